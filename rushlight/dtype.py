@@ -1,0 +1,269 @@
+"""Element types: PyTorch's names over NumPy's, and PyTorch's rules for mixing them."""
+
+import ml_dtypes
+import numpy as np
+
+__all__ = ["DTYPES", "can_cast", "dtype", "finfo", "iinfo", "promote_types"]
+
+
+class dtype:
+    """The type of a tensor's elements, one object for each type.
+
+    Attributes:
+        name: PyTorch's name, for example ``"float32"``.
+        numpy: The NumPy dtype that stores it.
+        itemsize: Size of one element, in bytes.
+        category: 0 for bool, 1 for integers, 2 for floating point, 3 for complex.
+            Promotion prefers the higher category.
+
+    >>> import rushlight as torch
+    >>> torch.float32, torch.float32.itemsize, torch.int8.is_floating_point
+    (torch.float32, 4, False)
+    """
+
+    __slots__ = (
+        "__weakref__", "category", "is_complex", "is_floating_point", "is_signed",
+        "itemsize", "name", "numpy",
+    )  # fmt: skip
+
+    name: str
+    numpy: np.dtype
+    category: int
+
+    def __new__(cls, *args, **kwargs):
+        raise TypeError("dtype: types cannot be created; use torch.float32, torch.int64, ...")
+
+    def __repr__(self):
+        return f"torch.{self.name}"
+
+    def __reduce__(self):
+        return _by_name, (self.name,)
+
+    def __copy__(self):
+        return self
+
+    def __deepcopy__(self, memo):
+        return self
+
+    def to_real(self):
+        """The real type of the same precision: complex64 → float32."""
+        return {"complex64": float32, "complex128": float64}.get(self.name, self)
+
+    def to_complex(self):
+        """The complex type of the same precision: float64 → complex128."""
+        pairs = {"float16": complex64, "bfloat16": complex64, "float32": complex64,
+                 "float64": complex128}  # fmt: skip
+        if self.is_complex:
+            return self
+        if self.name not in pairs:
+            raise RuntimeError(f"to_complex: {self} has no complex counterpart")
+        return pairs[self.name]
+
+
+def _make(name, numpy_type, category):
+    self = object.__new__(dtype)
+    self.name = name
+    self.numpy = np.dtype(numpy_type)
+    self.itemsize = self.numpy.itemsize
+    self.category = category
+    self.is_floating_point = category == 2
+    self.is_complex = category == 3
+    self.is_signed = name not in ("bool", "uint8", "uint16", "uint32", "uint64")
+    return self
+
+
+bool = _make("bool", np.bool_, 0)
+uint8 = _make("uint8", np.uint8, 1)
+int8 = _make("int8", np.int8, 1)
+int16 = _make("int16", np.int16, 1)
+int32 = _make("int32", np.int32, 1)
+int64 = _make("int64", np.int64, 1)
+float16 = _make("float16", np.float16, 2)
+bfloat16 = _make("bfloat16", ml_dtypes.bfloat16, 2)
+float32 = _make("float32", np.float32, 2)
+float64 = _make("float64", np.float64, 2)
+complex64 = _make("complex64", np.complex64, 3)
+complex128 = _make("complex128", np.complex128, 3)
+# PyTorch stores and converts these but computes little on them.
+uint16 = _make("uint16", np.uint16, 1)
+uint32 = _make("uint32", np.uint32, 1)
+uint64 = _make("uint64", np.uint64, 1)
+
+DTYPES = (
+    bool, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64,
+    complex64, complex128, uint16, uint32, uint64,
+)  # fmt: skip
+ALIASES = {
+    "half": float16, "float": float32, "double": float64, "short": int16, "int": int32,
+    "long": int64, "cfloat": complex64, "cdouble": complex128,
+}  # fmt: skip
+_NAMES = {d.name: d for d in DTYPES}
+# The legacy tensor type of each dtype: tensor.type() and tensor.type("torch.LongTensor").
+TENSOR_TYPES = {
+    "torch.BoolTensor": bool, "torch.ByteTensor": uint8, "torch.CharTensor": int8,
+    "torch.ShortTensor": int16, "torch.IntTensor": int32, "torch.LongTensor": int64,
+    "torch.HalfTensor": float16, "torch.BFloat16Tensor": bfloat16,
+    "torch.FloatTensor": float32, "torch.DoubleTensor": float64,
+    "torch.ComplexFloatTensor": complex64, "torch.ComplexDoubleTensor": complex128,
+    "torch.UInt16Tensor": uint16, "torch.UInt32Tensor": uint32, "torch.UInt64Tensor": uint64,
+}  # fmt: skip
+TYPE_NAMES = {d: name for name, d in TENSOR_TYPES.items()}
+#: NumPy dtype → dtype.
+OF = {d.numpy: d for d in DTYPES}
+
+
+def _by_name(name):
+    return _NAMES[name]
+
+
+def of(numpy_dtype):
+    """The dtype that stores ``numpy_dtype``; TypeError where PyTorch has none."""
+    found = OF.get(numpy_dtype)
+    if found is None:
+        found = OF.get(np.dtype(numpy_dtype).newbyteorder("="))
+        if found is None or not np.dtype(numpy_dtype).isnative:
+            raise TypeError(
+                f"can't convert np.ndarray of type numpy.{np.dtype(numpy_dtype)}. The only "
+                "supported types are: float64, float32, float16, complex64, complex128, int64, "
+                "int32, int16, int8, uint64, uint32, uint16, uint8, and bool."
+            )
+    return found
+
+
+def _promotion_table():
+    # Within a category the wider wins; uint8 with a signed type needs a signed type that
+    # holds both; float16 with bfloat16 gives float32; complex keeps the float's precision.
+    order = (bool, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64,
+             complex64, complex128)  # fmt: skip
+    table = {}
+    for i, a in enumerate(order):
+        for b in order[i:]:
+            if a is uint8 and b is int8:
+                c = int16
+            elif a is float16 and b is bfloat16:
+                c = float32
+            elif a is float64 and b is complex64:
+                c = complex128
+            else:
+                c = b
+            table[a, b] = table[b, a] = c
+    for u in (uint16, uint32, uint64):
+        table[u, u] = u
+        for other in order:
+            if other is bool:
+                c = u
+            elif other.category > 1:
+                c = other
+            elif other is uint8:
+                c = u
+            else:
+                continue
+            table[u, other] = table[other, u] = c
+    return table
+
+
+_PROMOTE = _promotion_table()
+
+
+def promote_types(type1, type2):
+    """The smallest dtype that holds both, by PyTorch's table.
+
+    >>> import rushlight as torch
+    >>> torch.promote_types(torch.int64, torch.float16), torch.promote_types(torch.uint8, torch.int8)
+    (torch.float16, torch.int16)
+    """
+    try:
+        return _PROMOTE[type1, type2]
+    except KeyError:
+        for t in (type1, type2):
+            if not isinstance(t, dtype):
+                raise TypeError(
+                    f"promote_types(): arguments must be torch.dtype, not {type(t).__name__}"
+                ) from None
+        raise RuntimeError(f"Promotion for {type1} and {type2} is not defined") from None
+
+
+def can_cast(from_, to):
+    """True where a result of type ``from_`` may be written into ``to``: no fall in category.
+
+    >>> import rushlight as torch
+    >>> torch.can_cast(torch.double, torch.float), torch.can_cast(torch.float, torch.int)
+    (True, False)
+    """
+    return from_.category <= to.category
+
+
+_default = float32
+
+
+def get_default_dtype():
+    """The dtype that Python floats get: float32 until ``set_default_dtype`` says otherwise."""
+    return _default
+
+
+def set_default_dtype(d):
+    """Set the dtype that Python floats get; only floating-point types are taken."""
+    global _default
+    if not isinstance(d, dtype):
+        raise TypeError("invalid dtype object: only floating-point types are supported as the default type")
+    if not d.is_floating_point:
+        raise TypeError(f"only floating-point types are supported as the default type, not {d}")
+    _default = d
+
+
+class finfo:
+    """Limits of a floating-point dtype: ``bits, eps, max, min, tiny, smallest_normal, resolution``.
+
+    >>> import rushlight as torch
+    >>> torch.finfo(torch.float32).eps
+    1.1920928955078125e-07
+    """
+
+    def __init__(self, type=None):
+        d = _default if type is None else type
+        if not isinstance(d, dtype):
+            raise TypeError(f"finfo(): argument 'type' must be torch.dtype, not {d!r}")
+        if d.category < 2:
+            raise TypeError(
+                f"torch.finfo() requires a floating point input type. Use torch.iinfo to handle "
+                f"'{d.name}'"
+            )
+        d = d.to_real()
+        info = ml_dtypes.finfo(d.numpy)
+        self.bits = info.bits
+        self.eps = float(info.eps)
+        self.max = float(info.max)
+        self.min = float(info.min)
+        self.tiny = self.smallest_normal = float(info.smallest_normal)
+        self.resolution = float(info.resolution)
+        self.dtype = d.name
+
+    def __repr__(self):
+        return (
+            f"finfo(resolution={self.resolution:g}, min={self.min:g}, max={self.max:g}, "
+            f"eps={self.eps:g}, smallest_normal={self.smallest_normal:g}, "
+            f"tiny={self.tiny:g}, dtype={self.dtype})"
+        )
+
+
+class iinfo:
+    """Limits of an integer dtype: ``bits, max, min``.
+
+    >>> import rushlight as torch
+    >>> torch.iinfo(torch.int8)
+    iinfo(min=-128, max=127, dtype=int8)
+    """
+
+    def __init__(self, type):
+        if not isinstance(type, dtype):
+            raise TypeError(f"iinfo(): argument 'type' must be torch.dtype, not {type!r}")
+        if type.category > 1 or type is bool:
+            raise TypeError(
+                f"torch.iinfo() requires an integer input type. Use torch.finfo to handle "
+                f"'{type.name}'"
+            )
+        info = np.iinfo(type.numpy)
+        self.bits, self.min, self.max, self.dtype = info.bits, int(info.min), int(info.max), type.name
+
+    def __repr__(self):
+        return f"iinfo(min={self.min}, max={self.max}, dtype={self.dtype})"
