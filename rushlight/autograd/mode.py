@@ -1,0 +1,221 @@
+"""What this thread is doing: recording gradients, inferring, tracing.
+
+The default costs nothing. Operations look at two module-level counts: ``grad_off`` (threads in
+which gradients may not be recorded) and ``intercept`` (reasons to leave the fast path: a trace,
+anomaly detection, a Tensor subclass that overrides operations). Only where a count is not zero
+do they ask for the thread's own state.
+"""
+
+import functools
+import inspect
+import threading
+
+__all__ = [
+    "enable_grad", "inference_mode", "is_grad_enabled", "is_inference_mode_enabled", "live",
+    "no_grad", "recorder", "set_grad_enabled",
+]  # fmt: skip
+
+grad_off = 0
+intercept = 0
+
+
+class _State(threading.local):
+    grad = True
+    inference = False
+    recorder = None  # the trace that operations are recorded into
+    anomaly = None  # None, or the check_nan of detect_anomaly
+    in_rule = False  # a gradient rule is running: operations take raw arrays
+    dispatch = True  # __torch_function__ of subclasses is honoured
+
+
+state = _State()
+_lock = threading.Lock()
+
+
+def add_intercept(n):
+    """Count ``n`` more (or fewer) reasons to leave the fast path."""
+    global intercept
+    with _lock:
+        intercept += n
+
+
+def set_grad(enabled):
+    """Turn recording on or off in this thread; returns what it was."""
+    global grad_off
+    was = state.grad
+    if enabled is not was:
+        with _lock:
+            grad_off += -1 if enabled else 1
+        state.grad = enabled
+    return was
+
+
+def is_grad_enabled():
+    """True where operations record what gradients need."""
+    return not grad_off or state.grad
+
+
+def is_inference_mode_enabled():
+    """True inside ``inference_mode()``."""
+    return state.inference
+
+
+def recorder():
+    """The trace that this thread records into, or None."""
+    return state.recorder
+
+
+def live(get):
+    """``get()`` now; in a trace, a 0-dim tensor that is read again by ``get()`` at each replay.
+
+    For hyper-parameters that change between calls, such as a learning rate.
+    """
+    active = state.recorder
+    return get() if active is None else active.live(get)
+
+
+def new_cell():
+    """The clock cell of a new tensor: [time of the last write, number of writes].
+
+    A third entry marks a tensor made in inference mode.
+    """
+    return [0, 0, True] if state.inference else [0, 0]
+
+
+class _Decorator:
+    """A context manager that also decorates functions and generator functions."""
+
+    def __call__(self, function):
+        if inspect.isclass(function):
+            raise TypeError(f"{type(self).__name__} decorates functions and methods, not classes")
+        if inspect.isgeneratorfunction(function):
+            return self._decorate_generator(function)
+
+        @functools.wraps(function)
+        def wrapped(*args, **kwargs):
+            with self.clone():
+                return function(*args, **kwargs)
+
+        return wrapped
+
+    def _decorate_generator(self, function):
+        # The mode holds while the generator runs, not while its caller does.
+        @functools.wraps(function)
+        def wrapped(*args, **kwargs):
+            generator = function(*args, **kwargs)
+            resume, value = generator.send, None
+            while True:
+                try:
+                    with self.clone():
+                        item = resume(value)
+                except StopIteration as stop:
+                    return stop.value
+                try:
+                    resume, value = generator.send, (yield item)
+                except GeneratorExit:
+                    generator.close()
+                    raise
+                except BaseException as error:
+                    resume, value = generator.throw, error
+
+        return wrapped
+
+    def clone(self):
+        return type(self)()
+
+
+class no_grad(_Decorator):
+    """Context and decorator in which nothing is recorded for gradients.
+
+    >>> import rushlight as torch
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> with torch.no_grad():
+    ...     (x * 2).requires_grad
+    False
+    """
+
+    def __new__(cls, function=None):
+        self = super().__new__(cls)
+        return self if function is None else self(function)
+
+    def __enter__(self):
+        self.was = set_grad(False)
+
+    def __exit__(self, *exc):
+        set_grad(self.was)
+
+
+class enable_grad(_Decorator):
+    """Context and decorator that records again inside ``no_grad``.
+
+    >>> import rushlight as torch
+    >>> with torch.no_grad(), torch.enable_grad():
+    ...     (torch.ones(2, requires_grad=True) * 2).requires_grad
+    True
+    """
+
+    def __new__(cls, function=None):
+        self = super().__new__(cls)
+        return self if function is None else self(function)
+
+    def __enter__(self):
+        self.was = set_grad(True)
+
+    def __exit__(self, *exc):
+        set_grad(self.was)
+
+
+class set_grad_enabled(_Decorator):
+    """Set recording on or off at once; as a context or decorator, for its extent.
+
+    >>> import rushlight as torch
+    >>> with torch.set_grad_enabled(False):
+    ...     torch.is_grad_enabled()
+    False
+    """
+
+    def __init__(self, mode):
+        self.mode = bool(mode)
+        self.was = set_grad(self.mode)
+
+    def __call__(self, function):
+        set_grad(self.was)  # decorating sets nothing now
+        return super().__call__(function)
+
+    def __enter__(self):
+        set_grad(self.mode)
+
+    def __exit__(self, *exc):
+        set_grad(self.was)
+
+    def clone(self):
+        return type(self)(self.mode)
+
+
+class inference_mode(_Decorator):
+    """``no_grad`` whose results can never take part in gradients.
+
+    >>> import rushlight as torch
+    >>> with torch.inference_mode():
+    ...     torch.ones(2).is_inference()
+    True
+    """
+
+    def __new__(cls, mode=True):
+        self = super().__new__(cls)
+        if callable(mode):
+            self.mode = True
+            return self(mode)
+        self.mode = bool(mode)
+        return self
+
+    def __enter__(self):
+        self.was = state.inference, set_grad(not self.mode)
+        state.inference = self.mode
+
+    def __exit__(self, *exc):
+        state.inference, grad = self.was
+        set_grad(grad)
+
+    def clone(self):
+        return type(self)(self.mode)

@@ -1,0 +1,164 @@
+"""Writes: ``x[...] = value`` for any tensor, view or not, with PyTorch's rules.
+
+A write stamps the clock cell that a tensor shares with its views. A node that saved a value
+older than the stamp refuses to run. Writing through a view patches the history of the tensor
+that owns the memory; the other views derive theirs again when they are next used.
+"""
+
+import numpy as np
+
+from rushlight.autograd import mode
+from rushlight.autograd.tape import refresh, tick
+from rushlight.dtype import OF
+from rushlight.errors import DtypeError, GraphError, ShapeError
+from rushlight.tensor import from_array
+
+__all__ = ["assign", "check_write", "detached", "erase", "follow", "stamp", "write"]
+
+
+def stamp(x):
+    """Mark that ``x``'s memory was written, after a raw NumPy write."""
+    cell = x.cell
+    cell[0] = tick()
+    cell[1] += 1
+    if x.view_of is not None:
+        x.view_of.seen = cell[0]
+
+
+def check_write(x, name="an in-place operation"):
+    """Raise where PyTorch forbids an in-place write to ``x``."""
+    if not mode.is_grad_enabled():
+        if len(x.cell) > 2 and not mode.state.inference:
+            _refuse_inference(name)
+        return
+    refresh(x)
+    if len(x.cell) > 2 and not mode.state.inference:
+        _refuse_inference(name)
+    view = x.view_of
+    if view is None:
+        if x.node is not None and x.node.clock == 0:
+            raise GraphError(
+                f"{name}: a leaf Variable that requires grad is being used in an in-place "
+                "operation; wrap it in torch.no_grad(), or use the out-of-place form"
+            )
+        return
+    root = view.root.node
+    if root is not None:
+        if root.clock == 0:
+            raise GraphError(
+                f"{name}: a view of a leaf Variable that requires grad is being used in an in-place "
+                "operation; wrap it in torch.no_grad(), or use the out-of-place form"
+            )
+        if view.untracked:
+            raise GraphError(
+                f"{name}: A view was created in no_grad mode and is being modified inplace with "
+                "grad mode enabled. Make the view inside enable_grad(), or write inside no_grad()"
+            )
+
+
+def _refuse_inference(name):
+    raise GraphError(
+        f"{name}: Inplace update to inference tensor outside InferenceMode is not allowed. "
+        "Make a clone to get a normal tensor before doing inplace update."
+    )
+
+
+def check_result(x, value, name):
+    """Raise where ``value`` does not fit into ``x`` in shape or in dtype category."""
+    shape, target = value.array.shape, x.array.shape
+    if shape != target:
+        try:
+            fits = np.broadcast_shapes(shape, target) == target
+        except ValueError:
+            fits = False
+        if not fits:
+            raise ShapeError(
+                f"{name}: output with shape {list(target)} doesn't match the broadcast shape "
+                f"{list(shape)}: an in-place operation cannot enlarge its tensor"
+            )
+    if OF[value.array.dtype].category > OF[x.array.dtype].category:
+        raise DtypeError(
+            f"{name}: result type {OF[value.array.dtype].name} can't be cast to the desired output "
+            f"type {OF[x.array.dtype].name}; use the out-of-place form"
+        )
+
+
+def write(x, value, name="copy_"):
+    """``x[...] = value`` where x keeps its memory and takes on value's history; returns x."""
+    check_write(x, name)
+    check_result(x, value, name)
+    return assign(x, value)
+
+
+def assign(x, value):
+    """``write`` after its checks; any dtype is converted."""
+    active = mode.state.recorder
+    if active is not None:
+        return active.write(x, value)
+    try:
+        # An overlap between value and x is NumPy's to care about.
+        np.copyto(x.array, value.array, casting="unsafe")
+    except ValueError as error:
+        if x.array.flags.writeable:
+            raise
+        raise RuntimeError(f"write: the tensor's memory is read-only: {error}") from None
+    stamp(x)
+    follow(x, value)
+    return x
+
+
+def follow(x, value):
+    """Give ``x``, just written with ``value``, value's history."""
+    if not mode.is_grad_enabled():
+        return
+    view = x.view_of
+    if view is None:
+        node = value.node
+        if node is not None and (value.array.shape != x.array.shape or value.array.dtype != x.array.dtype):
+            node = value.expand(x.array.shape).to(OF[x.array.dtype]).node
+        elif node is not None:
+            node = _rebase(node, x, value)
+        x.node = node
+    elif view.root.node is not None or value.node is not None:
+        from rushlight.ops.view import record_patch
+
+        record_patch(view.root, value, view.path)
+        view.seen = -1
+        refresh(x)
+
+
+def _rebase(node, x, value):
+    """What ``node`` saved of its own result is now x's memory."""
+    if node.clock == 0 or value.view_of is not None:
+        return _copied(x, value) if node.clock == 0 else node
+    if any(cell is x.cell for cell in node.cells):
+        return node  # it saved the value just overwritten: backward will refuse, as PyTorch does
+    if any(s is value.array for s in node.saved or ()):
+        node.saved = tuple([x.array if s is value.array else s for s in node.saved])
+        node.cells = tuple(
+            [x.cell if c is value.cell else c for c in node.cells]
+        )
+        node.clock = tick()
+    return node
+
+
+def _copied(x, value):
+    """x := a leaf: x is a copy of it, not the leaf itself."""
+    return value.clone().node
+
+
+def erase(g, path):
+    """A copy of the array ``g`` with zeros in the part that ``path`` views."""
+    g = g.copy()
+    part = g
+    for op, args, params in path:
+        part = op.forward(np, part, *args, **params)
+    part[...] = 0
+    return g
+
+
+def detached(x):
+    """``x`` without history, sharing its memory and clock."""
+    t = from_array(x.array)
+    t.cell = x.cell
+    return t

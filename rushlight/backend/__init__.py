@@ -1,0 +1,1 @@
+"""What runs an operation on arrays, one module a device."""

@@ -1,0 +1,81 @@
+"""Devices: where a tensor's elements live."""
+
+__all__ = ["device"]
+
+# The types that PyTorch knows. Here a tensor can live on the CPU; "meta" has no memory at all.
+_TYPES = (
+    "cpu", "cuda", "ipu", "xpu", "mkldnn", "opengl", "opencl", "ideep", "hip", "ve", "fpga",
+    "maia", "xla", "lazy", "vulkan", "mps", "meta", "hpu", "mtia", "privateuseone",
+)  # fmt: skip
+
+
+class device:
+    """A device's type and index.
+
+    Raises:
+        RuntimeError: the string names no device type.
+
+    >>> import rushlight as torch
+    >>> torch.device("cpu"), torch.device("cuda:1").index
+    (device(type='cpu'), 1)
+    """
+
+    __slots__ = ("index", "type")
+
+    def __init__(self, type, index=None):
+        if isinstance(type, device):
+            type, index = type.type, type.index
+        if isinstance(type, int) and not isinstance(type, bool):
+            type, index = "cuda", type
+        if not isinstance(type, str):
+            raise TypeError(
+                f"device(): argument 'type' must be str or torch.device, not {type.__class__.__name__}"
+            )
+        name, colon, digits = type.partition(":")
+        if colon:
+            if index is not None:
+                raise RuntimeError(
+                    f"type (string) must not include an index because index was passed explicitly: {type}"
+                )
+            if not digits.isdigit() or (len(digits) > 1 and digits[0] == "0"):
+                raise RuntimeError(f"Invalid device string: '{type}'")
+            index = int(digits)
+        if name not in _TYPES:
+            raise RuntimeError(
+                f"Expected one of {', '.join(_TYPES)} device type at start of device string: {type}"
+            )
+        self.type = name
+        self.index = index
+
+    def __repr__(self):
+        index = "" if self.index is None else f", index={self.index}"
+        return f"device(type='{self.type}'{index})"
+
+    def __str__(self):
+        return self.type if self.index is None else f"{self.type}:{self.index}"
+
+    def __eq__(self, other):
+        if not isinstance(other, device):
+            return NotImplemented
+        return self.type == other.type and self.index == other.index
+
+    def __hash__(self):
+        return hash((self.type, self.index))
+
+    def __reduce__(self):
+        return device, (self.type,) if self.index is None else (self.type, self.index)
+
+
+CPU = device("cpu")
+
+
+def require(d):
+    """The device ``d`` (None, str, int, device), or PyTorch's error where it is not there."""
+    if d is None or d is CPU:
+        return CPU
+    d = d if isinstance(d, device) else device(d)
+    if d.type == "cpu":
+        return CPU
+    if d.type == "cuda":
+        raise AssertionError("Torch not compiled with CUDA enabled: rushlight runs on the CPU; use device='cpu'")
+    raise RuntimeError(f"device {d}: this build of rushlight runs on the CPU; use device='cpu'")

@@ -1,0 +1,34 @@
+"""The errors that rushlight raises, each a subclass of the type that PyTorch raises.
+
+::
+
+    RuntimeError
+    ├── ShapeError      shapes that do not fit an operation
+    ├── DtypeError      element types that an operation refuses
+    ├── GraphError      a graph that cannot be differentiated as asked
+    └── TraceError      Python that depends on a value, inside ``torch.compile``
+    IndexError
+    └── DimError        a dim or an index out of range
+"""
+
+__all__ = ["DimError", "DtypeError", "GraphError", "ShapeError", "TraceError"]
+
+
+class ShapeError(RuntimeError):
+    """Shapes that do not fit an operation."""
+
+
+class DtypeError(RuntimeError):
+    """Element types that an operation refuses."""
+
+
+class GraphError(RuntimeError):
+    """A graph that cannot be differentiated as asked."""
+
+
+class TraceError(RuntimeError):
+    """Python that depends on a tensor's value, inside ``torch.compile``."""
+
+
+class DimError(IndexError):
+    """A dim or an index out of range."""

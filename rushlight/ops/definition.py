@@ -1,0 +1,145 @@
+"""What a definition of an operation holds, and the registry of all of them."""
+
+from rushlight.autograd.tape import Node
+from rushlight.tensor import Tensor
+
+__all__ = ["FUNCTIONS", "OPS", "REQUIRED", "Op", "function", "publish"]
+
+#: Every operation by name: what the conformance suite goes through.
+OPS: dict = {}
+#: Every public function of the ``torch`` namespace by name.
+FUNCTIONS: dict = {}
+
+
+class _Required:
+    def __repr__(self):
+        return "REQUIRED"
+
+
+REQUIRED = _Required()
+
+
+class VariadicNode(Node):
+    """A node whose operation takes a list of tensors: one rule gives all their gradients."""
+
+    __slots__ = ()
+
+    def backward(self, g, symbolic):
+        self.check()
+        (rule, wanted), *_ = self.op.rules
+        values = [self.lift(k) if symbolic else self.saved[k] for k in wanted]
+        return [
+            gi if parent is not None else None
+            for parent, gi in zip(self.parents, rule(g, *values), strict=True)
+        ]
+
+
+class Op:
+    """One operation: its forward, its gradient rules, and what its kind needs to know.
+
+    Attributes:
+        name: Its public name.
+        kind: ``elementwise``, ``reduction``, ``view``, ``kernel`` or ``source``.
+        forward: ``forward(xp, *inputs, **params)`` on raw arrays.
+        inputs: Names of the inputs that may be tensors.
+        params: Names of the other parameters, with their defaults in ``defaults``.
+        variadic: The one input is a list of tensors.
+        rules: For each input None or (rule, indices into ``saves``).
+        saves: Names that the rules want: an input, ``out``, a parameter, ``x_shape``, ``x_dtype``.
+        origins: For each of ``saves`` the index of the input it is, -1 for ``out``, else None.
+        call: The public function.
+    """
+
+    def __init__(self, kind, forward, **options):
+        code = forward.__code__
+        names = code.co_varnames[1 : code.co_argcount]
+        keywords = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+        defaults = forward.__defaults__ or ()
+        self.name = options.pop("name", None) or forward.__name__.strip("_")
+        self.kind = kind
+        self.forward = forward
+        self.inputs = names
+        self.optional = names[len(names) - len(defaults) :]
+        self.params = keywords
+        given = forward.__kwdefaults__ or {}
+        self.defaults = {k: given.get(k, REQUIRED) for k in keywords}
+        self.variadic = bool(names) and names[0] == "tensors"
+        self.options = options
+        self.shape = options.pop("shape", None)
+        self.dtype = options.pop("dtype", None)
+        self.prepare = options.pop("prepare", None)
+        self.widen = options.pop("widen", True)
+        self.varargs = options.pop("varargs", False)
+        self.rules = [None] * len(names)
+        self.saves = []
+        self.origins = []
+        self.plan = []
+        base = VariadicNode if self.variadic else Node
+        grad_name = options.pop("grad_name", None) or _camel(self.name) + "Backward0"
+        self.node = type(grad_name, (base,), {"__slots__": (), "op": self})
+        if options:
+            raise TypeError(f"{self.name}: unknown options {list(options)}")
+        OPS[self.name] = self
+
+    def __repr__(self):
+        return f"<{self.kind} {self.name}>"
+
+    def grad(self, **rules):
+        """State the gradient of each input: ``x=lambda g, y: g * y``. Rules get what they name."""
+        users: dict = {}
+        for name, rule in rules.items():
+            i = self.inputs.index(name)
+            code = rule.__code__
+            wanted = code.co_varnames[1 : code.co_argcount]
+            for w in wanted:
+                if w not in self.saves:
+                    self.saves.append(w)
+                    self.origins.append(self._origin(w))
+                users.setdefault(w, []).append(i)
+            self.rules[i] = (rule, tuple([self.saves.index(w) for w in wanted]))
+        self.plan = [(w, o, tuple(users[w])) for w, o in zip(self.saves, self.origins, strict=True)]
+        refresh = getattr(self.call, "respecialise", None)
+        if refresh is not None:
+            refresh()
+
+    def _origin(self, name):
+        if name == "out":
+            return -1
+        if name in self.inputs:
+            return self.inputs.index(name)
+        owner = name.rpartition("_")[0]
+        if name not in self.params and owner not in self.inputs:
+            raise TypeError(f"{self.name}: a gradient rule names {name!r}, which the operation lacks")
+        return None
+
+
+def _camel(name):
+    return "".join([part.capitalize() for part in name.split("_")])
+
+
+def publish(call, name, public=True, method=True, inplace=False, alias=(), operator=None):
+    """Make ``call`` known: a function of ``torch``, a method of Tensor, and their other names."""
+    names = (name, *((alias,) if isinstance(alias, str) else alias))
+    for n in names:
+        if public:
+            FUNCTIONS[n] = call
+        if method:
+            setattr(Tensor, n, call)
+        if inplace:
+            from rushlight.ops.dispatch import in_place
+
+            setattr(Tensor, n + "_", in_place(call, n + "_"))
+            if public:
+                FUNCTIONS[n + "_"] = Tensor.__dict__[n + "_"]
+    if operator:
+        setattr(Tensor, operator, call)
+
+
+def function(call=None, *, name=None, public=True, method=True, inplace=False, alias=()):
+    """Publish a composite: a plain function of operations."""
+    if call is None:
+        return lambda f: function(
+            f, name=name, public=public, method=method, inplace=inplace, alias=alias
+        )
+    publish(call, name or call.__name__.strip("_"), public, method, inplace, alias)
+    return call

@@ -1,0 +1,422 @@
+"""The full path of an operation: any operands, any mode. The kinds' closures shorten it.
+
+The order is: modes that take the operation over (a subclass's override, a trace), checks and
+promotion by kind, the forward on arrays, and a node where a gradient is wanted.
+"""
+
+import traceback
+from functools import wraps
+
+import numpy as np
+from numpy import ndarray
+
+from rushlight import backend  # noqa: F401
+from rushlight import dtype as dtypes
+from rushlight.autograd import mode
+from rushlight.autograd.tape import output, recorded_at, refresh, tick
+from rushlight.autograd.write import assign, check_result, check_write, write
+from rushlight.backend import numpy as xp
+from rushlight.dtype import OF
+from rushlight.errors import DtypeError, ShapeError
+from rushlight.ops.definition import REQUIRED
+from rushlight.ops.promotion import scalar_dtype
+from rushlight.tensor import Tensor, ViewOf, disabled_torch_function, from_array
+
+__all__ = ["apply", "bind", "in_place", "keep_subclass", "raw", "store"]
+
+_new = object.__new__
+_f4 = np.dtype("f4")
+_HALF = (dtypes.float16.numpy, dtypes.bfloat16.numpy)
+#: NumPy's spellings that PyTorch's functions take as well.
+_KEYWORDS = {"axis": "dim", "keepdims": "keepdim", "input": "x", "other": "y", "self": "x"}
+
+
+# Arguments --------------------------------------------------------------------------------
+
+
+def bind(op, args, kwargs):
+    """(inputs, params) from a call's arguments."""
+    n = len(op.inputs)
+    inputs = args[:n]
+    rest = args[n:]
+    if not kwargs and not rest and len(inputs) == n:
+        params = op.defaults
+    else:
+        params = dict(op.defaults)
+        if op.varargs and (len(rest) > 1 or (rest and not isinstance(rest[0], (tuple, list)))):
+            rest = (rest,)
+        if len(rest) > len(op.params):
+            raise TypeError(
+                f"{op.name}() takes {n + len(op.params)} positional arguments but {len(args)} were given"
+            )
+        params.update(zip(op.params, rest, strict=False))
+        named = {}
+        for key, value in kwargs.items():
+            key = key if key in params or key in op.inputs else _KEYWORDS.get(key, key)
+            if key in params:
+                params[key] = value
+            elif key in op.inputs:
+                named[key] = value
+            else:
+                raise TypeError(f"{op.name}() got an unexpected keyword argument '{key}'")
+        if named or len(inputs) < n:
+            inputs = _named_inputs(op, inputs, named)
+    if REQUIRED in params.values():
+        missing = next(k for k, v in params.items() if v is REQUIRED)
+        raise TypeError(f"{op.name}() missing 1 required argument: '{missing}'")
+    return inputs, params
+
+
+def _named_inputs(op, given, named):
+    out = list(given)
+    for name in op.inputs[len(given) :]:
+        if name in named:
+            out.append(named.pop(name))
+        elif name in op.optional:
+            out.append(None)
+        else:
+            public = {"x": "input", "y": "other"}.get(name, name)
+            raise TypeError(f"{op.name}() missing 1 required argument: '{public}'")
+    if named:
+        raise TypeError(f"{op.name}() got multiple values for argument '{next(iter(named))}'")
+    return tuple(out)
+
+
+def refuse(op, i, x):
+    """TypeError: input ``i`` is no tensor."""
+    name = {"x": "input", "y": "other"}.get(op.inputs[i], op.inputs[i])
+    kind = type(x)
+    module = "" if kind.__module__ == "builtins" else kind.__module__ + "."
+    raise TypeError(
+        f"{op.name}(): argument '{name}' (position {i + 1}) must be Tensor, not "
+        f"{module}{kind.__qualname__}"
+    ) from None
+
+
+# The path ---------------------------------------------------------------------------------
+
+
+def apply(op, args, params):
+    """Run ``op`` on ``args`` (tensors, numbers, None) with bound ``params``."""
+    if mode.intercept:
+        found = _intercept(op, args, params)
+        if found is not NotImplemented:
+            return found
+    operands = args[0] if op.variadic else args
+    arrays = []
+    parents = []
+    recording = False
+    tensors = 0
+    grad = not mode.grad_off or mode.state.grad
+    for i, x in enumerate(operands):
+        try:
+            a = x.array
+        except AttributeError:
+            if type(x) is ndarray or isinstance(x, np.generic):
+                if mode.state.in_rule:
+                    return raw(op, args, params)
+                if not isinstance(x, np.generic):
+                    refuse(op, 0 if op.variadic else i, x)
+            elif x is not None and scalar_dtype(x) is None:
+                refuse(op, 0 if op.variadic else i, x)
+            arrays.append(x)
+            parents.append(None)
+            continue
+        if x.view_of is not None:
+            refresh(x)
+            a = x.array
+        tensors += 1
+        node = x.node
+        if node is not None and grad:
+            recording = True
+            parents.append(node)
+        else:
+            parents.append(None)
+        arrays.append(a)
+    if not tensors and op.inputs:
+        _no_tensor(op, operands)
+    if op.prepare is not None:
+        params = op.prepare(*((arrays,) if op.variadic else arrays), **params)
+    inputs = (arrays,) if op.variadic else arrays
+    result = compute(op, inputs, params)
+    if type(result) is tuple:
+        return _many(op, args, arrays, parents if recording else None, params, result)
+    out = from_array(result)
+    if op.kind == "view":
+        _link(out, args, op, params, grad)
+    if recording and OF[result.dtype].category > 1:
+        record(op, operands, arrays, parents, params, out)
+    return out
+
+
+def _no_tensor(op, operands):
+    for i, x in enumerate(operands):
+        refuse(op, 0 if op.variadic else i, x)
+    raise RuntimeError(f"{op.name}: expected a non-empty list of Tensors")
+
+
+def compute(op, inputs, params):
+    """The forward of ``op`` on raw ``inputs`` by its kind's rules; always arrays."""
+    if op.kind == "elementwise":
+        inputs, final = _promoted(op, inputs)
+    else:
+        inputs, final = _widened(op, inputs) if op.widen else (inputs, None)
+    try:
+        result = op.forward(xp, *inputs, **params)
+    except RuntimeWarning:
+        # The user made warnings errors; NumPy's about infinities are not PyTorch's.
+        with np.errstate(all="ignore"):
+            result = op.forward(xp, *inputs, **params)
+    except (ValueError, TypeError, IndexError, np.exceptions.AxisError) as error:
+        explain(op, inputs, params, error)
+        raise
+    if type(result) is ndarray:
+        return result if final is None or result.dtype.kind not in "f" else result.astype(final)
+    if type(result) is tuple:
+        return tuple([_final(np.asarray(r), final) for r in result])
+    return _final(np.asarray(result), final)
+
+
+def _final(array, final):
+    return array.astype(final) if final is not None and array.dtype == _f4 else array
+
+
+def _promoted(op, inputs):
+    """Operands in the dtype that the elementwise ``op`` computes in, and the result's if other."""
+    try:
+        common = op.dtype(inputs)
+    except DtypeError as error:
+        raise DtypeError(f"{op.name}: {error}") from None
+    target = common.numpy
+    final = target if target in _HALF else None
+    if final is not None:
+        target = _f4
+    out = []
+    for a in inputs:
+        if type(a) is ndarray:
+            out.append(a if a.dtype is target else a.astype(target))
+        elif a is None:
+            out.append(None)
+        elif common.category < 2 or isinstance(a, np.generic):
+            out.append(np.asarray(a).astype(target)[()])
+        else:
+            out.append(a)
+    return out, final
+
+
+def _widened(op, inputs):
+    """Half-precision arrays as float32, and the half type to round the result to."""
+    final = None
+    out = []
+    for a in inputs:
+        if type(a) is ndarray and a.dtype in _HALF:
+            final = a.dtype
+            a = a.astype(_f4)
+        elif type(a) is list and a and a[0].dtype in _HALF:
+            final = a[0].dtype
+            a = [item.astype(_f4) for item in a]
+        out.append(a)
+    return out, final
+
+
+def explain(op, inputs, params, error):
+    """Raise the message that names shapes, where the shape rule can tell what was wrong."""
+    if op.shape is not None:
+        op.shape(*inputs, **params)
+    if op.kind == "elementwise":
+        from rushlight import shapes
+
+        shapes.broadcast(op.name, *[np.shape(a) for a in inputs if a is not None])
+    if isinstance(error, (ValueError, TypeError)):
+        given = ", ".join(
+            f"{n} {tuple(a.shape)}" for n, a in zip(op.inputs, inputs, strict=False) if hasattr(a, "shape")
+        )
+        raise ShapeError(f"{op.name}: {error} ({given})") from error
+
+
+def raw(op, args, params):
+    """``op`` on raw arrays: what a gradient rule computes in an ordinary backward."""
+    if op.prepare is not None:
+        params = op.prepare(*args, **params)
+    result = op.forward(xp, *args, **params)
+    return result if type(result) in (ndarray, tuple) else np.asarray(result)
+
+
+def _link(out, args, op, params, tracked):
+    """Make ``out`` a view of its first argument."""
+    x = args[0]
+    view = x.view_of
+    root, path = (x, ()) if view is None else (view.root, view.path)
+    out.cell = x.cell
+    out.view_of = ViewOf(root, (*path, (op, args[1:], params)), x.cell[0], not tracked)
+
+
+def _many(op, args, arrays, parents, params, results):
+    """Wrap several results; those with a floating dtype get a gradient."""
+    outs = [from_array(r) for r in results]
+    if parents is not None:
+        operands = args[0] if op.variadic else args
+        node = record(op, operands, arrays, parents, params, outs[0], outs)
+        node.outputs_shapes = [(r.shape, r.dtype) for r in results]
+        for i, o in enumerate(outs):
+            if OF[o.array.dtype].category > 1:
+                o.node = output(node, i, o.array)
+            else:
+                o.node = None
+    return tuple(outs)
+
+
+def record(op, operands, arrays, parents, params, out, outs=None):
+    """Give ``out`` a node that remembers what the rules of ``op`` want."""
+    if not any(op.rules):
+        return None
+    node = _new(op.node)
+    saved = []
+    cells = []
+    for name, origin, users in op.plan:
+        cell = None
+        if not op.variadic and not any(parents[u] is not None for u in users):
+            value = None
+        elif origin is None:
+            value = params[name] if name in params else _described(op, name, arrays)
+        elif origin < 0:
+            value = out.array if outs is None else tuple([o.array for o in outs])
+            cell = out.cell
+        elif op.variadic:
+            value = list(arrays)
+        else:
+            value = arrays[origin]
+            x = operands[origin]
+            if type(value) is ndarray:
+                if len(x.cell) > 2:
+                    raise RuntimeError(
+                        f"{op.name}: Inference tensors cannot be saved for backward. Make a clone() "
+                        "outside inference_mode() to use it in autograd."
+                    )
+                cell = x.cell
+        saved.append(value)
+        cells.append(cell)
+    node.parents = tuple(parents)
+    node.saved = tuple(saved)
+    node.cells = tuple(cells)
+    node.clock = tick()
+    node.hooks = None
+    node.shape = out.array.shape
+    node.dtype = out.array.dtype
+    out.node = node
+    if mode.state.anomaly is not None:
+        recorded_at[node] = "".join(traceback.format_stack()[:-3])
+    return node
+
+
+def _described(op, name, arrays):
+    owner, _, what = name.rpartition("_")
+    if op.variadic:
+        return [getattr(a, what) for a in arrays]
+    a = arrays[op.inputs.index(owner)]
+    return getattr(a, what) if hasattr(a, what) else np.shape(a) if what == "shape" else None
+
+
+# Modes ------------------------------------------------------------------------------------
+
+
+def _intercept(op, args, params):
+    state = mode.state
+    if state.dispatch:
+        found = _overridden(op.call, args, params)
+        if found is not NotImplemented:
+            return found
+    if state.recorder is not None:
+        return state.recorder.record(op, args, params)
+    return NotImplemented
+
+
+def _overridden(call, args, params):
+    """The answer of the first operand whose class overrides operations."""
+    flat = [*(args[0] if args and isinstance(args[0], (list, tuple)) else args), *params.values()]
+    types = []
+    for x in flat:
+        kind = type(x)
+        if kind is not Tensor and kind not in types:
+            override = getattr(kind, "__torch_function__", None)
+            if override is not None and override is not disabled_torch_function:
+                types.append(kind)
+    for kind in sorted(types, key=lambda t: -len(t.__mro__)):
+        found = kind.__torch_function__(call, tuple(types), args, dict(params))
+        if found is not NotImplemented:
+            return found
+    return NotImplemented
+
+
+def keep_subclass(cls, func, args, kwargs):
+    """Run ``func`` on plain tensors and give its results the class ``cls``."""
+    was, mode.state.dispatch = mode.state.dispatch, False
+    try:
+        return _as_class(func(*args, **kwargs), cls)
+    finally:
+        mode.state.dispatch = was
+
+
+def _as_class(found, cls):
+    if type(found) is Tensor and cls is not Tensor:
+        found.__class__ = cls
+        return found
+    if type(found) in (tuple, list):
+        return type(found)([_as_class(f, cls) for f in found])
+    return found
+
+
+# Results into given tensors ---------------------------------------------------------------
+
+
+def store(out, result, name):
+    """Write ``result`` into ``out`` as ``out=`` asks; returns ``out``."""
+    if isinstance(result, tuple):
+        for o, r in zip(out, result, strict=True):
+            store(o, r, name)
+        return out if type(out) is type(result) else type(result)(*out) if hasattr(result, "_fields") else tuple(out)
+    if not isinstance(out, Tensor):
+        raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")
+    if mode.is_grad_enabled() and (out.requires_grad or result.requires_grad):
+        raise RuntimeError(
+            f"{name}(): functions with out=... arguments don't support automatic differentiation, "
+            "but one of the arguments requires grad."
+        )
+    if out.array.shape != result.array.shape:
+        _resize_out(out, result, name)
+    if OF[result.array.dtype].category > OF[out.array.dtype].category:
+        raise DtypeError(
+            f"{name}(): result type {OF[result.array.dtype].name} can't be cast to the desired "
+            f"output type {OF[out.array.dtype].name}"
+        )
+    return assign(out, result)
+
+
+def _resize_out(out, result, name):
+    if out.array.size:
+        import warnings
+
+        warnings.warn(
+            f"An output with one or more elements was resized since it had shape "
+            f"{list(out.array.shape)}, which does not match the required output shape "
+            f"{list(result.array.shape)} of {name}; reuse an out tensor by resizing it to zero "
+            "elements first: t.resize_(0)",
+            stacklevel=4,
+        )
+    out.resize_(result.array.shape)
+
+
+def in_place(call, name):
+    """The method ``name`` that writes the result of ``call`` back into its tensor."""
+
+    @wraps(call)
+    def written(self, *args, **kwargs):
+        check_write(self, name)
+        return write(self, call(self, *args, **kwargs), name)
+
+    written.__name__ = written.__qualname__ = name
+    written.__doc__ = f"In-place version of ``{name[:-1]}``."
+    return written
+
+
+_ = check_result

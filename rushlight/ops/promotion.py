@@ -1,0 +1,102 @@
+"""Which dtype an operation computes in, by PyTorch's rules for tensors and Python scalars."""
+
+import numbers
+
+import numpy as np
+
+from rushlight import dtype as dtypes
+from rushlight.dtype import OF, promote_types
+from rushlight.errors import DtypeError
+from rushlight.tensor import Tensor
+
+__all__ = ["bitwise", "compare", "promote", "result_type", "scalar_dtype", "to_float"]
+
+
+def scalar_dtype(x):
+    """The dtype that a Python number stands for; None for anything else."""
+    kind = type(x)
+    if kind is bool or kind is np.bool_:
+        return dtypes.bool
+    if kind is int or isinstance(x, numbers.Integral):
+        return dtypes.int64
+    if kind is float or isinstance(x, numbers.Real):
+        return dtypes._default
+    if kind is complex or isinstance(x, numbers.Complex):
+        return dtypes._default.to_complex()
+    return None
+
+
+def _combine(higher, lower):
+    # A tensor with dims decides; 0-dim tensors, then Python numbers, only raise its category.
+    if higher is None or lower is None:
+        return higher or lower
+    if higher.is_complex:
+        return higher
+    if higher.is_floating_point:
+        return higher.to_complex() if lower.is_complex else higher
+    if higher is dtypes.bool or lower.category > 1:
+        return promote_types(higher, lower)
+    return higher
+
+
+def _tensor_dtype(x):
+    return OF[x.array.dtype]
+
+
+def promote(operands):
+    """The common dtype of tensors, arrays and Python numbers."""
+    dimensioned = zero_dim = number = None
+    for x in operands:
+        if x is None:
+            continue
+        array = getattr(x, "array", x)
+        if hasattr(array, "dtype") and not isinstance(x, np.generic):
+            d = OF[array.dtype]
+            if array.shape:
+                dimensioned = d if dimensioned is None else promote_types(dimensioned, d)
+            else:
+                zero_dim = d if zero_dim is None else promote_types(zero_dim, d)
+        else:
+            d = scalar_dtype(x)
+            number = d if number is None else promote_types(number, d)
+    return _combine(dimensioned, _combine(zero_dim, number))
+
+
+def to_float(operands):
+    """``promote``, with integers and bool becoming the default dtype: exp, div, mean."""
+    d = promote(operands)
+    return d if d.category > 1 else dtypes._default
+
+
+def real_only(operands):
+    """``promote`` where complex numbers have no order: maximum, clamp, floor."""
+    d = promote(operands)
+    if d.is_complex:
+        raise DtypeError(f"not implemented for complex tensors ({d}): they have no order")
+    return d
+
+
+def integers(operands):
+    """``promote`` for bool and integers only: bitwise_and, shifts, gcd."""
+    d = promote(operands)
+    if d.category > 1:
+        raise DtypeError(f"not implemented for {d}: takes bool and integer tensors; convert with .long()")
+    return d
+
+
+def arithmetic(operands):
+    """``promote`` where bool has no meaning: sub, neg."""
+    return promote(operands)
+
+
+def result_type(tensor1, tensor2):
+    """The dtype of an operation on both, either of which may be a Python number.
+
+    >>> import rushlight as torch
+    >>> torch.result_type(torch.tensor([1, 2]), 1.0)
+    torch.float32
+    """
+    for x in (tensor1, tensor2):
+        if not isinstance(x, Tensor) and scalar_dtype(x) is None:
+            raise TypeError(f"result_type(): arguments must be Tensor or Number, not {type(x).__name__}")
+    return promote((tensor1, tensor2))

@@ -1,0 +1,110 @@
+"""Shape arithmetic on plain tuples, with the errors that name what disagrees."""
+
+from math import prod
+
+from rushlight.errors import DimError, ShapeError
+
+__all__ = ["broadcast", "dim", "dims", "matmul", "numel", "reduced", "sizes"]
+
+numel = prod
+
+
+def dim(d, ndim, name="dim"):
+    """``d`` counted from the front; a 0-dim tensor has the dims 0 and -1.
+
+    >>> dim(-1, 3)
+    2
+    """
+    try:
+        d = d.__index__()
+    except AttributeError:
+        raise TypeError(f"{name}: dim must be an int, not {type(d).__name__}") from None
+    n = ndim or 1
+    if not -n <= d < n:
+        raise DimError(
+            f"{name}: Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {d})"
+        )
+    return d % n
+
+
+def dims(d, ndim, name="dim"):
+    """A tuple of distinct dims from None or () (all), an int or a sequence."""
+    if d is None:
+        return tuple(range(ndim))
+    if isinstance(d, (tuple, list)):
+        found = tuple([dim(i, ndim, name) for i in d])
+        if len(set(found)) != len(found):
+            twice = next(i for i in found if found.count(i) > 1)
+            raise ShapeError(f"{name}: dim {twice} appears multiple times in the list of dims {tuple(d)}")
+        if ndim == 0:
+            return ()
+        return found or tuple(range(ndim))
+    d = dim(d, ndim, name)
+    return (d,) if ndim else ()
+
+
+def reduced(shape, d, keepdim, name="sum"):
+    """The shape left when ``d`` (None, int, tuple) is summed away.
+
+    >>> reduced((2, 3, 4), (0, -1), True)
+    (1, 3, 1)
+    """
+    gone = dims(d, len(shape), name)
+    return tuple([1 if i in gone else n for i, n in enumerate(shape) if keepdim or i not in gone])
+
+
+def broadcast(name, *shapes, names="xyzw"):
+    """The common shape of ``shapes``; ShapeError says which dims disagree.
+
+    >>> broadcast("add", (2, 1), (3,))
+    (2, 3)
+    """
+    ndim = max(map(len, shapes), default=0)
+    out = [1] * ndim
+    for shape in shapes:
+        for i, n in enumerate(shape, ndim - len(shape)):
+            if n != 1:
+                if out[i] not in (1, n):
+                    listed = " and ".join(f"{k} {tuple(s)}" for k, s in zip(names, shapes, strict=False))
+                    raise ShapeError(
+                        f"{name}: {listed} do not broadcast together: the sizes {out[i]} and {n} "
+                        f"must match, or be 1, at dimension {i} (of {ndim})"
+                    )
+                out[i] = n
+    return tuple(out)
+
+
+def sizes(shape, name="size"):
+    """A checked tuple from ``(2, 3)`` or ``((2, 3),)``; negative sizes are refused."""
+    if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
+        shape = shape[0]
+    out = []
+    for n in shape:
+        try:
+            n = n.__index__()
+        except (AttributeError, TypeError):
+            raise TypeError(f"{name}: sizes must be ints, not {type(n).__name__} in {tuple(shape)}") from None
+        if n < 0:
+            raise ShapeError(f"{name}: Trying to create tensor with negative dimension {n}: {tuple(shape)}")
+        out.append(n)
+    if prod(out) >= 2**63 or any(n >= 2**63 for n in out):
+        raise ShapeError(f"{name}: Storage size calculation overflowed with sizes={list(out)}")
+    return tuple(out)
+
+
+def matmul(x, y):
+    """The shape of ``x @ y`` for shapes of any rank ≥ 1.
+
+    >>> matmul((5, 2, 3), (3, 4))
+    (5, 2, 4)
+    """
+    if not x or not y:
+        raise ShapeError(f"matmul: both arguments need to be at least 1D, but x is {x} and y is {y}")
+    inner = y[-2] if len(y) > 1 else y[0]
+    if x[-1] != inner:
+        raise ShapeError(
+            f"matmul: x {x} and y {y} disagree: x has {x[-1]} in its last dim, y has {inner} in "
+            f"its {'second-last' if len(y) > 1 else 'only'} dim (mat1 and mat2 shapes cannot be multiplied)"
+        )
+    batch = broadcast("matmul (batch dims)", x[:-2], y[:-2])
+    return batch + x[-2:-1] + (y[-1:] if len(y) > 1 else ())

@@ -1,0 +1,201 @@
+"""Tensor: an array and its history.
+
+The class holds the slots and what can be read from them. Operations, gradients and conversions
+bind their methods to it where they are defined (``rushlight.ops``, ``rushlight.autograd``).
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rushlight import dtype as dtypes
+from rushlight.autograd import mode
+from rushlight.device import CPU
+
+__all__ = ["Size", "Tensor", "disabled_torch_function", "from_array", "method"]
+
+
+class Size(tuple):
+    """A tensor's shape: a tuple with ``numel()``.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2, 3).shape, torch.Size([2, 3]).numel()
+    (torch.Size([2, 3]), 6)
+    """
+
+    __slots__ = ()
+
+    def __repr__(self):
+        return f"torch.Size({list(self)})"
+
+    def numel(self):
+        return int(np.prod(self, dtype=object))
+
+    def __add__(self, other):
+        return Size(tuple.__add__(self, tuple(other)))
+
+    def __radd__(self, other):
+        return Size(tuple(other) + tuple(self))
+
+    def __mul__(self, n):
+        return Size(tuple.__mul__(self, n))
+
+    __rmul__ = __mul__
+
+    def __getitem__(self, i):
+        found = tuple.__getitem__(self, i)
+        return Size(found) if isinstance(i, slice) else found
+
+    def __reduce__(self):
+        return Size, (tuple(self),)
+
+
+class ViewOf:
+    """How a view came from the tensor that owns its memory.
+
+    ``path`` is the list of view operations from ``root``; ``seen`` is the root's clock when the
+    view's own history was last derived from the root's.
+    """
+
+    __slots__ = ("path", "root", "seen", "untracked")
+
+    def __init__(self, root, path, seen, untracked):
+        self.root = root
+        self.path = path
+        self.seen = seen
+        self.untracked = untracked
+
+
+def disabled_torch_function(*args, **kwargs):
+    """As a subclass's ``__torch_function__``: operations treat it as a plain Tensor."""
+    return NotImplemented
+
+
+_new = object.__new__
+
+
+class Tensor:
+    """A multi-dimensional array of one dtype that can record how it was computed.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    tensor([[1., 2.],
+            [3., 4.]])
+    """
+
+    # array    the elements: a NumPy array, or an abstract value inside a trace
+    # node     the history: a tape node, or None where no gradient is wanted
+    # grad     the accumulated gradient of a leaf
+    # view_of  a ViewOf where the memory belongs to another tensor's history
+    # cell     the clock of the memory, shared with its views: see mode.new_cell
+    __slots__ = ("__dict__", "__weakref__", "_grad", "array", "cell", "node", "view_of")
+
+    __array_priority__ = 1000  # NumPy arrays leave operators to us
+
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        """What an operation on a subclass does: the operation, its results as ``cls``."""
+        from rushlight.ops.dispatch import keep_subclass
+
+        return keep_subclass(cls, func, args, kwargs or {})
+
+    if TYPE_CHECKING:
+        array: np.ndarray
+        node: Any
+        view_of: ViewOf | None
+        cell: list
+
+        def __getattr__(self, name: str) -> Any: ...
+
+    def __new__(cls, *args, **kwargs):
+        from rushlight.ops.create import legacy_constructor
+
+        return legacy_constructor(cls, *args, **kwargs)
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if cls.__torch_function__ is not disabled_torch_function:
+            # From here on every operation looks at its operands' classes.
+            mode.add_intercept(1)
+
+    @staticmethod
+    def _make_subclass(cls, data, require_grad=False):
+        """A ``cls`` over the memory of ``data``, with no history."""
+        self = _new(cls)
+        self.array = data.array
+        self._grad = None
+        self.view_of = None
+        self.cell = data.cell
+        self.node = None
+        if require_grad:
+            self.requires_grad = True
+        return self
+
+    # What can be read from the array -----------------------------------------------------
+
+    @property
+    def shape(self):
+        """The size of each dim, as a ``Size``."""
+        return Size(self.array.shape)
+
+    @property
+    def dtype(self):
+        """The elements' type."""
+        return dtypes.OF[self.array.dtype]
+
+    @property
+    def ndim(self):
+        """The number of dims."""
+        return self.array.ndim
+
+    @property
+    def device(self):
+        """Where the elements live: ``device(type='cpu')``."""
+        return CPU
+
+    @property
+    def itemsize(self):
+        """Bytes of one element."""
+        return self.array.itemsize
+
+    @property
+    def nbytes(self):
+        """Bytes of all elements."""
+        return self.array.size * self.array.itemsize
+
+    is_cpu = property(lambda self: True)
+    is_cuda = is_meta = is_sparse = is_quantized = is_mps = is_xpu = property(lambda self: False)
+    is_nested = is_mkldnn = is_sparse_csr = is_vulkan = is_xla = is_ipu = is_mtia = is_cuda
+    names = property(lambda self: (None,) * self.array.ndim)
+
+    @property
+    def layout(self):
+        """How the elements are stored: ``torch.strided``."""
+        from rushlight.ops.layout import strided
+
+        return strided
+
+    def __len__(self):
+        if not self.array.ndim:
+            raise TypeError("len() of a 0-d tensor")
+        return self.array.shape[0]
+
+    def __hash__(self):
+        return id(self)
+
+
+def from_array(array):
+    """A tensor over ``array``'s memory, with no history. ``array`` must be an ndarray."""
+    self = _new(Tensor)
+    self.array = array
+    self.node = None
+    self._grad = None
+    self.view_of = None
+    self.cell = mode.new_cell() if mode.grad_off else [0, 0]
+    return self
+
+
+def method(function):
+    """Bind ``function`` to Tensor under its own name."""
+    setattr(Tensor, function.__name__, function)
+    return function
