@@ -10,6 +10,7 @@ Gradient rules are polymorphic. In an ordinary backward they get raw arrays; und
 
 import itertools
 import weakref
+from operator import attrgetter
 
 import numpy as np
 from numpy import ndarray
@@ -23,6 +24,7 @@ __all__ = ["Leaf", "Node", "Output", "refresh", "sum_to", "tick"]
 #: The one clock: every recorded node and every write takes its next value.
 tick = itertools.count(1).__next__
 _new = object.__new__
+_clock = attrgetter("clock")
 _WIDE = {"float16": np.dtype("f4"), "bfloat16": np.dtype("f4")}
 
 
@@ -31,11 +33,14 @@ class Node:
 
     __slots__ = ("__weakref__", "cells", "clock", "dtype", "hooks", "parents", "saved", "shape")
     op = None  # the Op, set by each operation's own subclass
-    outputs = 1
+    is_plain = True  # its rules on arrays are all there is to it
 
     def name(self):
         """The name that PyTorch prints, for example ``MulBackward0``."""
         return type(self).__name__
+
+    def __repr__(self):
+        return f"<{self.name()} object at {id(self):#x}>"
 
     def check(self):
         """Raise unless every saved value is still there and as it was."""
@@ -71,7 +76,7 @@ class Node:
         else:
             values = self.saved
             wide = _WIDE.get(self.dtype.name)
-            if wide is not None:  # half precision: compute the rule in float32, round once
+            if wide is not None and type(g) is ndarray:  # half precision: compute the rule in float32, round once
                 g = g.astype(wide)
                 values = [_widen(v) for v in values]
         return [
@@ -152,7 +157,7 @@ def _widen(value):
 class Leaf(Node):
     """The end of a path: gives its tensor its gradient. PyTorch's AccumulateGrad."""
 
-    __slots__ = ("owner", "ref")
+    __slots__ = ("ref",)
 
     def name(self):
         return "AccumulateGrad"
@@ -165,7 +170,8 @@ class Leaf(Node):
 class Output(Node):
     """One output of an operation that has several."""
 
-    __slots__ = ("index", "source")
+    __slots__ = ("count", "index", "source")
+    is_plain = False
 
     def name(self):
         return self.source.name()
@@ -193,8 +199,8 @@ def leaf(tensor):
     return node
 
 
-def output(source, index, array):
-    """The node of output ``index`` of ``source``."""
+def output(source, index, count, array):
+    """The node of output ``index`` of the ``count`` of ``source``."""
     node = _new(Output)
     node.parents = (source,)
     node.saved = node.cells = ()
@@ -204,6 +210,7 @@ def output(source, index, array):
     node.dtype = array.dtype
     node.source = source
     node.index = index
+    node.count = count
     return node
 
 
@@ -305,26 +312,22 @@ def sum_to(g, shape):
 
 def _reachable(roots, targets):
     """The nodes to run, newest first; with ``targets`` only those that lead to one."""
-    found = {id(n): n for n in roots}
-    stack = list(found.values())
-    while stack:
-        for p in stack.pop().parents:
-            if p is not None and id(p) not in found:
-                found[id(p)] = p
-                stack.append(p)
-    nodes = sorted(found.values(), key=_clock)
+    found = set(roots)
+    nodes = list(found)
+    for node in nodes:  # grows while it is gone through
+        for parent in node.parents:
+            if parent is not None and parent not in found:
+                found.add(parent)
+                nodes.append(parent)
+    nodes.sort(key=_clock)
     if targets is not None:
         needed = set(targets)
-        for n in nodes:  # oldest first: parents come before children
-            if id(n) not in needed and any(id(p) in needed for p in n.parents):
-                needed.add(id(n))
+        for node in nodes:  # oldest first: parents come before children
+            if id(node) not in needed and any(id(p) in needed for p in node.parents):
+                needed.add(id(node))
         nodes = [n for n in nodes if id(n) in needed]
     nodes.reverse()
     return nodes
-
-
-def _clock(node):
-    return node.clock
 
 
 def run(roots, grads, retain, symbolic, targets=None, accumulate=True):
@@ -339,39 +342,86 @@ def run(roots, grads, retain, symbolic, targets=None, accumulate=True):
     for node, g in zip(roots, grads, strict=True):
         shared.add(id(g))
         _send(pending, node, g)
-    anomaly = mode.state.anomaly
+    general = symbolic or mode.state.anomaly is not None
     for node in _reachable(roots, targets):
-        g = pending.pop(id(node), None)
+        g = pending.pop(node, None)
         if g is None:
             continue
-        if node.hooks:
-            g = _run_hooks(node, "tensor", g)
-            g = _run_hooks(node, "retain", g)
+        hooks = node.hooks
+        if hooks:
+            g = _run_hooks(node, "retain", _run_hooks(node, "tensor", g))
             shared.add(id(g))
         if targets is not None and id(node) in targets:
             arrived[id(node)] = g
             shared.add(id(g))
-        if type(node) is Leaf:
+        if node.clock == 0:
             if accumulate:
-                _accumulate(node, g, symbolic, id(g) in shared)
-            continue
-        if node.hooks:
-            g = _run_pre_hooks(node, g)
-        found = node.backward(g, symbolic) if anomaly is None else _watched(node, g, symbolic, anomaly)
-        if node.hooks:
-            found = _run_post_hooks(node, found, g)
-        if not retain:
-            node.free()
-        for parent, gi in zip(node.parents, found, strict=True):
-            if parent is None or gi is None:
-                continue
-            if gi is g:
-                shared.add(id(g))
-            if type(node) is Output:
-                _send_output(pending, node, gi)
-            else:
-                _send(pending, parent, gi)
+                _accumulate(node, g, id(g) in shared)
+        elif general or hooks or not node.is_plain or node.dtype.char not in "fd":
+            _step(pending, shared, node, g, symbolic)
+            if not retain:
+                node.free()
+        else:
+            _plain_step(pending, shared, node, g)
+            if not retain and node.saved:
+                node.saved = None
+                node.cells = ()
     return arrived
+
+
+def _plain_step(pending, shared, node, g):
+    """One node of an ordinary backward: its rules on raw arrays. The hot loop."""
+    saved = node.saved
+    if saved is None:
+        node.check()
+    clock = node.clock
+    for cell in node.cells:
+        if cell is not None and cell[0] > clock:
+            node.check()
+    rules = node.op.rules
+    i = 0
+    for parent in node.parents:
+        entry = rules[i]
+        i += 1
+        if parent is None or entry is None:
+            continue
+        rule, wanted = entry
+        n = len(wanted)
+        if n == 0:
+            gi = rule(g)
+        elif n == 1:
+            gi = rule(g, saved[wanted[0]])
+        else:
+            gi = rule(g, *[saved[k] for k in wanted])
+        if gi is None:
+            continue
+        if gi is g:
+            shared.add(id(g))
+        if type(gi) is not ndarray or gi.dtype is not parent.dtype or gi.shape != parent.shape:
+            gi = _fitted(parent, gi)
+        before = pending.get(parent)
+        pending[parent] = gi if before is None else before + gi
+
+
+def _step(pending, shared, node, g, symbolic):
+    """One node of any kind, with its hooks."""
+    if node.hooks:
+        g = _run_pre_hooks(node, g)
+    if mode.state.anomaly is None:
+        found = node.backward(g, symbolic)
+    else:
+        found = _watched(node, g, symbolic, mode.state.anomaly)
+    if node.hooks:
+        found = _run_post_hooks(node, found, g)
+    for parent, gi in zip(node.parents, found, strict=True):
+        if parent is None or gi is None:
+            continue
+        if gi is g:
+            shared.add(id(g))
+        if type(node) is Output:
+            _send_output(pending, node, gi)
+        else:
+            _send(pending, parent, gi)
 
 
 def _run_pre_hooks(node, g):
@@ -385,45 +435,40 @@ def _run_pre_hooks(node, g):
 
 
 def _send(pending, node, g):
-    """Add ``g`` to what ``node`` is owed, in the node's own shape and dtype."""
+    """Add ``g`` to what ``node`` is owed."""
+    g = _fitted(node, g)
+    before = pending.get(node)
+    pending[node] = g if before is None else before + g
+
+
+def _fitted(node, g):
+    """``g`` in the shape and dtype of ``node``: broadcasting and promotion undone."""
+    array = g
     if type(g) is not ndarray:
-        if hasattr(g, "array"):
-            if node.outputs == 1:
-                if g.array.shape != node.shape:
-                    g = sum_to(g, node.shape)
-                if g.array.dtype != node.dtype:
-                    g = g.to(_torch_dtype(node.dtype)) if not _to_real(g.array, node) else g.real
-        elif not isinstance(g, list):
-            g = np.asarray(g)
-    if type(g) is ndarray:
-        if g.shape != node.shape:
-            g = sum_to(g, node.shape)
-        if g.dtype is not node.dtype and g.dtype != node.dtype:
-            g = (g.real if _to_real(g, node) else g).astype(node.dtype)
-    key = id(node)
-    before = pending.get(key)
-    pending[key] = g if before is None else before + g
+        array = getattr(g, "array", None)
+        if array is None:
+            g = array = np.asarray(g)
+    if array.shape != node.shape:
+        g = sum_to(g, node.shape)
+    if array.dtype != node.dtype:
+        if array.dtype.kind == "c" and node.dtype.kind != "c":
+            g = g.real
+        if type(g) is not ndarray:
+            from rushlight.dtype import of
 
-
-def _to_real(g, node):
-    return g.dtype.kind == "c" and node.dtype.kind != "c"
-
-
-def _torch_dtype(numpy_dtype):
-    from rushlight.dtype import of
-
-    return of(numpy_dtype)
+            return g.to(of(node.dtype))
+        g = np.asarray(g, node.dtype)
+    return g
 
 
 def _send_output(pending, node, g):
     """Add ``g`` to the list of gradients that a node with several outputs is owed."""
-    key = id(node.source)
-    owed = pending.setdefault(key, [None] * node.source.outputs)
+    owed = pending.setdefault(node.source, [None] * node.count)
     i = node.index
     owed[i] = g if owed[i] is None else owed[i] + g
 
 
-def _accumulate(node, g, symbolic, is_shared):
+def _accumulate(node, g, is_shared):
     tensor = node.ref()
     if tensor is None:
         return

@@ -23,6 +23,7 @@ class VariadicNode(Node):
     """A node whose operation takes a list of tensors: one rule gives all their gradients."""
 
     __slots__ = ()
+    is_plain = False
 
     def backward(self, g, symbolic):
         self.check()

@@ -257,10 +257,9 @@ def _many(op, args, arrays, parents, params, results):
     if parents is not None:
         operands = args[0] if op.variadic else args
         node = record(op, operands, arrays, parents, params, outs[0], outs)
-        node.outputs_shapes = [(r.shape, r.dtype) for r in results]
         for i, o in enumerate(outs):
             if OF[o.array.dtype].category > 1:
-                o.node = output(node, i, o.array)
+                o.node = output(node, i, len(outs), o.array)
             else:
                 o.node = None
     return tuple(outs)

@@ -164,7 +164,7 @@ def _binary(op):
                 return _slow(op, (input, other), out)
             kind = type(other)
             if kind is float or kind is int:
-                b = other
+                b = _asarray(other, d)  # NumPy is twice as fast with a 0-dim array as with a number
                 py = None
             else:
                 b = other.array
