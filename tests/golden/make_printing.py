@@ -27,6 +27,8 @@ VALUES = {
     "rounds up": [0.99999, -9.99996, 0.00012],
     "just fixed": [1.5, 1500.0],
     "just scientific": [1.5, 1501.0],
+    "just fixed, small": [1e-4, 2e-4],
+    "zeros over several lines": [0.0] * 60,
     "small": [0.5e-4, 0.25e-3],
     "large": [1e8, 1.1e8],
     "large and exact": [1e8, 1e5],
@@ -45,6 +47,8 @@ OPTIONS = (
     {"profile": "full"},
     {"threshold": 5},
     {"threshold": 5, "edgeitems": 1},
+    {"threshold": 5, "edgeitems": 2},
+    {"threshold": 11, "edgeitems": 6},
     {"threshold": 0, "edgeitems": 0},
     {"edgeitems": 0},
     {"linewidth": 30},
@@ -53,7 +57,7 @@ OPTIONS = (
 )
 EXTRAS = (
     {"requires_grad": True},
-    {"grad_fn_name": "MulBackward0"},
+    {"requires_grad": True, "grad_fn_name": "MulBackward0"},
     {"class_name": "LongerNamedTensor", "requires_grad": True},
     {"default_dtype": "float64"},
     {"default_dtype": "bfloat16"},
@@ -136,6 +140,9 @@ def cases():
     for extra, shape in itertools.product(EXTRAS, ((), (0,), (2, 0), (3,), (11,), (2, 3))):
         for name in ("float32", "float64", "complex64", "complex128"):
             yield case(spread(name, shape), {}, extra)
+    for linewidth, shape in itertools.product((20, 40, 60), ((2,), (0, 2))):
+        extra = {"requires_grad": True, "grad_fn_name": "MulBackward0"}
+        yield case(spread("bfloat16", shape), {"linewidth": linewidth, "edgeitems": 0}, extra)
     for shape in ((1000,), (1001,), (2, 600), (600, 2), (7, 8, 20)):
         yield case(torch.arange(int(np.prod(shape)), dtype=torch.int16).reshape(shape), {}, {})
         yield case(spread("float16", shape), {}, {})
