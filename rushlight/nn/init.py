@@ -1,0 +1,396 @@
+"""First values of parameters. Every function fills its tensor in place and returns it.
+
+Nothing here is recorded for gradients. Each draws from ``generator``, or from the default one.
+"""
+
+import functools
+import math
+import warnings
+
+import numpy as np
+
+import rushlight
+from rushlight.autograd.mode import no_grad
+
+__all__ = [
+    "calculate_gain", "constant", "constant_", "dirac", "dirac_", "eye", "eye_",
+    "kaiming_normal", "kaiming_normal_", "kaiming_uniform", "kaiming_uniform_", "normal",
+    "normal_", "ones_", "orthogonal", "orthogonal_", "sparse", "sparse_", "trunc_normal_",
+    "uniform", "uniform_", "xavier_normal", "xavier_normal_", "xavier_uniform",
+    "xavier_uniform_", "zeros_",
+]  # fmt: skip
+
+_LINEAR = (
+    "linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d",
+    "conv_transpose3d", "sigmoid",
+)  # fmt: skip
+
+
+def calculate_gain(nonlinearity, param=None):
+    """By how much a layer must scale its weights to make up for the ``nonlinearity``.
+
+    ``param`` is the negative slope of ``"leaky_relu"``, 0.01 by default.
+
+    Raises:
+        ValueError: a nonlinearity that is not known, or a slope that is no number.
+
+    >>> import rushlight as torch
+    >>> torch.nn.init.calculate_gain("leaky_relu", 0.2)
+    1.3867504905630728
+    """
+    if nonlinearity in _LINEAR:
+        return 1
+    if nonlinearity == "tanh":
+        return 5.0 / 3
+    if nonlinearity == "relu":
+        return math.sqrt(2.0)
+    if nonlinearity == "selu":
+        return 3.0 / 4
+    if nonlinearity == "leaky_relu":
+        slope = 0.01 if param is None else param
+        if isinstance(slope, bool) or not isinstance(slope, int | float):
+            raise ValueError(f"calculate_gain: the negative slope must be a number, got {param!r}")
+        return math.sqrt(2.0 / (1 + slope**2))
+    raise ValueError(f"calculate_gain: unknown nonlinearity {nonlinearity!r}")
+
+
+# Given values -----------------------------------------------------------------------------
+
+
+@no_grad()
+def constant_(tensor, val):
+    """Fill with ``val``.
+
+    >>> import rushlight as torch
+    >>> torch.nn.init.constant_(torch.empty(2), 0.3)
+    tensor([0.3000, 0.3000])
+    """
+    return tensor.fill_(val)
+
+
+def ones_(tensor):
+    """Fill with 1.
+
+    >>> import rushlight as torch
+    >>> torch.nn.init.ones_(torch.empty(2))
+    tensor([1., 1.])
+    """
+    return constant_(tensor, 1.0)
+
+
+def zeros_(tensor):
+    """Fill with 0.
+
+    >>> import rushlight as torch
+    >>> torch.nn.init.zeros_(torch.empty(2))
+    tensor([0., 0.])
+    """
+    return constant_(tensor, 0.0)
+
+
+@no_grad()
+def eye_(tensor):
+    """Make a matrix the identity, as far as its shape allows.
+
+    Raises:
+        ValueError: ``tensor`` does not have two dims.
+
+    >>> import rushlight as torch
+    >>> torch.nn.init.eye_(torch.empty(2, 3))
+    tensor([[1., 0., 0.],
+            [0., 1., 0.]])
+    """
+    _check_matrix("eye_", tensor)
+    return tensor.copy_(rushlight.eye(*tensor.shape, dtype=tensor.dtype))
+
+
+@no_grad()
+def dirac_(tensor, groups=1):
+    """Make a convolution's weights (O, C, *k) the identity on as many channels as there are.
+
+    Raises:
+        ValueError: ``tensor`` has not 3, 4 or 5 dims, or O is not divisible by ``groups``.
+
+    >>> import rushlight as torch
+    >>> torch.nn.init.dirac_(torch.empty(1, 1, 3))
+    tensor([[[0., 1., 0.]]])
+    """
+    shape = tuple(tensor.shape)
+    if len(shape) not in (3, 4, 5):
+        raise ValueError(f"dirac_: tensor {shape} must have 3, 4 or 5 dims")
+    if shape[0] % groups:
+        raise ValueError(f"dirac_: dim 0 of tensor {shape} is not divisible by groups={groups}")
+    each = shape[0] // groups
+    middle = [size // 2 for size in shape[2:]]
+    tensor.zero_()
+    for group in range(groups):
+        for channel in range(min(each, shape[1])):
+            tensor[(group * each + channel, channel, *middle)] = 1
+    return tensor
+
+
+# Random values ----------------------------------------------------------------------------
+
+
+@no_grad()
+def uniform_(tensor, a=0.0, b=1.0, generator=None):
+    """Draw uniformly from [``a``, ``b``).
+
+    >>> import rushlight as torch
+    >>> torch.nn.init.uniform_(torch.empty(3, 5)).shape
+    torch.Size([3, 5])
+    """
+    return tensor.uniform_(a, b, generator=generator)
+
+
+@no_grad()
+def normal_(tensor, mean=0.0, std=1.0, generator=None):
+    """Draw from the normal distribution.
+
+    >>> import rushlight as torch
+    >>> torch.nn.init.normal_(torch.empty(3, 5)).shape
+    torch.Size([3, 5])
+    """
+    return tensor.normal_(mean, std, generator=generator)
+
+
+@no_grad()
+def trunc_normal_(tensor, mean=0.0, std=1.0, a=-2.0, b=2.0, generator=None):
+    """Draw from the normal distribution, restricted to [``a``, ``b``].
+
+    >>> import rushlight as torch
+    >>> bool(torch.nn.init.trunc_normal_(torch.empty(1000)).abs().max() <= 2)
+    True
+    """
+    if mean < a - 2 * std or mean > b + 2 * std:
+        warnings.warn(
+            f"trunc_normal_: mean={mean} is more than 2 std from [{a}, {b}]; "
+            "the values may not follow the distribution",
+            stacklevel=3,
+        )
+    if _normal_cdf((b - mean) / std) - _normal_cdf((a - mean) / std) > 0.3:
+        return _redraw_outside(tensor, mean, std, a, b, generator)
+    return _reject_uniform(tensor, mean, std, a, b, generator)
+
+
+def _normal_cdf(x):
+    return (1.0 + math.erf(x / math.sqrt(2.0))) / 2.0
+
+
+def _redraw_outside(tensor, mean, std, a, b, generator):
+    """Draw normal values, and again those outside [a, b]: good where most are inside."""
+    low, high = tensor.new_tensor(a).item(), tensor.new_tensor(b).item()
+    tensor.normal_(mean, std, generator=generator)
+    while True:
+        outside = (tensor < low) | (tensor > high)
+        if not outside.any():
+            return tensor
+        again = rushlight.empty_like(tensor).normal_(mean, std, generator=generator)
+        tensor.copy_(rushlight.where(outside, again, tensor))
+
+
+def _reject_uniform(tensor, mean, std, a, b, generator):
+    """Draw uniform values and accept each with the density's probability: good in the tails."""
+    peak = -0.5 * ((max(a, min(mean, b)) - mean) / std) ** 2
+    pending = None
+    while pending is None or pending.any():
+        drawn = rushlight.empty_like(tensor).uniform_(a, b, generator=generator)
+        tensor.copy_(drawn if pending is None else rushlight.where(pending, drawn, tensor))
+        log_density = drawn.sub_(mean).div_(std).pow_(2).mul_(-0.5).sub_(peak)
+        coin = rushlight.empty_like(tensor).uniform_(generator=generator).log_()
+        refused = coin > log_density
+        pending = refused if pending is None else pending & refused
+    return tensor
+
+
+@no_grad()
+def xavier_uniform_(tensor, gain=1.0, generator=None):
+    """Draw uniformly from ±gain·√(6 / (fan_in + fan_out)).
+
+    Raises:
+        ValueError: ``tensor`` has fewer than two dims.
+    Source: Glorot and Bengio 2010, https://proceedings.mlr.press/v9/glorot10a.html
+
+    >>> import rushlight as torch
+    >>> torch.nn.init.xavier_uniform_(torch.empty(3, 5)).shape
+    torch.Size([3, 5])
+    """
+    bound = math.sqrt(3.0) * _xavier_std(tensor, gain)
+    return tensor.uniform_(-bound, bound, generator=generator)
+
+
+@no_grad()
+def xavier_normal_(tensor, gain=1.0, generator=None):
+    """Draw from the normal distribution with std = gain·√(2 / (fan_in + fan_out)).
+
+    Raises:
+        ValueError: ``tensor`` has fewer than two dims.
+    Source: Glorot and Bengio 2010, https://proceedings.mlr.press/v9/glorot10a.html
+
+    >>> import rushlight as torch
+    >>> torch.nn.init.xavier_normal_(torch.empty(3, 5)).shape
+    torch.Size([3, 5])
+    """
+    return tensor.normal_(0.0, _xavier_std(tensor, gain), generator=generator)
+
+
+def _xavier_std(tensor, gain):
+    fan_in, fan_out = _calculate_fan_in_and_fan_out(tensor)
+    return gain * math.sqrt(2.0 / float(fan_in + fan_out))
+
+
+@no_grad()
+def kaiming_uniform_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", generator=None):
+    """Draw uniformly from ±gain·√(3 / fan); ``a`` is the negative slope of the nonlinearity.
+
+    Raises:
+        ValueError: ``tensor`` has fewer than two dims, or a mode or nonlinearity is not known.
+    Source: He et al. 2015, https://arxiv.org/abs/1502.01852
+
+    >>> import rushlight as torch
+    >>> torch.nn.init.kaiming_uniform_(torch.empty(3, 5), nonlinearity="relu").shape
+    torch.Size([3, 5])
+    """
+    if _is_empty(tensor):
+        return tensor
+    bound = math.sqrt(3.0) * _kaiming_std(tensor, a, mode, nonlinearity)
+    return tensor.uniform_(-bound, bound, generator=generator)
+
+
+@no_grad()
+def kaiming_normal_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", generator=None):
+    """Draw from the normal distribution with std = gain / √fan; see ``kaiming_uniform_``.
+
+    Raises:
+        ValueError: ``tensor`` has fewer than two dims, or a mode or nonlinearity is not known.
+    Source: He et al. 2015, https://arxiv.org/abs/1502.01852
+
+    >>> import rushlight as torch
+    >>> torch.nn.init.kaiming_normal_(torch.empty(3, 5), mode="fan_out").shape
+    torch.Size([3, 5])
+    """
+    if _is_empty(tensor):
+        return tensor
+    return tensor.normal_(0, _kaiming_std(tensor, a, mode, nonlinearity), generator=generator)
+
+
+def _is_empty(tensor):
+    if 0 not in tensor.shape:
+        return False
+    warnings.warn(
+        f"init: tensor {tuple(tensor.shape)} has no elements; nothing is drawn", stacklevel=4
+    )
+    return True
+
+
+def _kaiming_std(tensor, a, mode, nonlinearity):
+    fan = _calculate_correct_fan(tensor, mode)
+    return calculate_gain(nonlinearity, a) / math.sqrt(fan)
+
+
+@no_grad()
+def orthogonal_(tensor, gain=1, generator=None):
+    """Make a matrix (rows, ∏*) with orthonormal rows or columns, times ``gain``.
+
+    Raises:
+        ValueError: ``tensor`` has fewer than two dims.
+    Source: Saxe et al. 2013, https://arxiv.org/abs/1312.6120
+
+    >>> import rushlight as torch
+    >>> w = torch.nn.init.orthogonal_(torch.empty(2, 3))
+    >>> torch.allclose(w @ w.T, torch.eye(2), atol=1e-6)
+    True
+    """
+    if tensor.ndim < 2:
+        raise ValueError(f"orthogonal_: tensor {tuple(tensor.shape)} must have 2 dims or more")
+    if not tensor.numel():
+        return tensor
+    rows = tensor.shape[0]
+    columns = tensor.numel() // rows
+    drawn = tensor.new_empty((rows, columns)).normal_(0, 1, generator=generator)
+    flat = drawn.double().numpy()
+    q, r = np.linalg.qr(flat.T if rows < columns else flat)
+    q *= np.sign(np.diag(r))  # makes the decomposition unique
+    q = rushlight.from_numpy(np.ascontiguousarray(q.T if rows < columns else q))
+    return tensor.copy_(q.view(tensor.shape)).mul_(gain)
+
+
+@no_grad()
+def sparse_(tensor, sparsity, std=0.01, generator=None):
+    """Draw a matrix from the normal distribution and zero the part ``sparsity`` of each column.
+
+    The places of the zeros are drawn from the default generator.
+
+    Raises:
+        ValueError: ``tensor`` does not have two dims.
+    Source: Martens 2010, https://www.cs.toronto.edu/~jmartens/docs/Deep_HessianFree.pdf
+
+    >>> import rushlight as torch
+    >>> int((torch.nn.init.sparse_(torch.empty(10, 2), 0.3) == 0).sum())
+    6
+    """
+    _check_matrix("sparse_", tensor)
+    rows, columns = tensor.shape
+    zeros = math.ceil(sparsity * rows)
+    tensor.normal_(0, std, generator=generator)
+    for column in range(columns):
+        tensor[rushlight.randperm(rows)[:zeros], column] = 0
+    return tensor
+
+
+# Shapes -----------------------------------------------------------------------------------
+
+
+def _check_matrix(name, tensor):
+    if tensor.ndim != 2:
+        raise ValueError(f"{name}: tensor {tuple(tensor.shape)} must have 2 dims")
+
+
+def _calculate_fan_in_and_fan_out(tensor):
+    """How many inputs feed an output of the weights (O, I, *k), and outputs an input feeds."""
+    shape = tuple(tensor.shape)
+    if len(shape) < 2:
+        raise ValueError(f"fan in and fan out: tensor {shape} must have 2 dims or more")
+    field = math.prod(shape[2:])
+    return shape[1] * field, shape[0] * field
+
+
+def _calculate_correct_fan(tensor, mode):
+    mode = mode.lower()
+    if mode not in ("fan_in", "fan_out"):
+        raise ValueError(f"mode must be 'fan_in' or 'fan_out', got {mode!r}")
+    fan_in, fan_out = _calculate_fan_in_and_fan_out(tensor)
+    return fan_in if mode == "fan_in" else fan_out
+
+
+# Old names --------------------------------------------------------------------------------
+
+
+def _deprecated(function):
+    """``function`` under the name without its underscore, which warns."""
+    new = function.__name__
+    old = new.removesuffix("_")
+
+    @functools.wraps(function)
+    def renamed(*args, **kwargs):
+        warnings.warn(
+            f"nn.init.{old} is deprecated; use nn.init.{new}", FutureWarning, stacklevel=2
+        )
+        return function(*args, **kwargs)
+
+    renamed.__name__ = renamed.__qualname__ = old
+    renamed.__doc__ = f"The deprecated name of ``{new}``."
+    return renamed
+
+
+uniform = _deprecated(uniform_)
+normal = _deprecated(normal_)
+constant = _deprecated(constant_)
+eye = _deprecated(eye_)
+dirac = _deprecated(dirac_)
+xavier_uniform = _deprecated(xavier_uniform_)
+xavier_normal = _deprecated(xavier_normal_)
+kaiming_uniform = _deprecated(kaiming_uniform_)
+kaiming_normal = _deprecated(kaiming_normal_)
+orthogonal = _deprecated(orthogonal_)
+sparse = _deprecated(sparse_)

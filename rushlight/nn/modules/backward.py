@@ -1,0 +1,168 @@
+"""Backward hooks of a module: how they see the gradients of its inputs and outputs."""
+
+import warnings
+
+from rushlight.autograd.function import Function
+from rushlight.autograd.mode import is_grad_enabled
+from rushlight.nn.modules.hooks import BoundHook
+from rushlight.tensor import Tensor
+
+__all__ = ["BackwardHookFunction", "BackwardHooks", "hook_last_operation"]
+
+
+class BackwardHookFunction(Function):
+    """The identity on tensors; ``see`` gets their gradients and may replace them."""
+
+    @staticmethod
+    def forward(ctx, see, *tensors):
+        ctx.see = see
+        ctx.set_materialize_grads(False)
+        return tensors
+
+    @staticmethod
+    def backward(ctx, *grads):
+        return None, *ctx.see(grads)
+
+
+class BackwardHooks:
+    """The full backward hooks of one call: the identity around its inputs and its outputs."""
+
+    def __init__(self, module, hooks, pre_hooks):
+        self.module = module
+        self.hooks = hooks
+        self.pre_hooks = pre_hooks
+        self.grad_output = None
+        self.n_inputs = 0
+        self.watches_inputs = False
+
+    def watch_inputs(self, args):
+        """The arguments to call forward with."""
+        self.n_inputs = len(args)
+        args, self.watches_inputs = _watch(args, self._leave)
+        return args
+
+    def watch_outputs(self, result):
+        """The result to give to the caller."""
+        if not isinstance(result, Tensor | tuple):
+            warnings.warn(
+                f"{type(self.module).__name__}: full backward hooks need a module that returns a "
+                f"Tensor or a tuple of Tensors, but it returned {type(result)}",
+                stacklevel=5,
+            )
+        if isinstance(result, tuple):
+            return _watch(result, self._enter)[0]
+        return _watch((result,), self._enter)[0][0]
+
+    def _enter(self, grad_output):
+        for hook in self.pre_hooks:
+            found = hook(self.module, grad_output)
+            if found is not None:
+                grad_output = _as_many("backward pre-hook", found, grad_output)
+        self.grad_output = grad_output
+        if not self.watches_inputs:
+            self._leave_unwatched()
+        return grad_output
+
+    def _leave(self, grad_input):
+        if self.grad_output is None:  # backward() started inside the module
+            return grad_input
+        for hook in self.hooks:
+            found = hook(self.module, grad_input, self.grad_output)
+            if found is not None:
+                grad_input = _as_many("backward hook", found, grad_input)
+        self.grad_output = None
+        return grad_input
+
+    def _leave_unwatched(self):
+        warnings.warn(
+            f"{type(self.module).__name__}: the full backward hooks run as the gradient of the "
+            "output arrives, because no input requires grad",
+            stacklevel=2,
+        )
+        for hook in self.hooks:
+            found = hook(self.module, (None,) * self.n_inputs, self.grad_output)
+            if found is not None and not (type(found) is tuple and found.count(None) == len(found)):
+                raise RuntimeError(
+                    "backward hook: no input of the module requires grad, so there is no gradient "
+                    "to replace; return None"
+                )
+        self.grad_output = None
+
+
+def _as_many(what, found, grads):
+    if len(found) != len(grads):
+        raise RuntimeError(f"{what}: it returned {len(found)} gradients, expected {len(grads)}")
+    return found
+
+
+def _watch(values, see):
+    """``values`` with its tensors behind the identity, and whether there were any to watch."""
+    where = [i for i, v in enumerate(values) if isinstance(v, Tensor) and v.requires_grad]
+    if not where or not is_grad_enabled():
+        return values, False
+
+    def see_all(grads):
+        spread = [None] * len(values)
+        for i, grad in zip(where, grads, strict=True):
+            spread[i] = grad
+        found = see(tuple(spread))
+        return [found[i] for i in where]
+
+    watched = BackwardHookFunction.apply(see_all, *(values[i] for i in where))
+    spread = list(values)
+    for i, tensor in zip(where, watched, strict=True):
+        spread[i] = tensor
+    # A named tuple is built from its fields, a tuple from one iterable.
+    return (tuple(spread) if type(values) is tuple else type(values)(*spread)), True
+
+
+# The older kind ---------------------------------------------------------------------------
+
+
+def hook_last_operation(module, hooks, args, result):
+    """Hook the operation that made ``result``: all that the older kind of hook sees."""
+    node = _first_tensor(result).grad_fn
+    if node is None:
+        return
+    for hook in hooks:
+        node.register_hook(BoundHook(hook, module))
+    missing = _unseen(args, result, node)
+    if missing is not None:
+        warnings.warn(
+            f"register_backward_hook is deprecated where {missing}; "
+            "use register_full_backward_hook, which sees all gradients",
+            FutureWarning,
+            stacklevel=5,
+        )
+
+
+def _first_tensor(result):
+    while not isinstance(result, Tensor):
+        if isinstance(result, dict):
+            result = next(v for v in result.values() if isinstance(v, Tensor))
+        else:
+            result = result[0]
+    return result
+
+
+def _tensors(values):
+    """``values`` as a tuple of tensors, or None where it is something else."""
+    values = (values,) if isinstance(values, Tensor) else values
+    if isinstance(values, tuple) and all(isinstance(v, Tensor) for v in values):
+        return values
+    return None
+
+
+def _unseen(args, result, node):
+    """Why a hook on ``node`` misses gradients of the module, or None."""
+    outputs, inputs = _tensors(result), _tensors(args)
+    if outputs is None:
+        return "the module returns something else than a Tensor or a tuple of Tensors"
+    if inputs is None:
+        return "the module takes something else than Tensors"
+    made_by = {t.grad_fn for t in outputs if t.grad_fn is not None}
+    if made_by != {node}:
+        return "the outputs come from several operations"
+    if {t.grad_fn for t in inputs if t.grad_fn is not None} != {n for n, _ in node.next_functions}:
+        return "forward has several operations"
+    return None

@@ -1,0 +1,127 @@
+"""Batch normalisation."""
+
+import rushlight
+from rushlight.nn import functional as F
+from rushlight.nn import init
+from rushlight.nn.modules.module import Module
+from rushlight.nn.parameter import Parameter
+
+__all__ = ["BatchNorm1d", "BatchNorm2d"]
+
+
+class _NormBase(Module):
+    """Scale, shift and running statistics of ``num_features`` channels."""
+
+    _version = 2  # 2 added num_batches_tracked
+
+    def __init__(
+        self, num_features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True,
+        device=None, dtype=None, *, bias=True,
+    ):  # fmt: skip
+        super().__init__()
+        self.num_features = num_features
+        self.eps = eps
+        self.momentum = momentum
+        self.affine = affine
+        self.track_running_stats = track_running_stats
+        place = {"device": device, "dtype": dtype}
+        for name, wanted in (("weight", affine), ("bias", affine and bias)):
+            value = Parameter(rushlight.empty(num_features, **place)) if wanted else None
+            self.register_parameter(name, value)
+        statistics = {"running_mean": None, "running_var": None, "num_batches_tracked": None}
+        if track_running_stats:
+            statistics = {
+                "running_mean": rushlight.zeros(num_features, **place),
+                "running_var": rushlight.ones(num_features, **place),
+                "num_batches_tracked": rushlight.tensor(0, dtype=rushlight.int64, device=device),
+            }
+        for name, value in statistics.items():
+            self.register_buffer(name, value)
+        self.reset_parameters()
+
+    def reset_running_stats(self):
+        """Forget the running statistics: mean 0, variance 1, no batches."""
+        if self.track_running_stats:
+            self.running_mean.zero_()
+            self.running_var.fill_(1)
+            self.num_batches_tracked.zero_()
+
+    def reset_parameters(self):
+        """Forget the running statistics and the learned scale and shift."""
+        self.reset_running_stats()
+        if self.affine:
+            init.ones_(self.weight)
+            if self.bias is not None:
+                init.zeros_(self.bias)
+
+    def _check_input_dim(self, input):
+        raise NotImplementedError(f"{type(self).__name__} defines no _check_input_dim")
+
+    def extra_repr(self):
+        return (
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, "
+            f"affine={self.affine}, bias={self.bias is not None}, "
+            f"track_running_stats={self.track_running_stats}"
+        )
+
+    def _load_from_state_dict(self, state_dict, prefix, local_metadata, *args):
+        if (local_metadata.get("version") or 1) < 2 and self.track_running_stats:
+            zero = rushlight.tensor(0, dtype=rushlight.int64)
+            state_dict.setdefault(prefix + "num_batches_tracked", zero)
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
+
+
+class _BatchNorm(_NormBase):
+    def forward(self, input):
+        self._check_input_dim(input)
+        training, tracked = self.training, self.track_running_stats
+        momentum = 0.0 if self.momentum is None else self.momentum
+        if training and tracked and self.num_batches_tracked is not None:
+            self.num_batches_tracked.add_(1)
+            if self.momentum is None:  # a plain average over all batches
+                momentum = 1.0 / float(self.num_batches_tracked)
+        mean, var = self.running_mean, self.running_var
+        if training and not tracked:
+            mean = var = None
+        return F.batch_norm(
+            input, mean, var, self.weight, self.bias,
+            training or (mean is None and var is None), momentum, self.eps,
+        )  # fmt: skip
+
+
+class BatchNorm1d(_BatchNorm):
+    """y = (x − mean) / √(var + eps) · weight + bias, with the statistics of each channel.
+
+    In training they are the batch's, and feed the running statistics, which evaluation uses.
+
+    Shape: x: (N, C) or (N, C, L) → the same.
+    Raises:
+        ValueError: x has another number of dims.
+    Source: Ioffe and Szegedy 2015, https://arxiv.org/abs/1502.03167
+
+    >>> import rushlight as torch
+    >>> torch.nn.BatchNorm1d(2).eval()(torch.zeros(1, 2)).tolist()
+    [[0.0, 0.0]]
+    """
+
+    def _check_input_dim(self, input):
+        if input.dim() not in (2, 3):
+            shape = tuple(input.shape)
+            raise ValueError(f"BatchNorm1d: expected 2D or 3D input, got shape {shape}")
+
+
+class BatchNorm2d(_BatchNorm):
+    """``BatchNorm1d`` for images.
+
+    Shape: x: (N, C, H, W) → the same.
+    Raises:
+        ValueError: x has another number of dims.
+
+    >>> import rushlight as torch
+    >>> torch.nn.BatchNorm2d(3)(torch.ones(2, 3, 4, 4)).shape
+    torch.Size([2, 3, 4, 4])
+    """
+
+    def _check_input_dim(self, input):
+        if input.dim() != 4:
+            raise ValueError(f"BatchNorm2d: expected 4D input, got shape {tuple(input.shape)}")

@@ -1,0 +1,207 @@
+"""Calling a module: forward, the hooks around it, and naming the layer that failed."""
+
+import warnings
+
+from rushlight.nn.modules.backward import BackwardHooks, hook_last_operation
+from rushlight.nn.modules.hooks import MIXED_KINDS, Everywhere, add_hook
+
+__all__ = ["Call", "name_layer"]
+
+# Names of this module, so that a call without hooks looks up no attributes for them.
+_forward_pre, _forward = Everywhere.forward_pre, Everywhere.forward
+_backward_pre, _backward = Everywhere.backward_pre, Everywhere.backward
+
+
+class _Progress:
+    """How far one call has come, for the hooks that run after a failure."""
+
+    __slots__ = ("args", "kwargs", "ran", "result")
+
+    def __init__(self, args, kwargs):
+        self.args = args
+        self.kwargs = kwargs
+        self.result = None
+        self.ran = set()
+
+
+class Call:
+    """The part of Module that is called and hooked."""
+
+    def __call__(self, *args, **kwargs):
+        own = self.__dict__
+        try:
+            if (
+                own["_forward_hooks"] or own["_forward_pre_hooks"] or own["_backward_hooks"]
+                or own["_backward_pre_hooks"] or "_compiled_call_impl" in own
+                or _forward or _forward_pre or _backward or _backward_pre
+            ):  # fmt: skip
+                call = own.get("_compiled_call_impl") or self._call_impl
+                return call(*args, **kwargs)
+            return self.forward(*args, **kwargs)
+        except Exception as error:
+            if "_modules" not in own:
+                kind = type(self).__name__
+                raise AttributeError(f"{kind} is called before Module.__init__() ran") from None
+            name_layer(error, self)
+            raise
+
+    def _call_impl(self, *args, **kwargs):
+        call = _Progress(args, kwargs)
+        try:
+            return self._call_hooked(call)
+        except Exception:
+            self._run_always_called(call)
+            raise
+
+    def _call_hooked(self, call):
+        self._run_pre_hooks(call)
+        full, older = self._backward_hooks_of_call()
+        pre = [*_backward_pre.values(), *self._backward_pre_hooks.values()]
+        watch = BackwardHooks(self, full, pre) if full or pre else None
+        if watch is not None:
+            call.args = watch.watch_inputs(call.args)
+        call.result = self.forward(*call.args, **call.kwargs)
+        for key, hook, with_kwargs, _ in self._forward_hooks_of_call():
+            call.ran.add(key)
+            _run_forward_hook(self, hook, with_kwargs, call)
+        if watch is not None:
+            call.result = watch.watch_outputs(call.result)
+        if older:
+            hook_last_operation(self, older, call.args, call.result)
+        return call.result
+
+    def _run_pre_hooks(self, call):
+        for key, hook in [*_forward_pre.items(), *self._forward_pre_hooks.items()]:
+            if key not in self._forward_pre_hooks_with_kwargs:
+                found = hook(self, call.args)
+                if found is not None:
+                    call.args = found if isinstance(found, tuple) else (found,)
+                continue
+            found = hook(self, call.args, call.kwargs)
+            if found is None:
+                continue
+            if not isinstance(found, tuple) or len(found) != 2:
+                raise RuntimeError(
+                    "forward pre-hook with_kwargs: it must return None or a pair (args, kwargs), "
+                    f"but it returned {found}"
+                )
+            call.args, call.kwargs = found
+
+    def _forward_hooks_of_call(self):
+        """(key, hook, with_kwargs, always_call) of each forward hook, in running order."""
+        theirs = Everywhere.forward_with_kwargs, Everywhere.forward_always
+        ours = self._forward_hooks_with_kwargs, self._forward_hooks_always_called
+        return [
+            (key, hook, key in with_kwargs, key in always)
+            for hooks, (with_kwargs, always) in ((_forward, theirs), (self._forward_hooks, ours))
+            for key, hook in hooks.items()
+        ]
+
+    def _run_always_called(self, call):
+        """After a failure: run the hooks that asked to see failed calls too."""
+        for key, hook, with_kwargs, always in self._forward_hooks_of_call():
+            if not always or key in call.ran:
+                continue
+            try:
+                _run_forward_hook(self, hook, with_kwargs, call)
+            except Exception as error:
+                warnings.warn(
+                    "forward hook with always_call=True: its own error is silenced, because the "
+                    f"call had failed before: {error}",
+                    stacklevel=4,
+                )
+
+    def _backward_hooks_of_call(self):
+        """The full backward hooks, and those of the older kind."""
+        full, older = [], []
+        if _backward:
+            (full if Everywhere.backward_is_full else older).extend(_backward.values())
+        if self._backward_hooks:
+            (full if self._is_full_backward_hook else older).extend(self._backward_hooks.values())
+        return full, older
+
+    # Registration -------------------------------------------------------------------------
+
+    def register_forward_pre_hook(self, hook, *, prepend=False, with_kwargs=False):
+        """Run ``hook(module, args[, kwargs])`` before forward; it may return new arguments."""
+        flags = [(self._forward_pre_hooks_with_kwargs, with_kwargs)]
+        return add_hook(self._forward_pre_hooks, hook, prepend=prepend, options=flags)
+
+    def register_forward_hook(self, hook, *, prepend=False, with_kwargs=False, always_call=False):
+        """Run ``hook(module, args[, kwargs], output)`` after forward; it may replace output.
+
+        With ``always_call`` it runs after a failed forward too.
+        """
+        flags = [
+            (self._forward_hooks_with_kwargs, with_kwargs),
+            (self._forward_hooks_always_called, always_call),
+        ]
+        return add_hook(self._forward_hooks, hook, prepend=prepend, options=flags)
+
+    def register_full_backward_pre_hook(self, hook, prepend=False):
+        """Run ``hook(module, grad_output)`` before backward; it may replace grad_output."""
+        return add_hook(self._backward_pre_hooks, hook, prepend=prepend)
+
+    def register_full_backward_hook(self, hook, prepend=False):
+        """Run ``hook(module, grad_input, grad_output)`` after backward; may replace grad_input."""
+        return self._add_backward_hook("register_full_backward_hook", hook, True, prepend)
+
+    def register_backward_hook(self, hook):
+        """As ``register_full_backward_hook``, seeing only the module's last operation."""
+        return self._add_backward_hook("register_backward_hook", hook, False, False)
+
+    def _add_backward_hook(self, name, hook, full, prepend):
+        if self._is_full_backward_hook not in (None, full):
+            raise RuntimeError(MIXED_KINDS.format(name))
+        self._is_full_backward_hook = full
+        return add_hook(self._backward_hooks, hook, prepend=prepend)
+
+
+def _run_forward_hook(module, hook, with_kwargs, call):
+    if with_kwargs:
+        found = hook(module, call.args, call.kwargs, call.result)
+    else:
+        found = hook(module, call.args, call.result)
+    if found is not None:
+        call.result = found
+
+
+# Errors -----------------------------------------------------------------------------------
+
+
+def name_layer(error, module):
+    """Say in ``error`` which layer of ``module`` it arose in, as ``[in net.2 (Linear)]``.
+
+    Each enclosing call completes the path, so the outermost one, which sees the whole model,
+    has the last word. rushlight's own errors say it in their message; an error of other code
+    keeps its message and says it in a note.
+    """
+    origin, kind, message, said = getattr(error, "_layer", None) or (
+        id(module), type(module).__name__, _own_message(error), None,
+    )  # fmt: skip
+    path = next((name for name, m in module.named_modules() if id(m) == origin), None)
+    if path is None:  # called by this module, and not a part of it
+        return
+    where = f"in {path} ({kind})" if path else f"in {kind}"
+    if message is not None:
+        error.args = (f"{message} [{where}]",)
+    else:
+        if said is not None and said in error.__notes__:
+            error.__notes__.remove(said)
+        error.add_note(where)
+    error._layer = origin, kind, message, where
+
+
+def _own_message(error):
+    """The message of an error that rushlight's own code raised, else None."""
+    trace = error.__traceback__
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    raiser = trace.tb_frame.f_globals.get("__name__", "")
+    plain = (
+        isinstance(error, RuntimeError | TypeError | ValueError | IndexError)
+        and type(error).__str__ is BaseException.__str__
+        and len(error.args) == 1
+        and isinstance(error.args[0], str)
+    )
+    return error.args[0] if plain and raiser.partition(".")[0] == "rushlight" else None

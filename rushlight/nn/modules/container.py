@@ -1,0 +1,254 @@
+"""Modules that hold other modules, or parameters."""
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from itertools import chain
+
+from rushlight.nn.modules.module import Module
+from rushlight.nn.modules.parameters import ParameterDict, ParameterList, pairs, position
+
+__all__ = ["ModuleDict", "ModuleList", "ParameterDict", "ParameterList", "Sequential"]
+
+
+class _Numbered(Module):
+    """What Sequential and ModuleList share: a list of modules in ``_modules``."""
+
+    def __len__(self):
+        return len(self._modules)
+
+    def __iter__(self):
+        return iter(self._modules.values())
+
+    def _key(self, idx):
+        return list(self._modules)[position(idx, len(self))]
+
+    def __setitem__(self, idx, module):
+        setattr(self, self._key(idx), module)
+
+    def __delitem__(self, idx):
+        keys = list(self._modules)[idx] if isinstance(idx, slice) else [self._key(idx)]
+        for key in keys:
+            delattr(self, key)
+        self._renumber(self._modules.values())
+
+    def _renumber(self, modules):
+        self._modules = {str(i): module for i, module in enumerate(modules)}
+
+    def append(self, module):
+        """Add ``module`` at the end; returns the container."""
+        self.add_module(str(len(self)), module)
+        return self
+
+    def extend(self, modules):
+        """Add ``modules`` at the end; returns the container."""
+        for module in list(modules):
+            self.append(module)
+        return self
+
+    def pop(self, key):
+        """Remove and return the module at ``key``, or the container of those in a slice."""
+        found = self[key]
+        del self[key]
+        return found
+
+
+class Sequential(_Numbered):
+    """Calls its modules one after the other, each with the result of the one before.
+
+    >>> import rushlight as torch
+    >>> torch.nn.Sequential(torch.nn.Linear(8, 4), torch.nn.ReLU())
+    Sequential(
+      (0): Linear(in_features=8, out_features=4, bias=True)
+      (1): ReLU()
+    )
+    """
+
+    def __init__(self, *args):
+        super().__init__()
+        if len(args) == 1 and isinstance(args[0], OrderedDict):
+            named = args[0].items()
+        else:
+            named = ((str(i), module) for i, module in enumerate(args))
+        for name, module in named:
+            self.add_module(name, module)
+
+    def forward(self, input):
+        for module in self._modules.values():
+            input = module(input)
+        return input
+
+    def __getitem__(self, idx):
+        if isinstance(idx, slice):
+            return type(self)(OrderedDict(list(self._modules.items())[idx]))
+        return self._modules[self._key(idx)]
+
+    def insert(self, index, module):
+        """Put ``module`` before position ``index``; returns the container.
+
+        Raises:
+            AssertionError: ``module`` is no Module.
+            IndexError: there is no such position.
+        """
+        if not isinstance(module, Module):
+            raise AssertionError(f"Sequential.insert: {type(module)} is not a Module")
+        n = len(self)
+        if not -n <= index <= n:
+            raise IndexError(f"Sequential.insert: index {index} is out of range of {n} items")
+        modules = list(self)
+        modules.insert(index, module)
+        self._renumber(modules)
+        return self
+
+    def __add__(self, other):
+        return Sequential(*self, *self._modules_of(other))
+
+    def __iadd__(self, other):
+        return self.extend(self._modules_of(other))
+
+    def _modules_of(self, other):
+        if not isinstance(other, Sequential):
+            raise ValueError(f"Sequential + other: other must be a Sequential, got {type(other)}")
+        return other
+
+    def __mul__(self, n):
+        return Sequential(*list(self) * self._times(n))
+
+    __rmul__ = __mul__
+
+    def __imul__(self, n):
+        return self.extend(list(self) * (self._times(n) - 1))
+
+    def _times(self, n):
+        if not isinstance(n, int):
+            raise TypeError(f"unsupported operand type(s) for *: {type(self)} and {type(n)}")
+        if n <= 0:
+            raise ValueError(f"Sequential * n: n must be positive, got {n}")
+        return n
+
+
+class ModuleList(_Numbered):
+    """A list of modules that are registered.
+
+    >>> import rushlight as torch
+    >>> torch.nn.ModuleList(torch.nn.Linear(4, 4) for _ in range(3))
+    ModuleList(
+      (0-2): 3 x Linear(in_features=4, out_features=4, bias=True)
+    )
+    """
+
+    def __init__(self, modules=None):
+        super().__init__()
+        if modules is not None:
+            self.extend(modules)
+
+    def _key(self, idx):
+        return str(position(idx, len(self)))
+
+    def __getitem__(self, idx):
+        if isinstance(idx, slice):
+            return type(self)(list(self._modules.values())[idx])
+        return self._modules[self._key(idx)]
+
+    def insert(self, index, module):
+        """Put ``module`` before position ``index``."""
+        modules = list(self)
+        modules.insert(index, module)
+        self._renumber(modules)
+
+    def extend(self, modules):
+        """Add ``modules`` at the end; returns the container.
+
+        Raises:
+            TypeError: ``modules`` cannot be iterated.
+        """
+        if not isinstance(modules, Iterable):
+            kind = type(modules).__name__
+            raise TypeError(f"ModuleList.extend: expected an iterable, got a {kind}")
+        return super().extend(modules)
+
+    def __iadd__(self, modules):
+        return self.extend(modules)
+
+    def __add__(self, other):
+        return ModuleList(chain(self, other))
+
+    def __repr__(self):
+        runs = []  # [first index, last index, repr] of equal neighbours
+        for i, text in enumerate(map(repr, self)):
+            if runs and runs[-1][2] == text:
+                runs[-1][1] = i
+            else:
+                runs.append([i, i, text])
+        if not runs:
+            return f"{self._get_name()}()"
+        lines = [
+            f"({i}): {text}" if i == j else f"({i}-{j}): {j - i + 1} x {text}"
+            for i, j, text in runs
+        ]
+        body = "".join(f"\n  {_indented(line)}" for line in lines)
+        return f"{self._get_name()}({body}\n)"
+
+
+def _indented(text):
+    return text.replace("\n", "\n  ")
+
+
+class ModuleDict(Module):
+    """A dict of modules that are registered.
+
+    >>> import rushlight as torch
+    >>> torch.nn.ModuleDict({"act": torch.nn.ReLU()})["act"]
+    ReLU()
+    """
+
+    def __init__(self, modules=None):
+        super().__init__()
+        if modules is not None:
+            self.update(modules)
+
+    def __getitem__(self, key):
+        return self._modules[key]
+
+    def __setitem__(self, key, module):
+        self.add_module(key, module)
+
+    def __delitem__(self, key):
+        del self._modules[key]
+
+    def __len__(self):
+        return len(self._modules)
+
+    def __iter__(self):
+        return iter(self._modules)
+
+    def __contains__(self, key):
+        return key in self._modules
+
+    def clear(self):
+        """Remove all modules."""
+        self._modules.clear()
+
+    def pop(self, key):
+        """Remove and return the module at ``key``."""
+        return self._modules.pop(key)
+
+    def keys(self):
+        """The names."""
+        return self._modules.keys()
+
+    def items(self):
+        """Pairs (name, module)."""
+        return self._modules.items()
+
+    def values(self):
+        """The modules."""
+        return self._modules.values()
+
+    def update(self, modules):
+        """Add the modules of a mapping, or of an iterable of pairs.
+
+        Raises:
+            TypeError, ValueError: ``modules`` is neither.
+        """
+        for key, module in pairs(modules, "ModuleDict"):
+            self[key] = module

@@ -1,0 +1,172 @@
+"""Convolution layers."""
+
+from collections.abc import Iterable
+
+import rushlight
+from rushlight.nn import functional as F
+from rushlight.nn.modules.linear import reset_fan_in
+from rushlight.nn.modules.module import Module
+from rushlight.nn.parameter import Parameter
+
+__all__ = ["Conv1d", "Conv2d"]
+
+_PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
+
+
+def _per_dim(value, n):
+    """``value`` for each of ``n`` dims."""
+    return tuple(value) if isinstance(value, Iterable) else (value,) * n
+
+
+def _pad_of(padding, kernel_size, dilation):
+    """What ``F.pad`` adds for ``padding``: a pair for each dim, the last dim first."""
+    if padding == "same":
+        totals = [d * (k - 1) for d, k in zip(dilation, kernel_size, strict=True)]
+        pairs = [(total // 2, total - total // 2) for total in totals]
+    elif padding == "valid":
+        pairs = [(0, 0)] * len(kernel_size)
+    else:
+        pairs = [(p, p) for p in padding]
+    return [n for pair in reversed(pairs) for n in pair]
+
+
+class _ConvNd(Module):
+    def __init__(
+        self, in_channels, out_channels, kernel_size, stride, padding, dilation, transposed,
+        output_padding, groups, bias, padding_mode, device=None, dtype=None,
+    ):  # fmt: skip
+        super().__init__()
+        self._check(in_channels, out_channels, groups, stride, padding, padding_mode)
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self.kernel_size = kernel_size
+        self.stride = stride
+        self.padding = padding
+        self.dilation = dilation
+        self.transposed = transposed
+        self.output_padding = output_padding
+        self.groups = groups
+        self.padding_mode = padding_mode
+        self._reversed_padding_repeated_twice = _pad_of(padding, kernel_size, dilation)
+        outer, inner = (in_channels, out_channels) if transposed else (out_channels, in_channels)
+        shape = (outer, inner // groups, *kernel_size)
+        self.weight = Parameter(rushlight.empty(shape, device=device, dtype=dtype))
+        if bias:
+            self.bias = Parameter(rushlight.empty(out_channels, device=device, dtype=dtype))
+        else:
+            self.register_parameter("bias", None)
+        self.reset_parameters()
+
+    def _check(self, in_channels, out_channels, groups, stride, padding, padding_mode):
+        layer = type(self).__name__
+        if groups <= 0:
+            raise ValueError(f"{layer}: groups must be positive, got {groups}")
+        for name, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
+            if channels % groups:
+                raise ValueError(f"{layer}: {name}={channels} is not divisible by groups={groups}")
+        if isinstance(padding, str):
+            if padding not in ("same", "valid"):
+                raise ValueError(
+                    f"{layer}: padding must be a number, 'same' or 'valid', got {padding!r}"
+                )
+            if padding == "same" and any(s != 1 for s in stride):
+                raise ValueError(f"{layer}: padding='same' needs stride 1, got {stride}")
+        if padding_mode not in _PADDING_MODES:
+            raise ValueError(
+                f"{layer}: padding_mode must be one of {_PADDING_MODES}, got {padding_mode!r}"
+            )
+
+    def reset_parameters(self):
+        """Draw the weights and biases again, uniform in ±1/√fan_in."""
+        reset_fan_in(self.weight, self.bias)
+
+    def forward(self, input):
+        return self._conv_forward(input, self.weight, self.bias)
+
+    def extra_repr(self):
+        parts = [
+            f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, "
+            f"stride={self.stride}"
+        ]
+        zeros, ones = (0,) * len(self.kernel_size), (1,) * len(self.kernel_size)
+        defaults = [
+            ("padding", zeros), ("dilation", ones), ("output_padding", zeros), ("groups", 1),
+        ]  # fmt: skip
+        for name, default in defaults:
+            value = getattr(self, name)
+            if value != default:
+                parts.append(f"{name}={value}")
+        if self.bias is None:
+            parts.append("bias=False")
+        if self.padding_mode != "zeros":
+            parts.append(f"padding_mode={self.padding_mode}")
+        return ", ".join(parts)
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        self.__dict__.setdefault("padding_mode", "zeros")
+
+
+class Conv1d(_ConvNd):
+    """Convolution (cross-correlation) over one dim.
+
+    Shape: x: (N, C, L) or (C, L) → (N, O, L'), L' = ⌊(L + 2·padding − dilation·(k − 1) − 1) /
+    stride⌋ + 1; weight: (O, C/groups, k).
+
+    Raises:
+        ValueError: channels and groups disagree, or a padding that there is not.
+
+    >>> import rushlight as torch
+    >>> torch.nn.Conv1d(16, 33, 3, stride=2)(torch.ones(20, 16, 50)).shape
+    torch.Size([20, 33, 24])
+    """
+
+    def __init__(
+        self, in_channels, out_channels, kernel_size, stride=1, padding=0, dilation=1, groups=1,
+        bias=True, padding_mode="zeros", device=None, dtype=None,
+    ):  # fmt: skip
+        super().__init__(
+            in_channels, out_channels, _per_dim(kernel_size, 1), _per_dim(stride, 1),
+            padding if isinstance(padding, str) else _per_dim(padding, 1), _per_dim(dilation, 1),
+            False, (0,), groups, bias, padding_mode, device, dtype,
+        )  # fmt: skip
+
+    def _conv_forward(self, input, weight, bias):
+        padding = self.padding
+        if self.padding_mode != "zeros":
+            input = F.pad(input, self._reversed_padding_repeated_twice, mode=self.padding_mode)
+            padding = 0
+        return F.conv1d(input, weight, bias, self.stride, padding, self.dilation, self.groups)
+
+
+class Conv2d(_ConvNd):
+    """Convolution (cross-correlation) over two dims.
+
+    Shape: x: (N, C, H, W) or (C, H, W) → (N, O, H', W'), each as in ``Conv1d``; weight:
+    (O, C/groups, *kernel_size).
+
+    Raises:
+        ValueError: channels and groups disagree, or a padding that there is not.
+
+    >>> import rushlight as torch
+    >>> conv = torch.nn.Conv2d(16, 33, (3, 5), stride=(2, 1), padding=(4, 2))
+    >>> conv(torch.ones(2, 16, 50, 100)).shape
+    torch.Size([2, 33, 28, 100])
+    """
+
+    def __init__(
+        self, in_channels, out_channels, kernel_size, stride=1, padding=0, dilation=1, groups=1,
+        bias=True, padding_mode="zeros", device=None, dtype=None,
+    ):  # fmt: skip
+        super().__init__(
+            in_channels, out_channels, _per_dim(kernel_size, 2), _per_dim(stride, 2),
+            padding if isinstance(padding, str) else _per_dim(padding, 2), _per_dim(dilation, 2),
+            False, (0, 0), groups, bias, padding_mode, device, dtype,
+        )  # fmt: skip
+
+    def _conv_forward(self, input, weight, bias):
+        padding = self.padding
+        if self.padding_mode != "zeros":
+            input = F.pad(input, self._reversed_padding_repeated_twice, mode=self.padding_mode)
+            padding = 0
+        return F.conv2d(input, weight, bias, self.stride, padding, self.dilation, self.groups)

@@ -1,0 +1,133 @@
+"""Moving a module's tensors to another dtype, device or memory."""
+
+import warnings
+
+import rushlight.device as devices
+from rushlight.autograd.mode import no_grad
+from rushlight.dtype import dtype as dtype_type
+from rushlight.tensor import Tensor
+
+__all__ = ["Conversion"]
+
+
+class Conversion:
+    """The part of Module that converts its parameters and buffers, in place."""
+
+    def _apply(self, fn, recurse=True):
+        """Replace every parameter, gradient and buffer by ``fn`` of it."""
+        if recurse:
+            for module in self.children():
+                module._apply(fn)
+        for parameter in self._parameters.values():
+            if parameter is None:
+                continue
+            with no_grad():
+                parameter.data = fn(parameter)
+                if parameter.grad is not None:
+                    parameter.grad.data = fn(parameter.grad)
+        for name, buffer in self._buffers.items():
+            if buffer is not None:
+                self._buffers[name] = fn(buffer)
+        return self
+
+    def to(self, *args, **kwargs):
+        """Convert to a dtype, a device, or those of a tensor; returns the module itself.
+
+        Integer tensors keep their dtype.
+
+        Raises:
+            TypeError: the dtype is neither floating point nor complex.
+
+        >>> import rushlight as torch
+        >>> torch.nn.Linear(2, 3).to(torch.float64).weight.dtype
+        torch.float64
+        """
+        device, dtype, non_blocking, memory_format = parse_to(*args, **kwargs)
+        if dtype is not None and not (dtype.is_floating_point or dtype.is_complex):
+            raise TypeError(
+                f"Module.to: only floating point or complex dtypes are accepted, got dtype={dtype}"
+            )
+        if dtype is not None and dtype.is_complex:
+            warnings.warn(
+                "Module.to: complex parameters are new, and some modules may not work with them",
+                stacklevel=2,
+            )
+
+        def convert(t):
+            target = dtype if t.is_floating_point() or t.is_complex() else None
+            if memory_format is not None and t.dim() in (4, 5):
+                return t.to(device, target, non_blocking, memory_format=memory_format)
+            return t.to(device, target, non_blocking)
+
+        return self._apply(convert)
+
+    def float(self):
+        """Floating point tensors become float32."""
+        return self._apply(lambda t: t.float() if t.is_floating_point() else t)
+
+    def double(self):
+        """Floating point tensors become float64."""
+        return self._apply(lambda t: t.double() if t.is_floating_point() else t)
+
+    def half(self):
+        """Floating point tensors become float16."""
+        return self._apply(lambda t: t.half() if t.is_floating_point() else t)
+
+    def bfloat16(self):
+        """Floating point tensors become bfloat16."""
+        return self._apply(lambda t: t.bfloat16() if t.is_floating_point() else t)
+
+    def type(self, dst_type):
+        """Every tensor becomes ``dst_type``."""
+        return self._apply(lambda t: t.type(dst_type))
+
+    def cpu(self):
+        """Move to the CPU."""
+        return self._apply(lambda t: t.cpu())
+
+    def cuda(self, device=None):
+        """Move to a GPU.
+
+        Raises:
+            AssertionError: there is none.
+        """
+        return self._apply(lambda t: t.cuda(device))
+
+    def to_empty(self, *, device, recurse=True):
+        """Move to ``device`` without copying the values."""
+        from rushlight import empty_like
+
+        return self._apply(lambda t: empty_like(t, device=device), recurse=recurse)
+
+    def share_memory(self):
+        """Move to memory that other processes can share."""
+        return self._apply(lambda t: t.share_memory_())
+
+
+def parse_to(*args, **kwargs):
+    """``(device, dtype, non_blocking, memory_format)`` of the arguments of ``to``.
+
+    The forms are to(device, dtype, non_blocking), to(dtype, non_blocking) and
+    to(tensor, non_blocking), each with the keyword memory_format.
+    """
+    names = ["device", "dtype", "non_blocking", "copy"]
+    first = args[0] if args else kwargs.get("tensor", kwargs.get("other"))
+    if isinstance(first, Tensor):
+        names[:2] = ["tensor"]
+    elif args and isinstance(first, dtype_type):
+        names[:2] = ["dtype"]
+    given = dict(zip(names, args, strict=False))
+    unknown = [k for k in kwargs if k in given or k not in (*names, "memory_format")]
+    if len(args) > len(names) or unknown or not (args or kwargs):
+        raise TypeError(
+            f"to: expected (device, dtype, non_blocking), (dtype, non_blocking) or "
+            f"(tensor, non_blocking), got {args} {kwargs}"
+        )
+    given.update(kwargs)
+    like = given.get("tensor")
+    if like is not None:
+        given.update(device=like.device, dtype=like.dtype)
+    device = given.get("device")
+    if device is not None:
+        device = devices.require(device)
+    return device, given.get("dtype"), given.get("non_blocking", False), given.get("memory_format")

@@ -1,0 +1,76 @@
+"""Linear layers."""
+
+import math
+
+import rushlight
+from rushlight.nn import functional as F
+from rushlight.nn import init
+from rushlight.nn.modules.module import Module
+from rushlight.nn.parameter import Parameter
+
+__all__ = ["Identity", "Linear"]
+
+
+class Identity(Module):
+    """Returns what it gets; takes any arguments and ignores them.
+
+    Shape: x: any → the same.
+
+    >>> import rushlight as torch
+    >>> torch.nn.Identity(54)(torch.ones(2))
+    tensor([1., 1.])
+    """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__()
+
+    def forward(self, input):
+        return input
+
+
+class Linear(Module):
+    """y = x Wᵀ + b.
+
+    Shape: x: (*, in_features) → (*, out_features).
+
+    Weights and biases start uniform in ±1/√in_features.
+
+    >>> import rushlight as torch
+    >>> torch.nn.Linear(20, 30)(torch.ones(128, 20)).shape
+    torch.Size([128, 30])
+    """
+
+    def __init__(self, in_features, out_features, bias=True, device=None, dtype=None):
+        super().__init__()
+        self.in_features = in_features
+        self.out_features = out_features
+        shape = (out_features, in_features)
+        self.weight = Parameter(rushlight.empty(shape, device=device, dtype=dtype))
+        if bias:
+            self.bias = Parameter(rushlight.empty(out_features, device=device, dtype=dtype))
+        else:
+            self.register_parameter("bias", None)
+        self.reset_parameters()
+
+    def reset_parameters(self):
+        """Draw the weights and biases again."""
+        reset_fan_in(self.weight, self.bias)
+
+    def forward(self, input):
+        return F.linear(input, self.weight, self.bias)
+
+    def extra_repr(self):
+        return (
+            f"in_features={self.in_features}, out_features={self.out_features}, "
+            f"bias={self.bias is not None}"
+        )
+
+
+def reset_fan_in(weight, bias):
+    """Draw ``weight`` and ``bias`` uniform in ±1/√fan_in, as linear layers and convolutions do."""
+    # kaiming_uniform_ with a=√5 is that bound; it is called for its rounding.
+    init.kaiming_uniform_(weight, a=math.sqrt(5))
+    if bias is not None:
+        fan_in, _ = init._calculate_fan_in_and_fan_out(weight)
+        bound = 1 / math.sqrt(fan_in) if fan_in > 0 else 0
+        init.uniform_(bias, -bound, bound)

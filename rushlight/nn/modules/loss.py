@@ -1,0 +1,211 @@
+"""Losses. Each reduces to its mean by default; see ``reduction``."""
+
+import warnings
+
+from rushlight.nn import functional as F
+from rushlight.nn.modules.module import Module
+
+__all__ = [
+    "BCELoss", "BCEWithLogitsLoss", "CrossEntropyLoss", "HuberLoss", "KLDivLoss", "L1Loss",
+    "MSELoss", "NLLLoss", "SmoothL1Loss",
+]  # fmt: skip
+
+
+def _reduction(size_average, reduce, reduction):
+    """``reduction``, unless the arguments that came before it are given."""
+    if size_average is None and reduce is None:
+        return reduction
+    if reduce is False:
+        reduction = "none"
+    else:
+        reduction = "sum" if size_average is False else "mean"
+    warnings.warn(
+        f"size_average and reduce are deprecated; use reduction={reduction!r}", stacklevel=5
+    )
+    return reduction
+
+
+class _Loss(Module):
+    def __init__(self, size_average=None, reduce=None, reduction="mean"):
+        super().__init__()
+        self.reduction = _reduction(size_average, reduce, reduction)
+
+
+class _WeightedLoss(_Loss):
+    def __init__(self, weight=None, size_average=None, reduce=None, reduction="mean"):
+        super().__init__(size_average, reduce, reduction)
+        self.register_buffer("weight", weight)
+
+
+class L1Loss(_Loss):
+    """|x − y|.
+
+    Shape: x, y: (*) → (), or (*) with ``reduction="none"``.
+
+    >>> import rushlight as torch
+    >>> torch.nn.L1Loss()(torch.tensor([1.0, 4.0]), torch.tensor([1.0, 1.0]))
+    tensor(1.5000)
+    """
+
+    def forward(self, input, target):
+        return F.l1_loss(input, target, reduction=self.reduction)
+
+
+class MSELoss(_Loss):
+    """(x − y)².
+
+    Shape: x, y: (*) → (), or (*) with ``reduction="none"``.
+
+    >>> import rushlight as torch
+    >>> torch.nn.MSELoss()(torch.tensor([1.0, 4.0]), torch.tensor([1.0, 1.0]))
+    tensor(4.5000)
+    """
+
+    def forward(self, input, target):
+        return F.mse_loss(input, target, reduction=self.reduction)
+
+
+class SmoothL1Loss(_Loss):
+    """(x − y)² / (2β) where |x − y| < β, |x − y| − β/2 elsewhere.
+
+    Shape: x, y: (*) → (), or (*) with ``reduction="none"``.
+
+    >>> import rushlight as torch
+    >>> torch.nn.SmoothL1Loss()(torch.tensor([1.0, 4.0]), torch.tensor([1.0, 1.0]))
+    tensor(1.2500)
+    """
+
+    def __init__(self, size_average=None, reduce=None, reduction="mean", beta=1.0):
+        super().__init__(size_average, reduce, reduction)
+        self.beta = beta
+
+    def forward(self, input, target):
+        return F.smooth_l1_loss(input, target, reduction=self.reduction, beta=self.beta)
+
+
+class HuberLoss(_Loss):
+    """(x − y)² / 2 where |x − y| < δ, δ·(|x − y| − δ/2) elsewhere.
+
+    Shape: x, y: (*) → (), or (*) with ``reduction="none"``.
+    Raises:
+        TypeError: ``delta`` is no number.
+
+    >>> import rushlight as torch
+    >>> torch.nn.HuberLoss()(torch.tensor([1.0, 4.0]), torch.tensor([1.0, 1.0]))
+    tensor(1.2500)
+    """
+
+    def __init__(self, reduction="mean", delta=1.0):
+        if not isinstance(delta, float | int):
+            raise TypeError(f"HuberLoss: delta must be a number, got {type(delta)}")
+        super().__init__(reduction=reduction)
+        self.delta = delta
+
+    def forward(self, input, target):
+        return F.huber_loss(input, target, reduction=self.reduction, delta=self.delta)
+
+
+class NLLLoss(_WeightedLoss):
+    """−x[class], weighted by the class's ``weight``; targets ``ignore_index`` count nothing.
+
+    Shape: x: (N, C, *) or (C), log-probabilities; y: (N, *) or (), classes → (), or y's shape
+    with ``reduction="none"``.
+
+    >>> import rushlight as torch
+    >>> torch.nn.NLLLoss()(torch.tensor([[-1.0, -2.0]]), torch.tensor([1]))
+    tensor(2.)
+    """
+
+    def __init__(
+        self, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"
+    ):  # fmt: skip
+        super().__init__(weight, size_average, reduce, reduction)
+        self.ignore_index = ignore_index
+
+    def forward(self, input, target):
+        return F.nll_loss(
+            input, target, weight=self.weight, ignore_index=self.ignore_index,
+            reduction=self.reduction,
+        )  # fmt: skip
+
+
+class CrossEntropyLoss(_WeightedLoss):
+    """``NLLLoss`` of the log-softmax of x.
+
+    Shape: x: (N, C, *) or (C), logits; y: (N, *) or (), classes, or x's shape, probabilities
+    → (), or (N, *) with ``reduction="none"``.
+
+    >>> import rushlight as torch
+    >>> torch.nn.CrossEntropyLoss()(torch.zeros(1, 2), torch.tensor([1]))
+    tensor(0.6931)
+    """
+
+    def __init__(
+        self, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean",
+        label_smoothing=0.0,
+    ):  # fmt: skip
+        super().__init__(weight, size_average, reduce, reduction)
+        self.ignore_index = ignore_index
+        self.label_smoothing = label_smoothing
+
+    def forward(self, input, target):
+        return F.cross_entropy(
+            input, target, weight=self.weight, ignore_index=self.ignore_index,
+            reduction=self.reduction, label_smoothing=self.label_smoothing,
+        )  # fmt: skip
+
+
+class KLDivLoss(_Loss):
+    """y·(log y − x), where x is a log-probability, and y one too with ``log_target``.
+
+    Shape: x, y: (*) → (), or (*) with ``reduction="none"``.
+
+    >>> import rushlight as torch
+    >>> half = torch.tensor([0.5, 0.5])
+    >>> torch.nn.KLDivLoss(reduction="sum")(half.log(), half)
+    tensor(0.)
+    """
+
+    def __init__(self, size_average=None, reduce=None, reduction="mean", log_target=False):
+        super().__init__(size_average, reduce, reduction)
+        self.log_target = log_target
+
+    def forward(self, input, target):
+        return F.kl_div(input, target, reduction=self.reduction, log_target=self.log_target)
+
+
+class BCELoss(_WeightedLoss):
+    """−y·log x − (1 − y)·log(1 − x), where x is a probability.
+
+    Shape: x, y: (*) → (), or (*) with ``reduction="none"``.
+
+    >>> import rushlight as torch
+    >>> torch.nn.BCELoss()(torch.tensor([0.5]), torch.tensor([1.0]))
+    tensor(0.6931)
+    """
+
+    def forward(self, input, target):
+        return F.binary_cross_entropy(input, target, weight=self.weight, reduction=self.reduction)
+
+
+class BCEWithLogitsLoss(_Loss):
+    """``BCELoss`` of the sigmoid of x; ``pos_weight`` weights the positive targets.
+
+    Shape: x, y: (*) → (), or (*) with ``reduction="none"``.
+
+    >>> import rushlight as torch
+    >>> torch.nn.BCEWithLogitsLoss()(torch.tensor([0.0]), torch.tensor([1.0]))
+    tensor(0.6931)
+    """
+
+    def __init__(
+        self, weight=None, size_average=None, reduce=None, reduction="mean", pos_weight=None
+    ):  # fmt: skip
+        super().__init__(size_average, reduce, reduction)
+        self.register_buffer("weight", weight)
+        self.register_buffer("pos_weight", pos_weight)
+
+    def forward(self, input, target):
+        return F.binary_cross_entropy_with_logits(
+            input, target, self.weight, pos_weight=self.pos_weight, reduction=self.reduction
+        )

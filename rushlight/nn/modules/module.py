@@ -1,0 +1,323 @@
+"""Module: what every layer and every model is."""
+
+from collections import OrderedDict
+
+from rushlight.nn.modules.call import Call
+from rushlight.nn.modules.conversion import Conversion
+from rushlight.nn.modules.hooks import Everywhere, registered
+from rushlight.nn.modules.state import State
+from rushlight.nn.modules.tree import Tree
+from rushlight.nn.parameter import Buffer, Parameter
+from rushlight.tensor import Tensor
+
+__all__ = ["Module"]
+
+BEFORE_INIT = (
+    "cannot assign {kind} {name!r} before Module.__init__() ran; "
+    "call super().__init__() first in {owner}.__init__"
+)
+
+_HOOKS = (
+    "_backward_pre_hooks", "_backward_hooks", "_forward_hooks", "_forward_hooks_with_kwargs",
+    "_forward_hooks_always_called", "_forward_pre_hooks", "_forward_pre_hooks_with_kwargs",
+    "_state_dict_hooks", "_state_dict_pre_hooks", "_load_state_dict_pre_hooks",
+    "_load_state_dict_post_hooks",
+)  # fmt: skip
+
+
+class Module(Call, Tree, State, Conversion):
+    """A function with parameters, made of smaller ones.
+
+    A subclass calls ``super().__init__()``, assigns its parameters and submodules to ``self``,
+    and defines ``forward``.
+
+    >>> import rushlight as torch
+    >>> class Scale(torch.nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.by = torch.nn.Parameter(torch.tensor(2.0))
+    ...     def forward(self, x):
+    ...         return self.by * x
+    >>> Scale()(torch.ones(2)), [name for name, _ in Scale().named_parameters()]
+    (tensor([2., 2.], grad_fn=<MulBackward0>), ['by'])
+    """
+
+    dump_patches = False
+    call_super_init = False
+    _compiled_call_impl = None
+
+    training: bool
+    _parameters: dict[str, Parameter | None]
+    _buffers: dict[str, Tensor | None]
+    _modules: dict[str, "Module | None"]
+
+    def __init__(self, *args, **kwargs):
+        if not self.call_super_init and (args or kwargs):
+            extra = f"keyword argument {next(iter(kwargs))!r}" if kwargs else f"{len(args)} more"
+            raise TypeError(f"{type(self).__name__}.__init__() takes only self; got {extra}")
+        own = self.__dict__
+        own["training"] = True
+        own["_parameters"] = {}
+        own["_buffers"] = {}
+        own["_modules"] = {}
+        own["_non_persistent_buffers_set"] = set()
+        own["_is_full_backward_hook"] = None
+        for name in _HOOKS:
+            own[name] = OrderedDict()
+        if self.call_super_init:
+            super().__init__(*args, **kwargs)
+
+    def forward(self, *args):
+        """What the module computes: for every subclass to define."""
+        raise NotImplementedError(f"{type(self).__name__} defines no forward")
+
+    def compile(self, *args, **kwargs):
+        """Compile the call of this module, in place; the arguments are ``torch.compile``'s."""
+        import rushlight
+
+        self._compiled_call_impl = rushlight.compile(self._call_impl, *args, **kwargs)
+
+    # Registration -------------------------------------------------------------------------
+
+    def register_parameter(self, name, param):
+        """Add a parameter; None holds the name without one.
+
+        Raises:
+            TypeError: ``param`` is no Parameter.
+            KeyError: ``name`` is taken, empty or contains a dot.
+            ValueError: ``param`` has a history.
+        """
+        self._check_name("parameter", name, "_parameters")
+        if param is not None:
+            if not isinstance(param, Parameter):
+                raise TypeError(
+                    f"cannot assign a {_typename(param)} as parameter {name!r}; "
+                    "nn.Parameter(tensor) or None is needed"
+                )
+            if param.grad_fn is not None:
+                raise ValueError(
+                    f"cannot assign a tensor with a history as parameter {name!r}; "
+                    "compute it from parameters in forward() instead"
+                )
+            param = registered(Everywhere.on_parameter, self, name, param)
+        self._parameters[name] = param
+
+    def register_buffer(self, name, tensor, persistent=True):
+        """Add a tensor that is state but no parameter.
+
+        Raises:
+            TypeError: ``tensor`` is no Tensor.
+            KeyError: ``name`` is taken, empty or contains a dot.
+        """
+        self._check_name("buffer", name, "_buffers")
+        if tensor is not None and not _is_tensor(tensor):
+            raise TypeError(
+                f"cannot assign a {_typename(tensor)} as buffer {name!r}; "
+                "a Tensor or None is needed"
+            )
+        self._buffers[name] = registered(Everywhere.on_buffer, self, name, tensor)
+        if persistent:
+            self._non_persistent_buffers_set.discard(name)
+        else:
+            self._non_persistent_buffers_set.add(name)
+
+    def add_module(self, name, module):
+        """Add a submodule.
+
+        Raises:
+            TypeError: ``module`` is no Module.
+            KeyError: ``name`` is taken, empty or contains a dot.
+        """
+        if module is not None and not isinstance(module, Module):
+            raise TypeError(f"add_module: {_typename(module)} is not a Module subclass")
+        self._check_name("module", name, "_modules")
+        self._modules[name] = registered(Everywhere.on_module, self, name, module)
+
+    def register_module(self, name, module):
+        """Another name of ``add_module``."""
+        self.add_module(name, module)
+
+    def _check_name(self, kind, name, registry):
+        if registry not in self.__dict__:
+            owner = type(self).__name__
+            raise AttributeError(BEFORE_INIT.format(kind=kind, name=name, owner=owner))
+        if not isinstance(name, str):
+            raise TypeError(f"{kind} name: expected a str, got {_typename(name)}")
+        if "." in name:
+            raise KeyError(f'{kind} name {name!r} can\'t contain "."')
+        if name == "":
+            raise KeyError(f'{kind} name can\'t be empty string ""')
+        if name not in self.__dict__[registry] and hasattr(self, name):
+            raise KeyError(f"{kind} name: attribute {name!r} already exists")
+
+    # Attributes ---------------------------------------------------------------------------
+
+    def __getattr__(self, name):
+        # Runs only where Python's own look-up has failed.
+        own = self.__dict__
+        if "_parameters" in own:
+            if name in (found := own["_parameters"]):
+                return found[name]
+            if name in (found := own["_buffers"]):
+                return found[name]
+            if name in (found := own["_modules"]):
+                return found[name]
+        raise AttributeError(
+            f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self
+        )
+
+    def __setattr__(self, name, value):
+        own = self.__dict__
+        if isinstance(value, Tensor) and isinstance(value, Parameter):
+            self._take(name, "parameter", "_parameters")
+            self.register_parameter(name, value)
+        elif name in own.get("_parameters", ()):
+            if value is not None:
+                _refuse(value, "parameter", name, "nn.Parameter(tensor)")
+            self.register_parameter(name, value)
+        elif isinstance(value, Module):
+            self._take(name, "module", "_modules")
+            own["_modules"][name] = registered(Everywhere.on_module, self, name, value)
+        elif name in own.get("_modules", ()):
+            if value is not None:
+                _refuse(value, "child module", name, "a Module")
+            own["_modules"][name] = registered(Everywhere.on_module, self, name, value)
+        elif name in own.get("_buffers", ()) or (
+            isinstance(value, Tensor) and isinstance(value, Buffer)
+        ):
+            self._set_buffer(name, value)
+        else:
+            object.__setattr__(self, name, value)
+
+    def _take(self, name, kind, registry):
+        """Free ``name`` for ``registry`` from whatever else bears it."""
+        own = self.__dict__
+        if registry not in own:
+            owner = type(self).__name__
+            raise AttributeError(BEFORE_INIT.format(kind=kind, name=name, owner=owner))
+        for other in ("_parameters", "_buffers", "_modules"):
+            if other != registry:
+                own[other].pop(name, None)
+        own.pop(name, None)
+        own["_non_persistent_buffers_set"].discard(name)
+
+    def _set_buffer(self, name, value):
+        if value is not None and not _is_tensor(value):
+            _refuse(value, "buffer", name, "a Tensor")
+        marked = isinstance(value, Tensor) and isinstance(value, Buffer)
+        if marked:
+            persistent = value.persistent
+        else:
+            persistent = name not in self._non_persistent_buffers_set
+        # A subclass may override register_buffer without the argument.
+        self.register_buffer(name, value, **({} if persistent else {"persistent": False}))
+
+    def __delattr__(self, name):
+        for registry in (self._parameters, self._buffers, self._modules):
+            if name in registry:
+                del registry[name]
+                self._non_persistent_buffers_set.discard(name)
+                return
+        object.__delattr__(self, name)
+
+    def __dir__(self):
+        names = {*dir(type(self)), *self.__dict__}
+        names.update(self._parameters, self._buffers, self._modules)
+        return sorted(name for name in names if not name[0].isdigit())
+
+    def __getstate__(self):
+        state = self.__dict__.copy()
+        state.pop("_compiled_call_impl", None)
+        return state
+
+    def __setstate__(self, state):
+        own = self.__dict__
+        own.update(state)
+        own.setdefault("_non_persistent_buffers_set", set())
+        own.setdefault("_is_full_backward_hook", None)
+        for name in _HOOKS:
+            if name not in own:
+                own[name] = OrderedDict()
+
+    # Changes ------------------------------------------------------------------------------
+
+    def apply(self, fn):
+        """Call ``fn`` with every module, those below first; returns the module itself."""
+        for module in self.children():
+            module.apply(fn)
+        fn(self)
+        return self
+
+    def train(self, mode=True):
+        """Set this module and those below to training, or to evaluation.
+
+        Raises:
+            ValueError: ``mode`` is no bool.
+        """
+        if not isinstance(mode, bool):
+            raise ValueError(f"train: mode must be a bool, got {mode!r}")
+        self.training = mode
+        for module in self.children():
+            module.train(mode)
+        return self
+
+    def eval(self):
+        """Set this module and those below to evaluation."""
+        return self.train(False)
+
+    def requires_grad_(self, requires_grad=True):
+        """Say of every parameter whether it wants a gradient."""
+        for parameter in self.parameters():
+            parameter.requires_grad_(requires_grad)
+        return self
+
+    def zero_grad(self, set_to_none=True):
+        """Forget the gradient of every parameter, or set it to zero."""
+        for parameter in self.parameters():
+            if set_to_none:
+                parameter.grad = None
+            elif parameter.grad is not None:
+                if parameter.grad.requires_grad:
+                    parameter.grad = parameter.grad.detach()
+                parameter.grad.zero_()
+
+    # Printing -----------------------------------------------------------------------------
+
+    def _get_name(self):
+        return type(self).__name__
+
+    def extra_repr(self):
+        """What the repr says between the parentheses: for a subclass to define."""
+        return ""
+
+    def __repr__(self):
+        extra = self.extra_repr()
+        lines = extra.split("\n") if extra else []
+        if len(lines) == 1 and not self._modules:
+            return f"{self._get_name()}({lines[0]})"
+        lines += [f"({name}): {indented(repr(m))}" for name, m in self._modules.items()]
+        body = "".join(f"\n  {line}" for line in lines)
+        return f"{self._get_name()}({body}\n)" if lines else f"{self._get_name()}()"
+
+
+def indented(text):
+    """``text`` with every line but the first two columns to the right."""
+    first, *rest = text.split("\n")
+    return "\n".join([first, *("  " + line if line.strip() else "" for line in rest)])
+
+
+def _is_tensor(value):
+    return isinstance(value, Tensor) or hasattr(value, "__torch_function__")
+
+
+def _refuse(value, kind, name, needed):
+    raise TypeError(
+        f"cannot assign a {_typename(value)} as {kind} {name!r}; {needed} or None is needed"
+    )
+
+
+def _typename(value):
+    if isinstance(value, Tensor):
+        return value.type() if type(value) is Tensor else type(value).__name__
+    kind = type(value)
+    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"

@@ -1,0 +1,149 @@
+"""Normalisation of each sample by itself."""
+
+from numbers import Integral
+
+import rushlight
+from rushlight.nn import functional as F
+from rushlight.nn import init
+from rushlight.nn.modules.module import Module
+from rushlight.nn.parameter import Parameter
+
+__all__ = ["GroupNorm", "LayerNorm", "RMSNorm"]
+
+
+def _shape(normalized_shape):
+    if isinstance(normalized_shape, Integral):
+        return (normalized_shape,)
+    return tuple(normalized_shape)
+
+
+def _register(module, shape, weight, bias, device, dtype):
+    """Give ``module`` a weight and a bias of ``shape``, each None where it is not wanted."""
+    for name, wanted in (("weight", weight), ("bias", bias)):
+        value = Parameter(rushlight.empty(shape, device=device, dtype=dtype)) if wanted else None
+        module.register_parameter(name, value)
+
+
+class _Scaled(Module):
+    """A layer whose scale starts at one and whose shift starts at zero."""
+
+    def reset_parameters(self):
+        """Forget the learned scale and shift."""
+        if self.weight is not None:
+            init.ones_(self.weight)
+        if self.bias is not None:
+            init.zeros_(self.bias)
+
+
+class LayerNorm(_Scaled):
+    """y = (x − mean) / √(var + eps) · weight + bias over the last dims.
+
+    Shape: x: (*, *normalized_shape) → the same.
+    Source: Ba et al. 2016, https://arxiv.org/abs/1607.06450
+
+    >>> import rushlight as torch
+    >>> torch.nn.LayerNorm(2)(torch.tensor([[0.0, 2.0]])).detach().round()
+    tensor([[-1.,  1.]])
+    """
+
+    def __init__(
+        self, normalized_shape, eps=1e-5, elementwise_affine=True, bias=True, device=None,
+        dtype=None,
+    ):  # fmt: skip
+        super().__init__()
+        self.normalized_shape = _shape(normalized_shape)
+        self.eps = eps
+        self.elementwise_affine = affine = elementwise_affine
+        _register(self, self.normalized_shape, affine, affine and bias, device, dtype)
+        self.reset_parameters()
+
+    def forward(self, input):
+        return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
+
+    def extra_repr(self):
+        return (
+            f"{self.normalized_shape}, eps={self.eps}, "
+            f"elementwise_affine={self.elementwise_affine}, bias={self.bias is not None}"
+        )
+
+
+class GroupNorm(_Scaled):
+    """y = (x − mean) / √(var + eps) · weight + bias over each of ``num_groups`` of channels.
+
+    Shape: x: (N, C, *) → the same.
+    Raises:
+        ValueError: ``num_channels`` is not divisible by ``num_groups``.
+    Source: Wu and He 2018, https://arxiv.org/abs/1803.08494
+
+    >>> import rushlight as torch
+    >>> torch.nn.GroupNorm(3, 6)(torch.ones(20, 6, 10, 10)).shape
+    torch.Size([20, 6, 10, 10])
+    """
+
+    def __init__(
+        self, num_groups, num_channels, eps=1e-5, affine=True, device=None, dtype=None, *,
+        bias=True,
+    ):  # fmt: skip
+        super().__init__()
+        if num_channels % num_groups:
+            raise ValueError(
+                f"GroupNorm: num_channels={num_channels} is not divisible by "
+                f"num_groups={num_groups}"
+            )
+        self.num_groups = num_groups
+        self.num_channels = num_channels
+        self.eps = eps
+        self.affine = affine
+        _register(self, num_channels, affine, affine and bias, device, dtype)
+        self.reset_parameters()
+
+    def forward(self, input):
+        return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
+
+    def extra_repr(self):
+        return (
+            f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, "
+            f"bias={self.bias is not None}"
+        )
+
+
+class RMSNorm(Module):
+    """y = x / √(mean(x²) + eps) · weight over the last dims.
+
+    Where ``eps`` is None it is the machine precision of x's dtype.
+
+    Shape: x: (*, *normalized_shape) → the same.
+    Source: Zhang and Sennrich 2019, https://arxiv.org/abs/1910.07467
+
+    >>> import rushlight as torch
+    >>> torch.nn.RMSNorm(2)(torch.tensor([[3.0, -3.0]])).detach().round()
+    tensor([[ 1., -1.]])
+    """
+
+    def __init__(
+        self, normalized_shape, eps=None, elementwise_affine=True, device=None, dtype=None
+    ):  # fmt: skip
+        super().__init__()
+        self.normalized_shape = _shape(normalized_shape)
+        self.eps = eps
+        self.elementwise_affine = elementwise_affine
+        if elementwise_affine:
+            empty = rushlight.empty(self.normalized_shape, device=device, dtype=dtype)
+            self.weight = Parameter(empty)
+        else:
+            self.register_parameter("weight", None)
+        self.reset_parameters()
+
+    def reset_parameters(self):
+        """Forget the learned scale."""
+        if self.elementwise_affine:
+            init.ones_(self.weight)
+
+    def forward(self, x):
+        return F.rms_norm(x, self.normalized_shape, self.weight, self.eps)
+
+    def extra_repr(self):
+        return (
+            f"{self.normalized_shape}, eps={self.eps}, "
+            f"elementwise_affine={self.elementwise_affine}"
+        )

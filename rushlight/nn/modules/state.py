@@ -1,0 +1,262 @@
+"""A module's state as a dict of tensors, and back."""
+
+import warnings
+from collections import OrderedDict, namedtuple
+from collections.abc import Mapping
+
+from rushlight.autograd.mode import no_grad
+from rushlight.nn.modules.hooks import BoundHook, add_hook
+from rushlight.nn.parameter import Parameter
+from rushlight.tensor import Tensor
+
+__all__ = ["State"]
+
+_EXTRA_STATE = "_extra_state"
+
+
+class _IncompatibleKeys(namedtuple("IncompatibleKeys", ["missing_keys", "unexpected_keys"])):
+    __slots__ = ()
+
+    def __repr__(self):
+        if not self.missing_keys and not self.unexpected_keys:
+            return "<All keys matched successfully>"
+        return super().__repr__()
+
+    __str__ = __repr__
+
+
+class State:
+    """The part of Module that saves and loads its state."""
+
+    _version = 1
+
+    # Saving -------------------------------------------------------------------------------
+
+    def state_dict(self, *args, destination=None, prefix="", keep_vars=False):
+        """The parameters and persistent buffers of this module and those below, by name.
+
+        Tensors share the module's memory and carry no history, unless ``keep_vars``.
+
+        >>> import rushlight as torch
+        >>> list(torch.nn.Linear(2, 3).state_dict())
+        ['weight', 'bias']
+        """
+        if args:
+            warnings.warn(
+                "state_dict: positional arguments are deprecated; name them "
+                "(destination=, prefix=, keep_vars=)",
+                FutureWarning,
+                stacklevel=2,
+            )
+            given = [destination, prefix, keep_vars]
+            given[: len(args)] = args
+            destination, prefix, keep_vars = given
+        if destination is None:
+            destination = OrderedDict()
+            destination._metadata = OrderedDict()
+        local_metadata = {"version": self._version}
+        if hasattr(destination, "_metadata"):
+            destination._metadata[prefix[:-1]] = local_metadata
+        for hook in self._state_dict_pre_hooks.values():
+            hook(self, prefix, keep_vars)
+        self._save_to_state_dict(destination, prefix, keep_vars)
+        for name, module in self._modules.items():
+            if module is not None:
+                module.state_dict(
+                    destination=destination, prefix=f"{prefix}{name}.", keep_vars=keep_vars
+                )
+        for hook in self._state_dict_hooks.values():
+            found = hook(self, destination, prefix, local_metadata)
+            if found is None:
+                continue
+            if getattr(hook, "_from_public_api", False):
+                raise RuntimeError("state_dict post-hook: it must change the dict in place")
+            destination = found
+        return destination
+
+    def _save_to_state_dict(self, destination, prefix, keep_vars):
+        """Put this module's own state into ``destination``; for a subclass to extend."""
+        tensors = {**self._parameters, **self._persistent_buffers()}
+        for name, tensor in tensors.items():
+            if tensor is not None:
+                destination[prefix + name] = tensor if keep_vars else tensor.detach()
+        if type(self).get_extra_state is not State.get_extra_state:
+            destination[prefix + _EXTRA_STATE] = self.get_extra_state()
+
+    def _persistent_buffers(self):
+        transient = self._non_persistent_buffers_set
+        return {k: v for k, v in self._buffers.items() if k not in transient}
+
+    def get_extra_state(self):
+        """What else to save: for a subclass to define, with ``set_extra_state``."""
+        raise RuntimeError(f"{type(self).__name__} defines no get_extra_state")
+
+    def set_extra_state(self, state):
+        """Take back what ``get_extra_state`` returned: for a subclass to define."""
+        raise RuntimeError(f"{type(self).__name__} defines no set_extra_state")
+
+    # Loading ------------------------------------------------------------------------------
+
+    def load_state_dict(self, state_dict, strict=True, assign=False):
+        """Copy ``state_dict`` into this module and those below.
+
+        With ``assign`` its tensors replace the module's own. Returns the missing and the
+        unexpected keys.
+
+        Raises:
+            RuntimeError: keys are missing or unexpected (if ``strict``), or shapes disagree.
+            TypeError: ``state_dict`` is no mapping.
+
+        >>> import rushlight as torch
+        >>> layer = torch.nn.Linear(2, 3)
+        >>> layer.load_state_dict(torch.nn.Linear(2, 3).state_dict())
+        <All keys matched successfully>
+        """
+        if not isinstance(state_dict, Mapping):
+            raise TypeError(f"load_state_dict: expected a dict, but got {type(state_dict)}")
+        metadata = getattr(state_dict, "_metadata", None)
+        state_dict = OrderedDict(state_dict)
+        if metadata is not None:
+            state_dict._metadata = metadata
+        keys = _IncompatibleKeys([], [])
+        errors = []
+        _load(self, state_dict, "", metadata or {}, assign, keys, errors)
+        if strict:
+            listed = [("Missing", keys.missing_keys), ("Unexpected", keys.unexpected_keys)]
+            errors[:0] = [f"{kind} key(s) in state_dict: {_quoted(k)}. " for kind, k in listed if k]
+        if errors:
+            lines = "\n\t".join(errors)
+            raise RuntimeError(
+                f"Error(s) in loading state_dict for {type(self).__name__}:\n\t{lines}"
+            )
+        return keys
+
+    def _load_from_state_dict(
+        self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+    ):
+        """Take this module's own state out of ``state_dict``; for a subclass to extend."""
+        for hook in self._load_state_dict_pre_hooks.values():
+            hook(
+                state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys,
+                error_msgs,
+            )  # fmt: skip
+        assign = local_metadata.get("assign_to_params_buffers", False)
+        own = {**self._parameters, **self._persistent_buffers()}
+        own = {name: tensor for name, tensor in own.items() if tensor is not None}
+        for name, tensor in own.items():
+            key = prefix + name
+            if key in state_dict:
+                error = _load_tensor(self, name, tensor, key, state_dict[key], assign)
+                if error:
+                    error_msgs.append(error)
+            elif strict:
+                missing_keys.append(key)
+        extra = prefix + _EXTRA_STATE
+        wants_extra = type(self).set_extra_state is not State.set_extra_state
+        if wants_extra and extra in state_dict:
+            self.set_extra_state(state_dict[extra])
+        elif wants_extra and strict:
+            missing_keys.append(extra)
+        if strict:
+            known = own.keys() | ({_EXTRA_STATE} if wants_extra else set())
+            unexpected_keys.extend(_unexpected(state_dict, prefix, known, self._modules))
+
+    # Hooks --------------------------------------------------------------------------------
+
+    def register_state_dict_pre_hook(self, hook):
+        """Run ``hook(module, prefix, keep_vars)`` before this module's state is saved."""
+        return add_hook(self._state_dict_pre_hooks, hook)
+
+    def register_state_dict_post_hook(self, hook):
+        """Run ``hook(module, state_dict, prefix, local_metadata)`` after; it edits in place."""
+        hook._from_public_api = True
+        return add_hook(self._state_dict_hooks, hook)
+
+    def _register_state_dict_hook(self, hook):
+        # The older kind: what it returns replaces the dict.
+        if getattr(hook, "_from_public_api", False):
+            raise RuntimeError(
+                "_register_state_dict_hook: this function is registered by "
+                "register_state_dict_post_hook already"
+            )
+        return add_hook(self._state_dict_hooks, hook)
+
+    def register_load_state_dict_pre_hook(self, hook):
+        """Run ``hook(module, state_dict, prefix, local_metadata, strict, missing_keys,
+        unexpected_keys, error_msgs)`` before this module's state is loaded."""
+        return self._register_load_state_dict_pre_hook(hook, with_module=True)
+
+    def _register_load_state_dict_pre_hook(self, hook, with_module=False):
+        bound = BoundHook(hook, self) if with_module else hook
+        return add_hook(self._load_state_dict_pre_hooks, bound)
+
+    def register_load_state_dict_post_hook(self, hook):
+        """Run ``hook(module, incompatible_keys)`` after loading; it may edit them in place."""
+        return add_hook(self._load_state_dict_post_hooks, hook)
+
+
+def _quoted(keys):
+    return ", ".join(f'"{key}"' for key in keys)
+
+
+def _load(module, state_dict, prefix, metadata, assign, keys, errors):
+    """Load ``module`` and those below from the entries that start with ``prefix``."""
+    local_metadata = metadata.get(prefix[:-1], {})
+    if assign:
+        local_metadata = {**local_metadata, "assign_to_params_buffers": True}
+    module._load_from_state_dict(
+        state_dict, prefix, local_metadata, True, keys.missing_keys, keys.unexpected_keys, errors
+    )
+    for name, child in module._modules.items():
+        if child is not None:
+            below = f"{prefix}{name}."
+            part = {k: v for k, v in state_dict.items() if k.startswith(below)}
+            _load(child, part, below, metadata, assign, keys, errors)
+    for hook in module._load_state_dict_post_hooks.values():
+        if hook(module, keys) is not None:
+            raise AssertionError(
+                "load_state_dict post-hook: it must return None and edit the keys in place"
+            )
+
+
+def _load_tensor(module, name, tensor, key, found, assign):
+    """Load one entry; returns what is wrong with it, or None."""
+    if not isinstance(found, Tensor) and not hasattr(found, "__torch_function__"):
+        return f'While copying the parameter named "{key}": expected a Tensor, got {type(found)}'
+    if tensor.shape == () and found.shape == (1,):  # checkpoints of before there were 0-dim tensors
+        found = found[0]
+    if found.shape != tensor.shape:
+        return (
+            f"size mismatch for {key}: the state_dict has shape {found.shape}, "
+            f"the model has {tensor.shape}."
+        )
+    try:
+        with no_grad():
+            if assign:
+                setattr(module, name, _like(tensor, found))
+            else:
+                tensor.copy_(found)
+    except Exception as error:
+        return (
+            f'While copying the parameter named "{key}" of shape {tensor.shape}, '
+            f"{type(error).__name__}: {error}"
+        )
+    return None
+
+
+def _like(tensor, found):
+    """``found`` as a Parameter where ``tensor`` is one."""
+    if not isinstance(tensor, Parameter):
+        return found
+    if isinstance(found, Parameter):
+        return found.requires_grad_(tensor.requires_grad)
+    return Parameter(found, requires_grad=tensor.requires_grad)
+
+
+def _unexpected(state_dict, prefix, known, modules):
+    """The keys under ``prefix`` that belong to no entry and to no submodule."""
+    for key in state_dict:
+        if key.startswith(prefix):
+            name, dot, _ = key[len(prefix) :].partition(".")
+            if name not in (modules if dot else known):
+                yield key

@@ -1,0 +1,100 @@
+"""Parameter and Buffer: tensors that a module takes for its state."""
+
+from collections import OrderedDict
+
+import rushlight
+from rushlight.tensor import Tensor, disabled_torch_function
+
+__all__ = ["Buffer", "Parameter"]
+
+
+class _ParameterMeta(type(Tensor)):
+    """Tensors of other classes are parameters too where they say so."""
+
+    def __instancecheck__(cls, instance):
+        if cls is Parameter and isinstance(instance, Tensor) and hasattr(instance, "_is_param"):
+            return True
+        return super().__instancecheck__(instance)
+
+
+class Parameter(Tensor, metaclass=_ParameterMeta):
+    """A tensor that a module registers as a parameter when it is assigned to it.
+
+    >>> import rushlight as torch
+    >>> torch.nn.Parameter(torch.ones(2))
+    Parameter containing:
+    tensor([1., 1.], requires_grad=True)
+    """
+
+    __torch_function__ = disabled_torch_function
+
+    def __new__(cls, data=None, requires_grad=True):
+        if data is None:
+            data = rushlight.empty(0)
+        if type(data) is Tensor or type(data) is Parameter:
+            return Tensor._make_subclass(cls, data, requires_grad)
+        # A tensor of another class keeps it, and is marked.
+        parameter = data.detach().requires_grad_(requires_grad)
+        if type(parameter) is not type(data):
+            raise RuntimeError(
+                f"Parameter: detach() of a {type(data).__name__} must return its own type, "
+                f"but it returned a {type(parameter).__name__}"
+            )
+        parameter._is_param = True
+        return parameter
+
+    def __deepcopy__(self, memo):
+        if id(self) not in memo:
+            data = self.data.clone(memory_format=rushlight.preserve_format)
+            memo[id(self)] = type(self)(data, self.requires_grad)
+        return memo[id(self)]
+
+    def __repr__(self, *, tensor_contents=None):
+        return "Parameter containing:\n" + super().__repr__()
+
+    def __reduce_ex__(self, protocol):
+        args = (self.data, self.requires_grad, OrderedDict())
+        if self.__dict__:
+            return _rebuild_parameter_with_state, (*args, self.__dict__)
+        return _rebuild_parameter, args
+
+
+def _rebuild_parameter(data, requires_grad, backward_hooks):
+    return Parameter(data, requires_grad)
+
+
+def _rebuild_parameter_with_state(data, requires_grad, backward_hooks, state):
+    parameter = Parameter(data, requires_grad)
+    parameter.__dict__.update(state)
+    return parameter
+
+
+class _BufferMeta(type(Tensor)):
+    def __instancecheck__(cls, instance):
+        if cls is Buffer and isinstance(instance, Tensor) and hasattr(instance, "_is_buffer"):
+            return True
+        return super().__instancecheck__(instance)
+
+
+class Buffer(Tensor, metaclass=_BufferMeta):
+    """A tensor that a module registers as a buffer when it is assigned to it.
+
+    The result is a plain Tensor, marked; a buffer that is not ``persistent`` stays out of the
+    module's ``state_dict``.
+
+    >>> import rushlight as torch
+    >>> module = torch.nn.Module()
+    >>> module.mean = torch.nn.Buffer(torch.zeros(2))
+    >>> dict(module.named_buffers())
+    {'mean': tensor([0., 0.])}
+    """
+
+    __torch_function__ = disabled_torch_function
+
+    def __new__(cls, data=None, *, persistent=True):
+        if data is None:
+            data = rushlight.empty(0)
+        buffer = data.detach().requires_grad_(data.requires_grad)
+        buffer.persistent = persistent
+        buffer._is_buffer = True
+        return buffer

@@ -1,0 +1,119 @@
+"""Limiting gradients, by their norm or by their values. Everything here can be traced."""
+
+import types
+import warnings
+
+import rushlight
+from rushlight.autograd.mode import no_grad
+from rushlight.tensor import Tensor
+
+__all__ = [
+    "clip_grad_norm", "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_",
+    "get_total_norm",
+]  # fmt: skip
+
+
+def _as_list(tensors):
+    return [tensors] if isinstance(tensors, Tensor) else list(tensors)
+
+
+def _grads(parameters):
+    return [p.grad for p in _as_list(parameters) if p.grad is not None]
+
+
+@no_grad()
+def get_total_norm(tensors, norm_type=2.0, error_if_nonfinite=False, foreach=None):
+    """The norm of all elements of ``tensors`` together, as a 0-dim tensor.
+
+    Raises:
+        RuntimeError: it is nan or infinite, and ``error_if_nonfinite``.
+
+    >>> import rushlight as torch
+    >>> torch.nn.utils.get_total_norm([torch.tensor([3.0]), torch.tensor([[4.0]])])
+    tensor(5.)
+    """
+    norm_type = float(norm_type)
+    norms = [rushlight.norm(t, norm_type) for t in _as_list(tensors)]
+    if not norms:
+        return rushlight.tensor(0.0)
+    total = rushlight.norm(rushlight.stack(norms), norm_type)
+    if error_if_nonfinite and not total.isfinite():
+        raise RuntimeError(
+            f"the norm of order {norm_type} of all gradients is {float(total)}, so they cannot be "
+            "clipped by it; error_if_nonfinite=False scales them by it nevertheless"
+        )
+    return total
+
+
+@no_grad()
+def clip_grads_with_norm_(parameters, max_norm, total_norm, foreach=None):
+    """Scale the gradients by ``max_norm / total_norm`` where that is less than 1.
+
+    >>> import rushlight as torch
+    >>> p = torch.ones(1, requires_grad=True)
+    >>> p.grad = torch.tensor([8.0])
+    >>> torch.nn.utils.clip_grads_with_norm_(p, 1.0, torch.tensor(4.0))
+    >>> p.grad
+    tensor([2.0000])
+    """
+    grads = _grads(parameters)
+    if not grads:
+        return
+    scale = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
+    for grad in grads:
+        grad.mul_(scale)
+
+
+@no_grad()
+def clip_grad_norm_(
+    parameters, max_norm, norm_type=2.0, error_if_nonfinite=False, foreach=None
+):  # fmt: skip
+    """Scale the gradients so that their norm, all together, is at most ``max_norm``.
+
+    Returns the norm from before, as a 0-dim tensor.
+
+    Raises:
+        RuntimeError: it is nan or infinite, and ``error_if_nonfinite``.
+
+    >>> import rushlight as torch
+    >>> p = torch.ones(2, requires_grad=True)
+    >>> p.grad = torch.tensor([3.0, 4.0])
+    >>> torch.nn.utils.clip_grad_norm_(p, 1.0), p.grad
+    (tensor(5.), tensor([0.6000, 0.8000]))
+    """
+    generated = isinstance(parameters, types.GeneratorType)
+    parameters = _as_list(parameters)
+    if generated and not parameters:
+        warnings.warn(
+            "clip_grad_norm_: parameters is a generator that yields nothing; nothing is clipped",
+            stacklevel=3,
+        )
+    total = get_total_norm(_grads(parameters), norm_type, error_if_nonfinite, foreach)
+    clip_grads_with_norm_(parameters, max_norm, total, foreach)
+    return total
+
+
+def clip_grad_norm(parameters, max_norm, norm_type=2.0, error_if_nonfinite=False, foreach=None):
+    """The deprecated name of ``clip_grad_norm_``."""
+    warnings.warn(
+        "nn.utils.clip_grad_norm is deprecated; use nn.utils.clip_grad_norm_",
+        FutureWarning,
+        stacklevel=2,
+    )
+    return clip_grad_norm_(parameters, max_norm, norm_type, error_if_nonfinite, foreach)
+
+
+@no_grad()
+def clip_grad_value_(parameters, clip_value, foreach=None):
+    """Limit every element of the gradients to ±``clip_value``.
+
+    >>> import rushlight as torch
+    >>> p = torch.ones(2, requires_grad=True)
+    >>> p.grad = torch.tensor([-3.0, 0.5])
+    >>> torch.nn.utils.clip_grad_value_(p, 1.0)
+    >>> p.grad
+    tensor([-1.0000,  0.5000])
+    """
+    limit = float(clip_value)
+    for grad in _grads(parameters):
+        grad.clamp_(min=-limit, max=limit)

@@ -1,0 +1,39 @@
+"""Parameters as one vector, and back."""
+
+import rushlight
+from rushlight.tensor import Tensor
+
+__all__ = ["parameters_to_vector", "vector_to_parameters"]
+
+
+def parameters_to_vector(parameters):
+    """All elements of ``parameters``, one after the other.
+
+    >>> import rushlight as torch
+    >>> torch.nn.utils.parameters_to_vector([torch.ones(2), torch.zeros(1, 1)])
+    tensor([1., 1., 0.])
+    """
+    return rushlight.cat([p.view(-1) for p in parameters])
+
+
+def vector_to_parameters(vec, parameters):
+    """Make ``parameters`` views of consecutive parts of ``vec``.
+
+    Raises:
+        TypeError: ``vec`` is no Tensor.
+        RuntimeError: ``vec`` has too few elements.
+
+    >>> import rushlight as torch
+    >>> layer = torch.nn.Linear(2, 1)
+    >>> torch.nn.utils.vector_to_parameters(torch.arange(3.0), layer.parameters())
+    >>> layer.bias
+    Parameter containing:
+    tensor([2.], requires_grad=True)
+    """
+    if not isinstance(vec, Tensor):
+        raise TypeError(f"vector_to_parameters: vec must be a Tensor, got {type(vec)}")
+    start = 0
+    for p in parameters:
+        stop = start + p.numel()
+        p.data = vec[start:stop].view_as(p).data
+        start = stop
