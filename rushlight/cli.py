@@ -1,0 +1,124 @@
+"""The ``rushlight`` command."""
+
+import argparse
+import math
+import os
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+from rushlight.demo.models import MODELS
+from rushlight.demo.options import DemoError, Options
+
+__all__ = ["main"]
+
+MOST = 1_000_000
+LARGEST_SEED = 2**63 - 1
+BAD_USE = 2
+INTERRUPTED = 130
+OUT = Path("rushlight-demo")
+
+
+def main(arguments=None):
+    """Run the command with the given arguments, or those of the process; returns the exit code.
+
+    Raises:
+        SystemExit: Of the argument parser: code 2 and one line for bad options, 0 after ``--help``.
+    """
+    chosen = _parser().parse_args(arguments)
+    try:
+        return chosen.command(chosen)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of a pipe has gone; keep Python from flushing into it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaints are one line."""
+
+    def error(self, message):
+        self.exit(BAD_USE, f"{self.prog}: {message}\n")
+
+
+def _parser():
+    parser = Parser(prog="rushlight", description="PyTorch's API on NumPy: the command.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_demo(commands)
+    return parser
+
+
+def _add_demo(commands):
+    demo = commands.add_parser(
+        "demo",
+        help="train a network on handwritten digits",
+        description="Train a network on real handwritten digits; leave the model, pictures and "
+        "numbers in a folder, and prove that the saved model works. Ctrl-C saves the state.",
+    )
+    demo.set_defaults(command=_demo)
+
+    add, usual = demo.add_argument, Options()
+    add("--model", choices=list(MODELS), help=f"kind of network (default: {usual.model})")
+    add("--epochs", type=_count, metavar="N",
+        help=f"passes over the training images (default: {usual.epochs})")  # fmt: skip
+    add("--batch-size", type=_count, metavar="N",
+        help=f"images in each step (default: {usual.batch_size})")  # fmt: skip
+    add("--lr", type=_rate, metavar="RATE",
+        help=f"learning rate at the start (default: {usual.lr})")  # fmt: skip
+    add("--seed", type=_seed, metavar="N",
+        help=f"the same seed gives the same result (default: {usual.seed})")  # fmt: skip
+    add("--data", type=_data, metavar="FOLDER",
+        help="a folder of IDX files, as MNIST's, in place of the digits")  # fmt: skip
+    add("--out", type=_folder, metavar="FOLDER", default=OUT,
+        help=f"where everything is written (default: {OUT})")  # fmt: skip
+    add("--resume", action="store_true", help="go on with the run saved there")
+
+
+def _demo(arguments):
+    from rushlight.demo.program import run
+
+    given = {field.name: getattr(arguments, field.name) for field in fields(Options)}
+    try:
+        return run(given, arguments.out, arguments.resume)
+    except DemoError as error:
+        print(f"rushlight demo: {error}", file=sys.stderr)
+        return BAD_USE
+
+
+def _count(text):
+    return _whole(text, 1, MOST)
+
+
+def _seed(text):
+    return _whole(text, 0, LARGEST_SEED)
+
+
+def _whole(text, least, most):
+    try:
+        number = int(text)
+    except ValueError:
+        number = None
+    if number is None or not least <= number <= most:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} to {most}")
+    return number
+
+
+def _rate(text):
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not (math.isfinite(number) and number > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above zero")
+    return number
+
+
+def _folder(text):
+    if not text:
+        raise argparse.ArgumentTypeError("the name of a folder is empty")
+    return Path(text)
+
+
+def _data(text):
+    return str(_folder(text).absolute())

@@ -1,0 +1,133 @@
+"""The IDX format, in which MNIST, Fashion-MNIST and their relatives are published.
+
+A file is two zero bytes, one that names the element type, one that counts the dims, the size of
+each dim as a big-endian uint32, and the elements in C order, big-endian too.
+
+Source: Y. LeCun, C. Cortes and C. Burges, The MNIST database of handwritten digits, 1998.
+"""
+
+import gzip
+import math
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+import rushlight as torch
+
+__all__ = ["mnist", "read"]
+
+TYPES = {
+    0x08: np.dtype("u1"),
+    0x09: np.dtype("i1"),
+    0x0B: np.dtype(">i2"),
+    0x0C: np.dtype(">i4"),
+    0x0D: np.dtype(">f4"),
+    0x0E: np.dtype(">f8"),
+}
+GZIP_MAGIC = b"\x1f\x8b"
+WORD = np.dtype(">u4")
+MAX_DIMS = 32
+
+
+def read(path):
+    """Read the tensor that an IDX file holds, gzipped or not.
+
+    Shape and dtype: those that the file's header gives.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It is not an IDX file, it is damaged, or it does not hold exactly the elements
+            that its header promises.
+
+    >>> import pathlib, tempfile
+    >>> import rushlight as torch
+    >>> from rushlight.datasets import idx
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "labels-idx1-ubyte")
+    ...     _ = path.write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 2, 1]))
+    ...     idx.read(path)
+    tensor([7, 2, 1], dtype=torch.uint8)
+    """
+    content = _uncompressed(path)
+    dtype, shape, start = _header(path, content)
+    expected = math.prod(shape) * dtype.itemsize
+    found = len(content) - start
+    if found != expected:
+        damage = "is cut short" if found < expected else "goes on too long"
+        raise ValueError(
+            f"{path} {damage}: its header promises {shape} elements of {dtype.itemsize} byte(s), "
+            f"{expected} bytes; {found} follow"
+        )
+    elements = np.frombuffer(content, dtype, offset=start).reshape(shape)
+    return torch.from_numpy(elements.astype(dtype.newbyteorder("=")))
+
+
+def mnist(folder, train=True):
+    """Read the images and labels of MNIST, Fashion-MNIST, KMNIST, ... from a folder.
+
+    The folder holds the files as they are published, ``train-images-idx3-ubyte``,
+    ``train-labels-idx1-ubyte``, ``t10k-images-idx3-ubyte`` and ``t10k-labels-idx1-ubyte``, with or
+    without ``.gz``; ``.idx`` in place of ``-idx`` is understood as well.
+
+    Shape: images (N, 1, H, W), float32 from 0 to 1; labels (N,), int64.
+
+    Raises:
+        OSError: A file is missing or cannot be read.
+        ValueError: A file is damaged, does not hold images or labels, or the two disagree.
+    """
+    part = "train" if train else "t10k"
+    images_path = _find(folder, part, "images", 3)
+    labels_path = _find(folder, part, "labels", 1)
+    images, labels = read(images_path), read(labels_path)
+    for path, tensor, noun, dims in ((images_path, images, "images", 3),
+                                     (labels_path, labels, "labels", 1)):  # fmt: skip
+        if tensor.dtype is not torch.uint8 or tensor.ndim != dims:
+            raise ValueError(
+                f"{path} holds {tensor.dtype} of shape {tuple(tensor.shape)}; "
+                f"{noun} are torch.uint8 in {dims} dim(s)"
+            )
+    if len(images) != len(labels):
+        raise ValueError(
+            f"{images_path} holds {len(images)} images; {labels_path} holds {len(labels)} labels"
+        )
+    if images.numel() == 0:
+        raise ValueError(f"{images_path} holds no pixels: its shape is {tuple(images.shape)}")
+    return images.unsqueeze(1).to(torch.float32) / 255, labels.to(torch.int64)
+
+
+def _find(folder, part, kind, dims):
+    name = f"{part}-{kind}-idx{dims}-ubyte"
+    names = [name, name + ".gz", name.replace("-idx", ".idx"), name.replace("-idx", ".idx") + ".gz"]
+    for candidate in names:
+        path = Path(folder, candidate)
+        if path.is_file():
+            return path
+    raise FileNotFoundError(f"{folder} has no file {name} or {name}.gz")
+
+
+def _uncompressed(path):
+    content = Path(path).read_bytes()
+    if not content.startswith(GZIP_MAGIC):
+        return content
+    try:
+        return gzip.decompress(content)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(f"{path} is a damaged gzip file: {error}") from error
+
+
+def _header(path, content):
+    """The element type, the shape, and where the elements begin."""
+    if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in TYPES:
+        raise ValueError(
+            f"{path} is not an IDX file: it begins with {content[:4].hex(' ') or 'nothing'}, "
+            f"not with 00 00, a type (08 09 0b 0c 0d 0e) and the number of dims"
+        )
+    dims = content[3]
+    start = 4 + WORD.itemsize * dims
+    if dims > MAX_DIMS:
+        raise ValueError(f"{path} is damaged: it claims {dims} dims; at most {MAX_DIMS} are read")
+    if len(content) < start:
+        raise ValueError(f"{path} is cut short: the sizes of its {dims} dims are incomplete")
+    shape = np.frombuffer(content, WORD, count=dims, offset=4).tolist()
+    return TYPES[content[2]], tuple(shape), start

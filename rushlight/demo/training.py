@@ -1,0 +1,179 @@
+"""Training that can stop after any step and go on later with the same numbers."""
+
+import math
+from dataclasses import asdict, dataclass
+
+import rushlight as torch
+from rushlight.demo.models import build
+from rushlight.demo.options import DemoError, Options
+from rushlight.nn import functional as F
+
+__all__ = ["Training", "evaluate"]
+
+EVALUATION_BATCH = 512
+
+
+@dataclass
+class Tally:
+    """Loss and hits over the images seen so far in an epoch."""
+
+    loss: float = 0.0
+    hits: int = 0
+    seen: int = 0
+
+    def add(self, loss, logits, labels):
+        """Count one batch; ``loss`` is its mean."""
+        self.loss += loss * len(labels)
+        self.hits += int((logits.argmax(1) == labels).sum())
+        self.seen += len(labels)
+
+    @property
+    def mean_loss(self):
+        """Loss per image."""
+        return self.loss / self.seen
+
+    @property
+    def accuracy(self):
+        """Part of the images that were labelled rightly, 0 to 1."""
+        return self.hits / self.seen
+
+
+class Training:
+    """A run at a known point: the network, the optimizer, and the position in the data.
+
+    The position is the number of finished epochs (the length of ``history``), the batch within the
+    epoch, and the order in which this epoch takes the images. With the state of the random
+    generator, this is all that the next step depends on.
+    """
+
+    def __init__(self, options, data):
+        torch.manual_seed(options.seed)
+        self.options = options
+        self.data = data
+        self.model = build(options.model, data.size, data.classes)
+        self.batches = math.ceil(len(data.train) / options.batch_size)
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=options.lr)
+        self.scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(
+            self.optimizer, T_max=options.epochs * self.batches
+        )
+        self.history = []
+        self.batch = 0
+        self.order = torch.arange(len(data.train))
+        self.tally = Tally()
+
+    @property
+    def finished(self):
+        """Whether every epoch is done."""
+        return len(self.history) >= self.options.epochs
+
+    @property
+    def images_done(self):
+        """Training images seen so far, over all epochs."""
+        begun = self.tally.seen if self.batch else 0
+        return len(self.history) * len(self.data.train) + begun
+
+    def step(self):
+        """Learn from the next batch; after the last one of an epoch, test the network too.
+
+        Raises:
+            DemoError: The loss is no longer a finite number.
+        """
+        if self.batch == 0:
+            self.order = torch.randperm(len(self.data.train))
+            self.tally = Tally()
+        start = self.batch * self.options.batch_size
+        chosen = self.order[start : start + self.options.batch_size]
+        images, labels = self.data.train.images[chosen], self.data.train.labels[chosen]
+        logits = self.model(images)
+        loss = F.cross_entropy(logits, labels)
+        self._check(loss.item())
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        self.scheduler.step()
+        self.tally.add(loss.item(), logits, labels)
+        self.batch += 1
+        if self.batch == self.batches:
+            self._end_epoch()
+
+    def state(self):
+        """Everything that the rest of the run depends on, as tensors and as plain facts."""
+        optimizer = self.optimizer.state_dict()
+        tensors = {"random": torch.get_rng_state(), "order": self.order}
+        for name, tensor in self.model.state_dict().items():
+            tensors[f"model.{name}"] = tensor
+        for number, slots in optimizer["state"].items():
+            for name, tensor in slots.items():
+                tensors[f"optimizer.{number}.{name}"] = tensor
+        facts = {
+            "options": asdict(self.options),
+            "fingerprint": self.data.fingerprint,
+            "groups": optimizer["param_groups"],
+            "scheduler": self.scheduler.state_dict(),
+            "history": self.history,
+            "batch": self.batch,
+            "tally": asdict(self.tally),
+        }
+        return tensors, facts
+
+    def restore(self, tensors, facts):
+        """Go back to a state that ``state`` gave.
+
+        Raises:
+            DemoError: The data are not those of the saved run.
+            KeyError, RuntimeError, TypeError, ValueError: The state is not one of this run.
+        """
+        if facts["fingerprint"] != self.data.fingerprint:
+            raise DemoError(f"the data in {self.data.name} have changed since the run was saved")
+        model, slots = {}, {}
+        for name, tensor in tensors.items():
+            kind, _, rest = name.partition(".")
+            if kind == "model":
+                model[rest] = tensor
+            elif kind == "optimizer":
+                number, _, slot = rest.partition(".")
+                slots.setdefault(int(number), {})[slot] = tensor
+        self.model.load_state_dict(model)
+        self.optimizer.load_state_dict({"state": slots, "param_groups": facts["groups"]})
+        self.scheduler.load_state_dict(facts["scheduler"])
+        self.history = facts["history"]
+        self.batch = facts["batch"]
+        self.tally = Tally(**facts["tally"])
+        self.order = tensors["order"]
+        torch.set_rng_state(tensors["random"])
+
+    @staticmethod
+    def saved_options(facts):
+        """The options within the facts of a saved state."""
+        return Options(**facts["options"])
+
+    def _check(self, loss):
+        if not math.isfinite(loss):
+            raise DemoError(
+                f"the loss became {loss} in epoch {len(self.history) + 1}; "
+                f"--lr {self.options.lr} is too large"
+            )
+
+    def _end_epoch(self):
+        _, test = evaluate(self.model, self.data.test)
+        self._check(test.mean_loss)
+        self.history.append({
+            "train_loss": self.tally.mean_loss,
+            "train_accuracy": self.tally.accuracy,
+            "test_loss": test.mean_loss,
+            "test_accuracy": test.accuracy,
+        })  # fmt: skip
+        self.batch = 0
+
+
+def evaluate(model, part):
+    """The logits (N, classes) of all images in evaluation mode, and their tally."""
+    tally, logits = Tally(), []
+    model.eval()
+    with torch.no_grad():
+        for images, labels in zip(part.images.split(EVALUATION_BATCH),
+                                  part.labels.split(EVALUATION_BATCH), strict=True):  # fmt: skip
+            logits.append(model(images))
+            tally.add(F.cross_entropy(logits[-1], labels).item(), logits[-1], labels)
+    model.train()
+    return torch.cat(logits), tally
