@@ -1,6 +1,7 @@
 """The ``rushlight`` command."""
 
 import argparse
+import io
 import math
 import os
 import sys
@@ -25,6 +26,8 @@ def main(arguments=None):
     Raises:
         SystemExit: Of the argument parser: code 2 and one line for bad options, 0 after ``--help``.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):  # names of folders may be beyond its encoding
+        sys.stdout.reconfigure(errors="backslashreplace")
     chosen = _parser().parse_args(arguments)
     try:
         return chosen.command(chosen)

@@ -16,7 +16,8 @@ def encoded(array):
     """The array as the content of an IDX file."""
     code = CODES[array.dtype.str[1:]]
     sizes = struct.pack(f">{array.ndim}I", *array.shape)
-    return bytes([0, 0, code, array.ndim]) + sizes + array.astype(array.dtype.newbyteorder(">")).tobytes()
+    elements = array.astype(array.dtype.newbyteorder(">")).tobytes()
+    return bytes([0, 0, code, array.ndim]) + sizes + elements
 
 
 @pytest.fixture
@@ -73,8 +74,9 @@ VALID = encoded(np.arange(12, dtype="u1").reshape(3, 4))
         (VALID[:-1], r"cut short: its header promises \(3, 4\) .* 12 bytes; 11 follow"),
         (VALID[:12], r"12 bytes; 0 follow"),
         (VALID + b"\0", "goes on too long: .* 12 bytes; 13 follow"),
-        (b"\0\0\x08\3" + b"\xff" * 12, "cut short"),  # sizes beyond any memory
-        (b"\0\0\x08\3" + bytes(4) + b"\xff" * 8, "file"),  # and yet no element
+        (b"\0\0\x08\3" + b"\xff" * 12, "claims sizes of"),
+        (b"\0\0\x08\2" + b"\0\0\xff\xff" * 2, "cut short"),  # promises 4 GiB
+        (b"\0\0\x08\3" + bytes(4) + b"\xff" * 8, "claims sizes of"),  # and yet no element
         (b"\0\0\x08\xff" + bytes(1020), "claims 255 dims"),
         (gzip.compress(VALID)[:-9], "damaged gzip"),
         (gzip.compress(VALID)[:-8] + bytes(8), "damaged gzip.*CRC"),
@@ -124,5 +126,5 @@ def test_mnist_disagreement(folder, name, array, message):
 
 def test_mnist_missing(folder):
     (folder / "train-labels-idx1-ubyte").unlink()
-    with pytest.raises(FileNotFoundError, match="no file train-labels-idx1-ubyte or .*gz"):
+    with pytest.raises(FileNotFoundError, match=r"no file train-labels-idx1-ubyte or .*gz"):
         idx.mnist(folder)

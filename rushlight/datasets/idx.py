@@ -28,6 +28,7 @@ TYPES = {
 GZIP_MAGIC = b"\x1f\x8b"
 WORD = np.dtype(">u4")
 MAX_DIMS = 32
+LARGEST = 2**48  # elements; no file is so long
 
 
 def read(path):
@@ -129,5 +130,7 @@ def _header(path, content):
         raise ValueError(f"{path} is damaged: it claims {dims} dims; at most {MAX_DIMS} are read")
     if len(content) < start:
         raise ValueError(f"{path} is cut short: the sizes of its {dims} dims are incomplete")
-    shape = np.frombuffer(content, WORD, count=dims, offset=4).tolist()
-    return TYPES[content[2]], tuple(shape), start
+    shape = tuple(np.frombuffer(content, WORD, count=dims, offset=4).tolist())
+    if math.prod(max(size, 1) for size in shape) > LARGEST:
+        raise ValueError(f"{path} is damaged: it claims sizes of {shape}")
+    return TYPES[content[2]], shape, start

@@ -64,7 +64,8 @@ def load_tensors(path):
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             facts = json.loads((file.metadata() or {})[FACTS])
-            tensors = {name: torch.tensor(file.get_tensor(name)) for name in file.keys()}
+            names = file.keys()
+            tensors = {name: torch.tensor(file.get_tensor(name)) for name in names}
     except OSError as error:
         raise DemoError(f"{path} cannot be read: {error.strerror or error}") from error
     except (safetensors.SafetensorError, KeyError, ValueError) as error:

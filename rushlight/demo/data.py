@@ -3,6 +3,7 @@
 import zlib
 from dataclasses import dataclass
 
+import rushlight as torch
 from rushlight.datasets import digits, idx
 from rushlight.demo.options import DemoError
 
@@ -13,8 +14,8 @@ __all__ = ["Data", "Part", "load"]
 class Part:
     """Images (N, 1, H, W) and their labels (N,)."""
 
-    images: object
-    labels: object
+    images: torch.Tensor
+    labels: torch.Tensor
 
     def __len__(self):
         return len(self.labels)

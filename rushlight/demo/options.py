@@ -51,8 +51,9 @@ def chosen(given, saved):
         value, before = given.get(field.name), getattr(saved, field.name)
         if value not in (None, before):
             option = "--" + field.name.replace("_", "-")
+            had = f"no {option}" if before is None else f"{option} {before}"
             raise DemoError(
-                f"{option} {value}: the saved run has {option} {before or 'unset'}; "
-                f"leave the option out, or start anew without --resume"
+                f"{option} {value}: the saved run has {had}; leave the option out, "
+                f"or start anew without --resume"
             )
     return saved

@@ -9,7 +9,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, PercentForma
 
 __all__ = ["confusion", "curves", "predictions"]
 
-STYLE = [
+STYLE: list = [
     "default",  # whatever the user's own settings are
     {
         "font.size": 10,
@@ -22,6 +22,7 @@ STYLE = [
     },
 ]
 BLUE, ORANGE, RED, GRAY = "#1f6fb4", "#e07b00", "#c8102e", "#555555"
+CURVES = (("train", "training (with dropout)", BLUE), ("test", "test", ORANGE))
 DPI = 150
 LEAST_LOSS = 1e-9  # so that a loss of 0 has a place on the scale
 ROWS, COLUMNS = 6, 10
@@ -47,7 +48,7 @@ def curves(history):
 def _curve(axes, history, quantity):
     epochs = range(1, len(history) + 1)
     marker = "o" if len(history) == 1 else None
-    for part, color, label in (("train", BLUE, "training (with dropout)"), ("test", ORANGE, "test")):
+    for part, label, color in CURVES:
         values = [row[f"{part}_{quantity}"] for row in history]
         axes.plot(epochs, values, color=color, label=label, marker=marker, linewidth=2)
     axes.set_xlabel("epoch")

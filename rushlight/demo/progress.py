@@ -15,7 +15,7 @@ class Bar:
     """A progress bar with the loss and accuracy of the epoch, images per second and time left."""
 
     def __init__(self, training):
-        from tqdm import tqdm
+        from tqdm import tqdm  # type: ignore[import-untyped]
 
         self.training = training
         self.epochs = training.options.epochs
@@ -38,7 +38,8 @@ class Bar:
         tally = self.training.tally
         epoch = min(len(self.training.history) + 1, self.epochs)
         self.bar.set_description(f"epoch {epoch}/{self.epochs}", refresh=False)
-        self.bar.set_postfix_str(f"loss {tally.mean_loss:.4f}, accuracy {tally.accuracy:.1%}", False)
+        facts = f"loss {tally.mean_loss:.4f}, accuracy {tally.accuracy:.1%}"
+        self.bar.set_postfix_str(facts, refresh=False)
         self.bar.update(self.training.images_done - self.bar.n)
 
 
