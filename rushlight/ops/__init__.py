@@ -1,4 +1,12 @@
-"""Every operation, each defined once."""
+"""Every operation, each defined once. Importing this package binds them all."""
 
-from rushlight.ops import convert, create, pointwise, view  # noqa: F401
-from rushlight.autograd import history  # noqa: F401
+import importlib
+
+_MODULES = (
+    "convert", "create", "arithmetic", "division", "exponential", "order", "power", "rounding",
+    "trigonometry", "view", "matmul",
+)  # fmt: skip
+
+for _name in _MODULES:
+    importlib.import_module(f"rushlight.ops.{_name}")
+importlib.import_module("rushlight.autograd.history")

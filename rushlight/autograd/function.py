@@ -1,0 +1,311 @@
+"""Custom operations: ``torch.autograd.Function``, a forward and a backward written by hand."""
+
+from functools import wraps
+
+import numpy as np
+
+from rushlight.autograd import mode
+from rushlight.autograd.tape import Node, output, refresh, tick
+from rushlight.autograd.write import check_write, detached, stamp
+from rushlight.dtype import OF
+from rushlight.errors import GraphError
+from rushlight.tensor import Tensor, from_array
+
+__all__ = ["Function", "FunctionCtx", "once_differentiable"]
+
+_new = object.__new__
+
+
+class _Saved:
+    """A saved tensor without a reference to it: an output must not hold its own node."""
+
+    __slots__ = ("array", "cell", "clock", "index", "node")
+
+    def __init__(self, tensor, outputs):
+        self.array = tensor.array
+        self.cell = tensor.cell
+        self.clock = tensor.cell[0]
+        self.index = next((i for i, o in enumerate(outputs) if o is tensor), None)
+        self.node = tensor.node if self.index is None else None
+
+    def unpack(self, owner):
+        if self.cell[0] != self.clock:
+            raise GraphError(
+                "one of the variables needed for gradient computation has been modified by an inplace "
+                f"operation: {owner.name()} saved a tensor {tuple(self.array.shape)} that was written "
+                f"afterwards and is now at version {self.cell[1]}. Save a clone()."
+            )
+        t = from_array(self.array)
+        t.cell = self.cell
+        if self.index is None:
+            t.node = self.node
+        elif self.index < len(owner.output_nodes):
+            t.node = owner.output_nodes[self.index]()
+        return t
+
+
+class FunctionCtx(Node):
+    """What a Function's forward leaves for its backward: ``ctx``, and the node on the tape."""
+
+    __slots__ = ("__dict__",)
+    is_plain = False
+    function: type
+
+    def save_for_backward(self, *tensors):
+        """Keep tensors for ``saved_tensors`` in backward; None is allowed."""
+        for t in tensors:
+            if t is not None and not isinstance(t, Tensor):
+                raise TypeError(f"save_for_backward can only save variables, but argument is of type {type(t).__name__}")
+        self.to_save = tensors
+
+    save_for_forward = save_for_backward
+
+    def mark_dirty(self, *tensors):
+        """Say which inputs the forward wrote in place."""
+        self.dirty = tensors
+
+    def mark_non_differentiable(self, *tensors):
+        """Say which outputs have no gradient."""
+        self.non_differentiable = tensors
+
+    def set_materialize_grads(self, value):
+        """False: backward gets None, not zeros, for outputs without a gradient."""
+        self.materialize_grads = value
+
+    @property
+    def saved_tensors(self):
+        """The tensors given to ``save_for_backward``.
+
+        Raises:
+            RuntimeError: they were freed, or written since.
+        """
+        if self.saved is None:
+            Node.check(self)
+        return tuple([None if s is None else s.unpack(self) for s in self.saved])
+
+    saved_variables = saved_tensors
+
+    def name(self):
+        return self.function.__name__ + "Backward"
+
+    def check(self):
+        if self.saved is None:
+            Node.check(self)
+
+    def free(self):
+        if self.saved:
+            self.saved = None
+
+    def backward(self, g, symbolic):
+        self.check()
+        raw = not symbolic
+        grads = g if type(g) is list else [g]
+        grads = [self._given(i, gi) for i, gi in enumerate(grads)]
+        found = self.function.backward(self, *grads)
+        found = found if isinstance(found, (tuple, list)) else (found,)
+        if len(found) > self.arity and all(f is None for f in found[self.arity :]):
+            found = found[: self.arity]
+        if len(found) != self.arity:
+            raise RuntimeError(
+                f"function {self.name()} returned an incorrect number of gradients "
+                f"(expected {self.arity}, got {len(found)})"
+            )
+        out = []
+        for position, parent in zip(self.positions, self.parents, strict=True):
+            gi = found[position]
+            if gi is not None and not isinstance(gi, Tensor):
+                raise TypeError(
+                    f"expected Variable or None (got {type(gi).__name__}) as gradient {position} of {self.name()}"
+                )
+            if gi is not None and parent is not None:
+                self._check_shape(position, gi, parent)
+            # A copy: what the user returned may be held elsewhere.
+            out.append(None if gi is None else gi.array.copy() if raw and isinstance(gi.array, np.ndarray) else gi)
+        return out
+
+    def _given(self, i, g):
+        if g is None:
+            if not self.materialize_grads:
+                return None
+            shape, dtype = self.output_types[i]
+            return from_array(np.zeros(shape, dtype))
+        return from_array(g) if isinstance(g, np.ndarray) else g
+
+    def _check_shape(self, position, g, parent):
+        try:
+            fits = np.broadcast_shapes(g.array.shape, parent.shape) == g.array.shape
+        except ValueError:
+            fits = False
+        if not fits:
+            raise RuntimeError(
+                f"Function {self.name()} returned an invalid gradient at index {position} - got "
+                f"{list(g.array.shape)} but expected shape compatible with {list(parent.shape)}"
+            )
+
+
+class _FunctionMeta(type):
+    def __init__(cls, name, bases, namespace):
+        super().__init__(name, bases, namespace)
+        cls._ctx_class = type(name + "Backward", (FunctionCtx,), {"function": cls, "__slots__": ()})
+
+
+class Function(metaclass=_FunctionMeta):
+    """Base of custom operations with static ``forward`` and ``backward``.
+
+    ``forward(ctx, *args)``, or ``forward(*args)`` with ``setup_context(ctx, inputs, output)``.
+    ``backward(ctx, *grads)`` returns one gradient (or None) for each argument of forward.
+
+    >>> import rushlight as torch
+    >>> class Cube(torch.autograd.Function):
+    ...     @staticmethod
+    ...     def forward(ctx, x):
+    ...         ctx.save_for_backward(x)
+    ...         return x ** 3
+    ...     @staticmethod
+    ...     def backward(ctx, g):
+    ...         (x,) = ctx.saved_tensors
+    ...         return g * 3 * x ** 2
+    >>> x = torch.tensor(2.0, requires_grad=True)
+    >>> Cube.apply(x).backward()
+    >>> x.grad
+    tensor(12.)
+    """
+
+    _ctx_class: type
+
+    def __init__(self, *args, **kwargs):
+        raise RuntimeError(f"{type(self).__name__} should not be instantiated; call {type(self).__name__}.apply(...)")
+
+    @staticmethod
+    def forward(*args, **kwargs):
+        """Compute the outputs; to be defined by the subclass."""
+        raise NotImplementedError("You must implement the forward function for custom autograd.Function.")
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        """Fill ``ctx`` where ``forward`` takes none."""
+        raise NotImplementedError("setup_context is not implemented.")
+
+    @staticmethod
+    def backward(ctx, *grad_outputs):
+        """The gradient of each argument of forward; to be defined by the subclass."""
+        raise NotImplementedError(
+            "You must implement either the backward or vjp method for your custom autograd.Function to use it "
+            "with backward mode AD."
+        )
+
+    @classmethod
+    def apply(cls, *args):
+        """Run ``forward`` and record ``backward``."""
+        ctx = _new(cls._ctx_class)
+        ctx.saved = ctx.cells = ()
+        ctx.hooks = None
+        ctx.to_save = ctx.dirty = ctx.non_differentiable = ()
+        ctx.materialize_grads = True
+        ctx.output_nodes = []
+        tensors = [(i, a) for i, a in enumerate(args) if isinstance(a, Tensor)]
+        for _, a in tensors:
+            refresh(a)
+        recording = mode.is_grad_enabled() and any(a.node is not None for _, a in tensors)
+        ctx.needs_input_grad = tuple([isinstance(a, Tensor) and a.requires_grad for a in args])
+        versions = {id(a): a.cell[1] for _, a in tensors}
+        with mode.no_grad():
+            if cls.setup_context is Function.setup_context:
+                found = cls.forward(ctx, *args)
+            else:
+                found = cls.forward(*args)
+                cls.setup_context(ctx, args, found)
+        single = not isinstance(found, (tuple, list))
+        outputs = [found] if single else list(found)
+        outputs = [_own(o, args, ctx, recording) for o in outputs]
+        if recording:
+            for d in ctx.dirty:
+                _check_dirty(cls, d)
+        _attach(ctx, cls, args, tensors, outputs, recording, versions)
+        return outputs[0] if single else type(found)(outputs) if type(found) in (tuple, list) else tuple(outputs)
+
+
+def _own(o, args, ctx, recording):
+    """An output with an identity of its own, where forward returned an input as it is."""
+    if isinstance(o, Tensor) and any(o is a for a in args) and not any(o is d for d in ctx.dirty):
+        return detached(o)
+    return o
+
+
+def _check_dirty(cls, tensor):
+    check_write(tensor, cls.__name__)
+
+
+def _attach(ctx, cls, args, tensors, outputs, recording, versions):
+    for d in ctx.dirty:
+        if d.cell[1] == versions.get(id(d)):
+            stamp(d)
+    if not recording:
+        return
+    results = [o for o in outputs if isinstance(o, Tensor)]
+    ctx.arity = len(args)
+    ctx.positions = [i for i, _ in tensors]
+    ctx.parents = tuple([a.node for _, a in tensors])
+    ctx.output_types = [(o.array.shape, o.array.dtype) for o in results]
+    ctx.clock = tick()
+    ctx.shape, ctx.dtype = ctx.output_types[0] if results else ((), np.dtype("f4"))
+    ctx.saved = tuple([None if t is None else _Saved(t, results) for t in ctx.to_save]) or ()
+    ctx.to_save = ()
+    for i, o in enumerate(results):
+        differentiable = OF[o.array.dtype].category > 1 and not any(o is n for n in ctx.non_differentiable)
+        node = None
+        if differentiable:
+            node = ctx if len(results) == 1 else output(ctx, i, len(results), o.array)
+        if o.view_of is not None and any(o is d for d in ctx.dirty):
+            from rushlight.ops.view import record_patch
+
+            written = detached(o)
+            written.node = node
+            record_patch(o.view_of.root, written, o.view_of.path)
+            refresh(o)
+        else:
+            o.node = node
+            o.view_of = None
+        ctx.output_nodes.append(_weak(ctx, node))
+    ctx.dirty = ctx.non_differentiable = ()
+
+
+def _weak(ctx, node):
+    """How the node finds the nodes of its outputs again without holding them."""
+    import weakref
+
+    return (lambda: None) if node is None else weakref.ref(node)
+
+
+class _Twice(Function):
+    """Identity whose gradient says that there is none."""
+
+    @staticmethod
+    def forward(ctx, *grads):
+        return tuple([None if g is None else g.detach() for g in grads])
+
+    @staticmethod
+    def backward(ctx, *grads):
+        raise RuntimeError("trying to differentiate twice a function that was marked with @once_differentiable")
+
+
+def once_differentiable(backward):
+    """Decorate a ``backward`` that computes outside the tape; differentiating it again is an error."""
+
+    @wraps(backward)
+    def wrapped(ctx, *grads):
+        with mode.no_grad():
+            found = backward(ctx, *grads)
+        if not mode.is_grad_enabled():
+            return found
+        if not any(isinstance(g, Tensor) and g.requires_grad for g in grads):
+            return found
+        single = not isinstance(found, tuple)
+        results = (found,) if single else found
+        seed = [g for g in grads if isinstance(g, Tensor) and g.requires_grad][0]
+        guarded = [
+            f if f is None else _Twice.apply(f, seed)[0] for f in results
+        ]
+        return guarded[0] if single else tuple(guarded)
+
+    return wrapped

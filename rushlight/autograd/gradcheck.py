@@ -1,0 +1,192 @@
+"""Analytic against numeric gradients, by central differences in double precision."""
+
+import warnings
+
+import numpy as np
+
+from rushlight.autograd.history import grad
+from rushlight.tensor import Tensor, from_array
+
+__all__ = ["GradcheckError", "gradcheck", "gradgradcheck"]
+
+
+class GradcheckError(RuntimeError):
+    """The analytic gradient differs from the numeric one."""
+
+
+def _inputs(inputs):
+    inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+    wanted = [t for t in inputs if isinstance(t, Tensor) and t.requires_grad]
+    if not wanted:
+        raise ValueError(
+            "gradcheck expects at least one input tensor to require gradient, but none of the them have requires_grad=True."
+        )
+    for t in wanted:
+        if t.array.dtype not in (np.float64, np.complex128):
+            warnings.warn(
+                f"gradcheck: an input requires gradient and is not a double precision floating point or complex, but "
+                f"{t.dtype}. This check will likely fail if all the inputs are not of double precision.",
+                stacklevel=3,
+            )
+    return inputs, wanted
+
+
+def _outputs(found):
+    found = (found,) if isinstance(found, Tensor) else tuple(found)
+    return [o for o in found if isinstance(o, Tensor) and o.dtype.category > 1 and o.requires_grad]
+
+
+def _numeric(function, inputs, x, eps):
+    """The columns d(outputs)/d(x) by central differences: for each output (numel x, numel out)."""
+    steps = (eps, eps * 1j) if x.dtype.is_complex else (eps,)
+    columns: list = []
+    flat = x.array.reshape(-1) if x.array.flags.c_contiguous else None
+    for index in np.ndindex(*x.array.shape):
+        row = []
+        for step in steps:
+            was = x.array[index]
+            values = []
+            for sign in (1, -1):
+                x.array[index] = was + sign * step
+                values.append([o.array.astype(np.complex128 if o.array.dtype.kind == "c" else np.float64)
+                               for o in _outputs(function(*inputs))])  # fmt: skip
+            x.array[index] = was
+            row.append([(a - b) / (2 * eps) for a, b in zip(*values, strict=True)])
+        columns.append(row)
+    del flat
+    return columns
+
+
+def _analytic(outputs, x, k, seed):
+    (g,) = grad(outputs[k], x, from_array(seed), retain_graph=True, allow_unused=True)
+    return np.zeros(x.array.shape, x.array.dtype) if g is None else g.detach().array
+
+
+def gradcheck(
+    func,
+    inputs,
+    *,
+    eps=1e-6,
+    atol=1e-5,
+    rtol=1e-3,
+    raise_exception=True,
+    nondet_tol=0.0,
+    check_undefined_grad=True,
+    check_grad_dtypes=False,
+    check_batched_grad=False,
+    check_batched_forward_grad=False,
+    check_forward_ad=False,
+    check_backward_ad=True,
+    fast_mode=False,
+    masked=None,
+):
+    """True where the gradients of ``func`` agree with central differences.
+
+    ``inputs`` that require grad should be float64 or complex128.
+
+    Raises:
+        GradcheckError: they do not agree, unless ``raise_exception`` is False.
+
+    >>> import rushlight as torch
+    >>> x = torch.tensor([0.5, 2.0], dtype=torch.float64, requires_grad=True)
+    >>> torch.autograd.gradcheck(lambda x: x * x, (x,))
+    True
+    """
+    inputs, wanted = _inputs(inputs)
+    if check_forward_ad or check_batched_grad or check_batched_forward_grad:
+        raise NotImplementedError("gradcheck: forward-mode and batched checks need forward AD and vmap")
+    try:
+        for x in wanted:
+            _compare(func, inputs, x, eps, atol, rtol, nondet_tol)
+    except GradcheckError:
+        if raise_exception:
+            raise
+        return False
+    return True
+
+
+def _compare(func, inputs, x, eps, atol, rtol, nondet_tol):
+    outputs = _outputs(func(*inputs))
+    if not outputs:
+        raise ValueError("gradcheck: no Tensors requiring grad found among the outputs")
+    columns = _numeric(func, inputs, x, eps)
+    which = [i for i, t in enumerate(inputs) if t is x][0]
+    for k, out in enumerate(outputs):
+        for j, index in enumerate(np.ndindex(*out.array.shape)):
+            seeds = (1, 1j) if out.dtype.is_complex else (1,)
+            for s in seeds:
+                seed = np.zeros(out.array.shape, out.array.dtype)
+                seed[index] = s
+                got = _analytic(outputs, x, k, seed)
+                again = _analytic(outputs, x, k, seed)
+                if np.abs(got - again).max(initial=0) > nondet_tol:
+                    raise GradcheckError(f"Backward is not reentrant: output {k}, input {which}: two runs differ")
+                want = _expected(columns, k, index, s, x)
+                if not np.allclose(got, want, rtol, atol, equal_nan=True):
+                    raise GradcheckError(
+                        f"Jacobian mismatch for output {k} with respect to input {which}, at element {j} of the "
+                        f"output\nnumerical:{want}\nanalytical:{got}\n"
+                    )
+
+
+def _expected(columns, k, index, seed, x):
+    """The gradient that the numeric columns give for one seed, by PyTorch's complex convention."""
+    real = np.array([np.real(np.conj(seed) * row[0][k][index]) for row in columns])
+    want = real.astype(x.array.dtype)
+    if x.dtype.is_complex:
+        imag = np.array([np.real(np.conj(seed) * row[1][k][index]) for row in columns])
+        want = real + 1j * imag
+    return want.reshape(x.array.shape)
+
+
+def gradgradcheck(
+    func,
+    inputs,
+    grad_outputs=None,
+    *,
+    eps=1e-6,
+    atol=1e-5,
+    rtol=1e-3,
+    gen_non_contig_grad_outputs=False,
+    raise_exception=True,
+    nondet_tol=0.0,
+    check_undefined_grad=True,
+    check_grad_dtypes=False,
+    check_batched_grad=False,
+    check_fwd_over_rev=False,
+    check_rev_over_rev=True,
+    fast_mode=False,
+    masked=False,
+):
+    """``gradcheck`` of the gradients of ``func``: its second derivatives.
+
+    >>> import rushlight as torch
+    >>> x = torch.tensor([0.5, 2.0], dtype=torch.float64, requires_grad=True)
+    >>> torch.autograd.gradgradcheck(lambda x: x ** 3, (x,))
+    True
+    """
+    inputs, wanted = _inputs(inputs)
+    outputs = _outputs(func(*inputs))
+    if grad_outputs is None:
+        rng = np.random.default_rng(0)
+        seeds = [from_array(_random(rng, o.array)).requires_grad_() for o in outputs]
+    else:
+        seeds = [grad_outputs] if isinstance(grad_outputs, Tensor) else list(grad_outputs)
+    n = len(seeds)
+
+    def first(*args):
+        given, gs = args[:-n], args[-n:]
+        outs = _outputs(func(*given))
+        targets = [t for t in given if isinstance(t, Tensor) and t.requires_grad]
+        return grad(outs, targets, gs, create_graph=True, allow_unused=True, materialize_grads=True)
+
+    return gradcheck(
+        first, (*inputs, *seeds), eps=eps, atol=atol, rtol=rtol, raise_exception=raise_exception, nondet_tol=nondet_tol
+    )
+
+
+def _random(rng, like):
+    a = rng.standard_normal(like.shape)
+    if like.dtype.kind == "c":
+        a = a + 1j * rng.standard_normal(like.shape)
+    return np.asarray(a, like.dtype)

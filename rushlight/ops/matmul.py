@@ -1,0 +1,498 @@
+"""Products of matrices and vectors, all of them one contraction."""
+
+import string
+
+import numpy as np
+
+from rushlight import shapes
+from rushlight.errors import DtypeError, ShapeError
+from rushlight.ops.definition import function
+from rushlight.ops.kinds import kernel
+from rushlight.ops.rules import conj
+from rushlight.tensor import Tensor
+
+
+def _adjoint(x):
+    """The conjugate transpose of the last two dims, of an array or a tensor."""
+    return conj(x.mT)
+
+
+def _same_dtype(name, *arrays):
+    kinds = {a.dtype for a in arrays if a is not None}
+    if len(kinds) > 1:
+        listed = " != ".join(str(a.dtype) for a in arrays if a is not None)
+        raise DtypeError(
+            f"{name}: expected all matrices to have the same dtype, but got: {listed}; convert one with .to()"
+        )
+
+
+def product(xp, x, y):
+    """``x @ y`` on arrays; integers wrap, as PyTorch's do."""
+    _same_dtype("matmul", x, y)
+    if x.dtype.kind == "b":
+        return xp.matmul(x.astype(np.uint8), y.astype(np.uint8)).astype(bool)
+    return xp.matmul(x, y)
+
+
+@kernel(public=False, method=False, name="mm", shape=lambda x, y: shapes.matmul(x.shape, y.shape))
+def _mm(xp, x, y):
+    """The product of two matrices."""
+    return product(xp, x, y)
+
+
+_mm.grad(x=lambda g, y: g @ _adjoint(y), y=lambda g, x: _adjoint(x) @ g)
+
+
+@kernel(public=False, method=False, name="bmm", shape=lambda x, y: shapes.matmul(x.shape, y.shape))
+def _bmm(xp, x, y):
+    """Products of matrices whose leading dims broadcast."""
+    return product(xp, x, y)
+
+
+_bmm.grad(x=lambda g, y: g @ _adjoint(y), y=lambda g, x: _adjoint(x) @ g)
+
+
+@kernel(public=False, method=False, name="mv", shape=lambda x, y: shapes.matmul(x.shape, y.shape))
+def _mv(xp, x, y):
+    """A matrix times a vector."""
+    return product(xp, x, y)
+
+
+_mv.grad(
+    x=lambda g, y: g[:, None] * conj(y)[None, :],
+    y=lambda g, x: _adjoint(x) @ g,
+)
+
+
+@kernel(public=False, method=False, name="dot", shape=lambda x, y: shapes.matmul(x.shape, y.shape))
+def _dot(xp, x, y):
+    """The inner product of two vectors."""
+    return product(xp, x, y)
+
+
+_dot.grad(x=lambda g, y: g * conj(y), y=lambda g, x: g * conj(x))
+
+
+def _tensors(name, **given):
+    for position, (argument, t) in enumerate(given.items(), 1):
+        if not isinstance(t, Tensor):
+            raise TypeError(
+                f"{name}(): argument '{argument}' (position {position}) must be Tensor, not {type(t).__name__}"
+            )
+
+
+@function
+def matmul(input, other, *, out=None):
+    """The product of matrices, vectors and batches of either.
+
+    Shape: (…, n, k) @ (…, k, m) → (…, n, m), leading dims broadcast; a vector is a matrix of one
+    row (left) or column (right) whose dim is then dropped.
+
+    Raises:
+        RuntimeError: the inner sizes differ, or the dtypes do.
+
+    >>> import rushlight as torch
+    >>> torch.matmul(torch.ones(2, 3), torch.ones(3))
+    tensor([3., 3.])
+    """
+    _tensors("matmul", input=input, other=other)
+    n, m = input.array.ndim, other.array.ndim
+    if n == 2 and m == 2:
+        return _mm(input, other, out=out)
+    if n == 1 and m == 1:
+        return _dot(input, other, out=out)
+    if n == 2 and m == 1:
+        return _mv(input, other, out=out)
+    shapes.matmul(tuple(input.array.shape), tuple(other.array.shape))
+    if n == 1:
+        found = matmul(input.unsqueeze(0), other).squeeze(-2)
+    elif m == 1:
+        found = matmul(input, other.unsqueeze(-1)).squeeze(-1)
+    elif m == 2 and n > 2:
+        # One large product instead of a batch of small ones.
+        rows = input.reshape(-1, input.array.shape[-1])
+        found = _mm(rows, other).reshape(*input.array.shape[:-1], other.array.shape[-1])
+    else:
+        found = _bmm(input, other)
+    if out is None:
+        return found
+    from rushlight.ops.dispatch import store
+
+    return store(out, found, "matmul")
+
+
+Tensor.__matmul__ = matmul
+
+
+def _rmatmul(self, other):
+    return matmul(other, self)
+
+
+Tensor.__rmatmul__ = _rmatmul
+
+
+def _ranked(name, op, ranks, **given):
+    _tensors(name, **given)
+    for (argument, t), rank in zip(given.items(), ranks, strict=True):
+        if t.array.ndim != rank:
+            raise ShapeError(
+                f"{name}: {argument} must be a {rank}D tensor, but it is {t.array.ndim}D: {tuple(t.shape)}"
+            )
+    return op
+
+
+@function
+def mm(input, mat2, *, out=None):
+    """The product of two matrices: (n, k), (k, m) → (n, m).
+
+    >>> import rushlight as torch
+    >>> torch.mm(torch.ones(1, 3), torch.ones(3, 1))
+    tensor([[3.]])
+    """
+    return _ranked("mm", _mm, (2, 2), input=input, mat2=mat2)(input, mat2, out=out)
+
+
+@function
+def bmm(input, mat2, *, out=None):
+    """Products of two batches of matrices: (b, n, k), (b, k, m) → (b, n, m)."""
+    _ranked("bmm", _bmm, (3, 3), input=input, mat2=mat2)
+    if input.array.shape[0] != mat2.array.shape[0]:
+        raise ShapeError(
+            f"bmm: batch1 {tuple(input.shape)} and batch2 {tuple(mat2.shape)} must have the same batch size: "
+            f"{input.array.shape[0]} and {mat2.array.shape[0]}"
+        )
+    return _bmm(input, mat2, out=out)
+
+
+@function
+def mv(input, vec, *, out=None):
+    """A matrix times a vector: (n, k), (k,) → (n,)."""
+    return _ranked("mv", _mv, (2, 1), input=input, vec=vec)(input, vec, out=out)
+
+
+@function
+def dot(input, tensor, *, out=None):
+    """The inner product of two vectors of one length.
+
+    >>> import rushlight as torch
+    >>> torch.dot(torch.tensor([2.0, 3.0]), torch.tensor([2.0, 1.0]))
+    tensor(7.)
+    """
+    return _ranked("dot", _dot, (1, 1), input=input, tensor=tensor)(input, tensor, out=out)
+
+
+@function(alias="ger")
+def outer(input, vec2, *, out=None):
+    """Every element of one vector times every element of another: (n,), (m,) → (n, m)."""
+    from rushlight.ops.arithmetic import mul
+
+    _ranked("outer", None, (1, 1), input=input, vec2=vec2)
+    return mul(input.unsqueeze(1), vec2, out=out)
+
+
+@function
+def inner(input, other, *, out=None):
+    """The sum of products over the last dim of both: (…, k), (…, k) → (…, …)."""
+    _tensors("inner", input=input, other=other)
+    if not input.array.ndim or not other.array.ndim:
+        return input * other
+    if input.array.shape[-1] != other.array.shape[-1]:
+        raise ShapeError(
+            f"inner: the last dims of {tuple(input.shape)} and {tuple(other.shape)} must match: "
+            f"{input.array.shape[-1]} and {other.array.shape[-1]}"
+        )
+    return tensordot(input, other, ([-1], [-1]))
+
+
+# Products with a sum ----------------------------------------------------------------------
+
+
+def _affine(name, op, ranks):
+    def run(input, a, b, beta, alpha, out):
+        _ranked(name, op, ranks, a=a, b=b)
+        return _axpby(op(a, b), input, alpha, beta, name, out)
+
+    return run
+
+
+def _axpby(product_, input, alpha, beta, name, out):
+    _tensors(name, input=input)
+    found = product_ if alpha == 1 else product_ * alpha
+    if beta != 0:  # beta 0 drops input, nan and all
+        found = found + (input if beta == 1 else input * beta)
+    elif found.array.shape != input.array.shape:
+        found = found.expand(shapes.broadcast(name, found.array.shape, input.array.shape))
+    if found.array.shape != product_.array.shape:
+        raise ShapeError(
+            f"{name}: input {tuple(input.shape)} must be broadcastable to the product's shape "
+            f"{tuple(product_.shape)}"
+        )
+    if out is None:
+        return found
+    from rushlight.ops.dispatch import store
+
+    return store(out, found, name)
+
+
+@function(inplace=True)
+def addmm(input, mat1, mat2, *, beta=1, alpha=1, out=None):
+    """``beta · input + alpha · (mat1 @ mat2)``.
+
+    >>> import rushlight as torch
+    >>> torch.addmm(torch.ones(2), torch.ones(1, 3), torch.ones(3, 2))
+    tensor([[4., 4.]])
+    """
+    if beta == alpha == 1 and out is None:
+        _ranked("addmm", None, (2, 2), mat1=mat1, mat2=mat2)
+        return _addmm(input, mat1, mat2)
+    return _affine("addmm", _mm, (2, 2))(input, mat1, mat2, beta, alpha, out)
+
+
+def _addmm_shape(input, mat1, mat2):
+    out = shapes.matmul(mat1.shape, mat2.shape)
+    if shapes.broadcast("addmm", input.shape, out) != out:
+        raise ShapeError(f"addmm: input {tuple(input.shape)} does not broadcast to the product's shape {out}")
+    return out
+
+
+@kernel(public=False, method=False, name="addmm", shape=_addmm_shape)
+def _addmm(xp, input, mat1, mat2):
+    """input + mat1 @ mat2."""
+    out = product(xp, mat1, mat2)
+    if input.dtype == out.dtype and input.ndim <= 2:
+        out += input
+        return out
+    _same_dtype("addmm", input, mat1)
+    return out + input
+
+
+_addmm.grad(
+    input=lambda g: g,
+    mat1=lambda g, mat2: g @ _adjoint(mat2),
+    mat2=lambda g, mat1: _adjoint(mat1) @ g,
+)
+
+
+@function(inplace=True)
+def addmv(input, mat, vec, *, beta=1, alpha=1, out=None):
+    """``beta · input + alpha · (mat @ vec)``."""
+    return _affine("addmv", _mv, (2, 1))(input, mat, vec, beta, alpha, out)
+
+
+@function(inplace=True)
+def addr(input, vec1, vec2, *, beta=1, alpha=1, out=None):
+    """``beta · input + alpha · outer(vec1, vec2)``."""
+    return _axpby(outer(vec1, vec2), input, alpha, beta, "addr", out)
+
+
+@function(inplace=True)
+def baddbmm(input, batch1, batch2, *, beta=1, alpha=1, out=None):
+    """``beta · input + alpha · (batch1 @ batch2)`` for batches of matrices."""
+    return _axpby(bmm(batch1, batch2), input, alpha, beta, "baddbmm", out)
+
+
+@function(inplace=True)
+def addbmm(input, batch1, batch2, *, beta=1, alpha=1, out=None):
+    """``beta · input`` + ``alpha`` · the sum of the products of two batches of matrices."""
+    return _axpby(bmm(batch1, batch2).sum(0), input, alpha, beta, "addbmm", out)
+
+
+@function(method=False)
+def tensordot(a, b, dims=2, out=None):
+    """The sum of products over ``dims``: how many, or the lists of dims of each.
+
+    >>> import rushlight as torch
+    >>> torch.tensordot(torch.ones(2, 3), torch.ones(3, 4), dims=1).shape
+    torch.Size([2, 4])
+    """
+    _tensors("tensordot", a=a, b=b)
+    dims_a, dims_b = _contracted(a, b, dims)
+    keep_a = [i for i in range(a.array.ndim) if i not in dims_a]
+    keep_b = [i for i in range(b.array.ndim) if i not in dims_b]
+    shape = [a.array.shape[i] for i in keep_a] + [b.array.shape[i] for i in keep_b]
+    k = shapes.numel(a.array.shape[i] for i in dims_a)
+    rows = a.permute(*keep_a, *dims_a).reshape(-1 if k else shapes.numel(a.array.shape[i] for i in keep_a), k)
+    columns = b.permute(*dims_b, *keep_b).reshape(k, shapes.numel(b.array.shape[i] for i in keep_b))
+    found = _mm(rows, columns).reshape(shape)
+    if out is None:
+        return found
+    from rushlight.ops.dispatch import store
+
+    return store(out, found, "tensordot")
+
+
+def _contracted(a, b, dims):
+    if isinstance(dims, Tensor):
+        dims = dims.tolist()
+    if isinstance(dims, int):
+        if dims < 0:
+            raise RuntimeError(f"tensordot expects dims >= 0, but got dims={dims}")
+        if dims > min(a.array.ndim, b.array.ndim):
+            raise RuntimeError(
+                f"tensordot expects dims < ndim_a or ndim_b, but got dims={dims} for {tuple(a.shape)} and {tuple(b.shape)}"
+            )
+        return list(range(a.array.ndim - dims, a.array.ndim)), list(range(dims))
+    first, second = dims
+    first = [first] if isinstance(first, int) else list(first)
+    second = [second] if isinstance(second, int) else list(second)
+    if len(first) != len(second):
+        raise RuntimeError(f"tensordot: both dimension lists should have same length, got {first} and {second}")
+    first = [shapes.dim(d, a.array.ndim, "tensordot") for d in first]
+    second = [shapes.dim(d, b.array.ndim, "tensordot") for d in second]
+    for i, j in zip(first, second, strict=True):
+        if a.array.shape[i] != b.array.shape[j]:
+            raise ShapeError(
+                f"tensordot: contracted dimensions need to match, but first has size {a.array.shape[i]} in dim {i} "
+                f"and second has size {b.array.shape[j]} in dim {j}: {tuple(a.shape)} and {tuple(b.shape)}"
+            )
+    return first, second
+
+
+# Einsum -----------------------------------------------------------------------------------
+
+
+@function(method=False)
+def einsum(equation, *operands):
+    """The sum of products that ``equation`` spells, for example ``"bij,bjk->bik"``.
+
+    Each letter names a dim; letters left out of the result are summed; ``...`` stands for
+    leading dims that broadcast. Also ``einsum(x, [0, 1], y, [1, 2], [0, 2])``.
+
+    Raises:
+        RuntimeError: letters and dims do not agree.
+
+    >>> import rushlight as torch
+    >>> torch.einsum("ij,ij->i", torch.ones(2, 3), torch.ones(2, 3))
+    tensor([3., 3.])
+    """
+    if not isinstance(equation, str):
+        equation, operands = _from_lists((equation, *operands))
+    if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
+        operands = tuple(operands[0])
+    if not operands:
+        raise ValueError("einsum(): must specify the equation string and at least one operand, or operands and lists")
+    terms, result = _parse(equation, operands)
+    sizes = _letter_sizes(equation, terms, operands)
+    found, letters = operands[0], terms[0]
+    found, letters = _diagonals(found, letters)
+    for k in range(1, len(operands)):
+        other, more = _diagonals(operands[k], terms[k])
+        needed = set(result).union(*terms[k + 1 :])
+        found, letters = _pair(found, letters, other, more, needed, sizes)
+    gone = [i for i, c in enumerate(letters) if c not in result]
+    if gone:
+        found = found.sum(tuple(gone))
+        letters = [c for c in letters if c in result]
+    return found.permute(*[letters.index(c) for c in result]) if result else found
+
+
+def _from_lists(arguments):
+    operands, subscripts = [], []
+    letters = string.ascii_uppercase + string.ascii_lowercase
+    spell = lambda s: "".join("..." if i is Ellipsis else letters[i] for i in s)
+    pairs = len(arguments) // 2
+    for i in range(pairs):
+        operands.append(arguments[2 * i])
+        subscripts.append(spell(arguments[2 * i + 1]))
+    equation = ",".join(subscripts)
+    if len(arguments) % 2:
+        equation += "->" + spell(arguments[-1])
+    return equation, tuple(operands)
+
+
+def _parse(equation, operands):
+    """Lists of letters for each operand and the result; ``...`` gets upper letters' codes."""
+    left, arrow, right = equation.replace(" ", "").partition("->")
+    inputs = left.split(",")
+    if len(inputs) != len(operands):
+        raise ValueError(
+            f"einsum(): {'fewer' if len(inputs) > len(operands) else 'more'} operands were provided than specified "
+            f"in the equation {equation!r}: {len(operands)} and {len(inputs)}"
+        )
+    for c in equation.replace("->", "").replace("...", ""):
+        if c not in string.ascii_letters + ", ":
+            raise RuntimeError(f"einsum(): invalid subscript given: {c!r} in {equation!r}; subscripts are letters")
+    extra = 0
+    for text, t in zip(inputs, operands, strict=True):
+        if "..." in text:
+            extra = max(extra, t.ndim - len(text.replace("...", "")))
+    dots = [f"·{i}" for i in range(extra)]
+    terms = []
+    for k, (text, t) in enumerate(zip(inputs, operands, strict=True)):
+        head, ellipsis, tail = text.partition("...")
+        have = t.ndim - len(head) - len(tail)
+        if have < 0 or (have and not ellipsis):
+            raise RuntimeError(
+                f"einsum(): the number of subscripts in the equation ({len(head) + len(tail)}) does not match the number "
+                f"of dimensions ({t.ndim}) for operand {k} {tuple(t.shape)} of {equation!r}"
+            )
+        terms.append([*head, *dots[extra - have :], *tail])
+    if arrow:
+        head, ellipsis, tail = right.partition("...")
+        result = [*head, *(dots if ellipsis else ()), *tail]
+        unknown = [c for c in head + tail if not any(c in term for term in terms)]
+        if unknown or len(set(result)) != len(result):
+            raise RuntimeError(
+                f"einsum(): output subscript {(unknown or result)[0]} must appear once in the output and in some operand: {equation!r}"
+            )
+    else:
+        flat = [c for term in terms for c in term]
+        result = dots + sorted({c for c in flat if flat.count(c) == 1 and c not in dots})
+    return terms, result
+
+
+def _letter_sizes(equation, terms, operands):
+    sizes: dict = {}
+    for term, t in zip(terms, operands, strict=True):
+        for c, n in zip(term, t.array.shape, strict=True):
+            if sizes.get(c, 1) == 1:
+                sizes[c] = n
+            elif n not in (1, sizes[c]):
+                raise ShapeError(
+                    f"einsum(): subscript {c} of {equation!r} has size {n} for operand {tuple(t.shape)} which does not "
+                    f"broadcast with previously seen size {sizes[c]}"
+                )
+    return sizes
+
+
+def _diagonals(t, letters):
+    """Repeated letters of one operand become one, along their diagonal."""
+    letters = list(letters)
+    for c in dict.fromkeys(letters):
+        while letters.count(c) > 1:
+            i = letters.index(c)
+            j = letters.index(c, i + 1)
+            t = t.diagonal(0, i, j)
+            letters = [d for k, d in enumerate(letters) if k not in (i, j)] + [c]
+    return t, letters
+
+
+def _pair(x, lx, y, ly, needed, sizes):
+    """Contract two operands as one batched matrix product."""
+    x, lx = _presum(x, lx, set(ly) | needed)
+    y, ly = _presum(y, ly, set(lx) | needed)
+    both = [c for c in lx if c in ly]
+    batch = [c for c in both if c in needed]
+    inner = [c for c in both if c not in needed]
+    left = [c for c in lx if c not in ly]
+    right = [c for c in ly if c not in lx]
+    spread = lambda t, letters: t.expand([
+        sizes[c] if c in both else n for c, n in zip(letters, t.array.shape, strict=True)
+    ])  # fmt: skip
+    x, y = spread(x, lx), spread(y, ly)
+    count = lambda letters: shapes.numel(sizes[c] for c in letters)
+    xs = x.permute(*[lx.index(c) for c in batch + left + inner]) if lx else x
+    ys = y.permute(*[ly.index(c) for c in batch + inner + right]) if ly else y
+    own = {c: n for c, n in zip(lx, x.array.shape, strict=True)}
+    own.update(zip(ly, y.array.shape, strict=True))
+    xs = xs.reshape(count(batch), shapes.numel(own[c] for c in left), count(inner))
+    ys = ys.reshape(count(batch), count(inner), shapes.numel(own[c] for c in right))
+    found = _bmm(xs, ys).reshape([own[c] for c in batch + left + right])
+    return found, batch + left + right
+
+
+def _presum(t, letters, kept):
+    gone = tuple([i for i, c in enumerate(letters) if c not in kept])
+    if gone:
+        t = t.sum(gone)
+    return t, [c for c in letters if c in kept]
