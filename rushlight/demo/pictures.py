@@ -127,7 +127,7 @@ def confusion(matrix):
         axes = figure.subplots()
         axes.grid(False)
         axes.imshow(hits, cmap="Blues", vmin=0, vmax=2)
-        axes.imshow(mistakes, cmap="Reds", vmin=-0.1, vmax=max(0.3, 1.4 * worst))
+        axes.imshow(mistakes, cmap="Reds", vmin=-0.05, vmax=max(0.3, 1.4 * worst))
         if classes <= MOST_NUMBERED:
             _number(axes, counts)
         axes.set_title(f"Confusion: {np.trace(counts):,} of {counts.sum():,} right", pad=12)

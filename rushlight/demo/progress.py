@@ -1,9 +1,12 @@
 """What is seen while a network trains: a bar in a terminal, a line for each epoch elsewhere."""
 
+import shutil
 import sys
 import time
 
 __all__ = ["progress"]
+
+BAR = "{desc} |{bar}| {rate_noinv_fmt}, {remaining} left{postfix}"  # fits into 80 columns
 
 
 def progress(training):
@@ -17,6 +20,7 @@ class Bar:
     def __init__(self, training):
         from tqdm import tqdm  # type: ignore[import-untyped]
 
+        size = shutil.get_terminal_size()  # tqdm would show nothing where none is reported
         self.training = training
         self.epochs = training.options.epochs
         self.bar = tqdm(
@@ -24,7 +28,9 @@ class Bar:
             initial=training.images_done,
             unit=" images",
             unit_scale=True,
-            dynamic_ncols=True,
+            bar_format=BAR,
+            ncols=size.columns - 1,
+            nrows=size.lines,
         )
 
     def __enter__(self):
