@@ -43,7 +43,7 @@ class Bar:
         """Show where the training is now."""
         tally = self.training.tally
         epoch = min(len(self.training.history) + 1, self.epochs)
-        self.bar.set_description(f"epoch {epoch}/{self.epochs}", refresh=False)
+        self.bar.set_description_str(f"epoch {epoch}/{self.epochs}", refresh=False)
         facts = f"loss {tally.mean_loss:.4f}, accuracy {tally.accuracy:.1%}"
         self.bar.set_postfix_str(facts, refresh=False)
         self.bar.update(self.training.images_done - self.bar.n)
