@@ -2,6 +2,7 @@
 
 import warnings
 
+import rushlight
 from rushlight.autograd.function import Function
 from rushlight.autograd.mode import is_grad_enabled
 from rushlight.nn.modules.hooks import BoundHook
@@ -32,12 +33,12 @@ class BackwardHooks:
         self.hooks = hooks
         self.pre_hooks = pre_hooks
         self.grad_output = None
-        self.n_inputs = 0
+        self.inputs = []  # shape and dtype of each input, None where it is no tensor
         self.watches_inputs = False
 
     def watch_inputs(self, args):
         """The arguments to call forward with."""
-        self.n_inputs = len(args)
+        self.inputs = [(a.shape, a.dtype) if isinstance(a, Tensor) else None for a in args]
         args, self.watches_inputs = _watch(args, self._leave)
         return args
 
@@ -66,6 +67,7 @@ class BackwardHooks:
     def _leave(self, grad_input):
         if self.grad_output is None:  # backward() started inside the module
             return grad_input
+        grad_input = tuple(map(_zeros_for_none, grad_input, self.inputs))
         for hook in self.hooks:
             found = hook(self.module, grad_input, self.grad_output)
             if found is not None:
@@ -80,13 +82,19 @@ class BackwardHooks:
             stacklevel=2,
         )
         for hook in self.hooks:
-            found = hook(self.module, (None,) * self.n_inputs, self.grad_output)
+            found = hook(self.module, (None,) * len(self.inputs), self.grad_output)
             if found is not None and not (type(found) is tuple and found.count(None) == len(found)):
                 raise RuntimeError(
                     "backward hook: no input of the module requires grad, so there is no gradient "
                     "to replace; return None"
                 )
         self.grad_output = None
+
+
+def _zeros_for_none(grad, like):
+    if grad is None and like is not None:
+        return rushlight.zeros(like[0], dtype=like[1])
+    return grad
 
 
 def _as_many(what, found, grads):

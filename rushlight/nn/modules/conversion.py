@@ -2,8 +2,8 @@
 
 import warnings
 
-import rushlight.device as devices
 from rushlight.autograd.mode import no_grad
+from rushlight.device import require
 from rushlight.dtype import dtype as dtype_type
 from rushlight.tensor import Tensor
 
@@ -109,25 +109,31 @@ def parse_to(*args, **kwargs):
 
     The forms are to(device, dtype, non_blocking), to(dtype, non_blocking) and
     to(tensor, non_blocking), each with the keyword memory_format.
+
+    Raises:
+        TypeError: none of these.
+        RuntimeError: ``copy=True``; a module is converted in place.
     """
     names = ["device", "dtype", "non_blocking", "copy"]
-    first = args[0] if args else kwargs.get("tensor", kwargs.get("other"))
-    if isinstance(first, Tensor):
+    if "tensor" in kwargs or (args and isinstance(args[0], Tensor)):
         names[:2] = ["tensor"]
-    elif args and isinstance(first, dtype_type):
+    elif args and isinstance(args[0], dtype_type):
         names[:2] = ["dtype"]
     given = dict(zip(names, args, strict=False))
     unknown = [k for k in kwargs if k in given or k not in (*names, "memory_format")]
-    if len(args) > len(names) or unknown or not (args or kwargs):
+    given.update(kwargs)
+    dtype = given.get("dtype")
+    if len(args) > len(names) or unknown or not isinstance(dtype, dtype_type | None):
         raise TypeError(
-            f"to: expected (device, dtype, non_blocking), (dtype, non_blocking) or "
+            "Module.to: expected (device, dtype, non_blocking), (dtype, non_blocking) or "
             f"(tensor, non_blocking), got {args} {kwargs}"
         )
-    given.update(kwargs)
+    if given.get("copy"):
+        raise RuntimeError("Module.to: copy=True is not possible, a module is converted in place")
     like = given.get("tensor")
     if like is not None:
         given.update(device=like.device, dtype=like.dtype)
     device = given.get("device")
     if device is not None:
-        device = devices.require(device)
+        device = require(device)
     return device, given.get("dtype"), given.get("non_blocking", False), given.get("memory_format")

@@ -4,13 +4,29 @@ from collections import OrderedDict
 
 from rushlight.nn.modules.call import Call
 from rushlight.nn.modules.conversion import Conversion
-from rushlight.nn.modules.hooks import Everywhere, registered
+from rushlight.nn.modules.hooks import (
+    Everywhere,
+    register_module_backward_hook,
+    register_module_buffer_registration_hook,
+    register_module_forward_hook,
+    register_module_forward_pre_hook,
+    register_module_full_backward_hook,
+    register_module_full_backward_pre_hook,
+    register_module_module_registration_hook,
+    register_module_parameter_registration_hook,
+    registered,
+)
 from rushlight.nn.modules.state import State
 from rushlight.nn.modules.tree import Tree
 from rushlight.nn.parameter import Buffer, Parameter
 from rushlight.tensor import Tensor
 
-__all__ = ["Module"]
+__all__ = [
+    "Module", "register_module_backward_hook", "register_module_buffer_registration_hook",
+    "register_module_forward_hook", "register_module_forward_pre_hook",
+    "register_module_full_backward_hook", "register_module_full_backward_pre_hook",
+    "register_module_module_registration_hook", "register_module_parameter_registration_hook",
+]  # fmt: skip
 
 BEFORE_INIT = (
     "cannot assign {kind} {name!r} before Module.__init__() ran; "
