@@ -1,12 +1,86 @@
-"""rushlight: PyTorch's API, semantics and random numbers on NumPy. ``import rushlight as torch``."""
+"""rushlight: PyTorch's API, semantics and random numbers, in Python on NumPy.
+
+>>> import rushlight as torch
+>>> x = torch.tensor([1.0, 2.0], requires_grad=True)
+>>> (x * x).sum().backward()
+>>> x.grad
+tensor([2., 4.])
+"""
+
+import importlib
+from math import e, inf, nan, pi
+from typing import TYPE_CHECKING, Any
 
 from rushlight import ops as ops
-from rushlight.tensor import Size, Tensor
-from rushlight.ops.definition import FUNCTIONS as _functions
-from rushlight.dtype import *
+from rushlight.autograd import enable_grad, inference_mode, no_grad, set_grad_enabled
+from rushlight.autograd.mode import is_grad_enabled, is_inference_mode_enabled
 from rushlight.device import device
-from rushlight.autograd.mode import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
-from rushlight import autograd as autograd
+from rushlight.dtype import (
+    ALIASES as _aliases,
+    DTYPES as _dtypes,
+    can_cast,
+    dtype,
+    finfo,
+    get_default_dtype,
+    iinfo,
+    promote_types,
+    set_default_dtype,
+)
+from rushlight.ops.definition import FUNCTIONS as _functions
+from rushlight.ops.layout import (
+    channels_last,
+    channels_last_3d,
+    contiguous_format,
+    layout,
+    memory_format,
+    preserve_format,
+    strided,
+)
+from rushlight.ops.promotion import result_type
+from rushlight.printing import set_printoptions
+from rushlight.random import (
+    Generator,
+    default_generator,
+    get_rng_state,
+    initial_seed,
+    manual_seed,
+    seed,
+    set_rng_state,
+)
+from rushlight.tensor import Size, Tensor
+
+__version__ = "0.1.0"
+newaxis = None
+
+# Every operation that is public, and every element type with its other name.
 globals().update(_functions)
-from rushlight.dtype import DTYPES as _D, ALIASES as _A
-globals().update({d.name: d for d in _D}); globals().update(_A)
+globals().update({d.name: d for d in _dtypes})
+globals().update(_aliases)
+
+# Namespaces that are imported when they are first used, so that `import rushlight` stays quick.
+_LAZY = {
+    "autograd": "rushlight.autograd", "compiler": "rushlight.compiler", "nn": "rushlight.nn",
+    "optim": "rushlight.optim", "random": "rushlight.random", "utils": "rushlight.utils",
+    "datasets": "rushlight.datasets",
+}  # fmt: skip
+_LAZY_NAMES = {"compile": "rushlight.compiler.compile"}
+
+
+def __getattr__(name):
+    if name in _LAZY:
+        found = importlib.import_module(_LAZY[name])
+    elif name in _LAZY_NAMES:
+        found = getattr(importlib.import_module(_LAZY_NAMES[name]), name)
+    else:
+        raise AttributeError(f"module 'rushlight' has no attribute {name!r}: see docs/coverage.md for what exists")
+    globals()[name] = found
+    return found
+
+
+def __dir__():
+    return sorted({*globals(), *_LAZY, *_LAZY_NAMES})
+
+
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any: ...

@@ -1,0 +1,27 @@
+"""Gradients: the tape, custom functions, and the modes in which it records."""
+
+import importlib
+
+from rushlight.autograd.mode import enable_grad, inference_mode, no_grad, set_grad_enabled
+
+__all__ = [
+    "Function", "backward", "detect_anomaly", "enable_grad", "grad", "gradcheck", "gradgradcheck",
+    "inference_mode", "no_grad", "set_detect_anomaly", "set_grad_enabled",
+]  # fmt: skip
+
+# Imported when first used: these need Tensor, which needs this package's modes.
+_HOMES = {
+    "Function": "function", "FunctionCtx": "function", "once_differentiable": "function", "backward": "history", "grad": "history",
+    "detect_anomaly": "anomaly", "set_detect_anomaly": "anomaly",
+    "GradcheckError": "numeric", "gradcheck": "numeric", "gradgradcheck": "numeric",
+}  # fmt: skip
+
+
+def __getattr__(name):
+    if name == "Variable":
+        from rushlight.tensor import Tensor
+
+        return Tensor
+    if name not in _HOMES:
+        raise AttributeError(f"module 'rushlight.autograd' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"rushlight.autograd.{_HOMES[name]}"), name)

@@ -80,6 +80,8 @@ def output_nr(self):
 
 
 def _set_grad(self, value):
+    if mode.intercept and mode.state.recorder is not None:
+        mode.state.recorder.touch_grad(self)
     if value is None:
         self._grad = None
         return
@@ -101,6 +103,8 @@ def _set_grad(self, value):
 @_property("grad", _set_grad)
 def grad_of(self):
     """The gradient accumulated by ``backward``; None before."""
+    if mode.intercept and mode.state.recorder is not None:
+        mode.state.recorder.touch_grad(self)
     if self._grad is None and self.node is not None and type(self.node) is not Leaf:
         if "_retains" not in self.__dict__:
             warnings.warn(
@@ -163,13 +167,8 @@ def detach(self):
     >>> torch.ones(2, requires_grad=True).detach().requires_grad
     False
     """
-    active = mode.state.recorder
-    if active is not None:
-        return active.detach(self)
     refresh(self)
-    t = detached(self)
-    t.view_of = None
-    return t
+    return detached(self)
 
 
 @method

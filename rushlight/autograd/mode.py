@@ -74,6 +74,23 @@ def live(get):
     return get() if active is None else active.live(get)
 
 
+def guard(get):
+    """In a trace: have the compiled program refuse to run once ``get()`` changes."""
+    active = state.recorder
+    if active is not None:
+        active.guard(get)
+
+
+class suspended:
+    """Context outside the trace: what is made here is real and outlives it, like new optimizer state."""
+
+    def __enter__(self):
+        self.was, state.recorder = state.recorder, None
+
+    def __exit__(self, *exc):
+        state.recorder = self.was
+
+
 def new_cell():
     """The clock cell of a new tensor: [time of the last write, number of writes].
 

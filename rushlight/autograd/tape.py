@@ -472,6 +472,8 @@ def _accumulate(node, g, is_shared):
     tensor = node.ref()
     if tensor is None:
         return
+    if mode.intercept and mode.state.recorder is not None:
+        mode.state.recorder.touch_grad(tensor)
     before = tensor._grad
     if type(g) is ndarray:
         if before is None:

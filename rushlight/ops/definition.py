@@ -48,6 +48,8 @@ class Op:
         rules: For each input None or (rule, indices into ``saves``).
         saves: Names that the rules want: an input, ``out``, a parameter, ``x_shape``, ``x_dtype``.
         origins: For each of ``saves`` the index of the input it is, -1 for ``out``, else None.
+        dynamic: The result's shape depends on values, so it cannot be traced.
+        draws: It takes from a random generator, so a program must keep it and its order.
         call: The public function.
     """
 
@@ -71,6 +73,8 @@ class Op:
         self.prepare = options.pop("prepare", None)
         self.widen = options.pop("widen", True)
         self.varargs = options.pop("varargs", False)
+        self.dynamic = options.pop("dynamic", False)
+        self.draws = options.pop("draws", False)
         self.rules = [None] * len(names)
         self.saves = []
         self.origins = []

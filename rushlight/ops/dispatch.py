@@ -286,7 +286,7 @@ def record(op, operands, arrays, parents, params, out, outs=None):
         else:
             value = arrays[origin]
             x = operands[origin]
-            if type(value) is ndarray:
+            if isinstance(x, Tensor):
                 if len(x.cell) > 2:
                     raise RuntimeError(
                         f"{op.name}: Inference tensors cannot be saved for backward. Make a clone() "

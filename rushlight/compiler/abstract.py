@@ -1,0 +1,83 @@
+"""The value of a tensor inside a trace: shape and dtype, but no elements."""
+
+import itertools
+import os
+import sys
+from math import prod
+
+import numpy as np
+
+from rushlight.errors import TraceError
+
+__all__ = ["Abstract", "ValueNeeded", "user_line"]
+
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+class ValueNeeded(TraceError, AttributeError):
+    """The value of a tensor was asked for where only its shape and dtype exist."""
+
+
+def user_line():
+    """``file:line`` of the innermost frame outside rushlight."""
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame = frame.f_back
+    return "" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+class Abstract:
+    """One value of a trace. It answers what an array knows of itself without its elements."""
+
+    __slots__ = ("dtype", "id", "shape", "strides")
+    _ids = itertools.count()
+    is_abstract = True
+
+    def __init__(self, shape, dtype, strides=None):
+        self.shape = tuple(shape)
+        self.dtype = np.dtype(dtype)
+        self.strides = self._contiguous() if strides is None else strides
+        self.id = next(Abstract._ids)
+
+    def _contiguous(self):
+        strides, step = [], self.dtype.itemsize
+        for n in reversed(self.shape):
+            strides.append(step)
+            step *= max(n, 1)
+        return tuple(reversed(strides))
+
+    ndim = property(lambda self: len(self.shape))
+    size = property(lambda self: prod(self.shape))
+    itemsize = property(lambda self: self.dtype.itemsize)
+    nbytes = property(lambda self: self.size * self.dtype.itemsize)
+    base = property(lambda self: None)
+
+    def like(self):
+        """An uninitialised array of this shape, dtype and strides, for what asks no values."""
+        if self.strides == self._contiguous():
+            return np.empty(self.shape, self.dtype)
+        span = sum((n - 1) * abs(s) for n, s in zip(self.shape, self.strides, strict=True) if n)
+        memory = np.empty(span + self.itemsize if self.size else 0, np.uint8)
+        return np.ndarray(self.shape, self.dtype, memory, 0, self.strides)
+
+    def __repr__(self):
+        return f"%{self.id}:{self.dtype.name}{list(self.shape)}"
+
+    def __len__(self):
+        return self.shape[0]
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            if name not in ("__array__", "__array_interface__", "__buffer__"):
+                raise AttributeError(name)
+        raise ValueNeeded(
+            f"{user_line()}: this line needs the values of a tensor (.{name} of shape {list(self.shape)}) inside "
+            "torch.compile, where only shapes and dtypes are known. Move it out of the compiled function, "
+            "or return the tensor and look at it there."
+        )
+
+    def __bool__(self):
+        return self.__getattr__("bool")
+
+    __array__ = property(lambda self: self.__getattr__("numpy"))
+    __iter__ = __getitem__ = __int__ = __float__ = __index__ = property(lambda self: self.__getattr__("item"))

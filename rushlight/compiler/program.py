@@ -1,0 +1,104 @@
+"""Replaying: a flat list of NumPy calls on numbered slots."""
+
+import numpy as np
+from numpy import ndarray
+
+from rushlight.backend import numpy as xp
+from rushlight.compiler.abstract import Abstract
+from rushlight.ops.dispatch import compute
+
+__all__ = ["Program"]
+
+_FAST = ("f", "d")
+
+
+class Program:
+    """Equations from given inputs to wanted outputs.
+
+    ``run(arrays)`` takes the arrays of ``inputs`` in order and returns those of ``outputs``.
+    Equations that nothing wanted depends on are dropped, unless they draw random numbers.
+    """
+
+    def __init__(self, equations, inputs, outputs):
+        self.inputs = list(inputs)
+        self.outputs = list(outputs)
+        self.equations = _alive(equations, self.outputs)
+        self.slots: dict = {}
+        for value in self.inputs:
+            self._slot(value)
+        self.steps = [self._step(e) for e in self.equations]
+        self.results = [self._read(v) for v in self.outputs]
+        self._free_early()
+
+    def _slot(self, value):
+        return self.slots.setdefault(value.id, len(self.slots))
+
+    def _read(self, value):
+        """(slot, None) of an abstract value, (None, constant) of anything else."""
+        return (self._slot(value), None) if isinstance(value, Abstract) else (None, value)
+
+    def _step(self, e):
+        ins = [self._read(v) for v in (e.ins[0] if e.op.variadic else e.ins)]
+        params = {k: self._read(v) for k, v in e.params.items() if isinstance(v, Abstract)}
+        constants = {k: v for k, v in e.params.items() if not isinstance(v, Abstract)}
+        outs = [self._slot(v) for v in e.outs]
+        return [_call(e), ins, constants, params, outs, e.op.variadic, ()]
+
+    def _free_early(self):
+        """After its last reader a slot is emptied, so that its memory can be used again."""
+        kept = {slot for slot, _ in self.results} | {self.slots[v.id] for v in self.inputs}
+        seen: set = set()
+        for step in reversed(self.steps):
+            used = {slot for slot, _ in [*step[1], *step[3].values()]} | set(step[4])
+            step[6] = tuple([s for s in used if s is not None and s not in seen and s not in kept])
+            seen |= used
+
+    def run(self, arrays):
+        """The arrays of the outputs, from those of the inputs."""
+        env = list(arrays) + [None] * (len(self.slots) - len(self.inputs))
+        with np.errstate(all="ignore"):
+            for call, ins, constants, params, outs, variadic, freed in self.steps:
+                values = [c if slot is None else env[slot] for slot, c in ins]
+                if params:
+                    constants = {**constants, **{k: env[slot] for k, (slot, _) in params.items()}}
+                found = call(values, constants) if not variadic else call([values], constants)
+                if len(outs) == 1:
+                    env[outs[0]] = found[0] if type(found) is tuple else found
+                else:
+                    for slot, array in zip(outs, found, strict=True):
+                        env[slot] = array
+                for slot in freed:
+                    env[slot] = None
+        return [c if slot is None else env[slot] for slot, c in self.results]
+
+
+def _alive(equations, outputs):
+    wanted = {v.id for v in outputs if isinstance(v, Abstract)}
+    kept = []
+    for e in reversed(equations):
+        if e.op.draws or any(v.id in wanted for v in e.outs):
+            kept.append(e)
+            flat = e.ins[0] if e.op.variadic else e.ins
+            wanted.update(v.id for v in [*flat, *e.params.values()] if isinstance(v, Abstract))
+    kept.reverse()
+    return kept
+
+
+def _call(e):
+    """How to run an equation: the bare forward where its dtypes need no care."""
+    op = e.op
+    forward = op.forward
+    flat = e.ins[0] if op.variadic else e.ins
+    dtypes = {v.dtype.char for v in flat if isinstance(v, Abstract)}
+    numbers = any(not isinstance(v, Abstract) and v is not None for v in flat)
+    scalar_free = not numbers or (op.kind == "elementwise" and all(
+        isinstance(v, Abstract) or type(v) in (int, float) for v in flat))  # fmt: skip
+    plain = op.kind == "view" or (len(dtypes) <= 1 and dtypes <= set(_FAST) and scalar_free)
+    if not plain:
+        return lambda values, params: compute(op, values, params)
+
+    def call(values, params):
+        found = forward(xp, *values, **params)
+        return found if type(found) in (ndarray, tuple) else np.asarray(found)
+
+    return call

@@ -1,0 +1,280 @@
+"""Recording: operations on tensors become equations on abstract values.
+
+What a traced function touches outside itself (parameters, buffers, optimizer state, arguments)
+becomes an input at first touch. Writes to it land when the recorded program is run, after all
+has been computed; until then the state is as it was, so a failure leaves nothing half-done.
+"""
+
+import numpy as np
+from numpy import ndarray
+
+from rushlight.autograd import mode
+from rushlight.autograd.tape import output, tick
+from rushlight.autograd.write import follow, stamp
+from rushlight.backend import numpy as xp
+from rushlight.compiler.abstract import Abstract, user_line
+from rushlight.dtype import OF
+from rushlight.errors import TraceError
+from rushlight.ops.definition import OPS
+from rushlight.ops.dispatch import compute, refuse
+from rushlight.ops.dispatch import record as attach
+from rushlight.ops.promotion import scalar_dtype
+from rushlight.tensor import Tensor, ViewOf, from_array
+
+__all__ = ["Equation", "Recorder", "infer"]
+
+
+class Equation:
+    """``outs = op(*ins, **params)``: ``ins`` are abstract values, numbers, None, or one list."""
+
+    __slots__ = ("ins", "op", "outs", "params")
+
+    def __init__(self, op, ins, params, outs):
+        self.op, self.ins, self.params, self.outs = op, ins, params, outs
+
+    def __repr__(self):
+        params = "".join([f", {k}={v!r}" for k, v in self.params.items()])
+        return f"{', '.join(map(repr, self.outs))} = {self.op.name}({', '.join(map(repr, self.ins))}{params})"
+
+
+def key_of(array):
+    """What identifies the memory of an array, however many tensors look at it."""
+    return array.ctypes.data, array.shape, array.strides, array.dtype
+
+
+class Captured:
+    """An input of the program: where to find its array at each run."""
+
+    __slots__ = ("get", "tensor", "value")
+
+    def __init__(self, tensor, get, value):
+        self.tensor, self.get, self.value = tensor, get, value
+
+
+class Recorder:
+    """The trace of one call."""
+
+    def __init__(self):
+        self.began = tick()
+        self.equations: list = []
+        self.captured: dict = {}  # memory key → Captured
+        self.current: dict = {}  # memory key → abstract value now
+        self.written: set = set()  # memory keys
+        self.lives: list = []  # (get, abstract value, dtype)
+        self.grads: dict = {}  # id(leaf) → (leaf, its grad at entry)
+        self.nodes: dict = {}  # id(tensor) → (tensor, node at entry)
+        self.guards: list = []  # (get, value)
+        self.modules: dict = {}
+        self.kept: list = []  # tensors whose ids are keys above
+
+    # Values -----------------------------------------------------------------------------
+
+    def capture(self, tensor, get=None):
+        """Make an outer tensor an input; ``get`` finds its array again."""
+        key = key_of(tensor.array)
+        if key not in self.captured:
+            value = Abstract(tensor.array.shape, tensor.array.dtype, tensor.array.strides)
+            self.captured[key] = Captured(tensor, get or (lambda: tensor.array), value)
+            self.current[key] = value
+            self.kept.append(tensor)
+        return key
+
+    def value(self, x):
+        """The abstract value that ``x`` (a tensor or a constant) has now."""
+        if not isinstance(x, Tensor):
+            return x
+        view = x.view_of
+        if type(x.array) is Abstract:
+            if view is not None and view.seen != x.cell[0]:
+                x.array = self._along(self.value(view.root), view.path)
+                view.seen = x.cell[0]
+            return x.array
+        key = key_of(x.array)
+        if view is None or key in self.current:
+            return self.current[self.capture(x)]
+        return self._along(self.value(view.root), view.path)
+
+    def _along(self, value, path):
+        for op, args, params in path:
+            (value,) = self.emit(op, (value, *args), params)
+        return value
+
+    def live(self, get):
+        """A 0-dim tensor that holds ``get()`` at each run."""
+        found = get()
+        if isinstance(found, Tensor):
+            return found
+        dtype = np.dtype(np.float64) if isinstance(found, float) else np.asarray(found).dtype
+        value = Abstract((), dtype)
+        self.lives.append((get, value))
+        return from_array(value)
+
+    def guard(self, get):
+        """Have the program refuse to run once ``get()`` no longer equals what it is now."""
+        self.guards.append((get, get()))
+
+    def touch_grad(self, tensor):
+        """Note the gradient that an outer tensor had before the trace changes it."""
+        if id(tensor) not in self.grads and type(tensor.array) is ndarray:
+            self.grads[id(tensor)] = (tensor, tensor._grad)
+            if tensor._grad is not None:
+                self.capture(tensor._grad, lambda: tensor._grad.array)
+
+    # Operations ---------------------------------------------------------------------------
+
+    def emit(self, op, ins, params):
+        """Append an equation; returns its abstract results."""
+        outs = infer(op, ins, params)
+        self.equations.append(Equation(op, ins, params, outs))
+        return outs
+
+    def record(self, op, args, params):
+        """Run ``op`` on abstract values: the traced counterpart of ``dispatch.apply``."""
+        operands = args[0] if op.variadic else args
+        for i, x in enumerate(operands):
+            if not isinstance(x, Tensor) and x is not None and scalar_dtype(x) is None:
+                if isinstance(x, ndarray):
+                    raise TraceError(f"{op.name}: a NumPy array reached a trace at {user_line()}; make it a tensor")
+                refuse(op, 0 if op.variadic else i, x)
+        values = [self.value(x) for x in operands]
+        if not op.inputs:
+            values = []
+        if op.prepare is not None:
+            params = op.prepare(*((values,) if op.variadic else values), **params)
+        params = {k: self._parameter(v) for k, v in params.items()}
+        results = self.emit(op, (values,) if op.variadic else tuple(values), params)
+        outs = [from_array(r) for r in results]
+        if op.kind == "view":
+            self._link(outs[0], args, op, params)
+        self._attach(op, operands, values, params, outs)
+        return outs[0] if len(outs) == 1 else tuple(outs)
+
+    def _parameter(self, value):
+        if isinstance(value, Tensor):
+            return self.value(value)
+        return value
+
+    def _link(self, out, args, op, params):
+        x = args[0]
+        view = x.view_of
+        root, path = (x, ()) if view is None else (view.root, view.path)
+        out.cell = x.cell
+        out.view_of = ViewOf(root, (*path, (op, args[1:], params)), x.cell[0], not mode.is_grad_enabled())
+
+    def _attach(self, op, operands, values, params, outs):
+        if not mode.is_grad_enabled():
+            return
+        parents = [x.node if isinstance(x, Tensor) else None for x in operands]
+        if not any(p is not None for p in parents):
+            return
+        if len(outs) > 1:
+            node = attach(op, operands, values, parents, params, outs[0], outs)
+            for i, o in enumerate(outs):
+                floating = node is not None and OF[o.array.dtype].category > 1
+                o.node = output(node, i, len(outs), o.array) if floating else None
+        elif OF[outs[0].array.dtype].category > 1:
+            attach(op, operands, values, parents, params, outs[0])
+
+    # Writes -------------------------------------------------------------------------------
+
+    def write(self, x, value):
+        """``x[...] = value``: x's owner has a new value from here on."""
+        new = self._fitted(self.value(value), x)
+        if x.view_of is None or key_known(self, x):
+            self._rebind(x, new)
+        else:
+            root = x.view_of.root
+            base = self.value(root)
+            (patched,) = self.emit(OPS["patch"], (base, new), {"path": x.view_of.path})
+            self._rebind(root, patched)
+        if type(x.array) is ndarray and id(x) not in self.nodes:
+            self.nodes[id(x)] = (x, x.node)
+            self.kept.append(x)
+        stamp(x)
+        if x.view_of is not None:
+            x.view_of.seen = -1 if type(x.array) is Abstract else x.cell[0]
+        follow(x, value)
+        return x
+
+    def _rebind(self, root, value):
+        if type(root.array) is Abstract:
+            root.array = value
+            if root.view_of is not None:
+                root.view_of.seen = root.cell[0]
+            return
+        key = self.capture(root)
+        self.current[key] = value
+        self.written.add(key)
+
+    def _fitted(self, value, x):
+        if not isinstance(value, Abstract):
+            return value
+        if value.dtype != x.array.dtype:
+            (value,) = self.emit(OPS["to_copy"], (value,), {"dtype": x.array.dtype})
+        if value.shape != tuple(x.array.shape):
+            (value,) = self.emit(OPS["expand"], (value,), {"size": tuple(x.array.shape)})
+        return value
+
+    def restore(self):
+        """Put back what tracing changed in the outer tensors themselves."""
+        for tensor, grad in self.grads.values():
+            tensor._grad = grad
+        for tensor, node in self.nodes.values():
+            tensor.node = node
+
+
+def key_known(recorder, x):
+    return type(x.array) is ndarray and key_of(x.array) in recorder.current
+
+
+# Inference --------------------------------------------------------------------------------
+
+
+def infer(op, ins, params):
+    """The abstract results of ``op``: its shape rule where it states one, else a dry run."""
+    if op.kind == "source":
+        return _infer_source(op, params)
+    if op.dynamic:
+        raise TraceError(
+            f"{user_line()}: {op.name} gives a tensor whose shape depends on values, inside torch.compile. Move it "
+            "out of the compiled function, or use a form of fixed shape such as torch.where."
+        )
+    if op.kind == "elementwise":
+        return _infer_elementwise(op, ins, params)
+    fake = _dry_list(ins[0]) if op.variadic else [_dry(v, op) for v in ins]
+    fake_params = {k: _dry(v, op) if isinstance(v, Abstract) else v for k, v in params.items()}
+    with np.errstate(all="ignore"):
+        found = compute(op, (fake,) if op.variadic else tuple(fake), fake_params)
+    found = found if isinstance(found, tuple) else (found,)
+    return [Abstract(a.shape, a.dtype, a.strides) for a in found]
+
+
+def _dry_list(values):
+    return [np.zeros(v.shape, v.dtype) for v in values]
+
+
+def _dry(value, op):
+    if not isinstance(value, Abstract):
+        return value
+    return value.like() if op.kind == "view" else np.zeros(value.shape, value.dtype)
+
+
+def _infer_elementwise(op, ins, params):
+    from rushlight import shapes
+
+    operands = [*ins, *[v for v in params.values() if isinstance(v, Abstract)]]
+    shape = shapes.broadcast(op.name, *[v.shape for v in operands if isinstance(v, Abstract)])
+    small = lambda v: np.ones((1,) * min(len(v.shape), 1), v.dtype) if isinstance(v, Abstract) else v
+    with np.errstate(all="ignore"):
+        found = compute(op, tuple([small(v) for v in ins]), {k: small(v) for k, v in params.items()})
+    return [Abstract(shape, found.dtype)]
+
+
+def _infer_source(op, params):
+    if op.shape is not None:
+        shape, dtype = op.shape(**params)
+        return [Abstract(shape, dtype)]
+    if "shape" in params and "dtype" in params:
+        return [Abstract(params["shape"], params["dtype"])]
+    found = np.asarray(op.forward(xp, **params))
+    return [Abstract(found.shape, found.dtype)]
