@@ -3,8 +3,8 @@
 import importlib
 
 _MODULES = (
-    "convert", "create", "arithmetic", "division", "exponential", "order", "power", "rounding",
-    "trigonometry", "view", "matmul",
+    "convert", "create", "arithmetic", "cast", "division", "exponential", "order", "power", "rounding",
+    "stride", "trigonometry", "view", "matmul",
 )  # fmt: skip
 
 for _name in _MODULES:

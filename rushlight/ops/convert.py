@@ -1,15 +1,291 @@
-"""Tensors to and from Python, NumPy and other libraries."""
+"""Tensors to Python: what can be read, numbers, lists, operators of the language, printing."""
 
-from rushlight.tensor import method
+import numpy as np
+
+from rushlight import dtype as dtypes
+from rushlight import shapes
+from rushlight.autograd.tape import Leaf, Output, refresh
+from rushlight.dtype import OF
+from rushlight.ops.definition import function
+from rushlight.printing import format_tensor, set_printoptions
+from rushlight.storage import Storage, address, offset
+from rushlight.tensor import Size, Tensor, method
+
+# What an array tells ----------------------------------------------------------------------
 
 
 @method
-def numel(self):
-    """The number of elements."""
-    return self.array.size
+def dim(self):
+    """The number of dims."""
+    return self.array.ndim
+
+
+Tensor.ndimension = dim
+
+
+@function
+def numel(input):
+    """The number of elements.
+
+    >>> import rushlight as torch
+    >>> torch.numel(torch.zeros(2, 3))
+    6
+    """
+    if not isinstance(input, Tensor):
+        raise TypeError(f"numel(): argument 'input' must be Tensor, not {type(input).__name__}")
+    return input.array.size
+
+
+Tensor.nelement = numel
+
+
+@method
+def size(self, dim=None):
+    """The shape, or the size of ``dim``."""
+    shape = self.array.shape
+    if dim is None:
+        return Size(shape)
+    if not shape:
+        raise IndexError("size: Dimension specified as 0 but tensor has no dimensions")
+    return shape[shapes.dim(dim, len(shape), "size")]
+
+
+@method
+def stride(self, dim=None):
+    """Elements to skip to the next one along each dim, or along ``dim``.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2, 3).stride()
+    (3, 1)
+    """
+    array = self.array
+    step = array.itemsize
+    if dim is None:
+        return tuple([s // step for s in array.strides])
+    if not array.ndim:
+        raise IndexError("stride: Dimension specified as 0 but tensor has no dimensions")
+    return array.strides[shapes.dim(dim, array.ndim, "stride")] // step
+
+
+@method
+def storage_offset(self):
+    """The first element's place in the storage, in elements."""
+    return offset(self.array)
+
+
+@method
+def data_ptr(self):
+    """The address of the first element; 0 for an empty tensor."""
+    return address(self.array) if self.array.size else 0
+
+
+@method
+def element_size(self):
+    """Bytes of one element."""
+    return self.array.itemsize
+
+
+@method
+def get_device(self):
+    """-1: the tensor is on the CPU."""
+    return -1
+
+
+@method
+def untyped_storage(self):
+    """The memory behind the tensor, shared with its views."""
+    return Storage(self.array)
+
+
+@method
+def is_set_to(self, tensor):
+    """True where both are the same elements of the same storage."""
+    a, b = self.array, tensor.array
+    return (
+        Storage(a) == Storage(b)
+        and address(a) == address(b)
+        and a.shape == b.shape
+        and a.strides == b.strides
+    )
+
+
+def _described(name, is_so, doc):
+    def ask(input):
+        if not isinstance(input, Tensor):
+            raise TypeError(f"{name}(): argument 'input' must be Tensor, not {type(input).__name__}")
+        return is_so(OF[input.array.dtype])
+
+    ask.__name__ = ask.__qualname__ = name
+    ask.__doc__ = doc
+    return function(ask)
+
+
+is_complex = _described("is_complex", lambda d: d.is_complex, "True for a complex dtype.")
+is_floating_point = _described(
+    "is_floating_point", lambda d: d.is_floating_point, "True for a real floating-point dtype."
+)
+is_signed = _described("is_signed", lambda d: d.is_signed, "True for a dtype with negative values.")
+
+
+@function(method=False)
+def is_tensor(obj):
+    """True for a Tensor.
+
+    >>> import rushlight as torch
+    >>> torch.is_tensor(torch.zeros(1)), torch.is_tensor([1])
+    (True, False)
+    """
+    return isinstance(obj, Tensor)
+
+
+function(set_printoptions, method=False)
+
+# Python values ----------------------------------------------------------------------------
+
+
+@method
+def item(self):
+    """The one element as a Python number.
+
+    Raises:
+        RuntimeError: the tensor has more or fewer elements.
+    """
+    array = self.array
+    if array.size != 1:
+        raise RuntimeError(
+            f"a Tensor with {array.size} elements cannot be converted to Scalar (its shape is "
+            f"{tuple(array.shape)}): index or reduce it first"
+        )
+    return array.item()
+
+
+@method
+def tolist(self):
+    """The elements as nested lists of Python numbers."""
+    return self.array.tolist()
+
+
+@method
+def __bool__(self):
+    array = self.array
+    if array.size != 1:
+        many = "more than one value" if array.size else "no values"
+        raise RuntimeError(
+            f"Boolean value of Tensor with {many} is ambiguous (shape {tuple(array.shape)}): use "
+            ".any() or .all()"
+        )
+    return bool(array.item())
+
+
+@method
+def __int__(self):
+    return int(item(self))
+
+
+@method
+def __float__(self):
+    return float(item(self))
+
+
+@method
+def __complex__(self):
+    return complex(item(self))
+
+
+@method
+def __index__(self):
+    if OF[self.array.dtype].category > 1 or self.array.size != 1:
+        raise TypeError(
+            f"only integer tensors of a single element can be converted to an index, not {self.dtype} "
+            f"of shape {tuple(self.array.shape)}"
+        )
+    return int(self.array.item())
+
+
+@method
+def __contains__(self, element):
+    if isinstance(element, (Tensor, int, float, complex, np.number)):
+        return bool((self.array == getattr(element, "array", element)).any())
+    raise RuntimeError(
+        f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}."
+    )
+
+
+@method
+def __iter__(self):
+    if not self.array.ndim:
+        raise TypeError("iteration over a 0-d tensor")
+    return iter(self.unbind(0))
+
+
+@method
+def __reversed__(self):
+    return self.flip(0) if self.array.ndim else self
+
+
+@method
+def __format__(self, spec):
+    if self.array.ndim or (type(self) is not Tensor and not spec):
+        return object.__format__(self, spec)
+    return format(item(self), spec)
+
+
+@method
+def __dir__(self):
+    return sorted({*dir(type(self)), *self.__dict__})
+
+
+@method
+def __repr__(self, *, tensor_contents=None):
+    refresh(self)
+    node = self.node
+    name = None
+    if node is not None and type(node) is not Leaf:
+        name = (node.source if type(node) is Output else node).name()
+    kind = type(self)
+    return format_tensor(
+        self.array,
+        self.dtype,
+        default_dtype=dtypes.get_default_dtype(),
+        requires_grad=node is not None,
+        grad_fn_name=name,
+        class_name="tensor" if kind is Tensor else kind.__name__,
+    )
+
+
+# NumPy ------------------------------------------------------------------------------------
 
 
 @method
 def numpy(self, *, force=False):
-    """The tensor's memory as a NumPy array, shared both ways."""
-    return self.array
+    """The tensor's memory as a NumPy array, shared both ways.
+
+    ``force`` detaches first. Raises RuntimeError for a tensor that requires grad, TypeError for
+    bfloat16, which NumPy lacks.
+    """
+    if self.requires_grad and not force:
+        raise RuntimeError(
+            "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
+        )
+    if self.array.dtype == dtypes.bfloat16.numpy:
+        raise TypeError("Got unsupported ScalarType BFloat16: NumPy has no such type; use .float()")
+    return self.array.view(np.ndarray)
+
+
+@method
+def __array__(self, dtype=None, copy=None):
+    array = numpy(self)
+    if copy or (dtype is not None and np.dtype(dtype) != array.dtype):
+        if copy is False:
+            raise ValueError(f"__array__: a conversion from {array.dtype} to {dtype} needs a copy")
+        return array.astype(array.dtype if dtype is None else dtype)
+    return array
+
+
+@method
+def __array_wrap__(self, array, context=None, return_scalar=False):
+    from rushlight.ops.create import from_numpy
+
+    if array.dtype == bool:
+        array = array.astype(np.uint8)
+    return from_numpy(np.asarray(array))

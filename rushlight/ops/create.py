@@ -124,7 +124,7 @@ def _plain(data):
 def _converted(array, d):
     if d is None or array.dtype == d.numpy:
         return array
-    from rushlight.ops.view import cast
+    from rushlight.ops.cast import cast
 
     return cast.op.forward(np, array, dtype=d.numpy)
 

@@ -1,72 +1,89 @@
 """Views: other shapes of the same memory, and the copies that go with them."""
 
-import numpy as np
+from numpy import ndarray
 
 from rushlight import shapes
-from rushlight.autograd.write import erase
+from rushlight.backend import numpy as xp
 from rushlight.backend.numpy import reshape_view
-from rushlight.errors import DtypeError, ShapeError
+from rushlight.errors import ShapeError
 from rushlight.ops.definition import function
 from rushlight.ops.dispatch import record
 from rushlight.ops.kinds import kernel, view
+from rushlight.storage import strided
 from rushlight.tensor import Tensor
+
+# Reshaping --------------------------------------------------------------------------------
 
 
 def infer_size(shape, numel, name="view"):
     """``shape`` with its one -1 replaced so that it holds ``numel`` elements."""
-    shape = tuple(shape[0]) if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else tuple(shape)
+    if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
+        shape = shape[0]
     shape = tuple([n.__index__() for n in shape])
-    unknown = [i for i, n in enumerate(shape) if n == -1]
-    if len(unknown) > 1:
-        raise ShapeError(f"{name}: only one dimension can be inferred, but shape {shape} has {len(unknown)} of -1")
-    if any(n < -1 for n in shape):
-        raise ShapeError(f"{name}: invalid shape dimension {min(shape)} in {shape}")
-    known = shapes.numel(n for n in shape if n != -1)
-    if unknown:
-        if known == 0:
-            raise ShapeError(
-                f"{name}: cannot reshape tensor of {numel} elements into shape {list(shape)} because "
-                "the unspecified dimension size -1 can be any value and is ambiguous"
-            )
-        if numel % known:
-            raise ShapeError(f"{name}: shape '{list(shape)}' is invalid for input of size {numel}")
-        i = unknown[0]
-        return (*shape[:i], numel // known, *shape[i + 1 :])
-    if known != numel:
+    if -1 not in shape:
+        if shapes.numel(shape) == numel and (not shape or min(shape) >= 0):
+            return shape
+    elif shape.count(-1) == 1 and min(shape) == -1:
+        i = shape.index(-1)
+        known = -shapes.numel(shape)
+        if known and numel % known == 0:
+            return (*shape[:i], numel // known, *shape[i + 1 :])
+    _refuse_size(shape, numel, name)
+
+
+def _refuse_size(shape, numel, name):
+    if shape.count(-1) > 1:
         raise ShapeError(
-            f"{name}: shape '{list(shape)}' is invalid for input of size {numel}: it needs {known} elements"
+            f"{name}: only one dimension can be inferred, but {shape.count(-1)} in {shape} are -1"
         )
-    return shape
+    if min(shape) < -1:
+        raise ShapeError(f"{name}: invalid shape dimension {min(shape)} in {shape}")
+    if -1 in shape and 0 in shape:
+        raise ShapeError(
+            f"{name}: cannot reshape tensor of {numel} elements into shape {list(shape)} because "
+            "the unspecified dimension size -1 can be any value and is ambiguous"
+        )
+    known = abs(shapes.numel(shape))
+    need = f"a multiple of {known}" if -1 in shape else f"{known}"
+    raise ShapeError(
+        f"{name}: shape '{list(shape)}' is invalid for input of size {numel}: it needs {need}"
+    )
 
 
-@view(public=False, method=False, name="view", prepare=lambda x, *, shape: {"shape": infer_size(shape, x.size)})
+def _sized(x, *, shape):
+    return {"shape": infer_size(shape, x.size)}
+
+
+@view(public=False, method=False, name="view", prepare=_sized)
 def _view(xp, x, *, shape):
     """The same elements in another shape, without a copy."""
     found = reshape_view(x, shape)
     if found is None:
         raise ValueError(
-            f"view size {list(shape)} is not compatible with input tensor's size {list(x.shape)} and "
-            "stride (at least one dimension spans across two contiguous subspaces). Use .reshape(...) instead."
+            f"view size {list(shape)} is not compatible with input tensor's size {list(x.shape)} "
+            "and stride (at least one dimension spans across two contiguous subspaces). Use "
+            ".reshape(...) instead."
         )
     return found
 
 
-_view.grad(x=lambda g, x_shape: reshaped(g, x_shape))
+_view.grad(x=lambda g, x_shape: g.reshape(x_shape))
 
 
-def reshaped(g, shape):
-    """``g.reshape(shape)`` for a raw array or a tensor."""
-    return g.reshape(shape)
+def _sized_copy(x, *, shape):
+    return {"shape": infer_size(shape, x.size, "reshape")}
 
 
-@kernel(public=False, method=False, name="reshape", widen=False, grad_name="UnsafeViewBackward0",
-        prepare=lambda x, *, shape: {"shape": infer_size(shape, x.size, "reshape")})  # fmt: skip
+@kernel(
+    public=False, method=False, name="reshape", widen=False, grad_name="UnsafeViewBackward0",
+    prepare=_sized_copy,
+)  # fmt: skip
 def _reshape_copy(xp, x, *, shape):
     """The same elements in another shape, copied."""
-    return xp.reshape(x, shape).copy() if x.size else xp.empty(shape, x.dtype)
+    return xp.ascontiguousarray(x).reshape(shape)
 
 
-_reshape_copy.grad(x=lambda g, x_shape: reshaped(g, x_shape))
+_reshape_copy.grad(x=lambda g, x_shape: g.reshape(x_shape))
 
 
 @function
@@ -81,130 +98,220 @@ def reshape(input, *shape):
     tensor([[0, 1, 2],
             [3, 4, 5]])
     """
-    if not isinstance(input, Tensor):
-        raise TypeError(f"reshape(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
-    shape = infer_size(shape, input.numel(), "reshape")
-    if reshape_view(input.array, shape) is None:
+    array = tensor_array(input, "reshape")
+    shape = infer_size(shape, array.size, "reshape")
+    if type(array) is ndarray and reshape_view(array, shape) is None:
         return _reshape_copy(input, shape)
     return _view(input, shape)
 
 
-@kernel(public=False, method=False, grad_name="CopySlices", widen=False)
-def patch(xp, base, value, *, path):
-    """A copy of ``base`` with ``value`` in the part that the views of ``path`` look at."""
-    out = base.copy()
-    part = out
+def tensor_array(input, name):
+    """The array of a tensor; TypeError for anything else."""
+    if not isinstance(input, Tensor):
+        raise TypeError(
+            f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}"
+        )
+    return input.array
+
+
+@function(public=False)
+def reshape_as(self, other):
+    """``reshape`` to the shape of ``other``."""
+    return reshape(self, other.shape)
+
+
+@function
+def ravel(input):
+    """All elements in one dim; a view where ``input`` is contiguous.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2, 2).ravel()
+    tensor([0., 0., 0., 0.])
+    """
+    return reshape(input, -1) if tensor_array(input, "ravel").size else reshape(input, 0)
+
+
+@function
+def flatten(input, start_dim=0, end_dim=-1):
+    """The dims from ``start_dim`` to ``end_dim`` as one.
+
+    Shape: ``(..., a, b, ...)`` → ``(..., a·b, ...)``; a 0-dim tensor gets one dim.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2, 3, 4).flatten(1).shape
+    torch.Size([2, 12])
+    """
+    shape = tensor_array(input, "flatten").shape
+    first = shapes.dim(start_dim, len(shape), "flatten")
+    last = shapes.dim(end_dim, len(shape), "flatten")
+    if first > last:
+        raise ShapeError(
+            f"flatten: start_dim {start_dim} cannot come after end_dim {end_dim} in {tuple(shape)}"
+        )
+    if first == last and shape:
+        return input
+    merged = shapes.numel(shape[first : last + 1])
+    return reshape(input, (*shape[:first], merged, *shape[last + 1 :]))
+
+
+@function
+def unflatten(input, dim, sizes):
+    """``dim`` as several dims of ``sizes``, one of which may be -1.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2, 12).unflatten(1, (3, -1)).shape
+    torch.Size([2, 3, 4])
+    """
+    shape = tensor_array(input, "unflatten").shape
+    dim = shapes.dim(dim, len(shape), "unflatten")
+    sizes = (sizes,) if isinstance(sizes, int) else tuple(sizes)
+    if not sizes:
+        raise ShapeError("unflatten: sizes must be non-empty")
+    try:
+        sizes = infer_size(sizes, shape[dim], "unflatten")
+    except ShapeError as error:
+        raise ShapeError(
+            f"unflatten: sizes {list(sizes)} don't multiply up to the size of dim {dim} "
+            f"({shape[dim]}) in the input tensor: {error}"
+        ) from None
+    return _view(input, (*shape[:dim], *sizes, *shape[dim + 1 :]))
+
+
+@function(public=False)
+def view_as(self, other):
+    """``view`` to the shape of ``other``."""
+    return _view(self, tuple(other.shape))
+
+
+# Dims of size 1 ---------------------------------------------------------------------------
+
+
+def _new_dim(x, *, dim):
+    return {"dim": shapes.dim(dim, x.ndim + 1, "unsqueeze")}
+
+
+@view(prepare=_new_dim)
+def unsqueeze(xp, x, *, dim):
+    """``input`` with a new dim of size 1 before ``dim``.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(3).unsqueeze(0).shape
+    torch.Size([1, 3])
+    """
+    shape, strides = x.shape, x.strides
+    step = shape[dim] * strides[dim] if dim < len(shape) else x.itemsize
+    return strided(
+        x, (*shape[:dim], 1, *shape[dim:]), (*strides[:dim], step, *strides[dim:])
+    )
+
+
+unsqueeze.grad(x=lambda g, x_shape: g.reshape(x_shape))
+
+
+@view(public=False, method=False, name="squeeze")
+def _squeeze_all(xp, x):
+    """Without all dims of size 1."""
+    return xp.squeeze(x)
+
+
+_squeeze_all.grad(x=lambda g, x_shape: g.reshape(x_shape))
+
+
+def _squeezable(x, *, dim):
+    chosen = shapes.dims(dim, x.ndim, "squeeze") if isinstance(dim, int) or dim else ()
+    return {"dim": tuple([d for d in chosen if x.shape[d] == 1])}
+
+
+def _squeeze_dims(xp, x, *, dim):
+    """Without those of the dims ``dim`` that have size 1."""
+    return xp.squeeze(x, dim)
+
+
+_squeeze_dim, _squeeze_dims = [
+    view(
+        _squeeze_dims, public=False, method=False, name=f"squeeze_dim{s}", prepare=_squeezable,
+        grad_name=f"SqueezeBackward{n}",
+    )
+    for s, n in (("", 1), ("s", 2))
+]  # fmt: skip
+_squeeze_dim.grad(x=lambda g, x_shape: g.reshape(x_shape))
+_squeeze_dims.grad(x=lambda g, x_shape: g.reshape(x_shape))
+
+
+@function
+def squeeze(input, dim=None):
+    """``input`` without its dims of size 1, or without those of ``dim`` that have size 1.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(1, 3, 1).squeeze().shape, torch.zeros(1, 3, 1).squeeze(0).shape
+    (torch.Size([3]), torch.Size([3, 1]))
+    """
+    if dim is None:
+        return _squeeze_all(input)
+    return (_squeeze_dims if isinstance(dim, (tuple, list)) else _squeeze_dim)(input, dim)
+
+
+# Writes through views ---------------------------------------------------------------------
+
+
+def _look(array, path):
     for op, args, params in path:
-        part = op.forward(xp, part, *args, **params)
-    part[...] = value
+        array = op.forward(xp, array, *args, **params)
+    return array
+
+
+def _laid_out(array, strides):
+    """A copy of ``array`` whose dims lie in memory in the order of ``strides``."""
+    order = sorted(range(array.ndim), key=lambda i: -strides[i])
+    out = xp.empty([array.shape[i] for i in order], array.dtype)
+    out = out.transpose(xp.argsort(order)) if order else out
+    out[...] = array
     return out
 
 
-def _through(g, path):
-    for op, args, params in path:
-        if isinstance(g, np.ndarray):
-            g = op.forward(np, g, *args, **params)
-        else:
-            g = op.call(g, *args, **params)
-    return g
+@kernel(public=False, method=False, grad_name="CopySlices", widen=False)
+def patch(xp, base, value, *, path, strides):
+    """A copy of ``base`` with ``value`` in the part that the views of ``path`` look at.
+
+    ``strides`` are those of the memory that the views were made of: a ``view`` exists only there.
+    """
+    out = _laid_out(base, strides)
+    _look(out, path)[...] = value
+    return out
 
 
-patch.grad(
-    base=lambda g, path: erase(g, path) if isinstance(g, np.ndarray) else patch(g, 0, path=path),
-    value=lambda g, path: _through(g, path).copy() if isinstance(g, np.ndarray) else _through(g, path).clone(),
-)
+def _kept(g, path, strides):
+    return patch.op.forward(xp, g, 0, path=path, strides=strides) if isinstance(g, ndarray) else (
+        patch(g, 0, path=path, strides=strides)
+    )
+
+
+@kernel(public=False, method=False, widen=False)
+def seen(xp, x, *, path, strides):
+    """A copy of the part of ``x`` that the views of ``path`` look at."""
+    return _look(_laid_out(x, strides), path).copy()
+
+
+def _unseen(g, x_shape, path, strides):
+    if isinstance(g, ndarray):
+        return patch.op.forward(xp, xp.zeros(x_shape, g.dtype), g, path=path, strides=strides)
+    return patch(g.new_zeros(x_shape), g, path=path, strides=strides)
+
+
+seen.grad(x=_unseen)
+
+
+def _written(g, path, strides):
+    if isinstance(g, ndarray):
+        return seen.op.forward(xp, g, path=path, strides=strides)
+    return seen(g, path=path, strides=strides)
+
+
+patch.grad(base=_kept, value=_written)
 
 
 def record_patch(root, value, path):
     """Note in ``root``'s history that ``value`` was written where ``path`` looks."""
-    operands = (root, value)
-    record(patch.op, operands, [t.array for t in operands], [t.node for t in operands], {"path": path}, root)
-
-
-def _expanded(x, *, size):
-    """The shape of ``x.expand(size)``: -1 keeps a dim."""
-    size = tuple(size)
-    lead = len(size) - x.ndim
-    if lead < 0:
-        raise ShapeError(
-            f"expand: the number of sizes provided ({len(size)}) must be greater or equal to the "
-            f"number of dimensions in the tensor ({x.ndim}): size {size}, x {tuple(x.shape)}"
-        )
-    out = []
-    for i, n in enumerate(size):
-        have = x.shape[i - lead] if i >= lead else None
-        if n == -1:
-            if have is None:
-                raise ShapeError(f"expand: size {size} has -1 in the leading, non-existing dimension {i}")
-            n = have
-        if have is not None and have not in (1, n):
-            raise ShapeError(
-                f"expand: The expanded size of the tensor ({n}) must match the existing size ({have}) "
-                f"at non-singleton dimension {i}. Target sizes: {list(size)}. Tensor sizes: {list(x.shape)}"
-            )
-        out.append(n)
-    return {"size": shapes.sizes((out,), "expand")}
-
-
-@view(public=False, varargs=True, prepare=_expanded)
-def expand(xp, x, *, size):
-    """``input`` with dims of size 1 repeated to ``size`` without a copy (stride 0).
-
-    >>> import rushlight as torch
-    >>> torch.tensor([[1], [2]]).expand(2, 3)
-    tensor([[1, 1, 1],
-            [2, 2, 2]])
-    """
-    lead = len(size) - x.ndim
-    strides = [
-        0 if i < lead or x.shape[i - lead] != n else x.strides[i - lead] for i, n in enumerate(size)
-    ]
-    return np.lib.stride_tricks.as_strided(x, size, strides)
-
-
-expand.grad(x=lambda g: g)  # the engine sums g back to x's shape
-
-
-@kernel(public=False, method=False, name="clone", widen=False)
-def _clone(xp, x):
-    """A copy."""
-    return x.copy(order="K")
-
-
-_clone.grad(x=lambda g: g)
-
-
-@function
-def clone(input, *, memory_format=None):
-    """A copy of ``input`` that passes gradients through.
-
-    >>> import rushlight as torch
-    >>> torch.ones(2).clone()
-    tensor([1., 1.])
-    """
-    return _clone(input)
-
-
-@kernel(public=False, method=False, name="to_copy", widen=False)
-def cast(xp, x, *, dtype):
-    """``x`` in another dtype (a NumPy dtype)."""
-    if x.dtype.kind == "c" and dtype.kind not in "cb":
-        x = x.real
-    if x.dtype.kind == "f" and dtype.kind in "iub":
-        return _float_to_integer(x, dtype)
-    return x.astype(dtype)
-
-
-cast.grad(x=lambda g: g)
-
-
-def _float_to_integer(x, dtype):
-    # As the hardware does for PyTorch: through int64 for narrow types, so that they wrap.
-    if dtype.kind == "b":
-        return x != 0
-    if dtype.itemsize < 8 and x.dtype.itemsize >= 2:
-        return x.astype(np.int64).astype(dtype)
-    return x.astype(dtype)
-
-
-_ = DtypeError
+    arrays = [root.array, value.array]
+    params = {"path": path, "strides": root.array.strides}
+    record(patch.op, (root, value), arrays, [root.node, value.node], params, root)

@@ -1,0 +1,262 @@
+"""Copies and conversions of dtype: clone, contiguous, to, float, type and their relatives."""
+
+import warnings
+
+import numpy as np
+
+from rushlight import dtype as dtypes
+from rushlight.autograd.write import assign, check_write
+from rushlight.device import device, require
+from rushlight.errors import ShapeError
+from rushlight.ops.definition import function
+from rushlight.ops.kinds import kernel
+from rushlight.ops.layout import channels_last, channels_last_3d, contiguous_format, memory_format
+from rushlight.strides import empty_like
+from rushlight.tensor import Tensor, method
+
+# Copies -----------------------------------------------------------------------------------
+
+
+def laid_out(array, form, name):
+    """An uninitialised array like ``array`` in the memory format ``form``; None preserves."""
+    if form is None or form.name == "preserve_format":
+        return empty_like(array)
+    if form is contiguous_format:
+        return np.empty(array.shape, array.dtype)
+    n = {channels_last: 4, channels_last_3d: 5}[form]
+    if array.ndim != n:
+        raise ShapeError(
+            f"{name}: required rank {n} tensor to use {form.name} format, but got {array.ndim} dims"
+        )
+    shape = array.shape
+    return np.moveaxis(np.empty((shape[0], *shape[2:], shape[1]), array.dtype), -1, 1)
+
+
+@kernel(public=False, method=False, name="clone", widen=False)
+def _clone(xp, x, *, memory_format=None):
+    """A copy."""
+    if memory_format is None and x.flags.c_contiguous:
+        return x.copy()
+    out = laid_out(x, memory_format, "clone")
+    out[...] = x
+    return out
+
+
+_clone.grad(x=lambda g: g)
+
+
+@function
+def clone(input, *, memory_format=None):
+    """A copy of ``input`` that passes gradients through.
+
+    >>> import rushlight as torch
+    >>> torch.ones(2).clone()
+    tensor([1., 1.])
+    """
+    return _clone(input, memory_format=memory_format)
+
+
+def _dense_in(array, form):
+    if form is None or form is contiguous_format:
+        return array.flags.c_contiguous
+    if form not in (channels_last, channels_last_3d):
+        raise RuntimeError("contiguous: preserve memory format is unsupported by the contiguous operator")
+    n = 4 if form is channels_last else 5
+    return array.ndim == n and np.moveaxis(array, 1, -1).flags.c_contiguous
+
+
+@method
+def contiguous(self, memory_format=contiguous_format):
+    """The tensor itself where its elements lie in order in memory, else a copy in which they do."""
+    array = self.array
+    if not isinstance(array, np.ndarray) or _dense_in(array, memory_format):
+        return self
+    return clone(self, memory_format=memory_format)
+
+
+@method
+def is_contiguous(self, memory_format=contiguous_format):
+    """True where the elements lie in order in memory, without gaps."""
+    return _dense_in(self.array, memory_format)
+
+
+# Dtypes -----------------------------------------------------------------------------------
+
+
+def converted(x, dtype):
+    """The array ``x`` in the NumPy dtype ``dtype``, as PyTorch converts; always a new array."""
+    have = x.dtype
+    if have.kind == "c" and dtype.kind != "c":
+        if dtype.kind == "b":
+            return x != 0
+        warnings.warn(
+            "Casting complex values to real discards the imaginary part", stacklevel=2
+        )
+        x = x.real
+        have = x.dtype
+    if dtype.kind == "b":
+        return x != 0
+    if dtype.kind in "iu" and have.kind not in "iub":
+        return _to_integer(x, dtype)
+    if dtype.itemsize == 2 and dtype.kind not in "iu" and have.itemsize == 8:
+        x = x.astype(np.float32)  # PyTorch rounds twice: through float32
+    return x.astype(dtype)
+
+
+def _to_integer(x, dtype):
+    # Narrow integers wrap as PyTorch's do: through int64, or int32 for a vector register's sake.
+    if dtype.itemsize < 8:
+        return x.astype(np.int64).astype(dtype)
+    return x.astype(dtype)
+
+
+@kernel(public=False, method=False, name="to_copy", widen=False)
+def cast(xp, x, *, dtype, memory_format=None):
+    """``x`` in another dtype (a NumPy dtype)."""
+    if memory_format is not None:
+        out = laid_out(x, memory_format, "to")
+        found = xp.empty_like(out, dtype=dtype)
+        found[...] = converted(x, dtype)
+        return found
+    return converted(x, dtype)
+
+
+cast.grad(x=lambda g: g)
+
+
+def _parsed(args, kwargs):
+    """(dtype, copy, memory_format) from the arguments of ``to``."""
+    dtype = kwargs.pop("dtype", None)
+    form = kwargs.pop("memory_format", None)
+    rest = list(args)
+    if "other" in kwargs:
+        rest.insert(0, kwargs.pop("other"))
+    if "device" in kwargs:
+        require(kwargs.pop("device"))
+    elif rest and isinstance(rest[0], (str, int, device)) and not isinstance(rest[0], bool):
+        require(rest.pop(0))
+    elif rest and isinstance(rest[0], Tensor):
+        dtype = rest.pop(0).dtype
+    elif rest and rest[0] is None:
+        rest.pop(0)
+    if rest and (isinstance(rest[0], dtypes.dtype) or rest[0] is None):
+        dtype = rest.pop(0) or dtype
+    flags = dict(zip(("non_blocking", "copy"), rest, strict=False))
+    flags.update(kwargs)
+    unknown = set(flags) - {"non_blocking", "copy"}
+    if unknown or len(rest) > 2 or not all(isinstance(v, bool) for v in flags.values()):
+        kinds = ", ".join([type(a).__name__ for a in args] + [f"{k}=" for k in kwargs])
+        raise TypeError(f"to() received an invalid combination of arguments - got ({kinds})")
+    return dtype, flags.get("copy", False), form
+
+
+@method
+def to(self, *args, **kwargs):
+    """The tensor in another dtype or on another device; itself where nothing changes.
+
+    Takes ``to(dtype)``, ``to(device, dtype)`` and ``to(other)``, each with ``non_blocking``,
+    ``copy`` and ``memory_format``.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([1.7]).to(torch.int64), torch.ones(1).to("cpu", torch.float64)
+    (tensor([1]), tensor([1.], dtype=torch.float64))
+    """
+    if len(args) == 1 and not kwargs and isinstance(args[0], dtypes.dtype):
+        dtype, copy, form = args[0], False, None
+    else:
+        dtype, copy, form = _parsed(args, kwargs)
+    if form is not None and not isinstance(form, memory_format):
+        raise TypeError(f"to(): argument 'memory_format' must be torch.memory_format, not {form!r}")
+    if dtype is None or dtype.numpy == self.array.dtype:
+        if copy:
+            return clone(self, memory_format=form)
+        return self if form is None or form.name == "preserve_format" else self.contiguous(memory_format=form)
+    return cast(self, dtype=dtype.numpy, memory_format=form)
+
+
+def _converter(name, dtype):
+    def convert(self, memory_format=None):
+        return to(self, dtype) if memory_format is None else to(self, dtype, memory_format=memory_format)
+
+    convert.__name__ = convert.__qualname__ = name
+    convert.__doc__ = f"``to(torch.{dtype.name})``."
+    setattr(Tensor, name, convert)
+
+
+for _name, _dtype in {
+    **dtypes.ALIASES, "bfloat16": dtypes.bfloat16, "bool": dtypes.bool, "byte": dtypes.uint8,
+    "char": dtypes.int8,
+}.items():  # fmt: skip
+    _converter(_name, _dtype)
+
+
+@method
+def cpu(self, memory_format=None):
+    """The tensor itself: it is on the CPU."""
+    return self if memory_format is None else to(self, memory_format=memory_format)
+
+
+@method
+def cuda(self, device=None, non_blocking=False, memory_format=None):
+    """Raises the error of a PyTorch without CUDA."""
+    require("cuda" if device is None else device)
+    return self
+
+
+def _type(self, dtype=None, non_blocking=False):
+    """The legacy name of the tensor's type, ``"torch.FloatTensor"``; with ``dtype`` a conversion."""
+    if dtype is None:
+        return dtypes.TYPE_NAMES[self.dtype]
+    if isinstance(dtype, str):
+        if dtype not in dtypes.TENSOR_TYPES:
+            raise ValueError(f"invalid type: '{dtype}'")
+        dtype = dtypes.TENSOR_TYPES[dtype]
+    return to(self, getattr(dtype, "dtype", dtype))  # a legacy type knows its dtype
+
+
+_type.__name__ = _type.__qualname__ = "type"
+Tensor.type = _type
+
+
+@method
+def type_as(self, other):
+    """``to(other.dtype)``."""
+    return to(self, other.dtype)
+
+
+# Writes -----------------------------------------------------------------------------------
+
+
+@method
+def copy_(self, src, non_blocking=False):
+    """Write ``src``, broadcast and converted, into this tensor.
+
+    Raises:
+        RuntimeError: ``src`` does not broadcast to this tensor's shape.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2, 2).copy_(torch.tensor([1.0, 2.0]))
+    tensor([[1., 2.],
+            [1., 2.]])
+    """
+    if not isinstance(src, Tensor):
+        raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}")
+    check_write(self, "copy_")
+    target = self.array.shape
+    if src.array.shape != target:
+        src = _stretched(src, target)
+    if src.array.dtype != self.array.dtype:
+        src = to(src, self.dtype)
+    return assign(self, src)
+
+
+def _stretched(src, target):
+    shape = src.array.shape
+    lead = len(target) - len(shape)
+    if lead < 0 or any(n not in (1, m) for n, m in zip(shape, target[lead:], strict=False)):
+        raise ShapeError(
+            f"copy_: output with shape {list(target)} doesn't match the broadcast shape of the source "
+            f"{list(shape)}"
+        )
+    return src.expand(target)
+

@@ -1,0 +1,176 @@
+"""The order of dims: transposes and permutations, all views."""
+
+import warnings
+
+from numpy import ndarray
+
+from rushlight import shapes
+from rushlight.errors import ShapeError
+from rushlight.ops.definition import function
+from rushlight.ops.kinds import view
+from rushlight.ops.view import tensor_array
+from rushlight.tensor import Tensor
+
+
+def _pair(x, *, dim0, dim1):
+    n = x.ndim
+    return {"dim0": shapes.dim(dim0, n, "transpose"), "dim1": shapes.dim(dim1, n, "transpose")}
+
+
+@view(prepare=_pair, alias=("swapaxes", "swapdims"))
+def transpose(xp, x, *, dim0, dim1):
+    """``input`` with two dims exchanged.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2, 3, 4).transpose(0, 2).shape
+    torch.Size([4, 3, 2])
+    """
+    return x.swapaxes(dim0, dim1) if x.ndim else x[...]
+
+
+transpose.grad(x=lambda g, dim0, dim1: swapped(g, dim0, dim1))
+
+
+def swapped(g, dim0, dim1):
+    """``g`` with two dims exchanged, an array or a tensor."""
+    return g.swapaxes(dim0, dim1) if g.ndim else g
+
+
+def _at_most_2d(x):
+    if x.ndim > 2:
+        raise ShapeError(
+            f"t: expects a tensor with <= 2 dimensions, but x {tuple(x.shape)} is {x.ndim}D; "
+            "use .mT, or transpose(dim0, dim1)"
+        )
+    return {}
+
+
+@view(prepare=_at_most_2d, grad_name="TBackward0")
+def t(xp, x):
+    """The transpose of a matrix; 0- and 1-dim tensors as they are.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2, 3).t().shape
+    torch.Size([3, 2])
+    """
+    return x.T
+
+
+t.grad(x=lambda g: g.swapaxes(0, 1) if g.ndim == 2 else g)
+
+
+def _permutation(x, *, dims):
+    n = x.ndim
+    if len(dims) != n:
+        raise ShapeError(
+            f"permute: permute(sparse_coo): number of dimensions in the tensor input does not match "
+            f"the length of the desired ordering of dimensions i.e. input.dim() = {n} is not equal "
+            f"to len(dims) = {len(dims)}"
+        )
+    return {"dims": shapes.dims(dims, n, "permute") if dims else ()}
+
+
+@view(prepare=_permutation, varargs=True)
+def permute(xp, x, *, dims):
+    """``input`` with its dims in the order ``dims``.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2, 3, 4).permute(2, 0, 1).shape
+    torch.Size([4, 2, 3])
+    """
+    return x.transpose(dims)
+
+
+permute.grad(x=lambda g, dims: g.transpose(_inverse(dims)) if type(g) is ndarray else
+             permute(g, _inverse(dims)))  # fmt: skip
+
+
+def _inverse(dims):
+    back = [0] * len(dims)
+    for i, d in enumerate(dims):
+        back[d] = i
+    return tuple(back)
+
+
+@function(alias="moveaxis")
+def movedim(input, source, destination):
+    """``input`` with the dims ``source`` moved to ``destination``; the others keep their order.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2, 3, 4).movedim(0, -1).shape
+    torch.Size([3, 4, 2])
+    """
+    n = tensor_array(input, "movedim").ndim
+    source, destination = [
+        (d,) if not isinstance(d, (tuple, list)) else tuple(d) for d in (source, destination)
+    ]
+    if len(source) != len(destination):
+        raise ShapeError(
+            f"movedim: Invalid source or destination dims: source ({source} dims) should contain the "
+            f"same number of dims as destination ({destination} dims)"
+        )
+    source = shapes.dims(source, n, "movedim") if source else ()
+    destination = shapes.dims(destination, n, "movedim") if destination else ()
+    if n == 0:
+        return input.view(())
+    order = [d for d in range(n) if d not in source]
+    for to, d in sorted(zip(destination, source, strict=True)):
+        order.insert(to, d)
+    return permute(input, order)
+
+
+def _property(f):
+    setattr(Tensor, f.__name__, property(f))
+    return f
+
+
+@_property
+def T(self):  # noqa: N802
+    """The dims in reverse order; for matrices. ``mT`` transposes the last two dims of any tensor."""
+    n = self.array.ndim
+    if n == 2:
+        return t(self)
+    warnings.warn(
+        f"T: The use of `x.T` on tensors of dimension other than 2 ({n} here) is deprecated; use "
+        "`x.mT` for batches of matrices, or `x.permute(*torch.arange(x.ndim - 1, -1, -1))`",
+        stacklevel=2,
+    )
+    return permute(self, tuple(range(n - 1, -1, -1)))
+
+
+def _matrices(x, name):
+    n = x.array.ndim
+    if n < 2:
+        raise ShapeError(
+            f"{name}: tensor.{name} is only supported on matrices or batches of matrices. Got {n}-D "
+            f"tensor."
+        )
+
+
+@_property
+def mT(self):  # noqa: N802
+    """Each matrix in the last two dims transposed."""
+    _matrices(self, "mT")
+    return transpose(self, -2, -1)
+
+
+@_property
+def H(self):  # noqa: N802
+    """The conjugate transpose of a matrix."""
+    if self.array.ndim not in (0, 2):
+        raise ShapeError(
+            f"H: tensor.H is only supported on matrices (2-D tensors). Got {self.array.ndim}-D tensor."
+        )
+    return _adjoint(self)
+
+
+@_property
+def mH(self):  # noqa: N802
+    """The conjugate transpose of each matrix in the last two dims."""
+    _matrices(self, "mH")
+    return _adjoint(self)
+
+
+def _adjoint(x):
+    turned = transpose(x, -2, -1) if x.array.ndim else x
+    return turned.conj() if x.dtype.is_complex else turned

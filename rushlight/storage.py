@@ -1,0 +1,187 @@
+"""The memory behind tensors: which array owns it, views of any strides, and ``Storage``.
+
+A storage is the array that owns a tensor's memory. Tensors are views of it, as NumPy arrays are,
+so ``storage_offset`` and ``untyped_storage`` are read from the arrays' addresses.
+"""
+
+import numpy as np
+from numpy import ndarray
+from numpy.lib.array_utils import byte_bounds
+from numpy.lib.stride_tricks import as_strided
+
+from rushlight.errors import ShapeError
+
+__all__ = ["Storage", "address", "flat", "foreign", "offset", "owner", "span", "strided"]
+
+
+class Foreign:
+    """Holds an array that another library owns: its storage begins where the array does."""
+
+    __slots__ = ("__array_interface__", "array")
+
+    def __init__(self, array):
+        self.array = array
+        self.__array_interface__ = array.__array_interface__
+
+
+def foreign(array):
+    """``array``'s memory as an array whose storage starts at its first element."""
+    if array.dtype.kind not in "biufc":
+        return array.view(ndarray)  # ml_dtypes' types have no array interface
+    return np.asarray(Foreign(array))
+
+
+def owner(array):
+    """The array that owns ``array``'s memory."""
+    base = array.base
+    while base is not None:
+        if isinstance(base, ndarray):
+            array = base
+        elif type(base) is Foreign or not hasattr(base, "__array_interface__"):
+            break
+        base = base.base  # through NumPy's holder of an as_strided view
+    return array
+
+
+def address(array):
+    """The address of the first element."""
+    return array.__array_interface__["data"][0] if array.dtype.kind in "biufc" else array.ctypes.data
+
+
+def span(shape, strides):
+    """How many units of ``strides`` a block of ``shape`` reaches over, last element included.
+
+    >>> span((2, 3), (3, 1)), span((2, 0), (1, 1))
+    (6, 0)
+    """
+    if 0 in shape:
+        return 0
+    return 1 + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
+
+
+def flat(array):
+    """All memory of ``array``'s storage as a flat array of bytes."""
+    root = owner(array)
+    if root.flags.c_contiguous:
+        return root.reshape(-1).view(np.uint8)
+    low, high = byte_bounds(root)
+    first = as_strided(root, (1,), (root.itemsize,)).view(np.uint8)
+    return as_strided(first, (high - low,), (1,))
+
+
+def offset(array):
+    """Elements from the start of the storage to the first of ``array``."""
+    base = array.base
+    if base is None:
+        return 0
+    return (address(array) - address(owner(array))) // array.itemsize
+
+
+def strided(array, shape, strides):
+    """A view of ``array`` with exactly these strides in bytes, which must lie inside it."""
+    if array.flags.c_contiguous:
+        return ndarray(shape, array.dtype, array, 0, strides)
+    return as_strided(array, shape, strides)
+
+
+def reach(array, shape, strides, start, name):
+    """The view of ``array``'s whole storage with ``shape``, ``strides`` and ``start`` in elements.
+
+    Raises:
+        RuntimeError: it reaches beyond the storage.
+    """
+    memory = flat(array)
+    size = array.itemsize
+    needed = (start + span(shape, strides)) * size if 0 not in shape else 0
+    if start < 0:
+        raise ShapeError(f"{name}: Tensor: invalid storage offset {start}")
+    if needed > memory.size:
+        raise ShapeError(
+            f"{name}: setStorage: sizes {list(shape)}, strides {list(strides)}, storage offset "
+            f"{start}, and itemsize {size} requiring a storage size of {needed} are out of bounds "
+            f"for storage of size {memory.size}"
+        )
+    if 0 in shape:
+        start = min(start, memory.size // size)
+    steps = [s * size for s in strides]
+    return ndarray(shape, array.dtype, memory, start * size, steps)
+
+
+class Storage:
+    """A tensor's memory as bytes, shared by all its views: ``tensor.untyped_storage()``.
+
+    >>> import rushlight as torch
+    >>> x = torch.zeros(4)
+    >>> x[1:].untyped_storage().nbytes(), x[1:].untyped_storage() == x.untyped_storage()
+    (16, True)
+    """
+
+    __slots__ = ("_owner",)
+
+    def __init__(self, array):
+        self._owner = owner(array)
+
+    @property
+    def bytes(self):
+        """The memory as a NumPy array of uint8."""
+        return flat(self._owner)
+
+    def nbytes(self):
+        return self.bytes.size
+
+    size = nbytes
+
+    def __len__(self):
+        return self.bytes.size
+
+    def element_size(self):
+        return 1
+
+    def data_ptr(self):
+        return address(self._owner)
+
+    @property
+    def device(self):
+        from rushlight.device import CPU
+
+        return CPU
+
+    is_cuda = False
+
+    def tolist(self):
+        return self.bytes.tolist()
+
+    def __getitem__(self, i):
+        found = self.bytes[i]
+        return Storage(found) if isinstance(i, slice) else int(found)
+
+    def __setitem__(self, i, value):
+        self.bytes[i] = value
+
+    def __iter__(self):
+        return iter(self.tolist())
+
+    def __eq__(self, other):
+        if not isinstance(other, Storage):
+            return NotImplemented
+        return self.data_ptr() == other.data_ptr() and self.nbytes() == other.nbytes()
+
+    __hash__ = None  # as PyTorch's: two objects may stand for one memory
+
+    def fill_(self, value):
+        self.bytes.fill(value)
+        return self
+
+    def copy_(self, source, non_blocking=None):
+        self.bytes[...] = source.bytes
+        return self
+
+    def clone(self):
+        return Storage(self.bytes.copy())
+
+    def cpu(self):
+        return self
+
+    def __repr__(self):
+        lines = "".join([f" {v}\n" for v in self.tolist()])
+        return f"{lines}[torch.storage.UntypedStorage(device=cpu) of size {self.nbytes()}]"
