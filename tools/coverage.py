@@ -1,0 +1,90 @@
+"""Write docs/coverage.md: which of PyTorch's public names rushlight has.
+
+Run ``python tools/coverage.py``; with ``--check`` it only says whether the page is up to date.
+The names are listed in docs/surface.tsv: namespace, name, kind, area.
+"""
+
+import argparse
+import csv
+import importlib
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+AREAS = {
+    "first": "the core: tensors, gradients, the networks and optimizers most people use",
+    "layers": "every layer, optimizer, loader and checkpoint",
+    "operations": "the rest of the tensor operations",
+}
+
+
+def rows():
+    """(namespace, name, kind, area) of each public name."""
+    with open(DOCS / "surface.tsv", newline="", encoding="utf-8") as file:
+        reader = csv.reader(file, delimiter="\t")
+        next(reader)
+        return [tuple(row) for row in reader]
+
+
+def namespace(path):
+    """What stands for ``torch.x.y`` in rushlight; None where it is missing."""
+    found = importlib.import_module("rushlight")
+    for part in path.split(".")[1:]:
+        try:
+            found = getattr(found, part)
+        except AttributeError:
+            try:
+                found = importlib.import_module(f"{found.__name__}.{part}")
+            except (ImportError, AttributeError):
+                return None
+    return found
+
+
+def page():
+    """The text of coverage.md."""
+    groups: dict = defaultdict(lambda: ([], []))
+    counts: dict = defaultdict(lambda: [0, 0])
+    homes: dict = {}
+    for space, name, _, area in rows():
+        home = homes.setdefault(space, namespace(space))
+        exists = home is not None and hasattr(home, name)
+        groups[space][0 if exists else 1].append(name)
+        counts[area][0] += exists
+        counts[area][1] += 1
+    lines = [
+        "# Coverage",
+        "",
+        "PyTorch's public names and which of them exist here. Made by `python tools/coverage.py` from",
+        "`docs/surface.tsv`; a test fails when it is stale. What exists but differs is in `differences.md`.",
+        "",
+        "| area | names | exist |",
+        "|---|---|---|",
+    ]
+    for area, (have, total) in sorted(counts.items(), key=lambda item: -item[1][0] / item[1][1]):
+        lines.append(f"| {area}: {AREAS.get(area, area)} | {total} | {have} ({100 * have // total} %) |")
+    for space, (have, missing) in groups.items():
+        lines += ["", f"## {space}", ""]
+        if have:
+            lines.append("Exist: " + ", ".join(f"`{n}`" for n in have) + ".")
+        if missing:
+            lines += [""] * bool(have) + ["Missing: " + ", ".join(missing) + "."]
+    return "\n".join(lines) + "\n"
+
+
+def main():
+    """Write or check the page."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="only say whether the page is up to date")
+    options = parser.parse_args()
+    target = DOCS / "coverage.md"
+    text = page()
+    if options.check:
+        if not target.exists() or target.read_text(encoding="utf-8") != text:
+            sys.exit("docs/coverage.md is stale; run python tools/coverage.py")
+        return
+    target.write_text(text, encoding="utf-8", newline="\n")
+
+
+if __name__ == "__main__":
+    main()
