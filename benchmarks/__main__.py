@@ -12,6 +12,7 @@ import statistics
 import subprocess
 import sys
 import time
+from importlib import metadata
 
 from benchmarks.rows import ROWS
 
@@ -96,11 +97,12 @@ def main():
     parser.add_argument("--rounds", type=int, default=9, help="pairs of blocks a row (default 9)")
     parser.add_argument("--only", default="", help="only rows whose name contains this")
     options = parser.parse_args()
+    # Not imported here: a child's peak memory counts from its parent's.
     try:
-        import torch
-    except ImportError:
+        version = metadata.version("torch")
+    except metadata.PackageNotFoundError:
         raise SystemExit("benchmarks: PyTorch is not installed here; pip install torch") from None
-    print(f"PyTorch {torch.__version__}, Python {sys.version.split()[0]}, {os.cpu_count()} cores\n")
+    print(f"PyTorch {version}, Python {sys.version.split()[0]}, {os.cpu_count()} cores\n")
     print("| work | rushlight | PyTorch | ratio | aimed at | met | peak memory |")
     print("|---|---|---|---|---|---|---|")
     if options.only in "import":

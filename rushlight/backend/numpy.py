@@ -7,8 +7,6 @@ and SciPy's special functions, which are imported when one is first used.
 import warnings
 
 import numpy as np
-from numpy import *  # noqa: F403
-from numpy import abs, all, any, bool, max, min, pow, round, sum  # noqa: A004, F401
 
 # NumPy warns of overflow, division by zero and invalid values where PyTorch returns inf or nan
 # in silence. A NumPy warning belongs to the module of the line that computed, so this silences
@@ -24,11 +22,13 @@ _SPECIAL = {
 
 
 def __getattr__(name):
-    if name not in _SPECIAL:
-        raise AttributeError(f"neither NumPy nor SciPy's special functions have {name!r}")
-    import scipy.special
+    # Asked once for each name: what is found stays in this module.
+    if name in _SPECIAL:
+        import scipy.special
 
-    found = getattr(scipy.special, _SPECIAL[name])
+        found = getattr(scipy.special, _SPECIAL[name])
+    else:
+        found = getattr(np, name)
     globals()[name] = found
     return found
 
