@@ -1,0 +1,79 @@
+"""Adagrad."""
+
+from rushlight.optim.elementwise import Elementwise, check_fused, check_options
+
+__all__ = ["Adagrad"]
+
+
+class Adagrad(Elementwise):
+    """Adagrad: gradients divided by the root of the sum of all their squares so far.
+
+    Args:
+        params: Tensors, ``(name, tensor)`` pairs, or dicts that give a group its own options.
+        lr: Learning rate.
+        lr_decay: The learning rate of step n is ``lr / (1 + (n - 1) * lr_decay)``.
+        weight_decay: Factor of the parameter that is added to the gradient.
+        initial_accumulator_value: What the sum starts at.
+        eps: Added to the root of the sum.
+        maximize: Go up instead of down.
+        differentiable: Let gradients flow through the step itself.
+        foreach, fused: Accepted; all parameters are always stepped together.
+
+    Raises:
+        ValueError: a negative option.
+
+    Source: Duchi, Hazan & Singer, Adaptive subgradient methods for online learning and stochastic
+        optimization, JMLR 2011.
+
+    >>> import rushlight as torch
+    >>> w = torch.tensor([1.0], requires_grad=True)
+    >>> optimizer = torch.optim.Adagrad([w], lr=0.5)
+    >>> (3 * w).sum().backward()
+    >>> optimizer.step()
+    >>> w
+    tensor([0.5000], requires_grad=True)
+    """
+
+    _older = {"foreach": None, "maximize": False, "differentiable": False, "fused": None}
+
+    def __init__(
+        self, params, lr=1e-2, lr_decay=0, weight_decay=0, initial_accumulator_value=0, eps=1e-10,
+        foreach=None, *, maximize=False, differentiable=False, fused=None,
+    ):  # fmt: skip
+        check_options(
+            "Adagrad", lr=lr, lr_decay=lr_decay, weight_decay=weight_decay,
+            initial_accumulator_value=initial_accumulator_value, eps=eps,
+        )  # fmt: skip
+        defaults = dict(
+            lr=lr, lr_decay=lr_decay, eps=eps, weight_decay=weight_decay,
+            initial_accumulator_value=initial_accumulator_value, foreach=foreach,
+            maximize=maximize, differentiable=differentiable, fused=fused,
+        )  # fmt: skip
+        super().__init__(params, defaults)
+        check_fused("Adagrad", fused, foreach, differentiable)
+        for group in self.param_groups:
+            for p in group["params"]:
+                self._complete(p, ("sum",))
+
+    def _initial(self):
+        return self.defaults["initial_accumulator_value"]
+
+    @staticmethod
+    def _names(group):
+        return ("sum",)
+
+    @staticmethod
+    def _scalars(group, step):
+        rate = group["lr"] / (1 + (step - 1) * group["lr_decay"])
+        return rate, group["eps"], group["weight_decay"]
+
+    @staticmethod
+    def _update(xp, p, g, buffers, scalars, group):
+        (total,) = buffers
+        rate, eps, weight_decay = scalars
+        if group["maximize"]:
+            g = -g
+        if group["weight_decay"] != 0:
+            g = g + p * weight_decay
+        total += g * g
+        p -= g / (xp.sqrt(total) + eps) * rate

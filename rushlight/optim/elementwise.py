@@ -1,0 +1,344 @@
+"""Elementwise: what the optimizers share whose rule works element by element.
+
+A rule is one function, ``update(xp, p, g, buffers, scalars, group)``, in plain operators: ``p``,
+``g`` and ``buffers`` are flat arrays of many parameters where ``xp`` is NumPy, and tensors of one
+parameter where ``xp`` is rushlight: in a trace, under ``differentiable=True``, in half precision.
+"""
+
+from itertools import chain
+from operator import attrgetter, is_
+
+import numpy as np
+
+import rushlight
+from rushlight.autograd import mode
+from rushlight.dtype import float64
+from rushlight.optim.bundle import bundles, real_type
+from rushlight.optim.optimizer import Optimizer, everywhere_after, everywhere_before, hooked
+from rushlight.tensor import Tensor, from_array
+
+__all__ = ["Elementwise", "check_fused", "check_options"]
+
+_array = attrgetter("array")
+
+
+class Plan:
+    """How the parameters of one group are stepped: in bundles, or tensor by tensor."""
+
+    __slots__ = ("bundles", "group", "idle", "names", "params", "repeated")
+
+    def __init__(self, group, names):
+        self.group = group
+        self.names = names
+        self.params = list(group["params"])
+        self.bundles = []
+        self.idle = self.params  # not in a bundle: no gradient so far, or stepped as a tensor
+        seen: set = set()
+        self.repeated = {i for i in map(id, self.params) if i in seen or seen.add(i)}
+
+    def holds(self, group, names):
+        """Whether this is still a plan for ``group``."""
+        return (
+            self.group is group
+            and self.names == names
+            and len(self.params) == len(group["params"])
+            and all(map(is_, self.params, group["params"]))
+        )
+
+
+class Live:
+    """A group's options in a trace: numbers are read again at each replay."""
+
+    def __init__(self, optimizer, index):
+        self.read = lambda key: optimizer.param_groups[index][key]
+
+    def __getitem__(self, key):
+        value = self.read(key)
+        if isinstance(value, tuple):
+            return tuple(self.number(v, lambda i=i: self.read(key)[i]) for i, v in enumerate(value))
+        return self.number(value, lambda: self.read(key))
+
+    @staticmethod
+    def number(value, get):
+        return value if isinstance(value, (bool, Tensor)) else mode.live(get)
+
+
+class Elementwise(Optimizer):
+    """An optimizer given by a rule for one element.
+
+    A subclass defines ``_names``, ``_scalars`` and ``_update``; where it has no ``"step"`` in its
+    state it counts to two, the first step and the later ones.
+    """
+
+    _counted = True
+    _older: dict = {}  # values of options that old checkpoints lack
+
+    @staticmethod
+    def _names(group):
+        """The names of the state tensors, apart from ``"step"``."""
+        raise NotImplementedError
+
+    @staticmethod
+    def _scalars(group, step):
+        """The numbers of the rule in this step, the first being 1."""
+        raise NotImplementedError
+
+    @staticmethod
+    def _update(xp, p, g, buffers, scalars, group):
+        """Change ``p`` and ``buffers`` in place, and leave ``g``."""
+        raise NotImplementedError
+
+    def _initial(self):
+        """What state tensors are filled with, but for the step."""
+        return 0.0
+
+    def _prepare(self):
+        super()._prepare()
+        self._plans = []
+        self._known = None
+        self._counters = {}
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        for group in self.param_groups:
+            for key, value in self._older.items():
+                group.setdefault(key, value)
+            for p in group["params"] if self._counted else ():
+                own = self.state.get(p)
+                if own and not isinstance(own["step"], Tensor):
+                    own["step"] = _scalar(float(own["step"]))
+
+    def step(self, closure=None):
+        """Update the parameters from their gradients.
+
+        Args:
+            closure: Called first, with gradients enabled: clears them, computes the loss, calls
+                ``backward`` and returns the loss, which ``step`` returns.
+        """
+        if (
+            everywhere_before or everywhere_after
+            or self._optimizer_step_pre_hooks or self._optimizer_step_post_hooks
+        ):  # fmt: skip
+            return _hooked_step(self) if closure is None else _hooked_step(self, closure)
+        return self._step(closure)
+
+    step.hooked = True  # type: ignore[attr-defined]
+
+    def _step(self, closure=None):
+        self._opt_called = True
+        loss = None
+        if closure is not None:
+            with mode.enable_grad():
+                loss = closure()
+        if (mode.intercept and mode.recorder()) or self.defaults["differentiable"]:
+            with mode.set_grad_enabled(self.defaults["differentiable"]):
+                for i, group in enumerate(self.param_groups):
+                    members = self._enrol(group["params"], self._names(group))
+                    self._step_tensors(group, i, members)
+        else:
+            self._step_arrays()
+        return loss
+
+    # On arrays ---------------------------------------------------------------------------
+
+    def _step_arrays(self):
+        if not (self._planned() and self._undisturbed()):
+            self._plans = [Plan(group, self._names(group)) for group in self.param_groups]
+            self._known = None
+        for i, plan in enumerate(self._plans):
+            for bundle in plan.bundles:
+                count = bundle.count() if bundle.gather() else None
+                if count is None:
+                    self._dissolve(plan, bundle)
+                else:
+                    self._advance(plan.group, bundle, count)
+            if plan.idle:
+                self._wake(plan, i)
+        if self._known is None:
+            self._remember()
+
+    def _planned(self):
+        """Whether the groups are those of the plans."""
+        plans, groups = self._plans, self.param_groups
+        if len(plans) != len(groups):
+            return False
+        for plan, group in zip(plans, groups, strict=True):
+            if not plan.holds(group, self._names(group)):
+                return False
+        return True
+
+    def _remember(self):
+        """Note the state as it is, to see when somebody else puts other tensors into it."""
+        held = list(self.state.values())
+        dicts = [s for s in held if type(s) is dict]
+        values = [v for s in dicts for v in s.values()]
+        tensors = [v for v in values if isinstance(v, Tensor)]
+        self._known = held, dicts, values, tensors, [t.array for t in tensors]
+
+    def _undisturbed(self):
+        """Whether the state holds the tensors, over the memory, that this optimizer left there."""
+        if self._known is None:
+            return False
+        held, dicts, values, tensors, arrays = self._known
+        state = self.state
+        return (
+            len(state) == len(held)
+            and all(map(is_, state.values(), held))
+            and sum(map(len, dicts)) == len(values)
+            and all(map(is_, chain.from_iterable(map(dict.values, dicts)), values))
+            and all(map(is_, map(_array, tensors), arrays))
+        )
+
+    def _advance(self, group, bundle, count):
+        # Options may be tensors of one element.
+        scalars = tuple(map(float, self._scalars(group, count + 1)))
+        bundle.advance(self._update, scalars, count, group)
+
+    def _dissolve(self, plan, bundle):
+        """Take apart a bundle that cannot step as one; the next ``_wake`` sorts its parameters."""
+        if all(p._grad is None for p in bundle.params):
+            return  # nothing to do in this step
+        plan.bundles = [b for b in plan.bundles if b is not bundle]
+        gone = {*map(id, plan.idle), *map(id, bundle.params)}
+        plan.idle = [p for p in plan.params if id(p) in gone]
+
+    def _wake(self, plan, index):
+        """Step the parameters outside bundles that have a gradient, bundling what can be."""
+        ready = self._enrol(plan.idle, plan.names)
+        if not ready:
+            return
+        self._known = None
+        flat = [(p, c) for p, c in ready if real_type(p) and id(p) not in plan.repeated]
+        if flat:
+            params, counts = zip(*flat, strict=True)
+            columns = [[self.state[p][name] for name in plan.names] for p in params]
+            made = bundles(params, columns, counts)
+            bundled = set(map(id, params))
+            plan.bundles += made
+            plan.idle = [p for p in plan.idle if id(p) not in bundled]
+            for bundle in made:
+                bundle.gather()
+                self._advance(plan.group, bundle, bundle.count())
+            ready = [(p, c) for p, c in ready if id(p) not in bundled]
+        with mode.no_grad():
+            self._step_tensors(plan.group, index, ready)
+
+    def _enrol(self, params, names):
+        """(parameter, step count) of those with a gradient, their state made where it lacks."""
+        ready = []
+        for p in params:
+            if p._grad is None:
+                continue
+            if p._grad.is_sparse:
+                raise RuntimeError(f"{type(self).__name__} does not support sparse gradients")
+            ready.append((p, self._complete(p, names)))
+        return ready
+
+    def _complete(self, p, names):
+        """Make what is missing of ``p``'s state; returns its step count, a tensor if it has one."""
+        count = 1.0
+        if self._counted and "step" not in self.state[p]:
+            self.state[p]["step"] = _scalar(0.0)
+        for name in names:
+            if self.state[p].get(name) is None:
+                self.state[p][name] = self._made(p)
+                count = 0.0
+        return self.state[p]["step"] if self._counted else count
+
+    def _made(self, p):
+        """A new state tensor for ``p``."""
+        fill = self._initial()
+        if p.is_complex():
+            fill = complex(fill, fill)
+        return from_array(np.full(p.shape, fill, p.dtype.numpy))
+
+    # On tensors --------------------------------------------------------------------------
+
+    def _step_tensors(self, group, index, members):
+        tracing = mode.recorder() is not None
+        options = Live(self, index) if tracing else group
+        names = self._names(group)
+        shared: dict = {}  # parameters that have taken as many steps share their scalars
+        for p, count in members:
+            key = _key(count)
+            step = self._next(p, count, tracing)
+            if key not in shared:
+                shared[key] = self._scalars(options, step)
+            tensors = [p, *(self.state[p][name] for name in names)]
+            if group["differentiable"]:
+                self._step_copies(tensors, shared[key], group)
+            else:
+                p, g, *buffers = map(_real, (p, p.grad, *tensors[1:]))
+                self._update(rushlight, p, g, buffers, shared[key], group)
+
+    def _next(self, p, count, tracing):
+        """The number of the step being taken."""
+        if self._counted:
+            count += 1
+            return count.to(float64) if tracing else count.item()
+        if not tracing:
+            return count + 1
+        # Only the trace needs a tensor to count in, so it is no part of the state.
+        hidden = self._counters.setdefault(id(p), _scalar(count))
+        hidden += 1
+        return hidden
+
+    def _step_copies(self, tensors, scalars, group):
+        """Update copies and copy them back, so that no value saved for a gradient is lost."""
+        p, *buffers = copies = [_real(t.clone()) for t in tensors]
+        g, decay = _real(tensors[0].grad), group["weight_decay"]
+        if isinstance(decay, Tensor) and decay.requires_grad:
+            # The product saves the parameter, which the rule overwrites.
+            penalty = _real(tensors[0].clone()) * decay
+            g = g - penalty if group["maximize"] else g + penalty
+            group = {**group, "weight_decay": 0.0}
+        self._update(rushlight, p, g, buffers, scalars, group)
+        for t, copy in zip(tensors, copies, strict=True):
+            t.copy_(rushlight.view_as_complex(copy) if t.is_complex() else copy)
+
+
+_hooked_step = hooked(Elementwise._step)
+
+
+def _scalar(value):
+    """A step count: 0-dim, and in float32 unless the default is float64."""
+    wide = rushlight.get_default_dtype() is float64
+    return from_array(np.array(value, np.float64 if wide else np.float32))
+
+
+def _key(count):
+    """What equals for parameters with equal step counts."""
+    if not isinstance(count, Tensor):
+        return count
+    return count.array.item() if type(count.array) is np.ndarray else id(count)
+
+
+def _real(t):
+    return rushlight.view_as_real(t) if t.is_complex() else t
+
+
+def check_options(owner, **options):
+    """Raise ValueError for an option that is negative or not one element."""
+    for name, value in options.items():
+        if isinstance(value, Tensor) and value.numel() != 1:
+            raise ValueError(
+                f"{owner}: Tensor {name} must be 1-element, but it has the shape "
+                f"{tuple(value.shape)}"
+            )
+        if not value >= 0.0:
+            raise ValueError(f"{owner}: Invalid {_LABELS.get(name, name)}: {value}; it must be >= 0")
+
+
+_LABELS = {
+    "lr": "learning rate", "eps": "epsilon value", "momentum": "momentum value",
+    "weight_decay": "weight_decay value", "alpha": "alpha value", "lr_decay": "lr_decay value",
+    "initial_accumulator_value": "initial_accumulator_value value",
+}  # fmt: skip
+
+
+def check_fused(owner, fused, foreach, differentiable):
+    """Raise RuntimeError for implementations that exclude each other."""
+    if fused and differentiable:
+        raise RuntimeError(f"{owner}: `fused` does not support `differentiable`")
+    if fused and foreach:
+        raise RuntimeError(f"{owner}: `fused` and `foreach` cannot be `True` together.")

@@ -1,0 +1,27 @@
+"""Learning-rate schedulers: ``torch.optim.lr_scheduler``."""
+
+from rushlight.optim.lr_scheduler.chain import ChainedScheduler, SequentialLR
+from rushlight.optim.lr_scheduler.cosine import CosineAnnealingLR, CosineAnnealingWarmRestarts
+from rushlight.optim.lr_scheduler.cycle import CyclicLR, OneCycleLR
+from rushlight.optim.lr_scheduler.decay import (
+    ConstantLR,
+    ExponentialLR,
+    LambdaLR,
+    LinearLR,
+    MultiplicativeLR,
+    MultiStepLR,
+    PolynomialLR,
+    StepLR,
+)
+from rushlight.optim.lr_scheduler.plateau import ReduceLROnPlateau
+from rushlight.optim.lr_scheduler.scheduler import LRScheduler
+
+__all__ = [
+    "ChainedScheduler", "ConstantLR", "CosineAnnealingLR", "CosineAnnealingWarmRestarts",
+    "CyclicLR", "ExponentialLR", "LRScheduler", "LambdaLR", "LinearLR", "MultiStepLR",
+    "MultiplicativeLR", "OneCycleLR", "PolynomialLR", "ReduceLROnPlateau", "SequentialLR",
+    "StepLR",
+]  # fmt: skip
+
+#: The name that older programs import.
+_LRScheduler = LRScheduler

@@ -1,0 +1,291 @@
+"""Schedules in cycles, in which momentum goes down while the rate goes up."""
+
+import types
+from functools import partial
+from math import cos, floor, pi
+
+from rushlight.optim.lr_scheduler.scheduler import (
+    LRScheduler,
+    check_optimizer,
+    per_group,
+    set_option,
+)
+
+__all__ = ["CyclicLR", "OneCycleLR"]
+
+
+class _Cycle(LRScheduler):
+    """A scheduler that may move momentum too, or Adam's first beta."""
+
+    def _start_momentum(self, optimizer, base_momentum, max_momentum, last_epoch):
+        """Set the groups' momenta to their largest; returns the (least, largest) lists."""
+        owner = type(self).__name__
+        if "momentum" not in optimizer.defaults and "betas" not in optimizer.defaults:
+            raise ValueError(
+                f"{owner}: optimizer must support momentum or beta1 with `cycle_momentum` option "
+                f"enabled, and {type(optimizer).__name__} has neither; pass cycle_momentum=False"
+            )
+        self.use_beta1 = "betas" in optimizer.defaults
+        least = per_group(owner, optimizer, "base_momentum", base_momentum)
+        largest = per_group(owner, optimizer, "max_momentum", max_momentum)
+        if last_epoch == -1:
+            for low, high, group in zip(least, largest, optimizer.param_groups, strict=True):
+                self._set_momentum(group, high)
+                group["max_momentum"] = high
+                group["base_momentum"] = low
+        return least, largest
+
+    def _set_momentum(self, group, momentum):
+        if self.use_beta1:
+            group["betas"] = (momentum, *group["betas"][1:])
+        else:
+            group["momentum"] = momentum
+
+
+class CyclicLR(_Cycle):
+    """From ``base_lr`` to ``max_lr`` and back, again and again, along straight lines.
+
+    Args:
+        base_lr, max_lr: One number, or one for each group.
+        step_size_up, step_size_down: Steps up, and down (as many where it is None).
+        mode: ``"triangular"``, ``"triangular2"`` (each cycle half as high) or ``"exp_range"``
+            (times ``gamma ** step``).
+        scale_fn, scale_mode: A function of one's own in place of the mode: of the number of the
+            cycle (``"cycle"``) or of the step (``"iterations"``).
+        cycle_momentum, base_momentum, max_momentum: Momentum goes the other way.
+
+    Raises:
+        ValueError: an unknown mode without ``scale_fn``, lists of the wrong length, or an
+            optimizer without momentum.
+
+    Source: Smith, Cyclical learning rates for training neural networks, 2017.
+
+    >>> import rushlight as torch
+    >>> optimizer = torch.optim.SGD([torch.ones(2)], lr=1.0, momentum=0.9)
+    >>> scheduler = torch.optim.lr_scheduler.CyclicLR(optimizer, 0.0, 1.0, step_size_up=2)
+    >>> optimizer.step()
+    >>> scheduler.step()
+    >>> scheduler.get_last_lr()
+    [0.5]
+    """
+
+    def __init__(
+        self, optimizer, base_lr, max_lr, step_size_up=2000, step_size_down=None,
+        mode="triangular", gamma=1.0, scale_fn=None, scale_mode="cycle", cycle_momentum=True,
+        base_momentum=0.8, max_momentum=0.9, last_epoch=-1,
+    ):  # fmt: skip
+        check_optimizer("CyclicLR", optimizer)
+        self.optimizer = optimizer
+        base_lrs = per_group("CyclicLR", optimizer, "base_lr", base_lr)
+        if last_epoch == -1:
+            for lr, group in zip(base_lrs, optimizer.param_groups, strict=True):
+                set_option(group, "lr", lr)
+        self.max_lrs = per_group("CyclicLR", optimizer, "max_lr", max_lr)
+        up = float(step_size_up)
+        self.total_size = up + (up if step_size_down is None else float(step_size_down))
+        self.step_ratio = up / self.total_size
+        if mode not in ("triangular", "triangular2", "exp_range") and scale_fn is None:
+            raise ValueError(f"CyclicLR: mode is invalid and scale_fn is None: {mode!r}")
+        self.mode = mode
+        self.gamma = gamma
+        self._scale_fn_custom = scale_fn
+        self.scale_mode = scale_mode
+        self._init_scale_fn()
+        self.cycle_momentum = cycle_momentum
+        if cycle_momentum:
+            self.base_momentums, self.max_momentums = self._start_momentum(
+                optimizer, base_momentum, max_momentum, last_epoch
+            )
+        super().__init__(optimizer, last_epoch)
+        self.base_lrs = base_lrs
+
+    def _init_scale_fn(self):
+        if self._scale_fn_custom is not None:
+            return
+        self.scale_mode = "iterations" if self.mode == "exp_range" else "cycle"
+        if self.mode == "exp_range":
+            self._scale_fn_ref = partial(_power, self.gamma)
+        else:
+            self._scale_fn_ref = {"triangular": _same, "triangular2": _halved}[self.mode]
+
+    def scale_fn(self, x):
+        """How high cycle, or step, ``x`` goes."""
+        custom = self._scale_fn_custom
+        return self._scale_fn_ref(x) if custom is None else custom(x)
+
+    def get_lr(self):
+        """The new rates; sets the momenta too."""
+        self._only_in_step()
+        cycle = floor(1 + self.last_epoch / self.total_size)
+        x = 1.0 + self.last_epoch / self.total_size - cycle
+        if x <= self.step_ratio:
+            height = x / self.step_ratio
+        else:
+            height = (x - 1) / (self.step_ratio - 1)
+        scale = self.scale_fn(cycle if self.scale_mode == "cycle" else self.last_epoch)
+        if self.cycle_momentum:
+            ranges = zip(self.base_momentums, self.max_momentums, strict=True)
+            for group, (low, high) in zip(self.optimizer.param_groups, ranges, strict=True):
+                self._set_momentum(group, high - (high - low) * height * scale)
+        ranges = zip(self.base_lrs, self.max_lrs, strict=True)
+        return [low + (high - low) * height * scale for low, high in ranges]
+
+    def state_dict(self):
+        """The scheduler's variables; of a callable object as ``scale_fn``, what it holds."""
+        found = super().state_dict()
+        found.pop("_scale_fn_ref", None)
+        custom = found.pop("_scale_fn_custom")
+        plain = custom is None or isinstance(custom, types.FunctionType)
+        found["_scale_fn_custom"] = None if plain else custom.__dict__.copy()
+        return found
+
+    def load_state_dict(self, state_dict):
+        """Take over what ``state_dict()`` returned."""
+        rest = dict(state_dict)
+        held = rest.pop("_scale_fn_custom")
+        super().load_state_dict(rest)
+        if held is not None:
+            self._scale_fn_custom.__dict__.update(held)
+        self._init_scale_fn()
+
+
+def _same(x):
+    return 1.0
+
+
+def _halved(x):
+    return 1 / 2.0 ** (x - 1)
+
+
+def _power(gamma, x):
+    return gamma**x
+
+
+def _along_cosine(start, end, part):
+    return end + (start - end) / 2.0 * (cos(pi * part) + 1)
+
+
+def _along_line(start, end, part):
+    return (end - start) * part + start
+
+
+class OneCycleLR(_Cycle):
+    """One rise to ``max_lr`` and one fall far below the start, over the whole training.
+
+    Args:
+        max_lr: One number, or one for each group.
+        total_steps: Steps of the cycle; or ``epochs`` times ``steps_per_epoch``.
+        pct_start: The share of them that rises.
+        anneal_strategy: ``"cos"`` or ``"linear"``.
+        cycle_momentum, base_momentum, max_momentum: Momentum goes the other way.
+        div_factor: The first rate is ``max_lr / div_factor``.
+        final_div_factor: The last is the first divided by this.
+        three_phase: Fall as fast as it rose, and then further.
+
+    Raises:
+        ValueError: no number of steps or one that is not positive, ``pct_start`` outside [0, 1],
+            an unknown strategy, an optimizer without momentum, or more steps than were given.
+
+    Source: Smith & Topin, Super-convergence: very fast training of neural networks using large
+        learning rates, 2018.
+
+    >>> import rushlight as torch
+    >>> optimizer = torch.optim.SGD([torch.ones(2)], momentum=0.9)
+    >>> scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1.0, total_steps=10)
+    >>> for step in range(2):
+    ...     optimizer.step()
+    ...     scheduler.step()
+    >>> scheduler.get_last_lr(), optimizer.param_groups[0]["momentum"]
+    ([1.0], 0.85)
+    """
+
+    def __init__(
+        self, optimizer, max_lr, total_steps=None, epochs=None, steps_per_epoch=None,
+        pct_start=0.3, anneal_strategy="cos", cycle_momentum=True, base_momentum=0.85,
+        max_momentum=0.95, div_factor=25.0, final_div_factor=1e4, three_phase=False, last_epoch=-1,
+    ):  # fmt: skip
+        check_optimizer("OneCycleLR", optimizer)
+        self.optimizer = optimizer
+        self.total_steps = _total_steps(total_steps, epochs, steps_per_epoch)
+        self._schedule_phases = _phases(self.total_steps, pct_start, three_phase)
+        if pct_start < 0 or pct_start > 1 or not isinstance(pct_start, float):
+            raise ValueError(
+                f"OneCycleLR: Expected float between 0 and 1 pct_start, but got {pct_start}"
+            )
+        if anneal_strategy not in ("cos", "linear"):
+            raise ValueError(
+                "OneCycleLR: anneal_strategy must be one of 'cos' or 'linear', but got "
+                f"{anneal_strategy!r}"
+            )
+        self._anneal_func_type = anneal_strategy
+        rates = per_group("OneCycleLR", optimizer, "max_lr", max_lr)
+        if last_epoch == -1:
+            for rate, group in zip(rates, optimizer.param_groups, strict=True):
+                group["initial_lr"] = rate / div_factor
+                group["max_lr"] = rate
+                group["min_lr"] = group["initial_lr"] / final_div_factor
+        self.cycle_momentum = cycle_momentum
+        if cycle_momentum:
+            self._start_momentum(optimizer, base_momentum, max_momentum, last_epoch)
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self):
+        """The new rates; sets the momenta too."""
+        self._only_in_step()
+        if self.last_epoch > self.total_steps:
+            raise ValueError(
+                f"OneCycleLR: Tried to step {self.last_epoch} times. The specified number of total "
+                f"steps is {self.total_steps}"
+            )
+        phase, part = self._position()
+        between = _along_cosine if self._anneal_func_type == "cos" else _along_line
+        rates = []
+        for group in self.optimizer.param_groups:
+            rates.append(between(group[phase["start_lr"]], group[phase["end_lr"]], part))
+            if self.cycle_momentum:
+                start, end = group[phase["start_momentum"]], group[phase["end_momentum"]]
+                self._set_momentum(group, between(start, end, part))
+        return rates
+
+    def _position(self):
+        """The phase that this step is in, and the part of it that has passed."""
+        start = 0.0
+        for phase in self._schedule_phases:
+            end = phase["end_step"]
+            if self.last_epoch <= end:
+                break
+            if phase is not self._schedule_phases[-1]:
+                start = end
+        return phase, (self.last_epoch - start) / (end - start)
+
+
+def _total_steps(total_steps, epochs, steps_per_epoch):
+    if total_steps is not None:
+        given = {"total_steps": total_steps}
+    elif epochs is not None and steps_per_epoch is not None:
+        given = {"epochs": epochs, "steps_per_epoch": steps_per_epoch}
+    else:
+        raise ValueError(
+            "OneCycleLR: You must define either total_steps OR (epochs AND steps_per_epoch)"
+        )
+    total = 1
+    for name, value in given.items():
+        if not isinstance(value, int) or value <= 0:
+            raise ValueError(f"OneCycleLR: Expected positive integer {name}, but got {value}")
+        total *= value
+    return total
+
+
+def _phases(total_steps, pct_start, three_phase):
+    """The cycle in parts: where each ends, and the options that it starts from and goes to."""
+    top = float(pct_start * total_steps) - 1
+    down = [(total_steps - 1, "max_lr", "min_lr", "base_momentum", "max_momentum")]
+    if three_phase:
+        back = float(2 * pct_start * total_steps) - 2
+        down = [
+            (back, "max_lr", "initial_lr", "base_momentum", "max_momentum"),
+            (total_steps - 1, "initial_lr", "min_lr", "max_momentum", "max_momentum"),
+        ]
+    keys = "end_step", "start_lr", "end_lr", "start_momentum", "end_momentum"
+    parts = [(top, "initial_lr", "max_lr", "max_momentum", "base_momentum"), *down]
+    return [dict(zip(keys, part, strict=True)) for part in parts]

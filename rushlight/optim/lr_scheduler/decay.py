@@ -1,0 +1,309 @@
+"""Schedules that multiply: by a function, by steps, along a line, a power or an exponential."""
+
+import types
+from bisect import bisect_right
+from collections import Counter
+
+from rushlight.optim.lr_scheduler.scheduler import LRScheduler
+
+__all__ = [
+    "ConstantLR", "ExponentialLR", "LambdaLR", "LinearLR", "MultiStepLR", "MultiplicativeLR",
+    "PolynomialLR", "StepLR",
+]  # fmt: skip
+
+
+class _Lambdas(LRScheduler):
+    """A scheduler with one function of the epoch for each group."""
+
+    def __init__(self, optimizer, lr_lambda, last_epoch=-1):
+        n = len(optimizer.param_groups)
+        if isinstance(lr_lambda, (list, tuple)):
+            if len(lr_lambda) != n:
+                raise ValueError(
+                    f"{type(self).__name__}: Expected {n} lr_lambdas, one for each parameter "
+                    f"group, but got {len(lr_lambda)}"
+                )
+            self.lr_lambdas = list(lr_lambda)
+        else:
+            self.lr_lambdas = [lr_lambda] * n
+        self._check_lambdas()
+        super().__init__(optimizer, last_epoch)
+
+    def _check_lambdas(self):
+        pass
+
+    def state_dict(self):
+        """The scheduler's variables; of the functions, what the callable objects hold."""
+        found = super().state_dict()
+        del found["lr_lambdas"]
+        found["lr_lambdas"] = [
+            None if isinstance(f, types.FunctionType) else f.__dict__.copy()
+            for f in self.lr_lambdas
+        ]
+        return found
+
+    def load_state_dict(self, state_dict):
+        """Take over what ``state_dict()`` returned."""
+        rest = dict(state_dict)
+        saved = rest.pop("lr_lambdas")
+        self.__dict__.update(rest)
+        for f, held in zip(self.lr_lambdas, saved, strict=False):
+            if held is not None:
+                f.__dict__.update(held)
+
+
+class LambdaLR(_Lambdas):
+    """The initial rate times a function of the epoch, or a list of one for each group.
+
+    >>> import rushlight as torch
+    >>> optimizer = torch.optim.SGD([torch.ones(2)], lr=1.0)
+    >>> scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: 0.5**epoch)
+    >>> optimizer.step()
+    >>> scheduler.step()
+    >>> scheduler.get_last_lr()
+    [0.5]
+    """
+
+    def get_lr(self):
+        self._only_in_step()
+        return [
+            lr * f(self.last_epoch) for f, lr in zip(self.lr_lambdas, self.base_lrs, strict=True)
+        ]
+
+
+class MultiplicativeLR(_Lambdas):
+    """At each step, the rate times a function of the epoch, or a list of one for each group.
+
+    Raises:
+        TypeError: one of them cannot be called.
+
+    >>> import rushlight as torch
+    >>> optimizer = torch.optim.SGD([torch.ones(2)], lr=1.0)
+    >>> scheduler = torch.optim.lr_scheduler.MultiplicativeLR(optimizer, lambda epoch: 0.5)
+    >>> optimizer.step()
+    >>> scheduler.step()
+    >>> scheduler.get_last_lr()
+    [0.5]
+    """
+
+    def _check_lambdas(self):
+        for f in self.lr_lambdas:
+            if not callable(f):
+                raise TypeError(
+                    f"MultiplicativeLR: lr_lambda should be a function, but got {type(f).__name__}"
+                )
+
+    def get_lr(self):
+        self._only_in_step()
+        if self._is_initial:
+            return self._kept()
+        groups = self.optimizer.param_groups
+        return [
+            group["lr"] * f(self.last_epoch)
+            for f, group in zip(self.lr_lambdas, groups, strict=True)
+        ]
+
+
+class StepLR(LRScheduler):
+    """The rate times ``gamma`` every ``step_size`` epochs.
+
+    >>> import rushlight as torch
+    >>> optimizer = torch.optim.SGD([torch.ones(2)], lr=1.0)
+    >>> scheduler = torch.optim.lr_scheduler.StepLR(optimizer, step_size=2, gamma=0.5)
+    >>> for epoch in range(4):
+    ...     print(scheduler.get_last_lr())
+    ...     optimizer.step()
+    ...     scheduler.step()
+    [1.0]
+    [1.0]
+    [0.5]
+    [0.5]
+    """
+
+    def __init__(self, optimizer, step_size, gamma=0.1, last_epoch=-1):
+        self.step_size = step_size
+        self.gamma = gamma
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self):
+        self._only_in_step()
+        if self.last_epoch == 0 or self.last_epoch % self.step_size != 0:
+            return self._kept()
+        return self._scaled(self.gamma)
+
+    def _get_closed_form_lr(self):
+        factor = self.gamma ** (self.last_epoch // self.step_size)
+        return [lr * factor for lr in self.base_lrs]
+
+
+class MultiStepLR(LRScheduler):
+    """The rate times ``gamma`` at each of the epochs ``milestones``.
+
+    >>> import rushlight as torch
+    >>> optimizer = torch.optim.SGD([torch.ones(2)], lr=1.0)
+    >>> scheduler = torch.optim.lr_scheduler.MultiStepLR(optimizer, milestones=[1, 3], gamma=0.5)
+    >>> for epoch in range(4):
+    ...     print(scheduler.get_last_lr())
+    ...     optimizer.step()
+    ...     scheduler.step()
+    [1.0]
+    [0.5]
+    [0.5]
+    [0.25]
+    """
+
+    def __init__(self, optimizer, milestones, gamma=0.1, last_epoch=-1):
+        self.milestones = Counter(milestones)
+        self.gamma = gamma
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self):
+        self._only_in_step()
+        if self.last_epoch not in self.milestones:
+            return self._kept()
+        return self._scaled(self.gamma ** self.milestones[self.last_epoch])
+
+    def _get_closed_form_lr(self):
+        passed = bisect_right(sorted(self.milestones.elements()), self.last_epoch)
+        return [lr * self.gamma**passed for lr in self.base_lrs]
+
+
+class ConstantLR(LRScheduler):
+    """The rate times ``factor`` for the first ``total_iters`` epochs.
+
+    Raises:
+        ValueError: ``factor`` outside [0, 1].
+
+    >>> import rushlight as torch
+    >>> optimizer = torch.optim.SGD([torch.ones(2)], lr=1.0)
+    >>> torch.optim.lr_scheduler.ConstantLR(optimizer, factor=0.5).get_last_lr()
+    [0.5]
+    """
+
+    def __init__(self, optimizer, factor=1.0 / 3, total_iters=5, last_epoch=-1):
+        if factor > 1.0 or factor < 0:
+            raise ValueError(
+                f"ConstantLR: Constant multiplicative factor expected to be between 0 and 1, "
+                f"but got {factor}"
+            )
+        self.factor = factor
+        self.total_iters = total_iters
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self):
+        self._only_in_step()
+        if self.last_epoch == 0:
+            return self._scaled(self.factor)
+        if self.last_epoch != self.total_iters:
+            return self._kept()
+        return self._scaled(1.0 / self.factor)
+
+    def _get_closed_form_lr(self):
+        factor = self.factor + (self.last_epoch >= self.total_iters) * (1 - self.factor)
+        return [lr * factor for lr in self.base_lrs]
+
+
+class LinearLR(LRScheduler):
+    """The rate times a factor that goes from ``start_factor`` to ``end_factor`` along a line.
+
+    Raises:
+        ValueError: ``start_factor`` outside (0, 1], or ``end_factor`` outside [0, 1].
+
+    >>> import rushlight as torch
+    >>> optimizer = torch.optim.SGD([torch.ones(2)], lr=1.0)
+    >>> scheduler = torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=0.5, total_iters=2)
+    >>> for epoch in range(3):
+    ...     print(scheduler.get_last_lr())
+    ...     optimizer.step()
+    ...     scheduler.step()
+    [0.5]
+    [0.75]
+    [1.0]
+    """
+
+    def __init__(
+        self, optimizer, start_factor=1.0 / 3, end_factor=1.0, total_iters=5, last_epoch=-1
+    ):
+        if start_factor > 1.0 or start_factor <= 0:
+            raise ValueError(
+                "LinearLR: Starting multiplicative factor expected to be greater than 0 and less "
+                f"or equal to 1, but got {start_factor}"
+            )
+        if end_factor > 1.0 or end_factor < 0:
+            raise ValueError(
+                "LinearLR: Ending multiplicative factor expected to be between 0 and 1, but got "
+                f"{end_factor}"
+            )
+        self.start_factor = start_factor
+        self.end_factor = end_factor
+        self.total_iters = total_iters
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self):
+        self._only_in_step()
+        if self.last_epoch == 0:
+            return self._scaled(self.start_factor)
+        if self._is_initial or self.last_epoch > self.total_iters:
+            return self._kept()
+        rise = self.end_factor - self.start_factor
+        last = self.total_iters * self.start_factor + (self.last_epoch - 1) * rise
+        return self._scaled(1.0 + rise / last)
+
+    def _get_closed_form_lr(self):
+        rise = self.end_factor - self.start_factor
+        passed = min(self.total_iters, self.last_epoch)
+        return [lr * (self.start_factor + rise * passed / self.total_iters) for lr in self.base_lrs]
+
+
+class ExponentialLR(LRScheduler):
+    """The rate times ``gamma`` every epoch.
+
+    >>> import rushlight as torch
+    >>> optimizer = torch.optim.SGD([torch.ones(2)], lr=1.0)
+    >>> scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)
+    >>> optimizer.step()
+    >>> scheduler.step()
+    >>> scheduler.get_last_lr()
+    [0.5]
+    """
+
+    def __init__(self, optimizer, gamma, last_epoch=-1):
+        self.gamma = gamma
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self):
+        self._only_in_step()
+        return self._kept() if self._is_initial else self._scaled(self.gamma)
+
+    def _get_closed_form_lr(self):
+        return [lr * self.gamma**self.last_epoch for lr in self.base_lrs]
+
+
+class PolynomialLR(LRScheduler):
+    """The rate times ``(1 - epoch / total_iters) ** power``, down to 0 at ``total_iters``.
+
+    >>> import rushlight as torch
+    >>> optimizer = torch.optim.SGD([torch.ones(2)], lr=1.0)
+    >>> scheduler = torch.optim.lr_scheduler.PolynomialLR(optimizer, total_iters=4)
+    >>> optimizer.step()
+    >>> scheduler.step()
+    >>> scheduler.get_last_lr()
+    [0.75]
+    """
+
+    def __init__(self, optimizer, total_iters=5, power=1.0, last_epoch=-1):
+        self.total_iters = total_iters
+        self.power = power
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self):
+        self._only_in_step()
+        if self._is_initial or self.last_epoch > self.total_iters:
+            return self._kept()
+        now = 1.0 - self.last_epoch / self.total_iters
+        before = 1.0 - (self.last_epoch - 1) / self.total_iters
+        return self._scaled((now / before) ** self.power)
+
+    def _get_closed_form_lr(self):
+        left = 1.0 - min(self.total_iters, self.last_epoch) / self.total_iters
+        return [lr * left**self.power for lr in self.base_lrs]

@@ -1,0 +1,194 @@
+"""LRScheduler: what all schedulers share."""
+
+import types
+import warnings
+
+from rushlight.optim.optimizer import Optimizer, hooked
+from rushlight.tensor import Tensor
+
+__all__ = ["LRScheduler"]
+
+EPOCH_DEPRECATION_WARNING = (
+    "The epoch parameter in `scheduler.step()` was not necessary and is being deprecated where "
+    "possible: call `scheduler.step()` without it. With an epoch, the closed form of the schedule "
+    "is used where there is one, instead of the form that goes from step to step."
+)
+ORDER_WARNING = (
+    "Detected call of `lr_scheduler.step()` before `optimizer.step()`: call `optimizer.step()` "
+    "first, or the first value of the learning rate schedule is skipped."
+)
+OVERRIDDEN_WARNING = (
+    "Seems like `optimizer.step()` has been overridden after learning rate scheduler "
+    "initialization. Make sure that `optimizer.step()` is called before `lr_scheduler.step()`."
+)
+
+
+class LRScheduler:
+    """The base of schedulers: sets the learning rate of each parameter group, step by step.
+
+    A subclass defines ``get_lr``, the new rates. Creating a scheduler sets the first of them.
+
+    Args:
+        optimizer: Its groups' ``"lr"`` are kept as their ``"initial_lr"``.
+        last_epoch: The index of the last epoch when training is resumed; the groups must then
+            have an ``"initial_lr"``.
+
+    Raises:
+        TypeError: ``optimizer`` is none.
+        KeyError: resumed with a group that has no ``"initial_lr"``.
+
+    >>> import rushlight as torch
+    >>> class Halving(torch.optim.lr_scheduler.LRScheduler):
+    ...     def get_lr(self):
+    ...         return [lr * 0.5**self.last_epoch for lr in self.base_lrs]
+    >>> optimizer = torch.optim.SGD([torch.ones(2)], lr=1.0)
+    >>> scheduler = Halving(optimizer)
+    >>> optimizer.step()
+    >>> scheduler.step()
+    >>> scheduler.get_last_lr()
+    [0.5]
+    """
+
+    _get_lr_called_within_step = False
+    _is_initial = False
+
+    def __init__(self, optimizer, last_epoch=-1):
+        check_optimizer(type(self).__name__, optimizer)
+        self.optimizer = optimizer
+        for i, group in enumerate(optimizer.param_groups):
+            if last_epoch == -1:
+                group.setdefault("initial_lr", copied(group["lr"]))
+            elif "initial_lr" not in group:
+                raise KeyError(
+                    f"param 'initial_lr' is not specified in param_groups[{i}] when resuming "
+                    f"{type(self).__name__} with last_epoch={last_epoch}; load the optimizer's "
+                    "state dict first, or start anew with last_epoch=-1"
+                )
+        self.base_lrs = options(optimizer, "initial_lr")
+        self.last_epoch = last_epoch
+        watch(optimizer)
+        self._initial_step()
+
+    def _initial_step(self):
+        self._step_count = 0
+        self._is_initial = True
+        try:
+            self.step()
+        finally:
+            self._is_initial = False
+
+    def state_dict(self):
+        """All of the scheduler's variables but the optimizer."""
+        return {key: value for key, value in self.__dict__.items() if key != "optimizer"}
+
+    def load_state_dict(self, state_dict):
+        """Take over what ``state_dict()`` returned."""
+        self.__dict__.update(state_dict)
+
+    def get_last_lr(self):
+        """The learning rate of each group as this scheduler last set it."""
+        return self._last_lr
+
+    def get_lr(self):
+        """The new learning rate of each group, for ``step``."""
+        raise NotImplementedError
+
+    def step(self, epoch=None):
+        """Set the next learning rates; called after the optimizer's ``step``."""
+        if self._step_count == 1:
+            if not hasattr(self.optimizer.step, "hooked"):
+                warnings.warn(OVERRIDDEN_WARNING, UserWarning, stacklevel=2)
+            elif not self.optimizer._opt_called:
+                warnings.warn(ORDER_WARNING, UserWarning, stacklevel=2)
+        self._step_count += 1
+        if epoch is not None:
+            warnings.warn(EPOCH_DEPRECATION_WARNING, UserWarning, stacklevel=2)
+        self._update_lr(epoch)
+
+    def _update_lr(self, epoch=None):
+        get_lr = self.get_lr
+        if epoch is None:
+            self.last_epoch += 1
+        else:
+            self.last_epoch = epoch
+            get_lr = getattr(self, "_get_closed_form_lr", get_lr)
+        self._set(get_lr)
+
+    def _set(self, get_lr):
+        """Set the rates that ``get_lr`` gives."""
+        self._get_lr_called_within_step = True
+        try:
+            rates = get_lr()
+        finally:
+            self._get_lr_called_within_step = False
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+            set_option(group, "lr", rate)
+        self._last_lr = options(self.optimizer, "lr")
+
+    # For get_lr --------------------------------------------------------------------------
+
+    def _only_in_step(self):
+        """Warn where the user calls ``get_lr``, which is for ``step`` alone."""
+        if not self._get_lr_called_within_step:
+            warnings.warn(
+                "To get the last learning rate computed by the scheduler, please use "
+                "`get_last_lr()`.",
+                UserWarning,
+                stacklevel=3,
+            )
+
+    def _kept(self):
+        """The learning rates as they are."""
+        return options(self.optimizer, "lr")
+
+    def _scaled(self, factor):
+        """The learning rates times ``factor``."""
+        return [group["lr"] * factor for group in self.optimizer.param_groups]
+
+
+def watch(optimizer):
+    """Have ``optimizer`` note from now on whether ``step`` was called."""
+    if "_watched" in optimizer.__dict__:
+        return
+    optimizer._watched = True
+    optimizer._opt_called = False
+    if not hasattr(optimizer.step, "hooked"):  # the user's own, on this instance
+        step = hooked(optimizer.step.__func__)
+        optimizer.step = types.MethodType(step, optimizer)
+
+
+def check_optimizer(owner, optimizer):
+    """Raise TypeError where ``optimizer`` is none."""
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"{owner}: {type(optimizer).__name__} is not an Optimizer")
+
+
+def copied(value):
+    """``value``, which nobody else can write to."""
+    return value.clone() if isinstance(value, Tensor) else value
+
+
+def options(optimizer, key):
+    """``group[key]`` of each group."""
+    return [copied(group[key]) for group in optimizer.param_groups]
+
+
+def set_option(group, key, value):
+    """``group[key] = value``, in place where it is a tensor."""
+    if isinstance(group[key], Tensor):
+        group[key].fill_(value.reshape(()) if isinstance(value, Tensor) else value)
+    else:
+        group[key] = value
+
+
+def per_group(owner, optimizer, name, value):
+    """``value`` as a list with one entry for each parameter group."""
+    n = len(optimizer.param_groups)
+    if not isinstance(value, (list, tuple)):
+        return [copied(value) for _ in range(n)]
+    if len(value) != n:
+        raise ValueError(
+            f"{owner}: {name} must have the same length as optimizer.param_groups; it has "
+            f"{len(value)} values, param_groups has {n}"
+        )
+    return [copied(v) for v in value]

@@ -1,0 +1,410 @@
+"""Optimizer: parameter groups, state, state dicts and hooks."""
+
+import functools
+import warnings
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterable
+from copy import deepcopy
+
+from rushlight.autograd.tape import Handle
+from rushlight.tensor import Tensor
+
+__all__ = [
+    "Optimizer", "register_optimizer_step_post_hook", "register_optimizer_step_pre_hook", "required",
+]  # fmt: skip
+
+
+class _Required:
+    """As a default: each parameter group must give its own value."""
+
+    def __repr__(self):
+        return "<required parameter>"
+
+
+required = _Required()
+
+# Hooks on every optimizer's step, by handle id.
+everywhere_before: OrderedDict = OrderedDict()
+everywhere_after: OrderedDict = OrderedDict()
+
+HOOKS = (
+    "_optimizer_step_pre_hooks", "_optimizer_step_post_hooks",
+    "_optimizer_state_dict_pre_hooks", "_optimizer_state_dict_post_hooks",
+    "_optimizer_load_state_dict_pre_hooks", "_optimizer_load_state_dict_post_hooks",
+)  # fmt: skip
+
+
+def _add_hook(hooks, hook, prepend=False):
+    handle = Handle(hooks)
+    hooks[handle.id] = hook
+    if prepend:
+        hooks.move_to_end(handle.id, last=False)
+    return handle
+
+
+def register_optimizer_step_pre_hook(hook):
+    """Call ``hook(optimizer, args, kwargs)`` before every step of every optimizer.
+
+    >>> import rushlight as torch
+    >>> from rushlight.optim.optimizer import register_optimizer_step_pre_hook
+    >>> with register_optimizer_step_pre_hook(lambda optimizer, args, kwargs: print("step")):
+    ...     torch.optim.SGD([torch.ones(2)]).step()
+    step
+    """
+    return _add_hook(everywhere_before, hook)
+
+
+def register_optimizer_step_post_hook(hook):
+    """Call ``hook(optimizer, args, kwargs)`` after every step of every optimizer.
+
+    >>> import rushlight as torch
+    >>> from rushlight.optim.optimizer import register_optimizer_step_post_hook
+    >>> with register_optimizer_step_post_hook(lambda optimizer, args, kwargs: print("done")):
+    ...     torch.optim.SGD([torch.ones(2)]).step()
+    done
+    """
+    return _add_hook(everywhere_after, hook)
+
+
+def hooked(step):
+    """``step`` with the global hooks and its optimizer's own around it, once however nested."""
+
+    @functools.wraps(step)
+    def wrapper(*args, **kwargs):
+        self = args[0]
+        if self._stepping:  # a subclass's step called super().step()
+            return step(*args, **kwargs)
+        self._opt_called = self._stepping = True
+        try:
+            own = self._optimizer_step_pre_hooks
+            for hook in [*everywhere_before.values(), *own.values()]:
+                found = hook(self, args, kwargs)
+                if found is None:
+                    continue
+                if not (isinstance(found, tuple) and len(found) == 2):
+                    raise RuntimeError(
+                        f"{type(self).__name__}.step: a pre-hook must return None or a pair "
+                        f"(args, kwargs), but it returned {found!r}"
+                    )
+                args, kwargs = found
+            out = step(*args, **kwargs)
+            own = self._optimizer_step_post_hooks
+            for hook in [*own.values(), *everywhere_after.values()]:
+                hook(self, args, kwargs)
+            return out
+        finally:
+            self._stepping = False
+
+    wrapper.hooked = True
+    return wrapper
+
+
+class Optimizer:
+    """The base of all optimizers: parameters in groups, each with its options, and their state.
+
+    Args:
+        params: Tensors, ``(name, tensor)`` pairs, or dicts with a ``"params"`` of either and
+            options of the group's own.
+        defaults: The options of groups that don't give their own.
+
+    Raises:
+        TypeError: ``params`` is a tensor, or holds something that is none.
+        ValueError: no parameters, one that was computed from others, one in two groups, or
+            names for only some of them.
+
+    >>> import rushlight as torch
+    >>> class Descent(torch.optim.Optimizer):
+    ...     @torch.no_grad()
+    ...     def step(self):
+    ...         for group in self.param_groups:
+    ...             for p in group["params"]:
+    ...                 p -= group["lr"] * p.grad
+    >>> w = torch.tensor([2.0], requires_grad=True)
+    >>> optimizer = Descent([w], {"lr": 0.25})
+    >>> (w * w).sum().backward()
+    >>> optimizer.step()
+    >>> w
+    tensor([1.], requires_grad=True)
+    """
+
+    _stepping = False  # inside step(), for hooks
+    _opt_called = False  # step() was called, for schedulers
+
+    def __init__(self, params, defaults):
+        self.defaults = defaults
+        self._prepare()
+        if isinstance(params, Tensor):
+            raise TypeError(
+                f"{type(self).__name__}: params must be an iterable of tensors or dicts, but got "
+                f"a {type(params).__name__} of shape {tuple(params.shape)}; put it into a list"
+            )
+        self.state = defaultdict(dict)
+        self.param_groups = []
+        groups = list(params)
+        if not groups:
+            raise ValueError(f"{type(self).__name__}: optimizer got an empty parameter list")
+        if not isinstance(groups[0], dict):
+            groups = [{"params": groups}]
+        for group in groups:
+            self.add_param_group(group)
+
+    def _prepare(self):
+        """What an instance has besides its defaults, state and groups."""
+        for name in HOOKS:
+            self.__dict__.setdefault(name, OrderedDict())
+        cls = type(self)
+        if not hasattr(cls.step, "hooked"):
+            cls.step = hooked(cls.step)
+
+    def __getstate__(self):
+        return {
+            "defaults": self.defaults,
+            "state": self.state,
+            "param_groups": self.param_groups,
+        }
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        self._prepare()
+        self.defaults.setdefault("differentiable", False)
+
+    def __repr__(self):
+        lines = [f"{type(self).__name__} ("]
+        for i, group in enumerate(self.param_groups):
+            lines.append(f"Parameter Group {i}")
+            lines += [f"    {key}: {group[key]}" for key in sorted(group) if key != "params"]
+        return "\n".join(lines) + "\n)"
+
+    def step(self, closure=None):
+        """Update the parameters from their gradients; each optimizer defines it."""
+        raise NotImplementedError
+
+    def zero_grad(self, set_to_none=True):
+        """Forget the gradients of all parameters, or with ``set_to_none=False`` fill them with 0.
+
+        >>> import rushlight as torch
+        >>> w = torch.ones(2, requires_grad=True)
+        >>> w.sum().backward()
+        >>> torch.optim.SGD([w]).zero_grad()
+        >>> w.grad is None
+        True
+        """
+        for group in self.param_groups:
+            for p in group["params"]:
+                if set_to_none:
+                    p._grad = None
+                elif p.grad is not None:
+                    if p.grad.grad_fn is not None:
+                        p.grad.detach_()
+                    else:
+                        p.grad.requires_grad_(False)
+                    p.grad.zero_()
+
+    # Parameter groups --------------------------------------------------------------------
+
+    def add_param_group(self, param_group):
+        """Add ``{"params": ..., option: value, ...}`` to what is optimized.
+
+        >>> import rushlight as torch
+        >>> optimizer = torch.optim.SGD([torch.ones(2)], lr=0.1)
+        >>> optimizer.add_param_group({"params": torch.ones(3), "lr": 0.01})
+        >>> [group["lr"] for group in optimizer.param_groups]
+        [0.1, 0.01]
+        """
+        owner = type(self).__name__
+        if not isinstance(param_group, dict):
+            raise TypeError(f"{owner}: param_group must be a dict, but got {type(param_group)}")
+        _name_params(owner, param_group)
+        for p in param_group["params"]:
+            self._check_param(p)
+        for name, default in self.defaults.items():
+            if default is required and name not in param_group:
+                raise ValueError(
+                    f"{owner}: parameter group {len(self.param_groups)} didn't specify a value of "
+                    f"required optimization parameter {name}"
+                )
+            param_group.setdefault(name, default)
+        self._check_apart(param_group)
+        self.param_groups.append(param_group)
+
+    def _check_param(self, p):
+        owner = type(self).__name__
+        if not isinstance(p, Tensor):
+            raise TypeError(
+                f"{owner}: optimizer can only optimize Tensors, but one of the params is "
+                f"{type(p).__module__}.{type(p).__name__}"
+            )
+        if not (self.defaults.get("differentiable") or p.is_leaf or p.retains_grad):
+            raise ValueError(
+                f"{owner}: can't optimize a non-leaf Tensor: a {tuple(p.shape)} made by "
+                f"{p.grad_fn.name()}; optimize what it was computed from, or a detach() of it"
+            )
+
+    def _check_apart(self, new):
+        """Raise where ``new`` shares parameters with a group, or differs in having names."""
+        owner = type(self).__name__
+        if len(set(new["params"])) < len(new["params"]):
+            warnings.warn(
+                f"{owner}: optimizer contains a parameter group with duplicate parameters; each "
+                "step updates them more than once",
+                stacklevel=4,
+            )
+        for group in self.param_groups:
+            if ("param_names" in new) != ("param_names" in group):
+                raise ValueError(
+                    f"{owner}: all optimizer param groups should be with/without names; cannot add "
+                    f"param group {'with' if 'param_names' in new else 'without'} names"
+                )
+        taken = {p for group in self.param_groups for p in group["params"]}
+        for i, p in enumerate(new["params"]):
+            if p in taken:
+                raise ValueError(
+                    f"{owner}: some parameters appear in more than one parameter group: parameter "
+                    f"{i} {tuple(p.shape)} of group {len(self.param_groups)} is in an earlier one"
+                )
+
+    # State dicts -------------------------------------------------------------------------
+
+    def state_dict(self):
+        """The state by parameter index and the groups' options, sharing the state's memory.
+
+        >>> import rushlight as torch
+        >>> torch.optim.SGD([torch.ones(2)], lr=0.1).state_dict()["param_groups"][0]["params"]
+        [0]
+        """
+        for hook in self._optimizer_state_dict_pre_hooks.values():
+            hook(self)
+        index: dict[int, int] = {}
+        groups, start = [], 0
+        for group in self.param_groups:
+            for i, p in enumerate(group["params"], start):
+                index.setdefault(id(p), i)
+            start += len(group["params"])
+            packed = {key: value for key, value in group.items() if key != "params"}
+            packed["params"] = [index[id(p)] for p in group["params"]]
+            groups.append(packed)
+        state = {index[id(k)] if isinstance(k, Tensor) else k: v for k, v in self.state.items()}
+        found = {"state": state, "param_groups": groups}
+        for hook in self._optimizer_state_dict_post_hooks.values():
+            found = _given(hook(self, found), found)
+        return found
+
+    def load_state_dict(self, state_dict):
+        """Take over a copy of what ``state_dict()`` returned, for parameters in the same order.
+
+        Raises:
+            ValueError: the groups differ in number or in their numbers of parameters.
+
+        >>> import rushlight as torch
+        >>> saved = torch.optim.SGD([torch.ones(2)], lr=0.5).state_dict()
+        >>> optimizer = torch.optim.SGD([torch.ones(2)], lr=0.1)
+        >>> optimizer.load_state_dict(saved)
+        >>> optimizer.param_groups[0]["lr"]
+        0.5
+        """
+        state_dict = state_dict.copy()
+        for hook in self._optimizer_load_state_dict_pre_hooks.values():
+            state_dict = _given(hook(self, state_dict), state_dict)
+        saved = state_dict["param_groups"]
+        self._check_same_layout(saved)
+        owner = {
+            k: (p, new)
+            for group, new in zip(self.param_groups, saved, strict=True)
+            for p, k in zip(group["params"], new["params"], strict=True)
+        }
+        state: defaultdict = defaultdict(dict)
+        for k, value in state_dict["state"].items():
+            if k in owner:
+                state[owner[k][0]] = _fitted(value, *owner[k])
+            else:
+                state[k] = value
+        groups = deepcopy(saved)
+        for group, new in zip(self.param_groups, groups, strict=True):
+            new["params"] = group["params"]
+            if "param_names" in group:
+                new.setdefault("param_names", group["param_names"])
+        self.__setstate__({"state": state, "param_groups": groups})
+        for hook in self._optimizer_load_state_dict_post_hooks.values():
+            hook(self)
+
+    def _check_same_layout(self, saved):
+        ours = [len(group["params"]) for group in self.param_groups]
+        theirs = [len(group["params"]) for group in saved]
+        if len(ours) != len(theirs):
+            raise ValueError(
+                f"{type(self).__name__}.load_state_dict: loaded state dict has a different number "
+                f"of parameter groups: {len(theirs)}, the optimizer has {len(ours)}"
+            )
+        for i, (n, m) in enumerate(zip(ours, theirs, strict=True)):
+            if n != m:
+                raise ValueError(
+                    f"{type(self).__name__}.load_state_dict: loaded state dict contains a parameter "
+                    f"group that doesn't match the size of optimizer's group: group {i} has {m} "
+                    f"parameters, the optimizer's has {n}"
+                )
+
+    # Hooks -------------------------------------------------------------------------------
+
+    def register_step_pre_hook(self, hook):
+        """Call ``hook(optimizer, args, kwargs)`` before ``step``; it may return new ones."""
+        return _add_hook(self._optimizer_step_pre_hooks, hook)
+
+    def register_step_post_hook(self, hook):
+        """Call ``hook(optimizer, args, kwargs)`` after ``step``."""
+        return _add_hook(self._optimizer_step_post_hooks, hook)
+
+    def register_state_dict_pre_hook(self, hook, prepend=False):
+        """Call ``hook(optimizer)`` before ``state_dict``."""
+        return _add_hook(self._optimizer_state_dict_pre_hooks, hook, prepend)
+
+    def register_state_dict_post_hook(self, hook, prepend=False):
+        """Call ``hook(optimizer, state_dict)`` after ``state_dict``; it may return another."""
+        return _add_hook(self._optimizer_state_dict_post_hooks, hook, prepend)
+
+    def register_load_state_dict_pre_hook(self, hook, prepend=False):
+        """Call ``hook(optimizer, state_dict)`` before loading; it may return another."""
+        return _add_hook(self._optimizer_load_state_dict_pre_hooks, hook, prepend)
+
+    def register_load_state_dict_post_hook(self, hook, prepend=False):
+        """Call ``hook(optimizer)`` after loading."""
+        return _add_hook(self._optimizer_load_state_dict_post_hooks, hook, prepend)
+
+
+def _name_params(owner, group):
+    """Make ``group["params"]`` a list of tensors, their names apart in ``"param_names"``."""
+    params = group["params"]
+    if isinstance(params, Tensor):
+        params = [params]
+    if isinstance(params, set):
+        raise TypeError(
+            f"{owner}: optimizer parameters need to be organized in ordered collections, and the "
+            "order of a set changes between runs; use a list"
+        )
+    params = list(params)
+    names = [p[0] for p in params if isinstance(p, tuple)]
+    if names and len(names) < len(params):
+        raise ValueError(
+            f"{owner}: all optimizer params should be with/without names; {len(names)} of "
+            f"{len(params)} have one"
+        )
+    group["params"] = [p[1] for p in params] if names else params
+    if names:
+        group["param_names"] = names
+
+
+def _given(found, otherwise):
+    return otherwise if found is None else found
+
+
+def _fitted(value, p, group, key=None):
+    """A copy of a loaded ``value`` with its tensors in ``p``'s dtype, but for step counts."""
+    if isinstance(value, Tensor):
+        if key == "step":
+            single = group.get("capturable") or group.get("fused")
+            return value.float().clone() if single else value.clone()
+        return value.to(p.dtype, copy=True) if p.is_floating_point() else value.clone()
+    if isinstance(value, dict):
+        return {k: _fitted(v, p, group, k) for k, v in value.items()}
+    if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
+        return type(value)(_fitted(v, p, group) for v in value)
+    return value

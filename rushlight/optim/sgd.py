@@ -1,0 +1,84 @@
+"""SGD."""
+
+from rushlight.optim.elementwise import Elementwise, check_fused, check_options
+
+__all__ = ["SGD"]
+
+
+class SGD(Elementwise):
+    """Stochastic gradient descent, with momentum where it is asked for.
+
+    Args:
+        params: Tensors, ``(name, tensor)`` pairs, or dicts that give a group its own options.
+        lr: Learning rate.
+        momentum: Share of the last step's direction that is kept.
+        dampening: Share of the gradient that momentum leaves out, from the second step on.
+        weight_decay: Factor of the parameter that is added to the gradient.
+        nesterov: Look ahead along the momentum (Nesterov's method).
+        maximize: Go up instead of down.
+        differentiable: Let gradients flow through the step itself.
+        foreach, fused: Accepted; all parameters are always stepped together.
+
+    Raises:
+        ValueError: a negative option, or ``nesterov`` without momentum or with dampening.
+
+    Source: Sutskever et al., On the importance of initialization and momentum in deep learning,
+        ICML 2013; the learning rate multiplies the whole velocity, not the gradient alone.
+
+    >>> import rushlight as torch
+    >>> w = torch.tensor([1.0], requires_grad=True)
+    >>> optimizer = torch.optim.SGD([w], lr=0.5)
+    >>> (3 * w).sum().backward()
+    >>> optimizer.step()
+    >>> w
+    tensor([-0.5000], requires_grad=True)
+    """
+
+    _counted = False
+    _older = {
+        "nesterov": False, "maximize": False, "foreach": None, "differentiable": False,
+        "fused": False,
+    }  # fmt: skip
+
+    def __init__(
+        self, params, lr=1e-3, momentum=0, dampening=0, weight_decay=0, nesterov=False, *,
+        maximize=False, foreach=None, differentiable=False, fused=None,
+    ):  # fmt: skip
+        check_options("SGD", lr=lr, momentum=momentum, weight_decay=weight_decay)
+        if nesterov and (momentum <= 0 or dampening != 0):
+            raise ValueError(
+                "SGD: Nesterov momentum requires a momentum and zero dampening, but "
+                f"momentum={momentum} and dampening={dampening}"
+            )
+        defaults = dict(
+            lr=lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay,
+            nesterov=nesterov, maximize=maximize, foreach=foreach, differentiable=differentiable,
+            fused=fused,
+        )  # fmt: skip
+        super().__init__(params, defaults)
+        check_fused("SGD", fused, foreach, differentiable)
+
+    @staticmethod
+    def _names(group):
+        return ("momentum_buffer",) if group["momentum"] != 0 else ()
+
+    @staticmethod
+    def _scalars(group, step):
+        # The first gradient enters whole: a buffer of zeros then becomes the gradient.
+        dampening = group["dampening"]
+        gain = 1 - dampening * (step > 1) if dampening else 1.0
+        return group["lr"], group["weight_decay"], group["momentum"], gain
+
+    @staticmethod
+    def _update(xp, p, g, buffers, scalars, group):
+        lr, weight_decay, momentum, gain = scalars
+        if group["maximize"]:
+            g = -g
+        if group["weight_decay"] != 0:
+            g = g + p * weight_decay
+        if buffers:
+            (buffer,) = buffers
+            buffer *= momentum
+            buffer += g * gain
+            g = g + buffer * momentum if group["nesterov"] else buffer
+        p -= g * lr
