@@ -5,6 +5,7 @@ import importlib
 _MODULES = (
     "convert", "create", "arithmetic", "cast", "division", "exponential", "order", "power", "rounding",
     "stride", "trigonometry", "view", "matmul",
+    "compare", "logic", "operators", "activation", "extrema", "reduce", "softmax",
 )  # fmt: skip
 
 for _name in _MODULES:

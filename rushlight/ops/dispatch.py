@@ -117,7 +117,7 @@ def apply(op, args, params):
                     return raw(op, args, params)
                 if not isinstance(x, np.generic):
                     refuse(op, 0 if op.variadic else i, x)
-            elif x is not None and scalar_dtype(x) is None:
+            elif scalar_dtype(x) is None and (x is not None or op.inputs[i] not in op.optional):
                 refuse(op, 0 if op.variadic else i, x)
             arrays.append(x)
             parents.append(None)

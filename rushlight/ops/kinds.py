@@ -18,7 +18,6 @@ from functools import update_wrapper
 import numpy as np
 from numpy import ndarray
 
-from rushlight import dtype as dtypes
 from rushlight import shapes
 from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh, tick
@@ -26,7 +25,7 @@ from rushlight.backend import numpy as xp
 from rushlight.dtype import OF
 from rushlight.ops.definition import Op, publish
 from rushlight.ops.dispatch import apply, bind, raw, store
-from rushlight.ops.promotion import promote
+from rushlight.ops.promotion import promote, scalar_dtype
 from rushlight.tensor import Tensor
 
 __all__ = ["elementwise", "kernel", "reduction", "source", "view"]
@@ -82,17 +81,39 @@ def elementwise(forward=None, *, dtype=promote, inplace=True, **options):
     publication = _split(options)
     op = Op("elementwise", forward, dtype=dtype, **options)
     build = None if op.params or op.optional else {1: _unary, 2: _binary}.get(len(op.inputs))
-    call = _generic(op) if build is None else build(op)
-    return _finish(op, call, {"inplace": inplace, **publication})
+    call = _generic(op) if build is None else build(op, _slow)
+    operators = publication.pop("operator", ())
+    call = _finish(op, call, {"inplace": inplace, **publication})
+    if operators:
+        _bind_operators(op, build, (operators,) if type(operators) is str else operators)
+    return call
 
 
-def _unary(op):
-    forward = op.forward
-    node_class = op.node
-    saves_x = saves_out = False
+def _bind_operators(op, build, names):
+    """Python's operators: as the function, but operands it can't take are left to their own class."""
+    operator = build(op, _slow_operator)
+    named, operator.respecialise = operator.respecialise, None
+    function, refresh = op.call, op.call.respecialise
 
     def respecialise():
-        nonlocal saves_x, saves_out
+        refresh()
+        named()
+
+    function.respecialise = respecialise
+    update_wrapper(operator, op.forward)
+    operator.op = op
+    for name in names:
+        setattr(Tensor, name, operator)
+
+
+def _unary(op, slow):
+    forward = op.forward
+    node_class = op.node
+    ruled = saves_x = saves_out = saves_none = False
+
+    def respecialise():
+        nonlocal ruled, saves_x, saves_out, saves_none
+        ruled, saves_none = True, not op.saves
         saves_x, saves_out = op.saves == ["x"], op.saves == ["out"]
 
     def call(input, *, out=None):
@@ -100,12 +121,12 @@ def _unary(op):
             a = input.array
             d = a.dtype
             if (d is not _f4 and d is not _f8) or mode.intercept or out is not None:
-                return _slow(op, (input,), out)
+                return slow(op, (input,), out)
             if input.view_of is not None:
                 refresh(input)
             result = forward(xp, a)
         except (AttributeError, RuntimeWarning):
-            return _slow(op, (input,), out)
+            return slow(op, (input,), out)
         if type(result) is not ndarray:
             result = _asarray(result)
         o = _new(Tensor)
@@ -117,17 +138,19 @@ def _unary(op):
         else:
             o.cell = cell = [0, 0]
             node = input.node
-        if node is None:
+        if node is None or not ruled:
             o.node = None
             return o
         if saves_x:
             saved, cells = (a,), (input.cell,)
+            if len(input.cell) > 2:
+                return slow(op, (input,), None)
         elif saves_out:
             saved, cells = (result,), (cell,)
+        elif saves_none:
+            saved = cells = ()
         else:
-            return _slow(op, (input,), None)
-        if len(cells[0]) > 2:
-            return _slow(op, (input,), None)
+            return slow(op, (input,), None)
         o.node = n = _new(node_class)
         n.parents = (node,)
         n.saved = saved
@@ -142,14 +165,15 @@ def _unary(op):
     return call
 
 
-def _binary(op):
+def _binary(op, slow):
     forward = op.forward
     node_class = op.node
-    fast = False  # the rules want nothing but x and y
+    ruled = fast = False  # fast: the rules want nothing but x and y
     x_for_y = y_for_x = x_for_x = y_for_y = False
 
     def respecialise():
-        nonlocal fast, x_for_y, y_for_x, x_for_x, y_for_y
+        nonlocal ruled, fast, x_for_y, y_for_x, x_for_x, y_for_y
+        ruled = True
         fast = set(op.saves) <= {"x", "y"} and all(op.rules)
         users = {name: who for name, _, who in op.plan}
         x_for_x, x_for_y = 0 in users.get("x", ()), 1 in users.get("x", ())
@@ -161,7 +185,7 @@ def _binary(op):
             a = input.array
             d = a.dtype
             if (d is not _f4 and d is not _f8) or mode.intercept or out is not None:
-                return _slow(op, (input, other), out)
+                return slow(op, (input, other), out)
             kind = type(other)
             if kind is float or kind is int:
                 b = _asarray(other, d)  # NumPy is twice as fast with a 0-dim array as with a number
@@ -169,7 +193,7 @@ def _binary(op):
             else:
                 b = other.array
                 if b.dtype is not d:
-                    return _slow(op, (input, other), out)
+                    return slow(op, (input, other), out)
                 if other.view_of is not None:
                     refresh(other)
                 py = other.node
@@ -177,7 +201,7 @@ def _binary(op):
                 refresh(input)
             result = forward(xp, a, b)
         except (AttributeError, ValueError, RuntimeWarning, OverflowError):
-            return _slow(op, (input, other), out)
+            return slow(op, (input, other), out)
         if type(result) is not ndarray:
             result = _asarray(result)
         o = _new(Tensor)
@@ -190,17 +214,17 @@ def _binary(op):
                 px = py = None
         else:
             o.cell = [0, 0]
-        if px is None and py is None:
+        if (px is None and py is None) or not ruled:
             o.node = None
             return o
         if not fast:
-            return _slow(op, (input, other), None)
+            return slow(op, (input, other), None)
         keep_x = (x_for_x and px is not None) or (x_for_y and py is not None)
         keep_y = (y_for_x and px is not None) or (y_for_y and py is not None)
         cx = input.cell if keep_x else None
         cy = other.cell if keep_y and kind is not float and kind is not int else None
         if (cx is not None and len(cx) > 2) or (cy is not None and len(cy) > 2):
-            return _slow(op, (input, other), None)
+            return slow(op, (input, other), None)
         o.node = n = _new(node_class)
         n.parents = (px, py)
         order = op.order
@@ -228,45 +252,108 @@ def _slow(op, args, out):
     return result if out is None else store(out, result, op.name)
 
 
+def _slow_operator(op, args, out):
+    try:
+        return apply(op, args, {})
+    except TypeError:
+        for x in args:
+            if not isinstance(x, Tensor) and scalar_dtype(x) is None:
+                return NotImplemented
+        raise
+
+
 # Reductions -------------------------------------------------------------------------------
 
-#: How a reduction treats integers and bool.
-_INTEGERS = {
-    "int64": lambda d: dtypes.int64 if d.category < 2 else d,
-    "float": lambda d: dtypes._default if d.category < 2 else d,
-    "keep": lambda d: d,
-}
 
-
-def reduction(forward=None, *, integers="keep", **options):
+def reduction(forward=None, *, whole_name=None, takes_dtype=False, **options):
     """An operation over some dims (None: all), which ``keepdim`` leaves as 1.
 
     The forward and the rules get ``dim`` as a tuple of dims counted from the front.
-    ``integers``: the dtype that integers and bool are summed in; ``refuse`` raises.
+    ``whole_name`` is the node's name where no dim was given; ``takes_dtype``: the caller may
+    name a dtype, to which the input is converted first.
     """
     if forward is None:
-        return lambda f: reduction(f, integers=integers, **options)
+        return lambda f: reduction(f, whole_name=whole_name, takes_dtype=takes_dtype, **options)
     publication = _split(options)
-    takes_dtype = options.pop("takes_dtype", integers != "keep")
     op = Op("reduction", forward, prepare=None, **options)
     op.prepare = lambda x, *, dim, keepdim, **rest: {
         "dim": shapes.dims(dim, np.ndim(x), op.name), "keepdim": bool(keepdim), **rest
     }  # fmt: skip
     op.shape = lambda x, *, dim, keepdim, **_: shapes.reduced(x.shape, dim, keepdim, op.name)
+    whole = type(whole_name, (op.node,), {"__slots__": ()}) if whole_name else op.node
 
-    def call(*args, out=None, dtype=None, **kwargs):
+    def slow(args, kwargs):
+        out = kwargs.pop("out", None)
+        dtype = kwargs.pop("dtype", None)
         args, params = bind(op, args, kwargs)
-        x = args[0]
-        if dtype is not None and not takes_dtype:
-            raise TypeError(f"{op.name}() got an unexpected keyword argument 'dtype'")
-        if isinstance(x, Tensor):
-            target = dtype or _INTEGERS[integers](x.dtype)
-            if target is not x.dtype:
-                args = (x.to(target),)
+        if dtype is not None:
+            if not takes_dtype:
+                raise TypeError(f"{op.name}() got an unexpected keyword argument 'dtype'")
+            args = (args[0].to(dtype),)
         found = apply(op, args, params)
+        if whole is not op.node and params["dim"] is None and type(found.node) is op.node:
+            found.node.__class__ = whole
         return found if out is None else store(out, found, op.name)
 
+    call = _reducer(op, whole, slow) if op.params == ("dim", "keepdim") else lambda *a, **k: slow(a, k)
     return _finish(op, call, publication)
+
+
+def _reducer(op, whole, slow):
+    """The closure of a reduction whose only parameters are dim and keepdim."""
+    forward, node_class = op.forward, op.node
+    ruled = False
+
+    def respecialise():
+        nonlocal ruled
+        ruled = True
+
+    def call(input, dim=None, keepdim=False, **named):
+        try:
+            a = input.array
+            d = a.dtype
+            if (d is not _f4 and d is not _f8) or mode.intercept or named:
+                return slow((input, dim, keepdim), named)
+            if input.view_of is not None:
+                refresh(input)
+            axes = _ALL_DIMS[a.ndim] if dim is None else shapes.dims(dim, a.ndim, op.name)
+            result = forward(xp, a, dim=axes, keepdim=keepdim)
+        except (AttributeError, RuntimeWarning, ValueError):
+            return slow((input, dim, keepdim), named)
+        if type(result) is not ndarray:
+            result = _asarray(result)
+        o = _new(Tensor)
+        o.array = result
+        o._grad = o.view_of = None
+        node = input.node
+        if mode.grad_off:
+            o.cell = mode.new_cell()
+            if not mode.state.grad:
+                node = None
+        else:
+            o.cell = [0, 0]
+        if node is None or not ruled:
+            o.node = None
+            return o
+        if len(input.cell) > 2:
+            return slow((input, dim, keepdim), named)
+        o.node = n = _new(whole if dim is None else node_class)
+        known = {"x": a, "out": result, "x_shape": a.shape, "x_dtype": d, "dim": axes, "keepdim": keepdim}
+        clocks = {"x": input.cell, "out": o.cell}
+        n.parents = (node,)
+        n.saved = tuple([known[name] for name in op.saves])
+        n.cells = tuple([clocks.get(name) for name in op.saves])
+        n.clock = tick()
+        n.hooks = None
+        n.shape = result.shape
+        n.dtype = result.dtype
+        return o
+
+    call.respecialise = respecialise
+    return call
+
+
+_ALL_DIMS = [tuple(range(n)) for n in range(65)]
 
 
 # The rest ---------------------------------------------------------------------------------

@@ -1,0 +1,168 @@
+"""Division that rounds, and what it leaves over."""
+
+import numpy as np
+
+from rushlight import dtype as dtypes
+from rushlight.errors import DtypeError
+from rushlight.ops.arithmetic import div_
+from rushlight.ops.definition import function
+from rushlight.ops.kinds import elementwise
+from rushlight.ops.promotion import real_only
+from rushlight.tensor import Tensor
+
+
+def real_numbers(operands):
+    """``promote`` for integers and floats: neither bool nor complex."""
+    d = real_only(operands)
+    if d is dtypes.bool:
+        raise DtypeError("not implemented for 'Bool'; convert with .int() or .float()")
+    return d
+
+
+def _refuse_zero(x, y):
+    """RuntimeError where integers would be divided by zero; floats give inf or nan."""
+    if isinstance(y, np.ndarray | np.generic) and y.dtype.kind in "iu" and not np.all(y):
+        raise RuntimeError("ZeroDivisionError: an integer is divided by zero")
+
+
+@elementwise(public=False, method=False, inplace=False, name="div_floor", dtype=real_numbers,
+             grad_name="DivBackward2")  # fmt: skip
+def div_floor(xp, x, y):
+    """⌊x / y⌋."""
+    _refuse_zero(x, y)
+    return xp.floor_divide(x, y)
+
+
+@elementwise(public=False, method=False, inplace=False, name="div_trunc", dtype=real_numbers,
+             grad_name="DivBackward2")  # fmt: skip
+def div_trunc(xp, x, y):
+    """x / y rounded towards zero."""
+    if x.dtype.kind == "f":
+        return xp.trunc(x / y)
+    _refuse_zero(x, y)
+    quotient = xp.floor_divide(x, y)
+    return quotient + ((x - quotient * y != 0) & ((x < 0) != (y < 0)))
+
+
+for _op in (div_floor, div_trunc):
+    _op.grad(x=lambda g: g * 0, y=lambda g: g * 0)
+
+
+@function(inplace=True, alias="divide")
+def div(input, other, *, rounding_mode=None, out=None):
+    """``input / other``; ``rounding_mode`` may be "trunc" or "floor".
+
+    Raises:
+        RuntimeError: an integer is divided by zero with a rounding mode.
+
+    >>> import rushlight as torch
+    >>> torch.div(torch.tensor([7, -7]), 2, rounding_mode="floor")
+    tensor([ 3, -4])
+    """
+    if rounding_mode is None:
+        return div_(input, other, out=out)
+    if rounding_mode == "floor":
+        return div_floor(input, other, out=out)
+    if rounding_mode == "trunc":
+        return div_trunc(input, other, out=out)
+    raise RuntimeError(
+        "div expected rounding_mode to be one of None, 'trunc', or 'floor' "
+        f"but found '{rounding_mode}'"
+    )
+
+
+@function(inplace=True)
+def true_divide(input, other, *, out=None):
+    """``input / other``, always true division."""
+    return div_(input, other, out=out)
+
+
+@elementwise(name="floor_divide", operator="__floordiv__", dtype=real_numbers, grad_name="NotImplemented")
+def floor_divide(xp, x, y):
+    """``⌊input / other⌋``; it has no gradient.
+
+    Raises:
+        RuntimeError: an integer is divided by zero.
+
+    >>> import rushlight as torch
+    >>> torch.floor_divide(torch.tensor([7.0, -7.0]), 2)
+    tensor([ 3., -4.])
+    """
+    _refuse_zero(x, y)
+    return xp.floor_divide(x, y)
+
+
+def _not_differentiable(g):
+    raise RuntimeError(
+        "derivative for floor_divide is not implemented; use div(..., rounding_mode='floor')"
+    )
+
+
+floor_divide.grad(x=_not_differentiable, y=_not_differentiable)
+
+
+# What is left over ------------------------------------------------------------------------
+
+
+@elementwise(public=False, method=False, inplace=False, name="remainder", dtype=real_numbers,
+             grad_name="RemainderBackward1")  # fmt: skip
+def _remainder(xp, x, y):
+    """x - ⌊x / y⌋ · y."""
+    _refuse_zero(x, y)
+    return xp.remainder(x, y)
+
+
+@elementwise(public=False, method=False, inplace=False, name="remainder_number", dtype=real_numbers,
+             grad_name="RemainderBackward0")  # fmt: skip
+def _remainder_number(xp, x, y):
+    """``remainder`` with a number for y."""
+    return _remainder.op.forward(xp, x, y)
+
+
+@elementwise(public=False, method=False, inplace=False, name="fmod", dtype=real_numbers,
+             grad_name="FmodBackward1")  # fmt: skip
+def _fmod(xp, x, y):
+    """x - trunc(x / y) · y."""
+    _refuse_zero(x, y)
+    return xp.fmod(x, y)
+
+
+@elementwise(public=False, method=False, inplace=False, name="fmod_number", dtype=real_numbers,
+             grad_name="FmodBackward0")  # fmt: skip
+def _fmod_number(xp, x, y):
+    """``fmod`` with a number for y."""
+    return _fmod.op.forward(xp, x, y)
+
+
+_remainder.grad(x=lambda g: g, y=lambda g, x, y: -g * div_floor(x, y))
+_remainder_number.grad(x=lambda g: g, y=lambda g: g * 0)
+_fmod.grad(x=lambda g: g, y=lambda g, x, y: -g * div_trunc(x, y))
+_fmod_number.grad(x=lambda g: g, y=lambda g: g * 0)
+
+
+@function(inplace=True)
+def remainder(input, other, *, out=None):
+    """What ``input`` leaves when divided by ``other``, with the sign of ``other``.
+
+    Raises:
+        RuntimeError: an integer is divided by zero.
+
+    >>> import rushlight as torch
+    >>> torch.remainder(torch.tensor([-7, 7]), 3)
+    tensor([2, 1])
+    """
+    return (_remainder if isinstance(other, Tensor) else _remainder_number)(input, other, out=out)
+
+
+@function(inplace=True)
+def fmod(input, other, *, out=None):
+    """What ``input`` leaves when divided by ``other``, with the sign of ``input``.
+
+    Raises:
+        RuntimeError: an integer is divided by zero.
+
+    >>> import rushlight as torch
+    >>> torch.fmod(torch.tensor([-7, 7]), 3)
+    tensor([-1,  1])
+    """
+    return (_fmod if isinstance(other, Tensor) else _fmod_number)(input, other, out=out)

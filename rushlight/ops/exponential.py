@@ -1,0 +1,222 @@
+"""Exponentials and logarithms, element by element."""
+
+from math import log as ln
+
+from rushlight.ops.definition import function
+from rushlight.ops.kinds import elementwise
+from rushlight.ops.promotion import real_only, to_float
+from rushlight.ops.rules import conj, where
+from rushlight.tensor import Tensor
+
+LN2 = ln(2.0)
+LN10 = ln(10.0)
+
+# Exponentials -----------------------------------------------------------------------------
+
+
+@elementwise(dtype=to_float)
+def exp(xp, x):
+    """e to the ``input``.
+
+    >>> import rushlight as torch
+    >>> torch.exp(torch.tensor([0.0, 1.0]))
+    tensor([1.0000, 2.7183])
+    """
+    return xp.exp(x)
+
+
+exp.grad(x=lambda g, out: g * conj(out))
+
+
+@elementwise(dtype=to_float)
+def exp2(xp, x):
+    """2 to the ``input``.
+
+    >>> import rushlight as torch
+    >>> torch.exp2(torch.tensor([0.0, 3.0]))
+    tensor([1., 8.])
+    """
+    return xp.exp(x * LN2) if x.dtype.kind == "c" else xp.exp2(x)
+
+
+exp2.grad(x=lambda g, out: g * conj(out) * LN2)
+
+
+@elementwise(dtype=to_float)
+def expm1(xp, x):
+    """e to the ``input``, minus 1, precise near 0.
+
+    >>> import rushlight as torch
+    >>> torch.expm1(torch.tensor([0.0, 1.0]))
+    tensor([0.0000, 1.7183])
+    """
+    return xp.expm1(x)
+
+
+expm1.grad(x=lambda g, out: g * conj(out + 1))
+
+
+# Logarithms -------------------------------------------------------------------------------
+
+
+@elementwise(dtype=to_float)
+def log(xp, x):
+    """The natural logarithm.
+
+    >>> import rushlight as torch
+    >>> torch.log(torch.tensor([1.0, 2.0]))
+    tensor([0.0000, 0.6931])
+    """
+    return xp.log(x)
+
+
+log.grad(x=lambda g, x: g / conj(x))
+
+
+@elementwise(dtype=to_float)
+def log2(xp, x):
+    """The logarithm to base 2.
+
+    >>> import rushlight as torch
+    >>> torch.log2(torch.tensor([1.0, 8.0]))
+    tensor([0., 3.])
+    """
+    return xp.log2(x)
+
+
+log2.grad(x=lambda g, x: g / conj(x * LN2))
+
+
+@elementwise(dtype=to_float)
+def log10(xp, x):
+    """The logarithm to base 10.
+
+    >>> import rushlight as torch
+    >>> torch.log10(torch.tensor([1.0, 100.0]))
+    tensor([0., 2.])
+    """
+    return xp.log10(x)
+
+
+log10.grad(x=lambda g, x: g / conj(x * LN10))
+
+
+@elementwise(dtype=to_float)
+def log1p(xp, x):
+    """The logarithm of 1 + ``input``, precise near 0.
+
+    >>> import rushlight as torch
+    >>> torch.log1p(torch.tensor([0.0, 1.0]))
+    tensor([0.0000, 0.6931])
+    """
+    return xp.log1p(x)
+
+
+log1p.grad(x=lambda g, x: g / conj(x + 1))
+
+
+def floats(operands):
+    d = real_only(operands)
+    return d if d.category > 1 else to_float(operands)
+
+
+@elementwise(dtype=floats, inplace=False)
+def logaddexp(xp, x, y):
+    """The logarithm of the sum of the exponentials of ``input`` and ``other``.
+
+    >>> import rushlight as torch
+    >>> torch.logaddexp(torch.tensor([0.0]), torch.tensor([0.0]))
+    tensor([0.6931])
+    """
+    return xp.logaddexp(x, y)
+
+
+logaddexp.grad(
+    x=lambda g, x, y: g / (1 + exp(y - x)),
+    y=lambda g, x, y: g / (1 + exp(x - y)),
+)
+
+
+@elementwise(dtype=floats, inplace=False)
+def logaddexp2(xp, x, y):
+    """``logaddexp`` to base 2.
+
+    >>> import rushlight as torch
+    >>> torch.logaddexp2(torch.tensor([0.0]), torch.tensor([0.0]))
+    tensor([1.])
+    """
+    return xp.logaddexp2(x, y)
+
+
+logaddexp2.grad(
+    x=lambda g, x, y: g / (1 + exp2(y - x)),
+    y=lambda g, x, y: g / (1 + exp2(x - y)),
+)
+
+
+# Products with logarithms -----------------------------------------------------------------
+
+
+def _xlogy_forward(xp, x, y):
+    return xp.where((x == 0) & (y == y), x * 0, x * xp.log(y))
+
+
+@elementwise(public=False, method=False, inplace=False, name="xlogy", dtype=floats)
+def _xlogy(xp, x, y):
+    """x · log(y)."""
+    return _xlogy_forward(xp, x, y)
+
+
+@elementwise(public=False, method=False, inplace=False, name="number_xlogy", dtype=floats,
+             grad_name="XlogyBackward1")  # fmt: skip
+def _number_xlogy(xp, x, y):
+    """x · log(y) with a number for x."""
+    return _xlogy_forward(xp, x, y)
+
+
+@elementwise(public=False, method=False, inplace=False, name="xlogy_number", dtype=floats,
+             grad_name="XlogyBackward2")  # fmt: skip
+def _xlogy_number(xp, x, y):
+    """x · log(y) with a number for y."""
+    return _xlogy_forward(xp, x, y)
+
+
+for _op in (_xlogy, _number_xlogy, _xlogy_number):
+    _op.grad(x=lambda g, x, y: g * xlogy((x != 0) * 1.0, y), y=lambda g, x, y: g * x / y)
+
+
+@function(inplace=True)
+def xlogy(input, other, *, out=None):
+    """``input · log(other)``, 0 where ``input`` is 0.
+
+    >>> import rushlight as torch
+    >>> torch.xlogy(torch.tensor([0.0, 2.0]), torch.tensor([0.0, 1.0]))
+    tensor([0., 0.])
+    """
+    if not isinstance(input, Tensor) and isinstance(other, Tensor):
+        return _number_xlogy(input, other, out=out)
+    if isinstance(input, Tensor) and not isinstance(other, Tensor):
+        return _xlogy_number(input, other, out=out)
+    return _xlogy(input, other, out=out)
+
+
+@elementwise(dtype=floats)
+def logit(xp, x, *, eps=None):
+    """log(x / (1 - x)), with ``input`` clamped to [eps, 1 - eps] if ``eps`` is given.
+
+    >>> import rushlight as torch
+    >>> torch.logit(torch.tensor([0.5, 0.75]))
+    tensor([0.0000, 1.0986])
+    """
+    if eps is not None:
+        x = xp.minimum(xp.maximum(x, eps), 1 - eps)
+    return xp.log(x / (1 - x))
+
+
+def _logit_slope(g, x, eps):
+    slope = g / (x * (1 - x))
+    low, high, outside = (0, 1, float("nan")) if eps is None else (eps, 1 - eps, 0.0)
+    return where((x < low) | (x > high), outside, slope)
+
+
+logit.grad(x=_logit_slope)

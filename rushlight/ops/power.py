@@ -1,0 +1,195 @@
+"""Powers and roots, element by element."""
+
+import numpy as np
+
+from rushlight import dtype as dtypes
+from rushlight.ops.definition import function
+from rushlight.ops.kinds import elementwise
+from rushlight.ops.promotion import promote, to_float
+from rushlight.ops.rules import conj, is_complex, log, number, where
+from rushlight.tensor import Tensor
+
+# Exponents for which a power is a product or a root, as PyTorch computes them.
+_SHORT = {
+    2: lambda xp, x: x * x,
+    3: lambda xp, x: x * x * x,
+    -1: lambda xp, x: 1 / x,
+    -2: lambda xp, x: 1 / (x * x),
+    0.5: lambda xp, x: xp.sqrt(x),
+    -0.5: lambda xp, x: 1 / xp.sqrt(x),
+}
+
+
+@elementwise(public=False, method=False, inplace=False, name="pow_number", grad_name="PowBackward0")
+def pow_number(xp, x, y):
+    """x to the power of a number."""
+    exponent = number(y)
+    if x.dtype.kind not in "fc":
+        if exponent < 0:
+            raise RuntimeError(
+                "pow: Integers to negative integer powers are not allowed; convert with .float()"
+            )
+        return _integer_power(xp, x, y)
+    short = _SHORT.get(exponent)
+    return xp.power(x, y) if short is None else short(xp, x)
+
+
+def _power_slope(g, x, y):
+    exponent = number(y)
+    if exponent == 0:
+        return g * 0
+    if exponent == 2:
+        return g * conj(x * 2)
+    return g * conj(x ** (exponent - 1) * exponent)
+
+
+pow_number.grad(x=_power_slope)
+
+
+@elementwise(public=False, method=False, inplace=False, name="pow", grad_name="PowBackward1")
+def pow_(xp, x, y):
+    """x to the power y."""
+    return xp.power(x, y) if x.dtype.kind in "fc" else _integer_power(xp, x, y)
+
+
+def _integer_power(xp, x, y):
+    if x.dtype.kind == "b":
+        return x | ~y
+    negative = y < 0
+    if not np.any(negative):
+        return xp.power(x, y)
+    # 1 / x^|y| rounded towards zero: only 1 and -1 leave anything.
+    sign = xp.where(y % 2 == 0, 1, x).astype(x.dtype)
+    inverse = xp.where(xp.abs(x) == 1, sign, 0).astype(x.dtype)
+    return xp.where(negative, inverse, xp.power(x, xp.where(negative, 0, y)))
+
+
+@elementwise(public=False, method=False, inplace=False, name="number_pow", grad_name="PowBackward2")
+def _number_pow(xp, x, y):
+    """A number to the power y."""
+    return pow_.op.forward(xp, np.asarray(x, y.dtype), y)
+
+
+def _exponent_slope(g, x, y, out):
+    slope = conj(out * log(x))
+    exponent = y.real if is_complex(y) else y
+    return g * where((x == 0) & (exponent >= 0), 0, slope)
+
+
+pow_.grad(
+    x=lambda g, x, y: where(y == 0, 0, g * conj(y * x ** (y - 1))),
+    y=_exponent_slope,
+)
+_number_pow.grad(y=_exponent_slope)
+
+
+@function(inplace=True)
+def pow(input, exponent, *, out=None):
+    """``input`` to the power ``exponent``; one of them may be a number.
+
+    Raises:
+        RuntimeError: integers to the power of a negative number.
+
+    >>> import rushlight as torch
+    >>> torch.pow(torch.tensor([1.0, 2.0, 3.0]), 2)
+    tensor([1., 4., 9.])
+    """
+    if isinstance(exponent, Tensor):
+        return (pow_ if isinstance(input, Tensor) else _number_pow)(input, exponent, out=out)
+    return pow_number(input, exponent, out=out)
+
+
+@function(inplace=True)
+def float_power(input, exponent, *, out=None):
+    """``pow`` in double precision.
+
+    >>> import rushlight as torch
+    >>> torch.float_power(torch.tensor([1, 2]), -1)
+    tensor([1.0000, 0.5000], dtype=torch.float64)
+    """
+    is_complex = promote([getattr(t, "array", t) for t in (input, exponent)]).is_complex
+    target = dtypes.complex128 if is_complex else dtypes.float64
+    wide = [t.to(target) if isinstance(t, Tensor) else target_number(t, target) for t in (input, exponent)]
+    return pow(*wide, out=out)
+
+
+def target_number(x, d):
+    """The number ``x`` in the category of ``d``."""
+    return complex(x) if d.is_complex else float(x)
+
+
+def _squared(operands):
+    return promote([*operands, 2])
+
+
+@elementwise(dtype=_squared, grad_name="PowBackward0")
+def square(xp, x):
+    """``input`` times itself.
+
+    >>> import rushlight as torch
+    >>> torch.square(torch.tensor([1.0, -3.0]))
+    tensor([1., 9.])
+    """
+    return x * x
+
+
+square.grad(x=lambda g, x: g * conj(x * 2))
+
+
+# Roots ------------------------------------------------------------------------------------
+
+
+@elementwise(dtype=to_float)
+def sqrt(xp, x):
+    """The square root.
+
+    >>> import rushlight as torch
+    >>> torch.sqrt(torch.tensor([4.0, 9.0]))
+    tensor([2., 3.])
+    """
+    return xp.sqrt(x)
+
+
+sqrt.grad(x=lambda g, out: g / conj(out * 2))
+
+
+@elementwise(dtype=to_float)
+def rsqrt(xp, x):
+    """One over the square root.
+
+    >>> import rushlight as torch
+    >>> torch.rsqrt(torch.tensor([4.0, 16.0]))
+    tensor([0.5000, 0.2500])
+    """
+    return 1 / xp.sqrt(x)
+
+
+rsqrt.grad(x=lambda g, out: -0.5 * g * conj(out * out * out))
+
+
+@elementwise(dtype=to_float)
+def reciprocal(xp, x):
+    """One over ``input``.
+
+    >>> import rushlight as torch
+    >>> torch.reciprocal(torch.tensor([4.0, 2.0]))
+    tensor([0.2500, 0.5000])
+    """
+    return 1 / x
+
+
+reciprocal.grad(x=lambda g, out: -g * conj(out * out))
+
+
+@elementwise(dtype=to_float)
+def hypot(xp, x, y):
+    """√(input² + other²) without overflow on the way.
+
+    >>> import rushlight as torch
+    >>> torch.hypot(torch.tensor([3.0]), torch.tensor([4.0]))
+    tensor([5.])
+    """
+    return xp.hypot(x, y)
+
+
+hypot.grad(x=lambda g, x, out: g * (x / out), y=lambda g, y, out: g * (y / out))

@@ -1,0 +1,103 @@
+"""Sums, means and products over dims, and whether any or all elements hold."""
+
+import numpy as np
+
+from rushlight import dtype as dtypes
+from rushlight.errors import DtypeError
+from rushlight.ops.definition import function
+from rushlight.ops.kinds import reduction
+from rushlight.ops.rules import conj, kept, spread, total, where
+from rushlight.ops.summation import summed
+from rushlight.tensor import Tensor
+
+# Sums -------------------------------------------------------------------------------------
+
+
+@reduction(takes_dtype=True, grad_name="SumBackward1", whole_name="SumBackward0")
+def sum(xp, x, *, dim=None, keepdim=False):
+    """The sum over ``dim`` (an int, a tuple; all dims if not given); integers give int64.
+
+    >>> import rushlight as torch
+    >>> torch.sum(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), dim=1)
+    tensor([3., 7.])
+    """
+    return summed(x, dim, keepdim)
+
+
+sum.grad(x=lambda g, x_shape, dim, keepdim: spread(g, x_shape, dim, keepdim))
+
+
+@reduction(takes_dtype=True, grad_name="NansumBackward0")
+def nansum(xp, x, *, dim=None, keepdim=False):
+    """``sum`` with nan as 0.
+
+    >>> import rushlight as torch
+    >>> torch.nansum(torch.tensor([1.0, float("nan"), 2.0]))
+    tensor(3.)
+    """
+    if x.dtype.kind == "c":
+        raise DtypeError("nansum does not support complex inputs")
+    return summed(xp.where(x == x, x, 0) if x.dtype.kind == "f" else x, dim, keepdim)
+
+
+nansum.grad(x=lambda g, x, x_shape, dim, keepdim: kept(g, x_shape, dim, keepdim) * (x == x))
+
+
+def count(shape, dim):
+    """How many elements of ``shape`` one result over ``dim`` is made of."""
+    n = 1
+    for i in dim:
+        n *= shape[i]
+    return n
+
+
+@reduction(takes_dtype=True, grad_name="MeanBackward1", whole_name="MeanBackward0")
+def mean(xp, x, *, dim=None, keepdim=False):
+    """The mean over ``dim`` (an int, a tuple; all dims if not given).
+
+    Raises:
+        RuntimeError: integers; pass ``dtype=torch.float32``.
+
+    >>> import rushlight as torch
+    >>> torch.mean(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), dim=0)
+    tensor([2., 3.])
+    """
+    if x.dtype.kind not in "fc":
+        raise DtypeError(
+            "mean(): could not infer output dtype. Input dtype must be either a floating point or complex "
+            f"dtype. Got: {dtypes.of(x.dtype)}"
+        )
+    return np.true_divide(summed(x, dim, keepdim), count(x.shape, dim), dtype=x.dtype)
+
+
+mean.grad(x=lambda g, x_shape, dim, keepdim: spread(g / count(x_shape, dim), x_shape, dim, keepdim))
+
+
+# Truth ------------------------------------------------------------------------------------
+
+
+@reduction
+def any(xp, x, *, dim=None, keepdim=False):
+    """True where any element over ``dim`` is non-zero.
+
+    >>> import rushlight as torch
+    >>> torch.any(torch.tensor([[False, True], [False, False]]), dim=1)
+    tensor([ True, False])
+    """
+    found = xp.logical_or.reduce(x, axis=dim, keepdims=keepdim)
+    return found.astype(x.dtype) if x.dtype == xp.uint8 else found
+
+
+@reduction
+def all(xp, x, *, dim=None, keepdim=False):
+    """True where all elements over ``dim`` are non-zero.
+
+    >>> import rushlight as torch
+    >>> torch.all(torch.tensor([[True, True], [True, False]]), dim=1)
+    tensor([ True, False])
+    """
+    found = xp.logical_and.reduce(x, axis=dim, keepdims=keepdim)
+    return found.astype(x.dtype) if x.dtype == xp.uint8 else found
+
+
+_ = function, conj, total, where, Tensor

@@ -1,0 +1,222 @@
+"""Signs, magnitudes and whole parts, element by element."""
+
+from math import pi
+
+from rushlight import dtype as dtypes
+from rushlight.errors import DtypeError
+from rushlight.ops.definition import function
+from rushlight.ops.division import real_numbers
+from rushlight.ops.exponential import floats
+from rushlight.ops.kinds import elementwise
+from rushlight.ops.promotion import promote, real_only, to_float
+from rushlight.ops.rules import conj, is_complex, where
+from rushlight.tensor import Tensor
+
+# Whole parts ------------------------------------------------------------------------------
+
+
+@elementwise(dtype=real_numbers)
+def floor(xp, x):
+    """The largest whole number not above ``input``.
+
+    >>> import rushlight as torch
+    >>> torch.floor(torch.tensor([-1.5, 1.5]))
+    tensor([-2.,  1.])
+    """
+    return xp.floor(x)
+
+
+@elementwise(dtype=real_numbers)
+def ceil(xp, x):
+    """The smallest whole number not below ``input``.
+
+    >>> import rushlight as torch
+    >>> torch.ceil(torch.tensor([-1.5, 1.5]))
+    tensor([-1.,  2.])
+    """
+    return xp.ceil(x)
+
+
+@elementwise(dtype=real_numbers, alias="fix")
+def trunc(xp, x):
+    """``input`` without its fractional part.
+
+    >>> import rushlight as torch
+    >>> torch.trunc(torch.tensor([-1.5, 1.5]))
+    tensor([-1.,  1.])
+    """
+    return xp.trunc(x)
+
+
+@elementwise(dtype=real_numbers)
+def frac(xp, x):
+    """The fractional part of ``input``, with its sign.
+
+    >>> import rushlight as torch
+    >>> torch.frac(torch.tensor([-1.5, 1.25]))
+    tensor([-0.5000,  0.2500])
+    """
+    return x - xp.trunc(x)
+
+
+@elementwise(public=False, method=False, inplace=False, name="round", dtype=real_numbers)
+def _round(xp, x):
+    """x to the nearest whole number, halves to even."""
+    return xp.rint(x) if x.dtype.kind == "f" else +x
+
+
+@elementwise(public=False, method=False, inplace=False, name="round_decimals", dtype=real_numbers,
+             grad_name="RoundBackward1")  # fmt: skip
+def _round_decimals(xp, x, *, decimals):
+    """x to so many decimals."""
+    if x.dtype.kind != "f":
+        raise DtypeError("round: integers have no decimals; convert with .float()")
+    ten = 10.0 ** abs(decimals)
+    return xp.rint(x * ten) / ten if decimals >= 0 else xp.rint(x / ten) * ten
+
+
+for _op in (floor, ceil, trunc, _round, _round_decimals):
+    _op.grad(x=lambda g: g * 0)
+frac.grad(x=lambda g: g)
+
+
+@function(inplace=True)
+def round(input, *, decimals=0, out=None):
+    """``input`` to the nearest whole number or to so many decimals; halves go to the even neighbour.
+
+    >>> import rushlight as torch
+    >>> torch.round(torch.tensor([0.5, 1.5, -2.7]))
+    tensor([ 0.,  2., -3.])
+    """
+    if decimals == 0:
+        return _round(input, out=out)
+    return _round_decimals(input, decimals=decimals, out=out)
+
+
+# Signs and magnitudes ---------------------------------------------------------------------
+
+
+def _magnitude(operands):
+    d = promote(operands)
+    if d is dtypes.bool:
+        raise DtypeError("not implemented for 'Bool'")
+    return d
+
+
+@elementwise(alias="absolute", operator="__abs__", dtype=_magnitude)
+def abs(xp, x):
+    """The absolute value; the modulus of complex numbers.
+
+    >>> import rushlight as torch
+    >>> torch.abs(torch.tensor([-1.0, 2.0]))
+    tensor([1., 2.])
+    """
+    return xp.abs(x)
+
+
+abs.grad(x=lambda g, x: g * sgn(x))
+
+
+@elementwise(dtype=real_only)
+def sign(xp, x):
+    """-1, 0 or 1.
+
+    >>> import rushlight as torch
+    >>> torch.sign(torch.tensor([-3.0, 0.0, 2.0]))
+    tensor([-1.,  0.,  1.])
+    """
+    if x.dtype.kind == "b":
+        return x
+    return xp.where(x == x, xp.sign(x), 0) if x.dtype.kind == "f" else xp.sign(x)
+
+
+sign.grad(x=lambda g: g * 0)
+
+
+@elementwise
+def sgn(xp, x):
+    """``sign``; for complex numbers ``input / |input|``, 0 at 0.
+
+    >>> import rushlight as torch
+    >>> torch.sgn(torch.tensor([3 + 4j]))
+    tensor([0.6000+0.8000j])
+    """
+    if x.dtype.kind != "c":
+        return sign.op.forward(xp, x)
+    size = xp.abs(x)
+    return xp.where(size == 0, 0, x / xp.where(size == 0, 1, size))
+
+
+def _sgn_slope(g, x, out):
+    if getattr(x, "array", x).dtype.kind != "c":
+        return g * 0
+    size = abs(x)
+    slope = (g - out * (conj(out) * g).real) / size
+    return where(size == 0, 0, slope)
+
+
+sgn.grad(x=_sgn_slope)
+
+
+@elementwise(dtype=real_only, inplace=False)
+def signbit(xp, x):
+    """True where the sign bit is set, -0.0 included.
+
+    >>> import rushlight as torch
+    >>> torch.signbit(torch.tensor([-0.0, 1.0]))
+    tensor([ True, False])
+    """
+    return xp.signbit(x) if x.dtype.kind == "f" else x < 0
+
+
+@elementwise(public=False, method=False, inplace=False, name="copysign", dtype=floats)
+def _copysign(xp, x, y):
+    """|x| with the sign of y."""
+    return xp.copysign(x, y)
+
+
+@elementwise(public=False, method=False, inplace=False, name="copysign_number", dtype=floats,
+             grad_name="CopysignBackward1")  # fmt: skip
+def _copysign_number(xp, x, y):
+    """|x| with the sign of a number."""
+    return xp.copysign(x, y)
+
+
+def _copysign_slope(g, x, out):
+    return g * where(x == 0, 0, out / where(x == 0, 1 + x, x))
+
+
+for _op in (_copysign, _copysign_number):
+    _op.grad(x=_copysign_slope, y=lambda g: g * 0)
+
+
+@function(inplace=True)
+def copysign(input, other, *, out=None):
+    """The magnitude of ``input`` with the sign of ``other``.
+
+    >>> import rushlight as torch
+    >>> torch.copysign(torch.tensor([1.0, -2.0]), torch.tensor([-0.0, 3.0]))
+    tensor([-1.,  2.])
+    """
+    return (_copysign if isinstance(other, Tensor) else _copysign_number)(input, other, out=out)
+
+
+@elementwise(inplace=False, dtype=to_float)
+def angle(xp, x):
+    """The angle in radians of complex numbers; π for negative ones, 0 for others.
+
+    >>> import rushlight as torch
+    >>> torch.angle(torch.tensor([-1.0, 1.0]))
+    tensor([3.1416, 0.0000])
+    """
+    return xp.angle(x) if x.dtype.kind == "c" else xp.where(x < 0, x.dtype.type(pi), x * 0)
+
+
+def _angle_slope(g, x):
+    if not is_complex(x):
+        return g * 0
+    size = abs(x)
+    return where(size == 0, 0, g * x * 1j / where(size == 0, 1 + size, size * size))
+
+
+angle.grad(x=_angle_slope)

@@ -1,0 +1,93 @@
+"""Softmax and its logarithm, and the logarithm of a sum of exponentials."""
+
+import numpy as np
+
+from rushlight import shapes
+from rushlight.errors import DtypeError
+from rushlight.ops.definition import function
+from rushlight.ops.kinds import kernel, reduction
+from rushlight.ops.rules import kept, total
+from rushlight.ops.summation import summed
+
+
+def _dims(x, *, dim):
+    if x.dtype.kind != "f" and x.dtype.name != "bfloat16":
+        raise DtypeError(f"softmax: not implemented for {x.dtype}; convert with .float()")
+    return {"dim": (shapes.dim(dim, x.ndim, "softmax"),) if x.ndim else ()}
+
+
+def _shifted(xp, x, dim):
+    return x - xp.maximum.reduce(x, axis=dim, keepdims=True, initial=-xp.inf) if x.size else x
+
+
+@kernel(public=False, method=False, name="softmax", prepare=_dims)
+def softmax_(xp, x, *, dim):
+    """exp(x) / Σ exp(x)."""
+    e = xp.exp(_shifted(xp, x, dim))
+    return e / summed(e, dim, True)
+
+
+def _softmax_slope(g, out, dim):
+    weighted = g * out
+    return weighted - out * total(weighted, dim)
+
+
+softmax_.grad(x=_softmax_slope)
+
+
+@kernel(public=False, method=False, name="log_softmax", prepare=_dims)
+def log_softmax_(xp, x, *, dim):
+    """x - log(Σ exp(x))."""
+    z = _shifted(xp, x, dim)
+    return z - xp.log(summed(xp.exp(z), dim, True))
+
+
+log_softmax_.grad(x=lambda g, out, dim: g - _exp(out) * total(g, dim))
+
+
+def _exp(x):
+    return np.exp(x) if isinstance(x, np.ndarray | np.generic) else x.exp()
+
+
+@function
+def softmax(input, dim, dtype=None, *, out=None):
+    """exp(input) scaled to the sum 1 over ``dim``.
+
+    >>> import rushlight as torch
+    >>> torch.softmax(torch.tensor([0.0, 0.0]), dim=0)
+    tensor([0.5000, 0.5000])
+    """
+    return softmax_(input if dtype is None else input.to(dtype), dim=dim, out=out)
+
+
+@function
+def log_softmax(input, dim, dtype=None, *, out=None):
+    """The logarithm of ``softmax``, precise where that is tiny.
+
+    >>> import rushlight as torch
+    >>> torch.log_softmax(torch.tensor([0.0, 0.0]), dim=0)
+    tensor([-0.6931, -0.6931])
+    """
+    return log_softmax_(input if dtype is None else input.to(dtype), dim=dim, out=out)
+
+
+@reduction
+def logsumexp(xp, x, *, dim, keepdim=False):
+    """The logarithm of the sum of exponentials over ``dim``.
+
+    >>> import rushlight as torch
+    >>> torch.logsumexp(torch.tensor([0.0, 0.0]), dim=0)
+    tensor(0.6931)
+    """
+    if x.dtype.kind not in "fc":
+        x = x.astype(xp.float32)
+    largest = xp.maximum.reduce(x.real, axis=dim, keepdims=True, initial=-xp.inf)
+    largest = xp.where(xp.isinf(largest), 0, largest).astype(x.dtype)
+    found = xp.log(summed(xp.exp(x - largest), dim, True)) + largest
+    return found if keepdim else found.reshape(shapes.reduced(x.shape, dim, False))
+
+
+logsumexp.grad(
+    x=lambda g, x, out, x_shape, dim, keepdim: kept(g, x_shape, dim, keepdim)
+    * _exp(x - kept(out, x_shape, dim, keepdim))
+)
