@@ -1,6 +1,7 @@
 """Adagrad."""
 
-from rushlight.optim.elementwise import Elementwise, check_fused, check_options
+from rushlight.optim.elementwise import Elementwise
+from rushlight.optim.options import check_fused, check_options
 
 __all__ = ["Adagrad"]
 
@@ -44,11 +45,11 @@ class Adagrad(Elementwise):
             "Adagrad", lr=lr, lr_decay=lr_decay, weight_decay=weight_decay,
             initial_accumulator_value=initial_accumulator_value, eps=eps,
         )  # fmt: skip
-        defaults = dict(
-            lr=lr, lr_decay=lr_decay, eps=eps, weight_decay=weight_decay,
-            initial_accumulator_value=initial_accumulator_value, foreach=foreach,
-            maximize=maximize, differentiable=differentiable, fused=fused,
-        )  # fmt: skip
+        defaults = {
+            "lr": lr, "lr_decay": lr_decay, "eps": eps, "weight_decay": weight_decay,
+            "initial_accumulator_value": initial_accumulator_value, "foreach": foreach,
+            "maximize": maximize, "differentiable": differentiable, "fused": fused,
+        }  # fmt: skip
         super().__init__(params, defaults)
         check_fused("Adagrad", fused, foreach, differentiable)
         for group in self.param_groups:

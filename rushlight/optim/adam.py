@@ -1,6 +1,7 @@
 """Adam."""
 
-from rushlight.optim.elementwise import Elementwise, check_fused, check_options
+from rushlight.optim.elementwise import Elementwise
+from rushlight.optim.options import check_fused, check_options
 from rushlight.tensor import Tensor
 
 __all__ = ["Adam"]
@@ -57,12 +58,13 @@ class Adam(Elementwise):
                         f"{owner}: {name} as a Tensor is not supported for capturable=False and "
                         "foreach=True"
                     )
-        defaults = dict(
-            lr=lr, betas=tuple(map(_without_dims, betas)), eps=eps, weight_decay=weight_decay,
-            amsgrad=amsgrad, maximize=maximize, foreach=foreach, capturable=capturable,
-            differentiable=differentiable, fused=fused,
-            decoupled_weight_decay=decoupled_weight_decay,
-        )  # fmt: skip
+        defaults = {
+            "lr": lr, "betas": tuple(map(_without_dims, betas)), "eps": eps,
+            "weight_decay": weight_decay, "amsgrad": amsgrad, "maximize": maximize,
+            "foreach": foreach, "capturable": capturable, "differentiable": differentiable,
+            "fused": fused,
+            "decoupled_weight_decay": decoupled_weight_decay,
+        }  # fmt: skip
         super().__init__(params, defaults)
         check_fused(owner, fused, foreach, differentiable)
 
@@ -110,8 +112,7 @@ def _check_betas(owner, betas):
             raise ValueError(
                 f"{owner}: Invalid beta parameter at index {i}: {beta}; it must be in [0, 1)"
             )
-    kinds = {Tensor if isinstance(beta, Tensor) else type(beta) for beta in betas}
-    if kinds not in ({float}, {Tensor}):
+    if not any(all(isinstance(beta, kind) for beta in betas[:2]) for kind in (float, Tensor)):
         raise ValueError(
             f"{owner}: betas must be either both floats or both Tensors, but got {tuple(betas)!r}"
         )

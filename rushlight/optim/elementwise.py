@@ -5,6 +5,7 @@ A rule is one function, ``update(xp, p, g, buffers, scalars, group)``, in plain 
 parameter where ``xp`` is rushlight: in a trace, under ``differentiable=True``, in half precision.
 """
 
+from functools import partial
 from itertools import chain
 from operator import attrgetter, is_
 
@@ -14,10 +15,12 @@ import rushlight
 from rushlight.autograd import mode
 from rushlight.dtype import float64
 from rushlight.optim.bundle import bundles, real_type
-from rushlight.optim.optimizer import Optimizer, everywhere_after, everywhere_before, hooked
+from rushlight.optim.hooks import everywhere_after, everywhere_before, hooked
+from rushlight.optim.optimizer import Optimizer
+from rushlight.optim.options import Live
 from rushlight.tensor import Tensor, from_array
 
-__all__ = ["Elementwise", "check_fused", "check_options"]
+__all__ = ["Elementwise"]
 
 _array = attrgetter("array")
 
@@ -44,23 +47,6 @@ class Plan:
             and len(self.params) == len(group["params"])
             and all(map(is_, self.params, group["params"]))
         )
-
-
-class Live:
-    """A group's options in a trace: numbers are read again at each replay."""
-
-    def __init__(self, optimizer, index):
-        self.read = lambda key: optimizer.param_groups[index][key]
-
-    def __getitem__(self, key):
-        value = self.read(key)
-        if isinstance(value, tuple):
-            return tuple(self.number(v, lambda i=i: self.read(key)[i]) for i, v in enumerate(value))
-        return self.number(value, lambda: self.read(key))
-
-    @staticmethod
-    def number(value, get):
-        return value if isinstance(value, (bool, Tensor)) else mode.live(get)
 
 
 class Elementwise(Optimizer):
@@ -96,7 +82,7 @@ class Elementwise(Optimizer):
         super()._prepare()
         self._plans = []
         self._known = None
-        self._counters = {}
+        self.__dict__.setdefault("_counters", {})
 
     def __setstate__(self, state):
         super().__setstate__(state)
@@ -130,11 +116,14 @@ class Elementwise(Optimizer):
         if closure is not None:
             with mode.enable_grad():
                 loss = closure()
-        if (mode.intercept and mode.recorder()) or self.defaults["differentiable"]:
+        recorder = mode.recorder() if mode.intercept else None
+        if recorder is not None or self.defaults["differentiable"]:
+            if recorder is not None:
+                recorder.guard(self._baked)
             with mode.set_grad_enabled(self.defaults["differentiable"]):
                 for i, group in enumerate(self.param_groups):
-                    members = self._enrol(group["params"], self._names(group))
-                    self._step_tensors(group, i, members)
+                    members = self._enrol(group["params"], self._names(group), recorder)
+                    self._step_tensors(group, i, members, recorder)
         else:
             self._step_arrays()
         return loss
@@ -223,10 +212,12 @@ class Elementwise(Optimizer):
         with mode.no_grad():
             self._step_tensors(plan.group, index, ready)
 
-    def _enrol(self, params, names):
+    def _enrol(self, params, names, recorder=None):
         """(parameter, step count) of those with a gradient, their state made where it lacks."""
         ready = []
         for p in params:
+            if recorder is not None:
+                recorder.touch_grad(p)
             if p._grad is None:
                 continue
             if p._grad.is_sparse:
@@ -243,6 +234,8 @@ class Elementwise(Optimizer):
             if self.state[p].get(name) is None:
                 self.state[p][name] = self._made(p)
                 count = 0.0
+                if p in self._counters:
+                    self._counters[p].array[...] = 0.0
         return self.state[p]["step"] if self._counted else count
 
     def _made(self, p):
@@ -254,14 +247,16 @@ class Elementwise(Optimizer):
 
     # On tensors --------------------------------------------------------------------------
 
-    def _step_tensors(self, group, index, members):
-        tracing = mode.recorder() is not None
-        options = Live(self, index) if tracing else group
+    def _step_tensors(self, group, index, members, recorder=None):
+        options = group if recorder is None else Live(self, index)
         names = self._names(group)
         shared: dict = {}  # parameters that have taken as many steps share their scalars
         for p, count in members:
             key = _key(count)
-            step = self._next(p, count, tracing)
+            if recorder is None:
+                step = self._next(count)
+            else:
+                step = self._next_traced(recorder, p, count, names)
             if key not in shared:
                 shared[key] = self._scalars(options, step)
             tensors = [p, *(self.state[p][name] for name in names)]
@@ -271,17 +266,38 @@ class Elementwise(Optimizer):
                 p, g, *buffers = map(_real, (p, p.grad, *tensors[1:]))
                 self._update(rushlight, p, g, buffers, shared[key], group)
 
-    def _next(self, p, count, tracing):
+    def _next(self, count):
         """The number of the step being taken."""
-        if self._counted:
-            count += 1
-            return count.to(float64) if tracing else count.item()
-        if not tracing:
+        if not self._counted:
             return count + 1
-        # Only the trace needs a tensor to count in, so it is no part of the state.
-        hidden = self._counters.setdefault(id(p), _scalar(count))
-        hidden += 1
-        return hidden
+        count += 1
+        return count.item()
+
+    def _next_traced(self, recorder, p, count, names):
+        """The number of the step being taken, at each run of the trace."""
+        if not self._counted:
+            # Only a trace needs a tensor to count in, so it is no part of the state.
+            count = self._counters.setdefault(p, _scalar(count))
+
+        def held(name):
+            self._complete(p, names)  # the state may have been cleared since
+            return self.state[p][name].array
+
+        for name in (*names, "step") if self._counted else names:
+            if type(self.state[p][name].array) is np.ndarray:
+                recorder.capture(self.state[p][name], partial(held, name))
+        count += 1
+        return count.to(float64)
+
+    def _baked(self):
+        """What a trace takes for constant: the parameters, and which options are on."""
+        return [
+            (
+                [*map(id, group["params"])],
+                [bool(v) for v in map(group.get, self.defaults) if not isinstance(v, Tensor)],
+            )
+            for group in self.param_groups
+        ]
 
     def _step_copies(self, tensors, scalars, group):
         """Update copies and copy them back, so that no value saved for a gradient is lost."""
@@ -315,30 +331,3 @@ def _key(count):
 
 def _real(t):
     return rushlight.view_as_real(t) if t.is_complex() else t
-
-
-def check_options(owner, **options):
-    """Raise ValueError for an option that is negative or not one element."""
-    for name, value in options.items():
-        if isinstance(value, Tensor) and value.numel() != 1:
-            raise ValueError(
-                f"{owner}: Tensor {name} must be 1-element, but it has the shape "
-                f"{tuple(value.shape)}"
-            )
-        if not value >= 0.0:
-            raise ValueError(f"{owner}: Invalid {_LABELS.get(name, name)}: {value}; it must be >= 0")
-
-
-_LABELS = {
-    "lr": "learning rate", "eps": "epsilon value", "momentum": "momentum value",
-    "weight_decay": "weight_decay value", "alpha": "alpha value", "lr_decay": "lr_decay value",
-    "initial_accumulator_value": "initial_accumulator_value value",
-}  # fmt: skip
-
-
-def check_fused(owner, fused, foreach, differentiable):
-    """Raise RuntimeError for implementations that exclude each other."""
-    if fused and differentiable:
-        raise RuntimeError(f"{owner}: `fused` does not support `differentiable`")
-    if fused and foreach:
-        raise RuntimeError(f"{owner}: `fused` and `foreach` cannot be `True` together.")

@@ -1,16 +1,22 @@
 """Optimizer: parameter groups, state, state dicts and hooks."""
 
-import functools
 import warnings
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable
 from copy import deepcopy
 
-from rushlight.autograd.tape import Handle
+from rushlight.autograd import mode
+from rushlight.optim.hooks import (
+    add_hook,
+    hooked,
+    register_optimizer_step_post_hook,
+    register_optimizer_step_pre_hook,
+)
 from rushlight.tensor import Tensor
 
 __all__ = [
-    "Optimizer", "register_optimizer_step_post_hook", "register_optimizer_step_pre_hook", "required",
+    "Optimizer", "register_optimizer_step_post_hook", "register_optimizer_step_pre_hook",
+    "required",
 ]  # fmt: skip
 
 
@@ -23,80 +29,11 @@ class _Required:
 
 required = _Required()
 
-# Hooks on every optimizer's step, by handle id.
-everywhere_before: OrderedDict = OrderedDict()
-everywhere_after: OrderedDict = OrderedDict()
-
 HOOKS = (
     "_optimizer_step_pre_hooks", "_optimizer_step_post_hooks",
     "_optimizer_state_dict_pre_hooks", "_optimizer_state_dict_post_hooks",
     "_optimizer_load_state_dict_pre_hooks", "_optimizer_load_state_dict_post_hooks",
 )  # fmt: skip
-
-
-def _add_hook(hooks, hook, prepend=False):
-    handle = Handle(hooks)
-    hooks[handle.id] = hook
-    if prepend:
-        hooks.move_to_end(handle.id, last=False)
-    return handle
-
-
-def register_optimizer_step_pre_hook(hook):
-    """Call ``hook(optimizer, args, kwargs)`` before every step of every optimizer.
-
-    >>> import rushlight as torch
-    >>> from rushlight.optim.optimizer import register_optimizer_step_pre_hook
-    >>> with register_optimizer_step_pre_hook(lambda optimizer, args, kwargs: print("step")):
-    ...     torch.optim.SGD([torch.ones(2)]).step()
-    step
-    """
-    return _add_hook(everywhere_before, hook)
-
-
-def register_optimizer_step_post_hook(hook):
-    """Call ``hook(optimizer, args, kwargs)`` after every step of every optimizer.
-
-    >>> import rushlight as torch
-    >>> from rushlight.optim.optimizer import register_optimizer_step_post_hook
-    >>> with register_optimizer_step_post_hook(lambda optimizer, args, kwargs: print("done")):
-    ...     torch.optim.SGD([torch.ones(2)]).step()
-    done
-    """
-    return _add_hook(everywhere_after, hook)
-
-
-def hooked(step):
-    """``step`` with the global hooks and its optimizer's own around it, once however nested."""
-
-    @functools.wraps(step)
-    def wrapper(*args, **kwargs):
-        self = args[0]
-        if self._stepping:  # a subclass's step called super().step()
-            return step(*args, **kwargs)
-        self._opt_called = self._stepping = True
-        try:
-            own = self._optimizer_step_pre_hooks
-            for hook in [*everywhere_before.values(), *own.values()]:
-                found = hook(self, args, kwargs)
-                if found is None:
-                    continue
-                if not (isinstance(found, tuple) and len(found) == 2):
-                    raise RuntimeError(
-                        f"{type(self).__name__}.step: a pre-hook must return None or a pair "
-                        f"(args, kwargs), but it returned {found!r}"
-                    )
-                args, kwargs = found
-            out = step(*args, **kwargs)
-            own = self._optimizer_step_post_hooks
-            for hook in [*own.values(), *everywhere_after.values()]:
-                hook(self, args, kwargs)
-            return out
-        finally:
-            self._stepping = False
-
-    wrapper.hooked = True
-    return wrapper
 
 
 class Optimizer:
@@ -190,9 +127,13 @@ class Optimizer:
         True
         """
         for group in self.param_groups:
+            if set_to_none and not mode.intercept:
+                for p in group["params"]:
+                    p._grad = None
+                continue
             for p in group["params"]:
                 if set_to_none:
-                    p._grad = None
+                    p.grad = None  # the setter tells a trace
                 elif p.grad is not None:
                     if p.grad.grad_fn is not None:
                         p.grad.detach_()
@@ -328,46 +269,47 @@ class Optimizer:
             hook(self)
 
     def _check_same_layout(self, saved):
+        owner = f"{type(self).__name__}.load_state_dict"
         ours = [len(group["params"]) for group in self.param_groups]
         theirs = [len(group["params"]) for group in saved]
         if len(ours) != len(theirs):
             raise ValueError(
-                f"{type(self).__name__}.load_state_dict: loaded state dict has a different number "
-                f"of parameter groups: {len(theirs)}, the optimizer has {len(ours)}"
+                f"{owner}: loaded state dict has a different number of parameter groups: "
+                f"{len(theirs)}, the optimizer has {len(ours)}"
             )
         for i, (n, m) in enumerate(zip(ours, theirs, strict=True)):
             if n != m:
                 raise ValueError(
-                    f"{type(self).__name__}.load_state_dict: loaded state dict contains a parameter "
-                    f"group that doesn't match the size of optimizer's group: group {i} has {m} "
-                    f"parameters, the optimizer's has {n}"
+                    f"{owner}: loaded state dict contains a parameter group that doesn't match "
+                    f"the size of optimizer's group: group {i} has {m} parameters, the "
+                    f"optimizer's has {n}"
                 )
 
     # Hooks -------------------------------------------------------------------------------
 
     def register_step_pre_hook(self, hook):
         """Call ``hook(optimizer, args, kwargs)`` before ``step``; it may return new ones."""
-        return _add_hook(self._optimizer_step_pre_hooks, hook)
+        return add_hook(self._optimizer_step_pre_hooks, hook)
 
     def register_step_post_hook(self, hook):
         """Call ``hook(optimizer, args, kwargs)`` after ``step``."""
-        return _add_hook(self._optimizer_step_post_hooks, hook)
+        return add_hook(self._optimizer_step_post_hooks, hook)
 
     def register_state_dict_pre_hook(self, hook, prepend=False):
         """Call ``hook(optimizer)`` before ``state_dict``."""
-        return _add_hook(self._optimizer_state_dict_pre_hooks, hook, prepend)
+        return add_hook(self._optimizer_state_dict_pre_hooks, hook, prepend)
 
     def register_state_dict_post_hook(self, hook, prepend=False):
         """Call ``hook(optimizer, state_dict)`` after ``state_dict``; it may return another."""
-        return _add_hook(self._optimizer_state_dict_post_hooks, hook, prepend)
+        return add_hook(self._optimizer_state_dict_post_hooks, hook, prepend)
 
     def register_load_state_dict_pre_hook(self, hook, prepend=False):
         """Call ``hook(optimizer, state_dict)`` before loading; it may return another."""
-        return _add_hook(self._optimizer_load_state_dict_pre_hooks, hook, prepend)
+        return add_hook(self._optimizer_load_state_dict_pre_hooks, hook, prepend)
 
     def register_load_state_dict_post_hook(self, hook, prepend=False):
         """Call ``hook(optimizer)`` after loading."""
-        return _add_hook(self._optimizer_load_state_dict_post_hooks, hook, prepend)
+        return add_hook(self._optimizer_load_state_dict_post_hooks, hook, prepend)
 
 
 def _name_params(owner, group):

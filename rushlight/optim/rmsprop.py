@@ -1,6 +1,7 @@
 """RMSprop."""
 
-from rushlight.optim.elementwise import Elementwise, check_options
+from rushlight.optim.elementwise import Elementwise
+from rushlight.optim.options import check_options
 
 __all__ = ["RMSprop"]
 
@@ -47,11 +48,11 @@ class RMSprop(Elementwise):
         check_options(
             "RMSprop", lr=lr, eps=eps, momentum=momentum, weight_decay=weight_decay, alpha=alpha
         )
-        defaults = dict(
-            lr=lr, momentum=momentum, alpha=alpha, eps=eps, centered=centered,
-            weight_decay=weight_decay, capturable=capturable, foreach=foreach, maximize=maximize,
-            differentiable=differentiable,
-        )  # fmt: skip
+        defaults = {
+            "lr": lr, "momentum": momentum, "alpha": alpha, "eps": eps, "centered": centered,
+            "weight_decay": weight_decay, "capturable": capturable, "foreach": foreach,
+            "maximize": maximize, "differentiable": differentiable,
+        }  # fmt: skip
         super().__init__(params, defaults)
 
     @staticmethod

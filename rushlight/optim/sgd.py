@@ -1,6 +1,7 @@
 """SGD."""
 
-from rushlight.optim.elementwise import Elementwise, check_fused, check_options
+from rushlight.optim.elementwise import Elementwise
+from rushlight.optim.options import check_fused, check_options
 
 __all__ = ["SGD"]
 
@@ -50,11 +51,11 @@ class SGD(Elementwise):
                 "SGD: Nesterov momentum requires a momentum and zero dampening, but "
                 f"momentum={momentum} and dampening={dampening}"
             )
-        defaults = dict(
-            lr=lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay,
-            nesterov=nesterov, maximize=maximize, foreach=foreach, differentiable=differentiable,
-            fused=fused,
-        )  # fmt: skip
+        defaults = {
+            "lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay,
+            "nesterov": nesterov, "maximize": maximize, "foreach": foreach,
+            "differentiable": differentiable, "fused": fused,
+        }  # fmt: skip
         super().__init__(params, defaults)
         check_fused("SGD", fused, foreach, differentiable)
 

@@ -1,0 +1,51 @@
+"""Options of a parameter group: their checks, and their values in a trace."""
+
+from rushlight.autograd import mode
+from rushlight.tensor import Tensor
+
+__all__ = ["Live", "check_fused", "check_options"]
+
+_LABELS = {
+    "lr": "learning rate", "eps": "epsilon value", "momentum": "momentum value",
+    "weight_decay": "weight_decay value", "alpha": "alpha value", "lr_decay": "lr_decay value",
+    "initial_accumulator_value": "initial_accumulator_value value",
+}  # fmt: skip
+
+
+def check_options(owner, **options):
+    """Raise ValueError for an option that is negative or not one element."""
+    for name, value in options.items():
+        if isinstance(value, Tensor) and value.numel() != 1:
+            raise ValueError(
+                f"{owner}: Tensor {name} must be 1-element, but it has the shape "
+                f"{tuple(value.shape)}"
+            )
+        if not value >= 0.0:
+            raise ValueError(f"{owner}: Invalid {_LABELS[name]}: {value}; it must be >= 0")
+
+
+def check_fused(owner, fused, foreach, differentiable):
+    """Raise RuntimeError for implementations that exclude each other."""
+    if fused and differentiable:
+        raise RuntimeError(f"{owner}: `fused` does not support `differentiable`")
+    if fused and foreach:
+        raise RuntimeError(f"{owner}: `fused` and `foreach` cannot be `True` together.")
+
+
+class Live:
+    """A group's options in a trace: numbers are read again at each replay."""
+
+    def __init__(self, optimizer, index):
+        self.read = lambda key: optimizer.param_groups[index][key]
+
+    def __getitem__(self, key):
+        value = self.read(key)
+        if isinstance(value, tuple):
+            return tuple(self.number(v, lambda i=i: self.read(key)[i]) for i, v in enumerate(value))
+        return self.number(value, lambda: self.read(key))
+
+    @staticmethod
+    def number(value, get):
+        if isinstance(value, (bool, Tensor)):
+            return value
+        return mode.live(lambda: float(get()))  # an int now may be a float later
