@@ -8,7 +8,7 @@ from rushlight.tensor import Tensor, disabled_torch_function
 __all__ = ["Buffer", "Parameter"]
 
 
-class _ParameterMeta(type(Tensor)):
+class _ParameterMeta(type):
     """Tensors of other classes are parameters too where they say so."""
 
     def __instancecheck__(cls, instance):
@@ -53,7 +53,7 @@ class Parameter(Tensor, metaclass=_ParameterMeta):
         return "Parameter containing:\n" + super().__repr__()
 
     def __reduce_ex__(self, protocol):
-        args = (self.data, self.requires_grad, OrderedDict())
+        args: tuple = (self.data, self.requires_grad, OrderedDict())
         if self.__dict__:
             return _rebuild_parameter_with_state, (*args, self.__dict__)
         return _rebuild_parameter, args
@@ -69,7 +69,7 @@ def _rebuild_parameter_with_state(data, requires_grad, backward_hooks, state):
     return parameter
 
 
-class _BufferMeta(type(Tensor)):
+class _BufferMeta(type):
     def __instancecheck__(cls, instance):
         if cls is Buffer and isinstance(instance, Tensor) and hasattr(instance, "_is_buffer"):
             return True

@@ -33,7 +33,7 @@ class _NormBase(Module):
             statistics = {
                 "running_mean": rushlight.zeros(num_features, **place),
                 "running_var": rushlight.ones(num_features, **place),
-                "num_batches_tracked": rushlight.tensor(0, dtype=rushlight.int64, device=device),
+                "num_batches_tracked": rushlight.zeros((), dtype=rushlight.int64, device=device),
             }
         for name, value in statistics.items():
             self.register_buffer(name, value)
@@ -66,7 +66,7 @@ class _NormBase(Module):
 
     def _load_from_state_dict(self, state_dict, prefix, local_metadata, *args):
         if (local_metadata.get("version") or 1) < 2 and self.track_running_stats:
-            zero = rushlight.tensor(0, dtype=rushlight.int64)
+            zero = rushlight.zeros((), dtype=rushlight.int64)
             state_dict.setdefault(prefix + "num_batches_tracked", zero)
         super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
 

@@ -4,6 +4,7 @@ import warnings
 
 from rushlight.nn.modules.backward import BackwardHooks, hook_last_operation
 from rushlight.nn.modules.hooks import MIXED_KINDS, Everywhere, add_hook
+from rushlight.nn.modules.registry import Registry
 
 __all__ = ["Call", "name_layer"]
 
@@ -24,7 +25,7 @@ class _Progress:
         self.ran = set()
 
 
-class Call:
+class Call(Registry):
     """The part of Module that is called and hooked."""
 
     def __call__(self, *args, **kwargs):
@@ -113,7 +114,8 @@ class Call:
 
     def _backward_hooks_of_call(self):
         """The full backward hooks, and those of the older kind."""
-        full, older = [], []
+        full: list = []
+        older: list = []
         if _backward:
             (full if Everywhere.backward_is_full else older).extend(_backward.values())
         if self._backward_hooks:

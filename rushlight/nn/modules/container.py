@@ -22,6 +22,11 @@ class _Numbered(Module):
     def _key(self, idx):
         return list(self._modules)[position(idx, len(self))]
 
+    def __getitem__(self, idx):
+        if isinstance(idx, slice):
+            return self._holding(list(self._modules.items())[idx])
+        return self._modules[self._key(idx)]
+
     def __setitem__(self, idx, module):
         setattr(self, self._key(idx), module)
 
@@ -66,10 +71,10 @@ class Sequential(_Numbered):
     def __init__(self, *args):
         super().__init__()
         if len(args) == 1 and isinstance(args[0], OrderedDict):
-            named = args[0].items()
+            named: dict = args[0]
         else:
-            named = ((str(i), module) for i, module in enumerate(args))
-        for name, module in named:
+            named = {str(i): module for i, module in enumerate(args)}
+        for name, module in named.items():
             self.add_module(name, module)
 
     def forward(self, input):
@@ -77,10 +82,8 @@ class Sequential(_Numbered):
             input = module(input)
         return input
 
-    def __getitem__(self, idx):
-        if isinstance(idx, slice):
-            return type(self)(OrderedDict(list(self._modules.items())[idx]))
-        return self._modules[self._key(idx)]
+    def _holding(self, named):
+        return type(self)(OrderedDict(named))
 
     def insert(self, index, module):
         """Put ``module`` before position ``index``; returns the container.
@@ -144,10 +147,8 @@ class ModuleList(_Numbered):
     def _key(self, idx):
         return str(position(idx, len(self)))
 
-    def __getitem__(self, idx):
-        if isinstance(idx, slice):
-            return type(self)(list(self._modules.values())[idx])
-        return self._modules[self._key(idx)]
+    def _holding(self, named):
+        return type(self)([module for _, module in named])
 
     def insert(self, index, module):
         """Put ``module`` before position ``index``."""
@@ -173,7 +174,7 @@ class ModuleList(_Numbered):
         return ModuleList(chain(self, other))
 
     def __repr__(self):
-        runs = []  # [first index, last index, repr] of equal neighbours
+        runs: list[list] = []  # [first index, last index, repr] of equal neighbours
         for i, text in enumerate(map(repr, self)):
             if runs and runs[-1][2] == text:
                 runs[-1][1] = i

@@ -5,12 +5,13 @@ import warnings
 from rushlight.autograd.mode import no_grad
 from rushlight.device import require
 from rushlight.dtype import dtype as dtype_type
+from rushlight.nn.modules.registry import Registry
 from rushlight.tensor import Tensor
 
 __all__ = ["Conversion"]
 
 
-class Conversion:
+class Conversion(Registry):
     """The part of Module that converts its parameters and buffers, in place."""
 
     def _apply(self, fn, recurse=True):

@@ -60,6 +60,9 @@ class BoundHook:
     """A hook that gets its module first and does not keep it alive."""
 
     def __init__(self, hook, module):
+        self._bind(hook, module)
+
+    def _bind(self, hook, module):
         self.hook = hook
         self.module = weakref.ref(module)
         functools.update_wrapper(self, hook)
@@ -74,22 +77,22 @@ class BoundHook:
         return self.hook, self.module()
 
     def __setstate__(self, state):
-        self.__init__(*state)
+        self._bind(*state)
 
 
 class Everywhere:
     """The hooks that hold for every module."""
 
-    forward_pre = OrderedDict()
-    forward = OrderedDict()
-    forward_with_kwargs = OrderedDict()
-    forward_always = OrderedDict()
-    backward_pre = OrderedDict()
-    backward = OrderedDict()
-    backward_is_full = None
-    on_parameter = OrderedDict()
-    on_buffer = OrderedDict()
-    on_module = OrderedDict()
+    forward_pre: OrderedDict = OrderedDict()
+    forward: OrderedDict = OrderedDict()
+    forward_with_kwargs: OrderedDict = OrderedDict()
+    forward_always: OrderedDict = OrderedDict()
+    backward_pre: OrderedDict = OrderedDict()
+    backward: OrderedDict = OrderedDict()
+    backward_is_full: bool | None = None
+    on_parameter: OrderedDict = OrderedDict()
+    on_buffer: OrderedDict = OrderedDict()
+    on_module: OrderedDict = OrderedDict()
 
 
 def register_module_forward_pre_hook(hook):

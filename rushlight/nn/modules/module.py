@@ -1,7 +1,5 @@
 """Module: what every layer and every model is."""
 
-from collections import OrderedDict
-
 from rushlight.nn.modules.call import Call
 from rushlight.nn.modules.conversion import Conversion
 from rushlight.nn.modules.hooks import (
@@ -33,13 +31,6 @@ BEFORE_INIT = (
     "call super().__init__() first in {owner}.__init__"
 )
 
-_HOOKS = (
-    "_backward_pre_hooks", "_backward_hooks", "_forward_hooks", "_forward_hooks_with_kwargs",
-    "_forward_hooks_always_called", "_forward_pre_hooks", "_forward_pre_hooks_with_kwargs",
-    "_state_dict_hooks", "_state_dict_pre_hooks", "_load_state_dict_pre_hooks",
-    "_load_state_dict_post_hooks",
-)  # fmt: skip
-
 
 class Module(Call, Tree, State, Conversion):
     """A function with parameters, made of smaller ones.
@@ -62,24 +53,11 @@ class Module(Call, Tree, State, Conversion):
     call_super_init = False
     _compiled_call_impl = None
 
-    training: bool
-    _parameters: dict[str, Parameter | None]
-    _buffers: dict[str, Tensor | None]
-    _modules: dict[str, "Module | None"]
-
     def __init__(self, *args, **kwargs):
         if not self.call_super_init and (args or kwargs):
             extra = f"keyword argument {next(iter(kwargs))!r}" if kwargs else f"{len(args)} more"
             raise TypeError(f"{type(self).__name__}.__init__() takes only self; got {extra}")
-        own = self.__dict__
-        own["training"] = True
-        own["_parameters"] = {}
-        own["_buffers"] = {}
-        own["_modules"] = {}
-        own["_non_persistent_buffers_set"] = set()
-        own["_is_full_backward_hook"] = None
-        for name in _HOOKS:
-            own[name] = OrderedDict()
+        self._make_registries()
         if self.call_super_init:
             super().__init__(*args, **kwargs)
 
@@ -240,20 +218,6 @@ class Module(Call, Tree, State, Conversion):
         names = {*dir(type(self)), *self.__dict__}
         names.update(self._parameters, self._buffers, self._modules)
         return sorted(name for name in names if not name[0].isdigit())
-
-    def __getstate__(self):
-        state = self.__dict__.copy()
-        state.pop("_compiled_call_impl", None)
-        return state
-
-    def __setstate__(self, state):
-        own = self.__dict__
-        own.update(state)
-        own.setdefault("_non_persistent_buffers_set", set())
-        own.setdefault("_is_full_backward_hook", None)
-        for name in _HOOKS:
-            if name not in own:
-                own[name] = OrderedDict()
 
     # Changes ------------------------------------------------------------------------------
 

@@ -32,9 +32,10 @@ def pairs(given, owner):
     for i, pair in enumerate(given):
         if not isinstance(pair, Iterable):
             raise TypeError(f"{owner}.update: item {i} is no pair but a {type(pair).__name__}")
+        pair = tuple(pair)
         if len(pair) != 2:
             raise ValueError(f"{owner}.update: item {i} has length {len(pair)}; 2 is required")
-        found.append(tuple(pair))
+        found.append(pair)
     return found
 
 
@@ -223,7 +224,7 @@ class ParameterDict(_Values):
             self[key] = value
 
     def extra_repr(self):
-        return "\n".join(self._lines(self.items(), _typename))
+        return "\n".join(self._lines(self.items(), lambda value: value.type()))
 
     def __or__(self, other):
         merged = self.copy()
@@ -238,7 +239,3 @@ class ParameterDict(_Values):
     def __ior__(self, other):
         self.update(other)
         return self
-
-
-def _typename(value):
-    return "torch.nn.Parameter" if isinstance(value, Parameter) else value.type()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from rushlight.autograd.mode import no_grad
 from rushlight.nn.modules.hooks import BoundHook, add_hook
+from rushlight.nn.modules.registry import Registry
 from rushlight.nn.parameter import Parameter
 from rushlight.tensor import Tensor
 
@@ -25,7 +26,7 @@ class _IncompatibleKeys(namedtuple("IncompatibleKeys", ["missing_keys", "unexpec
     __str__ = __repr__
 
 
-class State:
+class State(Registry):
     """The part of Module that saves and loads its state."""
 
     _version = 1
@@ -119,7 +120,7 @@ class State:
         if metadata is not None:
             state_dict._metadata = metadata
         keys = _IncompatibleKeys([], [])
-        errors = []
+        errors: list[str] = []
         _load(self, state_dict, "", metadata or {}, assign, keys, errors)
         if strict:
             listed = [("Missing", keys.missing_keys), ("Unexpected", keys.unexpected_keys)]

@@ -1,11 +1,12 @@
 """A module and the modules below it: paths and iteration."""
 
+from rushlight.nn.modules.registry import Registry
 from rushlight.nn.parameter import Parameter
 
 __all__ = ["Tree"]
 
 
-class Tree:
+class Tree(Registry):
     """The part of Module that finds what is in it and below."""
 
     # Paths --------------------------------------------------------------------------------

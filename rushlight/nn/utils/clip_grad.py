@@ -35,7 +35,7 @@ def get_total_norm(tensors, norm_type=2.0, error_if_nonfinite=False, foreach=Non
     norm_type = float(norm_type)
     norms = [rushlight.norm(t, norm_type) for t in _as_list(tensors)]
     if not norms:
-        return rushlight.tensor(0.0)
+        return rushlight.zeros(())
     total = rushlight.norm(rushlight.stack(norms), norm_type)
     if error_if_nonfinite and not total.isfinite():
         raise RuntimeError(

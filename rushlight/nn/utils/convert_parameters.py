@@ -34,6 +34,5 @@ def vector_to_parameters(vec, parameters):
         raise TypeError(f"vector_to_parameters: vec must be a Tensor, got {type(vec)}")
     start = 0
     for p in parameters:
-        stop = start + p.numel()
-        p.data = vec[start:stop].view_as(p).data
-        start = stop
+        p.data = vec.narrow(0, start, p.numel()).view_as(p).data
+        start += p.numel()
