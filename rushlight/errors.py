@@ -5,13 +5,14 @@
     RuntimeError
     ├── ShapeError      shapes that do not fit an operation
     ├── DtypeError      element types that an operation refuses
+    │   └── UnsupportedDtypeError   also a NotImplementedError: no kernel for the type
     ├── GraphError      a graph that cannot be differentiated as asked
     └── TraceError      Python that depends on a value, inside ``torch.compile``
     IndexError
     └── DimError        a dim or an index out of range
 """
 
-__all__ = ["DimError", "DtypeError", "GraphError", "ShapeError", "TraceError"]
+__all__ = ["DimError", "DtypeError", "GraphError", "ShapeError", "TraceError", "UnsupportedDtypeError"]
 
 
 class ShapeError(RuntimeError):
@@ -20,6 +21,10 @@ class ShapeError(RuntimeError):
 
 class DtypeError(RuntimeError):
     """Element types that an operation refuses."""
+
+
+class UnsupportedDtypeError(DtypeError, NotImplementedError):
+    """An element type that an operation has no kernel for."""
 
 
 class GraphError(RuntimeError):

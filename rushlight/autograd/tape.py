@@ -89,6 +89,8 @@ class Node:
         value, origin = self.saved[i], self.op.origins[i]
         if origin is None or value is None:
             return value
+        if origin == -2:  # the result that holds indices
+            return _lifted(value, None)
         if origin < 0:  # the result
             return _lifted(value, self)
         if type(value) is list:

@@ -47,7 +47,8 @@ class Op:
         variadic: The one input is a list of tensors.
         rules: For each input None or (rule, indices into ``saves``).
         saves: Names that the rules want: an input, ``out``, a parameter, ``x_shape``, ``x_dtype``.
-        origins: For each of ``saves`` the index of the input it is, -1 for ``out``, else None.
+        origins: For each of ``saves`` the index of the input it is, -1 for ``out``, -2 for ``index``
+            (the last of several outputs, which holds integers), else None.
         dynamic: The result's shape depends on values, so it cannot be traced.
         draws: It takes from a random generator, so a program must keep it and its order.
         call: The public function.
@@ -112,6 +113,8 @@ class Op:
             return -1
         if name in self.inputs:
             return self.inputs.index(name)
+        if name == "index" and name not in self.params:
+            return -2
         owner = name.rpartition("_")[0]
         if name not in self.params and owner not in self.inputs:
             raise TypeError(f"{self.name}: a gradient rule names {name!r}, which the operation lacks")

@@ -186,7 +186,7 @@ def _promoted(op, inputs):
     try:
         common = op.dtype(inputs)
     except DtypeError as error:
-        raise DtypeError(f"{op.name}: {error}") from None
+        raise type(error)(f"{op.name}: {error}") from None
     target = common.numpy
     final = target if target in _HALF else None
     if final is not None:
@@ -278,6 +278,8 @@ def record(op, operands, arrays, parents, params, out, outs=None):
             value = None
         elif origin is None:
             value = params[name] if name in params else _described(op, name, arrays)
+        elif origin == -2:
+            value, cell = outs[-1].array, outs[-1].cell
         elif origin < 0:
             value = out.array if outs is None else tuple([o.array for o in outs])
             cell = out.cell

@@ -6,7 +6,7 @@ import numpy as np
 
 from rushlight import dtype as dtypes
 from rushlight.dtype import OF, promote_types
-from rushlight.errors import DtypeError
+from rushlight.errors import UnsupportedDtypeError
 from rushlight.tensor import Tensor
 
 __all__ = ["bitwise", "compare", "promote", "result_type", "scalar_dtype", "to_float"]
@@ -72,7 +72,7 @@ def real_only(operands):
     """``promote`` where complex numbers have no order: maximum, clamp, floor."""
     d = promote(operands)
     if d.is_complex:
-        raise DtypeError(f"not implemented for complex tensors ({d}): they have no order")
+        raise UnsupportedDtypeError(f"not implemented for complex tensors ({d}): they have no order")
     return d
 
 
@@ -80,7 +80,7 @@ def integers(operands):
     """``promote`` for bool and integers only: bitwise_and, shifts, gcd."""
     d = promote(operands)
     if d.category > 1:
-        raise DtypeError(f"not implemented for {d}: takes bool and integer tensors; convert with .long()")
+        raise UnsupportedDtypeError(f"not implemented for {d}: takes bool and integer tensors; convert with .long()")
     return d
 
 
