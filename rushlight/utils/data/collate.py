@@ -1,0 +1,179 @@
+"""Collation: a list of samples made into one batch, structure by structure."""
+
+import copy
+from collections.abc import Callable, Mapping, MutableMapping, MutableSequence, Sequence
+from typing import Any
+
+import numpy as np
+
+import rushlight as torch
+from rushlight.tensor import Tensor
+
+__all__ = ["collate", "default_collate", "default_collate_fn_map", "default_convert"]
+
+TEXT_OR_OBJECT = "SUO"  # NumPy's kinds of elements that no tensor holds
+
+
+def default_collate(batch):
+    """Make one batch of a list of samples, with a new dim 0 in every tensor.
+
+    Tensors and arrays are stacked; numbers become one tensor (Python floats float64); strings
+    and bytes stay a list; mappings, named tuples and sequences are collated entry by entry
+    (a tuple gives a list).
+
+    Shape: samples of (...) → (N, ...).
+    Raises: TypeError for what no tensor can hold; RuntimeError for shapes or lengths that differ.
+
+    >>> import rushlight as torch
+    >>> torch.utils.data.default_collate([{"x": 1, "y": "a"}, {"x": 2, "y": "b"}])
+    {'x': tensor([1, 2]), 'y': ['a', 'b']}
+    """
+    return collate(batch, collate_fn_map=default_collate_fn_map)
+
+
+def default_convert(data):
+    """Make tensors of the NumPy arrays and scalars in a sample; leave everything else.
+
+    >>> import numpy as np
+    >>> import rushlight as torch
+    >>> torch.utils.data.default_convert({"x": np.array([1, 2]), "y": "a"})
+    {'x': tensor([1, 2]), 'y': 'a'}
+    """
+    if isinstance(data, Tensor):
+        return data
+    if type(data).__module__ == "numpy":  # a user's subclass of ndarray stays what it is
+        return _tensor_of_numpy(data)
+    if isinstance(data, Mapping):
+        return _like_mapping(data, {key: default_convert(data[key]) for key in data})
+    if isinstance(data, (str, bytes)) or not isinstance(data, Sequence):
+        return data
+    return _like_sequence(data, [default_convert(entry) for entry in data])
+
+
+def collate(batch, *, collate_fn_map=None):
+    """Collate by a table from element type to the function that collates it.
+
+    The table is read by exact type first, then by ``isinstance`` in its order; what it does not
+    name is taken apart as a mapping or a sequence. Its functions are called as
+    ``f(batch, collate_fn_map=...)``.
+
+    >>> from rushlight.utils.data.collate import collate
+    >>> total = lambda batch, *, collate_fn_map: sum(batch)
+    >>> collate([(1, 2), (3, 4)], collate_fn_map={int: total})
+    [4, 6]
+    """
+    first = batch[0]
+    function = _find(first, collate_fn_map or {})
+    if function is not None:
+        return function(batch, collate_fn_map=collate_fn_map)
+    if isinstance(first, Mapping):
+        columns = {
+            key: collate([sample[key] for sample in batch], collate_fn_map=collate_fn_map)
+            for key in first
+        }
+        return _like_mapping(first, columns)
+    if isinstance(first, Sequence):
+        lengths = {len(sample) for sample in batch}
+        # Named tuples have one length by their type; a mix of them is cut to the shortest.
+        if len(lengths) > 1 and not _is_named_tuple(first):
+            raise RuntimeError(
+                f"default_collate: samples must be sequences of one length, got {sorted(lengths)}"
+            )
+        rows = [
+            collate(column, collate_fn_map=collate_fn_map) for column in zip(*batch, strict=False)
+        ]
+        return _like_sequence(first, rows)
+    raise TypeError(_unfit(type(first)))
+
+
+def _find(element, table):
+    function = table.get(type(element))
+    if function is not None:
+        return function
+    return next((f for kind, f in table.items() if isinstance(element, kind)), None)
+
+
+def _like_mapping(example, entries):
+    """``entries`` as a mapping of the example's own type, a plain dict where that fails."""
+    try:
+        if isinstance(example, MutableMapping):
+            # A copy keeps what else the mapping holds, such as a default factory.
+            clone = copy.copy(example)
+            clone.update(entries)
+            return clone
+        return type(example)(entries)
+    except TypeError:
+        return entries
+
+
+def _like_sequence(example, entries):
+    """``entries`` as a sequence of the example's own type; a list for a plain tuple."""
+    if _is_named_tuple(example):
+        return type(example)(*entries)
+    if isinstance(example, tuple):
+        return entries
+    try:
+        if isinstance(example, MutableSequence):
+            clone = copy.copy(example)
+            for i, entry in enumerate(entries):
+                clone[i] = entry
+            return clone
+        return type(example)(entries)
+    except TypeError:
+        return entries
+
+
+def _is_named_tuple(value):
+    return isinstance(value, tuple) and hasattr(value, "_fields")
+
+
+def _tensor_of_numpy(data):
+    if isinstance(data, np.str_) or (
+        type(data) is np.ndarray and data.dtype.kind in TEXT_OR_OBJECT
+    ):
+        return data
+    return torch.as_tensor(data)
+
+
+def _unfit(found):
+    return (
+        "default_collate: expected tensors, arrays, numbers, strings, or mappings and sequences "
+        f"of them; found {found}. Pass a collate_fn that knows it"
+    )
+
+
+def _collate_tensors(batch, *, collate_fn_map=None):
+    return torch.stack(batch, 0)
+
+
+def _collate_arrays(batch, *, collate_fn_map=None):
+    if batch[0].dtype.kind in TEXT_OR_OBJECT:
+        raise TypeError(_unfit(f"an array of {batch[0].dtype}"))
+    return collate([torch.as_tensor(array) for array in batch], collate_fn_map=collate_fn_map)
+
+
+def _collate_numpy_scalars(batch, *, collate_fn_map=None):
+    return torch.as_tensor(batch)
+
+
+def _collate_floats(batch, *, collate_fn_map=None):
+    return torch.as_tensor(batch, dtype=torch.float64)
+
+
+def _collate_ints(batch, *, collate_fn_map=None):
+    return torch.as_tensor(batch)
+
+
+def _keep(batch, *, collate_fn_map=None):
+    return batch
+
+
+default_collate_fn_map: dict[Any, Callable] = {
+    Tensor: _collate_tensors,
+    np.ndarray: _collate_arrays,
+    (np.bool_, np.number, np.object_): _collate_numpy_scalars,
+    float: _collate_floats,
+    int: _collate_ints,
+    str: _keep,
+    bytes: _keep,
+}

@@ -1,0 +1,240 @@
+"""DataLoader: batches of a data set, read here or by worker processes."""
+
+import itertools
+import os
+import warnings
+from typing import Generic, TypeVar
+
+from rushlight.utils.data.collate import default_collate, default_convert
+from rushlight.utils.data.dataset import IterableDataset
+from rushlight.utils.data.iterator import (
+    _MultiProcessingDataLoaderIter,
+    _SingleProcessDataLoaderIter,
+)
+from rushlight.utils.data.sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler
+from rushlight.utils.data.worker import get_worker_info
+
+__all__ = ["DataLoader", "default_collate", "default_convert", "get_worker_info"]
+
+T_co = TypeVar("T_co", covariant=True)
+
+FIXED = {"batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers"}
+
+
+class DataLoader(Generic[T_co]):
+    """Batches of a data set, in order, shuffled or sampled, read here or by worker processes.
+
+    ``batch_size=None`` reads single samples; a ``batch_sampler`` gives the indices of each batch.
+    ``num_workers`` processes read ``prefetch_factor`` batches each ahead, and the batches come in
+    the sampler's order unless ``in_order=False``. ``generator`` seeds the shuffling and the
+    workers. ``pin_memory`` is accepted and has no effect without an accelerator.
+
+    Raises: ValueError or TypeError for options that contradict each other; when iterated, what
+    the data set raises (from a worker with the worker's traceback, as the same type), and
+    RuntimeError where a worker is lost or gives nothing for ``timeout`` seconds.
+
+    >>> import rushlight as torch
+    >>> dataset = torch.utils.data.TensorDataset(torch.arange(5))
+    >>> generator = torch.Generator().manual_seed(0)
+    >>> loader = torch.utils.data.DataLoader(dataset, 2, shuffle=True, generator=generator)
+    >>> len(loader), [x.tolist() for (x,) in loader]
+    (3, [[0, 4], [1, 3], [2]])
+    """
+
+    _initialized = False
+    _iterator = None  # the iterator whose workers stay, under persistent_workers
+    _IterableDataset_len_called = None  # a stream's length, once somebody has relied on it
+
+    def __init__(
+        self,
+        dataset,
+        batch_size: int | None = 1,
+        shuffle: bool | None = None,
+        sampler=None,
+        batch_sampler=None,
+        num_workers: int = 0,
+        collate_fn=None,
+        pin_memory: bool = False,
+        drop_last: bool = False,
+        timeout: float = 0,
+        worker_init_fn=None,
+        multiprocessing_context=None,
+        generator=None,
+        *,
+        prefetch_factor: int | None = None,
+        persistent_workers: bool = False,
+        pin_memory_device: str = "",
+        in_order: bool = True,
+    ):
+        _check_worker_options(num_workers, timeout, prefetch_factor, persistent_workers)
+        if num_workers > 0 and prefetch_factor is None:
+            prefetch_factor = 2
+        self.dataset = dataset
+        self.num_workers = num_workers
+        self.prefetch_factor = prefetch_factor
+        self.pin_memory = pin_memory
+        self.pin_memory_device = pin_memory_device
+        self.timeout = timeout
+        self.worker_init_fn = worker_init_fn
+        self.multiprocessing_context = multiprocessing_context
+        self.in_order = in_order
+        self.generator = generator
+        self.persistent_workers = persistent_workers
+
+        _check_sampling(dataset, batch_size, shuffle, sampler, batch_sampler, drop_last)
+        if sampler is None:
+            sampler = _default_sampler(dataset, shuffle, generator)
+        if batch_sampler is not None:
+            batch_size = None
+        elif batch_size is not None:
+            batch_sampler = BatchSampler(sampler, batch_size, drop_last)
+        self.batch_size = batch_size
+        self.drop_last = drop_last
+        self.sampler = sampler
+        self.batch_sampler = batch_sampler
+        if collate_fn is None:
+            collate_fn = default_collate if self._auto_collation else default_convert
+        self.collate_fn = collate_fn
+        self._initialized = True
+        self.check_worker_number_rationality()
+
+    def __setattr__(self, name, value):
+        if self._initialized and name in FIXED:
+            raise ValueError(
+                f"{type(self).__name__}: {name} cannot be set once the loader is made; make another"
+            )
+        super().__setattr__(name, value)
+
+    @property
+    def multiprocessing_context(self):
+        """How workers are started: a multiprocessing context, or None for the system's way."""
+        return self._multiprocessing_context
+
+    @multiprocessing_context.setter
+    def multiprocessing_context(self, context):
+        if context is not None:
+            context = _checked_context(context, self.num_workers)
+        self._multiprocessing_context = context
+
+    @property
+    def _auto_collation(self):
+        return self.batch_sampler is not None
+
+    @property
+    def _index_sampler(self):
+        return self.batch_sampler if self._auto_collation else self.sampler
+
+    def __iter__(self):
+        if not self.persistent_workers:
+            return self._get_iterator()
+        if self._iterator is None or self._iterator._pool.closed:
+            self._iterator = self._get_iterator()
+        else:
+            self._iterator._reset(self)
+        return self._iterator
+
+    def _get_iterator(self):
+        if self.num_workers == 0:
+            return _SingleProcessDataLoaderIter(self)
+        self.check_worker_number_rationality()
+        return _MultiProcessingDataLoaderIter(self)
+
+    def __len__(self):
+        if not isinstance(self.dataset, IterableDataset):
+            return len(self._index_sampler)
+        samples = self._IterableDataset_len_called = len(self.dataset)  # type: ignore[arg-type]
+        if self.batch_size is None:
+            return samples
+        full, rest = divmod(samples, self.batch_size)
+        return full if self.drop_last or not rest else full + 1
+
+    def check_worker_number_rationality(self):
+        """Warn (UserWarning) where there are more workers than CPUs to run them."""
+        if hasattr(os, "sched_getaffinity"):
+            cpus = len(os.sched_getaffinity(0))
+        else:
+            cpus = os.cpu_count() or 1
+        if self.num_workers > cpus:
+            warnings.warn(
+                f"DataLoader: {self.num_workers} workers share the {cpus} CPUs that this process "
+                "may use, which can be slower than fewer workers",
+                stacklevel=3,
+            )
+
+
+def _check_worker_options(num_workers, timeout, prefetch_factor, persistent_workers):
+    if num_workers < 0:
+        raise ValueError(
+            f"DataLoader: num_workers must not be negative, got {num_workers}; "
+            "0 loads in this process"
+        )
+    if timeout < 0:
+        raise ValueError(f"DataLoader: timeout must not be negative, got {timeout}")
+    if prefetch_factor is not None:
+        if num_workers == 0:
+            raise ValueError(
+                f"DataLoader: prefetch_factor={prefetch_factor} needs workers to read ahead; "
+                "pass num_workers > 0"
+            )
+        if prefetch_factor < 0:
+            raise ValueError(
+                f"DataLoader: prefetch_factor must not be negative, got {prefetch_factor}"
+            )
+    if persistent_workers and num_workers == 0:
+        raise ValueError("DataLoader: persistent_workers needs num_workers > 0")
+
+
+def _check_sampling(dataset, batch_size, shuffle, sampler, batch_sampler, drop_last):
+    if isinstance(dataset, IterableDataset):
+        given = {"shuffle": shuffle or None, "sampler": sampler, "batch_sampler": batch_sampler}
+        for name, value in given.items():
+            if value is not None:
+                raise ValueError(
+                    f"DataLoader: an IterableDataset sets its own order; leave out {name}, "
+                    f"got {value!r}"
+                )
+    if sampler is not None and shuffle:
+        raise ValueError("DataLoader: sampler and shuffle both set the order; pass one")
+    if batch_sampler is not None:
+        if batch_size != 1 or shuffle or sampler is not None or drop_last:
+            raise ValueError(
+                "DataLoader: batch_sampler sets the batches; "
+                "leave out batch_size, shuffle, sampler and drop_last"
+            )
+    elif batch_size is None and drop_last:
+        raise ValueError("DataLoader: batch_size=None makes no batches for drop_last to drop")
+
+
+def _default_sampler(dataset, shuffle, generator):
+    if isinstance(dataset, IterableDataset):
+        # Without an end, whatever the stream's length: each worker has a stream of its own.
+        return _InfiniteConstantSampler()
+    return RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
+
+
+def _checked_context(context, num_workers):
+    import multiprocessing
+
+    if num_workers == 0:
+        raise ValueError(
+            "DataLoader: multiprocessing_context needs workers to start; pass num_workers > 0"
+        )
+    if isinstance(context, str):
+        methods = multiprocessing.get_all_start_methods()
+        if context not in methods:
+            raise ValueError(
+                f"DataLoader: multiprocessing_context {context!r} is none of this system's start "
+                f"methods: {methods}"
+            )
+        return multiprocessing.get_context(context)
+    if not isinstance(context, multiprocessing.context.BaseContext):
+        raise TypeError(
+            "DataLoader: multiprocessing_context must be a multiprocessing context or the name of "
+            f"a start method, got {type(context).__name__}"
+        )
+    return context
+
+
+class _InfiniteConstantSampler(Sampler):
+    def __iter__(self):
+        return itertools.repeat(None)

@@ -1,0 +1,323 @@
+"""Data sets: what can be read by index (map-style) or in one pass (iterable-style)."""
+
+import bisect
+import itertools
+import math
+import warnings
+from collections.abc import Iterable
+from typing import Any, Generic, TypeVar
+
+import rushlight as torch
+from rushlight.tensor import Tensor
+
+__all__ = [
+    "ChainDataset",
+    "ConcatDataset",
+    "Dataset",
+    "IterableDataset",
+    "StackDataset",
+    "Subset",
+    "TensorDataset",
+    "random_split",
+]
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Dataset(Generic[T_co]):
+    """A map from an index to a sample: the base of every map-style data set.
+
+    A subclass defines ``__getitem__``, usually ``__len__``, and where reading many samples at
+    once is faster, ``__getitems__`` (a list of indices to a list of samples).
+
+    Raises: NotImplementedError from ``__getitem__`` where the subclass has none.
+
+    >>> import rushlight as torch
+    >>> class Squares(torch.utils.data.Dataset):
+    ...     def __getitem__(self, index):
+    ...         return index**2
+    ...
+    ...     def __len__(self):
+    ...         return 4
+    >>> [batch.tolist() for batch in torch.utils.data.DataLoader(Squares(), batch_size=3)]
+    [[0, 1, 4], [9]]
+    """
+
+    # There is no default __len__: one that raised would break list() and length hints.
+
+    def __getitem__(self, index) -> T_co:
+        name = type(self).__name__
+        raise NotImplementedError(f"{name} is a map-style data set without __getitem__; define it")
+
+    def __add__(self, other):
+        return ConcatDataset([self, other])
+
+
+class IterableDataset(Dataset[T_co], Iterable[T_co]):
+    """A stream of samples: the base of every iterable-style data set.
+
+    A subclass defines ``__iter__``. Under ``num_workers > 0`` every worker iterates over its own
+    copy, so ``__iter__`` takes its share by ``get_worker_info()``.
+
+    Raises: TypeError where the subclass has no ``__iter__``.
+
+    >>> import rushlight as torch
+    >>> class Countdown(torch.utils.data.IterableDataset):
+    ...     def __iter__(self):
+    ...         return iter(range(3, 0, -1))
+    >>> [batch.tolist() for batch in torch.utils.data.DataLoader(Countdown(), batch_size=2)]
+    [[3, 2], [1]]
+    """
+
+    def __add__(self, other):
+        return ChainDataset([self, other])
+
+
+class TensorDataset(Dataset[tuple[Tensor, ...]]):
+    """Tensors of equal length, read together along dim 0.
+
+    Shape: tensors: (N, ...) each → N samples, each a tuple of (...).
+    Raises: AssertionError where the lengths differ.
+
+    >>> import rushlight as torch
+    >>> dataset = torch.utils.data.TensorDataset(torch.arange(3), torch.tensor([5, 6, 7]))
+    >>> len(dataset), dataset[2]
+    (3, (tensor(2), tensor(7)))
+    """
+
+    tensors: tuple[Tensor, ...]
+
+    def __init__(self, *tensors):
+        lengths = [tensor.size(0) for tensor in tensors]
+        if len(set(lengths)) > 1:
+            raise AssertionError(
+                f"TensorDataset: tensors must have one length in dim 0, got {lengths}"
+            )
+        self.tensors = tensors
+
+    def __getitem__(self, index):
+        return tuple([tensor[index] for tensor in self.tensors])
+
+    def __len__(self):
+        return self.tensors[0].size(0)
+
+
+class StackDataset(Dataset):
+    """Data sets of equal length read side by side: positional as tuples, named as dicts.
+
+    Raises: ValueError where none is given, both kinds are, or the lengths differ.
+
+    >>> import rushlight as torch
+    >>> torch.utils.data.StackDataset(image=["a", "b"], label=[0, 1])[1]
+    {'image': 'b', 'label': 1}
+    """
+
+    datasets: tuple | dict
+
+    def __init__(self, *args, **kwargs):
+        if args and kwargs:
+            raise ValueError(
+                f"StackDataset: got {len(args)} positional and {len(kwargs)} named data sets; "
+                "use one kind"
+            )
+        self.datasets = args or kwargs
+        if not self.datasets:
+            raise ValueError("StackDataset: expected at least one data set, got none")
+        lengths = [len(dataset) for dataset in self._columns()]
+        if len(set(lengths)) > 1:
+            raise ValueError(f"StackDataset: data sets must have one length, got {lengths}")
+        self._length = lengths[0]
+
+    def _columns(self):
+        datasets = self.datasets
+        return datasets.values() if isinstance(datasets, dict) else datasets
+
+    def _sample(self, values) -> Any:
+        if isinstance(self.datasets, dict):
+            return dict(zip(self.datasets, values, strict=True))
+        return tuple(values)
+
+    def __getitem__(self, index):
+        return self._sample([dataset[index] for dataset in self._columns()])
+
+    def __getitems__(self, indices):
+        columns = [self._read(dataset, indices) for dataset in self._columns()]
+        return [self._sample(row) for row in zip(*columns, strict=True)]
+
+    @staticmethod
+    def _read(dataset, indices):
+        if not callable(getattr(dataset, "__getitems__", None)):
+            return [dataset[index] for index in indices]
+        items = dataset.__getitems__(indices)
+        if len(items) != len(indices):
+            raise ValueError(
+                f"StackDataset: {type(dataset).__name__}.__getitems__ got {len(indices)} indices "
+                f"and returned {len(items)} samples"
+            )
+        return items
+
+    def __len__(self):
+        return self._length
+
+
+class ConcatDataset(Dataset[T_co]):
+    """Map-style data sets one after another; also written ``a + b``.
+
+    Raises: AssertionError where none is given or one is iterable-style; ValueError for a negative
+    index below the start.
+
+    >>> import rushlight as torch
+    >>> dataset = torch.utils.data.ConcatDataset([["a", "b"], ["c"]])
+    >>> len(dataset), dataset[2], dataset[-3]
+    (3, 'c', 'a')
+    """
+
+    datasets: list
+    cumulative_sizes: list[int]
+
+    @staticmethod
+    def cumsum(sequence):
+        return list(itertools.accumulate(len(dataset) for dataset in sequence))
+
+    def __init__(self, datasets):
+        self.datasets = list(datasets)
+        if not self.datasets:
+            raise AssertionError("ConcatDataset: expected at least one data set, got none")
+        for i, dataset in enumerate(self.datasets):
+            if isinstance(dataset, IterableDataset):
+                raise AssertionError(
+                    f"ConcatDataset: data set {i} ({type(dataset).__name__}) is iterable-style and "
+                    "cannot be read by index; use ChainDataset"
+                )
+        self.cumulative_sizes = self.cumsum(self.datasets)
+
+    def __len__(self):
+        return self.cumulative_sizes[-1]
+
+    def __getitem__(self, idx):
+        if idx < 0:
+            if -idx > len(self):
+                raise ValueError(f"ConcatDataset: index {idx} is below -{len(self)}, the length")
+            idx += len(self)
+        which = bisect.bisect_right(self.cumulative_sizes, idx)
+        start = self.cumulative_sizes[which - 1] if which else 0
+        return self.datasets[which][idx - start]
+
+
+class ChainDataset(IterableDataset):
+    """Iterable-style data sets one after another; also written ``a + b``.
+
+    Raises: AssertionError, when read, where one is not iterable-style.
+
+    >>> import rushlight as torch
+    >>> class Letters(torch.utils.data.IterableDataset):
+    ...     def __iter__(self):
+    ...         return iter("ab")
+    >>> list(torch.utils.data.ChainDataset([Letters(), Letters()]))
+    ['a', 'b', 'a', 'b']
+    """
+
+    def __init__(self, datasets):
+        self.datasets = datasets
+
+    def _parts(self):
+        for i, dataset in enumerate(self.datasets):
+            if not isinstance(dataset, IterableDataset):
+                raise AssertionError(
+                    f"ChainDataset: data set {i} is a {type(dataset).__name__}, "
+                    "not an IterableDataset"
+                )
+            yield dataset
+
+    def __iter__(self):
+        return itertools.chain.from_iterable(self._parts())
+
+    def __len__(self):
+        return sum(len(dataset) for dataset in self._parts())
+
+
+class Subset(Dataset[T_co]):
+    """The samples of a data set at the given indices, in their order.
+
+    Raises: NotImplementedError where a subclass overrides ``__getitem__`` without
+    ``__getitems__``, by which a DataLoader would read around it.
+
+    >>> import rushlight as torch
+    >>> list(torch.utils.data.Subset("abcd", [3, 0]))
+    ['d', 'a']
+    """
+
+    def __init__(self, dataset, indices):
+        self.dataset = dataset
+        self.indices = indices
+        cls = type(self)
+        if cls.__getitem__ is not Subset.__getitem__ and cls.__getitems__ is Subset.__getitems__:
+            raise NotImplementedError(
+                f"{cls.__name__} overrides __getitem__ but not __getitems__, which DataLoader "
+                "reads batches by; define it too, for example as\n"
+                "    def __getitems__(self, indices):\n"
+                "        return [self[i] for i in indices]"
+            )
+
+    def __getitem__(self, idx):
+        if isinstance(idx, list):
+            return self.dataset[[self.indices[i] for i in idx]]
+        return self.dataset[self.indices[idx]]
+
+    def __getitems__(self, indices):
+        inner = [self.indices[i] for i in indices]
+        if callable(getattr(self.dataset, "__getitems__", None)):
+            return self.dataset.__getitems__(inner)
+        return [self.dataset[i] for i in inner]
+
+    def __len__(self):
+        return len(self.indices)
+
+
+def random_split(dataset: Any, lengths, generator=None) -> list[Subset]:
+    """Split a data set at random into disjoint subsets of the given lengths or fractions.
+
+    Fractions that sum to 1 are rounded down; what remains goes one by one to the first splits.
+
+    Raises: ValueError where the lengths do not sum to the data set's, or a fraction lies outside
+    0 to 1. Warns (UserWarning) where a fraction leaves a split empty.
+
+    >>> import rushlight as torch
+    >>> generator = torch.Generator().manual_seed(0)
+    >>> parts = torch.utils.data.random_split(range(10), [0.7, 0.3], generator)
+    >>> [list(part) for part in parts]
+    [[4, 1, 7, 5, 3, 9, 0], [8, 6, 2]]
+    """
+    size = len(dataset)
+    total = sum(lengths)
+    if total <= 1 and math.isclose(total, 1):
+        lengths = _lengths_of_fractions(lengths, size)
+    if sum(lengths) != size:
+        raise ValueError(
+            f"random_split: lengths {list(lengths)} sum to {sum(lengths)}, "
+            f"but the data set has {size} samples"
+        )
+    indices = torch.randperm(size, generator=generator).tolist()
+    ends = list(itertools.accumulate(lengths))
+    return [
+        Subset(dataset, indices[end - length : end])
+        for end, length in zip(ends, lengths, strict=True)
+    ]
+
+
+def _lengths_of_fractions(fractions, size):
+    lengths = []
+    for i, fraction in enumerate(fractions):
+        if not 0 <= fraction <= 1:
+            raise ValueError(f"random_split: fraction {fraction} at {i} is not between 0 and 1")
+        lengths.append(math.floor(size * fraction))
+    for i in range(size - sum(lengths)):
+        lengths[i % len(lengths)] += 1
+    for i, length in enumerate(lengths):
+        if length == 0:
+            warnings.warn(
+                f"random_split: split {i} is empty: fraction {fractions[i]} of {size} samples",
+                stacklevel=3,
+            )
+    return lengths

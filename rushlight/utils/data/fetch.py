@@ -1,0 +1,93 @@
+"""Fetchers: they read the samples of one batch and collate them."""
+
+import rushlight as torch
+from rushlight.tensor import Tensor
+from rushlight.utils.data.collate import default_collate
+from rushlight.utils.data.dataset import IterableDataset, Subset, TensorDataset
+
+__all__ = ["fetcher"]
+
+
+def fetcher(dataset, batched, collate_fn, drop_last):
+    """What turns the sampler's next index, or list of indices, into a batch of ``dataset``."""
+    if isinstance(dataset, IterableDataset):
+        return StreamFetcher(dataset, batched, collate_fn, drop_last)
+    if batched and collate_fn is default_collate and _stacks_plain_tensors(dataset):
+        return TensorFetcher(dataset, batched, collate_fn)
+    return MapFetcher(dataset, batched, collate_fn)
+
+
+class MapFetcher:
+    """Reads a map-style data set by index."""
+
+    def __init__(self, dataset, batched, collate_fn):
+        self.dataset = dataset
+        self.batched = batched
+        self.collate_fn = collate_fn
+
+    def fetch(self, index):
+        dataset = self.dataset
+        if not self.batched:
+            samples = dataset[index]
+        elif getattr(dataset, "__getitems__", None):
+            samples = dataset.__getitems__(index)
+        else:
+            samples = [dataset[i] for i in index]
+        return self.collate_fn(samples)
+
+
+class StreamFetcher:
+    """Reads an iterable-style data set; of the index only its length counts."""
+
+    def __init__(self, dataset, batched, collate_fn, drop_last):
+        self.samples = iter(dataset)
+        self.batched = batched
+        self.collate_fn = collate_fn
+        self.drop_last = drop_last
+        self.ended = False
+
+    def fetch(self, index):
+        if self.ended:
+            raise StopIteration
+        if not self.batched:
+            return self.collate_fn(next(self.samples))
+        batch = []
+        for _ in index:
+            try:
+                batch.append(next(self.samples))
+            except StopIteration:
+                self.ended = True
+                break
+        if not batch or (self.drop_last and len(batch) < len(index)):
+            raise StopIteration
+        return self.collate_fn(batch)
+
+
+class TensorFetcher(MapFetcher):
+    """Reads a TensorDataset, or Subsets of one, by one gather a tensor.
+
+    The batch is that of default_collate over the samples, without making the samples.
+    """
+
+    def fetch(self, index):
+        dataset = self.dataset
+        rows = index
+        try:
+            while type(dataset) is Subset:
+                rows = [dataset.indices[i] for i in rows]
+                dataset = dataset.dataset
+            if set(map(type, rows)) == {int}:
+                rows = torch.as_tensor(rows)
+                return [tensor[rows] for tensor in dataset.tensors]
+        except IndexError:
+            pass  # reading the samples one by one names the index
+        return super().fetch(index)
+
+
+def _stacks_plain_tensors(dataset):
+    while type(dataset) is Subset:
+        dataset = dataset.dataset
+    # Of a subclass anything may be overridden; a gradient's history must show the stack.
+    return type(dataset) is TensorDataset and all(
+        type(tensor) is Tensor and not tensor.requires_grad for tensor in dataset.tensors
+    )

@@ -1,0 +1,275 @@
+"""Samplers: the order in which a data set is read.
+
+The random ones draw from the generator exactly as PyTorch's do, call by call, so that the same
+seed gives the same order.
+"""
+
+import itertools
+import math
+from typing import Generic, TypeVar
+
+import rushlight as torch
+
+__all__ = [
+    "BatchSampler",
+    "DistributedSampler",
+    "RandomSampler",
+    "Sampler",
+    "SequentialSampler",
+    "SubsetRandomSampler",
+    "WeightedRandomSampler",
+]
+
+T_co = TypeVar("T_co", covariant=True)
+
+DRAWS_AT_ONCE = 32  # part of the random stream: a draw of 64 is not two draws of 32
+
+
+class Sampler(Generic[T_co]):
+    """An order of indices: the base of every sampler.
+
+    A subclass defines ``__iter__`` and, where it is known, ``__len__``.
+
+    Raises: NotImplementedError from ``__iter__`` where the subclass has none.
+
+    >>> import rushlight as torch
+    >>> class Backwards(torch.utils.data.Sampler):
+    ...     def __iter__(self):
+    ...         return iter([2, 1, 0])
+    >>> [x.tolist() for x in torch.utils.data.DataLoader([5, 6, 7], sampler=Backwards())]
+    [[7], [6], [5]]
+    """
+
+    def __iter__(self):
+        raise NotImplementedError(f"{type(self).__name__} is a sampler without __iter__; define it")
+
+
+class SequentialSampler(Sampler[int]):
+    """0, 1, 2, … to the length of the data.
+
+    >>> import rushlight as torch
+    >>> list(torch.utils.data.SequentialSampler("abc"))
+    [0, 1, 2]
+    """
+
+    def __init__(self, data_source):
+        self.data_source = data_source
+
+    def __iter__(self):
+        return iter(range(len(self.data_source)))
+
+    def __len__(self):
+        return len(self.data_source)
+
+
+class RandomSampler(Sampler[int]):
+    """A random order: a new permutation on each pass, or draws with replacement.
+
+    Without ``generator``, each pass draws one seed from the default generator and goes on from a
+    generator of its own. ``num_samples`` beyond the length starts another permutation.
+
+    Raises: TypeError where ``replacement`` is no bool; ValueError where ``num_samples`` is not a
+    positive int.
+
+    >>> import rushlight as torch
+    >>> generator = torch.Generator().manual_seed(0)
+    >>> list(torch.utils.data.RandomSampler(range(5), generator=generator))
+    [4, 1, 2, 0, 3]
+    """
+
+    def __init__(self, data_source, replacement=False, num_samples=None, generator=None):
+        self.data_source = data_source
+        self.replacement = replacement
+        self._num_samples = num_samples
+        self.generator = generator
+        if not isinstance(replacement, bool):
+            raise TypeError(f"RandomSampler: replacement must be a bool, got {replacement!r}")
+        if not isinstance(self.num_samples, int) or self.num_samples <= 0:
+            raise ValueError(
+                f"RandomSampler: num_samples must be a positive int, got {self.num_samples!r}"
+                + (" from the length of the data" if num_samples is None else "")
+            )
+
+    @property
+    def num_samples(self):
+        # Read anew each time: the data may grow between passes.
+        return len(self.data_source) if self._num_samples is None else self._num_samples
+
+    def __iter__(self):
+        n = len(self.data_source)
+        generator = self.generator
+        if generator is None:
+            seed = torch.empty((), dtype=torch.int64).random_().item()
+            generator = torch.Generator().manual_seed(seed)
+        draw = self._draws if self.replacement else self._permutations
+        yield from draw(n, generator)
+
+    def _draws(self, n, generator):
+        full, rest = divmod(self.num_samples, DRAWS_AT_ONCE)
+        for size in itertools.chain(itertools.repeat(DRAWS_AT_ONCE, full), [rest]):
+            yield from torch.randint(n, (size,), generator=generator).tolist()
+
+    def _permutations(self, n, generator):
+        full, rest = divmod(self.num_samples, n)
+        for _ in range(full):
+            yield from torch.randperm(n, generator=generator).tolist()
+        # Drawn even where rest is 0: the next user of the generator must find it where
+        # PyTorch leaves it.
+        yield from torch.randperm(n, generator=generator).tolist()[:rest]
+
+    def __len__(self):
+        return self.num_samples
+
+
+class SubsetRandomSampler(Sampler[int]):
+    """The given indices in a new random order on each pass.
+
+    >>> import rushlight as torch
+    >>> generator = torch.Generator().manual_seed(0)
+    >>> list(torch.utils.data.SubsetRandomSampler([10, 20, 30], generator))
+    [30, 10, 20]
+    """
+
+    def __init__(self, indices, generator=None):
+        self.indices = indices
+        self.generator = generator
+
+    def __iter__(self):
+        for i in torch.randperm(len(self.indices), generator=self.generator).tolist():
+            yield self.indices[i]
+
+    def __len__(self):
+        return len(self.indices)
+
+
+class WeightedRandomSampler(Sampler[int]):
+    """Indices drawn with probability in proportion to their weight.
+
+    Shape: weights: (N,) → indices 0 to N - 1.
+    Raises: ValueError where ``num_samples`` is not a positive int, ``replacement`` no bool, or
+    the weights are not one-dimensional; RuntimeError, when read, for weights that are negative,
+    not finite or all zero.
+
+    >>> import rushlight as torch
+    >>> generator = torch.Generator().manual_seed(0)
+    >>> list(torch.utils.data.WeightedRandomSampler([0.0, 1.0, 0.0], 2, generator=generator))
+    [1, 1]
+    """
+
+    def __init__(self, weights, num_samples, replacement=True, generator=None):
+        if not _is_positive_int(num_samples):
+            raise ValueError(
+                f"WeightedRandomSampler: num_samples must be a positive int, got {num_samples!r}"
+            )
+        if not isinstance(replacement, bool):
+            raise ValueError(
+                f"WeightedRandomSampler: replacement must be a bool, got {replacement!r}"
+            )
+        self.weights = torch.as_tensor(weights, dtype=torch.float64)
+        if self.weights.dim() != 1:
+            raise ValueError(
+                "WeightedRandomSampler: weights must be one-dimensional, "
+                f"got shape {tuple(self.weights.shape)}"
+            )
+        self.num_samples = num_samples
+        self.replacement = replacement
+        self.generator = generator
+
+    def __iter__(self):
+        drawn = torch.multinomial(
+            self.weights, self.num_samples, self.replacement, generator=self.generator
+        )
+        yield from drawn.tolist()
+
+    def __len__(self):
+        return self.num_samples
+
+
+class BatchSampler(Sampler[list[int]]):
+    """Lists of ``batch_size`` indices of another sampler.
+
+    Raises: ValueError where ``batch_size`` is not a positive int or ``drop_last`` no bool.
+
+    >>> import rushlight as torch
+    >>> list(torch.utils.data.BatchSampler(range(5), batch_size=2, drop_last=False))
+    [[0, 1], [2, 3], [4]]
+    """
+
+    def __init__(self, sampler, batch_size, drop_last):
+        if not _is_positive_int(batch_size):
+            raise ValueError(f"BatchSampler: batch_size must be a positive int, got {batch_size!r}")
+        if not isinstance(drop_last, bool):
+            raise ValueError(f"BatchSampler: drop_last must be a bool, got {drop_last!r}")
+        self.sampler = sampler
+        self.batch_size = batch_size
+        self.drop_last = drop_last
+
+    def __iter__(self):
+        indices = iter(self.sampler)
+        while batch := list(itertools.islice(indices, self.batch_size)):
+            if len(batch) < self.batch_size and self.drop_last:
+                return
+            yield batch
+
+    def __len__(self):
+        full, rest = divmod(len(self.sampler), self.batch_size)
+        return full if self.drop_last or not rest else full + 1
+
+
+class DistributedSampler(Sampler[int]):
+    """One process's share of a data set that ``num_replicas`` processes read together.
+
+    The share is every ``num_replicas``-th index; without ``drop_last`` the first samples repeat
+    at the end so that all shares are of one size. Call ``set_epoch`` for a new order.
+
+    Raises: RuntimeError where ``num_replicas`` or ``rank`` is missing; ValueError where ``rank``
+    is not in [0, num_replicas).
+
+    >>> import rushlight as torch
+    >>> list(torch.utils.data.DistributedSampler("abcde", 2, rank=1, shuffle=False))
+    [1, 3, 0]
+    """
+
+    def __init__(
+        self, dataset, num_replicas=None, rank=None, shuffle=True, seed=0, drop_last=False
+    ):
+        if num_replicas is None or rank is None:
+            raise RuntimeError(
+                "DistributedSampler: no process group tells the world's size and the rank here; "
+                f"pass both (got num_replicas={num_replicas}, rank={rank})"
+            )
+        if not 0 <= rank < num_replicas:
+            raise ValueError(
+                f"DistributedSampler: rank {rank} is not in [0, {num_replicas - 1}], "
+                f"as num_replicas={num_replicas}"
+            )
+        self.dataset = dataset
+        self.num_replicas = num_replicas
+        self.rank = rank
+        self.epoch = 0
+        self.shuffle = shuffle
+        self.seed = seed
+        self.drop_last = drop_last
+        n = len(dataset)
+        self.num_samples = n // num_replicas if drop_last else math.ceil(n / num_replicas)
+        self.total_size = self.num_samples * num_replicas
+
+    def __iter__(self):
+        n = len(self.dataset)
+        indices = list(range(n))
+        if self.shuffle:
+            generator = torch.Generator().manual_seed(self.seed + self.epoch)
+            indices = torch.randperm(n, generator=generator).tolist()
+        repeated = itertools.islice(itertools.cycle(indices), self.total_size)
+        return itertools.islice(repeated, self.rank, None, self.num_replicas)
+
+    def __len__(self):
+        return self.num_samples
+
+    def set_epoch(self, epoch):
+        """Shuffle by ``seed + epoch`` from the next pass on; the same in every process."""
+        self.epoch = epoch
+
+
+def _is_positive_int(value):
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
