@@ -81,7 +81,7 @@ def output_nr(self):
 
 def _set_grad(self, value):
     if mode.intercept and mode.state.recorder is not None:
-        mode.state.recorder.touch_grad(self)
+        mode.state.recorder.touch_grad(self, read=False)
     if value is None:
         self._grad = None
         return

@@ -260,7 +260,6 @@ class Entry:
             value = None if now is None else recorder.value(now)
             where = recorder.captured.get(key_of(tensor.array))
             self.grads.append((where.get if where is not None and isinstance(where.get, int) else tensor, value))
-        self.had_grad = [(tensor, before is None) for tensor, before in recorder.grads.values()]
 
     def _assemble(self, recorder):
         self.captured = list(recorder.captured.values())
@@ -283,9 +282,6 @@ class Entry:
         """Whether the state that was baked in is still as it was."""
         for module, state in self.modules:
             if module_state(module) != state:
-                return False
-        for tensor, none in self.had_grad:
-            if (tensor._grad is None) is not none:
                 return False
         for captured in self.outer:
             array, value = captured.get(), captured.value
@@ -386,7 +382,11 @@ class _Backward:
         self.outs = [k for k, _ in outs]
         self.seeds = [Abstract(t.array.shape, t.array.dtype) for _, t in outs]
         roots = [t.node for _, t in outs]
-        ends = _ends(roots)
+        ends, freed = _ends(roots)
+        self.freed = freed
+        if freed:  # the traced call ran its own backward: from outside there is none, as in eager
+            self.parents, self.grads = [], []
+            return self
         self.parents = [(node, _owner(recorder, node)) for node in ends]
         was = mode.set_grad(False)
         try:
@@ -397,6 +397,9 @@ class _Backward:
         return self
 
     def finish(self, recorder):
+        if self.freed:
+            self.saved = []
+            return
         equations = recorder.equations[self.start :]
         made = {v.id for e in equations for v in e.outs} | {s.id for s in self.seeds}
         saved: dict = {}
@@ -414,11 +417,11 @@ class _Backward:
         """Give the real results of one run the node that runs the gradient program."""
         node = object.__new__(_Compiled)
         node.parents = tuple([leaves[o].node if isinstance(o, int) else n for n, o in self.parents])
-        node.saved = tuple(saved)
+        node.saved = None if self.freed else tuple(saved)
         node.cells = ()
         node.clock = tick()
         node.hooks = None
-        node.program = self.program
+        node.program = None if self.freed else self.program
         node.seeds = [(s.shape, s.dtype) for s in self.seeds]
         node.inputs = leaves
         first = outs[self.outs[0]].array
@@ -429,22 +432,19 @@ class _Backward:
 
 
 def _ends(roots):
-    """The nodes at which the traced graph meets the outer one: leaves, and outer results."""
-    found, stack, ends = set(roots), list(roots), []
+    """The nodes at which the traced graph meets the outer one, and whether any of it is freed."""
+    found, stack, ends, freed = set(roots), list(roots), [], False
     while stack:
         node = stack.pop()
-        if type(node) is Leaf or isinstance(getattr(node, "shape", None), tuple) and _is_outer(node):
+        if type(node) is Leaf or node.clock < mode.state.recorder.began:
             ends.append(node)
             continue
+        freed = freed or node.saved is None
         for p in node.parents:
             if p is not None and p not in found:
                 found.add(p)
                 stack.append(p)
-    return ends
-
-
-def _is_outer(node):
-    return node.clock < mode.state.recorder.began
+    return ends, freed
 
 
 def _owner(recorder, node):

@@ -113,12 +113,15 @@ class Recorder:
         """Have the program refuse to run once ``get()`` no longer equals what it is now."""
         self.guards.append((get, get()))
 
-    def touch_grad(self, tensor):
-        """Note the gradient that an outer tensor had before the trace changes it."""
+    def touch_grad(self, tensor, read=True):
+        """Note the gradient that an outer tensor had before the trace changes or reads it."""
         if id(tensor) not in self.grads and type(tensor.array) is ndarray:
-            self.grads[id(tensor)] = (tensor, tensor._grad)
-            if tensor._grad is not None:
-                self.capture(tensor._grad, lambda: tensor._grad.array)
+            before = tensor._grad
+            self.grads[id(tensor)] = (tensor, before)
+            if read:
+                self.guard(lambda: tensor._grad is None)
+                if before is not None:
+                    self.capture(before, lambda: tensor._grad.array)
 
     # Operations ---------------------------------------------------------------------------
 
