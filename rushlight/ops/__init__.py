@@ -3,9 +3,9 @@
 import importlib
 
 _MODULES = (
-    "convert", "create", "arithmetic", "cast", "division", "exponential", "order", "power", "rounding",
-    "stride", "trigonometry", "view", "matmul",
-    "compare", "logic", "operators", "activation", "extrema", "reduce", "softmax",
+    "convert", "create", "arithmetic", "cast", "division", "exponential", "gather", "index", "join", "order", "power", "rounding",
+    "scatter", "stride", "tile", "trigonometry", "view", "matmul",
+    "compare", "logic", "operators", "activation", "bounds", "extrema", "norm", "product", "reduce", "scan", "softmax", "variance",
 )  # fmt: skip
 
 for _name in _MODULES:

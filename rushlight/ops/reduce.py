@@ -4,11 +4,11 @@ import numpy as np
 
 from rushlight import dtype as dtypes
 from rushlight.errors import DtypeError
+from rushlight.ops.arithmetic import div_
 from rushlight.ops.definition import function
 from rushlight.ops.kinds import reduction
-from rushlight.ops.rules import conj, kept, spread, total, where
+from rushlight.ops.rules import kept, spread
 from rushlight.ops.summation import summed
-from rushlight.tensor import Tensor
 
 # Sums -------------------------------------------------------------------------------------
 
@@ -100,4 +100,31 @@ def all(xp, x, *, dim=None, keepdim=False):
     return found.astype(x.dtype) if x.dtype == xp.uint8 else found
 
 
-_ = function, conj, total, where, Tensor
+# Counts -----------------------------------------------------------------------------------
+
+
+@reduction
+def count_nonzero(xp, x, *, dim=None, keepdim=False):
+    """How many elements over ``dim`` are not zero.
+
+    >>> import rushlight as torch
+    >>> torch.count_nonzero(torch.tensor([[0, 1], [2, 3]]), dim=0)
+    tensor([1, 2])
+    """
+    return xp.count_nonzero(x, axis=dim, keepdims=keepdim)
+
+
+@function
+def nanmean(input, dim=None, keepdim=False, *, dtype=None, out=None):
+    """``mean`` without the elements that are nan.
+
+    >>> import rushlight as torch
+    >>> torch.nanmean(torch.tensor([1.0, float("nan"), 2.0]))
+    tensor(1.5000)
+    """
+    if input.dtype.category < 2:
+        raise DtypeError(
+            f"nanmean(): expected input to have floating point or complex dtype but got {input.dtype}"
+        )
+    found = input.isnan().logical_not().sum(dim, keepdim)
+    return div_(nansum(input, dim, keepdim, dtype=dtype), found, out=out)

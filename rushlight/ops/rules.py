@@ -4,7 +4,10 @@ import numpy as np
 
 from rushlight.tensor import Tensor
 
-__all__ = ["conj", "is_complex", "kept", "log", "number", "spread", "total", "where"]
+__all__ = [
+    "conj", "is_complex", "kept", "log", "number", "scattered", "spread", "total", "typed",
+    "where",
+]  # fmt: skip
 
 
 def is_complex(x):
@@ -41,6 +44,11 @@ def number(x):
     return getattr(x, "array", x).item() if hasattr(x, "item") else x
 
 
+def typed(x, like):
+    """``x`` in the dtype of ``like``."""
+    return x.to(like.dtype) if isinstance(x, Tensor) else x.astype(like.dtype)
+
+
 # Reductions -------------------------------------------------------------------------------
 
 
@@ -64,3 +72,15 @@ def total(x, dim):
     from rushlight.ops.summation import summed
 
     return summed(x, dim, True)
+
+
+def scattered(g, index, dim, shape):
+    """Zeros of ``shape`` with ``g`` at ``index`` along ``dim``."""
+    if isinstance(g, Tensor):
+        return g.new_zeros(shape).scatter(dim, index, g)
+    out = np.zeros(shape, g.dtype)
+    if out.ndim:
+        np.put_along_axis(out, index, g, dim)
+    else:
+        out[...] = g
+    return out

@@ -1,0 +1,150 @@
+"""Running sums and extremes along a dim."""
+
+import numpy as np
+
+from rushlight import dtype as dtypes
+from rushlight import shapes
+from rushlight.errors import UnsupportedDtypeError
+from rushlight.ops.definition import function
+from rushlight.ops.kinds import kernel
+from rushlight.return_types import result_type
+from rushlight.tensor import Tensor
+
+
+def accumulated(ufunc, x, dim):
+    """``ufunc`` accumulated along ``dim``; float32 in double precision, as PyTorch does."""
+    if not x.ndim:
+        return x.copy()
+    if x.dtype == np.float32:
+        return ufunc.accumulate(x, axis=dim, dtype=np.float64).astype(np.float32)
+    if x.dtype == np.complex64:
+        return ufunc.accumulate(x, axis=dim, dtype=np.complex128).astype(np.complex64)
+    return ufunc.accumulate(x, axis=dim)
+
+
+def widened(input, dtype):
+    """``input`` in the dtype that a product or a running sum is computed in: integers in int64."""
+    if not isinstance(input, Tensor):
+        return input
+    if dtype is None and input.dtype.category < 2:
+        dtype = dtypes.int64
+    return input if dtype is None or dtype is input.dtype else input.to(dtype)
+
+
+def one_dim(name):
+    """The ``prepare`` of an operation along one dim."""
+    return lambda x, *, dim, **rest: {"dim": shapes.dim(dim, x.ndim, name), **rest}
+
+
+@kernel(public=False, method=False, name="cumsum", prepare=one_dim("cumsum"))
+def cumsum_(xp, x, *, dim):
+    """The running sum."""
+    return accumulated(xp.add, x, dim)
+
+
+def reversed_sum(g, dim):
+    """The running sum from the end."""
+    if isinstance(g, Tensor):
+        return cumsum_(g.flip(dim), dim=dim).flip(dim) if g.ndim else g
+    return np.flip(accumulated(np.add, np.flip(g, dim), dim), dim) if g.ndim else g
+
+
+cumsum_.grad(x=lambda g, dim: reversed_sum(g, dim))
+
+
+@function(inplace=True)
+def cumsum(input, dim, *, dtype=None, out=None):
+    """The running sum along ``dim``; integers give int64.
+
+    >>> import rushlight as torch
+    >>> torch.cumsum(torch.tensor([1, 2, 3, 4]), dim=0)
+    tensor([ 1,  3,  6, 10])
+    """
+    return cumsum_(widened(input, dtype), dim=dim, out=out)
+
+
+@kernel(prepare=one_dim("logcumsumexp"))
+def logcumsumexp(xp, x, *, dim):
+    """The logarithm of the running sum of exponentials along ``dim``.
+
+    >>> import rushlight as torch
+    >>> torch.logcumsumexp(torch.tensor([0.0, 0.0]), dim=0)
+    tensor([0.0000, 0.6931])
+    """
+    return accumulated(xp.logaddexp, x, dim)
+
+
+def _logcumsumexp_slope(g, x, out, dim):
+    exp = (lambda v: v.exp()) if isinstance(x, Tensor) else np.exp
+    # exp(x[i] - out[j]) for j ≥ i, without overflow: out never falls.
+    return exp(x) * reversed_sum(g * exp(-out), dim)
+
+
+logcumsumexp.grad(x=_logcumsumexp_slope)
+
+
+# Running extremes -------------------------------------------------------------------------
+
+
+def _record(xp, ufunc, name, x, dim):
+    if x.dtype.kind == "c":
+        raise UnsupportedDtypeError(f"{name}: not implemented for complex tensors: they have no order")
+    if not x.ndim:
+        return x.copy(), xp.zeros((), xp.int64)
+    values = ufunc.accumulate(x, axis=dim)
+    places = xp.arange(x.shape[dim]).reshape([-1 if i == dim else 1 for i in range(x.ndim)])
+    taken = xp.where((x == values) | (x != x), places, 0)
+    return values, xp.maximum.accumulate(taken, axis=dim)
+
+
+@kernel(public=False, method=False, name="cummax", prepare=one_dim("cummax"))
+def cummax_(xp, x, *, dim):
+    """The running maximum and where it is."""
+    return _record(xp, xp.maximum, "cummax", x, dim)
+
+
+@kernel(public=False, method=False, name="cummin", prepare=one_dim("cummin"))
+def cummin_(xp, x, *, dim):
+    """The running minimum and where it is."""
+    return _record(xp, xp.minimum, "cummin", x, dim)
+
+
+def _gathered_back(g, index, x_shape, dim):
+    g = g[0]
+    if g is None or not x_shape:
+        return g
+    if isinstance(g, Tensor):
+        return g.new_zeros(x_shape).scatter_add(dim, index, g)
+    out = np.zeros(x_shape, g.dtype)
+    at = list(np.indices(x_shape, sparse=True))
+    at[dim] = index
+    np.add.at(out, tuple(at), g)
+    return out
+
+
+cummax_.grad(x=_gathered_back)
+cummin_.grad(x=_gathered_back)
+_Cummax = result_type("cummax", "values", "indices")
+_Cummin = result_type("cummin", "values", "indices")
+
+
+@function
+def cummax(input, dim, *, out=None):
+    """The running maximum along ``dim`` and its indices.
+
+    >>> import rushlight as torch
+    >>> torch.cummax(torch.tensor([1.0, 3.0, 2.0]), dim=0).indices
+    tensor([0, 1, 1])
+    """
+    return _Cummax(cummax_(input, dim=dim, out=out))
+
+
+@function
+def cummin(input, dim, *, out=None):
+    """The running minimum along ``dim`` and its indices.
+
+    >>> import rushlight as torch
+    >>> torch.cummin(torch.tensor([2.0, 1.0, 3.0]), dim=0).indices
+    tensor([0, 1, 1])
+    """
+    return _Cummin(cummin_(input, dim=dim, out=out))
