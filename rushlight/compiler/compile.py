@@ -13,7 +13,7 @@ from rushlight.autograd.tape import Leaf, Node, tick
 from rushlight.autograd.write import stamp
 from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.program import Program
-from rushlight.compiler.trace import Recorder, key_of
+from rushlight.compiler.trace import Recorder, key_of, module_state
 from rushlight.errors import GraphError, TraceError
 from rushlight.tensor import Tensor, from_array
 
@@ -335,12 +335,6 @@ def _own(array, inputs):
     if array.base is not None and any(np.may_share_memory(array, a) for a in inputs):
         return array.copy()
     return array
-
-
-def module_state(module):
-    """What a program bakes in of a module: its mode and which tensors it holds."""
-    held = module.__dict__
-    return (held["training"], *map(id, held["_parameters"].values()), *map(id, held["_buffers"].values()))
 
 
 # A compiled forward inside an ordinary backward -------------------------------------------

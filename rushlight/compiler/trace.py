@@ -123,6 +123,10 @@ class Recorder:
                 if before is not None:
                     self.capture(before, lambda: tensor._grad.array)
 
+    def touch_module(self, module):
+        """Note a module that is called: a program holds for its mode and its tensors only."""
+        self.modules.setdefault(id(module), (module, module_state(module)))
+
     # Operations ---------------------------------------------------------------------------
 
     def emit(self, op, ins, params):
@@ -228,6 +232,12 @@ class Recorder:
 
 def key_known(recorder, x):
     return type(x.array) is ndarray and key_of(x.array) in recorder.current
+
+
+def module_state(module):
+    """What a program bakes in of a module: its mode and which tensors it holds."""
+    held = module.__dict__
+    return (held["training"], *map(id, held["_parameters"].values()), *map(id, held["_buffers"].values()))
 
 
 # Inference --------------------------------------------------------------------------------

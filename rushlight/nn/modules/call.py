@@ -2,6 +2,7 @@
 
 import warnings
 
+from rushlight.autograd import mode
 from rushlight.nn.modules.backward import BackwardHooks, hook_last_operation
 from rushlight.nn.modules.hooks import MIXED_KINDS, Everywhere, add_hook
 from rushlight.nn.modules.registry import Registry
@@ -34,7 +35,7 @@ class Call(Registry):
             if (
                 own["_forward_hooks"] or own["_forward_pre_hooks"] or own["_backward_hooks"]
                 or own["_backward_pre_hooks"] or "_compiled_call_impl" in own
-                or _forward or _forward_pre or _backward or _backward_pre
+                or mode.intercept or _forward or _forward_pre or _backward or _backward_pre
             ):  # fmt: skip
                 call = own.get("_compiled_call_impl") or self._call_impl
                 return call(*args, **kwargs)
@@ -47,6 +48,8 @@ class Call(Registry):
             raise
 
     def _call_impl(self, *args, **kwargs):
+        if mode.state.recorder is not None:
+            mode.state.recorder.touch_module(self)
         call = _Progress(args, kwargs)
         try:
             return self._call_hooked(call)
