@@ -110,6 +110,45 @@ def _to_integer(x, dtype):
     return x.astype(dtype)
 
 
+def as_scalar(value, dtype):
+    """A Python number (or a 0-dim array, as it is) in the NumPy dtype ``dtype``.
+
+    Raises:
+        RuntimeError: the dtype cannot hold the number.
+    """
+    if isinstance(value, np.ndarray):
+        return converted(value, dtype) if value.dtype != dtype else value
+    if not _holds(dtype, value):
+        raise RuntimeError(
+            f"value cannot be converted to type {dtypes.OF[dtype].name} without overflow: {value}"
+        )
+    if dtype.kind in "iu":
+        value = int(value)
+        return np.asarray(value % 2 ** (8 * dtype.itemsize) if dtype.kind == "u" else value, dtype)
+    return np.asarray(value, dtype)
+
+
+def _holds(dtype, value):
+    """True where the dtype has a number for ``value``; unsigned types take -value for it too."""
+    if isinstance(value, complex):
+        if dtype.kind == "c":
+            return _holds(dtype.type(0).real.dtype, value.real) and _holds(
+                dtype.type(0).real.dtype, value.imag
+            )
+        if value.imag and dtype.kind != "b":
+            return False
+        value = value.real
+    if dtype.kind in "bc":
+        return True
+    if dtype.kind in "iu":
+        info = np.iinfo(dtype)
+        low = -int(info.max) if dtype.kind == "u" else int(info.min)
+        return value == value and low <= value <= int(info.max)
+    if value != value or abs(value) == float("inf"):
+        return True
+    return abs(value) <= dtypes.finfo(dtypes.OF[dtype]).max
+
+
 @kernel(public=False, method=False, name="to_copy", widen=False)
 def cast(xp, x, *, dtype, memory_format=None):
     """``x`` in another dtype (a NumPy dtype)."""

@@ -1,0 +1,82 @@
+"""Adding values at indices, where an index may come more than once."""
+
+import math
+
+import numpy as np
+
+__all__ = ["add_at", "add_rows"]
+
+# From this many values on, a sparse product is faster than np.add.at.
+_MANY = 2048
+
+
+def add_rows(out, rows, values):
+    """``out[rows[i]] += values[i]`` for each i, in order; out: (R, D), rows: (N,), values: (N, D)."""
+    if not values.size:
+        return
+    if out.shape[1] == 1:
+        np.add.at(out[:, 0], rows, values[:, 0])
+    elif values.size < _MANY or out.dtype.char not in "fdFD":
+        np.add.at(out, rows, values)
+    else:
+        from scipy.sparse import csc_array
+
+        n = len(rows)
+        ones = np.ones(n, out.dtype)
+        rows = np.where(rows < 0, rows + len(out), rows)
+        out += csc_array((ones, rows, np.arange(n + 1)), shape=(len(out), n)) @ values
+
+
+def add_at(out, key, values):
+    """``out[key] += values`` where positions that come twice get both; ``key`` as NumPy takes it.
+
+    ``key`` is a tuple of arrays of integers or of bool, and full slices.
+    """
+    arrays = [k for k in key if not isinstance(k, slice)]
+    if all(a.dtype.kind == "b" for a in arrays):
+        out[key] += values  # a mask names each place once
+        return
+    dims, indices = _integer_indices(key)
+    common = np.broadcast_arrays(*indices)
+    index_shape = common[0].shape
+    rest = [d for d in range(out.ndim) if d not in dims]
+    sizes = [out.shape[d] for d in dims]
+    rows = _flattened(common, sizes)
+    inner = [out.shape[d] for d in rest]
+    adjacent = dims == list(range(dims[0], dims[0] + len(dims)))
+    lead = dims[0] if adjacent else 0
+    result = (*inner[:lead], *index_shape, *inner[lead:])
+    values = np.broadcast_to(values, result)
+    k = len(index_shape)
+    values = values.transpose(
+        (*range(lead, lead + k), *range(lead), *range(lead + k, len(result)))
+    ).reshape(len(rows), math.prod(inner))
+    turned = out.transpose((*dims, *rest))
+    table = turned.reshape(math.prod(sizes), math.prod(inner))
+    add_rows(table, rows, values.astype(out.dtype, copy=False))
+    if not np.shares_memory(table, out):
+        turned[...] = table.reshape(turned.shape)
+
+
+def _integer_indices(key):
+    """(dims, integer index of each): masks as the indices of their True elements."""
+    dims, indices, d = [], [], 0
+    for k in key:
+        if isinstance(k, slice):
+            d += 1
+            continue
+        parts = k.nonzero() if k.dtype.kind == "b" else (k,)
+        for part in parts:
+            dims.append(d)
+            indices.append(part)
+            d += 1
+    return dims, indices
+
+
+def _flattened(indices, sizes):
+    """One flat row number from an index for each dim of ``sizes``."""
+    rows = np.zeros(indices[0].size, np.int64)
+    for index, n in zip(indices, sizes, strict=True):
+        flat = index.reshape(-1)
+        rows = rows * n + np.where(flat < 0, flat + n, flat)
+    return rows

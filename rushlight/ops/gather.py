@@ -1,0 +1,426 @@
+"""Reading elements at indices: indexing with tensors, gather, take, masks, where."""
+
+import warnings
+
+import numpy as np
+from numpy import ndarray
+
+from rushlight import shapes
+from rushlight.backend.accumulate import add_at
+from rushlight.dtype import OF
+from rushlight.errors import ShapeError
+from rushlight.ops.definition import function
+from rushlight.ops.kinds import elementwise, kernel
+from rushlight.tensor import Tensor
+
+# Indexing with tensors --------------------------------------------------------------------
+
+
+def key_of(ndim, dims, indices):
+    """The NumPy index with ``indices`` at ``dims`` and full slices between."""
+    key, d = [], 0
+    for dim, index in zip(dims, indices, strict=True):
+        key += [slice(None)] * (dim - d)
+        key.append(index)
+        d = dim + (index.ndim if index.dtype.kind == "b" else 1)
+    return tuple(key)
+
+
+def _given(*indices):
+    return [i for i in indices if i is not None]
+
+
+def _explain_index(x, *inputs, dims, **_):
+    indices = _given(*inputs)
+    arrays = []
+    for dim, index in zip(dims, indices, strict=True):
+        if index.dtype.kind == "b":
+            arrays += index.nonzero()
+            continue
+        arrays.append(index)
+        n = x.shape[dim]
+        bad = index[(index < -n) | (index >= n)]
+        if bad.size:
+            raise IndexError(
+                f"index {bad[0]} is out of bounds for dimension {dim} with size {n} (the tensor is "
+                f"{tuple(x.shape)})"
+            )
+    try:
+        np.broadcast_shapes(*[a.shape for a in arrays])
+    except ValueError:
+        listed = ", ".join([str(list(a.shape)) for a in arrays])
+        raise IndexError(
+            f"shape mismatch: indexing tensors could not be broadcast together with shapes {listed}"
+        ) from None
+
+
+@kernel(
+    public=False, method=False, name="index", grad_name="IndexBackward0", widen=False,
+    shape=_explain_index,
+)  # fmt: skip
+def index(xp, x, i0, i1=None, i2=None, i3=None, i4=None, i5=None, *, dims):
+    """``x`` indexed by arrays of ints or bool at ``dims``, full slices elsewhere."""
+    if i1 is None and i0.dtype.kind == "i" and x.flags.c_contiguous:
+        return x.take(i0, dims[0])
+    return xp.ascontiguousarray(x[key_of(x.ndim, dims, _given(i0, i1, i2, i3, i4, i5))])
+
+
+def _index_back(g, x_shape, i0, i1, i2, i3, i4, i5, dims):
+    if type(g) is ndarray:
+        out = np.zeros(x_shape, g.dtype)
+        add_at(out, key_of(len(x_shape), dims, _given(i0, i1, i2, i3, i4, i5)), g)
+        return out
+    from rushlight.ops.scatter import put
+
+    return put(
+        g.new_zeros(x_shape), g, i0, i1, i2, i3, i4, i5, dims=dims, accumulate=True
+    )
+
+
+index.grad(x=_index_back)
+
+
+def indexed(x, advanced):
+    """``x`` indexed by the tensors of ``advanced``: [(dim, tensor)]."""
+    if len(advanced) > 6:
+        raise IndexError(f"index: at most 6 dims can be indexed by tensors at once, not {len(advanced)}")
+    dims = tuple([d for d, _ in advanced])
+    return index(x, *[t for _, t in advanced], dims=dims)
+
+
+@function
+def index_select(input, dim, index, *, out=None):
+    """The slices of ``input`` along ``dim`` that the 1-D ``index`` names.
+
+    Raises:
+        IndexError: an index is negative or too large.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([[1, 2], [3, 4]]).index_select(1, torch.tensor([1, 1]))
+    tensor([[2, 2],
+            [4, 4]])
+    """
+    return _index_select(input, index, dim, out=out)
+
+
+def check_index(name, index, *, shape=None):
+    """Raise unless ``index`` is an array of int32 or int64."""
+    if index.dtype.name not in ("int64", "int32"):
+        raise RuntimeError(
+            f"{name}(): Expected dtype int32/int64 for index, got {OF[index.dtype]}; use .long()"
+        )
+
+
+def check_range(name, index, n, dim, error=RuntimeError):
+    """Raise where an index is not in ``range(n)``."""
+    if index.size and (index.min() < 0 or index.max() >= n):
+        bad = index[(index < 0) | (index >= n)].flat[0]
+        raise error(f"{name}: index {bad} is out of bounds for dimension {dim} with size {n}")
+
+
+def _selectable(x, index, *, dim):
+    check_index("index_select", index)
+    if index.ndim > 1:
+        raise IndexError(f"index_select(): Index is supposed to be a vector, not {index.shape}")
+    if not x.ndim and index.size != 1:
+        raise RuntimeError(
+            f"index_select(): Index to scalar can have only 1 value, got {index.size} value(s)"
+        )
+    dim = shapes.dim(dim, x.ndim, "index_select")
+    check_range("index_select", index, x.shape[dim] if x.ndim else 1, dim, IndexError)
+    return {"dim": dim}
+
+
+@kernel(public=False, method=False, name="index_select", widen=False, prepare=_selectable)
+def _index_select(xp, x, index, *, dim):
+    """The slices of ``x`` along ``dim`` at ``index``."""
+    if not x.ndim:
+        return x.copy()
+    if not index.ndim:
+        index = index.reshape(1)
+    return x.take(index, dim)
+
+
+def _index_select_back(g, x_shape, index, dim):
+    if not x_shape:
+        return g
+    if type(g) is not ndarray:
+        return g.new_zeros(x_shape).index_add(dim, index, g)
+    out = np.zeros(x_shape, g.dtype)
+    add_at(out, (*[slice(None)] * dim, index.reshape(-1)), g)
+    return out
+
+
+_index_select.grad(x=_index_select_back)
+
+
+# gather -----------------------------------------------------------------------------------
+
+
+def check_along(name, x, index, dim):
+    """``dim`` checked and counted, for an ``index`` that fits inside ``x`` in all other dims."""
+    check_index(name, index)
+    dim = shapes.dim(dim, x.ndim, name)
+    if max(1, x.ndim) != max(1, index.ndim):
+        raise ShapeError(
+            f"{name}: Index tensor must have the same number of dimensions as input tensor: index "
+            f"{index.shape}, input {x.shape}"
+        )
+    pairs = enumerate(zip(index.shape, x.shape, strict=False))
+    bad = next((d for d, (i, n) in pairs if i > n and d != dim), None)
+    if bad is not None and index.size:
+        raise ShapeError(
+            f"{name}: Size does not match at dimension {bad} expected index {list(index.shape)} to be "
+            f"no larger than self {list(x.shape)} apart from dimension {dim}"
+        )
+    check_range(name, index, x.shape[dim] if x.ndim else 1, dim)
+    return dim
+
+
+def along(index, dim):
+    """The NumPy index that takes ``index`` along ``dim``, and its own place in all other dims."""
+    n = index.ndim
+    key = [
+        index if d == dim else np.arange(size).reshape((-1, *[1] * (n - d - 1)))
+        for d, size in enumerate(index.shape)
+    ]
+    return tuple(key)
+
+
+def _gatherable(x, index, *, dim, **rest):
+    return {"dim": check_along("gather", x, index, dim), **rest}
+
+
+@kernel(widen=False, prepare=_gatherable, public=False, method=False)
+def gather_(xp, x, index, *, dim):
+    """The elements of ``x`` at ``index`` along ``dim``."""
+    if not x.ndim:
+        return xp.full(index.shape, x)
+    if not index.ndim:
+        return x[index]
+    return xp.ascontiguousarray(x[along(index, dim)])
+
+
+def _gather_back(g, x_shape, index, dim):
+    if type(g) is not ndarray:
+        return g.new_zeros(x_shape).scatter_add(dim, index, g)
+    out = np.zeros(x_shape, g.dtype)
+    if not x_shape:
+        return g.sum(dtype=g.dtype)
+    index = index if index.ndim else index.reshape(1)
+    add_at(out, along(index, dim), g)
+    return out
+
+
+gather_.grad(x=_gather_back)
+
+
+@function
+def gather(input, dim, index, *, sparse_grad=False, out=None):
+    """``out[i][j] = input[index[i][j]][j]`` for ``dim`` 0, and so on for each dim.
+
+    Raises:
+        RuntimeError: an index is negative or too large; ``index`` does not fit.
+
+    >>> import rushlight as torch
+    >>> torch.gather(torch.tensor([[1, 2], [3, 4]]), 1, torch.tensor([[0], [1]]))
+    tensor([[1],
+            [4]])
+    """
+    return gather_(input, index, dim, out=out)
+
+
+@function
+def take_along_dim(input, indices, dim=None, *, out=None):
+    """``input`` at ``indices`` along ``dim``, both broadcast in the other dims.
+
+    >>> import rushlight as torch
+    >>> x = torch.tensor([[3, 1], [2, 4]])
+    >>> torch.take_along_dim(x, torch.tensor([[1], [0]]), dim=1)
+    tensor([[1],
+            [2]])
+    """
+    if dim is None:
+        input, indices, dim = input.reshape(-1), indices.reshape(-1), 0
+    have, index = input.array.shape, indices.array.shape
+    if len(have) != len(index):
+        raise ShapeError(
+            f"take_along_dim(): input and indices should have the same number of dimensions, but got "
+            f"{len(have)} dimensions for input, and {len(index)} dimensions for indices"
+        )
+    d = shapes.dim(dim, len(have), "take_along_dim")
+    rest = shapes.broadcast(
+        "take_along_dim", (*have[:d], 1, *have[d + 1 :]), (*index[:d], 1, *index[d + 1 :])
+    )
+    n = have[d]
+    indices = indices.remainder(n) if n else indices
+    return gather(
+        input.expand((*rest[:d], n, *rest[d + 1 :])),
+        d,
+        indices.expand((*rest[:d], index[d], *rest[d + 1 :])),
+        out=out,
+    )
+
+
+def _takeable(x, index):
+    if index.dtype.name != "int64":
+        raise RuntimeError(f"take(): Expected a long tensor for index, but got {OF[index.dtype]}")
+    n = x.size
+    if index.size and (index.min() < -n or index.max() >= n):
+        bad = index[(index < -n) | (index >= n)].flat[0]
+        raise IndexError(
+            f"take: out of range: tried to access index {bad} on a tensor of {n} elements."
+        )
+    return {}
+
+
+@kernel(widen=False, prepare=_takeable)
+def take(xp, x, index):
+    """The elements of ``input``, seen as flat, at ``index``.
+
+    >>> import rushlight as torch
+    >>> torch.take(torch.tensor([[4, 3], [5, 6]]), torch.tensor([0, 2]))
+    tensor([4, 5])
+    """
+    return x.take(index)
+
+
+def _take_back(g, x_shape, index):
+    if type(g) is not ndarray:
+        flat = g.new_zeros(shapes.numel(x_shape)).index_put((index,), g, accumulate=True)
+        return flat.reshape(x_shape)
+    out = np.zeros(shapes.numel(x_shape), g.dtype)
+    add_at(out, (index,), g)
+    return out.reshape(x_shape)
+
+
+take.grad(x=_take_back)
+
+
+# Masks ------------------------------------------------------------------------------------
+
+
+def check_mask(name, mask):
+    """Raise unless ``mask`` is bool."""
+    if mask.dtype.kind != "b":
+        raise RuntimeError(f"{name}: expected BoolTensor for mask, got {OF[mask.dtype]}")
+
+
+def _selected(x, mask):
+    check_mask("masked_select", mask)
+    shapes.broadcast("masked_select", x.shape, mask.shape, names=("input", "mask"))
+    return {}
+
+
+@kernel(widen=False, prepare=_selected)
+def masked_select(xp, x, mask):
+    """The elements where ``mask`` holds, in one dim; both are broadcast.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([1, 2, 3]).masked_select(torch.tensor([True, False, True]))
+    tensor([1, 3])
+    """
+    x, mask = xp.broadcast_arrays(x, mask)
+    return x[mask]
+
+
+def _masked_select_back(g, x_shape, mask):
+    shape = np.broadcast_shapes(x_shape, mask.shape)
+    if type(g) is not ndarray:
+        mask = mask.expand(shape)
+        return g.new_zeros(shape).masked_scatter(mask, g)
+    out = np.zeros(shape, g.dtype)
+    out[np.broadcast_to(mask, shape)] = g
+    return out
+
+
+masked_select.grad(x=_masked_select_back)
+
+
+@kernel(public=False, method=False, name="nonzero", widen=False)
+def _nonzero(xp, x):
+    """The indices of all elements that are not zero, one a row."""
+    if not x.ndim:
+        return xp.empty((int(bool(x)), 0), xp.int64)
+    return xp.stack(x.nonzero()).astype(xp.int64, copy=False).T
+
+
+@function
+def nonzero(input, *, out=None, as_tuple=False):
+    """The indices of all elements that are not zero.
+
+    Shape: ``(number, input.ndim)``; with ``as_tuple`` a tuple of one index tensor for each dim.
+
+    >>> import rushlight as torch
+    >>> torch.nonzero(torch.tensor([0, 5, 6]))
+    tensor([[1],
+            [2]])
+    """
+    if not as_tuple:
+        return _nonzero(input, out=out)
+    if not input.ndim:
+        input = input.reshape(1)
+    return _nonzero(input).unbind(1)
+
+
+@function
+def argwhere(input):
+    """``nonzero(input)``: one row of indices for each element that is not zero."""
+    return _nonzero(input)
+
+
+@elementwise(public=False, method=False, inplace=False, name="where")
+def _where(xp, condition, x, y):
+    """``x`` where the condition holds, ``y`` elsewhere."""
+    return xp.where(condition != 0, x, y)
+
+
+_where.grad(
+    x=lambda g, condition: choose(condition, g, 0),
+    y=lambda g, condition: choose(condition, 0, g),
+)
+
+
+def choose(condition, x, y):
+    """``where`` on arrays or tensors, one of ``x`` and ``y`` being the number 0."""
+    g = y if isinstance(x, int) else x
+    if type(g) is not ndarray and isinstance(g, Tensor):
+        return where(condition.bool(), x, y)
+    return np.where(np.asarray(condition) != 0, x, y).astype(g.dtype, copy=False)
+
+
+@function(method=False)
+def where(condition, input=None, other=None, *, out=None):
+    """``input`` where ``condition`` holds, ``other`` elsewhere, broadcast; alone: ``nonzero``.
+
+    >>> import rushlight as torch
+    >>> x = torch.tensor([-1.0, 2.0])
+    >>> torch.where(x > 0, x, 0.0)
+    tensor([0., 2.])
+    """
+    if not isinstance(condition, Tensor) or (input is None) != (other is None):
+        given = ", ".join([type(v).__name__ for v in (condition, input, other) if v is not None])
+        raise TypeError(f"where() received an invalid combination of arguments - got ({given})")
+    if input is None:
+        return nonzero(condition, as_tuple=True)
+    d = condition.array.dtype
+    if d.kind != "b":
+        if d.name != "uint8":
+            raise RuntimeError(
+                "where expected condition to be a boolean tensor, but got a tensor with dtype "
+                f"{condition.dtype}"
+            )
+        warnings.warn(
+            "where received a uint8 condition tensor. This behavior is deprecated; use a boolean "
+            "condition instead.", stacklevel=2,
+        )  # fmt: skip
+        condition = condition.bool()
+    return _where(condition, input, other, out=out)
+
+
+def _where_method(self, condition, other):
+    """``self`` where ``condition`` holds, ``other`` elsewhere."""
+    return where(condition, self, other)
+
+
+Tensor.where = _where_method

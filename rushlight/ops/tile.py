@@ -1,0 +1,317 @@
+"""Elements repeated and reordered: repeat, tile, flip, roll, meshgrid, triangles."""
+
+import math
+import warnings
+
+import numpy as np
+from numpy import ndarray
+
+from rushlight import shapes
+from rushlight.errors import ShapeError
+from rushlight.ops.definition import function
+from rushlight.ops.kinds import kernel
+from rushlight.ops.view import tensor_array
+from rushlight.tensor import Tensor
+
+# Repeating --------------------------------------------------------------------------------
+
+
+def _repeats(x, *, repeats):
+    repeats = shapes.sizes((repeats,) if isinstance(repeats, (tuple, list)) else repeats, "repeat")
+    if len(repeats) < x.ndim:
+        raise ShapeError(
+            "repeat: Number of dimensions of repeat dims can not be smaller than number of dimensions "
+            f"of tensor: repeats {repeats}, tensor {tuple(x.shape)}"
+        )
+    return {"repeats": repeats}
+
+
+@kernel(public=False, widen=False, varargs=True, prepare=_repeats)
+def repeat(xp, x, *, repeats):
+    """``input`` laid side by side, so often along each dim; more repeats than dims add dims.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([1, 2]).repeat(2, 2)
+    tensor([[1, 2, 1, 2],
+            [1, 2, 1, 2]])
+    """
+    return xp.tile(x, repeats)
+
+
+def _repeat_back(g, x_shape, repeats):
+    lead = len(repeats) - len(x_shape)
+    full = (*[1] * lead, *x_shape)
+    split = [n for pair in zip(repeats, full, strict=True) for n in pair]
+    if 0 in repeats:
+        return np.zeros(x_shape, g.dtype) if type(g) is ndarray else g.new_zeros(x_shape)
+    return g.reshape(split).sum(tuple(range(0, len(split), 2))).reshape(x_shape)
+
+
+repeat.grad(x=_repeat_back)
+
+
+@function
+def tile(input, *dims):
+    """``input`` repeated so often along its last dims.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([1, 2]).tile(2)
+    tensor([1, 2, 1, 2])
+    """
+    dims = tuple(dims[0]) if len(dims) == 1 and isinstance(dims[0], (tuple, list)) else dims
+    missing = tensor_array(input, "tile").ndim - len(dims)
+    return repeat(input, (1,) * missing + tuple(dims))
+
+
+def _times(x, repeats, *, dim, output_size):
+    n = x.shape[dim] if x.ndim else 1
+    if repeats.dtype.name not in ("int64", "int32"):
+        raise RuntimeError("repeat_interleave: repeats has to be Long or Int tensor")
+    if repeats.ndim > 1:
+        raise RuntimeError("repeat_interleave: repeats must be 0-dim or 1-dim tensor")
+    if repeats.size not in (1, n):
+        raise ShapeError(
+            f"repeat_interleave: repeats must have the same size as input along dim, but got "
+            f"repeats.size(0) = {repeats.size} and input.size({dim}) = {n}"
+        )
+    if repeats.size and repeats.min() < 0:
+        raise RuntimeError("repeat_interleave: repeats can not be negative")
+    return {"dim": dim, "output_size": output_size}
+
+
+@kernel(
+    public=False, method=False, name="repeat_interleave", widen=False, prepare=_times,
+    grad_name="IndexSelectBackward0",
+)  # fmt: skip
+def _repeat_interleave(xp, x, repeats, *, dim, output_size=None):
+    """Each slice of ``x`` along ``dim`` repeated so often."""
+    return xp.repeat(x, repeats if repeats.ndim else int(repeats), dim)
+
+
+def _interleave_back(g, x_shape, repeats, dim):
+    counts = np.broadcast_to(getattr(repeats, "array", repeats), (x_shape[dim],))
+    rows = np.repeat(np.arange(x_shape[dim]), counts)
+    if type(g) is ndarray:
+        from rushlight.backend.accumulate import add_at
+
+        out = np.zeros(x_shape, g.dtype)
+        add_at(out, (*[slice(None)] * dim, rows), g)
+        return out
+    from rushlight.tensor import from_array
+
+    return g.new_zeros(x_shape).index_add(dim, from_array(rows), g)
+
+
+_repeat_interleave.grad(x=_interleave_back)
+
+
+@function
+def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
+    """Each element (each slice along ``dim``) repeated so often, one after another.
+
+    ``repeats`` is a number or a tensor of one number for each slice. With one argument: the
+    index of each slice, repeated.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([1, 2]).repeat_interleave(2), torch.repeat_interleave(torch.tensor([1, 2]))
+    (tensor([1, 1, 2, 2]), tensor([0, 1, 1]))
+    """
+    from rushlight.ops.create import arange, tensor
+
+    if repeats is None:
+        return _repeat_interleave(arange(input.array.shape[0]), input, 0, output_size)
+    if dim is None:
+        input, dim = input.reshape(-1), 0
+    elif not input.array.ndim:
+        input = input.reshape(1)
+    dim = shapes.dim(dim, input.array.ndim, "repeat_interleave")
+    if not isinstance(repeats, Tensor):
+        repeats = tensor(repeats)
+    return _repeat_interleave(input, repeats, dim, output_size)
+
+
+# Reordering -------------------------------------------------------------------------------
+
+
+def _flippable(x, *, dims):
+    return {"dims": shapes.dims(dims, x.ndim, "flip") if isinstance(dims, int) or dims else ()}
+
+
+@kernel(widen=False, varargs=True, prepare=_flippable)
+def flip(xp, x, *, dims):
+    """``input`` with the order of its elements reversed along ``dims``; a copy.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([[1, 2], [3, 4]]).flip(0)
+    tensor([[3, 4],
+            [1, 2]])
+    """
+    return xp.flip(x, dims).copy(order="K")
+
+
+flip.grad(x=lambda g, dims: np.flip(g, dims) if type(g) is ndarray else flip(g, dims))
+
+
+@function
+def fliplr(input):
+    """``flip`` along dim 1."""
+    if tensor_array(input, "fliplr").ndim < 2:
+        raise RuntimeError("fliplr: Input must be >= 2-d.")
+    return flip(input, (1,))
+
+
+@function
+def flipud(input):
+    """``flip`` along dim 0."""
+    if tensor_array(input, "flipud").ndim < 1:
+        raise RuntimeError("flipud: Input must be >= 1-d.")
+    return flip(input, (0,))
+
+
+def _rollable(x, *, shifts, dims):
+    shifts = tuple(shifts) if isinstance(shifts, (tuple, list)) else (shifts,)
+    dims = tuple(dims) if isinstance(dims, (tuple, list)) else (dims,)
+    if not shifts:
+        raise RuntimeError("roll: `shifts` required")
+    if len(shifts) != len(dims) and not (not dims and len(shifts) == 1):
+        raise RuntimeError(
+            f"roll: shifts and dimensions must align. shifts: {len(shifts)}, dims: {len(dims)}"
+        )
+    return {"shifts": shifts, "dims": tuple([shapes.dim(d, x.ndim, "roll") for d in dims])}
+
+
+@kernel(widen=False, prepare=_rollable)
+def roll(xp, x, *, shifts, dims=()):
+    """``input`` with its elements moved along ``dims``, the last ones coming in first.
+
+    >>> import rushlight as torch
+    >>> torch.arange(4).roll(1)
+    tensor([3, 0, 1, 2])
+    """
+    return xp.roll(x, shifts if dims else shifts[0], dims if dims and x.ndim else None)
+
+
+def _roll_back(g, shifts, dims):
+    back = tuple([-s for s in shifts])
+    return roll.op.forward(np, g, shifts=back, dims=dims) if type(g) is ndarray else (
+        roll(g, back, dims)
+    )
+
+
+roll.grad(x=_roll_back)
+
+
+@function(method=False)
+def meshgrid(*tensors, indexing=None):
+    """The coordinates of a grid: each 1-dim tensor expanded over the dims of the others.
+
+    >>> import rushlight as torch
+    >>> x, y = torch.meshgrid(torch.arange(2), torch.arange(3), indexing="ij")
+    >>> x.tolist(), y.tolist()
+    ([[0, 0, 0], [1, 1, 1]], [[0, 1, 2], [0, 1, 2]])
+    """
+    if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
+        tensors = tuple(tensors[0])
+    if not tensors:
+        raise RuntimeError("meshgrid expects a non-empty TensorList")
+    if indexing is None:
+        warnings.warn(
+            "torch.meshgrid: in an upcoming release, it will be required to pass the indexing argument.",
+            stacklevel=2,
+        )
+        indexing = "ij"
+    if indexing not in ("ij", "xy"):
+        raise RuntimeError(
+            f'meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}'
+        )
+    if any(tensor_array(t, "meshgrid").ndim > 1 for t in tensors):
+        bad = next(t for t in tensors if t.array.ndim > 1)
+        raise RuntimeError(
+            f"meshgrid: Expected 0D or 1D tensor in the tensor list but got: {tuple(bad.shape)}"
+        )
+    if len({t.array.dtype for t in tensors}) > 1:
+        raise RuntimeError("meshgrid expects all tensors to have the same dtype")
+    swap = indexing == "xy" and len(tensors) > 1
+    order = (tensors[1], tensors[0], *tensors[2:]) if swap else tensors
+    shape = tuple([t.array.size for t in order])
+    n = len(shape)
+    grid = [t.reshape((1,) * i + (-1,) + (1,) * (n - i - 1)).expand(shape) for i, t in enumerate(order)]
+    if swap:
+        grid[0], grid[1] = grid[1].swapaxes(0, 1), grid[0].swapaxes(0, 1)
+        grid = [grid[0].swapaxes(0, 1), grid[1].swapaxes(0, 1), *grid[2:]]
+    return tuple(grid)
+
+
+# Triangles --------------------------------------------------------------------------------
+
+
+def _matrix(x, *, diagonal):
+    if x.ndim < 2:
+        raise RuntimeError(f"tril/triu: input tensor must have at least 2 dimensions, got {x.shape}")
+    return {"diagonal": diagonal}
+
+
+@kernel(widen=False, prepare=_matrix, inplace=True)
+def tril(xp, x, *, diagonal=0):
+    """The lower triangle of each matrix, zeros above ``diagonal``.
+
+    >>> import rushlight as torch
+    >>> torch.ones(2, 2).tril()
+    tensor([[1., 0.],
+            [1., 1.]])
+    """
+    return xp.tril(x, diagonal)
+
+
+tril.grad(x=lambda g, diagonal: np.tril(g, diagonal) if type(g) is ndarray else tril(g, diagonal))
+
+
+@kernel(widen=False, prepare=_matrix, inplace=True)
+def triu(xp, x, *, diagonal=0):
+    """The upper triangle of each matrix, zeros below ``diagonal``.
+
+    >>> import rushlight as torch
+    >>> torch.ones(2, 2).triu()
+    tensor([[1., 1.],
+            [0., 1.]])
+    """
+    return xp.triu(x, diagonal)
+
+
+triu.grad(x=lambda g, diagonal: np.triu(g, diagonal) if type(g) is ndarray else triu(g, diagonal))
+
+
+@kernel(public=False, method=False, name="diag_embed", widen=False)
+def _diag_matrix(xp, x, *, diagonal):
+    """A matrix with the vector ``x`` on a diagonal."""
+    return xp.diag(x, diagonal)
+
+
+_diag_matrix.grad(
+    x=lambda g, diagonal: g.diagonal(diagonal) if type(g) is not ndarray else np.diagonal(g, diagonal)
+)
+
+
+@function
+def diag(input, diagonal=0, *, out=None):
+    """The diagonal of a matrix, as a copy; of a vector the matrix that has it as its diagonal.
+
+    >>> import rushlight as torch
+    >>> torch.diag(torch.tensor([1, 2]))
+    tensor([[1, 0],
+            [0, 2]])
+    """
+    n = tensor_array(input, "diag").ndim
+    if n not in (1, 2):
+        raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {n}D")
+    if n == 1:
+        return _diag_matrix(input, diagonal, out=out)
+    found = input.diagonal(diagonal).clone()
+    if out is None:
+        return found
+    from rushlight.ops.dispatch import store
+
+    return store(out, found, "diag")
+
+
+_ = math
