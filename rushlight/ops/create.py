@@ -251,7 +251,7 @@ def empty_(xp, *, shape, dtype):
     return xp.empty(shape, dtype)
 
 
-def _options(dtype, layout, device, name):
+def options(dtype, layout, device, name):
     require(device)
     check_dtype(dtype, name)
     if layout is not None and layout is not strided:
@@ -259,7 +259,7 @@ def _options(dtype, layout, device, name):
     return dtypes._default if dtype is None else dtype
 
 
-def _made(t, requires_grad, out=None, name=None):
+def finished(t, requires_grad, out=None, name=None):
     if out is not None:
         from rushlight.ops.dispatch import store
 
@@ -271,13 +271,13 @@ def _filler(name, value, example):
     def make(*size, out=None, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False, **named):
         if named:
             size = _named_size(name, size, named)
-        d = _options(out.dtype if out is not None and dtype is None else dtype, layout, device, name)
+        d = options(out.dtype if out is not None and dtype is None else dtype, layout, device, name)
         shape = shapes.sizes(size, name)
         if value is None:
             t = empty_(shape=shape, dtype=d.numpy)
         else:
             t = full_(shape=shape, value=value, dtype=d.numpy)
-        return _made(t, requires_grad, out, name)
+        return finished(t, requires_grad, out, name)
 
     make.__name__ = make.__qualname__ = name
     what = "uninitialised" if value is None else f"filled with {value}"
@@ -312,20 +312,20 @@ def full(size, fill_value, *, out=None, dtype=None, layout=None, device=None, pi
         fill_value = fill_value.item()
     if dtype is None:
         dtype = OF[_from_numbers(fill_value).dtype]
-    d = _options(dtype, layout, device, "full")
+    d = options(dtype, layout, device, "full")
     t = full_(shape=shapes.sizes((size,), "full"), value=fill_value, dtype=d.numpy)
-    return _made(t, requires_grad, out, "full")
+    return finished(t, requires_grad, out, "full")
 
 
 def _like(name, value):
     def make(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None):
-        d = _options(dtype or input.dtype, layout, device, name)
+        d = options(dtype or input.dtype, layout, device, name)
         shape = tuple(input.array.shape)
         if value is None:
             t = empty_(shape=shape, dtype=d.numpy)
         else:
             t = full_(shape=shape, value=value, dtype=d.numpy)
-        return _made(t, requires_grad)
+        return finished(t, requires_grad)
 
     make.__name__ = make.__qualname__ = name
     make.__doc__ = f"``{name[:-5]}`` with the size and dtype of ``input``."
@@ -346,10 +346,10 @@ def full_like(input, fill_value, *, dtype=None, layout=None, device=None, requir
 def _new_method(name, value):
     def make(self, *size, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False, **named):
         size = _named_size(name, size, named) if named else size
-        d = _options(dtype or self.dtype, layout, device, name)
+        d = options(dtype or self.dtype, layout, device, name)
         shape = shapes.sizes(size, name)
         t = empty_(shape=shape, dtype=d.numpy) if value is None else full_(shape=shape, value=value, dtype=d.numpy)
-        return _made(t, requires_grad)
+        return finished(t, requires_grad)
 
     make.__name__ = make.__qualname__ = name
     make.__doc__ = f"``{name[4:]}`` of the given size, in this tensor's dtype."
