@@ -192,7 +192,7 @@ class Recorder:
         else:
             root = x.view_of.root
             base = self.value(root)
-            (patched,) = self.emit(OPS["patch"], (base, new), {"path": x.view_of.path})
+            (patched,) = self.emit(OPS["patch"], (base, new), {"path": x.view_of.path, "strides": root.array.strides})
             self._rebind(root, patched)
         if type(x.array) is ndarray and id(x) not in self.nodes:
             self.nodes[id(x)] = (x, x.node)

@@ -49,6 +49,9 @@ class Op:
         saves: Names that the rules want: an input, ``out``, a parameter, ``x_shape``, ``x_dtype``.
         origins: For each of ``saves`` the index of the input it is, -1 for ``out``, -2 for ``index``
             (the last of several outputs, which holds integers), else None.
+        prepare: ``prepare(*arrays, **params)`` checks shapes and dtypes, and returns the params in one form.
+        check: ``check(*arrays, **params)`` raises where values are out of range; at each run, so a
+            replayed program checks as well.
         dynamic: The result's shape depends on values, so it cannot be traced.
         draws: It takes from a random generator, so a program must keep it and its order.
         call: The public function.
@@ -72,6 +75,7 @@ class Op:
         self.shape = options.pop("shape", None)
         self.dtype = options.pop("dtype", None)
         self.prepare = options.pop("prepare", None)
+        self.check = options.pop("check", None)
         self.widen = options.pop("widen", True)
         self.varargs = options.pop("varargs", False)
         self.dynamic = options.pop("dynamic", False)

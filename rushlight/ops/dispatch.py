@@ -61,9 +61,9 @@ def bind(op, args, kwargs):
                 raise TypeError(f"{op.name}() got an unexpected keyword argument '{key}'")
         if named or len(inputs) < n:
             inputs = _named_inputs(op, inputs, named)
-    if REQUIRED in params.values():
-        missing = next(k for k, v in params.items() if v is REQUIRED)
-        raise TypeError(f"{op.name}() missing 1 required argument: '{missing}'")
+    for name, value in params.items():
+        if value is REQUIRED:
+            raise TypeError(f"{op.name}() missing 1 required argument: '{name}'")
     return inputs, params
 
 
@@ -157,6 +157,8 @@ def _no_tensor(op, operands):
 
 def compute(op, inputs, params):
     """The forward of ``op`` on raw ``inputs`` by its kind's rules; always arrays."""
+    if op.check is not None:
+        op.check(*inputs, **params)
     if op.kind == "elementwise":
         inputs, final = _promoted(op, inputs)
     else:
