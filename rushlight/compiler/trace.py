@@ -256,6 +256,8 @@ def infer(op, ins, params):
         return _infer_elementwise(op, ins, params)
     fake = _dry_list(ins[0]) if op.variadic else [_dry(v, op) for v in ins]
     fake_params = {k: _dry(v, op) if isinstance(v, Abstract) else v for k, v in params.items()}
+    if "generator" in fake_params:
+        fake_params["generator"] = None  # tell the shape, draw nothing
     with np.errstate(all="ignore"):
         found = compute(op, (fake,) if op.variadic else tuple(fake), fake_params)
     found = found if isinstance(found, tuple) else (found,)
