@@ -18,8 +18,8 @@ from rushlight.tensor import Size, Tensor, from_array
 # From data --------------------------------------------------------------------------------
 
 
-def _as_array(data, name="tensor"):
-    """An array of what ``data`` holds; Python numbers by PyTorch's defaults."""
+def _as_array(data, name="tensor", wanted=None):
+    """An array of what ``data`` holds; Python numbers by PyTorch's defaults, or whole if ``wanted``."""
     if isinstance(data, np.ndarray):
         of(data.dtype) if data.dtype != object else None
         if data.dtype == object:
@@ -33,7 +33,7 @@ def _as_array(data, name="tensor"):
     if isinstance(data, Tensor):
         return data.array
     if isinstance(data, (numbers.Number, bool)):
-        return _from_numbers(data)
+        return _from_numbers(data, wanted)
     if isinstance(data, str) or not hasattr(data, "__len__"):
         if hasattr(data, "__array__"):
             return np.asarray(data)
@@ -41,12 +41,14 @@ def _as_array(data, name="tensor"):
                         else f"{name}: new(): invalid data type 'str'")  # fmt: skip
     if not isinstance(data, (list, tuple, range)) and hasattr(data, "__array__"):
         return np.asarray(data)
-    return _from_sequence(data, name)
+    return _from_sequence(data, name, wanted)
 
 
-def _from_numbers(values):
+def _from_numbers(values, wanted=None):
     array = np.asarray(values)
     kind = array.dtype.kind
+    if wanted is not None and kind in "fc":
+        return array  # rounded once, to the dtype that is wanted
     if kind == "f":
         return array.astype(dtypes._default.numpy) if dtypes._default is not dtypes.float64 else array
     if kind == "c":
@@ -83,7 +85,7 @@ def _nested_shape(data, name):
     return tuple(shape)
 
 
-def _from_sequence(data, name):
+def _from_sequence(data, name, wanted=None):
     if len(data) and any(isinstance(d, (Tensor, np.ndarray)) for d in data):
         data = [d.tolist() if isinstance(d, Tensor) else d for d in data]
         if all(isinstance(d, (np.ndarray, np.generic)) for d in data):
@@ -109,7 +111,7 @@ def _from_sequence(data, name):
         first = first[0]
     if isinstance(first, np.generic):
         return array  # NumPy's own scalars keep their type
-    return _from_numbers(array)
+    return _from_numbers(array, wanted)
 
 
 def _plain(data):
@@ -153,7 +155,7 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
     if mode.state.recorder is not None and isinstance(data, Tensor):
         t = data.detach().clone()
         return t if dtype is None else t.to(dtype)
-    array = _as_array(data)
+    array = _as_array(data, wanted=dtype)
     found = _converted(array, dtype)
     t = from_array(np.array(found, order="C", copy=True) if found is array else found)
     if requires_grad:

@@ -5,7 +5,7 @@ import numpy as np
 from rushlight.ops.cast import as_scalar
 from rushlight.ops.definition import function
 from rushlight.ops.kinds import kernel
-from rushlight.ops.scatter import overwrite
+from rushlight.ops.overwrite import overwrite
 from rushlight.tensor import method
 
 

@@ -1,6 +1,4 @@
-"""Reading elements at indices: indexing with tensors, gather, take, masks, where."""
-
-import warnings
+"""Reading elements at indices: indexing with tensors, index_select, gather, take."""
 
 import numpy as np
 from numpy import ndarray
@@ -10,8 +8,7 @@ from rushlight.backend.accumulate import add_at
 from rushlight.dtype import OF
 from rushlight.errors import ShapeError
 from rushlight.ops.definition import function
-from rushlight.ops.kinds import elementwise, kernel
-from rushlight.tensor import Tensor
+from rushlight.ops.kinds import kernel
 
 # Indexing with tensors --------------------------------------------------------------------
 
@@ -30,7 +27,7 @@ def _given(*indices):
     return [i for i in indices if i is not None]
 
 
-def _explain_index(x, *inputs, dims, **_):
+def explain_index(x, *inputs, dims, **_):
     indices = _given(*inputs)
     arrays = []
     for dim, index in zip(dims, indices, strict=True):
@@ -56,7 +53,7 @@ def _explain_index(x, *inputs, dims, **_):
 
 @kernel(
     public=False, method=False, name="index", grad_name="IndexBackward0", widen=False,
-    shape=_explain_index,
+    shape=explain_index,
 )  # fmt: skip
 def index(xp, x, i0, i1=None, i2=None, i3=None, i4=None, i5=None, *, dims):
     """``x`` indexed by arrays of ints or bool at ``dims``, full slices elsewhere."""
@@ -70,7 +67,7 @@ def _index_back(g, x_shape, i0, i1, i2, i3, i4, i5, dims):
         out = np.zeros(x_shape, g.dtype)
         add_at(out, key_of(len(x_shape), dims, _given(i0, i1, i2, i3, i4, i5)), g)
         return out
-    from rushlight.ops.scatter import put
+    from rushlight.ops.index_put import put
 
     return put(
         g.new_zeros(x_shape), g, i0, i1, i2, i3, i4, i5, dims=dims, accumulate=True
@@ -126,12 +123,17 @@ def _selectable(x, index, *, dim):
         raise RuntimeError(
             f"index_select(): Index to scalar can have only 1 value, got {index.size} value(s)"
         )
-    dim = shapes.dim(dim, x.ndim, "index_select")
+    return {"dim": shapes.dim(dim, x.ndim, "index_select")}
+
+
+def _in_range(x, index, *, dim):
     check_range("index_select", index, x.shape[dim] if x.ndim else 1, dim, IndexError)
-    return {"dim": dim}
 
 
-@kernel(public=False, method=False, name="index_select", widen=False, prepare=_selectable)
+@kernel(
+    public=False, method=False, name="index_select", widen=False, prepare=_selectable,
+    check=_in_range,
+)  # fmt: skip
 def _index_select(xp, x, index, *, dim):
     """The slices of ``x`` along ``dim`` at ``index``."""
     if not x.ndim:
@@ -173,8 +175,12 @@ def check_along(name, x, index, dim):
             f"{name}: Size does not match at dimension {bad} expected index {list(index.shape)} to be "
             f"no larger than self {list(x.shape)} apart from dimension {dim}"
         )
-    check_range(name, index, x.shape[dim] if x.ndim else 1, dim)
     return dim
+
+
+def check_along_range(x, index, *rest, dim, **params):
+    """Raise where ``index`` is not in the range of ``dim``."""
+    check_range("gather" if not rest else "scatter", index, x.shape[dim] if x.ndim else 1, dim)
 
 
 def along(index, dim):
@@ -191,8 +197,11 @@ def _gatherable(x, index, *, dim, **rest):
     return {"dim": check_along("gather", x, index, dim), **rest}
 
 
-@kernel(widen=False, prepare=_gatherable, public=False, method=False)
-def gather_(xp, x, index, *, dim):
+@kernel(
+    public=False, method=False, name="gather", widen=False, prepare=_gatherable,
+    check=check_along_range,
+)  # fmt: skip
+def _gather(xp, x, index, *, dim):
     """The elements of ``x`` at ``index`` along ``dim``."""
     if not x.ndim:
         return xp.full(index.shape, x)
@@ -212,7 +221,7 @@ def _gather_back(g, x_shape, index, dim):
     return out
 
 
-gather_.grad(x=_gather_back)
+_gather.grad(x=_gather_back)
 
 
 @function
@@ -227,7 +236,7 @@ def gather(input, dim, index, *, sparse_grad=False, out=None):
     tensor([[1],
             [4]])
     """
-    return gather_(input, index, dim, out=out)
+    return _gather(input, index, dim, out=out)
 
 
 @function
@@ -265,16 +274,19 @@ def take_along_dim(input, indices, dim=None, *, out=None):
 def _takeable(x, index):
     if index.dtype.name != "int64":
         raise RuntimeError(f"take(): Expected a long tensor for index, but got {OF[index.dtype]}")
+    return {}
+
+
+def _within(x, index):
     n = x.size
     if index.size and (index.min() < -n or index.max() >= n):
         bad = index[(index < -n) | (index >= n)].flat[0]
         raise IndexError(
             f"take: out of range: tried to access index {bad} on a tensor of {n} elements."
         )
-    return {}
 
 
-@kernel(widen=False, prepare=_takeable)
+@kernel(widen=False, prepare=_takeable, check=_within)
 def take(xp, x, index):
     """The elements of ``input``, seen as flat, at ``index``.
 
@@ -295,132 +307,3 @@ def _take_back(g, x_shape, index):
 
 
 take.grad(x=_take_back)
-
-
-# Masks ------------------------------------------------------------------------------------
-
-
-def check_mask(name, mask):
-    """Raise unless ``mask`` is bool."""
-    if mask.dtype.kind != "b":
-        raise RuntimeError(f"{name}: expected BoolTensor for mask, got {OF[mask.dtype]}")
-
-
-def _selected(x, mask):
-    check_mask("masked_select", mask)
-    shapes.broadcast("masked_select", x.shape, mask.shape, names=("input", "mask"))
-    return {}
-
-
-@kernel(widen=False, prepare=_selected)
-def masked_select(xp, x, mask):
-    """The elements where ``mask`` holds, in one dim; both are broadcast.
-
-    >>> import rushlight as torch
-    >>> torch.tensor([1, 2, 3]).masked_select(torch.tensor([True, False, True]))
-    tensor([1, 3])
-    """
-    x, mask = xp.broadcast_arrays(x, mask)
-    return x[mask]
-
-
-def _masked_select_back(g, x_shape, mask):
-    shape = np.broadcast_shapes(x_shape, mask.shape)
-    if type(g) is not ndarray:
-        mask = mask.expand(shape)
-        return g.new_zeros(shape).masked_scatter(mask, g)
-    out = np.zeros(shape, g.dtype)
-    out[np.broadcast_to(mask, shape)] = g
-    return out
-
-
-masked_select.grad(x=_masked_select_back)
-
-
-@kernel(public=False, method=False, name="nonzero", widen=False)
-def _nonzero(xp, x):
-    """The indices of all elements that are not zero, one a row."""
-    if not x.ndim:
-        return xp.empty((int(bool(x)), 0), xp.int64)
-    return xp.stack(x.nonzero()).astype(xp.int64, copy=False).T
-
-
-@function
-def nonzero(input, *, out=None, as_tuple=False):
-    """The indices of all elements that are not zero.
-
-    Shape: ``(number, input.ndim)``; with ``as_tuple`` a tuple of one index tensor for each dim.
-
-    >>> import rushlight as torch
-    >>> torch.nonzero(torch.tensor([0, 5, 6]))
-    tensor([[1],
-            [2]])
-    """
-    if not as_tuple:
-        return _nonzero(input, out=out)
-    if not input.ndim:
-        input = input.reshape(1)
-    return _nonzero(input).unbind(1)
-
-
-@function
-def argwhere(input):
-    """``nonzero(input)``: one row of indices for each element that is not zero."""
-    return _nonzero(input)
-
-
-@elementwise(public=False, method=False, inplace=False, name="where")
-def _where(xp, condition, x, y):
-    """``x`` where the condition holds, ``y`` elsewhere."""
-    return xp.where(condition != 0, x, y)
-
-
-_where.grad(
-    x=lambda g, condition: choose(condition, g, 0),
-    y=lambda g, condition: choose(condition, 0, g),
-)
-
-
-def choose(condition, x, y):
-    """``where`` on arrays or tensors, one of ``x`` and ``y`` being the number 0."""
-    g = y if isinstance(x, int) else x
-    if type(g) is not ndarray and isinstance(g, Tensor):
-        return where(condition.bool(), x, y)
-    return np.where(np.asarray(condition) != 0, x, y).astype(g.dtype, copy=False)
-
-
-@function(method=False)
-def where(condition, input=None, other=None, *, out=None):
-    """``input`` where ``condition`` holds, ``other`` elsewhere, broadcast; alone: ``nonzero``.
-
-    >>> import rushlight as torch
-    >>> x = torch.tensor([-1.0, 2.0])
-    >>> torch.where(x > 0, x, 0.0)
-    tensor([0., 2.])
-    """
-    if not isinstance(condition, Tensor) or (input is None) != (other is None):
-        given = ", ".join([type(v).__name__ for v in (condition, input, other) if v is not None])
-        raise TypeError(f"where() received an invalid combination of arguments - got ({given})")
-    if input is None:
-        return nonzero(condition, as_tuple=True)
-    d = condition.array.dtype
-    if d.kind != "b":
-        if d.name != "uint8":
-            raise RuntimeError(
-                "where expected condition to be a boolean tensor, but got a tensor with dtype "
-                f"{condition.dtype}"
-            )
-        warnings.warn(
-            "where received a uint8 condition tensor. This behavior is deprecated; use a boolean "
-            "condition instead.", stacklevel=2,
-        )  # fmt: skip
-        condition = condition.bool()
-    return _where(condition, input, other, out=out)
-
-
-def _where_method(self, condition, other):
-    """``self`` where ``condition`` holds, ``other`` elsewhere."""
-    return where(condition, self, other)
-
-
-Tensor.where = _where_method

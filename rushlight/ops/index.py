@@ -18,8 +18,8 @@ from rushlight.errors import ShapeError
 from rushlight.ops.cast import converted, copy_, to
 from rushlight.ops.dispatch import apply, record
 from rushlight.ops.gather import indexed, key_of
+from rushlight.ops.index_put import index_put
 from rushlight.ops.kinds import kernel, view
-from rushlight.ops.scatter import index_put
 from rushlight.storage import offset, reach
 from rushlight.tensor import Tensor, ViewOf, from_array, method
 

@@ -1,14 +1,12 @@
 """Tensors joined and taken apart: cat, stack, split, unbind, repeat, flip, roll, meshgrid."""
 
-import warnings
 
 import numpy as np
 from numpy import ndarray
 
 from rushlight import shapes
 from rushlight.autograd import mode
-from rushlight.dtype import promote_types
-from rushlight.dtype import OF
+from rushlight.dtype import OF, promote_types
 from rushlight.errors import ShapeError
 from rushlight.ops.definition import function
 from rushlight.ops.dispatch import apply

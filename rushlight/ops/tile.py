@@ -1,6 +1,5 @@
 """Elements repeated and reordered: repeat, tile, flip, roll, meshgrid, triangles."""
 
-import math
 import warnings
 
 import numpy as np
@@ -10,6 +9,7 @@ from rushlight import shapes
 from rushlight.errors import ShapeError
 from rushlight.ops.definition import function
 from rushlight.ops.kinds import kernel
+from rushlight.ops.layout import contiguous_format
 from rushlight.ops.view import tensor_array
 from rushlight.tensor import Tensor
 
@@ -74,14 +74,23 @@ def _times(x, repeats, *, dim, output_size):
             f"repeat_interleave: repeats must have the same size as input along dim, but got "
             f"repeats.size(0) = {repeats.size} and input.size({dim}) = {n}"
         )
+    return {"dim": dim, "output_size": output_size}
+
+
+def _not_negative(x, repeats, *, dim, output_size):
     if repeats.size and repeats.min() < 0:
         raise RuntimeError("repeat_interleave: repeats can not be negative")
-    return {"dim": dim, "output_size": output_size}
+    total = int(np.broadcast_to(repeats, (x.shape[dim],)).sum())
+    if output_size is not None and output_size != total:
+        raise RuntimeError(
+            f"repeat_interleave: allocated size does not match required size: output_size is "
+            f"{output_size}, the repeats sum to {total}"
+        )
 
 
 @kernel(
     public=False, method=False, name="repeat_interleave", widen=False, prepare=_times,
-    grad_name="IndexSelectBackward0",
+    grad_name="IndexSelectBackward0", dynamic=True, check=_not_negative,
 )  # fmt: skip
 def _repeat_interleave(xp, x, repeats, *, dim, output_size=None):
     """Each slice of ``x`` along ``dim`` repeated so often."""
@@ -116,18 +125,24 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
     >>> torch.tensor([1, 2]).repeat_interleave(2), torch.repeat_interleave(torch.tensor([1, 2]))
     (tensor([1, 1, 2, 2]), tensor([0, 1, 1]))
     """
-    from rushlight.ops.create import arange, tensor
-
     if repeats is None:
+        from rushlight.ops.range import arange
+
+        if input.array.ndim != 1:
+            raise RuntimeError("repeat_interleave: repeats must be 1-dim tensor")
         return _repeat_interleave(arange(input.array.shape[0]), input, 0, output_size)
     if dim is None:
         input, dim = input.reshape(-1), 0
     elif not input.array.ndim:
         input = input.reshape(1)
     dim = shapes.dim(dim, input.array.ndim, "repeat_interleave")
-    if not isinstance(repeats, Tensor):
-        repeats = tensor(repeats)
-    return _repeat_interleave(input, repeats, dim, output_size)
+    if isinstance(repeats, Tensor):
+        return _repeat_interleave(input, repeats, dim, output_size)
+    if repeats < 0:
+        raise RuntimeError(f"repeat_interleave: Repeats must be non-negative, not {repeats}")
+    shape = input.array.shape
+    wide = input.unsqueeze(dim + 1).expand((*shape[: dim + 1], repeats, *shape[dim + 1 :]))
+    return wide.clone(memory_format=contiguous_format).flatten(dim, dim + 1)
 
 
 # Reordering -------------------------------------------------------------------------------
@@ -313,5 +328,3 @@ def diag(input, diagonal=0, *, out=None):
 
     return store(out, found, "diag")
 
-
-_ = math

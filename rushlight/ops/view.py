@@ -5,11 +5,13 @@ from numpy import ndarray
 from rushlight import shapes
 from rushlight.backend import numpy as xp
 from rushlight.backend.numpy import reshape_view
+from rushlight.dtype import OF
+from rushlight.dtype import dtype as dtype_type
 from rushlight.errors import ShapeError
 from rushlight.ops.definition import function
 from rushlight.ops.dispatch import record
 from rushlight.ops.kinds import kernel, view
-from rushlight.storage import strided
+from rushlight.storage import offset, strided
 from rushlight.tensor import Tensor
 
 # Reshaping --------------------------------------------------------------------------------
@@ -68,6 +70,76 @@ def _view(xp, x, *, shape):
 
 
 _view.grad(x=lambda g, x_shape: g.reshape(x_shape))
+
+
+def _same_or_divisible(x, *, dtype):
+    have, want = x.itemsize, dtype.itemsize
+    if have == want:
+        return {"dtype": dtype}
+    names = f"{OF[x.dtype]} as {OF[dtype]} (different element sizes)"
+    if not x.ndim:
+        raise ShapeError(f"view: self.dim() cannot be 0 to view {names}")
+    last = x.strides[-1] // have
+    if last != 1:
+        raise ShapeError(f"view: self.stride(-1) must be 1 to view {names}, but got {last}")
+    if want > have:
+        _check_ratio(x, want // have, names)
+    return {"dtype": dtype}
+
+
+def _check_ratio(x, ratio, names):
+    pairs = [("self.size(-1)", x.shape[-1])]
+    pairs += [(f"self.stride({d})", s // x.itemsize) for d, s in enumerate(x.strides[:-1])]
+    if isinstance(x, ndarray):
+        pairs.append(("self.storage_offset()", offset(x)))
+    for what, n in pairs:
+        if n % ratio:
+            raise ShapeError(f"view: {what} must be divisible by {ratio} to view {names}, but got {n}")
+
+
+@view(
+    public=False, method=False, name="view_dtype", prepare=_same_or_divisible,
+    grad_name="ViewDtypeBackward0",
+)  # fmt: skip
+def _view_dtype(xp, x, *, dtype):
+    """The same bytes as elements of another dtype (a NumPy dtype)."""
+    return x.view(dtype)
+
+
+def view_method(self, *shape, dtype=None, size=None):
+    """The same memory in another shape; with a dtype: the same bytes as other elements.
+
+    Raises:
+        RuntimeError: only a copy could have that shape; ``reshape`` makes one where it must.
+
+    >>> import rushlight as torch
+    >>> x = torch.zeros(2, 3)
+    >>> x.view(3, -1).shape, x.view(torch.int32).dtype
+    (torch.Size([3, 2]), torch.int32)
+    """
+    if size is not None:
+        shape = (size,)
+    if dtype is None and len(shape) == 1 and isinstance(shape[0], dtype_type):
+        dtype, shape = shape[0], ()
+    if dtype is not None and not shape:
+        if not isinstance(dtype, dtype_type):
+            raise TypeError(f"view() received an invalid combination of arguments - got ({dtype!r})")
+        return self if dtype.numpy == self.array.dtype else _view_dtype(self, dtype.numpy)
+    if not shape:
+        raise TypeError("view() received an invalid combination of arguments - got ()")
+    try:
+        shape = infer_size(shape, self.array.size, "view")
+    except (AttributeError, TypeError):
+        given = ", ".join([type(n).__name__ for n in shape])
+        raise TypeError(
+            f"view() received an invalid combination of arguments - got ({given}); it takes ints, a "
+            "tuple of ints, or a dtype"
+        ) from None
+    return _view(self, shape)
+
+
+view_method.__name__ = view_method.__qualname__ = "view"
+Tensor.view = view_method
 
 
 def _sized_copy(x, *, shape):

@@ -1,0 +1,330 @@
+"""Writing slices and elements at indices: index_put, index_add, index_copy, index_fill."""
+
+import numpy as np
+from numpy import ndarray
+
+from rushlight import shapes
+from rushlight.backend.accumulate import add_at
+from rushlight.dtype import OF
+from rushlight.errors import DtypeError, ShapeError
+from rushlight.ops.cast import as_scalar
+from rushlight.ops.definition import function
+from rushlight.ops.gather import check_index, check_range, explain_index, key_of
+from rushlight.ops.kinds import kernel
+from rushlight.ops.overwrite import overwrite
+from rushlight.tensor import Tensor, method
+
+# index_put --------------------------------------------------------------------------------
+
+
+def _put_into(out, values, *indices, dims, accumulate=False):
+    key = key_of(out.ndim, dims, [i for i in indices if i is not None])
+    if accumulate:
+        add_at(out, key, values)
+    else:
+        out[key] = values
+
+
+def _explain_put(x, values, *indices, dims, accumulate):
+    explain_index(x, *indices, dims=dims)
+    found = x[key_of(x.ndim, dims, [i for i in indices if i is not None])].shape
+    raise ShapeError(
+        f"index_put: shape mismatch: value tensor of shape {list(values.shape)} cannot be broadcast "
+        f"to indexing result of shape {list(found)}"
+    )
+
+
+def _puttable(x, values, *indices, dims, accumulate):
+    if x.dtype != values.dtype:
+        raise DtypeError(
+            "Index put requires the source and destination dtypes match, got "
+            f"{OF[x.dtype]} for the destination and {OF[values.dtype]} for the source."
+        )
+    return {"dims": dims, "accumulate": accumulate}
+
+
+@kernel(
+    public=False, method=False, grad_name="IndexPutBackward0", shape=_explain_put, prepare=_puttable
+)
+def put(xp, x, values, i0, i1=None, i2=None, i3=None, i4=None, i5=None, *, dims, accumulate=False):
+    """A copy of ``x`` with ``values`` written, or added, at the indices of ``dims``."""
+    out = x.copy(order="K")
+    _put_into(out, values, i0, i1, i2, i3, i4, i5, dims=dims, accumulate=accumulate)
+    return out
+
+
+def _put_back_x(g, i0, i1, i2, i3, i4, i5, dims, accumulate):
+    if accumulate:
+        return g
+    if type(g) is ndarray:
+        out = g.copy()
+        out[key_of(g.ndim, dims, [i for i in (i0, i1, i2, i3, i4, i5) if i is not None])] = 0
+        return out
+    return put(g, g.new_zeros(()), i0, i1, i2, i3, i4, i5, dims=dims)
+
+
+def _put_back_values(g, i0, i1, i2, i3, i4, i5, dims):
+    if type(g) is ndarray:
+        return g[key_of(g.ndim, dims, [i for i in (i0, i1, i2, i3, i4, i5) if i is not None])]
+    from rushlight.ops.gather import index
+
+    return index(g, i0, i1, i2, i3, i4, i5, dims=dims)
+
+
+put.grad(x=_put_back_x, values=_put_back_values)
+
+
+def _put_arguments(x, indices, values, name):
+    if not isinstance(indices, (tuple, list)):
+        raise TypeError(
+            f"{name}(): argument 'indices' (position 1) must be tuple of Tensors, not "
+            f"{type(indices).__name__}"
+        )
+    if not isinstance(values, Tensor):
+        raise TypeError(
+            f"{name}(): argument 'values' (position 2) must be Tensor, not {type(values).__name__}"
+        )
+    from rushlight.ops.index import index_tensor
+
+    dims, found, d = [], [], 0
+    for i, k in enumerate(indices):
+        if k is None:
+            d += 1
+            continue
+        if not isinstance(k, Tensor):
+            raise TypeError(
+                f"{name}(): expected Tensor as element {i} in argument 0, but got {type(k).__name__}"
+            )
+        k = index_tensor(k)
+        dims.append(d)
+        found.append(k)
+        d += k.array.ndim if k.array.dtype.kind == "b" else 1
+    if d > x.array.ndim:
+        raise IndexError(
+            f"{name}: too many indices for tensor of dimension {x.array.ndim} (got {d})"
+        )
+    if not 1 <= len(found) <= 6:
+        raise IndexError(f"{name}: takes 1 to 6 index tensors, not {len(found)}")
+    return (values, *found), tuple(dims)
+
+
+@function
+def index_put(input, indices, values, accumulate=False):
+    """A copy of ``input`` with ``values`` at ``indices``, as in ``input[indices] = values``.
+
+    With ``accumulate`` the values are added, also where an index comes twice.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(3).index_put((torch.tensor([0, 0]),), torch.ones(2), accumulate=True)
+    tensor([2., 0., 0.])
+    """
+    others, dims = _put_arguments(input, indices, values, "index_put")
+    return put(input, *others, dims=dims, accumulate=accumulate)
+
+
+@method
+def index_put_(self, indices, values, accumulate=False):
+    """In-place version of ``index_put``."""
+    others, dims = _put_arguments(self, indices, values, "index_put_")
+    return overwrite(self, put, others, {"dims": dims, "accumulate": accumulate}, _put_into)
+
+
+# Slices along a dim -----------------------------------------------------------------------
+
+
+def _along(dim, index):
+    return (*[slice(None)] * dim, index.reshape(-1))
+
+
+def _rows(name, x, index, source, dim):
+    check_index(name, index)
+    if index.ndim > 1:
+        raise IndexError(f"{name}(): Index is supposed to be a vector, but got dim: {index.ndim}")
+    dim = shapes.dim(dim, x.ndim, name)
+    if source is not None:
+        if x.dtype != source.dtype:
+            raise DtypeError(
+                f"{name}(): self ({OF[x.dtype]}) and source ({OF[source.dtype]}) must have the same "
+                "scalar type"
+            )
+        n = source.shape[dim] if source.ndim else 1
+        if index.size != n:
+            raise ShapeError(
+                f"{name}(): Number of indices ({index.size}) should be equal to source.size(dim): "
+                f"({n}), for dim: {dim}"
+            )
+        rest = [s.shape[:dim] + s.shape[dim + 1 :] for s in (x, source)]
+        if rest[0] != rest[1]:
+            raise ShapeError(
+                f"{name}: source tensor shape must match self tensor shape, excluding the specified "
+                f"dimension. Got self.shape = {list(x.shape)} source.shape = {list(source.shape)}"
+            )
+    return dim
+
+
+def _row_check(name, error):
+    def check(x, index, *rest, dim, **params):
+        check_range(name, index, x.shape[dim] if x.ndim else 1, dim, error)
+
+    return check
+
+
+def _addable(x, index, source, *, dim, alpha):
+    return {"dim": _rows("index_add", x, index, source, dim), "alpha": alpha}
+
+
+def _add_into(out, index, source, *, dim, alpha=1):
+    if alpha != 1:
+        source = (source * alpha).astype(out.dtype, copy=False)
+    if not out.ndim:
+        out += source.reshape(())
+    else:
+        add_at(out, _along(dim, index), source)
+
+
+@kernel(
+    public=False, method=False, name="index_add", prepare=_addable,
+    check=_row_check("index_add", RuntimeError),
+)  # fmt: skip
+def _index_add(xp, x, index, source, *, dim, alpha=1):
+    """A copy of ``x`` with the slices of ``source`` added at ``index`` along ``dim``."""
+    out = x.copy(order="K")
+    _add_into(out, index, source, dim=dim, alpha=alpha)
+    return out
+
+
+def _rows_of(g, dim, index):
+    if not g.ndim:
+        return g.reshape(1) if index.ndim else g
+    if type(g) is ndarray:
+        return g.take(index.reshape(-1), dim)
+    return g.index_select(dim, index)
+
+
+def _rows_back(g, index, dim, source_shape, alpha=1):
+    found = _rows_of(g, dim, index)
+    return (found if alpha == 1 else found * alpha).reshape(source_shape)
+
+
+_index_add.grad(
+    x=lambda g: g,
+    source=lambda g, index, dim, source_shape, alpha: _rows_back(g, index, dim, source_shape, alpha),
+)
+
+
+@function
+def index_add(input, dim, index, source, *, alpha=1, out=None):
+    """A copy of ``input`` with ``alpha`` times each slice of ``source`` added at ``index``.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2).index_add(0, torch.tensor([1, 1]), torch.tensor([3.0, 4.0]))
+    tensor([0., 7.])
+    """
+    return _index_add(input, index, source, dim, alpha, out=out)
+
+
+@method
+def index_add_(self, dim, index, source, *, alpha=1):
+    """In-place version of ``index_add``."""
+    return overwrite(self, _index_add, (index, source), {"dim": dim, "alpha": alpha}, _add_into)
+
+
+def _copyable(x, index, source, *, dim):
+    return {"dim": _rows("index_copy", x, index, source, dim)}
+
+
+def _copy_into(out, index, source, *, dim):
+    if not out.ndim:
+        out[...] = source.reshape(())
+    else:
+        out[_along(dim, index)] = source
+
+
+@kernel(
+    public=False, method=False, name="index_copy", widen=False, prepare=_copyable,
+    check=_row_check("index_copy", IndexError),
+)  # fmt: skip
+def _index_copy(xp, x, index, source, *, dim):
+    """A copy of ``x`` with the slices of ``source`` at ``index`` along ``dim``."""
+    out = x.copy(order="K")
+    _copy_into(out, index, source, dim=dim)
+    return out
+
+
+def _rows_erased(g, index, dim):
+    if type(g) is not ndarray:
+        return g.index_fill(dim, index, 0)
+    out = g.copy()
+    _fill_into(out, index, 0, dim=dim)
+    return out
+
+
+_index_copy.grad(
+    x=_rows_erased,
+    source=lambda g, index, dim, source_shape: _rows_back(g, index, dim, source_shape),
+)
+
+
+@function
+def index_copy(input, dim, index, source, *, out=None):
+    """A copy of ``input`` with the slices of ``source`` written at ``index`` along ``dim``."""
+    return _index_copy(input, index, source, dim, out=out)
+
+
+@method
+def index_copy_(self, dim, index, source):
+    """In-place version of ``index_copy``."""
+    return overwrite(self, _index_copy, (index, source), {"dim": dim}, _copy_into)
+
+
+def _fillable(x, index, value, *, dim):
+    zero_dim("index_fill_", value)
+    return {"dim": _rows("index_fill", x, index, None, dim)}
+
+
+def _wrapping(x, index, value, *, dim):
+    n = x.shape[dim] if x.ndim else 1
+    check_range("index_fill", np.where(index < 0, index + n, index), n, dim, IndexError)
+
+
+def zero_dim(name, value):
+    if getattr(value, "ndim", 0):
+        raise ShapeError(
+            f"{name} only supports a 0-dimensional value tensor, but got tensor with {value.ndim} "
+            "dimension(s)."
+        )
+
+
+def _fill_into(out, index, value, *, dim):
+    value = as_scalar(value, out.dtype)
+    if not out.ndim:
+        out[...] = value if index.size else out
+    else:
+        out[_along(dim, index)] = value
+
+
+@kernel(
+    public=False, method=False, name="index_fill", widen=False, prepare=_fillable, check=_wrapping
+)
+def _index_fill(xp, x, index, value, *, dim):
+    """A copy of ``x`` with ``value`` in the slices at ``index`` along ``dim``."""
+    out = x.copy(order="K")
+    _fill_into(out, index, value, dim=dim)
+    return out
+
+
+_index_fill.grad(
+    x=_rows_erased, value=lambda g, index, dim: _rows_of(g, dim, index).sum()
+)
+
+
+@function
+def index_fill(input, dim, index, value):
+    """A copy of ``input`` with ``value`` in the slices at ``index`` along ``dim``."""
+    return _index_fill(input, index, value, dim)
+
+
+@method
+def index_fill_(self, dim, index, value):
+    """In-place version of ``index_fill``."""
+    return overwrite(self, _index_fill, (index, value), {"dim": dim}, _fill_into)

@@ -1,0 +1,228 @@
+"""Changing what memory a tensor looks at: resize_, set_, and in-place changes of its dims."""
+
+import math
+
+import numpy as np
+
+from rushlight import shapes
+from rushlight.autograd.tape import refresh
+from rushlight.autograd.write import check_write, stamp
+from rushlight.dtype import OF
+from rushlight.errors import DtypeError, ShapeError
+from rushlight.ops.layout import contiguous_format
+from rushlight.ops.order import t, transpose
+from rushlight.ops.view import squeeze, unsqueeze
+from rushlight.storage import Foreign, Storage, flat, offset, owner, reach, span
+from rushlight.tensor import Tensor, method
+
+# Storage ----------------------------------------------------------------------------------
+
+
+def _contiguous_strides(shape):
+    strides, step = [], 1
+    for n in reversed(shape):
+        strides.append(step)
+        step *= max(n, 1)
+    return tuple(reversed(strides))
+
+
+def _look_at(x, array, cell=None):
+    """Make ``array`` the elements of ``x``, in place."""
+    x.array = array
+    x.view_of = None
+    if cell is not None:
+        x.cell = cell
+    stamp(x)
+    return x
+
+
+@method
+def resize_(self, *sizes, memory_format=contiguous_format):
+    """Change the shape in place, keeping the storage where it is large enough.
+
+    Fewer elements stay in memory; more are uninitialised. Views made before keep the memory they
+    had when it grows.
+
+    Raises:
+        RuntimeError: the tensor requires grad; its memory belongs to a NumPy array and must grow.
+
+    >>> import rushlight as torch
+    >>> x = torch.tensor([[1, 2], [3, 4]])
+    >>> x.resize_(3)
+    tensor([1, 2, 3])
+    >>> x.resize_(2, 2)
+    tensor([[1, 2],
+            [3, 4]])
+    """
+    if self.requires_grad:
+        raise RuntimeError("resize_: cannot resize variables that require grad; detach() it first")
+    shape = shapes.sizes(sizes, "resize_")
+    array = self.array
+    if shape == array.shape:
+        return self
+    start, strides = offset(array), _contiguous_strides(shape)
+    needed = (start + span(shape, strides)) * array.itemsize if math.prod(shape) else 0
+    memory = flat(array)
+    if needed > memory.size:
+        if type(owner(array).base) is Foreign:
+            raise RuntimeError(
+                f"resize_: Trying to resize storage that is not resizable: {tuple(array.shape)} to "
+                f"{shape} needs {needed} bytes, and the NumPy array has {memory.size}"
+            )
+        grown = np.empty(needed, np.uint8)
+        grown[: memory.size] = memory
+        return _look_at(self, np.ndarray(shape, array.dtype, grown, start * array.itemsize))
+    found = reach(array, shape, strides, start, "resize_")
+    view = self.view_of
+    _look_at(self, found)
+    self.view_of = view if view is not None and view.root.node is not None else None
+    return self
+
+
+@method
+def resize_as_(self, other, memory_format=None):
+    """``resize_`` to the shape of ``other``."""
+    return resize_(self, *other.array.shape) if other.array.ndim else resize_(self, ())
+
+
+@method
+def resize(self, *sizes):
+    """``resize_`` to ``sizes``, out of place where the tensor has as many elements: deprecated."""
+    import warnings
+
+    warnings.warn("non-inplace resize is deprecated", stacklevel=2)
+    return self.view(*sizes)
+
+
+@method
+def set_(self, source=None, storage_offset=0, size=None, stride=None):
+    """Look at the memory of another tensor or of a storage.
+
+    >>> import rushlight as torch
+    >>> x = torch.arange(6)
+    >>> torch.tensor([0]).set_(x.untyped_storage(), 1, (2,), (3,))
+    tensor([1, 4])
+    """
+    dtype = self.array.dtype
+    if source is None:
+        return _look_at(self, np.empty(0, dtype))
+    cell = None
+    if isinstance(source, Tensor):
+        if source.array.dtype != dtype:
+            raise DtypeError(
+                f"set_: Could not set tensor of type {source.dtype.name} to a tensor of type "
+                f"{self.dtype.name}"
+            )
+        if size is None:
+            return _look_at(self, source.array, source.cell)
+        memory, cell = source.array, source.cell
+    elif isinstance(source, Storage):
+        memory = source.bytes[: source.nbytes() // dtype.itemsize * dtype.itemsize].view(dtype)
+    else:
+        raise TypeError(f"set_(): argument 'source' must be Tensor or Storage, not {type(source)}")
+    if size is None:
+        return _look_at(self, memory)
+    size = shapes.sizes((size,), "set_")
+    stride = _contiguous_strides(size) if stride is None else tuple(stride)
+    if len(size) != len(stride):
+        raise ShapeError(f"set_: unequal size length ({len(size)}) and stride length ({len(stride)})")
+    return _look_at(self, reach(memory, size, stride, storage_offset, "set_"), cell)
+
+
+@method
+def share_memory_(self):
+    """Mark the memory as shared between processes: nothing to do where data is sent by value."""
+    self.__dict__["_shared"] = True
+    return self
+
+
+@method
+def is_shared(self):
+    """True after ``share_memory_``."""
+    return self.__dict__.get("_shared", False)
+
+
+@method
+def pin_memory(self, device=None):
+    """Raises: there is no accelerator to pin memory for."""
+    raise RuntimeError("pin_memory: Cannot access accelerator device when none is available.")
+
+
+@method
+def is_pinned(self, device=None):
+    """False: no memory is pinned."""
+    return False
+
+
+# Element by element, in Python ------------------------------------------------------------
+
+
+def _plain(x, name):
+    if x.requires_grad:
+        raise TypeError(
+            f"Can't call {name}() on Variable that requires grad. Use var.detach().{name}() instead."
+        )
+
+
+@method
+def apply_(self, callable):
+    """Replace each element by ``callable(element)``; slow.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([1.0, 2.0]).apply_(lambda v: v + 1)
+    tensor([2., 3.])
+    """
+    _plain(self, "apply_")
+    array = self.array
+    for place in np.ndindex(array.shape):
+        array[place] = callable(array[place].item())
+    stamp(self)
+    return self
+
+
+@method
+def map_(self, tensor, callable):
+    """Replace each element by ``callable(element, element of tensor)``; slow."""
+    _plain(self, "map_")
+    _plain(tensor, "map_")
+    array = self.array
+    if tensor.array.dtype != array.dtype:
+        raise TypeError(f"map_: expected {OF[array.dtype]} for argument 'tensor' but got {tensor.dtype}")
+    other = tensor.expand(array.shape).array
+    for place in np.ndindex(array.shape):
+        array[place] = callable(array[place].item(), other[place].item())
+    stamp(self)
+    return self
+
+
+# In-place views ---------------------------------------------------------------------------
+
+
+def _in_place_view(name, call):
+    def turned(self, *args, **kwargs):
+        check_write(self, name)
+        refresh(self)
+        found = call(self, *args, **kwargs)
+        self.array = found.array
+        self.node = found.node
+        if self.view_of is not None:
+            self.view_of = found.view_of
+        return self
+
+    turned.__name__ = turned.__qualname__ = name
+    turned.__doc__ = f"In-place version of ``{name[:-1]}``: the tensor itself changes its dims."
+    setattr(Tensor, name, turned)
+
+
+for _name, _call in {
+    "t_": t, "transpose_": transpose, "swapaxes_": transpose, "swapdims_": transpose,
+    "squeeze_": squeeze, "unsqueeze_": unsqueeze,
+}.items():  # fmt: skip
+    _in_place_view(_name, _call)
+
+
+@method
+def as_strided_(self, size, stride, storage_offset=None):
+    """In-place version of ``as_strided``: the tensor itself changes."""
+    check_write(self, "as_strided_")
+    return _look_at(self, self.as_strided(size, stride, storage_offset).array)
