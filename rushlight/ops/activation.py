@@ -2,12 +2,26 @@
 
 from math import pi, sqrt
 
-from rushlight.ops.definition import function
+from rushlight.errors import UnsupportedDtypeError
 from rushlight.ops.division import real_numbers
-from rushlight.ops.exponential import floats
+from rushlight.ops.exponential import exp
 from rushlight.ops.kinds import elementwise
-from rushlight.ops.promotion import to_float
+from rushlight.ops.promotion import promote, to_float
 from rushlight.ops.rules import conj, where
+from rushlight.ops.trigonometry import tanh
+
+__all__ = [
+    "elu", "gelu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "logsigmoid",
+    "mish", "relu", "sigmoid", "silu", "softplus", "softshrink", "threshold",
+]  # fmt: skip
+
+
+def floating(operands):
+    """``promote`` for floating point only."""
+    d = promote(operands)
+    if not d.is_floating_point:
+        raise UnsupportedDtypeError(f"not implemented for {d}; convert with .float()")
+    return d
 
 
 @elementwise(dtype=real_numbers)
@@ -36,3 +50,182 @@ def sigmoid(xp, x):
 
 
 sigmoid.grad(x=lambda g, out: g * conj((1 - out) * out))
+
+
+def _activation(forward=None, *, dtype=floating, **options):
+    """An operation that only ``nn.functional`` publishes."""
+    if forward is None:
+        return lambda f: _activation(f, dtype=dtype, **options)
+    return elementwise(forward, dtype=dtype, public=False, method=False, inplace=False, **options)
+
+
+# Around zero ------------------------------------------------------------------------------
+
+
+@_activation
+def leaky_relu(xp, x, *, negative_slope=0.01):
+    """x where it is positive, else ``negative_slope · x``."""
+    return xp.where(x > 0, x, x * negative_slope)
+
+
+leaky_relu.grad(x=lambda g, x, negative_slope: where(x > 0, g, g * negative_slope))
+
+
+@_activation
+def elu(xp, x, *, alpha=1.0, scale=1.0, input_scale=1.0):
+    """``scale · x`` where x is positive, else ``scale · alpha · (exp(input_scale · x) - 1)``."""
+    return xp.where(x > 0, x * scale, xp.expm1(x * input_scale) * (alpha * scale))
+
+
+elu.grad(
+    x=lambda g, x, alpha, scale, input_scale: where(
+        x > 0, g * scale, g * (exp(x * input_scale) * (input_scale * alpha * scale))
+    )
+)
+
+
+@_activation(dtype=real_numbers)
+def threshold(xp, x, *, threshold, value):
+    """x where it is above the threshold, else ``value``."""
+    return xp.where(x <= threshold, x.dtype.type(value), x)
+
+
+threshold.grad(x=lambda g, x, threshold: where(x <= threshold, 0, g))
+
+
+@_activation
+def hardshrink(xp, x, *, lambd=0.5):
+    """x outside [-lambd, lambd], 0 inside."""
+    return xp.where((x >= -lambd) & (x <= lambd), 0, x)
+
+
+hardshrink.grad(x=lambda g, x, lambd: where((x >= -lambd) & (x <= lambd), 0, g))
+
+
+@_activation
+def softshrink(xp, x, *, lambd=0.5):
+    """x moved by ``lambd`` towards 0, where it stops."""
+    return xp.where(x > lambd, x - lambd, xp.where(x < -lambd, x + lambd, x * 0))
+
+
+softshrink.grad(x=lambda g, x, lambd: where((x >= -lambd) & (x <= lambd), 0, g))
+
+# Between bounds ---------------------------------------------------------------------------
+
+
+@_activation(dtype=real_numbers)
+def hardtanh(xp, x, *, min_val=-1.0, max_val=1.0):
+    """x between two numbers."""
+    return xp.minimum(xp.maximum(x, min_val), max_val)
+
+
+hardtanh.grad(x=lambda g, x, min_val, max_val: where((x <= min_val) | (x >= max_val), 0, g))
+
+
+@_activation
+def hardsigmoid(xp, x):
+    """x / 6 + 1/2 between 0 and 1."""
+    return xp.minimum(xp.maximum(x + 3, 0), 6) / 6
+
+
+hardsigmoid.grad(x=lambda g, x: where((x > -3) & (x < 3), g * (1 / 6), 0))
+
+
+@_activation
+def hardswish(xp, x):
+    """``x · hardsigmoid(x)``."""
+    return x * xp.minimum(xp.maximum(x + 3, 0), 6) / 6
+
+
+hardswish.grad(x=lambda g, x: where(x <= -3, 0, where(x < 3, g * (x / 3 + 0.5), g)))
+
+# Smooth -----------------------------------------------------------------------------------
+
+
+@_activation(dtype=promote)
+def silu(xp, x):
+    """``x · sigmoid(x)``."""
+    return x / (1 + xp.exp(-x))
+
+
+def _silu_slope(g, x):
+    s = sigmoid(x)
+    return g * conj(s * (1 + x * (1 - s)))
+
+
+silu.grad(x=_silu_slope)
+
+
+@_activation
+def mish(xp, x):
+    """``x · tanh(log(1 + exp(x)))``."""
+    return x * xp.tanh(xp.logaddexp(x, x.dtype.type(0)))
+
+
+def _mish_slope(g, x):
+    t = tanh(softplus(x))
+    return g * (t + x * sigmoid(x) * (1 - t * t))
+
+
+mish.grad(x=_mish_slope)
+
+
+@_activation
+def softplus(xp, x, *, beta=1.0, threshold=20.0):
+    """log(1 + exp(beta · x)) / beta; x itself where ``beta · x`` is above the threshold."""
+    z = x * beta
+    return xp.where(z > threshold, x, xp.log1p(xp.exp(z)) / beta)
+
+
+softplus.grad(
+    x=lambda g, x, beta, threshold: where(x * beta > threshold, g, g * sigmoid(x * beta))
+)
+
+
+@_activation(grad_name="LogSigmoidBackward0")
+def logsigmoid(xp, x):
+    """log(1 / (1 + exp(-x)))."""
+    return xp.minimum(x, 0) - xp.log1p(xp.exp(-xp.abs(x)))
+
+
+logsigmoid.grad(x=lambda g, x: g * sigmoid(-x))
+
+_CUBE = 0.044715  # of the tanh form of gelu
+_BETA = sqrt(2 / pi)
+
+
+@_activation
+def gelu(xp, x, *, approximate="none"):
+    """``x · Φ(x)`` with the normal distribution Φ; "tanh" approximates it."""
+    if approximate == "tanh":
+        return 0.5 * x * (1 + xp.tanh(_BETA * (x + _CUBE * x * x * x)))
+    return 0.5 * x * (1 + xp.erf(x * sqrt(0.5)))
+
+
+def _gelu_slope(g, x, approximate):
+    if approximate == "tanh":
+        t = tanh(_BETA * (x + _CUBE * x * x * x))
+        inner = _BETA * (1 + 3 * _CUBE * x * x)
+        return g * (0.5 * (1 + t) + 0.5 * x * (1 - t * t) * inner)
+    density = exp(-0.5 * x * x) * (1 / sqrt(2 * pi))
+    return g * (0.5 * (1 + erf(x * sqrt(0.5))) + x * density)
+
+
+gelu.grad(x=_gelu_slope)
+
+# The error function -----------------------------------------------------------------------
+
+
+@elementwise(dtype=to_float)
+def erf(xp, x):
+    """The error function.
+
+    >>> import rushlight as torch
+    >>> torch.erf(torch.tensor([0.0, 1.0]))
+    tensor([0.0000, 0.8427])
+    """
+    return xp.erf(x)
+
+
+erf.grad(x=lambda g, x: g * (exp(-x * x) * (2 / sqrt(pi))))
+

@@ -19,27 +19,29 @@ def real_numbers(operands):
     return d
 
 
-def _refuse_zero(x, y):
+def _is_integer(x):
+    return x.dtype.kind in "iu" if hasattr(x, "dtype") else isinstance(x, int)
+
+
+def refuse_zero(x, y):
     """RuntimeError where integers would be divided by zero; floats give inf or nan."""
-    if isinstance(y, np.ndarray | np.generic) and y.dtype.kind in "iu" and not np.all(y):
+    if _is_integer(x) and _is_integer(y) and not np.all(y):
         raise RuntimeError("ZeroDivisionError: an integer is divided by zero")
 
 
 @elementwise(public=False, method=False, inplace=False, name="div_floor", dtype=real_numbers,
-             grad_name="DivBackward2")  # fmt: skip
+             grad_name="DivBackward2", check=refuse_zero)  # fmt: skip
 def div_floor(xp, x, y):
     """⌊x / y⌋."""
-    _refuse_zero(x, y)
     return xp.floor_divide(x, y)
 
 
 @elementwise(public=False, method=False, inplace=False, name="div_trunc", dtype=real_numbers,
-             grad_name="DivBackward2")  # fmt: skip
+             grad_name="DivBackward2", check=refuse_zero)  # fmt: skip
 def div_trunc(xp, x, y):
     """x / y rounded towards zero."""
     if x.dtype.kind == "f":
         return xp.trunc(x / y)
-    _refuse_zero(x, y)
     quotient = xp.floor_divide(x, y)
     return quotient + ((x - quotient * y != 0) & ((x < 0) != (y < 0)))
 
@@ -77,7 +79,8 @@ def true_divide(input, other, *, out=None):
     return div_(input, other, out=out)
 
 
-@elementwise(name="floor_divide", operator="__floordiv__", dtype=real_numbers, grad_name="NotImplemented")
+@elementwise(name="floor_divide", operator="__floordiv__", dtype=real_numbers,
+             check=refuse_zero, grad_name="NotImplemented")  # fmt: skip
 def floor_divide(xp, x, y):
     """``⌊input / other⌋``; it has no gradient.
 
@@ -88,7 +91,6 @@ def floor_divide(xp, x, y):
     >>> torch.floor_divide(torch.tensor([7.0, -7.0]), 2)
     tensor([ 3., -4.])
     """
-    _refuse_zero(x, y)
     return xp.floor_divide(x, y)
 
 
@@ -105,30 +107,28 @@ floor_divide.grad(x=_not_differentiable, y=_not_differentiable)
 
 
 @elementwise(public=False, method=False, inplace=False, name="remainder", dtype=real_numbers,
-             grad_name="RemainderBackward1")  # fmt: skip
+             grad_name="RemainderBackward1", check=refuse_zero)  # fmt: skip
 def _remainder(xp, x, y):
     """x - ⌊x / y⌋ · y."""
-    _refuse_zero(x, y)
     return xp.remainder(x, y)
 
 
 @elementwise(public=False, method=False, inplace=False, name="remainder_number", dtype=real_numbers,
-             grad_name="RemainderBackward0")  # fmt: skip
+             grad_name="RemainderBackward0", check=refuse_zero)  # fmt: skip
 def _remainder_number(xp, x, y):
     """``remainder`` with a number for y."""
     return _remainder.op.forward(xp, x, y)
 
 
 @elementwise(public=False, method=False, inplace=False, name="fmod", dtype=real_numbers,
-             grad_name="FmodBackward1")  # fmt: skip
+             grad_name="FmodBackward1", check=refuse_zero)  # fmt: skip
 def _fmod(xp, x, y):
     """x - trunc(x / y) · y."""
-    _refuse_zero(x, y)
     return xp.fmod(x, y)
 
 
 @elementwise(public=False, method=False, inplace=False, name="fmod_number", dtype=real_numbers,
-             grad_name="FmodBackward0")  # fmt: skip
+             grad_name="FmodBackward0", check=refuse_zero)  # fmt: skip
 def _fmod_number(xp, x, y):
     """``fmod`` with a number for y."""
     return _fmod.op.forward(xp, x, y)

@@ -21,7 +21,7 @@ from rushlight.tensor import Tensor, method
 # The source -------------------------------------------------------------------------------
 
 
-@source(public=False, name="random")
+@source(public=False, name="random", draws=True)
 def drawn_(xp, *, shape, dtype, distribution, parameters, generator, order=None):
     """Numbers of a distribution; ``order`` is how dims lie in memory, None for C order."""
     out = _empty(shape, dtype, order)
@@ -278,7 +278,7 @@ def _empty(shape, dtype, order):
     return np.empty([shape[d] for d in order], dtype).transpose(np.argsort(order))
 
 
-@kernel(public=False, method=False, name="bernoulli", widen=False)
+@kernel(public=False, method=False, name="bernoulli", widen=False, draws=True)
 def _bernoulli(xp, probabilities, *, shape, dtype, generator, order=None):
     """Ones with the given probabilities; nothing is drawn without a generator."""
     out = _empty(shape, dtype, order)
@@ -318,7 +318,7 @@ def bernoulli(input, p=None, *, generator=None, out=None):
     return finished(found, False, out, "bernoulli")
 
 
-@kernel(public=False, method=False, name="multinomial", widen=False)
+@kernel(public=False, method=False, name="multinomial", widen=False, draws=True)
 def _multinomial(xp, weights, *, count, replacement, generator):
     """Positions drawn by weight; nothing is drawn without a generator."""
     if generator is None:
@@ -341,7 +341,7 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
     return _multinomial(input, count=num_samples, replacement=replacement, generator=generator, out=out)
 
 
-@kernel(public=False, method=False, name="poisson", widen=False)
+@kernel(public=False, method=False, name="poisson", widen=False, draws=True)
 def _poisson(xp, rates, *, generator):
     """Poisson numbers; nothing is drawn without a generator."""
     return xp.zeros_like(rates) if generator is None else draw.poisson(generator, rates)

@@ -1,0 +1,290 @@
+"""Sorting, the largest k, and elements of a given rank."""
+
+import numpy as np
+
+from rushlight import shapes
+from rushlight.errors import DimError, DtypeError, UnsupportedDtypeError
+from rushlight.ops.definition import function
+from rushlight.ops.extrema import selected
+from rushlight.ops.kinds import kernel
+from rushlight.ops.rules import scattered, typed
+from rushlight.return_types import result_type
+
+_Sort = result_type("sort", "values", "indices")
+_Topk = result_type("topk", "values", "indices")
+_Kthvalue = result_type("kthvalue", "values", "indices")
+_Median = result_type("median", "values", "indices")
+_Nanmedian = result_type("nanmedian", "values", "indices")
+
+
+def _ordered(x, name):
+    if x.dtype.kind == "c":
+        raise DtypeError(f"{name}: does not support complex tensors: they have no order")
+
+
+def rank(x, dim, descending=False):
+    """The indices that sort ``x`` along ``dim``; equal elements keep their order, nan is largest."""
+    if not descending:
+        return np.argsort(x, axis=dim, kind="stable")
+    if x.dtype.kind == "f":
+        found = np.argsort(-x, axis=dim, kind="stable")
+        return found if not np.isnan(x).any() else _nan_first(x, dim)
+    return x.shape[dim] - 1 - np.flip(np.argsort(np.flip(x, dim), axis=dim, kind="stable"), dim)
+
+
+def _nan_first(x, dim):
+    return x.shape[dim] - 1 - np.flip(np.argsort(np.flip(x, dim), axis=dim, kind="stable"), dim)
+
+
+# Sorting ----------------------------------------------------------------------------------
+
+
+def _sort_dims(x, *, dim, **rest):
+    _ordered(x, "sort")
+    return {"dim": shapes.dim(dim, x.ndim, "sort"), **rest}
+
+
+@kernel(public=False, method=False, name="sort", prepare=_sort_dims)
+def sort_(xp, x, *, dim=-1, descending=False):
+    """The elements in order, and where they were."""
+    if not x.ndim:
+        return x.copy(), xp.zeros((), xp.int64)
+    index = rank(x, dim, descending)
+    return xp.take_along_axis(x, index, dim), index
+
+
+def _scattered_back(g, index, x_shape, dim):
+    return None if g[0] is None else scattered(g[0], index, dim, x_shape)
+
+
+sort_.grad(x=_scattered_back)
+
+
+@function
+def sort(input, dim=-1, descending=False, stable=False, *, out=None):
+    """The elements in order along ``dim``, and their indices; equal ones keep their order.
+
+    >>> import rushlight as torch
+    >>> torch.sort(torch.tensor([3.0, 1.0, 2.0]))
+    torch.return_types.sort(
+    values=tensor([1., 2., 3.]),
+    indices=tensor([1, 2, 0]))
+    """
+    return _Sort(sort_(input, dim=dim, descending=bool(descending), out=out))
+
+
+@kernel(prepare=_sort_dims)
+def argsort(xp, x, *, dim=-1, descending=False, stable=False):
+    """The indices that sort ``input`` along ``dim``.
+
+    >>> import rushlight as torch
+    >>> torch.argsort(torch.tensor([3.0, 1.0, 2.0]))
+    tensor([1, 2, 0])
+    """
+    return rank(x, dim, descending) if x.ndim else xp.zeros((), xp.int64)
+
+
+@function
+def msort(input, *, out=None):
+    """``input`` sorted along its first dim.
+
+    >>> import rushlight as torch
+    >>> torch.msort(torch.tensor([3.0, 1.0, 2.0]))
+    tensor([1., 2., 3.])
+    """
+    return sort_(input, dim=0, descending=False, out=out)[0]
+
+
+# Some of the elements ---------------------------------------------------------------------
+
+
+def _topk_dims(x, *, k, dim, largest, sorted):
+    _ordered(x, "topk")
+    if x.dtype.kind == "b":
+        raise DtypeError("topk: does not support bool tensors; convert with .int()")
+    dim = shapes.dim(dim, x.ndim, "topk")
+    size = x.shape[dim] if x.ndim else 1
+    if not 0 <= k <= size:
+        raise RuntimeError(f"topk: selected index k out of range: k={k}, dim {dim} of {x.shape} has {size}")
+    return {"k": k, "dim": dim, "largest": largest, "sorted": sorted}
+
+
+@kernel(public=False, method=False, name="topk", prepare=_topk_dims)
+def topk_(xp, x, *, k, dim=-1, largest=True, sorted=True):
+    """The k largest elements and where they are."""
+    if not x.ndim:
+        found = x.reshape(1)[:k].reshape(()) if k else x.reshape(1)[:0]
+        return found.copy(), xp.zeros(found.shape, xp.int64)
+    index = _of_k(x, k, dim, largest)
+    return xp.take_along_axis(x, index, dim), index
+
+
+def _of_k(x, k, dim, largest):
+    """The indices of the k largest (or smallest) elements, in order."""
+    n = x.shape[dim]
+    ahead = (*(slice(None),) * dim, slice(k))
+    if k * 4 >= n or n < 256:
+        return np.ascontiguousarray(rank(x, dim, largest)[ahead])
+    # Only a part is wanted: split it off, then sort it.
+    at = n - k if largest else k - 1
+    order = np.argpartition(x, max(at, 0), axis=dim)
+    part = order[(*(slice(None),) * dim, slice(n - k, None) if largest else slice(k))]
+    part = np.sort(part, axis=dim)  # equal elements in their order
+    return np.take_along_axis(part, rank(np.take_along_axis(x, part, dim), dim, largest), dim)
+
+
+topk_.grad(x=_scattered_back)
+
+
+@function
+def topk(input, k, dim=-1, largest=True, sorted=True, *, out=None):
+    """The ``k`` largest (or smallest) elements along ``dim`` in order, and their indices.
+
+    Raises:
+        RuntimeError: ``k`` is larger than the dim.
+
+    >>> import rushlight as torch
+    >>> torch.topk(torch.tensor([3.0, 1.0, 2.0]), 2)
+    torch.return_types.topk(
+    values=tensor([3., 2.]),
+    indices=tensor([0, 2]))
+    """
+    return _Topk(topk_(input, k=k, dim=dim, largest=largest, sorted=sorted, out=out))
+
+
+# Elements of a rank -----------------------------------------------------------------------
+
+
+def _rank_dims(name):
+    def prepare(x, *, dim, keepdim, **rest):
+        _ordered(x, name)
+        if x.dtype.kind == "b":
+            raise UnsupportedDtypeError(f"{name}: not implemented for bool")
+        dim = shapes.dim(dim, x.ndim, name)
+        size = x.shape[dim] if x.ndim else 1
+        if not size:
+            raise DimError(f"{name}(): Expected reduction dim {dim} to have non-zero size: shape {x.shape}")
+        if not 1 <= rest.get("k", 1) <= size:
+            raise RuntimeError(f"{name}(): selected number k out of range for dimension {dim}: k={rest['k']} of {size}")
+        return {"dim": dim, "keepdim": keepdim, **rest}
+
+    return prepare
+
+
+def _of_rank(x, place, dim, keepdim):
+    """The element at each ``place`` (an int or an array with a 1 for ``dim``) of the order."""
+    if not x.ndim:
+        return x.copy(), np.zeros((), np.int64)
+    order = rank(x, dim)
+    shape = [1 if i == dim else n for i, n in enumerate(x.shape)]
+    index = np.take_along_axis(order, np.broadcast_to(np.asarray(place), shape), dim)
+    values = np.take_along_axis(x, index, dim)
+    return (values, index) if keepdim else (values.squeeze(dim), index.squeeze(dim))
+
+
+@kernel(public=False, method=False, name="kthvalue", prepare=_rank_dims("kthvalue"))
+def kthvalue_(xp, x, *, k, dim=-1, keepdim=False):
+    """The k-th smallest elements and where they are."""
+    return _of_rank(x, k - 1, dim, keepdim)
+
+
+@function
+def kthvalue(input, k, dim=-1, keepdim=False, *, out=None):
+    """The ``k``-th smallest element along ``dim`` and its index.
+
+    >>> import rushlight as torch
+    >>> torch.kthvalue(torch.tensor([3.0, 1.0, 2.0]), 2).values
+    tensor(2.)
+    """
+    return _Kthvalue(kthvalue_(input, k=k, dim=dim, keepdim=keepdim, out=out))
+
+
+def _middle(x, dim, ignore_nan):
+    """The place of the lower median in the order, or of the first nan if there is one."""
+    n = x.shape[dim] if x.ndim else 1
+    if x.dtype.kind != "f":
+        return (n - 1) // 2
+    nans = np.isnan(x).sum(axis=dim, keepdims=True) if x.ndim else np.isnan(x).astype(np.int64)
+    if ignore_nan:
+        return np.maximum(n - nans - 1, 0) // 2
+    return np.where(nans > 0, n - nans, (n - 1) // 2)
+
+
+@kernel(public=False, method=False, name="median_dim", prepare=_rank_dims("median"), grad_name="MedianBackward1")
+def median_dim(xp, x, *, dim, keepdim=False):
+    """The lower medians along one dim and where they are."""
+    return _of_rank(x, _middle(x, dim, False), dim, keepdim)
+
+
+@kernel(public=False, method=False, name="nanmedian_dim", prepare=_rank_dims("nanmedian"),
+        grad_name="NanmedianBackward1")  # fmt: skip
+def nanmedian_dim(xp, x, *, dim, keepdim=False):
+    """The lower medians of the elements that are not nan, and where they are."""
+    return _of_rank(x, _middle(x, dim, True), dim, keepdim)
+
+
+for _op in (kthvalue_, median_dim, nanmedian_dim):
+    _op.grad(x=selected)
+
+
+def _of_all(x, name, ignore_nan):
+    _ordered(x, name)
+    if x.dtype.kind == "b":
+        raise UnsupportedDtypeError(f"{name}: not implemented for bool")
+    x = x.reshape(-1)
+    if not x.size:
+        return np.asarray(np.nan if x.dtype.kind == "f" else np.iinfo(x.dtype).min, x.dtype)
+    if x.dtype.kind == "f":
+        nans = np.isnan(x)
+        if nans.any():
+            if not ignore_nan:
+                return np.asarray(np.nan, x.dtype)
+            x = x[~nans] if not nans.all() else x
+    return np.partition(x, (x.size - 1) // 2)[(x.size - 1) // 2]
+
+
+@kernel(public=False, method=False, name="median")
+def median_all(xp, x):
+    """The lower median of all elements."""
+    return _of_all(x, "median", False)
+
+
+@kernel(public=False, method=False, name="nanmedian")
+def nanmedian_all(xp, x):
+    """The lower median of all elements that are not nan."""
+    return _of_all(x, "nanmedian", True)
+
+
+def _median_slope(g, x, out):
+    mask = typed((x == out) | ((x != x) & (out != out)), g)
+    return mask * (g / mask.sum())
+
+
+for _op in (median_all, nanmedian_all):
+    _op.grad(x=_median_slope)
+
+
+@function
+def median(input, dim=None, keepdim=False, *, out=None):
+    """The lower median of all elements; with ``dim`` those along it and their indices.
+
+    >>> import rushlight as torch
+    >>> torch.median(torch.tensor([3.0, 1.0, 2.0, 4.0]))
+    tensor(2.)
+    """
+    if dim is None:
+        return median_all(input, out=out)
+    return _Median(median_dim(input, dim=dim, keepdim=keepdim, out=out))
+
+
+@function
+def nanmedian(input, dim=None, keepdim=False, *, out=None):
+    """``median`` without the elements that are nan.
+
+    >>> import rushlight as torch
+    >>> torch.nanmedian(torch.tensor([3.0, float("nan"), 1.0]))
+    tensor(1.)
+    """
+    if dim is None:
+        return nanmedian_all(input, out=out)
+    return _Nanmedian(nanmedian_dim(input, dim=dim, keepdim=keepdim, out=out))
