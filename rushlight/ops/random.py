@@ -385,7 +385,7 @@ def dropout_noise(input, p, train):
     return _drawn(input.array, input.array.dtype, "dropout", (float(p),), default_generator)
 
 
-@function(method=False)
+@function(name="dropout_", method=False)
 def dropout_(input, p, train):
     """``dropout`` in place."""
     noise = dropout_noise(input, p, train)
