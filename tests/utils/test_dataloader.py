@@ -121,12 +121,15 @@ LOADERS = {
     "pinned": lambda t, d, w: d.DataLoader(tensors(t), 5, pin_memory=True, **w),
     "raises": lambda t, d, w: d.DataLoader({0: 1, 1: 2, 3: 4}, sampler=[0, 2, 1], **w),
 }
+TWO = {"num_workers": 2, "multiprocessing_context": "fork"}
 WORKERS = {
-    "here": {},
-    "2 workers": {"num_workers": 2},
-    "2 workers, 1 ahead": {"num_workers": 2, "prefetch_factor": 1},
-    "persistent": {"num_workers": 2, "persistent_workers": True},
+    "2 workers": TWO,
+    "2 workers, 1 ahead": {**TWO, "prefetch_factor": 1},
+    "persistent": {**TWO, "persistent_workers": True},
 }
+needs_fork = pytest.mark.skipif(
+    "fork" not in multiprocessing.get_all_start_methods(), reason="some data sets here are local"
+)
 
 
 def epochs(make, workers):
@@ -150,10 +153,8 @@ def test_batches_are_pytorchs(agree, name):
 
 
 @pytest.mark.parity
-@pytest.mark.skipif(
-    "fork" not in multiprocessing.get_all_start_methods(), reason="the data sets here are local"
-)
-@pytest.mark.parametrize("workers", list(WORKERS)[1:])
+@needs_fork
+@pytest.mark.parametrize("workers", WORKERS)
 @pytest.mark.parametrize(
     "name",
     [
@@ -169,10 +170,10 @@ def test_batches_are_pytorchs(agree, name):
     ],
 )
 def test_batches_of_workers_are_pytorchs(agree, name, workers):
-    options = {"multiprocessing_context": "fork", **WORKERS[workers]}
-    agree(epochs(LOADERS[name], options))
+    agree(epochs(LOADERS[name], WORKERS[workers]))
 
 
+@needs_fork
 @pytest.mark.parametrize("name", ["list", "shuffled", "subsets", "replaced", "collate_fn"])
 def test_workers_change_nothing(name):
     def read(workers):
@@ -180,16 +181,17 @@ def test_workers_change_nothing(name):
         loader = LOADERS[name](torch, data, workers)
         return [[str(batch) for batch in loader] for _ in range(2)]
 
-    assert read(WORKERS["here"]) == read(WORKERS["2 workers"]) != [[], []]
+    assert read({}) == read(TWO) != [[], []]
 
 
+@needs_fork
 def test_the_stream_is_pytorchs_without_pytorch():
     torch.manual_seed(0)
     loader = data.DataLoader(data.TensorDataset(torch.arange(7)), 3, shuffle=True)
     read = [[batch.tolist() for (batch,) in loader] for _ in range(2)]
     assert read == [[[0, 4, 1], [5, 2, 6], [3]], [[3, 1, 4], [2, 5, 0], [6]]]
     torch.manual_seed(0)
-    drawn = list(data.DataLoader(Draws(torch, 3), None, num_workers=2))
+    drawn = list(data.DataLoader(Draws(torch, 3), None, **TWO))
     assert [sample[1:4] for sample in drawn] == [
         [223507, 253906, 25098],
         [810954, 827724, 448746],

@@ -86,8 +86,6 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
     (3, (tensor(2), tensor(7)))
     """
 
-    tensors: tuple[Tensor, ...]
-
     def __init__(self, *tensors):
         lengths = [tensor.size(0) for tensor in tensors]
         if len(set(lengths)) > 1:
