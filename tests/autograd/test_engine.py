@@ -1,0 +1,230 @@
+"""The engine: graphs, accumulation, freeing, hooks, modes."""
+
+import gc
+import threading
+import weakref
+
+import pytest
+
+import rushlight as torch
+from rushlight.autograd.tape import Node
+
+
+def leaf(*values):
+    return torch.tensor(list(values), requires_grad=True)
+
+
+def test_gradients_accumulate_in_the_same_memory():
+    x = leaf(1.0, 2.0)
+    (x * x).sum().backward()
+    first = x.grad
+    (x * 3).sum().backward()
+    assert x.grad is first
+    assert x.grad.tolist() == [5.0, 7.0]
+
+
+def test_one_tensor_used_many_times():
+    x = leaf(3.0)
+    y = x * x
+    z = y * y + y
+    z.sum().backward()
+    assert x.grad.item() == 4 * 27 + 6
+
+
+def test_gradient_of_a_leaf_that_two_paths_share_is_not_aliased():
+    x, y = leaf(1.0), leaf(2.0)
+    (x + y).sum().backward()
+    x.grad.zero_()
+    assert y.grad.item() == 1.0
+
+
+def test_given_gradient_is_not_aliased():
+    x, g = leaf(1.0, 2.0), torch.ones(2)
+    x.backward(g)
+    x.grad.mul_(5)
+    assert g.tolist() == [1.0, 1.0]
+
+
+def test_second_backward_needs_retain_graph():
+    x = leaf(2.0)
+    y = (x * x).sum()
+    y.backward(retain_graph=True)
+    y.backward()
+    assert x.grad.item() == 8
+    with pytest.raises(RuntimeError, match="retain_graph=True"):
+        y.backward()
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+def test_higher_orders(order):
+    x = leaf(1.3)
+    y = (x**5).sum()
+    want, factor = 5, 1
+    for _ in range(order):
+        (y,) = torch.autograd.grad(y.sum(), x, create_graph=True)
+        factor *= want
+        want -= 1
+    assert y.item() == pytest.approx(factor * 1.3**want, rel=1e-5)
+
+
+def test_deep_graphs_neither_recurse_nor_leak():
+    x = leaf(1.0)
+    y = x
+    for _ in range(100_000):
+        y = y + 0.0
+    y.sum().backward()
+    assert x.grad.item() == 1.0
+    del y
+
+
+def test_no_reference_cycles():
+    gc.collect()
+    gc.disable()
+    try:
+        x = leaf(1.0, 2.0)
+        y = (x.exp() * x).sum()
+        y.backward()
+        refs = [weakref.ref(t) for t in (x, y)]
+        nodes = weakref.ref(y.grad_fn)
+        del x, y
+        assert [r() for r in refs] == [None, None]
+        assert nodes() is None
+        assert not any(isinstance(o, Node) for o in gc.get_objects())
+    finally:
+        gc.enable()
+
+
+def test_grad_of_some_inputs_leaves_others_alone():
+    x, y = leaf(2.0), leaf(3.0)
+    z = (x * y).sum()
+    (g,) = torch.autograd.grad(z, y, retain_graph=True)
+    assert (g.item(), x.grad, y.grad) == (2.0, None, None)
+    z.backward(inputs=[x])
+    assert (x.grad.item(), y.grad) == (3.0, None)
+
+
+def test_unused_inputs():
+    x, y = leaf(2.0), leaf(3.0)
+    z = (x * 2).sum()
+    with pytest.raises(RuntimeError, match="allow_unused"):
+        torch.autograd.grad(z, y, retain_graph=True)
+    assert torch.autograd.grad(z, y, allow_unused=True, retain_graph=True) == (None,)
+    assert torch.autograd.grad(z, y, materialize_grads=True)[0].item() == 0.0
+
+
+def test_gradient_at_an_inner_tensor():
+    x = leaf(2.0)
+    y = x * 3
+    z = (y * y).sum()
+    (g,) = torch.autograd.grad(z, y)
+    assert g.item() == 12.0
+
+
+def test_retain_grad_and_hooks():
+    x = leaf(2.0)
+    y = x * 3
+    y.retain_grad()
+    seen = []
+    y.register_hook(lambda g: seen.append(g.item()))
+    y.register_hook(lambda g: g * 10)
+    x.register_post_accumulate_grad_hook(lambda t: seen.append(t.grad.item()))
+    (y * y).sum().backward()
+    assert seen == [12.0, 360.0]
+    assert y.grad.item() == 120.0
+
+
+def test_a_removed_hook_does_not_run():
+    x = leaf(2.0)
+    handle = x.register_hook(lambda g: g * 0)
+    handle.remove()
+    (x * 1).sum().backward()
+    assert x.grad.item() == 1.0
+
+
+def test_node_hooks():
+    x = leaf(2.0)
+    y = x * 3
+    seen = []
+    y.grad_fn.register_prehook(lambda gs: seen.append(gs[0].item()))
+    y.grad_fn.register_hook(lambda ins, outs: (ins[0] * 2, *ins[1:]))
+    y.sum().backward()
+    assert (seen, x.grad.item()) == ([1.0], 6.0)
+
+
+def test_non_scalar_and_no_grad_errors():
+    x = leaf(1.0, 2.0)
+    with pytest.raises(RuntimeError, match="scalar outputs"):
+        (x * 2).backward()
+    with pytest.raises(RuntimeError, match="does not require grad"):
+        torch.ones(1).backward()
+    with pytest.raises(RuntimeError, match="Mismatch in shape"):
+        (x * 2).backward(torch.ones(3))
+
+
+def test_modes_are_of_the_thread():
+    seen = {}
+
+    def other():
+        seen["inside"] = torch.is_grad_enabled()
+
+    with torch.no_grad():
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
+        seen["here"] = torch.is_grad_enabled()
+    assert seen == {"inside": True, "here": False}
+    assert torch.is_grad_enabled()
+
+
+def test_modes_decorate_functions_and_generators():
+    @torch.no_grad()
+    def f():
+        return torch.is_grad_enabled()
+
+    @torch.no_grad()
+    def g():
+        yield torch.is_grad_enabled()
+        yield torch.is_grad_enabled()
+
+    states = [(inside, torch.is_grad_enabled()) for inside in g()]
+    assert (f(), states, torch.is_grad_enabled()) == (False, [(False, True)] * 2, True)
+
+
+def test_set_grad_enabled():
+    with torch.set_grad_enabled(False):
+        assert not torch.is_grad_enabled()
+    torch.set_grad_enabled(False)
+    try:
+        assert not (leaf(1.0) * 2).requires_grad
+    finally:
+        torch.set_grad_enabled(True)
+
+
+def test_inference_tensors():
+    w = leaf(2.0)
+    with torch.inference_mode():
+        x = torch.ones(1) * 3
+        assert not (w * x).requires_grad
+    assert x.is_inference()
+    with pytest.raises(RuntimeError, match="Inference tensors cannot be saved"):
+        w * x
+    with pytest.raises(RuntimeError, match="[Ii]nplace update to inference tensor"):
+        x.add_(1)
+
+
+def test_detect_anomaly_shows_the_forward_line():
+    x = leaf(0.0)
+    with torch.autograd.detect_anomaly():
+        y = (x * 0) / x  # the line to be shown
+        with pytest.warns(UserWarning, match="the line to be shown"), pytest.raises(RuntimeError, match="nan values"):
+            y.sum().backward()
+
+
+def test_grad_must_fit():
+    x = leaf(1.0, 2.0)
+    with pytest.raises(RuntimeError, match="different size"):
+        x.grad = torch.ones(3)
+    with pytest.raises(TypeError):
+        x.grad = 3
+    with pytest.raises(RuntimeError, match="floating point"):
+        torch.ones(2, dtype=torch.int64).requires_grad_()

@@ -1,0 +1,167 @@
+"""In-place writes: through views, versions, and what is refused."""
+
+import numpy as np
+import pytest
+
+import rushlight as torch
+
+
+def leaf(*shape):
+    return torch.arange(float(np.prod(shape))).reshape(shape).add(1).requires_grad_()
+
+
+def test_write_through_a_view_changes_the_base_history():
+    x = leaf(2, 3)
+    y = x * 2
+    y[0].mul_(3)
+    y.sum().backward()
+    assert x.grad.tolist() == [[6.0] * 3, [2.0] * 3]
+
+
+def test_other_views_see_the_write():
+    x = leaf(4)
+    y = x * 1
+    a, b = y[:3], y.view(2, 2)
+    a.mul_(10)
+    (b[0] * b[0]).sum().backward()
+    assert x.grad.tolist() == [200.0, 400.0, 0.0, 0.0]
+
+
+def test_writing_the_base_changes_its_views():
+    x = leaf(3)
+    y = x * 1
+    v = y[1:]
+    y.mul_(5)
+    v.sum().backward()
+    assert x.grad.tolist() == [0.0, 5.0, 5.0]
+
+
+def test_a_constant_takes_on_a_gradient():
+    x = leaf(2)
+    buffer = torch.zeros(3)
+    buffer[1:] = x * 4
+    assert buffer.requires_grad
+    buffer.sum().backward()
+    assert x.grad.tolist() == [4.0, 4.0]
+
+
+def test_chain_of_views():
+    x = leaf(2, 6)
+    y = x * 1
+    y.t()[2:5].reshape(3, 2)[1].add_(y.detach()[0, 0])
+    y.view(3, 4).transpose(0, 1)[0].mul_(7)
+    y.sum().backward()
+    want = torch.ones(3, 4)
+    want[:, 0] = 7
+    assert x.grad.tolist() == want.view(2, 6).tolist()
+
+
+@pytest.mark.parametrize("write", [lambda x: x.add_(1), lambda x: x[0].mul_(2), lambda x: x.__setitem__(0, 5.0), lambda x: x.zero_()])
+def test_leaves_are_protected(write):
+    x = leaf(3)
+    with pytest.raises(RuntimeError, match="leaf Variable that requires grad"):
+        write(x)
+    with torch.no_grad():
+        write(x)
+
+
+@pytest.mark.parametrize("build", [lambda x: x.exp(), lambda x: x.sigmoid(), lambda x: x.tanh(), lambda x: x.sqrt()])
+def test_a_saved_result_must_not_change(build):
+    y = build(leaf(3))
+    y.add_(1)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.sum().backward()
+
+
+def test_a_saved_input_must_not_change():
+    x, w = leaf(3), leaf(3)
+    h = x * 2
+    y = h * w
+    h.mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.sum().backward()
+
+
+def test_what_is_not_saved_may_change():
+    x = leaf(3)
+    h = x * 2
+    y = h + 1
+    h.mul_(2)
+    y.sum().backward()
+    assert x.grad.tolist() == [2.0] * 3
+
+
+def test_in_place_of_an_operation_that_saves_its_result():
+    x = leaf(3)
+    y = x * 1
+    y.exp_()
+    y.sum().backward()
+    np.testing.assert_allclose(x.grad.numpy(), np.exp([1, 2, 3]), rtol=1e-6)
+
+
+def test_versions():
+    x = torch.zeros(4)
+    assert x._version == 0
+    x[1:].add_(1)
+    assert x._version == 1 == x.detach()._version
+    x.data.add_(1)
+    assert x._version == 1
+
+
+def test_an_in_place_operation_cannot_enlarge_or_lower_the_category():
+    with pytest.raises(RuntimeError, match="doesn't match the broadcast shape"):
+        torch.zeros(3).add_(torch.zeros(2, 3))
+    with pytest.raises(RuntimeError, match="can't be cast"):
+        torch.zeros(3, dtype=torch.int64).add_(1.5)
+
+
+def test_a_view_made_in_no_grad_is_refused():
+    x = leaf(3)
+    y = x * 1
+    with torch.no_grad():
+        v = y[1:]
+    with pytest.raises(RuntimeError, match="no_grad mode"):
+        v.add_(1)
+
+
+def test_detach_shares_memory_and_version():
+    x = leaf(3)
+    y = x * 1
+    z = y * y
+    y.detach().zero_()
+    assert y.tolist() == [0.0] * 3
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        z.sum().backward()
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("seed", range(20))
+def test_random_writes_against_pytorch(seed):
+    peer = pytest.importorskip("torch")
+
+    def run(torch):
+        rng = np.random.default_rng(seed)
+        x = torch.from_numpy(rng.standard_normal((4, 6))).requires_grad_()
+        y = x * 1.5
+        views = [y]
+        for _ in range(8):
+            v = views[rng.integers(len(views))]
+            kind = rng.integers(6)
+            if kind == 0:
+                v = v.t() if v.dim() == 2 else v
+            elif kind == 1 and v.dim() and v.shape[0] > 1:
+                v = v[int(rng.integers(v.shape[0])) :]
+            elif kind == 2 and v.dim() > 1:
+                v = v[:, 0]
+            elif kind == 3:
+                v.mul_(float(rng.uniform(0.5, 2)))
+            elif kind == 4:
+                v.add_((y.detach() * 0.1).sum() * x[0, 0])
+            elif kind == 5 and v.dim():
+                v[0] = v[-1] * 2
+            views.append(v)
+        sum((v * v).sum() for v in views).backward()
+        return y.detach().numpy(), x.grad.numpy()
+
+    for got, want in zip(run(torch), run(peer), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-9)
