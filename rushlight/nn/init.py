@@ -179,7 +179,7 @@ def _normal_cdf(x):
 
 def _redraw_outside(tensor, mean, std, a, b, generator):
     """Draw normal values, and again those outside [a, b]: good where most are inside."""
-    low, high = tensor.new_tensor(a).item(), tensor.new_tensor(b).item()
+    low, high = (rushlight.full((), bound, dtype=tensor.dtype).item() for bound in (a, b))
     tensor.normal_(mean, std, generator=generator)
     while True:
         outside = (tensor < low) | (tensor > high)

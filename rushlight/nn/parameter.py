@@ -27,6 +27,7 @@ class Parameter(Tensor, metaclass=_ParameterMeta):
     """
 
     __torch_function__ = disabled_torch_function
+    _printed_name = "tensor"
 
     def __new__(cls, data=None, requires_grad=True):
         if data is None:

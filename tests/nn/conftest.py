@@ -28,11 +28,12 @@ def same(ours, theirs, rtol=1e-6, atol=1e-7, path="result"):
         assert (ours.shape, ours.dtype) == (theirs.shape, theirs.dtype), path
         np.testing.assert_allclose(ours, theirs, rtol=rtol, atol=atol, err_msg=path)
     elif isinstance(theirs, dict):
-        assert list(ours) == list(theirs), path
+        assert isinstance(ours, dict) and list(ours) == list(theirs), path
         for key in theirs:
             same(ours[key], theirs[key], rtol, atol, f"{path}[{key!r}]")
     elif isinstance(theirs, list):
-        assert len(ours) == len(theirs), f"{path}: {ours} {theirs}"
+        assert isinstance(ours, list), path
+        assert len(ours) == len(theirs), path
         for i, pair in enumerate(zip(ours, theirs, strict=True)):
             same(*pair, rtol, atol, f"{path}[{i}]")
     elif isinstance(theirs, float):
@@ -42,17 +43,21 @@ def same(ours, theirs, rtol=1e-6, atol=1e-7, path="result"):
 
 
 def outcome(script, torch):
-    """What ``script(torch)`` returns, or the type that it raises, and its warnings' types."""
+    """What ``script(torch)`` returns or raises, and the types of its warnings."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
+        warnings.simplefilter("ignore", RuntimeWarning)  # NumPy's, about overflow
         torch.manual_seed(0)
         try:
             result = plain(script(torch))
         except Exception as error:
-            names = [kind.__name__ for kind in type(error).__mro__]
-            builtin = [name for name in names if hasattr(__import__("builtins"), name)]
-            result = f"raises {builtin[0]}"
-    return [result, sorted({w.category.__name__ for w in caught})]
+            result = error
+    return result, sorted({w.category.__name__ for w in caught})
+
+
+def builtin_name(error):
+    """The name of the builtin type that an error is of."""
+    return next(k.__name__ for k in type(error).__mro__ if k.__module__ == "builtins")
 
 
 @pytest.fixture
@@ -61,6 +66,16 @@ def parity():
     torch = pytest.importorskip("torch")
 
     def check(script, **tolerance):
-        same(outcome(script, rushlight), outcome(script, torch), **tolerance)
+        (ours, our_warnings), (theirs, their_warnings) = (
+            outcome(script, library) for library in (rushlight, torch)
+        )
+        if isinstance(theirs, Exception):
+            assert isinstance(ours, Exception), f"PyTorch raises {theirs!r}"
+            assert builtin_name(ours) == builtin_name(theirs), f"{ours!r} for {theirs!r}"
+        elif isinstance(ours, Exception):
+            raise ours
+        else:
+            same(ours, theirs, **tolerance)
+        assert our_warnings == their_warnings
 
     return check
