@@ -11,7 +11,10 @@ from numpy.lib.stride_tricks import as_strided
 
 from rushlight.errors import ShapeError
 
-__all__ = ["Storage", "address", "flat", "foreign", "offset", "owner", "span", "strided"]
+__all__ = [
+    "Foreign", "Storage", "address", "flat", "foreign", "geometry", "offset", "owner", "reach",
+    "span", "strided",
+]  # fmt: skip
 
 
 class Foreign:
@@ -82,6 +85,13 @@ def strided(array, shape, strides):
     if array.flags.c_contiguous:
         return ndarray(shape, array.dtype, array, 0, strides)
     return as_strided(array, shape, strides)
+
+
+def geometry(array):
+    """``array``, or for the abstract value of a trace an array of its strides without its memory."""
+    if type(array) is ndarray:
+        return array
+    return as_strided(np.empty(1, array.dtype), array.shape, array.strides)
 
 
 def reach(array, shape, strides, start, name):

@@ -108,7 +108,7 @@ class Tensor:
         def __getattr__(self, name: str) -> Any: ...
 
     def __new__(cls, *args, **kwargs):
-        from rushlight.ops.create import legacy_constructor
+        from rushlight.ops.legacy import legacy_constructor
 
         return legacy_constructor(cls, *args, **kwargs)
 

@@ -12,6 +12,7 @@ from rushlight.ops.definition import function
 from rushlight.ops.kinds import kernel
 from rushlight.ops.layout import channels_last, channels_last_3d, contiguous_format, memory_format
 from rushlight.strides import empty_like
+from rushlight.storage import geometry
 from rushlight.tensor import Tensor, method
 
 # Copies -----------------------------------------------------------------------------------
@@ -57,6 +58,7 @@ def clone(input, *, memory_format=None):
 
 
 def _dense_in(array, form):
+    array = geometry(array)
     if form is None or form is contiguous_format:
         return array.flags.c_contiguous
     if form not in (channels_last, channels_last_3d):
@@ -68,8 +70,7 @@ def _dense_in(array, form):
 @method
 def contiguous(self, memory_format=contiguous_format):
     """The tensor itself where its elements lie in order in memory, else a copy in which they do."""
-    array = self.array
-    if not isinstance(array, np.ndarray) or _dense_in(array, memory_format):
+    if _dense_in(self.array, memory_format):
         return self
     return clone(self, memory_format=memory_format)
 
@@ -118,7 +119,7 @@ def as_scalar(value, dtype):
     """
     if isinstance(value, np.ndarray):
         return converted(value, dtype) if value.dtype != dtype else value
-    if not _holds(dtype, value):
+    if not holds(dtype, value):
         raise RuntimeError(
             f"value cannot be converted to type {dtypes.OF[dtype].name} without overflow: {value}"
         )
@@ -128,11 +129,11 @@ def as_scalar(value, dtype):
     return np.asarray(value, dtype)
 
 
-def _holds(dtype, value):
+def holds(dtype, value):
     """True where the dtype has a number for ``value``; unsigned types take -value for it too."""
     if isinstance(value, complex):
         if dtype.kind == "c":
-            return _holds(dtype.type(0).real.dtype, value.real) and _holds(
+            return holds(dtype.type(0).real.dtype, value.real) and holds(
                 dtype.type(0).real.dtype, value.imag
             )
         if value.imag and dtype.kind != "b":

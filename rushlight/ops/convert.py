@@ -249,7 +249,7 @@ def __repr__(self, *, tensor_contents=None):
         default_dtype=dtypes.get_default_dtype(),
         requires_grad=node is not None,
         grad_fn_name=name,
-        class_name="tensor" if kind is Tensor else kind.__name__,
+        class_name="tensor" if kind is Tensor else vars(kind).get("_printed_name", kind.__name__),
     )
 
 
@@ -284,7 +284,7 @@ def __array__(self, dtype=None, copy=None):
 
 @method
 def __array_wrap__(self, array, context=None, return_scalar=False):
-    from rushlight.ops.create import from_numpy
+    from rushlight.ops.data import from_numpy
 
     if array.dtype == bool:
         array = array.astype(np.uint8)

@@ -179,7 +179,7 @@ def index_tensor(k):
     if isinstance(k, str):
         raise TypeError("new(): invalid data type 'str'")
     if isinstance(k, ndarray) or hasattr(k, "__getitem__") and hasattr(k, "__len__") and not isinstance(k, dict):
-        from rushlight.ops.create import tensor
+        from rushlight.ops.data import tensor
 
         found = tensor(k) if len(k) or isinstance(k, ndarray) else from_array(np.empty(0, np.int64))
         if found.array.dtype.kind == "b" or found.array.dtype == np.uint8:

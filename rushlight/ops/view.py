@@ -11,7 +11,7 @@ from rushlight.errors import ShapeError
 from rushlight.ops.definition import function
 from rushlight.ops.dispatch import record
 from rushlight.ops.kinds import kernel, view
-from rushlight.storage import offset, strided
+from rushlight.storage import geometry, offset, strided
 from rushlight.tensor import Tensor
 
 # Reshaping --------------------------------------------------------------------------------
@@ -172,7 +172,7 @@ def reshape(input, *shape):
     """
     array = tensor_array(input, "reshape")
     shape = infer_size(shape, array.size, "reshape")
-    if type(array) is ndarray and reshape_view(array, shape) is None:
+    if reshape_view(geometry(array), shape) is None:
         return _reshape_copy(input, shape)
     return _view(input, shape)
 

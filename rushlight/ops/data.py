@@ -1,0 +1,398 @@
+"""Tensors from data: numbers, nested sequences, arrays, buffers and other libraries' tensors."""
+
+import warnings
+from collections.abc import Sequence
+from itertools import chain
+
+import numpy as np
+
+from rushlight import dtype as dtypes
+from rushlight.autograd import mode
+from rushlight.device import require
+from rushlight.dtype import OF, dtype, of, promote_types
+from rushlight.ops.cast import converted, holds
+from rushlight.ops.definition import function
+from rushlight.storage import foreign
+from rushlight.tensor import Tensor, from_array
+
+# What data is -----------------------------------------------------------------------------
+
+_PYTHON = {bool: dtypes.bool, int: dtypes.int64}
+
+
+def _leaf_dtype(kind, leaves):
+    """The dtype that elements of the Python type ``kind`` ask for."""
+    if kind is float:
+        return dtypes.get_default_dtype()
+    if kind is complex:
+        return dtypes.get_default_dtype().to_complex()
+    if kind in _PYTHON:
+        return _PYTHON[kind]
+    if issubclass(kind, np.generic):
+        return of(np.dtype(kind))
+    if issubclass(kind, Tensor):
+        found = {x.dtype for x in leaves if isinstance(x, kind)}
+        common = found.pop()
+        for d in found:
+            common = promote_types(common, d)
+        return common
+    for python in (bool, int, float, complex):
+        if issubclass(kind, python):
+            return _leaf_dtype(python, leaves)
+    if issubclass(kind, (str, bytes)):
+        raise TypeError(f"new(): invalid data type '{kind.__name__}'")
+    raise RuntimeError(f"Could not infer dtype of {kind.__name__}")
+
+
+def _is_sequence(x):
+    kind = type(x)
+    if kind is list or kind is tuple:
+        return True
+    if kind in (float, int, bool, complex) or isinstance(x, (str, bytes, dict, np.generic)):
+        return False
+    if isinstance(x, (Tensor, np.ndarray)):
+        return x.ndim > 0
+    return isinstance(x, Sequence) or (
+        hasattr(x, "__len__") and hasattr(x, "__getitem__") and not isinstance(x, (set, dict))
+    )
+
+
+def _flattened(data):
+    """(shape, leaves) of nested sequences.
+
+    Raises:
+        ValueError: sequences at one depth differ in length.
+    """
+    shape, level = [len(data)], data
+    while len(level) and _is_sequence(level[0]):
+        n = len(level[0])
+        for item in level:
+            if not _is_sequence(item):
+                _leaf_dtype(type(item), [item])  # says so where it is no number at all
+                raise TypeError(f"not a sequence: {item!r} stands beside sequences of length {n}")
+            if len(item) != n:
+                raise ValueError(
+                    f"expected sequence of length {n} at dim {len(shape)} (got {len(item)}): the nested "
+                    "sequences are ragged; pad them to one length"
+                )
+        shape.append(n)
+        level = list(chain.from_iterable(level))
+    for item in level:
+        if isinstance(item, (list, tuple)):
+            raise TypeError(
+                f"'{type(item).__name__}' object cannot be interpreted as a number: it stands beside "
+                "numbers"
+            )
+    return tuple(shape), list(level)
+
+
+def _from_leaves(shape, leaves, wanted):
+    kinds = set(map(type, leaves))
+    if not kinds:
+        return np.empty(shape, (wanted or dtypes.get_default_dtype()).numpy)
+    found = None
+    for kind in kinds:
+        d = _leaf_dtype(kind, leaves)
+        found = d if found is None else promote_types(found, d)
+    if not kinds <= {bool, int, float, complex}:
+        leaves = [x.item() if isinstance(x, (Tensor, np.generic)) else x for x in leaves]
+    target = found if wanted is None else wanted
+    _check_leaves(leaves, found, target)
+    if target.category == 1 and found.category > 1:
+        leaves = [int(x) for x in leaves]
+    if target.category == 1 and not target.is_signed:
+        leaves = [x % (1 << 8 * target.itemsize) for x in map(int, leaves)]
+    if target.numpy.kind in "fc" or target.category < 2:
+        array = np.array(leaves, target.numpy if target.itemsize > 2 or target.category < 2 else "f8")
+        return converted(array, target.numpy).reshape(shape) if array.dtype != target.numpy else (
+            array.reshape(shape)
+        )
+    return converted(np.array(leaves, "f8"), target.numpy).reshape(shape)
+
+
+def _check_leaves(leaves, found, target):
+    """Raise where ``target`` has no place for a number."""
+    if target.category < found.category and found.is_complex:
+        kind = "an integer" if target.category == 1 else "a real number"
+        raise TypeError(f"tensor: a complex number cannot be interpreted as {kind}")
+    if target.category != 1:
+        return
+    low, high = min(leaves), max(leaves)
+    for x in (low, high):
+        if target is dtypes.int64 and isinstance(x, int) and not -(2**63) <= x < 2**63:
+            raise ValueError(f"Overflow when unpacking long long: {x} does not fit into int64")
+        if not holds(target.numpy, x):
+            raise RuntimeError(
+                f"value cannot be converted to type {target.name} without overflow: {x}"
+            )
+
+
+def _checked(array):
+    """``array`` as PyTorch can take it; the errors where it cannot."""
+    if not array.dtype.isnative:
+        raise ValueError(
+            "given numpy array has byte order different from the native byte order. Conversion "
+            "between byte orders is currently not supported; use array.astype(...)."
+        )
+    of(array.dtype)
+    if any(s < 0 for s in array.strides):
+        raise ValueError(
+            "At least one stride in the given numpy array is negative, and tensors with negative "
+            "strides are not currently supported. Make a copy of your array with array.copy()."
+        )
+    return array
+
+
+def array_of(data, wanted=None, copy=True):
+    """(array, shared) of what ``data`` holds, in the dtype ``wanted`` (None: its own)."""
+    if isinstance(data, Tensor):
+        found = data.array
+    elif isinstance(data, np.ndarray):
+        found = _checked(np.asarray(data))
+    elif isinstance(data, (bool, int, float, complex, np.generic)):
+        return _from_leaves((), [data], wanted), False
+    elif _is_sequence(data):
+        if not hasattr(data, "__array_interface__"):
+            if len(data) and isinstance(data[0], np.ndarray) and data[0].ndim:
+                warnings.warn(
+                    "Creating a tensor from a list of numpy.ndarrays is extremely slow. Please consider "
+                    "converting the list to a single numpy.ndarray with numpy.array() first.",
+                    stacklevel=4,
+                )
+            return _from_leaves(*_flattened(data), wanted), False
+        found = _checked(np.asarray(data))
+    elif hasattr(data, "__array__") or hasattr(data, "__array_interface__"):
+        found = _checked(np.asarray(data))
+    elif hasattr(data, "__dlpack__"):
+        found = from_dlpack(data).array
+    else:
+        _leaf_dtype(type(data), [data])
+        raise RuntimeError(f"Could not infer dtype of {type(data).__name__}")
+    if wanted is not None and wanted.numpy != found.dtype:
+        return converted(found, wanted.numpy), False
+    return (np.array(found, order="C"), False) if copy else (found, True)
+
+
+def check_dtype(d, name):
+    """TypeError unless ``d`` is a dtype or None."""
+    if d is not None and not isinstance(d, dtype):
+        raise TypeError(f"{name}(): argument 'dtype' must be torch.dtype, not {type(d).__name__}")
+
+
+# Copies -----------------------------------------------------------------------------------
+
+
+@function(method=False)
+def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=False):
+    """A new tensor that copies ``data`` (numbers, nested sequences, an array, a tensor).
+
+    Raises:
+        ValueError: nested sequences of different lengths; an integer beyond 64 bits.
+        TypeError: text, or an array of a type that has no numbers.
+        RuntimeError: something that is no number; a number beyond ``dtype``.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([[1, 2], [3, 4]])
+    tensor([[1, 2],
+            [3, 4]])
+    """
+    return copied(data, dtype, device, requires_grad, "torch.tensor(sourceTensor)", "tensor")
+
+
+def copied(data, dtype, device, requires_grad, instead, name):
+    """A tensor of a copy of ``data``; warns that ``instead`` is no way to copy a tensor."""
+    require(device)
+    check_dtype(dtype, name)
+    if isinstance(data, Tensor):
+        warnings.warn(
+            "To copy construct from a tensor, it is recommended to use sourceTensor.detach().clone() "
+            f"or sourceTensor.detach().clone().requires_grad_(True), rather than {instead}.",
+            stacklevel=3,
+        )
+        if mode.state.recorder is not None:
+            t = data.detach().clone()
+            return t if dtype is None else t.to(dtype)
+    t = from_array(array_of(data, dtype)[0])
+    if requires_grad:
+        t.requires_grad = True
+    return t
+
+
+def _new_tensor(self, data, *, dtype=None, device=None, requires_grad=False, layout=None,
+                pin_memory=False):  # fmt: skip
+    """``torch.tensor`` with this tensor's dtype where none is given."""
+    dtype = self.dtype if dtype is None else dtype
+    return copied(data, dtype, device, requires_grad, "tensor.new_tensor(sourceTensor)", "new_tensor")
+
+
+_new_tensor.__name__ = _new_tensor.__qualname__ = "new_tensor"
+Tensor.new_tensor = _new_tensor
+
+# Shared memory ----------------------------------------------------------------------------
+
+
+def _warn_if_read_only(array, stacklevel=3):
+    if not array.flags.writeable:
+        warnings.warn(
+            "The given NumPy array is not writable, and PyTorch does not support non-writable tensors: "
+            "writing to this tensor raises an error here. Copy the array, or make it writable, before "
+            "converting it to a tensor.",
+            stacklevel=stacklevel,
+        )
+
+
+@function(method=False)
+def from_numpy(ndarray):
+    """A tensor over the memory of a NumPy array, shared both ways.
+
+    Raises:
+        TypeError: no ndarray, or of a type that PyTorch lacks.
+        ValueError: negative strides, or bytes in another order than the machine's.
+
+    >>> import numpy, rushlight as torch
+    >>> a = numpy.zeros(2)
+    >>> t = torch.from_numpy(a).add_(1)
+    >>> a
+    array([1., 1.])
+    """
+    if not isinstance(ndarray, np.ndarray):
+        raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")
+    _checked(ndarray)
+    _warn_if_read_only(ndarray)
+    return from_array(foreign(ndarray))
+
+
+@function(method=False)
+def as_tensor(data, dtype=None, device=None):
+    """``data`` as a tensor, sharing memory where it can (arrays and tensors of that dtype).
+
+    >>> import rushlight as torch
+    >>> torch.as_tensor([1.0, 2.0])
+    tensor([1., 2.])
+    """
+    require(device)
+    check_dtype(dtype, "as_tensor")
+    if isinstance(data, Tensor):
+        return data if dtype is None else data.to(dtype)
+    array, shared = array_of(data, dtype, copy=False)
+    if not shared:
+        return from_array(array)
+    _warn_if_read_only(array)
+    return from_array(foreign(array))
+
+
+@function(method=False)
+def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=None):
+    """``obj`` as a tensor; ``copy`` True always copies, False never does, None where it must.
+
+    Raises:
+        ValueError: ``copy`` is False and only a copy would do.
+
+    >>> import rushlight as torch
+    >>> torch.asarray([1, 2])
+    tensor([1, 2])
+    """
+    require(device)
+    check_dtype(dtype, "asarray")
+    t = as_tensor(obj, dtype)
+    source = obj.array if isinstance(obj, Tensor) else obj if isinstance(obj, np.ndarray) else None
+    shared = source is not None and np.may_share_memory(t.array, source)
+    if copy is False and not shared:
+        what = "arbitrary sequence into a tensor" if source is None else (
+            f"tensor with dtype '{source.dtype}' into dtype '{t.dtype}'"
+        )
+        raise ValueError(f"can't alias {what}.")
+    if copy and shared:
+        t = t.clone()
+    if requires_grad is None:
+        return t
+    if t is obj and t.requires_grad != requires_grad:
+        t = t.detach()
+    elif not requires_grad and t.requires_grad:
+        t = t.detach()
+    return t.requires_grad_(True) if requires_grad and not t.requires_grad else t
+
+
+@function(method=False)
+def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
+    """A 1-dim tensor over the bytes of a Python buffer, shared.
+
+    >>> import rushlight as torch
+    >>> torch.frombuffer(bytearray([1, 0, 2, 0]), dtype=torch.int16)
+    tensor([1, 2], dtype=torch.int16)
+    """
+    check_dtype(dtype, "frombuffer")
+    memory = np.frombuffer(buffer, np.uint8)
+    if memory.size == 0 or count == 0:
+        raise ValueError(f"both buffer length ({memory.size}) and count ({count}) must not be 0")
+    rest = memory.size - offset
+    if not 0 <= offset < memory.size:
+        raise ValueError(
+            f"offset ({offset} bytes) must be non-negative and no greater than buffer length "
+            f"({memory.size} bytes) minus 1"
+        )
+    size = dtype.itemsize
+    if count < 0 and rest % size:
+        raise ValueError(
+            f"buffer length ({rest} bytes) after offset ({offset} bytes) must be a multiple of element "
+            f"size ({size})"
+        )
+    n = rest // size if count < 0 else count
+    if n * size > rest:
+        raise ValueError(
+            f"requested buffer length ({n} * {size} bytes) after offset ({offset} bytes) must not be "
+            f"greater than actual buffer length ({memory.size} bytes)"
+        )
+    if not memory.flags.writeable:
+        warnings.warn(
+            "The given buffer is not writable, and PyTorch does not support non-writable tensors.",
+            stacklevel=2,
+        )
+    t = from_array(foreign(memory[offset : offset + n * size].view(dtype.numpy)))
+    return t.requires_grad_(True) if requires_grad else t
+
+
+class _Capsule:
+    """What NumPy asks of an exporter, around a bare DLPack capsule."""
+
+    def __init__(self, capsule):
+        self.capsule = capsule
+
+    def __dlpack__(self, **kwargs):
+        return self.capsule
+
+    def __dlpack_device__(self):
+        return (1, 0)
+
+
+@function(method=False)
+def from_dlpack(ext_tensor):
+    """A tensor over the memory of another library's array (NumPy, PyTorch, JAX, CuPy on the CPU).
+
+    >>> import numpy, rushlight as torch
+    >>> torch.from_dlpack(numpy.ones(2))
+    tensor([1., 1.], dtype=torch.float64)
+    """
+    if isinstance(ext_tensor, Tensor):
+        if ext_tensor.requires_grad:
+            raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+        t = from_array(ext_tensor.array)
+        t.cell = ext_tensor.cell
+        return t
+    if not hasattr(ext_tensor, "__dlpack__"):
+        ext_tensor = _Capsule(ext_tensor)
+    array = np.from_dlpack(ext_tensor)
+    if not array.flags.writeable:
+        # DLPack has no way to say "read only" that all agree on; NumPy is careful, PyTorch is not.
+        array = _writable(array)
+    return from_array(foreign(array))
+
+
+def _writable(array):
+    interface = dict(array.__array_interface__)
+    interface["data"] = (interface["data"][0], False)
+    holder = type("Memory", (), {"__array_interface__": interface, "array": array})()
+    return np.asarray(holder)
+
+
+_ = OF

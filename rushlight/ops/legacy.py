@@ -1,0 +1,101 @@
+"""PyTorch's first constructors: ``torch.Tensor(2, 3)``, ``torch.FloatTensor([1, 2])``, ``x.new``."""
+
+import numbers
+
+import numpy as np
+
+from rushlight import dtype as dtypes
+from rushlight.device import CPU, require
+from rushlight.dtype import TENSOR_TYPES
+from rushlight.ops.create import empty
+from rushlight.ops.data import array_of
+from rushlight.ops.definition import FUNCTIONS, function
+from rushlight.ops.layout import strided
+from rushlight.storage import Storage
+from rushlight.tensor import Size, Tensor, from_array
+
+__all__ = ["TensorType", "legacy_constructor"]
+
+
+def _constructed(d, args, device, exact):
+    """A tensor of dtype ``d`` by the legacy rules: ints are sizes, a sequence is data."""
+    if device is not None and require(device) is not CPU:
+        raise RuntimeError("legacy constructor expects device type: cpu")
+    if not args:
+        return empty(0, dtype=d)
+    first = args[0]
+    if len(args) == 1 and not isinstance(first, Size):
+        if isinstance(first, Tensor):
+            return _alias(first, d, exact)
+        if isinstance(first, Storage):
+            return empty(0, dtype=d).set_(first)
+        if isinstance(first, (bool, float, complex)) and not isinstance(first, np.integer):
+            raise TypeError(f"new(): data must be a sequence (got {type(first).__name__})")
+        if not isinstance(first, numbers.Integral):
+            return from_array(array_of(first, d)[0])
+    if not all(isinstance(n, (numbers.Integral, Size)) for n in args):
+        given = ", ".join([type(a).__name__ for a in args])
+        raise TypeError(f"new() received an invalid combination of arguments - got ({given})")
+    return empty(*args, dtype=d)
+
+
+def _alias(x, d, exact):
+    if x.dtype is not d:
+        raise TypeError(
+            f"expected a tensor of {d} (got {x.dtype}): the legacy constructor shares memory; use "
+            f".to({d})"
+        )
+    return x.detach()
+
+
+def legacy_constructor(cls, *args, dtype=None, device=None):
+    """``torch.Tensor(2, 3)``, ``torch.Tensor([1, 2])`` and the constructors of subclasses."""
+    found = _constructed(dtype or dtypes.get_default_dtype(), args, device, exact=cls is Tensor)
+    return found if cls is Tensor else Tensor._make_subclass(cls, found)
+
+
+def _new(self, *args, device=None):
+    """The legacy constructor of this tensor's dtype."""
+    return _constructed(self.dtype, args, device, exact=True)
+
+
+_new.__name__ = _new.__qualname__ = "new"
+Tensor.new = _new
+
+
+class TensorType(type):
+    """The metaclass of ``torch.FloatTensor`` and its like: types that stand for one dtype."""
+
+    def __instancecheck__(cls, instance):
+        return isinstance(instance, Tensor) and instance.dtype is cls.dtype
+
+    def __call__(cls, *args, device=None):
+        return _constructed(cls.dtype, args, device, exact=True)
+
+
+for _name, _dtype in TENSOR_TYPES.items():
+    _short = _name.removeprefix("torch.")
+    FUNCTIONS[_short] = TensorType(
+        _short,
+        (),
+        {
+            "__module__": "torch",
+            "__doc__": f"The legacy type of {_dtype} tensors: creates them, and ``isinstance`` tells them.",
+            "dtype": _dtype,
+            "layout": strided,
+            "is_cuda": False,
+            "is_sparse": False,
+        },
+    )
+
+
+@function(method=False)
+def set_default_tensor_type(t):
+    """Set the default dtype by the legacy name or type of its tensors."""
+    if isinstance(t, str):
+        if t not in TENSOR_TYPES:
+            raise TypeError(f"invalid type object: {t!r} names no tensor type")
+        t = FUNCTIONS[t.removeprefix("torch.")]
+    if not isinstance(t, TensorType):
+        raise TypeError(f"invalid type object: {t!r} is no tensor type")
+    dtypes.set_default_dtype(t.dtype)
