@@ -35,7 +35,8 @@ class Call(Registry):
             if (
                 own["_forward_hooks"] or own["_forward_pre_hooks"] or own["_backward_hooks"]
                 or own["_backward_pre_hooks"] or "_compiled_call_impl" in own
-                or mode.intercept or _forward or _forward_pre or _backward or _backward_pre
+                or _forward or _forward_pre or _backward or _backward_pre
+                or (mode.intercept and mode.state.recorder is not None)
             ):  # fmt: skip
                 call = own.get("_compiled_call_impl") or self._call_impl
                 return call(*args, **kwargs)
