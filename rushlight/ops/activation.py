@@ -2,9 +2,8 @@
 
 from math import pi, sqrt
 
-from rushlight.errors import UnsupportedDtypeError
 from rushlight.ops.division import real_numbers
-from rushlight.ops.exponential import exp
+from rushlight.ops.exponential import exp, floating, floats
 from rushlight.ops.kinds import elementwise
 from rushlight.ops.promotion import promote, to_float
 from rushlight.ops.rules import conj, where
@@ -14,14 +13,6 @@ __all__ = [
     "elu", "gelu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "logsigmoid",
     "mish", "relu", "sigmoid", "silu", "softplus", "softshrink", "threshold",
 ]  # fmt: skip
-
-
-def floating(operands):
-    """``promote`` for floating point only."""
-    d = promote(operands)
-    if not d.is_floating_point:
-        raise UnsupportedDtypeError(f"not implemented for {d}; convert with .float()")
-    return d
 
 
 @elementwise(dtype=real_numbers)
@@ -216,7 +207,7 @@ gelu.grad(x=_gelu_slope)
 # The error function -----------------------------------------------------------------------
 
 
-@elementwise(dtype=to_float)
+@elementwise(dtype=floats)
 def erf(xp, x):
     """The error function.
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from rushlight import dtype as dtypes
-from rushlight.errors import DtypeError
+from rushlight.errors import DtypeError, UnsupportedDtypeError
 from rushlight.ops.definition import function
 from rushlight.ops.kinds import elementwise
 from rushlight.ops.promotion import promote, scalar_dtype, to_float
@@ -69,7 +69,7 @@ def _scaled(x, y, alpha, name):
         raise DtypeError(
             f"{name}: For {need} input tensors, argument alpha must not be a {kind} number."
         )
-    return mul(y, alpha)
+    return mul(y, bool(alpha) if result is dtypes.bool else alpha)
 
 
 @function(inplace=True)
@@ -149,14 +149,20 @@ def addcmul(input, tensor1, tensor2, *, value=1, out=None):
     return _addcmul(input, tensor1, tensor2, value=value, out=out)
 
 
-def _checked_value(x, tensor1, tensor2, *, value):
-    d = promote([x, tensor1, tensor2])
-    if d.category < 2 and scalar_dtype(value).category > 1:
-        raise DtypeError("For integral input tensors, argument value must not be a floating point number.")
-    return {"value": value}
+def _numbers(operands):
+    d = promote(operands)
+    if d is dtypes.bool:
+        raise UnsupportedDtypeError("not implemented for 'Bool'; convert with .int()")
+    return d
 
 
-@elementwise(public=False, method=False, inplace=False, name="addcmul", prepare=_checked_value)
+def _whole_value(x, tensor1, tensor2, *, value):
+    whole = promote([x, tensor1, tensor2]).category < 2
+    return {"value": int(value) if whole else value}
+
+
+@elementwise(public=False, method=False, inplace=False, name="addcmul", prepare=_whole_value,
+             dtype=_numbers)  # fmt: skip
 def _addcmul(xp, x, tensor1, tensor2, *, value=1):
     """x + value · tensor1 · tensor2."""
     return x + value * tensor1 * tensor2

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from rushlight import dtype as dtypes
+from rushlight.dtype import OF
 from rushlight.ops.definition import function
 from rushlight.ops.kinds import elementwise
 from rushlight.ops.promotion import real_only
@@ -180,7 +182,19 @@ def clamp_max(input, max, *, out=None):
     return (_clamp_max_tensor if isinstance(max, Tensor) else _clamp_max_number)(input, None, max, out=out)
 
 
-@elementwise
+def _replacements(x, *, nan, posinf, neginf):
+    """The numbers to put in, by the limits of the dtype of x."""
+    d = OF[x.dtype].to_real()
+    limits = dtypes.finfo(d) if d.is_floating_point else None
+    largest, smallest = (limits.max, limits.min) if limits else (0, 0)
+    return {
+        "nan": 0.0 if nan is None else nan,
+        "posinf": largest if posinf is None else posinf,
+        "neginf": smallest if neginf is None else neginf,
+    }
+
+
+@elementwise(prepare=_replacements)
 def nan_to_num(xp, x, *, nan=None, posinf=None, neginf=None):
     """``input`` with nan and infinities replaced: by 0 and the largest finite numbers if not given.
 
@@ -193,10 +207,9 @@ def nan_to_num(xp, x, *, nan=None, posinf=None, neginf=None):
         return (parts[0] + 1j * parts[1]).astype(x.dtype)
     if x.dtype.kind != "f":
         return +x if x.dtype.kind != "b" else x
-    limits = np.finfo(x.dtype)
-    x = xp.where(x != x, x.dtype.type(0 if nan is None else nan), x)
-    x = xp.where(x == np.inf, x.dtype.type(limits.max if posinf is None else posinf), x)
-    return xp.where(x == -np.inf, x.dtype.type(limits.min if neginf is None else neginf), x)
+    kind = x.dtype.type
+    x = xp.where(x == np.inf, kind(posinf), xp.where(x == -np.inf, kind(neginf), x))
+    return xp.where(x != x, kind(nan), x)
 
 
 nan_to_num.grad(x=lambda g, x: where((x != x) | (x == np.inf) | (x == -np.inf), 0, g))

@@ -3,7 +3,7 @@
 import numpy as np
 
 from rushlight import dtype as dtypes
-from rushlight.errors import DtypeError
+from rushlight.errors import UnsupportedDtypeError
 from rushlight.ops.arithmetic import div_
 from rushlight.ops.definition import function
 from rushlight.ops.kinds import elementwise
@@ -15,17 +15,21 @@ def real_numbers(operands):
     """``promote`` for integers and floats: neither bool nor complex."""
     d = real_only(operands)
     if d is dtypes.bool:
-        raise DtypeError("not implemented for 'Bool'; convert with .int() or .float()")
+        raise UnsupportedDtypeError("not implemented for 'Bool'; convert with .int() or .float()")
     return d
 
 
 def _is_integer(x):
-    return x.dtype.kind in "iu" if hasattr(x, "dtype") else isinstance(x, int)
+    return x.dtype.kind in "iub" if hasattr(x, "dtype") else isinstance(x, int)
+
+
+def _is_bool(x):
+    return x.dtype.kind == "b" if hasattr(x, "dtype") else isinstance(x, bool)
 
 
 def refuse_zero(x, y):
     """RuntimeError where integers would be divided by zero; floats give inf or nan."""
-    if _is_integer(x) and _is_integer(y) and not np.all(y):
+    if _is_integer(x) and _is_integer(y) and not np.all(y) and not (_is_bool(x) and _is_bool(y)):
         raise RuntimeError("ZeroDivisionError: an integer is divided by zero")
 
 

@@ -2,14 +2,37 @@
 
 from math import log as ln
 
+from rushlight.errors import UnsupportedDtypeError
 from rushlight.ops.definition import function
 from rushlight.ops.kinds import elementwise
-from rushlight.ops.promotion import real_only, to_float
+from rushlight.ops.promotion import promote, real_only, to_float
 from rushlight.ops.rules import conj, where
 from rushlight.tensor import Tensor
 
 LN2 = ln(2.0)
 LN10 = ln(10.0)
+
+
+def floating(operands):
+    """``promote`` for floating point only."""
+    d = promote(operands)
+    if not d.is_floating_point:
+        raise UnsupportedDtypeError(f"not implemented for {d}; convert with .float()")
+    return d
+
+
+def floats(operands):
+    """``to_float`` where complex numbers have no order."""
+    d = real_only(operands)
+    return d if d.category > 1 else to_float(operands)
+
+
+def _not_integer(operands):
+    d = promote(operands)
+    if d.category < 2:
+        raise UnsupportedDtypeError(f"not implemented for {d}; convert with .float()")
+    return d
+
 
 # Exponentials -----------------------------------------------------------------------------
 
@@ -115,12 +138,7 @@ def log1p(xp, x):
 log1p.grad(x=lambda g, x: g / conj(x + 1))
 
 
-def floats(operands):
-    d = real_only(operands)
-    return d if d.category > 1 else to_float(operands)
-
-
-@elementwise(dtype=floats, inplace=False)
+@elementwise(dtype=_not_integer, inplace=False)
 def logaddexp(xp, x, y):
     """The logarithm of the sum of the exponentials of ``input`` and ``other``.
 
@@ -128,16 +146,19 @@ def logaddexp(xp, x, y):
     >>> torch.logaddexp(torch.tensor([0.0]), torch.tensor([0.0]))
     tensor([0.6931])
     """
-    return xp.logaddexp(x, y)
+    if x.dtype.kind != "c":
+        return xp.logaddexp(x, y)
+    larger = xp.where(x.real >= y.real, x, y)
+    return larger + xp.log(xp.exp(x - larger) + xp.exp(y - larger))
 
 
 logaddexp.grad(
-    x=lambda g, x, y: g / (1 + exp(y - x)),
-    y=lambda g, x, y: g / (1 + exp(x - y)),
+    x=lambda g, x, y: g / conj(1 + exp(y - x)),
+    y=lambda g, x, y: g / conj(1 + exp(x - y)),
 )
 
 
-@elementwise(dtype=floats, inplace=False)
+@elementwise(dtype=floating, inplace=False)
 def logaddexp2(xp, x, y):
     """``logaddexp`` to base 2.
 
@@ -158,6 +179,7 @@ logaddexp2.grad(
 
 
 def _xlogy_forward(xp, x, y):
+    y = x.dtype.type(y) if type(y) in (int, float) else y
     return xp.where((x == 0) & (y == y), x * 0, x * xp.log(y))
 
 

@@ -125,7 +125,7 @@ def _unary(op, slow):
             if input.view_of is not None:
                 refresh(input)
             result = forward(xp, a)
-        except (AttributeError, RuntimeWarning):
+        except (AttributeError, TypeError, RuntimeWarning):
             return slow(op, (input,), out)
         if type(result) is not ndarray:
             result = _asarray(result)
@@ -200,7 +200,7 @@ def _binary(op, slow):
             if input.view_of is not None:
                 refresh(input)
             result = forward(xp, a, b)
-        except (AttributeError, ValueError, RuntimeWarning, OverflowError):
+        except (AttributeError, TypeError, ValueError, RuntimeWarning, OverflowError):
             return slow(op, (input, other), out)
         if type(result) is not ndarray:
             result = _asarray(result)

@@ -2,11 +2,9 @@
 
 import numpy as np
 
-from rushlight.errors import DtypeError
-from rushlight.ops.definition import function
+from rushlight.errors import UnsupportedDtypeError
 from rushlight.ops.kinds import elementwise
 from rushlight.ops.promotion import integers
-from rushlight.tensor import Tensor
 
 # Truth ------------------------------------------------------------------------------------
 
@@ -58,10 +56,10 @@ def logical_not(xp, x):
 # Bits -------------------------------------------------------------------------------------
 
 
-def _shifts(operands):
+def _whole(operands):
     d = integers(operands)
     if d.category == 0:
-        raise DtypeError("not implemented for 'Bool'; convert with .int()")
+        raise UnsupportedDtypeError("not implemented for 'Bool'; convert with .int()")
     return d
 
 
@@ -98,28 +96,15 @@ def bitwise_xor(xp, x, y):
     return x ^ y
 
 
-@elementwise(public=False, method=False, inplace=False, name="bitwise_not", dtype=integers)
-def _bitwise_not(xp, x):
-    """Every bit turned."""
-    return ~x
-
-
-@function(inplace=True)
-def bitwise_not(input, *, out=None):
+@elementwise(dtype=integers)
+def bitwise_not(xp, x):
     """Every bit turned; ``not`` of bools.
-
-    Raises:
-        TypeError: floating point.
 
     >>> import rushlight as torch
     >>> torch.bitwise_not(torch.tensor([0, 5]))
     tensor([-1, -6])
     """
-    if isinstance(input, Tensor) and input.dtype.category > 1:
-        raise TypeError(
-            f"~ (bitwise_not) is only implemented on integer and Boolean-type tensors, not {input.dtype}"
-        )
-    return _bitwise_not(input, out=out)
+    return ~x
 
 
 def _shift_count(x, y):
@@ -129,7 +114,7 @@ def _shift_count(x, y):
     return np.where(outside, 0, y).astype(x.dtype), outside
 
 
-@elementwise(dtype=_shifts)
+@elementwise(dtype=_whole)
 def bitwise_left_shift(xp, x, y):
     """``input · 2^other``.
 
@@ -141,7 +126,7 @@ def bitwise_left_shift(xp, x, y):
     return xp.where(outside, x.dtype.type(0), x << count)
 
 
-@elementwise(dtype=_shifts)
+@elementwise(dtype=_whole)
 def bitwise_right_shift(xp, x, y):
     """``input / 2^other``, rounded down.
 
@@ -154,7 +139,7 @@ def bitwise_right_shift(xp, x, y):
     return xp.where(outside, lost, x >> count)
 
 
-@elementwise(dtype=integers)
+@elementwise(dtype=_whole)
 def gcd(xp, x, y):
     """The greatest common divisor.
 
@@ -165,7 +150,7 @@ def gcd(xp, x, y):
     return xp.gcd(x, y)
 
 
-@elementwise(dtype=integers)
+@elementwise(dtype=_whole)
 def lcm(xp, x, y):
     """The least common multiple.
 

@@ -40,6 +40,10 @@ def __pos__(self):
 
 @method
 def __invert__(self):
+    if self.dtype.category > 1:
+        raise TypeError(
+            f"~ (operator.invert) is only implemented on integer and Boolean-type tensors, not {self.dtype}"
+        )
     return logic.bitwise_not(self)
 
 

@@ -3,11 +3,14 @@
 import numpy as np
 
 from rushlight import dtype as dtypes
+from rushlight.autograd.write import write
+from rushlight.errors import UnsupportedDtypeError
+from rushlight.ops.exponential import floating
 from rushlight.ops.definition import function
 from rushlight.ops.kinds import elementwise
 from rushlight.ops.promotion import promote, to_float
 from rushlight.ops.rules import conj, is_complex, log, number, where
-from rushlight.tensor import Tensor
+from rushlight.tensor import Tensor, method
 
 # Exponents for which a power is a product or a root, as PyTorch computes them.
 _SHORT = {
@@ -20,17 +23,24 @@ _SHORT = {
 }
 
 
-@elementwise(public=False, method=False, inplace=False, name="pow_number", grad_name="PowBackward0")
+def _check_exponent(x, y):
+    if not isinstance(y, int) or x.dtype.kind not in "iub":
+        return
+    if y < 0:
+        raise RuntimeError(
+            f"pow: Integers to negative integer powers are not allowed: {y}; convert with .float()"
+        )
+    if x.dtype.kind != "b" and y > np.iinfo(x.dtype).max:
+        raise RuntimeError(f"pow: value {y} cannot be converted to type {x.dtype} without overflow")
+
+
+@elementwise(public=False, method=False, inplace=False, name="pow_number", grad_name="PowBackward0",
+             check=_check_exponent)  # fmt: skip
 def pow_number(xp, x, y):
     """x to the power of a number."""
-    exponent = number(y)
     if x.dtype.kind not in "fc":
-        if exponent < 0:
-            raise RuntimeError(
-                "pow: Integers to negative integer powers are not allowed; convert with .float()"
-            )
-        return _integer_power(xp, x, y)
-    short = _SHORT.get(exponent)
+        return x | ~y if x.dtype.kind == "b" else xp.power(x, y)
+    short = _SHORT.get(number(y))
     return xp.power(x, y) if short is None else short(xp, x)
 
 
@@ -46,15 +56,20 @@ def _power_slope(g, x, y):
 pow_number.grad(x=_power_slope)
 
 
-@elementwise(public=False, method=False, inplace=False, name="pow", grad_name="PowBackward1")
+def _no_bools(operands):
+    d = promote(operands)
+    if d is dtypes.bool:
+        raise UnsupportedDtypeError("not implemented for 'Bool'; convert with .int()")
+    return d
+
+
+@elementwise(public=False, method=False, inplace=False, name="pow", grad_name="PowBackward1", dtype=_no_bools)
 def pow_(xp, x, y):
     """x to the power y."""
     return xp.power(x, y) if x.dtype.kind in "fc" else _integer_power(xp, x, y)
 
 
 def _integer_power(xp, x, y):
-    if x.dtype.kind == "b":
-        return x | ~y
     negative = y < 0
     if not np.any(negative):
         return xp.power(x, y)
@@ -64,7 +79,8 @@ def _integer_power(xp, x, y):
     return xp.where(negative, inverse, xp.power(x, xp.where(negative, 0, y)))
 
 
-@elementwise(public=False, method=False, inplace=False, name="number_pow", grad_name="PowBackward2")
+@elementwise(public=False, method=False, inplace=False, name="number_pow", grad_name="PowBackward2",
+             dtype=_no_bools)  # fmt: skip
 def _number_pow(xp, x, y):
     """A number to the power y."""
     return pow_.op.forward(xp, np.asarray(x, y.dtype), y)
@@ -99,7 +115,7 @@ def pow(input, exponent, *, out=None):
     return pow_number(input, exponent, out=out)
 
 
-@function(inplace=True)
+@function
 def float_power(input, exponent, *, out=None):
     """``pow`` in double precision.
 
@@ -116,6 +132,18 @@ def float_power(input, exponent, *, out=None):
 def target_number(x, d):
     """The number ``x`` in the category of ``d``."""
     return complex(x) if d.is_complex else float(x)
+
+
+@method
+def float_power_(self, exponent):
+    """In-place version of ``float_power``."""
+    found = float_power(self, exponent)
+    if found.dtype is not self.dtype:
+        raise RuntimeError(
+            f"the base given to float_power_ has dtype {self.dtype} but the operation's result requires "
+            f"dtype {found.dtype}"
+        )
+    return write(self, found, "float_power_")
 
 
 def _squared(operands):
@@ -181,7 +209,7 @@ def reciprocal(xp, x):
 reciprocal.grad(x=lambda g, out: -g * conj(out * out))
 
 
-@elementwise(dtype=to_float)
+@elementwise(dtype=floating)
 def hypot(xp, x, y):
     """√(input² + other²) without overflow on the way.
 

@@ -3,10 +3,11 @@
 from math import pi
 
 from rushlight import dtype as dtypes
-from rushlight.errors import DtypeError
-from rushlight.ops.definition import function
+from rushlight.errors import DtypeError, UnsupportedDtypeError
+from rushlight.ops.definition import FUNCTIONS, function
+from rushlight.ops.dispatch import in_place
 from rushlight.ops.division import real_numbers
-from rushlight.ops.exponential import floats
+from rushlight.ops.exponential import floating, floats
 from rushlight.ops.kinds import elementwise
 from rushlight.ops.promotion import promote, real_only, to_float
 from rushlight.ops.rules import conj, is_complex, where
@@ -48,7 +49,7 @@ def trunc(xp, x):
     return xp.trunc(x)
 
 
-@elementwise(dtype=real_numbers)
+@elementwise(dtype=floating)
 def frac(xp, x):
     """The fractional part of ``input``, with its sign.
 
@@ -70,8 +71,8 @@ def _round(xp, x):
 def _round_decimals(xp, x, *, decimals):
     """x to so many decimals."""
     if x.dtype.kind != "f":
-        raise DtypeError("round: integers have no decimals; convert with .float()")
-    ten = 10.0 ** abs(decimals)
+        raise UnsupportedDtypeError("round: integers have no decimals; convert with .float()")
+    ten = 10.0 ** max(decimals, -decimals)
     return xp.rint(x * ten) / ten if decimals >= 0 else xp.rint(x / ten) * ten
 
 
@@ -99,11 +100,11 @@ def round(input, *, decimals=0, out=None):
 def _magnitude(operands):
     d = promote(operands)
     if d is dtypes.bool:
-        raise DtypeError("not implemented for 'Bool'")
+        raise UnsupportedDtypeError("not implemented for 'Bool'")
     return d
 
 
-@elementwise(alias="absolute", operator="__abs__", dtype=_magnitude)
+@elementwise(alias="absolute", operator="__abs__", dtype=_magnitude, inplace=False)
 def abs(xp, x):
     """The absolute value; the modulus of complex numbers.
 
@@ -115,6 +116,17 @@ def abs(xp, x):
 
 
 abs.grad(x=lambda g, x: g * sgn(x))
+
+
+def _real_abs(input):
+    if input.dtype.is_complex:
+        raise DtypeError("In-place abs is not supported for complex tensors: the result is real")
+    return abs(input)
+
+
+for _name in ("abs_", "absolute_"):
+    FUNCTIONS[_name] = in_place(_real_abs, _name)
+    setattr(Tensor, _name, FUNCTIONS[_name])
 
 
 @elementwise(dtype=real_only)
@@ -209,7 +221,7 @@ def angle(xp, x):
     >>> torch.angle(torch.tensor([-1.0, 1.0]))
     tensor([3.1416, 0.0000])
     """
-    return xp.angle(x) if x.dtype.kind == "c" else xp.where(x < 0, x.dtype.type(pi), x * 0)
+    return xp.angle(x) if x.dtype.kind == "c" else xp.where(x < 0, x.dtype.type(pi), xp.where(x == x, 0, x))
 
 
 def _angle_slope(g, x):
