@@ -1,0 +1,27 @@
+"""Draws from a generator, number for number what PyTorch's CPU generator draws.
+
+Most functions take ``(generator, count, dtype, *parameters)``, NumPy's dtype, and return ``count``
+numbers in the order of the stream, a 1-D array. A new tensor only needs them reshaped;
+``rushlight.strides.fill`` writes them into memory in the order in which PyTorch visits it.
+Each module says how its numbers come from the stream's words.
+"""
+
+from rushlight.draw.bernoulli import bernoulli, bernoulli_like, dropout_noise
+from rushlight.draw.continuous import (
+    cauchy,
+    exponential,
+    geometric,
+    log_normal,
+    normal,
+    uniform,
+)  # fmt: skip
+from rushlight.draw.integers import full_range, integers
+from rushlight.draw.multinomial import multinomial
+from rushlight.draw.permutation import permutation
+from rushlight.draw.poisson import poisson
+
+__all__ = [
+    "bernoulli", "bernoulli_like", "cauchy", "dropout_noise", "exponential", "full_range",
+    "geometric", "integers", "log_normal", "multinomial", "normal", "permutation", "poisson",
+    "uniform",
+]  # fmt: skip

@@ -1,0 +1,112 @@
+"""Zeros and ones, and what dropout makes of them.
+
+With u32 and u64 as in ``continuous.py``: with one p, u64 < p. With a p for each element, u64 < p
+if p is float64, else u32 < float32(p). Dropout multiplies by bernoulli(1 - p) / (1 - p).
+
+Source: ATen/native/cpu/DistributionTemplates.h of PyTorch 2.13; live PyTorch.
+"""
+
+import math
+
+import numpy as np
+
+from rushlight import dtype as dtypes
+from rushlight.draw.words import (
+    BOOL,
+    DIGITS,
+    F64,
+    INTEGERS,
+    doubles,
+    floats,
+    in_chunks,
+    refuse,
+)
+from rushlight.strides import empty_like, fill, visit_order
+
+__all__ = ["bernoulli", "bernoulli_like", "dropout_noise"]
+
+KNOWN = {BOOL, *INTEGERS, *DIGITS}
+
+
+def bernoulli(generator, count, dtype, p):
+    """Ones with probability p, else zeros.
+
+    Raises:
+        RuntimeError: p is not inside [0, 1].
+        NotImplementedError: complex and the large unsigned dtypes.
+    """
+    if not 0.0 <= p <= 1.0:
+        raise RuntimeError(f"bernoulli_: expects p in [0, 1], but got p={p}")
+    if count and dtype not in KNOWN:
+        refuse("bernoulli_", dtype)
+    # d mod 2^53 < p 2^53, decided by the high word except on a tie.
+    high, low = divmod(math.ceil(p * 2.0**53), 1 << 32)
+
+    def make(n):
+        words = generator.words(2 * n)
+        top = words[0::2] & 0x1FFFFF
+        hits = top < high
+        if low:
+            ties = top == high
+            if ties.any():
+                hits |= ties & (words[1::2] < low)
+        return hits.astype(dtype, copy=False)
+
+    with generator.lock:
+        return in_chunks(make, count, dtype)
+
+
+def bernoulli_like(generator, out, p):
+    """Fill ``out`` with ones, each with the probability that the array p, broadcast, gives it.
+
+    Raises:
+        RuntimeError: a probability outside [0, 1], or shapes that do not fit.
+        NotImplementedError: p is not floating point, or ``out`` of a dtype without such numbers.
+    """
+    if out.size == 0:
+        return out
+    for dtype, known in ((out.dtype, KNOWN), (p.dtype, DIGITS)):
+        if dtype not in known:
+            refuse("bernoulli", dtype)
+    try:
+        p = np.broadcast_to(p, out.shape)
+    except ValueError:
+        raise RuntimeError(
+            f"bernoulli_: p of shape {p.shape} does not expand to {out.shape}"
+        ) from None
+    p = p.transpose(visit_order(out.shape, out.strides)).reshape(-1)
+    if p.dtype != F64:
+        p = p.astype(np.float32, copy=False)
+    inside = (p >= 0.0) & (p <= 1.0)
+    if not inside.all():
+        raise RuntimeError(
+            f"bernoulli: expects p in [0, 1], but got p={p[np.flatnonzero(~inside)[0]]}"
+        )
+    draw = doubles if p.dtype == F64 else floats
+    with generator.lock:
+        return fill(out, draw(generator, out.size) < p)
+
+
+def dropout_noise(generator, x, p):
+    """What dropout multiplies ``x`` by: zeros with probability p, else 1 / (1 - p).
+
+    Nothing is drawn where p is 0 or 1. The result lies in memory as ``x`` does.
+
+    Raises:
+        RuntimeError: p is not inside [0, 1], or ``x`` is not floating point.
+    """
+    if not 0.0 <= p <= 1.0:
+        raise RuntimeError(f"dropout: expects p in [0, 1], but got p={p}")
+    noise = empty_like(x)
+    if p in (0.0, 1.0):
+        noise[...] = 1.0 - p
+        return noise
+    if x.dtype not in DIGITS:
+        if x.dtype.kind == "c":
+            refuse("dropout", x.dtype)
+        raise RuntimeError(f"dropout: x is {dtypes.of(x.dtype)}; it must be floating point")
+    keep = 1.0 - p
+    real = np.float64 if x.dtype == F64 else np.float32
+    fill(noise, bernoulli(generator, x.size, x.dtype, keep))
+    noise *= x.dtype.type(real(1.0) / real(keep))
+    return noise

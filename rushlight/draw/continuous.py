@@ -1,0 +1,276 @@
+"""Continuous variates from a generator's words: uniform, normal and their transforms.
+
+Every function takes ``(generator, count, dtype, *parameters)`` and returns ``count`` numbers in
+the order of the stream, a 1-D array. ``strides.fill`` writes them into an array that is not
+contiguous; a new array only needs a reshape. Complex dtypes draw the real and the imaginary part
+of each element one after the other.
+
+With w a 32-bit word and d a 64-bit draw (two words, the first is the high half):
+
+- u32 = (w mod 2^24) / 2^24 and u64 = (d mod 2^53) / 2^53 are uniform over [0, 1).
+- uniform: fma(u, high - low, low), rounded once, with u32 up to float32 and u64 for float64;
+  a value that rounds to ``high`` becomes ``low``. float16 and bfloat16 round a float32 value.
+- normal, 16 numbers and more in contiguous memory: blocks of 16 uniforms, 8 pairs (u_j, u_j+8),
+  give r cos(t) in place of the first and r sin(t) of the second, with r = sqrt(-2 log(1 - u_j))
+  and t = 2 pi u_j+8 (Box and Muller 1958). If 16 does not divide the count, the last 16 numbers
+  are made again from 16 further uniforms. float64 uses u64, the others u32.
+- normal, otherwise: one pair (u, v) of u64 gives r cos(t) and r sin(t) with r = sqrt(-2 log1p(-v))
+  and t = 2 pi u; the second waits in the generator for the next single normal of any dtype.
+- log_normal: exp of single normals. exponential: -log1p(-u64) / rate.
+  cauchy: median + sigma tan(pi (u64 - 1/2)). geometric: ceil(log(u64) / log1p(-p)).
+
+Source: ATen/native/cpu/DistributionTemplates.h and ATen/core/TransformationHelper.h of PyTorch
+2.13 name the transforms; the tests hold every one against live PyTorch.
+"""
+
+import math
+from functools import partial
+
+import numpy as np
+
+from rushlight import dtype as dtypes
+from rushlight.draw.rounding import fma32, fma64
+from rushlight.draw.words import (
+    CHUNK,
+    F32,
+    F64,
+    INTEGERS,
+    LARGEST,
+    doubles,
+    floats,
+    in_chunks,
+    refuse,
+    to_dtype,
+)
+
+__all__ = ["cauchy", "exponential", "geometric", "log_normal", "normal", "uniform"]
+
+REAL = {np.dtype(np.complex64): F32, np.dtype(np.complex128): F64}
+FEW = 32  # up to this many single normals, Python's math is faster than NumPy
+ONE, MINUS_TWO, TWO_PI = (
+    {F32: np.array(c, np.float32), F64: np.array(c)} for c in (1.0, -2.0, 2.0 * math.pi)
+)
+
+
+def uniform(generator, count, dtype, low=0.0, high=1.0):
+    """Numbers from [low, high).
+
+    Raises:
+        RuntimeError: low > high, or bounds or a width that the dtype cannot hold.
+        NotImplementedError: a dtype that is not floating point or complex.
+    """
+    if dtype in REAL:
+        return uniform(generator, 2 * count, REAL[dtype], low, high).view(dtype)
+    if dtype not in LARGEST:
+        refuse("uniform_", dtype)
+    if low == 0.0 and high == 1.0 and dtype.itemsize > 2:
+        make = partial(doubles if dtype == F64 else floats, generator)
+    else:
+        _check_bounds(low, high, dtype)
+        make = _uniform64 if dtype == F64 else _uniform32
+        make = partial(make, generator, dtype=dtype, low=low, high=high)
+    with generator.lock:
+        return in_chunks(make, count, dtype)
+
+
+def _check_bounds(low, high, dtype):
+    largest = LARGEST[dtype]
+    for name, bound in (("from", low), ("to", high)):
+        if not -largest <= bound <= largest:
+            raise RuntimeError(
+                f"uniform_: {name}={bound} is out of bounds for {dtypes.of(dtype)} (±{largest})"
+            )
+    if low > high:
+        raise RuntimeError(f"uniform_: expects from <= to, but found from={low} > to={high}")
+    if high - low > largest:
+        raise RuntimeError(
+            f"uniform_: to - from = {high - low} is more than {dtypes.of(dtype)} holds ({largest})"
+        )
+
+
+def _uniform32(generator, count, dtype, low, high):
+    first = np.float32(low)
+    values = fma32(floats(generator, count), np.float32(high) - first, first)
+    return _below(values.astype(dtype, copy=False), low, high)
+
+
+def _uniform64(generator, count, dtype, low, high):
+    return _below(fma64(doubles(generator, count), high - low, low), low, high)
+
+
+def _below(values, low, high):
+    reached = values == values.dtype.type(high)
+    if reached.any():
+        values[reached] = values.dtype.type(low)
+    return values
+
+
+def normal(generator, count, dtype, mean=0.0, std=1.0, contiguous=True):
+    """Normal numbers; ``contiguous`` says whether the array that they are for is.
+
+    Complex numbers have variance std**2, half of it in each part.
+
+    Raises:
+        RuntimeError: std is negative or nan.
+        NotImplementedError: a dtype that is not floating point or complex.
+    """
+    if not std >= 0.0:
+        raise RuntimeError(f"normal_: expects std >= 0, but found std={std}")
+    if count == 0:
+        return np.empty(0, dtype)
+    if dtype in REAL:
+        part = std / math.sqrt(2.0)
+        return normal(generator, 2 * count, REAL[dtype], mean, part, contiguous).view(dtype)
+    if dtype not in LARGEST:
+        refuse("normal_", dtype)
+    with generator.lock:
+        if count < 16 or not contiguous:
+            values = _single_normals(generator, count)
+            if std != 1.0 or mean != 0.0:
+                values = values * std + mean
+            return to_dtype(values, dtype)
+        return _blocks_of_normals(generator, count, dtype, mean, std)
+
+
+def _blocks_of_normals(generator, count, dtype, mean, std):
+    draw, real = (doubles, F64) if dtype == F64 else (floats, F32)
+    last = count % 16  # of the uniforms; the numbers that they would have made are made anew
+    whole = count - last
+    out = np.empty(count, dtype)
+    start = 0
+    while whole - start > CHUNK:
+        out[start : start + CHUNK] = _box_muller(draw(generator, CHUNK), real, mean, std)
+        start += CHUNK
+    if not last:
+        out[start:] = _box_muller(draw(generator, count - start), real, mean, std)
+        return out
+    skipped = last if dtype == real else 0  # the half types do not draw them at all
+    u = draw(generator, whole - start + skipped + 16)
+    if skipped:
+        u = np.concatenate([u[: whole - start], u[-16:]])
+    made = _box_muller(u, real, mean, std)
+    out[start:whole] = made[:-16]
+    out[-16:] = made[-16:]
+    return out
+
+
+def _box_muller(u, real, mean, std):
+    """Blocks of 16 uniforms → blocks of 16 normals."""
+    u = u.reshape(-1, 2, 8)
+    radius = np.log(ONE[real] - u[:, 0])
+    radius *= MINUS_TWO[real]
+    np.sqrt(radius, out=radius)
+    angle = u[:, 1] * TWO_PI[real]
+    np.multiply(radius, np.cos(angle), out=u[:, 0])
+    np.multiply(radius, np.sin(angle), out=u[:, 1])
+    if std != 1.0:
+        u *= real.type(std)
+    if mean != 0.0:
+        u += real.type(mean)
+    return u.reshape(-1)
+
+
+def _single_normals(generator, count):
+    """``count`` standard normals by pairs, as float64."""
+    kept = [] if generator.normal is None else [generator.normal]
+    pairs = (count - len(kept) + 1) // 2
+    u = doubles(generator, 2 * pairs)
+    if count <= FEW:
+        values = kept
+        u = iter(u.tolist())
+        for angle, v in zip(u, u, strict=True):
+            radius = math.sqrt(-2.0 * math.log1p(-v))
+            angle *= 2.0 * math.pi
+            values += (radius * math.cos(angle), radius * math.sin(angle))
+        values = np.array(values)
+    else:
+        radius = np.sqrt(-2.0 * np.log1p(-u[1::2]))
+        angle = u[0::2] * (2.0 * math.pi)
+        made = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
+        values = np.concatenate([kept, made.reshape(-1)])
+    generator.normal = float(values[count]) if len(values) > count else None
+    return values[:count]
+
+
+def log_normal(generator, count, dtype, mean=1.0, std=2.0):
+    """exp of normal numbers.
+
+    Raises:
+        RuntimeError: std is not positive.
+        NotImplementedError: a dtype that is not floating point.
+    """
+    if not std > 0.0:
+        raise RuntimeError(f"log_normal_: expects std > 0, but found std={std}")
+    if count and dtype not in LARGEST:
+        refuse("log_normal_", dtype)
+    with generator.lock:
+        values = _single_normals(generator, count)
+    with np.errstate(over="ignore"):
+        return to_dtype(np.exp(values * std + mean), dtype)
+
+
+def exponential(generator, count, dtype, rate=1.0):
+    """Exponential numbers, of mean 1 / rate.
+
+    Raises:
+        RuntimeError: rate is not positive, or a dtype that is not floating point.
+    """
+    if not rate > 0.0:
+        raise RuntimeError(f"exponential_: expects lambda > 0, but found lambda={rate}")
+    if count:
+        _require_continuous("exponential_", dtype)
+    scale = -1.0 / rate
+
+    def make(n):
+        return to_dtype(scale * np.log1p(-doubles(generator, n)), dtype)
+
+    with generator.lock:
+        return in_chunks(make, count, dtype)
+
+
+def cauchy(generator, count, dtype, median=0.0, sigma=1.0):
+    """Cauchy numbers.
+
+    Raises:
+        RuntimeError: sigma is not positive, or a dtype that is not floating point.
+    """
+    if not sigma > 0.0:
+        raise RuntimeError(f"cauchy_: expects sigma > 0, but found sigma={sigma}")
+    _require_continuous("cauchy_", dtype)
+
+    def make(n):
+        with np.errstate(over="ignore"):
+            angle = math.pi * (doubles(generator, n) - 0.5)
+            return to_dtype(median + sigma * np.tan(angle), dtype)
+
+    with generator.lock:
+        return in_chunks(make, count, dtype)
+
+
+def _require_continuous(name, dtype):
+    if dtype not in LARGEST:
+        raise RuntimeError(
+            f"{name}: the distribution is continuous; the dtype must be floating point, "
+            f"not {dtypes.of(dtype)}"
+        )
+
+
+def geometric(generator, count, dtype, p):
+    """Trials up to the first success, of probability p each.
+
+    Raises:
+        RuntimeError: p is not inside (0, 1).
+        NotImplementedError: bool, complex or a large unsigned dtype.
+    """
+    if not 0.0 < p < 1.0:
+        raise RuntimeError(f"geometric_: expects p in (0, 1), but got p={p}")
+    if count and dtype not in LARGEST and dtype not in INTEGERS:
+        refuse("geometric_", dtype)
+    scale = math.log1p(-p)
+
+    def make(n):
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            return to_dtype(np.ceil(np.log(doubles(generator, n)) / scale), dtype)
+
+    with generator.lock:
+        return in_chunks(make, count, dtype)

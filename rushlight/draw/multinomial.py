@@ -1,0 +1,88 @@
+"""Positions drawn by weight.
+
+With replacement: u64 searched in the normalised cumulative sum of the weights. Without it, or for
+one sample: the positions of the largest weight / exponential, an exponential race.
+
+Source: Efraimidis and Spirakis, Weighted random sampling with a reservoir, Information Processing
+Letters 97 (2006), for the race; live PyTorch.
+"""
+
+import numpy as np
+
+from rushlight import dtype as dtypes
+from rushlight.draw.continuous import exponential
+from rushlight.draw.words import DIGITS, F32, F64, doubles, to_dtype
+from rushlight.selection import largest
+from rushlight.strides import empty_like, fill
+
+__all__ = ["multinomial"]
+
+
+def multinomial(generator, weights, count, replacement=False):
+    """(N,) or (R, N) weights → (count,) or (R, count) positions, as int64.
+
+    Raises:
+        RuntimeError: weights that are negative, infinite, nan or all zero in a row, of a dtype
+            that is not floating point or of more than two dims; a count below 1 or, without
+            replacement, above N.
+    """
+    _check_multinomial(weights, count, replacement)
+    rows = np.atleast_2d(weights)
+    shape = (*weights.shape[:-1], count)
+    if len(rows) == 0:
+        return np.empty(shape, np.int64)
+    _check_weights(rows)
+    if not replacement or count == 1:
+        race = empty_like(weights)
+        fill(race, exponential(generator, race.size, race.dtype))
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            race = to_dtype(weights / race, F64 if race.dtype == F64 else F32)
+        race = race.reshape(rows.shape)
+        found = race.argmax(axis=1)[:, None] if count == 1 else largest(race, count)
+        return found.reshape(shape)
+    with generator.lock:
+        u = doubles(generator, len(rows) * count).reshape(len(rows), count)
+    found = np.empty(u.shape, np.int64)
+    for i, row in enumerate(rows):
+        found[i] = _cumulative(row).searchsorted(u[i])
+    return found.reshape(shape)
+
+
+def _cumulative(row):
+    """The normalised cumulative sum, added up one by one in the weights' precision."""
+    sums = to_dtype(row, F64 if row.dtype == F64 else F32).cumsum()
+    with np.errstate(over="ignore", invalid="ignore"):
+        sums /= sums[-1]
+    sums = sums.astype(np.float64, copy=False)
+    sums[np.isnan(sums)] = 1.0  # inf / inf, where the sum overflowed
+    sums[-1] = 1.0
+    return sums
+
+
+def _check_multinomial(weights, count, replacement):
+    if weights.ndim not in (1, 2):
+        raise RuntimeError(f"multinomial: weights of shape {weights.shape}; expected 1 or 2 dims")
+    if weights.dtype not in DIGITS:
+        raise RuntimeError(
+            f"multinomial: weights are {dtypes.of(weights.dtype)}; they must be floating point"
+        )
+    if count <= 0:
+        raise RuntimeError(f"multinomial: cannot draw {count} samples; expected at least 1")
+    size = weights.shape[-1]
+    if not replacement and count > size:
+        raise RuntimeError(
+            f"multinomial: cannot draw {count} samples of {size} without replacement; weights "
+            f"have shape {weights.shape}"
+        )
+    if size > 1 << 24:
+        raise RuntimeError(f"multinomial: {size} categories are more than 2^24")
+
+
+def _check_weights(rows):
+    if rows.shape[1] == 0:
+        raise RuntimeError("multinomial: there are no categories to draw from")
+    if not ((rows >= 0) & (rows < np.inf)).all():
+        raise RuntimeError("multinomial: a weight is negative, infinite or nan")
+    empty = np.flatnonzero(~(rows > 0).any(axis=1))
+    if len(empty):
+        raise RuntimeError(f"multinomial: the weights of row {empty[0]} are all zero")

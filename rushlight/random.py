@@ -1,0 +1,309 @@
+"""Generators of random numbers: PyTorch's CPU stream, word by word.
+
+The engine is MT19937 (Matsumoto and Nishimura 1998), seeded with the low 32 bits of the seed by
+``init_genrand`` (2002), as in PyTorch, NumPy and C++. NumPy's C implementation makes the words.
+
+- A 32-bit draw is one word. A 64-bit draw is two: the first is the high half.
+- Apart from the words, a generator holds one number: draws of single normals come in pairs by
+  the Box-Muller transform, and the second of a pair waits here for the next such draw.
+- ``get_state`` is PyTorch's own record of 5056 bytes: states exchange in both directions.
+
+How each distribution uses the words stands in ``variates.py`` and ``sampling.py``. The number of
+threads has no influence on any of them, nor has the CPU: PyTorch's wheels once drew Bernoulli
+and exponential numbers from MKL's vector library, and no longer do (in 2.13 it is not even
+linked).
+
+Source: https://pytorch.org/docs/stable/generated/torch.Generator.html, and the behaviour of
+PyTorch 2.13, against which the tests check every function.
+"""
+
+import contextlib
+import os
+import threading
+
+import numpy as np
+
+from rushlight.device import CPU, device
+
+__all__ = [
+    "Generator", "default_generator", "fork_rng", "get_rng_state", "initial_seed", "manual_seed",
+    "seed", "set_rng_state",
+]  # fmt: skip
+
+DEFAULT_SEED = 67280421310721  # of a new Generator; a prime that PyTorch and Torch share
+BLOCK = 624  # words that the engine makes at a time
+FEW = 2048  # below this many words, the function with the lower overhead per call is faster
+HALF = np.array(32, np.uint64)  # as a 0-dim array: NumPy takes twice as long over a scalar
+
+# PyTorch's record of a generator, C layout. The fields of Torch 7 that nothing reads any more
+# stay zero; single-precision pairs exist in the record, but no CPU function leaves one.
+STATE = np.dtype(
+    [
+        ("seed", "<u8"), ("left", "<i4"), ("seeded", "<i4"), ("next", "<u8"),
+        ("key", "<u8", BLOCK), ("normal_x", "<f8"), ("normal", "<f8"), ("normal_rho", "<f8"),
+        ("has_normal", "<i4"), ("", "V4"), ("float_normal", "<f4"), ("has_float_normal", "?"),
+    ],
+    align=True,
+)  # fmt: skip
+
+
+class Generator:
+    """A stream of random numbers, the same as PyTorch's for the same seed.
+
+    Draws from one generator in several threads never mix: each holds the generator's lock.
+
+    Raises:
+        RuntimeError: a device other than the CPU.
+
+    >>> import rushlight as torch
+    >>> g = torch.Generator().manual_seed(7)
+    >>> torch.rand(2, generator=g), g.initial_seed()
+    (tensor([0.5349, 0.1988]), 7)
+    """
+
+    __slots__ = (
+        "__weakref__", "_engine", "_few", "_many", "_pending", "_seed", "lock", "normal",
+    )  # fmt: skip
+
+    def __init__(self, device=None):
+        if device is not None:
+            _require_cpu(device)
+        self.lock = threading.RLock()
+        self.normal = None  # the second of a pair of normals, or None
+        self._engine = None
+        self._seed = DEFAULT_SEED
+        self._pending = True  # seeded, but the engine does not know yet
+
+    @property
+    def device(self):
+        """The device of the numbers: always the CPU."""
+        return CPU
+
+    def manual_seed(self, seed, /):
+        """Start the stream of ``seed``; returns the generator.
+
+        Negative seeds count from 2**64 down.
+
+        Raises:
+            ValueError: a seed outside [-2**63, 2**64 - 1].
+            RuntimeError: a seed that is not an int.
+        """
+        if type(seed) is bool or not isinstance(seed, int):
+            raise RuntimeError(f"manual_seed: expected an int, got {type(seed).__name__}")
+        if not -(2**63) <= seed < 2**64:
+            raise ValueError(f"manual_seed: {seed} is outside [-2**63, 2**64 - 1]")
+        with self.lock:
+            self._seed = seed % 2**64
+            self._pending = True
+            self.normal = None
+        return self
+
+    def seed(self):
+        """Start a stream that cannot be foreseen; returns its seed."""
+        seed = int.from_bytes(os.urandom(8), "little")
+        self.manual_seed(seed)
+        return seed
+
+    def initial_seed(self):
+        """The seed that started the stream."""
+        return self._seed
+
+    def get_state(self):
+        """The state as a uint8 tensor of 5056 elements, byte for byte PyTorch's."""
+        from rushlight.tensor import from_array
+
+        return from_array(self.state_bytes())
+
+    def set_state(self, new_state, /):
+        """Go on from a state that ``get_state`` gave, here or in PyTorch; returns the generator.
+
+        Raises:
+            TypeError: not a uint8 tensor.
+            RuntimeError: not a generator's state.
+        """
+        from rushlight.tensor import Tensor
+
+        if not isinstance(new_state, Tensor):
+            raise TypeError(f"set_state: expected a uint8 tensor, got {type(new_state).__name__}")
+        if new_state.array.dtype != np.uint8:
+            raise TypeError(f"set_state: expected a uint8 tensor, got {new_state.dtype}")
+        return self.set_state_bytes(new_state.array)
+
+    def clone_state(self):
+        """A new generator in the same state."""
+        return type(self)().set_state_bytes(self.state_bytes())
+
+    def get_offset(self):
+        """Of a GPU's generator only: raises RuntimeError."""
+        raise RuntimeError("get_offset: a CPU generator has no offset")
+
+    def set_offset(self, offset, /):
+        """Of a GPU's generator only: raises RuntimeError."""
+        raise RuntimeError("set_offset: a CPU generator has no offset")
+
+    def graphsafe_get_state(self):
+        """Of a GPU's generator only: raises NotImplementedError."""
+        raise NotImplementedError("graphsafe_get_state: a CPU generator has no graphs")
+
+    def graphsafe_set_state(self, state, /):
+        """Of a GPU's generator only: raises NotImplementedError."""
+        raise NotImplementedError("graphsafe_set_state: a CPU generator has no graphs")
+
+    def state_bytes(self):
+        """The state as a new array of 5056 uint8."""
+        record = np.zeros((), STATE)
+        with self.lock:
+            self._start()
+            engine = self._engine.state["state"]
+            position = int(engine["pos"])
+            # A freshly seeded engine has not made its first block: PyTorch then says next = 0.
+            fresh = position == BLOCK and engine["key"][0] == self._seed & 0xFFFFFFFF
+            record["seed"] = self._seed
+            record["left"] = BLOCK + 1 - position
+            record["seeded"] = 1
+            record["next"] = 0 if fresh else position
+            record["key"] = engine["key"]
+            if self.normal is not None:
+                record["has_normal"] = 1
+                record["normal"] = self.normal
+        return np.frombuffer(record.tobytes(), np.uint8).copy()
+
+    def set_state_bytes(self, array):
+        """Take the state from an array of 5056 uint8; returns the generator."""
+        if array.size != STATE.itemsize:
+            raise RuntimeError(
+                f"set_state: a generator's state has {STATE.itemsize} bytes; this has {array.size}"
+            )
+        record = np.frombuffer(array.tobytes(), STATE)[0]
+        left, following = int(record["left"]), int(record["next"])
+        used = left == 1 and following <= BLOCK
+        if not record["seeded"] or not (used or 0 < left == BLOCK + 1 - following):
+            raise RuntimeError(
+                f"set_state: not a state of MT19937: seeded {record['seeded']}, {left} words left, "
+                f"next {following} of {BLOCK}"
+            )
+        with self.lock:
+            self._start()
+            key = record["key"].astype(np.uint32)
+            self._engine.state = {
+                "bit_generator": "MT19937",
+                "state": {"key": key, "pos": BLOCK + 1 - left},
+            }
+            self._seed = int(record["seed"])
+            self.normal = float(record["normal"]) if record["has_normal"] else None
+        return self
+
+    def __reduce__(self):
+        return type(self), (), self.state_bytes()
+
+    def __setstate__(self, state):
+        self.set_state_bytes(state)
+
+    def _start(self):
+        # numpy.random is imported and the engine made when they are first needed: neither
+        # importing rushlight nor a generator that is never drawn from pays for them.
+        if not self._pending:
+            return
+        if self._engine is None:
+            self._engine = np.random.MT19937(0)
+            self._few = self._engine.random_raw
+            self._many = np.random.Generator(self._engine).integers
+        np.random.RandomState(self._engine).seed(self._seed & 0xFFFFFFFF)
+        self._pending = False
+
+    def words(self, count):
+        """The next ``count`` 32-bit words, in a uint64 array if few, else uint32. Hold the lock."""
+        if self._pending:
+            self._start()
+        if count < FEW:
+            return self._few(count)
+        return self._many(0, 1 << 32, count, np.uint32)
+
+    def double_words(self, count):
+        """The next ``count`` 64-bit draws, as uint64. Hold the lock."""
+        if self._pending:
+            self._start()
+        words = self._few(2 * count)
+        draws = words[0::2] << HALF
+        draws |= words[1::2]
+        return draws
+
+
+def _require_cpu(d):
+    d = device(d)
+    if d.type != "cpu":
+        raise RuntimeError(f"Generator: rushlight draws on the CPU; device '{d}' is not there")
+
+
+default_generator = Generator()
+default_generator.seed()
+
+if hasattr(os, "register_at_fork"):
+    # A process forked while another thread draws must not inherit a lock that nobody frees.
+    os.register_at_fork(
+        before=default_generator.lock.acquire,
+        after_in_parent=default_generator.lock.release,
+        after_in_child=default_generator.lock.release,
+    )
+
+
+def manual_seed(seed):
+    """Start the default generator's stream of ``seed``; returns the generator.
+
+    Raises:
+        ValueError: a seed outside [-2**63, 2**64 - 1].
+
+    >>> import rushlight as torch
+    >>> torch.manual_seed(7) is torch.default_generator
+    True
+    """
+    return default_generator.manual_seed(int(seed))
+
+
+def seed():
+    """Start an unforeseeable stream in the default generator; returns its seed."""
+    return default_generator.seed()
+
+
+def initial_seed():
+    """The seed that started the default generator's stream."""
+    return default_generator.initial_seed()
+
+
+def get_rng_state():
+    """The default generator's state, a uint8 tensor of 5056 elements."""
+    return default_generator.get_state()
+
+
+def set_rng_state(new_state):
+    """Set the default generator's state from what ``get_rng_state`` gave."""
+    default_generator.set_state(new_state)
+
+
+@contextlib.contextmanager
+def fork_rng(
+    devices=None, enabled=True, _caller="fork_rng", _devices_kw="devices", device_type=None
+):
+    """Go on as if the body had not drawn from the default generator; with or as a decorator.
+
+    Raises:
+        RuntimeError: a device type that does not exist.
+        AssertionError: devices other than the CPU.
+
+    >>> import rushlight as torch
+    >>> with torch.random.fork_rng():
+    ...     _ = torch.manual_seed(3)
+    """
+    if device_type is not None and device(device_type).type == "meta":
+        yield
+        return
+    if not enabled:
+        yield
+        return
+    if devices is not None and list(devices):
+        raise AssertionError(f"{_caller}: rushlight runs on the CPU; use {_devices_kw}=[]")
+    state = default_generator.state_bytes()
+    try:
+        yield
+    finally:
+        default_generator.set_state_bytes(state)
