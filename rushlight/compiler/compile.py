@@ -283,11 +283,14 @@ class Entry:
         for module, state in self.modules:
             if module_state(module) != state:
                 return False
+        # Guards first: what is captured may be there only where they hold.
+        if not all(get() == value for get, value in self.guards):
+            return False
         for captured in self.outer:
             array, value = captured.get(), captured.value
             if array.shape != value.shape or array.dtype != value.dtype:
                 return False
-        return all(get() == value for get, value in self.guards)
+        return True
 
     def run(self, leaves):
         """Compute everything, then let the writes land."""
