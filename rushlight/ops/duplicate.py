@@ -1,0 +1,90 @@
+"""Copies of tensor objects: copy, deepcopy and pickle, with memory shared as it was."""
+
+import copy
+
+import numpy as np
+
+from rushlight.autograd.tape import Leaf, refresh
+from rushlight.storage import Foreign, offset, owner, reach
+from rushlight.tensor import Tensor, from_array, method
+
+
+def _memory(array):
+    """(array that owns the memory, shape, strides and offset in it in elements)."""
+    root = owner(array)
+    dense = root.flags.c_contiguous or root.flags.f_contiguous
+    if not dense:  # gaps in foreign memory are not ours to copy
+        root = array = np.ascontiguousarray(array)
+    size = array.itemsize
+    return root, array.shape, tuple([s // size for s in array.strides]), offset(array)
+
+
+def rebuild(memory, dtype, shape, strides, start, requires_grad=False):
+    """A tensor that looks at the array ``memory``: what a pickle holds."""
+    if memory.dtype != dtype.numpy:
+        memory = memory.reshape(-1).view(dtype.numpy)
+    t = from_array(reach(memory, shape, strides, start, "rebuild"))
+    return t.requires_grad_(True) if requires_grad else t
+
+
+def rebuild_as(cls, args, state):
+    """``rebuild`` as an object of ``cls`` with the attributes ``state``."""
+    t = rebuild(*args)
+    if cls is not Tensor:
+        t = Tensor._make_subclass(cls, t, t.requires_grad)
+    t.__dict__.update(state)
+    return t
+
+
+@method
+def __reduce_ex__(self, protocol):
+    refresh(self)
+    memory, shape, strides, start = _memory(self.array)
+    if type(memory.base) is Foreign:
+        memory = memory.base.array if memory.flags.c_contiguous else memory.copy()
+    args = (memory, self.dtype, shape, strides, start, self.node is not None)
+    if type(self) is Tensor and not self.__dict__:
+        return rebuild, args
+    return rebuild_as, (type(self), args, self.__dict__)
+
+
+@method
+def __copy__(self):
+    t = Tensor._make_subclass(type(self), self)
+    t.node, t.view_of = self.node, self.view_of
+    if type(self.node) is Leaf:
+        t.node = None
+        t.requires_grad = True
+    t.__dict__.update(self.__dict__)
+    return t
+
+
+@method
+def __deepcopy__(self, memo):
+    refresh(self)
+    if id(self) in memo:
+        return memo[id(self)]
+    if self.node is not None and type(self.node) is not Leaf:
+        raise RuntimeError(
+            "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol "
+            "at the moment: detach() the tensor, or deepcopy before computing with it."
+        )
+    memory, shape, strides, start = _memory(self.array)
+    t = rebuild(_copied(memory, memo), self.dtype, shape, strides, start)
+    if type(self) is not Tensor:
+        t = Tensor._make_subclass(type(self), t)
+    memo[id(self)] = t
+    t.requires_grad = self.node is not None
+    if self._grad is not None:
+        t._grad = copy.deepcopy(self._grad, memo)
+    t.__dict__.update(copy.deepcopy(self.__dict__, memo))
+    return t
+
+
+def _copied(memory, memo):
+    """A copy of the array, made once in each deepcopy."""
+    key = id(memory)
+    if key not in memo:
+        memo[key] = memory.copy(order="K")
+        memo.setdefault(id(memo), []).append(memory)  # keeps the id taken
+    return memo[key]
