@@ -1,9 +1,11 @@
 """What a definition of an operation holds, and the registry of all of them."""
 
+from functools import wraps
+
 from rushlight.autograd.tape import Node
 from rushlight.tensor import Tensor
 
-__all__ = ["FUNCTIONS", "OPS", "REQUIRED", "Op", "function", "publish"]
+__all__ = ["FUNCTIONS", "OPS", "REQUIRED", "Op", "function", "numpy_names", "publish"]
 
 #: Every operation by name: what the conformance suite goes through.
 OPS: dict = {}
@@ -145,6 +147,20 @@ def publish(call, name, public=True, method=True, inplace=False, alias=(), opera
                 FUNCTIONS[n + "_"] = Tensor.__dict__[n + "_"]
     if operator:
         setattr(Tensor, operator, call)
+
+
+def numpy_names(call):
+    """``call`` that takes NumPy's ``axis`` and ``keepdims`` for ``dim`` and ``keepdim`` as well."""
+
+    @wraps(call)
+    def renamed(*args, **named):
+        if "axis" in named:
+            named["dim"] = named.pop("axis")
+        if "keepdims" in named:
+            named["keepdim"] = named.pop("keepdims")
+        return call(*args, **named)
+
+    return renamed
 
 
 def function(call=None, *, name=None, public=True, method=True, inplace=False, alias=()):

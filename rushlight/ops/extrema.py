@@ -5,7 +5,7 @@ import numpy as np
 from rushlight import shapes
 from rushlight.errors import DimError, DtypeError, UnsupportedDtypeError
 from rushlight.ops.bounds import maximum, minimum
-from rushlight.ops.definition import function
+from rushlight.ops.definition import function, numpy_names
 from rushlight.ops.kinds import kernel, reduction
 from rushlight.ops.rules import kept, scattered, total, typed
 from rushlight.return_types import result_type
@@ -180,6 +180,7 @@ def min(input, *args, out=None, **named):
 
 
 @function
+@numpy_names
 def aminmax(input, *, dim=None, keepdim=False, out=None):
     """The smallest and the largest element over one dim or all.
 

@@ -291,6 +291,8 @@ def reduction(forward=None, *, whole_name=None, takes_dtype=False, **options):
                 raise TypeError(f"{op.name}() got an unexpected keyword argument 'dtype'")
             args = (args[0].to(dtype),)
         found = apply(op, args, params)
+        if dtype is not None and found.dtype is not dtype:  # integers were summed as int64
+            found = found.to(dtype)
         if whole is not op.node and params["dim"] is None and type(found.node) is op.node:
             found.node.__class__ = whole
         return found if out is None else store(out, found, op.name)
@@ -308,7 +310,7 @@ def _reducer(op, whole, slow):
         nonlocal ruled
         ruled = True
 
-    def call(input, dim=None, keepdim=False, **named):
+    def call(input, dim=op.defaults["dim"], keepdim=False, **named):
         try:
             a = input.array
             d = a.dtype

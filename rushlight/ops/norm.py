@@ -1,7 +1,7 @@
 """Vector norms over dims."""
 
 from rushlight.errors import DtypeError
-from rushlight.ops.definition import function
+from rushlight.ops.definition import function, numpy_names
 from rushlight.ops.kinds import reduction
 from rushlight.ops.rounding import abs, sgn
 from rushlight.ops.rules import kept, total, typed, where
@@ -14,8 +14,6 @@ INF = float("inf")
 @reduction(public=False, method=False, name="linalg_vector_norm")
 def vector_norm(xp, x, *, dim=None, keepdim=False, p=2):
     """(Σ|x|^p)^(1/p) over ``dim``."""
-    if x.dtype.kind not in "fc":
-        raise DtypeError(f"norm: Expected a floating point or complex tensor as input. Got {x.dtype}")
     if p == 2 and x.dtype.kind == "f":
         return xp.sqrt(summed(x * x, dim, keepdim))
     size = xp.abs(x)
@@ -63,6 +61,7 @@ vector_norm.grad(x=_slope)
 
 
 @function
+@numpy_names
 def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
     """The p-norm over ``dim`` (an int, a tuple; all dims if not given); "fro" is the 2-norm.
 
@@ -80,6 +79,8 @@ def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
         if p != "fro":
             raise RuntimeError(f"only valid string values are 'fro' (default) and 'nuc', found: {p}")
         p = 2
+    if input.dtype.category < 2:
+        raise DtypeError(f"norm: Expected a floating point or complex tensor as input. Got {input.dtype}")
     x = input if dtype is None else input.to(dtype)
     return vector_norm(x, dim, keepdim, p=2 if p is None else p, out=out)
 

@@ -8,7 +8,7 @@ products of all factors before an element (``earlier``) and of the recurrence
 import numpy as np
 
 from rushlight import shapes
-from rushlight.ops.definition import function
+from rushlight.ops.definition import function, numpy_names
 from rushlight.ops.kinds import kernel
 from rushlight.ops.rules import conj, kept
 from rushlight.ops.scan import accumulated, one_dim, reversed_sum, widened
@@ -84,7 +84,7 @@ earlier.grad(x=_earlier_slope)
 @kernel(public=False, method=False, name="prod_all", grad_name="ProdBackward0")
 def prod_all(xp, x):
     """The product of all elements."""
-    return xp.multiply.reduce(x, axis=None)
+    return xp.multiply.reduce(x, axis=None, dtype=x.dtype)
 
 
 def _prod_dim(x, *, dim, keepdim):
@@ -94,7 +94,7 @@ def _prod_dim(x, *, dim, keepdim):
 @kernel(public=False, method=False, name="prod", grad_name="ProdBackward1", prepare=_prod_dim)
 def prod_(xp, x, *, dim, keepdim=False):
     """The product along one dim."""
-    return xp.multiply.reduce(x, axis=dim if x.ndim else (), keepdims=keepdim)
+    return xp.multiply.reduce(x, axis=dim if x.ndim else (), keepdims=keepdim, dtype=x.dtype)
 
 
 def _others(x, dim):
@@ -128,6 +128,7 @@ prod_.grad(
 
 
 @function
+@numpy_names
 def prod(input, dim=None, keepdim=False, *, dtype=None, out=None):
     """The product of all elements, or along one ``dim``; integers give int64.
 
@@ -160,6 +161,7 @@ cumprod_.grad(x=_cumprod_slope)
 
 
 @function(inplace=True)
+@numpy_names
 def cumprod(input, dim, *, dtype=None, out=None):
     """The running product along ``dim``; integers give int64.
 

@@ -5,7 +5,7 @@ import numpy as np
 from rushlight import dtype as dtypes
 from rushlight.errors import DtypeError
 from rushlight.ops.arithmetic import div_
-from rushlight.ops.definition import function
+from rushlight.ops.definition import function, numpy_names
 from rushlight.ops.kinds import reduction
 from rushlight.ops.rules import kept, spread
 from rushlight.ops.summation import summed
@@ -115,6 +115,7 @@ def count_nonzero(xp, x, *, dim=None, keepdim=False):
 
 
 @function
+@numpy_names
 def nanmean(input, dim=None, keepdim=False, *, dtype=None, out=None):
     """``mean`` without the elements that are nan.
 
@@ -122,7 +123,7 @@ def nanmean(input, dim=None, keepdim=False, *, dtype=None, out=None):
     >>> torch.nanmean(torch.tensor([1.0, float("nan"), 2.0]))
     tensor(1.5000)
     """
-    if input.dtype.category < 2:
+    if input.dtype.category < 2 or (dtype is not None and dtype.category < 2):
         raise DtypeError(
             f"nanmean(): expected input to have floating point or complex dtype but got {input.dtype}"
         )

@@ -5,8 +5,10 @@ import numpy as np
 from rushlight import dtype as dtypes
 from rushlight import shapes
 from rushlight.errors import UnsupportedDtypeError
-from rushlight.ops.definition import function
+from rushlight.ops.definition import function, numpy_names
+from rushlight.ops.exponential import logaddexp
 from rushlight.ops.kinds import kernel
+from rushlight.ops.rules import conj
 from rushlight.return_types import result_type
 from rushlight.tensor import Tensor
 
@@ -19,7 +21,7 @@ def accumulated(ufunc, x, dim):
         return ufunc.accumulate(x, axis=dim, dtype=np.float64).astype(np.float32)
     if x.dtype == np.complex64:
         return ufunc.accumulate(x, axis=dim, dtype=np.complex128).astype(np.complex64)
-    return ufunc.accumulate(x, axis=dim)
+    return ufunc.accumulate(x, axis=dim, dtype=x.dtype)
 
 
 def widened(input, dtype):
@@ -53,6 +55,7 @@ cumsum_.grad(x=lambda g, dim: reversed_sum(g, dim))
 
 
 @function(inplace=True)
+@numpy_names
 def cumsum(input, dim, *, dtype=None, out=None):
     """The running sum along ``dim``; integers give int64.
 
@@ -71,13 +74,20 @@ def logcumsumexp(xp, x, *, dim):
     >>> torch.logcumsumexp(torch.tensor([0.0, 0.0]), dim=0)
     tensor([0.0000, 0.6931])
     """
-    return accumulated(xp.logaddexp, x, dim)
+    if x.dtype.kind in "iub":
+        raise UnsupportedDtypeError(f"logcumsumexp: not implemented for {x.dtype}; convert with .float()")
+    if x.dtype.kind == "f":
+        return accumulated(xp.logaddexp, x, dim)
+    rows = xp.moveaxis(x, dim, 0).copy() if x.ndim else x[None]
+    for i in range(1, len(rows)):
+        rows[i] = logaddexp.op.forward(xp, rows[i - 1], rows[i])
+    return xp.moveaxis(rows, 0, dim) if x.ndim else x.copy()
 
 
 def _logcumsumexp_slope(g, x, out, dim):
     exp = (lambda v: v.exp()) if isinstance(x, Tensor) else np.exp
     # exp(x[i] - out[j]) for j ≥ i, without overflow: out never falls.
-    return exp(x) * reversed_sum(g * exp(-out), dim)
+    return conj(exp(x)) * reversed_sum(g * conj(exp(-out)), dim)
 
 
 logcumsumexp.grad(x=_logcumsumexp_slope)
@@ -129,6 +139,7 @@ _Cummin = result_type("cummin", "values", "indices")
 
 
 @function
+@numpy_names
 def cummax(input, dim, *, out=None):
     """The running maximum along ``dim`` and its indices.
 
@@ -140,6 +151,7 @@ def cummax(input, dim, *, out=None):
 
 
 @function
+@numpy_names
 def cummin(input, dim, *, out=None):
     """The running minimum along ``dim`` and its indices.
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from rushlight import shapes
-from rushlight.errors import DtypeError, ShapeError
+from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.definition import function
 from rushlight.ops.kinds import kernel
 from rushlight.tensor import Tensor, from_array
@@ -14,6 +14,8 @@ from rushlight.tensor import Tensor, from_array
 @kernel(public=False, method=False, name="unique", dynamic=True, widen=False, grad_name="Unique2Backward0")
 def _unique(xp, x, *, dim):
     """The distinct elements (or slices along ``dim``) in order, which each was, and their counts."""
+    if x.dtype.kind == "c":
+        raise UnsupportedDtypeError("unique: not implemented for complex tensors: they have no order")
     if dim is None:
         flat = _comparable(x).reshape(-1)
         values, inverse, counts = np.unique(flat, return_inverse=True, return_counts=True, equal_nan=False)
@@ -93,6 +95,8 @@ def unique_consecutive(input, return_inverse=False, return_counts=False, dim=Non
 @kernel(public=False, method=False, name="isin", widen=False)
 def _isin(xp, x, y):
     """Whether each element of x is among those of y."""
+    if "b" in (x.dtype.kind, y.dtype.kind):
+        raise DtypeError("isin(): does not support bool; convert with .int()")
     common = np.result_type(_comparable(x), _comparable(y))
     return np.isin(x.astype(common), y.astype(common))
 
@@ -106,7 +110,7 @@ def isin(elements, test_elements, *, assume_unique=False, invert=False):
     tensor([False,  True,  True])
     """
     if not isinstance(elements, Tensor):
-        elements = from_array(np.asarray(elements, None if isinstance(test_elements, Tensor) else None))
+        elements = from_array(np.asarray(elements))
     if not isinstance(test_elements, Tensor):
         test_elements = from_array(np.asarray(test_elements))
     found = _isin(elements, test_elements)
@@ -129,6 +133,8 @@ def _side(right, side, name):
 @kernel(public=False, method=False, name="searchsorted")
 def _searchsorted(xp, ordered, x, sorter=None, *, side, integer):
     """Where the elements of x belong in the rows of ``ordered``."""
+    if ordered.dtype.kind in "bc":
+        raise UnsupportedDtypeError(f"searchsorted: not implemented for {ordered.dtype}")
     if sorter is not None:
         ordered = np.take_along_axis(ordered, sorter, -1)
     common = np.promote_types(ordered.dtype, x.dtype)
@@ -191,7 +197,7 @@ def bucketize(input, boundaries, *, out_int32=False, right=False, out=None):
 def _bincount(xp, x, weights=None, *, minlength=0):
     """How often each non-negative integer occurs."""
     if x.ndim != 1 or x.dtype.kind not in "iu":
-        raise DtypeError(f"bincount only supports 1-d non-negative integral inputs, not {x.dtype} of shape {x.shape}")
+        raise UnsupportedDtypeError(f"bincount only supports 1-d non-negative integral inputs, not {x.dtype} of shape {x.shape}")
     if x.size and x.min() < 0:
         raise RuntimeError(f"bincount only supports 1-d non-negative integral inputs; the smallest is {x.min()}")
     if minlength < 0:
@@ -244,5 +250,5 @@ def histc(input, bins=100, min=0, max=0, *, out=None):
     if max < min:
         raise RuntimeError("torch.histc: max must be larger than min")
     if input.dtype.category != 2:
-        raise DtypeError(f"torch.histc: not implemented for {input.dtype}; convert with .float()")
+        raise UnsupportedDtypeError(f"torch.histc: not implemented for {input.dtype}; convert with .float()")
     return _histc(input, bins=bins, low=min, high=max, out=out)

@@ -3,8 +3,8 @@
 import numpy as np
 
 from rushlight import shapes
-from rushlight.errors import DtypeError
-from rushlight.ops.definition import function
+from rushlight.errors import UnsupportedDtypeError
+from rushlight.ops.definition import function, numpy_names
 from rushlight.ops.kinds import kernel, reduction
 from rushlight.ops.rules import kept, total
 from rushlight.ops.summation import summed
@@ -12,7 +12,7 @@ from rushlight.ops.summation import summed
 
 def _dims(x, *, dim):
     if x.dtype.kind != "f" and x.dtype.name != "bfloat16":
-        raise DtypeError(f"softmax: not implemented for {x.dtype}; convert with .float()")
+        raise UnsupportedDtypeError(f"softmax: not implemented for {x.dtype}; convert with .float()")
     return {"dim": (shapes.dim(dim, x.ndim, "softmax"),) if x.ndim else ()}
 
 
@@ -50,6 +50,7 @@ def _exp(x):
 
 
 @function
+@numpy_names
 def softmax(input, dim, dtype=None, *, out=None):
     """exp(input) scaled to the sum 1 over ``dim``.
 
@@ -61,6 +62,7 @@ def softmax(input, dim, dtype=None, *, out=None):
 
 
 @function
+@numpy_names
 def log_softmax(input, dim, dtype=None, *, out=None):
     """The logarithm of ``softmax``, precise where that is tiny.
 

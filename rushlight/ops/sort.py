@@ -4,7 +4,7 @@ import numpy as np
 
 from rushlight import shapes
 from rushlight.errors import DimError, DtypeError, UnsupportedDtypeError
-from rushlight.ops.definition import function
+from rushlight.ops.definition import function, numpy_names
 from rushlight.ops.extrema import selected
 from rushlight.ops.kinds import kernel
 from rushlight.ops.rules import scattered, typed
@@ -19,7 +19,8 @@ _Nanmedian = result_type("nanmedian", "values", "indices")
 
 def _ordered(x, name):
     if x.dtype.kind == "c":
-        raise DtypeError(f"{name}: does not support complex tensors: they have no order")
+        kind = DtypeError if name in ("sort", "topk") else UnsupportedDtypeError
+        raise kind(f"{name}: does not support complex tensors: they have no order")
 
 
 def rank(x, dim, descending=False):
@@ -61,6 +62,7 @@ sort_.grad(x=_scattered_back)
 
 
 @function
+@numpy_names
 def sort(input, dim=-1, descending=False, stable=False, *, out=None):
     """The elements in order along ``dim``, and their indices; equal ones keep their order.
 
@@ -137,6 +139,7 @@ topk_.grad(x=_scattered_back)
 
 
 @function
+@numpy_names
 def topk(input, k, dim=-1, largest=True, sorted=True, *, out=None):
     """The ``k`` largest (or smallest) elements along ``dim`` in order, and their indices.
 
@@ -189,6 +192,7 @@ def kthvalue_(xp, x, *, k, dim=-1, keepdim=False):
 
 
 @function
+@numpy_names
 def kthvalue(input, k, dim=-1, keepdim=False, *, out=None):
     """The ``k``-th smallest element along ``dim`` and its index.
 
@@ -233,7 +237,7 @@ def _of_all(x, name, ignore_nan):
         raise UnsupportedDtypeError(f"{name}: not implemented for bool")
     x = x.reshape(-1)
     if not x.size:
-        return np.asarray(np.nan if x.dtype.kind == "f" else np.iinfo(x.dtype).min, x.dtype)
+        return np.asarray(np.nan if x.dtype.kind == "f" else np.iinfo(np.int64).min).astype(x.dtype)
     if x.dtype.kind == "f":
         nans = np.isnan(x)
         if nans.any():
@@ -265,6 +269,7 @@ for _op in (median_all, nanmedian_all):
 
 
 @function
+@numpy_names
 def median(input, dim=None, keepdim=False, *, out=None):
     """The lower median of all elements; with ``dim`` those along it and their indices.
 
@@ -278,6 +283,7 @@ def median(input, dim=None, keepdim=False, *, out=None):
 
 
 @function
+@numpy_names
 def nanmedian(input, dim=None, keepdim=False, *, out=None):
     """``median`` without the elements that are nan.
 

@@ -8,6 +8,8 @@ BLOCK = 32
 
 def summed(x, axes, keepdims=False):
     """The sum of ``x`` over the tuple ``axes``."""
+    if x.dtype.kind in "iub":
+        return np.add.reduce(x, axis=axes, keepdims=keepdims, dtype=np.int64)
     if len(axes) == x.ndim:
         if keepdims:
             return np.add.reduce(x, axis=axes, keepdims=True)

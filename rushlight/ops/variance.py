@@ -14,8 +14,6 @@ from rushlight.tensor import Tensor
 
 def _moments(x, dim, keepdim, correction):
     """(Σ|x - mean|² / (n - correction), mean) over the tuple ``dim``."""
-    if x.dtype.kind not in "fc":
-        raise DtypeError(f"std and var only support floating point and complex dtypes, not {x.dtype}")
     n = count(x.shape, dim)
     mean = summed(x, dim, True) / x.real.dtype.type(n)
     gap = x - mean
@@ -116,6 +114,8 @@ def _options(name, input, args, named):
         if key not in ("dim", "unbiased", "keepdim", "correction") or key in given:
             raise TypeError(f"{name}() got an unexpected keyword argument '{key}'")
         given[key] = value
+    if input.dtype.category < 2:
+        raise DtypeError(f"{name} only supports floating point and complex dtypes, not {input.dtype}")
     correction = given.get("correction", None if "unbiased" not in given else int(given["unbiased"]))
     correction = 1 if correction is None else correction
     dim = given.get("dim")
