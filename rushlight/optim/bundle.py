@@ -79,7 +79,7 @@ class Bundle:
         size = sum(a.nbytes for a in self.arrays) // real.itemsize
         if self.direct:
             self.p = first.reshape(-1).view(real)
-            self.members = ()
+            self.members: list = []
         else:
             self.p, self.g = np.empty(size, real), np.empty(size, real)
             parts = zip(_parts(self.p, self.arrays), _parts(self.g, self.arrays), strict=True)

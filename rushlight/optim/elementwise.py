@@ -5,6 +5,8 @@ A rule is one function, ``update(xp, p, g, buffers, scalars, group)``, in plain 
 parameter where ``xp`` is rushlight: in a trace, under ``differentiable=True``, in half precision.
 """
 
+import contextvars
+import threading
 from functools import partial
 from itertools import chain
 from operator import attrgetter, is_
@@ -36,8 +38,8 @@ class Plan:
         self.params = list(group["params"])
         self.bundles = []
         self.idle = self.params  # not in a bundle: no gradient so far, or stepped as a tensor
-        seen: set = set()
-        self.repeated = {i for i in map(id, self.params) if i in seen or seen.add(i)}
+        ids = [*map(id, self.params)]
+        self.repeated = {i for i in ids if ids.count(i) > 1} if len({*ids}) < len(ids) else set()
 
     def holds(self, group, names):
         """Whether this is still a plan for ``group``."""
@@ -58,6 +60,7 @@ class Elementwise(Optimizer):
 
     _counted = True
     _older: dict = {}  # values of options that old checkpoints lack
+    _counters: dict  # see _enrol
 
     @staticmethod
     def _names(group):
@@ -125,7 +128,7 @@ class Elementwise(Optimizer):
                     members = self._enrol(group["params"], self._names(group), recorder)
                     self._step_tensors(group, i, members, recorder)
         else:
-            self._step_arrays()
+            _quiet().run(self._step_arrays)
         return loss
 
     # On arrays ---------------------------------------------------------------------------
@@ -222,7 +225,11 @@ class Elementwise(Optimizer):
                 continue
             if p._grad.is_sparse:
                 raise RuntimeError(f"{type(self).__name__} does not support sparse gradients")
-            ready.append((p, self._complete(p, names)))
+            count = self._complete(p, names)
+            if recorder is not None and not self._counted:
+                # Only a trace needs a tensor to count in, so it is no part of the state.
+                count = self._counters.setdefault(p, _scalar(count))
+            ready.append((p, count))
         return ready
 
     def _complete(self, p, names):
@@ -250,13 +257,14 @@ class Elementwise(Optimizer):
     def _step_tensors(self, group, index, members, recorder=None):
         options = group if recorder is None else Live(self, index)
         names = self._names(group)
+        if recorder is not None:
+            recorder.guard(partial(self._abreast, [p for p, _ in members], names))
         shared: dict = {}  # parameters that have taken as many steps share their scalars
         for p, count in members:
+            if recorder is not None:
+                self._capture(recorder, p, names)
             key = _key(count)
-            if recorder is None:
-                step = self._next(count)
-            else:
-                step = self._next_traced(recorder, p, count, names)
+            step = self._next(count, recorder is not None)
             if key not in shared:
                 shared[key] = self._scalars(options, step)
             tensors = [p, *(self.state[p][name] for name in names)]
@@ -266,28 +274,34 @@ class Elementwise(Optimizer):
                 p, g, *buffers = map(_real, (p, p.grad, *tensors[1:]))
                 self._update(rushlight, p, g, buffers, shared[key], group)
 
-    def _next(self, count):
+    @staticmethod
+    def _next(count, tracing):
         """The number of the step being taken."""
-        if not self._counted:
+        if not isinstance(count, Tensor):
             return count + 1
-        count += 1
-        return count.item()
+        count.add_(1)
+        return count.to(float64) if tracing else count.item()
 
-    def _next_traced(self, recorder, p, count, names):
-        """The number of the step being taken, at each run of the trace."""
-        if not self._counted:
-            # Only a trace needs a tensor to count in, so it is no part of the state.
-            count = self._counters.setdefault(p, _scalar(count))
+    # In a trace --------------------------------------------------------------------------
+
+    def _capture(self, recorder, p, names):
+        """Have ``p``'s state be looked up at each run, since it may be loaded between them."""
 
         def held(name):
-            self._complete(p, names)  # the state may have been cleared since
+            self._complete(p, names)
             return self.state[p][name].array
 
         for name in (*names, "step") if self._counted else names:
             if type(self.state[p][name].array) is np.ndarray:
                 recorder.capture(self.state[p][name], partial(held, name))
-        count += 1
-        return count.to(float64)
+
+    def _abreast(self, params, names):
+        """For each parameter the first one that has taken as many steps."""
+        counts = []
+        for p in params:
+            count = self._complete(p, names)
+            counts.append((count if self._counted else self._counters[p]).array.item())
+        return [counts.index(count) for count in counts]
 
     def _baked(self):
         """What a trace takes for constant: the parameters, and which options are on."""
@@ -308,12 +322,37 @@ class Elementwise(Optimizer):
             penalty = _real(tensors[0].clone()) * decay
             g = g - penalty if group["maximize"] else g + penalty
             group = {**group, "weight_decay": 0.0}
-        self._update(rushlight, p, g, buffers, scalars, group)
+        self._update(_Unwritten, p, g, buffers, scalars, group)
         for t, copy in zip(tensors, copies, strict=True):
             t.copy_(rushlight.view_as_complex(copy) if t.is_complex() else copy)
 
 
 _hooked_step = hooked(Elementwise._step)
+
+
+class _Unwritten:
+    """The namespace of rules in ``_step_copies``: what a function saves is not written later."""
+
+    sqrt = staticmethod(lambda x: rushlight.sqrt(x))
+    maximum = staticmethod(lambda x, y: rushlight.maximum(x.clone(), y))
+
+
+class _Thread(threading.local):
+    quiet: contextvars.Context | None = None
+
+
+_thread = _Thread()
+
+
+def _quiet():
+    """This thread's context in which NumPy does not warn of overflow, as PyTorch does not.
+
+    Entering a context costs a tenth of ``np.errstate``; no two threads may enter the same.
+    """
+    if _thread.quiet is None:
+        quiet = _thread.quiet = contextvars.copy_context()
+        quiet.run(np.seterr, all="ignore")
+    return _thread.quiet
 
 
 def _scalar(value):

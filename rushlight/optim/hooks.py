@@ -76,5 +76,5 @@ def hooked(step):
         finally:
             self._stepping = False
 
-    wrapper.hooked = True
+    wrapper.hooked = True  # type: ignore[attr-defined]
     return wrapper

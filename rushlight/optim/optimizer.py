@@ -29,12 +29,6 @@ class _Required:
 
 required = _Required()
 
-HOOKS = (
-    "_optimizer_step_pre_hooks", "_optimizer_step_post_hooks",
-    "_optimizer_state_dict_pre_hooks", "_optimizer_state_dict_post_hooks",
-    "_optimizer_load_state_dict_pre_hooks", "_optimizer_load_state_dict_post_hooks",
-)  # fmt: skip
-
 
 class Optimizer:
     """The base of all optimizers: parameters in groups, each with its options, and their state.
@@ -67,6 +61,13 @@ class Optimizer:
     _stepping = False  # inside step(), for hooks
     _opt_called = False  # step() was called, for schedulers
 
+    _optimizer_step_pre_hooks: OrderedDict
+    _optimizer_step_post_hooks: OrderedDict
+    _optimizer_state_dict_pre_hooks: OrderedDict
+    _optimizer_state_dict_post_hooks: OrderedDict
+    _optimizer_load_state_dict_pre_hooks: OrderedDict
+    _optimizer_load_state_dict_post_hooks: OrderedDict
+
     def __init__(self, params, defaults):
         self.defaults = defaults
         self._prepare()
@@ -75,8 +76,8 @@ class Optimizer:
                 f"{type(self).__name__}: params must be an iterable of tensors or dicts, but got "
                 f"a {type(params).__name__} of shape {tuple(params.shape)}; put it into a list"
             )
-        self.state = defaultdict(dict)
-        self.param_groups = []
+        self.state: defaultdict = defaultdict(dict)
+        self.param_groups: list[dict] = []
         groups = list(params)
         if not groups:
             raise ValueError(f"{type(self).__name__}: optimizer got an empty parameter list")
@@ -87,11 +88,12 @@ class Optimizer:
 
     def _prepare(self):
         """What an instance has besides its defaults, state and groups."""
-        for name in HOOKS:
-            self.__dict__.setdefault(name, OrderedDict())
+        for kind in ("step", "state_dict", "load_state_dict"):
+            for when in ("pre", "post"):
+                self.__dict__.setdefault(f"_optimizer_{kind}_{when}_hooks", OrderedDict())
         cls = type(self)
         if not hasattr(cls.step, "hooked"):
-            cls.step = hooked(cls.step)
+            cls.step = hooked(cls.step)  # type: ignore[method-assign]
 
     def __getstate__(self):
         return {
@@ -106,11 +108,11 @@ class Optimizer:
         self.defaults.setdefault("differentiable", False)
 
     def __repr__(self):
-        lines = [f"{type(self).__name__} ("]
+        groups = []
         for i, group in enumerate(self.param_groups):
-            lines.append(f"Parameter Group {i}")
-            lines += [f"    {key}: {group[key]}" for key in sorted(group) if key != "params"]
-        return "\n".join(lines) + "\n)"
+            shown = [f"    {key}: {group[key]}\n" for key in sorted(group) if key != "params"]
+            groups.append(f"\nParameter Group {i}\n{''.join(shown)}")
+        return f"{type(self).__name__} ({''.join(groups)})"
 
     def step(self, closure=None):
         """Update the parameters from their gradients; each optimizer defines it."""
@@ -218,8 +220,7 @@ class Optimizer:
         index: dict[int, int] = {}
         groups, start = [], 0
         for group in self.param_groups:
-            for i, p in enumerate(group["params"], start):
-                index.setdefault(id(p), i)
+            index.update((id(p), i) for i, p in enumerate(group["params"], start))
             start += len(group["params"])
             packed = {key: value for key, value in group.items() if key != "params"}
             packed["params"] = [index[id(p)] for p in group["params"]]
@@ -348,5 +349,6 @@ def _fitted(value, p, group, key=None):
     if isinstance(value, dict):
         return {k: _fitted(v, p, group, k) for k, v in value.items()}
     if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
-        return type(value)(_fitted(v, p, group) for v in value)
+        kind: type = type(value)
+        return kind(_fitted(v, p, group) for v in value)
     return value

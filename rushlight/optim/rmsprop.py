@@ -57,12 +57,9 @@ class RMSprop(Elementwise):
 
     @staticmethod
     def _names(group):
-        names = ("square_avg",)
-        if group["momentum"] > 0:
-            names += ("momentum_buffer",)
-        if group["centered"]:
-            names += ("grad_avg",)
-        return names
+        momentum = ("momentum_buffer",) if group["momentum"] > 0 else ()
+        centered = ("grad_avg",) if group["centered"] else ()
+        return ("square_avg", *momentum, *centered)
 
     @staticmethod
     def _scalars(group, step):

@@ -66,8 +66,7 @@ class SGD(Elementwise):
     @staticmethod
     def _scalars(group, step):
         # The first gradient enters whole: a buffer of zeros then becomes the gradient.
-        dampening = group["dampening"]
-        gain = 1 - dampening * (step > 1) if dampening else 1.0
+        gain = 1 - group["dampening"] * (step > 1)
         return group["lr"], group["weight_decay"], group["momentum"], gain
 
     @staticmethod

@@ -9,27 +9,44 @@ import pytest
 import rushlight
 
 SCHEDULES = {
-    "LambdaLR": dict(lr_lambda=lambda epoch: 0.95**epoch),
-    "MultiplicativeLR": dict(lr_lambda=lambda epoch: 0.95 if epoch % 3 else 1.01),
-    "StepLR": dict(step_size=7, gamma=0.3),
-    "MultiStepLR": dict(milestones=[3, 20, 20, 90], gamma=0.3),
-    "ConstantLR": dict(factor=0.3, total_iters=11),
-    "LinearLR": dict(start_factor=0.1, end_factor=0.8, total_iters=70),
-    "ExponentialLR": dict(gamma=0.97),
-    "PolynomialLR": dict(total_iters=80, power=1.7),
-    "CosineAnnealingLR": dict(T_max=17, eta_min=0.003),
-    "CosineAnnealingWarmRestarts": dict(T_0=5, T_mult=2, eta_min=0.001),
-    "CyclicLR": dict(base_lr=0.01, max_lr=0.2, step_size_up=7, step_size_down=13),
-    "CyclicLR2": dict(base_lr=[0.01, 0.02], max_lr=0.2, step_size_up=7, mode="triangular2"),
-    "CyclicLR3": dict(base_lr=0.01, max_lr=0.2, step_size_up=5, mode="exp_range", gamma=0.99),
-    "CyclicLR4": dict(base_lr=0.01, max_lr=0.2, step_size_up=5, scale_fn=lambda x: 1 / (5 * x + 1)),
-    "OneCycleLR": dict(max_lr=0.2, total_steps=200),
-    "OneCycleLR2": dict(
-        max_lr=[0.2, 0.3], epochs=20, steps_per_epoch=10, three_phase=True,
-        anneal_strategy="linear", pct_start=0.25, div_factor=7.0, final_div_factor=33.0,
-    ),
-    "OneCycleLR3": dict(max_lr=0.2, total_steps=200, cycle_momentum=False),
-}  # fmt: skip
+    "LambdaLR": {"lr_lambda": lambda epoch: 0.95**epoch},
+    "MultiplicativeLR": {"lr_lambda": lambda epoch: 0.95 if epoch % 3 else 1.01},
+    "StepLR": {"step_size": 7, "gamma": 0.3},
+    "MultiStepLR": {"milestones": [3, 20, 20, 90], "gamma": 0.3},
+    "ConstantLR": {"factor": 0.3, "total_iters": 11},
+    "LinearLR": {"start_factor": 0.1, "end_factor": 0.8, "total_iters": 70},
+    "ExponentialLR": {"gamma": 0.97},
+    "PolynomialLR": {"total_iters": 80, "power": 1.7},
+    "CosineAnnealingLR": {"T_max": 17, "eta_min": 0.003},
+    "CosineAnnealingWarmRestarts": {"T_0": 5, "T_mult": 2, "eta_min": 0.001},
+    "CyclicLR": {"base_lr": 0.01, "max_lr": 0.2, "step_size_up": 7, "step_size_down": 13},
+    "CyclicLR2": {"base_lr": [0.01, 0.02], "max_lr": 0.2, "step_size_up": 7, "mode": "triangular2"},
+    "CyclicLR3": {
+        "base_lr": 0.01,
+        "max_lr": 0.2,
+        "step_size_up": 5,
+        "mode": "exp_range",
+        "gamma": 0.99,
+    },
+    "CyclicLR4": {
+        "base_lr": 0.01,
+        "max_lr": 0.2,
+        "step_size_up": 5,
+        "scale_fn": lambda x: 1 / (5 * x + 1),
+    },
+    "OneCycleLR": {"max_lr": 0.2, "total_steps": 200},
+    "OneCycleLR2": {
+        "max_lr": [0.2, 0.3],
+        "epochs": 20,
+        "steps_per_epoch": 10,
+        "three_phase": True,
+        "anneal_strategy": "linear",
+        "pct_start": 0.25,
+        "div_factor": 7.0,
+        "final_div_factor": 33.0,
+    },
+    "OneCycleLR3": {"max_lr": 0.2, "total_steps": 200, "cycle_momentum": False},
+}
 
 
 def optimizer_of(torch, kind="SGD", **options):
@@ -121,9 +138,15 @@ def test_tensor_rates_and_given_epochs(parity, name):
     "options",
     [
         {},
-        dict(mode="max", threshold=0.1, patience=1, factor=0.5),
-        dict(threshold_mode="abs", threshold=0.05, cooldown=3, patience=0, min_lr=[0.01, 0.02]),
-        dict(mode="max", threshold_mode="abs", patience=2, min_lr=0.005, eps=0.01),
+        {"mode": "max", "threshold": 0.1, "patience": 1, "factor": 0.5},
+        {
+            "threshold_mode": "abs",
+            "threshold": 0.05,
+            "cooldown": 3,
+            "patience": 0,
+            "min_lr": [0.01, 0.02],
+        },
+        {"mode": "max", "threshold_mode": "abs", "patience": 2, "min_lr": 0.005, "eps": 0.01},
     ],
 )
 def test_plateau(parity, options):
@@ -177,7 +200,16 @@ def test_composed(parity):
 @pytest.mark.parity
 @pytest.mark.parametrize(
     "steps",
-    ["opt sched", "sched", "sched sched opt", "opt", "over sched", "opt late sched", "get", "epoch"],
+    [
+        "opt sched",
+        "sched",
+        "sched sched opt",
+        "opt",
+        "over sched",
+        "opt late sched",
+        "get",
+        "epoch",
+    ],
 )
 def test_warnings_about_order(parity, steps):
     def script(torch):
@@ -234,7 +266,7 @@ WRONG = {
     "pct_start int": lambda o, s: s.OneCycleLR(o, 0.1, 10, pct_start=1),
     "strategy": lambda o, s: s.OneCycleLR(o, 0.1, 10, anneal_strategy="poly"),
     "rates": lambda o, s: s.OneCycleLR(o, [0.1], 10),
-    "too many steps": lambda o, s: [s.OneCycleLR(o, 0.1, 3)] + [x.step() for x in [s.OneCycleLR(o, 0.1, 3)] * 9],
+    "too many steps": lambda o, s: [x.step() for x in [s.OneCycleLR(o, 0.1, 3)] * 9],
     "cycle mode": lambda o, s: s.CyclicLR(o, 0.1, 0.2, mode="square"),
     "cycle rates": lambda o, s: s.CyclicLR(o, [0.1] * 3, 0.2),
     "plateau factor": lambda o, s: s.ReduceLROnPlateau(o, factor=1.0),
@@ -247,9 +279,9 @@ WRONG = {
     "plateau in sequence": lambda o, s: s.SequentialLR(o, [s.ReduceLROnPlateau(o)], []),
     "plateau in chain": lambda o, s: s.ChainedScheduler([s.ReduceLROnPlateau(o)]),
     "no scheduler": lambda o, s: s.ChainedScheduler([s.ConstantLR(o), 3]),
-    "other optimizer": lambda o, s: s.ChainedScheduler([s.ConstantLR(o), s.ConstantLR(copy.copy(o))]),
+    "other optimizer": lambda o, s: s.ChainedScheduler([*map(s.ConstantLR, [o, copy.copy(o)])]),
     "abstract": lambda o, s: s.LRScheduler(o),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parity
@@ -278,7 +310,7 @@ def test_messages_name_the_numbers():
         schedules.LambdaLR(optimizer, [lambda e: 1.0])
     with pytest.raises(KeyError, match=r"param_groups\[0\].*StepLR with last_epoch=3"):
         schedules.StepLR(optimizer, 1, last_epoch=3)
-    with pytest.raises(ValueError, match="max_lr must have the same length.*3 values.*has 2"):
+    with pytest.raises(ValueError, match=r"max_lr must have the same length.*3 values.*has 2"):
         schedules.OneCycleLR(optimizer, [0.1] * 3, 5)
 
 

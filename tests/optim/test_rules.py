@@ -6,26 +6,35 @@ import pytest
 import rushlight
 
 RULES = {
-    "SGD": ("SGD", dict(lr=0.1)),
-    "SGD momentum": ("SGD", dict(lr=0.1, momentum=0.9)),
-    "SGD dampening": ("SGD", dict(momentum=0.8, dampening=0.3, weight_decay=0.1)),
-    "SGD nesterov": ("SGD", dict(momentum=0.9, nesterov=True, maximize=True, weight_decay=0.01)),
-    "SGD foreach": ("SGD", dict(lr=0.1, momentum=0.9, foreach=True)),
-    "SGD fused": ("SGD", dict(lr=0.1, momentum=0.9, fused=True)),
+    "SGD": ("SGD", {"lr": 0.1}),
+    "SGD momentum": ("SGD", {"lr": 0.1, "momentum": 0.9}),
+    "SGD dampening": ("SGD", {"momentum": 0.8, "dampening": 0.3, "weight_decay": 0.1}),
+    "SGD nesterov": (
+        "SGD",
+        {"momentum": 0.9, "nesterov": True, "maximize": True, "weight_decay": 0.01},
+    ),
+    "SGD foreach": ("SGD", {"lr": 0.1, "momentum": 0.9, "foreach": True}),
+    "SGD fused": ("SGD", {"lr": 0.1, "momentum": 0.9, "fused": True}),
     "Adam": ("Adam", {}),
-    "Adam decay": ("Adam", dict(lr=0.01, betas=(0.8, 0.9), weight_decay=0.1, maximize=True)),
-    "Adam amsgrad": ("Adam", dict(amsgrad=True, eps=0.1)),
-    "Adam decoupled": ("Adam", dict(decoupled_weight_decay=True, weight_decay=0.1)),
-    "Adam fused": ("Adam", dict(fused=True)),
-    "AdamW": ("AdamW", dict(lr=0.01)),
-    "AdamW amsgrad": ("AdamW", dict(amsgrad=True, weight_decay=0.3, maximize=True)),
+    "Adam decay": (
+        "Adam",
+        {"lr": 0.01, "betas": (0.8, 0.9), "weight_decay": 0.1, "maximize": True},
+    ),
+    "Adam amsgrad": ("Adam", {"amsgrad": True, "eps": 0.1}),
+    "Adam decoupled": ("Adam", {"decoupled_weight_decay": True, "weight_decay": 0.1}),
+    "Adam fused": ("Adam", {"fused": True}),
+    "AdamW": ("AdamW", {"lr": 0.01}),
+    "AdamW amsgrad": ("AdamW", {"amsgrad": True, "weight_decay": 0.3, "maximize": True}),
     "RMSprop": ("RMSprop", {}),
-    "RMSprop momentum": ("RMSprop", dict(momentum=0.9, weight_decay=0.1, alpha=0.8)),
-    "RMSprop centered": ("RMSprop", dict(centered=True, maximize=True, eps=1e-4)),
-    "RMSprop both": ("RMSprop", dict(centered=True, momentum=0.5, lr=0.001)),
+    "RMSprop momentum": ("RMSprop", {"momentum": 0.9, "weight_decay": 0.1, "alpha": 0.8}),
+    "RMSprop centered": ("RMSprop", {"centered": True, "maximize": True, "eps": 1e-4}),
+    "RMSprop both": ("RMSprop", {"centered": True, "momentum": 0.5, "lr": 0.001}),
     "Adagrad": ("Adagrad", {}),
-    "Adagrad decay": ("Adagrad", dict(lr=0.1, lr_decay=0.1, weight_decay=0.1, maximize=True)),
-    "Adagrad start": ("Adagrad", dict(initial_accumulator_value=0.5)),
+    "Adagrad decay": (
+        "Adagrad",
+        {"lr": 0.1, "lr_decay": 0.1, "weight_decay": 0.1, "maximize": True},
+    ),
+    "Adagrad start": ("Adagrad", {"initial_accumulator_value": 0.5}),
 }
 SHAPES = (3, 4), (5,), (), (0, 2), (2, 3, 4), (90, 100), (3, 12000)
 
@@ -78,8 +87,8 @@ def test_half_precision(parity, rule, dtype):
     resolution = {"float16": 2**-10, "bfloat16": 2**-7}[dtype]
 
     def script(torch):
-        first, last, state = trajectory(torch, rule, dtype, 5, SHAPES[:3], eps=1e-3) \
-            if rule != "SGD momentum" else trajectory(torch, rule, dtype, 5, SHAPES[:3])
+        more = {} if rule == "SGD momentum" else {"eps": 1e-3}
+        _, last, state = trajectory(torch, rule, dtype, 5, SHAPES[:3], **more)
         return [p.float() for p in last], list(state["state"][0])
 
     parity(script, rtol=4 * resolution)
@@ -105,9 +114,7 @@ def test_options_that_change_between_steps(parity, rule):
     parity(lambda torch: trajectory(torch, rule, shapes=SHAPES[:3], change=halve_rate), rtol=1e-5)
     rate = lambda torch: torch.tensor(0.05)
     parity(
-        lambda torch: trajectory(
-            torch, rule, shapes=SHAPES[:3], change=write_rate, lr=rate(torch)
-        ),
+        lambda torch: trajectory(torch, rule, shapes=SHAPES[:3], change=write_rate, lr=rate(torch)),
         rtol=1e-5,
     )
     if "Adam" in rule:
@@ -149,8 +156,6 @@ def test_state_dicts_exchange(rule):
     for pair in (rushlight, torch), (torch, rushlight), (rushlight, rushlight):
         for ours, theirs in zip(run(*pair), expected, strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
-
-
 
 
 @pytest.mark.parametrize("rule", RULES)

@@ -1,6 +1,7 @@
 """Schedulers made of schedulers: one after the other, or all at once."""
 
 from bisect import bisect_right
+from collections.abc import Sequence
 
 from rushlight.optim.lr_scheduler.plateau import ReduceLROnPlateau
 from rushlight.optim.lr_scheduler.scheduler import LRScheduler, options, set_option
@@ -10,6 +11,8 @@ __all__ = ["ChainedScheduler", "SequentialLR"]
 
 class _Composed(LRScheduler):
     """A scheduler that has others in ``_schedulers``."""
+
+    _schedulers: Sequence[LRScheduler]
 
     def _check(self, optimizer, schedulers):
         owner = type(self).__name__
@@ -105,7 +108,7 @@ class SequentialLR(_Composed):
         elif hasattr(top, "last_epoch"):
             top.last_epoch -= 1
 
-    def step(self):
+    def step(self):  # type: ignore[override]
         """Step the scheduler whose turn it is."""
         self.last_epoch += 1
         i = bisect_right(self._milestones, self.last_epoch)
@@ -147,7 +150,7 @@ class ChainedScheduler(_Composed):
         self.optimizer = optimizer
         self._last_lr = options(optimizer, "lr")
 
-    def step(self):
+    def step(self):  # type: ignore[override]
         """Step all of the schedulers in order."""
         for scheduler in self._schedulers:
             scheduler.step()

@@ -103,10 +103,10 @@ class CyclicLR(_Cycle):
         if self._scale_fn_custom is not None:
             return
         self.scale_mode = "iterations" if self.mode == "exp_range" else "cycle"
-        if self.mode == "exp_range":
-            self._scale_fn_ref = partial(_power, self.gamma)
-        else:
-            self._scale_fn_ref = {"triangular": _same, "triangular2": _halved}[self.mode]
+        shapes = {
+            "triangular": _same, "triangular2": _halved, "exp_range": partial(_power, self.gamma),
+        }  # fmt: skip
+        self._scale_fn_ref = shapes[self.mode]
 
     def scale_fn(self, x):
         """How high cycle, or step, ``x`` goes."""
