@@ -138,6 +138,23 @@ def test_large_and_small_arrays_travel(monkeypatch, shared):
         batch["wide"][0, 0] = 7
 
 
+def test_a_view_travels_without_the_tensor_it_looks_at():
+    whole = torch.arange(100_000.0)
+    dataset = data.TensorDataset(whole[:1000], whole.reshape(100, 1000).t())
+    for index, (x, row) in enumerate(loader(dataset, sampler=range(3))):
+        assert x == index and row.tolist() == whole[index::1000].tolist()
+    packed, buffers = transport.pack(whole[5:7])
+    assert len(packed) < 1000 and not buffers
+
+
+def test_of_gradients_only_the_wish_travels():
+    x = torch.ones(2, requires_grad=True)
+    batches = iter(loader(Calls(lambda index: x if index % 2 == 0 else 2 * x), 1))
+    assert next(batches).requires_grad
+    with pytest.raises(RuntimeError, match=r"shape \(2,\).*send x\.detach"):
+        next(batches)
+
+
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts by /proc")
 def test_no_descriptor_and_no_mapping_is_left():
     def read():
@@ -425,23 +442,27 @@ def send(number, to_group=False):
     return end
 
 
-@pytest.mark.parametrize("sleep", [0.01, 60], ids=["idle", "busy"])
+KILL, TERM, INT = -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT
+IDLE, BUSY = 0.01, 60
+
+
 @pytest.mark.parametrize(
-    ("code", "end", "status"),
+    ("code", "end", "status", "sleep"),
     [
-        ("", send(signal.SIGKILL), -signal.SIGKILL),
-        ("", send(signal.SIGTERM), -signal.SIGTERM),
-        ("", send(signal.SIGINT), -signal.SIGINT),
-        ("", send(signal.SIGINT, to_group=True), -signal.SIGINT),
-        ("sys.exit(4)", None, 4),
-        ("raise ValueError('x')", None, 1),
-        ("import os; os._exit(5)", None, 5),
+        pytest.param("", send(signal.SIGKILL), KILL, IDLE, id="kill"),
+        pytest.param("", send(signal.SIGKILL), KILL, BUSY, id="kill, busy"),
+        pytest.param("", send(signal.SIGTERM), TERM, IDLE, id="terminate"),
+        pytest.param("", send(signal.SIGINT), INT, BUSY, id="interrupt"),
+        pytest.param("", send(signal.SIGINT, to_group=True), INT, IDLE, id="interrupt group"),
+        pytest.param("", send(signal.SIGINT, to_group=True), INT, BUSY, id="interrupt group, busy"),
+        pytest.param("sys.exit(4)", None, 4, BUSY, id="exit"),
+        pytest.param("raise ValueError('x')", None, 1, IDLE, id="raise"),
+        pytest.param("import os; os._exit(5)", None, 5, IDLE, id="_exit"),
     ],
-    ids=["kill", "terminate", "interrupt", "interrupt the group", "exit", "raise", "_exit"],
 )
 def test_no_process_outlives_the_program(tmp_path, code, end, status, sleep):
     script = tmp_path / "script.py"
-    text = SCRIPT.format(sleep=sleep, ignore=False, persist=sleep == 60, end=code)
+    text = SCRIPT.format(sleep=sleep, ignore=False, persist=sleep == BUSY, end=code)
     script.write_text(text)
     program = subprocess.Popen(
         [sys.executable, script], stdout=-1, stderr=-1, text=True, start_new_session=True

@@ -38,7 +38,7 @@ class DataLoader(Generic[T_co]):
     >>> generator = torch.Generator().manual_seed(0)
     >>> loader = torch.utils.data.DataLoader(dataset, 2, shuffle=True, generator=generator)
     >>> len(loader), [x.tolist() for (x,) in loader]
-    (3, [[0, 4], [1, 3], [2]])
+    (3, [[3, 1], [0, 4], [2]])
     """
 
     _initialized = False

@@ -1,7 +1,8 @@
 """Fetchers: they read the samples of one batch and collate them."""
 
-import rushlight as torch
-from rushlight.tensor import Tensor
+import numpy as np
+
+from rushlight.tensor import Tensor, from_array
 from rushlight.utils.data.collate import default_collate
 from rushlight.utils.data.dataset import IterableDataset, Subset, TensorDataset
 
@@ -77,11 +78,17 @@ class TensorFetcher(MapFetcher):
                 rows = [dataset.indices[i] for i in rows]
                 dataset = dataset.dataset
             if set(map(type, rows)) == {int}:
-                rows = torch.as_tensor(rows)
-                return [tensor[rows] for tensor in dataset.tensors]
+                at = np.array(rows)
+                return [from_array(_take(tensor.array, at)) for tensor in dataset.tensors]
         except IndexError:
             pass  # reading the samples one by one names the index
         return super().fetch(index)
+
+
+def _take(array, rows):
+    if array.flags.c_contiguous:
+        return array.take(rows, 0)
+    return np.ascontiguousarray(array[rows])  # take would copy the whole array first
 
 
 def _stacks_plain_tensors(dataset):

@@ -13,6 +13,8 @@ import os
 import pickle
 from multiprocessing import reduction
 
+from rushlight.tensor import Tensor, from_array
+
 __all__ = ["pack", "receive", "send", "unpack"]
 
 LARGE = 256 * 1024  # bytes; below it the pipe is as fast (measured on Linux)
@@ -32,8 +34,26 @@ def pack(message):
         return False
 
     # Positional, as ForkingPickler passes them on: protocol, fix_imports, buffer_callback.
-    reduction.ForkingPickler(stream, 5, True, stays_in_stream).dump(message)
+    _Pickler(stream, 5, True, stays_in_stream).dump(message)
     return stream.getvalue(), buffers
+
+
+class _Pickler(reduction.ForkingPickler):
+    """Sends of a tensor the elements alone: not the memory that it is a view of."""
+
+    def reducer_override(self, x):
+        if type(x) is not Tensor:
+            return NotImplemented
+        if x.requires_grad and not x.is_leaf:
+            raise RuntimeError(
+                f"DataLoader: a tensor of shape {tuple(x.shape)} in a worker's batch was computed "
+                "with gradients, and its history cannot leave the worker; send x.detach()"
+            )
+        return _tensor, (x.array, x.requires_grad)
+
+
+def _tensor(array, requires_grad):
+    return from_array(array).requires_grad_(requires_grad)
 
 
 def unpack(stream, buffers):
