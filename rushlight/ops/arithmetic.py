@@ -208,6 +208,63 @@ _addcdiv.grad(
 )
 
 
+# Between two ------------------------------------------------------------------------------
+
+
+def _lerp_forward(xp, x, y, weight):
+    # From the nearer end, so that the ends are exact.
+    gap = y - x
+    return xp.where(xp.abs(weight) < 0.5, x + weight * gap, y - gap * (1 - weight))
+
+
+def _same_dtype(operands):
+    kinds = {x.dtype for x in operands if hasattr(x, "dtype")}
+    if len(kinds) > 1:
+        raise DtypeError(f"expected one dtype for all tensors, not {', '.join(sorted(map(str, kinds)))}")
+    d = promote(operands)
+    if d.category < 2:
+        raise UnsupportedDtypeError(f"not implemented for {d}; convert with .float()")
+    return d
+
+
+@elementwise(public=False, method=False, inplace=False, name="lerp_number", dtype=_same_dtype,
+             grad_name="LerpBackward0")  # fmt: skip
+def _lerp_number(xp, x, end, *, weight):
+    """x + weight · (end - x) with a number for the weight."""
+    return _lerp_forward(xp, x, end, weight)
+
+
+@elementwise(public=False, method=False, inplace=False, name="lerp", dtype=_same_dtype,
+             grad_name="LerpBackward1")  # fmt: skip
+def _lerp(xp, x, end, weight):
+    """x + weight · (end - x)."""
+    return _lerp_forward(xp, x, end, weight)
+
+
+_lerp_number.grad(
+    x=lambda g, weight: g * (1 - conj(weight)),
+    end=lambda g, weight: g * conj(weight),
+)
+_lerp.grad(
+    x=lambda g, weight: g * conj(1 - weight),
+    end=lambda g, weight: g * conj(weight),
+    weight=lambda g, x, end: g * conj(end - x),
+)
+
+
+@function(inplace=True)
+def lerp(input, end, weight, *, out=None):
+    """``input + weight · (end - input)``: the point between both at ``weight``.
+
+    >>> import rushlight as torch
+    >>> torch.lerp(torch.tensor([0.0, 10.0]), torch.tensor([1.0, 20.0]), 0.5)
+    tensor([ 0.5000, 15.0000])
+    """
+    if isinstance(weight, Tensor):
+        return _lerp(input, end, weight, out=out)
+    return _lerp_number(input, end, weight=weight, out=out)
+
+
 # Quotients --------------------------------------------------------------------------------
 
 

@@ -6,7 +6,7 @@ from rushlight.errors import UnsupportedDtypeError
 from rushlight.ops.definition import function
 from rushlight.ops.kinds import elementwise
 from rushlight.ops.promotion import promote, real_only, to_float
-from rushlight.ops.rules import conj, where
+from rushlight.ops.rules import conj, number, where
 from rushlight.tensor import Tensor
 
 LN2 = ln(2.0)
@@ -124,7 +124,7 @@ def log10(xp, x):
 log10.grad(x=lambda g, x: g / conj(x * LN10))
 
 
-@elementwise(dtype=to_float)
+@elementwise(dtype=to_float, grad_name="Log1PBackward0")
 def log1p(xp, x):
     """The logarithm of 1 + ``input``, precise near 0.
 
@@ -203,8 +203,17 @@ def _xlogy_number(xp, x, y):
     return _xlogy_forward(xp, x, y)
 
 
-for _op in (_xlogy, _number_xlogy, _xlogy_number):
-    _op.grad(x=lambda g, x, y: g * xlogy((x != 0) * 1.0, y), y=lambda g, x, y: g * x / y)
+def _xlogy_slope(g, x, y):
+    return g * xlogy((x != 0) * 1.0, y)
+
+
+def _xlogy_number_slope(g, x, y):
+    return g * ln(number(y)) if number(y) > 0 else _xlogy_slope(g, x, y)
+
+
+_xlogy.grad(x=_xlogy_slope, y=lambda g, x, y: g * x / y)
+_number_xlogy.grad(y=lambda g, x, y: g * x / y)
+_xlogy_number.grad(x=_xlogy_number_slope)
 
 
 @function(inplace=True)

@@ -50,7 +50,9 @@ def _power_slope(g, x, y):
         return g * 0
     if exponent == 2:
         return g * conj(x * 2)
-    return g * conj(x ** (exponent - 1) * exponent)
+    power = exponent - 1
+    slope = x**power if isinstance(x, Tensor) else pow_number.op.forward(np, np.asarray(x), power)
+    return g * conj(slope * exponent)
 
 
 pow_number.grad(x=_power_slope)

@@ -99,7 +99,7 @@ def _sinc_slope(g, x):
 sinc.grad(x=_sinc_slope)
 
 
-@elementwise(dtype=floats)
+@elementwise(dtype=floats, grad_name="Deg2RadBackward0")
 def deg2rad(xp, x):
     """Degrees as radians.
 
@@ -113,7 +113,7 @@ def deg2rad(xp, x):
 deg2rad.grad(x=lambda g: g * (pi / 180))
 
 
-@elementwise(dtype=floats)
+@elementwise(dtype=floats, grad_name="Rad2DegBackward0")
 def rad2deg(xp, x):
     """Radians as degrees.
 

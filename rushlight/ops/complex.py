@@ -1,0 +1,210 @@
+"""Complex numbers: their parts, and how they are put together."""
+
+import numpy as np
+
+from rushlight.dtype import OF
+from rushlight.errors import DtypeError, UnsupportedDtypeError
+from rushlight.ops.definition import FUNCTIONS, function
+from rushlight.ops.exponential import floating
+from rushlight.ops.kinds import elementwise, kernel, view
+from rushlight.ops.trigonometry import cos, sin
+from rushlight.tensor import Tensor
+
+# Conjugates -------------------------------------------------------------------------------
+
+
+@elementwise(public=False, method=False, inplace=False, name="conj", grad_name="ConjBackward0")
+def _conj(xp, x):
+    """The complex conjugate."""
+    return xp.conjugate(x)
+
+
+_conj.grad(x=lambda g: _conj(g) if isinstance(g, Tensor) else g.conj())
+
+
+@function
+def conj(input):
+    """The complex conjugate; real tensors as they are.
+
+    >>> import rushlight as torch
+    >>> torch.conj(torch.tensor([1 + 2j]))
+    tensor([1.-2.j])
+    """
+    return _conj(input) if input.dtype.is_complex else input
+
+
+@function(inplace=True)
+def conj_physical(input, *, out=None):
+    """The complex conjugate, computed at once."""
+    return _conj(input, out=out)
+
+
+@function
+def resolve_conj(input):
+    """The tensor itself: conjugates are computed at once here."""
+    return input
+
+
+@function
+def is_conj(input):
+    """Whether the conjugate is still to be computed: never here."""
+    return False
+
+
+# Parts ------------------------------------------------------------------------------------
+
+
+@view(public=False, method=False, name="real")
+def _real(xp, x):
+    """The real part."""
+    return x.real
+
+
+_real.grad(x=lambda g: g)
+
+
+def _needs_imaginary(x):
+    if x.dtype.kind != "c":
+        raise RuntimeError(f"imag is not implemented for tensors with non-complex dtypes: {OF[x.dtype]}")
+    return {}
+
+
+@view(public=False, method=False, name="imag", prepare=_needs_imaginary)
+def _imag(xp, x):
+    """The imaginary part."""
+    return x.imag
+
+
+_imag.grad(x=lambda g: g * 1j)
+
+
+def real(input):
+    """The real part, as a view; real tensors as they are.
+
+    >>> import rushlight as torch
+    >>> torch.real(torch.tensor([1 + 2j]))
+    tensor([1.])
+    """
+    return _real(input) if input.dtype.is_complex else input
+
+
+def imag(input):
+    """The imaginary part, as a view.
+
+    >>> import rushlight as torch
+    >>> torch.imag(torch.tensor([1 + 2j]))
+    tensor([2.])
+    """
+    return _imag(input)
+
+
+def _write_part(part):
+    def write(self, value):
+        part(self).copy_(value if isinstance(value, Tensor) else Tensor.new_tensor(self, value).real)
+
+    return write
+
+
+FUNCTIONS["real"], FUNCTIONS["imag"] = real, imag
+Tensor.real = property(real, _write_part(real))
+Tensor.imag = property(imag, _write_part(imag))
+
+
+def _pairs(x):
+    if x.dtype.kind != "c":
+        raise RuntimeError(f"view_as_real is only supported for complex tensors, not {OF[x.dtype]}")
+    return {}
+
+
+@view(prepare=_pairs, method=False)
+def view_as_real(xp, x):
+    """Complex numbers as pairs of real ones in a new last dim, as a view.
+
+    >>> import rushlight as torch
+    >>> torch.view_as_real(torch.tensor([1 + 2j]))
+    tensor([[1., 2.]])
+    """
+    part = x.real
+    strides = (*part.strides, part.itemsize)
+    return np.lib.stride_tricks.as_strided(part, (*part.shape, 2), strides)
+
+
+view_as_real.grad(x=lambda g: view_as_complex(g) if isinstance(g, Tensor) else _joined(g))
+
+
+def _joined(x):
+    return x[..., 0] + 1j * x[..., 1]
+
+
+def _check_pairs(x):
+    if x.dtype.kind != "f" or x.dtype.itemsize < 4:
+        raise RuntimeError(f"view_as_complex is only supported for floating point tensors, not {OF[x.dtype]}")
+    if not x.ndim or x.shape[-1] != 2:
+        raise RuntimeError(f"Tensor must have a last dimension of size 2, but its shape is {tuple(x.shape)}")
+    if x.strides[-1] != x.itemsize or any(s % (2 * x.itemsize) for s in x.strides[:-1]):
+        raise RuntimeError("Tensor must have a last dimension with stride 1 and others divisible by 2")
+    return {}
+
+
+@view(prepare=_check_pairs, method=False)
+def view_as_complex(xp, x):
+    """Pairs of real numbers in the last dim as complex ones, as a view.
+
+    >>> import rushlight as torch
+    >>> torch.view_as_complex(torch.tensor([[1.0, 2.0]]))
+    tensor([1.+2.j])
+    """
+    kind = np.result_type(x.dtype, np.complex64)
+    first = np.lib.stride_tricks.as_strided(x, (*x.shape[:-1], 2), x.strides)
+    return first.view(kind)[..., 0]
+
+
+view_as_complex.grad(
+    x=lambda g: view_as_real(g) if isinstance(g, Tensor) else np.stack([g.real, g.imag], -1)
+)
+
+# Made of parts ----------------------------------------------------------------------------
+
+
+def _same(operands):
+    x, y = operands
+    if x.dtype != y.dtype:
+        raise DtypeError(f"Expected object of scalar type {OF[x.dtype]} but got {OF[y.dtype]} for second argument")
+    if x.dtype.kind != "f":
+        raise UnsupportedDtypeError(f"Expected both inputs to be Half, Float or Double tensors but got {OF[x.dtype]}")
+    return floating(operands)
+
+
+@kernel(public=False, method=False, name="complex", prepare=lambda x, y: _same((x, y)) and {})
+def complex_(xp, x, y):
+    """x + iy."""
+    out = xp.empty(xp.broadcast_shapes(x.shape, y.shape), xp.result_type(x.dtype, xp.complex64))
+    out.real, out.imag = x, y
+    return out
+
+
+complex_.grad(x=lambda g: g.real, y=lambda g: g.imag)
+
+
+def complex(real, imag, *, out=None):
+    """The complex numbers with the given parts.
+
+    >>> import rushlight as torch
+    >>> torch.complex(torch.tensor([1.0]), torch.tensor([2.0]))
+    tensor([1.+2.j])
+    """
+    return complex_(real, imag, out=out)
+
+
+FUNCTIONS["complex"] = complex
+
+
+@function(method=False)
+def polar(abs, angle, *, out=None):
+    """The complex numbers of the given modulus and angle.
+
+    >>> import rushlight as torch
+    >>> torch.polar(torch.tensor([2.0]), torch.tensor([0.0]))
+    tensor([2.+0.j])
+    """
+    return complex_(abs * cos(angle), abs * sin(angle), out=out)
