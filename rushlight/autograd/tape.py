@@ -13,7 +13,7 @@ import weakref
 from operator import attrgetter
 
 import numpy as np
-from numpy import ndarray
+from numpy import asarray, ndarray
 
 from rushlight.autograd import mode
 from rushlight.errors import GraphError
@@ -402,7 +402,7 @@ def _plain_step(pending, shared, node, g):
         if type(gi) is not ndarray or gi.dtype is not parent.dtype or gi.shape != parent.shape:
             gi = _fitted(parent, gi)
         before = pending.get(parent)
-        pending[parent] = gi if before is None else before + gi
+        pending[parent] = gi if before is None else _added(before, gi)
 
 
 def _step(pending, shared, node, g, symbolic):
@@ -440,7 +440,13 @@ def _send(pending, node, g):
     """Add ``g`` to what ``node`` is owed."""
     g = _fitted(node, g)
     before = pending.get(node)
-    pending[node] = g if before is None else before + g
+    pending[node] = g if before is None else _added(before, g)
+
+
+def _added(x, y):
+    """x + y; of 0-dim arrays too an array, where NumPy gives a scalar."""
+    total = x + y
+    return asarray(total) if isinstance(total, np.generic) else total
 
 
 def _fitted(node, g):
@@ -467,7 +473,7 @@ def _send_output(pending, node, g):
     """Add ``g`` to the list of gradients that a node with several outputs is owed."""
     owed = pending.setdefault(node.source, [None] * node.count)
     i = node.index
-    owed[i] = g if owed[i] is None else owed[i] + g
+    owed[i] = g if owed[i] is None else _added(owed[i], g)
 
 
 def _accumulate(node, g, is_shared):

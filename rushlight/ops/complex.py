@@ -54,7 +54,7 @@ def is_conj(input):
 # Parts ------------------------------------------------------------------------------------
 
 
-@view(public=False, method=False, name="real")
+@view(public=False, method=False, name="real", grad_name="SelectBackward0")
 def _real(xp, x):
     """The real part."""
     return x.real
@@ -69,7 +69,8 @@ def _needs_imaginary(x):
     return {}
 
 
-@view(public=False, method=False, name="imag", prepare=_needs_imaginary)
+@view(public=False, method=False, name="imag", prepare=_needs_imaginary,
+      grad_name="SelectBackward0")  # fmt: skip
 def _imag(xp, x):
     """The imaginary part."""
     return x.imag

@@ -29,8 +29,14 @@ def _check(name, x, dim):
 
 
 def _shared(g, x, out, x_shape, dim, keepdim):
-    """``g`` divided evenly among the elements that equal the extremum."""
+    """``g`` divided evenly among the elements that equal the extremum; nan where that is nan."""
     g, out = kept(g, x_shape, dim, keepdim), kept(out, x_shape, dim, keepdim)
+    mask = typed(x == out, g)
+    return mask * (g / total(mask, dim))
+
+
+def _shared_by_all(g, x, out, x_shape, dim):
+    """``g`` divided evenly among all elements that equal the extremum, or are nan as it is."""
     mask = typed((x == out) | ((x != x) & (out != out)), g)
     return mask * (g / total(mask, dim))
 
@@ -73,8 +79,10 @@ def min_all(xp, x, *, dim=None, keepdim=False):
     return xp.minimum.reduce(x, axis=None if not keepdim else dim, keepdims=keepdim)
 
 
-for _op in (amax, amin, max_all, min_all):
+for _op in (amax, amin):
     _op.grad(x=_shared)
+for _op in (max_all, min_all):
+    _op.grad(x=_shared_by_all)
 
 
 # Values with their indices ----------------------------------------------------------------

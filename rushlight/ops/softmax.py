@@ -6,7 +6,7 @@ from rushlight import shapes
 from rushlight.errors import UnsupportedDtypeError
 from rushlight.ops.definition import function, numpy_names
 from rushlight.ops.kinds import kernel, reduction
-from rushlight.ops.rules import kept, total
+from rushlight.ops.rules import conj, kept, total
 from rushlight.ops.summation import summed
 
 
@@ -91,5 +91,5 @@ def logsumexp(xp, x, *, dim, keepdim=False):
 
 logsumexp.grad(
     x=lambda g, x, out, x_shape, dim, keepdim: kept(g, x_shape, dim, keepdim)
-    * _exp(x - kept(out, x_shape, dim, keepdim))
+    * conj(_exp(x - kept(out, x_shape, dim, keepdim)))
 )
