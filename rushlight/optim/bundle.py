@@ -15,12 +15,12 @@ from rushlight.autograd.tape import tick
 from rushlight.autograd.write import stamp
 from rushlight.errors import ShapeError
 
-__all__ = ["BLOCK", "SMALL", "Bundle", "bundles", "real_type"]
+__all__ = ["CACHE", "SMALL", "Bundle", "bundles", "real_type"]
 
 #: Parameters of fewer elements are joined; measured, the gain is gone at twice as many.
 SMALL = 8192
-#: Elements worked on at once: with their gradient and state they fit in the L2 cache.
-BLOCK = 32768
+#: Bytes worked on at once, temporaries included: what fits into a usual L2 cache.
+CACHE = 3 * 2**18
 
 _REAL = {np.dtype(t): np.dtype(r) for t, r in ("ff", "dd", "Ff", "Dd")}
 
@@ -47,7 +47,7 @@ def bundles(params, columns, counts):
         found = kinds.get(key)
         if size >= SMALL:
             made.append([member])
-        elif found is None or found[1] + size > BLOCK or memory in found[2]:
+        elif found is None or found[1] + size > 4 * SMALL or memory in found[2]:
             # A bundle writes each memory once: parameters that share one are updated in turn.
             kinds[key] = [[member], size, {memory}]
             made.append(kinds[key][0])
@@ -149,11 +149,13 @@ class Bundle:
         if scalars != self.known:
             self.load(scalars)
         values = self.scalars[1]
-        if self.p.size <= BLOCK:
+        # Parameter, gradient, state and a temporary.
+        n = CACHE // (self.p.itemsize * (3 + len(self.buffers)))
+        if self.p.size <= n:
             update(np, self.p, self.g, self.buffers, values, group)
         else:
-            for i in range(0, self.p.size, BLOCK):
-                block = slice(i, i + BLOCK)
+            for i in range(0, self.p.size, n):
+                block = slice(i, i + n)
                 buffers = [b[block] for b in self.buffers]
                 update(np, self.p[block], self.g[block], buffers, values, group)
         self.steps.fill(count + 1)

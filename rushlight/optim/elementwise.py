@@ -173,6 +173,8 @@ class Elementwise(Optimizer):
             return False
         held, dicts, values, tensors, arrays = self._known
         state = self.state
+        if not held:
+            return not state
         return (
             len(state) == len(held)
             and all(map(is_, state.values(), held))

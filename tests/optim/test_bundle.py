@@ -156,8 +156,8 @@ def test_small_parameters_share_memory_and_keep_their_own():
 def test_large_parameters_are_updated_in_blocks(monkeypatch):
     """However a parameter is cut, it gets the same bits."""
     found = []
-    for block in (1000, 1024, 10**9):
-        monkeypatch.setattr(bundle, "BLOCK", block)
+    for size in (20000, 20480, 10**9):
+        monkeypatch.setattr(bundle, "CACHE", size)
         p = rushlight.linspace(-1, 1, 9001)
         optimizer = rushlight.optim.Adam([p])
         for _ in range(3):

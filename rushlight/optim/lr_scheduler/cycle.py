@@ -103,7 +103,7 @@ class CyclicLR(_Cycle):
         if self._scale_fn_custom is not None:
             return
         self.scale_mode = "iterations" if self.mode == "exp_range" else "cycle"
-        shapes = {
+        shapes: dict = {
             "triangular": _same, "triangular2": _halved, "exp_range": partial(_power, self.gamma),
         }  # fmt: skip
         self._scale_fn_ref = shapes[self.mode]
