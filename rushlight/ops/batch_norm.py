@@ -1,0 +1,191 @@
+"""Normalisation of each channel over a batch, with running statistics.
+
+Source: Ioffe and Szegedy 2015.
+"""
+
+from math import prod
+
+import numpy as np
+from numpy import ndarray
+
+from rushlight.autograd import mode
+from rushlight.autograd.write import write
+from rushlight.errors import ShapeError
+from rushlight.ops.dispatch import apply, refuse
+from rushlight.ops.kinds import elementwise, kernel
+from rushlight.ops.norm import _floating, inner, slope, standardized
+from rushlight.ops.rules import total
+from rushlight.tensor import Tensor
+
+__all__ = ["batch_norm"]
+
+
+def _rows(x):
+    """(N, C, …) as (N, C, places), or (N, C); its dims but the channels'."""
+    if len(x.shape) == 2:
+        return x, (0,)
+    return x.reshape(x.shape[0], x.shape[1], prod(x.shape[2:])), (0, 2)
+
+
+def _along(v, x):
+    """A vector of one number a channel as it broadcasts over ``_rows``."""
+    return v if len(x.shape) == 2 else v.reshape(1, -1, 1)
+
+
+def _counted(x):
+    """The number of values in a channel of x."""
+    return prod(x.shape) // x.shape[1] if x.shape[1] else 0
+
+
+@kernel(public=False, method=False, name="batch_statistics", widen=False)
+def _statistics(xp, x):
+    """The mean and the (biased) variance of each channel, of half precision in float32."""
+    x, dims = _rows(x.astype(np.float32) if x.dtype.itemsize == 2 else x)
+    n = _counted(x)
+    mean = total(x, dims) / n
+    d = x - mean
+    return mean.reshape(-1), (inner(d, d, dims) / n).reshape(-1)
+
+
+@elementwise(public=False, method=False, inplace=False, name="running_average")
+def _running(xp, x, y, *, momentum):
+    """x moved towards y."""
+    return x * (1 - momentum) + y * momentum
+
+
+# The statistics of the batch itself --------------------------------------------------------
+
+
+@kernel(public=False, method=False, name="batch_norm", grad_name="NativeBatchNormBackward0")
+def _batch_norm(xp, x, mean, var, weight=None, bias=None, *, eps):
+    """x normalised by its own mean and var: the gradient knows that they depend on x."""
+    return _normalized(x, mean, var, weight, bias, eps)
+
+
+def _normalized(x, mean, var, weight, bias, eps):
+    rows, _ = _rows(x)
+    scale = (var + eps) ** -0.5
+    if weight is not None:
+        scale = scale * weight
+    out = rows - _along(mean, x)
+    out *= _along(scale, x)
+    if bias is not None:
+        out += _along(bias, x)
+    return out.reshape(x.shape).astype(x.dtype, copy=False)
+
+
+def _hat(x, mean, var, eps):
+    """(x̂, its scale) in rows; of tensors computed from x alone, so that they have its history."""
+    rows, dims = _rows(x)
+    if type(x) is not ndarray:
+        return standardized(rows, dims, eps)
+    scale = _along((var + eps) ** -0.5, x)
+    return (rows - _along(mean, x)) * scale, scale
+
+
+def _slope(g, x, mean, var, weight, eps):
+    h, dims = _rows(g)
+    hat, scale = _hat(x, mean, var, eps)
+    if weight is not None:
+        scale = scale * _along(weight, x)
+    return slope(h, hat, scale, dims).reshape(tuple(x.shape))
+
+
+def _weight_slope(g, x, mean, var, eps):
+    h, dims = _rows(g)
+    return inner(h, _hat(x, mean, var, eps)[0], dims).reshape(-1)
+
+
+def _bias_slope(g):
+    return total(*_rows(g)).reshape(-1)
+
+
+_batch_norm.grad(x=_slope, weight=_weight_slope, bias=_bias_slope)
+
+# Given statistics --------------------------------------------------------------------------
+
+
+@kernel(public=False, method=False, name="batch_norm_fixed", grad_name="NativeBatchNormBackward0")
+def _fixed(xp, x, mean, var, weight=None, bias=None, *, eps):
+    """x normalised by a mean and var that do not depend on it."""
+    return _normalized(x, mean, var, weight, bias, eps)
+
+
+def _fixed_slope(g, var, weight, eps):
+    scale = (var + eps) ** -0.5
+    if weight is not None:
+        scale = scale * weight
+    return (_rows(g)[0] * _along(scale, g)).reshape(tuple(g.shape))
+
+
+def _fixed_weight_slope(g, x, mean, var, eps):
+    h, dims = _rows(g)
+    hat = (_rows(x)[0] - _along(mean, x)) * _along((var + eps) ** -0.5, x)
+    return inner(h, hat, dims).reshape(-1)
+
+
+_fixed.grad(x=_fixed_slope, weight=_fixed_weight_slope, bias=_bias_slope)
+
+# Function ----------------------------------------------------------------------------------
+
+
+def _check(x, training, **vectors):
+    if x.ndim < 2:
+        raise ShapeError(f"batch_norm: expected input of at least 2 dims (N, C, …), but got {tuple(x.shape)}")
+    _floating("batch_norm", x, *vectors.values())
+    for name, v in vectors.items():
+        if v is not None and (v.array.ndim != 1 or v.array.shape[0] != x.shape[1]):
+            raise ShapeError(
+                f"batch_norm: {name} should contain {x.shape[1]} elements not {v.array.size}: input "
+                f"{tuple(x.shape)} has {x.shape[1]} channels in dim 1, {name} is {tuple(v.shape)}"
+            )
+    if not training and (vectors["running_mean"] is None or vectors["running_var"] is None):
+        raise RuntimeError(
+            "batch_norm: Expected running_mean and running_var to be defined when training=False"
+        )
+    if training and _counted(x) == 1:
+        raise ValueError(
+            f"batch_norm: Expected more than 1 value per channel when training, got input size {tuple(x.shape)}"
+        )
+
+
+def batch_norm(
+    input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5
+):
+    """Each channel of ``input`` with mean 0 and variance 1, scaled and shifted.
+
+    With ``training`` by the batch's own statistics, which also move the running ones by
+    ``momentum`` (in place); without, by the running ones.
+
+    Shape: (N, C, …), all others (C) → (N, C, …).
+
+    Raises:
+        ValueError: one value a channel cannot be normalised in training.
+        RuntimeError: sizes or dtypes do not fit; no running statistics without ``training``.
+
+    >>> import rushlight as torch
+    >>> x = torch.tensor([[1.0, 10.0], [3.0, 30.0]])
+    >>> torch.nn.functional.batch_norm(x, None, None, training=True)
+    tensor([[-1.0000, -1.0000],
+            [ 1.0000,  1.0000]])
+    """
+    if not isinstance(input, Tensor):
+        refuse(_batch_norm.op, 0, input)
+    x = input.array
+    _check(
+        x, training, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
+    )
+    if not training:
+        return apply(_fixed.op, (input, running_mean, running_var, weight, bias), {"eps": eps})
+    was = mode.set_grad(False)
+    try:
+        mean, var = apply(_statistics.op, (input,), {})
+        if running_mean is not None:
+            write(running_mean, _running(running_mean, mean, momentum=momentum), "batch_norm")
+        if running_var is not None:
+            n = _counted(x)
+            unbiased = var * (n / (n - 1)) if n > 1 else var
+            write(running_var, _running(running_var, unbiased, momentum=momentum), "batch_norm")
+    finally:
+        mode.set_grad(was)
+    return apply(_batch_norm.op, (input, mean, var, weight, bias), {"eps": eps})

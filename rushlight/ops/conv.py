@@ -1,0 +1,375 @@
+"""Convolution of any number of dims, and its two gradients: three kernels that differentiate into each other.
+
+Each is a matrix product over columns that hold every window's elements (im2col). The columns of a
+block of images are packed into one buffer that fits the cache; the product is BLAS's.
+
+Shapes: x (N, C, *size), weight (O, C / groups, *kernel), out (N, O, *places).
+"""
+
+from math import prod
+
+import numpy as np
+
+from rushlight.dtype import OF
+from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
+from rushlight.ops.dispatch import apply, refuse
+from rushlight.ops.kinds import kernel
+from rushlight.ops.pad import constant_pad
+from rushlight.ops.rules import conj
+from rushlight.ops.window import inside, offsets, output_size, padded, per_dim, span, windows
+from rushlight.tensor import Tensor
+
+__all__ = ["conv", "conv1d", "conv2d", "conv3d", "conv_input", "conv_weight"]
+
+BLOCK = 1 << 20  # bytes of columns that are packed at a time
+
+# Geometry ---------------------------------------------------------------------------------
+
+
+def geometry(name, x, weight, bias, stride, padding, dilation, groups):
+    """The parameters of a convolution as tuples of ints, checked."""
+    n = weight.ndim - 2
+    listed = f"x {tuple(x.shape)}; w {tuple(weight.shape)}"
+    stride = per_dim(stride, n, name, "stride")
+    padding = per_dim(padding, n, name, "padding")
+    dilation = per_dim(dilation, n, name, "dilation")
+    if min(stride) < 1:
+        raise RuntimeError(f"{name}: non-positive stride is not supported: {list(stride)}")
+    if min(padding) < 0:
+        raise RuntimeError(f"{name}: negative padding is not supported: {list(padding)}")
+    if min(dilation) < 1:
+        raise RuntimeError(f"{name}: dilation should be greater than zero, but got {list(dilation)}")
+    if groups < 1:
+        raise RuntimeError(f"{name}: non-positive groups is not supported: {groups}")
+    if weight.shape[0] < 1 or weight.shape[0] % groups:
+        raise ShapeError(
+            f"{name}: expected weight to be divisible by groups={groups} at dimension 0, and not empty: {listed}"
+        )
+    if x.shape[1] != weight.shape[1] * groups:
+        raise ShapeError(
+            f"{name}: x {tuple(x.shape)} has {x.shape[1]} channels in dim 1; w {tuple(weight.shape)} "
+            f"with groups={groups} expects {weight.shape[1] * groups}"
+        )
+    if bias is not None and tuple(bias.shape) != (weight.shape[0],):
+        raise ShapeError(
+            f"{name}: w {tuple(weight.shape)} needs a bias of shape {(weight.shape[0],)}, one for each "
+            f"of its {weight.shape[0]} outputs, but got {tuple(bias.shape)}"
+        )
+    _check_types(name, x, weight, bias)
+    size = [s + 2 * p for s, p in zip(x.shape[2:], padding, strict=True)]
+    if any(k > s for k, s in zip(span(weight.shape[2:], dilation), size, strict=True)):
+        raise ShapeError(
+            f"{name}: Kernel size can't be greater than actual input size: the padded input is "
+            f"{tuple(size)}, the kernel covers {span(weight.shape[2:], dilation)}: {listed}"
+        )
+    return {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+
+
+def _check_types(name, x, weight, bias):
+    if x.dtype != weight.dtype or (bias is not None and bias.dtype != x.dtype):
+        given = [str(OF[a.dtype]) for a in (x, weight, bias) if a is not None]
+        raise DtypeError(
+            f"{name}: input, weight and bias must have the same dtype, but are {', '.join(given)}; "
+            "convert with .to()"
+        )
+    if x.dtype.kind == "b":
+        raise UnsupportedDtypeError(f"{name}: not implemented for {OF[x.dtype]}")
+
+
+def _prepared(x, weight, bias, *, name="convolution", **params):
+    return {**geometry(name, x, weight, bias, **params), "name": name}
+
+
+def _blocks(images, bytes_each):
+    """Slices of so many images as fit into one block."""
+    step = max(1, min(images, BLOCK // max(bytes_each, 1)))
+    return [slice(i, min(i + step, images)) for i in range(0, images, step)]
+
+
+class _Columns:
+    """The columns of one block of images after another: (groups, C / groups · kernel, images · places)."""
+
+    def __init__(self, x, kernel, stride, dilation, groups, out):
+        self.out = out
+        view = windows(x, kernel, stride, dilation, out)
+        self.rows = x.shape[1] * prod(kernel) // groups
+        self.places = prod(out)
+        self.groups = groups
+        self.each = x.shape[1] * prod(kernel) * self.places * x.itemsize
+        self.view = np.moveaxis(view, 0, len(kernel) + 1)
+        self.buffer = None
+
+    def __getitem__(self, block):
+        count = block.stop - block.start
+        shape = (self.groups, self.rows, count * self.places)
+        size = prod(shape)
+        if self.buffer is None:
+            self.buffer = np.empty(size, self.view.dtype)
+        part = self.view[(slice(None),) * (self.view.ndim - len(self.out) - 1) + (block,)]
+        buffer = self.buffer[:size]
+        np.copyto(buffer.reshape(part.shape), part)
+        return buffer.reshape(shape)
+
+
+def _block_of(g, block, groups):
+    """The images ``block`` of ``g`` as (groups, O / groups, images · places)."""
+    part = g[block]
+    shape = (groups, g.shape[1] // groups, len(part) * prod(g.shape[2:]))
+    return part.swapaxes(0, 1).reshape(shape)
+
+
+# Kernels ----------------------------------------------------------------------------------
+
+
+@kernel(
+    public=False, method=False, name="convolution", grad_name="ConvolutionBackward0",
+    prepare=_prepared,
+)  # fmt: skip
+def conv(xp, x, weight, bias=None, *, stride, padding, dilation, groups, name="convolution"):
+    """The sum over each window of x times weight, plus bias."""
+    kernel_size = weight.shape[2:]
+    places = output_size(x.shape[2:], kernel_size, stride, padding, dilation)
+    out = np.empty((len(x), len(weight), *places), x.dtype)
+    if not out.size:
+        return out
+    x = padded(x, padding)
+    if weight.shape[1] == 1 and groups > 1 and groups == len(weight):
+        _depthwise(x, weight, stride, dilation, out)
+    elif prod(kernel_size) == 1 and set(stride) == {1}:
+        pixels = x.reshape(len(x), groups, weight.shape[1], -1)
+        into = out.reshape(len(x), groups, len(weight) // groups, -1)
+        np.matmul(weight.reshape(groups, -1, weight.shape[1]), pixels, out=into)
+    else:
+        columns = _Columns(x, kernel_size, stride, dilation, groups, places)
+        matrices = weight.reshape(groups, len(weight) // groups, columns.rows)
+        for block in _blocks(len(x), columns.each):
+            count = block.stop - block.start
+            if count == 1:
+                into = out[block].reshape(groups, len(weight) // groups, columns.places)
+                np.matmul(matrices, columns[block], out=into)
+            else:
+                found = np.matmul(matrices, columns[block])
+                out[block] = found.reshape(len(weight), count, *places).swapaxes(0, 1)
+    if bias is not None:
+        out += bias.reshape(-1, *[1] * len(places))
+    return out
+
+
+def _depthwise(x, weight, stride, dilation, out):
+    """Each channel with its own kernel: one product for each element of the kernel."""
+    out[...] = 0
+    for block in _blocks(len(x), out[0].nbytes):
+        for at, places in offsets(weight.shape[2:], stride, dilation, out.shape[2:]):
+            w = weight[(slice(None), 0, *at)].reshape(-1, *[1] * len(places))
+            out[block] += x[(block, slice(None), *places)] * w
+
+
+@kernel(public=False, method=False, name="convolution_input_grad")
+def conv_input(xp, g, weight, *, size, stride, padding, dilation, groups):
+    """The gradient of x: every window's elements get their share back. Also transposed convolution."""
+    kernel_size = weight.shape[2:]
+    full = [n + 2 * p for n, p in zip(size, padding, strict=True)]
+    found = np.zeros((len(g), weight.shape[1] * groups, *full), g.dtype)
+    if g.size and weight.size:
+        if weight.shape[1] == 1 and groups > 1 and groups == len(weight):
+            _spread_depthwise(found, g, weight, stride, dilation)
+        elif set(stride) == {1}:
+            _spread_flat(found, g, weight, dilation, groups)
+        else:
+            _spread(found, g, weight, stride, dilation, groups)
+    return inside(found, padding, size) if any(padding) else found
+
+
+def _spread_depthwise(found, g, weight, stride, dilation):
+    """``_spread`` where each channel has its own kernel."""
+    for block in _blocks(len(g), found[0].nbytes):
+        for at, places in offsets(weight.shape[2:], stride, dilation, g.shape[2:]):
+            w = weight[(slice(None), 0, *at)].reshape(-1, *[1] * len(places))
+            found[(block, slice(None), *places)] += g[block] * w
+
+
+def _spread(found, g, weight, stride, dilation, groups):
+    """Add each window's share of ``g`` to its elements in ``found``."""
+    kernel_size = weight.shape[2:]
+    taps = prod(kernel_size)
+    matrices = _by_tap(weight, groups)
+    each = found.shape[1] * taps * prod(g.shape[2:]) * g.itemsize
+    for block in _blocks(len(g), each):
+        shares = np.matmul(matrices, _block_of(g, block, groups))
+        shares = shares.reshape(groups, taps, weight.shape[1], -1, *g.shape[2:])
+        into = found[block].reshape(-1, groups, weight.shape[1], *found.shape[2:])
+        into = np.moveaxis(into, 0, 2)
+        for tap, (_, places) in enumerate(offsets(kernel_size, stride, dilation, g.shape[2:])):
+            part = into[(slice(None), slice(None), slice(None), *places)]
+            np.add(part, shares[:, tap], out=part)
+
+
+def _spread_flat(found, g, weight, dilation, groups):
+    """``_spread`` for stride 1: with g's rows as long as those of ``found``, shares lie in one run."""
+    kernel_size, size = weight.shape[2:], found.shape[2:]
+    taps, channels = prod(kernel_size), weight.shape[1]
+    rows = (g.shape[2], *size[1:])
+    steps = [prod(size[i + 1 :]) for i in range(len(size))]
+    run = sum((n - 1) * s for n, s in zip(g.shape[2:], steps, strict=True)) + 1
+    matrices = _by_tap(weight, groups)
+    for block in _blocks(len(g), found.shape[1] * taps * prod(rows) * g.itemsize):
+        count = block.stop - block.start
+        wide = np.zeros((g.shape[1], count, *rows), g.dtype)
+        wide[(..., *[slice(n) for n in g.shape[2:]])] = g[block].swapaxes(0, 1)
+        wide = wide.reshape(groups, g.shape[1] // groups, count * prod(rows))
+        shares = np.matmul(matrices, wide).reshape(groups, taps, channels, count, prod(rows))
+        into = np.moveaxis(found[block].reshape(count, groups, channels, prod(size)), 0, 2)
+        for tap, at in enumerate(np.ndindex(*kernel_size)):
+            start = sum(k * d * s for k, d, s in zip(at, dilation, steps, strict=True))
+            part = into[..., start : start + run]
+            np.add(part, shares[:, tap, ..., :run], out=part)
+
+
+def _by_tap(weight, groups):
+    """``weight`` as (groups, kernel · C / groups, O / groups)."""
+    grouped = weight.reshape(groups, len(weight) // groups, weight.shape[1], -1)
+    return grouped.transpose(0, 3, 2, 1).reshape(groups, -1, len(weight) // groups)
+
+
+@kernel(public=False, method=False, name="convolution_weight_grad")
+def conv_weight(xp, g, x, *, kernel_size, stride, padding, dilation, groups):
+    """The gradient of weight: for each of its elements, g times what it met in x."""
+    channels = x.shape[1] // groups
+    outputs = g.shape[1] // groups
+    found = np.zeros((groups, outputs, channels * prod(kernel_size)), g.dtype)
+    if g.size and found.size:
+        x = padded(x, padding)
+        columns = _Columns(x, kernel_size, stride, dilation, groups, g.shape[2:])
+        for block in _blocks(len(x), columns.each):
+            found += np.matmul(_block_of(g, block, groups), columns[block].mT)
+    return found.reshape(g.shape[1], channels, *kernel_size)
+
+
+# Gradients --------------------------------------------------------------------------------
+
+
+def _bias_slope(g):
+    return g.sum((0, *range(2, len(g.shape))))
+
+
+conv.grad(
+    x=lambda g, x_shape, weight, stride, padding, dilation, groups: conv_input(
+        g, conj(weight), size=tuple(x_shape[2:]), stride=stride, padding=padding,
+        dilation=dilation, groups=groups,
+    ),
+    weight=lambda g, x, weight_shape, stride, padding, dilation, groups: conv_weight(
+        g, conj(x), kernel_size=tuple(weight_shape[2:]), stride=stride, padding=padding,
+        dilation=dilation, groups=groups,
+    ),
+    bias=_bias_slope,
+)  # fmt: skip
+# In what follows h is the incoming gradient, g the input of that name.
+conv_input.grad(
+    g=lambda h, weight, stride, padding, dilation, groups: conv(
+        h, conj(weight), stride=stride, padding=padding, dilation=dilation, groups=groups
+    ),
+    weight=lambda h, g, weight_shape, stride, padding, dilation, groups: conv_weight(
+        conj(g), h, kernel_size=tuple(weight_shape[2:]), stride=stride, padding=padding,
+        dilation=dilation, groups=groups,
+    ),
+)  # fmt: skip
+conv_weight.grad(
+    g=lambda h, x, stride, padding, dilation, groups: conv(
+        conj(x), h, stride=stride, padding=padding, dilation=dilation, groups=groups
+    ),
+    x=lambda h, g, x_shape, stride, padding, dilation, groups: conv_input(
+        conj(g), h, size=tuple(x_shape[2:]), stride=stride, padding=padding, dilation=dilation,
+        groups=groups,
+    ),
+)  # fmt: skip
+
+
+# Functions --------------------------------------------------------------------------------
+
+
+def _same(name, weight, stride, dilation):
+    """The padding of (left, right) in each dim that keeps the size."""
+    n = weight.ndim - 2
+    if any(s != 1 for s in per_dim(stride, n, name, "stride")):
+        raise RuntimeError(f"{name}: padding='same' is not supported for strided convolutions")
+    total = [s - 1 for s in span(weight.shape[2:], per_dim(dilation, n, name, "dilation"))]
+    return [(t // 2, t - t // 2) for t in total]
+
+
+def convolved(name, n, input, weight, bias, stride, padding, dilation, groups):
+    """The public convolution of ``n`` dims."""
+    for i, t in enumerate((input, weight)):
+        if not isinstance(t, Tensor):
+            refuse(conv.op, i, t)
+    x, w = input.array, weight.array
+    if x.ndim not in (n + 1, n + 2):
+        raise ShapeError(
+            f"{name}: Expected {n + 1}D (unbatched) or {n + 2}D (batched) input, but got {tuple(x.shape)}"
+        )
+    if w.ndim != n + 2:
+        raise ShapeError(
+            f"{name}: w must have {n + 2} dims (O, C / groups, *kernel), but is {tuple(w.shape)}; x is "
+            f"{tuple(x.shape)}"
+        )
+    if x.ndim == n + 1:
+        batch = input.unsqueeze(0)
+        return convolved(name, n, batch, weight, bias, stride, padding, dilation, groups).squeeze(0)
+    if isinstance(padding, str):
+        if padding not in ("same", "valid"):
+            raise RuntimeError(f"{name}: Invalid padding string: {padding!r}; use 'same' or 'valid'")
+        pairs = _same(name, w, stride, dilation) if padding == "same" else [(0, 0)] * n
+        padding = tuple([low for low, _ in pairs])
+        if any(low != high for low, high in pairs):
+            extra = [v for low, high in reversed(pairs) for v in (0, high - low)]
+            input = constant_pad(input, tuple(extra))
+    params = {
+        "stride": stride, "padding": padding, "dilation": dilation, "groups": groups, "name": name,
+    }  # fmt: skip
+    return apply(conv.op, (input, weight, bias), params)
+
+
+def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    """Slide ``weight`` along ``input`` (cross-correlation).
+
+    Shape: input (N, C, L) or (C, L), weight (O, C / groups, K), bias (O) → (N, O, L').
+
+    Raises:
+        RuntimeError: channels, bias, dtypes or sizes do not fit.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.conv1d(torch.ones(1, 1, 4), torch.ones(1, 1, 2))
+    tensor([[[2., 2., 2.]]])
+    """
+    return convolved("conv1d", 1, input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    """Slide ``weight`` over ``input`` (cross-correlation).
+
+    Shape: input (N, C, H, W) or (C, H, W), weight (O, C / groups, kH, kW), bias (O) →
+    (N, O, H', W') with H' = (H + 2 padding - dilation (kH - 1) - 1) // stride + 1.
+
+    Raises:
+        RuntimeError: channels, bias, dtypes or sizes do not fit.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.conv2d(torch.ones(1, 3, 8, 8), torch.ones(4, 3, 3, 3)).shape
+    torch.Size([1, 4, 6, 6])
+    """
+    return convolved("conv2d", 2, input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    """Slide ``weight`` through ``input`` (cross-correlation).
+
+    Shape: input (N, C, D, H, W) or (C, D, H, W), weight (O, C / groups, kD, kH, kW), bias (O) →
+    (N, O, D', H', W').
+
+    Raises:
+        RuntimeError: channels, bias, dtypes or sizes do not fit.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.conv3d(torch.ones(1, 1, 4, 4, 4), torch.ones(2, 1, 3, 3, 3)).shape
+    torch.Size([1, 2, 2, 2, 2])
+    """
+    return convolved("conv3d", 3, input, weight, bias, stride, padding, dilation, groups)

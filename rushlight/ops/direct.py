@@ -1,0 +1,60 @@
+"""The short path of hot kernels: from plain operands to a result with its node.
+
+A kernel whose overhead matters computes its result on arrays by itself, and calls ``taped``; for
+anything unusual (a trace, subclasses, half precision) it takes ``dispatch.apply``.
+"""
+
+import numpy as np
+
+from rushlight.autograd import mode
+from rushlight.autograd.tape import refresh, tick
+from rushlight.tensor import Tensor
+
+__all__ = ["FLOATS", "plain", "taped"]
+
+_new = object.__new__
+#: The dtypes that take the short path.
+FLOATS = (np.dtype("f4"), np.dtype("f8"))
+
+
+def plain(x):
+    """The up-to-date array of the tensor ``x``; AttributeError for anything else."""
+    if x.view_of is not None:
+        refresh(x)
+    return x.array
+
+
+def taped(op, array, parents, saved, cells):
+    """``array`` as the result of ``op``.
+
+    ``parents`` are the nodes of the inputs; ``saved`` and ``cells`` lie in the order of ``op.saves``.
+    """
+    o = _new(Tensor)
+    o.array = array
+    o._grad = o.view_of = o.node = None
+    if mode.grad_off:
+        o.cell = mode.new_cell()
+        if not mode.state.grad:
+            return o
+    else:
+        o.cell = [0, 0]
+    for parent in parents:
+        if parent is not None:
+            break
+    else:
+        return o
+    for cell in cells:
+        if cell is not None and len(cell) > 2:
+            raise RuntimeError(
+                f"{op.name}: Inference tensors cannot be saved for backward. Make a clone() "
+                "outside inference_mode() to use it in autograd."
+            )
+    o.node = n = _new(op.node)
+    n.parents = parents
+    n.saved = saved
+    n.cells = cells
+    n.clock = tick()
+    n.hooks = None
+    n.shape = array.shape
+    n.dtype = array.dtype
+    return o

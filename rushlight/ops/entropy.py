@@ -1,0 +1,365 @@
+"""Losses of classification: negative log-likelihood and cross entropy."""
+
+import numpy as np
+from numpy import ndarray
+
+from rushlight.dtype import OF
+from rushlight.autograd import mode
+from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
+from rushlight.ops.direct import FLOATS, plain, taped
+from rushlight.ops.dispatch import apply, refuse
+from rushlight.ops.kinds import kernel
+from rushlight.ops.loss import reduction_of
+from rushlight.ops.softmax import log_softmax, softmax
+from rushlight.tensor import Tensor
+
+__all__ = ["cross_entropy", "nll_loss"]
+
+_F4, _F8 = FLOATS
+_I8, _U8 = np.dtype("i8"), np.dtype("u8")
+
+# Class indices ----------------------------------------------------------------------------
+
+
+def _class_dim(ndim):
+    return 0 if ndim == 1 else 1
+
+
+def _check(name, x, target, weight):
+    """Raise where log-probabilities (N, C, …) and class indices (N, …) do not fit."""
+    shapes = f"input {tuple(x.shape)} and target {tuple(target.shape)}"
+    if x.ndim == 0:
+        raise ValueError(f"{name}: Expected 1 or more dimensions (got 0)")
+    if x.ndim == 1:
+        if target.size != 1 or target.ndim > 1:
+            raise ValueError(f"{name}: For 1D input, 1D target must have size 1, but got {shapes}")
+    elif target.ndim == 0 or x.shape[0] != target.shape[0]:
+        got = target.shape[0] if target.ndim else "none"
+        raise ValueError(
+            f"{name}: Expected input batch_size ({x.shape[0]}) to match target batch_size ({got}): {shapes}"
+        )
+    elif x.ndim == 2 and target.ndim != 1:
+        raise ShapeError(f"{name}: 0D or 1D target tensor expected, multi-target not supported: {shapes}")
+    elif target.shape[1:] != x.shape[2:]:
+        want = [x.shape[0], *x.shape[2:]]
+        raise ShapeError(f"{name}: Expected target size {want}, got {list(target.shape)}, for {shapes}")
+    if target.dtype.name not in ("int64", "uint8"):
+        raise DtypeError(
+            f"{name}: expected target dtype to be Long or Byte, but got {OF[target.dtype]}; "
+            "class indices are target.long()"
+        )
+    classes = x.shape[_class_dim(x.ndim)]
+    if weight is not None:
+        if tuple(weight.shape) != (classes,):
+            raise ShapeError(
+                f"{name}: weight tensor should be defined either for all {classes} classes or no "
+                f"classes but got weight tensor of shape: {list(weight.shape)}"
+            )
+        if weight.dtype != x.dtype:
+            raise DtypeError(f"{name}: input is {x.dtype} but weight is {weight.dtype}; they must agree")
+
+
+def _indexed(target, classes, ignore_index):
+    """(indices in range, where the position counts: None for everywhere)."""
+    target = target.astype(_I8, copy=False)
+    if not target.size or np.maximum.reduce(target.view(_U8), axis=None) < classes:
+        keep = target != ignore_index if 0 <= ignore_index < classes else None
+        return target, None if keep is None or keep.all() else keep
+    keep = target != ignore_index
+    wrong = target[keep & ((target < 0) | (target >= classes))]
+    if wrong.size:
+        raise IndexError(f"Target {wrong[0]} is out of bounds.")
+    return np.where(keep, target, 0), keep
+
+
+def _shares(x, target, weight, ignore_index):
+    """(indices, how much each position counts: an array or 1)."""
+    if x.ndim == 1:
+        target = target.reshape(())
+    target, keep = _indexed(target, x.shape[_class_dim(x.ndim)], ignore_index)
+    if weight is None:
+        return target, 1 if keep is None else keep.astype(x.dtype)
+    share = weight[target]
+    return target, share if keep is None else share * keep
+
+
+def _pick(x, target):
+    """``x`` at its classes ``target``."""
+    if x.ndim == 1:
+        return x[target]
+    if x.ndim == 2:
+        return x[np.arange(len(x)), target]
+    return np.take_along_axis(x, target[:, None], 1)[:, 0]
+
+
+def _place(shape, target, values):
+    """Zeros of ``shape`` with ``values`` at the classes ``target``."""
+    out = np.zeros(shape, values.dtype)
+    if out.ndim == 1:
+        out[target] = values
+    elif out.ndim == 2:
+        out[np.arange(len(out)), target] = values
+    else:
+        values = values[:, None] if values.ndim else values
+        np.put_along_axis(out, target[:, None], values, 1)
+    return out
+
+
+def _loss(surprise, share, reduction):
+    """The loss of minus log-probabilities at the target classes."""
+    if type(share) is int:
+        losses, total = surprise, surprise.size
+    else:
+        losses, total = np.where(share == 0, surprise.dtype.type(0), surprise * share), None
+    if reduction == "none":
+        return losses
+    loss = np.add.reduce(losses, axis=None)
+    if reduction == "sum":
+        return loss
+    if total is None:
+        total = np.add.reduce(share, axis=None)
+    return np.true_divide(loss, total, dtype=surprise.dtype)
+
+
+def _scale(g, x, target, share, reduction):
+    """What the loss's gradient ``g`` is worth at each position."""
+    if reduction == "mean":
+        total = target.size if type(share) is int else np.add.reduce(share, axis=None)
+        g = np.true_divide(g, total, dtype=x.dtype)
+    return g if type(share) is int else g * share
+
+
+def _prepared(x, target, weight, *, name, **params):
+    if x.dtype.kind != "f" and x.dtype.name != "bfloat16":
+        raise UnsupportedDtypeError(f"{name}: not implemented for {OF[x.dtype]}; convert with .float()")
+    _check(name, x, target, weight)
+    return {"name": name, **params}
+
+
+# On the tape: nll_loss and cross_entropy of class indices ----------------------------------
+
+
+def _nll(xp, x, target, weight=None, *, reduction, ignore_index, name="nll_loss"):
+    """The mean, sum or each of -x at the target classes."""
+    target, share = _shares(x, target, weight, ignore_index)
+    return _loss(-_pick(x, target), share, reduction)
+
+
+def _nll_slope(g, x_shape, x_dtype, target, weight, reduction, ignore_index):
+    if type(g) is ndarray:
+        like = np.broadcast_to(np.zeros((), g.dtype), x_shape)
+        target, share = _shares(like, target, weight, ignore_index)
+        return _place(x_shape, target, -_scale(g, like, target, share, reduction))
+    return _nll_back(g, target, weight, x_shape, reduction, ignore_index)
+
+
+def _both_ranks(forward, name, rule):
+    """The operation under PyTorch's two names for its gradient: of x (N, C), and of more dims."""
+    found = []
+    for rank, grad_name in (("", "NllLossBackward0"), ("2d", "NllLoss2DBackward0")):
+        op = kernel(
+            forward, name=name + rank, grad_name=grad_name, public=False, method=False,
+            prepare=_prepared,
+        )  # fmt: skip
+        op.grad(x=rule)
+        found.append(op.op)
+    return found
+
+
+_NLL = _both_ranks(_nll, "nll_loss", _nll_slope)
+
+
+@kernel(public=False, method=False, name="nll_loss_backward")
+def _nll_back(xp, g, target, weight=None, *, x_shape, reduction, ignore_index):
+    """The gradient of nll_loss."""
+    return _nll_slope(g, x_shape, g.dtype, target, weight, reduction, ignore_index)
+
+
+_nll_back.grad(
+    g=lambda g, target, weight, x_shape, reduction, ignore_index: apply(
+        _NLL[len(x_shape) > 2],
+        (g, target, weight),
+        {"reduction": reduction, "ignore_index": ignore_index, "name": "nll_loss"},
+    )
+)
+
+
+def _cross_entropy(xp, x, target, weight=None, *, reduction, ignore_index, name, memo=None):
+    """nll_loss of log_softmax(x)."""
+    dim = _class_dim(x.ndim)
+    z = x - np.maximum.reduce(x, axis=dim, keepdims=True)
+    target, share = _shares(x, target, weight, ignore_index)
+    picked = _pick(z, target)
+    e = np.exp(z, out=z)
+    total = np.add.reduce(e, axis=dim, keepdims=True)
+    if memo is not None:
+        memo[:] = (e, total, target, share)
+    return _loss(np.log(total).reshape(picked.shape) - picked, share, reduction)
+
+
+def _memorised(x, target, weight, **params):
+    # The forward leaves what the gradient can use in a list; in a trace there is nothing to leave.
+    params = _prepared(x, target, weight, **params)
+    return {**params, "memo": [] if type(x) is ndarray else None}
+
+
+def _cross_entropy_slope(g, x, target, weight, reduction, ignore_index, name, memo):
+    if type(g) is ndarray and memo:
+        e, total, target, share = memo
+        scale = _scale(g, e, target, share, reduction)
+        found = e * ((scale.reshape(total.shape) if scale.ndim else scale) / total)
+        if e.ndim == 2:
+            found[np.arange(len(e)), target] -= scale
+            return found
+        return found - _place(e.shape, target, scale)
+    dim = _class_dim(x.array.ndim)
+    minus_hot = _nll_back(
+        g, target, weight, x_shape=tuple(x.shape), reduction=reduction, ignore_index=ignore_index
+    )
+    return minus_hot - softmax(x, dim) * minus_hot.sum(dim, keepdim=True)
+
+
+_CROSS_ENTROPY = _both_ranks(_cross_entropy, "cross_entropy", _cross_entropy_slope)
+for _op in _CROSS_ENTROPY:
+    _op.prepare = _memorised
+
+# Functions --------------------------------------------------------------------------------
+
+
+def nll_loss(
+    input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"
+):
+    """Minus the log-probability that ``input`` gives to the class ``target``.
+
+    Shape: input (N, C, …) or (C), target (N, …) or (), weight (C) → () or, unreduced, as target.
+
+    Raises:
+        ValueError: the batch sizes differ; the reduction is unknown.
+        RuntimeError: shapes or dtypes do not fit.
+        IndexError: a class outside [0, C) that is not ``ignore_index``.
+
+    >>> import rushlight as torch
+    >>> log_p = torch.tensor([[0.5, 0.5], [0.1, 0.9]]).log()
+    >>> torch.nn.functional.nll_loss(log_p, torch.tensor([0, 1]))
+    tensor(0.3993)
+    """
+    params = {
+        "reduction": reduction_of(reduction, size_average, reduce),
+        "ignore_index": ignore_index, "name": "nll_loss",
+    }  # fmt: skip
+    if not isinstance(input, Tensor):
+        refuse(_NLL[0], 0, input)
+    return apply(_NLL[input.array.ndim > 2], (input, target, weight), params)
+
+
+def cross_entropy(
+    input, target, weight=None, size_average=None, ignore_index=-100, reduce=None,
+    reduction="mean", label_smoothing=0.0,
+):  # fmt: skip
+    """The cross entropy between ``target`` and the softmax of ``input``.
+
+    Shape: input (N, C, …) or (C); target class indices (N, …) or (), or probabilities of
+    input's shape → () or, unreduced, (N, …).
+
+    Raises:
+        ValueError: the batch sizes differ; the reduction is unknown.
+        RuntimeError: shapes or dtypes do not fit; label_smoothing outside [0, 1].
+        IndexError: a class outside [0, C) that is not ``ignore_index``.
+
+    >>> import rushlight as torch
+    >>> x = torch.tensor([[2.0, 0.0], [0.0, 1.0]])
+    >>> torch.nn.functional.cross_entropy(x, torch.tensor([0, 1]))
+    tensor(0.2201)
+    """
+    if weight is None and size_average is None and reduce is None and not label_smoothing:
+        found = _short(input, target, ignore_index, reduction)
+        if found is not None:
+            return found
+    reduction = reduction_of(reduction, size_average, reduce)
+    if not isinstance(input, Tensor):
+        refuse(_CROSS_ENTROPY[0], 0, input)
+    if not isinstance(target, Tensor):
+        refuse(_CROSS_ENTROPY[0], 1, target)
+    if not 0 <= label_smoothing <= 1:
+        raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
+    if input.array.shape == target.array.shape:
+        return _of_probabilities(input, target, weight, reduction, label_smoothing)
+    if label_smoothing:
+        return _smoothed(input, target, weight, ignore_index, reduction, label_smoothing)
+    params = {"reduction": reduction, "ignore_index": ignore_index, "name": "cross_entropy"}
+    return apply(_CROSS_ENTROPY[input.array.ndim > 2], (input, target, weight), params)
+
+
+def _short(input, target, ignore_index, reduction):
+    """cross_entropy of (N, C) by the short path; None where that does not serve."""
+    try:
+        x, t = plain(input), plain(target)
+        d = x.dtype
+        if (
+            mode.intercept
+            or (d is not _F4 and d is not _F8)
+            or t.dtype is not _I8
+            or x.ndim != 2
+            or t.shape != x.shape[:1]
+            or reduction != "mean"
+            or not x.size
+        ):
+            return None
+        memo = []
+        loss = _cross_entropy(
+            np, x, t, reduction="mean", ignore_index=ignore_index, name="cross_entropy", memo=memo
+        )
+    except (AttributeError, RuntimeWarning):
+        return None
+    saved = (x, t, None, reduction, ignore_index, "cross_entropy", memo)
+    cells = (input.cell, target.cell)
+    return taped(_CROSS_ENTROPY[0], np.asarray(loss), (input.node, None, None), saved, cells)
+
+
+def _of_probabilities(input, target, weight, reduction, label_smoothing):
+    if target.array.dtype.kind in "iub":
+        raise DtypeError(
+            f"cross_entropy: Expected floating point type for target with class probabilities, got "
+            f"{target.dtype}: target has input's shape {tuple(input.shape)}; class indices have no "
+            "dim of classes"
+        )
+    dim = _class_dim(input.array.ndim)
+    classes = input.array.shape[dim]
+    if weight is not None and tuple(weight.shape) != (classes,):
+        raise ShapeError(
+            "cross_entropy: weight tensor should be defined either for all or no classes: input "
+            f"{tuple(input.shape)} has {classes}, weight is {tuple(weight.shape)}"
+        )
+    if label_smoothing:
+        target = target * (1 - label_smoothing) + label_smoothing / classes
+    terms = log_softmax(input, dim) * target
+    if weight is not None:
+        terms = terms * _per_class(weight, input)
+    losses = -terms.sum(dim)
+    if reduction == "mean":
+        return losses.sum() / (input.array.size // classes if classes else 0)
+    return losses.sum() if reduction == "sum" else losses
+
+
+def _per_class(weight, input):
+    """``weight`` (C) as it lies along the classes of ``input``."""
+    return weight.reshape(-1, *[1] * (input.array.ndim - 2)) if input.array.ndim > 2 else weight
+
+
+def _smoothed(input, target, weight, ignore_index, reduction, label_smoothing):
+    dim = _class_dim(input.array.ndim)
+    classes = input.array.shape[dim]
+    log_p = log_softmax(input, dim)
+    picked = nll_loss(log_p, target, weight, ignore_index=ignore_index, reduction=reduction)
+    each = -(log_p if weight is None else log_p * _per_class(weight, input)).sum(dim)
+    ignored = target == ignore_index
+    each = each.masked_fill(ignored.reshape(each.shape), 0)
+    if reduction == "mean":
+        if weight is None:
+            total = (~ignored).sum()
+        else:
+            total = weight[target.masked_fill(ignored, 0)].masked_fill(ignored, 0).sum()
+        each = each.sum() / total
+    elif reduction == "sum":
+        each = each.sum()
+    return picked * (1 - label_smoothing) + each * (label_smoothing / classes)

@@ -1,0 +1,170 @@
+"""Losses that compare element by element."""
+
+import warnings
+from math import prod
+
+import numpy as np
+from numpy import ndarray
+
+from rushlight.autograd import mode
+from rushlight.errors import UnsupportedDtypeError
+from rushlight.ops.direct import FLOATS, plain, taped
+from rushlight.ops.dispatch import apply
+from rushlight.ops.kinds import kernel
+from rushlight.ops.promotion import to_float
+from rushlight.ops.rules import where
+from rushlight.tensor import Tensor
+
+__all__ = ["mse_loss", "reduced", "reduction_of"]
+
+_F4, _F8 = FLOATS
+_FEW = 4096  # up to here, a BLAS dot product is as precise as a pairwise sum
+
+# Reductions -------------------------------------------------------------------------------
+
+
+def reduction_of(reduction, size_average=None, reduce=None):
+    """``"none"``, ``"mean"`` or ``"sum"``, also from the two flags that came before it."""
+    if size_average is not None or reduce is not None:
+        each = reduce is not None and not reduce
+        total = size_average is not None and not size_average
+        reduction = "none" if each else "sum" if total else "mean"
+        warnings.warn(
+            f"size_average and reduce are deprecated; use reduction='{reduction}'", stacklevel=3
+        )
+    if reduction not in ("none", "mean", "sum"):
+        raise ValueError(f"{reduction} is not a valid value for reduction")
+    return reduction
+
+
+def reduced(losses, reduction):
+    """The tensor ``losses`` as its mean, its sum, or as it is."""
+    if reduction == "mean":
+        return losses.mean()
+    return losses.sum() if reduction == "sum" else losses
+
+
+def _reduced(losses, reduction):
+    """``reduced`` for arrays."""
+    if reduction == "none":
+        return losses
+    total = np.add.reduce(losses, axis=None)
+    return total if reduction == "sum" else np.true_divide(total, losses.size, dtype=losses.dtype)
+
+
+def _share(g, like, reduction):
+    """What the gradient ``g`` of a reduced loss is worth for each element of ``like``."""
+    return g / prod(like.shape) if reduction == "mean" else g
+
+
+def compared(name, input, target):
+    """Check two operands of a loss; warn where they only agree by broadcasting."""
+    for position, (argument, t) in enumerate((("input", input), ("target", target)), 1):
+        if not isinstance(t, Tensor):
+            raise TypeError(
+                f"{name}(): argument '{argument}' (position {position}) must be Tensor, not "
+                f"{type(t).__name__}"
+            )
+    if input.array.shape != target.array.shape:
+        warnings.warn(
+            f"{name}: target {tuple(target.shape)} is broadcast to input {tuple(input.shape)} (or "
+            "the other way round): this often is a mistake; give both the same shape",
+            stacklevel=3,
+        )
+
+
+
+
+# Mean squared error -----------------------------------------------------------------------
+
+
+def _floating(x, y, **params):
+    name = params.pop("name", "mse_loss")
+    if to_float((x, y)).is_complex or (x.dtype.kind in "iub" and y.dtype.kind in "iub"):
+        raise UnsupportedDtypeError(f"{name}: not implemented for {x.dtype}; convert with .float()")
+    return params
+
+
+@kernel(public=False, method=False, name="mse_loss", prepare=_floating)
+def _mse(xp, x, y, *, reduction):
+    """(x - y)², its mean or its sum."""
+    d = x - y
+    if reduction == "none":
+        return d * d
+    if d.size > _FEW:
+        return _reduced(d * d, reduction)
+    flat = d.ravel()
+    total = flat.dot(flat)
+    return total if reduction == "sum" else np.true_divide(total, d.size, dtype=d.dtype)
+
+
+def _mse_slope(g, x, y, reduction):
+    d = x - y
+    return d * (g * (2 / prod(d.shape) if reduction == "mean" else 2))
+
+
+_mse.grad(x=_mse_slope, y=lambda g, x, y, reduction: -_mse_slope(g, x, y, reduction))
+_mse_op = _mse.op
+
+
+def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
+    """The mean (or sum, or each) of (input - target)².
+
+    Shape: input and target the same → () or, unreduced, that shape.
+
+    Raises:
+        ValueError: an unknown reduction; a weight of another shape.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.mse_loss(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 4.0]))
+    tensor(2.)
+    """
+    if weight is None and size_average is None and reduce is None:
+        found = _short(input, target, reduction)
+        if found is not None:
+            return found
+    reduction = reduction_of(reduction, size_average, reduce)
+    compared("mse_loss", input, target)
+    if weight is None:
+        return apply(_mse_op, (input, target), {"reduction": reduction})
+    return _weighted(apply(_mse_op, (input, target), {"reduction": "none"}), input, weight, reduction)
+
+
+def _short(input, target, reduction):
+    """mse_loss by the short path; None where that does not serve."""
+    try:
+        x, y = plain(input), plain(target)
+        d = x.dtype
+        if (
+            mode.intercept
+            or y.dtype is not d
+            or (d is not _F4 and d is not _F8)
+            or x.shape != y.shape
+            or reduction != "mean"
+        ):
+            return None
+        diff = x - y
+        n = diff.size
+        if n > _FEW:
+            loss = _reduced(diff * diff, "mean")
+        else:
+            flat = diff.ravel()
+            loss = flat.dot(flat) / n
+    except (AttributeError, RuntimeWarning, ZeroDivisionError):
+        return None
+    return taped(
+        _mse_op, np.asarray(loss), (input.node, target.node), (x, y, reduction),
+        (input.cell, target.cell),
+    )  # fmt: skip
+
+
+def _weighted(losses, input, weight, reduction):
+    if weight.array.shape != input.array.shape:
+        raise ValueError(
+            f"Weights and input must have the same size, not {tuple(weight.shape)} and "
+            f"{tuple(input.shape)}"
+        )
+    losses = losses * weight
+    if reduction == "mean":
+        return losses.sum() / weight.sum()
+    return losses.sum() if reduction == "sum" else losses

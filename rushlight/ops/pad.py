@@ -1,0 +1,162 @@
+"""Padding: with a constant, or with the image itself reflected, repeated at its edge, or wrapped."""
+
+import numpy as np
+
+
+from rushlight.backend.accumulate import add_at
+from rushlight.errors import ShapeError, UnsupportedDtypeError
+from rushlight.ops.cast import as_scalar
+from rushlight.ops.dispatch import refuse
+from rushlight.ops.kinds import kernel
+from rushlight.tensor import Tensor
+
+__all__ = ["constant_pad", "pad"]
+
+
+def _pairs(pad, ndim, name):
+    """[(before, after)] of each dim from PyTorch's list, which begins at the last dim."""
+    pad = [n.__index__() for n in pad]
+    if len(pad) % 2:
+        raise RuntimeError(f"{name}: Padding length must be divisible by 2, but it is {len(pad)}: {pad}")
+    if len(pad) > 2 * ndim:
+        raise ShapeError(
+            f"{name}: Padding length should be less than or equal to two times the input dimension, "
+            f"but {pad} has {len(pad)} entries for {ndim} dims"
+        )
+    given = list(zip(pad[::2], pad[1::2], strict=True))[::-1]
+    return [(0, 0)] * (ndim - len(given)) + given
+
+
+def _constant_shape(x, *, pad, value=0):
+    pairs = _pairs(pad, x.ndim, "constant_pad_nd")
+    out = tuple([n + a + b for n, (a, b) in zip(x.shape, pairs, strict=True)])
+    if any(n < 0 for n in out):
+        raise ShapeError(
+            f"constant_pad_nd: the input {tuple(x.shape)} with pad {list(pad)} would have the negative "
+            f"size {out}"
+        )
+    return out
+
+
+@kernel(name="constant_pad_nd", method=False, widen=False)
+def constant_pad(xp, x, *, pad, value=0):
+    """``input`` with ``value`` around it; ``pad`` = (left, right, top, bottom, …), from the last dim.
+
+    Negative numbers cut off.
+
+    >>> import rushlight as torch
+    >>> torch.constant_pad_nd(torch.ones(2), (1, 2))
+    tensor([0., 1., 1., 0., 0.])
+    """
+    out = np.full(_constant_shape(x, pad=pad), as_scalar(value, x.dtype), x.dtype)
+    pairs = _pairs(pad, x.ndim, "constant_pad_nd")
+    source, target = [], []
+    for n, (a, b) in zip(x.shape, pairs, strict=True):
+        source.append(slice(max(-a, 0), max(n + min(b, 0), 0)))
+        target.append(slice(max(a, 0), max(a, 0) + max(n + min(a, 0) + min(b, 0), 0)))
+    out[tuple(target)] = x[tuple(source)]
+    return out
+
+
+constant_pad.grad(x=lambda g, pad: constant_pad(g, pad=tuple([-n for n in pad])))
+
+
+# With the image itself --------------------------------------------------------------------
+
+
+def _positions(n, before, after, mode):
+    """The element of a dim of ``n`` that lies at each place of the padded dim."""
+    at = np.arange(-before, n + after)
+    if mode == "replicate":
+        return at.clip(0, n - 1)
+    if mode == "circular":
+        return at % n
+    at = np.abs(at)
+    return np.where(at >= n, 2 * (n - 1) - at, at)
+
+
+def _extended(xp, x, *, pad, mode):
+    """x with its own elements around it."""
+    for dim, (a, b) in enumerate(_pairs(pad, x.ndim, "pad")):
+        if a or b:
+            x = x.take(_positions(x.shape[dim], a, b, mode), dim)
+    return x if x.flags.owndata else x.copy()
+
+
+@kernel(public=False, method=False, name="pad_backward")
+def _folded(xp, g, *, shape, pad, mode):
+    """The gradient of a padding: what lies around is added to where it came from."""
+    for dim, (a, b) in enumerate(_pairs(pad, g.ndim, "pad")):
+        if a or b:
+            out = np.zeros((*g.shape[:dim], shape[dim], *g.shape[dim + 1 :]), g.dtype)
+            at = _positions(shape[dim], a, b, mode)
+            add_at(out, (*[slice(None)] * dim, at, *[slice(None)] * (g.ndim - dim - 1)), g)
+            g = out
+    return g
+
+
+def _named(name, grad_name):
+    op = kernel(
+        _extended, name=name, grad_name=grad_name, public=False, method=False, widen=False
+    )  # fmt: skip
+    op.grad(x=lambda g, x_shape, pad, mode: _folded(g, shape=tuple(x_shape), pad=pad, mode=mode))
+    return op
+
+
+_BY_MODE = {
+    (mode, n): _named(f"{mode}_pad{n}d", f"{title}Pad{n}DBackward0")
+    for mode, title in (("reflect", "Reflection"), ("replicate", "Replication"), ("circular", "Circular"))
+    for n in (1, 2, 3)
+}
+_folded.grad(
+    g=lambda h, pad, mode: _BY_MODE[mode, len(pad) // 2](h, pad=pad, mode=mode)
+)  # fmt: skip
+
+
+def pad(input, pad, mode="constant", value=None):
+    """``input`` with more elements around its last dims.
+
+    ``pad`` = (left, right, top, bottom, …) begins with the last dim. Mode: "constant" (``value``,
+    0 if None), "reflect", "replicate" (the edge) or "circular".
+
+    Raises:
+        RuntimeError: ``pad`` does not fit the input.
+        NotImplementedError: an unknown mode, or one that does not take so many dims.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.pad(torch.tensor([[1.0, 2.0, 3.0]]), (1, 1), mode="reflect")
+    tensor([[2., 1., 2., 3., 2.]])
+    """
+    if not isinstance(input, Tensor):
+        refuse(constant_pad.op, 0, input)
+    pad = tuple([n.__index__() for n in pad])
+    if mode == "constant":
+        return constant_pad(input, pad=pad, value=0 if value is None else value)
+    if value:
+        raise ValueError(f'pad: padding mode "{mode}" takes no value, but got {value}')
+    x = input.array
+    n = len(pad) // 2
+    if mode not in ("reflect", "replicate", "circular") or n not in (1, 2, 3) or x.ndim not in (n + 1, n + 2):
+        raise NotImplementedError(
+            f"pad: mode={mode!r} with {len(pad)} numbers is not supported for an input of {x.ndim} dims "
+            f"{tuple(x.shape)}: 2 numbers pad 2D or 3D input, 4 pad 3D or 4D, 6 pad 4D or 5D"
+        )
+    _check_pad(x, pad, mode, n)
+    return _BY_MODE[mode, n](input, pad=pad, mode=mode)
+
+
+def _check_pad(x, pad, mode, n):
+    if x.dtype.kind == "b" and mode != "circular":
+        raise UnsupportedDtypeError(f"pad: mode={mode!r} is not implemented for torch.bool")
+    for dim, (a, b) in list(enumerate(_pairs(pad, x.ndim, "pad")))[-n:]:
+        size = x.shape[dim]
+        limit = size if mode == "circular" else size - 1 if mode == "reflect" else None
+        if limit is not None and max(a, b) > limit:
+            raise ShapeError(
+                f"pad: Padding size should be less than the corresponding input dimension for "
+                f"mode={mode!r}, but got padding ({a}, {b}) at dimension {dim} of input {tuple(x.shape)}"
+            )
+        if size + a + b < 1:
+            raise ShapeError(f"pad: input {tuple(x.shape)} with pad {list(pad)} has no elements left in dim {dim}")
+
+

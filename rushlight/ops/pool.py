@@ -1,0 +1,330 @@
+"""Maxima of windows: max_pool, its gradient and its positions, for any number of dims."""
+
+from math import prod
+
+import numpy as np
+
+from rushlight.dtype import OF
+from rushlight.errors import ShapeError, UnsupportedDtypeError
+from rushlight.ops.dispatch import apply, refuse
+from rushlight.ops.kinds import kernel
+from rushlight.ops.window import offsets, per_dim, span
+from rushlight.tensor import Tensor
+
+__all__ = ["max_pool1d", "max_pool2d", "max_pool3d", "places_of", "pool_geometry"]
+
+# Geometry ---------------------------------------------------------------------------------
+
+
+def places_of(size, kernel_size, stride, padding, dilation, ceil_mode):
+    """How many windows fit into each dim; with ``ceil_mode`` the last may stick out."""
+    found = []
+    for n, s, step, p in zip(size, span(kernel_size, dilation), stride, padding, strict=True):
+        room = n + 2 * p - s
+        k = (room + (step - 1 if ceil_mode else 0)) // step + 1
+        if ceil_mode and (k - 1) * step >= n + p:  # the last window must start inside
+            k -= 1
+        found.append(k)
+    return tuple(found)
+
+
+def pool_geometry(name, n, x, kernel_size, stride, padding, dilation, ceil_mode):
+    """The parameters of a pooling as tuples of ints, checked."""
+    kernel_size = per_dim(kernel_size, n, name, "kernel_size")
+    stride = kernel_size if stride is None or stride in ((), []) else per_dim(stride, n, name, "stride")
+    padding = per_dim(padding, n, name, "padding")
+    dilation = per_dim(dilation, n, name, "dilation")
+    if min(kernel_size) < 1 or min(stride) < 1:
+        raise RuntimeError(
+            f"{name}: kernel_size and stride must be greater than zero, but got {kernel_size} and "
+            f"{stride}: stride should not be zero"
+        )
+    if min(dilation) < 1:
+        raise RuntimeError(f"{name}: dilation must be greater than zero, but got {dilation}")
+    if min(padding) < 0:
+        raise RuntimeError(f"{name}: padding must be non-negative, but got pad: {padding}")
+    if any(p > s // 2 for p, s in zip(padding, span(kernel_size, dilation), strict=True)):
+        raise RuntimeError(
+            f"{name}: padding should be at most half of effective kernel size, but got pad={padding}, "
+            f"kernel_size={kernel_size} and dilation={dilation}"
+        )
+    size = x.shape[-n:]
+    if 0 in x.shape[-n - 1 :]:
+        raise ShapeError(
+            f"{name}: Expected a tensor whose dims are not empty, with optional 0 dim batch size, but got: "
+            f"{list(x.shape)}"
+        )
+    places = places_of(size, kernel_size, stride, padding, dilation, ceil_mode)
+    if min(places) < 1:
+        raise ShapeError(
+            f"{name}: Output size is too small: input {tuple(x.shape)} with kernel_size={kernel_size}, "
+            f"padding={padding} and dilation={dilation} gives places {places}"
+        )
+    return {
+        "kernel_size": kernel_size, "stride": stride, "padding": padding, "dilation": dilation,
+        "places": places,
+    }  # fmt: skip
+
+
+def _lowest(dtype):
+    """The number that no element is below."""
+    return -np.inf if dtype.kind in "fV" else np.iinfo(dtype).min
+
+
+def _surrounded(x, kernel_size, stride, padding, dilation, places):
+    """``x`` with the lowest number around it, so that every window lies inside."""
+    n = len(places)
+    right = [
+        max((o - 1) * step + s - size - p, 0)
+        for o, step, s, size, p in zip(
+            places, stride, span(kernel_size, dilation), x.shape[-n:], padding, strict=True
+        )
+    ]
+    if not any(padding) and not any(right):
+        return x
+    shape = [size + p + r for size, p, r in zip(x.shape[-n:], padding, right, strict=True)]
+    out = np.full((*x.shape[:-n], *shape), _lowest(x.dtype), x.dtype)
+    out[(..., *[slice(p, p + size) for p, size in zip(padding, x.shape[-n:], strict=True)])] = x
+    return out
+
+
+def _tiles(x, kernel_size, stride, padding, dilation, places):
+    """True where windows neither overlap nor skip, and all lie inside ``x``."""
+    return (
+        kernel_size == stride
+        and not any(padding)
+        and all(k == 1 or d == 1 for k, d in zip(kernel_size, dilation, strict=True))
+        and all(o * k <= n for o, k, n in zip(places, kernel_size, x.shape[-len(places) :], strict=True))
+    )
+
+
+# Maxima -----------------------------------------------------------------------------------
+
+
+def _maxima(x, kernel_size, stride, dilation, places):
+    """The maximum of each window, one dim after the other from the last."""
+    n = len(places)
+    for d in reversed(range(n)):
+        lead = (slice(None),) * (x.ndim - n + d)
+        parts = [
+            x[(*lead, slice(k * dilation[d], k * dilation[d] + stride[d] * (places[d] - 1) + 1, stride[d]))]
+            for k in range(kernel_size[d])
+        ]
+        x = parts[0] if len(parts) == 1 else np.maximum(parts[0], parts[1])
+        for part in parts[2:]:
+            np.maximum(x, part, out=x)
+    return np.ascontiguousarray(x)
+
+
+def _positions(x, kernel_size, stride, padding, dilation, places):
+    """The flat position in ``x``'s last dims of each window's maximum: the first, or the last nan."""
+    n = len(places)
+    size = x.shape[-n:]
+    steps = [prod(size[d + 1 :]) for d in range(n)]
+    wide = _surrounded(x, kernel_size, stride, padding, dilation, places)
+    best = np.full((*x.shape[:-n], *places), _lowest(x.dtype), x.dtype)
+    first = np.zeros(places, np.int64)
+    for d in range(n):
+        start = np.arange(places[d]) * stride[d] - padding[d]
+        start += np.maximum(-(start // dilation[d]), 0) * dilation[d]
+        first += (start * steps[d]).reshape([-1 if i == d else 1 for i in range(n)])
+    found = np.broadcast_to(first, best.shape).copy()
+    for at, part in offsets(kernel_size, stride, dilation, places):
+        value = wide[(..., *part)]
+        better = (value > best) | (value != value)
+        np.copyto(best, value, where=better)
+        here = np.zeros(places, np.int64)
+        for d in range(n):
+            p = np.arange(places[d]) * stride[d] - padding[d] + at[d] * dilation[d]
+            here += (p * steps[d]).reshape([-1 if i == d else 1 for i in range(n)])
+        np.copyto(found, here, where=better)
+    return found
+
+
+@kernel(public=False, method=False, name="max_pool_positions", widen=False)
+def max_positions(xp, x, *, kernel_size, stride, padding, dilation, places):
+    """Where each window's maximum lies, as a flat index into the last dims."""
+    return _positions(x, kernel_size, stride, padding, dilation, places)
+
+
+def _max_pool(xp, x, *, kernel_size, stride, padding, dilation, places):
+    """The maximum of each window."""
+    if x.size == 0:
+        return np.zeros((*x.shape[: -len(places)], *places), x.dtype)
+    wide = _surrounded(x, kernel_size, stride, padding, dilation, places)
+    return _maxima(wide, kernel_size, stride, dilation, places)
+
+
+@kernel(public=False, method=False, name="max_pool_backward")
+def max_pool_grad(xp, g, x, *, kernel_size, stride, padding, dilation, places):
+    """The gradient of max_pool: each window's maximum gets the window's."""
+    n = len(places)
+    if not g.size:
+        return np.zeros(x.shape, g.dtype)
+    if n == 2 and _tiles(x, kernel_size, stride, padding, dilation, places):
+        return _tiled_slope(g, x, kernel_size, places)
+    at = _positions(x, kernel_size, stride, padding, dilation, places)
+    planes = prod(x.shape[:-n])
+    area = prod(x.shape[-n:])
+    flat = at.reshape(planes, -1) + np.arange(planes)[:, None] * area
+    if g.dtype.kind == "c" or g.dtype.kind in "iu":
+        found = np.zeros(planes * area, g.dtype)
+        np.add.at(found, flat.ravel(), g.ravel())
+    else:
+        found = np.bincount(flat.ravel(), g.ravel(), planes * area).astype(g.dtype)
+    return found.reshape(x.shape)
+
+
+def _winners(parts):
+    """For each of several arrays a mask of where it is the first maximum (or the last nan)."""
+    best = parts[0]
+    later = []
+    for part in parts[1:]:
+        # Not (part <= best) is also true where best is nan: then only a nan of its own counts.
+        wins = (part > best) | (part != part)
+        later.append(wins)
+        best = np.maximum(best, part)
+    masks, taken = [], None
+    for wins in reversed(later):
+        masks.append(wins if taken is None else wins & ~taken)
+        taken = wins if taken is None else taken | wins
+    masks.append(None if taken is None else ~taken)
+    return masks[::-1], best
+
+
+def _tiled_slope(g, x, kernel_size, places):
+    """The gradient where windows tile the plane: first the column of each row, then the row."""
+    kh, kw = kernel_size
+    h, w = places[0] * kh, places[1] * kw
+    found = np.empty(x.shape, g.dtype)
+    if (h, w) != x.shape[-2:]:
+        found[..., h:, :] = 0
+        found[..., w:] = 0
+    x, into = x[..., :h, :w], found[..., :h, :w]
+    zero = g.dtype.type(0)
+    columns, rows_best = _winners([x[..., j::kw] for j in range(kw)])
+    rows, _ = _winners([rows_best[..., i::kh, :] for i in range(kh)])
+    share = np.empty(rows_best.shape, g.dtype)
+    for i, mask in enumerate(rows):
+        share[..., i::kh, :] = g if mask is None else np.where(mask, g, zero)
+    for j, mask in enumerate(columns):
+        into[..., j::kw] = share if mask is None else np.where(mask, share, zero)
+    return found
+
+
+@kernel(public=False, method=False, name="max_pool_pick")
+def max_pool_pick(xp, h, x, *, kernel_size, stride, padding, dilation, places):
+    """What ``h`` has where ``x`` has each window's maximum."""
+    at = _positions(x, kernel_size, stride, padding, dilation, places)
+    lead = x.shape[: -len(places)]
+    flat = h.reshape(*lead, -1)
+    return np.take_along_axis(flat, at.reshape(*lead, -1), -1).reshape(at.shape)
+
+
+def _geometry(kernel_size, stride, padding, dilation, places):
+    return {
+        "kernel_size": kernel_size, "stride": stride, "padding": padding, "dilation": dilation,
+        "places": places,
+    }  # fmt: skip
+
+
+_MAX_POOL = {}
+for _n in (1, 2, 3):
+    _op = kernel(
+        _max_pool, public=False, method=False, name=f"max_pool_of_{_n}d", widen=False,
+        grad_name=f"MaxPool{max(_n, 2)}DWithIndicesBackward0",
+    )  # fmt: skip
+    _op.grad(
+        x=lambda g, x, kernel_size, stride, padding, dilation, places: max_pool_grad(
+            g, x, **_geometry(kernel_size, stride, padding, dilation, places)
+        )
+    )
+    _MAX_POOL[_n] = _op.op
+max_pool_grad.grad(
+    g=lambda h, x, kernel_size, stride, padding, dilation, places: max_pool_pick(
+        h, x, **_geometry(kernel_size, stride, padding, dilation, places)
+    )
+)
+max_pool_pick.grad(
+    h=lambda h, x, kernel_size, stride, padding, dilation, places: max_pool_grad(
+        h, x, **_geometry(kernel_size, stride, padding, dilation, places)
+    )
+)
+
+# Functions --------------------------------------------------------------------------------
+
+
+def _pooled(name, n, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices):
+    if not isinstance(input, Tensor):
+        refuse(_MAX_POOL[n], 0, input)
+    x = input.array
+    if x.ndim not in (n + 1, n + 2):
+        raise ShapeError(
+            f"{name}: Expected {n + 1}D or {n + 2}D (batch mode) tensor with optional 0 dim batch size for "
+            f"input, but got: {list(x.shape)}"
+        )
+    if x.dtype.kind in "bc" or (n == 1 and x.dtype.kind in "iu"):
+        raise UnsupportedDtypeError(f"{name}: not implemented for {OF[x.dtype]}")
+    params = pool_geometry(name, n, x, kernel_size, stride, padding, dilation, ceil_mode)
+    found = apply(_MAX_POOL[n], (input,), params)
+    return (found, apply(max_positions.op, (input,), params)) if return_indices else found
+
+
+def max_pool1d(
+    input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
+):
+    """The maximum of each window.
+
+    Shape: (N, C, L) or (C, L) → (N, C, L') with
+    L' = (L + 2 padding - dilation (kernel_size - 1) - 1) // stride + 1; stride None is kernel_size.
+
+    Raises:
+        RuntimeError: windows do not fit the input; a parameter is out of range.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.max_pool1d(torch.tensor([[[1.0, 3.0, 2.0, 0.0]]]), 2)
+    tensor([[[3., 2.]]])
+    """
+    return _pooled(
+        "max_pool1d", 1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices
+    )
+
+
+def max_pool2d(
+    input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
+):
+    """The maximum of each window; with ``return_indices`` also its flat position in (H, W).
+
+    Shape: (N, C, H, W) or (C, H, W) → (N, C, H', W') with
+    H' = (H + 2 padding - dilation (kernel_size - 1) - 1) // stride + 1; stride None is kernel_size.
+
+    Raises:
+        RuntimeError: windows do not fit the input; a parameter is out of range.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.max_pool2d(torch.arange(16.0).reshape(1, 1, 4, 4), 2)
+    tensor([[[[ 5.,  7.],
+              [13., 15.]]]])
+    """
+    return _pooled(
+        "max_pool2d", 2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices
+    )
+
+
+def max_pool3d(
+    input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
+):
+    """The maximum of each window.
+
+    Shape: (N, C, D, H, W) or (C, D, H, W) → (N, C, D', H', W').
+
+    Raises:
+        RuntimeError: windows do not fit the input; a parameter is out of range.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.max_pool3d(torch.ones(1, 1, 4, 4, 4), 2).shape
+    torch.Size([1, 1, 2, 2, 2])
+    """
+    return _pooled(
+        "max_pool3d", 3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices
+    )
