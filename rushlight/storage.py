@@ -12,8 +12,8 @@ from numpy.lib.stride_tricks import as_strided
 from rushlight.errors import ShapeError
 
 __all__ = [
-    "Foreign", "Storage", "address", "flat", "foreign", "geometry", "offset", "owner", "reach",
-    "span", "strided",
+    "Foreign", "Storage", "address", "contiguous_strides", "flat", "foreign", "geometry", "offset",
+    "owner", "reach", "settled", "span", "strided", "strides_of",
 ]  # fmt: skip
 
 
@@ -60,6 +60,34 @@ def span(shape, strides):
     if 0 in shape:
         return 0
     return 1 + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
+
+
+def contiguous_strides(shape, step=1):
+    """The strides of a block without gaps, in units of ``step``; empty dims count as 1.
+
+    >>> contiguous_strides((2, 0, 3))
+    (3, 3, 1)
+    """
+    strides = []
+    for n in reversed(shape):
+        strides.append(step)
+        step *= n or 1
+    return tuple(reversed(strides))
+
+
+def strides_of(array):
+    """``array.strides`` as PyTorch has them: NumPy's own empty arrays have zeros only."""
+    strides = array.strides
+    if array.size or any(strides):
+        return strides
+    return contiguous_strides(array.shape, array.itemsize)
+
+
+def settled(array):
+    """``array``, or where it is empty an array with PyTorch's strides."""
+    if array.size or any(array.strides) or not array.ndim:
+        return array
+    return ndarray(array.shape, array.dtype, np.empty(1, array.dtype), 0, strides_of(array))
 
 
 def flat(array):

@@ -5,14 +5,16 @@ import warnings
 import numpy as np
 
 from rushlight import dtype as dtypes
-from rushlight.autograd.write import assign, check_write
+from rushlight.autograd import mode
+from rushlight.autograd.tape import refresh
+from rushlight.autograd.write import assign, check_write, stamp
 from rushlight.device import device, require
 from rushlight.errors import ShapeError
 from rushlight.ops.definition import function
 from rushlight.ops.kinds import kernel
 from rushlight.ops.layout import channels_last, channels_last_3d, contiguous_format, memory_format
 from rushlight.strides import empty_like
-from rushlight.storage import geometry
+from rushlight.storage import geometry, settled
 from rushlight.tensor import Tensor, method
 
 # Copies -----------------------------------------------------------------------------------
@@ -37,7 +39,7 @@ def laid_out(array, form, name):
 def _clone(xp, x, *, memory_format=None):
     """A copy."""
     if memory_format is None and x.flags.c_contiguous:
-        return x.copy()
+        return settled(x.copy())
     out = laid_out(x, memory_format, "clone")
     out[...] = x
     return out
@@ -267,6 +269,16 @@ def type_as(self, other):
 # Writes -----------------------------------------------------------------------------------
 
 
+@kernel(public=False, method=False, name="copy", widen=False, grad_name="CopyBackwards")
+def _overwritten(xp, x, src):
+    """``src`` in the shape and dtype of ``x``."""
+    src = src if src.dtype == x.dtype else converted(src, x.dtype)
+    return xp.broadcast_to(src, x.shape).copy()
+
+
+_overwritten.grad(x=lambda g: g * 0, src=lambda g: g)
+
+
 @method
 def copy_(self, src, non_blocking=False):
     """Write ``src``, broadcast and converted, into this tensor.
@@ -284,19 +296,52 @@ def copy_(self, src, non_blocking=False):
     check_write(self, "copy_")
     target = self.array.shape
     if src.array.shape != target:
-        src = _stretched(src, target)
-    if src.array.dtype != self.array.dtype:
-        src = to(src, self.dtype)
-    return assign(self, src)
+        _check_stretch(src.array.shape, target)
+    if watched(self, (src,)):
+        return assign(self, _overwritten(self, src))
+    refresh(src)
+    value = src.array
+    if value.dtype != self.array.dtype:
+        value = converted(value, self.array.dtype)
+    put(self.array, ..., value, "copy_")
+    stamp(self)
+    return self
 
 
-def _stretched(src, target):
-    shape = src.array.shape
+def _check_stretch(shape, target):
     lead = len(target) - len(shape)
     if lead < 0 or any(n not in (1, m) for n, m in zip(shape, target[lead:], strict=False)):
         raise ShapeError(
             f"copy_: output with shape {list(target)} doesn't match the broadcast shape of the source "
             f"{list(shape)}"
         )
-    return src.expand(target)
+
+
+def watched(x, others):
+    """True where a trace or gradients have to see a write of ``others`` to ``x``."""
+    if mode.intercept:
+        return True
+    if mode.grad_off and not mode.state.grad:
+        return False
+    if x.view_of is not None and x.view_of.root.node is not None:
+        return True
+    return x.node is not None or any(getattr(t, "node", None) is not None for t in others)
+
+
+def put(array, key, value, name):
+    """``array[key] = value``; RuntimeError where the memory cannot be written so."""
+    if not array.flags.writeable:
+        raise RuntimeError(f"{name}: the tensor's memory is read-only; clone() it first")
+    if array.size > 1 and 0 in array.strides and getattr(value, "size", 1) > 1:
+        check_no_overlap(array, name)
+    array[key] = value
+
+
+def check_no_overlap(array, name):
+    """Raise where two elements of ``array`` share one place in memory."""
+    if any(s == 0 and n > 1 for s, n in zip(array.strides, array.shape, strict=True)):
+        raise RuntimeError(
+            f"{name}: unsupported operation: more than one element of the written-to tensor refers to a "
+            "single memory location. Please clone() the tensor before performing the operation."
+        )
 

@@ -8,7 +8,7 @@ from rushlight.autograd.tape import Leaf, Output, refresh
 from rushlight.dtype import OF
 from rushlight.ops.definition import function
 from rushlight.printing import format_tensor, set_printoptions
-from rushlight.storage import Storage, address, offset
+from rushlight.storage import Storage, address, offset, strides_of
 from rushlight.tensor import Size, Tensor, method
 
 # What an array tells ----------------------------------------------------------------------
@@ -61,10 +61,10 @@ def stride(self, dim=None):
     array = self.array
     step = array.itemsize
     if dim is None:
-        return tuple([s // step for s in array.strides])
+        return tuple([s // step for s in strides_of(array)])
     if not array.ndim:
         raise IndexError("stride: Dimension specified as 0 but tensor has no dimensions")
-    return array.strides[shapes.dim(dim, array.ndim, "stride")] // step
+    return strides_of(array)[shapes.dim(dim, array.ndim, "stride")] // step
 
 
 @method

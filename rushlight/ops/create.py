@@ -12,6 +12,7 @@ from rushlight.ops.data import array_of, check_dtype
 from rushlight.ops.definition import function
 from rushlight.ops.kinds import source
 from rushlight.ops.layout import channels_last, channels_last_3d, preserve_format, strided
+from rushlight.storage import reach, settled, span
 from rushlight.strides import empty_like as dense_like
 from rushlight.tensor import Tensor, from_array
 
@@ -20,14 +21,14 @@ from rushlight.tensor import Tensor, from_array
 def full_(xp, *, shape, value, dtype):
     """An array of one value."""
     if type(value) is int and not value:
-        return xp.zeros(shape, dtype)
-    return xp.full(shape, value, dtype)
+        return settled(xp.zeros(shape, dtype))
+    return settled(xp.full(shape, value, dtype))
 
 
 @source(public=False)
 def empty_(xp, *, shape, dtype):
     """An array of whatever was in memory."""
-    return xp.empty(shape, dtype)
+    return settled(xp.empty(shape, dtype))
 
 
 def options(dtype, layout, device, name):
@@ -148,8 +149,6 @@ def empty_strided(
     >>> torch.empty_strided((2, 3), (1, 2)).stride()
     (1, 2)
     """
-    from rushlight.storage import reach, span
-
     d = options(dtype, layout, device, "empty_strided")
     shape = sized((size,), "empty_strided")
     if len(shape) != len(stride):

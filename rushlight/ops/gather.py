@@ -1,5 +1,7 @@
 """Reading elements at indices: indexing with tensors, index_select, gather, take."""
 
+import math
+
 import numpy as np
 from numpy import ndarray
 
@@ -57,9 +59,27 @@ def explain_index(x, *inputs, dims, **_):
 )  # fmt: skip
 def index(xp, x, i0, i1=None, i2=None, i3=None, i4=None, i5=None, *, dims):
     """``x`` indexed by arrays of ints or bool at ``dims``, full slices elsewhere."""
+    if not x.size:
+        return _from_empty(x, dims, _given(i0, i1, i2, i3, i4, i5))
     if i1 is None and i0.dtype.kind == "i" and x.flags.c_contiguous:
         return x.take(i0, dims[0])
     return xp.ascontiguousarray(x[key_of(x.ndim, dims, _given(i0, i1, i2, i3, i4, i5))])
+
+
+def _from_empty(x, dims, indices):
+    """``index`` of an empty ``x``: only shapes matter, and that no index asks for an element."""
+    places, arrays = [], []
+    for dim, i in zip(dims, indices, strict=True):
+        parts = i.nonzero() if i.dtype.kind == "b" else [i]
+        places += range(dim, dim + len(parts))
+        arrays += [np.zeros_like(part) for part in parts]
+    shape = [1 if d in places else n for d, n in enumerate(x.shape)]
+    out = np.empty(shape, x.dtype)[key_of(x.ndim, places, arrays)]
+    if math.prod(np.broadcast_shapes(*[a.shape for a in arrays])):
+        for d in places:
+            if not x.shape[d]:
+                raise IndexError(f"index is out of bounds for dimension {d} with size 0")
+    return out
 
 
 def _index_back(g, x_shape, i0, i1, i2, i3, i4, i5, dims):

@@ -20,7 +20,7 @@ from rushlight.ops.dispatch import apply, record
 from rushlight.ops.gather import indexed, key_of
 from rushlight.ops.index_put import index_put
 from rushlight.ops.kinds import kernel, view
-from rushlight.storage import offset, reach
+from rushlight.storage import offset, reach, strides_of
 from rushlight.tensor import Tensor, ViewOf, from_array, method
 
 _new = object.__new__
@@ -41,7 +41,7 @@ def _look(xp, x, *, index):
 def _exact(x, index):
     """``x[index]``, its strides and offset computed as PyTorch does for None and empty slices."""
     size = x.itemsize
-    have = [s // size for s in x.strides]
+    have = [s // size for s in strides_of(x)]
     shape, strides, start, dim = [], [], offset(x), 0
     for k in _filled(x.ndim, index):
         if k is None:
@@ -225,6 +225,10 @@ def _consumed(k):
     return 1
 
 
+def _is_full(k, n):
+    return not k.start and k.step == 1 and (k.stop is None or k.stop >= n)
+
+
 def parse(x, index):
     """(op, basic index, [(dim, index tensor)]) that ``x[index]`` stands for."""
     items = [_simplified(k) for k in _as_tuple(index)]
@@ -250,7 +254,8 @@ def parse(x, index):
             dim += 1
         elif type(k) is slice:
             basic.append(k)
-            op = SLICE if k != slice(None, None, 1) or len(items) == 1 else op
+            if type(index) is slice or not _is_full(k, shape[at]):
+                op = SLICE
             dim += 1
             at += 1
         elif type(k) is int:
@@ -355,6 +360,8 @@ def __setitem__(self, index, value):
             _check_dtypes(self, value)
         found = converted(found, part.dtype)
     if advanced:
+        while found.ndim and found.shape[0] == 1:
+            found = found[0]
         key = key_of(part.ndim, [d for d, _ in advanced], [k.array for _, k in advanced])
     else:
         key = ...
@@ -384,7 +391,7 @@ def _check_dtypes(x, value):
 def _put(part, key, value):
     try:
         part[key] = value
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         if not part.flags.writeable:
             raise RuntimeError(f"index_put_: the tensor's memory is read-only: {error}") from None
         raise ShapeError(

@@ -12,18 +12,12 @@ from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.layout import contiguous_format
 from rushlight.ops.order import t, transpose
 from rushlight.ops.view import squeeze, unsqueeze
-from rushlight.storage import Foreign, Storage, flat, offset, owner, reach, span
+from rushlight.storage import (
+    Foreign, Storage, contiguous_strides, flat, offset, owner, reach, span,
+)  # fmt: skip
 from rushlight.tensor import Tensor, method
 
 # Storage ----------------------------------------------------------------------------------
-
-
-def _contiguous_strides(shape):
-    strides, step = [], 1
-    for n in reversed(shape):
-        strides.append(step)
-        step *= max(n, 1)
-    return tuple(reversed(strides))
 
 
 def _look_at(x, array, cell=None):
@@ -60,7 +54,7 @@ def resize_(self, *sizes, memory_format=contiguous_format):
     array = self.array
     if shape == array.shape:
         return self
-    start, strides = offset(array), _contiguous_strides(shape)
+    start, strides = offset(array), contiguous_strides(shape)
     needed = (start + span(shape, strides)) * array.itemsize if math.prod(shape) else 0
     memory = flat(array)
     if needed > memory.size:
@@ -123,7 +117,7 @@ def set_(self, source=None, storage_offset=0, size=None, stride=None):
     if size is None:
         return _look_at(self, memory)
     size = shapes.sizes((size,), "set_")
-    stride = _contiguous_strides(size) if stride is None else tuple(stride)
+    stride = contiguous_strides(size) if stride is None else tuple(stride)
     if len(size) != len(stride):
         raise ShapeError(f"set_: unequal size length ({len(size)}) and stride length ({len(stride)})")
     return _look_at(self, reach(memory, size, stride, storage_offset, "set_"), cell)

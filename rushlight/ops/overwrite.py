@@ -5,31 +5,20 @@ writes into a copy. The in-place method writes into the tensor's own memory unle
 trace have to see the write.
 """
 
-from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh
 from rushlight.autograd.write import check_write, stamp, write
 from rushlight.errors import ShapeError
+from rushlight.ops.cast import watched
 from rushlight.tensor import Tensor
 
 __all__ = ["overwrite"]
-
-
-def _seen(x, others):
-    """True where a trace or gradients have to see a write to ``x``."""
-    if mode.intercept:
-        return True
-    if mode.grad_off and not mode.state.grad:
-        return False
-    if x.view_of is not None and x.view_of.root.node is not None:
-        return True
-    return x.node is not None or any(getattr(t, "node", None) is not None for t in others)
 
 
 def overwrite(x, call, others, params, into):
     """``x[...] = call(x, *others, **params)``, straight into x's memory where nothing watches."""
     op = call.op
     check_write(x, op.name + "_")
-    if _seen(x, others):
+    if watched(x, others):
         return write(x, call(x, *others, **params), op.name + "_")
     refresh(x)
     arrays = []

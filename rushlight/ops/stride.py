@@ -10,7 +10,7 @@ from rushlight.errors import ShapeError
 from rushlight.ops.definition import function
 from rushlight.ops.kinds import kernel, view
 from rushlight.ops.view import tensor_array
-from rushlight.storage import offset, reach, span, strided
+from rushlight.storage import offset, reach, strided, strides_of
 from rushlight.tensor import Size, Tensor
 
 # Expanded ---------------------------------------------------------------------------------
@@ -53,7 +53,7 @@ def expand(xp, x, *, size):
     tensor([[1, 1, 1],
             [2, 2, 2]])
     """
-    shape, have = x.shape, x.strides
+    shape, have = x.shape, strides_of(x)
     lead = len(size) - len(shape)
     strides = [0] * len(size)
     for i in range(len(size) - 1, -1, -1):
@@ -300,5 +300,3 @@ def as_strided(input, size, stride, storage_offset=None):
         input, size=size, stride=stride, start=start, geometry=(array.shape, own, first)
     )
 
-
-_ = span, Tensor

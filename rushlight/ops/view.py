@@ -11,7 +11,7 @@ from rushlight.errors import ShapeError
 from rushlight.ops.definition import function
 from rushlight.ops.dispatch import record
 from rushlight.ops.kinds import kernel, view
-from rushlight.storage import geometry, offset, strided
+from rushlight.storage import geometry, offset, strided, strides_of
 from rushlight.tensor import Tensor
 
 # Reshaping --------------------------------------------------------------------------------
@@ -270,7 +270,7 @@ def unsqueeze(xp, x, *, dim):
     >>> torch.zeros(3).unsqueeze(0).shape
     torch.Size([1, 3])
     """
-    shape, strides = x.shape, x.strides
+    shape, strides = x.shape, strides_of(x)
     step = shape[dim] * strides[dim] if dim < len(shape) else x.itemsize
     return strided(
         x, (*shape[:dim], 1, *shape[dim:]), (*strides[:dim], step, *strides[dim:])
