@@ -1,6 +1,8 @@
 """Schedules: every rate equal to PyTorch's to the last bit, and what they check and keep."""
 
 import copy
+import json
+import pathlib
 import pickle
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 
 import rushlight
 
+RECORDED = pathlib.Path(__file__).parents[1] / "golden" / "optim.json"
 SCHEDULES = {
     "LambdaLR": {"lr_lambda": lambda epoch: 0.95**epoch},
     "MultiplicativeLR": {"lr_lambda": lambda epoch: 0.95 if epoch % 3 else 1.01},
@@ -74,6 +77,13 @@ def run(scheduler, steps):
         scheduler.step()
         seen.append([options_of(scheduler.optimizer), scheduler.get_last_lr()])
     return seen
+
+
+def arrive(torch, name):
+    """The first group's rate after some numbers of steps."""
+    scheduler = schedule_of(torch, name, optimizer_of(torch))
+    seen = run(scheduler, 120)
+    return [seen[i][1][0] for i in (1, 2, 7, 30, 120)]
 
 
 def state_of(scheduler):
@@ -312,6 +322,12 @@ def test_messages_name_the_numbers():
         schedules.StepLR(optimizer, 1, last_epoch=3)
     with pytest.raises(ValueError, match=r"max_lr must have the same length.*3 values.*has 2"):
         schedules.OneCycleLR(optimizer, [0.1] * 3, 5)
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_rates_equal_recorded_ones(name):
+    recorded = json.loads(RECORDED.read_text())["schedules"][name]
+    assert arrive(rushlight, name) == pytest.approx(recorded, rel=1e-12)
 
 
 def test_a_schedule_drives_the_steps():

@@ -1,5 +1,8 @@
 """Each rule against PyTorch's, over fifty steps, on small, large and odd parameters."""
 
+import json
+import pathlib
+
 import numpy as np
 import pytest
 
@@ -156,6 +159,14 @@ def test_state_dicts_exchange(rule):
     for pair in (rushlight, torch), (torch, rushlight), (rushlight, rushlight):
         for ours, theirs in zip(run(*pair), expected, strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_fifty_steps_arrive_where_recorded(rule):
+    recorded = pathlib.Path(__file__).parents[1] / "golden" / "optim.json"
+    expected = json.loads(recorded.read_text())["rules"][rule]
+    arrived = trajectory(rushlight, rule, "float64", shapes=[(3,)])[1][0]
+    assert arrived.tolist() == pytest.approx(expected, rel=1e-10)
 
 
 @pytest.mark.parametrize("rule", RULES)
