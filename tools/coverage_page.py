@@ -1,6 +1,6 @@
 """Write docs/coverage.md: which of PyTorch's public names rushlight has.
 
-Run ``python tools/coverage.py``; with ``--check`` it only says whether the page is up to date.
+Run ``python tools/coverage_page.py``; with ``--check`` it only says whether the page is up to date.
 The names are listed in docs/surface.tsv: namespace, name, kind, area.
 """
 
@@ -55,7 +55,7 @@ def page():
     lines = [
         "# Coverage",
         "",
-        "PyTorch's public names and which of them exist here. Made by `python tools/coverage.py` from",
+        "PyTorch's public names and which of them exist here. Made by `python tools/coverage_page.py` from",
         "`docs/surface.tsv`; a test fails when it is stale. What exists but differs is in `differences.md`.",
         "",
         "| area | names | exist |",
@@ -81,7 +81,7 @@ def main():
     text = page()
     if options.check:
         if not target.exists() or target.read_text(encoding="utf-8") != text:
-            sys.exit("docs/coverage.md is stale; run python tools/coverage.py")
+            sys.exit("docs/coverage.md is stale; run python tools/coverage_page.py")
         return
     target.write_text(text, encoding="utf-8", newline="\n")
 

@@ -1,0 +1,122 @@
+"""Rules of the house: calls per operation, imports, exports, the coverage page."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import rushlight as torch
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "rushlight"
+
+
+def python_calls(f):
+    """How many Python functions ``f()`` calls, itself not counted."""
+    count = -1
+
+    def profile(frame, event, argument):
+        nonlocal count
+        count += event == "call"
+
+    f()
+    sys.setprofile(profile)
+    try:
+        f()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+A, B = torch.ones(8, 8), torch.ones(8, 8)
+W = torch.ones(8, 8, requires_grad=True)
+
+
+@pytest.mark.parametrize(
+    "f, calls",
+    [
+        (lambda: A * B, 1),  # the operator's closure; the forward is Python's own operator
+        (lambda: W + A, 1),
+        (lambda: A * 2.0, 1),
+        (lambda: A.exp(), 2),  # the closure and the forward
+        (lambda: W.exp(), 2),
+        (lambda: A / B, 2),
+    ],
+)
+def test_python_calls_per_operation(f, calls):
+    assert python_calls(f) == calls
+
+
+def test_python_calls_of_a_backward_step():
+    y = W * 2.0
+    for _ in range(9):
+        y = y * 2.0
+    ten = python_calls(lambda: y.backward(A, retain_graph=True))
+    for _ in range(10):
+        y = y * 2.0
+    twenty = python_calls(lambda: y.backward(A, retain_graph=True))
+    assert (twenty - ten) / 10 <= 3  # the step, the rule, conj
+
+
+LAYERS = ["errors", "dtype", "shapes", "device", "backend", "autograd.mode", "tensor", "autograd", "ops", "nn", "optim"]
+
+
+def _layer(module):
+    """The position of a module in the house; None for what stands beside it."""
+    best = None
+    for i, name in enumerate(LAYERS):
+        if module == name or module.startswith(name + "."):
+            best = i if best is None or len(name) > len(LAYERS[best]) else best
+    return best
+
+
+def test_modules_import_only_what_stands_below():
+    wrong = []
+    for path in PACKAGE.rglob("*.py"):
+        module = ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
+        own = _layer(module)
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:  # top level: what import itself needs
+            if own is not None and isinstance(node, ast.ImportFrom) and (node.module or "").startswith("rushlight."):
+                for name in node.names:
+                    other = _layer(f"{node.module}.{name.name}".removeprefix("rushlight."))
+                    if other is not None and other > own:
+                        wrong.append(f"{module} imports {node.module}.{name.name}")
+    assert not wrong
+
+
+def test_the_package_never_imports_pytorch():
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else [getattr(node, "module", "") or ""]
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                assert not any(n.split(".")[0] == "torch" for n in names), path
+
+
+def test_importing_is_light():
+    heavy = ("scipy", "matplotlib", "multiprocessing", "llvmlite", "safetensors", "tqdm", "rushlight.nn", "rushlight.utils")
+    code = f"import sys, rushlight; print([m for m in {heavy!r} if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    assert found.strip() == "[]"
+
+
+def test_coverage_page_is_up_to_date():
+    done = subprocess.run([sys.executable, "tools/coverage_page.py", "--check"], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_first_name_exists():
+    sys.path.insert(0, str(ROOT / "tools"))
+    try:
+        import coverage_page as page
+    finally:
+        sys.path.pop(0)
+    missing = [f"{space}.{name}" for space, name, _, area in page.rows()
+               if area == "first" and not hasattr(page.namespace(space), name)]  # fmt: skip
+    assert missing == []
+
+
+def test_unknown_names_say_where_to_look():
+    with pytest.raises(AttributeError, match=r"coverage\.md"):
+        torch.no_such_name
