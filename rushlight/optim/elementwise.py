@@ -319,10 +319,16 @@ class Elementwise(Optimizer):
         """Update copies and copy them back, so that no value saved for a gradient is lost."""
         p, *buffers = copies = [_real(t.clone()) for t in tensors]
         g, decay = _real(tensors[0].grad), group["weight_decay"]
+        decoupled = group.get("decoupled_weight_decay", False)
+        if decoupled:
+            decay = decay * group["lr"]
         if isinstance(decay, Tensor) and decay.requires_grad:
-            # The product saves the parameter, which the rule overwrites.
+            # The product saves the parameter, and the rule would overwrite it.
             penalty = _real(tensors[0].clone()) * decay
-            g = g - penalty if group["maximize"] else g + penalty
+            if decoupled:
+                p = copies[0] = p - penalty
+            else:
+                g = g - penalty if group["maximize"] else g + penalty
             group = {**group, "weight_decay": 0.0}
         self._update(_Unwritten, p, g, buffers, scalars, group)
         for t, copy in zip(tensors, copies, strict=True):

@@ -44,19 +44,24 @@ def start(torch, kind, mean):
     return {**state, "max_exp_avg_sq": square * 1.0} if kind == "Adam" else state
 
 
-def test_two_differentiable_steps():
+@pytest.mark.parametrize("kind", ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad"])
+@pytest.mark.parametrize("option", ["lr", "weight_decay"])
+@pytest.mark.parametrize("maximize", [False, True])
+def test_two_differentiable_steps(kind, option, maximize):
     """The gradient of what two steps reach, by finite differences; PyTorch refuses it."""
 
-    def reached(rate):
+    def reached(value):
         p = rushlight.tensor([1.0, -2.0], dtype=rushlight.float64)
-        optimizer = rushlight.optim.Adam([p], lr=rate, amsgrad=True, differentiable=True)
+        options = {"lr": 0.1, "weight_decay": 0.05, "maximize": maximize, **KINDS[kind]}
+        optimizer = getattr(rushlight.optim, kind)([p], differentiable=True, **options)
+        optimizer.param_groups[0][option] = value
         for slope in (0.25, 1.25):
             p.grad = rushlight.tensor([0.5, slope], dtype=rushlight.float64)
             optimizer.step()
         return (p * p).sum()
 
-    rate = rushlight.tensor(0.1, dtype=rushlight.float64, requires_grad=True)
-    reached(rate).backward()
-    small = 1e-6
-    numeric = (reached(0.1 + small) - reached(0.1 - small)).item() / (2 * small)
-    assert rate.grad.item() == pytest.approx(numeric, rel=1e-7)
+    value = rushlight.tensor(0.07, dtype=rushlight.float64, requires_grad=True)
+    reached(value).backward()
+    small = 1e-5
+    numeric = (reached(0.07 + small) - reached(0.07 - small)).item() / (2 * small)
+    assert value.grad.item() == pytest.approx(numeric, rel=1e-6)
