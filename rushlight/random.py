@@ -20,6 +20,7 @@ PyTorch 2.13, against which the tests check every function.
 import contextlib
 import os
 import threading
+from typing import Any
 
 import numpy as np
 
@@ -65,11 +66,14 @@ class Generator:
         "__weakref__", "_engine", "_few", "_many", "_pending", "_seed", "lock", "normal",
     )  # fmt: skip
 
+    normal: float | None  # the second of a pair of normals that waits for the next draw
+    _engine: Any
+
     def __init__(self, device=None):
         if device is not None:
             _require_cpu(device)
         self.lock = threading.RLock()
-        self.normal = None  # the second of a pair of normals, or None
+        self.normal = None
         self._engine = None
         self._seed = DEFAULT_SEED
         self._pending = True  # seeded, but the engine does not know yet

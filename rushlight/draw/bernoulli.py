@@ -10,7 +10,6 @@ import math
 
 import numpy as np
 
-from rushlight import dtype as dtypes
 from rushlight.draw.words import (
     BOOL,
     DIGITS,
@@ -21,6 +20,7 @@ from rushlight.draw.words import (
     in_chunks,
     refuse,
 )
+from rushlight.dtype import of as torch_dtype
 from rushlight.strides import empty_like, fill, visit_order
 
 __all__ = ["bernoulli", "bernoulli_like", "dropout_noise"]
@@ -104,9 +104,14 @@ def dropout_noise(generator, x, p):
     if x.dtype not in DIGITS:
         if x.dtype.kind == "c":
             refuse("dropout", x.dtype)
-        raise RuntimeError(f"dropout: x is {dtypes.of(x.dtype)}; it must be floating point")
+        raise RuntimeError(f"dropout: x is {torch_dtype(x.dtype)}; it must be floating point")
     keep = 1.0 - p
     real = np.float64 if x.dtype == F64 else np.float32
     fill(noise, bernoulli(generator, x.size, x.dtype, keep))
-    noise *= x.dtype.type(real(1.0) / real(keep))
+    with np.errstate(over="ignore"):
+        scale = x.dtype.type(real(1.0) / real(keep))
+    if np.isinf(scale):
+        noise[noise != 0] = scale
+    else:
+        noise *= scale
     return noise

@@ -28,7 +28,6 @@ from functools import partial
 
 import numpy as np
 
-from rushlight import dtype as dtypes
 from rushlight.draw.rounding import fma32, fma64
 from rushlight.draw.words import (
     CHUNK,
@@ -42,6 +41,7 @@ from rushlight.draw.words import (
     refuse,
     to_dtype,
 )
+from rushlight.dtype import of as torch_dtype
 
 __all__ = ["cauchy", "exponential", "geometric", "log_normal", "normal", "uniform"]
 
@@ -67,8 +67,8 @@ def uniform(generator, count, dtype, low=0.0, high=1.0):
         make = partial(doubles if dtype == F64 else floats, generator)
     else:
         _check_bounds(low, high, dtype)
-        make = _uniform64 if dtype == F64 else _uniform32
-        make = partial(make, generator, dtype=dtype, low=low, high=high)
+        between = _uniform64 if dtype == F64 else _uniform32
+        make = partial(between, generator, dtype=dtype, low=low, high=high)
     with generator.lock:
         return in_chunks(make, count, dtype)
 
@@ -78,13 +78,13 @@ def _check_bounds(low, high, dtype):
     for name, bound in (("from", low), ("to", high)):
         if not -largest <= bound <= largest:
             raise RuntimeError(
-                f"uniform_: {name}={bound} is out of bounds for {dtypes.of(dtype)} (±{largest})"
+                f"uniform_: {name}={bound} is out of bounds for {torch_dtype(dtype)} (±{largest})"
             )
     if low > high:
         raise RuntimeError(f"uniform_: expects from <= to, but found from={low} > to={high}")
     if high - low > largest:
         raise RuntimeError(
-            f"uniform_: to - from = {high - low} is more than {dtypes.of(dtype)} holds ({largest})"
+            f"uniform_: to - from = {high - low} exceeds {torch_dtype(dtype)}'s largest, {largest}"
         )
 
 
@@ -123,13 +123,19 @@ def normal(generator, count, dtype, mean=0.0, std=1.0, contiguous=True):
         return normal(generator, 2 * count, REAL[dtype], mean, part, contiguous).view(dtype)
     if dtype not in LARGEST:
         refuse("normal_", dtype)
+    make = _blocks_of_normals if contiguous and count >= 16 else _scaled_normals
     with generator.lock:
-        if count < 16 or not contiguous:
-            values = _single_normals(generator, count)
-            if std != 1.0 or mean != 0.0:
-                values = values * std + mean
-            return to_dtype(values, dtype)
-        return _blocks_of_normals(generator, count, dtype, mean, std)
+        if std == 1.0 and mean == 0.0:
+            return make(generator, count, dtype, mean, std)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return make(generator, count, dtype, mean, std)
+
+
+def _scaled_normals(generator, count, dtype, mean, std):
+    values = _single_normals(generator, count)
+    if std != 1.0 or mean != 0.0:
+        values = values * std + mean
+    return to_dtype(values, dtype)
 
 
 def _blocks_of_normals(generator, count, dtype, mean, std):
@@ -163,10 +169,12 @@ def _box_muller(u, real, mean, std):
     angle = u[:, 1] * TWO_PI[real]
     np.multiply(radius, np.cos(angle), out=u[:, 0])
     np.multiply(radius, np.sin(angle), out=u[:, 1])
+    if std != 1.0 and mean != 0.0 and real == F32:
+        u = (u.astype(np.float64) * np.float32(std) + np.float32(mean)).astype(F32)  # as FMA rounds
+        return u.reshape(-1)
     if std != 1.0:
-        u *= real.type(std)
-    if mean != 0.0:
-        u += real.type(mean)
+        u *= np.array(std, real)
+    u += np.array(mean, real)  # 0 too: it turns -0 into 0
     return u.reshape(-1)
 
 
@@ -176,17 +184,16 @@ def _single_normals(generator, count):
     pairs = (count - len(kept) + 1) // 2
     u = doubles(generator, 2 * pairs)
     if count <= FEW:
-        values = kept
-        u = iter(u.tolist())
-        for angle, v in zip(u, u, strict=True):
+        flat = iter(u.tolist())
+        for angle, v in zip(flat, flat, strict=True):
             radius = math.sqrt(-2.0 * math.log1p(-v))
             angle *= 2.0 * math.pi
-            values += (radius * math.cos(angle), radius * math.sin(angle))
-        values = np.array(values)
+            kept += (radius * math.cos(angle), radius * math.sin(angle))
+        values = np.array(kept)
     else:
-        radius = np.sqrt(-2.0 * np.log1p(-u[1::2]))
-        angle = u[0::2] * (2.0 * math.pi)
-        made = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
+        radii = np.sqrt(-2.0 * np.log1p(-u[1::2]))
+        angles = u[0::2] * (2.0 * math.pi)
+        made = np.stack([radii * np.cos(angles), radii * np.sin(angles)], axis=1)
         values = np.concatenate([kept, made.reshape(-1)])
     generator.normal = float(values[count]) if len(values) > count else None
     return values[:count]
@@ -222,7 +229,8 @@ def exponential(generator, count, dtype, rate=1.0):
     scale = -1.0 / rate
 
     def make(n):
-        return to_dtype(scale * np.log1p(-doubles(generator, n)), dtype)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return to_dtype(scale * np.log1p(-doubles(generator, n)), dtype)
 
     with generator.lock:
         return in_chunks(make, count, dtype)
@@ -251,7 +259,7 @@ def _require_continuous(name, dtype):
     if dtype not in LARGEST:
         raise RuntimeError(
             f"{name}: the distribution is continuous; the dtype must be floating point, "
-            f"not {dtypes.of(dtype)}"
+            f"not {torch_dtype(dtype)}"
         )
 
 

@@ -14,7 +14,6 @@ import warnings
 
 import numpy as np
 
-from rushlight import dtype as dtypes
 from rushlight.draw.words import (
     BF16,
     BOOL,
@@ -28,6 +27,7 @@ from rushlight.draw.words import (
     refuse,
     to_dtype,
 )
+from rushlight.dtype import of as torch_dtype
 
 __all__ = ["full_range", "integers"]
 
@@ -92,7 +92,7 @@ def _any_64_bits(generator, count, dtype):
     if count and dtype not in (I64, F64, F32, BF16):
         if dtype not in INTEGERS:
             refuse("random_", dtype)
-        raise RuntimeError(f"random_: {dtypes.of(dtype)} does not hold the full range of int64")
+        raise RuntimeError(f"random_: {torch_dtype(dtype)} does not hold the full range of int64")
     with generator.lock:
         return to_dtype(generator.double_words(count).view(np.int64), dtype)
 
@@ -134,16 +134,16 @@ def _range(dtype, low, high):
         smallest, greatest = LIMITS[dtype]
         last = high - 1 if high is not None else greatest if dtype != U64 else -1
     else:
-        raise RuntimeError(f"random_: no random integers of {dtypes.of(dtype)}")
+        raise RuntimeError(f"random_: no random integers of {torch_dtype(dtype)}")
     for name, bound in (("from", low), ("to - 1", last)):
         if not smallest <= bound <= greatest:
             raise RuntimeError(
-                f"random_: {name} = {bound} is out of bounds for {dtypes.of(dtype)} "
+                f"random_: {name} = {bound} is out of bounds for {torch_dtype(dtype)} "
                 f"[{smallest}, {greatest}]"
             )
         if dtype in DIGITS and abs(bound) > 1 << DIGITS[dtype]:
             warnings.warn(
-                f"random_: {name} = {bound} is outside ±2^{DIGITS[dtype]}: {dtypes.of(dtype)} "
+                f"random_: {name} = {bound} is outside ±2^{DIGITS[dtype]}: {torch_dtype(dtype)} "
                 "does not hold every integer of this range",
                 UserWarning,
                 stacklevel=4,
@@ -161,7 +161,7 @@ def _float_range(dtype, low, high):
         last = 1 << digits
         if low >= last:
             raise RuntimeError(
-                f"random_: expects from, rounded to {dtypes.of(dtype)}, below {last}; got {low}"
+                f"random_: expects from, rounded to {torch_dtype(dtype)}, below {last}; got {low}"
             )
         return low, last
     below = _rounded(high - 1, dtype)
@@ -169,7 +169,7 @@ def _float_range(dtype, low, high):
         high = below - (1 << (abs(high - 1).bit_length() - digits))
     if low >= high:
         raise RuntimeError(
-            f"random_: expects from < to when rounded to {dtypes.of(dtype)}, but got from={low} "
+            f"random_: expects from < to when rounded to {torch_dtype(dtype)}, but got from={low} "
             f">= to={high}"
         )
     return low, high - 1

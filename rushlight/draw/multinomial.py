@@ -9,9 +9,9 @@ Letters 97 (2006), for the race; live PyTorch.
 
 import numpy as np
 
-from rushlight import dtype as dtypes
 from rushlight.draw.continuous import exponential
 from rushlight.draw.words import DIGITS, F32, F64, doubles, to_dtype
+from rushlight.dtype import of as torch_dtype
 from rushlight.selection import largest
 from rushlight.strides import empty_like, fill
 
@@ -64,7 +64,7 @@ def _check_multinomial(weights, count, replacement):
         raise RuntimeError(f"multinomial: weights of shape {weights.shape}; expected 1 or 2 dims")
     if weights.dtype not in DIGITS:
         raise RuntimeError(
-            f"multinomial: weights are {dtypes.of(weights.dtype)}; they must be floating point"
+            f"multinomial: weights are {torch_dtype(weights.dtype)}; they must be floating point"
         )
     if count <= 0:
         raise RuntimeError(f"multinomial: cannot draw {count} samples; expected at least 1")

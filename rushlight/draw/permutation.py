@@ -9,8 +9,8 @@ Source: Durstenfeld, Algorithm 235, CACM 7 (1964); live PyTorch.
 
 import numpy as np
 
-from rushlight import dtype as dtypes
 from rushlight.draw.words import BF16, DIGITS, INTEGERS, refuse, to_dtype
+from rushlight.dtype import of as torch_dtype
 
 __all__ = ["permutation"]
 
@@ -36,7 +36,7 @@ def permutation(generator, count, dtype=I64):
         limit = 2 ** DIGITS[dtype] + 1
     # PyTorch lets bfloat16 through: its permutations have repeats from 258 elements.
     if count > limit and dtype != BF16:
-        raise RuntimeError(f"randperm: {dtypes.of(dtype)} holds up to n = {limit}, not {count}")
+        raise RuntimeError(f"randperm: {torch_dtype(dtype)} holds up to n = {limit}, not {count}")
     with generator.lock:
         if count < MANY:
             return to_dtype(_durstenfeld(generator.words(max(count - 1, 0)), count), dtype)

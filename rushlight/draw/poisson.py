@@ -33,7 +33,8 @@ def poisson(generator, rates):
 
     with generator.lock:
         numbers = list(map(number, rates.astype(np.float64).reshape(-1).tolist()))
-    return to_dtype(np.array(numbers, np.int64), rates.dtype).reshape(rates.shape)
+    with np.errstate(over="ignore"):
+        return to_dtype(np.array(numbers, np.int64), rates.dtype).reshape(rates.shape)
 
 
 def _by_product(uniform, rate):

@@ -55,7 +55,7 @@ def fma32(x, a, b):
 
 
 def fma64(x, a, b):
-    """float64 array x, |x| <= 1, floats a and b → x * a + b, rounded once."""
+    """float64 array x, |x| <= 1, floats a and b, 0 or above 2^-900 → x * a + b, rounded once."""
     if b == 0 or math.frexp(a)[0] in (0.5, 0.0):
         return x * a + b
     if max(abs(a), abs(b)) > 2.0**900:  # splitting would overflow

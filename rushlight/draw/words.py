@@ -3,15 +3,18 @@
 import ml_dtypes
 import numpy as np
 
-from rushlight import dtype as dtypes
+from rushlight.dtype import of as torch_dtype
 
 __all__ = ["doubles", "floats", "in_chunks", "refuse", "to_dtype"]
 
 BOOL = np.dtype(np.bool_)
 F16, BF16 = np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16)
 F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
-INTEGERS = tuple(map(np.dtype, (np.uint8, np.int8, np.int16, np.int32, np.int64)))
-UNSIGNED = tuple(map(np.dtype, (np.uint16, np.uint32, np.uint64)))  # few functions know them
+INTEGERS: tuple[np.dtype, ...] = tuple(
+    map(np.dtype, (np.uint8, np.int8, np.int16, np.int32, np.int64))
+)
+# Few functions know these.
+UNSIGNED: tuple[np.dtype, ...] = tuple(map(np.dtype, (np.uint16, np.uint32, np.uint64)))
 DIGITS = {F16: 11, BF16: 8, F32: 24, F64: 53}  # of the significand, by floating dtype
 LARGEST = {d: float(ml_dtypes.finfo(d).max) for d in DIGITS}
 
@@ -25,7 +28,7 @@ ULP_24, ULP_53 = np.array(2.0**-24, np.float32), np.array(2.0**-53)
 
 def refuse(name, dtype):
     """NotImplementedError: ``name`` has no numbers of this dtype."""
-    raise NotImplementedError(f'"{name}" not implemented for {dtypes.of(dtype)}')
+    raise NotImplementedError(f'"{name}" not implemented for {torch_dtype(dtype)}')
 
 
 def to_dtype(values, dtype):
