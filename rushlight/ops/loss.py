@@ -12,10 +12,11 @@ from rushlight.ops.direct import FLOATS, plain, taped
 from rushlight.ops.dispatch import apply
 from rushlight.ops.kinds import kernel
 from rushlight.ops.promotion import to_float
-from rushlight.ops.rules import where
 from rushlight.tensor import Tensor
 
-__all__ = ["mse_loss", "reduced", "reduction_of"]
+__all__ = [
+    "huber_loss", "l1_loss", "mse_loss", "reduced", "reduction_of", "smooth_l1_loss", "weighted",
+]  # fmt: skip
 
 _F4, _F8 = FLOATS
 _FEW = 4096  # up to here, a BLAS dot product is as precise as a pairwise sum
@@ -44,7 +45,7 @@ def reduced(losses, reduction):
     return losses.sum() if reduction == "sum" else losses
 
 
-def _reduced(losses, reduction):
+def reduced_array(losses, reduction):
     """``reduced`` for arrays."""
     if reduction == "none":
         return losses
@@ -52,7 +53,7 @@ def _reduced(losses, reduction):
     return total if reduction == "sum" else np.true_divide(total, losses.size, dtype=losses.dtype)
 
 
-def _share(g, like, reduction):
+def share(g, like, reduction):
     """What the gradient ``g`` of a reduced loss is worth for each element of ``like``."""
     return g / prod(like.shape) if reduction == "mean" else g
 
@@ -78,21 +79,25 @@ def compared(name, input, target):
 # Mean squared error -----------------------------------------------------------------------
 
 
-def _floating(x, y, **params):
-    name = params.pop("name", "mse_loss")
-    if to_float((x, y)).is_complex or (x.dtype.kind in "iub" and y.dtype.kind in "iub"):
-        raise UnsupportedDtypeError(f"{name}: not implemented for {x.dtype}; convert with .float()")
-    return params
+def floating(name):
+    """``prepare`` of a loss that takes floating-point numbers only."""
+
+    def prepare(x, y, *others, **params):
+        if to_float((x, y)).is_complex or (x.dtype.kind in "iub" and y.dtype.kind in "iub"):
+            raise UnsupportedDtypeError(f"{name}: not implemented for {x.dtype}; convert with .float()")
+        return params
+
+    return prepare
 
 
-@kernel(public=False, method=False, name="mse_loss", prepare=_floating)
+@kernel(public=False, method=False, name="mse_loss", prepare=floating("mse_loss"))
 def _mse(xp, x, y, *, reduction):
     """(x - y)², its mean or its sum."""
     d = x - y
     if reduction == "none":
         return d * d
     if d.size > _FEW:
-        return _reduced(d * d, reduction)
+        return reduced_array(d * d, reduction)
     flat = d.ravel()
     total = flat.dot(flat)
     return total if reduction == "sum" else np.true_divide(total, d.size, dtype=d.dtype)
@@ -127,7 +132,7 @@ def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", we
     compared("mse_loss", input, target)
     if weight is None:
         return apply(_mse_op, (input, target), {"reduction": reduction})
-    return _weighted(apply(_mse_op, (input, target), {"reduction": "none"}), input, weight, reduction)
+    return weighted(apply(_mse_op, (input, target), {"reduction": "none"}), input, weight, reduction)
 
 
 def _short(input, target, reduction):
@@ -146,7 +151,7 @@ def _short(input, target, reduction):
         diff = x - y
         n = diff.size
         if n > _FEW:
-            loss = _reduced(diff * diff, "mean")
+            loss = reduced_array(diff * diff, "mean")
         else:
             flat = diff.ravel()
             loss = flat.dot(flat) / n
@@ -158,7 +163,8 @@ def _short(input, target, reduction):
     )  # fmt: skip
 
 
-def _weighted(losses, input, weight, reduction):
+def weighted(losses, input, weight, reduction):
+    """The mean (by weight), sum or each of ``losses · weight``."""
     if weight.array.shape != input.array.shape:
         raise ValueError(
             f"Weights and input must have the same size, not {tuple(weight.shape)} and "
@@ -168,3 +174,111 @@ def _weighted(losses, input, weight, reduction):
     if reduction == "mean":
         return losses.sum() / weight.sum()
     return losses.sum() if reduction == "sum" else losses
+
+
+# Absolute error, and squared error that becomes absolute ------------------------------------
+
+
+def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
+    """The mean (or sum, or each) of |input - target|.
+
+    Shape: input and target the same → () or, unreduced, that shape.
+
+    Raises:
+        ValueError: an unknown reduction; a weight of another shape.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.l1_loss(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 4.0]))
+    tensor(1.)
+    """
+    reduction = reduction_of(reduction, size_average, reduce)
+    compared("l1_loss", input, target)
+    losses = (input - target).abs()
+    if weight is None:
+        return reduced(losses, reduction)
+    return weighted(losses, input, weight, reduction)
+
+
+@kernel(public=False, method=False, name="smooth_l1_loss", prepare=floating("smooth_l1_loss"))
+def _smooth_l1(xp, x, y, *, reduction, beta):
+    """d² / 2 beta where |d| < beta, else |d| - beta / 2."""
+    d = abs(x - y)
+    return reduced_array(np.where(d < beta, d * d * (0.5 / beta), d - beta / 2), reduction)
+
+
+def _smooth_l1_slope(g, x, y, reduction, beta):
+    return ((x - y) / beta).clip(-1, 1) * share(g, x - y, reduction)
+
+
+_smooth_l1.grad(
+    x=_smooth_l1_slope,
+    y=lambda g, x, y, reduction, beta: -_smooth_l1_slope(g, x, y, reduction, beta),
+)
+
+
+def smooth_l1_loss(
+    input, target, size_average=None, reduce=None, reduction="mean", beta=1.0
+):
+    """With d = input - target: d² / 2 beta where |d| < beta, else |d| - beta / 2; mean, sum or each.
+
+    Shape: input and target the same → () or, unreduced, that shape.
+
+    Raises:
+        RuntimeError: a negative ``beta``.
+        ValueError: an unknown reduction.
+
+    Source: Girshick 2015, Fast R-CNN, eq. 3.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.smooth_l1_loss(torch.tensor([0.0, 0.0]), torch.tensor([1.0, 3.0]))
+    tensor(1.5000)
+    """
+    reduction = reduction_of(reduction, size_average, reduce)
+    compared("smooth_l1_loss", input, target)
+    if beta < 0:
+        raise RuntimeError(f"smooth_l1_loss does not support negative values for beta: {beta}")
+    if beta == 0:
+        return l1_loss(input, target, reduction=reduction)
+    return apply(_smooth_l1.op, (input, target), {"reduction": reduction, "beta": beta})
+
+
+@kernel(public=False, method=False, name="huber_loss", prepare=floating("huber_loss"))
+def _huber(xp, x, y, *, reduction, delta):
+    """d² / 2 where |d| <= delta, else delta (|d| - delta / 2)."""
+    d = abs(x - y)
+    return reduced_array(np.where(d <= delta, d * d * 0.5, (d - delta / 2) * delta), reduction)
+
+
+def _huber_slope(g, x, y, reduction, delta):
+    return (x - y).clip(-delta, delta) * share(g, x - y, reduction)
+
+
+_huber.grad(
+    x=_huber_slope,
+    y=lambda g, x, y, reduction, delta: -_huber_slope(g, x, y, reduction, delta),
+)
+
+
+def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
+    """With d = input - target: d² / 2 where |d| <= delta, else delta (|d| - delta / 2); mean, sum or each.
+
+    Shape: input and target the same → () or, unreduced, that shape.
+
+    Raises:
+        RuntimeError: ``delta`` is not positive.
+        ValueError: an unknown reduction; a weight of another shape.
+
+    Source: Huber 1964.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.huber_loss(torch.tensor([0.0, 0.0]), torch.tensor([1.0, 3.0]), delta=2.0)
+    tensor(2.2500)
+    """
+    reduction = reduction_of(reduction)
+    compared("huber_loss", input, target)
+    if delta <= 0:
+        raise RuntimeError(f"huber_loss does not support non-positive values for delta: {delta}")
+    if weight is None:
+        return apply(_huber.op, (input, target), {"reduction": reduction, "delta": delta})
+    losses = apply(_huber.op, (input, target), {"reduction": "none", "delta": delta})
+    return weighted(losses, input, weight, reduction)

@@ -1,0 +1,264 @@
+"""Activation functions with ``nn.functional``'s signatures: ``inplace``, and dims that may be left out."""
+
+import warnings
+
+from rushlight.errors import ShapeError
+from rushlight.ops import activation, softmax as _softmax
+from rushlight.ops.activation import gelu, logsigmoid, sigmoid, softplus
+from rushlight.ops.dispatch import in_place
+from rushlight.ops.trigonometry import tanh
+from rushlight.tensor import Tensor
+
+__all__ = [
+    "celu", "celu_", "elu", "elu_", "gelu", "glu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh",
+    "hardtanh_", "leaky_relu", "leaky_relu_", "log_softmax", "logsigmoid", "mish", "relu", "relu6",
+    "relu_", "selu", "selu_", "sigmoid", "silu", "softmax", "softmin", "softplus", "softshrink",
+    "softsign", "tanh", "tanhshrink", "threshold", "threshold_",
+]  # fmt: skip
+
+hardshrink = activation.hardshrink
+softshrink = activation.softshrink
+relu_ = Tensor.relu_
+
+
+def _selu(input):
+    return activation.elu(input, alpha=1.6732632423543772, scale=1.0507009873554805)
+
+
+def _celu(input, alpha=1.0):
+    if alpha == 0:
+        raise RuntimeError("celu: ZeroDivisionError: alpha cannot be 0 for CELU")
+    return activation.elu(input, alpha=alpha, input_scale=1 / alpha)
+
+
+_threshold = activation.threshold
+leaky_relu_ = in_place(activation.leaky_relu, "leaky_relu_")
+elu_ = in_place(activation.elu, "elu_")
+selu_ = in_place(_selu, "selu_")
+celu_ = in_place(_celu, "celu_")
+hardtanh_ = in_place(activation.hardtanh, "hardtanh_")
+threshold_ = in_place(activation.threshold, "threshold_")
+_hardsigmoid_ = in_place(activation.hardsigmoid, "hardsigmoid_")
+_hardswish_ = in_place(activation.hardswish, "hardswish_")
+_silu_ = in_place(activation.silu, "silu_")
+_mish_ = in_place(activation.mish, "mish_")
+
+# Around zero --------------------------------------------------------------------------------
+
+
+def relu(input, inplace=False):
+    """``input`` where it is positive, else 0.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.relu(torch.tensor([-1.0, 2.0]))
+    tensor([0., 2.])
+    """
+    return relu_(input) if inplace else activation.relu(input)
+
+
+def relu6(input, inplace=False):
+    """``input`` between 0 and 6.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.relu6(torch.tensor([-1.0, 2.0, 8.0]))
+    tensor([0., 2., 6.])
+    """
+    return hardtanh(input, 0.0, 6.0, inplace)
+
+
+def leaky_relu(input, negative_slope=0.01, inplace=False):
+    """``input`` where it is positive, else ``negative_slope · input``.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.leaky_relu(torch.tensor([-1.0, 2.0]), 0.1)
+    tensor([-0.1000,  2.0000])
+    """
+    return (leaky_relu_ if inplace else activation.leaky_relu)(input, negative_slope=negative_slope)
+
+
+def elu(input, alpha=1.0, inplace=False):
+    """``input`` where it is positive, else alpha (exp(input) - 1).
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.elu(torch.tensor([-1.0, 2.0]))
+    tensor([-0.6321,  2.0000])
+    """
+    return (elu_ if inplace else activation.elu)(input, alpha=alpha)
+
+
+def selu(input, inplace=False):
+    """ELU scaled so that, layer after layer, mean 0 and variance 1 are kept.
+
+    Source: Klambauer et al. 2017.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.selu(torch.tensor([-1.0, 2.0]))
+    tensor([-1.1113,  2.1014])
+    """
+    return (selu_ if inplace else _selu)(input)
+
+
+def celu(input, alpha=1.0, inplace=False):
+    """``input`` where it is positive, else alpha (exp(input / alpha) - 1).
+
+    Source: Barron 2017.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.celu(torch.tensor([-1.0, 2.0]), 2.0)
+    tensor([-0.7869,  2.0000])
+    """
+    return (celu_ if inplace else _celu)(input, alpha=alpha)
+
+
+def threshold(input, threshold, value, inplace=False):
+    """``input`` where it is above ``threshold``, else ``value``.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.threshold(torch.tensor([0.5, 2.0]), 1.0, 9.0)
+    tensor([9., 2.])
+    """
+    return (threshold_ if inplace else _threshold)(input, threshold=threshold, value=value)
+
+
+# Limited ------------------------------------------------------------------------------------
+
+
+def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
+    """``input`` between ``min_val`` and ``max_val``.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.hardtanh(torch.tensor([-3.0, 0.5]))
+    tensor([-1.0000,  0.5000])
+    """
+    if min_val > max_val:
+        raise ValueError(f"hardtanh: min_val cannot be greater than max_val: {min_val} > {max_val}")
+    return (hardtanh_ if inplace else activation.hardtanh)(input, min_val=min_val, max_val=max_val)
+
+
+def hardsigmoid(input, inplace=False):
+    """``input`` / 6 + 1 / 2, between 0 and 1.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.hardsigmoid(torch.tensor([-4.0, 0.0, 3.0]))
+    tensor([0.0000, 0.5000, 1.0000])
+    """
+    return (_hardsigmoid_ if inplace else activation.hardsigmoid)(input)
+
+
+def hardswish(input, inplace=False):
+    """``input · hardsigmoid(input)``.
+
+    Source: Howard et al. 2019.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.hardswish(torch.tensor([-4.0, 1.0, 3.0]))
+    tensor([-0.0000,  0.6667,  3.0000])
+    """
+    return (_hardswish_ if inplace else activation.hardswish)(input)
+
+
+def silu(input, inplace=False):
+    """``input · sigmoid(input)``.
+
+    Source: Elfwing et al. 2017.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.silu(torch.tensor([0.0, 1.0]))
+    tensor([0.0000, 0.7311])
+    """
+    return (_silu_ if inplace else activation.silu)(input)
+
+
+def mish(input, inplace=False):
+    """``input · tanh(softplus(input))``.
+
+    Source: Misra 2019.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.mish(torch.tensor([0.0, 1.0]))
+    tensor([0.0000, 0.8651])
+    """
+    return (_mish_ if inplace else activation.mish)(input)
+
+
+def softsign(input):
+    """``input`` / (1 + |input|).
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.softsign(torch.tensor([-1.0, 3.0]))
+    tensor([-0.5000,  0.7500])
+    """
+    return input / (input.abs() + 1)
+
+
+def tanhshrink(input):
+    """``input`` - tanh(input).
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.tanhshrink(torch.tensor([0.0, 1.0]))
+    tensor([0.0000, 0.2384])
+    """
+    return input - input.tanh()
+
+
+def glu(input, dim=-1):
+    """The first half of ``dim`` times the sigmoid of the second.
+
+    Raises:
+        RuntimeError: the dim is odd.
+
+    Source: Dauphin et al. 2016.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.glu(torch.tensor([3.0, 0.0]))
+    tensor([1.5000])
+    """
+    if input.ndim == 0:
+        raise RuntimeError("glu does not support 0-dimensional tensors")
+    n = input.shape[dim]
+    if n % 2:
+        raise ShapeError(f"glu: Halving dimension must be even, but dimension {dim} is size {n}: {tuple(input.shape)}")
+    return input.narrow(dim, 0, n // 2) * input.narrow(dim, n // 2, n // 2).sigmoid()
+
+
+# Softmax --------------------------------------------------------------------------------------
+
+
+def _dim(name, input, dim, stacklevel):
+    if dim is None:
+        dim = 0 if input.ndim in (0, 1, 3) else 1
+        warnings.warn(
+            f"{name}: the choice of a dim is deprecated; pass dim={dim} for the one chosen here",
+            stacklevel=stacklevel + 1,
+        )
+    return dim
+
+
+def softmax(input, dim=None, _stacklevel=3, dtype=None):
+    """exp(input) scaled to the sum 1 over ``dim``.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.softmax(torch.tensor([0.0, 0.0]), dim=0)
+    tensor([0.5000, 0.5000])
+    """
+    return _softmax.softmax(input, _dim("softmax", input, dim, _stacklevel), dtype)
+
+
+def softmin(input, dim=None, _stacklevel=3, dtype=None):
+    """``softmax`` of ``-input``.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.softmin(torch.tensor([0.0, 0.0]), dim=0)
+    tensor([0.5000, 0.5000])
+    """
+    return _softmax.softmax(-input, _dim("softmin", input, dim, _stacklevel), dtype)
+
+
+def log_softmax(input, dim=None, _stacklevel=3, dtype=None):
+    """The logarithm of ``softmax``, precise where that is tiny.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.log_softmax(torch.tensor([0.0, 0.0]), dim=0)
+    tensor([-0.6931, -0.6931])
+    """
+    return _softmax.log_softmax(input, _dim("log_softmax", input, dim, _stacklevel), dtype)

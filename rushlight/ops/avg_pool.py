@@ -1,0 +1,310 @@
+"""Means of windows: avg_pool of fixed windows, and of as many windows as the result has places."""
+
+import numpy as np
+
+from rushlight.dtype import OF
+from rushlight.errors import ShapeError, UnsupportedDtypeError
+from rushlight.ops.dispatch import apply, refuse
+from rushlight.ops.kinds import kernel
+from rushlight.ops.pool import pool_geometry
+from rushlight.ops.window import offsets
+from rushlight.tensor import Tensor
+
+__all__ = ["adaptive_avg_pool1d", "adaptive_avg_pool2d", "avg_pool1d", "avg_pool2d", "avg_pool3d"]
+
+# Fixed windows ------------------------------------------------------------------------------
+
+
+def _divisor(size, kernel_size, stride, padding, places, include_pad, override):
+    """What each window's sum is divided by: a number, or an array of the places' shape."""
+    if override is not None:
+        return override
+    counts = np.ones((), np.int64)
+    for n, k, step, p, o in zip(size, kernel_size, stride, padding, places, strict=True):
+        start = np.arange(o) * step - p
+        end = np.minimum(start + k, n + p)
+        if not include_pad:
+            start, end = np.maximum(start, 0), np.minimum(end, n)
+        counts = np.multiply.outer(counts, end - start)
+    same = counts.size and (counts == counts.flat[0]).all()
+    return int(counts.flat[0]) if same else counts
+
+
+def _room(size, kernel_size, stride, padding, places):
+    """The size of an image that holds every window, and where the real one lies in it."""
+    full = [
+        max((o - 1) * step + k, n + p)
+        for n, k, step, p, o in zip(size, kernel_size, stride, padding, places, strict=True)
+    ]
+    return full, (..., *[slice(p, p + n) for p, n in zip(padding, size, strict=True)])
+
+
+def _divided(total, divisor):
+    if total.dtype.kind in "iu":
+        # As C++ divides: towards zero.
+        return np.trunc(total / divisor).astype(total.dtype)
+    return np.true_divide(total, divisor, dtype=total.dtype)
+
+
+def _avg_pool(xp, x, *, kernel_size, stride, padding, places, include_pad, override):
+    """The sum of each window, divided."""
+    n = len(places)
+    size = x.shape[-n:]
+    divisor = _divisor(size, kernel_size, stride, padding, places, include_pad, override)
+    full, middle = _room(size, kernel_size, stride, padding, places)
+    if tuple(full) != tuple(size):
+        wide = np.zeros((*x.shape[:-n], *full), x.dtype)
+        wide[middle] = x
+        x = wide
+    for d in reversed(range(n)):  # one dim after the other, from the last
+        lead = (slice(None),) * (x.ndim - n + d)
+        step, last = stride[d], stride[d] * (places[d] - 1) + 1
+        total = x[(*lead, slice(0, last, step))]
+        if kernel_size[d] > 1:
+            total = total + x[(*lead, slice(1, 1 + last, step))]
+        for k in range(2, kernel_size[d]):
+            total += x[(*lead, slice(k, k + last, step))]
+        x = total
+    return _divided(x, divisor)
+
+
+@kernel(public=False, method=False, name="avg_pool_backward")
+def _avg_pool_grad(xp, g, *, size, kernel_size, stride, padding, places, include_pad, override):
+    """The gradient of avg_pool: each element of a window gets its part of the window's."""
+    divisor = _divisor(size, kernel_size, stride, padding, places, include_pad, override)
+    share = _divided(g, divisor)
+    full, middle = _room(size, kernel_size, stride, padding, places)
+    found = np.zeros((*g.shape[: -len(places)], *full), g.dtype)
+    for _, part in offsets(kernel_size, stride, (1,) * len(places), places):
+        found[(..., *part)] += share
+    return found[middle]
+
+
+_AVG_POOL = {}
+for _n in (1, 2, 3):
+    _op = kernel(
+        _avg_pool, public=False, method=False, name=f"avg_pool_of_{_n}d",
+        grad_name=f"AvgPool{max(_n, 2)}DBackward0",
+    )  # fmt: skip
+    _op.grad(
+        x=lambda g, x_shape, kernel_size, stride, padding, places, include_pad, override: _avg_pool_grad(
+            g, size=tuple(x_shape[-len(places):]), kernel_size=kernel_size, stride=stride,
+            padding=padding, places=places, include_pad=include_pad, override=override,
+        )
+    )  # fmt: skip
+    _AVG_POOL[_n] = _op.op
+_avg_pool_grad.grad(
+    g=lambda h, kernel_size, stride, padding, places, include_pad, override: apply(
+        _AVG_POOL[len(places)],
+        (h,),
+        {
+            "kernel_size": kernel_size, "stride": stride, "padding": padding, "places": places,
+            "include_pad": include_pad, "override": override,
+        },
+    )
+)  # fmt: skip
+
+
+def _pooled(name, n, input, kernel_size, stride, padding, ceil_mode, include_pad, override=None):
+    if not isinstance(input, Tensor):
+        refuse(_AVG_POOL[n], 0, input)
+    x = input.array
+    if x.ndim not in (n + 1, n + 2):
+        raise ShapeError(
+            f"{name}: Expected {n + 1} to {n + 2} dimensions, but got a {x.ndim}-dimensional input "
+            f"{tuple(x.shape)}"
+        )
+    if x.dtype.kind == "b" or x.dtype.kind == "c":
+        raise UnsupportedDtypeError(f"{name}: not implemented for {OF[x.dtype]}")
+    if override == 0:
+        raise RuntimeError(f"{name}: divisor must be not zero")
+    params = pool_geometry(name, n, x, kernel_size, stride, padding, 1, ceil_mode)
+    del params["dilation"]
+    return apply(_AVG_POOL[n], (input,), {**params, "include_pad": include_pad, "override": override})
+
+
+def avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
+    """The mean of each window.
+
+    Shape: (N, C, L) or (C, L) → (N, C, L') with L' = (L + 2 padding - kernel_size) // stride + 1;
+    stride None is kernel_size.
+
+    Raises:
+        RuntimeError: windows do not fit the input; a parameter is out of range.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.avg_pool1d(torch.tensor([[[1.0, 3.0, 2.0, 0.0]]]), 2)
+    tensor([[[2., 1.]]])
+    """
+    return _pooled("avg_pool1d", 1, input, kernel_size, stride, padding, ceil_mode, count_include_pad)
+
+
+def avg_pool2d(
+    input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True,
+    divisor_override=None,
+):  # fmt: skip
+    """The mean of each window, or its sum divided by ``divisor_override``.
+
+    Shape: (N, C, H, W) or (C, H, W) → (N, C, H', W') with
+    H' = (H + 2 padding - kernel_size) // stride + 1; stride None is kernel_size.
+
+    Raises:
+        RuntimeError: windows do not fit the input; a parameter is out of range.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.avg_pool2d(torch.arange(16.0).reshape(1, 1, 4, 4), 2)
+    tensor([[[[ 2.5000,  4.5000],
+              [10.5000, 12.5000]]]])
+    """
+    return _pooled(
+        "avg_pool2d", 2, input, kernel_size, stride, padding, ceil_mode, count_include_pad,
+        divisor_override,
+    )  # fmt: skip
+
+
+def avg_pool3d(
+    input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True,
+    divisor_override=None,
+):  # fmt: skip
+    """The mean of each window, or its sum divided by ``divisor_override``.
+
+    Shape: (N, C, D, H, W) or (C, D, H, W) → (N, C, D', H', W').
+
+    Raises:
+        RuntimeError: windows do not fit the input; a parameter is out of range.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.avg_pool3d(torch.ones(1, 1, 4, 4, 4), 2).shape
+    torch.Size([1, 1, 2, 2, 2])
+    """
+    return _pooled(
+        "avg_pool3d", 3, input, kernel_size, stride, padding, ceil_mode, count_include_pad,
+        divisor_override,
+    )  # fmt: skip
+
+
+# As many windows as places -------------------------------------------------------------------
+
+
+def _spans(n, places):
+    """(start, end) of each window of a dim of size n."""
+    return [(i * n // places, -(-(i + 1) * n // places)) for i in range(places)]
+
+
+def _adaptive(xp, x, *, places):
+    """The mean of each of ``places`` windows that cover x evenly."""
+    n = len(places)
+    for d in range(x.ndim - n, x.ndim):
+        count = places[d - x.ndim + n]
+        lead = (slice(None),) * d
+        size = x.shape[d]
+        out = np.empty((*x.shape[:d], count, *x.shape[d + 1 :]), x.dtype)
+        for i, (start, end) in enumerate(_spans(size, count)):
+            total = np.add.reduce(x[(*lead, slice(start, end))], axis=d)
+            out[(*lead, i)] = np.true_divide(total, end - start, dtype=x.dtype)
+        x = out
+    return x
+
+
+@kernel(public=False, method=False, name="adaptive_avg_pool_backward")
+def _adaptive_grad(xp, g, *, size):
+    """The gradient of adaptive_avg_pool."""
+    n = len(size)
+    for d in range(g.ndim - n, g.ndim):
+        length = size[d - g.ndim + n]
+        lead = (slice(None),) * d
+        out = np.zeros((*g.shape[:d], length, *g.shape[d + 1 :]), g.dtype)
+        for i, (start, end) in enumerate(_spans(length, g.shape[d])):
+            out[(*lead, slice(start, end))] += g[(*lead, slice(i, i + 1))] / (end - start)
+        g = out
+    return g
+
+
+_ADAPTIVE = {}
+for _n in (1, 2, 3):
+    _op = kernel(
+        _adaptive, public=False, method=False, name=f"adaptive_avg_pool{_n}d",
+        grad_name=f"AdaptiveAvgPool{max(_n, 2)}DBackward0",
+    )  # fmt: skip
+    _op.grad(x=lambda g, x_shape, places: _adaptive_grad(g, size=tuple(x_shape[-len(places) :])))
+    _ADAPTIVE[_n] = _op.op
+_adaptive_grad.grad(
+    g=lambda h, g_shape, size: apply(
+        _ADAPTIVE[len(size)], (h,), {"places": tuple(g_shape[-len(size) :])}
+    )
+)
+
+
+def _adapted(name, n, input, output_size):
+    if not isinstance(input, Tensor):
+        refuse(_ADAPTIVE[n], 0, input)
+    x = input.array
+    given = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size,) * n
+    if len(given) != n:
+        raise RuntimeError(f"{name}: output_size must be {n} numbers, but got {given}")
+    if x.ndim not in (n + 1, n + 2):
+        raise ShapeError(f"{name}: Expected {n + 1}D or {n + 2}D tensor, but got {list(x.shape)}")
+    places = tuple([size if o is None else o for o, size in zip(given, x.shape[-n:], strict=True)])
+    if min(places) < 0:
+        raise RuntimeError(
+            f"{name}: elements of output_size must be greater than or equal to 0 but received {places}"
+        )
+    if 0 in x.shape[-n - 1 :]:
+        raise ShapeError(
+            f"{name}: Expected input to have non-zero size for non-batch dimensions, but input has sizes "
+            f"{list(x.shape)}"
+        )
+    if n > 1 and set(places) == {1}:
+        return input.mean(tuple(range(-n, 0)), keepdim=True)
+    if x.dtype.kind not in "fV":
+        raise UnsupportedDtypeError(f"{name}: not implemented for {OF[x.dtype]}")
+    return apply(_ADAPTIVE[n], (input,), {"places": places})
+
+
+def adaptive_avg_pool1d(input, output_size):
+    """Means of as many windows, spread evenly, as ``output_size`` says.
+
+    Shape: (N, C, L) or (C, L) → (N, C, output_size).
+
+    Raises:
+        RuntimeError: the input has an empty dim; ``output_size`` does not fit.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.adaptive_avg_pool1d(torch.arange(6.0).reshape(1, 1, 6), 2)
+    tensor([[[1., 4.]]])
+    """
+    return _adapted("adaptive_avg_pool1d", 1, input, output_size)
+
+
+def adaptive_avg_pool2d(input, output_size):
+    """Means of as many windows, spread evenly, as ``output_size`` (one, or two for H and W) says.
+
+    None in ``output_size`` keeps a dim's size.
+
+    Shape: (N, C, H, W) or (C, H, W) → (N, C, *output_size).
+
+    Raises:
+        RuntimeError: the input has an empty dim; ``output_size`` does not fit.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.adaptive_avg_pool2d(torch.ones(1, 2, 5, 7), (2, None)).shape
+    torch.Size([1, 2, 2, 7])
+    """
+    return _adapted("adaptive_avg_pool2d", 2, input, output_size)
+
+
+def adaptive_avg_pool3d(input, output_size):
+    """Means of as many windows, spread evenly, as ``output_size`` (one, or three) says.
+
+    Shape: (N, C, D, H, W) or (C, D, H, W) → (N, C, *output_size).
+
+    Raises:
+        RuntimeError: the input has an empty dim; ``output_size`` does not fit.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.adaptive_avg_pool3d(torch.ones(1, 2, 4, 4, 4), 2).shape
+    torch.Size([1, 2, 2, 2, 2])
+    """
+    return _adapted("adaptive_avg_pool3d", 3, input, output_size)
+
+

@@ -1,0 +1,99 @@
+"""Dropout of whole channels, and the dropout that keeps mean and variance (alpha).
+
+Source: Srivastava et al. 2014; Klambauer et al. 2017 for alpha dropout.
+"""
+
+from rushlight.errors import ShapeError
+from rushlight.ops.definition import function
+from rushlight.ops.random import drawn_
+from rushlight.random import default_generator
+
+__all__ = ["alpha_dropout", "feature_alpha_dropout", "feature_dropout"]
+
+_ALPHA = 1.7580993408473766  # of SELU: what alpha dropout sets elements to, with its sign turned
+
+
+def _check(p):
+    if not 0 <= p <= 1:
+        raise RuntimeError(f"dropout probability has to be between 0 and 1, but got {p}")
+
+
+def _channels(input):
+    """The shape of one number for each channel of ``input``."""
+    if input.ndim < 2:
+        raise ShapeError(
+            f"Feature dropout requires at least 2 dimensions in the input, which is {tuple(input.shape)}"
+        )
+    return (*input.shape[:2], *[1] * (input.ndim - 2))
+
+
+def _kept(shape, dtype, p):
+    """Ones with probability 1 - p, else zeros."""
+    return drawn_(
+        shape=tuple(shape), dtype=dtype, distribution="bernoulli", parameters=(1 - p,),
+        generator=default_generator,
+    )  # fmt: skip
+
+
+@function(method=False, inplace=False)
+def feature_dropout(input, p, train):
+    """``input`` with whole channels set to 0 with probability ``p``, the others scaled by 1 / (1 - p).
+
+    Raises:
+        RuntimeError: ``p`` is outside [0, 1]; ``input`` has fewer than two dims.
+
+    >>> import rushlight as torch
+    >>> torch.feature_dropout(torch.ones(1, 2, 1), 0.0, True).shape
+    torch.Size([1, 2, 1])
+    """
+    _check(p)
+    if p == 0 or not train or input.array.size == 0:
+        return input
+    shape = _channels(input)
+    if p == 1:
+        return input * input.new_zeros(())
+    return input * _kept(shape, input.array.dtype, p).div_(1 - p)
+
+
+def _alpha(input, p, shape):
+    """``input`` with what is dropped at SELU's lower limit, then mean and variance restored."""
+    if p == 1:
+        return input * input.new_zeros(())
+    scale = 1 / ((_ALPHA**2 * p + 1) * (1 - p)) ** 0.5
+    kept = _kept(shape, input.array.dtype, p)
+    shift = (kept - 1) * (_ALPHA * scale) + _ALPHA * scale * p
+    return input * (kept * scale) + shift
+
+
+@function(method=False)
+def alpha_dropout(input, p, train):
+    """``input`` with elements set to SELU's lower limit with probability ``p``, then rescaled to keep mean and variance.
+
+    Raises:
+        RuntimeError: ``p`` is outside [0, 1].
+
+    >>> import rushlight as torch
+    >>> torch.alpha_dropout(torch.ones(2), 0.5, False)
+    tensor([1., 1.])
+    """
+    _check(p)
+    if p == 0 or not train or input.array.size == 0:
+        return input
+    return _alpha(input, p, input.shape)
+
+
+@function(method=False)
+def feature_alpha_dropout(input, p, train):
+    """``alpha_dropout`` of whole channels.
+
+    Raises:
+        RuntimeError: ``p`` is outside [0, 1]; ``input`` has fewer than two dims.
+
+    >>> import rushlight as torch
+    >>> torch.feature_alpha_dropout(torch.ones(2, 3), 0.5, False).shape
+    torch.Size([2, 3])
+    """
+    _check(p)
+    if p == 0 or not train or input.array.size == 0:
+        return input
+    return _alpha(input, p, _channels(input))
