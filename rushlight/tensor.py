@@ -4,6 +4,7 @@ The class holds the slots and what can be read from them. Operations, gradients 
 bind their methods to it where they are defined (``rushlight.ops``, ``rushlight.autograd``).
 """
 
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from rushlight import dtype as dtypes
 from rushlight.autograd import mode
 from rushlight.device import CPU
 
-__all__ = ["Size", "Tensor", "disabled_torch_function", "from_array", "method"]
+__all__ = ["Size", "Tensor", "disabled_torch_function", "from_array", "method", "reads_values"]
 
 
 class Size(tuple):
@@ -199,3 +200,15 @@ def method(function):
     """Bind ``function`` to Tensor under its own name."""
     setattr(Tensor, function.__name__, function)
     return function
+
+
+def reads_values(function):
+    """A method that looks at elements: inside a trace it is refused, also for outer tensors."""
+
+    @wraps(function)
+    def checked(self, *args, **kwargs):
+        if mode.intercept and mode.state.recorder is not None:
+            mode.state.recorder.refuse_values(self, function.__name__.strip("_"))
+        return function(self, *args, **kwargs)
+
+    return method(checked)

@@ -222,7 +222,7 @@ def refresh(x):
     if view is None or view.seen == x.cell[0]:
         return
     root = view.root
-    if root.node is not None or x.node is not None:
+    if root.node is not None or x.node is not None or type(x.array) is not ndarray:
         t = root
         with mode.enable_grad():
             for op, args, params in view.path:
@@ -313,7 +313,10 @@ def sum_to(g, shape):
 
 
 def _reachable(roots, targets):
-    """The nodes to run, newest first; with ``targets`` only those that lead to one."""
+    """The nodes to run, newest first; with ``targets`` only those that lead to one.
+
+    Also, with ``targets``, the ids of those nodes.
+    """
     found = set(roots)
     nodes = list(found)
     for node in nodes:  # grows while it is gone through
@@ -322,6 +325,7 @@ def _reachable(roots, targets):
                 found.add(parent)
                 nodes.append(parent)
     nodes.sort(key=_clock)
+    needed = None
     if targets is not None:
         needed = set(targets)
         for node in nodes:  # oldest first: parents come before children
@@ -329,7 +333,7 @@ def _reachable(roots, targets):
                 needed.add(id(node))
         nodes = [n for n in nodes if id(n) in needed]
     nodes.reverse()
-    return nodes
+    return nodes, needed
 
 
 def run(roots, grads, retain, symbolic, targets=None, accumulate=True):
@@ -345,7 +349,8 @@ def run(roots, grads, retain, symbolic, targets=None, accumulate=True):
         shared.add(id(g))
         _send(pending, node, g)
     general = symbolic or mode.state.anomaly is not None
-    for node in _reachable(roots, targets):
+    nodes, needed = _reachable(roots, targets)
+    for node in nodes:
         g = pending.pop(node, None)
         if g is None:
             continue
@@ -356,6 +361,8 @@ def run(roots, grads, retain, symbolic, targets=None, accumulate=True):
         if targets is not None and id(node) in targets:
             arrived[id(node)] = g
             shared.add(id(g))
+            if node.parents and not any(id(p) in needed for p in node.parents):
+                continue  # nothing wanted lies beyond
         if node.clock == 0:
             if accumulate:
                 _accumulate(node, g, id(g) in shared)

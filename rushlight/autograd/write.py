@@ -13,7 +13,9 @@ from rushlight.dtype import OF
 from rushlight.errors import DtypeError, GraphError, ShapeError
 from rushlight.tensor import from_array
 
-__all__ = ["assign", "check_write", "detached", "erase", "follow", "stamp", "write"]
+__all__ = [
+    "assign", "check_overlap", "check_write", "detached", "erase", "follow", "stamp", "write",
+]  # fmt: skip
 
 
 def stamp(x):
@@ -54,6 +56,22 @@ def check_write(x, name="an in-place operation"):
                 f"{name}: A view was created in no_grad mode and is being modified inplace with "
                 "grad mode enabled. Make the view inside enable_grad(), or write inside no_grad()"
             )
+        if any(op.one_of_many for op, _, _ in view.path):
+            raise GraphError(
+                f"{name}: an output of {x.node.name() if x.node else 'split or unbind'} is a view and is "
+                "being modified inplace. This view is the output of a function that returns multiple "
+                "views. Such functions do not allow the output views to be modified inplace. Use "
+                "indexing, or clone() the view"
+            )
+
+
+def check_overlap(array, name):
+    """Raise where two elements of ``array`` share one place in memory (``expand``)."""
+    if any(s == 0 and n > 1 for s, n in zip(array.strides, array.shape, strict=True)):
+        raise RuntimeError(
+            f"{name}: unsupported operation: more than one element of the written-to tensor refers to "
+            "a single memory location. Please clone() the tensor before performing the operation."
+        )
 
 
 def _refuse_inference(name):
@@ -87,7 +105,13 @@ def write(x, value, name="copy_"):
     """``x[...] = value`` where x keeps its memory and takes on value's history; returns x."""
     check_write(x, name)
     check_result(x, value, name)
+    if 0 in x.array.strides and x.array.size and name not in _ONE_VALUE:
+        check_overlap(x.array, name)
     return assign(x, value)
+
+
+#: Writes of one value, which elements that share memory all take.
+_ONE_VALUE = ("fill_", "zero_")
 
 
 def assign(x, value):

@@ -9,7 +9,7 @@ import numpy as np
 
 from rushlight.errors import TraceError
 
-__all__ = ["Abstract", "ValueNeeded", "user_line"]
+__all__ = ["Abstract", "ValueNeeded", "refuse_values", "user_line"]
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -24,6 +24,15 @@ def user_line():
     while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame = frame.f_back
     return "" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+def refuse_values(name, shape):
+    """Raise the one error about a value that a trace does not have."""
+    raise ValueNeeded(
+        f"{user_line()}: this line needs the values of a tensor (.{name} of shape {list(shape)}) inside "
+        "torch.compile, where only shapes and dtypes are known. Move it out of the compiled function, "
+        "or return the tensor and look at it there."
+    )
 
 
 class Abstract:
@@ -70,11 +79,7 @@ class Abstract:
         if name.startswith("__"):
             if name not in ("__array__", "__array_interface__", "__buffer__"):
                 raise AttributeError(name)
-        raise ValueNeeded(
-            f"{user_line()}: this line needs the values of a tensor (.{name} of shape {list(self.shape)}) inside "
-            "torch.compile, where only shapes and dtypes are known. Move it out of the compiled function, "
-            "or return the tensor and look at it there."
-        )
+        refuse_values(name, self.shape)
 
     def __bool__(self):
         return self.__getattr__("bool")

@@ -12,7 +12,7 @@ from rushlight.autograd import mode
 from rushlight.autograd.tape import output, tick
 from rushlight.autograd.write import follow, stamp
 from rushlight.backend import numpy as xp
-from rushlight.compiler.abstract import Abstract, user_line
+from rushlight.compiler.abstract import Abstract, refuse_values, user_line
 from rushlight.dtype import OF
 from rushlight.errors import TraceError
 from rushlight.ops.definition import OPS
@@ -122,6 +122,10 @@ class Recorder:
                 self.guard(lambda: tensor._grad is None)
                 if before is not None:
                     self.capture(before, lambda: tensor._grad.array)
+
+    def refuse_values(self, tensor, name):
+        """A value was asked for; that an outer tensor has one now does not make it the next run's."""
+        refuse_values(name, tensor.array.shape)
 
     def touch_module(self, module):
         """Note a module that is called: a program holds for its mode and its tensors only."""
@@ -247,7 +251,7 @@ def infer(op, ins, params):
     """The abstract results of ``op``: its shape rule where it states one, else a dry run."""
     if op.kind == "source":
         return _infer_source(op, params)
-    if op.dynamic:
+    if op.dynamic(*ins, **params) if callable(op.dynamic) else op.dynamic:
         raise TraceError(
             f"{user_line()}: {op.name} gives a tensor whose shape depends on values, inside torch.compile. Move it "
             "out of the compiled function, or use a form of fixed shape such as torch.where."

@@ -9,7 +9,7 @@ from rushlight.dtype import OF
 from rushlight.ops.definition import function
 from rushlight.printing import format_tensor, set_printoptions
 from rushlight.storage import Storage, address, offset, strides_of
-from rushlight.tensor import Size, Tensor, method
+from rushlight.tensor import Size, Tensor, method, reads_values
 
 # What an array tells ----------------------------------------------------------------------
 
@@ -143,7 +143,7 @@ function(set_printoptions, method=False)
 # Python values ----------------------------------------------------------------------------
 
 
-@method
+@reads_values
 def item(self):
     """The one element as a Python number.
 
@@ -159,13 +159,13 @@ def item(self):
     return array.item()
 
 
-@method
+@reads_values
 def tolist(self):
     """The elements as nested lists of Python numbers."""
     return self.array.tolist()
 
 
-@method
+@reads_values
 def __bool__(self):
     array = self.array
     if array.size != 1:
@@ -177,22 +177,22 @@ def __bool__(self):
     return bool(array.item())
 
 
-@method
+@reads_values
 def __int__(self):
     return int(item(self))
 
 
-@method
+@reads_values
 def __float__(self):
     return float(item(self))
 
 
-@method
+@reads_values
 def __complex__(self):
     return complex(item(self))
 
 
-@method
+@reads_values
 def __index__(self):
     if OF[self.array.dtype].category > 1 or self.array.size != 1:
         raise TypeError(
@@ -223,7 +223,7 @@ def __reversed__(self):
     return self.flip(0) if self.array.ndim else self
 
 
-@method
+@reads_values
 def __format__(self, spec):
     if self.array.ndim or (type(self) is not Tensor and not spec):
         return object.__format__(self, spec)
@@ -235,7 +235,7 @@ def __dir__(self):
     return sorted({*dir(type(self)), *self.__dict__})
 
 
-@method
+@reads_values
 def __repr__(self, *, tensor_contents=None):
     refresh(self)
     node = self.node

@@ -54,7 +54,9 @@ class Op:
         prepare: ``prepare(*arrays, **params)`` checks shapes and dtypes, and returns the params in one form.
         check: ``check(*arrays, **params)`` raises where values are out of range; at each run, so a
             replayed program checks as well.
-        dynamic: The result's shape depends on values, so it cannot be traced.
+        dynamic: The result's shape depends on values, so it cannot be traced; or a function that
+            tells so from the arguments.
+        one_of_many: A view that is one result of an operation with several, such as split.
         draws: It takes from a random generator, so a program must keep it and its order.
         call: The public function.
     """
@@ -81,6 +83,7 @@ class Op:
         self.widen = options.pop("widen", True)
         self.varargs = options.pop("varargs", False)
         self.dynamic = options.pop("dynamic", False)
+        self.one_of_many = options.pop("one_of_many", False)
         self.draws = options.pop("draws", False)
         self.rules = [None] * len(names)
         self.saves = []

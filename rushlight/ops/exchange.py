@@ -4,10 +4,10 @@ import numpy as np
 
 from rushlight import dtype as dtypes
 from rushlight.ops.data import from_numpy
-from rushlight.tensor import method
+from rushlight.tensor import method, reads_values
 
 
-@method
+@reads_values
 def numpy(self, *, force=False):
     """The tensor's memory as a NumPy array, shared both ways.
 
@@ -30,7 +30,7 @@ def numpy(self, *, force=False):
     return self.array.view(np.ndarray)
 
 
-@method
+@reads_values
 def __array__(self, dtype=None, copy=None):
     array = numpy(self)
     if dtype is not None and np.dtype(dtype) != array.dtype:
@@ -46,7 +46,7 @@ def __array_wrap__(self, array, context=None, return_scalar=False):
     return from_numpy(array.astype(np.uint8) if array.dtype == bool else array)
 
 
-@method
+@reads_values
 def __dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None):
     """A DLPack capsule over the tensor's memory."""
     if self.requires_grad:

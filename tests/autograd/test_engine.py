@@ -79,6 +79,8 @@ def test_deep_graphs_neither_recurse_nor_leak():
 
 def test_no_reference_cycles():
     gc.collect()
+    nodes_alive = lambda: sum(isinstance(o, Node) for o in gc.get_objects())
+    before = nodes_alive()
     gc.disable()
     try:
         x = leaf(1.0, 2.0)
@@ -89,7 +91,7 @@ def test_no_reference_cycles():
         del x, y
         assert [r() for r in refs] == [None, None]
         assert nodes() is None
-        assert not any(isinstance(o, Node) for o in gc.get_objects())
+        assert nodes_alive() == before
     finally:
         gc.enable()
 

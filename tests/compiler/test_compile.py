@@ -1,0 +1,217 @@
+"""torch.compile: what is recorded, guarded, replayed, and left as it was."""
+
+import numpy as np
+import pytest
+
+import rushlight as torch
+
+nn = pytest.importorskip("rushlight.nn")
+
+
+def compiled_count(f):
+    return f._compiled.count
+
+
+def test_a_new_shape_records_once():
+    f = torch.compile(lambda x: (x * 2).sum())
+    for n in (3, 3, 4, 3, 4):
+        assert f(torch.ones(n)).item() == 2 * n
+    assert compiled_count(f) == 2
+
+
+def test_closures_and_arguments_are_guarded():
+    k = 2.0
+
+    def f(x, n):
+        return x * k + n
+
+    g = torch.compile(f)
+    assert g(torch.ones(1), 1).item() == 3
+    assert g(torch.ones(1), 2).item() == 4
+    k = 5.0
+    assert g(torch.ones(1), 1).item() == 6
+    assert compiled_count(g) == 3
+
+
+def test_modes_are_guarded():
+    model = nn.Sequential(nn.Linear(4, 4), nn.Dropout(0.5))
+    f = torch.compile(lambda x: model(x))
+    x = torch.ones(2, 4)
+    torch.manual_seed(0)
+    want = model(x)
+    torch.manual_seed(0)
+    assert torch.equal(f(x), want)
+    assert not torch.equal(f(x), want)  # each run draws anew
+    model.eval()
+    assert torch.equal(f(x), model(x))
+    model.train()
+    torch.manual_seed(0)
+    assert torch.equal(f(x), want)
+    assert compiled_count(f) == 2
+
+
+def test_a_module_compiles_and_keeps_its_state():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 1))
+    fast = torch.compile(model)
+    x = torch.randn(5, 4)
+    model(x).sum().backward()
+    want = [p.grad.clone() for p in model.parameters()]
+    model.zero_grad()
+    for _ in range(2):
+        fast(x).sum().backward()
+        for p, g in zip(model.parameters(), want, strict=True):
+            np.testing.assert_allclose(p.grad.numpy(), g.numpy(), rtol=1e-6)
+        model.zero_grad()
+    assert isinstance(fast, nn.Module)
+    assert list(fast.state_dict()) == ["_orig_mod." + k for k in model.state_dict()]
+
+
+def test_gradients_reach_an_outer_graph():
+    f = torch.compile(lambda a: (a * a).exp())
+    x = torch.tensor([0.5, 1.0], requires_grad=True)
+    for _ in range(2):
+        x.grad = None
+        (f(x * 2) * 3).sum().backward()
+        want = 3 * np.exp(4 * np.array([0.25, 1.0])) * 8 * np.array([0.5, 1.0])
+        np.testing.assert_allclose(x.grad.numpy(), want, rtol=1e-5)
+    assert compiled_count(f) == 1
+
+
+def test_a_whole_step_with_adam_and_a_schedule():
+    def train(compile):
+        torch.manual_seed(1)
+        model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Linear(8, 2))
+        opt = torch.optim.Adam(model.parameters(), lr=0.01, weight_decay=1e-2)
+        schedule = torch.optim.lr_scheduler.StepLR(opt, 3, 0.5)
+        x, y = torch.randn(16, 4), torch.randn(16, 2)
+
+        def step(x, y):
+            opt.zero_grad()
+            loss = ((model(x) - y) ** 2).mean()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            opt.step()
+            return loss
+
+        run = torch.compile(step, fullgraph=True) if compile else step
+        losses = []
+        for _ in range(10):
+            losses.append(run(x, y).item())
+            schedule.step()
+        if compile:
+            assert compiled_count(run) == 1
+        return losses, [p.detach().numpy() for p in model.state_dict().values()], opt.state_dict()["state"][0]["step"].item()
+
+    (a, p, s), (b, q, t) = train(False), train(True)
+    np.testing.assert_allclose(a, b, rtol=1e-5)
+    for u, v in zip(p, q, strict=True):
+        np.testing.assert_allclose(u, v, rtol=1e-4, atol=1e-6)
+    assert s == t == 10
+
+
+def test_writes_land_and_alias():
+    state = torch.zeros(3)
+
+    def f(x):
+        state[0] += x.sum()
+        x.mul_(2)
+        return x, state[:2]
+
+    g = torch.compile(f)
+    for k in range(1, 4):
+        x = torch.ones(2)
+        y, s = g(x)
+        assert y is x and x.tolist() == [2.0, 2.0]
+        assert state.tolist() == [2.0 * k, 0.0, 0.0] and s.tolist() == [2.0 * k, 0.0]
+
+
+def test_a_failure_leaves_everything_as_it_was():
+    state = torch.zeros(2)
+    index = torch.tensor([0])
+
+    def f(x, i):
+        state.add_(1)
+        return x.index_select(0, i)
+
+    g = torch.compile(f)
+    g(torch.ones(2), index)
+    with pytest.raises(IndexError):
+        g(torch.ones(2), torch.tensor([7]))
+    assert state.tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("ask", [lambda x: x.sum().item(), lambda x: 1 if x.sum() > 0 else 0, lambda x: x.numpy(), lambda x: float(x[0]), lambda x: x.tolist(), lambda x: repr(x)])
+def test_values_are_refused_with_the_line(ask):
+    def f(x):
+        return x * 2, ask(x)
+
+    with pytest.raises(RuntimeError, match=r"test_compile\.py:\d+"):
+        torch.compile(f, fullgraph=True)(torch.ones(2))
+    loose = torch.compile(f)
+    with pytest.warns(UserWarning, match=r"running eagerly.*test_compile\.py"):
+        first = loose(torch.ones(2))
+    assert first[0].tolist() == loose(torch.ones(2))[0].tolist() == [2.0, 2.0]
+
+
+def test_shapes_that_depend_on_values_are_refused():
+    with pytest.raises(RuntimeError, match="shape depends on values"):
+        torch.compile(lambda x: x[x > 0], fullgraph=True)(torch.ones(3))
+
+
+def test_random_numbers_come_from_the_same_stream():
+    def f(x):
+        return x + torch.rand(3), torch.randn(20), torch.nn.functional.dropout(torch.ones(8), 0.5), torch.randint(0, 9, (3,))
+
+    g = torch.compile(f)
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        want = f(torch.zeros(3)), torch.rand(1)
+        torch.manual_seed(seed)
+        got = g(torch.zeros(3)), torch.rand(1)
+        for a, b in zip((*want[0], want[1]), (*got[0], got[1]), strict=True):
+            assert torch.equal(a, b)
+
+
+def test_results_keep_their_structure():
+    f = torch.compile(lambda x: {"a": [x, (x * 2, None)], "b": 3, "m": x.max(0)})
+    found = f(torch.ones(2))
+    assert (type(found["a"]), found["b"], found["a"][1][1]) == (list, 3, None)
+    assert found["m"].values.item() == 1.0
+
+
+def test_programs_are_bounded():
+    from rushlight.compiler import compile as home
+
+    f = torch.compile(lambda x: x * 2)
+    for n in range(home.LIMIT + 5):
+        f(torch.ones(n))
+    assert len(f._compiled.programs) == home.LIMIT
+
+
+def test_is_compiling_and_disable():
+    import importlib
+
+    compiler = importlib.import_module("rushlight.compiler.compile")
+    seen = []
+
+    def f(x):
+        seen.append(compiler.is_compiling())
+        return x * 2
+
+    torch.compile(f)(torch.ones(1))
+    f(torch.ones(1))
+    assert seen == [True, False]
+
+
+def test_a_loop_is_unrolled():
+    @torch.compile
+    def f(x):
+        for _ in range(10):
+            x = x * 1.1 + 0.1
+        return x
+
+    want = 0.0
+    for _ in range(10):
+        want = want * 1.1 + 0.1
+    assert f(torch.zeros(1)).item() == pytest.approx(want, rel=1e-5)
