@@ -26,7 +26,7 @@ def relu(xp, x):
     return xp.maximum(x, 0)
 
 
-relu.grad(x=lambda g, out: where(out <= 0, 0, g))
+relu.grad(x=lambda g, out: where(~(out <= 0), g, 0))
 
 
 @elementwise(dtype=to_float)
@@ -90,7 +90,7 @@ def hardshrink(xp, x, *, lambd=0.5):
     return xp.where((x >= -lambd) & (x <= lambd), 0, x)
 
 
-hardshrink.grad(x=lambda g, x, lambd: where((x >= -lambd) & (x <= lambd), 0, g))
+hardshrink.grad(x=lambda g, x, lambd: where(~((x >= -lambd) & (x <= lambd)), g, 0))
 
 
 @_activation
@@ -99,7 +99,7 @@ def softshrink(xp, x, *, lambd=0.5):
     return xp.where(x > lambd, x - lambd, xp.where(x < -lambd, x + lambd, x * 0))
 
 
-softshrink.grad(x=lambda g, x, lambd: where((x >= -lambd) & (x <= lambd), 0, g))
+softshrink.grad(x=lambda g, x, lambd: where(~((x >= -lambd) & (x <= lambd)), g, 0))
 
 # Between bounds ---------------------------------------------------------------------------
 

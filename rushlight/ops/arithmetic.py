@@ -157,8 +157,10 @@ def _numbers(operands):
 
 
 def _whole_value(x, tensor1, tensor2, *, value):
-    whole = promote([x, tensor1, tensor2]).category < 2
-    return {"value": int(value) if whole else value}
+    for operand in (x, tensor1, tensor2):
+        if operand.dtype.kind not in "iub":
+            return {"value": value}
+    return {"value": int(value)}
 
 
 @elementwise(public=False, method=False, inplace=False, name="addcmul", prepare=_whole_value,

@@ -8,6 +8,7 @@ from rushlight.ops.bounds import maximum, minimum
 from rushlight.ops.definition import function, numpy_names
 from rushlight.ops.kinds import kernel, reduction
 from rushlight.ops.rules import kept, scattered, total, typed
+from rushlight.ops.summation import extreme
 from rushlight.return_types import result_type
 from rushlight.tensor import Tensor
 
@@ -50,7 +51,7 @@ def amax(xp, x, *, dim=None, keepdim=False):
     tensor([5., 3.])
     """
     _check("amax", x, dim)
-    return xp.maximum.reduce(x, axis=dim, keepdims=keepdim)
+    return extreme(xp.maximum, x, dim, keepdim)
 
 
 @reduction
@@ -62,7 +63,7 @@ def amin(xp, x, *, dim=None, keepdim=False):
     tensor([1., 2.])
     """
     _check("amin", x, dim)
-    return xp.minimum.reduce(x, axis=dim, keepdims=keepdim)
+    return extreme(xp.minimum, x, dim, keepdim)
 
 
 @reduction(public=False, method=False, name="max_all", grad_name="MaxBackward1")

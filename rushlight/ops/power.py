@@ -55,7 +55,7 @@ def _power_slope(g, x, y):
     return g * conj(slope * exponent)
 
 
-pow_number.grad(x=_power_slope)
+pow_number.grad(x=_power_slope, y=lambda g, x, y: g * conj(log(x) * x ** number(y)))
 
 
 def _no_bools(operands):

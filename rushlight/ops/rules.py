@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from rushlight.backend import numpy as backend
 from rushlight.tensor import Tensor
 
 __all__ = [
@@ -28,7 +29,7 @@ def conj(x):
 def where(condition, x, y):
     """``x`` where ``condition`` holds, else ``y``; with a tensor, one of x and y is a tensor."""
     if not isinstance(condition, Tensor):
-        return np.where(condition, x, y)
+        return backend.where(condition, x, y)
     return x.where(condition, y) if isinstance(x, Tensor) else y.where(~condition, x)
 
 

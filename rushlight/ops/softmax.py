@@ -7,7 +7,7 @@ from rushlight.errors import UnsupportedDtypeError
 from rushlight.ops.definition import function, numpy_names
 from rushlight.ops.kinds import kernel, reduction
 from rushlight.ops.rules import conj, kept, total
-from rushlight.ops.summation import summed
+from rushlight.ops.summation import extreme, summed
 
 
 def _dims(x, *, dim):
@@ -17,14 +17,17 @@ def _dims(x, *, dim):
 
 
 def _shifted(xp, x, dim):
-    return x - xp.maximum.reduce(x, axis=dim, keepdims=True, initial=-xp.inf) if x.size else x
+    """x minus its maximum over ``dim``, as a new array."""
+    return xp.asarray(x - extreme(xp.maximum, x, dim, True) if x.size else x.copy())
 
 
 @kernel(public=False, method=False, name="softmax", prepare=_dims)
 def softmax_(xp, x, *, dim):
     """exp(x) / Σ exp(x)."""
-    e = xp.exp(_shifted(xp, x, dim))
-    return e / summed(e, dim, True)
+    e = _shifted(xp, x, dim)
+    xp.exp(e, out=e)
+    e /= summed(e, dim, True)
+    return e
 
 
 def _softmax_slope(g, out, dim):
@@ -39,7 +42,8 @@ softmax_.grad(x=_softmax_slope)
 def log_softmax_(xp, x, *, dim):
     """x - log(Σ exp(x))."""
     z = _shifted(xp, x, dim)
-    return z - xp.log(summed(xp.exp(z), dim, True))
+    z -= xp.log(summed(xp.exp(z), dim, True))
+    return z
 
 
 log_softmax_.grad(x=lambda g, out, dim: g - _exp(out) * total(g, dim))
@@ -83,7 +87,9 @@ def logsumexp(xp, x, *, dim, keepdim=False):
     """
     if x.dtype.kind not in "fc":
         x = x.astype(xp.float32)
-    largest = xp.maximum.reduce(x.real, axis=dim, keepdims=True, initial=-xp.inf)
+    if not x.size:
+        return xp.log(summed(x, dim, keepdim))
+    largest = extreme(xp.maximum, x.real, dim, True)
     largest = xp.where(xp.isinf(largest), 0, largest).astype(x.dtype)
     found = xp.log(summed(xp.exp(x - largest), dim, True)) + largest
     return found if keepdim else found.reshape(shapes.reduced(x.shape, dim, False))

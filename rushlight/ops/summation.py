@@ -1,17 +1,113 @@
-"""Sums of arrays: as precise as pairwise summation, along any axis."""
+"""Sums and extremes of arrays over any axes: as precise as pairwise summation, and fast.
+
+NumPy adds along the last axis pairwise, but along any other one row after the other, so that the
+error grows with the number of rows; and it is slow where the rows are short. Here adjacent axes are
+merged, and what is left is done from the last axis to the first: rows are summed in blocks, columns
+in blocks of rows, several rows at a time where they are short.
+"""
+
+from math import prod
 
 import numpy as np
 
-#: So many rows are added one after the other; more are added in blocks of so many.
-BLOCK = 32
+__all__ = ["extreme", "folded", "summed"]
+
+SMALL = 2048  # elements up to which NumPy's own reduction is fastest
+ROW = 256  # elements of a row that are summed at once
+ROWS = 16  # rows that are added one after the other
+WIDE = 512  # shorter rows are added several at a time
+FEW = 8  # rows up to this length are summed column by column
+_FLOATS = (np.dtype("f4"), np.dtype("f8"))
 
 
 def summed(x, axes, keepdims=False):
-    """The sum of ``x`` over the tuple ``axes``."""
+    """The sum of ``x`` over the tuple ``axes``; integers give int64."""
+    if x.size > SMALL and x.dtype in _FLOATS:
+        return folded(np.add, x, axes, keepdims)
     if x.dtype.kind in "iub":
         return np.add.reduce(x, axis=axes, keepdims=keepdims, dtype=np.int64)
-    if len(axes) == x.ndim:
-        if keepdims:
-            return np.add.reduce(x, axis=axes, keepdims=True)
+    if len(axes) == x.ndim and not keepdims:
         return np.add.reduce(x, axis=None)
     return np.add.reduce(x, axis=axes, keepdims=keepdims)
+
+
+def extreme(ufunc, x, axes, keepdims=False):
+    """``np.maximum`` or ``np.minimum`` reduced over the tuple ``axes``."""
+    if x.size > SMALL and len(axes) < x.ndim:
+        return folded(ufunc, x, axes, keepdims)
+    return ufunc.reduce(x, axis=axes, keepdims=keepdims)
+
+
+def folded(ufunc, x, axes, keepdims=False):
+    """``ufunc`` (add, maximum, minimum) reduced over the tuple ``axes`` of a large array."""
+    if not axes or not x.size:
+        return ufunc.reduce(x, axis=axes, keepdims=keepdims)
+    shape = [1 if i in axes else n for i, n in enumerate(x.shape)]
+    if not x.flags.c_contiguous:
+        order = sorted(range(x.ndim), key=lambda i: -x.strides[i])
+        dense = x.transpose(order)
+        if not dense.flags.c_contiguous:
+            if 0 in x.strides:
+                return ufunc.reduce(x, axis=axes, keepdims=keepdims)
+            dense = np.ascontiguousarray(dense)
+        found = folded(ufunc, dense, tuple([order.index(i) for i in axes]), True)
+        found = np.ascontiguousarray(found.transpose(np.argsort(order)))
+    else:
+        found = _groups(ufunc, x, axes).reshape(shape)
+    return found if keepdims else found.reshape([n for i, n in enumerate(shape) if i not in axes])
+
+
+def _groups(ufunc, x, axes):
+    """``folded`` for a contiguous array, the kept axes merged."""
+    sizes, gone = [], []
+    for i, n in enumerate(x.shape):
+        if n == 1:
+            continue
+        if gone and gone[-1] == (i in axes):
+            sizes[-1] *= n
+        else:
+            sizes.append(n)
+            gone.append(i in axes)
+    while True in gone:
+        i = len(gone) - 1 - gone[::-1].index(True)
+        n, width = sizes[i], prod(sizes[i + 1 :])
+        x = _rows(ufunc, x.reshape(-1, n)) if width == 1 else _columns(ufunc, x.reshape(-1, n, width))
+        del sizes[i], gone[i]
+    return x
+
+
+def _rows(ufunc, x):
+    """(R, n) → (R,)"""
+    n = x.shape[1]
+    if n <= FEW:
+        total = x[:, 0].copy()
+        for j in range(1, n):
+            ufunc(total, x[:, j], out=total)
+        return total
+    if ufunc is not np.add:
+        return ufunc.reduce(x, axis=1)
+    if n <= 2 * ROW:
+        return np.einsum("ij->i", x)
+    whole = n - n % ROW
+    part = np.einsum("ijk->ij", x[:, :whole].reshape(-1, n // ROW, ROW))
+    if whole < n:
+        part[:, -1] += np.einsum("ij->i", x[:, whole:])
+    return _rows(ufunc, part)
+
+
+def _columns(ufunc, x):
+    """(A, n, W) → (A, W)"""
+    n, width = x.shape[1:]
+    together = 16 * -(-WIDE // (16 * width))
+    if width < WIDE and n >= 2 * together:
+        whole = n - n % together
+        part = _columns(ufunc, x[:, :whole].reshape(len(x), n // together, together * width))
+        part = ufunc.reduce(part.reshape(len(x), together // 16, 16, width), axis=1)
+        total = ufunc.reduce(part, axis=1)
+    elif n <= ROWS or ufunc is not np.add:
+        return ufunc.reduce(x, axis=1)
+    else:
+        whole = n - n % ROWS
+        part = ufunc.reduce(x[:, :whole].reshape(len(x), n // ROWS, ROWS, width), axis=2)
+        total = _columns(ufunc, part)
+    return total if whole == n else ufunc(total, ufunc.reduce(x[:, whole:], axis=1), out=total)
