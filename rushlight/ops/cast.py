@@ -7,14 +7,14 @@ import numpy as np
 from rushlight import dtype as dtypes
 from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh
-from rushlight.autograd.write import assign, check_write, stamp
+from rushlight.autograd.write import assign, check_overlap, check_write, stamp
 from rushlight.device import device, require
 from rushlight.errors import ShapeError
 from rushlight.ops.definition import function
 from rushlight.ops.kinds import kernel
 from rushlight.ops.layout import channels_last, channels_last_3d, contiguous_format, memory_format
 from rushlight.strides import empty_like
-from rushlight.storage import geometry, settled
+from rushlight.storage import geometry, strided, strides_of
 from rushlight.tensor import Tensor, method
 
 # Copies -----------------------------------------------------------------------------------
@@ -39,7 +39,8 @@ def laid_out(array, form, name):
 def _clone(xp, x, *, memory_format=None):
     """A copy."""
     if memory_format is None and x.flags.c_contiguous:
-        return settled(x.copy())
+        out = x.copy()
+        return out if out.strides == x.strides else strided(out, x.shape, strides_of(x))
     out = laid_out(x, memory_format, "clone")
     out[...] = x
     return out
@@ -297,6 +298,8 @@ def copy_(self, src, non_blocking=False):
     target = self.array.shape
     if src.array.shape != target:
         _check_stretch(src.array.shape, target)
+    if 0 in self.array.strides and src.array.size:
+        check_overlap(self.array, "copy_")
     if watched(self, (src,)):
         return assign(self, _overwritten(self, src))
     refresh(src)
@@ -332,16 +335,5 @@ def put(array, key, value, name):
     """``array[key] = value``; RuntimeError where the memory cannot be written so."""
     if not array.flags.writeable:
         raise RuntimeError(f"{name}: the tensor's memory is read-only; clone() it first")
-    if array.size > 1 and 0 in array.strides and getattr(value, "size", 1) > 1:
-        check_no_overlap(array, name)
     array[key] = value
-
-
-def check_no_overlap(array, name):
-    """Raise where two elements of ``array`` share one place in memory."""
-    if any(s == 0 and n > 1 for s, n in zip(array.strides, array.shape, strict=True)):
-        raise RuntimeError(
-            f"{name}: unsupported operation: more than one element of the written-to tensor refers to a "
-            "single memory location. Please clone() the tensor before performing the operation."
-        )
 

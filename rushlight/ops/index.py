@@ -30,7 +30,7 @@ _FULL = slice(None)
 # The view ---------------------------------------------------------------------------------
 
 
-def _look(xp, x, *, index):
+def look_at(xp, x, *, index):
     """``x[index]`` for ints, slices, None and Ellipsis, with PyTorch's strides."""
     out = x[index]
     if None in index or not out.size:
@@ -83,17 +83,18 @@ def _embedded(g, x_shape, index):
     return embed(g, shape=x_shape, index=index)
 
 
-def _basic(name, grad_name):
-    made = view(_look, public=False, method=False, name=name, grad_name=grad_name)
+def basic(name, grad_name, **options):
+    """An operation that gives the view ``x[index]`` under its own name."""
+    made = view(look_at, public=False, method=False, name=name, grad_name=grad_name, **options)
     made.grad(x=_embedded)
     return made.op
 
 
 # One operation by the names of PyTorch's single steps.
-SELECT = _basic("select_index", "SelectBackward0")
-SLICE = _basic("slice_index", "SliceBackward0")
-UNSQUEEZE = _basic("unsqueeze_index", "UnsqueezeBackward0")
-ALIAS = _basic("alias_index", "AliasBackward0")
+SELECT = basic("select_index", "SelectBackward0")
+SLICE = basic("slice_index", "SliceBackward0")
+UNSQUEEZE = basic("unsqueeze_index", "UnsqueezeBackward0")
+ALIAS = basic("alias_index", "AliasBackward0")
 
 
 def look(x, op, index):

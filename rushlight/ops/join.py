@@ -10,7 +10,7 @@ from rushlight.dtype import OF, promote_types
 from rushlight.errors import ShapeError
 from rushlight.ops.definition import function
 from rushlight.ops.dispatch import apply
-from rushlight.ops.index import SELECT, SLICE, look
+from rushlight.ops.index import SELECT, SLICE, basic, look, look_at
 from rushlight.ops.kinds import kernel
 from rushlight.ops.view import tensor_array
 from rushlight.tensor import Tensor, ViewOf
@@ -217,7 +217,7 @@ def column_stack(tensors, *, out=None):
 def _parts(name, grad_name):
     def parts(xp, x, *, shape, places):
         """The views of ``x`` at each of ``places``, basic indices."""
-        return tuple([x[place] for place in places])
+        return tuple([look_at(xp, x, index=place) for place in places])
 
     made = kernel(parts, public=False, method=False, name=name, grad_name=grad_name, widen=False)
     made.grad(x=_parts_back)
@@ -243,6 +243,10 @@ def _parts_back(g, shape, places):
 SPLIT = _parts("split_parts", "SplitBackward0")
 SPLIT_SIZES = _parts("split_sizes_parts", "SplitWithSizesBackward0")
 UNBIND = _parts("unbind_parts", "UnbindBackward0")
+# One result alone: what a view's path holds, and what runs where nothing is recorded.
+SPLIT_ONE = basic("split_part", "SplitBackward0", one_of_many=True)
+SPLIT_SIZES_ONE = basic("split_sizes_part", "SplitWithSizesBackward0", one_of_many=True)
+UNBIND_ONE = basic("unbind_part", "UnbindBackward0", one_of_many=True)
 
 
 def _taken_apart(x, op, single, places):
@@ -275,7 +279,7 @@ def unbind(input, dim=0):
         raise IndexError("unbind: Dimension specified as 0 but tensor has no dimensions")
     dim = shapes.dim(dim, len(shape), "unbind")
     lead = (slice(None),) * dim
-    return _taken_apart(input, UNBIND, SELECT, [(*lead, i, ...) for i in range(shape[dim])])
+    return _taken_apart(input, UNBIND, UNBIND_ONE, [(*lead, i, ...) for i in range(shape[dim])])
 
 
 @function
@@ -294,9 +298,9 @@ def split(tensor, split_size_or_sections, dim=0):
         raise RuntimeError("split: split expects at least a 1-dimensional tensor")
     dim = shapes.dim(dim, len(shape), "split")
     n = shape[dim]
-    op, sizes = SPLIT, split_size_or_sections
+    op, one, sizes = SPLIT, SPLIT_ONE, split_size_or_sections
     if isinstance(sizes, (tuple, list)):
-        op = SPLIT_SIZES
+        op, one = SPLIT_SIZES, SPLIT_SIZES_ONE
         if any(s < 0 for s in sizes) or sum(sizes) != n:
             raise ShapeError(
                 f"split: split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's "
@@ -310,7 +314,7 @@ def split(tensor, split_size_or_sections, dim=0):
                 f"but got split_size={size} for dimension {dim} of size {n}"
             )
         sizes = [size] * (n // size) + [n % size] * (n % size > 0) if n else [0]
-    return _taken_apart(tensor, op, SLICE, _ranges(dim, sizes))
+    return _taken_apart(tensor, op, one, _ranges(dim, sizes))
 
 
 def _ranges(dim, sizes):

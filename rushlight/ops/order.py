@@ -7,8 +7,10 @@ from numpy import ndarray
 from rushlight import shapes
 from rushlight.errors import ShapeError
 from rushlight.ops.definition import function
+from rushlight.ops.index import ALIAS, look
 from rushlight.ops.kinds import view
 from rushlight.ops.view import tensor_array
+from rushlight.storage import strided, strides_of
 from rushlight.tensor import Tensor
 
 
@@ -25,7 +27,16 @@ def transpose(xp, x, *, dim0, dim1):
     >>> torch.zeros(2, 3, 4).transpose(0, 2).shape
     torch.Size([4, 3, 2])
     """
+    if not x.size:
+        order = list(range(x.ndim))
+        order[dim0], order[dim1] = dim1, dim0
+        return _turned_empty(x, order)
     return x.swapaxes(dim0, dim1) if x.ndim else x[...]
+
+
+def _turned_empty(x, order):
+    strides = strides_of(x)
+    return strided(x, [x.shape[d] for d in order], [strides[d] for d in order])
 
 
 transpose.grad(x=lambda g, dim0, dim1: swapped(g, dim0, dim1))
@@ -53,7 +64,7 @@ def t(xp, x):
     >>> torch.zeros(2, 3).t().shape
     torch.Size([3, 2])
     """
-    return x.T
+    return x.T if x.size else _turned_empty(x, range(x.ndim)[::-1])
 
 
 t.grad(x=lambda g: g.swapaxes(0, 1) if g.ndim == 2 else g)
@@ -78,7 +89,7 @@ def permute(xp, x, *, dims):
     >>> torch.zeros(2, 3, 4).permute(2, 0, 1).shape
     torch.Size([4, 2, 3])
     """
-    return x.transpose(dims)
+    return x.transpose(dims) if x.size else _turned_empty(x, dims)
 
 
 permute.grad(x=lambda g, dims: g.transpose(_inverse(dims)) if type(g) is ndarray else
@@ -112,7 +123,7 @@ def movedim(input, source, destination):
     source = shapes.dims(source, n, "movedim") if source else ()
     destination = shapes.dims(destination, n, "movedim") if destination else ()
     if n == 0:
-        return input.view(())
+        return look(input, ALIAS, (...,))
     order = [d for d in range(n) if d not in source]
     for to, d in sorted(zip(destination, source, strict=True)):
         order.insert(to, d)

@@ -184,9 +184,22 @@ def diagonal(xp, x, *, offset=0, dim1=0, dim2=1):
     >>> torch.arange(9).reshape(3, 3).diagonal(1)
     tensor([1, 5])
     """
-    out = x.diagonal(offset, dim1, dim2)
-    out.flags.writeable = x.flags.writeable  # NumPy's is read-only
-    return out
+    strides = strides_of(x)
+    rows, columns = x.shape[dim1], x.shape[dim2]
+    n = max(0, min(rows + min(offset, 0), columns - max(offset, 0)))
+    rest = [d for d in range(x.ndim) if d not in (dim1, dim2)]
+    shape = (*[x.shape[d] for d in rest], n)
+    steps = (*[strides[d] for d in rest], strides[dim1] + strides[dim2])
+    if not x.size or not n:
+        return strided(x, shape, steps)
+    first = x[tuple([slice(s, None) for s in _starts(x.ndim, dim1, dim2, offset)])]
+    return strided(first, shape, steps)
+
+
+def _starts(ndim, dim1, dim2, offset):
+    starts = [0] * ndim
+    starts[dim1], starts[dim2] = max(-offset, 0), max(offset, 0)
+    return starts
 
 
 def _diagonal_back(g, x_shape, offset, dim1, dim2):
@@ -220,7 +233,7 @@ def unfold(xp, x, *, dimension, size, step):
     tensor([[0, 1, 2],
             [2, 3, 4]])
     """
-    shape, strides = x.shape or (1,), x.strides or (x.itemsize,)
+    shape, strides = x.shape or (1,), strides_of(x) or (x.itemsize,)
     count = (shape[dimension] - size) // step + 1
     new_shape = [*shape[:dimension], count, *shape[dimension + 1 :], size]
     stride = strides[dimension]

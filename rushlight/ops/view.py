@@ -66,10 +66,38 @@ def _view(xp, x, *, shape):
             "and stride (at least one dimension spans across two contiguous subspaces). Use "
             ".reshape(...) instead."
         )
+    if 1 in x.shape and x.size:
+        # NumPy keeps what strides dims of size 1 had; PyTorch computes them anew.
+        strides = _view_strides(x.shape, x.strides, shape)
+        return found if strides == found.strides else strided(x, shape, strides)
     return found
 
 
+def _view_strides(shape, strides, new_shape):
+    """The strides of a view as PyTorch chooses them; the view exists and has elements."""
+    out = [0] * len(new_shape)
+    at = len(new_shape) - 1
+    inner = strides[-1] if strides else 0
+    numel = seen = 1
+    for d in range(len(shape) - 1, -1, -1):
+        numel *= shape[d]
+        if d and (shape[d - 1] == 1 or strides[d - 1] == numel * inner):
+            continue
+        while at >= 0 and (seen < numel or new_shape[at] == 1):
+            out[at] = seen * inner
+            seen *= new_shape[at]
+            at -= 1
+        if d:
+            inner = strides[d - 1]
+            numel = seen = 1
+    return tuple(out)
+
+
 _view.grad(x=lambda g, x_shape: g.reshape(x_shape))
+_alias = view(
+    _view.op.forward, public=False, method=False, name="reshape_alias", prepare=_sized
+)
+_alias.grad(x=lambda g, x_shape: g.reshape(x_shape))
 
 
 def _same_or_divisible(x, *, dtype):
@@ -172,9 +200,12 @@ def reshape(input, *shape):
     """
     array = tensor_array(input, "reshape")
     shape = infer_size(shape, array.size, "reshape")
-    if reshape_view(geometry(array), shape) is None:
+    array = geometry(array)
+    if array.flags.c_contiguous:
+        return _view(input, shape)
+    if reshape_view(array, shape) is None:
         return _reshape_copy(input, shape)
-    return _view(input, shape)
+    return _alias(input, shape)
 
 
 def tensor_array(input, name):
@@ -236,6 +267,8 @@ def unflatten(input, dim, sizes):
     """
     shape = tensor_array(input, "unflatten").shape
     dim = shapes.dim(dim, len(shape), "unflatten")
+    if not shape:
+        raise RuntimeError("unflatten: Dimension specified as 0 but tensor has no dimensions")
     sizes = (sizes,) if isinstance(sizes, int) else tuple(sizes)
     if not sizes:
         raise ShapeError("unflatten: sizes must be non-empty")
