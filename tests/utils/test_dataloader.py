@@ -201,7 +201,8 @@ def test_the_stream_is_pytorchs_without_pytorch():
 def test_a_gathered_batch_is_the_collated_one(strided):
     x = torch.arange(24.0).reshape(4, 6)
     x = x.t() if strided else x.reshape(6, 4)
-    dataset = data.TensorDataset(x, torch.arange(6), torch.ones(6, 2, 3, dtype=torch.bool))
+    images = torch.arange(72.0).reshape(6, 4, 3).permute(0, 2, 1)
+    dataset = data.TensorDataset(x, torch.arange(6) > 2, images if strided else images + 1)
     sampler = data.RandomSampler(dataset, generator=torch.Generator().manual_seed(1))
     order = list(data.BatchSampler(sampler, 4, False))
     gathered = list(data.DataLoader(dataset, batch_sampler=order))

@@ -52,7 +52,8 @@ def test_draws_as_pytorch(agree, name, seeded):
     def passes(package):
         generator = package.Generator().manual_seed(11) if seeded else None
         sampler = SAMPLERS[name](package.utils.data, generator)
-        drawn = [list(sampler), len(sampler), list(sampler)]
+        drawn = [next(iter(sampler)), package.rand(2, generator=generator).tolist()]
+        drawn += [list(sampler), len(sampler), list(sampler)]
         return drawn, generator and generator.get_state().tolist()
 
     agree(passes)

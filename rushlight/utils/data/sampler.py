@@ -22,7 +22,7 @@ __all__ = [
 
 T_co = TypeVar("T_co", covariant=True)
 
-DRAWS_AT_ONCE = 32  # part of the random stream: a draw of 64 is not two draws of 32
+DRAWS_AT_ONCE = 32  # PyTorch's, as others may draw from the same generator in between
 
 
 class Sampler(Generic[T_co]):
