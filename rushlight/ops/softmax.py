@@ -3,8 +3,11 @@
 import numpy as np
 
 from rushlight import shapes
+from rushlight.autograd import mode
+from rushlight.backend import numpy as backend
 from rushlight.errors import UnsupportedDtypeError
 from rushlight.ops.definition import function, numpy_names
+from rushlight.ops.direct import FLOATS, plain, taped
 from rushlight.ops.kinds import kernel, reduction
 from rushlight.ops.rules import conj, kept, total
 from rushlight.ops.summation import extreme, summed
@@ -53,6 +56,23 @@ def _exp(x):
     return np.exp(x) if isinstance(x, np.ndarray | np.generic) else x.exp()
 
 
+def _short(operation, input, dim, dtype, out):
+    """``operation`` on ``input``; for plain floats without the general path."""
+    if dtype is None and out is None and not mode.intercept and type(dim) is int:
+        try:
+            x = plain(input)
+        except AttributeError:
+            x = None
+        if x is not None and x.dtype in FLOATS and -x.ndim <= dim < x.ndim:
+            op, dims = operation.op, (dim % x.ndim,)
+            found = taped(op, op.forward(backend, x, dim=dims), (input.node,), (None, dims), (None, None))
+            if found.node is not None:
+                found.node.saved = (found.array, dims)
+                found.node.cells = (found.cell, None)
+            return found
+    return operation(input if dtype is None else input.to(dtype), dim=dim, out=out)
+
+
 @function
 @numpy_names
 def softmax(input, dim, dtype=None, *, out=None):
@@ -62,7 +82,7 @@ def softmax(input, dim, dtype=None, *, out=None):
     >>> torch.softmax(torch.tensor([0.0, 0.0]), dim=0)
     tensor([0.5000, 0.5000])
     """
-    return softmax_(input if dtype is None else input.to(dtype), dim=dim, out=out)
+    return _short(softmax_, input, dim, dtype, out)
 
 
 @function
@@ -74,7 +94,7 @@ def log_softmax(input, dim, dtype=None, *, out=None):
     >>> torch.log_softmax(torch.tensor([0.0, 0.0]), dim=0)
     tensor([-0.6931, -0.6931])
     """
-    return log_softmax_(input if dtype is None else input.to(dtype), dim=dim, out=out)
+    return _short(log_softmax_, input, dim, dtype, out)
 
 
 @reduction
