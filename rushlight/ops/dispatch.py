@@ -409,13 +409,25 @@ def _resize_out(out, result, name):
     out.resize_(result.array.shape)
 
 
+def _keep_overwritten(node, x):
+    """Give ``node`` a copy of its first input, whose memory is about to be written."""
+    for i, origin in enumerate(node.op.origins):
+        if origin == 0 and node.saved[i] is x.array:
+            copy = x.array.copy() if type(x.array) is ndarray else x.array
+            node.saved = (*node.saved[:i], copy, *node.saved[i + 1 :])
+            node.cells = (*node.cells[:i], None, *node.cells[i + 1 :])
+
+
 def in_place(call, name):
     """The method ``name`` that writes the result of ``call`` back into its tensor."""
 
     @wraps(call)
     def written(self, *args, **kwargs):
         check_write(self, name)
-        return write(self, call(self, *args, **kwargs), name)
+        value = call(self, *args, **kwargs)
+        if value.node is not None and value.node.saved:
+            _keep_overwritten(value.node, self)
+        return write(self, value, name)
 
     written.__name__ = written.__qualname__ = name
     written.__doc__ = f"In-place version of ``{name[:-1]}``."

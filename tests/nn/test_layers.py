@@ -147,7 +147,7 @@ def test_forward_and_gradients_are_pytorchs(parity, name):
         outs = layer(leaf * 1 if leaf.requires_grad else leaf)
         out = outs[0] if isinstance(outs, tuple) else outs
         if out.requires_grad:
-            (out * torch.arange(out.numel()).view(out.shape)).sum().backward()
+            (out * torch.linspace(0, 1, out.numel()).view(out.shape)).sum().backward()
         seen = [outs, leaf.grad, [p.grad for p in layer.parameters()], layer.state_dict()]
         with torch.no_grad():
             return [*seen, layer.eval()(x.detach().clone())]
