@@ -10,13 +10,12 @@ import numpy as np
 
 from rushlight import draw, shapes
 from rushlight import dtype as dtypes
-from rushlight.autograd.write import check_write, write
 from rushlight.ops.create import finished, options
 from rushlight.ops.definition import function
 from rushlight.ops.kinds import kernel, source
 from rushlight.random import Generator, default_generator
 from rushlight.strides import fill, visit_order
-from rushlight.tensor import Tensor, method
+from rushlight.tensor import Tensor
 
 # The source -------------------------------------------------------------------------------
 
@@ -160,10 +159,10 @@ def _like(name, input, distribution, parameters, named):
     named.pop("pin_memory", None)
     if named:
         raise TypeError(f"{name}() got an unexpected keyword argument '{next(iter(named))}'")
-    return finished(_drawn(input.array, d.numpy, distribution, parameters, generator), requires_grad)
+    return finished(drawn_for(input.array, d.numpy, distribution, parameters, generator), requires_grad)
 
 
-def _drawn(array, dtype, distribution, parameters, generator):
+def drawn_for(array, dtype, distribution, parameters, generator):
     """Numbers for an array: of its shape, and drawn in the order in which it lies in memory."""
     return drawn_(
         shape=tuple(array.shape),
@@ -171,11 +170,11 @@ def _drawn(array, dtype, distribution, parameters, generator):
         distribution=distribution,
         parameters=parameters,
         generator=generator,
-        order=_order(array),
+        order=memory_order(array),
     )
 
 
-def _order(array):
+def memory_order(array):
     """The dims of ``array`` as they lie in memory, slowest first; None for C order."""
     return None if _is_contiguous(array) else tuple(visit_order(array.shape, array.strides))
 
@@ -288,7 +287,7 @@ def _bernoulli(xp, probabilities, *, shape, dtype, generator, order=None):
 _bernoulli.grad(probabilities=_no_slope)
 
 
-def _bernoulli_for(array, probabilities, generator, order=None):
+def bernoulli_for(array, probabilities, generator, order=None):
     shape = tuple(array.shape)
     return _bernoulli(probabilities, shape=shape, dtype=array.dtype, generator=generator, order=order)
 
@@ -306,7 +305,7 @@ def bernoulli(input, p=None, *, generator=None, out=None):
     """
     generator = checked_generator(generator, "bernoulli")
     if p is None:
-        found = _bernoulli_for(input.array, input, generator)
+        found = bernoulli_for(input.array, input, generator)
     else:
         found = drawn_(
             shape=tuple(input.array.shape),
@@ -382,7 +381,7 @@ def dropout_noise(input, p, train):
         raise RuntimeError(f"dropout probability has to be between 0 and 1, but got {p}")
     if p == 0 or not train or input.array.size == 0:
         return None
-    return _drawn(input.array, input.array.dtype, "dropout", (float(p),), default_generator)
+    return drawn_for(input.array, input.array.dtype, "dropout", (float(p),), default_generator)
 
 
 @function(name="dropout_", method=False)
@@ -390,110 +389,3 @@ def dropout_(input, p, train):
     """``dropout`` in place."""
     noise = dropout_noise(input, p, train)
     return input if noise is None else input.mul_(noise)
-
-
-# In place ---------------------------------------------------------------------------------
-
-
-def _fill(self, name, distribution, parameters, generator):
-    check_write(self, name)
-    generator = checked_generator(generator, name)
-    return write(self, _drawn(self.array, self.array.dtype, distribution, parameters, generator), name)
-
-
-@method
-def normal_(self, mean=0, std=1, *, generator=None):
-    """Fill the tensor with normal numbers.
-
-    >>> import rushlight as torch
-    >>> _ = torch.manual_seed(7)
-    >>> torch.empty(2).normal_(10, 1)
-    tensor([ 9.8532, 10.7861])
-    """
-    return _fill(self, "normal_", "normal", (float(mean), float(std)), generator)
-
-
-def _from_to(name, args, named, defaults):
-    """The bounds called ``from`` and ``to``, which Python's own parameters can't be called."""
-    given = dict(zip(("from", "to"), args, strict=False))
-    for key, value in named.items():
-        if key not in ("from", "to") or key in given:
-            raise TypeError(f"{name}() got an unexpected keyword argument '{key}'")
-        given[key] = value
-    if len(args) > 2:
-        raise TypeError(f"{name}() takes from 0 to 2 positional arguments but {len(args)} were given")
-    return given.get("from", defaults[0]), given.get("to", defaults[1])
-
-
-@method
-def uniform_(self, *args, generator=None, **named):
-    """``uniform_(from=0, to=1)``: fill the tensor with uniform numbers from [from, to).
-
-    >>> import rushlight as torch
-    >>> _ = torch.manual_seed(7)
-    >>> torch.empty(2).uniform_(0, 10)
-    tensor([5.3490, 1.9880])
-    """
-    low, high = _from_to("uniform_", args, named, (0, 1))
-    return _fill(self, "uniform_", "uniform", (float(low), float(high)), generator)
-
-
-@method
-def random_(self, *args, generator=None, **named):
-    """``random_(from=0, to)``: fill the tensor with integers from [from, to), of all if not given.
-
-    >>> import rushlight as torch
-    >>> _ = torch.manual_seed(7)
-    >>> torch.empty(3).random_(10)
-    tensor([5., 9., 2.])
-    """
-    if not args and not named:
-        return _fill(self, "random_", "full_range", (), generator)
-    if len(args) == 1 and not named:
-        args = (0, *args)
-    low, high = _from_to("random_", args, named, (0, None))
-    return _fill(self, "random_", "integers", (low, high), generator)
-
-
-@method
-def bernoulli_(self, p=0.5, *, generator=None):
-    """Fill the tensor with ones with probability ``p`` (a number or a tensor), else zeros.
-
-    >>> import rushlight as torch
-    >>> torch.empty(2).bernoulli_(1.0)
-    tensor([1., 1.])
-    """
-    if not isinstance(p, Tensor):
-        return _fill(self, "bernoulli_", "bernoulli", (float(p),), generator)
-    check_write(self, "bernoulli_")
-    generator = checked_generator(generator, "bernoulli_")
-    return write(self, _bernoulli_for(self.array, p.detach(), generator, _order(self.array)), "bernoulli_")
-
-
-@method
-def exponential_(self, lambd=1, *, generator=None):
-    """Fill the tensor with exponential numbers of mean 1 / ``lambd``.
-
-    >>> import rushlight as torch
-    >>> bool((torch.empty(3).exponential_() > 0).all())
-    True
-    """
-    return _fill(self, "exponential_", "exponential", (float(lambd),), generator)
-
-
-@method
-def geometric_(self, p, *, generator=None):
-    """Fill the tensor with the trials up to the first success, of probability ``p`` each."""
-    return _fill(self, "geometric_", "geometric", (float(p),), generator)
-
-
-@method
-def log_normal_(self, mean=1, std=2, *, generator=None):
-    """Fill the tensor with exp of normal numbers of the given ``mean`` and ``std``."""
-    return _fill(self, "log_normal_", "log_normal", (float(mean), float(std)), generator)
-
-
-@method
-def cauchy_(self, median=0, sigma=1, *, generator=None):
-    """Fill the tensor with Cauchy numbers."""
-    return _fill(self, "cauchy_", "cauchy", (float(median), float(sigma)), generator)
