@@ -20,6 +20,11 @@ class _ParameterMeta(type):
 class Parameter(Tensor, metaclass=_ParameterMeta):
     """A tensor that a module registers as a parameter when it is assigned to it.
 
+    It shares the memory of ``data``.
+
+    Raises:
+        AttributeError: ``data`` is no Tensor.
+
     >>> import rushlight as torch
     >>> torch.nn.Parameter(torch.ones(2))
     Parameter containing:
@@ -32,15 +37,15 @@ class Parameter(Tensor, metaclass=_ParameterMeta):
     def __new__(cls, data=None, requires_grad=True):
         if data is None:
             data = rushlight.empty(0)
+        if not isinstance(data, Tensor):
+            raise AttributeError(
+                f"Parameter: data must be a Tensor, got a {type(data).__name__}; "
+                "make one with torch.tensor(data)"
+            )
         if type(data) is Tensor or type(data) is Parameter:
             return Tensor._make_subclass(cls, data, requires_grad)
         # A tensor of another class keeps it, and is marked.
-        parameter = data.detach().requires_grad_(requires_grad)
-        if type(parameter) is not type(data):
-            raise RuntimeError(
-                f"Parameter: detach() of a {type(data).__name__} must return its own type, "
-                f"but it returned a {type(parameter).__name__}"
-            )
+        parameter = Tensor._make_subclass(type(data), data, requires_grad)
         parameter._is_param = True
         return parameter
 

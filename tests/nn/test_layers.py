@@ -152,7 +152,7 @@ def test_forward_and_gradients_are_pytorchs(parity, name):
         with torch.no_grad():
             return [*seen, layer.eval()(x.detach().clone())]
 
-    parity(script, rtol=2e-4, atol=2e-4)
+    parity(script, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", LAYERS)

@@ -13,7 +13,7 @@ def subclass_parameter(torch):
     class Special(torch.Tensor):
         pass
 
-    p = torch.nn.Parameter(torch.ones(2).as_subclass(Special))
+    p = torch.nn.Parameter(torch.Tensor._make_subclass(Special, torch.ones(2)))
     module = torch.nn.Module()
     module.w = p
     return [
