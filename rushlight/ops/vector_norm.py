@@ -42,7 +42,7 @@ def _extreme(xp, size, dim, keepdim, p):
 def _slope(g, x, out, x_shape, dim, keepdim, p):
     g, out = kept(g, x_shape, dim, keepdim), kept(out, x_shape, dim, keepdim)
     if p == 0:
-        return x * 0
+        return None
     if p == 1:
         return sgn(x) * g
     if p == 2:
