@@ -94,3 +94,19 @@ def test_vectors_keep_the_gradients_of_their_parameters():
     made = parameters(rushlight)
     (utils.parameters_to_vector(made) ** 2).sum().backward()
     assert made[2].grad.item() == 6.0
+
+
+def test_clipping_can_be_traced():
+    def step(x):
+        layer.zero_grad()
+        layer(x).square().sum().backward()
+        norm = utils.clip_grad_norm_(layer.parameters(), 0.5)
+        utils.clip_grad_value_(layer.parameters(), 0.3)
+        return norm, layer.weight.grad.clone()
+
+    layer = rushlight.nn.Linear(3, 2)
+    compiled = rushlight.compile(step)
+    for _ in range(3):
+        x = rushlight.randn(4, 3)
+        for ours, theirs in zip(compiled(x), step(x), strict=True):
+            assert rushlight.allclose(ours, theirs, rtol=1e-5, atol=1e-6)

@@ -305,3 +305,23 @@ def test_signatures_are_pytorchs():
                 mine, original = mine.__init__, original.__init__
             if [kind for _, kind, _ in signature(original)] != ["VAR_POSITIONAL", "VAR_KEYWORD"]:
                 assert signature(mine) == signature(original), name
+
+
+#: layer → the first and the last of its numbers, and their sum, under PyTorch 2.13, seed 3
+RECORDED = {
+    "nn.Linear(3, 2)": (-0.5724272, 0.2813998, -1.766777),
+    "nn.Linear(40, 30)": (-0.1567656, -0.1204247, -0.02607024),
+    "nn.Conv2d(2, 3, 3)": (-0.2336924, -0.08455026, -2.09636),
+    "nn.Conv1d(4, 4, 2, groups=2)": (-0.4957365, 0.3748562, -0.8854192),
+    "nn.Embedding(3, 2)": (0.8032761, -1.368259, -0.8687072),
+    "nn.Embedding(20, 3)": (-0.07664429, -0.4890671, 3.806943),
+    "nn.ModuleList([nn.Linear(2, 2), nn.Linear(2, 1)])": (-0.7010772, 0.1335317, -2.03032),
+}
+
+
+@pytest.mark.parametrize("expression", RECORDED)
+def test_first_values_are_as_recorded(expression):
+    layer = build(rushlight, expression)
+    numbers = rushlight.nn.utils.parameters_to_vector(layer.parameters()).double()
+    found = [numbers[0].item(), numbers[-1].item(), numbers.sum().item()]
+    assert found == pytest.approx(RECORDED[expression], rel=1e-5, abs=1e-6)

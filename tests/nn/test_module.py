@@ -289,6 +289,17 @@ def test_pickles_of_earlier_versions_get_what_was_added_since():
     assert layer(rushlight.ones(1, 2)).shape == (1, 2)
 
 
+def test_compile_compiles_the_call_in_place():
+    layer, x = nn.Linear(3, 2), rushlight.ones(1, 3)
+    expected, log = layer(x), []
+    layer.register_forward_hook(lambda module, args, out: log.append("hook"))
+    layer.compile()
+    assert rushlight.allclose(layer(x), expected) and log
+    assert copy.deepcopy(layer)._compiled_call_impl is None
+    with pytest.raises(RuntimeError, match=r"\[in Linear\]"):
+        layer(rushlight.ones(1, 4))
+
+
 def test_share_memory_returns_the_module():
     layer = nn.Linear(2, 2)
     assert layer.share_memory() is layer
