@@ -186,6 +186,10 @@ class Storage:
 
     is_cuda = False
 
+    def resizable(self):
+        """True where ``resize_`` may grow the memory: it is not another library's."""
+        return type(self._owner.base) is not Foreign
+
     def tolist(self):
         return self.bytes.tolist()
 

@@ -108,14 +108,16 @@ def converted(x, dtype):
 
 
 def _to_integer(x, dtype):
-    # Narrow integers wrap as PyTorch's do: through int64, or int32 for a vector register's sake.
-    if dtype.itemsize < 8:
-        return x.astype(np.int64).astype(dtype)
-    return x.astype(dtype)
+    # As the processor does it for PyTorch: to int32 and narrower through int32, so that narrow
+    # integers wrap; NumPy's warning about numbers beyond is not PyTorch's.
+    with np.errstate(invalid="ignore"):
+        if dtype.itemsize < 4 or dtype.name == "int32":
+            return x.astype(np.int32).astype(dtype, copy=False)
+        return x.astype(np.int64).astype(dtype, copy=False)
 
 
 def as_scalar(value, dtype):
-    """A Python number (or a 0-dim array, as it is) in the NumPy dtype ``dtype``.
+    """A Python number (or a 0-dim array) as a 0-dim array of the NumPy dtype ``dtype``.
 
     Raises:
         RuntimeError: the dtype cannot hold the number.
@@ -126,31 +128,38 @@ def as_scalar(value, dtype):
         raise RuntimeError(
             f"value cannot be converted to type {dtypes.OF[dtype].name} without overflow: {value}"
         )
+    if isinstance(value, complex) and dtype.kind != "c":
+        value = value.real
     if dtype.kind in "iu":
         value = int(value)
-        return np.asarray(value % 2 ** (8 * dtype.itemsize) if dtype.kind == "u" else value, dtype)
+        if value < 0 and dtype.kind == "u":
+            value += 1 << 8 * dtype.itemsize
     return np.asarray(value, dtype)
 
 
+_LARGEST = {d.numpy: dtypes.finfo(d).max for d in dtypes.DTYPES if d.category == 2}
+_REAL = {d.numpy: d.to_real().numpy for d in dtypes.DTYPES}
+_BOUNDS = {
+    d.numpy: (int(i.min) or -int(i.max), int(i.max))
+    for d in dtypes.DTYPES
+    if d.category == 1
+    for i in [np.iinfo(d.numpy)]
+}
+
+
 def holds(dtype, value):
-    """True where the dtype has a number for ``value``; unsigned types take -value for it too."""
+    """True where the NumPy dtype has a number for ``value``; unsigned types take -value for it too."""
+    kind = dtype.kind
     if isinstance(value, complex):
-        if dtype.kind == "c":
-            return holds(dtype.type(0).real.dtype, value.real) and holds(
-                dtype.type(0).real.dtype, value.imag
-            )
-        if value.imag and dtype.kind != "b":
+        if kind != "c" and kind != "b" and value.imag:
             return False
-        value = value.real
-    if dtype.kind in "bc":
+        return holds(_REAL[dtype], value.real) and (kind != "c" or holds(_REAL[dtype], value.imag))
+    if kind == "b":
         return True
-    if dtype.kind in "iu":
-        info = np.iinfo(dtype)
-        low = -int(info.max) if dtype.kind == "u" else int(info.min)
-        return value == value and low <= value <= int(info.max)
-    if value != value or abs(value) == float("inf"):
-        return True
-    return abs(value) <= dtypes.finfo(dtypes.OF[dtype]).max
+    if dtype in _BOUNDS:
+        low, high = _BOUNDS[dtype]
+        return value == value and low <= value <= high
+    return value != value or abs(value) in (0.0, float("inf")) or abs(value) <= _LARGEST[_REAL[dtype]]
 
 
 @kernel(public=False, method=False, name="to_copy", widen=False)
@@ -292,13 +301,15 @@ def copy_(self, src, non_blocking=False):
     tensor([[1., 2.],
             [1., 2.]])
     """
+    if not isinstance(src, Tensor) and isinstance(src, (bool, int, float, complex)):
+        return self.fill_(src)
     if not isinstance(src, Tensor):
         raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}")
     check_write(self, "copy_")
     target = self.array.shape
     if src.array.shape != target:
         _check_stretch(src.array.shape, target)
-    if 0 in self.array.strides and src.array.size:
+    if 0 in self.array.strides and self.array.size:
         check_overlap(self.array, "copy_")
     if watched(self, (src,)):
         return assign(self, _overwritten(self, src))

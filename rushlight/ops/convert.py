@@ -177,19 +177,28 @@ def __bool__(self):
     return bool(array.item())
 
 
+def _scalar(x):
+    if x.array.size != 1:
+        raise ValueError(
+            "only one element tensors can be converted to Python scalars, not a tensor of shape "
+            f"{tuple(x.array.shape)}"
+        )
+    return x.array.item()
+
+
 @reads_values
 def __int__(self):
-    return int(item(self))
+    return int(_scalar(self))
 
 
 @reads_values
 def __float__(self):
-    return float(item(self))
+    return float(_scalar(self))
 
 
 @reads_values
 def __complex__(self):
-    return complex(item(self))
+    return complex(_scalar(self))
 
 
 @reads_values

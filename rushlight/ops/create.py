@@ -5,13 +5,13 @@ import numpy as np
 from rushlight import dtype as dtypes
 from rushlight import shapes
 from rushlight.device import require
-from rushlight.dtype import OF
 from rushlight.errors import ShapeError
 from rushlight.ops.cast import as_scalar
-from rushlight.ops.data import array_of, check_dtype
+from rushlight.ops.data import check_dtype
 from rushlight.ops.definition import function
 from rushlight.ops.kinds import source
 from rushlight.ops.layout import channels_last, channels_last_3d, preserve_format, strided
+from rushlight.ops.promotion import scalar_dtype
 from rushlight.storage import reach, settled, span
 from rushlight.strides import empty_like as dense_like
 from rushlight.tensor import Tensor, from_array
@@ -133,7 +133,7 @@ def full(
     if isinstance(fill_value, Tensor):
         fill_value = fill_value.item()
     if dtype is None:
-        dtype = out.dtype if out is not None else OF[array_of(fill_value)[0].dtype]
+        dtype = out.dtype if out is not None else scalar_dtype(fill_value)
     d = options(dtype, layout, device, "full")
     value = as_scalar(fill_value, d.numpy)[()]
     return finished(made(sized((size,), "full"), value, d, "full"), requires_grad, out, "full")

@@ -50,8 +50,8 @@ def _is_sequence(x):
         return True
     if kind in (float, int, bool, complex) or isinstance(x, (str, bytes, dict, np.generic)):
         return False
-    if isinstance(x, (Tensor, np.ndarray)):
-        return x.ndim > 0
+    if isinstance(x, Tensor):
+        return False
     return isinstance(x, Sequence) or (
         hasattr(x, "__len__") and hasattr(x, "__getitem__") and not isinstance(x, (set, dict))
     )
@@ -86,6 +86,15 @@ def _flattened(data):
     return tuple(shape), list(level)
 
 
+def _number(x):
+    if isinstance(x, Tensor) and x.array.size != 1:
+        raise ValueError(
+            f"only one element tensors can be converted to Python scalars, not {tuple(x.shape)}; use "
+            "torch.stack"
+        )
+    return x.item() if isinstance(x, (Tensor, np.generic)) else x
+
+
 def _from_leaves(shape, leaves, wanted):
     kinds = set(map(type, leaves))
     if not kinds:
@@ -95,7 +104,7 @@ def _from_leaves(shape, leaves, wanted):
         d = _leaf_dtype(kind, leaves)
         found = d if found is None else promote_types(found, d)
     if not kinds <= {bool, int, float, complex}:
-        leaves = [x.item() if isinstance(x, (Tensor, np.generic)) else x for x in leaves]
+        leaves = [_number(x) for x in leaves]
     target = found if wanted is None else wanted
     _check_leaves(leaves, found, target)
     if target.category == 1 and found.category > 1:

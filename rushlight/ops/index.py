@@ -14,11 +14,11 @@ from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh
 from rushlight.autograd.write import assign, check_write, stamp
 from rushlight.dtype import OF
-from rushlight.errors import ShapeError
-from rushlight.ops.cast import converted, copy_, to
+from rushlight.errors import DtypeError, ShapeError
+from rushlight.ops.cast import as_scalar, converted, copy_, to
 from rushlight.ops.dispatch import apply, record
 from rushlight.ops.gather import indexed, key_of
-from rushlight.ops.index_put import index_put
+from rushlight.ops.index_put import put
 from rushlight.ops.kinds import kernel, view
 from rushlight.storage import offset, reach, strides_of
 from rushlight.tensor import Tensor, ViewOf, from_array, method
@@ -332,12 +332,8 @@ def _as_value(x, value):
         if value.view_of is not None:
             refresh(value)
         return value.array
-    if isinstance(value, (bool, int, float, complex, np.generic)):
-        if isinstance(value, complex) and x.dtype.kind != "c":
-            raise RuntimeError(
-                f"value cannot be converted to type {OF[x.dtype].name} without overflow: {value}"
-            )
-        return np.asarray(value)
+    if isinstance(value, (bool, int, float, complex, np.integer)):
+        return as_scalar(value, x.dtype)
     raise TypeError(f"can't assign a {type(value).__name__} to a torch.{OF[x.dtype].name} tensor")
 
 
@@ -382,11 +378,10 @@ def _tracked(x, value):
 
 
 def _check_dtypes(x, value):
-    if value.array.ndim or value.array.size != 1:
-        raise RuntimeError(
-            "Index put requires the source and destination dtypes match, got "
-            f"{x.dtype} for the destination and {value.dtype} for the source."
-        )
+    raise DtypeError(
+        "Index put requires the source and destination dtypes match, got "
+        f"{x.dtype} for the destination and {value.dtype} for the source."
+    )
 
 
 def _put(part, key, value):
@@ -412,7 +407,6 @@ def _write_recorded(x, op, basic, advanced, value, found):
         value = from_array(converted(found, x.array.dtype))
     elif advanced and value.array.dtype != x.array.dtype:
         _check_dtypes(x, value)
-        value = to(value, x.dtype)
     lead = 0
     while value.array.ndim - lead > 0 and value.array.shape[lead] == 1:
         lead += 1
@@ -420,14 +414,7 @@ def _write_recorded(x, op, basic, advanced, value, found):
         value = value.reshape(value.array.shape[lead:])
     if advanced:
         check_write(part, "__setitem__")
-        assign(part, index_put(part, [k for k in _by_dim(part, advanced)], value))
+        dims = tuple([d for d, _ in advanced])
+        assign(part, put(part, value, *[k for _, k in advanced], dims=dims))
     else:
         copy_(part, value)
-
-
-def _by_dim(x, advanced):
-    out = []
-    for dim, k in advanced:
-        out += [None] * (dim - sum(1 if i is None else _consumed(i) for i in out))
-        out.append(k)
-    return out

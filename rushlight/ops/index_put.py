@@ -88,9 +88,6 @@ def _put_arguments(x, indices, values, name):
 
     dims, found, d = [], [], 0
     for i, k in enumerate(indices):
-        if k is None:
-            d += 1
-            continue
         if not isinstance(k, Tensor):
             raise TypeError(
                 f"{name}(): expected Tensor as element {i} in argument 0, but got {type(k).__name__}"

@@ -85,7 +85,8 @@ def _listed(tensors, name):
             f"{type(tensors).__name__}"
         )
     if not tensors:
-        raise RuntimeError(f"{name}: expected a non-empty list of Tensors")
+        kind = ValueError if name == "cat" else RuntimeError
+        raise kind(f"{name}: expected a non-empty list of Tensors")
     for i, t in enumerate(tensors):
         if not isinstance(t, (Tensor, ndarray)):
             raise TypeError(
@@ -152,7 +153,7 @@ def stack(tensors, dim=0, *, out=None):
 def _at_least(n, place):
     def widened(*tensors):
         if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
-            tensors = tuple(tensors[0])
+            return tuple([widened(t) for t in tensors[0]])
         found = tuple([place(t) if t.array.ndim < n else t for t in tensors])
         return found[0] if len(found) == 1 else found
 
@@ -307,6 +308,10 @@ def split(tensor, split_size_or_sections, dim=0):
                 f"size at dimension {dim}), non-negative, but got split_sizes={list(sizes)}"
             )
     else:
+        if not hasattr(sizes, "__index__"):
+            raise TypeError(
+                f"split(): argument 'split_size' must be int or list of ints, not {type(sizes).__name__}"
+            )
         size = sizes.__index__()
         if size < 0 or (size == 0 and n):
             raise RuntimeError(

@@ -5,7 +5,7 @@ import numbers
 import numpy as np
 
 from rushlight import dtype as dtypes
-from rushlight.device import CPU, require
+from rushlight.device import device as to_device
 from rushlight.dtype import TENSOR_TYPES
 from rushlight.ops.create import empty
 from rushlight.ops.data import array_of
@@ -17,16 +17,19 @@ from rushlight.tensor import Size, Tensor, from_array
 __all__ = ["TensorType", "legacy_constructor"]
 
 
-def _constructed(d, args, device, exact):
+def _constructed(d, args, device, any_dtype=False):
     """A tensor of dtype ``d`` by the legacy rules: ints are sizes, a sequence is data."""
-    if device is not None and require(device) is not CPU:
-        raise RuntimeError("legacy constructor expects device type: cpu")
+    if device is not None and to_device(device).type != "cpu":
+        raise RuntimeError(
+            f"legacy constructor expects device type: cpu but device type: {to_device(device).type} "
+            "was passed"
+        )
     if not args:
         return empty(0, dtype=d)
     first = args[0]
     if len(args) == 1 and not isinstance(first, Size):
         if isinstance(first, Tensor):
-            return _alias(first, d, exact)
+            return _alias(first, d, any_dtype)
         if isinstance(first, Storage):
             return empty(0, dtype=d).set_(first)
         if isinstance(first, (bool, float, complex)) and not isinstance(first, np.integer):
@@ -39,8 +42,8 @@ def _constructed(d, args, device, exact):
     return empty(*args, dtype=d)
 
 
-def _alias(x, d, exact):
-    if x.dtype is not d:
+def _alias(x, d, any_dtype):
+    if x.dtype is not d and not any_dtype:
         raise TypeError(
             f"expected a tensor of {d} (got {x.dtype}): the legacy constructor shares memory; use "
             f".to({d})"
@@ -50,13 +53,13 @@ def _alias(x, d, exact):
 
 def legacy_constructor(cls, *args, dtype=None, device=None):
     """``torch.Tensor(2, 3)``, ``torch.Tensor([1, 2])`` and the constructors of subclasses."""
-    found = _constructed(dtype or dtypes.get_default_dtype(), args, device, exact=cls is Tensor)
+    found = _constructed(dtype or dtypes.get_default_dtype(), args, device, any_dtype=True)
     return found if cls is Tensor else Tensor._make_subclass(cls, found)
 
 
 def _new(self, *args, device=None):
     """The legacy constructor of this tensor's dtype."""
-    return _constructed(self.dtype, args, device, exact=True)
+    return _constructed(self.dtype, args, device)
 
 
 _new.__name__ = _new.__qualname__ = "new"
@@ -70,7 +73,7 @@ class TensorType(type):
         return isinstance(instance, Tensor) and instance.dtype is cls.dtype
 
     def __call__(cls, *args, device=None):
-        return _constructed(cls.dtype, args, device, exact=True)
+        return _constructed(cls.dtype, args, device)
 
 
 for _name, _dtype in TENSOR_TYPES.items():

@@ -9,10 +9,12 @@ from rushlight import shapes
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.cast import as_scalar
+from rushlight.ops.create import full
 from rushlight.ops.definition import function
 from rushlight.ops.index_put import zero_dim
 from rushlight.ops.kinds import elementwise, kernel
 from rushlight.ops.overwrite import overwrite
+from rushlight.ops.promotion import promote
 from rushlight.tensor import Tensor, method
 
 
@@ -131,6 +133,9 @@ def where(condition, input=None, other=None, *, out=None):
             "condition instead.", stacklevel=2,
         )  # fmt: skip
         condition = condition.bool()
+    if not isinstance(input, Tensor) and not isinstance(other, Tensor):
+        dtype = promote((input, other))
+        input, other = full((), input, dtype=dtype), full((), other, dtype=dtype)
     return _where(condition, input, other, out=out)
 
 

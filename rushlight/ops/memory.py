@@ -153,7 +153,7 @@ def is_pinned(self, device=None):
 
 def _plain(x, name):
     if x.requires_grad:
-        raise TypeError(
+        raise RuntimeError(
             f"Can't call {name}() on Variable that requires grad. Use var.detach().{name}() instead."
         )
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy import ndarray
 
 from rushlight import shapes
+from rushlight.dtype import OF
 from rushlight.errors import ShapeError
 from rushlight.ops.definition import function
 from rushlight.ops.kinds import kernel
@@ -66,7 +67,9 @@ def tile(input, *dims):
 def _times(x, repeats, *, dim, output_size):
     n = x.shape[dim] if x.ndim else 1
     if repeats.dtype.name not in ("int64", "int32"):
-        raise RuntimeError("repeat_interleave: repeats has to be Long or Int tensor")
+        raise NotImplementedError(
+            f'"repeat_interleave_cpu" not implemented for {OF[repeats.dtype]}: repeats must be integers'
+        )
     if repeats.ndim > 1:
         raise RuntimeError("repeat_interleave: repeats must be 0-dim or 1-dim tensor")
     if repeats.size not in (1, n):

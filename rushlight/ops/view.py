@@ -21,7 +21,10 @@ def infer_size(shape, numel, name="view"):
     """``shape`` with its one -1 replaced so that it holds ``numel`` elements."""
     if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
         shape = shape[0]
-    shape = tuple([n.__index__() for n in shape])
+    try:
+        shape = tuple([n.__index__() for n in shape])
+    except (AttributeError, TypeError):
+        raise TypeError(f"{name}(): argument 'shape' must be tuple of ints, not {shape}") from None
     if -1 not in shape:
         if shapes.numel(shape) == numel and (not shape or min(shape) >= 0):
             return shape
@@ -38,7 +41,7 @@ def _refuse_size(shape, numel, name):
         raise ShapeError(
             f"{name}: only one dimension can be inferred, but {shape.count(-1)} in {shape} are -1"
         )
-    if min(shape) < -1:
+    if shape and min(shape) < -1:
         raise ShapeError(f"{name}: invalid shape dimension {min(shape)} in {shape}")
     if -1 in shape and 0 in shape:
         raise ShapeError(
@@ -155,15 +158,7 @@ def view_method(self, *shape, dtype=None, size=None):
         return self if dtype.numpy == self.array.dtype else _view_dtype(self, dtype.numpy)
     if not shape:
         raise TypeError("view() received an invalid combination of arguments - got ()")
-    try:
-        shape = infer_size(shape, self.array.size, "view")
-    except (AttributeError, TypeError):
-        given = ", ".join([type(n).__name__ for n in shape])
-        raise TypeError(
-            f"view() received an invalid combination of arguments - got ({given}); it takes ints, a "
-            "tuple of ints, or a dtype"
-        ) from None
-    return _view(self, shape)
+    return _view(self, infer_size(shape, self.array.size, "view"))
 
 
 view_method.__name__ = view_method.__qualname__ = "view"
@@ -186,8 +181,8 @@ def _reshape_copy(xp, x, *, shape):
 _reshape_copy.grad(x=lambda g, x_shape: g.reshape(x_shape))
 
 
-@function
-def reshape(input, *shape):
+@function(method=False)
+def reshape(input, shape):
     """``input`` in another shape: a view where that is possible, a copy where not.
 
     Raises:
@@ -199,13 +194,26 @@ def reshape(input, *shape):
             [3, 4, 5]])
     """
     array = tensor_array(input, "reshape")
-    shape = infer_size(shape, array.size, "reshape")
+    shape = infer_size((shape,), array.size, "reshape")
     array = geometry(array)
     if array.flags.c_contiguous:
         return _view(input, shape)
     if reshape_view(array, shape) is None:
         return _reshape_copy(input, shape)
     return _alias(input, shape)
+
+
+def _reshape_method(self, *shape, **named):
+    """``torch.reshape``; the sizes may be given one by one."""
+    if named:
+        shape = (named.pop("shape"),) if "shape" in named else shape
+    if not shape or named:
+        raise TypeError('reshape() missing 1 required positional arguments: "shape"')
+    return reshape(self, shape[0] if len(shape) == 1 else shape)
+
+
+_reshape_method.__name__ = _reshape_method.__qualname__ = "reshape"
+Tensor.reshape = _reshape_method
 
 
 def tensor_array(input, name):
@@ -231,7 +239,7 @@ def ravel(input):
     >>> torch.zeros(2, 2).ravel()
     tensor([0., 0., 0., 0.])
     """
-    return reshape(input, -1) if tensor_array(input, "ravel").size else reshape(input, 0)
+    return reshape(input, (-1,)) if tensor_array(input, "ravel").size else reshape(input, (0,))
 
 
 @function
