@@ -58,9 +58,7 @@ def fill(torch, expression, shape, **options):
 @pytest.mark.parametrize("name", FILLS)
 def test_fills_are_pytorchs(parity, name):
     for shape in SHAPES:
-        parity(
-            lambda torch, shape=shape: fill(torch, FILLS[name], shape), rtol=1e-5, atol=1e-6
-        )
+        parity(lambda torch, shape=shape: fill(torch, FILLS[name], shape), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parity

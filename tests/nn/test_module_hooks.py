@@ -101,9 +101,7 @@ def always_called(torch):
         raise KeyError("also")
 
     module.register_forward_hook(bad, always_call=True)
-    with torch.nn.modules.module.register_module_forward_hook(
-        logged(log, "all"), always_call=True
-    ):
+    with torch.nn.modules.module.register_module_forward_hook(logged(log, "all"), always_call=True):
         try:
             module(torch.ones(1))
         except ValueError:
