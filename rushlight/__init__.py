@@ -56,6 +56,7 @@ newaxis = None
 globals().update(_functions)
 globals().update({d.name: d for d in _dtypes})
 globals().update(_aliases)
+detach = Tensor.detach
 
 # Namespaces that are imported when they are first used, so that `import rushlight` stays quick.
 _LAZY = {
@@ -63,7 +64,10 @@ _LAZY = {
     "optim": "rushlight.optim", "random": "rushlight.random", "utils": "rushlight.utils",
     "datasets": "rushlight.datasets",
 }  # fmt: skip
-_LAZY_NAMES = {"compile": "rushlight.compiler.compile"}
+_LAZY_NAMES = {
+    "get_num_threads": "rushlight.threads", "set_num_threads": "rushlight.threads",
+    "compile": "rushlight.compiler.compiled",
+}  # fmt: skip
 
 
 def __getattr__(name):

@@ -57,7 +57,7 @@ def test_python_calls_of_a_backward_step():
     for _ in range(10):
         y = y * 2.0
     twenty = python_calls(lambda: y.backward(A, retain_graph=True))
-    assert (twenty - ten) / 10 <= 3  # the step, the rule, conj
+    assert (twenty - ten) // 10 <= 3  # the step, the rule, conj
 
 
 LAYERS = ["errors", "dtype", "shapes", "device", "backend", "autograd.mode", "tensor", "autograd", "ops", "nn", "optim"]

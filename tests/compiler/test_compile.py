@@ -181,7 +181,7 @@ def test_results_keep_their_structure():
 
 
 def test_programs_are_bounded():
-    from rushlight.compiler import compile as home
+    from rushlight.compiler import compiled as home
 
     f = torch.compile(lambda x: x * 2)
     for n in range(home.LIMIT + 5):
@@ -192,7 +192,7 @@ def test_programs_are_bounded():
 def test_is_compiling_and_disable():
     import importlib
 
-    compiler = importlib.import_module("rushlight.compiler.compile")
+    compiler = importlib.import_module("rushlight.compiler.compiled")
     seen = []
 
     def f(x):
