@@ -65,7 +65,7 @@ def load_tensors(path):
         with safetensors.safe_open(path, framework="numpy") as file:
             facts = json.loads((file.metadata() or {})[FACTS])
             names = file.keys()
-            tensors = {name: torch.tensor(file.get_tensor(name)) for name in names}
+            tensors = {name: torch.from_numpy(file.get_tensor(name)) for name in names}
     except OSError as error:
         raise DemoError(f"{path} cannot be read: {error.strerror or error}") from error
     except (safetensors.SafetensorError, KeyError, ValueError) as error:

@@ -1,7 +1,9 @@
 """The run as a whole: data, training, results, proof."""
 
 import time
+from contextlib import contextmanager
 
+import rushlight as torch
 from rushlight.demo import checkpoint, data, results
 from rushlight.demo.options import DemoError, chosen
 from rushlight.demo.progress import progress
@@ -25,7 +27,7 @@ def run(given, out, resume):
     Raises:
         DemoError: Something that the user can set right.
     """
-    with Stopping() as stopping:
+    with Stopping() as stopping, _one_thread():
         training = _resumed(given, out) if resume else _begun(given)
         checkpoint.prepare(out)
         _introduce(training)
@@ -35,6 +37,17 @@ def run(given, out, resume):
         if stopping.signal:
             _say_how_to_go_on(training, out)
     return stopping.exit_code
+
+
+@contextmanager
+def _one_thread():
+    """Small products gain nothing from more threads, and their last digits depend on the number."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _begun(given):

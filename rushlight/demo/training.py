@@ -125,7 +125,8 @@ class Training:
         """
         if facts["fingerprint"] != self.data.fingerprint:
             raise DemoError(f"the data in {self.data.name} have changed since the run was saved")
-        model, slots = {}, {}
+        model = {}
+        slots: dict = {}
         for name, tensor in tensors.items():
             kind, _, rest = name.partition(".")
             if kind == "model":
