@@ -283,12 +283,12 @@ def test_a_worker_that_exits_is_named():
 
 
 def test_a_persistent_loader_replaces_lost_workers():
-    read = loader(range(4), persistent_workers=True)
+    read = loader(range(40), persistent_workers=True)
     batches = iter(read)
     os.kill(pids(batches)[0], signal.SIGKILL)
     with pytest.raises(RuntimeError, match="Killed"):
         list(batches)
-    assert list(read) == [0, 1, 2, 3]
+    assert list(read) == list(range(40))
 
 
 def test_a_slow_worker_times_out_and_can_be_waited_for_again():
@@ -385,11 +385,31 @@ def test_a_worker_that_does_not_end_is_terminated(monkeypatch):
     from rushlight.utils.data import pool
 
     monkeypatch.setattr(pool, "SHUTDOWN", 0.1)
-    batches = iter(loader(Calls(lambda index: time.sleep(60))))
-    started = pids(batches)
-    begin = time.monotonic()
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the workers do not keep to that
+    try:
+        batches = iter(loader(Calls(lambda index: time.sleep(60 * index))))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert next(batches) is None
+    processes = batches._workers
     del batches
-    assert time.monotonic() - begin < 5 and not any(map(is_running, started))
+    assert processes[1].exitcode == -signal.SIGTERM
+
+
+def test_a_killed_worker_is_noticed_though_a_process_of_its_own_holds_its_pipe(monkeypatch):
+    from rushlight.utils.data import pool
+
+    def sample(index):
+        if os.fork() == 0:
+            time.sleep(2)
+            os._exit(0)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    monkeypatch.setattr(pool, "LIVENESS_CHECK", 0.1)
+    begin = time.monotonic()
+    with pytest.raises(RuntimeError, match="Killed"):
+        next(iter(loader(Calls(sample), 1)))
+    assert time.monotonic() - begin < 1.5
 
 
 def test_a_fork_of_the_loader_does_not_end_its_workers():
@@ -425,7 +445,7 @@ SCRIPT = """
 import signal, sys, time
 from rushlight.utils import data
 from rushlight.utils.data import worker
-worker.GRACE = {grace}
+worker.GRACE = 0.2
 
 class Sleepy(data.IterableDataset):
     def __iter__(self):
@@ -474,11 +494,9 @@ IDLE, BUSY = 0.01, 60
         pytest.param("import os; os._exit(5)", None, 5, IDLE, id="_exit"),
     ],
 )
-def test_no_process_outlives_the_program(request, tmp_path, code, end, status, sleep):
+def test_no_process_outlives_the_program(tmp_path, code, end, status, sleep):
     script = tmp_path / "script.py"
-    # To an interrupt of the group the workers listen themselves.
-    grace = 60 if "group" in request.node.name else 0.2
-    text = SCRIPT.format(grace=grace, sleep=sleep, ignore=False, persist=sleep == BUSY, end=code)
+    text = SCRIPT.format(sleep=sleep, ignore=False, persist=sleep == BUSY, end=code)
     script.write_text(text)
     program = subprocess.Popen(
         [sys.executable, script], stdout=-1, stderr=-1, text=True, start_new_session=True
@@ -489,9 +507,10 @@ def test_no_process_outlives_the_program(request, tmp_path, code, end, status, s
         if end is not None:
             time.sleep(0.02)
             end(program)
-        told = program.communicate(timeout=20)[1]
+        # The workers hold these pipes too. Faster than they look at their parent: the pipe told.
+        told = program.communicate(timeout=worker.PARENT_CHECK - 1)[1]
         assert program.returncode == status
-        wait_for(lambda: not any(map(is_running, started)), seconds=worker.PARENT_CHECK - 1)
+        wait_for(lambda: not any(map(is_running, started)), seconds=1)
         assert told.count("Traceback") <= 1 and "rocess Fork" not in told  # the workers are quiet
     finally:
         with contextlib.suppress(ProcessLookupError):
@@ -499,13 +518,17 @@ def test_no_process_outlives_the_program(request, tmp_path, code, end, status, s
         program.communicate()
 
 
-def test_an_interrupted_loader_ends_its_workers_and_says_so(monkeypatch):
-    monkeypatch.setattr(worker, "GRACE", 0.1)
-    batches = iter(loader(Calls(lambda index: time.sleep(60))))
-    timer = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT))
+def test_an_interrupted_loader_ends_its_workers_and_says_so():
+    batches = iter(loader(Calls(lambda index: time.sleep(60 * index)), 1))
+    assert next(batches) is None
+    # The whole group, as Ctrl-C does; the worker is busy, and need not be waited for.
+    everyone = [*pids(batches), os.getpid()]
+    timer = threading.Timer(0.1, lambda: [os.kill(pid, signal.SIGINT) for pid in everyone])
     timer.start()
+    begin = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         next(batches)
+    assert time.monotonic() - begin < worker.GRACE - 1
     timer.join()
     assert not any(map(is_running, pids(batches)))
     with pytest.raises(RuntimeError, match="shut down"):

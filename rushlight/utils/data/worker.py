@@ -140,8 +140,7 @@ class Inbox(threading.Thread):
                 self.tasks.put(task)
 
     def __iter__(self):
-        while (task := self.tasks.get()) is not None and not self.closed:
-            yield task
+        return iter(self.tasks.get, None)
 
     def interrupt(self, signum, frame):
         """Handle SIGINT: stop at once if the loader is gone, else leave it to the loader.
