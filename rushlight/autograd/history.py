@@ -231,6 +231,12 @@ def register_post_accumulate_grad_hook(self, hook):
 # backward and grad ------------------------------------------------------------------------
 
 
+#: What backward starts from at a scalar; the engine never writes to it.
+_ONE = {d: np.ones((), d) for d in (np.dtype("f4"), np.dtype("f8"))}
+for _one in _ONE.values():
+    _one.flags.writeable = False
+
+
 def _seed(out, g, create_graph, name):
     """The gradient to start from at ``out``, checked."""
     if g is None:
@@ -245,7 +251,8 @@ def _seed(out, g, create_graph, name):
             import rushlight.ops.create as create
 
             return create.ones_like(out)
-        return np.ones(out.array.shape, out.array.dtype)
+        one = _ONE.get(out.array.dtype)
+        return np.ones(out.array.shape, out.array.dtype) if one is None or out.array.ndim else one
     if not isinstance(g, Tensor):
         raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
     if g.array.shape != out.array.shape:
@@ -270,17 +277,21 @@ def _run(outputs, grads, retain_graph, create_graph, targets, accumulate, name):
                 f"{name}: element 0 of tensors does not require grad and does not have a grad_fn: nothing "
                 "that it was computed from requires grad, or it was computed under no_grad()"
             )
-    symbolic = bool(create_graph) or mode.state.recorder is not None
+    state = mode.state
+    symbolic = bool(create_graph) or state.recorder is not None
     seeds = [_seed(o, g, symbolic, name) for o, g in zip(outputs, grads, strict=True)]
     retain = bool(create_graph) if retain_graph is None else bool(retain_graph)
-    was, in_rule = mode.set_grad(bool(create_graph)), mode.state.in_rule
-    mode.state.in_rule = True
+    roots = [o.node for o in outputs]
+    was, in_rule = state.grad, state.in_rule
+    state.in_rule = True
     try:
-        with np.errstate(all="ignore"):
-            return tape.run([o.node for o in outputs], seeds, retain, symbolic, targets, accumulate)
+        if symbolic and was is not bool(create_graph):
+            mode.set_grad(bool(create_graph))
+        return tape.run(roots, seeds, retain, symbolic, targets, accumulate)
     finally:
-        mode.set_grad(was)
-        mode.state.in_rule = in_rule
+        if symbolic:
+            mode.set_grad(was)
+        state.in_rule = in_rule
 
 
 def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, grad_variables=None, inputs=None):

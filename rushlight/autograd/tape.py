@@ -287,6 +287,17 @@ def _run_hooks(node, kind, g):
     return g
 
 
+def _hooked(node, g, symbolic):
+    """``g`` after the hooks on the tensor itself; what they compute is recorded only if ``symbolic``."""
+    was = mode.state.grad
+    if not symbolic and was:
+        mode.set_grad(False)
+    try:
+        return _run_hooks(node, "retain", _run_hooks(node, "tensor", g))
+    finally:
+        mode.set_grad(was)
+
+
 def _run_post_hooks(node, grads, g):
     for k, hook in list(node.hooks.values()):
         if k == "post":
@@ -356,7 +367,7 @@ def run(roots, grads, retain, symbolic, targets=None, accumulate=True):
             continue
         hooks = node.hooks
         if hooks:
-            g = _run_hooks(node, "retain", _run_hooks(node, "tensor", g))
+            g = _hooked(node, g, symbolic)
             shared.add(id(g))
         if targets is not None and id(node) in targets:
             arrived[id(node)] = g
@@ -396,12 +407,16 @@ def _plain_step(pending, shared, node, g):
             continue
         rule, wanted = entry
         n = len(wanted)
-        if n == 0:
-            gi = rule(g)
-        elif n == 1:
-            gi = rule(g, saved[wanted[0]])
-        else:
-            gi = rule(g, *[saved[k] for k in wanted])
+        try:
+            if n == 0:
+                gi = rule(g)
+            elif n == 1:
+                gi = rule(g, saved[wanted[0]])
+            else:
+                gi = rule(g, *[saved[k] for k in wanted])
+        except RuntimeWarning:  # the user made warnings errors, also NumPy's about infinities
+            with np.errstate(all="ignore"):
+                gi = rule(g, *[saved[k] for k in wanted])
         if gi is None:
             continue
         if gi is g:
@@ -414,14 +429,14 @@ def _plain_step(pending, shared, node, g):
 
 def _step(pending, shared, node, g, symbolic):
     """One node of any kind, with its hooks."""
-    if node.hooks:
-        g = _run_pre_hooks(node, g)
-    if mode.state.anomaly is None:
-        found = node.backward(g, symbolic)
-    else:
-        found = _watched(node, g, symbolic, mode.state.anomaly)
-    if node.hooks:
-        found = _run_post_hooks(node, found, g)
+    was = mode.state.grad
+    if not symbolic and was:
+        mode.set_grad(False)  # what a hook or a custom function computes is not recorded
+    try:
+        with np.errstate(all="ignore"):
+            g, found = _step_quietly(node, g, symbolic)
+    finally:
+        mode.set_grad(was)
     for parent, gi in zip(node.parents, found, strict=True):
         if parent is None or gi is None:
             continue
@@ -431,6 +446,18 @@ def _step(pending, shared, node, g, symbolic):
             _send_output(pending, node, gi)
         else:
             _send(pending, parent, gi)
+
+
+def _step_quietly(node, g, symbolic):
+    if node.hooks:
+        g = _run_pre_hooks(node, g)
+    if mode.state.anomaly is None:
+        found = node.backward(g, symbolic)
+    else:
+        found = _watched(node, g, symbolic, mode.state.anomaly)
+    if node.hooks:
+        found = _run_post_hooks(node, found, g)
+    return g, found
 
 
 def _run_pre_hooks(node, g):
@@ -493,7 +520,7 @@ def _accumulate(node, g, is_shared):
     if type(g) is ndarray:
         if before is None:
             # Gradients nobody else holds are taken as they are.
-            owned = not is_shared and g.base is None and g.flags.c_contiguous
+            owned = not is_shared and g.base is None
             tensor._grad = from_array(g if owned else g.copy())
         elif before.node is not None:
             tensor._grad = before + from_array(g)
@@ -506,9 +533,10 @@ def _accumulate(node, g, is_shared):
     else:
         tensor._grad = before + g
     if node.hooks:
-        for kind, hook in list(node.hooks.values()):
-            if kind == "accumulated":
-                hook(tensor)
+        with mode.no_grad():
+            for kind, hook in list(node.hooks.values()):
+                if kind == "accumulated":
+                    hook(tensor)
 
 
 def _watched(node, g, symbolic, check_nan):
