@@ -132,6 +132,8 @@ def conv(xp, x, weight, bias=None, *, stride, padding, dilation, groups, name="c
     out = np.empty((len(x), len(weight), *places), x.dtype)
     if not out.size:
         return out
+    if bias is not None:
+        bias = bias.reshape(-1, *[1] * len(places))
     x = padded(x, padding)
     if weight.shape[1] == 1 and groups > 1 and groups == len(weight):
         _depthwise(x, weight, stride, dilation, out)
@@ -150,8 +152,11 @@ def conv(xp, x, weight, bias=None, *, stride, padding, dilation, groups, name="c
             else:
                 found = np.matmul(matrices, columns[block])
                 out[block] = found.reshape(len(weight), count, *places).swapaxes(0, 1)
+            if bias is not None:  # here, while the block is in the cache
+                out[block] += bias
+        return out
     if bias is not None:
-        out += bias.reshape(-1, *[1] * len(places))
+        out += bias
     return out
 
 
@@ -236,13 +241,13 @@ def conv_weight(xp, g, x, *, kernel_size, stride, padding, dilation, groups):
     """The gradient of weight: for each of its elements, g times what it met in x."""
     channels = x.shape[1] // groups
     outputs = g.shape[1] // groups
-    found = np.zeros((groups, outputs, channels * prod(kernel_size)), g.dtype)
+    found = np.zeros((groups, channels * prod(kernel_size), outputs), g.dtype)
     if g.size and found.size:
         x = padded(x, padding)
         columns = _Columns(x, kernel_size, stride, dilation, groups, g.shape[2:])
         for block in _blocks(len(x), columns.each):
-            found += np.matmul(_block_of(g, block, groups), columns[block].mT)
-    return found.reshape(g.shape[1], channels, *kernel_size)
+            found += np.matmul(columns[block], _block_of(g, block, groups).mT)
+    return found.mT.reshape(g.shape[1], channels, *kernel_size)
 
 
 # Gradients --------------------------------------------------------------------------------

@@ -4,7 +4,6 @@ Source: Srivastava et al. 2014; Klambauer et al. 2017 for alpha dropout.
 """
 
 from rushlight.errors import ShapeError
-from rushlight.ops.definition import function
 from rushlight.ops.random import drawn_
 from rushlight.random import default_generator
 
@@ -35,16 +34,11 @@ def _kept(shape, dtype, p):
     )  # fmt: skip
 
 
-@function(method=False, inplace=False)
 def feature_dropout(input, p, train):
     """``input`` with whole channels set to 0 with probability ``p``, the others scaled by 1 / (1 - p).
 
     Raises:
         RuntimeError: ``p`` is outside [0, 1]; ``input`` has fewer than two dims.
-
-    >>> import rushlight as torch
-    >>> torch.feature_dropout(torch.ones(1, 2, 1), 0.0, True).shape
-    torch.Size([1, 2, 1])
     """
     _check(p)
     if p == 0 or not train or input.array.size == 0:
@@ -65,16 +59,11 @@ def _alpha(input, p, shape):
     return input * (kept * scale) + shift
 
 
-@function(method=False)
 def alpha_dropout(input, p, train):
     """``input`` with elements set to SELU's lower limit with probability ``p``, then rescaled to keep mean and variance.
 
     Raises:
         RuntimeError: ``p`` is outside [0, 1].
-
-    >>> import rushlight as torch
-    >>> torch.alpha_dropout(torch.ones(2), 0.5, False)
-    tensor([1., 1.])
     """
     _check(p)
     if p == 0 or not train or input.array.size == 0:
@@ -82,16 +71,11 @@ def alpha_dropout(input, p, train):
     return _alpha(input, p, input.shape)
 
 
-@function(method=False)
 def feature_alpha_dropout(input, p, train):
     """``alpha_dropout`` of whole channels.
 
     Raises:
         RuntimeError: ``p`` is outside [0, 1]; ``input`` has fewer than two dims.
-
-    >>> import rushlight as torch
-    >>> torch.feature_alpha_dropout(torch.ones(2, 3), 0.5, False).shape
-    torch.Size([2, 3])
     """
     _check(p)
     if p == 0 or not train or input.array.size == 0:

@@ -38,16 +38,9 @@ def _constant_shape(x, *, pad, value=0):
     return out
 
 
-@kernel(name="constant_pad_nd", method=False, widen=False)
+@kernel(public=False, method=False, name="constant_pad_nd", widen=False)
 def constant_pad(xp, x, *, pad, value=0):
-    """``input`` with ``value`` around it; ``pad`` = (left, right, top, bottom, …), from the last dim.
-
-    Negative numbers cut off.
-
-    >>> import rushlight as torch
-    >>> torch.constant_pad_nd(torch.ones(2), (1, 2))
-    tensor([0., 1., 1., 0., 0.])
-    """
+    """x with ``value`` around it; negative numbers in ``pad`` cut off."""
     out = np.full(_constant_shape(x, pad=pad), as_scalar(value, x.dtype), x.dtype)
     pairs = _pairs(pad, x.ndim, "constant_pad_nd")
     source, target = [], []

@@ -1,5 +1,6 @@
 """Maxima of windows: max_pool, its gradient and its positions, for any number of dims."""
 
+import sys
 from math import prod
 
 import numpy as np
@@ -12,6 +13,10 @@ from rushlight.ops.window import offsets, per_dim, span
 from rushlight.tensor import Tensor
 
 __all__ = ["max_pool1d", "max_pool2d", "max_pool3d", "places_of", "pool_geometry"]
+
+BLOCK = 1 << 19  # bytes of elements that are masked at a time
+#: Moves the first byte of two to the place of the second.
+_TO_SECOND = np.left_shift if sys.byteorder == "little" else np.right_shift
 
 # Geometry ---------------------------------------------------------------------------------
 
@@ -102,9 +107,9 @@ def _tiles(x, kernel_size, stride, padding, dilation, places):
 
 
 def _maxima(x, kernel_size, stride, dilation, places):
-    """The maximum of each window, one dim after the other from the last."""
+    """The maximum of each window, one dim after the other."""
     n = len(places)
-    for d in reversed(range(n)):
+    for d in range(n):  # from the first dim: the last, whose elements lie apart, then is the shortest
         lead = (slice(None),) * (x.ndim - n + d)
         parts = [
             x[(*lead, slice(k * dilation[d], k * dilation[d] + stride[d] * (places[d] - 1) + 1, stride[d]))]
@@ -156,60 +161,87 @@ def _max_pool(xp, x, *, kernel_size, stride, padding, dilation, places):
 
 
 @kernel(public=False, method=False, name="max_pool_backward")
-def max_pool_grad(xp, g, x, *, kernel_size, stride, padding, dilation, places):
-    """The gradient of max_pool: each window's maximum gets the window's."""
+def max_pool_grad(xp, g, x, best, *, kernel_size, stride, padding, dilation, places):
+    """The gradient of max_pool: the place of each window's maximum ``best`` gets the window's."""
     n = len(places)
     if not g.size:
         return np.zeros(x.shape, g.dtype)
-    if n == 2 and _tiles(x, kernel_size, stride, padding, dilation, places):
-        return _tiled_slope(g, x, kernel_size, places)
+    if n < 3 and _tiles(x, kernel_size, stride, padding, dilation, places) and not _has_nan(best):
+        plane = (prod(x.shape[:-2]), *x.shape[-2:]) if n == 2 else (prod(x.shape[:-1]), 1, x.shape[-1])
+        windows = (plane[0], *places) if n == 2 else (plane[0], 1, *places)
+        kernel_2d = kernel_size if n == 2 else (1, *kernel_size)
+        found = _tiled_slope(
+            g.reshape(windows), x.reshape(plane), best.reshape(windows), *kernel_2d
+        )
+        return found.reshape(x.shape)
     at = _positions(x, kernel_size, stride, padding, dilation, places)
     planes = prod(x.shape[:-n])
     area = prod(x.shape[-n:])
-    flat = at.reshape(planes, -1) + np.arange(planes)[:, None] * area
-    if g.dtype.kind == "c" or g.dtype.kind in "iu":
-        found = np.zeros(planes * area, g.dtype)
-        np.add.at(found, flat.ravel(), g.ravel())
+    flat = (at.reshape(planes, -1) + np.arange(planes)[:, None] * area).ravel()
+    if g.dtype.kind == "f":
+        found = np.bincount(flat, g.ravel(), planes * area).astype(g.dtype)
     else:
-        found = np.bincount(flat.ravel(), g.ravel(), planes * area).astype(g.dtype)
+        found = np.zeros(planes * area, g.dtype)
+        np.add.at(found, flat, g.ravel())
     return found.reshape(x.shape)
 
 
-def _winners(parts):
-    """For each of several arrays a mask of where it is the first maximum (or the last nan)."""
-    best = parts[0]
-    later = []
-    for part in parts[1:]:
-        # Not (part <= best) is also true where best is nan: then only a nan of its own counts.
-        wins = (part > best) | (part != part)
-        later.append(wins)
-        best = np.maximum(best, part)
-    masks, taken = [], None
-    for wins in reversed(later):
-        masks.append(wins if taken is None else wins & ~taken)
-        taken = wins if taken is None else taken | wins
-    masks.append(None if taken is None else ~taken)
-    return masks[::-1], best
+def _has_nan(x):
+    total = np.add.reduce(x, axis=None)
+    return bool(total != total) and bool(np.isnan(x).any())
 
 
-def _tiled_slope(g, x, kernel_size, places):
-    """The gradient where windows tile the plane: first the column of each row, then the row."""
-    kh, kw = kernel_size
-    h, w = places[0] * kh, places[1] * kw
-    found = np.empty(x.shape, g.dtype)
-    if (h, w) != x.shape[-2:]:
-        found[..., h:, :] = 0
-        found[..., w:] = 0
-    x, into = x[..., :h, :w], found[..., :h, :w]
-    zero = g.dtype.type(0)
-    columns, rows_best = _winners([x[..., j::kw] for j in range(kw)])
-    rows, _ = _winners([rows_best[..., i::kh, :] for i in range(kh)])
-    share = np.empty(rows_best.shape, g.dtype)
-    for i, mask in enumerate(rows):
-        share[..., i::kh, :] = g if mask is None else np.where(mask, g, zero)
-    for j, mask in enumerate(columns):
-        into[..., j::kw] = share if mask is None else np.where(mask, share, zero)
+def _tiled_slope(g, x, best, kh, kw):
+    """The gradient where windows tile the plane: g at the first element that equals ``best``.
+
+    Shape: x (planes, H, W), g and best (planes, places, places).
+    """
+    planes, ph, pw = g.shape
+    h, w = ph * kh, pw * kw
+    found = (np.empty if (h, w) == x.shape[1:] else np.zeros)(x.shape, g.dtype)
+    # Elements are masked by bits, which is exact for infinite g, in blocks that stay in the cache.
+    bits = np.dtype(f"i{g.dtype.itemsize}")
+    into = found.view(bits)[:, :h, :w].reshape(planes, ph, kh, w)
+    x = x[:, :h, :w].reshape(planes, ph, kh, w)
+    step = max(1, BLOCK // (h * w * g.dtype.itemsize))
+    for start in range(0, planes, step):
+        block = slice(start, start + step)
+        hits = x[block] == _widened(best[block], kw)
+        if np.count_nonzero(hits) != best[block].size:
+            _keep_first(hits, kw)
+        mask = hits.astype(bits)
+        np.negative(mask, out=mask)  # 0, or all bits set
+        np.bitwise_and(mask, _widened(g[block], kw).view(bits), out=into[block])
     return found
+
+
+def _widened(x, kw):
+    """Each element of ``x`` (planes, rows, columns) ``kw`` times, as (planes, rows, 1, columns · kw)."""
+    wide = np.empty((*x.shape, kw), x.dtype)
+    for k in range(kw):
+        wide[..., k] = x
+    return wide.reshape(*x.shape[:2], 1, x.shape[2] * kw)
+
+
+def _keep_first(hits, kw):
+    """Clear all but the first hit of each window in ``hits`` (planes, rows, kh, columns · kw)."""
+    if kw == 2:
+        pairs = hits.view(np.uint16)
+        pairs &= ~_TO_SECOND(pairs, np.uint16(8))
+        earlier = pairs[:, :, 0] != 0
+        for i in range(1, hits.shape[2]):
+            pairs[:, :, i] *= ~earlier
+            earlier |= pairs[:, :, i] != 0
+        return
+    earlier = None
+    for i in range(hits.shape[2]):
+        for k in range(kw):
+            hit = hits[:, :, i, k::kw]
+            if earlier is None:
+                earlier = hit.copy()
+            else:
+                hit &= ~earlier
+                earlier |= hit
 
 
 @kernel(public=False, method=False, name="max_pool_pick")
@@ -219,6 +251,10 @@ def max_pool_pick(xp, h, x, *, kernel_size, stride, padding, dilation, places):
     lead = x.shape[: -len(places)]
     flat = h.reshape(*lead, -1)
     return np.take_along_axis(flat, at.reshape(*lead, -1), -1).reshape(at.shape)
+
+
+def _best(x, *geometry):
+    return apply(_MAX_POOL[len(geometry[-1])], (x,), _geometry(*geometry))
 
 
 def _geometry(kernel_size, stride, padding, dilation, places):
@@ -235,8 +271,8 @@ for _n in (1, 2, 3):
         grad_name=f"MaxPool{max(_n, 2)}DWithIndicesBackward0",
     )  # fmt: skip
     _op.grad(
-        x=lambda g, x, kernel_size, stride, padding, dilation, places: max_pool_grad(
-            g, x, **_geometry(kernel_size, stride, padding, dilation, places)
+        x=lambda g, x, out, kernel_size, stride, padding, dilation, places: max_pool_grad(
+            g, x, out, **_geometry(kernel_size, stride, padding, dilation, places)
         )
     )
     _MAX_POOL[_n] = _op.op
@@ -246,10 +282,11 @@ max_pool_grad.grad(
     )
 )
 max_pool_pick.grad(
-    h=lambda h, x, kernel_size, stride, padding, dilation, places: max_pool_grad(
-        h, x, **_geometry(kernel_size, stride, padding, dilation, places)
+    h=lambda g, x, kernel_size, stride, padding, dilation, places: max_pool_grad(
+        g, x, _best(x, kernel_size, stride, padding, dilation, places),
+        **_geometry(kernel_size, stride, padding, dilation, places),
     )
-)
+)  # fmt: skip
 
 # Functions --------------------------------------------------------------------------------
 
