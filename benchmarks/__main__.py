@@ -17,7 +17,9 @@ from importlib import metadata
 from benchmarks.rows import ROWS
 
 # NumPy's BLAS chooses its kernels by these; unset, it asks the processor.
-ENVIRONMENT = {k: v for k, v in os.environ.items() if k not in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")}
+ENVIRONMENT = {
+    k: v for k, v in os.environ.items() if k not in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+}
 PEERS = ("rushlight", "torch")
 
 
@@ -56,7 +58,12 @@ def compare(row, rounds):
         for w in workers:
             w.close()
     ours, theirs = zip(*pairs, strict=True)
-    return statistics.median(ours), statistics.median(theirs), statistics.median(a / b for a, b in pairs), memory
+    return (
+        statistics.median(ours),
+        statistics.median(theirs),
+        statistics.median(a / b for a, b in pairs),
+        memory,
+    )
 
 
 def import_time(rounds):
@@ -73,7 +80,11 @@ def import_time(rounds):
         pairs.append([run(f"import {peer}") - empty for peer in PEERS])
     pairs = pairs[1:]  # the first reads the files from disk
     ours, theirs = zip(*pairs, strict=True)
-    return statistics.median(ours), statistics.median(theirs), statistics.median(a / b for a, b in pairs)
+    return (
+        statistics.median(ours),
+        statistics.median(theirs),
+        statistics.median(a / b for a, b in pairs),
+    )
 
 
 def shown(seconds):
@@ -86,14 +97,20 @@ def shown(seconds):
 
 def line(name, ours, theirs, ratio, target, memory=None):
     """One row of the Markdown table."""
-    peak = "" if not memory or None in memory else f"{memory[0] / 2**20:.0f} / {memory[1] / 2**20:.0f} MiB"
+    peak = (
+        ""
+        if not memory or None in memory
+        else f"{memory[0] / 2**20:.0f} / {memory[1] / 2**20:.0f} MiB"
+    )
     met = "yes" if ratio <= target else "no"
     return f"| {name} | {shown(ours)} | {shown(theirs)} | {ratio:.2f} | {target} | {met} | {peak} |"
 
 
 def main():
     """Print the table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__.splitlines()[0]
+    )
     parser.add_argument("--rounds", type=int, default=9, help="pairs of blocks a row (default 9)")
     parser.add_argument("--only", default="", help="only rows whose name contains this")
     options = parser.parse_args()

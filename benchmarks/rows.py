@@ -42,7 +42,10 @@ def training(build, shape, classes, optimizer, loss="cross_entropy"):
         x = torch.randn(*shape)
         y = torch.randint(0, classes, shape[:1])
         criterion = torch.nn.CrossEntropyLoss()
-        steps = {"sgd": lambda p: torch.optim.SGD(p, lr=0.01), "adam": lambda p: torch.optim.Adam(p)}
+        steps = {
+            "sgd": lambda p: torch.optim.SGD(p, lr=0.01),
+            "adam": lambda p: torch.optim.Adam(p),
+        }
         opt = steps[optimizer](model.parameters())
 
         def step():
@@ -83,6 +86,10 @@ ROWS = {
     "chain of 100 operations on 200 elements, forward and backward": (chain, 100, 0.8),
     "step 4-8-2, batch 1, SGD": (training(mlp(4, 8, 2), (1, 4), 2, "sgd"), 500, 0.35),
     "step 4-64-64-2, batch 32, Adam": (training(mlp(4, 64, 64, 2), (32, 4), 2, "adam"), 200, 0.35),
-    "step 784-128-10, batch 64, Adam": (training(mlp(784, 128, 10), (64, 784), 10, "adam"), 100, 1.5),
+    "step 784-128-10, batch 64, Adam": (
+        training(mlp(784, 128, 10), (64, 784), 10, "adam"),
+        100,
+        1.5,
+    ),
     "step MNIST CNN, batch 64, Adam": (training(mnist_cnn, (64, 1, 28, 28), 10, "adam"), 3, 1.5),
 }

@@ -17,7 +17,11 @@ from rushlight.autograd.mode import is_grad_enabled, is_inference_mode_enabled
 from rushlight.device import device
 from rushlight.dtype import (
     ALIASES as _aliases,
+)
+from rushlight.dtype import (
     DTYPES as _dtypes,
+)
+from rushlight.dtype import (
     can_cast,
     dtype,
     finfo,
@@ -62,11 +66,12 @@ detach = Tensor.detach
 _LAZY = {
     "autograd": "rushlight.autograd", "compiler": "rushlight.compiler", "nn": "rushlight.nn",
     "optim": "rushlight.optim", "random": "rushlight.random", "utils": "rushlight.utils",
-    "datasets": "rushlight.datasets",
+    "datasets": "rushlight.datasets", "serialization": "rushlight.serialization",
 }  # fmt: skip
 _LAZY_NAMES = {
     "get_num_threads": "rushlight.threads", "set_num_threads": "rushlight.threads",
     "compile": "rushlight.compiler.compiled",
+    "load": "rushlight.serialization", "save": "rushlight.serialization",
 }  # fmt: skip
 
 
@@ -76,7 +81,9 @@ def __getattr__(name):
     elif name in _LAZY_NAMES:
         found = getattr(importlib.import_module(_LAZY_NAMES[name]), name)
     else:
-        raise AttributeError(f"module 'rushlight' has no attribute {name!r}: see docs/coverage.md for what exists")
+        raise AttributeError(
+            f"module 'rushlight' has no attribute {name!r}: see docs/coverage.md for what exists"
+        )
     globals()[name] = found
     return found
 

@@ -4,6 +4,7 @@ import argparse
 import io
 import math
 import os
+import signal
 import sys
 from dataclasses import fields
 from pathlib import Path
@@ -30,12 +31,15 @@ def main(arguments=None):
         sys.stdout.reconfigure(errors="backslashreplace")
     chosen = _parser().parse_args(arguments)
     try:
-        return chosen.command(chosen)
+        code = chosen.command(chosen)
     except KeyboardInterrupt:
-        return INTERRUPTED
+        code = INTERRUPTED
     except BrokenPipeError:  # the reader of a pipe has gone; keep Python from flushing into it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        code = 1
+    if code >= INTERRUPTED and arguments is None:  # the process ends; one more Ctrl-C is the same
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return code
 
 
 class Parser(argparse.ArgumentParser):

@@ -77,5 +77,7 @@ def require(d):
     if d.type == "cpu":
         return CPU
     if d.type == "cuda":
-        raise AssertionError("Torch not compiled with CUDA enabled: rushlight runs on the CPU; use device='cpu'")
+        raise AssertionError(
+            "Torch not compiled with CUDA enabled: rushlight runs on the CPU; use device='cpu'"
+        )
     raise RuntimeError(f"device {d}: this build of rushlight runs on the CPU; use device='cpu'")

@@ -12,7 +12,14 @@
     └── DimError        a dim or an index out of range
 """
 
-__all__ = ["DimError", "DtypeError", "GraphError", "ShapeError", "TraceError", "UnsupportedDtypeError"]
+__all__ = [
+    "DimError",
+    "DtypeError",
+    "GraphError",
+    "ShapeError",
+    "TraceError",
+    "UnsupportedDtypeError",
+]
 
 
 class ShapeError(RuntimeError):

@@ -35,7 +35,9 @@ def dims(d, ndim, name="dim"):
         found = tuple([dim(i, ndim, name) for i in d])
         if len(set(found)) != len(found):
             twice = next(i for i in found if found.count(i) > 1)
-            raise ShapeError(f"{name}: dim {twice} appears multiple times in the list of dims {tuple(d)}")
+            raise ShapeError(
+                f"{name}: dim {twice} appears multiple times in the list of dims {tuple(d)}"
+            )
         if ndim == 0:
             return ()
         return found or tuple(range(ndim))
@@ -65,7 +67,9 @@ def broadcast(name, *shapes, names="xyzw"):
         for i, n in enumerate(shape, ndim - len(shape)):
             if n != 1:
                 if out[i] not in (1, n):
-                    listed = " and ".join(f"{k} {tuple(s)}" for k, s in zip(names, shapes, strict=False))
+                    listed = " and ".join(
+                        f"{k} {tuple(s)}" for k, s in zip(names, shapes, strict=False)
+                    )
                     raise ShapeError(
                         f"{name}: {listed} do not broadcast together: the sizes {out[i]} and {n} "
                         f"must match, or be 1, at dimension {i} (of {ndim})"
@@ -83,9 +87,13 @@ def sizes(shape, name="size"):
         try:
             n = n.__index__()
         except (AttributeError, TypeError):
-            raise TypeError(f"{name}: sizes must be ints, not {type(n).__name__} in {tuple(shape)}") from None
+            raise TypeError(
+                f"{name}: sizes must be ints, not {type(n).__name__} in {tuple(shape)}"
+            ) from None
         if n < 0:
-            raise ShapeError(f"{name}: Trying to create tensor with negative dimension {n}: {tuple(shape)}")
+            raise ShapeError(
+                f"{name}: Trying to create tensor with negative dimension {n}: {tuple(shape)}"
+            )
         out.append(n)
     if prod(out) >= 2**63 or any(n >= 2**63 for n in out):
         raise ShapeError(f"{name}: Storage size calculation overflowed with sizes={list(out)}")
@@ -99,7 +107,9 @@ def matmul(x, y):
     (5, 2, 4)
     """
     if not x or not y:
-        raise ShapeError(f"matmul: both arguments need to be at least 1D, but x is {x} and y is {y}")
+        raise ShapeError(
+            f"matmul: both arguments need to be at least 1D, but x is {x} and y is {y}"
+        )
     inner = y[-2] if len(y) > 1 else y[0]
     if x[-1] != inner:
         raise ShapeError(

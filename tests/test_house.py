@@ -60,7 +60,19 @@ def test_python_calls_of_a_backward_step():
     assert (twenty - ten) // 10 <= 3  # the step, the rule, conj
 
 
-LAYERS = ["errors", "dtype", "shapes", "device", "backend", "autograd.mode", "tensor", "autograd", "ops", "nn", "optim"]
+LAYERS = [
+    "errors",
+    "dtype",
+    "shapes",
+    "device",
+    "backend",
+    "autograd.mode",
+    "tensor",
+    "autograd",
+    "ops",
+    "nn",
+    "optim",
+]
 
 
 def _layer(module):
@@ -77,8 +89,14 @@ def test_modules_import_only_what_stands_below():
     for path in PACKAGE.rglob("*.py"):
         module = ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
         own = _layer(module)
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:  # top level: what import itself needs
-            if own is not None and isinstance(node, ast.ImportFrom) and (node.module or "").startswith("rushlight."):
+        for node in ast.parse(
+            path.read_text(encoding="utf-8")
+        ).body:  # top level: what import itself needs
+            if (
+                own is not None
+                and isinstance(node, ast.ImportFrom)
+                and (node.module or "").startswith("rushlight.")
+            ):
                 for name in node.names:
                     other = _layer(f"{node.module}.{name.name}".removeprefix("rushlight."))
                     if other is not None and other > own:
@@ -89,20 +107,40 @@ def test_modules_import_only_what_stands_below():
 def test_the_package_never_imports_pytorch():
     for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            names = [a.name for a in node.names] if isinstance(node, ast.Import) else [getattr(node, "module", "") or ""]
+            names = (
+                [a.name for a in node.names]
+                if isinstance(node, ast.Import)
+                else [getattr(node, "module", "") or ""]
+            )
             if isinstance(node, (ast.Import, ast.ImportFrom)):
                 assert not any(n.split(".")[0] == "torch" for n in names), path
 
 
 def test_importing_is_light():
-    heavy = ("scipy", "matplotlib", "multiprocessing", "llvmlite", "safetensors", "tqdm", "rushlight.nn", "rushlight.utils")
+    heavy = (
+        "scipy",
+        "matplotlib",
+        "multiprocessing",
+        "llvmlite",
+        "safetensors",
+        "tqdm",
+        "rushlight.nn",
+        "rushlight.utils",
+    )
     code = f"import sys, rushlight; print([m for m in {heavy!r} if m in sys.modules])"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    ).stdout
     assert found.strip() == "[]"
 
 
 def test_coverage_page_is_up_to_date():
-    done = subprocess.run([sys.executable, "tools/coverage_page.py", "--check"], capture_output=True, text=True, cwd=ROOT)
+    done = subprocess.run(
+        [sys.executable, "tools/coverage_page.py", "--check"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
     assert done.returncode == 0, done.stderr
 
 

@@ -8,7 +8,9 @@ import rushlight
 
 def mlp(torch):
     nn = torch.nn
-    return nn.Sequential(nn.Linear(8, 32), nn.Tanh(), nn.Linear(32, 16), nn.ReLU(), nn.Linear(16, 3))
+    return nn.Sequential(
+        nn.Linear(8, 32), nn.Tanh(), nn.Linear(32, 16), nn.ReLU(), nn.Linear(16, 3)
+    )
 
 
 def cnn(torch):
@@ -57,7 +59,9 @@ def losses(torch, name, optimizer, steps=50, compiled=False):
     x = inputs(torch, name, 48)
     y = torch.randint(0, 3, (48,))
     opt = OPTIMIZERS[optimizer](torch, model.parameters())
-    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x, y), batch_size=16, shuffle=True)
+    loader = torch.utils.data.DataLoader(
+        torch.utils.data.TensorDataset(x, y), batch_size=16, shuffle=True
+    )
 
     def step(x, y):
         opt.zero_grad()
@@ -87,16 +91,24 @@ def recorded():
 
 @pytest.mark.parametrize("name, optimizer", CASES)
 def test_recorded_losses(name, optimizer, recorded):
-    np.testing.assert_allclose(losses(rushlight, name, optimizer), recorded[f"{name}/{optimizer}"], rtol=1e-4)
+    np.testing.assert_allclose(
+        losses(rushlight, name, optimizer), recorded[f"{name}/{optimizer}"], rtol=1e-4
+    )
 
 
 @pytest.mark.parametrize("name, optimizer", CASES)
 def test_compiled_step_gives_the_same_losses(name, optimizer, recorded):
-    np.testing.assert_allclose(losses(rushlight, name, optimizer, compiled=True), recorded[f"{name}/{optimizer}"], rtol=1e-4)
+    np.testing.assert_allclose(
+        losses(rushlight, name, optimizer, compiled=True),
+        recorded[f"{name}/{optimizer}"],
+        rtol=1e-4,
+    )
 
 
 @pytest.mark.parity
 @pytest.mark.parametrize("name, optimizer", CASES)
 def test_live_losses(name, optimizer):
     torch = pytest.importorskip("torch")
-    np.testing.assert_allclose(losses(rushlight, name, optimizer), losses(torch, name, optimizer), rtol=1e-4)
+    np.testing.assert_allclose(
+        losses(rushlight, name, optimizer), losses(torch, name, optimizer), rtol=1e-4
+    )

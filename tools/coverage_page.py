@@ -62,7 +62,9 @@ def page():
         "|---|---|---|",
     ]
     for area, (have, total) in sorted(counts.items(), key=lambda item: -item[1][0] / item[1][1]):
-        lines.append(f"| {area}: {AREAS.get(area, area)} | {total} | {have} ({100 * have // total} %) |")
+        lines.append(
+            f"| {area}: {AREAS.get(area, area)} | {total} | {have} ({100 * have // total} %) |"
+        )
     for space, (have, missing) in groups.items():
         lines += ["", f"## {space}", ""]
         if have:
@@ -75,7 +77,9 @@ def page():
 def main():
     """Write or check the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="only say whether the page is up to date")
+    parser.add_argument(
+        "--check", action="store_true", help="only say whether the page is up to date"
+    )
     options = parser.parse_args()
     target = DOCS / "coverage.md"
     text = page()

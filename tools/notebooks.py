@@ -17,7 +17,9 @@ def main(folder):
         sys.exit(f"no notebooks in {folder}")
     for path in found:
         notebook = nbformat.read(path, as_version=4)
-        NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(path.parent)}}).execute()
+        NotebookClient(
+            notebook, timeout=300, resources={"metadata": {"path": str(path.parent)}}
+        ).execute()
         print(f"{path}: {len(notebook.cells)} cells passed")
 
 

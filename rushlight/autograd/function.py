@@ -55,7 +55,9 @@ class FunctionCtx(Node):
         """Keep tensors for ``saved_tensors`` in backward; None is allowed."""
         for t in tensors:
             if t is not None and not isinstance(t, Tensor):
-                raise TypeError(f"save_for_backward can only save variables, but argument is of type {type(t).__name__}")
+                raise TypeError(
+                    f"save_for_backward can only save variables, but argument is of type {type(t).__name__}"
+                )
         self.to_save = tensors
 
     save_for_forward = save_for_backward
@@ -120,7 +122,13 @@ class FunctionCtx(Node):
             if gi is not None and parent is not None:
                 self._check_shape(position, gi, parent)
             # A copy: what the user returned may be held elsewhere.
-            out.append(None if gi is None else gi.array.copy() if raw and isinstance(gi.array, np.ndarray) else gi)
+            out.append(
+                None
+                if gi is None
+                else gi.array.copy()
+                if raw and isinstance(gi.array, np.ndarray)
+                else gi
+            )
         return out
 
     def _given(self, i, g):
@@ -174,12 +182,16 @@ class Function(metaclass=_FunctionMeta):
     _ctx_class: type
 
     def __init__(self, *args, **kwargs):
-        raise RuntimeError(f"{type(self).__name__} should not be instantiated; call {type(self).__name__}.apply(...)")
+        raise RuntimeError(
+            f"{type(self).__name__} should not be instantiated; call {type(self).__name__}.apply(...)"
+        )
 
     @staticmethod
     def forward(*args, **kwargs):
         """Compute the outputs; to be defined by the subclass."""
-        raise NotImplementedError("You must implement the forward function for custom autograd.Function.")
+        raise NotImplementedError(
+            "You must implement the forward function for custom autograd.Function."
+        )
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -222,7 +234,13 @@ class Function(metaclass=_FunctionMeta):
             for d in ctx.dirty:
                 _check_dirty(cls, d)
         _attach(ctx, cls, args, tensors, outputs, recording, versions)
-        return outputs[0] if single else type(found)(outputs) if type(found) in (tuple, list) else tuple(outputs)
+        return (
+            outputs[0]
+            if single
+            else type(found)(outputs)
+            if type(found) in (tuple, list)
+            else tuple(outputs)
+        )
 
 
 def _own(o, args, ctx, recording):
@@ -252,7 +270,9 @@ def _attach(ctx, cls, args, tensors, outputs, recording, versions):
     ctx.saved = tuple([None if t is None else _Saved(t, results) for t in ctx.to_save]) or ()
     ctx.to_save = ()
     for i, o in enumerate(results):
-        differentiable = OF[o.array.dtype].category > 1 and not any(o is n for n in ctx.non_differentiable)
+        differentiable = OF[o.array.dtype].category > 1 and not any(
+            o is n for n in ctx.non_differentiable
+        )
         node = None
         if differentiable:
             node = ctx if len(results) == 1 else output(ctx, i, len(results), o.array)
@@ -286,7 +306,9 @@ class _Twice(Function):
 
     @staticmethod
     def backward(ctx, *grads):
-        raise RuntimeError("trying to differentiate twice a function that was marked with @once_differentiable")
+        raise RuntimeError(
+            "trying to differentiate twice a function that was marked with @once_differentiable"
+        )
 
 
 def once_differentiable(backward):
@@ -303,9 +325,7 @@ def once_differentiable(backward):
         single = not isinstance(found, tuple)
         results = (found,) if single else found
         seed = [g for g in grads if isinstance(g, Tensor) and g.requires_grad][0]
-        guarded = [
-            f if f is None else _Twice.apply(f, seed)[0] for f in results
-        ]
+        guarded = [f if f is None else _Twice.apply(f, seed)[0] for f in results]
         return guarded[0] if single else tuple(guarded)
 
     return wrapped

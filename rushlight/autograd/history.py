@@ -33,7 +33,9 @@ def _set_requires_grad(self, value):
                 f"only Tensors of floating point and complex dtype can require gradients, not {self.dtype}"
             )
         if len(self.cell) > 2 and not mode.state.inference:
-            raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")
+            raise RuntimeError(
+                "Setting requires_grad=True on inference tensor outside InferenceMode is not allowed."
+            )
         self.node = tape.leaf(self)
     elif self.node is not None:
         if type(self.node) is not Leaf:
@@ -71,7 +73,13 @@ def grad_fn(self):
     """The node that computed this tensor; None for a leaf."""
     refresh(self)
     node = self.node
-    return None if node is None or type(node) is Leaf else node.source if type(node) is tape.Output else node
+    return (
+        None
+        if node is None or type(node) is Leaf
+        else node.source
+        if type(node) is tape.Output
+        else node
+    )
 
 
 @_property("output_nr")
@@ -86,7 +94,9 @@ def _set_grad(self, value):
         self._grad = None
         return
     if not isinstance(value, Tensor):
-        raise TypeError(f"assigned grad expected to be a Tensor or None but got {type(value).__name__}")
+        raise TypeError(
+            f"assigned grad expected to be a Tensor or None but got {type(value).__name__}"
+        )
     if value is self:
         raise RuntimeError("can't assign Variable as its own grad")
     if value.array.dtype != self.array.dtype:
@@ -246,7 +256,9 @@ def _seed(out, g, create_graph, name):
                 f"{tuple(out.shape)}; pass gradient=, or reduce with .sum() or .mean()"
             )
         if OF[out.array.dtype].is_complex:
-            raise GraphError(f"{name}: grad can be implicitly created only for real scalar outputs but got {out.dtype}")
+            raise GraphError(
+                f"{name}: grad can be implicitly created only for real scalar outputs but got {out.dtype}"
+            )
         if create_graph:
             import rushlight.ops.create as create
 
@@ -294,7 +306,14 @@ def _run(outputs, grads, retain_graph, create_graph, targets, accumulate, name):
         state.in_rule = in_rule
 
 
-def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, grad_variables=None, inputs=None):
+def backward(
+    tensors,
+    grad_tensors=None,
+    retain_graph=None,
+    create_graph=False,
+    grad_variables=None,
+    inputs=None,
+):
     """Accumulate in the leaves the gradient of the sum of ``tensors``.
 
     ``inputs``: accumulate only in these. ``create_graph`` records the backward itself, for
@@ -367,12 +386,16 @@ def grad(
     (tensor(12.),)
     """
     if is_grads_batched:
-        raise NotImplementedError("grad: is_grads_batched needs vmap, which rushlight does not have yet")
+        raise NotImplementedError(
+            "grad: is_grads_batched needs vmap, which rushlight does not have yet"
+        )
     outputs, inputs = _tuple(outputs), _tuple(inputs)
     if not inputs:
         raise ValueError("grad requires non-empty inputs.")
     if allow_unused is False and materialize_grads:
-        raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True, but got: False")
+        raise ValueError(
+            "Expected allow_unused to be True or not passed when materialize_grads=True, but got: False"
+        )
     grads = (None,) * len(outputs) if grad_outputs is None else _tuple(grad_outputs)
     allow_unused = materialize_grads if allow_unused is None else allow_unused
     for t in inputs:

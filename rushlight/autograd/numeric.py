@@ -94,7 +94,9 @@ def gradcheck(
     """
     inputs, wanted = _inputs(inputs)
     if check_forward_ad or check_batched_grad or check_batched_forward_grad:
-        raise NotImplementedError("gradcheck: forward-mode and batched checks need forward AD and vmap")
+        raise NotImplementedError(
+            "gradcheck: forward-mode and batched checks need forward AD and vmap"
+        )
     try:
         for x in wanted:
             _compare(func, inputs, x, eps, atol, rtol, nondet_tol)
@@ -120,7 +122,9 @@ def _compare(func, inputs, x, eps, atol, rtol, nondet_tol):
                 got = _analytic(outputs, x, k, seed)
                 again = _analytic(outputs, x, k, seed)
                 if np.abs(got - again).max(initial=0) > nondet_tol:
-                    raise GradcheckError(f"Backward is not reentrant: output {k}, input {which}: two runs differ")
+                    raise GradcheckError(
+                        f"Backward is not reentrant: output {k}, input {which}: two runs differ"
+                    )
                 want = _expected(columns, k, index, s, x)
                 if not np.allclose(got, want, rtol, atol, equal_nan=True):
                     raise GradcheckError(
@@ -181,7 +185,13 @@ def gradgradcheck(
         return grad(outs, targets, gs, create_graph=True, allow_unused=True, materialize_grads=True)
 
     return gradcheck(
-        first, (*inputs, *seeds), eps=eps, atol=atol, rtol=rtol, raise_exception=raise_exception, nondet_tol=nondet_tol
+        first,
+        (*inputs, *seeds),
+        eps=eps,
+        atol=atol,
+        rtol=rtol,
+        raise_exception=raise_exception,
+        nondet_tol=nondet_tol,
     )
 
 

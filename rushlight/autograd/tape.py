@@ -76,7 +76,9 @@ class Node:
         else:
             values = self.saved
             wide = _WIDE.get(self.dtype.name)
-            if wide is not None and type(g) is ndarray:  # half precision: compute the rule in float32, round once
+            if (
+                wide is not None and type(g) is ndarray
+            ):  # half precision: compute the rule in float32, round once
                 g = g.astype(wide)
                 values = [_widen(v) for v in values]
         return [
@@ -144,7 +146,11 @@ recorded_at: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
 def _lifted(value, node):
-    t = value if not isinstance(value, ndarray) and not hasattr(value, "is_abstract") else from_array(value)
+    t = (
+        value
+        if not isinstance(value, ndarray) and not hasattr(value, "is_abstract")
+        else from_array(value)
+    )
     if hasattr(t, "node"):
         t.node = node
     return t
@@ -546,8 +552,15 @@ def _watched(node, g, symbolic, check_nan):
         if check_nan:
             for i, gi in enumerate(found):
                 a = getattr(gi, "array", gi)
-                if a is not None and isinstance(a, ndarray) and a.dtype.kind in "fc" and np.isnan(a).any():
-                    raise GraphError(f"Function '{node.name()}' returned nan values in its {i}th output.")
+                if (
+                    a is not None
+                    and isinstance(a, ndarray)
+                    and a.dtype.kind in "fc"
+                    and np.isnan(a).any()
+                ):
+                    raise GraphError(
+                        f"Function '{node.name()}' returned nan values in its {i}th output."
+                    )
         return found
     except Exception as error:
         stack = recorded_at.get(node)

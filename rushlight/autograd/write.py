@@ -138,7 +138,9 @@ def follow(x, value):
     view = x.view_of
     if view is None:
         node = value.node
-        if node is not None and (value.array.shape != x.array.shape or value.array.dtype != x.array.dtype):
+        if node is not None and (
+            value.array.shape != x.array.shape or value.array.dtype != x.array.dtype
+        ):
             node = value.expand(x.array.shape).to(OF[x.array.dtype]).node
         elif node is not None:
             node = _rebase(node, x, value)
@@ -159,9 +161,7 @@ def _rebase(node, x, value):
         return node  # it saved the value just overwritten: backward will refuse, as PyTorch does
     if value.cell[0] <= node.clock and any(s is value.array for s in node.saved or ()):
         node.saved = tuple([x.array if s is value.array else s for s in node.saved])
-        node.cells = tuple(
-            [x.cell if c is value.cell else c for c in node.cells]
-        )
+        node.cells = tuple([x.cell if c is value.cell else c for c in node.cells])
         node.clock = tick()
     return node
 

@@ -37,7 +37,7 @@ def __getattr__(name):
 def reshape_view(x, shape):
     """``x.reshape(shape)`` as a view; None where only a copy has that shape."""
     try:
-        return np.reshape(x, shape, copy=False)
+        return x.reshape(shape, copy=False)
     except ValueError:
         return None
 

@@ -85,4 +85,6 @@ class Abstract:
         return self.__getattr__("bool")
 
     __array__ = property(lambda self: self.__getattr__("numpy"))
-    __iter__ = __getitem__ = __int__ = __float__ = __index__ = property(lambda self: self.__getattr__("item"))
+    __iter__ = __getitem__ = __int__ = __float__ = __index__ = property(
+        lambda self: self.__getattr__("item")
+    )

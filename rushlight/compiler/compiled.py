@@ -44,13 +44,24 @@ def disable(fn=None, recursive=True, *, reason=None):
     @functools.wraps(fn)
     def wrapped(*args, **kwargs):
         if is_compiling():
-            raise TraceError(f"{fn.__qualname__} is marked with torch.compiler.disable{f': {reason}' if reason else ''}")
+            raise TraceError(
+                f"{fn.__qualname__} is marked with torch.compiler.disable{f': {reason}' if reason else ''}"
+            )
         return fn(*args, **kwargs)
 
     return wrapped
 
 
-def compile(model=None, *, fullgraph=False, dynamic=None, backend="inductor", mode=None, options=None, disable=False):
+def compile(
+    model=None,
+    *,
+    fullgraph=False,
+    dynamic=None,
+    backend="inductor",
+    mode=None,
+    options=None,
+    disable=False,
+):
     """``model`` (a function or Module) that records its first call and then replays it.
 
     The whole call is recorded as one program: forward, and also ``backward()`` and an optimizer's
@@ -68,12 +79,22 @@ def compile(model=None, *, fullgraph=False, dynamic=None, backend="inductor", mo
     """
     if model is None:
         return lambda m: compile(
-            m, fullgraph=fullgraph, dynamic=dynamic, backend=backend, mode=mode, options=options, disable=disable
+            m,
+            fullgraph=fullgraph,
+            dynamic=dynamic,
+            backend=backend,
+            mode=mode,
+            options=options,
+            disable=disable,
         )
     if mode is not None and options is not None:
-        raise RuntimeError("Either mode or options can be specified, but both can't be specified at the same time.")
+        raise RuntimeError(
+            "Either mode or options can be specified, but both can't be specified at the same time."
+        )
     if not callable(model):
-        raise RuntimeError(f"torch.compile: the model must be a function or a Module, not {type(model).__name__}")
+        raise RuntimeError(
+            f"torch.compile: the model must be a function or a Module, not {type(model).__name__}"
+        )
     if disable:
         return model
     nn = sys.modules.get("rushlight.nn")  # no Module exists before it is imported
@@ -137,7 +158,12 @@ class Compiled:
         if self.eager or mode.state.recorder is not None:
             return self.function(*args, **kwargs)
         leaves: list = []
-        key = (_describe((args, kwargs), leaves), mode.is_grad_enabled(), mode.state.inference, _free(self.function))
+        key = (
+            _describe((args, kwargs), leaves),
+            mode.is_grad_enabled(),
+            mode.state.inference,
+            _free(self.function),
+        )
         entries = self.programs.get(key)
         if entries is not None:
             self.programs.move_to_end(key)
@@ -167,7 +193,15 @@ def _describe(tree, leaves):
         a = tree.array
         same = next((i for i, t in enumerate(leaves) if t is tree), len(leaves))
         leaves.append(tree)
-        return (same, type(tree), a.shape, a.strides, a.dtype.char, tree.requires_grad, tree.is_leaf)
+        return (
+            same,
+            type(tree),
+            a.shape,
+            a.strides,
+            a.dtype.char,
+            tree.requires_grad,
+            tree.is_leaf,
+        )
     if isinstance(tree, (tuple, list)):
         return (type(tree), *[_describe(t, leaves) for t in tree])
     if isinstance(tree, dict):
@@ -259,7 +293,9 @@ class Entry:
                 continue
             value = None if now is None else recorder.value(now)
             where = recorder.captured.get(key_of(tensor.array))
-            self.grads.append((where.get if where is not None and isinstance(where.get, int) else tensor, value))
+            self.grads.append(
+                (where.get if where is not None and isinstance(where.get, int) else tensor, value)
+            )
 
     def _assemble(self, recorder):
         self.captured = list(recorder.captured.values())
@@ -361,7 +397,8 @@ class _Compiled(Node):
             )
         gs = g if type(g) is list else [g]
         seeds = [
-            np.zeros(shape, dtype) if gi is None else gi for gi, (shape, dtype) in zip(gs, self.seeds, strict=True)
+            np.zeros(shape, dtype) if gi is None else gi
+            for gi, (shape, dtype) in zip(gs, self.seeds, strict=True)
         ]
         return self.program.run([*self.saved, *seeds])
 
@@ -371,7 +408,9 @@ class _Backward:
 
     @staticmethod
     def of(recorder, spec):
-        outs = [(k, t) for k, (_, t, outer) in enumerate(spec) if outer is None and t.node is not None]
+        outs = [
+            (k, t) for k, (_, t, outer) in enumerate(spec) if outer is None and t.node is not None
+        ]
         if not outs:
             return None
         self = _Backward()
@@ -387,7 +426,14 @@ class _Backward:
         self.parents = [(node, _owner(recorder, node)) for node in ends]
         was = mode.set_grad(False)
         try:
-            arrived = tape.run(roots, [from_array(s) for s in self.seeds], False, True, {id(n) for n in ends}, False)
+            arrived = tape.run(
+                roots,
+                [from_array(s) for s in self.seeds],
+                False,
+                True,
+                {id(n) for n in ends},
+                False,
+            )
         finally:
             mode.set_grad(was)
         self.grads = [recorder.value(arrived[id(n)]) if id(n) in arrived else None for n in ends]

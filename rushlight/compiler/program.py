@@ -93,7 +93,9 @@ def _call(e):
     numbers = any(not isinstance(v, Abstract) and v is not None for v in flat)
     scalar_free = not numbers or (op.kind == "elementwise" and all(
         isinstance(v, Abstract) or type(v) in (int, float) for v in flat))  # fmt: skip
-    plain = op.check is None and (op.kind == "view" or (len(dtypes) <= 1 and dtypes <= set(_FAST) and scalar_free))
+    plain = op.check is None and (
+        op.kind == "view" or (len(dtypes) <= 1 and dtypes <= set(_FAST) and scalar_free)
+    )
     if not plain:
         return lambda values, params: compute(op, values, params)
 

@@ -145,8 +145,12 @@ class Recorder:
         for i, x in enumerate(operands):
             if not isinstance(x, Tensor) and x is not None and scalar_dtype(x) is None:
                 if isinstance(x, ndarray):
-                    raise TraceError(f"{op.name}: a NumPy array reached a trace at {user_line()}; make it a tensor")
+                    raise TraceError(
+                        f"{op.name}: a NumPy array reached a trace at {user_line()}; make it a tensor"
+                    )
                 refuse(op, 0 if op.variadic else i, x)
+            elif op.tensors and op.inputs[i] in op.tensors and not isinstance(x, Tensor):
+                refuse(op, i, x)
         values = [self.value(x) for x in operands]
         if not op.inputs:
             values = []
@@ -170,7 +174,9 @@ class Recorder:
         view = x.view_of
         root, path = (x, ()) if view is None else (view.root, view.path)
         out.cell = x.cell
-        out.view_of = ViewOf(root, (*path, (op, args[1:], params)), x.cell[0], not mode.is_grad_enabled())
+        out.view_of = ViewOf(
+            root, (*path, (op, args[1:], params)), x.cell[0], not mode.is_grad_enabled()
+        )
 
     def _attach(self, op, operands, values, params, outs):
         if not mode.is_grad_enabled():
@@ -196,7 +202,9 @@ class Recorder:
         else:
             root = x.view_of.root
             base = self.value(root)
-            (patched,) = self.emit(OPS["patch"], (base, new), {"path": x.view_of.path, "strides": root.array.strides})
+            (patched,) = self.emit(
+                OPS["patch"], (base, new), {"path": x.view_of.path, "strides": root.array.strides}
+            )
             self._rebind(root, patched)
         if type(x.array) is ndarray and id(x) not in self.nodes:
             self.nodes[id(x)] = (x, x.node)
@@ -241,7 +249,11 @@ def key_known(recorder, x):
 def module_state(module):
     """What a program bakes in of a module: its mode and which tensors it holds."""
     held = module.__dict__
-    return (held["training"], *map(id, held["_parameters"].values()), *map(id, held["_buffers"].values()))
+    return (
+        held["training"],
+        *map(id, held["_parameters"].values()),
+        *map(id, held["_buffers"].values()),
+    )
 
 
 # Inference --------------------------------------------------------------------------------
@@ -283,9 +295,13 @@ def _infer_elementwise(op, ins, params):
 
     operands = [*ins, *[v for v in params.values() if isinstance(v, Abstract)]]
     shape = shapes.broadcast(op.name, *[v.shape for v in operands if isinstance(v, Abstract)])
-    small = lambda v: np.ones((1,) * min(len(v.shape), 1), v.dtype) if isinstance(v, Abstract) else v
+    small = lambda v: (
+        np.ones((1,) * min(len(v.shape), 1), v.dtype) if isinstance(v, Abstract) else v
+    )
     with np.errstate(all="ignore"):
-        found = compute(op, tuple([small(v) for v in ins]), {k: small(v) for k, v in params.items()})
+        found = compute(
+            op, tuple([small(v) for v in ins]), {k: small(v) for k, v in params.items()}
+        )
     return [Abstract(shape, found.dtype)]
 
 

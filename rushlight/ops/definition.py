@@ -57,6 +57,7 @@ class Op:
         dynamic: The result's shape depends on values, so it cannot be traced; or a function that
             tells so from the arguments.
         one_of_many: A view that is one result of an operation with several, such as split.
+        tensors: Names of the inputs for which a Python number won't do.
         draws: It takes from a random generator, so a program must keep it and its order.
         call: The public function.
     """
@@ -85,6 +86,7 @@ class Op:
         self.dynamic = options.pop("dynamic", False)
         self.one_of_many = options.pop("one_of_many", False)
         self.draws = options.pop("draws", False)
+        self.tensors = options.pop("tensors", ())
         self.rules = [None] * len(names)
         self.saves = []
         self.origins = []
@@ -126,7 +128,9 @@ class Op:
             return -2
         owner = name.rpartition("_")[0]
         if name not in self.params and owner not in self.inputs:
-            raise TypeError(f"{self.name}: a gradient rule names {name!r}, which the operation lacks")
+            raise TypeError(
+                f"{self.name}: a gradient rule names {name!r}, which the operation lacks"
+            )
         return None
 
 

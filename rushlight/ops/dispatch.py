@@ -119,6 +119,8 @@ def apply(op, args, params):
                     refuse(op, 0 if op.variadic else i, x)
             elif scalar_dtype(x) is None and (x is not None or op.inputs[i] not in op.optional):
                 refuse(op, 0 if op.variadic else i, x)
+            elif op.tensors and op.inputs[i] in op.tensors:
+                refuse(op, i, x)
             arrays.append(x)
             parents.append(None)
             continue
@@ -231,7 +233,9 @@ def explain(op, inputs, params, error):
         shapes.broadcast(op.name, *[np.shape(a) for a in inputs if a is not None])
     if isinstance(error, (ValueError, TypeError)):
         given = ", ".join(
-            f"{n} {tuple(a.shape)}" for n, a in zip(op.inputs, inputs, strict=False) if hasattr(a, "shape")
+            f"{n} {tuple(a.shape)}"
+            for n, a in zip(op.inputs, inputs, strict=False)
+            if hasattr(a, "shape")
         )
         raise ShapeError(f"{op.name}: {error} ({given})") from error
 
@@ -377,7 +381,13 @@ def store(out, result, name):
     if isinstance(result, tuple):
         for o, r in zip(out, result, strict=True):
             store(o, r, name)
-        return out if type(out) is type(result) else type(result)(*out) if hasattr(result, "_fields") else tuple(out)
+        return (
+            out
+            if type(out) is type(result)
+            else type(result)(*out)
+            if hasattr(result, "_fields")
+            else tuple(out)
+        )
     if not isinstance(out, Tensor):
         raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")
     if mode.is_grad_enabled() and (out.requires_grad or result.requires_grad):

@@ -13,6 +13,7 @@ namespace and to Tensor. For the common arities of elementwise operations it bui
 that goes straight from operands to NumPy; everything else takes ``dispatch.apply``.
 """
 
+import operator as operators_of_python
 from functools import update_wrapper
 
 import numpy as np
@@ -24,6 +25,7 @@ from rushlight.autograd.tape import refresh, tick
 from rushlight.backend import numpy as xp
 from rushlight.dtype import OF
 from rushlight.ops.definition import Op, publish
+from rushlight.ops.direct import viewed
 from rushlight.ops.dispatch import apply, bind, raw, store
 from rushlight.ops.promotion import promote, scalar_dtype
 from rushlight.tensor import Tensor
@@ -87,6 +89,14 @@ def elementwise(forward=None, *, dtype=promote, inplace=True, **options):
     if operators:
         _bind_operators(op, build, (operators,) if type(operators) is str else operators)
     return call
+
+
+# A forward that is one of Python's operators is called as that operator, which saves a frame.
+_OPERATORS = {
+    (lambda xp, x, y: x + y).__code__.co_code: operators_of_python.add,
+    (lambda xp, x, y: x - y).__code__.co_code: operators_of_python.sub,
+    (lambda xp, x, y: x * y).__code__.co_code: operators_of_python.mul,
+}
 
 
 def _bind_operators(op, build, names):
@@ -167,18 +177,20 @@ def _unary(op, slow):
 
 def _binary(op, slow):
     forward = op.forward
+    direct = _OPERATORS.get(forward.__code__.co_code)
+    numbers = op.inputs[1] not in op.tensors
     node_class = op.node
-    ruled = fast = False  # fast: the rules want nothing but x and y
+    ruled = fast = saves_none = y_first = False  # fast: the rules want nothing but x and y
     x_for_y = y_for_x = x_for_x = y_for_y = False
 
     def respecialise():
-        nonlocal ruled, fast, x_for_y, y_for_x, x_for_x, y_for_y
-        ruled = True
-        fast = set(op.saves) <= {"x", "y"} and all(op.rules)
+        nonlocal ruled, fast, saves_none, y_first, x_for_y, y_for_x, x_for_x, y_for_y
+        ruled, saves_none = True, not op.saves
+        fast = sorted(op.saves) == ["x", "y"] and all(op.rules)
+        y_first = op.saves == ["y", "x"]
         users = {name: who for name, _, who in op.plan}
         x_for_x, x_for_y = 0 in users.get("x", ()), 1 in users.get("x", ())
         y_for_x, y_for_y = 0 in users.get("y", ()), 1 in users.get("y", ())
-        op.order = tuple([("x", "y").index(s) for s in op.saves]) if fast else None
 
     def call(input, other, *, out=None):
         try:
@@ -187,7 +199,7 @@ def _binary(op, slow):
             if (d is not _f4 and d is not _f8) or mode.intercept or out is not None:
                 return slow(op, (input, other), out)
             kind = type(other)
-            if kind is float or kind is int:
+            if (kind is float or kind is int) and numbers:
                 b = _asarray(other, d)  # NumPy is twice as fast with a 0-dim array as with a number
                 py = None
             else:
@@ -199,7 +211,7 @@ def _binary(op, slow):
                 py = other.node
             if input.view_of is not None:
                 refresh(input)
-            result = forward(xp, a, b)
+            result = forward(xp, a, b) if direct is None else direct(a, b)
         except (AttributeError, TypeError, ValueError, RuntimeWarning, OverflowError):
             return slow(op, (input, other), out)
         if type(result) is not ndarray:
@@ -217,26 +229,25 @@ def _binary(op, slow):
         if (px is None and py is None) or not ruled:
             o.node = None
             return o
-        if not fast:
+        if saves_none:
+            saved = cells = ()
+        elif not fast:
             return slow(op, (input, other), None)
-        keep_x = (x_for_x and px is not None) or (x_for_y and py is not None)
-        keep_y = (y_for_x and px is not None) or (y_for_y and py is not None)
-        cx = input.cell if keep_x else None
-        cy = other.cell if keep_y and kind is not float and kind is not int else None
-        if (cx is not None and len(cx) > 2) or (cy is not None and len(cy) > 2):
-            return slow(op, (input, other), None)
+        else:
+            keep_x = (x_for_x and px is not None) or (x_for_y and py is not None)
+            keep_y = (y_for_x and px is not None) or (y_for_y and py is not None)
+            cx = input.cell if keep_x else None
+            cy = other.cell if keep_y and kind is not float and kind is not int else None
+            if (cx is not None and len(cx) > 2) or (cy is not None and len(cy) > 2):
+                return slow(op, (input, other), None)
+            saved = (a if keep_x else None, b if keep_y else None)
+            cells = (cx, cy)
+            if y_first:
+                saved, cells = saved[::-1], cells[::-1]
         o.node = n = _new(node_class)
         n.parents = (px, py)
-        order = op.order
-        if order == (1, 0):
-            n.saved = (b if keep_y else None, a if keep_x else None)
-            n.cells = (cy, cx)
-        elif not order:
-            n.saved = n.cells = ()
-        else:
-            pair, clocks = (a if keep_x else None, b if keep_y else None), (cx, cy)
-            n.saved = tuple([pair[i] for i in order])
-            n.cells = tuple([clocks[i] for i in order])
+        n.saved = saved
+        n.cells = cells
         n.clock = tick()
         n.hooks = None
         n.shape = result.shape
@@ -297,7 +308,9 @@ def reduction(forward=None, *, whole_name=None, takes_dtype=False, **options):
             found.node.__class__ = whole
         return found if out is None else store(out, found, op.name)
 
-    call = _reducer(op, whole, slow) if op.params == ("dim", "keepdim") else lambda *a, **k: slow(a, k)
+    call = (
+        _reducer(op, whole, slow) if op.params == ("dim", "keepdim") else lambda *a, **k: slow(a, k)
+    )
     return _finish(op, call, publication)
 
 
@@ -340,7 +353,14 @@ def _reducer(op, whole, slow):
         if len(input.cell) > 2:
             return slow((input, dim, keepdim), named)
         o.node = n = _new(whole if dim is None else node_class)
-        known = {"x": a, "out": result, "x_shape": a.shape, "x_dtype": d, "dim": axes, "keepdim": keepdim}
+        known = {
+            "x": a,
+            "out": result,
+            "x_shape": a.shape,
+            "x_dtype": d,
+            "dim": axes,
+            "keepdim": keepdim,
+        }
         clocks = {"x": input.cell, "out": o.cell}
         n.parents = (node,)
         n.saved = tuple([known[name] for name in op.saves])
@@ -367,7 +387,37 @@ def view(forward=None, **options):
         return lambda f: view(f, **options)
     publication = _split(options)
     op = Op("view", forward, widen=False, **options)
-    return _finish(op, _generic(op), publication)
+    return _finish(op, _looking(op), publication)
+
+
+def _looking(op):
+    """The public function of a view: the short way for a tensor and parameters by position."""
+    generic = _generic(op)
+    forward, prepare, names = op.forward, op.prepare, op.params
+    count = None if op.varargs or None in op.defaults.values() else len(names)
+
+    def call(input=None, *args, **named):
+        if named or mode.intercept or (len(args) != count and count is not None):
+            return generic(input, *args, **named) if input is not None else generic(*args, **named)
+        if count is None:
+            if len(args) > 1 or (args and not isinstance(args[0], (tuple, list))):
+                args = (args,)
+            if len(args) != len(names):
+                return generic(input, *args)
+        try:
+            x = input.array
+            if input.view_of is not None:
+                refresh(input)
+                x = input.array
+            params = dict(zip(names, args, strict=True))
+            if prepare is not None:
+                params = prepare(x, **params)
+            array = forward(xp, x, **params)
+        except (AttributeError, ValueError):
+            return generic(input, *args)
+        return viewed(op, input, array, params)
+
+    return call
 
 
 def kernel(forward=None, **options):

@@ -108,7 +108,13 @@ def matmul(input, other, *, out=None):
     try:
         x, y = plain(input), plain(other)
         d = x.dtype
-        if x.ndim == 2 == y.ndim and y.dtype is d and d in FLOATS and out is None and not mode.intercept:
+        if (
+            x.ndim == 2 == y.ndim
+            and y.dtype is d
+            and d in FLOATS
+            and out is None
+            and not mode.intercept
+        ):
             px, py = input.node, other.node
             found = x.dot(y)
             kept = (None if px is None else y, None if py is None else x)
@@ -272,7 +278,9 @@ def addmm(input, mat1, mat2, *, beta=1, alpha=1, out=None):
 def _addmm_shape(input, mat1, mat2):
     out = shapes.matmul(mat1.shape, mat2.shape)
     if shapes.broadcast("addmm", input.shape, out) != out:
-        raise ShapeError(f"addmm: input {tuple(input.shape)} does not broadcast to the product's shape {out}")
+        raise ShapeError(
+            f"addmm: input {tuple(input.shape)} does not broadcast to the product's shape {out}"
+        )
     return out
 
 
@@ -332,7 +340,9 @@ def tensordot(a, b, dims=2, out=None):
     keep_b = [i for i in range(b.array.ndim) if i not in dims_b]
     shape = [a.array.shape[i] for i in keep_a] + [b.array.shape[i] for i in keep_b]
     k = shapes.numel(a.array.shape[i] for i in dims_a)
-    rows = a.permute(*keep_a, *dims_a).reshape(-1 if k else shapes.numel(a.array.shape[i] for i in keep_a), k)
+    rows = a.permute(*keep_a, *dims_a).reshape(
+        -1 if k else shapes.numel(a.array.shape[i] for i in keep_a), k
+    )
     columns = b.permute(*dims_b, *keep_b).reshape(k, shapes.numel(b.array.shape[i] for i in keep_b))
     found = _mm(rows, columns).reshape(shape)
     if out is None:
@@ -357,7 +367,9 @@ def _contracted(a, b, dims):
     first = [first] if isinstance(first, int) else list(first)
     second = [second] if isinstance(second, int) else list(second)
     if len(first) != len(second):
-        raise RuntimeError(f"tensordot: both dimension lists should have same length, got {first} and {second}")
+        raise RuntimeError(
+            f"tensordot: both dimension lists should have same length, got {first} and {second}"
+        )
     first = [shapes.dim(d, a.array.ndim, "tensordot") for d in first]
     second = [shapes.dim(d, b.array.ndim, "tensordot") for d in second]
     for i, j in zip(first, second, strict=True):
@@ -391,7 +403,9 @@ def einsum(equation, *operands):
     if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
         operands = tuple(operands[0])
     if not operands:
-        raise ValueError("einsum(): must specify the equation string and at least one operand, or operands and lists")
+        raise ValueError(
+            "einsum(): must specify the equation string and at least one operand, or operands and lists"
+        )
     terms, result = _parse(equation, operands)
     sizes = _letter_sizes(equation, terms, operands)
     found, letters = operands[0], terms[0]
@@ -432,7 +446,9 @@ def _parse(equation, operands):
         )
     for c in equation.replace("->", "").replace("...", ""):
         if c not in string.ascii_letters + ", ":
-            raise RuntimeError(f"einsum(): invalid subscript given: {c!r} in {equation!r}; subscripts are letters")
+            raise RuntimeError(
+                f"einsum(): invalid subscript given: {c!r} in {equation!r}; subscripts are letters"
+            )
     extra = 0
     for text, t in zip(inputs, operands, strict=True):
         if "..." in text:

@@ -72,7 +72,9 @@ def real_only(operands):
     """``promote`` where complex numbers have no order: maximum, clamp, floor."""
     d = promote(operands)
     if d.is_complex:
-        raise UnsupportedDtypeError(f"not implemented for complex tensors ({d}): they have no order")
+        raise UnsupportedDtypeError(
+            f"not implemented for complex tensors ({d}): they have no order"
+        )
     return d
 
 
@@ -80,7 +82,9 @@ def integers(operands):
     """``promote`` for bool and integers only: bitwise_and, shifts, gcd."""
     d = promote(operands)
     if d.category > 1:
-        raise UnsupportedDtypeError(f"not implemented for {d}: takes bool and integer tensors; convert with .long()")
+        raise UnsupportedDtypeError(
+            f"not implemented for {d}: takes bool and integer tensors; convert with .long()"
+        )
     return d
 
 
@@ -98,5 +102,7 @@ def result_type(tensor1, tensor2):
     """
     for x in (tensor1, tensor2):
         if not isinstance(x, Tensor) and scalar_dtype(x) is None:
-            raise TypeError(f"result_type(): arguments must be Tensor or Number, not {type(x).__name__}")
+            raise TypeError(
+                f"result_type(): arguments must be Tensor or Number, not {type(x).__name__}"
+            )
     return promote((tensor1, tensor2))

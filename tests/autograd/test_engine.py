@@ -218,7 +218,10 @@ def test_detect_anomaly_shows_the_forward_line():
     x = leaf(0.0)
     with torch.autograd.detect_anomaly():
         y = (x * 0) / x  # the line to be shown
-        with pytest.warns(UserWarning, match="the line to be shown"), pytest.raises(RuntimeError, match="nan values"):
+        with (
+            pytest.warns(UserWarning, match="the line to be shown"),
+            pytest.raises(RuntimeError, match="nan values"),
+        ):
             y.sum().backward()
 
 

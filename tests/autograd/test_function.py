@@ -57,7 +57,15 @@ def leaf(*values):
     return torch.tensor(values, dtype=torch.float64, requires_grad=True)
 
 
-@pytest.mark.parametrize("call", [lambda x: Scale.apply(x, 2.5), Exp.apply, lambda x: Split.apply(x)[0], lambda x: sum(Split.apply(x)[::2])])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: Scale.apply(x, 2.5),
+        Exp.apply,
+        lambda x: Split.apply(x)[0],
+        lambda x: sum(Split.apply(x)[::2]),
+    ],
+)
 def test_first_and_second_order(call):
     x = leaf(0.5, -1.5, 2.0)
     assert torch.autograd.gradcheck(call, (x,))

@@ -56,7 +56,15 @@ def test_chain_of_views():
     assert x.grad.tolist() == want.view(2, 6).tolist()
 
 
-@pytest.mark.parametrize("write", [lambda x: x.add_(1), lambda x: x[0].mul_(2), lambda x: x.__setitem__(0, 5.0), lambda x: x.zero_()])
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda x: x.add_(1),
+        lambda x: x[0].mul_(2),
+        lambda x: x.__setitem__(0, 5.0),
+        lambda x: x.zero_(),
+    ],
+)
 def test_leaves_are_protected(write):
     x = leaf(3)
     with pytest.raises(RuntimeError, match="leaf Variable that requires grad"):
@@ -65,7 +73,9 @@ def test_leaves_are_protected(write):
         write(x)
 
 
-@pytest.mark.parametrize("build", [lambda x: x.exp(), lambda x: x.sigmoid(), lambda x: x.tanh(), lambda x: x.sqrt()])
+@pytest.mark.parametrize(
+    "build", [lambda x: x.exp(), lambda x: x.sigmoid(), lambda x: x.tanh(), lambda x: x.sqrt()]
+)
 def test_a_saved_result_must_not_change(build):
     y = build(leaf(3))
     y.add_(1)

@@ -101,7 +101,11 @@ def test_a_whole_step_with_adam_and_a_schedule():
             schedule.step()
         if compile:
             assert compiled_count(run) == 1
-        return losses, [p.detach().numpy() for p in model.state_dict().values()], opt.state_dict()["state"][0]["step"].item()
+        return (
+            losses,
+            [p.detach().numpy() for p in model.state_dict().values()],
+            opt.state_dict()["state"][0]["step"].item(),
+        )
 
     (a, p, s), (b, q, t) = train(False), train(True)
     np.testing.assert_allclose(a, b, rtol=1e-5)
@@ -141,7 +145,17 @@ def test_a_failure_leaves_everything_as_it_was():
     assert state.tolist() == [1.0, 1.0]
 
 
-@pytest.mark.parametrize("ask", [lambda x: x.sum().item(), lambda x: 1 if x.sum() > 0 else 0, lambda x: x.numpy(), lambda x: float(x[0]), lambda x: x.tolist(), lambda x: repr(x)])
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda x: x.sum().item(),
+        lambda x: 1 if x.sum() > 0 else 0,
+        lambda x: x.numpy(),
+        lambda x: float(x[0]),
+        lambda x: x.tolist(),
+        lambda x: repr(x),
+    ],
+)
 def test_values_are_refused_with_the_line(ask):
     def f(x):
         return x * 2, ask(x)
@@ -161,7 +175,12 @@ def test_shapes_that_depend_on_values_are_refused():
 
 def test_random_numbers_come_from_the_same_stream():
     def f(x):
-        return x + torch.rand(3), torch.randn(20), torch.nn.functional.dropout(torch.ones(8), 0.5), torch.randint(0, 9, (3,))
+        return (
+            x + torch.rand(3),
+            torch.randn(20),
+            torch.nn.functional.dropout(torch.ones(8), 0.5),
+            torch.randint(0, 9, (3,)),
+        )
 
     g = torch.compile(f)
     for seed in (1, 2):
