@@ -4,6 +4,7 @@ import numpy as np
 
 from rushlight import dtype as dtypes
 from rushlight import shapes
+from rushlight.autograd import mode
 from rushlight.device import require
 from rushlight.errors import ShapeError
 from rushlight.ops.cast import as_scalar
@@ -54,6 +55,12 @@ def made(shape, value, d, name):
     if shapes.numel(shape) * d.itemsize >= 2**63:
         raise ShapeError(f"{name}: Storage size calculation overflowed with sizes={list(shape)}")
     try:
+        if not mode.intercept:
+            return from_array(
+                empty_.op.forward(np, shape=shape, dtype=d.numpy)
+                if value is None
+                else full_.op.forward(np, shape=shape, value=value, dtype=d.numpy)
+            )
         if value is None:
             return empty_(shape=shape, dtype=d.numpy)
         return full_(shape=shape, value=value, dtype=d.numpy)
@@ -67,6 +74,13 @@ def made(shape, value, d, name):
 
 def sized(size, name):
     """A shape from ``(2, 3)`` or ``((2, 3),)``."""
+    plain = size[0] if len(size) == 1 and type(size[0]) is tuple else size
+    for n in plain:
+        if type(n) is not int or n < 0:
+            break
+    else:
+        if shapes.numel(plain) < 2**48:
+            return plain
     if any(isinstance(n, (bool, float, str)) for n in size):
         raise TypeError(
             f"{name}(): argument 'size' (position 1) must be tuple of ints, not "

@@ -8,9 +8,9 @@ import numpy as np
 
 from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh, tick
-from rushlight.tensor import Tensor
+from rushlight.tensor import Tensor, ViewOf
 
-__all__ = ["FLOATS", "plain", "taped"]
+__all__ = ["FLOATS", "plain", "taped", "viewed"]
 
 _new = object.__new__
 #: The dtypes that take the short path.
@@ -57,4 +57,30 @@ def taped(op, array, parents, saved, cells):
     n.hooks = None
     n.shape = array.shape
     n.dtype = array.dtype
+    return o
+
+
+def viewed(op, x, array, params):
+    """The view ``array`` of the up-to-date tensor ``x``, as the result of the view operation ``op``."""
+    o = _new(Tensor)
+    o.array = array
+    o._grad = o.node = None
+    o.cell = cell = x.cell
+    source = x.view_of
+    step = (op, (), params)
+    grad = not mode.grad_off or mode.state.grad
+    if source is None:
+        o.view_of = ViewOf(x, (step,), cell[0], not grad)
+    else:
+        o.view_of = ViewOf(source.root, (*source.path, step), cell[0], not grad)
+    node = x.node
+    if node is not None and grad:
+        o.node = n = _new(op.node)
+        n.parents = (node,)
+        n.saved = tuple([params[s] if s in params else x.array.shape for s in op.saves])
+        n.cells = (None,) * len(op.saves)
+        n.clock = tick()
+        n.hooks = None
+        n.shape = array.shape
+        n.dtype = array.dtype
     return o

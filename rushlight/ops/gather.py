@@ -6,10 +6,12 @@ import numpy as np
 from numpy import ndarray
 
 from rushlight import shapes
+from rushlight.autograd import mode
 from rushlight.backend.accumulate import add_at
 from rushlight.dtype import OF
 from rushlight.errors import ShapeError
 from rushlight.ops.definition import function
+from rushlight.ops.direct import plain, taped
 from rushlight.ops.kinds import kernel
 
 # Indexing with tensors --------------------------------------------------------------------
@@ -106,7 +108,31 @@ def indexed(x, advanced):
     if len(advanced) > 6:
         raise IndexError(f"index: at most 6 dims can be indexed by tensors at once, not {len(advanced)}")
     dims = tuple([d for d, _ in advanced])
+    if not mode.intercept:
+        try:
+            keys = [plain(k) for _, k in advanced]
+            array = index.op.forward(np, plain(x), *keys, dims=dims)
+        except (IndexError, ValueError):
+            pass  # the long way says what was wrong
+        else:
+            return _taped_index(x, array, [k for _, k in advanced], keys, dims)
     return index(x, *[t for _, t in advanced], dims=dims)
+
+
+def _taped_index(x, array, tensors, keys, dims):
+    if x.node is None:
+        return taped(index.op, array, (), (), ())
+    n = len(index.op.inputs) - 1
+    saved = {"x_shape": x.array.shape, "dims": dims}
+    cells = {}
+    for i in range(n):
+        saved[f"i{i}"] = keys[i] if i < len(keys) else None
+        cells[f"i{i}"] = tensors[i].cell if i < len(keys) else None
+    names = index.op.saves
+    return taped(
+        index.op, array, (x.node, *(None,) * n), tuple([saved[s] for s in names]),
+        tuple([cells.get(s) for s in names]),
+    )  # fmt: skip
 
 
 @function
@@ -134,7 +160,12 @@ def check_index(name, index, *, shape=None):
 
 def check_range(name, index, n, dim, error=RuntimeError):
     """Raise where an index is not in ``range(n)``."""
-    if index.size and (index.min() < 0 or index.max() >= n):
+    if not index.size:
+        return
+    if index.dtype.name == "int64":  # negative numbers are large ones without a sign
+        if index.view(np.uint64).max() < n:
+            return
+    if index.min() < 0 or index.max() >= n:
         bad = index[(index < 0) | (index >= n)].flat[0]
         raise error(f"{name}: index {bad} is out of bounds for dimension {dim} with size {n}")
 

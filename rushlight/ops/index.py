@@ -20,7 +20,7 @@ from rushlight.ops.dispatch import apply, record
 from rushlight.ops.gather import indexed, key_of
 from rushlight.ops.index_put import put
 from rushlight.ops.kinds import kernel, view
-from rushlight.storage import offset, reach, strides_of
+from rushlight.storage import contiguous_strides, offset, reach, strided, strides_of
 from rushlight.tensor import Tensor, ViewOf, from_array, method
 
 _new = object.__new__
@@ -40,6 +40,13 @@ def look_at(xp, x, *, index):
 
 def _exact(x, index):
     """``x[index]``, its strides and offset computed as PyTorch does for None and empty slices."""
+    if x.flags.c_contiguous and x.size and 1 not in x.shape:
+        for k in index:
+            if k is not None and k is not Ellipsis:
+                break
+        else:
+            out = x[index]
+            return strided(out, out.shape, contiguous_strides(out.shape, x.itemsize))
     size = x.itemsize
     have = [s // size for s in strides_of(x)]
     shape, strides, start, dim = [], [], offset(x), 0
@@ -314,8 +321,13 @@ def __getitem__(self, index):
             return look(self, SLICE, (index, ...))
         except TypeError:
             pass  # ends that are not plain ints: the long way
-    if kind is Tensor and index.array.ndim and index.array.dtype.kind == "i":
-        return indexed(self, [(0, index_tensor(index))])
+    if kind is Tensor:
+        key, shape = index.array, self.array.shape
+        if key.ndim and key.dtype.kind in "ib" and shape:
+            if key.dtype.kind == "i" or key.shape == shape[: key.ndim]:
+                return indexed(self, [(0, index_tensor(index))])
+    if index is None:
+        return look(self, UNSQUEEZE, (None, ...))
     op, basic, advanced = parse(self, index)
     if op is None and advanced:
         return indexed(self, advanced)

@@ -60,7 +60,8 @@ def _nonzero(xp, x):
     """The indices of all elements that are not zero, one a row."""
     if not x.ndim:
         return xp.empty((int(bool(x)), 0), xp.int64)
-    return xp.stack(x.nonzero()).astype(xp.int64, copy=False).T
+    found = (x if x.dtype.kind == "b" else x != 0).nonzero()
+    return xp.stack(found).astype(xp.int64, copy=False).T
 
 
 @function

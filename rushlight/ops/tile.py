@@ -10,7 +10,6 @@ from rushlight.dtype import OF
 from rushlight.errors import ShapeError
 from rushlight.ops.definition import function
 from rushlight.ops.kinds import kernel
-from rushlight.ops.layout import contiguous_format
 from rushlight.ops.view import tensor_array
 from rushlight.tensor import Tensor
 
@@ -117,6 +116,21 @@ def _interleave_back(g, x_shape, repeats, dim):
 _repeat_interleave.grad(x=_interleave_back)
 
 
+@kernel(public=False, method=False, name="repeat_each", widen=False, grad_name="ViewBackward0")
+def _repeat_each(xp, x, *, dim, repeats):
+    """Each slice of ``x`` along ``dim`` repeated ``repeats`` times."""
+    return xp.repeat(x, repeats, dim)
+
+
+def _repeat_each_back(g, x_shape, dim, repeats):
+    if not repeats:
+        return np.zeros(x_shape, g.dtype) if type(g) is ndarray else g.new_zeros(x_shape)
+    return g.reshape((*x_shape[: dim + 1], repeats, *x_shape[dim + 1 :])).sum(dim + 1)
+
+
+_repeat_each.grad(x=_repeat_each_back)
+
+
 @function
 def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
     """Each element (each slice along ``dim``) repeated so often, one after another.
@@ -143,9 +157,7 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
         return _repeat_interleave(input, repeats, dim, output_size)
     if repeats < 0:
         raise RuntimeError(f"repeat_interleave: Repeats must be non-negative, not {repeats}")
-    shape = input.array.shape
-    wide = input.unsqueeze(dim + 1).expand((*shape[: dim + 1], repeats, *shape[dim + 1 :]))
-    return wide.clone(memory_format=contiguous_format).flatten(dim, dim + 1)
+    return _repeat_each(input, dim, repeats)
 
 
 # Reordering -------------------------------------------------------------------------------

@@ -3,12 +3,15 @@
 from numpy import ndarray
 
 from rushlight import shapes
+from rushlight.autograd import mode
+from rushlight.autograd.tape import refresh
 from rushlight.backend import numpy as xp
 from rushlight.backend.numpy import reshape_view
 from rushlight.dtype import OF
 from rushlight.dtype import dtype as dtype_type
 from rushlight.errors import ShapeError
 from rushlight.ops.definition import function
+from rushlight.ops.direct import viewed
 from rushlight.ops.dispatch import record
 from rushlight.ops.kinds import kernel, view
 from rushlight.storage import geometry, offset, strided, strides_of
@@ -21,6 +24,17 @@ def infer_size(shape, numel, name="view"):
     """``shape`` with its one -1 replaced so that it holds ``numel`` elements."""
     if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
         shape = shape[0]
+    known = shapes.numel(shape) if type(shape) is tuple else None
+    if type(known) is int:  # plain ints only
+        if known == numel and known > 0 and (not shape or (not shape or min(shape) > 0)):
+            return shape
+        if known < 0 and numel % known == 0 and min(shape) == -1 and shape.count(-1) == 1:
+            i = shape.index(-1)
+            return (*shape[:i], numel // -known, *shape[i + 1 :])
+    return _infer_size(shape, numel, name)
+
+
+def _infer_size(shape, numel, name):
     try:
         shape = tuple([n.__index__() for n in shape])
     except (AttributeError, TypeError):
@@ -62,6 +76,8 @@ def _sized(x, *, shape):
 @view(public=False, method=False, name="view", prepare=_sized)
 def _view(xp, x, *, shape):
     """The same elements in another shape, without a copy."""
+    if x.flags.c_contiguous and 1 not in x.shape:
+        return x.reshape(shape)
     found = reshape_view(x, shape)
     if found is None:
         raise ValueError(
@@ -158,7 +174,7 @@ def view_method(self, *shape, dtype=None, size=None):
         return self if dtype.numpy == self.array.dtype else _view_dtype(self, dtype.numpy)
     if not shape:
         raise TypeError("view() received an invalid combination of arguments - got ()")
-    return _view(self, infer_size(shape, self.array.size, "view"))
+    return seen_as(self, infer_size(shape, self.array.size, "view"))
 
 
 view_method.__name__ = view_method.__qualname__ = "view"
@@ -197,10 +213,23 @@ def reshape(input, shape):
     shape = infer_size((shape,), array.size, "reshape")
     array = geometry(array)
     if array.flags.c_contiguous:
-        return _view(input, shape)
+        return seen_as(input, shape)
     if reshape_view(array, shape) is None:
         return _reshape_copy(input, shape)
     return _alias(input, shape)
+
+
+def seen_as(x, shape):
+    """The view of ``x`` in ``shape``, which holds as many elements."""
+    if mode.intercept:
+        return _view(x, shape)
+    if x.view_of is not None:
+        refresh(x)
+    try:
+        array = _view.op.forward(xp, x.array, shape=shape)
+    except ValueError as error:
+        raise ShapeError(f"view: {error} (x {tuple(x.array.shape)})") from None
+    return viewed(_view.op, x, array, {"shape": shape})
 
 
 def _reshape_method(self, *shape, **named):
