@@ -1,0 +1,204 @@
+"""The zip archive of a ``.pt`` file: one pickle, and one record for each storage.
+
+::
+
+    name/data.pkl            the pickle, which names storages by their keys
+    name/.format_version     1
+    name/.storage_alignment  64: storages begin at multiples of it, so that they can be mapped
+    name/byteorder           little or big
+    name/data/0 …            the storages' bytes
+    name/version             3
+
+Source: the files that ``torch.save`` of PyTorch 2.13 writes.
+"""
+
+import contextlib
+import io
+import mmap
+import os
+import secrets
+import shutil
+import struct
+import sys
+import zipfile
+import zlib
+from collections.abc import Iterator
+
+import numpy as np
+
+__all__ = ["MAGIC", "Archive", "replacing", "write"]
+
+MAGIC = b"PK\x03\x04"
+_ALIGNMENT = 64
+_VERSION = 3
+_NEWEST_VERSION = 10  # PyTorch's reader takes as much
+_LOCAL_HEADER = 30  # bytes before an entry's name
+_CHUNK = 1 << 20
+
+
+class _Stream:
+    """Counts what is written to ``file`` from here on; the archive begins at 0 wherever that is."""
+
+    def __init__(self, file):
+        self.file = file
+        self.count = 0
+
+    def write(self, data):
+        size = len(data)
+        while data:
+            done = self.file.write(data)
+            data = b"" if done is None else data[done:]  # a raw file may take less than all
+        self.count += size
+        return size
+
+    def flush(self):
+        pass
+
+
+def write(file, name, pickled, storages):
+    """Write the archive ``name`` into a binary ``file``: the pickle, and arrays of bytes."""
+    stream = _Stream(file)
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:  # type: ignore[arg-type]
+        _add(archive, stream, f"{name}/data.pkl", pickled)
+        _add(archive, stream, f"{name}/.format_version", b"1")
+        _add(archive, stream, f"{name}/.storage_alignment", str(_ALIGNMENT).encode())
+        _add(archive, stream, f"{name}/byteorder", sys.byteorder.encode())
+        for key, memory in enumerate(storages):
+            _add(archive, stream, f"{name}/data/{key}", memory)
+        _add(archive, stream, f"{name}/version", b"%d\n" % _VERSION)
+    if hasattr(file, "flush"):
+        file.flush()
+
+
+def _add(archive, stream, name, content):
+    """One entry, its content at a multiple of the alignment."""
+    content = memoryview(content)
+    entry = zipfile.ZipInfo(name)  # dated 1980: the same content gives the same file
+    entry.file_size = content.nbytes
+    zip64 = entry.file_size * 1.05 > zipfile.ZIP64_LIMIT  # zipfile's own rule
+    begin = stream.count + _LOCAL_HEADER + len(name) + (20 if zip64 else 0) + 4
+    fill = -begin % _ALIGNMENT
+    entry.extra = struct.pack("<HH", 0x4246, fill) + b"Z" * fill
+    with archive.open(entry, "w", force_zip64=zip64) as record:
+        for start in range(0, content.nbytes, _CHUNK):
+            record.write(bytes(content[start : start + _CHUNK]))
+
+
+@contextlib.contextmanager
+def replacing(path) -> Iterator:
+    """A binary file that becomes ``path`` when it is complete; on any error ``path`` stays as it was.
+
+    Raises:
+        RuntimeError: the folder does not exist; ``path`` is a folder.
+    """
+    target = os.path.realpath(path)
+    folder = os.path.dirname(target)
+    if not os.path.isdir(folder):
+        raise RuntimeError(f"save: Parent directory {folder} does not exist.")
+    if os.path.isdir(target):
+        raise RuntimeError(f"save: {target}: Is a directory")
+    exists = os.path.exists(target)
+    if exists and (not os.path.isfile(target) or not os.access(target, os.W_OK)):
+        with open(target, "wb") as file:  # a device or a pipe; or refused, as it should be
+            yield file
+        return
+    temporary = os.path.join(folder, f".{secrets.token_hex(8)}.tmp")
+    try:
+        with open(temporary, "xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        if exists:
+            shutil.copymode(target, temporary)
+        os.replace(temporary, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+@contextlib.contextmanager
+def _readable(what):
+    """Errors of a damaged archive, as PyTorch raises them."""
+    try:
+        yield
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, UnicodeError, ValueError,
+            struct.error, zlib.error) as error:  # fmt: skip
+        raise RuntimeError(
+            f"load: PytorchStreamReader failed reading zip archive: {what}: {error}. The file is "
+            "damaged or was not saved to its end"
+        ) from error
+
+
+class Archive:
+    """An archive that is read.
+
+    Args:
+        file: A binary file that can be sought.
+        mapped: Storages are maps of the file, read when they are used; writes do not reach it.
+    """
+
+    def __init__(self, file, mapped=False):
+        start = file.tell()
+        if start:
+            file = io.BytesIO(file.read())
+        with _readable("its directory"):
+            self.zip = zipfile.ZipFile(file)
+            names = self.zip.namelist()
+        self.name = names[0].split("/", 1)[0] if names else ""
+        self.map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) if mapped else None
+        if self.has("constants.pkl"):
+            raise RuntimeError("load: the file is a TorchScript program, which rushlight does not run")
+        version = self.read("version").strip()
+        if not version.isdigit() or int(version) > _NEWEST_VERSION:
+            raise RuntimeError(f"load: the file has the format version {version!r}, which is not known")
+        order = self.read("byteorder") if self.has("byteorder") else b"little"
+        if order not in (b"little", b"big"):
+            raise RuntimeError(f"load: Unknown endianness type: {order!r}")
+        self.foreign_order = order.decode() != sys.byteorder
+
+    def has(self, name):
+        """True where the archive holds the record."""
+        return f"{self.name}/{name}" in self.zip.NameToInfo
+
+    def _entry(self, name):
+        if not self.has(name):
+            raise RuntimeError(f"load: PytorchStreamReader failed locating file {name}: file not found")
+        return self.zip.getinfo(f"{self.name}/{name}")
+
+    def read(self, name):
+        """A record's bytes."""
+        entry = self._entry(name)
+        with _readable(name):
+            return self.zip.read(entry)
+
+    def memory(self, key, nbytes):
+        """The storage ``key`` as an array of ``nbytes`` uint8."""
+        name = f"data/{key}"
+        entry = self._entry(name)
+        if entry.file_size != nbytes:
+            raise RuntimeError(
+                f"load: the pickle gives the storage {key} {nbytes} bytes, and the archive holds "
+                f"{entry.file_size}"
+            )
+        with _readable(name):
+            if self.map is not None and nbytes and entry.compress_type == zipfile.ZIP_STORED:
+                return np.frombuffer(self.map, np.uint8, nbytes, self._begin(entry))
+            return self._content(entry)
+
+    def _content(self, entry):
+        memory = np.empty(entry.file_size, np.uint8)
+        rest = memoryview(memory)
+        with self.zip.open(entry) as record:
+            while chunk := record.read(_CHUNK):  # checks the CRC at the end
+                rest[: len(chunk)] = chunk
+                rest = rest[len(chunk) :]
+        if rest:
+            raise EOFError(f"{len(rest)} bytes are missing")
+        return memory
+
+    def _begin(self, entry):
+        """Where the content begins in the file: its local header has its own length."""
+        begin = entry.header_offset + _LOCAL_HEADER
+        name, extra = struct.unpack("<HH", self.map[begin - 4 : begin])
+        return begin + name + extra

@@ -1,0 +1,130 @@
+"""save and load: objects with tensors in PyTorch's ``.pt`` files."""
+
+import io
+import os
+import pickle
+
+from rushlight.device import device
+from rushlight.serialization import archive
+from rushlight.serialization.pickling import FullUnpickler, Storages, pickled
+from rushlight.serialization.safety import WeightsUnpickler
+
+__all__ = ["load", "save"]
+
+# How a file of PyTorch before 1.6 begins: a pickle of the number 0x1950a86a20f9469cfc6c.
+_LEGACY = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."
+
+
+def _is_path(f):
+    return isinstance(f, (str, os.PathLike))
+
+
+def save(
+    obj,
+    f,
+    pickle_module=pickle,
+    pickle_protocol=2,
+    _use_new_zipfile_serialization=True,
+    _disable_byteorder_record=False,
+):
+    """Write ``obj`` with all its tensors to the path or binary file ``f``, in PyTorch's format.
+
+    PyTorch reads the file. Tensors that share memory share it after loading. A file that is given
+    by its path is complete or, where anything fails, as it was before.
+
+    Raises:
+        RuntimeError: the folder does not exist; tensors of two types share memory.
+        pickle.PicklingError: ``obj`` holds what cannot be pickled.
+
+    >>> import io, rushlight as torch
+    >>> file = io.BytesIO()
+    >>> torch.save({"weight": torch.ones(2), "epoch": 3}, file)
+    >>> _ = file.seek(0)
+    >>> torch.load(file)
+    {'weight': tensor([1., 1.]), 'epoch': 3}
+    """
+    if pickle_module is not pickle:
+        raise ValueError(f"save: pickle_module must be pickle, not {pickle_module!r}")
+    if not _use_new_zipfile_serialization:
+        raise ValueError("save: the format from before PyTorch 1.6 is not written")
+    if not _is_path(f) and not hasattr(f, "write"):
+        raise AttributeError(
+            f"save: expected 'f' to be string, path, or a file-like object with a 'write' attribute, "
+            f"not {type(f).__name__}"
+        )
+    pickle_bytes, storages = pickled(obj, pickle_protocol)
+    if not _is_path(f):
+        archive.write(f, "archive", pickle_bytes, storages)
+        return
+    path = os.fspath(f)
+    stem = os.path.splitext(os.path.basename(path))[0]
+    with archive.replacing(path) as file:
+        archive.write(file, stem if stem and stem.isascii() else "archive", pickle_bytes, storages)
+
+
+def load(
+    f, map_location=None, pickle_module=None, *, weights_only=None, mmap=None, **pickle_load_args
+):
+    """Read what ``save`` of rushlight or PyTorch wrote to the path or binary file ``f``.
+
+    Args:
+        map_location: Where storages go: ``"cpu"``, a device, a dict from the saved location to
+            another, or a function of (storage, location).
+        weights_only: True (the default) reads tensors, containers, numbers and what
+            ``serialization.add_safe_globals`` allows, and runs no code that a file names. False
+            imports and calls what the file says: only for files that you trust.
+        mmap: Storages are maps of the file and are read when they are used.
+
+    Raises:
+        pickle.UnpicklingError: the file names what is not allowed; it is no file of ``save``.
+        RuntimeError: it is damaged or incomplete, or its tensors lie on a device that is not here.
+        EOFError: it is empty.
+    """
+    weights_only = weights_only is None or bool(weights_only)
+    if weights_only and pickle_module is not None:
+        raise RuntimeError("load: weights_only=True reads with its own unpickler: leave pickle_module out")
+    if pickle_module not in (None, pickle):
+        raise ValueError(f"load: pickle_module must be pickle, not {pickle_module!r}")
+    if not (map_location is None or callable(map_location)
+            or isinstance(map_location, (str, dict, device))):  # fmt: skip
+        raise TypeError(
+            f"load: map_location must be str, device, dict or a function; a {type(map_location).__name__} "
+            "object is not callable"
+        )
+    if mmap and not _is_path(f):
+        raise ValueError("load: f must be a file path in order to use the mmap argument")
+    unpickler = WeightsUnpickler if weights_only else FullUnpickler
+    if _is_path(f):
+        with open(f, "rb") as file:
+            return _read(file, map_location, unpickler, bool(mmap), pickle_load_args)
+    return _read(_sought(f), map_location, unpickler, False, pickle_load_args)
+
+
+def _sought(f):
+    """``f``, which must be able to seek."""
+    try:
+        f.seek(f.tell())
+    except (AttributeError, io.UnsupportedOperation) as error:
+        raise type(error)(
+            f"load: {error}. You can only torch.load from a file that is seekable: read it into an "
+            "io.BytesIO and load from that"
+        ) from None
+    return f
+
+
+def _read(file, map_location, unpickler, mapped, options):
+    start = file.tell()
+    head = file.read(16)
+    file.seek(start)
+    if not head:
+        raise EOFError("load: the file is empty")
+    if not head.startswith(archive.MAGIC):
+        if head[2:].startswith(_LEGACY):
+            raise RuntimeError(
+                "load: the file has the format of PyTorch before 1.6, which is not read: load it with "
+                "PyTorch and save it again"
+            )
+        raise pickle.UnpicklingError(f"load: not a file of torch.save: it begins with {head!r}")
+    source = archive.Archive(file, mapped)
+    storages = Storages(source, map_location)
+    return unpickler(io.BytesIO(source.read("data.pkl")), storages, **options).load()

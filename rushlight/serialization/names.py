@@ -1,0 +1,216 @@
+"""The names in a ``.pt`` file: what PyTorch calls things, and what they are here.
+
+A file holds no code. Its pickle names functions that build tensors, element types and classes by
+PyTorch's modules, so that PyTorch and rushlight read each other's files.
+"""
+
+import codecs
+import importlib
+from collections import Counter, OrderedDict
+
+from rushlight.device import device
+from rushlight.dtype import DTYPES, uint8
+from rushlight.nn.parameter import Parameter
+from rushlight.ops.layout import strided
+from rushlight.storage import Storage, reach
+from rushlight.tensor import Size, Tensor, from_array
+
+__all__ = [
+    "CALLS", "CLASSES", "VALUES", "StorageType", "TypedStorage", "get_layout", "rebuild_from_type",
+    "rebuild_parameter", "rebuild_parameter_with_state", "rebuild_tensor_v2", "rebuild_tensor_v3",
+    "resolve", "storage_type", "torch_name",
+]  # fmt: skip
+
+
+class StorageType:
+    """Stands for a class of PyTorch's storages: ``torch.FloatStorage`` is float32's."""
+
+    __slots__ = ("dtype", "name")
+
+    def __init__(self, name, dtype):
+        self.name = name
+        self.dtype = dtype
+
+
+class TypedStorage(Storage):
+    """A storage that a file gives an element type."""
+
+    __slots__ = ("dtype",)
+
+    def __init__(self, array, dtype):
+        super().__init__(array)
+        self.dtype = dtype
+
+
+_PREFIXES = {
+    "bool": "Bool", "uint8": "Byte", "int8": "Char", "int16": "Short", "int32": "Int",
+    "int64": "Long", "float16": "Half", "bfloat16": "BFloat16", "float32": "Float",
+    "float64": "Double", "complex64": "ComplexFloat", "complex128": "ComplexDouble",
+}  # fmt: skip
+_TYPED = {
+    d: StorageType(f"{_PREFIXES[d.name]}Storage", d) for d in DTYPES if d.name in _PREFIXES
+}
+_UNTYPED = StorageType("UntypedStorage", uint8)
+
+
+def storage_type(dtype):
+    """The storage class of ``dtype``; the untyped one where PyTorch has no other."""
+    return _TYPED.get(dtype, _UNTYPED)
+
+
+# What a file may call ---------------------------------------------------------------------
+
+
+def _tensor(storage, dtype, start, size, stride, requires_grad, metadata):
+    if not isinstance(storage, Storage):
+        raise TypeError(f"load: a tensor needs a storage, not {type(storage).__name__}")
+    numbers = (start, *size, *stride)
+    if len(size) != len(stride) or any(type(n) is not int or n < 0 for n in numbers):
+        raise RuntimeError(
+            f"load: a tensor cannot have size {size}, stride {stride} and storage offset {start}"
+        )
+    memory = storage.bytes
+    memory = memory[: memory.size // dtype.itemsize * dtype.itemsize].view(dtype.numpy)
+    t = from_array(reach(memory, tuple(size), tuple(stride), start, "load"))
+    if metadata and metadata.get("conj"):
+        t = t.conj().resolve_conj()
+    if metadata and metadata.get("neg"):
+        t = t.neg()
+    return t.requires_grad_(True) if requires_grad else t
+
+
+def rebuild_tensor(storage, storage_offset, size, stride):
+    """A tensor that looks at a storage."""
+    return _tensor(storage, storage.dtype, storage_offset, size, stride, False, None)
+
+
+def rebuild_tensor_v2(
+    storage, storage_offset, size, stride, requires_grad, backward_hooks, metadata=None
+):
+    """A tensor that looks at a storage, and whether it requires grad."""
+    return _tensor(storage, storage.dtype, storage_offset, size, stride, requires_grad, metadata)
+
+
+def rebuild_tensor_v3(
+    storage, storage_offset, size, stride, requires_grad, backward_hooks, dtype, metadata=None
+):
+    """A tensor of ``dtype`` that looks at an untyped storage."""
+    return _tensor(storage, dtype, storage_offset, size, stride, requires_grad, metadata)
+
+
+def rebuild_parameter(data, requires_grad, backward_hooks):
+    """A Parameter over ``data``."""
+    return Parameter(data, requires_grad)
+
+
+def rebuild_parameter_with_state(data, requires_grad, backward_hooks, state):
+    """A Parameter over ``data`` with attributes."""
+    return _with_state(Parameter(data, requires_grad), state)
+
+
+def rebuild_from_type(function, cls, args, state):
+    """What ``function(*args)`` gives, as an object of ``cls`` with attributes."""
+    t = function(*args)
+    if type(t) is not cls:
+        t = Tensor._make_subclass(cls, t, t.requires_grad)
+    return _with_state(t, state)
+
+
+def _with_state(t, state):
+    attributes, slots = state if isinstance(state, tuple) else (state, None)
+    t.__dict__.update(attributes or {})
+    for name, value in (slots or {}).items():
+        if name in Tensor.__slots__:
+            raise RuntimeError(f"load: a tensor's state cannot hold {name!r}")
+        setattr(t, name, value)
+    return t
+
+
+def get_layout(name):
+    """The layout that PyTorch calls ``name``."""
+    if name != "torch.strided":
+        raise RuntimeError(f"load: the layout {name} is not there: rushlight has torch.strided")
+    return strided
+
+
+def encode(text, encoding):
+    """The bytes that old pickle protocols spell as text."""
+    if encoding not in ("latin1", "latin-1"):
+        raise ValueError(f"load: bytes are spelt in latin1, not in {encoding!r}")
+    return codecs.latin_1_encode(text)[0]
+
+
+def _bytearray(*args):
+    if args and isinstance(args[0], int):
+        raise ValueError("load: a bytearray is made of its bytes, not of a size")
+    return bytearray(*args)
+
+
+# The tables -------------------------------------------------------------------------------
+
+#: Functions of PyTorch that rushlight has its own of.
+_FUNCTIONS = {
+    ("torch._utils", "_rebuild_tensor"): rebuild_tensor,
+    ("torch._utils", "_rebuild_tensor_v2"): rebuild_tensor_v2,
+    ("torch._utils", "_rebuild_tensor_v3"): rebuild_tensor_v3,
+    ("torch._utils", "_rebuild_parameter"): rebuild_parameter,
+    ("torch._utils", "_rebuild_parameter_with_state"): rebuild_parameter_with_state,
+    ("torch._tensor", "_rebuild_from_type_v2"): rebuild_from_type,
+    ("torch.serialization", "_get_layout"): get_layout,
+    ("torch", "Size"): Size,
+    ("torch", "device"): device,
+}
+#: What a file may call under ``weights_only``.
+CALLS = {
+    **_FUNCTIONS,
+    ("_codecs", "encode"): encode,
+    ("builtins", "bytearray"): _bytearray,
+    ("builtins", "complex"): complex,
+    ("builtins", "set"): set,
+    ("collections", "Counter"): Counter,
+    ("collections", "OrderedDict"): OrderedDict,
+}
+#: Classes that a file may name and not call.
+CLASSES = {("torch", "Tensor"): Tensor, ("torch.nn.parameter", "Parameter"): Parameter}
+#: Values.
+VALUES = {
+    **{("torch", d.name): d for d in DTYPES},
+    **{("torch", kind.name): kind for kind in _TYPED.values()},
+    ("torch", "UntypedStorage"): _UNTYPED,
+    ("torch.storage", "UntypedStorage"): _UNTYPED,
+}
+#: What PyTorch calls the things above.
+_NAMES = {id(v): k for k, v in {**_FUNCTIONS, **CLASSES, **VALUES}.items()}
+#: Modules whose classes PyTorch keeps elsewhere.
+_MOVED = {"rushlight.nn.modules.parameters": "torch.nn.modules.container"}
+
+
+def torch_name(value):
+    """(module, name) by which PyTorch finds what ``value`` is here; None for what is not ours."""
+    if id(value) in _NAMES:
+        return _NAMES[id(value)]
+    module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
+    if not isinstance(module, str) or name is None or module.partition(".")[0] != "rushlight":
+        return None
+    return _MOVED.get(module, "torch" + module.removeprefix("rushlight")), name
+
+
+def resolve(module, name):
+    """What PyTorch calls ``module.name``, here; looked for in the packages around it too.
+
+    Raises:
+        AttributeError: rushlight does not have it.
+    """
+    for table in (CALLS, CLASSES, VALUES):
+        if (module, name) in table:
+            return table[module, name]
+    place = "rushlight" + module.removeprefix("torch")
+    while place:
+        try:
+            found = importlib.import_module(place)
+            for part in name.split("."):
+                found = getattr(found, part)
+            return found
+        except (ModuleNotFoundError, AttributeError):
+            place = place.rpartition(".")[0]
+    raise AttributeError(f"load: the file names {module}.{name}, which rushlight does not have")

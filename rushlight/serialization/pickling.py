@@ -1,0 +1,189 @@
+"""The pickle of a ``.pt`` file: tensors refer to storages, storages to records of the archive."""
+
+import copyreg
+import pickle
+from collections import OrderedDict
+from io import BytesIO
+from types import FunctionType
+
+from rushlight.autograd import mode
+from rushlight.autograd.tape import refresh
+from rushlight.dtype import dtype
+from rushlight.nn.parameter import Parameter
+from rushlight.ops.layout import layout
+from rushlight.serialization import names
+from rushlight.storage import Storage, offset, strides_of
+from rushlight.tensor import Tensor
+
+__all__ = ["FullUnpickler", "Storages", "TensorPickler", "pickled"]
+
+
+def pickled(value, protocol):
+    """(the pickle's bytes, the storages' bytes as arrays, in the order of their keys)."""
+    stream = BytesIO()
+    pickler = TensorPickler(stream, protocol)
+    pickler.dump(value)
+    return stream.getvalue(), [storage.bytes for storage in pickler.storages]
+
+
+class TensorPickler(pickle._Pickler):
+    """Writes PyTorch's names for tensors and for what else rushlight has of PyTorch's.
+
+    Python's own pickler is the one that lets a global be written under another name.
+    """
+
+    def __init__(self, file, protocol):
+        super().__init__(file, protocol)
+        self.storages = []
+        self._keys = {}  # address of the storage's owner → (key, dtype)
+
+    def persistent_id(self, value):
+        if not isinstance(value, Storage):
+            return None
+        kind = names.storage_type(getattr(value, "dtype", None))
+        key = self._key(value, kind)
+        return "storage", kind, str(key), "cpu", value.nbytes() // kind.dtype.itemsize
+
+    def _key(self, storage, kind):
+        owner = id(storage._owner)  # kept alive, and its id taken, by self.storages
+        key, known = self._keys.setdefault(owner, (len(self.storages), kind))
+        if key == len(self.storages):
+            self.storages.append(storage)
+        if known is not kind:
+            raise RuntimeError(
+                "save: Cannot save multiple tensors or storages that view the same data as different "
+                f"types: torch.{known.name} and torch.{kind.name}; clone() one of them"
+            )
+        return key
+
+    def reducer_override(self, value):
+        if isinstance(value, Tensor):
+            return self._reduce_tensor(value)
+        if isinstance(value, (dtype, names.StorageType)):
+            return value.name
+        if isinstance(value, layout):
+            return names.get_layout, (repr(value),)
+        return NotImplemented
+
+    def _reduce_tensor(self, t):
+        cls = type(t)
+        if cls.__reduce_ex__ not in (Tensor.__reduce_ex__, Parameter.__reduce_ex__):
+            return NotImplemented  # a subclass with a way of its own
+        if mode.intercept and mode.state.recorder is not None:
+            mode.state.recorder.refuse_values(t, "save")
+        state = _state(t)
+        if isinstance(t, Parameter) and cls.__reduce_ex__ is Parameter.__reduce_ex__:
+            args = t.data, t.requires_grad, OrderedDict()
+            if state:
+                return names.rebuild_parameter_with_state, (*args, state)
+            return names.rebuild_parameter, args
+        function, args = _rebuilt(t)
+        if cls is Tensor and not state:
+            return function, args
+        return names.rebuild_from_type, (function, cls, args, state)
+
+    def save_global(self, value, name=None):
+        found = names.torch_name(value)
+        if found is None:
+            super().save_global(value, name)
+        else:
+            self.write(pickle.GLOBAL + "{}\n{}\n".format(*found).encode())
+            self.memoize(value)
+
+    dispatch = {**pickle._Pickler.dispatch, FunctionType: save_global}
+
+
+def _state(t):
+    """A tensor's own attributes, in the form that PyTorch gives them."""
+    slots = {
+        name: getattr(t, name)
+        for name in copyreg._slotnames(type(t))
+        if name not in Tensor.__slots__ and hasattr(t, name)
+    }
+    return (t.__dict__, slots) if slots else t.__dict__
+
+
+def _rebuilt(t):
+    """(function, arguments) that build the tensor from its storage."""
+    refresh(t)
+    array = t.array
+    size = array.itemsize
+    kind = names.storage_type(t.dtype)
+    storage = names.TypedStorage(array, t.dtype if kind.dtype is t.dtype else None)
+    strides = tuple([s // size for s in strides_of(array)])
+    args = storage, offset(array), array.shape, strides, t.requires_grad, OrderedDict()
+    if kind.dtype is t.dtype:
+        return names.rebuild_tensor_v2, args
+    return names.rebuild_tensor_v3, (*args, t.dtype)
+
+
+class FullUnpickler(pickle.Unpickler):
+    """Reads any pickle, as Python does, with PyTorch's names mapped to rushlight's."""
+
+    def __init__(self, file, storage, **options):
+        super().__init__(file, **options)
+        self._storage = storage
+
+    def persistent_load(self, pid):
+        return self._storage(pid)
+
+    def find_class(self, module, name):
+        if module == "torch" or module.startswith("torch."):
+            return names.resolve(module, name)
+        return super().find_class(module, name)
+
+
+class Storages:
+    """From a persistent id to the storage that the archive holds under it."""
+
+    def __init__(self, archive, map_location):
+        self._archive = archive
+        self._place = _placement(map_location)
+        self._memory = {}  # key → (storage, its record's length)
+
+    def __call__(self, pid):
+        if not (isinstance(pid, tuple) and len(pid) == 5 and pid[0] == "storage"):
+            raise RuntimeError(f"load: Unknown typename for persistent_load: {pid!r}")
+        _, kind, key, location, numel = pid
+        named = isinstance(key, str) and isinstance(location, str)
+        if not (isinstance(kind, names.StorageType) and named and type(numel) is int and numel >= 0):
+            raise RuntimeError(f"load: not the id of a storage: {pid!r}")
+        nbytes = numel * kind.dtype.itemsize
+        if key not in self._memory:
+            memory = self._archive.memory(key, nbytes)
+            if self._archive.foreign_order:
+                memory.view(kind.dtype.numpy).byteswap(inplace=True)
+            self._memory[key] = self._place(Storage(memory), location)
+        storage = self._memory[key]
+        return names.TypedStorage(storage._owner, kind.dtype)
+
+
+def _placement(map_location):
+    """A function of (storage, location) that gives the storage where it shall be."""
+    if map_location is None:
+        return _to_cpu
+    if isinstance(map_location, dict):
+        return lambda storage, location: _to_cpu(storage, map_location.get(location, location))
+    if callable(map_location):
+
+        def chosen(storage, location):
+            found = map_location(storage, location)
+            return _to_cpu(storage, location) if found is None else found
+
+        return chosen
+    return lambda storage, location: _to_cpu(storage, str(map_location))
+
+
+def _to_cpu(storage, location):
+    location = str(location)
+    if location == "cpu":
+        return storage
+    if location.partition(":")[0] == "cuda":
+        raise RuntimeError(
+            "load: Attempting to deserialize object on a CUDA device, and rushlight runs on the CPU: "
+            "use torch.load(..., map_location='cpu')"
+        )
+    raise RuntimeError(
+        f"load: don't know how to restore data location of a storage tagged with {location}: use "
+        "torch.load(..., map_location='cpu')"
+    )

@@ -1,0 +1,161 @@
+"""Loading without trust: a pickle machine that calls only what is on a list.
+
+An ordinary pickle may call any function there is. Here each name is looked up in a table, only
+what the tables list is called or given attributes, and all else is refused, by name.
+"""
+
+import contextlib
+import pickle
+from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
+from collections import OrderedDict
+
+from rushlight.serialization.names import CALLS, CLASSES, VALUES, rebuild_from_type, torch_name
+
+__all__ = [
+    "WeightsUnpickler", "add_safe_globals", "clear_safe_globals", "get_safe_globals",
+    "safe_globals",
+]  # fmt: skip
+
+_safe: dict = {}  # (module, name) → a class or function that the user vouched for
+
+
+def _name(entry):
+    if isinstance(entry, tuple):
+        value, path = entry
+        module, _, name = path.rpartition(".")
+        return (module, name), value
+    return torch_name(entry) or (entry.__module__, entry.__qualname__), entry
+
+
+def add_safe_globals(safe_globals):
+    """Let ``load(weights_only=True)`` use these classes and functions, or ``(object, "full.name")``.
+
+    >>> import collections, rushlight as torch
+    >>> torch.serialization.add_safe_globals([collections.deque])
+    >>> torch.serialization.get_safe_globals()
+    [<class 'collections.deque'>]
+    >>> torch.serialization.clear_safe_globals()
+    """
+    _safe.update([_name(entry) for entry in safe_globals])
+
+
+def get_safe_globals():
+    """What ``add_safe_globals`` was given."""
+    return list(_safe.values())
+
+
+def clear_safe_globals():
+    """Forget what ``add_safe_globals`` was given."""
+    _safe.clear()
+
+
+@contextlib.contextmanager
+def safe_globals(safe_globals):
+    """``add_safe_globals`` inside a ``with``."""
+    before = dict(_safe)
+    add_safe_globals(safe_globals)
+    try:
+        yield
+    finally:
+        _safe.clear()
+        _safe.update(before)
+
+
+class WeightsUnpickler(pickle._Unpickler):
+    """Reads tensors, containers and numbers; refuses every other name.
+
+    Args:
+        file: The pickle.
+        storage: From a persistent id to a storage.
+    """
+
+    # Refused: opcodes that make objects without a look at the lists, or of a size that a file states.
+    dispatch = {
+        code: run
+        for code, run in pickle._Unpickler.dispatch.items()
+        if bytes([code])
+        not in (
+            pickle.INST, pickle.OBJ, pickle.NEWOBJ_EX, pickle.EXT1, pickle.EXT2, pickle.EXT4,
+            pickle.PERSID, pickle.NEXT_BUFFER, pickle.READONLY_BUFFER, pickle.BYTEARRAY8,
+        )
+    }  # fmt: skip
+
+    def __init__(self, file, storage, **options):
+        super().__init__(file, **options)
+        self.persistent_load = storage
+        self.safe = dict(_safe)
+
+    def load(self):
+        """The object.
+
+        Raises:
+            pickle.UnpicklingError: it names something that is not on the list, or is damaged.
+        """
+        try:
+            return super().load()
+        except (pickle.UnpicklingError, RuntimeError):
+            raise
+        except Exception as error:  # whatever a damaged stream may lead to
+            raise pickle.UnpicklingError(
+                f"load: Weights only load failed: the pickle is damaged ({type(error).__name__}: {error})"
+            ) from error
+
+    def find_class(self, module, name):
+        if self.proto < 3:  # which has the names of Python 2
+            module, name = NAME_MAPPING.get((module, name), (module, name))
+            module = IMPORT_MAPPING.get(module, module)
+        for table in (self.safe, CALLS, CLASSES, VALUES):
+            if (module, name) in table:
+                return table[module, name]
+        raise pickle.UnpicklingError(
+            f"load: Weights only load failed: the file names {module}.{name}, which is not on the "
+            "list of what is safe to load. If you trust where the file came from, allow it by "
+            f"torch.serialization.add_safe_globals([{name}]), or load all of it by "
+            "torch.load(..., weights_only=False)"
+        )
+
+    def _is_safe(self, value):
+        return any(value is v for v in self.safe.values())
+
+    def _may_call(self, value):
+        return any(value is f for f in CALLS.values()) or self._is_safe(value)
+
+    def load_reduce(self):
+        function, args = self.stack[-2:]
+        if not self._may_call(function):
+            raise _refusal("calls", function)
+        if function is rebuild_from_type:
+            inner, cls = args[:2]
+            if inner is function or not self._may_call(inner):
+                raise _refusal("calls", inner)
+            if not any(cls is c for c in CLASSES.values()) and not self._is_safe(cls):
+                raise _refusal("makes a tensor of", cls)
+        super().load_reduce()
+
+    dispatch[pickle.REDUCE[0]] = load_reduce
+
+    def load_newobj(self):
+        if not self._is_safe(self.stack[-2]):
+            raise _refusal("makes an object of", self.stack[-2])
+        super().load_newobj()
+
+    dispatch[pickle.NEWOBJ[0]] = load_newobj
+
+    def load_build(self):
+        owner, state = self.stack[-2:]
+        if type(owner) is OrderedDict and type(state) is dict:
+            owner.__dict__.update(state)
+            self.stack.pop()
+        elif self._is_safe(type(owner)):
+            super().load_build()
+        else:
+            raise _refusal("sets attributes of", owner)
+
+    dispatch[pickle.BUILD[0]] = load_build
+
+
+def _refusal(action, value):
+    name = getattr(value, "__qualname__", None) or f"a {type(value).__name__}"
+    return pickle.UnpicklingError(
+        f"load: Weights only load failed: the file {action} {name}, which is not safe"
+    )
