@@ -1,5 +1,7 @@
 """What the tests of data loading share: one scenario run under rushlight and under PyTorch."""
 
+import gc
+import multiprocessing
 import warnings
 from collections.abc import Mapping, MutableSequence
 
@@ -44,3 +46,10 @@ def agree():
         return ours[0]
 
     return check
+
+
+@pytest.fixture
+def no_process_is_left():
+    yield
+    gc.collect()
+    assert multiprocessing.active_children() == []

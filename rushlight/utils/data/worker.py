@@ -180,6 +180,7 @@ class Worker:
         self.job = job
         self.id = worker_id
         self.init_failure = None
+        torch.set_num_threads(1)  # the workers are the parallelism
         seed = _seed(job.base_seed, worker_id)
         _worker_info = WorkerInfo(worker_id, job.num_workers, seed, job.dataset)
         try:
