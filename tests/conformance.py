@@ -3,11 +3,13 @@
 import numpy as np
 
 import rushlight as torch
-from rushlight.compiler.compiled import Compiled, Entry
+from rushlight.autograd import mode
+from rushlight.compiler.compiled import Compiled
 from rushlight.compiler.program import Program
+from rushlight.ops import dispatch
 from rushlight.tensor import Tensor
 
-__all__ = ["flat", "gradients", "run", "same", "tensors"]
+__all__ = ["close", "doubles", "flat", "gradients", "operations", "run", "same", "tensors", "traced"]
 
 
 def tensors(framework, sample, dtype=None, requires_grad=False):
@@ -55,22 +57,38 @@ def _weights(out, k):
     return w
 
 
-def gradients(framework, sample, dtype=None, create_graph=False, call=None):
+def gradients(framework, sample, dtype=None, create_graph=False, call=None, given=None):
     """The gradient of a weighted sum of the outputs with respect to each floating input."""
     framework.manual_seed(0)
-    given = tensors(framework, sample, dtype, requires_grad=True)
-    outs = [o for o in flat((call or sample.call)(framework, *given)) if hasattr(o, "requires_grad") and o.requires_grad]
+    given = given or tensors(framework, sample, dtype, requires_grad=True)
+    outs = flat((call or sample.call)(framework, *given))
+    outs = [o for o in outs if hasattr(o, "requires_grad") and o.requires_grad]
     seeds = [framework.from_numpy(np.asarray(_weights(o, k))).to(o.dtype) for k, o in enumerate(outs)]
     wanted = [t for t in given if t.requires_grad]
     return framework.autograd.grad(outs, wanted, seeds, allow_unused=True, create_graph=create_graph)
 
 
+def doubles(sample):
+    """The sample's inputs in double precision; those with a gradient require one."""
+    given = tensors(torch, sample, "float64")
+    given = [t.to(torch.complex128) if t.dtype.is_complex else t for t in given]
+    return [t.requires_grad_() if t.dtype.category > 1 else t for t in given]
+
+
+def close(got, want, tolerance, what):
+    """Assert equal arrays to a relative and absolute tolerance."""
+    np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance, err_msg=what)
+
+
+_TOLERANCE = {"torch.float16": 2e-3, "torch.bfloat16": 1.6e-2, "torch.float64": 1e-8}
+
+
 def same(got, want, tolerance, what):
     """Assert equal shape, dtype and values."""
     assert str(got.dtype) == str(want.dtype), f"{what}: dtype {got.dtype}, expected {want.dtype}"
-    assert tuple(got.shape) == tuple(want.shape), f"{what}: shape {tuple(got.shape)}, expected {tuple(want.shape)}"
-    tolerance = {"torch.float16": 2e-3, "torch.bfloat16": 1.6e-2, "torch.float64": 1e-8}.get(str(got.dtype), tolerance)
-    np.testing.assert_allclose(array(got), array(want), rtol=tolerance, atol=tolerance, err_msg=what)
+    shapes = tuple(got.shape), tuple(want.shape)
+    assert shapes[0] == shapes[1], f"{what}: shape {shapes[0]}, expected {shapes[1]}"
+    close(array(got), array(want), _TOLERANCE.get(str(got.dtype), tolerance), what)
 
 
 class Checked(Program):
@@ -85,16 +103,47 @@ class Checked(Program):
         return found
 
 
-def traced(sample, requires_grad=False):
-    """The outputs of the recorded program of a sample, on its second run, and its entry."""
-    given = tensors(torch, sample, requires_grad=requires_grad)
+def traced(sample):
+    """The outputs of the recorded program of a sample, on its second run."""
     compiled = Compiled(lambda *xs: sample.call(torch, *xs), fullgraph=True)
     torch.manual_seed(0)
-    compiled(*given)
+    compiled(*tensors(torch, sample))
     (entries,) = compiled.programs.values()
-    entry: Entry = entries[0]
-    entry.program.__class__ = Checked
+    entries[0].program.__class__ = Checked
     torch.manual_seed(0)
-    found = compiled(*tensors(torch, sample, requires_grad=requires_grad))
+    found = compiled(*tensors(torch, sample))
     assert compiled.count == 1, "the second run recorded again"
-    return [t for t in flat(found) if isinstance(t, Tensor)], entry
+    return [t for t in flat(found) if isinstance(t, Tensor)]
+
+
+class _Everything:
+    """Sends every call the long way, where it is noted."""
+
+    def record(self, op, args, params):
+        return NotImplemented
+
+
+def operations(sample):
+    """Names of the operations that a sample runs, its first and second gradients' included."""
+    names, compute = set(), dispatch.compute
+
+    def noted(op, inputs, params):
+        names.add(op.name)
+        return compute(op, inputs, params)
+
+    dispatch.compute = noted
+    if sample.grad:
+        gradients(torch, sample)  # views that several results share are recorded on the short way only
+    mode.add_intercept(1)
+    try:
+        run(torch, sample)
+        if sample.grad:
+            given = tensors(torch, sample, requires_grad=True)
+            found = gradients(torch, sample, create_graph=True, given=given)
+            again = [g.abs().sum() for g in found if g is not None and g.requires_grad]
+            if again:
+                sum(again).backward()
+    finally:
+        dispatch.compute = compute
+        mode.add_intercept(-1)
+    return names

@@ -63,7 +63,7 @@ def _short(operation, input, dim, dtype, out):
             x = plain(input)
         except AttributeError:
             x = None
-        if x is not None and x.dtype in FLOATS and -x.ndim <= dim < x.ndim:
+        if x is not None and x.size and x.dtype in FLOATS and -x.ndim <= dim < x.ndim:
             op, dims = operation.op, (dim % x.ndim,)
             found = taped(op, op.forward(backend, x, dim=dims), (input.node,), (None, dims), (None, None))
             if found.node is not None:

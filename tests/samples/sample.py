@@ -18,14 +18,15 @@ class Sample:
         trace: It runs inside ``torch.compile``.
         dtypes: Dtypes besides float32 in which its floating inputs are compared with PyTorch.
         tolerance: Relative and absolute, for float32.
-        complex_grad: The gradient of complex inputs is checked as well.
+        numeric: Its gradient is the derivative (padding rows, say, are left out on purpose).
     """
 
     def __init__(self, name, call, inputs, *, grad=True, second=True, trace=True,
-                 dtypes=("float64",), tolerance=1e-5, draws=False):  # fmt: skip
+                 dtypes=("float64",), tolerance=1e-5, draws=False, numeric=True):  # fmt: skip
         self.name, self.call, self.inputs = name, call, inputs
         self.grad = grad and any(a.dtype.kind in "fc" for a in inputs)
-        self.second = self.grad and second
+        self.numeric = self.grad and numeric and not draws
+        self.second = self.numeric and second
         self.trace, self.dtypes, self.tolerance, self.draws = trace, dtypes, tolerance, draws
 
 

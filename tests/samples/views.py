@@ -46,9 +46,9 @@ for _name in ("atleast_1d", "atleast_2d"):
     sample(_name, lambda t, x, n=_name: getattr(t, n)(x), floats())
 sample("broadcast_tensors", lambda t, x, y: t.broadcast_tensors(x, y), floats(2, 1), floats(3))
 
-I = [(0,), (-1, 1), (slice(1, None),), (slice(None, None, 2), 0), (None, 0, slice(None), None), (Ellipsis, 1),
-     (slice(0, 2), Ellipsis, slice(1, 3)), (True,)]  # fmt: skip
-for _index in I:
+BASIC = [(0,), (-1, 1), (slice(1, None),), (slice(None, None, 2), 0), (None, 0, slice(None), None), (Ellipsis, 1),
+         (slice(0, 2), Ellipsis, slice(1, 3)), (True,)]  # fmt: skip
+for _index in BASIC:
     sample("getitem", lambda t, x, i=_index: x[i], floats(3, 3, 4))
 _rows, _columns = np.array([2, 0, 2]), np.array([[1], [0]])
 for _make in (
