@@ -4,7 +4,7 @@ from math import prod
 
 from rushlight.errors import DimError, ShapeError
 
-__all__ = ["broadcast", "dim", "dims", "matmul", "numel", "reduced", "sizes"]
+__all__ = ["broadcast", "dim", "dims", "flag", "matmul", "numel", "reduced", "sizes"]
 
 numel = prod
 
@@ -25,6 +25,13 @@ def dim(d, ndim, name="dim"):
             f"{name}: Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {d})"
         )
     return d % n
+
+
+def flag(value, name, argument="keepdim"):
+    """``value`` if it is a bool, else TypeError."""
+    if value is not True and value is not False:
+        raise TypeError(f"{name}(): argument '{argument}' must be bool, not {type(value).__name__}")
+    return value
 
 
 def dims(d, ndim, name="dim"):

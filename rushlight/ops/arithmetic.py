@@ -164,7 +164,7 @@ def _whole_value(x, tensor1, tensor2, *, value):
 
 
 @elementwise(public=False, method=False, inplace=False, name="addcmul", prepare=_whole_value,
-             dtype=_numbers)  # fmt: skip
+             dtype=_numbers, tensors=("x", "tensor1", "tensor2"))  # fmt: skip
 def _addcmul(xp, x, tensor1, tensor2, *, value=1):
     """x + value · tensor1 · tensor2."""
     return x + value * tensor1 * tensor2
@@ -197,7 +197,8 @@ def _no_integer_division(operands):
     return promote(operands)
 
 
-@elementwise(public=False, method=False, inplace=False, name="addcdiv", dtype=_no_integer_division)
+@elementwise(public=False, method=False, inplace=False, name="addcdiv", dtype=_no_integer_division,
+             tensors=("x", "tensor1", "tensor2"))  # fmt: skip
 def _addcdiv(xp, x, tensor1, tensor2, *, value=1):
     """x + value · tensor1 / tensor2."""
     return x + value * tensor1 / tensor2
@@ -230,14 +231,14 @@ def _same_dtype(operands):
 
 
 @elementwise(public=False, method=False, inplace=False, name="lerp_number", dtype=_same_dtype,
-             grad_name="LerpBackward0")  # fmt: skip
+             grad_name="LerpBackward0", tensors=("x", "end"))  # fmt: skip
 def _lerp_number(xp, x, end, *, weight):
     """x + weight · (end - x) with a number for the weight."""
     return _lerp_forward(xp, x, end, weight)
 
 
 @elementwise(public=False, method=False, inplace=False, name="lerp", dtype=_same_dtype,
-             grad_name="LerpBackward1")  # fmt: skip
+             grad_name="LerpBackward1", tensors=("x", "end"))  # fmt: skip
 def _lerp(xp, x, end, weight):
     """x + weight · (end - x)."""
     return _lerp_forward(xp, x, end, weight)

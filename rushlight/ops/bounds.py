@@ -13,7 +13,7 @@ from rushlight.tensor import Tensor
 # Of two -----------------------------------------------------------------------------------
 
 
-@elementwise(dtype=real_only, inplace=False)
+@elementwise(dtype=real_only, inplace=False, tensors=("x", "y"))
 def maximum(xp, x, y):
     """The larger of ``input`` and ``other``; nan where one of them is.
 
@@ -24,7 +24,7 @@ def maximum(xp, x, y):
     return xp.maximum(x, y)
 
 
-@elementwise(dtype=real_only, inplace=False)
+@elementwise(dtype=real_only, inplace=False, tensors=("x", "y"))
 def minimum(xp, x, y):
     """The smaller of ``input`` and ``other``; nan where one of them is.
 
@@ -35,7 +35,7 @@ def minimum(xp, x, y):
     return xp.minimum(x, y)
 
 
-@elementwise(dtype=real_only, inplace=False)
+@elementwise(dtype=real_only, inplace=False, tensors=("x", "y"))
 def fmax(xp, x, y):
     """The larger of ``input`` and ``other``; nan only where both are.
 
@@ -46,7 +46,7 @@ def fmax(xp, x, y):
     return xp.fmax(x, y)
 
 
-@elementwise(dtype=real_only, inplace=False)
+@elementwise(dtype=real_only, inplace=False, tensors=("x", "y"))
 def fmin(xp, x, y):
     """The smaller of ``input`` and ``other``; nan only where both are.
 
@@ -92,7 +92,7 @@ def _inside(x, min, max):
 
 
 @elementwise(public=False, method=False, inplace=False, name="clamp", dtype=real_only,
-             grad_name="ClampBackward0")  # fmt: skip
+             grad_name="ClampBackward0", tensors=("x",))  # fmt: skip
 def clamp_(xp, x, min=None, max=None):
     """x between the tensors min and max."""
     return _clamped(xp, x, min, max)
@@ -123,7 +123,7 @@ def _held(name, grad_name, bound):
 
     forward.__doc__ = "x between two numbers."
     op = elementwise(forward, name=name, public=False, method=False, inplace=False, dtype=real_only,
-                     grad_name=grad_name)  # fmt: skip
+                     grad_name=grad_name, tensors=("x",))  # fmt: skip
     op.grad(x=lambda g, x, min, max: where(_inside(x, min, max), g, 0))
     if bound:
         op.grad(min=_min_slope, max=_max_slope)

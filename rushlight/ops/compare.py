@@ -9,7 +9,7 @@ from rushlight.tensor import Tensor
 # Comparisons ------------------------------------------------------------------------------
 
 
-@elementwise(operator="__eq__")
+@elementwise(operator="__eq__", tensors=("x",))
 def eq(xp, x, y):
     """True where ``input`` equals ``other``.
 
@@ -20,7 +20,7 @@ def eq(xp, x, y):
     return x == y
 
 
-@elementwise(operator="__ne__", alias="not_equal")
+@elementwise(operator="__ne__", alias="not_equal", tensors=("x",))
 def ne(xp, x, y):
     """True where ``input`` differs from ``other``.
 
@@ -31,7 +31,7 @@ def ne(xp, x, y):
     return x != y
 
 
-@elementwise(operator="__lt__", alias="less", dtype=real_only)
+@elementwise(operator="__lt__", alias="less", dtype=real_only, tensors=("x",))
 def lt(xp, x, y):
     """True where ``input < other``.
 
@@ -42,7 +42,7 @@ def lt(xp, x, y):
     return x < y
 
 
-@elementwise(operator="__le__", alias="less_equal", dtype=real_only)
+@elementwise(operator="__le__", alias="less_equal", dtype=real_only, tensors=("x",))
 def le(xp, x, y):
     """True where ``input ≤ other``.
 
@@ -53,7 +53,7 @@ def le(xp, x, y):
     return x <= y
 
 
-@elementwise(operator="__gt__", alias="greater", dtype=real_only)
+@elementwise(operator="__gt__", alias="greater", dtype=real_only, tensors=("x",))
 def gt(xp, x, y):
     """True where ``input > other``.
 
@@ -64,7 +64,7 @@ def gt(xp, x, y):
     return x > y
 
 
-@elementwise(operator="__ge__", alias="greater_equal", dtype=real_only)
+@elementwise(operator="__ge__", alias="greater_equal", dtype=real_only, tensors=("x",))
 def ge(xp, x, y):
     """True where ``input ≥ other``.
 
@@ -154,7 +154,8 @@ def _same_dtype(operands):
     return promote(operands)
 
 
-@elementwise(public=False, method=False, inplace=False, name="isclose", dtype=_same_dtype)
+@elementwise(public=False, method=False, inplace=False, name="isclose", dtype=_same_dtype,
+             tensors=("x", "y"))  # fmt: skip
 def _isclose(xp, x, y, *, rtol, atol, equal_nan):
     """|x - y| ≤ atol + rtol · |y|, or x equals y."""
     equal = x == y

@@ -125,14 +125,14 @@ def _remainder_number(xp, x, y):
 
 
 @elementwise(public=False, method=False, inplace=False, name="fmod", dtype=real_numbers,
-             grad_name="FmodBackward1", check=refuse_zero)  # fmt: skip
+             grad_name="FmodBackward1", check=refuse_zero, tensors=("x",))  # fmt: skip
 def _fmod(xp, x, y):
     """x - trunc(x / y) · y."""
     return xp.fmod(x, y)
 
 
 @elementwise(public=False, method=False, inplace=False, name="fmod_number", dtype=real_numbers,
-             grad_name="FmodBackward0", check=refuse_zero)  # fmt: skip
+             grad_name="FmodBackward0", check=refuse_zero, tensors=("x",))  # fmt: skip
 def _fmod_number(xp, x, y):
     """``fmod`` with a number for y."""
     return _fmod.op.forward(xp, x, y)

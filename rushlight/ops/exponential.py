@@ -138,7 +138,7 @@ def log1p(xp, x):
 log1p.grad(x=lambda g, x: g / conj(x + 1))
 
 
-@elementwise(dtype=_not_integer, inplace=False)
+@elementwise(dtype=_not_integer, inplace=False, tensors=("x", "y"))
 def logaddexp(xp, x, y):
     """The logarithm of the sum of the exponentials of ``input`` and ``other``.
 
@@ -158,7 +158,7 @@ logaddexp.grad(
 )
 
 
-@elementwise(dtype=floating, inplace=False)
+@elementwise(dtype=floating, inplace=False, tensors=("x", "y"))
 def logaddexp2(xp, x, y):
     """``logaddexp`` to base 2.
 

@@ -93,7 +93,7 @@ def _one_dim(name):
     def prepare(x, *, dim, keepdim):
         dim = shapes.dim(dim, x.ndim, name)
         _check(name, x, (dim,) if x.ndim else ())
-        return {"dim": dim, "keepdim": bool(keepdim)}
+        return {"dim": dim, "keepdim": shapes.flag(keepdim, name)}
 
     return prepare
 
@@ -205,7 +205,7 @@ def aminmax(input, *, dim=None, keepdim=False, out=None):
 def _aminmax_dims(x, *, dim, keepdim):
     dims = shapes.dims(dim, x.ndim, "aminmax")
     _check("aminmax", x, dims)
-    return {"dim": dims, "keepdim": bool(keepdim)}
+    return {"dim": dims, "keepdim": shapes.flag(keepdim, "aminmax")}
 
 
 @kernel(public=False, method=False, name="aminmax", prepare=_aminmax_dims)
@@ -241,7 +241,7 @@ def _arg_dim(name):
         if dim is None and not x.size:
             raise DimError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0.")
         _check(name, x, () if dim is None or not x.ndim else (dim,))
-        return {"dim": dim, "keepdim": bool(keepdim)}
+        return {"dim": dim, "keepdim": shapes.flag(keepdim, name)}
 
     return prepare
 

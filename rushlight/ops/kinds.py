@@ -288,7 +288,7 @@ def reduction(forward=None, *, whole_name=None, takes_dtype=False, **options):
     publication = _split(options)
     op = Op("reduction", forward, prepare=None, **options)
     op.prepare = lambda x, *, dim, keepdim, **rest: {
-        "dim": shapes.dims(dim, np.ndim(x), op.name), "keepdim": bool(keepdim), **rest
+        "dim": shapes.dims(dim, np.ndim(x), op.name), "keepdim": shapes.flag(keepdim, op.name), **rest
     }  # fmt: skip
     op.shape = lambda x, *, dim, keepdim, **_: shapes.reduced(x.shape, dim, keepdim, op.name)
     whole = type(whole_name, (op.node,), {"__slots__": ()}) if whole_name else op.node
@@ -327,7 +327,9 @@ def _reducer(op, whole, slow):
         try:
             a = input.array
             d = a.dtype
-            if (d is not _f4 and d is not _f8) or mode.intercept or named:
+            if (d is not _f4 and d is not _f8) or mode.intercept or named or (
+                keepdim is not False and keepdim is not True
+            ):
                 return slow((input, dim, keepdim), named)
             if input.view_of is not None:
                 refresh(input)

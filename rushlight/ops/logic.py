@@ -9,7 +9,7 @@ from rushlight.ops.promotion import integers
 # Truth ------------------------------------------------------------------------------------
 
 
-@elementwise
+@elementwise(tensors=("x", "y"))
 def logical_and(xp, x, y):
     """True where both are non-zero.
 
@@ -20,7 +20,7 @@ def logical_and(xp, x, y):
     return xp.logical_and(x, y)
 
 
-@elementwise
+@elementwise(tensors=("x", "y"))
 def logical_or(xp, x, y):
     """True where one of both is non-zero.
 
@@ -31,7 +31,7 @@ def logical_or(xp, x, y):
     return xp.logical_or(x, y)
 
 
-@elementwise
+@elementwise(tensors=("x", "y"))
 def logical_xor(xp, x, y):
     """True where exactly one of both is non-zero.
 
@@ -139,7 +139,7 @@ def bitwise_right_shift(xp, x, y):
     return xp.where(outside, lost, x >> count)
 
 
-@elementwise(dtype=_whole)
+@elementwise(dtype=_whole, tensors=("x", "y"))
 def gcd(xp, x, y):
     """The greatest common divisor.
 
@@ -150,7 +150,7 @@ def gcd(xp, x, y):
     return xp.gcd(x, y)
 
 
-@elementwise(dtype=_whole)
+@elementwise(dtype=_whole, tensors=("x", "y"))
 def lcm(xp, x, y):
     """The least common multiple.
 

@@ -211,7 +211,7 @@ def reciprocal(xp, x):
 reciprocal.grad(x=lambda g, out: -g * conj(out * out))
 
 
-@elementwise(dtype=floating)
+@elementwise(dtype=floating, tensors=("x", "y"))
 def hypot(xp, x, y):
     """√(input² + other²) without overflow on the way.
 

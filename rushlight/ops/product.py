@@ -88,7 +88,7 @@ def prod_all(xp, x):
 
 
 def _prod_dim(x, *, dim, keepdim):
-    return {"dim": shapes.dim(dim, x.ndim, "prod"), "keepdim": bool(keepdim)}
+    return {"dim": shapes.dim(dim, x.ndim, "prod"), "keepdim": shapes.flag(keepdim, "prod")}
 
 
 @kernel(public=False, method=False, name="prod", grad_name="ProdBackward1", prepare=_prod_dim)

@@ -181,14 +181,15 @@ def signbit(xp, x):
     return xp.signbit(x) if x.dtype.kind == "f" else x < 0
 
 
-@elementwise(public=False, method=False, inplace=False, name="copysign", dtype=floats)
+@elementwise(public=False, method=False, inplace=False, name="copysign", dtype=floats,
+             tensors=("x",))  # fmt: skip
 def _copysign(xp, x, y):
     """|x| with the sign of y."""
     return xp.copysign(x, y)
 
 
 @elementwise(public=False, method=False, inplace=False, name="copysign_number", dtype=floats,
-             grad_name="CopysignBackward1")  # fmt: skip
+             grad_name="CopysignBackward1", tensors=("x",))  # fmt: skip
 def _copysign_number(xp, x, y):
     """|x| with the sign of a number."""
     return xp.copysign(x, y)

@@ -169,7 +169,7 @@ def _rank_dims(name):
             raise DimError(f"{name}(): Expected reduction dim {dim} to have non-zero size: shape {x.shape}")
         if not 1 <= rest.get("k", 1) <= size:
             raise RuntimeError(f"{name}(): selected number k out of range for dimension {dim}: k={rest['k']} of {size}")
-        return {"dim": dim, "keepdim": keepdim, **rest}
+        return {"dim": dim, "keepdim": shapes.flag(keepdim, name), **rest}
 
     return prepare
 
@@ -237,7 +237,10 @@ def _of_all(x, name, ignore_nan):
         raise UnsupportedDtypeError(f"{name}: not implemented for bool")
     x = x.reshape(-1)
     if not x.size:
-        return np.asarray(np.nan if x.dtype.kind == "f" else np.iinfo(np.int64).min).astype(x.dtype)
+        if x.dtype.kind == "f":
+            return np.asarray(np.nan, x.dtype)
+        # What C makes of nan as an integer.
+        return np.asarray(np.iinfo(x.dtype).min if x.dtype.itemsize > 2 else 0, x.dtype)
     if x.dtype.kind == "f":
         nans = np.isnan(x)
         if nans.any():

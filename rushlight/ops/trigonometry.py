@@ -57,7 +57,7 @@ acosh.grad(x=lambda g, x: g * conj((x - 1) ** -0.5 * (x + 1) ** -0.5))
 atanh.grad(x=lambda g, x: g / conj(1 - x * x))
 
 
-@elementwise(dtype=floats, alias="arctan2")
+@elementwise(dtype=floats, alias="arctan2", tensors=("x", "y"))
 def atan2(xp, x, y):
     """The angle in radians of the point (``other``, ``input``).
 

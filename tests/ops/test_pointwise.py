@@ -1,0 +1,184 @@
+"""Elementwise operations: values, dtypes, errors and gradients as PyTorch's."""
+
+import operator
+
+import numpy as np
+import pytest
+
+import rushlight as torch
+from rushlight.backend.numpy import where
+from tests.ops.parity import ALL, FLOATS, check, check_gradients, inputs
+
+UNARY = """abs absolute acos acosh angle asin asinh atan atanh bitwise_not ceil cos cosh deg2rad erf exp exp2
+    expm1 floor frac isfinite isinf isnan isneginf isposinf isreal log log10 log1p log2 logical_not logit
+    nan_to_num neg negative positive rad2deg reciprocal relu round rsqrt sgn sigmoid sign signbit sin sinc
+    sinh sqrt square tan tanh trunc fix""".split()
+BINARY = """add sub mul div true_divide floor_divide remainder fmod pow maximum minimum fmax fmin eq ne lt le
+    gt ge logical_and logical_or logical_xor bitwise_and bitwise_or bitwise_xor bitwise_left_shift
+    bitwise_right_shift atan2 hypot copysign logaddexp logaddexp2 xlogy gcd lcm float_power isclose""".split()
+OTHERS = """torch.div(x, y, rounding_mode="floor")|torch.div(x, y, rounding_mode="trunc")|x.addcmul(x, y)
+    x.addcmul(x, y, value=2)|x.addcmul(x, y, value=0.5)|x.addcdiv(x, y)|x.addcdiv(x, y, value=2)
+    torch.add(x, y, alpha=2)|torch.add(x, y, alpha=0.5)|torch.sub(x, y, alpha=3)|torch.add(x, y, alpha=True)
+    torch.clamp(x, 0, 2)|torch.clamp(x, -0.5)|torch.clamp(x, max=1)|torch.clamp(x, y)|torch.clamp(x, max=y)
+    torch.clamp(x, y, y + 1)|torch.clamp(x, 2, 0)|torch.clamp_min(x, 1)|torch.clamp_max(x, y)|x.clip(0, 1)
+    torch.clamp(x)|torch.clamp(x, 0, y)|x.round(decimals=1)|x.round(decimals=-1)|torch.logit(x, 0.1)
+    torch.nan_to_num(x, 1.0, 2.0, 3.0)|torch.lerp(x, y, 0.3)|torch.lerp(x, y, y)|+x|-x|~x|abs(x)
+    x**0.5|x**-1|x**-0.5|x**0|2**x|(-2) ** x|1.5**x|torch.xlogy(2, x)|torch.float_power(2, x)|torch.real(x)
+    torch.imag(x)|x.conj()|torch.view_as_real(x)|torch.complex(x, y)|torch.fmod(x, 0)|torch.pow(2, 3)
+    torch.add(2, x)|torch.sub(2, x)|torch.remainder(2, x)|torch.maximum(2, x)|torch.eq(2, x)"""
+OTHERS = [e.strip() for line in OTHERS.splitlines() for e in line.split("|")]
+IN_PLACE = """abs_() ceil_() exp_() neg_() relu_() round_() sigmoid_() sign_() sqrt_() logical_not_() add_(y) sub_(1)
+    mul_(2.5) div_(2) add_(True) pow_(2) floor_divide_(2) remainder_(3) eq_(2) lt_(y) logical_and_(y) copysign_(-1)
+    clamp_(0,1) clamp_(0.5) clip_(0,1) lerp_(y,0.5) addcmul_(x,y) addcdiv_(x,y) bitwise_and_(y) fmod_(2) xlogy_(y)
+    nan_to_num_() float_power_(2) atan2_(y) true_divide_(2) square_() frac_()""".split()
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("dtype", ALL)
+def test_values_dtypes_and_refusals(dtype):
+    expressions = [f"torch.{u}(x)" for u in UNARY] + [f"torch.{b}(x, y)" for b in BINARY] + OTHERS
+    expressions += [f"x.{e}" for e in IN_PLACE]
+    for e in expressions:
+        # PyTorch's halves alone have a complex type, and make inf of -0.0.
+        if dtype != "float16" or e not in ("x**-0.5", "torch.complex(x, y)"):
+            check(e, lambda t: inputs(t, dtype))
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("dtype", [d for d in ALL if d != "float16"])  # PyTorch alone has complex halves
+def test_operators_with_numbers(dtype):
+    symbols = "+ - * / // % ** == != < > <= >= & | ^ << >>".split()
+    for number in ("2", "-3", "2.5", "True", "1j", "300", "0"):
+        for s in symbols:
+            check(f"x {s} {number}", lambda t: inputs(t, dtype))
+            if s not in ("<", ">", "<=", ">=") and (number, s) != ("0", "**"):
+                check(f"({number}) {s} x", lambda t: inputs(t, dtype))
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("dtype", ALL)
+def test_pairs_of_dtypes(dtype):
+    expressions = """x + y|x * y|x / y|x == y|x < y|torch.maximum(x, y)|x // y|x & y|x % y|x.add_(y)|torch.isclose(x, y)
+        torch.logical_or(x, y)|torch.copysign(x, y)|x << y|x - y|torch.where(x == 1, x, y)""".replace("\n", "|").split("|")
+    for other in ALL:
+        for e in expressions:
+            check(e.strip(), lambda t: inputs(t, dtype, other))
+        if "float16" not in (dtype, other) or "complex" not in dtype + other:
+            check("x[0, 0] + y", lambda t: inputs(t, dtype, other))
+            check("x + y[0, 0]", lambda t: inputs(t, dtype, other))
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_nan_infinities_and_zeros(dtype):
+    expressions = [f"torch.{u}(x)" for u in UNARY if u not in ("bitwise_not", "signbit")]
+    expressions += [f"torch.{b}(x, y)" for b in BINARY if not b.startswith(("bitwise", "gcd", "lcm"))]
+    expressions += ["x**2", "x**0.5", "x**-0.5", "x**-1", "x.clamp(-1, 1)", "x.clamp(max=y)", "torch.isclose(x, y, equal_nan=True)"]
+    for e in expressions:
+        check(e, lambda t: inputs(t, dtype, special=True))
+
+
+_rng = np.random.default_rng(0)
+X, Y = _rng.uniform(-2, 2, (3, 4)), _rng.uniform(-2, 2, (3, 4))
+P, Q = _rng.uniform(0.1, 0.9, (3, 4)), _rng.uniform(1.1, 3, (3, 4))
+C, D = X + 1j * Y, Q - 1j * X
+EDGES = np.array([[0.0, 1.0, 1, -1], [0.5, -0.5, 3, -3], [2, -2, 20, -20]])
+TIES = np.array([[0.0, 1, 1, -1], [0.5, 0.5, -3, -3], [2, 2, -20, 0]])
+SMOOTH = "acos asin atan cos cosh exp exp2 expm1 neg reciprocal sgn sigmoid sin sinc sinh sqrt square tan tanh asinh atanh log log10 log1p log2 rsqrt abs angle".split()
+STEPS = "ceil floor frac round sign trunc nan_to_num relu logit erf deg2rad rad2deg".split()
+RULED = "add sub mul div remainder fmod pow maximum minimum fmax fmin atan2 hypot copysign logaddexp logaddexp2 xlogy".split()
+EDGY = """x.clamp(-1, 2)|x.clamp_min(0.5)|x.clamp(0, 0)|x.clamp(2, -2)|x**2|x**0|x**1|x**0.5|2**x|0**x|torch.xlogy(x, 2)
+    torch.xlogy(0, x)|x.clamp(max=-1)|torch.copysign(x, 1.0)|x % 2|torch.clamp(x, y, y + 1)|torch.clamp(x, max=y)
+    torch.clamp_min(x, y)|torch.where(x > 0, x, y)|abs(x)|x.relu()|x.sqrt()|x.sign()""".replace("\n", "|").split("|")
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("name", SMOOTH + STEPS)
+def test_gradients_of_one_input(name):
+    check_gradients(f"torch.{name}(x)", x=P)
+    if name in SMOOTH:
+        check_gradients(f"torch.{name}(x)", x=C)
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("name", RULED)
+def test_gradients_of_two_inputs(name):
+    check_gradients(f"torch.{name}(x, y)", x=P, y=Q[0])
+    check_gradients(f"torch.{name}(x, y)", x=EDGES, y=TIES, second=False)
+    if name in ("add", "sub", "mul", "div", "pow"):
+        check_gradients(f"torch.{name}(x, y)", x=C, y=D)
+        check_gradients(f"torch.{name}(x, y)", x=Q, y=C[0])
+
+
+@pytest.mark.parity
+def test_subgradients_at_edges_and_ties():
+    for e in EDGY:
+        check_gradients(e.strip(), x=EDGES, y=TIES, second=False)
+
+
+@pytest.mark.parity
+def test_gradients_with_numbers():
+    for e in ("2 - x", "2 / x", "x**3", "x**-2", "x**2.5", "2**x", "x % 2", "x.fmod(2)", "torch.xlogy(2, x)", "x.clamp(0.2, 0.5)",
+              "torch.addcmul(x, y, z, value=2)", "torch.addcdiv(x, y, z)", "torch.lerp(x, y, 0.7)", "torch.lerp(x, y, z)",
+              "x.round(decimals=1)", "torch.div(x, 2, rounding_mode='floor')", "x // 1"):  # fmt: skip
+        arrays = {k: v for k, v in {"x": P, "y": Q, "z": Q[::-1].copy()}.items() if k in e}
+        if e != "x // 1":
+            check_gradients(e, **arrays)
+    with pytest.raises(RuntimeError, match="not implemented"):
+        (torch.ones(2, requires_grad=True) // 2).sum().backward()
+
+
+# Without PyTorch ---------------------------------------------------------------------------
+
+
+def test_operators_leave_strangers_to_their_class():
+    class Stranger:
+        __add__ = __radd__ = __rmul__ = __rpow__ = __rmod__ = lambda self, other: "theirs"
+
+    x = torch.ones(2)
+    assert x + Stranger() == x * Stranger() == x ** Stranger() == x % Stranger() == "theirs"
+    assert (x == None) is False and (x != "a") is True  # noqa: E711
+    for op in (operator.add, operator.truediv, operator.pow, operator.and_, operator.lt, operator.iadd):
+        with pytest.raises(TypeError):
+            op(torch.ones(2), "a")
+
+
+@pytest.mark.parametrize("make, error, words", [
+    (lambda: torch.tensor([1]) // 0, RuntimeError, "ZeroDivisionError"),
+    (lambda: torch.tensor([1]) ** -1, RuntimeError, "negative integer powers"),
+    (lambda: torch.tensor([True]) - True, RuntimeError, "bool"),
+    (lambda: torch.tensor([1, 2]).add_(0.5), RuntimeError, "can't be cast"),
+    (lambda: torch.ones(2, 3) + torch.ones(2), RuntimeError, r"\(2, 3\).*\(2,\)|size"),
+    (lambda: torch.ones(2).clamp(), RuntimeError, "At least one"),
+    (lambda: torch.ones(2).bitwise_not(), NotImplementedError, "bitwise_not"),
+    (lambda: torch.ones(2) < torch.ones(2, dtype=torch.cfloat), RuntimeError, "complex"),
+    (lambda: torch.add(torch.tensor([1]), 1, alpha=0.5), RuntimeError, "alpha"),
+    (lambda: torch.isclose(torch.ones(1), torch.ones(1).double()), RuntimeError, "dtype"),
+])  # fmt: skip
+def test_refusals(make, error, words):
+    with pytest.raises(error, match=words):
+        make()
+
+
+def test_the_power_of_two_is_exact_and_the_type_stays():
+    x = torch.tensor([3.0, -1.5])
+    assert (x**2).tolist() == [9.0, 2.25] and (x**2).dtype is torch.float32
+    assert (torch.tensor([3], dtype=torch.uint8) ** 2).dtype is torch.uint8
+
+
+@pytest.mark.parametrize("dtype", ["f", "d", "i8", "i4", "u1", "?", "f2", "F"])
+def test_where_by_bits_equals_numpy(dtype):
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((2, 70, 80)).astype(dtype)
+    c = rng.random((70, 80)) < 0.5
+    for x, y in ((a, b), (a, 0), (0, b), (a, a.dtype.type(1)), (a[0], b), (a, b[0, 0]), (a.T.copy().T, b)):
+        got, want = where(c, x, y), np.where(c, x, y)
+        assert got.dtype == want.dtype
+        np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_in_place_through_a_view(dtype):
+    x = torch.zeros(2, 3, dtype=getattr(torch, dtype))
+    x.t()[1].add_(2).mul_(3)
+    assert x.tolist() == [[0, 6, 0], [0, 6, 0]]
