@@ -192,7 +192,7 @@ atleast_2d = _at_least(2, lambda t: t.unsqueeze(0) if t.array.ndim else t.reshap
 
 def _raised_3d(t):
     n = t.array.ndim
-    return t.reshape(1, 1, 1) if n == 0 else t.reshape(1, -1, 1) if n == 1 else t.unsqueeze(-1)
+    return t.reshape(1, 1, 1) if n == 0 else t.unsqueeze(0).unsqueeze(-1) if n == 1 else t.unsqueeze(-1)
 
 
 atleast_3d = _at_least(3, _raised_3d)
@@ -319,6 +319,13 @@ def split(tensor, split_size_or_sections, dim=0):
     (tensor([0, 1]), tensor([2, 3]), tensor([4]))
     """
     shape = tensor_array(tensor, "split").shape
+    if not isinstance(split_size_or_sections, (tuple, list)) and not hasattr(
+        split_size_or_sections, "__index__"
+    ):
+        raise TypeError(
+            "split(): argument 'split_size_or_sections' must be int or list of ints, not "
+            f"{type(split_size_or_sections).__name__}"
+        )
     if not shape:
         raise RuntimeError("split: split expects at least a 1-dimensional tensor")
     dim = shapes.dim(dim, len(shape), "split")
@@ -332,10 +339,6 @@ def split(tensor, split_size_or_sections, dim=0):
                 f"size at dimension {dim}), non-negative, but got split_sizes={list(sizes)}"
             )
     else:
-        if not hasattr(sizes, "__index__"):
-            raise TypeError(
-                f"split(): argument 'split_size' must be int or list of ints, not {type(sizes).__name__}"
-            )
         size = sizes.__index__()
         if size < 0 or (size == 0 and n):
             raise RuntimeError(
@@ -387,7 +390,9 @@ def tensor_split(input, indices_or_sections, dim=0):
     >>> [c.tolist() for c in torch.arange(7).tensor_split(3)]
     [[0, 1, 2], [3, 4], [5, 6]]
     """
-    n = tensor_array(input, "tensor_split").shape[shapes.dim(dim, input.ndim, "tensor_split")]
+    if not tensor_array(input, "tensor_split").ndim:
+        raise RuntimeError("tensor_split: expected at least a 1-dimensional tensor, got 0 dims")
+    n = input.array.shape[shapes.dim(dim, input.ndim, "tensor_split")]
     cuts = indices_or_sections
     cuts = cuts.tolist() if isinstance(cuts, Tensor) else cuts
     if isinstance(cuts, int):

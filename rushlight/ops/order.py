@@ -120,6 +120,8 @@ def movedim(input, source, destination):
             f"movedim: Invalid source or destination dims: source ({source} dims) should contain the "
             f"same number of dims as destination ({destination} dims)"
         )
+    for d in (*source, *destination):
+        shapes.dim(d, n, "movedim")
     source = shapes.dims(source, n, "movedim") if source else ()
     destination = shapes.dims(destination, n, "movedim") if destination else ()
     if n == 0:
@@ -151,7 +153,7 @@ def T(self):  # noqa: N802
 
 def _matrices(x, name):
     n = x.array.ndim
-    if n < 2:
+    if n == 1:
         raise ShapeError(
             f"{name}: tensor.{name} is only supported on matrices or batches of matrices. Got {n}-D "
             f"tensor."
@@ -162,7 +164,7 @@ def _matrices(x, name):
 def mT(self):  # noqa: N802
     """Each matrix in the last two dims transposed."""
     _matrices(self, "mT")
-    return transpose(self, -2, -1)
+    return transpose(self, -2, -1) if self.array.ndim else self
 
 
 @_property

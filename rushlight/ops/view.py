@@ -26,7 +26,7 @@ def infer_size(shape, numel, name="view"):
         shape = shape[0]
     known = shapes.numel(shape) if type(shape) is tuple else None
     if type(known) is int:  # plain ints only
-        if known == numel and known > 0 and (not shape or (not shape or min(shape) > 0)):
+        if known == numel and known > 0 and (not shape or min(shape) > 0):
             return shape
         if known < 0 and numel % known == 0 and min(shape) == -1 and shape.count(-1) == 1:
             i = shape.index(-1)
@@ -262,13 +262,14 @@ def reshape_as(self, other):
 
 @function
 def ravel(input):
-    """All elements in one dim; a view where ``input`` is contiguous.
+    """All elements in one dim: a view of a contiguous tensor, else a copy.
 
     >>> import rushlight as torch
     >>> torch.zeros(2, 2).ravel()
     tensor([0., 0., 0., 0.])
     """
-    return reshape(input, (-1,)) if tensor_array(input, "ravel").size else reshape(input, (0,))
+    n = tensor_array(input, "ravel").size
+    return seen_as(input.contiguous(), (n,))
 
 
 @function

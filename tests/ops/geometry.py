@@ -1,0 +1,52 @@
+"""Tensors of the same memory layout under PyTorch and rushlight, and their comparison."""
+
+import numpy as np
+
+__all__ = ["attempt", "comparable", "geometry", "numbered", "same_error"]
+
+
+def numbered(torch, shape, layout="contiguous", dtype=None):
+    """0, 1, 2, … in ``shape``; ``layout``: contiguous, reversed (dims), stepped or permuted."""
+    a = np.arange(int(np.prod(shape)), dtype=np.float32).reshape(shape)
+    x = torch.empty(tuple(shape)).copy_(torch.from_numpy(a))
+    n = len(shape)
+    if layout == "reversed" and n > 1:
+        x = x.transpose(0, -1)
+    elif layout == "stepped" and n:
+        x = x[::2]
+    elif layout == "permuted":
+        x = x.permute(tuple((i + 1) % n for i in range(n))).clone() if n else x.clone()
+    return x if dtype is None else x.to(getattr(torch, dtype))
+
+
+def geometry(x):
+    """(shape, strides, offset); of an empty tensor the parts that PyTorch defines."""
+    if not x.numel():
+        # PyTorch itself has several strides for one empty tensor once a stride is 0.
+        strides = None if 0 in x.stride() or x.dim() == 1 else tuple(x.stride())
+        return tuple(x.shape), strides, 0
+    return tuple(x.shape), tuple(x.stride()), x.storage_offset()
+
+
+def comparable(got, want):
+    """True where geometries agree, as far as both are defined."""
+    defined = got[1] is not None and want[1] is not None
+    return got[0] == want[0] and got[2] == want[2] and (not defined or got[1] == want[1])
+
+
+def attempt(f):
+    """(result, None) or (None, error)."""
+    try:
+        return f(), None
+    except Exception as error:
+        return None, error
+
+
+def same_error(got, want, what):
+    """Assert that neither failed, or both with one type of error; True where they failed."""
+    if want is None:
+        if got is not None:
+            raise AssertionError(what) from got
+        return False
+    assert isinstance(got, type(want)), f"{what}: expected {want!r}, got {got!r}"
+    return True
