@@ -4,6 +4,7 @@ The class holds the slots and what can be read from them. Operations, gradients 
 bind their methods to it where they are defined (``rushlight.ops``, ``rushlight.autograd``).
 """
 
+import weakref
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
@@ -116,8 +117,9 @@ class Tensor:
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         if cls.__torch_function__ is not disabled_torch_function:
-            # From here on every operation looks at its operands' classes.
+            # While the class exists, every operation looks at its operands' classes.
             mode.add_intercept(1)
+            weakref.finalize(cls, mode.add_intercept, -1).atexit = False
 
     @staticmethod
     def _make_subclass(cls, data, require_grad=False):
