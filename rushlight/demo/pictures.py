@@ -85,7 +85,7 @@ def predictions(part, logits):
         which = "all" if len(shown) == len(wrong) else f"the {len(shown)} surest"
         figure.suptitle(
             f"{len(wrong):,} of {len(labels):,} test images are labelled wrongly"
-            + (f" ({which} in red: said, is)" if len(wrong) else ""),
+            + (f" ({which} in red)" if len(wrong) else ""),
             fontsize=13,
         )
         grid = figure.subplots(ROWS, COLUMNS).ravel()
