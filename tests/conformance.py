@@ -57,15 +57,24 @@ def _weights(out, k):
     return w
 
 
-def gradients(framework, sample, dtype=None, create_graph=False, call=None, given=None):
-    """The gradient of a weighted sum of the outputs with respect to each floating input."""
+def _seeded(framework, sample, given, call):
+    """The outputs that have gradients, and one weight for each of their elements."""
     framework.manual_seed(0)
-    given = given or tensors(framework, sample, dtype, requires_grad=True)
     outs = flat((call or sample.call)(framework, *given))
     outs = [o for o in outs if hasattr(o, "requires_grad") and o.requires_grad]
-    seeds = [framework.from_numpy(np.asarray(_weights(o, k))).to(o.dtype) for k, o in enumerate(outs)]
+    return outs, [
+        framework.from_numpy(np.asarray(_weights(o, k))).to(o.dtype) for k, o in enumerate(outs)
+    ]
+
+
+def gradients(framework, sample, dtype=None, create_graph=False, call=None):
+    """The gradient of a weighted sum of the outputs with respect to each floating input."""
+    given = tensors(framework, sample, dtype, requires_grad=True)
+    outs, seeds = _seeded(framework, sample, given, call)
     wanted = [t for t in given if t.requires_grad]
-    return framework.autograd.grad(outs, wanted, seeds, allow_unused=True, create_graph=create_graph)
+    return framework.autograd.grad(
+        outs, wanted, seeds, allow_unused=True, create_graph=create_graph
+    )
 
 
 def doubles(sample):
@@ -123,6 +132,18 @@ class _Everything:
         return NotImplemented
 
 
+def _twice(sample):
+    """Differentiate the gradients of a sample by its inputs and by the gradients they came from."""
+    given = tensors(torch, sample, requires_grad=True)
+    outs, seeds = _seeded(torch, sample, given, None)
+    wanted = [t for t in given if t.requires_grad]
+    seeds = [s.requires_grad_() for s in seeds]
+    found = torch.autograd.grad(outs, wanted, seeds, allow_unused=True, create_graph=True)
+    again = [g.abs().sum() for g in found if g is not None and g.requires_grad]
+    if again:
+        torch.autograd.grad(sum(again), wanted + seeds, allow_unused=True, create_graph=True)
+
+
 def operations(sample):
     """Names of the operations that a sample runs, its first and second gradients' included."""
     names, compute = set(), dispatch.compute
@@ -138,11 +159,7 @@ def operations(sample):
     try:
         run(torch, sample)
         if sample.grad:
-            given = tensors(torch, sample, requires_grad=True)
-            found = gradients(torch, sample, create_graph=True, given=given)
-            again = [g.abs().sum() for g in found if g is not None and g.requires_grad]
-            if again:
-                sum(again).backward()
+            _twice(sample)
     finally:
         dispatch.compute = compute
         mode.add_intercept(-1)

@@ -36,7 +36,9 @@ def places_of(size, kernel_size, stride, padding, dilation, ceil_mode):
 def pool_geometry(name, n, x, kernel_size, stride, padding, dilation, ceil_mode):
     """The parameters of a pooling as tuples of ints, checked."""
     kernel_size = per_dim(kernel_size, n, name, "kernel_size")
-    stride = kernel_size if stride is None or stride in ((), []) else per_dim(stride, n, name, "stride")
+    stride = (
+        kernel_size if stride is None or stride in ((), []) else per_dim(stride, n, name, "stride")
+    )
     padding = per_dim(padding, n, name, "padding")
     dilation = per_dim(dilation, n, name, "dilation")
     if min(kernel_size) < 1 or min(stride) < 1:
@@ -50,19 +52,22 @@ def pool_geometry(name, n, x, kernel_size, stride, padding, dilation, ceil_mode)
         raise RuntimeError(f"{name}: padding must be non-negative, but got pad: {padding}")
     if any(p > s // 2 for p, s in zip(padding, span(kernel_size, dilation), strict=True)):
         raise RuntimeError(
-            f"{name}: padding should be at most half of effective kernel size, but got pad={padding}, "
+            f"{name}: padding should be at most half of effective kernel size, but got "
+            f"pad={padding}, "
             f"kernel_size={kernel_size} and dilation={dilation}"
         )
     size = x.shape[-n:]
     if 0 in x.shape[-n - 1 :]:
         raise ShapeError(
-            f"{name}: Expected a tensor whose dims are not empty, with optional 0 dim batch size, but got: "
+            f"{name}: Expected a tensor whose dims are not empty, with optional 0 dim batch "
+            "size, but got: "
             f"{list(x.shape)}"
         )
     places = places_of(size, kernel_size, stride, padding, dilation, ceil_mode)
     if min(places) < 1:
         raise ShapeError(
-            f"{name}: Output size is too small: input {tuple(x.shape)} with kernel_size={kernel_size}, "
+            f"{name}: Output size is too small: input {tuple(x.shape)} with "
+            f"kernel_size={kernel_size}, "
             f"padding={padding} and dilation={dilation} gives places {places}"
         )
     return {
@@ -99,7 +104,9 @@ def _tiles(x, kernel_size, stride, padding, dilation, places):
         kernel_size == stride
         and not any(padding)
         and all(k == 1 or d == 1 for k, d in zip(kernel_size, dilation, strict=True))
-        and all(o * k <= n for o, k, n in zip(places, kernel_size, x.shape[-len(places) :], strict=True))
+        and all(
+            o * k <= n for o, k, n in zip(places, kernel_size, x.shape[-len(places) :], strict=True)
+        )
     )
 
 
@@ -109,10 +116,21 @@ def _tiles(x, kernel_size, stride, padding, dilation, places):
 def _maxima(x, kernel_size, stride, dilation, places):
     """The maximum of each window, one dim after the other."""
     n = len(places)
-    for d in range(n):  # from the first dim: the last, whose elements lie apart, then is the shortest
+    for d in range(
+        n
+    ):  # from the first dim: the last, whose elements lie apart, then is the shortest
         lead = (slice(None),) * (x.ndim - n + d)
         parts = [
-            x[(*lead, slice(k * dilation[d], k * dilation[d] + stride[d] * (places[d] - 1) + 1, stride[d]))]
+            x[
+                (
+                    *lead,
+                    slice(
+                        k * dilation[d],
+                        k * dilation[d] + stride[d] * (places[d] - 1) + 1,
+                        stride[d],
+                    ),
+                )
+            ]
             for k in range(kernel_size[d])
         ]
         x = parts[0] if len(parts) == 1 else np.maximum(parts[0], parts[1])
@@ -167,7 +185,9 @@ def max_pool_grad(xp, g, x, best, *, kernel_size, stride, padding, dilation, pla
     if not g.size:
         return np.zeros(x.shape, g.dtype)
     if n < 3 and _tiles(x, kernel_size, stride, padding, dilation, places) and not _has_nan(best):
-        plane = (prod(x.shape[:-2]), *x.shape[-2:]) if n == 2 else (prod(x.shape[:-1]), 1, x.shape[-1])
+        plane = (
+            (prod(x.shape[:-2]), *x.shape[-2:]) if n == 2 else (prod(x.shape[:-1]), 1, x.shape[-1])
+        )
         windows = (plane[0], *places) if n == 2 else (plane[0], 1, *places)
         kernel_2d = kernel_size if n == 2 else (1, *kernel_size)
         found = _tiled_slope(
@@ -249,8 +269,9 @@ def max_pool_pick(xp, h, x, *, kernel_size, stride, padding, dilation, places):
     """What ``h`` has where ``x`` has each window's maximum."""
     at = _positions(x, kernel_size, stride, padding, dilation, places)
     lead = x.shape[: -len(places)]
-    flat = h.reshape(*lead, -1)
-    return np.take_along_axis(flat, at.reshape(*lead, -1), -1).reshape(at.shape)
+    flat = h.reshape(*lead, prod(h.shape[len(lead) :]))
+    picked = np.take_along_axis(flat, at.reshape(*lead, prod(at.shape[len(lead) :])), -1)
+    return picked.reshape(at.shape)
 
 
 def _best(x, *geometry):
@@ -297,7 +318,8 @@ def _pooled(name, n, input, kernel_size, stride, padding, dilation, ceil_mode, r
     x = input.array
     if x.ndim not in (n + 1, n + 2):
         raise ShapeError(
-            f"{name}: Expected {n + 1}D or {n + 2}D (batch mode) tensor with optional 0 dim batch size for "
+            f"{name}: Expected {n + 1}D or {n + 2}D (batch mode) tensor with optional 0 dim "
+            "batch size for "
             f"input, but got: {list(x.shape)}"
         )
     if x.dtype.kind in "bc" or (n == 1 and x.dtype.kind in "iu"):
