@@ -12,7 +12,9 @@ class NamedResult(tuple):
     fields: tuple = ()
 
     def __repr__(self):
-        listed = ",\n".join([f"{name}={value!r}" for name, value in zip(self.fields, self, strict=True)])
+        listed = ",\n".join(
+            [f"{name}={value!r}" for name, value in zip(self.fields, self, strict=True)]
+        )
         return f"torch.return_types.{type(self).__name__}(\n{listed})"
 
     def __reduce__(self):

@@ -168,9 +168,7 @@ def softplus(xp, x, *, beta=1.0, threshold=20.0):
     return xp.where(z > threshold, x, xp.log1p(xp.exp(z)) / beta)
 
 
-softplus.grad(
-    x=lambda g, x, beta, threshold: where(x * beta > threshold, g, g * sigmoid(x * beta))
-)
+softplus.grad(x=lambda g, x, beta, threshold: where(x * beta > threshold, g, g * sigmoid(x * beta)))
 
 
 @_activation(grad_name="LogSigmoidBackward0")
@@ -219,4 +217,3 @@ def erf(xp, x):
 
 
 erf.grad(x=lambda g, x: g * (exp(-x * x) * (2 / sqrt(pi))))
-

@@ -18,8 +18,8 @@ def no_bool(operands):
     for x in operands:
         if x.dtype == np.bool_ if hasattr(x, "dtype") else isinstance(x, bool):
             raise DtypeError(
-                "Subtraction, the `-` operator, is not supported with a bool tensor; use the `^` or "
-                "`logical_xor()` operator, or `~` and `logical_not()` to invert a mask"
+                "Subtraction, the `-` operator, is not supported with a bool tensor; use `^` or "
+                "`logical_xor()`, or `~` and `logical_not()` to invert a mask"
             )
     return promote(operands)
 
@@ -34,7 +34,9 @@ def add_(xp, x, y):
 add_.grad(x=lambda g: g, y=lambda g: g)
 
 
-@elementwise(public=False, method=False, inplace=False, operator="__sub__", name="sub", dtype=no_bool)
+@elementwise(
+    public=False, method=False, inplace=False, operator="__sub__", name="sub", dtype=no_bool
+)
 def sub_(xp, x, y):
     """x - y."""
     return x - y
@@ -223,7 +225,9 @@ def _lerp_forward(xp, x, y, weight):
 def _same_dtype(operands):
     kinds = {x.dtype for x in operands if hasattr(x, "dtype")}
     if len(kinds) > 1:
-        raise DtypeError(f"expected one dtype for all tensors, not {', '.join(sorted(map(str, kinds)))}")
+        raise DtypeError(
+            f"expected one dtype for all tensors, not {', '.join(sorted(map(str, kinds)))}"
+        )
     d = promote(operands)
     if d.category < 2:
         raise UnsupportedDtypeError(f"not implemented for {d}; convert with .float()")
@@ -271,7 +275,9 @@ def lerp(input, end, weight, *, out=None):
 # Quotients --------------------------------------------------------------------------------
 
 
-@elementwise(public=False, method=False, inplace=False, operator="__truediv__", name="div", dtype=to_float)
+@elementwise(
+    public=False, method=False, inplace=False, operator="__truediv__", name="div", dtype=to_float
+)
 def div_(xp, x, y):
     """x / y."""
     return xp.true_divide(x, y)

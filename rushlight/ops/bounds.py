@@ -168,7 +168,9 @@ def clamp_min(input, min, *, out=None):
     >>> torch.clamp_min(torch.tensor([-1.0, 2.0]), 0)
     tensor([0., 2.])
     """
-    return (_clamp_min_tensor if isinstance(min, Tensor) else _clamp_min_number)(input, min, out=out)
+    return (_clamp_min_tensor if isinstance(min, Tensor) else _clamp_min_number)(
+        input, min, out=out
+    )
 
 
 @function(inplace=True)
@@ -179,7 +181,9 @@ def clamp_max(input, max, *, out=None):
     >>> torch.clamp_max(torch.tensor([-1.0, 2.0]), 0)
     tensor([-1.,  0.])
     """
-    return (_clamp_max_tensor if isinstance(max, Tensor) else _clamp_max_number)(input, None, max, out=out)
+    return (_clamp_max_tensor if isinstance(max, Tensor) else _clamp_max_number)(
+        input, None, max, out=out
+    )
 
 
 def _replacements(x, *, nan, posinf, neginf):
@@ -203,7 +207,10 @@ def nan_to_num(xp, x, *, nan=None, posinf=None, neginf=None):
     tensor([0., 9., 1.])
     """
     if x.dtype.kind == "c":
-        parts = [nan_to_num.op.forward(xp, p, nan=nan, posinf=posinf, neginf=neginf) for p in (x.real, x.imag)]
+        parts = [
+            nan_to_num.op.forward(xp, p, nan=nan, posinf=posinf, neginf=neginf)
+            for p in (x.real, x.imag)
+        ]
         return (parts[0] + 1j * parts[1]).astype(x.dtype)
     if x.dtype.kind != "f":
         return +x if x.dtype.kind != "b" else x

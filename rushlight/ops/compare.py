@@ -150,7 +150,9 @@ def isreal(xp, x):
 def _same_dtype(operands):
     x, y = operands
     if x.dtype != y.dtype:
-        raise DtypeError(f"both inputs must have one dtype, not {x.dtype} and {y.dtype}; convert one")
+        raise DtypeError(
+            f"both inputs must have one dtype, not {x.dtype} and {y.dtype}; convert one"
+        )
     return promote(operands)
 
 
@@ -181,7 +183,9 @@ def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
     tensor([ True, False])
     """
     if not (rtol >= 0 and atol >= 0):
-        raise RuntimeError(f"isclose: rtol and atol must not be negative, but are {rtol} and {atol}")
+        raise RuntimeError(
+            f"isclose: rtol and atol must not be negative, but are {rtol} and {atol}"
+        )
     return _isclose(input, other, rtol=rtol, atol=atol, equal_nan=equal_nan)
 
 
@@ -207,8 +211,8 @@ def equal(input, other):
     for i, x in enumerate((input, other)):
         if not isinstance(x, Tensor):
             raise TypeError(
-                f"equal(): argument '{('input', 'other')[i]}' (position {i + 1}) must be Tensor, not "
-                f"{type(x).__name__}"
+                f"equal(): argument '{('input', 'other')[i]}' (position {i + 1}) must be Tensor, "
+                f"not {type(x).__name__}"
             )
     if input.array.shape != other.array.shape:
         return False

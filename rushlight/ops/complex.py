@@ -65,7 +65,9 @@ _real.grad(x=lambda g: g)
 
 def _needs_imaginary(x):
     if x.dtype.kind != "c":
-        raise RuntimeError(f"imag is not implemented for tensors with non-complex dtypes: {OF[x.dtype]}")
+        raise RuntimeError(
+            f"imag is not implemented for tensors with non-complex dtypes: {OF[x.dtype]}"
+        )
     return {}
 
 
@@ -101,7 +103,9 @@ def imag(input):
 
 def _write_part(part):
     def write(self, value):
-        part(self).copy_(value if isinstance(value, Tensor) else Tensor.new_tensor(self, value).real)
+        part(self).copy_(
+            value if isinstance(value, Tensor) else Tensor.new_tensor(self, value).real
+        )
 
     return write
 
@@ -139,11 +143,17 @@ def _joined(x):
 
 def _check_pairs(x):
     if x.dtype.kind != "f" or x.dtype.itemsize < 4:
-        raise RuntimeError(f"view_as_complex is only supported for floating point tensors, not {OF[x.dtype]}")
+        raise RuntimeError(
+            f"view_as_complex is only supported for floating point tensors, not {OF[x.dtype]}"
+        )
     if not x.ndim or x.shape[-1] != 2:
-        raise RuntimeError(f"Tensor must have a last dimension of size 2, but its shape is {tuple(x.shape)}")
+        raise RuntimeError(
+            f"Tensor must have a last dimension of size 2, but its shape is {tuple(x.shape)}"
+        )
     if x.strides[-1] != x.itemsize or any(s % (2 * x.itemsize) for s in x.strides[:-1]):
-        raise RuntimeError("Tensor must have a last dimension with stride 1 and others divisible by 2")
+        raise RuntimeError(
+            "Tensor must have a last dimension with stride 1 and others divisible by 2"
+        )
     return {}
 
 
@@ -170,9 +180,13 @@ view_as_complex.grad(
 def _same(operands):
     x, y = operands
     if x.dtype != y.dtype:
-        raise DtypeError(f"Expected object of scalar type {OF[x.dtype]} but got {OF[y.dtype]} for second argument")
+        raise DtypeError(
+            f"complex: expected {OF[x.dtype]} for the imaginary part, but got {OF[y.dtype]}"
+        )
     if x.dtype.kind != "f":
-        raise UnsupportedDtypeError(f"Expected both inputs to be Half, Float or Double tensors but got {OF[x.dtype]}")
+        raise UnsupportedDtypeError(
+            f"Expected both inputs to be Half, Float or Double tensors but got {OF[x.dtype]}"
+        )
     return floating(operands)
 
 

@@ -16,17 +16,21 @@ from rushlight.tensor import Tensor
 def _check(name, x, dim):
     """Raise where the extremum over the tuple ``dim`` has no order or no elements."""
     if x.dtype.kind == "c":
-        raise UnsupportedDtypeError(f"{name}: not implemented for complex tensors: they have no order")
+        raise UnsupportedDtypeError(
+            f"{name}: not implemented for complex tensors: they have no order"
+        )
     if x.size:
         return
     if len(dim) == x.ndim:
         raise RuntimeError(
-            f"{name}(): Expected reduction dim to be specified for input.numel() == 0: shape {x.shape}. "
-            "Specify the reduction dim with the 'dim' argument."
+            f"{name}(): Expected reduction dim to be specified for input.numel() == 0: "
+            f"shape {x.shape}. Specify the reduction dim with the 'dim' argument."
         )
     for d in dim:
         if not x.shape[d]:
-            raise DimError(f"{name}(): Expected reduction dim {d} to have non-zero size: shape {x.shape}")
+            raise DimError(
+                f"{name}(): Expected reduction dim {d} to have non-zero size: shape {x.shape}"
+            )
 
 
 def _shared(g, x, out, x_shape, dim, keepdim):
@@ -144,7 +148,9 @@ def _extremum(name, whole, along, pairwise, pack, input, args, out, named):
             raise TypeError(f"{name}() got an unexpected keyword argument '{key}'")
         given[key] = value
     if len(args) > 2:
-        raise TypeError(f"{name}() takes from 1 to 3 positional arguments but {len(args) + 1} were given")
+        raise TypeError(
+            f"{name}() takes from 1 to 3 positional arguments but {len(args) + 1} were given"
+        )
     other = given.pop("other", given.get("dim"))
     if isinstance(other, Tensor):
         return pairwise(input, other, out=out)
@@ -237,9 +243,13 @@ def _arg_dim(name):
         if dim is not None:
             dim = shapes.dim(dim, x.ndim, name)
         if x.dtype.kind in "bc":
-            raise DtypeError(f"{name}(): does not support {'bool' if x.dtype.kind == 'b' else 'complex'} input")
+            raise DtypeError(
+                f"{name}(): does not support {'bool' if x.dtype.kind == 'b' else 'complex'} input"
+            )
         if dim is None and not x.size:
-            raise DimError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0.")
+            raise DimError(
+                f"{name}(): Expected reduction dim to be specified for input.numel() == 0."
+            )
         _check(name, x, () if dim is None or not x.ndim else (dim,))
         return {"dim": dim, "keepdim": shapes.flag(keepdim, name)}
 

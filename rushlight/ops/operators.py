@@ -42,7 +42,8 @@ def __pos__(self):
 def __invert__(self):
     if self.dtype.category > 1:
         raise TypeError(
-            f"~ (operator.invert) is only implemented on integer and Boolean-type tensors, not {self.dtype}"
+            "~ (operator.invert) is only implemented on integer and Boolean-type tensors, "
+            f"not {self.dtype}"
         )
     return logic.bitwise_not(self)
 

@@ -5,8 +5,8 @@ import numpy as np
 from rushlight import dtype as dtypes
 from rushlight.autograd.write import write
 from rushlight.errors import UnsupportedDtypeError
-from rushlight.ops.exponential import floating
 from rushlight.ops.definition import function
+from rushlight.ops.exponential import floating
 from rushlight.ops.kinds import elementwise
 from rushlight.ops.promotion import promote, to_float
 from rushlight.ops.rules import conj, is_complex, log, number, where
@@ -65,7 +65,9 @@ def _no_bools(operands):
     return d
 
 
-@elementwise(public=False, method=False, inplace=False, name="pow", grad_name="PowBackward1", dtype=_no_bools)
+@elementwise(
+    public=False, method=False, inplace=False, name="pow", grad_name="PowBackward1", dtype=_no_bools
+)
 def pow_(xp, x, y):
     """x to the power y."""
     return xp.power(x, y) if x.dtype.kind in "fc" else _integer_power(xp, x, y)
@@ -127,7 +129,10 @@ def float_power(input, exponent, *, out=None):
     """
     is_complex = promote([getattr(t, "array", t) for t in (input, exponent)]).is_complex
     target = dtypes.complex128 if is_complex else dtypes.float64
-    wide = [t.to(target) if isinstance(t, Tensor) else target_number(t, target) for t in (input, exponent)]
+    wide = [
+        t.to(target) if isinstance(t, Tensor) else target_number(t, target)
+        for t in (input, exponent)
+    ]
     return pow(*wide, out=out)
 
 
@@ -142,8 +147,8 @@ def float_power_(self, exponent):
     found = float_power(self, exponent)
     if found.dtype is not self.dtype:
         raise RuntimeError(
-            f"the base given to float_power_ has dtype {self.dtype} but the operation's result requires "
-            f"dtype {found.dtype}"
+            f"the base given to float_power_ has dtype {self.dtype} but the operation's result "
+            f"requires dtype {found.dtype}"
         )
     return write(self, found, "float_power_")
 

@@ -21,7 +21,7 @@ def _at(ndim, dim, part):
 
 @kernel(public=False, method=False)
 def shifted(xp, x, *, dim, reverse):
-    """``x`` moved by one place along ``dim`` (towards the front if ``reverse``), with a 0 in the gap."""
+    """``x`` moved by one place along ``dim``, to the front if ``reverse``, with a 0 in the gap."""
     out = xp.zeros_like(x)
     ahead, behind = _at(x.ndim, dim, slice(1, None)), _at(x.ndim, dim, slice(None, -1))
     if reverse:
@@ -54,8 +54,9 @@ def _recurrence_back(g, a, dim, reverse):
 
 recurrence.grad(
     x=_recurrence_back,
-    a=lambda g, a, out, dim, reverse: _recurrence_back(g, a, dim, reverse)
-    * conj(shifted(out, dim=dim, reverse=reverse)),
+    a=lambda g, a, out, dim, reverse: (
+        _recurrence_back(g, a, dim, reverse) * conj(shifted(out, dim=dim, reverse=reverse))
+    ),
 )
 
 

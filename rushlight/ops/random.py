@@ -37,7 +37,8 @@ def checked_generator(generator, name):
         return default_generator
     if not isinstance(generator, Generator):
         raise TypeError(
-            f"{name}(): argument 'generator' must be torch.Generator, not {type(generator).__name__}"
+            f"{name}(): argument 'generator' must be torch.Generator, "
+            f"not {type(generator).__name__}"
         )
     return generator
 
@@ -108,7 +109,7 @@ def randint(*args, **named):
     >>> import rushlight as torch
     >>> _ = torch.manual_seed(7)
     >>> torch.randint(10, (3,))
-    tensor([5, 9, 2])
+    tensor([5, 2, 1])
     """
     low, high, size = _bounds("randint", args, named, "size")
     named["dtype"] = named.get("dtype") or dtypes.int64
@@ -121,7 +122,9 @@ def _bounds(name, args, named, *rest):
     given = dict(zip(wanted if len(args) + sum(k in named for k in wanted) == len(wanted)
                      else wanted[1:], args, strict=False))  # fmt: skip
     if len(args) > len(wanted):
-        raise TypeError(f"{name}() takes {len(wanted)} positional arguments but {len(args)} were given")
+        raise TypeError(
+            f"{name}() takes {len(wanted)} positional arguments but {len(args)} were given"
+        )
     for key in wanted:
         if key in named:
             given[key] = named.pop(key)
@@ -142,7 +145,7 @@ def randperm(n, **named):
     >>> import rushlight as torch
     >>> _ = torch.manual_seed(7)
     >>> torch.randperm(4)
-    tensor([0, 1, 3, 2])
+    tensor([3, 2, 0, 1])
     """
     named["dtype"] = named.get("dtype") or dtypes.int64
     return _new("randperm", (n,), "permutation", (), named)
@@ -150,7 +153,9 @@ def randperm(n, **named):
 
 def _like(name, input, distribution, parameters, named):
     if not isinstance(input, Tensor):
-        raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
+        raise TypeError(
+            f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}"
+        )
     named.pop("memory_format", None)
     d = named.pop("dtype", None) or input.dtype
     options(d, named.pop("layout", None), named.pop("device", None), name)
@@ -159,7 +164,9 @@ def _like(name, input, distribution, parameters, named):
     named.pop("pin_memory", None)
     if named:
         raise TypeError(f"{name}() got an unexpected keyword argument '{next(iter(named))}'")
-    return finished(drawn_for(input.array, d.numpy, distribution, parameters, generator), requires_grad)
+    return finished(
+        drawn_for(input.array, d.numpy, distribution, parameters, generator), requires_grad
+    )
 
 
 def drawn_for(array, dtype, distribution, parameters, generator):
@@ -253,13 +260,21 @@ def normal(mean, std=1.0, size=None, *, generator=None, out=None, **named):
     tensors = [t for t in (mean, std) if isinstance(t, Tensor)]
     if size is not None:
         if tensors:
-            raise TypeError("normal(): size is given together with a tensor; pass numbers for mean and std")
-        return _new("normal", (size,), "normal", (mean, std), {"generator": generator, "out": out, **named})
+            raise TypeError(
+                "normal(): size is given together with a tensor; pass numbers for mean and std"
+            )
+        return _new(
+            "normal", (size,), "normal", (mean, std), {"generator": generator, "out": out, **named}
+        )
     if not tensors or named:
-        raise TypeError("normal() takes (Tensor mean, std), (mean, Tensor std) or (mean, std, size)")
+        raise TypeError(
+            "normal() takes (Tensor mean, std), (mean, Tensor std) or (mean, std, size)"
+        )
     if not isinstance(std, Tensor) and not std >= 0:
         raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
-    shape = shapes.broadcast("normal", *[tuple(t.array.shape) for t in tensors], names=("mean", "std"))
+    shape = shapes.broadcast(
+        "normal", *[tuple(t.array.shape) for t in tensors], names=("mean", "std")
+    )
     z = drawn_(
         shape=shape,
         dtype=tensors[0].array.dtype,
@@ -289,7 +304,9 @@ _bernoulli.grad(probabilities=_no_slope)
 
 def bernoulli_for(array, probabilities, generator, order=None):
     shape = tuple(array.shape)
-    return _bernoulli(probabilities, shape=shape, dtype=array.dtype, generator=generator, order=order)
+    return _bernoulli(
+        probabilities, shape=shape, dtype=array.dtype, generator=generator, order=order
+    )
 
 
 @function
@@ -337,7 +354,9 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
     tensor([1, 1])
     """
     generator = checked_generator(generator, "multinomial")
-    return _multinomial(input, count=num_samples, replacement=replacement, generator=generator, out=out)
+    return _multinomial(
+        input, count=num_samples, replacement=replacement, generator=generator, out=out
+    )
 
 
 @kernel(public=False, method=False, name="poisson", widen=False, draws=True)

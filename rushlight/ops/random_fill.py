@@ -8,7 +8,9 @@ from rushlight.tensor import Tensor, method
 def _fill(self, name, distribution, parameters, generator):
     check_write(self, name)
     generator = checked_generator(generator, name)
-    return write(self, drawn_for(self.array, self.array.dtype, distribution, parameters, generator), name)
+    return write(
+        self, drawn_for(self.array, self.array.dtype, distribution, parameters, generator), name
+    )
 
 
 @method
@@ -31,7 +33,9 @@ def _from_to(name, args, named, defaults):
             raise TypeError(f"{name}() got an unexpected keyword argument '{key}'")
         given[key] = value
     if len(args) > 2:
-        raise TypeError(f"{name}() takes from 0 to 2 positional arguments but {len(args)} were given")
+        raise TypeError(
+            f"{name}() takes from 0 to 2 positional arguments but {len(args)} were given"
+        )
     return given.get("from", defaults[0]), given.get("to", defaults[1])
 
 
@@ -42,7 +46,7 @@ def uniform_(self, *args, generator=None, **named):
     >>> import rushlight as torch
     >>> _ = torch.manual_seed(7)
     >>> torch.empty(2).uniform_(0, 10)
-    tensor([5.3490, 1.9880])
+    tensor([5.3492, 1.9880])
     """
     low, high = _from_to("uniform_", args, named, (0, 1))
     return _fill(self, "uniform_", "uniform", (float(low), float(high)), generator)
@@ -55,7 +59,7 @@ def random_(self, *args, generator=None, **named):
     >>> import rushlight as torch
     >>> _ = torch.manual_seed(7)
     >>> torch.empty(3).random_(10)
-    tensor([5., 9., 2.])
+    tensor([5., 2., 1.])
     """
     if not args and not named:
         return _fill(self, "random_", "full_range", (), generator)
@@ -77,7 +81,11 @@ def bernoulli_(self, p=0.5, *, generator=None):
         return _fill(self, "bernoulli_", "bernoulli", (float(p),), generator)
     check_write(self, "bernoulli_")
     generator = checked_generator(generator, "bernoulli_")
-    return write(self, bernoulli_for(self.array, p.detach(), generator, memory_order(self.array)), "bernoulli_")
+    return write(
+        self,
+        bernoulli_for(self.array, p.detach(), generator, memory_order(self.array)),
+        "bernoulli_",
+    )
 
 
 @method

@@ -64,8 +64,8 @@ def mean(xp, x, *, dim=None, keepdim=False):
     """
     if x.dtype.kind not in "fc":
         raise DtypeError(
-            "mean(): could not infer output dtype. Input dtype must be either a floating point or complex "
-            f"dtype. Got: {dtypes.of(x.dtype)}"
+            "mean(): could not infer output dtype. Input dtype must be either a floating point or "
+            f"complex dtype. Got: {dtypes.of(x.dtype)}"
         )
     return np.true_divide(summed(x, dim, keepdim), count(x.shape, dim), dtype=x.dtype)
 
@@ -125,7 +125,7 @@ def nanmean(input, dim=None, keepdim=False, *, dtype=None, out=None):
     """
     if input.dtype.category < 2 or (dtype is not None and dtype.category < 2):
         raise DtypeError(
-            f"nanmean(): expected input to have floating point or complex dtype but got {input.dtype}"
+            f"nanmean(): expected a floating point or complex dtype but got {dtype or input.dtype}"
         )
     found = input.isnan().logical_not().sum(dim, keepdim)
     return div_(nansum(input, dim, keepdim, dtype=dtype), found, out=out)

@@ -83,7 +83,7 @@ frac.grad(x=lambda g: g)
 
 @function(inplace=True)
 def round(input, *, decimals=0, out=None):
-    """``input`` to the nearest whole number or to so many decimals; halves go to the even neighbour.
+    """``input`` to the nearest whole number or to so many decimals, halves to the even one.
 
     >>> import rushlight as torch
     >>> torch.round(torch.tensor([0.5, 1.5, -2.7]))
@@ -222,7 +222,11 @@ def angle(xp, x):
     >>> torch.angle(torch.tensor([-1.0, 1.0]))
     tensor([3.1416, 0.0000])
     """
-    return xp.angle(x) if x.dtype.kind == "c" else xp.where(x < 0, x.dtype.type(pi), xp.where(x == x, 0, x))
+    return (
+        xp.angle(x)
+        if x.dtype.kind == "c"
+        else xp.where(x < 0, x.dtype.type(pi), xp.where(x == x, 0, x))
+    )
 
 
 def _angle_slope(g, x):

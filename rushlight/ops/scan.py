@@ -75,7 +75,9 @@ def logcumsumexp(xp, x, *, dim):
     tensor([0.0000, 0.6931])
     """
     if x.dtype.kind in "iub":
-        raise UnsupportedDtypeError(f"logcumsumexp: not implemented for {x.dtype}; convert with .float()")
+        raise UnsupportedDtypeError(
+            f"logcumsumexp: not implemented for {x.dtype}; convert with .float()"
+        )
     if x.dtype.kind == "f":
         return accumulated(xp.logaddexp, x, dim)
     rows = xp.moveaxis(x, dim, 0).copy() if x.ndim else x[None]
@@ -98,7 +100,9 @@ logcumsumexp.grad(x=_logcumsumexp_slope)
 
 def _record(xp, ufunc, name, x, dim):
     if x.dtype.kind == "c":
-        raise UnsupportedDtypeError(f"{name}: not implemented for complex tensors: they have no order")
+        raise UnsupportedDtypeError(
+            f"{name}: not implemented for complex tensors: they have no order"
+        )
     if not x.ndim:
         return x.copy(), xp.zeros((), xp.int64)
     values = ufunc.accumulate(x, axis=dim)

@@ -11,21 +11,32 @@ from rushlight.tensor import Tensor, from_array
 # Distinct values --------------------------------------------------------------------------
 
 
-@kernel(public=False, method=False, name="unique", dynamic=True, widen=False, grad_name="Unique2Backward0")
+@kernel(
+    public=False,
+    method=False,
+    name="unique",
+    dynamic=True,
+    widen=False,
+    grad_name="Unique2Backward0",
+)
 def _unique(xp, x, *, dim):
-    """The distinct elements (or slices along ``dim``) in order, which each was, and their counts."""
+    """The distinct elements (or slices) in order, which of them each was, and their counts."""
     if x.dtype.kind == "c":
-        raise UnsupportedDtypeError("unique: not implemented for complex tensors: they have no order")
+        raise UnsupportedDtypeError(
+            "unique: not implemented for complex tensors: they have no order"
+        )
     if dim is None:
         flat = _comparable(x).reshape(-1)
-        values, inverse, counts = np.unique(flat, return_inverse=True, return_counts=True, equal_nan=False)
+        values, inverse, counts = np.unique(
+            flat, return_inverse=True, return_counts=True, equal_nan=False
+        )
         return values.astype(x.dtype), inverse.reshape(x.shape), counts
     if not x.shape[dim]:
         empty = np.empty(0, np.int64)
         if any(n == 0 for i, n in enumerate(x.shape) if i != dim):
             raise ShapeError(
-                f"unique: There are 0 sized dimensions besides dim {dim}, and they aren't selected, so "
-                f"unique cannot be applied: shape {x.shape}"
+                f"unique: There are 0 sized dimensions besides dim {dim}, so unique cannot be "
+                f"applied: shape {x.shape}"
             )
         return x, empty, empty
     values, inverse, counts = np.unique(
@@ -46,7 +57,8 @@ def _no_gradient(g):
 _unique.grad(x=_no_gradient)
 
 
-def _packed(values, inverse, counts, return_inverse, return_counts):
+def _packed(found, return_inverse, return_counts):
+    values, inverse, counts = found
     found = (values, *([inverse] if return_inverse else []), *([counts] if return_counts else []))
     return found if len(found) > 1 else values
 
@@ -63,12 +75,12 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=No
     (tensor([1, 3]), tensor([1, 2]))
     """
     dim = None if dim is None else shapes.dim(dim, input.ndim, "unique")
-    return _packed(*_unique(input, dim=dim), return_inverse, return_counts)
+    return _packed(_unique(input, dim=dim), return_inverse, return_counts)
 
 
 @kernel(public=False, method=False, name="unique_consecutive", dynamic=True, widen=False)
 def _runs(xp, x, *, dim):
-    """The first of each run of equal elements (or slices), which run each is in, and their lengths."""
+    """The first of each run of equal elements (or slices), the run of each, and their lengths."""
     rows = x.reshape(-1, 1) if dim is None else np.moveaxis(x, dim, 0).reshape(x.shape[dim], -1)
     starts = np.ones(len(rows), bool)
     starts[1:] = (rows[1:] != rows[:-1]).any(axis=1)
@@ -89,7 +101,7 @@ def unique_consecutive(input, return_inverse=False, return_counts=False, dim=Non
     tensor([1, 2, 1])
     """
     dim = None if dim is None else shapes.dim(dim, input.ndim, "unique_consecutive")
-    return _packed(*_runs(input, dim=dim), return_inverse, return_counts)
+    return _packed(_runs(input, dim=dim), return_inverse, return_counts)
 
 
 @kernel(public=False, method=False, name="isin", widen=False)
@@ -126,7 +138,9 @@ def _side(right, side, name):
     if side not in ("left", "right"):
         raise RuntimeError(f"{name}(): side can only be 'left' or 'right' but got {side}")
     if side == "left" and right:
-        raise RuntimeError(f"{name}(): side and right can't be set to opposites, got side of left while right was True")
+        raise RuntimeError(
+            f"{name}(): side and right can't be set to opposites, got side left and right True"
+        )
     return side
 
 
@@ -147,11 +161,17 @@ def _searchsorted(xp, ordered, x, sorter=None, *, side, integer):
 
 
 def _as_tensor(x):
-    return x if isinstance(x, Tensor) else from_array(np.asarray(x, np.float32 if isinstance(x, float) else None))
+    return (
+        x
+        if isinstance(x, Tensor)
+        else from_array(np.asarray(x, np.float32 if isinstance(x, float) else None))
+    )
 
 
 @function(method=False)
-def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=None, sorter=None, out=None):
+def searchsorted(
+    sorted_sequence, input, *, out_int32=False, right=False, side=None, sorter=None, out=None
+):
     """Where ``input`` belongs in ``sorted_sequence``, row by row if that has more than one dim.
 
     ``right`` (or ``side="right"``): behind equal elements, not before them.
@@ -164,13 +184,14 @@ def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=N
     lead, given = sorted_sequence.shape[:-1], x.shape[:-1]
     if sorted_sequence.ndim > 1 and lead != given:
         raise ShapeError(
-            "searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries "
-            f"tensor and input value tensor must match, but got {tuple(sorted_sequence.shape)} and {tuple(x.shape)}"
+            "searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions "
+            "of boundaries tensor and input value tensor must match, but got "
+            f"{tuple(sorted_sequence.shape)} and {tuple(x.shape)}"
         )
     if sorter is not None and sorter.shape != sorted_sequence.shape:
         raise ShapeError(
-            f"searchsorted(): boundary and sorter must have the same size, but got {tuple(sorted_sequence.shape)} "
-            f"and {tuple(sorter.shape)}"
+            "searchsorted(): boundary and sorter must have the same size, but got "
+            f"{tuple(sorted_sequence.shape)} and {tuple(sorter.shape)}"
         )
     integer = np.int32 if out_int32 else np.int64
     side = _side(right, side, "searchsorted")
@@ -186,7 +207,9 @@ def bucketize(input, boundaries, *, out_int32=False, right=False, out=None):
     tensor([0, 0, 2])
     """
     if boundaries.ndim != 1:
-        raise ShapeError(f"bucketize(): boundaries tensor must be 1 dimension, but got dim({boundaries.ndim})")
+        raise ShapeError(
+            f"bucketize(): boundaries tensor must be 1 dimension, but got dim({boundaries.ndim})"
+        )
     return searchsorted(boundaries, input, out_int32=out_int32, right=right, out=out)
 
 
@@ -197,13 +220,21 @@ def bucketize(input, boundaries, *, out_int32=False, right=False, out=None):
 def _bincount(xp, x, weights=None, *, minlength=0):
     """How often each non-negative integer occurs."""
     if x.ndim != 1 or x.dtype.kind not in "iu":
-        raise UnsupportedDtypeError(f"bincount only supports 1-d non-negative integral inputs, not {x.dtype} of shape {x.shape}")
+        raise UnsupportedDtypeError(
+            "bincount only supports 1-d non-negative integral inputs, "
+            f"not {x.dtype} of shape {x.shape}"
+        )
     if x.size and x.min() < 0:
-        raise RuntimeError(f"bincount only supports 1-d non-negative integral inputs; the smallest is {x.min()}")
+        raise RuntimeError(
+            f"bincount only supports 1-d non-negative integral inputs; the smallest is {x.min()}"
+        )
     if minlength < 0:
         raise RuntimeError(f"minlength should be >= 0, not {minlength}")
     if weights is not None and weights.shape != x.shape:
-        raise ShapeError(f"bincount: weights should be 1-d and have the same length as input: {weights.shape} and {x.shape}")
+        raise ShapeError(
+            "bincount: weights should be 1-d and have the same length as input: "
+            f"{weights.shape} and {x.shape}"
+        )
     found = np.bincount(x.astype(np.int64), weights, minlength)
     return found if weights is None or weights.dtype != np.float32 else found.astype(np.float32)
 
@@ -250,5 +281,7 @@ def histc(input, bins=100, min=0, max=0, *, out=None):
     if max < min:
         raise RuntimeError("torch.histc: max must be larger than min")
     if input.dtype.category != 2:
-        raise UnsupportedDtypeError(f"torch.histc: not implemented for {input.dtype}; convert with .float()")
+        raise UnsupportedDtypeError(
+            f"torch.histc: not implemented for {input.dtype}; convert with .float()"
+        )
     return _histc(input, bins=bins, low=min, high=max, out=out)

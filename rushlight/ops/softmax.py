@@ -15,7 +15,9 @@ from rushlight.ops.summation import extreme, summed
 
 def _dims(x, *, dim):
     if x.dtype.kind != "f" and x.dtype.name != "bfloat16":
-        raise UnsupportedDtypeError(f"softmax: not implemented for {x.dtype}; convert with .float()")
+        raise UnsupportedDtypeError(
+            f"softmax: not implemented for {x.dtype}; convert with .float()"
+        )
     return {"dim": (shapes.dim(dim, x.ndim, "softmax"),) if x.ndim else ()}
 
 
@@ -65,7 +67,9 @@ def _short(operation, input, dim, dtype, out):
             x = None
         if x is not None and x.size and x.dtype in FLOATS and -x.ndim <= dim < x.ndim:
             op, dims = operation.op, (dim % x.ndim,)
-            found = taped(op, op.forward(backend, x, dim=dims), (input.node,), (None, dims), (None, None))
+            found = taped(
+                op, op.forward(backend, x, dim=dims), (input.node,), (None, dims), (None, None)
+            )
             if found.node is not None:
                 found.node.saved = (found.array, dims)
                 found.node.cells = (found.cell, None)
@@ -116,6 +120,7 @@ def logsumexp(xp, x, *, dim, keepdim=False):
 
 
 logsumexp.grad(
-    x=lambda g, x, out, x_shape, dim, keepdim: kept(g, x_shape, dim, keepdim)
-    * conj(_exp(x - kept(out, x_shape, dim, keepdim)))
+    x=lambda g, x, out, x_shape, dim, keepdim: (
+        kept(g, x_shape, dim, keepdim) * conj(_exp(x - kept(out, x_shape, dim, keepdim)))
+    )
 )

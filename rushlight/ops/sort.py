@@ -24,7 +24,7 @@ def _ordered(x, name):
 
 
 def rank(x, dim, descending=False):
-    """The indices that sort ``x`` along ``dim``; equal elements keep their order, nan is largest."""
+    """The indices that sort ``x`` along ``dim``; equal ones keep their order, nan is largest."""
     if not descending:
         return np.argsort(x, axis=dim, kind="stable")
     if x.dtype.kind == "f":
@@ -107,7 +107,9 @@ def _topk_dims(x, *, k, dim, largest, sorted):
     dim = shapes.dim(dim, x.ndim, "topk")
     size = x.shape[dim] if x.ndim else 1
     if not 0 <= k <= size:
-        raise RuntimeError(f"topk: selected index k out of range: k={k}, dim {dim} of {x.shape} has {size}")
+        raise RuntimeError(
+            f"topk: selected index k out of range: k={k}, dim {dim} of {x.shape} has {size}"
+        )
     return {"k": k, "dim": dim, "largest": largest, "sorted": sorted}
 
 
@@ -166,9 +168,14 @@ def _rank_dims(name):
         dim = shapes.dim(dim, x.ndim, name)
         size = x.shape[dim] if x.ndim else 1
         if not size:
-            raise DimError(f"{name}(): Expected reduction dim {dim} to have non-zero size: shape {x.shape}")
+            raise DimError(
+                f"{name}(): Expected reduction dim {dim} to have non-zero size: shape {x.shape}"
+            )
         if not 1 <= rest.get("k", 1) <= size:
-            raise RuntimeError(f"{name}(): selected number k out of range for dimension {dim}: k={rest['k']} of {size}")
+            raise RuntimeError(
+                f"{name}(): selected number k out of range for dimension {dim}: "
+                f"k={rest['k']} of {size}"
+            )
         return {"dim": dim, "keepdim": shapes.flag(keepdim, name), **rest}
 
     return prepare
@@ -214,7 +221,13 @@ def _middle(x, dim, ignore_nan):
     return np.where(nans > 0, n - nans, (n - 1) // 2)
 
 
-@kernel(public=False, method=False, name="median_dim", prepare=_rank_dims("median"), grad_name="MedianBackward1")
+@kernel(
+    public=False,
+    method=False,
+    name="median_dim",
+    prepare=_rank_dims("median"),
+    grad_name="MedianBackward1",
+)
 def median_dim(xp, x, *, dim, keepdim=False):
     """The lower medians along one dim and where they are."""
     return _of_rank(x, _middle(x, dim, False), dim, keepdim)

@@ -59,7 +59,8 @@ def folded(ufunc, x, axes, keepdims=False):
 
 def _groups(ufunc, x, axes):
     """``folded`` for a contiguous array, the kept axes merged."""
-    sizes, gone = [], []
+    sizes: list[int] = []
+    gone: list[bool] = []
     for i, n in enumerate(x.shape):
         if n == 1:
             continue
@@ -71,7 +72,11 @@ def _groups(ufunc, x, axes):
     while True in gone:
         i = len(gone) - 1 - gone[::-1].index(True)
         n, width = sizes[i], prod(sizes[i + 1 :])
-        x = _rows(ufunc, x.reshape(-1, n)) if width == 1 else _columns(ufunc, x.reshape(-1, n, width))
+        x = (
+            _rows(ufunc, x.reshape(-1, n))
+            if width == 1
+            else _columns(ufunc, x.reshape(-1, n, width))
+        )
         del sizes[i], gone[i]
     return x
 

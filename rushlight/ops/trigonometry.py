@@ -2,9 +2,9 @@
 
 from math import pi
 
+from rushlight.ops.exponential import floats
 from rushlight.ops.kinds import elementwise
 from rushlight.ops.promotion import to_float
-from rushlight.ops.exponential import floats
 from rushlight.ops.rules import conj, where
 
 
@@ -27,11 +27,11 @@ def _unary(name, what, example, numpy_name=None, alias=()):
 sin = _unary("sin", "The sine of an angle in radians", ("[0.0, 1.0]", "[0.0000, 0.8415]"))
 cos = _unary("cos", "The cosine of an angle in radians", ("[0.0, 1.0]", "[1.0000, 0.5403]"))
 tan = _unary("tan", "The tangent of an angle in radians", ("[0.0, 1.0]", "[0.0000, 1.5574]"))
-asin = _unary("asin", "The angle in radians with the given sine", ("[0.0, 1.0]", "[0.0000, 1.5708]"),
+asin = _unary("asin", "The angle with the given sine", ("[0.0, 1.0]", "[0.0000, 1.5708]"),
               "arcsin", "arcsin")  # fmt: skip
-acos = _unary("acos", "The angle in radians with the given cosine", ("[0.0, 1.0]", "[1.5708, 0.0000]"),
+acos = _unary("acos", "The angle with the given cosine", ("[0.0, 1.0]", "[1.5708, 0.0000]"),
               "arccos", "arccos")  # fmt: skip
-atan = _unary("atan", "The angle in radians with the given tangent", ("[0.0, 1.0]", "[0.0000, 0.7854]"),
+atan = _unary("atan", "The angle with the given tangent", ("[0.0, 1.0]", "[0.0000, 0.7854]"),
               "arctan", "arctan")  # fmt: skip
 sinh = _unary("sinh", "The hyperbolic sine", ("[0.0, 1.0]", "[0.0000, 1.1752]"))
 cosh = _unary("cosh", "The hyperbolic cosine", ("[0.0, 1.0]", "[1.0000, 1.5431]"))

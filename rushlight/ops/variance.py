@@ -52,7 +52,11 @@ std_.grad(x=_deviation_slope)
 
 
 def _all_dims(x, *, dim, keepdim, correction):
-    return {"dim": shapes.dims(dim, x.ndim, "var_mean"), "keepdim": keepdim, "correction": correction}
+    return {
+        "dim": shapes.dims(dim, x.ndim, "var_mean"),
+        "keepdim": keepdim,
+        "correction": correction,
+    }
 
 
 @kernel(public=False, method=False, name="var_mean", prepare=_all_dims)
@@ -104,7 +108,9 @@ std_mean_.grad(x=_std_mean_slope)
 def _options(name, input, args, named):
     """(dim, keepdim, correction) from any of the overloads; warns where n ≤ correction."""
     if not isinstance(input, Tensor):
-        raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
+        raise TypeError(
+            f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}"
+        )
     if args and isinstance(args[0], bool):
         named = {**named, "unbiased": args[0]}
         args = args[1:]
@@ -115,15 +121,20 @@ def _options(name, input, args, named):
             raise TypeError(f"{name}() got an unexpected keyword argument '{key}'")
         given[key] = value
     if input.dtype.category < 2:
-        raise DtypeError(f"{name} only supports floating point and complex dtypes, not {input.dtype}")
-    correction = given.get("correction", None if "unbiased" not in given else int(given["unbiased"]))
+        raise DtypeError(
+            f"{name} only supports floating point and complex dtypes, not {input.dtype}"
+        )
+    correction = given.get(
+        "correction", None if "unbiased" not in given else int(given["unbiased"])
+    )
     correction = 1 if correction is None else correction
     dim = given.get("dim")
     n = count(input.array.shape, shapes.dims(dim, input.array.ndim, name))
     if n <= correction:
         warnings.warn(
-            f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the reduction "
-            f"factor (input numel divided by output numel): {n} elements, correction {correction}.",
+            f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the "
+            f"reduction factor (input numel divided by output numel): {n} elements, correction "
+            f"{correction}.",
             stacklevel=3,
         )
     return {"dim": dim, "keepdim": given.get("keepdim", False), "correction": correction}
@@ -171,4 +182,3 @@ def std_mean(input, *args, out=None, **named):
     (tensor(1.), tensor(2.))
     """
     return std_mean_(input, out=out, **_options("std_mean", input, args, named))
-

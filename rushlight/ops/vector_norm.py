@@ -33,8 +33,8 @@ def _extreme(xp, size, dim, keepdim, p):
     for d in dim:
         if not size.shape[d]:
             raise RuntimeError(
-                f"norm: cannot compute the {p} norm on an empty tensor of shape {size.shape} because the "
-                "operation does not have an identity"
+                f"norm: cannot compute the {p} norm on an empty tensor of shape {size.shape}: "
+                "the operation does not have an identity"
             )
     return reduce(size, axis=dim, keepdims=keepdim)
 
@@ -70,17 +70,22 @@ def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
     tensor(5.)
     """
     if not isinstance(input, Tensor):
-        raise TypeError(f"norm(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
+        raise TypeError(
+            f"norm(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}"
+        )
     if isinstance(p, str):
         if p == "nuc":
             from rushlight import linalg
 
             return linalg.matrix_norm(input, p, dim or (-2, -1), keepdim, dtype=dtype, out=out)
         if p != "fro":
-            raise RuntimeError(f"only valid string values are 'fro' (default) and 'nuc', found: {p}")
+            raise RuntimeError(
+                f"only valid string values are 'fro' (default) and 'nuc', found: {p}"
+            )
         p = 2
     if input.dtype.category < 2:
-        raise DtypeError(f"norm: Expected a floating point or complex tensor as input. Got {input.dtype}")
+        raise DtypeError(
+            f"norm: Expected a floating point or complex tensor as input. Got {input.dtype}"
+        )
     x = input if dtype is None else input.to(dtype)
     return vector_norm(x, dim, keepdim, p=2 if p is None else p, out=out)
-

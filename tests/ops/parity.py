@@ -1,4 +1,4 @@
-"""Expressions evaluated under PyTorch and under rushlight, and compared: values, dtypes, errors, gradients."""
+"""Expressions evaluated under PyTorch and under rushlight, their results and gradients compared."""
 
 import warnings
 
@@ -23,7 +23,11 @@ _VALUES = {
         "u": [[3, 2, 0, 7], [1, 5, 8, 2], [4, 1, 3, 1]],
         "i": [[3, -2, 0, 7], [1, 5, -8, 2], [4, 1, 3, -1]],
         "f": [[0.5, -2.25, 0.0, 1.5], [-0.75, 3.0, 1.25, 2.0], [3.0, -0.0, 1.0, -4.0]],
-        "c": [[0.5 + 1j, -2.25 - 2j, 0.25, 1.5j], [-0.75, 3.0, 1 - 1j, 2j], [1 + 0.5j, -0.5, 1, -1]],
+        "c": [
+            [0.5 + 1j, -2.25 - 2j, 0.25, 1.5j],
+            [-0.75, 3.0, 1 - 1j, 2j],
+            [1 + 0.5j, -0.5, 1, -1],
+        ],
     },
     "y": {
         "b": [[1, 1, 0, 1], [0, 1, 0, 0], [1, 1, 0, 0]],
@@ -33,7 +37,10 @@ _VALUES = {
         "c": [[2.0, 1 - 1.5j, 0.5, 1.5], [-0.75j, 2.0, 1.0, 1j], [3.0, 1.0, -1, -2.0]],
     },
 }
-_SPECIAL = {"x": [np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0], "y": [1.0, np.nan, np.inf, -0.0, 2.0, -np.inf]}
+_SPECIAL = {
+    "x": [np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0],
+    "y": [1.0, np.nan, np.inf, -0.0, 2.0, -np.inf],
+}
 
 
 def _kind(dtype):
@@ -42,8 +49,18 @@ def _kind(dtype):
 
 def inputs(torch, dtype, other=None, special=False):
     """``x`` and ``y`` in the given dtypes; ``special``: nan, infinities and zeros."""
-    values = _SPECIAL if special else {k: v[_kind(d)] for (k, v), d in zip(_VALUES.items(), (dtype, other or dtype), strict=True)}
-    return {k: torch.tensor(values[k]).to(getattr(torch, d)) for k, d in (("x", dtype), ("y", other or dtype))}
+    values = (
+        _SPECIAL
+        if special
+        else {
+            k: v[_kind(d)]
+            for (k, v), d in zip(_VALUES.items(), (dtype, other or dtype), strict=True)
+        }
+    )
+    return {
+        k: torch.tensor(values[k]).to(getattr(torch, d))
+        for k, d in (("x", dtype), ("y", other or dtype))
+    }
 
 
 def flat(found):
@@ -63,7 +80,9 @@ def _run(expression, torch, names):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return flat(eval(expression, {"torch": torch, **names}))  # expressions of this test suite
+            return flat(
+                eval(expression, {"torch": torch, **names})
+            )  # expressions of this test suite
         except Exception as error:
             return error
 
@@ -78,10 +97,21 @@ def same(got, want, what, tolerance=None):
     np.testing.assert_allclose(array(got), array(want), rtol=limit, atol=limit / 10, err_msg=what)
 
 
-def check(expression, make):
-    """Compare ``expression`` over the inputs of ``make(torch)``: its results, or the type of its error."""
-    torch = pytest.importorskip("torch")
-    want, got = _run(expression, torch, make(torch)), _run(expression, rushlight, make(rushlight))
+def check(expression, *dtypes, special=False, **arrays):
+    """Compare ``expression`` over ``inputs`` of the dtypes, or over the arrays given by name.
+
+    Its results must agree, or the type of its error.
+    """
+    peer = pytest.importorskip("torch")
+    want, got = [
+        _run(
+            expression,
+            torch,
+            {name: torch.tensor(a) for name, a in arrays.items()}
+            or inputs(torch, *dtypes, special=special),
+        )
+        for torch in (peer, rushlight)
+    ]
     if isinstance(want, Exception):
         assert isinstance(got, type(want)), f"{expression}: {want!r}, but got {got!r}"
         return
@@ -98,11 +128,15 @@ def _gradients(expression, torch, arrays, second):
         warnings.simplefilter("ignore")
         outs = [o for o in flat(eval(expression, {"torch": torch, **given})) if o.requires_grad]
     names = [o.grad_fn.name() for o in outs]
-    first = torch.autograd.grad(outs, [*given.values()], _seeds(torch, outs), create_graph=second, allow_unused=True)
+    first = torch.autograd.grad(
+        outs, [*given.values()], _seeds(torch, outs), create_graph=second, allow_unused=True
+    )
     found = list(first)
     firsts = [g for g in first if g is not None and g.requires_grad]
     if second and firsts:
-        found += torch.autograd.grad(firsts, [*given.values()], _seeds(torch, firsts), allow_unused=True)
+        found += torch.autograd.grad(
+            firsts, [*given.values()], _seeds(torch, firsts), allow_unused=True
+        )
     return names, [None if g is None else array(g) for g in found]
 
 
@@ -126,6 +160,10 @@ def check_gradients(expression, second=True, **arrays):
     for k, w in enumerate(want):
         g = got[k] if k < len(got) else None
         if g is None or w is None:
-            assert not np.any(w if g is None and w is not None else g if g is not None else 0), f"{expression}: {k}"
+            assert not np.any(w if g is None and w is not None else g if g is not None else 0), (
+                f"{expression}: {k}"
+            )
             continue
-        np.testing.assert_allclose(g, w, rtol=1e-9, atol=1e-9, err_msg=f"{expression}: gradient {k}")
+        np.testing.assert_allclose(
+            g, w, rtol=1e-9, atol=1e-9, err_msg=f"{expression}: gradient {k}"
+        )

@@ -30,7 +30,11 @@ DRAWN = [e.strip() for line in DRAWN.splitlines() for e in line.split("|")]
 
 def _drawn(framework, expression):
     framework.manual_seed(7)
-    names = {"x": framework.zeros(3, 4), "p": framework.full((3,), 0.5), "g": framework.Generator().manual_seed(3)}
+    names = {
+        "x": framework.zeros(3, 4),
+        "p": framework.full((3,), 0.5),
+        "g": framework.Generator().manual_seed(3),
+    }
     try:
         return flat(eval(expression, {"torch": framework, **names}))
     except Exception as error:
@@ -47,7 +51,11 @@ def test_draws(e):
         return
     assert not isinstance(got, Exception), got
     for g, w in zip(got, want, strict=True):
-        assert (str(g.dtype), tuple(g.shape), g.requires_grad) == (str(w.dtype), tuple(w.shape), w.requires_grad)
+        assert (str(g.dtype), tuple(g.shape), g.requires_grad) == (
+            str(w.dtype),
+            tuple(w.shape),
+            w.requires_grad,
+        )
         if w.dtype.is_floating_point or w.dtype.is_complex:
             np.testing.assert_allclose(array(g), array(w), rtol=1e-6, atol=1e-7)
         else:

@@ -8,7 +8,10 @@ from tests.samples.sample import floats, ints, sample
 
 def complexes(*shape, low=-2.0, high=2.0, seed=0):
     """Complex numbers with both parts between ``low`` and ``high``."""
-    a, b = floats(*shape, low=low, high=high, seed=seed), floats(*shape, low=low, high=high, seed=seed + 1)
+    a, b = (
+        floats(*shape, low=low, high=high, seed=seed),
+        floats(*shape, low=low, high=high, seed=seed + 1),
+    )
     return (a + 1j * b).astype(np.complex64)
 
 
@@ -17,11 +20,18 @@ UNARY = {
     "rad2deg": (-4, 4), "sinc": (0.2, 2),
 }  # fmt: skip
 for _name, (_low, _high) in UNARY.items():
-    sample(_name, lambda t, x, n=_name: getattr(t, n)(x), floats(3, 4, low=_low, high=_high), tolerance=1e-4)
+    sample(
+        _name,
+        lambda t, x, n=_name: getattr(t, n)(x),
+        floats(3, 4, low=_low, high=_high),
+        tolerance=1e-4,
+    )
 for _name in ("isneginf", "isposinf", "isreal", "signbit"):
     sample(_name, lambda t, x, n=_name: getattr(t, n)(x / 0), floats(5), grad=False)
 for _name in ("abs", "angle", "exp", "log", "sqrt", "sin", "tanh", "reciprocal", "square", "sgn"):
-    sample(_name, lambda t, x, n=_name: getattr(t, n)(x), complexes(3, 4), second=False, tolerance=1e-4)
+    sample(
+        _name, lambda t, x, n=_name: getattr(t, n)(x), complexes(3, 4), second=False, tolerance=1e-4
+    )
 
 for _name in ("fmax", "fmin", "hypot", "logaddexp2"):
     sample(_name, lambda t, x, y, n=_name: getattr(t, n)(x, y), floats(3, 4), floats(4, seed=1))
@@ -67,11 +77,18 @@ sample("complex", lambda t, x, y: t.complex(x, y), floats(3, 4), floats(4, seed=
 for _name in ("cummax", "cummin"):
     sample(_name, lambda t, x, n=_name: tuple(getattr(t, n)(x, 1)), floats(3, 4))
 sample("logcumsumexp", lambda t, x: t.logcumsumexp(x, 0), floats(3, 4))
-sample("logcumsumexp", lambda t, x: t.logcumsumexp(x, 0), complexes(3, 2), second=False, tolerance=1e-4)
+sample(
+    "logcumsumexp", lambda t, x: t.logcumsumexp(x, 0), complexes(3, 2), second=False, tolerance=1e-4
+)
 sample("kthvalue", lambda t, x: tuple(t.kthvalue(x, 2)), floats(3, 4))
 sample("nanmedian", lambda t, x: t.nanmedian(x), floats(3, 4))
 sample("nanmedian", lambda t, x: tuple(t.nanmedian(x, 0, True)), floats(3, 4))
 sample("isin", lambda t, x, y: t.isin(x, y), ints(3, 4), ints(4, seed=1))
 sample("histc", lambda t, x: t.histc(x, 5, -1, 1), floats(3, 4), grad=False)
-sample("unique_consecutive", lambda t, x: t.unique_consecutive(x, True, True), ints(20, low=0, high=3), trace=False)
+sample(
+    "unique_consecutive",
+    lambda t, x: t.unique_consecutive(x, True, True),
+    ints(20, low=0, high=3),
+    trace=False,
+)
 sample("random", lambda t: t.poisson(t.full((6,), 2.5)), grad=False, draws=True)
