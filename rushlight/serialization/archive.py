@@ -23,6 +23,7 @@ import sys
 import zipfile
 import zlib
 from collections.abc import Iterator
+from typing import Any, cast
 
 import numpy as np
 
@@ -58,7 +59,7 @@ class _Stream:
 def write(file, name, pickled, storages):
     """Write the archive ``name`` into a binary ``file``: the pickle, and arrays of bytes."""
     stream = _Stream(file)
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:  # type: ignore[arg-type]
+    with zipfile.ZipFile(cast(Any, stream), "w") as archive:
         _add(archive, stream, f"{name}/data.pkl", pickled)
         _add(archive, stream, f"{name}/.format_version", b"1")
         _add(archive, stream, f"{name}/.storage_alignment", str(_ALIGNMENT).encode())
@@ -86,7 +87,7 @@ def _add(archive, stream, name, content):
 
 @contextlib.contextmanager
 def replacing(path) -> Iterator:
-    """A binary file that becomes ``path`` when it is complete; on any error ``path`` stays as it was.
+    """A binary file that becomes ``path`` when it is complete; until then ``path`` stays as it was.
 
     Raises:
         RuntimeError: the folder does not exist; ``path`` is a folder.
@@ -146,12 +147,12 @@ class Archive:
             self.zip = zipfile.ZipFile(file)
             names = self.zip.namelist()
         self.name = names[0].split("/", 1)[0] if names else ""
-        self.map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) if mapped else None
+        self.map: Any = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) if mapped else None
         if self.has("constants.pkl"):
-            raise RuntimeError("load: the file is a TorchScript program, which rushlight does not run")
+            raise RuntimeError("load: a TorchScript program, which rushlight does not run")
         version = self.read("version").strip()
         if not version.isdigit() or int(version) > _NEWEST_VERSION:
-            raise RuntimeError(f"load: the file has the format version {version!r}, which is not known")
+            raise RuntimeError(f"load: the format version {version!r} is not known")
         order = self.read("byteorder") if self.has("byteorder") else b"little"
         if order not in (b"little", b"big"):
             raise RuntimeError(f"load: Unknown endianness type: {order!r}")
@@ -163,7 +164,7 @@ class Archive:
 
     def _entry(self, name):
         if not self.has(name):
-            raise RuntimeError(f"load: PytorchStreamReader failed locating file {name}: file not found")
+            raise RuntimeError(f"load: PytorchStreamReader failed locating file {name}")
         return self.zip.getinfo(f"{self.name}/{name}")
 
     def read(self, name):
@@ -188,13 +189,13 @@ class Archive:
 
     def _content(self, entry):
         memory = np.empty(entry.file_size, np.uint8)
-        rest = memoryview(memory)
+        rest = memory
         with self.zip.open(entry) as record:
             while chunk := record.read(_CHUNK):  # checks the CRC at the end
-                rest[: len(chunk)] = chunk
+                rest[: len(chunk)] = np.frombuffer(chunk, np.uint8)
                 rest = rest[len(chunk) :]
-        if rest:
-            raise EOFError(f"{len(rest)} bytes are missing")
+        if rest.size:
+            raise EOFError(f"{rest.size} bytes are missing")
         return memory
 
     def _begin(self, entry):

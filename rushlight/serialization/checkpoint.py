@@ -4,6 +4,7 @@ import io
 import os
 import pickle
 
+from rushlight.autograd import mode
 from rushlight.device import device
 from rushlight.serialization import archive
 from rushlight.serialization.pickling import FullUnpickler, Storages, pickled
@@ -17,6 +18,16 @@ _LEGACY = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."
 
 def _is_path(f):
     return isinstance(f, (str, os.PathLike))
+
+
+def _refuse_in_a_trace(name):
+    if mode.recorder() is not None:
+        from rushlight.compiler.abstract import ValueNeeded, user_line
+
+        raise ValueNeeded(
+            f"{user_line()}: torch.{name} needs the values of tensors, which a trace does not "
+            "have. Move it out of the compiled function"
+        )
 
 
 def save(
@@ -49,9 +60,12 @@ def save(
         raise ValueError("save: the format from before PyTorch 1.6 is not written")
     if not _is_path(f) and not hasattr(f, "write"):
         raise AttributeError(
-            f"save: expected 'f' to be string, path, or a file-like object with a 'write' attribute, "
-            f"not {type(f).__name__}"
+            "save: expected 'f' to be string, path, or a file-like object with a 'write' "
+            f"attribute, not {type(f).__name__}"
         )
+    if pickle_protocol == 0:
+        raise ValueError("save: pickle_protocol must be 1 or more: 0 spells storages as text")
+    _refuse_in_a_trace("save")
     pickle_bytes, storages = pickled(obj, pickle_protocol)
     if not _is_path(f):
         archive.write(f, "archive", pickle_bytes, storages)
@@ -82,17 +96,18 @@ def load(
     """
     weights_only = weights_only is None or bool(weights_only)
     if weights_only and pickle_module is not None:
-        raise RuntimeError("load: weights_only=True reads with its own unpickler: leave pickle_module out")
+        raise RuntimeError("load: weights_only=True has its own unpickler: leave pickle_module out")
     if pickle_module not in (None, pickle):
         raise ValueError(f"load: pickle_module must be pickle, not {pickle_module!r}")
     if not (map_location is None or callable(map_location)
             or isinstance(map_location, (str, dict, device))):  # fmt: skip
         raise TypeError(
-            f"load: map_location must be str, device, dict or a function; a {type(map_location).__name__} "
-            "object is not callable"
+            "load: map_location must be str, device, dict or a function; "
+            f"{type(map_location).__name__!r} object is not callable"
         )
     if mmap and not _is_path(f):
         raise ValueError("load: f must be a file path in order to use the mmap argument")
+    _refuse_in_a_trace("load")
     unpickler = WeightsUnpickler if weights_only else FullUnpickler
     if _is_path(f):
         with open(f, "rb") as file:
@@ -121,8 +136,8 @@ def _read(file, map_location, unpickler, mapped, options):
     if not head.startswith(archive.MAGIC):
         if head[2:].startswith(_LEGACY):
             raise RuntimeError(
-                "load: the file has the format of PyTorch before 1.6, which is not read: load it with "
-                "PyTorch and save it again"
+                "load: the file has the format of PyTorch before 1.6, which is not read: load it "
+                "with PyTorch and save it again"
             )
         raise pickle.UnpicklingError(f"load: not a file of torch.save: it begins with {head!r}")
     source = archive.Archive(file, mapped)

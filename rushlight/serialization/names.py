@@ -47,9 +47,7 @@ _PREFIXES = {
     "int64": "Long", "float16": "Half", "bfloat16": "BFloat16", "float32": "Float",
     "float64": "Double", "complex64": "ComplexFloat", "complex128": "ComplexDouble",
 }  # fmt: skip
-_TYPED = {
-    d: StorageType(f"{_PREFIXES[d.name]}Storage", d) for d in DTYPES if d.name in _PREFIXES
-}
+_TYPED = {d: StorageType(f"{_PREFIXES[d.name]}Storage", d) for d in DTYPES if d.name in _PREFIXES}
 _UNTYPED = StorageType("UntypedStorage", uint8)
 
 

@@ -5,8 +5,8 @@ import pickle
 from collections import OrderedDict
 from io import BytesIO
 from types import FunctionType
+from typing import Any
 
-from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh
 from rushlight.dtype import dtype
 from rushlight.nn.parameter import Parameter
@@ -26,11 +26,12 @@ def pickled(value, protocol):
     return stream.getvalue(), [storage.bytes for storage in pickler.storages]
 
 
-class TensorPickler(pickle._Pickler):
-    """Writes PyTorch's names for tensors and for what else rushlight has of PyTorch's.
+# Python's own pickler is the one that lets a global be written under another name.
+_Pickler: Any = pickle._Pickler
 
-    Python's own pickler is the one that lets a global be written under another name.
-    """
+
+class TensorPickler(_Pickler):
+    """Writes PyTorch's names for tensors and for what else rushlight has of PyTorch's."""
 
     def __init__(self, file, protocol):
         super().__init__(file, protocol)
@@ -51,8 +52,8 @@ class TensorPickler(pickle._Pickler):
             self.storages.append(storage)
         if known is not kind:
             raise RuntimeError(
-                "save: Cannot save multiple tensors or storages that view the same data as different "
-                f"types: torch.{known.name} and torch.{kind.name}; clone() one of them"
+                "save: Cannot save multiple tensors or storages that view the same data as "
+                f"different types: torch.{known.name} and torch.{kind.name}; clone() one of them"
             )
         return key
 
@@ -69,11 +70,9 @@ class TensorPickler(pickle._Pickler):
         cls = type(t)
         if cls.__reduce_ex__ not in (Tensor.__reduce_ex__, Parameter.__reduce_ex__):
             return NotImplemented  # a subclass with a way of its own
-        if mode.intercept and mode.state.recorder is not None:
-            mode.state.recorder.refuse_values(t, "save")
         state = _state(t)
         if isinstance(t, Parameter) and cls.__reduce_ex__ is Parameter.__reduce_ex__:
-            args = t.data, t.requires_grad, OrderedDict()
+            args: tuple = (t.data, t.requires_grad, OrderedDict())
             if state:
                 return names.rebuild_parameter_with_state, (*args, state)
             return names.rebuild_parameter, args
@@ -90,14 +89,17 @@ class TensorPickler(pickle._Pickler):
             self.write(pickle.GLOBAL + "{}\n{}\n".format(*found).encode())
             self.memoize(value)
 
-    dispatch = {**pickle._Pickler.dispatch, FunctionType: save_global}
+    dispatch = {**_Pickler.dispatch, FunctionType: save_global}
+
+
+_slot_names: Any = copyreg._slotnames  # type: ignore[attr-defined]
 
 
 def _state(t):
     """A tensor's own attributes, in the form that PyTorch gives them."""
     slots = {
         name: getattr(t, name)
-        for name in copyreg._slotnames(type(t))
+        for name in _slot_names(type(t))
         if name not in Tensor.__slots__ and hasattr(t, name)
     }
     return (t.__dict__, slots) if slots else t.__dict__
@@ -111,7 +113,7 @@ def _rebuilt(t):
     kind = names.storage_type(t.dtype)
     storage = names.TypedStorage(array, t.dtype if kind.dtype is t.dtype else None)
     strides = tuple([s // size for s in strides_of(array)])
-    args = storage, offset(array), array.shape, strides, t.requires_grad, OrderedDict()
+    args: tuple = (storage, offset(array), array.shape, strides, t.requires_grad, OrderedDict())
     if kind.dtype is t.dtype:
         return names.rebuild_tensor_v2, args
     return names.rebuild_tensor_v3, (*args, t.dtype)
@@ -145,8 +147,8 @@ class Storages:
         if not (isinstance(pid, tuple) and len(pid) == 5 and pid[0] == "storage"):
             raise RuntimeError(f"load: Unknown typename for persistent_load: {pid!r}")
         _, kind, key, location, numel = pid
-        named = isinstance(key, str) and isinstance(location, str)
-        if not (isinstance(kind, names.StorageType) and named and type(numel) is int and numel >= 0):
+        named = isinstance(key, str) and isinstance(location, str) and type(numel) is int
+        if not (isinstance(kind, names.StorageType) and named and numel >= 0):
             raise RuntimeError(f"load: not the id of a storage: {pid!r}")
         nbytes = numel * kind.dtype.itemsize
         if key not in self._memory:
@@ -180,8 +182,8 @@ def _to_cpu(storage, location):
         return storage
     if location.partition(":")[0] == "cuda":
         raise RuntimeError(
-            "load: Attempting to deserialize object on a CUDA device, and rushlight runs on the CPU: "
-            "use torch.load(..., map_location='cpu')"
+            "load: Attempting to deserialize object on a CUDA device, and rushlight runs on the "
+            "CPU: use torch.load(..., map_location='cpu')"
         )
     raise RuntimeError(
         f"load: don't know how to restore data location of a storage tagged with {location}: use "

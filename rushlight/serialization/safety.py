@@ -8,6 +8,7 @@ import contextlib
 import pickle
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from collections import OrderedDict
+from typing import Any
 
 from rushlight.serialization.names import CALLS, CLASSES, VALUES, rebuild_from_type, torch_name
 
@@ -28,7 +29,7 @@ def _name(entry):
 
 
 def add_safe_globals(safe_globals):
-    """Let ``load(weights_only=True)`` use these classes and functions, or ``(object, "full.name")``.
+    """Let ``load(weights_only=True)`` use these: classes, functions, pairs of one and its name.
 
     >>> import collections, rushlight as torch
     >>> torch.serialization.add_safe_globals([collections.deque])
@@ -61,7 +62,11 @@ def safe_globals(safe_globals):
         _safe.update(before)
 
 
-class WeightsUnpickler(pickle._Unpickler):
+# Python's own unpickler is the one that lets each opcode be replaced.
+_Unpickler: Any = pickle._Unpickler
+
+
+class WeightsUnpickler(_Unpickler):
     """Reads tensors, containers and numbers; refuses every other name.
 
     Args:
@@ -69,10 +74,10 @@ class WeightsUnpickler(pickle._Unpickler):
         storage: From a persistent id to a storage.
     """
 
-    # Refused: opcodes that make objects without a look at the lists, or of a size that a file states.
+    # Refused: opcodes that make objects without a look at the lists, or of a size in the file.
     dispatch = {
         code: run
-        for code, run in pickle._Unpickler.dispatch.items()
+        for code, run in _Unpickler.dispatch.items()
         if bytes([code])
         not in (
             pickle.INST, pickle.OBJ, pickle.NEWOBJ_EX, pickle.EXT1, pickle.EXT2, pickle.EXT4,
@@ -97,7 +102,7 @@ class WeightsUnpickler(pickle._Unpickler):
             raise
         except Exception as error:  # whatever a damaged stream may lead to
             raise pickle.UnpicklingError(
-                f"load: Weights only load failed: the pickle is damaged ({type(error).__name__}: {error})"
+                f"load: Weights only load failed: a damaged pickle: {type(error).__name__}: {error}"
             ) from error
 
     def find_class(self, module, name):
