@@ -20,20 +20,25 @@ def _check(query, key, value, mask, dropout_p, is_causal):
         raise ShapeError(f"{name}: all inputs must be at least 2 dimensional, but got {listed}")
     if len({query.dtype, key.dtype, value.dtype}) > 1:
         raise DtypeError(
-            f"{name}: Expected query, key, and value to have the same dtype, but got {query.dtype}, "
+            f"{name}: Expected query, key, and value to have the same dtype, but got "
+            f"{query.dtype}, "
             f"{key.dtype} and {value.dtype}"
         )
     if query.shape[-1] != key.shape[-1]:
         raise ShapeError(
-            f"{name}: query has {query.shape[-1]} features in its last dim, key has {key.shape[-1]}: {listed}"
+            f"{name}: query has {query.shape[-1]} features in its last dim, key has "
+            f"{key.shape[-1]}: {listed}"
         )
     if key.shape[-2] != value.shape[-2]:
-        raise ShapeError(f"{name}: key has {key.shape[-2]} positions, value has {value.shape[-2]}: {listed}")
+        raise ShapeError(
+            f"{name}: key has {key.shape[-2]} positions, value has {value.shape[-2]}: {listed}"
+        )
     if is_causal and mask is not None:
         raise RuntimeError(f"{name}: Explicit attn_mask should not be set when is_causal=True")
     if mask is not None and mask.dtype is not bool_ and mask.dtype is not query.dtype:
         raise DtypeError(
-            f"{name}: Expected attn_mask dtype to be bool or to match query dtype, but got {mask.dtype} and "
+            f"{name}: Expected attn_mask dtype to be bool or to match query dtype, but got "
+            f"{mask.dtype} and "
             f"{query.dtype}"
         )
     if not 0 <= dropout_p <= 1:
@@ -46,7 +51,8 @@ def _shared(name, query, key, value):
     for what, t in (("key", key), ("value", value)):
         if t.shape[-3] == 0 or heads % t.shape[-3]:
             raise ShapeError(
-                f"{name}: with enable_gqa the number of heads of query ({heads}) must be divisible by "
+                f"{name}: with enable_gqa the number of heads of query ({heads}) must be "
+                "divisible by "
                 f"that of {what} ({t.shape[-3]})"
             )
     return [t.repeat_interleave(heads // t.shape[-3], -3) for t in (key, value)]
@@ -76,7 +82,8 @@ def scaled_dot_product_attention(
     for position, (what, t) in enumerate((("query", query), ("key", key), ("value", value)), 1):
         if not isinstance(t, Tensor):
             raise TypeError(
-                f"scaled_dot_product_attention(): argument '{what}' (position {position}) must be Tensor, "
+                f"scaled_dot_product_attention(): argument '{what}' (position {position}) must "
+                "be Tensor, "
                 f"not {type(t).__name__}"
             )
     _check(query, key, value, attn_mask, dropout_p, is_causal)
@@ -89,7 +96,6 @@ def scaled_dot_product_attention(
         attn_mask = query.new_ones(shape, dtype=bool_).tril()
     scores = matmul(query * scale, key.mT)
     if attn_mask is not None and attn_mask.dtype is bool_:
-
         scores = scores.masked_fill(attn_mask.logical_not(), float("-inf"))
     elif attn_mask is not None:
         scores = scores + attn_mask
@@ -101,5 +107,3 @@ def scaled_dot_product_attention(
     if dropout_p > 0:
         weights = dropout(weights, dropout_p, True)
     return matmul(weights, value)
-
-

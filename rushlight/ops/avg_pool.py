@@ -7,7 +7,7 @@ from rushlight.errors import ShapeError, UnsupportedDtypeError
 from rushlight.ops.dispatch import apply, refuse
 from rushlight.ops.kinds import kernel
 from rushlight.ops.pool import pool_geometry
-from rushlight.ops.window import offsets
+from rushlight.ops.window import offsets, spaced
 from rushlight.tensor import Tensor
 
 __all__ = ["adaptive_avg_pool1d", "adaptive_avg_pool2d", "avg_pool1d", "avg_pool2d", "avg_pool3d"]
@@ -56,15 +56,11 @@ def _avg_pool(xp, x, *, kernel_size, stride, padding, places, include_pad, overr
         wide = np.zeros((*x.shape[:-n], *full), x.dtype)
         wide[middle] = x
         x = wide
-    for d in reversed(range(n)):  # one dim after the other, from the last
-        lead = (slice(None),) * (x.ndim - n + d)
-        step, last = stride[d], stride[d] * (places[d] - 1) + 1
-        total = x[(*lead, slice(0, last, step))]
-        if kernel_size[d] > 1:
-            total = total + x[(*lead, slice(1, 1 + last, step))]
-        for k in range(2, kernel_size[d]):
-            total += x[(*lead, slice(k, k + last, step))]
-        x = total
+    for d in range(n):
+        parts = [spaced(x, x.ndim - n + d, k, stride[d], places[d]) for k in range(kernel_size[d])]
+        x = parts[0] if len(parts) == 1 else parts[0] + parts[1]
+        for part in parts[2:]:
+            x += part
     return _divided(x, divisor)
 
 
@@ -80,18 +76,20 @@ def _avg_pool_grad(xp, g, *, size, kernel_size, stride, padding, places, include
     return found[middle]
 
 
+def _avg_pool_slope(g, x_shape, kernel_size, stride, padding, places, include_pad, override):
+    return _avg_pool_grad(
+        g, size=tuple(x_shape[-len(places):]), kernel_size=kernel_size, stride=stride,
+        padding=padding, places=places, include_pad=include_pad, override=override,
+    )  # fmt: skip
+
+
 _AVG_POOL = {}
 for _n in (1, 2, 3):
     _op = kernel(
         _avg_pool, public=False, method=False, name=f"avg_pool_of_{_n}d",
         grad_name=f"AvgPool{max(_n, 2)}DBackward0",
     )  # fmt: skip
-    _op.grad(
-        x=lambda g, x_shape, kernel_size, stride, padding, places, include_pad, override: _avg_pool_grad(
-            g, size=tuple(x_shape[-len(places):]), kernel_size=kernel_size, stride=stride,
-            padding=padding, places=places, include_pad=include_pad, override=override,
-        )
-    )  # fmt: skip
+    _op.grad(x=_avg_pool_slope)
     _AVG_POOL[_n] = _op.op
 _avg_pool_grad.grad(
     g=lambda h, kernel_size, stride, padding, places, include_pad, override: apply(
@@ -120,7 +118,9 @@ def _pooled(name, n, input, kernel_size, stride, padding, ceil_mode, include_pad
         raise RuntimeError(f"{name}: divisor must be not zero")
     params = pool_geometry(name, n, x, kernel_size, stride, padding, 1, ceil_mode)
     del params["dilation"]
-    return apply(_AVG_POOL[n], (input,), {**params, "include_pad": include_pad, "override": override})
+    return apply(
+        _AVG_POOL[n], (input,), {**params, "include_pad": include_pad, "override": override}
+    )
 
 
 def avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
@@ -136,7 +136,9 @@ def avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, coun
     >>> torch.nn.functional.avg_pool1d(torch.tensor([[[1.0, 3.0, 2.0, 0.0]]]), 2)
     tensor([[[2., 1.]]])
     """
-    return _pooled("avg_pool1d", 1, input, kernel_size, stride, padding, ceil_mode, count_include_pad)
+    return _pooled(
+        "avg_pool1d", 1, input, kernel_size, stride, padding, ceil_mode, count_include_pad
+    )
 
 
 def avg_pool2d(
@@ -247,11 +249,13 @@ def _adapted(name, n, input, output_size):
     places = tuple([size if o is None else o for o, size in zip(given, x.shape[-n:], strict=True)])
     if min(places) < 0:
         raise RuntimeError(
-            f"{name}: elements of output_size must be greater than or equal to 0 but received {places}"
+            f"{name}: elements of output_size must be greater than or equal to 0 but received "
+            f"{places}"
         )
     if 0 in x.shape[-n - 1 :]:
         raise ShapeError(
-            f"{name}: Expected input to have non-zero size for non-batch dimensions, but input has sizes "
+            f"{name}: Expected input to have non-zero size for non-batch dimensions, but input "
+            "has sizes "
             f"{list(x.shape)}"
         )
     if n > 1 and set(places) == {1}:
@@ -306,5 +310,3 @@ def adaptive_avg_pool3d(input, output_size):
     torch.Size([1, 2, 2, 2, 2])
     """
     return _adapted("adaptive_avg_pool3d", 3, input, output_size)
-
-

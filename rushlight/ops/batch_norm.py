@@ -131,12 +131,15 @@ _fixed.grad(x=_fixed_slope, weight=_fixed_weight_slope, bias=_bias_slope)
 
 def _check(x, training, **vectors):
     if x.ndim < 2:
-        raise ShapeError(f"batch_norm: expected input of at least 2 dims (N, C, …), but got {tuple(x.shape)}")
+        raise ShapeError(
+            f"batch_norm: expected input of at least 2 dims (N, C, …), but got {tuple(x.shape)}"
+        )
     _floating("batch_norm", x, *vectors.values())
     for name, v in vectors.items():
         if v is not None and (v.array.ndim != 1 or v.array.shape[0] != x.shape[1]):
             raise ShapeError(
-                f"batch_norm: {name} should contain {x.shape[1]} elements not {v.array.size}: input "
+                f"batch_norm: {name} should contain {x.shape[1]} elements not {v.array.size}: "
+                "input "
                 f"{tuple(x.shape)} has {x.shape[1]} channels in dim 1, {name} is {tuple(v.shape)}"
             )
     if not training and (vectors["running_mean"] is None or vectors["running_var"] is None):
@@ -145,7 +148,8 @@ def _check(x, training, **vectors):
         )
     if training and _counted(x) == 1:
         raise ValueError(
-            f"batch_norm: Expected more than 1 value per channel when training, got input size {tuple(x.shape)}"
+            "batch_norm: Expected more than 1 value per channel when training, got input size "
+            f"{tuple(x.shape)}"
         )
 
 

@@ -1,4 +1,4 @@
-"""Convolution of any number of dims, and its two gradients: three kernels that differentiate into each other.
+"""Convolution in any number of dims, and its two gradients, which differentiate into each other.
 
 Each is a matrix product over columns that hold every window's elements (im2col). The columns of a
 block of images are packed into one buffer that fits the cache; the product is BLAS's.
@@ -38,24 +38,33 @@ def geometry(name, x, weight, bias, stride, padding, dilation, groups):
     if min(padding) < 0:
         raise RuntimeError(f"{name}: negative padding is not supported: {list(padding)}")
     if min(dilation) < 1:
-        raise RuntimeError(f"{name}: dilation should be greater than zero, but got {list(dilation)}")
+        raise RuntimeError(
+            f"{name}: dilation should be greater than zero, but got {list(dilation)}"
+        )
     if groups < 1:
         raise RuntimeError(f"{name}: non-positive groups is not supported: {groups}")
     if weight.shape[0] < 1 or weight.shape[0] % groups:
         raise ShapeError(
-            f"{name}: expected weight to be divisible by groups={groups} at dimension 0, and not empty: {listed}"
+            f"{name}: expected weight to be divisible by groups={groups} at dimension 0, and not "
+            f"empty: {listed}"
         )
     if x.shape[1] != weight.shape[1] * groups:
         raise ShapeError(
-            f"{name}: x {tuple(x.shape)} has {x.shape[1]} channels in dim 1; w {tuple(weight.shape)} "
+            f"{name}: x {tuple(x.shape)} has {x.shape[1]} channels in dim 1; w "
+            f"{tuple(weight.shape)} "
             f"with groups={groups} expects {weight.shape[1] * groups}"
         )
     if bias is not None and tuple(bias.shape) != (weight.shape[0],):
         raise ShapeError(
-            f"{name}: w {tuple(weight.shape)} needs a bias of shape {(weight.shape[0],)}, one for each "
+            f"{name}: w {tuple(weight.shape)} needs a bias of shape {(weight.shape[0],)}, one "
+            "for each "
             f"of its {weight.shape[0]} outputs, but got {tuple(bias.shape)}"
         )
     _check_types(name, x, weight, bias)
+    if 0 in x.shape[2:] or 0 in weight.shape[2:]:
+        raise ShapeError(
+            f"{name}: Only zero batch or zero channel inputs are supported, but got {listed}"
+        )
     size = [s + 2 * p for s, p in zip(x.shape[2:], padding, strict=True)]
     if any(k > s for k, s in zip(span(weight.shape[2:], dilation), size, strict=True)):
         raise ShapeError(
@@ -87,7 +96,7 @@ def _blocks(images, bytes_each):
 
 
 class _Columns:
-    """The columns of one block of images after another: (groups, C / groups · kernel, images · places)."""
+    """The columns of each block of images: (groups, C / groups · kernel, images · places)."""
 
     def __init__(self, x, kernel, stride, dilation, groups, out):
         self.out = out
@@ -171,8 +180,7 @@ def _depthwise(x, weight, stride, dilation, out):
 
 @kernel(public=False, method=False, name="convolution_input_grad")
 def conv_input(xp, g, weight, *, size, stride, padding, dilation, groups):
-    """The gradient of x: every window's elements get their share back. Also transposed convolution."""
-    kernel_size = weight.shape[2:]
+    """The gradient of x: each window's elements get their share. Also a transposed convolution."""
     full = [n + 2 * p for n, p in zip(size, padding, strict=True)]
     found = np.zeros((len(g), weight.shape[1] * groups, *full), g.dtype)
     if g.size and weight.size:
@@ -210,7 +218,7 @@ def _spread(found, g, weight, stride, dilation, groups):
 
 
 def _spread_flat(found, g, weight, dilation, groups):
-    """``_spread`` for stride 1: with g's rows as long as those of ``found``, shares lie in one run."""
+    """``_spread`` for stride 1: with rows as long as those of ``found``, shares lie in one run."""
     kernel_size, size = weight.shape[2:], found.shape[2:]
     taps, channels = prod(kernel_size), weight.shape[1]
     rows = (g.shape[2], *size[1:])
@@ -309,11 +317,13 @@ def convolved(name, n, input, weight, bias, stride, padding, dilation, groups):
     x, w = input.array, weight.array
     if x.ndim not in (n + 1, n + 2):
         raise ShapeError(
-            f"{name}: Expected {n + 1}D (unbatched) or {n + 2}D (batched) input, but got {tuple(x.shape)}"
+            f"{name}: Expected {n + 1}D (unbatched) or {n + 2}D (batched) input, but got "
+            f"{tuple(x.shape)}"
         )
     if w.ndim != n + 2:
         raise ShapeError(
-            f"{name}: w must have {n + 2} dims (O, C / groups, *kernel), but is {tuple(w.shape)}; x is "
+            f"{name}: w must have {n + 2} dims (O, C / groups, *kernel), but is "
+            f"{tuple(w.shape)}; x is "
             f"{tuple(x.shape)}"
         )
     if x.ndim == n + 1:
@@ -321,7 +331,9 @@ def convolved(name, n, input, weight, bias, stride, padding, dilation, groups):
         return convolved(name, n, batch, weight, bias, stride, padding, dilation, groups).squeeze(0)
     if isinstance(padding, str):
         if padding not in ("same", "valid"):
-            raise RuntimeError(f"{name}: Invalid padding string: {padding!r}; use 'same' or 'valid'")
+            raise RuntimeError(
+                f"{name}: Invalid padding string: {padding!r}; use 'same' or 'valid'"
+            )
         pairs = _same(name, w, stride, dilation) if padding == "same" else [(0, 0)] * n
         padding = tuple([low for low, _ in pairs])
         if any(low != high for low, high in pairs):

@@ -1,4 +1,4 @@
-"""Losses that compare probabilities: binary cross entropy, of probabilities and of logits, and KL."""
+"""Losses of probabilities: binary cross entropy, also of logits, and Kullback and Leibler's."""
 
 import warnings
 
@@ -6,9 +6,9 @@ import numpy as np
 
 from rushlight.ops.activation import sigmoid
 from rushlight.ops.dispatch import apply
+from rushlight.ops.exponential import xlogy
 from rushlight.ops.kinds import kernel
 from rushlight.ops.loss import floating, reduced, reduced_array, reduction_of, share
-from rushlight.ops.exponential import xlogy
 from rushlight.ops.rules import log
 from rushlight.tensor import Tensor
 
@@ -20,11 +20,16 @@ _LOWEST = -100  # log(0) counts as this, so that the loss stays finite
 
 
 @kernel(
-    public=False, method=False, name="binary_cross_entropy", prepare=floating("binary_cross_entropy")
+    public=False,
+    method=False,
+    name="binary_cross_entropy",
+    prepare=floating("binary_cross_entropy"),
 )
 def _bce(xp, x, y, weight=None, *, reduction):
     """-(y log x + (1 - y) log(1 - x)), times weight."""
-    if x.size and not (np.minimum.reduce(x, axis=None) >= 0 and np.maximum.reduce(x, axis=None) <= 1):
+    if x.size and not (
+        np.minimum.reduce(x, axis=None) >= 0 and np.maximum.reduce(x, axis=None) <= 1
+    ):
         raise RuntimeError(
             "binary_cross_entropy: all elements of input should be between 0 and 1; for logits use "
             "binary_cross_entropy_with_logits"
@@ -44,9 +49,9 @@ def _bce_target_slope(g, x, weight, reduction):
 
 
 _bce.grad(
-    x=lambda g, x, y, weight, reduction: (x - y)
-    / ((1 - x) * x).clip(1e-12, None)
-    * _weighed(g, x, weight, reduction),
+    x=lambda g, x, y, weight, reduction: (
+        (x - y) / ((1 - x) * x).clip(1e-12, None) * _weighed(g, x, weight, reduction)
+    ),
     y=_bce_target_slope,
 )
 
@@ -162,13 +167,14 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
         reduction = reduction_of(reduction, size_average, reduce)
     if reduction == "mean":
         warnings.warn(
-            "kl_div: reduction='mean' divides by the number of elements; 'batchmean' divides by the "
+            "kl_div: reduction='mean' divides by the number of elements; 'batchmean' divides by "
+            "the "
             "batch size, as the divergence is defined",
             stacklevel=2,
         )
-    losses = target.exp() * (target - input) if log_target else xlogy(target, target) - target * input
+    losses = (
+        target.exp() * (target - input) if log_target else xlogy(target, target) - target * input
+    )
     if reduction == "batchmean":
         return losses.sum() / input.array.shape[0] if input.array.ndim else losses.sum()
     return reduced(losses, reduction)
-
-

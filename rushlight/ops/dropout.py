@@ -21,7 +21,8 @@ def _channels(input):
     """The shape of one number for each channel of ``input``."""
     if input.ndim < 2:
         raise ShapeError(
-            f"Feature dropout requires at least 2 dimensions in the input, which is {tuple(input.shape)}"
+            "Feature dropout requires at least 2 dimensions in the input, which is "
+            f"{tuple(input.shape)}"
         )
     return (*input.shape[:2], *[1] * (input.ndim - 2))
 
@@ -35,7 +36,7 @@ def _kept(shape, dtype, p):
 
 
 def feature_dropout(input, p, train):
-    """``input`` with whole channels set to 0 with probability ``p``, the others scaled by 1 / (1 - p).
+    """``input`` with channels set to 0 with probability ``p``, the others scaled by 1 / (1 - p).
 
     Raises:
         RuntimeError: ``p`` is outside [0, 1]; ``input`` has fewer than two dims.
@@ -60,7 +61,7 @@ def _alpha(input, p, shape):
 
 
 def alpha_dropout(input, p, train):
-    """``input`` with elements set to SELU's lower limit with probability ``p``, then rescaled to keep mean and variance.
+    """``input`` with elements set to SELU's lower limit, then rescaled to keep mean and variance.
 
     Raises:
         RuntimeError: ``p`` is outside [0, 1].

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-
 from rushlight.autograd import mode
 from rushlight.autograd.write import write
 from rushlight.backend.accumulate import add_rows
@@ -119,14 +118,16 @@ def embedding(
         refuse(_embedding.op, 0, weight)
     if not isinstance(input, Tensor):
         raise TypeError(
-            f"embedding(): argument 'indices' (position 2) must be Tensor, not {type(input).__name__}"
+            "embedding(): argument 'indices' (position 2) must be Tensor, not "
+            f"{type(input).__name__}"
         )
     w, indices = weight.array, input.array
     if w.ndim != 2:
         raise ShapeError(f"embedding: 'weight' must be 2-D, but is {tuple(w.shape)}")
     if indices.dtype.name not in ("int64", "int32"):
         raise DtypeError(
-            "embedding: Expected tensor for argument #1 'indices' to have one of the following scalar "
+            "embedding: Expected tensor for argument #1 'indices' to have one of the following "
+            "scalar "
             f"types: Long, Int; but got {OF[indices.dtype]}; convert with .long()"
         )
     if padding_idx is None:
@@ -134,7 +135,8 @@ def embedding(
     else:
         if not -w.shape[0] <= padding_idx < w.shape[0]:
             raise AssertionError(
-                f"embedding: Padding_idx must be within num_embeddings: {padding_idx} of {w.shape[0]}"
+                f"embedding: Padding_idx must be within num_embeddings: {padding_idx} of "
+                f"{w.shape[0]}"
             )
         padding_idx %= w.shape[0]
     if max_norm is not None:
@@ -152,8 +154,6 @@ def _renorm(weight, input, max_norm, norm_type):
         mode.set_grad(was)
 
 
-
-
 @kernel(public=False, method=False, name="one_hot", widen=False)
 def one_hot(xp, x, *, num_classes):
     """A vector of zeros with a 1 at each index of x."""
@@ -161,7 +161,8 @@ def one_hot(xp, x, *, num_classes):
         raise RuntimeError(f"one_hot: Class values must be non-negative, but one is {x.min()}")
     if x.size and x.max() >= num_classes:
         raise RuntimeError(
-            f"one_hot: Class values must be smaller than num_classes={num_classes}, but one is {x.max()}"
+            f"one_hot: Class values must be smaller than num_classes={num_classes}, but one is "
+            f"{x.max()}"
         )
     found = np.zeros((x.size, num_classes), np.int64)
     found[np.arange(x.size), x.reshape(-1)] = 1

@@ -1,10 +1,12 @@
 """Losses of classification: negative log-likelihood and cross entropy."""
 
+from functools import lru_cache
+
 import numpy as np
 from numpy import ndarray
 
-from rushlight.dtype import OF
 from rushlight.autograd import mode
+from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.direct import FLOATS, plain, taped
 from rushlight.ops.dispatch import apply, refuse
@@ -17,8 +19,15 @@ __all__ = ["cross_entropy", "nll_loss"]
 
 _F4, _F8 = FLOATS
 _I8, _U8 = np.dtype("i8"), np.dtype("u8")
+_sum, _largest, _least = np.add.reduce, np.maximum.reduce, np.minimum.reduce
 
 # Class indices ----------------------------------------------------------------------------
+
+
+@lru_cache(64)
+def _rows(n):
+    """The indices of ``n`` rows."""
+    return np.arange(n)
 
 
 def _class_dim(ndim):
@@ -36,13 +45,18 @@ def _check(name, x, target, weight):
     elif target.ndim == 0 or x.shape[0] != target.shape[0]:
         got = target.shape[0] if target.ndim else "none"
         raise ValueError(
-            f"{name}: Expected input batch_size ({x.shape[0]}) to match target batch_size ({got}): {shapes}"
+            f"{name}: Expected input batch_size ({x.shape[0]}) to match target batch_size "
+            f"({got}): {shapes}"
         )
     elif x.ndim == 2 and target.ndim != 1:
-        raise ShapeError(f"{name}: 0D or 1D target tensor expected, multi-target not supported: {shapes}")
+        raise ShapeError(
+            f"{name}: 0D or 1D target tensor expected, multi-target not supported: {shapes}"
+        )
     elif target.shape[1:] != x.shape[2:]:
         want = [x.shape[0], *x.shape[2:]]
-        raise ShapeError(f"{name}: Expected target size {want}, got {list(target.shape)}, for {shapes}")
+        raise ShapeError(
+            f"{name}: Expected target size {want}, got {list(target.shape)}, for {shapes}"
+        )
     if target.dtype.name not in ("int64", "uint8"):
         raise DtypeError(
             f"{name}: expected target dtype to be Long or Byte, but got {OF[target.dtype]}; "
@@ -56,7 +70,9 @@ def _check(name, x, target, weight):
                 f"classes but got weight tensor of shape: {list(weight.shape)}"
             )
         if weight.dtype != x.dtype:
-            raise DtypeError(f"{name}: input is {x.dtype} but weight is {weight.dtype}; they must agree")
+            raise DtypeError(
+                f"{name}: input is {x.dtype} but weight is {weight.dtype}; they must agree"
+            )
 
 
 def _indexed(target, classes, ignore_index):
@@ -88,7 +104,7 @@ def _pick(x, target):
     if x.ndim == 1:
         return x[target]
     if x.ndim == 2:
-        return x[np.arange(len(x)), target]
+        return x[_rows(len(x)), target]
     return np.take_along_axis(x, target[:, None], 1)[:, 0]
 
 
@@ -98,7 +114,7 @@ def _place(shape, target, values):
     if out.ndim == 1:
         out[target] = values
     elif out.ndim == 2:
-        out[np.arange(len(out)), target] = values
+        out[_rows(len(out)), target] = values
     else:
         values = values[:, None] if values.ndim else values
         np.put_along_axis(out, target[:, None], values, 1)
@@ -131,7 +147,9 @@ def _scale(g, x, target, share, reduction):
 
 def _prepared(x, target, weight, *, name, **params):
     if x.dtype.kind != "f" and x.dtype.name != "bfloat16":
-        raise UnsupportedDtypeError(f"{name}: not implemented for {OF[x.dtype]}; convert with .float()")
+        raise UnsupportedDtypeError(
+            f"{name}: not implemented for {OF[x.dtype]}; convert with .float()"
+        )
     _check(name, x, target, weight)
     return {"name": name, **params}
 
@@ -209,7 +227,7 @@ def _cross_entropy_slope(g, x, target, weight, reduction, ignore_index, name, me
         scale = _scale(g, e, target, share, reduction)
         found = e * ((scale.reshape(total.shape) if scale.ndim else scale) / total)
         if e.ndim == 2:
-            found[np.arange(len(e)), target] -= scale
+            found[_rows(len(e)), target] -= scale
             return found
         return found - _place(e.shape, target, scale)
     dim = _class_dim(x.array.ndim)
@@ -271,8 +289,8 @@ def cross_entropy(
     >>> torch.nn.functional.cross_entropy(x, torch.tensor([0, 1]))
     tensor(0.2201)
     """
-    if weight is None and size_average is None and reduce is None and not label_smoothing:
-        found = _short(input, target, ignore_index, reduction)
+    if reduction == "mean" and weight is size_average is reduce is None and not label_smoothing:
+        found = _short(input, target, ignore_index)
         if found is not None:
             return found
     reduction = reduction_of(reduction, size_average, reduce)
@@ -290,8 +308,8 @@ def cross_entropy(
     return apply(_CROSS_ENTROPY[input.array.ndim > 2], (input, target, weight), params)
 
 
-def _short(input, target, ignore_index, reduction):
-    """cross_entropy of (N, C) by the short path; None where that does not serve."""
+def _short(input, target, ignore_index):
+    """The mean cross_entropy of (N, C) by the short path; None where that does not serve."""
     try:
         x, t = plain(input), plain(target)
         d = x.dtype
@@ -301,17 +319,20 @@ def _short(input, target, ignore_index, reduction):
             or t.dtype is not _I8
             or x.ndim != 2
             or t.shape != x.shape[:1]
-            or reduction != "mean"
+            or ignore_index >= 0
             or not x.size
+            or _least(t) < 0
         ):
             return None
-        memo = []
-        loss = _cross_entropy(
-            np, x, t, reduction="mean", ignore_index=ignore_index, name="cross_entropy", memo=memo
-        )
-    except (AttributeError, RuntimeWarning):
+        z = x - _largest(x, 1, None, None, True)
+        losses = z[_rows(len(t)), t]
+        e = np.exp(z, z)
+        total = _sum(e, 1, None, None, True)
+        losses = np.log(total)[:, 0] - losses
+        loss = np.true_divide(_sum(losses), len(t), dtype=d)
+    except (AttributeError, IndexError, RuntimeWarning):
         return None
-    saved = (x, t, None, reduction, ignore_index, "cross_entropy", memo)
+    saved = (x, t, None, "mean", ignore_index, "cross_entropy", (e, total, t, 1))
     cells = (input.cell, target.cell)
     return taped(_CROSS_ENTROPY[0], np.asarray(loss), (input.node, None, None), saved, cells)
 

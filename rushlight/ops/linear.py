@@ -5,7 +5,7 @@ from math import prod
 from numpy import ndarray
 
 from rushlight.autograd import mode
-from rushlight.errors import DtypeError, ShapeError
+from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.definition import function
 from rushlight.ops.direct import FLOATS, plain, taped
 from rushlight.ops.dispatch import apply, refuse
@@ -23,19 +23,27 @@ def _check(bias, x, weight):
     shapes = f"x {tuple(x.shape)} and weight {tuple(weight.shape)}"
     if weight.ndim != 2:
         raise ShapeError(f"linear: weight must have 2 dims (out, in), but {shapes}")
+    if not x.ndim:
+        raise ShapeError(f"linear: both arguments need to be at least 1D, but {shapes}")
+    if x.dtype.kind == "b":
+        raise UnsupportedDtypeError("linear: not implemented for torch.bool; convert with .float()")
     if x.shape[-1] != weight.shape[1]:
         raise ShapeError(
             f"linear: {shapes} disagree: x has {x.shape[-1]} features in its last dim, weight "
             f"expects {weight.shape[1]} (mat1 and mat2 shapes cannot be multiplied)"
         )
     if x.dtype != weight.dtype or (bias is not None and bias.dtype != weight.dtype):
-        given = f"x {x.dtype}, weight {weight.dtype}" + ("" if bias is None else f", bias {bias.dtype}")
+        given = f"x {x.dtype}, weight {weight.dtype}" + (
+            "" if bias is None else f", bias {bias.dtype}"
+        )
         raise DtypeError(
-            f"linear: mat1 and mat2 must have the same dtype, but got {given}; convert one with .to()"
+            f"linear: mat1 and mat2 must have the same dtype, but got {given}; convert one with "
+            ".to()"
         )
     out = (*x.shape[:-1], weight.shape[0])
     if bias is not None and (
-        bias.ndim > 2 or any(b not in (1, n) for b, n in zip(bias.shape[::-1], out[::-1], strict=False))
+        bias.ndim > 2
+        or any(b not in (1, n) for b, n in zip(bias.shape[::-1], out[::-1], strict=False))
     ):
         raise ShapeError(
             f"linear: bias {tuple(bias.shape)} does not fit the result {out}: it needs {out[-1:]}"
@@ -47,7 +55,7 @@ def _check(bias, x, weight):
 @kernel(public=False, method=False, name="linear", grad_name="AddmmBackward0", shape=_check)
 def _affine(xp, bias, x, weight):
     """x @ weight.T + bias for x: (N, in)."""
-    if x.dtype != weight.dtype or x.dtype != bias.dtype:
+    if not x.dtype == weight.dtype == bias.dtype or x.dtype.kind == "b":
         _check(bias, x, weight)
     out = product(xp, x, weight.T)
     out += bias
@@ -60,7 +68,7 @@ def _affine(xp, bias, x, weight):
 )  # fmt: skip
 def _product(xp, x, weight):
     """x @ weight.T for x: (N, in)."""
-    if x.dtype != weight.dtype:
+    if x.dtype != weight.dtype or x.dtype.kind == "b":
         _check(None, x, weight)
     return product(xp, x, weight.T)
 
@@ -102,15 +110,19 @@ def linear(input, weight, bias=None):
     try:
         x, w = plain(input), plain(weight)
         d = x.dtype
-        if mode.intercept or x.ndim != 2 or w.dtype is not d or (d is not _F4 and d is not _F8):
+        if (
+            mode.intercept
+            or x.ndim != 2
+            or w.ndim != 2
+            or w.dtype is not d
+            or (d is not _F4 and d is not _F8)
+        ):
             return _general(input, weight, bias)
         px, pw = input.node, weight.node
         kept_x, cell_x = (x, input.cell) if pw is not None else (None, None)
         kept_w, cell_w = (w, weight.cell) if px is not None else (None, None)
         if bias is None:
-            return taped(
-                _product_op, x.dot(w.T), (px, pw), (kept_w, kept_x), (cell_w, cell_x)
-            )
+            return taped(_product_op, x.dot(w.T), (px, pw), (kept_w, kept_x), (cell_w, cell_x))
         b = plain(bias)
         if b.dtype is not d or b.ndim != 1:
             return _general(input, weight, bias)
@@ -118,9 +130,7 @@ def linear(input, weight, bias=None):
         out += b
     except (AttributeError, ValueError, RuntimeWarning):
         return _general(input, weight, bias)
-    return taped(
-        _affine_op, out, (bias.node, px, pw), (kept_w, kept_x), (cell_w, cell_x)
-    )
+    return taped(_affine_op, out, (bias.node, px, pw), (kept_w, kept_x), (cell_w, cell_x))
 
 
 def _general(input, weight, bias):
@@ -135,7 +145,7 @@ def _general(input, weight, bias):
         )
     if w.ndim == 1 and bias is None:
         return input @ weight
-    if x.ndim == 2:
+    if x.ndim == w.ndim == 2:
         if bias is None:
             return apply(_product_op, (input, weight), {})
         if bias.array.ndim != 1:

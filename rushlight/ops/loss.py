@@ -4,7 +4,6 @@ import warnings
 from math import prod
 
 import numpy as np
-from numpy import ndarray
 
 from rushlight.autograd import mode
 from rushlight.errors import UnsupportedDtypeError
@@ -74,8 +73,6 @@ def compared(name, input, target):
         )
 
 
-
-
 # Mean squared error -----------------------------------------------------------------------
 
 
@@ -84,7 +81,9 @@ def floating(name):
 
     def prepare(x, y, *others, **params):
         if to_float((x, y)).is_complex or (x.dtype.kind in "iub" and y.dtype.kind in "iub"):
-            raise UnsupportedDtypeError(f"{name}: not implemented for {x.dtype}; convert with .float()")
+            raise UnsupportedDtypeError(
+                f"{name}: not implemented for {x.dtype}; convert with .float()"
+            )
         return params
 
     return prepare
@@ -132,7 +131,9 @@ def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", we
     compared("mse_loss", input, target)
     if weight is None:
         return apply(_mse_op, (input, target), {"reduction": reduction})
-    return weighted(apply(_mse_op, (input, target), {"reduction": "none"}), input, weight, reduction)
+    return weighted(
+        apply(_mse_op, (input, target), {"reduction": "none"}), input, weight, reduction
+    )
 
 
 def _short(input, target, reduction):
@@ -216,10 +217,8 @@ _smooth_l1.grad(
 )
 
 
-def smooth_l1_loss(
-    input, target, size_average=None, reduce=None, reduction="mean", beta=1.0
-):
-    """With d = input - target: d² / 2 beta where |d| < beta, else |d| - beta / 2; mean, sum or each.
+def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mean", beta=1.0):
+    """d² / 2 beta where d = |input - target| < beta, else d - beta / 2; mean, sum or each.
 
     Shape: input and target the same → () or, unreduced, that shape.
 
@@ -260,7 +259,7 @@ _huber.grad(
 
 
 def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
-    """With d = input - target: d² / 2 where |d| <= delta, else delta (|d| - delta / 2); mean, sum or each.
+    """d² / 2 where d = |input - target| <= delta, else delta (d - delta / 2); mean, sum or each.
 
     Shape: input and target the same → () or, unreduced, that shape.
 
@@ -271,7 +270,7 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
     Source: Huber 1964.
 
     >>> import rushlight as torch
-    >>> torch.nn.functional.huber_loss(torch.tensor([0.0, 0.0]), torch.tensor([1.0, 3.0]), delta=2.0)
+    >>> torch.nn.functional.huber_loss(torch.zeros(2), torch.tensor([1.0, 3.0]), delta=2.0)
     tensor(2.2500)
     """
     reduction = reduction_of(reduction)

@@ -83,17 +83,20 @@ def _scaled(hat, weight, bias):
 
 def _floating(name, x, *others):
     if x.dtype.kind != "f" and x.dtype.name != "bfloat16":
-        raise UnsupportedDtypeError(f"{name}: not implemented for {OF[x.dtype]}; convert with .float()")
+        raise UnsupportedDtypeError(
+            f"{name}: not implemented for {OF[x.dtype]}; convert with .float()"
+        )
     for t in others:
         if t is not None and t.array.dtype not in (x.dtype, np.float32):
             raise DtypeError(
-                f"{name}: mixed dtype: expected weight and bias in {OF[x.dtype]} as the input (or in "
+                f"{name}: mixed dtype: expected weight and bias in {OF[x.dtype]} as the input "
+                "(or in "
                 f"float32), but got {t.dtype}; convert with .to()"
             )
 
 
 def _fresh(x, **params):
-    """The parameters with an empty list, in which the forward leaves (x̂, scale); none in a trace."""
+    """The parameters with a list in which the forward leaves (x̂, scale); none in a trace."""
     return {**params, "memo": [] if type(x) is ndarray else None}
 
 
@@ -114,11 +117,14 @@ def _last(x, n):
 def _check_shape(name, x, shape, weight, bias):
     shape = tuple(shape)
     if not shape:
-        raise RuntimeError(f"{name}: Expected normalized_shape to be at least 1-dimensional, but got ()")
+        raise RuntimeError(
+            f"{name}: Expected normalized_shape to be at least 1-dimensional, but got ()"
+        )
     for what, t in (("weight", weight), ("bias", bias)):
         if t is not None and tuple(t.shape) != shape:
             raise ShapeError(
-                f"{name}: Expected {what} to be of same shape as normalized_shape, but got {what} of shape "
+                f"{name}: Expected {what} to be of same shape as normalized_shape, but got "
+                f"{what} of shape "
                 f"{list(t.shape)} and normalized_shape = {list(shape)}"
             )
     if tuple(x.shape[max(x.ndim - len(shape), 0) :]) != shape:
@@ -271,20 +277,29 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
         refuse(_group_norm.op, 0, input)
     x = input.array
     if x.ndim < 2:
-        raise ShapeError(f"group_norm: Expected at least 2 dimensions for input tensor but received {x.ndim}: {tuple(x.shape)}")
+        raise ShapeError(
+            f"group_norm: Expected at least 2 dimensions for input tensor but received {x.ndim}: "
+            f"{tuple(x.shape)}"
+        )
     channels = x.shape[1]
     if num_groups < 1 or channels % num_groups:
         raise ShapeError(
-            f"group_norm: Expected number of channels in input to be divisible by num_groups, but got input "
+            "group_norm: Expected number of channels in input to be divisible by num_groups, "
+            "but got input "
             f"of shape {list(x.shape)} and num_groups={num_groups}"
         )
     for what, t in (("weight", weight), ("bias", bias)):
         if t is not None and tuple(t.shape) != (channels,):
             raise ShapeError(
-                f"group_norm: Expected {what} to be a vector of size equal to the number of channels in "
-                f"input ({channels}), but got {what} of shape {list(t.shape)} and input of shape {list(x.shape)}"
+                f"group_norm: Expected {what} to be a vector of size equal to the number of "
+                "channels in "
+                f"input ({channels}), but got {what} of shape {list(t.shape)} and input of shape "
+                f"{list(x.shape)}"
             )
     _floating("group_norm", x, weight, bias)
     if prod(x.shape) // num_groups == 1:
-        raise ValueError(f"group_norm: Expected more than 1 value per channel when training, got input size {list(x.shape)}")
+        raise ValueError(
+            "group_norm: Expected more than 1 value per channel when training, got input size "
+            f"{list(x.shape)}"
+        )
     return apply(_group_norm.op, (input, weight, bias), {"groups": num_groups, "eps": eps})

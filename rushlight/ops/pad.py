@@ -1,7 +1,6 @@
-"""Padding: with a constant, or with the image itself reflected, repeated at its edge, or wrapped."""
+"""Padding: with a constant, or with the image itself: reflected, its edge repeated, or wrapped."""
 
 import numpy as np
-
 
 from rushlight.backend.accumulate import add_at
 from rushlight.errors import ShapeError, UnsupportedDtypeError
@@ -17,10 +16,13 @@ def _pairs(pad, ndim, name):
     """[(before, after)] of each dim from PyTorch's list, which begins at the last dim."""
     pad = [n.__index__() for n in pad]
     if len(pad) % 2:
-        raise RuntimeError(f"{name}: Padding length must be divisible by 2, but it is {len(pad)}: {pad}")
+        raise RuntimeError(
+            f"{name}: Padding length must be divisible by 2, but it is {len(pad)}: {pad}"
+        )
     if len(pad) > 2 * ndim:
         raise ShapeError(
-            f"{name}: Padding length should be less than or equal to two times the input dimension, "
+            f"{name}: Padding length should be less than or equal to two times the input "
+            "dimension, "
             f"but {pad} has {len(pad)} entries for {ndim} dims"
         )
     given = list(zip(pad[::2], pad[1::2], strict=True))[::-1]
@@ -32,7 +34,8 @@ def _constant_shape(x, *, pad, value=0):
     out = tuple([n + a + b for n, (a, b) in zip(x.shape, pairs, strict=True)])
     if any(n < 0 for n in out):
         raise ShapeError(
-            f"constant_pad_nd: the input {tuple(x.shape)} with pad {list(pad)} would have the negative "
+            f"constant_pad_nd: the input {tuple(x.shape)} with pad {list(pad)} would have the "
+            "negative "
             f"size {out}"
         )
     return out
@@ -98,7 +101,11 @@ def _named(name, grad_name):
 
 _BY_MODE = {
     (mode, n): _named(f"{mode}_pad{n}d", f"{title}Pad{n}DBackward0")
-    for mode, title in (("reflect", "Reflection"), ("replicate", "Replication"), ("circular", "Circular"))
+    for mode, title in (
+        ("reflect", "Reflection"),
+        ("replicate", "Replication"),
+        ("circular", "Circular"),
+    )
     for n in (1, 2, 3)
 }
 _folded.grad(
@@ -129,9 +136,14 @@ def pad(input, pad, mode="constant", value=None):
         raise ValueError(f'pad: padding mode "{mode}" takes no value, but got {value}')
     x = input.array
     n = len(pad) // 2
-    if mode not in ("reflect", "replicate", "circular") or n not in (1, 2, 3) or x.ndim not in (n + 1, n + 2):
+    if (
+        mode not in ("reflect", "replicate", "circular")
+        or n not in (1, 2, 3)
+        or x.ndim not in (n + 1, n + 2)
+    ):
         raise NotImplementedError(
-            f"pad: mode={mode!r} with {len(pad)} numbers is not supported for an input of {x.ndim} dims "
+            f"pad: mode={mode!r} with {len(pad)} numbers is not supported for an input of "
+            f"{x.ndim} dims "
             f"{tuple(x.shape)}: 2 numbers pad 2D or 3D input, 4 pad 3D or 4D, 6 pad 4D or 5D"
         )
     _check_pad(x, pad, mode, n)
@@ -147,9 +159,11 @@ def _check_pad(x, pad, mode, n):
         if limit is not None and max(a, b) > limit:
             raise ShapeError(
                 f"pad: Padding size should be less than the corresponding input dimension for "
-                f"mode={mode!r}, but got padding ({a}, {b}) at dimension {dim} of input {tuple(x.shape)}"
+                f"mode={mode!r}, but got padding ({a}, {b}) at dimension {dim} of input "
+                f"{tuple(x.shape)}"
             )
         if size + a + b < 1:
-            raise ShapeError(f"pad: input {tuple(x.shape)} with pad {list(pad)} has no elements left in dim {dim}")
-
-
+            raise ShapeError(
+                f"pad: input {tuple(x.shape)} with pad {list(pad)} has no elements left in dim "
+                f"{dim}"
+            )

@@ -9,7 +9,7 @@ from rushlight.dtype import OF
 from rushlight.errors import ShapeError, UnsupportedDtypeError
 from rushlight.ops.dispatch import apply, refuse
 from rushlight.ops.kinds import kernel
-from rushlight.ops.window import offsets, per_dim, span
+from rushlight.ops.window import offsets, per_dim, spaced, span
 from rushlight.tensor import Tensor
 
 __all__ = ["max_pool1d", "max_pool2d", "max_pool3d", "places_of", "pool_geometry"]
@@ -116,21 +116,10 @@ def _tiles(x, kernel_size, stride, padding, dilation, places):
 def _maxima(x, kernel_size, stride, dilation, places):
     """The maximum of each window, one dim after the other."""
     n = len(places)
-    for d in range(
-        n
-    ):  # from the first dim: the last, whose elements lie apart, then is the shortest
-        lead = (slice(None),) * (x.ndim - n + d)
+    # From the first dim: when the last is reached, whose elements lie apart, less is left to do.
+    for d in range(n):
         parts = [
-            x[
-                (
-                    *lead,
-                    slice(
-                        k * dilation[d],
-                        k * dilation[d] + stride[d] * (places[d] - 1) + 1,
-                        stride[d],
-                    ),
-                )
-            ]
+            spaced(x, x.ndim - n + d, k * dilation[d], stride[d], places[d])
             for k in range(kernel_size[d])
         ]
         x = parts[0] if len(parts) == 1 else np.maximum(parts[0], parts[1])
@@ -140,7 +129,7 @@ def _maxima(x, kernel_size, stride, dilation, places):
 
 
 def _positions(x, kernel_size, stride, padding, dilation, places):
-    """The flat position in ``x``'s last dims of each window's maximum: the first, or the last nan."""
+    """The flat position in the last dims of each window's maximum: the first, or the last nan."""
     n = len(places)
     size = x.shape[-n:]
     steps = [prod(size[d + 1 :]) for d in range(n)]
@@ -236,7 +225,7 @@ def _tiled_slope(g, x, best, kh, kw):
 
 
 def _widened(x, kw):
-    """Each element of ``x`` (planes, rows, columns) ``kw`` times, as (planes, rows, 1, columns · kw)."""
+    """Each element ``kw`` times: (planes, rows, columns) → (planes, rows, 1, columns · kw)."""
     wide = np.empty((*x.shape, kw), x.dtype)
     for k in range(kw):
         wide[..., k] = x

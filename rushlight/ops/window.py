@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-__all__ = ["offsets", "output_size", "padded", "per_dim", "span", "windows"]
+__all__ = ["offsets", "output_size", "padded", "per_dim", "spaced", "span", "windows"]
 
 
 def per_dim(value, ndim, name, what):
@@ -69,6 +69,12 @@ def windows(x, kernel, stride, dilation, out):
         *[d * s for d, s in zip(stride, step, strict=True)],
     )
     return as_strided(x, shape, strides, writeable=False)
+
+
+def spaced(x, dim, start, step, count):
+    """``count`` elements of ``dim``, ``step`` apart, from ``start``."""
+    end = start + step * (count - 1) + 1
+    return x[(*[slice(None)] * dim, slice(start, end, step))]
 
 
 def offsets(kernel, stride, dilation, out):

@@ -1,19 +1,20 @@
-"""Activation functions with ``nn.functional``'s signatures: ``inplace``, and dims that may be left out."""
+"""Activation functions with ``inplace``, and softmax over a dim that may be left out."""
 
 import warnings
 
 from rushlight.errors import ShapeError
-from rushlight.ops import activation, softmax as _softmax
+from rushlight.ops import activation
+from rushlight.ops import softmax as _softmax
 from rushlight.ops.activation import gelu, logsigmoid, sigmoid, softplus
 from rushlight.ops.dispatch import in_place
 from rushlight.ops.trigonometry import tanh
 from rushlight.tensor import Tensor
 
 __all__ = [
-    "celu", "celu_", "elu", "elu_", "gelu", "glu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh",
-    "hardtanh_", "leaky_relu", "leaky_relu_", "log_softmax", "logsigmoid", "mish", "relu", "relu6",
-    "relu_", "selu", "selu_", "sigmoid", "silu", "softmax", "softmin", "softplus", "softshrink",
-    "softsign", "tanh", "tanhshrink", "threshold", "threshold_",
+    "celu", "celu_", "elu", "elu_", "gelu", "glu", "hardshrink", "hardsigmoid", "hardswish",
+    "hardtanh", "hardtanh_", "leaky_relu", "leaky_relu_", "log_softmax", "logsigmoid", "mish",
+    "relu", "relu6", "relu_", "selu", "selu_", "sigmoid", "silu", "softmax", "softmin", "softplus",
+    "softshrink", "softsign", "tanh", "tanhshrink", "threshold", "threshold_",
 ]  # fmt: skip
 
 hardshrink = activation.hardshrink
@@ -217,7 +218,10 @@ def glu(input, dim=-1):
         raise RuntimeError("glu does not support 0-dimensional tensors")
     n = input.shape[dim]
     if n % 2:
-        raise ShapeError(f"glu: Halving dimension must be even, but dimension {dim} is size {n}: {tuple(input.shape)}")
+        raise ShapeError(
+            f"glu: Halving dimension must be even, but dimension {dim} is size {n}: "
+            f"{tuple(input.shape)}"
+        )
     return input.narrow(dim, 0, n // 2) * input.narrow(dim, n // 2, n // 2).sigmoid()
 
 

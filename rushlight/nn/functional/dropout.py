@@ -56,7 +56,8 @@ def dropout1d(input, p=0.5, training=True, inplace=False):
     """
     if input.ndim not in (2, 3):
         raise RuntimeError(
-            f"dropout1d: Expected 2D or 3D input, but received a {input.ndim}D input: {tuple(input.shape)}"
+            f"dropout1d: Expected 2D or 3D input, but received a {input.ndim}D input: "
+            f"{tuple(input.shape)}"
         )
     return _batched(input, 2, p, training, inplace)
 
@@ -112,7 +113,8 @@ def dropout3d(input, p=0.5, training=True, inplace=False):
 
 def _unusual(name, input, expected):
     warnings.warn(
-        f"{name}: a {input.ndim}-D input is deprecated, {expected} is expected: {tuple(input.shape)}; "
+        f"{name}: a {input.ndim}-D input is deprecated, {expected} is expected: "
+        f"{tuple(input.shape)}; "
         "use dropout",
         stacklevel=3,
     )

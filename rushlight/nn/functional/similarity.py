@@ -1,6 +1,5 @@
 """Directions and distances of vectors, and indices as vectors."""
 
-
 from rushlight.dtype import int64
 from rushlight.ops.dispatch import store
 from rushlight.ops.embedding import one_hot as _one_hot
@@ -17,7 +16,8 @@ def cosine_similarity(x1, x2, dim=1, eps=1e-8):
         RuntimeError: the shapes do not broadcast.
 
     >>> import rushlight as torch
-    >>> torch.nn.functional.cosine_similarity(torch.tensor([[3.0, 4.0]]), torch.tensor([[4.0, 3.0]]))
+    >>> x = torch.tensor([[3.0, 4.0]])
+    >>> torch.nn.functional.cosine_similarity(x, x.flip(1))
     tensor([0.9600])
     """
     lengths = [x.norm(2, dim, keepdim=True).clamp_min(eps) for x in (x1, x2)]
@@ -53,7 +53,9 @@ def one_hot(tensor, num_classes=-1):
             f"one_hot(): argument 'tensor' (position 1) must be Tensor, not {type(tensor).__name__}"
         )
     if tensor.dtype is not int64:
-        raise RuntimeError(f"one_hot is only applicable to index tensor of type LongTensor, not {tensor.dtype}")
+        raise RuntimeError(
+            f"one_hot is only applicable to index tensor of type LongTensor, not {tensor.dtype}"
+        )
     if tensor.array.size == 0:
         if num_classes <= 0:
             raise RuntimeError("one_hot: Can not infer total number of classes from empty tensor.")
