@@ -57,6 +57,8 @@ class Op:
         dynamic: The result's shape depends on values, so it cannot be traced; or a function that
             tells so from the arguments.
         one_of_many: A view that is one result of an operation with several, such as split.
+        keeps_floats: Operands that are all float32, or all float64, are computed with as they are;
+            None until that was tried.
         tensors: Names of the inputs for which a Python number won't do.
         draws: It takes from a random generator, so a program must keep it and its order.
         call: The public function.
@@ -87,6 +89,7 @@ class Op:
         self.one_of_many = options.pop("one_of_many", False)
         self.draws = options.pop("draws", False)
         self.tensors = options.pop("tensors", ())
+        self.keeps_floats = None
         self.rules = [None] * len(names)
         self.saves = []
         self.origins = []

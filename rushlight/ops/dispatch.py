@@ -26,6 +26,7 @@ __all__ = ["apply", "bind", "in_place", "keep_subclass", "raw", "store"]
 
 _new = object.__new__
 _f4 = np.dtype("f4")
+_f8 = np.dtype("f8")
 _HALF = (dtypes.float16.numpy, dtypes.bfloat16.numpy)
 #: NumPy's spellings that PyTorch's functions take as well.
 _KEYWORDS = {"axis": "dim", "keepdims": "keepdim", "input": "x", "other": "y", "self": "x"}
@@ -47,7 +48,8 @@ def bind(op, args, kwargs):
             rest = (rest,)
         if len(rest) > len(op.params):
             raise TypeError(
-                f"{op.name}() takes {n + len(op.params)} positional arguments but {len(args)} were given"
+                f"{op.name}() takes {n + len(op.params)} positional arguments but {len(args)} were "
+                "given"
             )
         params.update(zip(op.params, rest, strict=False))
         named = {}
@@ -185,8 +187,34 @@ def _final(array, final):
     return array.astype(final) if final is not None and array.dtype == _f4 else array
 
 
+def _keeps_floats(rule, n):
+    """Whether the promotion rule leaves ``n`` floating arrays of one dtype as they are."""
+    try:
+        return all(rule([np.ones(1, d)] * n).numpy is d for d in (_f4, _f8))
+    except DtypeError:
+        return False
+
+
+def _of_one_float(inputs):
+    """Whether all are float32 arrays, or all float64, or Python's own numbers."""
+    common = None
+    for a in inputs:
+        if type(a) is ndarray:
+            if common is None:
+                common = a.dtype
+            elif a.dtype is not common:
+                return False
+        elif a is not None and type(a) is not float and type(a) is not int:
+            return False
+    return common is _f4 or common is _f8
+
+
 def _promoted(op, inputs):
     """Operands in the dtype that the elementwise ``op`` computes in, and the result's if other."""
+    if op.keeps_floats is None:
+        op.keeps_floats = _keeps_floats(op.dtype, len(op.inputs))
+    if op.keeps_floats and _of_one_float(inputs):
+        return inputs, None
     try:
         common = op.dtype(inputs)
     except DtypeError as error:
@@ -297,8 +325,8 @@ def record(op, operands, arrays, parents, params, out, outs=None):
             if isinstance(x, Tensor):
                 if len(x.cell) > 2:
                     raise RuntimeError(
-                        f"{op.name}: Inference tensors cannot be saved for backward. Make a clone() "
-                        "outside inference_mode() to use it in autograd."
+                        f"{op.name}: Inference tensors cannot be saved for backward. Make a "
+                        "clone() outside inference_mode() to use it in autograd."
                     )
                 cell = x.cell
         saved.append(value)

@@ -176,6 +176,8 @@ def max(input, *args, out=None, **named):
     """
     if not args and not named:
         return max_all(input) if out is None else max_all(input, out=out)
+    if len(args) == 1 and type(args[0]) is int and not named:
+        return _Max(max_dim(input, dim=args[0], out=out))
     return _extremum("max", max_all, max_dim, maximum, _Max, input, args, out, named)
 
 
@@ -191,6 +193,8 @@ def min(input, *args, out=None, **named):
     """
     if not args and not named:
         return min_all(input) if out is None else min_all(input, out=out)
+    if len(args) == 1 and type(args[0]) is int and not named:
+        return _Min(min_dim(input, dim=args[0], out=out))
     return _extremum("min", min_all, min_dim, minimum, _Min, input, args, out, named)
 
 
