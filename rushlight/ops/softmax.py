@@ -58,22 +58,24 @@ def _exp(x):
     return np.exp(x) if isinstance(x, np.ndarray | np.generic) else x.exp()
 
 
+def _recorded(op, x, dims, node):
+    """The result of ``op`` on the array ``x`` with what its rule wants."""
+    found = taped(op, op.forward(backend, x, dim=dims), (node,), (None, dims), (None, None))
+    if found.node is not None:
+        found.node.saved = (found.array, dims)
+        found.node.cells = (found.cell, None)
+    return found
+
+
 def _short(operation, input, dim, dtype, out):
     """``operation`` on ``input``; for plain floats without the general path."""
     if dtype is None and out is None and not mode.intercept and type(dim) is int:
         try:
             x = plain(input)
-        except AttributeError:
-            x = None
-        if x is not None and x.size and x.dtype in FLOATS and -x.ndim <= dim < x.ndim:
-            op, dims = operation.op, (dim % x.ndim,)
-            found = taped(
-                op, op.forward(backend, x, dim=dims), (input.node,), (None, dims), (None, None)
-            )
-            if found.node is not None:
-                found.node.saved = (found.array, dims)
-                found.node.cells = (found.cell, None)
-            return found
+            if x.dtype in FLOATS and -x.ndim <= dim < x.ndim:
+                return _recorded(operation.op, x, (dim % x.ndim,), input.node)
+        except (AttributeError, RuntimeWarning):
+            pass  # no tensor, or the user made NumPy's warnings errors
     return operation(input if dtype is None else input.to(dtype), dim=dim, out=out)
 
 

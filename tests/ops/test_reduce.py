@@ -239,3 +239,10 @@ def test_out_takes_the_result():
     values, indices = torch.empty(2), torch.empty(2, dtype=torch.int64)
     found = torch.max(torch.tensor([[1.0, 2], [4, 3]]), 1, out=(values, indices))
     assert found.values is values and indices.tolist() == [1, 0]
+
+
+def test_no_warning_of_numpy_reaches_the_user():
+    x = torch.tensor([[float("-inf"), float("-inf")], [1e38, 3e38]])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert x.softmax(1)[0].isnan().all() and x.sum().isnan() and (x * 10).exp()[1].isinf().all()
