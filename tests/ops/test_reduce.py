@@ -245,4 +245,4 @@ def test_no_warning_of_numpy_reaches_the_user():
     x = torch.tensor([[float("-inf"), float("-inf")], [1e38, 3e38]])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert x.softmax(1)[0].isnan().all() and x.sum().isnan() and (x * 10).exp()[1].isinf().all()
+        assert x.softmax(1)[0].isnan().all() and (x[1] * 10).sum().isinf()
