@@ -10,7 +10,9 @@ def _blas():
     global _pools
     if _pools is None:
         import numpy  # noqa: F401  so that its library is loaded
-        from threadpoolctl import ThreadpoolController
+        from threadpoolctl import (  # type: ignore[import-untyped]  # it has no types
+            ThreadpoolController,
+        )
 
         _pools = ThreadpoolController().select(user_api="blas")
     return _pools.lib_controllers
@@ -27,7 +29,7 @@ def get_num_threads():
 
 
 def set_num_threads(n):
-    """Let matrix products use ``n`` threads; results do not depend on it.
+    """Let matrix products use ``n`` threads. The BLAS library may round differently for each ``n``.
 
     Raises:
         RuntimeError: ``n`` is not positive.
