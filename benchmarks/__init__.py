@@ -1,1 +1,1 @@
-"""What is measured, against what. ``python -m benchmarks`` prints the table; see ``__main__.py``."""
+"""What is measured, against what: ``python -m benchmarks`` prints the table."""

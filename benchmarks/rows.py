@@ -1,8 +1,10 @@
 """The rows of the table: each sets up one piece of work under a framework with PyTorch's API.
 
-``ROWS[name] = (setup, number, target)``: ``setup(torch)`` returns the function to time, ``number`` how
-often it is called in one block, ``target`` the ratio to PyTorch's time that is aimed at.
+``ROWS[name] = (setup, number, target)``: ``setup(torch)`` returns the function to time, ``number``
+how often it is called in one block, ``target`` the ratio to PyTorch's time that is aimed at.
 """
+
+from itertools import pairwise
 
 
 def small(expression, requires_grad=False):
@@ -63,7 +65,7 @@ def mlp(*sizes):
 
     def build(nn):
         layers = []
-        for n, m in zip(sizes, sizes[1:], strict=False):
+        for n, m in pairwise(sizes):
             layers += [nn.Linear(n, m), nn.ReLU()]
         return nn.Sequential(*layers[:-1])
 

@@ -21,6 +21,8 @@ class device:
     """
 
     __slots__ = ("index", "type")
+    index: int | None
+    type: str
 
     def __init__(self, type, index=None):
         if isinstance(type, device):
@@ -29,13 +31,15 @@ class device:
             type, index = "cuda", type
         if not isinstance(type, str):
             raise TypeError(
-                f"device(): argument 'type' must be str or torch.device, not {type.__class__.__name__}"
+                "device(): argument 'type' must be str or torch.device, not "
+                f"{type.__class__.__name__}"
             )
         name, colon, digits = type.partition(":")
         if colon:
             if index is not None:
                 raise RuntimeError(
-                    f"type (string) must not include an index because index was passed explicitly: {type}"
+                    "type (string) must not include an index because index was passed explicitly: "
+                    f"{type}"
                 )
             if not digits.isdigit() or (len(digits) > 1 and digits[0] == "0"):
                 raise RuntimeError(f"Invalid device string: '{type}'")

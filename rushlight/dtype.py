@@ -1,5 +1,7 @@
 """Element types: PyTorch's names over NumPy's, and PyTorch's rules for mixing them."""
 
+import builtins
+
 import ml_dtypes
 import numpy as np
 
@@ -28,7 +30,11 @@ class dtype:
 
     name: str
     numpy: np.dtype
+    itemsize: int
     category: int
+    is_complex: "builtins.bool"
+    is_floating_point: "builtins.bool"
+    is_signed: "builtins.bool"
 
     def __new__(cls, *args, **kwargs):
         raise TypeError("dtype: types cannot be created; use torch.float32, torch.int64, ...")
@@ -123,9 +129,9 @@ def of(numpy_dtype):
         found = OF.get(np.dtype(numpy_dtype).newbyteorder("="))
         if found is None or not np.dtype(numpy_dtype).isnative:
             raise TypeError(
-                f"can't convert np.ndarray of type numpy.{np.dtype(numpy_dtype)}. The only "
-                "supported types are: float64, float32, float16, complex64, complex128, int64, "
-                "int32, int16, int8, uint64, uint32, uint16, uint8, and bool."
+                f"can't convert np.ndarray of type numpy.{np.dtype(numpy_dtype).type.__name__}. "
+                "The only supported types are: float64, float32, float16, complex64, complex128, "
+                "int64, int32, int16, int8, uint64, uint32, uint16, uint8, and bool."
             )
     return found
 
@@ -169,8 +175,10 @@ def promote_types(type1, type2):
     """The smallest dtype that holds both, by PyTorch's table.
 
     >>> import rushlight as torch
-    >>> torch.promote_types(torch.int64, torch.float16), torch.promote_types(torch.uint8, torch.int8)
-    (torch.float16, torch.int16)
+    >>> torch.promote_types(torch.int64, torch.float16)
+    torch.float16
+    >>> torch.promote_types(torch.uint8, torch.int8)
+    torch.int16
     """
     try:
         return _PROMOTE[type1, type2]

@@ -22,7 +22,8 @@ def dim(d, ndim, name="dim"):
     n = ndim or 1
     if not -n <= d < n:
         raise DimError(
-            f"{name}: Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {d})"
+            f"{name}: Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got "
+            f"{d})"
         )
     return d % n
 
@@ -107,7 +108,7 @@ def sizes(shape, name="size"):
     return tuple(out)
 
 
-def matmul(x, y):
+def matmul(x, y, name="matmul"):
     """The shape of ``x @ y`` for shapes of any rank ≥ 1.
 
     >>> matmul((5, 2, 3), (3, 4))
@@ -115,13 +116,17 @@ def matmul(x, y):
     """
     if not x or not y:
         raise ShapeError(
-            f"matmul: both arguments need to be at least 1D, but x is {x} and y is {y}"
+            f"{name}: both arguments need to be at least 1D, but x is {x} and y is {y}"
         )
     inner = y[-2] if len(y) > 1 else y[0]
     if x[-1] != inner:
         raise ShapeError(
-            f"matmul: x {x} and y {y} disagree: x has {x[-1]} in its last dim, y has {inner} in "
-            f"its {'second-last' if len(y) > 1 else 'only'} dim (mat1 and mat2 shapes cannot be multiplied)"
+            f"{name}: x {x} and y {y} disagree: x has {x[-1]} in its last dim, y has {inner} in "
+            f"its {'second-last' if len(y) > 1 else 'only'} dim (mat1 and mat2 shapes cannot be "
+            "multiplied)"
         )
-    batch = broadcast("matmul (batch dims)", x[:-2], y[:-2])
+    try:
+        batch = broadcast(name, x[:-2], y[:-2])
+    except ShapeError as error:
+        raise ShapeError(f"{error}, the batch dims of x {x} and y {y}") from None
     return batch + x[-2:-1] + (y[-1:] if len(y) > 1 else ())

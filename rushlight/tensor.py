@@ -75,8 +75,19 @@ def disabled_torch_function(*args, **kwargs):
 
 _new = object.__new__
 
+if TYPE_CHECKING:
 
-class Tensor:
+    class _BoundLater(type):
+        """For type checkers: methods are bound to the class by the modules that define them."""
+
+        def __getattr__(cls, name: str) -> Any: ...
+        def __setattr__(cls, name: str, value: Any) -> None: ...
+
+else:
+    _BoundLater = type
+
+
+class Tensor(metaclass=_BoundLater):
     """A multi-dimensional array of one dtype that can record how it was computed.
 
     >>> import rushlight as torch
@@ -102,8 +113,9 @@ class Tensor:
         return keep_subclass(cls, func, args, kwargs or {})
 
     if TYPE_CHECKING:
-        array: np.ndarray
+        array: Any
         node: Any
+        _grad: Any
         view_of: ViewOf | None
         cell: list
 

@@ -55,8 +55,10 @@ def page():
     lines = [
         "# Coverage",
         "",
-        "PyTorch's public names and which of them exist here. Made by `python tools/coverage_page.py` from",
-        "`docs/surface.tsv`; a test fails when it is stale. What exists but differs is in `differences.md`.",
+        "PyTorch's public names and which of them exist here. Made by `python "
+        "tools/coverage_page.py` from",
+        "`docs/surface.tsv`; a test fails when it is stale. What exists but differs is in "
+        "`differences.md`.",
         "",
         "| area | names | exist |",
         "|---|---|---|",

@@ -11,7 +11,8 @@ __all__ = [
 
 # Imported when first used: these need Tensor, which needs this package's modes.
 _HOMES = {
-    "Function": "function", "FunctionCtx": "function", "once_differentiable": "function", "backward": "history", "grad": "history",
+    "Function": "function", "FunctionCtx": "function", "once_differentiable": "function",
+    "backward": "gradient", "grad": "gradient",
     "detect_anomaly": "anomaly", "set_detect_anomaly": "anomaly",
     "GradcheckError": "numeric", "gradcheck": "numeric", "gradgradcheck": "numeric",
 }  # fmt: skip

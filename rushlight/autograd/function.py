@@ -1,6 +1,8 @@
 """Custom operations: ``torch.autograd.Function``, a forward and a backward written by hand."""
 
+import weakref
 from functools import wraps
+from typing import Any
 
 import numpy as np
 
@@ -31,9 +33,9 @@ class _Saved:
     def unpack(self, owner):
         if self.cell[0] != self.clock:
             raise GraphError(
-                "one of the variables needed for gradient computation has been modified by an inplace "
-                f"operation: {owner.name()} saved a tensor {tuple(self.array.shape)} that was written "
-                f"afterwards and is now at version {self.cell[1]}. Save a clone()."
+                "one of the variables needed for gradient computation has been modified by an "
+                f"inplace operation: {owner.name()} saved a tensor {tuple(self.array.shape)} that "
+                f"was written afterwards and is now at version {self.cell[1]}. Save a clone()."
             )
         t = from_array(self.array)
         t.cell = self.cell
@@ -49,14 +51,15 @@ class FunctionCtx(Node):
 
     __slots__ = ("__dict__",)
     is_plain = False
-    function: type
+    function: Any
 
     def save_for_backward(self, *tensors):
         """Keep tensors for ``saved_tensors`` in backward; None is allowed."""
         for t in tensors:
             if t is not None and not isinstance(t, Tensor):
                 raise TypeError(
-                    f"save_for_backward can only save variables, but argument is of type {type(t).__name__}"
+                    "save_for_backward can only save variables, but argument is of type "
+                    f"{type(t).__name__}"
                 )
         self.to_save = tensors
 
@@ -100,7 +103,6 @@ class FunctionCtx(Node):
 
     def backward(self, g, symbolic):
         self.check()
-        raw = not symbolic
         grads = g if type(g) is list else [g]
         grads = [self._given(i, gi) for i, gi in enumerate(grads)]
         found = self.function.backward(self, *grads)
@@ -117,18 +119,14 @@ class FunctionCtx(Node):
             gi = found[position]
             if gi is not None and not isinstance(gi, Tensor):
                 raise TypeError(
-                    f"expected Variable or None (got {type(gi).__name__}) as gradient {position} of {self.name()}"
+                    f"expected Variable or None (got {type(gi).__name__}) as gradient {position} "
+                    f"of {self.name()}"
                 )
             if gi is not None and parent is not None:
                 self._check_shape(position, gi, parent)
-            # A copy: what the user returned may be held elsewhere.
-            out.append(
-                None
-                if gi is None
-                else gi.array.copy()
-                if raw and isinstance(gi.array, np.ndarray)
-                else gi
-            )
+            if gi is not None and not symbolic and isinstance(gi.array, np.ndarray):
+                gi = gi.array.copy()  # what the user returned may be held elsewhere
+            out.append(gi)
         return out
 
     def _given(self, i, g):
@@ -179,11 +177,12 @@ class Function(metaclass=_FunctionMeta):
     tensor(12.)
     """
 
-    _ctx_class: type
+    _ctx_class: Any
 
     def __init__(self, *args, **kwargs):
         raise RuntimeError(
-            f"{type(self).__name__} should not be instantiated; call {type(self).__name__}.apply(...)"
+            f"{type(self).__name__} should not be instantiated; call "
+            f"{type(self).__name__}.apply(...)"
         )
 
     @staticmethod
@@ -202,14 +201,14 @@ class Function(metaclass=_FunctionMeta):
     def backward(ctx, *grad_outputs):
         """The gradient of each argument of forward; to be defined by the subclass."""
         raise NotImplementedError(
-            "You must implement either the backward or vjp method for your custom autograd.Function to use it "
-            "with backward mode AD."
+            "You must implement either the backward or vjp method for your custom "
+            "autograd.Function to use it with backward mode AD."
         )
 
     @classmethod
     def apply(cls, *args):
         """Run ``forward`` and record ``backward``."""
-        ctx = _new(cls._ctx_class)
+        ctx: FunctionCtx = _new(cls._ctx_class)
         ctx.saved = ctx.cells = ()
         ctx.hooks = None
         ctx.to_save = ctx.dirty = ctx.non_differentiable = ()
@@ -232,15 +231,15 @@ class Function(metaclass=_FunctionMeta):
         outputs = [_own(o, args, ctx, recording) for o in outputs]
         if recording:
             for d in ctx.dirty:
-                _check_dirty(cls, d)
-        _attach(ctx, cls, args, tensors, outputs, recording, versions)
-        return (
-            outputs[0]
-            if single
-            else type(found)(outputs)
-            if type(found) in (tuple, list)
-            else tuple(outputs)
-        )
+                check_write(d, cls.__name__)
+        for d in ctx.dirty:
+            if d.cell[1] == versions.get(id(d)):
+                stamp(d)
+        if recording:
+            _attach(ctx, args, tensors, [o for o in outputs if isinstance(o, Tensor)])
+        if single:
+            return outputs[0]
+        return outputs if type(found) is list else tuple(outputs)
 
 
 def _own(o, args, ctx, recording):
@@ -250,17 +249,8 @@ def _own(o, args, ctx, recording):
     return o
 
 
-def _check_dirty(cls, tensor):
-    check_write(tensor, cls.__name__)
-
-
-def _attach(ctx, cls, args, tensors, outputs, recording, versions):
-    for d in ctx.dirty:
-        if d.cell[1] == versions.get(id(d)):
-            stamp(d)
-    if not recording:
-        return
-    results = [o for o in outputs if isinstance(o, Tensor)]
+def _attach(ctx, args, tensors, results):
+    """Make ``ctx`` the node of ``results``."""
     ctx.arity = len(args)
     ctx.positions = [i for i, _ in tensors]
     ctx.parents = tuple([a.node for _, a in tensors])
@@ -270,11 +260,9 @@ def _attach(ctx, cls, args, tensors, outputs, recording, versions):
     ctx.saved = tuple([None if t is None else _Saved(t, results) for t in ctx.to_save]) or ()
     ctx.to_save = ()
     for i, o in enumerate(results):
-        differentiable = OF[o.array.dtype].category > 1 and not any(
-            o is n for n in ctx.non_differentiable
-        )
         node = None
-        if differentiable:
+        constant = any(o is n for n in ctx.non_differentiable)
+        if OF[o.array.dtype].category > 1 and not constant:
             node = ctx if len(results) == 1 else output(ctx, i, len(results), o.array)
         if o.view_of is not None and any(o is d for d in ctx.dirty):
             from rushlight.ops.view import record_patch
@@ -286,14 +274,12 @@ def _attach(ctx, cls, args, tensors, outputs, recording, versions):
         else:
             o.node = node
             o.view_of = None
-        ctx.output_nodes.append(_weak(ctx, node))
+        ctx.output_nodes.append(_weak(node))
     ctx.dirty = ctx.non_differentiable = ()
 
 
-def _weak(ctx, node):
+def _weak(node):
     """How the node finds the nodes of its outputs again without holding them."""
-    import weakref
-
     return (lambda: None) if node is None else weakref.ref(node)
 
 
@@ -312,7 +298,7 @@ class _Twice(Function):
 
 
 def once_differentiable(backward):
-    """Decorate a ``backward`` that computes outside the tape; differentiating it again is an error."""
+    """Decorate a ``backward`` that computes off the tape; differentiating it again is an error."""
 
     @wraps(backward)
     def wrapped(ctx, *grads):
@@ -324,7 +310,7 @@ def once_differentiable(backward):
             return found
         single = not isinstance(found, tuple)
         results = (found,) if single else found
-        seed = [g for g in grads if isinstance(g, Tensor) and g.requires_grad][0]
+        seed = next(g for g in grads if isinstance(g, Tensor) and g.requires_grad)
         guarded = [f if f is None else _Twice.apply(f, seed)[0] for f in results]
         return guarded[0] if single else tuple(guarded)
 

@@ -82,7 +82,7 @@ def guard(get):
 
 
 class suspended:
-    """Context outside the trace: what is made here is real and outlives it, like new optimizer state."""
+    """Context outside the trace: what is made here outlives it, like new optimizer state."""
 
     def __enter__(self):
         self.was, state.recorder = state.recorder, None
@@ -217,6 +217,8 @@ class inference_mode(_Decorator):
     ...     torch.ones(2).is_inference()
     True
     """
+
+    mode: bool
 
     def __new__(cls, mode=True):
         self = super().__new__(cls)

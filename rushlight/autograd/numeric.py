@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 
-from rushlight.autograd.history import grad
+from rushlight.autograd.gradient import grad
 from rushlight.tensor import Tensor, from_array
 
 __all__ = ["GradcheckError", "gradcheck", "gradgradcheck"]
@@ -19,13 +19,15 @@ def _inputs(inputs):
     wanted = [t for t in inputs if isinstance(t, Tensor) and t.requires_grad]
     if not wanted:
         raise ValueError(
-            "gradcheck expects at least one input tensor to require gradient, but none of the them have requires_grad=True."
+            "gradcheck expects at least one input tensor to require gradient, but none of the them "
+            "have requires_grad=True."
         )
     for t in wanted:
         if t.array.dtype not in (np.float64, np.complex128):
             warnings.warn(
-                f"gradcheck: an input requires gradient and is not a double precision floating point or complex, but "
-                f"{t.dtype}. This check will likely fail if all the inputs are not of double precision.",
+                "gradcheck: an input requires gradient and is not a double precision floating "
+                f"point or complex, but {t.dtype}. This check will likely fail if all the inputs "
+                "are not of double precision.",
                 stacklevel=3,
             )
     return inputs, wanted
@@ -36,11 +38,14 @@ def _outputs(found):
     return [o for o in found if isinstance(o, Tensor) and o.dtype.category > 1 and o.requires_grad]
 
 
+def _double(a):
+    return a.astype(np.complex128 if a.dtype.kind == "c" else np.float64)
+
+
 def _numeric(function, inputs, x, eps):
     """The columns d(outputs)/d(x) by central differences: for each output (numel x, numel out)."""
     steps = (eps, eps * 1j) if x.dtype.is_complex else (eps,)
     columns: list = []
-    flat = x.array.reshape(-1) if x.array.flags.c_contiguous else None
     for index in np.ndindex(*x.array.shape):
         row = []
         for step in steps:
@@ -48,12 +53,10 @@ def _numeric(function, inputs, x, eps):
             values = []
             for sign in (1, -1):
                 x.array[index] = was + sign * step
-                values.append([o.array.astype(np.complex128 if o.array.dtype.kind == "c" else np.float64)
-                               for o in _outputs(function(*inputs))])  # fmt: skip
+                values.append([_double(o.array) for o in _outputs(function(*inputs))])
             x.array[index] = was
             row.append([(a - b) / (2 * eps) for a, b in zip(*values, strict=True)])
         columns.append(row)
-    del flat
     return columns
 
 
@@ -112,7 +115,7 @@ def _compare(func, inputs, x, eps, atol, rtol, nondet_tol):
     if not outputs:
         raise ValueError("gradcheck: no Tensors requiring grad found among the outputs")
     columns = _numeric(func, inputs, x, eps)
-    which = [i for i, t in enumerate(inputs) if t is x][0]
+    which = next(i for i, t in enumerate(inputs) if t is x)
     for k, out in enumerate(outputs):
         for j, index in enumerate(np.ndindex(*out.array.shape)):
             seeds = (1, 1j) if out.dtype.is_complex else (1,)
@@ -128,8 +131,8 @@ def _compare(func, inputs, x, eps, atol, rtol, nondet_tol):
                 want = _expected(columns, k, index, s, x)
                 if not np.allclose(got, want, rtol, atol, equal_nan=True):
                     raise GradcheckError(
-                        f"Jacobian mismatch for output {k} with respect to input {which}, at element {j} of the "
-                        f"output\nnumerical:{want}\nanalytical:{got}\n"
+                        f"Jacobian mismatch for output {k} with respect to input {which}, at "
+                        f"element {j} of the output\nnumerical:{want}\nanalytical:{got}\n"
                     )
 
 
@@ -169,7 +172,7 @@ def gradgradcheck(
     >>> torch.autograd.gradgradcheck(lambda x: x ** 3, (x,))
     True
     """
-    inputs, wanted = _inputs(inputs)
+    inputs, _ = _inputs(inputs)
     outputs = _outputs(func(*inputs))
     if grad_outputs is None:
         rng = np.random.default_rng(0)

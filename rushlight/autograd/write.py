@@ -48,8 +48,8 @@ def check_write(x, name="an in-place operation"):
     if root is not None:
         if root.clock == 0:
             raise GraphError(
-                f"{name}: a view of a leaf Variable that requires grad is being used in an in-place "
-                "operation; wrap it in torch.no_grad(), or use the out-of-place form"
+                f"{name}: a view of a leaf Variable that requires grad is being used in an "
+                "in-place operation; wrap it in torch.no_grad(), or use the out-of-place form"
             )
         if view.untracked:
             raise GraphError(
@@ -58,10 +58,10 @@ def check_write(x, name="an in-place operation"):
             )
         if any(op.one_of_many for op, _, _ in view.path):
             raise GraphError(
-                f"{name}: an output of {x.node.name() if x.node else 'split or unbind'} is a view and is "
-                "being modified inplace. This view is the output of a function that returns multiple "
-                "views. Such functions do not allow the output views to be modified inplace. Use "
-                "indexing, or clone() the view"
+                f"{name}: an output of {x.node.name() if x.node else 'split or unbind'} is a view "
+                "and is being modified inplace. This view is the output of a function that returns "
+                "multiple views. Such functions do not allow the output views to be modified "
+                "inplace. Use indexing, or clone() the view"
             )
 
 
@@ -69,8 +69,9 @@ def check_overlap(array, name):
     """Raise where two elements of ``array`` share one place in memory (``expand``)."""
     if any(s == 0 and n > 1 for s, n in zip(array.strides, array.shape, strict=True)):
         raise RuntimeError(
-            f"{name}: unsupported operation: more than one element of the written-to tensor refers to "
-            "a single memory location. Please clone() the tensor before performing the operation."
+            f"{name}: unsupported operation: more than one element of the written-to tensor refers "
+            "to a single memory location. Please clone() the tensor before performing the "
+            "operation."
         )
 
 

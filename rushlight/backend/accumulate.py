@@ -11,7 +11,10 @@ _MANY = 2048
 
 
 def add_rows(out, rows, values):
-    """``out[rows[i]] += values[i]`` for each i, in order; out: (R, D), rows: (N,), values: (N, D)."""
+    """``out[rows[i]] += values[i]`` for each i, in order.
+
+    Shape: out (R, D), rows (N,), values (N, D).
+    """
     if not values.size:
         return
     if out.shape[1] == 1:
@@ -19,7 +22,7 @@ def add_rows(out, rows, values):
     elif values.size < _MANY or out.dtype.char not in "fdFD":
         np.add.at(out, rows, values)
     else:
-        from scipy.sparse import csc_array
+        from scipy.sparse import csc_array  # type: ignore[import-untyped]  # SciPy has no types
 
         n = len(rows)
         ones = np.ones(n, out.dtype)

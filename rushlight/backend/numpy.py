@@ -4,6 +4,7 @@ A forward sees the arrays of one operation and this module: NumPy's functions by
 and SciPy's special functions, which are imported when one is first used.
 """
 
+import importlib
 import warnings
 from math import prod
 
@@ -25,9 +26,7 @@ _SPECIAL = {
 def __getattr__(name):
     # Asked once for each name: what is found stays in this module.
     if name in _SPECIAL:
-        import scipy.special
-
-        found = getattr(scipy.special, _SPECIAL[name])
+        found = getattr(importlib.import_module("scipy.special"), _SPECIAL[name])
     else:
         found = getattr(np, name)
     globals()[name] = found
@@ -46,7 +45,7 @@ _INTEGER = {1: np.int8, 2: np.int16, 4: np.int32, 8: np.int64}
 
 
 def where(condition, x, y):
-    """``np.where``; on large arrays by masks of bits, ten times faster where the condition is irregular."""
+    """``np.where``; on large arrays by masks of bits: ten times faster on irregular conditions."""
     shape = np.shape(condition)
     if prod(shape) < 4096 or condition.dtype != bool:
         return np.where(condition, x, y)

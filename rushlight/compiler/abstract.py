@@ -4,6 +4,7 @@ import itertools
 import os
 import sys
 from math import prod
+from types import FrameType
 
 import numpy as np
 
@@ -20,7 +21,7 @@ class ValueNeeded(TraceError, AttributeError):
 
 def user_line():
     """``file:line`` of the innermost frame outside rushlight."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame = frame.f_back
     return "" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
@@ -29,9 +30,9 @@ def user_line():
 def refuse_values(name, shape):
     """Raise the one error about a value that a trace does not have."""
     raise ValueNeeded(
-        f"{user_line()}: this line needs the values of a tensor (.{name} of shape {list(shape)}) inside "
-        "torch.compile, where only shapes and dtypes are known. Move it out of the compiled function, "
-        "or return the tensor and look at it there."
+        f"{user_line()}: this line needs the values of a tensor (.{name} of shape {list(shape)}) "
+        "inside torch.compile, where only shapes and dtypes are known. Move it out of the compiled "
+        "function, or return the tensor and look at it there."
     )
 
 

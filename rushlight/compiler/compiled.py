@@ -8,8 +8,8 @@ from collections import OrderedDict
 
 import numpy as np
 
-from rushlight.autograd import mode, tape
-from rushlight.autograd.tape import Leaf, Node, tick
+from rushlight.autograd import engine, mode
+from rushlight.autograd.tape import Leaf, Node, output, tick
 from rushlight.autograd.write import stamp
 from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.program import Program
@@ -45,7 +45,8 @@ def disable(fn=None, recursive=True, *, reason=None):
     def wrapped(*args, **kwargs):
         if is_compiling():
             raise TraceError(
-                f"{fn.__qualname__} is marked with torch.compiler.disable{f': {reason}' if reason else ''}"
+                f"{fn.__qualname__} is marked with "
+                f"torch.compiler.disable{f': {reason}' if reason else ''}"
             )
         return fn(*args, **kwargs)
 
@@ -392,8 +393,8 @@ class _Compiled(Node):
         self.check()
         if symbolic:
             raise GraphError(
-                "CompiledFunctionBackward: a compiled forward cannot be differentiated twice from outside; put the "
-                "gradient inside the compiled function, or run it eagerly"
+                "CompiledFunctionBackward: a compiled forward cannot be differentiated twice from "
+                "outside; put the gradient inside the compiled function, or run it eagerly"
             )
         gs = g if type(g) is list else [g]
         seeds = [
@@ -426,7 +427,7 @@ class _Backward:
         self.parents = [(node, _owner(recorder, node)) for node in ends]
         was = mode.set_grad(False)
         try:
-            arrived = tape.run(
+            arrived = engine.run(
                 roots,
                 [from_array(s) for s in self.seeds],
                 False,
@@ -471,7 +472,7 @@ class _Backward:
         node.shape, node.dtype = first.shape, first.dtype
         for i, k in enumerate(self.outs):
             several = len(self.outs) > 1
-            outs[k].node = tape.output(node, i, len(self.outs), outs[k].array) if several else node
+            outs[k].node = output(node, i, len(self.outs), outs[k].array) if several else node
 
 
 def _ends(roots):

@@ -146,7 +146,8 @@ class Recorder:
             if not isinstance(x, Tensor) and x is not None and scalar_dtype(x) is None:
                 if isinstance(x, ndarray):
                     raise TraceError(
-                        f"{op.name}: a NumPy array reached a trace at {user_line()}; make it a tensor"
+                        f"{op.name}: a NumPy array reached a trace at {user_line()}; make it a "
+                        "tensor"
                     )
                 refuse(op, 0 if op.variadic else i, x)
             elif op.tensors and op.inputs[i] in op.tensors and not isinstance(x, Tensor):
@@ -265,8 +266,9 @@ def infer(op, ins, params):
         return _infer_source(op, params)
     if op.dynamic(*ins, **params) if callable(op.dynamic) else op.dynamic:
         raise TraceError(
-            f"{user_line()}: {op.name} gives a tensor whose shape depends on values, inside torch.compile. Move it "
-            "out of the compiled function, or use a form of fixed shape such as torch.where."
+            f"{user_line()}: {op.name} gives a tensor whose shape depends on values, inside "
+            "torch.compile. Move it out of the compiled function, or use a form of fixed shape "
+            "such as torch.where."
         )
     if op.kind == "elementwise":
         return _infer_elementwise(op, ins, params)

@@ -11,3 +11,4 @@ _MODULES = (
 for _name in _MODULES:
     importlib.import_module(f"rushlight.ops.{_name}")
 importlib.import_module("rushlight.autograd.history")
+importlib.import_module("rushlight.autograd.gradient")

@@ -9,7 +9,9 @@ from rushlight.dtype import OF, promote_types
 from rushlight.errors import UnsupportedDtypeError
 from rushlight.tensor import Tensor
 
-__all__ = ["bitwise", "compare", "promote", "result_type", "scalar_dtype", "to_float"]
+__all__ = [
+    "arithmetic", "integers", "promote", "real_only", "result_type", "scalar_dtype", "to_float",
+]  # fmt: skip
 
 
 def scalar_dtype(x):

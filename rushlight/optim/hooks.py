@@ -3,7 +3,7 @@
 import functools
 from collections import OrderedDict
 
-from rushlight.autograd.tape import Handle
+from rushlight.autograd.hooks import Handle
 
 __all__ = [
     "add_hook", "hooked", "register_optimizer_step_post_hook", "register_optimizer_step_pre_hook",

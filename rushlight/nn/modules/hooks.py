@@ -4,7 +4,7 @@ import functools
 import weakref
 from collections import OrderedDict
 
-from rushlight.autograd.tape import Handle
+from rushlight.autograd.hooks import Handle
 
 __all__ = [
     "RemovableHandle", "register_module_backward_hook",

@@ -1,0 +1,257 @@
+"""The engine: gradients sent from the results of a graph back to its leaves."""
+
+import warnings
+from operator import attrgetter
+
+import numpy as np
+from numpy import asarray, ndarray
+
+from rushlight.autograd import hooks as hooking
+from rushlight.autograd import mode
+from rushlight.autograd.tape import Output, recorded_at, tick
+from rushlight.dtype import OF
+from rushlight.errors import GraphError
+from rushlight.tensor import from_array
+
+__all__ = ["run"]
+
+_clock = attrgetter("clock")
+
+
+def sum_to(g, shape):
+    """``g`` summed down to ``shape``, from which it was broadcast."""
+    lead = g.ndim - len(shape)
+    axes = tuple(range(lead)) + tuple(
+        i for i, n in enumerate(shape, lead) if n == 1 and g.shape[i] != 1
+    )
+    if type(g) is ndarray:
+        return g.sum(axis=axes, keepdims=True).reshape(shape)
+    return g.sum(axes, keepdim=True).reshape(shape) if axes else g.reshape(shape)
+
+
+def _reachable(roots, targets):
+    """The nodes to run, newest first; with ``targets`` only those that lead to one.
+
+    Also, with ``targets``, the ids of those nodes.
+    """
+    found = set(roots)
+    nodes = list(found)
+    for node in nodes:  # grows while it is gone through
+        for parent in node.parents:
+            if parent is not None and parent not in found:
+                found.add(parent)
+                nodes.append(parent)
+    nodes.sort(key=_clock)
+    needed = None
+    if targets is not None:
+        needed = set(targets)
+        for node in nodes:  # oldest first: parents come before children
+            if id(node) not in needed and any(id(p) in needed for p in node.parents):
+                needed.add(id(node))
+        nodes = [n for n in nodes if id(n) in needed]
+    nodes.reverse()
+    return nodes, needed
+
+
+def run(roots, grads, retain, symbolic, targets=None, accumulate=True):
+    """Send ``grads`` from ``roots`` back through the graph.
+
+    With ``targets`` (ids of nodes) only paths that lead to one are run, and the gradients that
+    arrive there are returned by id; else they are accumulated in the leaves.
+    """
+    pending: dict = {}
+    arrived: dict = {}
+    shared: set = set()  # ids of arrays that more than one holder may have
+    for node, g in zip(roots, grads, strict=True):
+        shared.add(id(g))
+        _send(pending, node, g)
+    general = symbolic or mode.state.anomaly is not None
+    nodes, needed = _reachable(roots, targets)
+    for node in nodes:
+        g = pending.pop(node, None)
+        if g is None:
+            continue
+        hooks = node.hooks
+        if hooks:
+            g = hooking.run_on_result(node, g, symbolic)
+            shared.add(id(g))
+        if targets is not None and id(node) in targets:
+            arrived[id(node)] = g
+            shared.add(id(g))
+            if node.parents and not any(id(p) in needed for p in node.parents):
+                continue  # nothing wanted lies beyond
+        if node.clock == 0:
+            if accumulate:
+                _accumulate(node, g, id(g) in shared)
+        elif general or hooks or not node.is_plain or node.dtype.char not in "fd":
+            _step(pending, shared, node, g, symbolic)
+            if not retain:
+                node.free()
+        else:
+            _plain_step(pending, shared, node, g)
+            if not retain and node.saved:
+                node.saved = None
+                node.cells = ()
+    return arrived
+
+
+def _plain_step(pending, shared, node, g):
+    """One node of an ordinary backward: its rules on raw arrays. The hot loop."""
+    saved = node.saved
+    if saved is None:
+        node.check()
+    clock = node.clock
+    for cell in node.cells:
+        if cell is not None and cell[0] > clock:
+            node.check()
+    rules = node.op.rules
+    i = 0
+    for parent in node.parents:
+        entry = rules[i]
+        i += 1
+        if parent is None or entry is None:
+            continue
+        rule, wanted = entry
+        n = len(wanted)
+        try:
+            if n == 0:
+                gi = rule(g)
+            elif n == 1:
+                gi = rule(g, saved[wanted[0]])
+            else:
+                gi = rule(g, *[saved[k] for k in wanted])
+        except RuntimeWarning:  # the user made warnings errors, also NumPy's about infinities
+            with np.errstate(all="ignore"):
+                gi = rule(g, *[saved[k] for k in wanted])
+        if gi is None:
+            continue
+        if gi is g:
+            shared.add(id(g))
+        if type(gi) is not ndarray or gi.dtype is not parent.dtype or gi.shape != parent.shape:
+            gi = _fitted(parent, gi)
+        before = pending.get(parent)
+        pending[parent] = gi if before is None else _added(before, gi)
+
+
+def _step(pending, shared, node, g, symbolic):
+    """One node of any kind, with its hooks."""
+    was = mode.state.grad
+    if not symbolic and was:
+        mode.set_grad(False)  # what a hook or a custom function computes is not recorded
+    try:
+        with np.errstate(all="ignore"):
+            g, found = _step_quietly(node, g, symbolic)
+    finally:
+        mode.set_grad(was)
+    for parent, gi in zip(node.parents, found, strict=True):
+        if parent is None or gi is None:
+            continue
+        if gi is g:
+            shared.add(id(g))
+        if type(node) is Output:
+            _send_output(pending, node, gi)
+        else:
+            _send(pending, parent, gi)
+
+
+def _step_quietly(node, g, symbolic):
+    if node.hooks:
+        g = hooking.run_before(node, g)
+    if mode.state.anomaly is None:
+        found = node.backward(g, symbolic)
+    else:
+        found = _watched(node, g, symbolic, mode.state.anomaly)
+    if node.hooks:
+        found = hooking.run_after(node, found, g)
+    return g, found
+
+
+def _send(pending, node, g):
+    """Add ``g`` to what ``node`` is owed."""
+    g = _fitted(node, g)
+    before = pending.get(node)
+    pending[node] = g if before is None else _added(before, g)
+
+
+def _added(x, y):
+    """x + y; of 0-dim arrays too an array, where NumPy gives a scalar."""
+    total = x + y
+    return asarray(total) if isinstance(total, np.generic) else total
+
+
+def _fitted(node, g):
+    """``g`` in the shape and dtype of ``node``: broadcasting and promotion undone."""
+    array = g
+    if type(g) is not ndarray:
+        array = getattr(g, "array", None)
+        if array is None:
+            g = array = np.asarray(g)
+    if array.shape != node.shape:
+        g = sum_to(g, node.shape)
+    if array.dtype != node.dtype:
+        if array.dtype.kind == "c" and node.dtype.kind != "c":
+            g = g.real
+        if type(g) is not ndarray:
+            return g.to(OF[node.dtype])
+        g = np.asarray(g, node.dtype)
+    return g
+
+
+def _send_output(pending, node, g):
+    """Add ``g`` to the list of gradients that a node with several outputs is owed."""
+    owed = pending.setdefault(node.source, [None] * node.count)
+    i = node.index
+    owed[i] = g if owed[i] is None else _added(owed[i], g)
+
+
+def _accumulate(node, g, is_shared):
+    tensor = node.ref()
+    if tensor is None:
+        return
+    if mode.intercept and mode.state.recorder is not None:
+        mode.state.recorder.touch_grad(tensor)
+    before = tensor._grad
+    if type(g) is ndarray:
+        if before is None:
+            # Gradients nobody else holds are taken as they are.
+            owned = not is_shared and g.base is None
+            tensor._grad = from_array(g if owned else g.copy())
+        elif before.node is not None:
+            tensor._grad = before + from_array(g)
+        else:
+            np.add(before.array, g, out=before.array)
+            before.cell[0] = tick()
+            before.cell[1] += 1
+    elif before is None:
+        tensor._grad = g
+    else:
+        tensor._grad = before + g
+    if node.hooks:
+        hooking.tell_accumulated(node, tensor)
+
+
+def _watched(node, g, symbolic, check_nan):
+    """``node.backward`` under detect_anomaly: a failure shows the forward line."""
+    try:
+        found = node.backward(g, symbolic)
+        if check_nan:
+            for i, gi in enumerate(found):
+                if _has_nan(getattr(gi, "array", gi)):
+                    raise GraphError(
+                        f"Function '{node.name()}' returned nan values in its {i}th output."
+                    )
+        return found
+    except Exception as error:
+        stack = recorded_at.get(node)
+        if stack is not None:
+            text = (
+                f"Error detected in {node.name()}. Traceback of forward call that caused the "
+                f"error:\n{stack}"
+            )
+            warnings.warn(text, stacklevel=2)
+            error.add_note(text)
+        raise
+
+
+def _has_nan(a):
+    return isinstance(a, ndarray) and a.dtype.kind in "fc" and bool(np.isnan(a).any())

@@ -1,0 +1,202 @@
+"""``backward`` and ``grad``: what the engine starts from, and where gradients arrive."""
+
+import numpy as np
+from numpy import ndarray
+
+from rushlight.autograd import engine, mode
+from rushlight.autograd.tape import Leaf, refresh
+from rushlight.dtype import OF
+from rushlight.errors import GraphError
+from rushlight.tensor import Tensor, from_array, method
+
+__all__ = ["backward", "grad"]
+
+#: What backward starts from at a scalar; the engine never writes to it.
+_ONE = {d: np.ones((), d) for d in (np.dtype("f4"), np.dtype("f8"))}
+for _array in _ONE.values():
+    _array.flags.writeable = False
+
+
+def _seed(out, g, create_graph, name):
+    """The gradient to start from at ``out``, checked."""
+    if g is None:
+        return _one(out, create_graph, name)
+    if not isinstance(g, Tensor):
+        raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
+    if g.array.shape != out.array.shape:
+        raise GraphError(
+            f"{name}: Mismatch in shape: the gradient has a shape of {tuple(g.shape)} and the "
+            f"output has a shape of {tuple(out.shape)}."
+        )
+    if g.dtype.is_complex != out.dtype.is_complex:
+        raise GraphError(f"{name}: the gradient is {g.dtype} and the output is {out.dtype}")
+    return g if create_graph else g.array
+
+
+def _one(out, create_graph, name):
+    """The gradient of a scalar output with respect to itself."""
+    if out.array.size != 1:
+        raise GraphError(
+            f"{name}: grad can be implicitly created only for scalar outputs, not for shape "
+            f"{tuple(out.shape)}; pass gradient=, or reduce with .sum() or .mean()"
+        )
+    if OF[out.array.dtype].is_complex:
+        raise GraphError(
+            f"{name}: grad can be implicitly created only for real scalar outputs but got "
+            f"{out.dtype}"
+        )
+    if create_graph:
+        from rushlight.ops.create import ones_like
+
+        return ones_like(out)
+    one = _ONE.get(out.array.dtype)
+    return np.ones(out.array.shape, out.array.dtype) if one is None or out.array.ndim else one
+
+
+def _tuple(x):
+    return (x,) if isinstance(x, Tensor) or x is None else tuple(x)
+
+
+def _run(outputs, grads, retain_graph, create_graph, targets, accumulate, name):
+    for out in outputs:
+        refresh(out)
+        if out.node is None:
+            raise GraphError(
+                f"{name}: element 0 of tensors does not require grad and does not have a grad_fn: "
+                "nothing that it was computed from requires grad, or it was computed under "
+                "no_grad()"
+            )
+    state = mode.state
+    symbolic = bool(create_graph) or state.recorder is not None
+    seeds = [_seed(o, g, symbolic, name) for o, g in zip(outputs, grads, strict=True)]
+    retain = bool(create_graph) if retain_graph is None else bool(retain_graph)
+    roots = [o.node for o in outputs]
+    was, in_rule = state.grad, state.in_rule
+    state.in_rule = True
+    try:
+        if symbolic and was is not bool(create_graph):
+            mode.set_grad(bool(create_graph))
+        return engine.run(roots, seeds, retain, symbolic, targets, accumulate)
+    finally:
+        if symbolic:
+            mode.set_grad(was)
+        state.in_rule = in_rule
+
+
+def backward(
+    tensors,
+    grad_tensors=None,
+    retain_graph=None,
+    create_graph=False,
+    grad_variables=None,
+    inputs=None,
+):
+    """Accumulate in the leaves the gradient of the sum of ``tensors``.
+
+    ``inputs``: accumulate only in these. ``create_graph`` records the backward itself, for
+    higher derivatives. The graph is freed unless ``retain_graph``.
+
+    Raises:
+        RuntimeError: a tensor isn't scalar and has no ``grad_tensors``; nothing requires grad;
+            the graph was freed; a saved value was modified in place.
+
+    >>> import rushlight as torch
+    >>> x = torch.tensor([2.0, 3.0], requires_grad=True)
+    >>> torch.autograd.backward((x * x).sum())
+    >>> x.grad
+    tensor([4., 6.])
+    """
+    outputs = _tuple(tensors)
+    grads = (None,) * len(outputs) if grad_tensors is None else _tuple(grad_tensors)
+    if len(grads) != len(outputs):
+        raise GraphError(f"backward: got {len(outputs)} tensors and {len(grads)} gradients")
+    if inputs is None:
+        _run(outputs, grads, retain_graph, create_graph, None, True, "backward")
+        return
+    inputs = _tuple(inputs)
+    if not inputs:
+        raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
+    targets = {id(t.node): t for t in inputs if t.node is not None}
+    found = _run(outputs, grads, retain_graph, create_graph, targets, True, "backward")
+    for key, t in targets.items():
+        if type(t.node) is not Leaf and key in found:
+            g = found[key]
+            g = from_array(g.copy()) if isinstance(g, ndarray) else g
+            t._grad = g if t._grad is None else t._grad + g
+
+
+def _backward_method(self, gradient=None, retain_graph=None, create_graph=False, inputs=None):
+    """Accumulate in the leaves the gradient of this tensor; see ``torch.autograd.backward``.
+
+    >>> import rushlight as torch
+    >>> x = torch.tensor(3.0, requires_grad=True)
+    >>> (x * x).backward()
+    >>> x.grad
+    tensor(6.)
+    """
+    backward(self, gradient, retain_graph, create_graph, inputs=inputs)
+
+
+_backward_method.__name__ = "backward"
+method(_backward_method)
+
+
+def grad(
+    outputs,
+    inputs,
+    grad_outputs=None,
+    retain_graph=None,
+    create_graph=False,
+    allow_unused=None,
+    is_grads_batched=False,
+    materialize_grads=False,
+):
+    """The gradients of the sum of ``outputs`` with respect to each of ``inputs``, as a tuple.
+
+    Raises:
+        RuntimeError: an input was not used and ``allow_unused`` isn't set.
+
+    >>> import rushlight as torch
+    >>> x = torch.tensor(2.0, requires_grad=True)
+    >>> (first,) = torch.autograd.grad(x ** 3, x, create_graph=True)
+    >>> torch.autograd.grad(first, x)
+    (tensor(12.),)
+    """
+    if is_grads_batched:
+        raise NotImplementedError(
+            "grad: is_grads_batched needs vmap, which rushlight does not have yet"
+        )
+    outputs, inputs = _tuple(outputs), _tuple(inputs)
+    if not inputs:
+        raise ValueError("grad requires non-empty inputs.")
+    if allow_unused is False and materialize_grads:
+        raise ValueError(
+            "Expected allow_unused to be True or not passed when materialize_grads=True, but got: "
+            "False"
+        )
+    grads = (None,) * len(outputs) if grad_outputs is None else _tuple(grad_outputs)
+    allow_unused = materialize_grads if allow_unused is None else allow_unused
+    for t in inputs:
+        refresh(t)
+        if t.node is None and not allow_unused:
+            raise GraphError(
+                "grad: One of the differentiated Tensors does not require grad; set "
+                "requires_grad=True before computing with it"
+            )
+    targets = {id(t.node): t for t in inputs if t.node is not None}
+    found = _run(outputs, grads, retain_graph, create_graph, targets, False, "grad")
+    return tuple([_arrived(t, found, allow_unused, materialize_grads) for t in inputs])
+
+
+def _arrived(t, found, allow_unused, materialize):
+    g = found.get(id(t.node)) if t.node is not None else None
+    if g is None:
+        if not allow_unused:
+            raise GraphError(
+                "grad: One of the differentiated Tensors appears to not have been used in the "
+                "graph. Set allow_unused=True if this is the desired behavior."
+            )
+        if materialize:
+            return from_array(np.zeros(t.array.shape, t.array.dtype))
+        return None
+    return from_array(g) if isinstance(g, ndarray) else g

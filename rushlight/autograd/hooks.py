@@ -1,0 +1,109 @@
+"""Hooks: functions that run where a gradient passes a node, and may replace it."""
+
+import itertools
+import weakref
+
+from numpy import ndarray
+
+from rushlight.autograd import mode
+from rushlight.errors import GraphError
+from rushlight.tensor import from_array
+
+__all__ = ["Handle", "add_hook", "run_after", "run_before", "run_on_result", "tell_accumulated"]
+
+
+class Handle:
+    """Removes a hook: ``handle.remove()``, or leave its ``with`` block."""
+
+    _ids = itertools.count()
+
+    def __init__(self, hooks):
+        self.hooks = weakref.ref(hooks)
+        self.id = next(Handle._ids)
+
+    def remove(self):
+        hooks = self.hooks()
+        if hooks is not None:
+            hooks.pop(self.id, None)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.remove()
+
+
+class _Hooks(dict):
+    """Hooks by handle id; a dict that can be referred to weakly."""
+
+    __slots__ = ("__weakref__",)
+
+
+def add_hook(node, kind, hook):
+    """Add a ``tensor``, ``pre``, ``post``, ``retain`` or ``accumulated`` hook to ``node``."""
+    if node.hooks is None:
+        node.hooks = _Hooks()
+    handle = Handle(node.hooks)
+    node.hooks[handle.id] = (kind, hook)
+    return handle
+
+
+def _as_tensor(g):
+    return from_array(g) if type(g) is ndarray else g
+
+
+def _of_kind(node, kind):
+    """The hooks of one kind as they are now: a hook may remove itself."""
+    return [hook for k, hook in list(node.hooks.values()) if k == kind]
+
+
+def run_on_result(node, g, symbolic):
+    """``g`` after the hooks on the tensor; what they compute is recorded only if ``symbolic``."""
+    was = mode.state.grad
+    if not symbolic and was:
+        mode.set_grad(False)
+    try:
+        for kind in ("tensor", "retain"):
+            for hook in _of_kind(node, kind):
+                g = _replaced(hook, g)
+        return g
+    finally:
+        mode.set_grad(was)
+
+
+def _replaced(hook, g):
+    found = hook(_as_tensor(g))
+    if found is None:
+        return g
+    if found.shape != g.shape:
+        raise GraphError(
+            f"hook {getattr(hook, '__name__', hook)!r} has changed the size of value: "
+            f"{tuple(g.shape)} became {tuple(found.shape)}"
+        )
+    return found.array if type(g) is ndarray else found
+
+
+def run_before(node, g):
+    """``g`` after the hooks that run before the node."""
+    for hook in _of_kind(node, "pre"):
+        found = hook((_as_tensor(g),))
+        if found is not None:
+            g = found[0].array if type(g) is ndarray else found[0]
+    return g
+
+
+def run_after(node, grads, g):
+    """``grads``, which the node made of ``g``, after the hooks that run after it."""
+    for hook in _of_kind(node, "post"):
+        found = hook(tuple(map(_as_tensor, grads)), (_as_tensor(g),))
+        if found is not None:
+            raw = type(g) is ndarray
+            grads = [f.array if raw and f is not None else f for f in found]
+    return grads
+
+
+def tell_accumulated(node, tensor):
+    """Run the hooks that wait for the leaf's gradient to be complete."""
+    with mode.no_grad():
+        for hook in _of_kind(node, "accumulated"):
+            hook(tensor)
