@@ -10,12 +10,14 @@
     └── TraceError      Python that depends on a value, inside ``torch.compile``
     IndexError
     └── DimError        a dim or an index out of range
+        └── IndexRangeError     also a RuntimeError: PyTorch raises either
 """
 
 __all__ = [
     "DimError",
     "DtypeError",
     "GraphError",
+    "IndexRangeError",
     "ShapeError",
     "TraceError",
     "UnsupportedDtypeError",
@@ -44,3 +46,7 @@ class TraceError(RuntimeError):
 
 class DimError(IndexError):
     """A dim or an index out of range."""
+
+
+class IndexRangeError(DimError, RuntimeError):
+    """An index out of range where PyTorch's type depends on how the memory is laid out."""

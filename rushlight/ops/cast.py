@@ -129,7 +129,7 @@ def as_scalar(value, dtype):
             f"value cannot be converted to type {dtypes.OF[dtype].name} without overflow: {value}"
         )
     if isinstance(value, complex) and dtype.kind != "c":
-        value = value.real
+        value = value.real if dtype.kind != "b" else value != 0
     if dtype.kind in "iu":
         value = int(value)
         if value < 0 and dtype.kind == "u":

@@ -77,6 +77,8 @@ def _flattened(data):
                 )
         shape.append(n)
         level = list(chain.from_iterable(level))
+    if len(level) and isinstance(level[0], str):
+        raise ValueError(f"too many dimensions 'str': {level[0]!r} is no number")
     for item in level:
         if isinstance(item, (list, tuple)):
             raise TypeError(

@@ -74,7 +74,7 @@ def viewed(op, x, array, params):
     else:
         o.view_of = ViewOf(source.root, (*source.path, step), cell[0], not grad)
     node = x.node
-    if node is not None and grad:
+    if node is not None and grad and op.rules[0] is not None:
         o.node = n = _new(op.node)
         n.parents = (node,)
         n.saved = tuple([params[s] if s in params else x.array.shape for s in op.saves])

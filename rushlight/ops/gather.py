@@ -9,7 +9,7 @@ from rushlight import shapes
 from rushlight.autograd import mode
 from rushlight.backend.accumulate import add_at
 from rushlight.dtype import OF
-from rushlight.errors import ShapeError
+from rushlight.errors import IndexRangeError, ShapeError
 from rushlight.ops.definition import function
 from rushlight.ops.direct import plain, taped
 from rushlight.ops.kinds import kernel
@@ -182,7 +182,7 @@ def _selectable(x, index, *, dim):
 
 
 def _in_range(x, index, *, dim):
-    check_range("index_select", index, x.shape[dim] if x.ndim else 1, dim, IndexError)
+    check_range("index_select", index, x.shape[dim] if x.ndim else 1, dim, IndexRangeError)
 
 
 @kernel(

@@ -12,7 +12,7 @@ from numpy import ndarray
 
 from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh
-from rushlight.autograd.write import assign, check_write, stamp
+from rushlight.autograd.write import assign, check_overlap, check_write, stamp
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.cast import as_scalar, converted, copy_, to
@@ -246,11 +246,13 @@ def parse(x, index):
         _too_many(items, len(shape))
     basic, advanced, op, dim, at = [], [], None, 0, 0
     for k in items:
+        if _consumed(k) and at >= len(shape):
+            _too_many(items, len(shape))  # after a second Ellipsis
         if k is Ellipsis:
-            if len(shape) - used > 0:
-                basic += [_FULL] * (len(shape) - used)
-            dim += len(shape) - used
-            at += len(shape) - used
+            missing = len(shape) - used
+            basic += [_FULL] * (missing if at + missing <= len(shape) else 0)
+            dim += missing
+            at += missing
         elif k is True or k is False:
             basic.append(None)
             advanced.append((dim, from_array(np.zeros(int(k), np.int64))))
@@ -278,8 +280,6 @@ def parse(x, index):
             basic += [_FULL] * n
             dim += n
             at += n
-    if at > len(shape):
-        _too_many(items, len(shape))
     return op, (*basic, Ellipsis), advanced
 
 
@@ -351,11 +351,11 @@ def _as_value(x, value):
 
 @method
 def __setitem__(self, index, value):
+    found = _as_value(self.array, value)
     if type(index) is int:
         op, basic, advanced = SELECT, (index, ...), ()
     else:
         op, basic, advanced = parse(self, index)
-    found = _as_value(self.array, value)
     if mode.state.recorder is not None or _tracked(self, value):
         _write_recorded(self, op, basic, advanced, value, found)
         return
@@ -366,14 +366,18 @@ def __setitem__(self, index, value):
         _explain(error, self.array, basic)
     if found.dtype != part.dtype:
         if advanced and isinstance(value, Tensor):
-            _check_dtypes(self, value)
-        found = converted(found, part.dtype)
+            _check_dtypes(self, value, advanced)
+            found = as_scalar(found.item(), part.dtype)
+        else:
+            found = converted(found, part.dtype)
     if advanced:
         while found.ndim and found.shape[0] == 1:
             found = found[0]
         key = key_of(part.ndim, [d for d, _ in advanced], [k.array for _, k in advanced])
     else:
         key = ...
+        if 0 in part.strides and part.size:
+            check_overlap(part, "__setitem__")
     _put(part, key, found)
     stamp(self)
 
@@ -389,7 +393,9 @@ def _tracked(x, value):
     return x.node is not None or getattr(value, "node", None) is not None
 
 
-def _check_dtypes(x, value):
+def _check_dtypes(x, value, advanced):
+    if len(advanced) == 1 and advanced[0][1].array.dtype.kind == "b" and value.array.size == 1:
+        return  # one value for a mask is converted, as masked_fill_ does
     raise DtypeError(
         "Index put requires the source and destination dtypes match, got "
         f"{x.dtype} for the destination and {value.dtype} for the source."
@@ -418,7 +424,8 @@ def _write_recorded(x, op, basic, advanced, value, found):
     if not isinstance(value, Tensor):
         value = from_array(converted(found, x.array.dtype))
     elif advanced and value.array.dtype != x.array.dtype:
-        _check_dtypes(x, value)
+        _check_dtypes(x, value, advanced)
+        value = to(value, x.dtype)
     lead = 0
     while value.array.ndim - lead > 0 and value.array.shape[lead] == 1:
         lead += 1

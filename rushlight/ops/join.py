@@ -97,7 +97,7 @@ def _listed(tensors, name):
 
 
 @function(method=False, alias=("concat", "concatenate"))
-def cat(tensors, dim=0, *, out=None):
+def cat(tensors, dim=0, *, out=None, axis=None):
     """The tensors one after another along ``dim``; their other sizes must agree.
 
     Raises:
@@ -108,7 +108,8 @@ def cat(tensors, dim=0, *, out=None):
     tensor([[0., 0.],
             [1., 1.]])
     """
-    if out is None and not mode.intercept:
+    dim = dim if axis is None else axis
+    if out is None and not mode.intercept and isinstance(tensors, (tuple, list)):
         made = _joined_directly(tensors, dim)
         if made is not None:
             return made
@@ -148,7 +149,7 @@ _stack.grad(tensors=lambda g, tensors_shape, dim: [
 
 
 @function(method=False)
-def stack(tensors, dim=0, *, out=None):
+def stack(tensors, dim=0, *, out=None, axis=None):
     """Tensors of one shape along a new dim.
 
     Raises:
@@ -160,6 +161,7 @@ def stack(tensors, dim=0, *, out=None):
             [0., 1.]])
     """
     tensors = _listed(tensors, "stack")
+    dim = dim if axis is None else axis
     arrays = [tensor_array(t, "stack") for t in tensors]
     shape = arrays[0].shape
     for i, a in enumerate(arrays):

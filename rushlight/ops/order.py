@@ -74,9 +74,8 @@ def _permutation(x, *, dims):
     n = x.ndim
     if len(dims) != n:
         raise ShapeError(
-            f"permute: permute(sparse_coo): number of dimensions in the tensor input does not match "
-            f"the length of the desired ordering of dimensions i.e. input.dim() = {n} is not equal "
-            f"to len(dims) = {len(dims)}"
+            f"permute: input {tuple(x.shape)} has {n} dims, but the order {tuple(dims)} names "
+            f"{len(dims)}; it must name each once"
         )
     return {"dims": shapes.dims(dims, n, "permute") if dims else ()}
 

@@ -6,12 +6,15 @@ trace have to see the write.
 """
 
 from rushlight.autograd.tape import refresh
-from rushlight.autograd.write import check_write, stamp, write
+from rushlight.autograd.write import check_overlap, check_write, stamp, write
 from rushlight.errors import ShapeError
 from rushlight.ops.cast import watched
 from rushlight.tensor import Tensor
 
 __all__ = ["overwrite"]
+
+#: PyTorch lets these write into elements that share memory.
+_SHARED = ("put", "index_fill")
 
 
 def overwrite(x, call, others, params, into):
@@ -32,6 +35,8 @@ def overwrite(x, call, others, params, into):
         params = op.prepare(x.array, *arrays, **params)
     if op.check is not None:
         op.check(x.array, *arrays, **params)
+    if 0 in x.array.strides and x.array.size and op.name not in _SHARED:
+        check_overlap(x.array, op.name + "_")
     try:
         into(x.array, *arrays, **params)
     except (ValueError, IndexError) as error:

@@ -32,8 +32,8 @@ def _arange(xp, *, start, step, size, dtype):
 
 @function(method=False)
 def arange(
-    start, end=None, step=1, *, out=None, dtype=None, layout=None, device=None, requires_grad=False,
-    pin_memory=False,
+    start=0, end=None, step=1, *, out=None, dtype=None, layout=None, device=None,
+    requires_grad=False, pin_memory=False,
 ):  # fmt: skip
     """Numbers from ``start`` (0) up to but without ``end``, ``step`` apart.
 
@@ -53,8 +53,8 @@ def arange(
     if dtype is None and out is not None:
         dtype = out.dtype
     d = options(dtype, layout, device, "arange")
-    if step == 0:
-        raise RuntimeError("arange: step must be nonzero")
+    if step == 0 or (d.category < 2 and not int(step)):
+        raise RuntimeError(f"arange: step must be nonzero, not {step} in {d}")
     if not all(map(math.isfinite, bounds)):
         raise RuntimeError(f"arange: unsupported range: {start} -> {end}")
     if (end - start) * step < 0:
@@ -62,9 +62,11 @@ def arange(
             f"arange: upper bound and lower bound inconsistent with step sign: from {start} to {end} "
             f"by {step}"
         )
-    if d.category < 2:
-        start, end, step = int(start), end, int(step) or step
+    if d is dtypes.int64:
+        start, end, step = int(start), int(end), int(step)
     size = math.ceil((end - start) / step)
+    if d.category < 2:  # narrower integers are counted before they are cut
+        start, step = int(start), int(step)
     if size >= 2**48:
         raise RuntimeError(f"arange: {size} elements do not fit into memory")
     made = _arange(start=start, step=step, size=size, dtype=d.numpy)

@@ -68,7 +68,7 @@ def _scatter_into(out, index, src, *, dim, reduce=None):
         add_at(out, key, src)
 
 
-def _scatter(name, reduces):
+def _scatter(name, reduces, grad_name=None):
     def scatter(xp, x, index, src, *, dim, reduce=None):
         """A copy of ``x`` with ``src`` written at ``index`` along ``dim``."""
         out = x.copy(order="K")
@@ -77,11 +77,12 @@ def _scatter(name, reduces):
 
     return kernel(
         scatter, public=False, method=False, name=name, widen=reduces, prepare=_scatterable(name),
-        check=check_along_range,
+        check=check_along_range, grad_name=grad_name,
     )  # fmt: skip
 
 
 _scatter_write = _scatter("scatter", False)
+_scatter_value = _scatter("scatter_value", False, "ScatterBackward1")
 _scatter_reduce = _scatter("scatter_add", True)
 
 
@@ -120,6 +121,7 @@ def _gathered(g, index, dim):
 
 
 _scatter_write.grad(x=_scatter_back_x, src=_scatter_back_src)
+_scatter_value.grad(x=_scatter_back_x)
 
 
 def _only_added(reduce):
@@ -163,16 +165,22 @@ def scatter(input, dim, index, src=None, *, value=None, reduce=None, out=None):
     tensor([[0., 0., 1.],
             [1., 0., 0.]])
     """
-    call = _scatter_write if reduce is None else _scatter_reduce
-    return call(input, index, _source(src, value, reduce), dim, reduce, out=out)
+    found = _source(src, value, reduce)
+    return _which(found, reduce)(input, index, found, dim, reduce, out=out)
+
+
+def _which(src, reduce):
+    if reduce is not None:
+        return _scatter_reduce
+    return _scatter_write if isinstance(src, Tensor) else _scatter_value
 
 
 @method
 def scatter_(self, dim, index, src=None, *, value=None, reduce=None):
     """In-place version of ``scatter``."""
-    call = _scatter_write if reduce is None else _scatter_reduce
     found = _source(src, value, reduce)
-    return overwrite(self, call, (index, found), {"dim": dim, "reduce": reduce}, _scatter_into)
+    params = {"dim": dim, "reduce": reduce}
+    return overwrite(self, _which(found, reduce), (index, found), params, _scatter_into)
 
 
 @function

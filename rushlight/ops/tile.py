@@ -261,15 +261,18 @@ def meshgrid(*tensors, indexing=None):
         )
     if len({t.array.dtype for t in tensors}) > 1:
         raise RuntimeError("meshgrid expects all tensors to have the same dtype")
-    swap = indexing == "xy" and len(tensors) > 1
-    order = (tensors[1], tensors[0], *tensors[2:]) if swap else tensors
-    shape = tuple([t.array.size for t in order])
-    n = len(shape)
-    grid = [t.reshape((1,) * i + (-1,) + (1,) * (n - i - 1)).expand(shape) for i, t in enumerate(order)]
-    if swap:
-        grid[0], grid[1] = grid[1].swapaxes(0, 1), grid[0].swapaxes(0, 1)
-        grid = [grid[0].swapaxes(0, 1), grid[1].swapaxes(0, 1), *grid[2:]]
-    return tuple(grid)
+    n = len(tensors)
+    # "xy" exchanges the first two dims.
+    axes = [1, 0, *range(2, n)] if indexing == "xy" and n > 1 else range(n)
+    shape = [0] * n
+    for axis, t in zip(axes, tensors, strict=True):
+        shape[axis] = t.array.size
+    return tuple(
+        [
+            t.reshape([-1 if d == axis else 1 for d in range(n)]).expand(shape)
+            for axis, t in zip(axes, tensors, strict=True)
+        ]
+    )
 
 
 # Triangles --------------------------------------------------------------------------------

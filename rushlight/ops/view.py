@@ -144,10 +144,7 @@ def _check_ratio(x, ratio, names):
             raise ShapeError(f"view: {what} must be divisible by {ratio} to view {names}, but got {n}")
 
 
-@view(
-    public=False, method=False, name="view_dtype", prepare=_same_or_divisible,
-    grad_name="ViewDtypeBackward0",
-)  # fmt: skip
+@view(public=False, method=False, name="view_dtype", prepare=_same_or_divisible)
 def _view_dtype(xp, x, *, dtype):
     """The same bytes as elements of another dtype (a NumPy dtype)."""
     return x.view(dtype)
@@ -382,13 +379,14 @@ _squeeze_dims.grad(x=lambda g, x_shape: g.reshape(x_shape))
 
 
 @function
-def squeeze(input, dim=None):
+def squeeze(input, dim=None, *, axis=None):
     """``input`` without its dims of size 1, or without those of ``dim`` that have size 1.
 
     >>> import rushlight as torch
     >>> torch.zeros(1, 3, 1).squeeze().shape, torch.zeros(1, 3, 1).squeeze(0).shape
     (torch.Size([3]), torch.Size([3, 1]))
     """
+    dim = dim if axis is None else axis
     if dim is None:
         return _squeeze_all(input)
     return (_squeeze_dims if isinstance(dim, (tuple, list)) else _squeeze_dim)(input, dim)

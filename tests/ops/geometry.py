@@ -1,8 +1,14 @@
 """Tensors of the same memory layout under PyTorch and rushlight, and their comparison."""
 
-import numpy as np
+import warnings
 
-__all__ = ["attempt", "comparable", "geometry", "numbered", "same_error"]
+import numpy as np
+import pytest
+
+import rushlight
+from tests.ops.parity import flat, same
+
+__all__ = ["attempt", "check", "comparable", "geometry", "numbered", "same_error"]
 
 
 def numbered(torch, shape, layout="contiguous", dtype=None):
@@ -50,3 +56,26 @@ def same_error(got, want, what):
         return False
     assert isinstance(got, type(want)), f"{what}: expected {want!r}, got {got!r}"
     return True
+
+
+def _results(expression, torch, names):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return flat(eval(expression, {"torch": torch, **names}))  # expressions of this suite
+        except Exception as error:
+            return error
+
+
+def check(expression, make):
+    """Compare ``expression`` over the names of ``make(torch)``: its results, or its error's type."""
+    got, want = [
+        _results(expression, torch, make(torch))
+        for torch in (rushlight, pytest.importorskip("torch"))
+    ]
+    failed = [r if isinstance(r, Exception) else None for r in (got, want)]
+    if same_error(*failed, expression):
+        return
+    assert len(got) == len(want), expression
+    for g, w in zip(got, want, strict=True):
+        same(g, w, expression)

@@ -6,8 +6,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import rushlight as torch
-from tests.ops.geometry import attempt, comparable, geometry, numbered, same_error
-from tests.ops.parity import check, check_gradients
+from tests.ops.geometry import attempt, check, comparable, geometry, numbered, same_error
+from tests.ops.parity import check_gradients
 
 SHAPES = [(), (1,), (4,), (2, 3), (1, 3), (3, 1, 2), (2, 3, 4), (0, 3), (2, 0, 3)]
 
