@@ -2,13 +2,13 @@
 
 from math import prod
 
+import numpy as np
 from numpy import ndarray
 
 from rushlight.autograd import mode
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
-from rushlight.ops.definition import function
 from rushlight.ops.direct import FLOATS, plain, taped
-from rushlight.ops.dispatch import apply, refuse
+from rushlight.ops.dispatch import apply
 from rushlight.ops.kinds import kernel
 from rushlight.ops.matmul import product, times
 from rushlight.ops.rules import conj
@@ -51,50 +51,72 @@ def _check(bias, x, weight):
     return out
 
 
-# The inputs lie in the order in which PyTorch's addmm takes them: its graph shows them so.
-@kernel(public=False, method=False, name="linear", grad_name="AddmmBackward0", shape=_check)
-def _affine(xp, bias, x, weight):
-    """x @ weight.T + bias for x: (N, in)."""
-    if not x.dtype == weight.dtype == bias.dtype or x.dtype.kind == "b":
+# Kernels ----------------------------------------------------------------------------------
+
+
+def _rows(x):
+    """``x``, an array or a tensor, as a matrix of its last dim."""
+    return x if len(x.shape) == 2 else x.reshape(prod(x.shape[:-1]), x.shape[-1])
+
+
+def _product(x, weight, bias=None):
+    if (
+        not x.dtype == weight.dtype == (weight if bias is None else bias).dtype
+        or x.dtype.kind == "b"
+    ):
         _check(bias, x, weight)
-    out = product(xp, x, weight.T)
-    out += bias
-    return out
+    out = product(np, _rows(x), weight.T)
+    if bias is not None:
+        out += bias
+    return out.reshape(*x.shape[:-1], len(weight))
 
 
-@kernel(
-    public=False, method=False, name="linear_unbiased", grad_name="MmBackward0",
-    shape=lambda x, weight: _check(None, x, weight),
-)  # fmt: skip
-def _product(xp, x, weight):
-    """x @ weight.T for x: (N, in)."""
-    if x.dtype != weight.dtype or x.dtype.kind == "b":
-        _check(None, x, weight)
-    return product(xp, x, weight.T)
+def _x_slope(g, weight):
+    found = times(_rows(g), conj(weight))
+    return found if len(g.shape) == 2 else found.reshape(*g.shape[:-1], weight.shape[1])
+
+
+def _weight_slope(g, x):
+    g = _rows(g)
+    return times(g.T if type(g) is ndarray else g.t(), conj(_rows(x)))
 
 
 def _bias_slope(g):
-    if type(g) is ndarray:
-        return g[0] if len(g) == 1 else summed(g, (0,))
-    return g.sum(0)
+    g = _rows(g)
+    if type(g) is not ndarray:
+        return g.sum(0)
+    return g[0] if len(g) == 1 else summed(g, (0,))
 
 
-def _transposed(g):
-    return g.T if type(g) is ndarray else g.t()
+def _kernels(rank, affine_name, product_name):
+    """The operations with and without bias, under PyTorch's names for their gradients."""
+    named = {"public": False, "method": False}
+
+    # The inputs lie in the order in which PyTorch's addmm takes them: its graph shows them so.
+    @kernel(name="linear" + rank, grad_name=affine_name, shape=_check, **named)
+    def affine(xp, bias, x, weight):
+        """x @ weight.T + bias."""
+        return _product(x, weight, bias)
+
+    @kernel(
+        name="linear_unbiased" + rank, grad_name=product_name,
+        shape=lambda x, weight: _check(None, x, weight), **named,
+    )  # fmt: skip
+    def unbiased(xp, x, weight):
+        """x @ weight.T."""
+        return _product(x, weight)
+
+    affine.grad(bias=_bias_slope, x=_x_slope, weight=_weight_slope)
+    unbiased.grad(x=_x_slope, weight=_weight_slope)
+    return affine.op, unbiased.op
 
 
-_affine.grad(
-    bias=_bias_slope,
-    x=lambda g, weight: times(g, conj(weight)),
-    weight=lambda g, x: times(_transposed(g), conj(x)),
-)
-_product.grad(
-    x=lambda g, weight: times(g, conj(weight)), weight=lambda g, x: times(_transposed(g), conj(x))
-)
-_affine_op, _product_op = _affine.op, _product.op
+_AFFINE, _UNBIASED = _kernels("", "AddmmBackward0", "MmBackward0")
+_AFFINE_ND, _UNBIASED_ND = _kernels("_nd", "ViewBackward0", "UnsafeViewBackward0")
+
+# Function ---------------------------------------------------------------------------------
 
 
-@function(public=False, method=False)
 def linear(input, weight, bias=None):
     """``input @ weight.T + bias``.
 
@@ -110,47 +132,41 @@ def linear(input, weight, bias=None):
     try:
         x, w = plain(input), plain(weight)
         d = x.dtype
-        if (
-            mode.intercept
-            or x.ndim != 2
-            or w.ndim != 2
-            or w.dtype is not d
-            or (d is not _F4 and d is not _F8)
-        ):
+        if mode.intercept or w.ndim != 2 or w.dtype is not d or (d is not _F4 and d is not _F8):
             return _general(input, weight, bias)
         px, pw = input.node, weight.node
         kept_x, cell_x = (x, input.cell) if pw is not None else (None, None)
         kept_w, cell_w = (w, weight.cell) if px is not None else (None, None)
+        matrix = x.ndim == 2
+        out = x.dot(w.T) if matrix else _product(x, w)
         if bias is None:
-            return taped(_product_op, x.dot(w.T), (px, pw), (kept_w, kept_x), (cell_w, cell_x))
-        b = plain(bias)
-        if b.dtype is not d or b.ndim != 1:
-            return _general(input, weight, bias)
-        out = x.dot(w.T)
-        out += b
-    except (AttributeError, ValueError, RuntimeWarning):
+            op, parents = _UNBIASED if matrix else _UNBIASED_ND, (px, pw)
+        else:
+            b = plain(bias)
+            if b.dtype is not d or b.ndim != 1:
+                return _general(input, weight, bias)
+            out += b
+            op, parents = _AFFINE if matrix else _AFFINE_ND, (bias.node, px, pw)
+    except (AttributeError, ValueError, IndexError, RuntimeWarning):
         return _general(input, weight, bias)
-    return taped(_affine_op, out, (bias.node, px, pw), (kept_w, kept_x), (cell_w, cell_x))
+    return taped(op, out, parents, (kept_w, kept_x), (cell_w, cell_x))
 
 
 def _general(input, weight, bias):
-    """``linear`` of any rank and in any mode."""
+    """``linear`` in any mode, of any dtype."""
     for i, t in enumerate((input, weight)):
         if not isinstance(t, Tensor):
-            refuse(_product_op, i, t)
-    x, w = input.array, weight.array
+            refuse(_UNBIASED, i, t)
     if bias is not None and not isinstance(bias, Tensor):
         raise TypeError(
             f"linear(): argument 'bias' (position 3) must be Tensor, not {type(bias).__name__}"
         )
-    if w.ndim == 1 and bias is None:
+    if weight.array.ndim == 1 and bias is None:
         return input @ weight
-    if x.ndim == w.ndim == 2:
-        if bias is None:
-            return apply(_product_op, (input, weight), {})
-        if bias.array.ndim != 1:
-            return apply(_product_op, (input, weight), {}) + bias
-        return apply(_affine_op, (bias, input, weight), {})
-    out = _check(None if bias is None else bias.array, x, w)
-    rows = _general(input.reshape(prod(x.shape[:-1]), x.shape[-1]), weight, bias)
-    return rows.reshape(out)
+    _check(None if bias is None else bias.array, input.array, weight.array)
+    matrix = input.array.ndim == 2
+    if bias is None:
+        return apply(_UNBIASED if matrix else _UNBIASED_ND, (input, weight), {})
+    if bias.array.ndim != 1:
+        return _general(input, weight, None) + bias
+    return apply(_AFFINE if matrix else _AFFINE_ND, (bias, input, weight), {})

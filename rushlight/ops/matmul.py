@@ -25,7 +25,8 @@ def _same_dtype(name, *arrays):
     if len(kinds) > 1:
         listed = " != ".join(str(a.dtype) for a in arrays if a is not None)
         raise DtypeError(
-            f"{name}: expected all matrices to have the same dtype, but got: {listed}; convert one with .to()"
+            f"{name}: expected all matrices to have the same dtype, but got: {listed}; convert one "
+            "with .to()"
         )
 
 
@@ -44,7 +45,11 @@ def times(x, y):
     return x @ y
 
 
-@kernel(public=False, method=False, name="mm", shape=lambda x, y: shapes.matmul(x.shape, y.shape))
+def _shape(name):
+    return lambda x, y: shapes.matmul(x.shape, y.shape, name)
+
+
+@kernel(public=False, method=False, name="mm", shape=_shape("mm"))
 def _mm(xp, x, y):
     """The product of two matrices."""
     return product(xp, x, y)
@@ -53,7 +58,7 @@ def _mm(xp, x, y):
 _mm.grad(x=lambda g, y: times(g, _adjoint(y)), y=lambda g, x: times(_adjoint(x), g))
 
 
-@kernel(public=False, method=False, name="bmm", shape=lambda x, y: shapes.matmul(x.shape, y.shape))
+@kernel(public=False, method=False, name="bmm", shape=_shape("bmm"))
 def _bmm(xp, x, y):
     """Products of matrices whose leading dims broadcast."""
     return product(xp, x, y)
@@ -62,7 +67,7 @@ def _bmm(xp, x, y):
 _bmm.grad(x=lambda g, y: times(g, _adjoint(y)), y=lambda g, x: times(_adjoint(x), g))
 
 
-@kernel(public=False, method=False, name="mv", shape=lambda x, y: shapes.matmul(x.shape, y.shape))
+@kernel(public=False, method=False, name="mv", shape=_shape("mv"))
 def _mv(xp, x, y):
     """A matrix times a vector."""
     return product(xp, x, y)
@@ -74,7 +79,7 @@ _mv.grad(
 )
 
 
-@kernel(public=False, method=False, name="dot", shape=lambda x, y: shapes.matmul(x.shape, y.shape))
+@kernel(public=False, method=False, name="dot", shape=_shape("dot"))
 def _dot(xp, x, y):
     """The inner product of two vectors."""
     return product(xp, x, y)
@@ -87,7 +92,8 @@ def _tensors(name, **given):
     for position, (argument, t) in enumerate(given.items(), 1):
         if not isinstance(t, Tensor):
             raise TypeError(
-                f"{name}(): argument '{argument}' (position {position}) must be Tensor, not {type(t).__name__}"
+                f"{name}(): argument '{argument}' (position {position}) must be Tensor, not "
+                f"{type(t).__name__}"
             )
 
 
@@ -163,7 +169,8 @@ def _ranked(name, op, ranks, **given):
     for (argument, t), rank in zip(given.items(), ranks, strict=True):
         if t.array.ndim != rank:
             raise ShapeError(
-                f"{name}: {argument} must be a {rank}D tensor, but it is {t.array.ndim}D: {tuple(t.shape)}"
+                f"{name}: {argument} must be a {rank}D tensor, but it is {t.array.ndim}D: "
+                f"{tuple(t.shape)}"
             )
     return op
 
@@ -185,8 +192,8 @@ def bmm(input, mat2, *, out=None):
     _ranked("bmm", _bmm, (3, 3), input=input, mat2=mat2)
     if input.array.shape[0] != mat2.array.shape[0]:
         raise ShapeError(
-            f"bmm: batch1 {tuple(input.shape)} and batch2 {tuple(mat2.shape)} must have the same batch size: "
-            f"{input.array.shape[0]} and {mat2.array.shape[0]}"
+            f"bmm: batch1 {tuple(input.shape)} and batch2 {tuple(mat2.shape)} must have the same "
+            f"batch size: {input.array.shape[0]} and {mat2.array.shape[0]}"
         )
     return _bmm(input, mat2, out=out)
 
@@ -276,7 +283,7 @@ def addmm(input, mat1, mat2, *, beta=1, alpha=1, out=None):
 
 
 def _addmm_shape(input, mat1, mat2):
-    out = shapes.matmul(mat1.shape, mat2.shape)
+    out = shapes.matmul(mat1.shape, mat2.shape, "addmm")
     if shapes.broadcast("addmm", input.shape, out) != out:
         raise ShapeError(
             f"addmm: input {tuple(input.shape)} does not broadcast to the product's shape {out}"
@@ -360,9 +367,10 @@ def _contracted(a, b, dims):
             raise RuntimeError(f"tensordot expects dims >= 0, but got dims={dims}")
         if dims > min(a.array.ndim, b.array.ndim):
             raise RuntimeError(
-                f"tensordot expects dims < ndim_a or ndim_b, but got dims={dims} for {tuple(a.shape)} and {tuple(b.shape)}"
+                f"tensordot expects dims < ndim_a or ndim_b, but got dims={dims} for "
+                f"{tuple(a.shape)} and {tuple(b.shape)}"
             )
-        return list(range(a.array.ndim - dims, a.array.ndim)), list(range(dims))
+        dims = range(a.array.ndim - dims, a.array.ndim), range(dims)
     first, second = dims
     first = [first] if isinstance(first, int) else list(first)
     second = [second] if isinstance(second, int) else list(second)
@@ -375,8 +383,9 @@ def _contracted(a, b, dims):
     for i, j in zip(first, second, strict=True):
         if a.array.shape[i] != b.array.shape[j]:
             raise ShapeError(
-                f"tensordot: contracted dimensions need to match, but first has size {a.array.shape[i]} in dim {i} "
-                f"and second has size {b.array.shape[j]} in dim {j}: {tuple(a.shape)} and {tuple(b.shape)}"
+                "tensordot: contracted dimensions need to match, but first has size "
+                f"{a.array.shape[i]} in dim {i} and second has size {b.array.shape[j]} in dim {j}: "
+                f"{tuple(a.shape)} and {tuple(b.shape)}"
             )
     return first, second
 
@@ -404,7 +413,8 @@ def einsum(equation, *operands):
         operands = tuple(operands[0])
     if not operands:
         raise ValueError(
-            "einsum(): must specify the equation string and at least one operand, or operands and lists"
+            "einsum(): must specify the equation string and at least one operand, or operands and "
+            "lists"
         )
     terms, result = _parse(equation, operands)
     sizes = _letter_sizes(equation, terms, operands)
@@ -440,9 +450,10 @@ def _parse(equation, operands):
     left, arrow, right = equation.replace(" ", "").partition("->")
     inputs = left.split(",")
     if len(inputs) != len(operands):
-        raise ValueError(
-            f"einsum(): {'fewer' if len(inputs) > len(operands) else 'more'} operands were provided than specified "
-            f"in the equation {equation!r}: {len(operands)} and {len(inputs)}"
+        raise RuntimeError(
+            f"einsum(): {'fewer' if len(inputs) > len(operands) else 'more'} operands were "
+            f"provided than specified in the equation {equation!r}: {len(operands)} and "
+            f"{len(inputs)}"
         )
     for c in equation.replace("->", "").replace("...", ""):
         if c not in string.ascii_letters + ", ":
@@ -460,8 +471,9 @@ def _parse(equation, operands):
         have = t.ndim - len(head) - len(tail)
         if have < 0 or (have and not ellipsis):
             raise RuntimeError(
-                f"einsum(): the number of subscripts in the equation ({len(head) + len(tail)}) does not match the number "
-                f"of dimensions ({t.ndim}) for operand {k} {tuple(t.shape)} of {equation!r}"
+                f"einsum(): the number of subscripts in the equation ({len(head) + len(tail)}) "
+                f"does not match the number of dimensions ({t.ndim}) for operand {k} "
+                f"{tuple(t.shape)} of {equation!r}"
             )
         terms.append([*head, *dots[extra - have :], *tail])
     if arrow:
@@ -470,7 +482,8 @@ def _parse(equation, operands):
         unknown = [c for c in head + tail if not any(c in term for term in terms)]
         if unknown or len(set(result)) != len(result):
             raise RuntimeError(
-                f"einsum(): output subscript {(unknown or result)[0]} must appear once in the output and in some operand: {equation!r}"
+                f"einsum(): output subscript {(unknown or result)[0]} must appear once in the "
+                f"output and in some operand: {equation!r}"
             )
     else:
         flat = [c for term in terms for c in term]
@@ -486,8 +499,9 @@ def _letter_sizes(equation, terms, operands):
                 sizes[c] = n
             elif n not in (1, sizes[c]):
                 raise ShapeError(
-                    f"einsum(): subscript {c} of {equation!r} has size {n} for operand {tuple(t.shape)} which does not "
-                    f"broadcast with previously seen size {sizes[c]}"
+                    f"einsum(): subscript {c} of {equation!r} has size {n} for operand "
+                    f"{tuple(t.shape)} which does not broadcast with previously seen size "
+                    f"{sizes[c]}"
                 )
     return sizes
 

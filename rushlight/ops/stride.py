@@ -102,7 +102,7 @@ def broadcast_shapes(*shapes):
         raise RuntimeError(
             f"broadcast_shapes: Trying to create tensor with negative dimension: {listed}"
         )
-    names = [str(i) for i in range(len(listed))]
+    names = [f"shape {i}" for i in range(len(listed))]
     return Size(broadcast("broadcast_shapes", *map(tuple, listed), names=names))
 
 
@@ -117,7 +117,7 @@ def broadcast_tensors(*tensors):
     """
     if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
         tensors = tuple(tensors[0])
-    names = [str(i) for i in range(len(tensors))]
+    names = [f"tensor {i}" for i in range(len(tensors))]
     shape = shapes.broadcast("broadcast_tensors", *[t.array.shape for t in tensors], names=names)
     return tuple([expand(t, shape) for t in tensors])
 

@@ -80,7 +80,7 @@ def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
             return linalg.matrix_norm(input, p, dim or (-2, -1), keepdim, dtype=dtype, out=out)
         if p != "fro":
             raise RuntimeError(
-                f"only valid string values are 'fro' (default) and 'nuc', found: {p}"
+                f"norm: only valid string values are 'fro' (default) and 'nuc', found: {p}"
             )
         p = 2
     if input.dtype.category < 2:
