@@ -14,7 +14,7 @@ from rushlight.tensor import Tensor
 __all__ = ["overwrite"]
 
 #: PyTorch lets these write into elements that share memory.
-_SHARED = ("put", "index_fill")
+_SHARED = ("put", "index_fill", "fill", "zero")
 
 
 def overwrite(x, call, others, params, into):

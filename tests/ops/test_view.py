@@ -163,7 +163,7 @@ def test_errors_name_the_numbers_that_disagree():
     for call, text in [
         (lambda: x.view(4), r"'\[4\]' is invalid for input of size 6"),
         (lambda: x.expand(2, 4), r"\(4\) must match the existing size \(3\) at non-singleton dimension 1"),
-        (lambda: x.permute(0), "number of dimensions"),
+        (lambda: x.permute(0), r"\(2, 3\) has 2 dims"),
         (lambda: x.unflatten(1, (2, 2)), r"don't multiply up to the size of dim 1 \(3\)"),
         (lambda: x.as_strided((3, 3), (3, 1)), "requiring a storage size of 36 are out of bounds for storage of size 24"),
         (lambda: x.unfold(1, 4, 1), "maximum size for tensor at dimension 1 is 3 but size is 4"),
