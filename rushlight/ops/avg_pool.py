@@ -87,7 +87,7 @@ _AVG_POOL = {}
 for _n in (1, 2, 3):
     _op = kernel(
         _avg_pool, public=False, method=False, name=f"avg_pool_of_{_n}d",
-        grad_name=f"AvgPool{max(_n, 2)}DBackward0",
+        grad_name="SqueezeBackward1" if _n == 1 else f"AvgPool{_n}DBackward0",
     )  # fmt: skip
     _op.grad(x=_avg_pool_slope)
     _AVG_POOL[_n] = _op.op
@@ -226,7 +226,7 @@ _ADAPTIVE = {}
 for _n in (1, 2, 3):
     _op = kernel(
         _adaptive, public=False, method=False, name=f"adaptive_avg_pool{_n}d",
-        grad_name=f"AdaptiveAvgPool{max(_n, 2)}DBackward0",
+        grad_name="SqueezeBackward1" if _n == 1 else f"AdaptiveAvgPool{_n}DBackward0",
     )  # fmt: skip
     _op.grad(x=lambda g, x_shape, places: _adaptive_grad(g, size=tuple(x_shape[-len(places) :])))
     _ADAPTIVE[_n] = _op.op

@@ -11,8 +11,9 @@ from numpy import ndarray
 from rushlight.autograd import mode
 from rushlight.autograd.write import write
 from rushlight.errors import ShapeError
+from rushlight.ops.direct import plain
 from rushlight.ops.dispatch import apply, refuse
-from rushlight.ops.kinds import elementwise, kernel
+from rushlight.ops.kinds import kernel
 from rushlight.ops.norm import _floating, inner, slope, standardized
 from rushlight.ops.rules import total
 from rushlight.tensor import Tensor
@@ -47,10 +48,16 @@ def _statistics(xp, x):
     return mean.reshape(-1), (inner(d, d, dims) / n).reshape(-1)
 
 
-@elementwise(public=False, method=False, inplace=False, name="running_average")
-def _running(xp, x, y, *, momentum):
-    """x moved towards y."""
-    return x * (1 - momentum) + y * momentum
+def _move(average, value, momentum, scale):
+    """Move a running average towards ``scale · value``, in place; no version counts it."""
+    if average is None:
+        return
+    if mode.recorder() is not None:
+        write(average, average * (1 - momentum) + value * (scale * momentum), "batch_norm")
+        return
+    average = plain(average)
+    average *= 1 - momentum
+    average += value.array * (scale * momentum)
 
 
 # The statistics of the batch itself --------------------------------------------------------
@@ -184,12 +191,9 @@ def batch_norm(
     was = mode.set_grad(False)
     try:
         mean, var = apply(_statistics.op, (input,), {})
-        if running_mean is not None:
-            write(running_mean, _running(running_mean, mean, momentum=momentum), "batch_norm")
-        if running_var is not None:
-            n = _counted(x)
-            unbiased = var * (n / (n - 1)) if n > 1 else var
-            write(running_var, _running(running_var, unbiased, momentum=momentum), "batch_norm")
+        n = _counted(x)
+        _move(running_mean, mean, momentum, 1)
+        _move(running_var, var, momentum, n / (n - 1) if n > 1 else 1)
     finally:
         mode.set_grad(was)
     return apply(_batch_norm.op, (input, mean, var, weight, bias), {"eps": eps})

@@ -4,11 +4,12 @@ import warnings
 
 import numpy as np
 
+from rushlight.errors import DtypeError
 from rushlight.ops.activation import sigmoid
 from rushlight.ops.dispatch import apply
 from rushlight.ops.exponential import xlogy
 from rushlight.ops.kinds import kernel
-from rushlight.ops.loss import floating, reduced, reduced_array, reduction_of, share
+from rushlight.ops.loss import floating, in_one_dtype, reduced, reduced_array, reduction_of, share
 from rushlight.ops.rules import log
 from rushlight.tensor import Tensor
 
@@ -73,6 +74,11 @@ def binary_cross_entropy(
     """
     reduction = reduction_of(reduction, size_average, reduce)
     _same_shape("binary_cross_entropy", input, target)
+    if input.array.dtype != target.array.dtype:
+        raise DtypeError(
+            f"binary_cross_entropy: Found dtype {target.dtype} but expected {input.dtype}: both "
+            "must have one dtype; convert with .to()"
+        )
     if weight is not None:
         weight = weight.expand(target.shape)
     return apply(_bce.op, (input, target, weight), {"reduction": reduction})
@@ -104,7 +110,7 @@ def _log_sigmoid(x):
     prepare=floating("binary_cross_entropy_with_logits"),
 )  # fmt: skip
 def _bce_logits(xp, x, y, weight=None, pos_weight=None, *, reduction):
-    """The cross entropy of sigmoid(x), computed where that would round to 0 or 1."""
+    """The cross entropy of sigmoid(x), also where that rounds to 0 or 1."""
     scale = 1 if pos_weight is None else 1 + (pos_weight - 1) * y
     losses = (1 - y) * x - scale * _log_sigmoid(x)
     return reduced_array(losses if weight is None else losses * weight, reduction)
@@ -142,6 +148,7 @@ def binary_cross_entropy_with_logits(
     """
     reduction = reduction_of(reduction, size_average, reduce)
     _same_shape("binary_cross_entropy_with_logits", input, target)
+    input, target = in_one_dtype(input, target)
     operands = (input, target, weight, pos_weight)
     return apply(_bce_logits.op, operands, {"reduction": reduction})
 

@@ -84,7 +84,9 @@ def _indexed(target, classes, ignore_index):
     keep = target != ignore_index
     wrong = target[keep & ((target < 0) | (target >= classes))]
     if wrong.size:
-        raise IndexError(f"Target {wrong[0]} is out of bounds.")
+        raise IndexError(
+            f"cross_entropy: Target {wrong[0]} is out of bounds: the classes are 0 to {classes - 1}"
+        )
     return np.where(keep, target, 0), keep
 
 
@@ -142,7 +144,8 @@ def _scale(g, x, target, share, reduction):
     if reduction == "mean":
         total = target.size if type(share) is int else np.add.reduce(share, axis=None)
         g = np.true_divide(g, total, dtype=x.dtype)
-    return g if type(share) is int else g * share
+    # What does not count gets nothing, also where nothing counts and total is 0.
+    return g if type(share) is int else np.where(share == 0, g.dtype.type(0), g * share)
 
 
 def _prepared(x, target, weight, *, name, **params):

@@ -10,7 +10,7 @@ from rushlight.errors import UnsupportedDtypeError
 from rushlight.ops.direct import FLOATS, plain, taped
 from rushlight.ops.dispatch import apply
 from rushlight.ops.kinds import kernel
-from rushlight.ops.promotion import to_float
+from rushlight.ops.promotion import promote, to_float
 from rushlight.tensor import Tensor
 
 __all__ = [
@@ -58,7 +58,7 @@ def share(g, like, reduction):
 
 
 def compared(name, input, target):
-    """Check two operands of a loss; warn where they only agree by broadcasting."""
+    """Two operands of a loss in one dtype; warns where they only agree by broadcasting."""
     for position, (argument, t) in enumerate((("input", input), ("target", target)), 1):
         if not isinstance(t, Tensor):
             raise TypeError(
@@ -71,6 +71,15 @@ def compared(name, input, target):
             "the other way round): this often is a mistake; give both the same shape",
             stacklevel=3,
         )
+    return in_one_dtype(input, target)
+
+
+def in_one_dtype(x, y):
+    """Both tensors in the dtype to which they promote."""
+    if x.array.dtype == y.array.dtype:
+        return x, y
+    common = promote([x, y])
+    return x.to(common), y.to(common)
 
 
 # Mean squared error -----------------------------------------------------------------------
@@ -128,7 +137,7 @@ def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", we
         if found is not None:
             return found
     reduction = reduction_of(reduction, size_average, reduce)
-    compared("mse_loss", input, target)
+    input, target = compared("mse_loss", input, target)
     if weight is None:
         return apply(_mse_op, (input, target), {"reduction": reduction})
     return weighted(
@@ -193,7 +202,7 @@ def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", wei
     tensor(1.)
     """
     reduction = reduction_of(reduction, size_average, reduce)
-    compared("l1_loss", input, target)
+    input, target = compared("l1_loss", input, target)
     losses = (input - target).abs()
     if weight is None:
         return reduced(losses, reduction)
@@ -233,7 +242,7 @@ def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mea
     tensor(1.5000)
     """
     reduction = reduction_of(reduction, size_average, reduce)
-    compared("smooth_l1_loss", input, target)
+    input, target = compared("smooth_l1_loss", input, target)
     if beta < 0:
         raise RuntimeError(f"smooth_l1_loss does not support negative values for beta: {beta}")
     if beta == 0:
@@ -274,10 +283,11 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
     tensor(2.2500)
     """
     reduction = reduction_of(reduction)
-    compared("huber_loss", input, target)
+    input, target = compared("huber_loss", input, target)
     if delta <= 0:
         raise RuntimeError(f"huber_loss does not support non-positive values for delta: {delta}")
     if weight is None:
         return apply(_huber.op, (input, target), {"reduction": reduction, "delta": delta})
     losses = apply(_huber.op, (input, target), {"reduction": "none", "delta": delta})
-    return weighted(losses, input, weight, reduction)
+    # Unlike those above, PyTorch divides this mean by the number of elements.
+    return reduced(weighted(losses, input, weight, "none"), reduction)

@@ -62,11 +62,12 @@ constant_pad.grad(x=lambda g, pad: constant_pad(g, pad=tuple([-n for n in pad]))
 
 def _positions(n, before, after, mode):
     """The element of a dim of ``n`` that lies at each place of the padded dim."""
+    if mode == "circular":  # what is cut off is not there to be wrapped
+        left, right = max(-before, 0), n - max(-after, 0)
+        return left + np.arange(-max(before, 0), right - left + max(after, 0)) % (right - left)
     at = np.arange(-before, n + after)
     if mode == "replicate":
         return at.clip(0, n - 1)
-    if mode == "circular":
-        return at % n
     at = np.abs(at)
     return np.where(at >= n, 2 * (n - 1) - at, at)
 

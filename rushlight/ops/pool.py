@@ -278,7 +278,7 @@ _MAX_POOL = {}
 for _n in (1, 2, 3):
     _op = kernel(
         _max_pool, public=False, method=False, name=f"max_pool_of_{_n}d", widen=False,
-        grad_name=f"MaxPool{max(_n, 2)}DWithIndicesBackward0",
+        grad_name="SqueezeBackward1" if _n == 1 else f"MaxPool{_n}DWithIndicesBackward0",
     )  # fmt: skip
     _op.grad(
         x=lambda g, x, out, kernel_size, stride, padding, dilation, places: max_pool_grad(

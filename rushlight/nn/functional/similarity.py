@@ -1,8 +1,10 @@
 """Directions and distances of vectors, and indices as vectors."""
 
+from rushlight.autograd.mode import no_grad
 from rushlight.dtype import int64
 from rushlight.ops.dispatch import store
 from rushlight.ops.embedding import one_hot as _one_hot
+from rushlight.ops.stride import broadcast_tensors
 from rushlight.ops.vector_norm import norm
 from rushlight.tensor import Tensor
 
@@ -20,7 +22,12 @@ def cosine_similarity(x1, x2, dim=1, eps=1e-8):
     >>> torch.nn.functional.cosine_similarity(x, x.flip(1))
     tensor([0.9600])
     """
-    lengths = [x.norm(2, dim, keepdim=True).clamp_min(eps) for x in (x1, x2)]
+    x1, x2 = broadcast_tensors(x1, x2)
+    # PyTorch's gradient takes no notice of eps.
+    lengths = [x.norm(2, dim, keepdim=True).clone() for x in (x1, x2)]
+    with no_grad():
+        for length in lengths:
+            length.clamp_min_(eps)
     return ((x1 / lengths[0]) * (x2 / lengths[1])).sum(dim)
 
 
