@@ -52,6 +52,15 @@ class FunctionCtx(Node):
     __slots__ = ("__dict__",)
     is_plain = False
     function: Any
+    to_save: tuple
+    dirty: tuple
+    non_differentiable: tuple
+    materialize_grads: bool
+    needs_input_grad: tuple[bool, ...]
+    output_nodes: list
+    output_types: list
+    arity: int  # how many arguments forward had
+    positions: list[int]  # of the tensors among them
 
     def save_for_backward(self, *tensors):
         """Keep tensors for ``saved_tensors`` in backward; None is allowed."""

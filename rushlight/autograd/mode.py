@@ -9,6 +9,7 @@ do they ask for the thread's own state.
 import functools
 import inspect
 import threading
+from typing import Any
 
 __all__ = [
     "enable_grad", "inference_mode", "is_grad_enabled", "is_inference_mode_enabled", "live",
@@ -22,7 +23,7 @@ intercept = 0
 class _State(threading.local):
     grad = True
     inference = False
-    recorder = None  # the trace that operations are recorded into
+    recorder: Any = None  # the trace that operations are recorded into
     anomaly = None  # None, or the check_nan of detect_anomaly
     in_rule = False  # a gradient rule is running: operations take raw arrays
     dispatch = True  # __torch_function__ of subclasses is honoured

@@ -1,7 +1,8 @@
 """``torch.compile``: record a call once, replay it as a flat program.
 
 ``abstract.py`` has the values of a trace, ``trace.py`` records operations on them, ``program.py``
-replays, ``compiled.py`` keeps the programs and guards of a function.
+replays, ``entry.py`` is one recorded call with its guards and effects, ``gradient.py`` the program
+of its gradient, ``compiled.py`` chooses between the entries of a function.
 """
 
 import importlib

@@ -77,9 +77,9 @@ class Abstract:
         return self.shape[0]
 
     def __getattr__(self, name):
-        if name.startswith("__"):
-            if name not in ("__array__", "__array_interface__", "__buffer__"):
-                raise AttributeError(name)
+        asks_values = ("__array__", "__array_interface__", "__buffer__")
+        if name.startswith("__") and name not in asks_values:
+            raise AttributeError(name)
         refuse_values(name, self.shape)
 
     def __bool__(self):

@@ -34,7 +34,8 @@ class Equation:
 
     def __repr__(self):
         params = "".join([f", {k}={v!r}" for k, v in self.params.items()])
-        return f"{', '.join(map(repr, self.outs))} = {self.op.name}({', '.join(map(repr, self.ins))}{params})"
+        outs, ins = (", ".join(map(repr, values)) for values in (self.outs, self.ins))
+        return f"{outs} = {self.op.name}({ins}{params})"
 
 
 def key_of(array):
@@ -124,7 +125,7 @@ class Recorder:
                     self.capture(before, lambda: tensor._grad.array)
 
     def refuse_values(self, tensor, name):
-        """A value was asked for; that an outer tensor has one now does not make it the next run's."""
+        """A value was asked for: an outer tensor's of now is not that of the next run."""
         refuse_values(name, tensor.array.shape)
 
     def touch_module(self, module):

@@ -1,0 +1,141 @@
+"""The gradient of a compiled forward inside an ordinary backward: a program too."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rushlight.autograd import engine, mode
+from rushlight.autograd.tape import Leaf, Node, output, tick
+from rushlight.compiler.abstract import Abstract
+from rushlight.compiler.program import Program
+from rushlight.errors import GraphError
+from rushlight.tensor import from_array
+
+__all__ = ["Gradient"]
+
+
+class CompiledNode(Node):
+    """The tape node of a compiled forward."""
+
+    __slots__ = ("program", "seeds")
+    is_plain = False
+    if TYPE_CHECKING:
+        program: Any
+        seeds: list
+
+    def name(self):
+        return "CompiledFunctionBackward"
+
+    def backward(self, g, symbolic):
+        self.check()
+        if symbolic:
+            raise GraphError(
+                "CompiledFunctionBackward: a compiled forward cannot be differentiated twice from "
+                "outside; put the gradient inside the compiled function, or run it eagerly"
+            )
+        gs = g if type(g) is list else [g]
+        seeds = [
+            np.zeros(shape, dtype) if gi is None else gi
+            for gi, (shape, dtype) in zip(gs, self.seeds, strict=True)
+        ]
+        return self.program.run([*self.saved, *seeds])
+
+
+class Gradient:
+    """The program of the gradient of a traced call whose results require grad.
+
+    Attributes:
+        start: The number of equations of the forward.
+        outs: Positions of the results that require grad.
+        seeds: The abstract gradients of those results.
+        freed: The traced call ran its own backward; from outside there is none, as in eager.
+        parents: The nodes at which the graph meets the outer one, with the argument of each.
+        grads: The abstract gradient that arrives at each parent.
+        saved: The values of the forward that the gradient needs.
+    """
+
+    def __init__(self, recorder, outs):
+        roots = [t.node for _, t in outs]
+        ends, self.freed = _ends(roots)
+        self.start = len(recorder.equations)
+        self.outs = [k for k, _ in outs]
+        self.seeds = [Abstract(t.array.shape, t.array.dtype) for _, t in outs]
+        self.parents: list[Any] = []
+        self.grads: list[Any] = []
+        self.saved: list[Any] = []
+        self.program: Program | None = None
+        if self.freed:
+            return
+        self.parents = [(node, _owner(recorder, node)) for node in ends]
+        seeds = [from_array(s) for s in self.seeds]
+        was = mode.set_grad(False)
+        try:
+            arrived = engine.run(roots, seeds, False, True, {id(n) for n in ends}, False)
+        finally:
+            mode.set_grad(was)
+        self.grads = [recorder.value(arrived[id(n)]) if id(n) in arrived else None for n in ends]
+
+    @classmethod
+    def of(cls, recorder, spec):
+        """The gradient of the results in ``spec``; None where none requires grad."""
+        outs = [
+            (k, t) for k, (_, t, outer) in enumerate(spec) if outer is None and t.node is not None
+        ]
+        return cls(recorder, outs) if outs else None
+
+    def finish(self, recorder):
+        """Make the program, of what was recorded after the forward."""
+        if self.freed:
+            return
+        equations = recorder.equations[self.start :]
+        made = {v.id for e in equations for v in e.outs} | {s.id for s in self.seeds}
+        saved: dict = {}
+        read: list[Any] = []
+        for e in equations:
+            read += [*(e.ins[0] if e.op.variadic else e.ins), *e.params.values()]
+        for v in [*read, *self.grads]:
+            if isinstance(v, Abstract) and v.id not in made:
+                saved[v.id] = v
+        self.saved = list(saved.values())
+        self.program = Program(equations, [*self.saved, *self.seeds], self.grads)
+
+    def attach(self, outs, saved, leaves):
+        """Give the real results of one run the node that runs the gradient program."""
+        node = object.__new__(CompiledNode)
+        node.parents = tuple([leaves[o].node if isinstance(o, int) else n for n, o in self.parents])
+        node.saved = None if self.freed else tuple(saved)
+        node.cells = ()
+        node.clock = tick()
+        node.hooks = None
+        node.program = self.program
+        node.seeds = [(s.shape, s.dtype) for s in self.seeds]
+        first = outs[self.outs[0]].array
+        node.shape, node.dtype = first.shape, first.dtype
+        n = len(self.outs)
+        for i, k in enumerate(self.outs):
+            outs[k].node = node if n == 1 else output(node, i, n, outs[k].array)
+
+
+def _ends(roots):
+    """The nodes at which the traced graph meets the outer one, and whether any of it is freed."""
+    found, stack, ends, freed = set(roots), list(roots), [], False
+    began = mode.state.recorder.began
+    while stack:
+        node = stack.pop()
+        if type(node) is Leaf or node.clock < began:
+            ends.append(node)
+            continue
+        freed = freed or node.saved is None
+        for p in node.parents:
+            if p is not None and p not in found:
+                found.add(p)
+                stack.append(p)
+    return ends, freed
+
+
+def _owner(recorder, node):
+    """The argument whose node this is, so that each run finds its own; None for outer state."""
+    for captured in recorder.captured.values():
+        if isinstance(captured.get, int) and captured.tensor.node is node:
+            return captured.get
+    return None
