@@ -8,7 +8,7 @@ from numpy import ndarray
 from rushlight.autograd import mode
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.direct import FLOATS, plain, taped
-from rushlight.ops.dispatch import apply
+from rushlight.ops.dispatch import apply, refuse
 from rushlight.ops.kinds import kernel
 from rushlight.ops.matmul import product, times
 from rushlight.ops.rules import conj
@@ -138,6 +138,7 @@ def linear(input, weight, bias=None):
         kept_x, cell_x = (x, input.cell) if pw is not None else (None, None)
         kept_w, cell_w = (w, weight.cell) if px is not None else (None, None)
         matrix = x.ndim == 2
+        parents: tuple
         out = x.dot(w.T) if matrix else _product(x, w)
         if bias is None:
             op, parents = _UNBIASED if matrix else _UNBIASED_ND, (px, pw)
@@ -156,7 +157,11 @@ def _general(input, weight, bias):
     """``linear`` in any mode, of any dtype."""
     for i, t in enumerate((input, weight)):
         if not isinstance(t, Tensor):
-            refuse(_UNBIASED, i, t)
+            name = ("input", "weight")[i]
+            raise TypeError(
+                f"linear(): argument '{name}' (position {i + 1}) must be Tensor, not "
+                f"{type(t).__name__}"
+            )
     if bias is not None and not isinstance(bias, Tensor):
         raise TypeError(
             f"linear(): argument 'bias' (position 3) must be Tensor, not {type(bias).__name__}"
