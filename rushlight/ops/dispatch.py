@@ -14,7 +14,7 @@ from rushlight import backend  # noqa: F401
 from rushlight import dtype as dtypes
 from rushlight.autograd import mode
 from rushlight.autograd.tape import output, recorded_at, refresh, tick
-from rushlight.autograd.write import assign, check_result, check_write, write
+from rushlight.autograd.write import assign, check_overlap, check_result, check_write, write
 from rushlight.backend import numpy as xp
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError
@@ -252,13 +252,19 @@ def _widened(op, inputs):
 
 
 def explain(op, inputs, params, error):
-    """Raise the message that names shapes, where the shape rule can tell what was wrong."""
+    """Raise the message that names shapes, where the shape rule can tell what was wrong.
+
+    Returns where the error should go on as it is: a source has no shapes to disagree.
+    """
+    if op.kind == "source":
+        return
     if op.shape is not None:
         op.shape(*inputs, **params)
     if op.kind == "elementwise":
         from rushlight import shapes
 
-        shapes.broadcast(op.name, *[np.shape(a) for a in inputs if a is not None])
+        name = op.name.removesuffix("_number")
+        shapes.broadcast(name, *[np.shape(a) for a in inputs if a is not None])
     if isinstance(error, (ValueError, TypeError)):
         given = ", ".join(
             f"{n} {tuple(a.shape)}"
@@ -418,6 +424,8 @@ def store(out, result, name):
         )
     if not isinstance(out, Tensor):
         raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")
+    if 0 in out.array.strides and out.array.size:
+        check_overlap(out.array, name)
     if mode.is_grad_enabled() and (out.requires_grad or result.requires_grad):
         raise RuntimeError(
             f"{name}(): functions with out=... arguments don't support automatic differentiation, "
