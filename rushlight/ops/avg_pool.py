@@ -202,8 +202,9 @@ def _adaptive(xp, x, *, places):
         size = x.shape[d]
         out = np.empty((*x.shape[:d], count, *x.shape[d + 1 :]), x.dtype)
         for i, (start, end) in enumerate(_spans(size, count)):
-            total = np.add.reduce(x[(*lead, slice(start, end))], axis=d)
-            out[(*lead, i)] = np.true_divide(total, end - start, dtype=x.dtype)
+            total = np.add.reduce(x[(*lead, slice(start, end))], axis=d, keepdims=True)
+            part = (*lead, slice(i, i + 1))
+            out[part] = np.true_divide(total, end - start, dtype=x.dtype)
         x = out
     return x
 

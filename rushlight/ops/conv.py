@@ -228,7 +228,7 @@ def _spread_flat(found, g, weight, dilation, groups):
     for block in _blocks(len(g), found.shape[1] * taps * prod(rows) * g.itemsize):
         count = block.stop - block.start
         wide = np.zeros((g.shape[1], count, *rows), g.dtype)
-        wide[(..., *[slice(n) for n in g.shape[2:]])] = g[block].swapaxes(0, 1)
+        inside(wide, (0,) * len(rows), g.shape[2:])[...] = g[block].swapaxes(0, 1)
         wide = wide.reshape(groups, g.shape[1] // groups, count * prod(rows))
         shares = np.matmul(matrices, wide).reshape(groups, taps, channels, count, prod(rows))
         into = np.moveaxis(found[block].reshape(count, groups, channels, prod(size)), 0, 2)

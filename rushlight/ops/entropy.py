@@ -1,6 +1,7 @@
 """Losses of classification: negative log-likelihood and cross entropy."""
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy import ndarray
@@ -19,7 +20,9 @@ __all__ = ["cross_entropy", "nll_loss"]
 
 _F4, _F8 = FLOATS
 _I8, _U8 = np.dtype("i8"), np.dtype("u8")
-_sum, _largest, _least = np.add.reduce, np.maximum.reduce, np.minimum.reduce
+_sum: Any = np.add.reduce
+_largest: Any = np.maximum.reduce
+_least: Any = np.minimum.reduce
 
 # Class indices ----------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from numpy import ndarray
 from rushlight.autograd import mode
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.direct import FLOATS, plain, taped
-from rushlight.ops.dispatch import apply, refuse
+from rushlight.ops.dispatch import apply
 from rushlight.ops.kinds import kernel
 from rushlight.ops.matmul import product, times
 from rushlight.ops.rules import conj
@@ -155,17 +155,13 @@ def linear(input, weight, bias=None):
 
 def _general(input, weight, bias):
     """``linear`` in any mode, of any dtype."""
-    for i, t in enumerate((input, weight)):
-        if not isinstance(t, Tensor):
-            name = ("input", "weight")[i]
+    operands = {"input": input, "weight": weight, "bias": bias}
+    for position, (name, t) in enumerate(operands.items(), 1):
+        if not isinstance(t, Tensor) and (t is not None or name != "bias"):
             raise TypeError(
-                f"linear(): argument '{name}' (position {i + 1}) must be Tensor, not "
+                f"linear(): argument '{name}' (position {position}) must be Tensor, not "
                 f"{type(t).__name__}"
             )
-    if bias is not None and not isinstance(bias, Tensor):
-        raise TypeError(
-            f"linear(): argument 'bias' (position 3) must be Tensor, not {type(bias).__name__}"
-        )
     if weight.array.ndim == 1 and bias is None:
         return input @ weight
     _check(None if bias is None else bias.array, input.array, weight.array)

@@ -9,7 +9,7 @@ from rushlight.dtype import OF
 from rushlight.errors import ShapeError, UnsupportedDtypeError
 from rushlight.ops.dispatch import apply, refuse
 from rushlight.ops.kinds import kernel
-from rushlight.ops.window import offsets, per_dim, spaced, span
+from rushlight.ops.window import inside, offsets, per_dim, spaced, span
 from rushlight.tensor import Tensor
 
 __all__ = ["max_pool1d", "max_pool2d", "max_pool3d", "places_of", "pool_geometry"]
@@ -94,7 +94,7 @@ def _surrounded(x, kernel_size, stride, padding, dilation, places):
         return x
     shape = [size + p + r for size, p, r in zip(x.shape[-n:], padding, right, strict=True)]
     out = np.full((*x.shape[:-n], *shape), _lowest(x.dtype), x.dtype)
-    out[(..., *[slice(p, p + size) for p, size in zip(padding, x.shape[-n:], strict=True)])] = x
+    inside(out, padding, x.shape[-n:])[...] = x
     return out
 
 

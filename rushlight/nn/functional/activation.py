@@ -6,7 +6,7 @@ from rushlight.errors import ShapeError
 from rushlight.ops import activation
 from rushlight.ops import softmax as _softmax
 from rushlight.ops.activation import gelu, logsigmoid, sigmoid, softplus
-from rushlight.ops.dispatch import in_place
+from rushlight.ops.result import in_place
 from rushlight.ops.trigonometry import tanh
 from rushlight.tensor import Tensor
 
@@ -153,7 +153,7 @@ def hardswish(input, inplace=False):
 
     >>> import rushlight as torch
     >>> torch.nn.functional.hardswish(torch.tensor([-4.0, 1.0, 3.0]))
-    tensor([-0.0000,  0.6667,  3.0000])
+    tensor([-0.0000, 0.6667, 3.0000])
     """
     return (_hardswish_ if inplace else activation.hardswish)(input)
 
