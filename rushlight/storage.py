@@ -48,7 +48,9 @@ def owner(array):
 
 def address(array):
     """The address of the first element."""
-    return array.__array_interface__["data"][0] if array.dtype.kind in "biufc" else array.ctypes.data
+    return (
+        array.__array_interface__["data"][0] if array.dtype.kind in "biufc" else array.ctypes.data
+    )
 
 
 def span(shape, strides):
@@ -116,7 +118,7 @@ def strided(array, shape, strides):
 
 
 def geometry(array):
-    """``array``, or for the abstract value of a trace an array of its strides without its memory."""
+    """``array``, or for a trace's abstract value an array of its strides without memory."""
     if type(array) is ndarray:
         return array
     return as_strided(np.empty(1, array.dtype), array.shape, array.strides)

@@ -53,7 +53,7 @@ class FunctionCtx(Node):
     is_plain = False
     function: Any
     to_save: tuple
-    dirty: tuple
+    dirty: Any  # a tuple of tensors
     non_differentiable: tuple
     materialize_grads: bool
     needs_input_grad: tuple[bool, ...]
@@ -274,7 +274,7 @@ def _attach(ctx, args, tensors, results):
         if OF[o.array.dtype].category > 1 and not constant:
             node = ctx if len(results) == 1 else output(ctx, i, len(results), o.array)
         if o.view_of is not None and any(o is d for d in ctx.dirty):
-            from rushlight.ops.view import record_patch
+            from rushlight.ops.patch import record_patch
 
             written = detached(o)
             written.node = node

@@ -147,7 +147,7 @@ def follow(x, value):
             node = _rebase(node, x, value)
         x.node = node
     elif view.root.node is not None or value.node is not None:
-        from rushlight.ops.view import record_patch
+        from rushlight.ops.patch import record_patch
 
         record_patch(view.root, value, view.path)
         view.seen = -1

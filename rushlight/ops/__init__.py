@@ -3,9 +3,12 @@
 import importlib
 
 _MODULES = (
-    "convert", "create", "arithmetic", "cast", "data", "division", "duplicate", "exchange", "exponential", "fill", "gather", "index", "index_put", "join", "legacy", "mask", "memory", "order", "power", "range", "rounding",
-    "scatter", "stride", "tile", "trigonometry", "view", "matmul",
-    "compare", "complex", "logic", "operators", "activation", "bounds", "extrema", "product", "random", "random_fill", "reduce", "scan", "search", "softmax", "sort", "variance", "vector_norm",
+    "activation", "arithmetic", "bounds", "cast", "compare", "complex", "convert", "create",
+    "data", "division", "duplicate", "einsum", "exchange", "exponential", "extrema", "fill",
+    "gather", "index", "index_put", "join", "legacy", "logic", "mask", "matmul", "memory",
+    "operators", "order", "patch", "power", "product", "random", "random_fill", "range",
+    "reduce", "rounding", "scan", "scatter", "search", "softmax", "sort", "split", "stride",
+    "tile", "trigonometry", "variance", "vector_norm", "view",
 )  # fmt: skip
 
 for _name in _MODULES:

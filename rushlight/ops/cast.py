@@ -13,8 +13,8 @@ from rushlight.errors import ShapeError
 from rushlight.ops.definition import function
 from rushlight.ops.kinds import kernel
 from rushlight.ops.layout import channels_last, channels_last_3d, contiguous_format, memory_format
-from rushlight.strides import empty_like
 from rushlight.storage import geometry, strided, strides_of
+from rushlight.strides import empty_like
 from rushlight.tensor import Tensor, method
 
 # Copies -----------------------------------------------------------------------------------
@@ -65,7 +65,9 @@ def _dense_in(array, form):
     if form is None or form is contiguous_format:
         return array.flags.c_contiguous
     if form not in (channels_last, channels_last_3d):
-        raise RuntimeError("contiguous: preserve memory format is unsupported by the contiguous operator")
+        raise RuntimeError(
+            "contiguous: preserve memory format is unsupported by the contiguous operator"
+        )
     n = 4 if form is channels_last else 5
     return array.ndim == n and np.moveaxis(array, 1, -1).flags.c_contiguous
 
@@ -93,9 +95,7 @@ def converted(x, dtype):
     if have.kind == "c" and dtype.kind != "c":
         if dtype.kind == "b":
             return x != 0
-        warnings.warn(
-            "Casting complex values to real discards the imaginary part", stacklevel=2
-        )
+        warnings.warn("Casting complex values to real discards the imaginary part", stacklevel=2)
         x = x.real
         have = x.dtype
     if dtype.kind == "b":
@@ -148,7 +148,7 @@ _BOUNDS = {
 
 
 def holds(dtype, value):
-    """True where the NumPy dtype has a number for ``value``; unsigned types take -value for it too."""
+    """True where the NumPy dtype has a number for ``value``; unsigned ones take -value too."""
     kind = dtype.kind
     if isinstance(value, complex):
         if kind != "c" and kind != "b" and value.imag:
@@ -159,7 +159,9 @@ def holds(dtype, value):
     if dtype in _BOUNDS:
         low, high = _BOUNDS[dtype]
         return value == value and low <= value <= high
-    return value != value or abs(value) in (0.0, float("inf")) or abs(value) <= _LARGEST[_REAL[dtype]]
+    return (
+        value != value or abs(value) in (0.0, float("inf")) or abs(value) <= _LARGEST[_REAL[dtype]]
+    )
 
 
 @kernel(public=False, method=False, name="to_copy", widen=False)
@@ -222,13 +224,21 @@ def to(self, *args, **kwargs):
     if dtype is None or dtype.numpy == self.array.dtype:
         if copy:
             return clone(self, memory_format=form)
-        return self if form is None or form.name == "preserve_format" else self.contiguous(memory_format=form)
+        return (
+            self
+            if form is None or form.name == "preserve_format"
+            else self.contiguous(memory_format=form)
+        )
     return cast(self, dtype=dtype.numpy, memory_format=form)
 
 
 def _converter(name, dtype):
     def convert(self, memory_format=None):
-        return to(self, dtype) if memory_format is None else to(self, dtype, memory_format=memory_format)
+        return (
+            to(self, dtype)
+            if memory_format is None
+            else to(self, dtype, memory_format=memory_format)
+        )
 
     convert.__name__ = convert.__qualname__ = name
     convert.__doc__ = f"``to(torch.{dtype.name})``."
@@ -256,7 +266,7 @@ def cuda(self, device=None, non_blocking=False, memory_format=None):
 
 
 def _type(self, dtype=None, non_blocking=False):
-    """The legacy name of the tensor's type, ``"torch.FloatTensor"``; with ``dtype`` a conversion."""
+    """The legacy name of the type, ``"torch.FloatTensor"``; with ``dtype`` a conversion."""
     if dtype is None:
         return dtypes.TYPE_NAMES[self.dtype]
     if isinstance(dtype, str):
@@ -304,7 +314,9 @@ def copy_(self, src, non_blocking=False):
     if not isinstance(src, Tensor) and isinstance(src, (bool, int, float, complex)):
         return self.fill_(src)
     if not isinstance(src, Tensor):
-        raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}")
+        raise TypeError(
+            f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}"
+        )
     check_write(self, "copy_")
     target = self.array.shape
     if src.array.shape != target:
@@ -326,7 +338,8 @@ def _check_stretch(shape, target):
     lead = len(target) - len(shape)
     if lead < 0 or any(n not in (1, m) for n, m in zip(shape, target[lead:], strict=False)):
         raise ShapeError(
-            f"copy_: output with shape {list(target)} doesn't match the broadcast shape of the source "
+            f"copy_: output with shape {list(target)} doesn't match the broadcast shape of the "
+            "source "
             f"{list(shape)}"
         )
 
@@ -347,4 +360,3 @@ def put(array, key, value, name):
     if not array.flags.writeable:
         raise RuntimeError(f"{name}: the tensor's memory is read-only; clone() it first")
     array[key] = value
-

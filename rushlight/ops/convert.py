@@ -112,7 +112,9 @@ def is_set_to(self, tensor):
 def _described(name, is_so, doc):
     def ask(input):
         if not isinstance(input, Tensor):
-            raise TypeError(f"{name}(): argument 'input' must be Tensor, not {type(input).__name__}")
+            raise TypeError(
+                f"{name}(): argument 'input' must be Tensor, not {type(input).__name__}"
+            )
         return is_so(OF[input.array.dtype])
 
     ask.__name__ = ask.__qualname__ = name
@@ -205,7 +207,8 @@ def __complex__(self):
 def __index__(self):
     if OF[self.array.dtype].category > 1 or self.array.size != 1:
         raise TypeError(
-            f"only integer tensors of a single element can be converted to an index, not {self.dtype} "
+            "only integer tensors of a single element can be converted to an index, not "
+            f"{self.dtype} "
             f"of shape {tuple(self.array.shape)}"
         )
     return int(self.array.item())

@@ -37,14 +37,16 @@ def options(dtype, layout, device, name):
     require(device)
     check_dtype(dtype, name)
     if layout is not None and layout is not strided:
-        raise RuntimeError(f"{name}: layout {layout} is not supported; rushlight's tensors are strided")
+        raise RuntimeError(
+            f"{name}: layout {layout} is not supported; rushlight's tensors are strided"
+        )
     return dtypes.get_default_dtype() if dtype is None else dtype
 
 
 def finished(t, requires_grad, out=None, name=None):
     """``t``, written into ``out`` where that is given, and requiring grad where asked."""
     if out is not None:
-        from rushlight.ops.dispatch import store
+        from rushlight.ops.result import store
 
         t = store(out, t, name)
     return t.requires_grad_(True) if requires_grad else t
@@ -95,7 +97,9 @@ def _named_size(name, size, named):
     named.pop("memory_format", None)
     given = named.pop("size", None)
     if named or (given is not None and size):
-        raise TypeError(f"{name}() got an unexpected keyword argument '{next(iter(named), 'size')}'")
+        raise TypeError(
+            f"{name}() got an unexpected keyword argument '{next(iter(named), 'size')}'"
+        )
     if given is None:
         return size
     return (given,) if isinstance(given, (tuple, list)) else ((given,),)
@@ -111,14 +115,16 @@ def _filler(name, value, example):
     ):  # fmt: skip
         size = _named_size(name, size, named) if named else size
         if not size:
-            raise TypeError(f"{name}() missing 1 required positional arguments: \"size\"")
+            raise TypeError(f'{name}() missing 1 required positional arguments: "size"')
         dtype = out.dtype if dtype is None and out is not None else dtype
         d = options(dtype, layout, device, name)
         return finished(made(sized(size, name), value, d, name), requires_grad, out, name)
 
     make.__name__ = make.__qualname__ = name
     what = "uninitialised" if value is None else f"filled with {value}"
-    make.__doc__ = f"A tensor of the given size, {what}.\n\n    >>> import rushlight as torch\n{example}"
+    make.__doc__ = (
+        f"A tensor of the given size, {what}.\n\n    >>> import rushlight as torch\n{example}"
+    )
     return function(make, name=name, method=False)
 
 
@@ -187,7 +193,8 @@ def _like(name, value):
 
     make.__name__ = make.__qualname__ = name
     make.__doc__ = (
-        f"``{name[:-5]}`` with the size and dtype of ``input``, and the order of its dims in memory."
+        f"``{name[:-5]}`` with the size and dtype of ``input``, and the order of its dims in "
+        "memory."
     )
     return function(make, name=name, method=False)
 

@@ -9,7 +9,7 @@ import numpy as np
 from rushlight import dtype as dtypes
 from rushlight.autograd import mode
 from rushlight.device import require
-from rushlight.dtype import OF, dtype, of, promote_types
+from rushlight.dtype import dtype, of, promote_types
 from rushlight.ops.cast import converted, holds
 from rushlight.ops.definition import function
 from rushlight.storage import foreign
@@ -72,7 +72,8 @@ def _flattened(data):
                 raise TypeError(f"not a sequence: {item!r} stands beside sequences of length {n}")
             if len(item) != n:
                 raise ValueError(
-                    f"expected sequence of length {n} at dim {len(shape)} (got {len(item)}): the nested "
+                    f"expected sequence of length {n} at dim {len(shape)} (got {len(item)}): the "
+                    "nested "
                     "sequences are ragged; pad them to one length"
                 )
         shape.append(n)
@@ -82,7 +83,8 @@ def _flattened(data):
     for item in level:
         if isinstance(item, (list, tuple)):
             raise TypeError(
-                f"'{type(item).__name__}' object cannot be interpreted as a number: it stands beside "
+                f"'{type(item).__name__}' object cannot be interpreted as a number: it stands "
+                "beside "
                 "numbers"
             )
     return tuple(shape), list(level)
@@ -91,7 +93,8 @@ def _flattened(data):
 def _number(x):
     if isinstance(x, Tensor) and x.array.size != 1:
         raise ValueError(
-            f"only one element tensors can be converted to Python scalars, not {tuple(x.shape)}; use "
+            f"only one element tensors can be converted to Python scalars, not {tuple(x.shape)}; "
+            "use "
             "torch.stack"
         )
     return x.item() if isinstance(x, (Tensor, np.generic)) else x
@@ -114,9 +117,13 @@ def _from_leaves(shape, leaves, wanted):
     if target.category == 1 and not target.is_signed:
         leaves = [x % (1 << 8 * target.itemsize) for x in map(int, leaves)]
     if target.numpy.kind in "fc" or target.category < 2:
-        array = np.array(leaves, target.numpy if target.itemsize > 2 or target.category < 2 else "f8")
-        return converted(array, target.numpy).reshape(shape) if array.dtype != target.numpy else (
-            array.reshape(shape)
+        array = np.array(
+            leaves, target.numpy if target.itemsize > 2 or target.category < 2 else "f8"
+        )
+        return (
+            converted(array, target.numpy).reshape(shape)
+            if array.dtype != target.numpy
+            else (array.reshape(shape))
         )
     return converted(np.array(leaves, "f8"), target.numpy).reshape(shape)
 
@@ -166,7 +173,8 @@ def array_of(data, wanted=None, copy=True):
         if not hasattr(data, "__array_interface__"):
             if len(data) and isinstance(data[0], np.ndarray) and data[0].ndim:
                 warnings.warn(
-                    "Creating a tensor from a list of numpy.ndarrays is extremely slow. Please consider "
+                    "Creating a tensor from a list of numpy.ndarrays is extremely slow. Please "
+                    "consider "
                     "converting the list to a single numpy.ndarray with numpy.array() first.",
                     stacklevel=4,
                 )
@@ -175,6 +183,8 @@ def array_of(data, wanted=None, copy=True):
     elif hasattr(data, "__array__") or hasattr(data, "__array_interface__"):
         found = _checked(np.asarray(data))
     elif hasattr(data, "__dlpack__"):
+        from rushlight.ops.exchange import from_dlpack
+
         found = from_dlpack(data).array
     else:
         _leaf_dtype(type(data), [data])
@@ -216,7 +226,8 @@ def copied(data, dtype, device, requires_grad, instead, name):
     check_dtype(dtype, name)
     if isinstance(data, Tensor):
         warnings.warn(
-            "To copy construct from a tensor, it is recommended to use sourceTensor.detach().clone() "
+            "To copy construct from a tensor, it is recommended to use "
+            "sourceTensor.detach().clone() "
             f"or sourceTensor.detach().clone().requires_grad_(True), rather than {instead}.",
             stacklevel=3,
         )
@@ -233,7 +244,9 @@ def _new_tensor(self, data, *, dtype=None, device=None, requires_grad=False, lay
                 pin_memory=False):  # fmt: skip
     """``torch.tensor`` with this tensor's dtype where none is given."""
     dtype = self.dtype if dtype is None else dtype
-    return copied(data, dtype, device, requires_grad, "tensor.new_tensor(sourceTensor)", "new_tensor")
+    return copied(
+        data, dtype, device, requires_grad, "tensor.new_tensor(sourceTensor)", "new_tensor"
+    )
 
 
 _new_tensor.__name__ = _new_tensor.__qualname__ = "new_tensor"
@@ -245,8 +258,10 @@ Tensor.new_tensor = _new_tensor
 def _warn_if_read_only(array, stacklevel=3):
     if not array.flags.writeable:
         warnings.warn(
-            "The given NumPy array is not writable, and PyTorch does not support non-writable tensors: "
-            "writing to this tensor raises an error here. Copy the array, or make it writable, before "
+            "The given NumPy array is not writable, and PyTorch does not support non-writable "
+            "tensors: "
+            "writing to this tensor raises an error here. Copy the array, or make it writable, "
+            "before "
             "converting it to a tensor.",
             stacklevel=stacklevel,
         )
@@ -309,101 +324,16 @@ def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=None):
     source = obj.array if isinstance(obj, Tensor) else obj if isinstance(obj, np.ndarray) else None
     shared = source is not None and np.may_share_memory(t.array, source)
     if copy is False and not shared:
-        what = "arbitrary sequence into a tensor" if source is None else (
-            f"tensor with dtype '{source.dtype}' into dtype '{t.dtype}'"
+        what = (
+            "arbitrary sequence into a tensor"
+            if source is None
+            else (f"tensor with dtype '{source.dtype}' into dtype '{t.dtype}'")
         )
         raise ValueError(f"can't alias {what}.")
     if copy and shared:
         t = t.clone()
     if requires_grad is None:
         return t
-    if t is obj and t.requires_grad != requires_grad:
-        t = t.detach()
-    elif not requires_grad and t.requires_grad:
+    if (t is obj and t.requires_grad != requires_grad) or (not requires_grad and t.requires_grad):
         t = t.detach()
     return t.requires_grad_(True) if requires_grad and not t.requires_grad else t
-
-
-@function(method=False)
-def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
-    """A 1-dim tensor over the bytes of a Python buffer, shared.
-
-    >>> import rushlight as torch
-    >>> torch.frombuffer(bytearray([1, 0, 2, 0]), dtype=torch.int16)
-    tensor([1, 2], dtype=torch.int16)
-    """
-    check_dtype(dtype, "frombuffer")
-    memory = np.frombuffer(buffer, np.uint8)
-    if memory.size == 0 or count == 0:
-        raise ValueError(f"both buffer length ({memory.size}) and count ({count}) must not be 0")
-    rest = memory.size - offset
-    if not 0 <= offset < memory.size:
-        raise ValueError(
-            f"offset ({offset} bytes) must be non-negative and no greater than buffer length "
-            f"({memory.size} bytes) minus 1"
-        )
-    size = dtype.itemsize
-    if count < 0 and rest % size:
-        raise ValueError(
-            f"buffer length ({rest} bytes) after offset ({offset} bytes) must be a multiple of element "
-            f"size ({size})"
-        )
-    n = rest // size if count < 0 else count
-    if n * size > rest:
-        raise ValueError(
-            f"requested buffer length ({n} * {size} bytes) after offset ({offset} bytes) must not be "
-            f"greater than actual buffer length ({memory.size} bytes)"
-        )
-    if not memory.flags.writeable:
-        warnings.warn(
-            "The given buffer is not writable, and PyTorch does not support non-writable tensors.",
-            stacklevel=2,
-        )
-    t = from_array(foreign(memory[offset : offset + n * size].view(dtype.numpy)))
-    return t.requires_grad_(True) if requires_grad else t
-
-
-class _Capsule:
-    """What NumPy asks of an exporter, around a bare DLPack capsule."""
-
-    def __init__(self, capsule):
-        self.capsule = capsule
-
-    def __dlpack__(self, **kwargs):
-        return self.capsule
-
-    def __dlpack_device__(self):
-        return (1, 0)
-
-
-@function(method=False)
-def from_dlpack(ext_tensor):
-    """A tensor over the memory of another library's array (NumPy, PyTorch, JAX, CuPy on the CPU).
-
-    >>> import numpy, rushlight as torch
-    >>> torch.from_dlpack(numpy.ones(2))
-    tensor([1., 1.], dtype=torch.float64)
-    """
-    if isinstance(ext_tensor, Tensor):
-        if ext_tensor.requires_grad:
-            raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
-        t = from_array(ext_tensor.array)
-        t.cell = ext_tensor.cell
-        return t
-    if not hasattr(ext_tensor, "__dlpack__"):
-        ext_tensor = _Capsule(ext_tensor)
-    array = np.from_dlpack(ext_tensor)
-    if not array.flags.writeable:
-        # DLPack has no way to say "read only" that all agree on; NumPy is careful, PyTorch is not.
-        array = _writable(array)
-    return from_array(foreign(array))
-
-
-def _writable(array):
-    interface = dict(array.__array_interface__)
-    interface["data"] = (interface["data"][0], False)
-    holder = type("Memory", (), {"__array_interface__": interface, "array": array})()
-    return np.asarray(holder)
-
-
-_ = OF

@@ -1,10 +1,14 @@
-"""Tensors to NumPy and other libraries: shared memory by NumPy's protocols and by DLPack."""
+"""Memory shared with NumPy and other libraries, by NumPy's protocols, buffers and DLPack."""
+
+import warnings
 
 import numpy as np
 
 from rushlight import dtype as dtypes
-from rushlight.ops.data import from_numpy
-from rushlight.tensor import method, reads_values
+from rushlight.ops.data import check_dtype, from_numpy
+from rushlight.ops.definition import function
+from rushlight.storage import foreign
+from rushlight.tensor import Tensor, from_array, method, reads_values
 
 
 @reads_values
@@ -65,3 +69,87 @@ def __dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None
 def __dlpack_device__(self):
     """(1, 0): DLPack's CPU."""
     return self.array.__dlpack_device__()
+
+
+@function(method=False)
+def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
+    """A 1-dim tensor over the bytes of a Python buffer, shared.
+
+    >>> import rushlight as torch
+    >>> torch.frombuffer(bytearray([1, 0, 2, 0]), dtype=torch.int16)
+    tensor([1, 2], dtype=torch.int16)
+    """
+    check_dtype(dtype, "frombuffer")
+    memory = np.frombuffer(buffer, np.uint8)
+    if memory.size == 0 or count == 0:
+        raise ValueError(f"both buffer length ({memory.size}) and count ({count}) must not be 0")
+    rest = memory.size - offset
+    if not 0 <= offset < memory.size:
+        raise ValueError(
+            f"offset ({offset} bytes) must be non-negative and no greater than buffer length "
+            f"({memory.size} bytes) minus 1"
+        )
+    size = dtype.itemsize
+    if count < 0 and rest % size:
+        raise ValueError(
+            f"buffer length ({rest} bytes) after offset ({offset} bytes) must be a multiple of "
+            "element "
+            f"size ({size})"
+        )
+    n = rest // size if count < 0 else count
+    if n * size > rest:
+        raise ValueError(
+            f"requested buffer length ({n} * {size} bytes) after offset ({offset} bytes) must not "
+            "be "
+            f"greater than actual buffer length ({memory.size} bytes)"
+        )
+    if not memory.flags.writeable:
+        warnings.warn(
+            "The given buffer is not writable, and PyTorch does not support non-writable tensors.",
+            stacklevel=2,
+        )
+    t = from_array(foreign(memory[offset : offset + n * size].view(dtype.numpy)))
+    return t.requires_grad_(True) if requires_grad else t
+
+
+class _Capsule:
+    """What NumPy asks of an exporter, around a bare DLPack capsule."""
+
+    def __init__(self, capsule):
+        self.capsule = capsule
+
+    def __dlpack__(self, **kwargs):
+        return self.capsule
+
+    def __dlpack_device__(self):
+        return (1, 0)
+
+
+@function(method=False)
+def from_dlpack(ext_tensor):
+    """A tensor over the memory of another library's array (NumPy, PyTorch, JAX, CuPy on the CPU).
+
+    >>> import numpy, rushlight as torch
+    >>> torch.from_dlpack(numpy.ones(2))
+    tensor([1., 1.], dtype=torch.float64)
+    """
+    if isinstance(ext_tensor, Tensor):
+        if ext_tensor.requires_grad:
+            raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+        t = from_array(ext_tensor.array)
+        t.cell = ext_tensor.cell
+        return t
+    if not hasattr(ext_tensor, "__dlpack__"):
+        ext_tensor = _Capsule(ext_tensor)
+    array = np.from_dlpack(ext_tensor)
+    if not array.flags.writeable:
+        # DLPack has no way to say "read only" that all agree on; NumPy is careful, PyTorch is not.
+        array = _writable(array)
+    return from_array(foreign(array))
+
+
+def _writable(array):
+    interface = dict(array.__array_interface__)
+    interface["data"] = (interface["data"][0], False)
+    holder = type("Memory", (), {"__array_interface__": interface, "array": array})()
+    return np.asarray(holder)

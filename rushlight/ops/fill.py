@@ -12,7 +12,8 @@ from rushlight.tensor import method
 def _checked(x, value):
     if getattr(value, "ndim", 0):
         raise RuntimeError(
-            f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions."
+            f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} "
+            "dimensions."
         )
     return {}
 
@@ -89,9 +90,7 @@ def fill_diagonal_(self, fill_value, wrap=False):
         rows, columns = shape
         start = columns + 1
         while start < rows:
-            self[start:].as_strided(
-                (min(columns, rows - start),), (step,)
-            ).fill_(fill_value)
+            self[start:].as_strided((min(columns, rows - start),), (step,)).fill_(fill_value)
             start += columns + 1
     return self
 

@@ -95,9 +95,7 @@ def _index_back(g, x_shape, i0, i1, i2, i3, i4, i5, dims):
         return out
     from rushlight.ops.index_put import put
 
-    return put(
-        g.new_zeros(x_shape), g, i0, i1, i2, i3, i4, i5, dims=dims, accumulate=True
-    )
+    return put(g.new_zeros(x_shape), g, i0, i1, i2, i3, i4, i5, dims=dims, accumulate=True)
 
 
 index.grad(x=_index_back)
@@ -106,7 +104,9 @@ index.grad(x=_index_back)
 def indexed(x, advanced):
     """``x`` indexed by the tensors of ``advanced``: [(dim, tensor)]."""
     if len(advanced) > 6:
-        raise IndexError(f"index: at most 6 dims can be indexed by tensors at once, not {len(advanced)}")
+        raise IndexError(
+            f"index: at most 6 dims can be indexed by tensors at once, not {len(advanced)}"
+        )
     dims = tuple([d for d, _ in advanced])
     if not mode.intercept:
         try:
@@ -162,9 +162,9 @@ def check_range(name, index, n, dim, error=RuntimeError):
     """Raise where an index is not in ``range(n)``."""
     if not index.size:
         return
-    if index.dtype.name == "int64":  # negative numbers are large ones without a sign
-        if index.view(np.uint64).max() < n:
-            return
+    # Negative numbers are large ones without a sign.
+    if index.dtype.name == "int64" and index.view(np.uint64).max() < n:
+        return
     if index.min() < 0 or index.max() >= n:
         bad = index[(index < 0) | (index >= n)].flat[0]
         raise error(f"{name}: index {bad} is out of bounds for dimension {dim} with size {n}")
@@ -227,7 +227,8 @@ def check_along(name, x, index, dim):
     bad = next((d for d, (i, n) in pairs if i > n and d != dim), None)
     if bad is not None and index.size:
         raise ShapeError(
-            f"{name}: Size does not match at dimension {bad} expected index {list(index.shape)} to be "
+            f"{name}: Size does not match at dimension {bad} expected index {list(index.shape)} to "
+            "be "
             f"no larger than self {list(x.shape)} apart from dimension {dim}"
         )
     return dim
@@ -309,7 +310,8 @@ def take_along_dim(input, indices, dim=None, *, out=None):
     have, index = input.array.shape, indices.array.shape
     if len(have) != len(index):
         raise ShapeError(
-            f"take_along_dim(): input and indices should have the same number of dimensions, but got "
+            "take_along_dim(): input and indices should have the same number of dimensions, but "
+            "got "
             f"{len(have)} dimensions for input, and {len(index)} dimensions for indices"
         )
     d = shapes.dim(dim, len(have), "take_along_dim")

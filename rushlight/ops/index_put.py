@@ -9,9 +9,10 @@ from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.cast import as_scalar
 from rushlight.ops.definition import function
-from rushlight.ops.gather import check_index, check_range, explain_index, key_of
+from rushlight.ops.gather import check_index, check_range, explain_index, index, key_of
 from rushlight.ops.kinds import kernel
 from rushlight.ops.overwrite import overwrite
+from rushlight.ops.subscript import index_tensor
 from rushlight.tensor import Tensor, method
 
 # index_put --------------------------------------------------------------------------------
@@ -29,7 +30,8 @@ def _explain_put(x, values, *indices, dims, accumulate):
     explain_index(x, *indices, dims=dims)
     found = x[key_of(x.ndim, dims, [i for i in indices if i is not None])].shape
     raise ShapeError(
-        f"index_put: shape mismatch: value tensor of shape {list(values.shape)} cannot be broadcast "
+        f"index_put: shape mismatch: value tensor of shape {list(values.shape)} cannot be "
+        "broadcast "
         f"to indexing result of shape {list(found)}"
     )
 
@@ -66,8 +68,6 @@ def _put_back_x(g, i0, i1, i2, i3, i4, i5, dims, accumulate):
 def _put_back_values(g, i0, i1, i2, i3, i4, i5, dims):
     if type(g) is ndarray:
         return g[key_of(g.ndim, dims, [i for i in (i0, i1, i2, i3, i4, i5) if i is not None])]
-    from rushlight.ops.gather import index
-
     return index(g, i0, i1, i2, i3, i4, i5, dims=dims)
 
 
@@ -84,13 +84,12 @@ def _put_arguments(x, indices, values, name):
         raise TypeError(
             f"{name}(): argument 'values' (position 2) must be Tensor, not {type(values).__name__}"
         )
-    from rushlight.ops.index import index_tensor
-
     dims, found, d = [], [], 0
     for i, k in enumerate(indices):
         if not isinstance(k, Tensor):
             raise TypeError(
-                f"{name}(): expected Tensor as element {i} in argument 0, but got {type(k).__name__}"
+                f"{name}(): expected Tensor as element {i} in argument 0, but got "
+                f"{type(k).__name__}"
             )
         k = index_tensor(k)
         dims.append(d)
@@ -141,7 +140,8 @@ def _rows(name, x, index, source, dim):
     if source is not None:
         if x.dtype != source.dtype:
             raise DtypeError(
-                f"{name}(): self ({OF[x.dtype]}) and source ({OF[source.dtype]}) must have the same "
+                f"{name}(): self ({OF[x.dtype]}) and source ({OF[source.dtype]}) must have the "
+                "same "
                 "scalar type"
             )
         n = source.shape[dim] if source.ndim else 1
@@ -153,7 +153,8 @@ def _rows(name, x, index, source, dim):
         rest = [s.shape[:dim] + s.shape[dim + 1 :] for s in (x, source)]
         if rest[0] != rest[1]:
             raise ShapeError(
-                f"{name}: source tensor shape must match self tensor shape, excluding the specified "
+                f"{name}: source tensor shape must match self tensor shape, excluding the "
+                "specified "
                 f"dimension. Got self.shape = {list(x.shape)} source.shape = {list(source.shape)}"
             )
     return dim
@@ -205,7 +206,9 @@ def _rows_back(g, index, dim, source_shape, alpha=1):
 
 _index_add.grad(
     x=lambda g: g,
-    source=lambda g, index, dim, source_shape, alpha: _rows_back(g, index, dim, source_shape, alpha),
+    source=lambda g, index, dim, source_shape, alpha: _rows_back(
+        g, index, dim, source_shape, alpha
+    ),
 )
 
 
@@ -310,9 +313,7 @@ def _index_fill(xp, x, index, value, *, dim):
     return out
 
 
-_index_fill.grad(
-    x=_rows_erased, value=lambda g, index, dim: _rows_of(g, dim, index).sum()
-)
+_index_fill.grad(x=_rows_erased, value=lambda g, index, dim: _rows_of(g, dim, index).sum())
 
 
 @function

@@ -1,4 +1,4 @@
-"""PyTorch's first constructors: ``torch.Tensor(2, 3)``, ``torch.FloatTensor([1, 2])``, ``x.new``."""
+"""PyTorch's first constructors: ``torch.Tensor(2, 3)``, ``torch.FloatTensor``, ``x.new``."""
 
 import numbers
 
@@ -21,7 +21,8 @@ def _constructed(d, args, device, any_dtype=False):
     """A tensor of dtype ``d`` by the legacy rules: ints are sizes, a sequence is data."""
     if device is not None and to_device(device).type != "cpu":
         raise RuntimeError(
-            f"legacy constructor expects device type: cpu but device type: {to_device(device).type} "
+            "legacy constructor expects device type: cpu but device type: "
+            f"{to_device(device).type} "
             "was passed"
         )
     if not args:
@@ -83,7 +84,7 @@ for _name, _dtype in TENSOR_TYPES.items():
         (),
         {
             "__module__": "torch",
-            "__doc__": f"The legacy type of {_dtype} tensors: creates them, and ``isinstance`` tells them.",
+            "__doc__": f"The legacy type of {_dtype} tensors.",
             "dtype": _dtype,
             "layout": strided,
             "is_cuda": False,

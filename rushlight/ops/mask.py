@@ -15,6 +15,7 @@ from rushlight.ops.index_put import zero_dim
 from rushlight.ops.kinds import elementwise, kernel
 from rushlight.ops.overwrite import overwrite
 from rushlight.ops.promotion import promote
+from rushlight.ops.slice import embed
 from rushlight.tensor import Tensor, method
 
 
@@ -164,7 +165,8 @@ def _maskable(x, mask, value):
 def _mask_into(out, mask, value):
     if np.broadcast_shapes(out.shape, mask.shape) != out.shape:
         raise ShapeError(
-            f"masked_fill_: output with shape {list(out.shape)} doesn't match the broadcast shape of "
+            f"masked_fill_: output with shape {list(out.shape)} doesn't match the broadcast shape "
+            "of "
             f"mask {list(mask.shape)}"
         )
     np.copyto(out, as_scalar(value, out.dtype), where=mask)
@@ -202,7 +204,8 @@ def masked_fill_(self, mask, value):
 def _masked_source(x, mask, source):
     if x.dtype != source.dtype:
         raise DtypeError(
-            f"masked_scatter: expected self and source to have same dtypes but got {OF[x.dtype]} and "
+            f"masked_scatter: expected self and source to have same dtypes but got {OF[x.dtype]} "
+            "and "
             f"{OF[source.dtype]}"
         )
     if mask.dtype.kind != "b":
@@ -216,7 +219,8 @@ def _scatter_mask_into(out, mask, source):
     n = int(np.count_nonzero(mask))
     if source.size < n:
         raise ShapeError(
-            f"masked_scatter: Number of elements of source ({source.size}) < number of ones in mask "
+            f"masked_scatter: Number of elements of source ({source.size}) < number of ones in "
+            "mask "
             f"({n})"
         )
     out[mask] = source.reshape(-1)[:n]
@@ -238,8 +242,6 @@ def _masked_source_back(g, mask, source_shape):
         out[: taken.size] = taken
         return out.reshape(source_shape)
     taken = g.masked_select(mask)
-    from rushlight.ops.index import embed
-
     return embed(taken, shape=(n,), index=(slice(taken.array.size),)).reshape(source_shape)
 
 

@@ -13,7 +13,14 @@ from rushlight.ops.layout import contiguous_format
 from rushlight.ops.order import t, transpose
 from rushlight.ops.view import squeeze, unsqueeze
 from rushlight.storage import (
-    Foreign, Storage, contiguous_strides, flat, offset, owner, reach, span,
+    Foreign,
+    Storage,
+    contiguous_strides,
+    flat,
+    offset,
+    owner,
+    reach,
+    span,
 )  # fmt: skip
 from rushlight.tensor import Tensor, method
 
@@ -119,7 +126,9 @@ def set_(self, source=None, storage_offset=0, size=None, stride=None):
     size = shapes.sizes((size,), "set_")
     stride = contiguous_strides(size) if stride is None else tuple(stride)
     if len(size) != len(stride):
-        raise ShapeError(f"set_: unequal size length ({len(size)}) and stride length ({len(stride)})")
+        raise ShapeError(
+            f"set_: unequal size length ({len(size)}) and stride length ({len(stride)})"
+        )
     return _look_at(self, reach(memory, size, stride, storage_offset, "set_"), cell)
 
 
@@ -154,7 +163,8 @@ def is_pinned(self, device=None):
 def _plain(x, name):
     if x.requires_grad:
         raise RuntimeError(
-            f"Can't call {name}() on Variable that requires grad. Use var.detach().{name}() instead."
+            f"Can't call {name}() on Variable that requires grad. Use var.detach().{name}() "
+            "instead."
         )
 
 
@@ -181,7 +191,9 @@ def map_(self, tensor, callable):
     _plain(tensor, "map_")
     array = self.array
     if tensor.array.dtype != array.dtype:
-        raise TypeError(f"map_: expected {OF[array.dtype]} for argument 'tensor' but got {tensor.dtype}")
+        raise TypeError(
+            f"map_: expected {OF[array.dtype]} for argument 'tensor' but got {tensor.dtype}"
+        )
     other = tensor.expand(array.shape).array
     for place in np.ndindex(array.shape):
         array[place] = callable(array[place].item(), other[place].item())

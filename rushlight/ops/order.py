@@ -7,8 +7,8 @@ from numpy import ndarray
 from rushlight import shapes
 from rushlight.errors import ShapeError
 from rushlight.ops.definition import function
-from rushlight.ops.index import ALIAS, look
 from rushlight.ops.kinds import view
+from rushlight.ops.slice import ALIAS, look
 from rushlight.ops.view import tensor_array
 from rushlight.storage import strided, strides_of
 from rushlight.tensor import Tensor
@@ -116,7 +116,8 @@ def movedim(input, source, destination):
     ]
     if len(source) != len(destination):
         raise ShapeError(
-            f"movedim: Invalid source or destination dims: source ({source} dims) should contain the "
+            f"movedim: Invalid source or destination dims: source ({source} dims) should contain "
+            "the "
             f"same number of dims as destination ({destination} dims)"
         )
     for d in (*source, *destination):
@@ -137,8 +138,8 @@ def _property(f):
 
 
 @_property
-def T(self):  # noqa: N802
-    """The dims in reverse order; for matrices. ``mT`` transposes the last two dims of any tensor."""
+def T(self):
+    """A matrix transposed; ``mT`` transposes the last two dims of any tensor."""
     n = self.array.ndim
     if n == 2:
         return t(self)
@@ -154,30 +155,32 @@ def _matrices(x, name):
     n = x.array.ndim
     if n == 1:
         raise ShapeError(
-            f"{name}: tensor.{name} is only supported on matrices or batches of matrices. Got {n}-D "
+            f"{name}: tensor.{name} is only supported on matrices or batches of matrices. Got "
+            f"{n}-D "
             f"tensor."
         )
 
 
 @_property
-def mT(self):  # noqa: N802
+def mT(self):
     """Each matrix in the last two dims transposed."""
     _matrices(self, "mT")
     return transpose(self, -2, -1) if self.array.ndim else self
 
 
 @_property
-def H(self):  # noqa: N802
+def H(self):
     """The conjugate transpose of a matrix."""
     if self.array.ndim not in (0, 2):
         raise ShapeError(
-            f"H: tensor.H is only supported on matrices (2-D tensors). Got {self.array.ndim}-D tensor."
+            f"H: tensor.H is only supported on matrices (2-D tensors). Got {self.array.ndim}-D "
+            "tensor."
         )
     return _adjoint(self)
 
 
 @_property
-def mH(self):  # noqa: N802
+def mH(self):
     """The conjugate transpose of each matrix in the last two dims."""
     _matrices(self, "mH")
     return _adjoint(self)

@@ -17,7 +17,7 @@ def _number(value, name, what):
     """A Python number from a number or a tensor of one element."""
     if isinstance(value, Tensor):
         value = value.item()
-    if scalar_dtype(value) is None or isinstance(value, bool) and what == "steps":
+    if scalar_dtype(value) is None or (isinstance(value, bool) and what == "steps"):
         raise TypeError(f"{name}(): argument '{what}' must be Number, not {type(value).__name__}")
     return value
 
@@ -59,7 +59,8 @@ def arange(
         raise RuntimeError(f"arange: unsupported range: {start} -> {end}")
     if (end - start) * step < 0:
         raise RuntimeError(
-            f"arange: upper bound and lower bound inconsistent with step sign: from {start} to {end} "
+            f"arange: upper bound and lower bound inconsistent with step sign: from {start} to "
+            f"{end} "
             f"by {step}"
         )
     if d is dtypes.int64:
@@ -105,7 +106,9 @@ def _steps(start, end, steps, name):
     try:
         steps = steps.__index__()
     except AttributeError:
-        raise TypeError(f"{name}(): argument 'steps' must be int, not {type(steps).__name__}") from None
+        raise TypeError(
+            f"{name}(): argument 'steps' must be int, not {type(steps).__name__}"
+        ) from None
     if steps < 0:
         raise RuntimeError(f"{name}: number of steps must be non-negative, not {steps}")
     return start, end, steps

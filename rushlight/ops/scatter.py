@@ -13,13 +13,15 @@ from rushlight.ops.definition import function
 from rushlight.ops.gather import along, check_along, check_along_range
 from rushlight.ops.kinds import kernel
 from rushlight.ops.overwrite import overwrite
+from rushlight.ops.slice import embed
 from rushlight.tensor import Tensor, method
 
 
 def _same_dtype(name, x, src):
     if x.dtype != src.dtype:
         raise DtypeError(
-            f"{name}(): Expected self.dtype to be equal to src.dtype, but self is {OF[x.dtype]} and "
+            f"{name}(): Expected self.dtype to be equal to src.dtype, but self is {OF[x.dtype]} "
+            "and "
             f"src is {OF[src.dtype]}"
         )
 
@@ -108,8 +110,6 @@ def _scatter_back_src(g, index, dim, src_shape):
     found = g.gather(dim, index)
     if tuple(found.shape) == tuple(src_shape):
         return found
-    from rushlight.ops.index import embed
-
     where = tuple([slice(n) for n in found.shape])
     return embed(found, shape=tuple(src_shape), index=where)
 

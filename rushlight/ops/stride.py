@@ -11,7 +11,7 @@ from rushlight.ops.definition import function
 from rushlight.ops.kinds import kernel, view
 from rushlight.ops.view import tensor_array
 from rushlight.storage import offset, reach, strided, strides_of
-from rushlight.tensor import Size, Tensor
+from rushlight.tensor import Size
 
 # Expanded ---------------------------------------------------------------------------------
 
@@ -216,7 +216,9 @@ def _window(x, *, dimension, size, step):
     dim = shapes.dim(dimension, x.ndim, "unfold")
     n = x.shape[dim] if x.ndim else 1
     if size < 0 or step <= 0:
-        raise ShapeError(f"unfold: size {size} must be at least 0 and step is {step} but must be > 0")
+        raise ShapeError(
+            f"unfold: size {size} must be at least 0 and step is {step} but must be > 0"
+        )
     if size > n:
         raise ShapeError(
             f"unfold: maximum size for tensor at dimension {dim} is {n} but size is {size}"
@@ -244,9 +246,7 @@ def unfold(xp, x, *, dimension, size, step):
 
 
 def _unfold_back(g, x_shape, dimension, size, step):
-    index = unfold.op.forward(
-        np, _positions(x_shape), dimension=dimension, size=size, step=step
-    )
+    index = unfold.op.forward(np, _positions(x_shape), dimension=dimension, size=size, step=step)
     return collected(g, x_shape, index)
 
 
@@ -304,7 +304,8 @@ def as_strided(input, size, stride, storage_offset=None):
         )
     if any(s < 0 for s in stride):
         raise ShapeError(
-            f"as_strided: Negative strides are not supported at the moment, got strides: {list(stride)}"
+            "as_strided: Negative strides are not supported at the moment, got strides: "
+            f"{list(stride)}"
         )
     first = offset(array)
     start = first if storage_offset is None else storage_offset
@@ -312,4 +313,3 @@ def as_strided(input, size, stride, storage_offset=None):
     return _as_strided(
         input, size=size, stride=stride, start=start, geometry=(array.shape, own, first)
     )
-

@@ -20,7 +20,8 @@ def _repeats(x, *, repeats):
     repeats = shapes.sizes((repeats,) if isinstance(repeats, (tuple, list)) else repeats, "repeat")
     if len(repeats) < x.ndim:
         raise ShapeError(
-            "repeat: Number of dimensions of repeat dims can not be smaller than number of dimensions "
+            "repeat: Number of dimensions of repeat dims can not be smaller than number of "
+            "dimensions "
             f"of tensor: repeats {repeats}, tensor {tuple(x.shape)}"
         )
     return {"repeats": repeats}
@@ -67,7 +68,7 @@ def _times(x, repeats, *, dim, output_size):
     n = x.shape[dim] if x.ndim else 1
     if repeats.dtype.name not in ("int64", "int32"):
         raise NotImplementedError(
-            f'"repeat_interleave_cpu" not implemented for {OF[repeats.dtype]}: repeats must be integers'
+            f'"repeat_interleave_cpu" not implemented for {OF[repeats.dtype]}'
         )
     if repeats.ndim > 1:
         raise RuntimeError("repeat_interleave: repeats must be 0-dim or 1-dim tensor")
@@ -223,8 +224,10 @@ def roll(xp, x, *, shifts, dims=()):
 
 def _roll_back(g, shifts, dims):
     back = tuple([-s for s in shifts])
-    return roll.op.forward(np, g, shifts=back, dims=dims) if type(g) is ndarray else (
-        roll(g, back, dims)
+    return (
+        roll.op.forward(np, g, shifts=back, dims=dims)
+        if type(g) is ndarray
+        else (roll(g, back, dims))
     )
 
 
@@ -246,7 +249,8 @@ def meshgrid(*tensors, indexing=None):
         raise RuntimeError("meshgrid expects a non-empty TensorList")
     if indexing is None:
         warnings.warn(
-            "torch.meshgrid: in an upcoming release, it will be required to pass the indexing argument.",
+            "torch.meshgrid: in an upcoming release, it will be required to pass the indexing "
+            "argument.",
             stacklevel=2,
         )
         indexing = "ij"
@@ -280,7 +284,9 @@ def meshgrid(*tensors, indexing=None):
 
 def _matrix(x, *, diagonal):
     if x.ndim < 2:
-        raise RuntimeError(f"tril/triu: input tensor must have at least 2 dimensions, got {x.shape}")
+        raise RuntimeError(
+            f"tril/triu: input tensor must have at least 2 dimensions, got {x.shape}"
+        )
     return {"diagonal": diagonal}
 
 
@@ -321,7 +327,9 @@ def _diag_matrix(xp, x, *, diagonal):
 
 
 _diag_matrix.grad(
-    x=lambda g, diagonal: g.diagonal(diagonal) if type(g) is not ndarray else np.diagonal(g, diagonal)
+    x=lambda g, diagonal: (
+        g.diagonal(diagonal) if type(g) is not ndarray else np.diagonal(g, diagonal)
+    )
 )
 
 
@@ -342,7 +350,6 @@ def diag(input, diagonal=0, *, out=None):
     found = input.diagonal(diagonal).clone()
     if out is None:
         return found
-    from rushlight.ops.dispatch import store
+    from rushlight.ops.result import store
 
     return store(out, found, "diag")
-

@@ -12,7 +12,6 @@ from rushlight.dtype import dtype as dtype_type
 from rushlight.errors import ShapeError
 from rushlight.ops.definition import function
 from rushlight.ops.direct import viewed
-from rushlight.ops.dispatch import record
 from rushlight.ops.kinds import kernel, view
 from rushlight.storage import geometry, offset, strided, strides_of
 from rushlight.tensor import Tensor
@@ -113,9 +112,7 @@ def _view_strides(shape, strides, new_shape):
 
 
 _view.grad(x=lambda g, x_shape: g.reshape(x_shape))
-_alias = view(
-    _view.op.forward, public=False, method=False, name="reshape_alias", prepare=_sized
-)
+_alias = view(_view.op.forward, public=False, method=False, name="reshape_alias", prepare=_sized)
 _alias.grad(x=lambda g, x_shape: g.reshape(x_shape))
 
 
@@ -141,7 +138,9 @@ def _check_ratio(x, ratio, names):
         pairs.append(("self.storage_offset()", offset(x)))
     for what, n in pairs:
         if n % ratio:
-            raise ShapeError(f"view: {what} must be divisible by {ratio} to view {names}, but got {n}")
+            raise ShapeError(
+                f"view: {what} must be divisible by {ratio} to view {names}, but got {n}"
+            )
 
 
 @view(public=False, method=False, name="view_dtype", prepare=_same_or_divisible)
@@ -167,7 +166,9 @@ def view_method(self, *shape, dtype=None, size=None):
         dtype, shape = shape[0], ()
     if dtype is not None and not shape:
         if not isinstance(dtype, dtype_type):
-            raise TypeError(f"view() received an invalid combination of arguments - got ({dtype!r})")
+            raise TypeError(
+                f"view() received an invalid combination of arguments - got ({dtype!r})"
+            )
         return self if dtype.numpy == self.array.dtype else _view_dtype(self, dtype.numpy)
     if not shape:
         raise TypeError("view() received an invalid combination of arguments - got ()")
@@ -340,9 +341,7 @@ def unsqueeze(xp, x, *, dim):
     """
     shape, strides = x.shape, strides_of(x)
     step = shape[dim] * strides[dim] if dim < len(shape) else x.itemsize
-    return strided(
-        x, (*shape[:dim], 1, *shape[dim:]), (*strides[:dim], step, *strides[dim:])
-    )
+    return strided(x, (*shape[:dim], 1, *shape[dim:]), (*strides[:dim], step, *strides[dim:]))
 
 
 unsqueeze.grad(x=lambda g, x_shape: g.reshape(x_shape))
@@ -390,69 +389,3 @@ def squeeze(input, dim=None, *, axis=None):
     if dim is None:
         return _squeeze_all(input)
     return (_squeeze_dims if isinstance(dim, (tuple, list)) else _squeeze_dim)(input, dim)
-
-
-# Writes through views ---------------------------------------------------------------------
-
-
-def _look(array, path):
-    for op, args, params in path:
-        array = op.forward(xp, array, *args, **params)
-    return array
-
-
-def _laid_out(array, strides):
-    """A copy of ``array`` whose dims lie in memory in the order of ``strides``."""
-    order = sorted(range(array.ndim), key=lambda i: -strides[i])
-    out = xp.empty([array.shape[i] for i in order], array.dtype)
-    out = out.transpose(xp.argsort(order)) if order else out
-    out[...] = array
-    return out
-
-
-@kernel(public=False, method=False, grad_name="CopySlices", widen=False)
-def patch(xp, base, value, *, path, strides):
-    """A copy of ``base`` with ``value`` in the part that the views of ``path`` look at.
-
-    ``strides`` are those of the memory that the views were made of: a ``view`` exists only there.
-    """
-    out = _laid_out(base, strides)
-    _look(out, path)[...] = value
-    return out
-
-
-def _kept(g, path, strides):
-    return patch.op.forward(xp, g, 0, path=path, strides=strides) if isinstance(g, ndarray) else (
-        patch(g, 0, path=path, strides=strides)
-    )
-
-
-@kernel(public=False, method=False, widen=False)
-def seen(xp, x, *, path, strides):
-    """A copy of the part of ``x`` that the views of ``path`` look at."""
-    return _look(_laid_out(x, strides), path).copy()
-
-
-def _unseen(g, x_shape, path, strides):
-    if isinstance(g, ndarray):
-        return patch.op.forward(xp, xp.zeros(x_shape, g.dtype), g, path=path, strides=strides)
-    return patch(g.new_zeros(x_shape), g, path=path, strides=strides)
-
-
-seen.grad(x=_unseen)
-
-
-def _written(g, path, strides):
-    if isinstance(g, ndarray):
-        return seen.op.forward(xp, g, path=path, strides=strides)
-    return seen(g, path=path, strides=strides)
-
-
-patch.grad(base=_kept, value=_written)
-
-
-def record_patch(root, value, path):
-    """Note in ``root``'s history that ``value`` was written where ``path`` looks."""
-    arrays = [root.array, value.array]
-    params = {"path": path, "strides": root.array.strides}
-    record(patch.op, (root, value), arrays, [root.node, value.node], params, root)

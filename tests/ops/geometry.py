@@ -8,7 +8,22 @@ import pytest
 import rushlight
 from tests.ops.parity import flat, same
 
-__all__ = ["attempt", "check", "comparable", "geometry", "numbered", "same_error"]
+__all__ = [
+    "attempt",
+    "check",
+    "comparable",
+    "expressions",
+    "geometry",
+    "numbered",
+    "same_error",
+]
+
+
+def expressions(text, separator=None):
+    """The expressions in a text, one after another, between spaces or ``separator``."""
+    if separator is None:
+        return text.split()
+    return [e.strip() for line in text.splitlines() for e in line.split(separator) if e.strip()]
 
 
 def numbered(torch, shape, layout="contiguous", dtype=None):
@@ -40,10 +55,10 @@ def comparable(got, want):
     return got[0] == want[0] and got[2] == want[2] and (not defined or got[1] == want[1])
 
 
-def attempt(f):
+def attempt(f, *args):
     """(result, None) or (None, error)."""
     try:
-        return f(), None
+        return f(*args), None
     except Exception as error:
         return None, error
 

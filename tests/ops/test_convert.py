@@ -7,35 +7,72 @@ import numpy as np
 import pytest
 
 import rushlight as torch
-from tests.ops.geometry import check, numbered
+from tests.ops.geometry import check, expressions, numbered
 
-READ = """x.size() x.size(0) x.size(-1) x.size(5) x.dim() x.ndimension() x.numel() x.nelement() x.element_size() x.itemsize x.nbytes x.stride() x.stride(1) x.stride(3) x.storage_offset()
-x[1:].storage_offset() x.t().is_contiguous() x.is_contiguous() x.get_device() x.is_floating_point() x.is_complex() x.is_signed() torch.is_tensor(x) torch.is_tensor(3) torch.numel(x) torch.numel(3)
-torch.is_complex(x) torch.is_floating_point(3) len(x) len(s) x.item() s.item() x[0,0].item() x.tolist() s.tolist() float(x) int(s) float(s) complex(s) bool(s) bool(x) bool(x[:0]) [1,2,3][i] [1,2,3][s]
-hash(x)==hash(x) 1 in x 99 in x torch.tensor(2.) in x 'a' in x None in x [1] in x list(x) list(s) list(reversed(x)) f'{s:.2f}' f'{x:.2f}' f'{x}' f'{i:d}' str(s) repr(x.t()) iter(s) x.device.type str(x.layout)
-x.is_cuda x.untyped_storage().nbytes() x[1:].untyped_storage().nbytes() x.untyped_storage()[0] x.is_set_to(x) x.is_set_to(x.view(3,4)) x.is_set_to(x[1:]) x.is_shared() x.is_pinned() x.pin_memory() round(s) x.cpu()
-x.cuda() range(i) np.zeros(3)[i] range(5)[i] '%d'%i divmod(7,i) x.T.shape x.requires_grad x.is_leaf x.grad_fn x.grad x.output_nr abs(x) -x +x i.__index__() s.__index__()
-""".split()  # fmt: skip
+READ = expressions("""
+    x.size() x.size(0) x.size(-1) x.size(5) x.dim() x.ndimension() x.numel() x.nelement()
+    x.element_size() x.itemsize x.nbytes x.stride() x.stride(1) x.stride(3) x.storage_offset()
+    x[1:].storage_offset() x.t().is_contiguous() x.is_contiguous() x.get_device()
+    x.is_floating_point() x.is_complex() x.is_signed() torch.is_tensor(x) torch.is_tensor(3)
+    torch.numel(x) torch.numel(3) torch.is_complex(x) torch.is_floating_point(3) len(x) len(s)
+    x.item() s.item() x[0,0].item() x.tolist() s.tolist() float(x) int(s) float(s) complex(s)
+    bool(s) bool(x) bool(x[:0]) [1,2,3][i] [1,2,3][s] hash(x)==hash(x) 1 in x 99 in x
+    torch.tensor(2.) in x 'a' in x None in x [1] in x list(x) list(s) list(reversed(x)) f'{s:.2f}'
+    f'{x:.2f}' f'{x}' f'{i:d}' str(s) repr(x.t()) iter(s) x.device.type str(x.layout) x.is_cuda
+    x.untyped_storage().nbytes() x[1:].untyped_storage().nbytes() x.untyped_storage()[0]
+    x.is_set_to(x) x.is_set_to(x.view(3,4)) x.is_set_to(x[1:]) x.is_shared() x.is_pinned()
+    x.pin_memory() round(s) x.cpu() x.cuda() range(i) np.zeros(3)[i] range(5)[i] '%d'%i
+    divmod(7,i) x.T.shape x.requires_grad x.is_leaf x.grad_fn x.grad x.output_nr abs(x) -x +x
+    i.__index__() s.__index__()
+""")
 
-CONVERTED = """x.to(torch.int64) x.to('cpu') x.to('cpu',torch.int8) x.to(i) x.to(torch.device('cpu')) x.to(dtype=torch.float64) x.to(torch.int8,copy=True) x.to('cpu',torch.int8,True,True) x.to('cuda') x.to('xyz') x.to()
-x.to(torch.float32,memory_format=torch.preserve_format) x.to(torch.channels_last) x.to(memory_format=torch.channels_last) x.to(object()) x.to(copy=True) x.float() x.double() x.half() x.bfloat16() x.long() x.int()
-x.short() x.byte() x.char() x.bool() x.cfloat() x.cdouble() x.type_as(i) x.type(torch.int16) z.to(torch.float32) z.bool() z.int() big.byte() big.char() big.short() big.int() big.long() big.bool() big.half() nan.bool() nan.half()
-x.numpy() z.numpy() x.bfloat16().numpy() g.numpy() g.numpy(force=True) np.asarray(x) np.asarray(g) np.array(x,dtype='f8') np.asarray(x.bool()) np.exp(x) np.exp(g) np.isnan(x) np.add(x,1) np.sqrt(s) np.add.reduce(x) np.concatenate([x,x])
-np.stack([x,x]) np.float64(2)*x x*np.float64(2) np.float32(2)*x x*np.float32(2) np.int64(2)*x x*np.int64(2) np.float32(2)*i i*np.float32(2) np.bool_(True)*x x*np.bool_(True) x*x.numpy() x/x.numpy() x.numpy()*x x.numpy()+x x>x.numpy()
-x.half()*np.float64(2) np.float64(2)**x np.float64(2)<x x*[1] x+[1,2] x.clone() x.t().clone().stride() x.t().contiguous().stride() x.clone(memory_format=torch.contiguous_format) x.t().clone(memory_format=torch.contiguous_format).stride()
-c.contiguous(memory_format=torch.channels_last).stride() c.is_contiguous(memory_format=torch.channels_last) c.to(memory_format=torch.channels_last).is_contiguous(memory_format=torch.channels_last) c.clone(memory_format=torch.channels_last).stride()
-x.copy_(x+1) x.copy_(x[0]+1) x.copy_(x.double()) x.copy_(x[:,:2]) x.copy_(x[None]) x.copy_(3) x.copy_('a') x.int().copy_(x/2) x.copy_(z) x.fill_(2) x.fill_(torch.tensor(1.5)) x.fill_(x[0]) x.fill_('a') x.int().fill_(1.7) x.int().fill_(1e10)
-x.byte().fill_(-1) x.zero_() g.fill_(1) g.zero_() x.apply_(lambda_) x.map_(x,add_) g.apply_(lambda_) torch.zeros(1).expand(3).copy_(torch.ones(3)) str(torch.promote_types(torch.int8,torch.uint8)) torch.can_cast(torch.float,torch.int)
-str(torch.result_type(i,1.5)) str(torch.result_type(x,i)) torch.result_type('a',1) torch.promote_types(1,2) torch.finfo(torch.float16).max torch.finfo().eps torch.iinfo(torch.int16).min torch.finfo(torch.int8) torch.iinfo(torch.float32)
-""".split()  # fmt: skip
+CONVERTED = expressions("""
+    x.to(torch.int64) x.to('cpu') x.to('cpu',torch.int8) x.to(i) x.to(torch.device('cpu'))
+    x.to(dtype=torch.float64) x.to(torch.int8,copy=True) x.to('cpu',torch.int8,True,True)
+    x.to('cuda') x.to('xyz') x.to() x.to(torch.float32,memory_format=torch.preserve_format)
+    x.to(torch.channels_last) x.to(memory_format=torch.channels_last) x.to(object())
+    x.to(copy=True) x.float() x.double() x.half() x.bfloat16() x.long() x.int() x.short() x.byte()
+    x.char() x.bool() x.cfloat() x.cdouble() x.type_as(i) x.type(torch.int16) z.to(torch.float32)
+    z.bool() z.int() big.byte() big.char() big.short() big.int() big.long() big.bool() big.half()
+    nan.bool() nan.half() x.numpy() z.numpy() x.bfloat16().numpy() g.numpy() g.numpy(force=True)
+    np.asarray(x) np.asarray(g) np.array(x,dtype='f8') np.asarray(x.bool()) np.exp(x) np.exp(g)
+    np.isnan(x) np.add(x,1) np.sqrt(s) np.add.reduce(x) np.concatenate([x,x]) np.stack([x,x])
+    np.float64(2)*x x*np.float64(2) np.float32(2)*x x*np.float32(2) np.int64(2)*x x*np.int64(2)
+    np.float32(2)*i i*np.float32(2) np.bool_(True)*x x*np.bool_(True) x*x.numpy() x/x.numpy()
+    x.numpy()*x x.numpy()+x x>x.numpy() x.half()*np.float64(2) np.float64(2)**x np.float64(2)<x
+    x*[1] x+[1,2] x.clone() x.t().clone().stride() x.t().contiguous().stride()
+    x.clone(memory_format=torch.contiguous_format)
+    x.t().clone(memory_format=torch.contiguous_format).stride()
+    c.contiguous(memory_format=torch.channels_last).stride()
+    c.is_contiguous(memory_format=torch.channels_last)
+    c.to(memory_format=torch.channels_last).is_contiguous(memory_format=torch.channels_last)
+    c.clone(memory_format=torch.channels_last).stride() x.copy_(x+1) x.copy_(x[0]+1)
+    x.copy_(x.double()) x.copy_(x[:,:2]) x.copy_(x[None]) x.copy_(3) x.copy_('a')
+    x.int().copy_(x/2) x.copy_(z) x.fill_(2) x.fill_(torch.tensor(1.5)) x.fill_(x[0]) x.fill_('a')
+    x.int().fill_(1.7) x.int().fill_(1e10) x.byte().fill_(-1) x.zero_() g.fill_(1) g.zero_()
+    x.apply_(lambda_) x.map_(x,add_) g.apply_(lambda_)
+    torch.zeros(1).expand(3).copy_(torch.ones(3)) str(torch.promote_types(torch.int8,torch.uint8))
+    torch.can_cast(torch.float,torch.int) str(torch.result_type(i,1.5))
+    str(torch.result_type(x,i)) torch.result_type('a',1) torch.promote_types(1,2)
+    torch.finfo(torch.float16).max torch.finfo().eps torch.iinfo(torch.int16).min
+    torch.finfo(torch.int8) torch.iinfo(torch.float32)
+""")
 
 
 def _values(t):
     return {
-        "np": np, "x": numbered(t, (3, 4)) - 5, "s": t.tensor(2.5), "i": t.tensor(2), "z": t.tensor([[1 + 2j, 3, 0, 1j]] * 3),
-        "big": t.tensor([-1.5, 300.0, 1e10, -1e10, 70000.0, -129.0]), "nan": t.tensor([float("nan"), float("inf"), 0.0, 65520.0]),
-        "g": t.ones(2, requires_grad=True), "c": t.arange(36.0).reshape(1, 4, 3, 3), "lambda_": lambda v: v + 1, "add_": lambda v, w: v + 2 * w,
-    }  # fmt: skip
+        "np": np,
+        "x": numbered(t, (3, 4)) - 5,
+        "s": t.tensor(2.5),
+        "i": t.tensor(2),
+        "z": t.tensor([[1 + 2j, 3, 0, 1j]] * 3),
+        "big": t.tensor([-1.5, 300.0, 1e10, -1e10, 70000.0, -129.0]),
+        "nan": t.tensor([float("nan"), float("inf"), 0.0, 65520.0]),
+        "g": t.ones(2, requires_grad=True),
+        "c": t.arange(36.0).reshape(1, 4, 3, 3),
+        "lambda_": lambda v: v + 1,
+        "add_": lambda v, w: v + 2 * w,
+    }
 
 
 @pytest.mark.parity
@@ -53,8 +90,13 @@ def test_conversions():
 @pytest.mark.parity
 def test_every_pair_of_dtypes_converts_as_pytorch():
     oracle = pytest.importorskip("torch")
-    values = np.concatenate([np.random.default_rng(0).normal(0, s, 60) for s in (1, 100, 3e4)] + [[0, -0.0, 0.5, -0.5, 1, -1]])
-    names = "bool uint8 int8 int16 int32 int64 float16 bfloat16 float32 float64 complex64 complex128".split()
+    values = np.concatenate(
+        [np.random.default_rng(0).normal(0, s, 60) for s in (1, 100, 3e4)]
+        + [[0, -0.0, 0.5, -0.5, 1, -1]]
+    )
+    names = expressions(
+        "bool uint8 int8 int16 int32 int64 float16 bfloat16 float32 float64 complex64 complex128"
+    )
     for a in names:
         for b in names:
             check(f"x.to(torch.{a}).to(torch.{b})", lambda t: {"x": t.tensor(values)})
@@ -63,9 +105,15 @@ def test_every_pair_of_dtypes_converts_as_pytorch():
 
 @pytest.mark.parity
 def test_resize_and_set():
-    for e in """x.resize_(3) x.resize_(2,2).stride() x.t().resize_(4,3).stride() x[1:].resize_(2).storage_offset() x.resize_((5,)) x.resize_(-1) x.resize_(0) g.resize_(1) (g*2).resize_(3) x.resize_as_(s)
-        torch.from_numpy(np.zeros(3)).resize_(2) torch.from_numpy(np.zeros(3)).resize_(9) x.resize_(20)[:12] x[1:].resize_(12)[:8] x.resize_(20).untyped_storage().nbytes() x.set_(s) x.set_(i) x.set_()
-        x.set_(x.untyped_storage()) x.set_(x.untyped_storage(),2,(2,),(3,)) x.set_(x.untyped_storage(),0,(2,),(1,1)) x.set_(3) x.resize(4,3)""".split():  # fmt: skip
+    for e in expressions("""
+        x.resize_(3) x.resize_(2,2).stride() x.t().resize_(4,3).stride()
+        x[1:].resize_(2).storage_offset() x.resize_((5,)) x.resize_(-1) x.resize_(0) g.resize_(1)
+        (g*2).resize_(3) x.resize_as_(s) torch.from_numpy(np.zeros(3)).resize_(2)
+        torch.from_numpy(np.zeros(3)).resize_(9) x.resize_(20)[:12] x[1:].resize_(12)[:8]
+        x.resize_(20).untyped_storage().nbytes() x.set_(s) x.set_(i) x.set_()
+        x.set_(x.untyped_storage()) x.set_(x.untyped_storage(),2,(2,),(3,))
+        x.set_(x.untyped_storage(),0,(2,),(1,1)) x.set_(3) x.resize(4,3)
+    """):
         check(e, _values)
 
 
@@ -123,7 +171,12 @@ def test_copies_share_memory_among_themselves_only(duplicate):
     x.zero_()
     assert row.tolist() == [0, 0, 0] and turned.stride() == (1, 3) and row.storage_offset() == 3
     assert given[1].tolist() == [3, 4, 5]
-    for t in (torch.ones(2, dtype=torch.bfloat16), torch.tensor(3), torch.zeros(0, 3), torch.from_numpy(np.arange(6)[::2])):
+    for t in (
+        torch.ones(2, dtype=torch.bfloat16),
+        torch.tensor(3),
+        torch.zeros(0, 3),
+        torch.from_numpy(np.arange(6)[::2]),
+    ):
         found = duplicate(t)
         assert found.dtype is t.dtype and found.shape == t.shape and found.tolist() == t.tolist()
     leaf = torch.ones(2, requires_grad=True)
@@ -148,7 +201,12 @@ def test_subclasses_and_attributes_survive():
 
     x = torch.ones(2)
     x.name = "weights"
-    assert copy.deepcopy(x).name == copy.copy(x).name == pickle.loads(pickle.dumps(x)).name == "weights"
+    assert (
+        copy.deepcopy(x).name
+        == copy.copy(x).name
+        == pickle.loads(pickle.dumps(x)).name
+        == "weights"
+    )
 
 
 def test_storage():

@@ -6,27 +6,42 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import rushlight as torch
-from tests.ops.geometry import attempt, check, comparable, geometry, numbered, same_error
+from tests.ops.geometry import (
+    attempt,
+    check,
+    comparable,
+    expressions,
+    geometry,
+    numbered,
+    same_error,
+)
 from tests.ops.parity import check_gradients
 
 # Python's indexing ------------------------------------------------------------------------
 
-READ = """
-x[1] x[-1] x[5] x[-6] x[1:3] x[:] x[...] x[()] x[None] x[None,1] x[1,None] x[...,1] x[...,...] x[:,1] x[::2,1:] x[3:1] x[10:20:2]
-x[::-1] x[::0] x[1.0] x[1.0:2] x['a'] x[{}] x[True] x[False] x[:,True] x[1,2,3,4] x[...,None,:] x[i] x[:,i] x[i,i] x[i,:,i] x[i,j]
-x[j] x[j,1] x[1,i] x[0,:,i] x[:,1,i] x[i,...,i] x[None,i] x[i,None] x[i.int()] x[i.to(torch.int16)] x[i.float()] x[i.bool()]
-x[i+9] x[-i-9] x[[0,1]] x[[0,1],[0,1,2]] x[[0,1],[1,0]] x[(0,1),] x[range(2)] x[[]] x[[True,False,True,False]] x[[[0,1],[1,2]],]
-x[n] x[n.astype(bool)] x[np.array(1)] x[np.int64(1)] x[np.True_] x[m] x[m[0]] x[:,m[0]] x[m,:2] x[x>5] x[torch.tensor(1)]
-x[torch.tensor(True)] x[torch.tensor(1):3] x[torch.tensor([1,0,1,0],dtype=torch.uint8)] x[...,torch.tensor([0]),:] x[i,m[0]] x[i[:0]]
-x[0][1] x[x.new_zeros(0,5,6).bool()] x[i,j,1] x[i,1:,i] x[:,:,i] x[i,0,None,...]
-""".split()  # fmt: skip
+READ = expressions("""
+    x[1] x[-1] x[5] x[-6] x[1:3] x[:] x[...] x[()] x[None] x[None,1] x[1,None] x[...,1] x[...,...]
+    x[:,1] x[::2,1:] x[3:1] x[10:20:2] x[::-1] x[::0] x[1.0] x[1.0:2] x['a'] x[{}] x[True]
+    x[False] x[:,True] x[1,2,3,4] x[...,None,:] x[i] x[:,i] x[i,i] x[i,:,i] x[i,j] x[j] x[j,1]
+    x[1,i] x[0,:,i] x[:,1,i] x[i,...,i] x[None,i] x[i,None] x[i.int()] x[i.to(torch.int16)]
+    x[i.float()] x[i.bool()] x[i+9] x[-i-9] x[[0,1]] x[[0,1],[0,1,2]] x[[0,1],[1,0]] x[(0,1),]
+    x[range(2)] x[[]] x[[True,False,True,False]] x[[[0,1],[1,2]],] x[n] x[n.astype(bool)]
+    x[np.array(1)] x[np.int64(1)] x[np.True_] x[m] x[m[0]] x[:,m[0]] x[m,:2] x[x>5]
+    x[torch.tensor(1)] x[torch.tensor(True)] x[torch.tensor(1):3]
+    x[torch.tensor([1,0,1,0],dtype=torch.uint8)] x[...,torch.tensor([0]),:] x[i,m[0]] x[i[:0]]
+    x[0][1] x[x.new_zeros(0,5,6).bool()] x[i,j,1] x[i,1:,i] x[:,:,i] x[i,0,None,...]
+""")
 
 
 def _operands(torch, shape=(4, 5, 6), dtype=None):
     return {
-        "x": numbered(torch, shape, dtype=dtype), "i": torch.tensor([2, 0]), "j": torch.tensor([[1], [0]]), "np": np,
-        "n": np.array([1, 0, 1, 1]), "m": torch.tensor([[True, False, True, True, False]] * 2 + [[False] * 5] * 2),
-    }  # fmt: skip
+        "x": numbered(torch, shape, dtype=dtype),
+        "i": torch.tensor([2, 0]),
+        "j": torch.tensor([[1], [0]]),
+        "np": np,
+        "n": np.array([1, 0, 1, 1]),
+        "m": torch.tensor([[True, False, True, True, False]] * 2 + [[False] * 5] * 2),
+    }
 
 
 @pytest.mark.parity
@@ -39,20 +54,44 @@ def test_reading(shape):
 
 @pytest.mark.parity
 def test_gradients_and_names_of_reading():
-    for e in "x[1] x[1:3] x[:] x[...] x[None] x[:,1] x[1,None] x[[0,2,0]] x[True] x[:,[1,1]] x[[0,1],[1,2]] x[x>5] x[1:,None,[0,0]]".split():
+    for e in expressions(
+        "x[1] x[1:3] x[:] x[...] x[None] x[:,1] x[1,None] x[[0,2,0]] x[True] x[:,[1,1]] x[[0,1],[1,2]] x[x>5] x[1:,None,[0,0]]"
+    ):
         check_gradients(e, x=np.arange(12.0).reshape(3, 4))
 
 
-WRITE = """1.5|2|True|1j|300|None|'a'|[1,2]|torch.ones(6)|torch.ones(1,1,6)|torch.ones(3)|torch.tensor(3.)|torch.ones(6).double()
-    np.ones(6)|np.float64(2)|np.float32(2)|np.int64(2)|-1|1e40|torch.tensor([1+1j])""".replace("\n", "|").split("|")
+WRITE = expressions(
+    """
+    1.5|2|True|1j|300|None|'a'|[1,2]|torch.ones(6)|torch.ones(1,1,6)|torch.ones(3)
+    torch.tensor(3.)|torch.ones(6).double()|np.ones(6)|np.float64(2)|np.float32(2)|np.int64(2)|-1
+    1e40|torch.tensor([1+1j])
+""",
+    "|",
+)
 
 
 @pytest.mark.parity
 @pytest.mark.parametrize("dtype", ["float32", "int64", "uint8", "bool"])
 def test_writing(dtype):
-    for key in ("0", "1:3", "...", "i", "(0, i)", "m", "None, 0", "(i, i)", "slice(9, None)", "9", "1.5", "(..., 0)"):
+    for key in (
+        "0",
+        "1:3",
+        "...",
+        "i",
+        "(0, i)",
+        "m",
+        "None, 0",
+        "(i, i)",
+        "slice(9, None)",
+        "9",
+        "1.5",
+        "(..., 0)",
+    ):
         for value in WRITE:
-            check(f"(x.__setitem__({key}, {value.strip()}), x)[1]", lambda t: _operands(t, dtype=dtype))
+            check(
+                f"(x.__setitem__({key}, {value.strip()}), x)[1]",
+                lambda t: _operands(t, dtype=dtype),
+            )
 
 
 @st.composite
@@ -61,7 +100,9 @@ def indices(draw, shape):
     items, d = [], 0
     while d < len(shape):
         n = shape[d]
-        kind = draw(st.sampled_from("int slice slice none ellipsis bool array array mask end".split()))
+        kind = draw(
+            st.sampled_from(expressions("int slice slice none ellipsis bool array array mask end"))
+        )
         if kind == "int":
             items.append(draw(st.integers(-n - (n == 2), max(n - 1, 0))))
             d += 1
@@ -76,12 +117,20 @@ def indices(draw, shape):
             d += 1
         elif kind == "mask":
             k = draw(st.integers(1, len(shape) - d))
-            flat = draw(st.lists(st.booleans(), min_size=int(np.prod(shape[d : d + k])), max_size=int(np.prod(shape[d : d + k]))))
+            flat = draw(
+                st.lists(
+                    st.booleans(),
+                    min_size=int(np.prod(shape[d : d + k])),
+                    max_size=int(np.prod(shape[d : d + k])),
+                )
+            )
             items.append(np.array(flat, bool).reshape(shape[d : d + k]))
             d += k
         elif kind == "end":
             break
-        elif kind == "ellipsis" and Ellipsis not in [k for k in items if not isinstance(k, np.ndarray)]:
+        elif kind == "ellipsis" and Ellipsis not in [
+            k for k in items if not isinstance(k, np.ndarray)
+        ]:
             items.append(Ellipsis)
             d += draw(st.integers(0, len(shape) - d))
         else:
@@ -105,7 +154,9 @@ def test_any_index_reads_as_pytorch(data, shape, layout):
     frameworks = (torch, pytest.importorskip("torch"))
     leaves = [numbered(t, shape, layout).clone().requires_grad_() for t in frameworks]
     index = data.draw(indices(tuple(leaves[1].shape)))
-    reads = [attempt(lambda t=t, x=x: x[_for(t, index)]) for t, x in zip(frameworks, leaves, strict=True)]
+    reads = [
+        attempt(lambda t=t, x=x: x[_for(t, index)]) for t, x in zip(frameworks, leaves, strict=True)
+    ]
     what = (shape, layout, index)
     if same_error(reads[0][1], reads[1][1], what):
         return
@@ -115,8 +166,13 @@ def test_any_index_reads_as_pytorch(data, shape, layout):
     if want._base is not None:
         assert comparable(geometry(got), geometry(want)), (what, geometry(got), geometry(want))
     for t, y in zip(frameworks, (got, want), strict=True):
-        (y * t.from_numpy(np.cos(np.arange(float(y.numel()))).astype("f4")).reshape(tuple(y.shape))).sum().backward()
-    np.testing.assert_allclose(leaves[0].grad.numpy(), leaves[1].grad.numpy(), 1e-6, 1e-6, err_msg=str(what))
+        (
+            y
+            * t.from_numpy(np.cos(np.arange(float(y.numel()))).astype("f4")).reshape(tuple(y.shape))
+        ).sum().backward()
+    np.testing.assert_allclose(
+        leaves[0].grad.numpy(), leaves[1].grad.numpy(), 1e-6, 1e-6, err_msg=str(what)
+    )
 
 
 @pytest.mark.parity
@@ -133,11 +189,21 @@ def test_any_index_writes_as_pytorch(data, shape, grad):
     for t in frameworks:
         leaf = numbered(t, shape).requires_grad_(grad)
         x = leaf * 1
-        value = t.from_numpy(np.sin(np.arange(float(np.prod(form)))).astype("f4")).reshape(form).requires_grad_(grad)
+        value = (
+            t.from_numpy(np.sin(np.arange(float(np.prod(form)))).astype("f4"))
+            .reshape(form)
+            .requires_grad_(grad)
+        )
         _, error = attempt(lambda t=t, x=x, value=value: x.__setitem__(_for(t, index), value))
         if error is None and grad:
-            (x * t.from_numpy(np.cos(np.arange(float(x.numel()))).astype("f4")).reshape(shape)).sum().backward()
-        grads = [np.zeros(g.shape) if g.grad is None else g.grad.numpy() for g in (leaf, value)] if grad else []
+            (
+                x * t.from_numpy(np.cos(np.arange(float(x.numel()))).astype("f4")).reshape(shape)
+            ).sum().backward()
+        grads = (
+            [np.zeros(g.shape) if g.grad is None else g.grad.numpy() for g in (leaf, value)]
+            if grad
+            else []
+        )
         found.append((error, x.detach().numpy(), grads))
     what = (shape, index, form)
     if same_error(found[0][0], found[1][0], what):
@@ -149,37 +215,58 @@ def test_any_index_writes_as_pytorch(data, shape, grad):
 
 # By function ------------------------------------------------------------------------------
 
-FUNCTIONS = """
-x.gather(0,i2) x.gather(1,i2) x.gather(1,i2+9) x.gather(1,-i2-1) x.gather(0,i) x.gather(0,i2.float()) x.gather(0,i2.int()) x.gather(2,i2)
-x.gather(1,torch.zeros(9,1,dtype=torch.long)) s.gather(0,i[0]) x.gather(0,i2[:0]) x.index_select(0,i) x.index_select(1,i) x.index_select(0,i+9)
-x.index_select(0,-i) x.index_select(0,i2) x.index_select(0,i[0]) x.index_select(0,i.float()) x.index_select(-1,i.int()) s.index_select(0,i)
-x.take(i) x.take(i2-3) x.take(i+99) x.take(i.int()) torch.take_along_dim(x,i2,1) torch.take_along_dim(x,i2[:1],0) torch.take_along_dim(x,i)
-torch.take_along_dim(x,i,0) torch.take_along_dim(x,i2+9,1) x.scatter(0,i2,src) x.scatter(1,i2,src) x.scatter(1,i2,1.5) x.scatter(1,i2,value=2)
-x.scatter(1,i2,src,reduce='add') x.scatter(1,i2,2.,reduce='multiply') x.scatter(1,i2,2.,reduce='max') x.scatter(1,i2+9,1.) x.scatter(1,-i2,1.)
-x.scatter(0,i2,src[:,:1]) x.scatter(0,i2,src.double()) x.scatter(0,i,src) x.scatter_add(1,i2,src) x.scatter_add(0,i2*0,src) x.scatter_add_(1,i2,src)
-x.scatter_(1,i2,src) x.scatter_(0,i2,3) x.scatter_(1,i2,src,reduce='multiply') x.index_add(0,i,src4) x.index_add(0,i*0,src4,alpha=2) x.index_add(0,i+9,src4)
-x.index_add(0,-i,src4) x.index_add(0,i[:1],src4) x.index_add(0,i,src4[:,:2]) x.index_add(0,i,src4.double()) x.index_add_(1,i,src4.t()[:3])
-x.index_add_(0,i,src4,alpha=0.5) x.index_copy(0,i,src4) x.index_copy_(0,i,src4) x.index_copy_(0,i+9,src4) x.index_fill(1,i,7) x.index_fill_(0,-i,7)
-x.index_fill_(0,i+9,7) x.index_fill_(0,i,torch.tensor(5)) x.index_fill_(0,i,torch.ones(1)) x.index_put((i,),src4) x.index_put((i,i),src[0,0],accumulate=True)
-x.index_put((i*0,i*0),torch.ones(2),accumulate=True) x.index_put((i,None),src4) x.index_put(i,src4) x.index_put_((i,),1.) x.index_put_([i],src4)
-x.index_put((i+9,),src4) x.index_put((i,i,i),src4) x.index_put((m,),torch.tensor(1.)) x.index_put((i,),src4.double()) x.masked_fill(m,1.5)
-x.masked_fill(m[:1],2) x.masked_fill(m,torch.tensor(3.)) x.masked_fill(m,torch.ones(1)) x.masked_fill(m.float(),1) x.masked_fill(m[None],2)
-x.masked_fill_(m[None],2) x.masked_fill_(m[0],2) x.masked_fill(m[:,:2],1) x.masked_fill(m,1j) x.long().masked_fill(m,1.7) x.byte().masked_fill(m,300)
-x.masked_select(m) x.masked_select(m[0]) x.masked_select(m.float()) x.masked_select(m[:,:2]) s.masked_select(m) x.masked_scatter(m,src4) x.masked_scatter(m,x.t())
-x.masked_scatter(m,x.double()) x.masked_scatter(m,src4[0,:1]) torch.where(m,x,x+1) torch.where(m,1,2) torch.where(m,1,2.)
-torch.where(m,x,2) torch.where(m,x.int(),1.5) torch.where(m,x.half(),x) torch.where(m) torch.where(m,x) torch.where(True,x,x) torch.where(m.float(),x,x)
-torch.where(m.byte(),x,x) torch.where(m,torch.tensor(1.,dtype=torch.float64),x) torch.where(m[:,:3],x,x) x.where(m,0) x.nonzero() torch.nonzero(x,as_tuple=True)
-torch.argwhere(x) torch.nonzero(s) s.nonzero(as_tuple=True) x[:0].nonzero() torch.gather(x,0,i2,out=torch.empty(0)) torch.where(m,x,x,out=torch.empty(0))
-torch.index_select(x,0,i,out=torch.empty(0)) torch.gather(input=x,dim=0,index=i2) torch.gather(x,0) x.index_select(0)
-""".split()  # fmt: skip
+FUNCTIONS = expressions("""
+    x.gather(0,i2) x.gather(1,i2) x.gather(1,i2+9) x.gather(1,-i2-1) x.gather(0,i)
+    x.gather(0,i2.float()) x.gather(0,i2.int()) x.gather(2,i2)
+    x.gather(1,torch.zeros(9,1,dtype=torch.long)) s.gather(0,i[0]) x.gather(0,i2[:0])
+    x.index_select(0,i) x.index_select(1,i) x.index_select(0,i+9) x.index_select(0,-i)
+    x.index_select(0,i2) x.index_select(0,i[0]) x.index_select(0,i.float())
+    x.index_select(-1,i.int()) s.index_select(0,i) x.take(i) x.take(i2-3) x.take(i+99)
+    x.take(i.int()) torch.take_along_dim(x,i2,1) torch.take_along_dim(x,i2[:1],0)
+    torch.take_along_dim(x,i) torch.take_along_dim(x,i,0) torch.take_along_dim(x,i2+9,1)
+    x.scatter(0,i2,src) x.scatter(1,i2,src) x.scatter(1,i2,1.5) x.scatter(1,i2,value=2)
+    x.scatter(1,i2,src,reduce='add') x.scatter(1,i2,2.,reduce='multiply')
+    x.scatter(1,i2,2.,reduce='max') x.scatter(1,i2+9,1.) x.scatter(1,-i2,1.)
+    x.scatter(0,i2,src[:,:1]) x.scatter(0,i2,src.double()) x.scatter(0,i,src)
+    x.scatter_add(1,i2,src) x.scatter_add(0,i2*0,src) x.scatter_add_(1,i2,src)
+    x.scatter_(1,i2,src) x.scatter_(0,i2,3) x.scatter_(1,i2,src,reduce='multiply')
+    x.index_add(0,i,src4) x.index_add(0,i*0,src4,alpha=2) x.index_add(0,i+9,src4)
+    x.index_add(0,-i,src4) x.index_add(0,i[:1],src4) x.index_add(0,i,src4[:,:2])
+    x.index_add(0,i,src4.double()) x.index_add_(1,i,src4.t()[:3]) x.index_add_(0,i,src4,alpha=0.5)
+    x.index_copy(0,i,src4) x.index_copy_(0,i,src4) x.index_copy_(0,i+9,src4) x.index_fill(1,i,7)
+    x.index_fill_(0,-i,7) x.index_fill_(0,i+9,7) x.index_fill_(0,i,torch.tensor(5))
+    x.index_fill_(0,i,torch.ones(1)) x.index_put((i,),src4)
+    x.index_put((i,i),src[0,0],accumulate=True)
+    x.index_put((i*0,i*0),torch.ones(2),accumulate=True) x.index_put((i,None),src4)
+    x.index_put(i,src4) x.index_put_((i,),1.) x.index_put_([i],src4) x.index_put((i+9,),src4)
+    x.index_put((i,i,i),src4) x.index_put((m,),torch.tensor(1.)) x.index_put((i,),src4.double())
+    x.masked_fill(m,1.5) x.masked_fill(m[:1],2) x.masked_fill(m,torch.tensor(3.))
+    x.masked_fill(m,torch.ones(1)) x.masked_fill(m.float(),1) x.masked_fill(m[None],2)
+    x.masked_fill_(m[None],2) x.masked_fill_(m[0],2) x.masked_fill(m[:,:2],1) x.masked_fill(m,1j)
+    x.long().masked_fill(m,1.7) x.byte().masked_fill(m,300) x.masked_select(m)
+    x.masked_select(m[0]) x.masked_select(m.float()) x.masked_select(m[:,:2]) s.masked_select(m)
+    x.masked_scatter(m,src4) x.masked_scatter(m,x.t()) x.masked_scatter(m,x.double())
+    x.masked_scatter(m,src4[0,:1]) torch.where(m,x,x+1) torch.where(m,1,2) torch.where(m,1,2.)
+    torch.where(m,x,2) torch.where(m,x.int(),1.5) torch.where(m,x.half(),x) torch.where(m)
+    torch.where(m,x) torch.where(True,x,x) torch.where(m.float(),x,x) torch.where(m.byte(),x,x)
+    torch.where(m,torch.tensor(1.,dtype=torch.float64),x) torch.where(m[:,:3],x,x) x.where(m,0)
+    x.nonzero() torch.nonzero(x,as_tuple=True) torch.argwhere(x) torch.nonzero(s)
+    s.nonzero(as_tuple=True) x[:0].nonzero() torch.gather(x,0,i2,out=torch.empty(0))
+    torch.where(m,x,x,out=torch.empty(0)) torch.index_select(x,0,i,out=torch.empty(0))
+    torch.gather(input=x,dim=0,index=i2) torch.gather(x,0) x.index_select(0)
+""")
 
 
 def _tables(torch, dtype="float32"):
     return {
-        "x": numbered(torch, (3, 4), dtype=dtype), "i": torch.tensor([2, 0]), "s": torch.tensor(2.0), "src": torch.ones(3, 4),
-        "i2": torch.tensor([[0, 1], [2, 0], [1, 1]]), "src4": torch.arange(8.0).reshape(2, 4),
+        "x": numbered(torch, (3, 4), dtype=dtype),
+        "i": torch.tensor([2, 0]),
+        "s": torch.tensor(2.0),
+        "src": torch.ones(3, 4),
+        "i2": torch.tensor([[0, 1], [2, 0], [1, 1]]),
+        "src4": torch.arange(8.0).reshape(2, 4),
         "m": torch.tensor([[True, False, True, True]] * 2 + [[False] * 4]),
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parity
@@ -189,11 +276,16 @@ def test_functions():
 
 
 @pytest.mark.parity
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64", "int64", "uint8", "bool", "complex64"])
+@pytest.mark.parametrize(
+    "dtype", ["float16", "bfloat16", "float64", "int64", "uint8", "bool", "complex64"]
+)
 def test_functions_in_other_dtypes(dtype):
-    for e in """x.gather(1,i2) x.index_select(0,i) x.take(i) x.masked_select(m) x.nonzero() x[m] x[i,i] x.scatter(1,i2,1) x.index_fill(0,i,1)
-        x.scatter_add(1,i2,x) x.index_add(0,i*0,x[:2]) x.index_put((i*0,),x[:2],accumulate=True) torch.where(m,x,x) x.masked_fill(m,1)
-        x.masked_scatter(m,x.t()) x.index_copy(0,i,x[:2]) x.scatter(1,i2,x,reduce='add')""".split():  # fmt: skip
+    for e in expressions("""
+        x.gather(1,i2) x.index_select(0,i) x.take(i) x.masked_select(m) x.nonzero() x[m] x[i,i]
+        x.scatter(1,i2,1) x.index_fill(0,i,1) x.scatter_add(1,i2,x) x.index_add(0,i*0,x[:2])
+        x.index_put((i*0,),x[:2],accumulate=True) torch.where(m,x,x) x.masked_fill(m,1)
+        x.masked_scatter(m,x.t()) x.index_copy(0,i,x[:2]) x.scatter(1,i2,x,reduce='add')
+    """):
         check(e, lambda t: _tables(t, dtype))
 
 
@@ -202,14 +294,26 @@ def test_gradients_of_functions():
     x, y = np.arange(12.0).reshape(3, 4), np.arange(6.0).reshape(3, 2) - 2.5
     index = "torch.tensor([[0, 1], [2, 0], [1, 1]])"
     for e in [
-        f"x.gather(1, {index})", f"x.gather(0, {index})", f"x.scatter(1, {index}, y)", f"x.scatter_add(1, {index}, y)",
-        f"x.scatter(1, {index}, 2.0)", f"torch.take_along_dim(x, {index}, 1)", "x.take(torch.tensor([1, 1, 5]))",
-        "x.index_select(1, torch.tensor([1, 1]))", "x.index_add(1, torch.tensor([1, 1]), y, alpha=2)",
-        "x.index_copy(1, torch.tensor([3, 1]), y)", "x.index_fill(1, torch.tensor([1]), 2)", "x.masked_fill(x > 4, 1)",
-        "x.masked_fill(x > 4, y.sum()) * 1", "x.masked_select(x > 4)", "x.masked_scatter(x < 6, y)", "torch.where(x > 4, x, y.sum())",
+        f"x.gather(1, {index})",
+        f"x.gather(0, {index})",
+        f"x.scatter(1, {index}, y)",
+        f"x.scatter_add(1, {index}, y)",
+        f"x.scatter(1, {index}, 2.0)",
+        f"torch.take_along_dim(x, {index}, 1)",
+        "x.take(torch.tensor([1, 1, 5]))",
+        "x.index_select(1, torch.tensor([1, 1]))",
+        "x.index_add(1, torch.tensor([1, 1]), y, alpha=2)",
+        "x.index_copy(1, torch.tensor([3, 1]), y)",
+        "x.index_fill(1, torch.tensor([1]), 2)",
+        "x.masked_fill(x > 4, 1)",
+        "x.masked_fill(x > 4, y.sum()) * 1",
+        "x.masked_select(x > 4)",
+        "x.masked_scatter(x < 6, y)",
+        "torch.where(x > 4, x, y.sum())",
         "x.index_put((torch.tensor([0, 0]), torch.tensor([1, 1])), y[0], accumulate=True)",
-        "x.index_put((torch.tensor([0, 2]),), y[0, :1])", "x.index_put((x > 3,), y[0, 0])",
-    ]:  # fmt: skip
+        "x.index_put((torch.tensor([0, 2]),), y[0, :1])",
+        "x.index_put((x > 3,), y[0, 0])",
+    ]:
         check_gradients(e, x=x, y=y)
 
 
@@ -239,8 +343,16 @@ def test_errors_say_where():
         (lambda: x[torch.tensor([True])], IndexError, r"mask \[1\] at index 0 does not match"),
         (lambda: x[[0, 1], [0, 1, 2]], IndexError, r"shapes \[2\], \[3\]"),
         (lambda: x[::-1], ValueError, "flip"),
-        (lambda: x.__setitem__([0, 1], torch.ones(3)), RuntimeError, r"value tensor of shape \[3\].*result of shape \[2, 5\]"),
-        (lambda: x.gather(1, torch.tensor([[9]])), RuntimeError, "index 9 is out of bounds for dimension 1 with size 5"),
+        (
+            lambda: x.__setitem__([0, 1], torch.ones(3)),
+            RuntimeError,
+            r"value tensor of shape \[3\].*result of shape \[2, 5\]",
+        ),
+        (
+            lambda: x.gather(1, torch.tensor([[9]])),
+            RuntimeError,
+            "index 9 is out of bounds for dimension 1 with size 5",
+        ),
         (lambda: x.index_select(0, torch.tensor([-1])), IndexError, "index -1"),
     ]:
         with pytest.raises(error, match=text):

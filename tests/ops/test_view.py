@@ -6,30 +6,45 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import rushlight as torch
-from tests.ops.geometry import attempt, check, comparable, geometry, numbered, same_error
+from tests.ops.geometry import (
+    attempt,
+    check,
+    comparable,
+    expressions,
+    geometry,
+    numbered,
+    same_error,
+)
 from tests.ops.parity import check_gradients
 
 SHAPES = [(), (1,), (4,), (2, 3), (1, 3), (3, 1, 2), (2, 3, 4), (0, 3), (2, 0, 3)]
 
-EXPRESSIONS = """
-x.view(-1) x.view(6) x.view(2,-1) x.view(-1,-1) x.view(-2,3) x.view((1,*x.shape)) x.view(2.0,3) x.view('a') x.view()
-x.view(x.numel(),1) x.view(*x.shape,1,1) x.reshape(-1) x.reshape(3,-1) x.reshape(()) x.reshape(shape=(-1,1)) x.reshape()
-torch.reshape(x,(1,-1)) torch.reshape(x,1,-1) x.flatten() x.flatten(1) x.flatten(0,-2) x.flatten(1,0) x.flatten(0,5)
-x.unflatten(0,(1,-1)) x.unflatten(-1,(3,1)) x.unflatten(0,()) x.unflatten(1,(2,2)) x.ravel() x.t() x.T x.mT x.H x.mH
-x.squeeze() x.squeeze(0) x.squeeze(-1) x.squeeze((0,1)) x.squeeze(()) x.squeeze(5) x.unsqueeze(0) x.unsqueeze(-1)
-x.unsqueeze(1) x.unsqueeze(7) x.transpose(0,-1) x.transpose(0,5) x.swapaxes(1,0) torch.swapdims(x,0,1) x.permute(1,0)
-x.permute((-1,0)) x.permute(2,0,1) x.permute(0,0) x.permute(()) x.movedim(0,-1) x.moveaxis((0,1),(1,0)) x.movedim((0,0),(0,1))
-x.movedim((0,1),(0,)) x.expand(2,*x.shape) x.expand(-1,3) x.expand(-1) x.expand(4) x.expand(2,3,4) x.expand(-2) x.expand_as(x)
-torch.broadcast_to(x,(2,3)) torch.broadcast_tensors(x,torch.zeros(3,1,1)) torch.broadcast_tensors(x,torch.zeros(5))
-torch.broadcast_shapes((2,1),(3,),4) torch.broadcast_shapes((2,),(3,)) x.narrow(0,1,1) x.narrow(0,-1,1) x.narrow(0,3,2)
-x.narrow(0,9,0) x.narrow(0,0,-1) x.select(0,0) x.select(-1,-1) x.select(0,9) x.diagonal() x.diagonal(1) x.diagonal(-1,-1,0)
-x.diagonal(9) x.diagonal(0,1,1) x.unbind() x.unbind(-1) x.unbind(4) x.split(1) x.split(2,-1) x.split([1,1]) x.split(0) x.split(-1)
-x.split(2.5) x.chunk(2) x.chunk(9) x.chunk(0) x.tensor_split(2) x.tensor_split([1]) x.unfold(0,1,1) x.unfold(-1,2,1) x.unfold(0,9,1)
-x.unfold(0,1,0) x.unfold(0,0,1) x.as_strided((2,2),(1,1)) x.as_strided((2,),(1,),1) x.as_strided((9,9),(3,3)) x.as_strided((2,),(-1,))
-x.as_strided((2,),(1,1)) x.as_strided((1,),(1,),-1) x.view_as(x) x.reshape_as(x) x.contiguous() x.clone() x.view(torch.int32)
-x.view(torch.float64) x.view(torch.int16) x.view(dtype=torch.uint8) torch.atleast_1d(x) torch.atleast_2d(x) torch.atleast_3d(x)
-torch.atleast_2d(x,x) torch.atleast_1d([x]) x.view(torch.Size([x.numel()])) x.view(torch.tensor(x.numel()))
-""".split()  # fmt: skip
+EXPRESSIONS = expressions("""
+    x.view(-1) x.view(6) x.view(2,-1) x.view(-1,-1) x.view(-2,3) x.view((1,*x.shape))
+    x.view(2.0,3) x.view('a') x.view() x.view(x.numel(),1) x.view(*x.shape,1,1) x.reshape(-1)
+    x.reshape(3,-1) x.reshape(()) x.reshape(shape=(-1,1)) x.reshape() torch.reshape(x,(1,-1))
+    torch.reshape(x,1,-1) x.flatten() x.flatten(1) x.flatten(0,-2) x.flatten(1,0) x.flatten(0,5)
+    x.unflatten(0,(1,-1)) x.unflatten(-1,(3,1)) x.unflatten(0,()) x.unflatten(1,(2,2)) x.ravel()
+    x.t() x.T x.mT x.H x.mH x.squeeze() x.squeeze(0) x.squeeze(-1) x.squeeze((0,1)) x.squeeze(())
+    x.squeeze(5) x.unsqueeze(0) x.unsqueeze(-1) x.unsqueeze(1) x.unsqueeze(7) x.transpose(0,-1)
+    x.transpose(0,5) x.swapaxes(1,0) torch.swapdims(x,0,1) x.permute(1,0) x.permute((-1,0))
+    x.permute(2,0,1) x.permute(0,0) x.permute(()) x.movedim(0,-1) x.moveaxis((0,1),(1,0))
+    x.movedim((0,0),(0,1)) x.movedim((0,1),(0,)) x.expand(2,*x.shape) x.expand(-1,3) x.expand(-1)
+    x.expand(4) x.expand(2,3,4) x.expand(-2) x.expand_as(x) torch.broadcast_to(x,(2,3))
+    torch.broadcast_tensors(x,torch.zeros(3,1,1)) torch.broadcast_tensors(x,torch.zeros(5))
+    torch.broadcast_shapes((2,1),(3,),4) torch.broadcast_shapes((2,),(3,)) x.narrow(0,1,1)
+    x.narrow(0,-1,1) x.narrow(0,3,2) x.narrow(0,9,0) x.narrow(0,0,-1) x.select(0,0)
+    x.select(-1,-1) x.select(0,9) x.diagonal() x.diagonal(1) x.diagonal(-1,-1,0) x.diagonal(9)
+    x.diagonal(0,1,1) x.unbind() x.unbind(-1) x.unbind(4) x.split(1) x.split(2,-1) x.split([1,1])
+    x.split(0) x.split(-1) x.split(2.5) x.chunk(2) x.chunk(9) x.chunk(0) x.tensor_split(2)
+    x.tensor_split([1]) x.unfold(0,1,1) x.unfold(-1,2,1) x.unfold(0,9,1) x.unfold(0,1,0)
+    x.unfold(0,0,1) x.as_strided((2,2),(1,1)) x.as_strided((2,),(1,),1) x.as_strided((9,9),(3,3))
+    x.as_strided((2,),(-1,)) x.as_strided((2,),(1,1)) x.as_strided((1,),(1,),-1) x.view_as(x)
+    x.reshape_as(x) x.contiguous() x.clone() x.view(torch.int32) x.view(torch.float64)
+    x.view(torch.int16) x.view(dtype=torch.uint8) torch.atleast_1d(x) torch.atleast_2d(x)
+    torch.atleast_3d(x) torch.atleast_2d(x,x) torch.atleast_1d([x])
+    x.view(torch.Size([x.numel()])) x.view(torch.tensor(x.numel()))
+""")
 
 
 @pytest.mark.parity
@@ -47,22 +62,37 @@ def test_strides(layout):
     oracle = pytest.importorskip("torch")
     for shape in SHAPES:
         for e in EXPRESSIONS:
-            got, _ = attempt(lambda: eval(e, {"torch": torch, "x": numbered(torch, shape, layout)}))
-            want, _ = attempt(lambda: eval(e, {"torch": oracle, "x": numbered(oracle, shape, layout)}))
+            got, want = [
+                attempt(eval, e, {"torch": t, "x": numbered(t, shape, layout)})[0]
+                for t in (torch, oracle)
+            ]
             if isinstance(want, oracle.Tensor):
-                if "dtype" not in e and "view(torch." not in e:  # another dtype has no base in PyTorch
+                # Elements of another dtype have no base in PyTorch.
+                if "dtype" not in e and "view(torch." not in e:
                     assert (got._base is None) == (want._base is None), (shape, e)
-                assert comparable(geometry(got), geometry(want)), (shape, e, geometry(got), geometry(want))
+                assert comparable(geometry(got), geometry(want)), (
+                    shape,
+                    e,
+                    geometry(got),
+                    geometry(want),
+                )
 
 
 @pytest.mark.parity
 @pytest.mark.parametrize(
     "e",
-    """x.view(4,-1)|x.reshape(-1)|x.t().reshape(-1)|x.T.flatten()|x.unflatten(1,(2,-1))|x.ravel()|x.t()|x.mT|x.H|x.squeeze()
-    x.squeeze(0)|x.squeeze((0,))|x.unsqueeze(1)|x.transpose(0,1)|x.permute(1,0)|x.movedim(0,1)|x.expand(2,3,4)|x.narrow(1,1,2)
-    x.select(1,2)|x.diagonal(1)|x.unbind(1)|x.split(2,1)|x.split([1,2])|x.chunk(2)|x.unfold(1,2,1)|x.as_strided((2,2),(1,2),1)
-    x.as_strided((3,3),(1,1))|torch.broadcast_to(x,(2,3,4))|x.t().contiguous()|x.clone()|x.view_as(x)
-    x.t().as_strided((4,),(2,))|x.expand(2,3,4).reshape(-1)|x[1:].view(-1)|x.unbind()[1]""".replace("\n", "|").split("|"),
+    expressions(
+        """
+        x.view(4,-1)|x.reshape(-1)|x.t().reshape(-1)|x.T.flatten()|x.unflatten(1,(2,-1))|x.ravel()
+        x.t()|x.mT|x.H|x.squeeze()|x.squeeze(0)|x.squeeze((0,))|x.unsqueeze(1)|x.transpose(0,1)
+        x.permute(1,0)|x.movedim(0,1)|x.expand(2,3,4)|x.narrow(1,1,2)|x.select(1,2)|x.diagonal(1)
+        x.unbind(1)|x.split(2,1)|x.split([1,2])|x.chunk(2)|x.unfold(1,2,1)
+        x.as_strided((2,2),(1,2),1)|x.as_strided((3,3),(1,1))|torch.broadcast_to(x,(2,3,4))
+        x.t().contiguous()|x.clone()|x.view_as(x)|x.t().as_strided((4,),(2,))
+        x.expand(2,3,4).reshape(-1)|x[1:].view(-1)|x.unbind()[1]
+    """,
+        "|",
+    ),
 )
 def test_gradients_and_names(e):
     check_gradients(e.strip(), x=np.arange(12.0).reshape(3, 4))
@@ -76,16 +106,31 @@ def steps(draw, x):
     """One view operation that suits ``x`` most of the time, as (text, function)."""
     n = x.dim()
     d = lambda k=n: draw(st.integers(-k, max(k - 1, 0)))
-    kind = draw(st.sampled_from(
-        "transpose permute unsqueeze squeeze select narrow expand view flatten diagonal unfold t split unbind slice step".split()
-    ))  # fmt: skip
+    kind = draw(
+        st.sampled_from(
+            expressions(
+                "transpose permute unsqueeze squeeze select narrow expand view flatten diagonal unfold t split unbind slice step"
+            )
+        )
+    )
     if kind == "permute":
         args = (tuple(draw(st.permutations(range(n)))),)
     elif kind == "expand":
-        args = (tuple([2] * draw(st.integers(0, 1)) + [draw(st.integers(1, 3)) if m == 1 else m for m in x.shape]),)
+        args = (
+            tuple(
+                [2] * draw(st.integers(0, 1))
+                + [draw(st.integers(1, 3)) if m == 1 else m for m in x.shape]
+            ),
+        )
     elif kind == "view":
         m = x.numel()
-        args = (draw(st.sampled_from([(-1,), (m, 1), (2, -1), (-1, 3), (1, m), (2, -1, 2), tuple(x.shape)])),)
+        args = (
+            draw(
+                st.sampled_from(
+                    [(-1,), (m, 1), (2, -1), (-1, 3), (1, m), (2, -1, 2), tuple(x.shape)]
+                )
+            ),
+        )
     elif kind in ("slice", "step"):
         key = slice(draw(st.integers(0, 2)), None, 2 if kind == "step" else None)
         return f"[{key}]", lambda y: y[key]
@@ -94,11 +139,16 @@ def steps(draw, x):
         return f"{kind}{args}[0]", lambda y: getattr(y, kind)(*args)[0]
     else:
         args = {
-            "transpose": lambda: (d(), d()), "unsqueeze": lambda: (d(n + 1),), "squeeze": lambda: (d(),) * draw(st.integers(0, 1)),
-            "select": lambda: (d(), draw(st.integers(-2, 2))), "narrow": lambda: (d(), draw(st.integers(0, 2)), draw(st.integers(0, 3))),
-            "flatten": lambda: (d(), d()), "diagonal": lambda: (draw(st.integers(-1, 1)), d(), d()),
-            "unfold": lambda: (d(), draw(st.integers(1, 3)), draw(st.integers(1, 2))), "t": lambda: (),
-        }[kind]()  # fmt: skip
+            "transpose": lambda: (d(), d()),
+            "unsqueeze": lambda: (d(n + 1),),
+            "squeeze": lambda: (d(),) * draw(st.integers(0, 1)),
+            "select": lambda: (d(), draw(st.integers(-2, 2))),
+            "narrow": lambda: (d(), draw(st.integers(0, 2)), draw(st.integers(0, 3))),
+            "flatten": lambda: (d(), d()),
+            "diagonal": lambda: (draw(st.integers(-1, 1)), d(), d()),
+            "unfold": lambda: (d(), draw(st.integers(1, 3)), draw(st.integers(1, 2))),
+            "t": lambda: (),
+        }[kind]()
     return f"{kind}{args}", lambda y: getattr(y, kind)(*args)
 
 
@@ -107,7 +157,7 @@ def _chain(data, xs, what):
     for _ in range(data.draw(st.integers(1, 4))):
         text, step = data.draw(steps(xs[0]))
         what.append(text)
-        (got, mine), (want, error) = [attempt(lambda x=x: step(x)) for x in xs]
+        (got, mine), (want, error) = [attempt(step, x) for x in xs]
         if same_error(mine, error, what):
             what.pop()
             continue
@@ -132,18 +182,26 @@ def test_chains_of_views_with_writes_and_gradients(data, shape):
     if write and 0 not in views[0].stride() and "unfold" not in str(what):
         what.append(write)
         act = {
-            "mul": lambda t, y: y.mul_(3), "fill": lambda t, y: y.fill_(2), "zero": lambda t, y: y.zero_(),
+            "mul": lambda t, y: y.mul_(3),
+            "fill": lambda t, y: y.fill_(2),
+            "zero": lambda t, y: y.zero_(),
             "copy": lambda t, y: y.copy_(t.full(tuple(y.shape), 5.0)),
-        }[write]  # fmt: skip
-        mine, error = [attempt(lambda t=t, y=y: act(t, y))[1] for t, y in zip(frameworks, views, strict=True)]
+        }[write]
+        mine, error = [
+            attempt(lambda t=t, y=y: act(t, y))[1] for t, y in zip(frameworks, views, strict=True)
+        ]
         if same_error(mine, error, what):
             return
     np.testing.assert_array_equal(bases[0].detach().numpy(), bases[1].detach().numpy(), str(what))
-    for t, leaf, base, y in zip(frameworks, leaves, bases, views, strict=True):
+    for t, base, y in zip(frameworks, bases, views, strict=True):
         w = t.from_numpy(np.cos(np.arange(float(y.numel()))).astype("f4")).reshape(tuple(y.shape))
-        v = t.from_numpy(np.sin(np.arange(float(base.numel()))).astype("f4")).reshape(tuple(base.shape))
+        v = t.from_numpy(np.sin(np.arange(float(base.numel()))).astype("f4")).reshape(
+            tuple(base.shape)
+        )
         ((y * w).sum() + (base * v).sum()).backward()
-    np.testing.assert_allclose(leaves[0].grad.numpy(), leaves[1].grad.numpy(), 1e-5, 1e-5, err_msg=str(what))
+    np.testing.assert_allclose(
+        leaves[0].grad.numpy(), leaves[1].grad.numpy(), 1e-5, 1e-5, err_msg=str(what)
+    )
 
 
 # Without PyTorch --------------------------------------------------------------------------
@@ -162,10 +220,16 @@ def test_errors_name_the_numbers_that_disagree():
     x = torch.zeros(2, 3)
     for call, text in [
         (lambda: x.view(4), r"'\[4\]' is invalid for input of size 6"),
-        (lambda: x.expand(2, 4), r"\(4\) must match the existing size \(3\) at non-singleton dimension 1"),
+        (
+            lambda: x.expand(2, 4),
+            r"\(4\) must match the existing size \(3\) at non-singleton dimension 1",
+        ),
         (lambda: x.permute(0), r"\(2, 3\) has 2 dims"),
         (lambda: x.unflatten(1, (2, 2)), r"don't multiply up to the size of dim 1 \(3\)"),
-        (lambda: x.as_strided((3, 3), (3, 1)), "requiring a storage size of 36 are out of bounds for storage of size 24"),
+        (
+            lambda: x.as_strided((3, 3), (3, 1)),
+            "requiring a storage size of 36 are out of bounds for storage of size 24",
+        ),
         (lambda: x.unfold(1, 4, 1), "maximum size for tensor at dimension 1 is 3 but size is 4"),
     ]:
         with pytest.raises(RuntimeError, match=text):

@@ -1,0 +1,119 @@
+"""Basic indexing as views: ints, slices, None and Ellipsis, with PyTorch's strides."""
+
+import numpy as np
+from numpy import ndarray
+
+from rushlight.autograd import mode
+from rushlight.autograd.tape import refresh
+from rushlight.ops.direct import viewed
+from rushlight.ops.dispatch import apply
+from rushlight.ops.kinds import kernel, view
+from rushlight.storage import contiguous_strides, offset, reach, strided, strides_of
+
+__all__ = ["ALIAS", "FULL", "SELECT", "SLICE", "UNSQUEEZE", "basic", "embed", "explain", "look"]
+
+FULL = slice(None)
+
+
+def look_at(xp, x, *, index):
+    """``x[index]`` for ints, slices, None and Ellipsis, with PyTorch's strides."""
+    out = x[index]
+    if None in index or not out.size:
+        return _exact(x, index)
+    return out
+
+
+def _exact(x, index):
+    """``x[index]``, its strides and offset computed as PyTorch does for None and empty slices."""
+    if x.flags.c_contiguous and x.size and 1 not in x.shape:
+        for k in index:
+            if k is not None and k is not Ellipsis:
+                break
+        else:
+            out = x[index]
+            return strided(out, out.shape, contiguous_strides(out.shape, x.itemsize))
+    size = x.itemsize
+    have = [s // size for s in strides_of(x)]
+    shape, strides, start, dim = [], [], offset(x), 0
+    for k in _filled(x.ndim, index):
+        if k is None:
+            shape.append(1)
+            strides.append(x.shape[dim] * have[dim] if dim < x.ndim else 1)
+            continue
+        if isinstance(k, slice):
+            first, last, step = k.indices(x.shape[dim])
+            shape.append(len(range(first, last, step)))
+            strides.append(have[dim] * step)
+            start += first * have[dim]
+        else:
+            start += (k % x.shape[dim]) * have[dim]
+        dim += 1
+    return reach(x, shape, strides, start, "index")
+
+
+def _filled(ndim, index):
+    """``index`` with a full slice for each dim that Ellipsis stands for."""
+    missing = ndim - sum(k is not None and k is not Ellipsis for k in index)
+    at = index.index(Ellipsis) if Ellipsis in index else len(index)
+    return (*index[:at], *[FULL] * missing, *index[at + 1 :])
+
+
+@kernel(public=False, method=False, widen=False)
+def embed(xp, x, *, shape, index):
+    """Zeros of ``shape`` with ``x`` where the basic ``index`` looks."""
+    out = xp.zeros(shape, x.dtype)
+    out[index] = x
+    return out
+
+
+embed.grad(x=lambda g, index: g[index])
+
+
+def _embedded(g, x_shape, index):
+    if type(g) is ndarray:
+        return embed.op.forward(np, g, shape=x_shape, index=index)
+    return embed(g, shape=x_shape, index=index)
+
+
+def basic(name, grad_name, **options):
+    """An operation that gives the view ``x[index]`` under its own name."""
+    made = view(look_at, public=False, method=False, name=name, grad_name=grad_name, **options)
+    made.grad(x=_embedded)
+    return made.op
+
+
+# One operation by the names of PyTorch's single steps.
+SELECT = basic("select_index", "SelectBackward0")
+SLICE = basic("slice_index", "SliceBackward0")
+UNSQUEEZE = basic("unsqueeze_index", "UnsqueezeBackward0")
+ALIAS = basic("alias_index", "AliasBackward0")
+
+
+def look(x, op, index):
+    """The view ``x[index]``, recorded as ``op``; ``index`` is a tuple with ``...`` in it."""
+    if mode.intercept:
+        return apply(op, (x,), {"index": index})
+    if x.view_of is not None:
+        refresh(x)
+    try:
+        array = x.array[index]
+    except IndexError as error:
+        explain(error, x.array)
+    if None in index or not array.size:
+        array = _exact(x.array, index)
+    return viewed(op, x, array, {"index": index})
+
+
+def explain(error, array):
+    """Raise NumPy's IndexError in PyTorch's words."""
+    shape = tuple(array.shape)
+    text = str(error)
+    if "too many" in text:
+        if not shape:
+            text = (
+                "invalid index of a 0-dim tensor. Use `tensor.item()` to convert a 0-dim tensor to "
+                "a number"
+            )
+        else:
+            text = f"too many indices for tensor of dimension {len(shape)} (shape {shape})"
+    raise IndexError(text.replace("axis", "dimension")) from None
