@@ -186,6 +186,8 @@ _BETA = sqrt(2 / pi)
 @_activation
 def gelu(xp, x, *, approximate="none"):
     """``x · Φ(x)`` with the normal distribution Φ; "tanh" approximates it."""
+    if approximate not in ("none", "tanh"):
+        raise RuntimeError(f"gelu: approximate must be 'none' or 'tanh', not {approximate!r}")
     if approximate == "tanh":
         return 0.5 * x * (1 + xp.tanh(_BETA * (x + _CUBE * x * x * x)))
     return 0.5 * x * (1 + xp.erf(x * sqrt(0.5)))
