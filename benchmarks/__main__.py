@@ -16,10 +16,10 @@ from importlib import metadata
 
 from benchmarks.rows import ROWS
 
-# NumPy's BLAS chooses its kernels by these; unset, it asks the processor.
-ENVIRONMENT = {
-    k: v for k, v in os.environ.items() if k not in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
-}
+# The BLAS chooses its kernels by the first two; unset, it asks the processor. An installed package
+# comes with its bytecode, so that is kept here too.
+UNSET = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "PYTHONDONTWRITEBYTECODE")
+ENVIRONMENT = {k: v for k, v in os.environ.items() if k not in UNSET}
 PEERS = ("rushlight", "torch")
 
 

@@ -49,7 +49,7 @@ def taped(op, array, parents, saved, cells):
                 f"{op.name}: Inference tensors cannot be saved for backward. Make a clone() "
                 "outside inference_mode() to use it in autograd."
             )
-    o.node = n = _new(op.node)
+    o.node = n = op.node()
     n.parents = parents
     n.saved = saved
     n.cells = cells
@@ -75,7 +75,7 @@ def viewed(op, x, array, params):
         o.view_of = ViewOf(source.root, (*source.path, step), cell[0], not grad)
     node = x.node
     if node is not None and grad and op.rules[0] is not None:
-        o.node = n = _new(op.node)
+        o.node = n = op.node()
         n.parents = (node,)
         n.saved = tuple([params[s] if s in params else x.array.shape for s in op.saves])
         n.cells = (None,) * len(op.saves)

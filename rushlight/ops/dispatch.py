@@ -5,94 +5,27 @@ promotion by kind, the forward on arrays, and a node where a gradient is wanted.
 """
 
 import traceback
-from functools import wraps
+from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
-from rushlight import backend  # noqa: F401
-from rushlight import dtype as dtypes
+import rushlight.dtype as dtypes
 from rushlight.autograd import mode
 from rushlight.autograd.tape import output, recorded_at, refresh, tick
-from rushlight.autograd.write import assign, check_overlap, check_result, check_write, write
 from rushlight.backend import numpy as xp
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError
-from rushlight.ops.definition import REQUIRED
+from rushlight.ops.arguments import refuse
 from rushlight.ops.promotion import scalar_dtype
 from rushlight.tensor import Tensor, ViewOf, disabled_torch_function, from_array
 
-__all__ = ["apply", "bind", "in_place", "keep_subclass", "raw", "store"]
+__all__ = ["apply", "compute", "keep_subclass", "raw", "record", "refuse"]
 
 _new = object.__new__
 _f4 = np.dtype("f4")
 _f8 = np.dtype("f8")
 _HALF = (dtypes.float16.numpy, dtypes.bfloat16.numpy)
-#: NumPy's spellings that PyTorch's functions take as well.
-_KEYWORDS = {"axis": "dim", "keepdims": "keepdim", "input": "x", "other": "y", "self": "x"}
-
-
-# Arguments --------------------------------------------------------------------------------
-
-
-def bind(op, args, kwargs):
-    """(inputs, params) from a call's arguments."""
-    n = len(op.inputs)
-    inputs = args[:n]
-    rest = args[n:]
-    if not kwargs and not rest and len(inputs) == n:
-        params = op.defaults
-    else:
-        params = dict(op.defaults)
-        if op.varargs and (len(rest) > 1 or (rest and not isinstance(rest[0], (tuple, list)))):
-            rest = (rest,)
-        if len(rest) > len(op.params):
-            raise TypeError(
-                f"{op.name}() takes {n + len(op.params)} positional arguments but {len(args)} were "
-                "given"
-            )
-        params.update(zip(op.params, rest, strict=False))
-        named = {}
-        for key, value in kwargs.items():
-            key = key if key in params or key in op.inputs else _KEYWORDS.get(key, key)
-            if key in params:
-                params[key] = value
-            elif key in op.inputs:
-                named[key] = value
-            else:
-                raise TypeError(f"{op.name}() got an unexpected keyword argument '{key}'")
-        if named or len(inputs) < n:
-            inputs = _named_inputs(op, inputs, named)
-    for name, value in params.items():
-        if value is REQUIRED:
-            raise TypeError(f"{op.name}() missing 1 required argument: '{name}'")
-    return inputs, params
-
-
-def _named_inputs(op, given, named):
-    out = list(given)
-    for name in op.inputs[len(given) :]:
-        if name in named:
-            out.append(named.pop(name))
-        elif name in op.optional:
-            out.append(None)
-        else:
-            public = {"x": "input", "y": "other"}.get(name, name)
-            raise TypeError(f"{op.name}() missing 1 required argument: '{public}'")
-    if named:
-        raise TypeError(f"{op.name}() got multiple values for argument '{next(iter(named))}'")
-    return tuple(out)
-
-
-def refuse(op, i, x):
-    """TypeError: input ``i`` is no tensor."""
-    name = {"x": "input", "y": "other"}.get(op.inputs[i], op.inputs[i])
-    kind = type(x)
-    module = "" if kind.__module__ == "builtins" else kind.__module__ + "."
-    raise TypeError(
-        f"{op.name}(): argument '{name}' (position {i + 1}) must be Tensor, not "
-        f"{module}{kind.__qualname__}"
-    ) from None
 
 
 # The path ---------------------------------------------------------------------------------
@@ -105,8 +38,8 @@ def apply(op, args, params):
         if found is not NotImplemented:
             return found
     operands = args[0] if op.variadic else args
-    arrays = []
-    parents = []
+    arrays: list[Any] = []
+    parents: list[Any] = []
     recording = False
     tensors = 0
     grad = not mode.grad_off or mode.state.grad
@@ -223,7 +156,7 @@ def _promoted(op, inputs):
     final = target if target in _HALF else None
     if final is not None:
         target = _f4
-    out = []
+    out: list[Any] = []
     for a in inputs:
         if type(a) is ndarray:
             out.append(a if a.dtype is target else a.astype(target))
@@ -309,7 +242,7 @@ def record(op, operands, arrays, parents, params, out, outs=None):
     """Give ``out`` a node that remembers what the rules of ``op`` want."""
     if not any(op.rules):
         return None
-    node = _new(op.node)
+    node = op.node()
     saved = []
     cells = []
     for name, origin, users in op.plan:
@@ -405,79 +338,3 @@ def _as_class(found, cls):
     if type(found) in (tuple, list):
         return type(found)([_as_class(f, cls) for f in found])
     return found
-
-
-# Results into given tensors ---------------------------------------------------------------
-
-
-def store(out, result, name):
-    """Write ``result`` into ``out`` as ``out=`` asks; returns ``out``."""
-    if isinstance(result, tuple):
-        for o, r in zip(out, result, strict=True):
-            store(o, r, name)
-        return (
-            out
-            if type(out) is type(result)
-            else type(result)(*out)
-            if hasattr(result, "_fields")
-            else tuple(out)
-        )
-    if not isinstance(out, Tensor):
-        raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")
-    if 0 in out.array.strides and out.array.size:
-        check_overlap(out.array, name)
-    if mode.is_grad_enabled() and (out.requires_grad or result.requires_grad):
-        raise RuntimeError(
-            f"{name}(): functions with out=... arguments don't support automatic differentiation, "
-            "but one of the arguments requires grad."
-        )
-    if out.array.shape != result.array.shape:
-        _resize_out(out, result, name)
-    if OF[result.array.dtype].category > OF[out.array.dtype].category:
-        raise DtypeError(
-            f"{name}(): result type {OF[result.array.dtype].name} can't be cast to the desired "
-            f"output type {OF[out.array.dtype].name}"
-        )
-    return assign(out, result)
-
-
-def _resize_out(out, result, name):
-    if out.array.size:
-        import warnings
-
-        warnings.warn(
-            f"An output with one or more elements was resized since it had shape "
-            f"{list(out.array.shape)}, which does not match the required output shape "
-            f"{list(result.array.shape)} of {name}; reuse an out tensor by resizing it to zero "
-            "elements first: t.resize_(0)",
-            stacklevel=4,
-        )
-    out.resize_(result.array.shape)
-
-
-def _keep_overwritten(node, x):
-    """Give ``node`` a copy of its first input, whose memory is about to be written."""
-    for i, origin in enumerate(node.op.origins):
-        if origin == 0 and node.saved[i] is x.array:
-            copy = x.array.copy() if type(x.array) is ndarray else x.array
-            node.saved = (*node.saved[:i], copy, *node.saved[i + 1 :])
-            node.cells = (*node.cells[:i], None, *node.cells[i + 1 :])
-
-
-def in_place(call, name):
-    """The method ``name`` that writes the result of ``call`` back into its tensor."""
-
-    @wraps(call)
-    def written(self, *args, **kwargs):
-        check_write(self, name)
-        value = call(self, *args, **kwargs)
-        if value.node is not None and value.node.saved:
-            _keep_overwritten(value.node, self)
-        return write(self, value, name)
-
-    written.__name__ = written.__qualname__ = name
-    written.__doc__ = f"In-place version of ``{name[:-1]}``."
-    return written
-
-
-_ = check_result
