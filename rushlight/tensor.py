@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rushlight import dtype as dtypes
+import rushlight.dtype as dtypes
 from rushlight.autograd import mode
 from rushlight.device import CPU
 

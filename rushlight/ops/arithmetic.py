@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rushlight import dtype as dtypes
+import rushlight.dtype as dtypes
 from rushlight.errors import DtypeError, UnsupportedDtypeError
 from rushlight.ops.definition import function
 from rushlight.ops.kinds import elementwise

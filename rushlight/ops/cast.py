@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 
-from rushlight import dtype as dtypes
+import rushlight.dtype as dtypes
 from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh
 from rushlight.autograd.write import assign, check_overlap, check_write, stamp

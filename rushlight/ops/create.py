@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rushlight import dtype as dtypes
+import rushlight.dtype as dtypes
 from rushlight import shapes
 from rushlight.autograd import mode
 from rushlight.device import require

@@ -6,7 +6,7 @@ from itertools import chain
 
 import numpy as np
 
-from rushlight import dtype as dtypes
+import rushlight.dtype as dtypes
 from rushlight.autograd import mode
 from rushlight.device import require
 from rushlight.dtype import dtype, of, promote_types

@@ -1,6 +1,7 @@
 """What a definition of an operation holds, and the registry of all of them."""
 
 from functools import wraps
+from typing import Any
 
 from rushlight.autograd.tape import Node
 from rushlight.tensor import Tensor
@@ -49,9 +50,10 @@ class Op:
         variadic: The one input is a list of tensors.
         rules: For each input None or (rule, indices into ``saves``).
         saves: Names that the rules want: an input, ``out``, a parameter, ``x_shape``, ``x_dtype``.
-        origins: For each of ``saves`` the index of the input it is, -1 for ``out``, -2 for ``index``
-            (the last of several outputs, which holds integers), else None.
-        prepare: ``prepare(*arrays, **params)`` checks shapes and dtypes, and returns the params in one form.
+        origins: For each of ``saves`` the index of the input it is, -1 for ``out``, -2 for
+            ``index`` (the last of several outputs, which holds integers), else None.
+        prepare: ``prepare(*arrays, **params)`` checks shapes and dtypes, and returns the params
+            in one form.
         check: ``check(*arrays, **params)`` raises where values are out of range; at each run, so a
             replayed program checks as well.
         dynamic: The result's shape depends on values, so it cannot be traced; or a function that
@@ -61,6 +63,7 @@ class Op:
             None until that was tried.
         tensors: Names of the inputs for which a Python number won't do.
         draws: It takes from a random generator, so a program must keep it and its order.
+        closures: What to run once the rules are stated: functions that note what rules want saved.
         call: The public function.
     """
 
@@ -90,10 +93,12 @@ class Op:
         self.draws = options.pop("draws", False)
         self.tensors = options.pop("tensors", ())
         self.keeps_floats = None
-        self.rules = [None] * len(names)
-        self.saves = []
-        self.origins = []
-        self.plan = []
+        self.rules: list[Any] = [None] * len(names)
+        self.closures: list[Any] = []
+        self.call: Any = None
+        self.saves: list[str] = []
+        self.origins: list[int | None] = []
+        self.plan: list[tuple] = []
         base = VariadicNode if self.variadic else Node
         grad_name = options.pop("grad_name", None) or _camel(self.name) + "Backward0"
         self.node = type(grad_name, (base,), {"__slots__": (), "op": self})
@@ -118,9 +123,8 @@ class Op:
                 users.setdefault(w, []).append(i)
             self.rules[i] = (rule, tuple([self.saves.index(w) for w in wanted]))
         self.plan = [(w, o, tuple(users[w])) for w, o in zip(self.saves, self.origins, strict=True)]
-        refresh = getattr(self.call, "respecialise", None)
-        if refresh is not None:
-            refresh()
+        for specialise in self.closures:
+            specialise()
 
     def _origin(self, name):
         if name == "out":
@@ -150,7 +154,7 @@ def publish(call, name, public=True, method=True, inplace=False, alias=(), opera
         if method:
             setattr(Tensor, n, call)
         if inplace:
-            from rushlight.ops.dispatch import in_place
+            from rushlight.ops.result import in_place
 
             setattr(Tensor, n + "_", in_place(call, n + "_"))
             if public:

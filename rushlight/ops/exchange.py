@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 
-from rushlight import dtype as dtypes
+import rushlight.dtype as dtypes
 from rushlight.ops.data import check_dtype, from_numpy
 from rushlight.ops.definition import function
 from rushlight.storage import foreign

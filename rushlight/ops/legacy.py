@@ -4,7 +4,7 @@ import numbers
 
 import numpy as np
 
-from rushlight import dtype as dtypes
+import rushlight.dtype as dtypes
 from rushlight.device import device as to_device
 from rushlight.dtype import TENSOR_TYPES
 from rushlight.ops.create import empty
@@ -69,6 +69,8 @@ Tensor.new = _new
 
 class TensorType(type):
     """The metaclass of ``torch.FloatTensor`` and its like: types that stand for one dtype."""
+
+    dtype: dtypes.dtype
 
     def __instancecheck__(cls, instance):
         return isinstance(instance, Tensor) and instance.dtype is cls.dtype

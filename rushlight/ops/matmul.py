@@ -1,7 +1,5 @@
 """Products of matrices and vectors, all of them one contraction."""
 
-import string
-
 import numpy as np
 from numpy import ndarray
 
@@ -11,6 +9,7 @@ from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.definition import function
 from rushlight.ops.direct import FLOATS, plain, taped
 from rushlight.ops.kinds import kernel
+from rushlight.ops.result import store
 from rushlight.ops.rules import conj
 from rushlight.tensor import Tensor
 
@@ -129,29 +128,29 @@ def matmul(input, other, *, out=None):
     except (AttributeError, ValueError, RuntimeWarning):
         pass
     _tensors("matmul", input=input, other=other)
-    n, m = input.array.ndim, other.array.ndim
-    if n == 2 and m == 2:
+    if input.array.ndim == 2 == other.array.ndim:
         return _mm(input, other, out=out)
-    if n == 1 and m == 1:
-        return _dot(input, other, out=out)
-    if n == 2 and m == 1:
-        return _mv(input, other, out=out)
-    shapes.matmul(tuple(input.array.shape), tuple(other.array.shape))
-    if n == 1:
-        found = matmul(input.unsqueeze(0), other).squeeze(-2)
-    elif m == 1:
-        found = matmul(input, other.unsqueeze(-1)).squeeze(-1)
-    elif m == 2 and n > 2:
-        # One large product instead of a batch of small ones.
-        rows = input.reshape(-1, input.array.shape[-1])
-        found = _mm(rows, other).reshape(*input.array.shape[:-1], other.array.shape[-1])
-    else:
-        found = _bmm(input, other)
-    if out is None:
-        return found
-    from rushlight.ops.dispatch import store
+    found = _by_rank(input, other)
+    return found if out is None else store(out, found, "matmul")
 
-    return store(out, found, "matmul")
+
+def _by_rank(x, y):
+    """``x @ y`` by the operation for their numbers of dims."""
+    n, m = x.array.ndim, y.array.ndim
+    if n == 1 and m == 1:
+        return _dot(x, y)
+    if n == 2 and m == 1:
+        return _mv(x, y)
+    shapes.matmul(tuple(x.array.shape), tuple(y.array.shape))
+    if n == 1:
+        return matmul(x.unsqueeze(0), y).squeeze(-2)
+    if m == 1:
+        return matmul(x, y.unsqueeze(-1)).squeeze(-1)
+    if m == 2 and n > 2:
+        # One large product instead of a batch of small ones.
+        rows = x.reshape(-1, x.array.shape[-1])
+        return _mm(rows, y).reshape(*x.array.shape[:-1], y.array.shape[-1])
+    return _bmm(x, y)
 
 
 Tensor.__matmul__ = matmul
@@ -261,11 +260,7 @@ def _axpby(product_, input, alpha, beta, name, out):
             f"{name}: input {tuple(input.shape)} must be broadcastable to the product's shape "
             f"{tuple(product_.shape)}"
         )
-    if out is None:
-        return found
-    from rushlight.ops.dispatch import store
-
-    return store(out, found, name)
+    return found if out is None else store(out, found, name)
 
 
 @function(inplace=True)
@@ -352,11 +347,7 @@ def tensordot(a, b, dims=2, out=None):
     )
     columns = b.permute(*dims_b, *keep_b).reshape(k, shapes.numel(b.array.shape[i] for i in keep_b))
     found = _mm(rows, columns).reshape(shape)
-    if out is None:
-        return found
-    from rushlight.ops.dispatch import store
-
-    return store(out, found, "tensordot")
+    return found if out is None else store(out, found, "tensordot")
 
 
 def _contracted(a, b, dims):
@@ -388,162 +379,3 @@ def _contracted(a, b, dims):
                 f"{tuple(a.shape)} and {tuple(b.shape)}"
             )
     return first, second
-
-
-# Einsum -----------------------------------------------------------------------------------
-
-
-@function(method=False)
-def einsum(equation, *operands):
-    """The sum of products that ``equation`` spells, for example ``"bij,bjk->bik"``.
-
-    Each letter names a dim; letters left out of the result are summed; ``...`` stands for
-    leading dims that broadcast. Also ``einsum(x, [0, 1], y, [1, 2], [0, 2])``.
-
-    Raises:
-        RuntimeError: letters and dims do not agree.
-
-    >>> import rushlight as torch
-    >>> torch.einsum("ij,ij->i", torch.ones(2, 3), torch.ones(2, 3))
-    tensor([3., 3.])
-    """
-    if not isinstance(equation, str):
-        equation, operands = _from_lists((equation, *operands))
-    if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
-        operands = tuple(operands[0])
-    if not operands:
-        raise ValueError(
-            "einsum(): must specify the equation string and at least one operand, or operands and "
-            "lists"
-        )
-    terms, result = _parse(equation, operands)
-    sizes = _letter_sizes(equation, terms, operands)
-    found, letters = operands[0], terms[0]
-    found, letters = _diagonals(found, letters)
-    for k in range(1, len(operands)):
-        other, more = _diagonals(operands[k], terms[k])
-        needed = set(result).union(*terms[k + 1 :])
-        found, letters = _pair(found, letters, other, more, needed, sizes)
-    gone = [i for i, c in enumerate(letters) if c not in result]
-    if gone:
-        found = found.sum(tuple(gone))
-        letters = [c for c in letters if c in result]
-    return found.permute(*[letters.index(c) for c in result]) if result else found
-
-
-def _from_lists(arguments):
-    operands, subscripts = [], []
-    letters = string.ascii_uppercase + string.ascii_lowercase
-    spell = lambda s: "".join("..." if i is Ellipsis else letters[i] for i in s)
-    pairs = len(arguments) // 2
-    for i in range(pairs):
-        operands.append(arguments[2 * i])
-        subscripts.append(spell(arguments[2 * i + 1]))
-    equation = ",".join(subscripts)
-    if len(arguments) % 2:
-        equation += "->" + spell(arguments[-1])
-    return equation, tuple(operands)
-
-
-def _parse(equation, operands):
-    """Lists of letters for each operand and the result; ``...`` gets upper letters' codes."""
-    left, arrow, right = equation.replace(" ", "").partition("->")
-    inputs = left.split(",")
-    if len(inputs) != len(operands):
-        raise RuntimeError(
-            f"einsum(): {'fewer' if len(inputs) > len(operands) else 'more'} operands were "
-            f"provided than specified in the equation {equation!r}: {len(operands)} and "
-            f"{len(inputs)}"
-        )
-    for c in equation.replace("->", "").replace("...", ""):
-        if c not in string.ascii_letters + ", ":
-            raise RuntimeError(
-                f"einsum(): invalid subscript given: {c!r} in {equation!r}; subscripts are letters"
-            )
-    extra = 0
-    for text, t in zip(inputs, operands, strict=True):
-        if "..." in text:
-            extra = max(extra, t.ndim - len(text.replace("...", "")))
-    dots = [f"·{i}" for i in range(extra)]
-    terms = []
-    for k, (text, t) in enumerate(zip(inputs, operands, strict=True)):
-        head, ellipsis, tail = text.partition("...")
-        have = t.ndim - len(head) - len(tail)
-        if have < 0 or (have and not ellipsis):
-            raise RuntimeError(
-                f"einsum(): the number of subscripts in the equation ({len(head) + len(tail)}) "
-                f"does not match the number of dimensions ({t.ndim}) for operand {k} "
-                f"{tuple(t.shape)} of {equation!r}"
-            )
-        terms.append([*head, *dots[extra - have :], *tail])
-    if arrow:
-        head, ellipsis, tail = right.partition("...")
-        result = [*head, *(dots if ellipsis else ()), *tail]
-        unknown = [c for c in head + tail if not any(c in term for term in terms)]
-        if unknown or len(set(result)) != len(result):
-            raise RuntimeError(
-                f"einsum(): output subscript {(unknown or result)[0]} must appear once in the "
-                f"output and in some operand: {equation!r}"
-            )
-    else:
-        flat = [c for term in terms for c in term]
-        result = dots + sorted({c for c in flat if flat.count(c) == 1 and c not in dots})
-    return terms, result
-
-
-def _letter_sizes(equation, terms, operands):
-    sizes: dict = {}
-    for term, t in zip(terms, operands, strict=True):
-        for c, n in zip(term, t.array.shape, strict=True):
-            if sizes.get(c, 1) == 1:
-                sizes[c] = n
-            elif n not in (1, sizes[c]):
-                raise ShapeError(
-                    f"einsum(): subscript {c} of {equation!r} has size {n} for operand "
-                    f"{tuple(t.shape)} which does not broadcast with previously seen size "
-                    f"{sizes[c]}"
-                )
-    return sizes
-
-
-def _diagonals(t, letters):
-    """Repeated letters of one operand become one, along their diagonal."""
-    letters = list(letters)
-    for c in dict.fromkeys(letters):
-        while letters.count(c) > 1:
-            i = letters.index(c)
-            j = letters.index(c, i + 1)
-            t = t.diagonal(0, i, j)
-            letters = [d for k, d in enumerate(letters) if k not in (i, j)] + [c]
-    return t, letters
-
-
-def _pair(x, lx, y, ly, needed, sizes):
-    """Contract two operands as one batched matrix product."""
-    x, lx = _presum(x, lx, set(ly) | needed)
-    y, ly = _presum(y, ly, set(lx) | needed)
-    both = [c for c in lx if c in ly]
-    batch = [c for c in both if c in needed]
-    inner = [c for c in both if c not in needed]
-    left = [c for c in lx if c not in ly]
-    right = [c for c in ly if c not in lx]
-    spread = lambda t, letters: t.expand([
-        sizes[c] if c in both else n for c, n in zip(letters, t.array.shape, strict=True)
-    ])  # fmt: skip
-    x, y = spread(x, lx), spread(y, ly)
-    count = lambda letters: shapes.numel(sizes[c] for c in letters)
-    xs = x.permute(*[lx.index(c) for c in batch + left + inner]) if lx else x
-    ys = y.permute(*[ly.index(c) for c in batch + inner + right]) if ly else y
-    own = {c: n for c, n in zip(lx, x.array.shape, strict=True)}
-    own.update(zip(ly, y.array.shape, strict=True))
-    xs = xs.reshape(count(batch), shapes.numel(own[c] for c in left), count(inner))
-    ys = ys.reshape(count(batch), count(inner), shapes.numel(own[c] for c in right))
-    found = _bmm(xs, ys).reshape([own[c] for c in batch + left + right])
-    return found, batch + left + right
-
-
-def _presum(t, letters, kept):
-    gone = tuple([i for i, c in enumerate(letters) if c not in kept])
-    if gone:
-        t = t.sum(gone)
-    return t, [c for c in letters if c in kept]

@@ -4,7 +4,7 @@ import numbers
 
 import numpy as np
 
-from rushlight import dtype as dtypes
+import rushlight.dtype as dtypes
 from rushlight.dtype import OF, promote_types
 from rushlight.errors import UnsupportedDtypeError
 from rushlight.tensor import Tensor

@@ -8,8 +8,8 @@ asks for the shape of their result it passes ``generator=None``, and nothing is 
 
 import numpy as np
 
+import rushlight.dtype as dtypes
 from rushlight import draw, shapes
-from rushlight import dtype as dtypes
 from rushlight.ops.create import finished, options
 from rushlight.ops.definition import function
 from rushlight.ops.kinds import kernel, source

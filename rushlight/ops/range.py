@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from rushlight import dtype as dtypes
+import rushlight.dtype as dtypes
 from rushlight import shapes
 from rushlight.ops.create import finished, options
 from rushlight.ops.definition import function

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rushlight import dtype as dtypes
+import rushlight.dtype as dtypes
 from rushlight.errors import DtypeError
 from rushlight.ops.arithmetic import div_
 from rushlight.ops.definition import function, numpy_names

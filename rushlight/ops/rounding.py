@@ -2,14 +2,14 @@
 
 from math import pi
 
-from rushlight import dtype as dtypes
+import rushlight.dtype as dtypes
 from rushlight.errors import DtypeError, UnsupportedDtypeError
 from rushlight.ops.definition import FUNCTIONS, function
-from rushlight.ops.dispatch import in_place
 from rushlight.ops.division import real_numbers
 from rushlight.ops.exponential import floating, floats
 from rushlight.ops.kinds import elementwise
 from rushlight.ops.promotion import promote, real_only, to_float
+from rushlight.ops.result import in_place
 from rushlight.ops.rules import conj, is_complex, where
 from rushlight.tensor import Tensor
 

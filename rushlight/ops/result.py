@@ -1,0 +1,78 @@
+"""Results that go into given tensors: ``out=`` and in-place methods."""
+
+import warnings
+from functools import wraps
+
+from numpy import ndarray
+
+from rushlight.autograd import mode
+from rushlight.autograd.write import assign, check_overlap, check_write, write
+from rushlight.dtype import OF
+from rushlight.errors import DtypeError
+from rushlight.tensor import Tensor
+
+__all__ = ["in_place", "store"]
+
+
+def store(out, result, name):
+    """Write ``result`` into ``out`` as ``out=`` asks; returns ``out``."""
+    if isinstance(result, tuple):
+        for o, r in zip(out, result, strict=True):
+            store(o, r, name)
+        if type(out) is type(result):
+            return out
+        return type(result)(*out) if hasattr(result, "_fields") else tuple(out)
+    if not isinstance(out, Tensor):
+        raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")
+    if 0 in out.array.strides and out.array.size:
+        check_overlap(out.array, name)
+    if mode.is_grad_enabled() and (out.requires_grad or result.requires_grad):
+        raise RuntimeError(
+            f"{name}(): functions with out=... arguments don't support automatic differentiation, "
+            "but one of the arguments requires grad."
+        )
+    if out.array.shape != result.array.shape:
+        _resize_out(out, result, name)
+    if OF[result.array.dtype].category > OF[out.array.dtype].category:
+        raise DtypeError(
+            f"{name}(): result type {OF[result.array.dtype].name} can't be cast to the desired "
+            f"output type {OF[out.array.dtype].name}"
+        )
+    return assign(out, result)
+
+
+def _resize_out(out, result, name):
+    if out.array.size:
+        warnings.warn(
+            f"An output with one or more elements was resized since it had shape "
+            f"{list(out.array.shape)}, which does not match the required output shape "
+            f"{list(result.array.shape)} of {name}; reuse an out tensor by resizing it to zero "
+            "elements first: t.resize_(0)",
+            stacklevel=4,
+        )
+    out.resize_(result.array.shape)
+
+
+def _keep_overwritten(node, x):
+    """Give ``node`` a copy of its first input, whose memory is about to be written."""
+    for i, origin in enumerate(node.op.origins):
+        if origin == 0 and node.saved[i] is x.array:
+            copy = x.array.copy() if type(x.array) is ndarray else x.array
+            node.saved = (*node.saved[:i], copy, *node.saved[i + 1 :])
+            node.cells = (*node.cells[:i], None, *node.cells[i + 1 :])
+
+
+def in_place(call, name):
+    """The method ``name`` that writes the result of ``call`` back into its tensor."""
+
+    @wraps(call)
+    def written(self, *args, **kwargs):
+        check_write(self, name)
+        value = call(self, *args, **kwargs)
+        if value.node is not None and value.node.saved:
+            _keep_overwritten(value.node, self)
+        return write(self, value, name)
+
+    written.__name__ = written.__qualname__ = name
+    written.__doc__ = f"In-place version of ``{name[:-1]}``."
+    return written
