@@ -67,6 +67,8 @@ _LAZY = {
     "autograd": "rushlight.autograd", "compiler": "rushlight.compiler", "nn": "rushlight.nn",
     "optim": "rushlight.optim", "random": "rushlight.random", "utils": "rushlight.utils",
     "datasets": "rushlight.datasets", "serialization": "rushlight.serialization",
+    "accelerator": "rushlight.accelerator", "backends": "rushlight.backends",
+    "cuda": "rushlight.cuda",
 }  # fmt: skip
 _LAZY_NAMES = {
     "get_num_threads": "rushlight.threads", "set_num_threads": "rushlight.threads",

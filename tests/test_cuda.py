@@ -1,0 +1,69 @@
+"""torch.cuda, torch.backends and torch.accelerator on a machine that has the CPU only."""
+
+import importlib
+import subprocess
+import sys
+
+import pytest
+
+import rushlight
+
+CALLS = {
+    "cuda": ("is_available", "device_count", "is_initialized", "is_bf16_supported", "empty_cache", "seed_all",
+             "memory_allocated", "max_memory_allocated", "synchronize", "current_device", "get_device_name", "init"),
+    "accelerator": ("is_available", "current_accelerator", "device_count"),
+    "backends.cudnn": ("is_available", "version"),
+    "backends.mps": ("is_available", "is_built"),
+    "backends.cuda": ("is_built",),
+}  # fmt: skip
+SWITCHES = {
+    "backends.cudnn": ("allow_tf32", "benchmark", "deterministic", "enabled"),
+    "backends.cuda": ("matmul.allow_tf32", "matmul.allow_fp16_reduced_precision_reduction",
+                      "matmul.allow_bf16_reduced_precision_reduction"),
+}  # fmt: skip
+
+
+def answer(package, module, name):
+    try:
+        return getattr(importlib.import_module(f"{package.__name__}.{module}"), name)()
+    except AssertionError as error:
+        return str(error)[:20]
+
+
+@pytest.mark.parity
+def test_answers_are_those_of_pytorch_without_cuda():
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available() or torch.version.cuda:
+        pytest.skip("this PyTorch has CUDA")
+    for module, names in CALLS.items():
+        for name in names:
+            if module != "backends.mps" or sys.platform != "darwin":
+                assert answer(rushlight, module, name) == answer(torch, module, name), (module, name)
+    for module, names in SWITCHES.items():
+        for name in names:
+            values = []
+            for package in (rushlight, torch):
+                value = importlib.import_module(f"{package.__name__}.{module}")
+                for part in name.split("."):
+                    value = getattr(value, part)
+                values.append(value)
+            assert values[0] == values[1], (module, name)
+
+
+def test_the_lines_that_programs_begin_with():
+    code = """
+import rushlight as torch
+device = torch.device("cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu")
+torch.cuda.manual_seed_all(0); torch.cuda.manual_seed(0); torch.cuda.empty_cache()
+torch.backends.cudnn.deterministic = True
+torch.backends.cudnn.benchmark = False
+torch.backends.cuda.matmul.allow_tf32 = True
+print(device, torch.ones(1, device=device).item(), torch.backends.cudnn.deterministic)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "cpu 1.0 True\n"
+
+
+def test_a_device_that_is_not_there():
+    with pytest.raises(AssertionError, match="not compiled with CUDA"):
+        rushlight.cuda.set_device(0)
