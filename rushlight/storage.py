@@ -210,7 +210,7 @@ class Storage:
             return NotImplemented
         return self.data_ptr() == other.data_ptr() and self.nbytes() == other.nbytes()
 
-    __hash__ = None  # as PyTorch's: two objects may stand for one memory
+    __hash__ = None  # type: ignore[assignment]  # two objects may stand for one memory
 
     def fill_(self, value):
         self.bytes.fill(value)

@@ -339,8 +339,7 @@ def _check_stretch(shape, target):
     if lead < 0 or any(n not in (1, m) for n, m in zip(shape, target[lead:], strict=False)):
         raise ShapeError(
             f"copy_: output with shape {list(target)} doesn't match the broadcast shape of the "
-            "source "
-            f"{list(shape)}"
+            f"source {list(shape)}"
         )
 
 

@@ -208,8 +208,7 @@ def __index__(self):
     if OF[self.array.dtype].category > 1 or self.array.size != 1:
         raise TypeError(
             "only integer tensors of a single element can be converted to an index, not "
-            f"{self.dtype} "
-            f"of shape {tuple(self.array.shape)}"
+            f"{self.dtype} of shape {tuple(self.array.shape)}"
         )
     return int(self.array.item())
 
@@ -240,11 +239,6 @@ def __format__(self, spec):
     if self.array.ndim or (type(self) is not Tensor and not spec):
         return object.__format__(self, spec)
     return format(item(self), spec)
-
-
-@method
-def __dir__(self):
-    return sorted({*dir(type(self)), *self.__dict__})
 
 
 @reads_values

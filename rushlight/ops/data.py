@@ -1,5 +1,6 @@
 """Tensors from data: numbers, nested sequences, arrays, buffers and other libraries' tensors."""
 
+import functools
 import warnings
 from collections.abc import Sequence
 from itertools import chain
@@ -73,8 +74,7 @@ def _flattened(data):
             if len(item) != n:
                 raise ValueError(
                     f"expected sequence of length {n} at dim {len(shape)} (got {len(item)}): the "
-                    "nested "
-                    "sequences are ragged; pad them to one length"
+                    "nested sequences are ragged; pad them to one length"
                 )
         shape.append(n)
         level = list(chain.from_iterable(level))
@@ -84,8 +84,7 @@ def _flattened(data):
         if isinstance(item, (list, tuple)):
             raise TypeError(
                 f"'{type(item).__name__}' object cannot be interpreted as a number: it stands "
-                "beside "
-                "numbers"
+                "beside numbers"
             )
     return tuple(shape), list(level)
 
@@ -94,8 +93,7 @@ def _number(x):
     if isinstance(x, Tensor) and x.array.size != 1:
         raise ValueError(
             f"only one element tensors can be converted to Python scalars, not {tuple(x.shape)}; "
-            "use "
-            "torch.stack"
+            "use torch.stack"
         )
     return x.item() if isinstance(x, (Tensor, np.generic)) else x
 
@@ -104,10 +102,7 @@ def _from_leaves(shape, leaves, wanted):
     kinds = set(map(type, leaves))
     if not kinds:
         return np.empty(shape, (wanted or dtypes.get_default_dtype()).numpy)
-    found = None
-    for kind in kinds:
-        d = _leaf_dtype(kind, leaves)
-        found = d if found is None else promote_types(found, d)
+    found = functools.reduce(promote_types, [_leaf_dtype(kind, leaves) for kind in kinds])
     if not kinds <= {bool, int, float, complex}:
         leaves = [_number(x) for x in leaves]
     target = found if wanted is None else wanted
@@ -116,16 +111,10 @@ def _from_leaves(shape, leaves, wanted):
         leaves = [int(x) for x in leaves]
     if target.category == 1 and not target.is_signed:
         leaves = [x % (1 << 8 * target.itemsize) for x in map(int, leaves)]
-    if target.numpy.kind in "fc" or target.category < 2:
-        array = np.array(
-            leaves, target.numpy if target.itemsize > 2 or target.category < 2 else "f8"
-        )
-        return (
-            converted(array, target.numpy).reshape(shape)
-            if array.dtype != target.numpy
-            else (array.reshape(shape))
-        )
-    return converted(np.array(leaves, "f8"), target.numpy).reshape(shape)
+    # A half is rounded from a double by way of a float, as PyTorch does.
+    half = target.is_floating_point and target.itemsize == 2
+    array = np.array(leaves, "f8" if half else target.numpy).reshape(shape)
+    return converted(array, target.numpy) if half else array
 
 
 def _check_leaves(leaves, found, target):
@@ -174,11 +163,12 @@ def array_of(data, wanted=None, copy=True):
             if len(data) and isinstance(data[0], np.ndarray) and data[0].ndim:
                 warnings.warn(
                     "Creating a tensor from a list of numpy.ndarrays is extremely slow. Please "
-                    "consider "
-                    "converting the list to a single numpy.ndarray with numpy.array() first.",
+                    "consider converting the list to a single numpy.ndarray with numpy.array() "
+                    "first.",
                     stacklevel=4,
                 )
-            return _from_leaves(*_flattened(data), wanted), False
+            shape, leaves = _flattened(data)
+            return _from_leaves(shape, leaves, wanted), False
         found = _checked(np.asarray(data))
     elif hasattr(data, "__array__") or hasattr(data, "__array_interface__"):
         found = _checked(np.asarray(data))
@@ -227,8 +217,8 @@ def copied(data, dtype, device, requires_grad, instead, name):
     if isinstance(data, Tensor):
         warnings.warn(
             "To copy construct from a tensor, it is recommended to use "
-            "sourceTensor.detach().clone() "
-            f"or sourceTensor.detach().clone().requires_grad_(True), rather than {instead}.",
+            "sourceTensor.detach().clone() or sourceTensor.detach().clone().requires_grad_(True), "
+            f"rather than {instead}.",
             stacklevel=3,
         )
         if mode.state.recorder is not None:
@@ -259,10 +249,8 @@ def _warn_if_read_only(array, stacklevel=3):
     if not array.flags.writeable:
         warnings.warn(
             "The given NumPy array is not writable, and PyTorch does not support non-writable "
-            "tensors: "
-            "writing to this tensor raises an error here. Copy the array, or make it writable, "
-            "before "
-            "converting it to a tensor.",
+            "tensors: writing to this tensor raises an error here. Copy the array, or make it "
+            "writable, before converting it to a tensor.",
             stacklevel=stacklevel,
         )
 

@@ -67,8 +67,7 @@ def __deepcopy__(self, memo):
     if self.node is not None and type(self.node) is not Leaf:
         raise RuntimeError(
             "Only Tensors created explicitly by the user (graph leaves) support the deepcopy "
-            "protocol "
-            "at the moment: detach() the tensor, or deepcopy before computing with it."
+            "protocol at the moment: detach() the tensor, or deepcopy before computing with it."
         )
     memory, shape, strides, start = _memory(self.array)
     t = rebuild(_copied(memory, memo), self.dtype, shape, strides, start)

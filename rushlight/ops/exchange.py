@@ -93,15 +93,13 @@ def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
     if count < 0 and rest % size:
         raise ValueError(
             f"buffer length ({rest} bytes) after offset ({offset} bytes) must be a multiple of "
-            "element "
-            f"size ({size})"
+            f"element size ({size})"
         )
     n = rest // size if count < 0 else count
     if n * size > rest:
         raise ValueError(
             f"requested buffer length ({n} * {size} bytes) after offset ({offset} bytes) must not "
-            "be "
-            f"greater than actual buffer length ({memory.size} bytes)"
+            f"be greater than actual buffer length ({memory.size} bytes)"
         )
     if not memory.flags.writeable:
         warnings.warn(

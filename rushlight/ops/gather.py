@@ -74,7 +74,8 @@ def index(xp, x, i0, i1=None, i2=None, i3=None, i4=None, i5=None, *, dims):
 
 def _from_empty(x, dims, indices):
     """``index`` of an empty ``x``: only shapes matter, and that no index asks for an element."""
-    places, arrays = [], []
+    places: list = []
+    arrays: list = []
     for dim, i in zip(dims, indices, strict=True):
         parts = i.nonzero() if i.dtype.kind == "b" else [i]
         places += range(dim, dim + len(parts))
@@ -228,8 +229,7 @@ def check_along(name, x, index, dim):
     if bad is not None and index.size:
         raise ShapeError(
             f"{name}: Size does not match at dimension {bad} expected index {list(index.shape)} to "
-            "be "
-            f"no larger than self {list(x.shape)} apart from dimension {dim}"
+            f"be no larger than self {list(x.shape)} apart from dimension {dim}"
         )
     return dim
 
@@ -311,8 +311,7 @@ def take_along_dim(input, indices, dim=None, *, out=None):
     if len(have) != len(index):
         raise ShapeError(
             "take_along_dim(): input and indices should have the same number of dimensions, but "
-            "got "
-            f"{len(have)} dimensions for input, and {len(index)} dimensions for indices"
+            f"got {len(have)} dimensions for input, and {len(index)} dimensions for indices"
         )
     d = shapes.dim(dim, len(have), "take_along_dim")
     rest = shapes.broadcast(

@@ -107,8 +107,8 @@ def _check_dtypes(x, value, advanced):
     if len(advanced) == 1 and advanced[0][1].array.dtype.kind == "b" and value.array.size == 1:
         return  # one value for a mask is converted, as masked_fill_ does
     raise DtypeError(
-        "Index put requires the source and destination dtypes match, got "
-        f"{x.dtype} for the destination and {value.dtype} for the source."
+        f"Index put requires the source and destination dtypes match, got {x.dtype} for the "
+        f"destination and {value.dtype} for the source."
     )
 
 

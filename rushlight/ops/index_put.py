@@ -31,16 +31,15 @@ def _explain_put(x, values, *indices, dims, accumulate):
     found = x[key_of(x.ndim, dims, [i for i in indices if i is not None])].shape
     raise ShapeError(
         f"index_put: shape mismatch: value tensor of shape {list(values.shape)} cannot be "
-        "broadcast "
-        f"to indexing result of shape {list(found)}"
+        f"broadcast to indexing result of shape {list(found)}"
     )
 
 
 def _puttable(x, values, *indices, dims, accumulate):
     if x.dtype != values.dtype:
         raise DtypeError(
-            "Index put requires the source and destination dtypes match, got "
-            f"{OF[x.dtype]} for the destination and {OF[values.dtype]} for the source."
+            f"Index put requires the source and destination dtypes match, got {OF[x.dtype]} for "
+            f"the destination and {OF[values.dtype]} for the source."
         )
     return {"dims": dims, "accumulate": accumulate}
 
@@ -141,8 +140,7 @@ def _rows(name, x, index, source, dim):
         if x.dtype != source.dtype:
             raise DtypeError(
                 f"{name}(): self ({OF[x.dtype]}) and source ({OF[source.dtype]}) must have the "
-                "same "
-                "scalar type"
+                "same scalar type"
             )
         n = source.shape[dim] if source.ndim else 1
         if index.size != n:
@@ -154,8 +152,8 @@ def _rows(name, x, index, source, dim):
         if rest[0] != rest[1]:
             raise ShapeError(
                 f"{name}: source tensor shape must match self tensor shape, excluding the "
-                "specified "
-                f"dimension. Got self.shape = {list(x.shape)} source.shape = {list(source.shape)}"
+                f"specified dimension. Got self.shape = {list(x.shape)} source.shape = "
+                f"{list(source.shape)}"
             )
     return dim
 

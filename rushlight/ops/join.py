@@ -31,16 +31,14 @@ def _joined(tensors, *, dim):
         if a.ndim != ndim:
             raise ShapeError(
                 f"cat: Tensors must have same number of dimensions: got {ndim} and {a.ndim} for "
-                "tensor "
-                f"number {i} in the list"
+                f"tensor number {i} in the list"
             )
         for d, (have, want) in enumerate(zip(a.shape, kept[0].shape, strict=True)):
             if have != want and d != dim:
                 raise ShapeError(
                     f"cat: Sizes of tensors must match except in dimension {dim}. Expected size "
-                    f"{want} "
-                    f"but got size {have} for tensor number {i} in the list (dimension {d} of "
-                    f"{tuple(a.shape)})"
+                    f"{want} but got size {have} for tensor number {i} in the list (dimension {d} "
+                    f"of {tuple(a.shape)})"
                 )
     return {"dim": dim}
 
@@ -168,8 +166,7 @@ def stack(tensors, dim=0, *, out=None, axis=None):
         if a.shape != shape:
             raise ShapeError(
                 f"stack: stack expects each tensor to be equal size, but got {list(shape)} at "
-                "entry 0 "
-                f"and {list(a.shape)} at entry {i}"
+                f"entry 0 and {list(a.shape)} at entry {i}"
             )
     dim = shapes.dim(dim, len(shape) + 1, "stack")
     if any(a.dtype != arrays[0].dtype for a in arrays):

@@ -22,8 +22,7 @@ def _constructed(d, args, device, any_dtype=False):
     if device is not None and to_device(device).type != "cpu":
         raise RuntimeError(
             "legacy constructor expects device type: cpu but device type: "
-            f"{to_device(device).type} "
-            "was passed"
+            f"{to_device(device).type} was passed"
         )
     if not args:
         return empty(0, dtype=d)

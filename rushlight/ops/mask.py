@@ -166,8 +166,7 @@ def _mask_into(out, mask, value):
     if np.broadcast_shapes(out.shape, mask.shape) != out.shape:
         raise ShapeError(
             f"masked_fill_: output with shape {list(out.shape)} doesn't match the broadcast shape "
-            "of "
-            f"mask {list(mask.shape)}"
+            f"of mask {list(mask.shape)}"
         )
     np.copyto(out, as_scalar(value, out.dtype), where=mask)
 
@@ -205,8 +204,7 @@ def _masked_source(x, mask, source):
     if x.dtype != source.dtype:
         raise DtypeError(
             f"masked_scatter: expected self and source to have same dtypes but got {OF[x.dtype]} "
-            "and "
-            f"{OF[source.dtype]}"
+            f"and {OF[source.dtype]}"
         )
     if mask.dtype.kind != "b":
         raise RuntimeError(f"masked_scatter: expects BoolTensor for mask, got {OF[mask.dtype]}")
@@ -220,8 +218,7 @@ def _scatter_mask_into(out, mask, source):
     if source.size < n:
         raise ShapeError(
             f"masked_scatter: Number of elements of source ({source.size}) < number of ones in "
-            "mask "
-            f"({n})"
+            f"mask ({n})"
         )
     out[mask] = source.reshape(-1)[:n]
 

@@ -50,8 +50,8 @@ def swapped(g, dim0, dim1):
 def _at_most_2d(x):
     if x.ndim > 2:
         raise ShapeError(
-            f"t: expects a tensor with <= 2 dimensions, but x {tuple(x.shape)} is {x.ndim}D; "
-            "use .mT, or transpose(dim0, dim1)"
+            f"t: expects a tensor with <= 2 dimensions, but x {tuple(x.shape)} is {x.ndim}D; use "
+            ".mT, or transpose(dim0, dim1)"
         )
     return {}
 
@@ -117,8 +117,7 @@ def movedim(input, source, destination):
     if len(source) != len(destination):
         raise ShapeError(
             f"movedim: Invalid source or destination dims: source ({source} dims) should contain "
-            "the "
-            f"same number of dims as destination ({destination} dims)"
+            f"the same number of dims as destination ({destination} dims)"
         )
     for d in (*source, *destination):
         shapes.dim(d, n, "movedim")
@@ -156,8 +155,7 @@ def _matrices(x, name):
     if n == 1:
         raise ShapeError(
             f"{name}: tensor.{name} is only supported on matrices or batches of matrices. Got "
-            f"{n}-D "
-            f"tensor."
+            f"{n}-D tensor."
         )
 
 

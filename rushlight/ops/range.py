@@ -60,8 +60,7 @@ def arange(
     if (end - start) * step < 0:
         raise RuntimeError(
             f"arange: upper bound and lower bound inconsistent with step sign: from {start} to "
-            f"{end} "
-            f"by {step}"
+            f"{end} by {step}"
         )
     if d is dtypes.int64:
         start, end, step = int(start), int(end), int(step)

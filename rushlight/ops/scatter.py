@@ -21,8 +21,7 @@ def _same_dtype(name, x, src):
     if x.dtype != src.dtype:
         raise DtypeError(
             f"{name}(): Expected self.dtype to be equal to src.dtype, but self is {OF[x.dtype]} "
-            "and "
-            f"src is {OF[src.dtype]}"
+            f"and src is {OF[src.dtype]}"
         )
 
 

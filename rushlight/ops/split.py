@@ -111,16 +111,15 @@ def split(tensor, split_size_or_sections, dim=0):
         if any(s < 0 for s in sizes) or sum(sizes) != n:
             raise ShapeError(
                 f"split: split_with_sizes expects split_sizes to sum exactly to {n} (input "
-                "tensor's "
-                f"size at dimension {dim}), non-negative, but got split_sizes={list(sizes)}"
+                f"tensor's size at dimension {dim}), non-negative, but got "
+                f"split_sizes={list(sizes)}"
             )
     else:
         size = sizes.__index__()
         if size < 0 or (size == 0 and n):
             raise RuntimeError(
                 "split: split expects split_size be non-negative, and 0 only for an empty "
-                "dimension, "
-                f"but got split_size={size} for dimension {dim} of size {n}"
+                f"dimension, but got split_size={size} for dimension {dim} of size {n}"
             )
         sizes = [size] * (n // size) + [n % size] * (n % size > 0) if n else [0]
     return _taken_apart(tensor, op, one, _ranges(dim, sizes))

@@ -30,7 +30,7 @@ def _expanded(x, *, size):
         if n == -1:
             if have is None:
                 raise ShapeError(
-                    f"expand: The expanded size of the tensor (-1) isn't allowed in a leading, "
+                    "expand: The expanded size of the tensor (-1) isn't allowed in a leading, "
                     f"non-existing dimension {i} of size {size}"
                 )
             n = have

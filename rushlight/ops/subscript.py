@@ -116,7 +116,9 @@ def parse(x, index):
     used = sum(map(_consumed, items))
     if used > len(shape):
         _too_many(items, len(shape))
-    basic, advanced, op, dim, at = [], [], None, 0, 0
+    basic: list = []
+    advanced: list = []
+    op, dim, at = None, 0, 0
     for k in items:
         if _consumed(k) and at >= len(shape):
             _too_many(items, len(shape))  # after a second Ellipsis
@@ -177,6 +179,5 @@ def _check_mask(k, dim, n, shape):
         at = next((i for i in range(n) if array.shape[i] != shape[dim + i]), 0)
         raise IndexError(
             f"The shape of the mask {list(array.shape)} at index {at} does not match the shape of "
-            "the "
-            f"indexed tensor {list(shape)} at index {dim + at}"
+            f"the indexed tensor {list(shape)} at index {dim + at}"
         )

@@ -21,8 +21,7 @@ def _repeats(x, *, repeats):
     if len(repeats) < x.ndim:
         raise ShapeError(
             "repeat: Number of dimensions of repeat dims can not be smaller than number of "
-            "dimensions "
-            f"of tensor: repeats {repeats}, tensor {tuple(x.shape)}"
+            f"dimensions of tensor: repeats {repeats}, tensor {tuple(x.shape)}"
         )
     return {"repeats": repeats}
 
@@ -74,7 +73,7 @@ def _times(x, repeats, *, dim, output_size):
         raise RuntimeError("repeat_interleave: repeats must be 0-dim or 1-dim tensor")
     if repeats.size not in (1, n):
         raise ShapeError(
-            f"repeat_interleave: repeats must have the same size as input along dim, but got "
+            "repeat_interleave: repeats must have the same size as input along dim, but got "
             f"repeats.size(0) = {repeats.size} and input.size({dim}) = {n}"
         )
     return {"dim": dim, "output_size": output_size}
@@ -86,7 +85,7 @@ def _not_negative(x, repeats, *, dim, output_size):
     total = int(np.broadcast_to(repeats, (x.shape[dim],)).sum())
     if output_size is not None and output_size != total:
         raise RuntimeError(
-            f"repeat_interleave: allocated size does not match required size: output_size is "
+            "repeat_interleave: allocated size does not match required size: output_size is "
             f"{output_size}, the repeats sum to {total}"
         )
 

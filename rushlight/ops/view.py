@@ -361,20 +361,21 @@ def _squeezable(x, *, dim):
     return {"dim": tuple([d for d in chosen if x.shape[d] == 1])}
 
 
-def _squeeze_dims(xp, x, *, dim):
-    """Without those of the dims ``dim`` that have size 1."""
-    return xp.squeeze(x, dim)
+def _squeezer(name, grad_name):
+    def squeeze_dims(xp, x, *, dim):
+        """Without those of the dims ``dim`` that have size 1."""
+        return xp.squeeze(x, dim)
+
+    made = view(
+        squeeze_dims, public=False, method=False, name=name, prepare=_squeezable,
+        grad_name=grad_name,
+    )  # fmt: skip
+    made.grad(x=lambda g, x_shape: g.reshape(x_shape))
+    return made
 
 
-_squeeze_dim, _squeeze_dims = [
-    view(
-        _squeeze_dims, public=False, method=False, name=f"squeeze_dim{s}", prepare=_squeezable,
-        grad_name=f"SqueezeBackward{n}",
-    )
-    for s, n in (("", 1), ("s", 2))
-]  # fmt: skip
-_squeeze_dim.grad(x=lambda g, x_shape: g.reshape(x_shape))
-_squeeze_dims.grad(x=lambda g, x_shape: g.reshape(x_shape))
+_squeeze_dim = _squeezer("squeeze_dim", "SqueezeBackward1")
+_squeeze_dims = _squeezer("squeeze_dims", "SqueezeBackward2")
 
 
 @function
