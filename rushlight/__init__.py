@@ -9,18 +9,14 @@ tensor([2., 4.])
 
 import importlib
 from math import e, inf, nan, pi
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from rushlight import ops as ops
+from rushlight import ops  # binds every operation
 from rushlight.autograd import enable_grad, inference_mode, no_grad, set_grad_enabled
 from rushlight.autograd.mode import is_grad_enabled, is_inference_mode_enabled
 from rushlight.device import device
-from rushlight.dtype import (
-    ALIASES as _aliases,
-)
-from rushlight.dtype import (
-    DTYPES as _dtypes,
-)
+from rushlight.dtype import ALIASES as _aliases
+from rushlight.dtype import DTYPES as _dtypes
 from rushlight.dtype import (
     can_cast,
     dtype,
@@ -56,11 +52,22 @@ from rushlight.tensor import Size, Tensor
 __version__ = "0.1.0"
 newaxis = None
 
+__all__ = [
+    "Generator", "Size", "Tensor", "can_cast", "channels_last", "channels_last_3d",
+    "contiguous_format", "default_generator", "device", "dtype", "e", "enable_grad", "finfo",
+    "get_default_dtype", "get_rng_state", "iinfo", "inf", "inference_mode", "initial_seed",
+    "is_grad_enabled", "is_inference_mode_enabled", "layout", "manual_seed", "memory_format",
+    "nan", "newaxis", "no_grad", "ops", "pi", "preserve_format", "promote_types", "result_type",
+    "seed", "set_default_dtype", "set_grad_enabled", "set_printoptions", "set_rng_state",
+    "strided",
+]  # fmt: skip
+
 # Every operation that is public, and every element type with its other name.
-globals().update(_functions)
-globals().update({d.name: d for d in _dtypes})
-globals().update(_aliases)
-detach = Tensor.detach
+_bound = {
+    **_functions, "detach": Tensor.detach, **{d.name: d for d in _dtypes}, **_aliases,
+}  # fmt: skip
+globals().update(_bound)
+__all__ += list(_bound)
 
 # Namespaces that are imported when they are first used, so that `import rushlight` stays quick.
 _LAZY = {
@@ -77,7 +84,7 @@ _LAZY_NAMES = {
 }  # fmt: skip
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     if name in _LAZY:
         found = importlib.import_module(_LAZY[name])
     elif name in _LAZY_NAMES:
@@ -92,8 +99,3 @@ def __getattr__(name):
 
 def __dir__():
     return sorted({*globals(), *_LAZY, *_LAZY_NAMES})
-
-
-if TYPE_CHECKING:
-
-    def __getattr__(name: str) -> Any: ...

@@ -77,17 +77,17 @@ _new = object.__new__
 
 if TYPE_CHECKING:
 
-    class _BoundLater(type):
+    class TensorMeta(type):
         """For type checkers: methods are bound to the class by the modules that define them."""
 
         def __getattr__(cls, name: str) -> Any: ...
         def __setattr__(cls, name: str, value: Any) -> None: ...
 
 else:
-    _BoundLater = type
+    TensorMeta = type
 
 
-class Tensor(metaclass=_BoundLater):
+class Tensor(metaclass=TensorMeta):
     """A multi-dimensional array of one dtype that can record how it was computed.
 
     >>> import rushlight as torch

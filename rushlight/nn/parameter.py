@@ -3,12 +3,12 @@
 from collections import OrderedDict
 
 import rushlight
-from rushlight.tensor import Tensor, disabled_torch_function
+from rushlight.tensor import Tensor, TensorMeta, disabled_torch_function
 
 __all__ = ["Buffer", "Parameter"]
 
 
-class _ParameterMeta(type):
+class _ParameterMeta(TensorMeta):
     """Tensors of other classes are parameters too where they say so."""
 
     def __instancecheck__(cls, instance):
@@ -75,7 +75,7 @@ def _rebuild_parameter_with_state(data, requires_grad, backward_hooks, state):
     return parameter
 
 
-class _BufferMeta(type):
+class _BufferMeta(TensorMeta):
     def __instancecheck__(cls, instance):
         if cls is Buffer and isinstance(instance, Tensor) and hasattr(instance, "_is_buffer"):
             return True

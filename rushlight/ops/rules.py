@@ -30,7 +30,7 @@ def where(condition, x, y):
     """``x`` where ``condition`` holds, else ``y``; with a tensor, one of x and y is a tensor."""
     if not isinstance(condition, Tensor):
         return backend.where(condition, x, y)
-    return x.where(condition, y) if isinstance(x, Tensor) else y.where(~condition, x)
+    return x.where(condition, y) if isinstance(x, Tensor) else y.where(condition.bitwise_not(), x)
 
 
 def log(x):
