@@ -4,7 +4,7 @@ import numpy as np
 
 from tests.samples.networks import f
 from tests.samples.rarer import complexes
-from tests.samples.sample import floats, ints, sample
+from tests.samples.sample import floats, sample
 
 
 def named(name, *args, **kw):
@@ -93,6 +93,7 @@ for _name in ("relu", "gelu", "silu", "softplus", "hardtanh", "leaky_relu", "elu
     sample(_name, f(_name), _none, second=False)
 sample("layer_norm", f("layer_norm", normalized_shape=(4,)), floats(3, 4, t=True), tolerance=1e-4)
 sample("layer_norm", f("layer_norm", normalized_shape=(3,)), _none, second=False)
+sample("linear", f("linear"), floats(2, 3, 4), floats(5, 4, seed=1))
 sample("linear", f("linear"), floats(0, 4), floats(5, 4, seed=1), floats(5, seed=2), second=False)
 sample("linear", f("linear"), floats(3, 4, t=True), floats(5, 4, seed=1, t=True))
 for _name in ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"):
@@ -133,4 +134,3 @@ for _name, _call in {
     "split_sizes": lambda t, x: (x * 2).split([1, 2], 0)[1],
 }.items():  # fmt: skip
     sample(_name, _call, floats(3, 4))
-_ = ints

@@ -1,6 +1,6 @@
 """Samples of products."""
 
-from tests.samples.sample import bools, floats, ints, sample
+from tests.samples.sample import floats, ints, sample
 
 HALF = ("float64", "float16", "bfloat16")
 
@@ -29,4 +29,3 @@ for _equation, *_shapes in [
     ("ij,ij->j", (2, 3), (2, 3)), ("bi,ij,bj->b", (2, 3), (3, 4), (2, 4)),
 ]:  # fmt: skip
     sample("einsum", lambda t, *xs, e=_equation: t.einsum(e, *xs), *[floats(*s, seed=k) for k, s in enumerate(_shapes)])
-_ = bools

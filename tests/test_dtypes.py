@@ -1,0 +1,158 @@
+"""Every dtype, alone and in pairs, with numbers and 0-dim tensors: dtype, values or refusal as PyTorch's."""
+
+import numpy as np
+import pytest
+
+import rushlight as torch
+
+DTYPES = (
+    "bool uint8 int8 int16 int32 int64 float16 bfloat16 float32 float64 complex64 complex128"
+).split()
+NUMBERS = (True, 3, -2, 0.5, 1 + 1j)
+UNARY = (
+    "abs acos acosh angle asin asinh atan atanh bitwise_not ceil clone conj cos cosh deg2rad erf exp "
+    "exp2 expm1 floor frac isfinite isinf isnan isneginf isposinf isreal log log10 log1p log2 "
+    "logical_not logit nan_to_num neg nonzero positive rad2deg reciprocal relu round rsqrt sgn "
+    "sigmoid sign signbit sin sinc sinh sqrt square tan tanh trunc"
+).split()
+BINARY = (
+    "add atan2 bitwise_and bitwise_left_shift bitwise_or bitwise_right_shift bitwise_xor copysign "
+    "div eq float_power floor_divide fmax fmin fmod gcd ge gt hypot isclose lcm le logaddexp "
+    "logaddexp2 logical_and logical_or logical_xor lt maximum minimum mul ne outer pow remainder sub "
+    "true_divide xlogy"
+).split()
+REDUCTIONS = {
+    name: ((), (0,))
+    for name in (
+        "all amax amin aminmax any argmax argmin argsort count_nonzero logsumexp max mean median min "
+        "nanmean nanmedian nansum prod sort std std_mean sum var var_mean"
+    ).split()
+} | {
+    "norm": ((), (1, 0), (0, 0)), "kthvalue": ((2,),), "bincount": ((),), "histc": ((),), "unique": ((),), "msort": ((),),
+    **dict.fromkeys(["cummax", "cummin", "cumprod", "cumsum", "log_softmax", "logcumsumexp", "softmax"], ((0,),)),
+}  # fmt: skip
+
+
+def _made(t, dtype, shape, seed):
+    rng = np.random.default_rng(seed)
+    unsigned = dtype in ("bool", "uint8")
+    values = rng.permutation(7)[: shape[0] if shape else 1] - (0 if unsigned else 3)
+    values = values.reshape(shape)
+    if dtype.startswith(("float", "bfloat", "complex")):
+        values = values + 0.25
+    if dtype.startswith("complex"):
+        values = values + 0.5j * rng.integers(-2, 3, shape)
+    return t.tensor(values.tolist(), dtype=getattr(t, dtype))
+
+
+def _outcome(t, call):
+    try:
+        return call(t)
+    except Exception as error:
+        return error
+
+
+def _array(x):
+    x = x.detach()
+    x = x.float() if str(x.dtype) == "torch.bfloat16" else x
+    return x.resolve_conj().numpy()
+
+
+def _difference(got, want):
+    """None where two outcomes agree, else what differs."""
+    if isinstance(want, Exception):
+        return None if isinstance(got, type(want)) else f"{got!r}, expected {want!r}"
+    if isinstance(got, Exception):
+        return f"{got!r}, expected {want}"
+    if isinstance(want, tuple):
+        return next(filter(None, map(_difference, got, want)), None)
+    if str(got.dtype) != str(want.dtype) or tuple(got.shape) != tuple(want.shape):
+        return f"{got.dtype} {tuple(got.shape)}, expected {want.dtype} {tuple(want.shape)}"
+    tolerance = {"torch.float16": 2e-3, "torch.bfloat16": 1.6e-2}.get(str(want.dtype), 1e-5)
+    if np.allclose(_array(got), _array(want), tolerance, tolerance, equal_nan=True):
+        return None
+    return f"{got}, expected {want}"
+
+
+def _compare(cases):
+    """Run each (description, call) under both frameworks; all must agree."""
+    peer = pytest.importorskip("torch")
+    found = []
+    for what, call in cases:
+        want = _outcome(peer, call)
+        if "complex32" in str(getattr(want, "dtype", "")) or "ComplexHalf" in str(want):
+            continue  # PyTorch's experimental type of half-precision complex numbers
+        difference = _difference(_outcome(torch, call), want)
+        if difference:
+            found.append(f"{what}: {difference}")
+    assert not found, "\n".join(found)
+
+
+def _operands():
+    """(description, maker of two operands), in every pairing of dtypes, dims and numbers."""
+    for a in DTYPES:
+        for b in DTYPES:
+            # Two 0-dim tensors promote as two with dims do: a few pairs are enough.
+            alike = [((), ())] if a[-1] == b[-1] else []
+            for left, right in [((7,), (7,)), ((7,), ()), *alike]:
+                yield (
+                    f"{a} {left}, {b} {right}",
+                    lambda t, a=a, b=b, s=left, r=right: (_made(t, a, s, 1), _made(t, b, r, 2)),
+                )
+        for n in NUMBERS:
+            yield f"{a} (7,), {n}", lambda t, a=a, n=n: (_made(t, a, (7,), 1), n)
+            yield f"{a} (), {n}", lambda t, a=a, n=n: (_made(t, a, (), 1), n)
+            yield f"{n}, {a} (7,)", lambda t, a=a, n=n: (n, _made(t, a, (7,), 1))
+
+
+pytestmark = [pytest.mark.parity, pytest.mark.filterwarnings("ignore")]
+
+
+@pytest.mark.parametrize("name", UNARY)
+def test_unary(name):
+    cases = [
+        (f"{n} of {d} {s}", lambda t, d=d, s=s, n=n: getattr(_made(t, d, s, 1), n)())
+        for n in (name, name + "_")
+        if hasattr(torch.Tensor, n)
+        for d in DTYPES
+        for s in ((7,), ())
+    ]
+    _compare(cases)
+
+
+@pytest.mark.parametrize("name", BINARY)
+def test_binary(name):
+    _compare(
+        [(what, lambda t, make=make: getattr(t, name)(*make(t))) for what, make in _operands()]
+    )
+
+
+@pytest.mark.parametrize("name", [n for n in BINARY if hasattr(torch.Tensor, n + "_")])
+def test_binary_in_place(name):
+    def written(make):
+        def call(t):
+            x, y = make(t)
+            return getattr(x, name + "_")(y)
+
+        return call
+
+    makers = [(what, make) for what, make in _operands() if what[0].isalpha() and what[0].islower()]
+    _compare([(what, written(make)) for what, make in makers[::5]])
+
+
+def test_where():
+    def call(make):
+        return lambda t: t.where(t.tensor([True, False, True, True, False, False, True]), *make(t))
+
+    _compare([(what, call(make)) for what, make in _operands()])
+
+
+@pytest.mark.parametrize("name", REDUCTIONS)
+def test_reduction(name):
+    _compare(
+        [
+            (f"{d} {args}", lambda t, d=d, args=args: getattr(t, name)(_made(t, d, (5,), 1), *args))
+            for d in DTYPES
+            for args in REDUCTIONS[name]
+        ]
+    )
