@@ -3,10 +3,13 @@
 import importlib
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import rushlight
+
+ROOT = Path(__file__).resolve().parent.parent
 
 CALLS = {
     "cuda": ("is_available", "device_count", "is_initialized", "is_bf16_supported", "empty_cache", "seed_all",
@@ -60,7 +63,7 @@ torch.backends.cudnn.benchmark = False
 torch.backends.cuda.matmul.allow_tf32 = True
 print(device, torch.ones(1, device=device).item(), torch.backends.cudnn.deterministic)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout == "cpu 1.0 True\n"
 
 
