@@ -164,4 +164,4 @@ def test_every_first_name_exists():
 
 def test_unknown_names_say_where_to_look():
     with pytest.raises(AttributeError, match=r"coverage\.md"):
-        torch.no_such_name
+        _ = torch.no_such_name

@@ -27,7 +27,8 @@ def plain(x):
 def taped(op, array, parents, saved, cells):
     """``array`` as the result of ``op``.
 
-    ``parents`` are the nodes of the inputs; ``saved`` and ``cells`` lie in the order of ``op.saves``.
+    ``parents`` are the nodes of the inputs; ``saved`` and ``cells`` lie in the order of
+    ``op.saves``.
     """
     o = _new(Tensor)
     o.array = array
@@ -61,7 +62,7 @@ def taped(op, array, parents, saved, cells):
 
 
 def viewed(op, x, array, params):
-    """The view ``array`` of the up-to-date tensor ``x``, as the result of the view operation ``op``."""
+    """The view ``array`` of the up-to-date tensor ``x``, as the result of the operation ``op``."""
     o = _new(Tensor)
     o.array = array
     o._grad = o.node = None
@@ -77,7 +78,7 @@ def viewed(op, x, array, params):
     if node is not None and grad and op.rules[0] is not None:
         o.node = n = op.node()
         n.parents = (node,)
-        n.saved = tuple([params[s] if s in params else x.array.shape for s in op.saves])
+        n.saved = tuple([params.get(s, x.array.shape) for s in op.saves])
         n.cells = (None,) * len(op.saves)
         n.clock = tick()
         n.hooks = None

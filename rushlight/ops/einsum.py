@@ -68,7 +68,7 @@ def _parse(equation, operands):
     inputs = left.split(",")
     if len(inputs) != len(operands):
         amount = "fewer" if len(inputs) > len(operands) else "more"
-        raise ValueError(
+        raise RuntimeError(
             f"einsum(): {amount} operands were provided than specified in the equation "
             f"{equation!r}: {len(operands)} and {len(inputs)}"
         )

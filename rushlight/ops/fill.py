@@ -1,6 +1,5 @@
 """Writing one value: fill_, zero_, fill_diagonal_."""
 
-import numpy as np
 
 from rushlight.ops.cast import as_scalar
 from rushlight.ops.definition import function
@@ -93,6 +92,3 @@ def fill_diagonal_(self, fill_value, wrap=False):
             self[start:].as_strided((min(columns, rows - start),), (step,)).fill_(fill_value)
             start += columns + 1
     return self
-
-
-_ = np

@@ -210,7 +210,7 @@ def test_inference_tensors():
     assert x.is_inference()
     with pytest.raises(RuntimeError, match="Inference tensors cannot be saved"):
         w * x
-    with pytest.raises(RuntimeError, match="[Ii]nplace update to inference tensor"):
+    with pytest.raises(RuntimeError, match=r"[Ii]nplace update to inference tensor"):
         x.add_(1)
 
 

@@ -2,8 +2,8 @@
 
 from rushlight.autograd.mode import no_grad
 from rushlight.dtype import int64
-from rushlight.ops.result import store
 from rushlight.ops.embedding import one_hot as _one_hot
+from rushlight.ops.result import store
 from rushlight.ops.stride import broadcast_tensors
 from rushlight.ops.vector_norm import norm
 from rushlight.tensor import Tensor
