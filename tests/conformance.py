@@ -9,7 +9,17 @@ from rushlight.compiler.program import Program
 from rushlight.ops import dispatch
 from rushlight.tensor import Tensor
 
-__all__ = ["close", "doubles", "flat", "gradients", "operations", "run", "same", "tensors", "traced"]
+__all__ = [
+    "close",
+    "doubles",
+    "flat",
+    "gradients",
+    "operations",
+    "run",
+    "same",
+    "tensors",
+    "traced",
+]
 
 
 def tensors(framework, sample, dtype=None, requires_grad=False):
@@ -154,7 +164,8 @@ def operations(sample):
 
     dispatch.compute = noted
     if sample.grad:
-        gradients(torch, sample)  # views that several results share are recorded on the short way only
+        # Views that several results share are recorded on the short way only.
+        gradients(torch, sample)
     mode.add_intercept(1)
     try:
         run(torch, sample)

@@ -1,5 +1,7 @@
 """Every operation through every check; see conformance.py and samples/."""
 
+import re
+
 import pytest
 
 import rushlight as torch
@@ -8,7 +10,26 @@ from rushlight.ops.definition import OPS
 from tests import conformance as c
 from tests.samples import SAMPLES
 
-each = pytest.mark.parametrize("s", SAMPLES.values(), ids=SAMPLES)
+
+def by_operation(wanted=lambda s: True):
+    """Parametrise by operation: a test gets the samples of one, as ``samples``."""
+    found = {}
+    for s in SAMPLES.values():
+        if wanted(s):
+            found.setdefault(re.sub(r"-\d+$", "", s.name), []).append(s)
+    return pytest.mark.parametrize("samples", found.values(), ids=found)
+
+
+def every(samples, check, *args):
+    """Run ``check`` on each sample; a failure tells which it was."""
+    for s in samples:
+        try:
+            check(s, *args)
+        except Exception as error:
+            error.add_note(
+                f"in sample {s.name}, inputs {[(a.dtype.name, a.shape) for a in s.inputs]}"
+            )
+            raise
 
 
 @pytest.fixture(scope="module")
@@ -18,8 +39,12 @@ def golden():
     return load()
 
 
-@each
-def test_recorded_answer(s, golden):
+@by_operation()
+def test_recorded_answer(samples, golden):
+    every(samples, _recorded_answer, golden)
+
+
+def _recorded_answer(s, golden):
     outs = [o for o in c.run(torch, s) if isinstance(o, torch.Tensor)]
     want = golden.outputs(s.name)
     assert len(outs) == len(want)
@@ -27,14 +52,20 @@ def test_recorded_answer(s, golden):
         assert str(o.dtype) == dtype
         c.close(c.array(o), a, s.tolerance, f"output {k}")
     if s.grad:
-        for k, (g, a) in enumerate(zip(c.gradients(torch, s), golden.gradients(s.name), strict=True)):
+        for k, (g, a) in enumerate(
+            zip(c.gradients(torch, s), golden.gradients(s.name), strict=True)
+        ):
             assert (g is None) == (a is None)
             if g is not None:
                 c.close(c.array(g), a, 10 * s.tolerance, f"gradient of input {k}")
 
 
-@pytest.mark.parametrize("s", [s for s in SAMPLES.values() if s.grad], ids=lambda s: s.name)
-def test_gradient(s):
+@by_operation(lambda s: s.grad)
+def test_gradient(samples):
+    every(samples, _gradient)
+
+
+def _gradient(s):
     """Numeric gradients of first and second order; and rules that work alike on arrays and on tensors."""
     for g, h in zip(c.gradients(torch, s), c.gradients(torch, s, create_graph=True), strict=True):
         assert (g is None) == (h is None)
@@ -47,8 +78,12 @@ def test_gradient(s):
         torch.autograd.gradgradcheck(call, c.doubles(s), atol=1e-4)
 
 
-@pytest.mark.parametrize("s", [s for s in SAMPLES.values() if s.trace], ids=lambda s: s.name)
-def test_traced_equals_eager(s):
+@by_operation(lambda s: s.trace)
+def test_traced_equals_eager(samples):
+    every(samples, _traced_equals_eager)
+
+
+def _traced_equals_eager(s):
     with torch.no_grad():
         found = c.traced(s)
         want = [o for o in c.run(torch, s) if isinstance(o, torch.Tensor)]
@@ -68,9 +103,12 @@ def test_traced_equals_eager(s):
 
 
 @pytest.mark.parity
-@each
-def test_parity(s):
-    peer = pytest.importorskip("torch")
+@by_operation()
+def test_parity(samples):
+    every(samples, _parity, pytest.importorskip("torch"))
+
+
+def _parity(s, peer):
     for dtype in (None, *s.dtypes):
         got, want = c.run(torch, s, dtype), c.run(peer, s, dtype)
         assert len(got) == len(want)

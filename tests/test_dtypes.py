@@ -5,29 +5,31 @@ import pytest
 
 import rushlight as torch
 
-DTYPES = (
+
+def _names(listed):
+    return listed.split()
+
+
+DTYPES = _names(
     "bool uint8 int8 int16 int32 int64 float16 bfloat16 float32 float64 complex64 complex128"
-).split()
+)
 NUMBERS = (True, 3, -2, 0.5, 1 + 1j)
-UNARY = (
+UNARY = _names(
     "abs acos acosh angle asin asinh atan atanh bitwise_not ceil clone conj cos cosh deg2rad erf exp "
     "exp2 expm1 floor frac isfinite isinf isnan isneginf isposinf isreal log log10 log1p log2 "
     "logical_not logit nan_to_num neg nonzero positive rad2deg reciprocal relu round rsqrt sgn "
     "sigmoid sign signbit sin sinc sinh sqrt square tan tanh trunc"
-).split()
-BINARY = (
+)
+BINARY = _names(
     "add atan2 bitwise_and bitwise_left_shift bitwise_or bitwise_right_shift bitwise_xor copysign "
     "div eq float_power floor_divide fmax fmin fmod gcd ge gt hypot isclose lcm le logaddexp "
     "logaddexp2 logical_and logical_or logical_xor lt maximum minimum mul ne outer pow remainder sub "
     "true_divide xlogy"
-).split()
-REDUCTIONS = {
-    name: ((), (0,))
-    for name in (
+)
+REDUCTIONS = dict.fromkeys(_names(
         "all amax amin aminmax any argmax argmin argsort count_nonzero logsumexp max mean median min "
         "nanmean nanmedian nansum prod sort std std_mean sum var var_mean"
-    ).split()
-} | {
+    ), ((), (0,))) | {
     "norm": ((), (1, 0), (0, 0)), "kthvalue": ((2,),), "bincount": ((),), "histc": ((),), "unique": ((),), "msort": ((),),
     **dict.fromkeys(["cummax", "cummin", "cumprod", "cumsum", "log_softmax", "logcumsumexp", "softmax"], ((0,),)),
 }  # fmt: skip

@@ -26,7 +26,9 @@ class Golden:
         """(dtype name, array) of each output tensor."""
         dtypes = self.arrays.get(f"{name}/dtypes")
         if dtypes is None:
-            raise KeyError(f"{name} has no recorded answer; run python -m tests.golden.conformance with PyTorch")
+            raise KeyError(
+                f"{name} has no recorded answer; run python -m tests.golden.conformance with PyTorch"
+            )
         return list(zip(dtypes.tolist(), self._listed(f"{name}/out"), strict=True))
 
     def gradients(self, name):

@@ -1,5 +1,8 @@
 """Samples at the edges of every family: no dims, no elements, memory in another order, complex numbers."""
 
+# A table: one sample a line.
+# fmt: off
+
 import numpy as np
 
 from tests.samples.networks import f
@@ -18,7 +21,7 @@ _z, _w, _row = complexes(3, 4), complexes(4, 2, seed=3), complexes(4, seed=5)
 # Complex numbers -----------------------------------------------------------------------------
 
 for _name in ("neg", "cos", "tan", "sinh", "cosh", "asin", "acos", "atan", "asinh", "acosh", "atanh", "log2", "log10", "log1p",
-              "expm1", "exp2", "rsqrt", "sigmoid", "positive"):  # fmt: skip
+              "expm1", "exp2", "rsqrt", "sigmoid", "positive"):
     sample(_name, named(_name), complexes(3, 4, low=0.2, high=0.9), **COMPLEX)
 for _name in ("sub", "eq", "ne", "isclose", "logical_and"):
     sample(_name, named(_name), _z, _row, grad=_name == "sub")
@@ -57,7 +60,7 @@ for _name, _call in {
     "polar": lambda t, x: t.polar(x.abs(), x.angle()), "pad": lambda t, x: t.nn.functional.pad(x, (1, 1)),
     "masked_fill": lambda t, x: x.masked_fill(t.tensor([True, False, False, True]), 2j), "clone": lambda t, x: x.clone(),
     "to": lambda t, x: x.to(t.complex128), "square": lambda t, x: t.view_as_real(x).square().sum(-1),
-}.items():  # fmt: skip
+}.items():
     sample(_name, _call, complexes(3, 4), **COMPLEX)
 
 # Memory in another order, no dims, no elements -----------------------------------------------
@@ -68,7 +71,7 @@ for _name in ("add", "sub", "mul", "div", "pow", "maximum", "minimum", "atan2", 
     sample(_name, named(_name), _scalar, floats(low=0.5, seed=1), second=False)
     sample(_name, named(_name), _none, floats(3, low=0.5), second=False)
 for _name in ("sum", "mean", "nansum", "amax", "std", "var", "logsumexp", "norm", "prod", "cumsum", "cumprod", "logcumsumexp",
-              "softmax", "log_softmax", "sort", "topk", "median", "kthvalue", "cummax", "max", "min", "argmax"):  # fmt: skip
+              "softmax", "log_softmax", "sort", "topk", "median", "kthvalue", "cummax", "max", "min", "argmax"):
     _args = {"norm": (2, 1), "topk": (2, 1), "kthvalue": (2, 1)}.get(_name, (1,))
     sample(_name, named(_name, *_args), _t, second=False, grad=_name != "argmax")
 for _name in ("sum", "prod", "nansum", "cumsum", "cumprod", "softmax", "log_softmax", "logcumsumexp", "logsumexp", "norm"):
@@ -109,7 +112,7 @@ for _name, _call in {
     "expand": lambda t, x: x.expand(2, 0, 3), "tril": lambda t, x: x.tril(), "split": lambda t, x: x.split(1, 1),
     "masked_fill": lambda t, x: x.masked_fill(t.tensor(True), 1.0), "mm": lambda t, x: t.mm(x.t(), x),
     "index_select": lambda t, x: x.index_select(1, t.tensor([2, 0])),
-}.items():  # fmt: skip
+}.items():
     sample(_name, _call, _none, second=False)
 for _name, _call in {
     "reshape": lambda t, x: x.reshape(1, 1), "flatten": lambda t, x: x.flatten(), "unsqueeze": lambda t, x: x.unsqueeze(0),
@@ -119,7 +122,7 @@ for _name, _call in {
     "flip": lambda t, x: x.flip(0), "roll": lambda t, x: x.roll(1), "transpose": lambda t, x: x.transpose(0, -1),
     "index_select": lambda t, x: x.index_select(0, t.tensor([0])), "scatter": lambda t, x: x.scatter(0, t.tensor(0), 3.0),
     "take": lambda t, x: t.take(x, t.tensor([0, 0])), "view": lambda t, x: x.view(1),
-}.items():  # fmt: skip
+}.items():
     sample(_name, _call, _scalar, second=False, trace=_name != "index")
 
 # What the compositions of other samples do not reach -----------------------------------------
@@ -132,5 +135,5 @@ sample("repeat_interleave", lambda t, x, n: x.repeat_interleave(n, 0, output_siz
 for _name, _call in {
     "unbind": lambda t, x: (x * 2).t().unbind(0), "split": lambda t, x: (x * 2).t().split(3),
     "split_sizes": lambda t, x: (x * 2).split([1, 2], 0)[1],
-}.items():  # fmt: skip
+}.items():
     sample(_name, _call, floats(3, 4))

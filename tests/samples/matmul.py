@@ -1,12 +1,15 @@
 """Samples of products."""
 
+# A table: one sample a line.
+# fmt: off
+
 from tests.samples.sample import floats, ints, sample
 
 HALF = ("float64", "float16", "bfloat16")
 
 for _x, _y in [((3, 4), (4, 2)), ((4,), (4,)), ((3, 4), (4,)), ((4,), (4, 2)), ((2, 3, 4), (4, 2)),
                ((2, 3, 4), (2, 4, 5)), ((5, 1, 3, 4), (2, 4, 3)), ((2, 3, 4), (4,)), ((4,), (2, 4, 3)),
-               ((0, 3), (3, 2)), ((2, 0), (0, 3))]:  # fmt: skip
+               ((0, 3), (3, 2)), ((2, 0), (0, 3))]:
     sample("matmul", lambda t, x, y: t.matmul(x, y), floats(*_x), floats(*_y, seed=1), dtypes=HALF)
 sample("matmul", lambda t, x, y: x @ y, floats(3, 4, t=True), floats(4, 3, t=True, seed=1))
 sample("matmul", lambda t, x, y: x @ y, ints(3, 4), ints(4, 2, seed=1), grad=False)
@@ -27,5 +30,5 @@ for _equation, *_shapes in [
     ("bij,bjk->bik", (2, 3, 4), (2, 4, 2)), ("i,j->ij", (2,), (3,)), ("...ij,jk->...ik", (2, 3, 4), (4, 2)),
     ("bhqd,bhkd->bhqk", (2, 2, 3, 4), (2, 2, 5, 4)), ("ij,jk,kl->il", (2, 3), (3, 4), (4, 2)),
     ("ij,ij->j", (2, 3), (2, 3)), ("bi,ij,bj->b", (2, 3), (3, 4), (2, 4)),
-]:  # fmt: skip
+]:
     sample("einsum", lambda t, *xs, e=_equation: t.einsum(e, *xs), *[floats(*s, seed=k) for k, s in enumerate(_shapes)])

@@ -1,5 +1,8 @@
 """Samples of nn.functional."""
 
+# A table: one sample a line.
+# fmt: off
+
 import numpy as np
 
 from tests.samples.sample import bools, floats, ints, sample
@@ -78,5 +81,5 @@ for _call in (
     lambda t: t.empty(6).uniform_(-1, 1), lambda t: t.empty(6).normal_(1, 2), lambda t: t.empty(6).exponential_(),
     lambda t: t.empty(6, dtype=t.int64).random_(10), lambda t: t.empty(6).bernoulli_(0.3), lambda t: t.rand_like(t.ones(3)),
     lambda t: t.normal(t.zeros(3), t.ones(3)),
-):  # fmt: skip
+):
     sample("random", _call, grad=False, draws=True)

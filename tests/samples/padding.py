@@ -1,5 +1,8 @@
 """Samples of pooling and padding in one and three dims, of embeddings and of losses over images."""
 
+# A table: one sample a line.
+# fmt: off
+
 import numpy as np
 
 from tests.samples.networks import f
@@ -22,14 +25,14 @@ sample("max_pool2d", f("max_pool2d", kernel_size=2), floats(0, 2, 4, 4), second=
 
 sample("embedding", f("embedding", scale_grad_by_freq=True), ints(2, 3, low=0, high=3), floats(4, 3), numeric=False)
 sample("embedding", lambda t, i, w: t.nn.functional.embedding(i, w.clone(), max_norm=1.0), ints(4, low=0, high=5),
-       floats(5, 4), numeric=False)  # fmt: skip
+       floats(5, 4), numeric=False)
 sample("embedding", f("embedding"), ints(0, low=0, high=5), floats(5, 4))
 
 _image = ints(2, 3, 2, low=0, high=4)
 for _kw in ({}, {"reduction": "none"}, {"ignore_index": 1}):
     sample("nll_loss", lambda t, x, y, kw=_kw: t.nn.functional.nll_loss(t.log_softmax(x, 1), y, **kw),
-           floats(2, 4, 3, 2), _image)  # fmt: skip
+           floats(2, 4, 3, 2), _image)
 sample("cross_entropy", f("cross_entropy", label_smoothing=0.2, reduction="none"), floats(2, 4, 3, 2), _image)
 sample("cross_entropy", f("cross_entropy"), floats(4), np.array(2))
 sample("binary_cross_entropy_with_logits", lambda t, x, y: t.nn.functional.binary_cross_entropy_with_logits(
-    x, y, pos_weight=x.new_full((4,), 2.0), reduction="none"), floats(3, 4), floats(3, 4, low=0.1, high=0.9, seed=1))  # fmt: skip
+    x, y, pos_weight=x.new_full((4,), 2.0), reduction="none"), floats(3, 4), floats(3, 4, low=0.1, high=0.9, seed=1))

@@ -1,5 +1,8 @@
 """Samples of operations on each element."""
 
+# A table: one sample a line.
+# fmt: off
+
 from tests.samples.sample import bools, floats, ints, sample
 
 HALF = ("float64", "float16", "bfloat16")
@@ -12,12 +15,12 @@ UNARY = {
     "neg": (-2, 2), "reciprocal": (0.3, 2), "rsqrt": (0.3, 3), "sigmoid": (-3, 3), "sin": (-3, 3),
     "sinh": (-2, 2), "sqrt": (0.2, 4), "square": (-2, 2), "tan": (-1, 1), "tanh": (-2, 2),
     "relu": (-2, 2), "positive": (-2, 2),
-}  # fmt: skip
+}
 FLAT = ("ceil", "floor", "frac", "round", "sign", "trunc")  # steps: a gradient of 0 (or 1)
 BINARY = {
     "add": (-2, 2), "sub": (-2, 2), "mul": (-2, 2), "div": (0.5, 2), "pow": (0.5, 2),
     "maximum": (-2, 2), "minimum": (-2, 2), "atan2": (0.5, 2), "logaddexp": (-2, 2), "xlogy": (0.5, 2),
-}  # fmt: skip
+}
 STEPS = {"fmod": (0.5, 4), "remainder": (0.5, 4), "floor_divide": (0.5, 4)}
 COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge", "isclose")
 LOGICAL = ("logical_and", "logical_or", "logical_xor")
@@ -45,7 +48,7 @@ for _name, (_low, _high) in {**BINARY, **STEPS}.items():
     x, y = floats(3, 4, low=_low, high=_high), floats(3, 4, low=_low, high=_high, seed=1)
     sample(_name, binary(_name), x, y, dtypes=HALF, second=_name not in STEPS, grad=_name != "floor_divide")
     sample(_name, binary(_name), floats(2, 1, 3, low=_low, high=_high), floats(4, 1, low=_low, high=_high, seed=1),
-           second=_name not in STEPS, grad=_name != "floor_divide")  # fmt: skip
+           second=_name not in STEPS, grad=_name != "floor_divide")
     sample(_name, binary(_name), x, floats(low=_low, high=_high, seed=2), second=False, grad=_name != "floor_divide")
 
 for _name in COMPARISONS:

@@ -1,5 +1,8 @@
 """Samples of the rarer operations on each element, of complex numbers and of rank."""
 
+# A table: one sample a line.
+# fmt: off
+
 import numpy as np
 
 import rushlight.ops.activation as activation
@@ -18,7 +21,7 @@ def complexes(*shape, low=-2.0, high=2.0, seed=0):
 UNARY = {
     "acosh": (1.2, 3), "asinh": (-2, 2), "atanh": (-0.8, 0.8), "deg2rad": (-200, 200),
     "rad2deg": (-4, 4), "sinc": (0.2, 2),
-}  # fmt: skip
+}
 for _name, (_low, _high) in UNARY.items():
     sample(
         _name,
@@ -37,7 +40,7 @@ for _name in ("fmax", "fmin", "hypot", "logaddexp2"):
     sample(_name, lambda t, x, y, n=_name: getattr(t, n)(x, y), floats(3, 4), floats(4, seed=1))
 for _name in ("add", "mul", "div", "pow", "logaddexp"):
     sample(_name, lambda t, x, y, n=_name: getattr(t, n)(x, y), complexes(3, 4, low=0.5), complexes(4, low=0.5, seed=3),
-           second=False, tolerance=1e-4)  # fmt: skip
+           second=False, tolerance=1e-4)
 for _name in ("gcd", "lcm"):
     sample(_name, lambda t, x, y, n=_name: getattr(t, n)(x, y), ints(3, 4), ints(4, seed=1))
 sample("bitwise_left_shift", lambda t, x, y: x << y, ints(3, 4), ints(4, low=-1, high=9))
@@ -63,7 +66,7 @@ def _named(name):
 
 
 for _name, _options in {"hardshrink": {"lambd": 0.4}, "softshrink": {"lambd": 0.4},
-                        "threshold": {"threshold": 0.1, "value": 3.0}}.items():  # fmt: skip
+                        "threshold": {"threshold": 0.1, "value": 3.0}}.items():
     sample(_name, lambda t, x, n=_name, o=_options: _named(n)(t, x, **o), floats(3, 4))
 sample("hardsigmoid", _named("hardsigmoid"), floats(3, 4, low=-4, high=4), second=False, dtypes=())
 

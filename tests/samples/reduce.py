@@ -1,5 +1,8 @@
 """Samples of reductions, scans, sorting and searching."""
 
+# A table: one sample a line.
+# fmt: off
+
 import numpy as np
 
 from tests.samples.sample import bools, floats, ints, sample

@@ -1,5 +1,8 @@
 """Samples of views, joining, indexing, gathering and creation."""
 
+# A table: one sample a line.
+# fmt: off
+
 import numpy as np
 
 from tests.samples.sample import bools, floats, ints, sample
@@ -16,7 +19,7 @@ V = {
     "split": lambda t, x: x.split(2, 2), "split_sizes": lambda t, x: x.split([1, 3], -1), "chunk": lambda t, x: x.chunk(3, 2),
     "unfold": lambda t, x: x.unfold(2, 2, 1), "as_strided": lambda t, x: x.as_strided((2, 3), (4, 1), 2),
     "view_as": lambda t, x: x.view_as(t.empty(2, 12)), "expand_as": lambda t, x: x.expand_as(t.empty(5, 2, 3, 4)),
-}  # fmt: skip
+}
 for _name, _call in V.items():
     sample(_name, _call, floats(2, 3, 4))
 sample("reshape", lambda t, x: x.t().reshape(12), floats(3, 4))
@@ -47,7 +50,7 @@ for _name in ("atleast_1d", "atleast_2d"):
 sample("broadcast_tensors", lambda t, x, y: t.broadcast_tensors(x, y), floats(2, 1), floats(3))
 
 BASIC = [(0,), (-1, 1), (slice(1, None),), (slice(None, None, 2), 0), (None, 0, slice(None), None), (Ellipsis, 1),
-         (slice(0, 2), Ellipsis, slice(1, 3)), (True,)]  # fmt: skip
+         (slice(0, 2), Ellipsis, slice(1, 3)), (True,)]
 for _index in BASIC:
     sample("getitem", lambda t, x, i=_index: x[i], floats(3, 3, 4))
 _rows, _columns = np.array([2, 0, 2]), np.array([[1], [0]])
@@ -55,7 +58,7 @@ for _make in (
     lambda t, x, i, j: x[i], lambda t, x, i, j: x[:, i], lambda t, x, i, j: x[i, j], lambda t, x, i, j: x[i, :, j],
     lambda t, x, i, j: x[0, :, i], lambda t, x, i, j: x[:, 1, i], lambda t, x, i, j: x[None, i],
     lambda t, x, i, j: x[[0, 1]], lambda t, x, i, j: x[i[0]], lambda t, x, i, j: x[..., i], lambda t, x, i, j: x[-i],
-):  # fmt: skip
+):
     sample("getitem", _make, floats(3, 4, 3), _rows, _columns)
 sample("getitem_mask", lambda t, x, m: x[m], floats(3, 4), bools(3, 4), trace=False)
 sample("getitem_mask", lambda t, x, m: x[m, 1:], floats(3, 4), bools(3), trace=False)
@@ -113,7 +116,7 @@ for _call in (
     lambda t: t.zeros(2, 3), lambda t: t.ones(2, dtype=t.int32), lambda t: t.full((2, 2), 1.5), lambda t: t.eye(3, 4),
     lambda t: t.arange(5), lambda t: t.arange(1, 2, 0.25), lambda t: t.linspace(0, 1, 5), lambda t: t.logspace(0, 2, 3),
     lambda t: t.full((2,), True), lambda t: t.arange(10, 0, -3), lambda t: t.tensor([[1, 2], [3, 4]]),
-):  # fmt: skip
+):
     sample("create", _call, grad=False)
 for _name in ("zeros_like", "ones_like"):
     sample(_name, lambda t, x, n=_name: getattr(t, n)(x), floats(2, 3), grad=False)
