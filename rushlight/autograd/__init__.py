@@ -14,15 +14,11 @@ _HOMES = {
     "Function": "function", "FunctionCtx": "function", "once_differentiable": "function",
     "backward": "gradient", "grad": "gradient",
     "detect_anomaly": "anomaly", "set_detect_anomaly": "anomaly",
-    "GradcheckError": "numeric", "gradcheck": "numeric", "gradgradcheck": "numeric",
+    "Variable": "variable", "GradcheckError": "numeric", "gradcheck": "numeric", "gradgradcheck": "numeric",
 }  # fmt: skip
 
 
 def __getattr__(name):
-    if name == "Variable":
-        from rushlight.tensor import Tensor
-
-        return Tensor
     if name not in _HOMES:
         raise AttributeError(f"module 'rushlight.autograd' has no attribute {name!r}")
     return getattr(importlib.import_module(f"rushlight.autograd.{_HOMES[name]}"), name)

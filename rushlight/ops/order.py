@@ -141,7 +141,7 @@ def T(self):
     """A matrix transposed; ``mT`` transposes the last two dims of any tensor."""
     n = self.array.ndim
     if n == 2:
-        return t(self)
+        return permute(self, (1, 0))
     warnings.warn(
         f"T: The use of `x.T` on tensors of dimension other than 2 ({n} here) is deprecated; use "
         "`x.mT` for batches of matrices, or `x.permute(*torch.arange(x.ndim - 1, -1, -1))`",
