@@ -14,7 +14,8 @@ _HOMES = {
     "Function": "function", "FunctionCtx": "function", "once_differentiable": "function",
     "backward": "gradient", "grad": "gradient",
     "detect_anomaly": "anomaly", "set_detect_anomaly": "anomaly",
-    "Variable": "variable", "GradcheckError": "numeric", "gradcheck": "numeric", "gradgradcheck": "numeric",
+    "Variable": "variable",
+    "GradcheckError": "numeric", "gradcheck": "numeric", "gradgradcheck": "numeric",
 }  # fmt: skip
 
 
