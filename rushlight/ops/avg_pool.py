@@ -7,7 +7,7 @@ from rushlight.errors import ShapeError, UnsupportedDtypeError
 from rushlight.ops.dispatch import apply, refuse
 from rushlight.ops.kinds import kernel
 from rushlight.ops.pool import pool_geometry
-from rushlight.ops.window import offsets, spaced
+from rushlight.ops.window import inside, offsets, spaced
 from rushlight.tensor import Tensor
 
 __all__ = ["adaptive_avg_pool1d", "adaptive_avg_pool2d", "avg_pool1d", "avg_pool2d", "avg_pool3d"]
@@ -15,12 +15,12 @@ __all__ = ["adaptive_avg_pool1d", "adaptive_avg_pool2d", "avg_pool1d", "avg_pool
 # Fixed windows ------------------------------------------------------------------------------
 
 
-def _divisor(size, kernel_size, stride, padding, places, include_pad, override):
+def _divisor(size, w, include_pad, override):
     """What each window's sum is divided by: a number, or an array of the places' shape."""
     if override is not None:
         return override
     counts = np.ones((), np.int64)
-    for n, k, step, p, o in zip(size, kernel_size, stride, padding, places, strict=True):
+    for n, k, step, p, o in zip(size, w.kernel_size, w.stride, w.padding, w.places, strict=True):
         start = np.arange(o) * step - p
         end = np.minimum(start + k, n + p)
         if not include_pad:
@@ -30,15 +30,6 @@ def _divisor(size, kernel_size, stride, padding, places, include_pad, override):
     return int(counts.flat[0]) if same else counts
 
 
-def _room(size, kernel_size, stride, padding, places):
-    """The size of an image that holds every window, and where the real one lies in it."""
-    full = [
-        max((o - 1) * step + k, n + p)
-        for n, k, step, p, o in zip(size, kernel_size, stride, padding, places, strict=True)
-    ]
-    return full, (..., *[slice(p, p + n) for p, n in zip(padding, size, strict=True)])
-
-
 def _divided(total, divisor):
     if total.dtype.kind in "iu":
         # As C++ divides: towards zero.
@@ -46,18 +37,19 @@ def _divided(total, divisor):
     return np.true_divide(total, divisor, dtype=total.dtype)
 
 
-def _avg_pool(xp, x, *, kernel_size, stride, padding, places, include_pad, override):
+def _avg_pool(xp, x, *, windows, include_pad, override):
     """The sum of each window, divided."""
-    n = len(places)
+    w, n = windows, len(windows.places)
     size = x.shape[-n:]
-    divisor = _divisor(size, kernel_size, stride, padding, places, include_pad, override)
-    full, middle = _room(size, kernel_size, stride, padding, places)
-    if tuple(full) != tuple(size):
-        wide = np.zeros((*x.shape[:-n], *full), x.dtype)
-        wide[middle] = x
+    divisor = _divisor(size, w, include_pad, override)
+    if w.reach(size) != size:
+        wide = np.zeros((*x.shape[:-n], *w.reach(size)), x.dtype)
+        inside(wide, w.padding, size)[...] = x
         x = wide
     for d in range(n):
-        parts = [spaced(x, x.ndim - n + d, k, stride[d], places[d]) for k in range(kernel_size[d])]
+        parts = [
+            spaced(x, x.ndim - n + d, k, w.stride[d], w.places[d]) for k in range(w.kernel_size[d])
+        ]
         x = parts[0] if len(parts) == 1 else parts[0] + parts[1]
         for part in parts[2:]:
             x += part
@@ -65,42 +57,37 @@ def _avg_pool(xp, x, *, kernel_size, stride, padding, places, include_pad, overr
 
 
 @kernel(public=False, method=False, name="avg_pool_backward")
-def _avg_pool_grad(xp, g, *, size, kernel_size, stride, padding, places, include_pad, override):
+def _avg_pool_grad(xp, g, *, size, windows, include_pad, override):
     """The gradient of avg_pool: each element of a window gets its part of the window's."""
-    divisor = _divisor(size, kernel_size, stride, padding, places, include_pad, override)
-    share = _divided(g, divisor)
-    full, middle = _room(size, kernel_size, stride, padding, places)
-    found = np.zeros((*g.shape[: -len(places)], *full), g.dtype)
-    for _, part in offsets(kernel_size, stride, (1,) * len(places), places):
-        found[(..., *part)] += share
-    return found[middle]
+    w = windows
+    share = _divided(g, _divisor(size, w, include_pad, override))
+    found = np.zeros((*g.shape[: -len(size)], *w.reach(size)), g.dtype)
+    for _, met in offsets(w.kernel_size, w.stride, w.dilation, w.places):
+        found[(..., *met)] += share
+    return inside(found, w.padding, size)
 
 
-def _avg_pool_slope(g, x_shape, kernel_size, stride, padding, places, include_pad, override):
-    return _avg_pool_grad(
-        g, size=tuple(x_shape[-len(places):]), kernel_size=kernel_size, stride=stride,
-        padding=padding, places=places, include_pad=include_pad, override=override,
-    )  # fmt: skip
+def _avg_pool_slope(g, x_shape, windows, include_pad, override):
+    size = tuple(x_shape[-len(windows.places) :])
+    return _avg_pool_grad(g, size=size, windows=windows, include_pad=include_pad, override=override)
 
 
 _AVG_POOL = {}
 for _n in (1, 2, 3):
     _op = kernel(
-        _avg_pool, public=False, method=False, name=f"avg_pool_of_{_n}d",
+        _avg_pool, public=False, method=False, name=f"avg_pool{_n}d",
         grad_name="SqueezeBackward1" if _n == 1 else f"AvgPool{_n}DBackward0",
     )  # fmt: skip
     _op.grad(x=_avg_pool_slope)
     _AVG_POOL[_n] = _op.op
-_avg_pool_grad.grad(
-    g=lambda h, kernel_size, stride, padding, places, include_pad, override: apply(
-        _AVG_POOL[len(places)],
-        (h,),
-        {
-            "kernel_size": kernel_size, "stride": stride, "padding": padding, "places": places,
-            "include_pad": include_pad, "override": override,
-        },
-    )
-)  # fmt: skip
+
+
+def _avg_pool_again(h, windows, include_pad, override):
+    params = {"windows": windows, "include_pad": include_pad, "override": override}
+    return apply(_AVG_POOL[len(windows.places)], (h,), params)
+
+
+_avg_pool_grad.grad(g=_avg_pool_again)
 
 
 def _pooled(name, n, input, kernel_size, stride, padding, ceil_mode, include_pad, override=None):
@@ -116,11 +103,9 @@ def _pooled(name, n, input, kernel_size, stride, padding, ceil_mode, include_pad
         raise UnsupportedDtypeError(f"{name}: not implemented for {OF[x.dtype]}")
     if override == 0:
         raise RuntimeError(f"{name}: divisor must be not zero")
-    params = pool_geometry(name, n, x, kernel_size, stride, padding, 1, ceil_mode)
-    del params["dilation"]
-    return apply(
-        _AVG_POOL[n], (input,), {**params, "include_pad": include_pad, "override": override}
-    )
+    windows = pool_geometry(name, n, x, kernel_size, stride, padding, 1, ceil_mode)
+    params = {"windows": windows, "include_pad": include_pad, "override": override}
+    return apply(_AVG_POOL[n], (input,), params)
 
 
 def avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):

@@ -1,8 +1,5 @@
 """Convolution in any number of dims, and its two gradients, which differentiate into each other.
 
-Each is a matrix product over columns that hold every window's elements (im2col). The columns of a
-block of images are packed into one buffer that fits the cache; the product is BLAS's.
-
 Shapes: x (N, C, *size), weight (O, C / groups, *kernel), out (N, O, *places).
 """
 
@@ -12,16 +9,15 @@ import numpy as np
 
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
+from rushlight.ops import columns
 from rushlight.ops.dispatch import apply, refuse
 from rushlight.ops.kinds import kernel
 from rushlight.ops.pad import constant_pad
-from rushlight.ops.rules import conj
-from rushlight.ops.window import inside, offsets, output_size, padded, per_dim, span, windows
+from rushlight.ops.rules import conj, total
+from rushlight.ops.window import inside, output_size, padded, per_dim, span
 from rushlight.tensor import Tensor
 
 __all__ = ["conv", "conv1d", "conv2d", "conv3d", "conv_input", "conv_weight"]
-
-BLOCK = 1 << 20  # bytes of columns that are packed at a time
 
 # Geometry ---------------------------------------------------------------------------------
 
@@ -89,44 +85,6 @@ def _prepared(x, weight, bias, *, name="convolution", **params):
     return {**geometry(name, x, weight, bias, **params), "name": name}
 
 
-def _blocks(images, bytes_each):
-    """Slices of so many images as fit into one block."""
-    step = max(1, min(images, BLOCK // max(bytes_each, 1)))
-    return [slice(i, min(i + step, images)) for i in range(0, images, step)]
-
-
-class _Columns:
-    """The columns of each block of images: (groups, C / groups · kernel, images · places)."""
-
-    def __init__(self, x, kernel, stride, dilation, groups, out):
-        self.out = out
-        view = windows(x, kernel, stride, dilation, out)
-        self.rows = x.shape[1] * prod(kernel) // groups
-        self.places = prod(out)
-        self.groups = groups
-        self.each = x.shape[1] * prod(kernel) * self.places * x.itemsize
-        self.view = np.moveaxis(view, 0, len(kernel) + 1)
-        self.buffer = None
-
-    def __getitem__(self, block):
-        count = block.stop - block.start
-        shape = (self.groups, self.rows, count * self.places)
-        size = prod(shape)
-        if self.buffer is None:
-            self.buffer = np.empty(size, self.view.dtype)
-        part = self.view[(slice(None),) * (self.view.ndim - len(self.out) - 1) + (block,)]
-        buffer = self.buffer[:size]
-        np.copyto(buffer.reshape(part.shape), part)
-        return buffer.reshape(shape)
-
-
-def _block_of(g, block, groups):
-    """The images ``block`` of ``g`` as (groups, O / groups, images · places)."""
-    part = g[block]
-    shape = (groups, g.shape[1] // groups, len(part) * prod(g.shape[2:]))
-    return part.swapaxes(0, 1).reshape(shape)
-
-
 # Kernels ----------------------------------------------------------------------------------
 
 
@@ -144,38 +102,17 @@ def conv(xp, x, weight, bias=None, *, stride, padding, dilation, groups, name="c
     if bias is not None:
         bias = bias.reshape(-1, *[1] * len(places))
     x = padded(x, padding)
-    if weight.shape[1] == 1 and groups > 1 and groups == len(weight):
-        _depthwise(x, weight, stride, dilation, out)
-    elif prod(kernel_size) == 1 and set(stride) == {1}:
-        pixels = x.reshape(len(x), groups, weight.shape[1], -1)
-        into = out.reshape(len(x), groups, len(weight) // groups, -1)
-        np.matmul(weight.reshape(groups, -1, weight.shape[1]), pixels, out=into)
+    if _is_depthwise(weight, groups):
+        columns.depthwise(x, weight, out, stride, dilation)
+        if bias is not None:
+            out += bias
     else:
-        columns = _Columns(x, kernel_size, stride, dilation, groups, places)
-        matrices = weight.reshape(groups, len(weight) // groups, columns.rows)
-        for block in _blocks(len(x), columns.each):
-            count = block.stop - block.start
-            if count == 1:
-                into = out[block].reshape(groups, len(weight) // groups, columns.places)
-                np.matmul(matrices, columns[block], out=into)
-            else:
-                found = np.matmul(matrices, columns[block])
-                out[block] = found.reshape(len(weight), count, *places).swapaxes(0, 1)
-            if bias is not None:  # here, while the block is in the cache
-                out[block] += bias
-        return out
-    if bias is not None:
-        out += bias
+        columns.convolve(x, weight, out, stride, dilation, groups, bias)
     return out
 
 
-def _depthwise(x, weight, stride, dilation, out):
-    """Each channel with its own kernel: one product for each element of the kernel."""
-    out[...] = 0
-    for block in _blocks(len(x), out[0].nbytes):
-        for at, places in offsets(weight.shape[2:], stride, dilation, out.shape[2:]):
-            w = weight[(slice(None), 0, *at)].reshape(-1, *[1] * len(places))
-            out[block] += x[(block, slice(None), *places)] * w
+def _is_depthwise(weight, groups):
+    return weight.shape[1] == 1 and 1 < groups == len(weight)
 
 
 @kernel(public=False, method=False, name="convolution_input_grad")
@@ -184,85 +121,27 @@ def conv_input(xp, g, weight, *, size, stride, padding, dilation, groups):
     full = [n + 2 * p for n, p in zip(size, padding, strict=True)]
     found = np.zeros((len(g), weight.shape[1] * groups, *full), g.dtype)
     if g.size and weight.size:
-        if weight.shape[1] == 1 and groups > 1 and groups == len(weight):
-            _spread_depthwise(found, g, weight, stride, dilation)
-        elif set(stride) == {1}:
-            _spread_flat(found, g, weight, dilation, groups)
+        if _is_depthwise(weight, groups):
+            columns.spread_depthwise(found, g, weight, stride, dilation)
         else:
-            _spread(found, g, weight, stride, dilation, groups)
+            columns.spread(found, g, weight, stride, dilation, groups)
     return inside(found, padding, size) if any(padding) else found
-
-
-def _spread_depthwise(found, g, weight, stride, dilation):
-    """``_spread`` where each channel has its own kernel."""
-    for block in _blocks(len(g), found[0].nbytes):
-        for at, places in offsets(weight.shape[2:], stride, dilation, g.shape[2:]):
-            w = weight[(slice(None), 0, *at)].reshape(-1, *[1] * len(places))
-            found[(block, slice(None), *places)] += g[block] * w
-
-
-def _spread(found, g, weight, stride, dilation, groups):
-    """Add each window's share of ``g`` to its elements in ``found``."""
-    kernel_size = weight.shape[2:]
-    taps = prod(kernel_size)
-    matrices = _by_tap(weight, groups)
-    each = found.shape[1] * taps * prod(g.shape[2:]) * g.itemsize
-    for block in _blocks(len(g), each):
-        shares = np.matmul(matrices, _block_of(g, block, groups))
-        shares = shares.reshape(groups, taps, weight.shape[1], -1, *g.shape[2:])
-        into = found[block].reshape(-1, groups, weight.shape[1], *found.shape[2:])
-        into = np.moveaxis(into, 0, 2)
-        for tap, (_, places) in enumerate(offsets(kernel_size, stride, dilation, g.shape[2:])):
-            part = into[(slice(None), slice(None), slice(None), *places)]
-            np.add(part, shares[:, tap], out=part)
-
-
-def _spread_flat(found, g, weight, dilation, groups):
-    """``_spread`` for stride 1: with rows as long as those of ``found``, shares lie in one run."""
-    kernel_size, size = weight.shape[2:], found.shape[2:]
-    taps, channels = prod(kernel_size), weight.shape[1]
-    rows = (g.shape[2], *size[1:])
-    steps = [prod(size[i + 1 :]) for i in range(len(size))]
-    run = sum((n - 1) * s for n, s in zip(g.shape[2:], steps, strict=True)) + 1
-    matrices = _by_tap(weight, groups)
-    for block in _blocks(len(g), found.shape[1] * taps * prod(rows) * g.itemsize):
-        count = block.stop - block.start
-        wide = np.zeros((g.shape[1], count, *rows), g.dtype)
-        inside(wide, (0,) * len(rows), g.shape[2:])[...] = g[block].swapaxes(0, 1)
-        wide = wide.reshape(groups, g.shape[1] // groups, count * prod(rows))
-        shares = np.matmul(matrices, wide).reshape(groups, taps, channels, count, prod(rows))
-        into = np.moveaxis(found[block].reshape(count, groups, channels, prod(size)), 0, 2)
-        for tap, at in enumerate(np.ndindex(*kernel_size)):
-            start = sum(k * d * s for k, d, s in zip(at, dilation, steps, strict=True))
-            part = into[..., start : start + run]
-            np.add(part, shares[:, tap, ..., :run], out=part)
-
-
-def _by_tap(weight, groups):
-    """``weight`` as (groups, kernel · C / groups, O / groups)."""
-    grouped = weight.reshape(groups, len(weight) // groups, weight.shape[1], -1)
-    return grouped.transpose(0, 3, 2, 1).reshape(groups, -1, len(weight) // groups)
 
 
 @kernel(public=False, method=False, name="convolution_weight_grad")
 def conv_weight(xp, g, x, *, kernel_size, stride, padding, dilation, groups):
     """The gradient of weight: for each of its elements, g times what it met in x."""
-    channels = x.shape[1] // groups
-    outputs = g.shape[1] // groups
-    found = np.zeros((groups, channels * prod(kernel_size), outputs), g.dtype)
-    if g.size and found.size:
-        x = padded(x, padding)
-        columns = _Columns(x, kernel_size, stride, dilation, groups, g.shape[2:])
-        for block in _blocks(len(x), columns.each):
-            found += np.matmul(columns[block], _block_of(g, block, groups).mT)
-    return found.mT.reshape(g.shape[1], channels, *kernel_size)
+    if not g.size or not x.size:
+        return np.zeros((g.shape[1], x.shape[1] // groups, *kernel_size), g.dtype)
+    x = padded(x, padding)
+    return columns.correlate_weight(g, x, kernel_size, stride, dilation, groups)
 
 
 # Gradients --------------------------------------------------------------------------------
 
 
 def _bias_slope(g):
-    return g.sum((0, *range(2, len(g.shape))))
+    return total(g.reshape(*g.shape[:2], prod(g.shape[2:])), (0, 2)).reshape(-1)
 
 
 conv.grad(

@@ -1,11 +1,32 @@
-"""Windows that slide over an image: their geometry, and views of all of them at once."""
+"""Windows that slide over an image: their geometry, and what each of their elements meets."""
 
 import itertools
+from typing import NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
-__all__ = ["offsets", "output_size", "padded", "per_dim", "spaced", "span", "windows"]
+__all__ = ["Windows", "inside", "offsets", "output_size", "padded", "per_dim", "spaced", "span"]
+
+
+class Windows(NamedTuple):
+    """Where windows lie: their size, their step and how many there are, for each dim."""
+
+    kernel_size: tuple
+    stride: tuple
+    padding: tuple
+    dilation: tuple
+    places: tuple
+
+    def reach(self, size):
+        """The size of a padded image of ``size`` in which every window lies."""
+        ends = [
+            (o - 1) * step + s
+            for o, step, s in zip(
+                self.places, self.stride, span(self.kernel_size, self.dilation), strict=True
+            )
+        ]
+        padded_size = [n + p for n, p in zip(size, self.padding, strict=True)]
+        return tuple(map(max, ends, padded_size))
 
 
 def per_dim(value, ndim, name, what):
@@ -56,19 +77,6 @@ def padded(x, padding, value=0):
 def inside(x, padding, size):
     """The view of ``x`` that its padding surrounds."""
     return x[(..., *[slice(p, p + n) for p, n in zip(padding, size, strict=True)])]
-
-
-def windows(x, kernel, stride, dilation, out):
-    """A view (…, *kernel, *out) of ``x`` (…, *size): each window's element for each place."""
-    n = len(kernel)
-    lead, step = x.strides[: x.ndim - n], x.strides[x.ndim - n :]
-    shape = (*x.shape[: x.ndim - n], *kernel, *out)
-    strides = (
-        *lead,
-        *[d * s for d, s in zip(dilation, step, strict=True)],
-        *[d * s for d, s in zip(stride, step, strict=True)],
-    )
-    return as_strided(x, shape, strides, writeable=False)
 
 
 def spaced(x, dim, start, step, count):
