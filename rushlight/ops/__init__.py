@@ -4,8 +4,8 @@ import importlib
 
 _MODULES = (
     "activation", "arithmetic", "bounds", "cast", "compare", "complex", "convert", "create",
-    "data", "division", "duplicate", "einsum", "exchange", "exponential", "extrema", "fill",
-    "gather", "index", "index_put", "join", "legacy", "logic", "mask", "matmul", "memory",
+    "data", "division", "dropout", "duplicate", "einsum", "exchange", "exponential", "extrema",
+    "fill", "gather", "index", "index_put", "join", "legacy", "logic", "mask", "matmul", "memory",
     "operators", "order", "patch", "power", "product", "random", "random_fill", "range",
     "reduce", "rounding", "scan", "scatter", "search", "softmax", "sort", "split", "stride",
     "tile", "trigonometry", "variance", "vector_norm", "view",

@@ -5,8 +5,8 @@ Source: Vaswani et al. 2017, eq. 1; Ainslie et al. 2023 for queries that share k
 
 from rushlight.dtype import bool as bool_
 from rushlight.errors import DtypeError, ShapeError
+from rushlight.ops.dropout import dropout
 from rushlight.ops.matmul import matmul
-from rushlight.ops.random import dropout
 from rushlight.ops.softmax import softmax
 from rushlight.tensor import Tensor
 

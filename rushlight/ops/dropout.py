@@ -1,13 +1,14 @@
-"""Dropout of whole channels, and the dropout that keeps mean and variance (alpha).
+"""Dropout of elements and of whole channels, and the one that keeps mean and variance (alpha).
 
 Source: Srivastava et al. 2014; Klambauer et al. 2017 for alpha dropout.
 """
 
 from rushlight.errors import ShapeError
-from rushlight.ops.random import drawn_
+from rushlight.ops.definition import function
+from rushlight.ops.random import drawn_, drawn_for
 from rushlight.random import default_generator
 
-__all__ = ["alpha_dropout", "feature_alpha_dropout", "feature_dropout"]
+__all__ = ["alpha_dropout", "dropout", "dropout_", "feature_alpha_dropout", "feature_dropout"]
 
 _ALPHA = 1.7580993408473766  # of SELU: what alpha dropout sets elements to, with its sign turned
 
@@ -15,6 +16,36 @@ _ALPHA = 1.7580993408473766  # of SELU: what alpha dropout sets elements to, wit
 def _check(p):
     if not 0 <= p <= 1:
         raise RuntimeError(f"dropout probability has to be between 0 and 1, but got {p}")
+
+
+@function(method=False)
+def dropout(input, p, train):
+    """``input`` with elements set to 0 with probability ``p`` and the others scaled by 1 / (1 - p).
+
+    Raises:
+        RuntimeError: ``p`` is outside [0, 1].
+
+    >>> import rushlight as torch
+    >>> torch.dropout(torch.ones(2), 0.0, True)
+    tensor([1., 1.])
+    """
+    noise = dropout_noise(input, p, train)
+    return input if noise is None else input * noise
+
+
+def dropout_noise(input, p, train):
+    """What dropout multiplies ``input`` by, drawn from the default generator; None for nothing."""
+    _check(p)
+    if p == 0 or not train or input.array.size == 0:
+        return None
+    return drawn_for(input.array, input.array.dtype, "dropout", (float(p),), default_generator)
+
+
+@function(name="dropout_", method=False)
+def dropout_(input, p, train):
+    """``dropout`` in place."""
+    noise = dropout_noise(input, p, train)
+    return input if noise is None else input.mul_(noise)
 
 
 def _channels(input):

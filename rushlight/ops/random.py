@@ -377,34 +377,3 @@ def poisson(input, generator=None):
     tensor([0., 0.])
     """
     return _poisson(input, generator=checked_generator(generator, "poisson"))
-
-
-@function(method=False)
-def dropout(input, p, train):
-    """``input`` with elements set to 0 with probability ``p`` and the others scaled by 1 / (1 - p).
-
-    Raises:
-        RuntimeError: ``p`` is outside [0, 1].
-
-    >>> import rushlight as torch
-    >>> torch.dropout(torch.ones(2), 0.0, True)
-    tensor([1., 1.])
-    """
-    noise = dropout_noise(input, p, train)
-    return input if noise is None else input * noise
-
-
-def dropout_noise(input, p, train):
-    """What dropout multiplies ``input`` by, drawn from the default generator; None for nothing."""
-    if not 0 <= p <= 1:
-        raise RuntimeError(f"dropout probability has to be between 0 and 1, but got {p}")
-    if p == 0 or not train or input.array.size == 0:
-        return None
-    return drawn_for(input.array, input.array.dtype, "dropout", (float(p),), default_generator)
-
-
-@function(name="dropout_", method=False)
-def dropout_(input, p, train):
-    """``dropout`` in place."""
-    noise = dropout_noise(input, p, train)
-    return input if noise is None else input.mul_(noise)

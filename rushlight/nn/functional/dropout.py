@@ -4,7 +4,6 @@ import warnings
 
 from rushlight.autograd.write import check_write, write
 from rushlight.ops import dropout as _dropout
-from rushlight.ops import random as _random
 
 __all__ = [
     "alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout",
@@ -38,7 +37,7 @@ def dropout(input, p=0.5, training=True, inplace=False):
     tensor([1., 1.])
     """
     _check(p)
-    return (_random.dropout_ if inplace else _random.dropout)(input, p, training)
+    return (_dropout.dropout_ if inplace else _dropout.dropout)(input, p, training)
 
 
 def dropout1d(input, p=0.5, training=True, inplace=False):
