@@ -41,7 +41,10 @@ def test_answers_are_those_of_pytorch_without_cuda():
     for module, names in CALLS.items():
         for name in names:
             if module != "backends.mps" or sys.platform != "darwin":
-                assert answer(rushlight, module, name) == answer(torch, module, name), (module, name)
+                assert answer(rushlight, module, name) == answer(torch, module, name), (
+                    module,
+                    name,
+                )
     for module, names in SWITCHES.items():
         for name in names:
             values = []
@@ -63,7 +66,9 @@ torch.backends.cudnn.benchmark = False
 torch.backends.cuda.matmul.allow_tf32 = True
 print(device, torch.ones(1, device=device).item(), torch.backends.cudnn.deterministic)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
     assert done.stdout == "cpu 1.0 True\n"
 
 

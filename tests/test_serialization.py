@@ -72,12 +72,17 @@ def same(found, made):
     a, b = facts(found), facts(made)
     del a[1]["optimizer"], b[1]["optimizer"]  # its tensors lie where each package puts them
     assert a == b
-    for mine, theirs in zip(*(o["optimizer"]["state"].values() for o in (found, made)), strict=True):
+    for mine, theirs in zip(
+        *(o["optimizer"]["state"].values() for o in (found, made)), strict=True
+    ):
         for name in theirs:
             np.testing.assert_allclose(mine[name].numpy(), theirs[name].numpy(), rtol=1e-5)
     assert str(found["optimizer"]["param_groups"]) == str(made["optimizer"]["param_groups"])
     assert found["base"] is found["same"]
-    memory = {found[k].untyped_storage().data_ptr() for k in ("base", "view", "expanded", "parameter", "0-dim")}
+    memory = {
+        found[k].untyped_storage().data_ptr()
+        for k in ("base", "view", "expanded", "parameter", "0-dim")
+    }
     assert len(memory) == 1
 
 
@@ -112,9 +117,16 @@ def test_round_trip(protocol):
 def test_a_file_of_pytorch_without_pytorch():
     same(rushlight.load(GOLDEN), expected(rushlight))
     same(rushlight.load(str(GOLDEN), mmap=True), expected(rushlight))
-    with zipfile.ZipFile(GOLDEN) as theirs, zipfile.ZipFile(file_of(rushlight, content(rushlight))) as ours:
+    with (
+        zipfile.ZipFile(GOLDEN) as theirs,
+        zipfile.ZipFile(file_of(rushlight, content(rushlight))) as ours,
+    ):
         names = [
-            {arg for op, arg, _ in pickletools.genops(z.read(z.namelist()[0])) if op.name == "GLOBAL"}
+            {
+                arg
+                for op, arg, _ in pickletools.genops(z.read(z.namelist()[0]))
+                if op.name == "GLOBAL"
+            }
             for z in (theirs, ours)
         ]
     assert names[0] == names[1] and "torch._utils _rebuild_tensor_v2" in names[0]
@@ -156,9 +168,13 @@ def test_pytorch_finds_every_class_under_its_saved_name():
 
 def test_classes_that_the_user_allows():
     value = {"deque": collections.deque([1]), "range": range(3), "set": frozenset([2])}
-    with pytest.raises(pickle.UnpicklingError, match=r"collections\.deque.*add_safe_globals\(\[deque\]\)"):
+    with pytest.raises(
+        pickle.UnpicklingError, match=r"collections\.deque.*add_safe_globals\(\[deque\]\)"
+    ):
         rushlight.load(file_of(rushlight, value))
-    with rushlight.serialization.safe_globals([collections.deque, range, (frozenset, "builtins.frozenset")]):
+    with rushlight.serialization.safe_globals(
+        [collections.deque, range, (frozenset, "builtins.frozenset")]
+    ):
         assert rushlight.load(file_of(rushlight, value)) == value
         assert len(rushlight.serialization.get_safe_globals()) == 3
     assert rushlight.serialization.get_safe_globals() == []
@@ -192,7 +208,12 @@ def test_map_location():
     def load(map_location, data=elsewhere):
         return rushlight.load(io.BytesIO(data), map_location)["x"]
 
-    for place in ("cpu", rushlight.device("cpu"), {"cuda:0": "cpu"}, lambda storage, location: storage):
+    for place in (
+        "cpu",
+        rushlight.device("cpu"),
+        {"cuda:0": "cpu"},
+        lambda storage, location: storage,
+    ):
         assert load(place).tolist() == [1, 1]
     seen = []
     assert load(lambda storage, location: seen.append(location), file).tolist() == [1, 1]
@@ -314,7 +335,9 @@ def _patched(file, old, new):
 
 
 def _hostile(pickled):
-    return io.BytesIO(_rewritten(file_of(rushlight, rushlight.ones(2)).getvalue(), {"data.pkl": pickled}))
+    return io.BytesIO(
+        _rewritten(file_of(rushlight, rushlight.ones(2)).getvalue(), {"data.pkl": pickled})
+    )
 
 
 WHOLE = file_of(rushlight, {"x": rushlight.arange(5), "n": 1}).getvalue()
@@ -379,9 +402,17 @@ def _call(name, *args):
     return b"\x80\x02c" + name.replace(".", "\n", 1).encode() + b"\n" + b"".join(args)
 
 
-STORAGE = b"(X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpuK\x02tQ"
+STORAGE = (
+    b"(X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpuK\x02tQ"
+)
 HOOKS = b"ccollections\nOrderedDict\n)R"
-TENSOR = b"ctorch._utils\n_rebuild_tensor_v2\n(" + STORAGE + b"K\x00K\x02\x85K\x01\x85\x89" + HOOKS + b"tR"
+TENSOR = (
+    b"ctorch._utils\n_rebuild_tensor_v2\n("
+    + STORAGE
+    + b"K\x00K\x02\x85K\x01\x85\x89"
+    + HOOKS
+    + b"tR"
+)
 REFUSED = {
     "os.system": b"\x80\x02cposix\nsystem\nX\x04\x00\x00\x00true\x85R.",
     "eval": b"\x80\x02c__builtin__\neval\nX\x01\x00\x00\x001\x85R.",
@@ -437,7 +468,11 @@ def test_the_refusal_names_what_it_refused():
         (b"K\x00K\x02\x85K\x01\x85", b"J\xff\xff\xff\xffK\x02\x85K\x01\x85", "cannot have"),
         (b"K\x00K\x02\x85K\x01\x85", b"K\x01K\x02\x85J\xff\xff\xff\xff\x85", "cannot have"),
         (b"K\x00K\x02\x85K\x01\x85", b"K\x00K\x02\x85)", "cannot have"),
-        (b"K\x00K\x02\x85K\x01\x85", b"K\x00\x8a\x08" + b"\x7f" * 8 + b"\x85K\x01\x85", "out of bounds"),
+        (
+            b"K\x00K\x02\x85K\x01\x85",
+            b"K\x00\x8a\x08" + b"\x7f" * 8 + b"\x85K\x01\x85",
+            "out of bounds",
+        ),
         (b"K\x02tQ", b"K\x03tQ", "12 bytes, and the archive holds 8"),
         (b"K\x02tQ", b"J\xff\xff\xff\xfftQ", "not the id of a storage"),
         (b"X\x01\x00\x00\x000", b"X\x01\x00\x00\x009", "data/9"),
@@ -448,7 +483,9 @@ def test_the_refusal_names_what_it_refused():
 def test_tensors_beyond_their_storage(old, new, text, weights_only):
     assert old in TENSOR
     with pytest.raises(RuntimeError, match=text):
-        rushlight.load(_hostile(b"\x80\x02" + TENSOR.replace(old, new) + b"."), weights_only=weights_only)
+        rushlight.load(
+            _hostile(b"\x80\x02" + TENSOR.replace(old, new) + b"."), weights_only=weights_only
+        )
     assert rushlight.load(_hostile(b"\x80\x02" + TENSOR + b".")).tolist() == [1, 1]
 
 

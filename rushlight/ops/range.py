@@ -6,11 +6,13 @@ import numpy as np
 
 import rushlight.dtype as dtypes
 from rushlight import shapes
+from rushlight.autograd import mode
 from rushlight.ops.create import finished, options
 from rushlight.ops.definition import function
 from rushlight.ops.kinds import source
 from rushlight.ops.promotion import scalar_dtype
-from rushlight.tensor import Tensor
+from rushlight.storage import settled
+from rushlight.tensor import Tensor, from_array
 
 
 def _number(value, name, what):
@@ -45,6 +47,10 @@ def arange(
     """
     if end is None:
         start, end = 0, start
+    plain = type(start) is type(end) is type(step) is int and step and dtype is out is None
+    plain = plain and layout is device is None and not requires_grad and not mode.intercept
+    if plain and (end - start) * step >= 0:
+        return from_array(settled(np.arange(start, end, step)))
     bounds = [_number(v, "arange", n) for v, n in ((start, "start"), (end, "end"), (step, "step"))]
     start, end, step = bounds
     if dtype is None:

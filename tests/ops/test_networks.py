@@ -42,7 +42,9 @@ def test_convolution(n, kw):
     )
 
 
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "complex64", "complex128", "int64"])
+@pytest.mark.parametrize(
+    "dtype", ["float16", "bfloat16", "float32", "complex64", "complex128", "int64"]
+)
 @pytest.mark.parametrize("kw", ["", ", stride=(2, 1), padding=(0, 1)", ", groups=2"])
 def test_convolution_of_every_dtype(dtype, kw):
     scale = 4 if dtype == "int64" else 0.5
@@ -63,14 +65,18 @@ def test_complex_convolution_gradients():
 def test_convolution_in_blocks():
     # Larger than one block of columns, so that blocks of several and of single images meet.
     x, w = numbers(9, 16, 20, 20).astype(np.float32), numbers(8, 16, 3, 3).astype(np.float32)
-    same_gradients("F.conv2d(x, w).double()", x=x.astype(np.float64), w=w.astype(np.float64), second=False)
+    same_gradients(
+        "F.conv2d(x, w).double()", x=x.astype(np.float64), w=w.astype(np.float64), second=False
+    )
 
 
 # Pooling --------------------------------------------------------------------------------------
 
 POOLS = [
     (k, s, p, d, ceil)
-    for k, s, p, d, ceil in itertools.product((1, 2, 3), (None, 1, 2, 3), (0, 1), (1, 2), (False, True))
+    for k, s, p, d, ceil in itertools.product(
+        (1, 2, 3), (None, 1, 2, 3), (0, 1), (1, 2), (False, True)
+    )
     if p <= k // 2
 ]
 
@@ -92,14 +98,18 @@ def test_max_pool(n, kind):
         call = f"max_pool{n}d(x, {k}, {s}, {p}, {d}, {ceil}"
         same_values(f"F.{call}, return_indices=True)", x=_pixels(kind, n))
         try:
-            getattr(rushlight.nn.functional, f"max_pool{n}d")(rushlight.tensor(_pixels(kind, n)), k, s, p, d, ceil)
+            getattr(rushlight.nn.functional, f"max_pool{n}d")(
+                rushlight.tensor(_pixels(kind, n)), k, s, p, d, ceil
+            )
         except RuntimeError:
             continue
         if n < 3:
             same_gradients(f"F.{call})", x=_pixels(kind, n), second=False)
 
 
-@pytest.mark.parametrize("kw", ["2", "3, 2, 1", "(2, 3)", "(3, 2)", "2, 2, 0, 1, True", "(1, 2)", "(2, 1)", "4"])
+@pytest.mark.parametrize(
+    "kw", ["2", "3, 2, 1", "(2, 3)", "(3, 2)", "2, 2, 0, 1, True", "(1, 2)", "(2, 1)", "4"]
+)
 def test_max_pool_gradient(kw):
     for x in (numbers(2, 3, 8, 8), np.maximum(numbers(2, 3, 9, 7), 0)):
         same_gradients(f"F.max_pool2d(x * x, {kw})", x=x)
@@ -109,12 +119,18 @@ def test_max_pool_of_infinite_gradients_and_integers():
     same_gradients("F.max_pool2d(x, 2) * float('inf')", x=numbers(1, 1, 4, 4), second=False)
     same_values("F.max_pool2d(x, 2)", "float32", x=np.arange(16).reshape(1, 4, 4))
     for dtype in ("float16", "bfloat16"):
-        same_values("F.max_pool2d(x, 2), F.avg_pool2d(x, 2), F.max_pool1d(x[0], 2)", dtype, x=numbers(1, 2, 4, 4))
+        same_values(
+            "F.max_pool2d(x, 2), F.avg_pool2d(x, 2), F.max_pool1d(x[0], 2)",
+            dtype,
+            x=numbers(1, 2, 4, 4),
+        )
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_avg_pool(n):
-    for k, s, p, ceil, include in itertools.product((1, 2, 3), (None, 1, 2), (0, 1), (False, True), (False, True)):
+    for k, s, p, ceil, include in itertools.product(
+        (1, 2, 3), (None, 1, 2), (0, 1), (False, True), (False, True)
+    ):
         if p <= k // 2:
             call = f"F.avg_pool{n}d(x, {k}, {s}, {p}, {ceil}, {include})"
             same_gradients(call, x=numbers(2, 3, *(8, 7, 6)[:n]))
@@ -130,7 +146,9 @@ def test_means_of_windows(call):
 
 
 def test_avg_pool_of_integers_and_infinities():
-    same_values("F.avg_pool2d(x, 2), F.avg_pool2d(-x, 2, padding=1)", x=np.arange(32).reshape(2, 4, 4))
+    same_values(
+        "F.avg_pool2d(x, 2), F.avg_pool2d(-x, 2, padding=1)", x=np.arange(32).reshape(2, 4, 4)
+    )
     x = numbers(1, 1, 6, 6)
     x[0, 0, 2, 2] = np.inf
     same_values("F.adaptive_avg_pool2d(x, (4, 5)), F.avg_pool2d(x, 2)", x=x)
@@ -155,12 +173,26 @@ def test_normalisation(call, shape):
     w, b = numbers(4, seed=1, low=0.5), numbers(4, seed=2)
     u, v = numbers(shape[-1], seed=3), numbers(shape[-1], seed=4)
     # PyTorch fails at the second gradient where there is a bias and no weight.
-    same_gradients(f"F.{call}", second="None, b)" not in call and "None, v" not in call, x=numbers(*shape), w=w, b=b, u=u, v=v)
+    same_gradients(
+        f"F.{call}",
+        second="None, b)" not in call and "None, v" not in call,
+        x=numbers(*shape),
+        w=w,
+        b=b,
+        u=u,
+        v=v,
+    )
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
 def test_normalisation_in_other_dtypes(dtype):
-    kw = {"x": numbers(2, 4, 3), "w": numbers(4, seed=1, low=0.5), "u": numbers(3, seed=2), "m": np.zeros(4), "s": np.ones(4)}
+    kw = {
+        "x": numbers(2, 4, 3),
+        "w": numbers(4, seed=1, low=0.5),
+        "u": numbers(3, seed=2),
+        "m": np.zeros(4),
+        "s": np.ones(4),
+    }
     for call in ("batch_norm(x, m, s, w, training=True)", "batch_norm(x, m, s, w)", "layer_norm(x, (3,), u)",
                  "group_norm(x, 2, w)", "rms_norm(x, (3,), u)"):  # fmt: skip
         same_values(f"F.{call}", dtype, **kw)
@@ -185,25 +217,52 @@ def test_linear(shape, call):
     same_gradients(f"F.{call}", names=names, x=numbers(*shape), w=numbers(5, 4), b=numbers(5))
 
 
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64", "complex64", "int64"])
+@pytest.mark.parametrize(
+    "dtype", ["float16", "bfloat16", "float32", "float64", "complex64", "int64"]
+)
 def test_linear_of_every_dtype(dtype):
-    kw = {"x": 4 * numbers(3, 4), "w": 4 * numbers(5, 4), "b": 4 * numbers(5), "c": numbers(3, 1), "e": np.zeros((2, 0))}
-    same_values("F.linear(x, w), F.linear(x, w, b), F.linear(x, w, b[:1]), F.linear(x, w, c), F.linear(x.t()[None].mT, w, b)", dtype, **kw)
-    same_values("F.linear(e, e, b[:2]), F.linear(x[None, :0], w, b), F.linear(x, w[0])", dtype, **kw)
+    kw = {
+        "x": 4 * numbers(3, 4),
+        "w": 4 * numbers(5, 4),
+        "b": 4 * numbers(5),
+        "c": numbers(3, 1),
+        "e": np.zeros((2, 0)),
+    }
+    same_values(
+        "F.linear(x, w), F.linear(x, w, b), F.linear(x, w, b[:1]), F.linear(x, w, c), F.linear(x.t()[None].mT, w, b)",
+        dtype,
+        **kw,
+    )
+    same_values(
+        "F.linear(e, e, b[:2]), F.linear(x[None, :0], w, b), F.linear(x, w[0])", dtype, **kw
+    )
 
 
-@pytest.mark.parametrize("kw", ["", "padding_idx=2", "padding_idx=-1", "scale_grad_by_freq=True", "sparse=False, padding_idx=0"])
+@pytest.mark.parametrize(
+    "kw",
+    [
+        "",
+        "padding_idx=2",
+        "padding_idx=-1",
+        "scale_grad_by_freq=True",
+        "sparse=False, padding_idx=0",
+    ],
+)
 def test_embedding(kw):
     for index in ("[[1, 2, 2], [0, 4, 2]]", "3", "[]"):
         call = f"F.embedding(torch.tensor({index}, dtype=torch.int64), w, {kw})"
         # In PyTorch the second gradient of an empty result fails, and that by frequency leaves the frequency out.
         same_gradients(call, second=index != "[]" and "freq" not in kw, w=numbers(5, 3))
-    same_values(f"F.embedding(i.int(), w, {kw})", "bfloat16", i=np.array([1, 1, 4]), w=numbers(5, 3))
+    same_values(
+        f"F.embedding(i.int(), w, {kw})", "bfloat16", i=np.array([1, 1, 4]), w=numbers(5, 3)
+    )
 
 
 @pytest.mark.parametrize("norm", ["2.0", "1.0, 1", "0.5, float('inf')"])
 def test_embedding_renormalises_its_rows(norm):
-    same_values(f"[F.embedding(i, w, None, {norm}), w, w._version]", i=np.array([0, 3, 3]), w=numbers(5, 3))
+    same_values(
+        f"[F.embedding(i, w, None, {norm}), w, w._version]", i=np.array([0, 3, 3]), w=numbers(5, 3)
+    )
 
 
 @pytest.mark.parametrize("call", [
@@ -219,7 +278,10 @@ def test_pad_in_a_circle():
     # PyTorch's is a composite of copies, with other names in its graph.
     for pad in ((1, 2, 2, 1), (0, 5, 4, 0), (-1, 2, 0, 1)):
         same_values(f"F.pad(x, {pad}, 'circular')", x=numbers(2, 3, 4, 5))
-    same_values("F.pad(x, (1, 1), 'circular'), F.pad(x, (2, 1), value=True), F.pad(x[0], (1, 1), value=3)", x=np.arange(8).reshape(1, 2, 4))
+    same_values(
+        "F.pad(x, (1, 1), 'circular'), F.pad(x, (2, 1), value=True), F.pad(x[0], (1, 1), value=3)",
+        x=np.arange(8).reshape(1, 2, 4),
+    )
 
 
 # Losses ---------------------------------------------------------------------------------------
@@ -255,7 +317,10 @@ def test_classification(kw, reduction):
         # PyTorch sees the loss of (N, C, L) as a view of an image's.
         end = " + 0" if reduction == "none" and len(shape) == 3 else ""
         if "smoothing" not in kw:
-            same_gradients(f"F.nll_loss(x.log_softmax({min(len(shape) - 1, 1)}), {args}{end}", x=numbers(*shape))
+            same_gradients(
+                f"F.nll_loss(x.log_softmax({min(len(shape) - 1, 1)}), {args}{end}",
+                x=numbers(*shape),
+            )
         same_gradients(f"F.cross_entropy(x, {args}{end}", x=numbers(*shape))
 
 
@@ -269,7 +334,12 @@ def test_classification_by_probabilities(kw, reduction):
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
 def test_losses_in_other_dtypes(dtype):
-    kw = {"x": numbers(3, 4), "y": numbers(3, 4, seed=1), "p": numbers(3, 4, low=0.1, high=0.9), "t": np.array([1, 0, 3])}
+    kw = {
+        "x": numbers(3, 4),
+        "y": numbers(3, 4, seed=1),
+        "p": numbers(3, 4, low=0.1, high=0.9),
+        "t": np.array([1, 0, 3]),
+    }
     for call in ("mse_loss(x, y)", "l1_loss(x, y)", "smooth_l1_loss(x, y)", "huber_loss(x, y)", "cross_entropy(x, t)",
                  "cross_entropy(x, t, label_smoothing=0.2)", "binary_cross_entropy(p, p)", "binary_cross_entropy_with_logits(x, p)",
                  "cross_entropy(x, p)", "kl_div(x, p, reduction='batchmean')", "mse_loss(x, y.double())", "mse_loss(x, t[:1])"):  # fmt: skip
@@ -279,18 +349,40 @@ def test_losses_in_other_dtypes(dtype):
 def test_losses_of_nothing_and_of_extremes():
     e, i = np.zeros((0, 5)), np.zeros(0, np.int64)
     for r in REDUCTIONS:
-        same_values(f"F.cross_entropy(e, i, reduction='{r}'), F.mse_loss(e, e, reduction='{r}'), F.l1_loss(e, e, reduction='{r}')", e=e, i=i)
-        same_values(f"F.cross_entropy(x, i, reduction='{r}')", x=numbers(2, 5), i=np.array([-100, -100]))
-        same_values(f"F.binary_cross_entropy(p, q, reduction='{r}')", p=np.array([0.0, 1.0, 0.0]), q=np.array([0.0, 1.0, 1.0]))
-        same_values(f"F.binary_cross_entropy_with_logits(p, q, reduction='{r}')", p=np.array([900.0, -900.0]), q=np.array([0.0, 1.0]))
-        same_values(f"F.cross_entropy(x, i, reduction='{r}')", x=np.array([[np.inf, 1.0], [-np.inf, -np.inf], [500.0, -500.0]]), i=np.array([0, 1, 1]))
-    same_values("F.nll_loss(x, i.byte()), F.cross_entropy(x[0], i[:1])", x=numbers(2, 5), i=np.array([1, 3]))
+        same_values(
+            f"F.cross_entropy(e, i, reduction='{r}'), F.mse_loss(e, e, reduction='{r}'), F.l1_loss(e, e, reduction='{r}')",
+            e=e,
+            i=i,
+        )
+        same_values(
+            f"F.cross_entropy(x, i, reduction='{r}')", x=numbers(2, 5), i=np.array([-100, -100])
+        )
+        same_values(
+            f"F.binary_cross_entropy(p, q, reduction='{r}')",
+            p=np.array([0.0, 1.0, 0.0]),
+            q=np.array([0.0, 1.0, 1.0]),
+        )
+        same_values(
+            f"F.binary_cross_entropy_with_logits(p, q, reduction='{r}')",
+            p=np.array([900.0, -900.0]),
+            q=np.array([0.0, 1.0]),
+        )
+        same_values(
+            f"F.cross_entropy(x, i, reduction='{r}')",
+            x=np.array([[np.inf, 1.0], [-np.inf, -np.inf], [500.0, -500.0]]),
+            i=np.array([0, 1, 1]),
+        )
+    same_values(
+        "F.nll_loss(x, i.byte()), F.cross_entropy(x[0], i[:1])", x=numbers(2, 5), i=np.array([1, 3])
+    )
 
 
 # Attention and directions ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kw", ["", "is_causal=True", "scale=0.3", "attn_mask=m", "attn_mask=m > 0", "attn_mask=m > 9"])
+@pytest.mark.parametrize(
+    "kw", ["", "is_causal=True", "scale=0.3", "attn_mask=m", "attn_mask=m > 0", "attn_mask=m > 9"]
+)
 def test_attention(kw):
     q, k, v = numbers(2, 3, 4, 5), numbers(2, 3, 6, 5, seed=1), numbers(2, 3, 6, 2, seed=2)
     # PyTorch's node is of a kernel of its own; "+ 0" gives both one name.
@@ -300,10 +392,18 @@ def test_attention(kw):
 
 
 def test_attention_of_shared_heads_and_of_other_ranks():
-    kw = {"q": numbers(2, 4, 3, 5), "k": numbers(2, 2, 3, 5, seed=1), "v": numbers(2, 2, 3, 5, seed=2)}
+    kw = {
+        "q": numbers(2, 4, 3, 5),
+        "k": numbers(2, 2, 3, 5, seed=1),
+        "v": numbers(2, 2, 3, 5, seed=2),
+    }
     same_values("F.scaled_dot_product_attention(q, k, v, enable_gqa=True)", **kw)
     same_values("F.scaled_dot_product_attention(q[0, 0], k[0, 0], v[0, 0], is_causal=True)", **kw)
-    same_values("F.scaled_dot_product_attention(q[0], k[0].repeat(2, 1, 1), v[0].repeat(2, 1, 1))", "float32", **kw)
+    same_values(
+        "F.scaled_dot_product_attention(q[0], k[0].repeat(2, 1, 1), v[0].repeat(2, 1, 1))",
+        "float32",
+        **kw,
+    )
 
 
 @pytest.mark.parametrize("call", [
@@ -315,7 +415,10 @@ def test_directions(call):
 
 
 def test_one_hot():
-    same_values("F.one_hot(i), F.one_hot(i, 7), F.one_hot(i[0, 0]), F.one_hot(i[:0], 3)", i=np.array([[1, 0], [4, 2]]))
+    same_values(
+        "F.one_hot(i), F.one_hot(i, 7), F.one_hot(i[0, 0]), F.one_hot(i[:0], 3)",
+        i=np.array([[1, 0], [4, 2]]),
+    )
 
 
 # Activations ----------------------------------------------------------------------------------
@@ -333,7 +436,22 @@ def test_activation(name):
     same_gradients(f"F.{name}(x)", second, names, x=numbers(3, 4, low=-4.0, high=4.0))
 
 
-@pytest.mark.parametrize("call", ["relu", "relu6", "leaky_relu", "elu", "selu", "celu", "hardtanh", "hardsigmoid", "hardswish", "silu", "mish"])
+@pytest.mark.parametrize(
+    "call",
+    [
+        "relu",
+        "relu6",
+        "leaky_relu",
+        "elu",
+        "selu",
+        "celu",
+        "hardtanh",
+        "hardsigmoid",
+        "hardswish",
+        "silu",
+        "mish",
+    ],
+)
 def test_activation_in_place(call):
     same_gradients(f"(lambda y: F.{call}(y, inplace=True))(x * 1)", False, False, x=numbers(3, 4))
 
