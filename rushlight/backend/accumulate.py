@@ -39,6 +39,12 @@ def add_at(out, key, values):
     if all(a.dtype.kind == "b" for a in arrays):
         out[key] += values  # a mask names each place once
         return
+    if len(key) == 1 and out.flags.c_contiguous and arrays[0].ndim == 1 and out.ndim:
+        rows = arrays[0]
+        values = np.broadcast_to(values, (len(rows), *out.shape[1:]))
+        width = math.prod(out.shape[1:])
+        add_rows(out.reshape(len(out), width), rows, values.reshape(len(rows), width))
+        return
     dims, indices = _integer_indices(key)
     common = np.broadcast_arrays(*indices)
     index_shape = common[0].shape

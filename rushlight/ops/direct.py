@@ -10,7 +10,7 @@ from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh, tick
 from rushlight.tensor import Tensor, ViewOf
 
-__all__ = ["FLOATS", "plain", "taped", "viewed"]
+__all__ = ["FLOATS", "indexed", "plain", "taped", "viewed"]
 
 _new = object.__new__
 #: The dtypes that take the short path.
@@ -59,6 +59,17 @@ def taped(op, array, parents, saved, cells):
     n.shape = array.shape
     n.dtype = array.dtype
     return o
+
+
+def indexed(op, x, index, params):
+    """``op(x, index, **params)`` where only ``x`` has a gradient; the default mode is assumed."""
+    a, i = plain(x), plain(index)
+    params = op.prepare(a, i, **params)
+    op.check(a, i, **params)
+    array = op.forward(np, a, i, **params)
+    values = {"x_shape": a.shape, "index": i, **params}
+    cells = tuple([index.cell if s == "index" else None for s in op.saves])
+    return taped(op, array, (x.node, None), tuple([values[s] for s in op.saves]), cells)
 
 
 def viewed(op, x, array, params):

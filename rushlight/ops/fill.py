@@ -1,6 +1,5 @@
 """Writing one value: fill_, zero_, fill_diagonal_."""
 
-
 from rushlight.ops.cast import as_scalar
 from rushlight.ops.definition import function
 from rushlight.ops.kinds import kernel

@@ -10,9 +10,11 @@ from rushlight.autograd import mode
 from rushlight.backend.accumulate import add_at
 from rushlight.dtype import OF
 from rushlight.errors import IndexRangeError, ShapeError
+from rushlight.ops import direct
 from rushlight.ops.definition import function
 from rushlight.ops.direct import plain, taped
 from rushlight.ops.kinds import kernel
+from rushlight.tensor import Tensor
 
 # Indexing with tensors --------------------------------------------------------------------
 
@@ -148,12 +150,14 @@ def index_select(input, dim, index, *, out=None):
     tensor([[2, 2],
             [4, 4]])
     """
+    if out is None and not mode.intercept and type(input) is type(index) is Tensor:
+        return direct.indexed(_index_select.op, input, index, {"dim": dim})
     return _index_select(input, index, dim, out=out)
 
 
 def check_index(name, index, *, shape=None):
     """Raise unless ``index`` is an array of int32 or int64."""
-    if index.dtype.name not in ("int64", "int32"):
+    if index.dtype.kind != "i" or index.dtype.itemsize < 4:
         raise RuntimeError(
             f"{name}(): Expected dtype int32/int64 for index, got {OF[index.dtype]}; use .long()"
         )
@@ -164,7 +168,7 @@ def check_range(name, index, n, dim, error=RuntimeError):
     if not index.size:
         return
     # Negative numbers are large ones without a sign.
-    if index.dtype.name == "int64" and index.view(np.uint64).max() < n:
+    if index.dtype.itemsize == 8 and index.view(np.uint64).max() < n:
         return
     if index.min() < 0 or index.max() >= n:
         bad = index[(index < 0) | (index >= n)].flat[0]
@@ -292,6 +296,8 @@ def gather(input, dim, index, *, sparse_grad=False, out=None):
     tensor([[1],
             [4]])
     """
+    if out is None and not mode.intercept and type(input) is type(index) is Tensor:
+        return direct.indexed(_gather.op, input, index, {"dim": dim})
     return _gather(input, index, dim, out=out)
 
 
@@ -307,6 +313,11 @@ def take_along_dim(input, indices, dim=None, *, out=None):
     """
     if dim is None:
         input, indices, dim = input.reshape(-1), indices.reshape(-1), 0
+    for argument, t in (("input", input), ("indices", indices)):
+        if not isinstance(t, Tensor):
+            raise TypeError(
+                f"take_along_dim(): argument '{argument}' must be Tensor, not {type(t).__name__}"
+            )
     have, index = input.array.shape, indices.array.shape
     if len(have) != len(index):
         raise ShapeError(

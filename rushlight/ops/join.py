@@ -136,9 +136,11 @@ def _joined_directly(tensors, dim):
 @kernel(public=False, method=False, name="stack", widen=False)
 def _stack(xp, tensors, *, dim):
     """Tensors of one shape and dtype along a new ``dim``."""
-    first = tensors[0]
-    shape = (*first.shape[:dim], len(tensors), *first.shape[dim:])
-    return xp.stack(tensors, dim, xp.empty(shape, first.dtype))
+    first = tensors[0].shape
+    part = (*first[:dim], 1, *first[dim:])
+    shape = (*first[:dim], len(tensors), *first[dim:])
+    out = xp.empty(shape, tensors[0].dtype)
+    return xp.concatenate([a.reshape(part) for a in tensors], dim, out)
 
 
 _stack.grad(tensors=lambda g, tensors_shape, dim: [
@@ -171,7 +173,17 @@ def stack(tensors, dim=0, *, out=None, axis=None):
     dim = shapes.dim(dim, len(shape) + 1, "stack")
     if any(a.dtype != arrays[0].dtype for a in arrays):
         return cat([t.unsqueeze(dim) for t in tensors], dim, out=out)
+    if out is None and not mode.intercept:
+        return _stacked_directly(tensors, dim)
     return _stack(tensors, dim, out=out)
+
+
+def _stacked_directly(tensors, dim):
+    arrays = [plain(t) for t in tensors]
+    saved = {"tensors_shape": [a.shape for a in arrays], "dim": dim}
+    array = _stack.op.forward(np, arrays, dim=dim)
+    nodes = tuple([t.node for t in tensors])
+    return taped(_stack.op, array, nodes, tuple([saved[s] for s in _stack.op.saves]), (None, None))
 
 
 def _at_least(n, place):

@@ -61,8 +61,8 @@ def _nonzero(xp, x):
     """The indices of all elements that are not zero, one a row."""
     if not x.ndim:
         return xp.empty((int(bool(x)), 0), xp.int64)
-    found = (x if x.dtype.kind == "b" else x != 0).nonzero()
-    return xp.stack(found).astype(xp.int64, copy=False).T
+    flat = xp.flatnonzero(x if x.dtype.kind == "b" else x != 0)
+    return xp.stack(xp.unravel_index(flat, x.shape)).astype(xp.int64, copy=False).T
 
 
 @function

@@ -72,7 +72,7 @@ expand.grad(x=lambda g: g)  # the engine sums g back to x's shape
 @function(public=False)
 def expand_as(self, other):
     """``expand`` to the shape of ``other``."""
-    return expand(self, other.shape)
+    return expand(self, tensor_array(other, "expand_as", "other").shape)
 
 
 @function
@@ -118,7 +118,11 @@ def broadcast_tensors(*tensors):
     if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
         tensors = tuple(tensors[0])
     names = [f"tensor {i}" for i in range(len(tensors))]
-    shape = shapes.broadcast("broadcast_tensors", *[t.array.shape for t in tensors], names=names)
+    shape = shapes.broadcast(
+        "broadcast_tensors",
+        *[tensor_array(t, "broadcast_tensors").shape for t in tensors],
+        names=names,
+    )
     return tuple([expand(t, shape) for t in tensors])
 
 

@@ -41,7 +41,7 @@ def index_tensor(k):
     """A tensor of ints or bool from an index that is a tensor, an array or a sequence."""
     if isinstance(k, Tensor):
         d = k.array.dtype
-        if d.kind == "b" or d.name in ("int64", "int32"):
+        if d.kind == "b" or (d.kind == "i" and d.itemsize >= 4):
             return k
         if d.name == "uint8":
             warnings.warn(

@@ -65,7 +65,7 @@ def tile(input, *dims):
 
 def _times(x, repeats, *, dim, output_size):
     n = x.shape[dim] if x.ndim else 1
-    if repeats.dtype.name not in ("int64", "int32"):
+    if repeats.dtype.kind != "i" or repeats.dtype.itemsize < 4:
         raise NotImplementedError(
             f'"repeat_interleave_cpu" not implemented for {OF[repeats.dtype]}'
         )

@@ -243,11 +243,11 @@ _reshape_method.__name__ = _reshape_method.__qualname__ = "reshape"
 Tensor.reshape = _reshape_method
 
 
-def tensor_array(input, name):
+def tensor_array(input, name, argument="input"):
     """The array of a tensor; TypeError for anything else."""
     if not isinstance(input, Tensor):
         raise TypeError(
-            f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}"
+            f"{name}(): argument '{argument}' must be Tensor, not {type(input).__name__}"
         )
     return input.array
 
@@ -255,7 +255,7 @@ def tensor_array(input, name):
 @function(public=False)
 def reshape_as(self, other):
     """``reshape`` to the shape of ``other``."""
-    return reshape(self, other.shape)
+    return reshape(self, tuple(tensor_array(other, "reshape_as", "other").shape))
 
 
 @function
@@ -321,7 +321,7 @@ def unflatten(input, dim, sizes):
 @function(public=False)
 def view_as(self, other):
     """``view`` to the shape of ``other``."""
-    return _view(self, tuple(other.shape))
+    return _view(self, tuple(tensor_array(other, "view_as", "other").shape))
 
 
 # Dims of size 1 ---------------------------------------------------------------------------
