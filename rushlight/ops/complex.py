@@ -13,6 +13,12 @@ from rushlight.tensor import Tensor
 # Conjugates -------------------------------------------------------------------------------
 
 
+def _is_complex(x, name):
+    if not isinstance(x, Tensor):
+        raise TypeError(f"{name}(): argument 'input' must be Tensor, not {type(x).__name__}")
+    return OF[x.array.dtype].is_complex
+
+
 @elementwise(public=False, method=False, inplace=False, name="conj", grad_name="ConjBackward0")
 def _conj(xp, x):
     """The complex conjugate."""
@@ -30,7 +36,7 @@ def conj(input):
     >>> torch.conj(torch.tensor([1 + 2j]))
     tensor([1.-2.j])
     """
-    return _conj(input) if input.dtype.is_complex else input
+    return _conj(input) if _is_complex(input, "conj") else input
 
 
 @function(inplace=True)
@@ -88,7 +94,7 @@ def real(input):
     >>> torch.real(torch.tensor([1 + 2j]))
     tensor([1.])
     """
-    return _real(input) if input.dtype.is_complex else input
+    return _real(input) if _is_complex(input, "real") else input
 
 
 def imag(input):

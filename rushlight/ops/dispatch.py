@@ -73,7 +73,11 @@ def apply(op, args, params):
     if not tensors and op.inputs:
         _no_tensor(op, operands)
     if op.prepare is not None:
-        params = op.prepare(*((arrays,) if op.variadic else arrays), **params)
+        try:
+            params = op.prepare(*((arrays,) if op.variadic else arrays), **params)
+        except AttributeError:
+            _refuse_numbers(op, operands)
+            raise
     inputs = (arrays,) if op.variadic else arrays
     result = compute(op, inputs, params)
     if type(result) is tuple:
@@ -84,6 +88,13 @@ def apply(op, args, params):
     if recording and OF[result.dtype].category > 1:
         record(op, operands, arrays, parents, params, out)
     return out
+
+
+def _refuse_numbers(op, operands):
+    """TypeError for a number where the operation wanted the attributes of a tensor."""
+    for i, x in enumerate(operands):
+        if x is not None and not isinstance(x, Tensor):
+            refuse(op, 0 if op.variadic else i, x)
 
 
 def _no_tensor(op, operands):
@@ -198,6 +209,10 @@ def explain(op, inputs, params, error):
 
         name = op.name.removesuffix("_number")
         shapes.broadcast(name, *[np.shape(a) for a in inputs if a is not None])
+    if type(error) is TypeError or (
+        isinstance(error, TypeError) and any(isinstance(p, (str, Tensor)) for p in params.values())
+    ):
+        raise TypeError(f"{op.name}(): {error}") from error
     if isinstance(error, (ValueError, TypeError)):
         given = ", ".join(
             f"{n} {tuple(a.shape)}"

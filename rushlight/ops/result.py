@@ -67,6 +67,10 @@ def in_place(call, name):
 
     @wraps(call)
     def written(self, *args, **kwargs):
+        if not isinstance(self, Tensor):
+            raise TypeError(
+                f"{name}(): argument 'input' (position 1) must be Tensor, not {type(self).__name__}"
+            )
         check_write(self, name)
         value = call(self, *args, **kwargs)
         if value.node is not None and value.node.saved:
