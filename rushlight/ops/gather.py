@@ -311,13 +311,13 @@ def take_along_dim(input, indices, dim=None, *, out=None):
     tensor([[1],
             [2]])
     """
-    if dim is None:
-        input, indices, dim = input.reshape(-1), indices.reshape(-1), 0
     for argument, t in (("input", input), ("indices", indices)):
         if not isinstance(t, Tensor):
             raise TypeError(
                 f"take_along_dim(): argument '{argument}' must be Tensor, not {type(t).__name__}"
             )
+    if dim is None:
+        input, indices, dim = input.reshape(-1), indices.reshape(-1), 0
     have, index = input.array.shape, indices.array.shape
     if len(have) != len(index):
         raise ShapeError(
