@@ -20,7 +20,7 @@ from rushlight.ops.direct import viewed
 from rushlight.ops.dispatch import apply
 from rushlight.ops.promotion import scalar_dtype
 from rushlight.ops.result import store
-from rushlight.tensor import Tensor
+from rushlight.tensor import Tensor, from_array
 
 __all__ = ["binary", "generic", "looking", "reducer", "slow", "slow_operator", "unary"]
 
@@ -214,6 +214,8 @@ def slow_operator(op, args, out):
     except TypeError:
         for x in args:
             if not isinstance(x, Tensor) and scalar_dtype(x) is None:
+                if op.name == "eq" and type(x) is ndarray:  # as PyTorch does, for == alone
+                    return apply(op, (args[0], from_array(x)), {})
                 return NotImplemented
         raise
 

@@ -11,7 +11,7 @@ from rushlight.ops.direct import FLOATS, plain, taped
 from rushlight.ops.kinds import kernel
 from rushlight.ops.result import store
 from rushlight.ops.rules import conj
-from rushlight.tensor import Tensor
+from rushlight.tensor import Tensor, method
 
 
 def _adjoint(x):
@@ -153,14 +153,14 @@ def _by_rank(x, y):
     return _bmm(x, y)
 
 
-Tensor.__matmul__ = matmul
+@method
+def __matmul__(self, other):
+    return matmul(self, other) if isinstance(other, Tensor) else NotImplemented
 
 
-def _rmatmul(self, other):
-    return matmul(other, self)
-
-
-Tensor.__rmatmul__ = _rmatmul
+@method
+def __rmatmul__(self, other):
+    return matmul(other, self) if isinstance(other, Tensor) else NotImplemented
 
 
 def _ranked(name, op, ranks, **given):

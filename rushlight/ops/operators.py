@@ -23,7 +23,7 @@ def _bind(name, call, reflected=False):
 
 @method
 def __rtruediv__(self, other):
-    return self.reciprocal() * other if _takes(other) else NotImplemented
+    return self.reciprocal() * other  # an array too, by NumPy's own reflected product
 
 
 @method

@@ -38,7 +38,7 @@ CONVERTED = expressions("""
     np.asarray(x) np.asarray(g) np.array(x,dtype='f8') np.asarray(x.bool()) np.exp(x) np.exp(g)
     np.isnan(x) np.add(x,1) np.sqrt(s) np.add.reduce(x) np.concatenate([x,x]) np.stack([x,x])
     np.float64(2)*x x*np.float64(2) np.float32(2)*x x*np.float32(2) np.int64(2)*x x*np.int64(2)
-    np.float32(2)*i i*np.float32(2) np.bool_(True)*x x*np.bool_(True) x*x.numpy() x/x.numpy()
+    np.float32(2)*i i*np.float32(2) np.bool_(True)*x x*np.bool_(True) x*x.numpy() x/x.numpy() x.numpy()/x x.numpy()@x x@x.numpy().T x==x.numpy() x.numpy()==x
     x.numpy()*x x.numpy()+x x>x.numpy() x.half()*np.float64(2) np.float64(2)**x np.float64(2)<x
     x*[1] x+[1,2] x.clone() x.t().clone().stride() x.t().contiguous().stride()
     x.clone(memory_format=torch.contiguous_format)
