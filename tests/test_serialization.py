@@ -158,10 +158,11 @@ def test_pytorch_finds_every_class_under_its_saved_name():
     torch = pytest.importorskip("torch")
     from rushlight.serialization.names import torch_name
 
-    for ours, theirs in ((rushlight.nn, torch.nn), (rushlight.optim, torch.optim)):
+    spaces = [(p.nn, p.optim, p.optim.lr_scheduler) for p in (rushlight, torch)]
+    for ours, theirs in zip(*spaces, strict=True):
         for name in dir(ours):
             value = getattr(ours, name)
-            if isinstance(value, type):
+            if isinstance(value, type) and name[0] != "_":
                 found = getattr(theirs, name)
                 assert torch_name(value) == (found.__module__, found.__qualname__)
 

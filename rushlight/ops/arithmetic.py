@@ -71,7 +71,11 @@ def _scaled(x, y, alpha, name):
         raise DtypeError(
             f"{name}: For {need} input tensors, argument alpha must not be a {kind} number."
         )
-    return mul(y, bool(alpha) if result is dtypes.bool else alpha)
+    if result is dtypes.bool:
+        alpha = bool(alpha)
+    if isinstance(y, Tensor):
+        return mul(y, alpha)
+    return y and alpha if result is dtypes.bool else y * alpha
 
 
 @function(inplace=True)

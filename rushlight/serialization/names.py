@@ -179,8 +179,11 @@ VALUES = {
 }
 #: What PyTorch calls the things above.
 _NAMES = {id(v): k for k, v in {**_FUNCTIONS, **CLASSES, **VALUES}.items()}
-#: Modules whose classes PyTorch keeps elsewhere.
-_MOVED = {"rushlight.nn.modules.parameters": "torch.nn.modules.container"}
+#: Where PyTorch keeps classes that have files of their own here.
+_MOVED = {
+    "rushlight.nn.modules.parameters": "torch.nn.modules.container",
+    "rushlight.optim.lr_scheduler": "torch.optim.lr_scheduler",
+}
 
 
 def torch_name(value):
@@ -190,7 +193,10 @@ def torch_name(value):
     module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
     if not isinstance(module, str) or name is None or module.partition(".")[0] != "rushlight":
         return None
-    return _MOVED.get(module, "torch" + module.removeprefix("rushlight")), name
+    for ours, theirs in _MOVED.items():
+        if module == ours or module.startswith(ours + "."):
+            return theirs, name
+    return "torch" + module.removeprefix("rushlight"), name
 
 
 def resolve(module, name):
