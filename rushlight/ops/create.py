@@ -15,7 +15,7 @@ from rushlight.ops.layout import channels_last, channels_last_3d, preserve_forma
 from rushlight.ops.promotion import scalar_dtype
 from rushlight.storage import reach, settled, span
 from rushlight.strides import empty_like as dense_like
-from rushlight.tensor import Tensor, from_array
+from rushlight.tensor import Tensor, disabled_torch_function, from_array
 
 
 @source(public=False)
@@ -183,13 +183,21 @@ def empty_strided(
 # Like another -----------------------------------------------------------------------------
 
 
+def _of_class(t, x):
+    """``t`` in the class of ``x``, where that is a subclass that operations keep."""
+    kind = type(x)
+    if kind is Tensor or kind.__torch_function__ is disabled_torch_function:
+        return t
+    return Tensor._make_subclass(kind, t, t.requires_grad)
+
+
 def _like(name, value):
     def make(
         input, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False,
         memory_format=preserve_format,
     ):  # fmt: skip
-        return _made_like(input, value, name, options(dtype or input.dtype, layout, device, name),
-                          memory_format, requires_grad)  # fmt: skip
+        d = options(dtype or input.dtype, layout, device, name)
+        return _made_like(input, value, name, d, memory_format, requires_grad)
 
     make.__name__ = make.__qualname__ = name
     make.__doc__ = (
@@ -205,7 +213,7 @@ def _made_like(input, value, name, d, form, requires_grad):
     if not isinstance(array, np.ndarray) or (plain and array.flags.c_contiguous) or (
         not plain and form not in (channels_last, channels_last_3d)
     ):  # fmt: skip
-        return finished(made(tuple(array.shape), value, d, name), requires_grad)
+        return _of_class(finished(made(tuple(array.shape), value, d, name), requires_grad), input)
     if plain:
         found = dense_like(array, d.numpy)
     else:
@@ -214,7 +222,7 @@ def _made_like(input, value, name, d, form, requires_grad):
         found = laid_out(array.astype(d.numpy), form, name)
     if value is not None:
         found.fill(value)
-    return finished(from_array(found), requires_grad)
+    return _of_class(finished(from_array(found), requires_grad), input)
 
 
 zeros_like = _like("zeros_like", 0)
@@ -244,7 +252,7 @@ def _new_method(name, value):
     ):  # fmt: skip
         size = _named_size(name, size, named) if named else size
         d = options(dtype or self.dtype, layout, device, name)
-        return finished(made(sized(size, name), value, d, name), requires_grad)
+        return _of_class(finished(made(sized(size, name), value, d, name), requires_grad), self)
 
     make.__name__ = make.__qualname__ = name
     make.__doc__ = f"``{name[4:]}`` of the given size, in this tensor's dtype."

@@ -213,6 +213,7 @@ def _in_place_view(name, call):
         self.node = found.node
         if self.view_of is not None:
             self.view_of = found.view_of
+        self.cell[1] += 1  # a new version; the memory itself was not written
         return self
 
     turned.__name__ = turned.__qualname__ = name

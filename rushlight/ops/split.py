@@ -52,10 +52,9 @@ UNBIND_ONE = basic("unbind_part", "UnbindBackward0", one_of_many=True)
 def _taken_apart(x, op, single, places):
     """The views of ``x`` at each of ``places``, recorded as one node with several outputs."""
     grad = not mode.grad_off or mode.state.grad
-    if mode.intercept or x.view_of is not None or x.node is None or not grad or not places:
-        found = [look(x, single, place) for place in places]
-        if x.node is None or not grad or mode.intercept:
-            return tuple(found)
+    traced = mode.intercept and mode.state.recorder is not None
+    if traced or x.node is None or not grad or not places:
+        return tuple([look(x, single, place) for place in places])
     shape = tuple(x.array.shape)
     outs = apply(op, (x,), {"shape": shape, "places": places})
     view = x.view_of
