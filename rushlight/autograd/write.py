@@ -14,7 +14,7 @@ from rushlight.errors import DtypeError, GraphError, ShapeError
 from rushlight.tensor import from_array
 
 __all__ = [
-    "assign", "check_overlap", "check_write", "detached", "erase", "follow", "stamp", "write",
+    "assign", "check_overlap", "check_write", "detached", "follow", "stamp", "write",
 ]  # fmt: skip
 
 
@@ -170,16 +170,6 @@ def _rebase(node, x, value):
 def _copied(x, value):
     """x := a leaf: x is a copy of it, not the leaf itself."""
     return value.clone().node
-
-
-def erase(g, path):
-    """A copy of the array ``g`` with zeros in the part that ``path`` views."""
-    g = g.copy()
-    part = g
-    for op, args, params in path:
-        part = op.forward(np, part, *args, **params)
-    part[...] = 0
-    return g
 
 
 def detached(x):
