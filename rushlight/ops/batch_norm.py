@@ -14,7 +14,8 @@ from rushlight.errors import ShapeError
 from rushlight.ops.direct import plain
 from rushlight.ops.dispatch import apply, refuse
 from rushlight.ops.kinds import kernel
-from rushlight.ops.norm import _floating, inner, slope, standardized
+from rushlight.ops.norm import check_floats
+from rushlight.ops.rows import blocks, inner, slope, standardized
 from rushlight.ops.rules import total
 from rushlight.tensor import Tensor
 
@@ -44,8 +45,11 @@ def _statistics(xp, x):
     x, dims = _rows(x.astype(np.float32) if x.dtype.itemsize == 2 else x)
     n = _counted(x)
     mean = total(x, dims) / n
-    d = x - mean
-    return mean.reshape(-1), (inner(d, d, dims) / n).reshape(-1)
+    squares = np.zeros_like(mean)
+    for block in blocks(x):
+        d = x[block] - mean
+        squares += inner(d, d, dims)
+    return mean.reshape(-1), (squares / n).reshape(-1)
 
 
 def _move(average, value, momentum, scale):
@@ -63,8 +67,16 @@ def _move(average, value, momentum, scale):
 # The statistics of the batch itself --------------------------------------------------------
 
 
-@kernel(public=False, method=False, name="batch_norm", grad_name="NativeBatchNormBackward0")
-def _batch_norm(xp, x, mean, var, weight=None, bias=None, *, eps):
+def _shared(x, *others, eps):
+    # The rules leave in the list what one of them found and another needs.
+    return {"eps": eps, "memo": [] if type(x) is ndarray else None}
+
+
+@kernel(
+    public=False, method=False, name="batch_norm", grad_name="NativeBatchNormBackward0",
+    prepare=_shared,
+)  # fmt: skip
+def _batch_norm(xp, x, mean, var, weight=None, bias=None, *, eps, memo=None):
     """x normalised by its own mean and var: the gradient knows that they depend on x."""
     return _normalized(x, mean, var, weight, bias, eps)
 
@@ -74,40 +86,74 @@ def _normalized(x, mean, var, weight, bias, eps):
     scale = (var + eps) ** -0.5
     if weight is not None:
         scale = scale * weight
-    out = rows - _along(mean, x)
-    out *= _along(scale, x)
-    if bias is not None:
-        out += _along(bias, x)
-    return out.reshape(x.shape).astype(x.dtype, copy=False)
+    mean, scale = _along(mean, x), _along(scale, x)
+    out = np.empty_like(rows)
+    for block in blocks(rows):
+        into = np.subtract(rows[block], mean, out=out[block])
+        into *= scale
+        if bias is not None:
+            into += _along(bias, x)
+    return out.reshape(x.shape)
 
 
-def _hat(x, mean, var, eps):
-    """(x̂, its scale) in rows; of tensors computed from x alone, so that they have its history."""
-    rows, dims = _rows(x)
-    if type(x) is not ndarray:
-        return standardized(rows, dims, eps)
-    scale = _along((var + eps) ** -0.5, x)
-    return (rows - _along(mean, x)) * scale, scale
+def _sums(g, x, mean, memo):
+    """(Σ g, Σ g · (x - mean)) of each channel, of arrays."""
+    if memo and memo[0] is g:
+        return memo[1:]
+    (h, dims), (rows, _) = _rows(g), _rows(x)
+    mean = _along(mean, x)
+    products = np.zeros_like(mean).reshape(-1)
+    for block in blocks(rows):
+        products += inner(h[block], rows[block] - mean, dims).reshape(-1)
+    memo[:] = (g, total(h, dims).reshape(-1), products)
+    return memo[1:]
 
 
-def _slope(g, x, mean, var, weight, eps):
-    h, dims = _rows(g)
-    hat, scale = _hat(x, mean, var, eps)
+def _slope(g, x, mean, var, weight, eps, memo):
+    if type(g) is not ndarray or memo is None:
+        return _slope_of_tensors(g, x, weight, eps)
+    scale, n = (var + eps) ** -0.5, _counted(x)
+    sum_g, sum_gd = _sums(g, x, mean, memo)
+    slant = _along(sum_gd * (scale * scale / n), x)
+    level = _along(sum_g / n, x)
+    scale = _along(scale if weight is None else scale * weight, x)
+    mean = _along(mean, x)
+    h, rows = _rows(g)[0], _rows(x)[0]
+    found = np.empty_like(rows)
+    for block in blocks(rows):
+        into = np.subtract(rows[block], mean, out=found[block])
+        into *= slant
+        np.subtract(h[block], into, out=into)
+        into -= level
+        into *= scale
+    return found.reshape(x.shape)
+
+
+def _slope_of_tensors(g, x, weight, eps):
+    # Of x alone: what the statistics owe to x is part of the gradient of the gradient.
+    (h, dims), (rows, _) = _rows(g), _rows(x)
+    hat, scale = standardized(rows, dims, eps)
     if weight is not None:
         scale = scale * _along(weight, x)
     return slope(h, hat, scale, dims).reshape(tuple(x.shape))
 
 
-def _weight_slope(g, x, mean, var, eps):
+def _weight_slope(g, x, mean, var, eps, memo):
+    if type(g) is ndarray and memo is not None:
+        return _sums(g, x, mean, memo)[1] * (var + eps) ** -0.5
     h, dims = _rows(g)
-    return inner(h, _hat(x, mean, var, eps)[0], dims).reshape(-1)
+    return inner(h, standardized(_rows(x)[0], dims, eps)[0], dims).reshape(-1)
 
 
 def _bias_slope(g):
     return total(*_rows(g)).reshape(-1)
 
 
-_batch_norm.grad(x=_slope, weight=_weight_slope, bias=_bias_slope)
+_batch_norm.grad(
+    x=_slope,
+    weight=_weight_slope,
+    bias=lambda g, memo: memo[1] if memo and memo[0] is g else _bias_slope(g),
+)
 
 # Given statistics --------------------------------------------------------------------------
 
@@ -141,7 +187,7 @@ def _check(x, training, **vectors):
         raise ShapeError(
             f"batch_norm: expected input of at least 2 dims (N, C, …), but got {tuple(x.shape)}"
         )
-    _floating("batch_norm", x, *vectors.values())
+    check_floats("batch_norm", x, *vectors.values())
     for name, v in vectors.items():
         if v is not None and (v.array.ndim != 1 or v.array.shape[0] != x.shape[1]):
             raise ShapeError(

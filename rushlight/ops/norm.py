@@ -1,11 +1,5 @@
 """Normalisation over some dims: of each sample (layer, RMS), of groups of channels.
 
-x̂ = (x - mean) / √(var + eps) over ``dims``; with h, the gradient of x̂,
-
-    dx = (h - mean(h) - x̂ · mean(h · x̂)) / √(var + eps).
-
-Without a mean to subtract (RMS) the term mean(h) falls away.
-
 Source: Ba et al. 2016 (layer), Wu and He 2018 (group), Zhang and Sennrich 2019 (RMS).
 """
 
@@ -16,72 +10,16 @@ from numpy import ndarray
 
 from rushlight.dtype import OF, finfo
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
+from rushlight.ops import rows
 from rushlight.ops.dispatch import apply, refuse
 from rushlight.ops.kinds import kernel
 from rushlight.ops.rules import total
 from rushlight.tensor import Tensor
 
-__all__ = ["group_norm", "inner", "layer_norm", "mean_of", "rms_norm", "slope", "standardized"]
-
-# Arithmetic, on arrays and on tensors -------------------------------------------------------
+__all__ = ["group_norm", "layer_norm", "rms_norm"]
 
 
-def mean_of(x, dims):
-    """The mean over ``dims``, which stay as 1."""
-    return total(x, dims) / prod([x.shape[d] for d in dims])
-
-
-def inner(x, y, dims):
-    """The sum of x · y over ``dims``, which stay as 1."""
-    if type(x) is not ndarray or not _adjacent(x, y, dims):
-        return total(x * y, dims)
-    # The last of the dims are one run of memory: a dot product, with no product in between.
-    first = x.ndim - 1
-    while first - 1 in dims:
-        first -= 1
-    shape = (*x.shape[:first], prod(x.shape[first:]))
-    found = np.vecdot(x.reshape(shape), y.reshape(shape))
-    found = found.reshape(*x.shape[:first], *[1] * (x.ndim - first))
-    rest = tuple([d for d in dims if d < first])
-    return total(found, rest) if rest else found
-
-
-def _adjacent(x, y, dims):
-    return (
-        dims[-1] == x.ndim - 1
-        and x.shape == y.shape
-        and x.flags.c_contiguous
-        and y.flags.c_contiguous
-        and x.dtype == y.dtype
-    )
-
-
-def standardized(x, dims, eps, centred=True):
-    """(x̂, 1 / √(var + eps)) over ``dims``; not ``centred``: the mean is taken as 0."""
-    d = x - mean_of(x, dims) if centred else x
-    scale = (inner(d, d, dims) / prod([x.shape[i] for i in dims]) + eps) ** -0.5
-    return d * scale, scale
-
-
-def slope(h, hat, scale, dims, centred=True):
-    """dx from the gradient ``h`` of x̂ = ``hat``."""
-    n = prod([hat.shape[d] for d in dims])
-    found = h - hat * (inner(h, hat, dims) / n)
-    if centred:
-        found = found - total(h, dims) / n
-    return found * scale
-
-
-def _scaled(hat, weight, bias):
-    """``hat · weight + bias``, written into the array ``hat``."""
-    if weight is not None:
-        hat *= weight
-    if bias is not None:
-        hat += bias
-    return hat
-
-
-def _floating(name, x, *others):
+def check_floats(name, x, *others):
     if x.dtype.kind != "f" and x.dtype.name != "bfloat16":
         raise UnsupportedDtypeError(
             f"{name}: not implemented for {OF[x.dtype]}; convert with .float()"
@@ -95,23 +33,12 @@ def _floating(name, x, *others):
             )
 
 
-def _fresh(x, **params):
-    """The parameters with a list in which the forward leaves (x̂, scale); none in a trace."""
+def _noted(x, **params):
+    """The parameters with a list in which the forward leaves (mean, scale); none in a trace."""
     return {**params, "memo": [] if type(x) is ndarray else None}
 
 
-def _recalled(x, dims, eps, memo, centred=True):
-    """What ``standardized`` gives: as the forward left it, or computed again."""
-    if memo and type(x) is ndarray:
-        return memo
-    return standardized(x, dims, eps, centred)
-
-
 # Layers and RMS -------------------------------------------------------------------------------
-
-
-def _last(x, n):
-    return tuple(range(len(x.shape) - n, len(x.shape)))
 
 
 def _check_shape(name, x, shape, weight, bias):
@@ -132,35 +59,52 @@ def _check_shape(name, x, shape, weight, bias):
             f"{name}: Given normalized_shape={list(shape)}, expected input with shape "
             f"[*, {', '.join(map(str, shape))}], but got input of size {list(x.shape)}"
         )
-    _floating(name, x, weight, bias)
+    check_floats(name, x, weight, bias)
 
 
 def _norm_kernel(name, grad_name, centred):
     """The kernel of a normalisation over the last ``n`` dims."""
 
     def forward(xp, x, weight=None, bias=None, *, n, eps, memo=None):
-        hat, scale = standardized(x, _last(x, n), eps, centred)
+        affine = [None if t is None else t.reshape(-1) for t in (weight, bias)]
+        out, *kept = rows.normalized(_matrix(x, n), eps, centred, *affine)
         if memo is not None:
-            memo[:] = (hat, scale)
-            if weight is not None or bias is not None:
-                hat = hat.copy()
-        return _scaled(hat, weight, bias)
+            memo[:] = kept
+        return out.reshape(x.shape)
 
     def dx(g, x, weight, n, eps, memo):
-        hat, scale = _recalled(x, _last(x, n), eps, memo, centred)
-        return slope(g if weight is None else g * weight, hat, scale, _last(x, n), centred)
+        if memo and type(g) is ndarray:
+            weight = None if weight is None else weight.reshape(-1)
+            found, dw = rows.row_slope(_matrix(g, n), _matrix(x, n), *memo[:2], weight)
+            memo[2:] = (g, dw)
+            return found.reshape(x.shape)
+        dims = tuple(range(len(x.shape) - n, len(x.shape)))
+        hat, scale = rows.standardized(x, dims, eps, centred)
+        return rows.slope(g if weight is None else g * weight, hat, scale, dims, centred)
 
     def dw(g, x, n, eps, memo):
-        hat, _ = _recalled(x, _last(x, n), eps, memo, centred)
-        return _over_samples(g * hat, n)
+        if memo and type(g) is ndarray:
+            if len(memo) > 2 and memo[2] is g:  # dx needed it too
+                found = memo[3]
+            else:
+                found = rows.weight_slope(_matrix(g, n), _matrix(x, n), *memo[:2])
+            return found.reshape(x.shape[x.ndim - n :])
+        dims = tuple(range(len(x.shape) - n, len(x.shape)))
+        return _over_samples(g * rows.standardized(x, dims, eps, centred)[0], n)
 
     forward.__doc__ = "x over its last n dims, normalised."
     op = kernel(
         forward, name=name, grad_name=grad_name, public=False, method=False,
-        prepare=lambda x, weight, bias, **params: _fresh(x, **params),
+        prepare=lambda x, weight, bias, **params: _noted(x, **params),
     )  # fmt: skip
     op.grad(x=dx, weight=dw, bias=lambda g, n: _over_samples(g, n))
     return op.op
+
+
+def _matrix(x, n):
+    """An array as a matrix whose rows are its last ``n`` dims."""
+    lead = x.ndim - n
+    return x.reshape(prod(x.shape[:lead]), prod(x.shape[lead:]))
 
 
 def _over_samples(g, n):
@@ -219,39 +163,50 @@ _GROUP_DIMS = (2, 3)
 def _grouped(x, groups):
     """(N, C, …) as (N, groups, C / groups, places)."""
     n, c = x.shape[:2]
-    return x.reshape(n, groups, c // groups if groups else 0, prod(x.shape[2:]))
+    return x.reshape(n, groups, c // groups, prod(x.shape[2:]))
 
 
 def _per_group(weight, groups):
     return weight.reshape(1, groups, -1, 1)
 
 
+def _group_rows(x, groups):
+    """An array (N, C, …) as a matrix whose rows are the groups of each image."""
+    return x.reshape(len(x) * groups, prod(x.shape[1:]) // groups)
+
+
 @kernel(
     public=False, method=False, name="group_norm", grad_name="NativeGroupNormBackward0",
-    prepare=lambda x, weight, bias, **params: _fresh(x, **params),
+    prepare=lambda x, weight, bias, **params: _noted(x, **params),
 )  # fmt: skip
 def _group_norm(xp, x, weight=None, bias=None, *, groups, eps, memo=None):
     """x (N, C, …), normalised over each group of channels."""
-    hat, scale = standardized(_grouped(x, groups), _GROUP_DIMS, eps)
+    out, *kept = rows.normalized(_group_rows(x, groups), eps, True)
     if memo is not None:
-        memo[:] = (hat, scale)
-        if weight is not None or bias is not None:
-            hat = hat.copy()
-    weight, bias = [None if t is None else _per_group(t, groups) for t in (weight, bias)]
-    return _scaled(hat, weight, bias).reshape(x.shape)
+        memo[:] = kept
+    out = _grouped(out.reshape(x.shape), groups)
+    if weight is not None:
+        out *= _per_group(weight, groups)
+    if bias is not None:
+        out += _per_group(bias, groups)
+    return out.reshape(x.shape)
 
 
 def _group_slope(g, x, weight, groups, eps, memo):
-    hat, scale = _recalled(_grouped(x, groups), _GROUP_DIMS, eps, memo)
     h = _grouped(g, groups)
     if weight is not None:
         h = h * _per_group(weight, groups)
-    return slope(h, hat, scale, _GROUP_DIMS).reshape(tuple(x.shape))
+    if memo and type(g) is ndarray:
+        found, _ = rows.row_slope(_group_rows(h, groups), _group_rows(x, groups), *memo)
+    else:
+        hat, scale = rows.standardized(_grouped(x, groups), _GROUP_DIMS, eps)
+        found = rows.slope(h, hat, scale, _GROUP_DIMS)
+    return found.reshape(tuple(x.shape))
 
 
-def _group_weight_slope(g, x, groups, eps, memo):
-    hat, _ = _recalled(_grouped(x, groups), _GROUP_DIMS, eps, memo)
-    return inner(_grouped(g, groups), hat, (0, 3)).reshape(-1)
+def _group_weight_slope(g, x, groups, eps):
+    hat, _ = rows.standardized(_grouped(x, groups), _GROUP_DIMS, eps)
+    return rows.inner(_grouped(g, groups), hat, (0, 3)).reshape(-1)
 
 
 _group_norm.grad(
@@ -296,7 +251,7 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
                 f"input ({channels}), but got {what} of shape {list(t.shape)} and input of shape "
                 f"{list(x.shape)}"
             )
-    _floating("group_norm", x, weight, bias)
+    check_floats("group_norm", x, weight, bias)
     if prod(x.shape) // num_groups == 1:
         raise ValueError(
             "group_norm: Expected more than 1 value per channel when training, got input size "
