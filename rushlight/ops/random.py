@@ -164,9 +164,20 @@ def _like(name, input, distribution, parameters, named):
     named.pop("pin_memory", None)
     if named:
         raise TypeError(f"{name}() got an unexpected keyword argument '{next(iter(named))}'")
-    return finished(
-        drawn_for(input.array, d.numpy, distribution, parameters, generator), requires_grad
+    array = input.array
+    order = memory_order(array) or ()
+    turned = [dim for dim in order if array.shape[dim] != 1]
+    if turned == sorted(turned):
+        order = None  # the new tensor has no gaps, also where ``input`` has
+    t = drawn_(
+        shape=tuple(array.shape),
+        dtype=d.numpy,
+        distribution=distribution,
+        parameters=parameters,
+        generator=generator,
+        order=order,
     )
+    return finished(t, requires_grad)
 
 
 def drawn_for(array, dtype, distribution, parameters, generator):
