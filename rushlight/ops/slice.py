@@ -92,7 +92,10 @@ ALIAS = basic("alias_index", "AliasBackward0")
 def look(x, op, index):
     """The view ``x[index]``, recorded as ``op``; ``index`` is a tuple with ``...`` in it."""
     if mode.intercept:
-        return apply(op, (x,), {"index": index})
+        try:
+            return apply(op, (x,), {"index": index})
+        except IndexError as error:
+            explain(error, x.array)
     if x.view_of is not None:
         refresh(x)
     try:
