@@ -11,6 +11,7 @@ import importlib
 from math import e, inf, nan, pi
 from typing import Any
 
+from rushlight import backend as backend  # first, before NumPy
 from rushlight import ops  # binds every operation
 from rushlight.autograd import enable_grad, inference_mode, no_grad, set_grad_enabled
 from rushlight.autograd.mode import is_grad_enabled, is_inference_mode_enabled

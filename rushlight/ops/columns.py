@@ -33,6 +33,14 @@ class _Scratch:
 
     def __init__(self, dtype):
         self.memory = np.empty(0, dtype)
+        self.padded: tuple = ()
+
+    def zeros(self, shape):
+        """As ``array``, but of zeros at first, and as it was left if the shape is that of before."""
+        if shape != self.padded:
+            self.padded = shape
+            self.memory = np.zeros(prod(shape), self.memory.dtype)
+        return self.memory.reshape(shape)
 
     def array(self, shape):
         """An array of undefined contents, good until the next."""
@@ -151,8 +159,7 @@ def _add(into, shares, kernel, stride, dilation, places):
 
 def _lengthened(g, size, scratch):
     """A layout whose rows (and planes) are as long as those of an image of ``size``."""
-    wide = scratch.array((*g.shape[:3], *size[1:], g.shape[-1]))
-    wide[...] = 0
+    wide = scratch.zeros((*g.shape[:3], *size[1:], g.shape[-1]))
     wide[(slice(None), slice(None), *[slice(n) for n in g.shape[2:-1]])] = g
     return wide
 

@@ -7,6 +7,7 @@ from math import prod
 
 import numpy as np
 
+from rushlight.backend.parallel import each, parts
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops import columns
@@ -102,13 +103,22 @@ def conv(xp, x, weight, bias=None, *, stride, padding, dilation, groups, name="c
     if bias is not None:
         bias = bias.reshape(-1, *[1] * len(places))
     x = padded(x, padding)
-    if _is_depthwise(weight, groups):
-        columns.depthwise(x, weight, out, stride, dilation)
-        if bias is not None:
-            out += bias
-    else:
-        columns.convolve(x, weight, out, stride, dilation, groups, bias)
+
+    def work(part):
+        if _is_depthwise(weight, groups):
+            columns.depthwise(x[part], weight, out[part], stride, dilation)
+            if bias is not None:
+                out[part] += bias
+        else:
+            columns.convolve(x[part], weight, out[part], stride, dilation, groups, bias)
+
+    each(work, _parts(out, weight.shape))
     return out
+
+
+def _parts(out, weight_shape):
+    """Slices of the images, by the size of the columns of one."""
+    return parts(len(out), prod(out.shape[2:]) * prod(weight_shape[1:]) * out.itemsize)
 
 
 def _is_depthwise(weight, groups):
@@ -120,11 +130,15 @@ def conv_input(xp, g, weight, *, size, stride, padding, dilation, groups):
     """The gradient of x: each window's elements get their share. Also a transposed convolution."""
     full = [n + 2 * p for n, p in zip(size, padding, strict=True)]
     found = np.zeros((len(g), weight.shape[1] * groups, *full), g.dtype)
-    if g.size and weight.size:
+
+    def work(part):
         if _is_depthwise(weight, groups):
-            columns.spread_depthwise(found, g, weight, stride, dilation)
+            columns.spread_depthwise(found[part], g[part], weight, stride, dilation)
         else:
-            columns.spread(found, g, weight, stride, dilation, groups)
+            columns.spread(found[part], g[part], weight, stride, dilation, groups)
+
+    if g.size and weight.size:
+        each(work, _parts(g, weight.shape))
     return inside(found, padding, size) if any(padding) else found
 
 
@@ -134,7 +148,13 @@ def conv_weight(xp, g, x, *, kernel_size, stride, padding, dilation, groups):
     if not g.size or not x.size:
         return np.zeros((g.shape[1], x.shape[1] // groups, *kernel_size), g.dtype)
     x = padded(x, padding)
-    return columns.correlate_weight(g, x, kernel_size, stride, dilation, groups)
+    found = each(
+        lambda part: columns.correlate_weight(
+            g[part], x[part], kernel_size, stride, dilation, groups
+        ),
+        _parts(g, (g.shape[1], x.shape[1] // groups, *kernel_size)),
+    )
+    return sum(found[1:], found[0])
 
 
 # Gradients --------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from math import prod
 import numpy as np
 
 from rushlight.backend import numpy as backend
+from rushlight.backend.parallel import each, parts
 from rushlight.ops.window import inside, offsets, spaced
 
 __all__ = ["maxima", "positions", "slope"]
@@ -157,14 +158,18 @@ def _tiled_slope(g, x, best, w):
     into = found.view(bits)[:, :h, :width].reshape(len(x), ph, kh, width)
     x = x[:, :h, :width].reshape(len(x), ph, kh, width)
     step = max(1, BLOCK // (h * width * g.dtype.itemsize))
-    for start in range(0, len(x), step):
-        block = slice(start, start + step)
-        hits = x[block] == _widened(best[block], kw)
-        if np.count_nonzero(hits) != best[block].size:
-            _keep_first(hits, kw)
-        mask = hits.astype(bits)
-        np.negative(mask, out=mask)  # 0, or all bits set
-        np.bitwise_and(mask, _widened(g[block], kw).view(bits), out=into[block])
+
+    def work(part):
+        for start in range(part.start, part.stop, step):
+            block = slice(start, min(start + step, part.stop))
+            hits = x[block] == _widened(best[block], kw)
+            if np.count_nonzero(hits) != best[block].size:
+                _keep_first(hits, kw)
+            mask = hits.astype(bits)
+            np.negative(mask, out=mask)  # 0, or all bits set
+            np.bitwise_and(mask, _widened(g[block], kw).view(bits), out=into[block])
+
+    each(work, parts(len(x), x[0].nbytes))
     return found.reshape(shape)
 
 

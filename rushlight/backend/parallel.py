@@ -1,0 +1,80 @@
+"""Work on parts of arrays, several at a time where there are several threads.
+
+NumPy lets other threads run while it works on an array. What is split, and how, never depends on
+the number of threads, and on several each part runs BLAS on one.
+"""
+
+import threading
+from collections import deque
+from contextvars import copy_context
+
+from rushlight.threads import _blas, get_num_threads
+
+__all__ = ["each", "parts"]
+
+PARTS = 16  # at most
+LARGE = 1 << 22  # bytes; less is not worth a thread
+
+_lock = threading.Lock()  # held by the call whose parts run on several threads
+
+
+def parts(count, bytes_each):
+    """Slices of ``count`` things of so many bytes: one of all, or up to 16 where they are large."""
+    total = count * bytes_each
+    n = min(PARTS, count, 4 * total // LARGE) if total > LARGE else 1
+    return [slice(count * i // n, count * (i + 1) // n) for i in range(n)]
+
+
+def each(work, parts):
+    """``[work(part) for part in parts]``; NumPy must do most of the work."""
+    count = min(get_num_threads(), len(parts))
+    if count < 2 or not _lock.acquire(blocking=False):
+        return [work(part) for part in parts]
+    try:
+        return _on_threads(work, parts, count)
+    finally:
+        _lock.release()
+
+
+def _on_threads(work, parts, count):
+    results = [None] * len(parts)
+    errors: list = []
+    todo = deque(range(len(parts)))
+
+    def loop():
+        while todo:
+            try:
+                i = todo.popleft()
+            except IndexError:
+                return
+            try:
+                results[i] = work(parts[i])
+            except BaseException as error:
+                errors.append(error)
+                todo.clear()
+
+    libraries = [(library, library.get_num_threads()) for library in _blas()]
+    for library, _ in libraries:
+        library.set_num_threads(1)
+    # Each runs in a copy of this context, which holds NumPy's handling of floating-point errors.
+    helpers = [
+        threading.Thread(target=copy_context().run, args=(loop,), daemon=True)
+        for _ in range(count - 1)
+    ]
+    started = []
+    try:
+        for helper in helpers:
+            try:
+                helper.start()
+            except RuntimeError:  # no more threads are to be had: the others do its part
+                break
+            started.append(helper)
+        loop()
+    finally:
+        for helper in started:
+            helper.join()
+        for library, n in libraries:
+            library.set_num_threads(n)
+    if errors:
+        raise errors[0]
+    return results
