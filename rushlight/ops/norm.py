@@ -75,7 +75,8 @@ def _norm_kernel(name, grad_name, centred):
     def dx(g, x, weight, n, eps, memo):
         if memo and type(g) is ndarray:
             weight = None if weight is None else weight.reshape(-1)
-            found, dw = rows.row_slope(_matrix(g, n), _matrix(x, n), *memo[:2], weight)
+            mean, scale = memo[:2]
+            found, dw = rows.row_slope(_matrix(g, n), _matrix(x, n), mean, scale, weight)
             memo[2:] = (g, dw)
             return found.reshape(x.shape)
         dims = tuple(range(len(x.shape) - n, len(x.shape)))

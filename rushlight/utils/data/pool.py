@@ -39,7 +39,8 @@ class WorkerPool:
         process = context.Process(target=worker.run, args=(theirs, job, worker_id), daemon=True)
         with contextlib.closing(theirs):
             try:
-                process.start()
+                with worker.interrupts_held():
+                    process.start()
             except (TypeError, AttributeError, pickle.PicklingError) as error:
                 error.add_note(
                     f"DataLoader: to start a worker by {context.get_start_method()!r}, the data "

@@ -165,10 +165,28 @@ def run(connection, job, worker_id):
     inbox = Inbox(connection)
     signal.signal(signal.SIGINT, inbox.interrupt)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # not a handler of the loader's process
-    inbox.start()
     # Each of these tells that the loader is gone.
     with contextlib.suppress(KeyboardInterrupt, BrokenPipeError, ConnectionResetError):
-        Worker(connection, job, worker_id).work(inbox)
+        if hasattr(signal, "pthread_sigmask"):
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        inbox.start()
+        try:
+            Worker(connection, job, worker_id).work(inbox)
+        finally:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is left to interrupt
+
+
+@contextlib.contextmanager
+def interrupts_held():
+    """Keep SIGINT waiting while a worker starts: at first it has the loader's handler."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows, where workers are spawned
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Worker:
