@@ -17,7 +17,6 @@ from rushlight.ops.window import offsets
 __all__ = ["convolve", "correlate_weight", "depthwise", "spread", "spread_depthwise"]
 
 BLOCK = 1 << 20  # bytes of columns that are packed at a time
-SMALL = 128  # images with fewer places become lanes
 
 # Layout -----------------------------------------------------------------------------------
 
@@ -26,6 +25,11 @@ def _blocks(images, bytes_each):
     """Slices of so many images as fit into one block."""
     step = max(1, min(images, BLOCK // max(bytes_each, 1)))
     return [slice(i, min(i + step, images)) for i in range(0, images, step)]
+
+
+def _is_small(places, rows=0):
+    """True where images had better be lanes; the more rows the columns have, the more it saves."""
+    return prod(places) < (128 if rows >= 64 else 32)
 
 
 class _Scratch:
@@ -93,7 +97,7 @@ def convolve(x, weight, out, stride, dilation, groups, bias):
     """The sum over each window of the padded ``x`` times weight, plus bias, into ``out``."""
     kernel, places = weight.shape[2:], out.shape[2:]
     matrices = weight.reshape(groups, len(weight) // groups, -1)
-    small = prod(places) < SMALL
+    small = _is_small(places, matrices.shape[2])
     scratch = _Scratch(x.dtype)
     for block in _blocks(len(x), x.shape[1] * prod(kernel) * prod(places) * x.itemsize):
         part = _laid_out(x[block], small)
@@ -115,7 +119,7 @@ def correlate_weight(g, x, kernel, stride, dilation, groups):
     places = g.shape[2:]
     rows = x.shape[1] * prod(kernel) // groups
     found = np.zeros((groups, rows, g.shape[1] // groups), g.dtype)
-    small = prod(places) < SMALL
+    small = _is_small(places, rows)
     scratch = _Scratch(x.dtype)
     for block in _blocks(len(x), groups * rows * prod(places) * x.itemsize):
         part = _laid_out(x[block], small)
@@ -130,7 +134,7 @@ def spread(found, g, weight, stride, dilation, groups):
     kernel = weight.shape[2:]
     grouped = weight.reshape(groups, len(weight) // groups, weight.shape[1], -1)
     matrices = grouped.transpose(0, 3, 2, 1).reshape(groups, -1, len(weight) // groups)
-    small = prod(g.shape[2:]) < SMALL
+    small = _is_small(g.shape[2:])
     flat = set(stride) == {1}
     lengthened, scratch = _Scratch(g.dtype), _Scratch(g.dtype)
     for block in _blocks(len(g), found.shape[1] * prod(kernel) * prod(g.shape[2:]) * g.itemsize):
