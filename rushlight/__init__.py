@@ -9,7 +9,7 @@ tensor([2., 4.])
 
 import importlib
 from math import e, inf, nan, pi
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rushlight import backend as backend  # first, before NumPy
 from rushlight import ops  # binds every operation
@@ -100,3 +100,7 @@ def __getattr__(name: str) -> Any:
 
 def __dir__():
     return sorted({*globals(), *_LAZY, *_LAZY_NAMES})
+
+
+if TYPE_CHECKING:
+    from rushlight.ops.data import tensor as tensor  # the function, not the module of that name
