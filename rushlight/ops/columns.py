@@ -40,7 +40,7 @@ class _Scratch:
         self.padded: tuple = ()
 
     def zeros(self, shape):
-        """As ``array``, but of zeros at first, and as it was left if the shape is that of before."""
+        """As ``array``, of zeros at first; as it was left where the shape is that of before."""
         if shape != self.padded:
             self.padded = shape
             self.memory = np.zeros(prod(shape), self.memory.dtype)
