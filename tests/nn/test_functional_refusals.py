@@ -156,7 +156,7 @@ REFUSED = {
 
 
 def _refusal(t, functions, call):
-    with pytest.raises(Exception) as caught:  # noqa: PT011: the type is what is compared
+    with pytest.raises(Exception) as caught:
         call(t, functions)
     return caught.value
 
