@@ -51,7 +51,9 @@ def test_work_inside_work_stays_on_its_thread(threads):
     def inner(i):
         return threading.get_ident()
 
-    found = parallel.each(lambda i: {threading.get_ident(), *parallel.each(inner, [1, 2, 3])}, [1, 2, 3, 4])
+    found = parallel.each(
+        lambda i: {threading.get_ident(), *parallel.each(inner, [1, 2, 3])}, [1, 2, 3, 4]
+    )
     assert threads == 1 or all(len(f) == 1 for f in found)
 
 
