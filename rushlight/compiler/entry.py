@@ -109,14 +109,30 @@ class Entry:
         targets = [(c, arrays[position[id(c)]]) for c, _ in self.writes]
         self._land(targets, found, leaves)
         found = found[len(targets) :]
-        for owner, value in self.grads:
-            tensor = leaves[owner] if isinstance(owner, int) else owner
-            tensor._grad = None if value is None else from_array(_own(found.pop(0), arrays))
         n = len(self.spec)
-        outs = [self._output(k, found[k], arrays, leaves) for k in range(n)]
+        first = len(found) - n - (0 if self.backward is None else len(self.backward.saved))
+        outs = [self._output(k, found[first + k], arrays, leaves) for k in range(n)]
+        self._set_grads(found[:first], outs, leaves)
         if self.backward is not None:
-            self.backward.attach(outs, found[n:], leaves)
+            cells = {
+                id(a): _tensor(c, leaves).cell for c, a in zip(self.captured, arrays, strict=False)
+            }
+            cells |= {id(o.array): o.cell for o in outs}
+            self.backward.attach(outs, found[first + n :], cells, leaves)
         return self._build(self.tree, outs)
+
+    def _set_grads(self, found, outs, leaves):
+        """Give the leaves their gradients, each in memory of its own."""
+        held = {id(o.array) for o in outs}
+        for owner, value in self.grads:
+            grad = None
+            if value is not None:
+                grad = found.pop(0)
+                if grad.base is not None or id(grad) in held:
+                    grad = grad.copy()
+                held.add(id(grad))
+            tensor = leaves[owner] if isinstance(owner, int) else owner
+            tensor._grad = None if grad is None else from_array(grad)
 
     def _land(self, targets, found, leaves):
         values = []
@@ -126,7 +142,7 @@ class Entry:
             values.append(value.copy() if shared and value is not array else value)
         for (captured, array), value in zip(targets, values, strict=True):
             np.copyto(array, value, casting="unsafe")
-            stamp(leaves[captured.get] if isinstance(captured.get, int) else captured.tensor)
+            stamp(_tensor(captured, leaves))
 
     def _output(self, k, array, arrays, leaves):
         _, _, outer = self.spec[k]
@@ -139,6 +155,11 @@ class Entry:
         if children is None:
             return outs[kind]
         return kind([self._build(c, outs) for c in children])
+
+
+def _tensor(captured, leaves):
+    """The tensor that a captured input is in this run."""
+    return leaves[captured.get] if isinstance(captured.get, int) else captured.tensor
 
 
 def _own(array, inputs):

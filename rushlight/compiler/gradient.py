@@ -26,6 +26,14 @@ class CompiledNode(Node):
     def name(self):
         return "CompiledFunctionBackward"
 
+    def _stale(self, i):
+        raise GraphError(
+            "one of the variables needed for gradient computation has been modified by an inplace "
+            f"operation: {self.name()} saved a value of shape {tuple(self.saved[i].shape)}, which "
+            f"was written after the call and is now at version {self.cells[i][1]}. Write to a "
+            "clone()."
+        )
+
     def backward(self, g, symbolic):
         self.check()
         if symbolic:
@@ -99,12 +107,15 @@ class Gradient:
         self.saved = list(saved.values())
         self.program = Program(equations, [*self.saved, *self.seeds], self.grads)
 
-    def attach(self, outs, saved, leaves):
-        """Give the real results of one run the node that runs the gradient program."""
+    def attach(self, outs, saved, cells, leaves):
+        """Give the real results of one run the node that runs the gradient program.
+
+        ``cells``: the clock of each array that a tensor outside holds, by the array's id.
+        """
         node = object.__new__(CompiledNode)
         node.parents = tuple([leaves[o].node if isinstance(o, int) else n for n, o in self.parents])
         node.saved = None if self.freed else tuple(saved)
-        node.cells = ()
+        node.cells = tuple([cells.get(id(a)) for a in saved])
         node.clock = tick()
         node.hooks = None
         node.program = self.program

@@ -234,3 +234,29 @@ def test_a_loop_is_unrolled():
     for _ in range(10):
         want = want * 1.1 + 0.1
     assert f(torch.zeros(1)).item() == pytest.approx(want, rel=1e-5)
+
+
+def test_gradients_have_memory_of_their_own():
+    @torch.compile
+    def f(x, y):
+        (x + y).sum().backward()
+
+    x, y = torch.ones(2, requires_grad=True), torch.ones(2, requires_grad=True)
+    f(x, y)
+    x.grad.mul_(5)
+    assert (x.grad.tolist(), y.grad.tolist()) == ([5.0, 5.0], [1.0, 1.0])
+
+
+@pytest.mark.parametrize(
+    "forward, write",
+    [
+        (lambda x: x.exp(), lambda x, y: y.add_(1)),  # saves its result
+        (lambda x: x * x, lambda x, y: x.detach().add_(1)),  # saves its argument
+    ],
+)
+def test_what_the_gradient_of_a_compiled_forward_saved_must_not_change(forward, write):
+    x = torch.ones(2, requires_grad=True)
+    y = torch.compile(forward)(x)
+    write(x, y)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.sum().backward()
