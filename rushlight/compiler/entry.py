@@ -6,8 +6,9 @@ import numpy as np
 
 from rushlight.autograd import mode
 from rushlight.autograd.write import stamp
+from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.gradient import Gradient
-from rushlight.compiler.program import Program
+from rushlight.compiler.program import make_program
 from rushlight.compiler.trace import Recorder, key_of, module_state
 from rushlight.tensor import Tensor, from_array
 
@@ -76,15 +77,29 @@ class Entry:
         self.modules = list(recorder.modules.values())
         self.writes = [(recorder.captured[k], recorder.current[k]) for k in recorder.written]
         inputs = [c.value for c in self.captured] + [v for _, v in self.lives]
-        wanted = [v for _, v in self.writes] + [v for _, v in self.grads if v is not None]
-        wanted += [v for v, _, _ in self.spec]
+        wanted = [v for _, v in self.grads if v is not None] + [v for v, _, _ in self.spec]
         self.outer = [c for c in self.captured if not isinstance(c.get, int)]
         equations = recorder.equations
         if self.backward is not None:
             self.backward.finish(recorder)
             equations = equations[: self.backward.start]
-            wanted = wanted + self.backward.saved
-        self.program = Program(equations, inputs, wanted)
+            wanted = wanted + self._saved(inputs, wanted)
+        position = {id(c): i for i, c in enumerate(self.captured)}
+        writes = [(position[id(c)], value) for c, value in self.writes]
+        self.program = make_program(equations, inputs, wanted, writes)
+
+    def _saved(self, inputs, wanted):
+        """What the program must give for the gradient beside its inputs and other outputs.
+
+        ``self.sources`` tells of each saved value where it is found: in which list, and where.
+        """
+        written = {c.value.id for c, _ in self.writes}
+        places = {v.id: (1, k) for k, v in enumerate(wanted) if isinstance(v, Abstract)}
+        places |= {v.id: (0, k) for k, v in enumerate(inputs) if v.id not in written}
+        more = [v for v in self.backward.saved if v.id not in places]
+        places |= {v.id: (1, len(wanted) + k) for k, v in enumerate(more)}
+        self.sources = [places[v.id] for v in self.backward.saved]
+        return more
 
     def holds(self):
         """Whether the state that was baked in is still as it was."""
@@ -105,50 +120,31 @@ class Entry:
         arrays = [leaves[c.get].array if isinstance(c.get, int) else c.get() for c in self.captured]
         arrays += [np.asarray(get(), v.dtype) for get, v in self.lives]
         found = self.program.run(arrays)
-        position = {id(c): i for i, c in enumerate(self.captured)}
-        targets = [(c, arrays[position[id(c)]]) for c, _ in self.writes]
-        self._land(targets, found, leaves)
-        found = found[len(targets) :]
+        for captured, _ in self.writes:
+            stamp(_tensor(captured, leaves))
         n = len(self.spec)
-        first = len(found) - n - (0 if self.backward is None else len(self.backward.saved))
+        first = sum(value is not None for _, value in self.grads)
         outs = [self._output(k, found[first + k], arrays, leaves) for k in range(n)]
-        self._set_grads(found[:first], outs, leaves)
+        self._set_grads(iter(found), leaves)
         if self.backward is not None:
             cells = {
                 id(a): _tensor(c, leaves).cell for c, a in zip(self.captured, arrays, strict=False)
             }
             cells |= {id(o.array): o.cell for o in outs}
-            self.backward.attach(outs, found[first + n :], cells, leaves)
+            saved = [(arrays, found)[which][k] for which, k in self.sources]
+            self.backward.attach(outs, saved, cells, leaves)
         return self._build(self.tree, outs)
 
-    def _set_grads(self, found, outs, leaves):
-        """Give the leaves their gradients, each in memory of its own."""
-        held = {id(o.array) for o in outs}
+    def _set_grads(self, found, leaves):
         for owner, value in self.grads:
-            grad = None
-            if value is not None:
-                grad = found.pop(0)
-                if grad.base is not None or id(grad) in held:
-                    grad = grad.copy()
-                held.add(id(grad))
             tensor = leaves[owner] if isinstance(owner, int) else owner
-            tensor._grad = None if grad is None else from_array(grad)
-
-    def _land(self, targets, found, leaves):
-        values = []
-        for (_, array), value in zip(targets, found, strict=False):
-            # A value that looks into memory about to be written is taken out first.
-            shared = any(np.may_share_memory(value, a) for _, a in targets)
-            values.append(value.copy() if shared and value is not array else value)
-        for (captured, array), value in zip(targets, values, strict=True):
-            np.copyto(array, value, casting="unsafe")
-            stamp(_tensor(captured, leaves))
+            tensor._grad = None if value is None else from_array(next(found))
 
     def _output(self, k, array, arrays, leaves):
         _, _, outer = self.spec[k]
         if outer is not None:
             return leaves[outer] if isinstance(outer, int) else outer
-        return from_array(_own(array, arrays) if self.writes else array)
+        return from_array(array)
 
     def _build(self, tree, outs):
         kind, children = tree
@@ -160,10 +156,3 @@ class Entry:
 def _tensor(captured, leaves):
     """The tensor that a captured input is in this run."""
     return leaves[captured.get] if isinstance(captured.get, int) else captured.tensor
-
-
-def _own(array, inputs):
-    """``array``, copied where it looks into an input's memory or repeats elements."""
-    if array.base is not None and any(np.may_share_memory(array, a) for a in inputs):
-        return array.copy()
-    return array

@@ -7,7 +7,7 @@ import numpy as np
 from rushlight.autograd import engine, mode
 from rushlight.autograd.tape import Leaf, Node, output, tick
 from rushlight.compiler.abstract import Abstract
-from rushlight.compiler.program import Program
+from rushlight.compiler.program import make_program
 from rushlight.errors import GraphError
 from rushlight.tensor import from_array
 
@@ -71,7 +71,7 @@ class Gradient:
         self.parents: list[Any] = []
         self.grads: list[Any] = []
         self.saved: list[Any] = []
-        self.program: Program | None = None
+        self.program: Any = None
         if self.freed:
             return
         self.parents = [(node, _owner(recorder, node)) for node in ends]
@@ -92,20 +92,23 @@ class Gradient:
         return cls(recorder, outs) if outs else None
 
     def finish(self, recorder):
-        """Make the program, of what was recorded after the forward."""
+        """Make the program, of what was recorded after the forward.
+
+        Views are taken again in the gradient, of what they look into: they cost nothing there,
+        and the forward then keeps no copies for them.
+        """
         if self.freed:
             return
         equations = recorder.equations[self.start :]
         made = {v.id for e in equations for v in e.outs} | {s.id for s in self.seeds}
-        saved: dict = {}
-        read: list[Any] = []
-        for e in equations:
-            read += [*(e.ins[0] if e.op.variadic else e.ins), *e.params.values()]
-        for v in [*read, *self.grads]:
-            if isinstance(v, Abstract) and v.id not in made:
-                saved[v.id] = v
+        saved = {v.id: v for v in _read(equations, self.grads) if v.id not in made}
+        for e in reversed(recorder.equations[: self.start]):
+            if e.op.kind == "view" and e.outs[0].id in saved:
+                del saved[e.outs[0].id]
+                saved.update({v.id: v for v in _read([e], ())})
+                equations.insert(0, e)
         self.saved = list(saved.values())
-        self.program = Program(equations, [*self.saved, *self.seeds], self.grads)
+        self.program = make_program(equations, [*self.saved, *self.seeds], self.grads)
 
     def attach(self, outs, saved, cells, leaves):
         """Give the real results of one run the node that runs the gradient program.
@@ -125,6 +128,14 @@ class Gradient:
         n = len(self.outs)
         for i, k in enumerate(self.outs):
             outs[k].node = node if n == 1 else output(node, i, n, outs[k].array)
+
+
+def _read(equations, outputs):
+    """The abstract values that ``equations`` read, and those among ``outputs``."""
+    read = list(outputs)
+    for e in equations:
+        read += [*(e.ins[0] if e.op.variadic else e.ins), *e.params.values()]
+    return [v for v in read if isinstance(v, Abstract)]
 
 
 def _ends(roots):

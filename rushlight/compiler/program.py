@@ -7,21 +7,33 @@ from rushlight.backend import numpy as xp
 from rushlight.compiler.abstract import Abstract
 from rushlight.ops.dispatch import compute
 
-__all__ = ["Program"]
+__all__ = ["Program", "make_program"]
 
 _FAST = ("f", "d")
 
 
-class Program:
-    """Equations from given inputs to wanted outputs.
+def make_program(equations, inputs, outputs, writes=()):
+    """The program that computes ``outputs`` from ``inputs`` and then writes to some inputs.
 
-    ``run(arrays)`` takes the arrays of ``inputs`` in order and returns those of ``outputs``.
-    Equations that nothing wanted depends on are dropped, unless they draw random numbers.
+    Args:
+        equations: What was recorded, in order; what nothing wanted depends on is dropped, unless
+            it draws random numbers.
+        inputs: Abstract values; ``run`` takes their arrays in this order.
+        outputs: Abstract values or constants; ``run`` returns their arrays in this order, none of
+            which shares memory with an input or with another output.
+        writes: (position in ``inputs``, value): the input's array takes the value on. Writes land
+            when all has been computed, so that a failure leaves every input as it was.
     """
+    return Program(equations, inputs, outputs, writes)
 
-    def __init__(self, equations, inputs, outputs):
+
+class Program:
+    """The program as a list of NumPy calls."""
+
+    def __init__(self, equations, inputs, outputs, writes):
         self.inputs = list(inputs)
-        self.outputs = list(outputs)
+        self.targets = [i for i, _ in writes]
+        self.outputs = [*outputs, *[value for _, value in writes]]
         self.equations = _alive(equations, self.outputs)
         self.slots: dict = {}
         for value in self.inputs:
@@ -54,7 +66,26 @@ class Program:
             seen |= used
 
     def run(self, arrays):
-        """The arrays of the outputs, from those of the inputs."""
+        """The arrays of the outputs, from those of the inputs; then the writes have landed."""
+        found = self._compute(arrays)
+        n = len(found) - len(self.targets)
+        outputs = _apart(found[:n], arrays)
+        self._land(found[n:], arrays)
+        return outputs
+
+    def _land(self, values, arrays):
+        targets = [arrays[i] for i in self.targets]
+        for target in targets:
+            if not target.flags.writeable:
+                raise RuntimeError("write: the tensor's memory is read-only")
+        # A value that looks into memory about to be written is taken out first.
+        values = [
+            v.copy() if any(np.may_share_memory(v, t) for t in targets) else v for v in values
+        ]
+        for target, value in zip(targets, values, strict=True):
+            np.copyto(target, value, casting="unsafe")
+
+    def _compute(self, arrays):
         env = list(arrays) + [None] * (len(self.slots) - len(self.inputs))
         with np.errstate(all="ignore"):
             for call, ins, constants, params, outs, variadic, freed in self.steps:
@@ -70,6 +101,20 @@ class Program:
                 for slot in freed:
                     env[slot] = None
         return [c if slot is None else env[slot] for slot, c in self.results]
+
+
+def _apart(outputs, inputs):
+    """``outputs``, copied where one looks into the memory of an input or of an earlier one."""
+    taken: set = set()
+    for a in inputs:
+        taken |= {id(a), id(a.base)}
+    taken.discard(id(None))
+    for i, a in enumerate(outputs):
+        owner = a if a.base is None else a.base
+        if id(owner) in taken:
+            owner = outputs[i] = a.copy(order="K")
+        taken.add(id(owner))
+    return outputs
 
 
 def _alive(equations, outputs):
