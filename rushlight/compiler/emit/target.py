@@ -1,0 +1,186 @@
+"""The machine that kernels are made for: vectors, registers, caches, and LLVM's code generator."""
+
+import ctypes
+import platform
+import sys
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Target", "host"]
+
+_L1, _L2 = 32 << 10, 512 << 10  # bytes, where the machine doesn't say
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """A processor as the emitters see it.
+
+    Emitters write vectors of the full register width and address no narrower or wider ones, so
+    everything they must know is here.
+    """
+
+    triple: str
+    cpu: str
+    features: str
+    vector_bytes: int
+    registers: int
+    fma: bool
+    l1: int
+    l2: int
+    key: str
+    _machines: dict[int, Any] = field(default_factory=dict, repr=False)
+
+    def lanes(self, dtype):
+        """How many elements of ``dtype`` fill one vector register.
+
+        >>> host().lanes("float32") == host().vector_bytes // 4
+        True
+        """
+        return self.vector_bytes // np.dtype(dtype).itemsize
+
+    def object_code(self, module, level=2):
+        """The machine code of ``module`` (an ``llvmlite.ir.Module`` or its text) as an object file.
+
+        ``level`` is how hard LLVM tries: 1 for code that runs once, 2 for kernels.
+
+        Raises:
+            RuntimeError: the module isn't valid LLVM IR.
+        """
+        return self._generate(module, level, "emit_object")
+
+    def assembly(self, module, level=2):
+        """The machine code of ``module`` for a reader."""
+        return self._generate(module, level, "emit_assembly")
+
+    def _generate(self, module, level, form):
+        import llvmlite.binding as llvm
+
+        machine = self._machine(level)
+        # A context of its own frees the module's types and constants with it.
+        with llvm.create_context() as context:
+            parsed = llvm.parse_assembly(str(module), context)
+            try:
+                parsed.triple = self.triple
+                parsed.data_layout = str(machine.target_data)
+                parsed.verify()
+                _optimise(parsed, machine, level)
+                return getattr(machine, form)(parsed)
+            finally:
+                parsed.close()
+
+    def _machine(self, level):
+        if level not in self._machines:
+            import llvmlite.binding as llvm
+
+            self._machines[level] = llvm.Target.from_triple(self.triple).create_target_machine(
+                cpu=self.cpu, features=self.features, opt=level, reloc="pic", codemodel="small"
+            )
+        return self._machines[level]
+
+
+def _optimise(module, machine, level):
+    """LLVM's standard passes without its vectorisers: kernels come with explicit vectors."""
+    import llvmlite.binding as llvm
+
+    options = llvm.create_pipeline_tuning_options(speed_level=level)
+    options.loop_vectorization = False
+    options.slp_vectorization = False
+    options.loop_interleaving = False
+    options.loop_unrolling = False
+    builder = llvm.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(module, builder)
+
+
+@cache
+def host():
+    """The machine this process runs on.
+
+    Raises:
+        ImportError: llvmlite is missing.
+    """
+    import llvmlite.binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    triple = llvm.get_process_triple()
+    cpu = llvm.get_host_cpu_name()
+    has = _features(llvm)
+    vector_bytes, registers = _vectors(triple, has)
+    if vector_bytes == 64:
+        # Some processors' tuning prefers half registers; kernels are written for full ones.
+        has["prefer-256-bit"] = False
+    features = ",".join(("+" if on else "-") + name for name, on in sorted(has.items()))
+    version = ".".join(map(str, llvm.llvm_version_info))
+    l1, l2 = _caches()
+    return Target(
+        triple=triple,
+        cpu=cpu,
+        features=features,
+        vector_bytes=vector_bytes,
+        registers=registers,
+        fma=has.get("fma", False) or not _is_x86(triple),
+        l1=l1,
+        l2=l2,
+        key=f"llvm {version} {triple} {cpu} {features} {l1} {l2}",
+    )
+
+
+def _features(llvm) -> dict[str, bool]:
+    try:
+        return dict(llvm.get_host_cpu_features())
+    except RuntimeError:  # LLVM can't ask this system
+        return {}
+
+
+def _is_x86(triple):
+    return triple.split("-")[0] in ("x86_64", "amd64", "i686", "i386")
+
+
+def _vectors(triple, has):
+    """The bytes of a vector register and how many registers there are."""
+    if not _is_x86(triple):
+        return 16, 32
+    if all(has.get(name) for name in ("avx512f", "avx512bw", "avx512dq", "avx512vl")):
+        return 64, 32
+    if has.get("avx2") and has.get("fma"):
+        return 32, 16
+    return 16, 16
+
+
+def _caches():
+    """The bytes of a core's first-level data cache and of its second-level cache."""
+    try:
+        if sys.platform == "linux":
+            sizes = _linux_caches()
+        elif sys.platform == "darwin":
+            sizes = _darwin_caches()
+        else:
+            sizes = {}
+    except (OSError, ValueError, AttributeError):
+        sizes = {}
+    return sizes.get(1) or _L1, sizes.get(2) or _L2
+
+
+def _linux_caches():
+    sizes = {}
+    for index in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*"):
+        if (index / "type").read_text().strip() != "Instruction":
+            size = (index / "size").read_text().strip()
+            sizes[int((index / "level").read_text())] = int(size.rstrip("K")) << 10
+    return sizes
+
+
+def _darwin_caches():
+    ask = ctypes.CDLL(None).sysctlbyname
+    performance = "hw.perflevel0." if platform.machine() == "arm64" else "hw."
+    sizes = {}
+    for level, name in ((1, "l1dcachesize"), (2, "l2cachesize")):
+        value, length = ctypes.c_int64(0), ctypes.c_size_t(8)
+        if ask((performance + name).encode(), ctypes.byref(value), ctypes.byref(length), None, 0):
+            continue
+        sizes[level] = value.value
+    return sizes
