@@ -53,11 +53,12 @@ def _reachable(roots, targets):
     return nodes, needed
 
 
-def run(roots, grads, retain, symbolic, targets=None, accumulate=True):
+def run(roots, grads, retain, symbolic, targets=None, accumulate=True, beyond=True):
     """Send ``grads`` from ``roots`` back through the graph.
 
     With ``targets`` (ids of nodes) only paths that lead to one are run, and the gradients that
-    arrive there are returned by id; else they are accumulated in the leaves.
+    arrive there are returned by id; else they are accumulated in the leaves. Where ``beyond`` is
+    False, targets end the graph: no path goes on past one, and none runs its hooks.
     """
     pending: dict = {}
     arrived: dict = {}
@@ -70,6 +71,9 @@ def run(roots, grads, retain, symbolic, targets=None, accumulate=True):
     for node in nodes:
         g = pending.pop(node, None)
         if g is None:
+            continue
+        if not beyond and id(node) in targets:
+            arrived[id(node)] = g
             continue
         hooks = node.hooks
         if hooks:

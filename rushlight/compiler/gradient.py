@@ -78,7 +78,8 @@ class Gradient:
         seeds = [from_array(s) for s in self.seeds]
         was = mode.set_grad(False)
         try:
-            arrived = engine.run(roots, seeds, False, True, {id(n) for n in ends}, False)
+            # One end may lie upstream of another; that way is the outer graph's to go.
+            arrived = engine.run(roots, seeds, False, True, {*map(id, ends)}, False, beyond=False)
         finally:
             mode.set_grad(was)
         self.grads = [recorder.value(arrived[id(n)]) if id(n) in arrived else None for n in ends]
