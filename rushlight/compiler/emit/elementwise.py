@@ -1,0 +1,88 @@
+"""An elementwise operation in a kernel: its forward, run on Values.
+
+``elementwise`` is to a kernel what ``ops.dispatch.compute`` is to arrays: the same promotion, the
+same forward, the same rounding of half precision.
+"""
+
+import numpy as np
+from llvmlite import ir
+
+from rushlight.compiler.abstract import Abstract
+from rushlight.compiler.emit.namespace import Namespace
+from rushlight.compiler.emit.value import FLOAT, HALF, Unsupported, Value, constant
+from rushlight.errors import DtypeError
+
+__all__ = ["elementwise", "supported"]
+
+
+def elementwise(op, ins, values, params, out_dtype):
+    """The result of ``op`` on one element (or vector of elements) of each input.
+
+    ``ins`` are the equation's inputs: abstract values, numbers, None; ``values`` are the same with
+    Values in place of abstract values. Blocks may be added: go on at ``b.block``.
+    """
+    b = next(v.b for v in (*values, *params.values()) if isinstance(v, Value))
+    compute = _compute_dtype(op, ins)
+    values = [_cast(v, compute) for v in values]
+    found = op.forward(Namespace(b), *values, **params)
+    if not isinstance(found, Value):
+        found = constant(b, found, np.asarray(found).dtype)
+    return found.astype(out_dtype)
+
+
+def _compute_dtype(op, ins):
+    """The dtype that ``op`` computes in, by its own promotion rule; half types in float32."""
+    found = op.dtype([_stand_in(x) for x in ins]).numpy
+    return FLOAT if found in HALF else found
+
+
+def _stand_in(x):
+    return np.ones((1,) * min(len(x.shape), 1), x.dtype) if isinstance(x, Abstract) else x
+
+
+def _cast(x, dtype):
+    """An operand in ``dtype``; a Python float stays one, as it does in eager mode."""
+    if isinstance(x, Value):
+        return x.astype(dtype)
+    if x is None or isinstance(x, float) and not isinstance(x, np.generic):
+        return x
+    if isinstance(x, np.generic) or dtype.kind in "iub":
+        return np.asarray(x).astype(dtype)[()]
+    return x
+
+
+# What can be emitted ----------------------------------------------------------------------
+
+_supported: dict = {}
+
+
+def supported(op, ins, params):
+    """Whether ``op`` on these inputs can be emitted, found out by trying once."""
+    key = (
+        op.name,
+        tuple([_kind(x) for x in ins]),
+        tuple([(k, _kind(v)) for k, v in params.items()]),
+    )
+    if key not in _supported:
+        _supported[key] = _try(op, ins, params)
+    return _supported[key]
+
+
+def _kind(x):
+    return (x.dtype, x.shape == ()) if isinstance(x, Abstract) else (type(x), repr(x))
+
+
+def _try(op, ins, params):
+    function = ir.Function(ir.Module(), ir.FunctionType(ir.VoidType(), []), "trial")
+    b = ir.IRBuilder(function.append_basic_block())
+    stand = lambda x: _unknown(b, x.dtype) if isinstance(x, Abstract) else x
+    try:
+        elementwise(op, ins, [stand(x) for x in ins], {k: stand(v) for k, v in params.items()},
+                    FLOAT)  # fmt: skip
+    except (Unsupported, DtypeError, StopIteration):
+        return False
+    return True
+
+
+def _unknown(b, dtype, lanes=4):
+    return constant(b, 1, dtype, lanes)

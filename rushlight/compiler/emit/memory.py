@@ -1,0 +1,240 @@
+"""Between memory and Values: loads and stores, their masks and strides, half precision; reductions.
+
+A mask is a Value of bools, or its LLVM vector; lanes where it is False are neither read nor
+written, and read as 0. Strides count elements.
+"""
+
+import numpy as np
+from llvmlite import ir
+
+from rushlight.compiler.emit.value import (
+    BOOL, FLOAT, HALF, INT, Unsupported, Value, constant, intrinsic, ir_type, select, splat, suffix,
+)  # fmt: skip
+from rushlight.dtype import float16
+
+__all__ = ["iota", "load", "prefix_mask", "reduce", "rounded", "store"]
+
+_I32 = ir.IntType(32)
+_I64 = ir.IntType(64)
+
+
+def memory_type(dtype, lanes=1):
+    """The LLVM type of ``lanes`` elements of ``dtype`` as they lie in memory."""
+    if dtype.kind != "b" and dtype not in HALF:
+        return ir_type(dtype, lanes)
+    element = ir.IntType(dtype.itemsize * 8)
+    return element if lanes == 1 else ir.VectorType(element, lanes)
+
+
+def iota(b, lanes, dtype=INT):
+    """0, 1, 2, … in the lanes."""
+    dtype = np.dtype(dtype)
+    if lanes == 1:
+        return constant(b, 0, dtype)
+    return Value(b, ir.Constant(ir_type(dtype, lanes), list(range(lanes))), dtype)
+
+
+def prefix_mask(b, count, lanes):
+    """True in the first ``count`` (a number or an i64) lanes: the mask of a loop's tail."""
+    count = ir.Constant(_I64, count) if isinstance(count, int) else count
+    if lanes == 1:
+        return Value(b, b.icmp_signed(">", count, ir.Constant(count.type, 0)), BOOL)
+    # Clamped, the comparison is one of int32 lanes, half as wide.
+    limit = ir.Constant(count.type, lanes)
+    count = b.select(b.icmp_signed("<", count, limit), count, limit)
+    narrow = Value(b, b.trunc(count, _I32), np.dtype(np.int32))
+    return iota(b, lanes, np.int32) < narrow
+
+
+def _bits_of_mask(b, mask, lanes):
+    mask = mask if isinstance(mask, Value) else Value(b, mask, BOOL)
+    mask = splat(mask, lanes)
+    if lanes > 1:
+        return mask.v
+    typ = ir.VectorType(ir.IntType(1), 1)
+    return b.insert_element(ir.Constant(typ, ir.Undefined), mask.v, _I32(0))
+
+
+def _addresses(b, pointer, element, lanes, stride):
+    """The pointers to ``lanes`` elements that lie ``stride`` apart."""
+    stride = ir.Constant(_I64, stride) if isinstance(stride, int) else stride
+    steps = iota(b, lanes) * Value(b, stride, INT)
+    found = b.gep(pointer, [steps.v], source_etype=element)
+    found.type = ir.VectorType(pointer.type, lanes)  # llvmlite takes it for one pointer
+    return found
+
+
+# Loads ------------------------------------------------------------------------------------
+
+
+def load(b, pointer, dtype, lanes=1, mask=None, stride=1):
+    """``lanes`` elements from ``pointer`` on; with stride 0 the one there, as a 1-lane Value."""
+    dtype = np.dtype(dtype)
+    if isinstance(stride, int) and stride == 0:
+        return load(b, pointer, dtype)
+    typ = memory_type(dtype, lanes)
+    if lanes == 1 and mask is None:
+        v = b.load(pointer, typ=typ, align=dtype.itemsize)
+    elif lanes == 1 or (isinstance(stride, int) and stride == 1):
+        v = _load_vector(b, pointer, dtype, lanes, mask)
+    else:
+        addresses = _addresses(b, pointer, memory_type(dtype), lanes, stride)
+        mask = constant(b, True, BOOL) if mask is None else mask
+        bits = _bits_of_mask(b, mask, lanes)
+        name = f"llvm.masked.gather.{suffix(typ)}.v{lanes}p0"
+        args = [addresses, _I32(dtype.itemsize), bits, ir.Constant(typ, None)]
+        v = intrinsic(b, name, typ, args)
+    return _from_memory(b, v, dtype)
+
+
+def _load_vector(b, pointer, dtype, lanes, mask):
+    typ = ir.VectorType(memory_type(dtype), lanes)
+    if mask is None:
+        return b.load(pointer, typ=typ, align=dtype.itemsize)
+    bits = _bits_of_mask(b, mask, lanes)
+    name = f"llvm.masked.load.{suffix(typ)}.p0"
+    v = intrinsic(b, name, typ, [pointer, _I32(dtype.itemsize), bits, ir.Constant(typ, None)])
+    return v if lanes > 1 else b.extract_element(v, _I32(0))
+
+
+def _from_memory(b, v, dtype):
+    lanes = v.type.count if isinstance(v.type, ir.VectorType) else 1
+    if dtype.kind == "b":
+        return Value(b, v, np.dtype(np.uint8)) != 0
+    if dtype == float16.numpy:
+        half = ir.HalfType() if lanes == 1 else ir.VectorType(ir.HalfType(), lanes)
+        return Value(b, b.fpext(b.bitcast(v, half), ir_type(FLOAT, lanes)), FLOAT)
+    if dtype in HALF:
+        return _widened(Value(b, v, np.dtype(np.uint16)))
+    return Value(b, v, dtype)
+
+
+# Stores -----------------------------------------------------------------------------------
+
+
+def store(b, value, pointer, dtype, mask=None, stride=1):
+    """Write the lanes of ``value``, cast to ``dtype``, from ``pointer`` on."""
+    dtype = np.dtype(dtype)
+    v = _to_memory(value, dtype)
+    lanes = value.lanes
+    if lanes == 1 and mask is None:
+        b.store(v, pointer, align=dtype.itemsize)
+        return
+    plain = isinstance(stride, int) and stride == 1
+    if plain and mask is None:
+        b.store(v, pointer, align=dtype.itemsize)
+        return
+    bits = _bits_of_mask(b, constant(b, True, BOOL) if mask is None else mask, lanes)
+    if lanes == 1:
+        typ = ir.VectorType(v.type, 1)
+        v = b.insert_element(ir.Constant(typ, ir.Undefined), v, _I32(0))
+    if plain or lanes == 1:
+        to, name = pointer, f"llvm.masked.store.{suffix(v.type)}.p0"
+    else:
+        to = _addresses(b, pointer, memory_type(dtype), lanes, stride)
+        name = f"llvm.masked.scatter.{suffix(v.type)}.v{lanes}p0"
+    intrinsic(b, name, ir.VoidType(), [v, to, _I32(dtype.itemsize), bits])
+
+
+def _to_memory(value, dtype):
+    b = value.b
+    if dtype.kind == "b":
+        return b.zext(value.astype(dtype).v, memory_type(dtype, value.lanes))
+    if dtype in HALF:
+        return _half_bits(value, dtype).v
+    return value.astype(dtype).v
+
+
+# Half precision ---------------------------------------------------------------------------
+
+
+def rounded(value, dtype):
+    """``value`` rounded to the half type ``dtype``, as a float32."""
+    bits = _half_bits(value, dtype)
+    return _from_memory(value.b, bits.v, dtype)
+
+
+def _half_bits(value, dtype):
+    if dtype == float16.numpy:
+        value = _to_odd(value) if value.dtype.itemsize == 8 else value.astype(FLOAT)
+        b, lanes = value.b, value.lanes
+        half = ir.HalfType() if lanes == 1 else ir.VectorType(ir.HalfType(), lanes)
+        v = b.bitcast(b.fptrunc(value.v, half), memory_type(dtype, lanes))
+        return Value(b, v, np.dtype(np.uint16))
+    value = value.astype(FLOAT)
+    bits = value.bits(np.uint32)
+    bits = bits + (((bits >> 16) & 1) + 0x7FFF)
+    quiet = (value.bits(np.uint32) & 0x80000000) | 0x7FC00000
+    return (select(value != value, quiet, bits) >> 16).astype(np.uint16)
+
+
+def _widened(bits):
+    """The float32 that bfloat16 ``bits`` stand for: its upper half."""
+    return (bits.astype(np.uint32) << 16).bits(FLOAT)
+
+
+def _to_odd(value):
+    """A float64 as float32, rounded to odd so that rounding it once more rounds rightly."""
+    value = value.astype(np.float64)
+    near = value.astype(FLOAT)
+    wide, bits = near.astype(np.float64), near.bits(np.int32)
+    inexact = (wide < value) | (wide > value)
+    step = select(abs(wide) > abs(value), lift32(value, -1), lift32(value, 1))
+    moved = select(inexact & ((bits & 1) == 0), bits + step, bits)
+    return moved.bits(FLOAT)
+
+
+def lift32(value, number):
+    return constant(value.b, number, np.dtype(np.int32), value.lanes)
+
+
+# Reductions -------------------------------------------------------------------------------
+
+
+def _halves(value):
+    b, half = value.b, value.lanes // 2
+    parts = []
+    for start in (0, half):
+        picks = ir.Constant(ir.VectorType(_I32, half), list(range(start, start + half)))
+        v = b.shuffle_vector(value.v, ir.Constant(value.v.type, ir.Undefined), picks)
+        parts.append(Value(b, v, value.dtype))
+    return parts
+
+
+def _first(value):
+    return Value(value.b, value.b.extract_element(value.v, _I32(0)), value.dtype)
+
+
+def reduce(value, operation):
+    """All lanes by ``add``, ``mul``, ``max``, ``min``, ``and`` or ``or``, always in one order.
+
+    The upper half of the lanes is combined with the lower until one is left.
+    """
+    combine = COMBINE[operation]
+    while value.lanes > 2:
+        value = combine(*_halves(value))
+    if value.lanes == 2:
+        b = value.b
+        second = Value(b, b.extract_element(value.v, _I32(1)), value.dtype)
+        value = combine(_first(value), second)
+    return value
+
+
+def maximum(x, y):
+    """The larger of two Values of one dtype; nan where either is."""
+    if x.dtype.kind == "f":
+        return select(x != x, x, select(x > y, x, y))
+    return select(x > y, x, y)
+
+
+def minimum(x, y):
+    """The smaller of two Values of one dtype; nan where either is."""
+    if x.dtype.kind == "f":
+        return select(x != x, x, select(x < y, x, y))
+    return select(x < y, x, y)
+
+
+COMBINE = {
+    "add": lambda x, y: x + y, "mul": lambda x, y: x * y, "max": maximum, "min": minimum,
+    "and": lambda x, y: x & y, "or": lambda x, y: x | y,
+}  # fmt: skip
