@@ -1,6 +1,7 @@
 """The engine: gradients sent from the results of a graph back to its leaves."""
 
 import warnings
+from heapq import heappop, heappush
 from operator import attrgetter
 
 import numpy as np
@@ -29,11 +30,8 @@ def sum_to(g, shape):
     return g.sum(axes, keepdim=True).reshape(shape) if axes else g.reshape(shape)
 
 
-def _reachable(roots, targets):
-    """The nodes to run, newest first; with ``targets`` only those that lead to one.
-
-    Also, with ``targets``, the ids of those nodes.
-    """
+def _leading(roots, targets):
+    """The ids of the nodes from which a path leads to one of ``targets``, and of those."""
     found = set(roots)
     nodes = list(found)
     for node in nodes:  # grows while it is gone through
@@ -42,15 +40,19 @@ def _reachable(roots, targets):
                 found.add(parent)
                 nodes.append(parent)
     nodes.sort(key=_clock)
-    needed = None
-    if targets is not None:
-        needed = set(targets)
-        for node in nodes:  # oldest first: parents come before children
-            if id(node) not in needed and any(id(p) in needed for p in node.parents):
-                needed.add(id(node))
-        nodes = [n for n in nodes if id(n) in needed]
-    nodes.reverse()
-    return nodes, needed
+    needed = set(targets)
+    for node in nodes:  # oldest first: parents come before children
+        if id(node) not in needed and any(id(p) in needed for p in node.parents):
+            needed.add(id(node))
+    return needed
+
+
+def _newest_first(pending, queue):
+    """Each node with its gradient, once that is complete: newest first, the leaves at the end."""
+    while queue:
+        node = heappop(queue)[1]
+        yield node, pending.pop(node)
+    yield from pending.items()
 
 
 def run(roots, grads, retain, symbolic, targets=None, accumulate=True, beyond=True):
@@ -60,17 +62,17 @@ def run(roots, grads, retain, symbolic, targets=None, accumulate=True, beyond=Tr
     arrive there are returned by id; else they are accumulated in the leaves. Where ``beyond`` is
     False, targets end the graph: no path goes on past one, and none runs its hooks.
     """
-    pending: dict = {}
+    pending: dict = {}  # the gradients that nodes are owed so far
+    queue: list = []  # a heap of (-clock, node) of those that are no leaves
     arrived: dict = {}
     shared: set = set()  # ids of arrays that more than one holder may have
     for node, g in zip(roots, grads, strict=True):
         shared.add(id(g))
-        _send(pending, node, g)
+        _send(pending, queue, node, g)
     general = symbolic or mode.state.anomaly is not None
-    nodes, needed = _reachable(roots, targets)
-    for node in nodes:
-        g = pending.pop(node, None)
-        if g is None:
+    needed = None if targets is None else _leading(roots, targets)
+    for node, g in _newest_first(pending, queue):
+        if needed is not None and id(node) not in needed:
             continue
         if not beyond and id(node) in targets:
             arrived[id(node)] = g
@@ -79,27 +81,27 @@ def run(roots, grads, retain, symbolic, targets=None, accumulate=True, beyond=Tr
         if hooks:
             g = hooking.run_on_result(node, g, symbolic)
             shared.add(id(g))
-        if targets is not None and id(node) in targets:
+        if needed is not None and id(node) in targets:
             arrived[id(node)] = g
             shared.add(id(g))
             if node.parents and not any(id(p) in needed for p in node.parents):
                 continue  # nothing wanted lies beyond
         if node.clock == 0:
             if accumulate:
-                _accumulate(node, g, id(g) in shared)
+                _accumulate(node, g, shared)
         elif general or hooks or not node.is_plain or node.dtype.char not in "fd":
-            _step(pending, shared, node, g, symbolic)
+            _step(pending, queue, shared, node, g, symbolic)
             if not retain:
                 node.free()
         else:
-            _plain_step(pending, shared, node, g)
+            _plain_step(pending, queue, shared, node, g)
             if not retain and node.saved:
                 node.saved = None
                 node.cells = ()
     return arrived
 
 
-def _plain_step(pending, shared, node, g):
+def _plain_step(pending, queue, shared, node, g):
     """One node of an ordinary backward: its rules on raw arrays. The hot loop."""
     saved = node.saved
     if saved is None:
@@ -108,11 +110,7 @@ def _plain_step(pending, shared, node, g):
     for cell in node.cells:
         if cell is not None and cell[0] > clock:
             node.check()
-    rules = node.op.rules
-    i = 0
-    for parent in node.parents:
-        entry = rules[i]
-        i += 1
+    for parent, entry in zip(node.parents, node.op.rules):  # noqa: B905
         if parent is None or entry is None:
             continue
         rule, wanted = entry
@@ -133,11 +131,15 @@ def _plain_step(pending, shared, node, g):
             shared.add(id(g))
         if type(gi) is not ndarray or gi.dtype is not parent.dtype or gi.shape != parent.shape:
             gi = _fitted(parent, gi)
-        before = pending.get(parent)
-        pending[parent] = gi if before is None else _added(before, gi)
+        if parent in pending:
+            pending[parent] = _added(pending[parent], gi)
+        else:
+            pending[parent] = gi
+            if parent.clock:
+                heappush(queue, (-parent.clock, parent))
 
 
-def _step(pending, shared, node, g, symbolic):
+def _step(pending, queue, shared, node, g, symbolic):
     """One node of any kind, with its hooks."""
     was = mode.state.grad
     if not symbolic and was:
@@ -153,9 +155,9 @@ def _step(pending, shared, node, g, symbolic):
         if gi is g:
             shared.add(id(g))
         if type(node) is Output:
-            _send_output(pending, node, gi)
+            _send_output(pending, queue, node, gi)
         else:
-            _send(pending, parent, gi)
+            _send(pending, queue, parent, gi)
 
 
 def _step_quietly(node, g, symbolic):
@@ -170,11 +172,20 @@ def _step_quietly(node, g, symbolic):
     return g, found
 
 
-def _send(pending, node, g):
+def _send(pending, queue, node, g):
     """Add ``g`` to what ``node`` is owed."""
     g = _fitted(node, g)
-    before = pending.get(node)
-    pending[node] = g if before is None else _added(before, g)
+    if node in pending:
+        pending[node] = _added(pending[node], g)
+    else:
+        _owe(pending, queue, node, g)
+
+
+def _owe(pending, queue, node, g):
+    """Note that ``node`` is owed ``g``, the first it gets."""
+    pending[node] = g
+    if node.clock:
+        heappush(queue, (-node.clock, node))
 
 
 def _added(x, y):
@@ -201,14 +212,17 @@ def _fitted(node, g):
     return g
 
 
-def _send_output(pending, node, g):
+def _send_output(pending, queue, node, g):
     """Add ``g`` to the list of gradients that a node with several outputs is owed."""
-    owed = pending.setdefault(node.source, [None] * node.count)
+    source = node.source
+    if source not in pending:
+        _owe(pending, queue, source, [None] * node.count)
+    owed = pending[source]
     i = node.index
     owed[i] = g if owed[i] is None else _added(owed[i], g)
 
 
-def _accumulate(node, g, is_shared):
+def _accumulate(node, g, shared):
     tensor = node.ref()
     if tensor is None:
         return
@@ -218,7 +232,7 @@ def _accumulate(node, g, is_shared):
     if type(g) is ndarray:
         if before is None:
             # Gradients nobody else holds are taken as they are.
-            owned = not is_shared and g.base is None
+            owned = g.base is None and id(g) not in shared
             tensor._grad = from_array(g if owned else g.copy())
         elif before.node is not None:
             tensor._grad = before + from_array(g)
