@@ -110,6 +110,8 @@ def _apart(outputs, inputs):
         taken |= {id(a), id(a.base)}
     taken.discard(id(None))
     for i, a in enumerate(outputs):
+        if a is None:  # a gradient that there is not
+            continue
         owner = a if a.base is None else a.base
         if id(owner) in taken:
             owner = outputs[i] = a.copy(order="K")
@@ -121,7 +123,7 @@ def _alive(equations, outputs):
     wanted = {v.id for v in outputs if isinstance(v, Abstract)}
     kept = []
     for e in reversed(equations):
-        if e.op.draws or any(v.id in wanted for v in e.outs):
+        if e.op.draws or e.op.raises or any(v.id in wanted for v in e.outs):
             kept.append(e)
             flat = e.ins[0] if e.op.variadic else e.ins
             wanted.update(v.id for v in [*flat, *e.params.values()] if isinstance(v, Abstract))

@@ -64,6 +64,17 @@ def _move(average, value, momentum, scale):
     average += value.array * (scale * momentum)
 
 
+@_statistics.lower
+def _statistics_of_tensors(x):
+    if not x.numel():
+        return NotImplemented
+    x, dims = _rows(x if x.dtype.itemsize > 2 else x.float())
+    n = _counted(x)
+    mean = total(x, dims) / n
+    d = x - mean
+    return mean.reshape(-1), (total(d * d, dims) / n).reshape(-1)
+
+
 # The statistics of the batch itself --------------------------------------------------------
 
 
@@ -96,6 +107,25 @@ def _normalized(x, mean, var, weight, bias, eps):
     return out.reshape(x.shape)
 
 
+def _hat(x, mean, var, eps):
+    """(x normalised, 1 / √(var + eps)) of tensors, as ``_rows``."""
+    scale = _along((var + eps) ** -0.5, x)
+    return (_rows(x)[0] - _along(mean, x)) * scale, scale
+
+
+def _written_out(x, mean, var, weight, bias, eps):
+    """``_normalized`` of tensors."""
+    out, _ = _hat(x, mean, var, eps)
+    if weight is not None:
+        out = out * _along(weight, x)
+    return (out if bias is None else out + _along(bias, x)).reshape(x.shape)
+
+
+_batch_norm.lower(lambda x, mean, var, weight, bias, eps: (
+    _written_out(x, mean, var, weight, bias, eps)
+))  # fmt: skip
+
+
 def _sums(g, x, mean, memo):
     """(Σ g, Σ g · (x - mean)) of each channel, of arrays."""
     if memo and memo[0] is g:
@@ -111,7 +141,7 @@ def _sums(g, x, mean, memo):
 
 def _slope(g, x, mean, var, weight, eps, memo):
     if type(g) is not ndarray or memo is None:
-        return _slope_of_tensors(g, x, weight, eps)
+        return _slope_of_tensors(g, x, mean, var, weight, eps)
     scale, n = (var + eps) ** -0.5, _counted(x)
     sum_g, sum_gd = _sums(g, x, mean, memo)
     slant = _along(sum_gd * (scale * scale / n), x)
@@ -129,10 +159,18 @@ def _slope(g, x, mean, var, weight, eps, memo):
     return found.reshape(x.shape)
 
 
-def _slope_of_tensors(g, x, weight, eps):
-    # Of x alone: what the statistics owe to x is part of the gradient of the gradient.
-    (h, dims), (rows, _) = _rows(g), _rows(x)
-    hat, scale = standardized(rows, dims, eps)
+def _standardized(x, mean, var, eps):
+    """(x normalised, its scale) of tensors."""
+    if mode.is_grad_enabled():
+        # Of x alone: what the statistics owe to x is part of the gradient of the gradient.
+        rows, dims = _rows(x)
+        return standardized(rows, dims, eps)
+    return _hat(x, mean, var, eps)
+
+
+def _slope_of_tensors(g, x, mean, var, weight, eps):
+    h, dims = _rows(g)
+    hat, scale = _standardized(x, mean, var, eps)
     if weight is not None:
         scale = scale * _along(weight, x)
     return slope(h, hat, scale, dims).reshape(tuple(x.shape))
@@ -142,7 +180,7 @@ def _weight_slope(g, x, mean, var, eps, memo):
     if type(g) is ndarray and memo is not None:
         return _sums(g, x, mean, memo)[1] * (var + eps) ** -0.5
     h, dims = _rows(g)
-    return inner(h, standardized(_rows(x)[0], dims, eps)[0], dims).reshape(-1)
+    return inner(h, _standardized(x, mean, var, eps)[0], dims).reshape(-1)
 
 
 def _bias_slope(g):
@@ -162,6 +200,11 @@ _batch_norm.grad(
 def _fixed(xp, x, mean, var, weight=None, bias=None, *, eps):
     """x normalised by a mean and var that do not depend on it."""
     return _normalized(x, mean, var, weight, bias, eps)
+
+
+_fixed.lower(lambda x, mean, var, weight, bias, eps: (
+    _written_out(x, mean, var, weight, bias, eps)
+))  # fmt: skip
 
 
 def _fixed_slope(g, var, weight, eps):

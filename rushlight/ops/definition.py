@@ -63,6 +63,9 @@ class Op:
             None until that was tried.
         tensors: Names of the inputs for which a Python number won't do.
         draws: It takes from a random generator, so a program must keep it and its order.
+        raises: It raises where values are wrong, so a program must keep it; nothing is computed.
+        lowering: What it is made of: (rule, names that the rule wants); see ``lower``.
+        checking: What of its values must be checked: likewise; see ``lower_check``.
         closures: What to run once the rules are stated: functions that note what rules want saved.
         call: The public function.
     """
@@ -91,6 +94,9 @@ class Op:
         self.dynamic = options.pop("dynamic", False)
         self.one_of_many = options.pop("one_of_many", False)
         self.draws = options.pop("draws", False)
+        self.raises = options.pop("raises", False)
+        self.lowering: Any = None
+        self.checking: Any = None
         self.tensors = options.pop("tensors", ())
         self.keeps_floats = None
         self.rules: list[Any] = [None] * len(names)
@@ -125,6 +131,29 @@ class Op:
         self.plan = [(w, o, tuple(users[w])) for w, o in zip(self.saves, self.origins, strict=True)]
         for specialise in self.closures:
             specialise()
+
+    def lower(self, rule):
+        """State what the operation is made of: ``lambda x, dim: exp(x) / total(exp(x), dim)``.
+
+        The compiler calls the rule with what it names, inputs as tensors without elements, and
+        puts the operations that it runs in this one's place. A rule that does not serve the shapes
+        or parameters it is given returns NotImplemented. See ``compiler/lowering.py``.
+        """
+        self.lowering = rule, self._named(rule)
+        return rule
+
+    def lower_check(self, rule):
+        """State which values the forward refuses: a rule, as ``lower`` takes it, of check_range."""
+        self.checking = rule, self._named(rule)
+        return rule
+
+    def _named(self, rule):
+        code = rule.__code__
+        names = code.co_varnames[: code.co_argcount]
+        unknown = set(names) - {*self.inputs, *self.params}
+        if unknown:
+            raise TypeError(f"{self.name}: a lowering names {unknown}, which the operation lacks")
+        return names
 
     def _origin(self, name):
         if name == "out":

@@ -9,9 +9,11 @@ from numpy import ndarray
 from rushlight.autograd import mode
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
+from rushlight.ops import labels
 from rushlight.ops.direct import FLOATS, plain, taped
 from rushlight.ops.dispatch import apply, refuse
 from rushlight.ops.kinds import kernel
+from rushlight.ops.labels import class_dim
 from rushlight.ops.loss import reduction_of
 from rushlight.ops.softmax import log_softmax, softmax
 from rushlight.tensor import Tensor
@@ -33,51 +35,6 @@ def _rows(n):
     return np.arange(n)
 
 
-def _class_dim(ndim):
-    return 0 if ndim == 1 else 1
-
-
-def _check(name, x, target, weight):
-    """Raise where log-probabilities (N, C, …) and class indices (N, …) do not fit."""
-    shapes = f"input {tuple(x.shape)} and target {tuple(target.shape)}"
-    if x.ndim == 0:
-        raise ValueError(f"{name}: Expected 1 or more dimensions (got 0)")
-    if x.ndim == 1:
-        if target.size != 1 or target.ndim > 1:
-            raise ValueError(f"{name}: For 1D input, 1D target must have size 1, but got {shapes}")
-    elif target.ndim == 0 or x.shape[0] != target.shape[0]:
-        got = target.shape[0] if target.ndim else "none"
-        raise ValueError(
-            f"{name}: Expected input batch_size ({x.shape[0]}) to match target batch_size "
-            f"({got}): {shapes}"
-        )
-    elif x.ndim == 2 and target.ndim != 1:
-        raise ShapeError(
-            f"{name}: 0D or 1D target tensor expected, multi-target not supported: {shapes}"
-        )
-    elif target.shape[1:] != x.shape[2:]:
-        want = [x.shape[0], *x.shape[2:]]
-        raise ShapeError(
-            f"{name}: Expected target size {want}, got {list(target.shape)}, for {shapes}"
-        )
-    if target.dtype.name not in ("int64", "uint8"):
-        raise DtypeError(
-            f"{name}: expected target dtype to be Long or Byte, but got {OF[target.dtype]}; "
-            "class indices are target.long()"
-        )
-    classes = x.shape[_class_dim(x.ndim)]
-    if weight is not None:
-        if tuple(weight.shape) != (classes,):
-            raise ShapeError(
-                f"{name}: weight tensor should be defined either for all {classes} classes or no "
-                f"classes but got weight tensor of shape: {list(weight.shape)}"
-            )
-        if weight.dtype != x.dtype:
-            raise DtypeError(
-                f"{name}: input is {x.dtype} but weight is {weight.dtype}; they must agree"
-            )
-
-
 def _indexed(target, classes, ignore_index):
     """(indices in range, where the position counts: None for everywhere)."""
     target = target.astype(_I8, copy=False)
@@ -97,7 +54,7 @@ def _shares(x, target, weight, ignore_index):
     """(indices, how much each position counts: an array or 1)."""
     if x.ndim == 1:
         target = target.reshape(())
-    target, keep = _indexed(target, x.shape[_class_dim(x.ndim)], ignore_index)
+    target, keep = _indexed(target, x.shape[class_dim(x.shape)], ignore_index)
     if weight is None:
         return target, 1 if keep is None else keep.astype(x.dtype)
     share = weight[target]
@@ -156,7 +113,7 @@ def _prepared(x, target, weight, *, name, **params):
         raise UnsupportedDtypeError(
             f"{name}: not implemented for {OF[x.dtype]}; convert with .float()"
         )
-    _check(name, x, target, weight)
+    labels.check_shapes(name, x, target, weight)
     return {"name": name, **params}
 
 
@@ -177,7 +134,7 @@ def _nll_slope(g, x_shape, x_dtype, target, weight, reduction, ignore_index):
     return _nll_back(g, target, weight, x_shape, reduction, ignore_index)
 
 
-def _both_ranks(forward, name, rule):
+def _both_ranks(forward, name, rule, lowered):
     """The operation under PyTorch's two names for its gradient: of x (N, C), and of more dims."""
     found = []
     for rank, grad_name in (("", "NllLossBackward0"), ("2d", "NllLoss2DBackward0")):
@@ -186,17 +143,30 @@ def _both_ranks(forward, name, rule):
             prepare=_prepared,
         )  # fmt: skip
         op.grad(x=rule)
+        op.lower(lowered)
+        op.lower_check(lambda x, target, ignore_index: labels.check_values(x, target, ignore_index))
         found.append(op.op)
     return found
 
 
-_NLL = _both_ranks(_nll, "nll_loss", _nll_slope)
+def _nll_of_tensors(x, target, weight, reduction, ignore_index):
+    surprise = -labels.picked(x, target, ignore_index)
+    return labels.loss(surprise, x.shape, target, weight, reduction, ignore_index)
+
+
+_NLL = _both_ranks(_nll, "nll_loss", _nll_slope, _nll_of_tensors)
 
 
 @kernel(public=False, method=False, name="nll_loss_backward")
 def _nll_back(xp, g, target, weight=None, *, x_shape, reduction, ignore_index):
     """The gradient of nll_loss."""
     return _nll_slope(g, x_shape, g.dtype, target, weight, reduction, ignore_index)
+
+
+@_nll_back.lower
+def _nll_back_of_tensors(g, target, weight, x_shape, reduction, ignore_index):
+    scale = labels.scale(g, x_shape, target, weight, reduction, ignore_index)
+    return (-scale).where(labels.hot(target, x_shape, ignore_index), 0)
 
 
 _nll_back.grad(
@@ -210,7 +180,7 @@ _nll_back.grad(
 
 def _cross_entropy(xp, x, target, weight=None, *, reduction, ignore_index, name, memo=None):
     """nll_loss of log_softmax(x)."""
-    dim = _class_dim(x.ndim)
+    dim = class_dim(x.shape)
     z = x - np.maximum.reduce(x, axis=dim, keepdims=True)
     target, share = _shares(x, target, weight, ignore_index)
     picked = _pick(z, target)
@@ -236,14 +206,24 @@ def _cross_entropy_slope(g, x, target, weight, reduction, ignore_index, name, me
             found[_rows(len(e)), target] -= scale
             return found
         return found - _place(e.shape, target, scale)
-    dim = _class_dim(x.array.ndim)
-    minus_hot = _nll_back(
-        g, target, weight, x_shape=tuple(x.shape), reduction=reduction, ignore_index=ignore_index
-    )
-    return minus_hot - softmax(x, dim) * minus_hot.sum(dim, keepdim=True)
+    scale = labels.scale(g, x.shape, target, weight, reduction, ignore_index)
+    hot = labels.hot(target, x.shape, ignore_index)
+    return softmax(x, class_dim(x.array.shape)) * scale - scale.where(hot, 0)
 
 
-_CROSS_ENTROPY = _both_ranks(_cross_entropy, "cross_entropy", _cross_entropy_slope)
+def _cross_entropy_of_tensors(x, target, weight, reduction, ignore_index):
+    if not x.numel():
+        return NotImplemented
+    dim = class_dim(x.array.shape)
+    largest = x.amax(dim, keepdim=True)
+    total = (x - largest).exp().sum(dim, keepdim=True)
+    surprise = total.log() - (labels.picked(x, target, ignore_index) - largest)
+    return labels.loss(surprise, x.shape, target, weight, reduction, ignore_index)
+
+
+_CROSS_ENTROPY = _both_ranks(
+    _cross_entropy, "cross_entropy", _cross_entropy_slope, _cross_entropy_of_tensors
+)
 for _op in _CROSS_ENTROPY:
     _op.prepare = _memorised
 
@@ -350,7 +330,7 @@ def _of_probabilities(input, target, weight, reduction, label_smoothing):
             f"{target.dtype}: target has input's shape {tuple(input.shape)}; class indices have no "
             "dim of classes"
         )
-    dim = _class_dim(input.array.ndim)
+    dim = class_dim(input.array.shape)
     classes = input.array.shape[dim]
     if weight is not None and tuple(weight.shape) != (classes,):
         raise ShapeError(
@@ -374,7 +354,7 @@ def _per_class(weight, input):
 
 
 def _smoothed(input, target, weight, ignore_index, reduction, label_smoothing):
-    dim = _class_dim(input.array.ndim)
+    dim = class_dim(input.array.shape)
     classes = input.array.shape[dim]
     log_p = log_softmax(input, dim)
     picked = nll_loss(log_p, target, weight, ignore_index=ignore_index, reduction=reduction)

@@ -6,7 +6,7 @@ from rushlight.errors import UnsupportedDtypeError
 from rushlight.ops.definition import function
 from rushlight.ops.kinds import elementwise
 from rushlight.ops.promotion import promote, real_only, to_float
-from rushlight.ops.rules import conj, number, where
+from rushlight.ops.rules import conj, number, typed, where
 from rushlight.tensor import Tensor
 
 LN2 = ln(2.0)
@@ -204,7 +204,7 @@ def _xlogy_number(xp, x, y):
 
 
 def _xlogy_slope(g, x, y):
-    return g * xlogy((x != 0) * 1.0, y)
+    return g * xlogy(typed(x != 0, g), y)
 
 
 def _xlogy_number_slope(g, x, y):

@@ -42,6 +42,8 @@ def _finish(op, call, publication):
     call.__name__ = call.__qualname__ = op.name
     call.op = op
     call.grad = op.grad
+    call.lower = op.lower
+    call.lower_check = op.lower_check
     op.call = call
     publish(call, op.name, **publication)
     return call

@@ -71,6 +71,13 @@ def _product(x, weight, bias=None):
     return out.reshape(*x.shape[:-1], len(weight))
 
 
+def _lowered(x, weight, bias=None):
+    """What the compiler makes of it: one product of matrices, whatever the rank of x."""
+    out = _rows(x).mm(weight.t())
+    out = out if bias is None else out + bias
+    return out if len(x.shape) == 2 else out.reshape(*x.shape[:-1], len(weight))
+
+
 def _x_slope(g, weight):
     found = times(_rows(g), conj(weight))
     return found if len(g.shape) == 2 else found.reshape(*g.shape[:-1], weight.shape[1])
@@ -106,6 +113,8 @@ def _kernels(rank, affine_name, product_name):
         """x @ weight.T."""
         return _product(x, weight)
 
+    affine.lower(lambda bias, x, weight: _lowered(x, weight, bias))
+    unbiased.lower(lambda x, weight: _lowered(x, weight))
     affine.grad(bias=_bias_slope, x=_x_slope, weight=_weight_slope)
     unbiased.grad(x=_x_slope, weight=_weight_slope)
     return affine.op, unbiased.op

@@ -98,8 +98,21 @@ def _norm_kernel(name, grad_name, centred):
         forward, name=name, grad_name=grad_name, public=False, method=False,
         prepare=lambda x, weight, bias, **params: _noted(x, **params),
     )  # fmt: skip
+
+    @op.lower
+    def written_out(x, weight, bias, n, eps):
+        dims = tuple(range(len(x.shape) - n, len(x.shape)))
+        return _affine(rows.standardized(x, dims, eps, centred)[0], weight, bias)
+
     op.grad(x=dx, weight=dw, bias=lambda g, n: _over_samples(g, n))
     return op.op
+
+
+def _affine(hat, weight, bias):
+    """hat · weight + bias, either of which may be None."""
+    if weight is not None:
+        hat = hat * weight
+    return hat if bias is None else hat + bias
 
 
 def _matrix(x, n):
@@ -191,6 +204,13 @@ def _group_norm(xp, x, weight=None, bias=None, *, groups, eps, memo=None):
     if bias is not None:
         out += _per_group(bias, groups)
     return out.reshape(x.shape)
+
+
+@_group_norm.lower
+def _group_norm_of_rows(x, weight, bias, groups, eps):
+    hat, _ = rows.standardized(_grouped(x, groups), _GROUP_DIMS, eps)
+    affine = [None if t is None else _per_group(t, groups) for t in (weight, bias)]
+    return _affine(hat, *affine).reshape(x.shape)
 
 
 def _group_slope(g, x, weight, groups, eps, memo):

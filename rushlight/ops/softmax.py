@@ -35,6 +35,14 @@ def softmax_(xp, x, *, dim):
     return e
 
 
+@softmax_.lower
+def _softmax_of_exp(x, dim):
+    if not x.numel():
+        return NotImplemented
+    e = (x - x.amax(dim, keepdim=True)).exp()
+    return e / total(e, dim)
+
+
 def _softmax_slope(g, out, dim):
     weighted = g * out
     return weighted - out * total(weighted, dim)
@@ -49,6 +57,14 @@ def log_softmax_(xp, x, *, dim):
     z = _shifted(xp, x, dim)
     z -= xp.log(summed(xp.exp(z), dim, True))
     return z
+
+
+@log_softmax_.lower
+def _log_softmax_of_exp(x, dim):
+    if not x.numel():
+        return NotImplemented
+    z = x - x.amax(dim, keepdim=True)
+    return z - total(z.exp(), dim).log()
 
 
 log_softmax_.grad(x=lambda g, out, dim: g - _exp(out) * total(g, dim))
@@ -119,6 +135,17 @@ def logsumexp(xp, x, *, dim, keepdim=False):
     largest = xp.where(xp.isinf(largest), 0, largest).astype(x.dtype)
     found = xp.log(summed(xp.exp(x - largest), dim, True)) + largest
     return found if keepdim else found.reshape(shapes.reduced(x.shape, dim, False))
+
+
+@logsumexp.lower
+def _logsumexp_of_exp(x, dim, keepdim):
+    if not x.numel() or x.is_complex():
+        return NotImplemented
+    x = x if x.is_floating_point() else x.float()
+    largest = x.amax(dim, keepdim=True)
+    largest = largest.masked_fill(largest.isinf(), 0)
+    found = total((x - largest).exp(), dim).log() + largest
+    return found if keepdim else found.squeeze(dim)
 
 
 logsumexp.grad(

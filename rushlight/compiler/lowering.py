@@ -1,0 +1,133 @@
+"""Lowering: composite operations become primitive ones.
+
+An operation states what it is made of in its own block, by a rule like a gradient rule::
+
+    softmax.lower(lambda x, dim: ...)
+
+``expand`` runs the rule on tensors that have shapes but no elements, under a recorder of its own,
+and puts what was recorded in the operation's place; what the rule used is lowered in turn. What
+is left has a kernel of the compiler's, or is an opaque call of its NumPy forward:
+
+* elementwise operations, casts (``to_copy``), copies (``clone``, ``copy``, ``reshape``) and views;
+* reductions: sum, prod, amax, amin, any, all, argmax, argmin; scans: cumsum and the like;
+* contractions: mm, bmm, convolution and its two gradients; pooling and its gradients;
+* gather, scatter, scatter_add, and ``patch``, which writes into a part of a copy;
+* full and arange, and ``check_range``, which computes nothing but raises where values are wrong.
+"""
+
+from rushlight.autograd import mode
+from rushlight.compiler.abstract import Abstract
+from rushlight.compiler.trace import Recorder
+from rushlight.dtype import OF, bfloat16, float16, float32
+from rushlight.errors import TraceError
+from rushlight.ops.definition import OPS
+from rushlight.ops.layout import contiguous_format
+from rushlight.tensor import from_array
+
+__all__ = ["expand"]
+
+_HALF = (float16.numpy, bfloat16.numpy)
+
+
+def expand(equations):
+    """``equations`` with composite operations replaced by what they are made of.
+
+    The values that come out are the same objects, so whatever refers to them stays valid. Checks
+    of values come just before the equation whose values they are.
+    """
+    found: list = []
+    for equation in equations:
+        found += _checks(equation)
+        found += _lowered(equation)
+    return found
+
+
+def _checks(equation):
+    """The checks that the forward of ``equation`` makes, as equations."""
+    if equation.op.checking is None:
+        return []
+    recorder = Recorder()
+    _run(equation.op.checking, equation, recorder, widen=False)
+    return [e for made in recorder.equations for e in _lowered(made)]
+
+
+def _lowered(equation):
+    if equation.op.lowering is None:
+        return [equation]
+    recorder = Recorder()
+    results = _run(equation.op.lowering, equation, recorder, equation.op.widen)
+    if results is NotImplemented:
+        return [equation]
+    _deliver(equation, results if isinstance(results, (tuple, list)) else (results,), recorder)
+    # A rule answers for the values it uses: what it recorded is not checked again.
+    return [e for made in recorder.equations for e in _lowered(made)]
+
+
+# Running a rule ---------------------------------------------------------------------------
+
+
+def _run(lowering, equation, recorder, widen):
+    """The results of a rule on the operands of ``equation``, recorded by ``recorder``."""
+    rule, names = lowering
+    was, grad = mode.state.recorder, mode.set_grad(False)
+    mode.add_intercept(1)
+    mode.state.recorder = recorder
+    try:
+        given = dict(zip(equation.op.inputs, equation.ins, strict=False)) | equation.params
+        return rule(*[_operand(given.get(name), widen) for name in names])
+    finally:
+        mode.state.recorder = was
+        mode.add_intercept(-1)
+        mode.set_grad(grad)
+
+
+def _operand(value, widen):
+    """An operand as the rule gets it: values as tensors, half precision in float32."""
+    if isinstance(value, list):
+        return [_operand(v, widen) for v in value]
+    if not isinstance(value, Abstract):
+        return value
+    tensor = from_array(value)
+    return tensor.to(float32) if widen and value.dtype in _HALF else tensor
+
+
+# Putting results in place -----------------------------------------------------------------
+
+
+def _deliver(equation, results, recorder):
+    """Have what was recorded end in the very values that ``equation`` gave."""
+    place: dict = {}
+    for wanted, result in zip(equation.outs, results, strict=True):
+        value = _fitted(equation, wanted, recorder.value(result), recorder)
+        made = any(v is value for e in recorder.equations for v in e.outs)
+        if not made or value.id in place or not _same_layout(value, wanted):
+            (value,) = recorder.emit(OPS["clone"], (value,), {"memory_format": contiguous_format})
+        place[value.id] = wanted
+    for e in recorder.equations:
+        e.outs = [place.get(v.id, v) for v in e.outs]
+        e.ins = tuple([_renamed(v, place) for v in e.ins])
+        e.params = {k: _renamed(v, place) for k, v in e.params.items()}
+
+
+def _renamed(value, place):
+    if isinstance(value, list):
+        return [_renamed(v, place) for v in value]
+    return place.get(value.id, value) if isinstance(value, Abstract) else value
+
+
+def _fitted(equation, wanted, value, recorder):
+    """``value`` in the dtype of ``wanted`` where that is half of what the rule computed in."""
+    if value.dtype == float32.numpy and wanted.dtype in _HALF:
+        (value,) = recorder.emit(OPS["to_copy"], (value,), {"dtype": wanted.dtype})
+    if value.shape != wanted.shape or value.dtype != wanted.dtype:
+        raise TraceError(
+            f"{equation.op.name}: its lowering gives {OF[value.dtype]} {list(value.shape)}, the "
+            f"operation itself {OF[wanted.dtype]} {list(wanted.shape)}: {equation!r}"
+        )
+    return value
+
+
+def _same_layout(value, wanted):
+    """Whether the strides agree, on which the views that follow were recorded."""
+    pairs = zip(value.shape, value.strides, wanted.strides, strict=True)
+    return all(have == want for n, have, want in pairs if n > 1)
