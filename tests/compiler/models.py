@@ -330,7 +330,7 @@ def accumulated(step, model):
     """Gradients of two halves of a batch summed before one update."""
     net = nn.Sequential(nn.Linear(5, 12), nn.ELU(), nn.LayerNorm(12), nn.Linear(12, 2))
     forward = model(net)
-    opt = torch.optim.AdamW(net.parameters(), lr=2e-3, eps=1e-5)
+    opt = torch.optim.AdamW(net.parameters(), lr=1e-2, eps=1e-5)
 
     @step
     def add(x, y):
