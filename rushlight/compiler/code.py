@@ -1,62 +1,74 @@
 """Machine code in memory: object files are loaded, and their functions have addresses."""
 
-import itertools
+import ctypes
 import os
-from functools import cache
 from typing import Any
 
 from rushlight.compiler.emit.target import host
 
 __all__ = ["Library", "load"]
 
-_numbers = itertools.count()
-
 
 class Library:
-    """The loaded code of one object file; it is freed when this object is dropped."""
+    """The loaded code of one object file; it is freed when this object is dropped.
 
-    __slots__ = ("_addresses", "_name", "_tracker")
+    Each has a linker of its own (0.3 ms): a shared one never gives all its memory back.
+    """
 
-    def __init__(self, name, tracker):
-        self._name = name
-        self._tracker = tracker  # frees the code when dropped
+    __slots__ = ("_addresses", "_linker", "_parts")
+
+    def __init__(self, object_code, imports):
+        import llvmlite.binding as llvm
+
+        self._parts = []  # first: __del__ reads it, whatever fails
+        host()  # sets LLVM up
+        builder = llvm.JITLibraryBuilder().add_object_img(object_code).add_current_process()
+        for name, address in imports.items():
+            builder.import_symbol(name, address)
         self._addresses = {}
+        self._linker = llvm.create_lljit_compiler(
+            use_jit_link=os.name != "nt", suppress_errors=True
+        )
+        self._parts.append(builder.link(self._linker, "kernels"))
 
     def address(self, name):
         """The address of the function or variable ``name``.
 
         Raises:
-            KeyError: the object file defines no such name.
+            KeyError: the object file defines no such name, or needs one that nobody defines.
         """
         if name not in self._addresses:
             try:
-                found = _linker().lookup(self._name, name)
-            except RuntimeError:
-                raise KeyError(f"the object code defines no {name!r}") from None
-            self._addresses[name] = found[name], found
-        return self._addresses[name][0]
+                found = self._linker.lookup("kernels", name)
+            except RuntimeError as error:
+                raise KeyError(str(error)) from None
+            self._parts.append(found)
+            self._addresses[name] = found[name]
+        return self._addresses[name]
 
+    def function(self, name, brief=False):
+        """The native ``void name(ptr)`` as a function of one address, which keeps the code alive.
 
-@cache
-def _linker() -> Any:
-    import llvmlite.binding as llvm
+        A call takes 0.11 µs and lets other Python threads run meanwhile; a ``brief`` one takes
+        0.08 µs and doesn't.
+        """
+        prototype = ctypes.PYFUNCTYPE if brief else ctypes.CFUNCTYPE
+        # c_void_p takes an int twice as fast as the integer types do.
+        function: Any = prototype(None, ctypes.c_void_p)(self.address(name))
+        function.library = self
+        return function
 
-    host()  # sets LLVM up
-    return llvm.create_lljit_compiler(use_jit_link=os.name != "nt", suppress_errors=True)
+    def __del__(self):
+        for part in reversed(self._parts):
+            part.close()
 
 
 def load(object_code, imports=None):
-    """Load an object file; ``imports`` gives addresses for names that it uses and doesn't define.
+    """Load an object file; ``imports`` gives addresses of names that it uses and doesn't define.
 
-    Names that are in neither are looked for in this process (memcpy and the like).
+    Names in neither are looked for in this process (memcpy and the like).
 
     Raises:
         RuntimeError: the bytes are no object file of this machine.
     """
-    import llvmlite.binding as llvm
-
-    builder = llvm.JITLibraryBuilder().add_object_img(object_code).add_current_process()
-    for name, address in (imports or {}).items():
-        builder.import_symbol(name, address)
-    name = f"rushlight.{next(_numbers)}"
-    return Library(name, builder.link(_linker(), name))
+    return Library(object_code, imports or {})
