@@ -1,6 +1,6 @@
 """Losses of classification: negative log-likelihood and cross entropy."""
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,7 @@ from numpy import ndarray
 from rushlight.autograd import mode
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
-from rushlight.ops import labels
+from rushlight.ops import labels, logits
 from rushlight.ops.direct import FLOATS, plain, taped
 from rushlight.ops.dispatch import apply, refuse
 from rushlight.ops.kinds import kernel
@@ -23,8 +23,6 @@ __all__ = ["cross_entropy", "nll_loss"]
 _F4, _F8 = FLOATS
 _I8, _U8 = np.dtype("i8"), np.dtype("u8")
 _sum: Any = np.add.reduce
-_largest: Any = np.maximum.reduce
-_least: Any = np.minimum.reduce
 
 # Class indices ----------------------------------------------------------------------------
 
@@ -199,6 +197,8 @@ def _memorised(x, target, weight, **params):
 
 def _cross_entropy_slope(g, x, target, weight, reduction, ignore_index, name, memo):
     if type(g) is ndarray and memo:
+        if type(memo) is partial:
+            return memo(g)
         e, total, target, share = memo
         scale = _scale(g, e, target, share, reduction)
         found = e * ((scale.reshape(total.shape) if scale.ndim else scale) / total)
@@ -307,20 +307,15 @@ def _short(input, target, ignore_index):
             or t.shape != x.shape[:1]
             or ignore_index >= 0
             or not x.size
-            or _least(t) < 0
+            or t.item(t.argmin()) < 0
         ):
             return None
-        z = x - _largest(x, 1, None, None, True)
-        losses = z[_rows(len(t)), t]
-        e = np.exp(z, z)
-        total = _sum(e, 1, None, None, True)
-        losses = np.log(total)[:, 0] - losses
-        loss = np.true_divide(_sum(losses), len(t), dtype=d)
+        loss, memo = logits.mean_surprise(x, t)
     except (AttributeError, IndexError, RuntimeWarning):
         return None
-    saved = (x, t, None, "mean", ignore_index, "cross_entropy", (e, total, t, 1))
+    saved = (x, t, None, "mean", ignore_index, "cross_entropy", memo)
     cells = (input.cell, target.cell)
-    return taped(_CROSS_ENTROPY[0], np.asarray(loss), (input.node, None, None), saved, cells)
+    return taped(_CROSS_ENTROPY[0], loss, (input.node, None, None), saved, cells)
 
 
 def _of_probabilities(input, target, weight, reduction, label_smoothing):
