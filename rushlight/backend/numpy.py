@@ -41,11 +41,18 @@ def reshape_view(x, shape):
         return None
 
 
-_INTEGER = {1: np.int8, 2: np.int16, 4: np.int32, 8: np.int64}
+_BOOL = np.dtype(bool)
+_INTEGER = {1: np.dtype("i1"), 2: np.dtype("i2"), 4: np.dtype("i4"), 8: np.dtype("i8")}
+_FLOATS = {np.dtype("f4"): np.dtype("i4"), np.dtype("f8"): np.dtype("i8")}
 
 
 def where(condition, x, y):
-    """``np.where``; on large arrays by masks of bits: ten times faster on irregular conditions."""
+    """``np.where``; by masks of bits where that is faster: ten times on irregular conditions."""
+    if type(x) is type(condition) is np.ndarray and type(y) is int and y == 0:
+        integer = _FLOATS.get(x.dtype)
+        if integer is not None and condition.dtype is _BOOL and x.shape == condition.shape:
+            mask = condition.astype(integer)
+            return np.multiply(mask, x.view(integer), mask).view(x.dtype)  # 0 or 1 times the bits
     shape = np.shape(condition)
     if prod(shape) < 4096 or condition.dtype != bool:
         return np.where(condition, x, y)
@@ -58,9 +65,6 @@ def where(condition, x, y):
         return np.where(condition, x, y)
     mask = condition.astype(integer)
     np.negative(mask, out=mask)  # 0, or all bits set
-    if type(y) is int and y == 0:
-        mask &= _bits(x, dtype, integer)
-        return mask.view(dtype)
     y = _bits(y, dtype, integer)
     mask &= _bits(x, dtype, integer) ^ y
     mask ^= y

@@ -2,6 +2,9 @@
 
 from math import pi, sqrt
 
+import numpy as np
+from numpy import ndarray
+
 from rushlight.ops.division import real_numbers
 from rushlight.ops.exponential import exp, floating, floats
 from rushlight.ops.kinds import elementwise
@@ -15,6 +18,10 @@ __all__ = [
 ]  # fmt: skip
 
 
+#: Zero as an array without dims.
+_ZERO = {d: np.zeros((), d) for d in (np.dtype("f4"), np.dtype("f8"))}
+
+
 @elementwise(dtype=real_numbers)
 def relu(xp, x):
     """``input`` where it is positive, else 0.
@@ -23,10 +30,16 @@ def relu(xp, x):
     >>> torch.relu(torch.tensor([-1.0, 2.0]))
     tensor([0., 2.])
     """
-    return xp.maximum(x, 0)
+    # NumPy takes as long to read a number as to do all else on a small array.
+    return xp.maximum(x, _ZERO.get(x.dtype, 0) if type(x) is ndarray else 0)
 
 
-relu.grad(x=lambda g, out: where(~(out <= 0), g, 0))
+def _relu_slope(g, out):
+    # The result is not negative, and nan lets the gradient pass.
+    return where(out != (_ZERO.get(out.dtype, 0) if type(out) is ndarray else 0), g, 0)
+
+
+relu.grad(x=_relu_slope)
 
 
 @elementwise(dtype=to_float)
