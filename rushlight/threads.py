@@ -1,8 +1,12 @@
-"""How many threads NumPy's matrix products use."""
+"""How many threads matrix products and compiled programs use."""
 
-__all__ = ["get_num_threads", "set_num_threads"]
+import os
+import sys
+
+__all__ = ["available_cores", "get_num_threads", "set_num_threads"]
 
 _pools = None
+_count = None  # once it was set
 
 
 def _blas():
@@ -18,25 +22,51 @@ def _blas():
     return _pools.lib_controllers
 
 
+def available_cores():
+    """The number of cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def get_num_threads():
-    """The number of threads that matrix products may use.
+    """The number of threads that matrix products and compiled programs may use.
+
+    At the start this is ``RUSHLIGHT_NUM_THREADS``, or else what the BLAS library uses.
 
     >>> import rushlight as torch
     >>> torch.get_num_threads() >= 1
     True
     """
-    return max([library.get_num_threads() for library in _blas()], default=1)
+    if _count is not None:
+        return _count
+    return max([library.get_num_threads() for library in _blas()], default=available_cores())
 
 
 def set_num_threads(n):
-    """Let matrix products use ``n`` threads. The BLAS library may round differently for each ``n``.
+    """Let matrix products and compiled programs use ``n`` threads.
+
+    The results of compiled programs don't depend on it. The BLAS library may round differently for
+    each ``n``.
 
     Raises:
         RuntimeError: ``n`` is not positive.
     """
+    global _count
     if not isinstance(n, int) or isinstance(n, bool):
         raise TypeError(f"set_num_threads expects an int, but got {type(n).__name__}")
     if n < 1:
         raise RuntimeError(f"set_num_threads expects a positive integer, but got {n}")
     for library in _blas():
         library.set_num_threads(n)
+    _count = n
+    native = sys.modules.get("rushlight.compiler.threads")  # where programs run already
+    if native is not None:
+        native.resize(n)
+
+
+def set_from_environment():
+    """Take the number in ``RUSHLIGHT_NUM_THREADS``; anything but a positive number is ignored."""
+    named = os.environ.get("RUSHLIGHT_NUM_THREADS", "")
+    if named.isdecimal() and int(named) > 0:
+        set_num_threads(int(named))

@@ -1,0 +1,124 @@
+"""Machine code on disk, so that a program's next start needn't compile again.
+
+An entry is a file that is believed only if its checksum holds and nobody else could have written
+it. Whatever is wrong with the folder or an entry, the answer is None and the caller compiles.
+"""
+
+import contextlib
+import hashlib
+import os
+import stat
+import sys
+import tempfile
+from pathlib import Path
+
+import rushlight
+from rushlight.compiler.emit.target import host
+
+__all__ = ["folder", "get", "put"]
+
+_MAGIC = b"rushlight code 1\n"
+_DIGEST = hashlib.sha256().digest_size
+_LIMIT = 256 << 20  # bytes of all entries together
+
+
+def folder():
+    """The cache's folder; None where caching is off.
+
+    ``RUSHLIGHT_CACHE_DIR`` names it, and turns caching off if it is empty. Otherwise it is in the
+    place that the platform has for such files.
+    """
+    named = os.environ.get("RUSHLIGHT_CACHE_DIR")
+    if named is not None:
+        return Path(named) if named else None
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA")
+        return Path(base) / "rushlight" / "Cache" if base else None
+    try:
+        home = Path.home()
+    except RuntimeError:  # a user without a home
+        return None
+    if sys.platform == "darwin":
+        return home / "Library" / "Caches" / "rushlight"
+    return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache") / "rushlight"
+
+
+def get(key):
+    """The bytes that were put under ``key``; None if there are none that can be trusted."""
+    try:
+        path = _path(key)
+        return None if path is None else _read(path)
+    except OSError:
+        return None
+
+
+def put(key, payload):
+    """Keep ``payload`` under ``key`` for this and later processes."""
+    with contextlib.suppress(OSError):
+        path = _path(key, create=True)
+        if path is not None:
+            _write(path, payload)
+            _evict(path.parent)
+
+
+def _path(key, create=False):
+    place = folder()
+    if place is None:
+        return None
+    if create:
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not _private(place.stat()):
+        return None
+    name = "\0".join((rushlight.__version__, host().key, key))
+    return place / (hashlib.sha256(name.encode()).hexdigest() + ".o")
+
+
+def _private(status):
+    """Whether nobody but this user could have written a file or folder."""
+    if not hasattr(os, "geteuid"):
+        return True  # Windows: the user's folders are private by their access lists
+    return status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+def _read(path):
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    with open(os.open(path, flags), "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode) or not _private(status):
+            return None
+        content = file.read()
+    start = len(_MAGIC) + _DIGEST
+    payload = content[start:]
+    whole = _MAGIC + hashlib.sha256(payload).digest()
+    return payload if content[:start] == whole else None
+
+
+def _write(path, payload):
+    """All or nothing: the entry appears under its name when it is complete on disk."""
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".new")  # mode 0600
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(_MAGIC + hashlib.sha256(payload).digest() + payload)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def _evict(place):
+    """Delete the oldest entries beyond the limit; a file that vanishes meanwhile is no matter."""
+    entries = []
+    for path in [*place.glob("*.o"), *place.glob("*.new")]:
+        with contextlib.suppress(OSError):
+            status = path.stat()
+            entries.append((status.st_mtime, status.st_size, path))
+    excess = sum(size for _, size, _ in entries) - _LIMIT
+    for _, size, path in sorted(entries):
+        if excess <= 0:
+            break
+        with contextlib.suppress(OSError):
+            path.unlink()
+            excess -= size

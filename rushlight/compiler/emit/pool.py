@@ -1,0 +1,393 @@
+"""Fork and join in native code: the chunks of one kernel, run by the caller and its workers.
+
+A *round* is one call of ``parallel``. Its state is a single word, the gate:
+
+    bits 0-10   how many workers have entered this round
+    bit 11      open: a worker may enter
+    bits 12-31  the number of the round
+
+The caller opens the gate, takes chunks until none is left, closes the gate, and waits for the
+workers that had entered. One that never came (its core was busy) can't enter a closed gate, so
+nobody waits for it. A worker enters by compare-and-swap: it can't come in after the gate closed.
+
+Idle workers watch the gate for a short time, then sleep on it (on Linux, by futex; elsewhere by
+naps). ``asleep`` says that somebody may be sleeping, so that a round among wakeful workers makes no
+system call. The worker says so before it looks at the gate for the last time; the caller opens the
+gate before it looks at ``asleep``: one of the two sees the other.
+
+A caller holds one of a few *seats*, each with scratch memory. Only seat 0 leads workers: further
+threads that call at the same time run their chunks alone. Whoever waits for a seat may hold the
+GIL, so nothing that is done in a seat may need it.
+"""
+
+__all__ = ["SEATS", "pool_module"]
+
+SEATS = 8  # callers at the same time, each with a workspace; one more waits
+
+_COUNT, _OPEN, _ROUND = (1 << 11) - 1, 1 << 11, 1 << 12
+
+_STATE = """
+; Workspaces (first the seats', then the workers'), bytes from one to the next; how many workers
+; there are; whether they shall go home.
+%Setup = type { ptr, i64, i32, i32 }
+%Task = type { ptr, ptr, i64 }  ; kernel, its arguments, chunks
+
+; What changes in every round lies 128 bytes apart: two cores write it (pairs of lines move together).
+@gate = global i32 0, align 128
+@task = global %Task zeroinitializer, align 128
+@next = global i64 0, align 128     ; the next chunk that nobody has taken
+@left = global i32 0, align 128     ; workers that have left this round
+@waiting = global i32 0, align 4    ; whether the caller sleeps until they have
+@asleep = global i32 0, align 128   ; whether a worker may be sleeping
+@seats = global [SEATS x i32] zeroinitializer, align 128
+; What changes between rounds only.
+@setup = global %Setup zeroinitializer, align 128
+@patience = global i64 0            ; how often an idle worker looks before it sleeps
+@start = global ptr null            ; void(): starts the workers at the first round
+"""
+
+_CALLER = """
+define void @parallel(ptr %kernel, ptr %args, i64 %chunks) {
+  %start = load atomic ptr, ptr @start monotonic, align 8
+  %started = icmp eq ptr %start, null
+  %several = icmp sgt i64 %chunks, 1
+  br i1 %started, label %sit, label %first
+first:
+  br i1 %several, label %begin, label %sit
+begin:
+  call void %start()
+  br label %sit
+sit:
+  %seat = call i64 @sit()
+  %scratch = call ptr @workspace(i64 %seat)
+  %workers.place = getelementptr %Setup, ptr @setup, i32 0, i32 2
+  %workers = load i32, ptr %workers.place
+  %leads = icmp eq i64 %seat, 0
+  %helped = icmp ne i32 %workers, 0
+  %a = and i1 %leads, %helped
+  %b = and i1 %a, %several
+  br i1 %b, label %shared, label %alone
+shared:
+  call void @lead(ptr %kernel, ptr %args, i64 %chunks, ptr %scratch)
+  br label %rise
+alone:
+  %c = phi i64 [ 0, %sit ], [ %c1, %run ]
+  %more = icmp slt i64 %c, %chunks
+  br i1 %more, label %run, label %rise
+run:
+  call void %kernel(ptr %args, i64 %c, ptr %scratch)
+  %c1 = add i64 %c, 1
+  br label %alone
+rise:
+  %mine = getelementptr i32, ptr @seats, i64 %seat
+  store atomic i32 0, ptr %mine release, align 4
+  ret void
+}
+
+define internal i64 @sit() {  ; the number of a seat that was free
+entry:
+  br label %try
+try:
+  %seat = phi i64 [ 0, %entry ], [ %other, %taken ], [ 0, %full ]
+  %place = getelementptr i32, ptr @seats, i64 %seat
+  %was = atomicrmw xchg ptr %place, i32 1 acquire
+  %free = icmp eq i32 %was, 0
+  br i1 %free, label %done, label %taken
+taken:
+  %up = add i64 %seat, 1
+  %other = urem i64 %up, SEATS
+  %all = icmp eq i64 %other, 0
+  br i1 %all, label %full, label %try
+full:
+  call void @nap()
+  br label %try
+done:
+  ret i64 %seat
+}
+
+define internal ptr @workspace(i64 %number) alwaysinline {
+  %base = load ptr, ptr @setup
+  %stride.place = getelementptr %Setup, ptr @setup, i32 0, i32 1
+  %stride = load i64, ptr %stride.place
+  %offset = mul i64 %number, %stride
+  %address = getelementptr i8, ptr %base, i64 %offset
+  ret ptr %address
+}
+
+define internal void @lead(ptr %kernel, ptr %args, i64 %chunks, ptr %scratch) {
+entry:
+  store ptr %kernel, ptr @task
+  %args.place = getelementptr %Task, ptr @task, i32 0, i32 1
+  store ptr %args, ptr %args.place
+  %chunks.place = getelementptr %Task, ptr @task, i32 0, i32 2
+  store i64 %chunks, ptr %chunks.place
+  store atomic i64 0, ptr @next monotonic, align 8
+  store atomic i32 0, ptr @left monotonic, align 4
+  %last = load atomic i32, ptr @gate monotonic, align 4
+  %all = or i32 %last, LOW
+  %round = add i32 %all, 1
+  %opened = or i32 %round, OPEN
+  store atomic i32 %opened, ptr @gate seq_cst, align 4
+  %sleepers = load atomic i32, ptr @asleep seq_cst, align 4
+  %rouse = icmp ne i32 %sleepers, 0
+  br i1 %rouse, label %ring, label %work
+ring:
+  call void @rouse(i64 %chunks)
+  br label %work
+work:
+  call void @take(ptr %kernel, ptr %args, i64 %chunks, ptr %scratch)
+  %before = atomicrmw and ptr @gate, i32 CLOSE acq_rel
+  %entered = and i32 %before, COUNT
+  br label %look
+look:
+  %n = phi i64 [ 0, %work ], [ %n1, %pause ]
+  %left = load atomic i32, ptr @left acquire, align 4
+  %joined = icmp eq i32 %left, %entered
+  br i1 %joined, label %done, label %wait
+wait:
+  %patience = load i64, ptr @patience
+  %tired = icmp sge i64 %n, %patience
+  br i1 %tired, label %doze, label %pause
+pause:
+  call void @pause()
+  %n1 = add i64 %n, 1
+  br label %look
+doze:
+  store atomic i32 1, ptr @waiting seq_cst, align 4
+  %still = load atomic i32, ptr @left seq_cst, align 4
+  %late = icmp eq i32 %still, %entered
+  br i1 %late, label %awake, label %sleep
+sleep:
+  call void @sleep(ptr @left, i32 %still)
+  br label %doze
+awake:
+  store atomic i32 0, ptr @waiting monotonic, align 4
+  br label %done
+done:
+  ret void
+}
+
+define internal void @rouse(i64 %chunks) noinline {  ; wake as many workers as have a chunk to do
+  store atomic i32 0, ptr @asleep seq_cst, align 4
+  %others = sub i64 %chunks, 1
+  %big = icmp sgt i64 %others, COUNT
+  %wanted = select i1 %big, i64 COUNT, i64 %others
+  %woken = call i64 @wake(ptr @gate, i64 %wanted)
+  %more = icmp eq i64 %woken, %wanted
+  br i1 %more, label %again, label %done
+again:
+  store atomic i32 1, ptr @asleep seq_cst, align 4
+  br label %done
+done:
+  ret void
+}
+
+define internal void @take(ptr %kernel, ptr %args, i64 %chunks, ptr %scratch) {
+  br label %next
+next:
+  %c = atomicrmw add ptr @next, i64 1 monotonic
+  %more = icmp slt i64 %c, %chunks
+  br i1 %more, label %run, label %done
+run:
+  call void %kernel(ptr %args, i64 %c, ptr %scratch)
+  br label %next
+done:
+  ret void
+}
+"""
+
+_WORKER = """
+define void @work(ptr %number) {  ; the life of a worker; its number comes as an address
+entry:
+  %place = ptrtoint ptr %number to i64
+  br label %idle
+idle:  ; watch the gate with new patience
+  %round = phi i32 [ -1, %entry ], [ %round, %asleep ], [ %this, %leave ]
+  br label %look
+look:
+  %n = phi i64 [ 0, %idle ], [ %n1, %pause ], [ %n, %enter ]
+  %gate = load atomic i32, ptr @gate acquire, align 4
+  %this = and i32 %gate, MASK
+  %new = icmp ne i32 %this, %round
+  %bit = and i32 %gate, OPEN
+  %open = icmp ne i32 %bit, 0
+  %come = and i1 %new, %open
+  br i1 %come, label %enter, label %wait
+wait:
+  %patience = load i64, ptr @patience
+  %tired = icmp sge i64 %n, %patience
+  br i1 %tired, label %doze, label %pause
+pause:
+  call void @pause()
+  %n1 = add i64 %n, 1
+  br label %look
+doze:
+  store atomic i32 1, ptr @asleep seq_cst, align 4
+  %stop.place = getelementptr %Setup, ptr @setup, i32 0, i32 3
+  %stop = load atomic i32, ptr %stop.place seq_cst, align 4
+  %quit = icmp ne i32 %stop, 0
+  br i1 %quit, label %home, label %last
+last:
+  %now = load atomic i32, ptr @gate seq_cst, align 4
+  %same = icmp eq i32 %now, %gate
+  br i1 %same, label %sleep, label %asleep
+sleep:
+  call void @sleep(ptr @gate, i32 %gate)
+  br label %asleep
+asleep:
+  br label %idle
+enter:
+  %one = add i32 %gate, 1
+  %swap = cmpxchg ptr @gate, i32 %gate, i32 %one acq_rel monotonic
+  %in = extractvalue { i32, i1 } %swap, 1
+  br i1 %in, label %help, label %look
+help:
+  %kernel = load ptr, ptr @task
+  %args.place = getelementptr %Task, ptr @task, i32 0, i32 1
+  %args = load ptr, ptr %args.place
+  %chunks.place = getelementptr %Task, ptr @task, i32 0, i32 2
+  %chunks = load i64, ptr %chunks.place
+  %scratch = call ptr @workspace(i64 %place)
+  call void @take(ptr %kernel, ptr %args, i64 %chunks, ptr %scratch)
+  %left = atomicrmw add ptr @left, i32 1 seq_cst
+  %waiting = load atomic i32, ptr @waiting seq_cst, align 4
+  %ring = icmp ne i32 %waiting, 0
+  br i1 %ring, label %tell, label %leave
+tell:
+  %told = call i64 @wake(ptr @left, i64 1)
+  br label %leave
+leave:
+  br label %idle
+home:
+  ret void
+}
+"""
+
+_CONTROL = """
+define void @arrange(ptr %new) {  ; take a new setup on, when no round runs
+entry:
+  br label %seize
+seize:
+  %taken = phi i64 [ 0, %entry ], [ %taken1, %seized ]
+  %place = getelementptr i32, ptr @seats, i64 %taken
+  br label %try
+try:
+  %was = atomicrmw xchg ptr %place, i32 1 acquire
+  %free = icmp eq i32 %was, 0
+  br i1 %free, label %seized, label %busy
+busy:
+  call void @nap()
+  br label %try
+seized:
+  %taken1 = add i64 %taken, 1
+  %some = icmp slt i64 %taken1, SEATS
+  br i1 %some, label %seize, label %settle
+settle:
+  call void @llvm.memcpy.p0.p0.i64(ptr @setup, ptr %new, i64 24, i1 false)
+  %round = atomicrmw add ptr @gate, i32 ROUND seq_cst
+  %woken = call i64 @wake(ptr @gate, i64 COUNT)  ; who shall go home must see it
+  br label %yield
+yield:
+  %given = phi i64 [ 0, %settle ], [ %given1, %yield ]
+  %seat = getelementptr i32, ptr @seats, i64 %given
+  store atomic i32 0, ptr %seat release, align 4
+  %given1 = add i64 %given, 1
+  %rest = icmp slt i64 %given1, SEATS
+  br i1 %rest, label %yield, label %done
+done:
+  ret void
+}
+
+declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
+
+define void @spin(ptr %times) {  ; so many pauses, to measure one
+entry:
+  %n = ptrtoint ptr %times to i64
+  br label %loop
+loop:
+  %i = phi i64 [ 0, %entry ], [ %up, %loop ]
+  call void @pause()
+  %up = add i64 %i, 1
+  %more = icmp ult i64 %up, %n
+  br i1 %more, label %loop, label %done
+done:
+  ret void
+}
+"""
+
+_FUTEX = """
+declare i64 @syscall(i64, ...)
+
+define internal void @sleep(ptr %word, i32 %seen) {  ; until woken; not if the word has changed
+  %done = call i64 (i64, ...) @syscall(i64 FUTEX, ptr %word, i64 128, i32 %seen, ptr null)
+  ret void
+}
+
+define internal i64 @wake(ptr %word, i64 %most) {  ; how many were woken
+  %woken = call i64 (i64, ...) @syscall(i64 FUTEX, ptr %word, i64 129, i64 %most)
+  ret i64 %woken
+}
+"""
+
+_NAPS = """
+define internal void @sleep(ptr %word, i32 %seen) {
+  call void @nap()
+  ret void
+}
+
+define internal i64 @wake(ptr %word, i64 %most) {
+  ret i64 0
+}
+"""
+
+_POSIX_NAP = """
+declare i32 @usleep(i32)
+
+define internal void @nap() {
+  %done = call i32 @usleep(i32 100)
+  ret void
+}
+"""
+
+_WINDOWS_NAP = """
+declare void @Sleep(i32)
+
+define internal void @nap() {
+  call void @Sleep(i32 1)
+  ret void
+}
+"""
+
+_PAUSES = {
+    "x86_64": ("declare void @llvm.x86.sse2.pause()", "call void @llvm.x86.sse2.pause()"),
+    "aarch64": ("declare void @llvm.aarch64.hint(i32)", "call void @llvm.aarch64.hint(i32 1)"),
+}
+_FUTEX_CALLS = {"x86_64": 202, "aarch64": 98, "riscv64": 98, "powerpc64le": 221, "s390x": 238}
+
+
+def _pause(processor):
+    declaration, call = _PAUSES.get(processor, ("", ""))
+    return (
+        f"{declaration}\ndefine internal void @pause() alwaysinline {{\n  {call}\n  ret void\n}}\n"
+    )
+
+
+def pool_module(triple, futex=True):
+    """The pool as text of LLVM IR; without ``futex``, its sleepers nap also where there is one."""
+    processor = triple.split("-")[0].replace("arm64", "aarch64")
+    number = _FUTEX_CALLS.get(processor) if futex and "linux" in triple else None
+    sleep = _NAPS if number is None else _FUTEX
+    nap = _WINDOWS_NAP if "windows" in triple else _POSIX_NAP
+    text = _STATE + _CALLER + _WORKER + _CONTROL + sleep + nap + _pause(processor)
+    for name, value in {
+        "SEATS": SEATS,
+        "COUNT": _COUNT,
+        "OPEN": _OPEN,
+        "LOW": _ROUND - 1,
+        "ROUND": _ROUND,
+        "MASK": -_ROUND,
+        "CLOSE": ~_OPEN,
+        "FUTEX": number,
+    }.items():
+        text = text.replace(name, str(value))
+    return text
