@@ -1,0 +1,96 @@
+"""Convolution and its two gradients: what they are, and which kernels compute them."""
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from rushlight.compiler.emit import shifted_sum, weight_gradient
+from rushlight.compiler.emit.plan import Plan
+from rushlight.compiler.emit.value import FLOAT, HALF
+
+__all__ = ["Convolution", "describe", "emit", "plan"]
+
+# Descriptions -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """One of the three operations on convolutions, for operands laid out in any way.
+
+    Attributes:
+        op: ``convolution``, ``convolution_input_grad`` or ``convolution_weight_grad``.
+        dtype: NumPy's dtype of operands and result.
+        batch, channels, outputs: N, C of x, O.
+        size, places, kernel, stride, padding, dilation: For each of 1 to 3 dims.
+        strides: The element strides of each operand: those of the op's signature, bias last.
+    """
+
+    op: str
+    dtype: np.dtype
+    batch: int
+    channels: int
+    outputs: int
+    size: tuple
+    places: tuple
+    kernel: tuple
+    stride: tuple
+    padding: tuple
+    dilation: tuple
+    groups: int
+    strides: tuple
+
+    @property
+    def compute(self):
+        """The dtype that sums are in."""
+        return FLOAT if self.dtype in HALF else self.dtype
+
+    @property
+    def shape(self):
+        """The shape of the result, as the sink's indices count it."""
+        if self.op == "convolution":
+            return (self.batch, self.outputs, *self.places)
+        if self.op == "convolution_input_grad":
+            return (self.batch, self.channels, *self.size)
+        return (self.outputs, self.channels // self.groups * prod(self.kernel))
+
+
+def describe(op, ins, out_shape, params):
+    """The description of an equation: its operation's name, inputs, result's shape, params."""
+    params = {k: v for k, v in params.items() if k != "name"}
+    ins = [x for x in ins if x is not None]
+    strides = tuple([tuple([s // x.dtype.itemsize for s in x.strides]) for x in ins])
+    first, second = ins[0].shape, ins[1].shape
+    groups = params["groups"]
+    if op == "convolution":
+        sizes = (first[0], first[1], second[0], first[2:], out_shape[2:], second[2:])
+    elif op == "convolution_input_grad":
+        sizes = (first[0], out_shape[1], second[0], out_shape[2:], first[2:], second[2:])
+    else:
+        sizes = (first[0], second[1], first[1], second[2:], first[2:], out_shape[2:])
+    sizes = (*sizes[:3], *[tuple(s) for s in sizes[3:]])
+    windows = [tuple(params[k]) for k in ("stride", "padding", "dilation")]
+    return Convolution(op, ins[0].dtype, *sizes, *windows, groups, strides)
+
+
+def plan(description, target, name="convolution"):
+    """The kernels that compute ``description``, named after ``name``."""
+    if not prod(description.shape):
+        return Plan(description, target, (), ())
+    return _emitter(description).plan(description, target, name)
+
+
+def emit(module, plan, sink):
+    """Add the plan's kernels to ``module``.
+
+    Their args are the operands, the temporaries, then what the sink uses. ``sink(b, args, indices,
+    value, mask)`` gets each vector of results once, its lanes along the result's last dim; the
+    indices (i64) are of its first lane. A weight gradient counts as a matrix (O, C / groups ·
+    kernel).
+    """
+    if plan.kernels:
+        _emitter(plan.description).emit(module, plan, sink)
+
+
+def _emitter(description):
+    return weight_gradient if description.op == "convolution_weight_grad" else shifted_sum

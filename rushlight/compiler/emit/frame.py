@@ -1,0 +1,81 @@
+"""What kernels of windows share: their function, buffers, constant tables, offsets.
+
+Indices are Python's integers where they are known, else Values of int64.
+"""
+
+from llvmlite import ir
+
+from rushlight.compiler.emit.loop import address, lift
+from rushlight.compiler.emit.memory import memory_type
+from rushlight.compiler.emit.value import INT, Value, intrinsic, ir_type, select, suffix
+
+__all__ = ["below", "entry", "gather", "kernel", "least", "lookup", "offset", "quotient", "table"]
+
+_I64 = ir.IntType(64)
+_POINTER = ir.PointerType()
+
+
+def kernel(module, name):
+    """A new kernel: (builder, args, chunk, scratch); end it with ``b.ret_void()``."""
+    kind = ir.FunctionType(ir.VoidType(), [_POINTER, _I64, _POINTER])
+    function = ir.Function(module, kind, name)
+    function.args[2].add_attribute("noalias")
+    b = ir.IRBuilder(function.append_basic_block("entry"))
+    args, chunk, scratch = function.args
+    return b, args, Value(b, chunk, INT), scratch
+
+
+def entry(b, args, position):
+    """The buffer at ``position`` of a kernel's ``args``."""
+    return b.load(address(b, args, position, 8), typ=_POINTER)
+
+
+def offset(indices, strides):
+    """The place of an element, counted in elements."""
+    return sum([i * s for i, s in zip(indices, strides, strict=True) if s], 0)
+
+
+def least(b, x, y):
+    """The smaller of two indices."""
+    x, y = lift(b, x), lift(b, y)
+    return select(x < y, x, y)
+
+
+def below(b, index, size):
+    """Whether an index is one of a dim of that size: neither negative nor too large."""
+    index = lift(b, index)
+    v = b.icmp_unsigned("<", index.v, ir.Constant(index.v.type, size))
+    return Value(b, v, (index == 0).dtype)
+
+
+def quotient(b, index, n):
+    """An index that isn't negative, divided by a number."""
+    return Value(b, b.udiv(index.v, _I64(n)), INT)
+
+
+def table(module, name, numbers):
+    """A constant array of int64."""
+    found = module.globals.get(name)
+    if found is None:
+        typ = ir.ArrayType(_I64, len(numbers))
+        found = ir.GlobalVariable(module, typ, name)
+        found.initializer = ir.Constant(typ, list(numbers))
+        found.global_constant, found.linkage = True, "internal"
+    return found
+
+
+def lookup(b, array, index):
+    """Element ``index`` of a table: a number if both are known."""
+    if isinstance(index, int):
+        return int(array.initializer.constant[index].constant)
+    return Value(b, b.load(address(b, array, index, 8), typ=_I64), INT)
+
+
+def gather(b, base, indices, dtype, mask):
+    """The elements of the buffer ``base`` at a vector of indices, 0 where the mask is False."""
+    typ, lanes = ir_type(dtype, indices.lanes), indices.lanes
+    places = b.gep(base, [indices.v], source_etype=memory_type(dtype))
+    places.type = ir.VectorType(_POINTER, lanes)  # llvmlite takes it for one pointer
+    name = f"llvm.masked.gather.{suffix(typ)}.v{lanes}p0"
+    args = [places, ir.IntType(32)(dtype.itemsize), mask.v, ir.Constant(typ, None)]
+    return Value(b, intrinsic(b, name, typ, args), dtype)

@@ -1,0 +1,320 @@
+"""Convolution and its input gradient as kernels: no columns, but products of shifted images.
+
+The weight is packed in panels of a few output channels. Each unit of work lays a strip of the
+source's rows out in scratch memory, padded and parted into planes (``shifts``), so that a tap's
+operand is a vector at an offset, whatever stride, padding and dilation are. ``shifted_product``
+sums over channels and taps; the sums go to the sink row by row.
+"""
+
+from dataclasses import dataclass
+from math import ceil, prod
+
+from rushlight.compiler.emit.frame import (
+    below,
+    entry,
+    gather,
+    kernel,
+    least,
+    lookup,
+    offset,
+    table,
+)  # fmt: skip
+from rushlight.compiler.emit.layout import Images, Layout, lay_out, round_up
+from rushlight.compiler.emit.loop import address, lift, loop, unravel
+from rushlight.compiler.emit.memory import load, prefix_mask, store
+from rushlight.compiler.emit.microkernel import Tile
+from rushlight.compiler.emit.plan import Kernel, Plan
+from rushlight.compiler.emit.shifts import shifts_of
+from rushlight.compiler.emit.tiles import shifted_product
+from rushlight.compiler.emit.value import INT, splat
+from rushlight.compiler.emit.value import lift as as_value
+
+__all__ = ["emit", "plan"]
+
+_CHUNK = 1 << 21  # multiplications that are worth handing to a thread
+_BUSY = 8  # threads that a large convolution keeps busy
+
+# Plans ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """How the work is cut up."""
+
+    layout: Layout
+    groups: int
+    inputs: int  # channels that are summed over, of a group
+    results: int  # channels of the result, of a group
+    tile: Tile
+    panels: int  # tiles of rows of a unit
+    block: int  # channels that are laid out at a time
+    counts: tuple  # of units: image blocks, groups, blocks of panels, depths, strips
+    per_chunk: int
+
+    @property
+    def all_panels(self):
+        return ceil(self.results / self.tile.rows)
+
+    @property
+    def panel(self):
+        """The elements of a packed panel."""
+        return self.inputs * self.layout.shifts.size * self.tile.rows
+
+    @property
+    def width(self):
+        """From one row of sums to the next."""
+        return round_up(self.layout.run, self.tile.columns * self.layout.lanes)
+
+    @property
+    def chunks(self):
+        return ceil(prod(self.counts) / self.per_chunk)
+
+    @property
+    def source(self):
+        """The elements of scratch that the laid-out source takes."""
+        slack = (self.tile.columns + 2) * self.layout.lanes
+        return round_up(self.block * self.layout.channel + slack, self.layout.lanes)
+
+    @property
+    def sums(self):
+        """The elements of scratch that the sums of one phase take."""
+        return self.panels * self.tile.rows * self.width
+
+
+def _roles(d):
+    """(shifts, summed channels of a group, result channels of a group) of a description."""
+    channels = d.channels // d.groups, d.outputs // d.groups
+    return shifts_of(d), *(channels if d.op == "convolution" else reversed(channels))
+
+
+def plan(d, target, name):
+    choice = _choose(d, target)
+    size = d.compute.itemsize
+    packed = d.groups * choice.all_panels * choice.panel * size
+    scratch = (choice.source + choice.sums * len(choice.layout.shifts.phases)) * size
+    kernels = (
+        Kernel(f"{name}_pack", d.groups * choice.all_panels, 0),
+        Kernel(name, choice.chunks, scratch),
+    )
+    return Plan(d, target, kernels, (max(packed, size),), choice)
+
+
+def _choose(d, target):
+    """The cheapest way to cut the work up, by a count of cycles."""
+    shifts, inputs, results = _roles(d)
+    lanes, size = target.lanes(d.compute), d.compute.itemsize
+    best = None
+    for vectors in range(1, 9):
+        most = (target.registers - 1 - vectors) // vectors if results > 1 else 1
+        if most < 1 or vectors > target.registers - 4:
+            continue
+        rows = ceil(results / ceil(results / most))
+        panels = ceil(results / rows)
+        for layout in _layouts(d, shifts, lanes):
+            width = round_up(layout.run, vectors * lanes)
+            part = max(
+                1, min(panels, target.l2 // 4 // size // (width * rows * len(shifts.phases)))
+            )
+            part = ceil(panels / ceil(panels / part))
+            counts = (
+                ceil(d.batch / layout.images), d.groups, ceil(panels / part),
+                shifts.dims[0].count, ceil(shifts.dims[1].count / layout.rows),
+            )  # fmt: skip
+            step = max(rows * vectors / 2, (rows + 2 * vectors) / 2, 4)
+            cycles = part * width / vectors / lanes * step * shifts.size * inputs
+            copied = inputs * layout.channel / lanes
+            cycles += copied * (2 if shifts.dims[2].step == 1 else 10)
+            cycles += part * rows * width / lanes * 3 * len(shifts.phases)
+            units = prod(counts)
+            cycles *= units * (ceil(units / _BUSY) * _BUSY / units) ** 0.5
+            big = layout.channel * size > target.l2 // 4
+            if best is None or (big, cycles) < best[0]:
+                tile = Tile(rows, vectors, lanes, d.compute, target.fma)
+                best = (big, cycles), tile, layout, part, counts
+    _, tile, layout, part, counts = best
+    block = _block(target, layout, tile, inputs, size)
+    work = tile.rows * part * inputs * shifts.size * layout.run
+    per_chunk = max(1, min(ceil(prod(counts) / (4 * _BUSY)), _CHUNK // max(work, 1)))
+    return _Choice(layout, d.groups, inputs, results, tile, part, block, counts, per_chunk)
+
+
+def _layouts(d, shifts, lanes):
+    """Strips of a plane's rows, and blocks of images where they are small."""
+    rows = shifts.dims[1].count
+    for r in sorted({ceil(rows / n) for n in range(1, rows + 1)}):
+        yield Layout(shifts, 1, r, lanes)
+    whole = Layout(shifts, 1, rows, lanes)
+    images = 2
+    while images <= d.batch and images * whole.plane <= 32 * lanes:
+        yield Layout(shifts, images, rows, lanes)
+        images *= 2
+
+
+def _block(target, layout, tile, inputs, size):
+    """So many channels that what a tile meets and its panel stay in the first-level cache."""
+    shifts, rows, vectors = layout.shifts, tile.rows, tile.columns
+    lines = len(shifts.slices) * len(shifts.planes) * (1 + shifts.dims[1].reach)
+    met = lines * ((vectors + 1) * layout.lanes + shifts.dims[2].reach) * size
+    most = int(target.l1 * 0.7) // (met + shifts.size * rows * size)
+    most = max(1, min(most, target.l2 // 4 // (layout.channel * size)))
+    return ceil(inputs / ceil(inputs / most)) if inputs else 1
+
+
+# Packing ----------------------------------------------------------------------------------
+
+
+def _tables(module, plan):
+    """Tables by phase: its first tap, how many; by tap: its index in the kernel, its offset."""
+    taps = plan.choice.layout.taps()
+    columns = {
+        "first": [sum(map(len, taps[:i])) for i in range(len(taps))],
+        "count": list(map(len, taps)),
+        "index": [index for phase in taps for index, _ in phase],
+        "offset": [place for phase in taps for _, place in phase],
+    }
+    name = plan.kernels[-1].name
+    return [table(module, f"{name}_{column}", v) for column, v in columns.items()]
+
+
+def _emit_pack(module, plan):
+    """The weight as panels: group, panel, phase, channel, tap, row."""
+    d, c = plan.description, plan.choice
+    name, size = plan.kernels[0].name, d.compute.itemsize
+    b, args, chunk, _ = kernel(module, name)
+    firsts, counts, index, _ = _tables(module, plan)
+    strides, places = _weight_strides(d)
+    places = table(module, f"{name}_place", places)
+    group, panel = unravel(b, chunk, (d.groups, c.all_panels))
+    rows = c.tile.rows
+    # Rows beyond the last repeat it; their sums are never stored.
+    channels = [least(b, panel * rows + r, c.results - 1) for r in range(rows)]
+    starts = [offset((group, channel), strides[:2]) for channel in channels]
+    weight, packed = entry(b, args, 1), entry(b, args, len(d.strides))
+    starts = [address(b, weight, start, d.dtype.itemsize) for start in starts]
+    packed = address(b, packed, chunk * c.panel, size)
+    with loop(b, 0, len(c.layout.shifts.phases)) as phase:
+        first, taps = lookup(b, firsts, phase), lookup(b, counts, phase)
+        with loop(b, 0, c.inputs) as channel, loop(b, 0, taps) as t:
+            place = channel * strides[2] + lookup(b, places, lookup(b, index, first + t))
+            into = (first * c.inputs + channel * taps + t) * rows
+            for r, start in enumerate(starts):
+                value = load(b, address(b, start, place, d.dtype.itemsize), d.dtype)
+                store(b, value, address(b, packed, into + r, size), d.compute)
+    b.ret_void()
+
+
+def _weight_strides(d):
+    """The weight's strides of (group, result channel, summed channel); its taps' places."""
+    outer, inner, *steps = d.strides[1]
+    places = [0]
+    for n, step in zip(d.kernel, steps, strict=True):
+        places = [place + k * step for place in places for k in range(n)]
+    group = d.outputs // d.groups * outer
+    strides = (group, outer, inner) if d.op == "convolution" else (group, inner, outer)
+    return strides, places
+
+
+# The product ------------------------------------------------------------------------------
+
+
+def emit(module, plan, sink):
+    _emit_pack(module, plan)
+    c = plan.choice
+    b, args, chunk, scratch = kernel(module, plan.kernels[1].name)
+    sums = address(b, scratch, c.source * plan.description.compute.itemsize)
+    start = chunk * c.per_chunk
+    with loop(b, start, least(b, start + c.per_chunk, prod(c.counts))) as unit:
+        where = unravel(b, unit, c.counts)
+        _emit_sums(b, plan, args, scratch, sums, where)
+        _emit_results(b, plan, args, sums, where, sink)
+    b.ret_void()
+
+
+def _emit_sums(b, plan, args, scratch, sums, where):
+    """The sums of a unit: block by block of channels, tile by tile."""
+    d, c = plan.description, plan.choice
+    dtype, layout, tile, size = d.compute, c.layout, c.tile, d.compute.itemsize
+    image, group, part, depth, strip = where
+    x, packed = entry(b, args, 0), entry(b, args, len(d.strides))
+    firsts, counts, _, offsets = _tables(b.module, plan)
+    product = shifted_product(b.module, tile)
+    lead = (0,) * (3 - len(d.size))
+    images = Images(d.dtype, (*d.strides[0][:2], *lead, *d.strides[0][2:]), d.batch)
+    first_panel = group * c.all_panels + part * c.panels
+    panels = least(b, part * -c.panels + c.all_panels, c.panels)
+    with loop(b, 0, max(1, ceil(c.inputs / c.block))) as k:
+        channel = k * c.block
+        channels = least(b, channel * -1 + c.inputs, c.block)
+        lay_out(
+            b, layout, images, x, scratch, dtype,
+            (image * layout.images, group * c.inputs + channel), channels,
+            (depth, strip * layout.rows),
+        )  # fmt: skip
+        fresh = as_value(b, k == 0)
+        with loop(b, 0, len(layout.shifts.phases)) as phase:
+            first, taps = lookup(b, firsts, phase), lookup(b, counts, phase)
+            step = tile.columns * layout.lanes
+            with loop(b, 0, c.width, step) as j, loop(b, 0, panels) as p:
+                weights = (first_panel + p) * c.panel
+                weights = weights + (first * c.inputs + channel * taps) * tile.rows
+                row = (phase * c.panels + p) * tile.rows
+                b.call(product, [
+                    address(b, packed, weights, size), address(b, scratch, j, size),
+                    address(b, sums, row * c.width + j, size), channels.v,
+                    lift(b, layout.channel).v, lift(b, c.width).v,
+                    address(b, offsets, first, 8), lift(b, taps).v, fresh.v,
+                ])  # fmt: skip
+
+
+def _emit_results(b, plan, args, sums, where, sink):
+    """Give the results of a unit to the sink, row by row."""
+    d, c = plan.description, plan.choice
+    layout = c.layout
+    z, y, _ = layout.shifts.dims
+    image, group, part, depth, strip = where
+    first = part * (c.panels * c.tile.rows)
+    channels = least(b, first * -1 + c.results, c.panels * c.tile.rows)
+    images = least(b, image * -layout.images + d.batch, layout.images)
+    steps = least(b, strip * -layout.rows + y.count, layout.rows)
+    with loop(b, 0, channels) as o:
+        channel = group * c.results + first + o
+        bias = _bias(b, d, args, channel)
+        with loop(b, 0, images) as i, loop(b, 0, z.spread) as pz:
+            row_z = depth * z.spread + pz - z.lead
+            with loop(b, 0, steps) as t, loop(b, 0, y.spread) as py:
+                row_y = (strip * layout.rows + t) * y.spread + py - y.lead
+                with b.if_then((below(b, row_z, z.result) & below(b, row_y, y.result)).v):
+                    phase = (pz * y.spread + py) * layout.shifts.dims[2].spread
+                    line = (i * layout.image_rows + t) * layout.pitch
+                    line = phase * c.sums + o * c.width + line
+                    index = (image * layout.images + i, channel, row_z, row_y)
+                    index = index[:2] + index[5 - len(d.size) :]
+                    line = address(b, sums, line, d.compute.itemsize)
+                    _emit_row(b, plan, args, line, index, bias, sink)
+
+
+def _bias(b, d, args, channel):
+    if len(d.strides) < 3:
+        return None
+    place = channel * d.strides[2][0]
+    return load(b, address(b, entry(b, args, 2), place, d.dtype.itemsize), d.dtype)
+
+
+def _emit_row(b, plan, args, sums, index, bias, sink):
+    """Give the results from ``sums`` on to the sink, a vector at a time."""
+    d, c = plan.description, plan.choice
+    width, lanes, dtype = c.layout.shifts.dims[2], c.layout.lanes, d.compute
+    if width.spread > 1:  # phases lie apart: a table says where each column is
+        columns = range(width.lead, width.lead + round_up(width.result, lanes))
+        places = [x % width.spread * c.sums + x // width.spread for x in columns]
+        places = table(b.module, f"{plan.kernels[1].name}_columns", places)
+    with loop(b, 0, width.result, lanes) as x:
+        mask = prefix_mask(b, lift(b, x * -1 + width.result).v, lanes)
+        if width.spread > 1:
+            found = load(b, address(b, places, x, 8), INT, lanes)
+            value = gather(b, sums, found, dtype, mask)
+        else:
+            value = load(b, address(b, sums, x, dtype.itemsize), dtype, lanes)
+        if bias is not None:
+            value = value + splat(bias, lanes)
+        sink(b, args, [lift(b, i).v for i in (*index, x)], value, mask)

@@ -1,0 +1,123 @@
+"""The innermost loops of convolutions: tiles of sums that stay in registers."""
+
+from llvmlite import ir
+
+from rushlight.compiler.emit.frame import lookup
+from rushlight.compiler.emit.loop import address, carried
+from rushlight.compiler.emit.memory import load, store
+from rushlight.compiler.emit.value import BOOL, INT, Value, constant, select
+
+__all__ = ["shifted_product", "weight_product"]
+
+_I1, _I64, _POINTER = ir.IntType(1), ir.IntType(64), ir.PointerType()
+
+
+def shifted_product(module, tile):
+    """The function that adds products of a panel of weights and shifted vectors to a tile.
+
+    Its arguments: ``(weights, x, sums, channels, channel pitch, row pitch of sums, offsets, taps,
+    fresh)``. For each channel and tap, each row's weight times the vectors at the tap's offset in
+    ``x``; the weights lie in this order. ``fresh`` sums start from 0.
+    """
+    name = f"shifted_product_{tile.dtype.name}_{tile.rows}x{tile.columns}"
+    if name in module.globals:
+        return module.globals[name]
+    args = [*[_POINTER] * 3, *[_I64] * 3, _POINTER, _I64, _I1]
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), args), name)
+    function.linkage = "internal"
+    b = ir.IRBuilder(function.append_basic_block("entry"))
+    _write_product(b, tile, *function.args)
+    b.ret_void()
+    return function
+
+
+def _write_product(b, tile, weights, x, into, channels, channel_pitch, row_pitch, offsets, taps,
+                   fresh):  # fmt: skip
+    channels, channel_pitch, row_pitch, taps = (
+        Value(b, v, INT) for v in (channels, channel_pitch, row_pitch, taps)
+    )
+    dtype, lanes, size = tile.dtype, tile.lanes, tile.dtype.itemsize
+    places = [
+        address(b, into, row_pitch * i + j * lanes, size)
+        for i in range(tile.rows)
+        for j in range(tile.columns)
+    ]
+    fresh, zero = Value(b, fresh, BOOL), constant(b, 0, dtype, lanes)
+    sums = [select(fresh, zero, load(b, place, dtype, lanes)) for place in places]
+
+    def add_channel(c, sums):
+        panel = address(b, weights, c * taps * tile.rows, size)
+        plane = address(b, x, c * channel_pitch, size)
+
+        def add_tap(t, sums):
+            row = address(b, panel, t * tile.rows, size)
+            met = address(b, plane, lookup(b, offsets, t), size)
+            return tile.multiplied(
+                b, lambda i: load(b, address(b, row, i, size), dtype),
+                lambda j: load(b, address(b, met, j * lanes, size), dtype, lanes), sums,
+            )  # fmt: skip
+
+        return carried(b, constant(b, 0, INT), taps, sums, add_tap)
+
+    # Loops are entered at least once, so an empty sum goes around them.
+    start = b.block
+    summing, done = b.append_basic_block("summing"), b.append_basic_block("done")
+    b.cbranch((channels * taps > 0).v, summing, done)
+    b.position_at_end(summing)
+    found = carried(b, constant(b, 0, INT), channels, sums, add_channel)
+    end = b.block
+    b.branch(done)
+    b.position_at_end(done)
+    phis = [b.phi(x.v.type) for x in sums]
+    for phi, before, after in zip(phis, sums, found, strict=True):
+        phi.add_incoming(before.v, start)
+        phi.add_incoming(after.v, end)
+    for phi, place in zip(phis, places, strict=True):
+        store(b, Value(b, phi, dtype), place, dtype)
+
+
+def weight_product(module, tile, rows):
+    """The function that adds products of elements of ``x`` and vectors of ``g`` to a tile.
+
+    Its arguments: ``(x, g, sums, rows, columns, row pitch of x, fresh)``. For each place of a strip
+    ``g`` has ``tile.columns`` vectors; row i of the tile meets the element ``rows[i][0]`` after
+    the place in ``x``, and is row ``rows[i][1]`` of ``sums``.
+    """
+    key = "_".join(f"{a}.{r}" for a, r in rows)
+    name = f"weight_product_{tile.dtype.name}_{tile.columns}_{key}".replace("-", "m")
+    if name in module.globals:
+        return module.globals[name]
+    kind = ir.FunctionType(ir.VoidType(), [*[_POINTER] * 3, *[_I64] * 3, _I1])
+    function = ir.Function(module, kind, name)
+    function.linkage = "internal"
+    b = ir.IRBuilder(function.append_basic_block("entry"))
+    x, g, into, count, width, pitch, fresh = function.args
+    dtype, lanes, size = tile.dtype, tile.lanes, tile.dtype.itemsize
+    count, width, pitch = (Value(b, v, INT) for v in (count, width, pitch))
+    panel = tile.columns * lanes
+    places = [
+        address(b, into, row * panel + j * lanes, size)
+        for _, row in rows
+        for j in range(tile.columns)
+    ]
+    fresh, zero = Value(b, fresh, BOOL), constant(b, 0, dtype, lanes)
+    sums = [select(fresh, zero, load(b, place, dtype, lanes)) for place in places]
+
+    def add_row(y, sums):
+        line = address(b, x, y * pitch, size)
+        met = address(b, g, y * width * panel, size)
+
+        def add_place(i, sums):
+            at, vector = address(b, line, i, size), address(b, met, i * panel, size)
+            return tile.multiplied(
+                b, lambda r: load(b, address(b, at, rows[r][0], size), dtype),
+                lambda j: load(b, address(b, vector, j * lanes, size), dtype, lanes), sums,
+            )  # fmt: skip
+
+        return carried(b, constant(b, 0, INT), width, sums, add_place)
+
+    sums = carried(b, constant(b, 0, INT), count, sums, add_row)
+    for place, value in zip(places, sums, strict=True):
+        store(b, value, place, dtype)
+    b.ret_void()
+    return function

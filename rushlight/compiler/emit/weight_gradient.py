@@ -1,0 +1,272 @@
+"""The gradient of a convolution's weight as kernels: result gradients times shifted images.
+
+The summed index is the place of a window. Lanes run along the output channels: each unit of work
+turns a strip of ``g`` so that they are next to each other, and lays out the strip of ``x`` that it
+meets as for the convolution itself; a row of sums belongs to one channel and tap, whose factor is
+the element of ``x`` at the tap's offset. Units that share a result are summed in a fixed order.
+"""
+
+from dataclasses import dataclass
+from math import ceil, prod
+
+from rushlight.compiler.emit.frame import entry, kernel, least, offset, quotient
+from rushlight.compiler.emit.layout import Images, Layout, lay_out, round_up
+from rushlight.compiler.emit.loop import address, carried, lift, loop, unravel
+from rushlight.compiler.emit.memory import load, prefix_mask, store
+from rushlight.compiler.emit.microkernel import Tile, transposed
+from rushlight.compiler.emit.plan import Kernel, Plan
+from rushlight.compiler.emit.shifts import shifts_of
+from rushlight.compiler.emit.tiles import weight_product
+from rushlight.compiler.emit.value import INT, constant
+from rushlight.compiler.emit.value import lift as as_value
+
+__all__ = ["emit", "plan"]
+
+_BUSY = 8  # threads that a large convolution keeps busy
+_CHUNK = 1 << 21  # multiplications that are worth handing to a thread
+_PARTIAL = 1 << 24  # bytes of partial sums at most
+
+# Plans ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """How the work is cut up."""
+
+    layout: Layout
+    groups: int
+    inputs: int  # channels of x, of a group
+    results: int  # channels of g, of a group
+    vectors: int  # of a tile
+    together: int  # channels whose taps share a tile
+    pieces: tuple  # of the taps: (first, last) of each tile
+    block: int  # channels of a unit
+    parts: int  # sums that are computed apart and then added
+    steps: int  # strips that a part consists of
+    counts: tuple  # of strips: images, depths, strips of rows
+
+    @property
+    def panel(self):
+        """Output channels of a panel."""
+        return self.vectors * self.layout.lanes
+
+    @property
+    def panels(self):
+        return ceil(self.results / self.panel)
+
+    @property
+    def blocks(self):
+        return ceil(self.inputs / self.block)
+
+    @property
+    def rows(self):
+        """The rows of sums of a panel: channels, taps."""
+        return self.blocks * self.block * self.layout.shifts.size
+
+    @property
+    def places(self):
+        """The windows of a strip."""
+        return self.layout.rows * self.layout.shifts.dims[2].count
+
+    @property
+    def source(self):
+        """The elements of scratch that the strip of x takes."""
+        return self.block * self.layout.channel + 2 * self.layout.lanes
+
+    @property
+    def turned(self):
+        """The elements of scratch that the strip of g takes."""
+        return (self.panels * self.places + self.layout.lanes) * self.panel
+
+    @property
+    def partial(self):
+        """The elements of one part's sums."""
+        return self.groups * self.panels * self.rows * self.panel
+
+
+def plan(d, target, name):
+    choice = _choose(d, target)
+    c, size = choice, d.compute.itemsize
+    kernels = []
+    if c.parts:
+        scratch = (c.source + c.turned) * size
+        kernels.append(Kernel(f"{name}_parts", c.parts * c.groups * c.blocks, scratch))
+    scratch = c.panel * c.layout.lanes * size
+    kernels.append(Kernel(name, c.groups * c.panels, scratch))
+    return Plan(d, target, tuple(kernels), (max(1, c.parts * c.partial) * size,), choice)
+
+
+def _choose(d, target):
+    lanes, size = target.lanes(d.compute), d.compute.itemsize
+    shifts = shifts_of(d)
+    inputs, results = d.channels // d.groups, d.outputs // d.groups
+    pieces = _pieces(d.kernel)
+    longest = max(last - first for first, last in pieces)
+    best = None
+    for vectors in range(1, 5):
+        most = (target.registers - 1 - vectors) // vectors
+        if longest > most:
+            continue
+        together = max(1, min(inputs, most // longest))
+        rows = together * longest
+        step = max(rows * vectors / 2, (rows + vectors) / 2, 4)
+        cost = ceil(results / (vectors * lanes)) * ceil(inputs / together) * step
+        if best is None or cost < best[0]:
+            best = cost, vectors, together
+    _, vectors, together = best
+    layout = _layout(target, shifts, vectors, lanes, size)
+    counts = (d.batch, shifts.dims[0].count, ceil(shifts.dims[1].count / layout.rows))
+    block = round_up(inputs, together)
+    fitting = max(1, target.l2 // 4 // (layout.channel * size) // together) * together
+    block = min(block, fitting, round_up(64, together))
+    block = round_up(ceil(inputs / ceil(inputs / block)), together)
+    strips = prod(counts)
+    work = results * inputs * shifts.size * prod(shifts.dims[i].count for i in range(3)) * d.batch
+    shares = d.groups * ceil(inputs / block)
+    parts = min(ceil(4 * _BUSY / shares), ceil(d.groups * work / _CHUNK / shares), strips)
+    whole = d.groups * results * inputs * shifts.size * size
+    parts = max(1, min(parts, _PARTIAL // whole))
+    steps = ceil(strips / parts)
+    parts = ceil(strips / steps) if strips else 0
+    return _Choice(layout, d.groups, inputs, results, vectors, together, pieces, block, parts,
+                   steps, counts)  # fmt: skip
+
+
+def _pieces(kernel, most=13):
+    """The taps in runs that fit a tile: all of them, or parts of the last dim."""
+    if prod(kernel) <= most:
+        return ((0, prod(kernel)),)
+    width = kernel[-1]
+    length = ceil(width / ceil(width / most))
+    return tuple(
+        (row * width + first, row * width + min(first + length, width))
+        for row in range(prod(kernel[:-1]))
+        for first in range(0, width, length)
+    )
+
+
+def _layout(target, shifts, vectors, lanes, size):
+    """Strips whose part of g stays in the first-level cache."""
+    rows, width = shifts.dims[1].count, shifts.dims[2].count
+    most = max(1, target.l1 // 2 // (width * vectors * lanes * size))
+    return Layout(shifts, 1, ceil(rows / ceil(rows / most)), lanes)
+
+
+# Parts ------------------------------------------------------------------------------------
+
+
+def emit(module, plan, sink):
+    if plan.choice.parts:
+        _emit_parts(module, plan)
+    _emit_total(module, plan, sink)
+
+
+def _emit_parts(module, plan):
+    """The sums over each part of the windows."""
+    d, c = plan.description, plan.choice
+    b, args, chunk, scratch = kernel(module, plan.kernels[0].name)
+    dtype, size, layout = d.compute, d.compute.itemsize, c.layout
+    part, group, block = unravel(b, chunk, (c.parts, c.groups, c.blocks))
+    lead = (0,) * (3 - len(d.size))
+    g, x = (Images(d.dtype, (*s[:2], *lead, *s[2:]), d.batch) for s in d.strides)
+    turned = address(b, scratch, c.source * size)
+    channels = least(b, block * -c.block + c.inputs, c.block)
+    tiles = quotient(b, channels + (c.together - 1), c.together)
+    sums = (part * c.groups + group) * c.panels * c.rows + block * (c.block * layout.shifts.size)
+    start = part * c.steps
+    with loop(b, start, least(b, start + c.steps, prod(c.counts))) as strip:
+        image, depth, row = unravel(b, strip, c.counts)
+        row = row * layout.rows
+        lay_out(
+            b, layout, x, entry(b, args, 1), scratch, dtype,
+            (image, group * c.inputs + block * c.block), channels, (depth, row),
+        )  # fmt: skip
+        count = least(b, row * -1 + layout.shifts.dims[1].count, layout.rows)
+        first = (image, group * c.results, depth, row)
+        _turn(b, c, g, entry(b, args, 0), turned, dtype, first, count)
+        fresh = as_value(b, strip == start)
+        with loop(b, 0, c.panels) as p, loop(b, 0, tiles) as t:
+            met = address(b, turned, p * (c.places * c.panel), size)
+            channel = t * c.together
+            source = address(b, scratch, channel * layout.channel, size)
+            into = (sums + p * c.rows + channel * layout.shifts.size) * c.panel
+            into = address(b, entry(b, args, 2), into, size)
+            _emit_tiles(b, plan, source, met, into, count, fresh)
+    b.ret_void()
+
+
+def _emit_tiles(b, plan, x, g, sums, count, fresh):
+    """All taps of some channels of x times a panel of g."""
+    c = plan.choice
+    (taps,) = c.layout.taps()
+    size = plan.description.compute.itemsize
+    for first, last in c.pieces:
+        places = [place for _, place in taps[first:last]]
+        start = min(places)
+        rows = [(i * c.layout.channel + place - start, i * c.layout.shifts.size + k)
+                for i in range(c.together) for k, place in enumerate(places)]  # fmt: skip
+        tile = Tile(len(rows), c.vectors, c.layout.lanes, plan.description.compute, plan.target.fma)
+        function = weight_product(b.module, tile, tuple(rows))
+        b.call(function, [
+            address(b, x, start, size), g, address(b, sums, first * c.panel, size), count.v,
+            lift(b, c.layout.shifts.dims[2].count).v, lift(b, c.layout.pitch).v, fresh.v,
+        ])  # fmt: skip
+
+
+def _turn(b, c, g, pointer, into, dtype, first, count):
+    """Copy ``count`` rows of g: panel, row, column, channel."""
+    lanes, size = c.layout.lanes, g.dtype.itemsize
+    width = c.layout.shifts.dims[2].count
+    image, channel, depth, row = first
+    with loop(b, 0, c.panels) as p, loop(b, 0, c.vectors) as v:
+        channels = [least(b, (p * c.vectors + v) * lanes + i, c.results - 1) for i in range(lanes)]
+        starts = [
+            address(b, pointer, offset((image, channel + o, depth, row), g.strides[:4]), size)
+            for o in channels
+        ]
+        with loop(b, 0, count) as y, loop(b, 0, width, lanes) as x:
+            mask = prefix_mask(b, lift(b, x * -1 + width).v, lanes)
+            step = g.strides[4] or constant(b, 0, INT).v
+            place = offset((y, x), g.strides[3:])
+            rows = [
+                load(b, address(b, start, place, size), g.dtype, lanes, mask, step)
+                for start in starts
+            ]
+            for i, row_of_channels in enumerate(transposed(b, rows)):
+                place = (p * c.places + y * width + x + i) * c.panel + v * lanes
+                store(b, row_of_channels, address(b, into, place, dtype.itemsize), dtype)
+
+
+# The total --------------------------------------------------------------------------------
+
+
+def _emit_total(module, plan, sink):
+    """The parts added in order, with lanes along channels and taps, for the sink."""
+    d, c = plan.description, plan.choice
+    lanes, dtype, size = c.layout.lanes, d.compute, d.compute.itemsize
+    b, args, chunk, scratch = kernel(module, plan.kernels[-1].name)
+    group, panel = unravel(b, chunk, (c.groups, c.panels))
+    columns = c.inputs * c.layout.shifts.size
+    outputs = least(b, panel * -c.panel + c.results, c.panel)
+    with loop(b, 0, columns, lanes) as j:
+        with loop(b, 0, least(b, j * -1 + columns, lanes)) as i, loop(b, 0, c.vectors) as v:
+            place = (chunk * c.rows + j + i) * c.panel + v * lanes
+            total = _emit_sum(b, c, address(b, entry(b, args, 2), place, size), dtype)
+            store(b, total, address(b, scratch, i * c.panel + v * lanes, size), dtype)
+        mask = prefix_mask(b, lift(b, j * -1 + columns).v, lanes)
+        with loop(b, 0, outputs) as o:
+            value = load(b, address(b, scratch, o, size), dtype, lanes, mask, c.panel)
+            index = (group * c.results + panel * c.panel + o, j)
+            sink(b, args, [lift(b, i).v for i in index], value, mask)
+    b.ret_void()
+
+
+def _emit_sum(b, c, pointer, dtype):
+    """The sum over the parts of the vectors at ``pointer``."""
+    zero = constant(b, 0, dtype, c.layout.lanes)
+
+    def add(part, sums):
+        place = address(b, pointer, part * c.partial, dtype.itemsize)
+        return [sums[0] + load(b, place, dtype, c.layout.lanes)]
+
+    return carried(b, 0, c.parts, [zero], add)[0]
