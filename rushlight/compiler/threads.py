@@ -59,7 +59,7 @@ class Pool:
         """Have ``count`` threads, the caller among them, from the next round on."""
         self.stop()
         self.count = count
-        self._variable("patience", ctypes.c_int64).value = self._patience()
+        self._variable("patience").value = self._patience()
         self._allocate()
         self._allow_start()
 
@@ -71,7 +71,7 @@ class Pool:
 
     def stop(self):
         """Send the workers home and wait until they are gone; none start by themselves."""
-        self._variable("start", ctypes.c_void_p).value = None
+        self._variable("start").value = 0
         if self.workers:
             self._set_up(workers=0, stop=1)
             for thread in self.workers:
@@ -87,7 +87,7 @@ class Pool:
         self.workers = []
         self._allow_start()
 
-    def _variable(self, name, kind) -> Any:
+    def _variable(self, name, kind: Any = ctypes.c_int64) -> Any:
         return kind.from_address(self.library.address(name))
 
     def _set_up(self, workers, stop=0):
@@ -114,15 +114,15 @@ class Pool:
 
     def _allow_start(self):
         if self.count > 1:
-            start = ctypes.cast(self._starter, ctypes.c_void_p).value
-            self._variable("start", ctypes.c_void_p).value = start
+            start = ctypes.cast(self._starter, ctypes.c_void_p)
+            self._variable("start").value = start.value
 
     def _start(self):
         """Start the workers; native code calls this at the first round that could use them."""
         with _lock:
-            if not self._variable("start", ctypes.c_void_p).value:
+            if not self._variable("start").value:
                 return  # another thread did, or the pool is at its end
-            self._variable("start", ctypes.c_void_p).value = None
+            self._variable("start").value = 0
             for i in range(self.count - 1):
                 thread = threading.Thread(
                     target=self._work, args=(SEATS + i,), name=f"rushlight-{i + 1}", daemon=True

@@ -15,6 +15,11 @@ naps). ``asleep`` says that somebody may be sleeping, so that a round among wake
 system call. The worker says so before it looks at the gate for the last time; the caller opens the
 gate before it looks at ``asleep``: one of the two sees the other.
 
+Where other processes want the cores, a worker's help can cost more than it gives, and the worker
+keeps away for a while in two cases: it woke on the caller's own core, so that the two could only
+take turns; or it lost its core in the middle of a chunk, and the caller waited for it longer than it
+had worked.
+
 A caller holds one of a few *seats*, each with scratch memory. Only seat 0 leads workers: further
 threads that call at the same time run their chunks alone. Whoever waits for a seat may hold the
 GIL, so nothing that is done in a seat may need it.
@@ -32,7 +37,7 @@ _STATE = """
 %Setup = type { ptr, i64, i32, i32 }
 %Task = type { ptr, ptr, i64 }  ; kernel, its arguments, chunks
 
-; What changes in every round lies 128 bytes apart: two cores write it (pairs of lines move together).
+; What several cores write in a round lies 128 bytes apart: caches move lines in pairs.
 @gate = global i32 0, align 128
 @task = global %Task zeroinitializer, align 128
 @next = global i64 0, align 128     ; the next chunk that nobody has taken
@@ -42,6 +47,9 @@ _STATE = """
 @seats = global [SEATS x i32] zeroinitializer, align 128
 ; What changes between rounds only.
 @setup = global %Setup zeroinitializer, align 128
+@home = global i32 0                ; the core that the caller was on when it woke workers
+@began = global i64 0               ; when the round did that the caller sleeps in
+@closed = global i64 0              ; when it had closed the gate
 @patience = global i64 0            ; how often an idle worker looks before it sleeps
 @start = global ptr null            ; void(): starts the workers at the first round
 """
@@ -99,7 +107,7 @@ taken:
   %all = icmp eq i64 %other, 0
   br i1 %all, label %full, label %try
 full:
-  call void @nap()
+  call void @nap(i32 NAP)
   br label %try
 done:
   ret i64 %seat
@@ -116,12 +124,8 @@ define internal ptr @workspace(i64 %number) alwaysinline {
 
 define internal void @lead(ptr %kernel, ptr %args, i64 %chunks, ptr %scratch) {
 entry:
-  store ptr %kernel, ptr @task
-  %args.place = getelementptr %Task, ptr @task, i32 0, i32 1
-  store ptr %args, ptr %args.place
-  %chunks.place = getelementptr %Task, ptr @task, i32 0, i32 2
-  store i64 %chunks, ptr %chunks.place
   store atomic i64 0, ptr @next monotonic, align 8
+  %began = call i64 @clock()
   store atomic i32 0, ptr @left monotonic, align 4
   %last = load atomic i32, ptr @gate monotonic, align 4
   %all = or i32 %last, LOW
@@ -153,13 +157,18 @@ pause:
   %n1 = add i64 %n, 1
   br label %look
 doze:
+  %closed = call i64 @clock()
+  store atomic i64 %began, ptr @began monotonic, align 8
+  store atomic i64 %closed, ptr @closed monotonic, align 8
   store atomic i32 1, ptr @waiting seq_cst, align 4
+  br label %nod
+nod:
   %still = load atomic i32, ptr @left seq_cst, align 4
   %late = icmp eq i32 %still, %entered
   br i1 %late, label %awake, label %sleep
 sleep:
   call void @sleep(ptr @left, i32 %still)
-  br label %doze
+  br label %nod
 awake:
   store atomic i32 0, ptr @waiting monotonic, align 4
   br label %done
@@ -168,6 +177,8 @@ done:
 }
 
 define internal void @rouse(i64 %chunks) noinline {  ; wake as many workers as have a chunk to do
+  %core = call i32 @core()
+  store atomic i32 %core, ptr @home monotonic, align 4
   store atomic i32 0, ptr @asleep seq_cst, align 4
   %others = sub i64 %chunks, 1
   %big = icmp sgt i64 %others, COUNT
@@ -202,7 +213,7 @@ entry:
   %place = ptrtoint ptr %number to i64
   br label %idle
 idle:  ; watch the gate with new patience
-  %round = phi i32 [ -1, %entry ], [ %round, %asleep ], [ %this, %leave ]
+  %round = phi i32 [ -1, %entry ], [ %round, %last ], [ %round, %sleep ], [ %this, %leave ]
   br label %look
 look:
   %n = phi i64 [ 0, %idle ], [ %n1, %pause ], [ %n, %enter ]
@@ -222,20 +233,26 @@ pause:
   %n1 = add i64 %n, 1
   br label %look
 doze:
+  %seen = phi i32 [ %gate, %wait ], [ %now, %away ]
   store atomic i32 1, ptr @asleep seq_cst, align 4
   %stop.place = getelementptr %Setup, ptr @setup, i32 0, i32 3
   %stop = load atomic i32, ptr %stop.place seq_cst, align 4
   %quit = icmp ne i32 %stop, 0
   br i1 %quit, label %home, label %last
 last:
-  %now = load atomic i32, ptr @gate seq_cst, align 4
-  %same = icmp eq i32 %now, %gate
-  br i1 %same, label %sleep, label %asleep
+  %still = load atomic i32, ptr @gate seq_cst, align 4
+  %same = icmp eq i32 %still, %seen
+  br i1 %same, label %sleep, label %idle
 sleep:
-  call void @sleep(ptr @gate, i32 %gate)
-  br label %asleep
-asleep:
-  br label %idle
+  call void @sleep(ptr @gate, i32 %seen)
+  %core = call i32 @core()
+  %theirs = load atomic i32, ptr @home monotonic, align 4
+  %crowded = icmp eq i32 %core, %theirs
+  br i1 %crowded, label %away, label %idle
+away:
+  call void @nap(i32 AWAY)
+  %now = load atomic i32, ptr @gate seq_cst, align 4
+  br label %doze
 enter:
   %one = add i32 %gate, 1
   %swap = cmpxchg ptr @gate, i32 %gate, i32 %one acq_rel monotonic
@@ -249,6 +266,7 @@ help:
   %chunks = load i64, ptr %chunks.place
   %scratch = call ptr @workspace(i64 %place)
   call void @take(ptr %kernel, ptr %args, i64 %chunks, ptr %scratch)
+  %late = call i1 @late()
   %left = atomicrmw add ptr @left, i32 1 seq_cst
   %waiting = load atomic i32, ptr @waiting seq_cst, align 4
   %ring = icmp ne i32 %waiting, 0
@@ -257,9 +275,22 @@ tell:
   %told = call i64 @wake(ptr @left, i64 1)
   br label %leave
 leave:
-  br label %idle
+  br i1 %late, label %away, label %idle
 home:
   ret void
+}
+
+define internal i1 @late() {  ; whether the caller waits for longer than it worked
+  %waiting = load atomic i32, ptr @waiting monotonic, align 4
+  %waits = icmp ne i32 %waiting, 0
+  %began = load atomic i64, ptr @began monotonic, align 8
+  %closed = load atomic i64, ptr @closed monotonic, align 8
+  %now = call i64 @clock()
+  %worked = sub i64 %closed, %began
+  %waited = sub i64 %now, %closed
+  %longer = icmp sgt i64 %waited, %worked
+  %late = and i1 %waits, %longer
+  ret i1 %late
 }
 """
 
@@ -276,7 +307,7 @@ try:
   %free = icmp eq i32 %was, 0
   br i1 %free, label %seized, label %busy
 busy:
-  call void @nap()
+  call void @nap(i32 NAP)
   br label %try
 seized:
   %taken1 = add i64 %taken, 1
@@ -284,6 +315,7 @@ seized:
   br i1 %some, label %seize, label %settle
 settle:
   call void @llvm.memcpy.p0.p0.i64(ptr @setup, ptr %new, i64 24, i1 false)
+  store atomic i32 -1, ptr @home monotonic, align 4
   %round = atomicrmw add ptr @gate, i32 ROUND seq_cst
   %woken = call i64 @wake(ptr @gate, i64 COUNT)  ; who shall go home must see it
   br label %yield
@@ -300,7 +332,7 @@ done:
 
 declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 
-define void @spin(ptr %times) {  ; so many pauses, to measure one
+define void @spin(ptr %times) {  ; so many pauses, to measure them
 entry:
   %n = ptrtoint ptr %times to i64
   br label %loop
@@ -317,6 +349,12 @@ done:
 
 _FUTEX = """
 declare i64 @syscall(i64, ...)
+declare i32 @sched_getcpu()
+
+define internal i32 @core() {
+  %core = call i32 @sched_getcpu()
+  ret i32 %core
+}
 
 define internal void @sleep(ptr %word, i32 %seen) {  ; until woken; not if the word has changed
   %done = call i64 (i64, ...) @syscall(i64 FUTEX, ptr %word, i64 128, i32 %seen, ptr null)
@@ -330,8 +368,11 @@ define internal i64 @wake(ptr %word, i64 %most) {  ; how many were woken
 """
 
 _NAPS = """
+define internal i32 @core() {
+  ret i32 -2  ; unknown
+}
 define internal void @sleep(ptr %word, i32 %seen) {
-  call void @nap()
+  call void @nap(i32 NAP)
   ret void
 }
 
@@ -343,8 +384,8 @@ define internal i64 @wake(ptr %word, i64 %most) {
 _POSIX_NAP = """
 declare i32 @usleep(i32)
 
-define internal void @nap() {
-  %done = call i32 @usleep(i32 100)
+define internal void @nap(i32 %microseconds) {
+  %done = call i32 @usleep(i32 %microseconds)
   ret void
 }
 """
@@ -352,24 +393,55 @@ define internal void @nap() {
 _WINDOWS_NAP = """
 declare void @Sleep(i32)
 
-define internal void @nap() {
-  call void @Sleep(i32 1)
+define internal void @nap(i32 %microseconds) {
+  %some = udiv i32 %microseconds, 1000
+  %milliseconds = add i32 %some, 1
+  call void @Sleep(i32 %milliseconds)
   ret void
 }
 """
 
-_PAUSES = {
-    "x86_64": ("declare void @llvm.x86.sse2.pause()", "call void @llvm.x86.sse2.pause()"),
-    "aarch64": ("declare void @llvm.aarch64.hint(i32)", "call void @llvm.aarch64.hint(i32 1)"),
+# A pause, and a clock that a program may read, where the processor has them.
+_PROCESSORS = {
+    "x86_64": """
+declare void @llvm.x86.sse2.pause()
+declare i64 @llvm.readcyclecounter()
+
+define internal void @pause() alwaysinline {
+  call void @llvm.x86.sse2.pause()
+  ret void
 }
+
+define internal i64 @clock() alwaysinline {
+  %now = call i64 @llvm.readcyclecounter()
+  ret i64 %now
+}
+""",
+    "aarch64": """
+declare void @llvm.aarch64.hint(i32)
+declare i64 @llvm.readsteadycounter()
+
+define internal void @pause() alwaysinline {
+  call void @llvm.aarch64.hint(i32 1)
+  ret void
+}
+
+define internal i64 @clock() alwaysinline {
+  %now = call i64 @llvm.readsteadycounter()
+  ret i64 %now
+}
+""",
+}
+_OTHER = """
+define internal void @pause() alwaysinline {
+  ret void
+}
+
+define internal i64 @clock() alwaysinline {
+  ret i64 0
+}
+"""
 _FUTEX_CALLS = {"x86_64": 202, "aarch64": 98, "riscv64": 98, "powerpc64le": 221, "s390x": 238}
-
-
-def _pause(processor):
-    declaration, call = _PAUSES.get(processor, ("", ""))
-    return (
-        f"{declaration}\ndefine internal void @pause() alwaysinline {{\n  {call}\n  ret void\n}}\n"
-    )
 
 
 def pool_module(triple, futex=True):
@@ -378,7 +450,8 @@ def pool_module(triple, futex=True):
     number = _FUTEX_CALLS.get(processor) if futex and "linux" in triple else None
     sleep = _NAPS if number is None else _FUTEX
     nap = _WINDOWS_NAP if "windows" in triple else _POSIX_NAP
-    text = _STATE + _CALLER + _WORKER + _CONTROL + sleep + nap + _pause(processor)
+    text = _STATE + _CALLER + _WORKER + _CONTROL + sleep + nap
+    text += _PROCESSORS.get(processor, _OTHER)
     for name, value in {
         "SEATS": SEATS,
         "COUNT": _COUNT,
@@ -387,6 +460,8 @@ def pool_module(triple, futex=True):
         "ROUND": _ROUND,
         "MASK": -_ROUND,
         "CLOSE": ~_OPEN,
+        "NAP": 100,  # microseconds
+        "AWAY": 10_000,
         "FUTEX": number,
     }.items():
         text = text.replace(name, str(value))
