@@ -79,12 +79,17 @@ def load(b, pointer, dtype, lanes=1, mask=None, stride=1):
         v = _load_vector(b, pointer, dtype, lanes, mask)
     else:
         addresses = _addresses(b, pointer, memory_type(dtype), lanes, stride)
-        mask = constant(b, True, BOOL) if mask is None else mask
-        bits = _bits_of_mask(b, mask, lanes)
-        name = f"llvm.masked.gather.{suffix(typ)}.v{lanes}p0"
-        args = [addresses, _I32(dtype.itemsize), bits, ir.Constant(typ, None)]
-        v = intrinsic(b, name, typ, args)
+        return load_from(b, addresses, dtype, lanes, mask)
     return _from_memory(b, v, dtype)
+
+
+def load_from(b, addresses, dtype, lanes, mask=None):
+    """The elements at a vector of ``addresses``."""
+    typ = memory_type(dtype, lanes)
+    bits = _bits_of_mask(b, constant(b, True, BOOL) if mask is None else mask, lanes)
+    name = f"llvm.masked.gather.{suffix(typ)}.v{lanes}p0"
+    args = [addresses, _I32(dtype.itemsize), bits, ir.Constant(typ, None)]
+    return _from_memory(b, intrinsic(b, name, typ, args), dtype)
 
 
 def _load_vector(b, pointer, dtype, lanes, mask):
@@ -210,6 +215,8 @@ def reduce(value, operation):
 
     The upper half of the lanes is combined with the lower until one is left.
     """
+    if value.dtype.kind == "b":
+        return _all_or_any(value, COMBINE_BOOL[operation])
     combine = COMBINE[operation]
     while value.lanes > 2:
         value = combine(*_halves(value))
@@ -218,6 +225,19 @@ def reduce(value, operation):
         second = Value(b, b.extract_element(value.v, _I32(1)), value.dtype)
         value = combine(_first(value), second)
     return value
+
+
+COMBINE_BOOL = {"add": any, "or": any, "max": any, "mul": all, "and": all, "min": all}
+
+
+def _all_or_any(value, which):
+    """Whether all lanes of a mask are True, or any: one comparison of its bits."""
+    b, typ = value.b, ir.IntType(value.lanes)
+    if value.lanes == 1:
+        return value
+    bits = b.bitcast(value.v, typ)
+    found = b.icmp_unsigned(*(("!=", bits, typ(0)) if which is any else ("==", bits, typ(-1))))
+    return Value(b, found, BOOL)
 
 
 def maximum(x, y):

@@ -1,0 +1,198 @@
+"""From groups to machine code: one kernel per kind of work, one function per stretch of kernels.
+
+Kernels that differ in their addresses only are one kernel. A stretch is ``i64 run(ptr table)``: the
+table holds the address of ``parallel``, of the arena, of the inputs and of the large outputs; the
+result is 0, or the number of the check that failed, counted from 1.
+"""
+
+from hashlib import sha256
+
+from llvmlite import ir
+
+from rushlight.compiler.emit.loops import I64, POINTER, emit_loops
+from rushlight.compiler.kernel import Kernel
+from rushlight.compiler.loops import Loops
+from rushlight.compiler.products import Product
+from rushlight.compiler.schedule import ALIGNMENT
+from rushlight.compiler.signature import signature
+
+__all__ = ["Assembly", "Step"]
+
+#: void parallel(kernel, args, chunks)
+PARALLEL = ir.FunctionType(ir.VoidType(), [POINTER, POINTER, I64]).as_pointer()
+
+
+class Step:
+    """A kernel with what it is called on.
+
+    Attributes:
+        name: Of the kernel.
+        chunks: In how many pieces it is to be called.
+        args: (owner, byte offset) of each argument.
+        scratch: Bytes of scratch memory.
+        group: The group that it computes.
+    """
+
+    def __init__(self, name, chunks, args, scratch, group):
+        self.name, self.chunks, self.args = name, chunks, args
+        self.scratch, self.group = scratch, group
+
+
+class Assembly:
+    """All code of a program.
+
+    Attributes:
+        segments: In order, names of functions and calls of NumPy forwards.
+        key: What identifies the code, for the cache.
+        slots: The length of the table.
+        arena: Bytes of the arena, temporaries included.
+        large: (result number, slot) of the outputs that have memory of their own.
+        scratch: Bytes of scratch memory that each thread needs.
+    """
+
+    def __init__(self, schedule, target, small):
+        self.schedule, self.target = schedule, target
+        self.kernels: dict = {}  # signature → (name, function that emits it)
+        self.arena = schedule.size
+        self._find_slots(small)
+        self.steps = [s for g in schedule.groups for s in self._steps(g)]
+        self.scratch = max([s.scratch for s in self.steps if type(s) is Step], default=0)
+        self._cut()
+
+    def _find_slots(self, small):
+        schedule = self.schedule
+        self.slot = {v.id: 2 + i for i, v in enumerate(schedule.inputs)}
+        self.slots = 2 + len(self.slot)
+        self.large = []
+        for k, r in enumerate(schedule.outputs):
+            if r.nbytes > small:
+                self.slot[schedule.owner(r)] = self.slots
+                self.large.append((k, self.slots))
+                self.slots += 1
+
+    def is_small(self, result):
+        return self.schedule.owner(result) not in self.slot
+
+    # Steps ----------------------------------------------------------------------------------
+
+    def _steps(self, group):
+        if group.kind == "patch":
+            return []
+        if group.kind == "call":
+            from rushlight.compiler.native import Call
+
+            return [Call(group.members[0], self.schedule)]
+        schedule = self.schedule
+        kernel = Kernel(group, schedule.wanted[group.number], schedule.place)
+        if not kernel.stores:
+            return []
+        if group.kind == "contraction":
+            return self._product(group, kernel)
+        loops = Loops(kernel, self.target)
+        emit = lambda module, name: emit_loops(module, name, loops, len(kernel.args))
+        name = self._name(signature(loops), "loops", emit)
+        return [Step(name, loops.pieces, [(o, 0) for o in kernel.args], loops.scratch, group)]
+
+    def _product(self, group, kernel):
+        product = Product(group, kernel, self.schedule, self.target)
+        plan = product.plan(self._name(product.key, "product", product.emit))
+        at = self.schedule.size
+        temporaries = []
+        for size in plan.temporaries:
+            temporaries.append((None, at))
+            at += -(-size // ALIGNMENT) * ALIGNMENT
+        self.arena = max(self.arena, at)
+        args = [*product.operands, *temporaries, *[(o, 0) for o in kernel.args]]
+        return [Step(k.name, k.chunks, args, k.scratch, group) for k in plan.kernels if k.chunks]
+
+    def _name(self, key, stem, emit):
+        found = self.kernels.get(key)
+        if found is None:
+            found = self.kernels[key] = f"{stem}{len(self.kernels)}", emit
+        return found[0]
+
+    # Functions ------------------------------------------------------------------------------
+
+    def _cut(self):
+        """Join neighbouring kernels to functions; calls stand between them."""
+        self.segments: list = []
+        self.stretches: dict = {}
+        for step in self.steps:
+            if type(step) is not Step:
+                self.segments.append(step)
+                continue
+            if not self.segments or type(self.segments[-1]) is not str:
+                name = f"run{len(self.stretches)}"
+                self.segments.append(name)
+                self.stretches[name] = []
+            self.stretches[self.segments[-1]].append(step)
+
+    @property
+    def key(self):
+        """The text that identifies all the code."""
+        layout = [
+            (name, [(s.name, s.chunks, self._places(s)) for s in steps])
+            for name, steps in self.stretches.items()
+        ]
+        flags = [self._flags(s) for steps in self.stretches.values() for s in steps]
+        text = repr((list(self.kernels), layout, flags))
+        return "program " + sha256(text.encode()).hexdigest()
+
+    def _places(self, step):
+        return [self._place(*a) for a in step.args]
+
+    def _place(self, owner, offset):
+        """(slot of the table, byte offset); temporaries, which nobody owns, lie in the arena."""
+        if owner is None:
+            return 1, offset
+        slot = self.slot.get(owner)
+        return (slot, offset) if slot is not None else (1, self.schedule.offsets[owner] + offset)
+
+    def _flags(self, step):
+        """Where in the arena are the flags that a step sets, with the numbers of their checks."""
+        made = {v.id for e in step.group.members for v in e.outs}
+        found = []
+        for number, flag in enumerate(self.schedule.flags):
+            if flag.id in made:
+                found.append((number, self._place(self.schedule.owner(flag), 0)))
+        return found
+
+    def module(self):
+        """The LLVM module with all kernels and functions."""
+        module = ir.Module("program")
+        for name, emit in self.kernels.values():
+            emit(module, name)
+        for name, steps in self.stretches.items():
+            self._write(module, name, steps)
+        return module
+
+    def _write(self, module, name, steps):
+        function = ir.Function(module, ir.FunctionType(I64, [POINTER]), name)
+        table = function.args[0]
+        b = ir.IRBuilder(function.append_basic_block())
+        longest = max([len(s.args) for s in steps])
+        args = b.alloca(POINTER, size=I64(max(1, longest)))
+        bases: dict = {}
+        for slot in sorted({slot for s in steps for slot, _ in self._places(s)} | {0}):
+            address = b.gep(table, [I64(slot)], source_etype=POINTER)
+            bases[slot] = b.load(address, typ=PARALLEL if slot == 0 else POINTER, align=8)
+        byte = ir.IntType(8)
+        locate = lambda slot, offset: b.gep(bases[slot], [I64(offset)], source_etype=byte)
+        for step in steps:
+            for k, place in enumerate(self._places(step)):
+                b.store(locate(*place), b.gep(args, [I64(k)], source_etype=POINTER), align=8)
+            kernel = module.globals[step.name]
+            if step.chunks == 1 and not step.scratch:
+                b.call(kernel, [args, I64(0), ir.Constant(POINTER, None)])
+            else:
+                b.call(bases[0], [kernel, args, I64(step.chunks)])
+            for number, place in self._flags(step):
+                _leave_if(b, locate(*place), number + 1)
+        b.ret(I64(0))
+
+
+def _leave_if(b, flag, number):
+    """Return ``number`` where the byte ``flag`` is set."""
+    wrong = b.icmp_unsigned("!=", b.load(flag, typ=ir.IntType(8)), ir.IntType(8)(0))
+    with b.if_then(wrong, likely=False):
+        b.ret(I64(number))

@@ -1,0 +1,161 @@
+"""The graph to be compiled: what each equation is to the code generator, and where values lie.
+
+Views cost nothing: a value that is a view is a map into the C order of the value that it views,
+``source``. What has no such map (a reshape of a transposed value, say) is a copy.
+"""
+
+from collections import Counter
+
+from rushlight.compiler.abstract import Abstract
+from rushlight.compiler.affine import composed, path_map, strides_of, view_map
+from rushlight.compiler.emit import support
+from rushlight.compiler.simplify import operands
+from rushlight.compiler.trace import Equation
+from rushlight.ops.definition import OPS
+
+__all__ = ["Graph", "View"]
+
+_CONSTANTS = {"full", "arange_"}
+_REDUCTIONS = {"sum", "prod", "amax", "amin", "any", "all"}
+_COPIES = {"to_copy", "clone"}
+#: Views that look at memory rather than at elements.
+_OPAQUE_VIEWS = {"as_strided", "view_dtype", "view_as_real", "view_as_complex", "real", "imag"}
+
+
+class View:
+    """A value whose elements are those of ``source`` at ``offset + Σ index · strides``."""
+
+    __slots__ = ("offset", "source", "strides")
+
+    def __init__(self, source, offset, strides):
+        self.source, self.offset, self.strides = source, offset, strides
+
+
+class Graph:
+    """Equations in order, with the role of each.
+
+    Attributes:
+        roles: id(equation) → ``constant``, ``view``, ``pointwise``, ``gather``, ``reduction``,
+            ``contraction``, ``patch`` or ``call``.
+        makers: value id → the equation that makes it.
+        views: value id → View, of values that are views.
+        patches: value id → (value, offset, strides): it lies in the memory of another.
+        checks: ids of the values that are flags of failed checks.
+        after: id(equation) → values that must lie in memory before it runs.
+    """
+
+    def __init__(self, equations, inputs):
+        self.uses = Counter([v.id for e in equations for v in operands(e)])
+        self.equations: list = []
+        self.inputs = {v.id: v for v in inputs}
+        self.roles: dict = {}
+        self.makers: dict = {}
+        self.views: dict = {}
+        self.patches: dict = {}
+        self.after: dict = {}
+        self.checks: set = set()
+        self._copies: dict = {}
+        for e in equations:
+            role = self._role(e)
+            if role in ("call", "contraction", "gather", "patch"):
+                e = self._in_memory(e)
+            if role == "patch":
+                e = self._patch(e)
+            self._add(e, role)
+
+    def role(self, value):
+        """The role of the equation that makes ``value``; None for an input."""
+        maker = self.makers.get(value.id)
+        return None if maker is None else self.roles[id(maker)]
+
+    def source(self, value):
+        """The value in whose memory ``value`` lies."""
+        view = self.views.get(value.id)
+        return value if view is None else view.source
+
+    def strides(self, value):
+        """Strides in elements of a value that has memory of its own."""
+        if value.id in self.inputs:
+            return tuple([s // value.itemsize for s in value.strides])
+        return strides_of(value.shape)
+
+    def _add(self, e, role):
+        for v in e.outs:
+            self.makers[v.id] = e
+        self.roles[id(e)] = role
+        self.equations.append(e)
+
+    def _role(self, e):
+        name = e.op.name
+        if not all(support.dtype(v.dtype) for v in (*operands(e), *e.outs)):
+            return "call"
+        if name in _CONSTANTS:
+            return "constant"
+        if name == "reshape" or (e.op.kind == "view" and name not in _OPAQUE_VIEWS):
+            return self._view(e)
+        if name in _COPIES or (e.op.kind == "elementwise" and support.elementwise(e)):
+            return "pointwise"
+        if name in _REDUCTIONS:
+            return "reduction"
+        if name in ("gather", "patch"):
+            return name if getattr(support, name)(e) else "call"
+        return "contraction" if support.contraction(e) else "call"
+
+    def _view(self, e):
+        x, out = e.ins[0], e.outs[0]
+        shape = out.shape
+        offset, strides = (0, strides_of(shape)) if e.op.name == "reshape" else view_map(e)
+        before = self.views.get(x.id)
+        if before is None and self.strides(x) == strides_of(x.shape):
+            self.views[out.id] = View(x, offset, strides)
+            return "view"
+        inner = (0, strides_of(x.shape)) if before is None else (before.offset, before.strides)
+        found = composed((offset, strides), shape, inner, x.shape)
+        source = x if before is None else before.source
+        if found is not None and before is None:
+            # Only inputs lie otherwise than in C order: can the map be followed in their memory?
+            found = (offset, strides)
+        if found is None:
+            self.views[out.id] = View(self._copy(x), offset, strides)
+        else:
+            self.views[out.id] = View(source, *found)
+        return "view"
+
+    def _in_memory(self, e):
+        """``e`` with its constant operands, which lie nowhere, as copies."""
+        swap = lambda v: (
+            self._copy(v)
+            if isinstance(v, Abstract) and self.role(self.source(v)) == "constant"
+            else v
+        )
+        ins = ([swap(v) for v in e.ins[0]],) if e.op.variadic else tuple(map(swap, e.ins))
+        return Equation(e.op, ins, {k: swap(v) for k, v in e.params.items()}, e.outs)
+
+    def _patch(self, e):
+        """The writing of a value into a view of a base, as copies into one memory.
+
+        Where nobody else reads the base, its memory is taken over.
+        """
+        base, value = e.ins
+        out = e.outs[0]
+        offset, strides = path_map(base.shape, e.params["path"])
+        if self.uses[base.id] > 1 or base.id in self.views or self.role(base) is None:
+            start = Abstract(base.shape, base.dtype)
+            self._add(Equation(OPS["clone"], (base,), {"memory_format": None}, [start]), "pointwise")
+            self.patches[start.id] = out, 0, strides_of(base.shape)
+        else:
+            start = base
+            self.patches[out.id] = base, 0, strides_of(base.shape)
+        part = Abstract(value.shape, value.dtype)
+        copy = Equation(OPS["clone"], (value,), {"memory_format": None}, [part])
+        self.after[id(copy)] = [start]
+        self._add(copy, "pointwise")
+        self.patches[part.id] = out, offset, strides
+        return Equation(e.op, (start, part), e.params, e.outs)
+
+    def _copy(self, x):
+        """A copy of the view ``x`` in C order, whose reshapes are views again."""
+        if x.id not in self._copies:
+            self._copies[x.id] = copy = Abstract(x.shape, x.dtype)
+            self._add(Equation(OPS["clone"], (x,), {"memory_format": None}, [copy]), "pointwise")
+        return self._copies[x.id]

@@ -1,0 +1,242 @@
+"""The loops of one kernel: expressions over affine addresses, and what is stored where.
+
+A group of equations becomes a small graph of nodes. Its leaves are loads; what leaves the kernel
+are stores. All that the code generator must know of memory is in the addresses.
+"""
+
+from math import prod
+
+from rushlight.compiler.abstract import Abstract
+from rushlight.compiler.affine import Affine, Var, broadcast, flat, strides_of, unravel
+
+__all__ = ["Compute", "Indirect", "Kernel", "Load", "Number", "Position", "Reduce", "Root", "Store", "outside"]
+
+
+class Load:
+    """The element at ``address`` (in elements) of argument ``arg``."""
+
+    __slots__ = ("address", "arg", "dtype")
+    operands = ()
+
+    def __init__(self, arg, address, dtype):
+        self.arg, self.address, self.dtype = arg, address, dtype
+
+
+class Indirect:
+    """The element at ``address + where · stride`` of argument ``arg``, ``where`` another node."""
+
+    __slots__ = ("address", "arg", "dtype", "operands", "stride")
+
+    def __init__(self, arg, address, where, stride, dtype):
+        self.arg, self.address, self.stride, self.dtype = arg, address, stride, dtype
+        self.operands = (where,)
+
+
+class Number:
+    """A constant."""
+
+    __slots__ = ("dtype", "value")
+    operands = ()
+
+    def __init__(self, value, dtype):
+        self.value, self.dtype = value, dtype
+
+
+class Position:
+    """``start + step · address``: an element of an arange."""
+
+    __slots__ = ("address", "dtype", "start", "step")
+    operands = ()
+
+    def __init__(self, address, start, step, dtype):
+        self.address, self.start, self.step, self.dtype = address, start, step, dtype
+
+
+class Compute:
+    """An elementwise equation on its operands, which are nodes."""
+
+    __slots__ = ("dtype", "equation", "operands")
+
+    def __init__(self, equation, operands, dtype):
+        self.equation, self.operands, self.dtype = equation, operands, dtype
+
+
+class Reduce:
+    """A reduction of its operand over the columns."""
+
+    __slots__ = ("dtype", "name", "operands")
+
+    def __init__(self, name, operand, dtype):
+        self.name, self.operands, self.dtype = name, (operand,), dtype
+
+
+class Root:
+    """What the contraction whose epilogue this is gives."""
+
+    __slots__ = ("dtype",)
+    operands = ()
+
+    def __init__(self, dtype):
+        self.dtype = dtype
+
+
+class Store:
+    """``node`` goes to ``address`` of argument ``arg``."""
+
+    __slots__ = ("address", "arg", "dtype", "node")
+
+    def __init__(self, arg, address, node, dtype):
+        self.arg, self.address, self.node, self.dtype = arg, address, node, dtype
+
+
+class Kernel:
+    """The stores of a group, with loops over ``rows`` and, in each row, ``columns``.
+
+    Attributes:
+        args: (value, view): the memories that it reads and writes, in the order of its arguments.
+        stores: What it computes.
+    """
+
+    def __init__(self, group, wanted, place):
+        """``wanted``: ids of members to be stored; ``place(value)``: (owner, offset, strides)."""
+        self.group = group
+        self.graph = group.graph
+        self.place = place
+        columns = group.columns or set()
+        self.rows = [v for v in group.variables if v not in columns]
+        self.columns = [v for v in group.variables if v in columns]
+        self.args: list = []  # ids of owners of memory
+        self._nodes: dict = {}
+        self.stores = [
+            self._store(v) for e in group.members for v in e.outs if v.id in wanted
+        ]  # fmt: skip
+        self._nodes.clear()
+
+    @property
+    def work(self):
+        """About how many operations on elements the kernel does."""
+        nodes: set = set()
+        for s in self.stores:
+            _collect(s.node, nodes)
+        size = prod([v.extent for v in (*self.rows, *self.columns)])
+        return size * max(1, sum(type(n) is not Number for n in nodes))
+
+    def _arg(self, owner):
+        if owner not in self.args:
+            self.args.append(owner)
+        return self.args.index(owner)
+
+    def _store(self, value):
+        index = self.group.index[value.id]
+        owner, offset, strides = self.place(value)
+        node = self._member(value)
+        return Store(self._arg(owner), flat(index, strides, offset), node, value.dtype)
+
+    # Nodes ----------------------------------------------------------------------------------
+
+    def _member(self, value):
+        """The node of a member of the group, at the index at which it is computed."""
+        found = self._nodes.get(value.id)
+        if found is None:
+            maker = self.graph.makers[value.id]
+            role = self.graph.roles[id(maker)]
+            index = self.group.index[value.id]
+            found = self._nodes[value.id] = getattr(self, "_" + role)(maker, value, index)
+        return found
+
+    def _pointwise(self, e, value, index):
+        read = lambda v: self._element(v, broadcast(index, v.shape))
+        flat_ins = e.ins[0] if e.op.variadic else e.ins
+        operands = [read(v) for v in (*flat_ins, *e.params.values()) if isinstance(v, Abstract)]
+        return Compute(e, tuple(operands), value.dtype)
+
+    def _reduction(self, e, value, index):
+        x = e.ins[0]
+        dims = range(x.ndim) if e.params["dim"] is None else e.params["dim"]
+        operand = self._element(x, self.group.express(x.shape))
+        if all(x.shape[d] == 1 for d in dims):
+            return Compute(cast_of(e), (operand,), value.dtype)
+        return Reduce(e.op.name, operand, value.dtype)
+
+    def _gather(self, e, value, index):
+        x, where = e.ins
+        dim = e.params["dim"]
+        position = self._element(where, index)
+        kept = list(index)
+        kept[dim] = Affine()
+        owner, address = self._outside(x, tuple(kept))
+        one = [Affine(int(d == dim)) for d in range(x.ndim)]
+        zero = self._outside(x, tuple([Affine()] * x.ndim))[1].offset
+        stride = self._outside(x, tuple(one))[1].offset - zero
+        return Indirect(self._arg(owner), address, position, stride, x.dtype)
+
+    def _contraction(self, e, value, index):
+        return Root(value.dtype)
+
+    def _element(self, value, index):
+        """The node of ``value`` at ``index``."""
+        view = self.graph.views.get(value.id)
+        source = value if view is None else view.source
+        if source.id in self.group.index:
+            return self._member(source)
+        role = self.graph.role(source)
+        if role == "constant":
+            return self._constant(source, view, index)
+        owner, address = self._outside(value, index)
+        key = (owner, address.offset, frozenset(address.terms.items()), value.dtype)
+        if key not in self._nodes:
+            self._nodes[key] = Load(self._arg(owner), address, value.dtype)
+        return self._nodes[key]
+
+    def _constant(self, source, view, index):
+        params = self.graph.makers[source.id].params
+        if "value" in params:
+            return Number(params["value"], source.dtype)
+        address = index[0] if view is None else flat(index, view.strides, view.offset)
+        return Position(address, params["start"], params["step"], source.dtype)
+
+    def _outside(self, value, index):
+        return outside(self.graph, self.place, value, index)
+
+
+def outside(graph, place, value, index):
+    """(owner, address) of the element ``index`` of a value that lies in memory."""
+    view = graph.views.get(value.id)
+    source = value if view is None else view.source
+    owner, offset, strides = place(source)
+    if view is not None:
+        position = flat(index, view.strides, view.offset)
+        if strides == strides_of(source.shape):
+            return owner, position.plus(Affine(offset))
+        index = _followed(position, view, value, source, index)
+    return owner, flat(index, strides, offset)
+
+
+def _followed(position, view, value, source, index):
+    """The index in ``source`` at a position in its C order, by way of the view's own dims."""
+    found = unravel(position, source.shape)
+    if found is not None:
+        return found
+    dims = [Var(n) for n in value.shape]
+    inner = unravel(
+        flat([Affine(0, {v: 1}) for v in dims], view.strides, view.offset), source.shape
+    )
+    assert inner is not None  # the graph makes no view that cannot be followed
+    for d, i in zip(dims, index, strict=True):
+        inner = [a.replaced(d, i) for a in inner]
+    return tuple(inner)
+
+
+def _collect(node, nodes):
+    if node not in nodes:
+        nodes.add(node)
+        for child in node.operands:
+            _collect(child, nodes)
+
+
+def cast_of(e):
+    """A reduction over nothing as a cast of its input."""
+    from rushlight.compiler.trace import Equation
+    from rushlight.ops.definition import OPS
+
+    return Equation(OPS["to_copy"], e.ins, {"dtype": e.outs[0].dtype}, e.outs)

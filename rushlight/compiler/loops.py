@@ -1,0 +1,243 @@
+"""How the loops of a kernel run: which variable the lanes run along, in what passes, in how many
+pieces. Everything here is decided by sizes, so results do not depend on the number of threads.
+"""
+
+from math import prod
+
+from rushlight.compiler.affine import Affine, Var
+from rushlight.compiler.kernel import Compute, Indirect, Number, Reduce
+
+__all__ = ["Loops", "collapse", "nodes_of"]
+
+#: Elementwise operations dearer than reading a value back from the cache.
+_DEAR = {
+    "acos", "acosh", "angle", "asin", "asinh", "atan", "atan2", "atanh", "cos", "cosh", "div", "erf",
+    "exp", "exp2", "expm1", "gelu", "log", "log10", "log1p", "log2", "logaddexp", "logsigmoid",
+    "mish", "pow", "pow_number", "reciprocal", "rsqrt", "sigmoid", "silu", "sin", "sinh",
+    "softplus", "sqrt", "tan", "tanh",
+}  # fmt: skip
+#: Estimated nanoseconds: of one cheap operation on a vector, of a dear one, of a moved byte.
+_CHEAP, _HEAVY, _BYTE = 0.3, 4.0, 0.05
+#: What a piece of work handed to a thread should take at least, in nanoseconds.
+_PIECE = 8000.0
+_MOST_PIECES = 64
+
+
+def nodes_of(stores):
+    """All nodes that ``stores`` need, operands first."""
+    found: dict = {}
+
+    def visit(node):
+        if id(node) not in found:
+            for child in node.operands:
+                visit(child)
+            found[id(node)] = node
+
+    for s in stores:
+        visit(s.node)
+    return list(found.values())
+
+
+def accesses(stores, nodes):
+    """What has an address in memory: stores and loads."""
+    return [*stores, *[n for n in nodes if hasattr(n, "arg")]]
+
+
+# Collapsing variables ---------------------------------------------------------------------
+
+
+def collapse(variables, addressed):
+    """``variables`` with neighbours joined where every address moves through both evenly."""
+    found: list = []
+    for v in variables:
+        if found and _even(found[-1], v, addressed):
+            found[-1] = _join(found[-1], v, addressed)
+        else:
+            found.append(v)
+    return found
+
+
+def _even(outer, inner, addressed):
+    return all(
+        x.address.terms.get(outer, 0) == x.address.terms.get(inner, 0) * inner.extent
+        for x in addressed
+    )
+
+
+def _join(outer, inner, addressed):
+    joined = Var(outer.extent * inner.extent)
+    for x in addressed:
+        terms = {v: c for v, c in x.address.terms.items() if v is not outer and v is not inner}
+        step = x.address.terms.get(inner, 0)
+        x.address = Affine(x.address.offset, {**terms, joined: step} if step else terms)
+    return joined
+
+
+# The schedule -----------------------------------------------------------------------------
+
+
+class Loops:
+    """The schedule of one kernel.
+
+    Attributes:
+        rows, columns: The loop variables; ``columns`` are reduced, or are the inner loop of a
+            kernel without reductions.
+        vector: The variable along which the lanes run; None where there is none.
+        across: The lanes run across rows, so that each lane reduces for itself.
+        lanes: Their number.
+        passes: For each pass over the columns, the stores and reductions that end in it.
+        spilled: Of nodes whose value is kept for later passes: the first pass, and the bytes.
+        pieces: In how many pieces the rows are cut.
+        steps: How many steps (rows, or vectors of rows) there are to be cut.
+    """
+
+    def __init__(self, kernel, target):
+        self.stores = kernel.stores
+        self.nodes = nodes_of(self.stores)
+        addressed = [*self.stores, *[n for n in self.nodes if hasattr(n, "address")]]
+        self.rows = collapse(kernel.rows, addressed)
+        self.columns = collapse(kernel.columns, addressed)
+        self.dear = sum(_is_dear(n) for n in self.nodes)
+        self._orient()
+        self._widen(target)
+        self._stages()
+        self._spill()
+        self._cut()
+
+    def _orient(self):
+        """Choose the variable of the lanes: the one along which memory is contiguous."""
+        memory = accesses(self.stores, self.nodes)
+        self.vector, self.across = None, False
+        every = [*self.rows, *self.columns]
+        if not every:
+            return
+        score = lambda v: sum(_gain(x, v) for x in memory) * min(v.extent, 16)
+        # Of equals the last, so columns before rows and the innermost first.
+        self.vector = max(reversed(every), key=score)
+        if self.vector in self.columns:
+            self.columns.remove(self.vector)
+            self.columns.append(self.vector)
+            return
+        self.rows.remove(self.vector)
+        if self.columns or not self.rows:
+            self.across = True
+        else:
+            self.columns = [self.vector]
+
+    def _widen(self, target):
+        """Choose the number of lanes: several registers' worth where the extent allows."""
+        if self.vector is None:
+            self.lanes = 1
+            return
+        n = self.vector.extent
+        sizes = [x.dtype.itemsize for x in (*self.stores, *self.nodes) if x.dtype.kind == "f"]
+        full = target.vector_bytes // max([4, *sizes])
+        if n <= full or (n <= 4 * full and not self.dear):
+            self.lanes = 1 << (n - 1).bit_length()
+            return
+        most = 1 if self.dear > 3 else 2 if self.dear else 4
+        while most > 1 and -n % (full * most) > n // 8:
+            most //= 2
+        self.lanes = full * most
+
+    @property
+    def masked(self):
+        """Whether the last vector has lanes beyond the end."""
+        return self.vector is not None and self.vector.extent % self.lanes != 0
+
+    @property
+    def straight(self):
+        """Whether one vector holds a whole row, so that there is no loop over columns."""
+        columns = [v for v in self.columns if v is not self.vector]
+        whole = self.vector is None or self.vector.extent <= self.lanes
+        return not columns and (self.across or whole)
+
+    # Passes ---------------------------------------------------------------------------------
+
+    def _stages(self):
+        """Sort what is to be computed into passes over the columns."""
+        self.full = _reached(self.nodes, set(self.columns))
+        ready: dict = {}
+        for node in self.nodes:
+            r = max([ready[id(c)] for c in node.operands], default=0)
+            ready[id(node)] = r + 1 if type(node) is Reduce else r
+        self.ready = ready
+        count = 1 + max(
+            [ready[id(n)] - (type(n) is Reduce) for n in self.nodes if self._in_pass(n)], default=0
+        )
+        self.passes: list = [[] for _ in range(count)]
+        for s in self.stores:
+            if id(s.node) in self.full or set(s.address.terms) & set(self.columns):
+                self.passes[ready[id(s.node)]].append(s)
+        for node in self.nodes:
+            if type(node) is Reduce:
+                self.passes[ready[id(node)] - 1].append(node)
+
+    def _in_pass(self, node):
+        return id(node) in self.full or type(node) is Reduce
+
+    def _spill(self):
+        """Keep dear values that a later pass needs again."""
+        self.spilled: dict = {}
+        if self.straight:
+            return
+        first: dict = {}
+        for i, roots in enumerate(self.passes):
+            for root in roots:
+                self._visit(root.node if hasattr(root, "node") else root.operands[0], i, first)
+
+    def _visit(self, node, i, first):
+        if id(node) not in self.full or first.get(id(node)) == i:
+            return
+        earlier = first.setdefault(id(node), i)
+        if earlier < i and _is_dear(node):
+            size = prod([v.extent for v in self.columns if v is not self.vector])
+            width = self.lanes if self.across else -(-self.vector.extent // self.lanes) * self.lanes
+            self.spilled[id(node)] = earlier, size * width * max(4, node.dtype.itemsize)
+            return
+        for child in node.operands:
+            self._visit(child, i, first)
+
+    @property
+    def scratch(self):
+        """Bytes of scratch memory that the spilled values need."""
+        return sum(-(-size // 64) * 64 for _, size in self.spilled.values())
+
+    # Pieces ---------------------------------------------------------------------------------
+
+    def _cut(self):
+        outer = prod([v.extent for v in self.rows])
+        self.steps = outer * (-(-self.vector.extent // self.lanes) if self.across else 1)
+        inner = prod([v.extent for v in self.columns])
+        if self.vector is not None and not self.across:
+            inner = inner // self.vector.extent * -(-self.vector.extent // self.lanes)
+        registers = max(1, self.lanes / 16)
+        memory = sum(x.dtype.itemsize for x in accesses(self.stores, self.nodes)) * self.lanes
+        cheap = len(self.nodes) - self.dear
+        one = registers * (cheap * _CHEAP + self.dear * _HEAVY) + memory * _BYTE
+        self.nanoseconds = self.steps * inner * one
+        wanted = max(1, min(self.steps, _MOST_PIECES, int(self.nanoseconds / _PIECE)))
+        self.pieces = -(-self.steps // -(-self.steps // wanted))
+
+
+def _gain(access, variable):
+    step = access.address.terms.get(variable, 0)
+    if type(access) is Indirect and step == 0:
+        return -1
+    return 1 if step == 1 else 0 if step == 0 else -2
+
+
+def _is_dear(node):
+    return type(node) is Compute and node.equation.op.name in _DEAR
+
+
+def _reached(nodes, variables):
+    """Ids of the nodes whose value changes with ``variables``."""
+    found: set = set()
+    for node in nodes:
+        if type(node) in (Reduce, Number):
+            continue
+        own = hasattr(node, "address") and any(v in variables for v in node.address.terms)
+        if own or any(id(c) in found for c in node.operands):
+            found.add(id(node))
+    return found

@@ -1,0 +1,101 @@
+"""Fewer equations with the same results: what repeats, what does nothing, what nobody reads."""
+
+import numpy as np
+
+from rushlight.compiler.abstract import Abstract
+from rushlight.compiler.trace import Equation
+from rushlight.ops.definition import OPS
+
+__all__ = ["alive", "operands", "simplify"]
+
+
+def operands(equation):
+    """The abstract values that ``equation`` reads."""
+    flat = equation.ins[0] if equation.op.variadic else equation.ins
+    return [v for v in (*flat, *equation.params.values()) if isinstance(v, Abstract)]
+
+
+def alive(equations, outputs):
+    """The equations that ``outputs`` depend on, and those that draw or check."""
+    wanted = {v.id for v in outputs if isinstance(v, Abstract)}
+    kept = []
+    for e in reversed(equations):
+        if e.op.draws or e.op.raises or any(v.id in wanted for v in e.outs):
+            kept.append(e)
+            wanted.update(v.id for v in operands(e))
+    kept.reverse()
+    return kept
+
+
+def simplify(equations, outputs):
+    """(equations, outputs) without repeated, idle and unread equations."""
+    same: dict = {}  # id → the value that stands for it
+    known: dict = {}  # what an equation computes → its results
+    kept = []
+    for e in alive(equations, outputs):
+        e = _plain(_renamed(e, same))
+        if _idle(e):
+            same[e.outs[0].id] = e.ins[0]
+            continue
+        key = None if e.op.draws else _key(e)
+        earlier = known.get(key) if key is not None else None
+        if earlier is None:
+            kept.append(e)
+            if key is not None:
+                known[key] = e.outs
+        else:
+            same.update({v.id: u for v, u in zip(e.outs, earlier, strict=True)})
+    outputs = [_stand_in(v, same) for v in outputs]
+    return alive(kept, outputs), outputs
+
+
+def _stand_in(value, same):
+    return same.get(value.id, value) if isinstance(value, Abstract) else value
+
+
+def _renamed(e, same):
+    if not any(v.id in same for v in operands(e)):
+        return e
+    if e.op.variadic:
+        ins: tuple = ([_stand_in(v, same) for v in e.ins[0]], *e.ins[1:])
+    else:
+        ins = tuple([_stand_in(v, same) for v in e.ins])
+    params = {k: _stand_in(v, same) for k, v in e.params.items()}
+    return Equation(e.op, ins, params, e.outs)
+
+
+def _plain(e):
+    """A copy of one value into the shape of another as a copy of the one."""
+    if e.op.name == "copy" and isinstance(e.ins[1], Abstract):
+        params = {"dtype": e.outs[0].dtype, "memory_format": None}
+        return Equation(OPS["to_copy"], (e.ins[1],), params, e.outs)
+    return e
+
+
+def _idle(e):
+    """Whether ``e`` gives what it got: values have no memory here, so a copy is no work."""
+    if e.op.name in ("clone", "contiguous", "to_copy", "alias", "reshape", "view", "expand"):
+        x = e.ins[0]
+        out = e.outs[0]
+        return isinstance(x, Abstract) and x.shape == out.shape and x.dtype == out.dtype
+    return False
+
+
+def _key(e):
+    """What ``e`` computes, hashable; None where it cannot be told."""
+    try:
+        key = (e.op.name, _frozen(e.ins), _frozen(tuple(sorted(e.params.items()))))
+        hash(key)
+    except TypeError:
+        return None
+    return key
+
+
+def _frozen(value):
+    if isinstance(value, Abstract):
+        return ("%", value.id)
+    if isinstance(value, (tuple, list)):
+        return tuple([_frozen(v) for v in value])
+    if isinstance(value, (float, int, np.generic)):
+        return type(value), repr(value)  # 0.0 is not -0.0, nor 1 True
+    return value
