@@ -52,7 +52,7 @@ def _checks(equation):
 
 
 def _lowered(equation):
-    if equation.op.lowering is None:
+    if equation.op.lowering is None or not _serves(equation):
         return [equation]
     recorder = Recorder()
     results = _run(equation.op.lowering, equation, recorder, equation.op.widen)
@@ -61,6 +61,13 @@ def _lowered(equation):
     _deliver(equation, results if isinstance(results, (tuple, list)) else (results,), recorder)
     # A rule answers for the values it uses: what it recorded is not checked again.
     return [e for made in recorder.equations for e in _lowered(made)]
+
+
+def _serves(equation):
+    """Whether there is anything to gain: there are elements, and numbers that kernels compute."""
+    read = equation.ins[0] if equation.op.variadic else equation.ins
+    values = [v for v in (*read, *equation.outs) if isinstance(v, Abstract)]
+    return all(v.size and v.dtype.kind != "c" for v in values)
 
 
 # Running a rule ---------------------------------------------------------------------------

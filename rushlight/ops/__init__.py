@@ -3,12 +3,13 @@
 import importlib
 
 _MODULES = (
-    "activation", "arithmetic", "bounds", "cast", "compare", "complex", "convert", "create",
-    "data", "division", "dropout", "duplicate", "einsum", "exchange", "exponential", "extrema",
-    "fill", "gather", "index", "index_put", "join", "legacy", "logic", "mask", "matmul", "memory",
-    "operators", "order", "patch", "power", "product", "random", "random_fill", "range",
-    "reduce", "rounding", "scan", "scatter", "search", "softmax", "sort", "split", "stride",
-    "tile", "trigonometry", "variance", "vector_norm", "view",
+    "activation", "affine", "arithmetic", "bounds", "cast", "compare", "complex", "convert",
+    "create", "data", "division", "dropout", "duplicate", "einsum", "exchange", "exponential",
+    "extrema", "fill", "gather", "index", "index_put", "join", "legacy", "logic", "mask",
+    "matmul", "memory", "operators", "order", "patch", "power", "product", "random",
+    "random_fill", "range", "reduce", "rounding", "scan", "scatter", "search", "softmax",
+    "sort", "split", "stride", "tile", "triangle", "trigonometry", "variance", "vector_norm",
+    "view",
 )  # fmt: skip
 
 for _name in _MODULES:

@@ -9,6 +9,7 @@ from rushlight.ops.activation import sigmoid
 from rushlight.ops.dispatch import apply
 from rushlight.ops.exponential import xlogy
 from rushlight.ops.kinds import kernel
+from rushlight.ops.limits import check_range
 from rushlight.ops.loss import floating, in_one_dtype, reduced, reduced_array, reduction_of, share
 from rushlight.ops.rules import log
 from rushlight.tensor import Tensor
@@ -16,6 +17,11 @@ from rushlight.tensor import Tensor
 __all__ = ["binary_cross_entropy", "binary_cross_entropy_with_logits", "kl_div"]
 
 _LOWEST = -100  # log(0) counts as this, so that the loss stays finite
+
+_OUTSIDE = (
+    "binary_cross_entropy: all elements of input should be between 0 and 1; for logits use "
+    "binary_cross_entropy_with_logits"
+)
 
 # Probabilities ------------------------------------------------------------------------------
 
@@ -31,12 +37,18 @@ def _bce(xp, x, y, weight=None, *, reduction):
     if x.size and not (
         np.minimum.reduce(x, axis=None) >= 0 and np.maximum.reduce(x, axis=None) <= 1
     ):
-        raise RuntimeError(
-            "binary_cross_entropy: all elements of input should be between 0 and 1; for logits use "
-            "binary_cross_entropy_with_logits"
-        )
+        raise RuntimeError(_OUTSIDE)
     losses = (y - 1) * np.maximum(np.log1p(-x), _LOWEST) - y * np.maximum(np.log(x), _LOWEST)
     return reduced_array(losses if weight is None else losses * weight, reduction)
+
+
+@_bce.lower
+def _bce_of_tensors(x, y, weight, reduction):
+    losses = (y - 1) * (-x).log1p().clip(_LOWEST, None) - y * x.log().clip(_LOWEST, None)
+    return reduced(losses if weight is None else losses * weight, reduction)
+
+
+_bce.lower_check(lambda x: check_range(x, low=0, high=1, error=RuntimeError, message=_OUTSIDE))
 
 
 def _weighed(g, like, weight, reduction):
@@ -114,6 +126,14 @@ def _bce_logits(xp, x, y, weight=None, pos_weight=None, *, reduction):
     scale = 1 if pos_weight is None else 1 + (pos_weight - 1) * y
     losses = (1 - y) * x - scale * _log_sigmoid(x)
     return reduced_array(losses if weight is None else losses * weight, reduction)
+
+
+@_bce_logits.lower
+def _bce_logits_of_tensors(x, y, weight, pos_weight, reduction):
+    scale = 1 if pos_weight is None else 1 + (pos_weight - 1) * y
+    log_sigmoid = x.clip(None, 0) - (-x.abs()).exp().log1p()
+    losses = (1 - y) * x - log_sigmoid * scale
+    return reduced(losses if weight is None else losses * weight, reduction)
 
 
 def _logits_slope(g, x, y, weight, pos_weight, reduction):

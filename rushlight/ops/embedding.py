@@ -9,6 +9,9 @@ from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.dispatch import apply, refuse
 from rushlight.ops.kinds import kernel
+from rushlight.ops.limits import check_range
+from rushlight.ops.places import repeated, slices
+from rushlight.ops.range import arange
 from rushlight.tensor import Tensor
 
 __all__ = ["embedding"]
@@ -35,6 +38,19 @@ def _embedding(xp, x, indices, *, padding_idx=-1, scale_grad_by_freq=False):
     return x.take(indices, 0)
 
 
+@_embedding.lower
+def _embedding_of_gather(x, indices):
+    found = slices(x, 0, indices.reshape(indices.numel()))
+    return found.reshape((*indices.shape, x.shape[1]))
+
+
+@_embedding.lower_check
+def _in_table(x, indices):
+    n = x.shape[0]
+    message = f"embedding: index out of range in self: {{}} is outside [0, {n}), the rows of weight"
+    check_range(indices, low=0, high=n - 1, error=IndexError, message=message)
+
+
 @kernel(public=False, method=False, name="embedding_backward", widen=False)
 def _scatter(xp, g, indices, *, rows, padding_idx, scale_grad_by_freq):
     """The sum of what ``g`` holds for each row; none for ``padding_idx``."""
@@ -50,6 +66,26 @@ def _scatter(xp, g, indices, *, rows, padding_idx, scale_grad_by_freq):
     return found.astype(g.dtype, copy=False)
 
 
+def _shares(values, index, rows, padding_idx, scale_grad_by_freq):
+    """``values`` (n, features) of the rows ``index`` (n), as they count in a gradient."""
+    if scale_grad_by_freq:
+        count = values.new_zeros(rows).scatter_add(0, index, values.new_ones(index.numel()))
+        values = values / count.gather(0, index).unsqueeze(1)
+    if padding_idx >= 0:
+        values = values.masked_fill((index == padding_idx).unsqueeze(1), 0)
+    return values
+
+
+@_scatter.lower
+def _scatter_of_rows(g, indices, rows, padding_idx, scale_grad_by_freq):
+    index, width = indices.reshape(indices.numel()), g.shape[-1]
+    values = g.reshape(indices.numel(), width)
+    values = values.float() if g.dtype.itemsize == 2 else values
+    values = _shares(values, index, rows, padding_idx, scale_grad_by_freq)
+    found = values.new_zeros((rows, width))
+    return found.scatter_add(0, repeated(index, 0, found.shape), values).to(g.dtype)
+
+
 @kernel(public=False, method=False, name="embedding_double_backward", widen=False)
 def _gather(xp, h, indices, *, padding_idx, scale_grad_by_freq):
     """What each place of ``_scatter``'s ``g`` gave to ``h``."""
@@ -59,6 +95,13 @@ def _gather(xp, h, indices, *, padding_idx, scale_grad_by_freq):
     if padding_idx >= 0:
         found[indices == padding_idx] = 0
     return found
+
+
+@_gather.lower
+def _gather_of_rows(h, indices, padding_idx, scale_grad_by_freq):
+    index = indices.reshape(indices.numel())
+    found = _shares(slices(h, 0, index), index, h.shape[0], padding_idx, scale_grad_by_freq)
+    return found.reshape((*indices.shape, h.shape[1]))
 
 
 _embedding.grad(
@@ -167,3 +210,19 @@ def one_hot(xp, x, *, num_classes):
     found = np.zeros((x.size, num_classes), np.int64)
     found[np.arange(x.size), x.reshape(-1)] = 1
     return found.reshape(*x.shape, num_classes)
+
+
+@one_hot.lower
+def _one_hot_of_comparison(x, num_classes):
+    return (x.unsqueeze(-1) == arange(num_classes)).long()
+
+
+@one_hot.lower_check
+def _classes(x, num_classes):
+    most = np.iinfo(x.array.dtype).max
+    message = "one_hot: Class values must be non-negative, but one is {}"
+    check_range(x, low=0, high=most, error=RuntimeError, message=message)
+    message = (
+        f"one_hot: Class values must be smaller than num_classes={num_classes}, but one is {{}}"
+    )
+    check_range(x, low=0, high=num_classes - 1, error=RuntimeError, message=message)

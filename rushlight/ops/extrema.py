@@ -3,6 +3,7 @@
 import numpy as np
 
 from rushlight import shapes
+from rushlight.dtype import bool as bool_
 from rushlight.errors import DimError, DtypeError, UnsupportedDtypeError
 from rushlight.ops.bounds import maximum, minimum
 from rushlight.ops.definition import function, numpy_names
@@ -88,6 +89,8 @@ for _op in (amax, amin):
     _op.grad(x=_shared)
 for _op in (max_all, min_all):
     _op.grad(x=_shared_by_all)
+max_all.lower(lambda x, dim, keepdim: amax(x, dim, keepdim=keepdim))
+min_all.lower(lambda x, dim, keepdim: amin(x, dim, keepdim=keepdim))
 
 
 # Values with their indices ----------------------------------------------------------------
@@ -133,6 +136,19 @@ def selected(g, index, x_shape, dim, keepdim):
 
 for _op in (max_dim, min_dim):
     _op.grad(x=selected)
+
+
+def _ordered(x):
+    """``x`` as argmax and argmin take it."""
+    return x.byte() if x.dtype is bool_ else x
+
+
+max_dim.lower(lambda x, dim, keepdim: (
+    amax(x, dim, keepdim=keepdim), argmax(_ordered(x), dim, keepdim=keepdim)
+))  # fmt: skip
+min_dim.lower(lambda x, dim, keepdim: (
+    amin(x, dim, keepdim=keepdim), argmin(_ordered(x), dim, keepdim=keepdim)
+))  # fmt: skip
 
 _Max = result_type("max", "values", "indices")
 _Min = result_type("min", "values", "indices")
@@ -225,6 +241,11 @@ def _aminmax(xp, x, *, dim=None, keepdim=False):
         xp.minimum.reduce(x, axis=dim, keepdims=keepdim),
         xp.maximum.reduce(x, axis=dim, keepdims=keepdim),
     )
+
+
+_aminmax.lower(lambda x, dim, keepdim: (
+    amin(x, dim, keepdim=keepdim), amax(x, dim, keepdim=keepdim)
+))  # fmt: skip
 
 
 def _aminmax_slope(g, x, x_shape, dim, keepdim):

@@ -4,7 +4,8 @@ from rushlight.ops.cast import as_scalar
 from rushlight.ops.definition import function
 from rushlight.ops.kinds import kernel
 from rushlight.ops.overwrite import overwrite
-from rushlight.tensor import method
+from rushlight.ops.places import filled
+from rushlight.tensor import Tensor, method
 
 
 def _checked(x, value):
@@ -26,6 +27,11 @@ def _fill(xp, x, value):
     return xp.full_like(x, as_scalar(value, x.dtype))
 
 
+_fill.lower(lambda x, value: (
+    value.to(x.dtype).expand(x.shape)
+    if isinstance(value, Tensor)
+    else x.new_full(x.shape, filled(x, value))
+))  # fmt: skip
 _fill.grad(x=lambda g: g * 0, value=lambda g: g.sum())
 
 
@@ -52,6 +58,7 @@ def _zero(xp, x):
     return xp.zeros_like(x)
 
 
+_zero.lower(lambda x: x.new_zeros(x.shape))
 _zero.grad(x=lambda g: g * 0)
 
 

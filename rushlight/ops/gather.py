@@ -10,10 +10,11 @@ from rushlight.autograd import mode
 from rushlight.backend.accumulate import add_at
 from rushlight.dtype import OF
 from rushlight.errors import IndexRangeError, ShapeError
-from rushlight.ops import direct
+from rushlight.ops import direct, places
 from rushlight.ops.definition import function
 from rushlight.ops.direct import plain, taped
 from rushlight.ops.kinds import kernel
+from rushlight.ops.limits import check_index, check_indices, check_range, require_range
 from rushlight.tensor import Tensor
 
 # Indexing with tensors --------------------------------------------------------------------
@@ -102,6 +103,12 @@ def _index_back(g, x_shape, i0, i1, i2, i3, i4, i5, dims):
 
 
 index.grad(x=_index_back)
+index.lower(lambda x, i0, i1, i2, i3, i4, i5, dims: (
+    places.read(x, dims, (i0, i1, i2, i3, i4, i5))
+))  # fmt: skip
+index.lower_check(lambda x, i0, i1, i2, i3, i4, i5, dims: (
+    places.check_bounds(x, dims, (i0, i1, i2, i3, i4, i5))
+))  # fmt: skip
 
 
 def indexed(x, advanced):
@@ -155,26 +162,6 @@ def index_select(input, dim, index, *, out=None):
     return _index_select(input, index, dim, out=out)
 
 
-def check_index(name, index, *, shape=None):
-    """Raise unless ``index`` is an array of int32 or int64."""
-    if index.dtype.kind != "i" or index.dtype.itemsize < 4:
-        raise RuntimeError(
-            f"{name}(): Expected dtype int32/int64 for index, got {OF[index.dtype]}; use .long()"
-        )
-
-
-def check_range(name, index, n, dim, error=RuntimeError):
-    """Raise where an index is not in ``range(n)``."""
-    if not index.size:
-        return
-    # Negative numbers are large ones without a sign.
-    if index.dtype.itemsize == 8 and index.view(np.uint64).max() < n:
-        return
-    if index.min() < 0 or index.max() >= n:
-        bad = index[(index < 0) | (index >= n)].flat[0]
-        raise error(f"{name}: index {bad} is out of bounds for dimension {dim} with size {n}")
-
-
 def _selectable(x, index, *, dim):
     check_index("index_select", index)
     if index.ndim > 1:
@@ -187,7 +174,7 @@ def _selectable(x, index, *, dim):
 
 
 def _in_range(x, index, *, dim):
-    check_range("index_select", index, x.shape[dim] if x.ndim else 1, dim, IndexRangeError)
+    require_range("index_select", index, x.shape[dim] if x.ndim else 1, dim, IndexRangeError)
 
 
 @kernel(
@@ -201,6 +188,16 @@ def _index_select(xp, x, index, *, dim):
     if not index.ndim:
         index = index.reshape(1)
     return x.take(index, dim)
+
+
+_index_select.lower_check(lambda x, index, dim: (
+    check_indices("index_select", x, index, dim, IndexRangeError)
+))  # fmt: skip
+
+
+@_index_select.lower
+def _index_select_of_gather(x, index, dim):
+    return places.slices(x, dim, index.reshape(index.numel())) if x.shape else x
 
 
 def _index_select_back(g, x_shape, index, dim):
@@ -240,7 +237,7 @@ def check_along(name, x, index, dim):
 
 def check_along_range(x, index, *rest, dim, **params):
     """Raise where ``index`` is not in the range of ``dim``."""
-    check_range("gather" if not rest else "scatter", index, x.shape[dim] if x.ndim else 1, dim)
+    require_range("gather" if not rest else "scatter", index, x.shape[dim] if x.ndim else 1, dim)
 
 
 def along(index, dim):
@@ -268,6 +265,9 @@ def _gather(xp, x, index, *, dim):
     if not index.ndim:
         return x[index]
     return xp.ascontiguousarray(x[along(index, dim)])
+
+
+_gather.lower_check(lambda x, index, dim: check_indices("gather", x, index, dim))
 
 
 def _gather_back(g, x_shape, index, dim):
@@ -362,6 +362,22 @@ def take(xp, x, index):
     tensor([4, 5])
     """
     return x.take(index)
+
+
+@take.lower_check
+def _take_within(x, index):
+    n = x.numel()
+    check_range(
+        index, low=-n, high=n - 1, error=IndexError,
+        message=f"take: out of range: tried to access index {{}} on a tensor of {n} elements.",
+    )  # fmt: skip
+
+
+@take.lower
+def _take_of_gather(x, index):
+    n = x.numel()
+    places_ = places.positive(index, n).reshape(index.numel())
+    return x.reshape(n).gather(0, places_).reshape(index.shape) if n else NotImplemented
 
 
 def _take_back(g, x_shape, index):

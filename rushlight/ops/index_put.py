@@ -7,10 +7,12 @@ from rushlight import shapes
 from rushlight.backend.accumulate import add_at
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError
+from rushlight.ops import places
 from rushlight.ops.cast import as_scalar
 from rushlight.ops.definition import function
-from rushlight.ops.gather import check_index, check_range, explain_index, index, key_of
+from rushlight.ops.gather import explain_index, index, key_of
 from rushlight.ops.kinds import kernel
+from rushlight.ops.limits import check_index, check_indices, require_range
 from rushlight.ops.overwrite import overwrite
 from rushlight.ops.subscript import index_tensor
 from rushlight.tensor import Tensor, method
@@ -70,6 +72,12 @@ def _put_back_values(g, i0, i1, i2, i3, i4, i5, dims):
     return index(g, i0, i1, i2, i3, i4, i5, dims=dims)
 
 
+put.lower(lambda x, values, i0, i1, i2, i3, i4, i5, dims, accumulate: (
+    places.write(x, values, dims, (i0, i1, i2, i3, i4, i5), accumulate)
+))  # fmt: skip
+put.lower_check(lambda x, i0, i1, i2, i3, i4, i5, dims: (
+    places.check_bounds(x, dims, (i0, i1, i2, i3, i4, i5))
+))  # fmt: skip
 put.grad(x=_put_back_x, values=_put_back_values)
 
 
@@ -160,7 +168,7 @@ def _rows(name, x, index, source, dim):
 
 def _row_check(name, error):
     def check(x, index, *rest, dim, **params):
-        check_range(name, index, x.shape[dim] if x.ndim else 1, dim, error)
+        require_range(name, index, x.shape[dim] if x.ndim else 1, dim, error)
 
     return check
 
@@ -187,6 +195,21 @@ def _index_add(xp, x, index, source, *, dim, alpha=1):
     out = x.copy(order="K")
     _add_into(out, index, source, dim=dim, alpha=alpha)
     return out
+
+
+@_index_add.lower
+def _added(x, index, source, dim, alpha):
+    if not x.shape:
+        return NotImplemented
+    source = source if alpha == 1 else (source * alpha).to(x.dtype)
+    return x.scatter_add(dim, _repeated(index, dim, x), source)
+
+
+def _repeated(index, dim, x):
+    return places.repeated(index.reshape(index.numel()), dim, x.shape)
+
+
+_index_add.lower_check(lambda x, index, dim: check_indices("index_add", x, index, dim))
 
 
 def _rows_of(g, dim, index):
@@ -249,6 +272,18 @@ def _index_copy(xp, x, index, source, *, dim):
     return out
 
 
+@_index_copy.lower
+def _copied(x, index, source, dim):
+    if not x.shape:
+        return NotImplemented
+    return x.scatter(dim, _repeated(index, dim, x), source)
+
+
+_index_copy.lower_check(lambda x, index, dim: (
+    check_indices("index_copy", x, index, dim, IndexError)
+))  # fmt: skip
+
+
 def _rows_erased(g, index, dim):
     if type(g) is not ndarray:
         return g.index_fill(dim, index, 0)
@@ -282,7 +317,7 @@ def _fillable(x, index, value, *, dim):
 
 def _wrapping(x, index, value, *, dim):
     n = x.shape[dim] if x.ndim else 1
-    check_range("index_fill", np.where(index < 0, index + n, index), n, dim, IndexError)
+    require_range("index_fill", np.where(index < 0, index + n, index), n, dim, IndexError)
 
 
 def zero_dim(name, value):
@@ -311,6 +346,18 @@ def _index_fill(xp, x, index, value, *, dim):
     return out
 
 
+@_index_fill.lower
+def _filled(x, index, value, dim):
+    if not x.shape:
+        return NotImplemented
+    index = _repeated(places.positive(index, x.shape[dim]), dim, x)
+    value = places.filled(x, value)
+    return x.scatter(dim, index, value if type(value) is not Tensor else value.expand(index.shape))
+
+
+_index_fill.lower_check(lambda x, index, dim: (
+    check_indices("index_fill", x, index, dim, IndexError, negative=True)
+))  # fmt: skip
 _index_fill.grad(x=_rows_erased, value=lambda g, index, dim: _rows_of(g, dim, index).sum())
 
 

@@ -10,6 +10,7 @@ from rushlight.errors import ShapeError
 from rushlight.ops.definition import function
 from rushlight.ops.direct import plain, taped
 from rushlight.ops.kinds import kernel
+from rushlight.ops.slice import placed
 from rushlight.ops.view import tensor_array
 from rushlight.tensor import Tensor
 
@@ -60,6 +61,24 @@ def _cat(xp, tensors, *, dim):
     shape = list(kept[0].shape)
     shape[dim] = sum([a.shape[dim] for a in kept])
     return xp.concatenate(kept, dim, xp.empty(shape, kept[0].dtype))
+
+
+@_cat.lower
+def _cat_of_patches(tensors, dim):
+    kept = [t for t in tensors if tuple(t.shape) != (0,)]
+    if not kept:
+        return NotImplemented
+    dtype = kept[0].dtype
+    for t in tensors:
+        dtype = promote_types(dtype, t.dtype)
+    shape = list(kept[0].shape)
+    shape[dim] = sum([t.shape[dim] for t in kept])
+    out, start = kept[0].new_zeros(shape, dtype=dtype), 0
+    for t in kept:
+        stop = start + t.shape[dim]
+        out = placed(out, t.to(dtype), (slice(None),) * dim + (slice(start, stop), ...))
+        start = stop
+    return out
 
 
 def _cat_back(g, tensors_shape, dim):
@@ -141,6 +160,15 @@ def _stack(xp, tensors, *, dim):
     shape = (*first[:dim], len(tensors), *first[dim:])
     out = xp.empty(shape, tensors[0].dtype)
     return xp.concatenate([a.reshape(part) for a in tensors], dim, out)
+
+
+@_stack.lower
+def _stack_of_patches(tensors, dim):
+    first = tensors[0].shape
+    out = tensors[0].new_zeros((*first[:dim], len(tensors), *first[dim:]))
+    for i, t in enumerate(tensors):
+        out = placed(out, t, (slice(None),) * dim + (i, ...))
+    return out
 
 
 _stack.grad(tensors=lambda g, tensors_shape, dim: [

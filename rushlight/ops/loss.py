@@ -11,6 +11,7 @@ from rushlight.ops.direct import FLOATS, plain, taped
 from rushlight.ops.dispatch import apply
 from rushlight.ops.kinds import kernel
 from rushlight.ops.promotion import promote, to_float
+from rushlight.ops.rules import where
 from rushlight.tensor import Tensor
 
 __all__ = [
@@ -116,6 +117,12 @@ def _mse_slope(g, x, y, reduction):
     return d * (g * (2 / prod(d.shape) if reduction == "mean" else 2))
 
 
+@_mse.lower
+def _mse_of_tensors(x, y, reduction):
+    d = x - y
+    return reduced(d * d, reduction)
+
+
 _mse.grad(x=_mse_slope, y=lambda g, x, y, reduction: -_mse_slope(g, x, y, reduction))
 _mse_op = _mse.op
 
@@ -216,6 +223,12 @@ def _smooth_l1(xp, x, y, *, reduction, beta):
     return reduced_array(np.where(d < beta, d * d * (0.5 / beta), d - beta / 2), reduction)
 
 
+@_smooth_l1.lower
+def _smooth_l1_of_tensors(x, y, reduction, beta):
+    d = (x - y).abs()
+    return reduced(where(d < beta, d * d * (0.5 / beta), d - beta / 2), reduction)
+
+
 def _smooth_l1_slope(g, x, y, reduction, beta):
     return ((x - y) / beta).clip(-1, 1) * share(g, x - y, reduction)
 
@@ -255,6 +268,12 @@ def _huber(xp, x, y, *, reduction, delta):
     """d² / 2 where |d| <= delta, else delta (|d| - delta / 2)."""
     d = abs(x - y)
     return reduced_array(np.where(d <= delta, d * d * 0.5, (d - delta / 2) * delta), reduction)
+
+
+@_huber.lower
+def _huber_of_tensors(x, y, reduction, delta):
+    d = (x - y).abs()
+    return reduced(where(d <= delta, d * d * 0.5, (d - delta / 2) * delta), reduction)
 
 
 def _huber_slope(g, x, y, reduction, delta):

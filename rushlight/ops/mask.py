@@ -14,6 +14,7 @@ from rushlight.ops.definition import function
 from rushlight.ops.index_put import zero_dim
 from rushlight.ops.kinds import elementwise, kernel
 from rushlight.ops.overwrite import overwrite
+from rushlight.ops.places import filled
 from rushlight.ops.promotion import promote
 from rushlight.ops.slice import embed
 from rushlight.tensor import Tensor, method
@@ -177,6 +178,7 @@ def _masked_fill(xp, x, mask, value):
     return xp.where(mask, as_scalar(value, x.dtype), x)
 
 
+_masked_fill.lower(lambda x, mask, value: where(mask, filled(x, value), x))
 _masked_fill.grad(
     x=lambda g, mask: choose(mask, 0, g),
     value=lambda g, mask: choose(mask, g, 0).sum(),

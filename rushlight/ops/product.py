@@ -12,6 +12,7 @@ from rushlight.ops.definition import function, numpy_names
 from rushlight.ops.kinds import kernel
 from rushlight.ops.rules import conj, kept
 from rushlight.ops.scan import accumulated, one_dim, reversed_sum, widened
+from rushlight.ops.slice import placed
 from rushlight.tensor import Tensor
 
 
@@ -29,6 +30,13 @@ def shifted(xp, x, *, dim, reverse):
     else:
         out[ahead] = x[behind]
     return out
+
+
+@shifted.lower
+def _shifted_of_slices(x, dim, reverse):
+    ahead, behind = _at(x.array.ndim, dim, slice(1, None)), _at(x.array.ndim, dim, slice(None, -1))
+    source, target = (ahead, behind) if reverse else (behind, ahead)
+    return placed(x.new_zeros(x.shape), x[source], target)
 
 
 shifted.grad(x=lambda g, dim, reverse: shifted(g, dim=dim, reverse=not reverse))
@@ -76,6 +84,15 @@ def _earlier_slope(g, x, dim, reverse):
     return conj(earlier(x, dim=dim, reverse=reverse)) * rest
 
 
+@earlier.lower
+def _earlier_of_cumprod(x, dim, reverse):
+    ndim = x.array.ndim
+    x = x.flip(dim) if reverse else x
+    product = cumprod_(x[_at(ndim, dim, slice(None, -1))], dim)
+    out = placed(x.new_ones(x.shape), product, _at(ndim, dim, slice(1, None)))
+    return out.flip(dim) if reverse else out
+
+
 earlier.grad(x=_earlier_slope)
 
 
@@ -117,6 +134,7 @@ def _prod_all_slope(g, x, out):
     return _prod_slope(g, x.reshape(-1), out, 0).reshape(x.shape)
 
 
+prod_all.lower(lambda x: prod_(x.reshape(x.numel()), 0))
 prod_all.grad(x=_prod_all_slope)
 prod_.grad(
     x=lambda g, x, out, x_shape, dim, keepdim: _prod_slope(

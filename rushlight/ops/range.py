@@ -167,6 +167,9 @@ def _eye(xp, *, n, m, dtype):
     return xp.eye(n, m, dtype=dtype)
 
 
+_eye.lower(lambda n, m, dtype: (arange(m) == arange(n).unsqueeze(1)).to(dtypes.OF[dtype]))
+
+
 @function(method=False)
 def eye(
     n, m=None, *, out=None, dtype=None, layout=None, device=None, requires_grad=False,

@@ -40,6 +40,13 @@ def nansum(xp, x, *, dim=None, keepdim=False):
     return summed(xp.where(x == x, x, 0) if x.dtype.kind == "f" else x, dim, keepdim)
 
 
+@nansum.lower
+def _nansum_of_sum(x, dim, keepdim):
+    if x.dtype.category == 2:
+        x = x.where(x == x, 0)
+    return sum(x, dim, keepdim=keepdim)
+
+
 nansum.grad(x=lambda g, x, x_shape, dim, keepdim: kept(g, x_shape, dim, keepdim) * (x == x))
 
 
@@ -70,6 +77,7 @@ def mean(xp, x, *, dim=None, keepdim=False):
     return np.true_divide(summed(x, dim, keepdim), count(x.shape, dim), dtype=x.dtype)
 
 
+mean.lower(lambda x, dim, keepdim: sum(x, dim, keepdim=keepdim) / count(x.shape, dim))
 mean.grad(x=lambda g, x_shape, dim, keepdim: spread(g / count(x_shape, dim), x_shape, dim, keepdim))
 
 
@@ -112,6 +120,9 @@ def count_nonzero(xp, x, *, dim=None, keepdim=False):
     tensor([1, 2])
     """
     return xp.count_nonzero(x, axis=dim, keepdims=keepdim)
+
+
+count_nonzero.lower(lambda x, dim, keepdim: sum(x != 0, dim, keepdim=keepdim))
 
 
 @function

@@ -12,7 +12,9 @@ from rushlight.ops.cast import as_scalar
 from rushlight.ops.definition import function
 from rushlight.ops.gather import along, check_along, check_along_range
 from rushlight.ops.kinds import kernel
+from rushlight.ops.limits import check_indices
 from rushlight.ops.overwrite import overwrite
+from rushlight.ops.places import filled
 from rushlight.ops.slice import embed
 from rushlight.tensor import Tensor, method
 
@@ -85,6 +87,17 @@ def _scatter(name, reduces, grad_name=None):
 _scatter_write = _scatter("scatter", False)
 _scatter_value = _scatter("scatter_value", False, "ScatterBackward1")
 _scatter_reduce = _scatter("scatter_add", True)
+
+
+for _op in (_scatter_write, _scatter_value, _scatter_reduce):
+    _op.lower_check(lambda x, index, dim: check_indices("scatter", x, index, dim))
+
+
+@_scatter_value.lower
+def _scatter_of_numbers(x, index, src, dim):
+    if not x.shape or not index.shape:
+        return NotImplemented
+    return x.scatter(dim, index, x.new_full((), filled(x, src)).expand(index.shape))
 
 
 def _scatter_back_x(g, index, dim):

@@ -5,12 +5,24 @@ from numpy import ndarray
 
 from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh
+from rushlight.ops.definition import OPS
 from rushlight.ops.direct import viewed
 from rushlight.ops.dispatch import apply
 from rushlight.ops.kinds import kernel, view
 from rushlight.storage import contiguous_strides, offset, reach, strided, strides_of
 
-__all__ = ["ALIAS", "FULL", "SELECT", "SLICE", "UNSQUEEZE", "basic", "embed", "explain", "look"]
+__all__ = [
+    "ALIAS",
+    "FULL",
+    "SELECT",
+    "SLICE",
+    "UNSQUEEZE",
+    "basic",
+    "embed",
+    "explain",
+    "look",
+    "placed",
+]
 
 FULL = slice(None)
 
@@ -66,6 +78,13 @@ def embed(xp, x, *, shape, index):
     return out
 
 
+def placed(base, value, index):
+    """A copy of the tensor ``base`` with ``value`` where the basic ``index`` looks."""
+    path = ((SLICE, (), {"index": index}),)
+    return OPS["patch"].call(base, value, path=path, strides=base.array.strides)
+
+
+embed.lower(lambda x, shape, index: placed(x.new_zeros(shape), x, index))
 embed.grad(x=lambda g, index: g[index])
 
 

@@ -1,4 +1,4 @@
-"""Elements repeated and reordered: repeat, tile, flip, roll, meshgrid, triangles."""
+"""Elements repeated and reordered: repeat, tile, flip, roll, meshgrid."""
 
 import warnings
 
@@ -9,9 +9,15 @@ from rushlight import shapes
 from rushlight.dtype import OF
 from rushlight.errors import ShapeError
 from rushlight.ops.definition import function
+from rushlight.ops.dispatch import apply
+from rushlight.ops.join import cat
 from rushlight.ops.kinds import kernel
+from rushlight.ops.range import arange
+from rushlight.ops.slice import FULL, SLICE
 from rushlight.ops.view import tensor_array
 from rushlight.tensor import Tensor
+
+_BACK = slice(None, None, -1)
 
 # Repeating --------------------------------------------------------------------------------
 
@@ -36,6 +42,18 @@ def repeat(xp, x, *, repeats):
             [1, 2, 1, 2]])
     """
     return xp.tile(x, repeats)
+
+
+@repeat.lower
+def _repeat_of_expand(x, repeats):
+    if 0 in repeats:
+        return NotImplemented
+    shape = (*[1] * (len(repeats) - len(x.shape)), *x.shape)
+    ones = [n for size in shape for n in (1, size)]
+    many = [n for pair in zip(repeats, shape, strict=True) for n in pair]
+    return (
+        x.reshape(ones).expand(many).reshape([r * n for r, n in zip(repeats, shape, strict=True)])
+    )
 
 
 def _repeat_back(g, x_shape, repeats):
@@ -122,6 +140,13 @@ def _repeat_each(xp, x, *, dim, repeats):
     return xp.repeat(x, repeats, dim)
 
 
+@_repeat_each.lower
+def _repeat_each_of_expand(x, dim, repeats):
+    before, after = x.shape[: dim + 1], x.shape[dim + 1 :]
+    many = x.unsqueeze(dim + 1).expand((*before, repeats, *after))
+    return many.reshape((*before[:-1], before[-1] * repeats, *after))
+
+
 def _repeat_each_back(g, x_shape, dim, repeats):
     if not repeats:
         return np.zeros(x_shape, g.dtype) if type(g) is ndarray else g.new_zeros(x_shape)
@@ -143,8 +168,6 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
     (tensor([1, 1, 2, 2]), tensor([0, 1, 1]))
     """
     if repeats is None:
-        from rushlight.ops.range import arange
-
         if input.array.ndim != 1:
             raise RuntimeError("repeat_interleave: repeats must be 1-dim tensor")
         return _repeat_interleave(arange(input.array.shape[0]), input, 0, output_size)
@@ -177,6 +200,12 @@ def flip(xp, x, *, dims):
             [1, 2]])
     """
     return xp.flip(x, dims).copy(order="K")
+
+
+@flip.lower
+def _flip_of_slice(x, dims):
+    index = tuple([_BACK if d in dims else FULL for d in range(x.array.ndim)])
+    return apply(SLICE, (x,), {"index": index})
 
 
 flip.grad(x=lambda g, dims: np.flip(g, dims) if type(g) is ndarray else flip(g, dims))
@@ -219,6 +248,23 @@ def roll(xp, x, *, shifts, dims=()):
     tensor([3, 0, 1, 2])
     """
     return xp.roll(x, shifts if dims else shifts[0], dims if dims and x.ndim else None)
+
+
+@roll.lower
+def _roll_of_cat(x, shifts, dims):
+    if not x.shape:
+        return x
+    if not dims:
+        return _rolled(x.reshape(x.numel()), shifts[0], 0).reshape(x.shape)
+    for shift, dim in zip(shifts, dims, strict=True):
+        x = _rolled(x, shift, dim)
+    return x
+
+
+def _rolled(x, shift, dim):
+    n = x.shape[dim]
+    cut = -shift % n
+    return cat([x.narrow(dim, cut, n - cut), x.narrow(dim, 0, cut)], dim) if cut else x
 
 
 def _roll_back(g, shifts, dims):
@@ -276,79 +322,3 @@ def meshgrid(*tensors, indexing=None):
             for axis, t in zip(axes, tensors, strict=True)
         ]
     )
-
-
-# Triangles --------------------------------------------------------------------------------
-
-
-def _matrix(x, *, diagonal):
-    if x.ndim < 2:
-        raise RuntimeError(
-            f"tril/triu: input tensor must have at least 2 dimensions, got {x.shape}"
-        )
-    return {"diagonal": diagonal}
-
-
-@kernel(widen=False, prepare=_matrix, inplace=True)
-def tril(xp, x, *, diagonal=0):
-    """The lower triangle of each matrix, zeros above ``diagonal``.
-
-    >>> import rushlight as torch
-    >>> torch.ones(2, 2).tril()
-    tensor([[1., 0.],
-            [1., 1.]])
-    """
-    return xp.tril(x, diagonal)
-
-
-tril.grad(x=lambda g, diagonal: np.tril(g, diagonal) if type(g) is ndarray else tril(g, diagonal))
-
-
-@kernel(widen=False, prepare=_matrix, inplace=True)
-def triu(xp, x, *, diagonal=0):
-    """The upper triangle of each matrix, zeros below ``diagonal``.
-
-    >>> import rushlight as torch
-    >>> torch.ones(2, 2).triu()
-    tensor([[1., 1.],
-            [0., 1.]])
-    """
-    return xp.triu(x, diagonal)
-
-
-triu.grad(x=lambda g, diagonal: np.triu(g, diagonal) if type(g) is ndarray else triu(g, diagonal))
-
-
-@kernel(public=False, method=False, name="diag_embed", widen=False)
-def _diag_matrix(xp, x, *, diagonal):
-    """A matrix with the vector ``x`` on a diagonal."""
-    return xp.diag(x, diagonal)
-
-
-_diag_matrix.grad(
-    x=lambda g, diagonal: (
-        g.diagonal(diagonal) if type(g) is not ndarray else np.diagonal(g, diagonal)
-    )
-)
-
-
-@function
-def diag(input, diagonal=0, *, out=None):
-    """The diagonal of a matrix, as a copy; of a vector the matrix that has it as its diagonal.
-
-    >>> import rushlight as torch
-    >>> torch.diag(torch.tensor([1, 2]))
-    tensor([[1, 0],
-            [0, 2]])
-    """
-    n = tensor_array(input, "diag").ndim
-    if n not in (1, 2):
-        raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {n}D")
-    if n == 1:
-        return _diag_matrix(input, diagonal, out=out)
-    found = input.diagonal(diagonal).clone()
-    if out is None:
-        return found
-    from rushlight.ops.result import store
-
-    return store(out, found, "diag")

@@ -47,6 +47,22 @@ def std_(xp, x, *, dim=None, keepdim=False, correction=1):
     return xp.sqrt(_moments(x, dim, keepdim, correction)[0])
 
 
+def _lowered(x, dim, keepdim, correction):
+    """``_moments`` of tensors."""
+    n = count(x.shape, dim)
+    mean = total(x, dim) / n
+    gap = x - mean
+    spread = (gap * gap).sum(dim, keepdim=keepdim) / max(n - correction, 0)
+    return spread, mean if keepdim else mean.squeeze(dim)
+
+
+def _rooted(x, dim, keepdim, correction):
+    spread, mean = _lowered(x, dim, keepdim, correction)
+    return spread.sqrt(), mean
+
+
+var_.lower(lambda x, dim, keepdim, correction: _lowered(x, dim, keepdim, correction)[0])
+std_.lower(lambda x, dim, keepdim, correction: _rooted(x, dim, keepdim, correction)[0])
 var_.grad(x=_variance_slope)
 std_.grad(x=_deviation_slope)
 
@@ -70,6 +86,10 @@ def std_mean_(xp, x, *, dim=None, keepdim=False, correction=1):
     """The standard deviation and the mean."""
     variance, mean = _moments(x, dim, keepdim, correction)
     return xp.sqrt(variance), mean
+
+
+var_mean_.lower(_lowered)
+std_mean_.lower(_rooted)
 
 
 def _with_mean(slope):

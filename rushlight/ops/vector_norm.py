@@ -39,6 +39,20 @@ def _extreme(xp, size, dim, keepdim, p):
     return reduce(size, axis=dim, keepdims=keepdim)
 
 
+@vector_norm.lower
+def _norm_of_sum(x, dim, keepdim, p):
+    if p == 2:
+        return (x * x).sum(dim, keepdim=keepdim).sqrt()
+    if p == 0:
+        return (x != 0).to(x.dtype).sum(dim, keepdim=keepdim)
+    size = abs(x)
+    if p in (INF, -INF):
+        return (size.amax if p > 0 else size.amin)(dim, keepdim=keepdim)
+    if p == 1:
+        return size.sum(dim, keepdim=keepdim)
+    return (size**p).sum(dim, keepdim=keepdim) ** (1 / p)
+
+
 def _slope(g, x, out, x_shape, dim, keepdim, p):
     g, out = kept(g, x_shape, dim, keepdim), kept(out, x_shape, dim, keepdim)
     if p == 0:

@@ -1,0 +1,98 @@
+"""Triangles and diagonals of matrices: tril, triu, diag."""
+
+import numpy as np
+from numpy import ndarray
+
+from rushlight.ops.definition import OPS, function
+from rushlight.ops.kinds import kernel
+from rushlight.ops.range import arange
+from rushlight.ops.view import tensor_array
+
+
+def _matrix(x, *, diagonal):
+    if x.ndim < 2:
+        raise RuntimeError(
+            f"tril/triu: input tensor must have at least 2 dimensions, got {x.shape}"
+        )
+    return {"diagonal": diagonal}
+
+
+@kernel(widen=False, prepare=_matrix, inplace=True)
+def tril(xp, x, *, diagonal=0):
+    """The lower triangle of each matrix, zeros above ``diagonal``.
+
+    >>> import rushlight as torch
+    >>> torch.ones(2, 2).tril()
+    tensor([[1., 0.],
+            [1., 1.]])
+    """
+    return xp.tril(x, diagonal)
+
+
+def _rise(x):
+    """By how much the column of each element of a matrix exceeds its row."""
+    rows, columns = x.shape[-2:]
+    return arange(columns) - arange(rows).unsqueeze(1)
+
+
+tril.lower(lambda x, diagonal: x.masked_fill(_rise(x) > diagonal, 0))
+tril.grad(x=lambda g, diagonal: np.tril(g, diagonal) if type(g) is ndarray else tril(g, diagonal))
+
+
+@kernel(widen=False, prepare=_matrix, inplace=True)
+def triu(xp, x, *, diagonal=0):
+    """The upper triangle of each matrix, zeros below ``diagonal``.
+
+    >>> import rushlight as torch
+    >>> torch.ones(2, 2).triu()
+    tensor([[1., 1.],
+            [0., 1.]])
+    """
+    return xp.triu(x, diagonal)
+
+
+triu.lower(lambda x, diagonal: x.masked_fill(_rise(x) < diagonal, 0))
+triu.grad(x=lambda g, diagonal: np.triu(g, diagonal) if type(g) is ndarray else triu(g, diagonal))
+
+
+@kernel(public=False, method=False, name="diag_embed", widen=False)
+def _diag_matrix(xp, x, *, diagonal):
+    """A matrix with the vector ``x`` on a diagonal."""
+    return xp.diag(x, diagonal)
+
+
+@_diag_matrix.lower
+def _diag_of_patch(x, diagonal):
+    n = x.shape[0] + abs(diagonal)
+    base = x.new_zeros((n, n))
+    path = ((OPS["diagonal"], (), {"offset": diagonal, "dim1": 0, "dim2": 1}),)
+    return OPS["patch"].call(base, x, path=path, strides=base.array.strides)
+
+
+_diag_matrix.grad(
+    x=lambda g, diagonal: (
+        g.diagonal(diagonal) if type(g) is not ndarray else np.diagonal(g, diagonal)
+    )
+)
+
+
+@function
+def diag(input, diagonal=0, *, out=None):
+    """The diagonal of a matrix, as a copy; of a vector the matrix that has it as its diagonal.
+
+    >>> import rushlight as torch
+    >>> torch.diag(torch.tensor([1, 2]))
+    tensor([[1, 0],
+            [0, 2]])
+    """
+    n = tensor_array(input, "diag").ndim
+    if n not in (1, 2):
+        raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {n}D")
+    if n == 1:
+        return _diag_matrix(input, diagonal, out=out)
+    found = input.diagonal(diagonal).clone()
+    if out is None:
+        return found
+    from rushlight.ops.result import store
+
+    return store(out, found, "diag")
