@@ -17,8 +17,8 @@ gate before it looks at ``asleep``: one of the two sees the other.
 
 Where other processes want the cores, a worker's help can cost more than it gives, and the worker
 keeps away for a while in two cases: it woke on the caller's own core, so that the two could only
-take turns; or it lost its core in the middle of a chunk, and the caller waited for it longer than it
-had worked.
+take turns; or it lost its core in the middle of a chunk, and the caller has waited for it longer
+than it worked.
 
 A caller holds one of a few *seats*, each with scratch memory. Only seat 0 leads workers: further
 threads that call at the same time run their chunks alone. Whoever waits for a seat may hold the
@@ -124,8 +124,13 @@ define internal ptr @workspace(i64 %number) alwaysinline {
 
 define internal void @lead(ptr %kernel, ptr %args, i64 %chunks, ptr %scratch) {
 entry:
-  store atomic i64 0, ptr @next monotonic, align 8
   %began = call i64 @clock()
+  store ptr %kernel, ptr @task
+  %args.place = getelementptr %Task, ptr @task, i32 0, i32 1
+  store ptr %args, ptr %args.place
+  %chunks.place = getelementptr %Task, ptr @task, i32 0, i32 2
+  store i64 %chunks, ptr %chunks.place
+  store atomic i64 0, ptr @next monotonic, align 8
   store atomic i32 0, ptr @left monotonic, align 4
   %last = load atomic i32, ptr @gate monotonic, align 4
   %all = or i32 %last, LOW
