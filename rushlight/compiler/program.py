@@ -6,10 +6,13 @@ from numpy import ndarray
 from rushlight.backend import numpy as xp
 from rushlight.compiler.abstract import Abstract
 from rushlight.ops.dispatch import compute
+from rushlight.ops.patch import laid_out
 
 __all__ = ["Program", "make_program"]
 
 _FAST = ("f", "d")
+#: Views that exist only of memory that lies as it did in the trace.
+_BY_LAYOUT = ("as_strided", "reshape_alias", "view", "view_dtype")
 
 
 def make_program(equations, inputs, outputs, writes=()):
@@ -145,6 +148,14 @@ def _call(e):
     )
     if not plain:
         return lambda values, params: compute(op, values, params)
+    if op.name in _BY_LAYOUT:
+        strides = e.ins[0].strides
+
+        def look(values, params):
+            (x,) = values
+            return forward(xp, x if x.strides == strides else laid_out(x, strides), **params)
+
+        return look
 
     def call(values, params):
         found = forward(xp, *values, **params)

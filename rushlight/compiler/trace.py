@@ -9,7 +9,7 @@ import numpy as np
 from numpy import ndarray
 
 from rushlight.autograd import mode
-from rushlight.autograd.tape import output, tick
+from rushlight.autograd.tape import output, refresh, tick
 from rushlight.autograd.write import follow, stamp
 from rushlight.backend import numpy as xp
 from rushlight.compiler.abstract import Abstract, refuse_values, user_line
@@ -86,9 +86,7 @@ class Recorder:
             return x
         view = x.view_of
         if type(x.array) is Abstract:
-            if view is not None and view.seen != x.cell[0]:
-                x.array = self._along(self.value(view.root), view.path)
-                view.seen = x.cell[0]
+            refresh(x)  # the array and the node of a view whose base was written since
             return x.array
         key = key_of(x.array)
         if view is None or key in self.current:

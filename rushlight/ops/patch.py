@@ -6,7 +6,7 @@ from rushlight.backend import numpy as xp
 from rushlight.ops.dispatch import record
 from rushlight.ops.kinds import kernel
 
-__all__ = ["patch", "record_patch", "seen"]
+__all__ = ["laid_out", "patch", "record_patch", "seen"]
 
 
 def _look(array, path):
@@ -15,7 +15,7 @@ def _look(array, path):
     return array
 
 
-def _laid_out(array, strides):
+def laid_out(array, strides):
     """A copy of ``array`` whose dims lie in memory in the order of ``strides``."""
     order = sorted(range(array.ndim), key=lambda i: -strides[i])
     out = xp.empty([array.shape[i] for i in order], array.dtype)
@@ -30,7 +30,7 @@ def patch(xp, base, value, *, path, strides):
 
     ``strides`` are those of the memory that the views were made of: a ``view`` exists only there.
     """
-    out = _laid_out(base, strides)
+    out = laid_out(base, strides)
     _look(out, path)[...] = value
     return out
 
@@ -46,7 +46,7 @@ def _kept(g, path, strides):
 @kernel(public=False, method=False, widen=False)
 def seen(xp, x, *, path, strides):
     """A copy of the part of ``x`` that the views of ``path`` look at."""
-    return _look(_laid_out(x, strides), path).copy()
+    return _look(laid_out(x, strides), path).copy()
 
 
 def _unseen(g, x_shape, path, strides):
