@@ -44,7 +44,7 @@ LOGIC = {
 REDUCTIONS = {
     "{a}.sum({ds}, keepdim={k})": None, "{a}.mean({ds}, keepdim={k})": None, "{a}.mean()": None,
     "{a}.var({ds}, correction=0, keepdim={k})": None, "{a}.logsumexp({ds}, keepdim={k})": None,
-    "{a}.std({d}, keepdim={k})": "{a}.var({d})", "{a}.norm(dim={d}, keepdim={k})": "{a}.norm(dim={d})",
+    "{a}.std({d}, correction=0, keepdim={k})": "{a}.var({d}, correction=0)", "{a}.norm(dim={d}, keepdim={k})": "{a}.norm(dim={d})",
     "{a}.amax({d}, keepdim={k})": "{gaps}", "{a}.max({d}, keepdim={k}).values": "{gaps}",
     "{a}.argmax({d}, keepdim={k})": "{gaps}", "{a}.prod({d}, keepdim={k})": "{a}.abs()",
     "({a} > 0).any({d}, keepdim={k})": "{a}.abs()", "({a} > 0).all({d})": "{a}.abs()",
@@ -101,7 +101,9 @@ class Program:
         found = {}
         for name, (flat, shape, dtype, wants) in self.inputs.items():
             flat = [x * (1 + noise * (-1) ** i) for i, x in enumerate(flat)]
-            values = torch.tensor(flat, dtype=torch.float64).reshape(shape).to(DTYPES[dtype])
+            values = (
+                torch.tensor(flat, dtype=torch.float64).reshape(shape).to(DTYPES[dtype]).clone()
+            )
             found[name] = values.requires_grad_(wants)
         return found
 
@@ -124,6 +126,18 @@ class Program:
     def __repr__(self):
         given = [f"{n} = {t!r}" for n, t in self.fresh().items()]
         return "\n".join(["", *given, self.source(False)])
+
+    def reduce(self, fails):
+        """Leave out every line and result that ``fails(self)`` does not need."""
+        for part in (self.lines, self.results, self.lines):
+            for i in reversed(range(len(part))):
+                taken = part.pop(i)
+                try:
+                    needed = not part or not fails(self)
+                except Exception:  # others depend on it
+                    needed = True
+                if needed:
+                    part.insert(i, taken)
 
     # Writing ------------------------------------------------------------------------------
 
@@ -204,7 +218,7 @@ class Program:
             forms += [
                 f".transpose({i}, {j})", f".movedim({i}, {j})", f".select({i}, {k})", f".narrow({i}, {k}, {n - k})",
                 f".unfold({i}, {min(2, n)}, 1)", f".flatten({i})", f"[..., {k % shape[-1]}:]", f"[{k % shape[0]}]",
-                f"[{k % shape[0]}::2]", f".chunk(2, {i})[0]", f".reshape({[*shape[::-1]]})", f"[..., -1]",
+                f"[{k % shape[0]}::2]", f".chunk(2, {i})[0]", f".reshape({[*shape[::-1]]})", "[..., -1]",
                 f".permute({sorted(range(ndim), key=lambda d: (d * 7 + k) % 5)})", f".unbind({i})[{k}]",
                 f".reshape({shape[-1]}, -1)", f".split(2, {i})[-1]", ".mT" if ndim > 1 else ".unsqueeze(0)",
                 ".diagonal()" if ndim > 1 else "[:1]",
@@ -224,7 +238,7 @@ class Program:
             except (RuntimeError, IndexError, TypeError):
                 return
         near = self.names(lambda t: _fits(t.shape, shape))
-        b = self.pick(near) if near else "0.5"
+        b = self.pick(near) if near else "torch.tensor(0.5)"
         self.template(WRITES, {"a": target, "b": b}, self.change)
 
     def join(self):
