@@ -100,8 +100,8 @@ class Tensor(metaclass=TensorMeta):
     # node     the history: a tape node, or None where no gradient is wanted
     # grad     the accumulated gradient of a leaf
     # view_of  a ViewOf where the memory belongs to another tensor's history
-    # cell     the clock of the memory, shared with its views: see mode.new_cell
-    __slots__ = ("__dict__", "__weakref__", "_grad", "array", "cell", "node", "view_of")
+    # _cell    the clock of the memory, shared with its views; None before anybody asked for it
+    __slots__ = ("__dict__", "__weakref__", "_cell", "_grad", "array", "node", "view_of")
 
     __array_priority__ = 1000  # NumPy arrays leave operators to us
 
@@ -117,7 +117,7 @@ class Tensor(metaclass=TensorMeta):
         node: Any
         _grad: Any
         view_of: ViewOf | None
-        cell: list
+        _cell: list | None
 
         def __getattr__(self, name: str) -> Any: ...
 
@@ -145,6 +145,18 @@ class Tensor(metaclass=TensorMeta):
         if require_grad:
             self.requires_grad = True
         return self
+
+    @property
+    def cell(self):
+        """The clock of the memory; see ``mode.new_cell``."""
+        found = self._cell
+        if found is None:
+            found = self._cell = [0, 0]
+        return found
+
+    @cell.setter
+    def cell(self, cell):
+        self._cell = cell
 
     # What can be read from the array -----------------------------------------------------
 
@@ -203,10 +215,8 @@ def from_array(array):
     """A tensor over ``array``'s memory, with no history. ``array`` must be an ndarray."""
     self = _new(Tensor)
     self.array = array
-    self.node = None
-    self._grad = None
-    self.view_of = None
-    self.cell = mode.new_cell() if mode.grad_off else [0, 0]
+    self.node = self._grad = self.view_of = None
+    self._cell = mode.new_cell() if mode.grad_off else None
     return self
 
 

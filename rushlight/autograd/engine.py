@@ -47,14 +47,6 @@ def _leading(roots, targets):
     return needed
 
 
-def _newest_first(pending, queue):
-    """Each node with its gradient, once that is complete: newest first, the leaves at the end."""
-    while queue:
-        node = heappop(queue)[1]
-        yield node, pending.pop(node)
-    yield from pending.items()
-
-
 def run(roots, grads, retain, symbolic, targets=None, accumulate=True, beyond=True):
     """Send ``grads`` from ``roots`` back through the graph.
 
@@ -63,7 +55,7 @@ def run(roots, grads, retain, symbolic, targets=None, accumulate=True, beyond=Tr
     False, targets end the graph: no path goes on past one, and none runs its hooks.
     """
     pending: dict = {}  # the gradients that nodes are owed so far
-    queue: list = []  # a heap of (-clock, node) of those that are no leaves
+    queue: list = []  # a heap of (-clock, node) of those that are not leaves
     arrived: dict = {}
     shared: set = set()  # ids of arrays that more than one holder may have
     for node, g in zip(roots, grads, strict=True):
@@ -71,7 +63,12 @@ def run(roots, grads, retain, symbolic, targets=None, accumulate=True, beyond=Tr
         _send(pending, queue, node, g)
     general = symbolic or mode.state.anomaly is not None
     needed = None if targets is None else _leading(roots, targets)
-    for node, g in _newest_first(pending, queue):
+    while pending:
+        if queue:  # the newest: whatever sends it something was newer, and has run
+            node = heappop(queue)[1]
+            g = pending.pop(node)
+        else:
+            node, g = pending.popitem()
         if needed is not None and id(node) not in needed:
             continue
         if not beyond and id(node) in targets:

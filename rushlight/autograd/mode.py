@@ -18,6 +18,8 @@ __all__ = [
 
 grad_off = 0
 intercept = 0
+#: Whether anybody was ever in inference mode: what is made there must not be saved for a gradient.
+inferred = False
 
 
 class _State(threading.local):
@@ -95,9 +97,10 @@ class suspended:
 def new_cell():
     """The clock cell of a new tensor: [time of the last write, number of writes].
 
-    A third entry marks a tensor made in inference mode.
+    A third entry marks a tensor made in inference mode; any other gets its cell when it is first
+    written, looked at or saved: None until then.
     """
-    return [0, 0, True] if state.inference else [0, 0]
+    return [0, 0, True] if state.inference else None
 
 
 class _Decorator:
@@ -230,6 +233,8 @@ class inference_mode(_Decorator):
         return self
 
     def __enter__(self):
+        global inferred
+        inferred = inferred or self.mode
         self.was = state.inference, set_grad(not self.mode)
         state.inference = self.mode
 

@@ -3,7 +3,7 @@
 import importlib
 
 _MODULES = (
-    "activation", "arithmetic", "bounds", "cast", "compare", "complex", "convert",
+    "activation", "affine", "arithmetic", "bounds", "cast", "compare", "complex", "convert",
     "create", "data", "division", "dropout", "duplicate", "einsum", "exchange", "exponential",
     "extrema", "fill", "gather", "index", "index_put", "join", "legacy", "logic", "mask",
     "matmul", "memory", "operators", "order", "patch", "power", "product", "random",

@@ -22,7 +22,9 @@ from rushlight.ops.promotion import scalar_dtype
 from rushlight.ops.result import store
 from rushlight.tensor import Tensor, from_array
 
-__all__ = ["binary", "generic", "looking", "reducer", "slow", "slow_operator", "unary"]
+__all__ = [
+    "binary", "generic", "looking", "reducer", "slow", "slow_operator", "unary", "with_out",
+]  # fmt: skip
 
 _new = object.__new__
 _asarray = np.asarray
@@ -69,12 +71,12 @@ def unary(op, slow):
 
     def call(input, *, out=None):
         try:
+            if input.view_of is not None:
+                refresh(input)
             a = input.array
             d = a.dtype
             if (d is not _f4 and d is not _f8) or mode.intercept or out is not None:
                 return slow(op, (input,), out)
-            if input.view_of is not None:
-                refresh(input)
             result = forward(xp, a)
         except (AttributeError, TypeError, RuntimeWarning):
             return slow(op, (input,), out)
@@ -82,23 +84,24 @@ def unary(op, slow):
             result = _asarray(result)
         o = _new(Tensor)
         o.array = result
-        o._grad = o.view_of = None
+        o._grad = o.view_of = o._cell = None
+        node = input.node
         if mode.grad_off:
-            o.cell = cell = mode.new_cell()
-            node = input.node if mode.state.grad else None
-        else:
-            o.cell = cell = [0, 0]
-            node = input.node
+            o._cell = mode.new_cell()
+            if not mode.state.grad:
+                node = None
         if node is None or not ruled:
             o.node = None
             return o
         saved: tuple
         cells: tuple
         if saves_x:
-            saved, cells = (a,), (input.cell,)
-            if len(input.cell) > 2:
+            cell = input._cell or input.cell
+            saved, cells = (a,), (cell,)
+            if mode.inferred and len(cell) > 2:
                 return slow(op, (input,), None)
         elif saves_out:
+            o._cell = cell = o._cell or [0, 0]
             saved, cells = (result,), (cell,)
         elif saves_none:
             saved = cells = ()
@@ -135,40 +138,38 @@ def binary(op, slow):
         x_for_x, x_for_y = 0 in users.get("x", ()), 1 in users.get("x", ())
         y_for_x, y_for_y = 0 in users.get("y", ()), 1 in users.get("y", ())
 
-    def call(input, other, *, out=None):
+    def call(input, other):
         try:
-            a = input.array
-            d = a.dtype
-            if (d is not _f4 and d is not _f8) or mode.intercept or out is not None:
-                return slow(op, (input, other), out)
-            kind = type(other)
-            if (kind is float or kind is int) and numbers:
-                b = _asarray(other, d)  # NumPy is twice as fast with a 0-dim array as with a number
-                py = None
-            else:
-                b = other.array
-                if b.dtype is not d:
-                    return slow(op, (input, other), out)
-                if other.view_of is not None:
-                    refresh(other)
-                py = other.node
             if input.view_of is not None:
                 refresh(input)
+            a = input.array
+            d = a.dtype
+            if (d is not _f4 and d is not _f8) or mode.intercept:
+                return slow(op, (input, other), None)
+            kind = type(other)
+            if kind is Tensor or (kind is not float and kind is not int) or not numbers:
+                if other.view_of is not None:
+                    refresh(other)
+                b = other.array
+                if b.dtype is not d:
+                    return slow(op, (input, other), None)
+                py = other.node
+            else:
+                b = _asarray(other, d)  # NumPy is twice as fast with a 0-dim array as with a number
+                py = None
             result = forward(xp, a, b) if direct is None else direct(a, b)
         except (AttributeError, TypeError, ValueError, RuntimeWarning, OverflowError):
-            return slow(op, (input, other), out)
+            return slow(op, (input, other), None)
         if type(result) is not ndarray:
             result = _asarray(result)
         o = _new(Tensor)
         o.array = result
-        o._grad = o.view_of = None
+        o._grad = o.view_of = o._cell = None
         px = input.node
         if mode.grad_off:
-            o.cell = mode.new_cell()
+            o._cell = mode.new_cell()
             if not mode.state.grad:
                 px = py = None
-        else:
-            o.cell = [0, 0]
         if (px is None and py is None) or not ruled:
             o.node = None
             return o
@@ -181,9 +182,10 @@ def binary(op, slow):
         else:
             keep_x = (x_for_x and px is not None) or (x_for_y and py is not None)
             keep_y = (y_for_x and px is not None) or (y_for_y and py is not None)
-            cx = input.cell if keep_x else None
-            cy = other.cell if keep_y and kind is not float and kind is not int else None
-            if (cx is not None and len(cx) > 2) or (cy is not None and len(cy) > 2):
+            cx = (input._cell or input.cell) if keep_x else None
+            numeric = kind is float or kind is int
+            cy = (other._cell or other.cell) if keep_y and not numeric else None
+            if mode.inferred and (len(cx or ()) > 2 or len(cy or ()) > 2):
                 return slow(op, (input, other), None)
             saved = (a if keep_x else None, b if keep_y else None)
             cells = (cx, cy)
@@ -200,6 +202,15 @@ def binary(op, slow):
         return o
 
     op.closures.append(specialise)
+    return call
+
+
+def with_out(op, operate):
+    """The function of a closure for two operands: the same with ``out=``."""
+
+    def call(input, other, *, out=None):
+        return operate(input, other) if out is None else slow(op, (input, other), out)
+
     return call
 
 
@@ -237,6 +248,8 @@ def reducer(op, whole, slow):
 
     def call(input, dim=op.defaults["dim"], keepdim=False, **named):
         try:
+            if input.view_of is not None:
+                refresh(input)
             a = input.array
             d = a.dtype
             if (
@@ -246,8 +259,6 @@ def reducer(op, whole, slow):
                 or (keepdim is not False and keepdim is not True)
             ):
                 return slow((input, dim, keepdim), named)
-            if input.view_of is not None:
-                refresh(input)
             axes = _ALL_DIMS[a.ndim] if dim is None else shapes.dims(dim, a.ndim, op.name)
             result = forward(xp, a, dim=axes, keepdim=keepdim)
         except (AttributeError, RuntimeWarning, ValueError):
@@ -256,18 +267,16 @@ def reducer(op, whole, slow):
             result = _asarray(result)
         o = _new(Tensor)
         o.array = result
-        o._grad = o.view_of = None
+        o._grad = o.view_of = o._cell = None
         node = input.node
         if mode.grad_off:
-            o.cell = mode.new_cell()
+            o._cell = mode.new_cell()
             if not mode.state.grad:
                 node = None
-        else:
-            o.cell = [0, 0]
         if node is None or not ruled:
             o.node = None
             return o
-        if len(input.cell) > 2:
+        if mode.inferred and len(input.cell) > 2:
             return slow((input, dim, keepdim), named)
         o.node = n = (whole if dim is None else node_class)()
         known = {

@@ -32,24 +32,18 @@ def taped(op, array, parents, saved, cells):
     """
     o = _new(Tensor)
     o.array = array
-    o._grad = o.view_of = o.node = None
+    o._grad = o.view_of = o.node = o._cell = None
     if mode.grad_off:
-        o.cell = mode.new_cell()
+        o._cell = mode.new_cell()
         if not mode.state.grad:
             return o
-    else:
-        o.cell = [0, 0]
     for parent in parents:
         if parent is not None:
             break
     else:
         return o
-    for cell in cells:
-        if cell is not None and len(cell) > 2:
-            raise RuntimeError(
-                f"{op.name}: Inference tensors cannot be saved for backward. Make a clone() "
-                "outside inference_mode() to use it in autograd."
-            )
+    if mode.inferred:
+        _check_saved(op, cells)
     o.node = n = op.node()
     n.parents = parents
     n.saved = saved
@@ -59,6 +53,15 @@ def taped(op, array, parents, saved, cells):
     n.shape = array.shape
     n.dtype = array.dtype
     return o
+
+
+def _check_saved(op, cells):
+    for cell in cells:
+        if cell is not None and len(cell) > 2:
+            raise RuntimeError(
+                f"{op.name}: Inference tensors cannot be saved for backward. Make a clone() "
+                "outside inference_mode() to use it in autograd."
+            )
 
 
 def indexed(op, x, index, params):

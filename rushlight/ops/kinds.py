@@ -26,6 +26,7 @@ from rushlight.ops.closures import (
     slow,
     slow_operator,
     unary,
+    with_out,
 )  # fmt: skip
 from rushlight.ops.definition import Op, publish
 from rushlight.ops.dispatch import apply
@@ -68,6 +69,8 @@ def elementwise(forward=None, *, dtype=promote, inplace=True, **options):
     op = Op("elementwise", forward, dtype=dtype, **options)
     build = None if op.params or op.optional else {1: unary, 2: binary}.get(len(op.inputs))
     call = generic(op) if build is None else build(op, slow)
+    if build is binary:
+        call = with_out(op, call)
     operators = publication.pop("operator", ())
     call = _finish(op, call, {"inplace": inplace, **publication})
     if operators:

@@ -5,21 +5,24 @@ from numpy import ndarray
 
 from rushlight import shapes
 from rushlight.autograd import mode
+from rushlight.autograd.tape import refresh
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.definition import function
-from rushlight.ops.direct import FLOATS, plain, taped
+from rushlight.ops.direct import FLOATS, taped
 from rushlight.ops.kinds import kernel
 from rushlight.ops.result import store
 from rushlight.ops.rules import conj
-from rushlight.tensor import Tensor, method
+from rushlight.tensor import Tensor, from_array, method
+
+_F4, _F8 = FLOATS
 
 
-def _adjoint(x):
+def adjoint(x):
     """The conjugate transpose of the last two dims, of an array or a tensor."""
     return conj(x.mT)
 
 
-def _same_dtype(name, *arrays):
+def same_dtype(name, *arrays):
     kinds = {a.dtype for a in arrays if a is not None}
     if len(kinds) > 1:
         listed = " != ".join(str(a.dtype) for a in arrays if a is not None)
@@ -31,7 +34,7 @@ def _same_dtype(name, *arrays):
 
 def product(xp, x, y):
     """``x @ y`` on arrays; integers wrap, as PyTorch's do."""
-    _same_dtype("matmul", x, y)
+    same_dtype("matmul", x, y)
     if x.dtype.kind == "b":
         return xp.matmul(x.astype(np.uint8), y.astype(np.uint8)).astype(bool)
     return times(x, y)
@@ -54,7 +57,7 @@ def _mm(xp, x, y):
     return product(xp, x, y)
 
 
-_mm.grad(x=lambda g, y: times(g, _adjoint(y)), y=lambda g, x: times(_adjoint(x), g))
+_mm.grad(x=lambda g, y: times(g, adjoint(y)), y=lambda g, x: times(adjoint(x), g))
 
 
 @kernel(public=False, method=False, name="bmm", shape=_shape("bmm"))
@@ -63,7 +66,15 @@ def _bmm(xp, x, y):
     return product(xp, x, y)
 
 
-_bmm.grad(x=lambda g, y: times(g, _adjoint(y)), y=lambda g, x: times(_adjoint(x), g))
+@_bmm.lower
+def _bmm_of_one_batch(x, y):
+    if x.shape[:-2] == y.shape[:-2]:
+        return NotImplemented
+    batch = shapes.matmul(tuple(x.shape), tuple(y.shape))[:-2]
+    return _bmm(*[t.expand((*batch, *t.shape[-2:])) for t in (x, y)])
+
+
+_bmm.grad(x=lambda g, y: times(g, adjoint(y)), y=lambda g, x: times(adjoint(x), g))
 
 
 @kernel(public=False, method=False, name="mv", shape=_shape("mv"))
@@ -72,9 +83,10 @@ def _mv(xp, x, y):
     return product(xp, x, y)
 
 
+_mv.lower(lambda x, y: (x * y).sum(1) if _adds(x) else _mm(x, y.unsqueeze(1)).squeeze(1))
 _mv.grad(
     x=lambda g, y: g[:, None] * conj(y)[None, :],
-    y=lambda g, x: _adjoint(x) @ g,
+    y=lambda g, x: adjoint(x) @ g,
 )
 
 
@@ -84,10 +96,16 @@ def _dot(xp, x, y):
     return product(xp, x, y)
 
 
+_dot.lower(lambda x, y: (x * y).sum() if _adds(x) else _mv(x.unsqueeze(0), y).squeeze(0))
 _dot.grad(x=lambda g, y: g * conj(y), y=lambda g, x: g * conj(x))
 
 
-def _tensors(name, **given):
+def _adds(x):
+    """Whether the sum of products is the product: integers would be added as int64."""
+    return x.dtype.category > 1
+
+
+def check_tensors(name, **given):
     for position, (argument, t) in enumerate(given.items(), 1):
         if not isinstance(t, Tensor):
             raise TypeError(
@@ -110,28 +128,44 @@ def matmul(input, other, *, out=None):
     >>> torch.matmul(torch.ones(2, 3), torch.ones(3))
     tensor([3., 3.])
     """
-    try:
-        x, y = plain(input), plain(other)
-        d = x.dtype
-        if (
-            x.ndim == 2 == y.ndim
-            and y.dtype is d
-            and d in FLOATS
-            and out is None
-            and not mode.intercept
-        ):
-            px, py = input.node, other.node
-            found = x.dot(y)
-            kept = (None if px is None else y, None if py is None else x)
-            cells = (None if px is None else other.cell, None if py is None else input.cell)
-            return taped(_mm.op, found, (px, py), kept, cells)
-    except (AttributeError, ValueError, RuntimeWarning):
-        pass
-    _tensors("matmul", input=input, other=other)
+    if out is None:
+        found = _short(input, other)
+        if found is not None:
+            return found
+    check_tensors("matmul", input=input, other=other)
     if input.array.ndim == 2 == other.array.ndim:
         return _mm(input, other, out=out)
     found = _by_rank(input, other)
     return found if out is None else store(out, found, "matmul")
+
+
+def _short(input, other):
+    """The product of two matrices of floats by the short path; None where that does not serve."""
+    try:
+        if input.view_of is not None:
+            refresh(input)
+        if other.view_of is not None:
+            refresh(other)
+        x, y = input.array, other.array
+        d = x.dtype
+        if (
+            (d is not _F4 and d is not _F8)
+            or y.dtype is not d
+            or x.ndim != 2
+            or y.ndim != 2
+            or mode.intercept
+        ):
+            return None
+        found = x.dot(y)
+    except (AttributeError, ValueError, RuntimeWarning):
+        return None
+    px, py = input.node, other.node
+    if px is None and py is None:
+        return from_array(found)
+    kept = (None if px is None else y, None if py is None else x)
+    cell_x = None if py is None else input._cell or input.cell
+    cell_y = None if px is None else other._cell or other.cell
+    return taped(_mm.op, found, (px, py), kept, (cell_y, cell_x))
 
 
 def _by_rank(x, y):
@@ -155,7 +189,10 @@ def _by_rank(x, y):
 
 @method
 def __matmul__(self, other):
-    return matmul(self, other) if isinstance(other, Tensor) else NotImplemented
+    found = _short(self, other)
+    if found is None:
+        return matmul(self, other) if isinstance(other, Tensor) else NotImplemented
+    return found
 
 
 @method
@@ -163,8 +200,8 @@ def __rmatmul__(self, other):
     return matmul(other, self) if isinstance(other, Tensor) else NotImplemented
 
 
-def _ranked(name, op, ranks, **given):
-    _tensors(name, **given)
+def ranked(name, op, ranks, **given):
+    check_tensors(name, **given)
     for (argument, t), rank in zip(given.items(), ranks, strict=True):
         if t.array.ndim != rank:
             raise ShapeError(
@@ -182,13 +219,13 @@ def mm(input, mat2, *, out=None):
     >>> torch.mm(torch.ones(1, 3), torch.ones(3, 1))
     tensor([[3.]])
     """
-    return _ranked("mm", _mm, (2, 2), input=input, mat2=mat2)(input, mat2, out=out)
+    return ranked("mm", _mm, (2, 2), input=input, mat2=mat2)(input, mat2, out=out)
 
 
 @function
 def bmm(input, mat2, *, out=None):
     """Products of two batches of matrices: (b, n, k), (b, k, m) → (b, n, m)."""
-    _ranked("bmm", _bmm, (3, 3), input=input, mat2=mat2)
+    ranked("bmm", _bmm, (3, 3), input=input, mat2=mat2)
     if input.array.shape[0] != mat2.array.shape[0]:
         raise ShapeError(
             f"bmm: batch1 {tuple(input.shape)} and batch2 {tuple(mat2.shape)} must have the same "
@@ -200,7 +237,7 @@ def bmm(input, mat2, *, out=None):
 @function
 def mv(input, vec, *, out=None):
     """A matrix times a vector: (n, k), (k,) → (n,)."""
-    return _ranked("mv", _mv, (2, 1), input=input, vec=vec)(input, vec, out=out)
+    return ranked("mv", _mv, (2, 1), input=input, vec=vec)(input, vec, out=out)
 
 
 @function
@@ -211,7 +248,7 @@ def dot(input, tensor, *, out=None):
     >>> torch.dot(torch.tensor([2.0, 3.0]), torch.tensor([2.0, 1.0]))
     tensor(7.)
     """
-    return _ranked("dot", _dot, (1, 1), input=input, tensor=tensor)(input, tensor, out=out)
+    return ranked("dot", _dot, (1, 1), input=input, tensor=tensor)(input, tensor, out=out)
 
 
 @function(alias="ger")
@@ -219,14 +256,14 @@ def outer(input, vec2, *, out=None):
     """Every element of one vector times every element of another: (n,), (m,) → (n, m)."""
     from rushlight.ops.arithmetic import mul
 
-    _ranked("outer", None, (1, 1), input=input, vec2=vec2)
+    ranked("outer", None, (1, 1), input=input, vec2=vec2)
     return mul(input.unsqueeze(1), vec2, out=out)
 
 
 @function
 def inner(input, other, *, out=None):
     """The sum of products over the last dim of both: (…, k), (…, k) → (…, …)."""
-    _tensors("inner", input=input, other=other)
+    check_tensors("inner", input=input, other=other)
     if not input.array.ndim or not other.array.ndim:
         return input * other
     if input.array.shape[-1] != other.array.shape[-1]:
@@ -237,97 +274,6 @@ def inner(input, other, *, out=None):
     return tensordot(input, other, ([-1], [-1]))
 
 
-# Products with a sum ----------------------------------------------------------------------
-
-
-def _affine(name, op, ranks):
-    def run(input, a, b, beta, alpha, out):
-        _ranked(name, op, ranks, a=a, b=b)
-        return _axpby(op(a, b), input, alpha, beta, name, out)
-
-    return run
-
-
-def _axpby(product_, input, alpha, beta, name, out):
-    _tensors(name, input=input)
-    found = product_ if alpha == 1 else product_ * alpha
-    if beta != 0:  # beta 0 drops input, nan and all
-        found = found + (input if beta == 1 else input * beta)
-    elif found.array.shape != input.array.shape:
-        found = found.expand(shapes.broadcast(name, found.array.shape, input.array.shape))
-    if found.array.shape != product_.array.shape:
-        raise ShapeError(
-            f"{name}: input {tuple(input.shape)} must be broadcastable to the product's shape "
-            f"{tuple(product_.shape)}"
-        )
-    return found if out is None else store(out, found, name)
-
-
-@function(inplace=True)
-def addmm(input, mat1, mat2, *, beta=1, alpha=1, out=None):
-    """``beta · input + alpha · (mat1 @ mat2)``.
-
-    >>> import rushlight as torch
-    >>> torch.addmm(torch.ones(2), torch.ones(1, 3), torch.ones(3, 2))
-    tensor([[4., 4.]])
-    """
-    if beta == alpha == 1 and out is None:
-        _ranked("addmm", None, (2, 2), mat1=mat1, mat2=mat2)
-        return _addmm(input, mat1, mat2)
-    return _affine("addmm", _mm, (2, 2))(input, mat1, mat2, beta, alpha, out)
-
-
-def _addmm_shape(input, mat1, mat2):
-    out = shapes.matmul(mat1.shape, mat2.shape, "addmm")
-    if shapes.broadcast("addmm", input.shape, out) != out:
-        raise ShapeError(
-            f"addmm: input {tuple(input.shape)} does not broadcast to the product's shape {out}"
-        )
-    return out
-
-
-@kernel(public=False, method=False, name="addmm", shape=_addmm_shape)
-def _addmm(xp, input, mat1, mat2):
-    """input + mat1 @ mat2."""
-    out = product(xp, mat1, mat2)
-    if input.dtype == out.dtype and input.ndim <= 2:
-        out += input
-        return out
-    _same_dtype("addmm", input, mat1)
-    return out + input
-
-
-_addmm.grad(
-    input=lambda g: g,
-    mat1=lambda g, mat2: times(g, _adjoint(mat2)),
-    mat2=lambda g, mat1: times(_adjoint(mat1), g),
-)
-
-
-@function(inplace=True)
-def addmv(input, mat, vec, *, beta=1, alpha=1, out=None):
-    """``beta · input + alpha · (mat @ vec)``."""
-    return _affine("addmv", _mv, (2, 1))(input, mat, vec, beta, alpha, out)
-
-
-@function(inplace=True)
-def addr(input, vec1, vec2, *, beta=1, alpha=1, out=None):
-    """``beta · input + alpha · outer(vec1, vec2)``."""
-    return _axpby(outer(vec1, vec2), input, alpha, beta, "addr", out)
-
-
-@function(inplace=True)
-def baddbmm(input, batch1, batch2, *, beta=1, alpha=1, out=None):
-    """``beta · input + alpha · (batch1 @ batch2)`` for batches of matrices."""
-    return _axpby(bmm(batch1, batch2), input, alpha, beta, "baddbmm", out)
-
-
-@function(inplace=True)
-def addbmm(input, batch1, batch2, *, beta=1, alpha=1, out=None):
-    """``beta · input`` + ``alpha`` · the sum of the products of two batches of matrices."""
-    return _axpby(bmm(batch1, batch2).sum(0), input, alpha, beta, "addbmm", out)
-
-
 @function(method=False)
 def tensordot(a, b, dims=2, out=None):
     """The sum of products over ``dims``: how many, or the lists of dims of each.
@@ -336,7 +282,7 @@ def tensordot(a, b, dims=2, out=None):
     >>> torch.tensordot(torch.ones(2, 3), torch.ones(3, 4), dims=1).shape
     torch.Size([2, 4])
     """
-    _tensors("tensordot", a=a, b=b)
+    check_tensors("tensordot", a=a, b=b)
     dims_a, dims_b = _contracted(a, b, dims)
     keep_a = [i for i in range(a.array.ndim) if i not in dims_a]
     keep_b = [i for i in range(b.array.ndim) if i not in dims_b]

@@ -1,0 +1,108 @@
+"""Products of matrices and vectors added to a tensor: addmm and its kin."""
+
+from rushlight import shapes
+from rushlight.errors import ShapeError
+from rushlight.ops.definition import function
+from rushlight.ops.kinds import kernel
+from rushlight.ops.matmul import (
+    adjoint,
+    bmm,
+    check_tensors,
+    mm,
+    mv,
+    outer,
+    product,
+    ranked,
+    same_dtype,
+    times,
+)  # fmt: skip
+from rushlight.ops.result import store
+
+
+def _affine(name, op, ranks):
+    def run(input, a, b, beta, alpha, out):
+        ranked(name, op, ranks, a=a, b=b)
+        return _axpby(op(a, b), input, alpha, beta, name, out)
+
+    return run
+
+
+def _axpby(product_, input, alpha, beta, name, out):
+    check_tensors(name, input=input)
+    found = product_ if alpha == 1 else product_ * alpha
+    if beta != 0:  # beta 0 drops input, nan and all
+        found = found + (input if beta == 1 else input * beta)
+    elif found.array.shape != input.array.shape:
+        found = found.expand(shapes.broadcast(name, found.array.shape, input.array.shape))
+    if found.array.shape != product_.array.shape:
+        raise ShapeError(
+            f"{name}: input {tuple(input.shape)} must be broadcastable to the product's shape "
+            f"{tuple(product_.shape)}"
+        )
+    return found if out is None else store(out, found, name)
+
+
+@function(inplace=True)
+def addmm(input, mat1, mat2, *, beta=1, alpha=1, out=None):
+    """``beta · input + alpha · (mat1 @ mat2)``.
+
+    >>> import rushlight as torch
+    >>> torch.addmm(torch.ones(2), torch.ones(1, 3), torch.ones(3, 2))
+    tensor([[4., 4.]])
+    """
+    if beta == alpha == 1 and out is None:
+        ranked("addmm", None, (2, 2), mat1=mat1, mat2=mat2)
+        return _addmm(input, mat1, mat2)
+    return _affine("addmm", mm, (2, 2))(input, mat1, mat2, beta, alpha, out)
+
+
+def _addmm_shape(input, mat1, mat2):
+    out = shapes.matmul(mat1.shape, mat2.shape, "addmm")
+    if shapes.broadcast("addmm", input.shape, out) != out:
+        raise ShapeError(
+            f"addmm: input {tuple(input.shape)} does not broadcast to the product's shape {out}"
+        )
+    return out
+
+
+@kernel(public=False, method=False, name="addmm", shape=_addmm_shape)
+def _addmm(xp, input, mat1, mat2):
+    """input + mat1 @ mat2."""
+    out = product(xp, mat1, mat2)
+    if input.dtype == out.dtype and input.ndim <= 2:
+        out += input
+        return out
+    same_dtype("addmm", input, mat1)
+    return out + input
+
+
+_addmm.lower(lambda input, mat1, mat2: mat1.mm(mat2) + input)
+_addmm.grad(
+    input=lambda g: g,
+    mat1=lambda g, mat2: times(g, adjoint(mat2)),
+    mat2=lambda g, mat1: times(adjoint(mat1), g),
+)
+
+
+@function(inplace=True)
+def addmv(input, mat, vec, *, beta=1, alpha=1, out=None):
+    """``beta · input + alpha · (mat @ vec)``."""
+    return _affine("addmv", mv, (2, 1))(input, mat, vec, beta, alpha, out)
+
+
+@function(inplace=True)
+def addr(input, vec1, vec2, *, beta=1, alpha=1, out=None):
+    """``beta · input + alpha · outer(vec1, vec2)``."""
+    return _axpby(outer(vec1, vec2), input, alpha, beta, "addr", out)
+
+
+@function(inplace=True)
+def baddbmm(input, batch1, batch2, *, beta=1, alpha=1, out=None):
+    """``beta · input + alpha · (batch1 @ batch2)`` for batches of matrices."""
+    return _axpby(bmm(batch1, batch2), input, alpha, beta, "baddbmm", out)
+
+
+@function(inplace=True)
+def addbmm(input, batch1, batch2, *, beta=1, alpha=1, out=None):
+    """``beta · input`` + ``alpha`` · the sum of the products of two batches of matrices."""
+    return _axpby(bmm(batch1, batch2).sum(0), input, alpha, beta, "addbmm", out)
