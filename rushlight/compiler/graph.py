@@ -57,10 +57,12 @@ class Graph:
         self._copies: dict = {}
         for e in equations:
             role = self._role(e)
-            if role in ("call", "contraction", "gather", "patch"):
+            if role in ("call", "contraction", "gather"):
                 e = self._in_memory(e)
             if role == "patch":
                 e = self._patch(e)
+            if e.op.name == "convolution_weight_grad" and role == "contraction":
+                e = self._matrix(e)
             self._add(e, role)
 
     def role(self, value):
@@ -139,7 +141,7 @@ class Graph:
         base, value = e.ins
         out = e.outs[0]
         offset, strides = path_map(base.shape, e.params["path"])
-        if self.uses[base.id] > 1 or base.id in self.views or self.role(base) is None:
+        if self.uses[base.id] > 1 or self.role(base) in (None, "constant", "view"):
             start = Abstract(base.shape, base.dtype)
             self._add(Equation(OPS["clone"], (base,), {"memory_format": None}, [start]), "pointwise")
             self.patches[start.id] = out, 0, strides_of(base.shape)
@@ -152,6 +154,14 @@ class Graph:
         self._add(copy, "pointwise")
         self.patches[part.id] = out, offset, strides
         return Equation(e.op, (start, part), e.params, e.outs)
+
+    def _matrix(self, e):
+        """The gradient of a convolution's weight as what its kernel gives: a matrix (O, K)."""
+        out = e.outs[0]
+        n = out.shape[0]
+        matrix = Abstract((n, out.size // n), out.dtype)
+        self.views[out.id] = View(matrix, 0, strides_of(out.shape))
+        return Equation(e.op, e.ins, e.params, [matrix])
 
     def _copy(self, x):
         """A copy of the view ``x`` in C order, whose reshapes are views again."""

@@ -125,7 +125,7 @@ class State:
     def __init__(self, program):
         self.program = program
         schedule, assembly = program.schedule, program.assembly
-        self.arena = np.empty(schedule.size + _PAGE, np.uint8)
+        self.arena = np.empty(assembly.arena + _PAGE, np.uint8)
         base = -(-self.arena.ctypes.data // _PAGE) * _PAGE
         self.start = base - self.arena.ctypes.data
         self.table = np.zeros(assembly.slots, np.int64)

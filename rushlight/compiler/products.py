@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.emit import contraction, convolution
 from rushlight.compiler.emit.contraction import Contraction, Matrix
 from rushlight.compiler.emit.loops import I64, POINTER, Nodes, Scope
@@ -40,14 +41,25 @@ class Product:
         e = self.equation
         if e.op.name not in ("mm", "bmm"):
             self.emitter = convolution
-            strides = [s for _, (_, _, s) in self.layouts]
-            return convolution.describe_layout(e, strides)
+            ins = [
+                Abstract(v.shape, v.dtype, tuple([step * v.itemsize for step in strides]))
+                for v, (_, _, strides) in self.layouts
+            ]
+            return convolution.describe(e.op.name, ins, self._shape(), e.params)
         (x, (_, _, xs)), (y, (_, _, ys)) = self.layouts
         out = e.outs[0].shape
         dtype = FLOAT if x.dtype in HALF else x.dtype
         a = Matrix(x.dtype, tuple(xs[:-2]), xs[-2], xs[-1])
         b = Matrix(y.dtype, tuple(ys[:-2]), ys[-2], ys[-1])
         return Contraction(dtype, tuple(out[:-2]), out[-2], out[-1], x.shape[-1], a, b)
+
+    def _shape(self):
+        """The shape of the result as the operation states it."""
+        e = self.equation
+        if e.op.name != "convolution_weight_grad":
+            return e.outs[0].shape
+        g, x = e.ins[0].shape, e.ins[1].shape
+        return g[1], x[1] // e.params["groups"], *e.params["kernel_size"]
 
     def plan(self, name):
         return self.emitter.plan(self.description, self.target, name)

@@ -8,6 +8,9 @@ from rushlight.dtype import bfloat16, float16
 __all__ = ["contraction", "dtype", "elementwise", "gather", "patch"]
 
 _KINDS = "biuf"
+_CONTRACTIONS = {
+    "mm", "bmm", "convolution", "convolution_input_grad", "convolution_weight_grad",
+}  # fmt: skip
 
 
 def dtype(d):
@@ -31,5 +34,9 @@ def patch(e):
     return tuple(e.params["strides"]) == strides and base.dtype == e.ins[1].dtype
 
 
+def _floating(d):
+    return d.kind == "f" or d in (float16.numpy, bfloat16.numpy)
+
+
 def contraction(e):
-    return e.op.name in ("mm", "bmm") and e.ins[0].dtype == e.ins[1].dtype
+    return e.op.name in _CONTRACTIONS and _floating(e.ins[0].dtype) and e.ins[0].dtype == e.ins[1].dtype
