@@ -3,8 +3,6 @@
 import warnings
 from functools import wraps
 
-from numpy import ndarray
-
 from rushlight.autograd import mode
 from rushlight.autograd.write import assign, check_overlap, check_write, write
 from rushlight.dtype import OF
@@ -55,9 +53,10 @@ def _resize_out(out, result, name):
 
 def _keep_overwritten(node, x):
     """Give ``node`` a copy of its first input, whose memory is about to be written."""
+    tracing = mode.state.recorder is not None  # whose values nothing overwrites
     for i, origin in enumerate(node.op.origins):
-        if origin == 0 and node.saved[i] is x.array:
-            copy = x.array.copy() if type(x.array) is ndarray else x.array
+        if origin == 0 and (tracing or node.saved[i] is x.array):
+            copy = node.saved[i] if tracing else x.array.copy()
             node.saved = (*node.saved[:i], copy, *node.saved[i + 1 :])
             node.cells = (*node.cells[:i], None, *node.cells[i + 1 :])
 
