@@ -3,11 +3,14 @@
 Indices are Python's integers where they are known, else Values of int64.
 """
 
+import hashlib
+
+import numpy as np
 from llvmlite import ir
 
 from rushlight.compiler.emit.loop import address, lift
-from rushlight.compiler.emit.memory import memory_type
-from rushlight.compiler.emit.value import INT, Value, intrinsic, ir_type, select, suffix
+from rushlight.compiler.emit.memory import load_from, memory_type
+from rushlight.compiler.emit.value import INT, Value, select
 
 __all__ = ["below", "entry", "gather", "kernel", "least", "lookup", "offset", "quotient", "table"]
 
@@ -53,13 +56,16 @@ def quotient(b, index, n):
     return Value(b, b.udiv(index.v, _I64(n)), INT)
 
 
-def table(module, name, numbers):
-    """A constant array of int64."""
+def table(module, numbers):
+    """A constant array of int64; equal ones are one."""
+    numbers = list(numbers)
+    digest = hashlib.sha256(np.array(numbers, np.int64).tobytes()).hexdigest()[:24]
+    name = f"table.{digest}"
     found = module.globals.get(name)
     if found is None:
         typ = ir.ArrayType(_I64, len(numbers))
         found = ir.GlobalVariable(module, typ, name)
-        found.initializer = ir.Constant(typ, list(numbers))
+        found.initializer = ir.Constant(typ, numbers)
         found.global_constant, found.linkage = True, "internal"
     return found
 
@@ -73,9 +79,6 @@ def lookup(b, array, index):
 
 def gather(b, base, indices, dtype, mask):
     """The elements of the buffer ``base`` at a vector of indices, 0 where the mask is False."""
-    typ, lanes = ir_type(dtype, indices.lanes), indices.lanes
     places = b.gep(base, [indices.v], source_etype=memory_type(dtype))
-    places.type = ir.VectorType(_POINTER, lanes)  # llvmlite takes it for one pointer
-    name = f"llvm.masked.gather.{suffix(typ)}.v{lanes}p0"
-    args = [places, ir.IntType(32)(dtype.itemsize), mask.v, ir.Constant(typ, None)]
-    return Value(b, intrinsic(b, name, typ, args), dtype)
+    places.type = ir.VectorType(_POINTER, indices.lanes)  # llvmlite takes it for one pointer
+    return load_from(b, places, dtype, indices.lanes, mask)

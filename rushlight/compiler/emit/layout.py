@@ -5,14 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from rushlight.compiler.emit.frame import below, lookup, offset, table
-from rushlight.compiler.emit.loop import address, lift, loop
-from rushlight.compiler.emit.memory import iota, load, store
+from rushlight.compiler.emit.loop import address, loop
+from rushlight.compiler.emit.memory import store
+from rushlight.compiler.emit.rows import spaced
 from rushlight.compiler.emit.shifts import Shifts
-from rushlight.compiler.emit.value import INT, constant, splat
+from rushlight.compiler.emit.value import constant
 
 __all__ = ["Images", "Layout", "lay_out", "round_up"]
-
-_I32 = np.dtype(np.int32)
 
 
 def round_up(n, multiple):
@@ -89,8 +88,8 @@ def lay_out(b, layout, images, x, into, dtype, first, channels, t):
     """
     shifts = layout.shifts
     depth, height, width = shifts.dims
-    slices = _table(b, "slices", shifts.slices)
-    planes = [_table(b, "planes", v) for v in zip(*shifts.planes, strict=True)]
+    slices = table(b.module, shifts.slices)
+    planes = [table(b.module, v) for v in zip(*shifts.planes, strict=True)]
     counts = len(shifts.slices), len(shifts.planes)
     with loop(b, 0, channels) as c, loop(b, 0, counts[0]) as s, loop(b, 0, counts[1]) as p:
         plane = address(
@@ -115,18 +114,9 @@ def lay_out(b, layout, images, x, into, dtype, first, channels, t):
 def _copy_row(b, layout, images, x, into, dtype, column, valid):
     """A row of a plane: every step-th element from ``column`` on, zeros outside the source."""
     width, lanes = layout.shifts.dims[2], layout.lanes
-    stride = images.strides[4]
     with loop(b, 0, layout.pitch, lanes) as j:
-        first = lift(b, j * width.step + column)
-        places = splat(first.astype(_I32), lanes) + iota(b, lanes, _I32) * width.step
-        inside = places.bits(np.uint32) < width.source
-        start = address(b, x, first * stride, images.dtype.itemsize)
-        mask = inside & splat(valid, lanes)
-        step = width.step * stride or constant(b, 0, INT).v  # not a plain 0: that ignores the mask
-        value = load(b, start, images.dtype, lanes, mask, step)
+        first = j * width.step + column
+        value, _ = spaced(
+            b, x, images.dtype, lanes, first, width.step, width.source, images.strides[4], valid
+        )
         store(b, value, address(b, into, j, dtype.itemsize), dtype)
-
-
-def _table(b, what, numbers):
-    name = f"{what}_{'_'.join(map(str, numbers))}".replace("-", "m")
-    return table(b.module, name, numbers)

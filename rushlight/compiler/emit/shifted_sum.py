@@ -166,14 +166,13 @@ def _block(target, layout, tile, inputs, size):
 def _tables(module, plan):
     """Tables by phase: its first tap, how many; by tap: its index in the kernel, its offset."""
     taps = plan.choice.layout.taps()
-    columns = {
-        "first": [sum(map(len, taps[:i])) for i in range(len(taps))],
-        "count": list(map(len, taps)),
-        "index": [index for phase in taps for index, _ in phase],
-        "offset": [place for phase in taps for _, place in phase],
-    }
-    name = plan.kernels[-1].name
-    return [table(module, f"{name}_{column}", v) for column, v in columns.items()]
+    columns = (
+        [sum(map(len, taps[:i])) for i in range(len(taps))],
+        map(len, taps),
+        [index for phase in taps for index, _ in phase],
+        [place for phase in taps for _, place in phase],
+    )
+    return [table(module, column) for column in columns]
 
 
 def _emit_pack(module, plan):
@@ -183,7 +182,7 @@ def _emit_pack(module, plan):
     b, args, chunk, _ = kernel(module, name)
     firsts, counts, index, _ = _tables(module, plan)
     strides, places = _weight_strides(d)
-    places = table(module, f"{name}_place", places)
+    places = table(module, places)
     group, panel = unravel(b, chunk, (d.groups, c.all_panels))
     rows = c.tile.rows
     # Rows beyond the last repeat it; their sums are never stored.
@@ -307,7 +306,7 @@ def _emit_row(b, plan, args, sums, index, bias, sink):
     if width.spread > 1:  # phases lie apart: a table says where each column is
         columns = range(width.lead, width.lead + round_up(width.result, lanes))
         places = [x % width.spread * c.sums + x // width.spread for x in columns]
-        places = table(b.module, f"{plan.kernels[1].name}_columns", places)
+        places = table(b.module, places)
     with loop(b, 0, width.result, lanes) as x:
         mask = prefix_mask(b, lift(b, x * -1 + width.result).v, lanes)
         if width.spread > 1:

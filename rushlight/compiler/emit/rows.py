@@ -1,0 +1,60 @@
+"""Reading rows of memory: equally spaced elements as a vector, zeros outside the row."""
+
+import numpy as np
+from llvmlite import ir
+
+from rushlight.compiler.emit.loop import address, lift
+from rushlight.compiler.emit.memory import iota, load
+from rushlight.compiler.emit.value import INT, Value, constant, splat
+
+__all__ = ["spaced", "stretched"]
+
+_I32 = np.dtype(np.int32)
+_FEW = 4  # vectors that are read whole to pick equally spaced elements from
+
+
+def spaced(b, row, dtype, lanes, first, step, size, stride, valid=None):
+    """(elements ``first``, ``first + step``, … of a row of ``size``, which of them exist).
+
+    The row lies at ``row`` with ``stride`` from element to element. Where the bool ``valid`` is
+    False there is no row.
+    """
+    if stride == 1 and 1 < step <= _FEW:
+        parts = [
+            spaced(b, row, dtype, lanes, first + i * lanes, 1, size, 1, valid)[0]
+            for i in range(step)
+        ]
+        return _picked(b, parts, step), _inside(b, lanes, first, step, size, valid)
+    mask = _inside(b, lanes, first, step, size, valid)
+    start = address(b, row, first * stride, dtype.itemsize)
+    step = step * stride or constant(b, 0, INT).v  # not a plain 0, which would ignore the mask
+    return load(b, start, dtype, lanes, mask, step), mask
+
+
+def _inside(b, lanes, first, step, size, valid):
+    first = lift(b, first).astype(_I32)
+    found = (splat(first, lanes) + iota(b, lanes, _I32) * step).bits(np.uint32) < size
+    return found if valid is None else found & splat(valid, lanes)
+
+
+def _picked(b, parts, step):
+    """Every ``step``-th element of the vectors, which follow one another."""
+    lanes = parts[0].lanes
+    found = parts[0].v
+    kept = [i * step if i * step < lanes else None for i in range(lanes)]
+    for number, part in enumerate(parts[1:], 1):
+        picks = []
+        for i in range(lanes):
+            place = i * step - number * lanes
+            picks.append(lanes + place if 0 <= place < lanes else kept[i] or 0)
+        kept = list(range(lanes))
+        picks = ir.Constant(ir.VectorType(ir.IntType(32), lanes), picks)
+        found = b.shuffle_vector(found, part.v, picks)
+    return Value(b, found, parts[0].dtype)
+
+
+def stretched(b, row, dtype, lanes, first, times, size, stride, valid=None):
+    """As ``spaced``, but elements ``first``, ``first + 1``, … come ``times`` times each."""
+    value, mask = spaced(b, row, dtype, lanes, first, 1, size, stride, valid)
+    picks = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [i // times for i in range(lanes)])
+    return tuple([Value(b, b.shuffle_vector(x.v, x.v, picks), x.dtype) for x in (value, mask)])
