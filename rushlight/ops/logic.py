@@ -1,6 +1,5 @@
 """Logic on truth values and on bits, element by element."""
 
-import numpy as np
 
 from rushlight.errors import UnsupportedDtypeError
 from rushlight.ops.kinds import elementwise
@@ -107,11 +106,11 @@ def bitwise_not(xp, x):
     return ~x
 
 
-def _shift_count(x, y):
+def _shift_count(xp, x, y):
     """``y`` as a count that NumPy shifts by, and where it is no valid one."""
     bits = x.dtype.itemsize * 8
     outside = (y < 0) | (y >= bits)
-    return np.where(outside, 0, y).astype(x.dtype), outside
+    return xp.where(outside, 0, y).astype(x.dtype), outside
 
 
 @elementwise(dtype=_whole)
@@ -122,7 +121,7 @@ def bitwise_left_shift(xp, x, y):
     >>> torch.bitwise_left_shift(torch.tensor([1, 3]), 2)
     tensor([ 4, 12])
     """
-    count, outside = _shift_count(x, y)
+    count, outside = _shift_count(xp, x, y)
     return xp.where(outside, x.dtype.type(0), x << count)
 
 
@@ -134,7 +133,7 @@ def bitwise_right_shift(xp, x, y):
     >>> torch.bitwise_right_shift(torch.tensor([8, -8]), 2)
     tensor([ 2, -2])
     """
-    count, outside = _shift_count(x, y)
+    count, outside = _shift_count(xp, x, y)
     lost = x >> x.dtype.type(x.dtype.itemsize * 8 - 1) if x.dtype.kind == "i" else x.dtype.type(0)
     return xp.where(outside, lost, x >> count)
 

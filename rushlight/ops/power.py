@@ -75,7 +75,7 @@ def pow_(xp, x, y):
 
 def _integer_power(xp, x, y):
     negative = y < 0
-    if not np.any(negative):
+    if not xp.any(negative):
         return xp.power(x, y)
     # 1 / x^|y| rounded towards zero: only 1 and -1 leave anything.
     sign = xp.where(y % 2 == 0, 1, x).astype(x.dtype)

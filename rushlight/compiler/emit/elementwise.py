@@ -44,7 +44,7 @@ def _cast(x, dtype):
     """An operand in ``dtype``; a Python float stays one, as it does in eager mode."""
     if isinstance(x, Value):
         return x.astype(dtype)
-    if x is None or isinstance(x, float) and not isinstance(x, np.generic):
+    if x is None or (isinstance(x, float) and not isinstance(x, np.generic)):
         return x
     if isinstance(x, np.generic) or dtype.kind in "iub":
         return np.asarray(x).astype(dtype)[()]

@@ -8,7 +8,17 @@ import numpy as np
 from llvmlite import ir
 
 from rushlight.compiler.emit.value import (
-    BOOL, FLOAT, HALF, INT, Unsupported, Value, constant, intrinsic, ir_type, select, splat, suffix,
+    BOOL,
+    FLOAT,
+    HALF,
+    INT,
+    Value,
+    constant,
+    intrinsic,
+    ir_type,
+    select,
+    splat,
+    suffix,
 )  # fmt: skip
 from rushlight.dtype import float16
 
