@@ -50,9 +50,11 @@ class Group:
         if not self.members:
             self._start(e, role)
             return True
+        if role == "scatter" or self.graph.roles[id(self.members[0])] == "scatter":
+            return False  # what it writes is whole only when it has ended
         if any(v.id in self.index for v in self.graph.after.get(id(e), ())):
             return False
-        if role == "reduction":
+        if role in ("reduction", "extremum", "scan"):
             return self.kind == "loops" and self._reduce(e)
         shape = e.outs[0].shape
         index = self.express(shape)
@@ -65,10 +67,16 @@ class Group:
         return False
 
     def _start(self, e, role):
-        shape = e.ins[0].shape if role == "reduction" else e.outs[0].shape
+        shape = e.ins[0].shape if role in ("reduction", "extremum") else e.outs[0].shape
+        if role == "scatter":
+            shape = e.ins[1].shape
         self.variables = [Var(n) for n in shape if n != 1]
-        if role == "reduction":
+        if role in ("reduction", "extremum", "scan"):
             self._reduce(e)
+        elif role == "scatter":
+            index = self.express(shape)
+            self.columns = set(index[e.params["dim"]].terms)
+            self._take(e, index)
         else:
             self._take(e, self.express(shape))
 
@@ -83,6 +91,7 @@ class Group:
         if index is None or not self.reads(x, index):
             return False
         dims = range(x.ndim) if e.params["dim"] is None else e.params["dim"]
+        dims = (dims,) if type(dims) is int else dims
         columns = {v for d in dims for v in index[d].terms}
         kept = {v for d in range(x.ndim) if d not in dims for v in index[d].terms}
         if columns & kept or self.columns not in (None, columns):
@@ -90,7 +99,9 @@ class Group:
         if self.columns is None and self.index and not columns:
             return False
         out = [i for d, i in enumerate(index) if d not in dims]
-        if e.params["keepdim"]:
+        if self.graph.roles[id(e)] == "scan":
+            out = list(index)
+        elif e.params["keepdim"]:
             out = [ZERO if d in dims else i for d, i in enumerate(index)]
         self.columns = columns
         return self._take(e, tuple(out))
@@ -196,14 +207,14 @@ class Grouping:
         if role in ("view", "constant"):
             return
         needs = self._needs(e)
-        if role in ("pointwise", "gather", "reduction"):
+        if role in ("pointwise", "gather", "reduction", "extremum", "scan"):
             for number in sorted(needs, reverse=True):
                 if self._join(e, number, needs):
                     self._merge(number, needs - {number})
                     return
             self._open(e, "loops", needs)
         else:
-            self._open(e, role, needs)
+            self._open(e, "loops" if role == "scatter" else role, needs)
 
     def _needs(self, e):
         """The groups that ``e`` reads from."""

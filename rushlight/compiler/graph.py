@@ -36,7 +36,7 @@ class Graph:
 
     Attributes:
         roles: id(equation) → ``constant``, ``view``, ``pointwise``, ``gather``, ``reduction``,
-            ``contraction``, ``patch`` or ``call``.
+            ``extremum``, ``scan``, ``scatter``, ``contraction``, ``patch`` or ``call``.
         makers: value id → the equation that makes it.
         views: value id → View, of values that are views.
         patches: value id → (value, offset, strides): it lies in the memory of another.
@@ -57,10 +57,12 @@ class Graph:
         self._copies: dict = {}
         for e in equations:
             role = self._role(e)
-            if role in ("call", "contraction", "gather"):
+            if role in ("call", "contraction", "gather", "scatter"):
                 e = self._in_memory(e)
             if role == "patch":
                 e = self._patch(e)
+            if role == "scatter":
+                e = self._scatter(e)
             if e.op.name == "convolution_weight_grad" and role == "contraction":
                 e = self._matrix(e)
             self._add(e, role)
@@ -99,8 +101,8 @@ class Graph:
             return "pointwise"
         if name in _REDUCTIONS:
             return "reduction"
-        if name in ("gather", "patch"):
-            return name if getattr(support, name)(e) else "call"
+        if name in support.SPECIAL:
+            return support.special(e)
         return "contraction" if support.contraction(e) else "call"
 
     def _view(self, e):
@@ -154,6 +156,17 @@ class Graph:
         self._add(copy, "pointwise")
         self.patches[part.id] = out, offset, strides
         return Equation(e.op, (start, part), e.params, e.outs)
+
+    def _scatter(self, e):
+        """A scatter into a copy, which it takes the place of."""
+        base, *others = e.ins
+        out = e.outs[0]
+        start = Abstract(base.shape, base.dtype)
+        self._add(Equation(OPS["clone"], (base,), {"memory_format": None}, [start]), "pointwise")
+        self.patches[start.id] = out, 0, strides_of(base.shape)
+        found = Equation(e.op, (start, *others), e.params, e.outs)
+        self.after[id(found)] = [start]
+        return found
 
     def _matrix(self, e):
         """The gradient of a convolution's weight as what its kernel gives: a matrix (O, K)."""

@@ -9,7 +9,10 @@ from math import prod
 from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.affine import Affine, Var, broadcast, flat, strides_of, unravel
 
-__all__ = ["Compute", "Indirect", "Kernel", "Load", "Number", "Position", "Reduce", "Root", "Store", "outside"]
+__all__ = [
+    "Compute", "Extremum", "Indirect", "Kernel", "Load", "Number", "Position", "Reduce", "Root",
+    "Scan", "Scatter", "Store", "outside",
+]  # fmt: skip
 
 
 class Load:
@@ -70,6 +73,24 @@ class Reduce:
         self.name, self.operands, self.dtype = name, (operand,), dtype
 
 
+class Extremum:
+    """Where in the columns its operand is largest (``argmax``) or smallest: the first such place."""
+
+    __slots__ = ("address", "dtype", "name", "operands")
+
+    def __init__(self, name, operand, position, dtype):
+        self.name, self.operands, self.address, self.dtype = name, (operand,), position, dtype
+
+
+class Scan:
+    """Its operand combined over the columns so far, this one included."""
+
+    __slots__ = ("dtype", "name", "operands")
+
+    def __init__(self, name, operand, dtype):
+        self.name, self.operands, self.dtype = name, (operand,), dtype
+
+
 class Root:
     """What the contraction whose epilogue this is gives."""
 
@@ -87,6 +108,16 @@ class Store:
 
     def __init__(self, arg, address, node, dtype):
         self.arg, self.address, self.node, self.dtype = arg, address, node, dtype
+
+
+class Scatter(Store):
+    """``node`` goes to, or is added at, ``address + where · stride`` of argument ``arg``."""
+
+    __slots__ = ("adds", "stride", "where")
+
+    def __init__(self, arg, address, node, dtype, where, stride, adds):
+        super().__init__(arg, address, node, dtype)
+        self.where, self.stride, self.adds = where, stride, adds
 
 
 class Kernel:
@@ -129,6 +160,8 @@ class Kernel:
     def _store(self, value):
         index = self.group.index[value.id]
         owner, offset, strides = self.place(value)
+        if self.graph.role(value) == "scatter":
+            return self._scatter(value, index, owner)
         node = self._member(value)
         return Store(self._arg(owner), flat(index, strides, offset), node, value.dtype)
 
@@ -158,17 +191,35 @@ class Kernel:
             return Compute(cast_of(e), (operand,), value.dtype)
         return Reduce(e.op.name, operand, value.dtype)
 
+    def _extremum(self, e, value, index):
+        x, dim = e.ins[0], e.params["dim"]
+        inner = self.group.express(x.shape)
+        position = flat(inner, strides_of(x.shape)) if dim is None else inner[dim]
+        return Extremum(e.op.name, self._element(x, inner), position, value.dtype)
+
+    def _scan(self, e, value, index):
+        return Scan(e.op.name, self._element(e.ins[0], index), value.dtype)
+
     def _gather(self, e, value, index):
         x, where = e.ins
-        dim = e.params["dim"]
-        position = self._element(where, index)
+        owner, address, stride = self._along(x, index, e.params["dim"])
+        return Indirect(self._arg(owner), address, self._element(where, index), stride, x.dtype)
+
+    def _scatter(self, value, index, owner):
+        e = self.graph.makers[value.id]
+        _, where, source = e.ins
+        _, address, stride = self._along(value, index, e.params["dim"])
+        node, place = self._element(source, index), self._element(where, index)
+        adds = e.op.name == "scatter_add"
+        return Scatter(self._arg(owner), address, node, value.dtype, place, stride, adds)
+
+    def _along(self, value, index, dim):
+        """(owner, address, stride) of the elements of ``value`` along ``dim`` at an index."""
         kept = list(index)
         kept[dim] = Affine()
-        owner, address = self._outside(x, tuple(kept))
-        one = [Affine(int(d == dim)) for d in range(x.ndim)]
-        zero = self._outside(x, tuple([Affine()] * x.ndim))[1].offset
-        stride = self._outside(x, tuple(one))[1].offset - zero
-        return Indirect(self._arg(owner), address, position, stride, x.dtype)
+        owner, address = self._outside(value, tuple(kept))
+        at = lambda n: self._outside(value, tuple([Affine(n * (d == dim)) for d in range(value.ndim)]))
+        return owner, address, at(1)[1].offset - at(0)[1].offset
 
     def _contraction(self, e, value, index):
         return Root(value.dtype)

@@ -5,9 +5,9 @@ pieces. Everything here is decided by sizes, so results do not depend on the num
 from math import prod
 
 from rushlight.compiler.affine import Affine, Var
-from rushlight.compiler.kernel import Compute, Indirect, Number, Reduce
+from rushlight.compiler.kernel import Compute, Extremum, Indirect, Number, Reduce, Scan, Scatter
 
-__all__ = ["Loops", "collapse", "nodes_of"]
+__all__ = ["REDUCING", "Loops", "collapse", "nodes_of"]
 
 #: Elementwise operations dearer than reading a value back from the cache.
 _DEAR = {
@@ -16,6 +16,7 @@ _DEAR = {
     "mish", "pow", "pow_number", "reciprocal", "rsqrt", "sigmoid", "silu", "sin", "sinh",
     "softplus", "sqrt", "tan", "tanh",
 }  # fmt: skip
+REDUCING = (Reduce, Extremum)
 #: Estimated nanoseconds: of one cheap operation on a vector, of a dear one, of a moved byte.
 _CHEAP, _HEAVY, _BYTE = 0.3, 4.0, 0.05
 #: What a piece of work handed to a thread should take at least, in nanoseconds.
@@ -35,6 +36,8 @@ def nodes_of(stores):
 
     for s in stores:
         visit(s.node)
+        if type(s) is Scatter:
+            visit(s.where)
     return list(found.values())
 
 
@@ -108,8 +111,11 @@ class Loops:
         """Choose the variable of the lanes: the one along which memory is contiguous."""
         memory = accesses(self.stores, self.nodes)
         self.vector, self.across = None, False
-        every = [*self.rows, *self.columns]
+        # Where an element depends on those before it, lanes would have to wait for each other.
+        ordered = any(type(n) is Scan for n in self.nodes) or type(self.stores[0]) is Scatter
+        every = self.rows if ordered else [*self.rows, *self.columns]
         if not every:
+            self.across = bool(self.columns)
             return
         score = lambda v: sum(_gain(x, v) for x in memory) * min(v.extent, 16)
         # Of equals the last, so columns before rows and the innermost first.
@@ -160,21 +166,25 @@ class Loops:
         ready: dict = {}
         for node in self.nodes:
             r = max([ready[id(c)] for c in node.operands], default=0)
-            ready[id(node)] = r + 1 if type(node) is Reduce else r
+            ready[id(node)] = r + 1 if type(node) in REDUCING else r
         self.ready = ready
         count = 1 + max(
-            [ready[id(n)] - (type(n) is Reduce) for n in self.nodes if self._in_pass(n)], default=0
+            [ready[id(n)] - (type(n) in REDUCING) for n in self.nodes if self._in_pass(n)], default=0
         )
         self.passes: list = [[] for _ in range(count)]
         for s in self.stores:
-            if id(s.node) in self.full or set(s.address.terms) & set(self.columns):
+            if self._each_column(s):
                 self.passes[ready[id(s.node)]].append(s)
         for node in self.nodes:
-            if type(node) is Reduce:
+            if type(node) in REDUCING:
                 self.passes[ready[id(node)] - 1].append(node)
 
+    def _each_column(self, s):
+        moves = set(s.address.terms) & set(self.columns)
+        return type(s) is Scatter or id(s.node) in self.full or bool(moves)
+
     def _in_pass(self, node):
-        return id(node) in self.full or type(node) is Reduce
+        return id(node) in self.full or type(node) in REDUCING
 
     def _spill(self):
         """Keep dear values that a later pass needs again."""
@@ -207,7 +217,8 @@ class Loops:
 
     def _cut(self):
         outer = prod([v.extent for v in self.rows])
-        self.steps = outer * (-(-self.vector.extent // self.lanes) if self.across else 1)
+        blocks = 1 if self.vector is None else -(-self.vector.extent // self.lanes)
+        self.steps = outer * (blocks if self.across else 1)
         inner = prod([v.extent for v in self.columns])
         if self.vector is not None and not self.across:
             inner = inner // self.vector.extent * -(-self.vector.extent // self.lanes)
@@ -235,8 +246,10 @@ def _reached(nodes, variables):
     """Ids of the nodes whose value changes with ``variables``."""
     found: set = set()
     for node in nodes:
-        if type(node) in (Reduce, Number):
+        if type(node) in REDUCING or type(node) is Number:
             continue
+        if type(node) is Scan:
+            found.add(id(node))
         own = hasattr(node, "address") and any(v in variables for v in node.address.terms)
         if own or any(id(c) in found for c in node.operands):
             found.add(id(node))

@@ -14,7 +14,8 @@ from rushlight.compiler.emit import memory
 from rushlight.compiler.emit.elementwise import elementwise
 from rushlight.compiler.emit.memory import iota, load, memory_type, prefix_mask, store
 from rushlight.compiler.emit.value import HALF, INT, Value, constant, select, splat
-from rushlight.compiler.kernel import Reduce
+from rushlight.compiler.kernel import Extremum, Reduce, Root, Scan, Scatter
+from rushlight.compiler.loops import REDUCING
 
 __all__ = ["KERNEL", "Nodes", "emit_loops", "kernel_function"]
 
@@ -85,7 +86,8 @@ class Nodes:
         self.pointers, self.scopes, self.columns = pointers, scopes, set(loops.columns)
         self.vector, self.lanes, self.across = loops.vector, loops.lanes, loops.across
         self.mask: Any = None
-        self.results: dict = {}  # id of a Reduce or Root → its Value
+        self.results: dict = {}  # id of a reduction or Root → its Value
+        self.accumulators: dict = {}
         self.spills: Any = None
         self._levels: dict = {}
 
@@ -114,8 +116,10 @@ class Nodes:
         """0, 1 or 2: the scope of a node."""
         found = self._levels.get(id(node))
         if found is None:
-            if type(node) is Reduce or type(node).__name__ == "Root":
-                found = 1 if type(node) is Reduce else 2
+            if type(node) in REDUCING:
+                found = 1
+            elif type(node) in (Root, Scan):
+                found = 2
             else:
                 own = self._affine_level(node.address) if hasattr(node, "address") else 0
                 found = max([own, *[self.level(c) for c in node.operands]])
@@ -197,6 +201,11 @@ class Nodes:
             at = at.astype(node.dtype)
         return (at * node.step + node.start).astype(node.dtype)
 
+    def _scan(self, node, scope):
+        running = self.accumulators[id(node)]
+        running.take()
+        return running.current(scope.b).astype(node.dtype)
+
     def _compute(self, node, scope):
         e = node.equation
         operands = [self._in(scope, c) for c in node.operands]
@@ -215,10 +224,14 @@ def _abstract(v):
 
 def gather(b, base, where, dtype, mask):
     """The elements ``where`` (a Value of lanes of int64) after the pointer ``base``."""
+    return memory.load_from(b, addresses(b, base, where, dtype), dtype, where.lanes, mask)
+
+
+def addresses(b, base, where, dtype):
+    """The pointers to the elements ``where`` after ``base``."""
     found = b.gep(base, [where.v], source_etype=memory_type(dtype))
-    lanes = where.lanes
-    found.type = ir.VectorType(POINTER, lanes)  # llvmlite takes it for one pointer
-    return memory.load_from(b, found, dtype, lanes, mask)
+    found.type = ir.VectorType(POINTER, where.lanes)  # llvmlite takes it for one pointer
+    return found
 
 
 class Spills:
@@ -264,20 +277,23 @@ class Spills:
 
 # Reductions -------------------------------------------------------------------------------
 
-_COMBINE = {"sum": "add", "prod": "mul", "amax": "max", "amin": "min", "any": "or", "all": "and"}
+_COMBINE = {
+    "sum": "add", "prod": "mul", "amax": "max", "amin": "min", "any": "or", "all": "and",
+    "cumsum": "add", "cumprod": "mul", "argmax": "max", "argmin": "min",
+}  # fmt: skip
 
 
 def _identity(name, dtype):
-    if name in ("sum", "prod"):
-        return int(name == "prod")
+    if _COMBINE[name] in ("add", "mul"):
+        return int(_COMBINE[name] == "mul")
     if name in ("any", "all"):
         return name == "all"
     if dtype.kind == "f":
-        return -np.inf if name == "amax" else np.inf
+        return -np.inf if _COMBINE[name] == "max" else np.inf
     if dtype.kind == "b":
-        return name == "amin"
+        return _COMBINE[name] == "min"
     info = np.iinfo(dtype)
-    return info.min if name == "amax" else info.max
+    return info.min if _COMBINE[name] == "max" else info.max
 
 
 class Accumulator:
@@ -286,6 +302,8 @@ class Accumulator:
     def __init__(self, node, nodes, entry):
         self.node, self.nodes = node, nodes
         self.dtype = np.dtype(bool) if node.name in ("any", "all") else node.dtype
+        if type(node) is Extremum:
+            self.dtype = node.operands[0].dtype
         self.dtype = _FLOAT if self.dtype in HALF else self.dtype
         self.lanes = nodes.lanes
         self.start = constant(entry, _identity(node.name, self.dtype), self.dtype, self.lanes)
@@ -305,11 +323,59 @@ class Accumulator:
         so_far = Value(b, b.load(self.slot, typ=self.start.v.type), self.dtype)
         b.store(self.combine(so_far, x).v, self.slot)
 
+    def current(self, b):
+        return Value(b, b.load(self.slot, typ=self.start.v.type), self.dtype)
+
     def result(self, b):
-        found = Value(b, b.load(self.slot, typ=self.start.v.type), self.dtype)
+        found = self.current(b)
         if not self.nodes.across:
             found = memory.reduce(found, _COMBINE[self.node.name])
         return found.astype(self.node.dtype)
+
+
+class Search(Accumulator):
+    """An argmax or argmin while it runs: the best value so far and where it was."""
+
+    def __init__(self, node, nodes, entry):
+        super().__init__(node, nodes, entry)
+        self.none = constant(entry, 0, INT, self.lanes)
+        self.place = entry.alloca(self.none.v.type)
+
+    def clear(self, b):
+        super().clear(b)
+        b.store(self.none.v, self.place)
+
+    def take(self):
+        nodes = self.nodes
+        b = nodes.scopes[2].b
+        x = splat(nodes.value(self.node.operands[0]).astype(self.dtype), self.lanes)
+        at = Value(b, nodes.offset(self.node.address), INT)
+        step = self.node.address.terms.get(nodes.vector, 0)
+        at = splat(at, self.lanes)
+        if step:
+            at = at + iota(b, self.lanes) * step
+        better = self._better(x, self.current(b))
+        if nodes.mask is not None and not nodes.across:
+            better = better & Value(b, nodes.mask.v, nodes.mask.dtype)
+        where = Value(b, b.load(self.place, typ=self.none.v.type), INT)
+        b.store(select(better, x, self.current(b)).v, self.slot)
+        b.store(select(better, at, where).v, self.place)
+
+    def _better(self, x, best):
+        better = x > best if self.node.name == "argmax" else x < best
+        if self.dtype.kind == "f":
+            better = better | ((x != x) & (best == best))  # nan beats all but an earlier nan
+        return better
+
+    def result(self, b):
+        found = self.current(b), Value(b, b.load(self.place, typ=self.none.v.type), INT)
+        while not self.nodes.across and found[0].lanes > 1:
+            (x, y), (i, j) = memory.halves(found[0]), memory.halves(found[1])
+            better = self._better(y, x)
+            same = (x == y) | ((x != x) & (y != y)) if self.dtype.kind == "f" else x == y
+            better = better | (same & (j < i))
+            found = select(better, y, x), select(better, j, i)
+        return found[1].astype(self.node.dtype)
 
 
 # The kernel -------------------------------------------------------------------------------
@@ -334,10 +400,12 @@ class LoopEmitter:
     def emit(self):
         loops = self.loops
         # Accumulators' slots come first, in a block that runs once.
-        self.accumulators = {
-            id(n): Accumulator(n, self.nodes, self.kernel.b)
-            for n in loops.nodes if type(n) is Reduce
+        kinds = {Reduce: Accumulator, Scan: Accumulator, Extremum: Search}
+        self.accumulators = self.nodes.accumulators = {
+            id(n): kinds[type(n)](n, self.nodes, self.kernel.b)
+            for n in loops.nodes if type(n) in kinds
         }  # fmt: skip
+        self.scans = [self.accumulators[id(n)] for n in loops.nodes if type(n) is Scan]
         if loops.steps == 1:
             self._row(self.kernel, None)
         else:
@@ -365,9 +433,9 @@ class LoopEmitter:
         if not loops.across and loops.vector is not None and loops.straight and loops.masked:
             nodes.mask = prefix_mask(row.b, loops.vector.extent, loops.lanes)
         for self.spills.now, roots in enumerate(loops.passes):
-            reductions = [r for r in roots if type(r) is Reduce]
-            for r in reductions:
-                self.accumulators[id(r)].clear(row.b)
+            reductions = [r for r in roots if type(r) in REDUCING]
+            for running in (*[self.accumulators[id(r)] for r in reductions], *self.scans):
+                running.clear(row.b)
             self._pass(row, roots)
             for r in reductions:
                 nodes.results[id(r)] = self.accumulators[id(r)].result(row.b)
@@ -386,7 +454,7 @@ class LoopEmitter:
         rest = step
         order = list(loops.rows)
         extents = [v.extent for v in order]
-        if loops.across:
+        if loops.across and loops.vector is not None:
             order.append(loops.vector)
             extents.append(-(-loops.vector.extent // loops.lanes))
         for k in reversed(range(len(order))):
@@ -451,7 +519,7 @@ class LoopEmitter:
 
     def _body(self, roots):
         for root in roots:
-            if type(root) is Reduce:
+            if type(root) in REDUCING:
                 self.accumulators[id(root)].take()
             else:
                 self._store(root)
@@ -462,10 +530,31 @@ class LoopEmitter:
         scope = nodes.scopes[2]
         step = s.address.terms.get(nodes.vector, 0)
         pointer = nodes.pointer(s.arg, s.address, s.dtype)
-        if step:
+        if type(s) is Scatter:
+            self._scatter(s, value, pointer, step)
+        elif step:
             store(scope.b, splat(value, nodes.lanes), pointer, s.dtype, nodes.mask_in(scope), step)
         else:
             store(scope.b, value, pointer, s.dtype)
+
+
+    def _scatter(self, s, value, pointer, step):
+        """Elements go one after the other: lanes lie in other places, whatever their indices."""
+        nodes, lanes = self.nodes, self.loops.lanes
+        b = nodes.scopes[2].b
+        where = nodes.value(s.where).astype(INT)
+        value = splat(value.astype(s.dtype), lanes)
+        mask = nodes.mask_in(nodes.scopes[2])
+        if where.lanes == 1 and step in (0, 1):
+            at = b.gep(pointer, [b.mul(where.v, i64(s.stride))], source_etype=memory_type(s.dtype))
+            if s.adds:
+                value = load(b, at, s.dtype, lanes, mask) + value
+            store(b, value, at, s.dtype, mask)
+            return
+        places = splat(where, lanes) * s.stride + iota(b, lanes) * step
+        if s.adds:
+            value = gather(b, pointer, places, s.dtype, mask) + value
+        memory.store_to(b, value, addresses(b, pointer, places, s.dtype), s.dtype, mask)
 
 
 def emit_loops(module, name, loops, count):

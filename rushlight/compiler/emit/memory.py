@@ -144,11 +144,18 @@ def store(b, value, pointer, dtype, mask=None, stride=1):
         typ = ir.VectorType(v.type, 1)
         v = b.insert_element(ir.Constant(typ, ir.Undefined), v, _I32(0))
     if plain or lanes == 1:
-        to, name = pointer, f"llvm.masked.store.{suffix(v.type)}.p0"
+        name = f"llvm.masked.store.{suffix(v.type)}.p0"
+        intrinsic(b, name, ir.VoidType(), [v, pointer, _I32(dtype.itemsize), bits])
     else:
-        to = _addresses(b, pointer, memory_type(dtype), lanes, stride)
-        name = f"llvm.masked.scatter.{suffix(v.type)}.v{lanes}p0"
-    intrinsic(b, name, ir.VoidType(), [v, to, _I32(dtype.itemsize), bits])
+        store_to(b, value, _addresses(b, pointer, memory_type(dtype), lanes, stride), dtype, mask)
+
+
+def store_to(b, value, addresses, dtype, mask=None):
+    """Write the lanes of ``value`` to a vector of ``addresses``, in the order of the lanes."""
+    v, lanes = _to_memory(value, dtype), value.lanes
+    bits = _bits_of_mask(b, constant(b, True, BOOL) if mask is None else mask, lanes)
+    name = f"llvm.masked.scatter.{suffix(v.type)}.v{lanes}p0"
+    intrinsic(b, name, ir.VoidType(), [v, addresses, _I32(dtype.itemsize), bits])
 
 
 def _to_memory(value, dtype):
@@ -206,8 +213,11 @@ def lift32(value, number):
 # Reductions -------------------------------------------------------------------------------
 
 
-def _halves(value):
+def halves(value):
+    """The lower and the upper half of the lanes."""
     b, half = value.b, value.lanes // 2
+    if half == 1:
+        return [Value(b, b.extract_element(value.v, _I32(i)), value.dtype) for i in (0, 1)]
     parts = []
     for start in (0, half):
         picks = ir.Constant(ir.VectorType(_I32, half), list(range(start, start + half)))
@@ -229,7 +239,7 @@ def reduce(value, operation):
         return _all_or_any(value, COMBINE_BOOL[operation])
     combine = COMBINE[operation]
     while value.lanes > 2:
-        value = combine(*_halves(value))
+        value = combine(*halves(value))
     if value.lanes == 2:
         b = value.b
         second = Value(b, b.extract_element(value.v, _I32(1)), value.dtype)

@@ -5,9 +5,14 @@ import numpy as np
 from rushlight.compiler.affine import strides_of
 from rushlight.dtype import bfloat16, float16
 
-__all__ = ["contraction", "dtype", "elementwise", "gather", "patch"]
+__all__ = ["SPECIAL", "contraction", "dtype", "elementwise", "special"]
 
 _KINDS = "biuf"
+#: Operations with kernels of their own kinds, and the role of each.
+SPECIAL = {
+    "gather": "gather", "patch": "patch", "scatter": "scatter", "scatter_add": "scatter",
+    "cumsum": "scan", "cumprod": "scan", "argmax": "extremum", "argmin": "extremum",
+}  # fmt: skip
 _CONTRACTIONS = {
     "mm", "bmm", "convolution", "convolution_input_grad", "convolution_weight_grad",
 }  # fmt: skip
@@ -24,8 +29,29 @@ def elementwise(e):
     return supported(e.op, e.ins, e.params)
 
 
+def special(e):
+    """The role of an equation whose operation is one of a few; ``call`` where it has no kernel."""
+    role = SPECIAL[e.op.name]
+    fits = {"gather": gather, "scatter": scatter, "patch": patch, "extremum": extremum}
+    return role if fits.get(role, dimensioned)(e) else "call"
+
+
+def dimensioned(e):
+    return e.ins[0].ndim > 0
+
+
+def extremum(e):
+    return e.ins[0].ndim > 0 and e.ins[0].dtype.kind in "iuf"
+
+
 def gather(e):
     return e.ins[0].ndim > 0 and e.ins[1].dtype == np.int64
+
+
+def scatter(e):
+    x, index, src = e.ins
+    fits = x.ndim and index.shape == getattr(src, "shape", None) and index.dtype == np.int64
+    return fits and e.params["reduce"] is None and x.dtype == src.dtype
 
 
 def patch(e):
