@@ -128,9 +128,7 @@ class Group:
 
     def _row_position(self):
         rows = [v for v in self.variables if v not in self.columns]
-        return flat(
-            [Affine(0, {v: 1}) for v in rows], strides_of(tuple([v.extent for v in rows]))
-        )
+        return flat([Affine(0, {v: 1}) for v in rows], strides_of(tuple([v.extent for v in rows])))
 
     def _refine(self, extents):
         """Split variables so that their extents become ``extents``."""
@@ -303,7 +301,6 @@ class Grouping:
             if not merged.add(e):
                 return None
         return merged
-
 
     # Afterwards -----------------------------------------------------------------------------
 

@@ -145,7 +145,9 @@ class Graph:
         offset, strides = path_map(base.shape, e.params["path"])
         if self.uses[base.id] > 1 or self.role(base) in (None, "constant", "view"):
             start = Abstract(base.shape, base.dtype)
-            self._add(Equation(OPS["clone"], (base,), {"memory_format": None}, [start]), "pointwise")
+            self._add(
+                Equation(OPS["clone"], (base,), {"memory_format": None}, [start]), "pointwise"
+            )
             self.patches[start.id] = out, 0, strides_of(base.shape)
         else:
             start = base

@@ -218,7 +218,9 @@ class Kernel:
         kept = list(index)
         kept[dim] = Affine()
         owner, address = self._outside(value, tuple(kept))
-        at = lambda n: self._outside(value, tuple([Affine(n * (d == dim)) for d in range(value.ndim)]))
+        at = lambda n: self._outside(
+            value, tuple([Affine(n * (d == dim)) for d in range(value.ndim)])
+        )
         return owner, address, at(1)[1].offset - at(0)[1].offset
 
     def _contraction(self, e, value, index):

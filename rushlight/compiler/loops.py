@@ -169,7 +169,8 @@ class Loops:
             ready[id(node)] = r + 1 if type(node) in REDUCING else r
         self.ready = ready
         count = 1 + max(
-            [ready[id(n)] - (type(n) in REDUCING) for n in self.nodes if self._in_pass(n)], default=0
+            [ready[id(n)] - (type(n) in REDUCING) for n in self.nodes if self._in_pass(n)],
+            default=0,
         )
         self.passes: list = [[] for _ in range(count)]
         for s in self.stores:

@@ -56,9 +56,7 @@ class NativeProgram:
             cache.put(assembly.key, code)
         self.library = load(code)
         threads.reserve(assembly.scratch)
-        self.segments = [
-            self._function(s) if isinstance(s, str) else s for s in assembly.segments
-        ]
+        self.segments = [self._function(s) if isinstance(s, str) else s for s in assembly.segments]
 
     def _function(self, name):
         return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(self.library.address(name))

@@ -3,7 +3,7 @@
 from typing import Any
 
 from rushlight.compiler.abstract import Abstract
-from rushlight.compiler.emit import contraction, convolution
+from rushlight.compiler.emit import contraction, convolution, pooling
 from rushlight.compiler.emit.contraction import Contraction, Matrix
 from rushlight.compiler.emit.loops import I64, POINTER, Nodes, Scope
 from rushlight.compiler.emit.memory import store
@@ -40,12 +40,12 @@ class Product:
     def _describe(self):
         e = self.equation
         if e.op.name not in ("mm", "bmm"):
-            self.emitter = convolution
+            self.emitter = pooling if "pool" in e.op.name else convolution
             ins = [
                 Abstract(v.shape, v.dtype, tuple([step * v.itemsize for step in strides]))
                 for v, (_, _, strides) in self.layouts
             ]
-            return convolution.describe(e.op.name, ins, self._shape(), e.params)
+            return self.emitter.describe(e.op.name, ins, self._shape(), e.params)
         (x, (_, _, xs)), (y, (_, _, ys)) = self.layouts
         out = e.outs[0].shape
         dtype = FLOAT if x.dtype in HALF else x.dtype
@@ -159,4 +159,3 @@ def _split(b, affine, index, variables):
         last = k == len(terms) - 1
         variables[v] = rest if last else b.udiv(rest, I64(step))
         rest = rest if last else b.urem(rest, I64(step))
-

@@ -537,7 +537,6 @@ class LoopEmitter:
         else:
             store(scope.b, value, pointer, s.dtype)
 
-
     def _scatter(self, s, value, pointer, step):
         """Elements go one after the other: lanes lie in other places, whatever their indices."""
         nodes, lanes = self.nodes, self.loops.lanes

@@ -65,4 +65,8 @@ def _floating(d):
 
 
 def contraction(e):
-    return e.op.name in _CONTRACTIONS and _floating(e.ins[0].dtype) and e.ins[0].dtype == e.ins[1].dtype
+    return (
+        (e.op.name in _CONTRACTIONS or "_pool" in e.op.name)
+        and _floating(e.ins[0].dtype)
+        and len({v.dtype for v in e.ins if v is not None}) == 1
+    )
