@@ -81,7 +81,9 @@ def _private(status):
 
 
 def _read(path):
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    flags = os.O_RDONLY
+    for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"):  # no links; don't wait at a pipe
+        flags |= getattr(os, name, 0)
     with open(os.open(path, flags), "rb") as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode) or not _private(status):
@@ -90,7 +92,10 @@ def _read(path):
     start = len(_MAGIC) + _DIGEST
     payload = content[start:]
     whole = _MAGIC + hashlib.sha256(payload).digest()
-    return payload if content[:start] == whole else None
+    if content[:start] != whole:
+        return None
+    os.utime(path)  # the least recently used go first
+    return payload
 
 
 def _write(path, payload):
@@ -109,7 +114,7 @@ def _write(path, payload):
 
 
 def _evict(place):
-    """Delete the oldest entries beyond the limit; a file that vanishes meanwhile is no matter."""
+    """Delete what was used least recently, beyond the limit. A file may vanish meanwhile."""
     entries = []
     for path in [*place.glob("*.o"), *place.glob("*.new")]:
         with contextlib.suppress(OSError):

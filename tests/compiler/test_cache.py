@@ -1,0 +1,161 @@
+"""Machine code on disk: what is kept comes back; what anybody else could have made doesn't."""
+
+import os
+
+import pytest
+
+pytest.importorskip("llvmlite")
+
+import rushlight as torch
+from rushlight.compiler import cache
+from rushlight.compiler.code import load
+from rushlight.compiler.emit.target import host
+
+POSIX = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="permissions of POSIX")
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path, monkeypatch):
+    place = tmp_path / "deep" / "cache"
+    monkeypatch.setenv("RUSHLIGHT_CACHE_DIR", str(place))
+    return place
+
+
+def entry(place):
+    (path,) = place.iterdir()
+    return path
+
+
+def test_kept_and_found(place):
+    assert cache.get("a") is None  # and the folder isn't made to look
+    assert not place.exists()
+    cache.put("a", b"one")
+    cache.put("b", b"")
+    cache.put("a", b"two")
+    assert cache.get("a") == b"two"
+    assert cache.get("b") == b""
+    assert cache.get("c") is None
+    assert len(list(place.iterdir())) == 2
+    if hasattr(os, "geteuid"):
+        assert place.stat().st_mode & 0o777 == 0o700
+        assert all(p.stat().st_mode & 0o777 == 0o600 for p in place.iterdir())
+
+
+def test_code_that_was_kept_runs():
+    module = "define void @f(ptr %p) {\n  store i64 7, ptr %p\n  ret void\n}"
+    cache.put(module, host().object_code(module))
+    out = (torch.zeros(1, dtype=torch.int64)).numpy()
+    load(cache.get(module)).function("f")(out.ctypes.data)
+    assert out[0] == 7
+
+
+def test_other_versions_and_machines_have_other_entries(monkeypatch):
+    cache.put("a", b"one")
+    monkeypatch.setattr(torch, "__version__", "0.0.0")
+    assert cache.get("a") is None
+    monkeypatch.undo()
+
+
+DAMAGES = {
+    "empty": lambda content: b"",
+    "only magic": lambda content: content[:10],
+    "truncated": lambda content: content[:-1],
+    "longer": lambda content: content + b"x",
+    "a bit": lambda content: content[:-1] + bytes([content[-1] ^ 1]),
+    "checksum": lambda content: content[:20] + bytes([content[20] ^ 1]) + content[21:],
+    "foreign": lambda content: b"\x7fELF" + content,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_entry_is_ignored_and_replaced(place, damage):
+    cache.put("a", b"payload")
+    path = entry(place)
+    path.write_bytes(damage(path.read_bytes()))
+    assert cache.get("a") is None
+    cache.put("a", b"payload")
+    assert cache.get("a") == b"payload"
+
+
+@POSIX
+@pytest.mark.parametrize("what", ["folder", "file"])
+@pytest.mark.parametrize("mode", [0o720, 0o702, 0o777])
+def test_what_others_could_write_is_ignored(place, what, mode):
+    cache.put("a", b"payload")
+    path = place if what == "folder" else entry(place)
+    path.chmod(mode)
+    assert cache.get("a") is None
+    cache.put("a", b"new")
+    assert cache.get("a") == (b"new" if what == "file" else None)
+
+
+@POSIX
+def test_what_others_own_is_ignored(monkeypatch):
+    cache.put("a", b"payload")
+    user = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: user + 1)
+    assert cache.get("a") is None
+    cache.put("a", b"new")
+    monkeypatch.undo()
+
+
+@POSIX
+@pytest.mark.parametrize("make", ["symlink_to", "mkfifo", "mkdir"])
+def test_an_entry_that_is_no_plain_file_is_ignored(place, tmp_path, make):
+    cache.put("a", b"payload")
+    path = entry(place)
+    elsewhere = tmp_path / "elsewhere"
+    path.rename(elsewhere)
+    if make == "symlink_to":
+        path.symlink_to(elsewhere)
+    elif make == "mkfifo":
+        os.mkfifo(path)
+    else:
+        path.mkdir()
+    assert cache.get("a") is None
+    cache.put("a", b"new")
+    assert cache.get("a") == (None if make == "mkdir" else b"new")
+    assert elsewhere.exists()
+
+
+def test_a_cache_that_cannot_be_is_no_error(tmp_path, monkeypatch):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    for named in (str(blocked), str(blocked / "below"), ""):
+        monkeypatch.setenv("RUSHLIGHT_CACHE_DIR", named)
+        cache.put("a", b"payload")
+        assert cache.get("a") is None
+
+
+def test_a_failed_write_leaves_nothing(place, monkeypatch):
+    cache.put("a", b"old")
+
+    def full(descriptor):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    cache.put("a", b"new")
+    monkeypatch.undo()
+    assert [p.suffix for p in place.iterdir()] == [".o"]
+
+
+def test_the_least_recently_used_go_first(place, monkeypatch):
+    monkeypatch.setattr(cache, "_LIMIT", 1000)
+    for i in range(5):
+        cache.put(str(i), bytes(300))
+        assert i == 0 or cache.get("0")
+        for path in place.iterdir():  # each later use is a second younger
+            status = path.stat()
+            os.utime(path, (status.st_atime, status.st_mtime - 1))
+    assert [cache.get(str(i)) is not None for i in range(5)] == [True, False, False, False, True]
+
+
+@pytest.mark.parametrize("system", ["linux", "darwin", "win32"])
+def test_the_platforms_own_place(monkeypatch, tmp_path, system):
+    monkeypatch.delenv("RUSHLIGHT_CACHE_DIR")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(cache.sys, "platform", system)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path))
+    found = cache.folder()
+    assert tmp_path in found.parents and "rushlight" in found.parts
