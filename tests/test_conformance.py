@@ -128,5 +128,7 @@ def _parity(s, peer):
 
 def test_every_operation_has_a_sample():
     seen = {name for s in SAMPLES.values() for name in c.operations(s)}
-    missing = {name for name, op in OPS.items() if not op.raises} - seen
+    # Checks, and attention kept whole, are in programs only: tests/compiler/test_lowering.py.
+    seen |= {"check_range", "attention", "attention_backward"}
+    missing = set(OPS) - seen
     assert not missing, f"operations without a sample: {sorted(missing)}"

@@ -15,13 +15,17 @@ is left has a kernel of the compiler's, or is an opaque call of its NumPy forwar
 * full and arange, and ``check_range``, which computes nothing but raises where values are wrong.
 """
 
+from contextlib import contextmanager
+
 from rushlight.autograd import mode
 from rushlight.compiler.abstract import Abstract
+from rushlight.compiler.parts import sums
 from rushlight.compiler.trace import Recorder
 from rushlight.dtype import OF, bfloat16, float16, float32
 from rushlight.errors import TraceError
 from rushlight.ops.definition import OPS
 from rushlight.ops.layout import contiguous_format
+from rushlight.ops.slice import placed
 from rushlight.tensor import from_array
 
 __all__ = ["expand"]
@@ -35,11 +39,23 @@ def expand(equations):
     The values that come out are the same objects, so whatever refers to them stays valid. Checks
     of values come just before the equation whose values they are.
     """
+    parts = sums(equations)
     found: list = []
     for equation in equations:
         found += _checks(equation)
-        found += _lowered(equation)
+        part = parts.get(id(equation))
+        found += _lowered(equation) if part is None else _joined(equation, part)
     return found
+
+
+def _joined(equation, part):
+    """The addition of a part as a write of that part."""
+    recorder = Recorder()
+    with _recording(recorder):
+        whole, value = from_array(part.whole), from_array(part.part)
+        result = part.written_out(whole, value, placed)
+    _deliver(equation, (result,), recorder)
+    return recorder.equations
 
 
 def _checks(equation):
@@ -76,12 +92,19 @@ def _serves(equation):
 def _run(lowering, equation, recorder, widen):
     """The results of a rule on the operands of ``equation``, recorded by ``recorder``."""
     rule, names = lowering
+    given = dict(zip(equation.op.inputs, equation.ins, strict=False)) | equation.params
+    with _recording(recorder):
+        return rule(*[_operand(given.get(name), widen) for name in names])
+
+
+@contextmanager
+def _recording(recorder):
+    """Context in which operations go to ``recorder``, whatever is recorded around it."""
     was, grad = mode.state.recorder, mode.set_grad(False)
     mode.add_intercept(1)
     mode.state.recorder = recorder
     try:
-        given = dict(zip(equation.op.inputs, equation.ins, strict=False)) | equation.params
-        return rule(*[_operand(given.get(name), widen) for name in names])
+        yield
     finally:
         mode.state.recorder = was
         mode.add_intercept(-1)

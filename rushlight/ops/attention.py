@@ -3,14 +3,21 @@
 Source: Vaswani et al. 2017, eq. 1; Ainslie et al. 2023 for queries that share keys.
 """
 
+from rushlight.autograd import mode
 from rushlight.dtype import bool as bool_
 from rushlight.errors import DtypeError, ShapeError
-from rushlight.ops.dropout import dropout
+from rushlight.ops.dropout import dropout_noise
+from rushlight.ops.kinds import kernel
 from rushlight.ops.matmul import matmul
+from rushlight.ops.range import arange
+from rushlight.ops.rules import total
 from rushlight.ops.softmax import softmax
-from rushlight.tensor import Tensor
+from rushlight.shapes import broadcast
+from rushlight.tensor import Tensor, from_array
 
 __all__ = ["scaled_dot_product_attention"]
+
+INF = float("inf")
 
 
 def _check(query, key, value, mask, dropout_p, is_causal):
@@ -58,6 +65,99 @@ def _shared(name, query, key, value):
     return [t.repeat_interleave(heads // t.shape[-3], -3) for t in (key, value)]
 
 
+# Attention written out ---------------------------------------------------------------------
+
+
+def _weights(query, key, mask, scale, causal):
+    """softmax(query @ keyᵀ · scale + mask)."""
+    scores = matmul(query * scale, key.mT)
+    hidden = None
+    if causal:
+        hidden = arange(key.shape[-2]) > arange(query.shape[-2]).unsqueeze(1)
+    elif mask is not None and mask.dtype is bool_:
+        hidden = mask.logical_not()
+    elif mask is not None:
+        scores = scores + mask
+    if hidden is not None:
+        scores = scores.masked_fill(hidden, -INF)
+    weights = softmax(scores, -1)
+    if mask is not None:
+        # A query that sees nothing attends to nothing.
+        weights = weights.masked_fill((scores == -INF).all(-1, keepdim=True), 0)
+    return weights
+
+
+def _attended(query, key, value, mask, noise, scale, causal):
+    """The values, weighted; ``noise`` is what dropout multiplies the weights by."""
+    weights = _weights(query, key, mask, scale, causal)
+    return matmul(weights if noise is None else weights * noise, value)
+
+
+def _slopes(g, query, key, value, mask, noise, scale, causal):
+    """The gradients of query, key and value."""
+    weights = _weights(query, key, mask, scale, causal)
+    dropped = weights if noise is None else weights * noise
+    to_weights = matmul(g, value.mT)
+    met = (to_weights if noise is None else to_weights * noise) * weights
+    to_scores = (met - weights * total(met, (met.array.ndim - 1,))) * scale
+    return matmul(to_scores, key), matmul(to_scores.mT, query), matmul(dropped.mT, g)
+
+
+# As one operation of a trace ---------------------------------------------------------------
+#
+# A trace keeps attention whole, for a kernel that never holds all weights at once. Without one
+# it is lowered to what is written out above, which is also how eager calls compute it.
+
+
+def _on_arrays(written_out):
+    """The forward on arrays of what is written out in tensors."""
+
+    def forward(arrays, **params):
+        tensors = [None if a is None else from_array(a) for a in arrays]
+        with mode.suspended(), mode.no_grad():
+            found = written_out(*tensors, **params)
+        return tuple([t.array for t in found]) if type(found) is tuple else found.array
+
+    return forward
+
+
+@kernel(public=False, method=False, name="attention")
+def _attention(xp, query, key, value, mask=None, noise=None, *, scale, causal):
+    """softmax(query @ keyᵀ · scale + mask) · noise @ value."""
+    return _on_arrays(_attended)((query, key, value, mask, noise), scale=scale, causal=causal)
+
+
+@kernel(public=False, method=False, name="attention_backward")
+def _attention_back(xp, g, query, key, value, mask=None, noise=None, *, scale, causal):
+    """The gradients of query, key and value from that of the result."""
+    operands = (g, query, key, value, mask, noise)
+    return _on_arrays(_slopes)(operands, scale=scale, causal=causal)
+
+
+_attention.lower(lambda query, key, value, mask, noise, scale, causal: (
+    _attended(query, key, value, mask, noise, scale, causal)
+))  # fmt: skip
+_attention_back.lower(lambda g, query, key, value, mask, noise, scale, causal: (
+    _slopes(g, query, key, value, mask, noise, scale, causal)
+))  # fmt: skip
+
+
+def _slope(i):
+    def rule(g, query, key, value, mask, noise, scale, causal):
+        if mode.is_grad_enabled():  # to be differentiated again
+            return _slopes(g, query, key, value, mask, noise, scale, causal)[i]
+        operands = (g, query, key, value, mask, noise)
+        return _attention_back(*operands, scale=scale, causal=causal)[i]
+
+    return rule
+
+
+_attention.grad(query=_slope(0), key=_slope(1), value=_slope(2))
+
+
+# Function ----------------------------------------------------------------------------------
+
+
 def scaled_dot_product_attention(
     query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False
 ):
@@ -91,19 +191,15 @@ def scaled_dot_product_attention(
         key, value = _shared("scaled_dot_product_attention", query, key, value)
     if scale is None:
         scale = query.shape[-1] ** -0.5 if query.shape[-1] else 1.0
-    if is_causal:
-        shape = (query.shape[-2], key.shape[-2])
-        attn_mask = query.new_ones(shape, dtype=bool_).tril()
-    scores = matmul(query * scale, key.mT)
-    if attn_mask is not None and attn_mask.dtype is bool_:
-        scores = scores.masked_fill(attn_mask.logical_not(), float("-inf"))
-    elif attn_mask is not None:
-        scores = scores + attn_mask
-    weights = softmax(scores, -1)
-    if attn_mask is not None:
-        # A query that sees nothing attends to nothing.
-        blind = (scores == float("-inf")).all(-1, keepdim=True)
-        weights = weights.masked_fill(blind, 0)
+    noise = None
     if dropout_p > 0:
-        weights = dropout(weights, dropout_p, True)
-    return matmul(weights, value)
+        batch = broadcast("attention", *[t.array.shape[:-2] for t in (query, key)])
+        shape = (*batch, query.shape[-2], key.shape[-2])
+        noise = dropout_noise(query.new_empty(shape), dropout_p, True)
+    whole = mode.recorder() is not None and (attn_mask is None or attn_mask.node is None)
+    run = _traced if whole else _attended
+    return run(query, key, value, attn_mask, noise, scale, is_causal)
+
+
+def _traced(query, key, value, mask, noise, scale, causal):
+    return _attention(query, key, value, mask, noise, scale=scale, causal=causal)

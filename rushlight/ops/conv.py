@@ -116,6 +116,16 @@ def conv(xp, x, weight, bias=None, *, stride, padding, dilation, groups, name="c
     return out
 
 
+@conv.lower
+def _conv_and_bias(x, weight, bias, stride, padding, dilation, groups):
+    if bias is None:
+        return NotImplemented
+    out = conv(
+        x, weight, stride=stride, padding=padding, dilation=dilation, groups=groups,
+    )  # fmt: skip
+    return out + bias.reshape(-1, *[1] * (out.array.ndim - 2))
+
+
 def _parts(out, weight_shape):
     """Slices of the images, by the size of the columns of one."""
     return parts(len(out), prod(out.shape[2:]) * prod(weight_shape[1:]) * out.itemsize)

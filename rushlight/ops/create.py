@@ -32,6 +32,9 @@ def empty_(xp, *, shape, dtype):
     return settled(xp.empty(shape, dtype))
 
 
+empty_.lower(lambda shape, dtype: full_(shape=shape, value=0, dtype=dtype))
+
+
 def options(dtype, layout, device, name):
     """The dtype to create; the errors of options that cannot be had."""
     require(device)

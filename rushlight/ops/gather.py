@@ -8,7 +8,7 @@ from numpy import ndarray
 from rushlight import shapes
 from rushlight.autograd import mode
 from rushlight.backend.accumulate import add_at
-from rushlight.dtype import OF
+from rushlight.dtype import OF, int64
 from rushlight.errors import IndexRangeError, ShapeError
 from rushlight.ops import direct, places
 from rushlight.ops.definition import function
@@ -268,6 +268,9 @@ def _gather(xp, x, index, *, dim):
 
 
 _gather.lower_check(lambda x, index, dim: check_indices("gather", x, index, dim))
+_gather.lower(lambda x, index, dim: (
+    NotImplemented if index.dtype is int64 else _gather(x, index.to(int64), dim)
+))  # fmt: skip
 
 
 def _gather_back(g, x_shape, index, dim):
@@ -376,8 +379,8 @@ def _take_within(x, index):
 @take.lower
 def _take_of_gather(x, index):
     n = x.numel()
-    places_ = places.positive(index, n).reshape(index.numel())
-    return x.reshape(n).gather(0, places_).reshape(index.shape) if n else NotImplemented
+    at = places.positive(index, n).reshape(index.numel())
+    return x.reshape(n).gather(0, at).reshape(index.shape)
 
 
 def _take_back(g, x_shape, index):

@@ -73,7 +73,7 @@ def _indices(target, x_shape, ignore_index):
     target = target.to(int64)
     target = target.reshape(1) if len(x_shape) == 1 else target.unsqueeze(1)
     keep = target != ignore_index
-    return target.masked_fill(~keep, 0), keep
+    return target.where(keep, 0), keep
 
 
 def _weights(index, keep, weight):

@@ -6,7 +6,10 @@ from rushlight.backend.accumulate import add_at
 from rushlight.errors import ShapeError, UnsupportedDtypeError
 from rushlight.ops.cast import as_scalar
 from rushlight.ops.dispatch import refuse
+from rushlight.ops.join import cat
 from rushlight.ops.kinds import kernel
+from rushlight.ops.places import filled
+from rushlight.ops.slice import placed
 from rushlight.tensor import Tensor
 
 __all__ = ["constant_pad", "pad"]
@@ -45,13 +48,25 @@ def _constant_shape(x, *, pad, value=0):
 def constant_pad(xp, x, *, pad, value=0):
     """x with ``value`` around it; negative numbers in ``pad`` cut off."""
     out = np.full(_constant_shape(x, pad=pad), as_scalar(value, x.dtype), x.dtype)
-    pairs = _pairs(pad, x.ndim, "constant_pad_nd")
+    target, source = _overlap(x.shape, _pairs(pad, x.ndim, "constant_pad_nd"))
+    out[target] = x[source]
+    return out
+
+
+def _overlap(shape, pairs):
+    """Where x goes in the padded result, and what part of x that is."""
     source, target = [], []
-    for n, (a, b) in zip(x.shape, pairs, strict=True):
+    for n, (a, b) in zip(shape, pairs, strict=True):
         source.append(slice(max(-a, 0), max(n + min(b, 0), 0)))
         target.append(slice(max(a, 0), max(a, 0) + max(n + min(a, 0) + min(b, 0), 0)))
-    out[tuple(target)] = x[tuple(source)]
-    return out
+    return tuple(target), tuple(source)
+
+
+@constant_pad.lower
+def _constant_pad_of_patch(x, pad, value):
+    target, source = _overlap(x.shape, _pairs(pad, len(x.shape), "constant_pad_nd"))
+    base = x.new_full(_constant_shape(x.array, pad=pad), filled(x, value))
+    return placed(base, x[source], target)
 
 
 constant_pad.grad(x=lambda g, pad: constant_pad(g, pad=tuple([-n for n in pad])))
@@ -80,6 +95,37 @@ def _extended(xp, x, *, pad, mode):
     return x if x.flags.owndata else x.copy()
 
 
+def _extended_tensor(x, pad, mode):
+    """``_extended`` of tensors: the parts around are slices, joined."""
+    for dim, (a, b) in enumerate(_pairs(pad, len(x.shape), "pad")):
+        if mode == "circular":
+            x = _cropped(x, dim, a, b)
+        before, after = _around(x, dim, a, mode, True), _around(x, dim, b, mode, False)
+        x = cat([part for part in (before, x, after) if part.numel()], dim)
+        if mode != "circular":
+            x = _cropped(x, dim, a, b)
+    return x
+
+
+def _cropped(x, dim, a, b):
+    """``x`` without what negative numbers cut off."""
+    first = max(-a, 0)
+    return x.narrow(dim, first, x.shape[dim] - max(-b, 0) - first)
+
+
+def _around(x, dim, k, mode, before):
+    """The ``k`` places before (or after) x along ``dim``."""
+    n = x.shape[dim]
+    k = max(k, 0)
+    if mode == "circular":
+        return x.narrow(dim, n - k if before else 0, k)
+    if mode == "reflect":
+        return x.narrow(dim, 1 if before else n - 1 - k, k).flip(dim)
+    size = list(x.shape)
+    size[dim] = k
+    return x.narrow(dim, 0 if before else n - 1, 1).expand(size)
+
+
 @kernel(public=False, method=False, name="pad_backward")
 def _folded(xp, g, *, shape, pad, mode):
     """The gradient of a padding: what lies around is added to where it came from."""
@@ -92,10 +138,50 @@ def _folded(xp, g, *, shape, pad, mode):
     return g
 
 
+@_folded.lower
+def _folded_of_slices(g, shape, pad, mode):
+    for dim, (a, b) in enumerate(_pairs(pad, len(g.shape), "pad")):
+        n = shape[dim]
+        if a or b:
+            lost = (a, b) if mode == "circular" else (0, 0)  # cut off before it was wrapped
+            kept = n + min(lost[0], 0) + min(lost[1], 0)
+            if mode != "circular":
+                g = _restored(g, dim, a, b)
+            found = g.narrow(dim, max(a, 0), kept)
+            found = _added(found, dim, g.narrow(dim, 0, max(a, 0)), mode, True)
+            found = _added(found, dim, g.narrow(dim, max(a, 0) + kept, max(b, 0)), mode, False)
+            g = _restored(found, dim, *lost)
+    return g
+
+
+def _restored(g, dim, a, b):
+    """``g`` with zeros where negative numbers cut off."""
+    if a >= 0 and b >= 0:
+        return g
+    pad = [0, 0] * (len(g.shape) - 1 - dim) + [max(-a, 0), max(-b, 0)]
+    return constant_pad(g, pad=tuple(pad))
+
+
+def _added(found, dim, part, mode, before):
+    """``found`` plus the gradient ``part`` of what lay before (or after) it."""
+    n, k = found.shape[dim], part.shape[dim]
+    if not k:
+        return found
+    if mode == "reflect":
+        part, start = part.flip(dim), 1 if before else n - 1 - k
+    elif mode == "replicate":
+        part, start, k = part.sum(dim, keepdim=True), 0 if before else n - 1, 1
+    else:
+        start = n - k if before else 0
+    at = (*[slice(None)] * dim, slice(start, start + k))
+    return placed(found, found[at] + part, at)
+
+
 def _named(name, grad_name):
     op = kernel(
         _extended, name=name, grad_name=grad_name, public=False, method=False, widen=False
     )  # fmt: skip
+    op.lower(lambda x, pad, mode: _extended_tensor(x, pad, mode))
     op.grad(x=lambda g, x_shape, pad, mode: _folded(g, shape=tuple(x_shape), pad=pad, mode=mode))
     return op
 

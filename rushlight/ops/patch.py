@@ -3,7 +3,7 @@
 from numpy import ndarray
 
 from rushlight.backend import numpy as xp
-from rushlight.ops.dispatch import record
+from rushlight.ops.dispatch import apply, record
 from rushlight.ops.kinds import kernel
 
 __all__ = ["laid_out", "patch", "record_patch", "seen"]
@@ -53,6 +53,15 @@ def _unseen(g, x_shape, path, strides):
     if isinstance(g, ndarray):
         return patch.op.forward(xp, xp.zeros(x_shape, g.dtype), g, path=path, strides=strides)
     return patch(g.new_zeros(x_shape), g, path=path, strides=strides)
+
+
+@seen.lower
+def _seen_of_views(x, path, strides):
+    if x.array.strides != tuple(strides):
+        return NotImplemented
+    for op, args, params in path:
+        x = apply(op, (x, *args), params)
+    return x
 
 
 seen.grad(x=_unseen)

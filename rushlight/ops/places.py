@@ -23,7 +23,7 @@ def positive(index, n):
 
 def repeated(index, dim, shape):
     """A 1-D index of slices along ``dim``, repeated along the other dims of ``shape``."""
-    n = index.numel()
+    n, index = index.numel(), index.to(int64)
     size = [n if d == dim else 1 for d in range(len(shape))]
     return index.reshape(size).expand((*shape[:dim], n, *shape[dim + 1 :]))
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy import ndarray
 
 from rushlight.backend.accumulate import add_at
-from rushlight.dtype import OF
+from rushlight.dtype import OF, int64
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.cast import as_scalar
 from rushlight.ops.definition import function
@@ -91,6 +91,24 @@ _scatter_reduce = _scatter("scatter_add", True)
 
 for _op in (_scatter_write, _scatter_value, _scatter_reduce):
     _op.lower_check(lambda x, index, dim: check_indices("scatter", x, index, dim))
+
+
+def _narrowed(op):
+    """A lowering for sources that are larger than their index, or indices that are not int64."""
+
+    def lowered(x, index, src, dim, reduce):
+        if not x.shape or not index.shape:
+            return NotImplemented
+        if index.dtype is int64 and index.shape == src.shape:
+            return NotImplemented
+        src = src[tuple([slice(n) for n in index.shape])]
+        return op(x, index.to(int64), src, dim, reduce)
+
+    return lowered
+
+
+for _op in (_scatter_write, _scatter_reduce):
+    _op.lower(_narrowed(_op))
 
 
 @_scatter_value.lower

@@ -7,7 +7,7 @@ from numpy import ndarray
 
 from rushlight import shapes
 from rushlight.errors import ShapeError
-from rushlight.ops.definition import function
+from rushlight.ops.definition import OPS, function
 from rushlight.ops.kinds import kernel, view
 from rushlight.ops.view import tensor_array
 from rushlight.storage import offset, reach, strided, strides_of
@@ -207,6 +207,10 @@ def _starts(ndim, dim1, dim2, offset):
 
 
 def _diagonal_back(g, x_shape, offset, dim1, dim2):
+    if type(g) is not ndarray:
+        base = g.new_zeros(x_shape)
+        path = ((diagonal.op, (), {"offset": offset, "dim1": dim1, "dim2": dim2}),)
+        return OPS["patch"].call(base, g, path=path, strides=base.array.strides)
     return collected(g, x_shape, _positions(x_shape).diagonal(offset, dim1, dim2))
 
 

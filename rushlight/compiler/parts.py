@@ -1,0 +1,100 @@
+"""Sums of parts: gradients of slices are written into one memory, not added as whole tensors.
+
+The gradient of ``x[0:2]`` is zeros of x's shape with a part filled in (``embed``), and where x was
+sliced several times those are added. Of every ``whole + embed(part)`` only the part is work::
+
+    whole[index] = whole[index] + part
+
+and where the whole is known to be zero there, being made of other parts, ``whole[index] = part``.
+"""
+
+from collections import Counter
+
+from rushlight.compiler.abstract import Abstract
+
+__all__ = ["Sum", "sums"]
+
+
+class Sum:
+    """``whole + embed(part, index)``; ``fresh`` where the whole is zero at ``index``."""
+
+    __slots__ = ("fresh", "index", "part", "whole")
+
+    def __init__(self, whole, part, index, fresh):
+        self.whole, self.part, self.index, self.fresh = whole, part, index, fresh
+
+    def written_out(self, whole, part, placed):
+        """The sum, of tensors."""
+        return placed(whole, part if self.fresh else whole[self.index] + part, self.index)
+
+
+def sums(equations):
+    """id(equation) → Sum, for the additions of parts among ``equations``."""
+    uses = Counter([v.id for e in equations for v in _read(e)])
+    embeds: dict = {}  # value id → the equation that embeds it
+    filled: dict = {}  # value id → the boxes outside which it is zero
+    found: dict = {}
+    for e in equations:
+        if e.op.name == "embed":
+            box = _box(e.outs[0].shape, e.params["index"])
+            if box is not None:
+                embeds[e.outs[0].id] = e
+                filled[e.outs[0].id] = [box]
+        elif e.op.name == "add":
+            operands = _operands(e, embeds, uses)
+            if operands is None:
+                continue
+            whole, embed = operands
+            box = filled[embed.outs[0].id][0]
+            boxes = filled.get(whole.id)
+            fresh = boxes is not None and all(_apart(box, b) for b in boxes)
+            if boxes is not None:
+                filled[e.outs[0].id] = [*boxes, box]
+            found[id(e)] = Sum(whole, embed.ins[0], embed.params["index"], fresh)
+    return found
+
+
+def _read(e):
+    flat = e.ins[0] if e.op.variadic else e.ins
+    return [v for v in (*flat, *e.params.values()) if isinstance(v, Abstract)]
+
+
+def _operands(e, embeds, uses):
+    """(whole, the equation of the embedded part) of an addition; None where it is none of that."""
+    x, y = e.ins
+    out = e.outs[0]
+    for whole, part in ((x, y), (y, x)):
+        if not isinstance(whole, Abstract) or not isinstance(part, Abstract):
+            return None
+        alike = whole.shape == part.shape and whole.dtype == part.dtype == out.dtype
+        # The whole is written into, so nobody else may want it as it was.
+        if alike and part.id in embeds and uses[whole.id] == uses[part.id] == 1:
+            return whole, embeds[part.id]
+    return None
+
+
+# Boxes: for each dim the range that an index takes ---------------------------------------------
+
+
+def _box(shape, index):
+    """The ranges of a basic index without new dims; None for others."""
+    if any(k is None for k in index):
+        return None
+    missing = len(shape) - sum(k is not Ellipsis for k in index)
+    at = index.index(Ellipsis) if Ellipsis in index else len(index)
+    full = (*index[:at], *[slice(None)] * missing, *index[at + 1 :])
+    return [
+        range(n)[k] if isinstance(k, slice) else range(k % n, k % n + 1)
+        for n, k in zip(shape, full, strict=True)
+    ]
+
+
+def _apart(x, y):
+    """Whether two boxes share no element."""
+    return any(not _meet(a, b) for a, b in zip(x, y, strict=True))
+
+
+def _meet(a, b):
+    if not a or not b or a[-1] < b[0] or b[-1] < a[0]:
+        return False
+    return a.step != b.step or (a[0] - b[0]) % a.step == 0
