@@ -1,286 +1,321 @@
-"""A kernel that computes one block of a contraction's result a chunk."""
+"""The kernels of a cut contraction: one that packs operands, one that computes blocks of sums."""
 
 from dataclasses import replace
+from math import prod
 
 from llvmlite import ir
 
+from rushlight.compiler.emit.frame import entry, kernel
 from rushlight.compiler.emit.loop import address, lift, loop, unravel
 from rushlight.compiler.emit.memory import load, prefix_mask, store
 from rushlight.compiler.emit.microkernel import inner, outer
-from rushlight.compiler.emit.packing import Source, copy_panel, turn_panel
+from rushlight.compiler.emit.packing import (
+    Source,
+    least,
+    pack_left,
+    pack_right,
+    turn_panel,
+)  # fmt: skip
 from rushlight.compiler.emit.value import INT, Value, constant, select
 
-__all__ = ["pointer", "write_kernel"]
+__all__ = ["packing_chunks", "write_blocks", "write_packing"]
 
 _PTR, _I64, _I1, _VOID = ir.PointerType(), ir.IntType(64), ir.IntType(1), ir.VoidType()
 
 
-def kernel_function(module, name):
-    """A function of the kernels' form, ``void name(ptr args, i64 chunk, ptr scratch)``."""
-    function = ir.Function(module, ir.FunctionType(_VOID, [_PTR, _I64, _PTR]), name)
-    return function, ir.IRBuilder(function.append_basic_block("entry"))
+class _Operands:
+    """Both operands at one batch index, and where their packed forms are."""
+
+    def __init__(self, b, cut, args, batch):
+        self.b, self.cut, self.batch = b, cut, batch
+        indices = unravel(b, batch, cut.batch)
+        places = (1, 0) if cut.turned else (0, 1)
+        self.left, self.right = [
+            Source(b, operand, cut.tile.dtype, args, entry(b, args, i), indices)
+            for operand, i in zip((cut.left, cut.right), places, strict=True)
+        ]
+        self.depth = cut.depth
+        if cut.last_depth != cut.depth:
+            last = lift(b, indices[0]) == cut.batch[0] - 1
+            self.depth = select(last, lift(b, cut.last_depth), lift(b, cut.depth))
+        following = iter(range(2, 4))
+        self.ahead = [
+            entry(b, args, next(following)) if when == "ahead" else None
+            for when in (cut.pack_left, cut.pack_right)
+        ]
+
+    def span(self, p):
+        """The first step of block ``p`` of the depth, and the number of its steps."""
+        cut = self.cut
+        if cut.depth_blocks == 1:
+            return 0, self.depth
+        start = p * cut.depth_block
+        return start, least(lift(self.b, self.depth) - start, cut.depth_block)
+
+    def left_ahead(self, p, tile):
+        cut = self.cut
+        block = (self.batch * cut.depth_blocks + p) * cut.left_size(cut.tiles[0])
+        return address(self.b, self.ahead[0], block + tile * cut.left_step, self._itemsize)
+
+    def right_ahead(self, p, tile):
+        cut = self.cut
+        tiles = (self.batch * cut.depth_blocks + p) * cut.tiles[1] + tile
+        return address(self.b, self.ahead[1], tiles * cut.right_step, self._itemsize)
+
+    @property
+    def _itemsize(self):
+        return self.cut.tile.dtype.itemsize
 
 
-def pointer(b, args, index):
-    """The address of buffer number ``index`` of a kernel."""
-    return b.load(address(b, args, index, 8), typ=_PTR)
+# Packing ahead ----------------------------------------------------------------------------
 
 
-def least(x, y):
-    """The smaller of two indices; a number if both are."""
-    if isinstance(x, int) and isinstance(y, int):
-        return min(x, y)
-    value = x if isinstance(x, Value) else y
-    x, y = lift(value.b, x), lift(value.b, y)
-    return select(x < y, x, y)
+PACKED = 1 << 14  # elements, at least, that a chunk packs
 
 
-def write_kernel(module, name, cut, sink):
-    """Add the function ``name``: it computes a chunk of ``cut``, a Blocking (None: of nothing)."""
-    function, b = kernel_function(module, name)
-    args, chunk, scratch = function.args
-    if cut is not None:
-        _Kernel(b, cut, args, scratch).write(Value(b, chunk, INT), sink)
+def packing_chunks(cut):
+    """How many chunks pack the left operand, and how many the right one."""
+    each = prod(cut.batch) * cut.depth_blocks
+    return tuple([
+        each * -(-tiles // _packed_tiles(cut, size)) if when == "ahead" else 0
+        for when, tiles, size in (
+            (cut.pack_left, cut.tiles[0], cut.tile.rows),
+            (cut.pack_right, cut.tiles[1], cut.width),
+        )
+    ])  # fmt: skip
+
+
+def _packed_tiles(cut, size):
+    """How many tiles of ``size`` rows or columns a chunk packs: a multiple of the lanes, too."""
+    tiles = -(-PACKED // (size * cut.depth_block))
+    return tiles if size % cut.tile.lanes == 0 else -(-tiles // cut.tile.lanes) * cut.tile.lanes
+
+
+def write_packing(module, name, cut):
+    """Add the kernel that packs operands ahead, as many rows or columns a chunk as a block has."""
+    b, args, chunk, _ = kernel(module, name)
+    left, right = packing_chunks(cut)
+    if left and right:
+        with b.if_else((chunk < left).v) as (then, otherwise):
+            with then:
+                _pack_rows(b, cut, args, chunk)
+            with otherwise:
+                _pack_columns(b, cut, args, chunk - left)
+    elif left:
+        _pack_rows(b, cut, args, chunk)
+    else:
+        _pack_columns(b, cut, args, chunk)
     b.ret_void()
 
 
-class _Kernel:
-    """The state of writing one kernel."""
+def _pack_rows(b, cut, args, chunk):
+    tiles = _packed_tiles(cut, cut.tile.rows)
+    groups = -(-cut.tiles[0] // tiles)
+    batch, p, group = _numbers(b, chunk, (prod(cut.batch), cut.depth_blocks, groups))
+    operands = _Operands(b, cut, args, batch)
+    first, count = _share(group, tiles, cut.tiles[0])
+    to = operands.left_ahead(p, first)
+    pack_left(operands.left, cut, to, first, count, *operands.span(p))
 
-    def __init__(self, b, cut, args, scratch):
+
+def _pack_columns(b, cut, args, chunk):
+    tiles = _packed_tiles(cut, cut.width)
+    groups = -(-cut.tiles[1] // tiles)
+    batch, p, group = _numbers(b, chunk, (prod(cut.batch), cut.depth_blocks, groups))
+    operands = _Operands(b, cut, args, batch)
+    first, count = _share(group, tiles, cut.tiles[1])
+    with loop(b, 0, count) as j:
+        tile = first + j
+        pack_right(operands.right, cut, operands.right_ahead(p, tile), tile, *operands.span(p))
+
+
+# Computing --------------------------------------------------------------------------------
+
+
+def write_blocks(module, name, cut, sink):
+    """Add the kernel that computes a chunk of ``cut``, a :class:`Blocking`, and gives it away."""
+    b, args, chunk, scratch = kernel(module, name)
+    group, down, across = _numbers(b, chunk, cut.grid)
+    block = _Block(b, cut, args, scratch, down, across)
+    first, count = _share(group, cut.batches, prod(cut.batch))
+    with loop(b, 0, count) as i:
+        batch = first + i
+        block.compute(_Operands(b, cut, args, batch))
+        block.drain(sink, [lift(b, n).v for n in unravel(b, batch, cut.batch)])
+    b.ret_void()
+
+
+class _Block:
+    """Writes the computation of one block of sums, which is in scratch memory."""
+
+    def __init__(self, b, cut, args, scratch, down, across):
         self.b, self.cut, self.args = b, cut, args
+        self.itemsize = cut.tile.dtype.itemsize
         parts, offset = [], 0
         for size in cut.scratch:
             parts.append(address(b, scratch, offset))
             offset += size
-        self.packed_left, self.packed_right, self.block, self.turned = parts
+        self.packed_left, self.packed_right, self.sums, self.turned = parts
+        self.first_row, self.row_tiles = _share(down, cut.row_tiles, cut.tiles[0])
+        self.first_column, self.column_tiles = _share(across, cut.column_tiles, cut.tiles[1])
 
-    def write(self, chunk, sink):
+    def compute(self, operands):
+        """Fill the block with the sums of one batch index."""
         b, cut = self.b, self.cut
-        total = 1
-        for n in cut.batch:
-            total *= n
-        group, down, across = _chunk_index(b, chunk, cut.grid)
-        self.tile_row, self.row_count = _share(down, cut.row_tiles, cut.tiles[0])
-        self.tile_column, self.column_count = _share(across, cut.column_tiles, cut.tiles[1])
-        first, count = _share(group, cut.batches, total)
-        with loop(b, 0, count) as i:
-            batch = unravel(b, first + i, cut.batch)
-            self._open(batch)
-            self._compute()
-            self._drain(sink, batch)
-
-    def _open(self, batch):
-        b, cut = self.b, self.cut
-        order = (1, 0) if cut.turned else (0, 1)
-        self.left, self.right = [
-            Source(b, operand, cut.tile.dtype, self.args, pointer(b, self.args, i), batch)
-            for operand, i in zip((cut.left, cut.right), order, strict=True)
-        ]
-        self.depth = cut.depth
-        if cut.last_depth != cut.depth:
-            last = lift(b, batch[0]) == cut.batch[0] - 1
-            self.depth = select(last, lift(b, cut.last_depth), lift(b, cut.depth))
-
-    # Computing ----------------------------------------------------------------------------
-
-    def _compute(self):
-        b, cut = self.b, self.cut
+        self.operands = operands
         if not cut.depth:
             self._clear()
-            return
-        if cut.method == "inner":
-            with loop(b, 0, self.row_count) as i, loop(b, 0, self.column_count) as j:
+        elif cut.method == "inner":
+            with loop(b, 0, self.row_tiles) as i, loop(b, 0, self.column_tiles) as j:
                 self._inner_tile(i, j)
-            return
-        blocks = -(-cut.depth // cut.depth_block)
-        with loop(b, 0, blocks) as p:
-            start = p * cut.depth_block
-            size = self.depth if blocks == 1 else least(self.depth - start, cut.depth_block)
-            if cut.pack_left:
-                with loop(b, 0, self.row_count) as i:
-                    self._pack_left(i, start, size)
-            with loop(b, 0, self.column_count) as j:
-                if cut.pack_right:
-                    self._pack_right(j, start, size)
-                with loop(b, 0, self.row_count) as i:
-                    self._outer_tile(i, j, start, size)
+        else:
+            with loop(b, 0, cut.depth_blocks) as p:
+                self._outer_tiles(p)
 
     def _clear(self):
-        """The block of a sum of nothing."""
         b, tile = self.b, self.cut.tile
         zeros = constant(b, 0, tile.dtype, tile.lanes)
         rows, pitch = self.cut.block
         with loop(b, 0, rows * pitch, tile.lanes) as i:
-            store(b, zeros, address(b, self.block, i, tile.dtype.itemsize), tile.dtype)
+            store(b, zeros, address(b, self.sums, i, self.itemsize), tile.dtype)
 
     def _row(self, i):
         """The first row of the ``i``-th tile of this chunk."""
-        row = (i + self.tile_row) * self.cut.tile.rows
+        row = (self.first_row + i) * self.cut.tile.rows
         return least(row, self.cut.rows - self.cut.tile.rows) if self.cut.overlapping else row
 
     def _column(self, j):
-        column = (j + self.tile_column) * self.cut.width
+        column = (self.first_column + j) * self.cut.width
         last = self.cut.columns - self.cut.width
         return least(column, last) if self.cut.method == "inner" else column
 
     def _place(self, row, column):
         """Where the block has the sum of a row and a column."""
         offset = (row - self._row(0)) * self.cut.block[1] + (column - self._column(0))
-        return address(self.b, self.block, offset, self.cut.tile.dtype.itemsize)
+        return address(self.b, self.sums, offset, self.itemsize)
 
     def _inner_tile(self, i, j):
         b, cut = self.b, self.cut
         row, column = self._row(i), self._column(j)
-        lanes = cut.tile.lanes
-        sums = inner(
-            b, cut.tile, self.depth,
-            lambda k, i, mask: self.left.vector(row + i, k, lanes, mask),
-            lambda k, j, mask: self.right.vector(column + j, k, lanes, mask),
-        )  # fmt: skip
-        for at, x in enumerate(sums):
-            i, j = divmod(at, cut.tile.columns)
-            store(b, x, self._place(row + i, column + j), cut.tile.dtype)
+        lanes, (left, right) = cut.tile.lanes, (self.operands.left, self.operands.right)
 
-    def _outer_tile(self, i, j, start, size):
+        def step(k, mask):
+            return (
+                lambda i: left.vector(row + i, k, lanes, mask),
+                lambda j: right.vector(column + j, k, lanes, mask),
+            )
+
+        sums = inner(b, cut.tile, self.operands.depth, step)
+        place = self._place(row, column)
+        for n, x in enumerate(sums):
+            i, j = divmod(n, cut.tile.columns)
+            store(b, x, address(b, place, i * cut.block[1] + j, self.itemsize), cut.tile.dtype)
+
+    def _outer_tiles(self, p):
+        b, cut, operands = self.b, self.cut, self.operands
+        start, size = operands.span(p)
+        if cut.pack_left == "chunk":
+            pack_left(
+                operands.left, cut, self.packed_left, self.first_row, self.row_tiles, start, size
+            )
+        with loop(b, 0, self.column_tiles) as j:
+            tile = self.first_column + j
+            if cut.pack_right == "chunk":
+                pack_right(operands.right, cut, self.packed_right, tile, start, size)
+                right = self.packed_right
+            elif cut.pack_right == "ahead":
+                right = operands.right_ahead(p, tile)
+            else:
+                right = operands.right.place(self._column(j), start)
+            with loop(b, 0, self.row_tiles) as i:
+                left = self._left(i, p, start)
+                place = self._place(self._row(i), self._column(j))
+                self._call(tile, [left, right, place, lift(b, size).v, (lift(b, p) != 0).v])
+
+    def _left(self, i, p, start):
+        cut, operands = self.cut, self.operands
+        if cut.pack_left == "chunk":
+            return address(self.b, self.packed_left, i * cut.left_step, self.itemsize)
+        if cut.pack_left == "ahead":
+            return operands.left_ahead(p, self.first_row + i)
+        return operands.left.place(self._row(i), start)
+
+    def _call(self, tile, args):
+        """Compute a tile by the function for its columns: the last may have fewer."""
         b, cut = self.b, self.cut
-        row, column = self._row(i), self._column(j)
-        itemsize = cut.tile.dtype.itemsize
-        if cut.pack_left:
-            count, pitch = cut.left_panel
-            left = address(b, self.packed_left, i * (count * pitch), itemsize)
-        else:
-            left = self.left.place(row, start)
-        right = self.packed_right if cut.pack_right else self.right.place(column, start)
-        args = [left, right, self._place(row, column), lift(b, size).v, (lift(b, start) != 0).v]
-        whole, last = self._tile_kinds()
-        if last == whole:
-            b.call(self._tile_function(*whole), args)
+        most, last = self._functions()
+        if last is most:
+            b.call(most, args)
             return
-        is_last = lift(b, j + self.tile_column) == cut.tiles[1] - 1
-        with b.if_else(is_last.v) as (then, otherwise):
+        with b.if_else((lift(b, tile) == cut.tiles[1] - 1).v) as (then, otherwise):
             with then:
-                b.call(self._tile_function(*last), args)
+                b.call(last, args)
             with otherwise:
-                b.call(self._tile_function(*whole), args)
+                b.call(most, args)
 
-    def _tile_kinds(self):
-        """The tile and the columns of its last vector (0: all), for most columns and the last."""
-        cut = self.cut
-        lanes = cut.tile.lanes
-        rest = cut.columns - (cut.tiles[1] - 1) * cut.width
-        vectors = -(-rest // lanes)
-        partial = 0 if cut.pack_right else rest % lanes
-        last = replace(cut.tile, columns=vectors), partial
-        return ((cut.tile, 0) if cut.tiles[1] > 1 else last), last
-
-    def _tile_function(self, tile, partial):
-        cut = self.cut
+    def _functions(self):
+        cut, lanes = self.cut, self.cut.tile.lanes
+        left = cut.left.side, cut.left.depth
         if cut.pack_left:
-            pitch = cut.left_panel[1]
-            left = (pitch, 1) if cut.left.axis == "depth" else (1, pitch)
-        else:
-            left = cut.left.side, cut.left.depth
-        right = cut.right_panel[1] if cut.pack_right else cut.right.depth
-        return tile_function(
-            self.b.module, tile, partial, left, right, cut.block[1], cut.depth > cut.depth_block
-        )
-
-    # Copies -------------------------------------------------------------------------------
-
-    def _pack_left(self, i, start, size):
-        b, cut, lanes = self.b, self.cut, self.cut.tile.lanes
-        count, pitch = cut.left_panel
-        to = address(b, self.packed_left, i * (count * pitch), cut.tile.dtype.itemsize)
-        row = self._row(i)
-        if cut.left.axis == "side":
-            limit = cut.rows - row
-            read = lambda k, r, mask: self.left.vector(row + r, start + k, lanes, mask)
-            copy_panel(b, read, size, cut.tile.rows, limit, to, pitch, cut.tile)
-            return
-        last = cut.rows - 1
-        read = lambda r, k, mask: self.left.vector(least(row + r, last), start + k, lanes, mask)
-        copy_panel(b, read, count, size, _limit(size, lanes), to, pitch, cut.tile)
-
-    def _pack_right(self, j, start, size):
-        b, cut, lanes = self.b, self.cut, self.cut.tile.lanes
-        pitch = cut.right_panel[1]
-        column = self._column(j)
-        if cut.right.axis == "side":
-            limit = _limit(cut.columns, lanes) and cut.columns - column
-            read = lambda k, c, mask: self.right.vector(column + c, start + k, lanes, mask)
-            copy_panel(b, read, size, cut.width, limit, self.packed_right, pitch, cut.tile)
-            return
-        last = cut.columns - 1
-        read = lambda c, k, mask: self.right.vector(least(column + c, last), start + k, lanes, mask)
-        limit = _limit(size, lanes)
-        turn_panel(b, read, cut.width, size, limit, self.packed_right, pitch, cut.tile)
+            left = (cut.left_pitch, 1) if cut.left.axis == "depth" else (1, cut.left_pitch)
+        right = cut.width if cut.pack_right else cut.right.depth
+        layout = left, right, cut.block[1], cut.depth_blocks > 1
+        rest = cut.columns - (cut.tiles[1] - 1) * cut.width
+        tile = replace(cut.tile, columns=-(-rest // lanes))
+        partial = 0 if cut.pack_right else rest % lanes
+        last = tile_function(self.b.module, tile, partial, *layout)
+        if cut.tiles[1] == 1:
+            return last, last
+        return tile_function(self.b.module, cut.tile, 0, *layout), last
 
     # The result ---------------------------------------------------------------------------
 
-    def _drain(self, sink, batch):
-        """Give the finished block to ``sink``."""
-        b, cut = self.b, self.cut
-        first_row, first_column = self._row(0), self._column(0)
-        tile = cut.tile
-        rows = _span(self.tile_row, self.row_count, tile.rows, cut.rows)
-        columns = _span(self.tile_column, self.column_count, cut.width, cut.columns)
-        block, pitch = self.block, cut.block[1]
+    def drain(self, sink, batch):
+        """Give the finished sums to ``sink``, vector by vector."""
+        b, cut, tile = self.b, self.cut, self.cut.tile
+        origin = self._row(0), self._column(0)
+        spans = (
+            _span(self.first_row, self.row_tiles, tile.rows, cut.rows),
+            _span(self.first_column, self.column_tiles, cut.width, cut.columns),
+        )
+        sums, pitch = self.sums, cut.block[1]
         if cut.turned:
-            self._turn_block()
-            block, pitch = self.turned, cut.block[0]
-            rows, columns = columns, rows
-            first_row, first_column = first_column, first_row
-        batch = [lift(b, i).v for i in batch]
+            self._turn()
+            sums, pitch = self.turned, cut.block[0]
+            spans, origin = spans[::-1], origin[::-1]
+        rows, columns = spans
+        ragged = self._ragged()
         with loop(b, *rows) as m, loop(b, *columns, tile.lanes) as n:
             mask = None
-            if self._ragged():
-                mask = prefix_mask(b, lift(b, columns[1] - n).v, tile.lanes)
-            offset = (m - first_row) * pitch + (n - first_column)
-            at = address(b, block, offset, tile.dtype.itemsize)
+            if ragged:
+                mask = prefix_mask(b, lift(b, columns[1] - n).v, tile.lanes).v
+            at = address(b, sums, (m - origin[0]) * pitch + (n - origin[1]), self.itemsize)
             value = load(b, at, tile.dtype, tile.lanes)
-            sink(
-                b,
-                self.args,
-                batch,
-                lift(b, m).v,
-                lift(b, n).v,
-                value,
-                None if mask is None else mask.v,
-            )
+            sink(b, self.args, batch, lift(b, m).v, lift(b, n).v, value, mask)
 
     def _ragged(self):
         """Whether some vectors of the result are not full."""
-        cut = self.cut
+        cut, lanes = self.cut, self.cut.tile.lanes
         if cut.turned:
-            total, size, count = cut.rows, cut.tile.rows, cut.row_tiles
-            chunks = cut.grid[1]
+            total, size, chunks = cut.rows, cut.row_tiles * cut.tile.rows, cut.grid[1]
         else:
-            total, size, count = cut.columns, cut.width, cut.column_tiles
-            chunks = cut.grid[2]
-        return total % cut.tile.lanes != 0 or (chunks > 1 and count * size % cut.tile.lanes != 0)
+            total, size, chunks = cut.columns, cut.column_tiles * cut.width, cut.grid[2]
+        return total % lanes != 0 or (chunks > 1 and size % lanes != 0)
 
-    def _turn_block(self):
-        b, cut = self.b, self.cut
-        itemsize = cut.tile.dtype.itemsize
-        (rows, pitch), lanes = cut.block, cut.tile.lanes
+    def _turn(self):
+        b, (rows, pitch), tile = self.b, self.cut.block, self.cut.tile
 
         def read(r, c, mask):
-            at = address(b, self.block, r * pitch + c, itemsize)
-            return load(b, at, cut.tile.dtype, lanes)
+            at = address(b, self.sums, r * pitch + c, self.itemsize)
+            return load(b, at, tile.dtype, tile.lanes)
 
-        turn_panel(b, read, rows, pitch, None, self.turned, rows, cut.tile)
-
-
-def _limit(size, lanes):
-    """``size``, or None if it is known to be whole vectors."""
-    return None if isinstance(size, int) and size % lanes == 0 else size
+        turn_panel(b, read, rows, pitch, None, self.turned, rows, tile)
 
 
-def _chunk_index(b, chunk, grid):
-    """``unravel`` in which dimensions of one chunk are the number 0."""
-    index = iter(unravel(b, chunk, [n for n in grid if n > 1]))
-    return [next(index) if n > 1 else 0 for n in grid]
+def _numbers(b, chunk, counts):
+    """``unravel`` in which what there is one of is the number 0."""
+    found = iter(unravel(b, chunk, [n for n in counts if n > 1]))
+    return [next(found) if n > 1 else 0 for n in counts]
 
 
 def _share(index, size, total):
@@ -291,8 +326,7 @@ def _share(index, size, total):
 
 def _span(first, count, size, total):
     """From the first row of the first tile to the last row of the last."""
-    stop = (first + count) * size
-    return first * size, total if isinstance(stop, int) and stop > total else least(stop, total)
+    return first * size, least((first + count) * size, total)
 
 
 def tile_function(module, tile, partial, left, right, pitch, resuming):
@@ -300,7 +334,8 @@ def tile_function(module, tile, partial, left, right, pitch, resuming):
 
     ``void tile(ptr left, ptr right, ptr block, i64 depth, i1 resume)``: the left operand has
     strides ``left`` by row and by step, the right one ``right`` by step, and rows of the block lie
-    ``pitch`` apart; with ``resume`` the sums go on from those in the block.
+    ``pitch`` apart. Where ``resuming`` and ``resume``, the sums go on from those in the block. The
+    last vector of columns has ``partial`` lanes (0: all).
     """
     marks = (tile.dtype.char, tile.rows, tile.columns, partial, *left, right, pitch, int(resuming))
     name = "tile." + ".".join(map(str, marks))
@@ -314,33 +349,33 @@ def tile_function(module, tile, partial, left, right, pitch, resuming):
     masks = [None] * tile.columns
     if partial:
         masks[-1] = prefix_mask(b, partial, lanes)
-    places = [
-        address(b, block, i * pitch + j * lanes, size)
-        for i in range(tile.rows)
-        for j in range(tile.columns)
-    ]
 
-    def element(k, i):
-        return load(b, address(b, x, k * left[1] + i * left[0], size), dtype)
-
-    def vector(k, j):
-        return load(b, address(b, y, k * right + j * lanes, size), dtype, lanes, masks[j])
+    def step(k):
+        at, to = address(b, x, k * left[1], size), address(b, y, k * right, size)
+        return (
+            lambda i: load(b, address(b, at, i * left[0], size), dtype),
+            lambda j: load(b, address(b, to, j * lanes, size), dtype, lanes, masks[j]),
+        )
 
     sums = tile.zeros(b)
+    places = [i * pitch + j * lanes for i in range(tile.rows) for j in range(tile.columns)]
     if resuming:
-        sums = _resumed(b, Value(b, resume, None), places, sums)
-    found = outer(b, tile, Value(b, depth, INT), element, vector, sums)
-    for place, total in zip(places, found, strict=True):
-        store(b, total, place, dtype)
+        sums = _resumed(b, resume, block, places, sums)
+    sums = outer(b, tile, Value(b, depth, INT), step, sums)
+    for place, total in zip(places, sums, strict=True):
+        store(b, total, address(b, block, place, size), dtype)
     b.ret_void()
     return function
 
 
-def _resumed(b, resume, places, sums):
-    """The sums in the block if ``resume``, else ``sums``."""
+def _resumed(b, resume, block, places, sums):
+    """The sums in the block where ``resume``, else ``sums``."""
     before = b.block
-    with b.if_then(resume.v):
-        kept = [load(b, place, x.dtype, x.lanes) for place, x in zip(places, sums, strict=True)]
+    with b.if_then(resume):
+        kept = [
+            load(b, address(b, block, place, x.dtype.itemsize), x.dtype, x.lanes)
+            for place, x in zip(places, sums, strict=True)
+        ]
         inside = b.block
     found = []
     for x, y in zip(sums, kept, strict=True):

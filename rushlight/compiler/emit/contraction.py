@@ -12,11 +12,12 @@ from math import prod
 
 import numpy as np
 
-from rushlight.compiler.emit.block import kernel_function, least, pointer, write_kernel
+from rushlight.compiler.emit.block import packing_chunks, write_blocks, write_packing
 from rushlight.compiler.emit.blocking import Blocking, blocking
+from rushlight.compiler.emit.frame import entry, kernel
 from rushlight.compiler.emit.loop import address, lift, loop, unravel
 from rushlight.compiler.emit.memory import load, prefix_mask, store
-from rushlight.compiler.emit.packing import Matrix, Operand
+from rushlight.compiler.emit.packing import Matrix, Operand, least
 from rushlight.compiler.emit.value import INT, Value, constant
 
 __all__ = ["Contraction", "Kernel", "Matrix", "Plan", "emit", "plan", "storing"]
@@ -81,14 +82,16 @@ def plan(contraction, target, name="contraction"):
     split, last_depth = _split(form, parts)
     a, b = Operand.first(split.a), Operand.second(split.b)
     cut = blocking(a, b, form.dtype, split.batch, form.m, form.n, split.k, last_depth, target)
-    first = Kernel(name if parts == 1 else f"{name}.parts", prod(cut.grid), sum(cut.scratch))
-    if parts == 1:
-        return Plan(contraction, (first,), (), cut, parts, lanes)
-    rows = prod(form.batch) * form.m
-    padded = rows * -(-form.n // lanes) * lanes
-    second = Kernel(f"{name}.sum", -(-padded // COMBINED), 0)
-    partial = parts * rows * form.n * form.dtype.itemsize
-    return Plan(contraction, (first, second), (partial,), cut, parts, lanes)
+    kernels = [Kernel(name, prod(cut.grid), sum(cut.scratch))]
+    temporaries = [size for size in cut.ahead if size]
+    if temporaries:
+        kernels.insert(0, Kernel(f"{name}.pack", sum(packing_chunks(cut)), 0))
+    if parts > 1:
+        rows = prod(form.batch) * form.m
+        padded = rows * -(-form.n // lanes) * lanes
+        kernels.append(Kernel(f"{name}.sum", -(-padded // COMBINED), 0))
+        temporaries.append(parts * rows * form.n * form.dtype.itemsize)
+    return Plan(contraction, tuple(kernels), tuple(temporaries), cut, parts, lanes)
 
 
 def emit(module, plan, sink):
@@ -99,15 +102,21 @@ def emit(module, plan, sink):
     ``value``, is finished, for columns from ``n`` on, of which ``mask`` (or None) says which exist;
     ``batch`` are indices, which like ``m`` and ``n`` are int64 LLVM values.
     """
+    cut, names = plan.cut, [kernel.name for kernel in plan.kernels]
+    if cut is None:
+        kernel(module, names[0])[0].ret_void()
+        return
     form = _folded(plan.contraction)
     sink = _unfolding(plan.contraction, form, sink)
-    first, *second = plan.kernels
-    if not second:
-        write_kernel(module, first.name, plan.cut, sink)
+    if any(cut.ahead):
+        write_packing(module, names.pop(0), cut)
+    if plan.parts == 1:
+        write_blocks(module, names[0], cut, sink)
         return
+    partial = 1 + len(plan.temporaries)
     shape = (plan.parts, *form.batch, form.m, form.n)
-    write_kernel(module, first.name, plan.cut, storing(2, form.dtype, _strides(shape)))
-    _write_sum(module, second[0], plan, form, sink)
+    write_blocks(module, names[0], cut, storing(partial, form.dtype, _strides(shape)))
+    _write_sum(module, names[1], plan, form, partial, sink)
 
 
 def storing(position, dtype, strides):
@@ -118,7 +127,7 @@ def storing(position, dtype, strides):
         offset = 0
         for index, stride in zip((*batch, m, n), strides, strict=True):
             offset = Value(b, index, INT) * stride + offset
-        at = address(b, pointer(b, args, position), offset, dtype.itemsize)
+        at = address(b, entry(b, args, position), offset, dtype.itemsize)
         store(b, value, at, dtype, mask, strides[-1])
 
     return sink
@@ -211,26 +220,24 @@ def _fetching_part(fetch, depth, of_rows):
     return fetch_part
 
 
-def _write_sum(module, kernel, plan, form, sink):
+def _write_sum(module, name, plan, form, partial, sink):
     """The kernel that adds up the parts, always in the same order."""
-    function, b = kernel_function(module, kernel.name)
-    args, chunk, _ = function.args
+    b, args, chunk, _ = kernel(module, name)
     lanes, dtype = plan.lanes, form.dtype
     vectors = -(-form.n // lanes)
     size = prod(form.batch) * form.m * form.n
-    parts = pointer(b, args, 2)
-    share = COMBINED // lanes
-    first = Value(b, chunk, INT) * share
-    last = least(first + share, prod(form.batch) * form.m * vectors)
+    parts = entry(b, args, partial)
+    first = chunk * (COMBINED // lanes)
+    last = least(first + COMBINED // lanes, prod(form.batch) * form.m * vectors)
     with loop(b, first, last) as i:
-        *row, vector = unravel(b, i, (prod(form.batch), form.m, vectors))
+        batch, m, vector = unravel(b, i, (prod(form.batch), form.m, vectors))
         n = vector * lanes
         mask = prefix_mask(b, (form.n - n).v, lanes) if form.n % lanes else None
-        offset = (row[0] * form.m + row[1]) * form.n + n
+        offset = (batch * form.m + m) * form.n + n
         total = constant(b, 0, dtype, lanes)
         for part in range(plan.parts):
             at = address(b, parts, offset + part * size, dtype.itemsize)
             total = total + load(b, at, dtype, lanes, mask)
-        batch = [x.v for x in unravel(b, row[0], form.batch)]
-        sink(b, args, batch, row[1].v, n.v, total, None if mask is None else mask.v)
+        indices = [x.v for x in unravel(b, batch, form.batch)]
+        sink(b, args, indices, m.v, n.v, total, None if mask is None else mask.v)
     b.ret_void()

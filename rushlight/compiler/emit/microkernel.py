@@ -10,7 +10,6 @@ place, rows at addresses from a table, and operands that are computed as they ar
 """
 
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 from llvmlite import ir
@@ -19,7 +18,7 @@ from rushlight.compiler.emit.loop import carried
 from rushlight.compiler.emit.memory import prefix_mask, reduce
 from rushlight.compiler.emit.value import Value, constant, splat
 
-__all__ = ["Tile", "best_inner", "best_outer", "inner", "outer", "transposed"]
+__all__ = ["Tile", "best_inner", "inner", "outer", "outer_tiles", "transposed"]
 
 
 @dataclass(frozen=True)
@@ -48,41 +47,42 @@ class Tile:
         return found
 
 
-def outer(b, tile, depth, left, right, sums):
+def outer(b, tile, depth, step, sums):
     """Add the products of ``depth`` (≥ 1, or known) steps to ``sums``: Values, row by row.
 
-    Step ``k`` adds ``left(k, i)``, an element, times ``right(k, j)``, a vector of columns.
+    ``step(k)`` gives two callables: one reads element ``i`` of the left operand, one vector ``j``
+    of the right one.
     """
-    return carried(
-        b, 0, depth, sums,
-        lambda k, sums: tile.multiplied(
-            b, lambda i: left(k, i), lambda j: right(k, j), sums
-        ),
-    )  # fmt: skip
+    return carried(b, 0, depth, sums, lambda k, sums: tile.multiplied(b, *step(k), sums))
 
 
-def inner(b, tile, depth, left, right):
+def inner(b, tile, depth, step):
     """The sums over ``depth`` (a number) of products, row by row, as 1-lane Values.
 
-    ``left(k, i, mask)`` and ``right(k, j, mask)`` are vectors along the summed index from ``k``.
+    ``step(k, mask)`` gives two callables that read vectors along the summed index from ``k`` on:
+    for row ``i`` of the left operand, and for column ``j`` of the right one.
     """
     whole = depth - depth % tile.lanes
-
-    def step(k, sums, mask=None):
-        return tile.multiplied(b, lambda i: left(k, i, mask), lambda j: right(k, j, mask), sums)
-
-    sums = carried(b, 0, whole, tile.zeros(b), step, tile.lanes)
+    sums = carried(
+        b, 0, whole, tile.zeros(b),
+        lambda k, sums: tile.multiplied(b, *step(k, None), sums), tile.lanes,
+    )  # fmt: skip
     if whole < depth:
-        sums = step(whole, sums, prefix_mask(b, depth - whole, tile.lanes))
+        mask = prefix_mask(b, depth - whole, tile.lanes)
+        sums = tile.multiplied(b, *step(whole, mask), sums)
     return [reduce(x, "add") for x in sums]
 
 
 # Shapes of tiles --------------------------------------------------------------------------
 
 
-def _cycles(rows, columns, loads):
-    """Cycles of one step of a tile: two products or two loads a cycle, four for a chain of sums."""
-    return max(rows * columns / 2, loads / 2, 4)
+def _cycles(rows, columns, near):
+    """Cycles of one step of a tile: two products or two loads a cycle, four for a chain of sums.
+
+    Of vectors that are not ``near``, in the first-level cache, one comes every other cycle.
+    """
+    loads = rows + columns
+    return max(rows * columns / 2, loads / 2, 4, 0 if near else 2 * columns) + loads / 64
 
 
 def _fitting(target):
@@ -93,44 +93,42 @@ def _fitting(target):
             yield rows, columns
 
 
-@cache
-def best_outer(target, dtype, rows, columns):
-    """The tile for ``outer`` products of that many rows and columns, and cycles a step of them all.
+def outer_tiles(target, dtype, rows, columns, depth):
+    """The best tiles for ``outer`` products: pairs of the cycles they take in all and the tile.
 
     Equal tiles cover the rows, so that the last one is nearly full.
     """
     lanes = target.lanes(dtype)
-    vectors = max(1, -(-columns // lanes))
+    vectors = -(-columns // lanes)
     found = []
     for most_rows, width in _fitting(target):
         if width > vectors:
             break
         tiles = -(-rows // most_rows)
-        height = max(1, -(-rows // max(tiles, 1)))
-        cost = 0.0
-        for count, part in ((vectors // width, width), (1, vectors % width)):
-            if part:
-                cost += count * tiles * _cycles(height, part, height + part)
-        found.append((cost, Tile(height, width, lanes, dtype, target.fma)))
-    cost, tile = min(found, key=lambda pair: pair[0])
-    return tile, cost
+        height = -(-rows // tiles)
+        near = depth * width * target.vector_bytes < 0.6 * target.l1
+        cycles = 0.0
+        for count, part in ((vectors // width, width), (min(1, vectors % width), vectors % width)):
+            # To start a tile and to write its sums takes its time, too.
+            once = 20 + 2 * height * part
+            cycles += count * tiles * (depth * _cycles(height, part, near) + once)
+        found.append((cycles, Tile(height, width, lanes, dtype, target.fma)))
+    return sorted(found, key=lambda pair: pair[0])[:3]
 
 
-@cache
 def best_inner(target, dtype, rows, columns, depth):
-    """The tile for ``inner`` products, and the cycles of them all."""
+    """The tile for ``inner`` products, and the cycles they take in all."""
     lanes = target.lanes(dtype)
     steps = -(-depth // lanes)
     found = []
-    for most_rows, width in _fitting(target):
-        height, width = min(rows, most_rows), min(columns, width)
+    for most_rows, most_columns in _fitting(target):
+        height, width = min(rows, most_rows), min(columns, most_columns)
         tiles = -(-rows // height) * -(-columns // width)
-        step = _cycles(height, width, height + width)
         # Adding up the lanes takes about ten instructions a sum.
-        cost = tiles * (steps * step + 5 * height * width)
-        found.append((cost, Tile(height, width, lanes, dtype, target.fma)))
-    cost, tile = min(found, key=lambda pair: pair[0])
-    return tile, cost
+        cycles = tiles * (steps * _cycles(height, width, True) + 20 + 5 * height * width)
+        found.append((cycles, Tile(height, width, lanes, dtype, target.fma)))
+    cycles, tile = min(found, key=lambda pair: pair[0])
+    return tile, cycles
 
 
 # Turning a square of vectors --------------------------------------------------------------

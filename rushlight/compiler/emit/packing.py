@@ -12,9 +12,9 @@ import numpy as np
 from rushlight.compiler.emit.loop import address, lift, loop
 from rushlight.compiler.emit.memory import load, prefix_mask, store
 from rushlight.compiler.emit.microkernel import transposed
-from rushlight.compiler.emit.value import constant, select, splat
+from rushlight.compiler.emit.value import Value, constant, select, splat
 
-__all__ = ["Matrix", "Operand", "Source", "copy_panel", "turn_panel"]
+__all__ = ["Matrix", "Operand", "Source", "least", "pack_left", "pack_right", "turn_panel", "whole"]
 
 
 @dataclass(frozen=True)
@@ -118,19 +118,83 @@ def copy_panel(b, read, rows, columns, limit, to, pitch, like):
     """Copy ``read(i, j, mask)``, vectors of consecutive j, to ``to`` in rows ``pitch`` apart.
 
     From column ``limit`` on (None: everywhere) there is nothing to read, and zeros are written.
-    ``like`` is the :class:`Tile` whose lanes and dtype the panel has.
+    ``like`` is a :class:`Tile` whose lanes and dtype the panel has.
     """
     with loop(b, 0, rows) as i, loop(b, 0, columns, like.lanes) as j:
-        mask = None if limit is None else prefix_mask(b, lift(b, limit - j).v, like.lanes)
         at = address(b, to, i * pitch + j, like.dtype.itemsize)
-        store(b, read(i, j, mask), at, like.dtype)
+        store(b, read(i, j, _tail(b, limit, j, like)), at, like.dtype)
 
 
 def turn_panel(b, read, rows, columns, limit, to, pitch, like):
     """Copy as :func:`copy_panel` does with rows and columns exchanged, whole squares at a time."""
     with loop(b, 0, rows, like.lanes) as i, loop(b, 0, columns, like.lanes) as j:
-        mask = None if limit is None else prefix_mask(b, lift(b, limit - j).v, like.lanes)
+        mask = _tail(b, limit, j, like)
         square = [read(i + r, j, mask) for r in range(like.lanes)]
+        at = address(b, to, j * pitch + i, like.dtype.itemsize)
         for c, x in enumerate(transposed(b, square)):
-            at = address(b, to, (j + c) * pitch + i, like.dtype.itemsize)
-            store(b, x, at, like.dtype)
+            store(b, x, address(b, at, c * pitch, like.dtype.itemsize), like.dtype)
+
+
+def _tail(b, limit, j, like):
+    return None if limit is None else prefix_mask(b, lift(b, limit - j).v, like.lanes)
+
+
+def whole(size, lanes):
+    """``size``, or None if it is known to be whole vectors."""
+    return None if isinstance(size, int) and size % lanes == 0 else size
+
+
+def least(x, y):
+    """The smaller of two indices; a number if both are."""
+    if isinstance(x, int) and isinstance(y, int):
+        return min(x, y)
+    b = (x if isinstance(x, Value) else y).b
+    x, y = lift(b, x), lift(b, y)
+    return select(x < y, x, y)
+
+
+# Packed operands --------------------------------------------------------------------------
+
+
+def pack_left(source, cut, to, tile, count, start, size):
+    """Copy ``count`` tiles of the left operand, from number ``tile`` on, to ``to``.
+
+    The steps are ``size`` many from ``start`` on; ``cut`` is the :class:`Blocking`. Rows after the
+    last are like the last, or 0: their sums go nowhere.
+    """
+    b, height, lanes = source.b, cut.tile.rows, cut.tile.lanes
+    row = tile * height
+    if cut.left.axis == "side":
+        limit = cut.rows - row
+        read = lambda k, i, mask: source.vector(row + i, start + k, lanes, mask)
+        copy_panel(b, read, size, count * height, limit, to, cut.left_pitch, cut.tile)
+        return
+    last = cut.rows - 1
+    every = cut.rows % height == 0
+
+    def read_row(i, k, mask):
+        place = row + i if every else least(row + i, last)
+        return source.vector(place, start + k, lanes, mask)
+
+    copy_panel(
+        b, read_row, count * height, size, whole(size, lanes), to, cut.left_pitch, cut.tile
+    )  # fmt: skip
+
+
+def pack_right(source, cut, to, tile, start, size):
+    """Copy one tile of the right operand; columns after the last are like the last, or 0."""
+    b, lanes = source.b, cut.tile.lanes
+    column = tile * cut.width
+    if cut.right.axis == "side":
+        limit = whole(cut.columns, lanes) and cut.columns - column
+        read = lambda k, j, mask: source.vector(column + j, start + k, lanes, mask)
+        copy_panel(b, read, size, cut.width, limit, to, cut.width, cut.tile)
+        return
+    last = cut.columns - 1
+    every = cut.columns % cut.width == 0
+
+    def read_column(j, k, mask):
+        place = column + j if every else least(column + j, last)
+        return source.vector(place, start + k, lanes, mask)
+
+    turn_panel(b, read_column, cut.width, size, whole(size, lanes), to, cut.width, cut.tile)
