@@ -210,7 +210,7 @@ class Kernel:
         _, where, source = e.ins
         _, address, stride = self._along(value, index, e.params["dim"])
         node, place = self._element(source, index), self._element(where, index)
-        adds = e.op.name == "scatter_add"
+        adds = e.params["reduce"] == "add"
         return Scatter(self._arg(owner), address, node, value.dtype, place, stride, adds)
 
     def _along(self, value, index, dim):

@@ -46,6 +46,7 @@ class Schedule:
             self.results.append(result)
         self.graph = Graph(equations, inputs)
         self.graph.checks = {v.id for v in flags}
+        self.leaving = {v.id for v in (*self.results, *flags)}
         self.fused = fuse(self.graph)
         self._settle_writes()
         self.groups = self.fused.ordered()
@@ -86,33 +87,27 @@ class Schedule:
     def _settle_writes(self):
         """Let kernels store to inputs where they may; else a copy at the end does."""
         fused = self.fused
+        self.readers = readers_of(fused.alive(), self.graph)
         fallible = {g.number for g in fused.alive() if may_fail(g)}
         for result in self.results:
             target = self.targets.get(result.id)
             if target is None:
                 continue
             group = fused.groups[fused.of[result.id]]
-            first = (self._readers().get(target.id, set()) | fallible) - {group.number}
+            first = (self.readers.get(target.id, set()) | fallible) - {group.number}
             if self._in_place(group, target) and fused.require(group.number, first):
                 continue
-            alone = fused.eject(group, self.graph.makers[result.id])
+            copy = self.graph.makers[result.id]
+            alone = fused.eject(group, copy)
+            self.readers.setdefault(self.graph.source(copy.ins[0]).id, set()).add(alone.number)
             if not fused.require(alone.number, first | {group.number}):
                 raise AssertionError("a copy at the end cannot come before anything")
 
-    def _readers(self):
-        """value id → the numbers of the groups that read it."""
-        found: dict = {}
-        for g in self.fused.alive():
-            for source in reads_of(g, self.graph):
-                found.setdefault(source, set()).add(g.number)
-        return found
-
-    def _wanted(self, group, readers):
+    def _wanted(self, group):
         """Ids of the members that others read, or that are results."""
-        results = {v.id for v in (*self.results, *self.flags)}
         return {
             v.id for e in group.members for v in e.outs
-            if v.id in results or readers.get(v.id, set()) - {group.number}
+            if v.id in self.leaving or self.readers.get(v.id, set()) - {group.number}
         }  # fmt: skip
 
     def _in_place(self, group, target):
@@ -123,7 +118,9 @@ class Schedule:
             self.graph.source(v).id == target.id for v in operands(group.members[0])
         ):
             return False
-        kernel = Kernel(group, self._wanted(group, self._readers()), self.place)
+        if group.number not in self.readers.get(target.id, ()):
+            return True
+        kernel = Kernel(group, self._wanted(group), self.place)
         mine = lambda x: kernel.args[x.arg] == target.id
         (store,) = [s for s in kernel.stores if mine(s)]
         reads = [n for n in nodes_of(kernel.stores) if hasattr(n, "arg") and mine(n)]
@@ -133,10 +130,9 @@ class Schedule:
 
     def _find_users(self):
         """What each group stores, and for each value in memory the last position that reads it."""
-        readers = self._readers()
-        self.wanted = {g.number: self._wanted(g, readers) for g in self.groups}
+        self.wanted = {g.number: self._wanted(g) for g in self.groups}
         position = {g.number: i for i, g in enumerate(self.groups)}
-        self.last = {v: max(position[n] for n in numbers) for v, numbers in readers.items()}
+        self.last = {v: max(position[n] for n in numbers) for v, numbers in self.readers.items()}
 
     def _lay_out(self):
         spans: dict = {}  # owner → [born, last, bytes]
@@ -158,6 +154,15 @@ class Schedule:
                 span[0], span[1] = 0, len(self.groups)
         self.spans = spans
         self.offsets, self.size = arrange(spans)
+
+
+def readers_of(groups, graph):
+    """value id → the numbers of the groups that read it."""
+    found: dict = {}
+    for g in groups:
+        for source in reads_of(g, graph):
+            found.setdefault(source, set()).add(g.number)
+    return found
 
 
 def reads_of(group, graph):

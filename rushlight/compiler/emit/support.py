@@ -51,7 +51,7 @@ def gather(e):
 def scatter(e):
     x, index, src = e.ins
     fits = x.ndim and index.shape == getattr(src, "shape", None) and index.dtype == np.int64
-    return fits and e.params["reduce"] is None and x.dtype == src.dtype
+    return fits and e.params["reduce"] in (None, "add") and x.dtype == src.dtype
 
 
 def patch(e):
