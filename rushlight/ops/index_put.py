@@ -1,6 +1,5 @@
 """Writing slices and elements at indices: index_put, index_add, index_copy, index_fill."""
 
-import numpy as np
 from numpy import ndarray
 
 from rushlight import shapes
@@ -317,7 +316,7 @@ def _fillable(x, index, value, *, dim):
 
 def _wrapping(x, index, value, *, dim):
     n = x.shape[dim] if x.ndim else 1
-    require_range("index_fill", np.where(index < 0, index + n, index), n, dim, IndexError)
+    require_range("index_fill", index, n, dim, IndexError, low=-n)
 
 
 def zero_dim(name, value):

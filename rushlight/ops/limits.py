@@ -20,15 +20,15 @@ def _message(name, dim, n):
     return f"{name}: index {{}} is out of bounds for dimension {dim} with size {n}"
 
 
-def require_range(name, index, n, dim, error=RuntimeError):
-    """Raise where an index is not in ``range(n)``."""
+def require_range(name, index, n, dim, error=RuntimeError, low=0):
+    """Raise where an index is not in ``range(low, n)``."""
     if not index.size:
         return
     # Negative numbers are large ones without a sign.
     if index.dtype.itemsize == 8 and index.view(np.uint64).max() < n:
         return
-    if index.min() < 0 or index.max() >= n:
-        bad = index[(index < 0) | (index >= n)].flat[0]
+    if index.min() < low or index.max() >= n:
+        bad = index[(index < low) | (index >= n)].flat[0]
         raise error(_message(name, dim, n).format(bad))
 
 

@@ -140,6 +140,51 @@ def test_half_precision(name, dtype, lowered):
     near(got, want, name)
 
 
+# Checks of values -----------------------------------------------------------------------------
+
+_I = [0, 2, 1]
+_WRONG = {
+    "gather": (lambda x, i: x.gather(0, i.reshape(1, 3)), -1),
+    "scatter": (lambda x, i: x.scatter(0, i.reshape(1, 3), x), 3),
+    "scatter number": (lambda x, i: x.scatter(0, i.reshape(1, 3), 2.0), 3),
+    "scatter_add": (lambda x, i: x.scatter_add(0, i.reshape(1, 3), x), 4),
+    "index_select": (lambda x, i: x.index_select(1, i), 3),
+    "index": (lambda x, i: x[:, i], -4),
+    "index_put": (lambda x, i: x.index_put((i, i), torch.zeros(())), 3),
+    "index_add": (lambda x, i: x.index_add(0, i, x), -1),
+    "index_copy": (lambda x, i: x.index_copy(0, i, x), 3),
+    "index_fill": (lambda x, i: x.index_fill(0, i, 1.0), -4),
+    "take": (lambda x, i: x.take(i), 9),
+    "embedding": (lambda x, i: F.embedding(i, x), 3),
+    "one_hot": (lambda x, i: F.one_hot(i, 3), 3),
+    "one_hot below": (lambda x, i: F.one_hot(i, 3), -1),
+    "cross_entropy": (lambda x, i: F.cross_entropy(x, i), 3),
+    "nll_loss": (lambda x, i: F.nll_loss(x, i, ignore_index=7), -1),
+    "binary_cross_entropy": (lambda x, i: F.binary_cross_entropy(i.float() / 2, x.abs()[0]), 4),
+}
+
+
+@pytest.mark.parametrize("name", _WRONG)
+def test_values_are_checked_before_anything_is_written(name, lowered):
+    call, bad = _WRONG[name]
+    count = torch.zeros(())
+
+    def run(x, i):
+        count.add_(1)
+        call(x, i)  # what nobody reads is checked all the same
+
+    x = torch.rand(3, 3)
+    compiled = Compiled(run, fullgraph=True)
+    compiled(x, torch.tensor(_I))
+    wrong = torch.tensor([0, bad, 1])
+    with pytest.raises((IndexError, RuntimeError)) as eager:
+        call(x, wrong)
+    with pytest.raises(eager.type) as lowered_:
+        compiled(x, wrong)
+    assert str(lowered_.value) == str(eager.value)
+    assert count.item() == 1 and compiled.count == 1
+
+
 # Whole steps: the gradients, too, are recorded in the one program ------------------------------
 
 
