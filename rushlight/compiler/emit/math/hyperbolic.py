@@ -1,21 +1,25 @@
 """The hyperbola's functions and their inverses."""
 
 from rushlight.compiler.emit.math.coefficients import LN2, SINH, TANH
-from rushlight.compiler.emit.math.exponential import exp_parts, log, log1p
+from rushlight.compiler.emit.math.exponential import exp_parts, log1p
 from rushlight.compiler.emit.math.floats import (
     choose,
     copysign,
     fma,
+    format_of,
+    full,
     polynomial,
+    power_of_two,
     scale,
     whole,
-)  # fmt: skip
+)
 
 __all__ = ["acosh", "asinh", "atanh", "cosh", "sinh", "tanh"]
 
 _OVERFLOW = {4: 90.0, 8: 711.0}
 _SATURATED = {4: 10.0, 8: 20.0}  # tanh is 1 from here on
-_LARGE = {4: 2.0**13, 8: 2.0**27}  # x² + 1 is x² from here on
+_LARGE = {4: 2.0**40, 8: 2.0**200}  # acosh and asinh are log(2x) from long before here on
+NAN = float("nan")
 
 
 def _half_exp(size):
@@ -45,7 +49,7 @@ def tanh(x):
     size = abs(x)
     limit = _SATURATED[x.dtype.itemsize]
     q, t, _ = exp_parts(choose(size > limit, limit, size) * 2)
-    large = 1 - 2 / (scale(q + 1, whole(t)) + 1)
+    large = 1 - 2 / fma(q + 1, power_of_two(t.bits(format_of(x).integer), x.dtype), 1)
     z = x * x
     small = fma(size * z, polynomial(z, TANH[x.dtype]), size)
     return copysign(choose(size < 0.6, small, large), x)
@@ -55,19 +59,20 @@ def asinh(x):
     """The number whose sinh is x."""
     size = abs(x)
     square = x * x
-    near = log1p(size + square / (1 + (square + 1).call("llvm.sqrt")))
-    far = log(size) + LN2[x.dtype][0]
-    return copysign(choose(size > _LARGE[x.dtype.itemsize], far, near), x)
+    far = size > _LARGE[x.dtype.itemsize]
+    u = choose(far, size, size + square / (1 + (square + 1).call("llvm.sqrt")))
+    return copysign(log1p(u) + choose(far, LN2[x.dtype][0], full(x, 0)), x)
 
 
 def acosh(x):
     """The number ≥ 0 whose cosh is x."""
+    far = x > _LARGE[x.dtype.itemsize]
     t = x - 1
     root = fma(t, t, t + t).call("llvm.sqrt")
     u = t + root
-    near = log1p(u) + ((root - u) + t) / (1 + u)  # what rounding u lost
-    found = choose(x > _LARGE[x.dtype.itemsize], log(x) + LN2[x.dtype][0], near)
-    return choose(x >= 1, found, float("nan"))
+    lost = ((root - u) + t) / (1 + u)  # by rounding u
+    found = log1p(choose(far, x, u)) + choose(far, LN2[x.dtype][0], lost)
+    return choose(x >= 1, found, NAN)
 
 
 def atanh(x):

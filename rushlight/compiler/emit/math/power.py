@@ -4,17 +4,18 @@ import numpy as np
 
 from rushlight.compiler.emit.control import repeat_while
 from rushlight.compiler.emit.math.coefficients import ATANH, EXP2, LOG2_E, THIRD
-from rushlight.compiler.emit.math.exponential import exp2, log2, log_parts
+from rushlight.compiler.emit.math.exponential import log_parts
 from rushlight.compiler.emit.math.floats import (
     choose,
     copysign,
     fma,
+    format_of,
     full,
     polynomial,
     scale,
     shifted,
     whole,
-)  # fmt: skip
+)
 from rushlight.compiler.emit.value import Value, aligned
 
 __all__ = ["hypot", "integer_power", "power"]
@@ -26,10 +27,7 @@ DOUBLE = np.dtype(np.float64)
 def power(x, y):
     """x to the power y, of floating-point Values."""
     size = abs(x)
-    if x.dtype.itemsize == 4:  # float64 has the precision to spare that the exponent costs
-        found = exp2(y.astype(DOUBLE) * log2(size.astype(DOUBLE))).astype(x.dtype)
-    else:
-        found = _double_power(size, y)
+    found = _magnitude(size, y)
     found = choose((size == 1) & (y == y), 1.0, found)  # also to the power of infinity
     half = y * 0.5
     is_whole = y.call("llvm.trunc") == y
@@ -39,22 +37,21 @@ def power(x, y):
     return choose((x == 1) | (y == 0), 1.0, found)
 
 
-def _double_power(size, y):
-    """size^y as 2^(y log2 size), with an exponent precise beyond the 10 bits before its point."""
+def _magnitude(size, y):
+    """size^y as 2^(y log2 size), with an exponent precise beyond the bits before its point."""
     high, low = _precise_log2(size)
     high = choose(size == 0, -INF, choose(size < INF, high, size))
     product = y * high
-    rest = fma(y, high, -product) + y * low
-    bounded = abs(product) < 1100
-    rest = choose(bounded, rest, 0.0)
-    product = choose(product > 1100, 1100.0, choose(product < -1100, -1100.0, product))
+    limit = format_of(y).bias * 1.2
+    rest = choose(abs(product) < limit, fma(y, high, -product) + y * low, 0.0)
+    product = choose(product > limit, limit, choose(product < -limit, -limit, product))
     t, n = shifted(product)
     r = (product - n) + rest
-    return scale(fma(r, polynomial(r, EXP2[DOUBLE]), 1), whole(t))
+    return scale(fma(r, polynomial(r, EXP2[y.dtype]), 1), whole(t))
 
 
 def _precise_log2(x):
-    """log2 of a positive float64 as the sum of two.
+    """log2 of a positive number as the sum of two.
 
     x = 2^n (1 + f), and with s = f / (2 + f) it is n + 2/ln 2 · s · (1 + s²/3 + s⁴ P(s²)). All but
     the small last term is found in two parts, ``high`` and what rounding took off it.
@@ -66,16 +63,16 @@ def _precise_log2(x):
     s_low = (fma(-s, bottom, f) - s * (f - (bottom - 2))) * inverse
     z = s * s
     z_low = fma(s, s, -z) + (s + s) * s_low
-    third = z * THIRD[DOUBLE][0]
-    third_low = fma(z, THIRD[DOUBLE][0], -third) + fma(z, THIRD[DOUBLE][1], z_low * (1 / 3))
-    term = z * z * polynomial(z, ATANH[DOUBLE])
+    third = z * THIRD[x.dtype][0]
+    third_low = fma(z, THIRD[x.dtype][0], -third) + fma(z, THIRD[x.dtype][1], z_low * (1 / 3))
+    term = z * z * polynomial(z, ATANH[x.dtype])
     more = third + term
     more_low = (third - more) + term + third_low
     product = s * more
     product_low = fma(s, more, -product) + fma(s, more_low, s_low * more)
     total = s + product
     total_low = (s - total) + product + (product_low + s_low)
-    factor, factor_low = (2 * part for part in LOG2_E[DOUBLE])
+    factor, factor_low = (2 * part for part in LOG2_E[x.dtype])
     scaled = total * factor
     scaled_low = fma(total, factor, -scaled) + fma(total, factor_low, total_low * factor)
     high = n + scaled
