@@ -1,0 +1,143 @@
+"""What a fork and join of the native pool costs: ``python -m benchmarks.threads``.
+
+Rounds of the same chunks are timed with one thread and with all, in turns: idle, after the workers
+went to sleep, and while other processes keep every core busy.
+"""
+
+import argparse
+import multiprocessing
+import os
+import statistics
+import time
+
+import numpy as np
+
+import rushlight as torch
+from rushlight.compiler import threads
+from rushlight.compiler.code import load
+from rushlight.compiler.emit.target import host
+
+KERNELS = """
+declare void @parallel(ptr, ptr, i64)
+
+define void @empty(ptr %args, i64 %chunk, ptr %scratch) {
+  ret void
+}
+
+define void @steps(ptr %args, i64 %chunk, ptr %scratch) {  ; 1000 dependent loads
+entry:
+  br label %loop
+loop:
+  %i = phi i64 [ 0, %entry ], [ %i1, %loop ]
+  %p = getelementptr i64, ptr %args, i64 %i
+  %zero = load volatile i64, ptr %p
+  %up = add i64 %i, 1
+  %i1 = add i64 %up, %zero
+  %more = icmp ult i64 %i1, 1000
+  br i1 %more, label %loop, label %done
+done:
+  ret void
+}
+
+define void @rounds(ptr %table) {  ; kernel, args, chunks, rounds
+entry:
+  %kernel = load ptr, ptr %table
+  %p1 = getelementptr i64, ptr %table, i64 1
+  %args = load ptr, ptr %p1
+  %p2 = getelementptr i64, ptr %table, i64 2
+  %chunks = load i64, ptr %p2
+  %p3 = getelementptr i64, ptr %table, i64 3
+  %rounds = load i64, ptr %p3
+  br label %loop
+loop:
+  %i = phi i64 [ 0, %entry ], [ %i1, %loop ]
+  call void @parallel(ptr %kernel, ptr %args, i64 %chunks)
+  %i1 = add i64 %i, 1
+  %more = icmp ult i64 %i1, %rounds
+  br i1 %more, label %loop, label %done
+done:
+  ret void
+}
+"""
+
+
+class Rounds:
+    """Times rounds of a kernel of the module above."""
+
+    def __init__(self):
+        self.library = load(host().object_code(KERNELS), {"parallel": threads.parallel()})
+        self.run = self.library.function("rounds")
+        self.zeros = np.zeros(1000, np.int64)
+
+    def __call__(self, kernel, chunks, rounds):
+        """Microseconds a round."""
+        kernel = self.library.address(kernel)
+        table = np.array([kernel, self.zeros.ctypes.data, chunks, rounds])
+        began = time.perf_counter()
+        self.run(table.ctypes.data)
+        return (time.perf_counter() - began) / rounds * 1e6
+
+
+def spread(name, samples):
+    samples.sort()
+    least, median = samples[0], statistics.median(samples)
+    mean = statistics.fmean(samples)
+    print(f"  {name:<34}{least:10.2f}{median:10.2f}{mean:10.2f}", flush=True)
+
+
+def measure(time_rounds, count, repeats):
+    """One thread and all, in turns, because other processes come and go."""
+    for kernel, chunks, rounds in (
+        ("empty", 2, 1000),
+        ("empty", 64, 100),
+        ("steps", 2, 200),
+        ("steps", 16, 50),
+        ("steps", 256, 5),
+    ):
+        samples: dict = {1: [], count: []}
+        for _ in range(5):
+            for n, found in samples.items():
+                torch.set_num_threads(n)
+                time_rounds("empty", 2, 10)  # the workers start
+                found += [time_rounds(kernel, chunks, rounds) for _ in range(repeats)]
+        for n, found in samples.items():
+            spread(f"{chunks} chunks, {kernel}, {n} threads", found)
+
+
+def cold(time_rounds, count, repeats):
+    torch.set_num_threads(count)
+    samples = []
+    for _ in range(repeats):
+        time.sleep(0.002)
+        samples.append(time_rounds("empty", 2, 1))
+    spread(f"2 chunks, empty, {count} asleep", samples)
+
+
+def spin():
+    while True:
+        pass
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--threads", type=int, default=max(2, torch.get_num_threads()))
+    parser.add_argument("--repeats", type=int, default=20)
+    options = parser.parse_args()
+    time_rounds = Rounds()
+    print(f"{'microseconds a round':<36}{'least':>10}{'median':>10}{'mean':>10}")
+    print("as the machine is")
+    measure(time_rounds, options.threads, options.repeats)
+    cold(time_rounds, options.threads, 10 * options.repeats)
+    cores = os.cpu_count() or 1
+    torch.set_num_threads(1)  # so that the fork finds no threads
+    others = [multiprocessing.Process(target=spin, daemon=True) for _ in range(cores)]
+    for other in others:
+        other.start()
+    print(f"with {cores} busy processes")
+    measure(time_rounds, options.threads, options.repeats)
+    for other in others:
+        other.kill()
+
+
+if __name__ == "__main__":
+    main()
