@@ -1,36 +1,69 @@
-"""One framework running one row: answers each line on stdin with a JSON line on stdout."""
+"""One row taken one way: answers each line on stdin with a JSON line on stdout.
+
+The answer to ``first`` is the seconds of the first call, to ``block`` those of a call in a block
+of many, to ``memory`` the peak of the process in bytes. A text says what went wrong.
+"""
 
 import importlib
 import json
 import sys
 import time
 
+BLOCK = 0.1  # seconds that a block takes, or one call
+
 
 def peak_memory():
-    """Peak resident memory of this process, in bytes; None where the system does not tell."""
+    """Peak resident memory of this process, in bytes; 0 where the system does not tell."""
     try:
         import resource
     except ImportError:  # Windows
-        return None
+        return 0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def main(framework, row):
-    """Serve blocks of ``row`` under ``framework`` until stdin closes."""
-    from benchmarks.rows import ROWS
+def timed(run, number):
+    """Seconds for each of ``number`` calls, waiting for the last where calls return early."""
+    start = time.perf_counter()
+    for _ in range(number):
+        found = run()
+    if hasattr(found, "block_until_ready"):
+        found.block_until_ready()
+    return (time.perf_counter() - start) / number
 
-    torch = importlib.import_module(framework)
-    setup, number, _ = ROWS[row]
-    run = setup(torch)
+
+def fitting(run):
+    """How many calls fill a block."""
+    number, taken = 1, timed(run, 1)
+    while taken * number < BLOCK / 10:
+        number *= 4
+        taken = timed(run, number)
+    return max(1, round(BLOCK / taken))
+
+
+def reason(error):
+    """A few words for a cell of the table."""
+    text = str(error)
+    if "compiler" in text and "torch" in type(error).__module__:
+        return "no C++ compiler"
+    return f"{type(error).__name__}: {text.splitlines()[0][:60]}" if text else type(error).__name__
+
+
+def main(table, way, row):
+    """Serve blocks of ``row`` until stdin closes."""
+    run = number = None
     for line in sys.stdin:
-        if line.strip() == "memory":
-            print(json.dumps(peak_memory()), flush=True)
-            continue
-        start = time.perf_counter()
-        for _ in range(number):
-            run()
-        print(json.dumps((time.perf_counter() - start) / number), flush=True)
+        try:
+            if line.strip() == "memory":
+                answer = peak_memory()
+            else:
+                run = run or importlib.import_module(f"benchmarks.{table}").start(way, row)
+                if line.strip() == "block":
+                    number = number or fitting(run)
+                answer = timed(run, number or 1)
+        except Exception as error:
+            answer = reason(error)
+        print(json.dumps(answer), flush=True)
 
 
 if __name__ == "__main__":

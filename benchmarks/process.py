@@ -1,0 +1,85 @@
+"""A row of a table running in a process of its own, and the words for what it took."""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+
+__all__ = ["Worker", "median_ratio", "rounds_of", "shown"]
+
+# The BLAS chooses its kernels by the first two; unset, it asks the processor. An installed package
+# comes with its bytecode, so that is kept here too.
+UNSET = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "PYTHONDONTWRITEBYTECODE")
+ENVIRONMENT = {k: v for k, v in os.environ.items() if k not in UNSET}
+
+
+class Worker:
+    """A process that takes the row ``row`` of ``table`` one way, block after block.
+
+    Attributes:
+        error: Why it cannot, in a few words; None where it can.
+    """
+
+    def __init__(self, table, way, row, cache=None):
+        self.error = None
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.worker", table, way, row],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            env=ENVIRONMENT | _caches(cache),
+        )  # fmt: skip
+
+    def ask(self, what):
+        """The answer to ``first``, ``block`` (seconds) or ``memory`` (bytes); None on an error."""
+        if self.error is not None:
+            return None
+        try:
+            self.process.stdin.write(what + "\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass
+        line = self.process.stdout.readline()
+        answer = json.loads(line) if line else f"ended with status {self.process.wait()}"
+        if isinstance(answer, str):
+            self.error = answer
+            return None
+        return answer
+
+    def close(self):
+        """End the process."""
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def _caches(folder):
+    """Where each compiler keeps what it compiled."""
+    if folder is None:
+        return {}
+    return {
+        "RUSHLIGHT_CACHE_DIR": os.path.join(folder, "rushlight"),
+        "TORCHINDUCTOR_CACHE_DIR": os.path.join(folder, "torch"),
+        "JAX_COMPILATION_CACHE_DIR": os.path.join(folder, "jax"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    }
+
+
+def rounds_of(workers, rounds):
+    """The seconds that each worker took in each round; they take turns. None where one cannot."""
+    for w in workers:
+        w.ask("block")  # warm up
+    found = [[w.ask("block") for w in workers] for _ in range(rounds)]
+    columns = zip(*found, strict=True)
+    return [None if w.error else list(c) for w, c in zip(workers, columns, strict=True)]
+
+
+def median_ratio(ours, theirs):
+    """The median of the ratios of neighbouring blocks: a drifting machine does not decide it."""
+    return statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
+
+
+def shown(seconds):
+    """A time in the unit that reads best."""
+    for unit, scale in (("s", 1), ("ms", 1e3), ("µs", 1e6)):
+        if seconds * scale >= 1:
+            return f"{seconds * scale:.3g} {unit}"
+    return f"{seconds * 1e6:.2f} µs"

@@ -1,0 +1,159 @@
+"""The tables, printed as Markdown while they are measured."""
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+from benchmarks import kernels, rows, steps
+from benchmarks.process import ENVIRONMENT, Worker, median_ratio, rounds_of, shown
+
+__all__ = ["TABLES"]
+
+
+def head(*titles):
+    """The head of a table, and an empty line before it."""
+    print()
+    line(*titles)
+    line(*["---"] * len(titles))
+
+
+def line(*cells):
+    """One line of a table."""
+    print("|", " | ".join(cells), "|", flush=True)
+
+
+def mebibytes(*peaks):
+    """Peaks of memory for one cell."""
+    return " / ".join([f"{p / 2**20:.0f}" if p else "–" for p in peaks]) + " MiB"
+
+
+def verdict(ratio, target):
+    """The cells of a ratio: itself, what is aimed at, whether it is met."""
+    return f"{ratio:.2f}", str(target), "yes" if ratio <= target else "no"
+
+
+# Eager calls --------------------------------------------------------------------------------
+
+
+def eager(only, rounds):
+    """Eager calls of rushlight and of PyTorch."""
+    titles = ("work", "rushlight", "PyTorch", "ratio", "aimed at", "met", "peak memory")
+    found = [name for name in rows.ROWS if only in name]
+    if found or only in "import":
+        head(*titles)
+    if only in "import":
+        ours, theirs = import_times(rounds)
+        times = shown(statistics.median(ours)), shown(statistics.median(theirs))
+        line("import", *times, *verdict(median_ratio(ours, theirs), 0.15), "")
+    for name in found:
+        workers = [Worker("rows", framework, name) for framework in ("rushlight", "torch")]
+        ours, theirs = rounds_of(workers, rounds)
+        memory = mebibytes(*[w.ask("memory") for w in workers])
+        for w in workers:
+            w.close()
+        times = shown(statistics.median(ours)), shown(statistics.median(theirs))
+        line(name, *times, *verdict(median_ratio(ours, theirs), rows.ROWS[name][1]), memory)
+
+
+def import_times(rounds):
+    """Whole-process times of an import, less those of an empty program, for each framework."""
+
+    def run(code):
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-c", code], check=True, env=ENVIRONMENT)
+        return time.perf_counter() - start
+
+    pairs = []
+    for _ in range(rounds + 1):
+        empty = run("pass")
+        pairs.append([run(f"import {framework}") - empty for framework in ("rushlight", "torch")])
+    return zip(*pairs[1:], strict=True)  # the first reads the files from disk
+
+
+# Training steps -----------------------------------------------------------------------------
+
+
+def training(only, rounds):
+    """Training steps in every way; then their first calls and their memory."""
+    found = [name for name in steps.STEPS if only in name]
+    if not found:
+        return
+    head("step", *steps.WAYS, "compiled / best peer", "aimed at", "met")
+    later = [(name, *training_row(name, rounds)) for name in found]
+    firsts = [f"{way}, {state}" for way in steps.COMPILERS for state in ("cold", "warm cache")]
+    head("first call", *firsts, f"peak memory: {', '.join(steps.WAYS)}")
+    for cells in later:
+        line(*cells)
+
+
+def training_row(name, rounds):
+    """Print the times of one step; the cells of its first calls and of its memory."""
+    with tempfile.TemporaryDirectory() as cache:
+        cold = {way: first_call(way, name, cache) for way in steps.COMPILERS}
+        workers = {way: Worker("steps", way, name, cache) for way in steps.WAYS}
+        warm = {way: workers[way].ask("first") for way in steps.COMPILERS}
+        times = dict(zip(workers, rounds_of(workers.values(), rounds), strict=True))
+        memory = mebibytes(*[w.ask("memory") for w in workers.values()])
+        for w in workers.values():
+            w.close()
+    cells = [cell(times[way], w.error) for way, w in workers.items()]
+    peers = [times[way] for way in steps.PEERS if times[way]]
+    if times["compiled"] and peers:
+        ratio = median_ratio(times["compiled"], min(peers, key=statistics.median))
+        cells += verdict(ratio, steps.STEPS[name].target)
+    else:
+        cells += [""] * 3
+    line(name, *cells)
+    firsts = [cold[way] for way in steps.COMPILERS], [warm[way] for way in steps.COMPILERS]
+    pairs = [shown(t) if t else "–" for pair in zip(*firsts, strict=True) for t in pair]
+    return *pairs, memory
+
+
+def first_call(way, name, cache):
+    """The seconds of the first call with empty caches, in a process that ends."""
+    worker = Worker("steps", way, name, cache)
+    seconds = worker.ask("first")
+    worker.close()
+    return seconds
+
+
+def cell(times, error):
+    """The median, or why there is none."""
+    return shown(statistics.median(times)) if times else error
+
+
+# Memory ---------------------------------------------------------------------------------------
+
+
+def memory(only, rounds):
+    """Work that memory limits: bandwidths, and their shares of a copy's."""
+    found = [name for name in kernels.KERNELS if only in name]
+    if found:
+        head("10 million numbers", *kernels.WAYS, "compiled / copy", "aimed at", "met")
+    for name in found:
+        workers = {way: Worker("kernels", way, name) for way in kernels.WAYS}
+        times = dict(zip(workers, rounds_of(workers.values(), rounds), strict=True))
+        for w in workers.values():
+            w.close()
+        cells = [
+            f"{kernels.bandwidth(way, name, statistics.median(times[way])) / 1e9:.1f} GB/s"
+            if times[way]
+            else w.error
+            for way, w in workers.items()
+        ]
+        line(name, *cells, *share(name, times))
+
+
+def share(name, times):
+    """The cells of what the compiled row reaches of a copy's bandwidth, in neighbouring blocks."""
+    if not times["compiled"]:
+        return "", str(kernels.AIM), "no"
+    longer = median_ratio(times["compiled"], times["copy"])
+    found = kernels.bandwidth("compiled", name, longer) / kernels.bandwidth("copy", name, 1)
+    return f"{found:.2f}", str(kernels.AIM), "yes" if found >= kernels.AIM else "no"
+
+
+#: The tables by name, each printed by a function of the text that rows contain and of the rounds.
+TABLES = {"eager": eager, "steps": training, "memory": memory}
