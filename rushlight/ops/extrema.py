@@ -307,3 +307,19 @@ def argmin(xp, x, *, dim=None, keepdim=False):
     tensor([0, 1])
     """
     return _arg(xp.argmin, x, dim, keepdim)
+
+
+def _whole(op):
+    """The lowering without a dim: that of all elements, in one dim."""
+
+    def lowered(x, dim, keepdim):
+        if dim is not None or not x.shape:
+            return NotImplemented
+        found = op(x.reshape(x.numel()), 0)
+        return found.reshape([1] * x.dim()) if keepdim else found
+
+    return lowered
+
+
+argmax.lower(_whole(argmax))
+argmin.lower(_whole(argmin))

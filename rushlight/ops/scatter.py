@@ -15,6 +15,7 @@ from rushlight.ops.kinds import kernel
 from rushlight.ops.limits import check_indices
 from rushlight.ops.overwrite import overwrite
 from rushlight.ops.places import filled
+from rushlight.ops.range import arange
 from rushlight.ops.slice import embed
 from rushlight.tensor import Tensor, method
 
@@ -93,22 +94,31 @@ for _op in (_scatter_write, _scatter_value, _scatter_reduce):
     _op.lower_check(lambda x, index, dim: check_indices("scatter", x, index, dim))
 
 
-def _narrowed(op):
-    """A lowering for sources that are larger than their index, or indices that are not int64."""
+def _lowered(op, joined):
+    """A lowering of ``op`` where its index needs it.
+
+    One place for each row is found by comparison: ``joined(x, src)`` is what comes there. Else
+    indices become int64, and sources that are larger than their index are cut.
+    """
 
     def lowered(x, index, src, dim, reduce):
         if not x.shape or not index.shape:
             return NotImplemented
+        fitted = src[tuple([slice(n) for n in index.shape])]
+        if tuple(index.shape) == (*x.shape[:dim], 1, *x.shape[dim + 1 :]):
+            places = arange(x.shape[dim]).reshape([-1 if d == dim else 1 for d in range(x.dim())])
+            return joined(x, fitted, reduce).where(places == index, x)
         if index.dtype is int64 and index.shape == src.shape:
             return NotImplemented
-        src = src[tuple([slice(n) for n in index.shape])]
-        return op(x, index.to(int64), src, dim, reduce)
+        return op(x, index.to(int64), fitted, dim, reduce)
 
     return lowered
 
 
-for _op in (_scatter_write, _scatter_reduce):
-    _op.lower(_narrowed(_op))
+_scatter_write.lower(_lowered(_scatter_write, lambda x, src, reduce: src))
+_scatter_reduce.lower(_lowered(
+    _scatter_reduce, lambda x, src, reduce: x * src if reduce == "multiply" else x + src
+))  # fmt: skip
 
 
 @_scatter_value.lower

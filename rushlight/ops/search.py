@@ -113,6 +113,12 @@ def _isin(xp, x, y):
     return np.isin(x.astype(common), y.astype(common))
 
 
+@_isin.lower
+def _isin_of_comparisons(x, y):
+    few = 32  # elements that are compared with each of x faster than sorted
+    return (x.unsqueeze(-1) == y.reshape(y.numel())).any(-1) if y.numel() <= few else NotImplemented
+
+
 @function(method=False)
 def isin(elements, test_elements, *, assume_unique=False, invert=False):
     """True where an element of ``elements`` is among ``test_elements``.

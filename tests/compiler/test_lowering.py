@@ -27,7 +27,7 @@ PRIMITIVES = {
 OPAQUE = {
     "draws from a generator": "random bernoulli multinomial poisson normal",
     "sorts": "sort argsort topk kthvalue median median_dim nanmedian nanmedian_dim",
-    "searches": "searchsorted isin histc",
+    "searches": "searchsorted histc",
     "pools": (
         "max_pool1d max_pool2d max_pool3d max_pool_backward max_pool_positions avg_pool1d "
         "avg_pool2d avg_pool3d avg_pool_backward adaptive_avg_pool1d adaptive_avg_pool2d "
