@@ -1,24 +1,23 @@
 """``torch.compile``: the programs of a function, and the guards that choose between them."""
 
+import contextlib
 import functools
-import inspect
 import sys
+import threading
 import warnings
-from collections import OrderedDict
+import weakref
 from typing import Any
-
-import numpy as np
 
 from rushlight.autograd import mode
 from rushlight.compiler.entry import Entry
+from rushlight.compiler.guard import MISS
 from rushlight.errors import TraceError
-from rushlight.tensor import Tensor
 
 __all__ = ["compile", "disable", "is_compiling", "reset"]
 
 #: Programs kept for one function; the least recently used goes first.
 LIMIT = 32
-_all: list[Any] = []
+_all: weakref.WeakSet = weakref.WeakSet()
 
 
 def is_compiling():
@@ -29,8 +28,8 @@ def is_compiling():
 def reset():
     """Forget every compiled program."""
     for compiled in _all:
-        compiled.programs.clear()
-        compiled.eager = False
+        compiled.entries.clear()
+        compiled.told.clear()
 
 
 def disable(fn=None, recursive=True, *, reason=None):
@@ -100,10 +99,13 @@ def compile(
     if nn is not None and isinstance(model, nn.Module):
         return _compiled_module(model, fullgraph)
     compiled = Compiled(model, fullgraph)
+    call = compiled.call
 
-    @functools.wraps(model)
     def run(*args, **kwargs):
-        return compiled(*args, **kwargs)
+        return call(args, kwargs)
+
+    with contextlib.suppress(AttributeError):
+        functools.update_wrapper(run, model)
 
     run.__dict__.update(_compiled=compiled, _torchdynamo_orig_callable=model)
     return run
@@ -136,96 +138,55 @@ def _compiled_module(module, fullgraph):
 
 
 class Compiled:
-    """A function with the programs recorded of it."""
+    """A function with the programs recorded of it.
+
+    Attributes:
+        entries: One for each kind of call, the last used first.
+        count: How many were recorded.
+    """
 
     def __init__(self, function, fullgraph=False):
         self.function = function
         self.fullgraph = fullgraph
-        self.programs: OrderedDict = OrderedDict()  # key → list of entries
-        self.count = 0  # how many programs were recorded
-        self.eager = False
-        _all.append(self)
+        self.entries: list[Any] = []
+        self.count = 0
+        self.told: set = set()  # the reasons for running eagerly that were warned of
+        self._lock = threading.Lock()
+        _all.add(self)
 
     def __call__(self, *args, **kwargs):
-        if self.eager or mode.state.recorder is not None:
+        return self.call(args, kwargs)
+
+    def call(self, args, kwargs):
+        """What the function gives for these arguments."""
+        if mode.intercept and mode.state.recorder is not None:
             return self.function(*args, **kwargs)
-        leaves: list = []
-        key = (
-            _describe((args, kwargs), leaves),
-            mode.is_grad_enabled(),
-            mode.state.inference,
-            _free(self.function),
-        )
-        entries = self.programs.get(key)
-        if entries is not None:
-            self.programs.move_to_end(key)
-            for entry in entries:
-                if entry.holds():
-                    return entry.run(leaves)
-        try:
-            entry = Entry(self.function, args, kwargs, leaves)
-        except TraceError as error:
+        for entry in self.entries:
+            found = entry.call(args, kwargs)
+            if found is not MISS:
+                if entry is not self.entries[0]:
+                    self._use(entry)
+                return found
+        entry = Entry(self.function, args, kwargs)
+        if entry.refusal is not None:
             if self.fullgraph:
-                raise
-            warnings.warn(f"torch.compile: running eagerly: {error}", stacklevel=3)
-            self.eager = True
-            return self.function(*args, **kwargs)
-        self.count += 1
-        # A guard that failed once (a scheduler's flag, a training mode) may hold again later.
-        self.programs.setdefault(key, []).insert(0, entry)
-        del self.programs[key][4:]
-        while len(self.programs) > LIMIT:
-            self.programs.popitem(last=False)
-        return entry.run(leaves)
+                raise entry.refusal
+            self._tell(entry.refusal)
+        else:
+            self.count += 1
+        self._use(entry)
+        found = entry.call(args, kwargs)
+        # Where recording itself changed what the function reads, the call is one of a kind.
+        return self.function(*args, **kwargs) if found is MISS else found
 
+    def _use(self, entry):
+        """Put ``entry`` first; the least recently used go."""
+        with self._lock:
+            if self.entries:
+                self.entries[0].release()
+            self.entries = [entry, *[e for e in self.entries if e is not entry]][:LIMIT]
 
-def _describe(tree, leaves):
-    """A hashable description of arguments; the tensors in it are appended to ``leaves``."""
-    if isinstance(tree, Tensor):
-        a = tree.array
-        same = next((i for i, t in enumerate(leaves) if t is tree), len(leaves))
-        leaves.append(tree)
-        return (
-            same,
-            type(tree),
-            a.shape,
-            a.strides,
-            a.dtype.char,
-            tree.requires_grad,
-            tree.is_leaf,
-        )
-    if isinstance(tree, (tuple, list)):
-        return (type(tree), *[_describe(t, leaves) for t in tree])
-    if isinstance(tree, dict):
-        return (dict, *[(k, _describe(t, leaves)) for k, t in tree.items()])
-    if isinstance(tree, np.ndarray):
-        return (np.ndarray, tree.shape, tree.dtype.char, tree.tobytes())
-    try:
-        hash(tree)
-        return (type(tree), tree)
-    except TypeError:
-        return (type(tree), id(tree))
-
-
-def _plain(value):
-    return isinstance(value, (int, float, str, bool, bytes, type(None), complex))
-
-
-def _free(function):
-    """The plain values that a function reads from its closure and globals."""
-    function = inspect.unwrap(getattr(function, "__func__", function))
-    code = getattr(function, "__code__", None)
-    if code is None:
-        return ()
-    found: list[Any] = []
-    for cell in function.__closure__ or ():
-        try:
-            value = cell.cell_contents
-        except ValueError:
-            continue
-        found.append((type(value), value) if _plain(value) else id(value))
-    for name in code.co_names:
-        value = function.__globals__.get(name)
-        if _plain(value):
-            found.append((name, type(value), value))
-    return tuple(found)
+    def _tell(self, refusal):
+        if str(refusal) not in self.told:
+            self.told.add(str(refusal))
+            warnings.warn(f"torch.compile: running eagerly: {refusal}", stacklevel=4)

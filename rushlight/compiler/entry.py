@@ -1,158 +1,345 @@
-"""One recorded call: its program, the state it reads, and the effects that must land."""
+"""One recorded call: its program, and the function that runs it for calls like it.
 
+The function is written line by line while the call is taken apart: it checks that a call is like
+the recorded one, gives the program its arrays, and makes of what it gives the results and the
+other effects that the call had. ``Entry.text`` shows it.
+"""
+
+import importlib
+import threading
+from functools import partial
 from typing import Any
 
-import numpy as np
+from numpy import ndarray
 
 from rushlight.autograd import mode
 from rushlight.autograd.write import stamp
 from rushlight.compiler.abstract import Abstract
+from rushlight.compiler.arguments import Arguments, check_array
+from rushlight.compiler.escape import assignments
 from rushlight.compiler.gradient import Gradient
+from rushlight.compiler.guard import Source
+from rushlight.compiler.held import Held
 from rushlight.compiler.program import make_program
-from rushlight.compiler.trace import Recorder, key_of, module_state
-from rushlight.tensor import Tensor, from_array
+from rushlight.compiler.results import Results
+from rushlight.compiler.surroundings import getter, put_back, surroundings
+from rushlight.compiler.trace import Grad, Recorder, key_of
+from rushlight.errors import TraceError
+from rushlight.tensor import Tensor
 
 __all__ = ["Entry"]
 
+#: Only one call is recorded at a time: while it is, what it changes outside is not as it seems.
+_recording = threading.RLock()
+#: The module; the name in the package is the class.
+_dtypes = importlib.import_module("rushlight.dtype")
+
 
 class Entry:
-    """A program of one function, with the guards under which it may run."""
+    """A call of one function, recorded.
 
-    def __init__(self, function, args, kwargs, leaves):
-        recorder = Recorder()
-        for i, t in enumerate(leaves):
-            recorder.capture(t)
-            recorder.captured[key_of(t.array)].get = i
+    Attributes:
+        call: ``call(args, kwargs)`` gives what the function gives, or MISS for another call.
+        text: The lines of ``call``.
+        program: What was recorded; None where the call has to run eagerly.
+        refusal: The error that says why it has to.
+    """
+
+    program: Any = None
+    refusal: TraceError | None = None
+
+    def __init__(self, function, args, kwargs):
+        self.held: Any = None
+        with _recording:
+            self._begin(args, kwargs)
+            recorder = Recorder(self.arguments.leaves)
+            recorder.checks += surroundings(function)
+            self._record(function, args, kwargs, recorder)
+            if self.refusal is not None:
+                self._begin(args, kwargs)
+                self._run_eagerly(function, recorder)
+        self.call = self.source.function("call")
+        self.text = self.source.text
+        del self.arguments, self.source
+
+    def _begin(self, args, kwargs):
+        self.source = Source("def call(args, kwargs):")
+        self.arguments = Arguments(self.source, args, kwargs)
+        self._check_modes()
+
+    def release(self):
+        """Let go of memory that the next run makes again."""
+        if self.held is not None:
+            self.held.release()
+
+    # Recording --------------------------------------------------------------------------
+
+    def _record(self, function, args, kwargs, recorder):
         mode.add_intercept(1)
         mode.state.recorder = recorder
         try:
-            result = function(*args, **kwargs)
-            self.spec: list[Any] = []
-            self.tree = self._outputs(result, recorder)
-            self._effects(recorder)
-            self.backward = Gradient.of(recorder, self.spec) if mode.is_grad_enabled() else None
+            # In a list, so that nobody else holds what the function returned.
+            self._take_apart([function(*args, **kwargs)], recorder)
+            recorder.restore()
+            changed = put_back(recorder.checks)
+            if changed is not None:
+                raise TraceError(
+                    f"the function changes {changed} outside, which a program cannot do again; "
+                    "keep it in a tensor, or change it outside torch.compile"
+                )
+        except TraceError as error:
+            self.refusal = error
         finally:
             mode.state.recorder = None
             mode.add_intercept(-1)
             recorder.restore()
-        self._assemble(recorder)
 
-    def _outputs(self, tree, recorder):
-        """The result's structure.
+    def _run_eagerly(self, function, recorder):
+        """Make a function that runs the original where what led to the refusal is the case."""
+        for undo in recorder.undo:
+            undo()
+        put_back(recorder.checks)
+        places = [check[:3] for find in recorder.places for check in find() if check[3] is not None]
+        self._check([*recorder.checks, *places])
+        self.source.line(f"return {self.source.name(function)}(*args, **kwargs)")
 
-        Its tensors go to ``spec`` as (value, tensor, the outer tensor that it is, or None).
-        """
-        if isinstance(tree, Tensor):
-            outer = None
-            if type(tree.array) is np.ndarray:
-                key = recorder.capture(tree)
-                captured = recorder.captured[key]
-                outer = captured.get if isinstance(captured.get, int) else tree
-            self.spec.append((recorder.value(tree), tree, outer))
-            return len(self.spec) - 1, None
-        if isinstance(tree, tuple) and hasattr(tree, "_make"):  # a named tuple
-            return tree._make, [self._outputs(t, recorder) for t in tree]
-        if isinstance(tree, (tuple, list)):
-            return type(tree), [self._outputs(t, recorder) for t in tree]
-        if isinstance(tree, dict):
-            kind = lambda values, keys=tuple(tree): dict(zip(keys, values, strict=True))
-            return kind, [self._outputs(t, recorder) for t in tree.values()]
-        return (lambda _, constant=tree: constant), []
+    def _take_apart(self, box, recorder):
+        """Write the function's lines, and make the program, of what was recorded."""
+        source = self.source
+        results = Results(source, self.arguments, recorder)
+        gives = results.expression(box.pop())
+        first, last = self._calls(recorder, results)
+        grads, effects = self._gradients(recorder, results)
+        written = self._histories(recorder)
+        recorder.restore()
+        effects += self._assignments(recorder, results)
+        outs = [(n, t.node, t.array) for n, t in zip(results.names, results.tensors, strict=True)]
+        outs += written
+        backward = Gradient.of(recorder, outs) if mode.is_grad_enabled() else None
+        self._check(self._movable(recorder))
+        saved = self._make(recorder, results, grads, backward, first)
+        for line in results.new:
+            source.line(line)
+        if backward is not None:
+            self._attach(backward, outs, saved)
+        for line in (*results.shared, *effects, *last):
+            source.line(line)
+        source.line(f"return {gives}")
 
-    def _effects(self, recorder):
-        self.grads = []
-        for tensor, before in recorder.grads.values():
-            now = tensor._grad
+    def _make(self, recorder, results, grads, backward, first):
+        """Make the program and write the lines that run it; returns what the gradient saves."""
+        source = self.source
+        equations = recorder.equations[: None if backward is None else backward.start]
+        changed = {recorder.captured[k].value.id: recorder.current[k] for k in recorder.written}
+        changed |= {place.id: value for _, place, value in grads}
+        saves = [] if backward is None else backward.saved
+        used = _used(equations, [*results.values, *saves, *changed.values()]) | changed.keys()
+        fresh = self._fresh(recorder)
+        kept = [c for c in recorder.captured.values() if c.value.id in used and _stays(c)]
+        lives = [live for live in recorder.lives if live.value.id in used]
+        slots = [(leaf, place) for leaf, place, _ in grads]
+        self.held = Held(kept, lives, slots, recorder.places, source)
+        self._follow(kept, recorder)
+        for line in first:
+            source.line(line)
+        self.held.number_lines()
+        inputs = [c.value for c in (*fresh.values(), *kept)]
+        inputs += [live.value for live in lives] + [place for _, place in slots]
+        names = self._tensor_names(fresh, kept)
+        saved, more = [], []
+        if backward is not None:
+            unwritten = {k: v for k, v in names.items() if k not in changed}
+            saved, more = self._saved(backward, results, unwritten)
+        writes = [(i, changed[v.id]) for i, v in enumerate(inputs) if v.id in changed]
+        self.program = make_program(equations, inputs, [*results.values, *more], writes)
+        self._run(fresh, names, changed)
+        return saved
+
+    def _run(self, fresh, names, changed):
+        source, held = self.source, self.held
+        source.names.update(program=self.program, held=held, stamp=stamp)
+        if held.slots:
+            source.line("held.own_gradients()")
+        source.line(f"found = program.run([{', '.join(fresh)}], held.arrays)")
+        for c in fresh.values():
+            if c.value.id in changed:
+                source.line(f"stamp({names[c.value.id][1]})")
+        held.written = [i for i, c in enumerate(held.captured) if c.value.id in changed]
+        if held.written or held.slots:
+            source.line("held.finish()")
+
+    # Effects ----------------------------------------------------------------------------
+
+    def _calls(self, recorder, results):
+        """Lines of the deferred calls: those ahead of the program, and those after it."""
+        lines = []
+        for function, args in recorder.calls:
+            given = ", ".join([results.expression(a) for a in args])
+            lines.append(f"{self.source.name(function)}({given})")
+        n = recorder.first_calls
+        if any(isinstance(a, Tensor) for _, args in recorder.calls[:n] for a in args):
+            raise TraceError(
+                "inside torch.compile, a learning rate that depends on a tensor's value was set "
+                "before the optimizer's step that reads it"
+            )
+        recorder.calls = []
+        return lines[:n], lines[n:]
+
+    def _gradients(self, recorder, results):
+        """(leaf, place, value) of gradients left in leaves outside; lines for other ones."""
+        grads, lines, given = [], [], set()
+        for leaf, before in recorder.grads.values():
+            now = leaf._grad
             if now is before:
                 continue
-            value = None if now is None else recorder.value(now)
-            where = recorder.captured.get(key_of(tensor.array))
-            given = where is not None and isinstance(where.get, int)
-            self.grads.append((where.get if given else tensor, value))
+            owner = results.outer(leaf)
+            if now is None:
+                lines.append(f"{owner}._grad = None")
+            elif type(now.array) is ndarray or self.arguments.expression(leaf):
+                # One traced tensor may be the gradient of several leaves; each has its own.
+                shared = id(now) in given
+                lines.append(f"{owner}._grad = {results.expression(now, apart=shared)}")
+                given.add(id(now))
+            else:
+                place = Abstract(now.array.shape, now.array.dtype)
+                grads.append((leaf, place, recorder.value(now)))
+        return grads, lines
 
-    def _assemble(self, recorder):
-        self.captured = list(recorder.captured.values())
-        self.lives = recorder.lives
-        self.guards = recorder.guards
-        self.modules = list(recorder.modules.values())
-        self.writes = [(recorder.captured[k], recorder.current[k]) for k in recorder.written]
-        inputs = [c.value for c in self.captured] + [v for _, v in self.lives]
-        wanted = [v for _, v in self.grads if v is not None] + [v for v, _, _ in self.spec]
-        self.outer = [c for c in self.captured if not isinstance(c.get, int)]
-        equations = recorder.equations
-        if self.backward is not None:
-            self.backward.finish(recorder)
-            equations = equations[: self.backward.start]
-            wanted = wanted + self._saved(inputs, wanted)
-        position = {id(c): i for i, c in enumerate(self.captured)}
-        writes = [(position[id(c)], value) for c, value in self.writes]
-        self.program = make_program(equations, inputs, wanted, writes)
+    def _histories(self, recorder):
+        """(name, node, value) of the outer tensors whose history changed with what was written."""
+        found = []
+        for tensor, before in recorder.nodes.values():
+            if tensor.node is not before and tensor.node is not None:
+                name = self.arguments.expression(tensor) or self.source.name(tensor)
+                found.append((name, tensor.node, tensor.array))
+        return found
 
-    def _saved(self, inputs, wanted):
-        """What the program must give for the gradient beside its inputs and other outputs.
+    def _assignments(self, recorder, results):
+        """Lines that assign anew what the function left in attributes, dicts and closures."""
+        lines = []
+        found = assignments(recorder.made, results.tensors)
+        for owner, target, tensor in found:
+            before = recorder.before(owner, target)
+            target = target.format(self.source.name(owner))
+            if before is not None:
+                exec(f"{target} = value", {**self.source.names, "value": before})
+            lines.append(f"{target} = {results.expression(tensor)}")
+        return lines
 
-        ``self.sources`` tells of each saved value where it is found: in which list, and where.
+    # Guards -----------------------------------------------------------------------------
+
+    def _check_modes(self):
+        source = self.source
+        source.names.update(mode=mode, state=mode.state, dtypes=_dtypes)
+        source.demand(f"(not mode.grad_off or state.grad) is {mode.is_grad_enabled()}")
+        source.demand(f"state.inference is {mode.state.inference}")
+        source.demand(f"dtypes._default is {source.name(_dtypes.get_default_dtype())}")
+
+    def _check(self, checks):
+        """Lines that give up where what the function reads outside is not as it was."""
+        named, written = self.arguments.expression, set()
+        for template, objects, value in checks:
+            names = [named(x) or self.source.name(x) for x in objects]
+            expression = f"({template.format(*names)})"
+            if expression not in written:
+                written.add(expression)
+                argument = named(value)
+                same = f"{expression} is {argument}" if argument else None
+                self.source.demand(same or self.source.same(expression, value))
+
+    def _movable(self, recorder):
+        """Have tensors in attributes and closures be looked up again, whichever lie there then.
+
+        Returns the other checks.
         """
-        written = {c.value.id for c, _ in self.writes}
-        places = {v.id: (1, k) for k, v in enumerate(wanted) if isinstance(v, Abstract)}
-        places |= {v.id: (0, k) for k, v in enumerate(inputs) if v.id not in written}
-        more = [v for v in self.backward.saved if v.id not in places]
-        places |= {v.id: (1, len(wanted) + k) for k, v in enumerate(more)}
-        self.sources = [places[v.id] for v in self.backward.saved]
-        return more
+        fixed = []
+        for check in recorder.checks:
+            template, objects, value = check
+            captured = None
+            if isinstance(value, Tensor) and not self.arguments.expression(value):
+                captured = recorder.captured.get(key_of(value.array))
+            if captured is None or captured.tensor is not value or value.node is not None:
+                fixed.append(check)
+                continue
+            get = getter(template)
+            if captured.get is None:
+                captured.get = partial(get, *objects)
+            recorder.places.append(partial(_placed, template, objects, get))
+        return fixed
 
-    def holds(self):
-        """Whether the state that was baked in is still as it was."""
-        for module, state in self.modules:
-            if module_state(module) != state:
-                return False
-        # Guards first: what is captured may be there only where they hold.
-        if not all(get() == value for get, value in self.guards):
-            return False
-        for captured in self.outer:
-            array, value = captured.get(), captured.value
-            if array.shape != value.shape or array.dtype != value.dtype:
-                return False
-        return True
+    def _follow(self, kept, recorder):
+        """A line that gives up where an input moved to where it cannot be used."""
+        source, held = self.source, self.held
+        conditions = "\n            and ".join(held.conditions)
+        if conditions:
+            source.line(f"if not ({conditions}) and not {source.name(held.follow)}():")
+            source.line("return MISS", 2)
+        for c, name in zip(kept, held.tensor_names, strict=True):
+            if c.value.dtype.kind in "fcV":
+                source.demand(f"{name}.node is {source.name(c.tensor.node)}")
 
-    def run(self, leaves):
-        """Compute everything, then let the writes land."""
-        arrays = [leaves[c.get].array if isinstance(c.get, int) else c.get() for c in self.captured]
-        arrays += [np.asarray(get(), v.dtype) for get, v in self.lives]
-        found = self.program.run(arrays)
-        for captured, _ in self.writes:
-            stamp(_tensor(captured, leaves))
-        n = len(self.spec)
-        first = sum(value is not None for _, value in self.grads)
-        outs = [self._output(k, found[first + k], arrays, leaves) for k in range(n)]
-        self._set_grads(iter(found), leaves)
-        if self.backward is not None:
-            cells = {
-                id(a): _tensor(c, leaves).cell for c, a in zip(self.captured, arrays, strict=False)
-            }
-            cells |= {id(o.array): o.cell for o in outs}
-            saved = [(arrays, found)[which][k] for which, k in self.sources]
-            self.backward.attach(outs, saved, cells, leaves)
-        return self._build(self.tree, outs)
+    # The program ------------------------------------------------------------------------
 
-    def _set_grads(self, found, leaves):
-        for owner, value in self.grads:
-            tensor = leaves[owner] if isinstance(owner, int) else owner
-            tensor._grad = None if value is None else from_array(next(found))
+    def _fresh(self, recorder):
+        """Inputs to be fetched at each call, as {name of the array: captured tensor}."""
+        found = {f"a{c.get}": c for c in recorder.captured.values() if type(c.get) is int}
+        grads = [c for c in recorder.captured.values() if isinstance(c.get, Grad)]
+        for i, c in enumerate(grads):
+            leaf = c.get.leaf
+            owner = self.arguments.expression(leaf) or self.source.name(leaf)
+            self.source.line(f"g{i} = {owner}._grad")
+            self.source.line(f"b{i} = g{i}.array")
+            check_array(self.source, f"b{i}", c.tensor.array)
+            found[f"b{i}"] = c
+        return found
 
-    def _output(self, k, array, arrays, leaves):
-        _, _, outer = self.spec[k]
-        if outer is not None:
-            return leaves[outer] if isinstance(outer, int) else outer
-        return from_array(array)
+    def _tensor_names(self, fresh, kept):
+        """value id → (name of its array, name of its tensor), of the inputs that are tensors."""
+        names = {c.value.id: (n, n.replace("a", "t").replace("b", "g")) for n, c in fresh.items()}
+        held = zip(self.held.array_names, self.held.tensor_names, strict=True)
+        return names | {c.value.id: pair for c, pair in zip(kept, held, strict=True)}
 
-    def _build(self, tree, outs):
-        kind, children = tree
-        if children is None:
-            return outs[kind]
-        return kind([self._build(c, outs) for c in children])
+    def _saved(self, backward, results, inputs):
+        """(array, cell) expressions of what the gradient saves, and what of it is computed."""
+        made = {v.id: k for k, v in reversed([*enumerate(results.values)])}
+        pairs, more = [], []
+        for v in backward.saved:
+            if v.id in inputs:
+                array, tensor = inputs[v.id]
+                pairs.append((array, f"{tensor}.cell"))
+            elif v.id in made:
+                pairs.append((f"found[{made[v.id]}]", f"{results.names[made[v.id]]}.cell"))
+            else:
+                pairs.append((f"found[{len(results.values) + len(more)}]", "None"))
+                more.append(v)
+        return pairs, more
+
+    def _attach(self, backward, outs, saved):
+        source = self.source
+        made = ", ".join([outs[k][0] for k in backward.outs])
+        arrays, cells = (", ".join([pair[i] for pair in saved]) for i in (0, 1))
+        parents = ", ".join([
+            f"{self.arguments.expression(t)}.node" if t is not None else source.name(node)
+            for node, t in backward.parents
+        ])  # fmt: skip
+        attach = source.name(backward.attach)
+        source.line(f"{attach}([{made}], [{arrays}], [{cells}], [{parents}])")
 
 
-def _tensor(captured, leaves):
-    """The tensor that a captured input is in this run."""
-    return leaves[captured.get] if isinstance(captured.get, int) else captured.tensor
+def _stays(captured):
+    """Whether an input stays in place between runs: it is no argument and no gradient."""
+    return type(captured.get) is not int and not isinstance(captured.get, Grad)
+
+
+def _placed(template, objects, get):
+    return [(template, objects, get(*objects), None)]
+
+
+def _used(equations, values):
+    """The ids of the abstract values that ``values`` depend on."""
+    used = {v.id for v in values if isinstance(v, Abstract)}
+    for e in reversed(equations):
+        if e.op.draws or any(v.id in used for v in e.outs):
+            flat = e.ins[0] if e.op.variadic else e.ins
+            used.update(v.id for v in (*flat, *e.params.values()) if isinstance(v, Abstract))
+    return used

@@ -43,8 +43,8 @@ class CompiledNode(Node):
             )
         gs = g if type(g) is list else [g]
         seeds = [
-            np.zeros(shape, dtype) if gi is None else gi
-            for gi, (shape, dtype) in zip(gs, self.seeds, strict=True)
+            np.zeros(seed.shape, seed.dtype) if gi is None else gi
+            for gi, seed in zip(gs, self.seeds, strict=True)
         ]
         return self.program.run([*self.saved, *seeds])
 
@@ -63,11 +63,11 @@ class Gradient:
     """
 
     def __init__(self, recorder, outs):
-        roots = [t.node for _, t in outs]
+        self.outs = [k for k, (_, node, _) in enumerate(outs) if node is not None]
+        roots = [outs[k][1] for k in self.outs]
         ends, self.freed = _ends(roots)
         self.start = len(recorder.equations)
-        self.outs = [k for k, _ in outs]
-        self.seeds = [Abstract(t.array.shape, t.array.dtype) for _, t in outs]
+        self.seeds = [Abstract(outs[k][2].shape, outs[k][2].dtype) for k in self.outs]
         self.parents: list[Any] = []
         self.grads: list[Any] = []
         self.saved: list[Any] = []
@@ -83,23 +83,19 @@ class Gradient:
         finally:
             mode.set_grad(was)
         self.grads = [recorder.value(arrived[id(n)]) if id(n) in arrived else None for n in ends]
+        self._make(recorder)
 
     @classmethod
-    def of(cls, recorder, spec):
-        """The gradient of the results in ``spec``; None where none requires grad."""
-        outs = [
-            (k, t) for k, (_, t, outer) in enumerate(spec) if outer is None and t.node is not None
-        ]
-        return cls(recorder, outs) if outs else None
+    def of(cls, recorder, outs):
+        """The gradient of ``outs``, each (name, node, array); None where none requires grad."""
+        return cls(recorder, outs) if any(node is not None for _, node, _ in outs) else None
 
-    def finish(self, recorder):
+    def _make(self, recorder):
         """Make the program, of what was recorded after the forward.
 
         Views are taken again in the gradient, of what they look into: they cost nothing there,
         and the forward then keeps no copies for them.
         """
-        if self.freed:
-            return
         equations = recorder.equations[self.start :]
         made = {v.id for e in equations for v in e.outs} | {s.id for s in self.seeds}
         saved = {v.id: v for v in _read(equations, self.grads) if v.id not in made}
@@ -111,24 +107,27 @@ class Gradient:
         self.saved = list(saved.values())
         self.program = make_program(equations, [*self.saved, *self.seeds], self.grads)
 
-    def attach(self, outs, saved, cells, leaves):
-        """Give the real results of one run the node that runs the gradient program.
+    def attach(self, outs, saved, cells, parents):
+        """Give the results of one run, those that require grad, the node that runs the gradient.
 
-        ``cells``: the clock of each array that a tensor outside holds, by the array's id.
+        Args:
+            saved, cells: The arrays that the gradient needs, and their clocks, None for an array
+                that nobody else can write to.
+            parents: The nodes before the call.
         """
         node = object.__new__(CompiledNode)
-        node.parents = tuple([leaves[o].node if isinstance(o, int) else n for n, o in self.parents])
+        node.parents = tuple(parents)
         node.saved = None if self.freed else tuple(saved)
-        node.cells = tuple([cells.get(id(a)) for a in saved])
+        node.cells = tuple(cells)
         node.clock = tick()
         node.hooks = None
         node.program = self.program
-        node.seeds = [(s.shape, s.dtype) for s in self.seeds]
-        first = outs[self.outs[0]].array
+        node.seeds = self.seeds
+        first = outs[0].array
         node.shape, node.dtype = first.shape, first.dtype
-        n = len(self.outs)
-        for i, k in enumerate(self.outs):
-            outs[k].node = node if n == 1 else output(node, i, n, outs[k].array)
+        n = len(outs)
+        for i, out in enumerate(outs):
+            out.node = node if n == 1 else output(node, i, n, out.array)
 
 
 def _read(equations, outputs):
@@ -160,5 +159,5 @@ def _owner(recorder, node):
     """The argument whose node this is, so that each run finds its own; None for outer state."""
     for captured in recorder.captured.values():
         if isinstance(captured.get, int) and captured.tensor.node is node:
-            return captured.get
+            return captured.tensor
     return None

@@ -21,7 +21,9 @@ def make_program(equations, inputs, outputs, writes=()):
     Args:
         equations: What was recorded, in order; what nothing wanted depends on is dropped, unless
             it draws random numbers.
-        inputs: Abstract values; ``run`` takes their arrays in this order.
+        inputs: Abstract values; ``run(arrays, held)`` takes the arrays of the first of them in a
+            list, and those of the others in a tuple that is the same object for as long as all of
+            its arrays are.
         outputs: Abstract values or constants; ``run`` returns their arrays in this order, none of
             which shares memory with an input or with another output.
         writes: (position in ``inputs``, value): the input's array takes the value on. Writes land
@@ -68,8 +70,9 @@ class Program:
             step[6] = tuple([s for s in used if s is not None and s not in seen and s not in kept])
             seen |= used
 
-    def run(self, arrays):
+    def run(self, arrays, held=()):
         """The arrays of the outputs, from those of the inputs; then the writes have landed."""
+        arrays = [*arrays, *held]
         found = self._compute(arrays)
         n = len(found) - len(self.targets)
         outputs = _apart(found[:n], arrays)
@@ -107,7 +110,7 @@ class Program:
 
 
 def _apart(outputs, inputs):
-    """``outputs``, copied where one looks into the memory of an input or of an earlier one."""
+    """``outputs``, copied where one shares memory with an input, an earlier one or itself."""
     taken: set = set()
     for a in inputs:
         taken |= {id(a), id(a.base)}
@@ -116,7 +119,7 @@ def _apart(outputs, inputs):
         if a is None:  # a gradient that there is not
             continue
         owner = a if a.base is None else a.base
-        if id(owner) in taken:
+        if id(owner) in taken or 0 in a.strides:
             owner = outputs[i] = a.copy(order="K")
         taken.add(id(owner))
     return outputs

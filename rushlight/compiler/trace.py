@@ -5,23 +5,26 @@ becomes an input at first touch. Writes to it land when the recorded program is 
 has been computed; until then the state is as it was, so a failure leaves nothing half-done.
 """
 
+import weakref
+
 import numpy as np
 from numpy import ndarray
 
 from rushlight.autograd import mode
 from rushlight.autograd.tape import output, refresh, tick
 from rushlight.autograd.write import follow, stamp
-from rushlight.backend import numpy as xp
 from rushlight.compiler.abstract import Abstract, refuse_values, user_line
+from rushlight.compiler.inference import infer
+from rushlight.compiler.surroundings import module_checks, place
 from rushlight.dtype import OF
 from rushlight.errors import TraceError
 from rushlight.ops.definition import OPS
-from rushlight.ops.dispatch import compute, refuse
 from rushlight.ops.dispatch import record as attach
+from rushlight.ops.dispatch import refuse
 from rushlight.ops.promotion import scalar_dtype
 from rushlight.tensor import Tensor, ViewOf, from_array
 
-__all__ = ["Equation", "Recorder", "infer"]
+__all__ = ["Equation", "Recorder", "key_of"]
 
 
 class Equation:
@@ -40,11 +43,16 @@ class Equation:
 
 def key_of(array):
     """What identifies the memory of an array, however many tensors look at it."""
-    return array.ctypes.data, array.shape, array.strides, array.dtype
+    return array.__array_interface__["data"][0], array.shape, array.strides, array.dtype.num
 
 
 class Captured:
-    """An input of the program: where to find its array at each run."""
+    """A tensor from outside, an input of the program.
+
+    Attributes:
+        get: Finds the tensor again at each run: None for one that stays the same object, its
+            position for an argument, else a function. ``Grad`` is such a function.
+    """
 
     __slots__ = ("get", "tensor", "value")
 
@@ -52,30 +60,73 @@ class Captured:
         self.tensor, self.get, self.value = tensor, get, value
 
 
-class Recorder:
-    """The trace of one call."""
+class Grad:
+    """Finds the gradient that a leaf has at each run."""
 
-    def __init__(self):
+    __slots__ = ("leaf",)
+
+    def __init__(self, leaf):
+        self.leaf = leaf
+
+    def __call__(self):
+        return self.leaf._grad
+
+
+class Live:
+    """A number that is read again at each run, into an input of no dims.
+
+    Attributes:
+        place: None, or ``place()`` gives the (dict, key) under which it lies as it is, so that
+            an unchanged number is recognised without ``get``.
+        steady: One of the trace's ``places`` tells when the number changes.
+    """
+
+    __slots__ = ("get", "place", "steady", "value")
+
+    def __init__(self, get, place, steady, value):
+        self.get, self.place, self.steady, self.value = get, place, steady, value
+
+
+class Recorder:
+    """The trace of one call.
+
+    Attributes:
+        checks: Conditions, each (template, objects, value), under which the program holds: the
+            expression that the template gives of the objects' names is what it was.
+        places: Functions that each tell such conditions for things that may move, together, to
+            other objects of equal values: an optimizer's state and options.
+        calls: (function, arguments) to be called at each run; those before ``first_calls`` ahead
+            of the program.
+    """
+
+    def __init__(self, leaves=()):
         self.began = tick()
         self.equations: list = []
         self.captured: dict = {}  # memory key → Captured
         self.current: dict = {}  # memory key → abstract value now
-        self.written: set = set()  # memory keys
-        self.lives: list = []  # (get, abstract value, dtype)
+        self.written: dict = {}  # memory keys, in order
+        self.lives: list = []
         self.grads: dict = {}  # id(leaf) → (leaf, its grad at entry)
         self.nodes: dict = {}  # id(tensor) → (tensor, node at entry)
-        self.guards: list = []  # (get, value)
+        self.checks: list = []
+        self.places: list = []
+        self.calls: list = []
+        self.first_calls = 0
         self.modules: dict = {}
-        self.kept: list = []  # tensors whose ids are keys above
+        self.kept: list = []  # objects whose ids are keys above
+        self.made: list = []  # weak references to the tensors that were made
+        self.undo: list = []  # what takes back state that was made for the trace
+        for i, t in enumerate(leaves):
+            self.captured[self.capture(t)].get = i
 
     # Values -----------------------------------------------------------------------------
 
     def capture(self, tensor, get=None):
-        """Make an outer tensor an input; ``get`` finds its array again."""
+        """Make an outer tensor an input; ``get`` finds it again. Returns its memory's key."""
         key = key_of(tensor.array)
         if key not in self.captured:
             value = Abstract(tensor.array.shape, tensor.array.dtype, tensor.array.strides)
-            self.captured[key] = Captured(tensor, get or (lambda: tensor.array), value)
+            self.captured[key] = Captured(tensor, get, value)
             self.current[key] = value
             self.kept.append(tensor)
         return key
@@ -98,19 +149,24 @@ class Recorder:
             (value,) = self.emit(op, (value, *args), params)
         return value
 
-    def live(self, get):
-        """A 0-dim tensor that holds ``get()`` at each run."""
+    def live(self, get, place=None, steady=False):
+        """A 0-dim tensor that holds ``get()`` at each run; see ``Live``."""
         found = get()
         if isinstance(found, Tensor):
             return found
+        self.first_calls = len(self.calls)
         dtype = np.dtype(np.float64) if isinstance(found, float) else np.asarray(found).dtype
         value = Abstract((), dtype)
-        self.lives.append((get, value))
+        self.lives.append(Live(get, place, steady, value))
         return from_array(value)
 
     def guard(self, get):
         """Have the program refuse to run once ``get()`` no longer equals what it is now."""
-        self.guards.append((get, get()))
+        self.checks.append(("{0}() == {1}", (get, get()), True))
+
+    def defer(self, function, *args):
+        """Have ``function(*args)`` called at each run: Python that is no computation."""
+        self.calls.append((function, args))
 
     def touch_grad(self, tensor, read=True):
         """Note the gradient that an outer tensor had before the trace changes or reads it."""
@@ -118,9 +174,9 @@ class Recorder:
             before = tensor._grad
             self.grads[id(tensor)] = (tensor, before)
             if read:
-                self.guard(lambda: tensor._grad is None)
+                self.checks.append(("{0}._grad is None", (tensor,), before is None))
                 if before is not None:
-                    self.capture(before, lambda: tensor._grad.array)
+                    self.capture(before, Grad(tensor))
 
     def refuse_values(self, tensor, name):
         """A value was asked for: an outer tensor's of now is not that of the next run."""
@@ -128,7 +184,9 @@ class Recorder:
 
     def touch_module(self, module):
         """Note a module that is called: a program holds for its mode and its tensors only."""
-        self.modules.setdefault(id(module), (module, module_state(module)))
+        if id(module) not in self.modules:
+            self.modules[id(module)] = module
+            self.checks += module_checks(module)
 
     # Operations ---------------------------------------------------------------------------
 
@@ -159,6 +217,7 @@ class Recorder:
         params = {k: self._parameter(v) for k, v in params.items()}
         results = self.emit(op, (values,) if op.variadic else tuple(values), params)
         outs = [from_array(r) for r in results]
+        self.made += map(weakref.ref, outs)
         if op.kind == "view":
             self._link(outs[0], args, op, params)
         self._attach(op, operands, values, params, outs)
@@ -206,9 +265,9 @@ class Recorder:
                 OPS["patch"], (base, new), {"path": x.view_of.path, "strides": root.array.strides}
             )
             self._rebind(root, patched)
-        if type(x.array) is ndarray and id(x) not in self.nodes:
-            self.nodes[id(x)] = (x, x.node)
-            self.kept.append(x)
+        for t in (x,) if x.view_of is None else (x, x.view_of.root):
+            if type(t.array) is ndarray and id(t) not in self.nodes:
+                self.nodes[id(t)] = (t, t.node)
         stamp(x)
         if x.view_of is not None:
             x.view_of.seen = -1 if type(x.array) is Abstract else x.cell[0]
@@ -223,7 +282,7 @@ class Recorder:
             return
         key = self.capture(root)
         self.current[key] = value
-        self.written.add(key)
+        self.written[key] = None
 
     def _fitted(self, value, x):
         if not isinstance(value, Abstract):
@@ -233,6 +292,13 @@ class Recorder:
         if value.shape != tuple(x.array.shape):
             (value,) = self.emit(OPS["expand"], (value,), {"size": tuple(x.array.shape)})
         return value
+
+    def before(self, owner, target):
+        """The tensor that was in a place, noted when the trace first looked there, or None."""
+        for template, objects, value in self.checks:
+            if objects[0] is owner and isinstance(value, Tensor) and place(template) == target:
+                return value
+        return None
 
     def restore(self):
         """Put back what tracing changed in the outer tensors themselves."""
@@ -244,73 +310,3 @@ class Recorder:
 
 def key_known(recorder, x):
     return type(x.array) is ndarray and key_of(x.array) in recorder.current
-
-
-def module_state(module):
-    """What a program bakes in of a module: its mode and which tensors it holds."""
-    held = module.__dict__
-    return (
-        held["training"],
-        *map(id, held["_parameters"].values()),
-        *map(id, held["_buffers"].values()),
-    )
-
-
-# Inference --------------------------------------------------------------------------------
-
-
-def infer(op, ins, params):
-    """The abstract results of ``op``: its shape rule where it states one, else a dry run."""
-    if op.kind == "source":
-        return _infer_source(op, params)
-    if op.dynamic(*ins, **params) if callable(op.dynamic) else op.dynamic:
-        raise TraceError(
-            f"{user_line()}: {op.name} gives a tensor whose shape depends on values, inside "
-            "torch.compile. Move it out of the compiled function, or use a form of fixed shape "
-            "such as torch.where."
-        )
-    if op.kind == "elementwise":
-        return _infer_elementwise(op, ins, params)
-    fake = _dry_list(ins[0]) if op.variadic else [_dry(v, op) for v in ins]
-    fake_params = {k: _dry(v, op) if isinstance(v, Abstract) else v for k, v in params.items()}
-    if "generator" in fake_params:
-        fake_params["generator"] = None  # tell the shape, draw nothing
-    with np.errstate(all="ignore"):
-        found = compute(op, (fake,) if op.variadic else tuple(fake), fake_params)
-    found = found if isinstance(found, tuple) else (found,)
-    return [Abstract(a.shape, a.dtype, a.strides) for a in found]
-
-
-def _dry_list(values):
-    return [np.zeros(v.shape, v.dtype) for v in values]
-
-
-def _dry(value, op):
-    if not isinstance(value, Abstract):
-        return value
-    return value.like() if op.kind == "view" else np.zeros(value.shape, value.dtype)
-
-
-def _infer_elementwise(op, ins, params):
-    from rushlight import shapes
-
-    operands = [*ins, *[v for v in params.values() if isinstance(v, Abstract)]]
-    shape = shapes.broadcast(op.name, *[v.shape for v in operands if isinstance(v, Abstract)])
-    small = lambda v: (
-        np.ones((1,) * min(len(v.shape), 1), v.dtype) if isinstance(v, Abstract) else v
-    )
-    with np.errstate(all="ignore"):
-        found = compute(
-            op, tuple([small(v) for v in ins]), {k: small(v) for k, v in params.items()}
-        )
-    return [Abstract(shape, found.dtype)]
-
-
-def _infer_source(op, params):
-    if op.shape is not None:
-        shape, dtype = op.shape(**params)
-        return [Abstract(shape, dtype)]
-    if "shape" in params and "dtype" in params:
-        return [Abstract(params["shape"], params["dtype"])]
-    found = np.asarray(op.forward(xp, **params))
-    return [Abstract(found.shape, found.dtype)]

@@ -7,7 +7,6 @@ parameter where ``xp`` is rushlight: in a trace, under ``differentiable=True``, 
 
 import contextvars
 import threading
-from functools import partial
 from itertools import chain
 from operator import attrgetter, is_
 
@@ -19,7 +18,6 @@ from rushlight.dtype import float64
 from rushlight.optim.bundle import bundles, real_type
 from rushlight.optim.hooks import everywhere_after, everywhere_before, hooked
 from rushlight.optim.optimizer import Optimizer
-from rushlight.optim.options import Live
 from rushlight.tensor import Tensor, from_array
 
 __all__ = ["Elementwise"]
@@ -120,13 +118,13 @@ class Elementwise(Optimizer):
             with mode.enable_grad():
                 loss = closure()
         recorder = mode.recorder() if mode.intercept else None
-        if recorder is not None or self.defaults["differentiable"]:
-            if recorder is not None:
-                recorder.guard(self._baked)
-            with mode.set_grad_enabled(self.defaults["differentiable"]):
-                for i, group in enumerate(self.param_groups):
-                    members = self._enrol(group["params"], self._names(group), recorder)
-                    self._step_tensors(group, i, members, recorder)
+        if recorder is not None:
+            from rushlight.optim.traced import record_step
+
+            record_step(self, recorder)
+        elif self.defaults["differentiable"]:
+            for group in self.param_groups:
+                self._step_tensors(group, self._enrol(group["params"], self._names(group)))
         else:
             _quiet().run(self._step_arrays)
         return loss
@@ -137,7 +135,7 @@ class Elementwise(Optimizer):
         if not (self._planned() and self._undisturbed()):
             self._plans = [Plan(group, self._names(group)) for group in self.param_groups]
             self._known = None
-        for i, plan in enumerate(self._plans):
+        for plan in self._plans:
             for bundle in plan.bundles:
                 count = bundle.count() if bundle.gather() else None
                 if count is None:
@@ -145,7 +143,7 @@ class Elementwise(Optimizer):
                 else:
                     self._advance(plan.group, bundle, count)
             if plan.idle:
-                self._wake(plan, i)
+                self._wake(plan)
         if self._known is None:
             self._remember()
 
@@ -154,8 +152,8 @@ class Elementwise(Optimizer):
         plans, groups = self._plans, self.param_groups
         if len(plans) != len(groups):
             return False
-        for plan, group in zip(plans, groups, strict=True):
-            if not plan.holds(group, self._names(group)):
+        for i, plan in enumerate(plans):
+            if not plan.holds(groups[i], self._names(groups[i])):
                 return False
         return True
 
@@ -196,7 +194,7 @@ class Elementwise(Optimizer):
         gone = {*map(id, plan.idle), *map(id, bundle.params)}
         plan.idle = [p for p in plan.params if id(p) in gone]
 
-    def _wake(self, plan, index):
+    def _wake(self, plan):
         """Step the parameters outside bundles that have a gradient, bundling what can be."""
         ready = self._enrol(plan.idle, plan.names)
         if not ready:
@@ -215,23 +213,17 @@ class Elementwise(Optimizer):
                 self._advance(plan.group, bundle, bundle.count())
             ready = [(p, c) for p, c in ready if id(p) not in bundled]
         with mode.no_grad():
-            self._step_tensors(plan.group, index, ready)
+            self._step_tensors(plan.group, ready)
 
-    def _enrol(self, params, names, recorder=None):
+    def _enrol(self, params, names):
         """(parameter, step count) of those with a gradient, their state made where it lacks."""
         ready = []
         for p in params:
-            if recorder is not None:
-                recorder.touch_grad(p)
             if p._grad is None:
                 continue
             if p._grad.is_sparse:
                 raise RuntimeError(f"{type(self).__name__} does not support sparse gradients")
-            count = self._complete(p, names)
-            if recorder is not None and not self._counted:
-                # Only a trace needs a tensor to count in, so it is no part of the state.
-                count = self._counters.setdefault(p, _scalar(count))
-            ready.append((p, count))
+            ready.append((p, self._complete(p, names)))
         return ready
 
     def _complete(self, p, names):
@@ -254,66 +246,37 @@ class Elementwise(Optimizer):
             fill = complex(fill, fill)
         return from_array(np.full(p.shape, fill, p.dtype.numpy))
 
-    # On tensors --------------------------------------------------------------------------
-
-    def _step_tensors(self, group, index, members, recorder=None):
-        options = group if recorder is None else Live(self, index)
-        names = self._names(group)
-        if recorder is not None:
-            recorder.guard(partial(self._abreast, [p for p, _ in members], names))
-        shared: dict = {}  # parameters that have taken as many steps share their scalars
-        for p, count in members:
-            if recorder is not None:
-                self._capture(recorder, p, names)
-            key = _key(count)
-            step = self._next(count, recorder is not None)
-            if key not in shared:
-                shared[key] = self._scalars(options, step)
-            tensors = [p, *(self.state[p][name] for name in names)]
-            if group["differentiable"]:
-                self._step_copies(tensors, shared[key], group)
-            else:
-                p, g, *buffers = map(_real, (p, p.grad, *tensors[1:]))
-                self._update(rushlight, p, g, buffers, shared[key], group)
-
-    @staticmethod
-    def _next(count, tracing):
-        """The number of the step being taken."""
-        if not isinstance(count, Tensor):
-            return count + 1
-        count.add_(1)
-        return count.to(float64) if tracing else count.item()
-
     # In a trace --------------------------------------------------------------------------
 
-    def _capture(self, recorder, p, names):
-        """Have ``p``'s state be looked up at each run, since it may be loaded between them."""
+    @classmethod
+    def _counts(cls, group):
+        """Whether the numbers of the rule depend on the step's."""
+        return cls._counted
 
-        def held(name):
-            self._complete(p, names)
-            return self.state[p][name].array
+    def _counter(self, p, count):
+        """The tensor that counts the steps of ``p``, which have been ``count``."""
+        # Only a trace needs one where the state has none, so it is no part of the state.
+        return count if self._counted else self._counters.setdefault(p, _scalar(count))
 
-        for name in (*names, "step") if self._counted else names:
-            if type(self.state[p][name].array) is np.ndarray:
-                recorder.capture(self.state[p][name], partial(held, name))
+    # On tensors --------------------------------------------------------------------------
 
-    def _abreast(self, params, names):
-        """For each parameter the first one that has taken as many steps."""
-        counts = []
-        for p in params:
-            count = self._complete(p, names)
-            counts.append((count if self._counted else self._counters[p]).array.item())
-        return [counts.index(count) for count in counts]
+    def _step_tensors(self, group, members):
+        shared: dict = {}  # parameters that have taken as many steps share their scalars
+        for p, count in members:
+            key = count.array.item() if isinstance(count, Tensor) else count
+            if isinstance(count, Tensor):
+                count.add_(1)
+            if key not in shared:
+                shared[key] = self._scalars(group, key + 1)
+            self._step_one([p, *[self.state[p][n] for n in self._names(group)]], shared[key], group)
 
-    def _baked(self):
-        """What a trace takes for constant: the parameters, and which options are on."""
-        return [
-            (
-                [*map(id, group["params"])],
-                [bool(v) for v in map(group.get, self.defaults) if not isinstance(v, Tensor)],
-            )
-            for group in self.param_groups
-        ]
+    def _step_one(self, tensors, scalars, group):
+        """Update one parameter and its state, ``tensors``."""
+        if group["differentiable"]:
+            self._step_copies(tensors, scalars, group)
+        else:
+            p, g, *buffers = map(_real, (tensors[0], tensors[0].grad, *tensors[1:]))
+            self._update(rushlight, p, g, buffers, scalars, group)
 
     def _step_copies(self, tensors, scalars, group):
         """Update copies and copy them back, so that no value saved for a gradient is lost."""
@@ -367,13 +330,6 @@ def _scalar(value):
     """A step count: 0-dim, and in float32 unless the default is float64."""
     wide = rushlight.get_default_dtype() is float64
     return from_array(np.array(value, np.float64 if wide else np.float32))
-
-
-def _key(count):
-    """What equals for parameters with equal step counts."""
-    if not isinstance(count, Tensor):
-        return count
-    return count.array.item() if type(count.array) is np.ndarray else id(count)
 
 
 def _real(t):

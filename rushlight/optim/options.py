@@ -1,9 +1,8 @@
-"""Options of a parameter group: their checks, and their values in a trace."""
+"""Checks of the options of a parameter group."""
 
-from rushlight.autograd import mode
 from rushlight.tensor import Tensor
 
-__all__ = ["Live", "check_fused", "check_options"]
+__all__ = ["check_fused", "check_options"]
 
 _LABELS = {
     "lr": "learning rate", "eps": "epsilon value", "momentum": "momentum value",
@@ -30,22 +29,3 @@ def check_fused(owner, fused, foreach, differentiable):
         raise RuntimeError(f"{owner}: `fused` does not support `differentiable`")
     if fused and foreach:
         raise RuntimeError(f"{owner}: `fused` and `foreach` cannot be `True` together.")
-
-
-class Live:
-    """A group's options in a trace: numbers are read again at each replay."""
-
-    def __init__(self, optimizer, index):
-        self.read = lambda key: optimizer.param_groups[index][key]
-
-    def __getitem__(self, key):
-        value = self.read(key)
-        if isinstance(value, tuple):
-            return tuple(self.number(v, lambda i=i: self.read(key)[i]) for i, v in enumerate(value))
-        return self.number(value, lambda: self.read(key))
-
-    @staticmethod
-    def number(value, get):
-        if isinstance(value, (bool, Tensor)):
-            return value
-        return mode.live(lambda: float(get()))  # an int now may be a float later

@@ -63,6 +63,10 @@ class SGD(Elementwise):
     def _names(group):
         return ("momentum_buffer",) if group["momentum"] != 0 else ()
 
+    @classmethod
+    def _counts(cls, group):
+        return group["momentum"] != 0 and group["dampening"] != 0
+
     @staticmethod
     def _scalars(group, step):
         # The first gradient enters whole: a buffer of zeros then becomes the gradient.

@@ -1,0 +1,115 @@
+"""The arguments of a call: their tensors, and the lines that take them out of other calls."""
+
+import dataclasses
+
+import numpy as np
+
+from rushlight.autograd.tape import refresh
+from rushlight.compiler.guard import is_plain
+from rushlight.tensor import Tensor
+
+__all__ = ["Arguments", "check_array"]
+
+
+def check_array(source, name, array):
+    """A line that gives up unless the array ``name`` lies in memory as ``array`` does."""
+    dtype = source.name(array.dtype)
+    source.demand(
+        f"{name}.shape == {array.shape!r} and {name}.strides == {array.strides!r} "
+        f"and ({name}.dtype is {dtype} or {name}.dtype == {dtype})"
+    )
+
+
+class Arguments:
+    """The tensors among the arguments of one call, in order.
+
+    Tensor ``i`` is ``t<i>`` in the lines of ``source``, and its array ``a<i>``.
+
+    Attributes:
+        leaves: The tensors, each once.
+    """
+
+    def __init__(self, source, args, kwargs):
+        self.source = source
+        self.leaves: list = []
+        self._position: dict = {}
+        self._names = 0
+        source.names["refresh"] = refresh
+        source.demand(f"len(args) == {len(args)}")
+        for i, value in enumerate(args):
+            self._walk(f"args[{i}]", value)
+        if kwargs:
+            source.demand(f"kwargs.keys() == {source.name(frozenset(kwargs))}")
+        else:
+            source.demand("not kwargs")
+        for key, value in kwargs.items():
+            self._walk(f"kwargs[{key!r}]", value)
+
+    def expression(self, tensor):
+        """The name of ``tensor`` in the lines; None where it is no argument."""
+        i = self._position.get(id(tensor))
+        return None if i is None else f"t{i}"
+
+    def _walk(self, expression, value):
+        source = self.source
+        if isinstance(value, Tensor):
+            self._tensor(expression, value)
+        elif is_plain(value):
+            name = self._named(expression)
+            source.demand(source.same(name, value))
+        elif isinstance(value, np.ndarray):
+            name = self._named(expression)
+            known = source.name(value.copy())
+            source.demand(
+                f"{name}.__class__ is {known}.__class__ and {name}.dtype == {known}.dtype and "
+                f"{name}.shape == {known}.shape and {name}.tobytes() == {known}.tobytes()"
+            )
+        elif isinstance(value, (tuple, list)):
+            name = self._container(expression, value)
+            source.demand(f"len({name}) == {len(value)}")
+            for i, item in enumerate(value):
+                self._walk(f"{name}[{i}]", item)
+        elif isinstance(value, dict):
+            name = self._container(expression, value)
+            source.demand(f"[*{name}] == {source.name([*value])}")
+            for key, item in value.items():
+                self._walk(f"{name}[{source.name(key)}]", item)
+        elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+            name = self._container(expression, value)
+            for field in dataclasses.fields(value):
+                self._walk(f"{name}.{field.name}", getattr(value, field.name))
+        else:
+            source.demand(f"{expression} is {source.name(value)}")
+
+    def _named(self, expression):
+        self._names += 1
+        self.source.line(f"x{self._names} = {expression}")
+        return f"x{self._names}"
+
+    def _container(self, expression, value):
+        name = self._named(expression)
+        self.source.demand(f"type({name}) is {self.source.name(type(value))}")
+        return name
+
+    def _tensor(self, expression, t):
+        source = self.source
+        if id(t) in self._position:
+            source.demand(f"{expression} is {self.expression(t)}")
+            return
+        refresh(t)
+        i = self._position[id(t)] = len(self.leaves)
+        source.line(f"t{i} = {expression}")
+        source.demand(f"type(t{i}) is {source.name(type(t))}")
+        source.line(f"if t{i}.view_of is not None: refresh(t{i})")
+        source.line(f"a{i} = t{i}.array")
+        check_array(source, f"a{i}", t.array)
+        if t.node is None:
+            source.demand(f"t{i}.node is None")
+        else:
+            leaf = "not " if t.node.clock == 0 else ""
+            source.demand(f"t{i}.node is not None and {leaf}t{i}.node.clock")
+        for j, other in enumerate(self.leaves):
+            # Two arguments that could be one tensor must not have become it.
+            if other.array.shape == t.array.shape and other.array.dtype == t.array.dtype:
+                source.demand(f"a{i} is {'' if other.array is t.array else 'not '}a{j}")
+        self.leaves.append(t)

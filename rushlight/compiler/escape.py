@@ -1,0 +1,76 @@
+"""Tensors of a trace that the function left somewhere outside: in an attribute, a dict, a closure.
+
+A program repeats such assignments at each run. What it cannot repeat, like appending to a list,
+is refused.
+"""
+
+import gc
+import types
+from sys import getrefcount
+
+from rushlight.autograd.tape import Node
+from rushlight.errors import TraceError
+from rushlight.tensor import ViewOf
+
+__all__ = ["assignments"]
+
+
+def assignments(made, results):
+    """(object, how it is written to, tensor) of each place outside that holds a traced tensor.
+
+    Args:
+        made: Weak references to the traced tensors.
+        results: Those that are held as results, a list.
+    """
+    held = _held(made, results)
+    if held:
+        gc.collect()  # cycles that nobody can reach
+        held = _held(made, results)
+    nodes = _nodes([t.node for t in (*held, *results) if t.node is not None]) if held else ()
+    ours = {id(held), id(results), *[id(n.__dict__) for n in nodes if hasattr(n, "__dict__")]}
+    found: list = []
+    for t in held:
+        found += [
+            (owner, _target(owner, t), t)
+            for owner in gc.get_referrers(t)
+            if id(owner) not in ours and not isinstance(owner, (types.FrameType, ViewOf, Node))
+        ]
+    return found
+
+
+def _nodes(found):
+    """``found`` and all nodes before them."""
+    seen = set(found)
+    for node in found:  # grows while it is gone through
+        for parent in node.parents:
+            if parent is not None and parent not in seen:
+                seen.add(parent)
+                found.append(parent)
+    return found
+
+
+def _held(made, results):
+    """The tensors that somebody else than ``results`` holds."""
+    ids = {id(t) for t in results}
+    held = []
+    for reference in made:
+        t = reference()
+        # References: t, the argument of getrefcount, and the list of results.
+        if t is not None and getrefcount(t) > 2 + (id(t) in ids):
+            held.append(t)
+        del t
+    return held
+
+
+def _target(owner, t):
+    """The assignment to ``owner`` that put ``t`` there, as a template."""
+    if type(owner) is types.CellType:
+        return "{0}.cell_contents"
+    named = owner if type(owner) is dict else getattr(owner, "__dict__", None)
+    for key, value in named.items() if named is not None else ():
+        if value is t and isinstance(key, str):
+            return f"{{0}}[{key!r}]" if owner is named else f"{{0}}.{key}"
+    raise TraceError(
+        f"a tensor of shape {list(t.array.shape)} that was made inside torch.compile is kept "
+        f"outside, by a {type(owner).__name__}; return it, and keep it there"
+    )

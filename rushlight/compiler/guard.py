@@ -1,0 +1,101 @@
+"""Guards: what a recorded call took for granted, checked by a function made for it.
+
+The checks are lines of Python, written while a call is recorded and then compiled by Python
+itself, so that each costs one comparison. ``Source`` collects the lines and the objects that
+they name; its ``text`` shows what a compiled call does before and after its program.
+"""
+
+import enum
+from types import NoneType
+
+import numpy as np
+
+from rushlight.device import device
+from rushlight.dtype import dtype
+from rushlight.tensor import Size
+
+__all__ = ["MISS", "Source", "equal", "is_plain"]
+
+_PLAIN = (
+    int, float, str, bool, bytes, complex, NoneType, slice, range, enum.Enum, dtype, device,
+    np.dtype, np.generic,
+)  # fmt: skip
+
+
+class _Miss:
+    """What a call's function returns where the call is not the one that it was made for."""
+
+    def __repr__(self):
+        return "MISS"
+
+
+MISS = _Miss()
+
+
+def is_plain(value):
+    """Whether ``value`` is known by its value: a number, text, or a tuple of such."""
+    if isinstance(value, (tuple, frozenset)):
+        return type(value) in (tuple, frozenset, Size) and all(map(is_plain, value))
+    return isinstance(value, _PLAIN)
+
+
+def equal(x, y):
+    """Whether two plain values are the same: 1, 1.0 and True are not."""
+    if type(x) is not type(y):
+        return False
+    if type(x) is tuple:
+        return len(x) == len(y) and all(map(equal, x, y))
+    return bool(x == y) or bool(x != x and y != y)
+
+
+class Source:
+    """A Python function under construction.
+
+    Attributes:
+        names: What the names in its lines stand for: the function's global variables, which may
+            be bound anew as long as it is used.
+    """
+
+    def __init__(self, head):
+        self.lines = [head]
+        self.names: dict = {"MISS": MISS, "equal": equal}
+        self._known: dict = {}
+
+    @property
+    def text(self):
+        """The function as Python would show it."""
+        return "\n".join(self.lines)
+
+    def line(self, text, indent=1):
+        """Add a line to the function's body."""
+        self.lines.append("    " * indent + text)
+
+    def name(self, value):
+        """The name of an object that stays what it is."""
+        if id(value) not in self._known:
+            self._known[id(value)] = self.bind("k", value)
+        return self._known[id(value)]
+
+    def bind(self, stem, value):
+        """A name of its own for ``value``, which may later stand for something else."""
+        name = f"{stem}{len(self.names)}"
+        self.names[name] = value
+        return name
+
+    def same(self, expression, value):
+        """The condition that ``expression`` is what ``value`` is."""
+        if value is None or value is True or value is False:
+            return f"{expression} is {value}"
+        name = self.name(value)
+        if not is_plain(value):
+            return f"{expression} is {name}"
+        return f"({expression} is {name} or equal({expression}, {name}))"
+
+    def demand(self, condition, otherwise="return MISS"):
+        """A line that gives up unless ``condition``."""
+        self.line(f"if not ({condition}): {otherwise}")
+
+    def function(self, name):
+        """The function, compiled."""
+        exec(compile(self.text, f"<{name} of a compiled call>", "exec"), self.names)
+        return self.names[name]

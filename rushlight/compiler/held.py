@@ -1,0 +1,184 @@
+"""The inputs that stay in place between runs: parameters, buffers, state, numbers, gradients.
+
+Their arrays are one tuple, the same object for as long as none of them changed, so that a program
+which knows the tuple knows where everything lies.
+"""
+
+from sys import getrefcount
+from typing import Any
+
+import numpy as np
+
+from rushlight.autograd.tape import tick
+from rushlight.compiler.guard import equal, is_plain
+from rushlight.tensor import from_array
+
+__all__ = ["Held"]
+
+
+class Slot:
+    """The gradient of one leaf, in memory that is used again while nobody else looks at it."""
+
+    __slots__ = ("array", "leaf", "tensor", "value")
+
+    def __init__(self, leaf, value):
+        self.leaf, self.value = leaf, value
+        self.array: Any = None
+        self.tensor: Any = None
+        self.renew()
+
+    def renew(self):
+        """Take new memory; who holds the old keeps it."""
+        self.array = np.empty(self.value.shape, self.value.dtype)
+        self.tensor = from_array(self.array)
+
+    def references(self):
+        """How many hold the tensor or its array, but for the leaf."""
+        tensor = self.tensor
+        return getrefcount(tensor) - (self.leaf._grad is tensor) + getrefcount(self.array)
+
+
+class Place:
+    """Conditions of things that may move, and the names that they have in the function."""
+
+    def __init__(self, find, source):
+        self.find = find
+        self.names = source.names
+        self.checks = find()
+        self.bound = []
+        self.conditions = []
+        for template, objects, value, _ in self.checks:
+            names = [source.bind("d", x) for x in objects]
+            now, expression = source.bind("v", value), template.format(*names)
+            otherwise = f" or equal({expression}, {now})" if is_plain(value) else ""
+            self.conditions.append(f"({expression} is {now}{otherwise})")
+            self.bound.append((*names, now))
+
+    def follow(self):
+        """Bind the names to what is there now; False where that is another state of things."""
+        checks = self.find()
+        if len(checks) != len(self.checks):
+            return False
+        for old, new in zip(self.checks, checks, strict=True):
+            same = old[3] is new[3] or (is_plain(old[3]) and equal(old[3], new[3]))
+            if old[0] != new[0] or not same:
+                return False
+        for names, (_, objects, value, _) in zip(self.bound, checks, strict=True):
+            self.names.update(zip(names, (*objects, value), strict=True))
+        return True
+
+
+class Held:
+    """The held inputs of one program.
+
+    Args:
+        captured: What the trace captured, but for arguments and gradients.
+        lives: Numbers that are read again at each run.
+        grads: (leaf, abstract value) of the gradients that the program leaves.
+        places: Functions that tell where things are; see ``Recorder``.
+        source: The call's function, where arrays and numbers get names.
+
+    Attributes:
+        arrays: The arrays, in order: of captured tensors, of numbers, of gradients.
+        tensors: The captured tensors.
+        written: Positions of those that the program writes.
+    """
+
+    def __init__(self, captured, lives, grads, places, source):
+        self.captured, self.lives = captured, lives
+        self.source, self.names = source, source.names
+        self.written: list = []
+        self.places = [Place(find, source) for find in places]
+        self.tensors = [c.tensor for c in captured]
+        self.tensor_names = [source.bind("p", t) for t in self.tensors]
+        self.array_names = [source.bind("h", t.array) for t in self.tensors]
+        self.numbers = [np.empty((), live.value.dtype) for live in lives]
+        self.number_names = [tuple([source.bind("n", x) for x in (None, None)]) for live in lives]
+        self.slots = [Slot(leaf, value) for leaf, value in grads]
+        for i in range(len(lives)):
+            self.set_number(i)
+        self._gather()
+        self.alone = self.slots[0].references() if self.slots else 0
+
+    @property
+    def conditions(self):
+        """The conditions that everything lies where it did."""
+        tensors = zip(self.tensor_names, self.array_names, strict=True)
+        return [
+            *[condition for place in self.places for condition in place.conditions],
+            *[f"{tensor}.array is {array}" for tensor, array in tensors],
+        ]
+
+    def number_lines(self):
+        """Add the lines that read numbers again that have changed."""
+        source = self.source
+        set_number = source.name(self.set_number)
+        for i, (live, (owner, seen)) in enumerate(zip(self.lives, self.number_names, strict=True)):
+            if live.steady:
+                continue
+            if live.place is None:
+                source.line(f"{set_number}({i})")
+            else:
+                key = live.place()[1]
+                source.line(f"if {owner}[{key!r}] is not {seen}: {set_number}({i})")
+
+    def set_number(self, i):
+        """Read number ``i`` again."""
+        live = self.lives[i]
+        if live.place is not None:
+            owner, key = live.place()
+            self.names.update(zip(self.number_names[i], (owner, owner[key]), strict=True))
+        self.numbers[i][()] = live.get()
+
+    def follow(self):
+        """Find everything where it now lies; False where it is not what the program is for."""
+        for place in self.places:
+            if not place.follow():
+                return False
+        for i, captured in enumerate(self.captured):
+            t = self.tensors[i] if captured.get is None else captured.get()
+            a, value = t.array, captured.value
+            if (a.shape, a.strides, a.dtype) != (value.shape, value.strides, value.dtype):
+                return False
+            self.tensors[i] = t
+            self.names[self.tensor_names[i]] = t
+        for i in range(len(self.lives)):
+            self.set_number(i)
+        self._gather()
+        return True
+
+    def _gather(self):
+        arrays = [t.array for t in self.tensors]
+        self.names.update(zip(self.array_names, arrays, strict=True))
+        self.arrays = (*arrays, *self.numbers, *[s.array for s in self.slots])
+
+    def finish(self):
+        """After a run: mark the tensors that were written, and give the leaves their gradients."""
+        now = tick()
+        for i in self.written:
+            t = self.tensors[i]
+            cell = t.cell
+            cell[0] = now
+            cell[1] += 1
+            if t.view_of is not None:
+                t.view_of.seen = now
+        for s in self.slots:
+            s.leaf._grad = s.tensor
+
+    def own_gradients(self):
+        """Take new memory for gradients that somebody else holds."""
+        alone, renewed = self.alone, False
+        for s in self.slots:
+            tensor = s.tensor
+            shared = getrefcount(tensor) - (s.leaf._grad is tensor) + getrefcount(s.array) > alone
+            if shared or tensor.node is not None:
+                s.renew()
+                renewed = True
+        if renewed:
+            self._gather()
+
+    def release(self):
+        """Let go of the gradients' memory until the next run: another program takes over."""
+        for s in self.slots:
+            s.tensor = s.array = None
+        self._gather()

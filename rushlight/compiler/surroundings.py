@@ -1,0 +1,215 @@
+"""What a function reads besides its arguments: closure, globals, the attributes of its objects.
+
+Numbers, texts and the like are known by value, all else by identity; lists and dicts by what is
+in them as well. Of objects only the attributes count that the function's code names, and
+functions that it calls by a global name or through ``self`` are gone into. Tensors are inputs of
+the program: nothing of theirs is noted but which tensor it is.
+"""
+
+import functools
+import inspect
+import os
+import types
+
+from rushlight.compiler.guard import equal, is_plain
+from rushlight.tensor import Tensor
+
+__all__ = ["module_checks", "place", "put_back", "surroundings"]
+
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def surroundings(function):
+    """Conditions, as (template, objects, value), under which ``function`` reads the same."""
+    found: list = []
+    _function(function, found, set())
+    return found
+
+
+def _function(function, found, seen):
+    function = inspect.unwrap(function)
+    owner = getattr(function, "__self__", None)
+    if type(function).__name__ == "partial":
+        found.append(("{0}.func", (function,), function.func))
+        _function(function.func, found, seen)
+        for value in (*function.args, *function.keywords.values()):
+            _value(value, found, seen, ())
+        return
+    function = getattr(function, "__func__", function)
+    if not isinstance(function, types.FunctionType):
+        forward = type(function).__call__
+        if isinstance(forward, types.FunctionType) and not _is_module(function):
+            _method(forward, function, found, seen)
+        return
+    if isinstance(owner, type) or owner is None:
+        _code(function, found, seen)
+    else:
+        _method(function, owner, found, seen)
+
+
+def _method(function, owner, found, seen):
+    names = _code(function, found, seen)
+    if not _is_module(owner):
+        _attributes(owner, names, found, seen)
+
+
+def _is_module(value):
+    return hasattr(value, "_parameters") and hasattr(value, "_modules")
+
+
+def _foreign(function):
+    """Whether ``function`` is the user's, not the package's."""
+    return not function.__code__.co_filename.startswith(_PACKAGE)
+
+
+def _code(function, found, seen):
+    """Note what the code reads from its closure and globals; returns the names in it."""
+    if function.__code__ in seen:
+        return set()
+    seen.add(function.__code__)
+    names, texts = _names(function.__code__)
+    if not _foreign(function):
+        return names
+    for cell in function.__closure__ or ():
+        try:
+            value = cell.cell_contents
+        except ValueError:  # not bound yet
+            continue
+        found.append(("{0}.cell_contents", (cell,), value))
+        _value(value, found, seen, names | texts)
+    for name in names:
+        if name in function.__globals__:
+            value = function.__globals__[name]
+            if not isinstance(value, (types.ModuleType, type, types.BuiltinFunctionType)):
+                found.append((f"{{0}}.get({name!r})", (function.__globals__,), value))
+                _value(value, found, seen, names | texts)
+    return names
+
+
+def _names(code):
+    """Names and constant texts in a function's code, those of functions inside it included."""
+    names = set(code.co_names)
+    texts = {c for c in code.co_consts if isinstance(c, str)}
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            inner = _names(constant)
+            names |= inner[0]
+            texts |= inner[1]
+    return names, texts
+
+
+def _value(value, found, seen, names):
+    """Note what lies inside ``value``, that code with these ``names`` may read."""
+    if is_plain(value) or isinstance(value, (Tensor, type)) or id(value) in seen:
+        return
+    seen.add(id(value))
+    if isinstance(value, (list, tuple)):
+        if isinstance(value, list):
+            found.append(("len({0})", (value,), len(value)))
+        for i, item in enumerate(value):
+            if isinstance(value, list):
+                found.append((f"{{0}}[{i}]", (value,), item))
+            _value(item, found, seen, names)
+    elif type(value) is dict:
+        for key in [key for key in value if isinstance(key, str) and key in names]:
+            found.append((f"{{0}}.get({key!r})", (value,), value[key]))
+            _value(value[key], found, seen, names)
+    elif isinstance(value, (types.FunctionType, types.MethodType)):
+        _function(value, found, seen)
+    elif not _is_module(value) and not _is_optimizer(value):
+        _attributes(value, names, found, seen)
+
+
+def _is_optimizer(value):
+    return hasattr(value, "param_groups")
+
+
+def _attributes(value, names, found, seen):
+    """Note the attributes in ``names`` of an object of a class of the user's."""
+    own = getattr(value, "__dict__", None)
+    if own is None or type(value).__module__.split(".")[0] == "rushlight":
+        return
+    for name in [name for name in own if name in names]:
+        found.append((f"{{0}}.get({name!r})", (own,), own[name]))
+        _value(own[name], found, seen, names)
+
+
+# What the function changes ----------------------------------------------------------------
+
+
+def place(template):
+    """The template of an expression that can be assigned to."""
+    return template.replace(".get(", "[").replace(")", "]")
+
+
+@functools.cache
+def getter(template):
+    """The function of one object that a template is."""
+    return eval(f"lambda x: {template.format('x')}")
+
+
+@functools.cache
+def _setter(template):
+    found: dict = {}
+    exec(f"def put(x, value): {place(template).format('x')} = value", found)
+    return found["put"]
+
+
+def put_back(checks):
+    """Undo what a traced function did to plain values outside; returns the first such place.
+
+    A program computes with tensors alone: counting calls, say, or filling a list it cannot do.
+    """
+    first = None
+    for template, objects, value in checks:
+        if len(objects) != 1 or not is_plain(value) or template.endswith("is None"):
+            continue
+        (owner,) = objects
+        now = getter(template)(owner)
+        if equal(now, value):
+            continue
+        first = first or template.format(type(owner).__name__)
+        if template != "len({0})":
+            _setter(template)(owner, value)
+        elif now > value:
+            del owner[value:]
+    return first
+
+
+# Modules ----------------------------------------------------------------------------------
+
+_reads: dict = {}  # class → the attributes that its forward reads
+
+
+def _read_by(cls):
+    """The names that the forward of a Module's class, and what it calls of its own, mention."""
+    if cls not in _reads:
+        names: set = set()
+        todo = ["forward"]
+        while todo:
+            function = inspect.unwrap(getattr(cls, todo.pop(), None) or len)
+            function = getattr(function, "fget", function)
+            code = getattr(function, "__code__", None)
+            if code is not None:
+                new = _names(code)[0] - names
+                names |= new
+                todo += [n for n in new if hasattr(cls, n) and n != "__call__"]
+        _reads[cls] = names
+    return _reads[cls]
+
+
+def module_checks(module):
+    """Conditions under which a call of ``module`` does the same to the same tensors."""
+    own = module.__dict__
+    found: list = [("{0}['training']", (own,), own["training"])]
+    for kind in ("_parameters", "_buffers", "_modules"):
+        found += [(f"{{0}}.get({key!r})", (own[kind],), v) for key, v in own[kind].items()]
+    seen: set = {id(module)}
+    for name in _read_by(type(module)):
+        if name in own and name != "training":
+            found.append((f"{{0}}.get({name!r})", (own,), own[name]))
+            _value(own[name], found, seen, ())
+    forward = own.get("forward", type(module).forward)
+    if isinstance(forward, types.FunctionType) and _foreign(forward):
+        _code(forward, found, seen)
+    return found

@@ -1,0 +1,171 @@
+"""The step of an elementwise optimizer inside a trace.
+
+Its numbers are read again at each run. The counts of parameters that have taken as many steps lie
+in one array, so that a program counts, and computes what depends on the count, once for all.
+"""
+
+from functools import partial
+
+import numpy as np
+
+from rushlight.autograd import mode
+from rushlight.dtype import float64
+from rushlight.tensor import Tensor, from_array
+
+__all__ = ["record_step"]
+
+
+def record_step(optimizer, recorder):
+    """Take a step of ``optimizer`` in the trace of ``recorder``."""
+    recorder.places.append(partial(_options, optimizer))
+    for i, group in enumerate(optimizer.param_groups):
+        for p in group["params"]:
+            recorder.touch_grad(p)
+        members = optimizer._enrol(group["params"], optimizer._names(group))
+        if not members:
+            continue
+        if optimizer._counts(group):
+            for p, count in members:
+                optimizer._counter(p, count)
+        state = State(optimizer, i, [p for p, _ in members])
+        recorder.places.append(state.places)
+        state.capture(recorder)
+        state.step(recorder)
+
+
+def _options(optimizer):
+    """Where the options are, and which of them are on: numbers may change, but not to or from 0."""
+    groups = optimizer.param_groups
+    found: list = [
+        ("{0}.param_groups", (optimizer,), groups, None),
+        ("len({0})", (groups,), len(groups), len(groups)),
+    ]
+    for i, group in enumerate(groups):
+        params = group["params"]
+        found.append((f"{{0}}[{i}]", (groups,), group, None))
+        found.append(("{0}['params']", (group,), params, None))
+        found.append(("len({0})", (params,), len(params), len(params)))
+        found += [(f"{{0}}[{k}]", (params,), p, p) for k, p in enumerate(params)]
+        for key in optimizer.defaults:
+            value = group.get(key)
+            number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if key != "lr" or isinstance(value, Tensor):
+                # A tuple holds numbers, of which none is a switch.
+                fixed = bool(value) if number else type(value) is tuple or value
+                found.append((f"{{0}}.get({key!r})", (group,), value, fixed))
+    return found
+
+
+class Options:
+    """A group's options in a trace: numbers are read again at each run."""
+
+    def __init__(self, optimizer, index, recorder):
+        self.optimizer, self.index, self.recorder = optimizer, index, recorder
+
+    @property
+    def group(self):
+        return self.optimizer.param_groups[self.index]
+
+    def __getitem__(self, key):
+        value = self.group[key]
+        if isinstance(value, tuple):
+            return tuple(
+                self._number(v, lambda i=i: self.group[key][i], None) for i, v in enumerate(value)
+            )
+        # Of the others ``_options`` tells when they change; the rate changes at every step.
+        place = (lambda: (self.group, key)) if key == "lr" else None
+        return self._number(value, lambda: self.group[key], place)
+
+    def _number(self, value, get, place):
+        if isinstance(value, (bool, Tensor)):
+            return value
+        # An int now may be a float later.
+        return self.recorder.live(lambda: float(get()), place, steady=place is None)
+
+
+class State:
+    """The state of the parameters of one group that are stepped.
+
+    Attributes:
+        counters: For each number of steps taken, its parameters and a tensor of their counts.
+    """
+
+    def __init__(self, optimizer, index, params):
+        self.optimizer, self.index, self.params = optimizer, index, params
+        group = optimizer.param_groups[index]
+        self.names = optimizer._names(group)
+        self.counts = optimizer._counts(group)
+        self.counters: list = []
+        self.dicts: list = []
+        self._join()
+
+    def _join(self):
+        """Have the counts of parameters that are abreast lie in one array."""
+        optimizer = self.optimizer
+        found: dict = {}
+        for p in self.params:
+            count = optimizer._complete(p, self.names)
+            if self.counts:
+                count = optimizer._counter(p, count)
+                found.setdefault(count.array.item(), []).append((p, count))
+        stateful = self.names or optimizer._counted
+        self.dicts = [optimizer.state[p] for p in self.params] if stateful else []
+        before = {tuple(map(id, params)): tensor for params, _, tensor in self.counters}
+        self.counters = []
+        for members in found.values():
+            params, counts = zip(*members, strict=True)
+            tensor = before.get(tuple(map(id, params)))
+            if tensor is None or any(t.array.base is not tensor.array for t in counts):
+                steps = np.array([t.array for t in counts])
+                for i, t in enumerate(counts):
+                    t.array = steps[i, ...]
+                tensor = from_array(steps) if tensor is None else tensor
+                tensor.array = steps
+            self.counters.append((params, counts, tensor))
+
+    def places(self):
+        """Conditions that the state is where it was, of parameters as far as they were."""
+        self._join()
+        optimizer, state = self.optimizer, self.optimizer.state
+        found: list = [("{0}.state", (optimizer,), state, None)]
+        if self.dicts:
+            dicts = (*map(id, self.dicts),)
+            found.append((
+                "{1} <= {{*map(id, {0}.values())}}", (state, frozenset(dicts)), True, True,
+            ))  # fmt: skip
+        names = ("step", *self.names) if self.optimizer._counted else self.names
+        for own in self.dicts:
+            found += [(f"{{0}}.get({name!r})", (own,), own[name], None) for name in names]
+        for params, counts, tensor in self.counters:
+            found += [("{0}.array", (t,), t.array, None) for t in counts]
+            abreast = len(counts), *map(id, params)
+            found.append(("len({{*{0}.tolist()}})", (tensor.array,), 1, abreast))
+        return found
+
+    def capture(self, recorder):
+        """Have the state be looked up at each run, since it may be loaded between them."""
+        state = self.optimizer.state
+        for p in self.params:
+            for name in self.names:
+                tensor = state[p][name]
+                if type(tensor.array) is np.ndarray:
+                    recorder.capture(tensor, lambda p=p, name=name: self.optimizer.state[p][name])
+        for i, (_, _, tensor) in enumerate(self.counters):
+            recorder.capture(tensor, lambda i=i: self.counters[i][2])
+
+    def step(self, recorder):
+        """Update the parameters, with one set of scalars for all that are abreast."""
+        optimizer, group = self.optimizer, self.optimizer.param_groups[self.index]
+        options = Options(optimizer, self.index, recorder)
+        with mode.set_grad_enabled(bool(optimizer.defaults["differentiable"])):
+            shared: dict = {}
+            for params, _, tensor in self.counters:
+                tensor.add_(1)
+                scalars = optimizer._scalars(options, tensor[0].to(float64))
+                shared |= dict.fromkeys(map(id, params), scalars)
+            if not self.counters:
+                # Where nothing depends on the count, any step but the first will do.
+                shared = dict.fromkeys(map(id, self.params), optimizer._scalars(options, 2.0))
+            for p in self.params:
+                tensors = [p, *[optimizer.state[p][name] for name in self.names]]
+                optimizer._step_one(tensors, shared[id(p)], group)
