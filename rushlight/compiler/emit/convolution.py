@@ -5,7 +5,7 @@ from math import prod
 
 import numpy as np
 
-from rushlight.compiler.emit import shifted_sum, weight_gradient
+from rushlight.compiler.emit import narrow_gradient, shifted_sum, weight_gradient
 from rushlight.compiler.emit.plan import Plan
 from rushlight.compiler.emit.value import FLOAT, HALF
 
@@ -93,4 +93,6 @@ def emit(module, plan, sink):
 
 
 def _emitter(description):
-    return weight_gradient if description.op == "convolution_weight_grad" else shifted_sum
+    if description.op != "convolution_weight_grad":
+        return shifted_sum
+    return narrow_gradient if narrow_gradient.fits(description) else weight_gradient

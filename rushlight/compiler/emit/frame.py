@@ -9,10 +9,21 @@ import numpy as np
 from llvmlite import ir
 
 from rushlight.compiler.emit.loop import address, lift
-from rushlight.compiler.emit.memory import load_from, memory_type
+from rushlight.compiler.emit.memory import load_from, memory_type, store
 from rushlight.compiler.emit.value import INT, Value, select
 
-__all__ = ["below", "entry", "gather", "kernel", "least", "lookup", "offset", "quotient", "table"]
+__all__ = [
+    "below",
+    "entry",
+    "gather",
+    "kernel",
+    "least",
+    "lookup",
+    "offset",
+    "quotient",
+    "storing",
+    "table",
+]
 
 _I64 = ir.IntType(64)
 _POINTER = ir.PointerType()
@@ -82,3 +93,15 @@ def gather(b, base, indices, dtype, mask):
     places = b.gep(base, [indices.v], source_etype=memory_type(dtype))
     places.type = ir.VectorType(_POINTER, indices.lanes)  # llvmlite takes it for one pointer
     return load_from(b, places, dtype, indices.lanes, mask)
+
+
+def storing(position, dtype, strides):
+    """The sink that stores results at ``args[position]`` with element ``strides``."""
+    dtype = np.dtype(dtype)
+
+    def sink(b, args, indices, value, mask):
+        place = offset([Value(b, i, INT) for i in indices], strides)
+        place = address(b, entry(b, args, position), place, dtype.itemsize)
+        store(b, value, place, dtype, mask, strides[-1])
+
+    return sink

@@ -1,6 +1,9 @@
 """Strips of images in scratch memory: padded, and parted into planes by stride."""
 
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from math import ceil
 
 import numpy as np
 
@@ -12,6 +15,9 @@ from rushlight.compiler.emit.shifts import Shifts
 from rushlight.compiler.emit.value import constant
 
 __all__ = ["Images", "Layout", "lay_out", "round_up"]
+
+
+_UNROLLED = 8  # vectors of a row that are copied without a loop
 
 
 def round_up(n, multiple):
@@ -32,35 +38,41 @@ class Layout:
     rows: int
     lanes: int
 
-    @property
+    @cached_property
     def pitch(self):
         return self.shifts.dims[2].pitch
 
-    @property
+    @cached_property
     def image_rows(self):
         d = self.shifts.dims[1]
         return self.rows + d.reach if self.images == 1 else d.pitch
 
-    @property
+    @cached_property
     def run(self):
         """From the first t to behind the last: what is in between is computed, too."""
         rows = (self.images - 1) * self.image_rows + self.rows
         return (rows - 1) * self.pitch + self.shifts.dims[2].count
 
-    @property
+    @cached_property
     def filled(self):
-        """The elements of a plane that come from the source; zeros follow."""
+        """The elements of a plane that come from the source."""
         return self.images * self.image_rows * self.pitch
 
-    @property
+    @cached_property
+    def zeros(self):
+        """The elements after them that the last rows' taps meet, in whole vectors."""
+        _, y, x = self.shifts.dims
+        over = max(0, self.rows + y.reach - self.image_rows) * self.pitch
+        over += max(0, x.count + x.reach - self.pitch)
+        return round_up(over, self.lanes)
+
+    @cached_property
     def plane(self):
         """From one plane to the next: an odd number of vectors, lest all lie in one cache set."""
-        _, h, w = self.shifts.dims
-        over = max(0, self.rows + h.reach - self.image_rows) * self.pitch
-        over += max(0, w.count + w.reach - self.pitch)
-        return ((self.filled + over + self.lanes - 1) // self.lanes | 1) * self.lanes
+        room = max(self.zeros, self.lanes)  # a row's last vector may be longer than the row
+        return (round_up(self.filled + room, self.lanes) // self.lanes | 1) * self.lanes
 
-    @property
+    @cached_property
     def channel(self):
         """From one channel to the next."""
         return len(self.shifts.slices) * len(self.shifts.planes) * self.plane
@@ -86,37 +98,55 @@ def lay_out(b, layout, images, x, into, dtype, first, channels, t):
 
     ``first`` is the first (image, channel) of so many ``channels``.
     """
-    shifts = layout.shifts
+    shifts, size = layout.shifts, dtype.itemsize
     depth, height, width = shifts.dims
-    slices = table(b.module, shifts.slices)
-    planes = [table(b.module, v) for v in zip(*shifts.planes, strict=True)]
-    counts = len(shifts.slices), len(shifts.planes)
+    slices, planes = table(b.module, shifts.slices), table(b.module, height.planes)
+    counts = len(shifts.slices), len(height.planes)
     with loop(b, 0, channels) as c, loop(b, 0, counts[0]) as s, loop(b, 0, counts[1]) as p:
-        plane = address(
-            b, into, ((c * counts[0] + s) * counts[1] + p) * layout.plane, dtype.itemsize
-        )
+        plane = ((c * counts[0] + s) * counts[1] + p) * (len(width.planes) * layout.plane)
+        plane = address(b, into, plane, size)
         z = t[0] * depth.step + lookup(b, slices, s)
-        top = t[1] * height.step + lookup(b, planes[0], p) + height.base
-        column = lookup(b, planes[1], p) + width.base
+        top = t[1] * height.step + lookup(b, planes, p) + height.base
         with loop(b, 0, layout.images) as i, loop(b, 0, layout.image_rows) as r:
             y = top + r * height.step
             valid = below(b, y, height.source) & below(b, z, depth.source)
             valid = valid & below(b, first[0] + i, images.count)
             line = offset((first[0] + i, first[1] + c, z, y), images.strides[:4])
-            row = address(b, plane, (i * layout.image_rows + r) * layout.pitch, dtype.itemsize)
-            _copy_row(b, layout, images, address(b, x, line, images.dtype.itemsize), row, dtype,
-                      column, valid)  # fmt: skip
-        zero = constant(b, 0, dtype, layout.lanes)
-        with loop(b, layout.filled, layout.plane, layout.lanes) as j:
-            store(b, zero, address(b, plane, j, dtype.itemsize), dtype)
+            line = address(b, x, line, images.dtype.itemsize)
+            row = address(b, plane, (i * layout.image_rows + r) * layout.pitch, size)
+            _copy_row(b, layout, images, line, row, dtype, valid)
+        if layout.zeros:
+            _clear(b, layout, plane, dtype)
 
 
-def _copy_row(b, layout, images, x, into, dtype, column, valid):
-    """A row of a plane: every step-th element from ``column`` on, zeros outside the source."""
+def _copy_row(b, layout, images, x, into, dtype, valid):
+    """A row of each of the columns' planes: equally spaced elements, zeros outside the source."""
     width, lanes = layout.shifts.dims[2], layout.lanes
-    with loop(b, 0, layout.pitch, lanes) as j:
-        first = j * width.step + column
+    columns = width.planes
+    # Where all is known, masks are constants.
+    few = len(columns) * ceil(layout.pitch / lanes) <= _UNROLLED
+    starts = range(0, layout.pitch, lanes)
+    table_of = None if few else table(b.module, columns)
+
+    def copy(p, j):
+        column = columns[p] if few else lookup(b, table_of, p)
         value, _ = spaced(
-            b, x, images.dtype, lanes, first, width.step, width.source, images.strides[4], valid
-        )
-        store(b, value, address(b, into, j, dtype.itemsize), dtype)
+            b, x, images.dtype, lanes, j * width.step + column + width.base, width.step,
+            width.source, images.strides[4], valid,
+        )  # fmt: skip
+        store(b, value, address(b, into, p * layout.plane + j, dtype.itemsize), dtype)
+
+    if few:
+        for p, j in product(range(len(columns)), starts):
+            copy(p, j)
+        return
+    with loop(b, 0, len(columns)) as p, loop(b, 0, layout.pitch, lanes) as j:
+        copy(p, j)
+
+
+def _clear(b, layout, planes, dtype):
+    """Zeros behind the last row of each of the columns' planes."""
+    zero = constant(b, 0, dtype, layout.lanes)
+    with loop(b, 0, len(layout.shifts.dims[2].planes)) as p:
+        with loop(b, layout.filled, layout.filled + layout.zeros, layout.lanes) as j:
+            store(b, zero, address(b, planes, p * layout.plane + j, dtype.itemsize), dtype)

@@ -24,7 +24,7 @@ from rushlight.compiler.emit.loop import address, lift, loop, unravel
 from rushlight.compiler.emit.memory import load, prefix_mask, store
 from rushlight.compiler.emit.microkernel import Tile
 from rushlight.compiler.emit.plan import Kernel, Plan
-from rushlight.compiler.emit.shifts import shifts_of
+from rushlight.compiler.emit.shifts import Shifts, shifts_of
 from rushlight.compiler.emit.tiles import shifted_product
 from rushlight.compiler.emit.value import INT, splat
 from rushlight.compiler.emit.value import lift as as_value
@@ -102,62 +102,90 @@ def plan(d, target, name):
 def _choose(d, target):
     """The cheapest way to cut the work up, by a count of cycles."""
     shifts, inputs, results = _roles(d)
-    lanes, size = target.lanes(d.compute), d.compute.itemsize
-    best = None
+    choices = [
+        _cut(d, target, layout, rows, vectors)
+        for layout in _layouts(d, shifts, target.lanes(d.compute))
+        for rows, vectors in _tiles(target, results)
+    ]
+    return min(choices, key=lambda c: _cost(c, target, d.compute.itemsize))
+
+
+def _tiles(target, results):
+    """Rows and vectors of tiles that fit the registers, of nearly full panels."""
     for vectors in range(1, 9):
-        most = (target.registers - 1 - vectors) // vectors if results > 1 else 1
-        if most < 1 or vectors > target.registers - 4:
-            continue
-        rows = ceil(results / ceil(results / most))
-        panels = ceil(results / rows)
-        for layout in _layouts(d, shifts, lanes):
-            width = round_up(layout.run, vectors * lanes)
-            part = max(
-                1, min(panels, target.l2 // 4 // size // (width * rows * len(shifts.phases)))
-            )
-            part = ceil(panels / ceil(panels / part))
-            counts = (
-                ceil(d.batch / layout.images), d.groups, ceil(panels / part),
-                shifts.dims[0].count, ceil(shifts.dims[1].count / layout.rows),
-            )  # fmt: skip
-            step = max(rows * vectors / 2, (rows + 2 * vectors) / 2, 4)
-            cycles = part * width / vectors / lanes * step * shifts.size * inputs
-            copied = inputs * layout.channel / lanes
-            cycles += copied * (2 if shifts.dims[2].step == 1 else 10)
-            cycles += part * rows * width / lanes * 3 * len(shifts.phases)
-            units = prod(counts)
-            cycles *= units * (ceil(units / _BUSY) * _BUSY / units) ** 0.5
-            big = layout.channel * size > target.l2 // 4
-            if best is None or (big, cycles) < best[0]:
-                tile = Tile(rows, vectors, lanes, d.compute, target.fma)
-                best = (big, cycles), tile, layout, part, counts
-    _, tile, layout, part, counts = best
-    block = _block(target, layout, tile, inputs, size)
-    work = tile.rows * part * inputs * shifts.size * layout.run
-    per_chunk = max(1, min(ceil(prod(counts) / (4 * _BUSY)), _CHUNK // max(work, 1)))
-    return _Choice(layout, d.groups, inputs, results, tile, part, block, counts, per_chunk)
+        most = (target.registers - 1 - vectors) // vectors
+        if most:
+            yield ceil(results / ceil(results / most)), vectors
+        elif results == 1 and vectors < target.registers:
+            yield 1, vectors
 
 
 def _layouts(d, shifts, lanes):
     """Strips of a plane's rows, and blocks of images where they are small."""
-    rows = shifts.dims[1].count
-    for r in sorted({ceil(rows / n) for n in range(1, rows + 1)}):
-        yield Layout(shifts, 1, r, lanes)
-    whole = Layout(shifts, 1, rows, lanes)
-    images = 2
-    while images <= d.batch and images * whole.plane <= 32 * lanes:
-        yield Layout(shifts, images, rows, lanes)
-        images *= 2
+    _, y, x = shifts.dims
+    for wide in (x, x.apart()) if x.reach else (x,):
+        flat = Shifts((shifts.dims[0], y, wide))
+        for r in sorted({ceil(y.count / n) for n in range(1, y.count + 1)}):
+            yield Layout(flat, 1, r, lanes)
+        for high in (y, y.apart()) if y.reach and wide is not x else (y,):
+            images = 2
+            while images <= d.batch and images * y.count * x.count <= 96 * lanes:
+                yield Layout(Shifts((shifts.dims[0], high, wide)), images, y.count, lanes)
+                images *= 2
+
+
+def _cut(d, target, layout, rows, vectors):
+    """The work in tiles of ``rows`` and ``vectors``: blocks of what the caches hold."""
+    shifts, inputs, results = layout.shifts, *_roles(d)[1:]
+    size = d.compute.itemsize
+    tile = Tile(rows, vectors, layout.lanes, d.compute, target.fma)
+    panels = ceil(results / rows)
+    row = round_up(layout.run, vectors * layout.lanes) * len(shifts.phases) * size
+    part = max(1, min(panels, target.l2 // 4 // (row * rows)))
+    part = ceil(panels / ceil(panels / part))
+    counts = (
+        ceil(d.batch / layout.images), d.groups, ceil(panels / part),
+        shifts.dims[0].count, ceil(shifts.dims[1].count / layout.rows),
+    )  # fmt: skip
+    block = _block(target, layout, tile, inputs, size)
+    work = rows * part * inputs * shifts.size * layout.run
+    per_chunk = max(1, min(ceil(prod(counts) / (4 * _BUSY)), _CHUNK // max(work, 1)))
+    return _Choice(layout, d.groups, inputs, results, tile, part, block, counts, per_chunk)
 
 
 def _block(target, layout, tile, inputs, size):
     """So many channels that what a tile meets and its panel stay in the first-level cache."""
     shifts, rows, vectors = layout.shifts, tile.rows, tile.columns
-    lines = len(shifts.slices) * len(shifts.planes) * (1 + shifts.dims[1].reach)
-    met = lines * ((vectors + 1) * layout.lanes + shifts.dims[2].reach) * size
+    _, y, x = shifts.dims
+    vector, line = (vectors + 1) * layout.lanes, layout.pitch
+    met = min((1 + y.reach) * (vector + x.reach), vector + y.reach * line + x.reach)
+    met *= len(shifts.slices) * len(shifts.planes) * size
     most = int(target.l1 * 0.7) // (met + shifts.size * rows * size)
     most = max(1, min(most, target.l2 // 4 // (layout.channel * size)))
     return ceil(inputs / ceil(inputs / most)) if inputs else 1
+
+
+def _cost(c, target, size):
+    """The cycles of all units, as far as the choice changes them; first what must not be."""
+    shifts, tile, layout = c.layout.shifts, c.tile, c.layout
+    _, y, x = shifts.dims
+    rows, vectors = tile.rows, tile.columns
+    # Two products and two loads a cycle; a vector that crosses cache lines is two loads.
+    step = max(rows * vectors / 2, (rows + 2 * vectors) / 2, 4)
+    tiles = c.panels * c.width // (vectors * layout.lanes)
+    cycles = tiles * step * shifts.size * c.inputs
+    blocks = max(1, ceil(c.inputs / c.block))
+    cycles += tiles * len(shifts.phases) * blocks * (20 + 1.5 * rows * vectors)
+    copied = layout.images * layout.image_rows * ceil(layout.pitch / layout.lanes)
+    copied *= c.inputs * len(shifts.slices) * len(shifts.planes)
+    cycles += copied * (3 if x.step == 1 else 4 * x.step if x.step <= 4 else 30)
+    passed = (
+        c.panels * rows * layout.images * layout.rows * y.spread * ceil(x.result / layout.lanes)
+    )
+    cycles += passed * (4 if x.spread == 1 else 25)
+    units = prod(c.counts)
+    cycles *= units * (ceil(units / _BUSY) * _BUSY / units) ** 0.5
+    return layout.channel * size > target.l2 // 4, cycles
 
 
 # Packing ----------------------------------------------------------------------------------

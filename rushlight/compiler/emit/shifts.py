@@ -6,7 +6,8 @@ as many planes of sources as its stride; its input gradient has it the other way
 planes lie apart and padded, a tap is nothing but an offset.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import product
 from math import prod
 from typing import NamedTuple
@@ -36,26 +37,32 @@ class Dim:
     lead: int
     taps: tuple
 
-    @property
+    @cached_property
     def reach(self):
         """How far the shifts reach beyond the last t."""
         return max(tap.shift for tap in self.taps)
 
-    @property
+    @cached_property
     def planes(self):
         """The planes of sources that some tap meets."""
         return tuple(sorted({tap.plane for tap in self.taps}))
 
-    @property
+    @cached_property
     def blank(self):
         """How many elements at the start of each plane lie outside the source."""
         return max(0, -((self.base + max(self.planes)) // self.step))
 
-    @property
+    @cached_property
     def pitch(self):
         """From one row of a plane to the next: the padding of both may be the same elements."""
+        last = self.count + self.reach
         end = (self.source - 1 - self.base - min(self.planes)) // self.step + 1
-        return max(self.count, end, self.count + self.reach - self.blank)
+        return max(self.count, min(end, last), last - self.blank)
+
+    def apart(self):
+        """This dim with a plane for each tap: more copies, but nothing between the rows' t."""
+        taps = [tap._replace(plane=self.step * tap.shift + tap.plane, shift=0) for tap in self.taps]
+        return replace(self, taps=tuple(taps))
 
 
 def forward(size, places, kernel, stride, padding, dilation):
@@ -68,15 +75,14 @@ def backward(size, places, kernel, stride, padding, dilation):
     """A dim of the gradient of the input of such a convolution."""
     first = padding // stride
     taps = []
-    for phase in range(stride):
-        for k in range(kernel):
-            if (phase - dilation * k) % stride == 0:
-                taps.append((phase, k, (phase - dilation * k) // stride))
-    lowest = min(shift for _, _, shift in taps)
+    for phase, k in product(range(stride), range(kernel)):
+        shift, rest = divmod(phase - dilation * k, stride)
+        taps += [Tap(phase, k, 0, shift)] * (rest == 0)
+    lowest = min(tap.shift for tap in taps)
     count = (size - 1 + padding) // stride - first + 1
     return Dim(
         places, size, count, 1, stride, first + lowest, padding % stride,
-        tuple([Tap(phase, k, 0, shift - lowest) for phase, k, shift in taps]),
+        tuple([tap._replace(shift=tap.shift - lowest) for tap in taps]),
     )  # fmt: skip
 
 
@@ -86,18 +92,18 @@ class Shifts:
 
     dims: tuple[Dim, Dim, Dim]
 
-    @property
+    @cached_property
     def slices(self):
         """Where the slices lie that the taps meet, from the source's ``step · t`` on."""
         d = self.dims[0]
         return tuple(sorted({d.step * tap.shift + tap.plane + d.base for tap in d.taps}))
 
-    @property
+    @cached_property
     def planes(self):
         """The (row, column) planes that each slice is parted into."""
         return tuple(product(self.dims[1].planes, self.dims[2].planes))
 
-    @property
+    @cached_property
     def phases(self):
         """The (depth, row, column) phases of the results."""
         return tuple(product(*[range(d.spread) for d in self.dims]))
@@ -116,7 +122,7 @@ class Shifts:
             found[z.phase, y.phase, x.phase].append((index, offset))
         return [sorted(found[phase]) for phase in self.phases]
 
-    @property
+    @cached_property
     def size(self):
         """How many elements the kernel has."""
         return prod(1 + max(tap.index for tap in d.taps) for d in self.dims)

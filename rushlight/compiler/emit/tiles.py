@@ -4,10 +4,10 @@ from llvmlite import ir
 
 from rushlight.compiler.emit.frame import lookup
 from rushlight.compiler.emit.loop import address, carried
-from rushlight.compiler.emit.memory import load, store
-from rushlight.compiler.emit.value import BOOL, INT, Value, constant, select
+from rushlight.compiler.emit.memory import load, prefix_mask, store
+from rushlight.compiler.emit.value import BOOL, INT, Value, constant, splat
 
-__all__ = ["shifted_product", "weight_product"]
+__all__ = ["row_product", "shifted_product", "weight_product"]
 
 _I1, _I64, _POINTER = ir.IntType(1), ir.IntType(64), ir.PointerType()
 
@@ -42,8 +42,8 @@ def _write_product(b, tile, weights, x, into, channels, channel_pitch, row_pitch
         for i in range(tile.rows)
         for j in range(tile.columns)
     ]
-    fresh, zero = Value(b, fresh, BOOL), constant(b, 0, dtype, lanes)
-    sums = [select(fresh, zero, load(b, place, dtype, lanes)) for place in places]
+    known = splat(~Value(b, fresh, BOOL), lanes)
+    sums = [load(b, place, dtype, lanes, known) for place in places]
 
     def add_channel(c, sums):
         panel = address(b, weights, c * taps * tile.rows, size)
@@ -100,8 +100,8 @@ def weight_product(module, tile, rows):
         for _, row in rows
         for j in range(tile.columns)
     ]
-    fresh, zero = Value(b, fresh, BOOL), constant(b, 0, dtype, lanes)
-    sums = [select(fresh, zero, load(b, place, dtype, lanes)) for place in places]
+    known = splat(~Value(b, fresh, BOOL), lanes)
+    sums = [load(b, place, dtype, lanes, known) for place in places]
 
     def add_row(y, sums):
         line = address(b, x, y * pitch, size)
@@ -119,5 +119,62 @@ def weight_product(module, tile, rows):
     sums = carried(b, constant(b, 0, INT), count, sums, add_row)
     for place, value in zip(places, sums, strict=True):
         store(b, value, place, dtype)
+    b.ret_void()
+    return function
+
+
+def row_product(module, tile, dtype, strides, offsets, width):
+    """The function that adds products of rows of ``g`` and shifted rows of ``x`` to a tile.
+
+    Its arguments: ``(g, x, sums, rows, row pitch of x, row pitch of sums, fresh)``. ``strides`` are
+    those of ``g`` (memory of ``dtype``) from channel to channel, row to row, column to column.
+    Row i of the tile is channel i of ``g``, column j meets ``offsets[j]`` after the place in ``x``.
+    """
+    key = "_".join(map(str, (*strides, width, *offsets))).replace("-", "m")
+    name = f"row_product_{dtype.name}_{tile.dtype.name}_{tile.rows}_{key}"
+    if name in module.globals:
+        return module.globals[name]
+    kind = ir.FunctionType(ir.VoidType(), [*[_POINTER] * 3, *[_I64] * 3, _I1])
+    function = ir.Function(module, kind, name)
+    function.linkage = "internal"
+    b = ir.IRBuilder(function.append_basic_block("entry"))
+    g, x, into, count, pitch, row_pitch, fresh = function.args
+    lanes, size = tile.lanes, tile.dtype.itemsize
+    count, pitch, row_pitch = (Value(b, v, INT) for v in (count, pitch, row_pitch))
+    places = [
+        address(b, into, row_pitch * i + j * lanes, size)
+        for i in range(tile.rows)
+        for j in range(tile.columns)
+    ]
+    known = splat(~Value(b, fresh, BOOL), lanes)
+    sums = [load(b, place, tile.dtype, lanes, known) for place in places]
+    step = strides[2] or constant(b, 0, INT).v
+
+    def add_row(y, sums):
+        line, met = (
+            address(b, x, y * pitch, size),
+            address(b, g, y * strides[1], dtype.itemsize),
+        )
+
+        def add_vector(i, sums, mask=None):
+            def of_g(channel):
+                place = address(b, met, i * strides[2] + channel * strides[0], dtype.itemsize)
+                return load(b, place, dtype, lanes, mask, step)
+
+            def of_x(j):
+                return load(b, address(b, line, i + offsets[j], size), tile.dtype, lanes, mask)
+
+            return tile.multiplied(b, of_g, of_x, sums)
+
+        whole = width - width % lanes
+        sums = carried(b, 0, whole, sums, add_vector, lanes)
+        if whole < width:
+            # Masked, what lies behind the row may be infinite.
+            sums = add_vector(whole, sums, prefix_mask(b, width - whole, lanes))
+        return sums
+
+    sums = carried(b, constant(b, 0, INT), count, sums, add_row)
+    for place, value in zip(places, sums, strict=True):
+        store(b, value, place, tile.dtype)
     b.ret_void()
     return function

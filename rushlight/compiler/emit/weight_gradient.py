@@ -15,7 +15,7 @@ from rushlight.compiler.emit.loop import address, carried, lift, loop, unravel
 from rushlight.compiler.emit.memory import load, prefix_mask, store
 from rushlight.compiler.emit.microkernel import Tile, transposed
 from rushlight.compiler.emit.plan import Kernel, Plan
-from rushlight.compiler.emit.shifts import shifts_of
+from rushlight.compiler.emit.shifts import Shifts, shifts_of
 from rushlight.compiler.emit.tiles import weight_product
 from rushlight.compiler.emit.value import INT, constant
 from rushlight.compiler.emit.value import lift as as_value
@@ -23,6 +23,8 @@ from rushlight.compiler.emit.value import lift as as_value
 __all__ = ["emit", "plan"]
 
 _BUSY = 8  # threads that a large convolution keeps busy
+_L1 = 1.2  # of the first-level cache for a strip of g
+_SHORT = 96  # windows in a run that is better made longer
 _CHUNK = 1 << 21  # multiplications that are worth handing to a thread
 _PARTIAL = 1 << 24  # bytes of partial sums at most
 
@@ -66,7 +68,7 @@ class _Choice:
     @property
     def places(self):
         """The windows of a strip."""
-        return self.layout.rows * self.layout.shifts.dims[2].count
+        return self.layout.images * self.layout.rows * self.layout.shifts.dims[2].count
 
     @property
     def source(self):
@@ -114,8 +116,11 @@ def _choose(d, target):
         if best is None or cost < best[0]:
             best = cost, vectors, together
     _, vectors, together = best
-    layout = _layout(target, shifts, vectors, lanes, size)
-    counts = (d.batch, shifts.dims[0].count, ceil(shifts.dims[1].count / layout.rows))
+    layout = _layout(d, target, shifts, vectors, lanes)
+    counts = (
+        ceil(d.batch / layout.images), shifts.dims[0].count,
+        ceil(shifts.dims[1].count / layout.rows),
+    )  # fmt: skip
     block = round_up(inputs, together)
     fitting = max(1, target.l2 // 4 // (layout.channel * size) // together) * together
     block = min(block, fitting, round_up(64, together))
@@ -145,11 +150,19 @@ def _pieces(kernel, most=13):
     )
 
 
-def _layout(target, shifts, vectors, lanes, size):
-    """Strips whose part of g stays in the first-level cache."""
-    rows, width = shifts.dims[1].count, shifts.dims[2].count
-    most = max(1, target.l1 // 2 // (width * vectors * lanes * size))
-    return Layout(shifts, 1, ceil(rows / ceil(rows / most)), lanes)
+def _layout(d, target, shifts, vectors, lanes):
+    """Strips whose part of g stays in the first-level cache, or several images if they are small.
+
+    Short rows get planes of their own for each tap, so that one loop runs through all windows.
+    """
+    z, y, x = shifts.dims
+    most = max(1, int(target.l1 * _L1) // (vectors * lanes * d.compute.itemsize))
+    images = min(ceil(_SHORT / (y.count * x.count)), d.batch)
+    if images > 1:
+        return Layout(Shifts((z, y.apart(), x.apart())), images, y.count, lanes)
+    rows = max(1, most // x.count)
+    wide = x.apart() if x.count < _SHORT else x
+    return Layout(Shifts((z, y, wide)), 1, ceil(y.count / ceil(y.count / rows)), lanes)
 
 
 # Parts ------------------------------------------------------------------------------------
@@ -176,14 +189,17 @@ def _emit_parts(module, plan):
     start = part * c.steps
     with loop(b, start, least(b, start + c.steps, prod(c.counts))) as strip:
         image, depth, row = unravel(b, strip, c.counts)
-        row = row * layout.rows
+        image, row = image * layout.images, row * layout.rows
         lay_out(
             b, layout, x, entry(b, args, 1), scratch, dtype,
             (image, group * c.inputs + block * c.block), channels, (depth, row),
         )  # fmt: skip
-        count = least(b, row * -1 + layout.shifts.dims[1].count, layout.rows)
+        shape = (
+            least(b, image * -1 + d.batch, layout.images),
+            least(b, row * -1 + layout.shifts.dims[1].count, layout.rows),
+        )
         first = (image, group * c.results, depth, row)
-        _turn(b, c, g, entry(b, args, 0), turned, dtype, first, count)
+        _turn(b, c, g, entry(b, args, 0), turned, dtype, first, shape)
         fresh = as_value(b, strip == start)
         with loop(b, 0, c.panels) as p, loop(b, 0, tiles) as t:
             met = address(b, turned, p * (c.places * c.panel), size)
@@ -191,13 +207,17 @@ def _emit_parts(module, plan):
             source = address(b, scratch, channel * layout.channel, size)
             into = (sums + p * c.rows + channel * layout.shifts.size) * c.panel
             into = address(b, entry(b, args, 2), into, size)
-            _emit_tiles(b, plan, source, met, into, count, fresh)
+            _emit_tiles(b, plan, source, met, into, shape, fresh)
     b.ret_void()
 
 
-def _emit_tiles(b, plan, x, g, sums, count, fresh):
+def _emit_tiles(b, plan, x, g, sums, shape, fresh):
     """All taps of some channels of x times a panel of g."""
     c = plan.choice
+    width = c.layout.shifts.dims[2].count
+    count = lift(b, shape[0] * shape[1])
+    if c.layout.pitch == width:  # one run
+        count, width = lift(b, 1), count * width
     (taps,) = c.layout.taps()
     size = plan.description.compute.itemsize
     for first, last in c.pieces:
@@ -209,32 +229,35 @@ def _emit_tiles(b, plan, x, g, sums, count, fresh):
         function = weight_product(b.module, tile, tuple(rows))
         b.call(function, [
             address(b, x, start, size), g, address(b, sums, first * c.panel, size), count.v,
-            lift(b, c.layout.shifts.dims[2].count).v, lift(b, c.layout.pitch).v, fresh.v,
+            lift(b, width).v, lift(b, c.layout.pitch).v, fresh.v,
         ])  # fmt: skip
 
 
-def _turn(b, c, g, pointer, into, dtype, first, count):
-    """Copy ``count`` rows of g: panel, row, column, channel."""
+def _turn(b, c, g, pointer, into, dtype, first, shape):
+    """Copy so many images' rows of g: panel, image, row, column, channel."""
     lanes, size = c.layout.lanes, g.dtype.itemsize
     width = c.layout.shifts.dims[2].count
     image, channel, depth, row = first
+    start = address(b, pointer, offset((image, channel, depth, row), g.strides[:4]), size)
+    step = g.strides[4] or constant(b, 0, INT).v  # not a plain 0, which would ignore the mask
     with loop(b, 0, c.panels) as p, loop(b, 0, c.vectors) as v:
-        channels = [least(b, (p * c.vectors + v) * lanes + i, c.results - 1) for i in range(lanes)]
+        first = (p * c.vectors + v) * lanes
+        # Lanes beyond the last channel repeat it; their sums are never stored.
         starts = [
-            address(b, pointer, offset((image, channel + o, depth, row), g.strides[:4]), size)
-            for o in channels
+            address(b, start, least(b, first + i, c.results - 1) * g.strides[1], size)
+            for i in range(lanes)
         ]
-        with loop(b, 0, count) as y, loop(b, 0, width, lanes) as x:
+        with loop(b, 0, shape[0]) as i, loop(b, 0, shape[1]) as y, loop(b, 0, width, lanes) as x:
+            line = offset((i, y, x), (g.strides[0], g.strides[3], g.strides[4]))
             mask = prefix_mask(b, lift(b, x * -1 + width).v, lanes)
-            step = g.strides[4] or constant(b, 0, INT).v
-            place = offset((y, x), g.strides[3:])
             rows = [
-                load(b, address(b, start, place, size), g.dtype, lanes, mask, step)
+                load(b, address(b, start, line, size), g.dtype, lanes, mask, step)
                 for start in starts
             ]
-            for i, row_of_channels in enumerate(transposed(b, rows)):
-                place = (p * c.places + y * width + x + i) * c.panel + v * lanes
-                store(b, row_of_channels, address(b, into, place, dtype.itemsize), dtype)
+            place = (p * c.places + (i * c.layout.rows + y) * width + x) * c.panel + v * lanes
+            place = address(b, into, place, dtype.itemsize)
+            for o, turned in enumerate(transposed(b, rows)):
+                store(b, turned, address(b, place, o * c.panel, dtype.itemsize), dtype)
 
 
 # The total --------------------------------------------------------------------------------

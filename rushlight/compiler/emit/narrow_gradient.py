@@ -1,0 +1,170 @@
+"""The gradient of a convolution's weight where a group has few output channels.
+
+There are too few channels to fill a vector, so lanes run along the windows of a row, of ``g`` and
+of ``x`` alike. Each lane of a sum is kept apart until all parts are added up.
+"""
+
+from dataclasses import dataclass
+from math import ceil, prod
+
+from rushlight.compiler.emit.frame import entry, kernel, least, offset
+from rushlight.compiler.emit.layout import Images, Layout, lay_out
+from rushlight.compiler.emit.loop import address, carried, lift, loop, unravel
+from rushlight.compiler.emit.memory import load, prefix_mask, reduce, store
+from rushlight.compiler.emit.microkernel import Tile
+from rushlight.compiler.emit.plan import Kernel, Plan
+from rushlight.compiler.emit.shifts import shifts_of
+from rushlight.compiler.emit.tiles import row_product
+from rushlight.compiler.emit.value import constant
+from rushlight.compiler.emit.value import lift as as_value
+
+__all__ = ["emit", "fits", "plan"]
+
+_FEW = 8  # output channels of a group
+_BUSY = 8  # threads that a large convolution keeps busy
+_CHUNK = 1 << 19  # multiplications that are worth handing to a thread
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """How the work is cut up."""
+
+    layout: Layout
+    groups: int
+    inputs: int  # channels of x, of a group
+    results: int  # channels of g, of a group
+    pieces: tuple  # of the taps: (first, last) of each tile
+    block: int  # channels of a unit
+    parts: int  # sums that are computed apart and then added
+    steps: int  # strips that a part consists of
+    counts: tuple  # of strips: images, depths, strips of rows
+
+    @property
+    def blocks(self):
+        return ceil(self.inputs / self.block)
+
+    @property
+    def columns(self):
+        """The elements of the weight of one output channel."""
+        return self.inputs * self.layout.shifts.size
+
+    @property
+    def partial(self):
+        """The elements of one part's sums: group, output channel, channel, tap, lane."""
+        return self.groups * self.results * self.columns * self.layout.lanes
+
+
+def fits(d):
+    """Whether this is the better way for a description."""
+    return d.outputs // d.groups <= _FEW
+
+
+def plan(d, target, name):
+    c, size = _choose(d, target), d.compute.itemsize
+    kernels = []
+    if c.parts:
+        scratch = (c.block * c.layout.channel + 2 * c.layout.lanes) * size
+        kernels.append(Kernel(f"{name}_parts", c.parts * c.groups * c.blocks, scratch))
+    kernels.append(Kernel(name, d.outputs, c.layout.lanes * size))
+    return Plan(d, target, tuple(kernels), (max(1, c.parts * c.partial) * size,), c)
+
+
+def _choose(d, target):
+    lanes, size = target.lanes(d.compute), d.compute.itemsize
+    shifts = shifts_of(d)
+    inputs, results = d.channels // d.groups, d.outputs // d.groups
+    most = max(1, (target.registers - 2) // (results + 1))
+    length = ceil(shifts.size / ceil(shifts.size / most))
+    pieces = tuple(
+        (first, min(first + length, shifts.size)) for first in range(0, shifts.size, length)
+    )
+    y = shifts.dims[1]
+    rows = max(1, target.l1 // 2 // (Layout(shifts, 1, 1, lanes).channel * size))
+    layout = Layout(shifts, 1, ceil(y.count / ceil(y.count / rows)), lanes)
+    block = max(1, min(inputs, target.l2 // 4 // (layout.channel * size)))
+    block = ceil(inputs / ceil(inputs / block)) if inputs else 1
+    counts = d.batch, shifts.dims[0].count, ceil(y.count / layout.rows)
+    shares, strips = d.groups * ceil(inputs / block), prod(counts)
+    work = results * inputs * shifts.size * prod(dim.count for dim in shifts.dims) * d.batch
+    parts = min(ceil(4 * _BUSY / max(shares, 1)), ceil(work / _CHUNK), strips)
+    steps = ceil(strips / max(parts, 1))
+    parts = ceil(strips / steps) if strips else 0
+    return _Choice(layout, d.groups, inputs, results, pieces, block, parts, steps, counts)
+
+
+def emit(module, plan, sink):
+    if plan.choice.parts:
+        _emit_parts(module, plan)
+    _emit_total(module, plan, sink)
+
+
+def _emit_parts(module, plan):
+    """The sums over each part of the windows, lane by lane."""
+    d, c = plan.description, plan.choice
+    b, args, chunk, scratch = kernel(module, plan.kernels[0].name)
+    dtype, size, layout = d.compute, d.compute.itemsize, c.layout
+    part, group, block = unravel(b, chunk, (c.parts, c.groups, c.blocks))
+    lead = (0,) * (3 - len(d.size))
+    g, x = (Images(d.dtype, (*s[:2], *lead, *s[2:]), d.batch) for s in d.strides)
+    first = block * c.block
+    channels = least(b, first * -1 + c.inputs, c.block)
+    sums = (part * c.groups + group) * (c.results * c.columns) + first * layout.shifts.size
+    sums = address(b, entry(b, args, 2), sums * layout.lanes, size)
+    start = part * c.steps
+    with loop(b, start, least(b, start + c.steps, prod(c.counts))) as strip:
+        image, depth, row = unravel(b, strip, c.counts)
+        row = row * layout.rows
+        lay_out(
+            b, layout, x, entry(b, args, 1), scratch, dtype,
+            (image, group * c.inputs + first), channels, (depth, row),
+        )  # fmt: skip
+        place = offset((image, group * c.results, depth, row), g.strides[:4])
+        met = address(b, entry(b, args, 0), place, d.dtype.itemsize)
+        count = least(b, row * -1 + layout.shifts.dims[1].count, layout.rows)
+        fresh = as_value(b, strip == start)
+        with loop(b, 0, channels) as channel:
+            source = address(b, scratch, channel * layout.channel, size)
+            into = address(b, sums, channel * (layout.shifts.size * layout.lanes), size)
+            _emit_tiles(b, plan, g, source, met, into, count, fresh)
+    b.ret_void()
+
+
+def _emit_tiles(b, plan, g, x, met, sums, count, fresh):
+    """All taps of a channel of x times all channels of g."""
+    c = plan.choice
+    (taps,) = c.layout.taps()
+    size, lanes = plan.description.compute.itemsize, c.layout.lanes
+    for first, last in c.pieces:
+        places = [place for _, place in taps[first:last]]
+        start = min(places)
+        tile = Tile(c.results, last - first, lanes, plan.description.compute, plan.target.fma)
+        function = row_product(
+            b.module, tile, g.dtype, (g.strides[1], g.strides[3], g.strides[4]),
+            [place - start for place in places], c.layout.shifts.dims[2].count,
+        )  # fmt: skip
+        b.call(function, [
+            met, address(b, x, start, size), address(b, sums, first * lanes, size), count.v,
+            lift(b, c.layout.pitch).v, lift(b, c.columns * lanes).v, fresh.v,
+        ])  # fmt: skip
+
+
+def _emit_total(module, plan, sink):
+    """The parts added in order, then the lanes, for the sink."""
+    d, c = plan.description, plan.choice
+    lanes, dtype, size = c.layout.lanes, d.compute, d.compute.itemsize
+    b, args, chunk, scratch = kernel(module, plan.kernels[-1].name)
+    zero = constant(b, 0, dtype, lanes)
+    with loop(b, 0, c.columns, lanes) as j:
+        with loop(b, 0, least(b, j * -1 + c.columns, lanes)) as i:
+            place = (chunk * c.columns + j + i) * lanes
+            parts = address(b, entry(b, args, 2), place, size)
+
+            def add(part, sums, parts=parts):
+                return [sums[0] + load(b, address(b, parts, part * c.partial, size), dtype, lanes)]
+
+            (total,) = carried(b, 0, c.parts, [zero], add)
+            store(b, reduce(total, "add"), address(b, scratch, i, size), dtype)
+        mask = prefix_mask(b, lift(b, j * -1 + c.columns).v, lanes)
+        value = load(b, scratch, dtype, lanes, mask)
+        sink(b, args, [chunk.v, lift(b, j).v], value, mask)
+    b.ret_void()
