@@ -176,8 +176,8 @@ def rows():
         Row("TANH", "tanh(x) = x + x³ P(x²), |x| ≤ 0.6", *odd(mp.tanh), tiny, mpf("0.36"), 5, 11),
         Row(
             "ERF",
-            "erf(x) = x P(x²), |x| ≤ 1",
-            lambda z: mp.erf(mp.sqrt(z)) / mp.sqrt(z),
+            "erf(x) = x + x P(x²), |x| ≤ 1",
+            lambda z: mp.erf(mp.sqrt(z)) / mp.sqrt(z) - 1,
             lambda z: mp.sqrt(z) / mp.erf(mp.sqrt(z)),
             tiny,
             mpf(1),
@@ -186,24 +186,15 @@ def rows():
         ),
         Row(
             "ERFC",
-            "erfc(x) = 2^-P(x - 2.5), 1 ≤ x ≤ 4; for float64 2^-P(x - 3.5), x ≤ 6",
-            None,
-            None,
-            None,
-            None,
+            "erfc(1 + t) = 2^-P(t), 0 ≤ t ≤ 5, as precise as 1 - erfc must be",
+            lambda t: -mp.log(mp.erfc(1 + t), 2),
+            lambda t: mp.erfc(1 + t) * mp.ln2,
+            mpf(0),
+            mpf(5),
             7,
             19,
         ),
     ]
-
-
-def approximate(row, terms, double):
-    """The polynomial of one row in one precision."""
-    if row.name == "ERFC":  # the error counts by what it does to erf
-        middle, reach = (mpf("3.5"), mpf("2.5")) if double else (mpf("2.5"), mpf("1.5"))
-        bits = lambda t: -mp.log(mp.erfc(t + middle), 2)
-        return remez(bits, lambda t: mp.erfc(t + middle) * mp.ln2, -reach, reach, terms)
-    return remez(row.goal, row.weight, row.low, row.high, terms)
 
 
 def _written(coefficients, digits):
@@ -272,7 +263,7 @@ def main():
     for row in rows():
         text.append(f"\n#: {row.meaning}.\n{row.name} = {{")
         for dtype, terms, digits in (("SINGLE", row.single, 11), ("DOUBLE", row.double, 19)):
-            found, error = approximate(row, terms, dtype == "DOUBLE")
+            found, error = remez(row.goal, row.weight, row.low, row.high, terms)
             print(f"{row.name:6} {dtype}: {terms:2} terms, error 2^{float(mp.log(error, 2)):.1f}")
             text.append(f"    {dtype}: (\n{_written(found, digits)}\n    ),")
         text.append("}")
