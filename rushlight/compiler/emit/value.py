@@ -210,7 +210,7 @@ class Value:
     __xor__, __rxor__ = _arithmetic(None, "xor", "xor")
     __lshift__, __rlshift__ = _shift("shl", "shl")
     __rshift__, __rrshift__ = _shift("ashr", "lshr")
-    __eq__, __ne__ = _comparison("=="), _comparison("!=")  # type: ignore[assignment]
+    __eq__, __ne__ = _comparison("=="), _comparison("!=")
     __lt__, __le__, __gt__, __ge__ = [_comparison(sign) for sign in ("<", "<=", ">", ">=")]
 
     def __truediv__(self, other):

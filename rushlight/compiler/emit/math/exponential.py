@@ -139,13 +139,14 @@ def _scaled_logarithm(n, f, factor, unit):
 
 def log2(x):
     """The logarithm to base 2."""
-    return _at_the_ends(_scaled_logarithm(*log_parts(x), LOG2_E[x.dtype], None), x)
+    n, f = log_parts(x)
+    return _at_the_ends(_scaled_logarithm(n, f, LOG2_E[x.dtype], None), x)
 
 
 def log10(x):
     """The logarithm to base 10."""
-    found = _scaled_logarithm(*log_parts(x), LOG10_E[x.dtype], LOG10_2[x.dtype])
-    return _at_the_ends(found, x)
+    n, f = log_parts(x)
+    return _at_the_ends(_scaled_logarithm(n, f, LOG10_E[x.dtype], LOG10_2[x.dtype]), x)
 
 
 def log1p(x):
