@@ -147,6 +147,7 @@ def _copy_row(b, layout, images, x, into, dtype, valid):
 def _clear(b, layout, planes, dtype):
     """Zeros behind the last row of each of the columns' planes."""
     zero = constant(b, 0, dtype, layout.lanes)
-    with loop(b, 0, len(layout.shifts.dims[2].planes)) as p:
-        with loop(b, layout.filled, layout.filled + layout.zeros, layout.lanes) as j:
-            store(b, zero, address(b, planes, p * layout.plane + j, dtype.itemsize), dtype)
+    first, last = layout.filled, layout.filled + layout.zeros
+    count = len(layout.shifts.dims[2].planes)
+    with loop(b, 0, count) as p, loop(b, first, last, layout.lanes) as j:
+        store(b, zero, address(b, planes, p * layout.plane + j, dtype.itemsize), dtype)

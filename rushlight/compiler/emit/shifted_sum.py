@@ -101,7 +101,7 @@ def plan(d, target, name):
 
 def _choose(d, target):
     """The cheapest way to cut the work up, by a count of cycles."""
-    shifts, inputs, results = _roles(d)
+    shifts, _, results = _roles(d)
     choices = [
         _cut(d, target, layout, rows, vectors)
         for layout in _layouts(d, shifts, target.lanes(d.compute))

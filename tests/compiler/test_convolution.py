@@ -1,0 +1,144 @@
+"""Convolutions as native kernels: all geometries against the eager operations in float64."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+pytest.importorskip("llvmlite")
+
+import rushlight  # noqa: F401  (defines the operations)
+from rushlight.compiler.emit import convolution
+from rushlight.compiler.emit.frame import storing
+from rushlight.compiler.emit.value import constant, select
+from rushlight.dtype import bfloat16
+from rushlight.ops.conv import conv, conv_input, conv_weight
+from rushlight.ops.window import output_size
+from tests.compiler.windows import computed, guarded
+
+OPS = {
+    "convolution": conv,
+    "convolution_input_grad": conv_input,
+    "convolution_weight_grad": conv_weight,
+}
+CASES = {
+    "plain": (2, 3, 5, (7, 9), (3, 3), {}),
+    "padded": (2, 3, 20, (7, 9), (3, 3), {"padding": (1, 1)}),
+    "strided": (3, 4, 6, (7, 9), (3, 2), {"stride": (2, 3), "padding": (1, 0), "groups": 2}),
+    "dilated": (
+        3,
+        4,
+        18,
+        (11, 10),
+        (3, 2),
+        {"stride": (1, 2), "padding": (2, 1), "dilation": (2, 3)},
+    ),
+    "gaps": (2, 3, 4, (9, 9), (2, 2), {"stride": (2, 2), "dilation": (2, 2)}),
+    "points": (2, 3, 40, (9, 9), (1, 1), {"stride": (2, 2), "padding": (3, 3)}),
+    "depth": (2, 2, 17, (5, 6, 7), (3, 2, 3), {"stride": (2, 1, 2), "padding": (1, 1, 0)}),
+    "line": (3, 2, 3, (33,), (5,), {"stride": (2,), "padding": (2,)}),
+    "long": (1, 2, 20, (150,), (31,), {"padding": (15,)}),
+    "small images": (20, 20, 17, (4, 4), (3, 3), {"padding": (1, 1)}),
+    "depthwise": (2, 8, 8, (19, 30), (3, 3), {"padding": (1, 1), "groups": 8}),
+    "patches": (2, 3, 16, (32, 32), (16, 16), {"stride": (16, 16)}),
+    "one place": (5, 40, 33, (3, 3), (3, 3), {}),
+    "wide": (1, 70, 70, (20, 40), (3, 3), {"padding": (1, 1)}),
+    "no image": (0, 2, 3, (5, 5), (3, 3), {}),
+    "no channel": (2, 0, 3, (5, 5), (3, 3), {}),
+}
+
+
+def arrays_of(op, n, c, o, size, kernel, dtype, bias=False, **windows):
+    """(inputs, params, shape of the result) of an operation."""
+    one, zero = (1,) * len(size), (0,) * len(size)
+    params = {"stride": one, "padding": zero, "dilation": one, "groups": 1, **windows}
+    steps = params["stride"], params["padding"], params["dilation"]
+    places = output_size(size, kernel, *steps)
+    x, w, g = (n, c, *size), (o, c // params["groups"], *kernel), (n, o, *places)
+    rng = np.random.default_rng(0)
+    draw = lambda shape: rng.standard_normal(shape).astype(dtype)
+    if op == "convolution":
+        return [draw(x), draw(w), *[draw((o,))] * bias], params, g
+    if op == "convolution_input_grad":
+        return [draw(g), draw(w)], {"size": size, **params}, x
+    return [draw(g), draw(x)], {"kernel_size": kernel, **params}, w
+
+
+def check(op, arrays, params, shape):
+    description = convolution.describe(op, arrays, shape, params)
+    out = computed(convolution, description, arrays, arrays[0].dtype).reshape(shape)
+    wide = [a.astype(np.float64) for a in arrays]
+    exact = OPS[op].op.forward(np, *wide, **params)
+    # Any order of summation is within terms · eps / 2 of the sum of absolute values.
+    bound = OPS[op].op.forward(np, *map(abs, wide), **params)
+    terms = math.prod(arrays[0].shape[2:]) * len(arrays[0]) + math.prod(arrays[1].shape[1:]) + 9
+    compute = np.dtype(np.float32) if out.dtype.itemsize == 2 else out.dtype
+    slack = bound * terms * np.finfo(compute).eps / 2
+    if out.dtype.itemsize == 2:
+        slack = slack + abs(exact) * 2.0**-8
+    assert (abs(out.astype(np.float64) - exact) <= slack).all()
+
+
+@pytest.mark.parametrize("op", OPS)
+@pytest.mark.parametrize("case", CASES)
+def test_geometries(op, case):
+    n, c, o, size, kernel, windows = CASES[case]
+    check(op, *arrays_of(op, n, c, o, size, kernel, np.float32, bias=True, **windows))
+
+
+@pytest.mark.parametrize("op", OPS)
+@pytest.mark.parametrize("dtype", ["float64", "float16", bfloat16.numpy], ids=str)
+def test_dtypes(op, dtype):
+    check(op, *arrays_of(op, 2, 5, 9, (6, 11), (3, 3), dtype, padding=(1, 1), bias=True))
+
+
+@pytest.mark.parametrize("op", OPS)
+def test_layouts(op):
+    """Operands may have any strides; nothing outside them is read."""
+    arrays, params, shape = arrays_of(op, 3, 4, 10, (6, 7), (3, 2), np.float32, stride=(1, 2))
+    turned = [guarded(np.moveaxis(np.moveaxis(a, 1, -1).copy(), -1, 1)) for a in arrays]
+    check(op, turned, params, shape)
+    check(op, [guarded(a) for a in arrays], params, shape)
+    flat = [np.broadcast_to(a[..., :1], a.shape) for a in arrays]
+    check(op, flat, params, shape)
+
+
+def test_sink():
+    """Each result passes the sink once, where it can be changed."""
+
+    def sink(place, dtype, strides):
+        store = storing(place, dtype, strides)
+
+        def rectified(b, args, indices, value, mask):
+            zero = constant(b, 0, value.dtype)
+            store(b, args, indices, select(value > zero, value, zero), mask)
+
+        return rectified
+
+    arrays, params, shape = arrays_of("convolution", 2, 3, 5, (8, 20), (3, 3), np.float32)
+    description = convolution.describe("convolution", arrays, shape, params)
+    plain = computed(convolution, description, arrays, np.float32)
+    changed = computed(convolution, description, arrays, np.float32, sink=sink)
+    assert (plain < 0).any()
+    assert (changed == np.maximum(plain, 0)).all()
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.data())
+def test_any_geometry(data):
+    draw = lambda low, high: data.draw(st.integers(low, high))
+    rank, groups = draw(1, 3), draw(1, 3)
+    kernel, stride, dilation, padding = (
+        tuple(draw(low, high) for _ in range(rank))
+        for low, high in ((1, 4), (1, 3), (1, 2), (0, 3))
+    )
+    size = tuple(
+        max(1, d * (k - 1) + 1 - 2 * p) + draw(0, 12)
+        for k, d, p in zip(kernel, dilation, padding, strict=True)
+    )
+    windows = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    op = data.draw(st.sampled_from(list(OPS)))
+    channels, outputs = groups * draw(1, 5), groups * draw(1, 20)
+    check(op, *arrays_of(op, draw(1, 4), channels, outputs, size, kernel, np.float32, **windows))
