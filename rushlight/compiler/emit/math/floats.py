@@ -3,8 +3,10 @@
 from typing import NamedTuple
 
 import numpy as np
+from llvmlite import ir
 
-from rushlight.compiler.emit.value import Value, aligned, constant, select
+from rushlight.compiler.emit.target import host
+from rushlight.compiler.emit.value import Value, aligned, constant, intrinsic, select
 
 __all__ = [
     "Format", "choose", "copysign", "fma", "format_of", "full", "polynomial", "power_of_two",
@@ -106,10 +108,20 @@ def power_of_two(n, dtype):
     return ((n + form.bias) << form.mantissa).bits(dtype)
 
 
-def scale(x, n):
-    """x · 2^n for integers n down to where it vanishes and up to where it overflows.
+def scale(x, t):
+    """x · 2^n, with n in the low bits of ``t`` (see ``shifted``), to where it is 0 or infinite.
 
-    In two factors, as 2^n itself may be out of range; only the last product is rounded.
+    In two factors, as 2^n itself may be out of range; only the last product is rounded. AVX-512
+    has an instruction for it.
     """
+    form, name = format_of(x), f"llvm.x86.avx512.mask.scalef.{_AVX512.get(x.v.type)}.512"
+    if x.v.type in _AVX512 and "+avx512f" in host().features.split(","):
+        everywhere, rounding = ir.IntType(x.lanes)(-1), ir.IntType(32)(4)
+        args = [x.v, (t - form.round).v, x.v, everywhere, rounding]
+        return Value(x.b, intrinsic(x.b, name, x.v.type, args), x.dtype)
+    n = whole(t)
     half = n >> 1
     return x * power_of_two(half, x.dtype) * power_of_two(n - half, x.dtype)
+
+
+_AVX512 = {ir.VectorType(ir.FloatType(), 16): "ps", ir.VectorType(ir.DoubleType(), 8): "pd"}

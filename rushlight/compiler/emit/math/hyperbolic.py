@@ -11,7 +11,6 @@ from rushlight.compiler.emit.math.floats import (
     polynomial,
     power_of_two,
     scale,
-    whole,
 )
 
 __all__ = ["acosh", "asinh", "atanh", "cosh", "sinh", "tanh"]
@@ -26,7 +25,7 @@ def _half_exp(size):
     """e^size / 2 for size ≥ 0, finite wherever sinh and cosh are."""
     limit = _OVERFLOW[size.dtype.itemsize]
     q, t, _ = exp_parts(choose(size > limit, limit, size))
-    return scale(q + 1, whole(t) - 1)
+    return scale(q + 1, t - 1)
 
 
 def sinh(x):

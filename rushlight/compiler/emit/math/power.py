@@ -14,7 +14,6 @@ from rushlight.compiler.emit.math.floats import (
     polynomial,
     scale,
     shifted,
-    whole,
 )
 from rushlight.compiler.emit.value import Value, aligned
 
@@ -47,7 +46,7 @@ def _magnitude(size, y):
     product = choose(product > limit, limit, choose(product < -limit, -limit, product))
     t, n = shifted(product)
     r = (product - n) + rest
-    return scale(fma(r, polynomial(r, EXP2[y.dtype]), 1), whole(t))
+    return scale(fma(r, polynomial(r, EXP2[y.dtype]), 1), t)
 
 
 def _precise_log2(x):
