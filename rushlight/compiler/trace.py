@@ -231,7 +231,9 @@ class Recorder:
     def _link(self, out, args, op, params):
         x = args[0]
         view = x.view_of
-        root, path = (x, ()) if view is None else (view.root, view.path)
+        # An argument that is a view stands for itself: the next one may be of another tensor.
+        own = view is None or key_known(self, x)
+        root, path = (x, ()) if own else (view.root, view.path)
         out.cell = x.cell
         out.view_of = ViewOf(
             root, (*path, (op, args[1:], params)), x.cell[0], not mode.is_grad_enabled()
