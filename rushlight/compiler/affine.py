@@ -160,15 +160,15 @@ def _cuts(extents):
 def view_map(equation):
     """(offset, strides) of a view: where its elements lie in the C order of its input."""
     x, *others = equation.ins
-    return path_map(x.shape, [(equation.op, others, equation.params)])
+    return path_map(x.shape, [(equation.op, others, equation.params)])[:2]
 
 
 def path_map(shape, path):
-    """(offset, strides) in the C order of ``shape`` of a view by way of other views."""
+    """(offset, strides, shape) in the C order of ``shape`` of a view by way of other views."""
     out = base = np.empty(shape, np.uint8)
     for op, args, params in path:
         out = op.forward(xp, out, *args, **params)
     if not out.size:
-        return 0, (0,) * out.ndim
+        return 0, (0,) * out.ndim, out.shape
     offset = out.__array_interface__["data"][0] - base.__array_interface__["data"][0]
-    return offset, out.strides
+    return offset, out.strides, out.shape

@@ -6,10 +6,12 @@ result is 0, or the number of the check that failed, counted from 1.
 """
 
 from hashlib import sha256
+from itertools import accumulate
 
 from llvmlite import ir
 
 from rushlight.compiler.emit.loops import I64, POINTER, emit_loops
+from rushlight.compiler.emit.stretch import write_stretch
 from rushlight.compiler.kernel import Kernel
 from rushlight.compiler.loops import Loops
 from rushlight.compiler.products import Product
@@ -18,8 +20,6 @@ from rushlight.compiler.signature import signature
 
 __all__ = ["Assembly", "Step"]
 
-#: void parallel(kernel, args, chunks)
-PARALLEL = ir.FunctionType(ir.VoidType(), [POINTER, POINTER, I64]).as_pointer()
 
 
 class Step:
@@ -31,11 +31,12 @@ class Step:
         args: (owner, byte offset) of each argument.
         scratch: Bytes of scratch memory.
         group: The group that it computes.
+        nanoseconds: About how long it takes.
     """
 
-    def __init__(self, name, chunks, args, scratch, group):
+    def __init__(self, name, chunks, args, scratch, group, nanoseconds):
         self.name, self.chunks, self.args = name, chunks, args
-        self.scratch, self.group = scratch, group
+        self.scratch, self.group, self.nanoseconds = scratch, group, nanoseconds
 
 
 class Assembly:
@@ -53,6 +54,7 @@ class Assembly:
     def __init__(self, schedule, target, small):
         self.schedule, self.target = schedule, target
         self.kernels: dict = {}  # signature → (name, function that emits it)
+        self.plans: dict = {}
         self.arena = schedule.size
         self._find_slots(small)
         self.steps = [s for g in schedule.groups for s in self._steps(g)]
@@ -91,11 +93,15 @@ class Assembly:
         loops = Loops(kernel, self.target)
         emit = lambda module, name: emit_loops(module, name, loops, len(kernel.args))
         name = self._name(signature(loops), "loops", emit)
-        return [Step(name, loops.pieces, [(o, 0) for o in kernel.args], loops.scratch, group)]
+        return [Step(name, loops.pieces, [(o, 0) for o in kernel.args], loops.scratch, group,
+                     loops.nanoseconds)]  # fmt: skip
 
     def _product(self, group, kernel):
         product = Product(group, kernel, self.schedule, self.target)
-        plan = product.plan(self._name(product.key, "product", product.emit))
+        name = self._name(product.key, "product", product.emit)
+        if name not in self.plans:
+            self.plans[name] = product.plan(name)
+        plan = self.plans[name]
         at = self.schedule.size
         temporaries = []
         for size in plan.temporaries:
@@ -103,7 +109,10 @@ class Assembly:
             at += -(-size // ALIGNMENT) * ALIGNMENT
         self.arena = max(self.arena, at)
         args = [*product.operands, *temporaries, *[(o, 0) for o in kernel.args]]
-        return [Step(k.name, k.chunks, args, k.scratch, group) for k in plan.kernels if k.chunks]
+        return [
+            Step(k.name, k.chunks, args, k.scratch, group, product.nanoseconds)
+            for k in plan.kernels if k.chunks
+        ]  # fmt: skip
 
     def _name(self, key, stem, emit):
         found = self.kernels.get(key)
@@ -167,32 +176,27 @@ class Assembly:
         return module
 
     def _write(self, module, name, steps):
-        function = ir.Function(module, ir.FunctionType(I64, [POINTER]), name)
-        table = function.args[0]
-        b = ir.IRBuilder(function.append_basic_block())
-        longest = max([len(s.args) for s in steps])
-        args = b.alloca(POINTER, size=I64(max(1, longest)))
-        bases: dict = {}
-        for slot in sorted({slot for s in steps for slot, _ in self._places(s)} | {0}):
-            address = b.gep(table, [I64(slot)], source_etype=POINTER)
-            bases[slot] = b.load(address, typ=PARALLEL if slot == 0 else POINTER, align=8)
-        byte = ir.IntType(8)
-        locate = lambda slot, offset: b.gep(bases[slot], [I64(offset)], source_etype=byte)
-        for step in steps:
-            for k, place in enumerate(self._places(step)):
-                b.store(locate(*place), b.gep(args, [I64(k)], source_etype=POINTER), align=8)
-            kernel = module.globals[step.name]
-            if step.chunks == 1 and not step.scratch:
-                b.call(kernel, [args, I64(0), ir.Constant(POINTER, None)])
-            else:
-                b.call(bases[0], [kernel, args, I64(step.chunks)])
-            for number, place in self._flags(step):
-                _leave_if(b, locate(*place), number + 1)
-        b.ret(I64(0))
+        """The function that runs ``steps``: a loop over tables, as there may be hundreds."""
+        places = [[*self._places(s), *[place for _, place in self._flags(s)]] for s in steps]
+        checks = [[number + 1 for number, _ in self._flags(s)] for s in steps]
+        table = lambda what, numbers: _table(module, f"{name}.{what}", I64, map(I64, numbers))
+        tables = {
+            "kernel": _table(module, f"{name}.kernel", POINTER,
+                             [module.globals[s.name] for s in steps]),
+            "chunks": table("chunks", [s.chunks if s.chunks > 1 or s.scratch else 0 for s in steps]),
+            "end": table("end", accumulate(map(len, places))),
+            "check": table("check", [c[0] if c else 0 for c in checks]),
+            "slot": table("slot", [slot for p in places for slot, _ in p]),
+            "offset": table("offset", [offset for p in places for _, offset in p]),
+        }  # fmt: skip
+        write_stretch(module, name, tables, len(steps), max(map(len, places)))
 
 
-def _leave_if(b, flag, number):
-    """Return ``number`` where the byte ``flag`` is set."""
-    wrong = b.icmp_unsigned("!=", b.load(flag, typ=ir.IntType(8)), ir.IntType(8)(0))
-    with b.if_then(wrong, likely=False):
-        b.ret(I64(number))
+def _table(module, name, typ, items):
+    """The address of a constant array."""
+    items = list(items)
+    found = ir.GlobalVariable(module, ir.ArrayType(typ, len(items)), name)
+    found.initializer = ir.Constant(found.value_type, items)
+    found.global_constant = True
+    found.linkage = "internal"
+    return found

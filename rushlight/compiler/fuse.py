@@ -13,6 +13,7 @@ from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.affine import (
     ZERO, Affine, Var, broadcast, flat, refinement, strides_of, unravel,
 )  # fmt: skip
+from rushlight.compiler.kernel import dims_of
 from rushlight.compiler.simplify import operands
 
 __all__ = ["Group", "fuse"]
@@ -90,8 +91,7 @@ class Group:
         index = self.express(x.shape)
         if index is None or not self.reads(x, index):
             return False
-        dims = range(x.ndim) if e.params["dim"] is None else e.params["dim"]
-        dims = (dims,) if type(dims) is int else dims
+        dims = dims_of(e)
         columns = {v for d in dims for v in index[d].terms}
         kept = {v for d in range(x.ndim) if d not in dims for v in index[d].terms}
         if columns & kept or self.columns not in (None, columns):

@@ -91,7 +91,7 @@ class Graph:
 
     def _role(self, e):
         name = e.op.name
-        if not all(support.dtype(v.dtype) for v in (*operands(e), *e.outs)):
+        if not all(support.dtype(v.dtype) and v.size for v in (*operands(e), *e.outs)):
             return "call"
         if name in _CONSTANTS:
             return "constant"
@@ -142,7 +142,9 @@ class Graph:
         """
         base, value = e.ins
         out = e.outs[0]
-        offset, strides = path_map(base.shape, e.params["path"])
+        offset, strides, shape = path_map(base.shape, e.params["path"])
+        if not isinstance(value, Abstract):
+            value = self._constant(value, shape, base.dtype)
         if self.uses[base.id] > 1 or self.role(base) in (None, "constant", "view"):
             start = Abstract(base.shape, base.dtype)
             self._add(
@@ -152,12 +154,18 @@ class Graph:
         else:
             start = base
             self.patches[out.id] = base, 0, strides_of(base.shape)
-        part = Abstract(value.shape, value.dtype)
+        part = Abstract(shape, value.dtype)
         copy = Equation(OPS["clone"], (value,), {"memory_format": None}, [part])
         self.after[id(copy)] = [start]
         self._add(copy, "pointwise")
         self.patches[part.id] = out, offset, strides
         return Equation(e.op, (start, part), e.params, e.outs)
+
+    def _constant(self, number, shape, dtype):
+        found = Abstract(shape, dtype)
+        params = {"shape": shape, "value": number, "dtype": dtype}
+        self._add(Equation(OPS["full"], (), params, [found]), "constant")
+        return found
 
     def _scatter(self, e):
         """A scatter into a copy, which it takes the place of."""

@@ -185,9 +185,8 @@ class Kernel:
 
     def _reduction(self, e, value, index):
         x = e.ins[0]
-        dims = range(x.ndim) if e.params["dim"] is None else e.params["dim"]
         operand = self._element(x, self.group.express(x.shape))
-        if all(x.shape[d] == 1 for d in dims):
+        if all(x.shape[d] == 1 for d in dims_of(e)):
             return Compute(cast_of(e), (operand,), value.dtype)
         return Reduce(e.op.name, operand, value.dtype)
 
@@ -263,6 +262,14 @@ def outside(graph, place, value, index):
             return owner, position.plus(Affine(offset))
         index = _followed(position, view, value, source, index)
     return owner, flat(index, strides, offset)
+
+
+def dims_of(e):
+    """The dims that a reduction reduces, as a tuple."""
+    dims = e.params["dim"]
+    if dims is None:
+        return tuple(range(e.ins[0].ndim))
+    return (dims,) if isinstance(dims, int) else tuple(dims)
 
 
 def _followed(position, view, value, source, index):

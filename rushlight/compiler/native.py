@@ -22,6 +22,8 @@ __all__ = ["NativeProgram"]
 
 #: Bytes up to which an output is copied out of the arena; above, it is computed where it stays.
 SMALL = 4096
+#: Nanoseconds of work up to which a function does not let other Python threads run.
+BRIEF = 20_000
 _PAGE = 4096
 
 
@@ -56,39 +58,49 @@ class NativeProgram:
             cache.put(assembly.key, code)
         self.library = load(code)
         threads.reserve(assembly.scratch)
-        self.segments = [self._function(s) if isinstance(s, str) else s for s in assembly.segments]
+        #: Functions with whether they are native ones.
+        self.segments = [
+            (self._function(s), True) if isinstance(s, str) else (s.run, False)
+            for s in assembly.segments
+        ]
 
     def _function(self, name):
-        return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(self.library.address(name))
+        """A stretch of kernels; the shortest keep Python's lock, which takes longer to give back."""
+        brief = sum(s.nanoseconds for s in self.assembly.stretches[name]) < BRIEF
+        prototype = ctypes.PYFUNCTYPE if brief else ctypes.CFUNCTYPE
+        return prototype(ctypes.c_int64, ctypes.c_void_p)(self.library.address(name))
 
     # Running --------------------------------------------------------------------------------
 
-    def run(self, arrays):
+    def run(self, arrays, held=()):
         """The arrays of the outputs, from those of the inputs; then the writes have landed."""
-        state = self.states.pop() if self.states else State(self)
         try:
-            if not state.bind(arrays):
-                return self._replay(arrays)
-            for segment in self.segments:
-                if type(segment) is Call:
-                    segment.run(state)
-                    continue
-                wrong = segment(state.address)
-                if wrong:
-                    self._raise(wrong - 1, arrays)
-            return state.outputs()
+            state = self.states.pop()
+        except IndexError:
+            state = State(self, len(arrays))
+        try:
+            if (held is not state.held and not state.hold(held)) or not state.bind(arrays):
+                return self._replay(arrays, held)
+            address = state.address
+            for segment, native in self.segments:
+                if not native:
+                    segment(state)
+                elif segment(address):
+                    return self._failed(arrays, held)
+            return [make() for make in state.makers]
         finally:
             self.states.append(state)
 
-    def _replay(self, arrays):
+    def _replay(self, arrays, held):
+        """Run on NumPy: inputs lie otherwise than in the trace, or one is part of another."""
         if self.fallback is None:
             self.fallback = Program(*self.recorded)
-        return self.fallback.run(arrays)
+        return self.fallback.run(arrays, held)
 
-    def _raise(self, k, arrays):
-        """Raise the error of a check that failed: the replay meets it before anything is written."""
-        self._replay(arrays)
-        raise AssertionError(f"{self.checked[k]!r} failed in native code only")
+    def _failed(self, arrays, held):
+        """Raise the error of a check that failed: the replay meets it before it writes."""
+        self._replay(arrays, held)
+        raise AssertionError(f"one of {self.checked!r} failed in native code only")
 
 
 class Call:
@@ -118,9 +130,14 @@ class Call:
 
 
 class State:
-    """The memory of one run: the table of addresses, the arena, the arrays of large outputs."""
+    """The memory of one run: the table of addresses, the arena, the arrays of large outputs.
 
-    def __init__(self, program):
+    Attributes:
+        held: The tuple of inputs whose addresses are in the table.
+        makers: For each output, what gives its array after a run.
+    """
+
+    def __init__(self, program, fresh):
         self.program = program
         schedule, assembly = program.schedule, program.assembly
         self.arena = np.empty(assembly.arena + _PAGE, np.uint8)
@@ -131,48 +148,89 @@ class State:
         self.table[0], self.table[1] = threads.parallel(), base
         self.bound: list = [None] * len(program.inputs)
         self.views: dict = {}
-        self.small = [
-            self.array(r, schedule.layout(r)) if assembly.is_small(r) else None
-            for r in program.results
+        self.held: Any = None
+        self.spans: list = []
+        self.copies = [self._copy(i) for i in range(fresh)]
+        self.large: dict = {k: [] for k, _ in assembly.large}
+        results = iter(range(len(program.results)))
+        self.makers = [
+            self._maker(next(results)) if isinstance(v, Abstract) else (lambda v=v: v)
+            for v in program.outputs
         ]
-        self.spare: list = [[] for _ in program.results]
-        self.large: list = [None] * len(program.results)
+
+    def _copy(self, i):
+        """A small input that is new at each run is copied: that is faster than its address."""
+        value = self.program.inputs[i]
+        if value.nbytes > SMALL or value.id in self.program.schedule.written or not value.size:
+            return None
+        own = np.empty(value.shape, value.dtype)
+        copy = np.lib.stride_tricks.as_strided(own, value.shape, value.strides)
+        if own.strides != value.strides:
+            return None
+        self.table[2 + i] = own.ctypes.data
+        self.bound[i] = own
+        return copy
+
+    def _maker(self, k):
+        result = self.program.results[k]
+        if k not in self.large:
+            return self.array(result, self.program.schedule.layout(result)).copy
+        return lambda: self.large[k][0]
+
+    def hold(self, held):
+        """Enter the addresses of the inputs that stay; False where one lies otherwise."""
+        first = len(self.copies)
+        self.held = None
+        if not all([self._enter(first + i, a) for i, a in enumerate(held)]):
+            return False
+        written = self.program.schedule.written
+        inputs = self.program.inputs[first:]
+        spans = sorted([(*_span(a), v.id in written) for a, v in zip(held, inputs, strict=True)])
+        if any(x[1] > y[0] and (x[2] or y[2]) for x, y in zip(spans, spans[1:], strict=False)):
+            return False
+        self.spans = [s for s in spans if s[2]]
+        self.held = held
+        return True
 
     def bind(self, arrays):
-        """Enter the addresses of inputs and outputs; False where an input lies otherwise."""
-        table, bound = self.table, self.bound
-        for i, a in enumerate(arrays):
-            if a is not bound[i]:
-                expected = self.program.inputs[i]
-                if a.strides != expected.strides and a.size > 1:
+        """Enter the inputs that are new, and fresh arrays for large outputs."""
+        for i, (copy, a) in enumerate(zip(self.copies, arrays, strict=True)):
+            if copy is not None:
+                copy[...] = a
+            elif a is not self.bound[i]:
+                if not self._enter(i, a):
                     return False
-                table[2 + i] = a.ctypes.data
-                bound[i] = a
+                if self.spans:
+                    low, high = _span(a)
+                    if any(low < end and begin < high for begin, end, _ in self.spans):
+                        self.bound[i] = None
+                        return False
         for k, slot in self.program.assembly.large:
-            self.large[k] = a = self._fresh(k)
-            table[slot] = a.ctypes.data
+            self.table[slot] = self._fresh(k).ctypes.data
+        return True
+
+    def _enter(self, i, a):
+        value = self.program.inputs[i]
+        if a.strides != value.strides and a.size > 1:
+            return False
+        if value.id in self.program.schedule.written and not a.flags.writeable:
+            return False
+        self.table[2 + i] = a.ctypes.data
+        self.bound[i] = a
         return True
 
     def _fresh(self, k):
         """An array for the output ``k``: one of earlier runs that nobody holds any more, or new."""
-        spare = self.spare[k]
-        for a in spare:
+        spare = self.large[k]
+        for i, a in enumerate(spare):
             if sys.getrefcount(a) == 3:  # the list, ``a``, and the argument
+                spare[0], spare[i] = a, spare[0]
                 return a
         value = self.program.results[k]
         a = np.empty(value.shape, value.dtype)
-        spare.append(a)
-        del spare[:-3]
+        spare.insert(0, a)
+        del spare[3:]
         return a
-
-    def outputs(self):
-        """The arrays of the outputs, which share memory with nothing."""
-        results = iter([
-            large if small is None else small.copy()
-            for small, large in zip(self.small, self.large, strict=True)
-        ])  # fmt: skip
-        self.large = [None] * len(self.large)
-        return [next(results) if isinstance(v, Abstract) else v for v in self.program.outputs]
 
     def array(self, value, place):
         """The array of a value that lies in the arena, in an input or in an output."""
@@ -194,18 +252,20 @@ class State:
         a = self.bound[i]
         if not offset and a.shape == value.shape and a.strides == strides:
             return a
-        return _at(a, a.ctypes.data + offset * size, value, strides)
+        if not value.size:
+            return np.empty(value.shape, value.dtype)
+        return _at(a.ctypes.data + offset * size, value, strides)
 
 
-def _at(owner, address, value, strides):
-    """An array at ``address``, which lies in the memory of ``owner``."""
+def _span(a):
+    """The addresses between which an array lies."""
+    return np.lib.array_utils.byte_bounds(a)
 
-    class Memory:
-        __array_interface__ = {
-            "data": (address, False), "shape": value.shape, "strides": strides,
-            "typestr": value.dtype.str, "version": 3,
-        }  # fmt: skip
 
-    memory = Memory()
-    memory.owner = owner  # type: ignore[attr-defined]
-    return np.asarray(memory)
+def _at(address, value, strides):
+    """An array at ``address``."""
+    span = [(n - 1) * step for n, step in zip(value.shape, strides, strict=True)]
+    below = -sum([s for s in span if s < 0])
+    size = below + sum([s for s in span if s > 0]) + value.itemsize
+    memory = (ctypes.c_char * size).from_address(address - below)
+    return np.ndarray(value.shape, value.dtype, memory, below, strides)

@@ -61,6 +61,14 @@ class Product:
         g, x = e.ins[0].shape, e.ins[1].shape
         return g[1], x[1] // e.params["groups"], *e.params["kernel_size"]
 
+    @property
+    def nanoseconds(self):
+        """About how long it takes: at 50 multiplications a nanosecond."""
+        ins = [v.size for v in self.equation.ins if v is not None]
+        out = self.equation.outs[0].size
+        depth = max(ins) * min(ins) / max(out, 1)
+        return out * max(1.0, depth**0.5) / 50
+
     def plan(self, name):
         return self.emitter.plan(self.description, self.target, name)
 

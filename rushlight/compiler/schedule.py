@@ -40,6 +40,7 @@ class Schedule:
         for v in outputs:
             self.results.append(self._leaving(v, equations))
         self.outputs = list(self.results)
+        self.written = {inputs[position].id for position, _ in writes}
         for position, v in writes:
             result = self._leaving(v, equations)
             self.targets[result.id] = inputs[position]

@@ -55,9 +55,10 @@ def scatter(e):
 
 
 def patch(e):
-    base = e.ins[0]
+    base, value = e.ins
     strides = tuple([s * base.itemsize for s in strides_of(base.shape)])
-    return tuple(e.params["strides"]) == strides and base.dtype == e.ins[1].dtype
+    dtype = getattr(value, "dtype", base.dtype)
+    return tuple(e.params["strides"]) == strides and base.dtype == dtype
 
 
 def _floating(d):
