@@ -79,7 +79,15 @@ def _gradient(s):
 
 
 @by_operation(lambda s: s.trace)
-def test_traced_equals_eager(samples):
+def test_traced_equals_eager(samples, monkeypatch):
+    monkeypatch.setenv("RUSHLIGHT_COMPILER", "numpy")
+    every(samples, _traced_equals_eager)
+
+
+@pytest.mark.long
+@by_operation(lambda s: s.trace)
+def test_compiled_equals_eager(samples):
+    pytest.importorskip("llvmlite")
     every(samples, _traced_equals_eager)
 
 

@@ -1,5 +1,9 @@
 """Replaying: a flat list of NumPy calls on numbered slots."""
 
+import os
+import warnings
+from importlib.util import find_spec
+
 import numpy as np
 from numpy import ndarray
 
@@ -29,7 +33,25 @@ def make_program(equations, inputs, outputs, writes=()):
         writes: (position in ``inputs``, value): the input's array takes the value on. Writes land
             when all has been computed, so that a failure leaves every input as it was.
     """
+    if native():
+        from rushlight.compiler.native import NativeProgram
+
+        try:
+            return NativeProgram(equations, inputs, outputs, writes)
+        except Exception as error:  # a fault of the code generator is no reason not to run
+            message = f"torch.compile: no native code, running on NumPy: {error!r}"
+            warnings.warn(message, RuntimeWarning, stacklevel=2)
     return Program(equations, inputs, outputs, writes)
+
+
+def native():
+    """Whether programs become machine code: llvmlite is there, and the environment says no else.
+
+    RUSHLIGHT_COMPILER=numpy has them replayed on NumPy.
+    """
+    if os.environ.get("RUSHLIGHT_COMPILER", "native") != "native":
+        return False
+    return find_spec("llvmlite") is not None
 
 
 class Program:
