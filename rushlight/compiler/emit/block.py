@@ -304,12 +304,8 @@ class _Block:
 
     def _turn(self):
         b, (rows, pitch), tile = self.b, self.cut.block, self.cut.tile
-
-        def read(r, c, mask):
-            at = address(b, self.sums, r * pitch + c, self.itemsize)
-            return load(b, at, tile.dtype, tile.lanes)
-
-        turn_panel(b, read, rows, pitch, None, self.turned, rows, tile)
+        sums = lambda r, c: address(b, self.sums, r * pitch + c, self.itemsize), pitch
+        turn_panel(b, None, rows, pitch, (None, None), sums, self.turned, rows, tile)
 
 
 def _numbers(b, chunk, counts):

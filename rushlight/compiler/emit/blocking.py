@@ -6,18 +6,19 @@ for any number of them.
 """
 
 from dataclasses import dataclass, replace
-from math import inf, prod
+from math import gcd, prod
 
 from rushlight.compiler.emit.microkernel import Tile, best_inner, outer_tiles
 from rushlight.compiler.emit.packing import Operand
 
 __all__ = ["Blocking", "blocking"]
 
-CHUNK = 1 << 20  # products below which a contraction is not cut, as waking a thread takes longer
+CHUNK = 1 << 18  # products, at least, in a chunk of more: some microseconds
 DEPTH = 512  # steps whose packed panels stay in the caches
 COPY, TURN = 0.2, 0.35  # cycles an element to copy it, and to exchange rows and columns
 FAR = 0.06  # cycles an element to get it from the cache that all cores share
 START, CHUNK_START = 4000, 300  # cycles to start a kernel on all threads, and a chunk
+THREAD = 1 << 15  # cycles of work for which one more thread is expected
 
 
 @dataclass(frozen=True)
@@ -145,113 +146,113 @@ def _up(n, multiple):
 
 def blocking(a, b, dtype, batch, m, n, k, last_depth, target):
     """The cheapest :class:`Blocking` of a contraction of the :class:`Operand` s ``a`` and ``b``."""
-    common = {"batch": batch, "depth": k, "last_depth": last_depth}
-    best, least = None, inf
+    common = {"batch": batch, "depth": k, "depth_block": k, "last_depth": last_depth}
+    found = []
     for turned in (False, True):
         left, right, rows, columns = (b, a, n, m) if turned else (a, b, m, n)
         sides = {"left": left, "right": right, "turned": turned, "rows": rows, "columns": columns}
-        candidates = [
-            (cycles, Blocking(method="outer", tile=tile, depth_block=k, **sides, **common))
-            for cycles, tile in outer_tiles(target, dtype, rows, columns, k)
-        ]
+        tiles = outer_tiles(target, dtype, rows, columns, k)
+        found += [(t, Blocking(method="outer", tile=tile, **sides, **common)) for t, tile in tiles]
         if left.axis == right.axis == "depth" and not turned:
-            tile, cycles = best_inner(target, dtype, rows, columns, k)
-            cut = Blocking(method="inner", tile=tile, depth_block=k, **sides, **common)
-            candidates.append((cycles, cut))
-        for cycles, cut in candidates:
-            for packed in _packings(cut, target):
-                for chunked in _chunkings(packed):
-                    cost = _cost(cycles, chunked, target)
-                    if cost < least:
-                        best, least = chunked, cost
-    return best
+            cycles, tile = best_inner(target, dtype, rows, columns, k)
+            found.append((cycles, Blocking(method="inner", tile=tile, **sides, **common)))
+    chosen = [_cheapest(cycles, cut, target) for cycles, cut in found]
+    return min(chosen, key=lambda pair: pair[0])[1]
 
 
-def _packings(cut, target):
-    """``cut`` with the copies it needs, or may gain from: none, in each chunk, or ahead."""
-    if cut.method == "inner":
-        return [cut]
-    dtype = cut.tile.dtype
-    lefts, rights = ["", "chunk", "ahead"], ["", "chunk", "ahead"]
-    if not cut.left.plain(dtype):
-        lefts.remove("")
-    elif not _scattered(cut.left, cut, target):
-        lefts = [""]
-    if not cut.right.plain(dtype) or cut.right.side != 1:
-        rights.remove("")
-    elif not _scattered(cut.right, cut, target):
-        rights = [""]
+def _cheapest(cycles, cut, target):
+    """The cost of ``cut`` in the best chunks, with the best copies, and what that is.
+
+    The tiles of one batch index take ``cycles``.
+    """
+    total = prod(cut.batch)
+    left, right = _ways(cut, target)
+    cycles += cut.rows * cut.columns * (0.15 + 2 * TURN * cut.turned)
     found = []
-    for x in lefts:
-        # The sums of overlapping tiles cannot be taken up again.
-        blocks = max(1, -(-cut.depth // DEPTH)) if x else 1
-        depth = -(-cut.depth // blocks)
-        found += [replace(cut, pack_left=x, pack_right=y, depth_block=depth) for y in rights]
+    for batches, rows, columns in _chunks(cut):
+        by_rows, by_columns = -(-cut.tiles[0] // rows), -(-cut.tiles[1] // columns)
+        copies_left, pack_left = min(_priced(left, by_columns))
+        copies_right, pack_right = min(_priced(right, by_rows))
+        chunks = -(-total // batches) * by_rows * by_columns
+        cost = (cycles + copies_left + copies_right) * total
+        cost = cost * _imbalance(chunks, cost) + CHUNK_START * chunks
+        found.append((cost, batches, rows, columns, pack_left, pack_right))
+    cost, batches, rows, columns, pack_left, pack_right = min(found)
+    # Sums that two tiles share could not be taken up again.
+    whole = cut.method == "outer" and (pack_left or cut.rows % cut.tile.rows == 0)
+    blocks = max(1, -(-cut.depth // DEPTH)) if whole else 1
+    return cost, replace(
+        cut, batches=batches, row_tiles=rows, column_tiles=columns, pack_left=pack_left,
+        pack_right=pack_right, depth_block=-(-cut.depth // blocks),
+    )  # fmt: skip
+
+
+def _priced(ways, times):
+    """The ways to read an operand with their cycles where ``times`` chunks need each element."""
+    return [(once + times * each, when) for when, once, each in ways]
+
+
+def _ways(cut, target):
+    """For each operand the ways to read it: (when it is packed, cycles once, cycles a chunk)."""
+    down, across = cut.tiles
+    found = []
+    for operand, elements, each, again, reads in (
+        (cut.left, cut.rows * cut.depth, COPY, across - 1, down * cut.depth),
+        (cut.right, cut.columns * cut.depth, _each_right(cut), down - 1, across * cut.depth),
+    ):
+        far = FAR * elements
+        ways = [
+            ("chunk", 0, each * elements + far),
+            ("ahead", START + (each + FAR) * elements, far),
+        ]
+        in_place = "", (2 * again * reads if _scattered(operand, cut, target) else 0), far
+        if cut.method == "inner":
+            ways = [in_place]
+        elif operand.plain(cut.tile.dtype) and (operand is cut.left or operand.side == 1):
+            ways.append(in_place)
+        found.append(ways)
     return found
 
 
+def _each_right(cut):
+    return COPY if cut.right.axis == "side" else TURN
+
+
 def _scattered(operand, cut, target):
-    """Whether the lines of an operand's tile, in place, put each other out of the cache."""
+    """Whether the lines that a tile reads in place put each other out of the cache."""
     itemsize = cut.tile.dtype.itemsize
-    if operand.axis == "depth":
-        return cut.depth * itemsize > 512 and operand.side * itemsize % 1024 == 0
-    lines = cut.depth * max(64, min(operand.depth * itemsize, 1 << 12))
-    return lines > target.l1
+    step = abs(operand.side if operand.axis == "depth" else operand.depth) * itemsize
+    lines = cut.tile.rows if operand.axis == "depth" else cut.depth * min(step, 64) // 64
+    # The cache has 64 sets of lines, at least 8 each; a power of two as a step uses few of them.
+    sets = max(1, 64 // max(1, gcd(step, 4096) // 64))
+    return sets < 64 and lines > sets * target.l1 // 4096 * 3 // 4
 
 
-def _chunkings(cut):
-    """``cut`` in chunks of several shapes."""
+def _chunks(cut):
+    """Some ways to chunk: numbers of batch indices, of tiles down and of tiles across a chunk."""
     total, (down, across) = prod(cut.batch), cut.tiles
     products = cut.rows * cut.columns * max(cut.depth, 1)
-    if products * total <= CHUNK or (total > 1 and products * 2 <= CHUNK):
-        batches = _even(total, max(1, CHUNK // products))
-        yield replace(cut, batches=batches, row_tiles=down, column_tiles=across)
-        return
-    smallest = max(CHUNK, products * total // 64) // 2
+    if products * total <= 2 * CHUNK or (total > 1 and products <= CHUNK):
+        return [(_even(total, max(1, CHUNK // products)), down, across)]
+    smallest = max(CHUNK, products * total // 128)
+    found = []
     for rows in _parts(down):
         for columns in _parts(across):
             size = rows * cut.tile.rows * columns * cut.width
-            if size <= 1 << 16 and (size * cut.depth >= smallest or rows == columns == 1):
-                yield replace(cut, row_tiles=rows, column_tiles=columns)
+            if size <= 1 << 16 and size * cut.depth >= smallest:
+                found.append((1, rows, columns))
+    return found or [(1, 1, 1)]
 
 
 def _parts(count):
-    """Sizes of parts to cut ``count`` into, the largest first."""
-    return sorted(
-        {-(-count // n) for n in (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)}, reverse=True
-    )
+    """Sizes of equal parts of ``count``, each smaller than the one before."""
+    return sorted({-(-count // n) for n in (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64)}, reverse=True)
 
 
-def _cost(cycles, cut, target):
-    """Cycles of everything, where the tiles take ``cycles`` for each batch index."""
-    batches, by_rows, by_columns = cut.grid
-    down, across = cut.tiles
-    total = cycles + cut.rows * cut.columns * (0.15 + 2 * TURN * cut.turned)
-    left, right = cut.rows * cut.depth, cut.columns * cut.depth
-    total += _copying(cut.pack_left, COPY, left, by_columns)
-    each = COPY if cut.right.axis == "side" else TURN
-    total += _copying(cut.pack_right, each, right, by_rows)
-    # What the chunks read more than once comes from far away; out of place, a line at a time.
-    total += FAR * (left * by_columns + right * by_rows)
-    if not cut.pack_left and _scattered(cut.left, cut, target):
-        total += 2 * down * across * cut.depth
-    if not cut.pack_right and cut.method == "outer" and _scattered(cut.right, cut, target):
-        total += right * down * 2 / cut.tile.lanes
-    chunks = batches * by_rows * by_columns
-    total = total * prod(cut.batch) * _imbalance(chunks) + CHUNK_START * chunks
-    return total + START * ("ahead" in (cut.pack_left, cut.pack_right))
-
-
-def _copying(when, each, elements, times):
-    """Cycles to copy elements in each chunk that needs them, or once to far away."""
-    if not when:
-        return 0
-    return elements * (each * times if when == "chunk" else each + FAR)
-
-
-def _imbalance(chunks):
-    """How much longer the threads with one chunk more take: the mean for up to eight threads."""
-    return sum(-(-chunks // n) * n / chunks for n in (1, 2, 4, 8)) / 4
+def _imbalance(chunks, cycles):
+    """How much longer the threads with one chunk more take: the mean for reasonable numbers."""
+    threads = [n for n in (1, 2, 4, 8, 16) if n <= 2 or cycles > n * THREAD]
+    return sum(-(-chunks // n) * n / chunks for n in threads) / len(threads)
 
 
 def _even(count, most):

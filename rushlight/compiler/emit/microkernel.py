@@ -20,6 +20,8 @@ from rushlight.compiler.emit.value import Value, constant, splat
 
 __all__ = ["Tile", "best_inner", "inner", "outer", "outer_tiles", "transposed"]
 
+STREAMS = 10
+
 
 @dataclass(frozen=True)
 class Tile:
@@ -79,10 +81,11 @@ def inner(b, tile, depth, step):
 def _cycles(rows, columns, near):
     """Cycles of one step of a tile: two products or two loads a cycle, four for a chain of sums.
 
-    Of vectors that are not ``near``, in the first-level cache, one comes every other cycle.
+    Of vectors that are not ``near``, in the first-level cache, one comes every other cycle, once
+    the row has been found.
     """
     loads = rows + columns
-    return max(rows * columns / 2, loads / 2, 4, 0 if near else 2 * columns) + loads / 64
+    return max(rows * columns / 2, loads / 2, 4.5, 0 if near else 2 * columns + 4) + loads / 64
 
 
 def _fitting(target):
@@ -107,28 +110,36 @@ def outer_tiles(target, dtype, rows, columns, depth):
         tiles = -(-rows // most_rows)
         height = -(-rows // tiles)
         near = depth * width * target.vector_bytes < 0.6 * target.l1
+        whole, rest = divmod(vectors, width)
         cycles = 0.0
-        for count, part in ((vectors // width, width), (min(1, vectors % width), vectors % width)):
-            # To start a tile and to write its sums takes its time, too.
-            once = 20 + 2 * height * part
-            cycles += count * tiles * (depth * _cycles(height, part, near) + once)
+        for count, part in ((whole, width), (1, rest)):
+            if part:
+                # To start a tile and to write its sums takes its time, too.
+                once = 20 + 2 * height * part
+                cycles += count * tiles * (depth * _cycles(height, part, near) + once)
+        # A second kind of tile is more code: it must pay.
+        cycles = cycles * 1.01 + 500 if rest else cycles
         found.append((cycles, Tile(height, width, lanes, dtype, target.fma)))
     return sorted(found, key=lambda pair: pair[0])[:3]
 
 
 def best_inner(target, dtype, rows, columns, depth):
-    """The tile for ``inner`` products, and the cycles they take in all."""
+    """The cycles that ``inner`` products take in all, and their tile.
+
+    Each row and column is a stream from memory; a core follows about ten.
+    """
     lanes = target.lanes(dtype)
     steps = -(-depth // lanes)
     found = []
     for most_rows, most_columns in _fitting(target):
-        height, width = min(rows, most_rows), min(columns, most_columns)
+        height, width = min(rows, most_rows, STREAMS - 1), min(columns, most_columns, STREAMS - 1)
+        if height + width > STREAMS:
+            continue
         tiles = -(-rows // height) * -(-columns // width)
         # Adding up the lanes takes about ten instructions a sum.
         cycles = tiles * (steps * _cycles(height, width, True) + 20 + 5 * height * width)
         found.append((cycles, Tile(height, width, lanes, dtype, target.fma)))
-    cycles, tile = min(found, key=lambda pair: pair[0])
-    return tile, cycles
+    return min(found, key=lambda pair: pair[0])
 
 
 # Turning a square of vectors --------------------------------------------------------------

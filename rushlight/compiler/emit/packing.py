@@ -8,13 +8,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from llvmlite import ir
 
 from rushlight.compiler.emit.loop import address, lift, loop
 from rushlight.compiler.emit.memory import load, prefix_mask, store
 from rushlight.compiler.emit.microkernel import transposed
-from rushlight.compiler.emit.value import Value, constant, select, splat
+from rushlight.compiler.emit.value import INT, Value, constant, ir_type, select, splat
 
 __all__ = ["Matrix", "Operand", "Source", "least", "pack_left", "pack_right", "turn_panel", "whole"]
+
+_PTR, _I64 = ir.PointerType(), ir.IntType(64)
 
 
 @dataclass(frozen=True)
@@ -125,14 +128,67 @@ def copy_panel(b, read, rows, columns, limit, to, pitch, like):
         store(b, read(i, j, _tail(b, limit, j, like)), at, like.dtype)
 
 
-def turn_panel(b, read, rows, columns, limit, to, pitch, like):
-    """Copy as :func:`copy_panel` does with rows and columns exchanged, whole squares at a time."""
-    with loop(b, 0, rows, like.lanes) as i, loop(b, 0, columns, like.lanes) as j:
-        mask = _tail(b, limit, j, like)
-        square = [read(i + r, j, mask) for r in range(like.lanes)]
-        at = address(b, to, j * pitch + i, like.dtype.itemsize)
-        for c, x in enumerate(transposed(b, square)):
-            store(b, x, address(b, at, c * pitch, like.dtype.itemsize), like.dtype)
+def turn_panel(b, read, rows, columns, limits, source, to, pitch, like):
+    """Copy as :func:`copy_panel` does with rows and columns exchanged, square by square.
+
+    A square has as many rows and columns as a vector has lanes. Those within the ``limits`` (None:
+    all), of rows and of columns, are turned straight from memory if ``source`` says where: the
+    address of a square by its row and column, and the elements from row to row. Of the others
+    ``read`` gives row by row.
+    """
+    lanes, size = like.lanes, like.dtype.itemsize
+    turn = turn_function(b.module, like)
+    with b.goto_entry_block():
+        square = b.alloca(ir.ArrayType(ir_type(like.dtype, lanes), lanes))
+        square.type = _PTR  # llvmlite knows pointers of other types, too
+
+    def straight(i, j, at):
+        place, step = source
+        b.call(turn, [place(i, j), _I64(step), at, _I64(pitch)])
+
+    def copied(i, j, at):
+        mask = _tail(b, limits[1], j, like)
+        with loop(b, 0, lanes) as r:
+            store(b, read(i + r, j, mask), address(b, square, r * lanes, size), like.dtype)
+        b.call(turn, [square, _I64(lanes), at, _I64(pitch)])
+
+    with loop(b, 0, rows, lanes) as i, loop(b, 0, columns, lanes) as j:
+        at = address(b, to, j * pitch + i, size)
+        edges = [(n, limit) for n, limit in zip((i, j), limits, strict=True) if limit is not None]
+        if source is None or not edges:
+            (copied if source is None else straight)(i, j, at)
+        else:
+            inside = [lift(b, limit) >= n + lanes for n, limit in edges]
+            with b.if_else((inside[0] & inside[-1]).v) as (then, otherwise):
+                with then:
+                    straight(i, j, at)
+                with otherwise:
+                    copied(i, j, at)
+
+
+def turn_function(module, like):
+    """``void turn(ptr from, i64 step, ptr to, i64 pitch)``: exchange rows and columns of a square.
+
+    Rows lie ``step`` elements apart where they come from, and ``pitch`` where they go.
+    """
+    name = f"turn.{like.dtype.char}.{like.lanes}"
+    if name in module.globals:
+        return module.globals[name]
+    kind = ir.FunctionType(ir.VoidType(), [_PTR, _I64, _PTR, _I64])
+    function = ir.Function(module, kind, name)
+    function.linkage = "internal"
+    b = ir.IRBuilder(function.append_basic_block("entry"))
+    place, step, to, pitch = function.args
+    size = like.dtype.itemsize
+    rows = []
+    for _ in range(like.lanes):
+        rows.append(load(b, place, like.dtype, like.lanes))
+        place = address(b, place, Value(b, step, INT), size)
+    for x in transposed(b, rows):
+        store(b, x, to, like.dtype)
+        to = address(b, to, Value(b, pitch, INT), size)
+    b.ret_void()
+    return function
 
 
 def _tail(b, limit, j, like):
@@ -197,4 +253,10 @@ def pack_right(source, cut, to, tile, start, size):
         place = column + j if every else least(column + j, last)
         return source.vector(place, start + k, lanes, mask)
 
-    turn_panel(b, read_column, cut.width, size, whole(size, lanes), to, cut.width, cut.tile)
+    in_memory = None
+    if source.operand.plain(cut.tile.dtype) and source.operand.depth == 1:
+        in_memory = lambda j, k: source.place(column + j, start + k), source.operand.side
+    limits = None if every else cut.columns - column, whole(size, lanes)
+    turn_panel(
+        b, read_column, cut.width, size, limits, in_memory, to, cut.width, cut.tile
+    )  # fmt: skip
