@@ -64,7 +64,7 @@ def index_tensor(k):
         found = tensor(k) if len(k) or isinstance(k, ndarray) else from_array(np.empty(0, np.int64))
         if found.array.dtype.kind == "b" or found.array.dtype == np.uint8:
             return index_tensor(found)
-        return from_array(found.array.astype(np.int64))
+        return to(found, OF[np.dtype("i8")])
     raise IndexError(f"{_INDICES} (got {type(k).__name__})")
 
 
