@@ -7,7 +7,7 @@ from math import prod
 from rushlight.compiler.affine import Affine, Var
 from rushlight.compiler.kernel import Compute, Extremum, Indirect, Number, Reduce, Scan, Scatter
 
-__all__ = ["REDUCING", "Loops", "collapse", "nodes_of"]
+__all__ = ["REDUCING", "TILE", "Loops", "collapse", "nodes_of"]
 
 #: Elementwise operations dearer than reading a value back from the cache.
 _DEAR = {
@@ -17,6 +17,8 @@ _DEAR = {
     "softplus", "sqrt", "tan", "tanh",
 }  # fmt: skip
 REDUCING = (Reduce, Extremum)
+#: Rows of a tile: the elements of a cache line.
+TILE = 16
 #: Estimated nanoseconds: of one cheap operation on a vector, of a dear one, of a moved byte.
 _CHEAP, _HEAVY, _BYTE = 0.3, 4.0, 0.05
 #: What a piece of work handed to a thread should take at least, in nanoseconds.
@@ -86,6 +88,8 @@ class Loops:
         rows, columns: The loop variables; ``columns`` are reduced, or are the inner loop of a
             kernel without reductions.
         vector: The variable along which the lanes run; None where there is none.
+        tile: The variable of which a few values are gone through for each vector, so that cache
+            lines along it are used whole; the last of the columns but one, or None.
         across: The lanes run across rows, so that each lane reduces for itself.
         lanes: Their number.
         passes: For each pass over the columns, the stores and reductions that end in it.
@@ -110,7 +114,7 @@ class Loops:
     def _orient(self):
         """Choose the variable of the lanes: the one along which memory is contiguous."""
         memory = accesses(self.stores, self.nodes)
-        self.vector, self.across = None, False
+        self.vector, self.across, self.tile = None, False, None
         # Where an element depends on those before it, lanes would have to wait for each other.
         ordered = any(type(n) is Scan for n in self.nodes) or type(self.stores[0]) is Scatter
         every = self.rows if ordered else [*self.rows, *self.columns]
@@ -129,6 +133,17 @@ class Loops:
             self.across = True
         else:
             self.columns = [self.vector]
+            self._tile(memory)
+
+    def _tile(self, memory):
+        """Where some memory is contiguous along another variable, go through both in tiles."""
+        crossing = [x for x in memory if abs(x.address.terms.get(self.vector, 0)) > 1]
+        for v in self.rows:
+            if any(x.address.terms.get(v, 0) == 1 for x in crossing) and v.extent > 1:
+                self.rows.remove(v)
+                self.columns = [v, self.vector]
+                self.tile = v
+                return
 
     def _widen(self, target):
         """Choose the number of lanes: several registers' worth where the extent allows."""
@@ -141,7 +156,7 @@ class Loops:
         if n <= full or (n <= 4 * full and not self.dear):
             self.lanes = 1 << (n - 1).bit_length()
             return
-        most = 1 if self.dear > 3 else 2 if self.dear else 4
+        most = 1 if self.dear > 3 or self.tile is not None else 2 if self.dear else 4
         while most > 1 and -n % (full * most) > n // 8:
             most //= 2
         self.lanes = full * most
@@ -218,9 +233,11 @@ class Loops:
 
     def _cut(self):
         outer = prod([v.extent for v in self.rows])
+        if self.tile is not None:
+            outer *= -(-self.tile.extent // TILE)
         blocks = 1 if self.vector is None else -(-self.vector.extent // self.lanes)
         self.steps = outer * (blocks if self.across else 1)
-        inner = prod([v.extent for v in self.columns])
+        inner = prod([min(v.extent, TILE) if v is self.tile else v.extent for v in self.columns])
         if self.vector is not None and not self.across:
             inner = inner // self.vector.extent * -(-self.vector.extent // self.lanes)
         registers = max(1, self.lanes / 16)

@@ -14,7 +14,8 @@ def signature(loops):
         names.setdefault(loops.vector, f"v{len(names)}:{loops.vector.extent}")
     rows = [names[v] for v in loops.rows]
     columns = [names[v] for v in loops.columns]
-    shape = (rows, columns, names.get(loops.vector), loops.across, loops.lanes, loops.pieces)
+    shape = (rows, columns, names.get(loops.vector), loops.across, loops.lanes, loops.pieces,
+             names.get(loops.tile))  # fmt: skip
     return repr((shape, described(loops.stores, loops.nodes, names)))
 
 

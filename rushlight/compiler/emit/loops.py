@@ -15,7 +15,7 @@ from rushlight.compiler.emit.elementwise import elementwise
 from rushlight.compiler.emit.memory import iota, load, memory_type, prefix_mask, store
 from rushlight.compiler.emit.value import HALF, INT, Value, constant, select, splat
 from rushlight.compiler.kernel import Extremum, Reduce, Root, Scan, Scatter
-from rushlight.compiler.loops import REDUCING
+from rushlight.compiler.loops import REDUCING, TILE
 
 __all__ = ["KERNEL", "Nodes", "emit_loops", "kernel_function"]
 
@@ -457,6 +457,9 @@ class LoopEmitter:
         if loops.across and loops.vector is not None:
             order.append(loops.vector)
             extents.append(-(-loops.vector.extent // loops.lanes))
+        if loops.tile is not None:
+            order.append(loops.tile)
+            extents.append(-(-loops.tile.extent // TILE))
         for k in reversed(range(len(order))):
             v, n = order[k], extents[k]
             if step is None:
@@ -470,7 +473,16 @@ class LoopEmitter:
                 if loops.masked:
                     left = b.sub(i64(v.extent), at)
                     self.nodes.mask = prefix_mask(b, left, loops.lanes)
-            row.variables[v] = at
+            if v is loops.tile:
+                self._find_tile(b, at)
+            else:
+                row.variables[v] = at
+
+    def _find_tile(self, b, number):
+        begin = b.mul(number, i64(TILE))
+        end = b.add(begin, i64(TILE))
+        last = i64(self.loops.tile.extent)
+        self.tile = begin, b.select(b.icmp_signed("<", end, last), end, last)
 
     # One pass over the columns --------------------------------------------------------------
 
@@ -482,7 +494,7 @@ class LoopEmitter:
                 row.variables[v] = i64(0)
             self._body(roots)
             return
-        outer = [v for v in loops.columns if v is not loops.vector]
+        outer = [v for v in loops.columns if v is not loops.vector and v is not loops.tile]
         opened = []
         b = row.b
         variables = {}
@@ -499,10 +511,15 @@ class LoopEmitter:
             loop.close()
 
     def _in_columns(self, row, b, variables, roots):
-        column = Scope(b)
+        tile = None if self.loops.tile is None else Loop(b, *self.tile)
+        column = Scope(b if tile is None else tile.b)
         column.variables = dict(variables)
+        if tile is not None:
+            column.variables[self.loops.tile] = tile.i
         self.nodes.scopes = [self.kernel, row, column]
         self._body(roots)
+        if tile is not None:
+            tile.close()
 
     def _along(self, row, b, variables, roots):
         """The innermost loop, whose lanes run along the columns, and what is left at its end."""
