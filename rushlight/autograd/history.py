@@ -127,6 +127,9 @@ def grad_of(self):
 def _set_data(self, value):
     if not isinstance(value, Tensor):
         raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
+    if mode.intercept and mode.state.recorder is not None:
+        mode.state.recorder.replace(self, value)
+        return
     self.array = value.array
     self.view_of = None
     self.cell = [*self.cell]
@@ -139,6 +142,8 @@ def data(self):
     """The same memory without history; writes through it go unseen by the tape."""
     t = from_array(self.array)
     t.__class__ = Tensor
+    if mode.intercept and mode.state.recorder is not None:
+        mode.state.recorder.note(t)
     return t
 
 

@@ -16,12 +16,15 @@ class Handle:
     """Removes a hook: ``handle.remove()``, or leave its ``with`` block."""
 
     _ids = itertools.count()
+    changes = 0  # how often a hook was added or removed, anywhere
 
     def __init__(self, hooks):
+        Handle.changes += 1
         self.hooks = weakref.ref(hooks)
         self.id = next(Handle._ids)
 
     def remove(self):
+        Handle.changes += 1
         hooks = self.hooks()
         if hooks is not None:
             hooks.pop(self.id, None)

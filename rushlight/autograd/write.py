@@ -176,4 +176,6 @@ def detached(x):
     """``x`` without history, sharing its memory and clock."""
     t = from_array(x.array)
     t.cell = x.cell
+    if mode.intercept and mode.state.recorder is not None:
+        mode.state.recorder.note(t)
     return t

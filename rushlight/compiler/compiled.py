@@ -151,7 +151,7 @@ class Compiled:
         self.entries: list[Any] = []
         self.count = 0
         self.told: set = set()  # the reasons for running eagerly that were warned of
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         _all.add(self)
 
     def __call__(self, *args, **kwargs):
@@ -161,12 +161,23 @@ class Compiled:
         """What the function gives for these arguments."""
         if mode.intercept and mode.state.recorder is not None:
             return self.function(*args, **kwargs)
-        for entry in self.entries:
+        known = self.entries
+        for entry in known:
             found = entry.call(args, kwargs)
             if found is not MISS:
-                if entry is not self.entries[0]:
-                    self._use(entry)
+                if entry is not known[0]:
+                    with self._lock:
+                        self._use(entry)
                 return found
+        with self._lock:
+            entry = self._record(args, kwargs) if self.entries is known else None
+        if entry is None:  # another thread was faster
+            return self.call(args, kwargs)
+        found = entry.call(args, kwargs)
+        # Where recording itself changed what the function reads, the call is one of a kind.
+        return self.function(*args, **kwargs) if found is MISS else found
+
+    def _record(self, args, kwargs):
         entry = Entry(self.function, args, kwargs)
         if entry.refusal is not None:
             if self.fullgraph:
@@ -175,18 +186,15 @@ class Compiled:
         else:
             self.count += 1
         self._use(entry)
-        found = entry.call(args, kwargs)
-        # Where recording itself changed what the function reads, the call is one of a kind.
-        return self.function(*args, **kwargs) if found is MISS else found
+        return entry
 
     def _use(self, entry):
         """Put ``entry`` first; the least recently used go."""
-        with self._lock:
-            if self.entries:
-                self.entries[0].release()
-            self.entries = [entry, *[e for e in self.entries if e is not entry]][:LIMIT]
+        if self.entries:
+            self.entries[0].release()
+        self.entries = [entry, *[e for e in self.entries if e is not entry]][:LIMIT]
 
     def _tell(self, refusal):
         if str(refusal) not in self.told:
             self.told.add(str(refusal))
-            warnings.warn(f"torch.compile: running eagerly: {refusal}", stacklevel=4)
+            warnings.warn(f"torch.compile: running eagerly: {refusal}", stacklevel=5)

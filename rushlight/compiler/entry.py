@@ -22,7 +22,8 @@ from rushlight.compiler.guard import Source
 from rushlight.compiler.held import Held
 from rushlight.compiler.program import make_program
 from rushlight.compiler.results import Results
-from rushlight.compiler.surroundings import getter, put_back, surroundings
+from rushlight.compiler.simplify import alive, operands
+from rushlight.compiler.surroundings import getter, hook_place, put_back, surroundings
 from rushlight.compiler.trace import Grad, Recorder, key_of
 from rushlight.errors import TraceError
 from rushlight.tensor import Tensor
@@ -133,11 +134,15 @@ class Entry:
         changed = {recorder.captured[k].value.id: recorder.current[k] for k in recorder.written}
         changed |= {place.id: value for _, place, value in grads}
         saves = [] if backward is None else backward.saved
-        used = _used(equations, [*results.values, *saves, *changed.values()]) | changed.keys()
+        read = [*results.values, *saves, *changed.values()]
+        used = changed.keys() | {v.id for v in read if isinstance(v, Abstract)}
+        used |= {v.id for e in alive(equations, read) for v in operands(e)}
         fresh = self._fresh(recorder)
         kept = [c for c in recorder.captured.values() if c.value.id in used and _stays(c)]
         lives = [live for live in recorder.lives if live.value.id in used]
         slots = [(leaf, place) for leaf, place, _ in grads]
+        tensors = [c.tensor for c in kept]
+        recorder.places.append(hook_place(list(recorder.modules.values()), tensors))
         self.held = Held(kept, lives, slots, recorder.places, source)
         self._follow(kept, recorder)
         for line in first:
@@ -173,11 +178,13 @@ class Entry:
     def _calls(self, recorder, results):
         """Lines of the deferred calls: those ahead of the program, and those after it."""
         lines = []
-        for function, args in recorder.calls:
-            given = ", ".join([results.expression(a) for a in args])
-            lines.append(f"{self.source.name(function)}({given})")
         n = recorder.first_calls
-        if any(isinstance(a, Tensor) for _, args in recorder.calls[:n] for a in args):
+        values = [[*args, *named.values()] for _, args, named in recorder.calls]
+        for (function, args, named), given in zip(recorder.calls, values, strict=True):
+            items = [*[""] * len(args), *[f"{key}=" for key in named]]
+            items = [k + results.expression(v) for k, v in zip(items, given, strict=True)]
+            lines.append(f"{self.source.name(function)}({', '.join(items)})")
+        if any(isinstance(v, Tensor) for given in values[:n] for v in given):
             raise TraceError(
                 "inside torch.compile, a learning rate that depends on a tensor's value was set "
                 "before the optimizer's step that reads it"
@@ -275,7 +282,7 @@ class Entry:
             source.line(f"if not ({conditions}) and not {source.name(held.follow)}():")
             source.line("return MISS", 2)
         for c, name in zip(kept, held.tensor_names, strict=True):
-            if c.value.dtype.kind in "fcV":
+            if c.get is None and c.value.dtype.kind in "fcV":
                 source.demand(f"{name}.node is {source.name(c.tensor.node)}")
 
     # The program ------------------------------------------------------------------------
@@ -332,14 +339,6 @@ def _stays(captured):
 
 
 def _placed(template, objects, get):
-    return [(template, objects, get(*objects), None)]
-
-
-def _used(equations, values):
-    """The ids of the abstract values that ``values`` depend on."""
-    used = {v.id for v in values if isinstance(v, Abstract)}
-    for e in reversed(equations):
-        if e.op.draws or any(v.id in used for v in e.outs):
-            flat = e.ins[0] if e.op.variadic else e.ins
-            used.update(v.id for v in (*flat, *e.params.values()) if isinstance(v, Abstract))
-    return used
+    """The conditions for a tensor that is looked up again: it lies there, and has no history."""
+    t = get(*objects)
+    return [(template, objects, t, None), ("{0}.node", (t,), t.node, t.node)]

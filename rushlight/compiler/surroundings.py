@@ -9,12 +9,14 @@ the program: nothing of theirs is noted but which tensor it is.
 import functools
 import inspect
 import os
+import sys
 import types
 
+from rushlight.autograd.hooks import Handle
 from rushlight.compiler.guard import equal, is_plain
 from rushlight.tensor import Tensor
 
-__all__ = ["module_checks", "place", "put_back", "surroundings"]
+__all__ = ["hook_place", "module_checks", "place", "put_back", "surroundings"]
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -196,6 +198,30 @@ def _read_by(cls):
                 todo += [n for n in new if hasattr(cls, n) and n != "__call__"]
         _reads[cls] = names
     return _reads[cls]
+
+
+_HOOKS = (
+    "_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks",
+)  # fmt: skip
+
+
+def hook_place(modules, tensors):
+    """A place of the hooks of ``modules``, of all modules, and of ``tensors``.
+
+    Any hook that comes or goes moves it; it stays usable where the hooks are the same.
+    """
+    everywhere = sys.modules.get("rushlight.nn.modules.hooks")
+
+    def find():
+        found = [m.__dict__[name] for m in modules for name in _HOOKS]
+        found += [t.node.hooks or () for t in tensors if t.node is not None]
+        if everywhere is not None:
+            kinds = ("forward_pre", "forward", "backward_pre", "backward")
+            found += [getattr(everywhere.Everywhere, kind) for kind in kinds]
+        # The keys are the handles' numbers, which no two hooks share.
+        return [("{0}.changes", (Handle,), Handle.changes, tuple([tuple(h) for h in found]))]
+
+    return find
 
 
 def module_checks(module):

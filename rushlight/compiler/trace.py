@@ -12,7 +12,7 @@ from numpy import ndarray
 
 from rushlight.autograd import mode
 from rushlight.autograd.tape import output, refresh, tick
-from rushlight.autograd.write import follow, stamp
+from rushlight.autograd.write import detached, follow, stamp
 from rushlight.compiler.abstract import Abstract, refuse_values, user_line
 from rushlight.compiler.inference import infer
 from rushlight.compiler.surroundings import module_checks, place
@@ -95,8 +95,8 @@ class Recorder:
             expression that the template gives of the objects' names is what it was.
         places: Functions that each tell such conditions for things that may move, together, to
             other objects of equal values: an optimizer's state and options.
-        calls: (function, arguments) to be called at each run; those before ``first_calls`` ahead
-            of the program.
+        calls: (function, arguments, keywords) to be called at each run, the ``first_calls`` of
+            them ahead of the program.
     """
 
     def __init__(self, leaves=()):
@@ -164,9 +164,9 @@ class Recorder:
         """Have the program refuse to run once ``get()`` no longer equals what it is now."""
         self.checks.append(("{0}() == {1}", (get, get()), True))
 
-    def defer(self, function, *args):
-        """Have ``function(*args)`` called at each run: Python that is no computation."""
-        self.calls.append((function, args))
+    def defer(self, function, *args, **kwargs):
+        """Have the function called at each run: Python that is no computation."""
+        self.calls.append((function, args, kwargs))
 
     def touch_grad(self, tensor, read=True):
         """Note the gradient that an outer tensor had before the trace changes or reads it."""
@@ -178,6 +178,15 @@ class Recorder:
                 if before is not None:
                     self.capture(before, Grad(tensor))
 
+    def accumulate(self, leaf, g):
+        """Add ``g`` to the gradient of ``leaf``, in memory of its own."""
+        before = leaf._grad
+        if before is None:
+            leaf._grad = from_array(self.value(g))
+            self.note(leaf._grad)
+        else:
+            before.add_(g)
+
     def refuse_values(self, tensor, name):
         """A value was asked for: an outer tensor's of now is not that of the next run."""
         refuse_values(name, tensor.array.shape)
@@ -187,6 +196,10 @@ class Recorder:
         if id(module) not in self.modules:
             self.modules[id(module)] = module
             self.checks += module_checks(module)
+
+    def note(self, tensor):
+        """Note a tensor that was made, in case it stays somewhere outside."""
+        self.made.append(weakref.ref(tensor))
 
     # Operations ---------------------------------------------------------------------------
 
@@ -217,7 +230,8 @@ class Recorder:
         params = {k: self._parameter(v) for k, v in params.items()}
         results = self.emit(op, (values,) if op.variadic else tuple(values), params)
         outs = [from_array(r) for r in results]
-        self.made += map(weakref.ref, outs)
+        for out in outs:
+            self.note(out)
         if op.kind == "view":
             self._link(outs[0], args, op, params)
         self._attach(op, operands, values, params, outs)
@@ -275,6 +289,19 @@ class Recorder:
             x.view_of.seen = -1 if type(x.array) is Abstract else x.cell[0]
         follow(x, value)
         return x
+
+    def replace(self, x, value):
+        """``x.data = value``: of a tensor outside the memory stays, and takes the values on."""
+        if type(x.array) is ndarray:
+            now, new = x.array, value.array
+            if (now.shape, now.dtype) != (new.shape, new.dtype):
+                raise TraceError(
+                    f"{user_line()}: inside torch.compile, .data of a tensor from outside can only "
+                    "be set to one of the same shape and dtype"
+                )
+            self.write(detached(x), value.detach())
+        else:
+            x.array, x.cell, x.view_of = self.value(value), [*x.cell], None
 
     def _rebind(self, root, value):
         if type(root.array) is Abstract:

@@ -184,6 +184,14 @@ def array_of(data, wanted=None, copy=True):
     return (np.array(found, order="C"), False) if copy else (found, True)
 
 
+def new(array):
+    """A tensor of ``array``, which is nobody else's."""
+    t = from_array(array)
+    if mode.intercept and mode.state.recorder is not None:
+        return t.clone()  # the array is a constant of the trace; each run has a tensor of its own
+    return t
+
+
 def check_dtype(d, name):
     """TypeError unless ``d`` is a dtype or None."""
     if d is not None and not isinstance(d, dtype):
@@ -224,7 +232,7 @@ def copied(data, dtype, device, requires_grad, instead, name):
         if mode.state.recorder is not None:
             t = data.detach().clone()
             return t if dtype is None else t.to(dtype)
-    t = from_array(array_of(data, dtype)[0])
+    t = new(array_of(data, dtype)[0])
     if requires_grad:
         t.requires_grad = True
     return t
@@ -290,7 +298,7 @@ def as_tensor(data, dtype=None, device=None):
         return data if dtype is None else data.to(dtype)
     array, shared = array_of(data, dtype, copy=False)
     if not shared:
-        return from_array(array)
+        return new(array)
     _warn_if_read_only(array)
     return from_array(foreign(array))
 

@@ -8,11 +8,11 @@ import rushlight.dtype as dtypes
 from rushlight.device import device as to_device
 from rushlight.dtype import TENSOR_TYPES
 from rushlight.ops.create import empty
-from rushlight.ops.data import array_of
+from rushlight.ops.data import array_of, new
 from rushlight.ops.definition import FUNCTIONS, function
 from rushlight.ops.layout import strided
 from rushlight.storage import Storage
-from rushlight.tensor import Size, Tensor, from_array
+from rushlight.tensor import Size, Tensor
 
 __all__ = ["TensorType", "legacy_constructor"]
 
@@ -35,7 +35,7 @@ def _constructed(d, args, device, any_dtype=False):
         if isinstance(first, (bool, float, complex)) and not isinstance(first, np.integer):
             raise TypeError(f"new(): data must be a sequence (got {type(first).__name__})")
         if not isinstance(first, numbers.Integral):
-            return from_array(array_of(first, d)[0])
+            return new(array_of(first, d)[0])
     if not all(isinstance(n, (numbers.Integral, Size)) for n in args):
         given = ", ".join([type(a).__name__ for a in args])
         raise TypeError(f"new() received an invalid combination of arguments - got ({given})")

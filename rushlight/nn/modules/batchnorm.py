@@ -1,6 +1,7 @@
 """Batch normalisation."""
 
 import rushlight
+from rushlight.autograd import mode
 from rushlight.nn import functional as F
 from rushlight.nn import init
 from rushlight.nn.modules.module import Module
@@ -79,7 +80,8 @@ class _BatchNorm(_NormBase):
         if training and tracked and self.num_batches_tracked is not None:
             self.num_batches_tracked.add_(1)
             if self.momentum is None:  # a plain average over all batches
-                momentum = 1.0 / float(self.num_batches_tracked)
+                count = self.num_batches_tracked
+                momentum = 1.0 / (float(count) if mode.recorder() is None else count)
         mean, var = self.running_mean, self.running_var
         if training and not tracked:
             mean = var = None

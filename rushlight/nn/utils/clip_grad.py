@@ -5,6 +5,7 @@ import warnings
 
 import rushlight
 from rushlight.autograd.mode import no_grad
+from rushlight.ops.limits import check_range
 from rushlight.tensor import Tensor
 
 __all__ = [
@@ -37,11 +38,13 @@ def get_total_norm(tensors, norm_type=2.0, error_if_nonfinite=False, foreach=Non
     if not norms:
         return rushlight.zeros(())
     total = rushlight.norm(rushlight.stack(norms), norm_type)
-    if error_if_nonfinite and not total.isfinite():
-        raise RuntimeError(
-            f"the norm of order {norm_type} of all gradients is {float(total)}, so they cannot be "
-            "clipped by it; error_if_nonfinite=False scales them by it nevertheless"
-        )
+    if error_if_nonfinite:
+        most = rushlight.finfo(total.dtype).max
+        check_range(
+            total, low=-most, high=most, error=RuntimeError,
+            message=f"the norm of order {norm_type} of all gradients is {{}}, so they cannot be "
+            "clipped by it; error_if_nonfinite=False scales them by it nevertheless",
+        )  # fmt: skip
     return total
 
 

@@ -1,8 +1,10 @@
 """LRScheduler: what all schedulers share."""
 
+import functools
 import types
 import warnings
 
+from rushlight.autograd import mode
 from rushlight.optim.optimizer import Optimizer, hooked
 from rushlight.tensor import Tensor
 
@@ -21,6 +23,20 @@ OVERRIDDEN_WARNING = (
     "Seems like `optimizer.step()` has been overridden after learning rate scheduler "
     "initialization. Make sure that `optimizer.step()` is called before `lr_scheduler.step()`."
 )
+
+
+def replayed(step):
+    """``step`` that a trace has called at each run of its program: it computes with numbers."""
+
+    @functools.wraps(step)
+    def wrapper(self, *args, **kwargs):
+        active = mode.recorder() if mode.intercept else None
+        if active is None:
+            return step(self, *args, **kwargs)
+        active.defer(step, self, *args, **kwargs)
+        return None
+
+    return wrapper
 
 
 class LRScheduler:
@@ -77,6 +93,11 @@ class LRScheduler:
         finally:
             self._is_initial = False
 
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if "step" in cls.__dict__:
+            cls.step = replayed(cls.step)  # type: ignore[method-assign]
+
     def state_dict(self):
         """All of the scheduler's variables but the optimizer."""
         return {key: value for key, value in self.__dict__.items() if key != "optimizer"}
@@ -93,6 +114,7 @@ class LRScheduler:
         """The new learning rate of each group, for ``step``."""
         raise NotImplementedError
 
+    @replayed
     def step(self, epoch=None):
         """Set the next learning rates; called after the optimizer's ``step``."""
         if self._step_count == 1:
