@@ -237,10 +237,10 @@ def _accumulate(node, g, shared):
             np.add(before.array, g, out=before.array)
             before.cell[0] = tick()
             before.cell[1] += 1
-    elif before is None:
-        tensor._grad = g
+    elif mode.state.recorder is not None and not mode.state.grad:
+        mode.state.recorder.accumulate(tensor, g)
     else:
-        tensor._grad = before + g
+        tensor._grad = g if before is None else before + g
     if node.hooks:
         hooking.tell_accumulated(node, tensor)
 
