@@ -213,6 +213,8 @@ HEAD = '''"""Constants, and coefficients of polynomials with the lowest power fi
 Written by tools/minimax.py, which says how they were found.
 """
 
+# fmt: off
+
 import numpy as np
 
 SINGLE, DOUBLE = np.dtype(np.float32), np.dtype(np.float64)

@@ -21,6 +21,7 @@ from rushlight.ops.definition import OPS
 from tests.compiler.loops import Loops, loop
 
 DTYPES = [np.dtype(d) for d in ("f4", "f8", "i8", "i4", "u1", "?", np.float16, ml_dtypes.bfloat16)]
+NUMBERED = [np.dtype(d) for d in ("f4", "i8", np.float16)]  # with a number beside arrays
 ELEMENTWISE = [op for op in OPS.values() if op.kind == "elementwise"]
 N = 45  # not a whole number of vectors
 PARAMS = {
@@ -60,7 +61,7 @@ def cases(op):
             yield first
             continue
         yield arrays
-        if len(arrays) > 1 and dtype.kind != "b" and op.name != "where":
+        if len(arrays) > 1 and dtype in NUMBERED and op.name != "where":
             if op.inputs[-1] not in op.tensors:
                 yield last
             if "x" not in op.tensors:

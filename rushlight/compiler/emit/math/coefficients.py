@@ -3,6 +3,8 @@
 Written by tools/minimax.py, which says how they were found.
 """
 
+# fmt: off
+
 import numpy as np
 
 SINGLE, DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
