@@ -184,8 +184,24 @@ def test_a_worker_that_never_comes_is_not_waited_for(monkeypatch):
     pool.stop()
 
 
-def test_sleeping_workers_are_woken(run):
+@pytest.fixture
+def two_cores(run):
+    """The caller on one core, its worker on another: together they'd only take turns."""
     torch.set_num_threads(2)
+    counts(run, 2, 1)  # the worker starts
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    cores = os.sched_getaffinity(0)
+    if len(cores) < 2:
+        pytest.skip("needs two cores")
+    os.sched_setaffinity(0, {min(cores)})
+    os.sched_setaffinity(threads._pool.workers[0].native_id, {max(cores)})
+    yield
+    os.sched_setaffinity(0, cores)
+
+
+def test_sleeping_workers_are_woken(run, two_cores):
     scratch = run("who", np.zeros(1, np.int64), 1, 1)[0]
     args = np.array([scratch, 0, 0, 10_000_000], np.int64)
     end = time.monotonic() + 20
@@ -195,9 +211,8 @@ def test_sleeping_workers_are_woken(run):
     assert args[2] >= 3
 
 
-def test_a_worker_that_lost_its_core_keeps_away(run):
+def test_a_worker_that_lost_its_core_keeps_away(run, two_cores):
     """A worker holds its caller up; it may do so once in 10 ms, not in every round."""
-    torch.set_num_threads(2)
     scratch = run("who", np.zeros(1, np.int64), 1, 1)[0]
     args = np.array([scratch, 4_000_000, 0, 100_000], np.int64)
     rounds, began = 0, time.monotonic()
