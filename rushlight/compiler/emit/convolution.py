@@ -6,6 +6,7 @@ from math import prod
 import numpy as np
 
 from rushlight.compiler.emit import narrow_gradient, shifted_sum, weight_gradient
+from rushlight.compiler.emit.layout import Images
 from rushlight.compiler.emit.plan import Plan
 from rushlight.compiler.emit.value import FLOAT, HALF
 
@@ -44,6 +45,15 @@ class Convolution:
     def compute(self):
         """The dtype that sums are in."""
         return FLOAT if self.dtype in HALF else self.dtype
+
+    def images(self, operand=0):
+        """An operand of the result's or the input's kind, as images in three dims."""
+        lead = (0,) * (3 - len(self.size))
+        strides = self.strides[operand]
+        is_image = operand == (self.op == "convolution_weight_grad")
+        is_image = is_image and self.op != "convolution_input_grad"
+        width = (self.size if is_image else self.places)[-1]
+        return Images(self.dtype, (*strides[:2], *lead, *strides[2:]), self.batch, width)
 
     @property
     def shape(self):

@@ -10,7 +10,7 @@ from llvmlite import ir
 
 from rushlight.compiler.emit.loop import address, lift
 from rushlight.compiler.emit.memory import load_from, memory_type, store
-from rushlight.compiler.emit.value import INT, Value, select
+from rushlight.compiler.emit.value import INT, Value, intrinsic, select
 
 __all__ = [
     "below",
@@ -65,6 +65,13 @@ def below(b, index, size):
 def quotient(b, index, n):
     """An index that isn't negative, divided by a number."""
     return Value(b, b.udiv(index.v, _I64(n)), INT)
+
+
+def prefetch(b, pointer):
+    """Bring the cache line at ``pointer`` to the second-level cache; any address is allowed."""
+    i32 = ir.IntType(32)
+    args = [pointer, i32(0), i32(2), i32(1)]  # to be read; nearness 2 of 3; data
+    intrinsic(b, "llvm.prefetch.p0", ir.VoidType(), args)
 
 
 def table(module, numbers):

@@ -3,20 +3,21 @@
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from math import ceil
+from math import ceil, prod
 
 import numpy as np
 
-from rushlight.compiler.emit.frame import below, lookup, offset, table
-from rushlight.compiler.emit.loop import address, loop
+from rushlight.compiler.emit.frame import below, least, lookup, offset, prefetch, table
+from rushlight.compiler.emit.loop import address, loop, unravel
 from rushlight.compiler.emit.memory import store
 from rushlight.compiler.emit.rows import spaced
 from rushlight.compiler.emit.shifts import Shifts
 from rushlight.compiler.emit.value import constant
 
-__all__ = ["Images", "Layout", "lay_out", "round_up"]
+__all__ = ["Images", "Layout", "fetch_ahead", "lay_out", "round_up"]
 
 
+_LINE = 64  # bytes that come together
 _UNROLLED = 8  # vectors of a row that are copied without a loop
 
 
@@ -91,6 +92,7 @@ class Images:
     dtype: np.dtype
     strides: tuple
     count: int
+    width: int  # elements of a row
 
 
 def lay_out(b, layout, images, x, into, dtype, first, channels, t):
@@ -151,3 +153,29 @@ def _clear(b, layout, planes, dtype):
     count = len(layout.shifts.dims[2].planes)
     with loop(b, 0, count) as p, loop(b, first, last, layout.lanes) as j:
         store(b, zero, address(b, planes, p * layout.plane + j, dtype.itemsize), dtype)
+
+
+# Fetching ahead ---------------------------------------------------------------------------
+
+
+def fetch_ahead(b, images, x, first, shape, rows, turn):
+    """Ask for what will be laid out later to be brought nearer, a part of it at each turn.
+
+    ``first`` is the first (image, channel, depth, row) of ``shape`` = (images, channels), each of
+    so many ``rows``; ``turn`` is (the number of this turn, how many there are).
+    """
+    size = images.dtype.itemsize
+    each = ceil(prod(shape) / turn[1])
+    image, channel, *place = first
+    start = turn[0] * each
+    row, length = images.strides[3], images.width
+    if images.strides[4] != 1:
+        return  # channels lie between each other, and are in the cache together
+    if row == length:
+        rows, length = 1, rows * length
+    with loop(b, start, least(b, start + each, prod(shape))) as part:
+        i, c = unravel(b, part, shape)
+        line = offset((image + i, channel + c, *place), images.strides[:4])
+        line = address(b, x, line, size)
+        with loop(b, 0, rows) as y, loop(b, 0, length * size, _LINE) as i:
+            prefetch(b, address(b, line, y * (row * size) + i))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import ceil, prod
 
 from rushlight.compiler.emit.frame import entry, kernel, least, offset
-from rushlight.compiler.emit.layout import Images, Layout, lay_out
+from rushlight.compiler.emit.layout import Layout, fetch_ahead, lay_out
 from rushlight.compiler.emit.loop import address, carried, lift, loop, unravel
 from rushlight.compiler.emit.memory import load, prefix_mask, reduce, store
 from rushlight.compiler.emit.microkernel import Tile
@@ -42,6 +42,12 @@ class _Choice:
     @property
     def blocks(self):
         return ceil(self.inputs / self.block)
+
+    @property
+    def rows(self):
+        """The rows of x that a strip meets."""
+        y = self.layout.shifts.dims[1]
+        return (self.layout.rows + y.reach) * y.step
 
     @property
     def columns(self):
@@ -104,8 +110,7 @@ def _emit_parts(module, plan):
     b, args, chunk, scratch = kernel(module, plan.kernels[0].name)
     dtype, size, layout = d.compute, d.compute.itemsize, c.layout
     part, group, block = unravel(b, chunk, (c.parts, c.groups, c.blocks))
-    lead = (0,) * (3 - len(d.size))
-    g, x = (Images(d.dtype, (*s[:2], *lead, *s[2:]), d.batch) for s in d.strides)
+    g, x = d.images(0), d.images(1)
     first = block * c.block
     channels = least(b, first * -1 + c.inputs, c.block)
     sums = (part * c.groups + group) * (c.results * c.columns) + first * layout.shifts.size
@@ -122,7 +127,18 @@ def _emit_parts(module, plan):
         met = address(b, entry(b, args, 0), place, d.dtype.itemsize)
         count = least(b, row * -1 + layout.shifts.dims[1].count, layout.rows)
         fresh = as_value(b, strip == start)
+        next_image, next_depth, next_row = unravel(b, strip + 1, c.counts)
+        next_row = next_row * layout.rows
+        z, y, _ = layout.shifts.dims
+        ahead = (
+            next_image, group * c.inputs + first, next_depth * z.step + layout.shifts.slices[-1],
+            next_row * y.step + y.base,
+        )  # fmt: skip
         with loop(b, 0, channels) as channel:
+            turn = channel, c.block
+            fetch_ahead(b, x, entry(b, args, 1), ahead, (1, c.block), c.rows, turn)
+            behind = next_image, group * c.results, next_depth, next_row
+            fetch_ahead(b, g, entry(b, args, 0), behind, (1, c.results), layout.rows, turn)
             source = address(b, scratch, channel * layout.channel, size)
             into = address(b, sums, channel * (layout.shifts.size * layout.lanes), size)
             _emit_tiles(b, plan, g, source, met, into, count, fresh)

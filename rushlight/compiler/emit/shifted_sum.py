@@ -6,8 +6,10 @@ operand is a vector at an offset, whatever stride, padding and dilation are. ``s
 sums over channels and taps; the sums go to the sink row by row.
 """
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from math import ceil, prod
+from typing import Any
 
 from rushlight.compiler.emit.frame import (
     below,
@@ -19,7 +21,7 @@ from rushlight.compiler.emit.frame import (
     offset,
     table,
 )  # fmt: skip
-from rushlight.compiler.emit.layout import Images, Layout, lay_out, round_up
+from rushlight.compiler.emit.layout import Layout, fetch_ahead, lay_out, round_up
 from rushlight.compiler.emit.loop import address, lift, loop, unravel
 from rushlight.compiler.emit.memory import load, prefix_mask, store
 from rushlight.compiler.emit.microkernel import Tile
@@ -32,6 +34,7 @@ from rushlight.compiler.emit.value import lift as as_value
 __all__ = ["emit", "plan"]
 
 _CHUNK = 1 << 21  # multiplications that are worth handing to a thread
+_PACKED = 1 << 14  # elements that a chunk packs
 _BUSY = 8  # threads that a large convolution keeps busy
 
 # Plans ------------------------------------------------------------------------------------
@@ -61,6 +64,11 @@ class _Choice:
         return self.inputs * self.layout.shifts.size * self.tile.rows
 
     @property
+    def packed_at_once(self):
+        """The panels that a chunk packs."""
+        return max(1, _PACKED // max(self.panel, 1))
+
+    @property
     def width(self):
         """From one row of sums to the next."""
         return round_up(self.layout.run, self.tile.columns * self.layout.lanes)
@@ -74,6 +82,16 @@ class _Choice:
         """The elements of scratch that the laid-out source takes."""
         slack = (self.tile.columns + 2) * self.layout.lanes
         return round_up(self.block * self.layout.channel + slack, self.layout.lanes)
+
+    @property
+    def blocks(self):
+        """Of channels; one even if there are none."""
+        return max(1, ceil(self.inputs / self.block))
+
+    @property
+    def columns(self):
+        """The tiles next to each other."""
+        return self.width // (self.tile.columns * self.layout.lanes)
 
     @property
     def sums(self):
@@ -93,7 +111,7 @@ def plan(d, target, name):
     packed = d.groups * choice.all_panels * choice.panel * size
     scratch = (choice.source + choice.sums * len(choice.layout.shifts.phases)) * size
     kernels = (
-        Kernel(f"{name}_pack", d.groups * choice.all_panels, 0),
+        Kernel(f"{name}_pack", ceil(d.groups * choice.all_panels / choice.packed_at_once), 0),
         Kernel(name, choice.chunks, scratch),
     )
     return Plan(d, target, kernels, (max(packed, size),), choice)
@@ -149,7 +167,9 @@ def _cut(d, target, layout, rows, vectors):
     )  # fmt: skip
     block = _block(target, layout, tile, inputs, size)
     work = rows * part * inputs * shifts.size * layout.run
-    per_chunk = max(1, min(ceil(prod(counts) / (4 * _BUSY)), _CHUNK // max(work, 1)))
+    per_chunk = max(
+        1, ceil(prod(counts) / (4 * _BUSY)), min(prod(counts) // 4, _CHUNK // max(work, 1))
+    )
     return _Choice(layout, d.groups, inputs, results, tile, part, block, counts, per_chunk)
 
 
@@ -174,8 +194,7 @@ def _cost(c, target, size):
     step = max(rows * vectors / 2, (rows + 2 * vectors) / 2, 4)
     tiles = c.panels * c.width // (vectors * layout.lanes)
     cycles = tiles * step * shifts.size * c.inputs
-    blocks = max(1, ceil(c.inputs / c.block))
-    cycles += tiles * len(shifts.phases) * blocks * (20 + 1.5 * rows * vectors)
+    cycles += tiles * len(shifts.phases) * c.blocks * (20 + 1.5 * rows * vectors)
     copied = layout.images * layout.image_rows * ceil(layout.pitch / layout.lanes)
     copied *= c.inputs * len(shifts.slices) * len(shifts.planes)
     cycles += copied * (3 if x.step == 1 else 4 * x.step if x.step <= 4 else 30)
@@ -191,43 +210,38 @@ def _cost(c, target, size):
 # Packing ----------------------------------------------------------------------------------
 
 
-def _tables(module, plan):
-    """Tables by phase: its first tap, how many; by tap: its index in the kernel, its offset."""
-    taps = plan.choice.layout.taps()
-    columns = (
-        [sum(map(len, taps[:i])) for i in range(len(taps))],
-        map(len, taps),
-        [index for phase in taps for index, _ in phase],
-        [place for phase in taps for _, place in phase],
-    )
-    return [table(module, column) for column in columns]
-
-
 def _emit_pack(module, plan):
     """The weight as panels: group, panel, phase, channel, tap, row."""
     d, c = plan.description, plan.choice
-    name, size = plan.kernels[0].name, d.compute.itemsize
-    b, args, chunk, _ = kernel(module, name)
-    firsts, counts, index, _ = _tables(module, plan)
+    size = d.compute.itemsize
+    b, args, chunk, _ = kernel(module, plan.kernels[0].name)
     strides, places = _weight_strides(d)
-    places = table(module, places)
-    group, panel = unravel(b, chunk, (d.groups, c.all_panels))
-    rows = c.tile.rows
-    # Rows beyond the last repeat it; their sums are never stored.
-    channels = [least(b, panel * rows + r, c.results - 1) for r in range(rows)]
-    starts = [offset((group, channel), strides[:2]) for channel in channels]
+    taps = c.layout.taps()
+    places = table(module, [places[index] for phase in taps for index, _ in phase])
+    firsts, counts = _phases(module, taps)
     weight, packed = entry(b, args, 1), entry(b, args, len(d.strides))
-    starts = [address(b, weight, start, d.dtype.itemsize) for start in starts]
-    packed = address(b, packed, chunk * c.panel, size)
-    with loop(b, 0, len(c.layout.shifts.phases)) as phase:
-        first, taps = lookup(b, firsts, phase), lookup(b, counts, phase)
-        with loop(b, 0, c.inputs) as channel, loop(b, 0, taps) as t:
-            place = channel * strides[2] + lookup(b, places, lookup(b, index, first + t))
-            into = (first * c.inputs + channel * taps + t) * rows
-            for r, start in enumerate(starts):
+    first_panel = chunk * c.packed_at_once
+    last_panel = least(b, first_panel + c.packed_at_once, d.groups * c.all_panels)
+    with loop(b, first_panel, last_panel) as i, loop(b, 0, c.tile.rows) as row:
+        group, panel = unravel(b, i, (d.groups, c.all_panels))
+        # Rows beyond the last repeat it; their sums are never stored.
+        result = least(b, panel * c.tile.rows + row, c.results - 1)
+        start = address(b, weight, offset((group, result), strides[:2]), d.dtype.itemsize)
+        into = address(b, packed, i * c.panel + row, size)
+        with loop(b, 0, len(taps)) as phase:
+            first, count = lookup(b, firsts, phase), lookup(b, counts, phase)
+            with loop(b, 0, c.inputs) as channel, loop(b, 0, count) as t:
+                place = channel * strides[2] + lookup(b, places, first + t)
                 value = load(b, address(b, start, place, d.dtype.itemsize), d.dtype)
-                store(b, value, address(b, packed, into + r, size), d.compute)
+                place = (first * c.inputs + channel * count + t) * c.tile.rows
+                store(b, value, address(b, into, place, size), d.compute)
     b.ret_void()
+
+
+def _phases(module, taps):
+    """Tables of each phase's first tap and of how many it has."""
+    firsts = [sum(map(len, taps[:i])) for i in range(len(taps))]
+    return table(module, firsts), table(module, map(len, taps))
 
 
 def _weight_strides(d):
@@ -250,47 +264,70 @@ def emit(module, plan, sink):
     b, args, chunk, scratch = kernel(module, plan.kernels[1].name)
     sums = address(b, scratch, c.source * plan.description.compute.itemsize)
     start = chunk * c.per_chunk
-    with loop(b, start, least(b, start + c.per_chunk, prod(c.counts))) as unit:
-        where = unravel(b, unit, c.counts)
-        _emit_sums(b, plan, args, scratch, sums, where)
-        _emit_results(b, plan, args, sums, where, sink)
+    end = least(b, start + c.per_chunk, prod(c.counts))
+    with loop(b, start * c.blocks, end * c.blocks) as step:
+        *where, block = unravel(b, step, (*c.counts, c.blocks))
+        _emit_sums(b, plan, args, scratch, sums, step)
+        if c.blocks == 1:
+            _emit_results(b, plan, args, sums, where, sink)
+        else:
+            with b.if_then((block == c.blocks - 1).v):
+                _emit_results(b, plan, args, sums, where, sink)
     b.ret_void()
 
 
-def _emit_sums(b, plan, args, scratch, sums, where):
-    """The sums of a unit: block by block of channels, tile by tile."""
+def _emit_sums(b, plan, args, scratch, sums, step):
+    """Add a block of channels to the sums of a unit, tile by tile."""
     d, c = plan.description, plan.choice
     dtype, layout, tile, size = d.compute, c.layout, c.tile, d.compute.itemsize
-    image, group, part, depth, strip = where
     x, packed = entry(b, args, 0), entry(b, args, len(d.strides))
-    firsts, counts, _, offsets = _tables(b.module, plan)
+    taps = layout.taps()
+    firsts, counts = _phases(b.module, taps)
+    offsets = table(b.module, [place for phase in taps for _, place in phase])
     product = shifted_product(b.module, tile)
-    lead = (0,) * (3 - len(d.size))
-    images = Images(d.dtype, (*d.strides[0][:2], *lead, *d.strides[0][2:]), d.batch)
-    first_panel = group * c.all_panels + part * c.panels
+    image, group, part, t, channel, channels = _source(b, c, step)
+    source = (image, group * c.inputs + channel)
+    lay_out(b, layout, d.images(), x, scratch, dtype, source, channels, t)
     panels = least(b, part * -c.panels + c.all_panels, c.panels)
-    with loop(b, 0, max(1, ceil(c.inputs / c.block))) as k:
-        channel = k * c.block
-        channels = least(b, channel * -1 + c.inputs, c.block)
-        lay_out(
-            b, layout, images, x, scratch, dtype,
-            (image * layout.images, group * c.inputs + channel), channels,
-            (depth, strip * layout.rows),
-        )  # fmt: skip
-        fresh = as_value(b, k == 0)
-        with loop(b, 0, len(layout.shifts.phases)) as phase:
-            first, taps = lookup(b, firsts, phase), lookup(b, counts, phase)
-            step = tile.columns * layout.lanes
-            with loop(b, 0, c.width, step) as j, loop(b, 0, panels) as p:
-                weights = (first_panel + p) * c.panel
-                weights = weights + (first * c.inputs + channel * taps) * tile.rows
-                row = (phase * c.panels + p) * tile.rows
-                b.call(product, [
-                    address(b, packed, weights, size), address(b, scratch, j, size),
-                    address(b, sums, row * c.width + j, size), channels.v,
-                    lift(b, layout.channel).v, lift(b, c.width).v,
-                    address(b, offsets, first, 8), lift(b, taps).v, fresh.v,
-                ])  # fmt: skip
+    first_panel = group * c.all_panels + part * c.panels
+    fresh = as_value(b, channel == 0)
+    ahead = _ahead(b, c, step + 1)
+    with loop(b, 0, len(taps)) as phase:
+        first, count = lookup(b, firsts, phase), lookup(b, counts, phase)
+        with loop(b, 0, c.columns) as j, loop(b, 0, panels) as p:
+            turn = (phase * c.columns + j) * c.panels + p
+            fetch_ahead(b, d.images(), x, *ahead, (turn, len(taps) * c.columns * c.panels))
+            weights = (first_panel + p) * c.panel
+            weights = weights + (first * c.inputs + channel * count) * tile.rows
+            row, column = (phase * c.panels + p) * tile.rows, j * (tile.columns * layout.lanes)
+            b.call(product, [
+                address(b, packed, weights, size), address(b, scratch, column, size),
+                address(b, sums, row * c.width + column, size), channels.v,
+                lift(b, layout.channel).v, lift(b, c.width).v,
+                address(b, offsets, first, 8), lift(b, count).v, fresh.v,
+            ])  # fmt: skip
+
+
+def _source(b, c, step):
+    """What a step needs: first image, group, block of panels, first t, channel, channels."""
+    image, group, part, depth, strip, block = unravel(b, step, (*c.counts, c.blocks))
+    channel = block * c.block
+    channels = least(b, channel * -1 + c.inputs, c.block)
+    t = depth, strip * c.layout.rows
+    return image * c.layout.images, group, part, t, channel, channels
+
+
+def _ahead(b, c, step):
+    """Where the source of a later step begins, and how much of it there is."""
+    image, group, _, (depth, row), channel, _ = _source(b, c, step)
+    z, y, _ = c.layout.shifts.dims
+    rows = (c.layout.rows if c.layout.images == 1 else y.count) + y.reach
+    # Of several slices, all but the last were needed before.
+    first = (
+        image, group * c.inputs + channel, depth * z.step + c.layout.shifts.slices[-1],
+        row * y.step + y.base,
+    )  # fmt: skip
+    return first, (c.layout.images, c.block), rows * y.step
 
 
 def _emit_results(b, plan, args, sums, where, sink):
@@ -310,13 +347,16 @@ def _emit_results(b, plan, args, sums, where, sink):
             row_z = depth * z.spread + pz - z.lead
             with loop(b, 0, steps) as t, loop(b, 0, y.spread) as py:
                 row_y = (strip * layout.rows + t) * y.spread + py - y.lead
-                with b.if_then((below(b, row_z, z.result) & below(b, row_y, y.result)).v):
-                    phase = (pz * y.spread + py) * layout.shifts.dims[2].spread
-                    line = (i * layout.image_rows + t) * layout.pitch
-                    line = phase * c.sums + o * c.width + line
-                    index = (image * layout.images + i, channel, row_z, row_y)
-                    index = index[:2] + index[5 - len(d.size) :]
-                    line = address(b, sums, line, d.compute.itemsize)
+                line = ((pz * y.spread + py) * layout.shifts.dims[2].spread) * c.sums
+                line = line + o * c.width + (i * layout.image_rows + t) * layout.pitch
+                line = address(b, sums, line, d.compute.itemsize)
+                index = (image * layout.images + i, channel, row_z, row_y)
+                index = index[:2] + index[5 - len(d.size) :]
+                exists: Any = nullcontext()
+                if z.spread * y.spread > 1:  # some phases end earlier than others
+                    exists = below(b, row_z, z.result) & below(b, row_y, y.result)
+                    exists = b.if_then(exists.v)
+                with exists:
                     _emit_row(b, plan, args, line, index, bias, sink)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import ceil, prod
 
 from rushlight.compiler.emit.frame import entry, kernel, least, offset, quotient
-from rushlight.compiler.emit.layout import Images, Layout, lay_out, round_up
+from rushlight.compiler.emit.layout import Layout, fetch_ahead, lay_out, round_up
 from rushlight.compiler.emit.loop import address, carried, lift, loop, unravel
 from rushlight.compiler.emit.memory import load, prefix_mask, store
 from rushlight.compiler.emit.microkernel import Tile, transposed
@@ -180,8 +180,7 @@ def _emit_parts(module, plan):
     b, args, chunk, scratch = kernel(module, plan.kernels[0].name)
     dtype, size, layout = d.compute, d.compute.itemsize, c.layout
     part, group, block = unravel(b, chunk, (c.parts, c.groups, c.blocks))
-    lead = (0,) * (3 - len(d.size))
-    g, x = (Images(d.dtype, (*s[:2], *lead, *s[2:]), d.batch) for s in d.strides)
+    g, x = d.images(0), d.images(1)
     turned = address(b, scratch, c.source * size)
     channels = least(b, block * -c.block + c.inputs, c.block)
     tiles = quotient(b, channels + (c.together - 1), c.together)
@@ -201,7 +200,12 @@ def _emit_parts(module, plan):
         first = (image, group * c.results, depth, row)
         _turn(b, c, g, entry(b, args, 0), turned, dtype, first, shape)
         fresh = as_value(b, strip == start)
+        ahead = _ahead(b, c, strip + 1, group, block)
+        turns = c.panels * (c.block // c.together)
         with loop(b, 0, c.panels) as p, loop(b, 0, tiles) as t:
+            turn = p * (c.block // c.together) + t, turns
+            fetch_ahead(b, x, entry(b, args, 1), *ahead[0], turn)
+            fetch_ahead(b, g, entry(b, args, 0), *ahead[1], turn)
             met = address(b, turned, p * (c.places * c.panel), size)
             channel = t * c.together
             source = address(b, scratch, channel * layout.channel, size)
@@ -209,6 +213,23 @@ def _emit_parts(module, plan):
             into = address(b, entry(b, args, 2), into, size)
             _emit_tiles(b, plan, source, met, into, shape, fresh)
     b.ret_void()
+
+
+def _ahead(b, c, strip, group, block):
+    """Where the parts of x and of g that a later strip needs begin, and how large they are."""
+    image, depth, row = unravel(b, strip, c.counts)
+    image, row = image * c.layout.images, row * c.layout.rows
+    z, y, _ = c.layout.shifts.dims
+    x = (
+        image, group * c.inputs + block * c.block, depth * z.step + c.layout.shifts.slices[-1],
+        row * y.step + y.base,
+    )  # fmt: skip
+    g = image, group * c.results, depth, row
+    rows = (c.layout.rows + y.reach) * y.step
+    return (
+        (x, (c.layout.images, c.block), rows),
+        (g, (c.layout.images, c.results), c.layout.rows),
+    )
 
 
 def _emit_tiles(b, plan, x, g, sums, shape, fresh):
