@@ -4,6 +4,7 @@ import numpy as np
 
 from rushlight import shapes
 from rushlight.dtype import bool as bool_
+from rushlight.dtype import int64
 from rushlight.errors import DimError, DtypeError, UnsupportedDtypeError
 from rushlight.ops.bounds import maximum, minimum
 from rushlight.ops.definition import function, numpy_names
@@ -313,7 +314,9 @@ def _whole(op):
     """The lowering without a dim: that of all elements, in one dim."""
 
     def lowered(x, dim, keepdim):
-        if dim is not None or not x.shape:
+        if not x.shape:
+            return x.new_zeros((), dtype=int64)
+        if dim is not None:
             return NotImplemented
         found = op(x.reshape(x.numel()), 0)
         return found.reshape([1] * x.dim()) if keepdim else found

@@ -115,6 +115,9 @@ def prod_(xp, x, *, dim, keepdim=False):
     return xp.multiply.reduce(x, axis=dim if x.ndim else (), keepdims=keepdim, dtype=x.dtype)
 
 
+prod_.lower(lambda x: NotImplemented if x.shape else x)
+
+
 def _others(x, dim):
     """The product of all other elements along ``dim``."""
     return earlier(x, dim=dim, reverse=False) * earlier(x, dim=dim, reverse=True)
