@@ -84,7 +84,7 @@ def test_traced_equals_eager(samples, monkeypatch):
     every(samples, _traced_equals_eager)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @by_operation(lambda s: s.trace)
 def test_compiled_equals_eager(samples):
     pytest.importorskip("llvmlite")
