@@ -146,7 +146,7 @@ class State:
         self.table = np.zeros(assembly.slots, np.int64)
         self.address = self.table.ctypes.data
         self.table[0], self.table[1] = threads.parallel(), base
-        self.bound: list = [None] * len(program.inputs)
+        self.bound: list = [None] * fresh
         self.views: dict = {}
         self.held: Any = None
         self.spans: list = []
@@ -180,7 +180,7 @@ class State:
     def hold(self, held):
         """Enter the addresses of the inputs that stay; False where one lies otherwise."""
         first = len(self.copies)
-        self.held = None
+        self.held = None  # whose arrays nobody else may hold, or new memory is taken
         if not all([self._enter(first + i, a) for i, a in enumerate(held)]):
             return False
         written = self.program.schedule.written
@@ -200,6 +200,7 @@ class State:
             elif a is not self.bound[i]:
                 if not self._enter(i, a):
                     return False
+                self.bound[i] = a
                 if self.spans:
                     low, high = _span(a)
                     if any(low < end and begin < high for begin, end, _ in self.spans):
@@ -216,7 +217,6 @@ class State:
         if value.id in self.program.schedule.written and not a.flags.writeable:
             return False
         self.table[2 + i] = a.ctypes.data
-        self.bound[i] = a
         return True
 
     def _fresh(self, k):
@@ -249,7 +249,8 @@ class State:
             self.views[key] = found
             return found
         i = next(i for i, v in enumerate(self.program.inputs) if v.id == owner)
-        a = self.bound[i]
+        first = len(self.bound)
+        a = self.bound[i] if i < first else self.held[i - first]
         if not offset and a.shape == value.shape and a.strides == strides:
             return a
         if not value.size:
