@@ -122,6 +122,19 @@ def body(op, ins, params, out_dtype):
     return emit
 
 
+def test_a_live_parameter_is_like_a_python_number():
+    op, arrays = OPS["addcmul"], [operand(np.dtype("f4"), k) for k in range(3)]
+    ins = [Abstract((N,), a.dtype) for a in arrays]
+
+    def body(b, *values):
+        *given, live = values
+        assert live.dtype == np.float64
+        return elementwise(op, ins, given, {"value": live}, np.dtype("f4"))
+
+    got = loop(["f4"] * 3 + ["f8"], "f4", body)(*arrays, np.full(N, 0.3))
+    np.testing.assert_array_equal(got, dispatch.compute(op, tuple(arrays), {"value": 0.3}))
+
+
 # Memory -----------------------------------------------------------------------------------
 
 EVERY = [*DTYPES, *map(np.dtype, ("i1", "i2", "u2", "u4", "u8"))]

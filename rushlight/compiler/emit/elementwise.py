@@ -24,6 +24,7 @@ def elementwise(op, ins, values, params, out_dtype):
     b = next(v.b for v in (*values, *params.values()) if isinstance(v, Value))
     compute = _compute_dtype(op, ins)
     values = [_cast(v, compute) for v in values]
+    params = {k: _number(v, compute) for k, v in params.items()}
     found = op.forward(Namespace(b), *values, **params)
     if not isinstance(found, Value):
         found = constant(b, found, np.asarray(found).dtype)
@@ -49,6 +50,12 @@ def _cast(x, dtype):
     if isinstance(x, np.generic) or dtype.kind in "iub":
         return np.asarray(x).astype(dtype)[()]
     return x
+
+
+def _number(x, dtype):
+    """A parameter; one that is known only when the kernel runs counts like a Python number."""
+    weak = isinstance(x, Value) and dtype.kind == "f" == x.dtype.kind
+    return x.astype(dtype) if weak else x
 
 
 # What can be emitted ----------------------------------------------------------------------
