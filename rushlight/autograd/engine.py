@@ -17,6 +17,8 @@ from rushlight.tensor import from_array
 __all__ = ["run"]
 
 _clock = attrgetter("clock")
+_f4 = np.dtype("f4")
+_f8 = np.dtype("f8")
 
 
 def sum_to(g, shape):
@@ -30,21 +32,43 @@ def sum_to(g, shape):
     return g.sum(axes, keepdim=True).reshape(shape) if axes else g.reshape(shape)
 
 
-def _leading(roots, targets):
-    """The ids of the nodes from which a path leads to one of ``targets``, and of those."""
-    found = set(roots)
-    nodes = list(found)
-    for node in nodes:  # grows while it is gone through
-        for parent in node.parents:
-            if parent is not None and parent not in found:
-                found.add(parent)
-                nodes.append(parent)
-    nodes.sort(key=_clock)
-    needed = set(targets)
-    for node in nodes:  # oldest first: parents come before children
-        if id(node) not in needed and any(id(p) in needed for p in node.parents):
-            needed.add(id(node))
-    return needed
+class _Targets:
+    """The nodes (by id) at which gradients are wanted, and the gradients that arrived there.
+
+    Where ``beyond`` is False they end the graph: no path goes on past one, and none runs its hooks.
+    """
+
+    def __init__(self, ids, roots, beyond):
+        self.ids = ids
+        self.beyond = beyond
+        self.arrived: dict = {}
+        self.leading = set(ids)  # the nodes from which a path leads to one, and those themselves
+        found = set(roots)
+        nodes = list(found)
+        for node in nodes:  # grows while it is gone through
+            for parent in node.parents:
+                if parent is not None and parent not in found:
+                    found.add(parent)
+                    nodes.append(parent)
+        nodes.sort(key=_clock)
+        for node in nodes:  # oldest first: parents come before children
+            if any(id(p) in self.leading for p in node.parents):
+                self.leading.add(id(node))
+
+    def concern(self, node, g):
+        """Whether ``node`` is to be visited at all; one that ends the graph is not."""
+        if not self.beyond and id(node) in self.ids:
+            self.arrived[id(node)] = g
+            return False
+        return id(node) in self.leading
+
+    def lie_beyond(self, node, g, shared):
+        """Whether something wanted lies beyond ``node``, whose gradient ``g`` is kept if wanted."""
+        if id(node) not in self.ids:
+            return True
+        self.arrived[id(node)] = g
+        shared.add(id(g))
+        return not node.parents or any(id(p) in self.leading for p in node.parents)
 
 
 def run(roots, grads, retain, symbolic, targets=None, accumulate=True, beyond=True):
@@ -56,37 +80,22 @@ def run(roots, grads, retain, symbolic, targets=None, accumulate=True, beyond=Tr
     """
     pending: dict = {}  # the gradients that nodes are owed so far
     queue: list = []  # a heap of (-clock, node) of those that are not leaves
-    arrived: dict = {}
     shared: set = set()  # ids of arrays that more than one holder may have
     for node, g in zip(roots, grads, strict=True):
         shared.add(id(g))
         _send(pending, queue, node, g)
-    general = symbolic or mode.state.anomaly is not None
-    needed = None if targets is None else _leading(roots, targets)
-    while pending:
-        if queue:  # the newest: whatever sends it something was newer, and has run
-            node = heappop(queue)[1]
-            g = pending.pop(node)
-        else:
-            node, g = pending.popitem()
-        if needed is not None and id(node) not in needed:
-            continue
-        if not beyond and id(node) in targets:
-            arrived[id(node)] = g
-            continue
+    general = symbolic or (mode.intercept > 0 and mode.state.anomaly is not None)
+    wanted = None if targets is None else _Targets(targets, roots, beyond)
+    while queue:  # the newest first: what sends it something was newer still, and has run
+        node = heappop(queue)[1]
+        g = pending.pop(node)
         hooks = node.hooks
-        if hooks:
-            g = hooking.run_on_result(node, g, symbolic)
-            shared.add(id(g))
-        if needed is not None and id(node) in targets:
-            arrived[id(node)] = g
-            shared.add(id(g))
-            if node.parents and not any(id(p) in needed for p in node.parents):
-                continue  # nothing wanted lies beyond
-        if node.clock == 0:
-            if accumulate:
-                _accumulate(node, g, shared)
-        elif general or hooks or not node.is_plain or node.dtype.char not in "fd":
+        if wanted is not None or hooks:
+            g = _arrive(node, g, shared, symbolic, wanted)
+            if g is None:
+                continue
+        d = node.dtype
+        if general or hooks or not node.is_plain or (d is not _f4 and d is not _f8):
             _step(pending, queue, shared, node, g, symbolic)
             if not retain:
                 node.free()
@@ -95,7 +104,22 @@ def run(roots, grads, retain, symbolic, targets=None, accumulate=True, beyond=Tr
             if not retain and node.saved:
                 node.saved = None
                 node.cells = ()
-    return arrived
+    for node, g in pending.items():
+        if wanted is not None or node.hooks:
+            g = _arrive(node, g, shared, symbolic, wanted)
+        if accumulate and g is not None:
+            _accumulate(node, g, shared)
+    return {} if wanted is None else wanted.arrived
+
+
+def _arrive(node, g, shared, symbolic, wanted):
+    """``g`` after the hooks on the result of ``node``; None where it goes no further."""
+    if wanted is not None and not wanted.concern(node, g):
+        return None
+    if node.hooks:
+        g = hooking.run_on_result(node, g, symbolic)
+        shared.add(id(g))
+    return g if wanted is None or wanted.lie_beyond(node, g, shared) else None
 
 
 def _plain_step(pending, queue, shared, node, g):
@@ -110,15 +134,14 @@ def _plain_step(pending, queue, shared, node, g):
     for parent, entry in zip(node.parents, node.op.rules):  # noqa: B905
         if parent is None or entry is None:
             continue
-        rule, wanted = entry
-        n = len(wanted)
+        rule, wanted, take = entry
         try:
-            if n == 0:
-                gi = rule(g)
-            elif n == 1:
+            if take is not None:
+                gi = rule(g, *take(saved))
+            elif wanted:
                 gi = rule(g, saved[wanted[0]])
             else:
-                gi = rule(g, *[saved[k] for k in wanted])
+                gi = rule(g)
         except RuntimeWarning:  # the user made warnings errors, also NumPy's about infinities
             with np.errstate(all="ignore"):
                 gi = rule(g, *[saved[k] for k in wanted])
@@ -171,7 +194,8 @@ def _step_quietly(node, g, symbolic):
 
 def _send(pending, queue, node, g):
     """Add ``g`` to what ``node`` is owed."""
-    g = _fitted(node, g)
+    if type(g) is not ndarray or g.dtype is not node.dtype or g.shape != node.shape:
+        g = _fitted(node, g)
     if node in pending:
         pending[node] = _added(pending[node], g)
     else:
@@ -229,8 +253,7 @@ def _accumulate(node, g, shared):
     if type(g) is ndarray:
         if before is None:
             # Gradients nobody else holds are taken as they are.
-            owned = g.base is None and id(g) not in shared
-            tensor._grad = from_array(g if owned else g.copy())
+            tensor._grad = from_array(g if g.base is None and id(g) not in shared else g.copy())
         elif before.node is not None:
             tensor._grad = before + from_array(g)
         else:

@@ -20,7 +20,8 @@ for _array in _ONE.values():
 def _seed(out, g, create_graph, name):
     """The gradient to start from at ``out``, checked."""
     if g is None:
-        return _one(out, create_graph, name)
+        found = None if create_graph or out.array.ndim else _ONE.get(out.array.dtype)
+        return _one(out, create_graph, name) if found is None else found
     if not isinstance(g, Tensor):
         raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
     if g.array.shape != out.array.shape:
@@ -49,8 +50,7 @@ def _one(out, create_graph, name):
         from rushlight.ops.create import ones_like
 
         return ones_like(out)
-    one = _ONE.get(out.array.dtype)
-    return np.ones(out.array.shape, out.array.dtype) if one is None or out.array.ndim else one
+    return np.ones(out.array.shape, out.array.dtype)
 
 
 def _tuple(x):
@@ -58,19 +58,21 @@ def _tuple(x):
 
 
 def _run(outputs, grads, retain_graph, create_graph, targets, accumulate, name):
-    for out in outputs:
-        refresh(out)
+    state = mode.state
+    symbolic = bool(create_graph) or (mode.intercept > 0 and state.recorder is not None)
+    roots, seeds = [], []
+    for out, g in zip(outputs, grads, strict=True):
+        if out.view_of is not None:
+            refresh(out)
         if out.node is None:
             raise GraphError(
                 f"{name}: element 0 of tensors does not require grad and does not have a grad_fn: "
                 "nothing that it was computed from requires grad, or it was computed under "
                 "no_grad()"
             )
-    state = mode.state
-    symbolic = bool(create_graph) or state.recorder is not None
-    seeds = [_seed(o, g, symbolic, name) for o, g in zip(outputs, grads, strict=True)]
+        roots.append(out.node)
+        seeds.append(_seed(out, g, symbolic, name))
     retain = bool(create_graph) if retain_graph is None else bool(retain_graph)
-    roots = [o.node for o in outputs]
     was, in_rule = state.grad, state.in_rule
     state.in_rule = True
     try:
@@ -106,7 +108,7 @@ def backward(
     >>> x.grad
     tensor([4., 6.])
     """
-    outputs = _tuple(tensors)
+    outputs = (tensors,) if type(tensors) is Tensor else _tuple(tensors)
     grads = (None,) * len(outputs) if grad_tensors is None else _tuple(grad_tensors)
     if len(grads) != len(outputs):
         raise GraphError(f"backward: got {len(outputs)} tensors and {len(grads)} gradients")
@@ -134,7 +136,10 @@ def _backward_method(self, gradient=None, retain_graph=None, create_graph=False,
     >>> x.grad
     tensor(6.)
     """
-    backward(self, gradient, retain_graph, create_graph, inputs=inputs)
+    if inputs is None:
+        _run((self,), (gradient,), retain_graph, create_graph, None, True, "backward")
+    else:
+        backward(self, gradient, retain_graph, create_graph, inputs=inputs)
 
 
 _backward_method.__name__ = "backward"

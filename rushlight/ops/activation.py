@@ -5,6 +5,7 @@ from math import pi, sqrt
 import numpy as np
 from numpy import ndarray
 
+from rushlight.backend.numpy import gated
 from rushlight.ops.division import real_numbers
 from rushlight.ops.exponential import exp, floating, floats
 from rushlight.ops.kinds import elementwise
@@ -36,7 +37,10 @@ def relu(xp, x):
 
 def _relu_slope(g, out):
     # The result is not negative, and nan lets the gradient pass.
-    return where(out != (_ZERO.get(out.dtype, 0) if type(out) is ndarray else 0), g, 0)
+    zero = _ZERO.get(out.dtype) if type(out) is ndarray else None
+    if zero is not None and out.ndim and g.dtype is out.dtype:
+        return gated(out != zero, g)
+    return where(out != 0, g, 0)
 
 
 relu.grad(x=_relu_slope)

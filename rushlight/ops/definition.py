@@ -1,6 +1,7 @@
 """What a definition of an operation holds, and the registry of all of them."""
 
 from functools import wraps
+from operator import itemgetter
 from typing import Any
 
 from rushlight.autograd.tape import Node
@@ -30,7 +31,7 @@ class VariadicNode(Node):
 
     def backward(self, g, symbolic):
         self.check()
-        (rule, wanted), *_ = self.op.rules
+        rule, wanted, _ = self.op.rules[0]
         values = [self.lift(k) if symbolic else self.saved[k] for k in wanted]
         return [
             gi if parent is not None else None
@@ -48,7 +49,7 @@ class Op:
         inputs: Names of the inputs that may be tensors.
         params: Names of the other parameters, with their defaults in ``defaults``.
         variadic: The one input is a list of tensors.
-        rules: For each input None or (rule, indices into ``saves``).
+        rules: For each input None or (rule, indices into ``saves``, what takes several at once).
         saves: Names that the rules want: an input, ``out``, a parameter, ``x_shape``, ``x_dtype``.
         origins: For each of ``saves`` the index of the input it is, -1 for ``out``, -2 for
             ``index`` (the last of several outputs, which holds integers), else None.
@@ -127,7 +128,8 @@ class Op:
                     self.saves.append(w)
                     self.origins.append(self._origin(w))
                 users.setdefault(w, []).append(i)
-            self.rules[i] = (rule, tuple([self.saves.index(w) for w in wanted]))
+            places = tuple([self.saves.index(w) for w in wanted])
+            self.rules[i] = rule, places, itemgetter(*places) if len(places) > 1 else None
         self.plan = [(w, o, tuple(users[w])) for w, o in zip(self.saves, self.origins, strict=True)]
         for specialise in self.closures:
             specialise()

@@ -37,10 +37,7 @@ def taped(op, array, parents, saved, cells):
         o._cell = mode.new_cell()
         if not mode.state.grad:
             return o
-    for parent in parents:
-        if parent is not None:
-            break
-    else:
+    if not any(parents):
         return o
     if mode.inferred:
         _check_saved(op, cells)

@@ -7,10 +7,11 @@ import numpy as np
 from numpy import ndarray
 
 from rushlight.autograd import mode
+from rushlight.autograd.tape import refresh
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops import labels, logits
-from rushlight.ops.direct import FLOATS, plain, taped
+from rushlight.ops.direct import FLOATS, taped
 from rushlight.ops.dispatch import apply, refuse
 from rushlight.ops.kinds import kernel
 from rushlight.ops.labels import class_dim
@@ -295,7 +296,11 @@ def cross_entropy(
 def _short(input, target, ignore_index):
     """The mean cross_entropy of (N, C) by the short path; None where that does not serve."""
     try:
-        x, t = plain(input), plain(target)
+        if input.view_of is not None:
+            refresh(input)
+        if target.view_of is not None:
+            refresh(target)
+        x, t = input.array, target.array
         d = x.dtype
         if (
             mode.intercept
@@ -312,7 +317,7 @@ def _short(input, target, ignore_index):
     except (AttributeError, IndexError, RuntimeWarning):
         return None
     saved = (x, t, None, "mean", ignore_index, "cross_entropy", memo)
-    cells = (input.cell, target.cell)
+    cells = (input._cell or input.cell, target._cell or target.cell)
     return taped(_CROSS_ENTROPY[0], loss, (input.node, None, None), saved, cells)
 
 

@@ -6,13 +6,14 @@ import numpy as np
 from numpy import ndarray
 
 from rushlight.autograd import mode
+from rushlight.autograd.tape import refresh
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.direct import FLOATS, plain, taped
 from rushlight.ops.dispatch import apply
 from rushlight.ops.kinds import kernel
 from rushlight.ops.matmul import product, times
 from rushlight.ops.rules import conj
-from rushlight.ops.summation import summed
+from rushlight.ops.summation import column_sums
 from rushlight.tensor import Tensor
 
 _F4, _F8 = FLOATS
@@ -79,20 +80,22 @@ def _lowered(x, weight, bias=None):
 
 
 def _x_slope(g, weight):
+    if type(g) is ndarray and g.ndim == 2 and g.dtype.kind == "f":
+        return g.dot(weight)
     found = times(_rows(g), conj(weight))
     return found if len(g.shape) == 2 else found.reshape(*g.shape[:-1], weight.shape[1])
 
 
 def _weight_slope(g, x):
+    if type(g) is ndarray and g.ndim == 2 and g.dtype.kind == "f":
+        return g.T.dot(x)
     g = _rows(g)
     return times(g.T if type(g) is ndarray else g.t(), conj(_rows(x)))
 
 
 def _bias_slope(g):
-    g = _rows(g)
-    if type(g) is not ndarray:
-        return g.sum(0)
-    return g[0] if len(g) == 1 else summed(g, (0,))
+    g = g if len(g.shape) == 2 else _rows(g)
+    return column_sums(g) if type(g) is ndarray else g.sum(0)
 
 
 def _kernels(rank, affine_name, product_name):
@@ -139,26 +142,31 @@ def linear(input, weight, bias=None):
     torch.Size([2, 4])
     """
     try:
-        x, w = plain(input), plain(weight)
+        if input.view_of is not None:
+            refresh(input)
+        if weight.view_of is not None:
+            refresh(weight)
+        x, w = input.array, weight.array
         d = x.dtype
         if mode.intercept or w.ndim != 2 or w.dtype is not d or (d is not _F4 and d is not _F8):
             return _general(input, weight, bias)
-        px, pw = input.node, weight.node
-        kept_x, cell_x = (x, input.cell) if pw is not None else (None, None)
-        kept_w, cell_w = (w, weight.cell) if px is not None else (None, None)
         matrix = x.ndim == 2
-        parents: tuple
         out = x.dot(w.T) if matrix else _product(x, w)
+        px, pw = input.node, weight.node
+        parents: tuple
         if bias is None:
             op, parents = _UNBIASED if matrix else _UNBIASED_ND, (px, pw)
         else:
             b = plain(bias)
             if b.dtype is not d or b.ndim != 1:
                 return _general(input, weight, bias)
-            out += b
+            row = out[0] if len(out) == 1 and matrix else out
+            row += b  # arrays of one shape are added twice as fast as those that broadcast
             op, parents = _AFFINE if matrix else _AFFINE_ND, (bias.node, px, pw)
     except (AttributeError, ValueError, IndexError, RuntimeWarning):
         return _general(input, weight, bias)
+    kept_x, cell_x = (x, input._cell or input.cell) if pw is not None else (None, None)
+    kept_w, cell_w = (w, weight._cell or weight.cell) if px is not None else (None, None)
     return taped(op, out, parents, (kept_w, kept_x), (cell_w, cell_x))
 
 

@@ -63,11 +63,14 @@ class Bundle:
 
     Attributes:
         p, g, buffers: The parameters, gradients and state, each one flat real array.
-        steps: The number of steps of each parameter, memory of the tensors that show it.
+        steps: The number of steps of each parameter, memory of the tensors that show it; None
+            where no tensor does, and ``taken`` is that number.
+        block: How many elements are worked on at once.
     """
 
     __slots__ = (
-        "arrays", "buffers", "direct", "g", "known", "members", "p", "params", "scalars", "steps",
+        "arrays", "block", "buffers", "direct", "g", "known", "members", "p", "params", "scalars",
+        "steps", "taken",
     )  # fmt: skip
 
     def __init__(self, params, columns, counts):
@@ -85,8 +88,11 @@ class Bundle:
             parts = zip(_parts(self.p, self.arrays), _parts(self.g, self.arrays), strict=True)
             self.members = [(p, p.array, *part) for p, part in zip(params, parts, strict=True)]
         self.buffers = [self._adopt(tensors, real, size) for tensors in zip(*columns, strict=True)]
-        self.steps = self._adopt_counts(counts)
+        self.taken = counts[0]
+        self.steps = None if isinstance(counts[0], float) else self._adopt_counts(counts)
         self.known = None
+        # Parameter, gradient, state and a temporary.
+        self.block = CACHE // (self.p.itemsize * (3 + len(self.buffers)))
 
     def _adopt(self, tensors, real, size):
         """One flat array with the values of ``tensors``, which become views of it."""
@@ -106,8 +112,6 @@ class Bundle:
 
     @staticmethod
     def _adopt_counts(counts):
-        if isinstance(counts[0], float):
-            return np.array(counts)
         steps = np.array([t.array for t in counts])
         for i, t in enumerate(counts):
             t.array = steps[i, ...]
@@ -131,6 +135,8 @@ class Bundle:
 
     def count(self):
         """The number of steps so far; None where the parameters' differ."""
+        if self.steps is None:
+            return self.taken
         counts = self.steps.tolist()
         return counts[0] if counts.count(counts[0]) == len(counts) else None
 
@@ -149,8 +155,7 @@ class Bundle:
         if scalars != self.known:
             self.load(scalars)
         values = self.scalars[1]
-        # Parameter, gradient, state and a temporary.
-        n = CACHE // (self.p.itemsize * (3 + len(self.buffers)))
+        n = self.block
         if self.p.size <= n:
             update(np, self.p, self.g, self.buffers, values, group)
         else:
@@ -158,7 +163,10 @@ class Bundle:
                 block = slice(i, i + n)
                 buffers = [b[block] for b in self.buffers]
                 update(np, self.p[block], self.g[block], buffers, values, group)
-        self.steps.fill(count + 1)
+        if self.steps is None:
+            self.taken = count + 1
+        else:
+            self.steps.fill(count + 1)
         self.scatter()
 
     def scatter(self):
@@ -168,7 +176,7 @@ class Bundle:
         now = tick()
         for p in self.params:
             if p.view_of is None:
-                cell = p.cell
+                cell = p._cell or p.cell
                 cell[0] = now
                 cell[1] += 1
             else:

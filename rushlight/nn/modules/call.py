@@ -40,7 +40,7 @@ class Call(Registry):
             ):  # fmt: skip
                 call = own.get("_compiled_call_impl") or self._call_impl
                 return call(*args, **kwargs)
-            return self.forward(*args, **kwargs)
+            return self.forward(*args, **kwargs) if kwargs else self.forward(*args)
         except Exception as error:
             if "_modules" not in own:
                 kind = type(self).__name__

@@ -57,6 +57,9 @@ class Linear(Module):
         reset_fan_in(self.weight, self.bias)
 
     def forward(self, input):
+        own = self._parameters  # an attribute that Python does not find takes 0.4 µs
+        if "weight" in own and "bias" in own:
+            return F.linear(input, own["weight"], own["bias"])
         return F.linear(input, self.weight, self.bias)
 
     def extra_repr(self):

@@ -149,9 +149,11 @@ class CrossEntropyLoss(_WeightedLoss):
         self.label_smoothing = label_smoothing
 
     def forward(self, input, target):
+        own = self._buffers  # an attribute that Python does not find takes 0.4 µs
+        weight = own["weight"] if "weight" in own else self.weight  # noqa: SIM401
         return F.cross_entropy(
-            input, target, weight=self.weight, ignore_index=self.ignore_index,
-            reduction=self.reduction, label_smoothing=self.label_smoothing,
+            input, target, weight, None, self.ignore_index, None, self.reduction,
+            self.label_smoothing,
         )  # fmt: skip
 
 
