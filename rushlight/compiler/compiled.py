@@ -17,6 +17,12 @@ __all__ = ["compile", "disable", "is_compiling", "reset"]
 
 #: Programs kept for one function; the least recently used goes first.
 LIMIT = 32
+#: Calls in a row that may each record a program.
+PATIENCE = 16
+_MOVING = (
+    f"each of the last {PATIENCE} calls was recorded anew, since a shape, a number or an object "
+    "was another one each time. Pass numbers that change as tensors"
+)
 _all: weakref.WeakSet = weakref.WeakSet()
 
 
@@ -150,6 +156,7 @@ class Compiled:
         self.fullgraph = fullgraph
         self.entries: list[Any] = []
         self.count = 0
+        self.missed = 0  # how many calls one after the other were like none before
         self.told: set = set()  # the reasons for running eagerly that were warned of
         self._lock = threading.RLock()
         _all.add(self)
@@ -165,10 +172,15 @@ class Compiled:
         for entry in known:
             found = entry.call(args, kwargs)
             if found is not MISS:
+                self.missed = 0
                 if entry is not known[0]:
                     with self._lock:
                         self._use(entry)
                 return found
+        self.missed += 1
+        if self.missed > PATIENCE and not self.fullgraph:
+            self._tell(_MOVING, 4)
+            return self.function(*args, **kwargs)
         with self._lock:
             entry = self._record(args, kwargs) if self.entries is known else None
         if entry is None:  # another thread was faster
@@ -182,7 +194,7 @@ class Compiled:
         if entry.refusal is not None:
             if self.fullgraph:
                 raise entry.refusal
-            self._tell(entry.refusal)
+            self._tell(entry.refusal, 5)
         else:
             self.count += 1
         self._use(entry)
@@ -194,7 +206,8 @@ class Compiled:
             self.entries[0].release()
         self.entries = [entry, *[e for e in self.entries if e is not entry]][:LIMIT]
 
-    def _tell(self, refusal):
-        if str(refusal) not in self.told:
-            self.told.add(str(refusal))
-            warnings.warn(f"torch.compile: running eagerly: {refusal}", stacklevel=5)
+    def _tell(self, reason, stacklevel):
+        """Warn, once, that this call and others like it run eagerly."""
+        if str(reason) not in self.told:
+            self.told.add(str(reason))
+            warnings.warn(f"torch.compile: running eagerly: {reason}", stacklevel=stacklevel)

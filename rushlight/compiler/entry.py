@@ -23,7 +23,7 @@ from rushlight.compiler.held import Held
 from rushlight.compiler.program import make_program
 from rushlight.compiler.results import Results
 from rushlight.compiler.simplify import alive, operands
-from rushlight.compiler.surroundings import getter, hook_place, put_back, surroundings
+from rushlight.compiler.surroundings import getter, hook_place, options, put_back, surroundings
 from rushlight.compiler.trace import Grad, Recorder, key_of
 from rushlight.errors import TraceError
 from rushlight.tensor import Tensor
@@ -54,7 +54,9 @@ class Entry:
         with _recording:
             self._begin(args, kwargs)
             recorder = Recorder(self.arguments.leaves)
-            recorder.checks += surroundings(function)
+            found = surroundings(function)
+            recorder.checks += found
+            recorder.options = options(found.optimizers)
             self._record(function, args, kwargs, recorder)
             if self.refusal is not None:
                 self._begin(args, kwargs)
@@ -82,7 +84,7 @@ class Entry:
             # In a list, so that nobody else holds what the function returned.
             self._take_apart([function(*args, **kwargs)], recorder)
             recorder.restore()
-            changed = put_back(recorder.checks)
+            changed = put_back([*recorder.checks, *recorder.options])
             if changed is not None:
                 raise TraceError(
                     f"the function changes {changed} outside, which a program cannot do again; "
@@ -99,7 +101,7 @@ class Entry:
         """Make a function that runs the original where what led to the refusal is the case."""
         for undo in recorder.undo:
             undo()
-        put_back(recorder.checks)
+        put_back([*recorder.checks, *recorder.options])
         places = [check[:3] for find in recorder.places for check in find() if check[3] is not None]
         self._check([*recorder.checks, *places])
         self.source.line(f"return {self.source.name(function)}(*args, **kwargs)")
@@ -309,7 +311,8 @@ class Entry:
     def _saved(self, backward, results, inputs):
         """(array, cell) expressions of what the gradient saves, and what of it is computed."""
         made = {v.id: k for k, v in reversed([*enumerate(results.values)])}
-        pairs, more = [], []
+        pairs: list = []
+        more: list = []
         for v in backward.saved:
             if v.id in inputs:
                 array, tensor = inputs[v.id]

@@ -4,6 +4,7 @@ What costs little is found by a dry run, on zeros; the large operations state a 
 """
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -180,7 +181,7 @@ def _pooled(x, *, windows, **params):
     return [(*x.shape[: -len(windows.places)], *windows.places)]
 
 
-_RULES = {
+_RULES: dict[str, Any] = {
     "mm": _product,
     "bmm": _product,
     "attention": _attention,

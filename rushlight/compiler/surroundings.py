@@ -16,16 +16,35 @@ from rushlight.autograd.hooks import Handle
 from rushlight.compiler.guard import equal, is_plain
 from rushlight.tensor import Tensor
 
-__all__ = ["hook_place", "module_checks", "place", "put_back", "surroundings"]
+__all__ = ["hook_place", "module_checks", "options", "place", "put_back", "surroundings"]
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def surroundings(function):
     """Conditions, as (template, objects, value), under which ``function`` reads the same."""
-    found: list = []
+    found = _Found()
     _function(function, found, set())
     return found
+
+
+class _Found(list):
+    """Conditions, and the optimizers that were met."""
+
+    def __init__(self):
+        super().__init__()
+        self.optimizers: list = []
+
+
+def options(optimizers):
+    """Conditions that the options of ``optimizers`` are as now, for ``put_back``."""
+    return [
+        (f"{{0}}.get({key!r})", (group,), value)
+        for optimizer in optimizers
+        for group in optimizer.param_groups
+        for key, value in group.items()
+        if isinstance(key, str) and is_plain(value)
+    ]
 
 
 def _function(function, found, seen):
@@ -118,12 +137,10 @@ def _value(value, found, seen, names):
             _value(value[key], found, seen, names)
     elif isinstance(value, (types.FunctionType, types.MethodType)):
         _function(value, found, seen)
-    elif not _is_module(value) and not _is_optimizer(value):
+    elif hasattr(value, "param_groups"):
+        found.optimizers.append(value)
+    elif not _is_module(value):
         _attributes(value, names, found, seen)
-
-
-def _is_optimizer(value):
-    return hasattr(value, "param_groups")
 
 
 def _attributes(value, names, found, seen):
@@ -173,7 +190,7 @@ def put_back(checks):
         first = first or template.format(type(owner).__name__)
         if template != "len({0})":
             _setter(template)(owner, value)
-        elif now > value:
+        elif now > value and isinstance(owner, list):
             del owner[value:]
     return first
 
@@ -227,7 +244,8 @@ def hook_place(modules, tensors):
 def module_checks(module):
     """Conditions under which a call of ``module`` does the same to the same tensors."""
     own = module.__dict__
-    found: list = [("{0}['training']", (own,), own["training"])]
+    found = _Found()
+    found.append(("{0}['training']", (own,), own["training"]))
     for kind in ("_parameters", "_buffers", "_modules"):
         found += [(f"{{0}}.get({key!r})", (own[kind],), v) for key, v in own[kind].items()]
     seen: set = {id(module)}

@@ -115,6 +115,7 @@ class Recorder:
         self.modules: dict = {}
         self.kept: list = []  # objects whose ids are keys above
         self.made: list = []  # weak references to the tensors that were made
+        self.options: list = []  # conditions of optimizers' options when the trace began
         self.undo: list = []  # what takes back state that was made for the trace
         for i, t in enumerate(leaves):
             self.captured[self.capture(t)].get = i

@@ -57,6 +57,7 @@ class Elementwise(Optimizer):
     """
 
     _counted = True
+    _traced = True
     _older: dict = {}  # values of options that old checkpoints lack
     _counters: dict  # see _enrol
 

@@ -3,6 +3,7 @@
 import functools
 from collections import OrderedDict
 
+from rushlight.autograd import mode
 from rushlight.autograd.hooks import Handle
 
 __all__ = [
@@ -68,7 +69,13 @@ def hooked(step):
                         f"(args, kwargs), but it returned {found!r}"
                     )
                 args, kwargs = found
-            out = step(*args, **kwargs)
+            active = mode.recorder() if mode.intercept and not self._traced else None
+            if active is None:
+                out = step(*args, **kwargs)
+            else:
+                from rushlight.optim.traced import record_foreign
+
+                out = record_foreign(self, active, functools.partial(step, *args, **kwargs))
             own = self._optimizer_step_post_hooks
             for hook in [*own.values(), *everywhere_after.values()]:
                 hook(self, args, kwargs)

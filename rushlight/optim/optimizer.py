@@ -59,6 +59,7 @@ class Optimizer:
     """
 
     _stepping = False  # inside step(), for hooks
+    _traced = False  # step() knows what to do in a trace
     _opt_called = False  # step() was called, for schedulers
 
     _optimizer_step_pre_hooks: OrderedDict

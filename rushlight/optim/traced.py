@@ -9,7 +9,9 @@ from functools import partial
 import numpy as np
 
 from rushlight.autograd import mode
+from rushlight.compiler.guard import is_plain
 from rushlight.dtype import float64
+from rushlight.errors import TraceError
 from rushlight.tensor import Tensor, from_array
 
 __all__ = ["record_step"]
@@ -54,6 +56,45 @@ def _options(optimizer):
                 fixed = bool(value) if number else type(value) is tuple or value
                 found.append((f"{{0}}.get({key!r})", (group,), value, fixed))
     return found
+
+
+def record_foreign(optimizer, recorder, step):
+    """Take the ``step`` of an optimizer that knows of no traces.
+
+    Its options are taken for constant, and so is what its state holds but for tensors.
+    """
+    state = optimizer.state
+    recorder.checks.append(("len({0})", (state,), len(state)))
+    for own in (*optimizer.param_groups, *[own for own in state.values() if type(own) is dict]):
+        recorder.checks += [
+            (f"{{0}}.get({key!r})", (own,), value)
+            for key, value in own.items()
+            if isinstance(key, str) and (is_plain(value) or isinstance(value, Tensor))
+        ]
+    before = {p: dict(own) if type(own) is dict else own for p, own in state.items()}
+
+    def undo():
+        for p, own in list(state.items()):
+            if p not in before:
+                del state[p]
+            elif type(own) is dict:
+                own.clear()
+                own.update(before[p])
+
+    recorder.undo.append(undo)
+    found = step()
+    for p, own in state.items():
+        if p not in before or (type(own) is dict and _numbers(own) != _numbers(before[p])):
+            raise TraceError(
+                f"{type(optimizer).__name__}.step makes state, or changes numbers in it, which a "
+                "program cannot do again; once it is made, what is kept in tensors can be compiled"
+            )
+    return found
+
+
+def _numbers(own):
+    """What of a parameter's state is no tensor, and the names of all."""
+    return {key: value if is_plain(value) else None for key, value in own.items()}
 
 
 class Options:

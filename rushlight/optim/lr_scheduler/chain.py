@@ -108,7 +108,7 @@ class SequentialLR(_Composed):
         elif hasattr(top, "last_epoch"):
             top.last_epoch -= 1
 
-    def step(self):  # type: ignore[override]
+    def step(self):
         """Step the scheduler whose turn it is."""
         self.last_epoch += 1
         i = bisect_right(self._milestones, self.last_epoch)
@@ -150,7 +150,7 @@ class ChainedScheduler(_Composed):
         self.optimizer = optimizer
         self._last_lr = options(optimizer, "lr")
 
-    def step(self):  # type: ignore[override]
+    def step(self):
         """Step all of the schedulers in order."""
         for scheduler in self._schedulers:
             scheduler.step()

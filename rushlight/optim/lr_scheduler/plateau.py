@@ -69,7 +69,7 @@ class ReduceLROnPlateau(LRScheduler):
         self.cooldown_counter = 0
         self.num_bad_epochs = 0
 
-    def step(self, metrics, epoch=None):  # type: ignore[override]
+    def step(self, metrics, epoch=None):
         """Take note of this epoch's metric, a number or a tensor of one."""
         current = float(metrics)
         if epoch is not None:
