@@ -272,25 +272,20 @@ class _Block:
 
     def drain(self, sink, batch):
         """Give the finished sums to ``sink``, vector by vector."""
-        b, cut, tile = self.b, self.cut, self.cut.tile
-        origin = self._row(0), self._column(0)
-        spans = (
-            _span(self.first_row, self.row_tiles, tile.rows, cut.rows),
-            _span(self.first_column, self.column_tiles, cut.width, cut.columns),
-        )
+        b, cut, lanes = self.b, self.cut, self.cut.tile.lanes
+        rows = _span(self.first_row, self.row_tiles, cut.tile.rows, cut.rows)
+        columns = _span(self.first_column, self.column_tiles, cut.width, cut.columns)
+        row, column = self._row(0), self._column(0)
         sums, pitch = self.sums, cut.block[1]
         if cut.turned:
             self._turn()
             sums, pitch = self.turned, cut.block[0]
-            spans, origin = spans[::-1], origin[::-1]
-        rows, columns = spans
+            rows, columns, row, column = columns, rows, column, row
         ragged = self._ragged()
-        with loop(b, *rows) as m, loop(b, *columns, tile.lanes) as n:
-            mask = None
-            if ragged:
-                mask = prefix_mask(b, lift(b, columns[1] - n).v, tile.lanes).v
-            at = address(b, sums, (m - origin[0]) * pitch + (n - origin[1]), self.itemsize)
-            value = load(b, at, tile.dtype, tile.lanes)
+        with loop(b, rows[0], rows[1]) as m, loop(b, columns[0], columns[1], lanes) as n:
+            mask = prefix_mask(b, lift(b, columns[1] - n).v, lanes).v if ragged else None
+            at = address(b, sums, (m - row) * pitch + (n - column), self.itemsize)
+            value = load(b, at, cut.tile.dtype, lanes)
             sink(b, self.args, batch, lift(b, m).v, lift(b, n).v, value, mask)
 
     def _ragged(self):

@@ -16,6 +16,7 @@ __all__ = ["Blocking", "blocking"]
 CHUNK = 1 << 18  # products, at least, in a chunk of more: some microseconds
 DEPTH = 512  # steps whose packed panels stay in the caches
 COPY, TURN = 0.2, 0.35  # cycles an element to copy it, and to exchange rows and columns
+FETCH = 1.0  # cycles an element to compute it
 FAR = 0.06  # cycles an element to get it from the cache that all cores share
 START, CHUNK_START = 4000, 300  # cycles to start a kernel on all threads, and a chunk
 THREAD = 1 << 15  # cycles of work for which one more thread is expected
@@ -153,7 +154,7 @@ def blocking(a, b, dtype, batch, m, n, k, last_depth, target):
         sides = {"left": left, "right": right, "turned": turned, "rows": rows, "columns": columns}
         tiles = outer_tiles(target, dtype, rows, columns, k)
         found += [(t, Blocking(method="outer", tile=tile, **sides, **common)) for t, tile in tiles]
-        if left.axis == right.axis == "depth" and not turned:
+        if left.along_depth and right.along_depth and not turned:
             cycles, tile = best_inner(target, dtype, rows, columns, k)
             found.append((cycles, Blocking(method="inner", tile=tile, **sides, **common)))
     chosen = [_cheapest(cycles, cut, target) for cycles, cut in found]
@@ -180,7 +181,7 @@ def _cheapest(cycles, cut, target):
     cost, batches, rows, columns, pack_left, pack_right = min(found)
     # Sums that two tiles share could not be taken up again.
     whole = cut.method == "outer" and (pack_left or cut.rows % cut.tile.rows == 0)
-    blocks = max(1, -(-cut.depth // DEPTH)) if whole else 1
+    blocks = max(1, -(-cut.depth // DEPTH)) if whole and cut.tiles[0] > 1 else 1
     return cost, replace(
         cut, batches=batches, row_tiles=rows, column_tiles=columns, pack_left=pack_left,
         pack_right=pack_right, depth_block=-(-cut.depth // blocks),
@@ -200,6 +201,8 @@ def _ways(cut, target):
         (cut.left, cut.rows * cut.depth, COPY, across - 1, down * cut.depth),
         (cut.right, cut.columns * cut.depth, _each_right(cut), down - 1, across * cut.depth),
     ):
+        if operand.matrix.fetch is not None:
+            each = FETCH
         far = FAR * elements
         ways = [
             ("chunk", 0, each * elements + far),

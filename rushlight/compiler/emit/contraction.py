@@ -8,21 +8,23 @@ operands read in place where that is as fast, and else from copies in the order 
 """
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from math import prod
 
 import numpy as np
 
 from rushlight.compiler.emit.block import packing_chunks, write_blocks, write_packing
-from rushlight.compiler.emit.blocking import Blocking, blocking
+from rushlight.compiler.emit.blocking import blocking
 from rushlight.compiler.emit.frame import entry, kernel
 from rushlight.compiler.emit.loop import address, lift, loop, unravel
 from rushlight.compiler.emit.memory import load, prefix_mask, store
 from rushlight.compiler.emit.packing import Matrix, Operand, least
+from rushlight.compiler.emit.plan import Kernel, Plan
 from rushlight.compiler.emit.value import INT, Value, constant
 
-__all__ = ["Contraction", "Kernel", "Matrix", "Plan", "emit", "plan", "storing"]
+__all__ = ["Contraction", "Matrix", "emit", "plan", "storing"]
 
-COMBINED = 1 << 14  # sums that a chunk of a combining kernel makes
+COMBINED = 1 << 10  # vectors of sums that a chunk makes of parts
 
 
 @dataclass(frozen=True)
@@ -44,39 +46,10 @@ class Contraction:
     b: Matrix
 
 
-@dataclass(frozen=True)
-class Kernel:
-    """A function ``void name(ptr args, i64 chunk, ptr scratch)`` to call for each chunk."""
-
-    name: str
-    chunks: int
-    scratch: int
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How a contraction is computed.
-
-    Attributes:
-        kernels: To be run one after the other.
-        temporaries: The bytes of the buffers that follow ``a`` and ``b`` in ``args``.
-        cut: How the result is cut into blocks.
-        parts: In how many parts k is summed.
-    """
-
-    contraction: Contraction
-    kernels: tuple[Kernel, ...]
-    temporaries: tuple[int, ...]
-    cut: Blocking | None
-    parts: int
-    lanes: int
-
-
 def plan(contraction, target, name="contraction"):
     """The :class:`Plan` of a contraction on a :class:`Target`; its kernels' names start so."""
-    lanes = target.lanes(contraction.dtype)
     if 0 in (contraction.m, contraction.n, *contraction.batch):
-        return Plan(contraction, (Kernel(name, 0, 0),), (), None, 1, lanes)
+        return Plan(contraction, target, (Kernel(name, 0, 0),), (), None)
     form = _folded(contraction)
     parts = _parts(form)
     split, last_depth = _split(form, parts)
@@ -88,10 +61,10 @@ def plan(contraction, target, name="contraction"):
         kernels.insert(0, Kernel(f"{name}.pack", sum(packing_chunks(cut)), 0))
     if parts > 1:
         rows = prod(form.batch) * form.m
-        padded = rows * -(-form.n // lanes) * lanes
-        kernels.append(Kernel(f"{name}.sum", -(-padded // COMBINED), 0))
+        vectors = rows * -(-form.n // cut.tile.lanes)
+        kernels.append(Kernel(f"{name}.sum", -(-vectors // COMBINED), 0))
         temporaries.append(parts * rows * form.n * form.dtype.itemsize)
-    return Plan(contraction, tuple(kernels), tuple(temporaries), cut, parts, lanes)
+    return Plan(contraction, target, tuple(kernels), tuple(temporaries), (cut, parts))
 
 
 def emit(module, plan, sink):
@@ -102,21 +75,22 @@ def emit(module, plan, sink):
     ``value``, is finished, for columns from ``n`` on, of which ``mask`` (or None) says which exist;
     ``batch`` are indices, which like ``m`` and ``n`` are int64 LLVM values.
     """
-    cut, names = plan.cut, [kernel.name for kernel in plan.kernels]
-    if cut is None:
+    names = [kernel.name for kernel in plan.kernels]
+    if plan.choice is None:
         kernel(module, names[0])[0].ret_void()
         return
-    form = _folded(plan.contraction)
-    sink = _unfolding(plan.contraction, form, sink)
+    cut, parts = plan.choice
+    form = _folded(plan.description)
+    sink = _unfolding(plan.description, form, sink)
     if any(cut.ahead):
         write_packing(module, names.pop(0), cut)
-    if plan.parts == 1:
+    if parts == 1:
         write_blocks(module, names[0], cut, sink)
         return
-    partial = 1 + len(plan.temporaries)
-    shape = (plan.parts, *form.batch, form.m, form.n)
-    write_blocks(module, names[0], cut, storing(partial, form.dtype, _strides(shape)))
-    _write_sum(module, names[1], plan, form, partial, sink)
+    place = 1 + len(plan.temporaries)
+    shape = (parts, *form.batch, form.m, form.n)
+    write_blocks(module, names[0], cut, storing(place, form.dtype, _strides(shape)))
+    _write_sum(module, names[1], form, parts, cut.tile.lanes, place, sink)
 
 
 def storing(position, dtype, strides):
@@ -142,25 +116,38 @@ def _strides(shape):
 
 def _folded(form):
     """``form`` with its batch dims as more rows of ``a``, where all batches have the same ``b``."""
-    a, step = form.a, form.m * form.a.row
+    form = _plain(form)
     if not form.batch or any(form.b.batch) or form.b.fetch is not None:
         return form
-    if a.fetch is None:
-        for n, stride in zip(reversed(form.batch), reversed(a.batch), strict=True):
-            if n > 1 and stride != step:
-                return form
-            step *= n
-        row = a.row if form.m > 1 else _innermost(form.batch, a.batch, a.row)
-        a = replace(a, batch=(), row=row)
+    if form.a.fetch is not None:
+        a = replace(form.a, fetch=_fetching_rows(form))
     else:
-        a = replace(a, fetch=_fetching_rows(form))
+        row = _one_stride((*form.batch, form.m), (*form.a.batch, form.a.row))
+        if row is None:
+            return form
+        a = replace(form.a, batch=(), row=row)
     return replace(form, batch=(), m=prod(form.batch) * form.m, a=a, b=replace(form.b, batch=()))
 
 
-def _innermost(batch, strides, otherwise):
-    """The stride of the last batch dim that has more than one index."""
-    kept = [stride for n, stride in zip(batch, strides, strict=True) if n > 1]
-    return kept[-1] if kept else otherwise
+def _plain(form):
+    """``form`` with strides of 0 in dims of one element, where they mean nothing."""
+
+    def plain(x, row, column):
+        batch = tuple([0 if n == 1 else s for n, s in zip(form.batch, x.batch, strict=True)])
+        return replace(
+            x, batch=batch, row=x.row * (row > 1), column=x.column * (column > 1)
+        )  # fmt: skip
+
+    return replace(form, a=plain(form.a, form.m, form.k), b=plain(form.b, form.k, form.n))
+
+
+def _one_stride(shape, strides):
+    """The stride of several dims taken as one; None where they have none."""
+    found = [(n, s) for n, s in zip(shape, strides, strict=True) if n > 1]
+    for (_, outer), (n, inner) in pairwise(found):
+        if outer != n * inner:
+            return None
+    return found[-1][1] if found else 0
 
 
 def _fetching_rows(form):
@@ -174,7 +161,7 @@ def _fetching_rows(form):
 
 def _unfolding(contraction, form, sink):
     """``sink`` for the rows of the folded ``form``."""
-    if form is contraction:
+    if form.batch == contraction.batch:
         return sink
 
     def unfolded(b, args, batch, m, n, value, mask):
@@ -220,24 +207,20 @@ def _fetching_part(fetch, depth, of_rows):
     return fetch_part
 
 
-def _write_sum(module, name, plan, form, partial, sink):
-    """The kernel that adds up the parts, always in the same order."""
+def _write_sum(module, name, form, parts, lanes, place, sink):
+    """The kernel that adds up the parts at ``args[place]``, always in the same order."""
     b, args, chunk, _ = kernel(module, name)
-    lanes, dtype = plan.lanes, form.dtype
-    vectors = -(-form.n // lanes)
-    size = prod(form.batch) * form.m * form.n
-    parts = entry(b, args, partial)
-    first = chunk * (COMBINED // lanes)
-    last = least(first + COMBINED // lanes, prod(form.batch) * form.m * vectors)
-    with loop(b, first, last) as i:
+    vectors, rows = -(-form.n // lanes), prod(form.batch) * form.m
+    size, itemsize = rows * form.n, form.dtype.itemsize
+    first = chunk * COMBINED
+    with loop(b, first, least(first + COMBINED, rows * vectors)) as i:
         batch, m, vector = unravel(b, i, (prod(form.batch), form.m, vectors))
         n = vector * lanes
         mask = prefix_mask(b, (form.n - n).v, lanes) if form.n % lanes else None
-        offset = (batch * form.m + m) * form.n + n
-        total = constant(b, 0, dtype, lanes)
-        for part in range(plan.parts):
-            at = address(b, parts, offset + part * size, dtype.itemsize)
-            total = total + load(b, at, dtype, lanes, mask)
+        at = address(b, entry(b, args, place), (batch * form.m + m) * form.n + n, itemsize)
+        total = constant(b, 0, form.dtype, lanes)
+        for part in range(parts):
+            total = total + load(b, address(b, at, part * size, itemsize), form.dtype, lanes, mask)
         indices = [x.v for x in unravel(b, batch, form.batch)]
         sink(b, args, indices, m.v, n.v, total, None if mask is None else mask.v)
     b.ret_void()

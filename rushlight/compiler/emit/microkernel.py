@@ -78,14 +78,13 @@ def inner(b, tile, depth, step):
 # Shapes of tiles --------------------------------------------------------------------------
 
 
-def _cycles(rows, columns, near):
-    """Cycles of one step of a tile: two products or two loads a cycle, four for a chain of sums.
+def _cycles(rows, columns, vectors=0.0):
+    """Cycles of one step of a tile, where those to fetch its ``vectors`` are known.
 
-    Of vectors that are not ``near``, in the first-level cache, one comes every other cycle, once
-    the row has been found.
+    Two products or two loads take one; the sums that wait for each other take four, and a little.
     """
     loads = rows + columns
-    return max(rows * columns / 2, loads / 2, 4.5, 0 if near else 2 * columns + 4) + loads / 64
+    return max(rows * columns / 2, loads / 2, 4.5, vectors) + loads / 64
 
 
 def _fitting(target):
@@ -109,14 +108,17 @@ def outer_tiles(target, dtype, rows, columns, depth):
             break
         tiles = -(-rows // most_rows)
         height = -(-rows // tiles)
+        # Vectors that don't stay in the nearest cache come from the next; those read once from
+        # memory, a row here and a row there.
         near = depth * width * target.vector_bytes < 0.6 * target.l1
+        each, row = (2.0, 8) if tiles == 1 else (0.0, 0) if near else (1.3, 0)
         whole, rest = divmod(vectors, width)
         cycles = 0.0
         for count, part in ((whole, width), (1, rest)):
             if part:
                 # To start a tile and to write its sums takes its time, too.
                 once = 20 + 2 * height * part
-                cycles += count * tiles * (depth * _cycles(height, part, near) + once)
+                cycles += count * tiles * (depth * _cycles(height, part, each * part + row) + once)
         # A second kind of tile is more code: it must pay.
         cycles = cycles * 1.01 + 500 if rest else cycles
         found.append((cycles, Tile(height, width, lanes, dtype, target.fma)))
@@ -137,7 +139,7 @@ def best_inner(target, dtype, rows, columns, depth):
             continue
         tiles = -(-rows // height) * -(-columns // width)
         # Adding up the lanes takes about ten instructions a sum.
-        cycles = tiles * (steps * _cycles(height, width, True) + 20 + 5 * height * width)
+        cycles = tiles * (steps * _cycles(height, width) + 20 + 5 * height * width)
         found.append((cycles, Tile(height, width, lanes, dtype, target.fma)))
     return min(found, key=lambda pair: pair[0])
 

@@ -61,6 +61,11 @@ class Operand:
         return cls(matrix, matrix.column, matrix.row, "side" if along_row else "depth")
 
     @property
+    def along_depth(self):
+        """Whether it lies in memory, and along its depth."""
+        return self.matrix.fetch is None and self.depth == 1
+
+    @property
     def stride(self):
         """The stride along its axis."""
         return self.side if self.axis == "side" else self.depth
