@@ -1,8 +1,8 @@
 """The threads that native programs share: a pool of workers that never hold the GIL.
 
 A worker is a Python thread inside one native call (its code is in ``emit/pool.py``), so Python
-starts and joins it like any thread. Workers start at the first round that could use one. A forked
-child has none and starts its own.
+starts and joins it like any thread. Workers start at the first round that could use one. A fork
+sends them home before, and parent and child start their own after.
 """
 
 import atexit
@@ -61,7 +61,7 @@ class Pool:
         self.count = count
         self._variable("patience").value = self._patience()
         self._allocate()
-        self._allow_start()
+        self.allow_start()
 
     def reserve(self, size):
         """Give each thread at least ``size`` bytes of scratch memory."""
@@ -79,13 +79,15 @@ class Pool:
             self.workers = []
             self._set_up(workers=0, stop=0)
 
-    def forget(self):
-        """In a forked child: the workers, and who sat where, stayed behind in the parent."""
-        for name, size in (("gate", 4), ("waiting", 4), ("asleep", 4), ("seats", 4 * SEATS)):
-            ctypes.memset(self.library.address(name), 0, size)
-        self._variable("setup", Setup).workers = 0
-        self.workers = []
-        self._allow_start()
+    def forget_callers(self):
+        """In a forked child: the threads that sat in seats stayed behind in the parent."""
+        ctypes.memset(self.library.address("seats"), 0, 4 * SEATS)
+
+    def allow_start(self):
+        """Let the next round that could use workers start them."""
+        if self.count > 1:
+            start = ctypes.cast(self._starter, ctypes.c_void_p)
+            self._variable("start").value = start.value
 
     def _variable(self, name, kind: Any = ctypes.c_int64) -> Any:
         return kind.from_address(self.library.address(name))
@@ -111,11 +113,6 @@ class Pool:
             spin(1000)
             trials.append(time.perf_counter() - began)
         return int(_PATIENCE * 1000 / min(trials))
-
-    def _allow_start(self):
-        if self.count > 1:
-            start = ctypes.cast(self._starter, ctypes.c_void_p)
-            self._variable("start").value = start.value
 
     def _start(self):
         """Start the workers; native code calls this at the first round that could use them."""
@@ -175,13 +172,29 @@ def stop():
             _pool.stop()
 
 
-def _after_fork():
-    global _lock
-    _lock = threading.RLock()  # another thread of the parent may have held it
+def _before_fork():
+    _lock.acquire()  # nobody is in the middle of a change when the process splits
     if _pool is not None:
-        _pool.forget()
+        _pool.stop()
+
+
+def _after_fork_in_parent():
+    if _pool is not None:
+        _pool.allow_start()
+    _lock.release()
+
+
+def _after_fork_in_child():
+    if _pool is not None:
+        _pool.forget_callers()
+        _pool.allow_start()
+    _lock.release()
 
 
 atexit.register(stop)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=_after_fork_in_parent,
+        after_in_child=_after_fork_in_child,
+    )

@@ -177,7 +177,7 @@ def test_a_worker_that_never_comes_is_not_waited_for(monkeypatch):
     pool = threads.Pool(1)
     pool.count = 4
     pool._work = lambda seat: None  # the thread ends at once; native code believes it is there
-    pool._allow_start()
+    pool.allow_start()
     run = Driver(pool.library.address("parallel"))
     assert (counts(run, 8, 1000) == 1000).all()
     assert len(pool.workers) == 3
