@@ -161,7 +161,7 @@ def rows():
             3,
             6,
         ),
-        Row("TAN", "tan(r) = r + r³ P(r²), |r| ≤ π/4", *odd(mp.tan), tiny, quarter, 6, 14),
+        Row("TAN", "tan(r) = r + r³ P(r²), |r| ≤ π/4", *odd(mp.tan), tiny, quarter, 7, 15),
         Row(
             "ASIN",
             "asin(x) = x + x³ P(x²), |x| ≤ 0.5405",
