@@ -168,7 +168,7 @@ def path_map(shape, path):
     out = base = np.empty(shape, np.uint8)
     for op, args, params in path:
         out = op.forward(xp, out, *args, **params)
-    if not out.size:
+    if not out.size or not shape:  # NumPy gives a copy of one element, not a view
         return 0, (0,) * out.ndim, out.shape
     offset = out.__array_interface__["data"][0] - base.__array_interface__["data"][0]
     return offset, out.strides, out.shape

@@ -267,7 +267,7 @@ def outside(graph, place, value, index):
 def dims_of(e):
     """The dims that a reduction reduces, as a tuple."""
     dims = e.params["dim"]
-    if dims is None:
+    if dims is None or not e.ins[0].ndim:
         return tuple(range(e.ins[0].ndim))
     return (dims,) if isinstance(dims, int) else tuple(dims)
 

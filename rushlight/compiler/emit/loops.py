@@ -58,6 +58,8 @@ class Loop:
         self.b.branch(self.header)
         self.i.add_incoming(self.begin, self.outer.block)
         self.i.add_incoming(following, self.b.block)
+        # Others may have put variables at the end of this block.
+        self.outer.position_at_end(self.outer.block)
         self.outer.branch(self.header)
         self.outer.position_at_end(self.exit)
 
