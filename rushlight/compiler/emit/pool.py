@@ -25,6 +25,8 @@ threads that call at the same time run their chunks alone. Whoever waits for a s
 GIL, so nothing that is done in a seat may need it.
 """
 
+from rushlight.compiler.emit.waiting import waiting_functions
+
 __all__ = ["SEATS", "pool_module"]
 
 SEATS = 8  # callers at the same time, each with a workspace; one more waits
@@ -172,7 +174,7 @@ nod:
   %late = icmp eq i32 %still, %entered
   br i1 %late, label %awake, label %sleep
 sleep:
-  call void @sleep(ptr @left, i32 %still)
+  call void @sleep(ptr @left, i32 %still, i32 NAP)
   br label %nod
 awake:
   store atomic i32 0, ptr @waiting monotonic, align 4
@@ -218,7 +220,7 @@ entry:
   %place = ptrtoint ptr %number to i64
   br label %idle
 idle:  ; watch the gate with new patience
-  %round = phi i32 [ -1, %entry ], [ %round, %last ], [ %round, %sleep ], [ %this, %leave ]
+  %round = phi i32 [ -1, %entry ], [ %round, %last ], [ %round, %woken ], [ %this, %leave ]
   br label %look
 look:
   %n = phi i64 [ 0, %idle ], [ %n1, %pause ], [ %n, %enter ]
@@ -238,7 +240,8 @@ pause:
   %n1 = add i64 %n, 1
   br label %look
 doze:
-  %seen = phi i32 [ %gate, %wait ], [ %now, %away ]
+  %seen = phi i32 [ %gate, %wait ], [ %now, %away ], [ %seen, %sleep ]
+  %nap = phi i32 [ NAP, %wait ], [ NAP, %away ], [ %longer, %sleep ]
   store atomic i32 1, ptr @asleep seq_cst, align 4
   %stop.place = getelementptr %Setup, ptr @setup, i32 0, i32 3
   %stop = load atomic i32, ptr %stop.place seq_cst, align 4
@@ -249,7 +252,14 @@ last:
   %same = icmp eq i32 %still, %seen
   br i1 %same, label %sleep, label %idle
 sleep:
-  call void @sleep(ptr @gate, i32 %seen)
+  call void @sleep(ptr @gate, i32 %seen, i32 %nap)
+  %twice = shl i32 %nap, 1
+  %long = icmp ugt i32 %twice, AWAY
+  %longer = select i1 %long, i32 %nap, i32 %twice
+  %after = load atomic i32, ptr @gate seq_cst, align 4
+  %nothing = icmp eq i32 %after, %seen
+  br i1 %nothing, label %doze, label %woken
+woken:
   %core = call i32 @core()
   %theirs = load atomic i32, ptr @home monotonic, align 4
   %crowded = icmp eq i32 %core, %theirs
@@ -352,111 +362,10 @@ done:
 }
 """
 
-_FUTEX = """
-declare i64 @syscall(i64, ...)
-declare i32 @sched_getcpu()
-
-define internal i32 @core() {
-  %core = call i32 @sched_getcpu()
-  ret i32 %core
-}
-
-define internal void @sleep(ptr %word, i32 %seen) {  ; until woken; not if the word has changed
-  %done = call i64 (i64, ...) @syscall(i64 FUTEX, ptr %word, i64 128, i32 %seen, ptr null)
-  ret void
-}
-
-define internal i64 @wake(ptr %word, i64 %most) {  ; how many were woken
-  %woken = call i64 (i64, ...) @syscall(i64 FUTEX, ptr %word, i64 129, i64 %most)
-  ret i64 %woken
-}
-"""
-
-_NAPS = """
-define internal i32 @core() {
-  ret i32 -2  ; unknown
-}
-define internal void @sleep(ptr %word, i32 %seen) {
-  call void @nap(i32 NAP)
-  ret void
-}
-
-define internal i64 @wake(ptr %word, i64 %most) {
-  ret i64 0
-}
-"""
-
-_POSIX_NAP = """
-declare i32 @usleep(i32)
-
-define internal void @nap(i32 %microseconds) {
-  %done = call i32 @usleep(i32 %microseconds)
-  ret void
-}
-"""
-
-_WINDOWS_NAP = """
-declare void @Sleep(i32)
-
-define internal void @nap(i32 %microseconds) {
-  %some = udiv i32 %microseconds, 1000
-  %milliseconds = add i32 %some, 1
-  call void @Sleep(i32 %milliseconds)
-  ret void
-}
-"""
-
-# A pause, and a clock that a program may read, where the processor has them.
-_PROCESSORS = {
-    "x86_64": """
-declare void @llvm.x86.sse2.pause()
-declare i64 @llvm.readcyclecounter()
-
-define internal void @pause() alwaysinline {
-  call void @llvm.x86.sse2.pause()
-  ret void
-}
-
-define internal i64 @clock() alwaysinline {
-  %now = call i64 @llvm.readcyclecounter()
-  ret i64 %now
-}
-""",
-    "aarch64": """
-declare void @llvm.aarch64.hint(i32)
-declare i64 @llvm.readsteadycounter()
-
-define internal void @pause() alwaysinline {
-  call void @llvm.aarch64.hint(i32 1)
-  ret void
-}
-
-define internal i64 @clock() alwaysinline {
-  %now = call i64 @llvm.readsteadycounter()
-  ret i64 %now
-}
-""",
-}
-_OTHER = """
-define internal void @pause() alwaysinline {
-  ret void
-}
-
-define internal i64 @clock() alwaysinline {
-  ret i64 0
-}
-"""
-_FUTEX_CALLS = {"x86_64": 202, "aarch64": 98, "riscv64": 98, "powerpc64le": 221, "s390x": 238}
-
 
 def pool_module(triple, futex=True):
     """The pool as text of LLVM IR; without ``futex``, its sleepers nap also where there is one."""
-    processor = triple.split("-")[0].replace("arm64", "aarch64")
-    number = _FUTEX_CALLS.get(processor) if futex and "linux" in triple else None
-    sleep = _NAPS if number is None else _FUTEX
-    nap = _WINDOWS_NAP if "windows" in triple else _POSIX_NAP
-    text = _STATE + _CALLER + _WORKER + _CONTROL + sleep + nap
-    text += _PROCESSORS.get(processor, _OTHER)
+    text = _STATE + _CALLER + _WORKER + _CONTROL
     for name, value in {
         "SEATS": SEATS,
         "COUNT": _COUNT,
@@ -467,7 +376,6 @@ def pool_module(triple, futex=True):
         "CLOSE": ~_OPEN,
         "NAP": 100,  # microseconds
         "AWAY": 10_000,
-        "FUTEX": number,
     }.items():
         text = text.replace(name, str(value))
-    return text
+    return text + waiting_functions(triple, futex)

@@ -1,0 +1,114 @@
+"""How threads wait and what they ask of the system, as LLVM IR: by system and processor.
+
+The pool needs ``sleep`` (until ``wake``; for a nap where there is no such thing), ``nap`` (so many
+microseconds), ``pause`` (while it watches a word), ``core`` (where the thread runs) and ``clock``.
+"""
+
+__all__ = ["waiting_functions"]
+
+_FUTEX = """
+declare i64 @syscall(i64, ...)
+declare i32 @sched_getcpu()
+
+define internal i32 @core() {
+  %core = call i32 @sched_getcpu()
+  ret i32 %core
+}
+
+define internal void @sleep(ptr %word, i32 %seen, i32 %nap) {  ; not if the word has changed
+  %done = call i64 (i64, ...) @syscall(i64 FUTEX, ptr %word, i64 128, i32 %seen, ptr null)
+  ret void
+}
+
+define internal i64 @wake(ptr %word, i64 %most) {  ; how many were woken
+  %woken = call i64 (i64, ...) @syscall(i64 FUTEX, ptr %word, i64 129, i64 %most)
+  ret i64 %woken
+}
+"""
+
+_NAPS = """
+define internal i32 @core() {
+  ret i32 -2  ; unknown
+}
+
+define internal void @sleep(ptr %word, i32 %seen, i32 %nap) {
+  call void @nap(i32 %nap)
+  ret void
+}
+
+define internal i64 @wake(ptr %word, i64 %most) {
+  ret i64 0
+}
+"""
+
+_POSIX_NAP = """
+declare i32 @usleep(i32)
+
+define internal void @nap(i32 %microseconds) {
+  %done = call i32 @usleep(i32 %microseconds)
+  ret void
+}
+"""
+
+_WINDOWS_NAP = """
+declare void @Sleep(i32)
+
+define internal void @nap(i32 %microseconds) {
+  %some = udiv i32 %microseconds, 1000
+  %milliseconds = add i32 %some, 1
+  call void @Sleep(i32 %milliseconds)
+  ret void
+}
+"""
+
+# A pause, and a clock that a program may read, where the processor has them.
+_PROCESSORS = {
+    "x86_64": """
+declare void @llvm.x86.sse2.pause()
+declare i64 @llvm.readcyclecounter()
+
+define internal void @pause() alwaysinline {
+  call void @llvm.x86.sse2.pause()
+  ret void
+}
+
+define internal i64 @clock() alwaysinline {
+  %now = call i64 @llvm.readcyclecounter()
+  ret i64 %now
+}
+""",
+    "aarch64": """
+declare void @llvm.aarch64.hint(i32)
+declare i64 @llvm.readsteadycounter()
+
+define internal void @pause() alwaysinline {
+  call void @llvm.aarch64.hint(i32 1)
+  ret void
+}
+
+define internal i64 @clock() alwaysinline {
+  %now = call i64 @llvm.readsteadycounter()
+  ret i64 %now
+}
+""",
+}
+_OTHER = """
+define internal void @pause() alwaysinline {
+  ret void
+}
+
+define internal i64 @clock() alwaysinline {
+  ret i64 0
+}
+"""
+
+_FUTEX_CALLS = {"x86_64": 202, "aarch64": 98, "riscv64": 98, "powerpc64le": 221, "s390x": 238}
+
+
+def waiting_functions(triple, futex):
+    """Their definitions for a target; without ``futex``, sleepers nap also where there is one."""
+    processor = triple.split("-")[0].replace("arm64", "aarch64")
+    number = _FUTEX_CALLS.get(processor) if futex and "linux" in triple else None
+    sleep = _NAPS if number is None else _FUTEX.replace("FUTEX", str(number))
+    nap = _WINDOWS_NAP if "windows" in triple else _POSIX_NAP
+    return sleep + nap + _PROCESSORS.get(processor, _OTHER)
