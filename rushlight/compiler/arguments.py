@@ -27,11 +27,13 @@ class Arguments:
 
     Attributes:
         leaves: The tensors, each once.
+        objects: What is known by its identity alone: modules, optimizers, the user's objects.
     """
 
     def __init__(self, source, args, kwargs):
         self.source = source
         self.leaves: list = []
+        self.objects: list = []
         self._position: dict = {}
         self._names = 0
         source.names["refresh"] = refresh
@@ -80,6 +82,7 @@ class Arguments:
                 self._walk(f"{name}.{field.name}", getattr(value, field.name))
         else:
             source.demand(f"{expression} is {source.name(value)}")
+            self.objects.append(value)
 
     def _named(self, expression):
         self._names += 1

@@ -54,8 +54,11 @@ class Entry:
         with _recording:
             self._begin(args, kwargs)
             recorder = Recorder(self.arguments.leaves)
-            found = surroundings(function)
+            found = surroundings(function, self.arguments.objects)
             recorder.checks += found
+            for module in found.modules:
+                recorder.touch_module(module)
+            recorder.optimizers = found.optimizers
             recorder.options = options(found.optimizers)
             self._record(function, args, kwargs, recorder)
             if self.refusal is not None:
@@ -82,7 +85,10 @@ class Entry:
         mode.state.recorder = recorder
         try:
             # In a list, so that nobody else holds what the function returned.
-            self._take_apart([function(*args, **kwargs)], recorder)
+            box = [function(*args, **kwargs)]
+            if recorder.refused is not None:
+                raise recorder.refused
+            self._take_apart(box, recorder)
             recorder.restore()
             changed = put_back([*recorder.checks, *recorder.options])
             if changed is not None:
@@ -144,7 +150,8 @@ class Entry:
         lives = [live for live in recorder.lives if live.value.id in used]
         slots = [(leaf, place) for leaf, place, _ in grads]
         tensors = [c.tensor for c in kept]
-        recorder.places.append(hook_place(list(recorder.modules.values()), tensors))
+        owners = [*recorder.modules.values(), *recorder.optimizers]
+        recorder.places.append(hook_place(owners, tensors))
         self.held = Held(kept, lives, slots, recorder.places, source)
         self._follow(kept, recorder)
         for line in first:

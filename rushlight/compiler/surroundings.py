@@ -21,18 +21,28 @@ __all__ = ["hook_place", "module_checks", "options", "place", "put_back", "surro
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
-def surroundings(function):
-    """Conditions, as (template, objects, value), under which ``function`` reads the same."""
+def surroundings(function, objects=()):
+    """Conditions, as (template, objects, value), under which ``function`` reads the same.
+
+    ``objects`` are arguments of it, of which only the identity is known so far.
+    """
     found = _Found()
-    _function(function, found, set())
+    seen: set = set()
+    _function(function, found, seen)
+    names = set().union(*map(_all_names, [code for code in seen if hasattr(code, "co_names")]))
+    for value in objects:
+        _value(value, found, seen, names)
+        if _is_module(value):
+            _attributes(value, names, found, seen)
     return found
 
 
 class _Found(list):
-    """Conditions, and the optimizers that were met."""
+    """Conditions, and the modules and optimizers that were met."""
 
     def __init__(self):
         super().__init__()
+        self.modules: list = []
         self.optimizers: list = []
 
 
@@ -70,8 +80,9 @@ def _function(function, found, seen):
 
 def _method(function, owner, found, seen):
     names = _code(function, found, seen)
-    if not _is_module(owner):
-        _attributes(owner, names, found, seen)
+    _attributes(owner, names, found, seen)
+    if _is_module(owner):
+        found.modules.append(owner)
 
 
 def _is_module(value):
@@ -119,6 +130,10 @@ def _names(code):
     return names, texts
 
 
+def _all_names(code):
+    return set().union(*_names(code))
+
+
 def _value(value, found, seen, names):
     """Note what lies inside ``value``, that code with these ``names`` may read."""
     if is_plain(value) or isinstance(value, (Tensor, type)) or id(value) in seen:
@@ -139,7 +154,10 @@ def _value(value, found, seen, names):
         _function(value, found, seen)
     elif hasattr(value, "param_groups"):
         found.optimizers.append(value)
-    elif not _is_module(value):
+        _hook_functions(value, found, seen)
+    elif _is_module(value):
+        found.modules.append(value)
+    else:
         _attributes(value, names, found, seen)
 
 
@@ -219,22 +237,39 @@ def _read_by(cls):
 
 _HOOKS = (
     "_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks",
+    "_optimizer_step_pre_hooks", "_optimizer_step_post_hooks",
 )  # fmt: skip
 
 
-def hook_place(modules, tensors):
-    """A place of the hooks of ``modules``, of all modules, and of ``tensors``.
+def _hooks(owner):
+    """The dicts of hooks of a module or optimizer."""
+    return [owner.__dict__[name] for name in _HOOKS if name in owner.__dict__]
+
+
+def _hook_functions(owner, found, seen):
+    for hook in [hook for hooks in _hooks(owner) for hook in hooks.values()]:
+        _function(hook, found, seen)
+
+
+def _hooks_everywhere():
+    modules = sys.modules.get("rushlight.nn.modules.hooks")
+    optimizers = sys.modules.get("rushlight.optim.hooks")
+    found = [optimizers.everywhere_before, optimizers.everywhere_after] if optimizers else []
+    if modules is not None:
+        kinds = ("forward_pre", "forward", "backward_pre", "backward")
+        found += [getattr(modules.Everywhere, kind) for kind in kinds]
+    return found
+
+
+def hook_place(owners, tensors):
+    """A place of the hooks of ``owners``, modules and optimizers, of all such, and of ``tensors``.
 
     Any hook that comes or goes moves it; it stays usable where the hooks are the same.
     """
-    everywhere = sys.modules.get("rushlight.nn.modules.hooks")
 
     def find():
-        found = [m.__dict__[name] for m in modules for name in _HOOKS]
+        found = [hooks for owner in owners for hooks in _hooks(owner)] + _hooks_everywhere()
         found += [t.node.hooks or () for t in tensors if t.node is not None]
-        if everywhere is not None:
-            kinds = ("forward_pre", "forward", "backward_pre", "backward")
-            found += [getattr(everywhere.Everywhere, kind) for kind in kinds]
         # The keys are the handles' numbers, which no two hooks share.
         return [("{0}.changes", (Handle,), Handle.changes, tuple([tuple(h) for h in found]))]
 
@@ -249,6 +284,7 @@ def module_checks(module):
     for kind in ("_parameters", "_buffers", "_modules"):
         found += [(f"{{0}}.get({key!r})", (own[kind],), v) for key, v in own[kind].items()]
     seen: set = {id(module)}
+    _hook_functions(module, found, seen)
     for name in _read_by(type(module)):
         if name in own and name != "training":
             found.append((f"{{0}}.get({name!r})", (own,), own[name]))

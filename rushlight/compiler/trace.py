@@ -115,7 +115,9 @@ class Recorder:
         self.modules: dict = {}
         self.kept: list = []  # objects whose ids are keys above
         self.made: list = []  # weak references to the tensors that were made
+        self.optimizers: list = []  # those that the function can be seen to use
         self.options: list = []  # conditions of optimizers' options when the trace began
+        self.refused: TraceError | None = None
         self.undo: list = []  # what takes back state that was made for the trace
         for i, t in enumerate(leaves):
             self.captured[self.capture(t)].get = i
@@ -190,13 +192,20 @@ class Recorder:
 
     def refuse_values(self, tensor, name):
         """A value was asked for: an outer tensor's of now is not that of the next run."""
-        refuse_values(name, tensor.array.shape)
+        try:
+            refuse_values(name, tensor.array.shape)
+        except TraceError as error:
+            self.refused = self.refused or error  # whoever catches it
+            raise
 
     def touch_module(self, module):
-        """Note a module that is called: a program holds for its mode and its tensors only."""
+        """Note a module and those in it: a program holds for their modes and tensors only."""
         if id(module) not in self.modules:
             self.modules[id(module)] = module
             self.checks += module_checks(module)
+            for child in module._modules.values():
+                if child is not None:
+                    self.touch_module(child)
 
     def note(self, tensor):
         """Note a tensor that was made, in case it stays somewhere outside."""
