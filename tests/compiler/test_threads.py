@@ -297,7 +297,7 @@ def test_a_forked_child_starts_its_own_workers():
     stop = threading.Event()
     def work():  # so that a round is under way, and its seat taken, when the process forks
         while not stop.is_set():
-            counts(run, 4, 1000)
+            counts(run, 4, 300_000)
     other = threading.Thread(target=work)
     other.start()
     for _ in range(5):
