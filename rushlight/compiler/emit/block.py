@@ -52,10 +52,10 @@ class _Operands:
         start = p * cut.depth_block
         return start, least(lift(self.b, self.depth) - start, cut.depth_block)
 
-    def left_ahead(self, p, tile):
+    def left_ahead(self, p, group):
         cut = self.cut
-        block = (self.batch * cut.depth_blocks + p) * cut.left_size(cut.tiles[0])
-        return address(self.b, self.ahead[0], block + tile * cut.left_step, self._itemsize)
+        groups = (self.batch * cut.depth_blocks + p) * cut.grid[1] + group
+        return address(self.b, self.ahead[0], groups * cut.left_size, self._itemsize)
 
     def right_ahead(self, p, tile):
         cut = self.cut
@@ -70,25 +70,22 @@ class _Operands:
 # Packing ahead ----------------------------------------------------------------------------
 
 
-PACKED = 1 << 14  # elements, at least, that a chunk packs
+PACKED = 1 << 14  # elements of the right operand, at least, that a chunk packs
 
 
 def packing_chunks(cut):
     """How many chunks pack the left operand, and how many the right one."""
     each = prod(cut.batch) * cut.depth_blocks
-    return tuple([
-        each * -(-tiles // _packed_tiles(cut, size)) if when == "ahead" else 0
-        for when, tiles, size in (
-            (cut.pack_left, cut.tiles[0], cut.tile.rows),
-            (cut.pack_right, cut.tiles[1], cut.width),
-        )
-    ])  # fmt: skip
+    groups = -(-cut.tiles[1] // _packed_tiles(cut))
+    return (
+        each * cut.grid[1] if cut.pack_left == "ahead" else 0,
+        each * groups if cut.pack_right == "ahead" else 0,
+    )
 
 
-def _packed_tiles(cut, size):
-    """How many tiles of ``size`` rows or columns a chunk packs: a multiple of the lanes, too."""
-    tiles = -(-PACKED // (size * cut.depth_block))
-    return tiles if size % cut.tile.lanes == 0 else -(-tiles // cut.tile.lanes) * cut.tile.lanes
+def _packed_tiles(cut):
+    """How many tiles of the right operand a chunk packs."""
+    return max(1, PACKED // (cut.width * cut.depth_block))
 
 
 def write_packing(module, name, cut):
@@ -109,17 +106,15 @@ def write_packing(module, name, cut):
 
 
 def _pack_rows(b, cut, args, chunk):
-    tiles = _packed_tiles(cut, cut.tile.rows)
-    groups = -(-cut.tiles[0] // tiles)
-    batch, p, group = _numbers(b, chunk, (prod(cut.batch), cut.depth_blocks, groups))
+    batch, p, group = _numbers(b, chunk, (prod(cut.batch), cut.depth_blocks, cut.grid[1]))
     operands = _Operands(b, cut, args, batch)
-    first, count = _share(group, tiles, cut.tiles[0])
-    to = operands.left_ahead(p, first)
+    first, count = _share(group, cut.row_tiles, cut.tiles[0])
+    to = operands.left_ahead(p, group)
     pack_left(operands.left, cut, to, first, count, *operands.span(p))
 
 
 def _pack_columns(b, cut, args, chunk):
-    tiles = _packed_tiles(cut, cut.width)
+    tiles = _packed_tiles(cut)
     groups = -(-cut.tiles[1] // tiles)
     batch, p, group = _numbers(b, chunk, (prod(cut.batch), cut.depth_blocks, groups))
     operands = _Operands(b, cut, args, batch)
@@ -156,6 +151,7 @@ class _Block:
             parts.append(address(b, scratch, offset))
             offset += size
         self.packed_left, self.packed_right, self.sums, self.turned = parts
+        self.group = down
         self.first_row, self.row_tiles = _share(down, cut.row_tiles, cut.tiles[0])
         self.first_column, self.column_tiles = _share(across, cut.column_tiles, cut.tiles[1])
 
@@ -214,10 +210,10 @@ class _Block:
     def _outer_tiles(self, p):
         b, cut, operands = self.b, self.cut, self.operands
         start, size = operands.span(p)
+        packed = operands.left_ahead(p, self.group) if cut.pack_left == "ahead" else None
         if cut.pack_left == "chunk":
-            pack_left(
-                operands.left, cut, self.packed_left, self.first_row, self.row_tiles, start, size
-            )
+            packed = self.packed_left
+            pack_left(operands.left, cut, packed, self.first_row, self.row_tiles, start, size)
         with loop(b, 0, self.column_tiles) as j:
             tile = self.first_column + j
             if cut.pack_right == "chunk":
@@ -228,17 +224,12 @@ class _Block:
             else:
                 right = operands.right.place(self._column(j), start)
             with loop(b, 0, self.row_tiles) as i:
-                left = self._left(i, p, start)
+                if packed is None:
+                    left = operands.left.place(self._row(i), start)
+                else:
+                    left = address(b, packed, i * cut.left_step, self.itemsize)
                 place = self._place(self._row(i), self._column(j))
                 self._call(tile, [left, right, place, lift(b, size).v, (lift(b, p) != 0).v])
-
-    def _left(self, i, p, start):
-        cut, operands = self.cut, self.operands
-        if cut.pack_left == "chunk":
-            return address(self.b, self.packed_left, i * cut.left_step, self.itemsize)
-        if cut.pack_left == "ahead":
-            return operands.left_ahead(p, self.first_row + i)
-        return operands.left.place(self._row(i), start)
 
     def _call(self, tile, args):
         """Compute a tile by the function for its columns: the last may have fewer."""

@@ -86,23 +86,21 @@ class Blocking:
     def left_pitch(self):
         """From row to row (along depth) or from step to step (along the side) of packed rows."""
         lanes = self.tile.lanes
-        if self.left.axis == "depth":
-            vectors = _up(self.depth_block, lanes) // lanes
-        else:
-            tiles = self.tiles[0] if self.pack_left == "ahead" else self.row_tiles
-            vectors = _up(tiles * self.tile.rows, lanes) // lanes
+        along_depth = self.left.axis == "depth"
+        size = self.depth_block if along_depth else self.row_tiles * self.tile.rows
         # An odd number of vectors: the lines of a tile don't all fall in one set of the cache.
-        return (vectors | 1) * lanes
+        return (_up(size, lanes) // lanes | 1) * lanes
 
     @property
     def left_step(self):
         """From tile to tile of the packed left operand."""
         return self.tile.rows * (self.left_pitch if self.left.axis == "depth" else 1)
 
-    def left_size(self, tiles):
-        """``tiles`` packed tiles of one block of the depth."""
+    @property
+    def left_size(self):
+        """The packed left operand of a chunk, for one block of the depth."""
         if self.left.axis == "depth":
-            return tiles * self.left_step
+            return self.row_tiles * self.left_step
         return self.depth_block * self.left_pitch
 
     @property
@@ -120,7 +118,7 @@ class Blocking:
     @property
     def scratch(self):
         """The bytes of what a chunk keeps: packed left and right, the block, the block turned."""
-        left = self.left_size(self.row_tiles) if self.pack_left == "chunk" else 0
+        left = self.left_size if self.pack_left == "chunk" else 0
         right = self.right_step if self.pack_right == "chunk" else 0
         block = prod(self.block)
         return self._bytes(left, right, block, block if self.turned else 0)
@@ -129,9 +127,8 @@ class Blocking:
     def ahead(self):
         """The bytes of the left and the right operand where they are packed ahead."""
         each = prod(self.batch) * self.depth_blocks
-        down, across = self.tiles
-        left = each * self.left_size(down) if self.pack_left == "ahead" else 0
-        right = each * across * self.right_step if self.pack_right == "ahead" else 0
+        left = each * self.grid[1] * self.left_size if self.pack_left == "ahead" else 0
+        right = each * self.tiles[1] * self.right_step if self.pack_right == "ahead" else 0
         return self._bytes(left, right)
 
     def _bytes(self, *elements):

@@ -111,7 +111,7 @@ def outer_tiles(target, dtype, rows, columns, depth):
         # Vectors that don't stay in the nearest cache come from the next; those read once from
         # memory, a row here and a row there.
         near = depth * width * target.vector_bytes < 0.6 * target.l1
-        each, row = (2.0, 8) if tiles == 1 else (0.0, 0) if near else (1.3, 0)
+        each, row = (2.0, 8) if tiles == 1 else (0.0, 0) if near else (2.2, 0)
         whole, rest = divmod(vectors, width)
         cycles = 0.0
         for count, part in ((whole, width), (1, rest)):
