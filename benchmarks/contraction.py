@@ -136,21 +136,24 @@ def innermost():
     return lambda: (run(*places), memory, library), 2 * times * depth * tile.rows * width
 
 
-def measured(calls, rounds, least=100e-6):
-    """The shortest time of each call, in turn, so that all see the same machine."""
-    repeats = []
-    for call in calls:
-        call()
-        began = time.perf_counter()
-        call()
-        repeats.append(max(1, int(least / (time.perf_counter() - began))))
+def measured(calls, rounds, least=1e-3):
+    """The shortest time of each call, in turn, so that all see the same machine.
+
+    Each turn begins untimed, until the threads of the one before have gone to sleep.
+    """
     best = [float("inf")] * len(calls)
+    repeats = [1] * len(calls)
     for _ in range(rounds):
-        for i, (call, times) in enumerate(zip(calls, repeats, strict=True)):
-            began = time.perf_counter()
-            for _ in range(times):
+        for i, call in enumerate(calls):
+            until = time.perf_counter() + 3 * least
+            while time.perf_counter() < until:
                 call()
-            best[i] = min(best[i], (time.perf_counter() - began) / times)
+            began = time.perf_counter()
+            for _ in range(repeats[i]):
+                call()
+            took = (time.perf_counter() - began) / repeats[i]
+            best[i] = min(best[i], took)
+            repeats[i] = max(1, int(least / best[i]))
     return best
 
 
