@@ -24,7 +24,8 @@ def guarded(x):
     import mmap
 
     page = mmap.PAGESIZE
-    span = sum((n - 1) * abs(s) for n, s in zip(x.shape, x.strides)) + x.itemsize if x.size else 0
+    steps = zip(x.shape, x.strides, strict=True)
+    span = sum((n - 1) * s for n, s in steps) + x.itemsize if x.size else 0
     size = -(-max(span, 1) // page) * page
     memory = mmap.mmap(-1, size + page)
     start = ctypes.addressof(ctypes.c_char.from_buffer(memory))

@@ -67,20 +67,20 @@ class Convolution:
 
 def describe(op, ins, out_shape, params):
     """The description of an equation: its operation's name, inputs, result's shape, params."""
-    params = {k: v for k, v in params.items() if k != "name"}
     ins = [x for x in ins if x is not None]
     strides = tuple([tuple([s // x.dtype.itemsize for s in x.strides]) for x in ins])
     first, second = ins[0].shape, ins[1].shape
-    groups = params["groups"]
     if op == "convolution":
-        sizes = (first[0], first[1], second[0], first[2:], out_shape[2:], second[2:])
+        x, w, g = first, second, out_shape
     elif op == "convolution_input_grad":
-        sizes = (first[0], out_shape[1], second[0], out_shape[2:], first[2:], second[2:])
+        x, w, g = out_shape, second, first
     else:
-        sizes = (first[0], second[1], first[1], second[2:], first[2:], out_shape[2:])
-    sizes = (*sizes[:3], *[tuple(s) for s in sizes[3:]])
+        x, w, g = second, out_shape, first
     windows = [tuple(params[k]) for k in ("stride", "padding", "dilation")]
-    return Convolution(op, ins[0].dtype, *sizes, *windows, groups, strides)
+    return Convolution(
+        op, ins[0].dtype, x[0], x[1], w[0], tuple(x[2:]), tuple(g[2:]), tuple(w[2:]),
+        windows[0], windows[1], windows[2], params["groups"], strides,
+    )  # fmt: skip
 
 
 def plan(description, target, name="convolution"):

@@ -95,7 +95,7 @@ def lookup(b, array, index):
     return Value(b, b.load(address(b, array, index, 8), typ=_I64), INT)
 
 
-def gather(b, base, indices, dtype, mask):
+def gather(b, base, indices, dtype, mask=None):
     """The elements of the buffer ``base`` at a vector of indices, 0 where the mask is False."""
     places = b.gep(base, [indices.v], source_etype=memory_type(dtype))
     places.type = ir.VectorType(_POINTER, indices.lanes)  # llvmlite takes it for one pointer

@@ -158,12 +158,13 @@ def _clear(b, layout, planes, dtype):
 # Fetching ahead ---------------------------------------------------------------------------
 
 
-def fetch_ahead(b, images, x, first, shape, rows, turn):
+def fetch_ahead(b, images, x, wanted, turn):
     """Ask for what will be laid out later to be brought nearer, a part of it at each turn.
 
-    ``first`` is the first (image, channel, depth, row) of ``shape`` = (images, channels), each of
-    so many ``rows``; ``turn`` is (the number of this turn, how many there are).
+    ``wanted`` is ((the first image, channel, depth, row), (images, channels), rows of each);
+    ``turn`` is (the number of this turn, how many there are).
     """
+    first, shape, rows = wanted
     size = images.dtype.itemsize
     each = ceil(prod(shape) / turn[1])
     image, channel, *place = first

@@ -17,11 +17,11 @@ from rushlight.compiler.emit.shifts import shifts_of
 from rushlight.compiler.emit.tiles import row_product
 from rushlight.compiler.emit.value import constant
 from rushlight.compiler.emit.value import lift as as_value
+from rushlight.compiler.emit.weight_gradient import split
 
 __all__ = ["emit", "fits", "plan"]
 
 _FEW = 8  # output channels of a group
-_BUSY = 8  # threads that a large convolution keeps busy
 _CHUNK = 1 << 19  # multiplications that are worth handing to a thread
 
 
@@ -42,12 +42,6 @@ class _Choice:
     @property
     def blocks(self):
         return ceil(self.inputs / self.block)
-
-    @property
-    def rows(self):
-        """The rows of x that a strip meets."""
-        y = self.layout.shifts.dims[1]
-        return (self.layout.rows + y.reach) * y.step
 
     @property
     def columns(self):
@@ -88,13 +82,9 @@ def _choose(d, target):
     rows = max(1, target.l1 // 2 // (Layout(shifts, 1, 1, lanes).channel * size))
     layout = Layout(shifts, 1, ceil(y.count / ceil(y.count / rows)), lanes)
     block = max(1, min(inputs, target.l2 // 4 // (layout.channel * size)))
-    block = ceil(inputs / ceil(inputs / block)) if inputs else 1
+    block = ceil(inputs / ceil(inputs / block))
     counts = d.batch, shifts.dims[0].count, ceil(y.count / layout.rows)
-    shares, strips = d.groups * ceil(inputs / block), prod(counts)
-    work = results * inputs * shifts.size * prod(dim.count for dim in shifts.dims) * d.batch
-    parts = min(ceil(4 * _BUSY / max(shares, 1)), ceil(work / _CHUNK), strips)
-    steps = ceil(strips / max(parts, 1))
-    parts = ceil(strips / steps) if strips else 0
+    parts, steps = split(d, prod(counts), d.groups * ceil(inputs / block), _CHUNK, prod(counts))
     return _Choice(layout, d.groups, inputs, results, pieces, block, parts, steps, counts)
 
 
@@ -127,22 +117,29 @@ def _emit_parts(module, plan):
         met = address(b, entry(b, args, 0), place, d.dtype.itemsize)
         count = least(b, row * -1 + layout.shifts.dims[1].count, layout.rows)
         fresh = as_value(b, strip == start)
-        next_image, next_depth, next_row = unravel(b, strip + 1, c.counts)
-        next_row = next_row * layout.rows
-        z, y, _ = layout.shifts.dims
-        ahead = (
-            next_image, group * c.inputs + first, next_depth * z.step + layout.shifts.slices[-1],
-            next_row * y.step + y.base,
-        )  # fmt: skip
+        ahead = _ahead(b, c, strip + 1, group, first)
         with loop(b, 0, channels) as channel:
             turn = channel, c.block
-            fetch_ahead(b, x, entry(b, args, 1), ahead, (1, c.block), c.rows, turn)
-            behind = next_image, group * c.results, next_depth, next_row
-            fetch_ahead(b, g, entry(b, args, 0), behind, (1, c.results), layout.rows, turn)
+            fetch_ahead(b, x, entry(b, args, 1), ahead[0], turn)
+            fetch_ahead(b, g, entry(b, args, 0), ahead[1], turn)
             source = address(b, scratch, channel * layout.channel, size)
             into = address(b, sums, channel * (layout.shifts.size * layout.lanes), size)
             _emit_tiles(b, plan, g, source, met, into, count, fresh)
     b.ret_void()
+
+
+def _ahead(b, c, strip, group, channel):
+    """Where the parts of x and of g that a later strip needs begin, and how large they are."""
+    image, depth, row = unravel(b, strip, c.counts)
+    row = row * c.layout.rows
+    z, y, _ = c.layout.shifts.dims
+    x = (
+        image, group * c.inputs + channel, depth * z.step + c.layout.shifts.slices[-1],
+        row * y.step + y.base,
+    )  # fmt: skip
+    rows = (c.layout.rows + y.reach) * y.step
+    g = image, group * c.results, depth, row
+    return (x, (1, c.block), rows), (g, (1, c.results), c.layout.rows)
 
 
 def _emit_tiles(b, plan, g, x, met, sums, count, fresh):

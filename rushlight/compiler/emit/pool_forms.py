@@ -1,5 +1,6 @@
 """The forms of pooling: what is kept while taps go by, and what becomes of it."""
 
+from itertools import pairwise
 from math import prod
 
 import numpy as np
@@ -8,7 +9,7 @@ from rushlight.compiler.emit.frame import entry, gather, lookup, offset, quotien
 from rushlight.compiler.emit.loop import address, carried, lift
 from rushlight.compiler.emit.memory import iota, load, maximum
 from rushlight.compiler.emit.reads import Reads, transposed
-from rushlight.compiler.emit.rows import spaced, stretched
+from rushlight.compiler.emit.rows import spaced, stretch, stretched
 from rushlight.compiler.emit.value import BOOL, INT, Value, constant, select, splat
 
 __all__ = ["FORMS", "Maximum", "MaximumGrad", "Mean", "MeanGrad", "Pick", "Positions"]
@@ -24,31 +25,35 @@ class Tap:
     def __init__(self, b, form, row, valid, k, place):
         self.b, self.form, self.row, self.valid, self.k = b, form, row, valid, k
         self.place, self.x = place, place[2]
+        self.regular = form.regular(k)
+
+    def _first(self):
+        """The element that the first lane reads, if the tap is regular."""
+        x, times = self.x, self.regular.times
+        if times > 1:
+            x = x // times if isinstance(x, int) else quotient(self.b, x, times)
+        return x * self.regular.step + self.regular.first
 
     def read(self, base, dtype, strides):
-        """(The elements of an image at ``base``, zeros where there are none; where there are.)"""
-        form, b, reads = self.form, self.b, self.form.reads[2]
+        """(The elements of an image at ``base``, where there are any; where there are.)"""
+        form, b, regular = self.form, self.b, self.regular
         line = address(b, base, offset(self.row, strides[:2]), dtype.itemsize)
-        how = form.regular(self.k, self.x)
-        if how is None:
-            columns, mask = self.columns(), self._from_table()[1]
+        rest = form.reads[2].size, strides[2], self.valid
+        if regular is None:
+            columns, mask = self._from_table()
             return gather(b, line, columns.astype(INT) * strides[2], dtype, mask), mask
-        reader, first, step = how
-        return reader(b, line, dtype, form.lanes, first, step, reads.size, strides[2], self.valid)
+        if regular.times > 1:
+            return stretched(b, line, dtype, form.lanes, self._first(), regular, *rest)
+        return spaced(b, line, dtype, form.lanes, self._first(), regular.step, *rest)
 
     def columns(self):
         """The index of each element in its row, as int32."""
-        form, b = self.form, self.b
-        how = form.regular(self.k, self.x)
-        if how is None:
+        form, b, regular = self.form, self.b, self.regular
+        if regular is None:
             return self._from_table()[0]
-        reader, first, step = how
-        first = splat(lift(b, first).astype(_I32), form.lanes)
-        if reader is stretched:
-            typ = iota(b, form.lanes, _I32).v.type
-            steps = Value(b, typ([i // step for i in range(form.lanes)]), _I32)
-            return first + steps
-        return first + iota(b, form.lanes, _I32) * step
+        first = splat(lift(b, self._first()).astype(_I32), form.lanes)
+        steps = stretch(regular, form.lanes)
+        return first + Value(b, first.v.type([i * regular.step for i in steps]), _I32)
 
     def _from_table(self):
         b, form = self.b, self.form
@@ -67,6 +72,18 @@ class Form:
         reads = [transposed(r) for r in d.reads] if d.form.endswith("grad") else d.reads
         self.reads = [*[_ALONE] * (3 - len(reads)), *reads]
 
+    def start(self, b):
+        """What is kept before any tap."""
+        raise NotImplementedError
+
+    def take(self, b, args, lead, image, tap, state):
+        """What is kept after one more tap of the image at the address ``image``."""
+        raise NotImplementedError
+
+    def result(self, b, args, lead, place, *state):
+        """The results at a place, from what is kept in the end."""
+        raise NotImplementedError
+
     def strides(self, operand):
         """(Those of the lead dims, those of three pooled dims) of an operand."""
         strides = self.d.strides[operand]
@@ -84,27 +101,17 @@ class Form:
         numbers = [v for row in reads.table for v in (*row, *[-1] * (width - len(row)))]
         return table(b.module, numbers)
 
-    def regular(self, k, x):
-        """(reader, first, step) of tap ``k`` of the vector of results ``x``; None: by table."""
-        reads = self.reads[2]
-        times = reads.stretch
-        if times and self.lanes % times == 0:
-            first = x // times if isinstance(x, int) else quotient(x.b, x, times)
-            return stretched, first, times
-        if isinstance(k, int):
-            step = reads.steps[k]
-            return step and (spaced, x * step[1] + step[0], step[1])
-        even = self._even()
-        return even and (spaced, x * even[2] + k * even[1] + even[0], even[2])
-
-    def _even(self):
-        """(first, from tap to tap, step) if the taps of a row are as regular as a row is."""
-        steps = self.reads[2].steps
-        if None in steps:
+    def regular(self, k):
+        """What tap ``k`` of a row reads, if that is regular and so for any k that it may be."""
+        taps = self.reads[2].regular
+        if taps is None or self.lanes % taps[0].times:
             return None
-        (first, step), (second, _) = steps[:2]
-        expected = [(first + k * (second - first), step) for k in range(len(steps))]
-        return (first, second - first, step) if list(steps) == expected else None
+        if isinstance(k, int):
+            return taps[k]
+        steps = {second.first - first.first for first, second in pairwise(taps)}
+        if taps[0].times > 1 or len(steps) > 1:
+            return None
+        return taps[0]._replace(first=k * steps.pop() + taps[0].first)
 
     def fold(self, b, args, lead, place):
         """What is kept when all taps have gone by."""
@@ -175,11 +182,26 @@ class Positions(Form):
         x, mask = tap.read(image, self.d.dtype, self.strides(self.operand)[1])
         *outer, step = self.steps()
         here = lift(b, offset(tap.row, outer)).astype(_I32) + tap.columns() * step
-        better = mask & ((x > best) | (x != x) | (at < 0))
+        if x.dtype.kind != "f":
+            better = mask & (x > best)
+        else:  # a nan is above all, and kept as inf, which only a nan is above
+            better = mask & Value(b, b.fcmp_unordered(">", x.v, best.v), BOOL)
+            inf = constant(b, np.inf, x.dtype, self.lanes)
+            x = select(x < inf, x, inf)
         return [select(better, x, best), select(better, here, at)]
 
     def result(self, b, args, lead, place, best, at):
-        return at.astype(INT)
+        # Where nothing is above the lowest number, the first element is as good as any.
+        *outer, step = self.steps()
+        rows = [
+            lookup(b, table(b.module, r.first), i)
+            for r, i in zip(self.reads, place[:2], strict=False)
+        ]
+        columns = self.reads[2].first
+        columns = table(b.module, (*columns, *[0] * (-len(columns) % self.lanes)))
+        columns = load(b, address(b, columns, place[2], 8), INT, self.lanes) * step
+        first = (columns + offset(rows, outer)).astype(_I32)
+        return select(at < 0, first, at).astype(INT)
 
 
 class Pick(Positions):
@@ -192,9 +214,10 @@ class Pick(Positions):
         return self.strides(0)[1]
 
     def result(self, b, args, lead, place, best, at):
+        at = super().result(b, args, lead, place, best, at)
         mask = constant(b, True, BOOL, self.lanes)
         mask = mask & (lift(b, place[2]) + iota(b, self.lanes) < self.d.places[-1])
-        return gather(b, self.image(b, args, lead, 0), at.astype(INT), self.d.dtype, mask)
+        return gather(b, self.image(b, args, lead, 0), at, self.d.dtype, mask)
 
 
 class MaximumGrad(Form):

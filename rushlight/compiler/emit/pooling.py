@@ -16,7 +16,7 @@ from rushlight.compiler.emit.loop import address, lift, loop, unravel
 from rushlight.compiler.emit.memory import prefix_mask, store
 from rushlight.compiler.emit.plan import Kernel, Plan
 from rushlight.compiler.emit.pool_forms import FORMS
-from rushlight.compiler.emit.reads import of_spans, of_windows, transposed
+from rushlight.compiler.emit.reads import of_spans, of_windows, spans, transposed
 from rushlight.compiler.emit.value import FLOAT, HALF, INT, Value
 
 __all__ = ["Pooling", "describe", "emit", "plan"]
@@ -103,13 +103,13 @@ def _divisor(size, places, w, params):
     counts = []
     for d, (n, o) in enumerate(zip(size, places, strict=True)):
         if w is None:
-            spans = [(i * n // o, -(-(i + 1) * n // o)) for i in range(o)]
+            found = spans(n, o)
         else:
             starts = [i * w.stride[d] - w.padding[d] for i in range(o)]
-            spans = [(s, min(s + w.kernel_size[d], n + w.padding[d])) for s in starts]
+            found = [(s, min(s + w.kernel_size[d], n + w.padding[d])) for s in starts]
             if not params["include_pad"]:
-                spans = [(max(s, 0), min(e, n)) for s, e in spans]
-        counts.append(tuple([e - s for s, e in spans]))
+                found = [(max(s, 0), min(e, n)) for s, e in found]
+        counts.append(tuple([e - s for s, e in found]))
     return prod(c[0] for c in counts) if all(len(set(c)) == 1 for c in counts) else tuple(counts)
 
 
@@ -190,7 +190,9 @@ def _emit_rows(module, name, form, sink):
     with loop(b, start, least(b, start + share, _rows(d))) as row:
         *lead, z, y = unravel(b, row, shape)
         with loop(b, 0, width, form.lanes) as x:
-            mask = prefix_mask(b, lift(b, x * -1 + width).v, form.lanes)
+            mask = None
+            if width % form.lanes:
+                mask = prefix_mask(b, lift(b, x * -1 + width).v, form.lanes)
             place = (z, y, x)
             found = form.fold(b, args, lead, place)
             value = form.result(b, args, lead, place, *found)

@@ -2,84 +2,100 @@
 
 Windows, their transpose (which windows hold an element), and the uneven windows of adaptive
 pooling are all the same here: a table, by tap and result, of the element that is read, or -1. Where
-a row of the table is regular, vectors are read without it.
+what a tap reads is regular, vectors are read without the table.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
+from typing import NamedTuple
 
-__all__ = ["Reads", "of_spans", "of_windows", "transposed"]
+__all__ = ["Reads", "Regular", "of_spans", "of_windows", "spans", "transposed"]
+
+
+class Regular(NamedTuple):
+    """Result i reads element ``first + step · ((i + phase) // times)``.
+
+    It reads it only where ``(i + phase) % times < limit``, and only if there is such an element.
+    """
+
+    first: int
+    step: int = 1
+    times: int = 1
+    phase: int = 0
+    limit: int = 1
+
+    def at(self, i):
+        """The element, or None."""
+        place, rest = divmod(i + self.phase, self.times)
+        return self.first + self.step * place if rest < self.limit else None
 
 
 @dataclass(frozen=True)
 class Reads:
-    """What ``count`` results of one dim read of ``size`` elements: ``table[tap][result]``."""
+    """What ``count`` results of one dim read of ``size`` elements: ``table[tap][result]``.
+
+    Attributes:
+        regular: A ``Regular`` for each tap, or None.
+        windows: What ``of_windows`` made it from, or None.
+    """
 
     size: int
     count: int
     table: tuple
+    regular: tuple | None = None
+    windows: tuple | None = None
 
-    @cached_property
-    def steps(self):
-        """For each tap (first, step) if it reads ``first + step · i`` wherever that exists."""
-        return tuple([self._regular(row) for row in self.table])
-
-    def _regular(self, row):
-        there = [i for i, v in enumerate(row) if v >= 0]
-        if not there:
-            return (self.size, 1)
-        start = there[0]
-        step = (row[there[-1]] - row[start]) // max(there[-1] - start, 1) or 1
-        first = row[start] - step * start
-        for i, v in enumerate(row):
-            at = first + step * i
-            if v != (at if 0 <= at < self.size else -1):
-                return None
-        return (first, step)
-
-    @cached_property
-    def stretch(self):
-        """n if each element is read by the next n results, one tap each; else None."""
-        if len(self.table) != 1 or self.count < 2:
-            return None
-        row = self.table[0]
-        n = row.count(0)
-        expected = (
-            tuple([i // n if i // n < self.size else -1 for i in range(self.count)]) if n else ()
+    @property
+    def first(self):
+        """The first element that each result reads."""
+        return tuple(
+            [
+                min((v for v in reads if v >= 0), default=-1)
+                for reads in zip(*self.table, strict=True)
+            ]
         )
-        return n if n > 1 and row == expected else None
+
+
+def _of_regular(size, count, taps, windows=None):
+    rows = [[tap.at(i) for i in range(count)] for tap in taps]
+    table = [[-1 if v is None or not 0 <= v < size else v for v in row] for row in rows]
+    return Reads(size, count, tuple(map(tuple, table)), tuple(taps), windows)
 
 
 def of_windows(size, kernel, stride, padding, dilation, places):
     """The reads of windows at even distances."""
+    step = stride if places > 1 else 1  # lanes beyond the last result read what is near
+    taps = [Regular(k * dilation - padding, step) for k in range(kernel)]
+    return _of_regular(size, places, taps, (kernel, stride, padding, dilation))
 
-    def at(k, i):
-        place = i * stride + k * dilation - padding
-        return place if 0 <= place < size else -1
 
-    return Reads(size, places, tuple(
-        tuple(at(k, i) for i in range(places)) for k in range(kernel)
-    ))  # fmt: skip
+def spans(size, places):
+    """(start, end) of each of ``places`` windows that cover ``size`` elements evenly."""
+    return [(i * size // places, -(-(i + 1) * size // places)) for i in range(places)]
 
 
 def of_spans(size, places):
-    """The reads of ``places`` windows that cover ``size`` elements evenly."""
-    spans = [(i * size // places, -(-(i + 1) * size // places)) for i in range(places)]
-    longest = max(end - start for start, end in spans)
-    return Reads(size, places, tuple(
-        tuple(start + k if start + k < end else -1 for start, end in spans)
-        for k in range(longest)
-    ))  # fmt: skip
+    """The reads of such windows."""
+    found = spans(size, places)
+    longest = max(end - start for start, end in found)
+    table = [[s + k if s + k < end else -1 for s, end in found] for k in range(longest)]
+    return Reads(size, places, tuple(map(tuple, table)))
 
 
 def transposed(reads):
     """For each element the results that read it, in order."""
+    if reads.windows is not None and reads.windows[3] == 1:
+        kernel, stride, padding, _ = reads.windows
+        # The last window that starts at or before an element, and those before it.
+        taps = [
+            Regular(padding // stride - k, 1, stride, padding % stride, kernel - stride * k)
+            for k in reversed(range(-(-kernel // stride)))
+        ]
+        return _of_regular(reads.count, reads.size, taps)
     readers: list = [[] for _ in range(reads.size)]
     for i in range(reads.count):
         for row in reads.table:
             if row[i] >= 0:
                 readers[row[i]].append(i)
     most = max(1, *map(len, readers))
-    return Reads(reads.count, reads.size, tuple(
-        tuple(found[k] if k < len(found) else -1 for found in readers) for k in range(most)
-    ))  # fmt: skip
+    table = [[found[k] if k < len(found) else -1 for found in readers] for k in range(most)]
+    return Reads(reads.count, reads.size, tuple(map(tuple, table)))

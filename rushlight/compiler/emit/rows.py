@@ -7,7 +7,7 @@ from rushlight.compiler.emit.loop import address, lift
 from rushlight.compiler.emit.memory import iota, load
 from rushlight.compiler.emit.value import INT, Value, constant, splat
 
-__all__ = ["spaced", "stretched"]
+__all__ = ["spaced", "stretch", "stretched"]
 
 _I32 = np.dtype(np.int32)
 _FEW = 4  # vectors that are read whole to pick equally spaced elements from
@@ -48,13 +48,29 @@ def _picked(b, parts, step):
             place = i * step - number * lanes
             picks.append(lanes + place if 0 <= place < lanes else kept[i] or 0)
         kept = list(range(lanes))
-        picks = ir.Constant(ir.VectorType(ir.IntType(32), lanes), picks)
+        picks = ir.Constant(_indices(lanes), picks)
         found = b.shuffle_vector(found, part.v, picks)
     return Value(b, found, parts[0].dtype)
 
 
-def stretched(b, row, dtype, lanes, first, times, size, stride, valid=None):
-    """As ``spaced``, but elements ``first``, ``first + 1``, … come ``times`` times each."""
+def stretched(b, row, dtype, lanes, first, regular, size, stride, valid=None):
+    """As ``spaced``, for a ``Regular`` whose elements come several times each.
+
+    ``first`` is the first lane's element; ``regular.times`` divides ``lanes``.
+    """
     value, mask = spaced(b, row, dtype, lanes, first, 1, size, stride, valid)
-    picks = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [i // times for i in range(lanes)])
-    return tuple([Value(b, b.shuffle_vector(x.v, x.v, picks), x.dtype) for x in (value, mask)])
+    picks = ir.Constant(_indices(lanes), stretch(regular, lanes))
+    value, mask = [Value(b, b.shuffle_vector(x.v, x.v, picks), x.dtype) for x in (value, mask)]
+    read = [(i + regular.phase) % regular.times < regular.limit for i in range(lanes)]
+    if not all(read):
+        mask = mask & Value(b, ir.Constant(mask.v.type, read), mask.dtype)
+    return value, mask
+
+
+def stretch(regular, lanes):
+    """The element of each lane, counted from that of the first."""
+    return [(i + regular.phase) // regular.times for i in range(lanes)]
+
+
+def _indices(lanes):
+    return ir.VectorType(ir.IntType(32), lanes)

@@ -7,10 +7,10 @@ sums over channels and taps; the sums go to the sink row by row.
 """
 
 from contextlib import nullcontext
-from dataclasses import dataclass
 from math import ceil, prod
 from typing import Any
 
+from rushlight.compiler.emit.cut import cheapest
 from rushlight.compiler.emit.frame import (
     below,
     entry,
@@ -21,190 +21,28 @@ from rushlight.compiler.emit.frame import (
     offset,
     table,
 )  # fmt: skip
-from rushlight.compiler.emit.layout import Layout, fetch_ahead, lay_out, round_up
+from rushlight.compiler.emit.layout import fetch_ahead, lay_out, round_up
 from rushlight.compiler.emit.loop import address, lift, loop, unravel
 from rushlight.compiler.emit.memory import load, prefix_mask, store
-from rushlight.compiler.emit.microkernel import Tile
 from rushlight.compiler.emit.plan import Kernel, Plan
-from rushlight.compiler.emit.shifts import Shifts, shifts_of
 from rushlight.compiler.emit.tiles import shifted_product
 from rushlight.compiler.emit.value import INT, splat
 from rushlight.compiler.emit.value import lift as as_value
 
 __all__ = ["emit", "plan"]
 
-_CHUNK = 1 << 21  # multiplications that are worth handing to a thread
-_PACKED = 1 << 14  # elements that a chunk packs
-_BUSY = 8  # threads that a large convolution keeps busy
-
 # Plans ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Choice:
-    """How the work is cut up."""
-
-    layout: Layout
-    groups: int
-    inputs: int  # channels that are summed over, of a group
-    results: int  # channels of the result, of a group
-    tile: Tile
-    panels: int  # tiles of rows of a unit
-    block: int  # channels that are laid out at a time
-    counts: tuple  # of units: image blocks, groups, blocks of panels, depths, strips
-    per_chunk: int
-
-    @property
-    def all_panels(self):
-        return ceil(self.results / self.tile.rows)
-
-    @property
-    def panel(self):
-        """The elements of a packed panel."""
-        return self.inputs * self.layout.shifts.size * self.tile.rows
-
-    @property
-    def packed_at_once(self):
-        """The panels that a chunk packs."""
-        return max(1, _PACKED // max(self.panel, 1))
-
-    @property
-    def width(self):
-        """From one row of sums to the next."""
-        return round_up(self.layout.run, self.tile.columns * self.layout.lanes)
-
-    @property
-    def chunks(self):
-        return ceil(prod(self.counts) / self.per_chunk)
-
-    @property
-    def source(self):
-        """The elements of scratch that the laid-out source takes."""
-        slack = (self.tile.columns + 2) * self.layout.lanes
-        return round_up(self.block * self.layout.channel + slack, self.layout.lanes)
-
-    @property
-    def blocks(self):
-        """Of channels; one even if there are none."""
-        return max(1, ceil(self.inputs / self.block))
-
-    @property
-    def columns(self):
-        """The tiles next to each other."""
-        return self.width // (self.tile.columns * self.layout.lanes)
-
-    @property
-    def sums(self):
-        """The elements of scratch that the sums of one phase take."""
-        return self.panels * self.tile.rows * self.width
-
-
-def _roles(d):
-    """(shifts, summed channels of a group, result channels of a group) of a description."""
-    channels = d.channels // d.groups, d.outputs // d.groups
-    return shifts_of(d), *(channels if d.op == "convolution" else reversed(channels))
-
-
 def plan(d, target, name):
-    choice = _choose(d, target)
-    size = d.compute.itemsize
-    packed = d.groups * choice.all_panels * choice.panel * size
-    scratch = (choice.source + choice.sums * len(choice.layout.shifts.phases)) * size
+    cut, size = cheapest(d, target), d.compute.itemsize
+    panels = d.groups * cut.all_panels
+    scratch = (cut.source + cut.sums * len(cut.layout.shifts.phases)) * size
     kernels = (
-        Kernel(f"{name}_pack", ceil(d.groups * choice.all_panels / choice.packed_at_once), 0),
-        Kernel(name, choice.chunks, scratch),
+        Kernel(f"{name}_pack", ceil(panels / cut.packed_at_once), 0),
+        Kernel(name, cut.chunks, scratch),
     )
-    return Plan(d, target, kernels, (max(packed, size),), choice)
-
-
-def _choose(d, target):
-    """The cheapest way to cut the work up, by a count of cycles."""
-    shifts, _, results = _roles(d)
-    choices = [
-        _cut(d, target, layout, rows, vectors)
-        for layout in _layouts(d, shifts, target.lanes(d.compute))
-        for rows, vectors in _tiles(target, results)
-    ]
-    return min(choices, key=lambda c: _cost(c, target, d.compute.itemsize))
-
-
-def _tiles(target, results):
-    """Rows and vectors of tiles that fit the registers, of nearly full panels."""
-    for vectors in range(1, 9):
-        most = (target.registers - 1 - vectors) // vectors
-        if most:
-            yield ceil(results / ceil(results / most)), vectors
-        elif results == 1 and vectors < target.registers:
-            yield 1, vectors
-
-
-def _layouts(d, shifts, lanes):
-    """Strips of a plane's rows, and blocks of images where they are small."""
-    _, y, x = shifts.dims
-    for wide in (x, x.apart()) if x.reach else (x,):
-        flat = Shifts((shifts.dims[0], y, wide))
-        for r in sorted({ceil(y.count / n) for n in range(1, y.count + 1)}):
-            yield Layout(flat, 1, r, lanes)
-        for high in (y, y.apart()) if y.reach and wide is not x else (y,):
-            images = 2
-            while images <= d.batch and images * y.count * x.count <= 96 * lanes:
-                yield Layout(Shifts((shifts.dims[0], high, wide)), images, y.count, lanes)
-                images *= 2
-
-
-def _cut(d, target, layout, rows, vectors):
-    """The work in tiles of ``rows`` and ``vectors``: blocks of what the caches hold."""
-    shifts, inputs, results = layout.shifts, *_roles(d)[1:]
-    size = d.compute.itemsize
-    tile = Tile(rows, vectors, layout.lanes, d.compute, target.fma)
-    panels = ceil(results / rows)
-    row = round_up(layout.run, vectors * layout.lanes) * len(shifts.phases) * size
-    part = max(1, min(panels, target.l2 // 4 // (row * rows)))
-    part = ceil(panels / ceil(panels / part))
-    counts = (
-        ceil(d.batch / layout.images), d.groups, ceil(panels / part),
-        shifts.dims[0].count, ceil(shifts.dims[1].count / layout.rows),
-    )  # fmt: skip
-    block = _block(target, layout, tile, inputs, size)
-    work = rows * part * inputs * shifts.size * layout.run
-    per_chunk = max(
-        1, ceil(prod(counts) / (4 * _BUSY)), min(prod(counts) // 4, _CHUNK // max(work, 1))
-    )
-    return _Choice(layout, d.groups, inputs, results, tile, part, block, counts, per_chunk)
-
-
-def _block(target, layout, tile, inputs, size):
-    """So many channels that what a tile meets and its panel stay in the first-level cache."""
-    shifts, rows, vectors = layout.shifts, tile.rows, tile.columns
-    _, y, x = shifts.dims
-    vector, line = (vectors + 1) * layout.lanes, layout.pitch
-    met = min((1 + y.reach) * (vector + x.reach), vector + y.reach * line + x.reach)
-    met *= len(shifts.slices) * len(shifts.planes) * size
-    most = int(target.l1 * 0.7) // (met + shifts.size * rows * size)
-    most = max(1, min(most, target.l2 // 4 // (layout.channel * size)))
-    return ceil(inputs / ceil(inputs / most)) if inputs else 1
-
-
-def _cost(c, target, size):
-    """The cycles of all units, as far as the choice changes them; first what must not be."""
-    shifts, tile, layout = c.layout.shifts, c.tile, c.layout
-    _, y, x = shifts.dims
-    rows, vectors = tile.rows, tile.columns
-    # Two products and two loads a cycle; a vector that crosses cache lines is two loads.
-    step = max(rows * vectors / 2, (rows + 2 * vectors) / 2, 4)
-    tiles = c.panels * c.width // (vectors * layout.lanes)
-    cycles = tiles * step * shifts.size * c.inputs
-    cycles += tiles * len(shifts.phases) * c.blocks * (20 + 1.5 * rows * vectors)
-    copied = layout.images * layout.image_rows * ceil(layout.pitch / layout.lanes)
-    copied *= c.inputs * len(shifts.slices) * len(shifts.planes)
-    cycles += copied * (3 if x.step == 1 else 4 * x.step if x.step <= 4 else 30)
-    passed = (
-        c.panels * rows * layout.images * layout.rows * y.spread * ceil(x.result / layout.lanes)
-    )
-    cycles += passed * (4 if x.spread == 1 else 25)
-    units = prod(c.counts)
-    cycles *= units * (ceil(units / _BUSY) * _BUSY / units) ** 0.5
-    return layout.channel * size > target.l2 // 4, cycles
+    return Plan(d, target, kernels, (max(panels * cut.panel, 1) * size,), cut)
 
 
 # Packing ----------------------------------------------------------------------------------
@@ -296,7 +134,7 @@ def _emit_sums(b, plan, args, scratch, sums, step):
         first, count = lookup(b, firsts, phase), lookup(b, counts, phase)
         with loop(b, 0, c.columns) as j, loop(b, 0, panels) as p:
             turn = (phase * c.columns + j) * c.panels + p
-            fetch_ahead(b, d.images(), x, *ahead, (turn, len(taps) * c.columns * c.panels))
+            fetch_ahead(b, d.images(), x, ahead, (turn, len(taps) * c.columns * c.panels))
             weights = (first_panel + p) * c.panel
             weights = weights + (first * c.inputs + channel * count) * tile.rows
             row, column = (phase * c.panels + p) * tile.rows, j * (tile.columns * layout.lanes)
@@ -376,10 +214,12 @@ def _emit_row(b, plan, args, sums, index, bias, sink):
         places = [x % width.spread * c.sums + x // width.spread for x in columns]
         places = table(b.module, places)
     with loop(b, 0, width.result, lanes) as x:
-        mask = prefix_mask(b, lift(b, x * -1 + width.result).v, lanes)
+        mask = None
+        if width.result % lanes:
+            mask = prefix_mask(b, lift(b, x * -1 + width.result).v, lanes)
         if width.spread > 1:
             found = load(b, address(b, places, x, 8), INT, lanes)
-            value = gather(b, sums, found, dtype, mask)
+            value = gather(b, sums, found, dtype)
         else:
             value = load(b, address(b, sums, x, dtype.itemsize), dtype, lanes)
         if bias is not None:

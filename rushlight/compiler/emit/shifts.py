@@ -19,7 +19,7 @@ class Tap(NamedTuple):
     """An element of the kernel in one dim: the results it is for, and what it meets."""
 
     phase: int
-    index: int
+    element: int
     plane: int
     shift: int
 
@@ -112,20 +112,20 @@ class Shifts:
         """For each phase, [(position in the kernel, offset of what it meets)]."""
         d = self.dims[0]
         slices, planes = self.slices, self.planes
-        widths = [1 + max(tap.index for tap in dim.taps) for dim in self.dims]
+        widths = [1 + max(tap.element for tap in dim.taps) for dim in self.dims]
         found: dict = {phase: [] for phase in self.phases}
         for z, y, x in product(*[dim.taps for dim in self.dims]):
             part = slices.index(d.step * z.shift + z.plane + d.base) * len(planes)
             part += planes.index((y.plane, x.plane))
             offset = part * plane_pitch + y.shift * row_pitch + x.shift
-            index = (z.index * widths[1] + y.index) * widths[2] + x.index
+            index = (z.element * widths[1] + y.element) * widths[2] + x.element
             found[z.phase, y.phase, x.phase].append((index, offset))
         return [sorted(found[phase]) for phase in self.phases]
 
     @cached_property
     def size(self):
         """How many elements the kernel has."""
-        return prod(1 + max(tap.index for tap in d.taps) for d in self.dims)
+        return prod(1 + max(tap.element for tap in d.taps) for d in self.dims)
 
 
 def shifts_of(d):

@@ -103,38 +103,46 @@ def _choose(d, target):
     shifts = shifts_of(d)
     inputs, results = d.channels // d.groups, d.outputs // d.groups
     pieces = _pieces(d.kernel)
-    longest = max(last - first for first, last in pieces)
-    best = None
-    for vectors in range(1, 5):
-        most = (target.registers - 1 - vectors) // vectors
-        if longest > most:
-            continue
-        together = max(1, min(inputs, most // longest))
-        rows = together * longest
-        step = max(rows * vectors / 2, (rows + vectors) / 2, 4)
-        cost = ceil(results / (vectors * lanes)) * ceil(inputs / together) * step
-        if best is None or cost < best[0]:
-            best = cost, vectors, together
-    _, vectors, together = best
+    vectors, together = _tile(target, lanes, pieces, inputs, results)
     layout = _layout(d, target, shifts, vectors, lanes)
     counts = (
         ceil(d.batch / layout.images), shifts.dims[0].count,
         ceil(shifts.dims[1].count / layout.rows),
     )  # fmt: skip
-    block = round_up(inputs, together)
-    fitting = max(1, target.l2 // 4 // (layout.channel * size) // together) * together
-    block = min(block, fitting, round_up(64, together))
-    block = round_up(ceil(inputs / ceil(inputs / block)), together)
-    strips = prod(counts)
-    work = results * inputs * shifts.size * prod(shifts.dims[i].count for i in range(3)) * d.batch
-    shares = d.groups * ceil(inputs / block)
-    parts = min(ceil(4 * _BUSY / shares), ceil(d.groups * work / _CHUNK / shares), strips)
-    whole = d.groups * results * inputs * shifts.size * size
-    parts = max(1, min(parts, _PARTIAL // whole))
-    steps = ceil(strips / parts)
-    parts = ceil(strips / steps) if strips else 0
+    fitting = min(target.l2 // 4 // (layout.channel * size), 64, inputs)
+    blocks = ceil(inputs / round_up(max(fitting, 1), together))
+    block = round_up(ceil(inputs / blocks), together)
+    most = _PARTIAL // (d.outputs * inputs * shifts.size * size)
+    parts, steps = split(d, prod(counts), d.groups * blocks, _CHUNK, max(most, 1))
     return _Choice(layout, d.groups, inputs, results, vectors, together, pieces, block, parts,
                    steps, counts)  # fmt: skip
+
+
+def split(d, strips, shares, chunk, most):
+    """(In how many parts to sum the strips, strips of a part).
+
+    ``shares`` chunks each do a share of a part; a chunk is worth ``chunk`` multiplications.
+    """
+    work = d.batch * prod(d.places) * d.outputs * (d.channels // d.groups) * prod(d.kernel)
+    parts = min(ceil(4 * _BUSY / shares), ceil(work / chunk / shares), strips, most)
+    steps = ceil(strips / max(parts, 1))
+    return (ceil(strips / steps), steps) if strips else (0, 1)
+
+
+def _tile(target, lanes, pieces, inputs, results):
+    """(Vectors of a tile, how many channels' taps it has): the fewest cycles a window."""
+    longest = max(last - first for first, last in pieces)
+    found = []
+    for vectors in range(1, 5):
+        most = (target.registers - 1 - vectors) // vectors
+        if longest > most:
+            break
+        together = max(1, min(inputs, most // longest))
+        rows = together * longest
+        step = max(rows * vectors / 2, (rows + vectors) / 2, 4)
+        cost = ceil(results / (vectors * lanes)) * ceil(inputs / together) * step
+        found.append((cost, vectors, together))
+    return min(found)[1:]
 
 
 def _pieces(kernel, most=13):
@@ -204,8 +212,8 @@ def _emit_parts(module, plan):
         turns = c.panels * (c.block // c.together)
         with loop(b, 0, c.panels) as p, loop(b, 0, tiles) as t:
             turn = p * (c.block // c.together) + t, turns
-            fetch_ahead(b, x, entry(b, args, 1), *ahead[0], turn)
-            fetch_ahead(b, g, entry(b, args, 0), *ahead[1], turn)
+            fetch_ahead(b, x, entry(b, args, 1), ahead[0], turn)
+            fetch_ahead(b, g, entry(b, args, 0), ahead[1], turn)
             met = address(b, turned, p * (c.places * c.panel), size)
             channel = t * c.together
             source = address(b, scratch, channel * layout.channel, size)
@@ -263,11 +271,10 @@ def _turn(b, c, g, pointer, into, dtype, first, shape):
     step = g.strides[4] or constant(b, 0, INT).v  # not a plain 0, which would ignore the mask
     with loop(b, 0, c.panels) as p, loop(b, 0, c.vectors) as v:
         first = (p * c.vectors + v) * lanes
-        # Lanes beyond the last channel repeat it; their sums are never stored.
-        starts = [
-            address(b, start, least(b, first + i, c.results - 1) * g.strides[1], size)
-            for i in range(lanes)
-        ]
+        numbers = [first + i for i in range(lanes)]
+        if c.results % c.panel:  # lanes beyond the last channel repeat it; nobody stores their sums
+            numbers = [least(b, o, c.results - 1) for o in numbers]
+        starts = [address(b, start, o * g.strides[1], size) for o in numbers]
         with loop(b, 0, shape[0]) as i, loop(b, 0, shape[1]) as y, loop(b, 0, width, lanes) as x:
             line = offset((i, y, x), (g.strides[0], g.strides[3], g.strides[4]))
             mask = prefix_mask(b, lift(b, x * -1 + width).v, lanes)
