@@ -309,7 +309,7 @@ class Accumulator:
         self.dtype = _FLOAT if self.dtype in HALF else self.dtype
         self.lanes = nodes.lanes
         self.start = constant(entry, _identity(node.name, self.dtype), self.dtype, self.lanes)
-        self.slot = entry.alloca(self.start.v.type)
+        self.slot = memory.stack(entry, self.start.v.type)
         self.combine = memory.COMBINE[_COMBINE[node.name]]
 
     def clear(self, b):
@@ -341,7 +341,7 @@ class Search(Accumulator):
     def __init__(self, node, nodes, entry):
         super().__init__(node, nodes, entry)
         self.none = constant(entry, 0, INT, self.lanes)
-        self.place = entry.alloca(self.none.v.type)
+        self.place = memory.stack(entry, self.none.v.type)
 
     def clear(self, b):
         super().clear(b)

@@ -22,7 +22,7 @@ from rushlight.compiler.emit.value import (
 )  # fmt: skip
 from rushlight.dtype import float16
 
-__all__ = ["iota", "load", "prefix_mask", "reduce", "rounded", "store"]
+__all__ = ["iota", "load", "prefix_mask", "reduce", "rounded", "stack", "store"]
 
 _I32 = ir.IntType(32)
 _I64 = ir.IntType(64)
@@ -34,6 +34,19 @@ def memory_type(dtype, lanes=1):
         return ir_type(dtype, lanes)
     element = ir.IntType(dtype.itemsize * 8)
     return element if lanes == 1 else ir.VectorType(element, lanes)
+
+
+def stack(b, typ):
+    """A variable on the stack, in a block ahead of all others that nobody else writes to.
+
+    Elsewhere, each round of a loop would take more of the stack.
+    """
+    function = b.function
+    body = function.entry_basic_block
+    if body.name != "stack":
+        ir.IRBuilder(function.insert_basic_block(0, "stack")).branch(body)
+    with b.goto_entry_block():
+        return b.alloca(typ)
 
 
 def iota(b, lanes, dtype=INT):

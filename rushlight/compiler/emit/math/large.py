@@ -11,7 +11,7 @@ from llvmlite import ir
 from rushlight.compiler.emit.control import repeat_while
 from rushlight.compiler.emit.math.coefficients import HALF_PI, TWO_OVER_PI
 from rushlight.compiler.emit.math.floats import fma
-from rushlight.compiler.emit.memory import load, store
+from rushlight.compiler.emit.memory import load, stack, store
 from rushlight.compiler.emit.value import INT, Value, constant, ir_type, select
 
 __all__ = ["reduce_large"]
@@ -26,8 +26,7 @@ def reduce_large(x):
     """(q, r, rest): x = q · π/2 + r + rest modulo 2π; r and rest are float64."""
     x = x.astype(DOUBLE)
     b, lanes = x.b, x.lanes
-    with b.goto_entry_block():  # elsewhere, each round of a loop would take more of the stack
-        places = [b.alloca(ir_type(dtype, lanes)) for dtype in (DOUBLE, *_RESULTS)]
+    places = [stack(b, ir_type(dtype, lanes)) for dtype in (DOUBLE, *_RESULTS)]
     store(b, x, places[0], DOUBLE)
     b.call(_function(b.module), [*places, _I64(lanes)])
     return [load(b, p, d, lanes) for p, d in zip(places[1:], _RESULTS, strict=True)]
