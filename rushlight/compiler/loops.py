@@ -183,14 +183,13 @@ class Loops:
             r = max([ready[id(c)] for c in node.operands], default=0)
             ready[id(node)] = r + 1 if type(node) in REDUCING else r
         self.ready = ready
-        count = 1 + max(
-            [ready[id(n)] - (type(n) in REDUCING) for n in self.nodes if self._in_pass(n)],
-            default=0,
-        )
-        self.passes: list = [[] for _ in range(count)]
-        for s in self.stores:
-            if self._each_column(s):
-                self.passes[ready[id(s.node)]].append(s)
+        stores = [s for s in self.stores if self._each_column(s)]
+        last = [ready[id(n)] - (type(n) in REDUCING) for n in self.nodes if self._in_pass(n)]
+        # A store goes over the columns even if what it stores is the same in all of them.
+        last += [ready[id(s.node)] for s in stores]
+        self.passes: list = [[] for _ in range(1 + max(last, default=0))]
+        for s in stores:
+            self.passes[ready[id(s.node)]].append(s)
         for node in self.nodes:
             if type(node) in REDUCING:
                 self.passes[ready[id(node)] - 1].append(node)
