@@ -44,18 +44,25 @@ def _within(x, ranges):
 # Exponentials -----------------------------------------------------------------------------
 
 
-def exp_parts(x):
-    """(q, t, n): e^x = (1 + q) · 2^n; t holds n in its bits."""
+def _reduced(x):
+    """(t, n, r, rest): x = n ln 2 + r + rest; t holds n in its bits."""
     high, low = LN2[x.dtype]
     t = fma(x, LOG2_E[x.dtype][0], format_of(x).round)
     n = t - format_of(x).round
-    r = fma(n, -low, fma(n, -high, x))
-    return fma(r * r, polynomial(r, EXPM1[x.dtype]), r), t, n
+    start = fma(n, -high, x)
+    r = fma(n, -low, start)
+    return t, n, r, fma(n, -low, start - r)
+
+
+def exp_parts(x):
+    """(q, t): e^x = (1 + q) · 2^n; t holds n in its bits."""
+    t, _, r, _ = _reduced(x)
+    return fma(r * r, polynomial(r, EXPM1[x.dtype]), r), t
 
 
 def exp(x):
     """e^x."""
-    q, t, _ = exp_parts(_within(x, _EXP_RANGE))
+    q, t = exp_parts(_within(x, _EXP_RANGE))
     return scale(q + 1, t)
 
 
@@ -69,7 +76,8 @@ def exp2(x):
 
 def expm1(x):
     """e^x - 1."""
-    q, t, n = exp_parts(_within(x, _EXPM1_RANGE))
+    t, n, r, rest = _reduced(_within(x, _EXPM1_RANGE))
+    q = r + fma(r * r, polynomial(r, EXPM1[x.dtype]), rest)
     half = power_of_two(whole(t) - 1, x.dtype)  # 2^n itself may be out of range
     found = fma(q, half, half - 0.5)
     return copysign(choose(n == 0, q, found + found), x)

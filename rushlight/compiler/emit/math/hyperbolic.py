@@ -24,7 +24,7 @@ NAN = float("nan")
 def _half_exp(size):
     """e^size / 2 for size ≥ 0, finite wherever sinh and cosh are."""
     limit = _OVERFLOW[size.dtype.itemsize]
-    q, t, _ = exp_parts(choose(size > limit, limit, size))
+    q, t = exp_parts(choose(size > limit, limit, size))
     return scale(q + 1, t - 1)
 
 
@@ -47,7 +47,7 @@ def tanh(x):
     """sinh(x) / cosh(x)."""
     size = abs(x)
     limit = _SATURATED[x.dtype.itemsize]
-    q, t, _ = exp_parts(choose(size > limit, limit, size) * 2)
+    q, t = exp_parts(choose(size > limit, limit, size) * 2)
     large = 1 - 2 / fma(q + 1, power_of_two(t.bits(format_of(x).integer), x.dtype), 1)
     z = x * x
     small = fma(size * z, polynomial(z, TANH[x.dtype]), size)
