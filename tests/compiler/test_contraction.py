@@ -1,6 +1,7 @@
 """Contractions as native kernels: every layout against NumPy in float64, in any order of chunks."""
 
 import ctypes
+from dataclasses import replace
 
 import ml_dtypes
 import numpy as np
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 pytest.importorskip("llvmlite")
 from llvmlite import ir
 
-from rushlight.compiler import code
+import rushlight as torch
+from rushlight.compiler import code, threads
 from rushlight.compiler.emit.contraction import Contraction, Matrix, emit, plan, storing
 from rushlight.compiler.emit.loop import address
 from rushlight.compiler.emit.memory import load, store
@@ -41,41 +43,49 @@ def aligned(size):
     return memory[start : start + size]
 
 
-def computed(contraction, x, y, sink=None, more=(), orders=3):
+def computed(contraction, x, y, target, orders=3):
     """The result for several orders of the chunks, which must not matter."""
-    steps = plan(contraction, host())
+    steps = plan(contraction, target)
     batch, m, n = contraction.batch, contraction.m, contraction.n
     guarded = np.full((int(np.prod((*batch, m))) * n + 64), 7, contraction.dtype)
     out = guarded[: guarded.size - 64].reshape(*batch, m, n)
     strides = tuple(s // out.itemsize for s in out.strides)
-    module = ir.Module()
-    place = 2 + len(steps.temporaries)
-    emit(module, steps, sink or storing(place, contraction.dtype, strides))
-    library = code.load(host().object_code(module))
+    library = compiled(
+        steps, storing(2 + len(steps.temporaries), contraction.dtype, strides), target
+    )
     results = []
     for seed in range(orders):
-        buffers = [x, y, *[aligned(n) for n in steps.temporaries], out, *more]
-        args = (ctypes.c_void_p * len(buffers))(*[v.ctypes.data for v in buffers])
         out[...] = np.nan
-        for kernel in steps.kernels:
-            run = KERNEL(library.address(kernel.name))
-            scratch = aligned(kernel.scratch)
-            order = np.random.default_rng(seed).permutation(kernel.chunks)
-            for chunk in order if seed else range(kernel.chunks):
-                run(args, int(chunk), scratch.ctypes.data)
+        run(library, steps, [x, y, *[aligned(n) for n in steps.temporaries], out], seed)
         results.append(out.copy())
     assert all((r.view("u1") == results[0].view("u1")).all() for r in results)
     assert (guarded[guarded.size - 64 :] == 7).all()
     return results[0]
 
 
-def check(x, y, **more):
+def compiled(steps, sink, target):
+    module = ir.Module()
+    emit(module, steps, sink)
+    return code.load(target.object_code(module))
+
+
+def run(library, steps, buffers, seed=0):
+    """Run all chunks, in order or as ``seed`` shuffles them."""
+    args = (ctypes.c_void_p * len(buffers))(*[v.ctypes.data for v in buffers])
+    for kernel in steps.kernels:
+        function, scratch = KERNEL(library.address(kernel.name)), aligned(kernel.scratch)
+        order = np.random.default_rng(seed).permutation(kernel.chunks)
+        for chunk in order if seed else range(kernel.chunks):
+            function(args, int(chunk), scratch.ctypes.data)
+
+
+def check(x, y, target=None, **how):
     contraction, x, y = described(x, y)
-    out = computed(contraction, x, y, **more)
+    out = computed(contraction, x, y, target or host(), **how)
     wide, bound = (f(x.astype(F8)) @ f(y.astype(F8)) for f in (lambda v: v, abs))
-    k = contraction.k
     # Half the bound of a sum in any order; products are exact where they are fused.
-    assert (abs(out - wide) <= bound * (k + 1) * np.finfo(out.dtype).eps / 2 + 1e-300).all()
+    eps = np.finfo(out.dtype).eps / 2
+    assert (abs(out - wide) <= bound * (contraction.k + 1) * eps + 1e-300).all()
 
 
 def samples(shape, dtype=F4, seed=0, layout="C"):
@@ -174,19 +184,48 @@ def test_fused(shape, batch):
         store(b, old + value + added, at, F4, mask)
 
     steps = plan(form, host())
-    module = ir.Module()
-    emit(module, steps, sink)
-    library = code.load(host().object_code(module))
     buffers = [x, y, *[aligned(n) for n in steps.temporaries], out, bias]
-    args = (ctypes.c_void_p * len(buffers))(*[v.ctypes.data for v in buffers])
-    for kernel in steps.kernels:
-        run = KERNEL(library.address(kernel.name))
-        scratch = aligned(kernel.scratch)
-        for chunk in range(kernel.chunks):
-            run(args, chunk, scratch.ctypes.data)
+    run(compiled(steps, sink, host()), steps, buffers)
     expected = residual + bias - 2 * (x.astype(F8) @ y.astype(F8))
     bound = abs(residual) + abs(bias) + 2 * (abs(x.astype(F8)) @ abs(y.astype(F8)))
     assert (abs(out - expected) <= bound * (k + 3) * np.finfo(F4).eps / 2).all()
+
+
+@pytest.mark.parametrize("layouts", ["CC", "CT", "TC", "TT"])
+def test_narrow_vectors(layouts):
+    """The same on a target with other vectors, fewer registers, and no fused products."""
+    narrow = replace(host(), vector_bytes=16, registers=16, fma=False, _machines={})
+    for m, n, k in [(1, 1, 1), (5, 1, 37), (1, 40, 300), (33, 18, 70)]:
+        x = samples((m, k), layout=layouts[0])
+        check(x, samples((k, n), layout=layouts[1], seed=1), narrow, orders=2)
+
+
+@pytest.mark.parametrize("shape", [(150, 200, 300), (9, 100, 9001)], ids=str)
+def test_threads(shape):
+    """The same bits for any number of threads."""
+    m, n, k = shape
+    contraction, x, y = described(samples((m, k)), samples((n, k), seed=1).T)
+    steps = plan(contraction, host())
+    out = np.empty((m, n), F4)
+    library = compiled(steps, storing(2 + len(steps.temporaries), F4, (n, 1)), host())
+    buffers = [x, y, *[aligned(size) for size in steps.temporaries], out]
+    args = (ctypes.c_void_p * len(buffers))(*[v.ctypes.data for v in buffers])
+    parallel = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
+    threads.reserve(max(kernel.scratch for kernel in steps.kernels))
+    before, results = torch.get_num_threads(), []
+    assert max(kernel.chunks for kernel in steps.kernels) >= 4
+    try:
+        for count in (1, 2, 4, 4):
+            torch.set_num_threads(count)
+            out[...] = np.nan
+            for kernel in steps.kernels:
+                address = library.address(kernel.name)
+                parallel(threads.parallel())(address, args, kernel.chunks)
+            results.append(out.tobytes())
+    finally:
+        torch.set_num_threads(before)
+    assert len(set(results)) == 1
+    np.testing.assert_allclose(out, x @ y, rtol=1e-4, atol=1e-4 * k**0.5)
 
 
 def test_rows_of_batches():
