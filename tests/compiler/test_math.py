@@ -1,14 +1,25 @@
 """The mathematical functions of kernels: within 2 units in the last place of the true value."""
 
+import importlib.util
+import pathlib
 from functools import partial
 
-import mpmath
 import numpy as np
 import pytest
 
 pytest.importorskip("llvmlite")
+pytest.importorskip("mpmath")
 
-from rushlight.compiler.emit.math import error, exponential, hyperbolic, power, trigonometry
+import mpmath
+
+from rushlight.compiler.emit.math import (
+    coefficients,
+    error,
+    exponential,
+    hyperbolic,
+    power,
+    trigonometry,
+)
 from tests.compiler.loops import Loops, loop
 
 FUNCTIONS = {
@@ -204,3 +215,23 @@ def test_lanes_do_not_matter(name):
         np.testing.assert_array_equal(
             np.signbit(first[first == first]), np.signbit(other[other == other])
         )
+
+
+def test_coefficients_are_those_of_the_script():
+    path = pathlib.Path(__file__).parents[2] / "tools" / "minimax.py"
+    spec = importlib.util.spec_from_file_location("minimax", path)
+    minimax = importlib.util.module_from_spec(spec)
+    before = mpmath.mp.prec
+    try:
+        spec.loader.exec_module(minimax)
+        rows = {row.name: row for row in minimax.rows()}
+        for name in ("EXPM1", "SIN", "ASIN"):
+            row = rows[name]
+            found, error = minimax.remez(row.goal, row.weight, row.low, row.high, row.single)
+            kept = getattr(coefficients, name)[np.dtype("f4")]
+            np.testing.assert_allclose([float(c) for c in found], kept, rtol=1e-9)
+            assert error < 2.0**-25
+        parts = [minimax.mpf(part) for part in coefficients.LN2[np.dtype("f8")]]
+        assert abs(sum(parts) - minimax.mp.ln2) < 2.0**-105
+    finally:
+        mpmath.mp.prec = before
