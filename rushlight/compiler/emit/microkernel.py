@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from llvmlite import ir
 
-from rushlight.compiler.emit.loop import carried
+from rushlight.compiler.emit.loop import carried, lift
 from rushlight.compiler.emit.memory import prefix_mask, reduce
 from rushlight.compiler.emit.value import Value, constant, splat
 
@@ -59,18 +59,18 @@ def outer(b, tile, depth, step, sums):
 
 
 def inner(b, tile, depth, step):
-    """The sums over ``depth`` (a number) of products, row by row, as 1-lane Values.
+    """The sums over ``depth`` (at least a vector, or known) of products, row by row.
 
-    ``step(k, mask)`` gives two callables that read vectors along the summed index from ``k`` on:
-    for row ``i`` of the left operand, and for column ``j`` of the right one.
+    They are 1-lane Values. ``step(k, mask)`` gives two callables that read vectors along the summed
+    index from ``k`` on: for row ``i`` of the left operand, and for column ``j`` of the right one.
     """
-    whole = depth - depth % tile.lanes
+    whole = depth & -tile.lanes
     sums = carried(
         b, 0, whole, tile.zeros(b),
         lambda k, sums: tile.multiplied(b, *step(k, None), sums), tile.lanes,
     )  # fmt: skip
-    if whole < depth:
-        mask = prefix_mask(b, depth - whole, tile.lanes)
+    if not isinstance(depth, int) or whole < depth:
+        mask = prefix_mask(b, lift(b, depth - whole).v, tile.lanes)
         sums = tile.multiplied(b, *step(whole, mask), sums)
     return [reduce(x, "add") for x in sums]
 
