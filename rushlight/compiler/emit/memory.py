@@ -145,10 +145,7 @@ def store(b, value, pointer, dtype, mask=None, stride=1):
     dtype = np.dtype(dtype)
     v = _to_memory(value, dtype)
     lanes = value.lanes
-    if lanes == 1 and mask is None:
-        b.store(v, pointer, align=dtype.itemsize)
-        return
-    plain = isinstance(stride, int) and stride == 1
+    plain = lanes == 1 or (isinstance(stride, int) and stride == 1)
     if plain and mask is None:
         b.store(v, pointer, align=dtype.itemsize)
         return
@@ -156,7 +153,7 @@ def store(b, value, pointer, dtype, mask=None, stride=1):
     if lanes == 1:
         typ = ir.VectorType(v.type, 1)
         v = b.insert_element(ir.Constant(typ, ir.Undefined), v, _I32(0))
-    if plain or lanes == 1:
+    if plain:
         name = f"llvm.masked.store.{suffix(v.type)}.p0"
         intrinsic(b, name, ir.VoidType(), [v, pointer, _I32(dtype.itemsize), bits])
     else:
@@ -214,13 +211,10 @@ def _to_odd(value):
     near = value.astype(FLOAT)
     wide, bits = near.astype(np.float64), near.bits(np.int32)
     inexact = (wide < value) | (wide > value)
-    step = select(abs(wide) > abs(value), lift32(value, -1), lift32(value, 1))
+    down, up = (constant(value.b, n, bits.dtype, value.lanes) for n in (-1, 1))
+    step = select(abs(wide) > abs(value), down, up)
     moved = select(inexact & ((bits & 1) == 0), bits + step, bits)
     return moved.bits(FLOAT)
-
-
-def lift32(value, number):
-    return constant(value.b, number, np.dtype(np.int32), value.lanes)
 
 
 # Reductions -------------------------------------------------------------------------------

@@ -108,7 +108,7 @@ def common(*operands):
         found = np.result_type(*[_weak(x) for x in operands])
     except (TypeError, AttributeError):
         raise Unsupported(f"no common dtype of {operands}") from None
-    ir_type(found)
+    ir_type(found)  # refuses what no kernel computes with
     return found
 
 
