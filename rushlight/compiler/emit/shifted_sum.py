@@ -49,7 +49,7 @@ def plan(d, target, name):
 
 
 def _emit_pack(module, plan):
-    """The weight as panels: group, panel, phase, channel, tap, row."""
+    """The weight in the order of use: group, block of channels, panel, phase, channel, tap, row."""
     d, c = plan.description, plan.choice
     size = d.compute.itemsize
     b, args, chunk, _ = kernel(module, plan.kernels[0].name)
@@ -65,15 +65,30 @@ def _emit_pack(module, plan):
         # Rows beyond the last repeat it; their sums are never stored.
         result = least(b, panel * c.tile.rows + row, c.results - 1)
         start = address(b, weight, offset((group, result), strides[:2]), d.dtype.itemsize)
-        into = address(b, packed, i * c.panel + row, size)
-        with loop(b, 0, len(taps)) as phase:
+        with loop(b, 0, c.blocks) as k, loop(b, 0, len(taps)) as phase:
             first, count = lookup(b, firsts, phase), lookup(b, counts, phase)
-            with loop(b, 0, c.inputs) as channel, loop(b, 0, count) as t:
-                place = channel * strides[2] + lookup(b, places, first + t)
+            channels = _channels(b, c, k)
+            into = _packed(b, c, (group, k, panel), channels, first) + row
+            into = address(b, packed, into, size)
+            with loop(b, 0, channels) as channel, loop(b, 0, count) as t:
+                place = (k * c.block + channel) * strides[2] + lookup(b, places, first + t)
                 value = load(b, address(b, start, place, d.dtype.itemsize), d.dtype)
-                place = (first * c.inputs + channel * count + t) * c.tile.rows
+                place = (channel * count + t) * c.tile.rows
                 store(b, value, address(b, into, place, size), d.compute)
     b.ret_void()
+
+
+def _channels(b, c, block):
+    """The channels of a block."""
+    return least(b, block * -c.block + c.inputs, c.block)
+
+
+def _packed(b, c, where, channels, first):
+    """Where the weights of a (group, block, panel) begin that follow ``first`` taps."""
+    group, block, panel = where
+    rows = c.layout.shifts.size * c.tile.rows
+    before = (group * c.inputs + block * c.block) * (c.all_panels * rows)
+    return before + channels * (panel * rows + first * c.tile.rows)
 
 
 def _phases(module, taps):
@@ -123,20 +138,19 @@ def _emit_sums(b, plan, args, scratch, sums, step):
     firsts, counts = _phases(b.module, taps)
     offsets = table(b.module, [place for phase in taps for _, place in phase])
     product = shifted_product(b.module, tile)
-    image, group, part, t, channel, channels = _source(b, c, step)
-    source = (image, group * c.inputs + channel)
+    image, group, part, t, block = _source(c, step)
+    channels = _channels(b, c, block)
+    source = (image, group * c.inputs + block * c.block)
     lay_out(b, layout, d.images(), x, scratch, dtype, source, channels, t)
     panels = least(b, part * -c.panels + c.all_panels, c.panels)
-    first_panel = group * c.all_panels + part * c.panels
-    fresh = as_value(b, channel == 0)
-    ahead = _ahead(b, c, step + 1)
+    fresh = as_value(b, block == 0)
+    ahead = _ahead(c, step + 1)
     with loop(b, 0, len(taps)) as phase:
         first, count = lookup(b, firsts, phase), lookup(b, counts, phase)
         with loop(b, 0, c.columns) as j, loop(b, 0, panels) as p:
             turn = (phase * c.columns + j) * c.panels + p
             fetch_ahead(b, d.images(), x, ahead, (turn, len(taps) * c.columns * c.panels))
-            weights = (first_panel + p) * c.panel
-            weights = weights + (first * c.inputs + channel * count) * tile.rows
+            weights = _packed(b, c, (group, block, part * c.panels + p), channels, first)
             row, column = (phase * c.panels + p) * tile.rows, j * (tile.columns * layout.lanes)
             b.call(product, [
                 address(b, packed, weights, size), address(b, scratch, column, size),
@@ -146,23 +160,21 @@ def _emit_sums(b, plan, args, scratch, sums, step):
             ])  # fmt: skip
 
 
-def _source(b, c, step):
-    """What a step needs: first image, group, block of panels, first t, channel, channels."""
-    image, group, part, depth, strip, block = unravel(b, step, (*c.counts, c.blocks))
-    channel = block * c.block
-    channels = least(b, channel * -1 + c.inputs, c.block)
-    t = depth, strip * c.layout.rows
-    return image * c.layout.images, group, part, t, channel, channels
+def _source(c, step):
+    """What a step needs: first image, group, block of panels, first t, block of channels."""
+    image, group, part, depth, strip, block = unravel(step.b, step, (*c.counts, c.blocks))
+    return image * c.layout.images, group, part, (depth, strip * c.layout.rows), block
 
 
-def _ahead(b, c, step):
+def _ahead(c, step):
     """Where the source of a later step begins, and how much of it there is."""
-    image, group, _, (depth, row), channel, _ = _source(b, c, step)
+    image, group, _, (depth, row), block = _source(c, step)
     z, y, _ = c.layout.shifts.dims
     rows = (c.layout.rows if c.layout.images == 1 else y.count) + y.reach
     # Of several slices, all but the last were needed before.
     first = (
-        image, group * c.inputs + channel, depth * z.step + c.layout.shifts.slices[-1],
+        image, group * c.inputs + block * c.block,
+        depth * z.step + c.layout.shifts.slices[-1],
         row * y.step + y.base,
     )  # fmt: skip
     return first, (c.layout.images, c.block), rows * y.step
