@@ -213,12 +213,45 @@ def _matrix():
     return [torch.randn(5, 6)]
 
 
+def _pads(mode):
+    shapes = ((-1, 2, 2, -1), (2, -1, -2, 1), (1, 1, -1, -1))
+    return lambda x: sum(F.pad(x[None], pad, mode).sin().sum() for pad in shapes)
+
+
+def _narrow(x):
+    """Indices of int32, and a source that is larger than its index."""
+    i = torch.tensor([[0, 2], [1, 1], [3, 0]], dtype=torch.int32)
+    found = x.gather(1, i) + x.scatter_add(1, i, x.exp())[:3, :2]
+    return found * x.scatter(1, i.long(), x.cos())[:3, :2] + x.index_select(1, i[0])[:3]
+
+
+def _twice(x):
+    i = torch.tensor([4, 1, 1, 0])
+    out = F.embedding(i, x, padding_idx=0, scale_grad_by_freq=True) ** 3
+    (g,) = torch.autograd.grad(out.sum(), x, create_graph=True)
+    return g
+
+
+def _places(x):
+    return x.sum() * x.argmax() + x.argmin(keepdim=True) * x[0, 0]
+
+
 CALLS = {
     "attention": (_attention(0.0), _heads(2, 3)),
     "attention, causal": (_attention(0.0, is_causal=True), _heads(2)),
     "attention, dropped": (_attention(0.4, scale=0.3), _heads()),
     "attention, masked": (_attention(0.0), _masked),
     "attention, biased": (_attention(0.1), lambda: [*_heads(2)(), torch.randn(5, 6)]),
+    "attention, biased by a constant": (
+        lambda q, k, v: _attention(0.0)(q, k, v, torch.arange(30.0).double().reshape(5, 6).sin()),
+        _heads(2),
+    ),
+    "reflected": (_pads("reflect"), _matrix),
+    "replicated": (_pads("replicate"), _matrix),
+    "wrapped": (_pads("circular"), _matrix),
+    "narrow indices": (_narrow, _matrix),
+    "places": (_places, _matrix),
+    "twice": (_twice, _matrix),
     "split": (_parts(lambda x: x.split(2, 1)), _matrix),
     "unbound": (_parts(lambda x: x.unbind(0)), _matrix),
     "strided": (_parts(lambda x: (x[:, ::2], x[:, 1::2], x[1:2, :3], x[..., -3:])), _matrix),
