@@ -5,6 +5,7 @@ it. Whatever is wrong with the folder or an entry, the answer is None and the ca
 """
 
 import contextlib
+import functools
 import hashlib
 import os
 import stat
@@ -69,8 +70,16 @@ def _path(key, create=False):
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not _private(place.stat()):
         return None
-    name = "\0".join((rushlight.__version__, host().key, key))
+    name = "\0".join((rushlight.__version__, _sources(), host().key, key))
     return place / (hashlib.sha256(name.encode()).hexdigest() + ".o")
+
+
+@functools.cache
+def _sources():
+    """The state of the files that machine code depends on: who edits them wants theirs to run."""
+    package = Path(rushlight.__file__).parent
+    files = [*package.glob("compiler/**/*.py"), *package.glob("ops/*.py")]
+    return repr(sorted([(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in files]))
 
 
 def _private(status):
