@@ -142,22 +142,21 @@ def _from_memory(b, v, dtype):
 
 def store(b, value, pointer, dtype, mask=None, stride=1):
     """Write the lanes of ``value``, cast to ``dtype``, from ``pointer`` on."""
-    dtype = np.dtype(dtype)
+    dtype, lanes = np.dtype(dtype), value.lanes
+    if lanes > 1 and not (isinstance(stride, int) and stride == 1):
+        addresses = _addresses(b, pointer, memory_type(dtype), lanes, stride)
+        store_to(b, value, addresses, dtype, mask)
+        return
     v = _to_memory(value, dtype)
-    lanes = value.lanes
-    plain = lanes == 1 or (isinstance(stride, int) and stride == 1)
-    if plain and mask is None:
+    if mask is None:
         b.store(v, pointer, align=dtype.itemsize)
         return
-    bits = _bits_of_mask(b, constant(b, True, BOOL) if mask is None else mask, lanes)
     if lanes == 1:
         typ = ir.VectorType(v.type, 1)
         v = b.insert_element(ir.Constant(typ, ir.Undefined), v, _I32(0))
-    if plain:
-        name = f"llvm.masked.store.{suffix(v.type)}.p0"
-        intrinsic(b, name, ir.VoidType(), [v, pointer, _I32(dtype.itemsize), bits])
-    else:
-        store_to(b, value, _addresses(b, pointer, memory_type(dtype), lanes, stride), dtype, mask)
+    name = f"llvm.masked.store.{suffix(v.type)}.p0"
+    bits = _bits_of_mask(b, mask, lanes)
+    intrinsic(b, name, ir.VoidType(), [v, pointer, _I32(dtype.itemsize), bits])
 
 
 def store_to(b, value, addresses, dtype, mask=None):
