@@ -15,7 +15,7 @@ from rushlight.compiler.emit.target import host
 from rushlight.compiler.lowering import expand
 from rushlight.compiler.program import Program
 from rushlight.compiler.schedule import Schedule
-from rushlight.compiler.simplify import simplify
+from rushlight.compiler.simplify import alive, simplify
 from rushlight.ops.dispatch import compute
 
 __all__ = ["NativeProgram"]
@@ -36,7 +36,8 @@ class NativeProgram:
         self.target = host()
         values = [v for v in outputs if isinstance(v, Abstract)]
         wanted = [*values, *[v for _, v in writes]]
-        equations, checks = native_checks(expand(equations))
+        # Unread equations first: their inputs need not be there.
+        equations, checks = native_checks(expand(alive(equations, wanted)))
         equations, found = simplify(equations, [*wanted, *checks])
         self.checked = list(checks.values())
         n = len(values)
