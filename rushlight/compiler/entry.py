@@ -178,7 +178,7 @@ class Entry:
         for c in fresh.values():
             if c.value.id in changed:
                 source.line(f"stamp({names[c.value.id][1]})")
-        held.written = [i for i, c in enumerate(held.captured) if c.value.id in changed]
+        held.written = [i for i, (_, v) in enumerate(held.captured) if v.id in changed]
         if held.written or held.slots:
             source.line("held.finish()")
 
@@ -339,6 +339,7 @@ class Entry:
             f"{self.arguments.expression(t)}.node" if t is not None else source.name(node)
             for node, t in backward.parents
         ])  # fmt: skip
+        backward.parents = []  # an entry keeps no argument alive
         attach = source.name(backward.attach)
         source.line(f"{attach}([{made}], [{arrays}], [{cells}], [{parents}])")
 

@@ -44,10 +44,11 @@ class Place:
     def __init__(self, find, source):
         self.find = find
         self.names = source.names
-        self.checks = find()
+        self.checks = []  # what may not change: the templates, and what is fixed
         self.bound = []
         self.conditions = []
-        for template, objects, value, _ in self.checks:
+        for template, objects, value, fixed in find():
+            self.checks.append((template, fixed))
             names = [source.bind("d", x) for x in objects]
             now, expression = source.bind("v", value), template.format(*names)
             otherwise = f" or equal({expression}, {now})" if is_plain(value) else ""
@@ -59,9 +60,9 @@ class Place:
         checks = self.find()
         if len(checks) != len(self.checks):
             return False
-        for old, new in zip(self.checks, checks, strict=True):
-            same = old[3] is new[3] or (is_plain(old[3]) and equal(old[3], new[3]))
-            if old[0] != new[0] or not same:
+        for (template, fixed), new in zip(self.checks, checks, strict=True):
+            same = fixed is new[3] or (is_plain(fixed) and equal(fixed, new[3]))
+            if template != new[0] or not same:
                 return False
         for names, (_, objects, value, _) in zip(self.bound, checks, strict=True):
             self.names.update(zip(names, (*objects, value), strict=True))
@@ -85,7 +86,9 @@ class Held:
     """
 
     def __init__(self, captured, lives, grads, places, source):
-        self.captured, self.lives = captured, lives
+        self.lives = lives
+        #: How each tensor is found again, and the value that it is in the program.
+        self.captured = [(c.get, c.value) for c in captured]
         self.source, self.names = source, source.names
         self.written: list = []
         self.places = [Place(find, source) for find in places]
@@ -135,9 +138,9 @@ class Held:
         for place in self.places:
             if not place.follow():
                 return False
-        for i, captured in enumerate(self.captured):
-            t = self.tensors[i] if captured.get is None else captured.get()
-            a, value = t.array, captured.value
+        for i, (get, value) in enumerate(self.captured):
+            t = self.tensors[i] if get is None else get()
+            a = t.array
             if (a.shape, a.strides, a.dtype) != (value.shape, value.strides, value.dtype):
                 return False
             self.tensors[i] = t
@@ -157,7 +160,7 @@ class Held:
         now = tick()
         for i in self.written:
             t = self.tensors[i]
-            cell = t.cell
+            cell = t._cell or t.cell
             cell[0] = now
             cell[1] += 1
             if t.view_of is not None:

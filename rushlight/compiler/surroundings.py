@@ -11,6 +11,7 @@ import inspect
 import os
 import sys
 import types
+import weakref
 
 from rushlight.autograd.hooks import Handle
 from rushlight.compiler.guard import equal, is_plain
@@ -215,7 +216,8 @@ def put_back(checks):
 
 # Modules ----------------------------------------------------------------------------------
 
-_reads: dict = {}  # class → the attributes that its forward reads
+#: Class → the attributes that its forward reads.
+_reads: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
 def _read_by(cls):

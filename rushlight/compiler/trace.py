@@ -209,7 +209,8 @@ class Recorder:
 
     def note(self, tensor):
         """Note a tensor that was made, in case it stays somewhere outside."""
-        self.made.append(weakref.ref(tensor))
+        if type(tensor.array) is Abstract:
+            self.made.append(weakref.ref(tensor))
 
     # Operations ---------------------------------------------------------------------------
 

@@ -1,0 +1,206 @@
+"""Calls that cannot be compiled run eagerly, with one warning that says where and why."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+import rushlight as torch
+from rushlight import nn
+
+
+def quietly(f, *args):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return f(*args)
+
+
+def strictly(f, *args):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return f(*args)
+
+
+def test_one_kind_of_call_runs_eagerly_and_the_others_compiled():
+    def f(x, look):
+        if look and x.sum() > 0:
+            return x * 2
+        return x + 1
+
+    g = torch.compile(f)
+    with pytest.warns(UserWarning, match=r"running eagerly: .*test_compile_eager\.py:\d+") as seen:
+        assert g(torch.ones(1), True).item() == 2
+    assert len(seen) == 1 and seen[0].filename == __file__
+    assert strictly(g, torch.ones(1), True).item() == 2  # told once
+    assert strictly(g, torch.ones(1), False).item() == 2
+    assert g._compiled.count == 1
+
+
+def swallowed(x):
+    try:
+        n = x.sum().item()
+    except Exception:
+        n = 0
+    return x + n
+
+
+@torch.compiler.disable(reason="it looks at values")
+def disabled(x):
+    return x + x.sum().item()
+
+
+def test_values_that_are_asked_for_in_vain():
+    for f, why in ((swallowed, "item"), (lambda x: disabled(x), "it looks at values")):
+        with pytest.warns(UserWarning, match=why):
+            assert torch.compile(f)(torch.ones(2)).tolist() == [3, 3]
+        with pytest.raises(RuntimeError, match=why):
+            torch.compile(f, fullgraph=True)(torch.ones(2))
+
+
+def test_what_cannot_be_repeated():
+    losses, count = [], 0
+
+    def appends(x):
+        losses.append(x.sum())
+        return x * 2
+
+    def counts(x):
+        nonlocal count
+        count += 1
+        return x * count
+
+    f, g = torch.compile(appends), torch.compile(counts)
+    with pytest.warns(UserWarning, match="kept outside, by a list"):
+        f(torch.ones(2))
+    quietly(f, torch.ones(2))
+    assert [loss.item() for loss in losses] == [2, 2]
+    with pytest.warns(UserWarning, match="changes cell.cell_contents outside"):
+        assert g(torch.ones(1)).item() == 1
+    assert [quietly(g, torch.ones(1)).item() for _ in range(2)] == [2, 3]
+
+
+def test_hooks_that_count():
+    w, seen = torch.ones(2, requires_grad=True), []
+    optimizer = torch.optim.SGD([w], lr=0.1)
+
+    def step(x):
+        optimizer.zero_grad()
+        (w * x).sum().backward()
+        optimizer.step()
+
+    f = torch.compile(step)
+    f(torch.ones(2))
+    optimizer.register_step_post_hook(lambda *_: seen.append(1))
+    quietly(f, torch.ones(2))
+    quietly(f, torch.ones(2))
+    assert seen == [1, 1]
+
+
+class Counting(torch.optim.Optimizer):
+    """Keeps the number of its steps in Python."""
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            for p in group["params"]:
+                state = self.state[p]
+                state["n"] = state.get("n", 0) + 1
+                p -= group["lr"] / state["n"] * p.grad
+
+
+class Momentum(torch.optim.Optimizer):
+    """Keeps all in tensors, made in the first step."""
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            for p in group["params"]:
+                state = self.state[p]
+                if "m" not in state:
+                    state["m"] = torch.zeros_like(p)
+                state["m"].mul_(0.9).add_(p.grad)
+                p.add_(state["m"], alpha=-group["lr"])
+
+
+@pytest.mark.parametrize("kind, count", [(Counting, 0), (Momentum, 2)])
+def test_optimizers_of_the_users_own(kind, count):
+    def run(compile):
+        w = torch.ones(2, requires_grad=True)
+        optimizer = kind([w], {"lr": 0.1})
+
+        def step(x):
+            w.grad = None
+            (w * x).sum().backward()
+            optimizer.step()
+
+        f = torch.compile(step) if compile else step
+        for k in range(5):
+            quietly(f, torch.ones(2))
+            optimizer.param_groups[0]["lr"] = 0.1 if k < 2 else 0.05
+        return w.tolist(), f
+
+    (want, _), (got, f) = run(False), run(True)
+    np.testing.assert_allclose(got, want, rtol=1e-6)
+    assert f._compiled.count == count  # the rate of such an optimizer is a constant
+
+
+def test_a_rate_that_the_function_sets():
+    w = torch.ones(2, requires_grad=True)
+    optimizer = torch.optim.SGD([w], lr=1.0)
+
+    def step(x, lr):
+        for group in optimizer.param_groups:
+            group["lr"] = lr
+        optimizer.zero_grad()
+        (w * x).sum().backward()
+        optimizer.step()
+
+    f = torch.compile(step)
+    for lr in (0.5, 0.25, 0.5):
+        quietly(f, torch.ones(2), lr)
+    np.testing.assert_allclose(w.tolist(), -0.25)
+
+
+def test_an_exception_of_the_users_own():
+    state, net = torch.zeros(1), nn.Linear(1, 1)
+
+    def f(x, bad):
+        state.add_(1)
+        net(x).sum().backward()
+        if bad:
+            raise KeyError("bad")
+
+    g = torch.compile(f, fullgraph=True)
+    with pytest.raises(KeyError):
+        g(torch.ones(1), True)
+    assert state.item() == 0 and net.weight.grad is None
+    g(torch.ones(1), False)
+    assert state.item() == 1 and net.weight.grad is not None
+
+
+def test_numbers_that_always_change():
+    from rushlight.compiler import compiled as home
+
+    f = torch.compile(lambda x, k: x * k)
+    with pytest.warns(UserWarning, match="recorded anew.*as tensors") as seen:
+        for k in range(2 * home.PATIENCE):
+            assert f(torch.ones(1), k).item() == k
+    assert len(seen) == 1 and f._compiled.count == home.PATIENCE
+
+
+def test_forms_of_the_decorator():
+    @torch.compile(fullgraph=True, dynamic=False, mode="reduce-overhead")
+    def f(x):
+        """Doubles."""
+        return x * 2
+
+    assert (f.__name__, f.__doc__) == ("f", "Doubles.")
+    assert torch.compile(f, disable=True) is f
+    assert torch.compile(lambda x: x, backend="eager", options={"a": 1})(torch.ones(1)).item() == 1
+    with pytest.raises(RuntimeError, match="both can't be specified"):
+        torch.compile(f, mode="default", options={})
+    with pytest.raises(RuntimeError, match="a function or a Module"):
+        torch.compile(3)
+    f(torch.ones(1))
+    torch.compiler.reset()
+    assert not f._compiled.entries and not torch.compiler.is_compiling()

@@ -1,0 +1,293 @@
+"""What a compiled call is checked against: arguments, surroundings, modules, modes, hooks."""
+
+import dataclasses
+import functools
+import sys
+import threading
+import types
+
+import numpy as np
+import pytest
+
+import rushlight as torch
+import rushlight.nn.functional as F
+from rushlight import nn
+
+
+def compiled(f):
+    return torch.compile(f, fullgraph=True)
+
+
+def one(k=1.0):
+    return torch.full((1,), float(k))
+
+
+@dataclasses.dataclass
+class Pair:
+    x: object
+    y: object
+
+
+# Arguments --------------------------------------------------------------------------------
+
+
+def test_plain_arguments_are_known_by_value_and_type():
+    f = compiled(lambda x, a: x * a)
+    for a in (1, 1.0, True, 2, float("nan"), float("nan")):
+        f(one(), a)
+    assert f._compiled.count == 5
+
+
+def test_arguments_in_containers():
+    f = compiled(lambda pair, *, k: pair.x * pair.y + k["a"][0])
+    for i in range(3):
+        assert f(Pair(one(i), 2), k={"a": (one(),)}).item() == 2 * i + 1
+    assert f(Pair(one(), 3), k={"a": (one(),)}).item() == 4
+    assert f._compiled.count == 2
+    g = compiled(lambda x, y=None, *, z=1: x if y is None else x + y * z)
+    assert [g(one()).item(), g(one(), one()).item(), g(one(), y=one(), z=3).item()] == [1, 2, 4]
+
+
+def test_a_numpy_argument_is_known_by_its_elements():
+    f = compiled(lambda x, a: x + torch.tensor(a))
+    for value in (1, 2, 1):
+        assert f(one(), np.array([value], "f4")).item() == 1 + value
+    assert f._compiled.count == 2
+
+
+def test_layouts_of_an_argument():
+    f = compiled(lambda x: x * 2)
+    base = torch.arange(12.0).view(3, 4)
+    for view in (base, base.T, base[:, ::2], base[1:], base.expand(2, 3, 4)):
+        assert torch.equal(f(view), view * 2)
+
+
+def test_arguments_that_share_memory():
+    f = compiled(lambda x, y: (x.add_(1), y * 2)[1])
+    b = torch.zeros(3)
+    assert f(torch.zeros(3), torch.zeros(3)).tolist() == [0, 0, 0]
+    assert f(b, b).tolist() == [2, 2, 2]
+    assert f(b, b.detach()).tolist() == [4, 4, 4]
+
+
+def test_models_and_optimizers_as_arguments():
+    def step(model, optimizer, x):
+        optimizer.zero_grad()
+        model(x).sum().backward()
+        optimizer.step()
+
+    f = compiled(step)
+    for _ in range(2):
+        model = nn.Linear(2, 1)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        before = model.weight.detach().clone()
+        for _ in range(2):
+            f(model, optimizer, torch.ones(1, 2))
+        np.testing.assert_allclose((before - model.weight.detach()).numpy(), 0.2, rtol=1e-4)
+    assert f._compiled.count == 2
+
+
+# Surroundings -----------------------------------------------------------------------------
+
+SCALE = 2.0
+
+
+def scaled(x):
+    return x * SCALE
+
+
+def test_globals_of_functions_that_are_called(monkeypatch):
+    f = compiled(lambda x: scaled(x))
+    assert f(one()).item() == 2
+    monkeypatch.setitem(globals(), "SCALE", 3.0)
+    assert f(one()).item() == 3
+
+
+def test_entries_and_attributes():
+    entries, attributes = {"a": 2.0, "unread": 0}, types.SimpleNamespace(b=1.0)
+    f = compiled(lambda x: x * entries["a"] + attributes.b)
+    assert f(one()).item() == 3
+    entries["a"] = 5.0
+    assert f(one()).item() == 6
+    attributes.b, entries["unread"] = 0.0, 1
+    assert f(one()).item() == 5
+    assert f._compiled.count == 3
+
+
+def test_partial_and_bound_methods():
+    class Scaler:
+        def __init__(self, k):
+            self.k = k
+
+        def run(self, x):
+            return x * self.k
+
+        decorated = torch.compile(run)
+
+    assert compiled(functools.partial(lambda x, k: x * k, k=3))(one()).item() == 3
+    first, second = Scaler(2.0), Scaler(3.0)
+    f = compiled(first.run)
+    assert (f(one()).item(), first.decorated(one()).item()) == (2, 2)
+    assert second.decorated(one()).item() == 3
+    first.k = 5.0
+    assert (f(one()).item(), first.decorated(one()).item()) == (5, 5)
+
+
+def test_a_compiled_function_inside_another():
+    inner, layer = torch.compile(lambda x: x * 2), torch.compile(nn.Linear(1, 1))
+    f = compiled(lambda x: layer(inner(x)))
+    assert f(one()).item() == pytest.approx(layer(one(2)).item(), rel=1e-6)
+
+
+def test_the_default_dtype():
+    f = compiled(lambda x: x + torch.ones(1))
+    assert f(one()).dtype is torch.float32
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert f(torch.ones(1)).dtype is torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+# Modules ----------------------------------------------------------------------------------
+
+
+def test_attributes_and_children_of_modules():
+    net = nn.Sequential(nn.Dropout(0.5), nn.Linear(4, 2))
+    f, x = compiled(lambda x: net(x)), torch.ones(50, 4)
+    f(x)
+    net[0].p = 0.0
+    assert torch.allclose(f(x), net(x))
+    net[1] = nn.Linear(4, 2)
+    assert torch.allclose(f(x), net(x))
+    assert f._compiled.count == 3
+
+
+def test_methods_of_a_module_that_is_not_called():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(2, 2)
+            self.k = 1.0
+
+        @torch.compile(fullgraph=True)
+        def forward(self, x):
+            return self.linear(x) * self.k if self.training else x
+
+        @torch.compile(fullgraph=True)
+        def score(self, x):
+            return F.linear(x, self.linear.weight) * self.k
+
+    net, x = Net(), torch.ones(1, 2)
+    out, score = net(x), net.score(x)
+    net.k = 2.0
+    assert torch.allclose(net(x), 2 * out) and torch.allclose(net.score(x), 2 * score)
+    net.linear.weight = nn.Parameter(net.linear.weight.detach() * 3)
+    assert torch.allclose(net.score(x), 6 * score)
+    net.eval()
+    assert torch.equal(net(x), x)
+    net = Net().eval()
+    net.compile(fullgraph=True)
+    assert torch.equal(net(x), x)
+
+
+def test_new_parameters_are_picked_up():
+    net, x = nn.Linear(2, 1), torch.ones(1, 2)
+    f = compiled(net)
+    changes = [
+        lambda: None,
+        lambda: setattr(net.weight, "data", torch.full((1, 2), 7.0)),
+        lambda: net.load_state_dict({"weight": torch.ones(1, 2), "bias": torch.zeros(1)}),
+        lambda: setattr(net, "weight", nn.Parameter(torch.full((1, 2), 11.0))),
+    ]
+    for change in changes:
+        change()
+        np.testing.assert_allclose(f(x).detach().numpy(), net(x).detach().numpy())
+    assert f._compiled.count == 2  # only another Parameter is another program
+    net.double()
+    assert f(x.double()).dtype is torch.float64
+
+
+def test_requires_grad_of_parameters():
+    net, x = nn.Linear(2, 1), torch.ones(1, 2)
+    f = compiled(net)
+    f(x).sum().backward()
+    net.zero_grad()
+    net.weight.requires_grad_(False)
+    f(x).sum().backward()
+    assert net.weight.grad is None and net.bias.grad is not None
+    net.bias.requires_grad_(False)
+    assert not f(x).requires_grad
+
+
+def test_hooks_come_and_go():
+    net, x = nn.Linear(2, 2), torch.ones(1, 2)
+    f = compiled(lambda x: net(x))
+    plain = f(x)
+    with net.register_forward_hook(lambda module, args, out: out * 2):
+        assert torch.equal(f(x), 2 * plain)
+    assert torch.equal(f(x), plain)
+    assert f._compiled.count == 2
+
+
+def test_modes():
+    net, x = nn.Linear(2, 2), torch.ones(1, 2)
+    f = compiled(net)
+    assert f(x).requires_grad
+    with torch.no_grad():
+        assert not f(x).requires_grad
+    with torch.inference_mode():
+        assert f(x).is_inference()
+    assert f._compiled.count == 3
+
+
+def test_several_threads():
+    net = nn.Linear(4, 4)
+    f, right = compiled(net), []
+
+    def work(k):
+        with torch.no_grad():
+            for _ in range(50):
+                x = torch.full((2, 4), float(k))
+                right.append(torch.allclose(f(x), net(x), atol=1e-5))
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(3)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert len(right) == 150 and all(right)
+    assert f._compiled.count == 1
+
+
+def test_the_function_of_a_call_can_be_read():
+    f = compiled(lambda x, k: x * k)
+    f(one(), 2)
+    text = f._compiled.entries[0].text
+    assert "t0.view_of" in text and "program.run([a0], held.arrays)" in text
+
+
+def test_the_checks_of_a_small_step_are_few():
+    """Each check is one comparison in one function: no helper is called while nothing changed."""
+    net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+
+    def step(x):
+        optimizer.zero_grad()
+        net(x).sum().backward()
+        optimizer.step()
+
+    f, x, calls = compiled(step), torch.ones(1, 4), []
+    f(x)
+    entry = f._compiled.entries[0]
+
+    class Nothing:
+        def run(self, arrays, held):
+            return []
+
+    entry.call.__globals__["program"] = Nothing()
+    note = lambda frame, event, _: calls.append(frame.f_code.co_name) if event == "call" else None
+    sys.setprofile(note)
+    f(x)
+    sys.setprofile(None)
+    assert calls == ["run", "call", "call", "own_gradients", "run", "finish"]

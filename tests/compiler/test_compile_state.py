@@ -1,0 +1,520 @@
+"""What a compiled call leaves outside: writes, gradients, optimizers, schedules, assignments."""
+
+import copy
+import gc
+import types
+import weakref
+
+import numpy as np
+import pytest
+
+import rushlight as torch
+import rushlight.nn.functional as F
+from rushlight import nn
+
+
+def compiled(f):
+    return torch.compile(f, fullgraph=True)
+
+
+def arrays(tree):
+    """Copies of the numbers in ``tree``."""
+    if isinstance(tree, torch.Tensor):
+        return [tree.detach().numpy().copy()]
+    if isinstance(tree, (int, float)):
+        return [tree]
+    return [a for item in tree or () for a in arrays(item)]
+
+
+def ran(make, calls, compile):
+    torch.manual_seed(0)
+    f, state = make()
+    g = compiled(f) if compile else f
+    found = [arrays(g(*args)) for args in calls()]
+    return found + [arrays(state())], g
+
+
+def programs(make, calls):
+    """Compare compiled with eager over ``calls``; how many programs there were."""
+    want, _ = ran(make, calls, False)
+    got, f = ran(make, calls, True)
+    for a, b in zip(got, want, strict=True):
+        for x, y in zip(a, b, strict=True):
+            np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-6)
+    return f._compiled.count
+
+
+# Trainings --------------------------------------------------------------------------------
+
+
+def perceptron():
+    return nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1))
+
+
+def training(optimizer, change=lambda k, net, optimizer: None, batch=lambda k: 8, steps=9):
+    """Losses of a training, eager and compiled, with ``change`` between the steps."""
+
+    def run(compile):
+        torch.manual_seed(0)
+        net = perceptron()
+        opt = optimizer(list(net.parameters()))
+
+        def step(x):
+            opt.zero_grad()
+            loss = net(x).pow(2).mean()
+            loss.backward()
+            opt.step()
+            return loss
+
+        f, losses = compiled(step) if compile else step, []
+        for k in range(steps):
+            losses.append(f(torch.randn(batch(k), 3)).item())
+            change(k, net, opt)
+        return losses, f
+
+    want, _ = run(False)
+    got, f = run(True)
+    np.testing.assert_allclose(got, want, rtol=1e-5)
+    return f._compiled.count
+
+
+def adam(params):
+    return torch.optim.Adam(params, lr=0.01)
+
+
+def loads(k, net, optimizer):
+    if k == 2:
+        net.load_state_dict({name: v * 1.5 for name, v in net.state_dict().items()})
+    if k == 4:
+        optimizer.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+
+
+def falls_out_of_step(k, net, optimizer):
+    if k == 5:
+        optimizer.state_dict()["state"][0]["step"] += 7
+
+
+def eager_steps(k, net, optimizer):
+    if k % 2:
+        net(torch.ones(2, 3)).sum().backward()
+        optimizer.step()
+
+
+def options(k, net, optimizer):
+    for group in optimizer.param_groups:
+        if k == 2:
+            group["weight_decay"] = 0.1  # no longer 0: another program
+        if k == 4:
+            group.update(weight_decay=0.2, betas=(0.8, 0.99), eps=1e-3, lr=1)
+
+
+def new_group(k, net, optimizer):
+    if k == 2:
+        optimizer.add_param_group({"params": [torch.ones(1, requires_grad=True)]})
+
+
+@pytest.mark.parametrize(
+    "change, count",
+    [(loads, 1), (falls_out_of_step, 2), (eager_steps, 1), (options, 2), (new_group, 2)],
+)
+def test_state_that_others_change(change, count):
+    assert training(adam, change) == count
+
+
+def test_batches_of_two_sizes():
+    assert training(adam, batch=lambda k: 8 if k % 3 else 5) == 2
+
+
+def test_groups_with_options_of_their_own():
+    def groups(params):
+        own = [{"params": params[:2], "lr": 0.1}, {"params": params[2:], "momentum": 0.9}]
+        return torch.optim.SGD(own, lr=0.01)
+
+    def change(k, net, optimizer):
+        optimizer.param_groups[1]["lr"] *= 0.9
+
+    assert training(groups, change) == 1
+
+
+def test_only_scalars_are_wide():
+    """float64 numbers, such as Adam's bias corrections, leave float32 arrays in float32."""
+    from rushlight.compiler import entry
+
+    seen = []
+    make = entry.make_program
+    entry.make_program = lambda equations, *rest: seen.extend(equations) or make(equations, *rest)
+    try:
+        for optimizer in (adam, torch.optim.AdamW, torch.optim.RMSprop, torch.optim.Adagrad):
+            training(optimizer, steps=2)
+    finally:
+        entry.make_program = make
+    assert all(v.dtype != np.float64 or v.shape == () for e in seen for v in e.outs)
+    # What depends on the number of the step is computed once for all parameters.
+    assert sum(e.op.name == "pow" for e in seen) <= 8
+
+
+def schedule(kind, **options):
+    def make():
+        net = nn.Linear(3, 1)
+        optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+        scheduler = getattr(torch.optim.lr_scheduler, kind)(optimizer, **options)
+
+        def step(x):
+            optimizer.zero_grad()
+            loss = net(x).pow(2).mean() + 1
+            loss.backward()
+            optimizer.step()
+            scheduler.step(*([loss.detach() * 0 + 1] if kind == "ReduceLROnPlateau" else []))
+            return loss
+
+        return step, lambda: [optimizer.param_groups[0]["lr"], *net.parameters()]
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        schedule("StepLR", step_size=2, gamma=0.5),
+        schedule("OneCycleLR", max_lr=0.5, total_steps=10),
+        schedule("ReduceLROnPlateau", patience=0),
+    ],
+)
+def test_a_scheduler_inside(make):
+    assert programs(make, lambda: [(torch.ones(2, 3),)] * 6) == 1
+
+
+def test_a_scheduler_before_the_step():
+    def make():
+        w = torch.ones(2, requires_grad=True)
+        optimizer = torch.optim.SGD([w], lr=1.0)
+        scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.5)
+        optimizer.step()
+
+        def step(x):
+            scheduler.step()
+            optimizer.zero_grad()
+            (w * x).sum().backward()
+            optimizer.step()
+
+        return step, lambda: w
+
+    assert programs(make, lambda: [(torch.ones(2),)] * 4) == 1
+
+
+def test_two_optimizers():
+    def make():
+        net, critic = nn.Linear(2, 3), nn.Linear(3, 1)
+        mine, theirs = torch.optim.Adam(net.parameters()), torch.optim.Adam(critic.parameters())
+
+        def step(z, x):
+            fake = net(z)
+            loss = F.softplus(-critic(x)).mean() + F.softplus(critic(fake.detach())).mean()
+            theirs.zero_grad()
+            loss.backward()
+            theirs.step()
+            gain = F.softplus(-critic(fake)).mean()
+            mine.zero_grad()
+            gain.backward()
+            mine.step()
+            return loss, gain
+
+        return step, lambda: [*net.parameters(), *critic.parameters()]
+
+    assert programs(make, lambda: [(torch.randn(4, 2), torch.randn(4, 3)) for _ in range(4)]) == 1
+
+
+def test_a_gradient_penalty():
+    def make():
+        net = perceptron()
+        optimizer = torch.optim.Adam(net.parameters())
+
+        def step(x):
+            x = x.clone().requires_grad_()
+            out = net(x).sum()
+            (g,) = torch.autograd.grad(out, x, create_graph=True)
+            loss = ((g.norm(2, dim=1) - 1) ** 2).mean() + out
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        return step, lambda: net.parameters()
+
+    assert programs(make, lambda: [(torch.randn(4, 3),) for _ in range(4)]) == 1
+
+
+class Square(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        ctx.twice = x * 2
+        return x * x
+
+    @staticmethod
+    def backward(ctx, g):
+        (x,) = ctx.saved_tensors
+        return g * (x + ctx.twice) / 1.5
+
+
+def test_graphs_inside():
+    """retain_graph, a custom operation, hooks on tensors, and zero_grad that keeps gradients."""
+
+    def make():
+        w = torch.ones(3, requires_grad=True)
+        w.register_hook(lambda g: g * 3)
+        optimizer = torch.optim.SGD([w], lr=0.1, momentum=0.9)
+
+        def f(x):
+            optimizer.zero_grad(set_to_none=False)
+            loss = Square.apply(w * x).sum()
+            loss.backward(retain_graph=True)
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        return f, lambda: [w, w.grad]
+
+    calls = lambda: [(torch.arange(3.0) + k,) for k in range(4)]
+    assert programs(make, calls) == 2  # without a gradient before, and with one
+
+
+# Gradients --------------------------------------------------------------------------------
+
+
+def test_gradients_accumulate_in_place():
+    w = torch.ones(3, requires_grad=True)
+    f = compiled(lambda x: (w * x).sum().backward())
+    f(torch.ones(3))
+    g = w.grad
+    f(torch.ones(3))
+    f(torch.ones(3))
+    assert w.grad is g and g.tolist() == [3, 3, 3]
+    assert f._compiled.count == 2
+
+
+def test_a_gradient_that_somebody_holds_is_let_alone():
+    w = torch.ones(3, requires_grad=True)
+
+    @compiled
+    def f(x):
+        w.grad = None
+        (w * x).sum().backward()
+
+    f(torch.ones(3))
+    f(torch.ones(3))
+    g = w.grad
+    f(torch.ones(3) * 2)
+    array = w.grad.numpy()
+    f(torch.ones(3) * 3)
+    f(torch.ones(3) * 4)
+    assert (g.tolist(), array.tolist(), w.grad.tolist()) == ([1] * 3, [2] * 3, [4] * 3)
+    memory = w.grad.array.ctypes.data
+    f(torch.ones(3))
+    assert w.grad.array.ctypes.data == memory  # nobody held it
+
+
+def test_leaves_with_one_gradient_are_clipped_once():
+    a, b = torch.ones(2, requires_grad=True), torch.ones(2, requires_grad=True)
+
+    @compiled
+    def f(x):
+        a.grad = b.grad = None
+        ((a + b) * x).sum().backward()
+        return torch.nn.utils.clip_grad_norm_([a, b], 1.0, error_if_nonfinite=True)
+
+    f(torch.ones(2) * 3)
+    a.grad.mul_(2)
+    np.testing.assert_allclose([*a.grad.numpy(), *b.grad.numpy()], [1, 1, 0.5, 0.5], rtol=1e-4)
+    with pytest.raises(RuntimeError, match="gradients is inf"):
+        f(torch.tensor([float("inf"), 1.0]))
+    np.testing.assert_allclose(b.grad.numpy(), 0.5, rtol=1e-4)
+
+
+def test_gradients_of_arguments():
+    f = compiled(lambda x: (x * x).sum().backward())
+    for _ in range(2):
+        x = torch.ones(2, requires_grad=True)
+        f(x)
+        assert x.grad.tolist() == [2, 2]
+        f(x)
+        assert x.grad.tolist() == [4, 4]
+
+
+def test_only_the_step_with_new_gradients():
+    w = torch.ones(2, requires_grad=True)
+    f = compiled(torch.optim.SGD([w], lr=0.1).step)
+    for k in range(4):
+        w.grad = None
+        (w * (k + 1.0)).sum().backward()
+        f()
+    np.testing.assert_allclose(w.tolist(), 0.0, atol=1e-6)
+    assert f._compiled.count == 1
+
+
+def test_a_forward_that_is_called_twice_before_backward():
+    net = nn.Linear(2, 1)
+    f = compiled(net)
+    (f(torch.ones(1, 2)) + f(torch.ones(1, 2) * 2)).sum().backward()
+    assert net.weight.grad.tolist() == [[3, 3]]
+    y = f(torch.ones(1, 2))
+    y.sum().backward(retain_graph=True)
+    y.sum().backward()
+    with pytest.raises(RuntimeError, match="second time"):
+        y.sum().backward()
+
+
+def test_an_argument_written_with_history():
+    w = torch.ones(2, requires_grad=True)
+    f = compiled(lambda h: h.mul_(w))
+    for _ in range(2):
+        w.grad, h = None, torch.full((2,), 3.0)
+        assert f(h) is h
+        h.sum().backward()
+        assert w.grad.tolist() == [3, 3]
+
+
+# Memory -----------------------------------------------------------------------------------
+
+
+def test_results_that_share_memory():
+    base = torch.zeros(4)
+
+    def f(x):
+        base[0] += 1
+        y = x * 2
+        return base.view(2, 2), x.view(-1), x.detach(), x[0], y, y.view(-1), y.detach()
+
+    g = compiled(f)
+    for k in (1, 2):
+        x = torch.ones(2, 2)
+        outer, flat, detached, row, y, y_flat, y_detached = g(x)
+        flat[0], y_flat[0], outer[0, 1] = 5.0, 7.0, 9.0
+        assert x[0, 0].item() == detached[0, 0].item() == row[0].item() == 5
+        assert y[0, 0].item() == y_detached[0, 0].item() == 7
+        assert base.tolist() == [k, 9, 0, 0]
+    x = torch.ones(2, 2, requires_grad=True)
+    g(x)[1].sum().backward()
+    assert x.grad.tolist() == [[1, 1], [1, 1]]
+
+
+def test_no_argument_and_no_old_state_is_kept_alive():
+    h = torch.zeros(1)
+
+    @compiled
+    def f(x):
+        nonlocal h
+        h = h + x.sum().detach()
+        return x * 2
+
+    x = torch.ones(9, requires_grad=True)
+    seen = [weakref.ref(x), weakref.ref(h), weakref.ref(f(x))]
+    del x
+    f(torch.zeros(9, requires_grad=True))
+    gc.collect()
+    assert [reference() for reference in seen] == [None] * 3
+
+
+def test_views_that_are_written():
+    f, b = compiled(lambda x: x.add_(1)), torch.zeros(3, 2)
+    f(b[:, 0])
+    f(b[:, 1])
+    f(b[0])
+    assert b.tolist() == [[2, 2], [1, 1], [1, 1]]
+
+
+def test_a_parameter_as_the_argument():
+    w = torch.ones(2, requires_grad=True)
+
+    @compiled
+    def f(x):
+        with torch.no_grad():
+            w.add_(1)
+        return x * 2
+
+    assert [f(x).tolist()[0] for x in (torch.ones(2), w, torch.ones(2))] == [2, 6, 2]
+
+
+def test_tensors_made_inside_are_new_at_each_run():
+    def f(x):
+        t, v = torch.tensor(0.0), torch.as_tensor([1.0, 2.0])
+        t += x.sum()
+        return t, v.mul_(2), torch.Tensor([3.0]).add_(t)
+
+    programs(lambda: (f, list), lambda: [(torch.ones(2),)] * 3)
+
+
+def test_data_of_a_parameter():
+    w = torch.ones(2, requires_grad=True)
+
+    @compiled
+    def f(x):
+        w.data.add_(x)
+        w.data = w.data * 2
+
+    for _ in range(3):
+        f(torch.ones(2))
+    assert w.tolist() == [22, 22] and w.requires_grad
+
+
+# Assignments ------------------------------------------------------------------------------
+
+
+class Recurrent(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("h", torch.zeros(3))
+        self.linear = nn.Linear(3, 3)
+
+    def forward(self, x):
+        self.h = torch.tanh(self.linear(x) + self.h).detach()
+        return self.h
+
+
+def buffer():
+    net = Recurrent()
+    return lambda x: net(x), lambda: [net.h]
+
+
+def variables():
+    h, kept = torch.zeros(3), types.SimpleNamespace(h=torch.zeros(3))
+    sums, metric = {"x": torch.zeros(())}, [torch.zeros(())]
+
+    def f(x):
+        nonlocal h
+        h = torch.tanh(h + x)
+        kept.h = torch.tanh(kept.h + h)
+        sums["x"] = sums["x"] + x.sum()
+        metric[0] += x.mean()
+        return h
+
+    return f, lambda: [h, kept.h, sums["x"], metric[0]]
+
+
+def statistics():
+    norm = nn.BatchNorm1d(3, momentum=None)  # a plain average reads the number of batches
+    return lambda x: norm(x.expand(4, 3) * torch.arange(4.0)[:, None]), lambda: norm.buffers()
+
+
+@pytest.mark.parametrize("make", [buffer, variables, statistics])
+def test_what_is_kept_from_call_to_call(make):
+    assert programs(make, lambda: [(torch.randn(3),) for _ in range(4)]) == 1
+
+
+def test_a_failure_in_a_step():
+    table = nn.Embedding(4, 2)
+    optimizer = torch.optim.Adam(table.parameters(), lr=0.1)
+
+    @compiled
+    def step(i):
+        optimizer.zero_grad()
+        table(i).sum().backward()
+        optimizer.step()
+
+    step(torch.tensor([1]))
+    state = lambda: [table.weight, table.weight.grad, *optimizer.state[table.weight].values()]
+    before = arrays(state())
+    with pytest.raises(IndexError):
+        step(torch.tensor([9]))
+    for a, b in zip(arrays(state()), before, strict=True):
+        np.testing.assert_array_equal(a, b)
