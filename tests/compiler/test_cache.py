@@ -1,5 +1,6 @@
 """Machine code on disk: what is kept comes back; what anybody else could have made doesn't."""
 
+import dataclasses
 import os
 
 import pytest
@@ -51,9 +52,24 @@ def test_code_that_was_kept_runs():
 
 def test_other_versions_and_machines_have_other_entries(monkeypatch):
     cache.put("a", b"one")
-    monkeypatch.setattr(torch, "__version__", "0.0.0")
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "__version__", "0.0.0")
+        assert cache.get("a") is None
+    other = dataclasses.replace(host(), key="another processor")
+    monkeypatch.setattr(cache, "host", lambda: other)
     assert cache.get("a") is None
-    monkeypatch.undo()
+
+
+def test_an_edited_package_has_other_entries(monkeypatch, tmp_path):
+    source = tmp_path / "compiler" / "emit" / "module.py"
+    source.parent.mkdir(parents=True)
+    source.write_text("1")
+    monkeypatch.setattr(torch, "__file__", str(tmp_path / "__init__.py"))
+    state = cache._sources.__wrapped__
+    before = state()
+    assert before == state()
+    source.write_text("22")
+    assert before != state()
 
 
 DAMAGES = {
