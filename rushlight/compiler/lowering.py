@@ -5,8 +5,9 @@ An operation states what it is made of in its own block, by a rule like a gradie
     softmax.lower(lambda x, dim: ...)
 
 ``expand`` runs the rule on tensors that have shapes but no elements, under a recorder of its own,
-and puts what was recorded in the operation's place; what the rule used is lowered in turn. What
-is left has a kernel of the compiler's, or is an opaque call of its NumPy forward:
+and puts what was recorded in the operation's place; what the rule used is lowered in turn. Sums
+of slices' gradients become writes first (``parts.py``). What is left has a kernel of the
+compiler's, or is an opaque call of its NumPy forward:
 
 * elementwise operations, casts (``to_copy``), copies (``clone``, ``copy``, ``reshape``) and views;
 * reductions: sum, prod, amax, amin, any, all, argmax, argmin; scans: cumsum and the like;
@@ -20,6 +21,7 @@ from contextlib import contextmanager
 from rushlight.autograd import mode
 from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.parts import sums
+from rushlight.compiler.simplify import operands
 from rushlight.compiler.trace import Recorder
 from rushlight.dtype import OF, bfloat16, float16, float32
 from rushlight.errors import TraceError
@@ -53,7 +55,7 @@ def _joined(equation, part):
     recorder = Recorder()
     with _recording(recorder):
         whole, value = from_array(part.whole), from_array(part.part)
-        result = part.written_out(whole, value, placed)
+        result = placed(whole, value if part.fresh else whole[part.index] + value, part.index)
     _deliver(equation, (result,), recorder)
     return recorder.equations
 
@@ -81,8 +83,7 @@ def _lowered(equation):
 
 def _serves(equation):
     """Whether there is anything to gain: there are elements, and numbers that kernels compute."""
-    read = equation.ins[0] if equation.op.variadic else equation.ins
-    values = [v for v in (*read, *equation.outs) if isinstance(v, Abstract)]
+    values = (*operands(equation), *equation.outs)
     return all(v.size and v.dtype.kind != "c" for v in values)
 
 
@@ -148,7 +149,8 @@ def _renamed(value, place):
 def _fitted(equation, wanted, value, recorder):
     """``value`` in the dtype of ``wanted`` where that is half of what the rule computed in."""
     if value.dtype == float32.numpy and wanted.dtype in _HALF:
-        (value,) = recorder.emit(OPS["to_copy"], (value,), {"dtype": wanted.dtype})
+        params = {"dtype": wanted.dtype, "memory_format": None}
+        (value,) = recorder.emit(OPS["to_copy"], (value,), params)
     if value.shape != wanted.shape or value.dtype != wanted.dtype:
         raise TraceError(
             f"{equation.op.name}: its lowering gives {OF[value.dtype]} {list(value.shape)}, the "

@@ -9,28 +9,26 @@ and where the whole is known to be zero there, being made of other parts, ``whol
 """
 
 from collections import Counter
+from typing import NamedTuple
 
 from rushlight.compiler.abstract import Abstract
+from rushlight.compiler.simplify import operands
 
 __all__ = ["Sum", "sums"]
 
 
-class Sum:
+class Sum(NamedTuple):
     """``whole + embed(part, index)``; ``fresh`` where the whole is zero at ``index``."""
 
-    __slots__ = ("fresh", "index", "part", "whole")
-
-    def __init__(self, whole, part, index, fresh):
-        self.whole, self.part, self.index, self.fresh = whole, part, index, fresh
-
-    def written_out(self, whole, part, placed):
-        """The sum, of tensors."""
-        return placed(whole, part if self.fresh else whole[self.index] + part, self.index)
+    whole: Abstract
+    part: Abstract
+    index: tuple
+    fresh: bool
 
 
 def sums(equations):
     """id(equation) → Sum, for the additions of parts among ``equations``."""
-    uses = Counter([v.id for e in equations for v in _read(e)])
+    uses = Counter([v.id for e in equations for v in operands(e)])
     embeds: dict = {}  # value id → the equation that embeds it
     filled: dict = {}  # value id → the boxes outside which it is zero
     found: dict = {}
@@ -41,10 +39,10 @@ def sums(equations):
                 embeds[e.outs[0].id] = e
                 filled[e.outs[0].id] = [box]
         elif e.op.name == "add":
-            operands = _operands(e, embeds, uses)
-            if operands is None:
+            terms = _sum_of(e, embeds, uses)
+            if terms is None:
                 continue
-            whole, embed = operands
+            whole, embed = terms
             box = filled[embed.outs[0].id][0]
             boxes = filled.get(whole.id)
             fresh = boxes is not None and all(_apart(box, b) for b in boxes)
@@ -54,12 +52,7 @@ def sums(equations):
     return found
 
 
-def _read(e):
-    flat = e.ins[0] if e.op.variadic else e.ins
-    return [v for v in (*flat, *e.params.values()) if isinstance(v, Abstract)]
-
-
-def _operands(e, embeds, uses):
+def _sum_of(e, embeds, uses):
     """(whole, the equation of the embedded part) of an addition; None where it is none of that."""
     x, y = e.ins
     out = e.outs[0]
