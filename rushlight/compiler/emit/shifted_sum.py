@@ -6,7 +6,7 @@ operand is a vector at an offset, whatever stride, padding and dilation are. ``s
 sums over channels and taps; the sums go to the sink row by row.
 """
 
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from math import ceil, prod
 from typing import Any
 
@@ -26,7 +26,7 @@ from rushlight.compiler.emit.loop import address, lift, loop, unravel
 from rushlight.compiler.emit.memory import load, prefix_mask, store
 from rushlight.compiler.emit.plan import Kernel, Plan
 from rushlight.compiler.emit.tiles import shifted_product
-from rushlight.compiler.emit.value import INT, splat
+from rushlight.compiler.emit.value import INT, constant, splat
 from rushlight.compiler.emit.value import lift as as_value
 
 __all__ = ["emit", "plan"]
@@ -152,12 +152,29 @@ def _emit_sums(b, plan, args, scratch, sums, step):
             fetch_ahead(b, d.images(), x, ahead, (turn, len(taps) * c.columns * c.panels))
             weights = _packed(b, c, (group, block, part * c.panels + p), channels, first)
             row, column = (phase * c.panels + p) * tile.rows, j * (tile.columns * layout.lanes)
-            b.call(product, [
-                address(b, packed, weights, size), address(b, scratch, column, size),
-                address(b, sums, row * c.width + column, size), channels.v,
-                lift(b, layout.channel).v, lift(b, c.width).v,
-                address(b, offsets, first, 8), lift(b, count).v, fresh.v,
-            ])  # fmt: skip
+            into = address(b, sums, row * c.width + column, size)
+            with _unless_empty(b, c, taps, count, into):
+                b.call(product, [
+                    address(b, packed, weights, size), address(b, scratch, column, size), into,
+                    channels.v, lift(b, layout.channel).v, lift(b, c.width).v,
+                    address(b, offsets, first, 8), lift(b, count).v, fresh.v,
+                ])  # fmt: skip
+
+
+@contextmanager
+def _unless_empty(b, c, taps, count, into):
+    """The block runs if there is something to sum; else the tile at ``into`` is cleared."""
+    if c.inputs and all(taps):
+        yield
+        return
+    something = lift(b, count) > 0 if c.inputs else as_value(b, False)
+    zero, tile = constant(b, 0, c.tile.dtype, c.tile.lanes), c.tile
+    with b.if_else(something.v) as (then, otherwise):
+        with then:
+            yield
+        with otherwise, loop(b, 0, tile.rows) as i, loop(b, 0, tile.columns) as j:
+            place = address(b, into, i * c.width + j * tile.lanes, tile.dtype.itemsize)
+            store(b, zero, place, tile.dtype)
 
 
 def _source(c, step):

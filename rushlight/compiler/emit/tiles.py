@@ -17,7 +17,8 @@ def shifted_product(module, tile):
 
     Its arguments: ``(weights, x, sums, channels, channel pitch, row pitch of sums, offsets, taps,
     fresh)``. For each channel and tap, each row's weight times the vectors at the tap's offset in
-    ``x``; the weights lie in this order. ``fresh`` sums start from 0.
+    ``x``; the weights lie in this order. ``fresh`` sums start from 0. There must be a channel and a
+    tap.
     """
     name = f"shifted_product_{tile.dtype.name}_{tile.rows}x{tile.columns}"
     if name in module.globals:
@@ -59,21 +60,9 @@ def _write_product(b, tile, weights, x, into, channels, channel_pitch, row_pitch
 
         return carried(b, constant(b, 0, INT), taps, sums, add_tap)
 
-    # Loops are entered at least once, so an empty sum goes around them.
-    start = b.block
-    summing, done = b.append_basic_block("summing"), b.append_basic_block("done")
-    b.cbranch((channels * taps > 0).v, summing, done)
-    b.position_at_end(summing)
-    found = carried(b, constant(b, 0, INT), channels, sums, add_channel)
-    end = b.block
-    b.branch(done)
-    b.position_at_end(done)
-    phis = [b.phi(x.v.type) for x in sums]
-    for phi, before, after in zip(phis, sums, found, strict=True):
-        phi.add_incoming(before.v, start)
-        phi.add_incoming(after.v, end)
-    for phi, place in zip(phis, places, strict=True):
-        store(b, Value(b, phi, dtype), place, dtype)
+    sums = carried(b, constant(b, 0, INT), channels, sums, add_channel)
+    for place, value in zip(places, sums, strict=True):
+        store(b, value, place, dtype)
 
 
 def weight_product(module, tile, rows):
