@@ -3,12 +3,10 @@
 from dataclasses import replace
 from math import prod
 
-from llvmlite import ir
-
 from rushlight.compiler.emit.frame import entry, kernel
 from rushlight.compiler.emit.loop import address, lift, loop, unravel
 from rushlight.compiler.emit.memory import load, prefix_mask, store
-from rushlight.compiler.emit.microkernel import inner, outer
+from rushlight.compiler.emit.microkernel import inner, tile_function
 from rushlight.compiler.emit.packing import (
     Source,
     least,
@@ -16,11 +14,11 @@ from rushlight.compiler.emit.packing import (
     pack_right,
     turn_panel,
 )  # fmt: skip
-from rushlight.compiler.emit.value import INT, Value, constant, select
+from rushlight.compiler.emit.value import constant, select
 
 __all__ = ["packing_chunks", "write_blocks", "write_packing"]
 
-_PTR, _I64, _I1, _VOID = ir.PointerType(), ir.IntType(64), ir.IntType(1), ir.VoidType()
+PACKED = 1 << 14  # elements of the right operand that a chunk packs, where tiles are no larger
 
 
 class _Operands:
@@ -68,9 +66,6 @@ class _Operands:
 
 
 # Packing ahead ----------------------------------------------------------------------------
-
-
-PACKED = 1 << 14  # elements of the right operand, at least, that a chunk packs
 
 
 def packing_chunks(cut):
@@ -309,60 +304,3 @@ def _share(index, size, total):
 def _span(first, count, size, total):
     """From the first row of the first tile to the last row of the last."""
     return first * size, least((first + count) * size, total)
-
-
-def tile_function(module, tile, partial, left, right, pitch, resuming):
-    """The function that computes a tile of the block; contractions of a module share it.
-
-    ``void tile(ptr left, ptr right, ptr block, i64 depth, i1 resume)``: the left operand has
-    strides ``left`` by row and by step, the right one ``right`` by step, and rows of the block lie
-    ``pitch`` apart. Where ``resuming`` and ``resume``, the sums go on from those in the block. The
-    last vector of columns has ``partial`` lanes (0: all).
-    """
-    marks = (tile.dtype.char, tile.rows, tile.columns, partial, *left, right, pitch, int(resuming))
-    name = "tile." + ".".join(map(str, marks))
-    if name in module.globals:
-        return module.globals[name]
-    function = ir.Function(module, ir.FunctionType(_VOID, [_PTR] * 3 + [_I64, _I1]), name)
-    function.linkage = "internal"
-    b = ir.IRBuilder(function.append_basic_block("entry"))
-    x, y, block, depth, resume = function.args
-    size, lanes, dtype = tile.dtype.itemsize, tile.lanes, tile.dtype
-    masks = [None] * tile.columns
-    if partial:
-        masks[-1] = prefix_mask(b, partial, lanes)
-
-    def step(k):
-        at, to = address(b, x, k * left[1], size), address(b, y, k * right, size)
-        return (
-            lambda i: load(b, address(b, at, i * left[0], size), dtype),
-            lambda j: load(b, address(b, to, j * lanes, size), dtype, lanes, masks[j]),
-        )
-
-    sums = tile.zeros(b)
-    places = [i * pitch + j * lanes for i in range(tile.rows) for j in range(tile.columns)]
-    if resuming:
-        sums = _resumed(b, resume, block, places, sums)
-    sums = outer(b, tile, Value(b, depth, INT), step, sums)
-    for place, total in zip(places, sums, strict=True):
-        store(b, total, address(b, block, place, size), dtype)
-    b.ret_void()
-    return function
-
-
-def _resumed(b, resume, block, places, sums):
-    """The sums in the block where ``resume``, else ``sums``."""
-    before = b.block
-    with b.if_then(resume):
-        kept = [
-            load(b, address(b, block, place, x.dtype.itemsize), x.dtype, x.lanes)
-            for place, x in zip(places, sums, strict=True)
-        ]
-        inside = b.block
-    found = []
-    for x, y in zip(sums, kept, strict=True):
-        phi = b.phi(x.v.type)
-        phi.add_incoming(x.v, before)
-        phi.add_incoming(y.v, inside)
-        found.append(Value(b, phi, x.dtype))
-    return found

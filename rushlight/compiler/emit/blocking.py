@@ -19,7 +19,7 @@ COPY, TURN = 0.2, 0.35  # cycles an element to copy it, and to exchange rows and
 FETCH = 1.0  # cycles an element to compute it
 FAR = 0.06  # cycles an element to get it from the cache that all cores share
 START, CHUNK_START = 4000, 300  # cycles to start a kernel on all threads, and a chunk
-THREAD = 1 << 15  # cycles of work for which one more thread is expected
+SHARE = 1 << 13  # cycles of work for a thread, times the number of threads
 
 
 @dataclass(frozen=True)
@@ -250,8 +250,11 @@ def _parts(count):
 
 
 def _imbalance(chunks, cycles):
-    """How much longer the threads with one chunk more take: the mean for reasonable numbers."""
-    threads = [n for n in (1, 2, 4, 8, 16) if n <= 2 or cycles > n * THREAD]
+    """How much longer the threads with one chunk more take: the mean for reasonable numbers.
+
+    The more threads, the more work for each must there be.
+    """
+    threads = [n for n in (1, 2, 4, 8, 16, 32, 64) if n <= 2 or cycles >= n * n * SHARE]
     return sum(-(-chunks // n) * n / chunks for n in threads) / len(threads)
 
 

@@ -14,13 +14,15 @@ from dataclasses import dataclass
 import numpy as np
 from llvmlite import ir
 
-from rushlight.compiler.emit.loop import carried, lift
-from rushlight.compiler.emit.memory import prefix_mask, reduce
-from rushlight.compiler.emit.value import Value, constant, splat
+from rushlight.compiler.emit.loop import address, carried, lift
+from rushlight.compiler.emit.memory import load, prefix_mask, reduce, store
+from rushlight.compiler.emit.value import INT, Value, constant, splat
 
-__all__ = ["Tile", "best_inner", "inner", "outer", "outer_tiles", "transposed"]
+__all__ = ["Tile", "best_inner", "inner", "outer", "outer_tiles", "tile_function", "transposed"]
 
-STREAMS = 10
+STREAMS = 10  # from memory that a core follows at a time
+
+_PTR, _I64, _I1, _VOID = ir.PointerType(), ir.IntType(64), ir.IntType(1), ir.VoidType()
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,63 @@ def inner(b, tile, depth, step):
         mask = prefix_mask(b, lift(b, depth - whole).v, tile.lanes)
         sums = tile.multiplied(b, *step(whole, mask), sums)
     return [reduce(x, "add") for x in sums]
+
+
+def tile_function(module, tile, partial, left, right, pitch, resuming):
+    """The function that computes a tile of the block; contractions of a module share it.
+
+    ``void tile(ptr left, ptr right, ptr block, i64 depth, i1 resume)``: the left operand has
+    strides ``left`` by row and by step, the right one ``right`` by step, and rows of the block lie
+    ``pitch`` apart. Where ``resuming`` and ``resume``, the sums go on from those in the block. The
+    last vector of columns has ``partial`` lanes (0: all).
+    """
+    marks = (tile.dtype.char, tile.rows, tile.columns, partial, *left, right, pitch, int(resuming))
+    name = "tile." + ".".join(map(str, marks))
+    if name in module.globals:
+        return module.globals[name]
+    function = ir.Function(module, ir.FunctionType(_VOID, [_PTR, _PTR, _PTR, _I64, _I1]), name)
+    function.linkage = "internal"
+    b = ir.IRBuilder(function.append_basic_block("entry"))
+    x, y, block, depth, resume = function.args
+    size, lanes, dtype = tile.dtype.itemsize, tile.lanes, tile.dtype
+    masks = [None] * tile.columns
+    if partial:
+        masks[-1] = prefix_mask(b, partial, lanes)
+
+    def step(k):
+        at, to = address(b, x, k * left[1], size), address(b, y, k * right, size)
+        return (
+            lambda i: load(b, address(b, at, i * left[0], size), dtype),
+            lambda j: load(b, address(b, to, j * lanes, size), dtype, lanes, masks[j]),
+        )
+
+    sums = tile.zeros(b)
+    places = [i * pitch + j * lanes for i in range(tile.rows) for j in range(tile.columns)]
+    if resuming:
+        sums = _resumed(b, resume, block, places, sums)
+    sums = outer(b, tile, Value(b, depth, INT), step, sums)
+    for place, total in zip(places, sums, strict=True):
+        store(b, total, address(b, block, place, size), dtype)
+    b.ret_void()
+    return function
+
+
+def _resumed(b, resume, block, places, sums):
+    """The sums in the block where ``resume``, else ``sums``."""
+    before = b.block
+    with b.if_then(resume):
+        kept = [
+            load(b, address(b, block, place, x.dtype.itemsize), x.dtype, x.lanes)
+            for place, x in zip(places, sums, strict=True)
+        ]
+        inside = b.block
+    found = []
+    for x, y in zip(sums, kept, strict=True):
+        phi = b.phi(x.v.type)
+        phi.add_incoming(x.v, before)
+        phi.add_incoming(y.v, inside)
+        found.append(Value(b, phi, x.dtype))
+    return found
 
 
 # Shapes of tiles --------------------------------------------------------------------------
@@ -128,7 +187,7 @@ def outer_tiles(target, dtype, rows, columns, depth):
 def best_inner(target, dtype, rows, columns, depth):
     """The cycles that ``inner`` products take in all, and their tile.
 
-    Each row and column is a stream from memory; a core follows about ten.
+    Each of its rows and columns is a stream from memory.
     """
     lanes = target.lanes(dtype)
     steps = -(-depth // lanes)

@@ -51,14 +51,12 @@ class Operand:
     @classmethod
     def first(cls, matrix):
         """``matrix`` as the first factor of a product: its columns are summed."""
-        along_row = matrix.fetch is not None or matrix.column == 1 or matrix.row != 1
-        return cls(matrix, matrix.row, matrix.column, "depth" if along_row else "side")
+        return cls(matrix, matrix.row, matrix.column, "depth" if _by_row(matrix) else "side")
 
     @classmethod
     def second(cls, matrix):
         """``matrix`` as the second factor: its rows are summed."""
-        along_row = matrix.fetch is not None or matrix.column == 1 or matrix.row != 1
-        return cls(matrix, matrix.column, matrix.row, "side" if along_row else "depth")
+        return cls(matrix, matrix.column, matrix.row, "side" if _by_row(matrix) else "depth")
 
     @property
     def along_depth(self):
@@ -73,6 +71,11 @@ class Operand:
     def plain(self, dtype):
         """Whether it lies in memory in ``dtype``, so that no copy is needed."""
         return self.matrix.fetch is None and self.matrix.dtype == dtype
+
+
+def _by_row(matrix):
+    """Whether vectors are read along rows: always, unless only columns are contiguous."""
+    return matrix.fetch is not None or matrix.column == 1 or matrix.row != 1
 
 
 class Source:
