@@ -16,10 +16,9 @@ from threadpoolctl import threadpool_limits
 
 import rushlight
 from rushlight.compiler import code, threads
-from rushlight.compiler.emit.block import tile_function
 from rushlight.compiler.emit.contraction import Contraction, Matrix, emit, plan, storing
 from rushlight.compiler.emit.loop import lift, loop
-from rushlight.compiler.emit.microkernel import Tile
+from rushlight.compiler.emit.microkernel import Tile, tile_function
 from rushlight.compiler.emit.target import host
 
 F4 = np.dtype(np.float32)
