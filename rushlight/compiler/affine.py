@@ -89,7 +89,8 @@ def flat(index, strides, offset=0):
 
 def unravel(position, shape):
     """The index in ``shape`` at a ``position`` in its C order; None where it is not affine."""
-    index, offset, terms = [], position.offset, dict(position.terms)
+    index, offset = [], position.offset
+    terms = {v: c for v, c in position.terms.items() if v.extent > 1}
     for n, stride in zip(shape, strides_of(shape), strict=True):
         if n == 1:
             index.append(ZERO)

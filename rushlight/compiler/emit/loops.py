@@ -24,6 +24,8 @@ POINTER = ir.PointerType()
 #: void kernel(args, chunk, scratch)
 KERNEL = ir.FunctionType(ir.VoidType(), [POINTER, I64, POINTER])
 _FLOAT = np.dtype(np.float32)
+#: Terms of a short sum.
+BLOCK = 32
 _COPIES = ("to_copy", "clone")
 
 
@@ -311,9 +313,22 @@ class Accumulator:
         self.start = constant(entry, _identity(node.name, self.dtype), self.dtype, self.lanes)
         self.slot = memory.stack(entry, self.start.v.type)
         self.combine = memory.COMBINE[_COMBINE[node.name]]
+        # Long sums of floats are sums of short ones, or small terms would get lost.
+        long = type(node) is Reduce and node.name == "sum" and self.dtype.kind == "f"
+        self.total = memory.stack(entry, self.start.v.type) if long else None
 
     def clear(self, b):
         b.store(self.start.v, self.slot)
+        if self.total is not None:
+            b.store(self.start.v, self.total)
+
+    def flush(self, b):
+        """Add the short sum to the long one."""
+        b.store(self.combine(self._read(b, self.total), self._read(b, self.slot)).v, self.total)
+        b.store(self.start.v, self.slot)
+
+    def _read(self, b, slot):
+        return Value(b, b.load(slot, typ=self.start.v.type), self.dtype)
 
     def take(self):
         """Combine with the operand at the current element."""
@@ -322,14 +337,15 @@ class Accumulator:
         mask = self.nodes.mask
         if mask is not None and not self.nodes.across:
             x = select(Value(b, mask.v, mask.dtype), x, Value(b, self.start.v, self.dtype))
-        so_far = Value(b, b.load(self.slot, typ=self.start.v.type), self.dtype)
-        b.store(self.combine(so_far, x).v, self.slot)
+        b.store(self.combine(self.current(b), x).v, self.slot)
 
     def current(self, b):
-        return Value(b, b.load(self.slot, typ=self.start.v.type), self.dtype)
+        return self._read(b, self.slot)
 
     def result(self, b):
         found = self.current(b)
+        if self.total is not None:
+            found = self.combine(self._read(b, self.total), found)
         if not self.nodes.across:
             found = memory.reduce(found, _COMBINE[self.node.name])
         return found.astype(self.node.dtype)
@@ -496,7 +512,10 @@ class LoopEmitter:
                 row.variables[v] = i64(0)
             self._body(roots)
             return
+        sums = [self.accumulators[id(r)] for r in roots if type(r) in REDUCING]
+        self.sums = [a for a in sums if a.total is not None]
         outer = [v for v in loops.columns if v is not loops.vector and v is not loops.tile]
+        last = outer.pop() if loops.across else None
         opened = []
         b = row.b
         variables = {}
@@ -505,12 +524,34 @@ class LoopEmitter:
             opened.append(loop)
             variables[v] = loop.i
             b = loop.b
-        if loops.across:
-            self._in_columns(row, b, variables, roots)
-        else:
+        if last is None:
             self._along(row, b, variables, roots)
+        else:
+            self._count(b, last.extent, 1, bool(opened), lambda b, i: self._in_columns(
+                row, b, {**variables, last: i}, roots))  # fmt: skip
         for loop in reversed(opened):
             loop.close()
+
+    def _count(self, b, end, step, inside, body):
+        """The innermost loop; in blocks where long sums are to be made of short ones."""
+        if self.sums and end > 2 * BLOCK * step:
+            block = Loop(b, i64(0), i64(end), BLOCK * step)
+            stop = block.b.add(block.i, i64(BLOCK * step))
+            over = block.b.icmp_signed(">", stop, i64(end))
+            stop = block.b.select(over, i64(end), stop)
+            loop = Loop(block.b, block.i, stop, step)
+            body(loop.b, loop.i)
+            loop.close()
+            for a in self.sums:
+                a.flush(block.b)
+            block.close()
+            return
+        loop = Loop(b, i64(0), i64(end), step)
+        body(loop.b, loop.i)
+        loop.close()
+        if inside and end >= 8 * step:
+            for a in self.sums:
+                a.flush(b)
 
     def _in_columns(self, row, b, variables, roots):
         tile = None if self.loops.tile is None else Loop(b, *self.tile)
@@ -528,9 +569,8 @@ class LoopEmitter:
         loops = self.loops
         whole = loops.vector.extent // loops.lanes * loops.lanes
         if whole:
-            loop = Loop(b, i64(0), i64(whole), loops.lanes)
-            self._in_columns(row, loop.b, {**variables, loops.vector: loop.i}, roots)
-            loop.close()
+            self._count(b, whole, loops.lanes, bool(variables), lambda b, i: self._in_columns(
+                row, b, {**variables, loops.vector: i}, roots))  # fmt: skip
         if loops.masked:
             self.nodes.mask = prefix_mask(b, loops.vector.extent - whole, loops.lanes)
             self._in_columns(row, b, {**variables, loops.vector: i64(whole)}, roots)

@@ -1,0 +1,155 @@
+"""Programs as machine code: what is fused, where values lie, and what threads do not change."""
+
+import numpy as np
+import pytest
+
+import rushlight as torch
+import rushlight.nn.functional as F
+from rushlight import nn
+from rushlight.compiler.native import Call, NativeProgram
+
+pytest.importorskip("llvmlite")
+
+
+def program(function, *args):
+    """The native program of ``function`` for ``args``; its results are compared with eager's."""
+    want = function(*args)
+    compiled = torch.compile(function, fullgraph=True)
+    for _ in range(2):
+        found = compiled(*args)
+        for x, y in zip(*map(_tensors, (found, want)), strict=True):
+            close(x, y)
+    (entry,) = compiled._compiled.entries
+    assert type(entry.program) is NativeProgram
+    return entry.program
+
+
+def close(x, y):
+    np.testing.assert_allclose(x.numpy(), y.numpy(), rtol=1e-5, atol=1e-5)
+
+
+def _tensors(found):
+    return found if isinstance(found, tuple) else (found,)
+
+
+def kernels(p):
+    return [s for s in p.assembly.steps if type(s) is not Call]
+
+
+def calls(p):
+    return [s.equation.op.name for s in p.assembly.steps if type(s) is Call]
+
+
+X = torch.randn(33, 70, generator=torch.Generator().manual_seed(1))
+I = torch.tensor([3, 0, 32])
+ONE_KERNEL = {
+    "chain": lambda x: torch.tanh(x * 2 + 1).exp() - x,
+    "softmax": lambda x: torch.softmax(x, 1),
+    "softmax of columns": lambda x: torch.softmax(x, 0),
+    "log_softmax": lambda x: F.log_softmax(x, 1),
+    "layer_norm": lambda x: F.layer_norm(x, (70,)),
+    "variance": lambda x: x.var(1),
+    "of a view": lambda x: x[3:, ::2].t() * 2,
+    "argmax": lambda x: x.argmax(1),
+    "scan": lambda x: (x * 2).cumsum(1) + 1,
+    "gather": lambda x: F.embedding(I, x) * 2,
+    "linear and gelu": lambda x: F.gelu(x @ x.t()),
+    "causal mask": lambda x: torch.tril(x) + torch.triu(x, 1),
+}
+
+
+@pytest.mark.parametrize("name", ONE_KERNEL)
+def test_one_kernel(name):
+    p = program(ONE_KERNEL[name], X)
+    assert len({s.group.number for s in kernels(p) if not s.group.checks}) == 1
+    assert not calls(p)
+
+
+def test_a_cat_writes_each_part_once():
+    p = program(lambda x: torch.cat([x * 2, x + 1, x], 1), X)
+    assert p.schedule.offsets.keys().isdisjoint(v.id for v in p.inputs)
+    assert not calls(p)
+
+
+def test_opaque_calls_stand_between_kernels():
+    p = program(lambda x: torch.sort(x * 2, 1).values.exp() * torch.sort(x, 0).values, X)
+    assert calls(p) == ["sort", "sort"]
+
+
+def _step(optimizer, **options):
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(20, 50), nn.ReLU(), nn.Linear(50, 7))
+    opt = optimizer(net.parameters(), **options)
+
+    def step(x, y):
+        opt.zero_grad()
+        loss = F.cross_entropy(net(x), y)
+        loss.backward()
+        opt.step()
+        return loss
+
+    return step, net
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad"])
+def test_a_training_step_is_all_native(name):
+    step, net = _step(getattr(torch.optim, name), lr=0.01)
+    compiled = torch.compile(step, fullgraph=True)
+    x, y = torch.randn(16, 20), torch.randint(0, 7, (16,))
+    for _ in range(3):
+        compiled(x, y)
+    entry = compiled._compiled.entries[-1]
+    assert not calls(entry.program)
+    # Parameters and state are updated by the kernels that compute them, not copied afterwards.
+    written = {v.id for v in entry.program.inputs} & set(entry.program.schedule.offsets)
+    assert not written
+
+
+def test_results_do_not_depend_on_threads():
+    before = torch.get_num_threads()
+    found = []
+    try:
+        for threads in (1, 2, 4, 2):
+            torch.set_num_threads(threads)
+            torch.manual_seed(3)
+            net = nn.Sequential(
+                nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
+                nn.Linear(8 * 169, 300), nn.Tanh(), nn.Linear(300, 10),
+            )  # fmt: skip
+            opt = torch.optim.Adam(net.parameters())
+            x, y = torch.randn(32, 3, 28, 28), torch.randint(0, 10, (32,))
+
+            @torch.compile
+            def step(x, y, opt=opt, net=net):
+                opt.zero_grad()
+                loss = F.cross_entropy(net(x), y)
+                loss.backward()
+                opt.step()
+                return loss
+
+            losses = [step(x, y) for _ in range(3)]
+            found.append([t.detach().numpy().tobytes() for t in (*losses, *net.parameters())])
+    finally:
+        torch.set_num_threads(before)
+    assert all(f == found[0] for f in found)
+
+
+def test_other_strides_make_another_program():
+    compiled = torch.compile(lambda x: x * 2, fullgraph=True)
+    for x in (X, X.t().contiguous().t(), X[:, ::2]):
+        close(compiled(x), x * 2)
+
+
+def test_held_results_stay():
+    compiled = torch.compile(lambda x: x * 2, fullgraph=True)
+    big = torch.ones(100, 100)
+    kept = [compiled(big * k) for k in range(6)]
+    assert [t[0, 0].item() for t in kept] == [0, 2, 4, 6, 8, 10]
+
+
+@pytest.mark.parametrize("dim", [None, 0, 1])
+def test_long_sums_are_accurate(dim):
+    x = torch.rand(300, 1000, generator=torch.Generator().manual_seed(0))
+    got = torch.compile(lambda x: x.sum() if dim is None else x.sum(dim))(x).numpy()
+    want = x.numpy().astype(np.float64).sum(dim)
+    assert np.max(np.abs(got - want) / want) < 3e-7
