@@ -33,7 +33,7 @@ class Cut:
     tile: Tile
     panels: int  # tiles of rows of a unit
     block: int  # channels that are laid out at a time
-    counts: tuple  # of units: image blocks, groups, blocks of panels, depths, strips
+    counts: tuple  # of units: image blocks, groups, blocks of panels, strips in three dims
 
     @cached_property
     def all_panels(self):
@@ -103,7 +103,8 @@ class Cut:
         copied *= self.inputs * len(shifts.slices) * len(shifts.planes)
         cycles += copied * (3 if x.step == 1 else 4 * x.step if x.step <= 4 else 30)
         rows = self.panels * tile.rows * layout.images * layout.rows * y.spread
-        cycles += rows * ceil(x.result / layout.lanes) * (4 if x.spread == 1 else 25)
+        vectors = ceil(layout.columns * x.spread / layout.lanes)
+        cycles += rows * vectors * (4 if x.spread == 1 else 25)
         units = prod(self.counts)
         return cycles * units * (ceil(units / _BUSY) * _BUSY / units) ** 0.5
 
@@ -134,28 +135,26 @@ def _tiles(target, results):
 def _layouts(d, shifts, lanes):
     """Strips of a plane's rows, and blocks of images where they are small."""
     z, y, x = shifts.dims
+    pieces = ceil(x.count / (64 * lanes))
+    columns = x.count if pieces < 3 else round_up(ceil(x.count / pieces), 12 * lanes)
     for wide in (x, x.apart()) if x.reach else (x,):
         for rows in sorted({ceil(y.count / n) for n in range(1, y.count + 1)}):
-            yield Layout(Shifts((z, y, wide)), 1, rows, lanes)
+            yield Layout(Shifts((z, y, wide)), 1, rows, columns, lanes)
         for high in (y, y.apart()) if y.reach and wide is not x else (y,):
             images = 2
             while images <= d.batch and images * y.count * x.count <= 96 * lanes:
-                yield Layout(Shifts((z, high, wide)), images, y.count, lanes)
+                yield Layout(Shifts((z, high, wide)), images, y.count, x.count, lanes)
                 images *= 2
 
 
 def _cut(d, target, inputs, results, layout, rows, vectors):
     """The work in tiles of ``rows`` and ``vectors``, in blocks that the caches hold."""
-    z, y, _ = layout.shifts.dims
     tile = Tile(rows, vectors, layout.lanes, d.compute, target.fma)
     panels = ceil(results / rows)
     width = round_up(layout.run, vectors * layout.lanes) * len(layout.shifts.phases)
     part = max(1, min(panels, target.l2 // 4 // d.compute.itemsize // (width * rows)))
     part = ceil(panels / ceil(panels / part))
-    counts = (
-        ceil(d.batch / layout.images), d.groups, ceil(panels / part), z.count,
-        ceil(y.count / layout.rows),
-    )  # fmt: skip
+    counts = ceil(d.batch / layout.images), d.groups, ceil(panels / part), *layout.strips
     block = _block(target, layout, tile, inputs)
     return Cut(layout, d.groups, inputs, results, tile, part, block, counts)
 

@@ -30,6 +30,8 @@ def round_up(n, multiple):
 class Layout:
     """Some rows of t of one image, or several whole images, with all that their taps meet.
 
+    Very long rows are cut in pieces of so many ``columns`` as well.
+
     A plane is one run: rows of ``pitch`` elements, images of ``image_rows`` rows, where rows (and
     images) may share their padding.
     """
@@ -37,11 +39,18 @@ class Layout:
     shifts: Shifts
     images: int
     rows: int
+    columns: int
     lanes: int
 
     @cached_property
+    def whole(self):
+        """Whether rows are in one piece."""
+        return self.columns == self.shifts.dims[2].count
+
+    @cached_property
     def pitch(self):
-        return self.shifts.dims[2].pitch
+        x = self.shifts.dims[2]
+        return x.pitch if self.whole else self.columns + x.reach
 
     @cached_property
     def image_rows(self):
@@ -52,7 +61,7 @@ class Layout:
     def run(self):
         """From the first t to behind the last: what is in between is computed, too."""
         rows = (self.images - 1) * self.image_rows + self.rows
-        return (rows - 1) * self.pitch + self.shifts.dims[2].count
+        return (rows - 1) * self.pitch + self.columns
 
     @cached_property
     def filled(self):
@@ -64,7 +73,7 @@ class Layout:
         """The elements after them that the last rows' taps meet, in whole vectors."""
         _, y, x = self.shifts.dims
         over = max(0, self.rows + y.reach - self.image_rows) * self.pitch
-        over += max(0, x.count + x.reach - self.pitch)
+        over += max(0, self.columns + x.reach - self.pitch)
         return round_up(over, self.lanes)
 
     @cached_property
@@ -77,6 +86,33 @@ class Layout:
     def channel(self):
         """From one channel to the next."""
         return len(self.shifts.slices) * len(self.shifts.planes) * self.plane
+
+    @cached_property
+    def strips(self):
+        """How many there are: depths, blocks of rows, pieces of rows."""
+        z, y, x = [dim.count for dim in self.shifts.dims]
+        return z, ceil(y / self.rows), ceil(x / self.columns)
+
+    def start(self, strip):
+        """The first t of a strip: its depth, row and column."""
+        depth, row, column = strip
+        return depth, row * self.rows, 0 if self.whole else column * self.columns
+
+    def left(self, b, t):
+        """The columns of a strip; the last piece of a row may be shorter."""
+        if self.whole:
+            return self.columns
+        return least(b, t[2] * -1 + self.shifts.dims[2].count, self.columns)
+
+    def met(self, t, images):
+        """(The first depth, row and column that the t from ``t`` on meet; rows, their length)."""
+        z, y, x = self.shifts.dims
+        rows = ((self.rows if self.images == 1 else y.count) + y.reach) * y.step
+        # Of several slices, all but the last were met before.
+        place = [t[0] * z.step + self.shifts.slices[-1], t[1] * y.step + y.base]
+        if self.whole:
+            return [*place, 0], (rows, images.width)
+        return [*place, t[2] * x.step + x.base], (rows, (self.columns + x.reach) * x.step)
 
     def taps(self):
         return self.shifts.taps(self.plane, self.pitch)
@@ -96,7 +132,7 @@ class Images:
 
 
 def lay_out(b, layout, images, x, into, dtype, first, channels, t):
-    """Copy from ``x`` what the t from ``t`` = (depth, row) on meet, as ``dtype``.
+    """Copy from ``x`` what the t from ``t`` = (depth, row, column) on meet, as ``dtype``.
 
     ``first`` is the first (image, channel) of so many ``channels``.
     """
@@ -116,12 +152,12 @@ def lay_out(b, layout, images, x, into, dtype, first, channels, t):
             line = offset((first[0] + i, first[1] + c, z, y), images.strides[:4])
             line = address(b, x, line, images.dtype.itemsize)
             row = address(b, plane, (i * layout.image_rows + r) * layout.pitch, size)
-            _copy_row(b, layout, images, line, row, dtype, valid)
+            _copy_row(b, layout, images, line, row, dtype, t[2] * width.step + width.base, valid)
         if layout.zeros:
             _clear(b, layout, plane, dtype)
 
 
-def _copy_row(b, layout, images, x, into, dtype, valid):
+def _copy_row(b, layout, images, x, into, dtype, first, valid):
     """A row of each of the columns' planes: equally spaced elements, zeros outside the source."""
     width, lanes = layout.shifts.dims[2], layout.lanes
     columns = width.planes
@@ -133,7 +169,7 @@ def _copy_row(b, layout, images, x, into, dtype, valid):
     def copy(p, j):
         column = columns[p] if few else lookup(b, table_of, p)
         value, _ = spaced(
-            b, x, images.dtype, lanes, j * width.step + column + width.base, width.step,
+            b, x, images.dtype, lanes, j * width.step + column + first, width.step,
             width.source, images.strides[4], valid,
         )  # fmt: skip
         store(b, value, address(b, into, p * layout.plane + j, dtype.itemsize), dtype)
@@ -161,22 +197,21 @@ def _clear(b, layout, planes, dtype):
 def fetch_ahead(b, images, x, wanted, turn):
     """Ask for what will be laid out later to be brought nearer, a part of it at each turn.
 
-    ``wanted`` is ((the first image, channel, depth, row), (images, channels), rows of each);
-    ``turn`` is (the number of this turn, how many there are).
+    ``wanted`` is ((the first image, channel), the first (depth, row, column), (images, channels),
+    (rows, their length)); ``turn`` is (the number of this turn, how many there are).
     """
-    first, shape, rows = wanted
+    (image, channel), place, shape, (rows, length) = wanted
     size = images.dtype.itemsize
     each = ceil(prod(shape) / turn[1])
-    image, channel, *place = first
     start = turn[0] * each
-    row, length = images.strides[3], images.width
+    row = images.strides[3]
     if images.strides[4] != 1:
         return  # channels lie between each other, and are in the cache together
     if row == length:
         rows, length = 1, rows * length
     with loop(b, start, least(b, start + each, prod(shape))) as part:
         i, c = unravel(b, part, shape)
-        line = offset((image + i, channel + c, *place), images.strides[:4])
+        line = offset((image + i, channel + c, *place), images.strides)
         line = address(b, x, line, size)
         with loop(b, 0, rows) as y, loop(b, 0, length * size, _LINE) as i:
             prefetch(b, address(b, line, y * (row * size) + i))

@@ -37,7 +37,7 @@ class _Choice:
     block: int  # channels of a unit
     parts: int  # sums that are computed apart and then added
     steps: int  # strips that a part consists of
-    counts: tuple  # of strips: images, depths, strips of rows
+    counts: tuple  # of images, and strips in three dims
 
     @property
     def blocks(self):
@@ -78,12 +78,14 @@ def _choose(d, target):
     pieces = tuple(
         (first, min(first + length, shifts.size)) for first in range(0, shifts.size, length)
     )
-    y = shifts.dims[1]
-    rows = max(1, target.l1 // 2 // (Layout(shifts, 1, 1, lanes).channel * size))
-    layout = Layout(shifts, 1, ceil(y.count / ceil(y.count / rows)), lanes)
+    _, y, x = shifts.dims
+    cuts = ceil(x.count / (64 * lanes))
+    columns = x.count if cuts < 3 else ceil(x.count / cuts)
+    rows = max(1, target.l1 // 2 // (Layout(shifts, 1, 1, columns, lanes).channel * size))
+    layout = Layout(shifts, 1, ceil(y.count / ceil(y.count / rows)), columns, lanes)
     block = max(1, min(inputs, target.l2 // 4 // (layout.channel * size)))
     block = ceil(inputs / ceil(inputs / block))
-    counts = d.batch, shifts.dims[0].count, ceil(y.count / layout.rows)
+    counts = d.batch, *layout.strips
     parts, steps = split(d, prod(counts), d.groups * ceil(inputs / block), _CHUNK, prod(counts))
     return _Choice(layout, d.groups, inputs, results, pieces, block, parts, steps, counts)
 
@@ -107,42 +109,37 @@ def _emit_parts(module, plan):
     sums = address(b, entry(b, args, 2), sums * layout.lanes, size)
     start = part * c.steps
     with loop(b, start, least(b, start + c.steps, prod(c.counts))) as strip:
-        image, depth, row = unravel(b, strip, c.counts)
-        row = row * layout.rows
-        lay_out(
-            b, layout, x, entry(b, args, 1), scratch, dtype,
-            (image, group * c.inputs + first), channels, (depth, row),
-        )  # fmt: skip
-        place = offset((image, group * c.results, depth, row), g.strides[:4])
-        met = address(b, entry(b, args, 0), place, d.dtype.itemsize)
-        count = least(b, row * -1 + layout.shifts.dims[1].count, layout.rows)
+        image, *place = unravel(b, strip, c.counts)
+        t = layout.start(place)
+        source = (image, group * c.inputs + first)
+        lay_out(b, layout, x, entry(b, args, 1), scratch, dtype, source, channels, t)
+        met = offset((image, group * c.results, *t), g.strides)
+        met = address(b, entry(b, args, 0), met, d.dtype.itemsize)
+        shape = least(b, t[1] * -1 + layout.shifts.dims[1].count, layout.rows), layout.left(b, t)
         fresh = as_value(b, strip == start)
-        ahead = _ahead(b, c, strip + 1, group, first)
+        ahead = _ahead(c, strip + 1, x, group, first)
         with loop(b, 0, channels) as channel:
             turn = channel, c.block
             fetch_ahead(b, x, entry(b, args, 1), ahead[0], turn)
             fetch_ahead(b, g, entry(b, args, 0), ahead[1], turn)
             source = address(b, scratch, channel * layout.channel, size)
             into = address(b, sums, channel * (layout.shifts.size * layout.lanes), size)
-            _emit_tiles(b, plan, g, source, met, into, count, fresh)
+            _emit_tiles(b, plan, g, source, met, into, shape, fresh)
     b.ret_void()
 
 
-def _ahead(b, c, strip, group, channel):
+def _ahead(c, strip, x, group, channel):
     """Where the parts of x and of g that a later strip needs begin, and how large they are."""
-    image, depth, row = unravel(b, strip, c.counts)
-    row = row * c.layout.rows
-    z, y, _ = c.layout.shifts.dims
-    x = (
-        image, group * c.inputs + channel, depth * z.step + c.layout.shifts.slices[-1],
-        row * y.step + y.base,
-    )  # fmt: skip
-    rows = (c.layout.rows + y.reach) * y.step
-    g = image, group * c.results, depth, row
-    return (x, (1, c.block), rows), (g, (1, c.results), c.layout.rows)
+    image, *place = unravel(strip.b, strip, c.counts)
+    t = c.layout.start(place)
+    place, size = c.layout.met(t, x)
+    return (
+        ((image, group * c.inputs + channel), place, (1, c.block), size),
+        ((image, group * c.results), t, (1, c.results), (c.layout.rows, c.layout.columns)),
+    )
 
 
-def _emit_tiles(b, plan, g, x, met, sums, count, fresh):
+def _emit_tiles(b, plan, g, x, met, sums, shape, fresh):
     """All taps of a channel of x times all channels of g."""
     c = plan.choice
     (taps,) = c.layout.taps()
@@ -153,11 +150,11 @@ def _emit_tiles(b, plan, g, x, met, sums, count, fresh):
         tile = Tile(c.results, last - first, lanes, plan.description.compute, plan.target.fma)
         function = row_product(
             b.module, tile, g.dtype, (g.strides[1], g.strides[3], g.strides[4]),
-            [place - start for place in places], c.layout.shifts.dims[2].count,
+            [place - start for place in places], c.layout,
         )  # fmt: skip
         b.call(function, [
-            met, address(b, x, start, size), address(b, sums, first * lanes, size), count.v,
-            lift(b, c.layout.pitch).v, lift(b, c.columns * lanes).v, fresh.v,
+            met, address(b, x, start, size), address(b, sums, first * lanes, size), shape[0].v,
+            lift(b, shape[1]).v, lift(b, c.columns * lanes).v, fresh.v,
         ])  # fmt: skip
 
 

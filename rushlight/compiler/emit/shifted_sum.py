@@ -23,7 +23,7 @@ from rushlight.compiler.emit.frame import (
 )  # fmt: skip
 from rushlight.compiler.emit.layout import fetch_ahead, lay_out, round_up
 from rushlight.compiler.emit.loop import address, lift, loop, unravel
-from rushlight.compiler.emit.memory import load, prefix_mask, store
+from rushlight.compiler.emit.memory import iota, load, prefix_mask, store
 from rushlight.compiler.emit.plan import Kernel, Plan
 from rushlight.compiler.emit.tiles import shifted_product
 from rushlight.compiler.emit.value import INT, constant, splat
@@ -144,7 +144,7 @@ def _emit_sums(b, plan, args, scratch, sums, step):
     lay_out(b, layout, d.images(), x, scratch, dtype, source, channels, t)
     panels = least(b, part * -c.panels + c.all_panels, c.panels)
     fresh = as_value(b, block == 0)
-    ahead = _ahead(c, step + 1)
+    ahead = _ahead(c, step + 1, d.images())
     with loop(b, 0, len(taps)) as phase:
         first, count = lookup(b, firsts, phase), lookup(b, counts, phase)
         with loop(b, 0, c.columns) as j, loop(b, 0, panels) as p:
@@ -179,22 +179,15 @@ def _unless_empty(b, c, taps, count, into):
 
 def _source(c, step):
     """What a step needs: first image, group, block of panels, first t, block of channels."""
-    image, group, part, depth, strip, block = unravel(step.b, step, (*c.counts, c.blocks))
-    return image * c.layout.images, group, part, (depth, strip * c.layout.rows), block
+    image, group, part, *strip, block = unravel(step.b, step, (*c.counts, c.blocks))
+    return image * c.layout.images, group, part, c.layout.start(strip), block
 
 
-def _ahead(c, step):
+def _ahead(c, step, images):
     """Where the source of a later step begins, and how much of it there is."""
-    image, group, _, (depth, row), block = _source(c, step)
-    z, y, _ = c.layout.shifts.dims
-    rows = (c.layout.rows if c.layout.images == 1 else y.count) + y.reach
-    # Of several slices, all but the last were needed before.
-    first = (
-        image, group * c.inputs + block * c.block,
-        depth * z.step + c.layout.shifts.slices[-1],
-        row * y.step + y.base,
-    )  # fmt: skip
-    return first, (c.layout.images, c.block), rows * y.step
+    image, group, _, t, block = _source(c, step)
+    place, size = c.layout.met(t, images)
+    return (image, group * c.inputs + block * c.block), place, (c.layout.images, c.block), size
 
 
 def _emit_results(b, plan, args, sums, where, sink):
@@ -202,18 +195,19 @@ def _emit_results(b, plan, args, sums, where, sink):
     d, c = plan.description, plan.choice
     layout = c.layout
     z, y, _ = layout.shifts.dims
-    image, group, part, depth, strip = where
+    image, group, part, *strip = where
+    depth, row, column = layout.start(strip)
     first = part * (c.panels * c.tile.rows)
     channels = least(b, first * -1 + c.results, c.panels * c.tile.rows)
     images = least(b, image * -layout.images + d.batch, layout.images)
-    steps = least(b, strip * -layout.rows + y.count, layout.rows)
+    steps = least(b, row * -1 + y.count, layout.rows)
     with loop(b, 0, channels) as o:
         channel = group * c.results + first + o
         bias = _bias(b, d, args, channel)
         with loop(b, 0, images) as i, loop(b, 0, z.spread) as pz:
             row_z = depth * z.spread + pz - z.lead
             with loop(b, 0, steps) as t, loop(b, 0, y.spread) as py:
-                row_y = (strip * layout.rows + t) * y.spread + py - y.lead
+                row_y = (row + t) * y.spread + py - y.lead
                 line = ((pz * y.spread + py) * layout.shifts.dims[2].spread) * c.sums
                 line = line + o * c.width + (i * layout.image_rows + t) * layout.pitch
                 line = address(b, sums, line, d.compute.itemsize)
@@ -224,7 +218,7 @@ def _emit_results(b, plan, args, sums, where, sink):
                     exists = below(b, row_z, z.result) & below(b, row_y, y.result)
                     exists = b.if_then(exists.v)
                 with exists:
-                    _emit_row(b, plan, args, line, index, bias, sink)
+                    _emit_row(b, plan, args, line, index, column, bias, sink)
 
 
 def _bias(b, d, args, channel):
@@ -234,23 +228,35 @@ def _bias(b, d, args, channel):
     return load(b, address(b, entry(b, args, 2), place, d.dtype.itemsize), d.dtype)
 
 
-def _emit_row(b, plan, args, sums, index, bias, sink):
+def _emit_row(b, plan, args, sums, index, column, bias, sink):
     """Give the results from ``sums`` on to the sink, a vector at a time."""
     d, c = plan.description, plan.choice
     width, lanes, dtype = c.layout.shifts.dims[2], c.layout.lanes, d.compute
+    # The results of a piece of a row begin where its phases do; those of a whole row at 0.
+    lead = width.lead if c.layout.whole else 0
+    length = width.result if c.layout.whole else c.layout.columns * width.spread
+    start = column * width.spread + lead - width.lead
+    places = None
     if width.spread > 1:  # phases lie apart: a table says where each column is
-        columns = range(width.lead, width.lead + round_up(width.result, lanes))
+        columns = range(lead, lead + round_up(length, lanes))
         places = [x % width.spread * c.sums + x // width.spread for x in columns]
         places = table(b.module, places)
-    with loop(b, 0, width.result, lanes) as x:
+    with loop(b, 0, length, lanes) as i:
+        x = start + i
         mask = None
-        if width.result % lanes:
-            mask = prefix_mask(b, lift(b, x * -1 + width.result).v, lanes)
-        if width.spread > 1:
-            found = load(b, address(b, places, x, 8), INT, lanes)
+        if not c.layout.whole or length % lanes:
+            mask = _existing(b, x, least(b, i * -1 + length, x * -1 + width.result), lanes)
+        if places is not None:
+            found = load(b, address(b, places, i, 8), INT, lanes)
             value = gather(b, sums, found, dtype)
         else:
-            value = load(b, address(b, sums, x, dtype.itemsize), dtype, lanes)
+            value = load(b, address(b, sums, i, dtype.itemsize), dtype, lanes)
         if bias is not None:
             value = value + splat(bias, lanes)
-        sink(b, args, [lift(b, i).v for i in (*index, x)], value, mask)
+        sink(b, args, [lift(b, v).v for v in (*index, x)], value, mask)
+
+
+def _existing(b, first, count, lanes):
+    """The mask of so many lanes from ``first`` on, but of none below 0."""
+    mask = prefix_mask(b, count.v, lanes)
+    return mask if isinstance(first, int) else mask & (iota(b, lanes) + first >= 0)

@@ -112,14 +112,16 @@ def weight_product(module, tile, rows):
     return function
 
 
-def row_product(module, tile, dtype, strides, offsets, width):
+def row_product(module, tile, dtype, strides, offsets, layout):
     """The function that adds products of rows of ``g`` and shifted rows of ``x`` to a tile.
 
-    Its arguments: ``(g, x, sums, rows, row pitch of x, row pitch of sums, fresh)``. ``strides`` are
+    Its arguments: ``(g, x, sums, rows, columns, row pitch of sums, fresh)``. ``strides`` are
     those of ``g`` (memory of ``dtype``) from channel to channel, row to row, column to column.
     Row i of the tile is channel i of ``g``, column j meets ``offsets[j]`` after the place in ``x``.
     """
-    key = "_".join(map(str, (*strides, width, *offsets))).replace("-", "m")
+    key = "_".join(
+        map(str, (*strides, layout.columns, layout.whole, layout.pitch, *offsets))
+    ).replace("-", "m")
     name = f"row_product_{dtype.name}_{tile.dtype.name}_{tile.rows}_{key}"
     if name in module.globals:
         return module.globals[name]
@@ -127,9 +129,9 @@ def row_product(module, tile, dtype, strides, offsets, width):
     function = ir.Function(module, kind, name)
     function.linkage = "internal"
     b = ir.IRBuilder(function.append_basic_block("entry"))
-    g, x, into, count, pitch, row_pitch, fresh = function.args
+    g, x, into, count, width, row_pitch, fresh = function.args
     lanes, size = tile.lanes, tile.dtype.itemsize
-    count, pitch, row_pitch = (Value(b, v, INT) for v in (count, pitch, row_pitch))
+    count, width, row_pitch = (Value(b, v, INT) for v in (count, width, row_pitch))
     places = [
         address(b, into, row_pitch * i + j * lanes, size)
         for i in range(tile.rows)
@@ -141,7 +143,7 @@ def row_product(module, tile, dtype, strides, offsets, width):
 
     def add_row(y, sums):
         line, met = (
-            address(b, x, y * pitch, size),
+            address(b, x, y * layout.pitch, size),
             address(b, g, y * strides[1], dtype.itemsize),
         )
 
@@ -155,11 +157,14 @@ def row_product(module, tile, dtype, strides, offsets, width):
 
             return tile.multiplied(b, of_g, of_x, sums)
 
-        whole = width - width % lanes
-        sums = carried(b, 0, whole, sums, add_vector, lanes)
-        if whole < width:
-            # Masked, what lies behind the row may be infinite.
-            sums = add_vector(whole, sums, prefix_mask(b, width - whole, lanes))
+        # Masked, where what lies behind a row may be infinite.
+        if not layout.whole:
+            masked = lambda i, sums: add_vector(i, sums, prefix_mask(b, (width - i).v, lanes))
+            return carried(b, constant(b, 0, INT), width, sums, masked, lanes)
+        rest = layout.columns % lanes
+        sums = carried(b, 0, layout.columns - rest, sums, add_vector, lanes)
+        if rest:
+            sums = add_vector(layout.columns - rest, sums, prefix_mask(b, rest, lanes))
         return sums
 
     sums = carried(b, constant(b, 0, INT), count, sums, add_row)

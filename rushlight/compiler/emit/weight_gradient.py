@@ -45,7 +45,7 @@ class _Choice:
     block: int  # channels of a unit
     parts: int  # sums that are computed apart and then added
     steps: int  # strips that a part consists of
-    counts: tuple  # of strips: images, depths, strips of rows
+    counts: tuple  # of blocks of images, and strips in three dims
 
     @property
     def panel(self):
@@ -68,7 +68,7 @@ class _Choice:
     @property
     def places(self):
         """The windows of a strip."""
-        return self.layout.images * self.layout.rows * self.layout.shifts.dims[2].count
+        return self.layout.images * self.layout.rows * self.layout.columns
 
     @property
     def source(self):
@@ -105,10 +105,7 @@ def _choose(d, target):
     pieces = _pieces(d.kernel)
     vectors, together = _tile(target, lanes, pieces, inputs, results)
     layout = _layout(d, target, shifts, vectors, lanes)
-    counts = (
-        ceil(d.batch / layout.images), shifts.dims[0].count,
-        ceil(shifts.dims[1].count / layout.rows),
-    )  # fmt: skip
+    counts = ceil(d.batch / layout.images), *layout.strips
     fitting = min(target.l2 // 4 // (layout.channel * size), 64, inputs)
     blocks = ceil(inputs / round_up(max(fitting, 1), together))
     block = round_up(ceil(inputs / blocks), together)
@@ -167,10 +164,11 @@ def _layout(d, target, shifts, vectors, lanes):
     most = max(1, int(target.l1 * _L1) // (vectors * lanes * d.compute.itemsize))
     images = min(ceil(_SHORT / (y.count * x.count)), d.batch)
     if images > 1:
-        return Layout(Shifts((z, y.apart(), x.apart())), images, y.count, lanes)
-    rows = max(1, most // x.count)
+        return Layout(Shifts((z, y.apart(), x.apart())), images, y.count, x.count, lanes)
+    rows, pieces = max(1, most // x.count), ceil(x.count / most)
+    columns = x.count if pieces < 3 else ceil(x.count / pieces)
     wide = x.apart() if x.count < _SHORT else x
-    return Layout(Shifts((z, y, wide)), 1, ceil(y.count / ceil(y.count / rows)), lanes)
+    return Layout(Shifts((z, y, wide)), 1, ceil(y.count / ceil(y.count / rows)), columns, lanes)
 
 
 # Parts ------------------------------------------------------------------------------------
@@ -195,20 +193,19 @@ def _emit_parts(module, plan):
     sums = (part * c.groups + group) * c.panels * c.rows + block * (c.block * layout.shifts.size)
     start = part * c.steps
     with loop(b, start, least(b, start + c.steps, prod(c.counts))) as strip:
-        image, depth, row = unravel(b, strip, c.counts)
-        image, row = image * layout.images, row * layout.rows
-        lay_out(
-            b, layout, x, entry(b, args, 1), scratch, dtype,
-            (image, group * c.inputs + block * c.block), channels, (depth, row),
-        )  # fmt: skip
+        image, *place = unravel(b, strip, c.counts)
+        image, t = image * layout.images, layout.start(place)
+        source = (image, group * c.inputs + block * c.block)
+        lay_out(b, layout, x, entry(b, args, 1), scratch, dtype, source, channels, t)
         shape = (
             least(b, image * -1 + d.batch, layout.images),
-            least(b, row * -1 + layout.shifts.dims[1].count, layout.rows),
+            least(b, t[1] * -1 + layout.shifts.dims[1].count, layout.rows),
+            layout.left(b, t),
         )
-        first = (image, group * c.results, depth, row)
+        first = (image, group * c.results, *t)
         _turn(b, c, g, entry(b, args, 0), turned, dtype, first, shape)
         fresh = as_value(b, strip == start)
-        ahead = _ahead(b, c, strip + 1, group, block)
+        ahead = _ahead(c, strip + 1, x, group, block)
         turns = c.panels * (c.block // c.together)
         with loop(b, 0, c.panels) as p, loop(b, 0, tiles) as t:
             turn = p * (c.block // c.together) + t, turns
@@ -223,29 +220,23 @@ def _emit_parts(module, plan):
     b.ret_void()
 
 
-def _ahead(b, c, strip, group, block):
+def _ahead(c, strip, x, group, block):
     """Where the parts of x and of g that a later strip needs begin, and how large they are."""
-    image, depth, row = unravel(b, strip, c.counts)
-    image, row = image * c.layout.images, row * c.layout.rows
-    z, y, _ = c.layout.shifts.dims
-    x = (
-        image, group * c.inputs + block * c.block, depth * z.step + c.layout.shifts.slices[-1],
-        row * y.step + y.base,
-    )  # fmt: skip
-    g = image, group * c.results, depth, row
-    rows = (c.layout.rows + y.reach) * y.step
+    image, *place = unravel(strip.b, strip, c.counts)
+    image, t = image * c.layout.images, c.layout.start(place)
+    place, size = c.layout.met(t, x)
+    images = c.layout.images
     return (
-        (x, (c.layout.images, c.block), rows),
-        (g, (c.layout.images, c.results), c.layout.rows),
+        ((image, group * c.inputs + block * c.block), place, (images, c.block), size),
+        ((image, group * c.results), t, (images, c.results), (c.layout.rows, c.layout.columns)),
     )
 
 
 def _emit_tiles(b, plan, x, g, sums, shape, fresh):
     """All taps of some channels of x times a panel of g."""
     c = plan.choice
-    width = c.layout.shifts.dims[2].count
-    count = lift(b, shape[0] * shape[1])
-    if c.layout.pitch == width:  # one run
+    count, width = lift(b, shape[0] * shape[1]), shape[2]
+    if c.layout.whole and c.layout.pitch == c.layout.columns:  # one run
         count, width = lift(b, 1), count * width
     (taps,) = c.layout.taps()
     size = plan.description.compute.itemsize
@@ -265,9 +256,8 @@ def _emit_tiles(b, plan, x, g, sums, shape, fresh):
 def _turn(b, c, g, pointer, into, dtype, first, shape):
     """Copy so many images' rows of g: panel, image, row, column, channel."""
     lanes, size = c.layout.lanes, g.dtype.itemsize
-    width = c.layout.shifts.dims[2].count
-    image, channel, depth, row = first
-    start = address(b, pointer, offset((image, channel, depth, row), g.strides[:4]), size)
+    width = shape[2]
+    start = address(b, pointer, offset(first, g.strides), size)
     step = g.strides[4] or constant(b, 0, INT).v  # not a plain 0, which would ignore the mask
     with loop(b, 0, c.panels) as p, loop(b, 0, c.vectors) as v:
         first = (p * c.vectors + v) * lanes
@@ -282,7 +272,8 @@ def _turn(b, c, g, pointer, into, dtype, first, shape):
                 load(b, address(b, start, line, size), g.dtype, lanes, mask, step)
                 for start in starts
             ]
-            place = (p * c.places + (i * c.layout.rows + y) * width + x) * c.panel + v * lanes
+            place = p * c.places + (i * c.layout.rows + y) * c.layout.columns + x
+            place = place * c.panel + v * lanes
             place = address(b, into, place, dtype.itemsize)
             for o, turned in enumerate(transposed(b, rows)):
                 store(b, turned, address(b, place, o * c.panel, dtype.itemsize), dtype)
