@@ -8,9 +8,9 @@ import numpy as np
 
 from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh, tick
-from rushlight.tensor import Tensor, ViewOf
+from rushlight.tensor import Tensor, ViewOf, from_array
 
-__all__ = ["FLOATS", "indexed", "plain", "taped", "viewed"]
+__all__ = ["FLOATS", "indexed", "plain", "recorded", "taped", "viewed"]
 
 _new = object.__new__
 #: The dtypes that take the short path.
@@ -30,6 +30,11 @@ def taped(op, array, parents, saved, cells):
     ``parents`` are the nodes of the inputs; ``saved`` and ``cells`` lie in the order of
     ``op.saves``.
     """
+    return recorded(op, array, parents, saved, cells) if any(parents) else from_array(array)
+
+
+def recorded(op, array, parents, saved, cells):
+    """``taped`` where a parent is known to be there."""
     o = _new(Tensor)
     o.array = array
     o._grad = o.view_of = o.node = o._cell = None
@@ -37,8 +42,6 @@ def taped(op, array, parents, saved, cells):
         o._cell = mode.new_cell()
         if not mode.state.grad:
             return o
-    if not any(parents):
-        return o
     if mode.inferred:
         _check_saved(op, cells)
     o.node = n = op.node()

@@ -165,8 +165,11 @@ def linear(input, weight, bias=None):
             op, parents = _AFFINE if matrix else _AFFINE_ND, (bias.node, px, pw)
     except (AttributeError, ValueError, IndexError, RuntimeWarning):
         return _general(input, weight, bias)
-    kept_x, cell_x = (x, input._cell or input.cell) if pw is not None else (None, None)
-    kept_w, cell_w = (w, weight._cell or weight.cell) if px is not None else (None, None)
+    kept_x = cell_x = kept_w = cell_w = None
+    if pw is not None:
+        kept_x, cell_x = x, input._cell or input.cell
+    if px is not None:
+        kept_w, cell_w = w, weight._cell or weight.cell
     return taped(op, out, parents, (kept_w, kept_x), (cell_w, cell_x))
 
 

@@ -8,7 +8,7 @@ from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.definition import function
-from rushlight.ops.direct import FLOATS, taped
+from rushlight.ops.direct import FLOATS, recorded
 from rushlight.ops.kinds import kernel
 from rushlight.ops.result import store
 from rushlight.ops.rules import conj
@@ -58,6 +58,9 @@ def _mm(xp, x, y):
 
 
 _mm.grad(x=lambda g, y: times(g, adjoint(y)), y=lambda g, x: times(adjoint(x), g))
+
+
+_MM = _mm.op
 
 
 @kernel(public=False, method=False, name="bmm", shape=_shape("bmm"))
@@ -165,7 +168,7 @@ def _short(input, other):
     kept = (None if px is None else y, None if py is None else x)
     cell_x = None if py is None else input._cell or input.cell
     cell_y = None if px is None else other._cell or other.cell
-    return taped(_mm.op, found, (px, py), kept, (cell_y, cell_x))
+    return recorded(_MM, found, (px, py), kept, (cell_y, cell_x))
 
 
 def _by_rank(x, y):
