@@ -20,6 +20,7 @@ from rushlight.compiler.escape import assignments
 from rushlight.compiler.gradient import Gradient
 from rushlight.compiler.guard import Source
 from rushlight.compiler.held import Held
+from rushlight.compiler.overlap import demand_apart, refuse_shared, shares
 from rushlight.compiler.program import make_program
 from rushlight.compiler.results import Results
 from rushlight.compiler.simplify import alive, operands
@@ -110,6 +111,10 @@ class Entry:
         put_back([*recorder.checks, *recorder.options])
         places = [check[:3] for find in recorder.places for check in find() if check[3] is not None]
         self._check([*recorder.checks, *places])
+        pair = getattr(self.refusal, "pair", None)
+        if pair is not None:
+            x, y = [self.arguments.expression(t) or self.source.name(t) for t in pair]
+            self.source.demand(f"{self.source.name(shares)}({x}.array, {y}.array)")
         self.source.line(f"return {self.source.name(function)}(*args, **kwargs)")
 
     def _take_apart(self, box, recorder):
@@ -144,16 +149,20 @@ class Entry:
         saves = [] if backward is None else backward.saved
         read = [*results.values, *saves, *changed.values()]
         used = changed.keys() | {v.id for v in read if isinstance(v, Abstract)}
-        used |= {v.id for e in alive(equations, read) for v in operands(e)}
+        used |= {v.id for e in alive(equations, read, checking=True) for v in operands(e)}
         fresh = self._fresh(recorder)
+        refuse_shared([c for c in recorder.captured.values() if c.value.id in used], changed)
         kept = [c for c in recorder.captured.values() if c.value.id in used and _stays(c)]
         lives = [live for live in recorder.lives if live.value.id in used]
         slots = [(leaf, place) for leaf, place, _ in grads]
-        tensors = [c.tensor for c in kept]
+        tensors = [c.tensor for c in kept if c.get is None]
         owners = [*recorder.modules.values(), *recorder.optimizers]
         recorder.places.append(hook_place(owners, tensors))
         self.held = Held(kept, lives, slots, recorder.places, source)
         self._follow(kept, recorder)
+        held = [i for i, c in enumerate(kept) if c.value.id in changed]
+        written = [name for name, c in fresh.items() if c.value.id in changed]
+        demand_apart(source, fresh, written, held)
         for line in first:
             source.line(line)
         self.held.number_lines()
