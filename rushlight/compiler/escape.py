@@ -30,11 +30,10 @@ def assignments(made, results):
     ours = {id(held), id(results), *[id(n.__dict__) for n in nodes if hasattr(n, "__dict__")]}
     found: list = []
     for t in held:
-        found += [
-            (owner, _target(owner, t), t)
-            for owner in gc.get_referrers(t)
-            if id(owner) not in ours and not isinstance(owner, (types.FrameType, ViewOf, Node))
-        ]
+        # In loops: a comprehension would put t into a cell, and that refers to it as well.
+        for owner in gc.get_referrers(t):
+            if id(owner) not in ours and not isinstance(owner, (types.FrameType, ViewOf, Node)):
+                found.append((owner, _target(owner, t), t))  # noqa: PERF401
     return found
 
 

@@ -37,7 +37,7 @@ class NativeProgram:
         values = [v for v in outputs if isinstance(v, Abstract)]
         wanted = [*values, *[v for _, v in writes]]
         # Unread equations first: their inputs need not be there.
-        equations, checks = native_checks(expand(alive(equations, wanted)))
+        equations, checks = native_checks(expand(alive(equations, wanted, checking=True)))
         equations, found = simplify(equations, [*wanted, *checks])
         self.checked = list(checks.values())
         n = len(values)

@@ -9,6 +9,7 @@ from numpy import ndarray
 
 from rushlight.backend import numpy as xp
 from rushlight.compiler.abstract import Abstract
+from rushlight.compiler.simplify import alive
 from rushlight.ops.dispatch import compute
 from rushlight.ops.patch import laid_out
 
@@ -61,7 +62,7 @@ class Program:
         self.inputs = list(inputs)
         self.targets = [i for i, _ in writes]
         self.outputs = [*outputs, *[value for _, value in writes]]
-        self.equations = _alive(equations, self.outputs)
+        self.equations = alive(equations, self.outputs, checking=True)
         self.slots: dict = {}
         for value in self.inputs:
             self._slot(value)
@@ -145,18 +146,6 @@ def _apart(outputs, inputs):
             owner = outputs[i] = a.copy(order="K")
         taken.add(id(owner))
     return outputs
-
-
-def _alive(equations, outputs):
-    wanted = {v.id for v in outputs if isinstance(v, Abstract)}
-    kept = []
-    for e in reversed(equations):
-        if e.op.draws or e.op.raises or any(v.id in wanted for v in e.outs):
-            kept.append(e)
-            flat = e.ins[0] if e.op.variadic else e.ins
-            wanted.update(v.id for v in [*flat, *e.params.values()] if isinstance(v, Abstract))
-    kept.reverse()
-    return kept
 
 
 def _call(e):

@@ -15,16 +15,25 @@ def operands(equation):
     return [v for v in (*flat, *equation.params.values()) if isinstance(v, Abstract)]
 
 
-def alive(equations, outputs):
-    """The equations that ``outputs`` depend on, and those that draw or check."""
+def alive(equations, outputs, checking=False):
+    """The equations that ``outputs`` depend on, and those that draw or check.
+
+    With ``checking``, also those whose forward raises for some values: until the checks are
+    equations of their own.
+    """
     wanted = {v.id for v in outputs if isinstance(v, Abstract)}
     kept = []
     for e in reversed(equations):
-        if e.op.draws or e.op.raises or any(v.id in wanted for v in e.outs):
+        acts = e.op.draws or e.op.raises or (checking and _checks(e.op))
+        if acts or any(v.id in wanted for v in e.outs):
             kept.append(e)
             wanted.update(v.id for v in operands(e))
     kept.reverse()
     return kept
+
+
+def _checks(op):
+    return op.check is not None or op.checking is not None
 
 
 def simplify(equations, outputs):
