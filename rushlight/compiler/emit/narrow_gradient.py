@@ -22,6 +22,7 @@ from rushlight.compiler.emit.weight_gradient import split
 __all__ = ["emit", "fits", "plan"]
 
 _FEW = 8  # output channels of a group
+_ADDED = 1 << 14  # partial sums that a chunk adds
 _CHUNK = 1 << 19  # multiplications that are worth handing to a thread
 
 
@@ -49,6 +50,23 @@ class _Choice:
         return self.inputs * self.layout.shifts.size
 
     @property
+    def units(self):
+        """Each is a part of the sums of a block of a group's channels."""
+        return self.parts * self.groups * self.blocks
+
+    @property
+    def per_chunk(self):
+        """The units of a chunk."""
+        places = prod(self.counts) * self.layout.rows * self.layout.columns
+        work = self.results * self.block * self.layout.shifts.size * places // self.parts
+        return max(1, min(self.units // 16, _CHUNK // 4 // work))
+
+    @property
+    def added_at_once(self):
+        """The output channels of a chunk of the second kernel."""
+        return max(1, _ADDED // (self.columns * max(self.parts, 1)))
+
+    @property
     def partial(self):
         """The elements of one part's sums: group, output channel, channel, tap, lane."""
         return self.groups * self.results * self.columns * self.layout.lanes
@@ -64,8 +82,8 @@ def plan(d, target, name):
     kernels = []
     if c.parts:
         scratch = (c.block * c.layout.channel + 2 * c.layout.lanes) * size
-        kernels.append(Kernel(f"{name}_parts", c.parts * c.groups * c.blocks, scratch))
-    kernels.append(Kernel(name, d.outputs, c.layout.lanes * size))
+        kernels.append(Kernel(f"{name}_parts", ceil(c.units / c.per_chunk), scratch))
+    kernels.append(Kernel(name, ceil(d.outputs / c.added_at_once), c.layout.lanes * size))
     return Plan(d, target, tuple(kernels), (max(1, c.parts * c.partial) * size,), c)
 
 
@@ -98,10 +116,20 @@ def emit(module, plan, sink):
 
 def _emit_parts(module, plan):
     """The sums over each part of the windows, lane by lane."""
-    d, c = plan.description, plan.choice
+    c = plan.choice
     b, args, chunk, scratch = kernel(module, plan.kernels[0].name)
+    first = chunk * c.per_chunk
+    with loop(b, first, least(b, first + c.per_chunk, c.units)) as unit:
+        where = unravel(b, unit, (c.parts, c.groups, c.blocks))
+        _emit_part(b, plan, args, scratch, where)
+    b.ret_void()
+
+
+def _emit_part(b, plan, args, scratch, where):
+    """One part of the sums of a block of channels."""
+    d, c = plan.description, plan.choice
+    part, group, block = where
     dtype, size, layout = d.compute, d.compute.itemsize, c.layout
-    part, group, block = unravel(b, chunk, (c.parts, c.groups, c.blocks))
     g, x = d.images(0), d.images(1)
     first = block * c.block
     channels = least(b, first * -1 + c.inputs, c.block)
@@ -125,7 +153,6 @@ def _emit_parts(module, plan):
             source = address(b, scratch, channel * layout.channel, size)
             into = address(b, sums, channel * (layout.shifts.size * layout.lanes), size)
             _emit_tiles(b, plan, g, source, met, into, shape, fresh)
-    b.ret_void()
 
 
 def _ahead(c, strip, x, group, channel):
@@ -163,10 +190,11 @@ def _emit_total(module, plan, sink):
     d, c = plan.description, plan.choice
     lanes, dtype, size = c.layout.lanes, d.compute, d.compute.itemsize
     b, args, chunk, scratch = kernel(module, plan.kernels[-1].name)
-    zero = constant(b, 0, dtype, lanes)
-    with loop(b, 0, c.columns, lanes) as j:
+    zero, first = constant(b, 0, dtype, lanes), chunk * c.added_at_once
+    last = least(b, first + c.added_at_once, d.outputs)
+    with loop(b, first, last) as output, loop(b, 0, c.columns, lanes) as j:
         with loop(b, 0, least(b, j * -1 + c.columns, lanes)) as i:
-            place = (chunk * c.columns + j + i) * lanes
+            place = (output * c.columns + j + i) * lanes
             parts = address(b, entry(b, args, 2), place, size)
 
             def add(part, sums, parts=parts):
@@ -176,5 +204,5 @@ def _emit_total(module, plan, sink):
             store(b, reduce(total, "add"), address(b, scratch, i, size), dtype)
         mask = prefix_mask(b, lift(b, j * -1 + c.columns).v, lanes)
         value = load(b, scratch, dtype, lanes, mask)
-        sink(b, args, [chunk.v, lift(b, j).v], value, mask)
+        sink(b, args, [output.v, lift(b, j).v], value, mask)
     b.ret_void()
