@@ -25,7 +25,7 @@ def apart(array, arrays, positions):
     """Whether ``array`` has no element in common with the arrays at some positions."""
     owner = array if array.base is None else array.base
     near = [a for a in [arrays[i] for i in positions] if a.base is owner or a is owner]
-    return not any([shares(array, a) for a in near])
+    return not any(shares(array, a) for a in near)
 
 
 def refuse_shared(captured, written):
