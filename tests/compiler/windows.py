@@ -1,6 +1,8 @@
 """Runs a plan of window kernels as programs do, and more strictly."""
 
 import ctypes
+import mmap
+import os
 
 import numpy as np
 from llvmlite import ir
@@ -21,8 +23,8 @@ def aligned(size):
 
 def guarded(x):
     """A copy of ``x`` at the end of memory whose next page may not be read."""
-    import mmap
-
+    if os.name != "posix":
+        return x.copy()
     page = mmap.PAGESIZE
     steps = zip(x.shape, x.strides, strict=True)
     span = sum((n - 1) * s for n, s in steps) + x.itemsize if x.size else 0
