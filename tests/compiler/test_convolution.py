@@ -1,5 +1,6 @@
 """Convolutions as native kernels: all geometries against the eager operations in float64."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -12,6 +13,7 @@ pytest.importorskip("llvmlite")
 import rushlight  # noqa: F401  (defines the operations)
 from rushlight.compiler.emit import convolution
 from rushlight.compiler.emit.frame import storing
+from rushlight.compiler.emit.target import host
 from rushlight.compiler.emit.value import constant, select
 from rushlight.dtype import bfloat16
 from rushlight.ops.conv import conv, conv_input, conv_weight
@@ -76,9 +78,9 @@ def arrays_of(op, n, c, o, size, kernel, dtype, bias=False, **windows):
     return [draw(g), draw(x)], {"kernel_size": kernel, **params}, w
 
 
-def check(op, arrays, params, shape):
+def check(op, arrays, params, shape, **how):
     description = convolution.describe(op, arrays, shape, params)
-    out = computed(convolution, description, arrays, arrays[0].dtype).reshape(shape)
+    out = computed(convolution, description, arrays, arrays[0].dtype, **how).reshape(shape)
     wide = [a.astype(np.float64) for a in arrays]
     exact = OPS[op].op.forward(np, *wide, **params)
     # Any order of summation is within terms · eps / 2 of the sum of absolute values.
@@ -102,6 +104,17 @@ def test_geometries(op, case):
 @pytest.mark.parametrize("dtype", ["float64", "float16", bfloat16.numpy], ids=str)
 def test_dtypes(op, dtype):
     check(op, *arrays_of(op, 2, 5, 9, (6, 11), (3, 3), dtype, padding=(1, 1), bias=True))
+
+
+@pytest.mark.parametrize("op", OPS)
+@pytest.mark.parametrize(("vector", "registers", "fma"), [(32, 16, True), (16, 16, False)])
+def test_narrower_vectors(op, vector, registers, fma):
+    """The code of processors with shorter and fewer registers, which this one can run, too."""
+    if vector >= host().vector_bytes:
+        pytest.skip("this processor has none wider")
+    narrow = {"vector_bytes": vector, "registers": registers, "fma": fma, "_machines": {}}
+    case = arrays_of(op, 2, 5, 20, (9, 13), (3, 3), np.float32, padding=(1, 1), stride=(1, 2))
+    check(op, *case, target=dataclasses.replace(host(), **narrow))
 
 
 @pytest.mark.parametrize("op", OPS)

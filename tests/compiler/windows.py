@@ -38,9 +38,10 @@ def guarded(x):
     return copy
 
 
-def computed(emitter, description, arrays, dtype, orders=2, sink=None):
+def computed(emitter, description, arrays, dtype, orders=2, sink=None, target=None):
     """The result for several orders of the chunks, which must not matter."""
-    steps = emitter.plan(description, host())
+    target = target or host()
+    steps = emitter.plan(description, target)
     shape = description.shape
     memory = np.full(int(np.prod(shape)) + 64, 7, dtype)
     out = memory[: memory.size - 64].reshape(shape)
@@ -48,7 +49,7 @@ def computed(emitter, description, arrays, dtype, orders=2, sink=None):
     module = ir.Module()
     place = len(arrays) + len(steps.temporaries)
     emitter.emit(module, steps, (sink or storing)(place, dtype, strides))
-    library = code.load(host().object_code(module))
+    library = code.load(target.object_code(module))
     results = []
     for seed in range(orders):
         buffers = [*arrays, *[aligned(n) for n in steps.temporaries], out]
