@@ -42,8 +42,13 @@ class CompiledNode(Node):
                 "outside; put the gradient inside the compiled function, or run it eagerly"
             )
         gs = g if type(g) is list else [g]
+        # Gradients often come spread out from a sum; native code wants them in order.
         seeds = [
-            np.zeros(seed.shape, seed.dtype) if gi is None else gi
+            np.zeros(seed.shape, seed.dtype)
+            if gi is None
+            else gi
+            if gi.flags.c_contiguous
+            else gi.copy()
             for gi, seed in zip(gs, self.seeds, strict=True)
         ]
         return self.program.run([*self.saved, *seeds])

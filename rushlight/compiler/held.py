@@ -50,7 +50,7 @@ class Place:
         for template, objects, value, fixed in find():
             self.checks.append((template, fixed))
             names = [source.bind("d", x) for x in objects]
-            now, expression = source.bind("v", value), template.format(*names)
+            now, expression = source.bind("v", value), f"({template.format(*names)})"
             otherwise = f" or equal({expression}, {now})" if is_plain(value) else ""
             self.conditions.append(f"({expression} is {now}{otherwise})")
             self.bound.append((*names, now))
