@@ -19,6 +19,7 @@ COPY, TURN = 0.2, 0.35  # cycles an element to copy it, and to exchange rows and
 FETCH = 1.0  # cycles an element to compute it
 FAR = 0.06  # cycles an element to get it from the cache that all cores share
 START, CHUNK_START = 4000, 300  # cycles to start a kernel on all threads, and a chunk
+CODE = 400  # cycles that more code must gain
 SHARE = 1 << 13  # cycles of work for a thread, times the number of threads
 
 
@@ -165,7 +166,9 @@ def _cheapest(cycles, cut, target):
     """
     total = prod(cut.batch)
     left, right = _ways(cut, target)
-    cycles += cut.rows * cut.columns * (0.15 + 2 * TURN * cut.turned)
+    cycles += cut.rows * cut.columns * 0.15
+    if cut.turned:
+        cycles += cut.rows * cut.columns * 2 * TURN + CODE / total
     found = []
     for batches, rows, columns in _chunks(cut):
         by_rows, by_columns = -(-cut.tiles[0] // rows), -(-cut.tiles[1] // columns)
@@ -191,21 +194,24 @@ def _priced(ways, times):
 
 
 def _ways(cut, target):
-    """For each operand the ways to read it: (when it is packed, cycles once, cycles a chunk)."""
-    down, across = cut.tiles
+    """For each operand the ways to read it: (when it is packed, cycles once, cycles a chunk).
+
+    Cycles are those of one batch index.
+    """
+    total, (down, across) = prod(cut.batch), cut.tiles
     found = []
-    for operand, elements, each, again, reads in (
-        (cut.left, cut.rows * cut.depth, COPY, across - 1, down * cut.depth),
-        (cut.right, cut.columns * cut.depth, _each_right(cut), down - 1, across * cut.depth),
+    for operand, elements, again, reads in (
+        (cut.left, cut.rows * cut.depth, across - 1, down * cut.depth),
+        (cut.right, cut.columns * cut.depth, down - 1, across * cut.depth),
     ):
-        if operand.matrix.fetch is not None:
-            each = FETCH
+        turning = operand is cut.right and operand.axis == "depth"
+        each = FETCH if operand.matrix.fetch else TURN if turning else COPY
         far = FAR * elements
         ways = [
-            ("chunk", 0, each * elements + far),
-            ("ahead", START + (each + FAR) * elements, far),
+            ("chunk", CODE / total, each * elements + far),
+            ("ahead", (CODE + START) / total + (each + FAR) * elements, far),
         ]
-        in_place = "", (2 * again * reads if _scattered(operand, cut, target) else 0), far
+        in_place = "", _scatter(operand, cut, target) * again * reads, far
         if cut.method == "inner":
             ways = [in_place]
         elif operand.plain(cut.tile.dtype) and (operand is cut.left or operand.side == 1):
@@ -214,18 +220,17 @@ def _ways(cut, target):
     return found
 
 
-def _each_right(cut):
-    return COPY if cut.right.axis == "side" else TURN
+def _scatter(operand, cut, target):
+    """Cycles a step because the lines that a tile reads in place put each other out of the cache.
 
-
-def _scattered(operand, cut, target):
-    """Whether the lines that a tile reads in place put each other out of the cache."""
+    The cache has 64 sets of lines. Lines whose distance is a multiple of a power of two share few.
+    """
     itemsize = cut.tile.dtype.itemsize
     step = abs(operand.side if operand.axis == "depth" else operand.depth) * itemsize
     lines = cut.tile.rows if operand.axis == "depth" else cut.depth * min(step, 64) // 64
-    # The cache has 64 sets of lines, at least 8 each; a power of two as a step uses few of them.
     sets = max(1, 64 // max(1, gcd(step, 4096) // 64))
-    return sets < 64 and lines > sets * target.l1 // 4096 * 3 // 4
+    ways = target.l1 // 4096
+    return min(2, 8 / sets) if sets < 64 and lines > sets * ways * 3 // 4 else 0
 
 
 def _chunks(cut):

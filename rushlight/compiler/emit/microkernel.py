@@ -147,11 +147,13 @@ def _cycles(rows, columns, vectors=0.0):
 
 
 def _fitting(target):
-    """Tiles whose sums leave registers for the operands."""
-    for columns in range(1, target.registers):
+    """Tiles whose sums leave registers for the operands.
+
+    A single row uses each of its vectors once, and so straight from memory.
+    """
+    for columns in range(1, target.registers - 1):
         rows = (target.registers - 1 - columns) // columns
-        if rows >= 1:
-            yield rows, columns
+        yield max(1, rows), columns
 
 
 def outer_tiles(target, dtype, rows, columns, depth):
@@ -169,8 +171,9 @@ def outer_tiles(target, dtype, rows, columns, depth):
         height = -(-rows // tiles)
         # Vectors that don't stay in the nearest cache come from the next; those read once from
         # memory, a row here and a row there.
+        far = tiles == 1 and depth * columns * dtype.itemsize > target.l2
         near = depth * width * target.vector_bytes < 0.6 * target.l1
-        each, row = (2.0, 8) if tiles == 1 else (0.0, 0) if near else (2.2, 0)
+        each, row = (2.0, 16) if far else (0.0, 0) if near else (2.2, 0)
         whole, rest = divmod(vectors, width)
         cycles = 0.0
         for count, part in ((whole, width), (1, rest)):
@@ -179,7 +182,7 @@ def outer_tiles(target, dtype, rows, columns, depth):
                 once = 20 + 2 * height * part
                 cycles += count * tiles * (depth * _cycles(height, part, each * part + row) + once)
         # A second kind of tile is more code: it must pay.
-        cycles = cycles * 1.01 + 500 if rest else cycles
+        cycles = cycles * 1.01 + 400 if rest else cycles
         found.append((cycles, Tile(height, width, lanes, dtype, target.fma)))
     return sorted(found, key=lambda pair: pair[0])[:3]
 
