@@ -13,7 +13,7 @@ from rushlight.compiler.emit.shifts import Shifts, shifts_of
 
 __all__ = ["Cut", "cheapest"]
 
-_CHUNK = 1 << 21  # multiplications that are worth handing to a thread
+_CHUNK = 1 << 16  # cycles that are worth handing to a thread
 _PACKED = 1 << 14  # elements that a chunk packs
 _BUSY = 8  # threads that a large convolution keeps busy
 
@@ -80,17 +80,15 @@ class Cut:
     def per_chunk(self):
         """The units of a chunk."""
         units = prod(self.counts)
-        work = self.panels * self.panel * self.layout.run
-        small = min(units // 4, _CHUNK // max(work, 1))
-        return max(1, ceil(units / (4 * _BUSY)), small)
+        return max(1, ceil(units / (4 * _BUSY)), min(units, int(_CHUNK // self.cycles)))
 
     @cached_property
     def chunks(self):
         return ceil(prod(self.counts) / self.per_chunk)
 
     @cached_property
-    def cost(self):
-        """About how many cycles all units take."""
+    def cycles(self):
+        """About how many a unit takes."""
         shifts, tile, layout = self.layout.shifts, self.tile, self.layout
         _, y, x = shifts.dims
         # Two products and two loads a cycle; a vector that crosses cache lines is two loads.
@@ -105,8 +103,13 @@ class Cut:
         rows = self.panels * tile.rows * layout.images * layout.rows * y.spread
         vectors = ceil(layout.columns * x.spread / layout.lanes)
         cycles += rows * vectors * (4 if x.spread == 1 else 25)
+        return cycles
+
+    @cached_property
+    def cost(self):
+        """About what all units cost; it is worth something if there are enough for all threads."""
         units = prod(self.counts)
-        return cycles * units * (ceil(units / _BUSY) * _BUSY / units) ** 0.5
+        return self.cycles * units * (ceil(units / _BUSY) * _BUSY / units) ** 0.5
 
 
 def cheapest(d, target):
