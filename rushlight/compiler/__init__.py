@@ -1,8 +1,12 @@
-"""``torch.compile``: record a call once, replay it as a flat program.
+"""``torch.compile``: record a call once, then run it as one program.
 
-``abstract.py`` has the values of a trace, ``trace.py`` records operations on them, ``program.py``
-replays, ``entry.py`` is one recorded call with its guards and effects, ``gradient.py`` the program
-of its gradient, ``compiled.py`` chooses between the entries of a function.
+The way of a call: ``compiled.py`` chooses between the entries of a function; ``entry.py`` is one
+recorded call. To record, ``arguments.py`` takes the arguments apart and ``surroundings.py`` what
+the function reads besides; ``trace.py`` records operations on the values of ``abstract.py``, whose
+shapes ``inference.py`` finds; ``results.py`` says what comes back, ``escape.py`` what was left
+outside, ``gradient.py`` what a backward from outside runs. All of them write lines of one Python
+function (``guard.py``), which checks later calls, runs the program of ``program.py`` on arrays
+that ``held.py`` keeps in place, and makes the results.
 """
 
 import importlib

@@ -99,18 +99,25 @@ class Entry:
                 )
         except TraceError as error:
             self.refusal = error
+            self._take_back(recorder)
+        except BaseException:
+            self._take_back(recorder)
+            raise
         finally:
             mode.state.recorder = None
             mode.add_intercept(-1)
             recorder.restore()
 
-    def _run_eagerly(self, function, recorder):
-        """Make a function that runs the original where what led to the refusal is the case."""
+    def _take_back(self, recorder):
+        """Leave things outside as they were before the trace."""
+        recorder.restore()
         for undo in recorder.undo:
             undo()
         put_back([*recorder.checks, *recorder.options])
-        places = [check[:3] for find in recorder.places for check in find() if check[3] is not None]
-        self._check([*recorder.checks, *places])
+
+    def _run_eagerly(self, function, recorder):
+        """Make a function that runs the original where what led to the refusal is the case."""
+        self._check(recorder.checks)
         pair = getattr(self.refusal, "pair", None)
         if pair is not None:
             x, y = [self.arguments.expression(t) or self.source.name(t) for t in pair]

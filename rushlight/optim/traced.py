@@ -20,6 +20,7 @@ __all__ = ["record_step"]
 def record_step(optimizer, recorder):
     """Take a step of ``optimizer`` in the trace of ``recorder``."""
     recorder.places.append(partial(_options, optimizer))
+    _undone_by(recorder, optimizer.state)
     for i, group in enumerate(optimizer.param_groups):
         for p in group["params"]:
             recorder.touch_grad(p)
@@ -71,6 +72,19 @@ def record_foreign(optimizer, recorder, step):
             for key, value in own.items()
             if isinstance(key, str) and (is_plain(value) or isinstance(value, Tensor))
         ]
+    before = _undone_by(recorder, state)
+    found = step()
+    for p, own in state.items():
+        if p not in before or (type(own) is dict and _numbers(own) != _numbers(before[p])):
+            raise TraceError(
+                f"{type(optimizer).__name__}.step makes state, or changes numbers in it, which a "
+                "program cannot do again; once it is made, what is kept in tensors can be compiled"
+            )
+    return found
+
+
+def _undone_by(recorder, state):
+    """A copy of ``state``, which comes back should the trace fail."""
     before = {p: dict(own) if type(own) is dict else own for p, own in state.items()}
 
     def undo():
@@ -82,14 +96,7 @@ def record_foreign(optimizer, recorder, step):
                 own.update(before[p])
 
     recorder.undo.append(undo)
-    found = step()
-    for p, own in state.items():
-        if p not in before or (type(own) is dict and _numbers(own) != _numbers(before[p])):
-            raise TraceError(
-                f"{type(optimizer).__name__}.step makes state, or changes numbers in it, which a "
-                "program cannot do again; once it is made, what is kept in tensors can be compiled"
-            )
-    return found
+    return before
 
 
 def _numbers(own):

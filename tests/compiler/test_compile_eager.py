@@ -204,3 +204,21 @@ def test_forms_of_the_decorator():
     f(torch.ones(1))
     torch.compiler.reset()
     assert not f._compiled.entries and not torch.compiler.is_compiling()
+
+
+def test_a_failed_trace_leaves_no_state():
+    w = torch.ones(2, requires_grad=True)
+    optimizer = torch.optim.SGD([w], lr=0.1, momentum=0.5, dampening=0.5)
+
+    def step(x):
+        optimizer.zero_grad()
+        loss = (w * x).sum()
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    with pytest.raises(RuntimeError, match="item"):
+        torch.compile(step, fullgraph=True)(torch.ones(2))
+    assert not optimizer.state and w.grad is None
+    assert quietly(torch.compile(step), torch.ones(2)) == 2
+    np.testing.assert_allclose(w.tolist(), 0.9)  # the first gradient entered whole
