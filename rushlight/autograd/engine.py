@@ -81,7 +81,7 @@ def run(roots, grads, retain, symbolic, targets=None, accumulate=True, beyond=Tr
     pending: dict = {}  # the gradients that nodes are owed so far
     queue: list = []  # a heap of (-clock, node) of those that are not leaves
     shared: set = set()  # ids of arrays that more than one holder may have
-    for node, g in zip(roots, grads, strict=True):
+    for node, g in zip(roots, grads):  # noqa: B905
         shared.add(id(g))
         _send(pending, queue, node, g)
     general = symbolic or (mode.intercept > 0 and mode.state.anomaly is not None)

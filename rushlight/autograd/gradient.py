@@ -73,11 +73,9 @@ def _run(outputs, grads, retain_graph, create_graph, targets, accumulate, name):
         roots.append(out.node)
         seeds.append(_seed(out, g, symbolic, name))
     retain = bool(create_graph) if retain_graph is None else bool(retain_graph)
-    was, in_rule = state.grad, state.in_rule
-    state.in_rule = True
+    in_rule, state.in_rule = state.in_rule, True
+    was = mode.set_grad(bool(create_graph)) if symbolic else None
     try:
-        if symbolic and was is not bool(create_graph):
-            mode.set_grad(bool(create_graph))
         return engine.run(roots, seeds, retain, symbolic, targets, accumulate)
     finally:
         if symbolic:

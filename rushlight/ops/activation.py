@@ -21,6 +21,8 @@ __all__ = [
 
 #: Zero as an array without dims.
 _ZERO = {d: np.zeros((), d) for d in (np.dtype("f4"), np.dtype("f8"))}
+#: Elements up to which a mask is written through faster than it is turned into bits.
+_FEW = 64
 
 
 @elementwise(dtype=real_numbers)
@@ -39,7 +41,11 @@ def _relu_slope(g, out):
     # The result is not negative, and nan lets the gradient pass.
     zero = _ZERO.get(out.dtype) if type(out) is ndarray else None
     if zero is not None and out.ndim and g.dtype is out.dtype:
-        return gated(out != zero, g)
+        if out.size > _FEW:
+            return gated(out != zero, g)
+        found = g.copy()
+        found[out == zero] = zero
+        return found
     return where(out != 0, g, 0)
 
 

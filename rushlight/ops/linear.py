@@ -8,7 +8,7 @@ from numpy import ndarray
 from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
-from rushlight.ops.direct import FLOATS, plain, taped
+from rushlight.ops.direct import FLOATS, plain, recorded, taped
 from rushlight.ops.dispatch import apply
 from rushlight.ops.kinds import kernel
 from rushlight.ops.matmul import product, times
@@ -165,12 +165,13 @@ def linear(input, weight, bias=None):
             op, parents = _AFFINE if matrix else _AFFINE_ND, (bias.node, px, pw)
     except (AttributeError, ValueError, IndexError, RuntimeWarning):
         return _general(input, weight, bias)
-    kept_x = cell_x = kept_w = cell_w = None
-    if pw is not None:
-        kept_x, cell_x = x, input._cell or input.cell
+    kept_w = cell_w = None
     if px is not None:
         kept_w, cell_w = w, weight._cell or weight.cell
-    return taped(op, out, parents, (kept_w, kept_x), (cell_w, cell_x))
+    if pw is None:
+        return taped(op, out, parents, (kept_w, None), (cell_w, None))
+    kept_x, cell_x = x, input._cell or input.cell
+    return recorded(op, out, parents, (kept_w, kept_x), (cell_w, cell_x))
 
 
 def _general(input, weight, bias):
