@@ -30,7 +30,7 @@ from rushlight.ops.layout import contiguous_format
 from rushlight.ops.slice import placed
 from rushlight.tensor import from_array
 
-__all__ = ["expand"]
+__all__ = ["expand", "recording"]
 
 _HALF = (float16.numpy, bfloat16.numpy)
 
@@ -53,9 +53,9 @@ def expand(equations):
 def _joined(equation, part):
     """The addition of a part as a write of that part."""
     recorder = Recorder()
-    with _recording(recorder):
+    with recording(recorder):
         whole, value = from_array(part.whole), from_array(part.part)
-        result = placed(whole, value if part.fresh else whole[part.index] + value, part.index)
+        result = placed(whole, value if part.fresh else whole[part.place] + value, part.place)
     _deliver(equation, (result,), recorder)
     return recorder.equations
 
@@ -94,12 +94,12 @@ def _run(lowering, equation, recorder, widen):
     """The results of a rule on the operands of ``equation``, recorded by ``recorder``."""
     rule, names = lowering
     given = dict(zip(equation.op.inputs, equation.ins, strict=False)) | equation.params
-    with _recording(recorder):
+    with recording(recorder):
         return rule(*[_operand(given.get(name), widen) for name in names])
 
 
 @contextmanager
-def _recording(recorder):
+def recording(recorder):
     """Context in which operations go to ``recorder``, whatever is recorded around it."""
     was, grad = mode.state.recorder, mode.set_grad(False)
     mode.add_intercept(1)

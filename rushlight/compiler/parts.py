@@ -18,11 +18,11 @@ __all__ = ["Sum", "sums"]
 
 
 class Sum(NamedTuple):
-    """``whole + embed(part, index)``; ``fresh`` where the whole is zero at ``index``."""
+    """``whole + embed(part, place)``; ``fresh`` where the whole is zero at ``place``."""
 
     whole: Abstract
     part: Abstract
-    index: tuple
+    place: tuple
     fresh: bool
 
 

@@ -1,6 +1,7 @@
 """What makes two kernels the same: their loops, nodes and addresses, but not their memory."""
 
 from rushlight.compiler.abstract import Abstract
+from rushlight.compiler.kernel import Scatter
 
 __all__ = ["signature"]
 
@@ -24,7 +25,8 @@ def described(stores, nodes, names):
     number = {id(n): i for i, n in enumerate(nodes)}
     lines = [(type(n).__name__, n.dtype.str, _own(n, names), [number[id(c)] for c in n.operands])
              for n in nodes]  # fmt: skip
-    ends = [(s.arg, _address(s.address, names), number[id(s.node)], s.dtype.str, s.dtype.name)
+    ends = [(s.arg, _address(s.address, names), number[id(s.node)], s.dtype.str, s.dtype.name,
+             (number[id(s.where)], s.stride, s.adds) if type(s) is Scatter else None)
             for s in stores]  # fmt: skip
     return lines, ends
 

@@ -293,6 +293,14 @@ def test_parts_are_written_not_added(lowered):
     assert names.count("patch") == 5 and "add" not in names
 
 
+def test_writes_and_sums_at_an_index_are_different_kernels():
+    pytest.importorskip("llvmlite")
+    x, i = torch.randn(3, 5), torch.tensor([[0, 2], [1, 1], [3, 0]])
+    call = lambda x, i: (x.scatter_add(1, i, x[:, :2]), x.scatter(1, i, x[:, :2]))
+    for got, want in zip(Compiled(call, fullgraph=True)(x, i), call(x, i), strict=True):
+        near(got, want, "")
+
+
 if __name__ == "__main__":
     for why, names in OPAQUE.items():
         print(f"{why}: {', '.join(names.split())}")
