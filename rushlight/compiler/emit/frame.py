@@ -9,21 +9,13 @@ import numpy as np
 from llvmlite import ir
 
 from rushlight.compiler.emit.loop import address, lift
-from rushlight.compiler.emit.memory import load_from, memory_type, store
+from rushlight.compiler.emit.memory import load_from, memory_type, prefix_mask, store
 from rushlight.compiler.emit.value import INT, Value, intrinsic, select
 
 __all__ = [
-    "below",
-    "entry",
-    "gather",
-    "kernel",
-    "least",
-    "lookup",
-    "offset",
-    "quotient",
-    "storing",
-    "table",
-]
+    "below", "digits", "entry", "gather", "kernel", "least", "lookup", "offset", "prefetch",
+    "quotient", "storing", "table", "tail",
+]  # fmt: skip
 
 _I64 = ir.IntType(64)
 _POINTER = ir.PointerType()
@@ -46,11 +38,36 @@ def entry(b, args, position):
 
 def offset(indices, strides):
     """The place of an element, counted in elements."""
-    return sum([i * s for i, s in zip(indices, strides, strict=True) if s], 0)
+    return sum([i if s == 1 else i * s for i, s in zip(indices, strides, strict=True) if s], 0)
+
+
+def digits(index, counts):
+    """The indices of a Value that counts through all combinations of so many each.
+
+    Where there is but one, it is known to be 0.
+    """
+    found: list = []
+    for n in reversed(counts):
+        if n == 1:
+            found.append(0)
+        elif len(found) == len(counts) - 1:
+            found.append(index)
+        else:
+            rest = quotient(index.b, index, n)
+            found.append(index - rest * n)
+            index = rest
+    return found[::-1]
+
+
+def tail(b, count, lanes):
+    """The mask of the first ``count`` lanes."""
+    return prefix_mask(b, lift(b, count).v, lanes)
 
 
 def least(b, x, y):
     """The smaller of two indices."""
+    if isinstance(x, int) and isinstance(y, int):
+        return min(x, y)
     x, y = lift(b, x), lift(b, y)
     return select(x < y, x, y)
 

@@ -7,8 +7,16 @@ from math import ceil, prod
 
 import numpy as np
 
-from rushlight.compiler.emit.frame import below, least, lookup, offset, prefetch, table
-from rushlight.compiler.emit.loop import address, loop, unravel
+from rushlight.compiler.emit.frame import (
+    below,
+    digits,
+    least,
+    lookup,
+    offset,
+    prefetch,
+    table,
+)  # fmt: skip
+from rushlight.compiler.emit.loop import address, lift, loop
 from rushlight.compiler.emit.memory import store
 from rushlight.compiler.emit.rows import spaced
 from rushlight.compiler.emit.shifts import Shifts
@@ -102,7 +110,7 @@ class Layout:
         """The columns of a strip; the last piece of a row may be shorter."""
         if self.whole:
             return self.columns
-        return least(b, t[2] * -1 + self.shifts.dims[2].count, self.columns)
+        return least(b, self.shifts.dims[2].count - t[2], self.columns)
 
     def met(self, t, images):
         """(The first depth, row and column that the t from ``t`` on meet; rows, their length)."""
@@ -210,7 +218,7 @@ def fetch_ahead(b, images, x, wanted, turn):
     if row == length:
         rows, length = 1, rows * length
     with loop(b, start, least(b, start + each, prod(shape))) as part:
-        i, c = unravel(b, part, shape)
+        i, c = digits(lift(b, part), shape)
         line = offset((image + i, channel + c, *place), images.strides)
         line = address(b, x, line, size)
         with loop(b, 0, rows) as y, loop(b, 0, length * size, _LINE) as i:

@@ -7,10 +7,10 @@ of ``x`` alike. Each lane of a sum is kept apart until all parts are added up.
 from dataclasses import dataclass
 from math import ceil, prod
 
-from rushlight.compiler.emit.frame import entry, kernel, least, offset
+from rushlight.compiler.emit.frame import digits, entry, kernel, least, offset, tail
 from rushlight.compiler.emit.layout import Layout, fetch_ahead, lay_out
-from rushlight.compiler.emit.loop import address, carried, lift, loop, unravel
-from rushlight.compiler.emit.memory import load, prefix_mask, reduce, store
+from rushlight.compiler.emit.loop import address, carried, lift, loop
+from rushlight.compiler.emit.memory import load, reduce, store
 from rushlight.compiler.emit.microkernel import Tile
 from rushlight.compiler.emit.plan import Kernel, Plan
 from rushlight.compiler.emit.shifts import shifts_of
@@ -120,7 +120,7 @@ def _emit_parts(module, plan):
     b, args, chunk, scratch = kernel(module, plan.kernels[0].name)
     first = chunk * c.per_chunk
     with loop(b, first, least(b, first + c.per_chunk, c.units)) as unit:
-        where = unravel(b, unit, (c.parts, c.groups, c.blocks))
+        where = digits(unit, (c.parts, c.groups, c.blocks))
         _emit_part(b, plan, args, scratch, where)
     b.ret_void()
 
@@ -132,18 +132,18 @@ def _emit_part(b, plan, args, scratch, where):
     dtype, size, layout = d.compute, d.compute.itemsize, c.layout
     g, x = d.images(0), d.images(1)
     first = block * c.block
-    channels = least(b, first * -1 + c.inputs, c.block)
+    channels = least(b, c.inputs - first, c.block)
     sums = (part * c.groups + group) * (c.results * c.columns) + first * layout.shifts.size
     sums = address(b, entry(b, args, 2), sums * layout.lanes, size)
     start = part * c.steps
     with loop(b, start, least(b, start + c.steps, prod(c.counts))) as strip:
-        image, *place = unravel(b, strip, c.counts)
+        image, *place = digits(strip, c.counts)
         t = layout.start(place)
         source = (image, group * c.inputs + first)
         lay_out(b, layout, x, entry(b, args, 1), scratch, dtype, source, channels, t)
         met = offset((image, group * c.results, *t), g.strides)
         met = address(b, entry(b, args, 0), met, d.dtype.itemsize)
-        shape = least(b, t[1] * -1 + layout.shifts.dims[1].count, layout.rows), layout.left(b, t)
+        shape = least(b, layout.shifts.dims[1].count - t[1], layout.rows), layout.left(b, t)
         fresh = as_value(b, strip == start)
         ahead = _ahead(c, strip + 1, x, group, first)
         with loop(b, 0, channels) as channel:
@@ -157,7 +157,7 @@ def _emit_part(b, plan, args, scratch, where):
 
 def _ahead(c, strip, x, group, channel):
     """Where the parts of x and of g that a later strip needs begin, and how large they are."""
-    image, *place = unravel(strip.b, strip, c.counts)
+    image, *place = digits(strip, c.counts)
     t = c.layout.start(place)
     place, size = c.layout.met(t, x)
     return (
@@ -180,8 +180,8 @@ def _emit_tiles(b, plan, g, x, met, sums, shape, fresh):
             [place - start for place in places], c.layout,
         )  # fmt: skip
         b.call(function, [
-            met, address(b, x, start, size), address(b, sums, first * lanes, size), shape[0].v,
-            lift(b, shape[1]).v, lift(b, c.columns * lanes).v, fresh.v,
+            met, address(b, x, start, size), address(b, sums, first * lanes, size),
+            lift(b, shape[0]).v, lift(b, shape[1]).v, lift(b, c.columns * lanes).v, fresh.v,
         ])  # fmt: skip
 
 
@@ -193,7 +193,7 @@ def _emit_total(module, plan, sink):
     zero, first = constant(b, 0, dtype, lanes), chunk * c.added_at_once
     last = least(b, first + c.added_at_once, d.outputs)
     with loop(b, first, last) as output, loop(b, 0, c.columns, lanes) as j:
-        with loop(b, 0, least(b, j * -1 + c.columns, lanes)) as i:
+        with loop(b, 0, least(b, c.columns - j, lanes)) as i:
             place = (output * c.columns + j + i) * lanes
             parts = address(b, entry(b, args, 2), place, size)
 
@@ -202,7 +202,7 @@ def _emit_total(module, plan, sink):
 
             (total,) = carried(b, 0, c.parts, [zero], add)
             store(b, reduce(total, "add"), address(b, scratch, i, size), dtype)
-        mask = prefix_mask(b, lift(b, j * -1 + c.columns).v, lanes)
+        mask = tail(b, c.columns - j, lanes)
         value = load(b, scratch, dtype, lanes, mask)
         sink(b, args, [output.v, lift(b, j).v], value, mask)
     b.ret_void()

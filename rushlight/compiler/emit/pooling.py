@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from rushlight.compiler.emit.frame import entry, kernel, least, offset
-from rushlight.compiler.emit.loop import address, lift, loop, unravel
-from rushlight.compiler.emit.memory import prefix_mask, store
+from rushlight.compiler.emit.frame import digits, entry, kernel, least, offset, tail
+from rushlight.compiler.emit.loop import address, lift, loop
+from rushlight.compiler.emit.memory import store
 from rushlight.compiler.emit.plan import Kernel, Plan
 from rushlight.compiler.emit.pool_forms import FORMS
 from rushlight.compiler.emit.reads import of_spans, of_windows, spans, transposed
@@ -188,11 +188,11 @@ def _emit_rows(module, name, form, sink):
     shape = (*d.lead, *[1] * hidden, *d.shape[len(d.lead) : -1])
     width = d.shape[-1]
     with loop(b, start, least(b, start + share, _rows(d))) as row:
-        *lead, z, y = unravel(b, row, shape)
+        *lead, z, y = digits(row, shape)
         with loop(b, 0, width, form.lanes) as x:
             mask = None
             if width % form.lanes:
-                mask = prefix_mask(b, lift(b, x * -1 + width).v, form.lanes)
+                mask = tail(b, width - x, form.lanes)
             place = (z, y, x)
             found = form.fold(b, args, lead, place)
             value = form.result(b, args, lead, place, *found)

@@ -13,6 +13,7 @@ from typing import Any
 from rushlight.compiler.emit.cut import cheapest
 from rushlight.compiler.emit.frame import (
     below,
+    digits,
     entry,
     gather,
     kernel,
@@ -20,10 +21,11 @@ from rushlight.compiler.emit.frame import (
     lookup,
     offset,
     table,
+    tail,
 )  # fmt: skip
 from rushlight.compiler.emit.layout import fetch_ahead, lay_out, round_up
-from rushlight.compiler.emit.loop import address, lift, loop, unravel
-from rushlight.compiler.emit.memory import iota, load, prefix_mask, store
+from rushlight.compiler.emit.loop import address, lift, loop
+from rushlight.compiler.emit.memory import iota, load, store
 from rushlight.compiler.emit.plan import Kernel, Plan
 from rushlight.compiler.emit.tiles import shifted_product
 from rushlight.compiler.emit.value import INT, constant, splat
@@ -61,7 +63,7 @@ def _emit_pack(module, plan):
     first_panel = chunk * c.packed_at_once
     last_panel = least(b, first_panel + c.packed_at_once, d.groups * c.all_panels)
     with loop(b, first_panel, last_panel) as i, loop(b, 0, c.tile.rows) as row:
-        group, panel = unravel(b, i, (d.groups, c.all_panels))
+        group, panel = digits(i, (d.groups, c.all_panels))
         # Rows beyond the last repeat it; their sums are never stored.
         result = least(b, panel * c.tile.rows + row, c.results - 1)
         start = address(b, weight, offset((group, result), strides[:2]), d.dtype.itemsize)
@@ -80,7 +82,7 @@ def _emit_pack(module, plan):
 
 def _channels(b, c, block):
     """The channels of a block."""
-    return least(b, block * -c.block + c.inputs, c.block)
+    return least(b, c.inputs - block * c.block, c.block)
 
 
 def _packed(b, c, where, channels, first):
@@ -119,7 +121,7 @@ def emit(module, plan, sink):
     start = chunk * c.per_chunk
     end = least(b, start + c.per_chunk, prod(c.counts))
     with loop(b, start * c.blocks, end * c.blocks) as step:
-        *where, block = unravel(b, step, (*c.counts, c.blocks))
+        *where, block = digits(step, (*c.counts, c.blocks))
         _emit_sums(b, plan, args, scratch, sums, step)
         if c.blocks == 1:
             _emit_results(b, plan, args, sums, where, sink)
@@ -142,7 +144,7 @@ def _emit_sums(b, plan, args, scratch, sums, step):
     channels = _channels(b, c, block)
     source = (image, group * c.inputs + block * c.block)
     lay_out(b, layout, d.images(), x, scratch, dtype, source, channels, t)
-    panels = least(b, part * -c.panels + c.all_panels, c.panels)
+    panels = least(b, c.all_panels - part * c.panels, c.panels)
     fresh = as_value(b, block == 0)
     ahead = _ahead(c, step + 1, d.images())
     with loop(b, 0, len(taps)) as phase:
@@ -156,7 +158,7 @@ def _emit_sums(b, plan, args, scratch, sums, step):
             with _unless_empty(b, c, taps, count, into):
                 b.call(product, [
                     address(b, packed, weights, size), address(b, scratch, column, size), into,
-                    channels.v, lift(b, layout.channel).v, lift(b, c.width).v,
+                    lift(b, channels).v, lift(b, layout.channel).v, lift(b, c.width).v,
                     address(b, offsets, first, 8), lift(b, count).v, fresh.v,
                 ])  # fmt: skip
 
@@ -179,7 +181,7 @@ def _unless_empty(b, c, taps, count, into):
 
 def _source(c, step):
     """What a step needs: first image, group, block of panels, first t, block of channels."""
-    image, group, part, *strip, block = unravel(step.b, step, (*c.counts, c.blocks))
+    image, group, part, *strip, block = digits(step, (*c.counts, c.blocks))
     return image * c.layout.images, group, part, c.layout.start(strip), block
 
 
@@ -198,9 +200,9 @@ def _emit_results(b, plan, args, sums, where, sink):
     image, group, part, *strip = where
     depth, row, column = layout.start(strip)
     first = part * (c.panels * c.tile.rows)
-    channels = least(b, first * -1 + c.results, c.panels * c.tile.rows)
-    images = least(b, image * -layout.images + d.batch, layout.images)
-    steps = least(b, row * -1 + y.count, layout.rows)
+    channels = least(b, c.results - first, c.panels * c.tile.rows)
+    images = least(b, d.batch - image * layout.images, layout.images)
+    steps = least(b, y.count - row, layout.rows)
     with loop(b, 0, channels) as o:
         channel = group * c.results + first + o
         bias = _bias(b, d, args, channel)
@@ -245,7 +247,7 @@ def _emit_row(b, plan, args, sums, index, column, bias, sink):
         x = start + i
         mask = None
         if not c.layout.whole or length % lanes:
-            mask = _existing(b, x, least(b, i * -1 + length, x * -1 + width.result), lanes)
+            mask = _existing(b, x, least(b, length - i, width.result - x), lanes)
         if places is not None:
             found = load(b, address(b, places, i, 8), INT, lanes)
             value = gather(b, sums, found, dtype)
@@ -258,5 +260,5 @@ def _emit_row(b, plan, args, sums, index, column, bias, sink):
 
 def _existing(b, first, count, lanes):
     """The mask of so many lanes from ``first`` on, but of none below 0."""
-    mask = prefix_mask(b, count.v, lanes)
+    mask = tail(b, count, lanes)
     return mask if isinstance(first, int) else mask & (iota(b, lanes) + first >= 0)

@@ -9,10 +9,18 @@ the element of ``x`` at the tap's offset. Units that share a result are summed i
 from dataclasses import dataclass
 from math import ceil, prod
 
-from rushlight.compiler.emit.frame import entry, kernel, least, offset, quotient
+from rushlight.compiler.emit.frame import (
+    digits,
+    entry,
+    kernel,
+    least,
+    offset,
+    quotient,
+    tail,
+)  # fmt: skip
 from rushlight.compiler.emit.layout import Layout, fetch_ahead, lay_out, round_up
-from rushlight.compiler.emit.loop import address, carried, lift, loop, unravel
-from rushlight.compiler.emit.memory import load, prefix_mask, store
+from rushlight.compiler.emit.loop import address, carried, lift, loop
+from rushlight.compiler.emit.memory import load, store
 from rushlight.compiler.emit.microkernel import Tile, transposed
 from rushlight.compiler.emit.plan import Kernel, Plan
 from rushlight.compiler.emit.shifts import Shifts, shifts_of
@@ -185,21 +193,21 @@ def _emit_parts(module, plan):
     d, c = plan.description, plan.choice
     b, args, chunk, scratch = kernel(module, plan.kernels[0].name)
     dtype, size, layout = d.compute, d.compute.itemsize, c.layout
-    part, group, block = unravel(b, chunk, (c.parts, c.groups, c.blocks))
+    part, group, block = digits(chunk, (c.parts, c.groups, c.blocks))
     g, x = d.images(0), d.images(1)
     turned = address(b, scratch, c.source * size)
-    channels = least(b, block * -c.block + c.inputs, c.block)
-    tiles = quotient(b, channels + (c.together - 1), c.together)
+    channels = least(b, c.inputs - block * c.block, c.block)
+    tiles = quotient(b, lift(b, channels) + (c.together - 1), c.together)
     sums = (part * c.groups + group) * c.panels * c.rows + block * (c.block * layout.shifts.size)
     start = part * c.steps
     with loop(b, start, least(b, start + c.steps, prod(c.counts))) as strip:
-        image, *place = unravel(b, strip, c.counts)
+        image, *place = digits(strip, c.counts)
         image, t = image * layout.images, layout.start(place)
         source = (image, group * c.inputs + block * c.block)
         lay_out(b, layout, x, entry(b, args, 1), scratch, dtype, source, channels, t)
         shape = (
-            least(b, image * -1 + d.batch, layout.images),
-            least(b, t[1] * -1 + layout.shifts.dims[1].count, layout.rows),
+            least(b, d.batch - image, layout.images),
+            least(b, layout.shifts.dims[1].count - t[1], layout.rows),
             layout.left(b, t),
         )
         first = (image, group * c.results, *t)
@@ -222,7 +230,7 @@ def _emit_parts(module, plan):
 
 def _ahead(c, strip, x, group, block):
     """Where the parts of x and of g that a later strip needs begin, and how large they are."""
-    image, *place = unravel(strip.b, strip, c.counts)
+    image, *place = digits(strip, c.counts)
     image, t = image * c.layout.images, c.layout.start(place)
     place, size = c.layout.met(t, x)
     images = c.layout.images
@@ -267,7 +275,7 @@ def _turn(b, c, g, pointer, into, dtype, first, shape):
         starts = [address(b, start, o * g.strides[1], size) for o in numbers]
         with loop(b, 0, shape[0]) as i, loop(b, 0, shape[1]) as y, loop(b, 0, width, lanes) as x:
             line = offset((i, y, x), (g.strides[0], g.strides[3], g.strides[4]))
-            mask = prefix_mask(b, lift(b, x * -1 + width).v, lanes)
+            mask = tail(b, width - x, lanes)
             rows = [
                 load(b, address(b, start, line, size), g.dtype, lanes, mask, step)
                 for start in starts
@@ -287,15 +295,15 @@ def _emit_total(module, plan, sink):
     d, c = plan.description, plan.choice
     lanes, dtype, size = c.layout.lanes, d.compute, d.compute.itemsize
     b, args, chunk, scratch = kernel(module, plan.kernels[-1].name)
-    group, panel = unravel(b, chunk, (c.groups, c.panels))
+    group, panel = digits(chunk, (c.groups, c.panels))
     columns = c.inputs * c.layout.shifts.size
-    outputs = least(b, panel * -c.panel + c.results, c.panel)
+    outputs = least(b, c.results - panel * c.panel, c.panel)
     with loop(b, 0, columns, lanes) as j:
-        with loop(b, 0, least(b, j * -1 + columns, lanes)) as i, loop(b, 0, c.vectors) as v:
+        with loop(b, 0, least(b, columns - j, lanes)) as i, loop(b, 0, c.vectors) as v:
             place = (chunk * c.rows + j + i) * c.panel + v * lanes
             total = _emit_sum(b, c, address(b, entry(b, args, 2), place, size), dtype)
             store(b, total, address(b, scratch, i * c.panel + v * lanes, size), dtype)
-        mask = prefix_mask(b, lift(b, j * -1 + columns).v, lanes)
+        mask = tail(b, columns - j, lanes)
         with loop(b, 0, outputs) as o:
             value = load(b, address(b, scratch, o, size), dtype, lanes, mask, c.panel)
             index = (group * c.results + panel * c.panel + o, j)
