@@ -94,8 +94,8 @@ class Entry:
             changed = put_back([*recorder.checks, *recorder.options])
             if changed is not None:
                 raise TraceError(
-                    f"the function changes {changed} outside, which a program cannot do again; "
-                    "keep it in a tensor, or change it outside torch.compile"
+                    f"the function changes {changed}, which a program cannot do again; keep it "
+                    "in a tensor, or change it outside torch.compile"
                 )
         except TraceError as error:
             self.refusal = error

@@ -194,7 +194,7 @@ def _setter(template):
 
 
 def put_back(checks):
-    """Undo what a traced function did to plain values outside; returns the first such place.
+    """Undo what a traced function did to plain values outside; says which was the first, or None.
 
     A program computes with tensors alone: counting calls, say, or filling a list it cannot do.
     """
@@ -206,12 +206,20 @@ def put_back(checks):
         now = getter(template)(owner)
         if equal(now, value):
             continue
-        first = first or template.format(type(owner).__name__)
+        first = first or _described(template)
         if template != "len({0})":
             _setter(template)(owner, value)
         elif now > value and isinstance(owner, list):
             del owner[value:]
     return first
+
+
+def _described(template):
+    if template == "len({0})":
+        return "the length of a list"
+    if template == "{0}.cell_contents":
+        return "a variable of the function around it"
+    return place(template).removeprefix("{0}").strip("[]")
 
 
 # Modules ----------------------------------------------------------------------------------

@@ -74,7 +74,7 @@ def test_what_cannot_be_repeated():
         f(torch.ones(2))
     quietly(f, torch.ones(2))
     assert [loss.item() for loss in losses] == [2, 2]
-    with pytest.warns(UserWarning, match="changes cell.cell_contents outside"):
+    with pytest.warns(UserWarning, match="changes a variable of the function around it"):
         assert g(torch.ones(1)).item() == 1
     assert [quietly(g, torch.ones(1)).item() for _ in range(2)] == [2, 3]
 
