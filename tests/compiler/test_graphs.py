@@ -73,7 +73,7 @@ def check(program, inside):
         pytest.fail(f"{difference(program, inside)}\n{program!r}\n(backward inside: {inside})")
 
 
-@settings(PATIENT, max_examples=60, derandomize=True)
+@settings(PATIENT, max_examples=20, derandomize=True)
 @given(programs(longest=20), st.booleans())
 def test_a_random_program(program, inside):
     check(program, inside)
