@@ -245,6 +245,7 @@ def _read_by(cls):
     return _reads[cls]
 
 
+_HELD = ("_parameters", "_buffers", "_modules")
 _HOOKS = (
     "_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks",
     "_optimizer_step_pre_hooks", "_optimizer_step_post_hooks",
@@ -291,12 +292,12 @@ def module_checks(module):
     own = module.__dict__
     found = _Found()
     found.append(("{0}['training']", (own,), own["training"]))
-    for kind in ("_parameters", "_buffers", "_modules"):
+    for kind in _HELD:
         found += [(f"{{0}}.get({key!r})", (own[kind],), v) for key, v in own[kind].items()]
     seen: set = {id(module)}
     _hook_functions(module, found, seen)
     for name in _read_by(type(module)):
-        if name in own and name != "training":
+        if name in own and name not in ("training", *_HELD):
             found.append((f"{{0}}.get({name!r})", (own,), own[name]))
             _value(own[name], found, seen, ())
     forward = own.get("forward", type(module).forward)
