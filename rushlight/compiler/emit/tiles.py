@@ -5,9 +5,10 @@ from llvmlite import ir
 from rushlight.compiler.emit.frame import lookup
 from rushlight.compiler.emit.loop import address, carried
 from rushlight.compiler.emit.memory import load, prefix_mask, store
-from rushlight.compiler.emit.value import BOOL, INT, Value, constant, splat
+from rushlight.compiler.emit.microkernel import transposed
+from rushlight.compiler.emit.value import BOOL, INT, Value, constant, select, splat
 
-__all__ = ["row_product", "shifted_product", "weight_product"]
+__all__ = ["row_product", "shifted_product", "square", "weight_product"]
 
 _I1, _I64, _POINTER = ir.IntType(1), ir.IntType(64), ir.PointerType()
 
@@ -170,5 +171,33 @@ def row_product(module, tile, dtype, strides, offsets, layout):
     sums = carried(b, constant(b, 0, INT), count, sums, add_row)
     for place, value in zip(places, sums, strict=True):
         store(b, value, place, tile.dtype)
+    b.ret_void()
+    return function
+
+
+def square(module, g, dtype, lanes, pitch):
+    """The function that turns a square of ``g`` (Images) so that channels are in the lanes.
+
+    Its arguments: ``(g, into, last channel, columns)``. Where there are fewer channels than lanes
+    the last is repeated; columns beyond the last are zeros. ``pitch`` is from column to column.
+    """
+    key = f"{g.strides[1]}_{g.strides[4]}_{pitch}".replace("-", "m")
+    name = f"square_{g.dtype.name}_{dtype.name}_{key}"
+    if name in module.globals:
+        return module.globals[name]
+    kind = ir.FunctionType(ir.VoidType(), [_POINTER, _POINTER, _I64, _I64])
+    function = ir.Function(module, kind, name)
+    function.linkage = "internal"
+    b = ir.IRBuilder(function.append_basic_block("entry"))
+    x, into, last, count = function.args
+    last, mask = Value(b, last, INT), prefix_mask(b, count, lanes)
+    step = g.strides[4] or constant(b, 0, INT).v  # not a plain 0, which would ignore the mask
+    rows = []
+    for i in range(lanes):
+        channel = select(last < i, last, constant(b, i, INT))
+        place = address(b, x, channel * g.strides[1], g.dtype.itemsize)
+        rows.append(load(b, place, g.dtype, lanes, mask, step))
+    for i, column in enumerate(transposed(b, rows)):
+        store(b, column, address(b, into, i * pitch, dtype.itemsize), dtype)
     b.ret_void()
     return function

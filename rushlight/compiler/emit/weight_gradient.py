@@ -21,11 +21,11 @@ from rushlight.compiler.emit.frame import (
 from rushlight.compiler.emit.layout import Layout, fetch_ahead, lay_out, round_up
 from rushlight.compiler.emit.loop import address, carried, lift, loop
 from rushlight.compiler.emit.memory import load, store
-from rushlight.compiler.emit.microkernel import Tile, transposed
+from rushlight.compiler.emit.microkernel import Tile
 from rushlight.compiler.emit.plan import Kernel, Plan
 from rushlight.compiler.emit.shifts import Shifts, shifts_of
-from rushlight.compiler.emit.tiles import weight_product
-from rushlight.compiler.emit.value import INT, constant
+from rushlight.compiler.emit.tiles import square, weight_product
+from rushlight.compiler.emit.value import constant
 from rushlight.compiler.emit.value import lift as as_value
 
 __all__ = ["emit", "plan"]
@@ -263,28 +263,23 @@ def _emit_tiles(b, plan, x, g, sums, shape, fresh):
 
 def _turn(b, c, g, pointer, into, dtype, first, shape):
     """Copy so many images' rows of g: panel, image, row, column, channel."""
-    lanes, size = c.layout.lanes, g.dtype.itemsize
-    width = shape[2]
+    lanes, size, width = c.layout.lanes, g.dtype.itemsize, shape[2]
     start = address(b, pointer, offset(first, g.strides), size)
-    step = g.strides[4] or constant(b, 0, INT).v  # not a plain 0, which would ignore the mask
+    function = square(b.module, g, dtype, lanes, c.panel)
     with loop(b, 0, c.panels) as p, loop(b, 0, c.vectors) as v:
-        first = (p * c.vectors + v) * lanes
-        numbers = [first + i for i in range(lanes)]
-        if c.results % c.panel:  # lanes beyond the last channel repeat it; nobody stores their sums
-            numbers = [least(b, o, c.results - 1) for o in numbers]
-        starts = [address(b, start, o * g.strides[1], size) for o in numbers]
+        channel = (p * c.vectors + v) * lanes
+        # Lanes beyond the last channel repeat it; their sums are never stored.
+        last = least(b, c.results - 1 - channel, lanes - 1)
         with loop(b, 0, shape[0]) as i, loop(b, 0, shape[1]) as y, loop(b, 0, width, lanes) as x:
-            line = offset((i, y, x), (g.strides[0], g.strides[3], g.strides[4]))
-            mask = tail(b, width - x, lanes)
-            rows = [
-                load(b, address(b, start, line, size), g.dtype, lanes, mask, step)
-                for start in starts
-            ]
+            source = offset(
+                (i, channel, y, x), (g.strides[0], g.strides[1], g.strides[3], g.strides[4])
+            )
             place = p * c.places + (i * c.layout.rows + y) * c.layout.columns + x
             place = place * c.panel + v * lanes
-            place = address(b, into, place, dtype.itemsize)
-            for o, turned in enumerate(transposed(b, rows)):
-                store(b, turned, address(b, place, o * c.panel, dtype.itemsize), dtype)
+            b.call(function, [
+                address(b, start, source, size), address(b, into, place, dtype.itemsize),
+                lift(b, last).v, lift(b, width - x).v,
+            ])  # fmt: skip
 
 
 # The total --------------------------------------------------------------------------------
