@@ -131,6 +131,10 @@ def _compiled_module(module, fullgraph):
         def forward(self, *args, **kwargs):
             return self._compiled(*args, **kwargs)
 
+        def __reduce__(self):
+            # A copy, or what is unpickled, compiles anew.
+            return functools.partial(compile, fullgraph=fullgraph), (self._orig_mod,)
+
         def __getattr__(self, name):
             try:
                 return super().__getattr__(name)

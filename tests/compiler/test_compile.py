@@ -1,5 +1,8 @@
 """torch.compile: what is recorded, guarded, replayed, and left as it was."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -63,6 +66,10 @@ def test_a_module_compiles_and_keeps_its_state():
         for p, g in zip(model.parameters(), want, strict=True):
             np.testing.assert_allclose(p.grad.numpy(), g.numpy(), rtol=1e-6)
         model.zero_grad()
+    other = copy.deepcopy(fast)
+    other._orig_mod[2].weight.data.zero_()
+    assert torch.equal(other(x), other._orig_mod(x)) and not torch.equal(other(x), fast(x))
+    assert pickle.loads(pickle.dumps(fast))(x).shape == (5, 1)
     assert isinstance(fast, nn.Module)
     assert list(fast.state_dict()) == ["_orig_mod." + k for k in model.state_dict()]
 

@@ -202,6 +202,22 @@ def test_a_scheduler_before_the_step():
     assert programs(make, lambda: [(torch.ones(2),)] * 4) == 1
 
 
+def test_modes_that_the_function_changes():
+    def make():
+        net = nn.Sequential(nn.Linear(3, 3), nn.Dropout(0.5))
+
+        def f(x):
+            net.eval()
+            with torch.no_grad():
+                plain = net(x)
+            net.train()
+            return plain, net(x)
+
+        return f, lambda: net.parameters()
+
+    assert programs(make, lambda: [(torch.ones(2, 3),)] * 3) == 1
+
+
 def test_two_optimizers():
     def make():
         net, critic = nn.Linear(2, 3), nn.Linear(3, 1)
