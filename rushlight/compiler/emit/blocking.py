@@ -224,13 +224,16 @@ def _scatter(operand, cut, target):
     """Cycles a step because the lines that a tile reads in place put each other out of the cache.
 
     The cache has 64 sets of lines. Lines whose distance is a multiple of a power of two share few.
+    Vectors of the right operand are asked for early enough to lose less by it.
     """
     itemsize = cut.tile.dtype.itemsize
     step = abs(operand.side if operand.axis == "depth" else operand.depth) * itemsize
     lines = cut.tile.rows if operand.axis == "depth" else cut.depth * min(step, 64) // 64
     sets = max(1, 64 // max(1, gcd(step, 4096) // 64))
     ways = target.l1 // 4096
-    return min(2, 8 / sets) if sets < 64 and lines > sets * ways * 3 // 4 else 0
+    if sets == 64 or lines <= sets * ways * 3 // 4:
+        return 0
+    return min(2, 8 / sets) * (1 if operand is cut.left else 0.25)
 
 
 def _chunks(cut):
