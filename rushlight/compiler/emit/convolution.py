@@ -47,13 +47,12 @@ class Convolution:
         return FLOAT if self.dtype in HALF else self.dtype
 
     def images(self, operand=0):
-        """An operand of the result's or the input's kind, as images in three dims."""
+        """An operand (not the weight) as images in three dims."""
+        is_x = (self.op, operand) in (("convolution", 0), ("convolution_weight_grad", 1))
         lead = (0,) * (3 - len(self.size))
         strides = self.strides[operand]
-        is_image = operand == (self.op == "convolution_weight_grad")
-        is_image = is_image and self.op != "convolution_input_grad"
-        width = (self.size if is_image else self.places)[-1]
-        return Images(self.dtype, (*strides[:2], *lead, *strides[2:]), self.batch, width)
+        strides = (*strides[:2], *lead, *strides[2:])
+        return Images(self.dtype, strides, self.batch, (self.size if is_x else self.places)[-1])
 
     @property
     def shape(self):

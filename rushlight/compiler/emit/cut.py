@@ -4,7 +4,7 @@ Sizes decide, by a count of cycles, and never the number of threads.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import ceil, prod
 
 from rushlight.compiler.emit.layout import Layout, round_up
@@ -112,6 +112,7 @@ class Cut:
         return self.cycles * units * (ceil(units / _BUSY) * _BUSY / units) ** 0.5
 
 
+@lru_cache(maxsize=256)
 def cheapest(d, target):
     """The best cut of a description for a target."""
     channels, outputs = d.channels // d.groups, d.outputs // d.groups

@@ -25,7 +25,7 @@ from rushlight.compiler.emit.frame import (
 )  # fmt: skip
 from rushlight.compiler.emit.layout import fetch_ahead, lay_out, round_up
 from rushlight.compiler.emit.loop import address, lift, loop
-from rushlight.compiler.emit.memory import iota, load, store
+from rushlight.compiler.emit.memory import load, store
 from rushlight.compiler.emit.plan import Kernel, Plan
 from rushlight.compiler.emit.tiles import shifted_product
 from rushlight.compiler.emit.value import INT, constant, splat
@@ -207,9 +207,9 @@ def _emit_results(b, plan, args, sums, where, sink):
         channel = group * c.results + first + o
         bias = _bias(b, d, args, channel)
         with loop(b, 0, images) as i, loop(b, 0, z.spread) as pz:
-            row_z = depth * z.spread + pz - z.lead
+            row_z = depth * z.spread + pz
             with loop(b, 0, steps) as t, loop(b, 0, y.spread) as py:
-                row_y = (row + t) * y.spread + py - y.lead
+                row_y = (row + t) * y.spread + py
                 line = ((pz * y.spread + py) * layout.shifts.dims[2].spread) * c.sums
                 line = line + o * c.width + (i * layout.image_rows + t) * layout.pitch
                 line = address(b, sums, line, d.compute.itemsize)
@@ -234,20 +234,17 @@ def _emit_row(b, plan, args, sums, index, column, bias, sink):
     """Give the results from ``sums`` on to the sink, a vector at a time."""
     d, c = plan.description, plan.choice
     width, lanes, dtype = c.layout.shifts.dims[2], c.layout.lanes, d.compute
-    # The results of a piece of a row begin where its phases do; those of a whole row at 0.
-    lead = width.lead if c.layout.whole else 0
     length = width.result if c.layout.whole else c.layout.columns * width.spread
-    start = column * width.spread + lead - width.lead
     places = None
     if width.spread > 1:  # phases lie apart: a table says where each column is
-        columns = range(lead, lead + round_up(length, lanes))
+        columns = range(round_up(length, lanes))
         places = [x % width.spread * c.sums + x // width.spread for x in columns]
         places = table(b.module, places)
     with loop(b, 0, length, lanes) as i:
-        x = start + i
+        x = column * width.spread + i
         mask = None
         if not c.layout.whole or length % lanes:
-            mask = _existing(b, x, least(b, length - i, width.result - x), lanes)
+            mask = tail(b, least(b, length - i, width.result - x), lanes)
         if places is not None:
             found = load(b, address(b, places, i, 8), INT, lanes)
             value = gather(b, sums, found, dtype)
@@ -256,9 +253,3 @@ def _emit_row(b, plan, args, sums, index, column, bias, sink):
         if bias is not None:
             value = value + splat(bias, lanes)
         sink(b, args, [lift(b, v).v for v in (*index, x)], value, mask)
-
-
-def _existing(b, first, count, lanes):
-    """The mask of so many lanes from ``first`` on, but of none below 0."""
-    mask = tail(b, count, lanes)
-    return mask if isinstance(first, int) else mask & (iota(b, lanes) + first >= 0)

@@ -1,7 +1,7 @@
 """Convolution and its input gradient as one form: a sum of shifted images.
 
-In each dim, result element ``spread · t + phase - lead`` is a sum over the taps of its phase of
-source element ``step · (t + shift) + plane + base``. A convolution has one phase of results, and
+In each dim, result element ``spread · t + phase`` is a sum over the taps of its phase of source
+element ``step · (t + shift) + plane + base``. A convolution has one phase of results, and
 as many planes of sources as its stride; its input gradient has it the other way round. Once the
 planes lie apart and padded, a tap is nothing but an offset.
 """
@@ -34,7 +34,6 @@ class Dim:
     step: int
     spread: int
     base: int
-    lead: int
     taps: tuple
 
     @cached_property
@@ -68,22 +67,18 @@ class Dim:
 def forward(size, places, kernel, stride, padding, dilation):
     """A dim of a convolution of ``size`` that has ``places``."""
     taps = [Tap(0, k, dilation * k % stride, dilation * k // stride) for k in range(kernel)]
-    return Dim(size, places, places, stride, 1, -padding, 0, tuple(taps))
+    return Dim(size, places, places, stride, 1, -padding, tuple(taps))
 
 
 def backward(size, places, kernel, stride, padding, dilation):
     """A dim of the gradient of the input of such a convolution."""
-    first = padding // stride
     taps = []
     for phase, k in product(range(stride), range(kernel)):
-        shift, rest = divmod(phase - dilation * k, stride)
+        shift, rest = divmod(phase + padding - dilation * k, stride)
         taps += [Tap(phase, k, 0, shift)] * (rest == 0)
     lowest = min(tap.shift for tap in taps)
-    count = (size - 1 + padding) // stride - first + 1
-    return Dim(
-        places, size, count, 1, stride, first + lowest, padding % stride,
-        tuple([tap._replace(shift=tap.shift - lowest) for tap in taps]),
-    )  # fmt: skip
+    taps = [tap._replace(shift=tap.shift - lowest) for tap in taps]
+    return Dim(places, size, -(-size // stride), 1, stride, lowest, tuple(taps))
 
 
 @dataclass(frozen=True)
