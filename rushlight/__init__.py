@@ -81,6 +81,11 @@ _LAZY = {
 _LAZY_NAMES = {
     "get_num_threads": "rushlight.threads", "set_num_threads": "rushlight.threads",
     "compile": "rushlight.compiler.compiled",
+    "are_deterministic_algorithms_enabled": "rushlight.determinism",
+    "get_float32_matmul_precision": "rushlight.determinism",
+    "is_deterministic_algorithms_warn_only_enabled": "rushlight.determinism",
+    "set_float32_matmul_precision": "rushlight.determinism",
+    "use_deterministic_algorithms": "rushlight.determinism",
     "load": "rushlight.serialization", "save": "rushlight.serialization",
 }  # fmt: skip
 

@@ -8,7 +8,7 @@ from rushlight.autograd.hooks import add_hook
 from rushlight.autograd.tape import Leaf, Output, leaf, refresh
 from rushlight.autograd.write import detached
 from rushlight.dtype import OF
-from rushlight.tensor import Tensor, from_array, method
+from rushlight.tensor import Tensor, disabled_torch_function, from_array, method
 
 __all__: list[str] = []  # everything here is bound to Tensor
 
@@ -49,10 +49,12 @@ def _set_requires_grad(self, value):
 
 @_property("requires_grad", _set_requires_grad)
 def requires_grad(self):
-    """Whether operations on this tensor are recorded for gradients."""
-    if self.view_of is not None:
-        refresh(self)
-    return self.node is not None
+    """Whether operations on this tensor are recorded for gradients, or on what it looks into."""
+    view = self.view_of
+    if view is None:
+        return self.node is not None
+    refresh(self)
+    return self.node is not None or (view.untracked and view.root.node is not None)
 
 
 @method
@@ -181,7 +183,10 @@ def detach(self):
     False
     """
     refresh(self)
-    return detached(self)
+    found = detached(self)
+    if type(self).__torch_function__ is not disabled_torch_function:
+        found.__class__ = type(self)
+    return found
 
 
 @method

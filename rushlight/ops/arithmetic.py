@@ -47,12 +47,12 @@ sub_.grad(x=lambda g: g, y=lambda g: -g)
 
 @elementwise(public=False, method=False, inplace=False, operator="__rsub__", name="rsub",
              dtype=no_bool, grad_name="RsubBackward1")  # fmt: skip
-def rsub(xp, x, y):
+def rsub_(xp, x, y):
     """y - x."""
     return y - x
 
 
-rsub.grad(x=lambda g: -g, y=lambda g: g)
+rsub_.grad(x=lambda g: -g, y=lambda g: g)
 
 
 def _scaled(x, y, alpha, name):
@@ -98,6 +98,17 @@ def sub(input, other, *, alpha=1, out=None):
     tensor([2, 3])
     """
     return sub_(input, _scaled(input, other, alpha, "sub"), out=out)
+
+
+@function(method=False)
+def rsub(input, other, *, alpha=1):
+    """``other - alpha · input``, broadcast.
+
+    >>> import rushlight as torch
+    >>> torch.rsub(torch.tensor([3, 4]), 1)
+    tensor([-2, -3])
+    """
+    return rsub_(_scaled(other, input, alpha, "rsub"), other)
 
 
 @elementwise(operator="__neg__", alias="negative", dtype=no_bool)

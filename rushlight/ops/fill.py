@@ -53,13 +53,13 @@ def fill_(self, value):
 
 
 @kernel(public=False, method=False, name="zero", widen=False)
-def _zero(xp, x):
+def zero(xp, x):
     """Zeros in the shape and dtype of ``x``."""
     return xp.zeros_like(x)
 
 
-_zero.lower(lambda x: x.new_zeros(x.shape))
-_zero.grad(x=lambda g: g * 0)
+zero.lower(lambda x: x.new_zeros(x.shape))
+zero.grad(x=lambda g: g * 0)
 
 
 def _zero_into(out):
@@ -69,7 +69,7 @@ def _zero_into(out):
 @method
 def zero_(self):
     """Write zeros into every element."""
-    return overwrite(self, _zero, (), {}, _zero_into)
+    return overwrite(self, zero, (), {}, _zero_into)
 
 
 @method

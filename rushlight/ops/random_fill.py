@@ -1,6 +1,10 @@
 """Random numbers written in place: ``normal_``, ``uniform_`` and the others."""
 
+from functools import cache
+
+from rushlight.autograd import mode
 from rushlight.autograd.write import check_write, write
+from rushlight.ops.fill import zero
 from rushlight.ops.random import bernoulli_for, checked_generator, drawn_for, memory_order
 from rushlight.tensor import Tensor, method
 
@@ -8,9 +12,28 @@ from rushlight.tensor import Tensor, method
 def _fill(self, name, distribution, parameters, generator):
     check_write(self, name)
     generator = checked_generator(generator, name)
-    return write(
-        self, drawn_for(self.array, self.array.dtype, distribution, parameters, generator), name
-    )
+    value = drawn_for(self.array, self.array.dtype, distribution, parameters, generator)
+    return _write(self, value, name)
+
+
+def _write(self, value, name):
+    """``write``; a tensor with a history keeps it, and passes on a gradient of zeros."""
+    node = None
+    if self.node is not None and self.view_of is None and mode.is_grad_enabled():
+        node = zero(self).node
+        node.__class__ = _node_class(name)
+    write(self, value, name)
+    if node is not None:
+        self.node = node
+    return self
+
+
+@cache
+def _node_class(name):
+    """The node of an in-place draw: zero's, under PyTorch's name."""
+    number = {"bernoulli_": 2, "random_": 1}.get(name, 0)
+    title = "".join([part.capitalize() for part in name.split("_")])
+    return type(f"{title}Backward{number}", (zero.op.node,), {"__slots__": ()})
 
 
 @method
@@ -81,11 +104,8 @@ def bernoulli_(self, p=0.5, *, generator=None):
         return _fill(self, "bernoulli_", "bernoulli", (float(p),), generator)
     check_write(self, "bernoulli_")
     generator = checked_generator(generator, "bernoulli_")
-    return write(
-        self,
-        bernoulli_for(self.array, p.detach(), generator, memory_order(self.array)),
-        "bernoulli_",
-    )
+    value = bernoulli_for(self.array, p.detach(), generator, memory_order(self.array))
+    return _write(self, value, "bernoulli_")
 
 
 @method
