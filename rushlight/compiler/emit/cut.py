@@ -84,6 +84,7 @@ class Cut:
 
     @cached_property
     def chunks(self):
+        """The chunks of the kernel."""
         return ceil(prod(self.counts) / self.per_chunk)
 
     @cached_property

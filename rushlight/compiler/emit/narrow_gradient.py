@@ -78,6 +78,7 @@ def fits(d):
 
 
 def plan(d, target, name):
+    """As ``convolution.plan``."""
     c, size = _choose(d, target), d.compute.itemsize
     kernels = []
     if c.parts:
@@ -109,6 +110,7 @@ def _choose(d, target):
 
 
 def emit(module, plan, sink):
+    """As ``convolution.emit``."""
     if plan.choice.parts:
         _emit_parts(module, plan)
     _emit_total(module, plan, sink)

@@ -37,6 +37,7 @@ __all__ = ["emit", "plan"]
 
 
 def plan(d, target, name):
+    """As ``convolution.plan``."""
     cut, size = cheapest(d, target), d.compute.itemsize
     panels = d.groups * cut.all_panels
     scratch = (cut.source + cut.sums * len(cut.layout.shifts.phases)) * size
@@ -114,6 +115,7 @@ def _weight_strides(d):
 
 
 def emit(module, plan, sink):
+    """As ``convolution.emit``."""
     _emit_pack(module, plan)
     c = plan.choice
     b, args, chunk, scratch = kernel(module, plan.kernels[1].name)

@@ -95,6 +95,7 @@ class _Choice:
 
 
 def plan(d, target, name):
+    """As ``convolution.plan``."""
     choice = _choose(d, target)
     c, size = choice, d.compute.itemsize
     kernels = []
@@ -183,6 +184,7 @@ def _layout(d, target, shifts, vectors, lanes):
 
 
 def emit(module, plan, sink):
+    """As ``convolution.emit``."""
     if plan.choice.parts:
         _emit_parts(module, plan)
     _emit_total(module, plan, sink)
