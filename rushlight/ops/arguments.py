@@ -24,7 +24,8 @@ def bind(op, args, kwargs):
                 f"{op.name}() takes {n + len(op.params)} positional arguments but {len(args)} were "
                 "given"
             )
-        params.update(zip(op.params, rest, strict=False))
+        if rest:
+            params.update(zip(op.params, rest, strict=False))
         named = {}
         for key, value in kwargs.items():
             key = key if key in params or key in op.inputs else _KEYWORDS.get(key, key)
@@ -36,8 +37,8 @@ def bind(op, args, kwargs):
                 raise TypeError(f"{op.name}() got an unexpected keyword argument '{key}'")
         if named or len(inputs) < n:
             inputs = _named_inputs(op, inputs, named)
-    for name, value in params.items():
-        if value is REQUIRED:
+    for name in op.required:
+        if params[name] is REQUIRED:
             raise TypeError(f"{op.name}() missing 1 required argument: '{name}'")
     return inputs, params
 

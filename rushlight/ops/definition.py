@@ -48,6 +48,7 @@ class Op:
         forward: ``forward(xp, *inputs, **params)`` on raw arrays.
         inputs: Names of the inputs that may be tensors.
         params: Names of the other parameters, with their defaults in ``defaults``.
+        required: Names of those without a default.
         variadic: The one input is a list of tensors.
         rules: For each input None or (rule, indices into ``saves``, what takes several at once).
         saves: Names that the rules want: an input, ``out``, a parameter, ``x_shape``, ``x_dtype``.
@@ -84,6 +85,7 @@ class Op:
         self.params = keywords
         given = forward.__kwdefaults__ or {}
         self.defaults = {k: given.get(k, REQUIRED) for k in keywords}
+        self.required = tuple([k for k in keywords if k not in given])
         self.variadic = bool(names) and names[0] == "tensors"
         self.options = options
         self.shape = options.pop("shape", None)

@@ -44,6 +44,12 @@ def apply(op, args, params):
     tensors = 0
     grad = not mode.grad_off or mode.state.grad
     for i, x in enumerate(operands):
+        kind = type(x)
+        if (kind is float or kind is int) and not (op.variadic or op.inputs[i] in op.tensors):
+            # Not by the exception below, which would cost as much as the rest.
+            arrays.append(x)
+            parents.append(None)
+            continue
         try:
             a = x.array
         except AttributeError:

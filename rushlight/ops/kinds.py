@@ -14,8 +14,6 @@ namespace and to Tensor. The function is one of the closures of ``closures.py``.
 
 from functools import update_wrapper
 
-import numpy as np
-
 from rushlight import shapes
 from rushlight.ops.arguments import bind
 from rushlight.ops.closures import (
@@ -102,7 +100,7 @@ def reduction(forward=None, *, whole_name=None, takes_dtype=False, **options):
     publication = _split(options)
     op = Op("reduction", forward, prepare=None, **options)
     op.prepare = lambda x, *, dim, keepdim, **rest: {
-        "dim": shapes.dims(dim, np.ndim(x), op.name),
+        "dim": shapes.dims(dim, x.ndim, op.name),
         "keepdim": shapes.flag(keepdim, op.name),
         **rest,
     }
