@@ -14,6 +14,7 @@ from numpy import ndarray
 from rushlight import shapes
 from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh, tick
+from rushlight.backend import native
 from rushlight.backend import numpy as xp
 from rushlight.ops.arguments import bind
 from rushlight.ops.direct import viewed
@@ -60,7 +61,7 @@ _OPERATORS = {
 
 
 def unary(op, slow):
-    forward = op.forward
+    forward, least = op.forward, op.least
     node_class = op.node
     ruled = saves_x = saves_out = saves_none = False
 
@@ -77,7 +78,11 @@ def unary(op, slow):
             d = a.dtype
             if (d is not _f4 and d is not _f8) or mode.intercept or out is not None:
                 return slow(op, (input,), out)
-            result = forward(xp, a)
+            result = None
+            if least is not None and a.size >= least:
+                result = native.compute(op, (a,), {})
+            if result is None:
+                result = forward(xp, a)
         except (AttributeError, TypeError, RuntimeWarning):
             return slow(op, (input,), out)
         if type(result) is not ndarray:

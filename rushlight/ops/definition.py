@@ -5,6 +5,7 @@ from operator import itemgetter
 from typing import Any
 
 from rushlight.autograd.tape import Node
+from rushlight.backend import native
 from rushlight.tensor import Tensor
 
 __all__ = ["FUNCTIONS", "OPS", "REQUIRED", "Op", "function", "numpy_names", "publish"]
@@ -63,6 +64,7 @@ class Op:
         one_of_many: A view that is one result of an operation with several, such as split.
         keeps_floats: Operands that are all float32, or all float64, are computed with as they are;
             None until that was tried.
+        least: From how many elements on a kernel of the compiler's takes its place, or None.
         tensors: Names of the inputs for which a Python number won't do.
         draws: It takes from a random generator, so a program must keep it and its order.
         raises: It raises where values are wrong, so a program must keep it; nothing is computed.
@@ -102,6 +104,7 @@ class Op:
         self.checking: Any = None
         self.tensors = options.pop("tensors", ())
         self.keeps_floats = None
+        self.least = native.LEAST.get(self.name)
         self.rules: list[Any] = [None] * len(names)
         self.closures: list[Any] = []
         self.call: Any = None
@@ -131,6 +134,8 @@ class Op:
                     self.origins.append(self._origin(w))
                 users.setdefault(w, []).append(i)
             places = tuple([self.saves.index(w) for w in wanted])
+            if self.least is not None:
+                rule = native.slope(self, name, rule)
             self.rules[i] = rule, places, itemgetter(*places) if len(places) > 1 else None
         self.plan = [(w, o, tuple(users[w])) for w, o in zip(self.saves, self.origins, strict=True)]
         for specialise in self.closures:

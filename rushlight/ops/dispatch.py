@@ -13,6 +13,7 @@ from numpy import ndarray
 import rushlight.dtype as dtypes
 from rushlight.autograd import mode
 from rushlight.autograd.tape import output, recorded_at, refresh, tick
+from rushlight.backend import native
 from rushlight.backend import numpy as xp
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError
@@ -113,6 +114,10 @@ def compute(op, inputs, params):
     """The forward of ``op`` on raw ``inputs`` by its kind's rules; always arrays."""
     if op.check is not None:
         op.check(*inputs, **params)
+    if op.least is not None:
+        found = native.compute(op, inputs, params)
+        if found is not None:
+            return found
     if op.kind == "elementwise":
         inputs, final = _promoted(op, inputs)
     else:
@@ -232,7 +237,9 @@ def raw(op, args, params):
     """``op`` on raw arrays: what a gradient rule computes in an ordinary backward."""
     if op.prepare is not None:
         params = op.prepare(*args, **params)
-    result = op.forward(xp, *args, **params)
+    result = native.compute(op, args, params) if op.least is not None else None
+    if result is None:
+        result = op.forward(xp, *args, **params)
     return result if type(result) in (ndarray, tuple) else np.asarray(result)
 
 

@@ -14,12 +14,14 @@ from math import prod
 import numpy as np
 from numpy import ndarray
 
+from rushlight.backend import native
 from rushlight.ops.rules import total
 from rushlight.ops.summation import summed
 
 __all__ = ["blocks", "inner", "normalized", "row_slope", "slope", "standardized", "weight_slope"]
 
 BLOCK = 1 << 16  # elements that are worked on at a time
+_PARTS = 32  # rows that a kernel adds up
 
 
 def blocks(x):
@@ -33,6 +35,12 @@ def blocks(x):
 
 def normalized(x, eps, centred, weight=None, bias=None):
     """(x̂ · weight + bias, mean or None, 1 / √(var + eps)) of the rows of a matrix."""
+    found = native.matrices(
+        ("normalized", eps, centred), lambda *given: _normalized(*given, eps, centred),
+        x, weight, bias,
+    )  # fmt: skip
+    if found is not None:
+        return found[0], found[2] if centred else None, found[1]
     n = max(x.shape[1], 1)
     mean = summed(x, (1,), True) / n if centred else None
     out = np.empty_like(x)
@@ -61,6 +69,9 @@ def _hat(x, mean, scale):
 
 def row_slope(g, x, mean, scale, weight=None):
     """(dx, dweight or None) from the gradient ``g`` of ``normalized``."""
+    found = native.matrices("row_slope", _row_slope, g, x, mean, scale, weight)
+    if found is not None:
+        return found[0], None if weight is None else weight_slope(g, x, mean, scale)
     n = max(x.shape[1], 1)
     dx = np.empty_like(x)
     dw = None if weight is None else np.zeros_like(weight)
@@ -85,6 +96,17 @@ def row_slope(g, x, mean, scale, weight=None):
 
 def weight_slope(g, x, mean, scale):
     """The sum of g · x̂ over the rows."""
+    whole = len(x) // _PARTS * _PARTS
+    blocked = [None if a is None else a[:whole].reshape(whole // _PARTS, _PARTS, -1)
+               for a in (g, x, mean, scale)]  # fmt: skip
+    parts = native.matrices("weight_slope", _part_slope, *blocked)
+    if parts is not None:
+        rest = [None if a is None else a[whole:] for a in (g, x, mean, scale)]
+        return np.add.reduce(parts[0], axis=0) + _weight_slope(*rest)
+    return _weight_slope(g, x, mean, scale)
+
+
+def _weight_slope(g, x, mean, scale):
     found = np.zeros(x.shape[1], x.dtype)
     for block in blocks(x):
         hat = _hat(x[block], None if mean is None else mean[block], scale[block])
@@ -120,3 +142,25 @@ def slope(h, hat, scale, dims, centred=True):
     if centred:
         found = found - total(h, dims) / n
     return found * scale
+
+
+def _normalized(x, weight, bias, eps, centred):
+    """``normalized`` of tensors: (result, scale, mean if centred)."""
+    hat, scale = standardized(x, (1,), eps, centred)
+    out = hat if weight is None else hat * weight
+    out = out if bias is None else out + bias
+    return (out, scale, total(x, (1,)) / x.shape[1]) if centred else (out, scale)
+
+
+def _row_slope(g, x, mean, scale, weight):
+    h = g if weight is None else g * weight
+    return slope(h, _hat_of(x, mean, scale), scale, (1,), mean is not None)
+
+
+def _part_slope(g, x, mean, scale):
+    """The sums of g · x̂ over dim 1 of (blocks, rows, columns)."""
+    return (g * _hat_of(x, mean, scale)).sum(1)
+
+
+def _hat_of(x, mean, scale):
+    return (x if mean is None else x - mean) * scale

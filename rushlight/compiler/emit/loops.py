@@ -17,7 +17,7 @@ from rushlight.compiler.emit.value import HALF, INT, Value, constant, select, sp
 from rushlight.compiler.kernel import Extremum, Reduce, Root, Scan, Scatter
 from rushlight.compiler.loops import REDUCING, TILE
 
-__all__ = ["KERNEL", "Nodes", "emit_loops", "kernel_function"]
+__all__ = ["KERNEL", "LoopEmitter", "Nodes", "emit_loops", "kernel_function"]
 
 I64 = ir.IntType(64)
 POINTER = ir.PointerType()
@@ -489,12 +489,15 @@ class LoopEmitter:
             if v is loops.vector:
                 at = b.mul(at, i64(loops.lanes)) if step is not None else at
                 if loops.masked:
-                    left = b.sub(i64(v.extent), at)
+                    left = b.sub(self._extent(v), at)
                     self.nodes.mask = prefix_mask(b, left, loops.lanes)
             if v is loops.tile:
                 self._find_tile(b, at)
             else:
                 row.variables[v] = at
+
+    def _extent(self, v):
+        return i64(v.extent)
 
     def _find_tile(self, b, number):
         begin = b.mul(number, i64(TILE))

@@ -1,0 +1,120 @@
+"""Functions of arrays as machine code, compiled once for any number of rows.
+
+The function is traced, lowered and fused like a program, with a stand-in for the number of rows:
+the first dim of those of its arrays that have rows. All of it must become one loop kernel whose
+outermost variable runs over the rows; that variable's extent is then left to the call.
+"""
+
+import ctypes
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+
+from rushlight.compiler import cache, threads
+from rushlight.compiler.code import load
+from rushlight.compiler.emit.stream import emit_stream
+from rushlight.compiler.emit.target import host
+from rushlight.compiler.kernel import Kernel
+from rushlight.compiler.loops import Loops
+from rushlight.compiler.lowering import expand, recording
+from rushlight.compiler.schedule import Schedule
+from rushlight.compiler.signature import signature
+from rushlight.compiler.simplify import simplify
+from rushlight.compiler.trace import Recorder
+from rushlight.tensor import from_array
+
+__all__ = ["ROWS", "Stream"]
+
+#: Stands for the number of rows: a prime, so that no other dim is taken for a part of it.
+ROWS = 8191
+#: Nanoseconds of work that are worth a thread, and chunks at most.
+_PIECE, _CHUNKS = 8000.0, 64
+
+
+class Stream:
+    """``function`` of tensors as a function of arrays.
+
+    Args:
+        function: Takes the tensors, returns one or several.
+        values: The abstract values of its arguments; those with rows have ``ROWS`` in dim 0.
+
+    Raises:
+        NotImplementedError: it does not become one kernel over rows.
+    """
+
+    def __init__(self, function, values):
+        self.values = values
+        loops, order, schedule = _scheduled(function, values)
+        self.length = _outermost(loops)
+        self.results = schedule.results
+        places = [v.id for v in (*values, *self.results)]
+        self.order = [places.index(owner) for owner in order]
+        self.factor = self.length.extent // ROWS
+        self.lanes = loops.lanes if self.length is loops.vector else None
+        self.steps = loops.steps // ROWS
+        self.nanoseconds = loops.nanoseconds / loops.steps
+        self.scratch = loops.scratch
+        self.library: Any = None
+        self._link(loops, f"stream {self.order}" + signature(loops))
+
+    def _link(self, loops, text):
+        key = "stream " + sha256(text.encode()).hexdigest()
+        code = cache.get(key)
+        if code is None:
+            module = ir.Module("stream")
+            emit_stream(module, "kernel", loops, len(self.order), self.length)
+            code = host().object_code(module)
+            cache.put(key, code)
+        self.library = load(code)
+        self.address = self.library.address("kernel")
+        threads.reserve(self.scratch)
+        prototype = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
+        self.parallel = prototype(threads.parallel())
+
+    def __call__(self, rows, *arrays):
+        """The results for arrays in C order, those with rows of so many rows."""
+        outs = [
+            np.empty((rows, *r.shape[1:]) if r.shape[:1] == (ROWS,) else r.shape, r.dtype)
+            for r in self.results
+        ]
+        given = [*arrays, *outs]
+        if self.lanes is None:
+            steps = rows * self.steps
+        else:
+            steps = -(-rows * self.factor // self.lanes)
+        wanted = max(1, min(steps, _CHUNKS, int(steps * self.nanoseconds / _PIECE)))
+        size = -(-steps // wanted)
+        table = [given[k].ctypes.data for k in self.order]
+        table += [rows * self.factor, steps, size]
+        args = (ctypes.c_int64 * len(table))(*table)
+        self.parallel(self.address, ctypes.addressof(args), -(-steps // size))
+        return outs
+
+
+def _scheduled(function, values):
+    """(loops, ids of the memories in the order of the kernel's arguments, schedule)."""
+    recorder = Recorder()
+    with recording(recorder):
+        found = function(*[from_array(v) for v in values])
+        found = found if isinstance(found, tuple) else (found,)
+        outputs = [recorder.value(x) for x in found]
+    equations, outputs = simplify(expand(recorder.equations), outputs)
+    schedule = Schedule(equations, values, outputs, [], [])
+    if len(schedule.groups) != 1 or schedule.groups[0].kind != "loops":
+        raise NotImplementedError(f"not one kernel, but {[g.kind for g in schedule.groups]}")
+    (group,) = schedule.groups
+    kernel = Kernel(group, schedule.wanted[group.number], schedule.place)
+    return Loops(kernel, host()), kernel.args, schedule
+
+
+def _outermost(loops):
+    """The variable that runs over the rows."""
+    found = loops.rows[0] if loops.rows else loops.vector if loops.across else None
+    inner = [v for v in (*loops.rows, *loops.columns) if v is not found]
+    if found is None or loops.tile is not None or found.extent % ROWS:
+        raise NotImplementedError("the rows are not the outermost variable")
+    if any(v.extent % ROWS == 0 for v in inner):
+        raise NotImplementedError("the rows are two variables")
+    return found

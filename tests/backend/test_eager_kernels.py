@@ -1,0 +1,207 @@
+"""Large eager operations run as kernels: the same values, wherever they are worth it."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import rushlight as torch
+from rushlight.backend import native
+from rushlight.compiler import program
+from rushlight.ops.definition import OPS
+
+pytest.importorskip("llvmlite")
+from rushlight.compiler import eager, threads
+
+F = torch.nn.functional
+
+ELEMENTWISE = sorted(n for n in native.LEAST if OPS[n].kind == "elementwise")
+ROWS = {
+    "softmax": lambda x: x.softmax(-1),
+    "log_softmax": lambda x: x.log_softmax(1),
+    "layer_norm": lambda x: F.layer_norm(x, x.shape[1:]),
+    "rms_norm": lambda x: F.rms_norm(x, x.shape[1:]),
+}
+
+
+@pytest.fixture
+def on_numpy(monkeypatch):
+    """What runs a function on NumPy alone."""
+
+    def run(function, *args):
+        with monkeypatch.context() as context:
+            context.setenv("RUSHLIGHT_COMPILER", "numpy")
+            return function(*args)
+
+    return run
+
+
+def kernels():
+    return {key: k for key, k in eager._kernels.items() if k is not None}
+
+
+def sample(n, dtype=torch.float32, low=-4.0, high=4.0):
+    values = np.linspace(low, high, n)
+    return torch.tensor(values[np.random.default_rng(3).permutation(n)]).to(dtype)
+
+
+def with_slope(function):
+    """The result of ``function`` and the gradient of its input, from a gradient all its own."""
+
+    def run(x):
+        x = x.detach().requires_grad_()
+        y = function(x)
+        g = torch.linspace(-1, 1, y.numel(), dtype=y.dtype).reshape(y.shape)
+        return y.detach(), torch.autograd.grad(y, x, g)[0]
+
+    return run
+
+
+_ULP = {torch.float32: 2**-23, torch.float64: 2**-52, torch.float16: 2**-10, torch.bfloat16: 2**-7}
+
+
+def as_good(function, on_numpy, *given):
+    """Assert that kernels are about as near to the exact results as NumPy is."""
+    dtype = given[0].dtype
+    found, near = function(*given), on_numpy(function, *given)
+    wide = given if dtype is torch.float64 else [t.double() for t in given]
+    for x, y, exact in zip(found, near, on_numpy(function, *wide), strict=True):
+        assert x.dtype is dtype and x.shape == y.shape and x.is_contiguous()
+        x, y, exact = (t.double().numpy() for t in (x, y, exact))
+        unit = np.maximum(np.abs(exact), 0.01) * _ULP[dtype]
+        errors = [np.where(t == exact, 0, np.abs(t - exact)) / unit for t in (x, y)]
+        allowed = 128 if dtype is torch.float64 else 2 * np.nanmax(errors[1])  # not so exact there
+        assert np.nanmax(errors[0]) <= 2 + allowed
+        np.testing.assert_array_equal(np.isnan(x), np.isnan(y))
+
+
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_elements_and_their_slopes_are_those_of_numpy(name, on_numpy):
+    function = getattr(F, name, None) or getattr(torch, name)
+    low, high = {"acosh": (1.1, 9.0), "atanh": (-0.9, 0.9)}.get(name, (-4.0, 4.0))
+    n = native.LEAST[name] + 13
+    x = sample(n, torch.float32, low, high)
+    before = len(kernels())
+    as_good(with_slope(function), on_numpy, x)
+    assert len(kernels()) == before + 2
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("name", ["gelu", "silu"])
+def test_dtypes(name, dtype, on_numpy):
+    function = with_slope(getattr(F, name))
+    x = sample(native.LEAST[name] + 1, dtype)
+    as_good(function, on_numpy, x)
+
+
+@pytest.mark.parametrize("shape", [(3001, 33), (1500, 64), (70, 1000)], ids=str)
+@pytest.mark.parametrize("name", ROWS)
+def test_rows_and_their_slopes_are_those_of_numpy(name, shape, on_numpy):
+    x = sample(shape[0] * shape[1]).reshape(shape)
+    function = with_slope(ROWS[name])
+    before = len(kernels())
+    as_good(function, on_numpy, x)
+    assert len(kernels()) == before + 2
+
+
+def test_normalisation_gives_its_weights_their_slopes(on_numpy):
+    def slopes(x, w, b):
+        x, w, b = (t.detach().requires_grad_() for t in (x, w, b))
+        y = F.layer_norm(x, (40,), w, b)
+        y.backward(sample(x.numel(), x.dtype, -1, 1).reshape(x.shape))
+        return x.grad, w.grad, b.grad
+
+    as_good(slopes, on_numpy, sample(2005 * 40).reshape(2005, 40), sample(40), sample(40))
+
+
+def test_softmax_over_a_dim_in_between(on_numpy):
+    x = sample(64 * 30 * 50).reshape(64, 30, 50)
+    as_good(with_slope(lambda x: x.softmax(1)), on_numpy, x)
+
+
+def test_one_kernel_serves_every_length():
+    F.mish(sample(1 << 16))
+    before = len(eager._kernels)
+    for n in (70_000, 70_001, 131_071):
+        x = sample(n)
+        np.testing.assert_allclose(F.mish(x).numpy()[-5:], F.mish(x[-5:]).numpy(), rtol=1e-6)
+    assert len(eager._kernels) == before
+
+
+@pytest.mark.parametrize("lay_out", [lambda x: x.t(), lambda x: x[:, ::2], lambda x: x[1:, 1:]])
+def test_what_is_not_contiguous_stays_with_numpy(lay_out, on_numpy):
+    x = lay_out(sample(700 * 400).reshape(700, 400))
+    found, wanted = F.gelu(x), on_numpy(F.gelu, x)
+    assert found.stride() == wanted.stride() and torch.equal(found, wanted)
+
+
+def test_a_broadcast_gradient_is_one_number(on_numpy):
+    x = sample(1 << 17)
+
+    def slope(x):
+        x = x.detach().requires_grad_()
+        F.silu(x).sum().backward()
+        return [x.grad]
+
+    as_good(slope, on_numpy, x)
+
+
+def test_second_gradients():
+    x = sample(1 << 16, torch.float64).requires_grad_()
+    (first,) = torch.autograd.grad(F.gelu(x).sum(), x, create_graph=True)
+    (second,) = torch.autograd.grad(first.sum(), x)
+    d = x.detach()
+    exact = (2 - d * d) * torch.exp(-d * d / 2) / (2 * torch.pi) ** 0.5
+    assert torch.allclose(second, exact, atol=1e-12)
+
+
+def test_in_place_and_out():
+    x = sample(1 << 18)
+    wanted = torch.sigmoid(x)
+    out = torch.empty_like(x)
+    assert torch.sigmoid(x, out=out) is out and torch.equal(out, wanted)
+    assert torch.equal(x.sigmoid_(), wanted) and x.data_ptr() != out.data_ptr()
+
+
+def test_any_number_of_threads_gives_the_same_bits():
+    x = sample(1 << 18).reshape(-1, 64)
+    found = []
+    count = torch.get_num_threads()
+    try:
+        for n in (1, 2, 4):
+            torch.set_num_threads(n)
+            found.append([F.gelu(x), *with_slope(ROWS["layer_norm"])(x)])
+    finally:
+        torch.set_num_threads(count)
+        threads.stop()
+    for other in found[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True))
+
+
+@pytest.mark.parametrize("off", ["environment", "no llvmlite"])
+def test_without_kernels_numpy_computes(off, monkeypatch):
+    if off == "environment":
+        monkeypatch.setenv("RUSHLIGHT_COMPILER", "numpy")
+    else:
+        monkeypatch.setattr(native, "_eager", None)
+        monkeypatch.setattr(native, "find_spec", lambda name: None)
+    monkeypatch.setattr(eager, "compute", None)  # who calls it fails
+    assert not program.native() or off != "environment"
+    x = sample(1 << 17)
+    assert torch.equal(F.gelu(x)[:9], F.gelu(x[:9]))
+
+
+_SMALL = """
+import sys, rushlight as torch
+x = torch.randn(100, 100, requires_grad=True)
+torch.nn.functional.gelu(x).softmax(1).sum().backward()
+assert not [m for m in sys.modules if m.startswith(("llvmlite", "rushlight.compiler.eager"))]
+torch.nn.functional.gelu(torch.randn(1 << 16))
+assert "rushlight.compiler.eager" in sys.modules
+"""
+
+
+def test_small_arrays_load_nothing():
+    done = subprocess.run([sys.executable, "-W", "error", "-c", _SMALL], capture_output=True)
+    assert done.returncode == 0 and not done.stderr, done.stderr.decode()
