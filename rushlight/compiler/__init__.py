@@ -6,16 +6,17 @@ the function reads besides; ``trace.py`` records operations on the values of ``a
 shapes ``inference.py`` finds; ``results.py`` says what comes back, ``escape.py`` what was left
 outside, ``gradient.py`` what a backward from outside runs. All of them write lines of one Python
 function (``guard.py``), which checks later calls, runs the program of ``program.py`` on arrays
-that ``held.py`` keeps in place, and makes the results.
+that ``held.py`` keeps in place, and makes the results. ``explanation`` shows what became of it all.
 """
 
 import importlib
 
-__all__ = ["compile", "disable", "is_compiling", "reset"]
+__all__ = ["compile", "disable", "explain", "is_compiling", "reset"]
 
 
 def __getattr__(name):
     if name not in __all__:
         raise AttributeError(f"module 'rushlight.compiler' has no attribute {name!r}")
     # The function compile has the name of its module, so the modules are not bound here.
-    return getattr(importlib.import_module("rushlight.compiler.compiled"), name)
+    module = "explanation.explain" if name == "explain" else "compiled"
+    return getattr(importlib.import_module(f"rushlight.compiler.{module}"), name)

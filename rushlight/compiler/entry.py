@@ -7,6 +7,7 @@ other effects that the call had. ``Entry.text`` shows it.
 
 import importlib
 import threading
+import time
 from functools import partial
 from typing import Any
 
@@ -45,6 +46,7 @@ class Entry:
         text: The lines of ``call``.
         program: What was recorded; None where the call has to run eagerly.
         refusal: The error that says why it has to.
+        seconds: How long all this took, the making of the programs included.
     """
 
     program: Any = None
@@ -52,6 +54,7 @@ class Entry:
 
     def __init__(self, function, args, kwargs):
         self.held: Any = None
+        begin = time.perf_counter()
         with _recording:
             self._begin(args, kwargs)
             recorder = Recorder(self.arguments.leaves)
@@ -67,6 +70,7 @@ class Entry:
                 self._run_eagerly(function, recorder)
         self.call = self.source.function("call")
         self.text = self.source.text
+        self.seconds = time.perf_counter() - begin
         del self.arguments, self.source
 
     def _begin(self, args, kwargs):

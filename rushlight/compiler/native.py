@@ -2,6 +2,7 @@
 
 import ctypes
 import sys
+import time
 from typing import Any
 
 import numpy as np
@@ -28,9 +29,14 @@ _PAGE = 4096
 
 
 class NativeProgram:
-    """Machine code for one recorded call; ``run`` is as that of ``Program``."""
+    """Machine code for one recorded call; ``run`` is as that of ``Program``.
+
+    Attributes:
+        seconds: What each phase of compilation took.
+    """
 
     def __init__(self, equations, inputs, outputs, writes):
+        begin = time.perf_counter()
         self.recorded = equations, inputs, outputs, writes
         self.inputs = list(inputs)
         self.target = host()
@@ -47,16 +53,19 @@ class NativeProgram:
         self.outputs = list(outputs)
         self.results = self.schedule.results[:n]
         self.assembly = Assembly(self.schedule, self.target, SMALL)
+        self.seconds = {"scheduling": time.perf_counter() - begin}
         self._link()
         self.states: list = []
         self.fallback: Any = None
 
     def _link(self):
-        assembly = self.assembly
+        assembly, begin = self.assembly, time.perf_counter()
         code = cache.get(assembly.key)
+        phase = "reading the cache"
         if code is None:
-            code = self.target.object_code(assembly.module())
+            code, phase = self.target.object_code(assembly.module()), "writing machine code"
             cache.put(assembly.key, code)
+        self.seconds[phase] = time.perf_counter() - begin
         self.library = load(code)
         threads.reserve(assembly.scratch)
         #: Functions with whether they are native ones.

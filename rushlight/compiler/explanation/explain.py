@@ -1,0 +1,288 @@
+"""``torch.compiler.explain``: what became of a function, and what each part of it costs."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from rushlight.autograd import mode
+from rushlight.compiler.compiled import Compiled, compile
+from rushlight.compiler.explanation.conditions import conditions
+from rushlight.compiler.explanation.rehearsal import Watch, rehearse, rehearse_replay
+from rushlight.compiler.explanation.wording import Names, call_reason
+from rushlight.compiler.gradient import CompiledNode
+from rushlight.compiler.program import Program
+from rushlight.tensor import Tensor
+
+__all__ = ["Explanation", "KernelReport", "explain"]
+
+
+def explain(f):
+    """``explain(f)(*args)``: calls ``f`` once, compiled, and tells how the call was done.
+
+    ``f`` is a function, a Module, or either compiled already. Nothing happens but what one call
+    does: times are taken on copies. Print what it returns, an :class:`Explanation`.
+
+    Raises:
+        TypeError: ``f`` cannot be called.
+
+    >>> import rushlight as torch
+    >>> found = torch.compiler.explain(lambda x: torch.softmax(2 * x, 0))(torch.ones(1000))
+    >>> len(found.kernels)
+    1
+    """
+    compiled = getattr(f, "_compiled", f)
+    if not callable(f):
+        raise TypeError(f"explain: a function or a Module is wanted, not {type(f).__name__}")
+    if not isinstance(compiled, Compiled):
+        compiled = compile(f)._compiled
+
+    def explained(*args, **kwargs):
+        watch = Watch()
+        with watch.on(compiled):
+            result = compiled.call(args, kwargs)
+        return _explanation(compiled, watch, result)
+
+    return explained
+
+
+@dataclass
+class KernelReport:
+    """One kernel, or one call of a NumPy forward.
+
+    Attributes:
+        name: Of the kernel: kernels of one name are one code.
+        kind: ``loops``, ``contraction`` or ``call``.
+        members: The equations that it computes, as text.
+        domain: How often its loops run, outermost first.
+        loops: How they run, in words: rows, columns, lanes, passes.
+        chunks: In how many pieces threads may share it.
+        reads, writes: The names of the values in memory that it reads and stores.
+        flops, bytes: What it has to compute and to move at least.
+        seconds: Measured, the median of some runs.
+        least: The seconds that the machine needs at least for so many flops and bytes.
+        reason: Of a call: why it is one.
+    """
+
+    name: str
+    kind: str
+    members: list
+    domain: tuple = ()
+    loops: str = ""
+    chunks: int = 1
+    reads: list = field(default_factory=list)
+    writes: list = field(default_factory=list)
+    flops: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+    least: float = 0.0
+    reason: str = ""
+
+    @property
+    def share(self):
+        """Of what the machine can do at most: 1.0 is no slower than it must be."""
+        return self.least / self.seconds if self.seconds else 0.0
+
+
+@dataclass
+class Explanation:
+    """How one compiled call is done; ``print`` it.
+
+    Attributes:
+        name: Of the function.
+        refusal: Why the call runs eagerly; then there is nothing else. None where it doesn't.
+        recorded: The equations as they were recorded, as text.
+        equations: How many are left after lowering and simplification.
+        kernels: A :class:`KernelReport` for each step, in order.
+        memory: Where values lie; None without native code.
+        guards: The conditions under which the call is done so, in words.
+        compiling: Seconds of each phase of compilation.
+        seconds: Of one run of all kernels.
+        backward: The Explanation of the gradient that ``backward()`` would run, or None.
+    """
+
+    name: str
+    refusal: str | None = None
+    recorded: list = field(default_factory=list)
+    equations: int = 0
+    kernels: list = field(default_factory=list)
+    memory: Any = None
+    guards: list = field(default_factory=list)
+    compiling: dict = field(default_factory=dict)
+    seconds: float = 0.0
+    backward: Any = None
+    _program: Any = field(default=None, repr=False)
+
+    @property
+    def native(self):
+        """Whether there is machine code; without it NumPy runs every equation."""
+        return self._program is not None and not isinstance(self._program, Program)
+
+    @property
+    def llvm(self):
+        """The LLVM IR of all kernels and of the functions that run them, as text.
+
+        Raises:
+            RuntimeError: there is no native code.
+        """
+        return str(self._assembly().module())
+
+    @property
+    def assembly(self):
+        """The machine code, as text.
+
+        Raises:
+            RuntimeError: there is no native code.
+        """
+        return self._program.target.assembly(self.llvm) if self.native else self._assembly()
+
+    def llvm_of(self, name):
+        """The LLVM IR of one kernel with the functions that only it uses.
+
+        Raises:
+            KeyError: no kernel has this name.
+            RuntimeError: there is no native code.
+        """
+        from llvmlite import ir
+
+        steps = [k.name for k in self.kernels if k.kind != "call"]
+        for stem, emit in self._assembly().kernels.values():
+            if name in steps and (name == stem or name.startswith((f"{stem}.", f"{stem}_"))):
+                module = ir.Module(name)
+                emit(module, stem)
+                return str(module)
+        raise KeyError(f"no kernel is called {name!r}: there are {', '.join(dict.fromkeys(steps))}")
+
+    def assembly_of(self, name):
+        """The machine code of one kernel, as text.
+
+        Raises:
+            KeyError: no kernel has this name.
+            RuntimeError: there is no native code.
+        """
+        return self._program.target.assembly(self.llvm_of(name))
+
+    def picture(self, path):
+        """Draw the kernels and what flows between them: SVG, or PNG where the name ends so.
+
+        Raises:
+            ValueError: the name ends otherwise.
+        """
+        from rushlight.compiler.explanation.picture import draw
+
+        draw(self, path)
+
+    def _assembly(self):
+        if not self.native:
+            raise RuntimeError("explain: there is no native code: NumPy runs this program")
+        return self._program.assembly
+
+    def __str__(self):
+        from rushlight.compiler.explanation.report import report
+
+        return report(self)
+
+    __repr__ = __str__
+
+
+# Making one -------------------------------------------------------------------------------
+
+
+def _explanation(compiled, watch, result):
+    function = compiled.function
+    name = getattr(function, "__qualname__", None) or type(function).__name__
+    if watch.program is None:
+        refusals = [e.refusal for e in compiled.entries[:1] if e.refusal is not None]
+        return Explanation(name, refusal=str([*refusals, "it was recorded anew too often"][0]))
+    entry = compiled.entries[0]
+    found = _of_program(name, watch, _input_names(entry))
+    found.guards = conditions(entry)
+    node = _compiled_node(result)
+    if node is not None and mode.is_grad_enabled() and node.program and node.saved is not None:
+        seeds = [v.like() for v in node.seeds]
+        for seed in seeds:
+            seed[...] = 1
+        behind = Watch()
+        behind.take(node.program, [*node.saved, *seeds])
+        found.backward = _of_program(f"the gradient of {name}", behind, {})
+    programs = [x for x in (found, found.backward) if x is not None]
+    made = sum(sum(x.compiling.values()) for x in programs)
+    found.compiling = {"recording": entry.seconds - made, **found.compiling}
+    return found
+
+
+def _input_names(entry):
+    """value id → a name, of a program's inputs: arguments, state, numbers, gradients."""
+    program, held = entry.program, entry.held
+    known = _tensor_names(entry.call.__globals__.values())
+    first = len(program.inputs) - len(held.captured) - len(held.lives) - len(held.slots)
+    names = [f"arg{i}" for i in range(first)]
+    names += [known.get(id(t)) or f"state{i}" for i, t in enumerate(held.tensors)]
+    names += [_number_name(live, i) for i, live in enumerate(held.lives)]
+    for i, slot in enumerate(held.slots):
+        leaf = known.get(id(slot.leaf))
+        names.append(f"{leaf}.grad" if leaf else f"grad{i}")
+    return {v.id: name for v, name in zip(program.inputs, names, strict=True)}
+
+
+def _number_name(live, i):
+    key = live.place()[1] if live.place is not None else None
+    return key if isinstance(key, str) else f"number{i}"
+
+
+def _tensor_names(objects):
+    """id → name, of the tensors in modules (``0.weight``) and optimizers (``0.weight.exp_avg``)."""
+    found: dict = {}
+    optimizers = [x for x in objects if hasattr(x, "param_groups")]
+    for module in [x for x in objects if hasattr(x, "_modules")]:
+        for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
+            if len(name) > len(found.get(id(tensor), "")):
+                found[id(tensor)] = name
+    for optimizer in optimizers:
+        for p, state in optimizer.state.items():
+            if id(p) in found:
+                found |= {id(v): f"{found[id(p)]}.{key}" for key, v in state.items()}
+    return found
+
+
+def _compiled_node(result):
+    """The tape node of a compiled forward that gave ``result``."""
+    items = list(result.values()) if isinstance(result, dict) else result
+    for x in items if isinstance(items, (tuple, list)) else [items]:
+        node = x.node if isinstance(x, Tensor) else None
+        for candidate in (node, *(node.parents if node is not None else ())):
+            if isinstance(candidate, CompiledNode):
+                return candidate
+    return None
+
+
+def _of_program(name, watch, names):
+    program = watch.program
+    labels = Names(program.inputs, names)
+    if isinstance(program, Program):
+        return _of_replay(name, watch, labels)
+    from rushlight.compiler.explanation.inventory import Inventory, memory_of
+
+    recorded = [labels.text(e) for e in program.recorded[0]]
+    kernels = Inventory(program, labels).reports(KernelReport)
+    seconds, whole = rehearse(watch)
+    for kernel, taken in zip(kernels, seconds, strict=True):
+        kernel.seconds = taken
+    return Explanation(
+        name, None, recorded, len(program.schedule.graph.equations), kernels,
+        memory_of(program, labels), [], dict(program.seconds), whole, None, program,
+    )  # fmt: skip
+
+
+def _of_replay(name, watch, labels):
+    program = watch.program
+    texts = [labels.text(e) for e in program.equations]
+    seconds = rehearse_replay(watch)
+    kernels = [
+        KernelReport(
+            e.op.name, "call", [text], tuple(e.outs[0].shape), seconds=s,
+            reads=labels.reads(e), writes=[labels.name(v) for v in e.outs],
+            reason=call_reason(e, native=False),
+        )
+        for e, text, s in zip(program.equations, texts, seconds, strict=True)
+    ]  # fmt: skip
+    total = sum(seconds)
+    return Explanation(name, None, texts, len(texts), kernels, None, [], {}, total, None, program)

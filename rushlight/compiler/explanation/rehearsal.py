@@ -1,0 +1,204 @@
+"""Programs run on copies of what they would read and write, each part timed.
+
+What a call would change stays as it is: inputs are copies, the program's memory is its own, and
+generators of random numbers go back to where they were.
+"""
+
+import copy
+import ctypes
+import time
+from contextlib import contextmanager
+from statistics import median
+
+import numpy as np
+
+from rushlight.random import default_generator
+
+__all__ = ["Watch", "rehearse", "rehearse_replay"]
+
+_SECONDS, _FEWEST, _MOST = 0.3, 3, 101
+
+
+class Watch:
+    """Copies of what the programs of a compiled function were last run on.
+
+    Attributes:
+        program: The one that ran; None where none did.
+        arrays, held: Copies of its inputs, laid out as they were in the trace.
+        seconds: How long the run took.
+    """
+
+    def __init__(self):
+        self.program = None
+        self.arrays: list = []
+        self.held: list = []
+        self.seconds = 0.0
+
+    @contextmanager
+    def on(self, compiled):
+        """Context in which the runs of a ``Compiled`` are noted."""
+        record = compiled._record
+        watched: list = []
+
+        def recorded(args, kwargs):
+            entry = record(args, kwargs)
+            self._watch(entry.program, watched)
+            return entry
+
+        for entry in compiled.entries:
+            self._watch(entry.program, watched)
+        compiled._record = recorded
+        try:
+            yield self
+        finally:
+            del compiled._record
+            for program in watched:
+                del program.run
+
+    def _watch(self, program, watched):
+        if program is None:
+            return
+        run = program.run
+
+        def noting(arrays, held=()):
+            self.take(program, arrays, held)
+            begin = time.perf_counter()
+            found = run(arrays, held)
+            self.seconds = time.perf_counter() - begin
+            return found
+
+        program.run = noting
+        watched.append(program)
+
+    def take(self, program, arrays, held=()):
+        """Copy the inputs of ``program``."""
+        copies = [_copied(v, a) for v, a in zip(program.inputs, [*arrays, *held], strict=True)]
+        self.program = program
+        self.arrays, self.held = copies[: len(arrays)], copies[len(arrays) :]
+
+
+def _copied(value, array):
+    found = value.like()
+    np.copyto(found, array)
+    return found
+
+
+# Native programs --------------------------------------------------------------------------
+
+
+def rehearse(watch):
+    """Of a native program: the seconds of each step, and of a whole run; medians of some runs."""
+    from rushlight.compiler.explanation.limits import overhead
+    from rushlight.compiler.native import State
+
+    program = watch.program
+    state = State(program, len(watch.arrays))
+    inputs = [*watch.arrays, *watch.held]
+    written = program.schedule.written
+    copies = [
+        _copied(v, a) if v.id in written else a for v, a in zip(program.inputs, inputs, strict=True)
+    ]
+    fresh = copies[: len(watch.arrays)]
+    if not state.hold(tuple(copies[len(fresh) :])) or not state.bind(fresh):
+        raise AssertionError("copies laid out as in the trace are what a program takes")
+    steps = program.assembly.steps
+    runs = [*[_call(step, program.assembly, state) for step in steps], _whole(program, state)]
+
+    def restore():
+        for new, old in zip(copies, inputs, strict=True):
+            if new is not old:
+                np.copyto(new, old)
+
+    with _kept_generators(program.schedule.graph.equations):
+        *seconds, whole = _timed(runs, restore)
+    idle = [overhead(0), overhead(1)]
+    return [
+        max(s - idle[_called_together(step)], 1e-9) if hasattr(step, "chunks") else s
+        for s, step in zip(seconds, steps, strict=True)
+    ], whole
+
+
+def _whole(program, state):
+    """A function that does all steps as ``NativeProgram.run`` does."""
+
+    def run():
+        for segment, native in program.segments:
+            segment(state.address if native else state)
+
+    return run
+
+
+def _called_together(step):
+    return step.chunks > 1 or step.scratch > 0
+
+
+def _call(step, assembly, state):
+    """A function that does one step."""
+    from rushlight.compiler.explanation.limits import call_kernel
+
+    if not hasattr(step, "chunks"):
+        return lambda: step.run(state)
+    places = [assembly._place(*a) for a in step.args]
+    addresses = [int(state.table[slot]) + offset for slot, offset in places]
+    args = (ctypes.c_void_p * max(1, len(addresses)))(*addresses)
+    kernel = state.program.library.address(step.name)
+    return call_kernel(kernel, args, step.chunks if _called_together(step) else 0)
+
+
+def _timed(runs, restore):
+    """The median seconds of each of ``runs``, which are done one after the other, repeatedly."""
+    times: list = [[] for _ in runs]
+    clock = time.perf_counter_ns
+    begin = time.perf_counter()
+    for n in range(_MOST):
+        if n >= _FEWEST and time.perf_counter() - begin > _SECONDS:
+            break
+        restore()
+        for run, found in zip(runs, times, strict=True):
+            start = clock()
+            run()
+            found.append(clock() - start)
+    return [median(found) * 1e-9 for found in times]
+
+
+@contextmanager
+def _kept_generators(equations):
+    """Context after which every generator that ``equations`` draw from is as it was."""
+    drawing = [e.params.get("generator") for e in equations if e.op.draws]
+    generators = {id(g): g for g in [g or default_generator for g in drawing]}.values()
+    states = [(g, g.get_state()) for g in generators]
+    try:
+        yield
+    finally:
+        for generator, state in states:
+            generator.set_state(state)
+
+
+# Programs on NumPy ------------------------------------------------------------------------
+
+
+def rehearse_replay(watch):
+    """For each equation that a NumPy program runs, the median of its seconds over some runs."""
+    program = copy.copy(watch.program)
+    times: list = [[] for _ in program.steps]
+    program.steps = [
+        [_timing(step[0], found), *step[1:]]
+        for step, found in zip(program.steps, times, strict=True)
+    ]
+    begin = time.perf_counter()
+    with _kept_generators(program.equations):
+        for n in range(_MOST):
+            if n >= _FEWEST and time.perf_counter() - begin > _SECONDS:
+                break
+            program._compute([*watch.arrays, *watch.held])
+    return [median(found) for found in times]
+
+
+def _timing(call, found):
+    def timed(values, params):
+        start = time.perf_counter()
+        result = call(values, params)
+        found.append(time.perf_counter() - start)
+        return result
+
+    return timed
