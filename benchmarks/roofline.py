@@ -1,56 +1,61 @@
 """Each kernel of each compiled step against what the machine can do.
 
 A kernel can be no faster than its arithmetic at the machine's measured peak, nor than its traffic
-at the measured bandwidth of a copy; its share is the larger of these two times over its own.
+at the measured bandwidth of a copy of as many bytes; its share is the larger of these two times
+over its own. Kernels of one code are one line: their times, operations and bytes are added up.
 """
 
-import time
+from benchmarks import steps, tables
 
-import numpy as np
+__all__ = ["show"]
 
-from benchmarks import kernels, steps, tables
-
-__all__ = ["peaks", "show"]
-
-
-def peaks():
-    """(floating-point operations per second, bytes per second) of this machine, measured."""
-    n = 1024
-    x, y = np.ones((n, n), np.float32), np.ones((n, n), np.float32)
-    copy = kernels.copying()
-    return 2 * n**3 / best(lambda: x @ y), kernels.bandwidth("copy", "", best(copy))
-
-
-def best(run, tries=20):
-    """The least seconds of a call."""
-    found = []
-    for _ in range(tries):
-        start = time.perf_counter()
-        run()
-        found.append(time.perf_counter() - start)
-    return min(found)
-
-
-def measured(row):
-    """The kernels of one step, each with ``name``, ``seconds``, ``flops`` and ``bytes``."""
-    import rushlight as torch
-
-    explain = getattr(torch.compiler, "explain", None)
-    if explain is None:
-        raise SystemExit("benchmarks: --roofline needs torch.compiler.explain")
-    step, batch = steps.whole(row)
-    return explain(step)(*batch).kernels
+_COLUMNS = ("times", "time", "share of step", "GFLOP/s", "GB/s", "share of limit")
 
 
 def show(only):
     """Print the table of every step whose name contains ``only``."""
-    arithmetic, traffic = peaks()
-    print(f"measured peaks: {arithmetic / 1e9:.0f} GFLOP/s, copy {traffic / 1e9:.1f} GB/s")
+    import rushlight as torch
+    from rushlight.compiler.explanation.limits import limits
+
+    copies = limits().copies
+    print(
+        f"measured peaks: {limits().flops / 1e9:.0f} GFLOP/s, copies "
+        f"{copies[-1][1] / 1e9:.0f} GB/s from memory, "
+        f"{max(rate for _, rate in copies) / 1e9:.0f} GB/s in caches"
+    )
     for row in steps.STEPS:
         if only not in row:
             continue
-        tables.head(row, "time", "GFLOP/s", "GB/s", "share of the limit")
-        for k in measured(row):
-            least = max(k.flops / arithmetic, k.bytes / traffic)
-            rates = [f"{amount / k.seconds / 1e9:.1f}" for amount in (k.flops, k.bytes)]
-            tables.line(k.name, tables.shown(k.seconds), *rates, f"{least / k.seconds:.0%}")
+        step, batch = steps.whole(row)
+        step(*batch)
+        found = torch.compiler.explain(step)(*batch)
+        tables.head(row, *_COLUMNS)
+        for line in lines(found.kernels):
+            tables.line(*line)
+        tables.line("one run", "", tables.shown(found.seconds), *[""] * 4)
+
+
+def lines(kernels):
+    """A line for each code, the one that takes longest first."""
+    groups: dict = {}
+    for k in kernels:
+        groups.setdefault(f"{k.name}: {work(k)}", []).append(k)
+    whole = sum(k.seconds for k in kernels)
+    seconds = {name: sum(k.seconds for k in group) for name, group in groups.items()}
+    for name in sorted(groups, key=lambda name: -seconds[name]):
+        group, taken = groups[name], seconds[name]
+        cells = ["–"] * 3
+        if group[0].kind != "call":
+            amounts = (sum(k.flops for k in group), sum(k.bytes for k in group))
+            cells = [f"{amount / taken / 1e9:.1f}" for amount in amounts]
+            cells.append(f"{sum(k.least for k in group) / taken:.0%}")
+        yield name, str(len(group)), tables.shown(taken), f"{taken / whole:.1%}", *cells
+
+
+def work(kernel):
+    """What a kernel does, in a few words."""
+    if kernel.kind == "call":
+        return "NumPy"
+    if kernel.kind == "contraction":
+        return kernel.loops
+    return f"{' × '.join(map(str, kernel.domain)) or '1'}, {len(kernel.members)} operations"

@@ -26,8 +26,8 @@ def explain(f):
 
     >>> import rushlight as torch
     >>> found = torch.compiler.explain(lambda x: torch.softmax(2 * x, 0))(torch.ones(1000))
-    >>> len(found.kernels)
-    1
+    >>> found.kernels[0].seconds > 0
+    True
     """
     compiled = getattr(f, "_compiled", f)
     if not callable(f):

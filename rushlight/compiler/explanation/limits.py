@@ -91,7 +91,7 @@ def best(run, tries):
 
 def _arithmetic():
     chunks = 4 * get_num_threads()
-    seed = np.full(16, 0.5, np.float32)
+    seed = np.full(_SUMS * host().lanes(FLOAT), 0.5, np.float32)
     args = (ctypes.c_void_p * 1)(seed.ctypes.data)
     seconds = best(call_kernel(_library().address("multiply"), args, chunks), 20)
     return 2 * host().lanes(FLOAT) * _SUMS * _ROUNDS * chunks / seconds
@@ -121,12 +121,16 @@ atexit.register(_library.cache_clear)  # while there is still a linker to free i
 
 
 def _write_multiply(module):
-    """Sums of products that stay in registers; the result goes to the thread's workspace."""
+    """Sums of products that stay in registers; the result goes to the thread's workspace.
+
+    Each starts from memory of its own, or LLVM would see that all are one.
+    """
     b, args, _, scratch = kernel(module, "multiply")
-    lanes = host().lanes(FLOAT)
-    x = read(b, entry(b, args, 0), FLOAT, lanes)
+    lanes, seed = host().lanes(FLOAT), entry(b, args, 0)
+    starts = [read(b, address(b, seed, i * lanes, 4), FLOAT, lanes) for i in range(_SUMS)]
+    x = starts[0]
     fma = lambda _, sums: [s.call("llvm.fma", x, x) for s in sums]
-    for i, s in enumerate(carried(b, 0, _ROUNDS, [x] * _SUMS, fma)):
+    for i, s in enumerate(carried(b, 0, _ROUNDS, starts, fma)):
         store(b, s, address(b, scratch, i * lanes, 4), FLOAT)
     b.ret_void()
 

@@ -9,7 +9,7 @@ from rushlight.compiler.explanation.shapes import Curve, Rectangle, Text, write
 __all__ = ["draw"]
 
 _WIDTH, _LINE, _PAD = 300, 14, 10
-_HEAD, _FOOT = 24, 26
+_HEAD, _FOOT = 24, 28
 _MARGIN, _TOP = 30, 80
 _MOST = 9  # members shown in a box
 _LETTER = 5.9  # the width of a letter in a box
@@ -128,10 +128,10 @@ def _drawn(boxes, layout):
             yield Text(x + _PAD, y + _HEAD + 13 + k * _LINE, line, 9.5, _INK, mono=True)
         foot = y + box.height - _FOOT
         room = box.width - 2 * _PAD
-        yield Rectangle(x + _PAD, foot + 17, room, 4, "#ececea", None, 2)
-        yield Rectangle(x + _PAD, foot + 17, max(2, room * share), 4, bar, None, 2)
-        yield Text(x + _PAD, foot + 12, duration(box.seconds), 9.5, _MUTED)
-        yield Text(x + box.width - _PAD, foot + 12, f"{share:.0%}", 9.5, _MUTED, anchor="end")
+        yield Rectangle(x + _PAD, foot + 19, room, 4, "#ececea", None, 2)
+        yield Rectangle(x + _PAD, foot + 19, max(2, room * share), 4, bar, None, 2)
+        yield Text(x + _PAD, foot + 14, duration(box.seconds), 9.5, _MUTED)
+        yield Text(x + box.width - _PAD, foot + 14, f"{share:.0%}", 9.5, _MUTED, anchor="end")
 
 
 def _lines(boxes, layout, kinds):
@@ -149,7 +149,8 @@ def _lines(boxes, layout, kinds):
                 yield Curve(points[max(0, drawn - 1) :], colour)
                 drawn = 2 * len(way) - 3  # the way of the next one is the same as far as that
             at = bottom + 14 + 13 * k
-            labels.append(Text(start + 5, at, f"{name} {kinds.get(name, '')}", 9, _MUTED))
+            label = f"{name} {kinds.get(name, '')}"
+            labels.append(Text(start + 5, at, label, 9, _MUTED, halo=_PAPER))
     yield from labels
 
 

@@ -42,7 +42,10 @@ class Rectangle:
 
 @dataclass
 class Text:
-    """A line of text whose baseline is at ``y``; ``anchor`` is start or end."""
+    """A line of text whose baseline is at ``y``.
+
+    ``anchor`` is start or end; ``halo`` the colour around letters that stand on lines, or None.
+    """
 
     x: float
     y: float
@@ -52,23 +55,29 @@ class Text:
     bold: bool = False
     mono: bool = False
     anchor: str = "start"
+    halo: str | None = None
 
     def svg(self):
         weight = ' font-weight="600"' if self.bold else ""
         family = f' font-family="{_MONO}"' if self.mono else ""
         anchor = ' text-anchor="end"' if self.anchor == "end" else ""
+        if self.halo:
+            anchor += f' stroke="{self.halo}" stroke-width="3" paint-order="stroke"'
         return (
             f'<text x="{self.x:.1f}" y="{self.y:.1f}" font-size="{self.size}" '
             f'fill="{self.colour}"{weight}{family}{anchor}>{escape(self.text)}</text>'
         )
 
     def paint(self, axes):
+        from matplotlib.patheffects import withStroke
+
+        halo = [withStroke(linewidth=2.2, foreground=self.halo)] if self.halo else None
         axes.text(
             self.x, self.y, self.text, color=self.colour, va="baseline", parse_math=False,
             fontsize=self.size * 0.72 * (0.93 if self.mono else 1), zorder=3,
             ha="right" if self.anchor == "end" else "left",
             weight="bold" if self.bold else "normal",
-            family="DejaVu Sans Mono" if self.mono else "DejaVu Sans",
+            family="DejaVu Sans Mono" if self.mono else "DejaVu Sans", path_effects=halo,
         )  # fmt: skip
 
 
