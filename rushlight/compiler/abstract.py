@@ -56,6 +56,7 @@ class Abstract:
             step *= max(n, 1)
         return tuple(reversed(strides))
 
+    in_order = property(lambda self: self.strides == self._contiguous())
     ndim = property(lambda self: len(self.shape))
     size = property(lambda self: prod(self.shape))
     itemsize = property(lambda self: self.dtype.itemsize)

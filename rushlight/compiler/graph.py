@@ -40,6 +40,7 @@ class Graph:
         makers: value id → the equation that makes it.
         views: value id → View, of values that are views.
         patches: value id → (value, offset, strides): it lies in the memory of another.
+        leaving: ids of results, which lie in memory as they do in eager mode.
         checks: ids of the values that are flags of failed checks.
         after: id(equation) → values that must lie in memory before it runs.
     """
@@ -54,6 +55,7 @@ class Graph:
         self.patches: dict = {}
         self.after: dict = {}
         self.checks: set = set()
+        self.leaving: set = set()
         self._copies: dict = {}
         for e in equations:
             role = self._role(e)
@@ -79,7 +81,7 @@ class Graph:
 
     def strides(self, value):
         """Strides in elements of a value that has memory of its own."""
-        if value.id in self.inputs:
+        if value.id in self.inputs or value.id in self.leaving:
             return tuple([s // value.itemsize for s in value.strides])
         return strides_of(value.shape)
 

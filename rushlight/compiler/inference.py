@@ -82,6 +82,7 @@ def _reduction(op, ins, params):
 
 # Elementwise ------------------------------------------------------------------------------
 
+_BYTE = np.zeros(1, np.uint8)  # never read: only strides are asked for
 _dtypes: dict = {}  # (operation, kinds of operands) → dtype of the result
 
 
@@ -94,9 +95,18 @@ def _elementwise(op, ins, params):
         with np.errstate(all="ignore"):
             fake = compute(op, tuple(map(_one, ins)), {name: _one(v) for name, v in params.items()})
         if not all(isinstance(v, (Abstract, float, int, type(None))) for v in operands):
-            return [Abstract(shape, fake.dtype)]
+            return [Abstract(shape, fake.dtype, _order(shape, fake.dtype, tensors))]
         _dtypes[key] = fake.dtype
-    return [Abstract(shape, _dtypes[key])]
+    return [Abstract(shape, _dtypes[key], _order(shape, _dtypes[key], tensors))]
+
+
+def _order(shape, dtype, tensors):
+    """The strides that NumPy gives a result: its elements lie in the order of the operands'."""
+    if len(shape) < 2 or all(v.in_order for v in tensors):
+        return None
+    operands = [np.lib.stride_tricks.as_strided(_BYTE, v.shape, v.strides) for v in tensors]
+    out = np.nditer([*operands, None], ["zerosize_ok"], [["readonly"]] * len(operands) + [["writeonly", "allocate"]], op_dtypes=[None] * len(operands) + [dtype]).operands[-1]  # noqa: E501
+    return out.strides
 
 
 def _kind(value):

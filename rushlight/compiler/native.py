@@ -3,6 +3,7 @@
 import ctypes
 import sys
 import time
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -184,7 +185,8 @@ class State:
     def _maker(self, k):
         result = self.program.results[k]
         if k not in self.large:
-            return self.array(result, self.program.schedule.layout(result)).copy
+            memory = self.array(result, self.program.schedule.layout(result))
+            return memory.copy if memory.flags.c_contiguous else partial(memory.copy, "K")
         return lambda: self.large[k][0]
 
     def hold(self, held):
@@ -237,7 +239,7 @@ class State:
                 spare[0], spare[i] = a, spare[0]
                 return a
         value = self.program.results[k]
-        a = np.empty(value.shape, value.dtype)
+        a = value.like()
         spare.insert(0, a)
         del spare[3:]
         return a

@@ -48,6 +48,7 @@ class Schedule:
         self.graph = Graph(equations, inputs)
         self.graph.checks = {v.id for v in flags}
         self.leaving = {v.id for v in (*self.results, *flags)}
+        self.graph.leaving = {v.id for v in self.results}
         self.fused = fuse(self.graph)
         self._settle_writes()
         self.groups = self.fused.ordered()
@@ -56,7 +57,7 @@ class Schedule:
 
     def _leaving(self, v, equations):
         """A copy of ``v`` that is a result: the kernel that computes v will store it there."""
-        result = Abstract(v.shape, v.dtype)
+        result = Abstract(v.shape, v.dtype, v.strides if _dense(v) else None)
         equations.append(Equation(OPS["clone"], (v,), {"memory_format": None}, [result]))
         return result
 
@@ -155,6 +156,16 @@ class Schedule:
                 span[0], span[1] = 0, len(self.groups)
         self.spans = spans
         self.offsets, self.size = arrange(spans)
+
+
+def _dense(value):
+    """Whether the elements of ``value`` fill a piece of memory, in whatever order."""
+    step = value.itemsize
+    for s, n in sorted(zip(value.strides, value.shape, strict=True)):
+        if n > 1 and s != step:
+            return False
+        step *= n
+    return bool(value.size)
 
 
 def readers_of(groups, graph):
