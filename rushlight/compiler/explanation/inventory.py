@@ -152,7 +152,8 @@ class Memory:
     Attributes:
         arena: Bytes of the memory that temporaries share.
         values: Bytes that they would take side by side.
-        places: (offset, bytes, name, first step, last step) of each value in the arena.
+        places: (offset, bytes, name, first step, last step) of each value in the arena; steps
+            count from 0.
         shared: Lists of names that lie at one offset, one after the other.
         in_place: (input, kernel): the kernel stores to the input while it computes.
         copied: (input, kernel): a copy at the end does.
@@ -172,9 +173,9 @@ def memory_of(program, names):
     """The :class:`Memory` of a native program."""
     schedule, assembly = program.schedule, program.assembly
     made = {v.id: v for e in schedule.graph.equations for v in e.outs}
-    own = set(assembly.slot)
+    own, steps = set(assembly.slot), _step_numbers(program)
     places = [
-        (at, schedule.spans[owner][2], names.name(made[owner]), *schedule.spans[owner][:2])
+        (at, schedule.spans[owner][2], names.name(made[owner]), *steps(*schedule.spans[owner][:2]))
         for owner, at in sorted(schedule.offsets.items(), key=lambda item: item[1])
         if owner in made and owner not in own
     ]
@@ -186,6 +187,14 @@ def memory_of(program, names):
     memory.outputs = [names.name(made[schedule.outputs[k].id]) for k, _ in assembly.large]
     _note_writes(memory, program, names)
     return memory
+
+
+def _step_numbers(program):
+    """A function from the first and the last position of groups to numbers of steps."""
+    groups = [s.group if hasattr(s, "chunks") else s.equation for s in program.assembly.steps]
+    of = [g.members[0] if g.kind == "call" else g for g in program.schedule.groups]
+    first = [sum(g in of[:i] for g in groups) for i in range(len(of) + 2)]
+    return lambda born, last: (first[born], max(first[born], first[last + 1] - 1))
 
 
 def _note_writes(memory, program, names):

@@ -16,14 +16,14 @@ from llvmlite import ir
 from rushlight.compiler import threads
 from rushlight.compiler.code import load
 from rushlight.compiler.emit.frame import entry, kernel
-from rushlight.compiler.emit.loop import address, carried
+from rushlight.compiler.emit.loop import address, carried, loop
 from rushlight.compiler.emit.memory import load as read
 from rushlight.compiler.emit.memory import store
 from rushlight.compiler.emit.target import host
 from rushlight.compiler.emit.value import FLOAT, Value, intrinsic
 from rushlight.threads import get_num_threads
 
-__all__ = ["Limits", "call_kernel", "limits", "overhead"]
+__all__ = ["Limits", "call_kernel", "idle_kernel", "limits"]
 
 _SUMS = 16  # of vectors, each waiting for itself only: more than the units have stages
 _ROUNDS = 1 << 13
@@ -63,20 +63,23 @@ def limits():
     return Limits(_arithmetic(), tuple([(2 * size, _copy(size)) for size in _SIZES]))
 
 
-def call_kernel(address, args, chunks):
-    """A function that runs a kernel once: all its chunks on all threads, or alone where 0."""
+def call_kernel(address, args, chunks, times=1):
+    """A function that runs a kernel: all its chunks on all threads, or alone where ``chunks`` is 0.
+
+    Alone it can be run several ``times`` without Python in between.
+    """
     if not chunks:
-        alone = ctypes.PYFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)(address)
-        return lambda: alone(args, 0, None)
+        prototype = ctypes.PYFUNCTYPE(None, *[ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p])
+        repeat = prototype(_library().address("repeat"))
+        return lambda: repeat(args, times, address)
     prototype = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
     parallel = prototype(threads.parallel())
     return lambda: parallel(address, args, chunks)
 
 
-def overhead(chunks):
-    """Seconds that a call of ``call_kernel`` takes for a kernel that does nothing."""
-    run = call_kernel(_library().address("nothing"), None, min(chunks, 1))
-    return best(run, 200)
+def idle_kernel(chunks):
+    """A function that calls a kernel that does nothing, as ``call_kernel`` does."""
+    return call_kernel(_library().address("nothing"), None, chunks)
 
 
 def best(run, tries):
@@ -100,18 +103,19 @@ def _arithmetic():
 def _copy(size):
     """Bytes per second of the faster of one thread and all."""
     source, target = np.ones(size, np.uint8), np.zeros(size, np.uint8)
-    found = []
-    for chunks in {1, _PARTS}:
-        args = (ctypes.c_void_p * 3)(source.ctypes.data, target.ctypes.data, size // chunks)
-        run = call_kernel(_library().address("copy"), args, chunks if chunks > 1 else 0)
-        found.append(best(run, 10) - overhead(chunks - 1))
-    return 2 * size / max(min(found), 1e-9)
+    kernel = _library().address("copy")
+    times = max(1, _SIZES[3] // size)
+    whole = (ctypes.c_void_p * 3)(source.ctypes.data, target.ctypes.data, size)
+    part = (ctypes.c_void_p * 3)(source.ctypes.data, target.ctypes.data, size // _PARTS)
+    alone = best(call_kernel(kernel, whole, 0, times), 10) / times
+    return 2 * size / min(alone, best(call_kernel(kernel, part, _PARTS), 10))
 
 
 @cache
 def _library():
     module = ir.Module("limits")
     kernel(module, "nothing")[0].ret_void()
+    _write_repeat(module)
     _write_multiply(module)
     _write_copy(module)
     return load(host().object_code(module))
@@ -132,6 +136,16 @@ def _write_multiply(module):
     fma = lambda _, sums: [s.call("llvm.fma", x, x) for s in sums]
     for i, s in enumerate(carried(b, 0, _ROUNDS, starts, fma)):
         store(b, s, address(b, scratch, i * lanes, 4), FLOAT)
+    b.ret_void()
+
+
+def _write_repeat(module):
+    """``void repeat(args, times, kernel)``: the kernel on its first chunk, so many times."""
+    b, args, times, address = kernel(module, "repeat")
+    signature = module.globals["repeat"].function_type
+    called = b.inttoptr(b.ptrtoint(address, ir.IntType(64)), signature.as_pointer())
+    with loop(b, 0, times):
+        b.call(called, [args, ir.IntType(64)(0), ir.Constant(ir.PointerType(), None)])
     b.ret_void()
 
 

@@ -17,6 +17,8 @@ from rushlight.random import default_generator
 __all__ = ["Watch", "rehearse", "rehearse_replay"]
 
 _SECONDS, _FEWEST, _MOST = 0.3, 3, 101
+#: Kernels that may take no longer, in nanoseconds, are run so often at a time.
+_BRIEF, _TIMES = 1_000, 16
 
 
 class Watch:
@@ -88,7 +90,7 @@ def _copied(value, array):
 
 def rehearse(watch):
     """Of a native program: the seconds of each step, and of a whole run; medians of some runs."""
-    from rushlight.compiler.explanation.limits import overhead
+    from rushlight.compiler.explanation.limits import idle_kernel
     from rushlight.compiler.native import State
 
     program = watch.program
@@ -102,7 +104,9 @@ def rehearse(watch):
     if not state.hold(tuple(copies[len(fresh) :])) or not state.bind(fresh):
         raise AssertionError("copies laid out as in the trace are what a program takes")
     steps = program.assembly.steps
-    runs = [*[_call(step, program.assembly, state) for step in steps], _whole(program, state)]
+    runs = [_call(step, program.assembly, state) for step in steps]
+    # What a call itself takes is measured among the others, in the same state of caches.
+    runs += [_whole(program, state), idle_kernel(0), idle_kernel(1)]
 
     def restore():
         for new, old in zip(copies, inputs, strict=True):
@@ -110,12 +114,17 @@ def rehearse(watch):
                 np.copyto(new, old)
 
     with _kept_generators(program.schedule.graph.equations):
-        *seconds, whole = _timed(runs, restore)
-    idle = [overhead(0), overhead(1)]
+        *seconds, whole, alone, together = _timed(runs, restore)
     return [
-        max(s - idle[_called_together(step)], 1e-9) if hasattr(step, "chunks") else s
+        max(s - (together if _called_together(step) else alone), 1e-9) / _times(step)
+        if hasattr(step, "chunks")
+        else s
         for s, step in zip(seconds, steps, strict=True)
     ], whole
+
+
+def _times(step):
+    return _TIMES if step.nanoseconds < _BRIEF and not _called_together(step) else 1
 
 
 def _whole(program, state):
@@ -142,7 +151,7 @@ def _call(step, assembly, state):
     addresses = [int(state.table[slot]) + offset for slot, offset in places]
     args = (ctypes.c_void_p * max(1, len(addresses)))(*addresses)
     kernel = state.program.library.address(step.name)
-    return call_kernel(kernel, args, step.chunks if _called_together(step) else 0)
+    return call_kernel(kernel, args, step.chunks if _called_together(step) else 0, _times(step))
 
 
 def _timed(runs, restore):
