@@ -11,21 +11,30 @@ from typing import Any
 
 from numpy import ndarray
 
-__all__ = ["LEAST", "compute", "matrices", "slope"]
+__all__ = ["LEAST", "SLOPES", "compute", "matrices", "slope", "update"]
 
-#: From how many elements on a kernel takes less time than NumPy, by operation.
-LEAST = {
+#: From how many elements on a kernel takes less time than NumPy, by operation. The gradient rules
+#: of these become kernels, too.
+SLOPES = {
     **dict.fromkeys(
         ("acosh", "asinh", "atanh", "elu", "erf", "gelu", "leaky_relu", "logsigmoid", "mish",
-         "softplus"), 1 << 16,
+         "softplus", "softmax", "log_softmax"), 1 << 16,
     ),
     **dict.fromkeys(("hardshrink", "hardsigmoid", "hardswish", "sigmoid", "silu", "softshrink"),
                     1 << 17),
-    **dict.fromkeys(("softmax", "log_softmax"), 1 << 16),
     "exp": 1 << 19,
 }  # fmt: skip
-#: The same for normalisation of the rows of matrices.
-LEAST_MATRIX = 1 << 16
+LEAST = {
+    **SLOPES,
+    # For these the compiler counts the work, too.
+    **dict.fromkeys(
+        ("convolution", "convolution_input_grad", "convolution_weight_grad"), 1 << 12
+    ),
+    **dict.fromkeys(("max_pool_backward", "avg_pool_backward"), 1 << 15),
+    **{f"{kind}_pool{n}d": 1 << 17 for kind in ("max", "avg") for n in (1, 2, 3)},
+}  # fmt: skip
+#: The same for normalisation, and for the step of an optimizer, its state included.
+LEAST_MATRIX, LEAST_UPDATE = 1 << 16, 1 << 19
 
 _eager: Any = None
 
@@ -69,12 +78,35 @@ def slope(op, name, rule):
 
 
 def matrices(key, function, *values):
-    """``function`` of tensors as a kernel on matrices, or None where NumPy should compute it.
+    """``function`` of tensors as a kernel on arrays, or None where NumPy should compute it.
 
-    ``values`` are a matrix and others as large, columns (R, 1), rows (C,) or None; ``key`` tells
-    functions apart. The results are a list.
+    The kernel is for any length of the first dim, which those of ``values`` have that have as many
+    dims as the first of them; None among them stays None. ``key`` tells functions apart. The
+    results are a list.
     """
     if values[0].size < LEAST_MATRIX:
         return None
     kernels = _kernels()
     return None if kernels is None else kernels.matrices(key, function, values)
+
+
+def update(rule, p, g, buffers, scalars, group):
+    """The step of an optimizer on flat arrays, as a kernel; False where NumPy should take it."""
+    if p.size * (2 + len(buffers)) < LEAST_UPDATE:
+        return False
+    kernels = _kernels()
+    if kernels is None:
+        return False
+    import rushlight
+
+    n = 2 + len(buffers)
+    # What a rule asks of its options is whether they are there.
+    options = [(k, type(v), bool(v)) for k, v in group.items() if isinstance(v, (int, float))]
+
+    def function(*given):
+        changed = [given[0], *given[2:n]]
+        rule(rushlight, given[0], given[1], changed[1:], given[n:], group)
+        return tuple(changed)
+
+    key = (rule.__qualname__, n, tuple(options))
+    return kernels.update(key, function, [p, g, *buffers], scalars)

@@ -15,14 +15,16 @@ from numpy import ndarray
 from rushlight.autograd import mode
 from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.emit import support
+from rushlight.compiler.single import WORK, Single
 from rushlight.compiler.stream import ROWS, Stream
-from rushlight.tensor import from_array
+from rushlight.tensor import Tensor, from_array
 
-__all__ = ["compute", "matrices", "slope"]
+__all__ = ["compute", "matrices", "slope", "update"]
 
 _MOST = 1024  # kernels; the longest unused is dropped
 #: Elements of one row up to which rows are worked on as a whole.
-_WIDEST = 1 << 15
+_WIDEST = 1 << 18
+_LEAST_WORK = 1 << 22  # multiplications that are worth a program for their shapes alone
 _kernels: OrderedDict = OrderedDict()  # signature → Stream, or None where there can be none
 _lock = threading.RLock()
 atexit.register(_kernels.clear)  # while LLVM can still free them
@@ -32,10 +34,12 @@ def compute(op, inputs, params):
     """The result of ``op`` on arrays, or None where NumPy must compute it."""
 
     def recorded(*values):
-        values = [v if v is None or not hasattr(v, "array") else v.array for v in values]
-        (found,) = mode.state.recorder.emit(op, tuple(values), params)
+        given = [v.array if isinstance(v, Tensor) else v for v in values]
+        (found,) = mode.state.recorder.emit(op, tuple(given), params)
         return from_array(found)
 
+    if op.name in WORK:
+        return _fixed(op, inputs, params)
     dim = params.get("dim")
     if dim is None:
         arranged = _elements(inputs)
@@ -43,6 +47,18 @@ def compute(op, inputs, params):
         arranged = _lines(inputs, dim)
         params = {**params, "dim": (1,)}
     return _single(_run((op.name, repr(params)), recorded, arranged, inputs), arranged)
+
+
+def _fixed(op, inputs, params):
+    """The result by a program for these very shapes."""
+    arrays = [x for x in inputs if x is not None]
+    if WORK[op.name](*inputs, **params) < _LEAST_WORK or not all(map(_fits, arrays)):
+        return None
+    key = (op.name, repr(params), tuple([x if x is None else (x.shape, x.dtype) for x in inputs]))
+    found = _kernels.get(key, key)
+    if found is key:
+        found = _compiled(key, lambda: Single(op, inputs, params))
+    return None if found is None else found(arrays)
 
 
 def slope(op, name, rule, values):
@@ -54,12 +70,24 @@ def slope(op, name, rule, values):
 
 
 def matrices(key, function, values):
-    """``function`` of matrices, of their columns (R, 1) and their rows (C,): a list of results."""
+    """``function`` of arrays with rows, and of others with fewer dims: a list of results."""
     rows, *inner = values[0].shape
     if rows < 2 or not 2 <= prod(inner) <= _WIDEST:
         return None
-    shapes = [x.shape if x.ndim == 1 else (ROWS, *x.shape[1:]) for x in values if x is not None]
+    given = [x for x in values if x is not None]
+    shapes = [(ROWS, *x.shape[1:]) if x.ndim == values[0].ndim else x.shape for x in given]
     return _run(key, function, (rows, shapes, None), values)
+
+
+def update(key, function, arrays, scalars):
+    """Change flat ``arrays`` in place by ``function(*arrays, *scalars)``; tells whether it did.
+
+    The function gives the first of the arrays and those from the third on: what it changed.
+    """
+    changed = [arrays[0], *arrays[2:]]
+    shapes = [*[(ROWS,)] * len(arrays), *[()] * len(scalars)]
+    values = [*arrays, *scalars]
+    return _run(key, function, (arrays[0].size, shapes, None), values, changed) is not None
 
 
 def _single(found, arranged):
@@ -136,7 +164,7 @@ def _fits(x):
 # Kernels ----------------------------------------------------------------------------------
 
 
-def _run(key, function, arranged, values):
+def _run(key, function, arranged, values, outs=None):
     """The results of ``function`` on ``values``, or None where there is no such kernel."""
     arrays = [x for x in values if type(x) is ndarray]
     if arranged is None or not all(map(_fits, arrays)):
@@ -147,10 +175,11 @@ def _run(key, function, arranged, values):
     key = (key, tuple(specs), tuple(rest))
     stream = _kernels.get(key, key)
     if stream is key:
-        stream = _compiled(key, _closed(function, values), specs)
+        abstract = lambda: [Abstract(shape, dtype) for dtype, shape in specs]
+        stream = _compiled(key, lambda: Stream(_closed(function, values), abstract()))
     if stream is None:
         return None
-    return stream(rows, *arrays)
+    return stream(rows, *arrays, outs=outs)
 
 
 def _closed(function, values):
@@ -163,11 +192,11 @@ def _closed(function, values):
     return call
 
 
-def _compiled(key, function, specs):
+def _compiled(key, make):
     with _lock:
         if key not in _kernels:
             try:
-                found = Stream(function, [Abstract(shape, dtype) for dtype, shape in specs])
+                found = make()
             except Exception:  # of whatever kind: NumPy computes it, and says what is wrong
                 found = None
             _kernels[key] = found

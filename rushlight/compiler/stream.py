@@ -73,12 +73,16 @@ class Stream:
         prototype = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
         self.parallel = prototype(threads.parallel())
 
-    def __call__(self, rows, *arrays):
-        """The results for arrays in C order, those with rows of so many rows."""
-        outs = [
-            np.empty((rows, *r.shape[1:]) if r.shape[:1] == (ROWS,) else r.shape, r.dtype)
-            for r in self.results
-        ]
+    def __call__(self, rows, *arrays, outs=None):
+        """The results for arrays in C order, those with rows of so many rows.
+
+        ``outs`` are what to write them to, which may be arguments where all is elementwise.
+        """
+        if outs is None:
+            outs = [
+                np.empty((rows, *r.shape[1:]) if r.shape[:1] == (ROWS,) else r.shape, r.dtype)
+                for r in self.results
+            ]
         given = [*arrays, *outs]
         if self.lanes is None:
             steps = rows * self.steps

@@ -10,6 +10,7 @@ from numpy import ndarray
 
 from rushlight.autograd import mode
 from rushlight.autograd.write import write
+from rushlight.backend import native
 from rushlight.errors import ShapeError
 from rushlight.ops.direct import plain
 from rushlight.ops.dispatch import apply, refuse
@@ -44,12 +45,27 @@ def _statistics(xp, x):
     """The mean and the (biased) variance of each channel, of half precision in float32."""
     x, dims = _rows(x.astype(np.float32) if x.dtype.itemsize == 2 else x)
     n = _counted(x)
-    mean = total(x, dims) / n
+    mean = _plane_sums("sums", lambda x: x.sum(2), x)
+    mean = total(x, dims) / n if mean is None else _along(mean / n, x)
+    squares = _plane_sums("squares", _squares, x, mean[0])
+    if squares is not None:
+        return mean.reshape(-1), squares / n
     squares = np.zeros_like(mean)
     for block in blocks(x):
         d = x[block] - mean
         squares += inner(d, d, dims)
     return mean.reshape(-1), (squares / n).reshape(-1)
+
+
+def _plane_sums(key, function, x, *others):
+    """The sum over x (N, C, places) of what ``function`` gives of its planes (N, C); or None."""
+    found = native.matrices(key, function, x, *others) if x.ndim == 3 else None
+    return None if found is None else np.add.reduce(found[0], axis=0)
+
+
+def _squares(x, mean):
+    d = x - mean
+    return (d * d).sum(2)
 
 
 def _move(average, value, momentum, scale):
@@ -96,6 +112,9 @@ def _normalized(x, mean, var, weight, bias, eps):
     if weight is not None:
         scale = scale * weight
     mean, scale = _along(mean, x), _along(scale, x)
+    found = _scaled(rows, mean, scale, None if bias is None else _along(bias, x))
+    if found is not None:
+        return found.reshape(x.shape)
     out = np.empty_like(rows)
     for block in blocks(rows):
         into = np.subtract(rows[block], mean, out=out[block])
@@ -103,6 +122,18 @@ def _normalized(x, mean, var, weight, bias, eps):
         if bias is not None:
             into += _along(bias, x)
     return out.reshape(x.shape)
+
+
+def _scaled(x, *vectors):
+    """(x - mean) · scale + bias by a kernel, or None."""
+    given = [v if v is None or v.ndim == 1 else v[0] for v in vectors]
+    found = native.matrices("scaled", _scaled_tensors, x, *given)
+    return None if found is None else found[0]
+
+
+def _scaled_tensors(x, mean, scale, bias):
+    out = (x - mean) * scale
+    return out if bias is None else out + bias
 
 
 def _hat(x, mean, var, eps):
@@ -130,6 +161,11 @@ def _sums(g, x, mean, memo):
         return memo[1:]
     (h, dims), (rows, _) = _rows(g), _rows(x)
     mean = _along(mean, x)
+    products = _plane_sums("products", lambda x, h, mean: (h * (x - mean)).sum(2), rows, h, mean[0])
+    if products is not None:
+        sums = _plane_sums("sums", lambda x: x.sum(2), h)
+        memo[:] = (g, total(h, dims).reshape(-1) if sums is None else sums, products)
+        return memo[1:]
     products = np.zeros_like(mean).reshape(-1)
     for block in blocks(rows):
         products += inner(h[block], rows[block] - mean, dims).reshape(-1)
@@ -147,6 +183,10 @@ def _slope(g, x, mean, var, weight, eps, memo):
     scale = _along(scale if weight is None else scale * weight, x)
     mean = _along(mean, x)
     h, rows = _rows(g)[0], _rows(x)[0]
+    vectors = [v if v.ndim == 1 else v[0] for v in (mean, slant, level, scale)]
+    kernel = native.matrices("batch slope", _slope_of_rows, rows, h, *vectors)
+    if kernel is not None:
+        return kernel[0].reshape(x.shape)
     found = np.empty_like(rows)
     for block in blocks(rows):
         into = np.subtract(rows[block], mean, out=found[block])
@@ -155,6 +195,10 @@ def _slope(g, x, mean, var, weight, eps, memo):
         into -= level
         into *= scale
     return found.reshape(x.shape)
+
+
+def _slope_of_rows(x, h, mean, slant, level, scale):
+    return (h - (x - mean) * slant - level) * scale
 
 
 def _standardized(x, mean, var, eps):

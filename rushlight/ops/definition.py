@@ -134,7 +134,7 @@ class Op:
                     self.origins.append(self._origin(w))
                 users.setdefault(w, []).append(i)
             places = tuple([self.saves.index(w) for w in wanted])
-            if self.least is not None:
+            if self.least is not None and self.name in native.SLOPES:
                 rule = native.slope(self, name, rule)
             self.rules[i] = rule, places, itemgetter(*places) if len(places) > 1 else None
         self.plan = [(w, o, tuple(users[w])) for w, o in zip(self.saves, self.origins, strict=True)]

@@ -36,7 +36,8 @@ def blocks(x):
 def normalized(x, eps, centred, weight=None, bias=None):
     """(x̂ · weight + bias, mean or None, 1 / √(var + eps)) of the rows of a matrix."""
     found = native.matrices(
-        ("normalized", eps, centred), lambda *given: _normalized(*given, eps, centred),
+        ("normalized", eps, centred),
+        lambda x, weight, bias: _normalized(x, weight, bias, eps, centred),
         x, weight, bias,
     )  # fmt: skip
     if found is not None:
