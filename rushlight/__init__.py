@@ -76,7 +76,8 @@ _LAZY = {
     "optim": "rushlight.optim", "random": "rushlight.random", "utils": "rushlight.utils",
     "datasets": "rushlight.datasets", "serialization": "rushlight.serialization",
     "accelerator": "rushlight.accelerator", "backends": "rushlight.backends",
-    "cuda": "rushlight.cuda",
+    "cuda": "rushlight.cuda", "version": "rushlight.version",
+    "torch_version": "rushlight.torch_version",
 }  # fmt: skip
 _LAZY_NAMES = {
     "get_num_threads": "rushlight.threads", "set_num_threads": "rushlight.threads",

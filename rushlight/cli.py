@@ -53,6 +53,8 @@ def _parser():
     parser = Parser(prog="rushlight", description="PyTorch's API on NumPy: the command.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_demo(commands)
+    _add_run(commands)
+    _add_check(commands)
     return parser
 
 
@@ -80,6 +82,44 @@ def _add_demo(commands):
     add("--out", type=_folder, metavar="FOLDER", default=OUT,
         help=f"where everything is written (default: {OUT})")  # fmt: skip
     add("--resume", action="store_true", help="go on with the run saved there")
+
+
+def _add_run(commands):
+    run = commands.add_parser(
+        "run",
+        help="run a PyTorch program on rushlight",
+        usage="rushlight run [-h] (SCRIPT | -m MODULE) [ARGUMENT ...]",
+        description="Run a Python program as `python` does, unchanged: what it imports as torch "
+        "is rushlight. Everything after its name is the program's own.",
+    )
+    run.set_defaults(command=_run)
+    run.add_argument("-m", dest="module", action="store_true", help="run a module, by its name")
+    run.add_argument("program", metavar="SCRIPT", help="the script")
+    run.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGUMENT",
+        help="what the program is given")  # fmt: skip
+
+
+def _run(arguments):
+    from rushlight.programs.runner import run
+
+    return run(arguments.program, arguments.arguments, module=arguments.module)
+
+
+def _add_check(commands):
+    check = commands.add_parser(
+        "check",
+        help="list the torch names that a program uses and rushlight lacks",
+        description="Read scripts, or all Python files of folders, without running them, and list "
+        "the names of torch they use that rushlight lacks. Exit code 1 if there are any.",
+    )
+    check.set_defaults(command=_check)
+    check.add_argument("targets", nargs="+", metavar="FILE", help="a script or a folder")
+
+
+def _check(arguments):
+    from rushlight.programs.check import check
+
+    return check(arguments.targets)
 
 
 def _demo(arguments):

@@ -165,7 +165,7 @@ def _value(value, found, seen, names):
 def _attributes(value, names, found, seen):
     """Note the attributes in ``names`` of an object of a class of the user's."""
     own = getattr(value, "__dict__", None)
-    if own is None or type(value).__module__.split(".")[0] == "rushlight":
+    if own is None or type(value).__module__.split(".")[0] in ("rushlight", "torch"):
         return
     for name in [name for name in own if name in names]:
         found.append((f"{{0}}.get({name!r})", (own,), own[name]))

@@ -1,0 +1,1 @@
+"""Programs written for PyTorch, run on rushlight without a changed line."""

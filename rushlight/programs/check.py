@@ -1,0 +1,197 @@
+"""``rushlight check``: the torch names that a program uses and rushlight lacks, by reading it.
+
+Nothing of the program is run. Each file's imports say which of its names stand for what of
+PyTorch's; every chain of attributes from such a name is looked up in rushlight.
+"""
+
+import ast
+import importlib
+import sys
+import tokenize
+import warnings
+from pathlib import Path
+from typing import NamedTuple
+
+from rushlight.programs.places import INTERNAL, family, locate
+
+__all__ = ["Missing", "check", "missing"]
+
+BAD_USE = 2
+
+
+class Missing(NamedTuple):
+    """A name of PyTorch's that rushlight lacks, and where it is used."""
+
+    file: str
+    line: int
+    name: str
+
+    def __str__(self):
+        return f"{self.file}:{self.line}: {self.name}"
+
+
+def check(targets):
+    """Print what the scripts and folders use and rushlight lacks; returns the exit code."""
+    found, count = [], 0
+    for target in map(Path, targets):
+        files = sorted(target.rglob("*.py")) if target.is_dir() else [target]
+        for file in files:
+            try:
+                found += missing(file)
+            except (OSError, SyntaxError, UnicodeDecodeError) as error:
+                print(f"rushlight check: {file}: {error}", file=sys.stderr)
+                return BAD_USE
+            count += 1
+    for entry in found:
+        print(entry)
+    names = len({entry.name for entry in found})
+    read = f"{count} file{'s' * (count != 1)} read"
+    if found:
+        print(f"{read}: {names} name{'s' * (names != 1)} of torch missing (docs/coverage.md)")
+    else:
+        print(f"{read}: rushlight has every torch name used")
+    return int(bool(found))
+
+
+def missing(file):
+    """The ``Missing`` entries of one file, in the order of its lines.
+
+    Raises:
+        OSError: it cannot be read.
+        SyntaxError: it is not Python.
+    """
+    with tokenize.open(file) as stream:
+        source = stream.read()
+    with warnings.catch_warnings():  # the program's own, about its escapes
+        warnings.simplefilter("ignore")
+        tree = ast.parse(source, str(file))
+    reader = Reader()
+    reader.visit(tree)
+    lines = {(node.lineno, name) for name, node in reader.used if not _exists(name)}
+    return [Missing(str(file), line, name) for line, name in sorted(lines)]
+
+
+class Reader(ast.NodeVisitor):
+    """Collects the dotted torch names in a tree.
+
+    Attributes:
+        used: (dotted name, node) for each use.
+    """
+
+    def __init__(self):
+        self.used = []
+        self._scopes: list[dict] = [{}]  # name → the dotted torch name it stands for, None for another thing
+
+    def visit_Import(self, node):
+        for entry in node.names:
+            if _of_torch(entry.name):
+                self.used.append((entry.name, node))
+                bound = entry.asname or entry.name.partition(".")[0]
+                self._scopes[-1][bound] = entry.name if entry.asname else bound
+
+    def visit_ImportFrom(self, node):
+        if node.level or not _of_torch(node.module or ""):
+            return
+        for entry in node.names:
+            if entry.name == "*":
+                self._star(node)
+                continue
+            name = f"{node.module}.{entry.name}"
+            self.used.append((name, node))
+            self._scopes[-1][entry.asname or entry.name] = name
+
+    def _star(self, node):
+        self.used.append((node.module, node))
+        place = locate(node.module)
+        if place is not None:
+            module = importlib.import_module(place)
+            names = getattr(module, "__all__", dir(module))
+            self._scopes[-1].update({name: f"{node.module}.{name}" for name in names})
+
+    def visit_FunctionDef(self, node):
+        """A scope of its own, in which parameters and what is assigned hide outer names."""
+        for part in (*getattr(node, "decorator_list", ()), node.args):
+            self.visit(part)
+        body = node.body if isinstance(node.body, list) else [node.body]
+        hidden = {arg.arg: None for arg in ast.walk(node.args) if isinstance(arg, ast.arg)}
+        for part in ast.walk(ast.Module(body, [])):
+            if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
+                hidden[part.id] = None
+        self._scopes.append(hidden)
+        for part in body:
+            self.visit(part)
+        self._scopes.pop()
+
+    visit_AsyncFunctionDef = visit_FunctionDef
+    visit_Lambda = visit_FunctionDef
+
+    def visit_Try(self, node):
+        """What a program does without by itself is not missed: ``try`` … ``except ImportError``."""
+        before = len(self.used)
+        for part in node.body:
+            self.visit(part)
+        if any(_catches(handler) for handler in node.handlers):
+            del self.used[before:]
+        for part in (*node.handlers, *node.orelse, *node.finalbody):
+            self.visit(part)
+
+    def visit_Attribute(self, node):
+        name = self._dotted(node)
+        if name is None:
+            self.generic_visit(node)
+        elif isinstance(node.ctx, ast.Load):
+            self.used.append((name, node))
+
+    def visit_Name(self, node):
+        self._dotted(node)
+
+    def _dotted(self, node):
+        """The torch name that a chain of attributes is; None if it is another thing's."""
+        if isinstance(node, ast.Attribute):
+            base = self._dotted(node.value)
+            return None if base is None else f"{base}.{node.attr}"
+        if not isinstance(node, ast.Name):
+            return None
+        for scope in reversed(self._scopes):
+            if node.id in scope:
+                return scope[node.id]
+        return None
+
+
+def _of_torch(name):
+    return name.partition(".")[0] in ("torch", "torchvision")
+
+
+_LACKING = {"ImportError", "ModuleNotFoundError", "AttributeError", "Exception", "BaseException"}
+
+
+def _catches(handler):
+    if handler.type is None:
+        return True
+    return any(isinstance(n, ast.Name) and n.id in _LACKING for n in ast.walk(handler.type))
+
+
+def _exists(name):
+    """Whether rushlight has PyTorch's dotted ``name``."""
+    parts = name.split(".")
+    for cut in range(len(parts), 0, -1):
+        path = ".".join(parts[:cut])
+        place = locate(path)
+        if place is not None:
+            return _has(path, importlib.import_module(place), parts[cut:])
+    return False
+
+
+def _has(path, value, attributes):
+    for i, name in enumerate(attributes):
+        if path == "torch" and i == 0 and name in INTERNAL:
+            return False
+        package = family(path) if i == 0 else None
+        if not hasattr(value, name) and package is not None and package != "torch":
+            value = importlib.import_module(locate(package))
+        if not hasattr(value, name):
+            return False
+        value = getattr(value, name)
+        if not isinstance(value, type | type(importlib)):
+            return True  # what a value's attributes are is known when it runs
+    return True

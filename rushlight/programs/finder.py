@@ -1,0 +1,158 @@
+"""The import finder: ``import torch.x.y`` gives rushlight's module for it."""
+
+import contextlib
+import dis
+import importlib
+import importlib.metadata
+import sys
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+import rushlight
+from rushlight.programs.naming import rename
+from rushlight.programs.places import GAP, INTERNAL, family, locate
+from rushlight.version import __version__
+
+__all__ = ["Torch", "install"]
+
+_PACKAGES = ("torch", "torchvision")
+
+
+def install():
+    """Let ``import torch`` and all its submodules, and torchvision's, give rushlight's.
+
+    Raises:
+        RuntimeError: PyTorch is imported in this process already.
+    """
+    if any(isinstance(finder, TorchFinder) for finder in sys.meta_path):
+        return
+    loaded = sys.modules.get("torch")
+    if loaded is not None and not hasattr(loaded, "__rushlight__"):
+        raise RuntimeError(
+            "PyTorch is already imported in this process, so rushlight cannot take its name: "
+            "import rushlight.as_torch before everything that imports torch"
+        )
+    sys.meta_path.insert(0, TorchFinder())
+
+
+class Torch(ModuleType):
+    """The module ``torch``: rushlight's public names, under PyTorch's version."""
+
+    __rushlight__ = True
+
+    def __init__(self):
+        super().__init__("torch", rushlight.__doc__)
+        self.__dict__.update({name: getattr(rushlight, name) for name in rushlight.__all__})
+        self.__all__ = [name for name in rushlight.__all__ if name not in INTERNAL]
+        self.__version__ = __version__
+        self.__file__ = rushlight.__file__
+        self.__path__ = []
+        rename(self, "torch")
+
+    def __getattr__(self, name):
+        if name in INTERNAL or (name.startswith("__") and name.endswith("__")):
+            _refuse("torch", name)
+        try:
+            found = getattr(rushlight, name)
+        except AttributeError:
+            if locate(f"torch.{name}") is None:
+                _refuse("torch", name)
+            found = importlib.import_module(f"torch.{name}")
+        if isinstance(found, ModuleType):
+            found = importlib.import_module(f"torch.{name}")
+        self.__dict__[name] = found  # found at once, from now on
+        return found
+
+    def __dir__(self):
+        return sorted({*self.__dict__, *dir(rushlight)} - INTERNAL)
+
+
+class TorchFinder(MetaPathFinder):
+    """Finds torch, torchvision and their modules; says what rushlight has none of."""
+
+    def find_spec(self, fullname, path=None, target=None):
+        if fullname.partition(".")[0] not in _PACKAGES:
+            return None
+        place = locate(fullname)
+        if place is None:
+            asked_by = sys._getframe(2).f_code.co_name
+            if asked_by != "_find_and_load_unlocked":  # importlib.util.find_spec only asks
+                return None
+            raise ModuleNotFoundError(f"No module named {fullname!r}: {GAP}", name=fullname)
+        return ModuleSpec(fullname, AliasLoader(place), origin=rushlight.__file__, is_package=True)
+
+    def find_distributions(self, context=None):
+        """What ``importlib.metadata`` is told of a distribution called torch."""
+        name = getattr(context, "name", None)
+        return [TorchDistribution()] if name is None or name.lower() == "torch" else []
+
+
+class TorchDistribution(importlib.metadata.Distribution):
+    """The installed "torch" that libraries ask the version of."""
+
+    def read_text(self, filename):
+        if filename == "METADATA":
+            return f"Metadata-Version: 2.1\nName: torch\nVersion: {__version__}\n"
+        return None
+
+    def locate_file(self, path):
+        return path
+
+
+class AliasLoader(Loader):
+    """Puts rushlight's module ``place`` where the import system looks for PyTorch's."""
+
+    def __init__(self, place):
+        self._place = place
+
+    def create_module(self, spec):
+        return None  # an ordinary one, which exec_module replaces
+
+    def exec_module(self, module):
+        name, spec = module.__name__, module.__spec__
+        if name == "torch":
+            found: Any = Torch()
+            found.__spec__ = spec
+        else:
+            found = importlib.import_module(self._place)
+            _adopt(found, name)
+        sys.modules[name] = found
+
+
+def _adopt(module, path):
+    """Give ``module``, and the modules it has loaded, PyTorch's names and errors."""
+    own = vars(module).get("__getattr__")
+    if getattr(own, "__rushlight__", False):
+        return
+    rename(module, path)
+    _explain_gaps(module, path, own)
+    for name, value in list(vars(module).items()):
+        if isinstance(value, ModuleType) and value.__name__ == f"{module.__name__}.{name}":
+            _adopt(value, f"{path}.{name}")
+
+
+def _explain_gaps(module, path, own):
+    """Let a name that ``module`` lacks raise an error that says whose gap it is."""
+
+    def __getattr__(name):
+        if own is not None:
+            with contextlib.suppress(AttributeError):
+                return own(name)
+        package = family(path)
+        if package is not None and not name.startswith("__"):
+            siblings = vars(importlib.import_module(package))
+            if name in siblings:
+                return siblings[name]
+        return _refuse(path, name)
+
+    vars(__getattr__)["__rushlight__"] = True
+    module.__getattr__ = __getattr__
+
+
+def _refuse(path, name):
+    asker = sys._getframe(2)
+    if dis.opname[asker.f_code.co_code[asker.f_lasti]] == "IMPORT_FROM":
+        raise ImportError(f"cannot import name {name!r} from {path!r}: {GAP}", name=path)
+    raise AttributeError(f"module {path!r} has no attribute {name!r}: {GAP}", name=name)

@@ -1,0 +1,78 @@
+"""Where a module of PyTorch is in rushlight."""
+
+import importlib
+import importlib.util
+
+__all__ = ["GAP", "INTERNAL", "family", "locate"]
+
+GAP = (
+    "rushlight, which runs this program in PyTorch's place, does not have it: see docs/coverage.md"
+)
+
+#: Names of rushlight's own that PyTorch does not have.
+INTERNAL = frozenset({
+    "as_torch", "backend", "cli", "datasets", "demo", "determinism", "draw", "errors", "printing",
+    "programs", "selection", "shapes", "strides", "threads", "vision",
+})  # fmt: skip
+
+#: Modules that have another name here.
+_MOVED = {
+    "torch._tensor": "rushlight.tensor",
+    "torch.utils.data._utils": "rushlight.utils.data",
+    "torch.utils.data.distributed": "rushlight.utils.data.sampler",
+    "torchvision": "rushlight.vision",
+}
+
+#: Packages whose modules PyTorch cuts in other places: all their names are found in the package.
+_FAMILIES = {
+    "torch.nn.modules": """
+        activation adaptive batchnorm channelshuffle container conv distance dropout flatten fold
+        instancenorm lazy linear loss module normalization padding pixelshuffle pooling rnn sparse
+        transformer upsampling utils""",
+    "torch.nn.utils": "clip_grad convert_parameters fusion init memory_format prune rnn stateless",
+    "torch.optim": """
+        adadelta adagrad adam adamax adamw asgd lbfgs lr_scheduler nadam optimizer radam rmsprop
+        rprop sgd sparse_adam swa_utils""",
+    "torch.autograd": "anomaly_mode forward_ad function functional grad_mode gradcheck variable",
+    "torch.utils.data": "dataset dataloader sampler datapipes _utils.collate _utils.worker",
+    "torch.distributions": "constraints kl transforms utils distribution",
+    "torch": "functional random serialization storage types _utils _tensor",
+}
+
+
+def family(path):
+    """The package among whose names those of the module ``path`` are found too; else None.
+
+    >>> family("torch.nn.modules.rnn"), family("torch.nn.functional")
+    ('torch.nn.modules', None)
+    """
+    for package, modules in _FAMILIES.items():
+        if path.startswith(package + ".") and path[len(package) + 1 :] in modules.split():
+            return package
+    return None
+
+
+def locate(path):
+    """The name of rushlight's module for PyTorch's ``path``; None where it has none.
+
+    >>> locate("torch.utils.data.dataloader"), locate("torch.no_such_module")
+    ('rushlight.utils.data.dataloader', None)
+    """
+    head, rest = path, ""
+    while head and head not in _MOVED:
+        head, _, last = head.rpartition(".")
+        rest = f".{last}{rest}"
+    place = _MOVED[head] + rest if head else "rushlight" + path.removeprefix("torch")
+    if not head and path.split(".")[1:2] and path.split(".")[1] in INTERNAL:
+        return None
+    if _exists(place):
+        return place
+    package = family(path)
+    return None if package is None else locate(package)
+
+
+def _exists(place):
+    try:
+        return importlib.util.find_spec(place) is not None
+    except ModuleNotFoundError:
+        return False

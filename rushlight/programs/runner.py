@@ -1,0 +1,63 @@
+"""``rushlight run``: a program as ``python`` would run it, with rushlight as its torch."""
+
+import io
+import os
+import runpy
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+__all__ = ["run"]
+
+BAD_USE = 2
+SHIM = Path(__file__).parent / "shim"  # what the program's own Python processes import as torch
+
+
+def run(program, arguments=(), *, module=False):
+    """Run a script, or with ``module`` what ``python -m`` would; returns the exit code."""
+    import rushlight.as_torch  # noqa: F401  # takes torch's name in this process
+
+    paths = [str(SHIM), os.environ.get("PYTHONPATH", "")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    sys.argv[:] = [program, *arguments]
+    try:
+        if module:
+            sys.path[0] = os.getcwd()
+            runpy.run_module(program, run_name="__main__", alter_sys=True)
+        else:
+            source = _read(program)
+            if source is None:
+                return BAD_USE
+            _run_script(program, source)
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        frames: Any = error.__traceback__
+        while frames.tb_next is not None and _is_ours(frames):
+            frames = frames.tb_next
+        sys.excepthook(type(error), error.with_traceback(frames), frames)
+        return 1
+    return 0
+
+
+def _is_ours(frames):
+    return frames.tb_frame.f_code.co_filename in (__file__, runpy.__file__, "<frozen runpy>")
+
+
+def _read(program):
+    try:
+        with io.open_code(os.path.abspath(program)) as file:
+            return file.read()
+    except OSError as error:
+        print(f"rushlight run: can't open {program!r}: {error.strerror}", file=sys.stderr)
+        return None
+
+
+def _run_script(program, source):
+    main: Any = ModuleType("__main__")
+    main.__file__ = program
+    main.__builtins__ = __builtins__
+    sys.path[0] = os.path.dirname(os.path.abspath(program))
+    sys.modules["__main__"] = main  # and it stays, for pickles and for what runs at exit
+    exec(compile(source, program, "exec"), vars(main))

@@ -1,0 +1,12 @@
+"""torch.version: the PyTorch that rushlight stands for, and that nothing is built for a GPU."""
+
+from rushlight.torch_version import TorchVersion
+
+__all__ = ["__version__", "cuda", "debug", "git_version", "hip", "xpu"]
+
+__version__ = TorchVersion("2.13.0+rushlight")
+debug = False
+cuda = None
+hip = None
+xpu = None
+git_version = "rushlight"

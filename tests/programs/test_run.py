@@ -1,0 +1,191 @@
+"""PyTorch programs run unmodified: `rushlight run`, `import rushlight.as_torch`, `rushlight check`."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rushlight.cli import main
+from rushlight.programs.places import locate
+from rushlight.torch_version import TorchVersion
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def python(*arguments, cwd, code=0):
+    """What a Python process prints: (stdout, stderr)."""
+    done = subprocess.run(
+        [sys.executable, *map(str, arguments)], capture_output=True, text=True, cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == code, done.stderr
+    return done.stdout, done.stderr
+
+
+def write(folder, text, name="program.py"):
+    """A file with ``text``; returns its path."""
+    (folder / name).write_text(text, encoding="utf-8")
+    return folder / name
+
+
+IMPORTS = """
+import importlib.metadata, importlib.util, pickle, sys
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+import torch.backends.cudnn as cudnn
+from torch import optim, Tensor
+from torch.nn.modules.container import ParameterList
+from torch.nn.modules.linear import Linear
+from torch.optim.adam import Adam
+from torch.optim.lr_scheduler import StepLR
+from torch.utils.data import DataLoader
+from torch.utils.data.dataloader import default_collate
+
+assert sys.argv == [__file__, "--lr", "3"], sys.argv
+assert __name__ == "__main__" and sys.modules["__main__"].Linear is nn.Linear
+assert Adam is optim.Adam and ParameterList is nn.ParameterList and torch.nn is nn
+assert torch.__version__ == importlib.metadata.version("torch") == "2.13.0+rushlight"
+assert torch.__version__ >= (2, 0) and torch.version.cuda is None and not cudnn.is_available()
+assert not torch.cuda.is_available()
+assert importlib.util.find_spec("torch") and importlib.util.find_spec("torch.fx") is None
+assert not hasattr(torch, "datasets") and not hasattr(nn, "Foo")
+
+class Net(nn.Sequential):
+    pass
+
+model = pickle.loads(pickle.dumps(Net(nn.Linear(2, 3), nn.ReLU())))
+assert type(model) is Net and type(model[0]).__module__ == "torch.nn.modules.linear"
+assert repr(Tensor) == "<class 'torch.Tensor'>"
+"""
+
+
+def test_a_program_finds_all_of_torch(tmp_path):
+    python("-m", "rushlight", "run", write(tmp_path, IMPORTS), "--lr", "3", cwd=tmp_path)
+
+
+def test_a_module_runs_by_name_with_its_own_processes(tmp_path):
+    write(tmp_path, "import sys, torch\nprint(sys.argv[1:], torch.__version__)", "other.py")
+    write(
+        tmp_path,
+        "import subprocess, sys\nprint(sys.argv[1])\nsys.stdout.flush()\n"
+        "subprocess.run([sys.executable, 'other.py', '-m'], check=True)\nsys.exit(3)",
+    )
+    out, _ = python("-m", "rushlight", "run", "-m", "program", "-x", cwd=tmp_path, code=3)
+    assert out.splitlines() == ["-x", "['-m'] 2.13.0+rushlight"]
+
+
+GAPS = """
+import importlib
+import torch, torch.nn as nn
+
+def asks(code):
+    try:
+        exec(code, {"torch": torch, "nn": nn})
+    except (AttributeError, ImportError) as error:
+        print(type(error).__name__, error)
+
+for code in (
+    "torch.foo", "nn.Foo", "nn.functional.foo", "from torch import foo", "from torch.nn import Foo",
+    "import torch.fx", "from torch.fx import Tracer", "torch._C._cuda_init()",
+):
+    asks(code)
+"""
+
+
+def test_what_is_missing_says_whose_gap_it_is(tmp_path):
+    out, _ = python("-m", "rushlight", "run", write(tmp_path, GAPS), cwd=tmp_path)
+    lines = out.splitlines()
+    assert [line.partition(" ")[0] for line in lines] == [
+        *["AttributeError"] * 3, *["ImportError"] * 2, *["ModuleNotFoundError"] * 2,
+        "AttributeError",
+    ]  # fmt: skip
+    assert all("rushlight" in line and "docs/coverage.md" in line for line in lines)
+    assert "'torch.nn' has no attribute 'Foo'" in lines[1]
+
+
+def test_a_failing_program_shows_its_own_frames_only(tmp_path):
+    file = write(tmp_path, "def f():\n    raise ValueError('no')\nf()")
+    _, errors = python("-m", "rushlight", "run", file, cwd=tmp_path, code=1)
+    assert errors.count("File") == 2 and errors.endswith("ValueError: no\n")
+    _, errors = python("-m", "rushlight", "run", "none.py", cwd=tmp_path, code=2)
+    assert errors == "rushlight run: can't open 'none.py': No such file or directory\n"
+
+
+def test_as_torch_in_a_process_with_another_torch(tmp_path):
+    write(tmp_path, "", "torch.py")
+    code = "import torch\nimport rushlight.as_torch"
+    _, errors = python("-c", code, cwd=tmp_path, code=1)
+    assert "PyTorch is already imported in this process" in errors
+    code = "import rushlight.as_torch, torch, rushlight\nassert torch.nn is rushlight.nn"
+    python("-c", code, cwd=tmp_path)
+
+
+USED = """
+import torch, numpy as np
+from torch import nn as layers, no_such_function
+import torch.nn.functional as F
+
+def f(torch):
+    return torch.not_the_module
+
+def g(x):
+    np.foo(x)
+    return F.relu(x) + F.no_such(x).real
+
+class Net(layers.NoSuchLayer):
+    loss: "str" = layers.MSELoss().whatever
+
+try:
+    import torch.no_such_package
+except ImportError:
+    pass
+import torch.no_such.part
+lambda layers: layers.Hidden
+"""
+
+
+def test_check_lists_the_names_that_are_missing(tmp_path, capsys):
+    file = write(tmp_path, USED)
+    assert main(["check", str(tmp_path)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [
+        f"{file}:3: torch.no_such_function",
+        f"{file}:11: torch.nn.functional.no_such",
+        f"{file}:13: torch.nn.NoSuchLayer",
+        f"{file}:20: torch.no_such.part",
+        "1 file read: 4 names of torch missing (docs/coverage.md)",
+    ]
+    file = write(tmp_path, "from torch import nn\nnn.Linear(1, 1)")
+    assert main(["check", str(file)]) == 0
+    assert "every torch name" in capsys.readouterr().out
+    assert main(["check", str(write(tmp_path, "import torch ="))]) == 2
+    assert main(["check", str(tmp_path / "none.py")]) == 2
+    errors = capsys.readouterr().err.splitlines()
+    assert all(line.startswith("rushlight check: ") for line in errors) and len(errors) == 2
+
+
+@pytest.mark.parametrize(
+    "path, place",
+    [
+        ("torch", "rushlight"),
+        ("torch.nn.modules.linear", "rushlight.nn.modules.linear"),
+        ("torch.nn.modules.no_such", None),
+        ("torch.nn.modules.rnn", "rushlight.nn.modules"),
+        ("torch.datasets", None),
+        ("torch._C", None),
+    ],
+)
+def test_places(path, place):
+    found = locate(path)
+    assert found == place or (found or "").startswith(f"{place}.")
+
+
+def test_versions_compare():
+    version = TorchVersion("2.13.0+rushlight")
+    assert version > "2.9.1" and version >= (2, 13) and version < "2.13.1" and version != "2.13"
+    assert not version < "2.13.0" and version < "2.14" and version == "2.13.0+rushlight"
+    assert TorchVersion("2.13.0rc1") < "2.13.0" and TorchVersion("2.13.0") == "2.13"
+    assert len({version, str(version)}) == 1
