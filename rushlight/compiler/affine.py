@@ -1,5 +1,6 @@
 """Index arithmetic: affine functions of loop variables, and views as maps between index spaces."""
 
+from itertools import pairwise
 from math import prod
 
 import numpy as np
@@ -142,7 +143,7 @@ def refinement(extents, shape):
         return None
     cuts = sorted(set(_cuts(extents)) | set(_cuts(shape)))
     found = []
-    for inner, outer in zip(cuts, cuts[1:], strict=False):
+    for inner, outer in pairwise(cuts):
         if outer % inner:
             return None
         found.append(outer // inner)

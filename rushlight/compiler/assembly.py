@@ -10,7 +10,8 @@ from itertools import accumulate
 
 from llvmlite import ir
 
-from rushlight.compiler.emit.loops import I64, POINTER, emit_loops
+from rushlight.compiler.emit.loops import emit_loops
+from rushlight.compiler.emit.scope import I64, POINTER
 from rushlight.compiler.emit.stretch import write_stretch
 from rushlight.compiler.kernel import Kernel
 from rushlight.compiler.loops import Loops
@@ -19,7 +20,6 @@ from rushlight.compiler.schedule import ALIGNMENT
 from rushlight.compiler.signature import signature
 
 __all__ = ["Assembly", "Step"]
-
 
 
 class Step:
@@ -183,7 +183,7 @@ class Assembly:
         tables = {
             "kernel": _table(module, f"{name}.kernel", POINTER,
                              [module.globals[s.name] for s in steps]),
-            "chunks": table("chunks", [s.chunks if s.chunks > 1 or s.scratch else 0 for s in steps]),
+            "chunks": table("chunks", [s.chunks * (s.chunks > 1 or s.scratch > 0) for s in steps]),
             "end": table("end", accumulate(map(len, places))),
             "check": table("check", [c[0] if c else 0 for c in checks]),
             "slot": table("slot", [slot for p in places for slot, _ in p]),

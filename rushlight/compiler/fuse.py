@@ -8,10 +8,17 @@ rows are passed over several times. What a contraction feeds joins it as its epi
 """
 
 from math import prod
+from typing import Any
 
-from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.affine import (
-    ZERO, Affine, Var, broadcast, flat, refinement, strides_of, unravel,
+    ZERO,
+    Affine,
+    Var,
+    broadcast,
+    flat,
+    refinement,
+    strides_of,
+    unravel,
 )  # fmt: skip
 from rushlight.compiler.kernel import dims_of
 from rushlight.compiler.simplify import operands
@@ -34,7 +41,7 @@ class Group:
         self.kind = kind
         self.members: list = []
         self.variables: list = []
-        self.columns: set | None = None
+        self.columns: Any = None
         self.index: dict = {}
         self.number = -1
 

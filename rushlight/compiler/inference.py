@@ -104,9 +104,12 @@ def _order(shape, dtype, tensors):
     """The strides that NumPy gives a result: its elements lie in the order of the operands'."""
     if len(shape) < 2 or all(v.in_order for v in tensors):
         return None
-    operands = [np.lib.stride_tricks.as_strided(_BYTE, v.shape, v.strides) for v in tensors]
-    out = np.nditer([*operands, None], ["zerosize_ok"], [["readonly"]] * len(operands) + [["writeonly", "allocate"]], op_dtypes=[None] * len(operands) + [dtype]).operands[-1]  # noqa: E501
-    return out.strides
+    look: Any = np.lib.stride_tricks.as_strided
+    operands: Any = [look(_BYTE, v.shape, v.strides) for v in tensors]
+    roles: Any = [["readonly"]] * len(operands) + [["writeonly", "allocate"]]
+    dtypes = [None] * len(operands) + [dtype]
+    loop: Any = np.nditer([*operands, None], ["zerosize_ok"], roles, dtypes)
+    return loop.operands[-1].strides
 
 
 def _kind(value):

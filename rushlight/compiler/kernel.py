@@ -74,7 +74,7 @@ class Reduce:
 
 
 class Extremum:
-    """Where in the columns its operand is largest (``argmax``) or smallest: the first such place."""
+    """Where in the columns its operand is largest (``argmax``) or smallest: the first place."""
 
     __slots__ = ("address", "dtype", "name", "operands")
 

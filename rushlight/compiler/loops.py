@@ -3,6 +3,7 @@ pieces. Everything here is decided by sizes, so results do not depend on the num
 """
 
 from math import prod
+from typing import Any
 
 from rushlight.compiler.affine import Affine, Var
 from rushlight.compiler.kernel import Compute, Extremum, Indirect, Number, Reduce, Scan, Scatter
@@ -11,10 +12,10 @@ __all__ = ["REDUCING", "TILE", "Loops", "collapse", "nodes_of"]
 
 #: Elementwise operations dearer than reading a value back from the cache.
 _DEAR = {
-    "acos", "acosh", "angle", "asin", "asinh", "atan", "atan2", "atanh", "cos", "cosh", "div", "erf",
-    "exp", "exp2", "expm1", "gelu", "log", "log10", "log1p", "log2", "logaddexp", "logsigmoid",
-    "mish", "pow", "pow_number", "reciprocal", "rsqrt", "sigmoid", "silu", "sin", "sinh",
-    "softplus", "sqrt", "tan", "tanh",
+    "acos", "acosh", "angle", "asin", "asinh", "atan", "atan2", "atanh", "cos", "cosh", "div",
+    "erf", "exp", "exp2", "expm1", "gelu", "log", "log10", "log1p", "log2", "logaddexp",
+    "logsigmoid", "mish", "pow", "pow_number", "reciprocal", "rsqrt", "sigmoid", "silu", "sin",
+    "sinh", "softplus", "sqrt", "tan", "tanh",
 }  # fmt: skip
 REDUCING = (Reduce, Extremum)
 #: Rows of a tile: the elements of a cache line.
@@ -114,7 +115,9 @@ class Loops:
     def _orient(self):
         """Choose the variable of the lanes: the one along which memory is contiguous."""
         memory = accesses(self.stores, self.nodes)
-        self.vector, self.across, self.tile = None, False, None
+        self.vector: Any = None
+        self.tile: Any = None
+        self.across = False
         # Where an element depends on those before it, lanes would have to wait for each other.
         ordered = any(type(n) is Scan for n in self.nodes) or type(self.stores[0]) is Scatter
         every = self.rows if ordered else [*self.rows, *self.columns]
@@ -236,7 +239,7 @@ class Loops:
             outer *= -(-self.tile.extent // TILE)
         blocks = 1 if self.vector is None else -(-self.vector.extent // self.lanes)
         self.steps = outer * (blocks if self.across else 1)
-        inner = prod([min(v.extent, TILE) if v is self.tile else v.extent for v in self.columns])
+        inner = prod([TILE if v is self.tile else v.extent for v in self.columns])
         if self.vector is not None and not self.across:
             inner = inner // self.vector.extent * -(-self.vector.extent // self.lanes)
         registers = max(1, self.lanes / 16)

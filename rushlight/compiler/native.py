@@ -76,7 +76,7 @@ class NativeProgram:
         ]
 
     def _function(self, name):
-        """A stretch of kernels; the shortest keep Python's lock, which takes longer to give back."""
+        """A stretch of kernels; the shortest keep Python's lock: to give it back takes longer."""
         brief = sum(s.nanoseconds for s in self.assembly.stretches[name]) < BRIEF
         prototype = ctypes.PYFUNCTYPE if brief else ctypes.CFUNCTYPE
         return prototype(ctypes.c_int64, ctypes.c_void_p)(self.library.address(name))
@@ -123,7 +123,7 @@ class Call:
         place = lambda v: schedule.layout(v) if isinstance(v, Abstract) else None
         self.ins = [(v, place(v)) for v in flat]
         self.params = {k: (v, place(v)) for k, v in equation.params.items()}
-        used = {o for o in schedule.spans}
+        used = set(schedule.spans)
         self.outs = [(v, schedule.layout(v)) for v in equation.outs if schedule.owner(v) in used]
         self.kept = [schedule.owner(v) in used for v in equation.outs]
 
@@ -150,7 +150,7 @@ class State:
 
     def __init__(self, program, fresh):
         self.program = program
-        schedule, assembly = program.schedule, program.assembly
+        assembly = program.assembly
         self.arena = np.empty(assembly.arena + _PAGE, np.uint8)
         base = -(-self.arena.ctypes.data // _PAGE) * _PAGE
         self.start = base - self.arena.ctypes.data
@@ -193,12 +193,13 @@ class State:
         """Enter the addresses of the inputs that stay; False where one lies otherwise."""
         first = len(self.copies)
         self.held = None  # whose arrays nobody else may hold, or new memory is taken
-        if not all([self._enter(first + i, a) for i, a in enumerate(held)]):
-            return False
+        for i, a in enumerate(held, first):
+            if not self._enter(i, a):
+                return False
         written = self.program.schedule.written
         inputs = self.program.inputs[first:]
         spans = sorted([(*_span(a), v.id in written) for a, v in zip(held, inputs, strict=True)])
-        if any(x[1] > y[0] and (x[2] or y[2]) for x, y in zip(spans, spans[1:], strict=False)):
+        if _written_overlap(spans):
             return False
         self.spans = [s for s in spans if s[2]]
         self.held = held
@@ -273,6 +274,18 @@ class State:
 def _span(a):
     """The addresses between which an array lies."""
     return np.lib.array_utils.byte_bounds(a)
+
+
+def _written_overlap(spans):
+    """Whether something written lies between the ends of something else; spans are sorted."""
+    end = written_end = 0
+    for low, high, written in spans:
+        if low < written_end or (written and low < end):
+            return True
+        end = max(end, high)
+        if written:
+            written_end = max(written_end, high)
+    return False
 
 
 def _at(address, value, strides):

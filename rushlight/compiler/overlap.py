@@ -16,7 +16,7 @@ _WORK = 10_000  # NumPy's measure of how far to look for a common element
 def shares(x, y):
     """Whether two arrays have an element in common, or it takes too long to tell."""
     try:
-        return np.shares_memory(x, y, max_work=_WORK)
+        return np.shares_memory(x, y, max_work=_WORK)  # type: ignore[arg-type]
     except np.exceptions.TooHardError:
         return True
 

@@ -5,8 +5,9 @@ from typing import Any
 from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.emit import contraction, convolution, pooling
 from rushlight.compiler.emit.contraction import Contraction, Matrix
-from rushlight.compiler.emit.loops import I64, POINTER, Nodes, Scope
 from rushlight.compiler.emit.memory import store
+from rushlight.compiler.emit.nodes import Nodes
+from rushlight.compiler.emit.scope import I64, POINTER, Scope
 from rushlight.compiler.emit.value import BOOL, FLOAT, HALF, Value, splat
 from rushlight.compiler.kernel import Root
 from rushlight.compiler.loops import nodes_of

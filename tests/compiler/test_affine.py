@@ -9,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rushlight.compiler.affine import (
-    Affine, Var, composed, flat, refinement, strides_of, unravel,
+    Affine,
+    Var,
+    composed,
+    flat,
+    refinement,
+    strides_of,
+    unravel,
 )  # fmt: skip
 
 shapes = st.lists(st.integers(1, 5), min_size=1, max_size=4).map(tuple)

@@ -7,7 +7,7 @@ makes (0: none). An argument is a slot of the caller's table, and an offset in b
 
 from llvmlite import ir
 
-from rushlight.compiler.emit.loops import I64, KERNEL, POINTER, Loop, i64
+from rushlight.compiler.emit.scope import I64, KERNEL, POINTER, Loop, i64
 
 __all__ = ["write_stretch"]
 
@@ -17,7 +17,7 @@ _BYTE = ir.IntType(8)
 
 
 def write_stretch(module, name, tables, count, longest):
-    """Add the function; a step has at most ``longest`` arguments, its check's flag being the last."""
+    """Add the function; a step has at most ``longest`` arguments, the last its check's flag."""
     function = ir.Function(module, ir.FunctionType(I64, [POINTER]), name)
     slots = function.args[0]
     b = ir.IRBuilder(function.append_basic_block())

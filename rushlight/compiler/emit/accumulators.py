@@ -1,0 +1,125 @@
+"""Reductions, searches and scans while they run: variables on the stack, kept in registers."""
+
+import numpy as np
+
+from rushlight.compiler.emit import memory
+from rushlight.compiler.emit.memory import iota
+from rushlight.compiler.emit.value import HALF, INT, Value, constant, select, splat
+from rushlight.compiler.kernel import Extremum, Reduce
+
+__all__ = ["Accumulator", "Search"]
+
+_FLOAT = np.dtype(np.float32)
+_COMBINE = {
+    "sum": "add", "prod": "mul", "amax": "max", "amin": "min", "any": "or", "all": "and",
+    "cumsum": "add", "cumprod": "mul", "argmax": "max", "argmin": "min",
+}  # fmt: skip
+
+
+def _identity(name, dtype):
+    if _COMBINE[name] in ("add", "mul"):
+        return int(_COMBINE[name] == "mul")
+    if name in ("any", "all"):
+        return name == "all"
+    if dtype.kind == "f":
+        return -np.inf if _COMBINE[name] == "max" else np.inf
+    if dtype.kind == "b":
+        return _COMBINE[name] == "min"
+    info = np.iinfo(dtype)
+    return info.min if _COMBINE[name] == "max" else info.max
+
+
+class Accumulator:
+    """A reduction while it runs: a variable on the stack, which LLVM keeps in registers."""
+
+    def __init__(self, node, nodes, entry):
+        self.node, self.nodes = node, nodes
+        self.dtype = np.dtype(bool) if node.name in ("any", "all") else node.dtype
+        if type(node) is Extremum:
+            self.dtype = node.operands[0].dtype
+        self.dtype = _FLOAT if self.dtype in HALF else self.dtype
+        self.lanes = nodes.lanes
+        self.start = constant(entry, _identity(node.name, self.dtype), self.dtype, self.lanes)
+        self.slot = memory.stack(entry, self.start.v.type)
+        self.combine = memory.COMBINE[_COMBINE[node.name]]
+        # Long sums of floats are sums of short ones, or small terms would get lost.
+        long = type(node) is Reduce and node.name == "sum" and self.dtype.kind == "f"
+        self.total = memory.stack(entry, self.start.v.type) if long else None
+
+    def clear(self, b):
+        b.store(self.start.v, self.slot)
+        if self.total is not None:
+            b.store(self.start.v, self.total)
+
+    def flush(self, b):
+        """Add the short sum to the long one."""
+        b.store(self.combine(self._read(b, self.total), self._read(b, self.slot)).v, self.total)
+        b.store(self.start.v, self.slot)
+
+    def _read(self, b, slot):
+        return Value(b, b.load(slot, typ=self.start.v.type), self.dtype)
+
+    def take(self):
+        """Combine with the operand at the current element."""
+        b = self.nodes.scopes[2].b
+        x = splat(self.nodes.value(self.node.operands[0]).astype(self.dtype), self.lanes)
+        mask = self.nodes.mask
+        if mask is not None and not self.nodes.across:
+            x = select(Value(b, mask.v, mask.dtype), x, Value(b, self.start.v, self.dtype))
+        b.store(self.combine(self.current(b), x).v, self.slot)
+
+    def current(self, b):
+        return self._read(b, self.slot)
+
+    def result(self, b):
+        found = self.current(b)
+        if self.total is not None:
+            found = self.combine(self._read(b, self.total), found)
+        if not self.nodes.across:
+            found = memory.reduce(found, _COMBINE[self.node.name])
+        return found.astype(self.node.dtype)
+
+
+class Search(Accumulator):
+    """An argmax or argmin while it runs: the best value so far and where it was."""
+
+    def __init__(self, node, nodes, entry):
+        super().__init__(node, nodes, entry)
+        self.none = constant(entry, 0, INT, self.lanes)
+        self.place = memory.stack(entry, self.none.v.type)
+
+    def clear(self, b):
+        super().clear(b)
+        b.store(self.none.v, self.place)
+
+    def take(self):
+        nodes = self.nodes
+        b = nodes.scopes[2].b
+        x = splat(nodes.value(self.node.operands[0]).astype(self.dtype), self.lanes)
+        at = Value(b, nodes.offset(self.node.address), INT)
+        step = self.node.address.terms.get(nodes.vector, 0)
+        at = splat(at, self.lanes)
+        if step:
+            at = at + iota(b, self.lanes) * step
+        better = self._better(x, self.current(b))
+        if nodes.mask is not None and not nodes.across:
+            better = better & Value(b, nodes.mask.v, nodes.mask.dtype)
+        where = Value(b, b.load(self.place, typ=self.none.v.type), INT)
+        b.store(select(better, x, self.current(b)).v, self.slot)
+        b.store(select(better, at, where).v, self.place)
+
+    def _better(self, x, best):
+        better = x > best if self.node.name == "argmax" else x < best
+        if self.dtype.kind == "f":
+            better = better | ((x != x) & (best == best))  # nan beats all but an earlier nan
+        return better
+
+    def result(self, b):
+        found = self.current(b), Value(b, b.load(self.place, typ=self.none.v.type), INT)
+        while not self.nodes.across and found[0].lanes > 1:
+            (x, y), (i, j) = memory.halves(found[0]), memory.halves(found[1])
+            better = self._better(y, x)
+            same = (x == y) | ((x != x) & (y != y)) if self.dtype.kind == "f" else x == y
+            better = better | (same & (j < i))
+            found = select(better, y, x), select(better, j, i)
+        return found[1].astype(self.node.dtype)

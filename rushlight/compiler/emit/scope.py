@@ -1,0 +1,57 @@
+"""What every loop of a kernel is written with: functions, counted loops, scopes of values."""
+
+from llvmlite import ir
+
+__all__ = ["I64", "KERNEL", "POINTER", "Loop", "Scope", "i64", "kernel_function"]
+
+I64 = ir.IntType(64)
+POINTER = ir.PointerType()
+#: void kernel(args, chunk, scratch)
+KERNEL = ir.FunctionType(ir.VoidType(), [POINTER, I64, POINTER])
+
+
+def kernel_function(module, name):
+    """An empty kernel and the builder of its first block."""
+    function = ir.Function(module, KERNEL, name)
+    function.args[2].add_attribute("noalias")
+    return function, ir.IRBuilder(function.append_basic_block())
+
+
+def i64(n):
+    return ir.Constant(I64, n)
+
+
+class Loop:
+    """A counted loop that is open for instructions before it and in it at the same time."""
+
+    def __init__(self, outer, begin, end, step=1):
+        self.outer, self.begin, self.end, self.step = outer, begin, end, step
+        function = outer.function
+        self.header = function.append_basic_block()
+        self.exit = function.append_basic_block()
+        head = ir.IRBuilder(self.header)
+        self.i = head.phi(I64)
+        body = function.append_basic_block()
+        head.cbranch(head.icmp_signed("<", self.i, end), body, self.exit)
+        self.b = ir.IRBuilder(body)
+
+    def close(self):
+        """End both; the outer builder goes on after the loop."""
+        following = self.b.add(self.i, i64(self.step))
+        self.b.branch(self.header)
+        self.i.add_incoming(self.begin, self.outer.block)
+        self.i.add_incoming(following, self.b.block)
+        # Others may have put variables at the end of this block.
+        self.outer.position_at_end(self.outer.block)
+        self.outer.branch(self.header)
+        self.outer.position_at_end(self.exit)
+
+
+class Scope:
+    """A builder with what was computed by it: variables, offsets, nodes."""
+
+    def __init__(self, b):
+        self.b = b
+        self.variables: dict = {}
+        self.offsets: dict = {}
+        self.nodes: dict = {}
