@@ -134,6 +134,21 @@ class Explanation:
         """
         return self._program.target.assembly(self.llvm) if self.native else self._assembly()
 
+    def loops_of(self, name):
+        """The loops of one kernel of kind ``loops``: addresses and operations, as text.
+
+        Raises:
+            KeyError: no kernel of loops has this name.
+            RuntimeError: there is no native code.
+        """
+        from rushlight.compiler.explanation.inventory import loops_of
+        from rushlight.compiler.explanation.listing import listing
+
+        for step in self._assembly().steps:
+            if getattr(step, "name", None) == name and step.group.kind == "loops":
+                return listing(loops_of(self._program, step.group))
+        raise KeyError(f"no kernel of loops is called {name!r}")
+
     def llvm_of(self, name):
         """The LLVM IR of one kernel with the functions that only it uses.
 

@@ -10,7 +10,7 @@ from rushlight.compiler.kernel import Kernel
 from rushlight.compiler.loops import Loops, nodes_of
 from rushlight.compiler.simplify import operands
 
-__all__ = ["Inventory", "Memory", "memory_of"]
+__all__ = ["Inventory", "Memory", "loops_of", "memory_of"]
 
 
 class Inventory:
@@ -116,6 +116,12 @@ class Inventory:
             more = cost(kernel.stores, nodes, (), domain, self._sizes(kernel))
             flops, moved = flops + more[0], moved + more[1]
         return words, flops, moved
+
+
+def loops_of(program, group):
+    """The loops of a group, as the assembly made them."""
+    schedule = program.schedule
+    return Loops(Kernel(group, schedule.wanted[group.number], schedule.place), program.target)
 
 
 def _words(loops, reduces):

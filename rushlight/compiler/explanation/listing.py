@@ -1,0 +1,75 @@
+"""The loops of a kernel as text: what is loaded, computed and stored, and at which addresses."""
+
+from rushlight.compiler.kernel import (
+    Compute, Extremum, Indirect, Load, Number, Position, Reduce, Root, Scan, Scatter,
+)  # fmt: skip
+
+__all__ = ["listing"]
+
+
+def listing(loops):
+    """The loops, then a line for each node and store.
+
+    ``m0[8·i + j]`` is an element of the kernel's first argument.
+    """
+    text = _Listing(loops)
+    return "\n".join([text.head(), *map(text.node, loops.nodes), *map(text.store, loops.stores)])
+
+
+class _Listing:
+    def __init__(self, loops):
+        self.loops = loops
+        self.variables: dict = {}
+        for v in (*loops.rows, loops.vector, *loops.columns):
+            if v is not None and v not in self.variables:
+                self.variables[v] = "ijklmnopqrst"[len(self.variables)]
+        self.names = {id(n): f"x{k}" for k, n in enumerate(loops.nodes)}
+
+    def head(self):
+        lanes = f"lanes {self.loops.lanes}"
+        if self.loops.vector is not None:
+            lanes = f"{self.loops.lanes} lanes along {self.variables[self.loops.vector]}"
+        bounds = [f"{name} < {v.extent}" for v, name in self.variables.items()]
+        return f"for {', '.join(bounds) or 'one element'}; {lanes}"
+
+    def node(self, n):
+        return f"  {self.names[id(n)]} = {self._right(n)}"
+
+    def store(self, s):
+        node = self.names[id(s.node)]
+        if type(s) is Scatter:
+            place = f"{self._address(s.address)} + {s.stride}·{self.names[id(s.where)]}"
+            return f"  m{s.arg}[{place}] {'+=' if s.adds else '='} {node}"
+        return f"  m{s.arg}[{self._address(s.address)}] = {node}"
+
+    def _right(self, n):
+        given = [self.names[id(c)] for c in n.operands]
+        if type(n) is Load:
+            return f"m{n.arg}[{self._address(n.address)}]"
+        if type(n) is Indirect:
+            return f"m{n.arg}[{self._address(n.address)} + {n.stride}·{given[0]}]"
+        if type(n) is Number:
+            return str(n.value)
+        if type(n) is Position:
+            return f"{n.start} + {n.step}·({self._address(n.address)})"
+        if type(n) is Root:
+            return "the product"
+        if type(n) is Compute:
+            return f"{n.equation.op.name}({self._operands(n.equation, given)})"
+        assert type(n) in (Reduce, Extremum, Scan)
+        columns = [self.variables[v] for v in self.loops.columns]
+        return f"{n.name} of {given[0]} over {', '.join(columns)}"
+
+    def _operands(self, e, given):
+        """The operands in the operation's order, numbers among them."""
+        rest = iter(given)
+        ins = e.ins[0] if e.op.variadic else e.ins
+        found = [next(rest) if hasattr(v, "dtype") else str(v) for v in ins if v is not None]
+        return ", ".join([*found, *rest])
+
+    def _address(self, affine):
+        terms = [
+            self.variables[v] if c == 1 else f"{c}·{self.variables[v]}"
+            for v, c in affine.terms.items()
+        ]
+        return " + ".join([*terms, *([str(affine.offset)] if affine.offset or not terms else [])])
