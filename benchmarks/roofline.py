@@ -2,8 +2,10 @@
 
 A kernel can be no faster than its arithmetic at the machine's measured peak, nor than its traffic
 at the measured bandwidth of a copy of as many bytes; its share is the larger of these two times
-over its own. Kernels of one code are one line: their times, operations and bytes are added up.
+over its own. Kernels that do the same are one line: times, operations and bytes are added up.
 """
+
+import re
 
 from benchmarks import steps, tables
 
@@ -36,19 +38,20 @@ def show(only):
 
 
 def lines(kernels):
-    """A line for each code, the one that takes longest first."""
+    """A line for all kernels that do the same, those that take longest first."""
     groups: dict = {}
     for k in kernels:
-        groups.setdefault(f"{k.name}: {work(k)}", []).append(k)
+        operations = [op for text in k.members for op in re.findall(r" = (\w+)\(", text)]
+        groups.setdefault((k.kind, work(k), *operations), []).append(k)
     whole = sum(k.seconds for k in kernels)
-    seconds = {name: sum(k.seconds for k in group) for name, group in groups.items()}
-    for name in sorted(groups, key=lambda name: -seconds[name]):
-        group, taken = groups[name], seconds[name]
+    for group in sorted(groups.values(), key=lambda group: -sum(k.seconds for k in group)):
+        taken = sum(k.seconds for k in group)
         cells = ["–"] * 3
         if group[0].kind != "call":
             amounts = (sum(k.flops for k in group), sum(k.bytes for k in group))
             cells = [f"{amount / taken / 1e9:.1f}" for amount in amounts]
             cells.append(f"{sum(k.least for k in group) / taken:.0%}")
+        name = f"{group[0].name}: {work(group[0])}"
         yield name, str(len(group)), tables.shown(taken), f"{taken / whole:.1%}", *cells
 
 

@@ -6,8 +6,15 @@ import pytest
 import rushlight as torch
 import rushlight.nn.functional as F
 from rushlight import nn
+from rushlight.compiler.explanation import rehearsal
 
 explain = torch.compiler.explain
+
+
+@pytest.fixture(autouse=True)
+def brief(monkeypatch):
+    """A few runs are enough for what is tested of times."""
+    monkeypatch.setattr(rehearsal, "_SECONDS", 0.01)
 
 
 def training(dropout=0.0):
@@ -156,3 +163,23 @@ def test_pictures(tmp_path):
     assert (tmp_path / "step.png").read_bytes()[1:4] == b"PNG"
     with pytest.raises(ValueError, match="must end in"):
         found.picture(tmp_path / "step.gif")
+
+
+def test_listings_have_every_kind_of_node():
+    x, at = torch.randn(6, 5), torch.tensor([[0, 4], [1, 1]] * 3)
+    cases = {
+        lambda x: (x * 2).sum(1): "sum of x1 over j",
+        lambda x: x.argmax(1): "argmax of x0 over j",
+        lambda x: x.cumsum(1) + 1: "cumsum of",
+        lambda x: x.gather(1, at) + 1: "m0[5·i + x0]",
+        lambda x: torch.zeros(6, 5).scatter_add(1, at, x[:, :2]): "+=",
+        lambda x: x[:, 0] + torch.arange(6): "0 + (i)",
+        lambda x: x.t()[1:] * 3: "+ 1]",
+    }
+    for f, words in cases.items():
+        found = native(f, x)
+        names = {k.name for k in found.kernels if k.kind == "loops"}
+        text = "\n".join(map(found.loops_of, names))
+        assert words in text, text
+    with pytest.raises(KeyError, match="no kernel of loops"):
+        found.loops_of("product0")

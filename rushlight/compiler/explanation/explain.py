@@ -246,8 +246,8 @@ def _number_name(live, i):
 def _tensor_names(objects):
     """id → name, of the tensors in modules (``0.weight``) and optimizers (``0.weight.exp_avg``)."""
     found: dict = {}
-    optimizers = [x for x in objects if hasattr(x, "param_groups")]
-    for module in [x for x in objects if hasattr(x, "_modules")]:
+    optimizers = [x for x in objects if type(getattr(x, "param_groups", None)) is list]
+    for module in [x for x in objects if type(getattr(x, "_parameters", None)) is dict]:
         for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
             if len(name) > len(found.get(id(tensor), "")):
                 found[id(tensor)] = name

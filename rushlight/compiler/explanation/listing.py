@@ -1,7 +1,16 @@
 """The loops of a kernel as text: what is loaded, computed and stored, and at which addresses."""
 
 from rushlight.compiler.kernel import (
-    Compute, Extremum, Indirect, Load, Number, Position, Reduce, Root, Scan, Scatter,
+    Compute,
+    Extremum,
+    Indirect,
+    Load,
+    Number,
+    Position,
+    Reduce,
+    Root,
+    Scan,
+    Scatter,
 )  # fmt: skip
 
 __all__ = ["listing"]
@@ -38,7 +47,7 @@ class _Listing:
     def store(self, s):
         node = self.names[id(s.node)]
         if type(s) is Scatter:
-            place = f"{self._address(s.address)} + {s.stride}·{self.names[id(s.where)]}"
+            place = f"{self._address(s.address)} + {_term(s.stride, self.names[id(s.where)])}"
             return f"  m{s.arg}[{place}] {'+=' if s.adds else '='} {node}"
         return f"  m{s.arg}[{self._address(s.address)}] = {node}"
 
@@ -47,11 +56,11 @@ class _Listing:
         if type(n) is Load:
             return f"m{n.arg}[{self._address(n.address)}]"
         if type(n) is Indirect:
-            return f"m{n.arg}[{self._address(n.address)} + {n.stride}·{given[0]}]"
+            return f"m{n.arg}[{self._address(n.address)} + {_term(n.stride, given[0])}]"
         if type(n) is Number:
             return str(n.value)
         if type(n) is Position:
-            return f"{n.start} + {n.step}·({self._address(n.address)})"
+            return f"{n.start} + {_term(n.step, f'({self._address(n.address)})')}"
         if type(n) is Root:
             return "the product"
         if type(n) is Compute:
@@ -68,8 +77,9 @@ class _Listing:
         return ", ".join([*found, *rest])
 
     def _address(self, affine):
-        terms = [
-            self.variables[v] if c == 1 else f"{c}·{self.variables[v]}"
-            for v, c in affine.terms.items()
-        ]
+        terms = [_term(c, self.variables[v]) for v, c in affine.terms.items()]
         return " + ".join([*terms, *([str(affine.offset)] if affine.offset or not terms else [])])
+
+
+def _term(factor, name):
+    return name if factor == 1 else f"{factor}·{name}"

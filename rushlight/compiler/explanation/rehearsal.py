@@ -19,6 +19,7 @@ __all__ = ["Watch", "rehearse", "rehearse_replay"]
 _SECONDS, _FEWEST, _MOST = 0.3, 3, 101
 #: Kernels that may take no longer, in nanoseconds, are run so often at a time.
 _BRIEF, _TIMES = 1_000, 16
+_LEAST = 2e-9  # seconds of a call, which no kernel takes less than
 
 
 class Watch:
@@ -116,7 +117,7 @@ def rehearse(watch):
     with _kept_generators(program.schedule.graph.equations):
         *seconds, whole, alone, together = _timed(runs, restore)
     return [
-        max(s - (together if _called_together(step) else alone), 1e-9) / _times(step)
+        max((s - (together if _called_together(step) else alone)) / _times(step), _LEAST)
         if hasattr(step, "chunks")
         else s
         for s, step in zip(seconds, steps, strict=True)
