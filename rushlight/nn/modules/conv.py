@@ -8,7 +8,9 @@ from rushlight.nn.modules.linear import reset_fan_in
 from rushlight.nn.modules.module import Module
 from rushlight.nn.parameter import Parameter
 
-__all__ = ["Conv1d", "Conv2d"]
+__all__ = [
+    "Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d",
+]  # fmt: skip
 
 _PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
@@ -170,3 +172,176 @@ class Conv2d(_ConvNd):
             input = F.pad(input, self._reversed_padding_repeated_twice, mode=self.padding_mode)
             padding = 0
         return F.conv2d(input, weight, bias, self.stride, padding, self.dilation, self.groups)
+
+
+class Conv3d(_ConvNd):
+    """Convolution (cross-correlation) over three dims.
+
+    Shape: x: (N, C, D, H, W) or (C, D, H, W) → (N, O, D', H', W'), each as in ``Conv1d``; weight:
+    (O, C/groups, *kernel_size).
+
+    Raises:
+        ValueError: channels and groups disagree, or a padding that there is not.
+
+    >>> import rushlight as torch
+    >>> torch.nn.Conv3d(4, 8, 3, stride=2)(torch.ones(2, 4, 5, 7, 9)).shape
+    torch.Size([2, 8, 2, 3, 4])
+    """
+
+    def __init__(
+        self, in_channels, out_channels, kernel_size, stride=1, padding=0, dilation=1, groups=1,
+        bias=True, padding_mode="zeros", device=None, dtype=None,
+    ):  # fmt: skip
+        super().__init__(
+            in_channels, out_channels, _per_dim(kernel_size, 3), _per_dim(stride, 3),
+            padding if isinstance(padding, str) else _per_dim(padding, 3), _per_dim(dilation, 3),
+            False, (0, 0, 0), groups, bias, padding_mode, device, dtype,
+        )  # fmt: skip
+
+    def _conv_forward(self, input, weight, bias):
+        padding = self.padding
+        if self.padding_mode != "zeros":
+            input = F.pad(input, self._reversed_padding_repeated_twice, mode=self.padding_mode)
+            padding = 0
+        return F.conv3d(input, weight, bias, self.stride, padding, self.dilation, self.groups)
+
+
+# Transposed -------------------------------------------------------------------------------
+
+
+class _ConvTransposeNd(_ConvNd):
+    def __init__(
+        self, n, in_channels, out_channels, kernel_size, stride, padding, output_padding, groups,
+        bias, dilation, padding_mode, device, dtype,
+    ):  # fmt: skip
+        if padding_mode != "zeros":
+            raise ValueError(
+                f'{type(self).__name__}: padding_mode must be "zeros", got {padding_mode!r}'
+            )
+        super().__init__(
+            in_channels, out_channels, _per_dim(kernel_size, n), _per_dim(stride, n),
+            _per_dim(padding, n), _per_dim(dilation, n), True, _per_dim(output_padding, n), groups,
+            bias, padding_mode, device, dtype,
+        )  # fmt: skip
+
+    def _options(self, input, output_size):
+        """What the convolution takes after the bias; ``output_size`` settles output_padding."""
+        padding = self.output_padding
+        if output_size is not None:
+            padding = self._output_padding(input, list(output_size))
+        return self.stride, self.padding, padding, self.groups, self.dilation
+
+    def _output_padding(self, input, output_size):
+        n, layer = len(self.kernel_size), type(self).__name__
+        lead = input.dim() - n
+        if len(output_size) == lead + n:
+            output_size = output_size[lead:]
+        if len(output_size) != n:
+            raise ValueError(
+                f"{layer}: output_size must have {n} or {lead + n} numbers, got {output_size}"
+            )
+        least = [
+            (size - 1) * s - 2 * p + d * (k - 1) + 1
+            for size, s, p, d, k in zip(
+                input.shape[lead:], self.stride, self.padding, self.dilation, self.kernel_size,
+                strict=True,
+            )
+        ]  # fmt: skip
+        most = [low + s - 1 for low, s in zip(least, self.stride, strict=True)]
+        limits = zip(output_size, least, most, strict=True)
+        if any(size < low or size > high for size, low, high in limits):
+            raise ValueError(
+                f"{layer}: output_size {output_size} is out of reach: an input of size "
+                f"{list(input.shape[lead:])} gives from {least} to {most}"
+            )
+        return tuple([size - low for size, low in zip(output_size, least, strict=True)])
+
+
+class ConvTranspose1d(_ConvTransposeNd):
+    """Transposed convolution over one dim: the gradient of a convolution by its input.
+
+    Shape: x: (N, C, L) or (C, L) → (N, O, L'), L' = (L − 1)·stride − 2·padding +
+    dilation·(k − 1) + output_padding + 1; weight: (C, O/groups, *kernel_size).
+
+    ``forward`` takes an ``output_size`` that settles output_padding.
+
+    Raises:
+        ValueError: channels and groups disagree, or an ``output_size`` that cannot be.
+
+    >>> import rushlight as torch
+    >>> torch.nn.ConvTranspose1d(16, 33, 3, stride=2)(torch.ones(20, 16, 50)).shape
+    torch.Size([20, 33, 101])
+    """
+
+    def __init__(
+        self, in_channels, out_channels, kernel_size, stride=1, padding=0, output_padding=0,
+        groups=1, bias=True, dilation=1, padding_mode="zeros", device=None, dtype=None,
+    ):  # fmt: skip
+        super().__init__(
+            1, in_channels, out_channels, kernel_size, stride, padding, output_padding, groups,
+            bias, dilation, padding_mode, device, dtype,
+        )  # fmt: skip
+
+    def forward(self, input, output_size=None):
+        options = self._options(input, output_size)
+        return F.conv_transpose1d(input, self.weight, self.bias, *options)
+
+
+class ConvTranspose2d(_ConvTransposeNd):
+    """Transposed convolution over two dims: the gradient of a convolution by its input.
+
+    Shape: x: (N, C, H, W) or (C, H, W) → (N, O, H', W'), each as in ``ConvTranspose1d``;
+    weight: (C, O/groups, *kernel_size).
+
+    ``forward`` takes an ``output_size`` that settles output_padding.
+
+    Raises:
+        ValueError: channels and groups disagree, or an ``output_size`` that cannot be.
+
+    >>> import rushlight as torch
+    >>> torch.nn.ConvTranspose2d(4, 2, 3, 2, 1)(torch.ones(1, 4, 6, 6), output_size=(12, 12)).shape
+    torch.Size([1, 2, 12, 12])
+    """
+
+    def __init__(
+        self, in_channels, out_channels, kernel_size, stride=1, padding=0, output_padding=0,
+        groups=1, bias=True, dilation=1, padding_mode="zeros", device=None, dtype=None,
+    ):  # fmt: skip
+        super().__init__(
+            2, in_channels, out_channels, kernel_size, stride, padding, output_padding, groups,
+            bias, dilation, padding_mode, device, dtype,
+        )  # fmt: skip
+
+    def forward(self, input, output_size=None):
+        options = self._options(input, output_size)
+        return F.conv_transpose2d(input, self.weight, self.bias, *options)
+
+
+class ConvTranspose3d(_ConvTransposeNd):
+    """Transposed convolution over three dims: the gradient of a convolution by its input.
+
+    Shape: x: (N, C, D, H, W) or (C, D, H, W) → (N, O, D', H', W'), each as in ``ConvTranspose1d``;
+    weight: (C, O/groups, *kernel_size).
+
+    ``forward`` takes an ``output_size`` that settles output_padding.
+
+    Raises:
+        ValueError: channels and groups disagree, or an ``output_size`` that cannot be.
+
+    >>> import rushlight as torch
+    >>> torch.nn.ConvTranspose3d(4, 2, 2, stride=2)(torch.ones(1, 4, 2, 3, 4)).shape
+    torch.Size([1, 2, 4, 6, 8])
+    """
+
+    def __init__(
+        self, in_channels, out_channels, kernel_size, stride=1, padding=0, output_padding=0,
+        groups=1, bias=True, dilation=1, padding_mode="zeros", device=None, dtype=None,
+    ):  # fmt: skip
+        super().__init__(
+            3, in_channels, out_channels, kernel_size, stride, padding, output_padding, groups,
+            bias, dilation, padding_mode, device, dtype,
+        )  # fmt: skip
+
+    def forward(self, input, output_size=None):
+        options = self._options(input, output_size)
+        return F.conv_transpose3d(input, self.weight, self.bias, *options)

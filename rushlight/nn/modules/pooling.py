@@ -3,7 +3,10 @@
 from rushlight.nn import functional as F
 from rushlight.nn.modules.module import Module
 
-__all__ = ["AdaptiveAvgPool2d", "AvgPool1d", "AvgPool2d", "MaxPool1d", "MaxPool2d"]
+__all__ = [
+    "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveAvgPool3d", "AvgPool1d", "AvgPool2d",
+    "AvgPool3d", "MaxPool1d", "MaxPool2d", "MaxPool3d",
+]  # fmt: skip
 
 
 def _single(n):
@@ -61,6 +64,23 @@ class MaxPool2d(_MaxPoolNd):
 
     def forward(self, input):
         return F.max_pool2d(
+            input, self.kernel_size, self.stride, self.padding, self.dilation,
+            ceil_mode=self.ceil_mode, return_indices=self.return_indices,
+        )  # fmt: skip
+
+
+class MaxPool3d(_MaxPoolNd):
+    """The largest element of each window.
+
+    Shape: x: (N, C, D, H, W) or (C, D, H, W) → (N, C, D', H', W'), each as in ``MaxPool1d``.
+
+    >>> import rushlight as torch
+    >>> torch.nn.MaxPool3d(2)(torch.ones(1, 4, 4, 6)).shape
+    torch.Size([1, 2, 2, 3])
+    """
+
+    def forward(self, input):
+        return F.max_pool3d(
             input, self.kernel_size, self.stride, self.padding, self.dilation,
             ceil_mode=self.ceil_mode, return_indices=self.return_indices,
         )  # fmt: skip
@@ -128,7 +148,59 @@ class AvgPool2d(_AvgPoolNd):
         )  # fmt: skip
 
 
-class AdaptiveAvgPool2d(Module):
+class AvgPool3d(_AvgPoolNd):
+    """The mean of each window.
+
+    Shape: x: (N, C, D, H, W) or (C, D, H, W) → (N, C, D', H', W'), each as in ``AvgPool1d``.
+
+    >>> import rushlight as torch
+    >>> torch.nn.AvgPool3d(2)(torch.ones(1, 4, 4, 6)).shape
+    torch.Size([1, 2, 2, 3])
+    """
+
+    def __init__(
+        self, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True,
+        divisor_override=None,
+    ):  # fmt: skip
+        super().__init__()
+        self.kernel_size = kernel_size
+        self.stride = kernel_size if stride is None else stride
+        self.padding = padding
+        self.ceil_mode = ceil_mode
+        self.count_include_pad = count_include_pad
+        self.divisor_override = divisor_override
+
+    def forward(self, input):
+        return F.avg_pool3d(
+            input, self.kernel_size, self.stride, self.padding, self.ceil_mode,
+            self.count_include_pad, self.divisor_override,
+        )  # fmt: skip
+
+
+class _AdaptiveAvgPoolNd(Module):
+    def __init__(self, output_size):
+        super().__init__()
+        self.output_size = output_size
+
+    def extra_repr(self):
+        return f"output_size={self.output_size}"
+
+
+class AdaptiveAvgPool1d(_AdaptiveAvgPoolNd):
+    """Means of windows chosen so that the result has the size ``output_size``.
+
+    Shape: x: (N, C, L) or (C, L) → (N, C, output_size).
+
+    >>> import rushlight as torch
+    >>> torch.nn.AdaptiveAvgPool1d(5)(torch.ones(1, 64, 8)).shape
+    torch.Size([1, 64, 5])
+    """
+
+    def forward(self, input):
+        return F.adaptive_avg_pool1d(input, self.output_size)
+
+
+class AdaptiveAvgPool2d(_AdaptiveAvgPoolNd):
     """Means of windows chosen so that the result has the size ``output_size``.
 
     Shape: x: (N, C, H, W) or (C, H, W) → (N, C, *output_size); None keeps a size.
@@ -138,12 +210,19 @@ class AdaptiveAvgPool2d(Module):
     torch.Size([1, 64, 1, 9])
     """
 
-    def __init__(self, output_size):
-        super().__init__()
-        self.output_size = output_size
-
     def forward(self, input):
         return F.adaptive_avg_pool2d(input, self.output_size)
 
-    def extra_repr(self):
-        return f"output_size={self.output_size}"
+
+class AdaptiveAvgPool3d(_AdaptiveAvgPoolNd):
+    """Means of windows chosen so that the result has the size ``output_size``.
+
+    Shape: x: (N, C, D, H, W) or (C, D, H, W) → (N, C, *output_size); None keeps a size.
+
+    >>> import rushlight as torch
+    >>> torch.nn.AdaptiveAvgPool3d((1, None, 2))(torch.ones(1, 6, 5, 9, 8)).shape
+    torch.Size([1, 6, 1, 9, 2])
+    """
+
+    def forward(self, input):
+        return F.adaptive_avg_pool3d(input, self.output_size)

@@ -1,0 +1,320 @@
+"""Padding layers."""
+
+from rushlight.nn import functional as F
+from rushlight.nn.modules.module import Module
+
+__all__ = [
+    "CircularPad1d", "CircularPad2d", "CircularPad3d", "ConstantPad1d", "ConstantPad2d",
+    "ConstantPad3d", "ReflectionPad1d", "ReflectionPad2d", "ReflectionPad3d", "ReplicationPad1d",
+    "ReplicationPad2d", "ReplicationPad3d", "ZeroPad1d", "ZeroPad2d", "ZeroPad3d",
+]  # fmt: skip
+
+
+def _sides(padding, n):
+    """``padding`` for both sides of ``n`` dims, the last dim first."""
+    return tuple(padding) if hasattr(padding, "__iter__") else (padding,) * (2 * n)
+
+
+class _PadNd(Module):
+    """What all padding layers share: ``padding``, and the mode of ``F.pad``."""
+
+    _mode: str
+
+    def forward(self, input):
+        return F.pad(input, self.padding, self._mode)
+
+    def extra_repr(self):
+        return f"{self.padding}"
+
+
+class _ConstantPadNd(Module):
+    def __init__(self, value):
+        super().__init__()
+        self.value = value
+
+    def forward(self, input):
+        return F.pad(input, self.padding, "constant", self.value)
+
+    def extra_repr(self):
+        return f"padding={self.padding}, value={self.value}"
+
+
+class ConstantPad1d(_ConstantPadNd):
+    """``value`` around the last dim; ``padding`` is a number or (left, right).
+
+    Shape: x: (N, C, W) or (C, W) → (N, C, left + W + right).
+
+    >>> import rushlight as torch
+    >>> torch.nn.ConstantPad1d((2, 1), 3.5)(torch.ones(1, 2))
+    tensor([[3.5000, 3.5000, 1.0000, 1.0000, 3.5000]])
+    """
+
+    def __init__(self, padding, value):
+        super().__init__(value)
+        self.padding = _sides(padding, 1)
+
+
+class ConstantPad2d(_ConstantPadNd):
+    """``value`` around images; ``padding`` is a number or (left, right, top, bottom).
+
+    Shape: x: (N, C, H, W) or (C, H, W) → (N, C, top + H + bottom, left + W + right).
+
+    >>> import rushlight as torch
+    >>> torch.nn.ConstantPad2d(1, 7.0)(torch.zeros(1, 1, 1))
+    tensor([[[7., 7., 7.],
+             [7., 0., 7.],
+             [7., 7., 7.]]])
+    """
+
+    def __init__(self, padding, value):
+        super().__init__(value)
+        self.padding = _sides(padding, 2)
+
+
+class ConstantPad3d(_ConstantPadNd):
+    """``value`` around volumes; ``padding`` is a number or a pair for W, for H and for D.
+
+    Shape: x: (N, C, D, H, W) or (C, D, H, W) → (N, C, front + D + back, …).
+
+    >>> import rushlight as torch
+    >>> torch.nn.ConstantPad3d(1, 7.0)(torch.zeros(1, 2, 2, 2)).shape
+    torch.Size([1, 4, 4, 4])
+    """
+
+    def __init__(self, padding, value):
+        super().__init__(value)
+        self.padding = _sides(padding, 3)
+
+
+class ZeroPad1d(ConstantPad1d):
+    """``ConstantPad1d`` of zeros.
+
+    >>> import rushlight as torch
+    >>> torch.nn.ZeroPad1d((2, 1))(torch.ones(1, 2))
+    tensor([[0., 0., 1., 1., 0.]])
+    """
+
+    def __init__(self, padding):
+        super().__init__(padding, 0.0)
+
+    def extra_repr(self):
+        return f"{self.padding}"
+
+
+class ZeroPad2d(ConstantPad2d):
+    """``ConstantPad2d`` of zeros.
+
+    >>> import rushlight as torch
+    >>> torch.nn.ZeroPad2d((1, 1, 0, 0))(torch.ones(1, 1, 1))
+    tensor([[[0., 1., 0.]]])
+    """
+
+    def __init__(self, padding):
+        super().__init__(padding, 0.0)
+
+    def extra_repr(self):
+        return f"{self.padding}"
+
+
+class ZeroPad3d(ConstantPad3d):
+    """``ConstantPad3d`` of zeros.
+
+    >>> import rushlight as torch
+    >>> torch.nn.ZeroPad3d(1)(torch.ones(1, 2, 2, 2)).sum()
+    tensor(8.)
+    """
+
+    def __init__(self, padding):
+        super().__init__(padding, 0.0)
+
+    def extra_repr(self):
+        return f"{self.padding}"
+
+
+class CircularPad1d(_PadNd):
+    """Around the last dim, what wraps around from the other side.
+
+    ``padding`` is a number or (left, right).
+
+    Shape: x: (N, C, W) or (C, W) → each dim longer by its padding.
+
+    Raises:
+        RuntimeError: ``padding`` is larger than what there is to wrap.
+
+    >>> import rushlight as torch
+    >>> torch.nn.CircularPad1d(1)(torch.tensor([[1.0, 2.0, 3.0]]))
+    tensor([[3., 1., 2., 3., 1.]])
+    """
+
+    _mode = "circular"
+
+    def __init__(self, padding):
+        super().__init__()
+        self.padding = _sides(padding, 1)
+
+
+class CircularPad2d(_PadNd):
+    """Around images, what wraps around from the other side.
+
+    ``padding`` is a number or (left, right, top, bottom).
+
+    Shape: x: (N, C, H, W) or (C, H, W) → each dim longer by its padding.
+
+    Raises:
+        RuntimeError: ``padding`` is larger than what there is to wrap.
+
+    >>> import rushlight as torch
+    >>> torch.nn.CircularPad2d(1)(torch.ones(1, 3, 3)).shape
+    torch.Size([1, 5, 5])
+    """
+
+    _mode = "circular"
+
+    def __init__(self, padding):
+        super().__init__()
+        self.padding = _sides(padding, 2)
+
+
+class CircularPad3d(_PadNd):
+    """Around volumes, what wraps around from the other side.
+
+    ``padding`` is a number or a pair for W, for H and for D.
+
+    Shape: x: (N, C, D, H, W) or (C, D, H, W) → each dim longer by its padding.
+
+    Raises:
+        RuntimeError: ``padding`` is larger than what there is to wrap.
+
+    >>> import rushlight as torch
+    >>> torch.nn.CircularPad3d(1)(torch.ones(1, 3, 3, 3)).shape
+    torch.Size([1, 5, 5, 5])
+    """
+
+    _mode = "circular"
+
+    def __init__(self, padding):
+        super().__init__()
+        self.padding = _sides(padding, 3)
+
+
+class ReflectionPad1d(_PadNd):
+    """Around the last dim, what its border mirrors.
+
+    ``padding`` is a number or (left, right).
+
+    Shape: x: (N, C, W) or (C, W) → each dim longer by its padding.
+
+    Raises:
+        RuntimeError: ``padding`` is larger than what there is to mirror.
+
+    >>> import rushlight as torch
+    >>> torch.nn.ReflectionPad1d(1)(torch.tensor([[1.0, 2.0, 3.0]]))
+    tensor([[2., 1., 2., 3., 2.]])
+    """
+
+    _mode = "reflect"
+
+    def __init__(self, padding):
+        super().__init__()
+        self.padding = _sides(padding, 1)
+
+
+class ReflectionPad2d(_PadNd):
+    """Around images, what its border mirrors.
+
+    ``padding`` is a number or (left, right, top, bottom).
+
+    Shape: x: (N, C, H, W) or (C, H, W) → each dim longer by its padding.
+
+    Raises:
+        RuntimeError: ``padding`` is larger than what there is to mirror.
+
+    >>> import rushlight as torch
+    >>> torch.nn.ReflectionPad2d(1)(torch.ones(1, 3, 3)).shape
+    torch.Size([1, 5, 5])
+    """
+
+    _mode = "reflect"
+
+    def __init__(self, padding):
+        super().__init__()
+        self.padding = _sides(padding, 2)
+
+
+class ReflectionPad3d(_PadNd):
+    """Around volumes, what its border mirrors.
+
+    ``padding`` is a number or a pair for W, for H and for D.
+
+    Shape: x: (N, C, D, H, W) or (C, D, H, W) → each dim longer by its padding.
+
+    Raises:
+        RuntimeError: ``padding`` is larger than what there is to mirror.
+
+    >>> import rushlight as torch
+    >>> torch.nn.ReflectionPad3d(1)(torch.ones(1, 3, 3, 3)).shape
+    torch.Size([1, 5, 5, 5])
+    """
+
+    _mode = "reflect"
+
+    def __init__(self, padding):
+        super().__init__()
+        self.padding = _sides(padding, 3)
+
+
+class ReplicationPad1d(_PadNd):
+    """Around the last dim, its border repeated.
+
+    ``padding`` is a number or (left, right).
+
+    Shape: x: (N, C, W) or (C, W) → each dim longer by its padding.
+
+    >>> import rushlight as torch
+    >>> torch.nn.ReplicationPad1d(1)(torch.tensor([[1.0, 2.0, 3.0]]))
+    tensor([[1., 1., 2., 3., 3.]])
+    """
+
+    _mode = "replicate"
+
+    def __init__(self, padding):
+        super().__init__()
+        self.padding = _sides(padding, 1)
+
+
+class ReplicationPad2d(_PadNd):
+    """Around images, its border repeated.
+
+    ``padding`` is a number or (left, right, top, bottom).
+
+    Shape: x: (N, C, H, W) or (C, H, W) → each dim longer by its padding.
+
+    >>> import rushlight as torch
+    >>> torch.nn.ReplicationPad2d(1)(torch.ones(1, 3, 3)).shape
+    torch.Size([1, 5, 5])
+    """
+
+    _mode = "replicate"
+
+    def __init__(self, padding):
+        super().__init__()
+        self.padding = _sides(padding, 2)
+
+
+class ReplicationPad3d(_PadNd):
+    """Around volumes, its border repeated.
+
+    ``padding`` is a number or a pair for W, for H and for D.
+
+    Shape: x: (N, C, D, H, W) or (C, D, H, W) → each dim longer by its padding.
+
+    >>> import rushlight as torch
+    >>> torch.nn.ReplicationPad3d(1)(torch.ones(1, 3, 3, 3)).shape
+    torch.Size([1, 5, 5, 5])
+    """
+
+    _mode = "replicate"
+
+    def __init__(self, padding):
+        super().__init__()
+        self.padding = _sides(padding, 3)
