@@ -6,7 +6,7 @@ ratio to PyTorch's time that is aimed at.
 
 import importlib
 
-from benchmarks import steps
+from benchmarks import large, steps
 
 
 def small(expression, requires_grad=False):
@@ -57,6 +57,7 @@ ROWS = {
     "step 4-64-64-2, batch 32, Adam": (training("4-64-64-2, batch 32, Adam"), 0.35),
     "step 784-128-10, batch 64, Adam": (training("784-128-10, batch 64, Adam"), 1.5),
     "step MNIST CNN, batch 64, Adam": (training("MNIST CNN, batch 64, Adam"), 1.5),
+    **large.ROWS,
 }
 
 

@@ -17,8 +17,8 @@ __all__ = ["LEAST", "SLOPES", "compute", "matrices", "slope", "update"]
 #: of these become kernels, too.
 SLOPES = {
     **dict.fromkeys(
-        ("acosh", "asinh", "atanh", "elu", "erf", "gelu", "leaky_relu", "logsigmoid", "mish",
-         "softplus", "softmax", "log_softmax"), 1 << 16,
+        ("acosh", "elu", "erf", "gelu", "leaky_relu", "logsigmoid", "mish", "softplus", "softmax",
+         "log_softmax"), 1 << 16,
     ),
     **dict.fromkeys(("hardshrink", "hardsigmoid", "hardswish", "sigmoid", "silu", "softshrink"),
                     1 << 17),

@@ -6,9 +6,12 @@ products with ones here, and maxima are looked up where argmax says.
 
 from functools import lru_cache, partial
 from math import exp, log
+from operator import mul
 from typing import Any
 
 import numpy as np
+
+from rushlight.backend import native
 
 __all__ = ["mean_surprise"]
 
@@ -16,6 +19,7 @@ __all__ = ["mean_surprise"]
 FEW = 16
 #: Elements up to which BLAS sums: with more, it might on several threads.
 SMALL = 8192
+LARGE = 1 << 16  # elements from which on a kernel may be worth it
 _sum: Any = np.add.reduce
 
 
@@ -64,6 +68,13 @@ def _of_rows(x, target):
         raise IndexError
     starts = _starts(n, classes)
     places = starts + target
+    if x.size >= LARGE:
+        found = native.matrices("powers of rows", _powers, x)
+        if found is not None:
+            e, total, largest = found
+            each = np.log(total) - (x.take(places)[:, None] - largest)
+            loss = np.asarray(_sum(each, None) / n, x.dtype)
+            return loss, partial(_rows_slope, e, total[:, 0], places)
     z = x - x.take(starts + x.argmax(1))[:, None]
     picked = z.take(places)
     e = np.exp(z, z)
@@ -74,8 +85,17 @@ def _of_rows(x, target):
     return np.asarray(loss, x.dtype), partial(_rows_slope, e, total, places)
 
 
+def _powers(x):
+    """(e to the x, each row's largest being 1, their sums, the largest x) of a tensor."""
+    largest = x.amax(1, keepdim=True)
+    e = (x - largest).exp()
+    return e, e.sum(1, keepdim=True), largest
+
+
 def _rows_slope(e, total, places, g):
     scale = np.asarray(g.item() / len(e), e.dtype)
-    found = e * (scale / total)[:, None]
+    factors = (scale / total)[:, None]
+    products = native.matrices("scaled rows", mul, e, factors) if e.size >= LARGE else None
+    found = e * factors if products is None else products[0]
     found.put(places, found.take(places) - scale)  # by place, whatever the strides
     return found

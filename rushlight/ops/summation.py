@@ -11,12 +11,16 @@ from math import prod
 
 import numpy as np
 
-__all__ = ["column_sums", "extreme", "folded", "summed"]
+from rushlight.backend import native
+
+__all__ = ["column_sums", "extreme", "folded", "squared", "summed"]
 
 SMALL = 2048  # elements up to which NumPy's own reduction is fastest
 ROW = 256  # elements of a row that are summed at once
 ROWS = 16  # rows that are added one after the other
 WIDE = 512  # shorter rows are added several at a time
+LARGE = 1 << 18  # elements from which on the rows may be worth a kernel
+PIECE = 4096  # elements of a single row that a kernel takes as one
 FEW = 8  # rows up to this length are summed column by column
 _FLOATS = (np.dtype("f4"), np.dtype("f8"))
 
@@ -100,6 +104,9 @@ def _groups(ufunc, x, axes):
 def _rows(ufunc, x):
     """(R, n) → (R,)"""
     n = x.shape[1]
+    found = _by_kernel(ufunc, x)
+    if found is not None:
+        return found
     if n <= FEW:
         total = x[:, 0].copy()
         for j in range(1, n):
@@ -114,6 +121,52 @@ def _rows(ufunc, x):
     if whole < n:
         part[:, -1] += np.einsum("ij->i", x[:, whole:])
     return _rows(ufunc, part)
+
+
+_KERNELS: dict = {
+    np.add: ("sums of rows", lambda x: x.sum(1)),
+    np.maximum: ("largest of rows", lambda x: x.amax(1)),
+    np.minimum: ("least of rows", lambda x: x.amin(1)),
+}
+
+
+def _by_kernel(ufunc, x):
+    """``_rows`` of a large array by a kernel, or None."""
+    if x.size < LARGE or x.dtype not in _FLOATS:
+        return None
+    if len(x) > 1:
+        found = native.matrices(*_KERNELS[ufunc], x)
+        return None if found is None else found[0]
+    whole = x.size - x.size % PIECE
+    part = _by_kernel(ufunc, x[0, :whole].reshape(-1, PIECE))
+    if part is None:
+        return None
+    part = _rows(ufunc, part.reshape(1, -1))
+    return part if whole == x.size else ufunc(part, _rows(ufunc, x[:, whole:]))
+
+
+def squared(x, mean, axes):
+    """The sums of (x - mean)² over the last dims ``axes`` of a large array, or None."""
+    n = prod([x.shape[i] for i in axes])
+    last = tuple(range(x.ndim - len(axes), x.ndim))
+    if x.size < LARGE or x.dtype not in _FLOATS or axes != last or not x.flags.c_contiguous:
+        return None
+    if x.size > n:
+        x, mean = x.reshape(-1, n), mean.reshape(-1, 1)
+        found = native.matrices("squares of rows", _squares, x, mean)
+        return None if found is None else found[0]
+    whole, mean = x.size - x.size % PIECE, mean.reshape(())
+    x = x.reshape(-1)
+    found = native.matrices("squares", _squares, x[:whole].reshape(-1, PIECE), mean)
+    if found is None:
+        return None
+    rest = x[whole:] - mean
+    return np.add.reduce(found[0]) + rest.dot(rest)
+
+
+def _squares(x, mean):
+    gap = x - mean
+    return (gap * gap).sum(1)
 
 
 def _columns(ufunc, x):

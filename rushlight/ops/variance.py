@@ -8,7 +8,7 @@ from rushlight.ops.definition import function
 from rushlight.ops.kinds import kernel, reduction
 from rushlight.ops.reduce import count
 from rushlight.ops.rules import kept, spread, total, where
-from rushlight.ops.summation import summed
+from rushlight.ops.summation import squared, summed
 from rushlight.tensor import Tensor
 
 
@@ -16,6 +16,11 @@ def _moments(x, dim, keepdim, correction):
     """(Σ|x - mean|² / (n - correction), mean) over the tuple ``dim``."""
     n = count(x.shape, dim)
     mean = summed(x, dim, True) / x.real.dtype.type(n)
+    squares = squared(x, mean, dim)
+    if squares is not None:
+        spread = squares / squares.dtype.type(max(n - correction, 0))
+        reduced = shapes.reduced(x.shape, dim, keepdim)
+        return spread.reshape(reduced), mean.reshape(reduced)
     gap = x - mean
     square = gap * gap if x.dtype.kind == "f" else gap.real * gap.real + gap.imag * gap.imag
     spread = summed(square, dim, keepdim) / square.dtype.type(max(n - correction, 0))
