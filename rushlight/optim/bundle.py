@@ -13,6 +13,7 @@ import numpy as np
 
 from rushlight.autograd.tape import tick
 from rushlight.autograd.write import stamp
+from rushlight.backend import native
 from rushlight.errors import ShapeError
 
 __all__ = ["CACHE", "SMALL", "Bundle", "bundles", "real_type"]
@@ -156,7 +157,9 @@ class Bundle:
             self.load(scalars)
         values = self.scalars[1]
         n = self.block
-        if self.p.size <= n:
+        if self.direct and native.update(update, self.p, self.g, self.buffers, values, group):
+            pass
+        elif self.p.size <= n:
             update(np, self.p, self.g, self.buffers, values, group)
         else:
             for i in range(0, self.p.size, n):
