@@ -10,7 +10,7 @@ from itertools import accumulate
 
 from llvmlite import ir
 
-from rushlight.compiler.emit.loops import emit_loops
+from rushlight.compiler.emit.loop_kernel import emit_loops
 from rushlight.compiler.emit.scope import I64, POINTER
 from rushlight.compiler.emit.stretch import write_stretch
 from rushlight.compiler.kernel import Kernel
@@ -72,9 +72,6 @@ class Assembly:
                 self.large.append((k, self.slots))
                 self.slots += 1
 
-    def is_small(self, result):
-        return self.schedule.owner(result) not in self.slot
-
     # Steps ----------------------------------------------------------------------------------
 
     def _steps(self, group):
@@ -93,7 +90,7 @@ class Assembly:
         loops = Loops(kernel, self.target)
         emit = lambda module, name: emit_loops(module, name, loops, len(kernel.args))
         name = self._name(signature(loops), "loops", emit)
-        return [Step(name, loops.pieces, [(o, 0) for o in kernel.args], loops.scratch, group,
+        return [Step(name, loops.pieces, kernel.args, loops.scratch, group,
                      loops.nanoseconds)]  # fmt: skip
 
     def _product(self, group, kernel):
@@ -108,7 +105,7 @@ class Assembly:
             temporaries.append((None, at))
             at += -(-size // ALIGNMENT) * ALIGNMENT
         self.arena = max(self.arena, at)
-        args = [*product.operands, *temporaries, *[(o, 0) for o in kernel.args]]
+        args = [*product.operands, *temporaries, *kernel.args]
         return [
             Step(k.name, k.chunks, args, k.scratch, group, product.nanoseconds)
             for k in plan.kernels if k.chunks

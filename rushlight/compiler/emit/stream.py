@@ -6,7 +6,7 @@ the outermost variable, how many steps there are, and how many of them make a ch
 
 from llvmlite import ir
 
-from rushlight.compiler.emit.loops import LoopEmitter
+from rushlight.compiler.emit.loop_kernel import LoopEmitter
 from rushlight.compiler.emit.scope import I64, i64
 
 __all__ = ["emit_stream"]

@@ -82,7 +82,7 @@ class Inventory:
         return Kernel(group, self.schedule.wanted[group.number], self.schedule.place)
 
     def _sizes(self, kernel):
-        return [self.values[owner].nbytes for owner in kernel.args]
+        return [self.values[owner].nbytes for owner, _ in kernel.args]
 
     def _loops(self, step):
         """(words, flops, bytes) of a kernel of loops."""

@@ -84,7 +84,7 @@ def idle_kernel(chunks):
 
 def best(run, seconds=0.02):
     """The least seconds of a call, tried for so long: others may hold the cores for a while."""
-    found = []
+    found: list = []
     end = time.perf_counter_ns() + seconds * 1e9
     while len(found) < 5 or time.perf_counter_ns() < end:
         start = time.perf_counter_ns()
