@@ -56,7 +56,7 @@ class Adagrad(Elementwise):
             for p in group["params"]:
                 self._complete(p, ("sum",))
 
-    def _initial(self):
+    def _initial(self, p, name):
         return self.defaults["initial_accumulator_value"]
 
     @staticmethod

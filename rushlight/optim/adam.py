@@ -1,7 +1,7 @@
 """Adam."""
 
 from rushlight.optim.elementwise import Elementwise
-from rushlight.optim.options import check_fused, check_options
+from rushlight.optim.options import check_betas, check_fused, check_options
 from rushlight.tensor import Tensor
 
 __all__ = ["Adam"]
@@ -107,11 +107,7 @@ class Adam(Elementwise):
 
 
 def _check_betas(owner, betas):
-    for i, beta in enumerate(betas):
-        if not 0.0 <= beta < 1.0:
-            raise ValueError(
-                f"{owner}: Invalid beta parameter at index {i}: {beta}; it must be in [0, 1)"
-            )
+    check_betas(owner, betas)
     if not any(all(isinstance(beta, kind) for beta in betas[:2]) for kind in (float, Tensor)):
         raise ValueError(
             f"{owner}: betas must be either both floats or both Tensors, but got {tuple(betas)!r}"

@@ -32,19 +32,20 @@ def real_type(p):
     return _REAL.get(array.dtype) if type(array) is np.ndarray else None
 
 
-def bundles(params, columns, counts):
+def bundles(params, columns, counts, numbers):
     """Partition ``params`` into bundles of one dtype and one step count.
 
     Args:
         columns: For each parameter, its state tensors other than the step.
         counts: For each parameter, its tensor of the number of steps so far, or that number.
+        numbers: For each parameter, its tensors of other numbers, alike in a bundle.
     """
     kinds: dict = {}
     made = []
-    for member in zip(params, columns, counts, strict=True):
-        p, _, count = member
+    for member in zip(params, columns, counts, numbers, strict=True):
+        p, _, count, others = member
         size, memory = p.array.size, p.array.__array_interface__["data"][0]
-        key = real_type(p), float(count)
+        key = real_type(p), float(count), *map(float, others)
         found = kinds.get(key)
         if size >= SMALL:
             made.append([member])
@@ -66,15 +67,16 @@ class Bundle:
         p, g, buffers: The parameters, gradients and state, each one flat real array.
         steps: The number of steps of each parameter, memory of the tensors that show it; None
             where no tensor does, and ``taken`` is that number.
+        numbers: For each other number of the state, that of each parameter.
         block: How many elements are worked on at once.
     """
 
     __slots__ = (
-        "arrays", "block", "buffers", "direct", "g", "known", "members", "p", "params", "scalars",
-        "steps", "taken",
+        "arrays", "block", "buffers", "direct", "g", "known", "members", "numbers", "p", "params",
+        "scalars", "steps", "taken",
     )  # fmt: skip
 
-    def __init__(self, params, columns, counts):
+    def __init__(self, params, columns, counts, numbers):
         self.params = params
         self.arrays = [p.array for p in params]
         real = real_type(params[0])
@@ -91,6 +93,7 @@ class Bundle:
         self.buffers = [self._adopt(tensors, real, size) for tensors in zip(*columns, strict=True)]
         self.taken = counts[0]
         self.steps = None if isinstance(counts[0], float) else self._adopt_counts(counts)
+        self.numbers = [*map(self._adopt_counts, zip(*numbers, strict=True))]
         self.known = None
         # Parameter, gradient, state and a temporary.
         self.block = CACHE // (self.p.itemsize * (3 + len(self.buffers)))
@@ -135,9 +138,11 @@ class Bundle:
         return True
 
     def count(self):
-        """The number of steps so far; None where the parameters' differ."""
+        """The number of steps so far; None where the parameters' counts or numbers differ."""
         if self.steps is None:
             return self.taken
+        if any(len({*a.tolist()}) > 1 for a in self.numbers):
+            return None
         counts = self.steps.tolist()
         return counts[0] if counts.count(counts[0]) == len(counts) else None
 

@@ -58,6 +58,9 @@ class Elementwise(Optimizer):
 
     _counted = True
     _traced = True
+    _joint = True  # the rule works on many parameters at once, as one flat array
+    _numbers: tuple = ()  # names of state that is one number, alike for all that are abreast
+    _structure: tuple = ()  # numbers among the options that say what is computed, not with what
     _older: dict = {}  # values of options that old checkpoints lack
     _counters: dict  # see _enrol
 
@@ -66,9 +69,21 @@ class Elementwise(Optimizer):
         """The names of the state tensors, apart from ``"step"``."""
         raise NotImplementedError
 
+    def _names_of(self, p, names):
+        """Those of ``names`` that ``p`` has."""
+        return names
+
     @staticmethod
-    def _scalars(group, step):
-        """The numbers of the rule in this step, the first being 1."""
+    def _scalars(group, step, *numbers):
+        """The numbers of the rule in this step, the first being 1.
+
+        Where there are ``_numbers``, they come too: as they were, and as ``_follow`` left them.
+        """
+        raise NotImplementedError
+
+    @staticmethod
+    def _follow(group, step, *numbers):
+        """What ``_numbers`` are after this step."""
         raise NotImplementedError
 
     @staticmethod
@@ -76,9 +91,14 @@ class Elementwise(Optimizer):
         """Change ``p`` and ``buffers`` in place, and leave ``g``."""
         raise NotImplementedError
 
-    def _initial(self):
-        """What state tensors are filled with, but for the step."""
+    def _initial(self, p, name):
+        """What the state ``name`` of ``p`` is filled with, but for the step."""
         return 0.0
+
+    def _rate(self, p):
+        """The learning rate of ``p``."""
+        group = next(g for g in self.param_groups if any(p is q for q in g["params"]))
+        return float(group["lr"].array if isinstance(group["lr"], Tensor) else group["lr"])
 
     def _prepare(self):
         super()._prepare()
@@ -92,9 +112,10 @@ class Elementwise(Optimizer):
             for key, value in self._older.items():
                 group.setdefault(key, value)
             for p in group["params"] if self._counted else ():
-                own = self.state.get(p)
-                if own and not isinstance(own["step"], Tensor):
-                    own["step"] = _scalar(float(own["step"]))
+                own = self.state.get(p) or {}
+                for name in ("step", *self._numbers) if own else ():
+                    if not isinstance(own[name], Tensor):
+                        own[name] = _scalar(float(own[name]))
 
     def step(self, closure=None):
         """Update the parameters from their gradients.
@@ -123,7 +144,7 @@ class Elementwise(Optimizer):
             from rushlight.optim.traced import record_step
 
             record_step(self, recorder)
-        elif self.defaults["differentiable"]:
+        elif self.defaults.get("differentiable"):
             for group in self.param_groups:
                 self._step_tensors(group, self._enrol(group["params"], self._names(group)))
         else:
@@ -184,8 +205,18 @@ class Elementwise(Optimizer):
 
     def _advance(self, group, bundle, count):
         # Options may be tensors of one element.
-        scalars = tuple(map(float, self._scalars(group, count + 1)))
-        bundle.advance(self._update, scalars, count, group)
+        if bundle.numbers:
+            scalars = self._turn(group, count + 1, bundle.numbers)
+        else:
+            scalars = self._scalars(group, count + 1)
+        bundle.advance(self._update, tuple(map(float, scalars)), count, group)
+
+    def _turn(self, group, step, arrays):
+        """The scalars of a step, which the ``_numbers`` in ``arrays`` take too."""
+        before = [a.flat[0] for a in arrays]  # NumPy's, which keep their dtype
+        for a, value in zip(arrays, self._follow(group, step, *before), strict=True):
+            a.fill(value)
+        return self._scalars(group, step, [*map(float, before)], [float(a.flat[0]) for a in arrays])
 
     def _dissolve(self, plan, bundle):
         """Take apart a bundle that cannot step as one; the next ``_wake`` sorts its parameters."""
@@ -202,10 +233,11 @@ class Elementwise(Optimizer):
             return
         self._known = None
         flat = [(p, c) for p, c in ready if real_type(p) and id(p) not in plan.repeated]
-        if flat:
+        if flat and self._joint:
             params, counts = zip(*flat, strict=True)
             columns = [[self.state[p][name] for name in plan.names] for p in params]
-            made = bundles(params, columns, counts)
+            numbers = [[self.state[p][name] for name in self._numbers] for p in params]
+            made = bundles(params, columns, counts, numbers)
             bundled = set(map(id, params))
             plan.bundles += made
             plan.idle = [p for p in plan.idle if id(p) not in bundled]
@@ -232,17 +264,20 @@ class Elementwise(Optimizer):
         count = 1.0
         if self._counted and "step" not in self.state[p]:
             self.state[p]["step"] = _scalar(0.0)
-        for name in names:
+        for name in self._numbers:
+            if name not in self.state[p]:
+                self.state[p][name] = _scalar(self._initial(p, name))
+        for name in self._names_of(p, names):
             if self.state[p].get(name) is None:
-                self.state[p][name] = self._made(p)
+                self.state[p][name] = self._made(p, name)
                 count = 0.0
                 if p in self._counters:
                     self._counters[p].array[...] = 0.0
         return self.state[p]["step"] if self._counted else count
 
-    def _made(self, p):
+    def _made(self, p, name):
         """A new state tensor for ``p``."""
-        fill = self._initial()
+        fill = self._initial(p, name)
         if p.is_complex():
             fill = complex(fill, fill)
         return from_array(np.full(p.shape, fill, p.dtype.numpy))
@@ -267,13 +302,19 @@ class Elementwise(Optimizer):
             key = count.array.item() if isinstance(count, Tensor) else count
             if isinstance(count, Tensor):
                 count.add_(1)
-            if key not in shared:
-                shared[key] = self._scalars(group, key + 1)
-            self._step_one([p, *[self.state[p][n] for n in self._names(group)]], shared[key], group)
+            if self._numbers:
+                arrays = [self.state[p][name].array for name in self._numbers]
+                scalars = self._turn(group, key + 1, arrays)
+            else:
+                if key not in shared:
+                    shared[key] = self._scalars(group, key + 1)
+                scalars = shared[key]
+            names = self._names_of(p, self._names(group))
+            self._step_one([p, *[self.state[p][name] for name in names]], scalars, group)
 
     def _step_one(self, tensors, scalars, group):
         """Update one parameter and its state, ``tensors``."""
-        if group["differentiable"]:
+        if group.get("differentiable"):
             self._step_copies(tensors, scalars, group)
         else:
             p, g, *buffers = map(_real, (tensors[0], tensors[0].grad, *tensors[1:]))
@@ -282,7 +323,7 @@ class Elementwise(Optimizer):
     def _step_copies(self, tensors, scalars, group):
         """Update copies and copy them back, so that no value saved for a gradient is lost."""
         p, *buffers = copies = [_real(t.clone()) for t in tensors]
-        g, decay = _real(tensors[0].grad), group["weight_decay"]
+        g, decay = _real(tensors[0].grad), group.get("weight_decay", 0.0)
         decoupled = group.get("decoupled_weight_decay", False)
         if decoupled:
             decay = decay * group["lr"]
@@ -307,6 +348,11 @@ class _Unwritten:
 
     sqrt = staticmethod(lambda x: rushlight.sqrt(x))
     maximum = staticmethod(lambda x, y: rushlight.maximum(x.clone(), y))
+    abs = staticmethod(lambda x: rushlight.abs(x))
+    sign = staticmethod(lambda x: rushlight.sign(x))
+    clip = staticmethod(lambda x, least, most: rushlight.clip(x, least, most))
+    where = staticmethod(lambda x, y, z: rushlight.where(x, y, z))
+    zeros_like = staticmethod(lambda x: rushlight.zeros_like(x))
 
 
 class _Thread(threading.local):

@@ -2,12 +2,13 @@
 
 from rushlight.tensor import Tensor
 
-__all__ = ["check_fused", "check_options"]
+__all__ = ["check_betas", "check_fused", "check_options", "check_range"]
 
 _LABELS = {
     "lr": "learning rate", "eps": "epsilon value", "momentum": "momentum value",
     "weight_decay": "weight_decay value", "alpha": "alpha value", "lr_decay": "lr_decay value",
     "initial_accumulator_value": "initial_accumulator_value value",
+    "momentum_decay": "momentum_decay value",
 }  # fmt: skip
 
 
@@ -21,6 +22,20 @@ def check_options(owner, **options):
             )
         if not value >= 0.0:
             raise ValueError(f"{owner}: Invalid {_LABELS[name]}: {value}; it must be >= 0")
+
+
+def check_range(owner, label, value, *, closed=False):
+    """Raise ValueError for a value outside [0, 1), or [0, 1] where it is ``closed``."""
+    if not (0.0 <= value < 1.0 or (closed and value == 1.0)):
+        raise ValueError(
+            f"{owner}: Invalid {label}: {value}; it must be in [0, 1{']' if closed else ')'}"
+        )
+
+
+def check_betas(owner, betas):
+    """Raise ValueError for a decay outside [0, 1)."""
+    for i, beta in enumerate(betas):
+        check_range(owner, f"beta parameter at index {i}", beta)
 
 
 def check_fused(owner, fused, foreach, differentiable):

@@ -55,6 +55,7 @@ def _options(optimizer):
             if key != "lr" or isinstance(value, Tensor):
                 # A tuple holds numbers, of which none is a switch.
                 fixed = bool(value) if number else type(value) is tuple or value
+                fixed = value if key in optimizer._structure else fixed
                 found.append((f"{{0}}.get({key!r})", (group,), value, fixed))
     return found
 
@@ -125,7 +126,7 @@ class Options:
         return self._number(value, lambda: self.group[key], place)
 
     def _number(self, value, get, place):
-        if isinstance(value, (bool, Tensor)):
+        if value is None or isinstance(value, (bool, Tensor)):
             return value
         # An int now may be a float later.
         return self.recorder.live(lambda: float(get()), place, steady=place is None)
@@ -156,7 +157,8 @@ class State:
             if self.counts:
                 count = optimizer._counter(p, count)
                 found.setdefault(count.array.item(), []).append((p, count))
-        stateful = self.names or optimizer._counted
+        self.shown = ("step", *optimizer._numbers) if optimizer._counted else ()
+        stateful = self.names or self.shown
         self.dicts = [optimizer.state[p] for p in self.params] if stateful else []
         before = {tuple(map(id, params)): tensor for params, _, tensor in self.counters}
         self.counters = []
@@ -181,9 +183,9 @@ class State:
             found.append((
                 "{1} <= {{*map(id, {0}.values())}}", (state, frozenset(dicts)), True, True,
             ))  # fmt: skip
-        names = ("step", *self.names) if self.optimizer._counted else self.names
+        names = *self.shown, *self.names
         for own in self.dicts:
-            found += [(f"{{0}}.get({name!r})", (own,), own[name], None) for name in names]
+            found += [(f"{{0}}.get({n!r})", (own,), own[n], None) for n in names if n in own]
         for params, counts, tensor in self.counters:
             found += [("{0}.array", (t,), t.array, None) for t in counts]
             abreast = len(counts), *map(id, params)
@@ -192,9 +194,9 @@ class State:
 
     def capture(self, recorder):
         """Have the state be looked up at each run, since it may be loaded between them."""
-        state = self.optimizer.state
+        optimizer, state = self.optimizer, self.optimizer.state
         for p in self.params:
-            for name in self.names:
+            for name in (*optimizer._numbers, *optimizer._names_of(p, self.names)):
                 tensor = state[p][name]
                 if type(tensor.array) is np.ndarray:
                     recorder.capture(tensor, lambda p=p, name=name: self.optimizer.state[p][name])
@@ -205,15 +207,28 @@ class State:
         """Update the parameters, with one set of scalars for all that are abreast."""
         optimizer, group = self.optimizer, self.optimizer.param_groups[self.index]
         options = Options(optimizer, self.index, recorder)
-        with mode.set_grad_enabled(bool(optimizer.defaults["differentiable"])):
+        with mode.set_grad_enabled(bool(optimizer.defaults.get("differentiable"))):
             shared: dict = {}
             for params, _, tensor in self.counters:
                 tensor.add_(1)
-                scalars = optimizer._scalars(options, tensor[0].to(float64))
-                shared |= dict.fromkeys(map(id, params), scalars)
+                count = tensor[0].to(float64)
+                if optimizer._numbers:
+                    shared |= {id(p): self._turn(options, count, p) for p in params}
+                else:
+                    shared |= dict.fromkeys(map(id, params), optimizer._scalars(options, count))
             if not self.counters:
                 # Where nothing depends on the count, any step but the first will do.
                 shared = dict.fromkeys(map(id, self.params), optimizer._scalars(options, 2.0))
             for p in self.params:
-                tensors = [p, *[optimizer.state[p][name] for name in self.names]]
+                names = optimizer._names_of(p, self.names)
+                tensors = [p, *[optimizer.state[p][name] for name in names]]
                 optimizer._step_one(tensors, shared[id(p)], group)
+
+    def _turn(self, options, count, p):
+        """The scalars of a step of ``p``, whose other numbers take it too."""
+        optimizer = self.optimizer
+        tensors = [optimizer.state[p][name] for name in optimizer._numbers]
+        before = [t.clone().to(float64) for t in tensors]
+        for t, value in zip(tensors, optimizer._follow(options, count, *before), strict=True):
+            t.copy_(value)
+        return optimizer._scalars(options, count, before, [t.clone().to(float64) for t in tensors])

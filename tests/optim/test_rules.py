@@ -38,6 +38,42 @@ RULES = {
         {"lr": 0.1, "lr_decay": 0.1, "weight_decay": 0.1, "maximize": True},
     ),
     "Adagrad start": ("Adagrad", {"initial_accumulator_value": 0.5}),
+    "Adadelta": ("Adadelta", {}),
+    "Adadelta decay": (
+        "Adadelta",
+        {"lr": 0.5, "rho": 0.8, "eps": 1e-3, "weight_decay": 0.1, "maximize": True},
+    ),
+    "Adamax": ("Adamax", {}),
+    "Adamax decay": (
+        "Adamax",
+        {"lr": 0.01, "betas": (0.8, 0.9), "eps": 1e-3, "weight_decay": 0.1, "maximize": True},
+    ),
+    "NAdam": ("NAdam", {}),
+    "NAdam decay": (
+        "NAdam",
+        {"lr": 0.01, "betas": (0.8, 0.9), "momentum_decay": 0.1, "weight_decay": 0.1},
+    ),
+    "NAdam decoupled": (
+        "NAdam",
+        {"decoupled_weight_decay": True, "weight_decay": 0.1, "maximize": True},
+    ),
+    "RAdam": ("RAdam", {}),
+    "RAdam never": ("RAdam", {"betas": (0.9, 0.6), "maximize": True}),
+    "RAdam decay": ("RAdam", {"lr": 0.01, "betas": (0.8, 0.9), "weight_decay": 0.1}),
+    "RAdam decoupled": (
+        "RAdam",
+        {"decoupled_weight_decay": True, "weight_decay": 0.1, "maximize": True},
+    ),
+    "Rprop": ("Rprop", {}),
+    "Rprop etas": (
+        "Rprop",
+        {"lr": 0.1, "etas": (0.3, 1.5), "step_sizes": (1e-3, 0.2), "maximize": True},
+    ),
+    "ASGD": ("ASGD", {}),
+    "ASGD mean": (
+        "ASGD",
+        {"lr": 0.1, "lambd": 0.1, "alpha": 0.5, "t0": 20, "weight_decay": 0.1, "maximize": True},
+    ),
 }
 SHAPES = (3, 4), (5,), (), (0, 2), (2, 3, 4), (90, 100), (3, 12000)
 
@@ -83,14 +119,16 @@ def test_other_dtypes(parity, rule, dtype):
 
 
 @pytest.mark.parity
-@pytest.mark.parametrize("rule", ["SGD momentum", "AdamW", "RMSprop", "Adagrad"])
+@pytest.mark.parametrize(
+    "rule", ["SGD momentum", "AdamW", "RMSprop", "Adagrad", "Adamax", "NAdam", "Rprop", "ASGD"]
+)
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_half_precision(parity, rule, dtype):
     """PyTorch rounds at other places, so a step agrees to a few units in the last place."""
     resolution = {"float16": 2**-10, "bfloat16": 2**-7}[dtype]
 
     def script(torch):
-        more = {} if rule == "SGD momentum" else {"eps": 1e-3}
+        more = {} if rule in ("SGD momentum", "Rprop", "ASGD") else {"eps": 1e-3}
         _, last, state = trajectory(torch, rule, dtype, 5, SHAPES[:3], **more)
         return [p.float() for p in last], list(state["state"][0])
 
@@ -112,7 +150,11 @@ def write_rate(torch, optimizer, i):
 
 
 @pytest.mark.parity
-@pytest.mark.parametrize("rule", ["SGD", "SGD momentum", "Adam", "AdamW", "RMSprop", "Adagrad"])
+@pytest.mark.parametrize(
+    "rule",
+    ["SGD", "SGD momentum", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta", "Adamax", "NAdam",
+     "RAdam", "Rprop", "ASGD mean"],
+)  # fmt: skip
 def test_options_that_change_between_steps(parity, rule):
     parity(lambda torch: trajectory(torch, rule, shapes=SHAPES[:3], change=halve_rate), rtol=1e-5)
     rate = lambda torch: torch.tensor(0.05)
@@ -125,7 +167,9 @@ def test_options_that_change_between_steps(parity, rule):
 
 
 @pytest.mark.parity
-@pytest.mark.parametrize("rule", ["SGD dampening", "Adam amsgrad", "AdamW", "RMSprop both"])
+@pytest.mark.parametrize("rule", [
+    "SGD dampening", "Adam amsgrad", "AdamW", "RMSprop both", "NAdam", "Rprop", "ASGD mean",
+])  # fmt: skip
 def test_state_dicts_exchange(rule):
     """A run that goes on under the other library ends with the same parameters."""
     torch = pytest.importorskip("torch")
@@ -184,7 +228,7 @@ def test_a_step_by_hand(rule):
     if decoupled:
         w = w * (1 - o["lr"] * o["weight_decay"])
     else:
-        g = g + o["weight_decay"] * w
+        g = g + o.get("weight_decay", 0) * w
     if kind == "SGD":
         step = g * (1 + o["momentum"]) if o["nesterov"] else g
     elif kind == "RMSprop":
@@ -193,6 +237,21 @@ def test_a_step_by_hand(rule):
         step = g / (np.sqrt(square) + o["eps"])
     elif kind == "Adagrad":
         step = g / (np.sqrt(o["initial_accumulator_value"] + g**2) + o["eps"])
+    elif kind == "Adadelta":
+        step = np.sqrt(o["eps"]) / np.sqrt((1 - o["rho"]) * g**2 + o["eps"]) * g
+    elif kind == "NAdam":
+        beta, decay = o["betas"][0], o["momentum_decay"]
+        now, then = (beta * (1 - 0.5 * 0.96 ** (i * decay)) for i in (1, 2))
+        kept = float(np.float32(now))  # in single precision
+        mean = then * (1 - beta) * g / (1 - kept * then)
+        step = (g * (1 - now) / (1 - kept) + mean) / (np.abs(g) + o["eps"])
+    elif kind == "RAdam":
+        step = g
+    elif kind == "Rprop":
+        step = np.sign(g)
+    elif kind == "ASGD":
+        rate = float(np.float32(o["lr"]))  # likewise
+        step = (g * rate + o["lambd"] * rate * w) / o["lr"]
     else:
         step = g / (np.abs(g) + o["eps"])
     np.testing.assert_allclose(p.detach().numpy(), w - o["lr"] * step, rtol=1e-12)

@@ -1,0 +1,86 @@
+"""ASGD."""
+
+from rushlight.optim.elementwise import Elementwise
+from rushlight.optim.numbers import largest
+from rushlight.optim.options import check_options
+
+__all__ = ["ASGD"]
+
+
+class ASGD(Elementwise):
+    """Averaged stochastic gradient descent: the state ``"ax"`` is the mean of the parameter.
+
+    Args:
+        params: Tensors, ``(name, tensor)`` pairs, or dicts that give a group its own options.
+        lr: Learning rate of the first step; after n it is ``lr / (1 + lambd * lr * n) ** alpha``.
+        lambd: Also the share by which each step shrinks the parameter, times the rate.
+        alpha: Power of the rate's decay.
+        t0: The step from which on the mean is taken; before, it is the parameter itself.
+        weight_decay: Factor of the parameter that is added to the gradient.
+        maximize: Go up instead of down.
+        differentiable: Let gradients flow through the step itself.
+        foreach, capturable: Accepted; all parameters are always stepped together.
+
+    Raises:
+        ValueError: a negative learning rate or weight decay.
+
+    Source: Polyak & Juditsky, Acceleration of stochastic approximation by averaging, 1992;
+        Bottou, Stochastic gradient descent tricks, 2012, for the rate.
+
+    >>> import rushlight as torch
+    >>> w = torch.tensor([1.0], requires_grad=True)
+    >>> optimizer = torch.optim.ASGD([w], lr=0.25, lambd=0.0)
+    >>> (3 * w).sum().backward()
+    >>> optimizer.step()
+    >>> w
+    tensor([0.2500], requires_grad=True)
+    """
+
+    _numbers = "eta", "mu"
+    _older = {
+        "foreach": None, "maximize": False, "differentiable": False, "capturable": False,
+    }  # fmt: skip
+
+    def __init__(
+        self, params, lr=1e-2, lambd=1e-4, alpha=0.75, t0=1e6, weight_decay=0, foreach=None,
+        maximize=False, differentiable=False, capturable=False,
+    ):  # fmt: skip
+        check_options("ASGD", lr=lr, weight_decay=weight_decay)
+        defaults = {
+            "lr": lr, "lambd": lambd, "alpha": alpha, "t0": t0, "weight_decay": weight_decay,
+            "foreach": foreach, "maximize": maximize, "differentiable": differentiable,
+            "capturable": capturable,
+        }  # fmt: skip
+        super().__init__(params, defaults)
+
+    @staticmethod
+    def _names(group):
+        return ("ax",)
+
+    def _initial(self, p, name):
+        if name == "eta":
+            return self._rate(p)
+        return 1.0 if name == "mu" else 0.0
+
+    @staticmethod
+    def _follow(group, step, eta, mu):
+        lr = group["lr"]
+        rate = lr / (1 + group["lambd"] * lr * step) ** group["alpha"]
+        return rate, 1 / largest(1.0, step - group["t0"])
+
+    @staticmethod
+    def _scalars(group, step, before, after):
+        eta, mu = before
+        return 1 - group["lambd"] * eta, eta, mu, group["weight_decay"]
+
+    @staticmethod
+    def _update(xp, p, g, buffers, scalars, group):
+        (mean,) = buffers
+        decay, rate, share, weight_decay = scalars
+        if group["maximize"]:
+            g = -g
+        if group["weight_decay"] != 0:
+            g = g + p * weight_decay
+        p *= decay
+        p -= g * rate
+        mean += (p - mean) * share

@@ -1,0 +1,198 @@
+"""LBFGS."""
+
+import rushlight
+from rushlight.autograd import mode
+from rushlight.optim.line_search import Point, strong_wolfe
+from rushlight.optim.optimizer import Optimizer
+from rushlight.optim.options import check_options
+from rushlight.tensor import Tensor
+
+__all__ = ["LBFGS"]
+
+# What the state keeps between two calls of step, in the order in which it shows them.
+_KEPT = "d", "t", "old_dirs", "old_stps", "ro", "H_diag", "prev_flat_grad", "prev_loss"
+
+
+class LBFGS(Optimizer):
+    """L-BFGS: Newton's method with the curvature that the last steps showed.
+
+    Args:
+        params: Tensors or ``(name, tensor)`` pairs, all of one group.
+        lr: Learning rate: the length of a step, where no line search finds it.
+        max_iter: Iterations in one ``step``.
+        max_eval: Evaluations in one ``step``; 5/4 of ``max_iter`` by default.
+        tolerance_grad: Stop where no gradient is larger.
+        tolerance_change: Stop where neither parameters nor the loss change more.
+        history_size: How many steps are remembered.
+        line_search_fn: None, or ``"strong_wolfe"``.
+
+    ``step`` needs a closure, which it calls several times.
+
+    Raises:
+        ValueError: a negative learning rate, or more than one group.
+
+    Source: Nocedal & Wright, Numerical optimization, 2nd edition, algorithms 7.4 and 7.5.
+
+    >>> import rushlight as torch
+    >>> w = torch.tensor([3.0, -1.0], requires_grad=True)
+    >>> optimizer = torch.optim.LBFGS([w], line_search_fn="strong_wolfe")
+    >>> def closure():
+    ...     optimizer.zero_grad()
+    ...     loss = ((w - 1) ** 4).sum()
+    ...     loss.backward()
+    ...     return loss
+    >>> for _ in range(2):
+    ...     loss = optimizer.step(closure)
+    >>> bool(closure() < 1e-6)
+    True
+    """
+
+    def __init__(
+        self, params, lr=1, max_iter=20, max_eval=None, tolerance_grad=1e-7,
+        tolerance_change=1e-9, history_size=100, line_search_fn=None,
+    ):  # fmt: skip
+        check_options("LBFGS", lr=lr)
+        defaults = {
+            "lr": lr, "max_iter": max_iter,
+            "max_eval": max_iter * 5 // 4 if max_eval is None else max_eval,
+            "tolerance_grad": tolerance_grad, "tolerance_change": tolerance_change,
+            "history_size": history_size, "line_search_fn": line_search_fn,
+        }  # fmt: skip
+        super().__init__(params, defaults)
+        if len(self.param_groups) != 1:
+            raise ValueError(
+                "LBFGS doesn't support per-parameter options (parameter groups), but got "
+                f"{len(self.param_groups)} groups"
+            )
+        self._params = self.param_groups[0]["params"]
+
+    def step(self, closure):  # type: ignore[override]
+        """Take up to ``max_iter`` iterations; returns the loss before them.
+
+        Args:
+            closure: Called with gradients enabled: clears them, computes the loss, calls
+                ``backward`` and returns the loss.
+        """
+        with mode.no_grad():
+            return self._step(mode.enable_grad()(closure))
+
+    def _step(self, closure):
+        group = self.param_groups[0]
+        # The state is the first parameter's, so that loading casts it.
+        state = self.state[self._params[0]]
+        state.setdefault("func_evals", 0)
+        state.setdefault("n_iter", 0)
+        first_loss = closure()
+        state["func_evals"] += 1
+        g = self._gradient()
+        if g.abs().max() <= group["tolerance_grad"]:
+            return first_loss
+        kept = {name: state.get(name) for name in _KEPT}
+        self._iterate(closure, float(first_loss), g, state, kept)
+        state.update(kept)
+        return first_loss
+
+    def _iterate(self, closure, loss, g, state, kept):
+        group = self.param_groups[0]
+        lr = group["lr"].reshape(()) if isinstance(group["lr"], Tensor) else group["lr"]
+        evaluations, tolerance = 1, group["tolerance_change"]
+        for i in range(1, group["max_iter"] + 1):
+            state["n_iter"] += 1
+            d = kept["d"] = self._direction(g, state, kept)
+            if kept["prev_flat_grad"] is None:
+                kept["prev_flat_grad"] = g.clone()
+            else:
+                kept["prev_flat_grad"].copy_(g)
+            kept["prev_loss"] = loss
+            first = state["n_iter"] == 1
+            t = kept["t"] = min(1.0, 1.0 / g.abs().sum()) * lr if first else lr
+            slope = g.dot(d)
+            if slope > -tolerance:
+                return
+            count = 0
+            if group["line_search_fn"] is not None:
+                most = group["max_eval"] - evaluations
+                loss, g, t, count = self._search(closure, Point(0, loss, g, slope), t, d, most)
+                kept["t"] = t
+                self._move(t, d)
+            else:
+                self._move(t, d)
+                if i < group["max_iter"]:
+                    loss, count = float(closure()), 1
+                    g = self._gradient()
+            evaluations += count
+            state["func_evals"] += count
+            if (
+                i == group["max_iter"]
+                or evaluations >= group["max_eval"]
+                or g.abs().max() <= group["tolerance_grad"]
+                or (d * t).abs().max() <= tolerance
+                or abs(loss - kept["prev_loss"]) < tolerance
+            ):
+                return
+
+    def _direction(self, g, state, kept):
+        """The direction of the next step, after the last one's curvature was noted."""
+        if state["n_iter"] == 1:
+            kept.update(old_dirs=[], old_stps=[], ro=[], H_diag=1)
+            return -g
+        changes, steps, inverses = kept["old_dirs"], kept["old_stps"], kept["ro"]
+        change, step = g - kept["prev_flat_grad"], kept["d"] * kept["t"]
+        curvature = change.dot(step)
+        size = self.param_groups[0]["history_size"]
+        if curvature > 1e-10:
+            if len(changes) == size:
+                for past in (changes, steps, inverses):
+                    past.pop(0)
+            changes.append(change)
+            steps.append(step)
+            inverses.append(1.0 / curvature)
+            kept["H_diag"] = curvature / change.dot(change)
+        shares = state.setdefault("al", [None] * size)
+        d = -g
+        for i in reversed(range(len(changes))):
+            shares[i] = steps[i].dot(d) * inverses[i]
+            d.add_(changes[i], alpha=-shares[i])
+        d = d * kept["H_diag"]
+        for i in range(len(changes)):
+            d.add_(steps[i], alpha=shares[i] - changes[i].dot(d) * inverses[i])
+        return d
+
+    def _search(self, closure, start, t, d, most):
+        """(loss, gradient, step, evaluations) of a line search from ``start`` along ``d``."""
+        if self.param_groups[0]["line_search_fn"] != "strong_wolfe":
+            raise RuntimeError(
+                "LBFGS: only 'strong_wolfe' is supported as line_search_fn, but it is "
+                f"{self.param_groups[0]['line_search_fn']!r}"
+            )
+        origin = [p.clone() for p in self._params]
+
+        def evaluate(t):
+            self._move(t, d)
+            loss, g = float(closure()), self._gradient()
+            for p, value in zip(self._params, origin, strict=True):
+                p.copy_(value)
+            return Point(t, loss, g, g.dot(d))
+
+        point, count = strong_wolfe(evaluate, start, t, length=d.abs().max(), most=most)
+        return point.value, point.g, point.t, count
+
+    def _gradient(self):
+        """All gradients as one vector, a complex number being two of its elements."""
+        parts = []
+        for p in self._params:
+            g = rushlight.zeros_like(p) if p.grad is None else p.grad
+            parts.append(_real(g).reshape(-1))
+        return rushlight.cat(parts)
+
+    def _move(self, t, d):
+        """Add ``t * d`` to the parameters."""
+        start = 0
+        for p in map(_real, self._params):
+            part = d[start : start + p.numel()]
+            p.add_(part.view_as(p), alpha=t)
+            start += p.numel()
+
+
+def _real(t):
+    return rushlight.view_as_real(t) if t.is_complex() else t

@@ -1,0 +1,83 @@
+"""Rprop."""
+
+from rushlight.optim.elementwise import Elementwise
+from rushlight.optim.options import check_options
+
+__all__ = ["Rprop"]
+
+
+class Rprop(Elementwise):
+    """Rprop: steps by the gradient's sign alone, longer while it stays, shorter when it turns.
+
+    Args:
+        params: Tensors, ``(name, tensor)`` pairs, or dicts that give a group its own options.
+        lr: Length of the first step.
+        etas: Factors of the length after the sign turned, and after it stayed.
+        step_sizes: The shortest and the longest step.
+        maximize: Go up instead of down.
+        differentiable: Let gradients flow through the step itself.
+        foreach, capturable: Accepted; all parameters are always stepped together.
+
+    Raises:
+        ValueError: a negative learning rate, or ``etas`` that are not on both sides of 1.
+
+    Source: Riedmiller & Braun, A direct adaptive method for faster backpropagation learning,
+        1993; where the sign turns, no step is taken.
+
+    >>> import rushlight as torch
+    >>> w = torch.tensor([1.0], requires_grad=True)
+    >>> optimizer = torch.optim.Rprop([w], lr=0.5)
+    >>> (3 * w).sum().backward()
+    >>> optimizer.step()
+    >>> w
+    tensor([0.5000], requires_grad=True)
+    """
+
+    _older = {
+        "foreach": None, "maximize": False, "differentiable": False, "capturable": False,
+    }  # fmt: skip
+
+    def __init__(
+        self, params, lr=1e-2, etas=(0.5, 1.2), step_sizes=(1e-6, 50), *, capturable=False,
+        foreach=None, maximize=False, differentiable=False,
+    ):  # fmt: skip
+        check_options("Rprop", lr=lr)
+        if not 0.0 < etas[0] < 1.0 < etas[1]:
+            raise ValueError(
+                f"Rprop: Invalid eta values: {etas[0]}, {etas[1]}; the first must be in (0, 1), "
+                "the second above 1"
+            )
+        defaults = {
+            "lr": lr, "etas": etas, "step_sizes": step_sizes, "foreach": foreach,
+            "maximize": maximize, "differentiable": differentiable, "capturable": capturable,
+        }  # fmt: skip
+        super().__init__(params, defaults)
+
+    @staticmethod
+    def _names(group):
+        return "prev", "step_size"
+
+    def _initial(self, p, name):
+        return self._rate(p) if name == "step_size" else 0.0
+
+    @classmethod
+    def _counts(cls, group):
+        return True  # nothing depends on the count, but the state shows it
+
+    @staticmethod
+    def _scalars(group, step):
+        (shorter, longer), (least, most) = group["etas"], group["step_sizes"]
+        return 1 - shorter, longer - 1, least, most
+
+    @staticmethod
+    def _update(xp, p, g, buffers, scalars, group):
+        last, length = buffers
+        loss, gain, least, most = scalars
+        if group["maximize"]:
+            g = -g
+        turn = xp.sign(g * last)
+        factor = 1 + xp.clip(turn, 0, 1) * gain + xp.clip(turn, -1, 0) * loss
+        length[...] = xp.clip(length * factor, least, most)
+        g = xp.where(turn < 0, xp.zeros_like(g), g)
+        p -= xp.sign(g) * length
+        last[...] = g
