@@ -7,7 +7,7 @@ _MODULES = (
     "create", "cross", "data", "division", "dropout", "duplicate", "einsum", "exchange",
     "exponential", "extrema", "fill", "gather", "index", "index_put", "join", "legacy", "logic",
     "mask", "matmul", "memory", "operators", "order", "patch", "power", "product", "random",
-    "random_fill", "range", "reduce", "rounding", "scan", "scatter", "search", "softmax",
+    "random_fill", "range", "reduce", "rnn", "rounding", "scan", "scatter", "search", "softmax",
     "sort", "split", "stride", "tile", "triangle", "trigonometry", "variance", "vector_norm",
     "view",
 )  # fmt: skip

@@ -87,7 +87,8 @@ from rushlight.nn.modules.region_pooling import (
     MaxUnpool2d,
     MaxUnpool3d,
 )
-from rushlight.nn.modules.rnn import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNBase, RNNCell
+from rushlight.nn.modules.rnn import GRU, LSTM, RNN, RNNBase
+from rushlight.nn.modules.rnn_cell import GRUCell, LSTMCell, RNNCell
 from rushlight.nn.modules.sparse import Embedding
 
 __all__ = [
