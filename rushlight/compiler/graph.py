@@ -67,6 +67,8 @@ class Graph:
                 e = self._scatter(e)
             if e.op.name == "convolution_weight_grad" and role == "contraction":
                 e = self._matrix(e)
+            if e.op.name == "attention_backward" and role == "contraction":
+                e = self._joined(e)
             self._add(e, role)
 
     def role(self, value):
@@ -187,6 +189,15 @@ class Graph:
         matrix = Abstract((n, out.size // n), out.dtype)
         self.views[out.id] = View(matrix, 0, strides_of(out.shape))
         return Equation(e.op, e.ins, e.params, [matrix])
+
+    def _joined(self, e):
+        """Several results of one kernel as views of one result: they lie one after the other."""
+        whole = Abstract((sum([v.size for v in e.outs]),), e.outs[0].dtype)
+        offset = 0
+        for out in e.outs:
+            self.views[out.id] = View(whole, offset, strides_of(out.shape))
+            offset += out.size
+        return Equation(e.op, e.ins, e.params, [whole])
 
     def _copy(self, x):
         """A copy of the view ``x`` in C order, whose reshapes are views again."""

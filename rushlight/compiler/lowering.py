@@ -12,6 +12,7 @@ compiler's, or is an opaque call of its NumPy forward:
 * elementwise operations, casts (``to_copy``), copies (``clone``, ``copy``, ``reshape``) and views;
 * reductions: sum, prod, amax, amin, any, all, argmax, argmin; scans: cumsum and the like;
 * contractions: mm, bmm, convolution and its two gradients; pooling and its gradients;
+  attention and its gradients, where ``emit/support.py`` says that their kernels are faster;
 * gather, scatter, scatter_add, and ``patch``, which writes into a part of a copy;
 * full and arange, and ``check_range``, which computes nothing but raises where values are wrong.
 """
@@ -20,6 +21,7 @@ from contextlib import contextmanager
 
 from rushlight.autograd import mode
 from rushlight.compiler.abstract import Abstract
+from rushlight.compiler.emit.support import attention
 from rushlight.compiler.parts import sums
 from rushlight.compiler.simplify import operands
 from rushlight.compiler.trace import Recorder
@@ -70,6 +72,8 @@ def _checks(equation):
 
 
 def _lowered(equation):
+    if attention(equation):
+        return _whole(equation)
     if equation.op.lowering is None or not _serves(equation):
         return [equation]
     recorder = Recorder()
@@ -79,6 +83,18 @@ def _lowered(equation):
     _deliver(equation, results if isinstance(results, (tuple, list)) else (results,), recorder)
     # A rule answers for the values it uses: what it recorded is not checked again.
     return [e for made in recorder.equations for e in _lowered(made)]
+
+
+def _whole(equation):
+    """An equation with a kernel of its own, which computes half precision in float32."""
+    if equation.outs[0].dtype not in _HALF:
+        return [equation]
+    recorder = Recorder()
+    with recording(recorder):
+        ins = [recorder.value(_operand(v, True)) for v in equation.ins]
+        results = recorder.emit(equation.op, tuple(ins), equation.params)
+    _deliver(equation, [from_array(v) for v in results], recorder)
+    return recorder.equations
 
 
 def _serves(equation):

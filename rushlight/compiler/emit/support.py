@@ -5,7 +5,7 @@ import numpy as np
 from rushlight.compiler.affine import strides_of
 from rushlight.dtype import bfloat16, float16
 
-__all__ = ["SPECIAL", "contraction", "dtype", "elementwise", "special"]
+__all__ = ["SPECIAL", "attention", "contraction", "dtype", "elementwise", "special"]
 
 _KINDS = "biuf"
 #: Operations with kernels of their own kinds, and the role of each.
@@ -16,6 +16,8 @@ SPECIAL = {
 _CONTRACTIONS = {
     "mm", "bmm", "convolution", "convolution_input_grad", "convolution_weight_grad",
 }  # fmt: skip
+#: Queries from which attention has kernels of its own: fewer leave lanes idle.
+_QUERIES = 16
 
 
 def dtype(d):
@@ -65,7 +67,23 @@ def _floating(d):
     return d.kind == "f" or d in (float16.numpy, bfloat16.numpy)
 
 
+def attention(e):
+    """Whether attention, or its gradients, has a kernel, faster than what it is made of."""
+    if not e.op.name.startswith("attention"):
+        return False
+    ins = [v for v in e.ins if v is not None]
+    query, key, value = ins[1:4] if e.op.name == "attention_backward" else ins[:3]
+    noise = len(e.ins) == len(e.op.inputs) and e.ins[-1] is not None
+    if noise or not all(v.size and _floating(v.dtype) for v in (query, key, value)):
+        return False
+    batch = query.shape[:-2]
+    alike = key.shape[:-2] == value.shape[:-2] == e.outs[0].shape[:-2] == batch
+    return alike and ins[-1].ndim <= query.ndim and query.shape[-2] >= _QUERIES
+
+
 def contraction(e):
+    if e.op.name.startswith("attention"):
+        return attention(e)
     return (
         (e.op.name in _CONTRACTIONS or "_pool" in e.op.name)
         and _floating(e.ins[0].dtype)

@@ -1,0 +1,105 @@
+"""Attention and its gradients without the matrix of weights: what they are, and their kernels.
+
+A block of queries at a time meets the keys; scores are gone before the next block's are computed.
+"""
+
+from dataclasses import dataclass
+from math import ceil, prod
+
+import numpy as np
+
+from rushlight.compiler.emit import attention_backward, attention_forward
+from rushlight.compiler.emit.attention_block import Cut
+from rushlight.compiler.emit.plan import Kernel, Plan
+
+__all__ = ["Attention", "describe", "emit", "plan"]
+
+_CHUNK = 1 << 18  # multiplications that are worth handing to a thread
+_KEYS = 128  # keys of a block, at most
+
+
+@dataclass(frozen=True)
+class Attention:
+    """softmax(query @ keyᵀ · scale + mask) @ value, or its three gradients.
+
+    Attributes:
+        gradient: Whether it is the gradients that are wanted.
+        batch: The dims that all operands share.
+        queries, keys: L and S.
+        features, outputs: Of a query or key, and of a value.
+        mask: The dtype of the mask: bool, ``dtype``, or None.
+        strides: Element strides of (gradient,) query, key, value (, mask), broadcast.
+    """
+
+    gradient: bool
+    dtype: np.dtype
+    batch: tuple
+    queries: int
+    keys: int
+    features: int
+    outputs: int
+    scale: float
+    causal: bool
+    mask: np.dtype | None
+    strides: tuple
+
+    @property
+    def shape(self):
+        """The shape of the result; the gradients are one vector, of query, key, value in turn."""
+        if not self.gradient:
+            return (*self.batch, self.queries, self.outputs)
+        one = (self.queries + self.keys) * self.features + self.keys * self.outputs
+        return (prod(self.batch) * one,)
+
+    @property
+    def products(self):
+        """How many multiplications it takes."""
+        pairs = prod(self.batch) * self.queries * self.keys // (1 + self.causal)
+        if self.gradient:
+            return pairs * (3 * self.features + 2 * self.outputs)
+        return pairs * (self.features + self.outputs)
+
+
+def describe(op, ins, _out_shape, params):
+    """The description of an equation: its operation's name, inputs, result's shape, params."""
+    gradient = op == "attention_backward"
+    ins = [x for x in ins if x is not None]
+    query, key, value, *mask = ins[1:] if gradient else ins
+    strides = [tuple([s // x.dtype.itemsize for s in x.strides]) for x in ins]
+    if mask:
+        steps = [0 if n == 1 else s for n, s in zip(mask[0].shape, strides[-1], strict=True)]
+        strides[-1] = (*[0] * (query.ndim - len(steps)), *steps)
+    return Attention(
+        gradient, query.dtype, tuple(query.shape[:-2]), query.shape[-2], key.shape[-2],
+        query.shape[-1], value.shape[-1], float(params["scale"]), params["causal"],
+        mask[0].dtype if mask else None, tuple(strides),
+    )  # fmt: skip
+
+
+def plan(description, target, name="attention"):
+    """The kernels that compute ``description``, named after ``name``."""
+    d = description
+    cut = _cut(d, target)
+    emitter = attention_backward if d.gradient else attention_forward
+    units = prod(d.batch) * (1 if d.gradient else ceil(d.queries / cut.width))
+    share = max(1, min(units, _CHUNK * units // max(1, d.products)))
+    scratch = sum(emitter.sizes(d, cut)) * d.dtype.itemsize
+    return Plan(d, target, (Kernel(name, ceil(units / share), scratch),), (), (cut, units, share))
+
+
+def _cut(d, target):
+    lanes = target.lanes(d.dtype)
+    vectors = 4 if target.registers >= 32 else 3
+    vectors = min(vectors, ceil(d.queries / lanes))
+    return Cut(d.dtype, lanes, target.registers, vectors, min(d.keys, _KEYS), target.fma)
+
+
+def emit(module, plan, sink):
+    """Add the plan's kernels to ``module``.
+
+    Their args are the operands, then what the sink uses. ``sink(b, args, indices, value, mask)``
+    gets each vector of results once, its lanes along the result's last dim; the indices (i64) are
+    of its first lane.
+    """
+    emitter = attention_backward if plan.description.gradient else attention_forward
+    emitter.emit(module, plan, sink)
