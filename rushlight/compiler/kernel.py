@@ -136,7 +136,7 @@ class Kernel:
         columns = group.columns or set()
         self.rows = [v for v in group.variables if v not in columns]
         self.columns = [v for v in group.variables if v in columns]
-        self.args: list = []  # ids of owners of memory
+        self.args: list = []  # (owner of memory, byte offset)
         self._nodes: dict = {}
         self.stores = [
             self._store(v) for e in group.members for v in e.outs if v.id in wanted
@@ -152,10 +152,12 @@ class Kernel:
         size = prod([v.extent for v in (*self.rows, *self.columns)])
         return size * max(1, sum(type(n) is not Number for n in nodes))
 
-    def _arg(self, owner):
-        if owner not in self.args:
-            self.args.append(owner)
-        return self.args.index(owner)
+    def _arg(self, owner, address, dtype):
+        """(argument, address in it): what is the same but for an offset is the same code."""
+        place = owner, address.offset * dtype.itemsize
+        if place not in self.args:
+            self.args.append(place)
+        return self.args.index(place), Affine(0, address.terms)
 
     def _store(self, value):
         index = self.group.index[value.id]
@@ -163,7 +165,7 @@ class Kernel:
         if self.graph.role(value) == "scatter":
             return self._scatter(value, index, owner)
         node = self._member(value)
-        return Store(self._arg(owner), flat(index, strides, offset), node, value.dtype)
+        return Store(*self._arg(owner, flat(index, strides, offset), value.dtype), node, value.dtype)
 
     # Nodes ----------------------------------------------------------------------------------
 
@@ -202,7 +204,8 @@ class Kernel:
     def _gather(self, e, value, index):
         x, where = e.ins
         owner, address, stride = self._along(x, index, e.params["dim"])
-        return Indirect(self._arg(owner), address, self._element(where, index), stride, x.dtype)
+        place = self._arg(owner, address, x.dtype)
+        return Indirect(*place, self._element(where, index), stride, x.dtype)
 
     def _scatter(self, value, index, owner):
         e = self.graph.makers[value.id]
@@ -210,7 +213,8 @@ class Kernel:
         _, address, stride = self._along(value, index, e.params["dim"])
         node, place = self._element(source, index), self._element(where, index)
         adds = e.params["reduce"] == "add"
-        return Scatter(self._arg(owner), address, node, value.dtype, place, stride, adds)
+        memory = self._arg(owner, address, value.dtype)
+        return Scatter(*memory, node, value.dtype, place, stride, adds)
 
     def _along(self, value, index, dim):
         """(owner, address, stride) of the elements of ``value`` along ``dim`` at an index."""
@@ -237,7 +241,7 @@ class Kernel:
         owner, address = self._outside(value, index)
         key = (owner, address.offset, frozenset(address.terms.items()), value.dtype)
         if key not in self._nodes:
-            self._nodes[key] = Load(self._arg(owner), address, value.dtype)
+            self._nodes[key] = Load(*self._arg(owner, address, value.dtype), value.dtype)
         return self._nodes[key]
 
     def _constant(self, source, view, index):

@@ -123,10 +123,12 @@ class Schedule:
         if group.number not in self.readers.get(target.id, ()):
             return True
         kernel = Kernel(group, self._wanted(group), self.place)
-        mine = lambda x: kernel.args[x.arg] == target.id
+        mine = lambda x: kernel.args[x.arg][0] == target.id
         (store,) = [s for s in kernel.stores if mine(s)]
         reads = [n for n in nodes_of(kernel.stores) if hasattr(n, "arg") and mine(n)]
-        return all(type(n) is Load and n.address == store.address for n in reads)
+        return all(
+            type(n) is Load and n.arg == store.arg and n.address == store.address for n in reads
+        )
 
     # Lifetimes ------------------------------------------------------------------------------
 

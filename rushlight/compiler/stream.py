@@ -110,7 +110,7 @@ def _scheduled(function, values):
         raise NotImplementedError(f"not one kernel, but {[g.kind for g in schedule.groups]}")
     (group,) = schedule.groups
     kernel = Kernel(group, schedule.wanted[group.number], schedule.place)
-    return Loops(kernel, host()), kernel.args, schedule
+    return Loops(kernel, host()), [owner for owner, _ in kernel.args], schedule
 
 
 def _outermost(loops):

@@ -104,7 +104,10 @@ class Inventory:
         )
         parts = plan.temporaries[-1] if heavy != names[-1] else 0
         if step.name == heavy:
-            words, flops = _form(root), contraction_flops(root)
+            # Some emitters count for themselves, as what they do depends on more than shapes.
+            products = getattr(plan.description, "products", None)
+            words = _form(root)
+            flops = contraction_flops(root) if products is None else 2 * products
             moved = bytes_of([v for v in root.ins if v is not None]) + parts
         elif step.name == names[-1]:
             words, flops, moved = "adds the parts", parts // root.outs[0].itemsize, parts
