@@ -348,6 +348,7 @@ class _Unwritten:
 
     sqrt = staticmethod(lambda x: rushlight.sqrt(x))
     maximum = staticmethod(lambda x, y: rushlight.maximum(x.clone(), y))
+    multiply = staticmethod(lambda x, y: x.clone() * y)
     abs = staticmethod(lambda x: rushlight.abs(x))
     sign = staticmethod(lambda x: rushlight.sign(x))
     clip = staticmethod(lambda x, least, most: rushlight.clip(x, least, most))

@@ -75,9 +75,9 @@ class Rprop(Elementwise):
         loss, gain, least, most = scalars
         if group["maximize"]:
             g = -g
-        turn = xp.sign(g * last)
+        turn = xp.sign(xp.multiply(last, g))
         factor = 1 + xp.clip(turn, 0, 1) * gain + xp.clip(turn, -1, 0) * loss
-        length[...] = xp.clip(length * factor, least, most)
+        length[...] = xp.clip(xp.multiply(length, factor), least, most)
         g = xp.where(turn < 0, xp.zeros_like(g), g)
         p -= xp.sign(g) * length
         last[...] = g

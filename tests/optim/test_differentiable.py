@@ -17,8 +17,9 @@ def test_differentiable(parity, kind, maximize):
         w, g, mean = tensor(1.0, -2.0), tensor(0.5, 0.25), tensor(0.1, 0.2)
         rate = torch.tensor(0.1, dtype=torch.float64, requires_grad=kind in ("SGD", "Adam"))
         p = w.clone()
+        more = KINDS[kind] if kind == "Rprop" else {"weight_decay": 0.1, **KINDS[kind]}
         optimizer = getattr(torch.optim, kind)(
-            [p], lr=rate, differentiable=True, weight_decay=0.1, maximize=maximize, **KINDS[kind]
+            [p], lr=rate, differentiable=True, maximize=maximize, **more
         )
         optimizer.state[p].update(start(torch, kind, mean.clone()))
         p.grad = g * 1.0
@@ -40,6 +41,18 @@ def start(torch, kind, mean):
         return {"step": step, **state}
     if kind == "Adagrad":
         return {"step": step, "sum": square + mean}
+    if kind == "Adadelta":
+        return {"step": step, "square_avg": square, "acc_delta": square + mean}
+    if kind == "Adamax":
+        return {"step": step, "exp_avg": mean, "exp_inf": square + mean}
+    if kind == "Rprop":
+        return {"step": step, "prev": mean * 1.0, "step_size": square + mean}
+    if kind == "ASGD":
+        numbers = {"eta": torch.tensor(0.2), "mu": torch.tensor(0.5)}
+        return {"step": step, **numbers, "ax": mean}
+    if kind == "NAdam":
+        step = {"step": step, "mu_product": torch.tensor(0.25, dtype=torch.float64)}
+        return {**step, "exp_avg": mean, "exp_avg_sq": square}
     state = {"step": step, "exp_avg": mean, "exp_avg_sq": square}
     return {**state, "max_exp_avg_sq": square * 1.0} if kind == "Adam" else state
 

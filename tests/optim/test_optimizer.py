@@ -33,6 +33,12 @@ KINDS = {
     "AdamW": {},
     "RMSprop": {"momentum": 0.9, "centered": True},
     "Adagrad": {},
+    "Adadelta": {},
+    "Adamax": {},
+    "NAdam": {},
+    "RAdam": {},
+    "Rprop": {},
+    "ASGD": {},
 }
 
 WRONG = {
@@ -182,6 +188,7 @@ def test_checkpoints_of_older_versions(parity, kind):
         old = "lr", "momentum", "weight_decay", "dampening", "betas", "eps", "params", "alpha"
         group = saved["param_groups"][0]
         old = *old, "amsgrad", "centered", "lr_decay", "initial_accumulator_value"
+        old = *old, "rho", "etas", "step_sizes", "momentum_decay", "lambd", "t0"
         saved["param_groups"] = [{k: v for k, v in group.items() if k in old}]
         for state in saved["state"].values():
             if "step" in state:
