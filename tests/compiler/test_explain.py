@@ -174,7 +174,7 @@ def test_listings_have_every_kind_of_node():
         lambda x: x.gather(1, at) + 1: "m0[5·i + x0]",
         lambda x: torch.zeros(6, 5).scatter_add(1, at, x[:, :2]): "+=",
         lambda x: x[:, 0] + torch.arange(6): "0 + (i)",
-        lambda x: x.t()[1:] * 3: "+ 1]",
+        lambda x: x.t()[1:] * 3: "mul(x0, 3)",
     }
     for f, words in cases.items():
         found = native(f, x)
