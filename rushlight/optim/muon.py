@@ -38,11 +38,11 @@ class Muon(Elementwise):
     >>> import rushlight as torch
     >>> w = torch.eye(2).requires_grad_()
     >>> optimizer = torch.optim.Muon([w], lr=0.5)
-    >>> (w @ torch.tensor([[0.0, 1.0], [9.0, 0.0]])).trace().backward()
+    >>> (w * torch.tensor([[9.0, 0.0], [0.0, 1.0]])).sum().backward()
     >>> optimizer.step()
-    >>> print(w.detach().round(decimals=1))  # the large gradient moves no more than the small
-    tensor([[ 0.9000, -0.6000],
-            [-0.6000,  0.9000]])
+    >>> w.detach().round(decimals=1)  # the large gradient moves no more than the small
+    tensor([[0.6000, 0.0000],
+            [0.0000, 0.6000]])
     """
 
     _counted = False

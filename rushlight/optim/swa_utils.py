@@ -1,0 +1,283 @@
+"""Averages of models, and what belongs to them: ``torch.optim.swa_utils``."""
+
+import math
+from copy import deepcopy
+from itertools import chain
+
+import rushlight
+from rushlight.autograd import mode
+from rushlight.dtype import int64
+from rushlight.nn.modules.batchnorm import _BatchNorm
+from rushlight.nn.modules.module import Module
+from rushlight.optim.lr_scheduler import LRScheduler
+from rushlight.optim.lr_scheduler.scheduler import per_group
+from rushlight.tensor import Tensor
+
+__all__ = [
+    "SWALR", "AveragedModel", "get_ema_avg_fn", "get_ema_multi_avg_fn", "get_swa_avg_fn",
+    "get_swa_multi_avg_fn", "update_bn",
+]  # fmt: skip
+
+
+def get_ema_avg_fn(decay=0.999):
+    """The function of one parameter that keeps the share ``decay`` of its average.
+
+    Raises:
+        ValueError: ``decay`` outside [0, 1].
+
+    >>> import rushlight as torch
+    >>> average = torch.optim.swa_utils.get_ema_avg_fn(0.75)
+    >>> average(torch.tensor(4.0), torch.tensor(8.0), 1)
+    tensor(5.)
+    """
+    _check_decay("get_ema_avg_fn", decay)
+
+    @mode.no_grad()
+    def ema_update(ema_param, current_param, num_averaged):
+        return decay * ema_param + (1 - decay) * current_param
+
+    return ema_update
+
+
+def get_swa_avg_fn():
+    """The function of one parameter that makes the plain average of all its values.
+
+    >>> import rushlight as torch
+    >>> torch.optim.swa_utils.get_swa_avg_fn()(torch.tensor(4.0), torch.tensor(8.0), 3)
+    tensor(5.)
+    """
+
+    @mode.no_grad()
+    def swa_update(averaged_param, current_param, num_averaged):
+        return averaged_param + (current_param - averaged_param) / (num_averaged + 1)
+
+    return swa_update
+
+
+def get_ema_multi_avg_fn(decay=0.999):
+    """As ``get_ema_avg_fn``, of lists of parameters, the averages written in place.
+
+    Raises:
+        ValueError: ``decay`` outside [0, 1].
+
+    >>> import rushlight as torch
+    >>> means = [torch.tensor(4.0)]
+    >>> torch.optim.swa_utils.get_ema_multi_avg_fn(0.75)(means, [torch.tensor(8.0)], 1)
+    >>> means
+    [tensor(5.)]
+    """
+    _check_decay("get_ema_multi_avg_fn", decay)
+
+    @mode.no_grad()
+    def ema_update(ema_param_list, current_param_list, _):
+        for mean, p in zip(ema_param_list, current_param_list, strict=True):
+            if mean.is_floating_point() or mean.is_complex():
+                mean.lerp_(p, 1 - decay)
+            else:
+                mean.copy_(mean * decay + p * (1 - decay))
+
+    return ema_update
+
+
+def get_swa_multi_avg_fn():
+    """As ``get_swa_avg_fn``, of lists of parameters, the averages written in place.
+
+    >>> import rushlight as torch
+    >>> means = [torch.tensor(4.0)]
+    >>> torch.optim.swa_utils.get_swa_multi_avg_fn()(means, [torch.tensor(8.0)], 3)
+    >>> means
+    [tensor(5.)]
+    """
+
+    @mode.no_grad()
+    def swa_update(averaged_param_list, current_param_list, num_averaged):
+        share = 1 / (num_averaged + 1)
+        for mean, p in zip(averaged_param_list, current_param_list, strict=True):
+            if mean.is_floating_point() or mean.is_complex():
+                mean.lerp_(p, share.to(mean.dtype) if isinstance(share, Tensor) else share)
+            else:
+                mean.copy_(mean + (p - mean) * share)
+
+    return swa_update
+
+
+def _check_decay(owner, decay):
+    if not 0.0 <= decay <= 1.0:
+        raise ValueError(
+            f"{owner}: Invalid decay value {decay} provided. Please provide a value in [0,1] range."
+        )
+
+
+class AveragedModel(Module):
+    """A copy of ``model`` whose parameters become the average of the model's over time.
+
+    Args:
+        model: Copied as it is.
+        device: Where the copy lies.
+        avg_fn: Makes the new average from the average, the parameter and the number of models
+            averaged so far; the plain average by default.
+        multi_avg_fn: The same in place, from the list of averages and that of parameters.
+        use_buffers: Average buffers too, instead of copying the newest.
+
+    Raises:
+        AssertionError: both ``avg_fn`` and ``multi_avg_fn``.
+
+    Source: Izmailov et al., Averaging weights leads to wider optima and better generalization,
+        2018.
+
+    >>> import rushlight as torch
+    >>> model = torch.nn.Linear(1, 1, bias=False)
+    >>> averaged = torch.optim.swa_utils.AveragedModel(model)
+    >>> for value in (1.0, 2.0, 6.0):
+    ...     _ = torch.nn.init.constant_(model.weight, value)
+    ...     averaged.update_parameters(model)
+    >>> averaged.module.weight.item()
+    3.0
+    """
+
+    n_averaged: Tensor
+
+    def __init__(self, model, device=None, avg_fn=None, multi_avg_fn=None, use_buffers=False):
+        super().__init__()
+        if avg_fn is not None and multi_avg_fn is not None:
+            raise AssertionError("Only one of avg_fn and multi_avg_fn should be provided")
+        self.module = deepcopy(model)
+        if device is not None:
+            self.module = self.module.to(device)
+        self.register_buffer("n_averaged", rushlight.tensor(0, dtype=int64))
+        self.avg_fn = avg_fn
+        self.multi_avg_fn = multi_avg_fn
+        self.use_buffers = use_buffers
+
+    def forward(self, *args, **kwargs):
+        return self.module(*args, **kwargs)
+
+    def update_parameters(self, model):
+        """Take the parameters of ``model`` into the average; the first time, copy them."""
+        pairs = [
+            (mean.detach(), p.detach())
+            for mean, p in zip(self._averaged(self.module), self._averaged(model), strict=False)
+        ]
+        first = self.n_averaged == 0
+        if mode.intercept and mode.recorder() is not None:
+            # A program takes both roads and keeps the right value.
+            kept = [(mean, p.clone()) for mean, p in pairs]
+            self._average(pairs)
+            for mean, p in kept:
+                mean.copy_(rushlight.where(first, p, mean))
+        elif first:
+            for mean, p in pairs:
+                mean.copy_(p)
+        else:
+            self._average(pairs)
+        if not self.use_buffers:
+            for ours, theirs in zip(self.module.buffers(), model.buffers(), strict=True):
+                ours.detach().copy_(theirs.detach())
+        self.n_averaged += 1
+
+    def _averaged(self, model):
+        """What of ``model`` is averaged."""
+        return chain(model.parameters(), model.buffers() if self.use_buffers else ())
+
+    def _average(self, pairs):
+        if self.multi_avg_fn is None:
+            average = self.avg_fn or get_swa_avg_fn()
+            for mean, p in pairs:
+                mean.copy_(average(mean, p, self.n_averaged))
+            return
+        for dtype in dict.fromkeys(mean.dtype for mean, _ in pairs):
+            means, params = zip(*[pair for pair in pairs if pair[0].dtype is dtype], strict=True)
+            self.multi_avg_fn([*means], [*params], self.n_averaged)
+
+
+def update_bn(loader, model, device=None):
+    """Take the statistics of all batch normalizations of ``model`` anew, from ``loader``.
+
+    Args:
+        loader: Its batches are inputs, or lists and tuples that begin with one.
+        device: Where inputs are moved.
+
+    >>> import rushlight as torch
+    >>> model = torch.nn.BatchNorm1d(1)
+    >>> torch.optim.swa_utils.update_bn([torch.tensor([[1.0], [3.0]])], model)
+    >>> model.running_mean
+    tensor([2.])
+    """
+    norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
+    if not norms:
+        return
+    for norm in norms:
+        norm.reset_running_stats()
+    momenta = [norm.momentum for norm in norms]
+    training = model.training
+    model.train()
+    with mode.no_grad():
+        for norm in norms:
+            norm.momentum = None  # a plain average over all batches
+        for x in loader:
+            if isinstance(x, (list, tuple)):
+                x = x[0]
+            model(x if device is None else x.to(device))
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    model.train(training)
+
+
+class SWALR(LRScheduler):
+    """From the rate of each group to ``swa_lr`` in ``anneal_epochs`` epochs, where it stays.
+
+    Args:
+        swa_lr: The last rate, of all groups or of each.
+        anneal_epochs: How many epochs it takes.
+        anneal_strategy: ``"cos"`` or ``"linear"``.
+
+    Raises:
+        ValueError: another strategy, or ``anneal_epochs`` that are no number of epochs.
+
+    >>> import rushlight as torch
+    >>> optimizer = torch.optim.SGD([torch.ones(2)], lr=1.0)
+    >>> scheduler = torch.optim.swa_utils.SWALR(optimizer, swa_lr=0.5, anneal_epochs=2)
+    >>> for _ in range(2):
+    ...     optimizer.step()
+    ...     scheduler.step()
+    ...     print(scheduler.get_last_lr())
+    [0.75]
+    [0.5]
+    """
+
+    def __init__(self, optimizer, swa_lr, anneal_epochs=10, anneal_strategy="cos", last_epoch=-1):
+        rates = per_group("SWALR", optimizer, "swa_lr", swa_lr)
+        for rate, group in zip(rates, optimizer.param_groups, strict=True):
+            group["swa_lr"] = rate
+        if anneal_strategy not in ("cos", "linear"):
+            raise ValueError(
+                "SWALR: anneal_strategy must be one of 'cos' or 'linear', instead got "
+                f"{anneal_strategy}"
+            )
+        if not isinstance(anneal_epochs, int) or anneal_epochs < 0:
+            raise ValueError(
+                f"SWALR: anneal_epochs must be equal or greater than 0, got {anneal_epochs}"
+            )
+        self._anneal_strategy = anneal_strategy
+        self.anneal_epochs = anneal_epochs
+        super().__init__(optimizer, last_epoch)
+
+    def anneal_func(self, t):
+        """The share of the last rate after the part ``t`` of the epochs."""
+        return (1 - math.cos(math.pi * t)) / 2 if self._anneal_strategy == "cos" else t
+
+    def get_lr(self):
+        self._only_in_step()
+        step = self._step_count - 1
+        if self.anneal_epochs == 0:
+            step = max(1, step)
+        before, now = (
+            self.anneal_func(max(0, min(1, i / max(1, self.anneal_epochs))))
+            for i in (step - 1, step)
+        )
+        rates = []
+        for group in self.optimizer.param_groups:
+            rate, last = group["lr"], group["swa_lr"]
+            start = last if before == 1 else (rate - before * last) / (1 - before)
+            rates.append(last * now + start * (1 - now))
+        return rates
