@@ -1,0 +1,71 @@
+"""A multi-layer perceptron learns to tell two spirals apart.
+
+The whole loop of supervised learning: data, batches, a model, a loss, an optimizer with a
+schedule, and accuracy on points that were never trained on.
+"""
+
+import argparse
+import math
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset, random_split
+
+
+def spirals(n, noise=0.05):
+    """``n`` points on two interleaved spirals, and which spiral each belongs to."""
+    labels = torch.arange(n) % 2
+    turn = torch.rand(n).sqrt() * 3 * math.pi
+    angle = turn + math.pi * labels
+    points = torch.stack([turn * torch.cos(angle), turn * torch.sin(angle)], dim=1) / 10
+    return points + noise * torch.randn(n, 2), labels
+
+
+def accuracy(model, loader):
+    """The part of the points whose likelier class is the right one."""
+    model.eval()
+    right = total = 0
+    with torch.no_grad():
+        for points, labels in loader:
+            right += (model(points).argmax(dim=1) == labels).sum().item()
+            total += len(labels)
+    model.train()
+    return right / total
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--compile", action="store_true", help="compile the model")
+    options = parser.parse_args()
+
+    torch.manual_seed(0)
+    data = TensorDataset(*spirals(1200))
+    training, test = random_split(data, [1000, 200])
+    batches = DataLoader(training, batch_size=50, shuffle=True)
+
+    model = nn.Sequential(
+        nn.Linear(2, 64), nn.Tanh(),
+        nn.Linear(64, 64), nn.Tanh(),
+        nn.Linear(64, 2),
+    )  # fmt: skip
+    compute = torch.compile(model) if options.compile else model
+    loss_of = nn.CrossEntropyLoss()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01, weight_decay=1e-4)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=60)
+
+    for epoch in range(60):
+        total = 0.0
+        for points, labels in batches:
+            loss = loss_of(compute(points), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            total += loss.item() * len(labels)
+        schedule.step()
+        if epoch % 10 == 9:
+            print(f"epoch {epoch + 1}: loss {total / len(training):.4f}")
+    print(f"accuracy on new points: {accuracy(model, DataLoader(test, batch_size=200)):.3f}")
+
+
+if __name__ == "__main__":
+    main()

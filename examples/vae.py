@@ -1,0 +1,83 @@
+"""A variational autoencoder learns a map of bell curves, and draws new ones from it.
+
+Each sample is a curve with a random centre and width, read at 32 points. The encoder gives a
+normal distribution over two latent numbers; the decoder gives the curve back. The loss is the
+negative evidence lower bound: the error of reconstruction plus the divergence from the prior.
+"""
+
+import argparse
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+POINTS = torch.linspace(-1, 1, 32)
+
+
+def curves(n):
+    """``n`` bell curves (n, 32)."""
+    centre = torch.rand(n, 1) * 1.2 - 0.6
+    width = torch.rand(n, 1) * 0.3 + 0.1
+    return torch.exp(-0.5 * ((POINTS - centre) / width) ** 2)
+
+
+class VAE(nn.Module):
+    """A variational autoencoder with a normal posterior over ``latent`` numbers."""
+
+    def __init__(self, latent=2):
+        super().__init__()
+        self.encoder = nn.Sequential(nn.Linear(32, 64), nn.SiLU(), nn.Linear(64, 64), nn.SiLU())
+        self.mean = nn.Linear(64, latent)
+        self.log_variance = nn.Linear(64, latent)
+        self.decoder = nn.Sequential(
+            nn.Linear(latent, 64), nn.SiLU(),
+            nn.Linear(64, 64), nn.SiLU(),
+            nn.Linear(64, 32),
+        )  # fmt: skip
+
+    def forward(self, x, noise):
+        h = self.encoder(x)
+        mean, log_variance = self.mean(h), self.log_variance(h)
+        z = mean + torch.exp(0.5 * log_variance) * noise  # differentiable in mean and variance
+        return self.decoder(z), mean, log_variance
+
+
+def negative_bound(x, output, mean, log_variance):
+    """(reconstruction error, divergence of the posterior from the prior), each per curve."""
+    error = F.mse_loss(output, x, reduction="sum") / (2 * 0.1**2)
+    divergence = -0.5 * torch.sum(1 + log_variance - mean**2 - log_variance.exp())
+    return error / len(x), divergence / len(x)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--compile", action="store_true", help="compile the model")
+    options = parser.parse_args()
+
+    torch.manual_seed(0)
+    model = VAE()
+    compute = torch.compile(model) if options.compile else model
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+
+    for step in range(1, 1201):
+        x = curves(128)
+        error, divergence = negative_bound(x, *compute(x, torch.randn(128, 2)))
+        loss = error + divergence
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        if step % 200 == 0:
+            print(
+                f"step {step}: loss {loss.item():.3f} = error {error.item():.3f} "
+                f"+ divergence {divergence.item():.3f}"
+            )
+
+    with torch.no_grad():
+        drawn = model.decoder(torch.randn(4, 2))
+    print("four curves drawn from the prior:")
+    for curve in drawn:
+        print("".join(" .:-=+*#"[int(v.clamp(0, 0.99) * 8)] for v in curve))
+
+
+if __name__ == "__main__":
+    main()
