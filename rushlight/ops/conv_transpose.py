@@ -185,9 +185,7 @@ def _transposed(
         "stride": stride, "padding": padding, "output_padding": output_padding,
         "dilation": dilation, "groups": groups, "name": name,
     }  # fmt: skip
-    found = apply(
-        conv_transpose.op, (input.unsqueeze(0) if single else input, weight, bias), params
-    )
+    found = apply(conv_transpose.op, (batch, weight, bias), params)
     return found.squeeze(0) if single else found
 
 

@@ -32,30 +32,32 @@ def _best(x, starts, ends):
     ``starts`` and ``ends`` hold, for each of the last dims, an array (places) or (…, places).
     """
     n = len(starts)
-    best, at, step = x, np.zeros((1,) * x.ndim, np.int64), 1
+    best, at, step = x, None, 1
+    nans = bool((x != x).any())
     for d in reversed(range(n)):
         dim = x.ndim - n + d
         start, end = (
             a.reshape(*a.shape[:-1], *[1] * (dim - a.ndim + 1), -1, *[1] * (n - 1 - d))
             for a in (starts[d], ends[d])
         )
-        best, at = _best_along(best, at, start, end, dim, step)
+        best, where = _best_along(best, start, end, dim, nans)
+        at = where if at is None else np.take_along_axis(at, where, dim) + where * step
         step *= x.shape[dim]
     return at
 
 
-def _best_along(x, at, start, end, dim, step):
-    """(maxima, their positions) of windows along ``dim`` of values ``x`` that came from ``at``."""
-    at = np.broadcast_to(at, x.shape)
+def _best_along(x, start, end, dim, nans):
+    """(maxima, where they lie) of windows along ``dim``."""
     found = _taken(x, start, dim)
-    where = _taken(at, start, dim) + start * step
+    where = np.broadcast_to(start, found.shape).copy()
     for t in range(1, int((end - start).max())):
         index = np.minimum(start + t, end - 1)
         value = _taken(x, index, dim)
-        with np.errstate(invalid="ignore"):
-            better = (value > found) | (value != value)
-        found = np.where(better, value, found)
-        where = np.where(better, _taken(at, index, dim) + index * step, where)
+        better = value > found
+        if nans:
+            better |= value != value
+        np.copyto(found, value, where=better)
+        np.copyto(where, index, where=better)
     return found, where
 
 
@@ -67,14 +69,24 @@ def _taken(x, index, dim):
     return np.take_along_axis(x, full, dim)
 
 
-@kernel(public=False, method=False, name="adaptive_max_positions", widen=False)
-def _adaptive_positions(xp, x, *, places):
-    """Where the maximum of each of ``places`` windows lies that cover x evenly."""
-    size = x.shape[x.ndim - len(places) :]
+def _regions(size, places):
+    """(starts, ends) of ``places`` windows that cover ``size`` evenly, for each dim."""
     counts = [np.arange(o) for o in places]
     starts = [i * n // o for i, n, o in zip(counts, size, places, strict=True)]
     ends = [-(-(i + 1) * n // o) for i, n, o in zip(counts, size, places, strict=True)]
-    return _best(x, starts, ends)
+    return starts, ends
+
+
+@kernel(public=False, method=False, name="adaptive_max_positions", widen=False)
+def _adaptive_positions(xp, x, *, places):
+    """Where the maximum of each of ``places`` windows lies that cover x evenly."""
+    n = len(places)
+    if set(places) == {1} and x.dtype.kind == "f":
+        flat = _flat(x, n)
+        at = flat.argmax(-1, keepdims=True)
+        if not np.isnan(np.take_along_axis(flat, at, -1)).any():
+            return at.reshape(*at.shape[:-1], *places)
+    return _best(x, *_regions(x.shape[x.ndim - n :], places))
 
 
 @kernel(public=False, method=False, name="fractional_max_positions", widen=False)
@@ -144,22 +156,50 @@ def _spread_by_scatter(g, at, size):
     return out.scatter_add(-1, _flat(at, n), _flat(g, n)).reshape((*lead, *size))
 
 
-def _pick_op(name, title, n):
+def _pick_op(name, title):
     op = kernel(
-        _picked, public=False, method=False, name=f"{name}{n}d", widen=False,
-        grad_name=f"{title}{n}DBackward0",
+        _picked, public=False, method=False, name=name, widen=False, grad_name=f"{title}Backward0",
     )  # fmt: skip
     op.lower(lambda x, at, n: _picked_by_gather(x, at, n))
     op.grad(x=lambda g, at, x_shape, n: _spread(g, at, size=tuple(x_shape[-n:])))
     return op.op
 
 
-_ADAPTIVE = {n: _pick_op("adaptive_max_pool", "AdaptiveMaxPool", n) for n in (2, 3)}
-_FRACTIONAL = {n: _pick_op("fractional_max_pool", "FractionalMaxPool", n) for n in (2, 3)}
-_spread.grad(g=lambda h, at, size: apply(_ADAPTIVE[2], (h, at), {"n": len(size)}))
+_pick = _pick_op("pool_pick", "PoolPick")
+_FRACTIONAL = {n: _pick_op(f"fractional_max_pool{n}d", f"FractionalMaxPool{n}D") for n in (2, 3)}
+_spread.grad(g=lambda h, at, size: apply(_pick, (h, at), {"n": len(size)}))
 
 # Adaptive ---------------------------------------------------------------------------------
 
+
+def _adaptive(xp, x, *, places):
+    """The maximum of each of ``places`` windows that cover x evenly."""
+    n = len(places)
+    if set(places) == {1}:
+        return _flat(x, n).max(-1).reshape(*x.shape[: x.ndim - n], *places)
+    starts, ends = _regions(x.shape[x.ndim - n :], places)
+    for d in range(n):
+        dim = x.ndim - n + d
+        out = x.take(starts[d], dim)
+        for t in range(1, int((ends[d] - starts[d]).max())):
+            np.maximum(out, x.take(np.minimum(starts[d] + t, ends[d] - 1), dim), out=out)
+        x = out
+    return x
+
+
+def _adaptive_slope(g, x, places):
+    at = _adaptive_positions(x, places=places)
+    return _spread(g, at, size=tuple(x.shape[len(x.shape) - len(places) :]))
+
+
+_ADAPTIVE = {}
+for _n in (2, 3):
+    _op = kernel(
+        _adaptive, public=False, method=False, name=f"adaptive_max_pool{_n}d", widen=False,
+        grad_name=f"AdaptiveMaxPool{_n}DBackward0",
+    )  # fmt: skip
+    _op.grad(x=_adaptive_slope)
+    _ADAPTIVE[_n] = _op.op
 _MAX_POOL = {1: max_pool1d, 2: max_pool2d, 3: max_pool3d}
 
 
@@ -183,11 +223,11 @@ def _adapted(name, n, input, output_size, return_indices):
         raise RuntimeError(f"{name}: elements of output_size must not be negative, got {places}")
     if x.dtype.kind not in "fV":
         raise UnsupportedDtypeError(f"{name}: not implemented for {OF[x.dtype]}")
-    if all(o and s % o == 0 for s, o in zip(size, places, strict=True)):
+    even = all(o and s % o == 0 for s, o in zip(size, places, strict=True))
+    if even and set(places) != {1}:
         return _even(n, input, size, places, return_indices)
-    at = _adaptive_positions(input, places=places)
-    found = apply(_ADAPTIVE[max(n, 2)], (input, at), {"n": n})
-    return (found, at) if return_indices else found
+    found = apply(_ADAPTIVE[max(n, 2)], (input,), {"places": places})
+    return (found, _adaptive_positions(input, places=places)) if return_indices else found
 
 
 def _even(n, input, size, places, return_indices):
@@ -315,7 +355,7 @@ def _unpool_op(n):
         at, low=0, high=prod(size) - 1, error=RuntimeError,
         message=f"max_unpool: found an invalid max index {{}} for an output of size {size}",
     ))  # fmt: skip
-    op.grad(x=lambda g, at, size: apply(_ADAPTIVE[2], (g, at), {"n": len(size)}))
+    op.grad(x=lambda g, at, size: apply(_pick, (g, at), {"n": len(size)}))
     return op.op
 
 

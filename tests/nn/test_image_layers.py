@@ -38,6 +38,11 @@ LAYERS = {
     "ZeroPad1d": ("nn.ZeroPad1d((1, 2))", (2, 3, 4)),
     "ZeroPad2d": ("nn.ZeroPad2d(1)", (2, 3, 4)),
     "ZeroPad3d": ("nn.ZeroPad3d(2)", (2, 3, 4, 5)),
+    "Upsample": ("nn.Upsample(scale_factor=2)", (2, 3, 4)),
+    "Upsample size": ("nn.Upsample((3, 7), mode='bicubic', align_corners=True)", (2, 3, 4, 5)),
+    "Upsample factors": ("nn.Upsample(scale_factor=(1.5, 2), mode='bilinear', recompute_scale_factor=True)", (2, 3, 4, 5)),
+    "UpsamplingNearest2d": ("nn.UpsamplingNearest2d(size=3)", (2, 3, 4, 5)),
+    "UpsamplingBilinear2d": ("nn.UpsamplingBilinear2d(scale_factor=2)", (2, 3, 4, 5)),
     **{
         f"{kind}Pad{n}d": (f"nn.{kind}Pad{n}d({(2, 1, 1, 0, 1, 2)[:2 * n] if n > 1 else 2})", (2, 3, 3, 4, 4)[:n + 2])
         for kind in ("Circular", "Reflection", "Replication") for n in (1, 2, 3)

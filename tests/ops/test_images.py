@@ -172,3 +172,58 @@ def test_instance_norm(shape):
 ])  # fmt: skip
 def test_instance_norm_refuses(call):
     same_errors(f"F.{call}", x=numbers(2, 3, 1), y=numbers(2, 3, 4))
+
+
+# Resampling -----------------------------------------------------------------------------------
+
+MODES = {
+    1: ("nearest", "nearest-exact", "linear", "area"),
+    2: ("nearest", "nearest-exact", "bilinear", "bicubic", "area"),
+    3: ("nearest", "nearest-exact", "trilinear", "area"),
+}
+SIZES = ("size=(3, 9, 5)[:n]", "size=1", "size=(14, 7, 8)[:n]", "scale_factor=2", "scale_factor=1.7", "scale_factor=0.4",
+         "scale_factor=(0.6, 3.0, 1.0)[:n]", "scale_factor=1.7, recompute_scale_factor=True")  # fmt: skip
+
+
+@pytest.mark.parametrize(("n", "mode"), [(n, m) for n in MODES for m in MODES[n]])
+def test_interpolate(n, mode):
+    x = numbers(2, 2, *(7, 5, 6)[:n])
+    corners = (None,) if mode in ("nearest", "nearest-exact", "area") else (False, True)
+    for kw, align in itertools.product(SIZES, corners):
+        call = (
+            f"F.interpolate(x, {kw.replace('n]', f'{n}]')}, mode={mode!r}, align_corners={align})"
+        )
+        same_gradients(call, x=x, names=mode != "area")
+        same_values(call, "float32", tolerance=2e-5, x=x)
+    same_values(f"F.interpolate(x, scale_factor=2, mode={mode!r})", "bfloat16", x=x)
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+def test_interpolate_with_antialias(mode):
+    x = numbers(1, 2, 13, 9)
+    for kw, align in itertools.product(
+        ("size=(3, 4)", "scale_factor=0.3", "scale_factor=1.6"), (False, True)
+    ):
+        same_gradients(
+            f"F.interpolate(x, {kw}, mode={mode!r}, align_corners={align}, antialias=True)", x=x
+        )
+
+
+@pytest.mark.parametrize("call", [
+    "x", "x, 2, 2.0", "x, (1, 2, 3)", "x, scale_factor=(1.0, 2.0, 3.0)", "x, 2, mode='linear'", "x, 2, mode='trilinear'",
+    "x[0], 2, mode='bilinear'", "x, 2, mode='cubic'", "x, 2, align_corners=True", "x, 2, recompute_scale_factor=True",
+    "x, 2, antialias=True", "x, 0", "x[0, 0], 2", "x.long(), 2", "x[:, :, :0], 2", "x, scale_factor=0.1",
+])  # fmt: skip
+def test_interpolate_refuses(call):
+    same_errors(f"F.interpolate({call})", x=numbers(1, 2, 5, 5))
+
+
+def test_older_names_of_interpolate():
+    x = numbers(1, 2, 3, 4)
+    same_values(
+        "F.upsample(x, 5), F.upsample_nearest(x, scale_factor=2), F.upsample_bilinear(x, (7, 3))",
+        x=x,
+    )
+    same_values(
+        "F.interpolate(x.to(torch.uint8), 5), F.interpolate(x[0], 3, mode='nearest-exact')", x=x + 2
+    )

@@ -23,3 +23,10 @@ sample("max_unpool3d", lambda t, x: t.nn.functional.max_unpool3d(*t.nn.functiona
 sample("lp_pool2d", f("lp_pool2d", norm_type=2.0, kernel_size=2), floats(2, 2, 4, 6))
 sample("instance_norm", f("instance_norm"), floats(2, 3, 4), tolerance=1e-4)
 sample("instance_norm", lambda t, x, w, b: t.nn.functional.instance_norm(x, x.new_zeros(3), x.new_ones(3), w, b), floats(2, 3, 2, 2), floats(3, seed=1), floats(3, seed=2), tolerance=1e-4)
+
+for _mode, _shape in (("nearest", (2, 3)), ("nearest-exact", (2, 3)), ("linear", (2, 3)), ("nearest", (2, 3, 4)), ("nearest-exact", (2, 3, 4)), ("bilinear", (2, 3, 4)),
+                      ("bicubic", (2, 3, 4)), ("nearest", (2, 3, 2, 4)), ("nearest-exact", (2, 3, 2, 4)), ("trilinear", (2, 3, 2, 4))):
+    sample(f"interpolate_{_mode}", f("interpolate", scale_factor=2, mode=_mode), floats(1, *_shape), dtypes=("float64", "bfloat16"))
+    sample(f"interpolate_{_mode}", f("interpolate", size=5, mode=_mode), floats(1, *_shape))
+for _mode in ("bilinear", "bicubic"):
+    sample(f"interpolate_{_mode}", f("interpolate", size=(3, 2), mode=_mode, antialias=True), floats(1, 2, 7, 5))

@@ -1,0 +1,31 @@
+"""The older names of ``interpolate``."""
+
+import warnings
+
+from rushlight.ops.upsample import interpolate
+
+__all__ = ["upsample", "upsample_bilinear", "upsample_nearest"]
+
+
+def _warn(name):
+    warnings.warn(
+        f"nn.functional.{name} is deprecated; use nn.functional.interpolate", stacklevel=3
+    )
+
+
+def upsample(input, size=None, scale_factor=None, mode="nearest", align_corners=None):
+    """``interpolate``, by its older name."""
+    _warn("upsample")
+    return interpolate(input, size, scale_factor, mode, align_corners)
+
+
+def upsample_nearest(input, size=None, scale_factor=None):
+    """``interpolate`` to the nearest pixel."""
+    _warn("upsample_nearest")
+    return interpolate(input, size, scale_factor, mode="nearest")
+
+
+def upsample_bilinear(input, size=None, scale_factor=None):
+    """``interpolate`` linearly, with the corners aligned."""
+    _warn("upsample_bilinear")
+    return interpolate(input, size, scale_factor, mode="bilinear", align_corners=True)

@@ -1,0 +1,74 @@
+"""Layers that change the size of images."""
+
+from rushlight.nn import functional as F
+from rushlight.nn.modules.module import Module
+
+__all__ = ["Upsample", "UpsamplingBilinear2d", "UpsamplingNearest2d"]
+
+
+class Upsample(Module):
+    """x at another ``size``, or at ``scale_factor`` times its size; modes as of ``interpolate``.
+
+    Shape: x: (N, C, *size) → (N, C, *size').
+
+    >>> import rushlight as torch
+    >>> torch.nn.Upsample(scale_factor=2, mode="bilinear")(torch.ones(1, 1, 2, 3)).shape
+    torch.Size([1, 1, 4, 6])
+    """
+
+    def __init__(
+        self, size=None, scale_factor=None, mode="nearest", align_corners=None,
+        recompute_scale_factor=None,
+    ):  # fmt: skip
+        super().__init__()
+        self.name = type(self).__name__
+        self.size = size
+        if isinstance(scale_factor, tuple):
+            self.scale_factor = tuple(float(factor) for factor in scale_factor)
+        else:
+            self.scale_factor = float(scale_factor) if scale_factor else None
+        self.mode = mode
+        self.align_corners = align_corners
+        self.recompute_scale_factor = recompute_scale_factor
+
+    def forward(self, input):
+        return F.interpolate(
+            input, self.size, self.scale_factor, self.mode, self.align_corners,
+            recompute_scale_factor=self.recompute_scale_factor,
+        )  # fmt: skip
+
+    def __setstate__(self, state):
+        super().__setstate__({"recompute_scale_factor": True, **state})
+
+    def extra_repr(self):
+        if self.scale_factor is not None:
+            return f"scale_factor={self.scale_factor!r}, mode={self.mode!r}"
+        return f"size={self.size!r}, mode={self.mode!r}"
+
+
+class UpsamplingNearest2d(Upsample):
+    """``Upsample`` to the nearest pixel.
+
+    Shape: x: (N, C, H, W) → (N, C, H', W').
+
+    >>> import rushlight as torch
+    >>> torch.nn.UpsamplingNearest2d(scale_factor=2)(torch.ones(1, 1, 2, 2)).shape
+    torch.Size([1, 1, 4, 4])
+    """
+
+    def __init__(self, size=None, scale_factor=None):
+        super().__init__(size, scale_factor, mode="nearest")
+
+
+class UpsamplingBilinear2d(Upsample):
+    """``Upsample`` by linear interpolation with the corners aligned.
+
+    Shape: x: (N, C, H, W) → (N, C, H', W').
+
+    >>> import rushlight as torch
+    >>> torch.nn.UpsamplingBilinear2d(size=3)(torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]]))[0, 0, 1]
+    tensor([2.0000, 2.5000, 3.0000])
+    """
+
+    def __init__(self, size=None, scale_factor=None):
+        super().__init__(size, scale_factor, mode="bilinear", align_corners=True)

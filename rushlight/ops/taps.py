@@ -1,0 +1,129 @@
+"""Resampling along a dim as taps: each element of the result is a weighted sum of a few of x.
+
+A table is (index (K, places), weight (K, places) or None for one tap of weight 1). It is made
+once for the geometry of a dim, as is its transpose, which carries a gradient back.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+
+__all__ = ["apply_taps", "taps", "transposed"]
+
+# Geometry ---------------------------------------------------------------------------------
+
+
+def _scale(n, places, align, factor, kind):
+    """How far apart in x neighbours of the result lie."""
+    if align:
+        return kind(n - 1) / kind(places - 1) if places > 1 else kind(0)
+    return kind(1 / factor) if factor else kind(n) / kind(places)
+
+
+def _nearest(n, places, factor, exact, kind):
+    out = np.arange(places)
+    if not exact and places in (n, 2 * n):
+        return out * n // places
+    at = out.astype(kind) + kind(0.5 if exact else 0)
+    return np.minimum(np.floor(at * _scale(n, places, False, factor, kind)).astype(int), n - 1)
+
+
+def _triangle(x):
+    return np.maximum(1 - np.abs(x), 0)
+
+
+def _cubic(x, a):
+    """Keys' kernel of cubic convolution."""
+    x = np.abs(x)
+    near = ((a + 2) * x - (a + 3)) * x * x + 1
+    far = ((x - 5) * x + 8) * x * a - 4 * a
+    return np.where(x < 1, near, np.where(x < 2, far, 0))
+
+
+def _points(n, places, align, factor, kind, mode):
+    """Taps that go through the points of x: two (linear) or four (cubic)."""
+    scale = _scale(n, places, align, factor, kind)
+    out = np.arange(places).astype(kind)
+    at = out * scale if align else scale * (out + kind(0.5)) - kind(0.5)
+    if mode == "linear":
+        at = np.maximum(at, 0)
+        first = np.minimum(np.floor(at).astype(int), n - 1)
+        t = np.clip(at - first.astype(kind), 0, 1)
+        return np.stack([first, np.minimum(first + 1, n - 1)]), np.stack([1 - t, t])
+    first = np.floor(at).astype(int)
+    t = at - first.astype(kind)
+    index = np.clip(np.stack([first + k for k in (-1, 0, 1, 2)]), 0, n - 1)
+    return index, np.stack([_cubic(t - kind(k), -0.75) for k in (-1, 0, 1, 2)])
+
+
+def _antialiased(n, places, align, factor, kind, mode):
+    """Taps of a filter that is as wide as the step in x, so that nothing is skipped."""
+    scale = _scale(n, places, align, factor, kind)
+    reach = 1 if mode == "linear" else 2
+    support = reach * max(scale, kind(1))
+    centre = scale * (np.arange(places).astype(kind) + kind(0.5))
+    start = np.maximum((centre - support + kind(0.5)).astype(int), 0)
+    end = np.minimum((centre + support + kind(0.5)).astype(int), n)
+    k = np.arange(max(int((end - start).max()), 1))[:, None]
+    distance = ((start + k).astype(kind) - centre + kind(0.5)) / max(scale, kind(1))
+    weight = _triangle(distance) if mode == "linear" else _cubic(distance, -0.5)
+    weight = np.where(start + k < end, weight, 0)
+    return np.minimum(start + k, end - 1), weight / weight.sum(0)
+
+
+@lru_cache(256)
+def taps(n, places, mode, align, factor, antialias, kind):
+    """The table that resamples a dim of ``n`` to ``places``, computed in the dtype ``kind``."""
+    if mode.startswith("nearest"):
+        return _nearest(n, places, factor, mode == "nearest-exact", kind)[None], None
+    rule = _antialiased if antialias else _points
+    index, weight = rule(n, places, align, factor, kind, mode)
+    return index, weight.astype(kind)
+
+
+@lru_cache(256)
+def transposed(n, *geometry):
+    """The table of the transpose: from ``places`` back to ``n``."""
+    index, weight = taps(n, *geometry)
+    to = index.reshape(-1)
+    order = np.argsort(to, kind="stable")
+    source = np.broadcast_to(np.arange(index.shape[1]), index.shape).reshape(-1)[order]
+    share = (np.ones(index.shape) if weight is None else weight).reshape(-1)[order]
+    counts = np.bincount(to, minlength=n)
+    k = np.arange(max(counts.max(), 1))[:, None]
+    first = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    # Where there are fewer taps, the last one again, of weight 0.
+    at = np.clip(first + np.minimum(k, counts - 1), 0, len(order) - 1)
+    found = np.where(k < counts, share[at], 0).astype(geometry[-1])
+    return source[at], found
+
+
+# Use --------------------------------------------------------------------------------------
+
+
+def _along(x, dim, table):
+    index, weight = table
+    if weight is None:
+        return x.take(index[0], dim)
+    shape = [1] * (x.ndim - dim)
+    shape[0] = -1
+    out = x.take(index[0], dim)
+    out *= weight[0].reshape(shape)
+    for i, w in zip(index[1:], weight[1:], strict=True):
+        part = x.take(i, dim)
+        part *= w.reshape(shape)
+        out += part
+    return out
+
+
+def apply_taps(x, tables):
+    """``x`` resampled along its last dims, each by its table."""
+    dims = range(x.ndim - len(tables), x.ndim)
+    # What shrinks most comes first, so that less is left to do.
+    order = sorted(
+        zip(dims, tables, strict=True),
+        key=lambda pair: (pair[1][0].shape[1] / x.shape[pair[0]], -pair[0]),
+    )
+    for dim, table in order:
+        x = _along(x, dim, table)
+    return x
