@@ -1,6 +1,6 @@
 """Activation functions of neural networks, element by element."""
 
-from math import pi, sqrt
+from math import inf, pi, sqrt
 
 import numpy as np
 from numpy import ndarray
@@ -107,16 +107,27 @@ def threshold(xp, x, *, threshold, value):
 threshold.grad(x=lambda g, x, threshold: where(x <= threshold, 0, g))
 
 
-@_activation
+@elementwise(dtype=floating, inplace=False)
 def hardshrink(xp, x, *, lambd=0.5):
-    """x outside [-lambd, lambd], 0 inside."""
+    """``input`` outside [-lambd, lambd], 0 inside.
+
+    >>> import rushlight as torch
+    >>> torch.hardshrink(torch.tensor([-0.4, 2.0]))
+    tensor([0., 2.])
+    """
     return xp.where((x >= -lambd) & (x <= lambd), 0, x)
 
 
 hardshrink.grad(x=lambda g, x, lambd: where(~((x >= -lambd) & (x <= lambd)), g, 0))
 
 
-@_activation
+def _not_negative(x, *, lambd):
+    if not 0 <= lambd < inf:
+        raise RuntimeError(f"softshrink: lambda must be in range [0, inf), but found {lambd}")
+    return {"lambd": lambd}
+
+
+@_activation(prepare=_not_negative)
 def softshrink(xp, x, *, lambd=0.5):
     """x moved by ``lambd`` towards 0, where it stops."""
     return xp.where(x > lambd, x - lambd, xp.where(x < -lambd, x + lambd, x * 0))

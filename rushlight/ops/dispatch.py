@@ -209,9 +209,10 @@ def _widened(op, inputs):
 def explain(op, inputs, params, error):
     """Raise the message that names shapes, where the shape rule can tell what was wrong.
 
-    Returns where the error should go on as it is: a source has no shapes to disagree.
+    Returns where the error should go on as it is: a source has no shapes to disagree, a check
+    raised what it was told to.
     """
-    if op.kind == "source":
+    if op.kind == "source" or op.raises:
         return
     if op.shape is not None:
         op.shape(*inputs, **params)

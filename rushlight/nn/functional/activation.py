@@ -6,15 +6,18 @@ from rushlight.errors import ShapeError
 from rushlight.ops import activation
 from rushlight.ops import softmax as _softmax
 from rushlight.ops.activation import gelu, logsigmoid, sigmoid, softplus
+from rushlight.ops.rectifier import prelu
+from rushlight.ops.rectifier import rrelu as _rrelu
 from rushlight.ops.result import in_place
 from rushlight.ops.trigonometry import tanh
 from rushlight.tensor import Tensor
 
 __all__ = [
-    "celu", "celu_", "elu", "elu_", "gelu", "glu", "hardshrink", "hardsigmoid", "hardswish",
-    "hardtanh", "hardtanh_", "leaky_relu", "leaky_relu_", "log_softmax", "logsigmoid", "mish",
-    "relu", "relu6", "relu_", "selu", "selu_", "sigmoid", "silu", "softmax", "softmin", "softplus",
-    "softshrink", "softsign", "tanh", "tanhshrink", "threshold", "threshold_",
+    "celu", "celu_", "elu", "elu_", "gelu", "glu", "gumbel_softmax", "hardshrink", "hardsigmoid",
+    "hardswish", "hardtanh", "hardtanh_", "leaky_relu", "leaky_relu_", "log_softmax", "logsigmoid",
+    "mish", "prelu", "relu", "relu6", "relu_", "rrelu", "rrelu_", "selu", "selu_", "sigmoid",
+    "silu", "softmax", "softmin", "softplus", "softshrink", "softsign", "tanh", "tanhshrink",
+    "threshold", "threshold_",
 ]  # fmt: skip
 
 hardshrink = activation.hardshrink
@@ -39,6 +42,7 @@ selu_ = in_place(_selu, "selu_")
 celu_ = in_place(_celu, "celu_")
 hardtanh_ = in_place(activation.hardtanh, "hardtanh_")
 threshold_ = in_place(activation.threshold, "threshold_")
+rrelu_ = in_place(_rrelu, "rrelu_")
 _hardsigmoid_ = in_place(activation.hardsigmoid, "hardsigmoid_")
 _hardswish_ = in_place(activation.hardswish, "hardswish_")
 _silu_ = in_place(activation.silu, "silu_")
@@ -109,6 +113,21 @@ def celu(input, alpha=1.0, inplace=False):
     tensor([-0.7869,  2.0000])
     """
     return (celu_ if inplace else _celu)(input, alpha=alpha)
+
+
+def rrelu(input, lower=1 / 8, upper=1 / 3, training=False, inplace=False):
+    """``input`` where it is positive, else times a slope between ``lower`` and ``upper``.
+
+    Raises:
+        RuntimeError: ``lower`` is above ``upper``.
+
+    Source: Xu et al. 2015.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.rrelu(torch.tensor([-1.0, 2.0]), 0.1, 0.3)
+    tensor([-0.2000,  2.0000])
+    """
+    return (rrelu_ if inplace else _rrelu)(input, lower, upper, training)
 
 
 def threshold(input, threshold, value, inplace=False):
@@ -266,3 +285,24 @@ def log_softmax(input, dim=None, _stacklevel=3, dtype=None):
     tensor([-0.6931, -0.6931])
     """
     return _softmax.log_softmax(input, _dim("log_softmax", input, dim, _stacklevel), dtype)
+
+
+def gumbel_softmax(logits, tau=1, hard=False, eps=1e-10, dim=-1):
+    """A draw of a class by ``logits``, softened by ``tau`` so that it has a gradient.
+
+    ``hard``: the draw is a class, a 1 among zeros; the gradient is that of the soft draw.
+
+    Source: Jang et al. 2016, https://arxiv.org/abs/1611.01144
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.gumbel_softmax(torch.tensor([0.0, 90.0]), hard=True)
+    tensor([0., 1.])
+    """
+    if eps != 1e-10:
+        warnings.warn("gumbel_softmax: `eps` is deprecated and has no effect", stacklevel=2)
+    noise = -logits.detach().new_empty(logits.shape).exponential_().log()
+    soft = ((logits + noise) / tau).softmax(dim)
+    if not hard:
+        return soft
+    index = soft.max(dim, keepdim=True)[1]
+    return soft.detach().new_zeros(soft.shape).scatter_(dim, index, 1.0) - soft.detach() + soft

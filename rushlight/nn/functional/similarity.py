@@ -1,14 +1,18 @@
 """Directions and distances of vectors, and indices as vectors."""
 
+import numpy as np
+
 from rushlight.autograd.mode import no_grad
 from rushlight.dtype import int64
+from rushlight.errors import ShapeError, UnsupportedDtypeError
+from rushlight.ops.data import from_numpy
 from rushlight.ops.embedding import one_hot as _one_hot
 from rushlight.ops.result import store
 from rushlight.ops.stride import broadcast_tensors
 from rushlight.ops.vector_norm import norm
 from rushlight.tensor import Tensor
 
-__all__ = ["cosine_similarity", "normalize", "one_hot"]
+__all__ = ["cosine_similarity", "normalize", "one_hot", "pairwise_distance", "pdist"]
 
 
 def cosine_similarity(x1, x2, dim=1, eps=1e-8):
@@ -40,6 +44,43 @@ def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
     """
     found = input / norm(input, p, dim, keepdim=True).clamp_min(eps).expand_as(input)
     return found if out is None else store(out, found, "normalize")
+
+
+def pairwise_distance(x1, x2, p=2.0, eps=1e-6, keepdim=False):
+    """The p-norm of ``x1 - x2 + eps`` over the last dim.
+
+    Shape: (N, D) or (D) each, which broadcast → (N) or (); with ``keepdim`` (N, 1) or (1).
+
+    Raises:
+        RuntimeError: the shapes do not broadcast.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.pairwise_distance(torch.zeros(1, 2), torch.tensor([[3.0, 4.0]]))
+    tensor([5.0000])
+    """
+    return norm(x1 - x2 + eps, p, max(x1.ndim, x2.ndim) - 1, keepdim)
+
+
+def pdist(input, p=2):
+    """The p-norm distances of every two rows: of the first to the others, of the second …
+
+    Shape: (N, D) → (N (N - 1) / 2).
+
+    Raises:
+        RuntimeError: ``input`` is not two-dimensional or not of floats; a negative ``p``.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.pdist(torch.tensor([[0.0], [1.0], [3.0]]))
+    tensor([1., 3., 2.])
+    """
+    if input.ndim != 2:
+        raise ShapeError(f"pdist only supports 2D tensors, got: {input.ndim}D")
+    if not input.is_floating_point():
+        raise UnsupportedDtypeError(f"pdist only supports floating-point dtypes, got {input.dtype}")
+    if p < 0:
+        raise RuntimeError(f"pdist only supports non-negative p values, got {p}")
+    first, second = (from_numpy(i) for i in np.triu_indices(len(input), 1))
+    return norm(input[first] - input[second], p, 1)
 
 
 def one_hot(tensor, num_classes=-1):

@@ -8,7 +8,8 @@ from rushlight.nn.modules.module import Module
 
 __all__ = [
     "ELU", "GELU", "Hardswish", "Hardtanh", "LeakyReLU", "LogSigmoid", "LogSoftmax", "Mish",
-    "ReLU", "ReLU6", "SELU", "SiLU", "Sigmoid", "Softmax", "Softplus", "Tanh",
+    "ReLU", "ReLU6", "SELU", "SiLU", "Sigmoid", "Softmax", "Softmax2d", "Softmin",
+    "Softplus", "Tanh",
 ]  # fmt: skip
 
 
@@ -304,3 +305,37 @@ class LogSoftmax(_AlongDim):
 
     def forward(self, input):
         return F.log_softmax(input, self.dim, _stacklevel=5)
+
+
+class Softmin(_AlongDim):
+    """e⁻ˣ / ∑ e⁻ˣ along ``dim``.
+
+    >>> import rushlight as torch
+    >>> torch.nn.Softmin(dim=0)(torch.zeros(2))
+    tensor([0.5000, 0.5000])
+    """
+
+    def forward(self, input):
+        return F.softmin(input, self.dim, _stacklevel=5)
+
+
+class Softmax2d(Module):
+    """The softmax over the channels of each place.
+
+    Shape: x: (N, C, H, W) or (C, H, W) → the same.
+
+    Raises:
+        ValueError: another number of dims.
+
+    >>> import rushlight as torch
+    >>> torch.nn.Softmax2d()(torch.zeros(2, 1, 1)).flatten()
+    tensor([0.5000, 0.5000])
+    """
+
+    def forward(self, input):
+        if input.ndim not in (3, 4):
+            raise ValueError(
+                f"Softmax2d: expected input to be 3D or 4D, got {input.ndim}D instead: "
+                f"{tuple(input.shape)}"
+            )
+        return F.softmax(input, -3)

@@ -1,0 +1,127 @@
+"""Negative log-likelihoods: of counts, of normal numbers, of classes of a linear layer."""
+
+import math
+
+from rushlight.autograd.mode import no_grad
+from rushlight.errors import ShapeError
+from rushlight.ops.entropy import cross_entropy
+from rushlight.ops.limits import check_range
+from rushlight.ops.linear import linear
+from rushlight.ops.loss import reduced, reduction_of
+from rushlight.tensor import Tensor
+
+__all__ = ["gaussian_nll_loss", "linear_cross_entropy", "poisson_nll_loss"]
+
+
+def poisson_nll_loss(
+    input, target, log_input=True, full=False, size_average=None, eps=1e-8, reduce=None,
+    reduction="mean",
+):  # fmt: skip
+    """exp(input) - target · input: counts ``target`` under a rate whose logarithm is ``input``.
+
+    Without ``log_input`` the rate is ``input`` itself; ``full`` adds Stirling's log(target!).
+    Shape: input and target broadcast → () or, unreduced, their shape.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.poisson_nll_loss(torch.zeros(1), torch.tensor([2.0]))
+    tensor(1.)
+    """
+    reduction = reduction_of(reduction, size_average, reduce)
+    if log_input:
+        losses = input.exp() - target * input
+    else:
+        losses = input - target * (input + eps).log()
+    if full:
+        stirling = target * target.log() - target + (target * (2 * math.pi)).log() * 0.5
+        losses = losses + stirling.masked_fill(target <= 1, 0)
+    return reduced(losses, reduction)
+
+
+def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"):
+    """(log var + (input - target)² / var) / 2, the variance at least ``eps``.
+
+    ``full`` adds the constant log(2π) / 2.
+    Shape: input and target broadcast; var a number, as input, or one for each row.
+
+    Raises:
+        ValueError: a negative variance; a shape of ``var`` that does not fit.
+
+    Source: Nix and Weigend 1994, Estimating the mean and variance of the target probability
+    distribution.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.gaussian_nll_loss(torch.zeros(1), torch.ones(1), torch.ones(1))
+    tensor(0.5000)
+    """
+    negative = "gaussian_nll_loss: var has negative entry/entries"
+    if not isinstance(var, Tensor):
+        if var < 0:
+            raise ValueError(f"{negative}: {var}")
+        var = input.new_full(input.shape, var)
+    elif var.shape != input.shape:
+        if input.shape[:-1] == var.shape and input.ndim:
+            var = var.unsqueeze(-1)
+        elif not (var.ndim == input.ndim and var.ndim and var.shape[:-1] == input.shape[:-1]
+                  and var.shape[-1] == 1):  # fmt: skip
+            raise ValueError(
+                f"gaussian_nll_loss: var is of incorrect size: {tuple(var.shape)} for input "
+                f"{tuple(input.shape)}"
+            )
+    if reduction not in ("none", "mean", "sum"):
+        raise ValueError(f"gaussian_nll_loss: {reduction} is not valid")
+    check_range(var < 0, low=False, high=False, error=ValueError, message=negative)
+    var = var.clone()
+    with no_grad():  # PyTorch's gradient takes no notice of eps
+        var.clamp_min_(eps)
+    losses = ((input - target).square() / var + var.log()) * 0.5
+    if full:
+        losses = losses + 0.5 * math.log(2 * math.pi)
+    return reduced(losses, reduction)
+
+
+def linear_cross_entropy(
+    input, linear_weight, target, *, linear_bias=None, weight=None, reduction="mean",
+    ignore_index=None, label_smoothing=0.0, options=None,
+):  # fmt: skip
+    """``cross_entropy`` of a linear layer's results.
+
+    Shape: input (N, in) or (in), linear_weight (C, …, in), linear_bias (C, …), target (N, …)
+    classes or (N, C, …) probabilities → () or, unreduced, (N, …).
+
+    ``options`` are accepted: the results do not depend on them.
+
+    Raises:
+        RuntimeError: shapes do not fit; ``ignore_index`` is given with probabilities.
+
+    >>> import rushlight as torch
+    >>> x, w = torch.zeros(1, 3), torch.ones(2, 3)
+    >>> torch.nn.functional.linear_cross_entropy(x, w, torch.tensor([1]))
+    tensor(0.6931)
+    """
+    classes, *places, features = linear_weight.shape
+    if places:
+        if input.ndim != 2:
+            raise ShapeError(
+                "linear_cross_entropy: K-dimensional loss defined by linear_weight shape "
+                f"{tuple(linear_weight.shape)} requires batched input, (N, {features}), got "
+                f"unbatched input with shape {tuple(input.shape)}"
+            )
+        if linear_bias is not None and tuple(linear_bias.shape) != (classes, *places):
+            raise ShapeError(
+                f"linear_cross_entropy: expected linear_bias shape {(classes, *places)}, got "
+                f"{tuple(linear_bias.shape)}"
+            )
+        bias = None if linear_bias is None else linear_bias.reshape(-1)
+        logits = linear(input, linear_weight.reshape(-1, features), bias)
+        logits = logits.reshape(len(input), classes, *places)
+    else:
+        logits = linear(input, linear_weight, linear_bias)
+    if ignore_index is not None and target.is_floating_point():
+        raise RuntimeError(
+            "linear_cross_entropy: ignore_index cannot be specified when target contains "
+            "probabilities"
+        )
+    return cross_entropy(
+        logits, target, weight, None, -100 if ignore_index is None else ignore_index, None,
+        reduction, label_smoothing,
+    )  # fmt: skip

@@ -1,0 +1,299 @@
+"""Losses that ask for a margin: between classes, pairs, triplets and labels."""
+
+from rushlight.errors import DtypeError, ShapeError
+from rushlight.nn.functional.similarity import cosine_similarity, pairwise_distance
+from rushlight.ops.activation import logsigmoid, relu
+from rushlight.ops.labels import hot
+from rushlight.ops.limits import check_range
+from rushlight.ops.loss import in_one_dtype, reduced, reduction_of
+
+__all__ = [
+    "cosine_embedding_loss", "hinge_embedding_loss", "margin_ranking_loss", "multi_margin_loss",
+    "multilabel_margin_loss", "multilabel_soft_margin_loss", "soft_margin_loss",
+    "triplet_margin_loss", "triplet_margin_with_distance_loss",
+]  # fmt: skip
+
+# Pairs --------------------------------------------------------------------------------------
+
+
+def cosine_embedding_loss(
+    input1, input2, target, margin=0, size_average=None, reduce=None, reduction="mean"
+):
+    """1 - cos(input1, input2) where ``target`` is 1; max(0, cos - margin) where it is -1.
+
+    Shape: input1, input2 (N, D) or (D), target (N) or () → () or, unreduced, as target.
+
+    Raises:
+        RuntimeError: the shapes do not fit.
+
+    >>> import rushlight as torch
+    >>> x = torch.tensor([[3.0, 4.0]])
+    >>> torch.nn.functional.cosine_embedding_loss(x, x.flip(1), torch.tensor([1]))
+    tensor(0.0400)
+    """
+    reduction = reduction_of(reduction, size_average, reduce)
+    if target.ndim > 1:
+        raise ShapeError(
+            "cosine_embedding_loss: 0D or 1D target tensor expected, multi-target not supported: "
+            f"{tuple(target.shape)}"
+        )
+    dims = target.ndim + 1
+    if input1.ndim != dims or input2.ndim != dims:
+        raise ShapeError(
+            f"cosine_embedding_loss: {dims - 1}D target tensor expects {dims}D input tensors, but "
+            f"found inputs with sizes {tuple(input1.shape)} and {tuple(input2.shape)}"
+        )
+    cosine = cosine_similarity(input1, input2, dims - 1)
+    alike = (1 - cosine).where(target == 1, 0)
+    apart = (cosine - margin).clamp_min(0).where(target == -1, 0)
+    return reduced(alike + apart, reduction)
+
+
+def hinge_embedding_loss(
+    input, target, margin=1.0, size_average=None, reduce=None, reduction="mean"
+):
+    """The distance ``input`` where ``target`` is 1; max(0, margin - input) where it is -1.
+
+    Shape: input and target broadcast → () or, unreduced, their shape.
+
+    >>> import rushlight as torch
+    >>> x, y = torch.tensor([0.25, 0.25]), torch.tensor([1, -1])
+    >>> torch.nn.functional.hinge_embedding_loss(x, y)
+    tensor(0.5000)
+    """
+    reduction = reduction_of(reduction, size_average, reduce)
+    apart = (margin - input).clamp_min(0).where(target != 1, 0)
+    return reduced(apart + input.where(target != -1, 0), reduction)
+
+
+def margin_ranking_loss(
+    input1, input2, target, margin=0, size_average=None, reduce=None, reduction="mean"
+):
+    """max(0, margin - target (input1 - input2)): 1 asks for the first to be larger, -1 smaller.
+
+    Shape: three of as many dims, which broadcast → () or, unreduced, their shape.
+
+    Raises:
+        RuntimeError: the numbers of dims differ.
+
+    >>> import rushlight as torch
+    >>> x, y = torch.tensor([1.0, 2.0]), torch.tensor([3.0, 1.0])
+    >>> torch.nn.functional.margin_ranking_loss(x, y, torch.tensor([1, 1]))
+    tensor(1.)
+    """
+    reduction = reduction_of(reduction, size_average, reduce)
+    if not input1.ndim == input2.ndim == target.ndim:
+        raise ShapeError(
+            "margin_ranking_loss: All input tensors should have same dimension but got sizes: "
+            f"input1: {tuple(input1.shape)}, input2: {tuple(input2.shape)}, target: "
+            f"{tuple(target.shape)}"
+        )
+    return reduced((-target * (input1 - input2) + margin).clamp_min(0), reduction)
+
+
+def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
+    """log(1 + exp(-target · input)) with targets 1 and -1.
+
+    Shape: input and target broadcast → () or, unreduced, their shape.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.soft_margin_loss(torch.tensor([0.0]), torch.tensor([1.0]))
+    tensor(0.6931)
+    """
+    reduction = reduction_of(reduction, size_average, reduce)
+    return reduced((-target * input).exp().log1p(), reduction)
+
+
+# Triplets -----------------------------------------------------------------------------------
+
+
+def triplet_margin_loss(
+    anchor, positive, negative, margin=1.0, p=2, eps=1e-6, swap=False, size_average=None,
+    reduce=None, reduction="mean",
+):  # fmt: skip
+    """max(0, margin + ‖anchor - positive‖ - ‖anchor - negative‖) in the p-norm.
+
+    ``swap``: the distance of positive and negative serves where it is the smaller one.
+    Shape: (N, D) or (D) each → () or, unreduced, (N) or ().
+
+    Raises:
+        ValueError: ``margin`` is not positive.
+        RuntimeError: the numbers of dims differ.
+
+    Source: Balntas et al. 2016, Learning local feature descriptors with triplets.
+
+    >>> import rushlight as torch
+    >>> a = torch.zeros(1, 2)
+    >>> torch.nn.functional.triplet_margin_loss(a, a, a + 1)
+    tensor(0.)
+    """
+    reduction = reduction_of(reduction, size_average, reduce)
+    if margin <= 0:
+        raise ValueError(f"triplet_margin_loss: margin must be greater than 0, got {margin}")
+    if not anchor.ndim == positive.ndim == negative.ndim:
+        raise ShapeError(
+            "triplet_margin_loss: The anchor, positive, and negative tensors are expected to have "
+            f"the same number of dimensions, but got: anchor {tuple(anchor.shape)}, positive "
+            f"{tuple(positive.shape)}, negative {tuple(negative.shape)}"
+        )
+    return _triplet(
+        lambda x, y: pairwise_distance(x, y, p, eps),
+        anchor, positive, negative, margin, swap, reduction,
+    )  # fmt: skip
+
+
+def _triplet(distance, anchor, positive, negative, margin, swap, reduction):
+    near, far = distance(anchor, positive), distance(anchor, negative)
+    if swap:
+        far = far.minimum(distance(positive, negative))
+    return reduced((margin + near - far).clamp_min(0), reduction)
+
+
+def triplet_margin_with_distance_loss(
+    anchor, positive, negative, *, distance_function=None, margin=1.0, swap=False,
+    reduction="mean",
+):  # fmt: skip
+    """``triplet_margin_loss`` by any distance; by default ``pairwise_distance``.
+
+    Raises:
+        ValueError: ``margin`` is not positive.
+
+    >>> import rushlight as torch
+    >>> a, manhattan = torch.zeros(1, 2), lambda x, y: (x - y).abs().sum(-1)
+    >>> loss = torch.nn.functional.triplet_margin_with_distance_loss
+    >>> loss(a, a + 1, a + 1, distance_function=manhattan)
+    tensor(1.)
+    """
+    reduction = reduction_of(reduction)
+    if margin <= 0:
+        raise ValueError(
+            f"triplet_margin_with_distance_loss: margin must be greater than 0, got {margin}"
+        )
+    if not anchor.ndim == positive.ndim == negative.ndim:
+        raise ShapeError(
+            "triplet_margin_with_distance_loss: anchor, positive, and negative must have as many "
+            f"dims, but are {tuple(anchor.shape)}, {tuple(positive.shape)}, {tuple(negative.shape)}"
+        )
+    distance = pairwise_distance if distance_function is None else distance_function
+    return _triplet(distance, anchor, positive, negative, margin, swap, reduction)
+
+
+# Classes and labels -------------------------------------------------------------------------
+
+
+def multi_margin_loss(
+    input, target, p=1, margin=1.0, weight=None, size_average=None, reduce=None, reduction="mean"
+):
+    """The mean over the other classes of max(0, margin - input[target] + input)ᵖ.
+
+    Shape: input (N, C) or (C), target (N) or (), weight (C) → () or, unreduced, as target.
+
+    Raises:
+        ValueError: ``p`` is neither 1 nor 2.
+        RuntimeError: shapes that do not fit; a class out of range.
+
+    >>> import rushlight as torch
+    >>> x = torch.tensor([[0.5, 0.0]])
+    >>> torch.nn.functional.multi_margin_loss(x, torch.tensor([0]))
+    tensor(0.2500)
+    """
+    reduction = reduction_of(reduction, size_average, reduce)
+    if p not in (1, 2):
+        raise ValueError(f"multi_margin_loss: only p == 1 and p == 2 supported, not {p}")
+    rows = _rows("multi_margin_loss", input)
+    n, classes = rows.shape
+    if (target.ndim > 1 or target.numel() != n) or (target.ndim == 0 and input.ndim > 1):
+        raise ShapeError(
+            "multi_margin_loss: target tensor should be 1-D with size equal to the number of input "
+            f"samples (batch size). Expected target size [{n}], but got {list(target.shape)}"
+        )
+    if str(target.dtype) != "torch.int64":
+        raise DtypeError(
+            f"multi_margin_loss: expected target dtype to be Long, but got {target.dtype}"
+        )
+    if weight is not None and tuple(weight.shape) != (classes,):
+        raise ShapeError(
+            f"multi_margin_loss: inconsistent weight size, expected {classes} but got "
+            f"{list(weight.shape)}"
+        )
+    check_range(
+        target, low=0, high=classes - 1, error=RuntimeError,
+        message="multi_margin_loss: target out of range: {}",
+    )  # fmt: skip
+    index = target.reshape(n, 1)
+    gap = relu(rows - rows.gather(1, index) + margin)
+    losses = gap if p == 1 else gap * gap
+    if weight is not None:
+        losses = losses * weight.take(index)
+    losses = losses.masked_fill(hot(target.reshape(n), rows.shape, -1), 0).sum(1) / classes
+    return reduced(losses.reshape(target.shape), reduction)
+
+
+def _rows(name, input):
+    """``input`` (N, C), (C) or () as rows of classes."""
+    if input.ndim > 2 or (input.numel() == 0 and (input.ndim < 2 or input.shape[1] == 0)):
+        raise ShapeError(
+            f"{name}: Expected non-empty vector or matrix with optional 0-dim batch size, but got: "
+            f"{list(input.shape)}"
+        )
+    return input if input.ndim == 2 else input.reshape(1, -1)
+
+
+def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
+    """The sum of max(0, 1 - input[label] + input[other]) over labels and others, divided by C.
+
+    Shape: input (N, C) or (C); target of the same shape holds the labels, up to the first -1
+    → () or, unreduced, (N) or ().
+
+    Raises:
+        RuntimeError: shapes that differ; a label out of range.
+
+    >>> import rushlight as torch
+    >>> x, y = torch.tensor([0.0, 0.5, 1.0]), torch.tensor([2, -1, 0])
+    >>> torch.nn.functional.multilabel_margin_loss(x, y)
+    tensor(0.1667)
+    """
+    reduction = reduction_of(reduction, size_average, reduce)
+    rows = _rows("multilabel_margin_loss", input)
+    n, classes = rows.shape
+    if target.shape != input.shape:
+        raise ShapeError(
+            f"multilabel_margin_loss: inconsistent target size: {list(target.shape)} for input of "
+            f"size: {list(input.shape)}"
+        )
+    if str(target.dtype) != "torch.int64":
+        raise DtypeError(
+            f"multilabel_margin_loss: expected target dtype to be Long, but got {target.dtype}"
+        )
+    check_range(
+        target, low=-1, high=classes - 1, error=RuntimeError,
+        message="multilabel_margin_loss: argument #2 'target' is out of range: {}",
+    )  # fmt: skip
+    target = target.reshape(n, classes)
+    counts = (target < 0).cumsum(1) == 0  # before the first -1
+    index = target.where(counts, 0)
+    label = counts.new_zeros(n, classes, dtype=rows.dtype)
+    label = label.scatter_add(1, index, counts.to(rows.dtype)) > 0
+    gap = relu(1 - rows.gather(1, index).unsqueeze(2) + rows.unsqueeze(1))
+    gap = gap.where(counts.unsqueeze(2) & ~label.unsqueeze(1), 0)
+    losses = gap.sum((1, 2)) / classes
+    return reduced(losses if input.ndim == 2 else losses.reshape(()), reduction)
+
+
+def multilabel_soft_margin_loss(
+    input, target, weight=None, size_average=None, reduce=None, reduction="mean"
+):
+    """The mean over classes of the binary cross entropy of each logit.
+
+    Shape: input and target (N, C), weight (C) → () or, unreduced, (N).
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.multilabel_soft_margin_loss(torch.zeros(1, 2), torch.ones(1, 2))
+    tensor(0.6931)
+    """
+    reduction = reduction_of(reduction, size_average, reduce)
+    input, target = in_one_dtype(input, target)
+    losses = -(target * logsigmoid(input) + (1 - target) * logsigmoid(-input))
+    if weight is not None:
+        losses = losses * weight
+    return reduced(losses.sum(input.ndim - 1) / input.shape[-1], reduction)

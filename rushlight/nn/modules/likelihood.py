@@ -1,0 +1,162 @@
+"""Negative log-likelihoods: of counts, normal numbers, labellings, classes of a linear layer."""
+
+import math
+import warnings
+
+from rushlight.nn import functional as F
+from rushlight.nn.modules.linear import Linear
+from rushlight.nn.modules.loss import NLLLoss, _Loss, _WeightedLoss
+
+__all__ = ["CTCLoss", "GaussianNLLLoss", "LinearCrossEntropyLoss", "NLLLoss2d", "PoissonNLLLoss"]
+
+
+class NLLLoss2d(NLLLoss):
+    """``NLLLoss``, as it was called for images; deprecated.
+
+    >>> import rushlight as torch
+    >>> torch.nn.NLLLoss()(torch.ones(1, 2, 1, 1), torch.zeros(1, 1, 1, dtype=torch.int64))
+    tensor(-1.)
+    """
+
+    def __init__(
+        self, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"
+    ):
+        warnings.warn("NLLLoss2d is deprecated; use NLLLoss", FutureWarning, stacklevel=2)
+        super().__init__(weight, size_average, ignore_index, reduce, reduction)
+
+
+class PoissonNLLLoss(_Loss):
+    """eˣ − y·x: counts y under a rate whose logarithm is x; without ``log_input`` x is the rate.
+
+    ``full`` adds Stirling's log(y!).
+    Shape: x, y: (*) → (), or (*) with ``reduction="none"``.
+
+    >>> import rushlight as torch
+    >>> torch.nn.PoissonNLLLoss()(torch.zeros(1), torch.tensor([2.0]))
+    tensor(1.)
+    """
+
+    def __init__(
+        self, log_input=True, full=False, size_average=None, eps=1e-8, reduce=None,
+        reduction="mean",
+    ):  # fmt: skip
+        super().__init__(size_average, reduce, reduction)
+        self.log_input = log_input
+        self.full = full
+        self.eps = eps
+
+    def forward(self, log_input, target):
+        return F.poisson_nll_loss(
+            log_input, target, log_input=self.log_input, full=self.full, eps=self.eps,
+            reduction=self.reduction,
+        )  # fmt: skip
+
+
+class GaussianNLLLoss(_Loss):
+    """(log var + (x − y)² / var) / 2, the variance at least ``eps``; ``full`` adds log(2π) / 2.
+
+    Shape: x, y: (N, *); var: (N, *), (N) or (N, 1) → (), or (N, *) with ``reduction="none"``.
+
+    Raises:
+        ValueError: a negative variance; a shape of ``var`` that does not fit (in the call).
+
+    >>> import rushlight as torch
+    >>> torch.nn.GaussianNLLLoss()(torch.zeros(1), torch.ones(1), torch.ones(1))
+    tensor(0.5000)
+    """
+
+    def __init__(self, *, full=False, eps=1e-6, reduction="mean"):
+        super().__init__(reduction=reduction)
+        self.full = full
+        self.eps = eps
+
+    def forward(self, input, target, var):
+        return F.gaussian_nll_loss(
+            input, target, var, full=self.full, eps=self.eps, reduction=self.reduction
+        )
+
+
+class CTCLoss(_Loss):
+    """Minus the log-likelihood of labellings over all their alignments to the inputs.
+
+    Shape: log_probs: (T, N, C) or (T, C); targets: (N, S), or all labels in one dim; lengths: (N)
+    → (), or (N) with ``reduction="none"``.
+
+    Source: Graves et al. 2006, https://www.cs.toronto.edu/~graves/icml_2006.pdf
+
+    >>> import rushlight as torch
+    >>> log_p = torch.full((2, 1, 2), 0.5).log()
+    >>> torch.nn.CTCLoss()(log_p, torch.tensor([[1]]), [2], [1])
+    tensor(0.2877)
+    """
+
+    def __init__(self, blank=0, reduction="mean", zero_infinity=False):
+        super().__init__(reduction=reduction)
+        self.blank = blank
+        self.zero_infinity = zero_infinity
+
+    def forward(self, log_probs, targets, input_lengths, target_lengths):
+        return F.ctc_loss(
+            log_probs, targets, input_lengths, target_lengths, self.blank, self.reduction,
+            self.zero_infinity,
+        )  # fmt: skip
+
+
+class LinearCrossEntropyLoss(_WeightedLoss):
+    """``CrossEntropyLoss`` of a linear layer, which it holds.
+
+    Shape: x: (N, in_features) or (in_features); y: (N, *out_features), classes, or
+    (N, num_classes, *out_features), probabilities → (), or (N, *) with ``reduction="none"``.
+
+    ``options`` are accepted: the results do not depend on them.
+
+    Raises:
+        RuntimeError: ``label_smoothing`` outside [0, 1]; the number of weights.
+
+    >>> import rushlight as torch
+    >>> loss = torch.nn.LinearCrossEntropyLoss(3, 2)
+    >>> loss(torch.zeros(1, 3), torch.tensor([1])).detach()
+    tensor(0.6931)
+    """
+
+    def __init__(
+        self, in_features, num_classes, *, out_features=(), bias=False, device=None, dtype=None,
+        reduction="mean", weight=None, ignore_index=None, label_smoothing=0.0, options=None,
+    ):  # fmt: skip
+        super().__init__(weight, reduction=reduction)
+        if weight is not None and tuple(weight.shape) != (num_classes,):
+            raise RuntimeError(
+                f"LinearCrossEntropyLoss: expected weight shape to be {(num_classes,)}, got "
+                f"{tuple(weight.shape)}"
+            )
+        if not 0 <= label_smoothing <= 1:
+            raise RuntimeError(
+                "LinearCrossEntropyLoss: expected label_smoothing to be in range [0, 1], got "
+                f"{label_smoothing}"
+            )
+        self.num_classes = num_classes
+        self.out_features = tuple(out_features)
+        self.ignore_index = ignore_index
+        self.label_smoothing = label_smoothing
+        self.options = options
+        size = num_classes * math.prod(self.out_features)
+        self.linear = Linear(in_features, size, bias=bias, device=device, dtype=dtype)
+
+    def forward(self, input, target):
+        places, bias = self.out_features, self.linear.bias
+        return F.linear_cross_entropy(
+            input,
+            self.linear.weight.reshape(self.num_classes, *places, -1),
+            target,
+            linear_bias=bias if bias is None else bias.reshape(self.num_classes, *places),
+            weight=self.weight, reduction=self.reduction, ignore_index=self.ignore_index,
+            label_smoothing=self.label_smoothing, options=self.options,
+        )  # fmt: skip
+
+    def extra_repr(self):
+        return (
+            f"in_features={self.linear.in_features}, num_classes={self.num_classes}, "
+            f"out_features={self.out_features}, bias={self.linear.bias is not None}, "
+            f"reduction={self.reduction}, ignore_index={self.ignore_index}, "
+            f"label_smoothing={self.label_smoothing}, options={self.options}"
+        )

@@ -1,0 +1,110 @@
+"""Activations that shrink or limit each element, and the one that lets half gate the other half."""
+
+from rushlight.nn import functional as F
+from rushlight.nn.modules.module import Module
+
+__all__ = ["GLU", "Hardshrink", "Hardsigmoid", "Softshrink", "Softsign", "Tanhshrink"]
+
+
+class GLU(Module):
+    """The first half of ``dim`` times the sigmoid of the second.
+
+    Shape: x: (*, 2n, *) → (*, n, *).
+
+    Source: Dauphin et al. 2016, https://arxiv.org/abs/1612.08083
+
+    >>> import rushlight as torch
+    >>> torch.nn.GLU()(torch.tensor([3.0, 0.0]))
+    tensor([1.5000])
+    """
+
+    def __init__(self, dim=-1):
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, input):
+        return F.glu(input, self.dim)
+
+    def extra_repr(self):
+        return f"dim={self.dim}"
+
+
+class Hardshrink(Module):
+    """x outside [−λ, λ], 0 inside.
+
+    >>> import rushlight as torch
+    >>> torch.nn.Hardshrink()(torch.tensor([-0.25, 2.0]))
+    tensor([0., 2.])
+    """
+
+    def __init__(self, lambd=0.5):
+        super().__init__()
+        self.lambd = lambd
+
+    def forward(self, input):
+        return F.hardshrink(input, self.lambd)
+
+    def extra_repr(self):
+        return str(self.lambd)
+
+
+class Softshrink(Module):
+    """x moved by λ towards 0, where it stops.
+
+    Raises:
+        RuntimeError: λ is negative (in the call).
+
+    >>> import rushlight as torch
+    >>> torch.nn.Softshrink()(torch.tensor([-1.0, 2.0]))
+    tensor([-0.5000,  1.5000])
+    """
+
+    def __init__(self, lambd=0.5):
+        super().__init__()
+        self.lambd = lambd
+
+    def forward(self, input):
+        return F.softshrink(input, self.lambd)
+
+    def extra_repr(self):
+        return str(self.lambd)
+
+
+class Tanhshrink(Module):
+    """x − tanh(x).
+
+    >>> import rushlight as torch
+    >>> torch.nn.Tanhshrink()(torch.tensor([0.0, 1.0]))
+    tensor([0.0000, 0.2384])
+    """
+
+    def forward(self, input):
+        return F.tanhshrink(input)
+
+
+class Softsign(Module):
+    """x / (1 + |x|).
+
+    >>> import rushlight as torch
+    >>> torch.nn.Softsign()(torch.tensor([-1.0, 3.0]))
+    tensor([-0.5000,  0.7500])
+    """
+
+    def forward(self, input):
+        return F.softsign(input)
+
+
+class Hardsigmoid(Module):
+    """x/6 + 1/2, limited to [0, 1].
+
+    >>> import rushlight as torch
+    >>> torch.nn.Hardsigmoid()(torch.tensor([-4.0, 0.0, 3.0]))
+    tensor([0.0000, 0.5000, 1.0000])
+    """
+
+    def __init__(self, inplace=False):
+        super().__init__()
+        self.inplace = inplace
+
+    def forward(self, input):
+        return F.hardsigmoid(input, self.inplace)

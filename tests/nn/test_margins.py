@@ -1,0 +1,255 @@
+"""Rectifiers, margins, likelihoods, alignments and the adaptive softmax, as PyTorch's."""
+
+import numpy as np
+import pytest
+
+import rushlight
+from tests.nn.test_layers import build, public
+from tests.ops.calls import same_gradients
+
+#: name → the input's shape
+LAYERS = {
+    "nn.CELU(0.5)": (4, 6),
+    "nn.CELU(2, True)": (4, 6),
+    "nn.GLU()": (4, 6),
+    "nn.GLU(0)": (4, 6, 3),
+    "nn.Hardshrink(0.3)": (4, 6),
+    "nn.Hardsigmoid()": (4, 6),
+    "nn.Hardsigmoid(True)": (4, 6),
+    "nn.PReLU()": (4, 6),
+    "nn.PReLU(6, 0.1)": (2, 6, 3),
+    "nn.PReLU(dtype=torch.float64)": (3,),
+    "nn.RReLU()": (4, 6),
+    "nn.RReLU(0.2, 0.2, True)": (4, 6),
+    "nn.Softmax2d()": (2, 3, 4, 2),
+    "nn.Softmin(1)": (4, 6),
+    "nn.Softshrink()": (4, 6),
+    "nn.Softsign()": (4, 6),
+    "nn.Tanhshrink()": (4, 6),
+    "nn.Threshold(0.1, 5)": (4, 6),
+    "nn.Threshold(0.1, -5, inplace=True)": (4, 6),
+}
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("name", LAYERS)
+def test_layers(parity, name):
+    def script(torch):
+        layer = build(torch, name)
+        x = torch.tensor(np.random.default_rng(7).standard_normal(LAYERS[name]).astype("f4"))
+        x = x.double() if "float64" in name else x
+        x = x.requires_grad_()
+        out = layer(x * 1)
+        (out * torch.linspace(0, 1, out.numel()).view(out.shape)).sum().backward()
+        found = [out, x.grad, *[p.grad for p in layer.parameters()]]
+        shown = [repr(layer), public(layer), layer.state_dict()]
+        return [*found, *shown, layer.eval()(x.detach().clone())]
+
+    parity(script, rtol=1e-5)
+
+
+def _arguments(kind):
+    rng = np.random.default_rng(5)
+    x, y, z = rng.normal(size=(3, 4, 5)).astype("f4")
+    signs = np.array([1, -1, 1, -1])
+    return {
+        "pairs": (x, y),
+        "triple": (x, y, z),
+        "signs": (x, y, signs),
+        "sign": (x, np.where(y > 0, 1, -1)),
+        "ranks": (x[:, 0], y[:, 0], signs),
+        "classes": (x, np.array([0, 4, 1, 2])),
+        "labels": (x, np.array([[0, 3, -1, 2, 1], [4, -1, -1, 0, 0], [-1] * 5, [1, 1, 0, 3, 2]])),
+        "probabilities": (x, np.abs(y) / (1 + np.abs(y))),
+        "counts": (x, rng.integers(0, 5, (4, 5))),
+        "normal": (x, y, np.abs(z)),
+        "rows": (x, y, np.abs(z[:, 0])),
+        "places": (x, rng.integers(0, 3, (4, 2))),
+        "aligned": (
+            rng.normal(size=(6, 4, 5)).astype("f4"), rng.integers(1, 5, (4, 3)),
+            np.array([6, 5, 6, 2]), np.array([3, 2, 0, 3]),
+        ),
+    }[kind]  # fmt: skip
+
+
+LOSSES = {
+    "nn.CosineEmbeddingLoss()": "signs",
+    "nn.CosineEmbeddingLoss(-0.9)": "signs",
+    "nn.HingeEmbeddingLoss(0.5)": "sign",
+    "nn.MarginRankingLoss(0.5)": "ranks",
+    "nn.SoftMarginLoss()": "sign",
+    "nn.MultiMarginLoss()": "classes",
+    "nn.MultiMarginLoss(2, 0.5, torch.tensor([1.0, 2, 3, 0, 5]))": "classes",
+    "nn.MultiLabelMarginLoss()": "labels",
+    "nn.MultiLabelSoftMarginLoss()": "probabilities",
+    "nn.MultiLabelSoftMarginLoss(torch.tensor([1.0, 2, 3, 0, 5]))": "probabilities",
+    "nn.TripletMarginLoss()": "triple",
+    "nn.TripletMarginLoss(2, 1, 1e-3, True)": "triple",
+    "nn.TripletMarginWithDistanceLoss(swap=True)": "triple",
+    "nn.TripletMarginWithDistanceLoss(distance_function=nn.PairwiseDistance(3))": "triple",
+    "nn.PoissonNLLLoss()": "counts",
+    "nn.PoissonNLLLoss(full=True, reduction='sum')": "counts",
+    "nn.GaussianNLLLoss()": "normal",
+    "nn.GaussianNLLLoss(full=True, eps=0.5)": "rows",
+    "nn.LinearCrossEntropyLoss(5, 6)": "classes",
+    "nn.LinearCrossEntropyLoss(5, 3, out_features=(2,), bias=True, label_smoothing=0.1)": "places",
+    "nn.CTCLoss(zero_infinity=True)": "aligned",
+    "nn.CTCLoss(reduction='sum')": "aligned",
+    "nn.NLLLoss2d()": "classes",
+    "nn.PairwiseDistance(1, keepdim=True)": "pairs",
+    "nn.PairwiseDistance()": "pairs",
+    "nn.CosineSimilarity(0)": "pairs",
+}
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses(parity, name):
+    def script(torch):
+        loss = build(torch, name)
+        shown = [repr(loss), public(loss), loss.state_dict()]
+        given = [torch.tensor(a) for a in _arguments(LOSSES[name])]
+        if LOSSES[name] == "probabilities":
+            given = [given[0].requires_grad_(), given[1]]
+        leaves = [t.requires_grad_() for t in given if t.is_floating_point()]
+        if "Poisson" in name or "MultiLabelSoft" in name:
+            leaves = leaves[:1]
+        outs = []
+        for reduction in ("mean", "sum", "none"):
+            loss.reduction = reduction
+            outs.append(loss(*given))
+            outs[-1].sum().backward(retain_graph=True)
+        return [*shown, *outs, *[t.grad for t in leaves], *[p.grad for p in loss.parameters()]]
+
+    parity(script, rtol=1e-5, atol=1e-6)
+
+
+REFUSED = [
+    "nn.GLU()(torch.ones(3))",
+    "nn.GLU()(torch.ones(()))",
+    "nn.Softshrink(-1)(torch.ones(3))",
+    "nn.CELU(0)(torch.ones(3))",
+    "nn.PReLU(3)(torch.ones(2, 4))",
+    "nn.PReLU()(torch.ones(2, dtype=torch.float64))",
+    "F.prelu(torch.tensor(1.0), torch.ones(2))",
+    "F.rrelu(torch.ones(2), 0.5, 0.1)",
+    "nn.Softmax2d()(torch.ones(2, 3))",
+    "F.gumbel_softmax(torch.zeros(2), eps=1e-3).shape",
+    "nn.MultiMarginLoss(3)",
+    "nn.MultiMarginLoss(weight=torch.ones(2, 2))",
+    "F.multi_margin_loss(torch.ones(2, 3), torch.tensor([0, 3]))",
+    "F.multi_margin_loss(torch.ones(2, 3), torch.tensor([0]))",
+    "F.multilabel_margin_loss(torch.ones(3), torch.tensor([0, 3, -1]))",
+    "F.multilabel_margin_loss(torch.ones(3), torch.tensor([0, 1]))",
+    "nn.TripletMarginLoss(margin=0)",
+    "nn.TripletMarginWithDistanceLoss(margin=-1)",
+    "F.triplet_margin_loss(torch.ones(2, 3), torch.ones(2, 3), torch.ones(3))",
+    "F.margin_ranking_loss(torch.ones(2, 3), torch.ones(2, 3), torch.ones(3))",
+    "F.cosine_embedding_loss(torch.ones(2, 3), torch.ones(2, 3), torch.ones(2, 3))",
+    "F.gaussian_nll_loss(torch.ones(2, 3), torch.ones(2, 3), -torch.ones(2, 3))",
+    "F.gaussian_nll_loss(torch.ones(2, 3), torch.ones(2, 3), torch.ones(3))",
+    "F.gaussian_nll_loss(torch.ones(2), torch.ones(2), -1.0)",
+    "F.pairwise_distance(torch.ones(2, 3), torch.ones(2, 4))",
+    "F.pdist(torch.ones(3))",
+    "F.pdist(torch.ones(3, 3), -1.0)",
+    "F.soft_margin_loss(torch.ones(2), torch.ones(2), reduction='most')",
+    "nn.LinearCrossEntropyLoss(5, 10, label_smoothing=2)",
+    "nn.LinearCrossEntropyLoss(5, 10, weight=torch.ones(3))",
+    "F.linear_cross_entropy(torch.ones(5), torch.ones(4, 2, 5), torch.tensor([1, 2]))",
+    "F.ctc_loss(torch.zeros(5, 2, 3), torch.ones(2, 2).long(), [5, 6], [1, 1])",
+    "F.ctc_loss(torch.zeros(5, 2, 3), torch.ones(2, 2).long(), [5, 5], [1, 3])",
+    "F.ctc_loss(torch.zeros(5, 2, 3), torch.ones(2, 2).long(), [5, 5], [1, -1])",
+    "F.ctc_loss(torch.zeros(5, 2, 3), torch.ones(2, 2).long(), [5], [1, 1])",
+    "F.ctc_loss(torch.zeros(5, 2, 3), torch.ones(3).long(), [5, 5], [1, 1])",
+    "F.ctc_loss(torch.zeros(5, 2, 3), torch.ones(2, 2).long(), [5, 5], [1, 1], blank=3)",
+    "F.ctc_loss(torch.zeros(5, 2, 3).half(), torch.ones(2, 2).long(), [5, 5], [1, 1])",
+    "nn.AdaptiveLogSoftmaxWithLoss(8, 20, [])",
+    "nn.AdaptiveLogSoftmaxWithLoss(8, 20, [4, 4])",
+    "nn.AdaptiveLogSoftmaxWithLoss(8, 20, [4, 20])",
+    "nn.AdaptiveLogSoftmaxWithLoss(8, 20, [4])(torch.ones(2, 8), torch.tensor([0, 20]))",
+    "nn.AdaptiveLogSoftmaxWithLoss(8, 20, [4])(torch.ones(2, 8), torch.tensor(0))",
+]
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("call", REFUSED)
+def test_refusals(parity, call):
+    parity(lambda torch: eval(call, {"torch": torch, "nn": torch.nn, "F": torch.nn.functional}))
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("seed", range(12))
+def test_alignments(parity, seed):
+    rng = np.random.default_rng(seed)
+    times, n, classes, most = rng.integers(1, 9), rng.integers(1, 5), 4, rng.integers(1, 5)
+    blank = int(rng.integers(0, classes))
+    inputs, labels = rng.integers(0, times + 1, n), rng.integers(0, most + 1, n)
+    targets = rng.integers(0, classes - 1, (n, most))
+    targets += targets >= blank
+    if seed % 2:
+        targets = np.concatenate([t[:k] for t, k in zip(targets, labels, strict=True)])
+    x = rng.normal(size=(times, n, classes))
+
+    def script(torch):
+        given = torch.tensor(x, requires_grad=True)
+        loss = torch.nn.functional.ctc_loss(
+            given.log_softmax(2), torch.tensor(targets), inputs.tolist(), labels.tolist(),
+            blank, "none", bool(seed % 3),
+        )  # fmt: skip
+        (loss * torch.arange(1, n + 1)).sum().backward()
+        return [loss, given.grad]
+
+    parity(script, rtol=1e-9)
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("targets", [[0, 5, 15], [1, 2, 3], [12, 9, 4], 7])
+@pytest.mark.parametrize("bias", [False, True])
+def test_adaptive_softmax(parity, bias, targets):
+    def script(torch):
+        layer = build(torch, f"nn.AdaptiveLogSoftmaxWithLoss(8, 20, [4, 10], 2, head_bias={bias})")
+        x = torch.randn(3, 8) * 3
+        x = (x if isinstance(targets, list) else x[0]).requires_grad_()
+        out = layer(x, torch.tensor(targets))
+        out.loss.backward()
+        rows = x.detach() if x.ndim == 2 else x.detach()[None]
+        return [
+            repr(layer), public(layer), layer.state_dict(), out.output, out.loss, x.grad,
+            [p.grad for p in layer.parameters()], layer.log_prob(rows), layer.predict(rows),
+        ]  # fmt: skip
+
+    parity(script, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("call", [
+    "F.prelu(x, w)", "F.rrelu(x, training=True)", "F.hardshrink(x)", "F.softshrink(x)",
+    "torch.prelu(x, w[:1])",
+])  # fmt: skip
+def test_nodes_and_second_gradients(call):
+    x, w = np.linspace(-2, 2.1, 12).reshape(3, 4), np.linspace(0.1, 0.4, 4)
+    rushlight.manual_seed(0)
+    pytest.importorskip("torch").manual_seed(0)
+    arrays = {"x": x, "w": w} if "w" in call else {"x": x}
+    if "training" in call:
+        names = [
+            str(eval(call, {"F": t.nn.functional, "x": t.tensor(x, requires_grad=True)}).grad_fn)
+            for t in (rushlight, pytest.importorskip("torch"))
+        ]
+        assert [n.split()[0] for n in names] == ["<RreluWithNoiseBackward0"] * 2
+    else:
+        same_gradients(call, **arrays)
+
+
+@pytest.mark.parity
+def test_random_slopes_come_from_the_same_stream(parity):
+    def script(torch):
+        x = torch.randn(5, 7)
+        F = torch.nn.functional
+        return [
+            F.rrelu(x, training=True), F.rrelu(x.t(), 0.1, 0.9, True), x.half().rrelu_()
+            if hasattr(x, "rrelu_") else 0, torch.rrelu(x.double(), training=True),
+            F.rrelu_(x, 0.3, 0.3, True), F.gumbel_softmax(x, 2.0), torch.rand(2),
+        ]  # fmt: skip
+
+    parity(script)
