@@ -50,7 +50,7 @@ class Stream:
         self.length = _outermost(loops)
         self.results = schedule.results
         places = [v.id for v in (*values, *self.results)]
-        self.order = [places.index(owner) for owner in order]
+        self.order = [(places.index(owner), offset) for owner, offset in order]
         self.factor = self.length.extent // ROWS
         self.lanes = loops.lanes if self.length is loops.vector else None
         self.steps = loops.steps // ROWS
@@ -90,7 +90,7 @@ class Stream:
             steps = -(-rows * self.factor // self.lanes)
         wanted = max(1, min(steps, _CHUNKS, int(steps * self.nanoseconds / _PIECE)))
         size = -(-steps // wanted)
-        table = [given[k].ctypes.data for k in self.order]
+        table = [given[k].ctypes.data + offset for k, offset in self.order]
         table += [rows * self.factor, steps, size]
         args = (ctypes.c_int64 * len(table))(*table)
         self.parallel(self.address, ctypes.addressof(args), -(-steps // size))
@@ -98,7 +98,7 @@ class Stream:
 
 
 def _scheduled(function, values):
-    """(loops, ids of the memories in the order of the kernel's arguments, schedule)."""
+    """(loops, (id of a memory, byte offset) for each of the kernel's arguments, schedule)."""
     recorder = Recorder()
     with recording(recorder):
         found = function(*[from_array(v) for v in values])
@@ -110,7 +110,7 @@ def _scheduled(function, values):
         raise NotImplementedError(f"not one kernel, but {[g.kind for g in schedule.groups]}")
     (group,) = schedule.groups
     kernel = Kernel(group, schedule.wanted[group.number], schedule.place)
-    return Loops(kernel, host()), [owner for owner, _ in kernel.args], schedule
+    return Loops(kernel, host()), kernel.args, schedule
 
 
 def _outermost(loops):

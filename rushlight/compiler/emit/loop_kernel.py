@@ -25,7 +25,7 @@ class LoopEmitter:
     """Writes one kernel by its schedule."""
 
     def __init__(self, module, name, loops, count):
-        self.loops = loops
+        self.loops, self.masks = loops, True
         self.function, entry = kernel_function(module, name)
         args, self.chunk, self.scratch = self.function.args
         pointers = []
@@ -50,12 +50,29 @@ class LoopEmitter:
             self._row(self.kernel, None)
         else:
             begin, end = self._piece()
-            loop = Loop(self.kernel.b, begin, end)
-            row = Scope(loop.b)
-            self.nodes.scopes = [self.kernel, row, row]
-            self._row(row, loop.i)
-            loop.close()
+            if loops.across and loops.masked and not loops.rows:
+                # Whole vectors first: beyond the cache, stores with a mask take ten times as long.
+                middle = self._least(end, self._whole())
+                self.masks = False
+                self._steps(begin, middle)
+                begin, self.masks = middle, True
+            self._steps(begin, end)
         self.kernel.b.ret_void()
+
+    def _steps(self, begin, end):
+        loop = Loop(self.kernel.b, begin, end)
+        row = Scope(loop.b)
+        self.nodes.scopes = [self.kernel, row, row]
+        self._row(row, loop.i)
+        loop.close()
+
+    def _whole(self):
+        """How many vectors need no mask."""
+        return i64(self.loops.vector.extent // self.loops.lanes)
+
+    def _least(self, x, y):
+        b = self.kernel.b
+        return b.select(b.icmp_signed("<", x, y), x, y)
 
     def _piece(self):
         loops, b = self.loops, self.kernel.b
@@ -63,9 +80,7 @@ class LoopEmitter:
             return i64(0), i64(loops.steps)
         size = -(-loops.steps // loops.pieces)
         begin = b.mul(self.chunk, i64(size))
-        end = b.add(begin, i64(size))
-        over = b.icmp_signed(">", end, i64(loops.steps))
-        return begin, b.select(over, i64(loops.steps), end)
+        return begin, self._least(b.add(begin, i64(size)), i64(loops.steps))
 
     def _row(self, row, step):
         loops, nodes = self.loops, self.nodes
@@ -110,7 +125,8 @@ class LoopEmitter:
                 at, rest = b.urem(rest, i64(n)), b.udiv(rest, i64(n))
             if v is loops.vector:
                 at = b.mul(at, i64(loops.lanes)) if step is not None else at
-                if loops.masked:
+                self.nodes.mask = None
+                if loops.masked and self.masks:
                     left = b.sub(self._extent(v), at)
                     self.nodes.mask = prefix_mask(b, left, loops.lanes)
             if v is loops.tile:

@@ -4,8 +4,6 @@ Behind the addresses of its memories, ``args`` of such a kernel holds three numb
 the outermost variable, how many steps there are, and how many of them make a chunk.
 """
 
-from llvmlite import ir
-
 from rushlight.compiler.emit.loop_kernel import LoopEmitter
 from rushlight.compiler.emit.scope import I64, i64
 
@@ -26,11 +24,13 @@ class StreamEmitter(LoopEmitter):
     def _extent(self, v):
         return self.extent if v is self.length else super()._extent(v)
 
+    def _whole(self):
+        return self.kernel.b.sdiv(self.extent, i64(self.loops.lanes))
+
     def _piece(self):
-        b: ir.IRBuilder = self.kernel.b
+        b = self.kernel.b
         begin = b.mul(self.chunk, self.size)
-        end = b.add(begin, self.size)
-        return begin, b.select(b.icmp_signed("<", end, self.steps), end, self.steps)
+        return begin, self._least(b.add(begin, self.size), self.steps)
 
 
 def emit_stream(module, name, loops, count, length):
