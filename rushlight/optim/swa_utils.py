@@ -173,7 +173,7 @@ class AveragedModel(Module):
         if not self.use_buffers:
             for ours, theirs in zip(self.module.buffers(), model.buffers(), strict=True):
                 ours.detach().copy_(theirs.detach())
-        self.n_averaged += 1
+        self.n_averaged.add_(1)
 
     def _averaged(self, model):
         """What of ``model`` is averaged."""
