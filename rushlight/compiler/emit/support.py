@@ -15,6 +15,9 @@ SPECIAL = {
 }  # fmt: skip
 _CONTRACTIONS = {
     "mm", "bmm", "convolution", "convolution_input_grad", "convolution_weight_grad",
+    "max_pool_positions", "max_pool_backward", "max_pool_pick", "avg_pool_backward",
+    "adaptive_avg_pool_backward",
+    *[f"{kind}_pool{n}d" for kind in ("max", "avg", "adaptive_avg") for n in (1, 2, 3)],
 }  # fmt: skip
 #: Queries from which attention has kernels of its own: fewer leave lanes idle.
 _QUERIES = 16
@@ -85,7 +88,7 @@ def contraction(e):
     if e.op.name.startswith("attention"):
         return attention(e)
     return (
-        (e.op.name in _CONTRACTIONS or "_pool" in e.op.name)
+        e.op.name in _CONTRACTIONS
         and _floating(e.ins[0].dtype)
         and len({v.dtype for v in e.ins if v is not None}) == 1
     )
