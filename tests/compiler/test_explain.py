@@ -7,6 +7,7 @@ import rushlight as torch
 import rushlight.nn.functional as F
 from rushlight import nn
 from rushlight.compiler.explanation import rehearsal
+from rushlight.compiler.explanation.layers import Layout
 
 explain = torch.compiler.explain
 
@@ -93,7 +94,8 @@ def test_a_training_step():
     assert all(k.seconds > 0 for k in found.kernels)
     assert 0 < found.seconds < 1
     names = {k.name for k in found.kernels}
-    assert all(f'"{name}"(' in found.llvm for name in names)
+    llvm = found.llvm
+    assert all(f'"{name}"(' in llvm for name in names)
     assert "define" in found.llvm_of(found.kernels[0].name)
     last = found.kernels[-1].name
     assert f"{last}:" in found.assembly
@@ -159,7 +161,7 @@ def test_pictures(tmp_path):
     texts = [e.text for e in ElementTree.parse(path).iter() if e.tag.endswith("text")]
     assert {k.name for k in found.kernels if k.kind == "loops"} <= set(texts)
     pytest.importorskip("matplotlib")
-    found.picture(tmp_path / "step.png")
+    native(lambda x: x.exp(), X).picture(tmp_path / "step.png")
     assert (tmp_path / "step.png").read_bytes()[1:4] == b"PNG"
     with pytest.raises(ValueError, match="must end in"):
         found.picture(tmp_path / "step.gif")
@@ -183,3 +185,14 @@ def test_listings_have_every_kind_of_node():
         assert words in text, text
     with pytest.raises(KeyError, match="no kernel of loops"):
         found.loops_of("product0")
+
+
+def test_boxes_of_a_picture_stand_apart():
+    sizes = [(30 + 17 * (i % 5), 20) for i in range(40)]
+    edges = [(i, [i + 1 + i % 3, i + 2 + i % 7]) for i in range(30)]
+    places = Layout(sizes, edges, [20] * 40).places
+    for i, p in enumerate(places):
+        for q in places[:i]:
+            apart = abs(p.x - q.x) >= (p.width + q.width) / 2 + 10
+            assert apart or abs(p.y - q.y) >= 30, (p.box, q.box)
+    assert all(places[s].y < places[t].y for s, targets in edges for t in targets)

@@ -4,6 +4,8 @@ Boxes stand below all that they depend on. A line that passes a layer has a plac
 so that it goes around the boxes. Within a layer things are sorted by where their neighbours are.
 """
 
+from itertools import pairwise
+
 __all__ = ["Layout"]
 
 _SWEEPS = 12
@@ -86,7 +88,10 @@ class Layout:
                 wanted = []
                 for p in layer:
                     near = [*p.above, *p.below]
-                    wanted.append(sum(q.x for q in near) / len(near) if near else p.x)
+                    # Boxes keep to boxes, and lines go straight.
+                    weights = [4 if (q.box is None) == (p.box is None) else 1 for q in near]
+                    pulls = sum(w * q.x for w, q in zip(weights, near, strict=True))
+                    wanted.append(pulls / sum(weights) if near else p.x)
                 _apart(layer, wanted)
         left = min((p.x - p.width / 2 for layer in self.layers for p in layer), default=0)
         for layer in self.layers:
@@ -122,32 +127,33 @@ def _depths(count, edges):
 
 def _apart(layer, wanted):
     """Set x to what is wanted, moved as little as the widths ask for: blocks that touch, merge."""
-    blocks: list = []  # [sum of wanted lefts, members]
+    blocks: list = []  # (places with what they want, the x of the first)
     for place, x in zip(layer, wanted, strict=True):
-        blocks.append([[(place, x)], x])
-        while len(blocks) > 1 and blocks[-2][1] + _reach(blocks[-2][0]) > blocks[-1][1]:
+        blocks.append(([(place, x)], x))
+        while len(blocks) > 1 and _touch(*blocks[-2:]):
             items = blocks[-2][0] + blocks[-1][0]
-            del blocks[-2:]
-            blocks.append([items, _middle(items)])
+            blocks[-2:] = [(items, _middle(items))]
     for items, start in blocks:
         for (place, _), offset in zip(items, _offsets(items), strict=True):
             place.x = start + offset
 
 
+def _touch(left, right):
+    items, start = left
+    return start + _offsets(items)[-1] + _distance(items[-1][0], right[0][0][0]) > right[1]
+
+
+def _distance(p, q):
+    """From the middle of a place to that of the next."""
+    return (p.width + q.width) / 2 + (_LANE if p.box is None and q.box is None else _GAP)
+
+
 def _offsets(items):
     """The distances of places that stand side by side from the first of them."""
-    found, at = [], 0.0
-    for (p, _), (q, _) in zip(items, [*items[1:], items[-1]], strict=True):
-        found.append(at)
-        gap = _GAP if p.box is not None or q.box is not None else _LANE
-        at += (p.width + q.width) / 2 + gap
+    found = [0.0]
+    for (p, _), (q, _) in pairwise(items):
+        found.append(found[-1] + _distance(p, q))
     return found
-
-
-def _reach(items):
-    """The distance from the first place to where the next one's middle may be, at least."""
-    last = items[-1][0]
-    return _offsets(items)[-1] + last.width + _GAP
 
 
 def _middle(items):

@@ -11,7 +11,7 @@ __all__ = ["draw"]
 _WIDTH, _LINE, _PAD = 300, 14, 10
 _HEAD, _FOOT = 24, 28
 _MARGIN, _TOP = 30, 80
-_MOST = 9  # members shown in a box
+_MOST, _FEW, _MANY = 9, 4, 60  # members shown in a box; in one of many
 _LETTER = 5.9  # the width of a letter in a box
 _INK, _MUTED, _PAPER = "#1d2430", "#69707d", "#fbfbf9"
 #: kind → (fill, edge, bar)
@@ -62,14 +62,15 @@ def draw(explanation, path):
 def _boxes(kernels):
     boxes: list = []
     before = None
+    most = _MOST if len(kernels) <= _MANY else _FEW
     for k in kernels:
         if before is not None and k.kind == "contraction" and k.members == before.members:
             boxes[-1].seconds += k.seconds
             boxes[-1].name = min(boxes[-1].name, k.name, key=len)
         else:
-            lines = [_shortened(m.replace(": ", ":", 1)) for m in k.members[:_MOST]]
-            if len(k.members) > _MOST:
-                lines.append(f"… and {len(k.members) - _MOST} more")
+            lines = [_shortened(m.replace(": ", ":", 1)) for m in k.members[:most]]
+            if len(k.members) > most:
+                lines.append(f"… and {len(k.members) - most} more")
             boxes.append(Box(k.name, k.kind, lines, k.seconds, k.reads, k.writes))
         before = k
     return boxes

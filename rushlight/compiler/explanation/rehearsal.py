@@ -6,6 +6,7 @@ generators of random numbers go back to where they were.
 
 import copy
 import ctypes
+import threading
 import time
 from contextlib import contextmanager
 from statistics import median
@@ -14,12 +15,14 @@ import numpy as np
 
 from rushlight.random import default_generator
 
-__all__ = ["Watch", "rehearse", "rehearse_replay"]
+__all__ = ["LEAST", "Watch", "rehearse", "rehearse_replay"]
 
 _SECONDS, _FEWEST, _MOST = 0.3, 3, 101
 #: Kernels that may take no longer, in nanoseconds, are run so often at a time.
 _BRIEF, _TIMES = 1_000, 16
-_LEAST = 2e-9  # seconds of a call, which no kernel takes less than
+#: What a call itself takes is measured by so many of a kernel that does nothing.
+_IDLE = 6
+LEAST = 2e-9  # seconds of a call, which no kernel takes less than
 
 
 class Watch:
@@ -36,6 +39,7 @@ class Watch:
         self.arrays: list = []
         self.held: list = []
         self.seconds = 0.0
+        self._thread = threading.get_ident()  # others may call the function meanwhile
 
     @contextmanager
     def on(self, compiled):
@@ -64,6 +68,8 @@ class Watch:
         run = program.run
 
         def noting(arrays, held=()):
+            if threading.get_ident() != self._thread:
+                return run(arrays, held)
             self.take(program, arrays, held)
             begin = time.perf_counter()
             found = run(arrays, held)
@@ -106,8 +112,7 @@ def rehearse(watch):
         raise AssertionError("copies laid out as in the trace are what a program takes")
     steps = program.assembly.steps
     runs = [_call(step, program.assembly, state) for step in steps]
-    # What a call itself takes is measured among the others, in the same state of caches.
-    runs += [_whole(program, state), idle_kernel(0), idle_kernel(1)]
+    runs += [_whole(program, state), *[idle_kernel(0)] * _IDLE, *[idle_kernel(1)] * _IDLE]
 
     def restore():
         for new, old in zip(copies, inputs, strict=True):
@@ -115,9 +120,11 @@ def rehearse(watch):
                 np.copyto(new, old)
 
     with _kept_generators(program.schedule.graph.equations):
-        *seconds, whole, alone, together = _timed(runs, restore)
+        times = _timed(runs, restore)
+    *seconds, whole = times[: -2 * _IDLE]
+    alone, together = min(times[-2 * _IDLE : -_IDLE]), min(times[-_IDLE:])
     return [
-        max((s - (together if _called_together(step) else alone)) / _times(step), _LEAST)
+        max((s - (together if _called_together(step) else alone)) / _times(step), LEAST)
         if hasattr(step, "chunks")
         else s
         for s, step in zip(seconds, steps, strict=True)

@@ -1,5 +1,7 @@
 """An Explanation as text."""
 
+from rushlight.compiler.explanation.rehearsal import LEAST
+
 __all__ = ["amount", "duration", "report"]
 
 _MOST = 60  # values of the memory plan
@@ -81,7 +83,7 @@ def _table(x):
 
 
 def _row(number, k, total):
-    known = k.least > 0
+    known = k.least > 0 and k.seconds > LEAST
     rates = [f"{n / k.seconds / 1e9:.3g}" if known else "–" for n in (k.flops, k.bytes)]
     limit = f"{k.share:.0%}" if known else "–"
     chunks = str(k.chunks) if k.kind != "call" else "–"
