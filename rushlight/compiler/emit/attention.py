@@ -16,6 +16,7 @@ __all__ = ["Attention", "describe", "emit", "plan"]
 
 _CHUNK = 1 << 18  # multiplications that are worth handing to a thread
 _KEYS = 128  # keys of a block, at most
+_SLOWNESS = 1.35, 1.06, 1.05, 1.0  # of a score in blocks of 1, 2, … vectors of queries, measured
 
 
 @dataclass(frozen=True)
@@ -89,9 +90,15 @@ def plan(description, target, name="attention"):
 
 def _cut(d, target):
     lanes = target.lanes(d.dtype)
-    vectors = 4 if target.registers >= 32 else 3
-    vectors = min(vectors, ceil(d.queries / lanes))
+    most = len(_SLOWNESS) if target.registers >= 32 else 3
+    vectors = min(range(most, 0, -1), key=lambda n: _pairs(d, n * lanes) * _SLOWNESS[n - 1])
     return Cut(d.dtype, lanes, target.registers, vectors, min(d.keys, _KEYS), target.fma)
+
+
+def _pairs(d, width):
+    """The scores that blocks of ``width`` queries compute: hidden ones and idle lanes included."""
+    ends = range(width, d.queries + width, width)
+    return width * sum([min(end, d.keys) if d.causal else d.keys for end in ends])
 
 
 def emit(module, plan, sink):

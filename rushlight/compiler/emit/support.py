@@ -19,8 +19,8 @@ _CONTRACTIONS = {
     "adaptive_avg_pool_backward",
     *[f"{kind}_pool{n}d" for kind in ("max", "avg", "adaptive_avg") for n in (1, 2, 3)],
 }  # fmt: skip
-#: Queries from which attention has kernels of its own: fewer leave lanes idle.
-_QUERIES = 16
+#: Queries and keys from which attention has kernels of its own: fewer leave lanes idle.
+_FEW = 32
 
 
 def dtype(d):
@@ -81,7 +81,8 @@ def attention(e):
         return False
     batch = query.shape[:-2]
     alike = key.shape[:-2] == value.shape[:-2] == e.outs[0].shape[:-2] == batch
-    return alike and ins[-1].ndim <= query.ndim and query.shape[-2] >= _QUERIES
+    enough = min(query.shape[-2], key.shape[-2]) >= _FEW
+    return alike and ins[-1].ndim <= query.ndim and enough
 
 
 def contraction(e):
