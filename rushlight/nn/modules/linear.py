@@ -69,6 +69,10 @@ class Linear(Module):
         )
 
 
+class NonDynamicallyQuantizableLinear(Linear):
+    """A Linear that PyTorch's dynamic quantization leaves alone: the last part of attention."""
+
+
 def reset_fan_in(weight, bias):
     """Draw ``weight`` and ``bias`` uniform in ±1/√fan_in, as linear layers and convolutions do."""
     # kaiming_uniform_ with a=√5 is that bound; it is called for its rounding.

@@ -1,0 +1,124 @@
+"""Attention with several heads, as a layer."""
+
+import rushlight
+from rushlight.nn import functional as F
+from rushlight.nn import init
+from rushlight.nn.modules.linear import NonDynamicallyQuantizableLinear
+from rushlight.nn.modules.module import Module
+from rushlight.nn.parameter import Parameter
+
+__all__ = ["MultiheadAttention"]
+
+
+class MultiheadAttention(Module):
+    """Several heads of attention: each attends in a part of the features of its own.
+
+    Masks: bool, where True hides a key, or floats that are added to the scores.
+    ``is_causal`` says that ``attn_mask`` hides all later keys.
+
+    Shape: query (L, batch, embed_dim), key (S, batch, kdim), value (S, batch, vdim), or the batch
+    first with ``batch_first``, or without the dim of the batch; key_padding_mask (batch, S);
+    attn_mask (L, S) or (batch · num_heads, L, S) → as query, and the weights (batch, L, S), or
+    (batch, num_heads, L, S) unless ``average_attn_weights``, or None unless ``need_weights``.
+
+    Raises:
+        ValueError: embed_dim or num_heads is not above 0.
+        AssertionError: embed_dim is not divisible by num_heads; shapes do not fit.
+        RuntimeError: ``is_causal`` without ``attn_mask``; a mask of another shape.
+
+    Source: Vaswani et al. 2017.
+
+    >>> import rushlight as torch
+    >>> attention = torch.nn.MultiheadAttention(8, 2, batch_first=True)
+    >>> x = torch.randn(3, 5, 8)
+    >>> out, weights = attention(x, x, x)
+    >>> out.shape, weights.shape
+    (torch.Size([3, 5, 8]), torch.Size([3, 5, 5]))
+    """
+
+    def __init__(
+        self, embed_dim, num_heads, dropout=0.0, bias=True, add_bias_kv=False, add_zero_attn=False,
+        kdim=None, vdim=None, batch_first=False, device=None, dtype=None,
+    ):  # fmt: skip
+        if embed_dim <= 0 or num_heads <= 0:
+            raise ValueError(
+                "MultiheadAttention: embed_dim and num_heads must be greater than 0, got "
+                f"embed_dim={embed_dim} and num_heads={num_heads}"
+            )
+        super().__init__()
+        self.embed_dim = embed_dim
+        self.kdim = embed_dim if kdim is None else kdim
+        self.vdim = embed_dim if vdim is None else vdim
+        self._qkv_same_embed_dim = self.kdim == embed_dim and self.vdim == embed_dim
+        self.num_heads = num_heads
+        self.dropout = dropout
+        self.batch_first = batch_first
+        self.head_dim = embed_dim // num_heads
+        if self.head_dim * num_heads != embed_dim:
+            raise AssertionError(
+                f"MultiheadAttention: embed_dim={embed_dim} must be divisible by "
+                f"num_heads={num_heads}"
+            )
+        made = {"device": device, "dtype": dtype}
+        same = self._qkv_same_embed_dim
+        shapes = {
+            "q_proj_weight": None if same else (embed_dim, embed_dim),
+            "k_proj_weight": None if same else (embed_dim, self.kdim),
+            "v_proj_weight": None if same else (embed_dim, self.vdim),
+            "in_proj_weight": (3 * embed_dim, embed_dim) if same else None,
+            "in_proj_bias": (3 * embed_dim,) if bias else None,
+        }
+        if same:  # the order in which PyTorch's state dict has them
+            shapes = {"in_proj_weight": shapes.pop("in_proj_weight"), **shapes}
+        for name, shape in shapes.items():
+            value = None if shape is None else Parameter(rushlight.empty(shape, **made))
+            self.register_parameter(name, value)
+        self.out_proj = NonDynamicallyQuantizableLinear(embed_dim, embed_dim, bias=bias, **made)
+        if add_bias_kv:
+            self.bias_k = Parameter(rushlight.empty((1, 1, embed_dim), **made))
+            self.bias_v = Parameter(rushlight.empty((1, 1, embed_dim), **made))
+        else:
+            self.bias_k = self.bias_v = None
+        self.add_zero_attn = add_zero_attn
+        self._reset_parameters()
+
+    def _reset_parameters(self):
+        for name in ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight"):
+            if getattr(self, name) is not None:
+                init.xavier_uniform_(getattr(self, name))
+        if self.in_proj_bias is not None:
+            init.constant_(self.in_proj_bias, 0.0)
+            init.constant_(self.out_proj.bias, 0.0)
+        for bias in (self.bias_k, self.bias_v):
+            if bias is not None:
+                init.xavier_normal_(bias)
+
+    def forward(
+        self, query, key, value, key_padding_mask=None, need_weights=True, attn_mask=None,
+        average_attn_weights=True, is_causal=False,
+    ):  # fmt: skip
+        return F.multi_head_attention_forward(
+            query, key, value, self.embed_dim, self.num_heads, self.in_proj_weight,
+            self.in_proj_bias, self.bias_k, self.bias_v, self.add_zero_attn, self.dropout,
+            self.out_proj.weight, self.out_proj.bias, self.training, key_padding_mask,
+            need_weights, attn_mask, not self._qkv_same_embed_dim, self.q_proj_weight,
+            self.k_proj_weight, self.v_proj_weight, average_attn_weights=average_attn_weights,
+            is_causal=is_causal, batch_first=self.batch_first,
+        )  # fmt: skip
+
+    def merge_masks(self, attn_mask, key_padding_mask, query):
+        """(both masks in one that broadcasts over (batch, heads, L, L), PyTorch's code for it)."""
+        if attn_mask is None:
+            return key_padding_mask, None if key_padding_mask is None else 1
+        batch, steps, _ = query.shape
+        mask = attn_mask.reshape(-1 if attn_mask.dim() == 2 else batch, *[
+            attn_mask.shape[0] // batch if attn_mask.dim() == 3 else 1, steps, steps
+        ])  # fmt: skip
+        mask = mask.expand(batch, self.num_heads, steps, steps)
+        if key_padding_mask is not None:
+            mask = mask + key_padding_mask.reshape(batch, 1, 1, steps)
+        return mask, 2
+
+    def __setstate__(self, state):
+        state.setdefault("_qkv_same_embed_dim", True)
+        super().__setstate__(state)

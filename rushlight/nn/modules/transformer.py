@@ -1,0 +1,379 @@
+"""Transformers: layers of attention and of networks on each position, and stacks of them.
+
+Source: Vaswani et al. 2017; Xiong et al. 2020 for ``norm_first``.
+"""
+
+import copy
+import math
+import warnings
+
+import rushlight
+from rushlight.autograd import mode
+from rushlight.nn import functional as F
+from rushlight.nn import init
+from rushlight.nn.functional.attention import canonical_mask
+from rushlight.nn.modules.activation import GELU, ReLU
+from rushlight.nn.modules.attention import MultiheadAttention
+from rushlight.nn.modules.container import ModuleList
+from rushlight.nn.modules.dropout import Dropout
+from rushlight.nn.modules.linear import Linear
+from rushlight.nn.modules.module import Module
+from rushlight.nn.modules.normalization import LayerNorm
+
+__all__ = [
+    "Transformer", "TransformerDecoder", "TransformerDecoderLayer", "TransformerEncoder",
+    "TransformerEncoderLayer",
+]  # fmt: skip
+
+
+def _activation(given):
+    """The function that ``given`` names, or that it is."""
+    if not isinstance(given, str):
+        return given
+    if given not in ("relu", "gelu"):
+        raise RuntimeError(f"Transformer: activation should be relu/gelu, not {given}")
+    return getattr(F, given)
+
+
+def _clones(layer, n):
+    return ModuleList([copy.deepcopy(layer) for _ in range(n)])
+
+
+class _Layer(Module):
+    """What the layers of encoder and decoder share: their parts, and the network on positions."""
+
+    def __init__(
+        self, attentions, d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps,
+        batch_first, norm_first, bias, device, dtype,
+    ):  # fmt: skip
+        made = {"bias": bias, "device": device, "dtype": dtype}
+        super().__init__()
+        for name in attentions:
+            attention = MultiheadAttention(
+                d_model, nhead, dropout=dropout, batch_first=batch_first, **made
+            )
+            self.add_module(name, attention)
+        self.linear1 = Linear(d_model, dim_feedforward, **made)
+        self.dropout = Dropout(dropout)
+        self.linear2 = Linear(dim_feedforward, d_model, **made)
+        self.norm_first = norm_first
+        for k in range(1, len(attentions) + 2):
+            self.add_module(f"norm{k}", LayerNorm(d_model, eps=layer_norm_eps, **made))
+        for k in range(1, len(attentions) + 2):
+            self.add_module(f"dropout{k}", Dropout(dropout))
+        self.activation = _activation(activation)
+
+    def _residual(self, x, norm, block):
+        """x with what ``block`` makes of it added, normalised before or after."""
+        return x + block(norm(x)) if self.norm_first else norm(x + block(x))
+
+    def _sa_block(self, x, attn_mask, key_padding_mask, is_causal=False):
+        x, _ = self.self_attn(
+            x, x, x, attn_mask=attn_mask, key_padding_mask=key_padding_mask, need_weights=False,
+            is_causal=is_causal,
+        )  # fmt: skip
+        return self.dropout1(x)
+
+    def _positions(self, x):
+        return self.linear2(self.dropout(self.activation(self.linear1(x))))
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if not hasattr(self, "activation"):
+            self.activation = F.relu
+
+
+class TransformerEncoderLayer(_Layer):
+    """Self-attention, then a network on each position, each added to what came in.
+
+    ``activation``: "relu", "gelu" or a function. ``norm_first``: layer norm before each part
+    rather than after.
+
+    Shape: src (S, batch, d_model), or the batch first with ``batch_first``; src_mask (S, S) or
+    (batch · nhead, S, S); src_key_padding_mask (batch, S) → as src.
+
+    Raises:
+        RuntimeError: activation is another text.
+
+    >>> import rushlight as torch
+    >>> torch.nn.TransformerEncoderLayer(8, 2, 16)(torch.randn(5, 3, 8)).shape
+    torch.Size([5, 3, 8])
+    """
+
+    def __init__(
+        self, d_model, nhead, dim_feedforward=2048, dropout=0.1, activation=F.relu,
+        layer_norm_eps=1e-5, batch_first=False, norm_first=False, bias=True, device=None,
+        dtype=None,
+    ):  # fmt: skip
+        super().__init__(
+            ("self_attn",), d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps,
+            batch_first, norm_first, bias, device, dtype,
+        )  # fmt: skip
+        relu = self.activation is F.relu or isinstance(self.activation, ReLU)
+        gelu = self.activation is F.gelu or isinstance(self.activation, GELU)
+        self.activation_relu_or_gelu = 1 if relu else 2 if gelu else 0
+
+    def forward(self, src, src_mask=None, src_key_padding_mask=None, is_causal=False):
+        padding = canonical_mask(
+            src_key_padding_mask, "src_key_padding_mask", src.dtype, src_mask, "src_mask"
+        )
+        mask = canonical_mask(src_mask, "src_mask", src.dtype)
+        attend = lambda x: self._sa_block(x, mask, padding, is_causal=is_causal)
+        x = self._residual(src, self.norm1, attend)
+        return self._residual(x, self.norm2, self._ff_block)
+
+    def _ff_block(self, x):
+        return self.dropout2(self._positions(x))
+
+
+class TransformerDecoderLayer(_Layer):
+    """Self-attention, attention to ``memory``, then a network on each position.
+
+    Shape: tgt (T, batch, d_model), memory (S, batch, d_model), or the batch first with
+    ``batch_first``; tgt_mask (T, T), memory_mask (T, S), tgt_key_padding_mask (batch, T),
+    memory_key_padding_mask (batch, S) → as tgt.
+
+    Raises:
+        RuntimeError: activation is another text.
+
+    >>> import rushlight as torch
+    >>> layer = torch.nn.TransformerDecoderLayer(8, 2, 16)
+    >>> layer(torch.randn(4, 3, 8), torch.randn(5, 3, 8)).shape
+    torch.Size([4, 3, 8])
+    """
+
+    def __init__(
+        self, d_model, nhead, dim_feedforward=2048, dropout=0.1, activation=F.relu,
+        layer_norm_eps=1e-5, batch_first=False, norm_first=False, bias=True, device=None,
+        dtype=None,
+    ):  # fmt: skip
+        super().__init__(
+            ("self_attn", "multihead_attn"), d_model, nhead, dim_feedforward, dropout, activation,
+            layer_norm_eps, batch_first, norm_first, bias, device, dtype,
+        )  # fmt: skip
+
+    def forward(
+        self, tgt, memory, tgt_mask=None, memory_mask=None, tgt_key_padding_mask=None,
+        memory_key_padding_mask=None, tgt_is_causal=False, memory_is_causal=False,
+    ):  # fmt: skip
+        own = lambda x: self._sa_block(x, tgt_mask, tgt_key_padding_mask, tgt_is_causal)
+        other = lambda x: self._mha_block(
+            x, memory, memory_mask, memory_key_padding_mask, memory_is_causal
+        )
+        x = self._residual(tgt, self.norm1, own)
+        x = self._residual(x, self.norm2, other)
+        return self._residual(x, self.norm3, self._ff_block)
+
+    def _mha_block(self, x, mem, attn_mask, key_padding_mask, is_causal=False):
+        x, _ = self.multihead_attn(
+            x, mem, mem, attn_mask=attn_mask, key_padding_mask=key_padding_mask,
+            need_weights=False, is_causal=is_causal,
+        )  # fmt: skip
+        return self.dropout2(x)
+
+    def _ff_block(self, x):
+        return self.dropout3(self._positions(x))
+
+
+# Stacks -----------------------------------------------------------------------------------
+
+
+def _why_not_nested(layer):
+    """Why PyTorch would not take sequences without their padding; "" where it would."""
+    name = "encoder_layer"
+    if not isinstance(layer, TransformerEncoderLayer):
+        return f"{name} was not TransformerEncoderLayer"
+    attention = layer.self_attn
+    reasons = {
+        f"{name}.norm_first was True": layer.norm_first,
+        f"{name}.self_attn.batch_first was not True": not attention.batch_first,
+        f"{name}.self_attn._qkv_same_embed_dim was not True": not attention._qkv_same_embed_dim,
+        f"{name}.self_attn was passed bias=False": attention.in_proj_bias is None,
+        f"{name}.activation_relu_or_gelu was not True": not layer.activation_relu_or_gelu,
+        f"{name}.norm1.eps was not equal to {name}.norm2.eps": layer.norm1.eps != layer.norm2.eps,
+        f"{name}.self_attn.num_heads is odd": attention.num_heads % 2 == 1,
+    }
+    return next((reason for reason, holds in reasons.items() if holds), "")
+
+
+class TransformerEncoder(Module):
+    """``num_layers`` copies of ``encoder_layer``, one after another, then ``norm``.
+
+    ``enable_nested_tensor``: without gradients, in evaluation, padded positions come out as zeros
+    (before ``norm``) where the padding is at the ends: PyTorch leaves them out there.
+
+    Shape: as the layer's.
+
+    >>> import rushlight as torch
+    >>> layer = torch.nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    >>> torch.nn.TransformerEncoder(layer, 2)(torch.randn(3, 5, 8)).shape
+    torch.Size([3, 5, 8])
+    """
+
+    def __init__(
+        self, encoder_layer, num_layers, norm=None, enable_nested_tensor=True, mask_check=True
+    ):
+        super().__init__()
+        self.layers = _clones(encoder_layer, num_layers)
+        self.num_layers = num_layers
+        self.norm = norm
+        self.enable_nested_tensor = enable_nested_tensor
+        self.use_nested_tensor = enable_nested_tensor
+        self.mask_check = mask_check
+        reason = _why_not_nested(encoder_layer)
+        if enable_nested_tensor and reason:
+            warnings.warn(
+                "TransformerEncoder: enable_nested_tensor is True, but self.use_nested_tensor is "
+                f"False because {reason}",
+                stacklevel=2,
+            )
+            self.use_nested_tensor = False
+
+    def forward(self, src, mask=None, src_key_padding_mask=None, is_causal=None):
+        padding = canonical_mask(
+            src_key_padding_mask, "src_key_padding_mask", src.dtype, mask, "mask"
+        )
+        mask = canonical_mask(mask, "mask", src.dtype)
+        output = src
+        for layer in self.layers:
+            output = layer(
+                output, src_mask=mask, is_causal=is_causal is True, src_key_padding_mask=padding
+            )
+        if mask is None and padding is not None and self._leaves_out(src, padding):
+            output = output.masked_fill((padding != 0).unsqueeze(-1), 0)
+        return output if self.norm is None else self.norm(output)
+
+    def _leaves_out(self, src, padding):
+        """Whether PyTorch leaves out padded positions, which then come out as zeros."""
+        first = self.layers[0]
+        if not self.use_nested_tensor or first.training or src.dim() != 3:
+            return False
+        if mode.is_grad_enabled() and (
+            src.requires_grad or any(p.requires_grad for p in first.parameters())
+        ):
+            return False
+        if not self.mask_check:
+            return True
+        if mode.recorder() is not None:
+            return False
+        padded = padding != 0
+        return not bool((padded[:, :-1] & ~padded[:, 1:]).any())  # at the ends only
+
+
+class TransformerDecoder(Module):
+    """``num_layers`` copies of ``decoder_layer``, one after another, then ``norm``.
+
+    Shape: as the layer's.
+
+    >>> import rushlight as torch
+    >>> layer = torch.nn.TransformerDecoderLayer(8, 2, 16)
+    >>> torch.nn.TransformerDecoder(layer, 2)(torch.randn(4, 3, 8), torch.randn(5, 3, 8)).shape
+    torch.Size([4, 3, 8])
+    """
+
+    def __init__(self, decoder_layer, num_layers, norm=None):
+        super().__init__()
+        self.layers = _clones(decoder_layer, num_layers)
+        self.num_layers = num_layers
+        self.norm = norm
+
+    def forward(
+        self, tgt, memory, tgt_mask=None, memory_mask=None, tgt_key_padding_mask=None,
+        memory_key_padding_mask=None, tgt_is_causal=None, memory_is_causal=False,
+    ):  # fmt: skip
+        output = tgt
+        for layer in self.layers:
+            output = layer(
+                output, memory, tgt_mask=tgt_mask, memory_mask=memory_mask,
+                tgt_key_padding_mask=tgt_key_padding_mask,
+                memory_key_padding_mask=memory_key_padding_mask,
+                tgt_is_causal=tgt_is_causal is True, memory_is_causal=memory_is_causal,
+            )  # fmt: skip
+        return output if self.norm is None else self.norm(output)
+
+
+class Transformer(Module):
+    """An encoder of ``src`` and a decoder of ``tgt`` that attends to what the encoder gives.
+
+    Shape: src (S, batch, d_model), tgt (T, batch, d_model), or the batch first with
+    ``batch_first``; masks as those of the layers → as tgt.
+
+    Raises:
+        RuntimeError: batch or features of src and tgt do not fit.
+
+    >>> import rushlight as torch
+    >>> model = torch.nn.Transformer(8, 2, 1, 1, 16, batch_first=True)
+    >>> model(torch.randn(3, 5, 8), torch.randn(3, 4, 8)).shape
+    torch.Size([3, 4, 8])
+    """
+
+    def __init__(
+        self, d_model=512, nhead=8, num_encoder_layers=6, num_decoder_layers=6,
+        dim_feedforward=2048, dropout=0.1, activation=F.relu, custom_encoder=None,
+        custom_decoder=None, layer_norm_eps=1e-5, batch_first=False, norm_first=False, bias=True,
+        device=None, dtype=None,
+    ):  # fmt: skip
+        super().__init__()
+        options = (
+            d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps, batch_first,
+            norm_first, bias, device, dtype,
+        )  # fmt: skip
+        norm = {"eps": layer_norm_eps, "bias": bias, "device": device, "dtype": dtype}
+        if custom_encoder is None:
+            layer = TransformerEncoderLayer(*options)
+            custom_encoder = TransformerEncoder(
+                layer, num_encoder_layers, LayerNorm(d_model, **norm)
+            )
+        self.encoder = custom_encoder
+        if custom_decoder is None:
+            decoder_layer = TransformerDecoderLayer(*options)
+            custom_decoder = TransformerDecoder(
+                decoder_layer, num_decoder_layers, LayerNorm(d_model, **norm)
+            )
+        self.decoder = custom_decoder
+        self._reset_parameters()
+        self.d_model = d_model
+        self.nhead = nhead
+        self.batch_first = batch_first
+
+    def _reset_parameters(self):
+        for p in self.parameters():
+            if p.dim() > 1:
+                init.xavier_uniform_(p)
+
+    def forward(
+        self, src, tgt, src_mask=None, tgt_mask=None, memory_mask=None, src_key_padding_mask=None,
+        tgt_key_padding_mask=None, memory_key_padding_mask=None, src_is_causal=None,
+        tgt_is_causal=None, memory_is_causal=False,
+    ):  # fmt: skip
+        batch_dim = 0 if self.batch_first else 1
+        shapes = f"src is {tuple(src.shape)}, tgt is {tuple(tgt.shape)}"
+        if src.dim() == 3 and src.shape[batch_dim] != tgt.shape[batch_dim]:
+            raise RuntimeError(
+                f"Transformer: the batch number of src and tgt must be equal: {shapes}"
+            )
+        if src.shape[-1] != self.d_model or tgt.shape[-1] != self.d_model:
+            raise RuntimeError(
+                "Transformer: the feature number of src and tgt must be equal to d_model "
+                f"({self.d_model}): {shapes}"
+            )
+        memory = self.encoder(
+            src, mask=src_mask, src_key_padding_mask=src_key_padding_mask, is_causal=src_is_causal
+        )
+        return self.decoder(
+            tgt, memory, tgt_mask=tgt_mask, memory_mask=memory_mask,
+            tgt_key_padding_mask=tgt_key_padding_mask,
+            memory_key_padding_mask=memory_key_padding_mask, tgt_is_causal=tgt_is_causal,
+            memory_is_causal=memory_is_causal,
+        )  # fmt: skip
+
+    @staticmethod
+    def generate_square_subsequent_mask(sz, device=None, dtype=None):
+        """A mask (sz, sz) to add: minus infinity where a key is later than the query.
+
+        >>> import rushlight as torch
+        >>> torch.nn.Transformer.generate_square_subsequent_mask(2)
+        tensor([[0., -inf],
+                [0., 0.]])
+        """
+        return rushlight.full((sz, sz), -math.inf, dtype=dtype, device=device).triu(1)
