@@ -88,6 +88,7 @@ class Assembly:
         if group.kind == "contraction":
             return self._product(group, kernel)
         loops = Loops(kernel, self.target)
+        loops.stream([self._aligned(*kernel.args[s.arg]) for s in loops.stores])
         emit = lambda module, name: emit_loops(module, name, loops, len(kernel.args))
         name = self._name(signature(loops), "loops", emit)
         return [Step(name, loops.pieces, kernel.args, loops.scratch, group,
@@ -110,6 +111,11 @@ class Assembly:
             Step(k.name, k.chunks, args, k.scratch, group, product.nanoseconds)
             for k in plan.kernels if k.chunks
         ]  # fmt: skip
+
+    def _aligned(self, owner, offset):
+        """(bytes of the memory of ``owner``, offset in it), where it begins at a cache line."""
+        span = self.schedule.spans.get(owner)
+        return None if span is None else (span[2], offset)
 
     def _name(self, key, stem, emit):
         found = self.kernels.get(key)

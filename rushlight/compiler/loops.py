@@ -8,7 +8,7 @@ from typing import Any
 from rushlight.compiler.affine import Affine, Var
 from rushlight.compiler.kernel import Compute, Extremum, Indirect, Number, Reduce, Scan, Scatter
 
-__all__ = ["REDUCING", "TILE", "Loops", "collapse", "nodes_of"]
+__all__ = ["LINE", "REDUCING", "TILE", "Loops", "collapse", "nodes_of"]
 
 #: Elementwise operations dearer than reading a value back from the cache.
 _DEAR = {
@@ -18,6 +18,8 @@ _DEAR = {
     "sinh", "softplus", "sqrt", "tan", "tanh",
 }  # fmt: skip
 REDUCING = (Reduce, Extremum)
+#: Bytes of a cache line, and of a memory that would drive all else out of the caches.
+LINE, MUCH = 64, 1 << 24
 #: Rows of a tile: the elements of a cache line.
 TILE = 16
 #: Estimated nanoseconds: of one cheap operation on a vector, of a dear one, of a moved byte.
@@ -95,6 +97,7 @@ class Loops:
         lanes: Their number.
         passes: For each pass over the columns, the stores and reductions that end in it.
         spilled: Of nodes whose value is kept for later passes: the first pass, and the bytes.
+        streamed: ids of stores that go past the caches.
         pieces: In how many pieces the rows are cut.
         steps: How many steps (rows, or vectors of rows) there are to be cut.
     """
@@ -111,6 +114,7 @@ class Loops:
         self._stages()
         self._spill()
         self._cut()
+        self.streamed: set = set()
 
     def _orient(self):
         """Choose the variable of the lanes: the one along which memory is contiguous."""
@@ -175,6 +179,22 @@ class Loops:
         columns = [v for v in self.columns if v is not self.vector]
         whole = self.vector is None or self.vector.extent <= self.lanes
         return not columns and (self.across or whole)
+
+    def stream(self, places):
+        """Have stores of much memory go past the caches.
+
+        ``places``: for each store, the bytes of the memory and where in it address 0 lies, or None
+        where whole vectors may lie across cache lines.
+        """
+        for s, place in zip(self.stores, places, strict=True):
+            floats = s.dtype.kind == "f" and s.dtype.itemsize >= 4
+            if place is None or place[0] < MUCH or type(s) is Scatter or not floats:
+                continue
+            steps = [c for v, c in s.address.terms.items() if v is not self.vector]
+            whole = [self.lanes, s.address.offset + place[1] // s.dtype.itemsize, *steps]
+            along = s.address.terms.get(self.vector) == 1
+            if along and all(n * s.dtype.itemsize % LINE == 0 for n in whole):
+                self.streamed.add(id(s))
 
     # Passes ---------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from rushlight.compiler.code import load
 from rushlight.compiler.emit.target import host
 from rushlight.compiler.lowering import expand
 from rushlight.compiler.program import Program
-from rushlight.compiler.schedule import Schedule
+from rushlight.compiler.schedule import ALIGNMENT, Schedule
 from rushlight.compiler.simplify import alive, simplify
 from rushlight.ops.dispatch import compute
 
@@ -235,12 +235,12 @@ class State:
     def _fresh(self, k):
         """An array for the output ``k``: one of earlier runs that nobody holds any more, or new."""
         spare = self.large[k]
-        for i, a in enumerate(spare):
-            if sys.getrefcount(a) == 3:  # the list, ``a``, and the argument
-                spare[0], spare[i] = a, spare[0]
-                return a
+        for i in range(len(spare)):
+            if sys.getrefcount(spare[i]) == 2:  # the list and the argument
+                spare[0], spare[i] = spare[i], spare[0]
+                return spare[0]
         value = self.program.results[k]
-        a = value.like()
+        a = _aligned(value)
         spare.insert(0, a)
         del spare[3:]
         return a
@@ -274,6 +274,13 @@ class State:
 def _span(a):
     """The addresses between which an array lies."""
     return np.lib.array_utils.byte_bounds(a)
+
+
+def _aligned(value):
+    """An uninitialised array for ``value`` that begins at a cache line."""
+    memory = np.empty(value.nbytes + ALIGNMENT, np.uint8)
+    begin = -memory.ctypes.data % ALIGNMENT
+    return np.ndarray(value.shape, value.dtype, memory, begin, value.strides)
 
 
 def _written_overlap(spans):

@@ -5,6 +5,8 @@ the rest in the loop over columns. Each has a builder of its own, so that a valu
 outermost scope that can have it.
 """
 
+from llvmlite import ir
+
 from rushlight.compiler.emit import memory
 from rushlight.compiler.emit.accumulators import Accumulator, Search
 from rushlight.compiler.emit.memory import iota, load, memory_type, prefix_mask, store
@@ -13,7 +15,7 @@ from rushlight.compiler.emit.scope import POINTER, Loop, Scope, i64, kernel_func
 from rushlight.compiler.emit.spills import Spills
 from rushlight.compiler.emit.value import INT, splat
 from rushlight.compiler.kernel import Extremum, Reduce, Scan, Scatter
-from rushlight.compiler.loops import REDUCING, TILE
+from rushlight.compiler.loops import LINE, REDUCING, TILE
 
 __all__ = ["LoopEmitter", "emit_loops"]
 
@@ -232,10 +234,17 @@ class LoopEmitter:
         pointer = nodes.pointer(s.arg, s.address, s.dtype)
         if type(s) is Scatter:
             self._scatter(s, value, pointer, step)
+        elif id(s) in self.loops.streamed and nodes.mask is None:
+            self._stream(scope.b, splat(value.astype(s.dtype), nodes.lanes), pointer)
         elif step:
             store(scope.b, splat(value, nodes.lanes), pointer, s.dtype, nodes.mask_in(scope), step)
         else:
             store(scope.b, value, pointer, s.dtype)
+
+    def _stream(self, b, value, pointer):
+        """Write past the caches: they would read what is overwritten, and keep what nobody reads."""
+        written = b.store(value.v, pointer, align=LINE)
+        written.set_metadata("nontemporal", b.module.add_metadata([ir.IntType(32)(1)]))
 
     def _scatter(self, s, value, pointer, step):
         """Elements go one after the other: lanes lie in other places, whatever their indices."""
