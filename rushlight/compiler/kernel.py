@@ -165,7 +165,8 @@ class Kernel:
         if self.graph.role(value) == "scatter":
             return self._scatter(value, index, owner)
         node = self._member(value)
-        return Store(*self._arg(owner, flat(index, strides, offset), value.dtype), node, value.dtype)
+        place = self._arg(owner, flat(index, strides, offset), value.dtype)
+        return Store(*place, node, value.dtype)
 
     # Nodes ----------------------------------------------------------------------------------
 

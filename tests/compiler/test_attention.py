@@ -30,6 +30,8 @@ CASES = {
     "few keys": ((2,), 70, 3, 5, 1, False),
     "wide": ((1,), 40, 45, 130, 150, False),
     "one head": ((), 50, 50, 8, 8, True),
+    "parts of a head": ((1, 2), 600, 310, 17, 16, True),
+    "parts": ((), 1100, 40, 8, 8, False),
 }
 
 

@@ -3,7 +3,7 @@
 A block of queries at a time meets the keys; scores are gone before the next block's are computed.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, prod
 
 import numpy as np
@@ -15,6 +15,8 @@ from rushlight.compiler.emit.plan import Kernel, Plan
 __all__ = ["Attention", "describe", "emit", "plan"]
 
 _CHUNK = 1 << 18  # multiplications that are worth handing to a thread
+_UNITS = 16  # of the gradients, where a few heads are cut up
+_BLOCKS = 4  # of queries in a part of a head, at least
 _KEYS = 128  # keys of a block, at most
 _SLOWNESS = 1.35, 1.06, 1.05, 1.0  # of a score in blocks of 1, 2, … vectors of queries, measured
 
@@ -81,18 +83,26 @@ def plan(description, target, name="attention"):
     """The kernels that compute ``description``, named after ``name``."""
     d = description
     cut = _cut(d, target)
-    emitter = attention_backward if d.gradient else attention_forward
-    units = prod(d.batch) * (1 if d.gradient else ceil(d.queries / cut.width))
+    units = prod(d.batch) * (cut.parts if d.gradient else ceil(d.queries / cut.width))
     share = max(1, min(units, _CHUNK * units // max(1, d.products)))
-    scratch = sum(emitter.sizes(d, cut)) * d.dtype.itemsize
-    return Plan(d, target, (Kernel(name, ceil(units / share), scratch),), (), (cut, units, share))
+    scratch = sum(_emitter(d).sizes(d, cut)) * d.dtype.itemsize
+    kernels, temporaries = [Kernel(name, ceil(units / share), scratch)], []
+    if cut.parts > 1:
+        added = prod(d.batch) * attention_backward.pieces(d)
+        kernels = [replace(kernels[0], name=f"{name}_parts"), Kernel(name, added, 0)]
+        temporaries = [units * sum(attention_backward.sums(d, cut)) * d.dtype.itemsize]
+    return Plan(d, target, tuple(kernels), tuple(temporaries), (cut, units, share))
 
 
 def _cut(d, target):
     lanes = target.lanes(d.dtype)
     most = len(_SLOWNESS) if target.registers >= 32 else 3
     vectors = min(range(most, 0, -1), key=lambda n: _pairs(d, n * lanes) * _SLOWNESS[n - 1])
-    return Cut(d.dtype, lanes, target.registers, vectors, min(d.keys, _KEYS), target.fma)
+    parts = 1
+    if d.gradient:
+        parts = min(_UNITS // prod(d.batch), d.queries // (_BLOCKS * vectors * lanes))
+    block = min(d.keys, _KEYS)
+    return Cut(d.dtype, lanes, target.registers, vectors, block, max(1, parts), target.fma)
 
 
 def _pairs(d, width):
@@ -104,9 +114,12 @@ def _pairs(d, width):
 def emit(module, plan, sink):
     """Add the plan's kernels to ``module``.
 
-    Their args are the operands, then what the sink uses. ``sink(b, args, indices, value, mask)``
-    gets each vector of results once, its lanes along the result's last dim; the indices (i64) are
-    of its first lane.
+    Their args are the operands, the temporaries, then what the sink uses. ``sink(b, args, indices,
+    value, mask)`` gets each vector of results once, its lanes along the result's last dim; the
+    indices (i64) are of its first lane.
     """
-    emitter = attention_backward if plan.description.gradient else attention_forward
-    emitter.emit(module, plan, sink)
+    _emitter(plan.description).emit(module, plan, sink)
+
+
+def _emitter(d):
+    return attention_backward if d.gradient else attention_forward

@@ -1,6 +1,7 @@
 """The gradients of attention: a block of queries at a time has its weights for all keys.
 
-A chunk has whole heads: the gradients of keys and values are sums over queries, in one order.
+The gradients of keys and values are sums over queries. A chunk adds those of whole heads; where
+there are few, of parts of a head, which a second kernel adds up.
 """
 
 from math import prod
@@ -16,12 +17,14 @@ from rushlight.compiler.emit.attention_block import (
     multiply,
     turned,
 )
-from rushlight.compiler.emit.frame import digits, kernel, least, offset
+from rushlight.compiler.emit.frame import digits, entry, kernel, least, offset, quotient
 from rushlight.compiler.emit.loop import address, carried, lift, loop
-from rushlight.compiler.emit.memory import store
+from rushlight.compiler.emit.memory import load, store
 from rushlight.compiler.emit.value import constant
 
-__all__ = ["emit", "sizes"]
+__all__ = ["emit", "pieces", "sizes", "sums"]
+
+_ADDED = 256  # keys whose gradients a chunk adds up
 
 
 def sizes(d, cut):
@@ -32,29 +35,87 @@ def sizes(d, cut):
     """
     features, outputs = cut.padded(d.features), cut.padded(d.outputs)
     slack, scores = cut.rows * cut.width, (cut.padded(d.keys) + cut.most) * cut.width
-    keys = d.keys + cut.most
     by_row = [cut.width * features, cut.width * outputs]
-    return (*by_row, *by_row, cut.width * features, slack, scores, slack, scores,
-            keys * features, keys * outputs)  # fmt: skip
+    return (*by_row, *by_row, cut.width * features, slack, scores, slack, scores, *sums(d, cut))
+
+
+def sums(d, cut):
+    """Elements of the gradients of key and value, in whole vectors and tiles."""
+    return [(d.keys + cut.most) * cut.padded(n) for n in (d.features, d.outputs)]
 
 
 def emit(module, plan, sink):
     """As ``attention.emit``."""
     d, (cut, units, share) = plan.description, plan.choice
+    size = cut.dtype.itemsize
     b, args, chunk, scratch = kernel(module, plan.kernels[0].name)
-    panels = carve(b, scratch, sizes(d, cut), cut.dtype.itemsize)
+    panels = carve(b, scratch, sizes(d, cut), size)
     start = chunk * share
     with loop(b, start, least(b, start + share, units)) as unit:
-        _Head(b, d, cut, args, panels, digits(lift(b, unit), (*d.batch, 1))[:-1], unit).run(sink)
+        if cut.parts > 1:
+            apart = address(b, entry(b, args, len(d.strides)), unit * sum(sums(d, cut)), size)
+            panels[-2:] = carve(b, apart, sums(d, cut), size)
+        head = _Head(b, d, cut, args, panels, lift(b, unit))
+        head.run(sink)
+        if cut.parts == 1:
+            head.give_sums(sink)
     b.ret_void()
+    if cut.parts > 1:
+        _add_parts(module, plan, sink)
+
+
+def _add_parts(module, plan, sink):
+    """The kernel that adds up what the parts of each head gave."""
+    d, (cut, _, _) = plan.description, plan.choice
+    size, whole = cut.dtype.itemsize, sum(sums(d, cut))
+    b, args, chunk, _ = kernel(module, plan.kernels[1].name)
+    unit, piece = digits(chunk, (prod(d.batch), pieces(d)))
+    first = lift(b, piece) * _ADDED
+    found = address(b, entry(b, args, len(d.strides)), unit * (cut.parts * whole), size)
+    count = least(b, lift(b, d.keys) - first, _ADDED)
+    for which, panel in zip((1, 2), carve(b, found, sums(d, cut), size), strict=True):
+        columns = (d.features, d.outputs)[which - 1]
+        top = address(b, panel, first * cut.padded(columns), size)
+
+        def add(at, value):
+            step = lambda part, sums: [sums[0] + load(b, address(b, at, part * whole, size),
+                                                      cut.dtype, cut.lanes)]  # fmt: skip
+            return carried(b, 1, cut.parts, [value], step)[0]
+
+        give = _giving(b, d, args, sink, unit, which, first)
+        drain(b, cut, top, count, columns, give, add)
+    b.ret_void()
+
+
+def pieces(d):
+    """Chunks of a head's sums."""
+    return -(-d.keys // _ADDED)
+
+
+def _giving(b, d, args, sink, unit, which, first, factor=None):
+    """``give(i, j, value, mask)`` for rows from ``first`` on: of query's gradient, key's, value's.
+
+    They lie one after the other, each for all heads.
+    """
+    shapes = [(d.queries, d.features), (d.keys, d.features), (d.keys, d.outputs)]
+    start = prod(d.batch) * sum([prod(shape) for shape in shapes[:which]])
+    rows, columns = shapes[which]
+
+    def give(i, j, value, mask):
+        place = offset((unit, first + i, j), (rows * columns, columns, 1)) + start
+        value = value if factor is None else value * factor
+        sink(b, args, [lift(b, place).v], value, mask)
+
+    return give
 
 
 class _Head:
     """Writes the computation of the gradients of one batch index."""
 
-    def __init__(self, b, d, cut, args, panels, batch, unit):
+    def __init__(self, b, d, cut, args, panels, unit):
         self.b, self.d, self.cut, self.args = b, d, cut, args
-        self.batch, self.unit = batch, unit
+        *batch, self.part = digits(unit, (*d.batch, cut.parts))
+        self.unit = quotient(b, unit, cut.parts)
         self.query_rows, self.slope_rows, self.queries, self.slopes, self.to_query = panels[:5]
         self.weights, self.to_scores, self.to_key, self.to_value = (
             panels[i] for i in (6, 8, 9, 10)
@@ -76,22 +137,15 @@ class _Head:
             with loop(b, 0, d.keys * width, cut.lanes) as i:
                 zeros = constant(b, 0, cut.dtype, cut.lanes)
                 store(b, zeros, address(b, panel, i, cut.dtype.itemsize), cut.dtype)
-        with loop(b, 0, d.queries, cut.width) as first:
+        with loop(b, self.part * cut.width, d.queries, cut.parts * cut.width) as first:
             self._meet(first, sink)
-        keys, features = prod(d.batch) * d.keys, d.features
-        start = prod(d.batch) * d.queries * features
-        self._give(sink, self.to_key, 0, d.keys, features, start, d.keys)
-        self._give(sink, self.to_value, 0, d.keys, d.outputs, start + keys * features, d.keys)
 
-    def _give(self, sink, panel, first, rows, columns, start, each, factor=None):
-        """Give rows of a gradient away, of which a batch index has ``each``."""
-
-        def give(i, j, value, mask):
-            place = offset((self.unit, first + i, j), (each * columns, columns, 1)) + start
-            value = value if factor is None else value * factor
-            sink(self.b, self.args, [lift(self.b, place).v], value, mask)
-
-        drain(self.b, self.cut, panel, rows, columns, give)
+    def give_sums(self, sink):
+        """The gradients of keys and values, which are whole now."""
+        b, d = self.b, self.d
+        for which, panel in zip((1, 2), (self.to_key, self.to_value), strict=True):
+            give = _giving(b, d, self.args, sink, self.unit, which, 0)
+            drain(b, self.cut, panel, d.keys, (d.features, d.outputs)[which - 1], give)
 
     def _meet(self, first, sink):
         """Take a block of queries into account."""
@@ -110,7 +164,8 @@ class _Head:
         self._add(self.to_scores, self.query_rows, self.to_key, d.features, keys, count)
         self._add(self.weights, self.slope_rows, self.to_value, d.outputs, keys, count)
         turned(b, cut, self.to_query, cut.padded(d.features), cut.width, self.query_rows)
-        self._give(sink, self.query_rows, first, count, d.features, 0, d.queries, d.scale)
+        give = _giving(b, d, self.args, sink, self.unit, 0, first, d.scale)
+        drain(b, cut, self.query_rows, count, d.features, give)
 
     def _weigh(self, first, keys):
         """The weights of a block of queries, and the gradients of its scores."""

@@ -25,13 +25,18 @@ _I32 = np.dtype(np.int32)
 
 @dataclass(frozen=True)
 class Cut:
-    """How the work is cut: ``vectors`` of queries by at most ``block`` keys."""
+    """How the work is cut: ``vectors`` of queries by at most ``block`` keys.
+
+    Attributes:
+        parts: The queries of a head of which the gradients of keys and values are added apart.
+    """
 
     dtype: np.dtype
     lanes: int
     registers: int
     vectors: int
     block: int
+    parts: int
     fma: bool
 
     #: Rows that any tile has at most, and vectors.
@@ -113,13 +118,17 @@ def turned(b, cut, panel, rows, columns, to):
     turn_panel(b, None, rows, columns, (None, None), source, to, rows, cut.tile(1))
 
 
-def drain(b, cut, panel, rows, columns, emit):
-    """``emit(i, j, value, mask)`` for each vector of the first ``rows`` rows of ``panel``."""
+def drain(b, cut, panel, rows, columns, give, change=None):
+    """``give(i, j, value, mask)`` for each vector of the first ``rows`` rows of ``panel``.
+
+    ``change(address, value)`` is given instead of the value, if there is one.
+    """
     lanes, pitch = cut.lanes, cut.padded(columns)
     with loop(b, 0, rows) as i, loop(b, 0, columns, lanes) as j:
         mask = tail(b, columns - j, lanes) if columns % lanes else None
         at = address(b, panel, i * pitch + j, cut.dtype.itemsize)
-        emit(i, j, load(b, at, cut.dtype, lanes), mask)
+        value = load(b, at, cut.dtype, lanes)
+        give(i, j, value if change is None else change(at, value), mask)
 
 
 # Products ---------------------------------------------------------------------------------

@@ -242,7 +242,7 @@ class LoopEmitter:
             store(scope.b, value, pointer, s.dtype)
 
     def _stream(self, b, value, pointer):
-        """Write past the caches: they would read what is overwritten, and keep what nobody reads."""
+        """Write past the caches, which would read what is overwritten and keep what nobody reads."""
         written = b.store(value.v, pointer, align=LINE)
         written.set_metadata("nontemporal", b.module.add_metadata([ir.IntType(32)(1)]))
 
