@@ -16,9 +16,9 @@ from rushlight.storage import Storage, reach
 from rushlight.tensor import Size, Tensor, from_array
 
 __all__ = [
-    "CALLS", "CLASSES", "VALUES", "StorageType", "TypedStorage", "get_layout", "rebuild_from_type",
+    "CALLS", "CLASSES", "MISSING", "VALUES", "StorageType", "TypedStorage", "get_layout", "rebuild_from_type",
     "rebuild_parameter", "rebuild_parameter_with_state", "rebuild_tensor_v2", "rebuild_tensor_v3",
-    "resolve", "storage_type", "torch_name",
+    "refuse_missing", "resolve", "storage_type", "torch_name",
 ]  # fmt: skip
 
 
@@ -177,12 +177,40 @@ VALUES = {
     ("torch", "UntypedStorage"): _UNTYPED,
     ("torch.storage", "UntypedStorage"): _UNTYPED,
 }
+#: What files of PyTorch may hold, and rushlight has none of.
+MISSING = frozenset(
+    ("torch", name)
+    for name in """
+        bits16 bits1x8 bits2x4 bits4x2 bits8 complex32 float4_e2m1fn_x2 float8_e4m3fn
+        float8_e4m3fnuz float8_e5m2 float8_e5m2fnuz float8_e8m0fnu int1 int2 int3 int4 int5 int6
+        int7 uint1 uint2 uint3 uint4 uint5 uint6 uint7 qint32 qint8 quint2x4 quint4x2 quint8
+        per_channel_affine per_channel_affine_float_qparams per_channel_symmetric
+        per_tensor_affine per_tensor_symmetric QInt32Storage QInt8Storage QUInt2x4Storage
+        QUInt4x2Storage QUInt8Storage""".split()
+) | frozenset(
+    ("torch._utils", f"_rebuild_{name}")
+    for name in """
+        device_tensor_from_cpu_tensor device_tensor_from_numpy meta_tensor_no_storage
+        nested_tensor qtensor sparse_tensor wrapper_subclass""".split()
+)
 #: What PyTorch calls the things above.
 _NAMES = {id(v): k for k, v in {**_FUNCTIONS, **CLASSES, **VALUES}.items()}
 #: Where PyTorch keeps classes that have files of their own here.
 _MOVED = {
-    "rushlight.nn.modules.parameters": "torch.nn.modules.container",
+    **{
+        f"rushlight.nn.modules.{ours}": f"torch.nn.modules.{theirs}"
+        for theirs, files in {
+            "activation": "attention rectifier shrink",
+            "container": "parameters",
+            "loss": "likelihood margin",
+            "pooling": "region_pooling",
+            "rnn": "rnn_cell",
+        }.items()
+        for ours in files.split()
+    },
+    "rushlight.optim.adafactor": "torch.optim",
     "rushlight.optim.lr_scheduler": "torch.optim.lr_scheduler",
+    "rushlight.optim.muon": "torch.optim",
 }
 
 
@@ -199,12 +227,27 @@ def torch_name(value):
     return "torch" + module.removeprefix("rushlight"), name
 
 
+def refuse_missing(module, name):
+    """Say so where a file of PyTorch's names what rushlight has none of.
+
+    Raises:
+        RuntimeError: it does.
+    """
+    if (module, name) in MISSING:
+        raise RuntimeError(
+            f"load: the file holds {module}.{name}, which rushlight does not have: convert it with "
+            "PyTorch to a dense tensor of another type and save it again"
+        )
+
+
 def resolve(module, name):
     """What PyTorch calls ``module.name``, here; looked for in the packages around it too.
 
     Raises:
         AttributeError: rushlight does not have it.
+        RuntimeError: it is a kind of tensor that rushlight does not have.
     """
+    refuse_missing(module, name)
     for table in (CALLS, CLASSES, VALUES):
         if (module, name) in table:
             return table[module, name]
