@@ -74,10 +74,12 @@ __all__ += list(_bound)
 _LAZY = {
     "autograd": "rushlight.autograd", "compiler": "rushlight.compiler", "nn": "rushlight.nn",
     "optim": "rushlight.optim", "random": "rushlight.random", "utils": "rushlight.utils",
-    "datasets": "rushlight.datasets", "serialization": "rushlight.serialization",
+    "datasets": "rushlight.datasets", "distributions": "rushlight.distributions",
+    "serialization": "rushlight.serialization",
     "accelerator": "rushlight.accelerator", "backends": "rushlight.backends",
     "cuda": "rushlight.cuda", "version": "rushlight.version",
     "torch_version": "rushlight.torch_version",
+    "testing": "rushlight.testing",
 }  # fmt: skip
 _LAZY_NAMES = {
     "get_num_threads": "rushlight.threads", "set_num_threads": "rushlight.threads",

@@ -1,0 +1,275 @@
+"""Distribution: what every probability distribution has in common."""
+
+import warnings
+from typing import Any
+
+import rushlight
+from rushlight.autograd.mode import no_grad, recorder
+from rushlight.distributions import constraints
+from rushlight.distributions.utils import lazy_property
+from rushlight.tensor import Size, Tensor
+
+__all__ = ["Distribution"]
+
+
+class Distribution:
+    """The base class of probability distributions.
+
+    A distribution has ``batch_shape`` independent parts, each over values of ``event_shape``; a
+    sample is of shape ``sample_shape + batch_shape + event_shape``, and ``log_prob`` gives a number
+    for each event.
+
+    A subclass has the class attributes ``arg_constraints`` (the constraint of each parameter, by
+    its name) and ``support``, and defines what it can of ``rsample`` (or ``sample``),
+    ``log_prob``, ``mean``, ``variance`` and the rest. If its parameters are attributes named as
+    in ``arg_constraints``, ``expand`` and the repr need no code of their own.
+
+    Args:
+        batch_shape: The shape of the independent parts.
+        event_shape: The shape of one value.
+        validate_args: Whether parameters, and the values given to methods, are checked; None for
+            the default. Inside ``torch.compile``, where no values are known, only shapes are.
+
+    Raises:
+        ValueError: a parameter violates its constraint.
+
+    >>> import rushlight as torch
+    >>> d = torch.distributions.Distribution(torch.Size([3]), torch.Size([2]), validate_args=False)
+    >>> d.batch_shape, d.event_shape
+    (torch.Size([3]), torch.Size([2]))
+    """
+
+    has_rsample: Any = False
+    has_enumerate_support = False
+    _validate_args = __debug__
+    _batch_shape: Size
+    _event_shape: Size
+
+    @staticmethod
+    def set_default_validate_args(value):
+        """Whether distributions check their arguments if not told; True unless ``python -O``.
+
+        Raises:
+            ValueError: ``value`` is no bool.
+        """
+        if value not in (True, False):
+            raise ValueError(f"set_default_validate_args: expected a bool, got {value!r}")
+        Distribution._validate_args = value
+
+    def __init__(self, batch_shape=Size(), event_shape=Size(), validate_args=None):  # noqa: B008
+        self._batch_shape = batch_shape
+        self._event_shape = event_shape
+        if validate_args is not None:
+            self._validate_args = validate_args
+        if self._validate_args:
+            self._validate_parameters()
+        super().__init__()
+
+    # Checks -------------------------------------------------------------------------------
+
+    def _validate_parameters(self):
+        try:
+            rules = self.arg_constraints
+        except NotImplementedError:
+            warnings.warn(
+                f"{type(self)} does not define `arg_constraints`, so its parameters are not "
+                "checked: set `arg_constraints = {}`, or pass validate_args=False",
+                stacklevel=4,
+            )
+            return
+        for name, constraint in rules.items():
+            if constraints.is_dependent(constraint) or self._is_derived(name):
+                continue
+            value = getattr(self, name)
+            if not _holds(constraint, value):
+                raise ValueError(
+                    f"Expected parameter {name} ({type(value).__name__} of shape "
+                    f"{tuple(value.shape)}) of distribution {self!r} to satisfy the constraint "
+                    f"{constraint!r}, but it holds\n{value}"
+                )
+
+    def _is_derived(self, name):
+        """Whether a parameter is not given but follows from others, when asked for."""
+        return name not in vars(self) and isinstance(getattr(type(self), name), lazy_property)
+
+    def _validate_sample(self, value):
+        """Check a value given to ``log_prob``, ``cdf`` or ``icdf``.
+
+        Raises:
+            ValueError: it is no tensor, of another shape, or outside the support.
+        """
+        name = type(self).__name__
+        if not isinstance(value, Tensor):
+            raise ValueError(f"{name}: the value must be a Tensor, got {type(value).__name__}")
+        shape, wanted = value.shape, self._batch_shape + self._event_shape
+        if shape[len(shape) - len(self._event_shape) :] != self._event_shape:
+            raise ValueError(
+                f"{name}: the value's shape {tuple(shape)} must end in the event_shape "
+                f"{tuple(self._event_shape)}"
+            )
+        for n, m in zip(reversed(shape), reversed(wanted), strict=False):
+            if n not in (1, m) and m != 1:
+                raise ValueError(
+                    f"{name}: the value's shape {tuple(shape)} does not broadcast with batch_shape "
+                    f"+ event_shape {tuple(wanted)}: {n} and {m} disagree"
+                )
+        try:
+            support = self.support
+        except NotImplementedError:
+            warnings.warn(
+                f"{type(self)} does not define `support`, so values are not checked: pass "
+                "validate_args=False",
+                stacklevel=3,
+            )
+            return
+        if not _holds(support, value):
+            raise ValueError(
+                f"Expected value argument ({type(value).__name__} of shape {tuple(shape)}) to be "
+                f"within the support ({support!r}) of the distribution {self!r}, but it holds\n"
+                f"{value}"
+            )
+
+    # Shapes -------------------------------------------------------------------------------
+
+    @property
+    def batch_shape(self):
+        """The shape of the independent parts."""
+        return self._batch_shape
+
+    @property
+    def event_shape(self):
+        """The shape of one value."""
+        return self._event_shape
+
+    def expand(self, batch_shape, _instance=None):
+        """The distribution with its parameters expanded to ``batch_shape``, without a copy.
+
+        Raises:
+            NotImplementedError: a subclass has an ``__init__`` of its own and no ``expand``.
+        """
+        batch_shape = Size(batch_shape)
+        return self._expanded(
+            self._owner(), batch_shape, _instance, **self._expanded_parameters(batch_shape)
+        )
+
+    def _owner(self):
+        """The class of this package that this one is or, without an ``__init__``, derives from."""
+        found = next(c for c in type(self).__mro__ if "__init__" in vars(c))
+        return found if found.__module__.startswith(__package__) else Distribution
+
+    def _expanded_parameters(self, batch_shape):
+        """Each parameter that was given, with its batch dims expanded."""
+        found = {}
+        for name, constraint in self.arg_constraints.items():
+            value = vars(self).get(name)
+            if value is not None:
+                event = value.shape[value.ndim - constraint.event_dim :]
+                found[name] = value.expand(batch_shape + event)
+        return found
+
+    def _expanded(self, cls, batch_shape, instance, **attributes):
+        """A distribution as this one, of ``batch_shape``, with the given attributes of ``cls``."""
+        new = self._get_checked_instance(cls, instance)
+        vars(new).update(attributes)
+        Distribution.__init__(new, batch_shape, self._event_shape, validate_args=False)
+        new._validate_args = self._validate_args
+        return new
+
+    def _get_checked_instance(self, cls, _instance=None):
+        if _instance is not None:
+            return _instance
+        if type(self).__init__ is not cls.__init__:
+            raise NotImplementedError(
+                f"{type(self).__name__} has an __init__ of its own, so it must define expand() too"
+            )
+        return object.__new__(type(self))
+
+    def _extended_shape(self, sample_shape=()):
+        """The shape of what ``sample(sample_shape)`` returns."""
+        return Size(sample_shape) + self._batch_shape + self._event_shape
+
+    # What a subclass defines --------------------------------------------------------------
+
+    @property
+    def arg_constraints(self):
+        """The constraint that each parameter must satisfy, by its name."""
+        raise NotImplementedError
+
+    @property
+    def support(self) -> Any:
+        """The constraint that tells which values can occur."""
+        raise NotImplementedError
+
+    @property
+    def mean(self):
+        """The mean, of shape ``batch_shape + event_shape``."""
+        raise NotImplementedError
+
+    @property
+    def mode(self):
+        """The most probable value, of shape ``batch_shape + event_shape``."""
+        raise NotImplementedError(f"{type(self)} does not implement mode")
+
+    @property
+    def variance(self):
+        """The variance, of shape ``batch_shape + event_shape``."""
+        raise NotImplementedError
+
+    @property
+    def stddev(self):
+        """The square root of the variance."""
+        return self.variance.sqrt()
+
+    def sample(self, sample_shape=Size()):  # noqa: B008
+        """Values drawn at random, of shape ``sample_shape + batch_shape + event_shape``."""
+        with no_grad():
+            return self.rsample(sample_shape)
+
+    def rsample(self, sample_shape=Size()):  # noqa: B008
+        """As ``sample``, but differentiable: a function of the parameters and of noise."""
+        raise NotImplementedError
+
+    def sample_n(self, n):
+        """The deprecated form of ``sample((n,))``."""
+        warnings.warn(
+            "Distribution.sample_n(n) is deprecated; use sample((n,))", FutureWarning, stacklevel=2
+        )
+        return self.sample(Size((n,)))
+
+    def log_prob(self, value):
+        """The logarithm of the density, or of the probability, at ``value``."""
+        raise NotImplementedError
+
+    def cdf(self, value):
+        """The probability of values up to ``value``."""
+        raise NotImplementedError
+
+    def icdf(self, value):
+        """The inverse of ``cdf``: the quantile at probability ``value``."""
+        raise NotImplementedError
+
+    def enumerate_support(self, expand=True):
+        """All values of a discrete distribution, along a new dim 0.
+
+        Shape: ``(number of values,) + batch_shape + event_shape``; with ``expand=False`` batch
+        dims are of size 1.
+        """
+        raise NotImplementedError
+
+    def entropy(self):
+        """The entropy, of shape ``batch_shape``."""
+        raise NotImplementedError
+
+    def perplexity(self):
+        """e to the entropy, of shape ``batch_shape``."""
+        return rushlight.exp(self.entropy())
+
+    def __repr__(self):
+        given = [(k, vars(self)[k]) for k in self.arg_constraints if k in vars(self)]
+        shown = [f"{k}: {v if v.numel() == 1 else v.shape}" for k, v in given]
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def _holds(constraint, value):
+    """Whether all of ``value`` satisfies the constraint; taken for granted in a trace."""
+    return recorder() is not None or bool(constraint.check(value).all())

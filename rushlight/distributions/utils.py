@@ -1,0 +1,155 @@
+"""Small functions that distributions share."""
+
+import numpy as np
+
+import rushlight
+from rushlight.autograd.mode import enable_grad, recorder
+from rushlight.tensor import Tensor
+
+__all__ = [
+    "broadcast_all", "clamp_probs", "euler_constant", "lazy_property", "logits_to_probs",
+    "probs_to_logits", "sum_rightmost", "tril_matrix_to_vec", "vec_to_tril_matrix",
+]  # fmt: skip
+
+euler_constant = 0.57721566490153286060
+
+
+def broadcast_all(*values):
+    """Tensors and numbers as tensors of one shape.
+
+    Numbers become tensors of the dtype of the first tensor, or of the default dtype.
+
+    Raises:
+        ValueError: a value is neither a tensor nor a number.
+
+    >>> import rushlight as torch
+    >>> torch.distributions.utils.broadcast_all(torch.zeros(2), 1)
+    (tensor([0., 0.]), tensor([1., 1.]))
+    """
+    for value in values:
+        if not isinstance(value, (Tensor, int, float)):
+            raise ValueError(
+                f"broadcast_all: expected tensors and numbers, got {type(value).__name__}"
+            )
+    tensors = [v for v in values if isinstance(v, Tensor)]
+    dtype = tensors[0].dtype if tensors else rushlight.get_default_dtype()
+    return tuple(
+        rushlight.broadcast_tensors(
+            *[v if isinstance(v, Tensor) else rushlight.tensor(v, dtype=dtype) for v in values]
+        )
+    )
+
+
+def sum_rightmost(value, dims):
+    """The sum over the last ``dims`` dims."""
+    return value.reshape((*value.shape[:-dims], -1)).sum(-1) if dims else value
+
+
+def logits_to_probs(logits, is_binary=False):
+    """Probabilities of logits: of each alone if ``is_binary``, else along the last dim.
+
+    >>> import rushlight as torch
+    >>> torch.distributions.utils.logits_to_probs(torch.zeros(4))
+    tensor([0.2500, 0.2500, 0.2500, 0.2500])
+    """
+    return rushlight.sigmoid(logits) if is_binary else rushlight.softmax(logits, -1)
+
+
+def clamp_probs(probs):
+    """Probabilities kept an ``eps`` of their dtype away from 0 and 1.
+
+    >>> import rushlight as torch
+    >>> torch.distributions.utils.clamp_probs(torch.tensor([0.0, 0.5]))
+    tensor([1.1921e-07, 5.0000e-01])
+    """
+    eps = rushlight.finfo(probs.dtype).eps
+    return probs.clamp(min=eps, max=1 - eps)
+
+
+def probs_to_logits(probs, is_binary=False):
+    """The inverse of ``logits_to_probs``; finite for probabilities of 0 and 1 too.
+
+    >>> import rushlight as torch
+    >>> torch.distributions.utils.probs_to_logits(torch.tensor(0.5), is_binary=True)
+    tensor(0.)
+    """
+    probs = clamp_probs(probs)
+    return probs.log() - (-probs).log1p() if is_binary else probs.log()
+
+
+class lazy_property:
+    """A property computed when first asked for, then kept as an attribute of that name.
+
+    In a trace nothing is kept: the object may outlive the trace, whose values have no elements.
+
+    >>> import rushlight as torch
+    >>> d = torch.distributions.Bernoulli(torch.tensor(0.5))
+    >>> d.logits, "logits" in vars(d)
+    (tensor(0.), True)
+    """
+
+    def __init__(self, wrapped):
+        self.wrapped = wrapped
+        self.__doc__ = wrapped.__doc__
+
+    def __get__(self, instance, owner=None):
+        if instance is None:
+            return self
+        with enable_grad():
+            value = self.wrapped(instance)
+        if recorder() is None:
+            setattr(instance, self.wrapped.__name__, value)
+        return value
+
+
+def tril_matrix_to_vec(mat, diag=0):
+    """The lower triangles of (…, N, N) matrices as vectors, row by row.
+
+    Raises:
+        ValueError: there is no diagonal ``diag``.
+
+    >>> import rushlight as torch
+    >>> torch.distributions.utils.tril_matrix_to_vec(torch.tensor([[1, 2], [3, 4]]))
+    tensor([1, 3, 4])
+    """
+    n = mat.shape[-1]
+    if not -n <= diag < n:
+        raise ValueError(f"tril_matrix_to_vec: diag {diag} is outside [{-n}, {n - 1}]")
+    return mat.flatten(-2)[..., _tril_positions(n, diag)]
+
+
+def vec_to_tril_matrix(vec, diag=0):
+    """The inverse of ``tril_matrix_to_vec``: zeros above the diagonal ``diag``.
+
+    Raises:
+        ValueError: no matrix has a lower triangle of so many elements.
+
+    >>> import rushlight as torch
+    >>> torch.distributions.utils.vec_to_tril_matrix(torch.tensor([1.0, 3.0, 4.0]))
+    tensor([[1., 0.],
+            [3., 4.]])
+    """
+    size, n = vec.shape[-1], max(-diag, 0)
+    while _tril_size(n, diag) < size:
+        n += 1
+    if _tril_size(n, diag) != size:
+        raise ValueError(
+            f"vec_to_tril_matrix: {size} elements are not those of a square matrix up to its "
+            f"diagonal {diag}"
+        )
+    flat = vec.new_zeros((*vec.shape[:-1], n * n))
+    where = _tril_positions(n, diag).expand(vec.shape)
+    return flat.scatter(-1, where, vec).unflatten(-1, (n, n))
+
+
+def _tril_size(n, diag):
+    """How many elements an N × N matrix has up to a diagonal."""
+    if diag < 0:
+        return (n + diag) * (n + diag + 1) // 2
+    above = max(n - 1 - diag, 0)
+    return n * n - above * (above + 1) // 2
+
+
+def _tril_positions(n, diag):
+    """Where these elements lie in the matrix's memory."""
+    return rushlight.tensor(np.flatnonzero(np.tri(n, k=diag)))
