@@ -6,7 +6,7 @@ for any number of them.
 """
 
 from dataclasses import dataclass, replace
-from math import gcd, prod
+from math import gcd, inf, prod
 
 from rushlight.compiler.emit.microkernel import Tile, best_inner, outer_tiles
 from rushlight.compiler.emit.packing import Operand
@@ -17,6 +17,8 @@ CHUNK = 1 << 18  # products, at least, in a chunk of more: some microseconds
 DEPTH = 512  # steps whose packed panels stay in the caches
 COPY, TURN = 0.2, 0.35  # cycles an element to copy it, and to exchange rows and columns
 FETCH = 1.0  # cycles an element to compute it
+NEXT = 8  # cycles a step that finds nothing in a core's own caches
+PAGE, PAGES = 4, 48  # cycles to find a page, and how many pages are known
 FAR = 0.06  # cycles an element to get it from the cache that all cores share
 START, CHUNK_START = 4000, 300  # cycles to start a kernel on all threads, and a chunk
 CODE = 400  # cycles that more code must gain
@@ -221,19 +223,32 @@ def _ways(cut, target):
 
 
 def _scatter(operand, cut, target):
-    """Cycles a step because the lines that a tile reads in place put each other out of the cache.
+    """Cycles a step because the lines that a tile reads in place put each other out of the caches.
 
-    The cache has 64 sets of lines. Lines whose distance is a multiple of a power of two share few.
-    Vectors of the right operand are asked for early enough to lose less by it.
+    A cache has sets of lines; lines whose distance is a multiple of a power of two share few. And
+    a core knows the places of few pages. Vectors of the right operand are asked for early enough
+    to lose less in the first cache.
     """
     itemsize = cut.tile.dtype.itemsize
-    step = abs(operand.side if operand.axis == "depth" else operand.depth) * itemsize
-    lines = cut.tile.rows if operand.axis == "depth" else cut.depth * min(step, 64) // 64
-    sets = max(1, 64 // max(1, gcd(step, 4096) // 64))
-    ways = target.l1 // 4096
-    if sets == 64 or lines <= sets * ways * 3 // 4:
-        return 0
-    return min(2, 8 / sets) * (1 if operand is cut.left else 0.25)
+    along = operand.axis == "side"
+    step = abs(operand.depth if along else operand.side) * itemsize
+    depth = min(cut.depth, DEPTH)
+    lines = cut.depth * min(step, 64) // 64 if along else cut.tile.rows
+    cycles = 0
+    if lines > _held(step, 64, target.l1 // 4096):
+        sets = max(1, 64 // max(1, gcd(step, 4096) // 64))
+        cycles += min(2, 8 / sets) * (1 if operand is cut.left else 0.25)
+    if along and lines > _held(step, target.l2 // 1024, 16):
+        cycles += NEXT
+    if along and depth * step > PAGES * 4096:
+        cycles += PAGE * min(1, step / 4096)
+    return cycles
+
+
+def _held(step, sets, ways):
+    """How many lines ``step`` bytes apart a cache keeps, with some room for others."""
+    used = max(1, sets // max(1, gcd(step, 64 * sets) // 64))
+    return inf if used == sets else used * ways * 3 // 4
 
 
 def _chunks(cut):
