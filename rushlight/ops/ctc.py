@@ -112,7 +112,7 @@ def _prepared(log_probs, targets, input_lengths, target_lengths, *, blank, **par
         )
     if not log_probs.size:
         raise ShapeError(f"ctc_loss: log_probs tensor must not be empty: {log_probs.shape}")
-    memo = [] if type(log_probs) is np.ndarray else None
+    memo: list | None = [] if type(log_probs) is np.ndarray else None
     return {"blank": blank, **params, "memo": memo}
 
 

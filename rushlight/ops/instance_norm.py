@@ -64,7 +64,7 @@ def _by_batch_norm(input, running_mean, running_var, weight, bias, momentum, eps
     was = mode.set_grad(False)
     try:
         for running, moved in ((running_mean, mean), (running_var, var)):
-            if running is not None:
+            if moved is not None:
                 write(running, moved.reshape(n, channels).mean(0), "instance_norm")
     finally:
         mode.set_grad(was)

@@ -98,7 +98,7 @@ _upsample_grad.grad(g=_again)
 
 # Function ---------------------------------------------------------------------------------
 
-_BY_NAME = {
+_BY_NAME: dict[str, tuple[str, tuple]] = {
     "nearest": ("nearest", (1, 2, 3)), "nearest-exact": ("nearest-exact", (1, 2, 3)),
     "linear": ("linear", (1,)), "bilinear": ("linear", (2,)), "trilinear": ("linear", (3,)),
     "bicubic": ("cubic", (2,)),
@@ -181,7 +181,7 @@ def interpolate(
             factors = None
     if mode == "area" and n in _AREA:
         return _AREA[n](input, places)
-    kind, dims = _BY_NAME.get(mode, (None, ()))
+    kind, dims = _BY_NAME.get(mode, ("", ()))
     if n not in dims:
         raise NotImplementedError(
             f"interpolate: mode {mode!r} is not implemented for a {n + 2}D input "

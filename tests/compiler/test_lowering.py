@@ -25,15 +25,22 @@ PRIMITIVES = {
 }  # fmt: skip
 #: What stays a call of its NumPy forward unless it gets a kernel of its own, and why.
 OPAQUE = {
-    "draws from a generator": "random bernoulli multinomial poisson normal",
+    "draws from a generator": "random bernoulli multinomial poisson normal rrelu_slopes",
     "sorts": "sort argsort topk kthvalue median median_dim nanmedian nanmedian_dim",
     "searches": "searchsorted histc",
     "pools": (
         "max_pool1d max_pool2d max_pool3d max_pool_backward max_pool_positions avg_pool1d "
         "avg_pool2d avg_pool3d avg_pool_backward adaptive_avg_pool1d adaptive_avg_pool2d "
-        "adaptive_avg_pool3d adaptive_avg_pool_backward"
+        "adaptive_avg_pool3d adaptive_avg_pool_backward adaptive_max_pool2d adaptive_max_pool3d "
+        "adaptive_max_positions fractional_max_positions"
     ),
-    "each element needs the one before": "recurrence logcumsumexp",
+    "weights from a table, made once for the sizes": (
+        "upsample_nearest1d upsample_nearest2d upsample_nearest3d upsample_nearest_exact1d "
+        "upsample_nearest_exact2d upsample_nearest_exact3d upsample_linear1d upsample_bilinear2d "
+        "upsample_trilinear3d upsample_bicubic2d upsample_bilinear2d_aa upsample_bicubic2d_aa "
+        "upsample_backward"
+    ),
+    "each element needs the one before": "recurrence logcumsumexp ctc_loss ctc_loss_backward",
     "a constant, made once": "linspace_ logspace_",
     "complex numbers": "complex",
     "looks for the rows that occur": "embedding_renorm",

@@ -5,11 +5,11 @@ import warnings
 from rushlight.errors import ShapeError
 from rushlight.ops import activation
 from rushlight.ops import softmax as _softmax
-from rushlight.ops.activation import gelu, logsigmoid, sigmoid, softplus
+from rushlight.ops.activation import gelu, logsigmoid, softplus
 from rushlight.ops.rectifier import prelu
 from rushlight.ops.rectifier import rrelu as _rrelu
 from rushlight.ops.result import in_place
-from rushlight.ops.trigonometry import tanh
+from rushlight.ops.trigonometry import tanh as _tanh
 from rushlight.tensor import Tensor
 
 __all__ = [
@@ -153,6 +153,26 @@ def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
     if min_val > max_val:
         raise ValueError(f"hardtanh: min_val cannot be greater than max_val: {min_val} > {max_val}")
     return (hardtanh_ if inplace else activation.hardtanh)(input, min_val=min_val, max_val=max_val)
+
+
+def sigmoid(input):
+    """1 / (1 + exp(-input)).
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.sigmoid(torch.tensor([0.0, 2.0]))
+    tensor([0.5000, 0.8808])
+    """
+    return activation.sigmoid(input)
+
+
+def tanh(input):
+    """The hyperbolic tangent of ``input``.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.tanh(torch.tensor([0.0, 1.0]))
+    tensor([0.0000, 0.7616])
+    """
+    return _tanh(input)
 
 
 def hardsigmoid(input, inplace=False):

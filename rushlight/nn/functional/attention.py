@@ -114,14 +114,12 @@ def _projected(query, key, value, weight, bias):
     if key is value and query is key:
         return linear(query, weight, bias).chunk(3, -1)
     n = query.shape[-1]
-    biases = (None, None) if bias is None else (bias[:n], bias[n:])
-    q = linear(query, weight[:n], biases[0])
+    q_bias, rest = (None, None) if bias is None else (bias[:n], bias[n:])
+    q = linear(query, weight[:n], q_bias)
     if key is value:
-        return (q, *linear(key, weight[n:], biases[1]).chunk(2, -1))
-    parts = zip(
-        (key, value), weight[n:].chunk(2), (None, None) if bias is None else biases[1].chunk(2),
-        strict=True,
-    )  # fmt: skip
+        return (q, *linear(key, weight[n:], rest).chunk(2, -1))
+    biases = (None, None) if rest is None else rest.chunk(2)
+    parts = zip((key, value), weight[n:].chunk(2), biases, strict=True)
     return (q, *[linear(x, w, b) for x, w, b in parts])
 
 

@@ -74,11 +74,9 @@ class MultiheadAttention(Module):
             value = None if shape is None else Parameter(rushlight.empty(shape, **made))
             self.register_parameter(name, value)
         self.out_proj = NonDynamicallyQuantizableLinear(embed_dim, embed_dim, bias=bias, **made)
-        if add_bias_kv:
-            self.bias_k = Parameter(rushlight.empty((1, 1, embed_dim), **made))
-            self.bias_v = Parameter(rushlight.empty((1, 1, embed_dim), **made))
-        else:
-            self.bias_k = self.bias_v = None
+        for name in ("bias_k", "bias_v"):
+            value = rushlight.empty((1, 1, embed_dim), **made) if add_bias_kv else None
+            setattr(self, name, None if value is None else Parameter(value))
         self.add_zero_attn = add_zero_attn
         self._reset_parameters()
 

@@ -87,7 +87,10 @@ class RNNBase(Module):
         """The shapes of the weights of one direction of a layer, by name."""
         gates = _GATES[self.mode] * self.hidden_size
         before = self._state_size * (1 + bool(self.bidirectional)) if layer else self.input_size
-        shapes = {"weight_ih": (gates, before), "weight_hh": (gates, self._state_size)}
+        shapes: dict[str, tuple] = {
+            "weight_ih": (gates, before),
+            "weight_hh": (gates, self._state_size),
+        }
         if self.bias:
             shapes |= {"bias_ih": (gates,), "bias_hh": (gates,)}
         if self.proj_size:

@@ -24,9 +24,10 @@ class Upsample(Module):
         self.name = type(self).__name__
         self.size = size
         if isinstance(scale_factor, tuple):
-            self.scale_factor = tuple(float(factor) for factor in scale_factor)
+            scale_factor = tuple([float(factor) for factor in scale_factor])
         else:
-            self.scale_factor = float(scale_factor) if scale_factor else None
+            scale_factor = float(scale_factor) if scale_factor else None
+        self.scale_factor = scale_factor
         self.mode = mode
         self.align_corners = align_corners
         self.recompute_scale_factor = recompute_scale_factor

@@ -11,10 +11,10 @@ __all__ = [
     "pad_packed_sequence", "pad_sequence", "unpack_sequence", "unpad_sequence",
 ]  # fmt: skip
 
-_Fields = namedtuple("PackedSequence_", "data batch_sizes sorted_indices unsorted_indices")
 
-
-class PackedSequence(_Fields):
+class PackedSequence(
+    namedtuple("PackedSequence_", "data batch_sizes sorted_indices unsorted_indices")
+):
     """Sequences of several lengths, step after step, without padding.
 
     Attributes:
@@ -159,7 +159,7 @@ sorted_indices=tensor([1, 0]), unsorted_indices=tensor([1, 0]))
     if len(rows) < len(data):
         data = data.index_select(0, rushlight.tensor(rows, device=input.device))
     packed = PackedSequence(data, rushlight.tensor(sizes), order)
-    packed.sizes = sizes
+    packed.__dict__["sizes"] = sizes
     return packed
 
 
@@ -246,7 +246,8 @@ def unpack_sequence(packed_sequences):
     >>> rnn.unpack_sequence(rnn.pack_sequence([torch.tensor([1, 2]), torch.tensor([3])]))
     [tensor([1, 2]), tensor([3])]
     """
-    return unpad_sequence(*pad_packed_sequence(packed_sequences, batch_first=True), True)
+    padded, lengths = pad_packed_sequence(packed_sequences, batch_first=True)
+    return unpad_sequence(padded, lengths, batch_first=True)
 
 
 # Padding ----------------------------------------------------------------------------------
