@@ -197,7 +197,7 @@ class Storage:
 
     def __getitem__(self, i):
         found = self.bytes[i]
-        return Storage(found) if isinstance(i, slice) else int(found)
+        return Storage(foreign(found)) if isinstance(i, slice) else int(found)
 
     def __setitem__(self, i, value):
         self.bytes[i] = value

@@ -385,7 +385,7 @@ FOREIGN = {
     "text": (b"hello, world", pickle.UnpicklingError, "not a file of torch.save"),
     "pickle": (pickle.dumps([1]), pickle.UnpicklingError, "not a file of torch.save"),
     "zip": (_rewritten(WHOLE, {}).replace(b"data.pkl", b"data.xyz"), RuntimeError, "data.pkl"),
-    "old": (b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.", RuntimeError, "before 1.6"),
+    "old": (b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.", pickle.UnpicklingError, "damaged"),
     "program": (_rewritten(WHOLE, {"constants.pkl": b""}), RuntimeError, "TorchScript"),
     "newer": (_rewritten(WHOLE, {"version": b"99"}), RuntimeError, "version"),
 }  # fmt: skip

@@ -1,13 +1,37 @@
 """Files of tensors: PyTorch's own ``.pt`` format, read and written."""
 
 from rushlight.serialization.checkpoint import load, save
+from rushlight.serialization.locations import (
+    default_restore_location,
+    location_tag,
+    register_package,
+)
+from rushlight.serialization.options import (
+    LoadEndianness,
+    get_crc32_options,
+    get_default_load_endianness,
+    get_default_mmap_options,
+    set_crc32_options,
+    set_default_load_endianness,
+    set_default_mmap_options,
+    skip_data,
+)
 from rushlight.serialization.safety import (
     add_safe_globals,
     clear_safe_globals,
     get_safe_globals,
     safe_globals,
 )
+from rushlight.serialization.survey import get_unsafe_globals_in_checkpoint
 
 __all__ = [
-    "add_safe_globals", "clear_safe_globals", "get_safe_globals", "load", "safe_globals", "save",
+    "LoadEndianness", "SourceChangeWarning", "add_safe_globals", "clear_safe_globals",
+    "default_restore_location", "get_crc32_options", "get_default_load_endianness",
+    "get_default_mmap_options", "get_safe_globals", "get_unsafe_globals_in_checkpoint", "load",
+    "location_tag", "register_package", "safe_globals", "save", "set_crc32_options",
+    "set_default_load_endianness", "set_default_mmap_options", "skip_data",
 ]  # fmt: skip
+
+
+class SourceChangeWarning(Warning):
+    """Never given: files hold no source code. Here for programs that filter it."""

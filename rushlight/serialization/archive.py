@@ -15,26 +15,24 @@ Source: the files that ``torch.save`` of PyTorch 2.13 writes.
 import contextlib
 import io
 import mmap
-import os
-import secrets
-import shutil
 import struct
 import sys
 import zipfile
 import zlib
-from collections.abc import Iterator
 from typing import Any, cast
 
 import numpy as np
 
-__all__ = ["MAGIC", "Archive", "replacing", "write"]
+from rushlight.serialization import options
+
+__all__ = ["MAGIC", "Archive", "write"]
 
 MAGIC = b"PK\x03\x04"
-_ALIGNMENT = 64
 _VERSION = 3
 _NEWEST_VERSION = 10  # PyTorch's reader takes as much
 _LOCAL_HEADER = 30  # bytes before an entry's name
 _CHUNK = 1 << 20
+_DEFLATED_MOST = 1032  # a byte of deflate stands for no more
 
 
 class _Stream:
@@ -62,60 +60,32 @@ def write(file, name, pickled, storages):
     with zipfile.ZipFile(cast(Any, stream), "w") as archive:
         _add(archive, stream, f"{name}/data.pkl", pickled)
         _add(archive, stream, f"{name}/.format_version", b"1")
-        _add(archive, stream, f"{name}/.storage_alignment", str(_ALIGNMENT).encode())
+        alignment = options.save.storage_alignment
+        _add(archive, stream, f"{name}/.storage_alignment", str(alignment).encode())
         _add(archive, stream, f"{name}/byteorder", sys.byteorder.encode())
         for key, memory in enumerate(storages):
-            _add(archive, stream, f"{name}/data/{key}", memory)
+            _add(archive, stream, f"{name}/data/{key}", memory, left_out=options.skipping)
         _add(archive, stream, f"{name}/version", b"%d\n" % _VERSION)
     if hasattr(file, "flush"):
         file.flush()
 
 
-def _add(archive, stream, name, content):
-    """One entry, its content at a multiple of the alignment."""
+def _add(archive, stream, name, content, left_out=False):
+    """One entry, its content (or room for it) at a multiple of the alignment."""
     content = memoryview(content)
     entry = zipfile.ZipInfo(name)  # dated 1980: the same content gives the same file
     entry.file_size = content.nbytes
     zip64 = entry.file_size * 1.05 > zipfile.ZIP64_LIMIT  # zipfile's own rule
     begin = stream.count + _LOCAL_HEADER + len(name) + (20 if zip64 else 0) + 4
-    fill = -begin % _ALIGNMENT
+    fill = -begin % options.save.storage_alignment
     entry.extra = struct.pack("<HH", 0x4246, fill) + b"Z" * fill
-    with archive.open(entry, "w", force_zip64=zip64) as record:
+    opened: Any = archive.open(entry, "w", force_zip64=zip64)
+    with opened as record:
         for start in range(0, content.nbytes, _CHUNK):
-            record.write(bytes(content[start : start + _CHUNK]))
-
-
-@contextlib.contextmanager
-def replacing(path) -> Iterator:
-    """A binary file that becomes ``path`` when it is complete; until then ``path`` stays as it was.
-
-    Raises:
-        RuntimeError: the folder does not exist; ``path`` is a folder.
-    """
-    target = os.path.realpath(path)
-    folder = os.path.dirname(target)
-    if not os.path.isdir(folder):
-        raise RuntimeError(f"save: Parent directory {folder} does not exist.")
-    if os.path.isdir(target):
-        raise RuntimeError(f"save: {target}: Is a directory")
-    exists = os.path.exists(target)
-    if exists and (not os.path.isfile(target) or not os.access(target, os.W_OK)):
-        with open(target, "wb") as file:  # a device or a pipe; or refused, as it should be
-            yield file
-        return
-    temporary = os.path.join(folder, f".{secrets.token_hex(8)}.tmp")
-    try:
-        with open(temporary, "xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        if exists:
-            shutil.copymode(target, temporary)
-        os.replace(temporary, target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
+            chunk = bytes(content[start : start + _CHUNK])
+            record.write(bytes(len(chunk)) if left_out else chunk)
+        if left_out or not options.save.compute_crc32:
+            record._crc = 0  # PyTorch's sign for a checksum that was not computed
 
 
 @contextlib.contextmanager
@@ -131,12 +101,24 @@ def _readable(what):
         ) from error
 
 
+def maps_are_shared():
+    """True where writes to mapped tensors shall reach the file."""
+    return options.load.mmap_flags == getattr(mmap, "MAP_SHARED", -1)
+
+
+def _default_order():
+    big = options.load.endianness is options.LoadEndianness.BIG
+    native = options.load.endianness is options.LoadEndianness.NATIVE
+    return sys.byteorder.encode() if native else b"big" if big else b"little"
+
+
 class Archive:
     """An archive that is read.
 
     Args:
         file: A binary file that can be sought.
-        mapped: Storages are maps of the file, read when they are used; writes do not reach it.
+        mapped: Storages are maps of the file, read when they are used. Writes stay in memory unless
+            ``set_default_mmap_options`` says ``MAP_SHARED``.
     """
 
     def __init__(self, file, mapped=False):
@@ -147,13 +129,18 @@ class Archive:
             self.zip = zipfile.ZipFile(file)
             names = self.zip.namelist()
         self.name = names[0].split("/", 1)[0] if names else ""
-        self.map: Any = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) if mapped else None
+        self.map: Any = None
+        if mapped:
+            access = mmap.ACCESS_WRITE if maps_are_shared() else mmap.ACCESS_COPY
+            self.map = mmap.mmap(file.fileno(), 0, access=access)
+        # Entries that overlap could unpack to any size: no more is read than the file holds.
+        self._unread = file.seek(0, io.SEEK_END)
         if self.has("constants.pkl"):
             raise RuntimeError("load: a TorchScript program, which rushlight does not run")
         version = self.read("version").strip()
         if not version.isdigit() or int(version) > _NEWEST_VERSION:
             raise RuntimeError(f"load: the format version {version!r} is not known")
-        order = self.read("byteorder") if self.has("byteorder") else b"little"
+        order = self.read("byteorder") if self.has("byteorder") else _default_order()
         if order not in (b"little", b"big"):
             raise RuntimeError(f"load: Unknown endianness type: {order!r}")
         self.foreign_order = order.decode() != sys.byteorder
@@ -165,13 +152,20 @@ class Archive:
     def _entry(self, name):
         if not self.has(name):
             raise RuntimeError(f"load: PytorchStreamReader failed locating file {name}")
-        return self.zip.getinfo(f"{self.name}/{name}")
+        entry = self.zip.getinfo(f"{self.name}/{name}")
+        most = {zipfile.ZIP_STORED: 1, zipfile.ZIP_DEFLATED: _DEFLATED_MOST}
+        if entry.file_size > entry.compress_size * most.get(entry.compress_type, 0):
+            raise RuntimeError(
+                f"load: the archive gives {name} {entry.file_size} bytes, and holds "
+                f"{entry.compress_size} of compression type {entry.compress_type}"
+            )
+        return entry
 
     def read(self, name):
         """A record's bytes."""
         entry = self._entry(name)
-        with _readable(name):
-            return self.zip.read(entry)
+        with _readable(name), self._open(entry) as record:
+            return record.read()
 
     def memory(self, key, nbytes):
         """The storage ``key`` as an array of ``nbytes`` uint8."""
@@ -184,13 +178,23 @@ class Archive:
             )
         with _readable(name):
             if self.map is not None and nbytes and entry.compress_type == zipfile.ZIP_STORED:
-                return np.frombuffer(self.map, np.uint8, nbytes, self._begin(entry))
+                mapped = np.frombuffer(self.map, np.uint8, nbytes, self._begin(entry))
+                return mapped.copy() if self.foreign_order else mapped
             return self._content(entry)
+
+    def _open(self, entry):
+        self._unread -= entry.compress_size
+        if self._unread < 0:
+            raise zipfile.BadZipFile("its entries are larger than the file")
+        record: Any = self.zip.open(entry)
+        if entry.CRC == 0:
+            record._expected_crc = None  # it was not computed
+        return record
 
     def _content(self, entry):
         memory = np.empty(entry.file_size, np.uint8)
         rest = memory
-        with self.zip.open(entry) as record:
+        with self._open(entry) as record:
             while chunk := record.read(_CHUNK):  # checks the CRC at the end
                 rest[: len(chunk)] = np.frombuffer(chunk, np.uint8)
                 rest = rest[len(chunk) :]

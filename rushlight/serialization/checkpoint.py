@@ -6,14 +6,14 @@ import pickle
 
 from rushlight.autograd import mode
 from rushlight.device import device
-from rushlight.serialization import archive
+from rushlight.serialization import archive, legacy, options
+from rushlight.serialization.atomic import replacing
 from rushlight.serialization.pickling import FullUnpickler, Storages, pickled
 from rushlight.serialization.safety import WeightsUnpickler
 
 __all__ = ["load", "save"]
 
-# How a file of PyTorch before 1.6 begins: a pickle of the number 0x1950a86a20f9469cfc6c.
-_LEGACY = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."
+_HEAD = 512  # bytes that tell which format a file has
 
 
 def _is_path(f):
@@ -72,7 +72,7 @@ def save(
         return
     path = os.fspath(f)
     stem = os.path.splitext(os.path.basename(path))[0]
-    with archive.replacing(path) as file:
+    with replacing(path) as file:
         archive.write(file, stem if stem and stem.isascii() else "archive", pickle_bytes, storages)
 
 
@@ -94,7 +94,9 @@ def load(
         RuntimeError: it is damaged or incomplete, or its tensors lie on a device that is not here.
         EOFError: it is empty.
     """
-    weights_only = weights_only is None or bool(weights_only)
+    if weights_only is None:
+        weights_only = pickle_module is None
+    mapped = options.load.mmap if mmap is None else bool(mmap)
     if weights_only and pickle_module is not None:
         raise RuntimeError("load: weights_only=True has its own unpickler: leave pickle_module out")
     if pickle_module not in (None, pickle):
@@ -105,13 +107,16 @@ def load(
             "load: map_location must be str, device, dict or a function; "
             f"{type(map_location).__name__!r} object is not callable"
         )
-    if mmap and not _is_path(f):
+    if mapped and not _is_path(f):
         raise ValueError("load: f must be a file path in order to use the mmap argument")
+    if options.skipping:
+        raise NotImplementedError("load: not inside torch.serialization.skip_data()")
     _refuse_in_a_trace("load")
+    pickle_load_args.setdefault("encoding", "utf-8")  # of text in pickles of Python 2
     unpickler = WeightsUnpickler if weights_only else FullUnpickler
     if _is_path(f):
-        with open(f, "rb") as file:
-            return _read(file, map_location, unpickler, bool(mmap), pickle_load_args)
+        with open(f, "r+b" if mapped and archive.maps_are_shared() else "rb") as file:
+            return _read(file, map_location, unpickler, mapped, pickle_load_args)
     return _read(_sought(f), map_location, unpickler, False, pickle_load_args)
 
 
@@ -127,19 +132,24 @@ def _sought(f):
     return f
 
 
-def _read(file, map_location, unpickler, mapped, options):
+def _read(file, map_location, unpickler, mapped, load_args):
     start = file.tell()
-    head = file.read(16)
+    head = file.read(_HEAD)
     file.seek(start)
     if not head:
         raise EOFError("load: the file is empty")
-    if not head.startswith(archive.MAGIC):
-        if head[2:].startswith(_LEGACY):
-            raise RuntimeError(
-                "load: the file has the format of PyTorch before 1.6, which is not read: load it "
-                "with PyTorch and save it again"
-            )
-        raise pickle.UnpicklingError(f"load: not a file of torch.save: it begins with {head!r}")
-    source = archive.Archive(file, mapped)
-    storages = Storages(source, map_location)
-    return unpickler(io.BytesIO(source.read("data.pkl")), storages, **options).load()
+    if head.startswith(archive.MAGIC):
+        source = archive.Archive(file, mapped)
+        storages = Storages(source, map_location)
+        return unpickler(io.BytesIO(source.read("data.pkl")), storages, **load_args).load()
+    if not (legacy.is_stream(head) or legacy.is_tar(head)):
+        raise pickle.UnpicklingError(
+            f"load: not a file of torch.save: it begins with {head[:16]!r}"
+        )
+    if mapped:
+        raise RuntimeError(
+            "load: mmap=True cannot map the format of PyTorch before 1.6: load the file without it "
+            "and save it again"
+        )
+    read = legacy.read_stream if legacy.is_stream(head) else legacy.read_tar
+    return read(file, map_location, unpickler, load_args)

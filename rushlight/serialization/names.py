@@ -9,16 +9,18 @@ import importlib
 from collections import Counter, OrderedDict
 
 from rushlight.device import device
-from rushlight.dtype import DTYPES, uint8
+from rushlight.dtype import DTYPES, TENSOR_TYPES, uint8
 from rushlight.nn.parameter import Parameter
+from rushlight.ops.definition import FUNCTIONS
 from rushlight.ops.layout import strided
 from rushlight.storage import Storage, reach
 from rushlight.tensor import Size, Tensor, from_array
 
 __all__ = [
-    "CALLS", "CLASSES", "MISSING", "VALUES", "StorageType", "TypedStorage", "get_layout", "rebuild_from_type",
-    "rebuild_parameter", "rebuild_parameter_with_state", "rebuild_tensor_v2", "rebuild_tensor_v3",
-    "refuse_missing", "resolve", "storage_type", "torch_name",
+    "CALLS", "CLASSES", "MISSING", "VALUES", "StorageType", "TypedStorage", "get_layout",
+    "rebuild_from_type", "rebuild_parameter", "rebuild_parameter_with_state", "rebuild_tensor",
+    "rebuild_tensor_v2", "rebuild_tensor_v3", "refuse_missing", "resolve", "storage_type",
+    "torch_name",
 ]  # fmt: skip
 
 
@@ -174,24 +176,26 @@ CLASSES = {("torch", "Tensor"): Tensor, ("torch.nn.parameter", "Parameter"): Par
 VALUES = {
     **{("torch", d.name): d for d in DTYPES},
     **{("torch", kind.name): kind for kind in _TYPED.values()},
+    **{
+        ("torch", n.removeprefix("torch.")): FUNCTIONS[n.removeprefix("torch.")]
+        for n in TENSOR_TYPES
+    },
     ("torch", "UntypedStorage"): _UNTYPED,
     ("torch.storage", "UntypedStorage"): _UNTYPED,
 }
+_MISSING_TYPES = """
+    bits16 bits1x8 bits2x4 bits4x2 bits8 complex32 float4_e2m1fn_x2 float8_e4m3fn float8_e4m3fnuz
+    float8_e5m2 float8_e5m2fnuz float8_e8m0fnu int1 int2 int3 int4 int5 int6 int7 uint1 uint2 uint3
+    uint4 uint5 uint6 uint7 qint32 qint8 quint2x4 quint4x2 quint8 per_channel_affine
+    per_channel_affine_float_qparams per_channel_symmetric per_tensor_affine per_tensor_symmetric
+    QInt32Storage QInt8Storage QUInt2x4Storage QUInt4x2Storage QUInt8Storage"""
+_MISSING_TENSORS = """
+    device_tensor_from_cpu_tensor device_tensor_from_numpy meta_tensor_no_storage nested_tensor
+    qtensor sparse_tensor wrapper_subclass"""
 #: What files of PyTorch may hold, and rushlight has none of.
 MISSING = frozenset(
-    ("torch", name)
-    for name in """
-        bits16 bits1x8 bits2x4 bits4x2 bits8 complex32 float4_e2m1fn_x2 float8_e4m3fn
-        float8_e4m3fnuz float8_e5m2 float8_e5m2fnuz float8_e8m0fnu int1 int2 int3 int4 int5 int6
-        int7 uint1 uint2 uint3 uint4 uint5 uint6 uint7 qint32 qint8 quint2x4 quint4x2 quint8
-        per_channel_affine per_channel_affine_float_qparams per_channel_symmetric
-        per_tensor_affine per_tensor_symmetric QInt32Storage QInt8Storage QUInt2x4Storage
-        QUInt4x2Storage QUInt8Storage""".split()
-) | frozenset(
-    ("torch._utils", f"_rebuild_{name}")
-    for name in """
-        device_tensor_from_cpu_tensor device_tensor_from_numpy meta_tensor_no_storage
-        nested_tensor qtensor sparse_tensor wrapper_subclass""".split()
+    [("torch", name) for name in _MISSING_TYPES.split()]
+    + [("torch._utils", f"_rebuild_{name}") for name in _MISSING_TENSORS.split()]
 )
 #: What PyTorch calls the things above.
 _NAMES = {id(v): k for k, v in {**_FUNCTIONS, **CLASSES, **VALUES}.items()}

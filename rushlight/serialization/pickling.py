@@ -12,6 +12,7 @@ from rushlight.dtype import dtype
 from rushlight.nn.parameter import Parameter
 from rushlight.ops.layout import layout
 from rushlight.serialization import names
+from rushlight.serialization.locations import location_tag, placement
 from rushlight.storage import Storage, offset, strides_of
 from rushlight.tensor import Tensor
 
@@ -43,7 +44,7 @@ class TensorPickler(_Pickler):
             return None
         kind = names.storage_type(getattr(value, "dtype", None))
         key = self._key(value, kind)
-        return "storage", kind, str(key), "cpu", value.nbytes() // kind.dtype.itemsize
+        return "storage", kind, str(key), location_tag(value), value.nbytes() // kind.dtype.itemsize
 
     def _key(self, storage, kind):
         owner = id(storage._owner)  # kept alive, and its id taken, by self.storages
@@ -140,7 +141,7 @@ class Storages:
 
     def __init__(self, archive, map_location):
         self._archive = archive
-        self._place = _placement(map_location)
+        self._place = placement(map_location)
         self._memory = {}  # key → (storage, its record's length)
 
     def __call__(self, pid):
@@ -154,38 +155,13 @@ class Storages:
         if key not in self._memory:
             memory = self._archive.memory(key, nbytes)
             if self._archive.foreign_order:
-                memory.view(kind.dtype.numpy).byteswap(inplace=True)
+                _swap(memory, kind.dtype)
             self._memory[key] = self._place(Storage(memory), location)
         storage = self._memory[key]
         return names.TypedStorage(storage._owner, kind.dtype)
 
 
-def _placement(map_location):
-    """A function of (storage, location) that gives the storage where it shall be."""
-    if map_location is None:
-        return _to_cpu
-    if isinstance(map_location, dict):
-        return lambda storage, location: _to_cpu(storage, map_location.get(location, location))
-    if callable(map_location):
-
-        def chosen(storage, location):
-            found = map_location(storage, location)
-            return _to_cpu(storage, location) if found is None else found
-
-        return chosen
-    return lambda storage, location: _to_cpu(storage, str(map_location))
-
-
-def _to_cpu(storage, location):
-    location = str(location)
-    if location == "cpu":
-        return storage
-    if location.partition(":")[0] == "cuda":
-        raise RuntimeError(
-            "load: Attempting to deserialize object on a CUDA device, and rushlight runs on the "
-            "CPU: use torch.load(..., map_location='cpu')"
-        )
-    raise RuntimeError(
-        f"load: don't know how to restore data location of a storage tagged with {location}: use "
-        "torch.load(..., map_location='cpu')"
-    )
+def _swap(memory, dtype):
+    """Turn the order of bytes in each number, in place."""
+    size = dtype.itemsize // 2 if dtype.is_complex else dtype.itemsize
+    memory.view(f"u{size}").byteswap(inplace=True)

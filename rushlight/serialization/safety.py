@@ -6,14 +6,20 @@ what the tables list is called or given attributes, and all else is refused, by 
 
 import contextlib
 import pickle
-from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
-from collections import OrderedDict
-from typing import Any
+from collections import Counter, OrderedDict
 
-from rushlight.serialization.names import CALLS, CLASSES, VALUES, rebuild_from_type, torch_name
+from rushlight.serialization.guard import GuardedUnpickler, check_keys
+from rushlight.serialization.names import (
+    CALLS,
+    CLASSES,
+    VALUES,
+    rebuild_from_type,
+    refuse_missing,
+    torch_name,
+)
 
 __all__ = [
-    "WeightsUnpickler", "add_safe_globals", "clear_safe_globals", "get_safe_globals",
+    "WeightsUnpickler", "add_safe_globals", "clear_safe_globals", "get_safe_globals", "is_safe",
     "safe_globals",
 ]  # fmt: skip
 
@@ -62,11 +68,12 @@ def safe_globals(safe_globals):
         _safe.update(before)
 
 
-# Python's own unpickler is the one that lets each opcode be replaced.
-_Unpickler: Any = pickle._Unpickler
+def is_safe(module, name):
+    """True for a name that ``load(weights_only=True)`` may meet in a file."""
+    return any((module, name) in table for table in (_safe, CALLS, CLASSES, VALUES))
 
 
-class WeightsUnpickler(_Unpickler):
+class WeightsUnpickler(GuardedUnpickler):
     """Reads tensors, containers and numbers; refuses every other name.
 
     Args:
@@ -74,16 +81,7 @@ class WeightsUnpickler(_Unpickler):
         storage: From a persistent id to a storage.
     """
 
-    # Refused: opcodes that make objects without a look at the lists, or of a size in the file.
-    dispatch = {
-        code: run
-        for code, run in _Unpickler.dispatch.items()
-        if bytes([code])
-        not in (
-            pickle.INST, pickle.OBJ, pickle.NEWOBJ_EX, pickle.EXT1, pickle.EXT2, pickle.EXT4,
-            pickle.PERSID, pickle.NEXT_BUFFER, pickle.READONLY_BUFFER, pickle.BYTEARRAY8,
-        )
-    }  # fmt: skip
+    dispatch = dict(GuardedUnpickler.dispatch)
 
     def __init__(self, file, storage, **options):
         super().__init__(file, **options)
@@ -106,12 +104,11 @@ class WeightsUnpickler(_Unpickler):
             ) from error
 
     def find_class(self, module, name):
-        if self.proto < 3:  # which has the names of Python 2
-            module, name = NAME_MAPPING.get((module, name), (module, name))
-            module = IMPORT_MAPPING.get(module, module)
+        module, name = self.current_name(module, name)
         for table in (self.safe, CALLS, CLASSES, VALUES):
             if (module, name) in table:
                 return table[module, name]
+        refuse_missing(module, name)
         raise pickle.UnpicklingError(
             f"load: Weights only load failed: the file names {module}.{name}, which is not on the "
             "list of what is safe to load. If you trust where the file came from, allow it by "
@@ -135,6 +132,8 @@ class WeightsUnpickler(_Unpickler):
                 raise _refusal("calls", inner)
             if not any(cls is c for c in CLASSES.values()) and not self._is_safe(cls):
                 raise _refusal("makes a tensor of", cls)
+        if function in (set, Counter, OrderedDict):
+            check_keys(_hashed(function, args))
         super().load_reduce()
 
     dispatch[pickle.REDUCE[0]] = load_reduce
@@ -157,6 +156,14 @@ class WeightsUnpickler(_Unpickler):
             raise _refusal("sets attributes of", owner)
 
     dispatch[pickle.BUILD[0]] = load_build
+
+
+def _hashed(function, args):
+    """What a set or mapping that is made of ``args`` would hash."""
+    members = [m for given in args if isinstance(given, (list, tuple)) for m in given]
+    if function is not OrderedDict:
+        return members
+    return [pair[0] for pair in members if isinstance(pair, (list, tuple)) and pair]
 
 
 def _refusal(action, value):

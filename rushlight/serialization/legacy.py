@@ -1,0 +1,193 @@
+"""Files of PyTorch before 1.6: a stream of pickles and storages, and before 0.1.10 a tar file.
+
+The stream holds, one after another: the pickles of a magic number, of a version, of facts about the
+system, of the object, and of the storages' keys; then, for each key, its number of elements (int64)
+and its elements. The tar file holds ``storages``, ``tensors``, and the pickle of the object, which
+refers to both by number.
+
+Source: the files that ``torch.save(..., _use_new_zipfile_serialization=False)`` of PyTorch 2.13
+writes, and what its ``torch.load`` reads.
+"""
+
+import contextlib
+import io
+import struct
+import sys
+
+import numpy as np
+
+from rushlight.serialization.locations import placement
+from rushlight.serialization.names import StorageType, TypedStorage, rebuild_tensor
+from rushlight.serialization.pickling import Storages
+from rushlight.serialization.safety import WeightsUnpickler
+from rushlight.serialization.survey import Survey
+from rushlight.storage import foreign
+
+__all__ = ["is_stream", "is_tar", "read_stream", "read_tar"]
+
+_VERSION = 1001
+_BLOCK = 512  # of a tar file
+# The pickle of the number 0x1950a86a20f9469cfc6c, which a stream begins with, without its head.
+_MAGIC = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."
+
+
+def is_stream(head):
+    """True for what a stream begins with."""
+    return _MAGIC in head[:32]
+
+
+def is_tar(head):
+    """True for what a tar file begins with, at least 512 bytes."""
+    return head[257:262] == b"ustar"
+
+
+@contextlib.contextmanager
+def _readable():
+    try:
+        yield
+    except (EOFError, KeyError, OverflowError, TypeError, ValueError, struct.error) as error:
+        raise RuntimeError(
+            f"load: a damaged file of PyTorch before 1.6: {type(error).__name__}: {error}"
+        ) from error
+
+
+def read_stream(file, map_location, unpickler, options):
+    """The object in a file of PyTorch 0.1.10 to 1.5."""
+    begin = file.tell()
+    stream = io.BytesIO(file.read())  # which allocates no more than there is, whatever is asked for
+    for _ in range(3):
+        known = _plain(stream, options)
+        if isinstance(known, int) and known < 1 << 64 and known != _VERSION:
+            raise RuntimeError(f"load: Invalid protocol version: {known}")
+    with _readable():
+        start = stream.tell()
+        kinds = _storage_types(stream, options)
+        pickled = stream.getbuffer()[start : stream.tell()]
+        keys = [_text(key) for key in _plain(stream, options)]
+        memory = {key: _memory(stream, kinds[key].dtype) for key in keys}
+    file.seek(begin + stream.tell())  # another object may follow
+    storages = _StreamStorages(_Records(memory), map_location)
+    return unpickler(io.BytesIO(pickled), storages, **options).load()
+
+
+def _storage_types(stream, options):
+    """The types of the storages in the pickle that begins here, by key: it does not tell sizes."""
+    survey = Survey(stream, **options)
+    survey.load()
+    return {_text(pid[2]): pid[1] for pid in survey.ids if _names_storage(pid)}
+
+
+def _plain(file, options):
+    return WeightsUnpickler(file, None, **options).load()
+
+
+def _text(value):
+    return value.decode("ascii") if isinstance(value, bytes) else value
+
+
+def _names_storage(pid):
+    whole = isinstance(pid, tuple) and len(pid) == 6 and _text(pid[0]) == "storage"
+    return whole and isinstance(pid[1], StorageType)
+
+
+def _memory(file, dtype):
+    """The storage that begins here, as an array of uint8."""
+    (numel,) = struct.unpack("<q", file.read(8))
+    content = bytearray(file.read(numel * dtype.itemsize) if numel > 0 else b"")
+    if numel < 0 or len(content) != numel * dtype.itemsize:
+        raise EOFError(f"{numel} elements of {dtype}, and the file ends after {len(content)} bytes")
+    return np.frombuffer(content, np.uint8)
+
+
+class _Records:
+    """The storages of a stream, as ``Storages`` asks an archive for them."""
+
+    foreign_order = sys.byteorder == "big"
+
+    def __init__(self, memory):
+        self._memory = memory
+
+    def memory(self, key, nbytes):
+        if key not in self._memory or self._memory[key].size != nbytes:
+            raise RuntimeError(f"load: the file holds no storage {key} of {nbytes} bytes")
+        return self._memory[key]
+
+
+class _StreamStorages(Storages):
+    """Storages, and parts of them: ``('storage', type, key, location, numel, part or None)``."""
+
+    def __call__(self, pid):
+        if isinstance(pid, tuple) and len(pid) > 1 and _text(pid[0]) == "module":
+            return pid[1]  # a class, with its source
+        if not _names_storage(pid):
+            raise RuntimeError(f"load: Unknown typename for persistent_load: {pid!r}")
+        storage = super().__call__(tuple([_text(value) for value in pid[:5]]))
+        return storage if pid[5] is None else _part(storage, *pid[5][1:])
+
+
+def _part(storage, start, numel):
+    if not all(type(n) is int and n >= 0 for n in (start, numel)):
+        raise RuntimeError(f"load: a storage has no part of {numel} elements from {start}")
+    size = storage.dtype.itemsize
+    part = storage.bytes[start * size : (start + numel) * size]
+    return TypedStorage(foreign(part), storage.dtype)
+
+
+# Before 0.1.10 ----------------------------------------------------------------------------
+
+
+def read_tar(file, map_location, unpickler, options):
+    """The object in a tar file of PyTorch before 0.1.10."""
+    with _readable():
+        members = _members(file.read())
+        found = _tar_storages(members["storages"], placement(map_location), options)
+        _read_tensors(members["tensors"], found, options)
+
+    def refer(pid):
+        if isinstance(pid, tuple) and pid:
+            return pid[0]  # a class, with its source
+        with _readable():
+            return found[int(pid)]
+
+    return unpickler(members["pickle"], refer, **options).load()
+
+
+def _members(content):
+    """The plain files in a tar file, by name. (``tarfile`` would follow links, and loops.)"""
+    found, at = {}, 0
+    while is_tar(header := content[at : at + _BLOCK]):
+        name, size = (
+            header[:100].rstrip(b"\0").decode("ascii"),
+            int(header[124:136].rstrip(b"\0 "), 8),
+        )
+        if size < 0:
+            raise ValueError(f"{name} has a size of {size}")
+        at += _BLOCK
+        if header[156:157] in (b"0", b"\0"):
+            found[name] = io.BytesIO(content[at : at + size])
+        at += -(-size // _BLOCK) * _BLOCK
+    return found
+
+
+def _tar_storages(file, place, options):
+    found = {}
+    for _ in range(_plain(file, options)):
+        key, location, kind = _plain(file, options)
+        if not isinstance(kind, StorageType):
+            raise TypeError(f"{kind!r} is no type of storage")
+        memory = _memory(file, kind.dtype)
+        placed = place(TypedStorage(memory, kind.dtype), str(_text(location)))
+        found[key] = TypedStorage(placed._owner, kind.dtype)
+    for key, root, start, numel in _plain(file, options):
+        found[key] = _part(found[root], start, numel)
+    return found
+
+
+def _read_tensors(file, found, options):
+    for _ in range(_plain(file, options)):
+        key, storage, _ = _plain(file, options)
+        (ndim,) = struct.unpack("<i4x", file.read(8))
+        numbers = struct.unpack(f"<{2 * ndim + 1}q", file.read(8 * (2 * ndim + 1)))
+        found[key] = rebuild_tensor(
+            found[storage], numbers[-1], numbers[:ndim], numbers[ndim : 2 * ndim]
+        )

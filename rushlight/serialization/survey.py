@@ -1,0 +1,93 @@
+"""What a pickle names, found by walking through it without making anything of it."""
+
+import io
+import os
+import pickle
+from typing import Any
+
+from rushlight.serialization.archive import MAGIC, Archive
+from rushlight.serialization.guard import GuardedUnpickler
+from rushlight.serialization.names import MISSING, VALUES
+from rushlight.serialization.safety import is_safe
+
+__all__ = ["Survey", "get_unsafe_globals_in_checkpoint"]
+
+
+class _Nothing:
+    """Stands for whatever a stream names, calls or builds: it takes everything and does nothing."""
+
+    def __new__(cls, *args, **options) -> Any:
+        return _NOTHING
+
+    def _take(self, *args, **options):
+        return self
+
+    __call__ = __setitem__ = __setstate__ = append = extend = add = _take
+
+
+_NOTHING: Any = object.__new__(_Nothing)
+
+
+class Survey(GuardedUnpickler):
+    """Walks through a pickle.
+
+    Attributes:
+        names: The (module, name) pairs that it names.
+        ids: The persistent ids in it, with element types and without objects.
+    """
+
+    def __init__(self, file, **options):
+        super().__init__(file, **options)
+        self.names = set()
+        self.ids = []
+
+    def load(self):
+        """Walk to the end.
+
+        Raises:
+            pickle.UnpicklingError: the stream is damaged, or has opcodes that ``load`` refuses.
+        """
+        try:
+            super().load()
+        except pickle.UnpicklingError:
+            raise
+        except Exception as error:  # whatever a damaged stream may lead to
+            raise pickle.UnpicklingError(
+                f"load: a damaged pickle: {type(error).__name__}: {error}"
+            ) from error
+
+    def find_class(self, module, name):
+        found = self.current_name(module, name)
+        self.names.add(found)
+        return VALUES.get(found, _NOTHING)
+
+    def persistent_load(self, pid):
+        self.ids.append(pid)
+        return _NOTHING
+
+
+def get_unsafe_globals_in_checkpoint(f):
+    """The names in the file ``f`` that ``load(weights_only=True)`` would refuse, sorted.
+
+    Raises:
+        ValueError: not a zip file of ``save``.
+
+    >>> import collections, io, rushlight as torch
+    >>> file = io.BytesIO()
+    >>> torch.save(collections.deque([1]), file)
+    >>> torch.serialization.get_unsafe_globals_in_checkpoint(file)
+    ['collections.deque']
+    """
+    if isinstance(f, (str, os.PathLike)):
+        with open(f, "rb") as file:
+            return get_unsafe_globals_in_checkpoint(file)
+    f.seek(0)
+    if f.read(len(MAGIC)) != MAGIC:
+        raise ValueError(
+            "get_unsafe_globals_in_checkpoint: Expected input to be a checkpoint returned by "
+            "torch.save"
+        )
+    f.seek(0)
+    survey = Survey(io.BytesIO(Archive(f).read("data.pkl")))
+    survey.load()
+    return sorted(".".join(n) for n in survey.names if not is_safe(*n) and n not in MISSING)
