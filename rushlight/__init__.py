@@ -79,7 +79,7 @@ _LAZY = {
     "accelerator": "rushlight.accelerator", "backends": "rushlight.backends",
     "cuda": "rushlight.cuda", "version": "rushlight.version",
     "torch_version": "rushlight.torch_version",
-    "testing": "rushlight.testing",
+    "special": "rushlight.special", "testing": "rushlight.testing",
 }  # fmt: skip
 _LAZY_NAMES = {
     "get_num_threads": "rushlight.threads", "set_num_threads": "rushlight.threads",

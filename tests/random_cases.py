@@ -31,6 +31,10 @@ def _cases():
         yield "multinomial", d, (3, 90), (70, False)
         yield "poisson", d, 30, ()
         yield "bernoulli", d, 30, ()
+    for d in ("float32", "float64"):
+        yield "_standard_gamma", d, (60,), ()
+        yield "_sample_dirichlet", d, (20, 3), ()
+        yield "binomial", d, (200,), ()
     for d in (*FLOATS, *INTEGERS):
         yield "geometric_", d, 20, (0.2,)
         yield "randperm", d, 100, ()
@@ -66,6 +70,21 @@ def rates(count, dtype):
     return (np.arange(count) * 0.75).astype(dtype)
 
 
+def positive(shape, dtype):
+    """Parameters of gamma and Dirichlet numbers, from 0 to 200."""
+    n = int(np.prod(shape))
+    return (np.arange(n) ** 2 % 41 / 20.0 * (np.arange(n) % 4) ** 4).astype(dtype).reshape(shape)
+
+
+def trials(shape, dtype):
+    """Numbers of trials from 0 to 5000, and probabilities from below 0 to above 1."""
+    n = np.arange(int(np.prod(shape)))
+    return (
+        (n % 7 * 10 ** (n % 4) // 1.2).astype(dtype).reshape(shape),
+        (n * 31 % 103 / 100 - 0.01).astype(dtype).reshape(shape),
+    )
+
+
 def ours(case, generator):
     """What rushlight draws, as an array."""
     method, dtype, count, parameters = case
@@ -74,6 +93,12 @@ def ours(case, generator):
         return draw.multinomial(generator, weights(count, d), *parameters)
     if method == "poisson":
         return draw.poisson(generator, rates(count, d))
+    if method == "_standard_gamma":
+        return draw.gamma(generator, positive(count, d))
+    if method == "_sample_dirichlet":
+        return draw.dirichlet(generator, positive(count, d) + d.type(0.3))
+    if method == "binomial":
+        return draw.binomial(generator, *trials(count, d))
     if method == "bernoulli":
         return draw.bernoulli_like(generator, np.empty(count, d), weights(count, d))
     if method == "random_":
@@ -102,6 +127,12 @@ def theirs(case, generator):
         given = rates(count, "f8") if method == "poisson" else weights(count, "f8")
         given = to_torch(given.astype(NUMPY[dtype]))
         return to_numpy(getattr(torch, method)(given, *parameters, generator=generator))
+    if method in ("_standard_gamma", "_sample_dirichlet"):
+        given = positive(count, dtype) + (method == "_sample_dirichlet") * NUMPY[dtype].type(0.3)
+        return to_numpy(getattr(torch, method)(to_torch(given), generator=generator))
+    if method == "binomial":
+        given = map(to_torch, trials(count, dtype))
+        return to_numpy(torch.binomial(*given, generator=generator))
     if method == "randperm":
         return to_numpy(torch.randperm(count, dtype=d, generator=generator))
     x = torch.empty(count, dtype=d)

@@ -16,7 +16,7 @@ import numpy as np
 warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"rushlight\.")
 
 _SPECIAL = {
-    "erf": "erf", "erfc": "erfc", "erfinv": "erfinv", "gammaln": "gammaln", "digamma": "digamma",
+    "erf": "erf", "erfc": "erfc", "erfcx": "erfcx", "erfinv": "erfinv", "gammaln": "gammaln", "digamma": "digamma",
     "polygamma": "polygamma", "i0": "i0", "i0e": "i0e", "i1": "i1", "i1e": "i1e", "ndtr": "ndtr",
     "ndtri": "ndtri", "log_ndtr": "log_ndtr", "expit": "expit", "zeta": "zeta",
     "gammainc": "gammainc", "gammaincc": "gammaincc", "xlogy": "xlogy", "xlog1py": "xlog1py",

@@ -7,6 +7,7 @@ Each module says how its numbers come from the stream's words.
 """
 
 from rushlight.draw.bernoulli import bernoulli, bernoulli_like, dropout_noise
+from rushlight.draw.binomial import binomial
 from rushlight.draw.continuous import (
     cauchy,
     exponential,
@@ -15,13 +16,14 @@ from rushlight.draw.continuous import (
     normal,
     uniform,
 )  # fmt: skip
+from rushlight.draw.gamma import dirichlet, gamma
 from rushlight.draw.integers import full_range, integers
 from rushlight.draw.multinomial import multinomial
 from rushlight.draw.permutation import permutation
 from rushlight.draw.poisson import poisson
 
 __all__ = [
-    "bernoulli", "bernoulli_like", "cauchy", "dropout_noise", "exponential", "full_range",
-    "geometric", "integers", "log_normal", "multinomial", "normal", "permutation", "poisson",
-    "uniform",
+    "bernoulli", "bernoulli_like", "binomial", "cauchy", "dirichlet", "dropout_noise",
+    "exponential", "full_range", "gamma", "geometric", "integers", "log_normal", "multinomial",
+    "normal", "permutation", "poisson", "uniform",
 ]  # fmt: skip

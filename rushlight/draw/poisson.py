@@ -5,10 +5,11 @@ for generating Poisson random variables, Insurance: Mathematics and Economics 12
 """
 
 import math
+from functools import partial
 
 import numpy as np
 
-from rushlight.draw.words import DIGITS, doubles, refuse, to_dtype
+from rushlight.draw.words import DIGITS, refuse, single_uniform, to_dtype
 
 __all__ = ["poisson"]
 
@@ -25,8 +26,7 @@ def poisson(generator, rates):
     if not (rates >= 0).all():
         raise RuntimeError("poisson: a rate is negative or nan")
 
-    def uniform():
-        return float(doubles(generator, 1)[0])
+    uniform = partial(single_uniform, generator)
 
     def number(rate):
         return (_by_rejection if rate >= 10.0 else _by_product)(uniform, rate)

@@ -7,9 +7,9 @@ _MODULES = (
     "create", "cross", "data", "division", "dropout", "duplicate", "einsum", "exchange",
     "exponential", "extrema", "fill", "gather", "index", "index_put", "join", "legacy", "logic",
     "mask", "matmul", "memory", "operators", "order", "patch", "power", "product", "random",
-    "random_fill", "range", "rectifier", "reduce", "rnn", "rounding", "scan", "scatter", "search",
-    "softmax", "sort", "split", "stride", "tile", "triangle", "trigonometry", "variance",
-    "vector_norm", "view",
+    "random_fill", "range", "rectifier", "reduce", "rnn", "rounding", "sampling", "scan",
+    "scatter", "search", "softmax", "sort", "special", "split", "stride", "tile",
+    "triangle", "trigonometry", "variance", "vector_norm", "view",
 )  # fmt: skip
 
 for _name in _MODULES:

@@ -25,7 +25,11 @@ PRIMITIVES = {
 }  # fmt: skip
 #: What stays a call of its NumPy forward unless it gets a kernel of its own, and why.
 OPAQUE = {
-    "draws from a generator": "random bernoulli multinomial poisson normal rrelu_slopes",
+    "draws from a generator": (
+        "random bernoulli multinomial poisson normal rrelu_slopes standard_gamma sample_dirichlet "
+        "binomial"
+    ),
+    "an integral for each element": "_standard_gamma_grad _dirichlet_grad",
     "sorts": "sort argsort topk kthvalue median median_dim nanmedian nanmedian_dim",
     "searches": "searchsorted histc",
     "pools": (
@@ -45,6 +49,9 @@ OPAQUE = {
     "complex numbers": "complex",
     "looks for the rows that occur": "embedding_renorm",
     "a tensor of one element without dims": "scatter_value",
+    "matrices, by recurrences over their rows": (
+        "linalg_cholesky_ex linalg_eigh linalg_solve_triangular"
+    ),
     "sums windows that overlap": "collect pick",
 }
 ALLOWED = PRIMITIVES | {name for names in OPAQUE.values() for name in names.split()}

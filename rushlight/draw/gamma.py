@@ -1,0 +1,77 @@
+"""Gamma and Dirichlet numbers, by squeezed rejection of cubes of normals.
+
+Source: Marsaglia and Tsang, A simple method for generating gamma variables, ACM Transactions on
+Mathematical Software 26 (2000); section 6 for shapes below 1.
+"""
+
+import math
+
+import numpy as np
+
+from rushlight.draw.continuous import single_normal
+from rushlight.draw.words import F32, F64, refuse, single_uniform
+
+__all__ = ["dirichlet", "gamma"]
+
+THIRD = np.float32(1 / 3)
+
+
+def gamma(generator, shapes):
+    """An array of shapes → gamma numbers of rate 1, in the shapes' dtype, never 0.
+
+    Raises:
+        NotImplementedError: shapes that are not float32 or float64.
+    """
+    if shapes.dtype not in (F32, F64):
+        refuse("gamma_cpu", shapes.dtype)
+    with generator.lock:
+        numbers = [_number(generator, *row) for row in _constants(shapes)]
+    with np.errstate(over="ignore", under="ignore"):
+        found = np.array(numbers, np.float64).astype(shapes.dtype).reshape(shapes.shape)
+    return np.maximum(found, np.finfo(shapes.dtype).tiny)
+
+
+def dirichlet(generator, concentrations):
+    """An array of concentrations (*, K) → points whose K coordinates add up to 1.
+
+    Raises:
+        NotImplementedError: concentrations that are not float32 or float64.
+    """
+    dtype = concentrations.dtype
+    if dtype not in (F32, F64):
+        refuse("dirichlet", dtype)
+    parts = gamma(generator, concentrations.astype(np.float64))
+    found = (parts / parts.sum(-1, keepdims=True)).astype(dtype)
+    return np.clip(found, np.finfo(dtype).tiny, np.nextafter(dtype.type(1), dtype.type(0)))
+
+
+def _constants(shapes):
+    """Rows (inverse, d, c): 1 / shape where the number is boosted, else 0, and the method's two.
+
+    They are rounded as PyTorch rounds them, which takes a third in single precision.
+    """
+    shapes = shapes.reshape(-1)
+    small = shapes < 1
+    with np.errstate(all="ignore"):
+        inverse = np.where(small, 1 / shapes, 0)  # inf for a shape of 0
+        d = np.where(small, shapes + 1, shapes) - THIRD
+        c = 1 / np.sqrt(9 * d.astype(np.float64))
+    return zip(inverse.tolist(), d.tolist(), c.tolist(), strict=True)
+
+
+def _number(generator, inverse, d, c):
+    if inverse == math.inf:
+        return 0.0
+    scale = (1.0 - single_uniform(generator)) ** inverse if inverse else 1.0
+    while True:
+        y = 0.0
+        while y <= 0.0:
+            x = single_normal(generator)
+            y = 1.0 + c * x
+        v = y * y * y
+        u = 1.0 - single_uniform(generator)
+        square = x * x
+        if u < 1.0 - 0.0331 * square * square:
+            return scale * d * v
+        if math.log(u) < 0.5 * square + d * (1.0 - v + math.log(v)):
+            return scale * d * v

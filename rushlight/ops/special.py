@@ -1,0 +1,324 @@
+"""Special functions, element by element: those of gamma, of the error function, of Bessel.
+
+SciPy computes them. Their derivatives are functions of the same families, so every order works.
+Those that PyTorch has in ``torch.special`` only are published there (``rushlight/special.py``).
+"""
+
+from math import log as ln
+from math import pi, sqrt
+
+from rushlight.ops.activation import erf
+from rushlight.ops.definition import function
+from rushlight.ops.exponential import exp, floating, floats, log, log1p
+from rushlight.ops.kinds import elementwise
+from rushlight.ops.rules import typed, where
+
+__all__ = [
+    "digamma", "entr", "erf", "erfc", "erfcx", "erfinv", "i0", "i0e", "i1", "i1e", "igamma",
+    "igammac", "lgamma", "log_ndtr", "mvlgamma", "ndtr", "ndtri", "polygamma", "xlog1py", "zeta",
+]  # fmt: skip
+
+_SPECIAL_ONLY = {"public": False, "method": False, "inplace": False}
+
+
+# Gamma and its logarithmic derivatives ----------------------------------------------------
+
+
+@elementwise(dtype=floats)
+def lgamma(xp, x):
+    """The logarithm of the absolute value of the gamma function.
+
+    >>> import rushlight as torch
+    >>> torch.lgamma(torch.tensor([1.0, 4.0]))
+    tensor([0.0000, 1.7918])
+    """
+    return xp.gammaln(x)
+
+
+@elementwise(dtype=floats)
+def digamma(xp, x):
+    """The derivative of ``lgamma``.
+
+    >>> import rushlight as torch
+    >>> torch.digamma(torch.tensor([1.0, 2.0]))
+    tensor([-0.5772,  0.4228])
+    """
+    return xp.digamma(x)
+
+
+@elementwise(**_SPECIAL_ONLY, dtype=floats, name="polygamma")
+def _polygamma(xp, x, *, n):
+    return xp.polygamma(n, x).astype(x.dtype)
+
+
+@function(method=False)
+def polygamma(n, input, *, out=None):
+    """The derivative of order ``n`` of ``digamma``.
+
+    Raises:
+        RuntimeError: ``n`` is negative.
+        TypeError: ``n`` is no int.
+
+    >>> import rushlight as torch
+    >>> torch.polygamma(1, torch.tensor([1.0, 2.0]))
+    tensor([1.6449, 0.6449])
+    """
+    if type(n) is not int:
+        raise TypeError(f"polygamma(): argument 'n' must be int, not {type(n).__name__}")
+    if n < 0:
+        raise RuntimeError(f"polygamma: n={n} is negative; derivatives have orders from 0")
+    return _polygamma(input, n=n, out=out)
+
+
+@function(name="polygamma", public=False, inplace=True)
+def _polygamma_method(self, n):
+    """``torch.polygamma`` of this tensor."""
+    return polygamma(n, self)
+
+
+lgamma.grad(x=lambda g, x: g * digamma(x))
+digamma.grad(x=lambda g, x: g * _polygamma(x, n=1))
+_polygamma.grad(x=lambda g, x, n: g * _polygamma(x, n=n + 1))
+
+
+@function(inplace=True)
+def mvlgamma(input, p):
+    """The logarithm of the multivariate gamma function of dimension ``p``.
+
+    Raises:
+        RuntimeError: ``p`` is below 1.
+
+    >>> import rushlight as torch
+    >>> torch.mvlgamma(torch.tensor([3.0]), 2)
+    tensor([1.5502])
+    """
+    if p < 1:
+        raise RuntimeError(f"mvlgamma: p={p}, but p has to be greater than or equal to 1")
+    found = lgamma(input) + p * (p - 1) / 4 * ln(pi)
+    for k in range(1, p):
+        found = found + lgamma(input - k / 2)
+    return found
+
+
+def _no_gradient(g):
+    raise NotImplementedError("igamma, igammac, zeta: no derivative in the first argument")
+
+
+@elementwise(dtype=floating, tensors=("x", "y"))
+def igamma(xp, x, y):
+    """The lower incomplete gamma function of ``other``, regularised, with shape ``input``.
+
+    >>> import rushlight as torch
+    >>> torch.igamma(torch.tensor([1.0]), torch.tensor([2.0]))
+    tensor([0.8647])
+    """
+    return xp.gammainc(x, y)
+
+
+@elementwise(dtype=floating, tensors=("x", "y"))
+def igammac(xp, x, y):
+    """1 - ``igamma``, precise where that is small.
+
+    >>> import rushlight as torch
+    >>> torch.igammac(torch.tensor([1.0]), torch.tensor([2.0]))
+    tensor([0.1353])
+    """
+    return xp.gammaincc(x, y)
+
+
+def _gamma_density(x, y):
+    return exp(log(y) * (x - 1) - y - lgamma(x))
+
+
+igamma.grad(x=_no_gradient, y=lambda g, x, y: g * _gamma_density(x, y))
+igammac.grad(x=_no_gradient, y=lambda g, x, y: -g * _gamma_density(x, y))
+
+
+@elementwise(**_SPECIAL_ONLY, dtype=floats)
+def zeta(xp, x, y):
+    """The zeta function of Hurwitz: the sum of (k + ``other``) to the -``input`` over k ≥ 0.
+
+    >>> import rushlight as torch
+    >>> torch.special.zeta(torch.tensor([2.0]), 1.0)
+    tensor([1.6449])
+    """
+    return xp.zeta(x, y)
+
+
+zeta.grad(x=_no_gradient, y=lambda g, x, y: -g * x * zeta(x + 1, y))
+
+
+# The error function and the normal distribution -------------------------------------------
+
+
+@elementwise(dtype=floats)
+def erfc(xp, x):
+    """1 - ``erf``, precise where that is small.
+
+    >>> import rushlight as torch
+    >>> torch.erfc(torch.tensor([0.0, 1.0]))
+    tensor([1.0000, 0.1573])
+    """
+    return xp.erfc(x)
+
+
+@elementwise(dtype=floats)
+def erfinv(xp, x):
+    """The number of which ``input`` is the error function.
+
+    >>> import rushlight as torch
+    >>> torch.erfinv(torch.tensor([0.0, 0.5]))
+    tensor([0.0000, 0.4769])
+    """
+    return xp.erfinv(x)
+
+
+@elementwise(**_SPECIAL_ONLY, dtype=floats, name="special_erfcx")
+def erfcx(xp, x):
+    """``erfc`` times e to the square of ``input``.
+
+    >>> import rushlight as torch
+    >>> torch.special.erfcx(torch.tensor([0.0, 10.0]))
+    tensor([1.0000, 0.0561])
+    """
+    return xp.erfcx(x)
+
+
+erfc.grad(x=lambda g, x: g * (exp(-x * x) * (-2 / sqrt(pi))))
+erfinv.grad(x=lambda g, out: g * (exp(out * out) * (sqrt(pi) / 2)))
+erfcx.grad(x=lambda g, x, out: g * (2 * x * out - 2 / sqrt(pi)))
+
+
+@elementwise(**_SPECIAL_ONLY, dtype=floats, name="special_ndtr")
+def ndtr(xp, x):
+    """The standard normal distribution function.
+
+    >>> import rushlight as torch
+    >>> torch.special.ndtr(torch.tensor([0.0, 2.0]))
+    tensor([0.5000, 0.9772])
+    """
+    return xp.ndtr(x)
+
+
+@elementwise(**_SPECIAL_ONLY, dtype=floats, name="special_ndtri")
+def ndtri(xp, x):
+    """The standard normal's quantile: of what ``input`` is ``ndtr``.
+
+    >>> import rushlight as torch
+    >>> torch.special.ndtri(torch.tensor([0.5, 0.9772]))
+    tensor([0.0000, 1.9991])
+    """
+    return xp.ndtri(x)
+
+
+@elementwise(**_SPECIAL_ONLY, dtype=floats, name="special_log_ndtr")
+def log_ndtr(xp, x):
+    """The logarithm of ``ndtr``, precise for very negative numbers.
+
+    >>> import rushlight as torch
+    >>> torch.special.log_ndtr(torch.tensor([-40.0, -30.0]))
+    tensor([-804.6085, -454.3213])
+    """
+    return xp.log_ndtr(x)
+
+
+ndtr.grad(x=lambda g, x: g * (exp(x * x * -0.5) / sqrt(2 * pi)))
+ndtri.grad(x=lambda g, out: g * (exp(out * out * 0.5) * sqrt(2 * pi)))
+log_ndtr.grad(x=lambda g, x: g / erfcx(x * -sqrt(0.5)) * sqrt(2 / pi))
+
+
+# Bessel functions of an imaginary argument ------------------------------------------------
+
+
+@elementwise(dtype=floats)
+def i0(xp, x):
+    """The modified Bessel function of the first kind and order 0.
+
+    >>> import rushlight as torch
+    >>> torch.i0(torch.tensor([0.0, 1.0]))
+    tensor([1.0000, 1.2661])
+    """
+    return xp.i0(x)
+
+
+@elementwise(**_SPECIAL_ONLY, dtype=floats, name="special_i0e")
+def i0e(xp, x):
+    """``i0`` divided by e to the absolute value of ``input``.
+
+    >>> import rushlight as torch
+    >>> torch.special.i0e(torch.tensor([0.0, 100.0]))
+    tensor([1.0000, 0.0399])
+    """
+    return xp.i0e(x)
+
+
+@elementwise(**_SPECIAL_ONLY, dtype=floats, name="special_i1")
+def i1(xp, x):
+    """The modified Bessel function of the first kind and order 1.
+
+    >>> import rushlight as torch
+    >>> torch.special.i1(torch.tensor([0.0, 1.0]))
+    tensor([0.0000, 0.5652])
+    """
+    return xp.i1(x)
+
+
+@elementwise(**_SPECIAL_ONLY, dtype=floats, name="special_i1e")
+def i1e(xp, x):
+    """``i1`` divided by e to the absolute value of ``input``.
+
+    >>> import rushlight as torch
+    >>> torch.special.i1e(torch.tensor([0.0, 100.0]))
+    tensor([0.0000, 0.0397])
+    """
+    return xp.i1e(x)
+
+
+def _sign(x):
+    return typed(x > 0, x) - typed(x < 0, x)
+
+
+def _over(out, x):
+    """I1(x) / x, of which the limit at 0 is a half."""
+    zero = x == 0
+    return where(zero, 0.5, out / where(zero, 1.0, x))
+
+
+i0.grad(x=lambda g, x: g * i1(x))
+i0e.grad(x=lambda g, x, out: g * (i1e(x) - _sign(x) * out))
+i1.grad(x=lambda g, x, out: g * (i0(x) - _over(out, x)))
+i1e.grad(x=lambda g, x, out: g * (i0e(x) - _sign(x) * out - _over(out, x)))
+
+
+# Products with logarithms -----------------------------------------------------------------
+
+
+@elementwise(**_SPECIAL_ONLY, dtype=floats, name="special_xlog1py")
+def xlog1py(xp, x, y):
+    """``input · log(1 + other)``, 0 where ``input`` is 0.
+
+    >>> import rushlight as torch
+    >>> torch.special.xlog1py(torch.tensor([0.0, 2.0]), torch.tensor([-1.0, 0.0]))
+    tensor([0., 0.])
+    """
+    return xp.where((x == 0) & (y == y), x * 0, x * xp.log1p(y))
+
+
+xlog1py.grad(
+    x=lambda g, x, y: g * where((x == 0) & (y <= -1), 0.0, log1p(y)),
+    y=lambda g, x, y: g * x / (y + 1),
+)
+
+
+@elementwise(**_SPECIAL_ONLY, dtype=floats, name="special_entr")
+def entr(xp, x):
+    """``-input · log(input)``, 0 at 0 and -inf below.
+
+    >>> import rushlight as torch
+    >>> torch.special.entr(torch.tensor([0.0, 0.5]))
+    tensor([0.0000, 0.3466])
+    """
+    return xp.where(x == 0, x, xp.where(x < 0, -xp.inf, -x * xp.log(x)))
+
+
+entr.grad(x=lambda g, x: g * where(x < 0, float("nan"), -log(x) - 1))

@@ -1,0 +1,105 @@
+"""Gradients of gamma and Dirichlet samples, and what the samplers and special functions refuse."""
+
+import numpy as np
+import pytest
+
+import rushlight as torch
+from rushlight.ops.implicit import beta_slope, gamma_slope
+
+SHAPES = np.array([1e-3, 0.02, 0.3, 0.9, 1.0, 2.5, 17.0, 200.0])
+QUANTILES = [0.003, 0.3, 0.5, 0.8, 0.999]
+
+
+def derivative(cdf, x, a):
+    """-(∂F/∂a) / (∂F/∂x) in 50 digits."""
+    mp = pytest.importorskip("mpmath")
+    with mp.workdps(50):
+        x, a = mp.mpf(x), mp.mpf(a)
+        h = mp.mpf(10) ** -15
+        by_a = cdf(mp, a * (1 + h), x) - cdf(mp, a * (1 - h), x)
+        by_x = cdf(mp, a, x * (1 + h)) - cdf(mp, a, x * (1 - h))
+        return float(-by_a / a / (by_x / x))
+
+
+@pytest.mark.parametrize("a", SHAPES)
+def test_gamma_slope(a):
+    from scipy.special import gammaincinv
+
+    for x in gammaincinv(a, QUANTILES):
+        if x > 1e-280:
+            want = derivative(lambda mp, a, x: mp.gammainc(a, 0, x, regularized=True), x, a)
+            got = gamma_slope(np.array([a]), np.array([x]))
+            np.testing.assert_allclose(got, want, rtol=1e-11)
+
+
+@pytest.mark.parametrize("a", SHAPES[1:])
+@pytest.mark.parametrize("b", [0.05, 1.0, 30.0])
+def test_beta_slope(a, b):
+    from scipy.special import betaincinv
+
+    for x in betaincinv(a, b, QUANTILES):
+        if 1e-250 < x < 1 - 1e-6:
+            want = derivative(lambda mp, a, x: mp.betainc(a, b, 0, x, regularized=True), x, a)
+            got = beta_slope(*np.array([[x], [a], [b]])) * (1 - x)
+            np.testing.assert_allclose(got, want, rtol=1e-9)
+
+
+@pytest.mark.parity
+def test_gradients_of_samples():
+    """PyTorch's are approximations, to about one in a thousand."""
+    peer = pytest.importorskip("torch")
+
+    def gradients(t):
+        t.manual_seed(3)
+        x = (t.arange(60.0).reshape(20, 3) % 7 + 0.2).requires_grad_()
+        t._standard_gamma(x).log().sum().backward()
+        if t is peer:
+            point = t.distributions.dirichlet._Dirichlet.apply(x)
+        else:
+            point = t._sample_dirichlet(x)
+        (point * t.tensor([1.0, 2.0, -1.0])).sum().backward()
+        return x.grad.numpy()
+
+    np.testing.assert_allclose(gradients(torch), gradients(peer), rtol=3e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "call, error",
+    [
+        (lambda t: t.binomial(t.ones(2).long(), t.ones(2)), ValueError),
+        (lambda t: t.binomial(t.ones(2).half(), t.ones(2).half()), NotImplementedError),
+        (lambda t: t.binomial(t.ones(2), t.ones(2).double()), RuntimeError),
+        (lambda t: t._standard_gamma(t.ones(2).bfloat16()), NotImplementedError),
+        (lambda t: t._sample_dirichlet(t.ones(2).half()), NotImplementedError),
+        (lambda t: t.polygamma(-1, t.ones(2)), RuntimeError),
+        (lambda t: t.polygamma(1.5, t.ones(2)), TypeError),
+        (lambda t: t.mvlgamma(t.ones(2), 0), RuntimeError),
+        (lambda t: t.igamma(t.ones(2), 1.0), TypeError),
+        (lambda t: t.igamma(t.ones(2).long(), t.ones(2).long()), NotImplementedError),
+        (
+            lambda t: t.igamma(t.ones(1, requires_grad=True), t.ones(1)).backward(),
+            NotImplementedError,
+        ),
+    ],
+)
+def test_refusals(call, error):
+    with pytest.raises(error):
+        call(torch)
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("name", ["lgamma", "digamma", "erfc", "erfinv", "i0"])
+def test_poles_and_limits(name):
+    peer = pytest.importorskip("torch")
+    given = [0.0, -0.0, 1.0, -1.0, -1.5, 1e-30, 40.0, float("nan")]
+    got, want = (getattr(t, name)(t.tensor(given)).numpy() for t in (torch, peer))
+    np.testing.assert_allclose(got, want, rtol=2e-6, atol=1e-7)
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_polygamma_at_poles(order):
+    peer = pytest.importorskip("torch")
+    given = [0.0, -0.3, -1.5, 1e-10, 40.0, float("nan")]
+    got, want = (t.polygamma(order, t.tensor(given).double()).numpy() for t in (torch, peer))
+    np.testing.assert_allclose(got, want, rtol=1e-6)
