@@ -48,13 +48,14 @@ from rushlight.random import (
     seed,
     set_rng_state,
 )
+from rushlight.storage import UntypedStorage
 from rushlight.tensor import Size, Tensor
 
 __version__ = "0.1.0"
 newaxis = None
 
 __all__ = [
-    "Generator", "Size", "Tensor", "can_cast", "channels_last", "channels_last_3d",
+    "Generator", "Size", "Tensor", "UntypedStorage", "can_cast", "channels_last", "channels_last_3d",
     "contiguous_format", "default_generator", "device", "dtype", "e", "enable_grad", "finfo",
     "get_default_dtype", "get_rng_state", "iinfo", "inf", "inference_mode", "initial_seed",
     "is_grad_enabled", "is_inference_mode_enabled", "layout", "manual_seed", "memory_format",
@@ -75,7 +76,7 @@ _LAZY = {
     "autograd": "rushlight.autograd", "compiler": "rushlight.compiler", "nn": "rushlight.nn",
     "optim": "rushlight.optim", "random": "rushlight.random", "utils": "rushlight.utils",
     "datasets": "rushlight.datasets", "distributions": "rushlight.distributions",
-    "serialization": "rushlight.serialization",
+    "serialization": "rushlight.serialization", "linalg": "rushlight.linalg",
     "accelerator": "rushlight.accelerator", "backends": "rushlight.backends",
     "cuda": "rushlight.cuda", "version": "rushlight.version",
     "torch_version": "rushlight.torch_version",
@@ -84,6 +85,7 @@ _LAZY = {
 _LAZY_NAMES = {
     "get_num_threads": "rushlight.threads", "set_num_threads": "rushlight.threads",
     "compile": "rushlight.compiler.compiled",
+    "cholesky_inverse": "rushlight.linalg.cholesky", "cholesky_solve": "rushlight.linalg.cholesky",
     "are_deterministic_algorithms_enabled": "rushlight.determinism",
     "get_float32_matmul_precision": "rushlight.determinism",
     "is_deterministic_algorithms_warn_only_enabled": "rushlight.determinism",

@@ -106,6 +106,9 @@ class Node:
             return value
         if origin == -2:  # the result that holds indices
             return _lifted(value, None)
+        if origin < 0 and type(value) is tuple:  # the results
+            count = len(value)
+            return tuple([_lifted(v, output(self, k, count, v)) for k, v in enumerate(value)])
         if origin < 0:  # the result
             return _lifted(value, self)
         if type(value) is list:

@@ -1,0 +1,127 @@
+"""Cholesky factors: of a matrix, and what is computed with them."""
+
+import numpy as np
+
+import rushlight
+from rushlight.linalg.checks import LinAlgError, check_square
+from rushlight.linalg.triangular import solve_triangular
+from rushlight.ops.kinds import kernel
+from rushlight.ops.limits import check_range
+from rushlight.ops.result import store
+from rushlight.ops.rules import conj
+from rushlight.ops.triangle import tril
+from rushlight.return_types import result_type
+
+__all__ = ["cholesky", "cholesky_ex", "cholesky_inverse", "cholesky_solve"]
+
+_Factored = result_type("linalg_cholesky_ex", "L", "info")
+
+
+def _square(A):
+    check_square("linalg.cholesky", A)
+    return {}
+
+
+@kernel(public=False, method=False, name="linalg_cholesky_ex", prepare=_square)
+def _factor(xp, A):
+    """(L, info): A = L·Lᴴ, and where there is no such L the order of the minor that is at fault."""
+    try:
+        return np.linalg.cholesky(A), np.zeros(A.shape[:-2], np.int32)
+    except np.linalg.LinAlgError:
+        return _factor_each(A)
+
+
+def _factor_each(A):
+    """``_factor`` of matrices some of which have no factor."""
+    from scipy.linalg.lapack import get_lapack_funcs  # type: ignore[import-untyped]
+
+    (potrf,) = get_lapack_funcs(("potrf",), (A,))
+    L, info = np.empty(A.shape, A.dtype), np.empty(A.shape[:-2], np.int32)
+    for i in np.ndindex(info.shape):
+        L[i], info[i] = potrf(A[i], lower=True, clean=True)
+    return L, info
+
+
+def _slope(g, out):
+    g, L = g[0], out[0]
+    if g is None:
+        return None
+    LH = conj(L).mT
+    gap = LH @ g  # its lower triangle reads only that of g
+    half = (tril(gap) + tril(gap, -1)) * 0.5
+    right = solve_triangular(L, half, upper=False, left=False)
+    found = solve_triangular(LH, right, upper=True)
+    return (found + conj(found).mT) * 0.5
+
+
+_factor.grad(A=_slope)
+
+
+def cholesky_ex(A, *, upper=False, check_errors=False):
+    """``cholesky`` that does not raise: ``info`` is 0, or the order of the minor at fault.
+
+    Shape: A (…, N, N) → L (…, N, N), info (…).
+
+    >>> import rushlight as torch
+    >>> torch.linalg.cholesky_ex(-torch.eye(2)).info
+    tensor(1, dtype=torch.int32)
+    """
+    L, info = _factor(A.mH if upper else A)
+    if check_errors:
+        check_range(
+            info, low=0, high=0, error=LinAlgError,
+            message="linalg.cholesky: the input is not positive-definite: its leading minor of "
+            "order {} is not",
+        )  # fmt: skip
+    return _Factored((L.mH if upper else L, info))
+
+
+def cholesky(A, *, upper=False, out=None):
+    """The lower triangular L with A = L·Lᴴ, of symmetric (Hermitian) positive-definite matrices.
+
+    Only the lower triangle of A is read; with ``upper`` the upper, and the result is Lᴴ.
+
+    Shape: A (…, N, N) → (…, N, N).
+
+    Raises:
+        LinAlgError: a matrix is not positive-definite.
+
+    >>> import rushlight as torch
+    >>> torch.linalg.cholesky(torch.tensor([[4.0, 2.0], [2.0, 2.0]]))
+    tensor([[2., 0.],
+            [1., 1.]])
+    """
+    L = cholesky_ex(A, upper=upper, check_errors=True)[0]
+    return L if out is None else store(out, L, "linalg.cholesky")
+
+
+def cholesky_inverse(input, upper=False, *, out=None):
+    """The inverse of the matrix whose Cholesky factor is ``input``.
+
+    Shape: (…, N, N) → (…, N, N).
+
+    >>> import rushlight as torch
+    >>> torch.cholesky_inverse(torch.tensor([[2.0, 0.0], [0.0, 1.0]]))
+    tensor([[0.2500, 0.0000],
+            [0.0000, 1.0000]])
+    """
+    check_square("cholesky_inverse", input)
+    identity = rushlight.eye(input.shape[-1], dtype=input.dtype)
+    return cholesky_solve(identity, input, upper, out=out)
+
+
+def cholesky_solve(input, L, upper=False, *, out=None):
+    """X with A·X = ``input``, where ``L`` is the Cholesky factor of A.
+
+    Shape: input (…, N, K), L (…, N, N) → (…, N, K).
+
+    >>> import rushlight as torch
+    >>> L = torch.tensor([[2.0, 0.0], [0.0, 1.0]])
+    >>> torch.cholesky_solve(torch.ones(2, 1), L)
+    tensor([[0.2500],
+            [1.0000]])
+    """
+    L = L.mH if upper else L
+    half = solve_triangular(L, input, upper=False)
+    found = solve_triangular(L.mH, half, upper=True)
+    return found if out is None else store(out, found, "cholesky_solve")

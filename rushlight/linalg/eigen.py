@@ -1,0 +1,77 @@
+"""Eigenvalues and eigenvectors of symmetric (Hermitian) matrices."""
+
+import numpy as np
+
+from rushlight.linalg.checks import check_square
+from rushlight.ops.kinds import kernel
+from rushlight.ops.range import eye
+from rushlight.ops.result import store
+from rushlight.ops.rules import conj
+from rushlight.ops.triangle import tril, triu
+from rushlight.return_types import result_type
+from rushlight.tensor import Tensor
+
+__all__ = ["eigh", "eigvalsh"]
+
+_Eigen = result_type("linalg_eigh", "eigenvalues", "eigenvectors")
+
+
+def _check(A, *, UPLO):
+    check_square("linalg.eigh", A)
+    if str(UPLO).upper() not in ("L", "U"):
+        raise RuntimeError(f"linalg.eigh: UPLO must be 'L' or 'U', got {UPLO!r}")
+    return {"UPLO": UPLO.upper()}
+
+
+@kernel(public=False, method=False, name="linalg_eigh", prepare=_check)
+def _eigh(xp, A, *, UPLO):
+    """(the eigenvalues, ascending; the eigenvectors, as columns)."""
+    return tuple(np.linalg.eigh(A, UPLO))
+
+
+def _slope(g, out):
+    slope_of_values, slope_of_vectors = g
+    w, V = out
+    VH = conj(V).mT
+    if slope_of_vectors is None:
+        return V * slope_of_values[..., None, :] @ VH
+    # What changes only the length of vectors lies on the diagonal, where gaps are zero.
+    gap = w[..., None, :] - w[..., :, None] + _identity(w)
+    found = VH @ slope_of_vectors / gap
+    found = V @ (tril(found, -1) + triu(found, 1)) @ VH
+    return found if slope_of_values is None else found + V * slope_of_values[..., None, :] @ VH
+
+
+def _identity(w):
+    """The identity matrix of as many rows as there are eigenvalues."""
+    n = w.shape[-1]
+    return eye(n, dtype=w.dtype) if isinstance(w, Tensor) else np.eye(n, dtype=w.dtype)
+
+
+_eigh.grad(A=_slope)
+
+
+def eigh(A, UPLO="L", *, out=None):
+    """The eigenvalues, ascending, and eigenvectors of symmetric (Hermitian) matrices.
+
+    ``UPLO`` tells which triangle of A is read.
+
+    Shape: A (…, N, N) → (…, N) and (…, N, N), one eigenvector a column.
+
+    >>> import rushlight as torch
+    >>> torch.linalg.eigh(torch.tensor([[2.0, 0.0], [0.0, 1.0]])).eigenvalues
+    tensor([1., 2.])
+    """
+    found = _Eigen(_eigh(A, UPLO=UPLO))
+    return found if out is None else store(out, found, "linalg.eigh")
+
+
+def eigvalsh(A, UPLO="L", *, out=None):
+    """The eigenvalues of ``eigh`` alone.
+
+    >>> import rushlight as torch
+    >>> torch.linalg.eigvalsh(torch.tensor([[2.0, 0.0], [0.0, 1.0]]))
+    tensor([1., 2.])
+    """
+    found = eigh(A, UPLO)[0]
+    return found if out is None else store(out, found, "linalg.eigvalsh")

@@ -1,0 +1,82 @@
+"""Systems of linear equations with triangular matrices."""
+
+import numpy as np
+
+from rushlight.errors import DtypeError, ShapeError
+from rushlight.linalg.checks import check_square
+from rushlight.ops.kinds import kernel
+from rushlight.ops.rules import conj
+from rushlight.ops.triangle import tril, triu
+
+__all__ = ["solve_triangular"]
+
+
+def _check(A, B, *, upper, left, unitriangular):
+    name = "linalg.solve_triangular"
+    check_square(name, A)
+    if A.dtype != B.dtype:
+        raise DtypeError(f"{name}: A and B must have one dtype, got {A.dtype} and {B.dtype}")
+    dim = -2 if left else -1
+    if B.ndim < 2 or B.shape[dim] != A.shape[-1]:
+        raise ShapeError(
+            f"{name}: B {tuple(B.shape)} must have {A.shape[-1]} in dim {dim}, as A "
+            f"{tuple(A.shape)} with left={bool(left)}"
+        )
+    return {"upper": bool(upper), "left": bool(left), "unitriangular": bool(unitriangular)}
+
+
+@kernel(
+    public=False, method=False, name="linalg_solve_triangular", prepare=_check, tensors=("A", "B")
+)
+def solve_triangular(xp, A, B, *, upper, left=True, unitriangular=False):
+    """X with A·X = B (or X·A = B with ``left=False``), for triangular A.
+
+    Only that triangle of A is read; with ``unitriangular`` not its diagonal, which counts as ones.
+
+    Shape: A (…, N, N), B (…, N, K) or with ``left=False`` (…, K, N) → as B, broadcast.
+
+    Raises:
+        RuntimeError: shapes or dtypes that do not fit. (A zero on the diagonal gives infinities.)
+
+    >>> import rushlight as torch
+    >>> A = torch.tensor([[2.0, 0.0], [1.0, 1.0]])
+    >>> torch.linalg.solve_triangular(A, torch.tensor([[2.0], [3.0]]), upper=False)
+    tensor([[1.],
+            [2.]])
+    """
+    batch = np.broadcast_shapes(A.shape[:-2], B.shape[:-2])
+    X = np.broadcast_to(B, (*batch, *B.shape[-2:])).copy()
+    if left:
+        _solve(A, X, upper, unitriangular)
+    else:
+        _solve(A.mT, X.mT, not upper, unitriangular)
+    return X
+
+
+def _solve(A, X, upper, unit):
+    """Solve in place, by halves: nearly all the work is matrix products."""
+    n = A.shape[-1]
+    if n == 1 and not unit:
+        X /= A
+    if n < 2:
+        return
+    first, second = slice(n // 2), slice(n // 2, n)
+    if upper:
+        first, second = second, first
+    _solve(A[..., first, first], X[..., first, :], upper, unit)
+    X[..., second, :] -= A[..., second, first] @ X[..., first, :]
+    _solve(A[..., second, second], X[..., second, :], upper, unit)
+
+
+def _slope_of_right(g, A, upper, left, unitriangular):
+    return solve_triangular(conj(A).mT, g, upper=not upper, left=left, unitriangular=unitriangular)
+
+
+def _slope_of_matrix(g, A, out, upper, left, unitriangular):
+    right, XH = _slope_of_right(g, A, upper, left, unitriangular), conj(out).mT
+    found = right @ XH if left else XH @ right
+    triangle, inside = (triu, 1) if upper else (tril, -1)
+    return -triangle(found, inside if unitriangular else 0)
+
+
+solve_triangular.grad(A=_slope_of_matrix, B=_slope_of_right)

@@ -1,0 +1,31 @@
+"""Samples of linear algebra."""
+
+from tests.samples.sample import floats, sample
+
+# A table: one sample a line.
+# fmt: off
+
+
+def _definite(t, x):
+    """A positive-definite matrix made of ``x``."""
+    return x @ x.mT + t.eye(x.shape[-1], dtype=x.dtype)
+
+
+def _symmetric(t, x):
+    """A symmetric matrix made of ``x``, its eigenvalues far from each other."""
+    return (x + x.mT) / 4 + t.diag(3 * t.arange(x.shape[-1], dtype=x.dtype))
+
+
+for _shape in [(3, 3), (2, 4, 4), (0, 2, 2), (1, 1)]:
+    sample("linalg_cholesky_ex", lambda t, x: t.linalg.cholesky(_definite(t, x)), floats(*_shape), tolerance=2e-5)
+    sample("linalg_eigh", lambda t, x: t.linalg.eigvalsh(_symmetric(t, x)), floats(*_shape), tolerance=2e-5)
+sample("linalg_cholesky_ex", lambda t, x: t.linalg.cholesky(_definite(t, x), upper=True), floats(3, 3), tolerance=2e-5)
+sample("linalg_cholesky_ex", lambda t, x: t.linalg.cholesky_ex(x)[1], floats(2, 3, 3), grad=False)
+sample("linalg_eigh", lambda t, x: t.linalg.eigh(_symmetric(t, x), "U")[1] ** 2, floats(3, 3), tolerance=2e-5)
+for _left, _upper, _unit in [(True, False, False), (True, True, True), (False, True, False), (False, False, True)]:
+    for _a, _b in [((3, 3), (3, 3)), ((2, 5, 5), (5, 5)), ((4, 4), (2, 4, 4)), ((2, 1, 1), (2, 1, 1))]:
+        sample("linalg_solve_triangular", lambda t, x, y, u=_upper, a=_left, d=_unit: t.linalg.solve_triangular(
+            x + 3 * t.eye(x.shape[-1], dtype=x.dtype), y, upper=u, left=a, unitriangular=d), floats(*_a), floats(*_b, seed=1), tolerance=2e-5)
+sample("cholesky_inverse", lambda t, x: t.cholesky_inverse(t.linalg.cholesky(_definite(t, x))), floats(2, 3, 3), tolerance=5e-5)
+sample("cholesky_inverse", lambda t, x: t.cholesky_inverse(t.linalg.cholesky(_definite(t, x)).mT, upper=True), floats(3, 3), tolerance=5e-5)
+sample("cholesky_solve", lambda t, x, y: t.cholesky_solve(y, t.linalg.cholesky(_definite(t, x))), floats(3, 3), floats(3, 2), tolerance=2e-5)
