@@ -1,12 +1,20 @@
 """torch.cuda where there is no CUDA device: programs that ask are told so, and go on on the CPU."""
 
+import contextlib
+
 from rushlight.device import require
 
 __all__ = [
-    "current_device", "device_count", "empty_cache", "get_device_name", "init", "is_available",
+    "Event", "Stream", "current_device", "current_stream", "default_generators", "device",
+    "device_count", "empty_cache", "get_arch_list", "get_device_capability", "get_device_name",
+    "get_device_properties", "get_rng_state", "get_rng_state_all", "init", "is_available",
     "is_bf16_supported", "is_initialized", "manual_seed", "manual_seed_all",
-    "max_memory_allocated", "memory_allocated", "seed_all", "set_device", "synchronize",
+    "max_memory_allocated", "max_memory_reserved", "mem_get_info", "memory_allocated",
+    "memory_reserved", "seed", "seed_all", "set_device", "set_rng_state_all", "stream",
+    "synchronize",
 ]  # fmt: skip
+
+default_generators = ()
 
 
 def is_available():
@@ -65,6 +73,61 @@ def max_memory_allocated(device=None):
     return 0
 
 
+def memory_reserved(device=None):
+    """0."""
+    return 0
+
+
+def max_memory_reserved(device=None):
+    """0."""
+    return 0
+
+
+def get_arch_list():
+    """An empty list."""
+    return []
+
+
+def seed():
+    """Seed the generator of the current device at random, of which there is none."""
+
+
+def get_rng_state_all():
+    """The states of all devices' generators: an empty list."""
+    return []
+
+
+def set_rng_state_all(new_states):
+    """Set the generators of all devices, of which there are none."""
+    for _state in new_states:
+        require("cuda")
+
+
+class device:
+    """Context in which a device is the current one: entering raises unless it is None or < 0."""
+
+    def __init__(self, device):
+        self.idx = device
+
+    def __enter__(self):
+        if self.idx is not None and not (isinstance(self.idx, int) and self.idx < 0):
+            require("cuda")
+
+    def __exit__(self, *exc):
+        return False
+
+
+@contextlib.contextmanager
+def stream(stream):
+    """Context in which a stream is used: without devices it does nothing.
+
+    >>> import rushlight as torch
+    >>> with torch.cuda.stream(None):
+    ...     pass
+    """
+    yield
+
+
 # What needs a device raises, as in a PyTorch that was built without CUDA.
 
 
@@ -91,3 +154,42 @@ def set_device(device):
 def get_device_name(device=None):
     """Raises: there is no CUDA device."""
     require("cuda")
+
+
+def get_device_properties(device=None):
+    """Raises: there is no CUDA device."""
+    require("cuda")
+
+
+def get_device_capability(device=None):
+    """Raises: there is no CUDA device."""
+    require("cuda")
+
+
+def get_rng_state(device="cuda"):
+    """Raises: there is no CUDA device."""
+    require("cuda")
+
+
+def mem_get_info(device=None):
+    """Raises: there is no CUDA device."""
+    require("cuda")
+
+
+def current_stream(device=None):
+    """Raises: there is no CUDA device."""
+    require("cuda")
+
+
+class Stream:
+    """Raises: there is no CUDA device."""
+
+    def __init__(self, device=None, priority=0, **kwargs):
+        raise RuntimeError("torch.cuda.Stream requires CUDA support")
+
+
+class Event:
+    """Raises: there is no CUDA device; ``torch.cpu.Event`` times what the CPU does."""
+
+    def __init__(self, enable_timing=False, blocking=False, interprocess=False):
+        raise RuntimeError("torch.cuda.Event requires CUDA support")

@@ -80,8 +80,9 @@ def require(d):
     d = d if isinstance(d, device) else device(d)
     if d.type == "cpu":
         return CPU
-    if d.type == "cuda":
+    if d.type in ("cuda", "xpu"):
         raise AssertionError(
-            "Torch not compiled with CUDA enabled: rushlight runs on the CPU; use device='cpu'"
+            f"Torch not compiled with {d.type.upper()} enabled: rushlight runs on the CPU; use "
+            "device='cpu'"
         )
     raise RuntimeError(f"device {d}: this build of rushlight runs on the CPU; use device='cpu'")

@@ -13,11 +13,18 @@ ROOT = Path(__file__).resolve().parent.parent
 
 CALLS = {
     "cuda": ("is_available", "device_count", "is_initialized", "is_bf16_supported", "empty_cache", "seed_all",
-             "memory_allocated", "max_memory_allocated", "synchronize", "current_device", "get_device_name", "init"),
+             "memory_allocated", "max_memory_allocated", "synchronize", "current_device", "get_device_name", "init",
+             "memory_reserved", "max_memory_reserved", "get_arch_list", "seed", "get_rng_state_all", "get_rng_state",
+             "get_device_properties", "get_device_capability", "mem_get_info", "current_stream"),
+    "xpu": ("is_available", "device_count", "is_initialized", "empty_cache", "synchronize", "current_device"),
+    "cpu": ("is_available", "device_count", "is_initialized", "synchronize", "current_device"),
+    "mps": ("is_available", "device_count", "synchronize", "empty_cache"),
+    "mtia": ("is_available",),
     "accelerator": ("is_available", "current_accelerator", "device_count"),
     "backends.cudnn": ("is_available", "version"),
     "backends.mps": ("is_available", "is_built"),
-    "backends.cuda": ("is_built",),
+    "backends.cuda": ("is_built", "flash_sdp_enabled", "math_sdp_enabled", "mem_efficient_sdp_enabled"),
+    "backends.mha": ("get_fastpath_enabled",),
 }  # fmt: skip
 SWITCHES = {
     "backends.cudnn": ("allow_tf32", "benchmark", "deterministic", "enabled"),
@@ -29,8 +36,8 @@ SWITCHES = {
 def answer(package, module, name):
     try:
         return getattr(importlib.import_module(f"{package.__name__}.{module}"), name)()
-    except AssertionError as error:
-        return str(error)[:20]
+    except (AssertionError, RuntimeError) as error:
+        return type(error), str(error)[:15]
 
 
 @pytest.mark.parity

@@ -1,16 +1,65 @@
 """CUDA's switches, which programs set before they train."""
 
+import contextlib
 from types import SimpleNamespace
 
-__all__ = ["is_built", "matmul"]
+__all__ = [
+    "cudnn_sdp_enabled", "enable_cudnn_sdp", "enable_flash_sdp", "enable_math_sdp",
+    "enable_mem_efficient_sdp", "flash_sdp_enabled", "is_built", "is_flash_attention_available",
+    "math_sdp_enabled", "matmul", "mem_efficient_sdp_enabled", "sdp_kernel",
+]  # fmt: skip
 
 matmul = SimpleNamespace(
     allow_bf16_reduced_precision_reduction=True,
+    allow_fp16_accumulation=False,
     allow_fp16_reduced_precision_reduction=True,
     allow_tf32=False,
+    fp32_precision="none",
 )
 
 
 def is_built():
     """False."""
     return False
+
+
+def is_flash_attention_available():
+    """False."""
+    return False
+
+
+# Which of CUDA's kernels attention may use: remembered, and asked by nobody.
+
+_allowed = dict.fromkeys(("cudnn", "flash", "math", "mem_efficient"), True)
+
+
+def _pair(kind):
+    def enable(enabled):
+        _allowed[kind] = bool(enabled)
+
+    def enabled():
+        return _allowed[kind]
+
+    enable.__name__, enabled.__name__ = f"enable_{kind}_sdp", f"{kind}_sdp_enabled"
+    enable.__doc__ = f"Accepted, and remembered: whether CUDA's {kind} kernels may be used."
+    enabled.__doc__ = f"What ``enable_{kind}_sdp`` was last told; True at first."
+    return enable, enabled
+
+
+enable_cudnn_sdp, cudnn_sdp_enabled = _pair("cudnn")
+enable_flash_sdp, flash_sdp_enabled = _pair("flash")
+enable_math_sdp, math_sdp_enabled = _pair("math")
+enable_mem_efficient_sdp, mem_efficient_sdp_enabled = _pair("mem_efficient")
+
+
+@contextlib.contextmanager
+def sdp_kernel(enable_flash=True, enable_math=True, enable_mem_efficient=True, enable_cudnn=True):
+    """Context with other switches of CUDA's kernels of attention."""
+    before = dict(_allowed)
+    _allowed.update(
+        cudnn=enable_cudnn, flash=enable_flash, math=enable_math, mem_efficient=enable_mem_efficient
+    )
+    try:
+        yield {}
+    finally:
+        _allowed.update(before)

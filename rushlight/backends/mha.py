@@ -1,0 +1,16 @@
+"""The fast path of attention in inference: there is one path, whose results are the same."""
+
+__all__ = ["get_fastpath_enabled", "set_fastpath_enabled"]
+
+_enabled = True
+
+
+def get_fastpath_enabled():
+    """What was last set; True at first."""
+    return _enabled
+
+
+def set_fastpath_enabled(value):
+    """Accepted, and remembered."""
+    global _enabled
+    _enabled = bool(value)

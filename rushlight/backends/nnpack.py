@@ -1,0 +1,16 @@
+"""NNPACK, which rushlight does not call."""
+
+from rushlight.backends.switches import Switches
+
+__all__ = ["enabled", "flags", "is_available", "set_flags"]
+
+enabled = False
+
+
+def is_available():
+    """False."""
+    return False
+
+
+_switches = Switches(__name__, ("enabled",))
+flags, set_flags = _switches.flags, _switches.set_flags

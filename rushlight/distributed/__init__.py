@@ -1,0 +1,32 @@
+"""torch.distributed: several processes, which rushlight does not join yet; programs may ask."""
+
+from typing import Any
+
+__all__ = ["is_available", "is_initialized", "is_torchelastic_launched"]
+
+
+def is_available():
+    """False: a program goes on in one process.
+
+    >>> import rushlight as torch
+    >>> torch.distributed.is_available() and torch.distributed.is_initialized()
+    False
+    """
+    return False
+
+
+def is_initialized():
+    """False."""
+    return False
+
+
+def is_torchelastic_launched():
+    """False."""
+    return False
+
+
+def __getattr__(name: str) -> Any:
+    raise AttributeError(
+        f"module 'rushlight.distributed' has no attribute {name!r}: rushlight works in one "
+        "process (torch.distributed.is_available() is False); see docs/coverage.md"
+    )

@@ -1,0 +1,163 @@
+"""Scripted and traced: the same Python, under the names that programs ask for."""
+
+import copy
+import types
+
+from rushlight.jit.files import save
+from rushlight.nn import Module
+
+__all__ = [
+    "ScriptFunction", "ScriptModule", "freeze", "optimize_for_inference", "script", "trace",
+    "trace_module",
+]  # fmt: skip
+
+
+class ScriptFunction:
+    """The class of PyTorch's scripted functions; here those stay Python functions."""
+
+
+class ScriptModule(Module):
+    """A module as ``script`` and ``trace`` give it: the original's twin.
+
+    It runs the original's Python and has its parameters, buffers and hooks; ``training`` and
+    plain attributes are its own.
+
+    >>> import rushlight as torch
+    >>> model = torch.nn.Linear(2, 1)
+    >>> scripted = torch.jit.script(model)
+    >>> isinstance(scripted, torch.jit.ScriptModule), scripted.weight is model.weight
+    (True, True)
+    """
+
+    @property
+    def original_name(self):
+        """The name of the original's class."""
+        return _original(type(self)).__name__
+
+    def save(self, f, _extra_files=None):
+        """``torch.jit.save`` of this module."""
+        save(self, f, _extra_files)
+
+    def _get_name(self):
+        return self.original_name
+
+    def __reduce__(self):
+        plain = copy.copy(self.__dict__)
+        return _rebuilt, (_original(type(self)), plain)
+
+    def __copy__(self):
+        return _rebuilt(_original(type(self)), dict(self.__dict__))
+
+
+_twins: dict = {}  # class of modules → that of their twins
+
+
+def _original(cls):
+    return cls.__bases__[1] if cls in _twins.values() else cls
+
+
+def _rebuilt(cls, state):
+    """The twin of class ``cls`` with the attributes ``state``."""
+    if cls not in _twins:
+        name = {"__module__": cls.__module__, "__doc__": cls.__doc__}
+        _twins[cls] = type(f"Script{cls.__name__}", (ScriptModule, cls), name)
+    twin = _twins[cls].__new__(_twins[cls])
+    twin.__dict__.update(state)
+    return twin
+
+
+def script(
+    obj, optimize=None, _frames_up=0, _rcb=None, example_inputs=None
+):  # optimize … _rcb: PyTorch's, without meaning
+    """``obj`` itself if it is a function or class, its ``ScriptModule`` if it is a module.
+
+    Raises:
+        RuntimeError: it cannot be called.
+
+    >>> import rushlight as torch
+    >>> @torch.jit.script
+    ... def double(x):
+    ...     return x * 2
+    >>> double(torch.ones(1))
+    tensor([2.])
+    """
+    if isinstance(obj, (ScriptModule, type, dict, list)):
+        return obj
+    if isinstance(obj, Module):
+        return _rebuilt(type(obj), dict(obj.__dict__))
+    if not callable(obj):
+        raise RuntimeError(
+            f"torch.jit.script: expected a function, a class or a Module, not {type(obj).__name__}"
+        )
+    return obj
+
+
+def trace(
+    func,
+    example_inputs=None,
+    optimize=None,
+    check_trace=True,
+    check_inputs=None,
+    check_tolerance=1e-5,
+    strict=True,
+    *,
+    example_kwarg_inputs=None,
+    **kwargs,
+):
+    """What ``script`` gives, after one call on the examples, as a check that they fit.
+
+    Nothing is recorded: code that depends on values goes on doing so.
+
+    Raises:
+        RuntimeError: there are no examples.
+    """
+    if example_inputs is None and not isinstance(example_kwarg_inputs, dict):
+        raise RuntimeError("example_kwarg_inputs should be a dict")
+    if isinstance(example_inputs, dict):
+        example_inputs, example_kwarg_inputs = (), example_inputs
+    given = () if example_inputs is None else example_inputs
+    func(*(given if isinstance(given, (tuple, list)) else (given,)), **example_kwarg_inputs or {})
+    if isinstance(func, types.MethodType) and isinstance(func.__self__, Module):
+        return func
+    return script(func)
+
+
+def trace_module(mod, inputs, *args, **kwargs):
+    """The module's ``ScriptModule``, after a call of each method in the dict ``inputs``.
+
+    Raises:
+        AttributeError: ``inputs`` is no dict.
+    """
+    if not isinstance(inputs, dict):
+        raise AttributeError("expected a dictionary of (method_name, input) pairs")
+    for name, given in inputs.items():
+        getattr(mod, name)(*(given if isinstance(given, (tuple, list)) else (given,)))
+    return script(mod)
+
+
+def freeze(mod, preserved_attrs=None, optimize_numerics=True):
+    """The module as it is; it must be in eval mode, as PyTorch demands.
+
+    Raises:
+        RuntimeError: it is no ScriptModule, or in training mode.
+    """
+    if not isinstance(mod, ScriptModule):
+        raise RuntimeError(
+            "Freezing expects a ScriptModule as input. Please use torch.jit.script or "
+            "torch.jit.trace to script your 'nn.Module'."
+        )
+    if mod.training:
+        raise RuntimeError(
+            "Freezing is currently only implemented for modules in eval mode. Please call .eval() "
+            "on your module before freezing."
+        )
+    return mod
+
+
+def optimize_for_inference(mod, other_methods=None):
+    """The module as it is; ``torch.compile`` makes one faster.
+
+    Raises:
+        RuntimeError: it is no ScriptModule, or in training mode.
+    """
+    return freeze(mod)
