@@ -55,8 +55,9 @@ __version__ = "0.1.0"
 newaxis = None
 
 __all__ = [
-    "Generator", "Size", "Tensor", "UntypedStorage", "can_cast", "channels_last", "channels_last_3d",
-    "contiguous_format", "default_generator", "device", "dtype", "e", "enable_grad", "finfo",
+    "Generator", "Size", "Tensor", "UntypedStorage", "can_cast", "channels_last",
+    "channels_last_3d", "contiguous_format", "default_generator", "device", "dtype", "e",
+    "enable_grad", "finfo",
     "get_default_dtype", "get_rng_state", "iinfo", "inf", "inference_mode", "initial_seed",
     "is_grad_enabled", "is_inference_mode_enabled", "layout", "manual_seed", "memory_format",
     "nan", "newaxis", "no_grad", "ops", "pi", "preserve_format", "promote_types", "result_type",

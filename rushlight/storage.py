@@ -4,6 +4,9 @@ A storage is the array that owns a tensor's memory. Tensors are views of it, as 
 so ``storage_offset`` and ``untyped_storage`` are read from the arrays' addresses.
 """
 
+import mmap
+import os
+
 import numpy as np
 from numpy import ndarray
 from numpy.lib.array_utils import byte_bounds
@@ -12,8 +15,8 @@ from numpy.lib.stride_tricks import as_strided
 from rushlight.errors import ShapeError
 
 __all__ = [
-    "Foreign", "Storage", "address", "contiguous_strides", "flat", "foreign", "geometry", "offset",
-    "owner", "reach", "settled", "span", "strided", "strides_of",
+    "Foreign", "Storage", "UntypedStorage", "address", "contiguous_strides", "flat", "foreign",
+    "geometry", "offset", "owner", "reach", "settled", "span", "strided", "strides_of",
 ]  # fmt: skip
 
 
@@ -147,8 +150,10 @@ def reach(array, shape, strides, start, name):
     return ndarray(shape, array.dtype, memory, start * size, steps)
 
 
-class Storage:
+class UntypedStorage:
     """A tensor's memory as bytes, shared by all its views: ``tensor.untyped_storage()``.
+
+    Made of a number it is so many bytes, of a list these bytes.
 
     >>> import rushlight as torch
     >>> x = torch.zeros(4)
@@ -158,8 +163,36 @@ class Storage:
 
     __slots__ = ("_owner",)
 
-    def __init__(self, array):
-        self._owner = owner(array)
+    def __init__(self, source=0):
+        if isinstance(source, ndarray):
+            self._owner = owner(source)
+        elif isinstance(source, int):
+            self._owner = np.empty(source, np.uint8)
+        else:
+            self._owner = np.array(source, np.uint8)
+
+    @classmethod
+    def from_file(cls, filename, shared=False, nbytes=0):
+        """The first ``nbytes`` of a file as a map: writes reach the file where it is ``shared``.
+
+        A shared file is made, or made longer, where there are too few bytes.
+
+        Raises:
+            RuntimeError: a file that is not shared is shorter.
+        """
+        ways = os.O_RDWR | os.O_CREAT if shared else os.O_RDONLY
+        descriptor = os.open(filename, ways | getattr(os, "O_BINARY", 0), 0o666)
+        with open(descriptor, "r+b" if shared else "rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            if size < nbytes and not shared:
+                raise RuntimeError(f"from_file: {filename} has {size} bytes, not {nbytes}")
+            if size < nbytes:
+                file.truncate(nbytes)
+            if not nbytes:
+                return cls(0)
+            access = mmap.ACCESS_WRITE if shared else mmap.ACCESS_COPY
+            mapped = mmap.mmap(file.fileno(), nbytes, access=access)
+        return cls(np.frombuffer(mapped, np.uint8))
 
     @property
     def bytes(self):
@@ -190,14 +223,14 @@ class Storage:
 
     def resizable(self):
         """True where ``resize_`` may grow the memory: it is not another library's."""
-        return type(self._owner.base) is not Foreign
+        return type(self._owner.base) not in (Foreign, mmap.mmap)
 
     def tolist(self):
         return self.bytes.tolist()
 
     def __getitem__(self, i):
         found = self.bytes[i]
-        return Storage(foreign(found)) if isinstance(i, slice) else int(found)
+        return UntypedStorage(foreign(found)) if isinstance(i, slice) else int(found)
 
     def __setitem__(self, i, value):
         self.bytes[i] = value
@@ -206,7 +239,7 @@ class Storage:
         return iter(self.tolist())
 
     def __eq__(self, other):
-        if not isinstance(other, Storage):
+        if not isinstance(other, UntypedStorage):
             return NotImplemented
         return self.data_ptr() == other.data_ptr() and self.nbytes() == other.nbytes()
 
@@ -221,11 +254,17 @@ class Storage:
         return self
 
     def clone(self):
-        return Storage(self.bytes.copy())
+        return UntypedStorage(self.bytes.copy())
 
     def cpu(self):
+        return self
+
+    def untyped(self):
         return self
 
     def __repr__(self):
         lines = "".join([f" {v}\n" for v in self.tolist()])
         return f"{lines}[torch.storage.UntypedStorage(device=cpu) of size {self.nbytes()}]"
+
+
+Storage = UntypedStorage

@@ -13,7 +13,7 @@ from rushlight.device import require
 from rushlight.dtype import dtype, of, promote_types
 from rushlight.ops.cast import converted, holds
 from rushlight.ops.definition import function
-from rushlight.storage import foreign
+from rushlight.storage import UntypedStorage, foreign
 from rushlight.tensor import Tensor, from_array
 
 # What data is -----------------------------------------------------------------------------
@@ -316,6 +316,8 @@ def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=None):
     """
     require(device)
     check_dtype(dtype, "asarray")
+    if isinstance(obj, UntypedStorage):
+        obj = obj.bytes
     t = as_tensor(obj, dtype)
     source = obj.array if isinstance(obj, Tensor) else obj if isinstance(obj, np.ndarray) else None
     shared = source is not None and np.may_share_memory(t.array, source)

@@ -192,9 +192,8 @@ class Archive:
         return record
 
     def _content(self, entry):
-        memory = np.empty(entry.file_size, np.uint8)
-        rest = memory
-        with self._open(entry) as record:
+        with self._open(entry) as record:  # before so much is allocated
+            memory = rest = np.empty(entry.file_size, np.uint8)
             while chunk := record.read(_CHUNK):  # checks the CRC at the end
                 rest[: len(chunk)] = np.frombuffer(chunk, np.uint8)
                 rest = rest[len(chunk) :]

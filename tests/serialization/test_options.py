@@ -227,6 +227,25 @@ def test_a_storage_and_parts_of_it():
     assert part.tolist() == [1, 0, 2, 0] and part.nbytes() == 4
     part[0] = 9
     assert storage.tolist()[2] == 9
+    assert rushlight.asarray(part, dtype=rushlight.uint8).tolist() == [9, 0, 2, 0]
+
+
+@pytest.mark.parity
+def test_storages_of_files(tmp_path):
+    torch = pytest.importorskip("torch")
+    for package in (torch, rushlight):
+        path = tmp_path / package.__name__
+        path.write_bytes(bytes(range(8)))
+        private = package.UntypedStorage.from_file(str(path), shared=False, nbytes=4)
+        private[0] = 9
+        assert private.tolist() == [9, 1, 2, 3] and path.read_bytes() == bytes(range(8))
+        shared = package.UntypedStorage.from_file(str(path), shared=True, nbytes=10)
+        shared[9] = 7
+        assert path.read_bytes() == bytes([*range(8), 0, 7])
+        assert package.UntypedStorage([1, 2]).tolist() == [1, 2]
+        assert package.UntypedStorage(3).nbytes() == 3 and package.UntypedStorage().nbytes() == 0
+        with pytest.raises(RuntimeError):
+            package.UntypedStorage.from_file(str(path), shared=False, nbytes=100)
 
 
 def test_the_unpickler_follows_pickle_module():

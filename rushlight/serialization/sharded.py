@@ -1,0 +1,172 @@
+"""Checkpoints in several files with an index, as large models are published.
+
+``model.safetensors.index.json`` or ``pytorch_model.bin.index.json`` says which file beside it holds
+each tensor. A folder holds one checkpoint at every moment, the old one or the new one: where
+it has one already, new files get other names, and one step makes them the checkpoint.
+"""
+
+import contextlib
+import json
+import os
+import re
+import secrets
+from pathlib import Path
+
+from rushlight.serialization import safetensors
+from rushlight.serialization.atomic import replacing
+from rushlight.serialization.checkpoint import load, save
+
+__all__ = ["load_sharded", "save_sharded"]
+
+_NAMES = ("model.safetensors", "pytorch_model.bin")
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12,
+          "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}  # fmt: skip
+
+
+def save_sharded(tensors, folder, *, name="model.safetensors", max_shard_size="5GB"):
+    """Write a state dict into files of at most ``max_shard_size``, and an index of them.
+
+    What fits into one file becomes ``name`` itself, without an index. A tensor larger than a file
+    may be has a file of its own.
+
+    Args:
+        name: Its ending says the format: ``.safetensors``, or else that of ``torch.save``.
+        max_shard_size: Bytes, or a text such as ``"500MB"``.
+
+    Returns:
+        The path of the index, or of the one file.
+
+    >>> import tempfile, rushlight as torch
+    >>> from rushlight.serialization.sharded import load_sharded, save_sharded
+    >>> tensors = {"a": torch.ones(3), "b": torch.zeros(2)}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_sharded(tensors, folder, max_shard_size=16).name
+    ...     load_sharded(folder)
+    'model.safetensors.index.json'
+    {'a': tensor([1., 1., 1.]), 'b': tensor([0., 0.])}
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    single, index = folder / name, folder / f"{name}.index.json"
+    old = set(_weight_map(index).values()) if index.exists() else set()
+    shards = _split(tensors, _bytes(max_shard_size))
+    if len(shards) == 1:
+        _write(shards[0], single)  # from now on the checkpoint: it goes before an index
+        _remove([index, *[folder / n for n in old]])
+        return single
+    names = _shard_names(folder, name, len(shards))
+    for shard, file in zip(shards, names, strict=True):
+        _write(shard, folder / file)
+    facts = {
+        "metadata": {"total_size": sum(t.nbytes for t in tensors.values())},
+        "weight_map": {key: f for shard, f in zip(shards, names, strict=True) for key in shard},
+    }
+    with replacing(index, "save_sharded") as file:
+        file.write((json.dumps(facts, indent=2) + "\n").encode())
+    _remove([single, *[folder / n for n in old.difference(names)]])
+    return index
+
+
+def load_sharded(path, *, mmap=False):
+    """The tensors by name of a checkpoint: of a folder, or of an index file.
+
+    In a folder, ``model.safetensors`` goes before its index, and both before ``pytorch_model.bin``
+    and its index. ``mmap`` maps the files instead of reading them.
+
+    Raises:
+        FileNotFoundError: there is no checkpoint.
+        RuntimeError: the index is damaged, names files elsewhere, or a file lacks a tensor.
+    """
+    path = Path(path)
+    if path.is_dir():
+        candidates = [path / (n + end) for n in _NAMES for end in ("", ".index.json")]
+        found = next((c for c in candidates if c.exists()), None)
+        if found is None:
+            raise FileNotFoundError(
+                f"load_sharded: {path} holds none of {', '.join(c.name for c in candidates)}"
+            )
+        path = found
+    if path.suffix != ".json":
+        return _read(path, mmap)
+    weight_map = _weight_map(path)
+    shards = {file: _read(path.parent / file, mmap) for file in sorted(set(weight_map.values()))}
+    try:
+        return {key: shards[file][key] for key, file in weight_map.items()}
+    except KeyError as error:
+        raise RuntimeError(f"load_sharded: {path}: no file holds {error}") from None
+
+
+def _write(tensors, path):
+    if path.suffix == ".safetensors":
+        safetensors.save_file(tensors, path, {"format": "pt"})
+    else:
+        save(tensors, path)
+
+
+def _read(path, mmap):
+    if path.suffix == ".safetensors":
+        return safetensors.load_file(path, mmap=mmap)
+    return load(path, "cpu", mmap=mmap)
+
+
+def _remove(paths):
+    for path in paths:
+        with contextlib.suppress(OSError):  # there is none, or on Windows somebody has it open
+            path.unlink()
+
+
+def _weight_map(index):
+    """From each tensor's name to the file beside ``index`` that holds it."""
+    try:
+        weight_map = json.loads(index.read_bytes())["weight_map"]
+        files = set(weight_map.values())
+        if wrong := [f for f in files if not isinstance(f, str) or _is_elsewhere(f)]:
+            raise ValueError(f"{wrong[0]!r} is not a file beside it")
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+        raise RuntimeError(
+            f"load_sharded: {index} is damaged: {type(error).__name__}: {error}"
+        ) from error
+    return weight_map
+
+
+def _is_elsewhere(name):
+    return name in ("", ".", "..") or bool(re.search(r"[/\\:\0]", name))
+
+
+def _shard_names(folder, name, count):
+    """Names that no file in the folder has."""
+    stem, ending = os.path.splitext(name)
+    tag = ""
+    while True:
+        names = [f"{stem}{tag}-{i + 1:05}-of-{count:05}{ending}" for i in range(count)]
+        if not any((folder / n).exists() for n in names):
+            return names
+        tag = f"-{secrets.token_hex(4)}"
+
+
+def _split(tensors, most):
+    """The tensors in order, in dicts of at most ``most`` bytes; those of one memory together."""
+    shards: list[dict] = [{}]
+    size = 0
+    homes: dict = {}  # address of a storage → its shard
+    for name, t in tensors.items():
+        address = t.untyped_storage().data_ptr() if t.numel() else None
+        if address in homes and address is not None:
+            homes[address][name] = t
+            continue
+        if shards[-1] and size + t.nbytes > most:
+            shards.append({})
+            size = 0
+        shards[-1][name] = t
+        homes[address] = shards[-1]
+        size += t.nbytes
+    return shards
+
+
+def _bytes(size):
+    if isinstance(size, int):
+        return size
+    matched = re.fullmatch(r"(\d+)\s*([KMGT]?I?)B?", size.strip().upper())
+    if matched is None or matched[2] not in _UNITS:
+        raise ValueError(f'save_sharded: max_shard_size {size!r} is no size such as "5GB"')
+    return int(matched[1]) * _UNITS[matched[2]]
