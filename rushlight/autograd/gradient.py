@@ -74,13 +74,14 @@ def _run(outputs, grads, retain_graph, create_graph, targets, accumulate, name):
         seeds.append(_seed(out, g, symbolic, name))
     retain = bool(create_graph) if retain_graph is None else bool(retain_graph)
     in_rule, state.in_rule = state.in_rule, True
+    selective, state.selective = state.selective, targets is not None
     was = mode.set_grad(bool(create_graph)) if symbolic else None
     try:
         return engine.run(roots, seeds, retain, symbolic, targets, accumulate)
     finally:
         if symbolic:
             mode.set_grad(was)
-        state.in_rule = in_rule
+        state.in_rule, state.selective = in_rule, selective
 
 
 def backward(

@@ -28,6 +28,7 @@ class _State(threading.local):
     recorder: Any = None  # the trace that operations are recorded into
     anomaly = None  # None, or the check_nan of detect_anomaly
     in_rule = False  # a gradient rule is running: operations take raw arrays
+    selective = False  # a backward is running that goes to some tensors only
     dispatch = True  # __torch_function__ of subclasses is honoured
 
 

@@ -1,5 +1,15 @@
 """Tools around training; ``torch.utils.data`` feeds it."""
 
+import importlib
+
 from rushlight.utils import data as data
 
-__all__ = ["data"]
+__all__ = ["checkpoint", "data", "dlpack"]
+
+_LAZY = ("checkpoint", "dlpack")
+
+
+def __getattr__(name):
+    if name not in _LAZY:
+        raise AttributeError(f"module 'rushlight.utils' has no attribute {name!r}")
+    return importlib.import_module(f"rushlight.utils.{name}")

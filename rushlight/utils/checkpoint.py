@@ -1,0 +1,231 @@
+"""Checkpoints: what a part of a model computes is computed again in backward, not kept."""
+
+import contextlib
+import warnings
+
+from rushlight.autograd import backward as run_backward
+from rushlight.autograd import mode
+from rushlight.autograd.function import Function
+from rushlight.autograd.recompute import forgetful, tensors_in
+from rushlight.errors import GraphError
+from rushlight.nn import Sequential
+from rushlight.random import default_generator, fork_rng
+from rushlight.tensor import Tensor
+
+__all__ = [
+    "CheckpointError", "CheckpointFunction", "checkpoint", "checkpoint_sequential",
+    "noop_context_fn", "set_checkpoint_early_stop",
+]  # fmt: skip
+
+_ASK = (
+    "torch.utils.checkpoint: pass use_reentrant explicitly; use_reentrant=False is recommended, "
+    "and without it this call is use_reentrant=True"
+)
+_SELECTIVE = (
+    "checkpoint: with use_reentrant=True it works neither under torch.autograd.grad nor with "
+    "backward(inputs=...); pass use_reentrant=False, or call backward() without inputs"
+)
+
+
+class CheckpointError(RuntimeError):
+    """The second run of a checkpointed function gave something else than the first."""
+
+
+def noop_context_fn():
+    """Two contexts that do nothing: the default of ``checkpoint(context_fn=...)``."""
+    return contextlib.nullcontext(), contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def set_checkpoint_early_stop(enable):
+    """Accepted as PyTorch's; here the second run always goes through the whole function."""
+    yield
+
+
+def checkpoint(
+    function, *args, use_reentrant=None, context_fn=noop_context_fn, determinism_check="default",
+    debug=False, early_stop=True, **kwargs,
+):  # fmt: skip
+    """``function(*args, **kwargs)``, of which only inputs and outputs are kept until backward.
+
+    Backward runs ``function`` again for the values that gradients need: less memory for more time.
+    The second run draws the same random numbers, unless ``preserve_rng_state=False``.
+
+    With ``use_reentrant=False`` everything works as without a checkpoint. With True, the older way,
+    some input must require grad, the function takes no keywords, and gradients come by
+    ``backward()`` alone. In a compiled function a checkpoint is an ordinary call.
+
+    Raises:
+        ValueError: options that only the other way has.
+        CheckpointError: in backward, where the second run's results have other shapes or dtypes.
+
+    >>> import rushlight as torch
+    >>> from rushlight.utils.checkpoint import checkpoint
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> checkpoint(lambda x: (2 * x).exp(), x, use_reentrant=False).sum().backward()
+    >>> x.grad
+    tensor([14.7781, 14.7781])
+    """
+    preserve = kwargs.pop("preserve_rng_state", True)
+    if use_reentrant is None:
+        warnings.warn(_ASK, stacklevel=2)
+        use_reentrant = True
+    if use_reentrant and kwargs:
+        raise ValueError(f"checkpoint: Unexpected keyword arguments: {', '.join(kwargs)}")
+    if use_reentrant and (context_fn is not noop_context_fn or debug is not False):
+        raise ValueError(
+            "checkpoint: passing context_fn or debug is only supported when use_reentrant=False"
+        )
+    if determinism_check not in ("default", "none"):
+        raise ValueError(
+            "checkpoint: determinism_check should be one of ['default', 'none'], but got "
+            f"{determinism_check}"
+        )
+    if mode.recorder() is not None:
+        return function(*args, **kwargs)
+    if use_reentrant:
+        return CheckpointFunction.apply(function, preserve, *args)
+    call = _Call(function, args, kwargs, preserve, context_fn(), determinism_check == "default")
+    return forgetful(call.first, call.again) if mode.is_grad_enabled() else call.first()
+
+
+class _Call:
+    """A call that can be made a second time."""
+
+    def __init__(self, function, args, kwargs, preserve, contexts, checks):
+        self.function = function
+        self.args, self.kwargs = args, kwargs
+        self.contexts = contexts
+        self.state = default_generator.state_bytes() if preserve else None
+        self.checks = checks
+
+    def first(self):
+        with self.contexts[0]:
+            result = self.function(*self.args, **self.kwargs)
+        self.kinds = _kinds(result)
+        given = tensors_in([self.args, self.kwargs])
+        self.versions = [(t.cell, t.cell[0], tuple(t.shape)) for t in given]
+        return result
+
+    def again(self):
+        for cell, clock, shape in self.versions:
+            if cell[0] != clock:
+                raise GraphError(
+                    "one of the variables needed for gradient computation has been modified by an "
+                    f"inplace operation: an input {shape} of a checkpoint was written after the "
+                    "call, so it cannot be computed again; write to a clone()"
+                )
+        with _same_numbers(self.state), self.contexts[1]:
+            result = self.function(*self.args, **self.kwargs)
+        kinds = _kinds(result)
+        if kinds != self.kinds and (self.checks or len(kinds) != len(self.kinds)):
+            raise CheckpointError(
+                "checkpoint: recomputed values have different metadata than during the forward "
+                f"pass: saved {self.kinds}, recomputed {kinds}; the function must do the same "
+                "each time"
+            )
+        return result
+
+
+def _kinds(result):
+    return [(tuple(t.shape), t.dtype) for t in tensors_in(result)]
+
+
+@contextlib.contextmanager
+def _same_numbers(state):
+    """Random numbers from ``state`` on; afterwards as if none were drawn. None: as they come."""
+    if state is None:
+        yield
+        return
+    with fork_rng():
+        default_generator.set_state_bytes(state)
+        yield
+
+
+# The older way ----------------------------------------------------------------------------
+
+
+class CheckpointFunction(Function):
+    """``checkpoint`` by a backward inside backward, which fills the leaves' ``grad`` itself."""
+
+    @staticmethod
+    def forward(ctx, function, preserve, *args):
+        if not any(isinstance(a, Tensor) and a.requires_grad for a in args):
+            warnings.warn(
+                "checkpoint: None of the inputs have requires_grad=True. Gradients will be None; "
+                "use_reentrant=False does not need one",
+                stacklevel=4,
+            )
+        ctx.again = function
+        ctx.state = default_generator.state_bytes() if preserve else None
+        ctx.rest = [None if isinstance(a, Tensor) else a for a in args]
+        ctx.save_for_backward(*[a if isinstance(a, Tensor) else None for a in args])
+        return function(*args)
+
+    @staticmethod
+    def backward(ctx, *grads):
+        if mode.state.selective:
+            raise RuntimeError(_SELECTIVE)
+        given = [
+            rest if t is None else t.detach().requires_grad_(t.requires_grad)
+            for t, rest in zip(ctx.saved_tensors, ctx.rest, strict=True)
+        ]
+        with mode.enable_grad(), _same_numbers(ctx.state):
+            found = ctx.again(*given)
+        found = found if isinstance(found, tuple | list) else (found,)
+        tensors = [t for t in found if isinstance(t, Tensor)]
+        pairs = [(t, g) for t, g in zip(tensors, grads, strict=True) if t.requires_grad]
+        if not pairs:
+            raise RuntimeError(
+                "checkpoint: none of output has requires_grad=True, this checkpoint() is not "
+                "necessary"
+            )
+        run_backward(*zip(*pairs, strict=True))
+        return None, None, *[t.grad if isinstance(t, Tensor) else None for t in given]
+
+
+def checkpoint_sequential(functions, segments, input, use_reentrant=None, **kwargs):
+    """The functions one after another, in ``segments`` parts, each but the last checkpointed.
+
+    ``functions`` is a Sequential, or a list of modules or functions.
+
+    Raises:
+        ValueError: keywords other than ``preserve_rng_state``, or more segments than functions.
+
+    >>> import rushlight as torch
+    >>> net = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.ReLU(), torch.nn.Linear(2, 1))
+    >>> x = torch.ones(4, 2)
+    >>> torch.utils.checkpoint.checkpoint_sequential(net, 2, x, use_reentrant=False).shape
+    torch.Size([4, 1])
+    """
+    if use_reentrant is None:
+        warnings.warn(_ASK, stacklevel=2)
+        use_reentrant = True
+    preserve = kwargs.pop("preserve_rng_state", True)
+    if kwargs:
+        raise ValueError(
+            f"checkpoint_sequential: Unexpected keyword arguments: {', '.join(kwargs)}"
+        )
+    functions = list(functions.children() if isinstance(functions, Sequential) else functions)
+    size = len(functions) // segments
+    if not size:
+        raise ValueError(
+            f"checkpoint_sequential: {segments} segments of {len(functions)} functions cannot be"
+        )
+    for k in range(segments - 1):
+        part = functions[k * size : (k + 1) * size]
+        input = checkpoint(
+            _in_turn(part), input, use_reentrant=use_reentrant, preserve_rng_state=preserve
+        )
+    return _in_turn(functions[(segments - 1) * size :])(input)
+
+
+def _in_turn(functions):
+    """One function of several, each on the result of the one before."""
+
+    def run(input):
+        for function in functions:
+            input = function(input)
+        return input
+
+    return run
