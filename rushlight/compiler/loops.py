@@ -2,11 +2,20 @@
 pieces. Everything here is decided by sizes, so results do not depend on the number of threads.
 """
 
-from math import prod
+from math import gcd, prod
 from typing import Any
 
 from rushlight.compiler.affine import Affine, Var
-from rushlight.compiler.kernel import Compute, Extremum, Indirect, Number, Reduce, Scan, Scatter
+from rushlight.compiler.kernel import (
+    Compute,
+    Extremum,
+    Indirect,
+    Load,
+    Number,
+    Reduce,
+    Scan,
+    Scatter,
+)
 
 __all__ = ["LINE", "REDUCING", "TILE", "Loops", "collapse", "nodes_of"]
 
@@ -19,7 +28,7 @@ _DEAR = {
 }  # fmt: skip
 REDUCING = (Reduce, Extremum)
 #: Bytes of a cache line, and of a memory that would drive all else out of the caches.
-LINE, MUCH = 64, 1 << 24
+LINE, PART, MUCH = 64, 16, 1 << 24
 #: Rows of a tile: the elements of a cache line.
 TILE = 16
 #: Estimated nanoseconds: of one cheap operation on a vector, of a dear one, of a moved byte.
@@ -97,7 +106,7 @@ class Loops:
         lanes: Their number.
         passes: For each pass over the columns, the stores and reductions that end in it.
         spilled: Of nodes whose value is kept for later passes: the first pass, and the bytes.
-        streamed: ids of stores that go past the caches.
+        streamed: The ids of stores that go past the caches, with what divides their addresses.
         pieces: In how many pieces the rows are cut.
         steps: How many steps (rows, or vectors of rows) there are to be cut.
     """
@@ -114,7 +123,7 @@ class Loops:
         self._stages()
         self._spill()
         self._cut()
-        self.streamed: set = set()
+        self.streamed: dict = {}
 
     def _orient(self):
         """Choose the variable of the lanes: the one along which memory is contiguous."""
@@ -180,6 +189,23 @@ class Loops:
         whole = self.vector is None or self.vector.extent <= self.lanes
         return not columns and (self.across or whole)
 
+    @property
+    def ahead(self):
+        """The loads of a row to ask for while the row before is in its second pass.
+
+        Only a first pass waits for memory, which rests in the others. Rows that stay in the caches
+        need no asking.
+        """
+        if self.across or self.straight or len(self.passes) < 2 or not self.rows:
+            return []
+        following, found = self.rows[-1], []
+        for n in self.nodes:
+            if type(n) is Load and n.address.terms.get(self.vector) == 1:
+                row = n.address.terms.get(following, 0) * n.dtype.itemsize
+                if 0 < row <= MUCH >> 8 and row * self.steps >= MUCH >> 2:
+                    found.append(n)
+        return found
+
     def stream(self, places):
         """Have stores of much memory go past the caches.
 
@@ -192,9 +218,9 @@ class Loops:
                 continue
             steps = [c for v, c in s.address.terms.items() if v is not self.vector]
             whole = [self.lanes, s.address.offset + place[1] // s.dtype.itemsize, *steps]
-            along = s.address.terms.get(self.vector) == 1
-            if along and all(n * s.dtype.itemsize % LINE == 0 for n in whole):
-                self.streamed.add(id(s))
+            begin = gcd(LINE, *[n * s.dtype.itemsize for n in whole])
+            if s.address.terms.get(self.vector) == 1 and begin >= PART:
+                self.streamed[id(s)] = begin
 
     # Passes ---------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ def signature(loops):
     rows = [names[v] for v in loops.rows]
     columns = [names[v] for v in loops.columns]
     shape = (rows, columns, names.get(loops.vector), loops.across, loops.lanes, loops.pieces,
-             names.get(loops.tile), [id(s) in loops.streamed for s in loops.stores])  # fmt: skip
+             names.get(loops.tile), [loops.streamed.get(id(s)) for s in loops.stores])  # fmt: skip
     return repr((shape, described(loops.stores, loops.nodes, names)))
 
 

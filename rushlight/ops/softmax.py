@@ -39,7 +39,7 @@ def softmax_(xp, x, *, dim):
 @softmax_.lower
 def _softmax_of_exp(x, dim):
     e = (x - x.amax(dim, keepdim=True)).exp()
-    return e / total(e, dim)
+    return e * total(e, dim).reciprocal()
 
 
 def _softmax_slope(g, out, dim):

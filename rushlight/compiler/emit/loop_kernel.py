@@ -7,8 +7,10 @@ outermost scope that can have it.
 
 from llvmlite import ir
 
+from rushlight.compiler.affine import Affine
 from rushlight.compiler.emit import memory
 from rushlight.compiler.emit.accumulators import Accumulator, Search
+from rushlight.compiler.emit.frame import prefetch
 from rushlight.compiler.emit.memory import iota, load, memory_type, prefix_mask, store
 from rushlight.compiler.emit.nodes import Nodes, addresses, gather
 from rushlight.compiler.emit.scope import POINTER, Loop, Scope, i64, kernel_function
@@ -220,11 +222,22 @@ class LoopEmitter:
             self.nodes.mask = None
 
     def _body(self, roots):
+        if self.spills.now == 1:
+            self._ask_ahead()
         for root in roots:
             if type(root) in REDUCING:
                 self.accumulators[id(root)].take()
             else:
                 self._store(root)
+
+    def _ask_ahead(self):
+        """Have the next row on its way from memory."""
+        b = self.nodes.scopes[2].b
+        for n in self.loops.ahead:
+            row = n.address.terms[self.loops.rows[-1]]  # from one to the next, in elements
+            for k in range(0, self.loops.lanes * n.dtype.itemsize, LINE):
+                address = n.address.plus(Affine(row + k // n.dtype.itemsize))
+                prefetch(b, self.nodes.pointer(n.arg, address, n.dtype))
 
     def _store(self, s):
         nodes = self.nodes
@@ -235,15 +248,16 @@ class LoopEmitter:
         if type(s) is Scatter:
             self._scatter(s, value, pointer, step)
         elif id(s) in self.loops.streamed and nodes.mask is None:
-            self._stream(scope.b, splat(value.astype(s.dtype), nodes.lanes), pointer)
+            value = splat(value.astype(s.dtype), nodes.lanes)
+            self._stream(scope.b, value, pointer, self.loops.streamed[id(s)])
         elif step:
             store(scope.b, splat(value, nodes.lanes), pointer, s.dtype, nodes.mask_in(scope), step)
         else:
             store(scope.b, value, pointer, s.dtype)
 
-    def _stream(self, b, value, pointer):
-        """Write past the caches, which would read what is overwritten and keep what nobody reads."""
-        written = b.store(value.v, pointer, align=LINE)
+    def _stream(self, b, value, pointer, align):
+        """Write past the caches: they would read what is overwritten and keep what nobody reads."""
+        written = b.store(value.v, pointer, align=align)
         written.set_metadata("nontemporal", b.module.add_metadata([ir.IntType(32)(1)]))
 
     def _scatter(self, s, value, pointer, step):

@@ -114,14 +114,28 @@ def scale(x, t):
     In two factors, as 2^n itself may be out of range; only the last product is rounded. AVX-512
     has an instruction for it.
     """
-    form, name = format_of(x), f"llvm.x86.avx512.mask.scalef.{_AVX512.get(x.v.type)}.512"
-    if x.v.type in _AVX512 and "+avx512f" in host().features.split(","):
-        everywhere, rounding = ir.IntType(x.lanes)(-1), ir.IntType(32)(4)
-        args = [x.v, (t - form.round).v, x.v, everywhere, rounding]
-        return Value(x.b, intrinsic(x.b, name, x.v.type, args), x.dtype)
+    form = format_of(x)
+    size = 64 // x.dtype.itemsize
+    if x.lanes % size == 0 and "+avx512f" in host().features.split(","):
+        return Value(x.b, _scalef(x.b, x.v, (t - form.round).v, size, x.dtype), x.dtype)
     n = whole(t)
     half = n >> 1
     return x * power_of_two(half, x.dtype) * power_of_two(n - half, x.dtype)
 
 
-_AVX512 = {ir.VectorType(ir.FloatType(), 16): "ps", ir.VectorType(ir.DoubleType(), 8): "pd"}
+def _scalef(b, x, n, size, dtype):
+    """The instruction for vectors of ``size`` lanes, one or several of them side by side."""
+    count = x.type.count
+    if count > size:
+        halves = [range(count // 2), range(count // 2, count)]
+        found = [
+            _scalef(b, *(b.shuffle_vector(v, v, _indices(half)) for v in (x, n)), size, dtype)
+            for half in halves
+        ]
+        return b.shuffle_vector(*found, _indices(range(count)))
+    name = f"llvm.x86.avx512.mask.scalef.{'ps' if dtype.itemsize == 4 else 'pd'}.512"
+    return intrinsic(b, name, x.type, [x, n, x, ir.IntType(size)(-1), ir.IntType(32)(4)])
+
+
+def _indices(numbers):
+    return ir.Constant(ir.VectorType(ir.IntType(32), len(numbers)), list(numbers))
