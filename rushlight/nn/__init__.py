@@ -1,8 +1,12 @@
 """Layers, losses and what they are made of."""
 
-from rushlight.nn import functional, init, modules, parameter, utils
+from rushlight.nn import functional, init, modules, parallel, parameter, utils
 from rushlight.nn.modules import *  # noqa: F403
 from rushlight.nn.modules import __all__ as _modules
+from rushlight.nn.parallel import DataParallel
 from rushlight.nn.parameter import Buffer, Parameter
 
-__all__ = ["Buffer", "Parameter", "functional", "init", "modules", "parameter", "utils", *_modules]
+__all__ = [
+    "Buffer", "DataParallel", "Parameter", "functional", "init", "modules", "parallel",
+    "parameter", "utils", *_modules,
+]  # fmt: skip

@@ -3,12 +3,12 @@
 import importlib
 
 _MODULES = (
-    "activation", "affine", "arithmetic", "bounds", "cast", "compare", "complex", "convert",
-    "create", "cross", "data", "division", "dropout", "duplicate", "einsum", "exchange",
+    "activation", "affine", "arithmetic", "bilinear", "bounds", "cast", "compare", "complex",
+    "convert", "create", "cross", "data", "division", "dropout", "duplicate", "einsum", "exchange",
     "exponential", "extrema", "fill", "gather", "index", "index_put", "join", "legacy", "logic",
     "mask", "matmul", "memory", "operators", "order", "patch", "power", "product", "random",
     "random_fill", "range", "rectifier", "reduce", "rnn", "rounding", "sampling", "scan",
-    "scatter", "search", "softmax", "sort", "special", "split", "stride", "tile",
+    "scatter", "search", "shuffle", "softmax", "sort", "special", "split", "stride", "tile",
     "triangle", "trigonometry", "variance", "vector_norm", "view",
 )  # fmt: skip
 

@@ -31,7 +31,7 @@ OPAQUE = {
     ),
     "an integral for each element": "_standard_gamma_grad _dirichlet_grad",
     "sorts": "sort argsort topk kthvalue median median_dim nanmedian nanmedian_dim",
-    "searches": "searchsorted histc",
+    "searches": "searchsorted histc bag_maxima",
     "pools": (
         "max_pool1d max_pool2d max_pool3d max_pool_backward max_pool_positions avg_pool1d "
         "avg_pool2d avg_pool3d avg_pool_backward adaptive_avg_pool1d adaptive_avg_pool2d "

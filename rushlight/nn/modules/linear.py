@@ -8,7 +8,7 @@ from rushlight.nn import init
 from rushlight.nn.modules.module import Module
 from rushlight.nn.parameter import Parameter
 
-__all__ = ["Identity", "Linear"]
+__all__ = ["Bilinear", "Identity", "Linear"]
 
 
 class Identity(Module):
@@ -66,6 +66,53 @@ class Linear(Module):
         return (
             f"in_features={self.in_features}, out_features={self.out_features}, "
             f"bias={self.bias is not None}"
+        )
+
+
+class Bilinear(Module):
+    """y = x1ᵀ W x2 + b, with a matrix W for each feature of y.
+
+    Shape: x1: (*, in1_features), x2: (*, in2_features) → (*, out_features).
+
+    Weights and biases start uniform in ±1/√in1_features.
+
+    Raises:
+        ValueError: ``in1_features`` is not above 0.
+
+    >>> import rushlight as torch
+    >>> torch.nn.Bilinear(20, 30, 40)(torch.ones(128, 20), torch.ones(128, 30)).shape
+    torch.Size([128, 40])
+    """
+
+    def __init__(
+        self, in1_features, in2_features, out_features, bias=True, device=None, dtype=None
+    ):  # fmt: skip
+        super().__init__()
+        if in1_features <= 0:
+            raise ValueError(f"Bilinear: in1_features must be > 0, but got {in1_features}")
+        self.in1_features = in1_features
+        self.in2_features = in2_features
+        self.out_features = out_features
+        shape = (out_features, in1_features, in2_features)
+        self.weight = Parameter(rushlight.empty(shape, device=device, dtype=dtype))
+        value = rushlight.empty(out_features, device=device, dtype=dtype) if bias else None
+        self.register_parameter("bias", None if value is None else Parameter(value))
+        self.reset_parameters()
+
+    def reset_parameters(self):
+        """Draw the weights and biases again."""
+        bound = 1 / math.sqrt(self.in1_features)
+        init.uniform_(self.weight, -bound, bound)
+        if self.bias is not None:
+            init.uniform_(self.bias, -bound, bound)
+
+    def forward(self, input1, input2):
+        return F.bilinear(input1, input2, self.weight, self.bias)
+
+    def extra_repr(self):
+        return (
+            f"in1_features={self.in1_features}, in2_features={self.in2_features}, "
+            f"out_features={self.out_features}, bias={self.bias is not None}"
         )
 
 

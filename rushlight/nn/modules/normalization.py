@@ -5,10 +5,11 @@ from numbers import Integral
 import rushlight
 from rushlight.nn import functional as F
 from rushlight.nn import init
+from rushlight.nn.functional.normalization import across_channels
 from rushlight.nn.modules.module import Module
 from rushlight.nn.parameter import Parameter
 
-__all__ = ["GroupNorm", "LayerNorm", "RMSNorm"]
+__all__ = ["CrossMapLRN2d", "GroupNorm", "LayerNorm", "LocalResponseNorm", "RMSNorm"]
 
 
 def _shape(normalized_shape):
@@ -146,3 +147,58 @@ class RMSNorm(Module):
         return (
             f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
         )
+
+
+class _AcrossChannels(Module):
+    def __init__(self, size, alpha=1e-4, beta=0.75, k=1.0):
+        super().__init__()
+        self.size = size
+        self.alpha = alpha
+        self.beta = beta
+        self.k = k
+
+    def extra_repr(self):
+        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
+
+
+class LocalResponseNorm(_AcrossChannels):
+    """y = x / (k + alpha · the mean of x² in ``size`` channels around) ^ beta.
+
+    Shape: x: (N, C, …) → the same.
+    Raises:
+        ValueError: x has less than three dims.
+    Source: Krizhevsky et al. 2012, section 3.3.
+
+    >>> import rushlight as torch
+    >>> torch.nn.LocalResponseNorm(2)(torch.ones(32, 5, 24, 24)).shape
+    torch.Size([32, 5, 24, 24])
+    """
+
+    def forward(self, input):
+        return F.local_response_norm(input, self.size, self.alpha, self.beta, self.k)
+
+
+class CrossMapLRN2d(_AcrossChannels):
+    """``LocalResponseNorm`` of as many channels before as behind, as Torch 7 had it.
+
+    Shape: x: (N, C, H, W) → the same.
+    Raises:
+        ValueError: x has another number of dims.
+
+    >>> import rushlight as torch
+    >>> torch.nn.CrossMapLRN2d(3)(torch.ones(2, 5, 4, 4)).shape
+    torch.Size([2, 5, 4, 4])
+    """
+
+    def __init__(self, size, alpha=1e-4, beta=0.75, k=1):
+        super().__init__(size, alpha, beta, k)
+
+    def forward(self, input):
+        if input.dim() != 4:
+            raise ValueError(
+                f"CrossMapLRN2d: Expected input to be 4D, got {input.dim()}D instead: "
+                f"{tuple(input.shape)}"
+            )
+        reach = (self.size - 1) // 2
+        alpha = self.alpha * (2 * reach + 1) / self.size  # an even size counts, but is not reached
+        return across_channels(input, reach, reach, alpha, self.beta, self.k)

@@ -1,4 +1,4 @@
-"""Layers that look up rows of a table."""
+"""Layers that look up rows of a table: one by one, or in bags."""
 
 import rushlight
 from rushlight.autograd.mode import no_grad
@@ -7,10 +7,66 @@ from rushlight.nn import init
 from rushlight.nn.modules.module import Module
 from rushlight.nn.parameter import Parameter
 
-__all__ = ["Embedding"]
+__all__ = ["Embedding", "EmbeddingBag"]
 
 
-class Embedding(Module):
+class _Table(Module):
+    """The rows that are looked up, and the options of looking them up."""
+
+    def _make(
+        self, num_embeddings, embedding_dim, padding_idx, max_norm, norm_type, scale_grad_by_freq,
+        sparse, weight, freeze, device, dtype,
+    ):  # fmt: skip
+        kind = type(self).__name__
+        self.num_embeddings = num_embeddings
+        self.embedding_dim = embedding_dim
+        if padding_idx is not None:
+            if not -num_embeddings <= padding_idx < max(num_embeddings, 1):
+                raise AssertionError(
+                    f"{kind}: padding_idx={padding_idx} is out of range of "
+                    f"num_embeddings={num_embeddings}"
+                )
+            if padding_idx < 0:
+                padding_idx += num_embeddings
+        self.padding_idx = padding_idx
+        self.max_norm = max_norm
+        self.norm_type = norm_type
+        self.scale_grad_by_freq = scale_grad_by_freq
+        self.sparse = sparse
+        shape = (num_embeddings, embedding_dim)
+        if weight is None:
+            empty = rushlight.empty(shape, device=device, dtype=dtype)
+            self.weight = Parameter(empty, requires_grad=not freeze)
+            self.reset_parameters()
+            return
+        if tuple(weight.shape) != shape:
+            raise AssertionError(
+                f"{kind}: the weight has shape {tuple(weight.shape)}; "
+                f"(num_embeddings, embedding_dim) is {shape}"
+            )
+        self.weight = Parameter(weight, requires_grad=not freeze)
+
+    def reset_parameters(self):
+        """Draw the table again, normal with mean 0 and standard deviation 1."""
+        init.normal_(self.weight)
+        self._fill_padding_idx_with_zero()
+
+    def _fill_padding_idx_with_zero(self):
+        if self.padding_idx is not None:
+            with no_grad():
+                self.weight.select(0, self.padding_idx).fill_(0)
+
+    @classmethod
+    def _check_pretrained(cls, embeddings):
+        if embeddings.dim() != 2:
+            raise AssertionError(
+                f"{cls.__name__}.from_pretrained: embeddings {tuple(embeddings.shape)} must have "
+                "2 dims"
+            )
+        return embeddings.shape
+
+
+class Embedding(_Table):
     """A table of vectors, looked up by index.
 
     Shape: x: (*) of integers → (*, embedding_dim).
@@ -34,33 +90,10 @@ class Embedding(Module):
         dtype=None,
     ):  # fmt: skip
         super().__init__()
-        self.num_embeddings = num_embeddings
-        self.embedding_dim = embedding_dim
-        if padding_idx is not None:
-            if not -num_embeddings <= padding_idx < max(num_embeddings, 1):
-                raise AssertionError(
-                    f"Embedding: padding_idx={padding_idx} is out of range of "
-                    f"num_embeddings={num_embeddings}"
-                )
-            if padding_idx < 0:
-                padding_idx += num_embeddings
-        self.padding_idx = padding_idx
-        self.max_norm = max_norm
-        self.norm_type = norm_type
-        self.scale_grad_by_freq = scale_grad_by_freq
-        shape = (num_embeddings, embedding_dim)
-        if _weight is None:
-            empty = rushlight.empty(shape, device=device, dtype=dtype)
-            self.weight = Parameter(empty, requires_grad=not _freeze)
-            self.reset_parameters()
-        else:
-            if tuple(_weight.shape) != shape:
-                raise AssertionError(
-                    f"Embedding: the weight has shape {tuple(_weight.shape)}; "
-                    f"(num_embeddings, embedding_dim) is {shape}"
-                )
-            self.weight = Parameter(_weight, requires_grad=not _freeze)
-        self.sparse = sparse
+        self._make(
+            num_embeddings, embedding_dim, padding_idx, max_norm, norm_type, scale_grad_by_freq,
+            sparse, _weight, _freeze, device, dtype,
+        )  # fmt: skip
 
     @classmethod
     def from_pretrained(
@@ -72,25 +105,11 @@ class Embedding(Module):
         Raises:
             AssertionError: ``embeddings`` does not have two dims.
         """
-        if embeddings.dim() != 2:
-            raise AssertionError(
-                f"Embedding.from_pretrained: embeddings {tuple(embeddings.shape)} must have 2 dims"
-            )
-        rows, columns = embeddings.shape
+        rows, columns = cls._check_pretrained(embeddings)
         return cls(
             rows, columns, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse,
             _weight=embeddings, _freeze=freeze,
         )  # fmt: skip
-
-    def reset_parameters(self):
-        """Draw the table again, normal with mean 0 and standard deviation 1."""
-        init.normal_(self.weight)
-        self._fill_padding_idx_with_zero()
-
-    def _fill_padding_idx_with_zero(self):
-        if self.padding_idx is not None:
-            with no_grad():
-                self.weight.select(0, self.padding_idx).fill_(0)
 
     def forward(self, input):
         return F.embedding(
@@ -110,4 +129,76 @@ class Embedding(Module):
             parts.append(f"scale_grad_by_freq={self.scale_grad_by_freq}")
         if self.sparse:
             parts.append("sparse=True")
+        return ", ".join(parts)
+
+
+class EmbeddingBag(_Table):
+    """The sums, means or maxima (``mode``) of bags of rows of a table.
+
+    A bag is a row of the input or, where that has one dim, goes from one of the ``offsets`` to the
+    next; with ``include_last_offset`` the last of these ends the last bag.
+
+    Shape: x: (bags, n), or (n) with offsets (bags), of integers → (bags, embedding_dim).
+
+    The row ``padding_idx`` starts at zero, counts nothing and gets no gradient.
+
+    Raises:
+        AssertionError: ``padding_idx`` is out of range, or ``_weight`` has another shape.
+
+    >>> import rushlight as torch
+    >>> table = torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    >>> bags = torch.nn.EmbeddingBag.from_pretrained(table, mode="sum")
+    >>> bags(torch.tensor([0, 1, 2]), torch.tensor([0, 2]))
+    tensor([[4., 6.],
+            [5., 6.]])
+    """
+
+    def __init__(
+        self, num_embeddings, embedding_dim, max_norm=None, norm_type=2.0,
+        scale_grad_by_freq=False, mode="mean", sparse=False, _weight=None,
+        include_last_offset=False, padding_idx=None, device=None, dtype=None,
+    ):  # fmt: skip
+        super().__init__()
+        self.mode = mode
+        self.include_last_offset = include_last_offset
+        self._make(
+            num_embeddings, embedding_dim, padding_idx, max_norm, norm_type, scale_grad_by_freq,
+            sparse, _weight, False, device, dtype,
+        )  # fmt: skip
+
+    @classmethod
+    def from_pretrained(
+        cls, embeddings, freeze=True, max_norm=None, norm_type=2.0, scale_grad_by_freq=False,
+        mode="mean", sparse=False, include_last_offset=False, padding_idx=None,
+    ):  # fmt: skip
+        """Bags of the rows of ``embeddings`` (rows, embedding_dim).
+
+        Raises:
+            AssertionError: ``embeddings`` does not have two dims.
+        """
+        rows, columns = cls._check_pretrained(embeddings)
+        found = cls(
+            rows, columns, max_norm, norm_type, scale_grad_by_freq, mode, sparse, embeddings,
+            include_last_offset, padding_idx,
+        )  # fmt: skip
+        found.weight.requires_grad_(not freeze)
+        return found
+
+    def forward(self, input, offsets=None, per_sample_weights=None):
+        return F.embedding_bag(
+            input, self.weight, offsets, self.max_norm, self.norm_type, self.scale_grad_by_freq,
+            self.mode, self.sparse, per_sample_weights, self.include_last_offset, self.padding_idx,
+        )  # fmt: skip
+
+    def extra_repr(self):
+        parts = [f"{self.num_embeddings}, {self.embedding_dim}"]
+        if self.max_norm is not None:
+            parts.append(f"max_norm={self.max_norm}")
+        if self.norm_type != 2:
+            parts.append(f"norm_type={self.norm_type}")
+        if self.scale_grad_by_freq:
+            parts.append(f"scale_grad_by_freq={self.scale_grad_by_freq}")
+        parts.append(f"mode={self.mode!r}")
+        if self.padding_idx is not None:
+            parts.append(f"padding_idx={self.padding_idx}")
         return ", ".join(parts)

@@ -1,0 +1,151 @@
+"""Bags of embeddings: the sum, mean or maximum of the rows that each bag names."""
+
+import warnings
+
+from rushlight.dtype import int64
+from rushlight.errors import DtypeError, ShapeError
+from rushlight.ops.bag import bag_maxima
+from rushlight.ops.embedding import embedding
+from rushlight.ops.limits import check_range
+from rushlight.ops.range import arange
+from rushlight.ops.search import searchsorted
+
+__all__ = ["embedding_bag"]
+
+
+def _check_options(input, offsets, mode, scale_grad_by_freq, sparse, per_sample_weights):
+    if input.ndim == 2 and offsets is not None:
+        raise ValueError(
+            "embedding_bag: if input is 2D, its rows are the bags and offsets has to be None: "
+            f"input {tuple(input.shape)}, offsets {tuple(offsets.shape)}"
+        )
+    if input.ndim == 1 and (offsets is None or offsets.ndim != 1):
+        given = None if offsets is None else tuple(offsets.shape)
+        raise ValueError(f"embedding_bag: offsets has to be a 1D Tensor, but is {given}")
+    if input.ndim not in (1, 2):
+        raise ValueError(f"embedding_bag: input has to be 1D or 2D, but is {tuple(input.shape)}")
+    if mode not in ("sum", "mean", "max"):
+        raise ValueError(f"embedding_bag: mode has to be one of sum, mean or max, not {mode!r}")
+    if mode == "max" and (scale_grad_by_freq or sparse):
+        raise ValueError("embedding_bag: max mode does not support scale_grad_by_freq or sparse")
+    if per_sample_weights is not None and mode != "sum":
+        raise NotImplementedError(
+            f"embedding_bag: per_sample_weights is only supported for mode='sum', not {mode!r}"
+        )
+
+
+def _check_types(input, weight, padding_idx, per_sample_weights):
+    rows = weight.shape[0]
+    if input.dtype.category != 1 or input.dtype.itemsize < 4:
+        raise DtypeError(
+            "embedding_bag: Expected 'indices' to be of type Long or Int, but got "
+            f"{input.dtype}; convert with .long()"
+        )
+    if not weight.is_floating_point():
+        raise DtypeError(f"embedding_bag: weight must be of floats, but is {weight.dtype}")
+    if per_sample_weights is not None and per_sample_weights.dtype is not weight.dtype:
+        raise DtypeError(
+            f"embedding_bag: per_sample_weights {per_sample_weights.dtype} must be of weight's "
+            f"type {weight.dtype}"
+        )
+    if padding_idx is not None and not -rows <= padding_idx < rows:
+        raise RuntimeError(
+            f"embedding_bag: padding_idx must be within the number of embeddings, {-rows} through "
+            f"{rows - 1}, but got {padding_idx}"
+        )
+
+
+def _check_offsets(offsets, n):
+    check_range(
+        offsets[:1], low=0, high=0, error=ShapeError,
+        message="embedding_bag: offsets[0] has to be 0, the start of the first bag, but got {}",
+    )  # fmt: skip
+    check_range(
+        offsets[-1:], low=0, high=n, error=ShapeError,
+        message=f"embedding_bag: offsets[-1] can not be greater than input's length {n}, but got "
+        "{}",
+    )  # fmt: skip
+
+
+def _bags(input, offsets, include_last_offset):
+    """(how many bags there are, which of them each of the indices is in)."""
+    if input.ndim == 2:
+        bags, n = input.shape
+        return bags, arange(bags).unsqueeze(1).expand(bags, n).reshape(-1)
+    if offsets.numel():
+        _check_offsets(offsets, input.numel())
+    starts = offsets[:-1] if include_last_offset else offsets
+    places = arange(input.numel(), dtype=offsets.dtype)
+    return starts.numel(), searchsorted(starts.contiguous(), places, right=True) - 1
+
+
+def _added(rows, bag, bags):
+    return rows.new_zeros((bags, *rows.shape[1:])).index_add(0, bag, rows)
+
+
+def _largest(rows, kept, bag, bags):
+    """The maximum of each bag by column; zeros where a bag keeps no row."""
+    if not rows.shape[0]:
+        return _added(rows, bag, bags)
+    lowest = rows.detach()
+    if kept is not None:
+        lowest = lowest.masked_fill(kept.logical_not().unsqueeze(1), -float("inf"))
+    found = rows.gather(0, bag_maxima(lowest, bag, bags=bags))
+    ones = rows.new_ones(rows.shape[0]) if kept is None else kept.to(rows.dtype)
+    empty = _added(ones, bag, bags) == 0
+    return found.masked_fill(empty.unsqueeze(1), 0)
+
+
+def embedding_bag(
+    input, weight, offsets=None, max_norm=None, norm_type=2, scale_grad_by_freq=False, mode="mean",
+    sparse=False, per_sample_weights=None, include_last_offset=False, padding_idx=None,
+):  # fmt: skip
+    """The sum, mean or maximum (``mode``) of the rows of ``weight`` at the indices of each bag.
+
+    A bag is a row of ``input`` or, where that has one dim, goes from one of the ``offsets`` to the
+    next; with ``include_last_offset`` the last of these ends the last bag. Rows count
+    ``per_sample_weights`` times in a sum; the row ``padding_idx`` counts nothing. ``max_norm``,
+    ``norm_type``, ``scale_grad_by_freq``, ``sparse``: as for ``embedding``.
+
+    Shape: input (bags, n), or (n) with offsets (bags); weight (rows, features) → (bags, features).
+
+    Raises:
+        ValueError: shapes or options that do not go together.
+        RuntimeError: an index, offset or ``padding_idx`` out of range; wrong dtypes.
+
+    >>> import rushlight as torch
+    >>> table = torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    >>> bag = torch.nn.functional.embedding_bag
+    >>> bag(torch.tensor([0, 1, 2]), table, torch.tensor([0, 2]), mode="sum")
+    tensor([[4., 6.],
+            [5., 6.]])
+    """
+    if weight.dtype is int64 and input.is_floating_point():
+        warnings.warn("embedding_bag: input comes before weight, since PyTorch 0.4", stacklevel=2)
+        input, weight = weight, input
+    if per_sample_weights is not None and per_sample_weights.shape != input.shape:
+        raise ValueError(
+            f"embedding_bag: per_sample_weights {tuple(per_sample_weights.shape)} must have the "
+            f"shape of input, {tuple(input.shape)}"
+        )
+    _check_options(input, offsets, mode, scale_grad_by_freq, sparse, per_sample_weights)
+    _check_types(input, weight, padding_idx, per_sample_weights)
+    bags, bag = _bags(input, offsets, include_last_offset)
+    index = input.reshape(-1)
+    check_range(
+        index, low=0, high=weight.shape[0] - 1, error=RuntimeError,
+        message=f"embedding_bag: index {{}} is not in the valid range [0, {weight.shape[0]})",
+    )  # fmt: skip
+    rows = embedding(index, weight, None, max_norm, norm_type, scale_grad_by_freq)
+    kept = None if padding_idx is None else index != padding_idx % weight.shape[0]
+    if mode == "max":
+        return _largest(rows, kept, bag, bags)
+    if per_sample_weights is not None:
+        rows = rows * per_sample_weights.reshape(-1, 1)
+    if kept is not None:
+        rows = rows * kept.unsqueeze(1)
+    total = _added(rows, bag, bags)
+    if mode == "sum":
+        return total
+    ones = rows.new_ones(rows.shape[0]) if kept is None else kept.to(rows.dtype)
+    return total / _added(ones, bag, bags).clamp_min(1).unsqueeze(1)

@@ -1,0 +1,43 @@
+"""Normalisation by the channels around each channel."""
+
+from rushlight.ops.avg_pool import avg_pool2d
+from rushlight.ops.pad import pad
+
+__all__ = ["across_channels", "local_response_norm"]
+
+
+def across_channels(input, before, after, alpha, beta, k):
+    """``input`` / (k + alpha · the mean of its squares in some channels) ^ beta.
+
+    The channels go from ``before`` ahead of each one to ``after`` behind it; beyond are zeros.
+    """
+    n, c = input.shape[:2]
+    squares = pad((input * input).reshape(n, 1, c, -1), (0, 0, before, after))
+    mean = avg_pool2d(squares, (before + 1 + after, 1), 1).reshape(input.shape)
+    return input / (mean * alpha + k) ** beta
+
+
+def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
+    """``input`` / (k + alpha · the mean of its squares in ``size`` channels around) ^ beta.
+
+    Shape: (N, C, …) → the same.
+
+    Raises:
+        ValueError: less than three dims.
+        RuntimeError: ``size`` is below 1.
+
+    Source: Krizhevsky et al. 2012, section 3.3.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.local_response_norm(torch.ones(1, 2, 1), 2, alpha=1.0, beta=1.0)
+    tensor([[[0.6667],
+             [0.5000]]])
+    """
+    if input.ndim < 3:
+        raise ValueError(
+            f"local_response_norm: Expected 3D or higher dimensionality input, got {input.ndim} "
+            f"dims: {tuple(input.shape)}"
+        )
+    if input.numel() == 0:
+        return input
+    return across_channels(input, size // 2, (size - 1) // 2, alpha, beta, k)

@@ -1,0 +1,73 @@
+"""Layers that turn channels into pixels and back, or take them in another order."""
+
+from rushlight.nn import functional as F
+from rushlight.nn.modules.module import Module
+
+__all__ = ["ChannelShuffle", "PixelShuffle", "PixelUnshuffle"]
+
+
+class PixelShuffle(Module):
+    """r² channels as r x r pixels each, where r is ``upscale_factor``.
+
+    Shape: x: (…, C · r², H, W) → (…, C, H · r, W · r).
+
+    Source: Shi et al. 2016, https://arxiv.org/abs/1609.05158
+
+    >>> import rushlight as torch
+    >>> torch.nn.PixelShuffle(3)(torch.ones(1, 9, 4, 4)).shape
+    torch.Size([1, 1, 12, 12])
+    """
+
+    def __init__(self, upscale_factor):
+        super().__init__()
+        self.upscale_factor = upscale_factor
+
+    def forward(self, input):
+        return F.pixel_shuffle(input, self.upscale_factor)
+
+    def extra_repr(self):
+        return f"upscale_factor={self.upscale_factor}"
+
+
+class PixelUnshuffle(Module):
+    """r x r pixels as r² channels, where r is ``downscale_factor``: undoes ``PixelShuffle``.
+
+    Shape: x: (…, C, H · r, W · r) → (…, C · r², H, W).
+
+    >>> import rushlight as torch
+    >>> torch.nn.PixelUnshuffle(3)(torch.ones(1, 1, 12, 12)).shape
+    torch.Size([1, 9, 4, 4])
+    """
+
+    def __init__(self, downscale_factor):
+        super().__init__()
+        self.downscale_factor = downscale_factor
+
+    def forward(self, input):
+        return F.pixel_unshuffle(input, self.downscale_factor)
+
+    def extra_repr(self):
+        return f"downscale_factor={self.downscale_factor}"
+
+
+class ChannelShuffle(Module):
+    """The channels of ``groups`` groups taken in turn.
+
+    Shape: x: (N, C, …) → the same.
+
+    Source: Zhang et al. 2017, https://arxiv.org/abs/1707.01083
+
+    >>> import rushlight as torch
+    >>> torch.nn.ChannelShuffle(2)(torch.arange(4).reshape(1, 4, 1)).flatten()
+    tensor([0, 2, 1, 3])
+    """
+
+    def __init__(self, groups):
+        super().__init__()
+        self.groups = groups
+
+    def forward(self, input):
+        return F.channel_shuffle(input, self.groups)
+
+    def extra_repr(self):
+        return f"groups={self.groups}"
