@@ -82,6 +82,8 @@ _LAZY = {
     "cuda": "rushlight.cuda", "version": "rushlight.version",
     "torch_version": "rushlight.torch_version",
     "special": "rushlight.special", "testing": "rushlight.testing",
+    "cpu": "rushlight.cpu", "distributed": "rushlight.distributed", "jit": "rushlight.jit",
+    "mps": "rushlight.mps", "mtia": "rushlight.mtia", "xpu": "rushlight.xpu",
 }  # fmt: skip
 _LAZY_NAMES = {
     "get_num_threads": "rushlight.threads", "set_num_threads": "rushlight.threads",
