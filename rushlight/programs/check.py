@@ -80,7 +80,8 @@ class Reader(ast.NodeVisitor):
 
     def __init__(self):
         self.used = []
-        self._scopes: list[dict] = [{}]  # name → the dotted torch name it stands for, None for another thing
+        #: name → the dotted torch name that it stands for; None for another thing
+        self._scopes: list[dict] = [{}]
 
     def visit_Import(self, node):
         for entry in node.names:

@@ -1,0 +1,269 @@
+"""Two results compared: tensors, numbers, and lists and dicts of them.
+
+First the pairs are collected, with their places; then each is compared. The first that differs is
+told: how many elements, by how much at most, and where.
+"""
+
+import math
+import warnings
+from cmath import isclose as complex_isclose
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from rushlight.dtype import promote_types
+from rushlight.ops.data import as_tensor
+from rushlight.tensor import Tensor
+
+__all__ = ["assert_allclose", "assert_close"]
+
+#: (rtol, atol) by dtype; all others must be equal.
+TOLERANCES = {
+    "float16": (1e-3, 1e-5),
+    "bfloat16": (1.6e-2, 1e-5),
+    "float32": (1.3e-6, 1e-5),
+    "float64": (1e-7, 1e-7),
+    "complex64": (1.3e-6, 1e-5),
+    "complex128": (1e-7, 1e-7),
+}
+_PYTHON = {int: "int64", float: "float64", complex: "complex128"}
+_NUMBERS = (int, float, complex, np.number)
+_BOOLS = (bool, np.bool_)
+
+
+def assert_close(
+    actual, expected, *, allow_subclasses=True, rtol=None, atol=None, equal_nan=False,
+    check_device=True, check_dtype=True, check_layout=True, check_stride=False, msg=None,
+):  # fmt: skip
+    """Raise unless |actual - expected| <= atol + rtol · |expected| everywhere.
+
+    Both are tensors, arrays, numbers, bools or None, or sequences and mappings of these; the
+    tolerances depend on the dtype unless they are given. ``msg`` replaces the message, or makes one
+    of it.
+
+    Raises:
+        AssertionError: they differ, in values or in shape, dtype, …
+        TypeError: objects of types that do not compare.
+        ValueError: only one of ``rtol`` and ``atol`` is given.
+
+    >>> import rushlight as torch
+    >>> torch.testing.assert_close(torch.tensor([1.0]), torch.tensor([1.0 + 1e-7]))
+    >>> torch.testing.assert_close(torch.tensor([1, 2]), torch.tensor([1, 3]))
+    Traceback (most recent call last):
+      ...
+    AssertionError: Tensor-likes are not equal!
+    <BLANKLINE>
+    Mismatched elements: 1 / 2 (50.0%)
+    Greatest absolute difference: 1 at index (1,)
+    Greatest relative difference: 0.3333333333333333 at index (1,)
+    """
+    __tracebackhide__ = True
+    if (rtol is None) != (atol is None):
+        raise ValueError(
+            "Both 'rtol' and 'atol' must be either specified or omitted, but got no "
+            f"{'rtol' if rtol is None else 'atol'}."
+        )
+    check = _Comparison(
+        rtol, atol, equal_nan, check_device, check_dtype, check_layout, check_stride
+    )  # fmt: skip
+    try:
+        for pair in _pairs(actual, expected, allow_subclasses, ""):
+            check.compare(*pair)
+    except _Different as found:
+        text = str(found)
+        if msg is not None:
+            text = msg(text) if callable(msg) else msg
+        raise AssertionError(text) from None
+
+
+class _Different(Exception):
+    """What was found to differ."""
+
+
+# Pairs --------------------------------------------------------------------------------------
+
+
+def _pairs(actual, expected, subclasses, place):
+    """(actual, expected, kind, place) of all that has to be compared."""
+    kind = _kind(actual, expected, subclasses)
+    if kind is not None:
+        return [(actual, expected, kind, place)]
+    if _both(actual, expected, Sequence) and not _both(actual, expected, str):
+        if len(actual) != len(expected):
+            raise _Different(
+                f"The length of the sequences mismatch: {len(actual)} != {len(expected)}"
+                + _where(place)
+            )
+        keys = range(len(actual))
+    elif _both(actual, expected, Mapping):
+        missing = sorted(set(expected) - set(actual), key=str)
+        additional = sorted(set(actual) - set(expected), key=str)
+        if missing or additional:
+            raise _Different(
+                "The keys of the mappings do not match:\n"
+                f"Missing keys in the actual mapping: {missing}\n"
+                f"Additional keys in the actual mapping: {additional}" + _where(place)
+            )
+        keys = expected
+    else:
+        raise TypeError(
+            "No comparison pair was able to handle inputs of type "
+            f"{type(actual)} and {type(expected)}." + _where(place)
+        )
+    found = []
+    for key in keys:
+        found += _pairs(actual[key], expected[key], subclasses, f"{place}[{key!r}]")
+    return found
+
+
+def _both(x, y, kind):
+    return isinstance(x, kind) and isinstance(y, kind)
+
+
+def _where(place):
+    return f"\n\nThe failure occurred for item {place}" if place else ""
+
+
+def _kind(x, y, subclasses):
+    """What both are, or None."""
+    if x is None or y is None:
+        return "None"
+    if isinstance(x, _BOOLS) and isinstance(y, _BOOLS):
+        return "bool"
+    if _both(x, y, _NUMBERS) and not isinstance(x, _BOOLS) and not isinstance(y, _BOOLS):
+        return "number"
+    if isinstance(x, (str, *_NUMBERS)) or isinstance(y, (str, *_NUMBERS)):
+        return None
+    related = isinstance(x, type(y)) or isinstance(y, type(x))
+    comparable = type(x) is type(y) or (subclasses and related)
+    return "tensor" if comparable and hasattr(x, "__array__") else None
+
+
+# Comparison ---------------------------------------------------------------------------------
+
+
+class _Comparison:
+    """The tolerances and checks of one ``assert_close``."""
+
+    def __init__(self, rtol, atol, equal_nan, device, dtype, layout, stride):
+        self.given = None if rtol is None else (rtol, atol)
+        self.equal_nan = equal_nan
+        self.device, self.dtype, self.layout, self.stride = device, dtype, layout, stride
+
+    def tolerances(self, *dtypes):
+        """(rtol, atol): those given, or the largest of the dtypes'."""
+        if self.given is not None:
+            return self.given
+        found = [TOLERANCES.get(d, (0.0, 0.0)) for d in dtypes]
+        return max(r for r, _ in found), max(a for _, a in found)
+
+    def compare(self, x, y, kind, place):
+        try:
+            if kind == "None":
+                if x is not None or y is not None:
+                    raise _Different(f"None mismatch: {x} is not {y}")
+            elif kind == "bool":
+                if bool(x) is not bool(y):
+                    raise _Different(f"Booleans mismatch: {x} is not {y}")
+            elif kind == "number":
+                self._numbers(x, y)
+            else:
+                self._tensors(as_tensor(x).detach(), as_tensor(y).detach())
+        except _Different as found:
+            raise _Different(f"{found}{_where(place)}") from None
+
+    def _numbers(self, x, y):
+        x, y = (v.item() if isinstance(v, np.number) else v for v in (x, y))
+        if self.dtype and type(x) is not type(y):
+            raise _Different(f"The (d)types do not match: {type(x)} != {type(y)}.")
+        self._scalars(x, y, *self.tolerances(_PYTHON[type(x)], _PYTHON[type(y)]))
+
+    def _scalars(self, x, y, rtol, atol):
+        if self.equal_nan and x != x and y != y:
+            return
+        if complex_isclose(x, y, rel_tol=0, abs_tol=atol + rtol * abs(y)):
+            return
+        difference = abs(x - y)
+        relative = difference / abs(y) if y else math.inf
+        raise _Different(
+            f"Scalars are not {'close' if rtol or atol else 'equal'}!\n\n"
+            f"Expected {y} but got {x}.\n"
+            f"Absolute difference: {difference}{_allowed(atol, rtol or atol)}\n"
+            f"Relative difference: {relative}{_allowed(rtol, rtol or atol)}"
+        )
+
+    def _tensors(self, x, y):
+        checks = ["shape"]
+        checks += ["device"] * self.device + ["dtype"] * self.dtype + ["layout"] * self.layout
+        for name in checks:
+            a, b = getattr(x, name), getattr(y, name)
+            if a != b:
+                raise _Different(f"The values for attribute '{name}' do not match: {a} != {b}.")
+        if self.stride and x.stride() != y.stride():
+            raise _Different(
+                f"The values for attribute 'stride()' do not match: {x.stride()} != {y.stride()}."
+            )
+        rtol, atol = self.tolerances(x.dtype.name, y.dtype.name)
+        if x.dtype is not y.dtype:
+            common = promote_types(x.dtype, y.dtype)
+            x, y = x.to(common), y.to(common)
+        matches = x.isclose(y, rtol=rtol, atol=atol, equal_nan=self.equal_nan)
+        if matches.all():
+            return
+        if x.numel() == 1 and x.ndim == 0:
+            self._scalars(x.item(), y.item(), rtol, atol)
+        raise _Different(_differences(x, y, matches.numpy(), rtol, atol))
+
+
+def _allowed(tolerance, close):
+    return f" (up to {tolerance} allowed)" if close else ""
+
+
+def _differences(x, y, matches, rtol, atol):
+    """How much two tensors differ, and where."""
+    integral = x.dtype.category < 2
+    a, b = (t.to(promote_types(t.dtype, as_tensor(0).dtype)).numpy() for t in (x, y))
+    with np.errstate(all="ignore"):
+        difference = abs(a - b)
+        relative = difference / abs(b)
+    difference = np.where(matches, 0, difference)
+    relative = np.where(matches, 0, relative)
+    close = rtol or atol
+    count, total = int(np.count_nonzero(~matches)), matches.size
+    lines = [
+        f"Tensor-likes are not {'close' if close else 'equal'}!\n",
+        f"Mismatched elements: {count} / {total} ({count / total:.1%})",
+    ]
+    for name, values, tolerance in (("absolute", difference, atol), ("relative", relative, rtol)):
+        index = np.unravel_index(int(np.argmax(values)), values.shape)
+        most = values[index].item()
+        most = int(most) if integral and name == "absolute" else most
+        lines.append(
+            f"Greatest {name} difference: {most} at index {tuple(int(i) for i in index)}"
+            + _allowed(tolerance, close)
+        )
+    return "\n".join(lines)
+
+
+def assert_allclose(actual, expected, rtol=None, atol=None, equal_nan=True, msg=""):
+    """``assert_close`` as it was: without checks of dtype, and more tolerant; deprecated.
+
+    >>> import warnings, rushlight as torch
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")
+    ...     torch.testing.assert_allclose(torch.tensor([1.0]), [1.00001])
+    """
+    __tracebackhide__ = True
+    warnings.warn(
+        "torch.testing.assert_allclose is deprecated; use torch.testing.assert_close",
+        FutureWarning, stacklevel=2,
+    )  # fmt: skip
+    x, y = as_tensor(actual), as_tensor(expected)
+    if rtol is None and atol is None:
+        looser = {"float32": (1e-4, 1e-5), "float64": (1e-5, 1e-8)}
+        found = [looser.get(d, TOLERANCES.get(d, (0.0, 0.0))) for d in (x.dtype.name, y.dtype.name)]
+        rtol, atol = max(r for r, _ in found), max(a for _, a in found)
+    assert_close(
+        x, y, rtol=rtol, atol=atol, equal_nan=equal_nan, check_device=True, check_dtype=False,
+        check_stride=False, msg=msg or None,
+    )  # fmt: skip

@@ -1,0 +1,104 @@
+"""Tensors to test with."""
+
+import math
+
+from rushlight.dtype import bool as bool_
+from rushlight.dtype import finfo, float32, float64, iinfo, int64
+from rushlight.ops.complex import view_as_real
+from rushlight.ops.create import empty
+from rushlight.ops.random import randint
+from rushlight.shapes import sizes
+
+__all__ = ["make_tensor"]
+
+
+def make_tensor(
+    *shape, dtype, device, low=None, high=None, requires_grad=False, noncontiguous=False,
+    exclude_zero=False, memory_format=None,
+):  # fmt: skip
+    """Numbers drawn uniformly from [low, high): by default [-9, 9), or what the dtype has of that.
+
+    ``noncontiguous``: it lies in memory with gaps; ``exclude_zero``: zeros become 1, or the
+    smallest normal number.
+
+    Raises:
+        ValueError: bounds that are nan or not in order; a gradient for integers.
+
+    >>> import rushlight as torch
+    >>> x = torch.testing.make_tensor((2, 3), dtype=torch.int8, device="cpu", low=0)
+    >>> x.shape, x.dtype
+    (torch.Size([2, 3]), torch.int8)
+    """
+    shape = sizes(shape, "make_tensor")
+    if noncontiguous and memory_format is not None:
+        raise ValueError(
+            f"make_tensor: noncontiguous and memory_format={memory_format} are mutually exclusive"
+        )
+    if requires_grad and dtype.category < 2:
+        raise ValueError(f"make_tensor: requires_grad must be False for integral dtypes: {dtype}")
+    gaps = noncontiguous and math.prod(shape) > 1
+    # With gaps, every second of twice as many.
+    drawn = (*shape[:-1], 2 * shape[-1]) if gaps else shape
+    if dtype.category < 2:
+        found = _integers(drawn, dtype, device, low, high)
+    else:
+        found = empty(drawn, dtype=dtype, device=device)
+        real = _real(dtype)
+        low, high = _bounds(low, high, -9, 9, -_largest(real), _largest(real))
+        _uniform(found, real, low, high)
+    if gaps:
+        found = found[..., 1::2]
+    elif memory_format is not None:
+        found = found.clone(memory_format=memory_format)
+    if exclude_zero:
+        found[found == 0] = _smallest(dtype)
+    return found.requires_grad_() if requires_grad else found
+
+
+def _real(dtype):
+    return {"complex64": float32, "complex128": float64}.get(dtype.name, dtype)
+
+
+def _largest(dtype):
+    return float(finfo(dtype).max)
+
+
+def _smallest(dtype):
+    if dtype.category < 2:
+        return 1
+    tiny = float(finfo(_real(dtype)).tiny)
+    return complex(tiny, tiny) if dtype.is_complex else tiny
+
+
+def _uniform(t, real, low, high):
+    if t.is_complex():
+        t = view_as_real(t)
+    if high - low >= _largest(real):  # a width that the dtype cannot hold
+        t.uniform_(low / 2, high / 2).mul_(2)
+    elif low == high:
+        t.fill_(low)
+    else:
+        t.uniform_(low, high)
+
+
+def _integers(shape, dtype, device, low, high):
+    if dtype is bool_:
+        low, high = _bounds(low, high, 0, 2, 0, 2)
+    else:
+        limits = iinfo(dtype)
+        default = (0, 10) if limits.min == 0 else (-9, 10)
+        low, high = _bounds(low, high, *default, limits.min, limits.max)
+        if high == limits.max:
+            high = high if dtype is int64 else high + 1
+    return randint(math.ceil(low), math.ceil(high), shape, dtype=dtype, device=device)
+
+
+def _bounds(low, high, default_low, default_high, least, most):
+    """The bounds in the dtype's range."""
+    low = default_low if low is None else low
+    high = default_high if high is None else high
+    if math.isnan(low) or math.isnan(high):
+        raise ValueError(f"make_tensor: low and high cannot be nan: low={low}, high={high}")
+    if low > high or (low == high and isinstance(most, int)):
+        raise ValueError(f"make_tensor: low must be less than high: {low} >= {high}")
+    return min(max(low, least), most), min(max(high, least), most)
