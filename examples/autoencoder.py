@@ -54,27 +54,32 @@ def show(*pictures):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--compile", action="store_true", help="compile the model")
+    parser.add_argument("--compile", action="store_true", help="compile the training step")
+    parser.add_argument("--steps", type=int, default=1500, help="steps of training")
     options = parser.parse_args()
 
     torch.manual_seed(1)
     pictures = digits()
     model = Autoencoder(11 * 8, 8)
-    compute = torch.compile(model) if options.compile else model
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     loss_of = nn.BCELoss()
 
-    mean = 0.0
-    for step in range(1, 1501):
-        clean, noisy = batch(pictures, 64)
-        loss = loss_of(compute(noisy), clean)
+    def step(clean, noisy):
+        loss = loss_of(model(noisy), clean)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        mean += loss.item() / 250
-        if step % 250 == 0:
-            print(f"step {step}: loss {mean:.4f}")
+        return loss
+
+    if options.compile:
+        step = torch.compile(step)
+
+    mean = 0.0
+    for i in range(1, options.steps + 1):
+        mean += step(*batch(pictures, 64)).item() / 250
+        if i % 250 == 0:
+            print(f"step {i}: loss {mean:.4f}")
             mean = 0.0
 
     with torch.no_grad():

@@ -90,25 +90,31 @@ def evaluate(model, loader):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--compile", action="store_true", help="compile the model")
+    parser.add_argument("--compile", action="store_true", help="compile the training step")
+    parser.add_argument("--epochs", type=int, default=6, help="passes over the pictures")
     options = parser.parse_args()
 
     torch.manual_seed(0)
     batches = DataLoader(Shapes(1000, augment=True), batch_size=40, shuffle=True)
     test = DataLoader(Shapes(200, augment=False), batch_size=100)
     model = Network()
-    compute = torch.compile(model) if options.compile else model
     optimizer = torch.optim.SGD(model.parameters(), lr=0.005, momentum=0.9, nesterov=True)
 
-    for epoch in range(6):
+    def step(pictures, labels):
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(pictures), labels)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    if options.compile:
+        step = torch.compile(step)
+
+    for epoch in range(options.epochs):
         model.train()
         total = 0.0
         for pictures, labels in batches:
-            optimizer.zero_grad()
-            loss = F.cross_entropy(compute(pictures), labels)
-            loss.backward()
-            optimizer.step()
-            total += loss.item()
+            total += step(pictures, labels).item()
         print(f"epoch {epoch + 1}: loss {total / len(batches):.4f}")
 
     accuracy, confusion = evaluate(model, test)

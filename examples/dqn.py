@@ -25,6 +25,7 @@ MAZE = [
 ]
 MOVES = [(-1, 0), (1, 0), (0, -1), (0, 1)]
 ARROWS = "↑↓←→"
+DISCOUNT = 0.97
 
 
 class Maze:
@@ -52,30 +53,15 @@ class Maze:
 
 def observe(places):
     """What the network sees of each place: one-hot row and column."""
-    places = torch.tensor(places)
     rows = F.one_hot(places[:, 0], Maze.rows)
     columns = F.one_hot(places[:, 1], Maze.columns)
     return torch.cat([rows, columns], dim=1).to(torch.get_default_dtype())
 
 
-def learn(network, target, optimizer, batch, discount=0.97):
-    """One step of optimisation on remembered moves; returns the loss."""
-    states, actions, rewards, following, over = zip(*batch, strict=True)
-    with torch.no_grad():  # the double form: one network chooses, the other judges
-        choices = network(observe(following)).argmax(dim=1, keepdim=True)
-        ahead = target(observe(following)).gather(1, choices).squeeze(1)
-    wanted = torch.tensor(rewards) + discount * ahead * ~torch.tensor(over)
-    values = network(observe(states)).gather(1, torch.tensor(actions).unsqueeze(1)).squeeze(1)
-    loss = F.smooth_l1_loss(values, wanted)
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-    return loss.item()
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--compile", action="store_true", help="compile the networks")
+    parser.add_argument("--compile", action="store_true", help="compile the training step")
+    parser.add_argument("--episodes", type=int, default=160, help="episodes to play")
     options = parser.parse_args()
 
     random.seed(0)
@@ -86,13 +72,27 @@ def main():
         for _ in range(2)
     )
     target.load_state_dict(network.state_dict())
-    values, judge = network, target
-    if options.compile:
-        values, judge = torch.compile(network), torch.compile(target)
     optimizer = torch.optim.Adam(network.parameters(), lr=2e-3)
 
+    def step(states, actions, rewards, following, over):
+        with torch.no_grad():  # the double form: one network chooses, the other judges
+            choices = network(observe(following)).argmax(dim=1, keepdim=True)
+            ahead = target(observe(following)).gather(1, choices).squeeze(1)
+        values = network(observe(states)).gather(1, actions.unsqueeze(1)).squeeze(1)
+        loss = F.smooth_l1_loss(values, rewards + DISCOUNT * ahead * ~over)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        with torch.no_grad():
+            for slow, fast in zip(target.parameters(), network.parameters(), strict=True):
+                slow.lerp_(fast, 0.02)
+        return loss
+
+    if options.compile:
+        step = torch.compile(step)
+
     scores, losses = [], []
-    for episode in range(1, 161):
+    for episode in range(1, options.episodes + 1):
         state, over, score = maze.reset(), False, 0.0
         curiosity = max(0.05, 1 - episode / 80)
         while not over and maze.steps < maze.longest:
@@ -100,23 +100,22 @@ def main():
                 action = random.randrange(4)
             else:
                 with torch.no_grad():
-                    action = values(observe([state])).argmax().item()
+                    action = network(observe(torch.tensor([state]))).argmax().item()
             following, reward, over = maze.step(action)
             memory.append((state, action, reward, following, over))
             state, score = following, score + reward
             if len(memory) >= 64:
-                losses.append(learn(values, judge, optimizer, random.sample(memory, 64)))
-                with torch.no_grad():
-                    for slow, fast in zip(target.parameters(), network.parameters(), strict=True):
-                        slow.lerp_(fast, 0.02)
+                batch = zip(*random.sample(memory, 64), strict=True)
+                losses.append(step(*map(torch.tensor, batch)).item())
         scores.append(score)
         if episode % 20 == 0:
             mean_loss = sum(losses[-500:]) / len(losses[-500:])
-            print(f"episode {episode}: score {sum(scores[-20:]) / 20:.3f}, loss {mean_loss:.5f}")
+            print(f"episode {episode}: score {sum(scores[-20:]) / 20:.3f}, loss {mean_loss:.2e}")
 
     print("the way it goes from each place:")
     for row, line in enumerate(MAZE):
-        moves = network(observe([(row, column) for column in range(len(line))])).argmax(dim=1)
+        places = torch.tensor([(row, column) for column in range(len(line))])
+        moves = network(observe(places)).argmax(dim=1)
         print("".join(c if c in "#oG" else ARROWS[m] for c, m in zip(line, moves, strict=True)))
 
 

@@ -33,21 +33,18 @@ def perceptron(inputs, outputs, width=64):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--compile", action="store_true", help="compile both networks")
+    parser.add_argument("--compile", action="store_true", help="compile the training step")
+    parser.add_argument("--steps", type=int, default=1500, help="steps of training")
     options = parser.parse_args()
 
     torch.manual_seed(0)
     generator, discriminator = perceptron(4, 2), perceptron(2, 1)
-    generate, judge = generator, discriminator
-    if options.compile:
-        generate, judge = torch.compile(generator), torch.compile(discriminator)
     of_generator = torch.optim.Adam(generator.parameters(), lr=1e-3, betas=(0.5, 0.999))
     of_discriminator = torch.optim.Adam(discriminator.parameters(), lr=1e-3, betas=(0.5, 0.999))
 
-    for step in range(1, 1501):
-        real, fake = ring(128), generate(torch.randn(128, 4))
-
-        scores, fooled = judge(real), judge(fake.detach())
+    def step(real, noise):
+        fake = generator(noise)
+        scores, fooled = discriminator(real), discriminator(fake.detach())
         discriminator_loss = (
             F.binary_cross_entropy_with_logits(scores, torch.ones_like(scores))
             + F.binary_cross_entropy_with_logits(fooled, torch.zeros_like(fooled))
@@ -56,17 +53,21 @@ def main():
         discriminator_loss.backward()
         of_discriminator.step()
 
-        scores = judge(fake)
+        scores = discriminator(fake)
         generator_loss = F.binary_cross_entropy_with_logits(scores, torch.ones_like(scores))
         of_generator.zero_grad()
         generator_loss.backward()
         of_generator.step()
+        return discriminator_loss, generator_loss
 
-        if step % 250 == 0:
-            print(
-                f"step {step}: discriminator {discriminator_loss.item():.4f}, "
-                f"generator {generator_loss.item():.4f}"
-            )
+    if options.compile:
+        step = torch.compile(step)
+
+    for i in range(1, options.steps + 1):
+        of_two = step(ring(128), torch.randn(128, 4))
+        if i % 250 == 0:
+            shown = [f"{loss.item():.4f}" for loss in of_two]
+            print(f"step {i}: discriminator {shown[0]}, generator {shown[1]}")
 
     with torch.no_grad():
         points = generator(torch.randn(1000, 4))

@@ -88,30 +88,36 @@ def write(model, text, n, temperature=0.7, likeliest=8):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--compile", action="store_true", help="compile the model")
+    parser.add_argument("--compile", action="store_true", help="compile the training step")
+    parser.add_argument("--steps", type=int, default=400, help="steps of training")
     options = parser.parse_args()
 
     torch.manual_seed(0)
     text = encode(TEXT)
     model = GPT()
-    compute = torch.compile(model) if options.compile else model
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1, (step + 1) / 50))
     print(f"{len(text)} characters, {len(ALPHABET)} different,", end=" ")
     print(f"{sum(p.numel() for p in model.parameters())} parameters")
 
-    for step in range(1, 401):
-        starts = torch.randint(len(text) - LENGTH, (16,))
-        windows = text[starts[:, None] + torch.arange(LENGTH + 1)]
-        logits = compute(windows[:, :-1])
+    def step(windows):
+        logits = model(windows[:, :-1])
         loss = F.cross_entropy(logits.flatten(0, 1), windows[:, 1:].flatten())
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
+        return loss
+
+    if options.compile:
+        step = torch.compile(step)
+
+    for i in range(1, options.steps + 1):
+        starts = torch.randint(len(text) - LENGTH, (16,))
+        loss = step(text[starts[:, None] + torch.arange(LENGTH + 1)])
         schedule.step()
-        if step % 50 == 0:
-            print(f"step {step}: loss {loss.item():.4f}")
+        if i % 50 == 0:
+            print(f"step {i}: loss {loss.item():.4f}")
 
     print(write(model, "The keeper", 150))
 

@@ -1,8 +1,8 @@
 """A word-level LSTM learns a small language, and makes sentences of its own.
 
 The sentences come from a grammar of a dozen rules, with agreement: one dog sleeps, two dogs sleep.
-They differ in length, so batches are padded, and packed for the LSTM. The loss is compared with
-the least that is possible, which the grammar tells.
+They differ in length, so batches are padded. At the end the loss on new sentences, packed so that
+no padding is computed, is compared with the least that is possible, which the grammar tells.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import random
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
+from torch.nn.utils.rnn import pack_padded_sequence, pad_sequence
 
 GRAMMAR = {
     "S": ["ONE", "MANY"],
@@ -46,6 +46,12 @@ def encode(words):
     return torch.tensor([WORDS.index(w) for w in [BEGIN, *words]])
 
 
+def batch(sentences):
+    """Sentences padded to one length (n, longest), and how many words to learn each has."""
+    encoded = [encode(words) for words in sentences]
+    return pad_sequence(encoded, batch_first=True), torch.tensor([len(e) - 1 for e in encoded])
+
+
 class Model(nn.Module):
     """Embedding, LSTM of two layers, and a score for each word to come."""
 
@@ -55,12 +61,19 @@ class Model(nn.Module):
         self.lstm = nn.LSTM(width, 2 * width, num_layers=2, dropout=0.1, batch_first=True)
         self.head = nn.Linear(2 * width, len(WORDS))
 
-    def forward(self, words, lengths):
-        packed = pack_padded_sequence(
-            self.embedding(words), lengths, batch_first=True, enforce_sorted=False
-        )
-        output, _ = self.lstm(packed)
-        return self.head(pad_packed_sequence(output, batch_first=True)[0])
+    def forward(self, words):
+        output, _ = self.lstm(self.embedding(words))  # padding comes last, and changes nothing
+        return self.head(output)
+
+    @torch.no_grad()
+    def loss(self, words, lengths):
+        """The mean loss of a word, with the sentences packed: no padding is computed."""
+
+        def pack(x):
+            return pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+
+        output, _ = self.lstm(pack(self.embedding(words[:, :-1])))
+        return F.cross_entropy(self.head(output.data), pack(words[:, 1:]).data).item()
 
     @torch.no_grad()
     def sample(self):
@@ -76,33 +89,37 @@ class Model(nn.Module):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--compile", action="store_true", help="compile the model's head")
+    parser.add_argument("--compile", action="store_true", help="compile the training step")
+    parser.add_argument("--steps", type=int, default=300, help="steps of training")
     options = parser.parse_args()
 
     random.seed(0)
     torch.manual_seed(0)
     model = Model()
-    if options.compile:  # lengths differ in each batch: the LSTM itself would compile each time
-        model.head.compile()
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
 
-    for step in range(1, 301):
-        batch = [encode(sentence()[0]) for _ in range(32)]
-        lengths = torch.tensor([len(words) - 1 for words in batch])
-        words = pad_sequence(batch, batch_first=True)
-        scores = model(words[:, :-1], lengths)
+    def step(words):
+        scores = model(words[:, :-1])
         loss = F.cross_entropy(scores.transpose(1, 2), words[:, 1:], ignore_index=0)
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        if step % 50 == 0:
-            print(f"step {step}: loss {loss.item():.4f}")
+        return loss
 
-    drawn = [sentence() for _ in range(2000)]
-    least = -sum(chance for _, chance in drawn) / sum(len(words) for words, _ in drawn)
-    print(f"no model can go below {least:.3f} for long")
+    if options.compile:
+        step = torch.compile(step)
+
+    for i in range(1, options.steps + 1):
+        words, _ = batch([sentence()[0] for _ in range(32)])
+        loss = step(words)
+        if i % 50 == 0:
+            print(f"step {i}: loss {loss.item():.4f}")
+
+    sentences, chances = zip(*[sentence() for _ in range(2000)], strict=True)
+    least = -sum(chances) / sum(map(len, sentences))
     model.eval()
+    print(f"loss on new sentences: {model.loss(*batch(sentences)):.3f}; the least: {least:.3f}")
     for _ in range(5):
         print(" ".join(model.sample()))
 

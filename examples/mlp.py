@@ -35,7 +35,8 @@ def accuracy(model, loader):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--compile", action="store_true", help="compile the model")
+    parser.add_argument("--compile", action="store_true", help="compile the training step")
+    parser.add_argument("--epochs", type=int, default=60, help="passes over the points")
     options = parser.parse_args()
 
     torch.manual_seed(0)
@@ -48,19 +49,24 @@ def main():
         nn.Linear(64, 64), nn.Tanh(),
         nn.Linear(64, 2),
     )  # fmt: skip
-    compute = torch.compile(model) if options.compile else model
     loss_of = nn.CrossEntropyLoss()
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.01, weight_decay=1e-4)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=60)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=options.epochs)
 
-    for epoch in range(60):
+    def step(points, labels):
+        loss = loss_of(model(points), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    if options.compile:
+        step = torch.compile(step)
+
+    for epoch in range(options.epochs):
         total = 0.0
         for points, labels in batches:
-            loss = loss_of(compute(points), labels)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            total += loss.item() * len(labels)
+            total += step(points, labels).item() * len(labels)
         schedule.step()
         if epoch % 10 == 9:
             print(f"epoch {epoch + 1}: loss {total / len(training):.4f}")

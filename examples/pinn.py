@@ -42,30 +42,35 @@ class Network(nn.Module):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--compile", action="store_true", help="compile the loss")
+    parser.add_argument("--compile", action="store_true", help="compile the training step")
+    parser.add_argument("--steps", type=int, default=2000, help="steps of training")
     options = parser.parse_args()
 
     torch.manual_seed(0)
     network = Network().double()
     t = torch.linspace(0, 2, 64, dtype=torch.float64).reshape(-1, 1).requires_grad_()
 
-    def loss_of(t):
+    optimizer = torch.optim.Adam(network.parameters(), lr=5e-3)
+    schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.999)
+
+    def step(t):
         u = network(t)
         du = derivative(u, t)
         residual = derivative(du, t) + 2 * DAMPING * du + FREQUENCY**2 * u
-        return (residual / FREQUENCY**2).square().mean()
-
-    compute = torch.compile(loss_of) if options.compile else loss_of
-    optimizer = torch.optim.Adam(network.parameters(), lr=5e-3)
-    schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.999)
-    for step in range(1, 2001):
+        loss = (residual / FREQUENCY**2).square().mean()
         optimizer.zero_grad()
-        loss = compute(t)
         loss.backward()
         optimizer.step()
+        return loss
+
+    if options.compile:
+        step = torch.compile(step)
+
+    for i in range(1, options.steps + 1):
+        loss = step(t)
         schedule.step()
-        if step % 250 == 0:
-            print(f"step {step}: loss {loss.item():.6f}")
+        if i % 250 == 0:
+            print(f"step {i}: loss {loss.item():.6f}")
 
     with torch.no_grad():
         error = (network(t) - solution(t)).abs().max()

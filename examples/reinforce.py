@@ -44,17 +44,17 @@ class CartPole:
         return self.state, 1.0, fallen or self.steps == self.LONGEST
 
 
+@torch.no_grad()
 def play(environment, policy):
-    """(the logarithm of each action's chance, the rewards) of one episode."""
+    """The states, the actions taken in them, and the rewards, of one episode."""
     state, over = environment.reset(), False
-    chances, rewards = [], []
+    states, actions, rewards = [], [], []
     while not over:
-        choice = Categorical(logits=policy(torch.tensor(state)))
-        action = choice.sample()
-        state, reward, over = environment.step(action.item())
-        chances.append(choice.log_prob(action))
+        states.append(state)
+        actions.append(Categorical(logits=policy(torch.tensor(state))).sample().item())
+        state, reward, over = environment.step(actions[-1])
         rewards.append(reward)
-    return torch.stack(chances), rewards
+    return torch.tensor(states), torch.tensor(actions), rewards
 
 
 def returns(rewards, discount=0.99):
@@ -67,25 +67,38 @@ def returns(rewards, discount=0.99):
     return (found - found.mean()) / (found.std() + 1e-9)
 
 
+def filled(x):
+    """``x`` with zeros up to the longest episode: what weighs nothing teaches nothing."""
+    return torch.cat([x, x.new_zeros(CartPole.LONGEST - len(x), *x.shape[1:])])
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--compile", action="store_true", help="compile the policy")
+    parser.add_argument("--compile", action="store_true", help="compile the training step")
+    parser.add_argument("--episodes", type=int, default=150, help="episodes to play")
     options = parser.parse_args()
 
     random.seed(0)
     torch.manual_seed(0)
     policy = nn.Sequential(nn.Linear(4, 32), nn.Tanh(), nn.Linear(32, 2))
-    act = torch.compile(policy) if options.compile else policy
     optimizer = torch.optim.Adam(policy.parameters(), lr=0.01)
     environment = CartPole()
 
-    lengths, losses = [], []
-    for episode in range(1, 151):
-        chances, rewards = play(environment, act)
-        loss = -(chances * returns(rewards)).sum()
+    def step(states, actions, weights):
+        chances = Categorical(logits=policy(states)).log_prob(actions)
+        loss = -(chances * weights).sum()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+        return loss
+
+    if options.compile:
+        step = torch.compile(step)
+
+    lengths, losses = [], []
+    for episode in range(1, options.episodes + 1):
+        states, actions, rewards = play(environment, policy)
+        loss = step(filled(states), filled(actions), filled(returns(rewards)))
         lengths.append(len(rewards))
         losses.append(loss.item())
         if episode % 25 == 0:

@@ -2,7 +2,7 @@
 
 First a convolutional network learns the slope of stripes from many pictures, and is saved. Then
 its checkpoint is loaded, all but the head; the body is frozen, and a new head learns to tell two
-kinds of pattern from a dozen pictures. The same from scratch is worse.
+kinds of pattern from forty pictures. The same from scratch is worse.
 """
 
 import argparse
@@ -57,18 +57,21 @@ class Network(nn.Module):
         return self.head(self.body(pictures))
 
 
-def train(model, compute, steps, draw, lr):
+def train(model, draw, options):
     """Train what of ``model`` is not frozen; returns the mean loss of the last steps."""
     wanted = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.Adam(wanted, lr=lr)
-    last = []
-    for _ in range(steps):
-        pictures, labels = draw()
-        loss = F.cross_entropy(compute(pictures), labels)
+    optimizer = torch.optim.Adam(wanted, lr=3e-3)
+
+    def step(pictures, labels):
+        loss = F.cross_entropy(model(pictures), labels)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        last = [*last[-19:], loss.item()]
+        return loss
+
+    if options.compile:
+        step = torch.compile(step)
+    last = [step(*draw()).item() for _ in range(options.steps)][-20:]
     return sum(last) / len(last)
 
 
@@ -80,13 +83,13 @@ def accuracy(model, pictures, labels):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--compile", action="store_true", help="compile the models")
+    parser.add_argument("--compile", action="store_true", help="compile the training step")
+    parser.add_argument("--steps", type=int, default=250, help="steps of each training")
     options = parser.parse_args()
-    ready = torch.compile if options.compile else lambda model: model
 
     torch.manual_seed(0)
     source = Network(SLOPES)
-    loss = train(source, ready(source), 250, lambda: stripes(64), lr=3e-3)
+    loss = train(source, lambda: stripes(64), options)
     print(f"source task: loss {loss:.4f}, accuracy {accuracy(source, *stripes(500)):.2f}")
 
     few, many = corners(40), corners(500)
@@ -102,7 +105,7 @@ def main():
 
     scratch = Network(2)
     for name, model in (("transferred", transferred), ("from scratch", scratch)):
-        loss = train(model, ready(model), 150, lambda: few, lr=3e-3)
+        loss = train(model, lambda: few, options)
         print(f"{name}: loss {loss:.4f}, accuracy {accuracy(model, *many):.2f}")
 
 

@@ -12,9 +12,11 @@ import random
 import torch
 from torch import nn
 
-SMALL = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen
-fifteen sixteen seventeen eighteen nineteen""".split()
-TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+SMALL = [
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
+    "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+]  # fmt: skip
+TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 PAD, BEGIN, END = 0, 1, 2
 WORDS = ["<pad>", "<begin>", "<end>", *SMALL, *TENS, "hundred", "and"]
 DIGITS = ["<pad>", "<begin>", "<end>", *"0123456789"]
@@ -71,7 +73,7 @@ class Translator(nn.Module):
         self.digits = nn.Sequential(nn.Embedding(len(DIGITS), width, PAD), Places(width))
         self.transformer = nn.Transformer(
             width, nhead=4, num_encoder_layers=2, num_decoder_layers=2, dim_feedforward=64,
-            dropout=0.0, batch_first=True, norm_first=True,
+            dropout=0.0, batch_first=True,
         )  # fmt: skip
         self.head = nn.Linear(width, len(DIGITS))
 
@@ -99,7 +101,8 @@ class Translator(nn.Module):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--compile", action="store_true", help="compile the model")
+    parser.add_argument("--compile", action="store_true", help="compile the training step")
+    parser.add_argument("--steps", type=int, default=300, help="steps of training")
     options = parser.parse_args()
 
     random.seed(0)
@@ -108,19 +111,24 @@ def main():
     random.shuffle(numbers)
     training, test = numbers[:800], numbers[800:]
     model = Translator()
-    compute = torch.compile(model) if options.compile else model
     loss_of = nn.CrossEntropyLoss(ignore_index=PAD, label_smoothing=0.05)
     optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
 
-    for step in range(1, 301):
-        words, digits = batch(random.sample(training, 64))
-        scores = compute(words, digits[:, :-1])
+    def step(words, digits):
+        scores = model(words, digits[:, :-1])
         loss = loss_of(scores.flatten(0, 1), digits[:, 1:].flatten())
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        if step % 50 == 0:
-            print(f"step {step}: loss {loss.item():.4f}")
+        return loss
+
+    if options.compile:
+        step = torch.compile(step)
+
+    for i in range(1, options.steps + 1):
+        loss = step(*batch(random.sample(training, 64)))
+        if i % 50 == 0:
+            print(f"step {i}: loss {loss.item():.4f}")
 
     model.eval()
     written = model.translate(test)

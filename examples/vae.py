@@ -51,26 +51,30 @@ def negative_bound(x, output, mean, log_variance):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--compile", action="store_true", help="compile the model")
+    parser.add_argument("--compile", action="store_true", help="compile the training step")
+    parser.add_argument("--steps", type=int, default=1200, help="steps of training")
     options = parser.parse_args()
 
     torch.manual_seed(0)
     model = VAE()
-    compute = torch.compile(model) if options.compile else model
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
 
-    for step in range(1, 1201):
-        x = curves(128)
-        error, divergence = negative_bound(x, *compute(x, torch.randn(128, 2)))
+    def step(x, noise):
+        error, divergence = negative_bound(x, *model(x, noise))
         loss = error + divergence
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        if step % 200 == 0:
-            print(
-                f"step {step}: loss {loss.item():.3f} = error {error.item():.3f} "
-                f"+ divergence {divergence.item():.3f}"
-            )
+        return loss, error, divergence
+
+    if options.compile:
+        step = torch.compile(step)
+
+    for i in range(1, options.steps + 1):
+        parts = step(curves(128), torch.randn(128, 2))
+        if i % 200 == 0:
+            loss, error, divergence = [f"{part.item():.3f}" for part in parts]
+            print(f"step {i}: loss {loss} = error {error} + divergence {divergence}")
 
     with torch.no_grad():
         drawn = model.decoder(torch.randn(4, 2))

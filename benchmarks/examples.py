@@ -1,0 +1,116 @@
+"""Time the programs in examples/: ``python -m benchmarks.examples [--rounds N] [--cpu] [PROGRAM ...]``.
+
+Each runs whole, as a process of its own: under PyTorch, and under ``rushlight run`` as it is and
+with ``--compile``, once with an empty cache and then with what that left. The ways take turns; a
+time is the median over the rounds, and includes starting Python and importing. What they print
+must be the same up to rounding. The table goes into examples/README.md, with the lines about each
+program, when all were run.
+"""
+
+import argparse
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from importlib import metadata
+from pathlib import Path
+
+from benchmarks.process import ENVIRONMENT, shown
+
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+RUSHLIGHT = [sys.executable, "-m", "rushlight", "run"]
+WAYS = {
+    "PyTorch": ([sys.executable], []),
+    "rushlight": (RUSHLIGHT, []),
+    "compiled, first": (RUSHLIGHT, ["--compile"]),
+    "compiled, again": (RUSHLIGHT, ["--compile"]),
+}
+NUMBER = re.compile(r"-?\d+\.\d+(?:e[-+]\d+)?")
+BEGIN, END = "<!-- table -->\n", "<!-- end of table -->\n"
+
+
+def main():
+    """Print the table, and write it where all programs were run."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.examples")
+    parser.add_argument("--rounds", type=int, default=3, help="runs of each (default 3)")
+    parser.add_argument(
+        "--cpu", action="store_true", help="processor time, not the clock on the wall"
+    )
+    parser.add_argument("programs", nargs="*", metavar="PROGRAM", help="which (default: all)")
+    options = parser.parse_args()
+    table = [machine(options), "", *header()]
+    print(*table, sep="\n", flush=True)
+    for path in sorted(EXAMPLES.glob("*.py")):
+        if not options.programs or path.stem in options.programs:
+            table.append(row(path, options.rounds, options.cpu))
+            print(table[-1], flush=True)
+    if not options.programs:
+        readme = EXAMPLES / "README.md"
+        before, _, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
+        _, _, after = rest.partition(END)
+        text = before + BEGIN + "\n".join(table) + "\n" + END + after
+        readme.write_text(text, encoding="utf-8", newline="\n")
+
+
+def machine(options):
+    """What was timed, and where."""
+    kind = "Processor time (user and system, all threads)" if options.cpu else "Time"
+    return (
+        f"{kind} of whole runs, median of {options.rounds}. "
+        f"PyTorch {metadata.version('torch')}, Python {sys.version.split()[0]}, "
+        f"{os.cpu_count()} cores. Ratios to PyTorch in brackets."
+    )
+
+
+def header():
+    """The table's first lines."""
+    names = ["program", *WAYS, "prints the same"]
+    return ["| " + " | ".join(names) + " |", "|---" * len(names) + "|"]
+
+
+def row(path, rounds, cpu):
+    """The table's line for one program."""
+    times = {way: [] for way in WAYS}
+    texts = {}
+    for _ in range(rounds):
+        with tempfile.TemporaryDirectory() as cache:
+            for way, (python, arguments) in WAYS.items():
+                seconds, texts[way] = run([*python, str(path), *arguments], cache, cpu)
+                times[way].append(seconds)
+    middle = {way: statistics.median(found) for way, found in times.items()}
+    cells = [
+        shown(seconds) + ("" if way == "PyTorch" else f" ({seconds / middle['PyTorch']:.2f})")
+        for way, seconds in middle.items()
+    ]
+    same = ["yes" if agrees(text, texts["PyTorch"]) else "no" for text in list(texts.values())[1:]]
+    same = same[0] if len(set(same)) == 1 else ", ".join(same)
+    return f"| [{path.stem}]({path.name}) | " + " | ".join(cells) + f" | {same} |"
+
+
+def run(command, cache, cpu):
+    """(seconds that a command takes, what it prints)."""
+    before, start = os.times(), time.perf_counter()
+    done = subprocess.run(
+        command, capture_output=True, text=True, encoding="utf-8", check=False,
+        env=ENVIRONMENT | {"RUSHLIGHT_CACHE_DIR": cache},
+    )  # fmt: skip
+    wall, after = time.perf_counter() - start, os.times()
+    if done.returncode:
+        raise SystemExit(f"benchmarks.examples: {' '.join(command)} failed:\n{done.stderr}")
+    used = sum(after[2:4]) - sum(before[2:4])  # of children: user and system
+    return used if cpu else wall, done.stdout
+
+
+def agrees(found, expected):
+    """Whether two runs print the same words, and numbers within 1 % or 0.001."""
+    if NUMBER.sub("#", found) != NUMBER.sub("#", expected):
+        return False
+    pairs = zip(*[map(float, NUMBER.findall(text)) for text in (found, expected)], strict=True)
+    return all(abs(a - b) <= 1e-3 + 1e-2 * abs(b) for a, b in pairs)
+
+
+if __name__ == "__main__":
+    main()
