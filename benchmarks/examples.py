@@ -1,4 +1,4 @@
-"""Time the programs in examples/: ``python -m benchmarks.examples [--rounds N] [--cpu] [PROGRAM ...]``.
+"""Time the programs in examples/: ``python -m benchmarks.examples [PROGRAM ...]``.
 
 Each runs whole, as a process of its own: under PyTorch, and under ``rushlight run`` as it is and
 with ``--compile``, once with an empty cache and then with what that left. The ways take turns; a
