@@ -30,6 +30,7 @@ from rushlight.ops.definition import Op, publish
 from rushlight.ops.dispatch import apply
 from rushlight.ops.promotion import promote
 from rushlight.ops.result import store
+from rushlight.ops.signature import Signed
 from rushlight.tensor import Tensor
 
 __all__ = ["elementwise", "kernel", "reduction", "source", "view"]
@@ -39,6 +40,7 @@ def _finish(op, call, publication):
     """Make ``call`` the public function of ``op``."""
     update_wrapper(call, op.forward)
     call.__name__ = call.__qualname__ = op.name
+    call.__wrapped__ = Signed(op)
     call.op = op
     call.grad = op.grad
     call.lower = op.lower
