@@ -84,10 +84,13 @@ _LAZY = {
     "special": "rushlight.special", "testing": "rushlight.testing",
     "cpu": "rushlight.cpu", "distributed": "rushlight.distributed", "jit": "rushlight.jit",
     "mps": "rushlight.mps", "mtia": "rushlight.mtia", "xpu": "rushlight.xpu",
+    "vision": "rushlight.vision",
+    "export": "rushlight.export",
 }  # fmt: skip
 _LAZY_NAMES = {
     "get_num_threads": "rushlight.threads", "set_num_threads": "rushlight.threads",
     "compile": "rushlight.compiler.compiled",
+    "geqrf": "rushlight.linalg.qr", "matrix_exp": "rushlight.linalg.exponential",
     "cholesky_inverse": "rushlight.linalg.cholesky", "cholesky_solve": "rushlight.linalg.cholesky",
     "are_deterministic_algorithms_enabled": "rushlight.determinism",
     "get_float32_matmul_precision": "rushlight.determinism",

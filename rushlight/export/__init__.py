@@ -1,0 +1,22 @@
+"""torch.export: a model as a graph of operations, recorded from one call.
+
+``record.py`` records a call, ``sizes.py`` finds which numbers follow from dims that may change,
+``graph.py`` holds and prints the graph, ``program.py`` runs it.
+"""
+
+from rushlight.export.exporting import Dim, export
+from rushlight.export.graph import Graph, GraphModule, Node
+from rushlight.export.program import ExportedProgram
+from rushlight.export.signature import (
+    ExportGraphSignature,
+    InputKind,
+    InputSpec,
+    OutputKind,
+    OutputSpec,
+    TensorArgument,
+)
+
+__all__ = [
+    "Dim", "ExportGraphSignature", "ExportedProgram", "Graph", "GraphModule", "InputKind",
+    "InputSpec", "Node", "OutputKind", "OutputSpec", "TensorArgument", "export",
+]  # fmt: skip

@@ -1,0 +1,198 @@
+"""An exported program: the graph of a call, the tensors that it reads, and how to run it."""
+
+from collections import OrderedDict
+from copy import copy
+from functools import cache
+
+import numpy as np
+
+from rushlight.autograd import mode
+from rushlight.dtype import OF
+from rushlight.errors import ShapeError
+from rushlight.export.graph import GraphModule, Part, _indented, code
+from rushlight.export.record import flatten, rebuilt
+from rushlight.export.signature import InputKind, OutputKind
+from rushlight.export.sizes import Size, Unknown
+from rushlight.nn import Parameter
+from rushlight.ops.dispatch import apply
+from rushlight.tensor import Tensor
+
+__all__ = ["ExportedProgram"]
+
+
+class ExportedProgram:
+    """A call, as ``torch.export.export`` recorded it.
+
+    Attributes:
+        graph: Its operations.
+        graph_signature: What the graph's inputs and outputs are.
+        state_dict: The model's parameters and buffers.
+        constants: Other tensors that the graph reads, by name.
+        range_constraints: The dims that may change, each with the least and greatest size.
+        example_inputs: The arguments of the call: (args, kwargs).
+
+    >>> import rushlight as torch
+    >>> program = torch.export.export(torch.nn.ReLU(), (torch.ones(2),))
+    >>> print(program.graph)
+    graph():
+        %input : [num_users=1] = placeholder[target=input]
+        %relu : [num_users=1] = call_function[target=relu](args = (%input,), kwargs = {})
+        return (%relu,)
+    >>> program.module()(torch.tensor([-1.0, 2.0]))
+    tensor([0., 2.])
+    """
+
+    def __init__(self, graph, signature, state, constants, example, tree, ranges):
+        self.graph = graph
+        self.graph_signature = signature
+        self.state_dict: OrderedDict = state
+        self.constants = constants
+        self.example_inputs = example
+        self.range_constraints = ranges
+        self._tree = tree
+        self.graph_module = GraphModule(graph, self._run)
+
+    def module(self):
+        """The program as a module with the model's own parameters and buffers.
+
+        Gradients flow through it. It takes arguments like the example's: tensors of the same
+        shapes and dtypes, but for dims that may change.
+        """
+        found = GraphModule(self.graph, self._run)
+        for name, tensor in self.state_dict.items():
+            *path, last = name.split(".")
+            owner = found
+            for part in path:
+                if part not in owner._modules:
+                    owner.add_module(part, type(self.graph_module).__mro__[1]())
+                owner = owner._modules[part]
+            if isinstance(tensor, Parameter):
+                owner.register_parameter(last, tensor)
+            else:
+                owner.register_buffer(last, tensor)
+        found.train(False)
+        return found
+
+    def parameters(self):
+        """The model's parameters."""
+        return iter([t for t in self.state_dict.values() if isinstance(t, Parameter)])
+
+    def named_parameters(self):
+        """The model's parameters with their names."""
+        return iter([(n, t) for n, t in self.state_dict.items() if isinstance(t, Parameter)])
+
+    def named_buffers(self):
+        """The model's buffers with their names."""
+        return iter([(n, t) for n, t in self.state_dict.items() if not isinstance(t, Parameter)])
+
+    def buffers(self):
+        """The model's buffers."""
+        return iter([t for _, t in self.named_buffers()])
+
+    def __str__(self):
+        text = _indented(code(self.graph, shapes=True), 8)
+        constraints = self.range_constraints
+        return (
+            f"ExportedProgram:\n    class GraphModule(torch.nn.Module):\n{text}\n\n"
+            f"Graph signature: {self.graph_signature}\nRange constraints: {constraints}\n"
+        )
+
+    # Running ----------------------------------------------------------------------------
+
+    def _run(self, *args, **kwargs):
+        leaves = flatten((args, kwargs))
+        wanted = flatten(self.example_inputs)
+        if len(leaves) != len(wanted):
+            raise TypeError(
+                f"ExportedProgram: expected {len(wanted)} arguments as in the example, not "
+                f"{len(leaves)}"
+            )
+        env, sizes = self._inputs(leaves, wanted)
+        for node in self.graph.nodes:
+            if node.op == "call_function":
+                ins = _given(node.args, env, sizes)
+                params = {k: _given(v, env, sizes) for k, v in node.kwargs.items()}
+                env[node] = apply(_prepared(node.target), ins, params)
+        (outputs,) = _given(self.graph.nodes[-1].args, env, sizes)
+        return self._results(outputs, leaves)
+
+    def _inputs(self, leaves, wanted):
+        """{node: tensor} of the graph's inputs, and the sizes of the dims that may change."""
+        env, sizes = {}, {}
+        nodes = iter(self.graph.find_nodes(op="placeholder"))
+        for spec, node in zip(self.graph_signature.input_specs, nodes, strict=True):
+            if spec.kind is InputKind.USER_INPUT:
+                continue
+            known = self.constants if spec.kind is InputKind.CONSTANT_TENSOR else self.state_dict
+            env[node] = known[spec.target]
+        free = [n for n in self.graph.find_nodes(op="placeholder") if n not in env]
+        tensors = iter(free)
+        for x, example in zip(leaves, wanted, strict=True):
+            if isinstance(example, Tensor):
+                node = next(tensors)
+                self._check(node, x, sizes)
+                env[node] = x
+            elif x != example:
+                raise ValueError(f"ExportedProgram: exported with {example!r}, called with {x!r}")
+        return env, sizes
+
+    def _check(self, node, x, sizes):
+        value = node.meta["val"]
+        if not isinstance(x, Tensor) or x.ndim != len(value.shape):
+            got = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
+            raise ShapeError(f"ExportedProgram: {node.name} is to be {value!r}, not {got}")
+        if x.array.dtype != value.dtype:
+            raise TypeError(f"ExportedProgram: {node.name} is {value!r}, not {OF[x.array.dtype]}")
+        for d, (have, want) in enumerate(zip(x.shape, value.shape, strict=True)):
+            if isinstance(want, Size):
+                ((name,),) = want.terms
+                low, high = self.range_constraints[name]
+                if low <= have and (high is None or have <= high) and (
+                        sizes.setdefault(name, have) == have):  # fmt: skip
+                    continue
+            elif have == want:
+                continue
+            raise ShapeError(
+                f"ExportedProgram: {node.name} is {value!r}, but dim {d} of the argument "
+                f"{tuple(x.shape)} is {have}; dims change only where dynamic_shapes says so, "
+                f"within {self.range_constraints}"
+            )
+
+    def _results(self, outputs, leaves):
+        specs = self.graph_signature.output_specs
+        results = []
+        for spec, value in zip(specs, outputs, strict=True):
+            if spec.kind is OutputKind.USER_OUTPUT:
+                results.append(value)
+                continue
+            with mode.no_grad():
+                if spec.kind is OutputKind.BUFFER_MUTATION:
+                    known = self.constants if spec.target in self.constants else self.state_dict
+                    known[spec.target].copy_(value)
+                else:
+                    leaves[int(spec.target)].copy_(value)
+        return rebuilt(self._tree, iter(results))
+
+
+@cache
+def _prepared(op):
+    """``op`` for parameters as a recording has them: in the form that ``prepare`` gave them."""
+    found = copy(op)
+    found.prepare = None
+    return found
+
+
+def _given(value, env, sizes):
+    """An operand, with tensors for nodes and numbers for sizes."""
+    if value in env if type(value).__hash__ and not isinstance(value, (tuple, list, slice)) else 0:
+        return env[value]
+    if isinstance(value, Part):
+        return env[value.node][value.index]
+    if isinstance(value, (Size, Unknown)):
+        return value.at(sizes)
+    if isinstance(value, slice):
+        return slice(*[_given(v, env, sizes) for v in (value.start, value.stop, value.step)])
+    if isinstance(value, (tuple, list)) and not isinstance(value, np.dtype):
+        parts = [_given(v, env, sizes) for v in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+    return value

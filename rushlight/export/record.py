@@ -1,0 +1,103 @@
+"""Recording a call for export: equations, and the tensors that they read."""
+
+from rushlight.compiler.entry import _recording as recording_lock
+from rushlight.compiler.escape import assignments
+from rushlight.compiler.lowering import recording
+from rushlight.compiler.surroundings import put_back
+from rushlight.compiler.trace import Recorder
+from rushlight.errors import TraceError
+from rushlight.tensor import Tensor
+
+__all__ = ["Recording", "flatten", "rebuilt"]
+
+
+def flatten(tree, found=None):
+    """The leaves of nested tuples, lists and dicts, in order."""
+    found = [] if found is None else found
+    if isinstance(tree, dict):
+        tree = tuple(tree.values())
+    if isinstance(tree, (tuple, list)):
+        for part in tree:
+            flatten(part, found)
+    else:
+        found.append(tree)
+    return found
+
+
+def rebuilt(tree, leaves):
+    """``tree`` with its leaves replaced by the next ones of the iterator ``leaves``."""
+    if isinstance(tree, dict):
+        items = [(key, rebuilt(part, leaves)) for key, part in tree.items()]
+        try:
+            return type(tree)(items)
+        except TypeError:  # a dict of a kind of its own
+            return dict(items)
+    if isinstance(tree, (tuple, list)):
+        parts = [rebuilt(part, leaves) for part in tree]
+        return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
+    return next(leaves)
+
+
+class Recording:
+    """One call of a function.
+
+    Attributes:
+        equations: What was computed, in order.
+        arguments: The values of the tensors among the arguments' leaves; None for other leaves.
+        state: [(tensor, value)] of the tensors from outside that were read.
+        writes: [(tensor, value)] of those that have a new value in the end.
+        results: The values, or constants, that are the leaves of what the function gave.
+        tree: What it gave, with the leaves' places in it.
+
+    Raises:
+        TraceError: the call depends on a tensor's values, or leaves traced tensors in objects.
+    """
+
+    def __init__(self, function, args, kwargs):
+        leaves = flatten((args, kwargs))
+        tensors = [x for x in leaves if isinstance(x, Tensor)]
+        recorder = Recorder(tensors)
+        with recording_lock:
+            try:
+                with recording(recorder):
+                    # In a list, so that nobody else holds what the function gave.
+                    box = [function(*args, **kwargs)]
+                    if recorder.refused is not None:
+                        raise recorder.refused
+                    self._take(box, recorder, leaves)
+            finally:
+                recorder.restore()
+                for undo in recorder.undo:
+                    undo()
+                put_back(recorder.checks)
+
+    def _take(self, box, recorder, leaves):
+        gave = box.pop()
+        results = flatten(gave)
+        traced = [x for x in results if isinstance(x, Tensor)]
+        self.results = [recorder.value(x) for x in results]
+        self.tree = rebuilt(gave, iter(range(len(results))))
+        del gave, results
+        _demand_nothing_left(recorder, traced)
+        known = recorder.captured.items()
+        places = {c.get: c.value for _, c in known if type(c.get) is int}
+        count = iter(range(len(leaves)))
+        keys = [next(count) if isinstance(x, Tensor) else None for x in leaves]
+        self.arguments = [None if k is None else places.get(k) for k in keys]
+        self.state = [(c.tensor, c.value) for _, c in known if type(c.get) is not int]
+        if recorder.lives:
+            raise TraceError("torch.export: the call reads a number that is read again at each run")
+        self.writes = [
+            (recorder.captured[key].tensor, recorder.current[key]) for key in recorder.written
+        ]
+        self.equations = recorder.equations
+
+
+def _demand_nothing_left(recorder, traced):
+    left = assignments(recorder.made, traced)
+    if left:
+        owner, target, _ = left[0]
+        raise TraceError(
+            f"torch.export: the call leaves a tensor in {target.format(type(owner).__name__)}; "
+            "return it instead"
+        )
