@@ -5,6 +5,7 @@ and SciPy's special functions, which are imported when one is first used.
 """
 
 import importlib
+import sys
 import warnings
 from math import prod
 
@@ -20,6 +21,23 @@ _SPECIAL = {
     "polygamma": "polygamma", "i0": "i0", "i0e": "i0e", "i1": "i1", "i1e": "i1e", "ndtr": "ndtr",
     "ndtri": "ndtri", "log_ndtr": "log_ndtr", "expit": "expit", "zeta": "zeta",
     "gammainc": "gammainc", "gammaincc": "gammaincc", "xlogy": "xlogy", "xlog1py": "xlog1py",
+}  # fmt: skip
+
+
+class Dry:
+    """This module where only dtypes are asked for, which is no reason to import SciPy."""
+
+    def __getattr__(self, name):
+        return _float_of if name in _OF_ONE else getattr(sys.modules[__name__], name)
+
+
+def _float_of(x):
+    return np.ones(np.shape(x), x.dtype if x.dtype.kind == "f" else np.float64)
+
+
+#: The special functions of one argument.
+_OF_ONE = _SPECIAL.keys() - {
+    "gammainc", "gammaincc", "polygamma", "xlog1py", "xlogy", "zeta",
 }  # fmt: skip
 
 

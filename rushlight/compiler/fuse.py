@@ -201,6 +201,7 @@ class Grouping:
 
     def __init__(self, graph):
         self.graph = graph
+        self.order = {id(e): i for i, e in enumerate(graph.equations)}
         self.groups: list = []
         self.before: list = []  # for each group, the groups it depends on, as bits
         self.of: dict = {}  # value id → number of its group
@@ -263,10 +264,12 @@ class Grouping:
 
     def _depend(self, number, others):
         """Note that a group comes after ``others``, and all that came after it as well."""
-        self.before[number] |= others
-        reach = self.before[number]
-        for n in range(len(self.before)):
-            if self.before[n] >> number & 1:
+        if not others & ~self.before[number]:
+            return
+        reach, bit = self.before[number] | others, 1 << number
+        self.before[number] = reach
+        for n, bits in enumerate(self.before):
+            if bits & bit:
                 self.before[n] |= reach
 
     def _merge(self, number, needs):
@@ -276,9 +279,7 @@ class Grouping:
             if b is None or b.kind != "loops" or prod_of(a) != prod_of(b):
                 continue
             between = self.before[number] & ~(1 << other)
-            if any(
-                between >> n & 1 and self.before[n] >> other & 1 for n in range(len(self.groups))
-            ):
+            if any(self.before[n] >> other & 1 for n in _bits(between)):
                 continue
             merged = self._merged(a, b)
             if merged is None:
@@ -301,7 +302,7 @@ class Grouping:
 
     def _merged(self, a, b):
         merged = Group(self.graph, a.kind)
-        order = {id(e): i for i, e in enumerate(self.graph.equations)}
+        order = self.order
         first = a.members[:1] if a.kind == "contraction" else []
         rest = [e for e in [*a.members, *b.members] if e not in first]
         for e in [*first, *sorted(rest, key=lambda e: order[id(e)])]:
@@ -333,7 +334,7 @@ class Grouping:
 
     def ordered(self):
         """The groups in an order in which they can run: as recorded, where that is one."""
-        order = {id(e): i for i, e in enumerate(self.graph.equations)}
+        order = self.order
         waiting = sorted(self.alive(), key=lambda g: min(order[id(e)] for e in g.members))
         done, found = 0, []
         while waiting:
@@ -342,6 +343,14 @@ class Grouping:
             done |= 1 << g.number
             found.append(g)
         return found
+
+
+def _bits(number):
+    """The places of the ones in ``number``."""
+    while number:
+        least = number & -number
+        yield least.bit_length() - 1
+        number ^= least
 
 
 def prod_of(group):

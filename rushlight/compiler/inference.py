@@ -82,6 +82,7 @@ def _reduction(op, ins, params):
 
 # Elementwise ------------------------------------------------------------------------------
 
+_DRY = xp.Dry()
 _BYTE = np.zeros(1, np.uint8)  # never read: only strides are asked for
 _dtypes: dict = {}  # (operation, kinds of operands) → dtype of the result
 
@@ -93,7 +94,8 @@ def _elementwise(op, ins, params):
     key = (op.name, *map(_kind, operands))
     if key not in _dtypes:
         with np.errstate(all="ignore"):
-            fake = compute(op, tuple(map(_one, ins)), {name: _one(v) for name, v in params.items()})
+            fake_params = {name: _one(v) for name, v in params.items()}
+            fake = compute(op, tuple(map(_one, ins)), fake_params, _DRY)
         if not all(isinstance(v, (Abstract, float, int, type(None))) for v in operands):
             return [Abstract(shape, fake.dtype, _order(shape, fake.dtype, tensors))]
         _dtypes[key] = fake.dtype
@@ -204,6 +206,7 @@ _RULES: dict[str, Any] = {
     "convolution_weight_grad": _convolution_weight,
     "max_pool_backward": lambda g, x, *_, **params: [x.shape],
     "avg_pool_backward": lambda g, *, size, **params: [(*g.shape[: -len(size)], *size)],
+    "embedding_backward": lambda g, indices, *, rows, **params: [(rows, g.shape[-1])],
     "batch_statistics": lambda x: [x.shape[1:2]] * 2 if x.dtype.itemsize > 2 else None,
     **{f"{kind}_pool{n}d": _pooled for kind in ("max", "avg") for n in (1, 2, 3)},
     **dict.fromkeys(("linear", "linear_nd"), _linear),

@@ -110,7 +110,7 @@ def _no_tensor(op, operands):
     raise RuntimeError(f"{op.name}: expected a non-empty list of Tensors")
 
 
-def compute(op, inputs, params):
+def compute(op, inputs, params, xp=xp):
     """The forward of ``op`` on raw ``inputs`` by its kind's rules; always arrays."""
     if op.check is not None:
         op.check(*inputs, **params)

@@ -230,13 +230,15 @@ class Program:
         a = self.pick(
             self.names(lambda t: _floating(t) and own(t)) or self.names(own) or self.names()
         )
-        target, shape = a, self.scope[a].shape
-        if self.draw(st.booleans()):
-            target += self.looking(shape)
-            try:
-                shape = eval(target, dict(self.scope)).shape
-            except (RuntimeError, IndexError, TypeError):
-                return
+        target = a + (self.looking(self.scope[a].shape) if self.draw(st.booleans()) else "")
+        try:
+            written = eval(target, dict(self.scope))
+        except (RuntimeError, IndexError, TypeError):
+            return
+        shape = written.shape
+        span = 1 + sum((n - 1) * step for n, step in zip(shape, written.stride(), strict=True))
+        if written.numel() > span:  # an element in several windows: who writes it last is open
+            return
         near = self.names(lambda t: _fits(t.shape, shape))
         b = self.pick(near) if near else "torch.tensor(0.5)"
         self.template(WRITES, {"a": target, "b": b}, self.change)
