@@ -5,7 +5,7 @@ from rushlight.autograd.mode import no_grad
 from rushlight.distributions import constraints
 from rushlight.distributions.odds import Odds, validated
 from rushlight.nn import functional as F
-from rushlight.tensor import Size
+from rushlight.tensor import Size, Tensor
 
 __all__ = ["Binomial"]
 
@@ -33,6 +33,8 @@ class Binomial(Odds):
         "logits": constraints.real,
     }
     has_enumerate_support = True
+
+    total_count: Tensor
 
     def __init__(self, total_count=1, probs=None, logits=None, validate_args=None):
         shape = self._set_odds(probs, logits, total_count=total_count)

@@ -6,7 +6,7 @@ from rushlight.distributions import constraints
 from rushlight.distributions.gamma import Gamma
 from rushlight.distributions.odds import Odds, validated
 from rushlight.nn import functional as F
-from rushlight.tensor import Size
+from rushlight.tensor import Size, Tensor
 
 __all__ = ["NegativeBinomial"]
 
@@ -33,6 +33,8 @@ class NegativeBinomial(Odds):
         "logits": constraints.real,
     }
     support = constraints.nonnegative_integer
+
+    total_count: Tensor
 
     def __init__(self, total_count, probs=None, logits=None, validate_args=None):
         shape = self._set_odds(probs, logits, total_count=total_count)
