@@ -1,11 +1,13 @@
 """The binomial distribution: how many of a number of trials succeed."""
 
+from typing import Any
+
 import rushlight
 from rushlight.autograd.mode import no_grad
 from rushlight.distributions import constraints
 from rushlight.distributions.odds import Odds, validated
 from rushlight.nn import functional as F
-from rushlight.tensor import Size, Tensor
+from rushlight.tensor import Size
 
 __all__ = ["Binomial"]
 
@@ -34,7 +36,7 @@ class Binomial(Odds):
     }
     has_enumerate_support = True
 
-    total_count: Tensor
+    total_count: Any
 
     def __init__(self, total_count=1, probs=None, logits=None, validate_args=None):
         shape = self._set_odds(probs, logits, total_count=total_count)

@@ -1,12 +1,14 @@
 """The negative binomial distribution: successes before a number of failures."""
 
+from typing import Any
+
 import rushlight
 from rushlight.autograd.mode import no_grad
 from rushlight.distributions import constraints
 from rushlight.distributions.gamma import Gamma
 from rushlight.distributions.odds import Odds, validated
 from rushlight.nn import functional as F
-from rushlight.tensor import Size, Tensor
+from rushlight.tensor import Size
 
 __all__ = ["NegativeBinomial"]
 
@@ -34,7 +36,7 @@ class NegativeBinomial(Odds):
     }
     support = constraints.nonnegative_integer
 
-    total_count: Tensor
+    total_count: Any
 
     def __init__(self, total_count, probs=None, logits=None, validate_args=None):
         shape = self._set_odds(probs, logits, total_count=total_count)
