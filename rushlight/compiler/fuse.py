@@ -304,6 +304,9 @@ class Grouping:
         merged = Group(self.graph, a.kind)
         order = self.order
         first = a.members[:1] if a.kind == "contraction" else []
+        made = {v.id for e in b.members for v in e.outs}
+        if any(self.graph.source(v).id in made for e in first for v in operands(e)):
+            return None  # what a contraction reads is there before it begins
         rest = [e for e in [*a.members, *b.members] if e not in first]
         for e in [*first, *sorted(rest, key=lambda e: order[id(e)])]:
             if not merged.add(e):

@@ -65,6 +65,16 @@ def test_one_kernel(name):
     assert not calls(p)
 
 
+def test_an_operand_of_a_product_is_not_made_in_its_epilogue():
+    x = torch.arange(9.0).reshape(3, 3)
+
+    def step(x):  # both triangles compare the same rows and columns
+        v = x.tril(-1)
+        return (v.mT @ v).triu(1), v.mT * 2
+
+    program(step, x)
+
+
 def test_a_cat_writes_each_part_once():
     p = program(lambda x: torch.cat([x * 2, x + 1, x], 1), X)
     assert p.schedule.offsets.keys().isdisjoint(v.id for v in p.inputs)

@@ -29,3 +29,19 @@ for _left, _upper, _unit in [(True, False, False), (True, True, True), (False, T
 sample("cholesky_inverse", lambda t, x: t.cholesky_inverse(t.linalg.cholesky(_definite(t, x))), floats(2, 3, 3), tolerance=5e-5)
 sample("cholesky_inverse", lambda t, x: t.cholesky_inverse(t.linalg.cholesky(_definite(t, x)).mT, upper=True), floats(3, 3), tolerance=5e-5)
 sample("cholesky_solve", lambda t, x, y: t.cholesky_solve(y, t.linalg.cholesky(_definite(t, x))), floats(3, 3), floats(3, 2), tolerance=2e-5)
+for _offset, _dims in [(0, (-2, -1)), (1, (0, 2)), (-2, (1, 0))]:
+    sample("diag_embed", lambda t, x, o=_offset, d=_dims: t.diag_embed(x, o, *d), floats(2, 3), dtypes=("float64", "float16"))
+sample("diag_embed", lambda t, x: t.diag_embed(x), floats(3))
+for _a, _b in [((3, 3), (3, 2)), ((3, 3), (3,)), ((2, 3, 3), (3, 2)), ((2, 3, 3), (2, 3)), ((1, 1), (1, 4))]:
+    sample("linalg_solve", lambda t, x, y: t.linalg.solve(_definite(t, x), y), floats(*_a), floats(*_b, seed=1), tolerance=5e-5)
+sample("linalg_solve", lambda t, x, y: t.linalg.solve(_definite(t, x), y, left=False), floats(3, 3), floats(2, 3), tolerance=5e-5)
+sample("linalg_solve", lambda t, x, y: t.linalg.solve_ex(x * 0, y)[1], floats(2, 3, 3), floats(3, 2), grad=False)
+for _shape in [(3, 3), (2, 4, 4), (1, 1), (0, 2, 2)]:
+    sample("linalg_matrix_exp", lambda t, x: t.linalg.matrix_exp(x), floats(*_shape), tolerance=2e-5)
+for _shape in [(4, 3), (3, 4), (3, 3), (2, 4, 2), (1, 1)]:
+    sample("linalg_qr", lambda t, x: tuple(t.linalg.qr(x + t.eye(*x.shape[-2:], dtype=x.dtype))), floats(*_shape), tolerance=5e-5)
+sample("linalg_qr", lambda t, x: tuple(t.linalg.qr(x, "complete")), floats(4, 3), grad=False)
+sample("linalg_qr", lambda t, x: t.linalg.qr(x, "r")[1], floats(4, 3), grad=False)
+sample("geqrf", lambda t, x: tuple(t.geqrf(x)), floats(2, 4, 3), grad=False)
+for _shape, _k in [((4, 3), 3), ((4, 3), 2), ((3, 3), 3), ((2, 5, 3), 3)]:
+    sample("householder_product", lambda t, x, tau: t.linalg.householder_product(x, tau), floats(*_shape), floats(*_shape[:-2], _k, seed=1), tolerance=2e-5)

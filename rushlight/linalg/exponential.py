@@ -1,0 +1,41 @@
+"""The exponential of a matrix."""
+
+from rushlight.linalg.checks import check_square
+from rushlight.ops.join import cat
+from rushlight.ops.kinds import kernel
+from rushlight.ops.matmul import adjoint
+
+__all__ = ["matrix_exp"]
+
+
+def _square(x):
+    check_square("linalg.matrix_exp", x)
+    return {}
+
+
+@kernel(name="linalg_matrix_exp", public=False, method=False, prepare=_square)
+def matrix_exp(xp, x):
+    """The sum of xᵏ/k! over all k: what e to the x is for square matrices.
+
+    Shape: (…, N, N) → the same.
+
+    Source: Al-Mohy and Higham 2009, by way of SciPy.
+
+    >>> import rushlight as torch
+    >>> torch.linalg.matrix_exp(torch.tensor([[0.0, 1.0], [0.0, 0.0]]))
+    tensor([[1., 1.],
+            [0., 1.]])
+    """
+    from scipy.linalg import expm
+
+    return expm(x).astype(x.dtype, copy=False)
+
+
+def _slope(g, x):
+    # exp [[xᴴ, g], [0, xᴴ]] has the derivative of exp at xᴴ along g in its upper right.
+    n, xh = x.shape[-1], adjoint(x)
+    block = cat([cat([xh, g], -1), cat([xh * 0, xh], -1)], -2)
+    return matrix_exp(block)[..., :n, n:]
+
+
+matrix_exp.grad(x=_slope)

@@ -1,0 +1,154 @@
+"""Orthogonal factors: QR, and the reflections that it is made of."""
+
+import numpy as np
+
+import rushlight
+from rushlight.errors import ShapeError
+from rushlight.linalg.checks import check_floats
+from rushlight.linalg.triangular import solve_triangular
+from rushlight.ops.join import cat
+from rushlight.ops.kinds import kernel
+from rushlight.ops.matmul import adjoint
+from rushlight.ops.result import store
+from rushlight.ops.triangle import tril, triu
+from rushlight.return_types import result_type
+
+__all__ = ["geqrf", "householder_product", "qr"]
+
+_Factors = result_type("linalg_qr", "Q", "R")
+_Reflections = result_type("geqrf", "a", "tau")
+
+
+def _matrices(name, x):
+    if len(x.shape) < 2:
+        raise ShapeError(f"{name}: expected matrices (…, M, N), got {tuple(x.shape)}")
+    check_floats(name, x)
+
+
+def _prepared(A, *, mode):
+    _matrices("linalg.qr", A)
+    return {"mode": mode}
+
+
+@kernel(public=False, method=False, name="linalg_qr", prepare=_prepared)
+def _qr(xp, A, *, mode):
+    """(Q, R) of matrices with no more columns than rows, unless a mode without gradient."""
+    if mode == "r":
+        return np.empty(0, A.dtype), np.linalg.qr(A, "r")
+    return tuple(np.linalg.qr(A, mode))
+
+
+def _slope(g, out, mode):
+    Q, R = out
+    if mode == "r" or Q.shape[-1] != R.shape[-1]:
+        raise RuntimeError(
+            f"linalg.qr: mode={mode!r} has no gradient for R {tuple(R.shape)}; use mode='reduced'"
+        )
+    gQ, gR = g
+    inner = 0
+    if gR is not None:
+        inner = gR @ adjoint(R)
+    if gQ is not None:
+        inner = inner - adjoint(Q) @ gQ
+    inner = triu(inner)
+    both = Q @ (inner + adjoint(triu(inner, 1)))
+    if gQ is not None:
+        both = both + gQ
+    return solve_triangular(adjoint(R), both, upper=False, left=False)
+
+
+_qr.grad(A=_slope)
+
+
+def qr(A, mode="reduced", *, out=None):
+    """(Q, R): A = Q·R, Q's columns orthonormal, R upper triangular.
+
+    ``mode="complete"`` makes Q square, ``"r"`` leaves it out (it is empty).
+
+    Shape: A (…, M, N) → Q (…, M, K), R (…, K, N), K = min(M, N), or M if complete.
+
+    Raises:
+        RuntimeError: another mode; A is no matrix.
+
+    >>> import rushlight as torch
+    >>> Q, R = torch.linalg.qr(torch.tensor([[3.0, 1.0], [4.0, 2.0]]))
+    >>> torch.dist(Q @ R, torch.tensor([[3.0, 1.0], [4.0, 2.0]])).item() < 1e-5
+    True
+    """
+    if mode not in ("reduced", "complete", "r"):
+        raise RuntimeError(
+            f"linalg.qr: mode must be 'reduced', 'complete' or 'r', but got {mode!r}"
+        )
+    _matrices("linalg.qr", A)
+    rows, columns = A.shape[-2:]
+    if rows < columns and mode != "r":
+        Q, R = _qr(A[..., :rows], mode=mode)
+        R = cat([R, adjoint(Q) @ A[..., rows:]], -1)
+    else:
+        Q, R = _qr(A, mode=mode)
+    if out is not None:
+        Q, R = store(out[0], Q, "linalg.qr"), store(out[1], R, "linalg.qr")
+    return _Factors((Q, R))
+
+
+def _prepare_geqrf(x):
+    _matrices("geqrf", x)
+    return {}
+
+
+@kernel(public=False, method=False, name="geqrf", prepare=_prepare_geqrf)
+def _reflections(xp, x):
+    """(a, tau) of LAPACK's geqrf."""
+    h, tau = np.linalg.qr(x, "raw")
+    return np.ascontiguousarray(h.swapaxes(-1, -2)), tau
+
+
+def geqrf(input, *, out=None):
+    """The reflections of a QR factorisation as LAPACK keeps them, for ``householder_product``.
+
+    Shape: (…, M, N) → a (…, M, N), tau (…, min(M, N)).
+
+    >>> import rushlight as torch
+    >>> a, tau = torch.geqrf(torch.eye(2))
+    >>> torch.linalg.householder_product(a, tau)
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
+    found = _reflections(input.detach())
+    if out is not None:
+        found = tuple([store(o, f, "geqrf") for o, f in zip(out, found, strict=True)])
+    return _Reflections(found)
+
+
+def householder_product(A, tau, *, out=None):
+    """The first N columns of the product of reflections I − τ·v·vᴴ.
+
+    The v are the columns of A below the diagonal, with 1 on it.
+
+    Shape: A (…, M, N), M ≥ N; tau (…, K), K ≤ N → (…, M, N).
+
+    Raises:
+        RuntimeError: the shapes disagree.
+
+    Source: Schreiber and Van Loan 1989: the product is I − V·T·Vᴴ with T upper triangular.
+
+    >>> import rushlight as torch
+    >>> torch.linalg.householder_product(torch.zeros(2, 2), torch.zeros(2))
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
+    _matrices("linalg.householder_product", A)
+    (rows, columns), k = A.shape[-2:], tau.shape[-1]
+    if rows < columns or columns < k or tau.shape[:-1] != A.shape[:-2]:
+        raise ShapeError(
+            f"linalg.householder_product: A (…, M, N) is {tuple(A.shape)} and tau (…, K) is "
+            f"{tuple(tau.shape)}; M ≥ N ≥ K and the same leading dims are needed"
+        )
+    V = tril(A[..., :k], -1) + rushlight.eye(rows, k, dtype=A.dtype)
+    VH, scale = V.mH, tau.unsqueeze(-1)
+    # T = (I + D·S)⁻¹·D, where D = diag(τ) and S is Vᴴ·V above its diagonal.
+    inner = solve_triangular(
+        scale * triu(VH @ V, 1), scale * VH[..., :columns], upper=True, unitriangular=True
+    )
+    found = rushlight.eye(rows, columns, dtype=A.dtype) - V @ inner
+    return found if out is None else store(out, found, "linalg.householder_product")

@@ -1,0 +1,107 @@
+"""Systems of linear equations."""
+
+import numpy as np
+
+from rushlight.errors import ShapeError
+from rushlight.linalg.checks import LinAlgError, check_square
+from rushlight.ops.kinds import kernel
+from rushlight.ops.limits import check_range
+from rushlight.ops.matmul import adjoint, same_dtype
+from rushlight.ops.result import store
+from rushlight.return_types import result_type
+
+__all__ = ["solve", "solve_ex"]
+
+_Solved = result_type("linalg_solve_ex", "result", "info")
+
+
+def _check(A, B):
+    check_square("linalg.solve", A)
+    same_dtype("linalg.solve", A, B)
+    if B.shape[-2] != A.shape[-1]:
+        raise ShapeError(
+            f"linalg.solve: A {tuple(A.shape)} needs {A.shape[-1]} rows in dim -2 of B, which is "
+            f"{tuple(B.shape)}"
+        )
+    return {}
+
+
+@kernel(public=False, method=False, name="linalg_solve", prepare=_check)
+def _solve(xp, A, B):
+    """(X, info) of matrices: A·X = B, and 0, or which pivot of A is 0."""
+    try:
+        return np.linalg.solve(A, B), np.zeros(A.shape[:-2], np.int32)
+    except np.linalg.LinAlgError:
+        return _solve_each(A, B)
+
+
+def _solve_each(A, B):
+    """``_solve`` where some matrix is singular; X is not a number there."""
+    from scipy.linalg.lapack import get_lapack_funcs
+
+    (getrf,) = get_lapack_funcs(("getrf",), (A,))
+    info = np.array([getrf(A[i])[2] for i in np.ndindex(A.shape[:-2])], np.int32)
+    info = info.reshape(A.shape[:-2])
+    singular = info[..., None, None] > 0
+    X = np.linalg.solve(np.where(singular, np.eye(A.shape[-1], dtype=A.dtype), A), B)
+    return np.where(singular, X.dtype.type(np.nan), X), info
+
+
+def _slope(g, A, out):
+    if g[0] is None:
+        return None
+    return -(_solve(adjoint(A), g[0])[0] @ adjoint(out[0]))
+
+
+_solve.grad(A=_slope, B=lambda g, A: None if g[0] is None else _solve(adjoint(A), g[0])[0])
+
+
+def solve_ex(A, B, *, left=True, check_errors=False, out=None):
+    """``solve`` that does not raise: ``info`` is 0, or which pivot of A is 0.
+
+    Shape: as ``solve``; info (…).
+
+    >>> import rushlight as torch
+    >>> torch.linalg.solve_ex(torch.zeros(1, 1), torch.ones(1)).info
+    tensor(1, dtype=torch.int32)
+    """
+    check_square("linalg.solve", A)
+    vectors = B.dim() == 1 or (A.dim() - 1 == B.dim() and B.shape == A.shape[:-1])
+    if B.dim() == 0 or (vectors and not left):
+        raise ShapeError(
+            f"linalg.solve: B {tuple(B.shape)} must be matrices here, for A {tuple(A.shape)} and "
+            f"left={left}; pass B.unsqueeze(-1)"
+        )
+    if left:
+        X, info = _solve(A, B.unsqueeze(-1) if vectors else B)
+        X = X.squeeze(-1) if vectors else X
+    else:
+        X, info = _solve(A.mT, B.mT)
+        X = X.mT
+    if check_errors:
+        check_range(
+            info, low=0, high=0, error=LinAlgError,
+            message="linalg.solve: the solver failed because the input matrix is singular: pivot "
+            "{} is 0",
+        )  # fmt: skip
+    if out is not None:
+        X, info = store(out[0], X, "linalg.solve_ex"), store(out[1], info, "linalg.solve_ex")
+    return _Solved((X, info))
+
+
+def solve(A, B, *, left=True, out=None):
+    """X with A·X = B; with ``left=False``, X·A = B.
+
+    Shape: A (…, N, N); B (…, N, K) or (…, N) → that of B. Leading dims broadcast; B holds vectors
+    where it is (N) or the shape of A without its last dim.
+
+    Raises:
+        LinAlgError: A is singular.
+        RuntimeError: A is not square, or the shapes disagree.
+
+    >>> import rushlight as torch
+    >>> torch.linalg.solve(torch.tensor([[2.0, 0.0], [0.0, 4.0]]), torch.tensor([1.0, 1.0]))
+    tensor([0.5000, 0.2500])
+    """
+    X = solve_ex(A, B, left=left, check_errors=True)[0]
+    return X if out is None else store(out, X, "linalg.solve")
