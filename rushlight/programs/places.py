@@ -21,6 +21,8 @@ _MOVED = {
     "torch.utils.data._utils": "rushlight.utils.data",
     "torch.utils.data.distributed": "rushlight.utils.data.sampler",
     "torchvision": "rushlight.vision",
+    "torchvision.models._api": "rushlight.vision.models.registry",
+    "torchvision.transforms._presets": "rushlight.vision.transforms.presets",
 }
 
 #: Packages whose modules PyTorch cuts in other places: all their names are found in the package.
@@ -35,6 +37,8 @@ _FAMILIES = {
         rprop sgd sparse_adam swa_utils""",
     "torch.autograd": "anomaly_mode forward_ad function functional grad_mode gradcheck variable",
     "torch.utils.data": "dataset dataloader sampler datapipes _utils.collate _utils.worker",
+    "torchvision.io": "image",
+    "torchvision.transforms": "autoaugment transforms",
     "torch.distributions": "constraints kl transforms utils distribution",
     "torch": "functional random serialization storage types _utils _tensor",
 }

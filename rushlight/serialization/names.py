@@ -212,6 +212,11 @@ _MOVED = {
         }.items()
         for ours in files.split()
     },
+    **{
+        f"rushlight.vision.transforms.{file}": "torchvision.transforms.transforms"
+        for file in ("color", "compose", "convert", "crop", "warp")
+    },
+    "rushlight.vision.transforms.auto": "torchvision.transforms.autoaugment",
     "rushlight.optim.adafactor": "torch.optim",
     "rushlight.optim.lr_scheduler": "torch.optim.lr_scheduler",
     "rushlight.optim.muon": "torch.optim",
@@ -228,6 +233,8 @@ def torch_name(value):
     for ours, theirs in _MOVED.items():
         if module == ours or module.startswith(ours + "."):
             return theirs, name
+    if module.startswith("rushlight.vision"):
+        return "torchvision" + module.removeprefix("rushlight.vision"), name
     return "torch" + module.removeprefix("rushlight"), name
 
 
@@ -255,7 +262,8 @@ def resolve(module, name):
     for table in (CALLS, CLASSES, VALUES):
         if (module, name) in table:
             return table[module, name]
-    place = "rushlight" + module.removeprefix("torch")
+    ours = "rushlight.vision" if module.partition(".")[0] == "torchvision" else "rushlight"
+    place = ours + module[len(module.partition(".")[0]) :]
     while place:
         try:
             found = importlib.import_module(place)

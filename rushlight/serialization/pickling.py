@@ -131,7 +131,7 @@ class FullUnpickler(pickle.Unpickler):
         return self._storage(pid)
 
     def find_class(self, module, name):
-        if module == "torch" or module.startswith("torch."):
+        if module.partition(".")[0] in ("torch", "torchvision"):
             return names.resolve(module, name)
         return super().find_class(module, name)
 

@@ -1,0 +1,12 @@
+"""Data sets of images, read from local files in torchvision's layout."""
+
+from rushlight.vision.datasets.cifar import CIFAR10, CIFAR100
+from rushlight.vision.datasets.fakedata import FakeData
+from rushlight.vision.datasets.folder import DatasetFolder, ImageFolder
+from rushlight.vision.datasets.mnist import EMNIST, KMNIST, MNIST, QMNIST, FashionMNIST
+from rushlight.vision.datasets.vision import VisionDataset
+
+__all__ = [
+    "CIFAR10", "CIFAR100", "EMNIST", "KMNIST", "MNIST", "QMNIST", "DatasetFolder", "FakeData",
+    "FashionMNIST", "ImageFolder", "VisionDataset",
+]  # fmt: skip

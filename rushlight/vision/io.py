@@ -1,0 +1,186 @@
+"""Image files as tensors (C, H, W) of bytes, by way of Pillow."""
+
+import io
+from enum import Enum
+
+import numpy as np
+
+import rushlight as torch
+from rushlight.tensor import Tensor
+from rushlight.vision.images import from_array, pillow
+
+__all__ = [
+    "ImageReadMode", "decode_gif", "decode_image", "decode_jpeg", "decode_png", "decode_webp",
+    "encode_jpeg", "encode_png", "read_file", "read_image", "write_file", "write_jpeg",
+    "write_png",
+]  # fmt: skip
+
+
+class ImageReadMode(Enum):
+    """What an image is converted to when it is read."""
+
+    UNCHANGED = 0
+    GRAY = 1
+    GRAY_ALPHA = 2
+    RGB = 3
+    RGB_ALPHA = 4
+    RGBA = RGB_ALPHA
+
+
+_MODES = {
+    ImageReadMode.GRAY: "L", ImageReadMode.GRAY_ALPHA: "LA", ImageReadMode.RGB: "RGB",
+    ImageReadMode.RGB_ALPHA: "RGBA",
+}  # fmt: skip
+
+
+def read_file(path):
+    """The bytes of a file.
+
+    Shape: → (N,), uint8.
+    Raises:
+        OSError: it cannot be read.
+    """
+    with open(path, "rb") as file:
+        return torch.from_numpy(np.frombuffer(bytearray(file.read()), np.uint8))
+
+
+def write_file(filename, data):
+    """Write bytes, (N,), uint8, to a file.
+
+    Raises:
+        RuntimeError: ``data`` is something else.
+        OSError: the file cannot be written.
+    """
+    if data.dtype is not torch.uint8 or data.ndim != 1:
+        raise RuntimeError(
+            f"write_file: data must be (N,) of torch.uint8, got {tuple(data.shape)} of {data.dtype}"
+        )
+    with open(filename, "wb") as file:
+        file.write(data.numpy().tobytes())
+
+
+def _decode(input, mode, formats, apply_exif_orientation=False):
+    if input.dtype is not torch.uint8 or input.ndim != 1 or not len(input):
+        raise RuntimeError(
+            f"decode: expected (N,) of torch.uint8, got {tuple(input.shape)} of {input.dtype}"
+        )
+    mode = ImageReadMode[mode.upper()] if isinstance(mode, str) else mode
+    try:
+        image = pillow().open(io.BytesIO(input.numpy().tobytes()), formats=formats)
+        image.load()
+    except (OSError, SyntaxError, ValueError) as error:
+        raise RuntimeError(f"decode: not an image that can be read: {error}") from error
+    if apply_exif_orientation:
+        image = pillow("ImageOps").exif_transpose(image)
+    if mode is not ImageReadMode.UNCHANGED:
+        image = image.convert(_MODES[mode])
+    elif image.mode == "P":
+        image = image.convert("RGBA" if "transparency" in image.info else "RGB")
+    elif image.mode == "1":
+        image = image.convert("L")
+    array = np.array(image)
+    array = array[:, :, None] if array.ndim == 2 else array
+    return torch.from_numpy(np.ascontiguousarray(array.transpose(2, 0, 1)))
+
+
+def decode_image(input, mode=ImageReadMode.UNCHANGED, apply_exif_orientation=False):
+    """The image in the bytes of a JPEG, PNG, GIF or WebP file, or in the file of this path.
+
+    Shape: (N,), uint8 → (C, H, W), uint8 (uint16 for PNG files of 16 bits).
+    Raises:
+        RuntimeError: the bytes are no such image.
+    """
+    if not isinstance(input, Tensor):
+        input = read_file(input)
+    return _decode(input, mode, ["JPEG", "PNG", "GIF", "WEBP"], apply_exif_orientation)
+
+
+def read_image(path, mode=ImageReadMode.UNCHANGED, apply_exif_orientation=False):
+    """``decode_image`` of a file.
+
+    >>> import pathlib, tempfile
+    >>> import rushlight as torch
+    >>> from rushlight.vision.io import read_image, write_png
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "grey.png")
+    ...     write_png(torch.tensor([[[0, 128, 255]]], dtype=torch.uint8), path)
+    ...     read_image(path)
+    tensor([[[  0, 128, 255]]], dtype=torch.uint8)
+    """
+    return decode_image(read_file(path), mode, apply_exif_orientation)
+
+
+def decode_png(input, mode=ImageReadMode.UNCHANGED, apply_exif_orientation=False):
+    """``decode_image`` of PNG only."""
+    return _decode(input, mode, ["PNG"], apply_exif_orientation)
+
+
+def decode_jpeg(input, mode=ImageReadMode.UNCHANGED, device="cpu", apply_exif_orientation=False):
+    """``decode_image`` of JPEG only; a list of files gives a list of images."""
+    if isinstance(input, list):
+        return [_decode(one, mode, ["JPEG"], apply_exif_orientation) for one in input]
+    return _decode(input, mode, ["JPEG"], apply_exif_orientation)
+
+
+def decode_webp(input, mode=ImageReadMode.UNCHANGED):
+    """``decode_image`` of WebP only."""
+    return _decode(input, mode, ["WEBP"])
+
+
+def decode_gif(input):
+    """``decode_image`` of GIF only, its first picture, as RGB."""
+    return _decode(input, ImageReadMode.RGB, ["GIF"])
+
+
+def _encode(input, name, format, **options):
+    if input.dtype is not torch.uint8 or input.ndim != 3 or input.shape[0] not in (1, 3):
+        raise RuntimeError(
+            f"{name}: expected (1 or 3, H, W) of torch.uint8, got {tuple(input.shape)} of "
+            f"{input.dtype}"
+        )
+    array = input.numpy()
+    image = from_array(array[0], "L") if len(array) == 1 else from_array(
+        array.transpose(1, 2, 0), "RGB"
+    )  # fmt: skip
+    stream = io.BytesIO()
+    image.save(stream, format, **options)
+    return torch.from_numpy(np.frombuffer(bytearray(stream.getvalue()), np.uint8))
+
+
+def encode_png(input, compression_level=6):
+    """The bytes of a PNG file of the image.
+
+    Shape: (1 or 3, H, W), uint8 → (N,), uint8.
+    Raises:
+        RuntimeError: the image is none such, or the level not from 0 to 9.
+    """
+    if not 0 <= compression_level <= 9:
+        raise RuntimeError(
+            f"encode_png: compression_level must be from 0 to 9, got {compression_level}"
+        )
+    return _encode(input, "encode_png", "PNG", compress_level=compression_level)
+
+
+def write_png(input, filename, compression_level=6):
+    """``encode_png`` into a file."""
+    write_file(filename, encode_png(input, compression_level))
+
+
+def encode_jpeg(input, quality=75):
+    """The bytes of a JPEG file of the image, or a list of such.
+
+    Shape: (1 or 3, H, W), uint8 → (N,), uint8.
+    Raises:
+        RuntimeError: the image is none such.
+        ValueError: the quality is not from 1 to 100.
+    """
+    if not 1 <= quality <= 100:
+        raise ValueError(f"encode_jpeg: quality must be from 1 to 100, got {quality}")
+    if isinstance(input, list):
+        return [encode_jpeg(one, quality) for one in input]
+    return _encode(input, "encode_jpeg", "JPEG", quality=quality)
+
+
+def write_jpeg(input, filename, quality=75):
+    """``encode_jpeg`` into a file."""
+    write_file(filename, encode_jpeg(input, quality))

@@ -1,0 +1,38 @@
+"""Networks that classify images: the state of each has torchvision's keys."""
+
+from rushlight.vision.models.alexnet import *  # noqa: F403
+from rushlight.vision.models.alexnet import __all__ as _alexnet
+from rushlight.vision.models.densenet import *  # noqa: F403
+from rushlight.vision.models.densenet import __all__ as _densenet
+from rushlight.vision.models.efficientnet import *  # noqa: F403
+from rushlight.vision.models.efficientnet import __all__ as _efficientnet
+from rushlight.vision.models.googlenet import *  # noqa: F403
+from rushlight.vision.models.googlenet import __all__ as _googlenet
+from rushlight.vision.models.inception import *  # noqa: F403
+from rushlight.vision.models.inception import __all__ as _inception
+from rushlight.vision.models.mobilenetv2 import *  # noqa: F403
+from rushlight.vision.models.mobilenetv2 import __all__ as _mobilenetv2
+from rushlight.vision.models.mobilenetv3 import *  # noqa: F403
+from rushlight.vision.models.mobilenetv3 import __all__ as _mobilenetv3
+from rushlight.vision.models.registry import (
+    get_model,
+    get_model_builder,
+    get_model_weights,
+    get_weight,
+    list_models,
+)
+from rushlight.vision.models.resnet import *  # noqa: F403
+from rushlight.vision.models.resnet import __all__ as _resnet
+from rushlight.vision.models.squeezenet import *  # noqa: F403
+from rushlight.vision.models.squeezenet import __all__ as _squeezenet
+from rushlight.vision.models.vgg import *  # noqa: F403
+from rushlight.vision.models.vgg import __all__ as _vgg
+from rushlight.vision.models.vision_transformer import *  # noqa: F403
+from rushlight.vision.models.vision_transformer import __all__ as _vision_transformer
+from rushlight.vision.models.weights import Weights, WeightsEnum
+
+__all__ = [
+    "Weights", "WeightsEnum", "get_model", "get_model_builder", "get_model_weights", "get_weight",
+    "list_models", *_alexnet, *_densenet, *_efficientnet, *_googlenet, *_inception, *_mobilenetv2,
+    *_mobilenetv3, *_resnet, *_squeezenet, *_vgg, *_vision_transformer,
+]  # fmt: skip

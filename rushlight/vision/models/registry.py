@@ -1,0 +1,176 @@
+"""The functions that build models: what they share, and how they are found by name."""
+
+import fnmatch
+import functools
+import importlib
+import inspect
+import warnings
+from typing import Any
+
+from rushlight.vision.models.weights import WeightsEnum
+
+__all__ = [
+    "builder", "get_model", "get_model_builder", "get_model_weights", "get_weight", "list_models",
+    "register_model",
+]  # fmt: skip
+
+BUILDERS: dict = {}
+KEYWORD = inspect.Parameter.KEYWORD_ONLY
+SIGNATURE = inspect.Signature([
+    inspect.Parameter("weights", KEYWORD, default=None),
+    inspect.Parameter("progress", KEYWORD, default=True),
+    inspect.Parameter("options", inspect.Parameter.VAR_KEYWORD),
+])  # fmt: skip
+
+
+def builder(weights, trained=None, pretrained="IMAGENET1K_V1"):
+    """Make ``build(**options) → model`` a public function that takes ``weights=`` too.
+
+    ``trained(member, options)`` changes the options for a model with trained weights, and may
+    return what is to be done with the model that has them; ``pretrained`` names the weights that
+    the old ``pretrained=True`` stands for.
+    """
+
+    def decorate(build):
+        def built(*args, progress=True, **options):
+            member = _chosen(build.__name__, weights, pretrained, args, options)
+            if member is None:
+                return build(**options)
+            state = member.get_state_dict(progress=progress, check_hash=True)
+            finish = None if trained is None else trained(member, options)
+            if member.meta["categories"] is not None:
+                require(options, "num_classes", len(member.meta["categories"]))
+            model = build(**options)
+            model.load_state_dict(state)
+            if finish is not None:
+                finish(model)
+            return model
+
+        public: Any = functools.update_wrapper(built, build)
+        public.weights = weights
+        public.__signature__ = SIGNATURE
+        return register_model()(public)
+
+    return decorate
+
+
+def require(options, name, value):
+    """Let the option ``name`` be ``value``.
+
+    Raises:
+        ValueError: the caller has asked for another.
+    """
+    if options.setdefault(name, value) != value:
+        raise ValueError(f"the trained weights need {name}={value!r}, got {options[name]!r}")
+
+
+def _chosen(name, enum, pretrained, args, options):
+    """The member of ``enum`` that a call asks for, in any of the ways there have been."""
+    if len(args) > 1:
+        raise TypeError(f"{name}: takes keyword arguments, got {len(args)} positional ones")
+    if args:
+        warnings.warn(f"{name}: pass weights by keyword", UserWarning, stacklevel=3)
+        options["weights"] = args[0]
+    asked = options.pop("weights", None)
+    legacy = "pretrained" in options or asked == "legacy"
+    if "pretrained" in options:
+        asked = options.pop("pretrained")
+    if legacy or not (asked is None or isinstance(asked, (str, WeightsEnum))):
+        if asked and pretrained is None:
+            raise ValueError(f"{name}: no weights are published for pretrained=True")
+        asked = enum[pretrained] if asked else None
+        warnings.warn(f"{name}: pretrained= is old; use weights={asked}", UserWarning, stacklevel=3)
+    return enum.verify(asked)
+
+
+def register_model(name=None):
+    """Register the decorated builder under ``name``, or its own.
+
+    Raises:
+        ValueError: the name is taken.
+    """
+
+    def decorate(build):
+        key = name or build.__name__
+        if key in BUILDERS:
+            raise ValueError(f"register_model: {key!r} is registered already")
+        BUILDERS[key] = build
+        return build
+
+    return decorate
+
+
+def list_models(module=None, include=None, exclude=None):
+    """The names of the models, in order; ``include`` and ``exclude`` are shell patterns.
+
+    >>> from rushlight.vision.models import list_models
+    >>> list_models(include="resnet*", exclude=["*1*"])
+    ['resnet34', 'resnet50']
+    """
+    names = [
+        name for name, build in BUILDERS.items()
+        if module is None or build.__module__.rpartition(".")[0] == module.__name__
+    ]  # fmt: skip
+    if include:
+        names = [name for name in names if _matches(name, include)]
+    return sorted(name for name in names if not (exclude and _matches(name, exclude)))
+
+
+def _matches(name, patterns):
+    patterns = [patterns] if isinstance(patterns, str) else patterns
+    return any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
+
+
+def get_model_builder(name):
+    """The function that builds the model of this name.
+
+    Raises:
+        ValueError: there is none.
+    """
+    try:
+        return BUILDERS[name.lower()]
+    except KeyError:
+        raise ValueError(f"Unknown model {name!r}: list_models() has the names") from None
+
+
+def get_model(name, **config):
+    """Build the model of this name.
+
+    Raises:
+        ValueError: there is none.
+
+    >>> from rushlight.vision.models import get_model
+    >>> get_model("squeezenet1_1", num_classes=10).num_classes
+    10
+    """
+    return get_model_builder(name)(**config)
+
+
+def get_model_weights(name):
+    """The ``WeightsEnum`` of a model, which is given by its name or its builder.
+
+    >>> from rushlight.vision.models import get_model_weights
+    >>> list(get_model_weights("resnet50"))
+    [ResNet50_Weights.IMAGENET1K_V1, ResNet50_Weights.IMAGENET1K_V2]
+    """
+    build = get_model_builder(name) if isinstance(name, str) else name
+    if not hasattr(build, "weights"):
+        raise ValueError(f"get_model_weights: {build!r} has no weights")
+    return build.weights
+
+
+def get_weight(name):
+    """The weights of this full name.
+
+    Raises:
+        ValueError: no model has weights of this name.
+
+    >>> from rushlight.vision.models import get_weight
+    >>> get_weight("ResNet50_Weights.IMAGENET1K_V2")
+    ResNet50_Weights.IMAGENET1K_V2
+    """
+    enum, dot, member = name.partition(".")
+    found = getattr(importlib.import_module("rushlight.vision.models"), enum, None)
+    if not dot or not (isinstance(found, type) and issubclass(found, WeightsEnum)):
+        raise ValueError(f"get_weight: no weights are called {name!r}")
+    return found[member]

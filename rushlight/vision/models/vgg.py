@@ -1,0 +1,124 @@
+"""VGG: convolutions of 3×3, one after another."""
+
+from functools import partial
+
+from rushlight import nn
+from rushlight.vision.models.blocks import FeatureClassifier, init_weights
+from rushlight.vision.models.registry import builder, require
+from rushlight.vision.models.weights import weights_enum
+
+__all__ = [
+    "VGG", "VGG11_BN_Weights", "VGG11_Weights", "VGG13_BN_Weights", "VGG13_Weights",
+    "VGG16_BN_Weights", "VGG16_Weights", "VGG19_BN_Weights", "VGG19_Weights", "vgg11", "vgg11_bn",
+    "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn",
+]  # fmt: skip
+
+VGG11_Weights = weights_enum("VGG11_Weights", __name__)
+VGG11_BN_Weights = weights_enum("VGG11_BN_Weights", __name__)
+VGG13_Weights = weights_enum("VGG13_Weights", __name__)
+VGG13_BN_Weights = weights_enum("VGG13_BN_Weights", __name__)
+VGG16_Weights = weights_enum("VGG16_Weights", __name__)
+VGG16_BN_Weights = weights_enum("VGG16_BN_Weights", __name__)
+VGG19_Weights = weights_enum("VGG19_Weights", __name__)
+VGG19_BN_Weights = weights_enum("VGG19_BN_Weights", __name__)
+
+#: How many layers of 64, 128, 256, 512 and 512 channels, by the number of layers with weights.
+DEPTHS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
+
+
+class VGG(FeatureClassifier):
+    """Given features (N, 512, h, w), then three linear layers.
+
+    Shape: x: (N, 3, H, W), H and W from 32 → (N, num_classes).
+    Source: Simonyan and Zisserman 2014, https://arxiv.org/abs/1409.1556
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.models import VGG
+    >>> VGG(torch.nn.Conv2d(3, 512, 1), num_classes=10)(torch.zeros(1, 3, 8, 8)).shape
+    torch.Size([1, 10])
+    """
+
+    def __init__(self, features, num_classes=1000, init_weights=True, dropout=0.5):
+        super().__init__()
+        self.features = features
+        self.avgpool = nn.AdaptiveAvgPool2d((7, 7))
+        self.classifier = nn.Sequential(
+            nn.Linear(512 * 7 * 7, 4096),
+            nn.ReLU(inplace=True),
+            nn.Dropout(dropout),
+            nn.Linear(4096, 4096),
+            nn.ReLU(inplace=True),
+            nn.Dropout(dropout),
+            nn.Linear(4096, num_classes),
+        )
+        if init_weights:
+            _init_weights(self, linear=partial(nn.init.normal_, std=0.01))
+
+
+_init_weights = init_weights  # VGG has an argument of this name
+
+
+def _vgg(depth, batch_norm=False, **options):
+    layers: list[nn.Module] = []
+    channels = 3
+    for wider, count in zip((64, 128, 256, 512, 512), DEPTHS[depth], strict=True):
+        for _ in range(count):
+            layers.append(nn.Conv2d(channels, wider, 3, padding=1))
+            if batch_norm:
+                layers.append(nn.BatchNorm2d(wider))
+            layers.append(nn.ReLU(inplace=True))
+            channels = wider
+        layers.append(nn.MaxPool2d(2, stride=2))
+    return VGG(nn.Sequential(*layers), **options)
+
+
+def _trained(weights, options):
+    require(options, "init_weights", False)
+
+
+@builder(VGG11_Weights, _trained)
+def vgg11(**options):
+    """``VGG`` of 11 layers."""
+    return _vgg(11, **options)
+
+
+@builder(VGG11_BN_Weights, _trained)
+def vgg11_bn(**options):
+    """``VGG`` of 11 layers, with batch normalisation."""
+    return _vgg(11, batch_norm=True, **options)
+
+
+@builder(VGG13_Weights, _trained)
+def vgg13(**options):
+    """``VGG`` of 13 layers."""
+    return _vgg(13, **options)
+
+
+@builder(VGG13_BN_Weights, _trained)
+def vgg13_bn(**options):
+    """``VGG`` of 13 layers, with batch normalisation."""
+    return _vgg(13, batch_norm=True, **options)
+
+
+@builder(VGG16_Weights, _trained)
+def vgg16(**options):
+    """``VGG`` of 16 layers."""
+    return _vgg(16, **options)
+
+
+@builder(VGG16_BN_Weights, _trained)
+def vgg16_bn(**options):
+    """``VGG`` of 16 layers, with batch normalisation."""
+    return _vgg(16, batch_norm=True, **options)
+
+
+@builder(VGG19_Weights, _trained)
+def vgg19(**options):
+    """``VGG`` of 19 layers."""
+    return _vgg(19, **options)
+
+
+@builder(VGG19_BN_Weights, _trained)
+def vgg19_bn(**options):
+    """``VGG`` of 19 layers, with batch normalisation."""
+    return _vgg(19, batch_norm=True, **options)

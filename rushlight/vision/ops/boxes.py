@@ -1,0 +1,216 @@
+"""Boxes: their formats, how much they overlap, and which of them to keep.
+
+A box is (x1, y1, x2, y2), "xyxy", unless a format is given: "xywh" has a corner and a size,
+"cxcywh" the centre and a size.
+"""
+
+import math
+
+import numpy as np
+
+import rushlight as torch
+
+__all__ = [
+    "batched_nms", "box_area", "box_convert", "box_iou", "clip_boxes_to_image",
+    "complete_box_iou", "distance_box_iou", "generalized_box_iou", "masks_to_boxes", "nms",
+    "remove_small_boxes",
+]  # fmt: skip
+
+FORMATS = ("xyxy", "xywh", "cxcywh")
+
+
+def box_convert(boxes, in_fmt, out_fmt):
+    """The same boxes in another format.
+
+    Shape: boxes: (..., 4) → the same.
+    Raises:
+        ValueError: a format is not known.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.ops import box_convert
+    >>> box_convert(torch.tensor([[1.0, 2.0, 4.0, 8.0]]), "xyxy", "cxcywh")
+    tensor([[2.5000, 5.0000, 3.0000, 6.0000]])
+    """
+    for fmt in (in_fmt, out_fmt):
+        if fmt not in FORMATS:
+            raise ValueError(f"box_convert: a format must be one of {FORMATS}, got {fmt!r}")
+    if in_fmt == out_fmt:
+        return boxes.clone()
+    x, y, w, h = boxes.unbind(-1)
+    if in_fmt == "xywh":
+        x, y, w, h = x, y, x + w, y + h
+    elif in_fmt == "cxcywh":
+        x, y, w, h = x - 0.5 * w, y - 0.5 * h, x + 0.5 * w, y + 0.5 * h
+    if out_fmt == "xywh":
+        x, y, w, h = x, y, w - x, h - y
+    elif out_fmt == "cxcywh":
+        x, y, w, h = (x + w) / 2, (y + h) / 2, w - x, h - y
+    return torch.stack([x, y, w, h], -1)
+
+
+def _wide(x):
+    """In a type that holds products of coordinates."""
+    if x.is_floating_point():
+        return x if x.dtype in (torch.float32, torch.float64) else x.float()
+    return x if x.dtype in (torch.int32, torch.int64) else x.int()
+
+
+def box_area(boxes, fmt="xyxy"):
+    """The area of each box.
+
+    Shape: boxes: (..., 4) → (...).
+    Raises:
+        ValueError: the format is not known.
+    """
+    if fmt not in FORMATS:
+        raise ValueError(f"box_area: fmt must be one of {FORMATS}, got {fmt!r}")
+    boxes = _wide(boxes)
+    if fmt != "xyxy":
+        return boxes[..., 2] * boxes[..., 3]
+    return (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
+
+
+def _overlap(boxes1, boxes2):
+    """The areas of intersection and union of each pair."""
+    low = torch.max(boxes1[..., None, :2], boxes2[..., None, :, :2])
+    high = torch.min(boxes1[..., None, 2:], boxes2[..., None, :, 2:])
+    intersection = _wide(high - low).clamp(min=0).prod(-1)
+    areas = box_area(boxes1)[..., None] + box_area(boxes2)[..., None, :]
+    return intersection, areas - intersection
+
+
+def _hull(boxes1, boxes2):
+    """The sides (..., 2) of the smallest box around each pair."""
+    low = torch.min(boxes1[..., None, :2], boxes2[..., None, :, :2])
+    high = torch.max(boxes1[..., None, 2:], boxes2[..., None, :, 2:])
+    return _wide(high - low).clamp(min=0)
+
+
+def box_iou(boxes1, boxes2, fmt="xyxy"):
+    """Intersection over union of each pair.
+
+    Shape: boxes1: (..., N, 4), boxes2: (..., M, 4) → (..., N, M).
+    Raises:
+        ValueError: the format is not known.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.ops import box_iou
+    >>> box_iou(torch.tensor([[0, 0, 2, 2]]), torch.tensor([[1, 0, 3, 2], [5, 5, 6, 6]]))
+    tensor([[0.3333, 0.0000]])
+    """
+    boxes1, boxes2 = box_convert(boxes1, fmt, "xyxy"), box_convert(boxes2, fmt, "xyxy")
+    intersection, union = _overlap(boxes1, boxes2)
+    return intersection / union
+
+
+def generalized_box_iou(boxes1, boxes2):
+    """``box_iou`` less the part of the smallest box around both that neither covers.
+
+    Shape: boxes1: (..., N, 4), boxes2: (..., M, 4) → (..., N, M).
+    Source: Rezatofighi et al. 2019, https://arxiv.org/abs/1902.09630
+    """
+    intersection, union = _overlap(boxes1, boxes2)
+    area = _hull(boxes1, boxes2).prod(-1)
+    return intersection / union - (area - union) / area
+
+
+def distance_box_iou(boxes1, boxes2, eps=1e-7):
+    """``box_iou`` less the squared distance of the centres over that of the corners around both.
+
+    Shape: boxes1: (..., N, 4), boxes2: (..., M, 4) → (..., N, M).
+    Source: Zheng et al. 2019, https://arxiv.org/abs/1911.08287
+    """
+    boxes1, boxes2 = _wide(boxes1), _wide(boxes2)
+    diagonal = (_hull(boxes1, boxes2) ** 2).sum(-1) + eps
+    centres1 = (boxes1[..., :2] + boxes1[..., 2:]) / 2
+    centres2 = (boxes2[..., :2] + boxes2[..., 2:]) / 2
+    distance = (centres1[..., None, :] - centres2[..., None, :, :]) ** 2
+    return box_iou(boxes1, boxes2) - distance.sum(-1) / diagonal
+
+
+def complete_box_iou(boxes1, boxes2, eps=1e-7):
+    """``distance_box_iou`` less a measure of how the aspect ratios differ.
+
+    Shape: boxes1: (..., N, 4), boxes2: (..., M, 4) → (..., N, M).
+    Source: Zheng et al. 2020, https://arxiv.org/abs/2005.03572
+    """
+    boxes1, boxes2 = _wide(boxes1), _wide(boxes2)
+    size1, size2 = boxes1[..., 2:] - boxes1[..., :2], boxes2[..., 2:] - boxes2[..., :2]
+    angle1 = torch.atan(size1[..., 0] / size1[..., 1])[..., None]
+    angle2 = torch.atan(size2[..., 0] / size2[..., 1])[..., None, :]
+    unlike = 4 / math.pi**2 * (angle1 - angle2) ** 2
+    with torch.no_grad():
+        weight = unlike / (1 - box_iou(boxes1, boxes2) + unlike + eps)
+    return distance_box_iou(boxes1, boxes2, eps) - weight * unlike
+
+
+def nms(boxes, scores, iou_threshold):
+    """The boxes that no better one overlaps by more than ``iou_threshold``, best first.
+
+    Shape: boxes: (N, 4), scores: (N,) → indices (K,).
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.ops import nms
+    >>> boxes = torch.tensor([[0.0, 0.0, 2.0, 2.0], [0.0, 0.0, 2.0, 1.9], [3.0, 3.0, 4.0, 4.0]])
+    >>> nms(boxes, torch.tensor([0.5, 0.9, 0.7]), 0.5)
+    tensor([1, 2])
+    """
+    if boxes.ndim != 2 or boxes.shape[-1] != 4 or scores.shape != boxes.shape[:1]:
+        raise RuntimeError(
+            f"nms: boxes {tuple(boxes.shape)} must be (N, 4) and scores {tuple(scores.shape)} (N,)"
+        )
+    order = scores.detach().sort(stable=True, descending=True)[1]
+    sorted_boxes = boxes.detach()[order].numpy()
+    alive = np.ones(len(sorted_boxes), bool)
+    corner, end = sorted_boxes[:, :2], sorted_boxes[:, 2:]
+    area = np.prod(end - corner, axis=1)
+    for i in range(len(alive)):
+        if alive[i]:
+            sides = np.minimum(end[i], end[i + 1 :]) - np.maximum(corner[i], corner[i + 1 :])
+            both = np.prod(np.maximum(sides, 0), axis=1)
+            alive[i + 1 :] &= ~(both > iou_threshold * (area[i] + area[i + 1 :] - both))
+    return order[torch.from_numpy(alive)]
+
+
+def batched_nms(boxes, scores, idxs, iou_threshold):
+    """``nms`` within each category of ``idxs``.
+
+    Shape: boxes: (N, 4), scores and idxs: (N,) → indices (K,).
+    """
+    if boxes.numel() == 0:
+        return torch.empty((0,), dtype=torch.int64)
+    apart = idxs.to(boxes.dtype) * (boxes.max() + 1)  # no box of one overlaps one of another
+    return nms(boxes + apart[:, None], scores, iou_threshold)
+
+
+def remove_small_boxes(boxes, min_size):
+    """The indices of the boxes with both sides of ``min_size`` or more.
+
+    Shape: boxes: (N, 4) → (K,).
+    """
+    sides = boxes[..., 2:] - boxes[..., :2]
+    return torch.where((sides >= min_size).all(-1))[0]
+
+
+def clip_boxes_to_image(boxes, size):
+    """The boxes, cut at the borders of an image of ``size`` (H, W).
+
+    Shape: boxes: (..., 4) → the same.
+    """
+    height, width = size
+    x, y = boxes[..., 0::2].clamp(0, width), boxes[..., 1::2].clamp(0, height)
+    return torch.stack([x, y], boxes.dim()).reshape(boxes.shape)
+
+
+def masks_to_boxes(masks):
+    """The smallest box around each mask; zeros around an empty one.
+
+    Shape: masks: (N, H, W) → (N, 4), float32.
+    """
+    boxes = torch.zeros((len(masks), 4))
+    for box, mask in zip(boxes, masks, strict=True):
+        rows, columns = torch.where(mask != 0)
+        if len(rows):
+            found = columns.min(), rows.min(), columns.max(), rows.max()
+            box.copy_(torch.stack(found))
+    return boxes

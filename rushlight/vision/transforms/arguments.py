@@ -1,0 +1,93 @@
+"""Arguments that transforms share: sizes, angles, ranges, fills."""
+
+import numbers
+import warnings
+from collections.abc import Sequence
+
+from rushlight.tensor import Tensor
+from rushlight.vision.images import channels_of
+
+__all__ = ["angles", "fill_for", "fill_of", "lines", "ordered", "pair", "two_of"]
+
+
+def pair(size, name):
+    """(height, width) from a number, or a sequence of one or two, as it is given.
+
+    Raises:
+        ValueError: there are more than two.
+    """
+    if isinstance(size, numbers.Number):
+        return int(size), int(size)  # type: ignore[call-overload]
+    if isinstance(size, Sequence) and len(size) == 1:
+        return size[0], size[0]
+    if len(size) != 2:
+        raise ValueError(f"{name}: expected a size (h, w), got {size}")
+    return size
+
+
+def two_of(value, name, counts=(2,)):
+    """Check that ``value`` is a sequence of so many numbers.
+
+    Raises:
+        TypeError: it is no sequence.
+        ValueError: it has another length.
+    """
+    if not isinstance(value, Sequence):
+        raise TypeError(f"{name} must be a sequence, got {type(value)}")
+    if len(value) not in counts:
+        raise ValueError(f"{name} must have {' or '.join(map(str, counts))} numbers, got {value}")
+
+
+def angles(value, name, counts=(2,)):
+    """[low, high] in degrees from a number, which stands for both signs, or a sequence.
+
+    Raises:
+        ValueError: a single number is negative.
+    """
+    if isinstance(value, numbers.Number):
+        if value < 0:  # type: ignore[operator]
+            raise ValueError(f"{name}: a single number must be positive, got {value}")
+        value = [-value, value]  # type: ignore[operator]
+    else:
+        two_of(value, name, counts)
+    return [float(degrees) for degrees in value]
+
+
+def ordered(scale, ratio, name):
+    """Check that two ranges are sequences, and warn where one goes from high to low.
+
+    Raises:
+        TypeError: one is no sequence.
+    """
+    for value, what in ((scale, "scale"), (ratio, "ratio")):
+        if not isinstance(value, Sequence):
+            raise TypeError(f"{name}: {what} must be a sequence, got {type(value)}")
+    if scale[0] > scale[1] or ratio[0] > ratio[1]:
+        warnings.warn(f"{name}: scale and ratio should be (min, max)", stacklevel=3)
+
+
+def fill_of(fill, name):
+    """``fill``, where None is 0.
+
+    Raises:
+        TypeError: it is neither a number nor a sequence.
+    """
+    if fill is None:
+        return 0
+    if not isinstance(fill, (Sequence, numbers.Number)):
+        raise TypeError(f"{name}: fill must be a number or a sequence, got {type(fill)}")
+    return fill
+
+
+def fill_for(img, fill):
+    """``fill`` as the functions take it: a tensor's is a list with a number for each channel."""
+    if not isinstance(img, Tensor) or fill is None:
+        return fill
+    if isinstance(fill, (int, float)):
+        return [float(fill)] * channels_of(img)
+    return [float(value) for value in fill]
+
+
+def lines(name, entries):
+    """``name`` with an entry a line, indented, in brackets."""
+    return f"{name}(" + "".join(f"\n    {entry}" for entry in entries) + "\n)"

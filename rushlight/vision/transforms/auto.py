@@ -1,0 +1,272 @@
+"""Augmentations whose operations are drawn from a list: AutoAugment and its successors."""
+
+import math
+from enum import Enum
+from typing import Any
+
+import rushlight as torch
+from rushlight import nn
+from rushlight.tensor import Tensor
+from rushlight.vision.transforms import functional as F
+from rushlight.vision.transforms.arguments import fill_for
+from rushlight.vision.transforms.functional import InterpolationMode
+from rushlight.vision.transforms.policies import POLICIES
+
+__all__ = ["AugMix", "AutoAugment", "AutoAugmentPolicy", "RandAugment", "TrivialAugmentWide"]
+
+
+def _affine(img, interpolation, fill, translate=(0, 0), shear=(0.0, 0.0), center=None):
+    return F.affine(img, 0.0, translate, 1.0, shear, interpolation, fill, center)
+
+
+def _degrees(magnitude):
+    return math.degrees(math.atan(magnitude))
+
+
+#: What each operation does to an image: (image, magnitude, interpolation, fill) → image.
+OPERATIONS = {
+    "Identity": lambda img, m, mode, fill: img,
+    "ShearX": lambda img, m, mode, fill: _affine(
+        img, mode, fill, shear=(_degrees(m), 0.0), center=[0, 0]
+    ),
+    "ShearY": lambda img, m, mode, fill: _affine(
+        img, mode, fill, shear=(0.0, _degrees(m)), center=[0, 0]
+    ),
+    "TranslateX": lambda img, m, mode, fill: _affine(img, mode, fill, translate=(int(m), 0)),
+    "TranslateY": lambda img, m, mode, fill: _affine(img, mode, fill, translate=(0, int(m))),
+    "Rotate": lambda img, m, mode, fill: F.rotate(img, m, mode, fill=fill),
+    "Brightness": lambda img, m, mode, fill: F.adjust_brightness(img, 1.0 + m),
+    "Color": lambda img, m, mode, fill: F.adjust_saturation(img, 1.0 + m),
+    "Contrast": lambda img, m, mode, fill: F.adjust_contrast(img, 1.0 + m),
+    "Sharpness": lambda img, m, mode, fill: F.adjust_sharpness(img, 1.0 + m),
+    "Posterize": lambda img, m, mode, fill: F.posterize(img, int(m)),
+    "Solarize": lambda img, m, mode, fill: F.solarize(img, m),
+    "AutoContrast": lambda img, m, mode, fill: F.autocontrast(img),
+    "Equalize": lambda img, m, mode, fill: F.equalize(img),
+    "Invert": lambda img, m, mode, fill: F.invert(img),
+}
+COLOURS = ("Brightness", "Color", "Contrast", "Sharpness")
+PLAIN = ("AutoContrast", "Equalize", "Invert")  # these have no magnitude
+
+
+def _space(names, bins, colour, shear, x, y, degrees, posterize):
+    """name → (magnitudes, whether a sign is drawn), up to the largest magnitude of each."""
+    largest = {
+        "ShearX": shear, "ShearY": shear, "TranslateX": x, "TranslateY": y, "Rotate": degrees,
+        **dict.fromkeys(COLOURS, colour),
+    }  # fmt: skip
+    first, steps = posterize
+    space: dict = {}
+    for name in names:
+        if name in largest:
+            space[name] = torch.linspace(0.0, largest[name], bins), True
+        elif name == "Posterize":
+            bits = (torch.arange(bins) / ((bins - 1) / steps)).round().int()
+            space[name] = first - bits, False
+        elif name == "Solarize":
+            space[name] = torch.linspace(255.0, 0.0, bins), False
+        else:
+            space[name] = torch.tensor(0.0), False
+    return space
+
+
+class _Drawn(nn.Module):
+    """The base: how an operation is drawn from ``space`` and applied."""
+
+    def __init__(self, interpolation, fill):
+        super().__init__()
+        self.interpolation = interpolation
+        self.fill = fill
+
+    def change(self, img, name, magnitude, fill):
+        """The image after one operation."""
+        return OPERATIONS[name](img, magnitude, self.interpolation, fill)
+
+    def draw(self, space, index):
+        """(name, magnitude) of an operation; ``index()`` draws which magnitude."""
+        name = list(space)[torch.randint(len(space), (1,)).item()]
+        magnitudes, signed = space[name]
+        magnitude = magnitudes[index(magnitudes)].item() if magnitudes.ndim else 0.0
+        if signed and torch.randint(2, (1,)).item():
+            magnitude = -magnitude
+        return name, float(magnitude)
+
+    def _shown(self, *names):
+        shown = ", ".join(f"{name}={getattr(self, name)}" for name in names)
+        return f"{type(self).__name__}({shown})"
+
+
+class AutoAugmentPolicy(Enum):
+    """The data sets for which policies were found."""
+
+    IMAGENET = "imagenet"
+    CIFAR10 = "cifar10"
+    SVHN = "svhn"
+
+
+class AutoAugment(_Drawn):
+    """One of a policy's 25 pairs of operations, each at times.
+
+    Shape: a Pillow image, or a tensor of uint8, (..., 1 or 3, H, W) → the same.
+    Raises:
+        ValueError: the policy is not known.
+    Source: Cubuk et al. 2018, https://arxiv.org/abs/1805.09501
+    """
+
+    SPACE = (
+        "ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate", *COLOURS, "Posterize",
+        "Solarize", *PLAIN,
+    )  # fmt: skip
+
+    def __init__(
+        self, policy=AutoAugmentPolicy.IMAGENET, interpolation=InterpolationMode.NEAREST,
+        fill=None,
+    ):  # fmt: skip
+        super().__init__(interpolation, fill)
+        if not isinstance(policy, AutoAugmentPolicy):
+            raise ValueError(f"AutoAugment: policy must be an AutoAugmentPolicy, got {policy!r}")
+        self.policy = policy
+        self.policies = POLICIES[policy.value]
+
+    @staticmethod
+    def get_params(transform_num):
+        """(which pair, two numbers from 0 to 1, two signs)."""
+        policy = torch.randint(transform_num, (1,)).item()
+        chances = torch.rand((2,))
+        return policy, chances, torch.randint(2, (2,))
+
+    def forward(self, img):
+        fill = fill_for(img, self.fill)
+        _, height, width = F.get_dimensions(img)
+        which, chances, signs = self.get_params(len(self.policies))
+        space = _space(
+            self.SPACE, 10, 0.9, 0.3, 150.0 / 331.0 * width, 150.0 / 331.0 * height, 30.0, (8, 4)
+        )
+        for i, (name, p, index) in enumerate(self.policies[which]):
+            if chances[i] <= p:
+                magnitudes, signed = space[name]
+                magnitude = 0.0 if index is None else float(magnitudes[index].item())
+                if signed and signs[i] == 0:
+                    magnitude = -magnitude
+                img = self.change(img, name, magnitude, fill)
+        return img
+
+    def __repr__(self):
+        return self._shown("policy", "fill")
+
+
+class RandAugment(_Drawn):
+    """``num_ops`` operations, all of the same magnitude.
+
+    Shape: a Pillow image, or a tensor of uint8, (..., 1 or 3, H, W) → the same.
+    Source: Cubuk et al. 2019, https://arxiv.org/abs/1909.13719
+    """
+
+    SPACE = ("Identity", *AutoAugment.SPACE[:-1])
+
+    def __init__(
+        self, num_ops=2, magnitude=9, num_magnitude_bins=31,
+        interpolation=InterpolationMode.NEAREST, fill=None,
+    ):  # fmt: skip
+        super().__init__(interpolation, fill)
+        self.num_ops = num_ops
+        self.magnitude = magnitude
+        self.num_magnitude_bins = num_magnitude_bins
+
+    def forward(self, img):
+        fill = fill_for(img, self.fill)
+        _, height, width = F.get_dimensions(img)
+        space = _space(
+            self.SPACE, self.num_magnitude_bins, 0.9, 0.3, 150.0 / 331.0 * width,
+            150.0 / 331.0 * height, 30.0, (8, 4),
+        )  # fmt: skip
+        for _ in range(self.num_ops):
+            name, magnitude = self.draw(space, lambda _: self.magnitude)
+            img = self.change(img, name, magnitude, fill)
+        return img
+
+    def __repr__(self):
+        return self._shown("num_ops", "magnitude", "num_magnitude_bins", "interpolation", "fill")
+
+
+class TrivialAugmentWide(_Drawn):
+    """One operation of random magnitude.
+
+    Shape: a Pillow image, or a tensor of uint8, (..., 1 or 3, H, W) → the same.
+    Source: Müller and Hutter 2021, https://arxiv.org/abs/2103.10158
+    """
+
+    SPACE = RandAugment.SPACE
+
+    def __init__(self, num_magnitude_bins=31, interpolation=InterpolationMode.NEAREST, fill=None):
+        super().__init__(interpolation, fill)
+        self.num_magnitude_bins = num_magnitude_bins
+
+    def forward(self, img):
+        bins = self.num_magnitude_bins
+        space = _space(self.SPACE, bins, 0.99, 0.99, 32.0, 32.0, 135.0, (8, 6))
+        name, magnitude = self.draw(space, lambda m: torch.randint(len(m), (1,)).item())
+        return self.change(img, name, magnitude, fill_for(img, self.fill))
+
+    def __repr__(self):
+        return self._shown("num_magnitude_bins", "interpolation", "fill")
+
+
+class AugMix(_Drawn):
+    """The image mixed with ``mixture_width`` images that chains of operations make of it.
+
+    Shape: a Pillow image, or a tensor of uint8, (..., 1 or 3, H, W) → the same.
+    Raises:
+        ValueError: ``severity`` is not from 1 to 10.
+    Source: Hendrycks et al. 2019, https://arxiv.org/abs/1912.02781
+    """
+
+    SPACE = (*AutoAugment.SPACE[:5], "Posterize", "Solarize", "AutoContrast", "Equalize")
+    BINS = 10
+
+    def __init__(
+        self, severity=3, mixture_width=3, chain_depth=-1, alpha=1.0, all_ops=True,
+        interpolation=InterpolationMode.BILINEAR, fill=None,
+    ):  # fmt: skip
+        super().__init__(interpolation, fill)
+        if not 1 <= severity <= self.BINS:
+            raise ValueError(f"AugMix: severity must be from 1 to {self.BINS}, got {severity}")
+        self.severity = severity
+        self.mixture_width = mixture_width
+        self.chain_depth = chain_depth
+        self.alpha = alpha
+        self.all_ops = all_ops
+
+    def _index(self, magnitudes):
+        return torch.randint(self.severity, (1,)).item()
+
+    def _shares(self, count, batch):
+        """(N, count) shares of the whole, drawn from a Dirichlet distribution."""
+        distributions: Any = torch.distributions
+        return distributions.Dirichlet(torch.tensor([self.alpha] * count).expand(len(batch), -1)).sample()
+
+    def forward(self, orig_img):
+        img = orig_img if isinstance(orig_img, Tensor) else F.pil_to_tensor(orig_img)
+        fill = fill_for(orig_img, self.fill)
+        height, width = img.shape[-2:]
+        names = self.SPACE + (COLOURS if self.all_ops else ())
+        space = _space(names, self.BINS, 0.9, 0.3, width / 3.0, height / 3.0, 30.0, (4, 4))
+        batch = img.reshape([1] * max(4 - img.ndim, 0) + list(img.shape))
+        each = [len(batch)] + [1] * (batch.ndim - 1)
+        kept = self._shares(2, batch)
+        shares = self._shares(self.mixture_width, batch) * kept[:, 1:]
+        mixed = kept[:, 0].reshape(each) * batch
+        for i in range(self.mixture_width):
+            changed = batch
+            deep = self.chain_depth
+            for _ in range(deep if deep > 0 else torch.randint(1, 4, (1,)).item()):
+                name, magnitude = self.draw(space, self._index)
+                changed = self.change(changed, name, magnitude, fill)
+            mixed.add_(shares[:, i].reshape(each) * changed)
+        mixed = mixed.reshape(img.shape).to(img.dtype)
+        return mixed if isinstance(orig_img, Tensor) else F.to_pil_image(mixed)
+
+    def __repr__(self):
+        return self._shown(
+            "severity", "mixture_width", "chain_depth", "alpha", "all_ops", "interpolation", "fill"
+        )

@@ -1,0 +1,121 @@
+"""Transforms made of others."""
+
+import random
+from collections.abc import Sequence
+
+import rushlight as torch
+from rushlight import nn
+from rushlight.vision.transforms.arguments import lines
+
+__all__ = ["Compose", "Lambda", "RandomApply", "RandomChoice", "RandomOrder", "RandomTransforms"]
+
+
+class Compose:
+    """One transform after another.
+
+    >>> from rushlight.vision import transforms
+    >>> transforms.Compose([transforms.CenterCrop(8), transforms.ToTensor()])
+    Compose(
+        CenterCrop(size=(8, 8))
+        ToTensor()
+    )
+    """
+
+    def __init__(self, transforms):
+        self.transforms = transforms
+
+    def __call__(self, img):
+        for transform in self.transforms:
+            img = transform(img)
+        return img
+
+    def __repr__(self):
+        return lines(type(self).__name__, self.transforms)
+
+
+class Lambda:
+    """A function as a transform.
+
+    Raises:
+        TypeError: it cannot be called.
+    """
+
+    def __init__(self, lambd):
+        if not callable(lambd):
+            raise TypeError(f"Lambda: expected a function, got {type(lambd).__name__}")
+        self.lambd = lambd
+
+    def __call__(self, img):
+        return self.lambd(img)
+
+    def __repr__(self):
+        return f"{type(self).__name__}()"
+
+
+class RandomTransforms:
+    """The base of those that choose among transforms.
+
+    Raises:
+        TypeError: ``transforms`` is no sequence.
+    """
+
+    def __init__(self, transforms):
+        if not isinstance(transforms, Sequence):
+            raise TypeError(f"{type(self).__name__}: transforms must be a sequence")
+        self.transforms = transforms
+
+    def __call__(self, *args, **kwargs):
+        raise NotImplementedError(f"{type(self).__name__} defines no __call__")
+
+    def __repr__(self):
+        return lines(type(self).__name__, self.transforms)
+
+
+class RandomApply(nn.Module):
+    """All of ``transforms`` with probability ``p``, else none."""
+
+    def __init__(self, transforms, p=0.5):
+        super().__init__()
+        self.transforms = transforms
+        self.p = p
+
+    def forward(self, img):
+        if self.p < torch.rand(1):
+            return img
+        for transform in self.transforms:
+            img = transform(img)
+        return img
+
+    def __repr__(self):
+        return lines(type(self).__name__, [f"p={self.p}", *self.transforms])
+
+
+class RandomOrder(RandomTransforms):
+    """All of ``transforms`` in an order that Python's ``random`` draws."""
+
+    def __call__(self, img):
+        order = list(range(len(self.transforms)))
+        random.shuffle(order)
+        for i in order:
+            img = self.transforms[i](img)
+        return img
+
+
+class RandomChoice(RandomTransforms):
+    """One of ``transforms``, with the weights ``p``, that Python's ``random`` draws.
+
+    Raises:
+        TypeError: ``transforms`` or ``p`` is no sequence.
+    """
+
+    def __init__(self, transforms, p=None):
+        super().__init__(transforms)
+        if p is not None and not isinstance(p, Sequence):
+            raise TypeError(f"RandomChoice: p must be a sequence, got {type(p)}")
+        self.p = p
+
+    def __call__(self, *args):
+        return random.choices(self.transforms, weights=self.p)[0](*args)
+
+    def __repr__(self):
+        return f"{super().__repr__()}(p={self.p})"

@@ -1,0 +1,327 @@
+"""Transforms that change the size."""
+
+import math
+import numbers
+from collections.abc import Sequence
+
+import rushlight as torch
+from rushlight import nn
+from rushlight.vision.transforms import functional as F
+from rushlight.vision.transforms.arguments import ordered, pair
+from rushlight.vision.transforms.functional import InterpolationMode
+from rushlight.vision.transforms.functional.interpolation import as_mode
+
+__all__ = [
+    "CenterCrop", "FiveCrop", "Pad", "RandomCrop", "RandomErasing", "RandomResizedCrop", "Resize",
+    "TenCrop",
+]  # fmt: skip
+
+TRIES = 10  # before a crop or an erased part of any shape is given up
+
+
+def _between(low, high):
+    """A number drawn from ``low`` to ``high``."""
+    return torch.empty(1).uniform_(low, high).item()
+
+
+def _below(count):
+    """An integer drawn from 0 to ``count`` - 1."""
+    return torch.randint(0, count, (1,)).item()
+
+
+def _sides(area, scale, ratio):
+    """Two sides, a and b, of a rectangle: its part of ``area`` and a/b are drawn."""
+    low, high = torch.log(torch.tensor(ratio)).tolist()
+    wanted = area * _between(*scale)
+    aspect = torch.exp(torch.empty(1).uniform_(low, high)).item()
+    return round(math.sqrt(wanted * aspect)), round(math.sqrt(wanted / aspect))
+
+
+class Resize(nn.Module):
+    """``functional.resize``: a size (h, w), or the shorter side's.
+
+    Shape: (..., C, H, W) → (..., C, *size).
+    Raises:
+        TypeError: ``size`` is no number or sequence.
+        ValueError: it has more than two numbers.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms import Resize
+    >>> Resize(8)(torch.zeros(3, 16, 32)).shape
+    torch.Size([3, 8, 16])
+    """
+
+    def __init__(
+        self, size, interpolation=InterpolationMode.BILINEAR, max_size=None, antialias=True
+    ):
+        super().__init__()
+        if not isinstance(size, (int, Sequence)):
+            raise TypeError(f"Resize: size must be an int or a sequence, got {type(size)}")
+        if isinstance(size, Sequence) and len(size) not in (1, 2):
+            raise ValueError(f"Resize: size must have one or two numbers, got {size}")
+        self.size = size
+        self.max_size = max_size
+        self.interpolation = as_mode(interpolation, "Resize")
+        self.antialias = antialias
+
+    def forward(self, img):
+        return F.resize(img, self.size, self.interpolation, self.max_size, self.antialias)
+
+    def __repr__(self):
+        return (
+            f"{type(self).__name__}(size={self.size}, interpolation={self.interpolation.value}, "
+            f"max_size={self.max_size}, antialias={self.antialias})"
+        )
+
+
+class CenterCrop(nn.Module):
+    """``functional.center_crop``: the middle of the image.
+
+    Shape: (..., C, H, W) → (..., C, *size).
+    """
+
+    def __init__(self, size):
+        super().__init__()
+        self.size = pair(size, "CenterCrop")
+
+    def forward(self, img):
+        return F.center_crop(img, self.size)
+
+    def __repr__(self):
+        return f"{type(self).__name__}(size={self.size})"
+
+
+class Pad(nn.Module):
+    """``functional.pad``.
+
+    Shape: (..., C, H, W) → (..., C, H', W').
+    Raises:
+        TypeError: an argument has a type that makes no sense.
+        ValueError: the mode is not known, or the padding has not one, two or four numbers.
+    """
+
+    def __init__(self, padding, fill=0, padding_mode="constant"):
+        super().__init__()
+        for name, value in (("padding", padding), ("fill", fill)):
+            if not isinstance(value, (numbers.Number, tuple, list)):
+                raise TypeError(f"Pad: {name} must be a number or a sequence, got {type(value)}")
+        if padding_mode not in ("constant", "edge", "reflect", "symmetric"):
+            raise ValueError(
+                "Pad: padding_mode must be constant, edge, reflect or symmetric, "
+                f"got {padding_mode!r}"
+            )
+        if isinstance(padding, Sequence) and len(padding) not in (1, 2, 4):
+            raise ValueError(f"Pad: padding must have 1, 2 or 4 numbers, got {len(padding)}")
+        self.padding = padding
+        self.fill = fill
+        self.padding_mode = padding_mode
+
+    def forward(self, img):
+        return F.pad(img, self.padding, self.fill, self.padding_mode)
+
+    def __repr__(self):
+        return (
+            f"{type(self).__name__}(padding={self.padding}, fill={self.fill}, "
+            f"padding_mode={self.padding_mode})"
+        )
+
+
+class RandomCrop(nn.Module):
+    """A part of the image, of ``size``, somewhere; it may be padded before.
+
+    Shape: (..., C, H, W) → (..., C, *size).
+    Raises:
+        ValueError: when called, the image is smaller than ``size``.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms import RandomCrop
+    >>> RandomCrop(32, padding=4)(torch.zeros(3, 32, 32)).shape
+    torch.Size([3, 32, 32])
+    """
+
+    def __init__(self, size, padding=None, pad_if_needed=False, fill=0, padding_mode="constant"):
+        super().__init__()
+        self.size = tuple(pair(size, "RandomCrop"))
+        self.padding = padding
+        self.pad_if_needed = pad_if_needed
+        self.fill = fill
+        self.padding_mode = padding_mode
+
+    @staticmethod
+    def get_params(img, output_size):
+        """(top, left, height, width) of a crop of ``output_size``."""
+        _, height, width = F.get_dimensions(img)
+        h, w = output_size
+        if height < h or width < w:
+            raise ValueError(
+                f"RandomCrop: size {(h, w)} is larger than the image's {(height, width)}"
+            )
+        if (height, width) == (h, w):
+            return 0, 0, height, width
+        top = _below(height - h + 1)
+        return top, _below(width - w + 1), h, w
+
+    def forward(self, img):
+        if self.padding is not None:
+            img = F.pad(img, self.padding, self.fill, self.padding_mode)
+        _, height, width = F.get_dimensions(img)
+        if self.pad_if_needed and width < self.size[1]:
+            img = F.pad(img, [self.size[1] - width, 0], self.fill, self.padding_mode)
+        if self.pad_if_needed and height < self.size[0]:
+            img = F.pad(img, [0, self.size[0] - height], self.fill, self.padding_mode)
+        return F.crop(img, *self.get_params(img, self.size))
+
+    def __repr__(self):
+        return f"{type(self).__name__}(size={self.size}, padding={self.padding})"
+
+
+class RandomResizedCrop(nn.Module):
+    """A part of the image of random area and aspect ratio, resized to ``size``.
+
+    Shape: (..., C, H, W) → (..., C, *size).
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms import RandomResizedCrop
+    >>> RandomResizedCrop(8)(torch.zeros(3, 16, 16)).shape
+    torch.Size([3, 8, 8])
+    """
+
+    def __init__(
+        self, size, scale=(0.08, 1.0), ratio=(3.0 / 4.0, 4.0 / 3.0),
+        interpolation=InterpolationMode.BILINEAR, antialias=True,
+    ):  # fmt: skip
+        super().__init__()
+        self.size = pair(size, "RandomResizedCrop")
+        ordered(scale, ratio, "RandomResizedCrop")
+        self.interpolation = as_mode(interpolation, "RandomResizedCrop")
+        self.antialias = antialias
+        self.scale = scale
+        self.ratio = ratio
+
+    @staticmethod
+    def get_params(img, scale, ratio):
+        """(top, left, height, width) of the part: the middle, if ten draws did not fit."""
+        _, height, width = F.get_dimensions(img)
+        for _ in range(TRIES):
+            w, h = _sides(height * width, scale, ratio)
+            if 0 < w <= width and 0 < h <= height:
+                top = _below(height - h + 1)
+                return top, _below(width - w + 1), h, w
+        w, h = width, height
+        if width / height < min(ratio):
+            h = round(w / min(ratio))
+        elif width / height > max(ratio):
+            w = round(h * max(ratio))
+        return (height - h) // 2, (width - w) // 2, h, w
+
+    def forward(self, img):
+        top, left, height, width = self.get_params(img, self.scale, self.ratio)
+        part = F.crop(img, top, left, height, width)
+        return F.resize(part, self.size, self.interpolation, antialias=self.antialias)
+
+    def __repr__(self):
+        scale = tuple([round(s, 4) for s in self.scale])
+        ratio = tuple([round(r, 4) for r in self.ratio])
+        return (
+            f"{type(self).__name__}(size={self.size}, scale={scale}, ratio={ratio}, "
+            f"interpolation={self.interpolation.value}, antialias={self.antialias})"
+        )
+
+
+class FiveCrop(nn.Module):
+    """``functional.five_crop``: the corners and the middle, as a tuple.
+
+    Shape: (..., C, H, W) → five of (..., C, *size).
+    """
+
+    def __init__(self, size):
+        super().__init__()
+        self.size = pair(size, "FiveCrop")
+
+    def forward(self, img):
+        return F.five_crop(img, self.size)
+
+    def __repr__(self):
+        return f"{type(self).__name__}(size={self.size})"
+
+
+class TenCrop(nn.Module):
+    """``functional.ten_crop``: five crops, and five of the flipped image.
+
+    Shape: (..., C, H, W) → ten of (..., C, *size).
+    """
+
+    def __init__(self, size, vertical_flip=False):
+        super().__init__()
+        self.size = pair(size, "TenCrop")
+        self.vertical_flip = vertical_flip
+
+    def forward(self, img):
+        return F.ten_crop(img, self.size, self.vertical_flip)
+
+    def __repr__(self):
+        return f"{type(self).__name__}(size={self.size}, vertical_flip={self.vertical_flip})"
+
+
+class RandomErasing(nn.Module):
+    """A random part of a tensor is overwritten: by ``value``, or noise where it is "random".
+
+    Shape: (..., C, H, W) → the same.
+    Raises:
+        TypeError: an argument has a type that makes no sense.
+        ValueError: a range or ``value`` does not fit.
+    Source: Zhong et al. 2017, https://arxiv.org/abs/1708.04896
+    """
+
+    def __init__(self, p=0.5, scale=(0.02, 0.33), ratio=(0.3, 3.3), value=0, inplace=False):
+        super().__init__()
+        if not isinstance(value, (numbers.Number, str, tuple, list)):
+            raise TypeError(
+                f"RandomErasing: value must be a number, a sequence or 'random', got {type(value)}"
+            )
+        if isinstance(value, str) and value != "random":
+            raise ValueError(f"RandomErasing: value as a str must be 'random', got {value!r}")
+        ordered(scale, ratio, "RandomErasing")
+        if scale[0] < 0 or scale[1] > 1 or not 0 <= p <= 1:
+            raise ValueError(f"RandomErasing: scale and p must be from 0 to 1, got {scale} and {p}")
+        self.p = p
+        self.scale = scale
+        self.ratio = ratio
+        self.value = value
+        self.inplace = inplace
+
+    @staticmethod
+    def get_params(img, scale, ratio, value=None):
+        """(top, left, height, width, value); the whole image, if ten draws did not fit."""
+        channels, height, width = img.shape[-3:]
+        for _ in range(TRIES):
+            h, w = _sides(height * width, scale, ratio)
+            if h >= height or w >= width:
+                continue
+            if value is None:
+                v = torch.empty([channels, h, w], dtype=torch.float32).normal_()
+            else:
+                v = torch.tensor(value)[:, None, None]
+            top = _below(height - h + 1)
+            return top, _below(width - w + 1), h, w, v
+        return 0, 0, height, width, img
+
+    def forward(self, img):
+        if torch.rand(1) >= self.p:
+            return img
+        value = None
+        if self.value != "random":
+            given = self.value if isinstance(self.value, (tuple, list)) else [self.value]
+            value = [float(v) for v in given]  # type: ignore[arg-type]
+        if value is not None and len(value) not in (1, img.shape[-3]):
+            raise ValueError(
+                f"RandomErasing: value has {len(value)} numbers for {img.shape[-3]} channels"
+            )
+        top, left, h, w, v = self.get_params(img, self.scale, self.ratio, value)
+        return F.erase(img, top, left, h, w, v, self.inplace)
+
+    def __repr__(self):
+        return (
+            f"{type(self).__name__}(p={self.p}, scale={self.scale}, ratio={self.ratio}, "
+            f"value={self.value}, inplace={self.inplace})"
+        )

@@ -1,0 +1,258 @@
+"""Colours: brightness, contrast, hue, and what else changes each pixel by itself."""
+
+import numpy as np
+
+import rushlight as torch
+from rushlight.vision.images import channels_of, from_array, is_pil, is_tensor, pillow
+from rushlight.vision.transforms.functional.convert import convert_image_dtype, largest
+
+__all__ = [
+    "adjust_brightness", "adjust_contrast", "adjust_gamma", "adjust_hue", "adjust_saturation",
+    "autocontrast", "blend", "equalize", "invert", "posterize", "rgb_to_grayscale", "solarize",
+    "to_grayscale",
+]  # fmt: skip
+
+
+def _coloured(img, name, dims=2, dtype=None):
+    """Whether the image is a tensor, and then one that has colours.
+
+    Raises:
+        TypeError: it is a tensor of another shape or element type.
+    """
+    if not is_tensor(img, name):
+        return False
+    if img.ndim < dims or channels_of(img) not in (1, 3):
+        shape = tuple(img.shape)
+        raise TypeError(
+            f"{name}: expected a tensor of 1 or 3 channels, (..., C, H, W), got {shape}"
+        )
+    if dtype is not None and img.dtype is not dtype:
+        raise TypeError(f"{name}: expected {dtype}, got {img.dtype}")
+    return True
+
+
+def _not_negative(name, parameter, value):
+    if value < 0:
+        raise ValueError(f"{name}: {parameter} must not be negative, got {value}")
+
+
+def blend(img, other, ratio):
+    """ratio · img + (1 - ratio) · other, within the range of ``img``'s type."""
+    mixed = float(ratio) * img + (1.0 - float(ratio)) * other
+    return mixed.clamp(0, largest(img.dtype)).to(img.dtype)
+
+
+def rgb_to_grayscale(img, num_output_channels=1):
+    """Luma: 0.2989 red + 0.587 green + 0.114 blue, in one channel or three equal ones.
+
+    Shape: (..., 3, H, W) or (..., 1, H, W) → (..., num_output_channels, H, W).
+    Raises:
+        TypeError: the image has no 1 or 3 channels.
+        ValueError: ``num_output_channels`` is not 1 or 3.
+    """
+    if num_output_channels not in (1, 3):
+        raise ValueError(f"rgb_to_grayscale: 1 or 3 channels come out, not {num_output_channels}")
+    if not _coloured(img, "rgb_to_grayscale", 3):
+        grey = img.convert("L")
+        if num_output_channels == 1:
+            return grey
+        return from_array(np.repeat(np.asarray(grey)[:, :, None], 3, 2), "RGB")
+    grey = _luma(img) if img.shape[-3] == 3 else img.clone()
+    return grey.expand(img.shape) if num_output_channels == 3 else grey
+
+
+def _luma(img):
+    red, green, blue = img.unbind(-3)
+    return (0.2989 * red + 0.587 * green + 0.114 * blue).to(img.dtype).unsqueeze(-3)
+
+
+def to_grayscale(img, num_output_channels=1):
+    """``rgb_to_grayscale`` of a Pillow image of any mode.
+
+    Raises:
+        TypeError: ``img`` is no Pillow image.
+    """
+    if not is_pil(img):
+        raise TypeError(f"to_grayscale: expected a Pillow image, got {type(img)}")
+    return rgb_to_grayscale(img, num_output_channels)
+
+
+def adjust_brightness(img, brightness_factor):
+    """The image times the factor: 0 is black, 1 the image itself.
+
+    Raises:
+        ValueError: the factor is negative.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms.functional import adjust_brightness
+    >>> adjust_brightness(torch.tensor([[[50, 200]]], dtype=torch.uint8), 1.5)
+    tensor([[[ 75, 255]]], dtype=torch.uint8)
+    """
+    if not is_tensor(img, "adjust_brightness"):
+        return pillow("ImageEnhance").Brightness(img).enhance(brightness_factor)
+    _not_negative("adjust_brightness", "brightness_factor", brightness_factor)
+    _coloured(img, "adjust_brightness")
+    return blend(img, torch.zeros_like(img), brightness_factor)
+
+
+def adjust_contrast(img, contrast_factor):
+    """From even grey (0) over the image itself (1) to more.
+
+    Raises:
+        ValueError: the factor is negative.
+    """
+    if not is_tensor(img, "adjust_contrast"):
+        return pillow("ImageEnhance").Contrast(img).enhance(contrast_factor)
+    _not_negative("adjust_contrast", "contrast_factor", contrast_factor)
+    _coloured(img, "adjust_contrast")
+    grey = _luma(img) if channels_of(img) == 3 else img
+    grey = grey if grey.is_floating_point() else grey.float()
+    return blend(img, grey.mean((-3, -2, -1), keepdim=True), contrast_factor)
+
+
+def adjust_saturation(img, saturation_factor):
+    """From grey (0) over the image itself (1) to more colour.
+
+    Raises:
+        ValueError: the factor is negative.
+    """
+    if not is_tensor(img, "adjust_saturation"):
+        return pillow("ImageEnhance").Color(img).enhance(saturation_factor)
+    _not_negative("adjust_saturation", "saturation_factor", saturation_factor)
+    _coloured(img, "adjust_saturation")
+    return img if channels_of(img) == 1 else blend(img, _luma(img), saturation_factor)
+
+
+def adjust_hue(img, hue_factor):
+    """Every hue, moved by this part of the circle.
+
+    Raises:
+        ValueError: the factor is not from -0.5 to 0.5.
+    """
+    if not -0.5 <= hue_factor <= 0.5:
+        raise ValueError(f"adjust_hue: hue_factor must be from -0.5 to 0.5, got {hue_factor}")
+    if _coloured(img, "adjust_hue"):
+        if channels_of(img) == 1:
+            return img
+        hue, saturation, value = _hsv(convert_image_dtype(img, torch.float32))
+        turned = _rgb((hue + hue_factor) % 1.0, saturation, value)
+        return convert_image_dtype(turned, img.dtype)
+    if img.mode in ("L", "1", "I", "F"):
+        return img
+    hue, saturation, value = img.convert("HSV").split()
+    step = np.int32(hue_factor * 255).astype(np.uint8)  # wraps around, as bytes do
+    hue = from_array(np.asarray(hue) + step, "L")
+    return pillow().merge("HSV", (hue, saturation, value)).convert(img.mode)
+
+
+def _hsv(img):
+    """Hue, saturation and value, each from 0 to 1."""
+    red, green, blue = img.unbind(-3)
+    high, low = img.amax(-3), img.amin(-3)
+    grey = high == low
+    spread = high - low
+    one = torch.ones_like(high)
+    saturation = spread / torch.where(grey, one, high)
+    scale = torch.where(grey, one, spread)
+    r, g, b = (high - red) / scale, (high - green) / scale, (high - blue) / scale
+    is_red = high == red
+    is_green = (high == green) & ~is_red
+    hue = torch.where(is_red, b - g, torch.where(is_green, 2.0 + r - b, 4.0 + g - r))
+    return torch.fmod(hue / 6.0 + 1.0, 1.0), saturation, high
+
+
+def _rgb(hue, saturation, value):
+    """Colours (..., 3, H, W) from hue, saturation and value."""
+    sector = torch.floor(hue * 6.0)
+    part = hue * 6.0 - sector
+    sector = sector.to(torch.int64) % 6
+    p = (value * (1.0 - saturation)).clamp(0.0, 1.0)
+    q = (value * (1.0 - saturation * part)).clamp(0.0, 1.0)
+    t = (value * (1.0 - saturation * (1.0 - part))).clamp(0.0, 1.0)
+    channels = [(value, q, p, p, t, value), (t, value, value, q, p, p), (p, p, t, value, value, q)]
+    picked = [
+        torch.stack(choices, -3).gather(-3, sector.unsqueeze(-3)) for choices in channels
+    ]  # fmt: skip
+    return torch.cat(picked, -3)
+
+
+def adjust_gamma(img, gamma, gain=1):
+    """gain · img^gamma, of values from 0 to 1: gamma above 1 makes shadows darker.
+
+    Raises:
+        ValueError: ``gamma`` is negative.
+    """
+    _not_negative("adjust_gamma", "gamma", gamma)
+    if _coloured(img, "adjust_gamma"):
+        x = img if img.is_floating_point() else convert_image_dtype(img)
+        return convert_image_dtype((gain * x.pow(gamma)).clamp(0, 1), img.dtype)
+    table = [int((256 - 1e-3) * gain * (value / 255.0) ** gamma) for value in range(256)]
+    return img.convert("RGB").point(table * 3).convert(img.mode)
+
+
+def invert(img):
+    """White less the image."""
+    if not _coloured(img, "invert", 3):
+        return pillow("ImageOps").invert(img)
+    return largest(img.dtype) - img
+
+
+def posterize(img, bits):
+    """The image with only the highest ``bits`` of each channel.
+
+    Raises:
+        ValueError: ``bits`` is not from 0 to 8.
+        TypeError: a tensor is not of uint8.
+    """
+    if not 0 <= bits <= 8:
+        raise ValueError(f"posterize: bits must be from 0 to 8, got {bits}")
+    if not _coloured(img, "posterize", 3, torch.uint8):
+        return pillow("ImageOps").posterize(img, bits)
+    return img & (256 - 2 ** (8 - bits))
+
+
+def solarize(img, threshold):
+    """The image with all values from the threshold on inverted.
+
+    Raises:
+        TypeError: the threshold is beyond a tensor's white.
+    """
+    if not _coloured(img, "solarize", 3):
+        return pillow("ImageOps").solarize(img, threshold)
+    if threshold > largest(img.dtype):
+        raise TypeError(f"solarize: threshold {threshold} is beyond white in {img.dtype}")
+    return torch.where(img >= threshold, invert(img), img)
+
+
+def autocontrast(img):
+    """The image with each channel stretched from black to white."""
+    if not _coloured(img, "autocontrast", 3):
+        return pillow("ImageOps").autocontrast(img)
+    white = largest(img.dtype)
+    x = img if img.is_floating_point() else img.float()
+    low, high = x.amin((-2, -1), keepdim=True), x.amax((-2, -1), keepdim=True)
+    flat = low == high
+    scale = torch.where(flat, torch.ones_like(low), white / torch.where(flat, 1.0, high - low))
+    low = torch.where(flat, torch.zeros_like(low), low)
+    return ((img - low) * scale).clamp(0, white).to(img.dtype)
+
+
+def equalize(img):
+    """The image with every value of a channel about equally frequent.
+
+    Raises:
+        TypeError: a tensor is not of uint8.
+    """
+    if not _coloured(img, "equalize", 3, torch.uint8):
+        return pillow("ImageOps").equalize(img)
+    flat = img.detach().numpy().reshape(-1, *img.shape[-2:])
+    return torch.from_numpy(np.stack([_equalized(channel) for channel in flat])).reshape(img.shape)
+
+
+def _equalized(channel):
+    counts = np.bincount(channel.ravel(), minlength=256)
+    step = counts[counts > 0][:-1].sum() // 255
+    if step == 0:
+        return channel
+    before = np.cumsum(counts) - counts
+    return np.clip((before + step // 2) // step, 0, 255).astype(np.uint8)[channel]

@@ -1,0 +1,208 @@
+"""Between Pillow images, arrays and tensors, and between element types."""
+
+import sys
+
+import numpy as np
+
+import rushlight as torch
+from rushlight.tensor import Tensor
+from rushlight.vision.images import channels_of, from_array, is_pil, is_tensor, size_of
+
+__all__ = [
+    "convert_image_dtype", "get_dimensions", "get_image_num_channels", "get_image_size",
+    "largest", "normalize", "pil_to_tensor", "to_pil_image", "to_tensor",
+]  # fmt: skip
+
+INT16 = "I;16" if sys.byteorder == "little" else "I;16B"
+
+
+def get_dimensions(img):
+    """[channels, height, width] of an image.
+
+    Raises:
+        TypeError: it is no image.
+    """
+    return [channels_of(img), *size_of(img)]
+
+
+def get_image_size(img):
+    """[width, height] of an image.
+
+    Raises:
+        TypeError: it is no image.
+    """
+    height, width = size_of(img)
+    return [width, height]
+
+
+def get_image_num_channels(img):
+    """The number of channels of an image.
+
+    Raises:
+        TypeError: it is no image.
+    """
+    return channels_of(img)
+
+
+def to_tensor(pic):
+    """An image (H, W, C) of bytes as floating point from 0 to 1; other types keep their values.
+
+    Shape: a Pillow image, or an array (H, W) or (H, W, C) → (C, H, W).
+    Raises:
+        TypeError: ``pic`` is neither.
+        ValueError: the array has another number of dims.
+
+    >>> import numpy as np
+    >>> from rushlight.vision.transforms.functional import to_tensor
+    >>> to_tensor(np.array([[0, 255]], np.uint8))
+    tensor([[[0., 1.]]])
+    """
+    if is_pil(pic):
+        dtype = {"I": np.int32, INT16: np.int16, "F": np.float32}.get(pic.mode, np.uint8)
+        array = np.array(pic, dtype, copy=True)
+        if pic.mode == "1":
+            array *= 255
+    elif isinstance(pic, np.ndarray):
+        array = pic
+    else:
+        raise TypeError(f"to_tensor: pic should be PIL Image or ndarray. Got {type(pic)}")
+    if array.ndim not in (2, 3):
+        raise ValueError(f"to_tensor: pic should be 2/3 dimensional. Got {array.ndim} dimensions.")
+    found = _channels_first(array).contiguous()
+    if found.dtype is torch.uint8:
+        return found.to(torch.get_default_dtype()).div(255)
+    return found
+
+
+def _channels_first(array):
+    if array.ndim == 2:
+        array = array[:, :, None]
+    return torch.from_numpy(array.transpose(2, 0, 1))
+
+
+def pil_to_tensor(pic):
+    """A Pillow image as a tensor of the same values.
+
+    Shape: → (C, H, W), uint8 for most modes.
+    Raises:
+        TypeError: ``pic`` is no Pillow image.
+    """
+    if not is_pil(pic):
+        raise TypeError(f"pil_to_tensor: pic should be PIL Image. Got {type(pic)}")
+    return _channels_first(np.array(pic, copy=True))
+
+
+def largest(dtype):
+    """The value of white: the largest integer, or 1."""
+    return 1 if dtype.is_floating_point else torch.iinfo(dtype).max
+
+
+def convert_image_dtype(image, dtype=torch.float32):
+    """An image in another element type, its values scaled from the white of one to the other's.
+
+    Raises:
+        TypeError: ``image`` is no tensor.
+        RuntimeError: floating point of this type does not reach the integers of ``dtype``.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms.functional import convert_image_dtype
+    >>> convert_image_dtype(torch.tensor([[0, 51, 255]], dtype=torch.uint8))
+    tensor([[0.0000, 0.2000, 1.0000]])
+    """
+    if not isinstance(image, Tensor):
+        raise TypeError(f"convert_image_dtype: expected a tensor, got {type(image)}")
+    if image.dtype is dtype:
+        return image
+    white = largest(dtype)
+    if image.is_floating_point():
+        return image.to(dtype) if dtype.is_floating_point else _to_integers(image, dtype, white)
+    if dtype.is_floating_point:
+        return image.to(dtype) / largest(image.dtype)
+    narrower = (largest(image.dtype) + 1) // (white + 1)
+    if narrower > 1:
+        return torch.div(image, narrower, rounding_mode="floor").to(dtype)
+    return image.to(dtype) * ((white + 1) // (largest(image.dtype) + 1))
+
+
+def _to_integers(image, dtype, white):
+    single = image.dtype is torch.float32 and dtype in (torch.int32, torch.int64)
+    if single or (image.dtype is torch.float64 and dtype is torch.int64):
+        raise RuntimeError(
+            f"convert_image_dtype: the cast from {image.dtype} to {dtype} cannot be performed "
+            "safely"
+        )
+    return image.mul(white + 1 - 1e-3).to(dtype)  # 1.0 is the last step's, all steps are even
+
+
+#: The modes of Pillow images by their number of channels; the first is the default for bytes.
+MODES = {2: ("LA",), 3: ("RGB", "YCbCr", "HSV"), 4: ("RGBA", "CMYK", "RGBX")}
+SINGLE = {"uint8": "L", "int16": INT16, "int32": "I", "float32": "F"}
+
+
+def to_pil_image(pic, mode=None):
+    """A tensor (C, H, W) or an array (H, W, C) as a Pillow image; floating point from 0 to 1.
+
+    Raises:
+        TypeError: ``pic`` is neither, or no mode has its element type.
+        ValueError: its shape is not an image's, or does not fit ``mode``.
+    """
+    if isinstance(pic, Tensor):
+        array = pic.detach().numpy()
+        array = array.transpose(1, 2, 0) if array.ndim == 3 else array
+    elif isinstance(pic, np.ndarray):
+        array = pic
+    else:
+        raise TypeError(f"to_pil_image: pic should be Tensor or ndarray. Got {type(pic)}.")
+    if array.ndim not in (2, 3):
+        raise ValueError(f"to_pil_image: pic should be 2/3 dimensional. Got {array.ndim} dims.")
+    if array.ndim == 2:
+        array = array[:, :, None]
+    channels = array.shape[2]
+    if not 1 <= channels <= 4:
+        raise ValueError(f"to_pil_image: pic should have 1 to 4 channels. Got {channels}.")
+    if np.issubdtype(array.dtype, np.floating) and mode != "F":
+        array = (array * 255).astype(np.uint8)
+    permitted: tuple
+    if channels == 1:
+        permitted = (SINGLE.get(array.dtype.name),)
+        array = array[:, :, 0]
+    else:
+        permitted = MODES[channels]
+    if mode is not None and mode not in permitted:
+        raise ValueError(
+            f"to_pil_image: {channels} channel(s) of {array.dtype} have mode {permitted}, "
+            f"got {mode!r}"
+        )
+    if mode is None and (channels == 1 or array.dtype == np.uint8):
+        mode = permitted[0]
+    if mode is None:
+        raise TypeError(f"to_pil_image: input type {array.dtype} is not supported")
+    return from_array(array, mode)
+
+
+def normalize(tensor, mean, std, inplace=False):
+    """(tensor - mean) / std, with a mean and a standard deviation for each channel.
+
+    Shape: (..., C, H, W) → the same.
+    Raises:
+        TypeError: ``tensor`` is no tensor of floating point.
+        ValueError: it has fewer than three dims, or a ``std`` is 0.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms.functional import normalize
+    >>> normalize(torch.ones(2, 1, 1), [0.5, 0.0], [0.5, 2.0]).flatten()
+    tensor([1.0000, 0.5000])
+    """
+    if not isinstance(tensor, Tensor) or not is_tensor(tensor, "normalize"):
+        raise TypeError(f"normalize: img should be Tensor Image. Got {type(tensor)}")
+    if not tensor.is_floating_point():
+        raise TypeError(f"normalize: expected floating point, got {tensor.dtype}")
+    if tensor.ndim < 3:
+        raise ValueError(f"normalize: expected (..., C, H, W), got {tuple(tensor.shape)}")
+    mean = torch.as_tensor(mean, dtype=tensor.dtype)
+    std = torch.as_tensor(std, dtype=tensor.dtype)
+    if (std == 0).any():
+        raise ValueError(f"normalize: std {std.tolist()} in {tensor.dtype} is zero")
+    mean = mean.view(-1, 1, 1) if mean.ndim == 1 else mean
+    std = std.view(-1, 1, 1) if std.ndim == 1 else std
+    return (tensor if inplace else tensor.clone()).sub_(mean).div_(std)

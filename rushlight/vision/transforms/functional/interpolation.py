@@ -1,0 +1,46 @@
+"""How values between pixels are found."""
+
+from enum import Enum
+
+__all__ = ["InterpolationMode", "as_mode", "pil_mode"]
+
+
+class InterpolationMode(Enum):
+    """How values between pixels are found; "box", "hamming" and "lanczos" are Pillow's only."""
+
+    NEAREST = "nearest"
+    NEAREST_EXACT = "nearest-exact"
+    BILINEAR = "bilinear"
+    BICUBIC = "bicubic"
+    BOX = "box"
+    HAMMING = "hamming"
+    LANCZOS = "lanczos"
+
+
+_PILLOW = {  # Pillow's numbers; both kinds of nearest are one to it
+    InterpolationMode.NEAREST: 0, InterpolationMode.LANCZOS: 1, InterpolationMode.BILINEAR: 2,
+    InterpolationMode.BICUBIC: 3, InterpolationMode.BOX: 4, InterpolationMode.HAMMING: 5,
+    InterpolationMode.NEAREST_EXACT: 0,
+}  # fmt: skip
+
+
+def as_mode(interpolation, name):
+    """The mode that is given, or whose number in Pillow is.
+
+    Raises:
+        TypeError: it is neither.
+    """
+    if isinstance(interpolation, InterpolationMode):
+        return interpolation
+    for mode, number in _PILLOW.items():
+        if type(interpolation) is not bool and interpolation == number:
+            return mode
+    raise TypeError(
+        f"{name}: interpolation must be an InterpolationMode or a number of Pillow's, "
+        f"got {interpolation!r}"
+    )
+
+
+def pil_mode(mode):
+    """Pillow's number for a mode."""
+    return _PILLOW[mode]

@@ -1,0 +1,238 @@
+"""Rotations, affine maps, perspective and elastic deformations."""
+
+import math
+import numbers
+
+import numpy as np
+
+import rushlight as torch
+from rushlight.nn import functional as F
+from rushlight.tensor import Tensor
+from rushlight.vision.images import channels_of, is_pil, is_tensor, pillow, size_of
+from rushlight.vision.transforms.functional.convert import pil_to_tensor, to_pil_image
+from rushlight.vision.transforms.functional.interpolation import (
+    InterpolationMode,
+    as_mode,
+    pil_mode,
+)
+from rushlight.vision.transforms.functional.size import float_batch, pil_fill
+
+__all__ = ["affine", "elastic_transform", "perspective", "rotate"]
+
+
+def _inverse_matrix(center, angle, translate, scale, shear):
+    """The six numbers that take a point of the result to the point of the image it shows.
+
+    The map itself: to the centre, shear in y and x, rotate, scale, back, and translate.
+    """
+    rotation, shear_x, shear_y = (math.radians(degrees) for degrees in (angle, *shear))
+    a = math.cos(rotation - shear_y) / math.cos(shear_y)
+    b = -a * math.tan(shear_x) - math.sin(rotation)
+    c = math.sin(rotation - shear_y) / math.cos(shear_y)
+    d = -c * math.tan(shear_x) + math.cos(rotation)
+    a, b, c, d = d / scale, -b / scale, -c / scale, a / scale  # the determinant is 1
+    (cx, cy), (tx, ty) = center, translate
+    x, y = -cx - tx, -cy - ty
+    return [a, b, a * x + b * y + cx, c, d, c * x + d * y + cy]
+
+
+def _from_centre(center, img):
+    """The centre, counted from the middle of a tensor."""
+    if center is None:
+        return 0.0, 0.0
+    height, width = size_of(img)
+    return center[0] - width * 0.5, center[1] - height * 0.5
+
+
+def rotate(
+    img, angle, interpolation=InterpolationMode.NEAREST, expand=False, center=None, fill=None
+):
+    """The image, turned counter-clockwise by ``angle`` degrees, around its middle or ``center``.
+
+    With ``expand`` the result is as large as the whole turned image.
+
+    Shape: (..., C, H, W) → the same, or larger with ``expand``.
+    Raises:
+        TypeError: an argument has a type that makes no sense.
+    """
+    mode = as_mode(interpolation, "rotate")
+    if not isinstance(angle, (int, float)):
+        raise TypeError(f"rotate: angle must be a number, got {type(angle)}")
+    _check_sequence("rotate", "center", center)
+    if not is_tensor(img, "rotate"):
+        return img.rotate(angle, pil_mode(mode), expand, center, fillcolor=pil_fill(fill, img))
+    matrix = _inverse_matrix(_from_centre(center, img), -angle, (0.0, 0.0), 1.0, (0.0, 0.0))
+    height, width = img.shape[-2:]
+    size = _expanded(matrix, height, width) if expand else (height, width)
+    return _sample("rotate", img, _affine_grid(matrix, img, size), mode, fill)
+
+
+def _check_sequence(name, parameter, value):
+    if value is not None and not isinstance(value, (list, tuple)):
+        raise TypeError(f"{name}: {parameter} must be a sequence, got {type(value)}")
+
+
+def _expanded(matrix, height, width):
+    """The (height, width) of what the corners reach; rounding errors do not count."""
+    corners = np.array([[x, y, 1.0] for x in (-0.5, 0.5) for y in (-0.5, 0.5)])
+    size = np.array([width, height], np.float32)
+    points = (corners * [width, height, 1.0]).astype(np.float32)
+    points = points @ np.array(matrix, np.float32).reshape(2, 3).T + size / 2
+    tiny = np.float32(1e-4)
+    high = np.ceil(np.trunc(points.max(0) / tiny) * tiny)
+    low = np.floor(np.trunc(points.min(0) / tiny) * tiny)
+    new_width, new_height = (high - low).tolist()
+    return int(new_height), int(new_width)
+
+
+def affine(
+    img, angle, translate, scale, shear, interpolation=InterpolationMode.NEAREST, fill=None,
+    center=None,
+):  # fmt: skip
+    """The image, sheared, turned clockwise by ``angle`` degrees, scaled, and moved.
+
+    ``shear`` is in degrees, for x or for x and y; ``translate`` in pixels.
+
+    Shape: (..., C, H, W) → the same.
+    Raises:
+        TypeError: an argument has a type that makes no sense.
+        ValueError: ``translate`` or ``shear`` has not two numbers, or ``scale`` is not positive.
+    """
+    mode = as_mode(interpolation, "affine")
+    if not isinstance(angle, (int, float)):
+        raise TypeError(f"affine: angle must be a number, got {type(angle)}")
+    if not isinstance(translate, (list, tuple)):
+        raise TypeError(f"affine: translate must be a sequence, got {type(translate)}")
+    if not isinstance(shear, (numbers.Number, list, tuple)):
+        raise TypeError(f"affine: shear must be a number or a sequence, got {type(shear)}")
+    _check_sequence("affine", "center", center)
+    if isinstance(shear, numbers.Number):
+        shear = [shear, 0.0]
+    shear = list(shear) * 2 if len(shear) == 1 else shear
+    if len(translate) != 2 or len(shear) != 2:
+        raise ValueError(
+            f"affine: translate and shear need two numbers, got {translate} and {shear}"
+        )
+    if scale <= 0:
+        raise ValueError(f"affine: scale must be positive, got {scale}")
+    if is_tensor(img, "affine"):
+        matrix = _inverse_matrix(_from_centre(center, img), angle, translate, scale, shear)
+        return _sample("affine", img, _affine_grid(matrix, img, img.shape[-2:]), mode, fill)
+    center = [img.width * 0.5, img.height * 0.5] if center is None else center
+    matrix = _inverse_matrix(center, angle, translate, scale, shear)
+    kind = pillow().Transform.AFFINE
+    return img.transform(img.size, kind, matrix, pil_mode(mode), fillcolor=pil_fill(fill, img))
+
+
+def _eight_numbers(startpoints, endpoints):
+    """The eight numbers of the perspective that takes each end point to its start point.
+
+    (ax + by + c, dx + ey + f) / (gx + hy + 1)
+    """
+    if len(startpoints) != 4 or len(endpoints) != 4:
+        raise ValueError(
+            f"perspective: four corners are needed, got {len(startpoints)} startpoints and "
+            f"{len(endpoints)} endpoints"
+        )
+    rows = []
+    for (x, y), (u, v) in zip(endpoints, startpoints, strict=True):
+        rows.append([x, y, 1, 0, 0, 0, -u * x, -u * y])
+        rows.append([0, 0, 0, x, y, 1, -v * x, -v * y])
+    wanted = np.array(startpoints, np.float64).reshape(8)
+    return np.linalg.solve(np.array(rows, np.float64), wanted).astype(np.float32).tolist()
+
+
+def perspective(img, startpoints, endpoints, interpolation=InterpolationMode.BILINEAR, fill=None):
+    """The image in another perspective: what was at the start points is at the end points.
+
+    Points are (x, y): top left, top right, bottom right, bottom left.
+
+    Shape: (..., C, H, W) → the same.
+    Raises:
+        ValueError: there are not four points each.
+    """
+    coefficients = _eight_numbers(startpoints, endpoints)
+    mode = as_mode(interpolation, "perspective")
+    if not is_tensor(img, "perspective"):
+        kind = pillow().Transform.PERSPECTIVE
+        fill = pil_fill(fill, img)
+        return img.transform(img.size, kind, coefficients, pil_mode(mode), fillcolor=fill)
+    return _sample("perspective", img, _perspective_grid(coefficients, img), mode, fill)
+
+
+def elastic_transform(img, displacement, interpolation=InterpolationMode.BILINEAR, fill=None):
+    """The image with each pixel taken from where ``displacement`` says, in parts of half its size.
+
+    Shape: img: (..., C, H, W), displacement: (1, H, W, 2) → as img.
+    Raises:
+        TypeError: an argument has a type that makes no sense.
+        ValueError: ``displacement`` has another shape.
+    """
+    mode = as_mode(interpolation, "elastic_transform")
+    if not isinstance(displacement, Tensor):
+        raise TypeError(
+            f"elastic_transform: displacement must be a tensor, got {type(displacement)}"
+        )
+    x = img if is_tensor(img, "elastic_transform") else pil_to_tensor(img)
+    height, width = x.shape[-2:]
+    if tuple(displacement.shape) != (1, height, width, 2):
+        raise ValueError(
+            f"elastic_transform: displacement must be {(1, height, width, 2)}, "
+            f"got {tuple(displacement.shape)}"
+        )
+    columns = torch.linspace((1 - width) / width, (width - 1) / width, width)
+    rows = torch.linspace((1 - height) / height, (height - 1) / height, height)
+    places = torch.stack([columns.expand(height, width), rows[:, None].expand(height, width)], -1)
+    out = _sample("elastic_transform", x, places[None] + displacement, mode, fill)
+    return to_pil_image(out, img.mode) if is_pil(img) else out
+
+
+def _pixels(img, size, middle):
+    """(1, H·W, 3): x, y and 1 of each pixel's centre, from the corner or the ``middle``."""
+    height, width = size
+    dtype = img.dtype if img.is_floating_point() else torch.float32
+    start = (0.5 - width * 0.5, 0.5 - height * 0.5) if middle else (0.5, 0.5)
+    x = torch.linspace(start[0], start[0] + width - 1, width).to(dtype)
+    y = torch.linspace(start[1], start[1] + height - 1, height).to(dtype)
+    x, y = x.expand(height, width), y[:, None].expand(height, width)
+    return torch.stack([x, y, torch.ones_like(x)], -1).reshape(1, height * width, 3)
+
+
+def _affine_grid(matrix, img, size):
+    height, width = img.shape[-2:]
+    points = _pixels(img, size, middle=True)
+    theta = torch.tensor(matrix, dtype=points.dtype).reshape(1, 2, 3)
+    half = torch.tensor([0.5 * width, 0.5 * height], dtype=points.dtype)
+    return (points @ (theta.transpose(1, 2) / half)).reshape(1, *size, 2)
+
+
+def _perspective_grid(coefficients, img):
+    height, width = img.shape[-2:]
+    points = _pixels(img, (height, width), middle=False)
+    a, b, c, d, e, f, g, h = coefficients
+    above = torch.tensor([[a, d], [b, e], [c, f]], dtype=points.dtype)
+    below = torch.tensor([[g, g], [h, h], [1.0, 1.0]], dtype=points.dtype)
+    half = torch.tensor([0.5 * width, 0.5 * height], dtype=points.dtype)
+    return ((points @ (above / half)) / (points @ below) - 1.0).reshape(1, height, width, 2)
+
+
+def _sample(name, img, grid, mode, fill):
+    """The pixels at the places of ``grid`` (1, H, W, 2); ``fill`` where that is outside."""
+    if mode not in (InterpolationMode.NEAREST, InterpolationMode.BILINEAR):
+        raise ValueError(f"{name}: a tensor's interpolation cannot be {mode.value!r}")
+    values = fill if isinstance(fill, (tuple, list)) else [0.0 if fill is None else float(fill)]
+    if len(values) not in (1, channels_of(img)):
+        raise ValueError(
+            f"{name}: fill {fill} has {len(values)} numbers for {channels_of(img)} channels"
+        )
+    x, undo = float_batch(img, (grid.dtype,))
+    grid = grid.expand(len(x), *grid.shape[1:])
+    options = {"mode": mode.value, "padding_mode": "zeros", "align_corners": False}
+    out = F.grid_sample(x, grid, **options)
+    if fill is None:
+        return undo(out)
+    inside = F.grid_sample(torch.ones_like(x[:, :1]), grid, **options)
+    colour = torch.tensor(values, dtype=x.dtype).reshape(1, -1, 1, 1)
+    if mode is InterpolationMode.NEAREST:
+        return undo(torch.where(inside < 0.5, colour, out))
+    return undo(out * inside + (1.0 - inside) * colour)

@@ -1,0 +1,243 @@
+"""Pictures of images, boxes and masks."""
+
+import math
+import warnings
+
+import rushlight as torch
+from rushlight.tensor import Tensor
+from rushlight.vision.images import pillow
+from rushlight.vision.transforms import functional as F
+
+__all__ = [
+    "draw_bounding_boxes", "draw_keypoints", "draw_segmentation_masks", "make_grid", "save_image",
+]  # fmt: skip
+
+
+@torch.no_grad()
+def make_grid(
+    tensor, nrow=8, padding=2, normalize=False, value_range=None, scale_each=False, pad_value=0.0
+):
+    """Many images as one: ``nrow`` a row, with ``padding`` between and around.
+
+    With ``normalize`` the values of ``value_range``, or all there are, become 0 to 1, each
+    image's by itself with ``scale_each``.
+
+    Shape: (N, C, H, W), or a list of (C, H, W) → (3, H', W').
+    Raises:
+        TypeError: ``tensor`` is something else.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.utils import make_grid
+    >>> make_grid(torch.zeros(6, 1, 8, 8), nrow=3).shape
+    torch.Size([3, 22, 32])
+    """
+    images = _batch(tensor)
+    if normalize:
+        if value_range is not None and not isinstance(value_range, tuple):
+            raise TypeError(f"make_grid: value_range must be (min, max), got {value_range!r}")
+        images = images.clone()
+        for part in images if scale_each else [images]:
+            low, high = value_range or (float(part.min()), float(part.max()))
+            part.clamp_(low, high).sub_(low).div_(max(high - low, 1e-5))
+    if len(images) == 1:
+        return images.squeeze(0)
+    count, channels, height, width = images.shape
+    columns = min(nrow, count)
+    rows = math.ceil(count / columns)
+    height, width = height + padding, width + padding
+    size = (channels, height * rows + padding, width * columns + padding)
+    grid = images.new_full(size, pad_value)
+    for i, image in enumerate(images):
+        top, left = i // columns * height + padding, i % columns * width + padding
+        grid[:, top : top + height - padding, left : left + width - padding] = image
+    return grid
+
+
+def _batch(tensor):
+    """The images as (N, C, H, W); grey ones get three channels."""
+    if not isinstance(tensor, Tensor):
+        if not isinstance(tensor, list) or not all(isinstance(t, Tensor) for t in tensor):
+            raise TypeError(f"make_grid: expected a tensor or a list of them, got {type(tensor)}")
+        tensor = torch.stack(tensor)
+    if tensor.dim() == 2:
+        tensor = tensor.unsqueeze(0)
+    if tensor.dim() == 3:
+        tensor = tensor.unsqueeze(0)
+    return torch.cat([tensor] * 3, 1) if tensor.shape[1] == 1 else tensor
+
+
+@torch.no_grad()
+def save_image(tensor, fp, format=None, **options):
+    """Write ``make_grid`` of the images, values from 0 to 1, to a file.
+
+    ``fp`` is a path or a file; its name or ``format`` says what it is written as; ``options``
+    are ``make_grid``'s.
+    """
+    grid = make_grid(tensor, **options)
+    pixels = grid.mul(255).add_(0.5).clamp_(0, 255).to(torch.uint8)
+    F.to_pil_image(pixels).save(fp, format=format)
+
+
+def _checked(name, image, channels):
+    """Check an image to be drawn on.
+
+    Raises:
+        TypeError: it is no tensor.
+        ValueError: its shape or element type does not fit.
+    """
+    if not isinstance(image, Tensor):
+        raise TypeError(f"{name}: expected a tensor, got {type(image)}")
+    if not (image.dtype is torch.uint8 or image.is_floating_point()):
+        raise ValueError(f"{name}: expected uint8 or floating point, got {image.dtype}")
+    if image.dim() != 3 or image.shape[0] not in channels:
+        raise ValueError(
+            f"{name}: expected one image of {channels} channels, got {tuple(image.shape)}"
+        )
+
+
+PALETTE = (2**25 - 1, 2**15 - 1, 2**21 - 1)
+
+
+def _colours(colours, count):
+    """A (red, green, blue) for each of so many things.
+
+    Raises:
+        ValueError: ``colours`` is no colour or list of enough colours.
+    """
+    if colours is None:
+        colours = [tuple([i * part % 255 for part in PALETTE]) for i in range(count)]
+    elif isinstance(colours, list):
+        if len(colours) < count:
+            raise ValueError(f"colors: {len(colours)} are too few for {count} things")
+    elif isinstance(colours, str) or (isinstance(colours, tuple) and len(colours) == 3):
+        colours = [colours] * count
+    else:
+        raise ValueError(f"colors must be a name, (r, g, b), or a list of those, got {colours!r}")
+    by_name = pillow("ImageColor").getrgb
+    return [by_name(colour) if isinstance(colour, str) else colour for colour in colours]
+
+
+@torch.no_grad()
+def draw_bounding_boxes(
+    image, boxes, labels=None, colors=None, fill=False, width=1, font=None, font_size=None,
+    label_colors=None, label_background_colors=None, fill_labels=False,
+):  # fmt: skip
+    """The image with boxes (x1, y1, x2, y2) drawn on it, and their labels.
+
+    Shape: image: (1 or 3, H, W), boxes: (N, 4) → (3, H, W).
+    Raises:
+        TypeError: ``image`` is no tensor.
+        ValueError: shapes, element types, colours or labels do not fit.
+    """
+    _checked("draw_bounding_boxes", image, (1, 3))
+    if boxes.shape[-1] != 4 or (boxes[:, :2] > boxes[:, 2:]).any():
+        raise ValueError(
+            "draw_bounding_boxes: boxes must be (xmin, ymin, xmax, ymax): ops.box_convert"
+        )
+    count = len(boxes)
+    if count == 0:
+        warnings.warn("draw_bounding_boxes: there is no box", stacklevel=3)
+        return image
+    labels = [None] * count if labels is None else labels
+    if len(labels) != count:
+        raise ValueError(f"draw_bounding_boxes: {len(labels)} labels for {count} boxes")
+    lines = _colours(colors, count)
+    texts, grounds = lines, lines
+    if label_colors or fill_labels:
+        texts = _colours(label_colors or "black", count)
+    if fill_labels and label_background_colors:
+        grounds = _colours(label_background_colors, count)
+    grey = image.shape[0] == 1
+    picture = F.to_pil_image(_bytes(torch.cat([image] * 3) if grey else image))
+    draw = pillow("ImageDraw").Draw(picture, "RGBA" if fill else None)
+    font = _font(font, font_size)
+    corners = boxes.to(torch.int64).tolist()
+    for box, label, line, text, ground in zip(corners, labels, lines, texts, grounds, strict=False):
+        draw.rectangle(box, width=width, outline=line, fill=(*line, 100) if fill else None)
+        if label is None:
+            continue
+        place = (box[0] + width + 1, box[1] + width + 1)
+        if fill_labels:
+            left, top, right, bottom = draw.textbbox(place, label, font=font)
+            draw.rectangle((left - 1, top - 1, right + 1, bottom + 1), fill=ground)
+        draw.text(place, label, fill=text, font=font)
+    return F.convert_image_dtype(F.pil_to_tensor(picture), image.dtype)
+
+
+def _font(font, size):
+    if font is not None:
+        return pillow("ImageFont").truetype(font=font, size=size or 10)
+    if size is not None:
+        warnings.warn("draw_bounding_boxes: font_size is for a font that is given", stacklevel=4)
+    return pillow("ImageFont").load_default()
+
+
+def _bytes(image):
+    return F.convert_image_dtype(image, torch.uint8)
+
+
+@torch.no_grad()
+def draw_segmentation_masks(image, masks, alpha=0.8, colors=None):
+    """The image with masks in colours; ``alpha`` is how much of the colours one sees.
+
+    Where masks overlap it becomes darker.
+
+    Shape: image: (3, H, W), masks: (N, H, W) or (H, W), bool → (3, H, W).
+    Raises:
+        TypeError: ``image`` is no tensor.
+        ValueError: shapes, element types or colours do not fit.
+    """
+    _checked("draw_segmentation_masks", image, (3,))
+    masks = masks[None] if masks.ndim == 2 else masks
+    if masks.ndim != 3 or masks.dtype is not torch.bool or masks.shape[1:] != image.shape[1:]:
+        raise ValueError(
+            f"draw_segmentation_masks: masks must be (N, *{tuple(image.shape[1:])}) of bool, got "
+            f"{tuple(masks.shape)} of {masks.dtype}"
+        )
+    if len(masks) == 0:
+        warnings.warn("draw_segmentation_masks: there is no mask", stacklevel=3)
+        return image
+    painted = image.clone()
+    white = 1 if image.dtype is torch.uint8 else 255
+    for mask, colour in zip(masks, _colours(colors, len(masks)), strict=False):
+        value = torch.tensor([part / white for part in colour]).to(image.dtype)
+        painted = torch.where(mask, value[:, None, None], painted)
+    painted = torch.where(masks.sum(0) > 1, torch.zeros_like(painted), painted)
+    return (image * (1 - alpha) + painted * alpha).to(image.dtype)
+
+
+@torch.no_grad()
+def draw_keypoints(
+    image, keypoints, connectivity=None, colors=None, radius=2, width=3, visibility=None
+):
+    """The image with points (x, y) drawn on it; ``connectivity`` lists pairs to be joined.
+
+    Shape: image: (3, H, W), keypoints: (N, K, 2), visibility: (N, K), bool → (3, H, W).
+    Raises:
+        TypeError: ``image`` is no tensor.
+        ValueError: shapes or element types do not fit.
+    """
+    _checked("draw_keypoints", image, (3,))
+    if keypoints.ndim != 3:
+        raise ValueError(
+            f"draw_keypoints: keypoints must be (N, K, 2), got {tuple(keypoints.shape)}"
+        )
+    if visibility is None:
+        visibility = torch.ones(keypoints.shape[:-1], dtype=torch.bool)
+    visibility = visibility.squeeze(-1) if visibility.ndim == 3 else visibility
+    if visibility.shape != keypoints.shape[:-1]:
+        raise ValueError(
+            f"draw_keypoints: visibility {tuple(visibility.shape)} must be "
+            f"{tuple(keypoints.shape[:-1])}"
+        )
+    picture = F.to_pil_image(_bytes(image))
+    draw = pillow("ImageDraw").Draw(picture)
+    shown = visibility.to(torch.bool).tolist()
+    for points, seen in zip(keypoints.to(torch.int64).tolist(), shown, strict=True):
+        for (x, y), visible in zip(points, seen, strict=True):
+            if visible:
+                draw.ellipse([x - radius, y - radius, x + radius, y + radius], fill=colors)
+        for start, end in connectivity or ():
+            if seen[start] and seen[end]:
+                draw.line([tuple(points[start]), tuple(points[end])], width=width)
+    return F.convert_image_dtype(F.pil_to_tensor(picture), image.dtype)

@@ -1,0 +1,42 @@
+"""The states of torchvision's models, recorded: ``python -m tests.golden.vision`` makes them anew.
+
+For each model, a hash of its state's keys, shapes and element types, and the number of entries.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+
+FILE = Path(__file__).with_name("vision.json")
+
+
+def described(model):
+    """[number of entries, hash] of a model's state."""
+    state = model.state_dict()
+    lines = [f"{key} {tuple(value.shape)} {value.dtype}" for key, value in state.items()]
+    return [len(lines), hashlib.sha256("\n".join(lines).encode()).hexdigest()]
+
+
+def load():
+    """The recorded descriptions by name of the model."""
+    return json.loads(FILE.read_text(encoding="utf-8"))
+
+
+def record():
+    """Describe torchvision's models, without memory for their weights."""
+    import torch
+    import torchvision
+
+    from rushlight.vision.models import list_models
+
+    found = {}
+    with torch.device("meta"):
+        for name in list_models():
+            extra = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
+            found[name] = described(torchvision.models.get_model(name, **extra))
+    lines = [f' "{name}": {json.dumps(entry)}' for name, entry in found.items()]
+    FILE.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    record()

@@ -1,0 +1,247 @@
+"""Models of images: state, repr, initial weights, results and gradients are torchvision's."""
+
+import inspect
+import warnings
+
+import numpy as np
+import pytest
+
+import rushlight
+from rushlight.vision import models
+from tests.golden import vision as golden
+
+QUICK = ["resnet18", "squeezenet1_1", "mobilenet_v3_small", "shrunk efficientnet", "shrunk vit"]
+LONG = [name for name in models.list_models() if name not in QUICK and name != "vit_h_14"]
+
+
+def options(name):
+    """Few classes and small images, so that each model is as quick as it can be."""
+    found = {"num_classes": 7}
+    if name in ("googlenet", "inception_v3"):
+        found["init_weights"] = True
+    if name.startswith("vit"):
+        found["image_size"] = 64
+    return found
+
+
+SIZES = {"alexnet": 64, "inception_v3": 75, "shrunk vit": 32}
+
+
+def size(name):
+    return 64 if name.startswith("vit") else SIZES.get(name, 33)
+
+
+def build(library, name):
+    """The model ``name`` of ``rushlight.vision.models`` or ``torchvision.models``."""
+    if name == "shrunk vit":
+        return library.VisionTransformer(
+            32, 8, 2, 2, 16, 32, num_classes=7, representation_size=12,
+            conv_stem_configs=None,
+        )  # fmt: skip
+    if name == "shrunk efficientnet":
+        family = inspect.getmodule(library.EfficientNet)
+        stages = [
+            family.FusedMBConvConfig(2, 3, 2, 8, 16, 2), family.MBConvConfig(4, 5, 1, 16, 24, 2),
+        ]  # fmt: skip
+        return library.EfficientNet(stages, 0.2, num_classes=7, last_channel=40)
+    return library.get_model(name, **options(name))
+
+
+def pair(name, seed=3):
+    """(ours, theirs) from the same seed."""
+    torch = pytest.importorskip("torch")
+    torchvision = pytest.importorskip("torchvision")
+    torch.manual_seed(seed)
+    theirs = build(torchvision.models, name)
+    rushlight.manual_seed(seed)
+    return build(models, name), theirs
+
+
+def check(name):
+    torch = pytest.importorskip("torch")
+    ours, theirs = pair(name)
+    assert repr(ours) == repr(theirs)
+    state, expected = ours.state_dict(), theirs.state_dict()
+    assert list(state) == list(expected)
+    for key, value in expected.items():
+        assert tuple(state[key].shape) == tuple(value.shape), key
+        np.testing.assert_allclose(state[key], value, rtol=1e-5, atol=1e-6, err_msg=key)
+    last = list(ours.parameters())[-2:]  # a transformer's classifier begins as zeros
+    for parameter, other in zip(last, list(theirs.parameters())[-2:], strict=True):
+        rushlight.nn.init.normal_(parameter, std=0.1)
+        with torch.no_grad():
+            other.copy_(torch.from_numpy(parameter.detach().numpy()))
+    x = np.random.default_rng(0).normal(size=(2, 3, size(name), size(name))).astype(np.float32)
+    with torch.no_grad(), rushlight.no_grad():
+        found = ours.eval()(rushlight.from_numpy(x)).numpy()
+        wanted = theirs.eval()(torch.from_numpy(x)).numpy()
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5 * abs(wanted).max())
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("name", QUICK)
+def test_as_torchvision(name):
+    check(name)
+
+
+@pytest.mark.parity
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LONG)
+def test_as_torchvision_long(name):
+    check(name)
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("name", ["resnet18", "shrunk efficientnet", "shrunk vit"])
+def test_a_training_step_is_torchvisions(name):
+    torch = pytest.importorskip("torch")
+    ours, theirs = pair(name)
+    theirs.load_state_dict({k: torch.from_numpy(v.numpy()) for k, v in ours.state_dict().items()})
+    x = np.random.default_rng(1).normal(size=(4, 3, 32, 32)).astype(np.float32)
+    losses, gradients = [], []
+    for library, model in ((rushlight, ours), (torch, theirs)):
+        library.manual_seed(0)  # for dropout and stochastic depth
+        loss = model.train()(library.from_numpy(x.copy())).square().sum()
+        loss.backward()
+        losses.append(loss.item())
+        gradients.append([p.grad.numpy() for p in model.parameters()])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    largest = max(abs(wanted).max() for wanted in gradients[1])
+    for found, wanted in zip(*gradients, strict=True):
+        np.testing.assert_allclose(
+            found, wanted, rtol=1e-2, atol=1e-3 * abs(wanted).max() + 1e-6 * largest
+        )
+
+
+@pytest.mark.parity
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
+def test_auxiliary_classifiers(name):
+    torch = pytest.importorskip("torch")
+    ours, theirs = pair(name)
+    theirs.load_state_dict({k: torch.from_numpy(v.numpy()) for k, v in ours.state_dict().items()})
+    x = np.random.default_rng(1).normal(size=(2, 3, 96, 96)).astype(np.float32)
+    rushlight.manual_seed(0)
+    found = ours(rushlight.from_numpy(x))
+    torch.manual_seed(0)
+    wanted = theirs(torch.from_numpy(x))
+    assert found._fields == wanted._fields
+    for a, b in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(
+            a.detach().numpy(), b.detach().numpy(), rtol=1e-2, atol=1e-2 * float(abs(b).max())
+        )
+
+
+@pytest.mark.parametrize("name", ["squeezenet1_1", "mobilenet_v3_small", "mobilenet_v2"])
+def test_states_are_as_recorded(name):
+    assert golden.described(models.get_model(name)) == golden.load()[name]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LONG)
+def test_all_states_are_as_recorded(name):
+    extra = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
+    assert golden.described(models.get_model(name, **extra)) == golden.load()[name]
+
+
+def test_every_recorded_model_exists():
+    assert sorted(golden.load()) == models.list_models()
+
+
+# Weights ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parity
+def test_weights_are_torchvisions():
+    torchvision = pytest.importorskip("torchvision")
+    for name in models.list_models():
+        ours = models.get_model_weights(name)
+        theirs = torchvision.models.get_model_weights(name)
+        assert list(ours.__members__) == list(theirs.__members__)
+        assert repr(ours.DEFAULT) == repr(theirs.DEFAULT)
+        for member in ours:
+            other = theirs[member.name]
+            meta = {k: v for k, v in other.meta.items() if k != "_docs"}
+            assert member.url == other.url
+            assert repr(sorted(member.meta.items())) == repr(sorted(meta.items()))  # there are nans
+            assert repr(member.transforms()) == repr(other.transforms())
+
+
+def test_weights_that_are_not_there(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match=r"(?s)downloads nothing.*resnet18-f37072fd\.pth"):
+        models.resnet18(weights="DEFAULT")
+    with (
+        pytest.warns(UserWarning, match="pretrained="),
+        pytest.raises(FileNotFoundError, match=r"squeezenet1_1.*IMAGENET1K_V1|SqueezeNet1_1"),
+    ):
+        models.squeezenet1_1(pretrained=True)
+    with pytest.warns(UserWarning, match="pretrained="):
+        assert models.squeezenet1_1(pretrained=False, num_classes=3).num_classes == 3
+    with pytest.raises(TypeError, match="ResNet18_Weights"):
+        models.resnet18(weights=models.ResNet50_Weights.DEFAULT)
+    with pytest.raises(KeyError, match="IMAGENET1K_V1"):
+        models.resnet18(weights="IMAGENET")
+
+
+def test_weights_that_are_there(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    folder = tmp_path / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    model = models.squeezenet1_1()
+    file = folder / models.SqueezeNet1_1_Weights.DEFAULT.url.rpartition("/")[2]
+    rushlight.save(model.state_dict(), file)
+    state = models.SqueezeNet1_1_Weights.DEFAULT.get_state_dict()
+    assert list(state) == list(model.state_dict())
+    with pytest.raises(RuntimeError, match="SHA-256"):  # it is not the file that was published
+        models.squeezenet1_1(weights="DEFAULT")
+    monkeypatch.setattr("rushlight.vision.models.weights._check_hash", lambda path: None)
+    loaded = models.squeezenet1_1(weights="SqueezeNet1_1_Weights.IMAGENET1K_V1")
+    assert loaded.features[0].weight.equal(model.features[0].weight)
+    with pytest.raises(ValueError, match="num_classes=1000"):
+        models.squeezenet1_1(weights="DEFAULT", num_classes=10)
+
+
+def test_old_names_in_checkpoints():
+    model = models.DenseNet(4, (2,), 8, num_classes=3)
+    state = model.state_dict()
+    old = {
+        key.replace("norm1.", "norm.1.").replace("conv2.", "conv.2."): v for key, v in state.items()
+    }
+    assert set(old) != set(state)
+    model.load_state_dict(old)
+    vit = models.VisionTransformer(16, 8, 1, 2, 8, 16)
+    old = {k.replace("mlp.0.", "mlp.linear_1.").replace("mlp.3.", "mlp.linear_2."): v
+           for k, v in vit.state_dict().items()}  # fmt: skip
+    vit.load_state_dict(old)
+
+
+def test_models_are_found_by_name():
+    assert models.get_model_builder("RESNET18") is models.resnet18
+    assert models.get_weight("ResNet18_Weights.DEFAULT") is models.ResNet18_Weights.IMAGENET1K_V1
+    with pytest.raises(ValueError, match="no_such_net"):
+        models.get_model("no_such_net")
+    with pytest.raises(ValueError, match="Foo"):
+        models.get_weight("Foo.DEFAULT")
+
+
+def test_positions_for_another_size():
+    state = models.VisionTransformer(32, 8, 1, 2, 8, 16, num_classes=3).state_dict()
+    larger = models.VisionTransformer(64, 8, 1, 2, 8, 16, num_classes=5)
+    found = models.vision_transformer.interpolate_embeddings(64, 8, state, reset_heads=True)
+    missing = larger.load_state_dict(found, strict=False).missing_keys
+    assert missing == ["heads.head.weight", "heads.head.bias"]
+
+
+@pytest.mark.slow
+def test_a_step_compiles():
+    model = models.resnet18(num_classes=4)
+    x, y = rushlight.randn(2, 3, 32, 32), rushlight.tensor([0, 3])
+
+    def loss(x, y):
+        return rushlight.nn.functional.cross_entropy(model(x), y)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = rushlight.compile(loss, fullgraph=True)(x, y)
+    assert found.item() == pytest.approx(loss(x, y).item(), rel=1e-3)
