@@ -32,7 +32,7 @@ from rushlight.ops.layout import contiguous_format
 from rushlight.ops.slice import placed
 from rushlight.tensor import from_array
 
-__all__ = ["expand", "recording"]
+__all__ = ["expand", "recording", "unfold"]
 
 _HALF = (float16.numpy, bfloat16.numpy)
 
@@ -71,18 +71,33 @@ def _checks(equation):
     return [e for made in recorder.equations for e in _lowered(made)]
 
 
+def unfold(equations, keep):
+    """``equations``, those that ``keep`` refuses as what they are made of, where that is known."""
+    found: list = []
+    for equation in equations:
+        made = None if keep(equation) else _made_of(equation)
+        found += [equation] if made is None else unfold(made, keep)
+    return found
+
+
 def _lowered(equation):
     if attention(equation):
         return _whole(equation)
+    made = _made_of(equation)
+    # A rule answers for the values it uses: what it recorded is not checked again.
+    return [equation] if made is None else [e for m in made for e in _lowered(m)]
+
+
+def _made_of(equation):
+    """What the lowering of ``equation`` records, ending in the same values; None without one."""
     if equation.op.lowering is None or not _serves(equation):
-        return [equation]
+        return None
     recorder = Recorder()
     results = _run(equation.op.lowering, equation, recorder, equation.op.widen)
     if results is NotImplemented:
-        return [equation]
+        return None
     _deliver(equation, results if isinstance(results, (tuple, list)) else (results,), recorder)
-    # A rule answers for the values it uses: what it recorded is not checked again.
-    return [e for made in recorder.equations for e in _lowered(made)]
+    return recorder.equations
 
 
 def _whole(equation):
