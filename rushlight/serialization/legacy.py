@@ -142,6 +142,7 @@ def read_tar(file, map_location, unpickler, options):
         members = _members(file.read())
         found = _tar_storages(members["storages"], placement(map_location), options)
         _read_tensors(members["tensors"], found, options)
+        pickled = members["pickle"]
 
     def refer(pid):
         if isinstance(pid, tuple) and pid:
@@ -149,7 +150,7 @@ def read_tar(file, map_location, unpickler, options):
         with _readable():
             return found[int(pid)]
 
-    return unpickler(members["pickle"], refer, **options).load()
+    return unpickler(pickled, refer, **options).load()
 
 
 def _members(content):

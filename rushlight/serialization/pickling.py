@@ -37,7 +37,14 @@ class TensorPickler(_Pickler):
     def __init__(self, file, protocol):
         super().__init__(file, protocol)
         self.storages = []
+        self._texts = {}
         self._keys = {}  # address of the storage's owner → (key, dtype)
+
+    def save(self, value, save_persistent_id=True):
+        """Write ``value``; equal texts as one, so that equal objects give equal files."""
+        if type(value) is str:
+            value = self._texts.setdefault(value, value)
+        super().save(value, save_persistent_id)
 
     def persistent_id(self, value):
         if not isinstance(value, Storage):

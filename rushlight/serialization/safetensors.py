@@ -125,7 +125,8 @@ def _sharing(tensors):
             end = start + (last + 1) * t.element_size()
             storages[t.untyped_storage().data_ptr()].append((start, end, name))
     for places in storages.values():
-        group, reached = [], 0
+        group: list[str] = []
+        reached = 0
         for start, end, name in sorted(places):
             if group and start >= reached:
                 yield sorted(group)

@@ -3,8 +3,10 @@
 import itertools
 import os
 import warnings
+import weakref
 from typing import Generic, TypeVar
 
+from rushlight.utils.data import position
 from rushlight.utils.data.collate import default_collate, default_convert
 from rushlight.utils.data.dataset import IterableDataset
 from rushlight.utils.data.iterator import (
@@ -42,6 +44,8 @@ class DataLoader(Generic[T_co]):
     """
 
     _initialized = False
+    _place: dict | None = None  # where the next pass goes on
+    _last: weakref.ref | None = None  # the latest pass
     _iterator = None  # the iterator whose workers stay, under persistent_workers
     _IterableDataset_len_called = None  # a stream's length, once somebody has relied on it
 
@@ -125,19 +129,68 @@ class DataLoader(Generic[T_co]):
         return self.batch_sampler if self._auto_collation else self.sampler
 
     def __iter__(self):
-        if not self.persistent_workers:
-            return self._get_iterator()
-        if self._iterator is None or self._iterator._pool.closed:
-            self._iterator = self._get_iterator()
+        place, self._place = self._place, None
+        if place is not None:
+            place = self._go_to(place)
+        iterator = self._iterator
+        if iterator is None or iterator._pool.closed:
+            iterator = self._get_iterator(place)
+            self._iterator = iterator if self.persistent_workers else None
         else:
-            self._iterator._reset(self)
-        return self._iterator
+            iterator._reset(self)
+        self._last = weakref.ref(iterator)  # it must end with its pass
+        return iterator
 
-    def _get_iterator(self):
+    def _get_iterator(self, place=None):
         if self.num_workers == 0:
-            return _SingleProcessDataLoaderIter(self)
+            return _SingleProcessDataLoaderIter(self, place)
         self.check_worker_number_rationality()
-        return _MultiProcessingDataLoaderIter(self)
+        return _MultiProcessingDataLoaderIter(self, place)
+
+    def state_dict(self):
+        """The place in the data, from which ``load_state_dict`` lets another process go on.
+
+        Between two passes, or within one: the batches that come next are those that would have
+        come here, in their order, with their random augmentations, from as many workers. A data
+        set or a sampler with ``state_dict`` and ``load_state_dict`` is asked for its own state. A
+        stream without is read again up to its place.
+
+        >>> import rushlight as torch
+        >>> loader = torch.utils.data.DataLoader(range(8), 2, shuffle=True)
+        >>> batches = iter(loader)
+        >>> first = next(batches)
+        >>> other = torch.utils.data.DataLoader(range(8), 2, shuffle=True)
+        >>> other.load_state_dict(loader.state_dict())
+        >>> [x.tolist() for x in other] == [x.tolist() for x in batches]
+        True
+        """
+        iterator = None if self._last is None else self._last()
+        if self._place is not None:
+            return self._place
+        return position.outside(self) if iterator is None else iterator._state()
+
+    def load_state_dict(self, state_dict):
+        """Let the next ``iter(loader)`` go on from what ``state_dict`` gave.
+
+        Raises:
+            ValueError: the loader has another number of workers or of generators.
+        """
+        position.check(state_dict, self)
+        self._place = state_dict
+
+    def _go_to(self, place):
+        """Bring samplers and generators to ``place``; None where a pass begins as any other."""
+        if self._iterator is not None:
+            self._iterator._shutdown_workers()
+            self._iterator = None
+        position.restore_sampler(self, place)
+        if place["start"] is not None:
+            return place
+        position.between(self, place)
+        return place if self.persistent_workers and place.get("workers") else None
+
+    def __getstate__(self):
+        return {**self.__dict__, "_last": None}
 
     def __len__(self):
         if not isinstance(self.dataset, IterableDataset):

@@ -21,6 +21,9 @@ def fetcher(dataset, batched, collate_fn, drop_last):
 class MapFetcher:
     """Reads a map-style data set by index."""
 
+    ended = False
+    draws = True  # the data set may use random numbers
+
     def __init__(self, dataset, batched, collate_fn):
         self.dataset = dataset
         self.batched = batched
@@ -39,6 +42,8 @@ class MapFetcher:
 
 class StreamFetcher:
     """Reads an iterable-style data set; of the index only its length counts."""
+
+    draws = True
 
     def __init__(self, dataset, batched, collate_fn, drop_last):
         self.samples = iter(dataset)
@@ -69,6 +74,8 @@ class TensorFetcher(MapFetcher):
 
     The batch is that of default_collate over the samples, without making the samples.
     """
+
+    draws = False
 
     def fetch(self, index):
         dataset = self.dataset

@@ -7,7 +7,10 @@ import weakref
 from typing import Any
 
 import rushlight as torch
+from rushlight.utils.data import position
+from rushlight.utils.data.dataset import IterableDataset
 from rushlight.utils.data.fetch import fetcher
+from rushlight.utils.data.progress import Progress
 from rushlight.utils.data.worker import BATCH, ENDED, FAILED, FETCH, RESUME, RESUMED, Job
 
 __all__ = ["_BaseDataLoaderIter", "_MultiProcessingDataLoaderIter", "_SingleProcessDataLoaderIter"]
@@ -16,21 +19,71 @@ __all__ = ["_BaseDataLoaderIter", "_MultiProcessingDataLoaderIter", "_SingleProc
 class _BaseDataLoaderIter:
     """One pass over a loader: what reading here and reading by workers have in common."""
 
-    def __init__(self, loader):
+    def __init__(self, loader, place=None):
         _warn_of_pinning(loader)
         self._dataset = loader.dataset
         self._num_workers = loader.num_workers
+        self._sampler = position.stateful_sampler(loader)
+        self._generators = position.generators(loader)
+        self._ended = False
+        if place is None or place["start"] is None:
+            self._begin(loader, place)
+        else:
+            with position.replayed(place, self._generators):
+                self._begin(loader, place)
+
+    def _begin(self, loader, place):
+        self._start = position.Start(self._generators)
+        # The first pass draws a seed for the workers, even where none needs it, and after the
+        # sampler's own draws: the generator goes through PyTorch's states.
+        self._first = place is None or (place["first"] and place["sampler"] is None)
         self._start_pass(loader)
-        # Drawn even where no worker needs it, and after the sampler's own draws: the generator
-        # goes through PyTorch's states.
-        seed = torch.empty((), dtype=torch.int64).random_(generator=loader.generator)
-        self._base_seed = seed.item()
+        if self._first:
+            seed = torch.empty((), dtype=torch.int64).random_(generator=loader.generator)
+            self._base_seed = seed.item()
+        else:
+            self._base_seed = place["base_seed"]
+        self._open(loader, place)
+
+    def _open(self, loader, place) -> None:
+        """Make ready for the first batch after ``place``."""
+        raise NotImplementedError
 
     def _start_pass(self, loader):
         self._index_sampler = loader._index_sampler
         self._sampler_iter = iter(self._index_sampler)
-        self._num_yielded = 0
+        self._num_yielded = self._drawn = 0
         self._expected = loader._IterableDataset_len_called
+
+    def _next_index(self):
+        index = next(self._sampler_iter)
+        self._drawn += 1
+        return index
+
+    def _pass_over(self, place):
+        """Leave out what the sampler has given before."""
+        if place["sampler"] is None:
+            for _ in itertools.islice(self._sampler_iter, place["drawn"]):
+                pass
+        elif place["exhausted"]:  # it may take its own end for the beginning of another pass
+            self._sampler_iter = iter(())
+        self._drawn = place["drawn"]
+        self._num_yielded = place["batches"]
+
+    def _state(self):
+        """The place within this pass, or after it."""
+        under_way = not self._ended
+        return {
+            "num_workers": self._num_workers,
+            "start": self._start.state if under_way else None,
+            "first": self._first and under_way,
+            "base_seed": self._base_seed,
+            "batches": self._num_yielded,
+            "drawn": self._drawn,
+            "exhausted": position.is_exhausted(self._index_sampler, self._drawn),
+            "generators": [g.get_state() for g in self._generators],
+            "sampler": None if self._sampler is None else self._sampler.state_dict(),
+        }
 
     def __iter__(self):
         return self
@@ -39,7 +92,11 @@ class _BaseDataLoaderIter:
         return len(self._index_sampler)
 
     def __next__(self):
-        batch = self._next_data()
+        try:
+            batch = self._next_data()
+        except StopIteration:
+            self._ended = True
+            raise
         self._num_yielded += 1
         if self._expected is not None and self._num_yielded > self._expected:
             self._warn_of_length()
@@ -65,44 +122,61 @@ def _warn_of_pinning(loader):
     if loader.pin_memory and loader.pin_memory_device:
         warnings.warn(
             f"DataLoader: pin_memory_device={loader.pin_memory_device!r} is deprecated and ignored",
-            stacklevel=6,
+            stacklevel=5,
         )
     if loader.pin_memory:
         warnings.warn(
-            "DataLoader: pin_memory has no effect, as no accelerator was found", stacklevel=6
+            "DataLoader: pin_memory has no effect, as no accelerator was found", stacklevel=5
         )
 
 
 class _SingleProcessDataLoaderIter(_BaseDataLoaderIter):
-    def __init__(self, loader):
-        super().__init__(loader)
+    def _open(self, loader, place):
         if loader.timeout != 0:
             raise AssertionError(
                 f"DataLoader: timeout={loader.timeout} needs workers to wait for; "
                 "pass timeout=0 or num_workers > 0"
             )
+        own_state = position.is_stateful(loader.dataset)
+        if place is not None and own_state:
+            loader.dataset.load_state_dict(place["dataset"])
         self._fetcher = fetcher(
             loader.dataset, loader._auto_collation, loader.collate_fn, loader.drop_last
         )
+        if place is None:
+            return
+        if isinstance(loader.dataset, IterableDataset) and not own_state:
+            for _ in range(place["batches"]):
+                self._next_data()
+        self._fetcher.ended = place["fetched"]
+        self._pass_over(place)
 
     def _next_data(self):
-        return self._fetcher.fetch(next(self._sampler_iter))
+        return self._fetcher.fetch(self._next_index())
+
+    def _state(self):
+        own_state = position.is_stateful(self._dataset)
+        return {
+            **super()._state(),
+            "dataset": self._dataset.state_dict() if own_state else None,
+            "fetched": self._fetcher.ended,
+        }
 
 
 class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
     """Keeps ``prefetch_factor`` tasks a worker under way, and takes their answers in order."""
 
-    def __init__(self, loader):
+    def _open(self, loader, place):
         import multiprocessing
 
         from rushlight.utils.data.pool import WorkerPool
 
-        super().__init__(loader)
         if loader.prefetch_factor == 0:
             raise AssertionError("DataLoader: prefetch_factor must be at least 1 with workers")
         self._timeout = loader.timeout
         self._in_order = loader.in_order
         self._max_tasks = loader.prefetch_factor * loader.num_workers
+        self._progress = Progress(loader, place)
         job = Job(
             loader.dataset,
             loader._auto_collation,
@@ -111,62 +185,88 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
             self._base_seed,
             loader.num_workers,
             loader.worker_init_fn,
+            self._progress.restored,
         )
         context = loader.multiprocessing_context or multiprocessing.get_context()
         self._pool = WorkerPool(context, job)
         self._workers = self._pool.processes
         self._persistent_workers = loader.persistent_workers
         self._shutdown_workers = weakref.finalize(self, self._pool.close)
-        # As PyTorch's: a sampler that draws in __iter__ is asked for a second order here.
-        self._start_pass(loader)
-        self._prefetch()
+        if self._first:
+            # As PyTorch's: a sampler that draws in __iter__ is asked for a second order here.
+            self._start_pass(loader)
+        if place is None or place["start"] is None:
+            self._prefetch()
+        else:
+            self._resume(place)
 
     def _reset(self, loader):
         """Start another pass with the same workers."""
+        self._start = position.Start(self._generators)
+        self._first = self._ended = False
         self._start_pass(loader)
         everyone = range(self._num_workers)
         for worker_id in everyone:
             self._pool.send(worker_id, RESUME)
         for worker_id in everyone:
             # What the last pass left under way comes first.
-            while self._pool.receive([worker_id])[1] != RESUMED:
+            while (answer := self._pool.receive([worker_id]))[1] != RESUMED:
                 pass
+            self._progress.begin_pass(worker_id, answer[3])
         self._prefetch()
 
     def _prefetch(self):
-        # Whose answers are awaited, by worker, oldest first.
-        self._tasks: collections.deque[int] = collections.deque()
+        # (whose answer is awaited, of which index), oldest first.
+        self._tasks: collections.deque[tuple[int, Any]] = collections.deque()
         self._active = [True] * self._num_workers  # False: its stream has ended
-        self._turns = itertools.cycle(range(self._num_workers))
+        self._turn = 0
         for _ in range(self._max_tasks):
             self._send_next_task()
 
+    def _resume(self, place):
+        """Bring the workers and the sampler to ``place``, and what was under way under way."""
+        if self._progress.is_stream:
+            self._progress.read_again(self._pool, next(self._sampler_iter))
+        self._pass_over(place)
+        self._active = list(place["active"])
+        self._turn = place["turn"]
+        self._tasks = collections.deque()
+        for worker_id, index in place["tasks"]:
+            self._send(worker_id, index)
+
+    def _send(self, worker_id, index):
+        self._pool.send(worker_id, FETCH, index)
+        self._tasks.append((worker_id, index))
+
     def _send_next_task(self):
         try:
-            index = next(self._sampler_iter)
+            index = self._next_index()
         except StopIteration:
             return
-        for worker_id in itertools.islice(self._turns, self._num_workers):
+        for _ in range(self._num_workers):
+            worker_id = self._turn
+            self._turn = (worker_id + 1) % self._num_workers
             if self._active[worker_id] and (self._in_order or self._has_room(worker_id)):
-                self._pool.send(worker_id, FETCH, index)
-                self._tasks.append(worker_id)
+                self._send(worker_id, index)
                 return
 
     def _has_room(self, worker_id):
-        return self._tasks.count(worker_id) < self._max_tasks // sum(self._active)
+        under_way = sum(w == worker_id for w, _ in self._tasks)
+        return under_way < self._max_tasks // sum(self._active)
 
     def _next_data(self):
         while self._tasks:
             if self._pool.closed:
                 raise RuntimeError("DataLoader: this iterator's workers were shut down")
-            awaited = list(dict.fromkeys(self._tasks))
+            awaited = list(dict.fromkeys(worker_id for worker_id, _ in self._tasks))
             if self._in_order:
                 del awaited[1:]
-            worker_id, kind, content = self._pool.receive(awaited, self._timeout)
-            self._tasks.remove(worker_id)
+            worker_id, kind, content, state = self._pool.receive(awaited, self._timeout)
+            self._progress.note(worker_id, kind == BATCH, state)
+            del self._tasks[next(i for i, (w, _) in enumerate(self._tasks) if w == worker_id)]
             if kind == ENDED:
                 self._active[worker_id] = False
-                self._tasks = collections.deque(i for i in self._tasks if i != worker_id)
+                self._tasks = collections.deque(t for t in self._tasks if t[0] != worker_id)
             self._send_next_task()
             if kind == FAILED:
                 content.reraise()
@@ -175,3 +275,12 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
         if not self._persistent_workers:
             self._shutdown_workers()
         raise StopIteration
+
+    def _state(self):
+        return {
+            **super()._state(),
+            "tasks": [(worker_id, position.plain(index)) for worker_id, index in self._tasks],
+            "turn": self._turn,
+            "active": list(self._active),
+            "workers": self._progress.state(),
+        }

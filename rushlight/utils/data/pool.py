@@ -59,7 +59,7 @@ class WorkerPool:
             self.connections[worker_id].send_bytes(task)
 
     def receive(self, worker_ids, timeout=0):
-        """The next message of the first of these workers that has one: (id, kind, content).
+        """The next message of the first of these workers that has one: (id, kind, content, state).
 
         Raises: RuntimeError after ``timeout`` seconds (0: never), or where a worker is gone.
         """

@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import rushlight as torch
+from rushlight.utils import random_state
 from rushlight.utils.data.dataset import IterableDataset
+from rushlight.utils.data.position import is_stateful
 
 __all__ = ["Failure", "Job", "WorkerInfo", "get_worker_info", "run"]
 
@@ -24,7 +26,7 @@ GRACE = 5.0  # seconds that a sample under way may still take once the loader is
 
 # What a task asks for, and what a message brings.
 STOP = b"stop"  # no pickle begins so
-FETCH, RESUME = "fetch", "resume"
+FETCH, SKIP, RESUME = "fetch", "skip", "resume"
 BATCH, FAILED, ENDED, RESUMED = "batch", "failed", "ended", "resumed"
 
 
@@ -67,6 +69,7 @@ class Job:
     base_seed: int
     num_workers: int
     worker_init_fn: Callable | None
+    restored: list | None  # of each worker: its generators or None, its data set, whether it ended
 
 
 class Failure:
@@ -204,14 +207,38 @@ class Worker:
         try:
             if job.worker_init_fn is not None:
                 job.worker_init_fn(worker_id)
+            if job.restored is not None:
+                self._restore(*job.restored[worker_id])
         except Exception as error:
             self.init_failure = Failure(error, worker_id)
+        self.known = random_state.look()
         self._start_pass()
+        if job.restored is not None and self.failure is None:
+            self.fetcher.ended = job.restored[worker_id][2]
+
+    def _restore(self, generators, dataset, _):
+        if generators is not None:
+            random_state.restore(generators)
+        if dataset is not None:
+            self.job.dataset.load_state_dict(dataset)
 
     def work(self, inbox):
         for task in inbox:
             # In one expression, so that a batch is freed before the next one is made.
             self._send(self._answer(task))
+
+    def _state(self, always=False):
+        """The generators and the data set, for ``DataLoader.state_dict``; None if unchanged."""
+        if not always and self.failure is None and not self.fetcher.draws:
+            return None
+        own_state = is_stateful(self.job.dataset)
+        seen = random_state.look()
+        if not (always or own_state) and seen == self.known:
+            return None
+        self.known = seen
+        dataset = self.job.dataset.state_dict() if own_state else None
+        ended = self.failure is None and self.fetcher.ended
+        return {"random": seen, "dataset": dataset, "ended": ended}
 
     def _start_pass(self):
         from rushlight.utils.data.fetch import fetcher
@@ -230,17 +257,18 @@ class Worker:
             kind, index = pickle.loads(task)
             if kind == RESUME:
                 self._start_pass()
-                return RESUMED, None
+                return RESUMED, None, self._state(always=True)
             if self.ended:
                 return None
             if self.failure is not None:
-                return FAILED, self.failure
-            return BATCH, self.fetcher.fetch(index)
+                return FAILED, self.failure, None
+            batch = self.fetcher.fetch(index)
+            return BATCH, batch if kind == FETCH else None, self._state()
         except Exception as error:
             if isinstance(error, StopIteration) and isinstance(self.job.dataset, IterableDataset):
                 self.ended = True
-                return ENDED, None
-            return FAILED, Failure(error, self.id)
+                return ENDED, None, self._state()
+            return FAILED, Failure(error, self.id), self._state()
 
     def _send(self, message):
         from rushlight.utils.data import transport
@@ -250,7 +278,7 @@ class Worker:
         try:
             packed = transport.pack(message)
         except Exception as error:
-            packed = transport.pack((FAILED, Failure(error, self.id)))
+            packed = transport.pack((FAILED, Failure(error, self.id), None))
         transport.send(self.connection, *packed)
 
 

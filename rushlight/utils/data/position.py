@@ -1,0 +1,129 @@
+"""A loader's place in its data, so that another process goes on with the next batch.
+
+A pass is replayed up to its place: the generators are set to where they were when it began, the
+sampler is asked again, and what it has given is left out. What was under way in the workers is kept
+as it is. A sampler or a data set with ``state_dict`` and ``load_state_dict`` is asked instead. This
+is exact where an order is drawn when the pass begins or from a generator that nothing else uses, as
+by all samplers here, or where each index is a draw of its own.
+"""
+
+import contextlib
+
+import numpy as np
+
+from rushlight.random import Generator, default_generator
+from rushlight.utils.random_state import at_state, capture
+
+__all__ = [
+    "Start", "between", "check", "generators", "is_exhausted", "is_stateful", "outside", "plain",
+    "replayed", "restore_sampler", "stateful_sampler",
+]  # fmt: skip
+
+
+def is_stateful(thing):
+    """True for what saves and restores its own state."""
+    return callable(getattr(thing, "state_dict", None)) and hasattr(thing, "load_state_dict")
+
+
+def stateful_sampler(loader):
+    """The sampler of ``loader`` that saves its own state; None where none does."""
+    return next((s for s in _samplers(loader) if is_stateful(s)), None)
+
+
+def _samplers(loader):
+    inner = getattr(loader.batch_sampler, "sampler", None)
+    return [s for s in (loader.batch_sampler, inner, loader.sampler) if s is not None]
+
+
+def generators(loader):
+    """The generators that the loader and its samplers draw from, without the default one."""
+    found = {}
+    for owner in (loader, *_samplers(loader)):
+        generator = getattr(owner, "generator", None)
+        if isinstance(generator, Generator) and generator is not default_generator:
+            found[id(generator)] = generator
+    return list(found.values())
+
+
+def is_exhausted(sampler, drawn):
+    """True where a sampler of known length has given all."""
+    try:
+        return drawn >= len(sampler)
+    except (NotImplementedError, TypeError):
+        return False
+
+
+class Start:
+    """Where all generators were when a pass began."""
+
+    def __init__(self, own):
+        self.state = {"random": capture(), "generators": [g.get_state() for g in own]}
+
+
+@contextlib.contextmanager
+def replayed(position, own):
+    """Inside, it is the moment at which the pass began; afterwards, that of ``position``."""
+    with at_state(position["start"]["random"]):
+        _set(own, position["start"]["generators"])
+        yield
+    _set(own, position["generators"])
+
+
+def outside(loader):
+    """The place of a loader of which no pass is known."""
+    sampler, dataset = stateful_sampler(loader), loader.dataset
+    return {
+        "num_workers": loader.num_workers,
+        "start": None,
+        "generators": [g.get_state() for g in generators(loader)],
+        "sampler": None if sampler is None else sampler.state_dict(),
+        "dataset": dataset.state_dict() if is_stateful(dataset) else None,
+    }
+
+
+def restore_sampler(loader, position):
+    """Give a sampler that saves its own state the state that it had."""
+    if position["sampler"] is not None:
+        sampler = stateful_sampler(loader)
+        if sampler is None:
+            raise ValueError("DataLoader: the state is of a sampler with load_state_dict")
+        sampler.load_state_dict(position["sampler"])
+
+
+def between(loader, position):
+    """Bring the loader to a place that lies between two passes."""
+    _set(generators(loader), position["generators"])
+    if position.get("dataset") is not None and loader.num_workers == 0:
+        loader.dataset.load_state_dict(position["dataset"])
+
+
+def _set(own, states):
+    for generator, state in zip(own, states, strict=True):
+        generator.set_state(state)
+
+
+def check(position, loader):
+    """Refuse the position of another loader.
+
+    Raises:
+        ValueError: it has another number of workers or of generators.
+    """
+    if position["num_workers"] != loader.num_workers:
+        raise ValueError(
+            f"DataLoader: the state was saved with num_workers={position['num_workers']}, and this "
+            f"loader has {loader.num_workers}: make it with as many"
+        )
+    if len(position["generators"]) != len(generators(loader)):
+        raise ValueError(
+            f"DataLoader: the state was saved with {len(position['generators'])} generators, and "
+            f"this loader and its samplers have {len(generators(loader))}"
+        )
+
+
+def plain(index):
+    """A sampler's index without NumPy's scalars, which a safe file does not hold."""
+    if isinstance(index, np.generic):
+        return index.item()
+    if isinstance(index, (list, tuple)) and not hasattr(index, "_fields"):
+        return type(index)([plain(i) for i in index])
+    return index

@@ -1,0 +1,68 @@
+"""How far each worker of a pass is, as the batches tell that were taken from it."""
+
+from typing import Any
+
+from rushlight.utils import random_state
+from rushlight.utils.data.dataset import IterableDataset
+from rushlight.utils.data.position import is_stateful
+from rushlight.utils.data.worker import SKIP
+
+__all__ = ["Progress"]
+
+
+class Progress:
+    """For each worker: its generators and data set after the last batch that was taken from it.
+
+    Attributes:
+        is_stream: Workers are brought back by reading their streams again.
+        restored: What each worker goes on from; None for workers from the start.
+    """
+
+    def __init__(self, loader, place):
+        dataset = loader.dataset
+        self.is_stream = isinstance(dataset, IterableDataset) and not is_stateful(dataset)
+        self.restored = None
+        if place is None:
+            new: dict[str, Any] = {
+                "random": None,
+                "dataset": None,
+                "ended": False,
+                "start": None,
+                "batches": 0,
+            }
+            self._workers: list[dict[str, Any]] = [dict(new) for _ in range(loader.num_workers)]
+            return
+        self._workers = [dict(worker) for worker in place["workers"]]
+        if place["start"] is None:
+            for worker in self._workers:
+                worker.update(start=worker["random"], batches=0, ended=False)
+        random = "start" if self.is_stream else "random"
+        self.restored = [
+            (worker[random], worker["dataset"], worker["ended"] and not self.is_stream)
+            for worker in self._workers
+        ]
+
+    def note(self, worker_id, taken, state):
+        """An answer came from a worker: a batch or not, and its state where that changed."""
+        worker = self._workers[worker_id]
+        worker["batches"] += taken
+        if state is not None:
+            worker.update(state, random=random_state.plain(state["random"]))
+
+    def begin_pass(self, worker_id, state):
+        """A worker begins another pass in this state."""
+        random = random_state.plain(state["random"])
+        self._workers[worker_id] = {**state, "random": random, "start": random, "batches": 0}
+
+    def read_again(self, pool, index):
+        """Let each worker read again what was taken from it, in batches as long as ``index``."""
+        for worker_id, worker in enumerate(self._workers):
+            for _ in range(worker["batches"]):
+                pool.send(worker_id, SKIP, index)
+        for worker_id, worker in enumerate(self._workers):
+            for _ in range(worker["batches"]):
+                self.note(worker_id, False, pool.receive([worker_id])[3])
+
+    def state(self):
+        """What ``place["workers"]`` holds."""
+        return [dict(worker) for worker in self._workers]
