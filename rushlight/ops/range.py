@@ -89,9 +89,10 @@ def _spaced(xp, start, end, steps, dtype):
         return np.full(1, low)
     step = work.type((high - low) / work.type(steps - 1)) if steps else work.type(0)
     i = xp.arange(steps)
-    up = low + step * i.astype(work)
-    down = high - step * (steps - 1 - i).astype(work)
-    return xp.where(i < steps // 2, up, down)
+    wide = np.result_type(work, "f8")  # product and sum are rounded once, as where they are fused
+    up = low.astype(wide) + step.astype(wide) * i
+    down = high.astype(wide) - step.astype(wide) * (steps - 1 - i)
+    return xp.where(i < steps // 2, up, down).astype(work)
 
 
 @source(public=False, name="linspace_")
