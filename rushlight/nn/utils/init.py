@@ -1,0 +1,29 @@
+"""Modules without first values."""
+
+import inspect
+
+from rushlight.nn.modules.call import Call
+from rushlight.random import fork_rng
+
+__all__ = ["skip_init"]
+
+
+def skip_init(module_cls, *args, **kwargs):
+    """``module_cls(*args, **kwargs)`` with parameters of any value; it draws no random numbers.
+
+    Raises:
+        RuntimeError: ``module_cls`` is no Module class, or takes no ``device``.
+
+    >>> import rushlight as torch
+    >>> torch.nn.utils.skip_init(torch.nn.Linear, 5, 1).weight.shape
+    torch.Size([1, 5])
+    """
+    if not issubclass(module_cls, Call):
+        raise RuntimeError(f"skip_init: expected a Module class, got {module_cls}")
+    if "device" not in inspect.signature(module_cls).parameters:
+        raise RuntimeError(
+            f"skip_init: {module_cls.__name__} must take a device argument to skip initialization"
+        )
+    # There is no device without memory here: the module is made as ever, beside the stream.
+    with fork_rng():
+        return module_cls(*args, **kwargs)

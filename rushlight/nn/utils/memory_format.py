@@ -1,0 +1,27 @@
+"""Memory formats of convolutions' weights."""
+
+__all__ = ["convert_conv2d_weight_memory_format", "convert_conv3d_weight_memory_format"]
+
+
+def convert_conv2d_weight_memory_format(module, memory_format):
+    """``module`` as it is: memory formats are accepted and mean nothing here.
+
+    >>> import rushlight as torch
+    >>> conv = torch.nn.Conv2d(1, 1, 1)
+    >>> convert = torch.nn.utils.convert_conv2d_weight_memory_format
+    >>> convert(conv, torch.channels_last) is conv
+    True
+    """
+    return module
+
+
+def convert_conv3d_weight_memory_format(module, memory_format):
+    """``module`` as it is: memory formats are accepted and mean nothing here.
+
+    >>> import rushlight as torch
+    >>> conv = torch.nn.Conv3d(1, 1, 1)
+    >>> convert = torch.nn.utils.convert_conv3d_weight_memory_format
+    >>> convert(conv, torch.channels_last_3d) is conv
+    True
+    """
+    return module

@@ -1,0 +1,473 @@
+"""Pruning: parameters some of whose elements are held at zero by a mask.
+
+A pruned module keeps the parameter as ``<name>_orig`` and the mask as the buffer ``<name>_mask``;
+a hook computes their product before each forward.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from numbers import Integral, Real
+
+import rushlight
+from rushlight.nn.utils.convert_parameters import parameters_to_vector
+
+__all__ = [
+    "BasePruningMethod", "CustomFromMask", "Identity", "L1Unstructured", "LnStructured",
+    "PruningContainer", "RandomStructured", "RandomUnstructured", "custom_from_mask",
+    "global_unstructured", "identity", "is_pruned", "l1_unstructured", "ln_structured",
+    "random_structured", "random_unstructured", "remove",
+]  # fmt: skip
+
+
+class BasePruningMethod(ABC):
+    """What computes a mask, and the hook that applies it.
+
+    A subclass defines ``compute_mask`` and states its ``PRUNING_TYPE``: where a module is pruned
+    already, ``"unstructured"`` sees the elements that are left, ``"structured"`` the slices along
+    its ``dim``, ``"global"`` everything.
+    """
+
+    PRUNING_TYPE: str
+    _tensor_name: str
+
+    def __call__(self, module, inputs):
+        setattr(module, self._tensor_name, self.apply_mask(module))
+
+    @abstractmethod
+    def compute_mask(self, t, default_mask):
+        """The mask for the importances ``t``, within ``default_mask``."""
+
+    def apply_mask(self, module):
+        """The parameter of ``module`` with its mask."""
+        mask = getattr(module, self._tensor_name + "_mask")
+        original = getattr(module, self._tensor_name + "_orig")
+        return mask.to(dtype=original.dtype) * original
+
+    @classmethod
+    def apply(cls, module, name, *args, importance_scores=None, **kwargs):
+        """Prune ``module.<name>`` by ``cls(*args, **kwargs)``, on top of earlier prunings."""
+        method = cls(*args, **kwargs)
+        method._tensor_name = name
+        value = getattr(module, name)
+        scores = value if importance_scores is None else importance_scores
+        if scores.shape != value.shape:
+            raise AssertionError(
+                f"prune: importance_scores {tuple(scores.shape)} should have the same shape as "
+                f"parameter {name} of {module}: {tuple(value.shape)}"
+            )
+        key = _find(module, name)
+        if key is None:
+            mask = method.compute_mask(scores, rushlight.ones_like(value))
+            del module._parameters[name]
+            module.register_parameter(name + "_orig", value)
+        else:
+            earlier = module._forward_pre_hooks[key]
+            if not isinstance(earlier, PruningContainer):
+                earlier = PruningContainer(earlier)
+            earlier.add_pruning_method(method)
+            method = earlier
+            before = getattr(module, name + "_mask").detach().clone()
+            mask = method.compute_mask(scores, before)
+            del module._forward_pre_hooks[key]
+        module.register_buffer(name + "_mask", mask)
+        setattr(module, name, method.apply_mask(module))
+        module.register_forward_pre_hook(method)
+        return method
+
+    def prune(self, t, default_mask=None, importance_scores=None):
+        """``t`` with the mask that this method computes for it."""
+        scores = t if importance_scores is None else importance_scores
+        if scores.shape != t.shape:
+            raise AssertionError(
+                f"prune: importance_scores {tuple(scores.shape)} should have the same shape as "
+                f"tensor t {tuple(t.shape)}"
+            )
+        if default_mask is None:
+            default_mask = rushlight.ones_like(t)
+        return t * self.compute_mask(scores, default_mask=default_mask)
+
+    def remove(self, module):
+        """Make the pruned parameter an ordinary one, with its zeros."""
+        name = self._tensor_name
+        value = self.apply_mask(module)
+        delattr(module, name)
+        original = module._parameters.pop(name + "_orig")
+        original.data = value.detach()
+        del module._buffers[name + "_mask"]
+        setattr(module, name, original)
+
+
+def _find(module, name):
+    """The key of the hook that prunes ``module.<name>``, or None."""
+    for key, hook in module._forward_pre_hooks.items():
+        if isinstance(hook, BasePruningMethod) and hook._tensor_name == name:
+            return key
+    return None
+
+
+class PruningContainer(BasePruningMethod):
+    """Several prunings of one parameter, one after another."""
+
+    def __init__(self, *args):
+        self._pruning_methods: tuple[BasePruningMethod, ...] = ()
+        methods = args[0] if len(args) == 1 and isinstance(args[0], Iterable) else args
+        for method in methods:
+            if not self._pruning_methods and isinstance(method, BasePruningMethod):
+                self._tensor_name = method._tensor_name
+            self.add_pruning_method(method)
+
+    def add_pruning_method(self, method):
+        """Put a pruning on top.
+
+        Raises:
+            TypeError: ``method`` is no BasePruningMethod.
+            ValueError: it prunes another parameter.
+        """
+        if method is None:
+            return
+        if not isinstance(method, BasePruningMethod):
+            raise TypeError(f"{type(method)} is not a BasePruningMethod subclass")
+        if self._tensor_name != method._tensor_name:
+            raise ValueError(
+                "Can only add pruning methods acting on the parameter named "
+                f"'{self._tensor_name}' to PruningContainer {self}. Found '{method._tensor_name}'"
+            )
+        self._pruning_methods += (method,)
+
+    def __len__(self):
+        return len(self._pruning_methods)
+
+    def __iter__(self):
+        return iter(self._pruning_methods)
+
+    def __getitem__(self, index):
+        return self._pruning_methods[index]
+
+    def compute_mask(self, t, default_mask):
+        """``default_mask`` with the last method's mask where that method looks."""
+        method, mask = self._pruning_methods[-1], default_mask.to(dtype=t.dtype).clone()
+        where = _looked_at(method, mask)
+        mask[where] = method.compute_mask(t[where], default_mask=mask[where]).to(mask.dtype)
+        return mask
+
+
+def _looked_at(method, mask):
+    """Where ``method`` looks in a tensor pruned by ``mask``."""
+    if method.PRUNING_TYPE == "unstructured":
+        return mask == 1
+    if method.PRUNING_TYPE == "global":
+        return ...
+    if method.PRUNING_TYPE != "structured":
+        raise ValueError(f"Unrecognized PRUNING_TYPE {method.PRUNING_TYPE}")
+    if not hasattr(method, "dim"):
+        raise AttributeError(
+            f"{type(method).__name__}: a structured pruning method must have a dim attribute"
+        )
+    _validate_dim(mask, method.dim)
+    dim = method.dim % mask.dim()
+    left = mask.sum(dim=[d for d in range(mask.dim()) if d != dim]) != 0
+    return (slice(None),) * dim + (left,)
+
+
+# How many ---------------------------------------------------------------------------------
+
+
+def _validate_amount(amount):
+    if not isinstance(amount, Real):
+        raise TypeError(f"Invalid type for amount: {amount}. Must be int or float.")
+    if float(amount) < 0 or (not isinstance(amount, Integral) and float(amount) > 1):
+        raise ValueError(
+            f"amount={amount} should either be a float in the range [0, 1] or a non-negative "
+            "integer"
+        )
+
+
+def _count(amount, size):
+    """How many of ``size`` things ``amount``, a number or a share, is."""
+    if not isinstance(amount, Integral):
+        return round(amount * size)
+    if amount > size:
+        raise ValueError(
+            f"amount={amount} should be smaller than the number of parameters to prune={size}"
+        )
+    return amount
+
+
+def _validate_dim(t, dim):
+    if not -t.dim() <= dim < t.dim():
+        raise IndexError(f"Invalid index {dim} for tensor of size {tuple(t.shape)}")
+
+
+def _channels(t, dim):
+    """The size of the dim along which slices are pruned."""
+    if t.dim() <= 1:
+        raise ValueError(
+            "Structured pruning can only be applied to multidimensional tensors. Found tensor of "
+            f"shape {tuple(t.shape)} with {t.dim()} dims"
+        )
+    _validate_dim(t, dim)
+    return t.shape[dim]
+
+
+def _only(t, dim, kept, default_mask):
+    """The mask that keeps the slices ``kept`` along ``dim``, within ``default_mask``."""
+    mask = rushlight.zeros_like(t)
+    mask[(slice(None),) * (dim % t.dim()) + (kept,)] = 1
+    return mask * default_mask.to(dtype=mask.dtype)
+
+
+# The methods ------------------------------------------------------------------------------
+
+
+class Identity(BasePruningMethod):
+    """Prunes nothing, but has the module keep a mask."""
+
+    PRUNING_TYPE = "unstructured"
+
+    def compute_mask(self, t, default_mask):
+        return default_mask
+
+
+class RandomUnstructured(BasePruningMethod):
+    """Prunes elements at random."""
+
+    PRUNING_TYPE = "unstructured"
+
+    def __init__(self, amount):
+        _validate_amount(amount)
+        self.amount = amount
+
+    def compute_mask(self, t, default_mask):
+        mask = default_mask.clone()
+        n = _count(self.amount, t.nelement())
+        if n:
+            drawn = rushlight.rand_like(t)
+            mask.view(-1)[rushlight.topk(drawn.view(-1), k=n).indices] = 0
+        return mask
+
+
+class L1Unstructured(BasePruningMethod):
+    """Prunes the elements that are smallest by their absolute value."""
+
+    PRUNING_TYPE = "unstructured"
+
+    def __init__(self, amount):
+        _validate_amount(amount)
+        self.amount = amount
+
+    def compute_mask(self, t, default_mask):
+        mask = default_mask.clone()
+        n = _count(self.amount, t.nelement())
+        if n:
+            smallest = rushlight.topk(t.abs().view(-1), k=n, largest=False)
+            mask.view(-1)[smallest.indices] = 0
+        return mask
+
+
+class RandomStructured(BasePruningMethod):
+    """Prunes slices along a dim, such as channels, at random."""
+
+    PRUNING_TYPE = "structured"
+
+    def __init__(self, amount, dim=-1):
+        _validate_amount(amount)
+        self.amount = amount
+        self.dim = dim
+
+    def compute_mask(self, t, default_mask):
+        channels = _channels(t, self.dim)
+        n = _count(self.amount, channels)
+        if not n:
+            return default_mask
+        drawn = rushlight.rand(channels)
+        kept = drawn > rushlight.kthvalue(drawn, k=n).values
+        return _only(t, self.dim, kept, default_mask)
+
+
+class LnStructured(BasePruningMethod):
+    """Prunes the slices along a dim whose norm of order ``n`` is smallest."""
+
+    PRUNING_TYPE = "structured"
+
+    def __init__(self, amount, n, dim=-1):
+        _validate_amount(amount)
+        self.amount = amount
+        self.n = n
+        self.dim = dim
+
+    def compute_mask(self, t, default_mask):
+        channels = _channels(t, self.dim)
+        count = _count(self.amount, channels)
+        if not count:
+            return default_mask
+        dim = self.dim % t.dim()
+        norms = rushlight.norm(t, p=self.n, dim=[d for d in range(t.dim()) if d != dim])
+        kept = rushlight.topk(norms, k=channels - count, largest=True).indices
+        return _only(t, self.dim, kept, default_mask)
+
+
+class CustomFromMask(BasePruningMethod):
+    """Prunes by a given mask."""
+
+    PRUNING_TYPE = "global"
+
+    def __init__(self, mask):
+        self.mask = mask
+
+    def compute_mask(self, t, default_mask):
+        if default_mask.shape != self.mask.shape:
+            raise AssertionError(
+                f"custom_from_mask: the mask is {tuple(self.mask.shape)}, the parameter "
+                f"{tuple(default_mask.shape)}"
+            )
+        return default_mask * self.mask.to(dtype=default_mask.dtype)
+
+
+# The functions ----------------------------------------------------------------------------
+
+
+def identity(module, name):
+    """Have ``module`` keep ``name`` with a mask that prunes nothing. Returns the module.
+
+    >>> import rushlight as torch
+    >>> list(torch.nn.utils.prune.identity(torch.nn.Linear(2, 3), "weight").state_dict())
+    ['bias', 'weight_orig', 'weight_mask']
+    """
+    Identity.apply(module, name)
+    return module
+
+
+def random_unstructured(module, name, amount):
+    """Prune elements at random: ``amount`` of them, or that share. Returns the module.
+
+    >>> import rushlight as torch
+    >>> layer = torch.nn.utils.prune.random_unstructured(torch.nn.Linear(2, 3), "weight", 1)
+    >>> layer.weight_mask.sum()
+    tensor(5.)
+    """
+    RandomUnstructured.apply(module, name, amount)
+    return module
+
+
+def l1_unstructured(module, name, amount, importance_scores=None):
+    """Prune the elements of least absolute value, or of least score. Returns the module.
+
+    >>> import rushlight as torch
+    >>> layer = torch.nn.utils.prune.l1_unstructured(torch.nn.Linear(2, 3), "weight", 0.5)
+    >>> layer.weight_mask.sum()
+    tensor(3.)
+    """
+    L1Unstructured.apply(module, name, amount=amount, importance_scores=importance_scores)
+    return module
+
+
+def random_structured(module, name, amount, dim):
+    """Prune slices along ``dim`` at random. Returns the module.
+
+    >>> import rushlight as torch
+    >>> layer = torch.nn.utils.prune.random_structured(torch.nn.Linear(2, 3), "weight", 1, 0)
+    >>> layer.weight_mask.sum()
+    tensor(4.)
+    """
+    RandomStructured.apply(module, name, amount, dim)
+    return module
+
+
+def ln_structured(module, name, amount, n, dim, importance_scores=None):
+    """Prune the slices along ``dim`` of least norm, or of least scores. Returns the module.
+
+    >>> import rushlight as torch
+    >>> layer = torch.nn.utils.prune.ln_structured(torch.nn.Conv2d(1, 4, 3), "weight", 2, 2, 0)
+    >>> layer.weight_mask.sum()
+    tensor(18.)
+    """
+    LnStructured.apply(module, name, amount, n, dim, importance_scores=importance_scores)
+    return module
+
+
+def custom_from_mask(module, name, mask):
+    """Prune by ``mask``. Returns the module.
+
+    >>> import rushlight as torch
+    >>> mask = torch.tensor([0, 1, 1])
+    >>> torch.nn.utils.prune.custom_from_mask(torch.nn.Linear(2, 3), "bias", mask).bias_mask
+    tensor([0., 1., 1.])
+    """
+    CustomFromMask.apply(module, name, mask)
+    return module
+
+
+def global_unstructured(parameters, pruning_method, importance_scores=None, **kwargs):
+    """Prune several parameters together, as if they were one.
+
+    Args:
+        parameters: Pairs (module, name).
+        pruning_method: The class of an unstructured method; ``kwargs`` are its arguments.
+        importance_scores: (module, name) → scores, in place of the parameters' own values.
+
+    Raises:
+        TypeError: none of these.
+
+    >>> import rushlight as torch
+    >>> P = torch.nn.utils.prune
+    >>> layer = torch.nn.Linear(4, 1)
+    >>> pairs = [(layer, "weight"), (layer, "bias")]
+    >>> P.global_unstructured(pairs, P.L1Unstructured, amount=2)
+    >>> layer.weight_mask.sum() + layer.bias_mask.sum()
+    tensor(3.)
+    """
+    if not isinstance(parameters, Iterable):
+        raise TypeError("global_unstructured(): parameters is not an Iterable")
+    if not isinstance(importance_scores, dict | None):
+        raise TypeError("global_unstructured(): importance_scores must be of type dict")
+    pairs, scores = list(parameters), importance_scores or {}
+    values = [getattr(module, name) for module, name in pairs]
+    whole = parameters_to_vector([
+        scores.get(pair, value) for pair, value in zip(pairs, values, strict=True)
+    ])  # fmt: skip
+    masks = parameters_to_vector([
+        getattr(module, name + "_mask", rushlight.ones_like(value))
+        for (module, name), value in zip(pairs, values, strict=True)
+    ])  # fmt: skip
+    method = pruning_method(**kwargs)
+    if method.PRUNING_TYPE != "unstructured":
+        raise TypeError(
+            'Only "unstructured" PRUNING_TYPE supported for the `pruning_method`. Found method '
+            f"{pruning_method} of type {method.PRUNING_TYPE}"
+        )
+    method._tensor_name = "all"
+    final = PruningContainer(method).compute_mask(whole, masks)
+    parts = final.split([value.numel() for value in values])
+    for (module, name), value, part in zip(pairs, values, parts, strict=True):
+        custom_from_mask(module, name, mask=part.view_as(value))
+
+
+def remove(module, name):
+    """Make a pruned parameter an ordinary one, its zeros included. Returns the module.
+
+    Raises:
+        ValueError: it is not pruned.
+
+    >>> import rushlight as torch
+    >>> layer = torch.nn.utils.prune.l1_unstructured(torch.nn.Linear(2, 3), "weight", 0.5)
+    >>> sorted(torch.nn.utils.prune.remove(layer, "weight").state_dict())
+    ['bias', 'weight']
+    """
+    key = _find(module, name)
+    if key is None:
+        raise ValueError(
+            f"Parameter '{name}' of module {module} has to be pruned before pruning can be removed"
+        )
+    module._forward_pre_hooks.pop(key).remove(module)
+    return module
+
+
+def is_pruned(module):
+    """Whether a parameter of the module, or of one below it, is pruned.
+
+    >>> import rushlight as torch
+    >>> torch.nn.utils.prune.is_pruned(torch.nn.Linear(2, 3))
+    False
+    """
+    hooks = [hook for m in module.modules() for hook in m._forward_pre_hooks.values()]
+    return any(isinstance(hook, BasePruningMethod) for hook in hooks)

@@ -1,0 +1,165 @@
+"""Spectral norm, the older way: a hook computes the weight before each forward."""
+
+import rushlight
+from rushlight.autograd.mode import no_grad
+from rushlight.nn import functional as F
+from rushlight.nn.parameter import Parameter
+from rushlight.nn.utils.weight_norm import remove_hook
+
+__all__ = ["SpectralNorm", "remove_spectral_norm", "spectral_norm"]
+
+
+class SpectralNorm:
+    """The hook of ``spectral_norm``."""
+
+    _version = 1  # 1 keeps v in the state as well
+
+    def __init__(self, name="weight", n_power_iterations=1, dim=0, eps=1e-12):
+        if n_power_iterations <= 0:
+            raise ValueError(
+                "spectral_norm: Expected n_power_iterations to be positive, but got "
+                f"n_power_iterations={n_power_iterations}"
+            )
+        self.name = name
+        self.n_power_iterations = n_power_iterations
+        self.dim = dim
+        self.eps = eps
+
+    def reshape_weight_to_matrix(self, weight):
+        """The weight as a matrix whose rows are the indices of ``dim``."""
+        return weight.movedim(self.dim, 0).flatten(1)
+
+    def compute_weight(self, module, do_power_iteration):
+        """The weight divided by its largest singular value."""
+        weight = getattr(module, self.name + "_orig")
+        u, v = getattr(module, self.name + "_u"), getattr(module, self.name + "_v")
+        matrix = self.reshape_weight_to_matrix(weight)
+        if do_power_iteration:
+            with no_grad():
+                for _ in range(self.n_power_iterations):
+                    v.copy_(F.normalize(matrix.t().mv(u), dim=0, eps=self.eps))
+                    u.copy_(F.normalize(matrix.mv(v), dim=0, eps=self.eps))
+                # Copies, so that the next iteration leaves what backward needs as it is.
+                u, v = u.clone(), v.clone()
+        return weight / u.dot(matrix.mv(v))
+
+    @staticmethod
+    def apply(module, name, n_power_iterations, dim, eps):
+        """Put ``<name>_orig`` and the vectors of the iteration in the place of the weight."""
+        for hook in module._forward_pre_hooks.values():
+            if isinstance(hook, SpectralNorm) and hook.name == name:
+                raise RuntimeError(
+                    f"Cannot register two spectral_norm hooks on the same parameter {name}"
+                )
+        hook = SpectralNorm(name, n_power_iterations, dim, eps)
+        weight = module._parameters[name]
+        if weight is None:
+            raise ValueError(f"`SpectralNorm` cannot be applied as parameter `{name}` is None")
+        rows, columns = hook.reshape_weight_to_matrix(weight).size()
+        u = F.normalize(weight.new_empty(rows).normal_(0, 1), dim=0, eps=eps)
+        v = F.normalize(weight.new_empty(columns).normal_(0, 1), dim=0, eps=eps)
+        del module._parameters[name]
+        module.register_parameter(name + "_orig", weight)
+        # Something must bear the weight's name until the first forward; not a parameter.
+        setattr(module, name, weight.data)
+        module.register_buffer(name + "_u", u.detach())
+        module.register_buffer(name + "_v", v.detach())
+        module.register_forward_pre_hook(hook)
+        module._register_state_dict_hook(_StateDictHook(hook))
+        module._register_load_state_dict_pre_hook(_LoadStateDictHook(hook))
+        return hook
+
+    def remove(self, module):
+        """Put the weight back."""
+        with no_grad():
+            weight = self.compute_weight(module, do_power_iteration=False)
+        delattr(module, self.name)
+        for part in ("_u", "_v", "_orig"):
+            delattr(module, self.name + part)
+        module.register_parameter(self.name, Parameter(weight.detach()))
+
+    def __call__(self, module, inputs):
+        weight = self.compute_weight(module, do_power_iteration=module.training)
+        setattr(module, self.name, weight)
+
+
+class _StateDictHook:
+    """Says in a state dict's metadata in which form the norm is kept."""
+
+    def __init__(self, hook):
+        self.hook = hook
+
+    def __call__(self, module, state_dict, prefix, local_metadata):
+        versions = local_metadata.setdefault("spectral_norm", {})
+        versions[self.hook.name + ".version"] = self.hook._version
+
+
+class _LoadStateDictHook:
+    """Reads state dicts from before v was kept: v is such that u = W·v up to length."""
+
+    def __init__(self, hook):
+        self.hook = hook
+
+    def __call__(self, state_dict, prefix, local_metadata, *_):
+        hook, key = self.hook, prefix + self.hook.name
+        version = local_metadata.get("spectral_norm", {}).get(hook.name + ".version")
+        needed = [key + part for part in ("_orig", "", "_u")]
+        if (
+            version is not None
+            or key + "_v" in state_dict
+            or any(k not in state_dict for k in needed)
+        ):
+            return
+        with no_grad():
+            original, weight, u = [state_dict[k] for k in needed]
+            sigma = (original / weight).mean()
+            matrix = hook.reshape_weight_to_matrix(original)
+            gram = matrix.t() @ matrix + hook.eps * rushlight.eye(matrix.shape[1])
+            v = rushlight.linalg.solve(gram, matrix.t().mv(u))
+            state_dict[key + "_v"] = v * (sigma / u.dot(matrix.mv(v)))
+            del state_dict[key]
+
+
+def rows_of(module):
+    """The dim of a weight that counts as its matrix's rows: that of the output channels."""
+    return 1 if getattr(module, "transposed", False) is True else 0
+
+
+def spectral_norm(module, name="weight", n_power_iterations=1, eps=1e-12, dim=None):
+    """Keep the largest singular value of a weight at 1; its state is ``weight_orig`` and vectors.
+
+    The newer form is ``nn.utils.parametrizations.spectral_norm``.
+
+    Raises:
+        ValueError: no iterations.
+        RuntimeError: the weight is normed already.
+
+    >>> import rushlight as torch
+    >>> list(torch.nn.utils.spectral_norm(torch.nn.Linear(20, 40)).state_dict())
+    ['bias', 'weight_orig', 'weight_u', 'weight_v']
+    """
+    if dim is None:
+        dim = rows_of(module)
+    SpectralNorm.apply(module, name, n_power_iterations, dim, eps)
+    return module
+
+
+def remove_spectral_norm(module, name="weight"):
+    """Undo ``spectral_norm``.
+
+    Raises:
+        ValueError: there is none.
+
+    >>> import rushlight as torch
+    >>> layer = torch.nn.utils.spectral_norm(torch.nn.Linear(20, 40))
+    >>> sorted(torch.nn.utils.remove_spectral_norm(layer).state_dict())
+    ['bias', 'weight']
+    """
+    remove_hook(module, name, SpectralNorm, "spectral_norm")
+    for hooks, kind in (
+        (module._state_dict_hooks, _StateDictHook),
+        (module._load_state_dict_pre_hooks, _LoadStateDictHook),
+    ):
+        for key in [k for k, h in hooks.items() if isinstance(h, kind) and h.hook.name == name]:
+            del hooks[key]
+    return module

@@ -1,0 +1,115 @@
+"""Calling a module with other tensors than its own."""
+
+import warnings
+
+from rushlight.autograd import mode
+
+__all__ = ["functional_call"]
+
+
+def functional_call(
+    module, parameters_and_buffers, args=None, kwargs=None, *, tie_weights=True, strict=False
+):
+    """``module(*args, **kwargs)`` with other parameters and buffers.
+
+    The deprecated place of ``torch.func.functional_call``.
+
+    >>> import rushlight as torch, warnings
+    >>> warnings.simplefilter("ignore")
+    >>> layer = torch.nn.Linear(1, 1, bias=False)
+    >>> torch.nn.utils.stateless.functional_call(layer, {"weight": torch.eye(1)}, torch.ones(1))
+    tensor([1.])
+    """
+    warnings.warn(
+        "torch.nn.utils.stateless.functional_call is deprecated; use torch.func.functional_call",
+        FutureWarning,
+        stacklevel=2,
+    )
+    return call_with(module, parameters_and_buffers, args, kwargs, tie_weights, strict)
+
+
+def call_with(module, tensors, args, kwargs, tie_weights, strict):
+    """``module(*args, **kwargs)`` with ``tensors``, by name, in the place of its own."""
+    args = () if args is None else args if isinstance(args, tuple) else (args,)
+    with _Swapped(module, tensors, tie_weights, strict):
+        return module(*args, **(kwargs or {}))
+
+
+class _Swapped:
+    """``with``: ``module`` holds other tensors."""
+
+    def __init__(self, module, tensors, tie_weights, strict):
+        self.module = module
+        self.given = tensors
+        own = _own(module)
+        self.tensors = _tied(own, tensors) if tie_weights else tensors
+        if strict:
+            _check_names(module, own, self.tensors)
+        self.places = {name: _place(module, name) for name in self.tensors}
+
+    def __enter__(self):
+        if mode.recorder() is not None:
+            mode.recorder().touch_module(self.module)  # while it holds its own
+        self.before = {}
+        for name, (registry, key) in self.places.items():
+            self.before[name] = registry.get(key, self)
+            registry[key] = self.tensors[name]
+
+    def __exit__(self, *exc):
+        for name, (registry, key) in self.places.items():
+            if name in self.given:  # a buffer may be another tensor now
+                self.given[name] = registry[key]
+            if self.before[name] is self:
+                del registry[key]
+            else:
+                registry[key] = self.before[name]
+
+
+def _own(module):
+    """All parameters and buffers of a module by name, tied ones under each of their names."""
+    return {
+        **dict(module.named_parameters(remove_duplicate=False)),
+        **dict(module.named_buffers(remove_duplicate=False)),
+    }
+
+
+def _tied(own, tensors):
+    """``tensors`` with those that are tied in the module under each of their names."""
+    names: dict = {}
+    for name, tensor in own.items():
+        names.setdefault(id(tensor), []).append(name)
+    found = dict(tensors)
+    for group in names.values():
+        given = [name for name in group if name in tensors]
+        if len({id(tensors[name]) for name in given}) > 1:
+            raise ValueError(
+                f"functional_call: got multiple values for keys {given}, which are tied. Consider "
+                "using tie_weights=False"
+            )
+        if given:
+            found.update(dict.fromkeys(group, tensors[given[0]]))
+    return found
+
+
+def _check_names(module, own, tensors):
+    unexpected = [name for name in tensors if name not in own]
+    missing = [name for name in own if name not in tensors]
+    if unexpected or missing:
+        parts = [
+            f"{what} key(s): {', '.join(map(repr, keys))}."
+            for what, keys in (("Unexpected", unexpected), ("Missing", missing))
+            if keys
+        ]
+        raise RuntimeError(
+            f"functional_call: error in the tensors for {type(module).__name__}: {' '.join(parts)}"
+        )
+
+
+def _place(module, name):
+    """(the dict that holds the tensor ``name``, its key there)."""
+    path, _, key = name.rpartition(".")
+    owner = module.get_submodule(path)
+    for registry in (owner._parameters, owner._buffers):
+        if key in registry:
+            return registry, key
+    return owner.__dict__, key

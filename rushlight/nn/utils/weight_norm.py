@@ -1,0 +1,111 @@
+"""Weight norm, the older way: a hook computes the weight before each forward."""
+
+import warnings
+
+from rushlight.nn.parameter import Parameter
+
+__all__ = ["WeightNorm", "remove_weight_norm", "weight_norm"]
+
+
+def norm_except_dim(v, dim):
+    """The norms of ``v`` for each index of ``dim``, whose other dims stay as 1; -1: one norm."""
+    if dim == -1:
+        return v.norm()
+    others = [d for d in range(v.dim()) if d != dim % v.dim()]
+    return v.norm(2, others, keepdim=True) if others else v.abs()
+
+
+def scaled(v, g, dim):
+    """``v`` with the norms ``g``."""
+    return v * (g / norm_except_dim(v, dim))
+
+
+class WeightNorm:
+    """The hook of ``weight_norm``."""
+
+    def __init__(self, name, dim):
+        self.name = name
+        self.dim = -1 if dim is None else dim
+
+    def compute_weight(self, module):
+        """The weight, of its lengths and directions."""
+        v, g = getattr(module, self.name + "_v"), getattr(module, self.name + "_g")
+        return scaled(v, g, self.dim)
+
+    @staticmethod
+    def apply(module, name, dim):
+        """Put the lengths and directions in the place of the weight."""
+        for hook in module._forward_pre_hooks.values():
+            if isinstance(hook, WeightNorm) and hook.name == name:
+                raise RuntimeError(
+                    f"Cannot register two weight_norm hooks on the same parameter {name}"
+                )
+        hook = WeightNorm(name, dim)
+        weight = getattr(module, name)
+        del module._parameters[name]
+        norms = norm_except_dim(weight, hook.dim)
+        module.register_parameter(name + "_g", Parameter(norms.detach()))
+        module.register_parameter(name + "_v", Parameter(weight.detach()))
+        setattr(module, name, hook.compute_weight(module))
+        module.register_forward_pre_hook(hook)
+        return hook
+
+    def remove(self, module):
+        """Put the weight back in the place of its lengths and directions."""
+        weight = self.compute_weight(module).detach()
+        delattr(module, self.name)
+        for part in ("_g", "_v"):
+            del module._parameters[self.name + part]
+        setattr(module, self.name, Parameter(weight))
+
+    def __call__(self, module, inputs):
+        setattr(module, self.name, self.compute_weight(module))
+
+
+def weight_norm(module, name="weight", dim=0):
+    """Learn the lengths ``weight_g`` and directions ``weight_v`` of a weight apart.
+
+    Deprecated in favour of ``nn.utils.parametrizations.weight_norm``.
+
+    Raises:
+        RuntimeError: the weight is normed already.
+
+    >>> import rushlight as torch, warnings
+    >>> warnings.simplefilter("ignore")
+    >>> sorted(torch.nn.utils.weight_norm(torch.nn.Linear(20, 40)).state_dict())
+    ['bias', 'weight_g', 'weight_v']
+    """
+    warnings.warn(
+        "torch.nn.utils.weight_norm is deprecated in favor of "
+        "torch.nn.utils.parametrizations.weight_norm.",
+        FutureWarning,
+        stacklevel=2,
+    )
+    WeightNorm.apply(module, name, dim)
+    return module
+
+
+def remove_hook(module, name, kind, called):
+    """Take the pre-hook of class ``kind`` for ``name`` away, after its ``remove(module)``."""
+    for key, hook in module._forward_pre_hooks.items():
+        if isinstance(hook, kind) and hook.name == name:
+            hook.remove(module)
+            del module._forward_pre_hooks[key]
+            return
+    raise ValueError(f"{called} of '{name}' not found in {module}")
+
+
+def remove_weight_norm(module, name="weight"):
+    """Undo ``weight_norm``.
+
+    Raises:
+        ValueError: there is none.
+
+    >>> import rushlight as torch, warnings
+    >>> warnings.simplefilter("ignore")
+    >>> layer = torch.nn.utils.weight_norm(torch.nn.Linear(20, 40))
+    >>> sorted(torch.nn.utils.remove_weight_norm(layer).state_dict())
+    ['bias', 'weight']
+    """
+    remove_hook(module, name, WeightNorm, "weight_norm")
+    return module
