@@ -86,6 +86,7 @@ _LAZY = {
     "mps": "rushlight.mps", "mtia": "rushlight.mtia", "xpu": "rushlight.xpu",
     "vision": "rushlight.vision",
     "export": "rushlight.export",
+    "onnx": "rushlight.onnx",
 }  # fmt: skip
 _LAZY_NAMES = {
     "get_num_threads": "rushlight.threads", "set_num_threads": "rushlight.threads",

@@ -95,12 +95,16 @@ class Exporter:
         recordings: One for each of them.
     """
 
-    def __init__(self, mod, args, kwargs, dynamic_shapes=None, lower=None):
+    def __init__(self, mod, args, kwargs, dynamic_shapes=None, lower=None, axes=None):
         self.mod, self.args, self.kwargs = mod, args, kwargs
         self.leaves = flatten((args, kwargs))
         self.dims: dict = {}  # (leaf, dim) → Dim
         self.ranges: dict = {}
         self._find_dims(dynamic_shapes)
+        places = [i for i, x in enumerate(self.leaves) if isinstance(x, Tensor)]
+        for (k, d), name in (axes or {}).items():
+            self.dims[places[k], d % self.leaves[places[k]].ndim] = name
+            self.ranges[name] = (0, None)
         self.names = list(self.ranges)
         self.points = corners(self.names)
         self.recordings = [self._record(p, lower) for p in self.points]

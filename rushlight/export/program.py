@@ -9,7 +9,7 @@ import numpy as np
 from rushlight.autograd import mode
 from rushlight.dtype import OF
 from rushlight.errors import ShapeError
-from rushlight.export.graph import GraphModule, Part, _indented, code
+from rushlight.export.graph import GraphModule, Node, Part, _indented, code
 from rushlight.export.record import flatten, rebuilt
 from rushlight.export.signature import InputKind, OutputKind
 from rushlight.export.sizes import Size, Unknown
@@ -118,7 +118,8 @@ class ExportedProgram:
 
     def _inputs(self, leaves, wanted):
         """{node: tensor} of the graph's inputs, and the sizes of the dims that may change."""
-        env, sizes = {}, {}
+        env: dict = {}
+        sizes: dict = {}
         nodes = iter(self.graph.find_nodes(op="placeholder"))
         for spec, node in zip(self.graph_signature.input_specs, nodes, strict=True):
             if spec.kind is InputKind.USER_INPUT:
@@ -184,7 +185,7 @@ def _prepared(op):
 
 def _given(value, env, sizes):
     """An operand, with tensors for nodes and numbers for sizes."""
-    if value in env if type(value).__hash__ and not isinstance(value, (tuple, list, slice)) else 0:
+    if isinstance(value, Node):
         return env[value]
     if isinstance(value, Part):
         return env[value.node][value.index]

@@ -2,6 +2,7 @@
 
 import builtins
 import contextlib
+from typing import Any
 
 __all__ = [
     "Attribute", "annotate", "export", "ignore", "interface", "is_scripting", "is_tracing",
@@ -77,7 +78,7 @@ def Attribute(value, type):
     return value
 
 
-def isinstance(obj, target_type):
+def isinstance(obj: Any, target_type: Any) -> bool:
     """Whether ``obj`` is of a type; containers such as ``list[int]`` by what they hold, too.
 
     >>> import rushlight as torch
@@ -86,7 +87,7 @@ def isinstance(obj, target_type):
     """
     if builtins.isinstance(target_type, tuple):
         return any(isinstance(obj, t) for t in target_type)
-    parts = getattr(target_type, "__args__", None)
+    parts: Any = getattr(target_type, "__args__", None)
     origin = getattr(target_type, "__origin__", None)
     if parts is None:
         return builtins.isinstance(obj, target_type)

@@ -1,0 +1,149 @@
+"""ONNX nodes and constants as they are made."""
+
+from typing import Any
+
+import numpy as np
+
+from rushlight.export.sizes import Size, Unknown
+from rushlight.onnx.errors import OnnxExporterError
+
+try:
+    import onnx
+    from onnx import helper, numpy_helper
+except ImportError as error:
+    raise ImportError("torch.onnx needs the package onnx: pip install onnx") from error
+
+__all__ = ["Builder"]
+
+
+class Builder:
+    """The nodes of a graph.
+
+    Attributes:
+        names: Value id → its name in the file.
+        shapes: Value id → its shape, of ints and Sizes.
+        origins: Name of a dim that may change → (input, dim) where it is read.
+    """
+
+    def __init__(self, opset):
+        self.opset = opset
+        self.nodes: list = []
+        self.initializers: list = []
+        self.names: dict = {}
+        self.shapes: dict = {}
+        self.origins: dict = {}
+        self._constants: dict = {}
+        self._sizes: dict = {}
+        self._count = 0
+
+    # Names ------------------------------------------------------------------------------
+
+    def enter(self, value, name):
+        """Let ``name`` be that of a recorded value."""
+        self.names[value.id], self.shapes[value.id] = name, value.shape
+
+    def name(self, x, dtype=None):
+        """The name of an operand: of a value, or of a constant for a number."""
+        if hasattr(x, "id"):
+            return self.names[x.id]
+        return "" if x is None else self.number(x, dtype)
+
+    def shape(self, x):
+        """The shape of a recorded value, with Sizes."""
+        return self.shapes[x.id]
+
+    def fresh(self):
+        """A name that nothing has."""
+        self._count += 1
+        return f"v{self._count}"
+
+    # Nodes ------------------------------------------------------------------------------
+
+    def node(self, kind, *inputs, count=1, **attributes) -> Any:
+        """Append a node; the name of its output, or names of several."""
+        outputs = [self.fresh() for _ in range(count)]
+        attributes = {k: v for k, v in attributes.items() if v is not None}
+        self.nodes.append(helper.make_node(kind, list(inputs), outputs, **attributes))
+        return outputs[0] if count == 1 else tuple(outputs)
+
+    def cast(self, name, dtype):
+        """A value in another element type."""
+        return self.node("Cast", name, to=element_type(dtype))
+
+    # Constants --------------------------------------------------------------------------
+
+    def initializer(self, name, array):
+        """A tensor of the file."""
+        array = np.ascontiguousarray(array).reshape(np.shape(array))
+        self.initializers.append(numpy_helper.from_array(array, name))
+
+    def constant(self, array):
+        """The name of a constant, made once."""
+        array = np.asarray(array)
+        key = array.dtype.str, array.shape, array.tobytes()
+        if key not in self._constants:
+            self._constants[key] = self.fresh()
+            self.initializer(self._constants[key], array)
+        return self._constants[key]
+
+    def ints(self, numbers):
+        """A constant vector of int64."""
+        return self.constant(np.array(numbers, np.int64).reshape(-1))
+
+    # Sizes ------------------------------------------------------------------------------
+
+    def number(self, x, dtype):
+        """The name of a number without dims, which may follow from a dim."""
+        if not isinstance(x, (Size, Unknown)):
+            return self.constant(np.asarray(x).astype(dtype))
+        return self.cast(self.node("Squeeze", self._size(x), self.ints([0])), dtype)
+
+    def vector(self, sizes, infer=False):
+        """The name of a vector of int64; with ``infer`` one number may be -1, the rest."""
+        sizes = list(sizes)
+        open_ones = [i for i, n in enumerate(sizes) if isinstance(n, (Size, Unknown))]
+        if infer and open_ones and 0 not in sizes:
+            last = next((i for i in open_ones if isinstance(sizes[i], Unknown)), open_ones[-1])
+            sizes[last] = -1
+        if all(type(n) is int for n in sizes):
+            return self.ints(sizes)
+        return self.node("Concat", *[self._size(n) for n in sizes], axis=0)
+
+    def _size(self, n):
+        """The name of a vector of the one number ``n``."""
+        if isinstance(n, int):
+            return self.ints([n])
+        if isinstance(n, Unknown):
+            raise OnnxExporterError(
+                "torch.onnx.export: a shape follows from a dim that may change in a way that is "
+                "not a sum of products; export with a fixed size there"
+            )
+        if n not in self._sizes:
+            terms = [self._term(names, factor) for names, factor in n.terms.items()]
+            total = terms[0]
+            for term in terms[1:]:
+                total = self.node("Add", total, term)
+            self._sizes[n] = total
+        return self._sizes[n]
+
+    def _term(self, names, factor):
+        parts = [self._dim(n) for n in names]
+        parts += [self.ints([factor])] if factor != 1 or not names else []
+        product = parts[0]
+        for part in parts[1:]:
+            product = self.node("Mul", product, part)
+        return product
+
+    def _dim(self, name):
+        key = name, "dim"
+        if key not in self._sizes:
+            source, dim = self.origins[name]
+            self._sizes[key] = self.node("Shape", source, start=dim, end=dim + 1)
+        return self._sizes[key]
+
+
+def element_type(dtype):
+    """ONNX's number of a NumPy dtype."""
+    if dtype.name == "bfloat16":
+        return onnx.TensorProto.BFLOAT16
+    return helper.np_dtype_to_tensor_dtype(dtype)
