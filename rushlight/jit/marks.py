@@ -95,6 +95,11 @@ def isinstance(obj: Any, target_type: Any) -> bool:
         return any(isinstance(obj, t) for t in parts)
     if not builtins.isinstance(obj, origin):
         return False
+    return _holds(obj, origin, parts)
+
+
+def _holds(obj: Any, origin, parts):
+    """Whether what the container ``obj`` holds is of the types ``parts``."""
     if origin is dict:
         return all(isinstance(k, parts[0]) and isinstance(v, parts[1]) for k, v in obj.items())
     if origin is tuple and Ellipsis not in parts:
