@@ -7,9 +7,9 @@ from numpy import ndarray
 
 from rushlight.backend.numpy import gated
 from rushlight.ops.division import real_numbers
-from rushlight.ops.exponential import exp, floating, floats
+from rushlight.ops.exponential import exp, floating, floats, inexact
 from rushlight.ops.kinds import elementwise
-from rushlight.ops.promotion import promote, to_float
+from rushlight.ops.promotion import to_float
 from rushlight.ops.rules import conj, where
 from rushlight.ops.trigonometry import tanh
 
@@ -140,7 +140,11 @@ softshrink.grad(x=lambda g, x, lambd: where(~((x >= -lambd) & (x <= lambd)), g, 
 
 @_activation(dtype=real_numbers)
 def hardtanh(xp, x, *, min_val=-1.0, max_val=1.0):
-    """x between two numbers."""
+    """x between two numbers; integers between what is left of them without fractions."""
+    if x.dtype.kind in "iu":
+        min_val, max_val = int(min_val), int(max_val)
+        if x.dtype.kind == "u" and min_val < 0:
+            raise RuntimeError(f"hardtanh: min_val={min_val} is negative, {x.dtype} is unsigned")
     return xp.minimum(xp.maximum(x, min_val), max_val)
 
 
@@ -167,7 +171,7 @@ hardswish.grad(x=lambda g, x: where(x <= -3, 0, where(x < 3, g * (x / 3 + 0.5), 
 # Smooth -----------------------------------------------------------------------------------
 
 
-@_activation(dtype=promote)
+@_activation(dtype=inexact)
 def silu(xp, x):
     """``x · sigmoid(x)``."""
     return x / (1 + xp.exp(-x))

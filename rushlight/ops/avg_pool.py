@@ -3,14 +3,17 @@
 import numpy as np
 
 from rushlight.dtype import OF
-from rushlight.errors import ShapeError, UnsupportedDtypeError
+from rushlight.errors import IndexRangeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.dispatch import apply, refuse
 from rushlight.ops.kinds import kernel
 from rushlight.ops.pool import pool_geometry
 from rushlight.ops.window import inside, offsets, spaced
 from rushlight.tensor import Tensor
 
-__all__ = ["adaptive_avg_pool1d", "adaptive_avg_pool2d", "avg_pool1d", "avg_pool2d", "avg_pool3d"]
+__all__ = [
+    "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "avg_pool1d",
+    "avg_pool2d", "avg_pool3d", "places_of",
+]  # fmt: skip
 
 # Fixed windows ------------------------------------------------------------------------------
 
@@ -95,7 +98,7 @@ def _pooled(name, n, input, kernel_size, stride, padding, ceil_mode, include_pad
         refuse(_AVG_POOL[n], 0, input)
     x = input.array
     if x.ndim not in (n + 1, n + 2):
-        raise ShapeError(
+        raise (IndexRangeError if x.ndim <= n else ShapeError)(
             f"{name}: Expected {n + 1} to {n + 2} dimensions, but got a {x.ndim}-dimensional input "
             f"{tuple(x.shape)}"
         )
@@ -223,11 +226,26 @@ _adaptive_grad.grad(
 )
 
 
+def places_of(name, n, x, output_size):
+    """``output_size`` for each of the last ``n`` dims of ``x``.
+
+    Raises:
+        ValueError: there are several sizes, and ``x`` has no more dims than those.
+    """
+    if not isinstance(output_size, (tuple, list)):
+        return (output_size,) * n
+    if n > 1 and x.ndim <= len(output_size):
+        raise ValueError(
+            f"{name}: input should have more than {len(output_size)} dims, but is {tuple(x.shape)}"
+        )
+    return tuple(output_size)
+
+
 def _adapted(name, n, input, output_size):
     if not isinstance(input, Tensor):
         refuse(_ADAPTIVE[n], 0, input)
     x = input.array
-    given = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size,) * n
+    given = places_of(name, n, x, output_size)
     if len(given) != n:
         raise RuntimeError(f"{name}: output_size must be {n} numbers, but got {given}")
     if x.ndim not in (n + 1, n + 2):

@@ -16,6 +16,7 @@ from rushlight.ops.data import as_tensor
 from rushlight.ops.dispatch import apply
 from rushlight.ops.kinds import kernel
 from rushlight.ops.loss import reduction_of
+from rushlight.ops.view import tensor_array
 from rushlight.tensor import Tensor
 
 __all__ = ["ctc_loss"]
@@ -241,6 +242,7 @@ def ctc_loss(
     tensor(0.2877)
     """
     reduction = reduction_of(reduction)
+    tensor_array(log_probs, "ctc_loss", "log_probs")
     batched = log_probs.ndim == 3
     if log_probs.ndim not in (2, 3):
         raise ShapeError(f"ctc_loss: log_probs must have 2 or 3 dims: {tuple(log_probs.shape)}")

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 
-from rushlight.errors import DtypeError
+from rushlight.errors import DtypeError, UnsupportedDtypeError
 from rushlight.ops.activation import sigmoid
 from rushlight.ops.dispatch import apply
 from rushlight.ops.exponential import xlogy
@@ -12,6 +12,7 @@ from rushlight.ops.kinds import kernel
 from rushlight.ops.limits import check_range
 from rushlight.ops.loss import floating, in_one_dtype, reduced, reduced_array, reduction_of, share
 from rushlight.ops.rules import log
+from rushlight.ops.view import tensor_array
 from rushlight.tensor import Tensor
 
 __all__ = ["binary_cross_entropy", "binary_cross_entropy_with_logits", "kl_div"]
@@ -168,6 +169,14 @@ def binary_cross_entropy_with_logits(
     """
     reduction = reduction_of(reduction, size_average, reduce)
     _same_shape("binary_cross_entropy_with_logits", input, target)
+    if not input.is_floating_point():
+        raise UnsupportedDtypeError(
+            f"binary_cross_entropy_with_logits: not implemented for {input.dtype}"
+        )
+    if not target.is_floating_point():
+        raise DtypeError(
+            f"binary_cross_entropy_with_logits: target must be of floats, but is {target.dtype}"
+        )
     input, target = in_one_dtype(input, target)
     operands = (input, target, weight, pos_weight)
     return apply(_bce_logits.op, operands, {"reduction": reduction})
@@ -198,6 +207,11 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
             "the "
             "batch size, as the divergence is defined",
             stacklevel=2,
+        )
+    tensor_array(input, "kl_div")
+    if min(input.dtype.category, target.dtype.category) < 2:
+        raise DtypeError(
+            f"kl_div: Integral inputs not supported, but got {input.dtype} and {target.dtype}"
         )
     losses = (
         target.exp() * (target - input) if log_target else xlogy(target, target) - target * input

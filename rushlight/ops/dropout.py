@@ -3,9 +3,10 @@
 Source: Srivastava et al. 2014; Klambauer et al. 2017 for alpha dropout.
 """
 
-from rushlight.errors import ShapeError
+from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.definition import function
 from rushlight.ops.random import drawn_, drawn_for
+from rushlight.ops.view import tensor_array
 from rushlight.random import default_generator
 
 __all__ = ["alpha_dropout", "dropout", "dropout_", "feature_alpha_dropout", "feature_dropout"]
@@ -36,9 +37,10 @@ def dropout(input, p, train):
 def dropout_noise(input, p, train):
     """What dropout multiplies ``input`` by, drawn from the default generator; None for nothing."""
     _check(p)
-    if p == 0 or not train or input.array.size == 0:
+    array = tensor_array(input, "dropout")
+    if p == 0 or not train or array.size == 0:
         return None
-    return drawn_for(input.array, input.array.dtype, "dropout", (float(p),), default_generator)
+    return drawn_for(array, array.dtype, "dropout", (float(p),), default_generator)
 
 
 @function(name="dropout_", method=False)
@@ -73,7 +75,7 @@ def feature_dropout(input, p, train):
         RuntimeError: ``p`` is outside [0, 1]; ``input`` has fewer than two dims.
     """
     _check(p)
-    if p == 0 or not train or input.array.size == 0:
+    if p == 0 or not train or tensor_array(input, "feature_dropout").size == 0:
         return input
     shape = _channels(input)
     if p == 1:
@@ -83,6 +85,8 @@ def feature_dropout(input, p, train):
 
 def _alpha(input, p, shape):
     """``input`` with what is dropped at SELU's lower limit, then mean and variance restored."""
+    if not input.is_floating_point():
+        raise DtypeError(f"alpha_dropout: the result would not be {input.dtype}; use .float()")
     if p == 1:
         return input * input.new_zeros(())
     scale = 1 / ((_ALPHA**2 * p + 1) * (1 - p)) ** 0.5
@@ -98,7 +102,7 @@ def alpha_dropout(input, p, train):
         RuntimeError: ``p`` is outside [0, 1].
     """
     _check(p)
-    if p == 0 or not train or input.array.size == 0:
+    if p == 0 or not train or tensor_array(input, "alpha_dropout").size == 0:
         return input
     return _alpha(input, p, input.shape)
 
@@ -110,6 +114,6 @@ def feature_alpha_dropout(input, p, train):
         RuntimeError: ``p`` is outside [0, 1]; ``input`` has fewer than two dims.
     """
     _check(p)
-    if p == 0 or not train or input.array.size == 0:
+    if p == 0 or not train or tensor_array(input, "feature_alpha_dropout").size == 0:
         return input
     return _alpha(input, p, _channels(input))

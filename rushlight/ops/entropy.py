@@ -180,7 +180,7 @@ _nll_back.grad(
 def _cross_entropy(xp, x, target, weight=None, *, reduction, ignore_index, name, memo=None):
     """nll_loss of log_softmax(x)."""
     dim = class_dim(x.shape)
-    z = x - np.maximum.reduce(x, axis=dim, keepdims=True)
+    z = x - np.maximum.reduce(x, axis=dim, keepdims=True) if x.size else x
     target, share = _shares(x, target, weight, ignore_index)
     picked = _pick(z, target)
     e = np.exp(z, out=z)

@@ -27,7 +27,8 @@ def floats(operands):
     return d if d.category > 1 else to_float(operands)
 
 
-def _not_integer(operands):
+def inexact(operands):
+    """``promote`` for floating point and complex numbers."""
     d = promote(operands)
     if d.category < 2:
         raise UnsupportedDtypeError(f"not implemented for {d}; convert with .float()")
@@ -138,7 +139,7 @@ def log1p(xp, x):
 log1p.grad(x=lambda g, x: g / conj(x + 1))
 
 
-@elementwise(dtype=_not_integer, inplace=False, tensors=("x", "y"))
+@elementwise(dtype=inexact, inplace=False, tensors=("x", "y"))
 def logaddexp(xp, x, y):
     """The logarithm of the sum of the exponentials of ``input`` and ``other``.
 

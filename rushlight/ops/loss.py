@@ -302,7 +302,9 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
     tensor(2.2500)
     """
     reduction = reduction_of(reduction)
-    input, target = compared("huber_loss", input, target)
+    of, (input, target) = input, compared("huber_loss", input, target)
+    if not of.is_floating_point():
+        raise UnsupportedDtypeError(f"huber_loss: not implemented for {of.dtype}")
     if delta <= 0:
         raise RuntimeError(f"huber_loss does not support non-positive values for delta: {delta}")
     if weight is None:

@@ -53,7 +53,7 @@ def lstm_layer(
     (h, hidden) → (rows, h), (batch, h), (batch, hidden).
     """
     n = c.shape[1]
-    scale, shift = _scales(len(h), n, drive.dtype)
+    scale, shift = _scales(max(len(h), 1), n, drive.dtype)
     gates = drive * scale[:1]
     if bias is not None:
         gates += bias * scale[0]

@@ -24,12 +24,12 @@ def check_floats(name, x, *others):
         raise UnsupportedDtypeError(
             f"{name}: not implemented for {OF[x.dtype]}; convert with .float()"
         )
+    fitting = (x.dtype, np.float32) if x.dtype.itemsize == 2 else (x.dtype,)
     for t in others:
-        if t is not None and t.array.dtype not in (x.dtype, np.float32):
+        if t is not None and t.array.dtype not in fitting:
             raise DtypeError(
-                f"{name}: mixed dtype: expected weight and bias in {OF[x.dtype]} as the input "
-                "(or in "
-                f"float32), but got {t.dtype}; convert with .to()"
+                f"{name}: mixed dtype: expected weight and bias in {OF[x.dtype]} as the input, or "
+                f"float32 for half precision, but got {t.dtype}; convert with .to()"
             )
 
 
@@ -163,6 +163,13 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
     """
     if not isinstance(input, Tensor):
         refuse(_RMS_NORM, 0, input)
+    if input.array.ndim < len(normalized_shape):
+        raise ValueError(
+            f"rms_norm: input must have at least {len(normalized_shape)} dimensions, but is "
+            f"{tuple(input.shape)}"
+        )
+    if weight is not None and weight.dtype.itemsize < input.dtype.itemsize:
+        weight = weight.to(input.dtype)
     _check_shape("rms_norm", input.array, normalized_shape, weight, None)
     if eps is None:
         eps = finfo(input.dtype).eps

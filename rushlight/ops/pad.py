@@ -35,7 +35,8 @@ def _pairs(pad, ndim, name):
 def _constant_shape(x, *, pad, value=0):
     pairs = _pairs(pad, x.ndim, "constant_pad_nd")
     out = tuple([n + a + b for n, (a, b) in zip(x.shape, pairs, strict=True)])
-    if any(n < 0 for n in out):
+    kept = [n + min(a, 0) + min(b, 0) for n, (a, b) in zip(x.shape, pairs, strict=True)]
+    if any(n < 0 for n in kept):
         raise ShapeError(
             f"constant_pad_nd: the input {tuple(x.shape)} with pad {list(pad)} would have the "
             "negative "
@@ -240,6 +241,11 @@ def pad(input, pad, mode="constant", value=None):
 def _check_pad(x, pad, mode, n):
     if x.dtype.kind == "b" and mode != "circular":
         raise UnsupportedDtypeError(f"pad: mode={mode!r} is not implemented for torch.bool")
+    if mode != "circular" and 0 in x.shape[-n - 1 :]:
+        raise ShapeError(
+            f"pad: mode={mode!r} expects an input whose dims are not empty, but for that of the "
+            f"batch: {tuple(x.shape)}"
+        )
     for dim, (a, b) in list(enumerate(_pairs(pad, x.ndim, "pad")))[-n:]:
         size = x.shape[dim]
         limit = size if mode == "circular" else size - 1 if mode == "reflect" else None

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from rushlight.dtype import OF
-from rushlight.errors import ShapeError, UnsupportedDtypeError
+from rushlight.errors import IndexRangeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.dispatch import refuse
 from rushlight.ops.kinds import kernel
 from rushlight.ops.pad import constant_pad
@@ -146,7 +146,7 @@ def _checked(op, name, input, dims, expected):
         refuse(op, 0, input)
     x = input.array
     if x.ndim not in (dims - 1, dims) or 0 in x.shape[x.ndim - dims + 1 :]:
-        raise ShapeError(
+        raise (IndexRangeError if x.ndim < dims - 1 else ShapeError)(
             f"{name}: Expected {expected} with possibly 0 batch size and other non-zero "
             f"dimensions for input, but got: {list(x.shape)}"
         )

@@ -5,13 +5,14 @@ import math
 import numpy as np
 
 from rushlight import draw
-from rushlight.errors import DtypeError, ShapeError
+from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.activation import leaky_relu
 from rushlight.ops.definition import function
 from rushlight.ops.division import real_numbers
 from rushlight.ops.kinds import elementwise, kernel
 from rushlight.ops.random import checked_generator
 from rushlight.ops.rules import where
+from rushlight.ops.view import tensor_array
 from rushlight.tensor import Tensor
 
 __all__ = ["prelu", "rrelu"]
@@ -126,5 +127,8 @@ def rrelu(input, lower=1 / 8, upper=1 / 3, training=False, generator=None):
         )
     if not training:
         return leaky_relu(input, negative_slope=(lower + upper) / 2)
+    tensor_array(input, "rrelu")
+    if not input.is_floating_point():
+        raise UnsupportedDtypeError(f"rrelu: not implemented for {input.dtype}")
     generator = checked_generator(generator, "rrelu")
     return _noisy(input, _slopes(input, lower=lower, upper=upper, generator=generator))

@@ -10,6 +10,7 @@ import numpy as np
 
 from rushlight.dtype import OF, int64
 from rushlight.errors import ShapeError, UnsupportedDtypeError
+from rushlight.ops.avg_pool import places_of
 from rushlight.ops.create import zeros
 from rushlight.ops.dispatch import apply, refuse
 from rushlight.ops.kinds import kernel
@@ -37,7 +38,7 @@ def _best(x, starts, ends):
     for d in reversed(range(n)):
         dim = x.ndim - n + d
         start, end = (
-            a.reshape(*a.shape[:-1], *[1] * (dim - a.ndim + 1), -1, *[1] * (n - 1 - d))
+            a.reshape(*a.shape[:-1], *[1] * (dim - a.ndim + 1), a.shape[-1], *[1] * (n - 1 - d))
             for a in (starts[d], ends[d])
         )
         best, where = _best_along(best, start, end, dim, nans)
@@ -50,7 +51,7 @@ def _best_along(x, start, end, dim, nans):
     """(maxima, where they lie) of windows along ``dim``."""
     found = _taken(x, start, dim)
     where = np.broadcast_to(start, found.shape).copy()
-    for t in range(1, int((end - start).max())):
+    for t in range(1, int((end - start).max(initial=0))):
         index = np.minimum(start + t, end - 1)
         value = _taken(x, index, dim)
         better = value > found
@@ -207,7 +208,7 @@ def _adapted(name, n, input, output_size, return_indices):
     if not isinstance(input, Tensor):
         refuse(_ADAPTIVE[2], 0, input)
     x = input.array
-    given = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size,) * n
+    given = places_of(name, n, x, output_size)
     if x.ndim not in (n + 1, n + 2):
         raise ShapeError(f"{name}: Expected {n + 1}D or {n + 2}D tensor, but got {list(x.shape)}")
     if len(given) != n:
@@ -295,13 +296,13 @@ def fractional(name, n, input, kernel_size, output_size, samples):
     kernel_size = per_dim(kernel_size, n, name, "kernel_size")
     places = per_dim(output_size, n, name, "output_size")
     x = input.array
-    if x.ndim not in (n + 1, n + 2) or 0 in x.shape[-n - 1 :]:
+    if x.ndim not in (n + 1, n + 2) or 0 in x.shape[-n:]:
         raise ShapeError(
             f"{name}: Expected {n + 1}D or {n + 2}D tensor without empty dims, but got "
             f"{list(x.shape)}"
         )
     for size, k, o in zip(x.shape[-n:], kernel_size, places, strict=True):
-        if o + k - 1 > size:
+        if o + k - 1 > size - (n == 3):  # in three dims the last window must not end at the edge
             raise ShapeError(
                 f"{name}: kernel size {k} and output size {o} are too large relative to the "
                 f"input {tuple(x.shape)}"
@@ -375,6 +376,8 @@ def unpool(name, n, input, indices, size):
         raise ShapeError(
             f"{name}: Expected {n + 1}D or {n + 2}D input, but got {list(input.shape)}"
         )
+    if not input.is_floating_point():
+        raise UnsupportedDtypeError(f"{name}: not implemented for {input.dtype}")
     if tuple(input.shape) != tuple(indices.shape):
         raise ShapeError(
             f"{name}: Expected shape of indices to be same as that of the input "

@@ -19,7 +19,8 @@ def _dims(x, *, dim):
         raise UnsupportedDtypeError(
             f"softmax: not implemented for {x.dtype}; convert with .float()"
         )
-    return {"dim": (shapes.dim(dim, x.ndim, "softmax"),) if x.ndim else ()}
+    dim = shapes.dim(dim, x.ndim, "softmax")
+    return {"dim": (dim,) if x.ndim else ()}
 
 
 def _shifted(xp, x, dim):

@@ -47,6 +47,7 @@ def outcome(script, torch):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         warnings.simplefilter("ignore", RuntimeWarning)  # NumPy's, about overflow
+        warnings.filterwarnings("ignore", ".*oneDNN")  # PyTorch's, that it takes another way
         torch.manual_seed(0)
         try:
             result = plain(script(torch))

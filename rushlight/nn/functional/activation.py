@@ -2,7 +2,7 @@
 
 import warnings
 
-from rushlight.errors import ShapeError
+from rushlight.errors import ShapeError, UnsupportedDtypeError
 from rushlight.ops import activation
 from rushlight.ops import softmax as _softmax
 from rushlight.ops.activation import gelu, logsigmoid, softplus
@@ -255,6 +255,8 @@ def glu(input, dim=-1):
     """
     if input.ndim == 0:
         raise RuntimeError("glu does not support 0-dimensional tensors")
+    if not (input.is_floating_point() or input.is_complex()):
+        raise UnsupportedDtypeError(f"glu: not implemented for {input.dtype}")
     n = input.shape[dim]
     if n % 2:
         raise ShapeError(

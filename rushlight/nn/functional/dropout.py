@@ -58,12 +58,12 @@ def dropout1d(input, p=0.5, training=True, inplace=False):
             f"dropout1d: Expected 2D or 3D input, but received a {input.ndim}D input: "
             f"{tuple(input.shape)}"
         )
-    return _batched(input, 2, p, training, inplace)
+    return _batched(input, 3, p, training, inplace)
 
 
-def _batched(input, unbatched, p, training, inplace):
-    """Feature dropout, where ``input`` may lack the dim of the batch."""
-    if input.ndim != unbatched:
+def _batched(input, dims, p, training, inplace):
+    """Feature dropout of ``dims`` dims, or without that of the batch."""
+    if input.ndim == dims:
         return _run(_dropout.feature_dropout, input, p, training, inplace)
     found = _run(_dropout.feature_dropout, input.unsqueeze(0), p, training, inplace)
     return input if inplace else found.squeeze(0)
@@ -107,7 +107,7 @@ def dropout3d(input, p=0.5, training=True, inplace=False):
     """
     if input.ndim not in (4, 5):
         _unusual("dropout3d", input, "4D or 5D")
-    return _batched(input, 4, p, training, inplace)
+    return _batched(input, 5, p, training, inplace)
 
 
 def _unusual(name, input, expected):

@@ -8,6 +8,7 @@ from rushlight.ops.entropy import cross_entropy
 from rushlight.ops.limits import check_range
 from rushlight.ops.linear import linear
 from rushlight.ops.loss import reduced, reduction_of
+from rushlight.ops.view import tensor_array
 from rushlight.tensor import Tensor
 
 __all__ = ["gaussian_nll_loss", "linear_cross_entropy", "poisson_nll_loss"]
@@ -27,6 +28,7 @@ def poisson_nll_loss(
     tensor(1.)
     """
     reduction = reduction_of(reduction, size_average, reduce)
+    tensor_array(input, "poisson_nll_loss")
     if log_input:
         losses = input.exp() - target * input
     else:

@@ -1,11 +1,12 @@
 """Losses that ask for a margin: between classes, pairs, triplets and labels."""
 
-from rushlight.errors import DtypeError, ShapeError
+from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.nn.functional.similarity import cosine_similarity, pairwise_distance
 from rushlight.ops.activation import logsigmoid, relu
 from rushlight.ops.labels import hot
 from rushlight.ops.limits import check_range
 from rushlight.ops.loss import in_one_dtype, reduced, reduction_of
+from rushlight.ops.view import tensor_array
 
 __all__ = [
     "cosine_embedding_loss", "hinge_embedding_loss", "margin_ranking_loss", "multi_margin_loss",
@@ -32,6 +33,7 @@ def cosine_embedding_loss(
     tensor(0.0400)
     """
     reduction = reduction_of(reduction, size_average, reduce)
+    tensor_array(input1, "cosine_embedding_loss", "input1")
     if target.ndim > 1:
         raise ShapeError(
             "cosine_embedding_loss: 0D or 1D target tensor expected, multi-target not supported: "
@@ -62,7 +64,7 @@ def hinge_embedding_loss(
     tensor(0.5000)
     """
     reduction = reduction_of(reduction, size_average, reduce)
-    apart = (margin - input).clamp_min(0).where(target != 1, 0)
+    apart = (margin - input).to(input.dtype).clamp_min(0).where(target != 1, 0)
     return reduced(apart + input.where(target != -1, 0), reduction)
 
 
@@ -101,7 +103,16 @@ def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="m
     tensor(0.6931)
     """
     reduction = reduction_of(reduction, size_average, reduce)
-    return reduced((-target * input).exp().log1p(), reduction)
+    tensor_array(input, "soft_margin_loss")
+    if not input.is_floating_point():
+        raise UnsupportedDtypeError(f"soft_margin_loss: not implemented for {input.dtype}")
+    losses = (-target * input).exp().log1p()
+    if losses.shape != input.shape:
+        raise ShapeError(
+            f"soft_margin_loss: target {tuple(target.shape)} does not broadcast to input "
+            f"{tuple(input.shape)}"
+        )
+    return reduced(losses, reduction)
 
 
 # Triplets -----------------------------------------------------------------------------------
@@ -128,6 +139,7 @@ def triplet_margin_loss(
     tensor(0.)
     """
     reduction = reduction_of(reduction, size_average, reduce)
+    tensor_array(anchor, "triplet_margin_loss", "anchor")
     if margin <= 0:
         raise ValueError(f"triplet_margin_loss: margin must be greater than 0, got {margin}")
     if not anchor.ndim == positive.ndim == negative.ndim:
@@ -231,6 +243,9 @@ def multi_margin_loss(
 
 def _rows(name, input):
     """``input`` (N, C), (C) or () as rows of classes."""
+    tensor_array(input, name)
+    if not input.is_floating_point():
+        raise UnsupportedDtypeError(f"{name}: not implemented for {input.dtype}")
     if input.ndim > 2 or (input.numel() == 0 and (input.ndim < 2 or input.shape[1] == 0)):
         raise ShapeError(
             f"{name}: Expected non-empty vector or matrix with optional 0-dim batch size, but got: "
@@ -292,6 +307,11 @@ def multilabel_soft_margin_loss(
     tensor(0.6931)
     """
     reduction = reduction_of(reduction, size_average, reduce)
+    tensor_array(input, "multilabel_soft_margin_loss")
+    if not input.is_floating_point():
+        raise UnsupportedDtypeError(
+            f"multilabel_soft_margin_loss: not implemented for {input.dtype}"
+        )
     input, target = in_one_dtype(input, target)
     losses = -(target * logsigmoid(input) + (1 - target) * logsigmoid(-input))
     if weight is not None:

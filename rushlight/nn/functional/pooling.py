@@ -1,5 +1,6 @@
 """Pooling that is made of other operations: fractional, by p-norms, and back (unpooling)."""
 
+from rushlight.errors import IndexRangeError
 from rushlight.ops import avg_pool, pool, region_pool
 from rushlight.ops.random import rand
 from rushlight.ops.window import per_dim
@@ -52,11 +53,19 @@ def adaptive_max_pool3d_with_indices(input, output_size, return_indices=False):
     return region_pool.adaptive_max_pool3d(input, output_size, True)
 
 
+def _check_dims(name, n, input):
+    if len(input.shape) <= n:
+        raise IndexRangeError(
+            f"{name}: expected {n + 1}D or {n + 2}D input, but got {tuple(input.shape)}"
+        )
+
+
 # Fractional -------------------------------------------------------------------------------
 
 
 def _fractional(n, input, kernel_size, output_size, output_ratio, samples):
     name = f"fractional_max_pool{n}d"
+    _check_dims(name, n, input)
     if output_size is None and output_ratio is None:
         raise ValueError(f"{name} requires specifying either an output_size or an output_ratio")
     if output_size is None:
@@ -183,6 +192,7 @@ def lp_pool3d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
 
 def _unpooled(n, input, indices, kernel_size, stride, padding, output_size):
     name = f"max_unpool{n}d"
+    _check_dims(name, n, input)
     kernel_size = per_dim(kernel_size, n, name, "kernel_size")
     stride = per_dim(kernel_size if stride is None else stride, n, name, "stride")
     padding = per_dim(padding, n, name, "padding")

@@ -4,9 +4,10 @@ import numpy as np
 
 from rushlight.autograd.mode import no_grad
 from rushlight.dtype import int64
-from rushlight.errors import ShapeError, UnsupportedDtypeError
+from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.data import from_numpy
 from rushlight.ops.embedding import one_hot as _one_hot
+from rushlight.ops.loss import in_one_dtype
 from rushlight.ops.result import store
 from rushlight.ops.stride import broadcast_tensors
 from rushlight.ops.vector_norm import norm
@@ -26,7 +27,9 @@ def cosine_similarity(x1, x2, dim=1, eps=1e-8):
     >>> torch.nn.functional.cosine_similarity(x, x.flip(1))
     tensor([0.9600])
     """
-    x1, x2 = broadcast_tensors(x1, x2)
+    x1, x2 = in_one_dtype(*broadcast_tensors(x1, x2))
+    if not x1.is_floating_point():
+        raise DtypeError(f"cosine_similarity: expected floating point numbers, but got {x1.dtype}")
     # PyTorch's gradient takes no notice of eps.
     lengths = [x.norm(2, dim, keepdim=True).clone() for x in (x1, x2)]
     with no_grad():

@@ -172,6 +172,8 @@ class SyncBatchNorm(_BatchNorm):
             raise ValueError(
                 f"SyncBatchNorm: expected at least 2D input, got shape {tuple(input.shape)}"
             )
+        if not input.shape[1]:
+            raise ValueError(f"SyncBatchNorm: input {tuple(input.shape)} has no channels")
 
     @classmethod
     def convert_sync_batchnorm(cls, module, process_group=None):

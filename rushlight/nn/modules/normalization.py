@@ -199,6 +199,10 @@ class CrossMapLRN2d(_AcrossChannels):
                 f"CrossMapLRN2d: Expected input to be 4D, got {input.dim()}D instead: "
                 f"{tuple(input.shape)}"
             )
+        if not input.is_floating_point():
+            raise RuntimeError(f"CrossMapLRN2d: not implemented for {input.dtype}")
+        if not input.numel():
+            return input.clone()
         reach = (self.size - 1) // 2
         alpha = self.alpha * (2 * reach + 1) / self.size  # an even size counts, but is not reached
         return across_channels(input, reach, reach, alpha, self.beta, self.k)

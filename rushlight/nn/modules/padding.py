@@ -131,7 +131,20 @@ class ZeroPad3d(ConstantPad3d):
         return f"{self.padding}"
 
 
-class CircularPad1d(_PadNd):
+class _CircularPadNd(_PadNd):
+    _mode = "circular"
+
+    def forward(self, input):
+        n = len(self.padding) // 2
+        if input.dim() not in (n + 1, n + 2):
+            raise ValueError(
+                f"{type(self).__name__}: expected {n + 1}D or {n + 2}D input, got {input.dim()}D: "
+                f"{tuple(input.shape)}"
+            )
+        return super().forward(input)
+
+
+class CircularPad1d(_CircularPadNd):
     """Around the last dim, what wraps around from the other side.
 
     ``padding`` is a number or (left, right).
@@ -146,14 +159,12 @@ class CircularPad1d(_PadNd):
     tensor([[3., 1., 2., 3., 1.]])
     """
 
-    _mode = "circular"
-
     def __init__(self, padding):
         super().__init__()
         self.padding = _sides(padding, 1)
 
 
-class CircularPad2d(_PadNd):
+class CircularPad2d(_CircularPadNd):
     """Around images, what wraps around from the other side.
 
     ``padding`` is a number or (left, right, top, bottom).
@@ -168,14 +179,12 @@ class CircularPad2d(_PadNd):
     torch.Size([1, 5, 5])
     """
 
-    _mode = "circular"
-
     def __init__(self, padding):
         super().__init__()
         self.padding = _sides(padding, 2)
 
 
-class CircularPad3d(_PadNd):
+class CircularPad3d(_CircularPadNd):
     """Around volumes, what wraps around from the other side.
 
     ``padding`` is a number or a pair for W, for H and for D.
@@ -189,8 +198,6 @@ class CircularPad3d(_PadNd):
     >>> torch.nn.CircularPad3d(1)(torch.ones(1, 3, 3, 3)).shape
     torch.Size([1, 5, 5, 5])
     """
-
-    _mode = "circular"
 
     def __init__(self, padding):
         super().__init__()
