@@ -37,7 +37,6 @@ _FAMILIES = {
         rprop sgd sparse_adam swa_utils""",
     "torch.autograd": "anomaly_mode forward_ad function functional grad_mode gradcheck variable",
     "torch.utils.data": "dataset dataloader sampler datapipes _utils.collate _utils.worker",
-    "torchvision.io": "image",
     "torchvision.transforms": "autoaugment transforms",
     "torch.distributions": "constraints kl transforms utils distribution",
     "torch": "functional random serialization storage types _utils _tensor",

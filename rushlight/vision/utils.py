@@ -236,7 +236,7 @@ def draw_keypoints(
     for points, seen in zip(keypoints.to(torch.int64).tolist(), shown, strict=True):
         for (x, y), visible in zip(points, seen, strict=True):
             if visible:
-                draw.ellipse([x - radius, y - radius, x + radius, y + radius], fill=colors)
+                draw.ellipse([x - radius, y - radius, x + radius, y + radius], fill=colors, width=0)
         for start, end in connectivity or ():
             if seen[start] and seen[end]:
                 draw.line([tuple(points[start]), tuple(points[end])], width=width)

@@ -5,6 +5,7 @@ import pickle
 from pathlib import Path
 
 import numpy as np
+from numpy._core.multiarray import _reconstruct
 
 from rushlight.vision.datasets.files import absent, extract, has
 from rushlight.vision.datasets.vision import VisionDataset
@@ -19,7 +20,7 @@ class _Arrays(pickle.Unpickler):
     ALLOWED = {
         ("numpy", "dtype"): np.dtype,
         ("numpy", "ndarray"): np.ndarray,
-        ("numpy.core.multiarray", "_reconstruct"): np._core.multiarray._reconstruct,  # type: ignore[attr-defined]
+        ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
     }
 
     def find_class(self, module, name):

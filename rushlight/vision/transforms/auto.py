@@ -243,7 +243,9 @@ class AugMix(_Drawn):
     def _shares(self, count, batch):
         """(N, count) shares of the whole, drawn from a Dirichlet distribution."""
         distributions: Any = torch.distributions
-        return distributions.Dirichlet(torch.tensor([self.alpha] * count).expand(len(batch), -1)).sample()
+        return distributions.Dirichlet(
+            torch.tensor([self.alpha] * count).expand(len(batch), -1)
+        ).sample()
 
     def forward(self, orig_img):
         img = orig_img if isinstance(orig_img, Tensor) else F.pil_to_tensor(orig_img)

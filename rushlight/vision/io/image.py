@@ -67,6 +67,8 @@ def _decode(input, mode, formats, apply_exif_orientation=False):
     mode = ImageReadMode[mode.upper()] if isinstance(mode, str) else mode
     try:
         image = pillow().open(io.BytesIO(input.numpy().tobytes()), formats=formats)
+        if mode is ImageReadMode.GRAY:
+            image.draft("L", image.size)  # a JPEG file has the grey values in it
         image.load()
     except (OSError, SyntaxError, ValueError) as error:
         raise RuntimeError(f"decode: not an image that can be read: {error}") from error

@@ -1,0 +1,23 @@
+"""Image files as tensors (C, H, W) of bytes."""
+
+from rushlight.vision.io.image import (
+    ImageReadMode,
+    decode_gif,
+    decode_image,
+    decode_jpeg,
+    decode_png,
+    decode_webp,
+    encode_jpeg,
+    encode_png,
+    read_file,
+    read_image,
+    write_file,
+    write_jpeg,
+    write_png,
+)
+
+__all__ = [
+    "ImageReadMode", "decode_gif", "decode_image", "decode_jpeg", "decode_png", "decode_webp",
+    "encode_jpeg", "encode_png", "read_file", "read_image", "write_file", "write_jpeg",
+    "write_png",
+]  # fmt: skip
