@@ -33,7 +33,7 @@ def _factor(xp, A):
 
 def _factor_each(A):
     """``_factor`` of matrices some of which have no factor."""
-    from scipy.linalg.lapack import get_lapack_funcs  # type: ignore[import-untyped]
+    from scipy.linalg.lapack import get_lapack_funcs
 
     (potrf,) = get_lapack_funcs(("potrf",), (A,))
     L, info = np.empty(A.shape, A.dtype), np.empty(A.shape[:-2], np.int32)

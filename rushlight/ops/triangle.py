@@ -3,7 +3,9 @@
 import numpy as np
 from numpy import ndarray
 
+from rushlight import shapes
 from rushlight.ops.definition import OPS, function
+from rushlight.ops.join import cat
 from rushlight.ops.kinds import kernel
 from rushlight.ops.range import arange
 from rushlight.ops.view import tensor_array
@@ -96,3 +98,28 @@ def diag(input, diagonal=0, *, out=None):
     from rushlight.ops.result import store
 
     return store(out, found, "diag")
+
+
+@function
+def diag_embed(input, offset=0, dim1=-2, dim2=-1):
+    """Matrices of zeros with the last dim of ``input`` on a diagonal.
+
+    Shape: (…, N) → (…, M, M) with M = N + |offset|, the dims of the matrices at dim1 and dim2.
+
+    >>> import rushlight as torch
+    >>> torch.diag_embed(torch.tensor([[1, 2]]))
+    tensor([[[1, 0],
+             [0, 2]]])
+    """
+    x = tensor_array(input, "diag_embed")
+    first, second = [shapes.dim(d, x.ndim + 1, "diag_embed") for d in (dim1, dim2)]
+    if first == second:
+        raise RuntimeError(f"diag_embed: dim1 and dim2 are the same dim: {dim1} and {dim2}")
+    rows = input
+    if offset:  # row i holds element i of what is padded so
+        gap = input.new_zeros((*x.shape[:-1], abs(offset)))
+        rows = cat((input, gap) if offset > 0 else (gap, input), -1)
+    n = rows.shape[-1]
+    matrices = rows.unsqueeze(-1).expand((*rows.shape, n))
+    found = matrices.masked_fill(_rise(matrices) != offset, 0)
+    return found.movedim((-2, -1), (first, second))

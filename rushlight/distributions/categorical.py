@@ -1,0 +1,112 @@
+"""The categorical distribution."""
+
+import rushlight
+from rushlight.distributions import constraints
+from rushlight.distributions.distribution import Distribution
+from rushlight.distributions.utils import lazy_property, logits_to_probs, probs_to_logits
+from rushlight.tensor import Size
+
+__all__ = ["Categorical"]
+
+
+class Categorical(Distribution):
+    """One of 0, …, K - 1, with given probabilities.
+
+    Args:
+        probs: (…, K) probabilities, which are scaled to a sum of 1.
+        logits: (…, K) their logarithms, up to a constant; given instead of ``probs``.
+
+    Raises:
+        ValueError: both or none are given; they have no dims.
+
+    >>> import rushlight as torch
+    >>> d = torch.distributions.Categorical(torch.tensor([1.0, 3.0]))
+    >>> d.log_prob(torch.tensor(1)).exp()
+    tensor(0.7500)
+    """
+
+    arg_constraints = {"probs": constraints.simplex, "logits": constraints.real_vector}
+    has_enumerate_support = True
+
+    def __init__(self, probs=None, logits=None, validate_args=None):
+        if (probs is None) == (logits is None):
+            raise ValueError("Categorical: give either probs or logits, not both or none")
+        given = logits if probs is None else probs
+        if given.ndim < 1:
+            raise ValueError("Categorical: probs or logits must have at least one dim, got ()")
+        if probs is not None:
+            self.probs = probs / probs.sum(-1, keepdim=True)
+        else:
+            self.logits = logits - logits.logsumexp(-1, keepdim=True)
+        self._param = given
+        self._num_events = given.shape[-1]
+        super().__init__(given.shape[:-1], validate_args=validate_args)
+
+    def expand(self, batch_shape, _instance=None):
+        """The distribution with its parameters expanded to ``batch_shape``, without a copy."""
+        batch_shape = Size(batch_shape)
+        parameters = self._expanded_parameters(batch_shape)
+        return self._expanded(
+            Categorical, batch_shape, _instance, **parameters, _num_events=self._num_events,
+            _param=self._param.expand(batch_shape + self._param.shape[-1:]),
+        )  # fmt: skip
+
+    @constraints.dependent_property(is_discrete=True, event_dim=0)
+    def support(self):
+        """0, …, K - 1."""
+        return constraints.integer_interval(0, self._num_events - 1)
+
+    @lazy_property
+    def logits(self):
+        """The logarithms of the probabilities."""
+        return probs_to_logits(self.probs)
+
+    @lazy_property
+    def probs(self):
+        """The probabilities."""
+        return logits_to_probs(self.logits)
+
+    @property
+    def param_shape(self):
+        """The shape of ``probs`` and ``logits``."""
+        return self._param.shape
+
+    @property
+    def mean(self):
+        """nan: categories are no numbers."""
+        return self.probs.new_full(self._extended_shape(), rushlight.nan)
+
+    @property
+    def mode(self):
+        """The most probable category."""
+        return self.probs.argmax(-1)
+
+    @property
+    def variance(self):
+        """nan: categories are no numbers."""
+        return self.mean
+
+    def sample(self, sample_shape=()):
+        """Categories drawn at random, as int64."""
+        sample_shape = Size(sample_shape)
+        rows = self.probs.reshape(-1, self._num_events)
+        drawn = rushlight.multinomial(rows, sample_shape.numel(), True).T
+        return drawn.reshape(self._extended_shape(sample_shape))
+
+    def log_prob(self, value):
+        """The logarithm of each category's probability."""
+        if self._validate_args:
+            self._validate_sample(value)
+        places, logits = rushlight.broadcast_tensors(value.long().unsqueeze(-1), self.logits)
+        return logits.gather(-1, places[..., :1]).squeeze(-1)
+
+    def entropy(self):
+        """-Σ p log p."""
+        logits = self.logits.clamp(min=rushlight.finfo(self.logits.dtype).min)
+        return -(logits * self.probs).sum(-1)
+
+    def enumerate_support(self, expand=True):
+        """0, …, K - 1 along a new dim 0."""
+        values = rushlight.arange(self._num_events)
+        values = values.view((-1,) + (1,) * len(self._batch_shape))
+        return values.expand((-1, *self._batch_shape)) if expand else values

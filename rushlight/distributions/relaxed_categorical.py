@@ -1,0 +1,114 @@
+"""The relaxed one-hot categorical distribution: points of a simplex, near its corners.
+
+Source: C. Maddison, A. Mnih and Y. W. Teh, The concrete distribution, ICLR 2017; E. Jang, S. Gu
+and B. Poole, Categorical reparameterization with Gumbel-softmax, ICLR 2017.
+"""
+
+import math
+
+import rushlight
+from rushlight.distributions import constraints
+from rushlight.distributions.categorical import Categorical
+from rushlight.distributions.distribution import Distribution
+from rushlight.distributions.transformed_distribution import TransformedDistribution
+from rushlight.distributions.transforms import ExpTransform
+from rushlight.distributions.utils import broadcast_all, clamp_probs
+from rushlight.tensor import Size
+
+__all__ = ["ExpRelaxedCategorical", "RelaxedOneHotCategorical"]
+
+
+class ExpRelaxedCategorical(Distribution):
+    """The logarithms of relaxed one-hot vectors.
+
+    Args:
+        temperature: The lower, the nearer to corners.
+        probs, logits: As of ``Categorical``.
+    """
+
+    arg_constraints = {"probs": constraints.simplex, "logits": constraints.real_vector}
+    support = constraints.real_vector  # in truth a surface in it, as the exponentials add up to 1
+    has_rsample = True
+
+    def __init__(self, temperature, probs=None, logits=None, validate_args=None):
+        self._categorical = Categorical(probs, logits)
+        self.temperature = temperature
+        shape = self._categorical.param_shape
+        super().__init__(shape[:-1], shape[-1:], validate_args=validate_args)
+
+    def expand(self, batch_shape, _instance=None):
+        """The distribution with its parameters expanded to ``batch_shape``, without a copy."""
+        batch_shape = Size(batch_shape)
+        return self._expanded(
+            ExpRelaxedCategorical, batch_shape, _instance, temperature=self.temperature,
+            _categorical=self._categorical.expand(batch_shape),
+        )  # fmt: skip
+
+    @property
+    def param_shape(self):
+        """The shape of ``probs`` and ``logits``."""
+        return self._categorical.param_shape
+
+    @property
+    def logits(self):
+        """The logarithms of the probabilities."""
+        return self._categorical.logits
+
+    @property
+    def probs(self):
+        """The probabilities."""
+        return self._categorical.probs
+
+    def rsample(self, sample_shape=()):
+        """(logits + Gumbel noise) / temperature, scaled to be logarithms of probabilities."""
+        shape = self._extended_shape(sample_shape)
+        uniform = clamp_probs(rushlight.rand(shape, dtype=self.logits.dtype))
+        gumbel = -(-uniform.log()).log()
+        scores = (self.logits + gumbel) / self.temperature
+        return scores - scores.logsumexp(-1, keepdim=True)
+
+    def log_prob(self, value):
+        """log Γ(K) + (K - 1) log temperature + Σ of the normalised scores."""
+        if self._validate_args:
+            self._validate_sample(value)
+        logits, value = broadcast_all(self.logits, value)
+        k, temperature = self._event_shape[0], rushlight.as_tensor(self.temperature)
+        scores = (logits - value * temperature).log_softmax(-1)
+        return scores.sum(-1) + (math.lgamma(k) + (k - 1) * temperature.log())
+
+
+class RelaxedOneHotCategorical(TransformedDistribution):
+    """Points of a simplex, with gradients; the lower the temperature, the nearer to its corners.
+
+    Args:
+        temperature: A tensor; towards 0 values become one-hot vectors.
+        probs, logits: As of ``Categorical``.
+
+    >>> import rushlight as torch
+    >>> d = torch.distributions.RelaxedOneHotCategorical(torch.tensor(1.0), torch.ones(3))
+    >>> d.log_prob(torch.ones(3) / 3).exp()
+    tensor(2.)
+    """
+
+    arg_constraints = {"probs": constraints.simplex, "logits": constraints.real_vector}
+    support = constraints.simplex
+    has_rsample = True
+
+    def __init__(self, temperature, probs=None, logits=None, validate_args=None):
+        base = ExpRelaxedCategorical(temperature, probs, logits, validate_args=validate_args)
+        super().__init__(base, ExpTransform(), validate_args=validate_args)
+
+    @property
+    def temperature(self):
+        """How far values are from corners."""
+        return self.base_dist.temperature
+
+    @property
+    def logits(self):
+        """The logarithms of the probabilities."""
+        return self.base_dist.logits
+
+    @property
+    def probs(self):
+        """The probabilities."""
+        return self.base_dist.probs

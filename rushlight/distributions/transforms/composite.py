@@ -1,0 +1,412 @@
+"""Transforms made of others."""
+
+import math
+import weakref
+
+import rushlight
+from rushlight.distributions import constraints
+from rushlight.distributions.transforms.base import Transform
+from rushlight.distributions.utils import lazy_property, sum_rightmost
+from rushlight.tensor import Size
+
+__all__ = [
+    "CatTransform", "ComposeTransform", "IndependentTransform", "ReshapeTransform",
+    "StackTransform", "identity_transform",
+]  # fmt: skip
+
+
+class ComposeTransform(Transform):
+    """One transform after the other.
+
+    >>> import rushlight as torch
+    >>> t = torch.distributions.transforms
+    >>> t.ComposeTransform([t.ExpTransform(), t.AffineTransform(1.0, 2.0)])(torch.zeros(1))
+    tensor([3.])
+    """
+
+    def __init__(self, parts, cache_size=0):
+        if cache_size:
+            parts = [part.with_cache(cache_size) for part in parts]
+        super().__init__(cache_size=cache_size)
+        self.parts = parts
+
+    def __eq__(self, other):
+        return isinstance(other, ComposeTransform) and self.parts == other.parts
+
+    @constraints.dependent_property(is_discrete=False)
+    def domain(self):
+        """The first part's, of as many dims as the parts together need."""
+        if not self.parts:
+            return constraints.real
+        event_dim = self.parts[-1].codomain.event_dim
+        for part in reversed(self.parts):
+            gained = part.codomain.event_dim - part.domain.event_dim
+            event_dim = max(event_dim - gained, part.domain.event_dim)
+        return _widened(self.parts[0].domain, event_dim)
+
+    @constraints.dependent_property(is_discrete=False)
+    def codomain(self):
+        """The last part's, of as many dims as the parts together need."""
+        if not self.parts:
+            return constraints.real
+        event_dim = self.parts[0].domain.event_dim
+        for part in self.parts:
+            gained = part.codomain.event_dim - part.domain.event_dim
+            event_dim = max(event_dim + gained, part.codomain.event_dim)
+        return _widened(self.parts[-1].codomain, event_dim)
+
+    @lazy_property
+    def bijective(self):
+        """Whether all parts are."""
+        return all(part.bijective for part in self.parts)
+
+    @lazy_property
+    def sign(self):
+        """The product of the parts'."""
+        return math.prod(part.sign for part in self.parts)
+
+    @property
+    def inv(self):
+        """The parts' inverses, in the opposite order."""
+        inverse = None if self._inv is None else self._inv()
+        if inverse is None:
+            inverse = ComposeTransform([part.inv for part in reversed(self.parts)])
+            self._inv, inverse._inv = weakref.ref(inverse), weakref.ref(self)
+        return inverse
+
+    def with_cache(self, cache_size=1):
+        """The same transform with another ``cache_size``."""
+        return self if self._cache_size == cache_size else ComposeTransform(self.parts, cache_size)
+
+    def __call__(self, x):
+        for part in self.parts:
+            x = part(x)
+        return x
+
+    def log_abs_det_jacobian(self, x, y):
+        """The parts' together."""
+        if not self.parts:
+            return rushlight.zeros_like(x)
+        values = [x]
+        for part in self.parts[:-1]:
+            values.append(part(values[-1]))
+        values.append(y)
+        total, event_dim = 0, self.domain.event_dim
+        for part, before, after in zip(self.parts, values[:-1], values[1:], strict=True):
+            found = part.log_abs_det_jacobian(before, after)
+            total = total + sum_rightmost(found, event_dim - part.domain.event_dim)
+            event_dim += part.codomain.event_dim - part.domain.event_dim
+        return total
+
+    def forward_shape(self, shape):
+        """The shape of y from that of x."""
+        for part in self.parts:
+            shape = part.forward_shape(shape)
+        return shape
+
+    def inverse_shape(self, shape):
+        """The shape of x from that of y."""
+        for part in reversed(self.parts):
+            shape = part.inverse_shape(shape)
+        return shape
+
+    def __repr__(self):
+        parts = ",\n    ".join([repr(part) for part in self.parts])
+        return f"ComposeTransform(\n    {parts}\n)"
+
+
+def _widened(constraint, event_dim):
+    more = event_dim - constraint.event_dim
+    return constraints.independent(constraint, more) if more else constraint
+
+
+identity_transform = ComposeTransform([])
+
+
+class IndependentTransform(Transform):
+    """A transform whose rightmost batch dims count as parts of an event.
+
+    >>> import rushlight as torch
+    >>> t = torch.distributions.transforms
+    >>> x = torch.ones(2, 3)
+    >>> t.IndependentTransform(t.ExpTransform(), 1).log_abs_det_jacobian(x, x.exp())
+    tensor([3., 3.])
+    """
+
+    def __init__(self, base_transform, reinterpreted_batch_ndims, cache_size=0):
+        super().__init__(cache_size=cache_size)
+        self.base_transform = base_transform.with_cache(cache_size)
+        self.reinterpreted_batch_ndims = reinterpreted_batch_ndims
+
+    def with_cache(self, cache_size=1):
+        """The same transform with another ``cache_size``."""
+        if self._cache_size == cache_size:
+            return self
+        return IndependentTransform(self.base_transform, self.reinterpreted_batch_ndims, cache_size)
+
+    @constraints.dependent_property(is_discrete=False)
+    def domain(self):
+        """The base's, of more dims."""
+        return constraints.independent(self.base_transform.domain, self.reinterpreted_batch_ndims)
+
+    @constraints.dependent_property(is_discrete=False)
+    def codomain(self):
+        """The base's, of more dims."""
+        return constraints.independent(self.base_transform.codomain, self.reinterpreted_batch_ndims)
+
+    @property
+    def bijective(self):
+        """Whether the base is."""
+        return self.base_transform.bijective
+
+    @property
+    def sign(self):
+        """The base's."""
+        return self.base_transform.sign
+
+    def _call(self, x):
+        _require_dims("IndependentTransform", x.shape, self.domain.event_dim)
+        return self.base_transform(x)
+
+    def _inverse(self, y):
+        _require_dims("IndependentTransform", y.shape, self.codomain.event_dim)
+        return self.base_transform.inv(y)
+
+    def log_abs_det_jacobian(self, x, y):
+        """The base's, summed over the reinterpreted dims."""
+        found = self.base_transform.log_abs_det_jacobian(x, y)
+        return sum_rightmost(found, self.reinterpreted_batch_ndims)
+
+    def forward_shape(self, shape):
+        """The shape of y from that of x."""
+        return self.base_transform.forward_shape(shape)
+
+    def inverse_shape(self, shape):
+        """The shape of x from that of y."""
+        return self.base_transform.inverse_shape(shape)
+
+    def __repr__(self):
+        return f"IndependentTransform({self.base_transform!r}, {self.reinterpreted_batch_ndims})"
+
+
+def _require_dims(name, shape, ndim):
+    if len(shape) < ndim:
+        raise ValueError(f"{name}: an event has {ndim} dims, the value's shape is {tuple(shape)}")
+
+
+class ReshapeTransform(Transform):
+    """Events of one shape to events of another.
+
+    Raises:
+        ValueError: the shapes have different numbers of elements.
+
+    >>> import rushlight as torch
+    >>> torch.distributions.ReshapeTransform((2, 3), (6,))(torch.zeros(4, 2, 3)).shape
+    torch.Size([4, 6])
+    """
+
+    bijective = True
+
+    def __init__(self, in_shape, out_shape, cache_size=0):
+        self.in_shape = Size(in_shape)
+        self.out_shape = Size(out_shape)
+        if self.in_shape.numel() != self.out_shape.numel():
+            raise ValueError(
+                f"ReshapeTransform: in_shape {tuple(in_shape)} and out_shape {tuple(out_shape)} "
+                "have different numbers of elements"
+            )
+        super().__init__(cache_size=cache_size)
+
+    @constraints.dependent_property
+    def domain(self):
+        """All numbers, of the dims of ``in_shape``."""
+        return constraints.independent(constraints.real, len(self.in_shape))
+
+    @constraints.dependent_property
+    def codomain(self):
+        """All numbers, of the dims of ``out_shape``."""
+        return constraints.independent(constraints.real, len(self.out_shape))
+
+    def with_cache(self, cache_size=1):
+        """The same transform with another ``cache_size``."""
+        if self._cache_size == cache_size:
+            return self
+        return ReshapeTransform(self.in_shape, self.out_shape, cache_size)
+
+    def _call(self, x):
+        return x.reshape(self.forward_shape(x.shape))
+
+    def _inverse(self, y):
+        return y.reshape(self.inverse_shape(y.shape))
+
+    def log_abs_det_jacobian(self, x, y):
+        """Zeros."""
+        return x.new_zeros(x.shape[: x.ndim - len(self.in_shape)])
+
+    def forward_shape(self, shape):
+        """The shape of y from that of x."""
+        return self._exchanged(shape, self.in_shape, self.out_shape)
+
+    def inverse_shape(self, shape):
+        """The shape of x from that of y."""
+        return self._exchanged(shape, self.out_shape, self.in_shape)
+
+    @staticmethod
+    def _exchanged(shape, old, new):
+        _require_dims("ReshapeTransform", shape, len(old))
+        cut = len(shape) - len(old)
+        if tuple(shape[cut:]) != tuple(old):
+            raise ValueError(f"ReshapeTransform: shape {tuple(shape)} must end in {tuple(old)}")
+        return Size(shape[:cut]) + new
+
+
+class _Parts(Transform):
+    """Transforms of parts of a tensor along ``dim``; a subclass takes values apart."""
+
+    def __init__(self, tseq, dim=0, cache_size=0):
+        for t in tseq:
+            if not isinstance(t, Transform):
+                raise AssertionError(
+                    f"{type(self).__name__}: expected Transform objects, got {type(t).__name__}"
+                )
+        if cache_size:
+            tseq = [t.with_cache(cache_size) for t in tseq]
+        super().__init__(cache_size=cache_size)
+        self.transforms = list(tseq)
+        self.dim = dim
+
+    @property
+    def bijective(self):
+        """Whether all parts are."""
+        return all(t.bijective for t in self.transforms)
+
+    def _apart(self, value):
+        """The part of ``value`` for each transform."""
+        raise NotImplementedError
+
+    def _pairs(self, value):
+        if not -value.ndim <= self.dim < value.ndim:
+            raise AssertionError(
+                f"{type(self).__name__}: dim {self.dim} is none of a value of shape "
+                f"{tuple(value.shape)}"
+            )
+        return zip(self.transforms, self._apart(value), strict=True)
+
+    def _jacobians(self, x, y):
+        pairs = zip(self._pairs(x), self._apart(y), strict=True)
+        return [(t, t.log_abs_det_jacobian(part, made)) for (t, part), made in pairs]
+
+
+class CatTransform(_Parts):
+    """A transform for each of the parts that lie one after the other along ``dim``.
+
+    Args:
+        tseq: The transforms.
+        lengths: The parts' lengths; by default 1 each.
+
+    >>> import rushlight as torch
+    >>> t = torch.distributions.transforms
+    >>> t.CatTransform([t.ExpTransform(), t.identity_transform], lengths=[1, 2])(torch.zeros(3))
+    tensor([1., 0., 0.])
+    """
+
+    def __init__(self, tseq, dim=0, lengths=None, cache_size=0):
+        super().__init__(tseq, dim, cache_size)
+        self.lengths = [1] * len(self.transforms) if lengths is None else list(lengths)
+        if len(self.lengths) != len(self.transforms):
+            raise AssertionError(
+                f"CatTransform: {len(self.transforms)} transforms, {len(self.lengths)} lengths"
+            )
+
+    @lazy_property
+    def event_dim(self):
+        """The largest of the parts'."""
+        return max(t.event_dim for t in self.transforms)
+
+    @lazy_property
+    def length(self):
+        """The length of all parts together."""
+        return sum(self.lengths)
+
+    def with_cache(self, cache_size=1):
+        """The same transform with another ``cache_size``."""
+        if self._cache_size == cache_size:
+            return self
+        return CatTransform(self.transforms, self.dim, self.lengths, cache_size)
+
+    def _apart(self, value):
+        if value.shape[self.dim] != self.length:
+            raise AssertionError(
+                f"CatTransform: the parts' lengths add up to {self.length}, dim {self.dim} of the "
+                f"value is {value.shape[self.dim]}"
+            )
+        return value.split(self.lengths, self.dim)
+
+    def _call(self, x):
+        return rushlight.cat([t(part) for t, part in self._pairs(x)], self.dim)
+
+    def _inverse(self, y):
+        return rushlight.cat([t.inv(part) for t, part in self._pairs(y)], self.dim)
+
+    def log_abs_det_jacobian(self, x, y):
+        """The parts', side by side; summed where ``dim`` lies in the event."""
+        found = [
+            sum_rightmost(slope, self.event_dim - t.event_dim) for t, slope in self._jacobians(x, y)
+        ]
+        dim = self.dim - x.ndim if self.dim >= 0 else self.dim
+        dim += self.event_dim
+        return rushlight.cat(found, dim) if dim < 0 else sum(found)
+
+    @constraints.dependent_property
+    def domain(self):
+        """The parts'."""
+        return constraints.cat([t.domain for t in self.transforms], self.dim, self.lengths)
+
+    @constraints.dependent_property
+    def codomain(self):
+        """The parts'."""
+        return constraints.cat([t.codomain for t in self.transforms], self.dim, self.lengths)
+
+
+class StackTransform(_Parts):
+    """A transform for each slice along ``dim``.
+
+    >>> import rushlight as torch
+    >>> t = torch.distributions.transforms
+    >>> t.StackTransform([t.ExpTransform(), t.identity_transform])(torch.zeros(2))
+    tensor([1., 0.])
+    """
+
+    def with_cache(self, cache_size=1):
+        """The same transform with another ``cache_size``."""
+        if self._cache_size == cache_size:
+            return self
+        return StackTransform(self.transforms, self.dim, cache_size)
+
+    def _apart(self, value):
+        if value.shape[self.dim] != len(self.transforms):
+            raise AssertionError(
+                f"StackTransform: {len(self.transforms)} transforms, but dim {self.dim} of the "
+                f"value is {value.shape[self.dim]}"
+            )
+        return value.unbind(self.dim)
+
+    def _call(self, x):
+        return rushlight.stack([t(part) for t, part in self._pairs(x)], self.dim)
+
+    def _inverse(self, y):
+        return rushlight.stack([t.inv(part) for t, part in self._pairs(y)], self.dim)
+
+    def log_abs_det_jacobian(self, x, y):
+        """The slices', stacked."""
+        return rushlight.stack([slope for _, slope in self._jacobians(x, y)], self.dim)
+
+    @constraints.dependent_property
+    def domain(self):
+        """The slices'."""
+        return constraints.stack([t.domain for t in self.transforms], self.dim)
+
+    @constraints.dependent_property
+    def codomain(self):
+        """The slices'."""
+        return constraints.stack([t.codomain for t in self.transforms], self.dim)
