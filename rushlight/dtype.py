@@ -205,12 +205,24 @@ _default = float32
 
 
 def get_default_dtype():
-    """The dtype that Python floats get: float32 until ``set_default_dtype`` says otherwise."""
+    """The dtype that Python floats get: float32 until ``set_default_dtype`` says otherwise.
+
+    >>> import rushlight as torch
+    >>> torch.get_default_dtype()
+    torch.float32
+    """
     return _default
 
 
 def set_default_dtype(d):
-    """Set the dtype that Python floats get; only floating-point types are taken."""
+    """Set the dtype that Python floats get; only floating-point types are taken.
+
+    >>> import rushlight as torch
+    >>> torch.set_default_dtype(torch.float64)
+    >>> torch.tensor(0.5).dtype
+    torch.float64
+    >>> torch.set_default_dtype(torch.float32)
+    """
     global _default
     if not isinstance(d, dtype):
         raise TypeError(

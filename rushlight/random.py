@@ -265,22 +265,50 @@ def manual_seed(seed):
 
 
 def seed():
-    """Start an unforeseeable stream in the default generator; returns its seed."""
+    """Start an unforeseeable stream in the default generator; returns its seed.
+
+    >>> import rushlight as torch
+    >>> torch.seed() == torch.initial_seed()
+    True
+    """
     return default_generator.seed()
 
 
 def initial_seed():
-    """The seed that started the default generator's stream."""
+    """The seed that started the default generator's stream.
+
+    >>> import rushlight as torch
+    >>> _ = torch.manual_seed(7)
+    >>> torch.initial_seed()
+    7
+    """
     return default_generator.initial_seed()
 
 
 def get_rng_state():
-    """The default generator's state, a uint8 tensor of 5056 elements."""
+    """The default generator's state, a uint8 tensor of 5056 elements.
+
+    >>> import rushlight as torch
+    >>> _ = torch.manual_seed(0)
+    >>> state = torch.get_rng_state()
+    >>> x = torch.rand(2)
+    >>> torch.set_rng_state(state)
+    >>> torch.equal(torch.rand(2), x)
+    True
+    """
     return default_generator.get_state()
 
 
 def set_rng_state(new_state):
-    """Set the default generator's state from what ``get_rng_state`` gave."""
+    """Set the default generator's state from what ``get_rng_state`` gave.
+
+    >>> import rushlight as torch
+    >>> state = torch.get_rng_state()
+    >>> x = torch.rand(2)
+    >>> torch.set_rng_state(state)
+    >>> torch.equal(torch.rand(2), x)
+    True
+    """
     default_generator.set_state(new_state)
 
 

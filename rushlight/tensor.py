@@ -162,36 +162,82 @@ class Tensor(metaclass=TensorMeta):
 
     @property
     def shape(self):
-        """The size of each dim, as a ``Size``."""
+        """The size of each dim, as a ``Size``.
+
+        >>> import rushlight as torch
+        >>> torch.zeros(2, 3).shape
+        torch.Size([2, 3])
+        """
         return Size(self.array.shape)
 
     @property
     def dtype(self):
-        """The elements' type."""
+        """The elements' type.
+
+        >>> import rushlight as torch
+        >>> torch.zeros(2).dtype
+        torch.float32
+        """
         return dtypes.OF[self.array.dtype]
 
     @property
     def ndim(self):
-        """The number of dims."""
+        """The number of dims.
+
+        >>> import rushlight as torch
+        >>> torch.zeros(2, 3).ndim
+        2
+        """
         return self.array.ndim
 
     @property
     def device(self):
-        """Where the elements live: ``device(type='cpu')``."""
+        """Where the elements live: ``device(type='cpu')``.
+
+        >>> import rushlight as torch
+        >>> torch.zeros(2).device
+        device(type='cpu')
+        """
         return CPU
 
     @property
     def itemsize(self):
-        """Bytes of one element."""
+        """Bytes of one element.
+
+        >>> import rushlight as torch
+        >>> torch.zeros(2).itemsize
+        4
+        """
         return self.array.itemsize
 
     @property
     def nbytes(self):
-        """Bytes of all elements."""
+        """Bytes of all elements.
+
+        >>> import rushlight as torch
+        >>> torch.zeros(2).nbytes
+        8
+        """
         return self.array.size * self.array.itemsize
 
-    is_cpu = property(lambda self: True)
-    is_cuda = is_meta = is_sparse = is_quantized = is_mps = is_xpu = property(lambda self: False)
+    is_cpu = property(
+        lambda self: True,
+        doc="""True: there is no other device.
+
+        >>> import rushlight as torch
+        >>> torch.zeros(2).is_cpu
+        True
+        """,
+    )
+    is_cuda = is_meta = is_sparse = is_quantized = is_mps = is_xpu = property(
+        lambda self: False,
+        doc="""False: there is no such tensor.
+
+        >>> import rushlight as torch
+        >>> torch.zeros(2).is_cuda
+        False
+        """,
+    )
     is_nested = is_mkldnn = is_sparse_csr = is_vulkan = is_xla = is_ipu = is_mtia = is_cuda
     names = property(lambda self: (None,) * self.array.ndim)
 

@@ -51,6 +51,13 @@ def set_num_threads(n):
 
     Raises:
         RuntimeError: ``n`` is not positive.
+
+    >>> import rushlight as torch
+    >>> n = torch.get_num_threads()
+    >>> torch.set_num_threads(1)
+    >>> torch.get_num_threads()
+    1
+    >>> torch.set_num_threads(n)
     """
     global _count
     if not isinstance(n, int) or isinstance(n, bool):

@@ -49,7 +49,14 @@ def _set_requires_grad(self, value):
 
 @_property("requires_grad", _set_requires_grad)
 def requires_grad(self):
-    """Whether operations on this tensor are recorded for gradients, or on what it looks into."""
+    """Whether operations on this tensor are recorded for gradients, or on what it looks into.
+
+    >>> import rushlight as torch
+    >>> x = torch.ones(2)
+    >>> x.requires_grad = True
+    >>> (x * 2).requires_grad
+    True
+    """
     view = self.view_of
     if view is None:
         return self.node is not None
@@ -59,21 +66,38 @@ def requires_grad(self):
 
 @method
 def requires_grad_(self, requires_grad=True):
-    """Set ``requires_grad`` in place; returns the tensor."""
+    """Set ``requires_grad`` in place; returns the tensor.
+
+    >>> import rushlight as torch
+    >>> torch.ones(2).requires_grad_()
+    tensor([1., 1.], requires_grad=True)
+    """
     self.requires_grad = requires_grad
     return self
 
 
 @_property("is_leaf")
 def is_leaf(self):
-    """True where the tensor wasn't computed from one that requires grad."""
+    """True where the tensor wasn't computed from one that requires grad.
+
+    >>> import rushlight as torch
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> x.is_leaf, (x * 2).is_leaf
+    (True, False)
+    """
     refresh(self)
     return self.node is None or type(self.node) is Leaf
 
 
 @_property("grad_fn")
 def grad_fn(self):
-    """The node that computed this tensor; None for a leaf."""
+    """The node that computed this tensor; None for a leaf.
+
+    >>> import rushlight as torch
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> x.grad_fn is None, (x * 2).grad_fn.name()
+    (True, 'MulBackward0')
+    """
     refresh(self)
     node = self.node
     if type(node) is Leaf:
@@ -112,7 +136,14 @@ def _set_grad(self, value):
 
 @_property("grad", _set_grad)
 def grad_of(self):
-    """The gradient accumulated by ``backward``; None before."""
+    """The gradient accumulated by ``backward``; None before.
+
+    >>> import rushlight as torch
+    >>> x = torch.tensor(3.0, requires_grad=True)
+    >>> (x * x).backward()
+    >>> x.grad
+    tensor(6.)
+    """
     if mode.intercept and mode.state.recorder is not None:
         mode.state.recorder.touch_grad(self)
     computed = self.node is not None and type(self.node) is not Leaf
@@ -141,7 +172,17 @@ def _set_data(self, value):
 
 @_property("data", _set_data)
 def data(self):
-    """The same memory without history; writes through it go unseen by the tape."""
+    """The same memory without history; writes through it go unseen by the tape.
+
+    >>> import rushlight as torch
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> x.data.requires_grad
+    False
+    >>> x.data.zero_()
+    tensor([0., 0.])
+    >>> x
+    tensor([0., 0.], requires_grad=True)
+    """
     t = from_array(self.array)
     t.__class__ = Tensor
     if mode.intercept and mode.state.recorder is not None:
@@ -191,7 +232,13 @@ def detach(self):
 
 @method
 def detach_(self):
-    """Forget the history in place."""
+    """Forget the history in place.
+
+    >>> import rushlight as torch
+    >>> x = torch.ones(2, requires_grad=True) * 2
+    >>> x.detach_()
+    tensor([2., 2.])
+    """
     if self.view_of is not None:
         raise RuntimeError("Can't detach views in-place; use detach() instead")
     self.node = None
@@ -200,7 +247,16 @@ def detach_(self):
 
 @method
 def retain_grad(self):
-    """Have ``backward`` keep this non-leaf tensor's gradient in ``grad``."""
+    """Have ``backward`` keep this non-leaf tensor's gradient in ``grad``.
+
+    >>> import rushlight as torch
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> y = x * 2
+    >>> y.retain_grad()
+    >>> y.sum().backward()
+    >>> y.grad
+    tensor([1., 1.])
+    """
     refresh(self)
     if self.node is None:
         raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
@@ -229,6 +285,14 @@ def register_hook(self, hook):
 
     Raises:
         RuntimeError: the tensor doesn't require grad.
+
+    >>> import rushlight as torch
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> handle = x.register_hook(lambda grad: 2 * grad)
+    >>> x.sum().backward()
+    >>> x.grad
+    tensor([2., 2.])
+    >>> handle.remove()
     """
     refresh(self)
     if self.node is None:

@@ -27,6 +27,7 @@ class _State(threading.local):
     inference = False
     recorder: Any = None  # the trace that operations are recorded into
     anomaly = None  # None, or the check_nan of detect_anomaly
+    profiler: Any = None  # what notes operations, or None
     in_rule = False  # a gradient rule is running: operations take raw arrays
     selective = False  # a backward is running that goes to some tensors only
     dispatch = True  # __torch_function__ of subclasses is honoured
@@ -55,7 +56,13 @@ def set_grad(enabled):
 
 
 def is_grad_enabled():
-    """True where operations record what gradients need."""
+    """True where operations record what gradients need.
+
+    >>> import rushlight as torch
+    >>> with torch.no_grad():
+    ...     torch.is_grad_enabled()
+    False
+    """
     return not grad_off or state.grad
 
 

@@ -129,7 +129,12 @@ def _not_negative(x, *, lambd):
 
 @_activation(prepare=_not_negative)
 def softshrink(xp, x, *, lambd=0.5):
-    """x moved by ``lambd`` towards 0, where it stops."""
+    """x moved by ``lambd`` towards 0, where it stops.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.softshrink(torch.tensor([-1.0, 0.2, 1.0]))
+    tensor([-0.5000,  0.0000,  0.5000])
+    """
     return xp.where(x > lambd, x - lambd, xp.where(x < -lambd, x + lambd, x * 0))
 
 
@@ -201,7 +206,12 @@ mish.grad(x=_mish_slope)
 
 @_activation
 def softplus(xp, x, *, beta=1.0, threshold=20.0):
-    """log(1 + exp(beta · x)) / beta; x itself where ``beta · x`` is above the threshold."""
+    """log(1 + exp(beta · x)) / beta; x itself where ``beta · x`` is above the threshold.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.softplus(torch.tensor([-1.0, 0.0, 30.0]))
+    tensor([ 0.3133,  0.6931, 30.0000])
+    """
     z = x * beta
     return xp.where(z > threshold, x, xp.log1p(xp.exp(z)) / beta)
 
@@ -211,7 +221,12 @@ softplus.grad(x=lambda g, x, beta, threshold: where(x * beta > threshold, g, g *
 
 @_activation(grad_name="LogSigmoidBackward0")
 def logsigmoid(xp, x):
-    """log(1 / (1 + exp(-x)))."""
+    """log(1 / (1 + exp(-x))).
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.logsigmoid(torch.tensor([-1.0, 0.0, 1.0]))
+    tensor([-1.3133, -0.6931, -0.3133])
+    """
     return xp.minimum(x, 0) - xp.log1p(xp.exp(-xp.abs(x)))
 
 
@@ -223,7 +238,12 @@ _BETA = sqrt(2 / pi)
 
 @_activation
 def gelu(xp, x, *, approximate="none"):
-    """``x · Φ(x)`` with the normal distribution Φ; "tanh" approximates it."""
+    """``x · Φ(x)`` with the normal distribution Φ; "tanh" approximates it.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.gelu(torch.tensor([-1.0, 0.0, 1.0]))
+    tensor([-0.1587,  0.0000,  0.8413])
+    """
     if approximate not in ("none", "tanh"):
         raise RuntimeError(f"gelu: approximate must be 'none' or 'tanh', not {approximate!r}")
     if approximate == "tanh":

@@ -86,7 +86,12 @@ _addmm.grad(
 
 @function(inplace=True)
 def addmv(input, mat, vec, *, beta=1, alpha=1, out=None):
-    """``beta · input + alpha · (mat @ vec)``."""
+    """``beta · input + alpha · (mat @ vec)``.
+
+    >>> import rushlight as torch
+    >>> torch.addmv(torch.ones(2), torch.eye(2), torch.tensor([3.0, 4.0]), alpha=2)
+    tensor([7., 9.])
+    """
     return _affine("addmv", mv, (2, 1))(input, mat, vec, beta, alpha, out)
 
 
@@ -98,7 +103,12 @@ def addr(input, vec1, vec2, *, beta=1, alpha=1, out=None):
 
 @function(inplace=True)
 def baddbmm(input, batch1, batch2, *, beta=1, alpha=1, out=None):
-    """``beta · input + alpha · (batch1 @ batch2)`` for batches of matrices."""
+    """``beta · input + alpha · (batch1 @ batch2)`` for batches of matrices.
+
+    >>> import rushlight as torch
+    >>> torch.baddbmm(torch.ones(5, 2, 4), torch.ones(5, 2, 3), torch.ones(5, 3, 4)).shape
+    torch.Size([5, 2, 4])
+    """
     return _axpby(bmm(batch1, batch2), input, alpha, beta, "baddbmm", out)
 
 

@@ -74,7 +74,13 @@ def _dense_in(array, form):
 
 @method
 def contiguous(self, memory_format=contiguous_format):
-    """The tensor itself where its elements lie in order in memory, else a copy in which they do."""
+    """The tensor itself where its elements lie in order in memory, else a copy in which they do.
+
+    >>> import rushlight as torch
+    >>> x = torch.zeros(2, 3)
+    >>> x.contiguous() is x, x.t().contiguous().stride()
+    (True, (2, 1))
+    """
     if _dense_in(self.array, memory_format):
         return self
     return clone(self, memory_format=memory_format)
@@ -82,7 +88,13 @@ def contiguous(self, memory_format=contiguous_format):
 
 @method
 def is_contiguous(self, memory_format=contiguous_format):
-    """True where the elements lie in order in memory, without gaps."""
+    """True where the elements lie in order in memory, without gaps.
+
+    >>> import rushlight as torch
+    >>> x = torch.zeros(2, 3)
+    >>> x.is_contiguous(), x.t().is_contiguous()
+    (True, False)
+    """
     return _dense_in(self.array, memory_format)
 
 
@@ -241,7 +253,12 @@ def _converter(name, dtype):
         )
 
     convert.__name__ = convert.__qualname__ = name
-    convert.__doc__ = f"``to(torch.{dtype.name})``."
+    convert.__doc__ = f"""``to(torch.{dtype.name})``.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([0, 1]).{name}().dtype
+    torch.{dtype.name}
+    """
     setattr(Tensor, name, convert)
 
 
@@ -254,7 +271,13 @@ for _name, _dtype in {
 
 @method
 def cpu(self, memory_format=None):
-    """The tensor itself: it is on the CPU."""
+    """The tensor itself: it is on the CPU.
+
+    >>> import rushlight as torch
+    >>> x = torch.zeros(2)
+    >>> x.cpu() is x
+    True
+    """
     return self if memory_format is None else to(self, memory_format=memory_format)
 
 
@@ -266,7 +289,14 @@ def cuda(self, device=None, non_blocking=False, memory_format=None):
 
 
 def _type(self, dtype=None, non_blocking=False):
-    """The legacy name of the type, ``"torch.FloatTensor"``; with ``dtype`` a conversion."""
+    """The legacy name of the type, ``"torch.FloatTensor"``; with ``dtype`` a conversion.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2).type()
+    'torch.FloatTensor'
+    >>> torch.zeros(2).type(torch.int64).dtype
+    torch.int64
+    """
     if dtype is None:
         return dtypes.TYPE_NAMES[self.dtype]
     if isinstance(dtype, str):
@@ -282,7 +312,12 @@ Tensor.type = _type
 
 @method
 def type_as(self, other):
-    """``to(other.dtype)``."""
+    """``to(other.dtype)``.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([1.5]).type_as(torch.tensor([1]))
+    tensor([1])
+    """
     return to(self, other.dtype)
 
 

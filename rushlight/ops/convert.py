@@ -16,7 +16,12 @@ from rushlight.tensor import Size, Tensor, method, reads_values
 
 @method
 def dim(self):
-    """The number of dims."""
+    """The number of dims.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2, 3).dim()
+    2
+    """
     return self.array.ndim
 
 
@@ -41,7 +46,13 @@ Tensor.nelement = numel
 
 @method
 def size(self, dim=None):
-    """The shape, or the size of ``dim``."""
+    """The shape, or the size of ``dim``.
+
+    >>> import rushlight as torch
+    >>> x = torch.zeros(2, 3)
+    >>> x.size(), x.size(-1)
+    (torch.Size([2, 3]), 3)
+    """
     shape = self.array.shape
     if dim is None:
         return Size(shape)
@@ -69,19 +80,35 @@ def stride(self, dim=None):
 
 @method
 def storage_offset(self):
-    """The first element's place in the storage, in elements."""
+    """The first element's place in the storage, in elements.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(4)[1:].storage_offset()
+    1
+    """
     return offset(self.array)
 
 
 @method
 def data_ptr(self):
-    """The address of the first element; 0 for an empty tensor."""
+    """The address of the first element; 0 for an empty tensor.
+
+    >>> import rushlight as torch
+    >>> x = torch.zeros(4)
+    >>> x[1:].data_ptr() - x.data_ptr()
+    4
+    """
     return address(self.array) if self.array.size else 0
 
 
 @method
 def element_size(self):
-    """Bytes of one element."""
+    """Bytes of one element.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2, dtype=torch.float64).element_size()
+    8
+    """
     return self.array.itemsize
 
 
@@ -93,13 +120,25 @@ def get_device(self):
 
 @method
 def untyped_storage(self):
-    """The memory behind the tensor, shared with its views."""
+    """The memory behind the tensor, shared with its views.
+
+    >>> import rushlight as torch
+    >>> x = torch.zeros(4)
+    >>> x[1:].untyped_storage().nbytes()
+    16
+    """
     return Storage(self.array)
 
 
 @method
 def is_set_to(self, tensor):
-    """True where both are the same elements of the same storage."""
+    """True where both are the same elements of the same storage.
+
+    >>> import rushlight as torch
+    >>> x = torch.zeros(2)
+    >>> x.is_set_to(x.view(2)), x.is_set_to(x.clone())
+    (True, False)
+    """
     a, b = self.array, tensor.array
     return (
         Storage(a) == Storage(b)
@@ -118,7 +157,12 @@ def _described(name, is_so, doc):
         return is_so(OF[input.array.dtype])
 
     ask.__name__ = ask.__qualname__ = name
-    ask.__doc__ = doc
+    ask.__doc__ = f"""{doc}
+
+    >>> import rushlight as torch
+    >>> torch.{name}(torch.tensor([1.0]))
+    {is_so(dtypes.float32)}
+    """
     return function(ask)
 
 
@@ -151,6 +195,10 @@ def item(self):
 
     Raises:
         RuntimeError: the tensor has more or fewer elements.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([2.5]).item()
+    2.5
     """
     array = self.array
     if array.size != 1:
@@ -163,7 +211,12 @@ def item(self):
 
 @reads_values
 def tolist(self):
-    """The elements as nested lists of Python numbers."""
+    """The elements as nested lists of Python numbers.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([[1, 2], [3, 4]]).tolist()
+    [[1, 2], [3, 4]]
+    """
     return self.array.tolist()
 
 

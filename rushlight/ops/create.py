@@ -203,10 +203,12 @@ def _like(name, value):
         return _made_like(input, value, name, d, memory_format, requires_grad)
 
     make.__name__ = make.__qualname__ = name
-    make.__doc__ = (
-        f"``{name[:-5]}`` with the size and dtype of ``input``, and the order of its dims in "
-        "memory."
-    )
+    make.__doc__ = f"""``{name[:-5]}`` with the size and dtype of ``input``, laid out as that is.
+
+    >>> import rushlight as torch
+    >>> torch.{name}(torch.ones(2, 3)).shape
+    torch.Size([2, 3])
+    """
     return function(make, name=name, method=False)
 
 
@@ -238,7 +240,12 @@ def full_like(
     input, fill_value, *, dtype=None, layout=None, device=None, requires_grad=False,
     pin_memory=False, memory_format=preserve_format,
 ):  # fmt: skip
-    """``full`` with the size and dtype of ``input``."""
+    """``full`` with the size and dtype of ``input``.
+
+    >>> import rushlight as torch
+    >>> torch.full_like(torch.ones(2), 7.0)
+    tensor([7., 7.])
+    """
     d = options(dtype or input.dtype, layout, device, "full_like")
     value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
     value = as_scalar(value, d.numpy)[()]
@@ -258,7 +265,12 @@ def _new_method(name, value):
         return _of_class(finished(made(sized(size, name), value, d, name), requires_grad), self)
 
     make.__name__ = make.__qualname__ = name
-    make.__doc__ = f"``{name[4:]}`` of the given size, in this tensor's dtype."
+    make.__doc__ = f"""``{name[4:]}`` of the given size, in this tensor's dtype.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([1, 2]).{name}(3, 4).dtype
+    torch.int64
+    """
     setattr(Tensor, name, make)
 
 
@@ -271,7 +283,12 @@ def _new_full(
     self, size, fill_value, *, dtype=None, device=None, requires_grad=False, layout=None,
     pin_memory=False,
 ):  # fmt: skip
-    """``full`` of the given size, in this tensor's dtype."""
+    """``full`` of the given size, in this tensor's dtype.
+
+    >>> import rushlight as torch
+    >>> torch.ones(2, dtype=torch.int64).new_full((3,), 7)
+    tensor([7, 7, 7])
+    """
     return full(
         size, fill_value, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad,
         layout=layout,

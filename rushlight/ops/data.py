@@ -240,7 +240,12 @@ def copied(data, dtype, device, requires_grad, instead, name):
 
 def _new_tensor(self, data, *, dtype=None, device=None, requires_grad=False, layout=None,
                 pin_memory=False):  # fmt: skip
-    """``torch.tensor`` with this tensor's dtype where none is given."""
+    """``torch.tensor`` with this tensor's dtype where none is given.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2, dtype=torch.float64).new_tensor([1, 2])
+    tensor([1., 2.], dtype=torch.float64)
+    """
     dtype = self.dtype if dtype is None else dtype
     return copied(
         data, dtype, device, requires_grad, "tensor.new_tensor(sourceTensor)", "new_tensor"

@@ -79,7 +79,12 @@ def div(input, other, *, rounding_mode=None, out=None):
 
 @function(inplace=True)
 def true_divide(input, other, *, out=None):
-    """``input / other``, always true division."""
+    """``input / other``, always true division.
+
+    >>> import rushlight as torch
+    >>> torch.true_divide(torch.tensor([3, 4]), 2)
+    tensor([1.5000, 2.0000])
+    """
     return div_(input, other, out=out)
 
 

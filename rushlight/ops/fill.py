@@ -68,7 +68,12 @@ def _zero_into(out):
 
 @method
 def zero_(self):
-    """Write zeros into every element."""
+    """Write zeros into every element.
+
+    >>> import rushlight as torch
+    >>> torch.ones(2).zero_()
+    tensor([0., 0.])
+    """
     return overwrite(self, zero, (), {}, _zero_into)
 
 

@@ -299,7 +299,12 @@ _index_copy.grad(
 
 @function
 def index_copy(input, dim, index, source, *, out=None):
-    """A copy of ``input`` with the slices of ``source`` written at ``index`` along ``dim``."""
+    """A copy of ``input`` with the slices of ``source`` written at ``index`` along ``dim``.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(3).index_copy(0, torch.tensor([2, 0]), torch.tensor([5.0, 6.0]))
+    tensor([6., 0., 5.])
+    """
     return _index_copy(input, index, source, dim, out=out)
 
 
@@ -362,7 +367,12 @@ _index_fill.grad(x=_rows_erased, value=lambda g, index, dim: _rows_of(g, dim, in
 
 @function
 def index_fill(input, dim, index, value):
-    """A copy of ``input`` with ``value`` in the slices at ``index`` along ``dim``."""
+    """A copy of ``input`` with ``value`` in the slices at ``index`` along ``dim``.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(3).index_fill(0, torch.tensor([2, 0]), 1)
+    tensor([1., 0., 1.])
+    """
     return _index_fill(input, index, value, dim)
 
 

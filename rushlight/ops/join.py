@@ -228,7 +228,12 @@ def _at_least(n, place):
         return found[0] if len(found) == 1 else found
 
     widened.__name__ = widened.__qualname__ = f"atleast_{n}d"
-    widened.__doc__ = f"The tensors with at least {n} dims; several give a tuple."
+    widened.__doc__ = f"""The tensors with at least {n} dims; several give a tuple.
+
+    >>> import rushlight as torch
+    >>> torch.atleast_{n}d(torch.tensor(5.0)).shape
+    torch.Size({[1] * n})
+    """
     return function(widened, method=False)
 
 

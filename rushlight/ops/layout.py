@@ -7,7 +7,14 @@ __all__ = [
 
 
 class memory_format:
-    """How dims are ordered in memory. Accepted everywhere; see docs/differences.md."""
+    """How dims are ordered in memory. Accepted everywhere; see docs/differences.md.
+
+    >>> import rushlight as torch
+    >>> torch.channels_last
+    torch.channels_last
+    >>> torch.zeros(1, 2, 3, 4).contiguous(memory_format=torch.contiguous_format).shape
+    torch.Size([1, 2, 3, 4])
+    """
 
     __slots__ = ("name",)
 

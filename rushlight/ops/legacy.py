@@ -85,7 +85,12 @@ for _name, _dtype in TENSOR_TYPES.items():
         (),
         {
             "__module__": "torch",
-            "__doc__": f"The legacy type of {_dtype} tensors.",
+            "__doc__": f"""The legacy type of {_dtype} tensors.
+
+    >>> import rushlight as torch
+    >>> torch.{_short}([1, 0]).dtype
+    {_dtype}
+    """,
             "dtype": _dtype,
             "layout": strided,
             "is_cuda": False,

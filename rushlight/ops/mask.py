@@ -143,7 +143,12 @@ def where(condition, input=None, other=None, *, out=None):
 
 
 def _where_method(self, condition, other):
-    """``self`` where ``condition`` holds, ``other`` elsewhere."""
+    """``self`` where ``condition`` holds, ``other`` elsewhere.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([1, 2]).where(torch.tensor([True, False]), torch.tensor([8, 9]))
+    tensor([1, 9])
+    """
     return where(condition, self, other)
 
 

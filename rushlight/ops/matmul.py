@@ -227,7 +227,12 @@ def mm(input, mat2, *, out=None):
 
 @function
 def bmm(input, mat2, *, out=None):
-    """Products of two batches of matrices: (b, n, k), (b, k, m) → (b, n, m)."""
+    """Products of two batches of matrices: (b, n, k), (b, k, m) → (b, n, m).
+
+    >>> import rushlight as torch
+    >>> torch.bmm(torch.ones(5, 2, 3), torch.ones(5, 3, 4)).shape
+    torch.Size([5, 2, 4])
+    """
     ranked("bmm", _bmm, (3, 3), input=input, mat2=mat2)
     if input.array.shape[0] != mat2.array.shape[0]:
         raise ShapeError(
@@ -239,7 +244,12 @@ def bmm(input, mat2, *, out=None):
 
 @function
 def mv(input, vec, *, out=None):
-    """A matrix times a vector: (n, k), (k,) → (n,)."""
+    """A matrix times a vector: (n, k), (k,) → (n,).
+
+    >>> import rushlight as torch
+    >>> torch.mv(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([1.0, 1.0]))
+    tensor([3., 7.])
+    """
     return ranked("mv", _mv, (2, 1), input=input, vec=vec)(input, vec, out=out)
 
 
@@ -256,7 +266,13 @@ def dot(input, tensor, *, out=None):
 
 @function(alias="ger")
 def outer(input, vec2, *, out=None):
-    """Every element of one vector times every element of another: (n,), (m,) → (n, m)."""
+    """Every element of one vector times every element of another: (n,), (m,) → (n, m).
+
+    >>> import rushlight as torch
+    >>> torch.outer(torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0, 5.0]))
+    tensor([[ 3.,  4.,  5.],
+            [ 6.,  8., 10.]])
+    """
     from rushlight.ops.arithmetic import mul
 
     ranked("outer", None, (1, 1), input=input, vec2=vec2)
@@ -265,7 +281,12 @@ def outer(input, vec2, *, out=None):
 
 @function
 def inner(input, other, *, out=None):
-    """The sum of products over the last dim of both: (…, k), (…, k) → (…, …)."""
+    """The sum of products over the last dim of both: (…, k), (…, k) → (…, …).
+
+    >>> import rushlight as torch
+    >>> torch.inner(torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0]))
+    tensor(11.)
+    """
     check_tensors("inner", input=input, other=other)
     if not input.array.ndim or not other.array.ndim:
         return input * other

@@ -82,13 +82,28 @@ def resize_(self, *sizes, memory_format=contiguous_format):
 
 @method
 def resize_as_(self, other, memory_format=None):
-    """``resize_`` to the shape of ``other``."""
+    """``resize_`` to the shape of ``other``.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(6).resize_as_(torch.zeros(2, 3)).shape
+    torch.Size([2, 3])
+    """
     return resize_(self, *other.array.shape) if other.array.ndim else resize_(self, ())
 
 
 @method
 def resize(self, *sizes):
-    """``resize_`` to ``sizes``, out of place where the tensor has as many elements: deprecated."""
+    """``resize_`` to ``sizes``, out of place where the tensor has as many elements: deprecated.
+
+    Raises:
+        RuntimeError: the tensor has another number of elements.
+
+    >>> import rushlight as torch
+    >>> import warnings
+    >>> with warnings.catch_warnings(action="ignore"):
+    ...     torch.zeros(6).resize(2, 3).shape
+    torch.Size([2, 3])
+    """
     import warnings
 
     warnings.warn("non-inplace resize is deprecated", stacklevel=2)
@@ -134,7 +149,13 @@ def set_(self, source=None, storage_offset=0, size=None, stride=None):
 
 @method
 def share_memory_(self):
-    """Mark the memory as shared between processes: nothing to do where data is sent by value."""
+    """Mark the memory as shared between processes: nothing to do where data is sent by value.
+
+    >>> import rushlight as torch
+    >>> x = torch.zeros(2)
+    >>> x.share_memory_() is x
+    True
+    """
     self.__dict__["_shared"] = True
     return self
 
@@ -147,7 +168,13 @@ def is_shared(self):
 
 @method
 def pin_memory(self, device=None):
-    """Raises: there is no accelerator to pin memory for."""
+    """Raises RuntimeError: there is no accelerator to pin memory for.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2).pin_memory()
+    Traceback (most recent call last):
+    RuntimeError: pin_memory: Cannot access accelerator device when none is available.
+    """
     raise RuntimeError("pin_memory: Cannot access accelerator device when none is available.")
 
 
@@ -186,7 +213,13 @@ def apply_(self, callable):
 
 @method
 def map_(self, tensor, callable):
-    """Replace each element by ``callable(element, element of tensor)``; slow."""
+    """Replace each element by ``callable(element, element of tensor)``; slow.
+
+    >>> import rushlight as torch
+    >>> x = torch.tensor([1.0, 2.0])
+    >>> x.map_(torch.tensor([3.0, 5.0]), lambda a, b: a * b)
+    tensor([ 3., 10.])
+    """
     _plain(self, "map_")
     _plain(tensor, "map_")
     array = self.array

@@ -138,7 +138,14 @@ def _property(f):
 
 @_property
 def T(self):
-    """A matrix transposed; ``mT`` transposes the last two dims of any tensor."""
+    """A matrix transposed; ``mT`` transposes the last two dims of any tensor.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([[1, 2, 3]]).T
+    tensor([[1],
+            [2],
+            [3]])
+    """
     n = self.array.ndim
     if n == 2:
         return permute(self, (1, 0))
@@ -161,14 +168,25 @@ def _matrices(x, name):
 
 @_property
 def mT(self):
-    """Each matrix in the last two dims transposed."""
+    """Each matrix in the last two dims transposed.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(5, 2, 3).mT.shape
+    torch.Size([5, 3, 2])
+    """
     _matrices(self, "mT")
     return transpose(self, -2, -1) if self.array.ndim else self
 
 
 @_property
 def H(self):
-    """The conjugate transpose of a matrix."""
+    """The conjugate transpose of a matrix.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([[1j, 2]]).H
+    tensor([[0.-1.j],
+            [2.-0.j]])
+    """
     if self.array.ndim not in (0, 2):
         raise ShapeError(
             f"H: tensor.H is only supported on matrices (2-D tensors). Got {self.array.ndim}-D "

@@ -71,7 +71,13 @@ expand.grad(x=lambda g: g)  # the engine sums g back to x's shape
 
 @function(public=False)
 def expand_as(self, other):
-    """``expand`` to the shape of ``other``."""
+    """``expand`` to the shape of ``other``.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([1, 2]).expand_as(torch.zeros(2, 2))
+    tensor([[1, 2],
+            [1, 2]])
+    """
     return expand(self, tensor_array(other, "expand_as", "other").shape)
 
 

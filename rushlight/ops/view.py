@@ -231,7 +231,12 @@ def seen_as(x, shape):
 
 
 def _reshape_method(self, *shape, **named):
-    """``torch.reshape``; the sizes may be given one by one."""
+    """``torch.reshape``; the sizes may be given one by one.
+
+    >>> import rushlight as torch
+    >>> torch.arange(6).reshape(2, -1).shape
+    torch.Size([2, 3])
+    """
     if named:
         shape = (named.pop("shape"),) if "shape" in named else shape
     if not shape or named:
@@ -254,7 +259,12 @@ def tensor_array(input, name, argument="input"):
 
 @function(public=False)
 def reshape_as(self, other):
-    """``reshape`` to the shape of ``other``."""
+    """``reshape`` to the shape of ``other``.
+
+    >>> import rushlight as torch
+    >>> torch.arange(6).reshape_as(torch.zeros(2, 3)).shape
+    torch.Size([2, 3])
+    """
     return reshape(self, tuple(tensor_array(other, "reshape_as", "other").shape))
 
 
@@ -320,7 +330,12 @@ def unflatten(input, dim, sizes):
 
 @function(public=False)
 def view_as(self, other):
-    """``view`` to the shape of ``other``."""
+    """``view`` to the shape of ``other``.
+
+    >>> import rushlight as torch
+    >>> torch.arange(6).view_as(torch.zeros(2, 3)).shape
+    torch.Size([2, 3])
+    """
     return _view(self, tuple(tensor_array(other, "view_as", "other").shape))
 
 

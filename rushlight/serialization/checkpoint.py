@@ -93,6 +93,14 @@ def load(
         pickle.UnpicklingError: the file names what is not allowed; it is no file of ``save``.
         RuntimeError: it is damaged or incomplete, or its tensors lie on a device that is not here.
         EOFError: it is empty.
+
+    >>> import rushlight as torch
+    >>> import io
+    >>> file = io.BytesIO()
+    >>> torch.save({"weight": torch.ones(2)}, file)
+    >>> _ = file.seek(0)
+    >>> torch.load(file)
+    {'weight': tensor([1., 1.])}
     """
     if weights_only is None:
         weights_only = pickle_module is None

@@ -19,6 +19,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
     The head scores the classes up to the first of ``cutoffs``, and each cluster as a whole. A
     cluster projects to ``in_features`` / ``div_value``ⁱ numbers first, and is computed only for
     those examples whose class it holds.
+
     Shape: x: (N, in_features) or (in_features); y: (N) or () → (output: y's shape, loss: ()).
 
     Raises:

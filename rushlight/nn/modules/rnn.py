@@ -16,7 +16,12 @@ _GATES = {"LSTM": 4, "GRU": 3, "RNN_TANH": 1, "RNN_RELU": 1}
 
 
 class RNNBase(Module):
-    """What RNN, LSTM and GRU share; ``mode`` is LSTM, GRU, RNN_TANH or RNN_RELU."""
+    """What RNN, LSTM and GRU share; ``mode`` is LSTM, GRU, RNN_TANH or RNN_RELU.
+
+    >>> import rushlight as torch
+    >>> isinstance(torch.nn.GRU(2, 3), torch.nn.RNNBase)
+    True
+    """
 
     def __init__(
         self, mode, input_size, hidden_size, num_layers=1, bias=True, batch_first=False,
