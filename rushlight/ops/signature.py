@@ -1,6 +1,7 @@
 """What ``help`` and ``inspect.signature`` show of an operation's public function."""
 
 from inspect import Parameter, Signature
+from typing import Any
 
 from rushlight.ops.definition import REQUIRED
 
@@ -23,7 +24,9 @@ class Signed:
     def __signature__(self):
         op = self._op
         defaults = dict.fromkeys(op.inputs, REQUIRED) | dict.fromkeys(op.optional) | op.defaults
-        found, kind, previous = [], Parameter.POSITIONAL_OR_KEYWORD, REQUIRED
+        found: list[Parameter] = []
+        kind: Any = Parameter.POSITIONAL_OR_KEYWORD
+        previous = REQUIRED
         for name in (*op.inputs, *op.params):
             default = defaults[name]
             if default is REQUIRED and previous is not REQUIRED:  # Python allows no such order
