@@ -23,6 +23,11 @@ class Handle:
         self.hooks = weakref.ref(hooks)
         self.id = next(Handle._ids)
 
+    @staticmethod
+    def skip(number):
+        """Give no later handle the id ``number``."""
+        Handle._ids = itertools.count(max(next(Handle._ids), number + 1))
+
     def remove(self):
         Handle.changes += 1
         hooks = self.hooks()

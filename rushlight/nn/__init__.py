@@ -5,8 +5,10 @@ from rushlight.nn.modules import *  # noqa: F403
 from rushlight.nn.modules import __all__ as _modules
 from rushlight.nn.parallel import DataParallel
 from rushlight.nn.parameter import Buffer, Parameter
+from rushlight.nn.uninitialized import UninitializedBuffer, UninitializedParameter
 
 __all__ = [
-    "Buffer", "DataParallel", "Parameter", "functional", "init", "modules", "parallel",
-    "parameter", "utils", *_modules,
+    "Buffer", "DataParallel", "Parameter", "UninitializedBuffer", "UninitializedParameter",
+    "functional", "init", "modules", "parallel", "parameter", "utils",
+    *_modules,
 ]  # fmt: skip

@@ -104,3 +104,12 @@ class Buffer(Tensor, metaclass=_BufferMeta):
         buffer.persistent = persistent
         buffer._is_buffer = True
         return buffer
+
+
+def __getattr__(name):
+    # Those without elements have a file of their own, which needs this one.
+    from rushlight.nn import uninitialized
+
+    if name in uninitialized.__all__:
+        return getattr(uninitialized, name)
+    raise AttributeError(f"module 'rushlight.nn.parameter' has no attribute {name!r}")

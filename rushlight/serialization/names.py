@@ -205,7 +205,10 @@ _MOVED = {
         f"rushlight.nn.modules.{ours}": f"torch.nn.modules.{theirs}"
         for theirs, files in {
             "activation": "attention rectifier shrink",
+            "batchnorm": "lazy_batchnorm",
             "container": "parameters",
+            "conv": "lazy_conv",
+            "instancenorm": "lazy_instancenorm",
             "loss": "likelihood margin",
             "pooling": "region_pooling",
             "rnn": "rnn_cell",
@@ -217,6 +220,9 @@ _MOVED = {
         for file in ("color", "compose", "convert", "crop", "warp")
     },
     "rushlight.vision.transforms.auto": "torchvision.transforms.autoaugment",
+    "rushlight.nn.modules.shuffle.ChannelShuffle": "torch.nn.modules.channelshuffle",
+    "rushlight.nn.modules.shuffle": "torch.nn.modules.pixelshuffle",
+    "rushlight.nn.uninitialized": "torch.nn.parameter",
     "rushlight.optim.adafactor": "torch.optim",
     "rushlight.optim.lr_scheduler": "torch.optim.lr_scheduler",
     "rushlight.optim.muon": "torch.optim",
@@ -231,7 +237,7 @@ def torch_name(value):
     if not isinstance(module, str) or name is None or module.partition(".")[0] != "rushlight":
         return None
     for ours, theirs in _MOVED.items():
-        if module == ours or module.startswith(ours + "."):
+        if f"{module}.{name}.".startswith(ours + "."):
             return theirs, name
     if module.startswith("rushlight.vision"):
         return "torchvision" + module.removeprefix("rushlight.vision"), name

@@ -43,6 +43,17 @@ class RemovableHandle(Handle):
             if option is not None:
                 option.pop(self.id, None)
 
+    # A handle that is copied or pickled with its module removes the hook of the copy.
+
+    def __getstate__(self):
+        return self.hooks(), self.id, [option() for option in self.options]
+
+    def __setstate__(self, state):
+        hooks, self.id, options = state
+        self.hooks = weakref.ref(OrderedDict() if hooks is None else hooks)
+        self.options = tuple([weakref.ref(o) for o in options if o is not None])
+        Handle.skip(self.id)
+
 
 def add_hook(hooks, hook, *, prepend=False, options=()):
     """Put ``hook`` into ``hooks``; ``options`` pairs dicts of flags with this hook's flag."""

@@ -1,12 +1,15 @@
 """Linear layers."""
 
 import math
+from typing import Any
 
 import rushlight
 from rushlight.nn import functional as F
 from rushlight.nn import init
+from rushlight.nn.modules.lazy import LazyModuleMixin
 from rushlight.nn.modules.module import Module
 from rushlight.nn.parameter import Parameter
+from rushlight.nn.uninitialized import UninitializedParameter
 
 __all__ = ["Bilinear", "Identity", "Linear"]
 
@@ -118,6 +121,42 @@ class Bilinear(Module):
 
 class NonDynamicallyQuantizableLinear(Linear):
     """A Linear that PyTorch's dynamic quantization leaves alone: the last part of attention."""
+
+
+class LazyLinear(LazyModuleMixin, Linear):
+    """A Linear that takes ``in_features`` from its first input.
+
+    Shape: x: (*, in_features) → (*, out_features).
+
+    >>> import rushlight as torch
+    >>> layer = torch.nn.LazyLinear(30)
+    >>> layer(torch.ones(128, 20)).shape, layer
+    (torch.Size([128, 30]), Linear(in_features=20, out_features=30, bias=True))
+    """
+
+    cls_to_become = Linear
+    weight: Any
+    bias: Any
+
+    def __init__(self, out_features, bias=True, device=None, dtype=None):
+        super().__init__(0, 0, False)
+        self.out_features = out_features
+        self.weight = UninitializedParameter(device=device, dtype=dtype)
+        if bias:
+            self.bias = UninitializedParameter(device=device, dtype=dtype)
+
+    def reset_parameters(self):
+        if not self.has_uninitialized_params() and self.in_features != 0:
+            super().reset_parameters()
+
+    def initialize_parameters(self, input):
+        """Take ``in_features`` from ``input``."""
+        self.in_features = input.shape[-1]
+        if self.has_uninitialized_params():
+            self.weight.materialize((self.out_features, self.in_features))
+            if self.bias is not None:
+                self.bias.materialize((self.out_features,))
+            self.reset_parameters()
 
 
 def reset_fan_in(weight, bias):

@@ -8,6 +8,7 @@ from rushlight.autograd.mode import no_grad
 from rushlight.nn.modules.hooks import BoundHook, add_hook
 from rushlight.nn.modules.registry import Registry
 from rushlight.nn.parameter import Parameter
+from rushlight.nn.uninitialized import is_lazy
 from rushlight.tensor import Tensor
 
 __all__ = ["State"]
@@ -224,6 +225,8 @@ def _load_tensor(module, name, tensor, key, found, assign):
     """Load one entry; returns what is wrong with it, or None."""
     if not isinstance(found, Tensor) and not hasattr(found, "__torch_function__"):
         return f'While copying the parameter named "{key}": expected a Tensor, got {type(found)}'
+    if is_lazy(tensor) and is_lazy(found):
+        return None
     if tensor.shape == () and found.shape == (1,):  # checkpoints of before there were 0-dim tensors
         found = found[0]
     if found.shape != tensor.shape:

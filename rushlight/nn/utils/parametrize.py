@@ -7,7 +7,6 @@ which the module holds in ``module.parametrizations.weight``.
 import copy
 from collections.abc import Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from rushlight.autograd.mode import no_grad
 from rushlight.nn.modules.container import ModuleDict, ModuleList
@@ -68,19 +67,7 @@ class ParametrizationList(ModuleList):
         super().__init__(modules)
         self.unsafe = unsafe
         shape, dtype = original.shape, original.dtype
-        made_from: Any = original
-        with no_grad():
-            for module in reversed(self):
-                if hasattr(module, "right_inverse"):
-                    try:
-                        made_from = module.right_inverse(made_from)
-                    except NotImplementedError:
-                        break
-        if not isinstance(made_from, Tensor | Sequence):
-            raise ValueError(
-                "right_inverse must return a Tensor or a sequence of Tensors, got "
-                f"{type(made_from).__name__}"
-            )
+        made_from = self._made_from(original)
         self.is_tensor = isinstance(made_from, Tensor)
         self.ntensors = 1 if self.is_tensor else len(made_from)
         if self.is_tensor:
@@ -93,16 +80,28 @@ class ParametrizationList(ModuleList):
             _register(self, "original", original)
         else:
             for i, t in enumerate(made_from):
-                if not isinstance(t, Tensor):
-                    raise ValueError(
-                        f"right_inverse must return Tensors, but its item {i} is a "
-                        f"{type(t).__name__}"
-                    )
                 if isinstance(original, Parameter):
                     t = Parameter(t, original.requires_grad)
                 _register(self, f"original{i}", t.requires_grad_(original.requires_grad))
         if not unsafe:
             _check("the parametrization", self(), shape, dtype)
+
+    @no_grad()
+    def _made_from(self, value):
+        """What the right inverses make of ``value``: a tensor, or a sequence of tensors."""
+        for module in reversed(self):
+            if hasattr(module, "right_inverse"):
+                try:
+                    value = module.right_inverse(value)
+                except NotImplementedError:
+                    break
+        if isinstance(value, Tensor):
+            return value
+        if not isinstance(value, Sequence) or not all(isinstance(t, Tensor) for t in value):
+            raise ValueError(
+                f"right_inverse must return a Tensor or a sequence of Tensors, got {value!r}"
+            )
+        return value
 
     def originals(self):
         """What the tensor is made from, as a list."""

@@ -1,0 +1,201 @@
+"""Parameters and buffers whose shape is not known yet: those of lazy modules.
+
+They have a dtype and say whether they want a gradient, and no elements. Whatever asks for elements
+is refused, until ``materialize`` makes them ordinary.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import rushlight
+from rushlight.device import require
+from rushlight.dtype import get_default_dtype
+from rushlight.nn.parameter import Buffer, Parameter
+from rushlight.tensor import Tensor
+
+__all__ = [
+    "UninitializedBuffer", "UninitializedParameter", "UninitializedTensorMixin", "is_lazy",
+]  # fmt: skip
+
+_new = object.__new__
+
+NO_ELEMENTS = (
+    "Attempted to use an uninitialized parameter or buffer: its shape is not known yet. Call the "
+    "lazy module with a batch first (a dummy one will do); that initializes it"
+)
+NO_SHAPE = (
+    "Can't access the shape of an uninitialized parameter or buffer: call the lazy module with a "
+    "batch first. In load_state_dict: the state is of a module that is not initialized, and this "
+    "one is"
+)
+
+
+class UninitializedTensorMixin:
+    """What uninitialized parameters and buffers have in common."""
+
+    cls_to_become: type
+    _dtype: Any
+    _wants_grad: bool
+
+    if TYPE_CHECKING:
+        node: Any
+        _grad: Any
+        view_of: Any
+        _cell: Any
+        cell: Any
+
+    @classmethod
+    def _make(cls, requires_grad, dtype):
+        self = _new(cls)
+        self._dtype = dtype or get_default_dtype()
+        self._wants_grad = requires_grad
+        self.node = self._grad = self.view_of = self._cell = None
+        return self
+
+    def materialize(self, shape, device=None, dtype=None):
+        """Become an ordinary tensor of ``shape``, whose values are arbitrary."""
+        made = rushlight.empty(shape, device=device, dtype=dtype or self._dtype)
+        requires_grad = self._wants_grad
+        del self._dtype, self._wants_grad
+        self.__class__ = self.cls_to_become
+        self.array, self.cell = made.array, made.cell  # type: ignore[misc]
+        self.requires_grad = requires_grad
+
+    @property
+    def array(self):
+        raise ValueError(NO_ELEMENTS)
+
+    @property
+    def shape(self):
+        """Raises: RuntimeError, there is none yet."""
+        raise RuntimeError(NO_SHAPE)
+
+    @property
+    def dtype(self):
+        """The type that its elements will have."""
+        return self._dtype
+
+    @property
+    def requires_grad(self):
+        """Whether it will want a gradient."""
+        return self._wants_grad
+
+    @requires_grad.setter
+    def requires_grad(self, wanted):
+        self._wants_grad = bool(wanted)
+
+    def requires_grad_(self, requires_grad=True):
+        """Say whether it will want a gradient."""
+        self._wants_grad = bool(requires_grad)
+        return self
+
+    @property
+    def data(self):
+        """Itself: there are no elements to share."""
+        return self
+
+    @data.setter
+    def data(self, value):
+        self._dtype = value.dtype
+
+    def is_floating_point(self):
+        """Whether its dtype is of floating-point numbers."""
+        return self._dtype.is_floating_point
+
+    def is_complex(self):
+        """Whether its dtype is of complex numbers."""
+        return self._dtype.is_complex
+
+    def share_memory_(self):
+        """Raises: RuntimeError, there is no memory yet."""
+        raise RuntimeError(f"share_memory_: {NO_ELEMENTS}")
+
+    def __repr__(self, *, tensor_contents=None):
+        return f"<{type(self).__name__}>"
+
+    def __deepcopy__(self, memo):
+        if id(self) not in memo:
+            memo[id(self)] = self._make(self._wants_grad, self._dtype)
+            memo[id(self)].__dict__.update(self.__dict__)
+        return memo[id(self)]
+
+    def __reduce_ex__(self, protocol):
+        return type(self), (self._wants_grad,)
+
+    # Conversions, which leave another one without elements.
+
+    def to(self, *args, **kwargs):
+        """One of another dtype; the arguments are ``Module.to``'s."""
+        from rushlight.nn.modules.conversion import parse_to
+
+        return self.type(parse_to(*args, **kwargs)[1])
+
+    def type(self, dtype=None):
+        """One of another dtype."""
+        found = self._make(self._wants_grad, dtype or self._dtype)
+        found.__dict__.update({k: v for k, v in self.__dict__.items() if k != "_dtype"})
+        return found
+
+    def float(self):
+        return self.type(rushlight.float32)
+
+    def double(self):
+        return self.type(rushlight.float64)
+
+    def half(self):
+        return self.type(rushlight.float16)
+
+    def bfloat16(self):
+        return self.type(rushlight.bfloat16)
+
+    def cpu(self):
+        return self.type()
+
+
+class UninitializedParameter(UninitializedTensorMixin, Parameter):
+    """A parameter whose shape is not known yet.
+
+    >>> import rushlight as torch
+    >>> p = torch.nn.UninitializedParameter()
+    >>> p.materialize((2, 3))
+    >>> type(p).__name__, p.shape
+    ('Parameter', torch.Size([2, 3]))
+    """
+
+    cls_to_become = Parameter
+
+    def __new__(cls, requires_grad=True, device=None, dtype=None):
+        if device is not None:
+            require(device)
+        return cls._make(requires_grad, dtype)
+
+
+class UninitializedBuffer(UninitializedTensorMixin, Tensor):
+    """A buffer whose shape is not known yet.
+
+    >>> import rushlight as torch
+    >>> b = torch.nn.UninitializedBuffer()
+    >>> b.materialize((2, 3))
+    >>> type(b).__name__, b.shape
+    ('Tensor', torch.Size([2, 3]))
+    """
+
+    __torch_function__ = Buffer.__torch_function__
+    cls_to_become = Tensor
+
+    def __new__(cls, requires_grad=False, device=None, dtype=None, persistent=True):
+        if device is not None:
+            require(device)
+        buffer = cls._make(requires_grad, dtype)
+        buffer.persistent = persistent
+        buffer._is_buffer = True
+        return buffer
+
+
+def is_lazy(param):
+    """Whether ``param`` is an uninitialized parameter or buffer.
+
+    >>> import rushlight as torch
+    >>> torch.nn.parameter.is_lazy(torch.nn.UninitializedParameter())
+    True
+    """
+    return isinstance(param, UninitializedTensorMixin)
