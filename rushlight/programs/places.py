@@ -18,9 +18,16 @@ INTERNAL = frozenset({
 #: Modules that have another name here.
 _MOVED = {
     "torch._tensor": "rushlight.tensor",
+    "torch.cpu.amp": "rushlight.amp.cpu",
+    "torch.cpu.amp.autocast_mode": "rushlight.amp.cpu",
+    "torch.cpu.amp.grad_scaler": "rushlight.amp.cpu",
+    "torch.cuda.amp": "rushlight.amp.cuda",
+    "torch.cuda.amp.autocast_mode": "rushlight.amp.cuda",
+    "torch.cuda.amp.grad_scaler": "rushlight.amp.cuda",
     "torch.utils.data._utils": "rushlight.utils.data",
     "torch.utils.data.distributed": "rushlight.utils.data.sampler",
     "torchvision": "rushlight.vision",
+    "torchvision.models._utils": "rushlight.vision.models.blocks",
     "torchvision.models._api": "rushlight.vision.models.registry",
     "torchvision.transforms._presets": "rushlight.vision.transforms.presets",
 }

@@ -17,7 +17,7 @@ def pillow(module="Image"):
     try:
         return importlib.import_module(f"PIL.{module}")
     except ImportError as error:
-        raise ImportError("rushlight.vision needs Pillow here: pip install pillow") from error
+        raise ImportError("images need Pillow: pip install 'rushlight[vision]'") from error
 
 
 def is_pil(image):

@@ -290,3 +290,30 @@ def test_reprs_with_transforms(tmp_path):
     assert shown[0] == shown[1]
     with pytest.raises(ValueError, match="either transforms"):
         datasets.VisionDataset(transforms=abs, transform=abs)
+
+
+def test_archives(tmp_path):
+    from rushlight.vision.datasets import utils
+
+    (tmp_path / "a.txt").write_text("text")
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as archive:
+        archive.add(tmp_path / "a.txt", "a.txt")
+    with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
+        archive.write(tmp_path / "a.txt", "b.txt")
+    (tmp_path / "c.txt.gz").write_bytes(gzip.compress(b"text"))
+    sum_ = utils.calculate_md5(tmp_path / "b.zip")
+    utils.download_and_extract_archive("http://x.org/b.zip", tmp_path, md5=sum_)
+    utils.extract_archive(tmp_path / "a.tar.gz", tmp_path / "new")
+    utils.extract_archive(tmp_path / "c.txt.gz", remove_finished=True)
+    for name in ("b.txt", "c.txt", "new/a.txt"):
+        assert (tmp_path / name).read_text() == "text"
+    assert utils.list_dir(tmp_path) == ["new"] and not (tmp_path / "c.txt.gz").exists()
+    assert sorted(utils.list_files(tmp_path, ".txt")) == ["a.txt", "b.txt", "c.txt"]
+    with pytest.raises(RuntimeError, match=r"(?s)downloads nothing.*x\.org.*none\.zip"):
+        utils.download_url("http://x.org/none.zip", tmp_path)
+    with pytest.raises(RuntimeError, match="no tar"):
+        utils.extract_archive(tmp_path / "a.txt")
+    with tarfile.open(tmp_path / "evil.tar", "w") as archive:
+        archive.add(tmp_path / "a.txt", "../evil.txt")
+    with pytest.raises(tarfile.OutsideDestinationError):
+        utils.extract_archive(tmp_path / "evil.tar", tmp_path / "new")

@@ -245,3 +245,15 @@ def test_a_step_compiles():
         warnings.simplefilter("error")
         found = rushlight.compile(loss, fullgraph=True)(x, y)
     assert found.item() == pytest.approx(loss(x, y).item(), rel=1e-3)
+
+
+@pytest.mark.parity
+def test_results_of_layers():
+    torchvision = pytest.importorskip("torchvision")
+    from torchvision.models._utils import IntermediateLayerGetter
+
+    theirs = IntermediateLayerGetter(torchvision.models.resnet18(), {"layer1": 0, "layer2": "b"})
+    ours = models.blocks.IntermediateLayerGetter(models.resnet18(), {"layer1": 0, "layer2": "b"})
+    assert repr(ours) == repr(theirs) and list(ours.state_dict()) == list(theirs.state_dict())
+    with pytest.raises(ValueError, match="layer9"):
+        models.blocks.IntermediateLayerGetter(models.resnet18(), {"layer9": "c"})

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy._core.multiarray import _reconstruct
 
-from rushlight.vision.datasets.files import absent, extract, has
+from rushlight.vision.datasets.utils import absent, check_integrity, extract_archive
 from rushlight.vision.datasets.vision import VisionDataset
 from rushlight.vision.images import from_array
 
@@ -91,7 +91,7 @@ class CIFAR10(VisionDataset):
         return [*self.train_list, *self.test_list, (self.meta["filename"], self.meta["md5"])]
 
     def _is_whole(self):
-        return all(has(self._path(name), md5) for name, md5 in self._files())
+        return all(check_integrity(self._path(name), md5) for name, md5 in self._files())
 
     def _absent(self):
         files = [f"{name}  (MD5 {md5})" for name, md5 in self._files()]
@@ -108,9 +108,9 @@ class CIFAR10(VisionDataset):
         archive = Path(self.root, self.filename)
         if self._is_whole():
             return
-        if not has(archive, self.tgz_md5):
+        if not check_integrity(archive, self.tgz_md5):
             raise self._absent()
-        extract(archive, self.root)
+        extract_archive(archive, self.root)
 
     def __getitem__(self, index):
         return self._transformed(from_array(self.data[index], "RGB"), self.targets[index])

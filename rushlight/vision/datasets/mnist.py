@@ -7,7 +7,7 @@ from pathlib import Path
 
 import rushlight as torch
 from rushlight.datasets import idx
-from rushlight.vision.datasets.files import absent, has
+from rushlight.vision.datasets.utils import absent, check_integrity
 from rushlight.vision.datasets.vision import VisionDataset
 from rushlight.vision.images import from_array
 
@@ -182,7 +182,7 @@ class EMNIST(MNIST):
         archive = Path(self.raw_folder, "gzip.zip")
         if all(self._find(name) for name in self._names()):
             return
-        if not has(archive, self.md5):
+        if not check_integrity(archive, self.md5):
             raise self._absent()
         with zipfile.ZipFile(archive) as content:
             for name in self._names():

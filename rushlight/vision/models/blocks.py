@@ -1,8 +1,10 @@
 """What families of models share."""
 
+from collections import OrderedDict
+
 from rushlight import nn
 
-__all__ = ["FeatureClassifier", "init_weights", "make_divisible"]
+__all__ = ["FeatureClassifier", "IntermediateLayerGetter", "init_weights", "make_divisible"]
 
 
 class FeatureClassifier(nn.Module):
@@ -11,6 +13,40 @@ class FeatureClassifier(nn.Module):
     def forward(self, x):
         x = self.avgpool(self.features(x))
         return self.classifier(x.flatten(1))
+
+
+class IntermediateLayerGetter(nn.ModuleDict):
+    """The results of some children of a model whose children are applied one after another.
+
+    ``return_layers`` maps the names of the children to names of the results.
+
+    Raises:
+        ValueError: the model has no such child.
+
+    >>> import rushlight as torch
+    >>> from rushlight.vision.models import resnet18
+    >>> from rushlight.vision.models.blocks import IntermediateLayerGetter
+    >>> layers = IntermediateLayerGetter(resnet18(), {"layer1": "low", "layer3": "high"})
+    >>> {name: tuple(x.shape) for name, x in layers(torch.zeros(1, 3, 64, 64)).items()}
+    {'low': (1, 64, 16, 16), 'high': (1, 256, 4, 4)}
+    """
+
+    def __init__(self, model, return_layers):
+        children = dict(model.named_children())
+        absent = [name for name in return_layers if name not in children]
+        if absent:
+            raise ValueError(f"return_layers: the model has {list(children)}, but not {absent}")
+        last = max(list(children).index(name) for name in return_layers)
+        super().__init__(dict(list(children.items())[: last + 1]))
+        self.return_layers = return_layers
+
+    def forward(self, x):
+        found = OrderedDict()
+        for name, module in self.items():
+            x = module(x)
+            if name in self.return_layers:
+                found[self.return_layers[name]] = x
+        return found
 
 
 def init_weights(model, mode="fan_out", linear=None):

@@ -1,0 +1,107 @@
+"""Files of data sets: where they should be, whether they are what was published, and archives."""
+
+import gzip
+import hashlib
+import os
+import shutil
+import tarfile
+import zipfile
+from pathlib import Path
+
+__all__ = [
+    "absent", "calculate_md5", "check_integrity", "check_md5", "download_and_extract_archive",
+    "download_url", "extract_archive", "list_dir", "list_files",
+]  # fmt: skip
+
+
+def calculate_md5(fpath):
+    """The MD5 sum of a file, in hexadecimal digits."""
+    with open(fpath, "rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def check_md5(fpath, md5):
+    """Whether the file has this sum."""
+    return calculate_md5(fpath) == md5
+
+
+def check_integrity(fpath, md5=None):
+    """Whether the file is there, and has this sum if one is given."""
+    return Path(fpath).is_file() and (md5 is None or check_md5(fpath, md5))
+
+
+def absent(name, folder, files, source):
+    """The error for a data set that is not there: which files to put where."""
+    listed = "\n    ".join(files)
+    return RuntimeError(
+        f"{name}: Dataset not found or corrupted, and rushlight downloads nothing. Put into\n"
+        f"    {folder}\nthese files, from {source}:\n    {listed}"
+    )
+
+
+def download_url(url, root, filename=None, md5=None):
+    """See that the file is there: nothing is downloaded.
+
+    Raises:
+        RuntimeError: it is not, or has another sum.
+    """
+    name = filename or url.rpartition("/")[2]
+    folder = os.path.expanduser(root)
+    if not check_integrity(os.path.join(folder, name), md5):
+        raise absent("download_url", folder, [name if md5 is None else f"{name}  (MD5 {md5})"], url)
+
+
+def download_and_extract_archive(
+    url, download_root, extract_root=None, filename=None, md5=None, remove_finished=False
+):
+    """Unpack an archive that is there: nothing is downloaded.
+
+    Raises:
+        RuntimeError: it is not there, or has another sum.
+    """
+    folder = os.path.expanduser(download_root)
+    download_url(url, folder, filename, md5)
+    archive = os.path.join(folder, filename or url.rpartition("/")[2])
+    extract_archive(archive, extract_root or folder, remove_finished)
+
+
+def extract_archive(from_path, to_path=None, remove_finished=False):
+    """Unpack a tar or zip archive, or a gzipped file, beside it or into ``to_path``; returns where.
+
+    What an archive would write outside of its folder is refused.
+
+    Raises:
+        RuntimeError: the file is none of these.
+    """
+    source = Path(from_path)
+    folder = source.parent if to_path is None else Path(to_path)
+    if tarfile.is_tarfile(source):
+        with tarfile.open(source) as tar:
+            tar.extractall(folder, filter="data")
+    elif zipfile.is_zipfile(source):
+        with zipfile.ZipFile(source) as archive:
+            archive.extractall(folder)
+    elif source.suffix == ".gz":
+        folder = source.with_suffix("") if to_path is None else folder / source.stem
+        with gzip.open(source) as packed, open(folder, "wb") as file:
+            shutil.copyfileobj(packed, file)
+    else:
+        raise RuntimeError(f"extract_archive: {source} is no tar, zip or gzip file")
+    if remove_finished:
+        source.unlink()
+    return str(folder)
+
+
+def list_dir(root, prefix=False):
+    """The folders in ``root``; with ``prefix`` their paths."""
+    return _listed(root, prefix, Path.is_dir)
+
+
+def list_files(root, suffix, prefix=False):
+    """The files in ``root`` whose names end in ``suffix``; with ``prefix`` their paths."""
+    return _listed(root, prefix, lambda p: p.is_file() and p.name.endswith(suffix))
+
+
+def _listed(root, prefix, wanted):
+    paths = [path for path in Path(root).expanduser().iterdir() if wanted(path)]
+    return [str(path) if prefix else path.name for path in paths]
