@@ -74,6 +74,7 @@ __all__ += list(_bound)
 
 # Namespaces that are imported when they are first used, so that `import rushlight` stays quick.
 _LAZY = {
+    "amp": "rushlight.amp",
     "autograd": "rushlight.autograd", "compiler": "rushlight.compiler", "nn": "rushlight.nn",
     "optim": "rushlight.optim", "random": "rushlight.random", "utils": "rushlight.utils",
     "datasets": "rushlight.datasets", "distributions": "rushlight.distributions",
@@ -87,8 +88,14 @@ _LAZY = {
     "vision": "rushlight.vision",
     "export": "rushlight.export",
     "onnx": "rushlight.onnx",
+    "profiler": "rushlight.profiler",
 }  # fmt: skip
 _LAZY_NAMES = {
+    **dict.fromkeys(
+        ("autocast", "clear_autocast_cache", "get_autocast_dtype", "is_autocast_cache_enabled",
+         "is_autocast_enabled", "set_autocast_cache_enabled", "set_autocast_dtype",
+         "set_autocast_enabled"), "rushlight.amp.autocast_mode",
+    ),
     "get_num_threads": "rushlight.threads", "set_num_threads": "rushlight.threads",
     "compile": "rushlight.compiler.compiled",
     "geqrf": "rushlight.linalg.qr", "matrix_exp": "rushlight.linalg.exponential",

@@ -20,6 +20,8 @@ _HOMES = {
 
 
 def __getattr__(name):
+    if name == "profiler":
+        return importlib.import_module("rushlight.autograd.profiler")
     if name not in _HOMES:
         raise AttributeError(f"module 'rushlight.autograd' has no attribute {name!r}")
     return getattr(importlib.import_module(f"rushlight.autograd.{_HOMES[name]}"), name)

@@ -84,7 +84,9 @@ def run(roots, grads, retain, symbolic, targets=None, accumulate=True, beyond=Tr
     for node, g in zip(roots, grads):  # noqa: B905
         shared.add(id(g))
         _send(pending, queue, node, g)
-    general = symbolic or (mode.intercept > 0 and mode.state.anomaly is not None)
+    state = mode.state
+    watched = mode.intercept and (state.anomaly is not None or state.profiler is not None)
+    general = symbolic or watched
     wanted = None if targets is None else _Targets(targets, roots, beyond)
     while queue:  # the newest first: what sends it something was newer still, and has run
         node = heappop(queue)[1]
@@ -183,10 +185,12 @@ def _step(pending, queue, shared, node, g, symbolic):
 def _step_quietly(node, g, symbolic):
     if node.hooks:
         g = hooking.run_before(node, g)
-    if mode.state.anomaly is None:
-        found = node.backward(g, symbolic)
-    else:
+    if mode.state.anomaly is not None:
         found = _watched(node, g, symbolic, mode.state.anomaly)
+    elif mode.state.profiler is not None:
+        found = mode.state.profiler.gradient(node, g, symbolic)
+    else:
+        found = node.backward(g, symbolic)
     if node.hooks:
         found = hooking.run_after(node, found, g)
     return g, found

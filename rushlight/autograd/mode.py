@@ -30,6 +30,7 @@ class _State(threading.local):
     profiler: Any = None  # what notes operations, or None
     in_rule = False  # a gradient rule is running: operations take raw arrays
     selective = False  # a backward is running that goes to some tensors only
+    autocast: Any = None  # what casts the operands of operations, in an autocast region
     dispatch = True  # __torch_function__ of subclasses is honoured
 
 

@@ -329,8 +329,14 @@ def _intercept(op, args, params):
         found = _overridden(op.call, args, params)
         if found is not NotImplemented:
             return found
+    if state.autocast is not None:
+        found = state.autocast.apply(op, args, params)
+        if found is not NotImplemented:
+            return found
     if state.recorder is not None:
         return state.recorder.record(op, args, params)
+    if state.profiler is not None:
+        return state.profiler.operation(op, args, params)
     return NotImplemented
 
 

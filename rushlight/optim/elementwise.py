@@ -127,6 +127,7 @@ class Elementwise(Optimizer):
         if (
             everywhere_before or everywhere_after
             or self._optimizer_step_pre_hooks or self._optimizer_step_post_hooks
+            or (mode.intercept and mode.state.profiler is not None)
         ):  # fmt: skip
             return _hooked_step(self) if closure is None else _hooked_step(self, closure)
         return self._step(closure)

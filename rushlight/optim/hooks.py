@@ -70,12 +70,15 @@ def hooked(step):
                     )
                 args, kwargs = found
             active = mode.recorder() if mode.intercept and not self._traced else None
-            if active is None:
-                out = step(*args, **kwargs)
-            else:
+            if active is not None:
                 from rushlight.optim.traced import record_foreign
 
                 out = record_foreign(self, active, functools.partial(step, *args, **kwargs))
+            elif mode.intercept and mode.state.profiler is not None:
+                name = f"Optimizer.step#{type(self).__name__}.step"
+                out = mode.state.profiler.region(name, step, *args, **kwargs)
+            else:
+                out = step(*args, **kwargs)
             own = self._optimizer_step_post_hooks
             for hook in [*own.values(), *everywhere_after.values()]:
                 hook(self, args, kwargs)

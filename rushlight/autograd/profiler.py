@@ -1,0 +1,55 @@
+"""torch.autograd.profiler: the older way to ask for a profile."""
+
+from rushlight.profiler import session
+from rushlight.profiler.events import EventList, FunctionEvent, FunctionEventAvg
+from rushlight.profiler.recorder import record_function
+
+__all__ = ["EventList", "FunctionEvent", "FunctionEventAvg", "profile", "record_function"]
+
+
+class profile(session.profile):
+    """Context in which this thread's operations are timed; with ``enabled=False`` nothing is.
+
+    >>> import rushlight as torch
+    >>> with torch.autograd.profiler.profile() as profiled:
+    ...     x = torch.ones(2) + 1
+    >>> [event.key for event in profiled.key_averages()]
+    ['aten::full', 'aten::add']
+    """
+
+    def __init__(
+        self, enabled=True, *, use_cuda=False, use_device=None, record_shapes=False,
+        with_flops=False, profile_memory=False, with_stack=False, with_modules=False,
+        use_kineto=False, use_cpu=True, experimental_config=None, acc_events=False,
+        custom_trace_id_callback=None, post_processing_timeout_s=None,
+    ):  # fmt: skip
+        super().__init__(
+            record_shapes=record_shapes, profile_memory=profile_memory, with_stack=with_stack
+        )
+        self.enabled = enabled
+
+    def start(self):
+        """Begin."""
+        if self.enabled:
+            super().start()
+
+    @property
+    def function_events(self):
+        """The events."""
+        return self.events()
+
+    @property
+    def self_cpu_time_total(self):
+        """The microseconds of all events, each without those within."""
+        return self.events().self_cpu_time_total
+
+    def table(self, sort_by=None, **options):
+        """The events as a table."""
+        return self.events().table(sort_by, **options)
+
+    def total_average(self):
+        """All events as one."""
+        return self.events().total_average()
+
+    def __str__(self):
+        return "<unfinished torch.autograd.profile>" if self._events is None else str(self._events)

@@ -1,0 +1,144 @@
+"""Compiled programs under a profiler: each kernel, and each call of NumPy, is an event.
+
+While somebody profiles, the classes of programs have another ``run``, so that otherwise a program's
+call asks nothing. It runs the program's steps one by one, which takes longer than a stretch of them
+at once; where checks of values are part of a stretch, the stretch is one event.
+"""
+
+import copy
+import ctypes
+import threading
+import weakref
+
+from rushlight.autograd import mode
+from rushlight.compiler.program import Program, native
+
+__all__ = ["watch", "unwatch"]
+
+_lock = threading.Lock()
+_watchers = 0
+_plain: dict = {}  # class → its ``run``
+_twins: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
+
+
+def watch():
+    """Have programs tell what they do to the profiler of the thread that runs them."""
+    global _watchers
+    with _lock:
+        _watchers += 1
+        if _watchers > 1:
+            return
+        kinds: dict = {Program: _stepwise}
+        if native():
+            from rushlight.compiler.explanation.limits import idle_kernel
+            from rushlight.compiler.native import NativeProgram
+
+            idle_kernel(0)()  # what calls kernels one by one is compiled when first used
+            kinds[NativeProgram] = _kernelwise
+        for cls, make in kinds.items():
+            _plain[cls] = cls.run
+            cls.run = _watched(cls.run, make)
+
+
+def unwatch():
+    """Have them run as before, once nobody watches any more."""
+    global _watchers
+    with _lock:
+        _watchers -= 1
+        if not _watchers:
+            for cls, run in _plain.items():
+                cls.run = run
+            _plain.clear()
+
+
+def _watched(run, make):
+    """``run`` of a class of programs as an event with its steps within."""
+
+    def watched(self, arrays, held=()):
+        recorder = mode.state.profiler
+        if recorder is None:
+            return run(self, arrays, held)
+        if self not in _twins:
+            _twins[self] = make(self)
+        event = recorder.begin("Torch-Compiled Region", "cpu_op", [*arrays, *held])
+        try:
+            return run(_twins[self], arrays, held)
+        finally:
+            recorder.end(event)
+
+    return watched
+
+
+def _event(name, category, function, *args):
+    recorder = mode.state.profiler
+    event = recorder.begin(name, category)
+    try:
+        return function(*args)
+    finally:
+        recorder.end(event)
+
+
+# Programs on NumPy ------------------------------------------------------------------------
+
+
+def _stepwise(program):
+    """The program with events around its calls."""
+    twin = copy.copy(program)
+    twin.steps = [
+        [_call(f"aten::{e.op.name}", step[0]), *step[1:]]
+        for e, step in zip(program.equations, program.steps, strict=True)
+    ]
+    return twin
+
+
+def _call(name, function):
+    return lambda *args: _event(name, "cpu_op", function, *args)
+
+
+# Native programs --------------------------------------------------------------------------
+
+
+def _kernelwise(program):
+    """The program with events around its kernels and calls."""
+    twin = copy.copy(program)
+    twin.segments = []
+    for found, (function, is_native) in zip(program.assembly.segments, program.segments,
+                                            strict=True):  # fmt: skip
+        if not is_native:
+            segment = _call(f"aten::{found.equation.op.name}", function), False
+        elif program.checked:
+            steps = program.assembly.stretches[found]
+            names = ", ".join([_name(s) for s in steps])
+            segment = _stretch(f"kernels: {names}", function), True
+        else:
+            segment = _kernels(program, program.assembly.stretches[found]), False
+        twin.segments.append(segment)
+    return twin
+
+
+def _stretch(name, function):
+    return lambda address: _event(name, "kernel", function, address)
+
+
+def _kernels(program, steps):
+    def run(state):
+        for step in steps:
+            _event(_name(step), "kernel", _kernel(program, step, state))
+
+    return run
+
+
+def _name(step):
+    operations = dict.fromkeys([e.op.name for e in step.group.members])
+    return f"{step.name}: {'+'.join(operations)}"
+
+
+def _kernel(program, step, state):
+    """A function that runs a kernel once."""
+    from rushlight.compiler.explanation.limits import call_kernel
+
+    places = [program.assembly._place(*a) for a in step.args]
+    addresses = [int(state.table[slot]) + offset for slot, offset in places]
+    args = (ctypes.c_void_p * max(1, len(addresses)))(*addresses)
+    together = step.chunks > 1 or step.scratch > 0
+    return call_kernel(program.library.address(step.name), args, step.chunks if together else 0)

@@ -1,0 +1,219 @@
+"""``profile``: when events are recorded, and what becomes of them."""
+
+import enum
+import os
+import socket
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from rushlight.profiler import programs
+from rushlight.profiler.events import EventList
+from rushlight.profiler.recorder import Recorder, record_function
+
+__all__ = [
+    "DeviceType", "ProfilerAction", "ProfilerActivity", "kineto_available", "profile", "schedule",
+    "supported_activities", "tensorboard_trace_handler",
+]  # fmt: skip
+
+DeviceType = enum.Enum("DeviceType", {"CPU": 0, "CUDA": 1})
+ProfilerActivity = enum.Enum("ProfilerActivity", "CPU XPU MTIA CUDA HPU PrivateUse1")
+ProfilerAction = enum.Enum(
+    "ProfilerAction", {"NONE": 0, "WARMUP": 1, "RECORD": 2, "RECORD_AND_SAVE": 3}
+)
+_RECORDING = (ProfilerAction.RECORD, ProfilerAction.RECORD_AND_SAVE)
+
+
+def supported_activities():
+    """The activities that can be profiled: those of the CPU."""
+    return {ProfilerActivity.CPU}
+
+
+def kineto_available():
+    """False: profiles are rushlight's own."""
+    return False
+
+
+def schedule(*, wait, warmup, active, repeat=0, skip_first=0, skip_first_wait=0):
+    """What to do at each step: wait, warm up, be active, and so on, ``repeat`` times (0: always).
+
+    Raises:
+        AssertionError: a number is negative, or nothing is to be recorded.
+
+    >>> import rushlight as torch
+    >>> when = torch.profiler.schedule(wait=1, warmup=0, active=2, repeat=1)
+    >>> [when(step).name for step in range(4)]
+    ['NONE', 'RECORD', 'RECORD_AND_SAVE', 'NONE']
+    """
+    if min(wait, warmup, repeat, skip_first) < 0 or active <= 0:
+        raise AssertionError("Invalid profiler schedule arguments")
+
+    def action(step):
+        if step < 0:
+            raise AssertionError(f"the step must be non-negative, not {step}")
+        step -= skip_first
+        if step < 0:
+            return ProfilerAction.NONE
+        if skip_first_wait:
+            step += wait
+        cycle = wait + warmup + active
+        if repeat and step // cycle >= repeat:
+            return ProfilerAction.NONE
+        place = step % cycle
+        if place < wait:
+            return ProfilerAction.NONE
+        if place < wait + warmup:
+            return ProfilerAction.WARMUP
+        return ProfilerAction.RECORD if place < cycle - 1 else ProfilerAction.RECORD_AND_SAVE
+
+    return action
+
+
+def tensorboard_trace_handler(dir_name, worker_name=None, use_gzip=False, use_python_export=False):
+    """A function for ``on_trace_ready`` that writes traces into a folder, for TensorBoard.
+
+    Raises:
+        RuntimeError: the folder cannot be made.
+    """
+
+    def write(profiled):
+        try:
+            os.makedirs(dir_name, exist_ok=True)
+        except OSError as error:
+            raise RuntimeError(f"Can't create directory: {dir_name}") from error
+        worker = worker_name or f"{socket.gethostname()}_{os.getpid()}"
+        name = f"{worker}.{time.time_ns()}.pt.trace.json{'.gz' if use_gzip else ''}"
+        profiled.export_chrome_trace(os.path.join(dir_name, name))
+
+    return write
+
+
+class profile:
+    """Context in which this thread's operations, gradients and compiled kernels are timed.
+
+    Args:
+        activities: Accepted: those of the CPU are recorded.
+        schedule: ``schedule(step)`` gives the ``ProfilerAction`` for each step, which ``step()``
+            ends; None records all.
+        on_trace_ready: Called with this object when a recording is complete.
+        record_shapes, profile_memory, with_stack: Note shapes of inputs, bytes of results, lines
+            of the program. Memory that is freed is not noted.
+
+    The other parameters are PyTorch's, and change nothing.
+
+    >>> import rushlight as torch
+    >>> with torch.profiler.profile(record_shapes=True) as profiled:
+    ...     x = torch.ones(2, 3) @ torch.ones(3, 4)
+    >>> [(e.key, e.count) for e in profiled.key_averages()]
+    [('aten::full', 2), ('aten::mm', 1)]
+    >>> profiled.events()[2].input_shapes
+    [[2, 3], [3, 4]]
+    """
+
+    def __init__(
+        self, *, activities: Iterable | None = None, schedule: Callable | None = None,
+        on_trace_ready: Callable | None = None, record_shapes=False, profile_memory=False,
+        with_stack=False, with_flops=False, with_modules=False, experimental_config=None,
+        execution_trace_observer=None, acc_events=False, use_cuda=None,
+        custom_trace_id_callback=None, post_processing_timeout_s=None,
+    ):  # fmt: skip
+        self.activities = set(activities or supported_activities())
+        self.schedule = schedule or (lambda step: ProfilerAction.RECORD)
+        self.on_trace_ready = on_trace_ready
+        self.record_shapes, self.profile_memory = record_shapes, profile_memory
+        self.with_stack = with_stack
+        self.step_num = 0
+        self.current_action = self.schedule(0)
+        self._stepping = schedule is not None
+        self._metadata: dict = {}
+        self._recorder: Recorder | None = None
+        self._step: Any = None
+        self._events: EventList | None = None
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *exc):
+        self.stop()
+
+    def start(self):
+        """Begin; what the schedule says of step 0 is done."""
+        if self.current_action in _RECORDING:
+            self._record()
+        self._begin_step()
+
+    def stop(self):
+        """End; a recording is completed."""
+        self._end_step()
+        if self._recorder is not None:
+            self._complete()
+
+    def step(self):
+        """End a step, and go on to the next of the schedule."""
+        self._end_step()
+        before = self.current_action
+        self.step_num += 1
+        self.current_action = self.schedule(self.step_num)
+        goes_on = self.current_action in _RECORDING and before is not ProfilerAction.RECORD_AND_SAVE
+        if self._recorder is not None and not goes_on:
+            self._complete()
+        if self._recorder is None and self.current_action in _RECORDING:
+            self._record()
+        self._begin_step()
+
+    def _begin_step(self):
+        if self._stepping and self._recorder is not None:
+            self._step = record_function(f"ProfilerStep#{self.step_num}")
+            self._step.__enter__()
+
+    def _end_step(self):
+        if self._step is not None:
+            self._step.__exit__()
+            self._step = None
+
+    def _record(self):
+        self._recorder = Recorder(self.record_shapes, self.profile_memory, self.with_stack)
+        programs.watch()
+        self._recorder.start()
+
+    def _complete(self):
+        recorder, self._recorder = self._recorder, None
+        recorder.stop()  # type: ignore[union-attr]
+        programs.unwatch()
+        self._events = EventList(
+            recorder.events, profile_memory=self.profile_memory  # type: ignore[union-attr]
+        )  # fmt: skip
+        if self.on_trace_ready is not None:
+            self.on_trace_ready(self)
+
+    # Results ----------------------------------------------------------------------------
+
+    def events(self):
+        """The events of the last recording.
+
+        Raises:
+            AssertionError: nothing has been recorded to the end.
+        """
+        if self._events is None:
+            raise AssertionError("Profiler didn't finish running: leave its with block first")
+        return self._events
+
+    def key_averages(self, group_by_input_shape=False, group_by_stack_n=0,
+                     group_by_overload_name=False):  # fmt: skip
+        """The events added up by name; ``.table(sort_by=…)`` of it is text."""
+        return self.events().key_averages(group_by_input_shape, group_by_stack_n)
+
+    def export_chrome_trace(self, path):
+        """Write the events for chrome://tracing and Perfetto."""
+        self.events().export_chrome_trace(path, self._metadata)
+
+    def add_metadata(self, key, value):
+        """A string to go along in traces."""
+        self._metadata[key] = value
+
+    def add_metadata_json(self, key, value):
+        """JSON text to go along in traces."""
+        import json
+
+        self._metadata[key] = json.loads(value)
