@@ -81,7 +81,7 @@ def main():
     random.seed(0)
     torch.manual_seed(0)
     policy = nn.Sequential(nn.Linear(4, 32), nn.Tanh(), nn.Linear(32, 2))
-    optimizer = torch.optim.Adam(policy.parameters(), lr=0.01)
+    optimizer = torch.optim.Adam(policy.parameters(), lr=0.005)
     environment = CartPole()
 
     def step(states, actions, weights):
