@@ -76,6 +76,8 @@ def taps(n, places, mode, align, factor, antialias, kind):
     """The table that resamples a dim of ``n`` to ``places``, computed in the dtype ``kind``."""
     if mode.startswith("nearest"):
         return _nearest(n, places, factor, mode == "nearest-exact", kind)[None], None
+    if n == places and (antialias or mode == "linear"):  # also where ``factor`` is not quite 1
+        return np.arange(n)[None], np.ones((1, n), kind)
     rule = _antialiased if antialias else _points
     index, weight = rule(n, places, align, factor, kind, mode)
     return index, weight.astype(kind)

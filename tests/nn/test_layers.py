@@ -5,6 +5,7 @@ import copy
 import inspect
 import operator
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -272,6 +273,28 @@ def test_signatures_are_pytorchs(space):
             continue
         extra = OUR_OWN.get(name, [])
         assert [p for p in signature(mine) if p[0] not in extra] == expected, name
+
+
+def documented(function):
+    """(name, default) of each parameter, as the docstring of PyTorch's function in C++ begins."""
+    given = re.match(r"\s*\w+\((.*?)\) ->", function.__doc__, re.DOTALL)
+    return plain_parameters(eval(f"lambda {' '.join(given[1].split())}: None"))
+
+
+def plain_parameters(function):
+    return [(p.name, p.default) for p in inspect.signature(function).parameters.values()]
+
+
+@pytest.mark.parity
+def test_functions_in_cpp_are_called_alike():
+    torch = pytest.importorskip("torch")
+    functions = {n: getattr(torch.nn.functional, n) for n in rushlight.nn.functional.__all__}
+    checked = {n: f for n, f in functions.items() if signature(f) is None}
+    assert {"conv2d", "linear", "scaled_dot_product_attention"} <= set(checked)
+    for name, original in checked.items():
+        wanted = documented(original)
+        mine = plain_parameters(getattr(rushlight.nn.functional, name))
+        assert mine[: len(wanted)] == wanted, name
 
 
 #: layer → the first and the last of its numbers, and their sum, under PyTorch 2.13, seed 3

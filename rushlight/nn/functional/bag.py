@@ -68,15 +68,16 @@ def _check_offsets(offsets, n):
 
 
 def _bags(input, offsets, include_last_offset):
-    """(how many bags there are, which of them each of the indices is in)."""
+    """(how many bags there are, which each index is in, which indices are in any; None for all)."""
     if input.ndim == 2:
         bags, n = input.shape
-        return bags, arange(bags).unsqueeze(1).expand(bags, n).reshape(-1)
+        return bags, arange(bags).unsqueeze(1).expand(bags, n).reshape(-1), None
     if offsets.numel():
         _check_offsets(offsets, input.numel())
     starts = offsets[:-1] if include_last_offset else offsets
     places = arange(input.numel(), dtype=offsets.dtype)
-    return starts.numel(), searchsorted(starts.contiguous(), places, right=True) - 1
+    bag = searchsorted(starts.contiguous(), places, right=True) - 1
+    return starts.numel(), bag, places < offsets[-1] if include_last_offset else None
 
 
 def _added(rows, bag, bags):
@@ -130,14 +131,16 @@ def embedding_bag(
         )
     _check_options(input, offsets, mode, scale_grad_by_freq, sparse, per_sample_weights)
     _check_types(input, weight, padding_idx, per_sample_weights)
-    bags, bag = _bags(input, offsets, include_last_offset)
+    bags, bag, kept = _bags(input, offsets, include_last_offset)
     index = input.reshape(-1)
     check_range(
         index, low=0, high=weight.shape[0] - 1, error=RuntimeError,
         message=f"embedding_bag: index {{}} is not in the valid range [0, {weight.shape[0]})",
     )  # fmt: skip
     rows = embedding(index, weight, None, max_norm, norm_type, scale_grad_by_freq)
-    kept = None if padding_idx is None else index != padding_idx % weight.shape[0]
+    if padding_idx is not None:
+        counted = index != padding_idx % weight.shape[0]
+        kept = counted if kept is None else kept & counted
     if mode == "max":
         return _largest(rows, kept, bag, bags)
     if per_sample_weights is not None:
