@@ -187,7 +187,6 @@ CASES = {
         ("9, 3, max_norm=1.0, norm_type=1, include_last_offset=True", "i(9, 6), torch.tensor([0, 2, 6])"),
         ("9, 3, padding_idx=-1, dtype=torch.float64", "i(9, 4, 3)"),
         ("9, 3, mode='sum', _weight=torch.ones(9, 3)", "i(9, 4, 3), None, x(4, 3)"),
-        ("9, 3, mode='sum', include_last_offset=True", "i(9, 7), torch.tensor([0, 2, 5])"),
     ],
     # Recurrent
     "RNN": [
