@@ -4,9 +4,9 @@ import importlib
 
 from rushlight.utils import data as data
 
-__all__ = ["checkpoint", "data", "dlpack", "serialization", "training_state"]
+__all__ = ["checkpoint", "data", "dlpack", "model_zoo", "serialization", "training_state"]
 
-_LAZY = ("checkpoint", "dlpack", "serialization", "training_state")
+_LAZY = ("checkpoint", "dlpack", "model_zoo", "serialization", "training_state")
 
 
 def __getattr__(name):

@@ -3,6 +3,7 @@
 import warnings
 
 from rushlight.autograd import mode
+from rushlight.tensor import Tensor
 
 __all__ = ["functional_call"]
 
@@ -41,6 +42,11 @@ class _Swapped:
     def __init__(self, module, tensors, tie_weights, strict):
         self.module = module
         self.given = tensors
+        for name, tensor in tensors.items():
+            if tensor is not None and not isinstance(tensor, Tensor):
+                raise TypeError(
+                    f"functional_call: {name!r} must be a Tensor, not {type(tensor).__name__}"
+                )
         own = _own(module)
         self.tensors = _tied(own, tensors) if tie_weights else tensors
         if strict:
@@ -109,6 +115,11 @@ def _place(module, name):
     """(the dict that holds the tensor ``name``, its key there)."""
     path, _, key = name.rpartition(".")
     owner = module.get_submodule(path)
+    if isinstance(getattr(type(owner), key, None), property):
+        raise RuntimeError(
+            f"functional_call: {name!r} is computed by a parametrization; give what it is computed "
+            f"from, such as {name.removesuffix(key)}parametrizations.{key}.original"
+        )
     for registry in (owner._parameters, owner._buffers):
         if key in registry:
             return registry, key

@@ -1,0 +1,57 @@
+"""Modules as functions: ``torch.func``."""
+
+from collections.abc import Sequence
+
+from rushlight.nn.utils.stateless import call_with
+
+__all__ = ["functional_call"]
+
+
+def functional_call(
+    module, parameter_and_buffer_dicts, args=None, kwargs=None, *, tie_weights=True, strict=False
+):
+    """``module(*args, **kwargs)`` with the given tensors for its parameters and buffers.
+
+    Args:
+        module: The Module; it is as before afterwards.
+        parameter_and_buffer_dicts: Tensors by name, in one dict or several. What is not named
+            is the module's own. Buffers that the call replaces are replaced in the dict.
+        args: The arguments, a tuple, or one that is no tuple.
+        kwargs: The keyword arguments.
+        tie_weights: A tensor that the module has under several names needs one of them only.
+        strict: All parameters and buffers must be given, and nothing else.
+
+    Raises:
+        ValueError: a name in several dicts, or several values for what is tied.
+        RuntimeError: names are missing or unexpected, and ``strict``.
+
+    >>> import rushlight as torch
+    >>> layer = torch.nn.Linear(2, 1, bias=False)
+    >>> w = torch.ones(1, 2, requires_grad=True)
+    >>> torch.func.functional_call(layer, {"weight": w}, torch.tensor([3.0, 4.0])).sum().backward()
+    >>> w.grad
+    tensor([[3., 4.]])
+    """
+    given = parameter_and_buffer_dicts
+    if isinstance(given, dict):
+        tensors = given
+    elif isinstance(given, Sequence):
+        if not all(isinstance(d, dict) for d in given):
+            raise ValueError(
+                "functional_call: expected a dict or a sequence of dicts of tensors, got "
+                f"{[type(d).__name__ for d in given]}"
+            )
+        names = [name for d in given for name in d]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise ValueError(
+                f"functional_call: {repeated} appear in multiple dictionaries; the behavior is "
+                "ambiguous"
+            )
+        tensors = {name: t for d in given for name, t in d.items()}
+    else:
+        raise ValueError(
+            "functional_call: expected a dict or a sequence of dicts of tensors, got "
+            f"{type(given).__name__}"
+        )
+    return call_with(module, tensors, args, kwargs, tie_weights, strict)

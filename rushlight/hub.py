@@ -1,0 +1,217 @@
+"""Entry points of local repositories, and state dicts from files: ``torch.hub``.
+
+Nothing is fetched from the network: a repository is a folder, and an address is ``file:``.
+"""
+
+import hashlib
+import importlib.util
+import os
+import re
+import sys
+import uuid
+from urllib.parse import urlparse
+from urllib.request import url2pathname
+
+from rushlight.serialization import load as load_file
+
+__all__ = [
+    "download_url_to_file", "get_dir", "help", "list", "load", "load_state_dict_from_url",
+    "set_dir",
+]  # fmt: skip
+
+_hash_in_name = re.compile(r"-([a-f0-9]*)\.")
+_dir: str | None = None
+
+OFFLINE = "{}: rushlight fetches nothing from the network; {}"
+
+
+def get_dir():
+    """The folder of downloaded files: ``set_dir``'s, or ``$TORCH_HOME/hub``.
+
+    >>> import rushlight as torch
+    >>> torch.hub.get_dir().endswith("hub")
+    True
+    """
+    if _dir is not None:
+        return _dir
+    cache = os.environ.get("XDG_CACHE_HOME", os.path.join("~", ".cache"))
+    home = os.environ.get("TORCH_HOME", os.path.join(cache, "torch"))
+    return os.path.join(os.path.expanduser(home), "hub")
+
+
+def set_dir(d):
+    """Keep downloaded files in the folder ``d``."""
+    global _dir
+    _dir = os.path.expanduser(d)
+
+
+# Repositories -----------------------------------------------------------------------------
+
+
+def load(
+    repo_or_dir, model, *args, source="github", trust_repo="check", force_reload=False,
+    verbose=True, skip_validation=False, **kwargs,
+):  # fmt: skip
+    """What the entry point ``model`` of the repository in the folder ``repo_or_dir`` gives.
+
+    An entry point is a function of the folder's ``hubconf.py``; it gets ``args`` and ``kwargs``.
+
+    Raises:
+        ValueError: ``source`` is neither "github" nor "local".
+        RuntimeError: ``source="github"``, an entry point or a dependency that is not there.
+
+    >>> import pathlib, tempfile, rushlight as torch
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> text = "def layer(n):\\n    import rushlight\\n    return rushlight.nn.Linear(n, 1)"
+    >>> _ = (folder / "hubconf.py").write_text(text)
+    >>> torch.hub.load(folder, "layer", 3, source="local")
+    Linear(in_features=3, out_features=1, bias=True)
+    """
+    source = source.lower()
+    if source not in ("github", "local"):
+        raise ValueError(
+            f'hub.load: Unknown source: "{source}". Allowed values: "github" | "local".'
+        )
+    folder = repo_or_dir if source == "local" else _github("load", repo_or_dir)
+    with _Repository(folder) as hubconf:
+        return _entry(hubconf, model)(*args, **kwargs)
+
+
+def list(github, force_reload=False, skip_validation=False, trust_repo="check", verbose=True):
+    """The names of the entry points of a repository, which is a folder.
+
+    Raises:
+        RuntimeError: it is no folder.
+    """
+    with _Repository(_github("list", github)) as hubconf:
+        return [
+            name
+            for name, value in vars(hubconf).items()
+            if callable(value) and not name.startswith("_")
+        ]
+
+
+def help(github, model, force_reload=False, skip_validation=False, trust_repo="check"):
+    """The docstring of an entry point of a repository, which is a folder.
+
+    Raises:
+        RuntimeError: it is no folder; there is no such entry point.
+    """
+    with _Repository(_github("help", github)) as hubconf:
+        return _entry(hubconf, model).__doc__
+
+
+def _github(name, repository):
+    """The folder that ``repository`` names; on GitHub it cannot be."""
+    if os.path.isdir(repository):
+        return repository
+    hint = "download the repository, and pass its folder"
+    if name == "load":
+        hint += ' with source="local"'
+    raise RuntimeError(OFFLINE.format(f"hub.{name}: {repository!r} is on GitHub", hint))
+
+
+class _Repository:
+    """``with``: the module ``hubconf.py`` of a folder, which can import what is beside it."""
+
+    def __init__(self, folder):
+        self.folder = os.path.abspath(os.path.expanduser(os.fspath(folder)))
+
+    def __enter__(self):
+        sys.path.insert(0, self.folder)
+        try:
+            path = os.path.join(self.folder, "hubconf.py")
+            spec = importlib.util.spec_from_file_location("hubconf", path)
+            module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
+            spec.loader.exec_module(module)  # type: ignore[union-attr]
+        except BaseException:
+            self.__exit__()
+            raise
+        return module
+
+    def __exit__(self, *exc):
+        if self.folder in sys.path:
+            sys.path.remove(self.folder)
+
+
+def _entry(hubconf, name):
+    """The entry point ``name``, once all that ``hubconf`` depends on is there."""
+    if not isinstance(name, str):
+        raise ValueError(f"hub: the name of an entry point must be a string, got {name!r}")
+    missing = [
+        d for d in getattr(hubconf, "dependencies", ()) if importlib.util.find_spec(d) is None
+    ]
+    if missing:
+        raise RuntimeError(f"hub: Missing dependencies: {', '.join(missing)}")
+    found = getattr(hubconf, name, None)
+    if not callable(found):
+        raise RuntimeError(f"hub: Cannot find callable {name} in hubconf")
+    return found
+
+
+# Files ------------------------------------------------------------------------------------
+
+
+def load_state_dict_from_url(
+    url, model_dir=None, map_location=None, progress=True, check_hash=False, file_name=None,
+    weights_only=False,
+):  # fmt: skip
+    """The object that ``torch.save`` wrote to the file at a ``file:`` address.
+
+    A file of that name in ``model_dir`` (by default ``checkpoints`` in ``get_dir()``) is loaded
+    wherever the address leads; else the file is copied there first. ``check_hash``: the name is
+    like ``model-1a2b3c4d.pt``, with the first digits of the content's SHA-256.
+
+    Raises:
+        RuntimeError: another kind of address; the hash is another.
+
+    >>> import pathlib, tempfile, rushlight as torch
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> torch.save({"w": torch.ones(2)}, folder / "model.pt")
+    >>> url = (folder / "model.pt").as_uri()
+    >>> torch.hub.load_state_dict_from_url(url, model_dir=folder / "kept")
+    {'w': tensor([1., 1.])}
+    """
+    folder = os.path.join(get_dir(), "checkpoints") if model_dir is None else model_dir
+    os.makedirs(folder, exist_ok=True)
+    name = file_name or os.path.basename(urlparse(url).path)
+    kept = os.path.join(folder, name)
+    if not os.path.exists(kept):
+        found = _hash_in_name.search(name) if check_hash else None
+        download_url_to_file(url, kept, found.group(1) if found else None, progress=progress)
+    return load_file(kept, map_location=map_location, weights_only=weights_only)
+
+
+def download_url_to_file(url, dst, hash_prefix=None, progress=True):
+    """Copy the file at a ``file:`` address to ``dst``, wholly or not at all.
+
+    Raises:
+        RuntimeError: another kind of address; its SHA-256 does not begin with ``hash_prefix``.
+
+    >>> import pathlib, tempfile, rushlight as torch
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> _ = (folder / "a").write_text("text")
+    >>> torch.hub.download_url_to_file((folder / "a").as_uri(), folder / "b")
+    >>> (folder / "b").read_text()
+    'text'
+    """
+    parts = urlparse(url)
+    if parts.scheme != "file":
+        hint = f"download it, and put it at {os.fspath(dst)} or give its file: address"
+        raise RuntimeError(OFFLINE.format(url, hint))
+    dst = os.path.expanduser(os.fspath(dst))
+    digest = hashlib.sha256()
+    partial = f"{dst}.{uuid.uuid4().hex}.partial"
+    try:
+        with open(url2pathname(parts.path), "rb") as file, open(partial, "wb") as out:
+            while block := file.read(1 << 20):
+                digest.update(block)
+                out.write(block)
+        if hash_prefix and not digest.hexdigest().startswith(hash_prefix):
+            raise RuntimeError(
+                f'{url}: invalid hash value (expected "{hash_prefix}", got "{digest.hexdigest()}")'
+            )
+        os.replace(partial, dst)
+    finally:
+        if os.path.exists(partial):
+            os.remove(partial)
