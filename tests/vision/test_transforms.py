@@ -313,3 +313,12 @@ def test_gradients_go_through():
     ):
         (g,) = rushlight.autograd.grad(transform(x).sum(), x)
         assert g.abs().sum() > 0
+
+
+def test_compiled_transforms():
+    normal = T.Normalize([0.5, 0.4, 0.3], [0.2, 0.3, 0.4])
+    x = rushlight.rand(2, 3, 8, 8)
+    found = rushlight.compile(lambda x: normal(F.hflip(x)), fullgraph=True)(x)
+    assert found.allclose(normal(F.hflip(x)))
+    with pytest.raises(RuntimeError, match="item"):  # it would be flipped always, or never
+        rushlight.compile(T.RandomHorizontalFlip(), fullgraph=True)(x)

@@ -1,5 +1,6 @@
 """Augmentations whose operations are drawn from a list: AutoAugment and its successors."""
 
+import functools
 import math
 from enum import Enum
 from typing import Any
@@ -9,6 +10,7 @@ from rushlight import nn
 from rushlight.tensor import Tensor
 from rushlight.vision.transforms import functional as F
 from rushlight.vision.transforms.arguments import fill_for
+from rushlight.vision.transforms.draws import below, within
 from rushlight.vision.transforms.functional import InterpolationMode
 from rushlight.vision.transforms.policies import POLICIES
 
@@ -49,6 +51,7 @@ COLOURS = ("Brightness", "Color", "Contrast", "Sharpness")
 PLAIN = ("AutoContrast", "Equalize", "Invert")  # these have no magnitude
 
 
+@functools.lru_cache(maxsize=64)  # images of a data set often have one size
 def _space(names, bins, colour, shear, x, y, degrees, posterize):
     """name → (magnitudes, whether a sign is drawn), up to the largest magnitude of each."""
     largest = {
@@ -59,14 +62,14 @@ def _space(names, bins, colour, shear, x, y, degrees, posterize):
     space: dict = {}
     for name in names:
         if name in largest:
-            space[name] = torch.linspace(0.0, largest[name], bins), True
+            space[name] = torch.linspace(0.0, largest[name], bins).tolist(), True
         elif name == "Posterize":
             bits = (torch.arange(bins) / ((bins - 1) / steps)).round().int()
-            space[name] = first - bits, False
+            space[name] = (first - bits).tolist(), False
         elif name == "Solarize":
-            space[name] = torch.linspace(255.0, 0.0, bins), False
+            space[name] = torch.linspace(255.0, 0.0, bins).tolist(), False
         else:
-            space[name] = torch.tensor(0.0), False
+            space[name] = None, False
     return space
 
 
@@ -84,12 +87,10 @@ class _Drawn(nn.Module):
 
     def draw(self, space, index):
         """(name, magnitude) of an operation; ``index()`` draws which magnitude."""
-        name = list(space)[torch.randint(len(space), (1,)).item()]
+        name = list(space)[below(len(space))]
         magnitudes, signed = space[name]
-        magnitude = magnitudes[index(magnitudes)].item() if magnitudes.ndim else 0.0
-        if signed and torch.randint(2, (1,)).item():
-            magnitude = -magnitude
-        return name, float(magnitude)
+        magnitude = 0.0 if magnitudes is None else float(magnitudes[index(magnitudes)])
+        return name, -magnitude if signed and below(2) else magnitude
 
     def _shown(self, *names):
         shown = ", ".join(f"{name}={getattr(self, name)}" for name in names)
@@ -131,7 +132,7 @@ class AutoAugment(_Drawn):
     @staticmethod
     def get_params(transform_num):
         """(which pair, two numbers from 0 to 1, two signs)."""
-        policy = torch.randint(transform_num, (1,)).item()
+        policy = below(transform_num)
         chances = torch.rand((2,))
         return policy, chances, torch.randint(2, (2,))
 
@@ -145,7 +146,7 @@ class AutoAugment(_Drawn):
         for i, (name, p, index) in enumerate(self.policies[which]):
             if chances[i] <= p:
                 magnitudes, signed = space[name]
-                magnitude = 0.0 if index is None else float(magnitudes[index].item())
+                magnitude = 0.0 if index is None else float(magnitudes[index])
                 if signed and signs[i] == 0:
                     magnitude = -magnitude
                 img = self.change(img, name, magnitude, fill)
@@ -205,7 +206,7 @@ class TrivialAugmentWide(_Drawn):
     def forward(self, img):
         bins = self.num_magnitude_bins
         space = _space(self.SPACE, bins, 0.99, 0.99, 32.0, 32.0, 135.0, (8, 6))
-        name, magnitude = self.draw(space, lambda m: torch.randint(len(m), (1,)).item())
+        name, magnitude = self.draw(space, lambda magnitudes: below(len(magnitudes)))
         return self.change(img, name, magnitude, fill_for(img, self.fill))
 
     def __repr__(self):
@@ -238,7 +239,7 @@ class AugMix(_Drawn):
         self.all_ops = all_ops
 
     def _index(self, magnitudes):
-        return torch.randint(self.severity, (1,)).item()
+        return below(self.severity)
 
     def _shares(self, count, batch):
         """(N, count) shares of the whole, drawn from a Dirichlet distribution."""
@@ -261,7 +262,7 @@ class AugMix(_Drawn):
         for i in range(self.mixture_width):
             changed = batch
             deep = self.chain_depth
-            for _ in range(deep if deep > 0 else torch.randint(1, 4, (1,)).item()):
+            for _ in range(deep if deep > 0 else within(1, 4)):
                 name, magnitude = self.draw(space, self._index)
                 changed = self.change(changed, name, magnitude, fill)
             mixed.add_(shares[:, i].reshape(each) * changed)

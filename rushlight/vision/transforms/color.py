@@ -7,6 +7,7 @@ import rushlight as torch
 from rushlight import nn
 from rushlight.vision.transforms import functional as F
 from rushlight.vision.transforms.arguments import pair
+from rushlight.vision.transforms.draws import between, happens
 
 __all__ = [
     "ColorJitter", "GaussianBlur", "Grayscale", "RandomAdjustSharpness", "RandomAutocontrast",
@@ -23,7 +24,7 @@ class _AtTimes(nn.Module):
         self.p = p
 
     def forward(self, img):
-        return self.change(img) if torch.rand(1) < self.p else img
+        return self.change(img) if happens(self.p) else img
 
     def __repr__(self):
         return f"{type(self).__name__}(p={self.p})"
@@ -202,7 +203,7 @@ class ColorJitter(nn.Module):
         """(the order, then the four factors; None for what stays)."""
         order = torch.randperm(4)
         factors = [
-            None if limits is None else float(torch.empty(1).uniform_(*limits))
+            None if limits is None else between(*limits)
             for limits in (brightness, contrast, saturation, hue)
         ]
         return order, *factors
@@ -245,7 +246,7 @@ class GaussianBlur(nn.Module):
     @staticmethod
     def get_params(sigma_min, sigma_max):
         """The drawn ``sigma``."""
-        return torch.empty(1).uniform_(sigma_min, sigma_max).item()
+        return between(sigma_min, sigma_max)
 
     def forward(self, img):
         sigma = self.get_params(*self.sigma)

@@ -3,9 +3,11 @@
 import random
 from collections.abc import Sequence
 
-import rushlight as torch
+import numpy as np
+
 from rushlight import nn
 from rushlight.vision.transforms.arguments import lines
+from rushlight.vision.transforms.draws import between
 
 __all__ = ["Compose", "Lambda", "RandomApply", "RandomChoice", "RandomOrder", "RandomTransforms"]
 
@@ -80,7 +82,7 @@ class RandomApply(nn.Module):
         self.p = p
 
     def forward(self, img):
-        if self.p < torch.rand(1):
+        if between(0.0, 1.0) > np.float32(self.p):
             return img
         for transform in self.transforms:
             img = transform(img)

@@ -4,10 +4,13 @@ import math
 import numbers
 from collections.abc import Sequence
 
+import numpy as np
+
 import rushlight as torch
 from rushlight import nn
 from rushlight.vision.transforms import functional as F
 from rushlight.vision.transforms.arguments import ordered, pair
+from rushlight.vision.transforms.draws import below, between, happens
 from rushlight.vision.transforms.functional import InterpolationMode
 from rushlight.vision.transforms.functional.interpolation import as_mode
 
@@ -19,36 +22,28 @@ __all__ = [
 TRIES = 10  # before a crop or an erased part of any shape is given up
 
 
-def _between(low, high):
-    """A number drawn from ``low`` to ``high``."""
-    return torch.empty(1).uniform_(low, high).item()
-
-
-def _below(count):
-    """An integer drawn from 0 to ``count`` - 1."""
-    return torch.randint(0, count, (1,)).item()
-
-
 def _sides(area, scale, ratio):
     """Two sides, a and b, of a rectangle: its part of ``area`` and a/b are drawn."""
-    low, high = torch.log(torch.tensor(ratio)).tolist()
-    wanted = area * _between(*scale)
-    aspect = torch.exp(torch.empty(1).uniform_(low, high)).item()
+    low, high = np.log(np.array(ratio, np.float32)).tolist()
+    wanted = area * between(*scale)
+    aspect = float(np.exp(np.float32(between(low, high))))
     return round(math.sqrt(wanted * aspect)), round(math.sqrt(wanted / aspect))
 
 
 class Resize(nn.Module):
     """``functional.resize``: a size (h, w), or the shorter side's.
 
-    Shape: (..., C, H, W) → (..., C, *size).
-    Raises:
-        TypeError: ``size`` is no number or sequence.
-        ValueError: it has more than two numbers.
+        Shape: (..., C, H, W) → (..., C, *size).
+        Raises:
+            TypeError: ``size`` is no number or sequence.
+            ValueError: it has more than two numbers.
 
-    >>> import rushlight as torch
-    >>> from rushlight.vision.transforms import Resize
-    >>> Resize(8)(torch.zeros(3, 16, 32)).shape
-    torch.Size([3, 8, 16])
+        >>> import numpy as np
+
+    import rushlight as torch
+        >>> from rushlight.vision.transforms import Resize
+        >>> Resize(8)(torch.zeros(3, 16, 32)).shape
+        torch.Size([3, 8, 16])
     """
 
     def __init__(
@@ -129,14 +124,16 @@ class Pad(nn.Module):
 class RandomCrop(nn.Module):
     """A part of the image, of ``size``, somewhere; it may be padded before.
 
-    Shape: (..., C, H, W) → (..., C, *size).
-    Raises:
-        ValueError: when called, the image is smaller than ``size``.
+        Shape: (..., C, H, W) → (..., C, *size).
+        Raises:
+            ValueError: when called, the image is smaller than ``size``.
 
-    >>> import rushlight as torch
-    >>> from rushlight.vision.transforms import RandomCrop
-    >>> RandomCrop(32, padding=4)(torch.zeros(3, 32, 32)).shape
-    torch.Size([3, 32, 32])
+        >>> import numpy as np
+
+    import rushlight as torch
+        >>> from rushlight.vision.transforms import RandomCrop
+        >>> RandomCrop(32, padding=4)(torch.zeros(3, 32, 32)).shape
+        torch.Size([3, 32, 32])
     """
 
     def __init__(self, size, padding=None, pad_if_needed=False, fill=0, padding_mode="constant"):
@@ -158,8 +155,8 @@ class RandomCrop(nn.Module):
             )
         if (height, width) == (h, w):
             return 0, 0, height, width
-        top = _below(height - h + 1)
-        return top, _below(width - w + 1), h, w
+        top = below(height - h + 1)
+        return top, below(width - w + 1), h, w
 
     def forward(self, img):
         if self.padding is not None:
@@ -178,12 +175,14 @@ class RandomCrop(nn.Module):
 class RandomResizedCrop(nn.Module):
     """A part of the image of random area and aspect ratio, resized to ``size``.
 
-    Shape: (..., C, H, W) → (..., C, *size).
+        Shape: (..., C, H, W) → (..., C, *size).
 
-    >>> import rushlight as torch
-    >>> from rushlight.vision.transforms import RandomResizedCrop
-    >>> RandomResizedCrop(8)(torch.zeros(3, 16, 16)).shape
-    torch.Size([3, 8, 8])
+        >>> import numpy as np
+
+    import rushlight as torch
+        >>> from rushlight.vision.transforms import RandomResizedCrop
+        >>> RandomResizedCrop(8)(torch.zeros(3, 16, 16)).shape
+        torch.Size([3, 8, 8])
     """
 
     def __init__(
@@ -205,8 +204,8 @@ class RandomResizedCrop(nn.Module):
         for _ in range(TRIES):
             w, h = _sides(height * width, scale, ratio)
             if 0 < w <= width and 0 < h <= height:
-                top = _below(height - h + 1)
-                return top, _below(width - w + 1), h, w
+                top = below(height - h + 1)
+                return top, below(width - w + 1), h, w
         w, h = width, height
         if width / height < min(ratio):
             h = round(w / min(ratio))
@@ -302,12 +301,12 @@ class RandomErasing(nn.Module):
                 v = torch.empty([channels, h, w], dtype=torch.float32).normal_()
             else:
                 v = torch.tensor(value)[:, None, None]
-            top = _below(height - h + 1)
-            return top, _below(width - w + 1), h, w, v
+            top = below(height - h + 1)
+            return top, below(width - w + 1), h, w, v
         return 0, 0, height, width, img
 
     def forward(self, img):
-        if torch.rand(1) >= self.p:
+        if not happens(self.p):
             return img
         value = None
         if self.value != "random":

@@ -6,15 +6,11 @@ import rushlight as torch
 from rushlight import nn
 from rushlight.vision.transforms import functional as F
 from rushlight.vision.transforms.arguments import angles, fill_for, fill_of, two_of
+from rushlight.vision.transforms.draws import between, happens, within
 from rushlight.vision.transforms.functional import InterpolationMode
 from rushlight.vision.transforms.functional.interpolation import as_mode
 
 __all__ = ["ElasticTransform", "RandomAffine", "RandomPerspective", "RandomRotation"]
-
-
-def _between(low, high):
-    """A number drawn from ``low`` to ``high``."""
-    return torch.empty(1).uniform_(float(low), float(high)).item()
 
 
 class RandomRotation(nn.Module):
@@ -47,7 +43,7 @@ class RandomRotation(nn.Module):
     @staticmethod
     def get_params(degrees):
         """The drawn angle."""
-        return _between(*degrees)
+        return between(*degrees)
 
     def forward(self, img):
         angle = self.get_params(self.degrees)
@@ -98,17 +94,17 @@ class RandomAffine(nn.Module):
     @staticmethod
     def get_params(degrees, translate, scale_ranges, shears, img_size):
         """(angle, translations, scale, shear) for an image of ``img_size`` (w, h)."""
-        angle = _between(*degrees)
+        angle = between(*degrees)
         translations = (0, 0)
         if translate is not None:
             limits = [part * size for part, size in zip(translate, img_size, strict=True)]
-            x = round(_between(-limits[0], limits[0]))
-            translations = (x, round(_between(-limits[1], limits[1])))
-        scale = 1.0 if scale_ranges is None else _between(*scale_ranges)
+            x = round(between(-limits[0], limits[0]))
+            translations = (x, round(between(-limits[1], limits[1])))
+        scale = 1.0 if scale_ranges is None else between(*scale_ranges)
         shear = (0.0, 0.0)
         if shears is not None:
-            x = _between(*shears[:2])
-            shear = (x, _between(*shears[2:]) if len(shears) == 4 else 0.0)
+            x = between(*shears[:2])
+            shear = (x, between(*shears[2:]) if len(shears) == 4 else 0.0)
         return angle, translations, scale, shear
 
     def forward(self, img):
@@ -156,14 +152,12 @@ class RandomPerspective(nn.Module):
         start, end = (0, x + 1), (width - x - 1, width)
         top, bottom = (0, y + 1), (height - y - 1, height)
         corners = [(start, top), (end, top), (end, bottom), (start, bottom)]
-        endpoints = [
-            [int(torch.randint(*limits, (1,)).item()) for limits in corner] for corner in corners
-        ]
+        endpoints = [[within(*x_limits), within(*y_limits)] for x_limits, y_limits in corners]
         right, below = width - 1, height - 1
         return [[0, 0], [right, 0], [right, below], [0, below]], endpoints
 
     def forward(self, img):
-        if torch.rand(1) >= self.p:
+        if not happens(self.p):
             return img
         width, height = F.get_image_size(img)
         start, end = self.get_params(width, height, self.distortion_scale)

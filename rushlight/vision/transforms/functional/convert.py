@@ -199,10 +199,18 @@ def normalize(tensor, mean, std, inplace=False):
         raise TypeError(f"normalize: expected floating point, got {tensor.dtype}")
     if tensor.ndim < 3:
         raise ValueError(f"normalize: expected (..., C, H, W), got {tuple(tensor.shape)}")
-    mean = torch.as_tensor(mean, dtype=tensor.dtype)
-    std = torch.as_tensor(std, dtype=tensor.dtype)
-    if (std == 0).any():
-        raise ValueError(f"normalize: std {std.tolist()} in {tensor.dtype} is zero")
-    mean = mean.view(-1, 1, 1) if mean.ndim == 1 else mean
-    std = std.view(-1, 1, 1) if std.ndim == 1 else std
-    return (tensor if inplace else tensor.clone()).sub_(mean).div_(std)
+    mean, std = _per_channel(mean, tensor.dtype), _per_channel(std, tensor.dtype, positive=True)
+    return (tensor.sub_(mean) if inplace else tensor - mean).div_(std)
+
+
+def _per_channel(values, dtype, positive=False):
+    """Numbers that broadcast over the pixels of each channel; with ``positive`` none may be 0."""
+    if isinstance(values, Tensor):
+        found = values.to(dtype)
+        array = found.detach().numpy()
+    else:
+        array = np.asarray(values, dtype.numpy)
+        found = torch.from_numpy(array)
+    if positive and not array.all():
+        raise ValueError(f"normalize: std {values} in {dtype} is zero")
+    return found.reshape(-1, 1, 1) if found.ndim == 1 else found
