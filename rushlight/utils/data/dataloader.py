@@ -3,7 +3,6 @@
 import itertools
 import os
 import warnings
-import weakref
 from typing import Generic, TypeVar
 
 from rushlight.utils.data import position
@@ -45,7 +44,7 @@ class DataLoader(Generic[T_co]):
 
     _initialized = False
     _place: dict | None = None  # where the next pass goes on
-    _last: weakref.ref | None = None  # the latest pass
+    _last: position.Pass | None = None  # the latest pass
     _iterator = None  # the iterator whose workers stay, under persistent_workers
     _IterableDataset_len_called = None  # a stream's length, once somebody has relied on it
 
@@ -138,7 +137,7 @@ class DataLoader(Generic[T_co]):
             self._iterator = iterator if self.persistent_workers else None
         else:
             iterator._reset(self)
-        self._last = weakref.ref(iterator)  # it must end with its pass
+        self._last = iterator._pass  # not the iterator: its workers end with it
         return iterator
 
     def _get_iterator(self, place=None):
@@ -153,7 +152,7 @@ class DataLoader(Generic[T_co]):
         Between two passes, or within one: the batches that come next are those that would have
         come here, in their order, with their random augmentations, from as many workers. A data
         set or a sampler with ``state_dict`` and ``load_state_dict`` is asked for its own state. A
-        stream without is read again up to its place.
+        stream without is read again up to its place. A pass that was left goes on too.
 
         >>> import rushlight as torch
         >>> loader = torch.utils.data.DataLoader(range(8), 2, shuffle=True)
@@ -164,10 +163,9 @@ class DataLoader(Generic[T_co]):
         >>> [x.tolist() for x in other] == [x.tolist() for x in batches]
         True
         """
-        iterator = None if self._last is None else self._last()
         if self._place is not None:
             return self._place
-        return position.outside(self) if iterator is None else iterator._state()
+        return position.outside(self) if self._last is None else self._last.state()
 
     def load_state_dict(self, state_dict):
         """Let the next ``iter(loader)`` go on from what ``state_dict`` gave.

@@ -1,6 +1,5 @@
 """One pass over a DataLoader: its batches read here, or by worker processes."""
 
-import collections
 import itertools
 import warnings
 import weakref
@@ -23,26 +22,25 @@ class _BaseDataLoaderIter:
         _warn_of_pinning(loader)
         self._dataset = loader.dataset
         self._num_workers = loader.num_workers
-        self._sampler = position.stateful_sampler(loader)
-        self._generators = position.generators(loader)
-        self._ended = False
+        self._pass = position.Pass(loader)
         if place is None or place["start"] is None:
             self._begin(loader, place)
         else:
-            with position.replayed(place, self._generators):
+            with position.replayed(place, self._pass.generators):
                 self._begin(loader, place)
 
     def _begin(self, loader, place):
-        self._start = position.Start(self._generators)
+        current = self._pass
+        current.begin()
         # The first pass draws a seed for the workers, even where none needs it, and after the
         # sampler's own draws: the generator goes through PyTorch's states.
-        self._first = place is None or (place["first"] and place["sampler"] is None)
+        current.first = place is None or (place["first"] and place["sampler"] is None)
         self._start_pass(loader)
-        if self._first:
+        if current.first:
             seed = torch.empty((), dtype=torch.int64).random_(generator=loader.generator)
-            self._base_seed = seed.item()
+            current.base_seed = seed.item()
         else:
-            self._base_seed = place["base_seed"]
+            current.base_seed = place["base_seed"]
         self._open(loader, place)
 
     def _open(self, loader, place) -> None:
@@ -52,12 +50,12 @@ class _BaseDataLoaderIter:
     def _start_pass(self, loader):
         self._index_sampler = loader._index_sampler
         self._sampler_iter = iter(self._index_sampler)
-        self._num_yielded = self._drawn = 0
+        self._pass.batches = self._pass.drawn = 0
         self._expected = loader._IterableDataset_len_called
 
     def _next_index(self):
         index = next(self._sampler_iter)
-        self._drawn += 1
+        self._pass.drawn += 1
         return index
 
     def _pass_over(self, place):
@@ -67,23 +65,8 @@ class _BaseDataLoaderIter:
                 pass
         elif place["exhausted"]:  # it may take its own end for the beginning of another pass
             self._sampler_iter = iter(())
-        self._drawn = place["drawn"]
-        self._num_yielded = place["batches"]
-
-    def _state(self):
-        """The place within this pass, or after it."""
-        under_way = not self._ended
-        return {
-            "num_workers": self._num_workers,
-            "start": self._start.state if under_way else None,
-            "first": self._first and under_way,
-            "base_seed": self._base_seed,
-            "batches": self._num_yielded,
-            "drawn": self._drawn,
-            "exhausted": position.is_exhausted(self._index_sampler, self._drawn),
-            "generators": [g.get_state() for g in self._generators],
-            "sampler": None if self._sampler is None else self._sampler.state_dict(),
-        }
+        self._pass.drawn = place["drawn"]
+        self._pass.batches = place["batches"]
 
     def __iter__(self):
         return self
@@ -95,10 +78,10 @@ class _BaseDataLoaderIter:
         try:
             batch = self._next_data()
         except StopIteration:
-            self._ended = True
+            self._pass.ended = True
             raise
-        self._num_yielded += 1
-        if self._expected is not None and self._num_yielded > self._expected:
+        self._pass.batches += 1
+        if self._expected is not None and self._pass.batches > self._expected:
             self._warn_of_length()
         return batch
 
@@ -108,7 +91,7 @@ class _BaseDataLoaderIter:
     def _warn_of_length(self):
         message = (
             f"DataLoader: {type(self._dataset).__name__} reported a length of {self._expected}, "
-            f"but {self._num_yielded} batches or samples were read"
+            f"but {self._pass.batches} batches or samples were read"
         )
         if self._num_workers:
             message += "; each worker should read its own share: see get_worker_info"
@@ -148,19 +131,13 @@ class _SingleProcessDataLoaderIter(_BaseDataLoaderIter):
         if isinstance(loader.dataset, IterableDataset) and not own_state:
             for _ in range(place["batches"]):
                 self._next_data()
-        self._fetcher.ended = place["fetched"]
+        self._fetcher.ended = self._pass.fetched = place["fetched"]
         self._pass_over(place)
 
     def _next_data(self):
-        return self._fetcher.fetch(self._next_index())
-
-    def _state(self):
-        own_state = position.is_stateful(self._dataset)
-        return {
-            **super()._state(),
-            "dataset": self._dataset.state_dict() if own_state else None,
-            "fetched": self._fetcher.ended,
-        }
+        batch = self._fetcher.fetch(self._next_index())
+        self._pass.fetched = self._fetcher.ended
+        return batch
 
 
 class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
@@ -176,23 +153,23 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
         self._timeout = loader.timeout
         self._in_order = loader.in_order
         self._max_tasks = loader.prefetch_factor * loader.num_workers
-        self._progress = Progress(loader, place)
+        self._pass.workers = Progress(loader, place)
         job = Job(
             loader.dataset,
             loader._auto_collation,
             loader.collate_fn,
             loader.drop_last,
-            self._base_seed,
+            self._pass.base_seed,
             loader.num_workers,
             loader.worker_init_fn,
-            self._progress.restored,
+            self._pass.workers.restored,
         )
         context = loader.multiprocessing_context or multiprocessing.get_context()
         self._pool = WorkerPool(context, job)
         self._workers = self._pool.processes
         self._persistent_workers = loader.persistent_workers
         self._shutdown_workers = weakref.finalize(self, self._pool.close)
-        if self._first:
+        if self._pass.first:
             # As PyTorch's: a sampler that draws in __iter__ is asked for a second order here.
             self._start_pass(loader)
         if place is None or place["start"] is None:
@@ -202,8 +179,7 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
 
     def _reset(self, loader):
         """Start another pass with the same workers."""
-        self._start = position.Start(self._generators)
-        self._first = self._ended = False
+        self._pass.begin()
         self._start_pass(loader)
         everyone = range(self._num_workers)
         for worker_id in everyone:
@@ -212,61 +188,55 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
             # What the last pass left under way comes first.
             while (answer := self._pool.receive([worker_id]))[1] != RESUMED:
                 pass
-            self._progress.begin_pass(worker_id, answer[3])
+            self._pass.workers.begin_pass(worker_id, answer[3])
         self._prefetch()
 
     def _prefetch(self):
-        # (whose answer is awaited, of which index), oldest first.
-        self._tasks: collections.deque[tuple[int, Any]] = collections.deque()
-        self._active = [True] * self._num_workers  # False: its stream has ended
-        self._turn = 0
+        self._pass.under_way([], [True] * self._num_workers, 0)
         for _ in range(self._max_tasks):
             self._send_next_task()
 
     def _resume(self, place):
         """Bring the workers and the sampler to ``place``, and what was under way under way."""
-        if self._progress.is_stream:
-            self._progress.read_again(self._pool, next(self._sampler_iter))
+        if self._pass.workers.is_stream:
+            self._pass.workers.read_again(self._pool, next(self._sampler_iter))
         self._pass_over(place)
-        self._active = list(place["active"])
-        self._turn = place["turn"]
-        self._tasks = collections.deque()
+        self._pass.under_way([], place["active"], place["turn"])
         for worker_id, index in place["tasks"]:
             self._send(worker_id, index)
 
     def _send(self, worker_id, index):
         self._pool.send(worker_id, FETCH, index)
-        self._tasks.append((worker_id, index))
+        self._pass.tasks.append((worker_id, index))
 
     def _send_next_task(self):
         try:
             index = self._next_index()
         except StopIteration:
             return
+        current = self._pass
         for _ in range(self._num_workers):
-            worker_id = self._turn
-            self._turn = (worker_id + 1) % self._num_workers
-            if self._active[worker_id] and (self._in_order or self._has_room(worker_id)):
+            worker_id = current.turn
+            current.turn = (worker_id + 1) % self._num_workers
+            if current.active[worker_id] and (self._in_order or self._has_room(worker_id)):
                 self._send(worker_id, index)
                 return
 
     def _has_room(self, worker_id):
-        under_way = sum(w == worker_id for w, _ in self._tasks)
-        return under_way < self._max_tasks // sum(self._active)
+        under_way = sum(w == worker_id for w, _ in self._pass.tasks)
+        return under_way < self._max_tasks // sum(self._pass.active)
 
     def _next_data(self):
-        while self._tasks:
+        current = self._pass
+        while current.tasks:
             if self._pool.closed:
                 raise RuntimeError("DataLoader: this iterator's workers were shut down")
-            awaited = list(dict.fromkeys(worker_id for worker_id, _ in self._tasks))
+            awaited = list(dict.fromkeys(worker_id for worker_id, _ in current.tasks))
             if self._in_order:
                 del awaited[1:]
             worker_id, kind, content, state = self._pool.receive(awaited, self._timeout)
-            self._progress.note(worker_id, kind == BATCH, state)
-            del self._tasks[next(i for i, (w, _) in enumerate(self._tasks) if w == worker_id)]
-            if kind == ENDED:
-                self._active[worker_id] = False
-                self._tasks = collections.deque(t for t in self._tasks if t[0] != worker_id)
+            current.workers.note(worker_id, kind == BATCH, state)
+            current.answered(worker_id, kind == ENDED)
             self._send_next_task()
             if kind == FAILED:
                 content.reraise()
@@ -275,12 +245,3 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
         if not self._persistent_workers:
             self._shutdown_workers()
         raise StopIteration
-
-    def _state(self):
-        return {
-            **super()._state(),
-            "tasks": [(worker_id, position.plain(index)) for worker_id, index in self._tasks],
-            "turn": self._turn,
-            "active": list(self._active),
-            "workers": self._progress.state(),
-        }

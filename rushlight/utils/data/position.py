@@ -8,6 +8,8 @@ by all samplers here, or where each index is a draw of its own.
 """
 
 import contextlib
+from collections import deque
+from typing import Any
 
 import numpy as np
 
@@ -15,8 +17,8 @@ from rushlight.random import Generator, default_generator
 from rushlight.utils.random_state import at_state, capture
 
 __all__ = [
-    "Start", "between", "check", "generators", "is_exhausted", "is_stateful", "outside", "plain",
-    "replayed", "restore_sampler", "stateful_sampler",
+    "Pass", "between", "check", "generators", "is_stateful", "outside", "replayed",
+    "restore_sampler", "stateful_sampler",
 ]  # fmt: skip
 
 
@@ -45,7 +47,7 @@ def generators(loader):
     return list(found.values())
 
 
-def is_exhausted(sampler, drawn):
+def _is_exhausted(sampler, drawn):
     """True where a sampler of known length has given all."""
     try:
         return drawn >= len(sampler)
@@ -53,11 +55,78 @@ def is_exhausted(sampler, drawn):
         return False
 
 
-class Start:
-    """Where all generators were when a pass began."""
+class Pass:
+    """Where a pass is: what a loader keeps of it when its iterator is gone.
 
-    def __init__(self, own):
-        self.state = {"random": capture(), "generators": [g.get_state() for g in own]}
+    Attributes:
+        first: It drew the workers' seed, as the first pass of an iterator does.
+        drawn, batches: How many indices the sampler gave, and how many batches were given on.
+        ended, fetched: It gave its last batch; the stream gave its last sample.
+        tasks: (whose answer is awaited, of which index), oldest first.
+        active: For each worker, False where its stream has ended.
+        turn: The worker whose turn it is.
+        workers: Their Progress.
+    """
+
+    def __init__(self, loader):
+        self.num_workers, self.dataset = loader.num_workers, loader.dataset
+        self.index_sampler, self.sampler = loader._index_sampler, stateful_sampler(loader)
+        self.generators = generators(loader)
+        self.base_seed = self.drawn = self.batches = 0
+        self.fetched = False
+        self.workers: Any = None
+
+    def begin(self):
+        """Note where all generators are."""
+        self.first = self.ended = False
+        states = [g.get_state() for g in self.generators]
+        self.start = {"random": capture(), "generators": states}
+
+    def under_way(self, tasks, active, turn):
+        """Begin with these tasks, of these workers."""
+        self.tasks, self.active, self.turn = deque(tasks), list(active), turn
+
+    def answered(self, worker_id, ended):
+        """A worker answered its oldest task, or all of them by the end of its stream."""
+        if ended:
+            self.active[worker_id] = False
+            self.tasks = deque(task for task in self.tasks if task[0] != worker_id)
+        else:
+            del self.tasks[next(i for i, (w, _) in enumerate(self.tasks) if w == worker_id)]
+
+    def state(self):
+        """What ``DataLoader.state_dict`` gives."""
+        place = {
+            "num_workers": self.num_workers,
+            "start": None if self.ended else self.start,
+            "first": self.first and not self.ended,
+            "base_seed": self.base_seed,
+            "batches": self.batches,
+            "drawn": self.drawn,
+            "exhausted": _is_exhausted(self.index_sampler, self.drawn),
+            "fetched": self.fetched,
+            **_own_states(self),
+        }
+        if self.workers is not None:
+            place["tasks"] = [(worker_id, _plain(index)) for worker_id, index in self.tasks]
+            place.update(turn=self.turn, active=list(self.active), workers=self.workers.state())
+        return place
+
+
+def _own_states(owner):
+    """Of the generators, and of the sampler and the data set where they save their own."""
+    sampler, dataset = owner.sampler, owner.dataset
+    own = owner.num_workers == 0 and is_stateful(dataset)
+    return {
+        "generators": [g.get_state() for g in owner.generators],
+        "sampler": None if sampler is None else sampler.state_dict(),
+        "dataset": dataset.state_dict() if own else None,
+    }
+
+
+def outside(loader):
+    """The place of a loader of which there was no pass yet."""
+    return {"num_workers": loader.num_workers, "start": None, **_own_states(Pass(loader))}
 
 
 @contextlib.contextmanager
@@ -67,18 +136,6 @@ def replayed(position, own):
         _set(own, position["start"]["generators"])
         yield
     _set(own, position["generators"])
-
-
-def outside(loader):
-    """The place of a loader of which no pass is known."""
-    sampler, dataset = stateful_sampler(loader), loader.dataset
-    return {
-        "num_workers": loader.num_workers,
-        "start": None,
-        "generators": [g.get_state() for g in generators(loader)],
-        "sampler": None if sampler is None else sampler.state_dict(),
-        "dataset": dataset.state_dict() if is_stateful(dataset) else None,
-    }
 
 
 def restore_sampler(loader, position):
@@ -120,10 +177,10 @@ def check(position, loader):
         )
 
 
-def plain(index):
+def _plain(index):
     """A sampler's index without NumPy's scalars, which a safe file does not hold."""
     if isinstance(index, np.generic):
         return index.item()
     if isinstance(index, (list, tuple)) and not hasattr(index, "_fields"):
-        return type(index)([plain(i) for i in index])
+        return type(index)([_plain(i) for i in index])
     return index
