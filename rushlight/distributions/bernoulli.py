@@ -6,8 +6,8 @@ import rushlight
 from rushlight.autograd.mode import no_grad
 from rushlight.distributions import constraints
 from rushlight.distributions.exp_family import ExponentialFamily
-from rushlight.distributions.odds import Odds, validated
-from rushlight.distributions.utils import broadcast_all
+from rushlight.distributions.odds import Odds
+from rushlight.distributions.utils import broadcast_all, validated
 from rushlight.nn import functional as F
 from rushlight.tensor import Size
 

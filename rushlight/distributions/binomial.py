@@ -5,7 +5,8 @@ from typing import Any
 import rushlight
 from rushlight.autograd.mode import no_grad
 from rushlight.distributions import constraints
-from rushlight.distributions.odds import Odds, validated
+from rushlight.distributions.odds import Odds
+from rushlight.distributions.utils import validated
 from rushlight.nn import functional as F
 from rushlight.tensor import Size
 

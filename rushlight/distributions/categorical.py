@@ -3,10 +3,10 @@
 import rushlight
 from rushlight.distributions import constraints
 from rushlight.distributions.distribution import Distribution
-from rushlight.distributions.utils import lazy_property, logits_to_probs, probs_to_logits
+from rushlight.distributions.utils import lazy_property, logits_to_probs, probs_to_logits, validated
 from rushlight.tensor import Size
 
-__all__ = ["Categorical"]
+__all__ = ["Categorical", "OfCategories"]
 
 
 class Categorical(Distribution):
@@ -93,10 +93,9 @@ class Categorical(Distribution):
         drawn = rushlight.multinomial(rows, sample_shape.numel(), True).T
         return drawn.reshape(self._extended_shape(sample_shape))
 
+    @validated
     def log_prob(self, value):
         """The logarithm of each category's probability."""
-        if self._validate_args:
-            self._validate_sample(value)
         places, logits = rushlight.broadcast_tensors(value.long().unsqueeze(-1), self.logits)
         return logits.gather(-1, places[..., :1]).squeeze(-1)
 
@@ -110,3 +109,39 @@ class Categorical(Distribution):
         values = rushlight.arange(self._num_events)
         values = values.view((-1,) + (1,) * len(self._batch_shape))
         return values.expand((-1, *self._batch_shape)) if expand else values
+
+
+class OfCategories(Distribution):
+    """A distribution of vectors with an element for each category of a ``Categorical``."""
+
+    arg_constraints = Categorical.arg_constraints
+
+    def __init__(self, probs, logits, validate_args):
+        self._categorical = Categorical(probs, logits)
+        shape = self._categorical.param_shape
+        super().__init__(shape[:-1], shape[-1:], validate_args=validate_args)
+
+    def _expanded(self, cls, batch_shape, instance, **attributes):
+        return super()._expanded(
+            cls, batch_shape, instance,
+            _categorical=self._categorical.expand(batch_shape), **attributes,
+        )  # fmt: skip
+
+    @property
+    def _param(self):
+        return self._categorical._param
+
+    @property
+    def probs(self):
+        """The probabilities."""
+        return self._categorical.probs
+
+    @property
+    def logits(self):
+        """The logarithms of the probabilities."""
+        return self._categorical.logits
+
+    @property
+    def param_shape(self):
+        """The shape of ``probs`` and ``logits``."""
+        return self._categorical.param_shape

@@ -12,8 +12,14 @@ import rushlight
 from rushlight.autograd.mode import no_grad, recorder
 from rushlight.distributions import constraints
 from rushlight.distributions.exp_family import ExponentialFamily
-from rushlight.distributions.odds import Odds, validated
-from rushlight.distributions.utils import broadcast_all, clamp_probs, lazy_property, logits_to_probs
+from rushlight.distributions.odds import Odds
+from rushlight.distributions.utils import (
+    broadcast_all,
+    clamp_probs,
+    lazy_property,
+    logits_to_probs,
+    validated,
+)
 from rushlight.nn import functional as F
 from rushlight.tensor import Size
 

@@ -3,6 +3,7 @@
 import rushlight
 from rushlight.distributions import constraints
 from rushlight.distributions.exp_family import ExponentialFamily
+from rushlight.distributions.utils import validated
 from rushlight.nn.functional import one_hot
 from rushlight.tensor import Size
 
@@ -39,10 +40,9 @@ class Dirichlet(ExponentialFamily):
         shape = self._extended_shape(Size(sample_shape))
         return rushlight._sample_dirichlet(self.concentration.expand(shape))
 
+    @validated
     def log_prob(self, value):
         """Σ (αᵢ - 1) log xᵢ + log Γ(Σα) - Σ log Γ(αᵢ)."""
-        if self._validate_args:
-            self._validate_sample(value)
         a = self.concentration
         return rushlight.xlogy(a - 1, value).sum(-1) + a.sum(-1).lgamma() - a.lgamma().sum(-1)
 

@@ -5,8 +5,7 @@ from math import inf, nan
 import rushlight
 from rushlight.distributions import constraints
 from rushlight.distributions.distribution import Distribution
-from rushlight.distributions.odds import validated
-from rushlight.distributions.utils import broadcast_all
+from rushlight.distributions.utils import broadcast_all, validated
 from rushlight.ops.special import xlog1py
 from rushlight.tensor import Size
 

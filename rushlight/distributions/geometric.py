@@ -3,8 +3,8 @@
 import rushlight
 from rushlight.autograd.mode import no_grad, recorder
 from rushlight.distributions import constraints
-from rushlight.distributions.odds import Odds, validated
-from rushlight.distributions.utils import broadcast_all
+from rushlight.distributions.odds import Odds
+from rushlight.distributions.utils import broadcast_all, validated
 from rushlight.nn import functional as F
 from rushlight.tensor import Size
 

@@ -4,11 +4,10 @@ from math import pi, sqrt
 
 import rushlight
 from rushlight.distributions import constraints
-from rushlight.distributions.odds import validated
 from rushlight.distributions.transformed_distribution import TransformedDistribution
 from rushlight.distributions.transforms import AffineTransform, ExpTransform
 from rushlight.distributions.uniform import Uniform
-from rushlight.distributions.utils import broadcast_all, euler_constant
+from rushlight.distributions.utils import broadcast_all, euler_constant, validated
 
 __all__ = ["Gumbel"]
 

@@ -5,9 +5,9 @@ from math import inf, log
 import rushlight
 from rushlight.distributions import constraints
 from rushlight.distributions.cauchy import Cauchy
-from rushlight.distributions.odds import validated
 from rushlight.distributions.transformed_distribution import TransformedDistribution
 from rushlight.distributions.transforms import AbsTransform
+from rushlight.distributions.utils import validated
 
 __all__ = ["HalfCauchy"]
 

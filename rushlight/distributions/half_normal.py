@@ -5,9 +5,9 @@ from math import inf, log, pi, sqrt
 import rushlight
 from rushlight.distributions import constraints
 from rushlight.distributions.normal import Normal
-from rushlight.distributions.odds import validated
 from rushlight.distributions.transformed_distribution import TransformedDistribution
 from rushlight.distributions.transforms import AbsTransform
+from rushlight.distributions.utils import validated
 
 __all__ = ["HalfNormal"]
 

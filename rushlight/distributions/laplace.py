@@ -5,8 +5,7 @@ from math import sqrt
 import rushlight
 from rushlight.distributions import constraints
 from rushlight.distributions.distribution import Distribution
-from rushlight.distributions.odds import validated
-from rushlight.distributions.utils import broadcast_all
+from rushlight.distributions.utils import broadcast_all, validated
 from rushlight.tensor import Size
 
 __all__ = ["Laplace"]

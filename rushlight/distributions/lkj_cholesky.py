@@ -7,7 +7,7 @@ from rushlight.autograd.mode import no_grad
 from rushlight.distributions import constraints
 from rushlight.distributions.beta import Beta
 from rushlight.distributions.distribution import Distribution
-from rushlight.distributions.utils import broadcast_all
+from rushlight.distributions.utils import broadcast_all, validated
 from rushlight.tensor import Size
 
 __all__ = ["LKJCholesky"]
@@ -69,10 +69,9 @@ class LKJCholesky(Distribution):
             diagonal = (1 - rows.square().sum(-1)).clamp(min=tiny).sqrt()
             return rows + rushlight.diag_embed(diagonal)
 
+    @validated
     def log_prob(self, value):
         """Σ (dim - i + 2(concentration - 1)) log Lᵢᵢ, less the logarithm of the constant."""
-        if self._validate_args:
-            self._validate_sample(value)
         n = self.dim
         diagonal = value.diagonal(dim1=-1, dim2=-2)[..., 1:]
         row = rushlight.arange(2, n + 1)

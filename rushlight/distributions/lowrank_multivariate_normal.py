@@ -4,9 +4,9 @@ import math
 
 import rushlight
 from rushlight.distributions import constraints
+from rushlight.distributions.covariance import log_diagonal, mahalanobis
 from rushlight.distributions.distribution import Distribution
-from rushlight.distributions.multivariate_normal import log_diagonal, mahalanobis
-from rushlight.distributions.utils import lazy_property
+from rushlight.distributions.utils import lazy_property, validated
 from rushlight.tensor import Size
 
 __all__ = ["LowRankMultivariateNormal"]
@@ -134,10 +134,9 @@ class LowRankMultivariateNormal(Distribution):
         shared = (W @ common.unsqueeze(-1)).squeeze(-1)
         return self.loc + shared + self._unbroadcasted_cov_diag.sqrt() * own
 
+    @validated
     def log_prob(self, value):
         """-½(N log 2π + log |Σ| + (x - loc)ᵀ·Σ⁻¹·(x - loc))."""
-        if self._validate_args:
-            self._validate_sample(value)
         x = value - self.loc
         weighted = (self._weighted_factor() @ x.unsqueeze(-1)).squeeze(-1)
         distance = (x.square() / self._unbroadcasted_cov_diag).sum(-1)

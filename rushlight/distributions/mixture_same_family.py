@@ -6,6 +6,7 @@ from rushlight.autograd.mode import no_grad
 from rushlight.distributions import constraints
 from rushlight.distributions.categorical import Categorical
 from rushlight.distributions.distribution import Distribution
+from rushlight.distributions.utils import validated
 from rushlight.tensor import Size
 
 __all__ = ["MixtureSameFamily"]
@@ -94,10 +95,9 @@ class MixtureSameFamily(Distribution):
         found = self._component_distribution.cdf(value.unsqueeze(self._component_dim))
         return (found * self._mixture_distribution.probs).sum(-1)
 
+    @validated
     def log_prob(self, value):
         """log Σ wₖ pₖ(x)."""
-        if self._validate_args:
-            self._validate_sample(value)
         value = value.unsqueeze(self._component_dim)
         found = self._component_distribution.log_prob(value)
         weights = self._mixture_distribution.logits.log_softmax(-1)

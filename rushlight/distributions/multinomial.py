@@ -4,15 +4,14 @@ import rushlight
 from rushlight.autograd.mode import no_grad
 from rushlight.distributions import constraints
 from rushlight.distributions.binomial import Binomial
-from rushlight.distributions.categorical import Categorical
-from rushlight.distributions.distribution import Distribution
-from rushlight.distributions.utils import broadcast_all
+from rushlight.distributions.categorical import OfCategories
+from rushlight.distributions.utils import broadcast_all, validated
 from rushlight.tensor import Size
 
 __all__ = ["Multinomial"]
 
 
-class Multinomial(Distribution):
+class Multinomial(OfCategories):
     """How often each of K categories occurs among ``total_count`` draws.
 
     Args:
@@ -28,7 +27,6 @@ class Multinomial(Distribution):
     (tensor([2., 2.]), tensor(0.3750))
     """
 
-    arg_constraints = {"probs": constraints.simplex, "logits": constraints.real_vector}
     total_count: int
 
     def __init__(self, total_count=1, probs=None, logits=None, validate_args=None):
@@ -37,17 +35,14 @@ class Multinomial(Distribution):
                 f"Multinomial: total_count must be one int, got {type(total_count).__name__}"
             )
         self.total_count = total_count
-        self._categorical = Categorical(probs, logits)
+        super().__init__(probs, logits, validate_args)
         self._binomial = Binomial(total_count, probs=self.probs)
-        shape = self._categorical.param_shape
-        super().__init__(shape[:-1], shape[-1:], validate_args=validate_args)
 
     def expand(self, batch_shape, _instance=None):
         """The distribution with its parameters expanded to ``batch_shape``, without a copy."""
         batch_shape = Size(batch_shape)
         return self._expanded(
             Multinomial, batch_shape, _instance, total_count=self.total_count,
-            _categorical=self._categorical.expand(batch_shape),
             _binomial=self._binomial.expand(batch_shape + self._event_shape),
         )  # fmt: skip
 
@@ -55,21 +50,6 @@ class Multinomial(Distribution):
     def support(self):
         """Counts of a sum up to ``total_count``."""
         return constraints.multinomial(self.total_count)
-
-    @property
-    def probs(self):
-        """The probabilities."""
-        return self._categorical.probs
-
-    @property
-    def logits(self):
-        """The logarithms of the probabilities."""
-        return self._categorical.logits
-
-    @property
-    def param_shape(self):
-        """The shape of ``probs`` and ``logits``."""
-        return self._categorical.param_shape
 
     @property
     def mean(self):
@@ -91,10 +71,9 @@ class Multinomial(Distribution):
             ones = rushlight.ones_like(drawn, dtype=counts.dtype)
             return counts.scatter_add(-1, drawn, ones)
 
+    @validated
     def log_prob(self, value):
         """log(n! / Πxᵢ!) + Σxᵢ log pᵢ."""
-        if self._validate_args:
-            self._validate_sample(value)
         logits, value = broadcast_all(self.logits, value)
         logits = logits.masked_fill((value == 0) & (logits == -rushlight.inf), 0)
         orders = (value.sum(-1) + 1).lgamma() - (value + 1).lgamma().sum(-1)
@@ -103,7 +82,8 @@ class Multinomial(Distribution):
     def entropy(self):
         """The entropy, from that of the categories and the binomial distribution of each count."""
         n = self.total_count
-        counts = self._binomial.enumerate_support(expand=False)[1:]
+        counts = rushlight.arange(1.0, n + 1, dtype=self.probs.dtype)
+        counts = counts.view((-1,) + (1,) * self.probs.ndim)
         chances = self._binomial.log_prob(counts).exp()
         orders = (chances * (counts + 1).lgamma()).sum([0, -1])
         whole = rushlight.tensor(n + 1.0, dtype=self.probs.dtype).lgamma()

@@ -4,60 +4,20 @@ import math
 
 import rushlight
 from rushlight.distributions import constraints
-from rushlight.distributions.distribution import Distribution
-from rushlight.distributions.utils import lazy_property
+from rushlight.distributions.covariance import (
+    OfCovariance,
+    given_matrix,
+    log_diagonal,
+    mahalanobis,
+    scale_factor,
+)
+from rushlight.distributions.utils import validated
 from rushlight.tensor import Size
 
-__all__ = ["MultivariateNormal", "log_diagonal", "mahalanobis", "precision_to_scale_tril"]
+__all__ = ["MultivariateNormal"]
 
 
-def mahalanobis(L, x):
-    """|L⁻¹x|², for lower triangular L (B…, N, N) and vectors x (S…, B…, N) → (S…, B…).
-
-    Vectors that share a matrix are the columns of one system.
-    """
-    batch = L.ndim - 2
-    cut = x.ndim - 1 - batch
-    columns = x.reshape((-1, *x.shape[cut:])).movedim(0, -1)
-    solved = rushlight.linalg.solve_triangular(L, columns, upper=False)
-    return solved.square().sum(-2).movedim(-1, 0).reshape(x.shape[:-1])
-
-
-def log_diagonal(L):
-    """Σ log Lᵢᵢ: half the logarithm of the determinant of L·Lᵀ."""
-    return L.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-
-
-def precision_to_scale_tril(precision):
-    """The Cholesky factor of the inverse of ``precision``.
-
-    With rows and columns in the opposite order, precision = Uᵀ·U; then U⁻¹ is that factor.
-    """
-    factor = rushlight.linalg.cholesky(precision.flip((-2, -1)))
-    U = factor.flip((-2, -1)).mT
-    identity = rushlight.eye(precision.shape[-1], dtype=precision.dtype)
-    return rushlight.linalg.solve_triangular(U, identity, upper=False)
-
-
-def given_matrix(name, **matrices):
-    """(name, matrix) of the one that is not None.
-
-    Raises:
-        ValueError: not exactly one is given, or it has fewer than two dims.
-    """
-    given = [(k, m) for k, m in matrices.items() if m is not None]
-    if len(given) != 1:
-        raise ValueError(
-            f"{name}: give exactly one of covariance_matrix, precision_matrix and scale_tril, "
-            f"got {[k for k, _ in given] or 'none'}"
-        )
-    key, matrix = given[0]
-    if matrix.ndim < 2:
-        raise ValueError(f"{name}: {key} must have at least two dims, got {tuple(matrix.shape)}")
-    return key, matrix
-
-
-class MultivariateNormal(Distribution):
+class MultivariateNormal(OfCovariance):
     """Normal vectors of N elements.
 
     Args:
@@ -114,25 +74,6 @@ class MultivariateNormal(Distribution):
             **self._expanded_parameters(batch_shape),
         )  # fmt: skip
 
-    def _broadcast(self, matrix):
-        return matrix.expand(self._batch_shape + self._event_shape + self._event_shape)
-
-    @lazy_property
-    def scale_tril(self):
-        """The Cholesky factor of the covariance."""
-        return self._broadcast(self._unbroadcasted_scale_tril)
-
-    @lazy_property
-    def covariance_matrix(self):
-        """The covariance."""
-        L = self._unbroadcasted_scale_tril
-        return self._broadcast(L @ L.mT)
-
-    @lazy_property
-    def precision_matrix(self):
-        """The inverse of the covariance."""
-        return self._broadcast(rushlight.cholesky_inverse(self._unbroadcasted_scale_tril))
-
     @property
     def mean(self):
         """``loc``."""
@@ -154,10 +95,9 @@ class MultivariateNormal(Distribution):
         noise = rushlight.randn(self._extended_shape(sample_shape), dtype=self.loc.dtype)
         return self.loc + (self._unbroadcasted_scale_tril @ noise.unsqueeze(-1)).squeeze(-1)
 
+    @validated
     def log_prob(self, value):
         """-½(N log 2π + log |Σ| + |L⁻¹(x - loc)|²)."""
-        if self._validate_args:
-            self._validate_sample(value)
         L = self._unbroadcasted_scale_tril
         distance = mahalanobis(L, value - self.loc)
         n = self._event_shape[0]
@@ -170,12 +110,3 @@ class MultivariateNormal(Distribution):
             self._unbroadcasted_scale_tril
         )
         return found.expand(self._batch_shape)
-
-
-def scale_factor(key, matrix):
-    """The Cholesky factor of the covariance, from the matrix that is called ``key``."""
-    if key == "scale_tril":
-        return matrix
-    if key == "covariance_matrix":
-        return rushlight.linalg.cholesky(matrix)
-    return precision_to_scale_tril(matrix)

@@ -6,7 +6,8 @@ import rushlight
 from rushlight.autograd.mode import no_grad
 from rushlight.distributions import constraints
 from rushlight.distributions.gamma import Gamma
-from rushlight.distributions.odds import Odds, validated
+from rushlight.distributions.odds import Odds
+from rushlight.distributions.utils import validated
 from rushlight.nn import functional as F
 from rushlight.tensor import Size
 

@@ -6,8 +6,7 @@ import rushlight
 from rushlight.autograd.mode import no_grad
 from rushlight.distributions import constraints
 from rushlight.distributions.exp_family import ExponentialFamily
-from rushlight.distributions.odds import validated
-from rushlight.distributions.utils import broadcast_all
+from rushlight.distributions.utils import broadcast_all, validated
 from rushlight.tensor import Size
 
 __all__ = ["Normal"]

@@ -1,7 +1,5 @@
 """What distributions share that are given by a probability, or by its logit."""
 
-from functools import wraps
-
 from rushlight.distributions.distribution import Distribution
 from rushlight.distributions.utils import (
     broadcast_all,
@@ -10,19 +8,7 @@ from rushlight.distributions.utils import (
     probs_to_logits,
 )
 
-__all__ = ["Odds", "validated"]
-
-
-def validated(method):
-    """A method of a value, which is checked first where the distribution checks its arguments."""
-
-    @wraps(method)
-    def checked(self, value):
-        if self._validate_args:
-            self._validate_sample(value)
-        return method(self, value)
-
-    return checked
+__all__ = ["Odds"]
 
 
 class Odds(Distribution):

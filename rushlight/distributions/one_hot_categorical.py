@@ -2,15 +2,14 @@
 
 import rushlight
 from rushlight.distributions import constraints
-from rushlight.distributions.categorical import Categorical
-from rushlight.distributions.distribution import Distribution
+from rushlight.distributions.categorical import OfCategories
+from rushlight.distributions.utils import validated
 from rushlight.nn.functional import one_hot
-from rushlight.tensor import Size
 
 __all__ = ["OneHotCategorical", "OneHotCategoricalStraightThrough"]
 
 
-class OneHotCategorical(Distribution):
+class OneHotCategorical(OfCategories):
     """A ``Categorical`` whose values are vectors of zeros and a single one.
 
     Args:
@@ -22,36 +21,11 @@ class OneHotCategorical(Distribution):
     tensor([0., 1.])
     """
 
-    arg_constraints = {"probs": constraints.simplex, "logits": constraints.real_vector}
     support = constraints.one_hot
     has_enumerate_support = True
 
     def __init__(self, probs=None, logits=None, validate_args=None):
-        self._categorical = Categorical(probs, logits)
-        shape = self._categorical.param_shape
-        super().__init__(self._categorical.batch_shape, shape[-1:], validate_args=validate_args)
-
-    def expand(self, batch_shape, _instance=None):
-        """The distribution with its parameters expanded to ``batch_shape``, without a copy."""
-        batch_shape = Size(batch_shape)
-        return self._expanded(
-            OneHotCategorical, batch_shape, _instance,
-            _categorical=self._categorical.expand(batch_shape),
-        )  # fmt: skip
-
-    @property
-    def _param(self):
-        return self._categorical._param
-
-    @property
-    def probs(self):
-        """The probabilities."""
-        return self._categorical.probs
-
-    @property
-    def logits(self):
-        """The logarithms of the probabilities."""
-        return self._categorical.logits
+        super().__init__(probs, logits, validate_args)
 
     @property
     def mean(self):
@@ -68,11 +42,6 @@ class OneHotCategorical(Distribution):
         """p(1 - p)."""
         return self.probs * (1 - self.probs)
 
-    @property
-    def param_shape(self):
-        """The shape of ``probs`` and ``logits``."""
-        return self._categorical.param_shape
-
     def _vectors(self, categories):
         return one_hot(categories, self._event_shape[0]).to(self._param.dtype)
 
@@ -80,10 +49,9 @@ class OneHotCategorical(Distribution):
         """Vectors drawn at random."""
         return self._vectors(self._categorical.sample(sample_shape))
 
+    @validated
     def log_prob(self, value):
         """The logarithm of each vector's probability."""
-        if self._validate_args:
-            self._validate_sample(value)
         return self._categorical.log_prob(value.argmax(-1))
 
     def entropy(self):

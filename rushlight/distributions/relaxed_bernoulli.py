@@ -5,10 +5,10 @@ Categorical reparameterization with Gumbel-softmax, ICLR 2017.
 """
 
 from rushlight.distributions import constraints
-from rushlight.distributions.odds import Odds, validated
+from rushlight.distributions.odds import Odds
 from rushlight.distributions.transformed_distribution import TransformedDistribution
 from rushlight.distributions.transforms import SigmoidTransform
-from rushlight.distributions.utils import broadcast_all, clamp_probs
+from rushlight.distributions.utils import broadcast_all, clamp_probs, validated
 from rushlight.tensor import Size
 
 __all__ = ["LogitRelaxedBernoulli", "RelaxedBernoulli"]

@@ -8,17 +8,16 @@ import math
 
 import rushlight
 from rushlight.distributions import constraints
-from rushlight.distributions.categorical import Categorical
-from rushlight.distributions.distribution import Distribution
+from rushlight.distributions.categorical import OfCategories
 from rushlight.distributions.transformed_distribution import TransformedDistribution
 from rushlight.distributions.transforms import ExpTransform
-from rushlight.distributions.utils import broadcast_all, clamp_probs
+from rushlight.distributions.utils import broadcast_all, clamp_probs, validated
 from rushlight.tensor import Size
 
 __all__ = ["ExpRelaxedCategorical", "RelaxedOneHotCategorical"]
 
 
-class ExpRelaxedCategorical(Distribution):
+class ExpRelaxedCategorical(OfCategories):
     """The logarithms of relaxed one-hot vectors.
 
     Args:
@@ -26,38 +25,19 @@ class ExpRelaxedCategorical(Distribution):
         probs, logits: As of ``Categorical``.
     """
 
-    arg_constraints = {"probs": constraints.simplex, "logits": constraints.real_vector}
     support = constraints.real_vector  # in truth a surface in it, as the exponentials add up to 1
     has_rsample = True
 
     def __init__(self, temperature, probs=None, logits=None, validate_args=None):
-        self._categorical = Categorical(probs, logits)
         self.temperature = temperature
-        shape = self._categorical.param_shape
-        super().__init__(shape[:-1], shape[-1:], validate_args=validate_args)
+        super().__init__(probs, logits, validate_args)
 
     def expand(self, batch_shape, _instance=None):
         """The distribution with its parameters expanded to ``batch_shape``, without a copy."""
         batch_shape = Size(batch_shape)
         return self._expanded(
-            ExpRelaxedCategorical, batch_shape, _instance, temperature=self.temperature,
-            _categorical=self._categorical.expand(batch_shape),
+            ExpRelaxedCategorical, batch_shape, _instance, temperature=self.temperature
         )  # fmt: skip
-
-    @property
-    def param_shape(self):
-        """The shape of ``probs`` and ``logits``."""
-        return self._categorical.param_shape
-
-    @property
-    def logits(self):
-        """The logarithms of the probabilities."""
-        return self._categorical.logits
-
-    @property
-    def probs(self):
-        """The probabilities."""
-        return self._categorical.probs
 
     def rsample(self, sample_shape=()):
         """(logits + Gumbel noise) / temperature, scaled to be logarithms of probabilities."""
@@ -67,10 +47,9 @@ class ExpRelaxedCategorical(Distribution):
         scores = (self.logits + gumbel) / self.temperature
         return scores - scores.logsumexp(-1, keepdim=True)
 
+    @validated
     def log_prob(self, value):
         """log Γ(K) + (K - 1) log temperature + Σ of the normalised scores."""
-        if self._validate_args:
-            self._validate_sample(value)
         logits, value = broadcast_all(self.logits, value)
         k, temperature = self._event_shape[0], rushlight.as_tensor(self.temperature)
         scores = (logits - value * temperature).log_softmax(-1)

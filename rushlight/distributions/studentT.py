@@ -6,8 +6,7 @@ import rushlight
 from rushlight.distributions import constraints
 from rushlight.distributions.chi2 import Chi2
 from rushlight.distributions.distribution import Distribution
-from rushlight.distributions.odds import validated
-from rushlight.distributions.utils import broadcast_all
+from rushlight.distributions.utils import broadcast_all, validated
 from rushlight.tensor import Size
 
 __all__ = ["StudentT"]

@@ -8,7 +8,7 @@ from rushlight.distributions import constraints
 from rushlight.distributions.distribution import Distribution
 from rushlight.distributions.independent import Independent
 from rushlight.distributions.transforms import ComposeTransform, Transform
-from rushlight.distributions.utils import sum_rightmost
+from rushlight.distributions.utils import sum_rightmost, validated
 from rushlight.tensor import Size
 
 __all__ = ["TransformedDistribution"]
@@ -93,10 +93,9 @@ class TransformedDistribution(Distribution):
             x = t(x)
         return x
 
+    @validated
     def log_prob(self, value):
         """The base's at x, less the logarithms of the Jacobians' determinants."""
-        if self._validate_args:
-            self._validate_sample(value)
         event_dim = len(self.event_shape)
         total = 0.0
         for t in reversed(self.transforms):

@@ -1,5 +1,7 @@
 """Small functions that distributions share."""
 
+from functools import wraps
+
 import numpy as np
 
 import rushlight
@@ -8,7 +10,8 @@ from rushlight.tensor import Tensor
 
 __all__ = [
     "broadcast_all", "clamp_probs", "euler_constant", "lazy_property", "logits_to_probs",
-    "probs_to_logits", "sum_rightmost", "tril_matrix_to_vec", "vec_to_tril_matrix",
+    "probs_to_logits", "sum_rightmost", "tril_matrix_to_vec", "validated",
+    "vec_to_tril_matrix",
 ]  # fmt: skip
 
 euler_constant = 0.57721566490153286060
@@ -100,6 +103,18 @@ class lazy_property:
         if recorder() is None:
             setattr(instance, self.wrapped.__name__, value)
         return value
+
+
+def validated(method):
+    """A method of a value, which is checked first where the distribution checks its arguments."""
+
+    @wraps(method)
+    def checked(self, value):
+        if self._validate_args:
+            self._validate_sample(value)
+        return method(self, value)
+
+    return checked
 
 
 def tril_matrix_to_vec(mat, diag=0):

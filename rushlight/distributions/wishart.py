@@ -7,19 +7,20 @@ import rushlight
 from rushlight.autograd.mode import recorder
 from rushlight.distributions import constraints
 from rushlight.distributions.chi2 import Chi2
-from rushlight.distributions.exp_family import ExponentialFamily
-from rushlight.distributions.multivariate_normal import (
+from rushlight.distributions.covariance import (
+    OfCovariance,
     given_matrix,
     log_diagonal,
     scale_factor,
 )
-from rushlight.distributions.utils import lazy_property, vec_to_tril_matrix
+from rushlight.distributions.exp_family import ExponentialFamily
+from rushlight.distributions.utils import validated, vec_to_tril_matrix
 from rushlight.tensor import Size, Tensor
 
 __all__ = ["Wishart"]
 
 
-class Wishart(ExponentialFamily):
+class Wishart(OfCovariance, ExponentialFamily):
     """Σ xᵢ·xᵢᵀ of ``df`` normal vectors xᵢ; ``df`` need not be whole.
 
     Args:
@@ -92,25 +93,6 @@ class Wishart(ExponentialFamily):
         new._set_chi2(batch_shape, self._event_shape)
         return new
 
-    def _broadcast(self, matrix):
-        return matrix.expand(self._batch_shape + self._event_shape)
-
-    @lazy_property
-    def scale_tril(self):
-        """The Cholesky factor of the vectors' covariance."""
-        return self._broadcast(self._unbroadcasted_scale_tril)
-
-    @lazy_property
-    def covariance_matrix(self):
-        """The vectors' covariance."""
-        L = self._unbroadcasted_scale_tril
-        return self._broadcast(L @ L.mT)
-
-    @lazy_property
-    def precision_matrix(self):
-        """The inverse of the vectors' covariance."""
-        return self._broadcast(rushlight.cholesky_inverse(self._unbroadcasted_scale_tril))
-
     @property
     def mean(self):
         """df·Σ."""
@@ -163,10 +145,9 @@ class Wishart(ExponentialFamily):
             sample = self._drawn(sample_shape).where(singular[..., None, None], sample)
         return sample
 
+    @validated
     def log_prob(self, value):
         """½(df - N - 1) log |X| - ½ tr(Σ⁻¹·X) - F, with the log normalizer F."""
-        if self._validate_args:
-            self._validate_sample(value)
         nu, n = self.df, self._event_shape[-1]
         L = self._unbroadcasted_scale_tril
         trace = rushlight.cholesky_solve(value, L).diagonal(dim1=-2, dim2=-1).sum(-1)

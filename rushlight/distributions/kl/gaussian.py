@@ -4,9 +4,10 @@ Both ways of giving a covariance answer the same three questions, so one formula
 """
 
 import rushlight
+from rushlight.distributions.covariance import log_diagonal
 from rushlight.distributions.kl.registry import register_kl
 from rushlight.distributions.lowrank_multivariate_normal import LowRankMultivariateNormal
-from rushlight.distributions.multivariate_normal import MultivariateNormal, log_diagonal
+from rushlight.distributions.multivariate_normal import MultivariateNormal
 
 __all__ = ["gaussian"]
 
