@@ -7,22 +7,7 @@ from collections.abc import Sequence
 from rushlight.tensor import Tensor
 from rushlight.vision.images import channels_of
 
-__all__ = ["angles", "fill_for", "fill_of", "lines", "ordered", "pair", "two_of"]
-
-
-def pair(size, name):
-    """(height, width) from a number, or a sequence of one or two, as it is given.
-
-    Raises:
-        ValueError: there are more than two.
-    """
-    if isinstance(size, numbers.Number):
-        return int(size), int(size)  # type: ignore[call-overload]
-    if isinstance(size, Sequence) and len(size) == 1:
-        return size[0], size[0]
-    if len(size) != 2:
-        raise ValueError(f"{name}: expected a size (h, w), got {size}")
-    return size
+__all__ = ["angles", "fill_for", "fill_of", "lines", "ordered", "two_of"]
 
 
 def two_of(value, name, counts=(2,)):

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import rushlight as torch
 from rushlight import nn
 from rushlight.vision.transforms import functional as F
-from rushlight.vision.transforms.arguments import pair
 from rushlight.vision.transforms.draws import between, happens
+from rushlight.vision.transforms.functional.size import two_sizes
 
 __all__ = [
     "ColorJitter", "GaussianBlur", "Grayscale", "RandomAdjustSharpness", "RandomAutocontrast",
@@ -232,7 +232,7 @@ class GaussianBlur(nn.Module):
 
     def __init__(self, kernel_size, sigma=(0.1, 2.0)):
         super().__init__()
-        self.kernel_size = pair(kernel_size, "GaussianBlur")
+        self.kernel_size = two_sizes(kernel_size, "GaussianBlur")
         if any(size <= 0 or size % 2 == 0 for size in self.kernel_size):
             raise ValueError(f"GaussianBlur: kernel_size must be odd, got {self.kernel_size}")
         if isinstance(sigma, numbers.Number):

@@ -9,10 +9,11 @@ import numpy as np
 import rushlight as torch
 from rushlight import nn
 from rushlight.vision.transforms import functional as F
-from rushlight.vision.transforms.arguments import ordered, pair
+from rushlight.vision.transforms.arguments import ordered
 from rushlight.vision.transforms.draws import below, between, happens
 from rushlight.vision.transforms.functional import InterpolationMode
 from rushlight.vision.transforms.functional.interpolation import as_mode
+from rushlight.vision.transforms.functional.size import two_sizes
 
 __all__ = [
     "CenterCrop", "FiveCrop", "Pad", "RandomCrop", "RandomErasing", "RandomResizedCrop", "Resize",
@@ -77,7 +78,7 @@ class CenterCrop(nn.Module):
 
     def __init__(self, size):
         super().__init__()
-        self.size = pair(size, "CenterCrop")
+        self.size = two_sizes(size, "CenterCrop")
 
     def forward(self, img):
         return F.center_crop(img, self.size)
@@ -138,7 +139,7 @@ class RandomCrop(nn.Module):
 
     def __init__(self, size, padding=None, pad_if_needed=False, fill=0, padding_mode="constant"):
         super().__init__()
-        self.size = tuple(pair(size, "RandomCrop"))
+        self.size = tuple(two_sizes(size, "RandomCrop"))
         self.padding = padding
         self.pad_if_needed = pad_if_needed
         self.fill = fill
@@ -190,7 +191,7 @@ class RandomResizedCrop(nn.Module):
         interpolation=InterpolationMode.BILINEAR, antialias=True,
     ):  # fmt: skip
         super().__init__()
-        self.size = pair(size, "RandomResizedCrop")
+        self.size = two_sizes(size, "RandomResizedCrop")
         ordered(scale, ratio, "RandomResizedCrop")
         self.interpolation = as_mode(interpolation, "RandomResizedCrop")
         self.antialias = antialias
@@ -235,7 +236,7 @@ class FiveCrop(nn.Module):
 
     def __init__(self, size):
         super().__init__()
-        self.size = pair(size, "FiveCrop")
+        self.size = two_sizes(size, "FiveCrop")
 
     def forward(self, img):
         return F.five_crop(img, self.size)
@@ -252,7 +253,7 @@ class TenCrop(nn.Module):
 
     def __init__(self, size, vertical_flip=False):
         super().__init__()
-        self.size = pair(size, "TenCrop")
+        self.size = two_sizes(size, "TenCrop")
         self.vertical_flip = vertical_flip
 
     def forward(self, img):
