@@ -115,3 +115,11 @@ def current_stream(device=None):
 def stream(stream):
     """Context in which a stream is used: the CPU has one order."""
     return contextlib.nullcontext(stream)
+
+
+def __getattr__(name):
+    if name != "amp":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from rushlight.amp import cpu
+
+    return cpu

@@ -193,3 +193,11 @@ class Event:
 
     def __init__(self, enable_timing=False, blocking=False, interprocess=False):
         raise RuntimeError("torch.cuda.Event requires CUDA support")
+
+
+def __getattr__(name):
+    if name != "amp":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from rushlight.amp import cuda
+
+    return cuda

@@ -74,6 +74,7 @@ def _run(outputs, grads, retain_graph, create_graph, targets, accumulate, name):
         seeds.append(_seed(out, g, symbolic, name))
     retain = bool(create_graph) if retain_graph is None else bool(retain_graph)
     in_rule, state.in_rule = state.in_rule, True
+    autocast, state.autocast = state.autocast, None  # gradients have their tensors' dtypes
     selective, state.selective = state.selective, targets is not None
     was = mode.set_grad(bool(create_graph)) if symbolic else None
     try:
@@ -81,7 +82,7 @@ def _run(outputs, grads, retain_graph, create_graph, targets, accumulate, name):
     finally:
         if symbolic:
             mode.set_grad(was)
-        state.in_rule, state.selective = in_rule, selective
+        state.in_rule, state.selective, state.autocast = in_rule, selective, autocast
 
 
 def backward(

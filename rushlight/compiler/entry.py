@@ -269,6 +269,7 @@ class Entry:
         source.names.update(mode=mode, state=mode.state, dtypes=_dtypes)
         source.demand(f"(not mode.grad_off or state.grad) is {mode.is_grad_enabled()}")
         source.demand(f"state.inference is {mode.state.inference}")
+        source.demand(f"state.autocast is {source.name(mode.state.autocast)}")
         source.demand(f"dtypes._default is {source.name(_dtypes.get_default_dtype())}")
 
     def _check(self, checks):

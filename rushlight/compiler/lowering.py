@@ -132,13 +132,14 @@ def _run(lowering, equation, recorder, widen):
 @contextmanager
 def recording(recorder):
     """Context in which operations go to ``recorder``, whatever is recorded around it."""
-    was, grad = mode.state.recorder, mode.set_grad(False)
+    state = mode.state
+    was, grad = (state.recorder, state.autocast), mode.set_grad(False)
     mode.add_intercept(1)
-    mode.state.recorder = recorder
+    state.recorder, state.autocast = recorder, None
     try:
         yield
     finally:
-        mode.state.recorder = was
+        state.recorder, state.autocast = was
         mode.add_intercept(-1)
         mode.set_grad(grad)
 

@@ -2,6 +2,7 @@
 
 from rushlight import shapes
 from rushlight.errors import ShapeError
+from rushlight.ops.autocast import LOWER, autocasts
 from rushlight.ops.definition import function
 from rushlight.ops.kinds import kernel
 from rushlight.ops.matmul import (
@@ -43,6 +44,7 @@ def _axpby(product_, input, alpha, beta, name, out):
 
 
 @function(inplace=True)
+@autocasts(LOWER)
 def addmm(input, mat1, mat2, *, beta=1, alpha=1, out=None):
     """``beta · input + alpha · (mat1 @ mat2)``.
 
@@ -102,6 +104,7 @@ def addr(input, vec1, vec2, *, beta=1, alpha=1, out=None):
 
 
 @function(inplace=True)
+@autocasts(LOWER)
 def baddbmm(input, batch1, batch2, *, beta=1, alpha=1, out=None):
     """``beta · input + alpha · (batch1 @ batch2)`` for batches of matrices.
 
@@ -113,6 +116,7 @@ def baddbmm(input, batch1, batch2, *, beta=1, alpha=1, out=None):
 
 
 @function(inplace=True)
+@autocasts(LOWER)
 def addbmm(input, batch1, batch2, *, beta=1, alpha=1, out=None):
     """``beta · input`` + ``alpha`` · the sum of the products of two batches of matrices."""
     return _axpby(bmm(batch1, batch2).sum(0), input, alpha, beta, "addbmm", out)

@@ -6,6 +6,7 @@ Source: Vaswani et al. 2017, eq. 1; Ainslie et al. 2023 for queries that share k
 from rushlight.autograd import mode
 from rushlight.dtype import bool as bool_
 from rushlight.errors import DtypeError, ShapeError
+from rushlight.ops.autocast import LOWER, autocasts
 from rushlight.ops.dropout import dropout_noise
 from rushlight.ops.kinds import kernel
 from rushlight.ops.matmul import matmul
@@ -158,6 +159,7 @@ _attention.grad(query=_slope(0), key=_slope(1), value=_slope(2))
 # Function ----------------------------------------------------------------------------------
 
 
+@autocasts(LOWER)
 def scaled_dot_product_attention(
     query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False
 ):

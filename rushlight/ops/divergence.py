@@ -6,6 +6,7 @@ import numpy as np
 
 from rushlight.errors import DtypeError, UnsupportedDtypeError
 from rushlight.ops.activation import sigmoid
+from rushlight.ops.autocast import SINGLE, autocasts
 from rushlight.ops.dispatch import apply
 from rushlight.ops.exponential import xlogy
 from rushlight.ops.kinds import kernel
@@ -185,6 +186,7 @@ def binary_cross_entropy_with_logits(
 # Kullback and Leibler ------------------------------------------------------------------------
 
 
+@autocasts(SINGLE)
 def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_target=False):
     """target (log(target) - input), where ``input`` is a log-probability; each, or reduced.
 

@@ -11,6 +11,7 @@ from rushlight.autograd.tape import refresh
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops import labels, logits
+from rushlight.ops.autocast import SINGLE, autocasts
 from rushlight.ops.direct import FLOATS, taped
 from rushlight.ops.dispatch import apply, refuse
 from rushlight.ops.kinds import kernel
@@ -321,6 +322,7 @@ def _short(input, target, ignore_index):
     return taped(_CROSS_ENTROPY[0], loss, (input.node, None, None), saved, cells)
 
 
+@autocasts(SINGLE)
 def _of_probabilities(input, target, weight, reduction, label_smoothing):
     if target.array.dtype.kind in "iub":
         raise DtypeError(
@@ -351,6 +353,7 @@ def _per_class(weight, input):
     return weight.reshape(-1, *[1] * (input.array.ndim - 2)) if input.array.ndim > 2 else weight
 
 
+@autocasts(SINGLE)
 def _smoothed(input, target, weight, ignore_index, reduction, label_smoothing):
     dim = class_dim(input.array.shape)
     classes = input.array.shape[dim]

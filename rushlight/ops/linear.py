@@ -8,6 +8,7 @@ from numpy import ndarray
 from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
+from rushlight.ops.autocast import LOWER, autocasts
 from rushlight.ops.direct import FLOATS, plain, recorded, taped
 from rushlight.ops.dispatch import apply
 from rushlight.ops.kinds import kernel
@@ -174,6 +175,7 @@ def linear(input, weight, bias=None):
     return recorded(op, out, parents, (kept_w, kept_x), (cell_w, cell_x))
 
 
+@autocasts(LOWER)
 def _general(input, weight, bias):
     """``linear`` in any mode, of any dtype."""
     operands = {"input": input, "weight": weight, "bias": bias}

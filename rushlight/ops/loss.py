@@ -7,6 +7,7 @@ import numpy as np
 
 from rushlight.autograd import mode
 from rushlight.errors import UnsupportedDtypeError
+from rushlight.ops.autocast import SINGLE, autocasts
 from rushlight.ops.direct import FLOATS, plain, taped
 from rushlight.ops.dispatch import apply
 from rushlight.ops.kinds import kernel
@@ -196,6 +197,7 @@ def weighted(losses, input, weight, reduction):
 # Absolute error, and squared error that becomes absolute ------------------------------------
 
 
+@autocasts(SINGLE)
 def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
     """The mean (or sum, or each) of |input - target|.
 

@@ -7,6 +7,7 @@ from rushlight import shapes
 from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh
 from rushlight.errors import DtypeError, ShapeError
+from rushlight.ops.autocast import LOWER, autocasts
 from rushlight.ops.definition import function
 from rushlight.ops.direct import FLOATS, recorded
 from rushlight.ops.kinds import kernel
@@ -118,6 +119,7 @@ def check_tensors(name, **given):
 
 
 @function
+@autocasts(LOWER)
 def matmul(input, other, *, out=None):
     """The product of matrices, vectors and batches of either.
 

@@ -7,6 +7,7 @@ import numpy as np
 from rushlight import draw
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.activation import leaky_relu
+from rushlight.ops.autocast import LOWER, autocasts
 from rushlight.ops.definition import function
 from rushlight.ops.division import real_numbers
 from rushlight.ops.kinds import elementwise, kernel
@@ -33,6 +34,7 @@ _sloped.grad(
 
 
 @function
+@autocasts(LOWER)
 def prelu(input, weight):
     """``input`` where it is positive, else ``weight · input``, with one weight or one a channel.
 

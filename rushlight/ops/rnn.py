@@ -4,6 +4,7 @@ The layers themselves are single operations: ``lstm.py``, ``gru.py`` and ``elman
 """
 
 from rushlight.errors import DtypeError, ShapeError
+from rushlight.ops.autocast import LOWER, SINGLE, autocasts
 from rushlight.ops.definition import function
 from rushlight.ops.dropout import dropout as _dropout
 from rushlight.ops.elman import rnn_layer
@@ -67,10 +68,12 @@ class _Network:
 
     Attributes:
         run: One direction of a layer.
+        precision: The list of autocast that it is on.
     """
 
-    def __init__(self, name, run):
+    def __init__(self, name, run, precision=LOWER):
         self.name, self.run = name, run
+        self._cast_layers = autocasts(precision)(self._layers)
 
     def __call__(self, *args, **kwargs):
         several = "batch_sizes" in kwargs or (len(args) > 3 and type(args[3]) in (tuple, list))
@@ -90,7 +93,7 @@ class _Network:
                 f"{self.name}: Expected sequence length to be larger than 0 in RNN: input is "
                 f"{tuple(input.shape)}"
             )
-        rows, ends = self._layers(
+        rows, ends = self._cast_layers(
             input.reshape(length * batch, features), (batch,) * length, hx, params, has_biases,
             num_layers, dropout, train, bidirectional,
         )  # fmt: skip
@@ -102,7 +105,7 @@ class _Network:
     ):
         """Sequences of several lengths: data (rows, features), of each step ``batch_sizes``."""
         sizes = batch_sizes if type(batch_sizes) is tuple else tuple(batch_sizes.tolist())
-        rows, ends = self._layers(
+        rows, ends = self._cast_layers(
             data, sizes, hx, params, has_biases, num_layers, dropout, train, bidirectional
         )
         return rows, *ends
@@ -134,7 +137,7 @@ class _Network:
 #: By name, as the modes of ``nn.RNNBase`` in small letters.
 NETWORKS = {
     "lstm": _Network("lstm", _lstm_direction),
-    "gru": _Network("gru", _gru_direction),
+    "gru": _Network("gru", _gru_direction, SINGLE),
     "rnn_tanh": _Network("rnn_tanh", _rnn_direction(False)),
     "rnn_relu": _Network("rnn_relu", _rnn_direction(True)),
 }
@@ -219,6 +222,7 @@ def _cell(name, run, input, states, w_ih, w_hh, b_ih, b_hh):
 
 
 @function(method=False)
+@autocasts(SINGLE)
 def lstm_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
     """One step of a long short-term memory: (h, c) from ``hx``, the pair before.
 
@@ -236,6 +240,7 @@ def lstm_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
 
 
 @function(method=False)
+@autocasts(SINGLE)
 def gru_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
     """One step of gated recurrent units: the state after ``hx``.
 

@@ -9,6 +9,7 @@ from math import prod
 
 from rushlight.dtype import OF, int64
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
+from rushlight.ops.autocast import SINGLE, autocasts
 from rushlight.ops.create import ones, zeros
 from rushlight.ops.dispatch import refuse
 from rushlight.ops.grid import weighted_gather
@@ -203,6 +204,7 @@ def _check(input, grid, mode):
         raise UnsupportedDtypeError(f"grid_sample: not implemented for {input.dtype}")
 
 
+@autocasts(SINGLE)
 def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corners=None):
     """``input`` at the points of ``grid``, interpolated.
 

@@ -4,6 +4,7 @@ import math
 
 from rushlight.autograd.mode import no_grad
 from rushlight.errors import ShapeError
+from rushlight.ops.autocast import SINGLE, autocasts
 from rushlight.ops.entropy import cross_entropy
 from rushlight.ops.limits import check_range
 from rushlight.ops.linear import linear
@@ -14,6 +15,7 @@ from rushlight.tensor import Tensor
 __all__ = ["gaussian_nll_loss", "linear_cross_entropy", "poisson_nll_loss"]
 
 
+@autocasts(SINGLE)
 def poisson_nll_loss(
     input, target, log_input=True, full=False, size_average=None, eps=1e-8, reduce=None,
     reduction="mean",

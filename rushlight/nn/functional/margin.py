@@ -3,6 +3,7 @@
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.nn.functional.similarity import cosine_similarity, pairwise_distance
 from rushlight.ops.activation import logsigmoid, relu
+from rushlight.ops.autocast import SINGLE, autocasts
 from rushlight.ops.labels import hot
 from rushlight.ops.limits import check_range
 from rushlight.ops.loss import in_one_dtype, reduced, reduction_of
@@ -17,6 +18,7 @@ __all__ = [
 # Pairs --------------------------------------------------------------------------------------
 
 
+@autocasts(SINGLE)
 def cosine_embedding_loss(
     input1, input2, target, margin=0, size_average=None, reduce=None, reduction="mean"
 ):
@@ -51,6 +53,7 @@ def cosine_embedding_loss(
     return reduced(alike + apart, reduction)
 
 
+@autocasts(SINGLE)
 def hinge_embedding_loss(
     input, target, margin=1.0, size_average=None, reduce=None, reduction="mean"
 ):
@@ -68,6 +71,7 @@ def hinge_embedding_loss(
     return reduced(apart + input.where(target != -1, 0), reduction)
 
 
+@autocasts(SINGLE)
 def margin_ranking_loss(
     input1, input2, target, margin=0, size_average=None, reduce=None, reduction="mean"
 ):
@@ -93,6 +97,7 @@ def margin_ranking_loss(
     return reduced((-target * (input1 - input2) + margin).clamp_min(0), reduction)
 
 
+@autocasts(SINGLE)
 def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
     """log(1 + exp(-target · input)) with targets 1 and -1.
 
@@ -118,6 +123,7 @@ def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="m
 # Triplets -----------------------------------------------------------------------------------
 
 
+@autocasts(SINGLE)
 def triplet_margin_loss(
     anchor, positive, negative, margin=1.0, p=2, eps=1e-6, swap=False, size_average=None,
     reduce=None, reduction="mean",
@@ -193,6 +199,7 @@ def triplet_margin_with_distance_loss(
 # Classes and labels -------------------------------------------------------------------------
 
 
+@autocasts(SINGLE)
 def multi_margin_loss(
     input, target, p=1, margin=1.0, weight=None, size_average=None, reduce=None, reduction="mean"
 ):
@@ -254,6 +261,7 @@ def _rows(name, input):
     return input if input.ndim == 2 else input.reshape(1, -1)
 
 
+@autocasts(SINGLE)
 def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
     """The sum of max(0, 1 - input[label] + input[other]) over labels and others, divided by C.
 

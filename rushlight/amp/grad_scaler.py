@@ -1,0 +1,309 @@
+"""``GradScaler``: keeps the gradients of a loss in float16 away from 0.
+
+Source: Micikevicius et al., Mixed precision training, ICLR 2018, section 3.2.
+"""
+
+import warnings
+from enum import Enum
+from typing import Any
+
+import numpy as np
+
+from rushlight.autograd.mode import no_grad
+from rushlight.dtype import float16, float32, int32
+from rushlight.ops.data import tensor
+from rushlight.tensor import Tensor
+
+__all__ = ["GradScaler", "OptState"]
+
+
+class OptState(Enum):
+    """What was done with an optimizer's gradients since the last ``update``."""
+
+    READY = 0
+    UNSCALED = 1
+    STEPPED = 2
+
+
+class GradScaler:
+    """Multiplies a loss by a scale, divides its gradients by it, and adapts it.
+
+    The scale falls where gradients come out infinite or nan, and the optimizer's step is left out;
+    it grows after ``growth_interval`` steps without.
+
+    Args:
+        device: ``"cpu"``. For another device, which is not there, it warns and is disabled.
+        init_scale: The scale to begin with.
+        growth_factor: What it is multiplied by when it grows.
+        backoff_factor: What it is multiplied by after a step that was left out.
+        growth_interval: After how many steps it grows.
+        enabled: If False, ``scale`` returns what it is given and ``step`` is the optimizer's.
+
+    Raises:
+        AssertionError: factors that would not let it grow and fall.
+
+    >>> import rushlight as torch
+    >>> w = torch.nn.Parameter(torch.ones(2))
+    >>> optimizer, scaler = torch.optim.SGD([w], lr=0.5), torch.amp.GradScaler("cpu")
+    >>> scaler.scale(w.sum()).backward()
+    >>> scaler.step(optimizer)
+    >>> scaler.update()
+    >>> w.detach(), scaler.get_scale()
+    (tensor([0.5000, 0.5000]), 65536.0)
+    """
+
+    def __init__(
+        self,
+        device="cuda",
+        init_scale=2.0**16,
+        growth_factor=2.0,
+        backoff_factor=0.5,
+        growth_interval=2000,
+        enabled=True,
+    ):
+        self._device = device
+        if enabled and device == "cuda":
+            warnings.warn("GradScaler: CUDA is not available; disabled", stacklevel=2)
+            enabled = False
+        self._enabled = enabled
+        if not enabled:
+            return
+        if not growth_factor > 1:
+            raise AssertionError(f"GradScaler: growth_factor is {growth_factor}, must be above 1")
+        if not backoff_factor < 1:
+            raise AssertionError(f"GradScaler: backoff_factor is {backoff_factor}, must be below 1")
+        self._init_scale, self._growth_factor = init_scale, growth_factor
+        self._backoff_factor, self._growth_interval = backoff_factor, growth_interval
+        self._init_growth_tracker = 0
+        self._scale: Any = None  # 0-dim tensors, made when they are first wanted
+        self._growth_tracker: Any = None
+        self._per_optimizer_states: dict = {}  # id → its stage, and whether it found infinities
+
+    def _start(self):
+        """Make the tensors that hold the scale and the steps since it last changed."""
+        if self._scale is None:
+            self._scale = tensor(self._init_scale, dtype=float32)
+            self._growth_tracker = tensor(self._init_growth_tracker, dtype=int32)
+
+    def _state(self, optimizer):
+        return self._per_optimizer_states.setdefault(
+            id(optimizer), {"stage": OptState.READY, "found_inf": None}
+        )
+
+    # A step -------------------------------------------------------------------------------
+
+    def scale(self, outputs):
+        """``outputs``, a tensor or tensors in lists and tuples, times the scale.
+
+        Raises:
+            ValueError: something else.
+        """
+        if not self._enabled:
+            return outputs
+        self._start()
+        return self._scaled(outputs)
+
+    def _scaled(self, outputs):
+        if isinstance(outputs, Tensor):
+            return outputs * self._scale
+        if isinstance(outputs, (list, tuple)):
+            return type(outputs)([self._scaled(x) for x in outputs])
+        if hasattr(outputs, "__iter__"):
+            return map(self._scaled, outputs)
+        raise ValueError(
+            f"scale: expected a Tensor or an iterable of Tensors, got {type(outputs).__name__}"
+        )
+
+    def unscale_(self, optimizer):
+        """Divide the gradients of the optimizer's parameters by the scale, and look for infinities.
+
+        ``step`` does it, unless it was done: to clip gradients, for instance.
+
+        Raises:
+            RuntimeError: it was called already since the last ``update``, or after ``step``.
+            ValueError: a gradient in float16.
+        """
+        if not self._enabled:
+            return
+        state = self._state(optimizer)
+        if state["stage"] is OptState.UNSCALED:
+            raise RuntimeError(
+                "unscale_() has already been called on this optimizer since the last update()."
+            )
+        if state["stage"] is OptState.STEPPED:
+            raise RuntimeError("unscale_() is being called after step().")
+        self._start()
+        state["found_inf"] = _unscale(_gradients(optimizer), 1.0 / self._scale.item())
+        state["stage"] = OptState.UNSCALED
+
+    def step(self, optimizer, *args, **kwargs):
+        """``optimizer.step(*args, **kwargs)``, unless a gradient is infinite or nan: then None.
+
+        Raises:
+            RuntimeError: it was called already since the last ``update``; a closure is given.
+            AssertionError: no parameter of the optimizer has a gradient.
+        """
+        if not self._enabled:
+            return optimizer.step(*args, **kwargs)
+        if "closure" in kwargs:
+            raise RuntimeError("Closure use is not currently supported if GradScaler is enabled.")
+        state = self._state(optimizer)
+        if state["stage"] is OptState.STEPPED:
+            raise RuntimeError("step() has already been called since the last update().")
+        if state["stage"] is OptState.READY:
+            self.unscale_(optimizer)
+        if state["found_inf"] is None:
+            raise AssertionError("No inf checks were recorded for this optimizer.")
+        found = None if state["found_inf"] else optimizer.step(*args, **kwargs)
+        state["stage"] = OptState.STEPPED
+        return found
+
+    def update(self, new_scale=None):
+        """Adapt the scale to what the steps since the last ``update`` found, or set it.
+
+        Raises:
+            AssertionError: nothing was unscaled since the last ``update``.
+        """
+        if not self._enabled:
+            return
+        if self._scale is None:
+            raise AssertionError("update: nothing was scaled yet; call scale(loss) first")
+        if new_scale is not None:
+            value = new_scale.item() if isinstance(new_scale, Tensor) else new_scale
+            self._scale.fill_(value)
+        else:
+            self._adapt()
+        self._per_optimizer_states.clear()
+
+    def _adapt(self):
+        states = self._per_optimizer_states.values()
+        found = [s["found_inf"] for s in states if s["found_inf"] is not None]
+        if not found:
+            raise AssertionError("No inf checks were recorded prior to update.")
+        if any(found):
+            self._scale.mul_(self._backoff_factor)
+            self._growth_tracker.zero_()
+            return
+        self._growth_tracker.add_(1)
+        if self._growth_tracker.item() == self._growth_interval:
+            grown = self._scale * self._growth_factor
+            if grown.isfinite():
+                self._scale.copy_(grown)
+            self._growth_tracker.zero_()
+
+    # What it is ---------------------------------------------------------------------------
+
+    def get_scale(self):
+        """The scale, as a float; 1.0 if disabled."""
+        if not self._enabled:
+            return 1.0
+        return self._init_scale if self._scale is None else self._scale.item()
+
+    def get_growth_factor(self):
+        """What the scale is multiplied by when it grows."""
+        return self._growth_factor
+
+    def set_growth_factor(self, new_factor):
+        """Set what the scale is multiplied by when it grows."""
+        self._growth_factor = new_factor
+
+    def get_backoff_factor(self):
+        """What the scale is multiplied by after a step that was left out."""
+        return self._backoff_factor
+
+    def set_backoff_factor(self, new_factor):
+        """Set what the scale is multiplied by after a step that was left out."""
+        self._backoff_factor = new_factor
+
+    def get_growth_interval(self):
+        """After how many steps the scale grows."""
+        return self._growth_interval
+
+    def set_growth_interval(self, new_interval):
+        """Set after how many steps the scale grows."""
+        self._growth_interval = new_interval
+
+    def _get_growth_tracker(self):
+        if not self._enabled:
+            return 0
+        tracker = self._growth_tracker
+        return self._init_growth_tracker if tracker is None else tracker.item()
+
+    def is_enabled(self):
+        """Whether it does anything."""
+        return self._enabled
+
+    def state_dict(self):
+        """What ``load_state_dict`` goes on from, in PyTorch's form; {} if disabled."""
+        if not self._enabled:
+            return {}
+        return {
+            "scale": self.get_scale(),
+            "growth_factor": self._growth_factor,
+            "backoff_factor": self._backoff_factor,
+            "growth_interval": self._growth_interval,
+            "_growth_tracker": self._get_growth_tracker(),
+        }
+
+    def load_state_dict(self, state_dict):
+        """Go on from what ``state_dict`` gave.
+
+        Raises:
+            RuntimeError: it is empty: that of a scaler that was disabled.
+        """
+        if not self._enabled:
+            return
+        if not state_dict:
+            raise RuntimeError(
+                "The source state dict is empty, possibly because it was saved "
+                "from a disabled instance of GradScaler."
+            )
+        self._init_scale = state_dict["scale"]
+        self._growth_factor = state_dict["growth_factor"]
+        self._backoff_factor = state_dict["backoff_factor"]
+        self._growth_interval = state_dict["growth_interval"]
+        self._init_growth_tracker = state_dict["_growth_tracker"]
+        if self._scale is not None:
+            self._scale.fill_(self._init_scale)
+            self._growth_tracker.fill_(self._init_growth_tracker)
+
+    def __getstate__(self):
+        """As between two steps: pickled before the scale is known, it begins with it anew."""
+        state = vars(self).copy()
+        if self._enabled:
+            if self._per_optimizer_states:
+                raise AssertionError(
+                    "GradScaler: pickled between step() and update(); do it before scale(), or "
+                    "after update()"
+                )
+            state["_init_scale"] = self.get_scale()
+            state["_init_growth_tracker"] = self._get_growth_tracker()
+            state["_scale"] = state["_growth_tracker"] = None
+        return state
+
+
+def _gradients(optimizer):
+    """The gradients of an optimizer's parameters.
+
+    Raises:
+        ValueError: one is in float16, which has not the range to be unscaled in.
+    """
+    found = []
+    for group in optimizer.param_groups:
+        for p in group["params"]:
+            if p.grad is None:
+                continue
+            if p.grad.dtype is float16:
+                raise ValueError("Attempting to unscale FP16 gradients.")
+            found.append(p.grad)
+    return found
+
+
+def _unscale(gradients, factor):
+    """Multiply gradients in place; whether one held infinities or nan, None if there are none."""
+    found = None
+    with no_grad():
+        for g in gradients:
+            found = bool(found) or not np.isfinite(g.array).all()
+            g.mul_(factor)
+    return found

@@ -1,0 +1,155 @@
+"""Automatic mixed precision: which floating dtype an operation's operands are cast to.
+
+In an autocast region products are computed in lower precision, what would lose too much by it in
+float32, and what takes several tensors of one dtype in the widest of theirs. What is on none of
+the lists is computed in the dtype that it is given. Which list is PyTorch's choice for the CPU.
+
+An operation is met in ``dispatch`` by its name; a function that is made of several, or that checks
+dtypes before it gets there, says ``@autocasts(LOWER)``. Outside of all regions neither costs a
+call: a region counts as a reason to leave the short paths (``mode.intercept``).
+"""
+
+import threading
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any
+
+from rushlight.autograd import mode
+from rushlight.dtype import bfloat16, float16, float32
+from rushlight.tensor import Tensor
+
+__all__ = ["LOWER", "SINGLE", "WIDEST", "Policy", "autocasts", "local", "set_policy", "suspended"]
+
+LOWER, SINGLE, WIDEST = "lower", "single", "widest"
+_OPERATIONS = {
+    LOWER: "mm bmm convolution conv_transpose",
+    SINGLE: (
+        "prod prod_all binary_cross_entropy binary_cross_entropy_with_logits mse_loss "
+        "smooth_l1_loss huber_loss nll_loss nll_loss2d cross_entropy cross_entropy2d ctc_loss "
+        "avg_pool3d max_pool3d adaptive_avg_pool3d adaptive_max_pool3d max_unpool2d max_unpool3d "
+        "fractional_max_pool2d fractional_max_pool3d reflect_pad1d reflect_pad2d replicate_pad1d "
+        "replicate_pad2d replicate_pad3d view_as_complex "
+        "linalg_cholesky_ex linalg_eigh linalg_solve_triangular"
+    ),
+    WIDEST: "cat stack index_copy",
+}
+#: The list of each operation that is on one.
+_LISTS = {name: kind for kind, names in _OPERATIONS.items() for name in names.split()}
+_FLOATS = (float16, bfloat16, float32)  # float64 stays as it is
+
+
+class _Local(threading.local):
+    """What this thread has set: for each device type, and of the cache of casts."""
+
+    def __init__(self):
+        self.enabled: dict = {}
+        self.dtypes: dict = {"cpu": bfloat16}
+        self.nesting = 0
+        self.cache_enabled = True
+        self.cache: dict = {}  # id → (leaf, the leaf in lower precision)
+
+
+local = _Local()
+
+
+class Policy:
+    """Casts to one lower precision. There is one for each dtype, so it is known by identity."""
+
+    def __init__(self, dtype):
+        self.dtype = dtype
+
+    def apply(self, op, args, params):
+        """``op`` on cast operands, or NotImplemented where it is on no list."""
+        kind = _LISTS.get(op.name)
+        if kind is None:
+            return NotImplemented
+        from rushlight.ops.dispatch import apply
+
+        args = self.cast(kind, args)
+        with suspended():
+            return apply(op, args, params)
+
+    def run(self, kind, function, args, named):
+        """``function`` on cast arguments."""
+        args, named = self.cast(kind, (args, named))
+        with suspended():
+            return function(*args, **named)
+
+    def cast(self, kind, values):
+        """``values``, tensors in tuples, lists and dicts, by the rule of the list ``kind``."""
+        if kind == WIDEST:
+            return _cast(values, _widest(values))
+        return _cast(values, self.dtype if kind == LOWER else float32)
+
+
+POLICIES = {d: Policy(d) for d in (bfloat16, float16)}
+
+
+def _flat(values):
+    if isinstance(values, Tensor):
+        yield values
+    elif isinstance(values, (tuple, list, dict)):
+        for v in values.values() if isinstance(values, dict) else values:
+            yield from _flat(v)
+
+
+def _widest(values):
+    found = {t.dtype for t in _flat(values) if t.dtype in _FLOATS}
+    return found.pop() if len(found) == 1 else float32
+
+
+def _cast(value: Any, dtype) -> Any:
+    if isinstance(value, Tensor):
+        return _converted(value, dtype)
+    if isinstance(value, dict):
+        return {k: _cast(v, dtype) for k, v in value.items()}
+    if type(value) in (tuple, list):
+        return type(value)([_cast(v, dtype) for v in value])
+    return value
+
+
+def _converted(t, dtype):
+    """``t`` in ``dtype``; a weight is converted once in a region, as long as the region lasts."""
+    if t.dtype is dtype or t.dtype not in _FLOATS:
+        return t
+    kept = (
+        dtype is not float32 and t.dtype is float32 and t.requires_grad and t.is_leaf
+        and t.view_of is None and local.cache_enabled and mode.state.recorder is None
+    )  # fmt: skip
+    if not kept:
+        return t.to(dtype)
+    known = local.cache.get(id(t))
+    if known is None or known[1].dtype is not dtype:
+        known = local.cache[id(t)] = (t, t.to(dtype))
+    return known[1]
+
+
+def set_policy(policy):
+    """Cast by ``policy`` in this thread from here on; None: not at all."""
+    was, mode.state.autocast = mode.state.autocast, policy
+    mode.add_intercept((policy is not None) - (was is not None))
+
+
+@contextmanager
+def suspended():
+    """Context in which nothing is cast: what an operation that was cast is made of."""
+    was, mode.state.autocast = mode.state.autocast, None
+    try:
+        yield
+    finally:
+        mode.state.autocast = was
+
+
+def autocasts(kind):
+    """Decorate a function whose arguments autocast casts by the list ``kind``."""
+
+    def decorate(function):
+        @wraps(function)
+        def call(*args, **named):
+            if mode.intercept and mode.state.autocast is not None:
+                return mode.state.autocast.run(kind, function, args, named)
+            return function(*args, **named)
+
+        return call
+
+    return decorate

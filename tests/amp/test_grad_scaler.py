@@ -1,0 +1,151 @@
+"""GradScaler against PyTorch's: scales, steps left out, state and what it refuses."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+import rushlight as torch
+
+
+@pytest.fixture
+def peer():
+    return pytest.importorskip("torch")
+
+
+def training(t, **options):
+    """Scales and weights over steps of which some have gradients that are not finite."""
+    w = t.nn.Parameter(t.tensor([1.0, -2.0]))
+    optimizer = t.optim.SGD([w], lr=0.1, momentum=0.9)
+    scaler = t.amp.GradScaler("cpu", **options)
+    found = []
+    for k in range(14):
+        optimizer.zero_grad()
+        factor = {3: float("inf"), 4: float("nan"), 9: 1e38}.get(k, 1.0)
+        scaler.scale(w.square().sum() * factor).backward()
+        if k % 3 == 0:
+            scaler.unscale_(optimizer)
+            t.nn.utils.clip_grad_norm_([w], 1.0)
+        scaler.step(optimizer)
+        scaler.update(8.0 if k == 11 else None)
+        state = scaler.state_dict()
+        found += [*state.values(), *w.tolist()]
+    return found
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"init_scale": 16.0, "growth_interval": 2},
+        {"init_scale": 3.0, "growth_factor": 1.5, "backoff_factor": 0.25, "growth_interval": 3},
+        {"init_scale": 2.0**127, "growth_interval": 1},  # cannot grow
+    ],
+)
+def test_trajectories(options, peer):
+    np.testing.assert_allclose(training(torch, **options), training(peer, **options), rtol=1e-5)
+
+
+def test_disabled():
+    w = torch.nn.Parameter(torch.ones(2))
+    optimizer = torch.optim.SGD([w], lr=1.0)
+    scaler = torch.amp.GradScaler("cpu", enabled=False)
+    loss = w.sum()
+    assert scaler.scale(loss) is loss
+    loss.backward()
+    scaler.unscale_(optimizer)
+    scaler.step(optimizer)
+    scaler.update()
+    assert w.tolist() == [0.0, 0.0] and scaler.state_dict() == {} and scaler.get_scale() == 1.0
+    scaler.load_state_dict({})
+    with pytest.warns(UserWarning, match="CUDA"):
+        assert not torch.amp.GradScaler().is_enabled()
+
+
+def test_scales_what_is_nested():
+    scaler = torch.amp.GradScaler("cpu", init_scale=4.0)
+    x = torch.ones(2)
+    first, (second,) = scaler.scale([x, (x * 2,)])
+    assert first.tolist() == [4.0, 4.0] and second.tolist() == [8.0, 8.0]
+    assert [t.tolist() for t in scaler.scale(iter([x]))] == [[4.0, 4.0]]
+    with pytest.raises(ValueError):
+        scaler.scale(3)
+
+
+def refusals(t):
+    """The errors of calls in a wrong order."""
+    w = t.nn.Parameter(t.ones(2))
+    optimizer = t.optim.SGD([w], lr=0.1)
+    found = []
+
+    def refused(call):
+        try:
+            call()
+        except (RuntimeError, AssertionError, ValueError) as error:
+            found.append(type(error))
+        else:
+            found.append(None)
+
+    scaler = t.amp.GradScaler("cpu")
+    refused(scaler.update)
+    scaler.scale(w.sum())
+    refused(scaler.update)
+    refused(lambda: scaler.step(optimizer))  # no gradients
+    scaler = t.amp.GradScaler("cpu")
+    scaler.scale(w.sum()).backward()
+    scaler.unscale_(optimizer)
+    refused(lambda: scaler.unscale_(optimizer))
+    refused(lambda: pickle.dumps(scaler))
+    scaler.step(optimizer)
+    refused(lambda: scaler.step(optimizer))
+    refused(lambda: scaler.unscale_(optimizer))
+    refused(lambda: scaler.step(optimizer, closure=lambda: 0))
+    scaler.update()
+    refused(lambda: scaler.load_state_dict({}))
+    refused(lambda: t.amp.GradScaler("cpu", growth_factor=1.0))
+    refused(lambda: t.amp.GradScaler("cpu", backoff_factor=1.0))
+    half = t.nn.Parameter(t.ones(2).half())
+    half.grad = t.ones(2).half()
+    refused(lambda: scaler.unscale_(t.optim.SGD([half], lr=0.1)))
+    return found
+
+
+@pytest.mark.parity
+def test_refusals(peer):
+    got = refusals(torch)
+    assert got == refusals(peer) and None not in got
+
+
+def test_state_goes_on():
+    def steps(scaler, count):
+        w = torch.nn.Parameter(torch.ones(2))
+        optimizer = torch.optim.SGD([w], lr=0.1)
+        for _ in range(count):
+            optimizer.zero_grad()
+            scaler.scale(w.sum()).backward()
+            scaler.step(optimizer)
+            scaler.update()
+        return scaler.state_dict()
+
+    options = {"init_scale": 2.0, "growth_interval": 3}
+    unbroken = steps(torch.amp.GradScaler("cpu", **options), 7)
+    first = torch.amp.GradScaler("cpu", **options)
+    state = steps(first, 4)
+    resumed = torch.amp.GradScaler("cpu")
+    resumed.load_state_dict(state)
+    copied = pickle.loads(pickle.dumps(first))
+    used = torch.amp.GradScaler("cpu")
+    steps(used, 1)
+    used.load_state_dict(state)
+    for scaler in (resumed, copied, used):
+        assert steps(scaler, 3) == unbroken
+
+
+def test_getters_and_setters():
+    scaler = torch.amp.GradScaler("cpu")
+    scaler.set_growth_factor(3.0)
+    scaler.set_backoff_factor(0.1)
+    scaler.set_growth_interval(5)
+    found = scaler.get_growth_factor(), scaler.get_backoff_factor(), scaler.get_growth_interval()
+    assert found == (3.0, 0.1, 5)
