@@ -20,7 +20,7 @@ from rushlight.demo import checkpoint, pictures, results, training
 from rushlight.demo.data import load
 from rushlight.demo.options import DemoError
 
-STATE = "state.safetensors"
+STATE = "state.pt"
 RESULTS = {
     "confusion.csv", "confusion.png", "curves.png", "model.safetensors", "predictions.png",
     "results.json", STATE,
@@ -38,8 +38,21 @@ def demo(out, *options):
 
 
 def contents(folder):
-    """All files in a folder, by name."""
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    """All files in a folder, by name; of a state its values, and of its generators torch's."""
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    if STATE in files and files[STATE].startswith(b"PK"):
+        state = torch.load(folder / STATE)
+        files[STATE] = plain([state["parts"], state["random"]["torch"]])
+    return files
+
+
+def plain(value):
+    """``value`` with each tensor as its bytes."""
+    if isinstance(value, torch.Tensor):
+        return str(value.dtype), value.shape, value.numpy().tobytes()
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list) else value
 
 
 @pytest.fixture(scope="module")
@@ -161,10 +174,12 @@ def test_signal_before_training_and_among_results(tmp_path, small, unpainted, mo
             checkpoint, "prepare", lambda out: (prepare(out), signal.raise_signal(signal.SIGTERM))
         )
         assert demo(broken, *options) == 143
-    write = checkpoint.write
+    save = checkpoint.save_state
     with monkeypatch.context() as patch:
         patch.setattr(
-            checkpoint, "write", lambda *file: (signal.raise_signal(signal.SIGINT), write(*file))
+            checkpoint,
+            "save_state",
+            lambda *file: (signal.raise_signal(signal.SIGINT), save(*file)),
         )
         assert demo(broken, "--resume") == 130  # within the save itself
     assert contents(broken).keys() == {STATE}
@@ -295,19 +310,32 @@ def test_bad_resume(tmp_path, small, capsys, signals):
         (("--data", tmp_path), f"has --data {small}"),
     ):
         assert message in refused(capsys, tmp_path, "--resume", *options)
+    saved = torch.load(state)
+
+    def changed(**parts):
+        file = io.BytesIO()
+        torch.save({**saved, "parts": {**saved["parts"], **parts}}, file)
+        return file.getvalue()
+
+    other = {name.replace("1.bias", "9.bias"): t for name, t in saved["parts"]["model"].items()}
     for content, message in (
         (b"", "damaged"),
         (whole[:200], "damaged"),
         (whole[:-1], "damaged"),
-        (whole.replace(b"order", b"ordre"), "not a state of this demo"),
-        (whole.replace(b"model.1.bias", b"model.9.bias"), "not a state of this demo"),
-        (whole.replace(b'mlp\\"', b'abc\\"'), "not a state of this demo"),
-        (whole.replace(b"fingerprint", b"handwriting"), "not a state of this demo"),
-        (whole.replace(b"__metadata__", b"--metadata--"), "damaged"),
+        (whole.replace(b"order", b"ordre"), "damaged"),
+        (changed(more=1), "not a state of this demo"),
+        (changed(model=other), "not a state of this demo"),
+        (
+            changed(options={**saved["parts"]["options"], "model": "abc"}),
+            "not a state of this demo",
+        ),
+        (changed(options=None), "not a state of this demo"),
+        (changed(fingerprint=0), "have changed"),
+        (changed(tally=print), "damaged"),
     ):
         state.write_bytes(content)
         assert message in refused(capsys, tmp_path, "--resume")
-    assert contents(tmp_path) == {STATE: content}  # and nothing was touched
+    assert state.read_bytes() == content and len(list(tmp_path.iterdir())) == 1  # untouched
 
 
 def test_changed_data(tmp_path, small, capsys, signals):

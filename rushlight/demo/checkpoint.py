@@ -1,17 +1,17 @@
-"""What stays on disk: whole files or none, tensors in safetensors, everything else in JSON."""
+"""What stays on disk: whole files or none."""
 
 import json
-import os
-
-import safetensors
-import safetensors.numpy
+import pickle
+import secrets
 
 import rushlight as torch
 from rushlight.demo.options import DemoError
+from rushlight.serialization import safetensors
+from rushlight.serialization.atomic import replacing
 
-__all__ = ["load_tensors", "prepare", "save_tensors", "write"]
+__all__ = ["load_state", "load_tensors", "prepare", "save_state", "save_tensors", "write"]
 
-FACTS = "rushlight"  # one key only: safetensors writes several in no fixed order
+FACTS = "rushlight"  # the one text in a model's file: JSON
 
 
 def prepare(folder):
@@ -22,7 +22,7 @@ def prepare(folder):
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = _temporary(folder / "probe")
+        probe = folder / f".{secrets.token_hex(8)}.tmp"
         probe.touch()
         probe.unlink()
     except OSError as error:
@@ -35,24 +35,44 @@ def write(path, content):
     Raises:
         DemoError: The file cannot be written; the old one is untouched.
     """
-    temporary = _temporary(path)
-    try:
-        try:
-            with open(temporary, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise DemoError(f"{path} cannot be written: {error.strerror or error}") from error
+    with _writing(path), replacing(path) as file:
+        file.write(content)
+
+
+class _writing:
+    """Errors of writing ``path``, as the user can act on them."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __enter__(self):
+        pass
+
+    def __exit__(self, kind, error, trace):
+        if isinstance(error, OSError):
+            reason = error.strerror or error
+            raise DemoError(f"{self.path} cannot be written: {reason}") from error
+
+
+def save_state(path, state):
+    """Write a TrainingState."""
+    with _writing(path):
+        state.save(path)
+
+
+def load_state(path):
+    """What a file of ``save_state`` holds.
+
+    Raises:
+        DemoError: The file is missing, damaged, or something else.
+    """
+    return _read(path, torch.load)
 
 
 def save_tensors(path, tensors, facts):
     """Write named tensors, and facts that JSON can hold, as one safetensors file."""
-    arrays = {name: tensor.detach().numpy() for name, tensor in tensors.items()}
-    write(path, safetensors.numpy.save(arrays, metadata={FACTS: json.dumps(facts)}))
+    with _writing(path):
+        safetensors.save_file(tensors, path, {FACTS: json.dumps(facts)})
 
 
 def load_tensors(path):
@@ -61,18 +81,14 @@ def load_tensors(path):
     Raises:
         DemoError: The file is missing, damaged, or something else.
     """
+    tensors = _read(path, safetensors.load_file)
+    return tensors, _read(path, lambda path: json.loads(safetensors.metadata(path)[FACTS]))
+
+
+def _read(path, read):
     try:
-        with safetensors.safe_open(path, framework="numpy") as file:
-            facts = json.loads((file.metadata() or {})[FACTS])
-            names = file.keys()
-            tensors = {name: torch.from_numpy(file.get_tensor(name)) for name in names}
+        return read(path)
     except OSError as error:
         raise DemoError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (safetensors.SafetensorError, KeyError, ValueError) as error:
+    except (EOFError, KeyError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
         raise DemoError(f"{path} is damaged, or is not a file of this demo: {error}") from error
-    return tensors, facts
-
-
-def _temporary(path):
-    """A name beside ``path`` that no other process uses."""
-    return path.with_name(f".{path.name}.{os.getpid()}")

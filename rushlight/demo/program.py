@@ -12,7 +12,7 @@ from rushlight.demo.training import Training
 
 __all__ = ["STATE", "run"]
 
-STATE = "state.safetensors"
+STATE = "state.pt"
 SECONDS_BETWEEN_SAVES = 10
 
 
@@ -59,11 +59,11 @@ def _resumed(given, out):
     path = out / STATE
     if not path.exists():
         raise DemoError(f"--resume: {out} holds no saved run ({STATE} is not there)")
-    tensors, facts = checkpoint.load_tensors(path)
+    saved = checkpoint.load_state(path)
     try:
-        options = chosen(given, Training.saved_options(facts))
+        options = chosen(given, Training.saved_options(saved))
         training = Training(options, data.load(options.data))
-        training.restore(tensors, facts)
+        training.restore(saved)
     except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise DemoError(f"{path} is not a state of this demo: {error!r}") from error
     return training
@@ -90,9 +90,9 @@ def _train(training, out, stopping):
             training.step()
             shown.update()
             if time.monotonic() - saved_at > SECONDS_BETWEEN_SAVES:
-                checkpoint.save_tensors(out / STATE, *training.state())
+                checkpoint.save_state(out / STATE, training.state())
                 saved_at = time.monotonic()
-    checkpoint.save_tensors(out / STATE, *training.state())
+    checkpoint.save_state(out / STATE, training.state())
 
 
 def _say_how_to_go_on(training, out):

