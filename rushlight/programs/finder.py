@@ -131,6 +131,12 @@ def _adopt(module, path):
     for name, value in list(vars(module).items()):
         if isinstance(value, ModuleType) and value.__name__ == f"{module.__name__}.{name}":
             _adopt(value, f"{path}.{name}")
+        elif f"{module.__name__}.{name}" in sys.modules:
+            # A module behind a function of its name, such as weight_norm: were it imported by its
+            # other name, the import would put it in the function's place.
+            hidden = sys.modules[f"{module.__name__}.{name}"]
+            _adopt(hidden, f"{path}.{name}")
+            sys.modules[f"{path}.{name}"] = hidden
 
 
 def _explain_gaps(module, path, own):

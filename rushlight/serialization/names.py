@@ -10,6 +10,7 @@ from collections import Counter, OrderedDict
 
 from rushlight.device import device
 from rushlight.dtype import DTYPES, TENSOR_TYPES, uint8
+from rushlight.nn.modules import PARTS
 from rushlight.nn.parameter import Parameter
 from rushlight.ops.definition import FUNCTIONS
 from rushlight.ops.layout import strided
@@ -202,30 +203,24 @@ _NAMES = {id(v): k for k, v in {**_FUNCTIONS, **CLASSES, **VALUES}.items()}
 #: Where PyTorch keeps classes that have files of their own here.
 _MOVED = {
     **{
-        f"rushlight.nn.modules.{ours}": f"torch.nn.modules.{theirs}"
-        for theirs, files in {
-            "activation": "attention rectifier shrink",
-            "batchnorm": "lazy_batchnorm",
-            "container": "parameters",
-            "conv": "lazy_conv",
-            "instancenorm": "lazy_instancenorm",
-            "loss": "likelihood margin",
-            "pooling": "region_pooling",
-            "rnn": "rnn_cell",
-        }.items()
-        for ours in files.split()
+        f"rushlight.nn.modules.{part}": f"torch.nn.modules.{home}"
+        for home, parts in PARTS.items()
+        for part in parts
     },
-    **{
-        f"rushlight.vision.transforms.{file}": "torchvision.transforms.transforms"
-        for file in ("color", "compose", "convert", "crop", "warp")
-    },
-    "rushlight.vision.transforms.auto": "torchvision.transforms.autoaugment",
     "rushlight.nn.modules.shuffle.ChannelShuffle": "torch.nn.modules.channelshuffle",
     "rushlight.nn.modules.shuffle": "torch.nn.modules.pixelshuffle",
     "rushlight.nn.uninitialized": "torch.nn.parameter",
     "rushlight.optim.adafactor": "torch.optim",
     "rushlight.optim.lr_scheduler": "torch.optim.lr_scheduler",
     "rushlight.optim.muon": "torch.optim",
+}
+#: The same of torchvision.
+_VISION = {
+    **{
+        f"rushlight.vision.transforms.{part}": "rushlight.vision.transforms.transforms"
+        for part in ("color", "compose", "convert", "crop", "warp")
+    },
+    "rushlight.vision.transforms.auto": "rushlight.vision.transforms.autoaugment",
 }
 
 
@@ -240,6 +235,7 @@ def torch_name(value):
         if f"{module}.{name}.".startswith(ours + "."):
             return theirs, name
     if module.startswith("rushlight.vision"):
+        module = _VISION.get(module, module)
         return "torchvision" + module.removeprefix("rushlight.vision"), name
     return "torch" + module.removeprefix("rushlight"), name
 

@@ -1,5 +1,7 @@
 """The modules, one family a file."""
 
+import importlib
+
 from rushlight.nn.modules.activation import (
     ELU,
     GELU,
@@ -191,3 +193,28 @@ __all__ = [
     "TripletMarginWithDistanceLoss", "Unflatten", "Unfold", "Upsample", "UpsamplingBilinear2d",
     "UpsamplingNearest2d", "ZeroPad1d", "ZeroPad2d", "ZeroPad3d",
 ]  # fmt: skip
+
+#: PyTorch's files of modules, and ours that hold a part of each: its names are found there too.
+PARTS = {
+    "activation": ["attention", "rectifier", "shrink"],
+    "batchnorm": ["lazy_batchnorm"],
+    "container": ["parameters"],
+    "conv": ["lazy_conv"],
+    "instancenorm": ["lazy_instancenorm"],
+    "loss": ["likelihood", "margin"],
+    "pooling": ["region_pooling"],
+    "rnn": ["rnn_cell"],
+}
+
+
+def _gather():
+    for home, parts in PARTS.items():
+        names = vars(importlib.import_module(f"{__name__}.{home}"))
+        for part in parts:
+            found = importlib.import_module(f"{__name__}.{part}")
+            for name, value in vars(found).items():
+                if isinstance(value, type) and value.__module__ == found.__name__:
+                    names[name] = value
+
+
+_gather()

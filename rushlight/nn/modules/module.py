@@ -15,6 +15,7 @@ from rushlight.nn.modules.hooks import (
     registered,
 )
 from rushlight.nn.modules.state import State
+from rushlight.nn.modules.state import _IncompatibleKeys as _IncompatibleKeys  # PyTorch's place
 from rushlight.nn.modules.tree import Tree
 from rushlight.nn.parameter import Buffer, Parameter
 from rushlight.tensor import Tensor

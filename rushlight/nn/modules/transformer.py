@@ -26,7 +26,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-def _activation(given):
+def _get_activation_fn(given):
     """The function that ``given`` names, or that it is."""
     if not isinstance(given, str):
         return given
@@ -35,7 +35,7 @@ def _activation(given):
     return getattr(F, given)
 
 
-def _clones(layer, n):
+def _get_clones(layer, n):
     return ModuleList([copy.deepcopy(layer) for _ in range(n)])
 
 
@@ -61,7 +61,7 @@ class _Layer(Module):
             self.add_module(f"norm{k}", LayerNorm(d_model, eps=layer_norm_eps, **made))
         for k in range(1, len(attentions) + 2):
             self.add_module(f"dropout{k}", Dropout(dropout))
-        self.activation = _activation(activation)
+        self.activation = _get_activation_fn(activation)
 
     def _residual(self, x, norm, block):
         """x with what ``block`` makes of it added, normalised before or after."""
@@ -214,7 +214,7 @@ class TransformerEncoder(Module):
         self, encoder_layer, num_layers, norm=None, enable_nested_tensor=True, mask_check=True
     ):
         super().__init__()
-        self.layers = _clones(encoder_layer, num_layers)
+        self.layers = _get_clones(encoder_layer, num_layers)
         self.num_layers = num_layers
         self.norm = norm
         self.enable_nested_tensor = enable_nested_tensor
@@ -273,7 +273,7 @@ class TransformerDecoder(Module):
 
     def __init__(self, decoder_layer, num_layers, norm=None):
         super().__init__()
-        self.layers = _clones(decoder_layer, num_layers)
+        self.layers = _get_clones(decoder_layer, num_layers)
         self.num_layers = num_layers
         self.norm = norm
 

@@ -6,7 +6,10 @@ from rushlight.nn import functional as F
 from rushlight.nn.parameter import Parameter
 from rushlight.nn.utils.weight_norm import remove_hook
 
-__all__ = ["SpectralNorm", "remove_spectral_norm", "spectral_norm"]
+__all__ = [
+    "SpectralNorm", "SpectralNormLoadStateDictPreHook", "SpectralNormStateDictHook",
+    "remove_spectral_norm", "spectral_norm",
+]  # fmt: skip
 
 
 class SpectralNorm:
@@ -65,8 +68,8 @@ class SpectralNorm:
         module.register_buffer(name + "_u", u.detach())
         module.register_buffer(name + "_v", v.detach())
         module.register_forward_pre_hook(hook)
-        module._register_state_dict_hook(_StateDictHook(hook))
-        module._register_load_state_dict_pre_hook(_LoadStateDictHook(hook))
+        module._register_state_dict_hook(SpectralNormStateDictHook(hook))
+        module._register_load_state_dict_pre_hook(SpectralNormLoadStateDictPreHook(hook))
         return hook
 
     def remove(self, module):
@@ -83,25 +86,25 @@ class SpectralNorm:
         setattr(module, self.name, weight)
 
 
-class _StateDictHook:
+class SpectralNormStateDictHook:
     """Says in a state dict's metadata in which form the norm is kept."""
 
-    def __init__(self, hook):
-        self.hook = hook
+    def __init__(self, fn):
+        self.fn = fn
 
     def __call__(self, module, state_dict, prefix, local_metadata):
         versions = local_metadata.setdefault("spectral_norm", {})
-        versions[self.hook.name + ".version"] = self.hook._version
+        versions[self.fn.name + ".version"] = self.fn._version
 
 
-class _LoadStateDictHook:
+class SpectralNormLoadStateDictPreHook:
     """Reads state dicts from before v was kept: v is such that u = W·v up to length."""
 
-    def __init__(self, hook):
-        self.hook = hook
+    def __init__(self, fn):
+        self.fn = fn
 
     def __call__(self, state_dict, prefix, local_metadata, *_):
-        hook, key = self.hook, prefix + self.hook.name
+        hook, key = self.fn, prefix + self.fn.name
         version = local_metadata.get("spectral_norm", {}).get(hook.name + ".version")
         needed = [key + part for part in ("_orig", "", "_u")]
         if (
@@ -157,9 +160,9 @@ def remove_spectral_norm(module, name="weight"):
     """
     remove_hook(module, name, SpectralNorm, "spectral_norm")
     for hooks, kind in (
-        (module._state_dict_hooks, _StateDictHook),
-        (module._load_state_dict_pre_hooks, _LoadStateDictHook),
+        (module._state_dict_hooks, SpectralNormStateDictHook),
+        (module._load_state_dict_pre_hooks, SpectralNormLoadStateDictPreHook),
     ):
-        for key in [k for k, h in hooks.items() if isinstance(h, kind) and h.hook.name == name]:
+        for key in [k for k, h in hooks.items() if isinstance(h, kind) and h.fn.name == name]:
             del hooks[key]
     return module

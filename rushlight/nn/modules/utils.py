@@ -1,0 +1,58 @@
+"""Sizes given once for every dim, and prefixes of state dicts."""
+
+from collections.abc import Iterable
+
+__all__ = ["consume_prefix_in_state_dict_if_present"]
+
+
+def _ntuple(n, name="parse"):
+    """The function that makes a tuple of ``n`` of a number, and a tuple of an iterable."""
+
+    def parse(x):
+        return tuple(x) if isinstance(x, Iterable) else (x,) * n
+
+    parse.__name__ = name
+    return parse
+
+
+_single = _ntuple(1, "_single")
+_pair = _ntuple(2, "_pair")
+_triple = _ntuple(3, "_triple")
+_quadruple = _ntuple(4, "_quadruple")
+
+
+def _reverse_repeat_tuple(t, n):
+    """The items of ``t`` from the last to the first, each ``n`` times."""
+    return tuple([x for x in reversed(t) for _ in range(n)])
+
+
+def _list_with_default(out_size, defaults):
+    """``out_size`` with the last of ``defaults`` in the place of None."""
+    if isinstance(out_size, int):
+        return out_size
+    if len(defaults) <= len(out_size):
+        raise ValueError(
+            f"input dimension should be at least {len(out_size) + 1}, got {len(defaults)}"
+        )
+    pairs = zip(out_size, defaults[-len(out_size) :], strict=True)
+    return [default if size is None else size for size, default in pairs]
+
+
+def consume_prefix_in_state_dict_if_present(state_dict, prefix):
+    """Take ``prefix`` off the keys that begin with it, in place.
+
+    For state dicts of a model that was wrapped, as by ``DataParallel``, whose keys begin with
+    ``"module."``.
+
+    >>> from collections import OrderedDict
+    >>> import rushlight as torch
+    >>> state = OrderedDict({"module.weight": 1, "bias": 2})
+    >>> torch.nn.modules.utils.consume_prefix_in_state_dict_if_present(state, "module.")
+    >>> dict(state)
+    {'bias': 2, 'weight': 1}
+    """
+    for key in [k for k in state_dict if k.startswith(prefix)]:
+        state_dict[key[len(prefix) :]] = state_dict.pop(key)
+    metadata = getattr(state_dict, "_metadata", {})
+    for key in [k for k in metadata if k and f"{k}.".startswith(prefix)]:
+        metadata[key[len(prefix) :]] = metadata.pop(key)
