@@ -12,6 +12,7 @@ from rushlight.ops.definition import function
 from rushlight.ops.exponential import exp, floating, floats, log, log1p
 from rushlight.ops.kinds import elementwise
 from rushlight.ops.rules import typed, where
+from rushlight.ops.unary import tabled
 
 __all__ = [
     "digamma", "entr", "erf", "erfc", "erfcx", "erfinv", "i0", "i0e", "i1", "i1e", "igamma",
@@ -21,29 +22,27 @@ __all__ = [
 _SPECIAL_ONLY = {"public": False, "method": False, "inplace": False}
 
 
+def _unary(title, what, example, function=None, **options):
+    """A function of one number that SciPy has, as ``function`` if under another name."""
+    function = function or title
+
+    def forward(xp, x):
+        return getattr(xp, function)(x)
+
+    return tabled(forward, title, what, example, dtype=floats, **options)
+
+
+def _special(title, what, example):
+    """The same in ``torch.special`` only."""
+    name = f"special_{title}"
+    return _unary(title, what, example, space="torch.special", name=name, **_SPECIAL_ONLY)
+
+
 # Gamma and its logarithmic derivatives ----------------------------------------------------
 
-
-@elementwise(dtype=floats)
-def lgamma(xp, x):
-    """The logarithm of the absolute value of the gamma function.
-
-    >>> import rushlight as torch
-    >>> torch.lgamma(torch.tensor([1.0, 4.0]))
-    tensor([0.0000, 1.7918])
-    """
-    return xp.gammaln(x)
-
-
-@elementwise(dtype=floats)
-def digamma(xp, x):
-    """The derivative of ``lgamma``.
-
-    >>> import rushlight as torch
-    >>> torch.digamma(torch.tensor([1.0, 2.0]))
-    tensor([-0.5772,  0.4228])
-    """
-    return xp.digamma(x)
+lgamma = _unary("lgamma", "The logarithm of the absolute value of the gamma function",
+                ("[1.0, 4.0]", "[0.0000, 1.7918]"), "gammaln")  # fmt: skip
+digamma = _unary("digamma", "The derivative of ``lgamma``", ("[1.0, 2.0]", "[-0.5772,  0.4228]"))
 
 
 @elementwise(**_SPECIAL_ONLY, dtype=floats, name="polygamma")
@@ -151,76 +150,22 @@ zeta.grad(x=_no_gradient, y=lambda g, x, y: -g * x * zeta(x + 1, y))
 # The error function and the normal distribution -------------------------------------------
 
 
-@elementwise(dtype=floats)
-def erfc(xp, x):
-    """1 - ``erf``, precise where that is small.
-
-    >>> import rushlight as torch
-    >>> torch.erfc(torch.tensor([0.0, 1.0]))
-    tensor([1.0000, 0.1573])
-    """
-    return xp.erfc(x)
-
-
-@elementwise(dtype=floats)
-def erfinv(xp, x):
-    """The number of which ``input`` is the error function.
-
-    >>> import rushlight as torch
-    >>> torch.erfinv(torch.tensor([0.0, 0.5]))
-    tensor([0.0000, 0.4769])
-    """
-    return xp.erfinv(x)
-
-
-@elementwise(**_SPECIAL_ONLY, dtype=floats, name="special_erfcx")
-def erfcx(xp, x):
-    """``erfc`` times e to the square of ``input``.
-
-    >>> import rushlight as torch
-    >>> torch.special.erfcx(torch.tensor([0.0, 10.0]))
-    tensor([1.0000, 0.0561])
-    """
-    return xp.erfcx(x)
-
+erfc = _unary("erfc", "1 - ``erf``, precise where that is small",
+              ("[0.0, 1.0]", "[1.0000, 0.1573]"))  # fmt: skip
+erfinv = _unary("erfinv", "The number of which ``input`` is the error function",
+                ("[0.0, 0.5]", "[0.0000, 0.4769]"))  # fmt: skip
+erfcx = _special("erfcx", "``erfc`` times e to the square of ``input``",
+                 ("[0.0, 10.0]", "[1.0000, 0.0561]"))  # fmt: skip
+ndtr = _special("ndtr", "The standard normal distribution function",
+                ("[0.0, 2.0]", "[0.5000, 0.9772]"))  # fmt: skip
+ndtri = _special("ndtri", "The standard normal's quantile: of what ``input`` is ``ndtr``",
+                 ("[0.5, 0.9772]", "[0.0000, 1.9991]"))  # fmt: skip
+log_ndtr = _special("log_ndtr", "The logarithm of ``ndtr``, precise for very negative numbers",
+                    ("[-40.0, -30.0]", "[-804.6085, -454.3213]"))  # fmt: skip
 
 erfc.grad(x=lambda g, x: g * (exp(-x * x) * (-2 / sqrt(pi))))
 erfinv.grad(x=lambda g, out: g * (exp(out * out) * (sqrt(pi) / 2)))
 erfcx.grad(x=lambda g, x, out: g * (2 * x * out - 2 / sqrt(pi)))
-
-
-@elementwise(**_SPECIAL_ONLY, dtype=floats, name="special_ndtr")
-def ndtr(xp, x):
-    """The standard normal distribution function.
-
-    >>> import rushlight as torch
-    >>> torch.special.ndtr(torch.tensor([0.0, 2.0]))
-    tensor([0.5000, 0.9772])
-    """
-    return xp.ndtr(x)
-
-
-@elementwise(**_SPECIAL_ONLY, dtype=floats, name="special_ndtri")
-def ndtri(xp, x):
-    """The standard normal's quantile: of what ``input`` is ``ndtr``.
-
-    >>> import rushlight as torch
-    >>> torch.special.ndtri(torch.tensor([0.5, 0.9772]))
-    tensor([0.0000, 1.9991])
-    """
-    return xp.ndtri(x)
-
-
-@elementwise(**_SPECIAL_ONLY, dtype=floats, name="special_log_ndtr")
-def log_ndtr(xp, x):
-    """The logarithm of ``ndtr``, precise for very negative numbers.
-
-    >>> import rushlight as torch
-    >>> torch.special.log_ndtr(torch.tensor([-40.0, -30.0]))
-    tensor([-804.6085, -454.3213])
-    """
-    return xp.log_ndtr(x)
-
 
 ndtr.grad(x=lambda g, x: g * (exp(x * x * -0.5) / sqrt(2 * pi)))
 ndtri.grad(x=lambda g, out: g * (exp(out * out * 0.5) * sqrt(2 * pi)))
@@ -230,48 +175,14 @@ log_ndtr.grad(x=lambda g, x: g / erfcx(x * -sqrt(0.5)) * sqrt(2 / pi))
 # Bessel functions of an imaginary argument ------------------------------------------------
 
 
-@elementwise(dtype=floats)
-def i0(xp, x):
-    """The modified Bessel function of the first kind and order 0.
-
-    >>> import rushlight as torch
-    >>> torch.i0(torch.tensor([0.0, 1.0]))
-    tensor([1.0000, 1.2661])
-    """
-    return xp.i0(x)
-
-
-@elementwise(**_SPECIAL_ONLY, dtype=floats, name="special_i0e")
-def i0e(xp, x):
-    """``i0`` divided by e to the absolute value of ``input``.
-
-    >>> import rushlight as torch
-    >>> torch.special.i0e(torch.tensor([0.0, 100.0]))
-    tensor([1.0000, 0.0399])
-    """
-    return xp.i0e(x)
-
-
-@elementwise(**_SPECIAL_ONLY, dtype=floats, name="special_i1")
-def i1(xp, x):
-    """The modified Bessel function of the first kind and order 1.
-
-    >>> import rushlight as torch
-    >>> torch.special.i1(torch.tensor([0.0, 1.0]))
-    tensor([0.0000, 0.5652])
-    """
-    return xp.i1(x)
-
-
-@elementwise(**_SPECIAL_ONLY, dtype=floats, name="special_i1e")
-def i1e(xp, x):
-    """``i1`` divided by e to the absolute value of ``input``.
-
-    >>> import rushlight as torch
-    >>> torch.special.i1e(torch.tensor([0.0, 100.0]))
-    tensor([0.0000, 0.0397])
-    """
-    return xp.i1e(x)
+i0 = _unary("i0", "The modified Bessel function of the first kind and order 0",
+            ("[0.0, 1.0]", "[1.0000, 1.2661]"))  # fmt: skip
+i0e = _special("i0e", "``i0`` divided by e to the absolute value of ``input``",
+               ("[0.0, 100.0]", "[1.0000, 0.0399]"))  # fmt: skip
+i1 = _special("i1", "The modified Bessel function of the first kind and order 1",
+              ("[0.0, 1.0]", "[0.0000, 0.5652]"))  # fmt: skip
+i1e = _special("i1e", "``i1`` divided by e to the absolute value of ``input``",
+               ("[0.0, 100.0]", "[0.0000, 0.0397]"))  # fmt: skip
 
 
 def _sign(x):

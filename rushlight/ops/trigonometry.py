@@ -6,6 +6,7 @@ from rushlight.ops.exponential import floats
 from rushlight.ops.kinds import elementwise
 from rushlight.ops.promotion import to_float
 from rushlight.ops.rules import conj, where
+from rushlight.ops.unary import tabled
 
 
 def _unary(name, what, example, numpy_name=None, alias=()):
@@ -15,13 +16,7 @@ def _unary(name, what, example, numpy_name=None, alias=()):
     def forward(xp, x):
         return getattr(xp, numpy_name)(x)
 
-    forward.__name__ = name
-    given, printed = example
-    forward.__doc__ = (
-        f"{what}.\n\n    >>> import rushlight as torch\n"
-        f"    >>> torch.{name}(torch.tensor({given}))\n    tensor({printed})\n"
-    )
-    return elementwise(forward, dtype=to_float, alias=alias)
+    return tabled(forward, name, what, example, dtype=to_float, alias=alias)
 
 
 sin = _unary("sin", "The sine of an angle in radians", ("[0.0, 1.0]", "[0.0000, 0.8415]"))
