@@ -6,9 +6,8 @@ bind their methods to it where they are defined (``rushlight.ops``, ``rushlight.
 
 import weakref
 from functools import wraps
+from math import prod
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 import rushlight.dtype as dtypes
 from rushlight.autograd import mode
@@ -31,7 +30,7 @@ class Size(tuple):
         return f"torch.Size({list(self)})"
 
     def numel(self):
-        return int(np.prod(self, dtype=object))
+        return prod(self)
 
     def __add__(self, other):
         return Size(tuple.__add__(self, tuple(other)))

@@ -33,6 +33,10 @@ class Constraint:
         """Whether each event of ``value`` is in the set, as a bool tensor."""
         raise NotImplementedError
 
+    def _holds(self, value):
+        """Whether all events of ``value`` are in the set."""
+        return bool(self.check(value).array.all())
+
     def __repr__(self):
         return f"{type(self).__name__.lstrip('_')}()"
 
@@ -351,6 +355,11 @@ class _IndependentConstraint(Constraint):
                 f"an event has {self.event_dim}"
             )
         return result.flatten(-dims).all(-1) if dims else result
+
+    def _holds(self, value):
+        if value.ndim < self.event_dim:
+            self.check(value)  # which says so
+        return self.base_constraint._holds(value)
 
     def __repr__(self):
         return f"IndependentConstraint({self.base_constraint!r}, {self.reinterpreted_batch_ndims})"

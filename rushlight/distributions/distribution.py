@@ -77,11 +77,13 @@ class Distribution:
                 stacklevel=4,
             )
             return
+        if recorder() is not None:
+            return  # a trace has no values
         for name, constraint in rules.items():
             if constraints.is_dependent(constraint) or self._is_derived(name):
                 continue
             value = getattr(self, name)
-            if not _holds(constraint, value):
+            if not constraint._holds(value):
                 raise ValueError(
                     f"Expected parameter {name} ({type(value).__name__} of shape "
                     f"{tuple(value.shape)}) of distribution {self!r} to satisfy the constraint "
@@ -122,7 +124,7 @@ class Distribution:
                 stacklevel=3,
             )
             return
-        if not _holds(support, value):
+        if recorder() is None and not support._holds(value):
             raise ValueError(
                 f"Expected value argument ({type(value).__name__} of shape {tuple(shape)}) to be "
                 f"within the support ({support!r}) of the distribution {self!r}, but it holds\n"
@@ -268,8 +270,3 @@ class Distribution:
         given = [(k, vars(self)[k]) for k in self.arg_constraints if k in vars(self)]
         shown = [f"{k}: {v if v.numel() == 1 else v.shape}" for k, v in given]
         return f"{type(self).__name__}({', '.join(shown)})"
-
-
-def _holds(constraint, value):
-    """Whether all of ``value`` satisfies the constraint; taken for granted in a trace."""
-    return recorder() is not None or bool(constraint.check(value).all())

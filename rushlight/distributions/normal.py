@@ -54,7 +54,7 @@ class Normal(ExponentialFamily):
             return rushlight.normal(self.loc.expand(shape), self.scale.expand(shape))
 
     def rsample(self, sample_shape=Size()):  # noqa: B008
-        noise = self.loc.new_empty(self._extended_shape(sample_shape)).normal_()
+        noise = rushlight.randn(self._extended_shape(sample_shape), dtype=self.loc.dtype)
         return self.loc + noise * self.scale
 
     @validated

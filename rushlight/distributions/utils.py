@@ -35,6 +35,8 @@ def broadcast_all(*values):
                 f"broadcast_all: expected tensors and numbers, got {type(value).__name__}"
             )
     tensors = [v for v in values if isinstance(v, Tensor)]
+    if len(tensors) == len(values) and len({t.array.shape for t in tensors}) == 1:
+        return values
     dtype = tensors[0].dtype if tensors else rushlight.get_default_dtype()
     return tuple(
         rushlight.broadcast_tensors(
