@@ -18,7 +18,9 @@ from rushlight.autograd import mode
 from rushlight.dtype import bfloat16, float16, float32
 from rushlight.tensor import Tensor
 
-__all__ = ["LOWER", "SINGLE", "WIDEST", "Policy", "autocasts", "local", "set_policy", "suspended"]
+__all__ = [
+    "LOWER", "SINGLE", "WIDEST", "Policy", "autocasts", "local", "set_policy", "suspended", "using",
+]  # fmt: skip
 
 LOWER, SINGLE, WIDEST = "lower", "single", "widest"
 _OPERATIONS = {
@@ -128,6 +130,17 @@ def set_policy(policy):
     """Cast by ``policy`` in this thread from here on; None: not at all."""
     was, mode.state.autocast = mode.state.autocast, policy
     mode.add_intercept((policy is not None) - (was is not None))
+
+
+@contextmanager
+def using(policy):
+    """Context in which ``policy`` casts: that of an earlier call, when it is made again."""
+    was = mode.state.autocast
+    set_policy(policy)
+    try:
+        yield
+    finally:
+        set_policy(was)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from rushlight.autograd.function import Function
 from rushlight.autograd.recompute import forgetful, tensors_in
 from rushlight.errors import GraphError
 from rushlight.nn import Sequential
+from rushlight.ops.autocast import using
 from rushlight.random import default_generator, fork_rng
 from rushlight.tensor import Tensor
 
@@ -97,6 +98,7 @@ class _Call:
         self.args, self.kwargs = args, kwargs
         self.contexts = contexts
         self.state = default_generator.state_bytes() if preserve else None
+        self.policy = mode.state.autocast
         self.checks = checks
 
     def first(self):
@@ -115,7 +117,7 @@ class _Call:
                     f"inplace operation: an input {shape} of a checkpoint was written after the "
                     "call, so it cannot be computed again; write to a clone()"
                 )
-        with _same_numbers(self.state), self.contexts[1]:
+        with _same_numbers(self.state), using(self.policy), self.contexts[1]:
             result = self.function(*self.args, **self.kwargs)
         kinds = _kinds(result)
         if kinds != self.kinds and (self.checks or len(kinds) != len(self.kinds)):
@@ -158,6 +160,7 @@ class CheckpointFunction(Function):
             )
         ctx.again = function
         ctx.state = default_generator.state_bytes() if preserve else None
+        ctx.policy = mode.state.autocast
         ctx.rest = [None if isinstance(a, Tensor) else a for a in args]
         ctx.save_for_backward(*[a if isinstance(a, Tensor) else None for a in args])
         return function(*args)
@@ -170,7 +173,7 @@ class CheckpointFunction(Function):
             rest if t is None else t.detach().requires_grad_(t.requires_grad)
             for t, rest in zip(ctx.saved_tensors, ctx.rest, strict=True)
         ]
-        with mode.enable_grad(), _same_numbers(ctx.state):
+        with mode.enable_grad(), _same_numbers(ctx.state), using(ctx.policy):
             found = ctx.again(*given)
         found = found if isinstance(found, tuple | list) else (found,)
         tensors = [t for t in found if isinstance(t, Tensor)]

@@ -9,6 +9,7 @@ import pytest
 import rushlight as torch
 from rushlight.autograd import mode
 from rushlight.compiler.compiled import Compiled
+from rushlight.utils.checkpoint import checkpoint
 from tests.amp.cases import CASES
 
 
@@ -265,3 +266,23 @@ def test_a_program_is_for_the_region_it_was_recorded_in():
             found.append(compiled(x).dtype)
     assert found == [torch.float32, torch.bfloat16, torch.float16] * 2
     assert compiled.count == 3
+
+
+@pytest.mark.parametrize("use_reentrant", [True, False])
+def test_checkpoints_run_again_as_they_ran(use_reentrant):
+    w = torch.linspace(-1, 1, 9).reshape(3, 3).requires_grad_()
+    found = []
+
+    def block(x):
+        out = torch.mm(x, w).relu()
+        found.append(out.dtype)
+        return out
+
+    x = torch.linspace(1, 2, 9).reshape(3, 3).requires_grad_()
+    with torch.autocast("cpu"):
+        direct = block(x)
+        again = checkpoint(block, x, use_reentrant=use_reentrant)
+    (want,) = torch.autograd.grad(direct.float().sum(), w)
+    again.float().sum().backward()
+    assert found == [torch.bfloat16] * 3 and torch.equal(w.grad, want)
+    assert mode.state.autocast is None
