@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 
 import rushlight.dtype as dtypes
+from rushlight.device import require
 from rushlight.ops.data import check_dtype, from_numpy
 from rushlight.ops.definition import function
 from rushlight.storage import foreign
@@ -124,13 +125,25 @@ class _Capsule:
 
 
 @function(method=False)
-def from_dlpack(ext_tensor):
+def from_dlpack(ext_tensor, *, device=None, copy=None):
     """A tensor over the memory of another library's array (NumPy, PyTorch, JAX, CuPy on the CPU).
+
+    With ``copy=True`` it has memory of its own.
+
+    Raises:
+        RuntimeError: ``ext_tensor`` is neither an array nor a DLPack capsule, or was used already.
 
     >>> import numpy, rushlight as torch
     >>> torch.from_dlpack(numpy.ones(2))
     tensor([1., 1.], dtype=torch.float64)
     """
+    if device is not None:
+        require(device)
+    found = _from_dlpack(ext_tensor)
+    return found.clone() if copy else found
+
+
+def _from_dlpack(ext_tensor):
     if isinstance(ext_tensor, Tensor):
         if ext_tensor.requires_grad:
             raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
@@ -138,8 +151,18 @@ def from_dlpack(ext_tensor):
         t.cell = ext_tensor.cell
         return t
     if not hasattr(ext_tensor, "__dlpack__"):
+        if type(ext_tensor).__name__ != "PyCapsule":
+            raise RuntimeError(
+                "from_dlpack: expected an array with __dlpack__, or a DLPack capsule, got "
+                f"{type(ext_tensor).__name__}"
+            )
         ext_tensor = _Capsule(ext_tensor)
-    array = np.from_dlpack(ext_tensor)
+    try:
+        array = np.from_dlpack(ext_tensor)
+    except ValueError as error:
+        raise RuntimeError(
+            f"from_dlpack: {error}; a DLPack capsule can be used only once"
+        ) from None
     if not array.flags.writeable:
         # DLPack has no way to say "read only" that all agree on; NumPy is careful, PyTorch is not.
         array = _writable(array)

@@ -33,7 +33,6 @@ def to_dlpack(tensor):
 
     Raises:
         TypeError: ``tensor`` is no Tensor.
-        BufferError: it requires grad.
 
     >>> import rushlight as torch
     >>> x = torch.arange(3)
@@ -44,4 +43,4 @@ def to_dlpack(tensor):
     """
     if not isinstance(tensor, Tensor):
         raise TypeError(f"to_dlpack: expected a Tensor, got {type(tensor).__name__}")
-    return tensor.__dlpack__()
+    return tensor.detach().__dlpack__()

@@ -157,6 +157,23 @@ def test_dlpack_with_pytorch():
         mine = torch.from_dlpack(x)
         assert str(mine.dtype) == str(x.dtype) and mine.data_ptr() == x.data_ptr()
         assert oracle.from_dlpack(mine).data_ptr() == x.data_ptr()
+        capsule = torch.utils.dlpack.to_dlpack(mine)
+        assert oracle.utils.dlpack.from_dlpack(capsule).data_ptr() == x.data_ptr()
+        capsule = oracle.utils.dlpack.to_dlpack(x)
+        assert torch.utils.dlpack.from_dlpack(capsule).data_ptr() == x.data_ptr()
+        with pytest.raises(RuntimeError, match="only once"):
+            torch.from_dlpack(capsule)
+
+
+def test_dlpack_options():
+    x = torch.ones(2)
+    assert torch.from_dlpack(x, copy=True).data_ptr() != x.data_ptr()
+    assert torch.from_dlpack(x, copy=False, device="cpu").data_ptr() == x.data_ptr()
+    with pytest.raises(RuntimeError, match="capsule"):
+        torch.from_dlpack(3)
+    with pytest.raises(TypeError, match="to_dlpack"):
+        torch.utils.dlpack.to_dlpack(3)
+    assert torch.utils.dlpack.DLDeviceType.kDLCPU == x.__dlpack_device__()[0]
 
 
 def _pair():
