@@ -29,6 +29,7 @@ WAYS = {
     "compiled, again": (RUSHLIGHT, ["--compile"]),
 }
 NUMBER = re.compile(r"-?\d+\.\d+(?:e[-+]\d+)?")
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RUSHLIGHT_NUM_THREADS")
 BEGIN, END = "<!-- table -->\n", "<!-- end of table -->\n"
 
 
@@ -39,13 +40,14 @@ def main():
     parser.add_argument(
         "--cpu", action="store_true", help="processor time, not the clock on the wall"
     )
+    parser.add_argument("--threads", type=int, help="threads of each process (default: its own)")
     parser.add_argument("programs", nargs="*", metavar="PROGRAM", help="which (default: all)")
     options = parser.parse_args()
     table = [machine(options), "", *header()]
     print(*table, sep="\n", flush=True)
     for path in sorted(EXAMPLES.glob("*.py")):
         if not options.programs or path.stem in options.programs:
-            table.append(row(path, options.rounds, options.cpu))
+            table.append(row(path, options))
             print(table[-1], flush=True)
     if not options.programs:
         readme = EXAMPLES / "README.md"
@@ -58,8 +60,11 @@ def main():
 def machine(options):
     """What was timed, and where."""
     kind = "Processor time (user and system, all threads)" if options.cpu else "Time"
+    threads = f", {options.threads} thread{'s' * (options.threads > 1)} each" * bool(
+        options.threads
+    )
     return (
-        f"{kind} of whole runs, median of {options.rounds}. "
+        f"{kind} of whole runs, median of {options.rounds}{threads}. "
         f"PyTorch {metadata.version('torch')}, Python {sys.version.split()[0]}, "
         f"{os.cpu_count()} cores. Ratios to PyTorch in brackets."
     )
@@ -71,14 +76,14 @@ def header():
     return ["| " + " | ".join(names) + " |", "|---" * len(names) + "|"]
 
 
-def row(path, rounds, cpu):
+def row(path, options):
     """The table's line for one program."""
     times = {way: [] for way in WAYS}
     texts = {}
-    for _ in range(rounds):
+    for _ in range(options.rounds):
         with tempfile.TemporaryDirectory() as cache:
             for way, (python, arguments) in WAYS.items():
-                seconds, texts[way] = run([*python, str(path), *arguments], cache, cpu)
+                seconds, texts[way] = run([*python, str(path), *arguments], cache, options)
                 times[way].append(seconds)
     middle = {way: statistics.median(found) for way, found in times.items()}
     cells = [
@@ -90,18 +95,20 @@ def row(path, rounds, cpu):
     return f"| [{path.stem}]({path.name}) | " + " | ".join(cells) + f" | {same} |"
 
 
-def run(command, cache, cpu):
+def run(command, cache, options):
     """(seconds that a command takes, what it prints)."""
+    environment = ENVIRONMENT | {"RUSHLIGHT_CACHE_DIR": cache}
+    if options.threads:
+        environment |= dict.fromkeys(THREADS, str(options.threads))
     before, start = os.times(), time.perf_counter()
     done = subprocess.run(
-        command, capture_output=True, text=True, encoding="utf-8", check=False,
-        env=ENVIRONMENT | {"RUSHLIGHT_CACHE_DIR": cache},
-    )  # fmt: skip
+        command, capture_output=True, text=True, encoding="utf-8", check=False, env=environment
+    )
     wall, after = time.perf_counter() - start, os.times()
     if done.returncode:
         raise SystemExit(f"benchmarks.examples: {' '.join(command)} failed:\n{done.stderr}")
     used = sum(after[2:4]) - sum(before[2:4])  # of children: user and system
-    return used if cpu else wall, done.stdout
+    return used if options.cpu else wall, done.stdout
 
 
 def agrees(found, expected):
