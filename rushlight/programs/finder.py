@@ -117,6 +117,8 @@ class AliasLoader(Loader):
             found.__spec__ = spec
         else:
             found = importlib.import_module(self._place)
+            if not hasattr(found, "__path__"):
+                found.__path__ = []  # PyTorch may have a package there: its modules are located
             _adopt(found, name)
         sys.modules[name] = found
 

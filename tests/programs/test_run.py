@@ -38,6 +38,8 @@ import torch.nn.functional as F
 import torch.backends.cudnn as cudnn
 from torch import optim, Tensor
 from torch.nn.modules.container import ParameterList
+from torch.cuda.amp.grad_scaler import GradScaler
+from torch.distributions.normal import Normal
 from torch.nn.modules.linear import Linear
 from torch.optim.adam import Adam
 from torch.optim.lr_scheduler import StepLR
@@ -49,7 +51,8 @@ assert __name__ == "__main__" and sys.modules["__main__"].Linear is nn.Linear
 assert Adam is optim.Adam and ParameterList is nn.ParameterList and torch.nn is nn
 assert torch.__version__ == importlib.metadata.version("torch") == "2.13.0+rushlight"
 assert torch.__version__ >= (2, 0) and torch.version.cuda is None and not cudnn.is_available()
-assert not torch.cuda.is_available()
+assert not torch.cuda.is_available() and torch.cuda.amp.GradScaler is GradScaler
+assert Normal is torch.distributions.Normal
 assert importlib.util.find_spec("torch") and importlib.util.find_spec("torch.fx") is None
 assert not hasattr(torch, "datasets") and not hasattr(nn, "Foo")
 
