@@ -52,6 +52,23 @@ def test_gradients_and_random_numbers(use_reentrant, preserve_rng_state):
 
 @pytest.mark.parity
 @pytest.mark.parametrize("use_reentrant", WAYS)
+def test_autocast_as_in_the_forward(use_reentrant):
+    found = []
+    for torch in both():
+        net, dtypes = model(torch), []
+        net[0].register_forward_hook(lambda module, args, out, seen=dtypes: seen.append(out.dtype))
+        x = torch.ones(5, 4, requires_grad=True)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            y = torch.utils.checkpoint.checkpoint(net, x, use_reentrant=use_reentrant)
+        y.float().square().sum().backward()
+        assert dtypes == [torch.bfloat16] * 2
+        found.append([y.float(), x.grad, *(p.grad for p in net.parameters())])
+    for ours, theirs in zip(*found, strict=True):
+        np.testing.assert_allclose(ours.detach(), theirs.detach(), atol=3e-2)
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("use_reentrant", WAYS)
 @pytest.mark.parametrize("segments", [1, 2, 3])
 def test_sequential(use_reentrant, segments):
     found = []
