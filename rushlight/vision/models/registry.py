@@ -36,7 +36,7 @@ def builder(weights, trained=None, pretrained="IMAGENET1K_V1"):
             member = _chosen(build.__name__, weights, pretrained, args, options)
             if member is None:
                 return build(**options)
-            state = member.get_state_dict(progress=progress, check_hash=True)
+            state = member.get_state_dict(progress=progress, check_hash=True, weights_only=True)
             finish = None if trained is None else trained(member, options)
             if member.meta["categories"] is not None:
                 require(options, "num_classes", len(member.meta["categories"]))

@@ -4,27 +4,17 @@
 """
 
 import functools
-import hashlib
 import json
-import os
 from dataclasses import dataclass
 from enum import Enum
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
-import rushlight as torch
+from rushlight.hub import load_state_dict_from_url
 from rushlight.vision.transforms.functional import InterpolationMode
 from rushlight.vision.transforms.presets import ImageClassification
 
 __all__ = ["Weights", "WeightsEnum", "weights_enum"]
-
-ABSENT = (
-    "{name}: the trained weights are not on this machine, and rushlight downloads nothing. Put\n"
-    "    {url}\n"
-    "at {path}, or build the model without weights and load a file of your own:\n"
-    "    model.load_state_dict(torch.load('file.pth'))"
-)
 
 
 @dataclass
@@ -66,21 +56,13 @@ class WeightsEnum(Enum):
             raise KeyError(f"weights: {cls.__name__} has {', '.join(cls.__members__)}; got {obj!r}")
         return cls[name]
 
-    def get_state_dict(self, progress=True, check_hash=False, model_dir=None, **options):
-        """The weights, from PyTorch's folder for them; nothing is downloaded.
-
-        ``options`` are those of ``torch.load``.
+    def get_state_dict(self, *args, **options):
+        """The weights, from PyTorch's folder for them; arguments as for ``torch.hub``'s loader.
 
         Raises:
-            FileNotFoundError: the file is not there.
-            RuntimeError: with ``check_hash``, the file is not the one that was published.
+            RuntimeError: the file is not there: nothing is downloaded.
         """
-        path = (Path(model_dir) if model_dir else _checkpoints()) / self.url.rpartition("/")[2]
-        if not path.is_file():
-            raise FileNotFoundError(ABSENT.format(name=self, url=self.url, path=path))
-        if check_hash:
-            _check_hash(path)
-        return torch.load(path, **options)
+        return load_state_dict_from_url(self.url, *args, **options)
 
     @property
     def url(self):
@@ -130,18 +112,3 @@ def _table():
 @functools.cache
 def _categories():
     return files(__package__).joinpath("imagenet.txt").read_text(encoding="utf-8").splitlines()
-
-
-def _checkpoints():
-    """Where PyTorch keeps the weights that it has downloaded."""
-    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    home = os.environ.get("TORCH_HOME") or os.path.join(cache, "torch")
-    return Path(home).expanduser() / "hub" / "checkpoints"
-
-
-def _check_hash(path):
-    """The name of a published file ends in the beginning of its SHA-256."""
-    expected = path.stem.rpartition("-")[2]
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if not found.startswith(expected):
-        raise RuntimeError(f"{path}: expected a SHA-256 that begins with {expected}, got {found}")
