@@ -43,14 +43,17 @@ def _put(path, lines):
 
 
 def notes():
-    """name → the lines of docs/differences.md that are about it."""
+    """The lines of docs/differences.md, each with the names that it is about.
+
+    These are the names that it begins with, and those with a dot (``torch.multinomial``).
+    """
     text = (coverage_page.DOCS / "differences.md").read_text(encoding="utf-8")
-    found = defaultdict(list)
+    found = []
     for item in re.split(r"\n(?=[*#])|\n\n", text):
-        if not item.startswith("* "):
-            continue
-        for code in re.findall(r"`([\w.]+)[^`]*`", item):
-            found[code.rpartition(".")[2]].append(" ".join(item[2:].split()))
+        if item.startswith("* "):
+            first = re.match(r"\* ((`[^`]+`(,| and)? )*)", item)[1]
+            names = {*re.findall(r"`([\w.]+)", first), *re.findall(r"`(\w+\.[\w.]+)", item)}
+            found.append((names, " ".join(item[2:].split())))
     return found
 
 
@@ -67,8 +70,14 @@ class Entry:
             inspect.getattr_static if inspect.isclass(home) else getattr
         )  # properties as they are
         self.value = look(home, name) if self.exists else None
-        self.differences = differences.get(name, []) if self.exists else []
+        self.differences = [
+            note for names, note in differences if self.exists and any(map(self.is_called, names))
+        ]
         self.mark = "differs" if self.differences else "exists" if self.exists else "missing"
+
+    def is_called(self, name):
+        """Whether ``name``, with or without the namespace, is this one."""
+        return f".{self.space}.{self.name}".endswith(f".{name}")
 
     @property
     def doc(self):
