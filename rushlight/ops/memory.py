@@ -1,6 +1,7 @@
 """Changing what memory a tensor looks at: resize_, set_, and in-place changes of its dims."""
 
 import math
+import sys
 
 import numpy as np
 
@@ -149,21 +150,32 @@ def set_(self, source=None, storage_offset=0, size=None, stride=None):
 
 @method
 def share_memory_(self):
-    """Mark the memory as shared between processes: nothing to do where data is sent by value.
+    """Move the memory, in place, to where other processes can work on it too.
+
+    Processes that are forked afterwards, or that get the tensor by ``torch.multiprocessing``, share
+    it. Views that were made before keep the memory that they had.
 
     >>> import rushlight as torch
-    >>> x = torch.zeros(2)
-    >>> x.share_memory_() is x
-    True
+    >>> x = torch.ones(2)
+    >>> x.share_memory_() is x, x.is_shared()
+    (True, True)
     """
-    self.__dict__["_shared"] = True
+    from rushlight.multiprocessing.sharing import share
+
+    share(self)
     return self
 
 
 @method
 def is_shared(self):
-    """True after ``share_memory_``."""
-    return self.__dict__.get("_shared", False)
+    """True after ``share_memory_``, here or in the process that sent the tensor.
+
+    >>> import rushlight as torch
+    >>> torch.ones(2).is_shared()
+    False
+    """
+    sharing = sys.modules.get("rushlight.multiprocessing.sharing")
+    return sharing is not None and sharing.block_of(self.array) is not None
 
 
 @method

@@ -20,6 +20,7 @@ def run(program, arguments=(), *, module=False):
 
     paths = [str(SHIM), os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    sys.path.insert(1, str(SHIM))  # a process that multiprocessing spawns is given this path
     sys.argv[:] = [program, *arguments]
     try:
         if module:
