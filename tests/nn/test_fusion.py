@@ -101,6 +101,15 @@ def test_skip_init():
                 t.nn.utils.skip_init(cls)
 
 
+def test_skipped_values_can_be_drawn_later():
+    made = utils.skip_init(nn.Linear, 3, 4)
+    rushlight.manual_seed(0)
+    made.reset_parameters()
+    rushlight.manual_seed(0)
+    same(made.weight, nn.Linear(3, 4).weight)
+    assert [*vars(made)] == [*vars(nn.Linear(3, 4))]
+
+
 @pytest.mark.parity
 def test_vectors_as_pytorchs():
     torch = pytest.importorskip("torch")

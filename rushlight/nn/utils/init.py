@@ -24,6 +24,9 @@ def skip_init(module_cls, *args, **kwargs):
         raise RuntimeError(
             f"skip_init: {module_cls.__name__} must take a device argument to skip initialization"
         )
-    # There is no device without memory here: the module is made as ever, beside the stream.
-    with fork_rng():
-        return module_cls(*args, **kwargs)
+    module = module_cls.__new__(module_cls)
+    module.__dict__["reset_parameters"] = lambda: None  # in the place of the class's
+    with fork_rng():  # what the module draws elsewhere is not missing from the stream
+        module.__init__(*args, **kwargs)
+    del module.__dict__["reset_parameters"]
+    return module
