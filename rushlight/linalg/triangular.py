@@ -1,5 +1,7 @@
 """Systems of linear equations with triangular matrices."""
 
+from math import prod
+
 import numpy as np
 
 from rushlight.errors import DtypeError, ShapeError
@@ -46,15 +48,27 @@ def solve_triangular(xp, A, B, *, upper, left=True, unitriangular=False):
     """
     batch = np.broadcast_shapes(A.shape[:-2], B.shape[:-2])
     X = np.broadcast_to(B, (*batch, *B.shape[-2:])).copy()
-    if left:
+    if prod(batch) <= 2 * A.shape[-1]:  # calls of BLAS are fewer than those of NumPy
+        _solve_each(np.broadcast_to(A, (*batch, *A.shape[-2:])), X, upper, left, unitriangular)
+    elif left:
         _solve(A, X, upper, unitriangular)
     else:
         _solve(A.mT, X.mT, not upper, unitriangular)
     return X
 
 
+def _solve_each(A, X, upper, left, unit):
+    """Solve in place, one matrix after the other."""
+    from scipy.linalg.blas import get_blas_funcs
+
+    (trsm,) = get_blas_funcs(("trsm",), (A,))
+    for i in np.ndindex(A.shape[:-2]):
+        # Its memory is columns first: it sees all matrices transposed.
+        X[i] = trsm(1.0, A[i].T, X[i].T, side=left, lower=upper, diag=unit).T
+
+
 def _solve(A, X, upper, unit):
-    """Solve in place, by halves: nearly all the work is matrix products."""
+    """Solve a batch in place, by halves: nearly all the work is matrix products."""
     n = A.shape[-1]
     if n == 1 and not unit:
         X /= A
