@@ -48,8 +48,10 @@ def plain(seen):
 
 
 def restore(state):
-    """Go on from what ``capture`` gave."""
+    """Go on from what ``capture`` gave, or from torch's part of it."""
     default_generator.set_state(state["torch"])
+    if len(state) == 1:
+        return
     key, *rest = state["numpy"]
     np.random.set_state(("MT19937", key.numpy(), *rest))
     version, words, spare = state["python"]

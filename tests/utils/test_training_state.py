@@ -20,24 +20,6 @@ pytestmark = [
 ]
 
 
-class Scale:
-    """A scaler of losses that grows every few steps, as GradScaler does."""
-
-    def __init__(self):
-        self.factor, self.steps = 2.0, 0
-
-    def step(self):
-        self.steps += 1
-        if self.steps % 3 == 0:
-            self.factor *= 2
-
-    def state_dict(self):
-        return {"factor": self.factor, "steps": self.steps}
-
-    def load_state_dict(self, state):
-        self.__dict__.update(state)
-
-
 class Images(torch.utils.data.Dataset):
     """Pictures with noise of every generator, from where they are read."""
 
@@ -72,7 +54,7 @@ def begin(model, workers, **more):
         model=net,
         optimizer=optimizer,
         scheduler=torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 15),
-        scaler=Scale(),
+        scaler=torch.amp.GradScaler("cpu", init_scale=4.0, growth_interval=3),
         loader=torch.utils.data.DataLoader(Images(), 4, shuffle=True, **options),
         noise=torch.Generator().manual_seed(5),
         epoch=0,
@@ -88,10 +70,10 @@ def train(state, stop=None, save=lambda: None):
             x = x + torch.rand(x.shape, generator=state.noise) * random.random()
             loss = F.cross_entropy(state.model(x), y)
             state.optimizer.zero_grad()
-            (loss * state.scaler.factor).backward()
-            state.optimizer.step()
+            state.scaler.scale(loss).backward()
+            state.scaler.step(state.optimizer)
+            state.scaler.update()
             state.scheduler.step()
-            state.scaler.step()
             state.losses.append(loss.item() + float(np.random.rand()))
             save()
             if len(state.losses) == stop:

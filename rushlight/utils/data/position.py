@@ -14,7 +14,10 @@ from typing import Any
 import numpy as np
 
 from rushlight.random import Generator, default_generator
-from rushlight.utils.random_state import at_state, capture
+from rushlight.tensor import from_array
+from rushlight.utils.data.dataset import IterableDataset
+from rushlight.utils.data.sampler import Sampler
+from rushlight.utils.random_state import at_state, look, plain
 
 __all__ = [
     "Pass", "between", "check", "generators", "is_stateful", "outside", "replayed",
@@ -72,6 +75,9 @@ class Pass:
         self.num_workers, self.dataset = loader.num_workers, loader.dataset
         self.index_sampler, self.sampler = loader._index_sampler, stateful_sampler(loader)
         self.generators = generators(loader)
+        self.any_draws = isinstance(loader.dataset, IterableDataset) or not all(
+            type(sampler).__module__ == Sampler.__module__ for sampler in _samplers(loader)
+        )
         self.base_seed = self.drawn = self.batches = 0
         self.fetched = False
         self.workers: Any = None
@@ -79,8 +85,15 @@ class Pass:
     def begin(self):
         """Note where all generators are."""
         self.first = self.ended = False
-        states = [g.get_state() for g in self.generators]
-        self.start = {"random": capture(), "generators": states}
+        # What is ours draws from torch's generators only; what is a user's, from any.
+        self.seen = look() if self.any_draws else default_generator.state_bytes()
+        self.states = [g.state_bytes() for g in self.generators]
+
+    @property
+    def start(self):
+        """Where the generators were."""
+        random = plain(self.seen) if self.any_draws else {"torch": from_array(self.seen)}
+        return {"random": random, "generators": [from_array(state) for state in self.states]}
 
     def under_way(self, tasks, active, turn):
         """Begin with these tasks, of these workers."""
