@@ -215,6 +215,16 @@ class Generator:
         np.random.RandomState(self._engine).seed(self._seed & 0xFFFFFFFF)
         self._pending = False
 
+    def engine_state(self):
+        """The engine's own state, for ``set_engine_state``. Hold the lock."""
+        if self._pending:
+            self._start()
+        return self._engine.state
+
+    def set_engine_state(self, state):
+        """Go back to where the engine was. Hold the lock."""
+        self._engine.state = state
+
     def words(self, count):
         """The next ``count`` 32-bit words, in a uint64 array if few, else uint32. Hold the lock."""
         if self._pending:

@@ -33,6 +33,7 @@ def _cases():
         yield "bernoulli", d, 30, ()
     for d in ("float32", "float64"):
         yield "_standard_gamma", d, (60,), ()
+        yield "_standard_gamma", d, (7,), ()  # few are drawn one by one
         yield "_sample_dirichlet", d, (20, 3), ()
         yield "binomial", d, (200,), ()
     for d in (*FLOATS, *INTEGERS):

@@ -8,7 +8,8 @@ import math
 
 import numpy as np
 
-from rushlight.draw.words import F32, F64, refuse, single_uniform
+from rushlight.draw.singles import Singles
+from rushlight.draw.words import F32, F64, refuse
 
 __all__ = ["binomial"]
 
@@ -29,38 +30,38 @@ def binomial(generator, counts, probabilities):
         probabilities.reshape(-1).tolist(),
         rest.reshape(-1).tolist(),
     )
-    with generator.lock:
-        numbers = [_number(generator, *row) for row in zip(*trials, strict=True)]
+    with Singles(generator, 4 * counts.size) as singles:
+        numbers = [_number(singles.uniform, *row) for row in zip(*trials, strict=True)]
     return np.array(numbers, np.float64).astype(dtype).reshape(counts.shape)
 
 
-def _number(generator, n, p, q):
+def _number(uniform, n, p, q):
     if n <= 0 or p <= 0:
         return 0.0
     if p >= 1:
         return n
     if p <= 0.5:
-        return _successes(generator, n, p)
-    return n - _successes(generator, n, q) if p > 0.5 else math.nan
+        return _successes(uniform, n, p)
+    return n - _successes(uniform, n, q) if p > 0.5 else math.nan
 
 
-def _successes(generator, n, p):
-    return (_by_rejection if n * p >= 10.0 else _by_waiting)(generator, n, p)
+def _successes(uniform, n, p):
+    return (_by_rejection if n * p >= 10.0 else _by_waiting)(uniform, n, p)
 
 
-def _by_waiting(generator, n, p):
+def _by_waiting(uniform, n, p):
     """How many waiting times for a success fit into ``n`` trials."""
     log_failure = math.log1p(-p)
     number, time = 0, 0.0
     while True:
-        u = single_uniform(generator)
+        u = uniform()
         time += math.ceil(math.log(u) / log_failure) if u else math.inf
         if time > n:
             return float(number)
         number += 1
 
 
-def _by_rejection(generator, n, p):
+def _by_rejection(uniform, n, p):
     deviation = math.sqrt(n * p * (1 - p))
     b = 1.15 + 2.53 * deviation
     a = -0.0873 + 0.0248 * b + 0.01 * p
@@ -69,8 +70,8 @@ def _by_rejection(generator, n, p):
     log_odds = math.log(p / (1 - p))
     mode = math.floor((n + 1) * p)
     while True:
-        u = single_uniform(generator) - 0.5
-        v = single_uniform(generator)
+        u = uniform() - 0.5
+        v = uniform()
         us = 0.5 - abs(u)
         number = math.floor((2 * a / us + b) * u + n * p + 0.5) if us else -1
         if not 0 <= number <= n:

@@ -43,7 +43,7 @@ from rushlight.draw.words import (
 )
 from rushlight.dtype import of as torch_dtype
 
-__all__ = ["cauchy", "exponential", "geometric", "log_normal", "normal", "single_normal", "uniform"]
+__all__ = ["cauchy", "exponential", "geometric", "log_normal", "normal", "uniform"]
 
 REAL = {np.dtype(np.complex64): F32, np.dtype(np.complex128): F64}
 FEW = 32  # up to this many single normals, Python's math is faster than NumPy
@@ -197,11 +197,6 @@ def _single_normals(generator, count):
         values = np.concatenate([kept, made.reshape(-1)])
     generator.normal = float(values[count]) if len(values) > count else None
     return values[:count]
-
-
-def single_normal(generator):
-    """One standard normal, as a Python float. Hold the lock."""
-    return float(_single_normals(generator, 1)[0])
 
 
 def log_normal(generator, count, dtype, mean=1.0, std=2.0):

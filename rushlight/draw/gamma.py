@@ -8,8 +8,8 @@ import math
 
 import numpy as np
 
-from rushlight.draw.continuous import single_normal
-from rushlight.draw.words import F32, F64, refuse, single_uniform
+from rushlight.draw.singles import Singles
+from rushlight.draw.words import F32, F64, refuse
 
 __all__ = ["dirichlet", "gamma"]
 
@@ -24,8 +24,8 @@ def gamma(generator, shapes):
     """
     if shapes.dtype not in (F32, F64):
         refuse("gamma_cpu", shapes.dtype)
-    with generator.lock:
-        numbers = [_number(generator, *row) for row in _constants(shapes)]
+    with Singles(generator, 4 * shapes.size) as singles:
+        numbers = [_number(singles, *row) for row in _constants(shapes)]
     with np.errstate(over="ignore", under="ignore"):
         found = np.array(numbers, np.float64).astype(shapes.dtype).reshape(shapes.shape)
     return np.maximum(found, np.finfo(shapes.dtype).tiny)
@@ -59,17 +59,17 @@ def _constants(shapes):
     return zip(inverse.tolist(), d.tolist(), c.tolist(), strict=True)
 
 
-def _number(generator, inverse, d, c):
+def _number(singles, inverse, d, c):
     if inverse == math.inf:
         return 0.0
-    scale = (1.0 - single_uniform(generator)) ** inverse if inverse else 1.0
+    scale = (1.0 - singles.uniform()) ** inverse if inverse else 1.0
     while True:
         y = 0.0
         while y <= 0.0:
-            x = single_normal(generator)
+            x = singles.normal()
             y = 1.0 + c * x
         v = y * y * y
-        u = 1.0 - single_uniform(generator)
+        u = 1.0 - singles.uniform()
         square = x * x
         if u < 1.0 - 0.0331 * square * square:
             return scale * d * v

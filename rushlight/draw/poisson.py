@@ -5,11 +5,11 @@ for generating Poisson random variables, Insurance: Mathematics and Economics 12
 """
 
 import math
-from functools import partial
 
 import numpy as np
 
-from rushlight.draw.words import DIGITS, refuse, single_uniform, to_dtype
+from rushlight.draw.singles import Singles
+from rushlight.draw.words import DIGITS, refuse, to_dtype
 
 __all__ = ["poisson"]
 
@@ -26,13 +26,12 @@ def poisson(generator, rates):
     if not (rates >= 0).all():
         raise RuntimeError("poisson: a rate is negative or nan")
 
-    uniform = partial(single_uniform, generator)
-
-    def number(rate):
-        return (_by_rejection if rate >= 10.0 else _by_product)(uniform, rate)
-
-    with generator.lock:
-        numbers = list(map(number, rates.astype(np.float64).reshape(-1).tolist()))
+    means = rates.astype(np.float64).reshape(-1).tolist()
+    with Singles(generator, 4 * len(means)) as singles:
+        numbers = [
+            (_by_rejection if mean >= 10.0 else _by_product)(singles.uniform, mean)
+            for mean in means
+        ]
     with np.errstate(over="ignore"):
         return to_dtype(np.array(numbers, np.int64), rates.dtype).reshape(rates.shape)
 

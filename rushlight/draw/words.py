@@ -5,7 +5,7 @@ import numpy as np
 
 from rushlight.dtype import of as torch_dtype
 
-__all__ = ["doubles", "floats", "in_chunks", "refuse", "single_uniform", "to_dtype"]
+__all__ = ["doubles", "floats", "in_chunks", "refuse", "to_dtype"]
 
 BOOL = np.dtype(np.bool_)
 F16, BF16 = np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16)
@@ -71,8 +71,3 @@ def doubles(generator, count):
     values = draws.view(np.int64).astype(np.float64)
     values *= ULP_53
     return values
-
-
-def single_uniform(generator):
-    """One u64, as a Python float. Hold the lock."""
-    return float(doubles(generator, 1)[0])
