@@ -9,7 +9,6 @@ from rushlight.distributions.exp_family import ExponentialFamily
 from rushlight.distributions.odds import Odds
 from rushlight.distributions.utils import broadcast_all, validated
 from rushlight.nn import functional as F
-from rushlight.tensor import Size
 
 __all__ = ["Bernoulli"]
 
@@ -50,7 +49,7 @@ class Bernoulli(Odds, ExponentialFamily):
     def variance(self):
         return self.probs * (1 - self.probs)
 
-    def sample(self, sample_shape=Size()):  # noqa: B008
+    def sample(self, sample_shape=()):
         with no_grad():
             return rushlight.bernoulli(self.probs.expand(self._extended_shape(sample_shape)))
 

@@ -8,7 +8,6 @@ from rushlight.distributions import constraints
 from rushlight.distributions.odds import Odds
 from rushlight.distributions.utils import validated
 from rushlight.nn import functional as F
-from rushlight.tensor import Size
 
 __all__ = ["Binomial"]
 
@@ -60,7 +59,7 @@ class Binomial(Odds):
     def variance(self):
         return self.mean * (1 - self.probs)
 
-    def sample(self, sample_shape=Size()):  # noqa: B008
+    def sample(self, sample_shape=()):
         shape = self._extended_shape(sample_shape)
         with no_grad():
             return rushlight.binomial(self.total_count.expand(shape), self.probs.expand(shape))

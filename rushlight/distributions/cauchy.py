@@ -6,7 +6,6 @@ import rushlight
 from rushlight.distributions import constraints
 from rushlight.distributions.distribution import Distribution
 from rushlight.distributions.utils import broadcast_all, validated
-from rushlight.tensor import Size
 
 __all__ = ["Cauchy"]
 
@@ -42,7 +41,7 @@ class Cauchy(Distribution):
     def variance(self):
         return rushlight.full_like(self.loc, inf)
 
-    def rsample(self, sample_shape=Size()):  # noqa: B008
+    def rsample(self, sample_shape=()):
         noise = self.loc.new_empty(self._extended_shape(sample_shape)).cauchy_()
         return self.loc + noise * self.scale
 

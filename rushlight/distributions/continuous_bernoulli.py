@@ -95,11 +95,11 @@ class ContinuousBernoulli(Odds, ExponentialFamily):
         exact = p * (p - 1) / (1 - 2 * p).square() + 1 / ((-p).log1p() - p.log()).square()
         return rushlight.where(far, exact, near)
 
-    def sample(self, sample_shape=Size()):  # noqa: B008
+    def sample(self, sample_shape=()):
         with no_grad():
             return self.rsample(sample_shape)
 
-    def rsample(self, sample_shape=Size()):  # noqa: B008
+    def rsample(self, sample_shape=()):
         return self.icdf(self.probs.new_empty(self._extended_shape(sample_shape)).uniform_())
 
     def _log_norm(self):

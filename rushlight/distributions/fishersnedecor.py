@@ -7,7 +7,6 @@ from rushlight.distributions import constraints
 from rushlight.distributions.distribution import Distribution
 from rushlight.distributions.gamma import Gamma
 from rushlight.distributions.utils import broadcast_all, validated
-from rushlight.tensor import Size
 
 __all__ = ["FisherSnedecor"]
 
@@ -46,7 +45,7 @@ class FisherSnedecor(Distribution):
         variance = 2 * n.square() * (m + n - 2) / (m * (n - 2).square() * (n - 4))
         return variance.masked_fill(n <= 4, nan)
 
-    def rsample(self, sample_shape=Size()):  # noqa: B008
+    def rsample(self, sample_shape=()):
         above, below = (
             Gamma(0.5 * df, df, validate_args=False).rsample(sample_shape)
             for df in (self.df1, self.df2)

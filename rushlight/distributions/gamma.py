@@ -4,7 +4,6 @@ import rushlight
 from rushlight.distributions import constraints
 from rushlight.distributions.exp_family import ExponentialFamily
 from rushlight.distributions.utils import broadcast_all, validated
-from rushlight.tensor import Size
 
 __all__ = ["Gamma"]
 
@@ -41,7 +40,7 @@ class Gamma(ExponentialFamily):
     def variance(self):
         return self.concentration / self.rate.square()
 
-    def rsample(self, sample_shape=Size()):  # noqa: B008
+    def rsample(self, sample_shape=()):
         shape = self._extended_shape(sample_shape)
         value = rushlight._standard_gamma(self.concentration.expand(shape)) / self.rate.expand(
             shape

@@ -7,7 +7,6 @@ from rushlight.distributions import constraints
 from rushlight.distributions.distribution import Distribution
 from rushlight.distributions.utils import broadcast_all, validated
 from rushlight.ops.special import xlog1py
-from rushlight.tensor import Size
 
 __all__ = ["GeneralizedPareto"]
 
@@ -66,7 +65,7 @@ class GeneralizedPareto(Distribution):
         variance = self.scale.square() / ((1 - c).square() * (1 - 2 * c))
         return rushlight.where(c < 0.5, variance, nan)
 
-    def rsample(self, sample_shape=Size()):  # noqa: B008
+    def rsample(self, sample_shape=()):
         return self.icdf(self.loc.new_empty(self._extended_shape(sample_shape)).uniform_())
 
     @validated

@@ -6,7 +6,6 @@ from rushlight.distributions import constraints
 from rushlight.distributions.odds import Odds
 from rushlight.distributions.utils import broadcast_all, validated
 from rushlight.nn import functional as F
-from rushlight.tensor import Size
 
 __all__ = ["Geometric"]
 
@@ -47,7 +46,7 @@ class Geometric(Odds):
     def variance(self):
         return self.mean / self.probs
 
-    def sample(self, sample_shape=Size()):  # noqa: B008
+    def sample(self, sample_shape=()):
         shape = self._extended_shape(sample_shape)
         with no_grad():
             tiny = rushlight.finfo(self.probs.dtype).tiny

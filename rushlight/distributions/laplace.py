@@ -6,7 +6,6 @@ import rushlight
 from rushlight.distributions import constraints
 from rushlight.distributions.distribution import Distribution
 from rushlight.distributions.utils import broadcast_all, validated
-from rushlight.tensor import Size
 
 __all__ = ["Laplace"]
 
@@ -46,7 +45,7 @@ class Laplace(Distribution):
     def stddev(self):
         return sqrt(2) * self.scale
 
-    def rsample(self, sample_shape=Size()):  # noqa: B008
+    def rsample(self, sample_shape=()):
         shape = self._extended_shape(sample_shape)
         u = self.loc.new_empty(shape).uniform_(rushlight.finfo(self.loc.dtype).eps - 1, 1)
         return self.loc - self.scale * u.sign() * (-u.abs()).log1p()

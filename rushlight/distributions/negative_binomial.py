@@ -9,7 +9,6 @@ from rushlight.distributions.gamma import Gamma
 from rushlight.distributions.odds import Odds
 from rushlight.distributions.utils import validated
 from rushlight.nn import functional as F
-from rushlight.tensor import Size
 
 __all__ = ["NegativeBinomial"]
 
@@ -55,7 +54,7 @@ class NegativeBinomial(Odds):
     def variance(self):
         return self.mean / (-self.logits).sigmoid()
 
-    def sample(self, sample_shape=Size()):  # noqa: B008
+    def sample(self, sample_shape=()):
         """Poisson numbers whose rates are gamma numbers."""
         with no_grad():
             # Unchecked, since a count may be 0.

@@ -7,7 +7,6 @@ from rushlight.autograd.mode import no_grad
 from rushlight.distributions import constraints
 from rushlight.distributions.exp_family import ExponentialFamily
 from rushlight.distributions.utils import broadcast_all, validated
-from rushlight.tensor import Size
 
 __all__ = ["Normal"]
 
@@ -48,12 +47,12 @@ class Normal(ExponentialFamily):
     def variance(self):
         return self.scale.square()
 
-    def sample(self, sample_shape=Size()):  # noqa: B008
+    def sample(self, sample_shape=()):
         shape = self._extended_shape(sample_shape)
         with no_grad():
             return rushlight.normal(self.loc.expand(shape), self.scale.expand(shape))
 
-    def rsample(self, sample_shape=Size()):  # noqa: B008
+    def rsample(self, sample_shape=()):
         noise = rushlight.randn(self._extended_shape(sample_shape), dtype=self.loc.dtype)
         return self.loc + noise * self.scale
 

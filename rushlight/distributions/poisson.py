@@ -5,7 +5,6 @@ from rushlight.autograd.mode import no_grad
 from rushlight.distributions import constraints
 from rushlight.distributions.exp_family import ExponentialFamily
 from rushlight.distributions.utils import broadcast_all, validated
-from rushlight.tensor import Size
 
 __all__ = ["Poisson"]
 
@@ -40,7 +39,7 @@ class Poisson(ExponentialFamily):
     def variance(self):
         return self.rate
 
-    def sample(self, sample_shape=Size()):  # noqa: B008
+    def sample(self, sample_shape=()):
         with no_grad():
             return rushlight.poisson(self.rate.expand(self._extended_shape(sample_shape)))
 

@@ -40,7 +40,7 @@ class LogitRelaxedBernoulli(Odds):
             LogitRelaxedBernoulli, shape, _instance, temperature=self.temperature, **parameters
         )
 
-    def rsample(self, sample_shape=Size()):  # noqa: B008
+    def rsample(self, sample_shape=()):
         shape = self._extended_shape(sample_shape)
         probs = clamp_probs(self.probs.expand(shape))
         u = clamp_probs(probs.new_empty(shape).uniform_())

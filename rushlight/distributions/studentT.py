@@ -7,7 +7,6 @@ from rushlight.distributions import constraints
 from rushlight.distributions.chi2 import Chi2
 from rushlight.distributions.distribution import Distribution
 from rushlight.distributions.utils import broadcast_all, validated
-from rushlight.tensor import Size
 
 __all__ = ["StudentT"]
 
@@ -53,7 +52,7 @@ class StudentT(Distribution):
         finite = self.scale.square() * self.df / (self.df - 2)
         return rushlight.where(self.df > 2, finite, inf).masked_fill(self.df <= 1, nan)
 
-    def rsample(self, sample_shape=Size()):  # noqa: B008
+    def rsample(self, sample_shape=()):
         x = self.df.new_empty(self._extended_shape(sample_shape)).normal_()
         squares = Chi2(self.df, validate_args=False).rsample(sample_shape)
         return self.loc + self.scale * x * (squares / self.df).rsqrt()

@@ -5,7 +5,6 @@ from math import nan, sqrt
 from rushlight.distributions import constraints
 from rushlight.distributions.distribution import Distribution
 from rushlight.distributions.utils import broadcast_all, validated
-from rushlight.tensor import Size
 
 __all__ = ["Uniform"]
 
@@ -56,7 +55,7 @@ class Uniform(Distribution):
     def variance(self):
         return (self.high - self.low).square() / 12
 
-    def rsample(self, sample_shape=Size()):  # noqa: B008
+    def rsample(self, sample_shape=()):
         u = self.low.new_empty(self._extended_shape(sample_shape)).uniform_()
         return self.low + u * (self.high - self.low)
 

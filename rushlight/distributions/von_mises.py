@@ -12,7 +12,6 @@ from rushlight.distributions import constraints
 from rushlight.distributions.distribution import Distribution
 from rushlight.distributions.utils import broadcast_all, validated
 from rushlight.ops.special import i0e, i1e
-from rushlight.tensor import Size
 
 __all__ = ["VonMises"]
 
@@ -50,7 +49,7 @@ class VonMises(Distribution):
         """The circular variance: 1 less the length of the mean vector."""
         return 1 - i1e(self.concentration) / i0e(self.concentration)
 
-    def sample(self, sample_shape=Size()):  # noqa: B008
+    def sample(self, sample_shape=()):
         """By rejection from a wrapped Cauchy distribution, in double precision."""
         with no_grad():
             shape = self._extended_shape(sample_shape)
