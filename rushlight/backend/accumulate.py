@@ -22,7 +22,7 @@ def add_rows(out, rows, values):
     elif values.size < _MANY or out.dtype.char not in "fdFD":
         np.add.at(out, rows, values)
     else:
-        from scipy.sparse import csc_array  # type: ignore[import-untyped]  # SciPy has no types
+        from scipy.sparse import csc_array
 
         n = len(rows)
         ones = np.ones(n, out.dtype)

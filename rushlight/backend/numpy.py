@@ -17,10 +17,8 @@ import numpy as np
 warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"rushlight\.")
 
 _SPECIAL = {
-    "erf": "erf", "erfc": "erfc", "erfcx": "erfcx", "erfinv": "erfinv", "gammaln": "gammaln", "digamma": "digamma",
-    "polygamma": "polygamma", "i0": "i0", "i0e": "i0e", "i1": "i1", "i1e": "i1e", "ndtr": "ndtr",
-    "ndtri": "ndtri", "log_ndtr": "log_ndtr", "expit": "expit", "zeta": "zeta",
-    "gammainc": "gammainc", "gammaincc": "gammaincc", "xlogy": "xlogy", "xlog1py": "xlog1py",
+    "digamma", "erf", "erfc", "erfcx", "erfinv", "expit", "gammainc", "gammaincc", "gammaln", "i0",
+    "i0e", "i1", "i1e", "log_ndtr", "ndtr", "ndtri", "polygamma", "xlog1py", "xlogy", "zeta",
 }  # fmt: skip
 
 
@@ -36,7 +34,7 @@ def _float_of(x):
 
 
 #: The special functions of one argument.
-_OF_ONE = _SPECIAL.keys() - {
+_OF_ONE = _SPECIAL - {
     "gammainc", "gammaincc", "polygamma", "xlog1py", "xlogy", "zeta",
 }  # fmt: skip
 
@@ -44,7 +42,7 @@ _OF_ONE = _SPECIAL.keys() - {
 def __getattr__(name):
     # Asked once for each name: what is found stays in this module.
     if name in _SPECIAL:
-        found = getattr(importlib.import_module("scipy.special"), _SPECIAL[name])
+        found = getattr(importlib.import_module("scipy.special"), name)
     else:
         found = getattr(np, name)
     globals()[name] = found

@@ -5,6 +5,7 @@ are stores. All that the code generator must know of memory is in the addresses.
 """
 
 from math import prod
+from typing import Any
 
 from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.affine import Affine, Var, broadcast, flat, strides_of, unravel
@@ -152,7 +153,7 @@ class Kernel:
         size = prod([v.extent for v in (*self.rows, *self.columns)])
         return size * max(1, sum(type(n) is not Number for n in nodes))
 
-    def _arg(self, owner, address, dtype):
+    def _arg(self, owner, address, dtype) -> tuple[int, Any]:
         """(argument, address in it): what is the same but for an offset is the same code."""
         place = owner, address.offset * dtype.itemsize
         if place not in self.args:

@@ -13,7 +13,7 @@ import sys
 import types
 import weakref
 
-from rushlight.autograd.hooks import Handle
+from rushlight.autograd.hooks import RemovableHandle
 from rushlight.compiler.guard import equal, is_plain
 from rushlight.tensor import Tensor
 
@@ -281,8 +281,8 @@ def hook_place(owners, tensors):
     def find():
         found = [hooks for owner in owners for hooks in _hooks(owner)] + _hooks_everywhere()
         found += [t.node.hooks or () for t in tensors if t.node is not None]
-        # The keys are the handles' numbers, which no two hooks share.
-        return [("{0}.changes", (Handle,), Handle.changes, tuple([tuple(h) for h in found]))]
+        keys = tuple([tuple(h) for h in found])  # the handles' numbers, which no two hooks share
+        return [("{0}.changes", (RemovableHandle,), RemovableHandle.changes, keys)]
 
     return find
 

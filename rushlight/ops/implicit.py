@@ -38,7 +38,7 @@ def gamma_slope(shape, x):
 
     With z = log x, h(z) = αz - e^z and A(z) = z.
     """
-    from scipy.special import digamma  # type: ignore[import-untyped]
+    from scipy.special import digamma
 
     def slope(a, x):
         side = np.where(x < a, -1.0, 1.0)

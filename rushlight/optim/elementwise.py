@@ -175,10 +175,9 @@ class Elementwise(Optimizer):
         plans, groups = self._plans, self.param_groups
         if len(plans) != len(groups):
             return False
-        for i, plan in enumerate(plans):
-            if not plan.holds(groups[i], self._names(groups[i])):
-                return False
-        return True
+        return all(
+            plan.holds(group, self._names(group)) for plan, group in zip(plans, groups, strict=True)
+        )
 
     def _remember(self):
         """Note the state as it is, to see when somebody else puts other tensors into it."""

@@ -13,7 +13,6 @@ import numpy as np
 
 from rushlight.dtype import promote_types
 from rushlight.ops.data import as_tensor
-from rushlight.tensor import Tensor
 
 __all__ = ["assert_allclose", "assert_close"]
 

@@ -81,7 +81,8 @@ class Operand:
         """The matrix of ``args[position]`` at the indices ``batch``."""
         place = offset(batch, strides[:-2])
         pointer = address(b, entry(b, args, position), place, dtype.itemsize)
-        return cls(pointer, *shape, *strides[-2:], dtype)
+        rows, columns = shape
+        return cls(pointer, rows, columns, strides[-2], strides[-1], dtype)
 
     def place(self, b, row, column=0):
         """The address of an element."""

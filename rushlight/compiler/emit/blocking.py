@@ -234,7 +234,7 @@ def _scatter(operand, cut, target):
     step = abs(operand.depth if along else operand.side) * itemsize
     depth = min(cut.depth, DEPTH)
     lines = cut.depth * min(step, 64) // 64 if along else cut.tile.rows
-    cycles = 0
+    cycles = 0.0
     if lines > _held(step, 64, target.l1 // 4096):
         sets = max(1, 64 // max(1, gcd(step, 4096) // 64))
         cycles += min(2, 8 / sets) * (1 if operand is cut.left else 0.25)

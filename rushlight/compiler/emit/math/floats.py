@@ -128,10 +128,8 @@ def _scalef(b, x, n, size, dtype):
     count = x.type.count
     if count > size:
         halves = [range(count // 2), range(count // 2, count)]
-        found = [
-            _scalef(b, *(b.shuffle_vector(v, v, _indices(half)) for v in (x, n)), size, dtype)
-            for half in halves
-        ]
+        part = lambda v, half: b.shuffle_vector(v, v, _indices(half))
+        found = [_scalef(b, part(x, half), part(n, half), size, dtype) for half in halves]
         return b.shuffle_vector(*found, _indices(range(count)))
     name = f"llvm.x86.avx512.mask.scalef.{'ps' if dtype.itemsize == 4 else 'pd'}.512"
     return intrinsic(b, name, x.type, [x, n, x, ir.IntType(size)(-1), ir.IntType(32)(4)])
