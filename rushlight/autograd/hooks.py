@@ -9,36 +9,63 @@ from rushlight.autograd import mode
 from rushlight.errors import GraphError
 from rushlight.tensor import from_array
 
-__all__ = ["Handle", "add_hook", "run_after", "run_before", "run_on_result", "tell_accumulated"]
+__all__ = [
+    "RemovableHandle",
+    "add_hook",
+    "run_after",
+    "run_before",
+    "run_on_result",
+    "tell_accumulated",
+]
 
 
-class Handle:
-    """Removes a hook: ``handle.remove()``, or leave its ``with`` block."""
+class RemovableHandle:
+    """Takes a hook away again: ``handle.remove()``, or leave its ``with`` block.
+
+    One that is copied or pickled with what it belongs to removes the hook of the copy.
+
+    >>> import rushlight as torch
+    >>> layer = torch.nn.Identity()
+    >>> with layer.register_forward_hook(lambda module, args, out: out + 1):
+    ...     layer(torch.zeros(2))
+    tensor([1., 1.])
+    >>> layer(torch.zeros(2))
+    tensor([0., 0.])
+    """
 
     _ids = itertools.count()
     changes = 0  # how often a hook was added or removed, anywhere
 
-    def __init__(self, hooks):
-        Handle.changes += 1
+    def __init__(self, hooks, *options):
+        RemovableHandle.changes += 1
         self.hooks = weakref.ref(hooks)
-        self.id = next(Handle._ids)
-
-    @staticmethod
-    def skip(number):
-        """Give no later handle the id ``number``."""
-        Handle._ids = itertools.count(max(next(Handle._ids), number + 1))
+        self.options = tuple([weakref.ref(option) for option in options])
+        self.id = next(RemovableHandle._ids)
 
     def remove(self):
-        Handle.changes += 1
-        hooks = self.hooks()
-        if hooks is not None:
-            hooks.pop(self.id, None)
+        """Take the hook away, if it is still there."""
+        RemovableHandle.changes += 1
+        for reference in (self.hooks, *self.options):
+            found = reference()
+            if found is not None:
+                found.pop(self.id, None)
 
     def __enter__(self):
         return self
 
     def __exit__(self, *exc):
         self.remove()
+
+    def __getstate__(self):
+        return self.hooks(), self.id, tuple([option() for option in self.options])
+
+    def __setstate__(self, state):
+        hooks, self.id, *rest = state
+        self.hooks = weakref.ref(_Hooks() if hooks is None else hooks)
+        self.options = tuple([weakref.ref(o) for o in (rest[0] if rest else ()) if o is not None])
+        # No later handle may have the same id.
+        later = max(next(RemovableHandle._ids), self.id + 1)
+        RemovableHandle._ids = itertools.count(later)
 
 
 class _Hooks(dict):
@@ -51,7 +78,7 @@ def add_hook(node, kind, hook):
     """Add a ``tensor``, ``pre``, ``post``, ``retain`` or ``accumulated`` hook to ``node``."""
     if node.hooks is None:
         node.hooks = _Hooks()
-    handle = Handle(node.hooks)
+    handle = RemovableHandle(node.hooks)
     node.hooks[handle.id] = (kind, hook)
     return handle
 

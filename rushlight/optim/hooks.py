@@ -4,7 +4,7 @@ import functools
 from collections import OrderedDict
 
 from rushlight.autograd import mode
-from rushlight.autograd.hooks import Handle
+from rushlight.autograd.hooks import RemovableHandle
 
 __all__ = [
     "add_hook", "hooked", "register_optimizer_step_post_hook", "register_optimizer_step_pre_hook",
@@ -17,7 +17,7 @@ everywhere_after: OrderedDict = OrderedDict()
 
 def add_hook(hooks, hook, prepend=False):
     """Put ``hook`` into ``hooks``; returns the handle that removes it."""
-    handle = Handle(hooks)
+    handle = RemovableHandle(hooks)
     hooks[handle.id] = hook
     if prepend:
         hooks.move_to_end(handle.id, last=False)

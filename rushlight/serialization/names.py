@@ -18,7 +18,7 @@ from rushlight.storage import Storage, reach
 from rushlight.tensor import Size, Tensor, from_array
 
 __all__ = [
-    "CALLS", "CLASSES", "MISSING", "VALUES", "StorageType", "TypedStorage", "get_layout",
+    "CALLS", "CLASSES", "MISSING", "UNTYPED", "VALUES", "StorageType", "TypedStorage", "get_layout",
     "rebuild_from_type", "rebuild_parameter", "rebuild_parameter_with_state", "rebuild_tensor",
     "rebuild_tensor_v2", "rebuild_tensor_v3", "refuse_missing", "resolve", "storage_type",
     "torch_name",
@@ -51,12 +51,12 @@ _PREFIXES = {
     "float64": "Double", "complex64": "ComplexFloat", "complex128": "ComplexDouble",
 }  # fmt: skip
 _TYPED = {d: StorageType(f"{_PREFIXES[d.name]}Storage", d) for d in DTYPES if d.name in _PREFIXES}
-_UNTYPED = StorageType("UntypedStorage", uint8)
+UNTYPED = StorageType("UntypedStorage", uint8)
 
 
 def storage_type(dtype):
     """The storage class of ``dtype``; the untyped one where PyTorch has no other."""
-    return _TYPED.get(dtype, _UNTYPED)
+    return _TYPED.get(dtype, UNTYPED)
 
 
 # What a file may call ---------------------------------------------------------------------
@@ -181,8 +181,8 @@ VALUES = {
         ("torch", n.removeprefix("torch.")): FUNCTIONS[n.removeprefix("torch.")]
         for n in TENSOR_TYPES
     },
-    ("torch", "UntypedStorage"): _UNTYPED,
-    ("torch.storage", "UntypedStorage"): _UNTYPED,
+    ("torch", "UntypedStorage"): UNTYPED,
+    ("torch.storage", "UntypedStorage"): UNTYPED,
 }
 _MISSING_TYPES = """
     bits16 bits1x8 bits2x4 bits4x2 bits8 complex32 float4_e2m1fn_x2 float8_e4m3fn float8_e4m3fnuz
@@ -207,6 +207,9 @@ _MOVED = {
         for home, parts in PARTS.items()
         for part in parts
     },
+    "rushlight.autograd.hooks": "torch.utils.hooks",
+    "rushlight.nn.functional": "torch.nn.functional",
+    "rushlight.nn.modules.hooks": "torch.nn.modules.module",
     "rushlight.nn.modules.shuffle.ChannelShuffle": "torch.nn.modules.channelshuffle",
     "rushlight.nn.modules.shuffle": "torch.nn.modules.pixelshuffle",
     "rushlight.nn.uninitialized": "torch.nn.parameter",
@@ -217,10 +220,15 @@ _MOVED = {
 #: The same of torchvision.
 _VISION = {
     **{
-        f"rushlight.vision.transforms.{part}": "rushlight.vision.transforms.transforms"
+        f"rushlight.vision.transforms.{part}": "torchvision.transforms.transforms"
         for part in ("color", "compose", "convert", "crop", "warp")
     },
-    "rushlight.vision.transforms.auto": "rushlight.vision.transforms.autoaugment",
+    "rushlight.vision.transforms.auto": "torchvision.transforms.autoaugment",
+    **{
+        f"rushlight.vision.transforms.functional.{part}": "torchvision.transforms.functional"
+        for part in ("color", "convert", "filters", "interpolation", "size", "warp")
+    },
+    "rushlight.vision.transforms.presets": "torchvision.transforms._presets",
 }
 
 
@@ -231,11 +239,14 @@ def torch_name(value):
     module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
     if not isinstance(module, str) or name is None or module.partition(".")[0] != "rushlight":
         return None
+    if module.startswith("rushlight.ops."):
+        return ("torch" if name in FUNCTIONS else "torch.nn.functional"), name
     for ours, theirs in _MOVED.items():
         if f"{module}.{name}.".startswith(ours + "."):
             return theirs, name
+    if module in _VISION:
+        return _VISION[module], name
     if module.startswith("rushlight.vision"):
-        module = _VISION.get(module, module)
         return "torchvision" + module.removeprefix("rushlight.vision"), name
     return "torch" + module.removeprefix("rushlight"), name
 

@@ -5,7 +5,7 @@ import warnings
 import rushlight
 from rushlight.autograd.function import Function
 from rushlight.autograd.mode import is_grad_enabled
-from rushlight.nn.modules.hooks import BoundHook
+from rushlight.nn.modules.hooks import _WrappedHook
 from rushlight.tensor import Tensor
 
 __all__ = ["BackwardHookFunction", "BackwardHooks", "hook_last_operation"]
@@ -133,7 +133,7 @@ def hook_last_operation(module, hooks, args, result):
     if node is None:
         return
     for hook in hooks:
-        node.register_hook(BoundHook(hook, module))
+        node.register_hook(_WrappedHook(hook, module))
     missing = _unseen(args, result, node)
     if missing is not None:
         warnings.warn(

@@ -4,7 +4,7 @@ import functools
 import weakref
 from collections import OrderedDict
 
-from rushlight.autograd.hooks import Handle
+from rushlight.autograd.hooks import RemovableHandle
 
 __all__ = [
     "RemovableHandle", "register_module_backward_hook",
@@ -20,41 +20,6 @@ MIXED_KINDS = (
 )
 
 
-class RemovableHandle(Handle):
-    """Takes a hook away again: ``handle.remove()``, or leave its ``with`` block.
-
-    >>> import rushlight as torch
-    >>> layer = torch.nn.Identity()
-    >>> with layer.register_forward_hook(lambda module, args, out: out + 1):
-    ...     layer(torch.zeros(2))
-    tensor([1., 1.])
-    >>> layer(torch.zeros(2))
-    tensor([0., 0.])
-    """
-
-    def __init__(self, hooks, *options):
-        super().__init__(hooks)
-        self.options = tuple(weakref.ref(option) for option in options)
-
-    def remove(self):
-        super().remove()
-        for reference in self.options:
-            option = reference()
-            if option is not None:
-                option.pop(self.id, None)
-
-    # A handle that is copied or pickled with its module removes the hook of the copy.
-
-    def __getstate__(self):
-        return self.hooks(), self.id, [option() for option in self.options]
-
-    def __setstate__(self, state):
-        hooks, self.id, options = state
-        self.hooks = weakref.ref(OrderedDict() if hooks is None else hooks)
-        self.options = tuple([weakref.ref(o) for o in options if o is not None])
-        Handle.skip(self.id)
-
-
 def add_hook(hooks, hook, *, prepend=False, options=()):
     """Put ``hook`` into ``hooks``; ``options`` pairs dicts of flags with this hook's flag."""
     handle = RemovableHandle(hooks, *(flags for flags, _ in options))
@@ -67,28 +32,33 @@ def add_hook(hooks, hook, *, prepend=False, options=()):
     return handle
 
 
-class BoundHook:
-    """A hook that gets its module first and does not keep it alive."""
+class _WrappedHook:
+    """A hook that gets its module first, if it has one, and does not keep it alive.
 
-    def __init__(self, hook, module):
-        self._bind(hook, module)
+    Its name and its state are PyTorch's: pickled modules hold it.
+    """
 
-    def _bind(self, hook, module):
-        self.hook = hook
-        self.module = weakref.ref(module)
+    def __init__(self, hook, module=None):
+        self.__setstate__({"hook": hook, "with_module": module is not None, "module": module})
         functools.update_wrapper(self, hook)
 
     def __call__(self, *args, **kwargs):
+        if not self.with_module:
+            return self.hook(*args, **kwargs)
         module = self.module()
         if module is None:
             raise RuntimeError(f"hook {self.hook!r}: its module no longer exists")
         return self.hook(module, *args, **kwargs)
 
     def __getstate__(self):
-        return self.hook, self.module()
+        state = {"hook": self.hook, "with_module": self.with_module}
+        return {**state, "module": self.module()} if self.with_module else state
 
     def __setstate__(self, state):
-        self._bind(*state)
+        self.hook = state["hook"]
+        self.with_module = state["with_module"]
+        if self.with_module:
+            self.module = weakref.ref(state["module"])
 
 
 class Everywhere:

@@ -14,6 +14,7 @@ from rushlight.nn.modules.hooks import (
     register_module_parameter_registration_hook,
     registered,
 )
+from rushlight.nn.modules.hooks import _WrappedHook as _WrappedHook  # PyTorch's place
 from rushlight.nn.modules.state import State
 from rushlight.nn.modules.state import _IncompatibleKeys as _IncompatibleKeys  # PyTorch's place
 from rushlight.nn.modules.tree import Tree

@@ -240,6 +240,9 @@ class RNNBase(Module):
         ]
         return ", ".join([f"{self.input_size}, {self.hidden_size}", *options])
 
+    def __getstate__(self):
+        return {**super().__getstate__(), "_flat_weights": self._flat_weights}  # for PyTorch
+
     def __setstate__(self, state):
         super().__setstate__(state)
         self.__dict__.pop("_flat_weights", None)

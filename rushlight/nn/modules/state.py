@@ -5,7 +5,7 @@ from collections import OrderedDict, namedtuple
 from collections.abc import Mapping
 
 from rushlight.autograd.mode import no_grad
-from rushlight.nn.modules.hooks import BoundHook, add_hook
+from rushlight.nn.modules.hooks import _WrappedHook, add_hook
 from rushlight.nn.modules.registry import Registry
 from rushlight.nn.parameter import Parameter
 from rushlight.nn.uninitialized import is_lazy
@@ -189,7 +189,7 @@ class State(Registry):
         return self._register_load_state_dict_pre_hook(hook, with_module=True)
 
     def _register_load_state_dict_pre_hook(self, hook, with_module=False):
-        bound = BoundHook(hook, self) if with_module else hook
+        bound = _WrappedHook(hook, self) if with_module else hook
         return add_hook(self._load_state_dict_pre_hooks, bound)
 
     def register_load_state_dict_post_hook(self, hook):
