@@ -15,8 +15,13 @@ try:
 finally:
     sys.path.pop(0)
 
+#: Of torch.nn, what is no layer or takes what its parts do.
+SHAPELESS = {
+    "Buffer", "DataParallel", "Module", "ModuleDict", "ModuleList", "Parameter", "ParameterDict",
+    "ParameterList", "RNNBase", "Sequential", "UninitializedBuffer", "UninitializedParameter",
+}  # fmt: skip
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-#: In their own modules' care: what they say is theirs, not this list's.
+#: Kinds of docs/surface.tsv that have a docstring of their own.
 DESCRIBED = ("class", "function", "method", "attribute")
 
 
@@ -45,6 +50,17 @@ def described_by(name, value):
 
 def test_every_name_has_a_docstring_with_an_example():
     bare = [name for name, value in NAMES.items() if ">>>" not in described_by(name, value)]
+    assert bare == []
+
+
+def test_every_layer_says_what_shapes_it_takes():
+    bare = [
+        name
+        for name, value in NAMES.items()
+        if name.rpartition(".")[0] in ("torch.nn", "torch.nn.functional")
+        and name.rpartition(".")[2] not in SHAPELESS
+        and not any(word in described_by(name, value) for word in ("Shape:", "→"))
+    ]
     assert bare == []
 
 

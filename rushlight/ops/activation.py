@@ -111,6 +111,8 @@ threshold.grad(x=lambda g, x, threshold: where(x <= threshold, 0, g))
 def hardshrink(xp, x, *, lambd=0.5):
     """``input`` outside [-lambd, lambd], 0 inside.
 
+    Shape: input: any → the same.
+
     >>> import rushlight as torch
     >>> torch.hardshrink(torch.tensor([-0.4, 2.0]))
     tensor([0., 2.])
@@ -130,6 +132,8 @@ def _not_negative(x, *, lambd):
 @_activation(prepare=_not_negative)
 def softshrink(xp, x, *, lambd=0.5):
     """x moved by ``lambd`` towards 0, where it stops.
+
+    Shape: input: any → the same.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.softshrink(torch.tensor([-1.0, 0.2, 1.0]))
@@ -208,6 +212,8 @@ mish.grad(x=_mish_slope)
 def softplus(xp, x, *, beta=1.0, threshold=20.0):
     """log(1 + exp(beta · x)) / beta; x itself where ``beta · x`` is above the threshold.
 
+    Shape: input: any → the same.
+
     >>> import rushlight as torch
     >>> torch.nn.functional.softplus(torch.tensor([-1.0, 0.0, 30.0]))
     tensor([ 0.3133,  0.6931, 30.0000])
@@ -222,6 +228,8 @@ softplus.grad(x=lambda g, x, beta, threshold: where(x * beta > threshold, g, g *
 @_activation(grad_name="LogSigmoidBackward0")
 def logsigmoid(xp, x):
     """log(1 / (1 + exp(-x))).
+
+    Shape: input: any → the same.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.logsigmoid(torch.tensor([-1.0, 0.0, 1.0]))
@@ -239,6 +247,8 @@ _BETA = sqrt(2 / pi)
 @_activation
 def gelu(xp, x, *, approximate="none"):
     """``x · Φ(x)`` with the normal distribution Φ; "tanh" approximates it.
+
+    Shape: input: any → the same.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.gelu(torch.tensor([-1.0, 0.0, 1.0]))

@@ -190,6 +190,8 @@ def binary_cross_entropy_with_logits(
 def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_target=False):
     """target (log(target) - input), where ``input`` is a log-probability; each, or reduced.
 
+    Shape: input, target: any that broadcast → (), or with ``reduction="none"`` what they give.
+
     ``log_target``: target too is a log-probability. "batchmean" divides the sum by the size of
     the first dim, as the definition of the divergence asks.
 

@@ -204,6 +204,8 @@ _folded.grad(
 def pad(input, pad, mode="constant", value=None):
     """``input`` with more elements around its last dims.
 
+    Shape: input: (…) → each dim that ``pad`` reaches longer by what it adds on both sides.
+
     ``pad`` = (left, right, top, bottom, …) begins with the last dim. Mode: "constant" (``value``,
     0 if None), "reflect", "replicate" (the edge) or "circular".
 

@@ -54,6 +54,8 @@ _mish_ = in_place(activation.mish, "mish_")
 def relu(input, inplace=False):
     """``input`` where it is positive, else 0.
 
+    Shape: input: any → the same.
+
     >>> import rushlight as torch
     >>> torch.nn.functional.relu(torch.tensor([-1.0, 2.0]))
     tensor([0., 2.])
@@ -63,6 +65,8 @@ def relu(input, inplace=False):
 
 def relu6(input, inplace=False):
     """``input`` between 0 and 6.
+
+    Shape: input: any → the same.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.relu6(torch.tensor([-1.0, 2.0, 8.0]))
@@ -74,6 +78,8 @@ def relu6(input, inplace=False):
 def leaky_relu(input, negative_slope=0.01, inplace=False):
     """``input`` where it is positive, else ``negative_slope · input``.
 
+    Shape: input: any → the same.
+
     >>> import rushlight as torch
     >>> torch.nn.functional.leaky_relu(torch.tensor([-1.0, 2.0]), 0.1)
     tensor([-0.1000,  2.0000])
@@ -84,6 +90,8 @@ def leaky_relu(input, negative_slope=0.01, inplace=False):
 def elu(input, alpha=1.0, inplace=False):
     """``input`` where it is positive, else alpha (exp(input) - 1).
 
+    Shape: input: any → the same.
+
     >>> import rushlight as torch
     >>> torch.nn.functional.elu(torch.tensor([-1.0, 2.0]))
     tensor([-0.6321,  2.0000])
@@ -93,6 +101,8 @@ def elu(input, alpha=1.0, inplace=False):
 
 def selu(input, inplace=False):
     """ELU scaled so that, layer after layer, mean 0 and variance 1 are kept.
+
+    Shape: input: any → the same.
 
     Source: Klambauer et al. 2017.
 
@@ -106,6 +116,8 @@ def selu(input, inplace=False):
 def celu(input, alpha=1.0, inplace=False):
     """``input`` where it is positive, else alpha (exp(input / alpha) - 1).
 
+    Shape: input: any → the same.
+
     Source: Barron 2017.
 
     >>> import rushlight as torch
@@ -117,6 +129,8 @@ def celu(input, alpha=1.0, inplace=False):
 
 def rrelu(input, lower=1 / 8, upper=1 / 3, training=False, inplace=False):
     """``input`` where it is positive, else times a slope between ``lower`` and ``upper``.
+
+    Shape: input: any → the same.
 
     Raises:
         RuntimeError: ``lower`` is above ``upper``.
@@ -133,6 +147,8 @@ def rrelu(input, lower=1 / 8, upper=1 / 3, training=False, inplace=False):
 def threshold(input, threshold, value, inplace=False):
     """``input`` where it is above ``threshold``, else ``value``.
 
+    Shape: input: any → the same.
+
     >>> import rushlight as torch
     >>> torch.nn.functional.threshold(torch.tensor([0.5, 2.0]), 1.0, 9.0)
     tensor([9., 2.])
@@ -146,6 +162,8 @@ def threshold(input, threshold, value, inplace=False):
 def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
     """``input`` between ``min_val`` and ``max_val``.
 
+    Shape: input: any → the same.
+
     >>> import rushlight as torch
     >>> torch.nn.functional.hardtanh(torch.tensor([-3.0, 0.5]))
     tensor([-1.0000,  0.5000])
@@ -158,6 +176,8 @@ def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
 def sigmoid(input):
     """1 / (1 + exp(-input)).
 
+    Shape: input: any → the same.
+
     >>> import rushlight as torch
     >>> torch.nn.functional.sigmoid(torch.tensor([0.0, 2.0]))
     tensor([0.5000, 0.8808])
@@ -167,6 +187,8 @@ def sigmoid(input):
 
 def tanh(input):
     """The hyperbolic tangent of ``input``.
+
+    Shape: input: any → the same.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.tanh(torch.tensor([0.0, 1.0]))
@@ -178,6 +200,8 @@ def tanh(input):
 def hardsigmoid(input, inplace=False):
     """``input`` / 6 + 1 / 2, between 0 and 1.
 
+    Shape: input: any → the same.
+
     >>> import rushlight as torch
     >>> torch.nn.functional.hardsigmoid(torch.tensor([-4.0, 0.0, 3.0]))
     tensor([0.0000, 0.5000, 1.0000])
@@ -187,6 +211,8 @@ def hardsigmoid(input, inplace=False):
 
 def hardswish(input, inplace=False):
     """``input · hardsigmoid(input)``.
+
+    Shape: input: any → the same.
 
     Source: Howard et al. 2019.
 
@@ -200,6 +226,8 @@ def hardswish(input, inplace=False):
 def silu(input, inplace=False):
     """``input · sigmoid(input)``.
 
+    Shape: input: any → the same.
+
     Source: Elfwing et al. 2017.
 
     >>> import rushlight as torch
@@ -211,6 +239,8 @@ def silu(input, inplace=False):
 
 def mish(input, inplace=False):
     """``input · tanh(softplus(input))``.
+
+    Shape: input: any → the same.
 
     Source: Misra 2019.
 
@@ -224,6 +254,8 @@ def mish(input, inplace=False):
 def softsign(input):
     """``input`` / (1 + |input|).
 
+    Shape: input: any → the same.
+
     >>> import rushlight as torch
     >>> torch.nn.functional.softsign(torch.tensor([-1.0, 3.0]))
     tensor([-0.5000,  0.7500])
@@ -234,6 +266,8 @@ def softsign(input):
 def tanhshrink(input):
     """``input`` - tanh(input).
 
+    Shape: input: any → the same.
+
     >>> import rushlight as torch
     >>> torch.nn.functional.tanhshrink(torch.tensor([0.0, 1.0]))
     tensor([0.0000, 0.2384])
@@ -243,6 +277,8 @@ def tanhshrink(input):
 
 def glu(input, dim=-1):
     """The first half of ``dim`` times the sigmoid of the second.
+
+    Shape: input: (…, 2n, …) → (…, n, …), along ``dim``.
 
     Raises:
         RuntimeError: the dim is odd.
@@ -282,6 +318,8 @@ def _dim(name, input, dim, stacklevel):
 def softmax(input, dim=None, _stacklevel=3, dtype=None):
     """exp(input) scaled to the sum 1 over ``dim``.
 
+    Shape: input: any → the same.
+
     >>> import rushlight as torch
     >>> torch.nn.functional.softmax(torch.tensor([0.0, 0.0]), dim=0)
     tensor([0.5000, 0.5000])
@@ -291,6 +329,8 @@ def softmax(input, dim=None, _stacklevel=3, dtype=None):
 
 def softmin(input, dim=None, _stacklevel=3, dtype=None):
     """``softmax`` of ``-input``.
+
+    Shape: input: any → the same.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.softmin(torch.tensor([0.0, 0.0]), dim=0)
@@ -302,6 +342,8 @@ def softmin(input, dim=None, _stacklevel=3, dtype=None):
 def log_softmax(input, dim=None, _stacklevel=3, dtype=None):
     """The logarithm of ``softmax``, precise where that is tiny.
 
+    Shape: input: any → the same.
+
     >>> import rushlight as torch
     >>> torch.nn.functional.log_softmax(torch.tensor([0.0, 0.0]), dim=0)
     tensor([-0.6931, -0.6931])
@@ -311,6 +353,8 @@ def log_softmax(input, dim=None, _stacklevel=3, dtype=None):
 
 def gumbel_softmax(logits, tau=1, hard=False, eps=1e-10, dim=-1):
     """A draw of a class by ``logits``, softened by ``tau`` so that it has a gradient.
+
+    Shape: logits: any → the same.
 
     ``hard``: the draw is a class, a 1 among zeros; the gradient is that of the soft draw.
 

@@ -27,6 +27,8 @@ def _run(drop, input, p, training, inplace):
 def dropout(input, p=0.5, training=True, inplace=False):
     """``input`` with elements set to 0 with probability ``p`` and the others scaled by 1 / (1 - p).
 
+    Shape: input: any → the same.
+
     Raises:
         ValueError: ``p`` is outside [0, 1].
 
@@ -122,6 +124,8 @@ def _unusual(name, input, expected):
 def alpha_dropout(input, p=0.5, training=False, inplace=False):
     """Dropout that keeps mean and variance of what SELU gives.
 
+    Shape: input: any → the same.
+
     Raises:
         ValueError: ``p`` is outside [0, 1].
 
@@ -136,6 +140,8 @@ def alpha_dropout(input, p=0.5, training=False, inplace=False):
 
 def feature_alpha_dropout(input, p=0.5, training=False, inplace=False):
     """``alpha_dropout`` of whole channels.
+
+    Shape: input: any → the same.
 
     Raises:
         ValueError: ``p`` is outside [0, 1].

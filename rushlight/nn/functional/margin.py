@@ -173,6 +173,8 @@ def triplet_margin_with_distance_loss(
 ):  # fmt: skip
     """``triplet_margin_loss`` by any distance; by default ``pairwise_distance``.
 
+    Shape: anchor, positive, negative: what ``distance_function`` takes, such as (N, D) → ().
+
     Raises:
         ValueError: ``margin`` is not positive.
 

@@ -16,6 +16,8 @@ def _warn(name):
 def upsample(input, size=None, scale_factor=None, mode="nearest", align_corners=None):
     """``interpolate``, by its older name.
 
+    Shape: as in ``interpolate``.
+
     >>> import rushlight as torch
     >>> import warnings
     >>> with warnings.catch_warnings(action="ignore"):
@@ -29,6 +31,8 @@ def upsample(input, size=None, scale_factor=None, mode="nearest", align_corners=
 def upsample_nearest(input, size=None, scale_factor=None):
     """``interpolate`` to the nearest pixel.
 
+    Shape: as in ``interpolate``.
+
     >>> import rushlight as torch
     >>> import warnings
     >>> with warnings.catch_warnings(action="ignore"):
@@ -41,6 +45,8 @@ def upsample_nearest(input, size=None, scale_factor=None):
 
 def upsample_bilinear(input, size=None, scale_factor=None):
     """``interpolate`` linearly, with the corners aligned.
+
+    Shape: as in ``interpolate``.
 
     >>> import rushlight as torch
     >>> import warnings

@@ -19,6 +19,8 @@ __all__ = ["cosine_similarity", "normalize", "one_hot", "pairwise_distance", "pd
 def cosine_similarity(x1, x2, dim=1, eps=1e-8):
     """x1 · x2 / (max(‖x1‖, eps) max(‖x2‖, eps)) over ``dim``.
 
+    Shape: x1, x2: (…, n, …) that broadcast → (…, …), without ``dim``.
+
     Raises:
         RuntimeError: the shapes do not broadcast.
 
@@ -40,6 +42,8 @@ def cosine_similarity(x1, x2, dim=1, eps=1e-8):
 
 def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
     """``input`` divided by its p-norm over ``dim``, or by ``eps`` where that is larger.
+
+    Shape: input: any → the same.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.normalize(torch.tensor([[3.0, 4.0]]))

@@ -27,6 +27,8 @@ class _Inplace(Module):
 class ReLU(_Inplace):
     """max(0, x).
 
+    Shape: x: any → the same.
+
     >>> import rushlight as torch
     >>> torch.nn.ReLU()(torch.tensor([-1.0, 2.0]))
     tensor([0., 2.])
@@ -38,6 +40,8 @@ class ReLU(_Inplace):
 
 class SiLU(_Inplace):
     """x · sigmoid(x).
+
+    Shape: x: any → the same.
 
     Source: Elfwing et al. 2017, https://arxiv.org/abs/1702.03118
 
@@ -53,6 +57,8 @@ class SiLU(_Inplace):
 class Mish(_Inplace):
     """x · tanh(softplus(x)).
 
+    Shape: x: any → the same.
+
     Source: Misra 2019, https://arxiv.org/abs/1908.08681
 
     >>> import rushlight as torch
@@ -67,6 +73,8 @@ class Mish(_Inplace):
 class SELU(_Inplace):
     """scale · (max(0, x) + min(0, α·(eˣ − 1))), which keeps mean 0 and variance 1.
 
+    Shape: x: any → the same.
+
     Source: Klambauer et al. 2017, https://arxiv.org/abs/1706.02515
 
     >>> import rushlight as torch
@@ -80,6 +88,8 @@ class SELU(_Inplace):
 
 class Hardswish(_Inplace):
     """x · relu6(x + 3) / 6.
+
+    Shape: x: any → the same.
 
     Source: Howard et al. 2019, https://arxiv.org/abs/1905.02244
 
@@ -97,6 +107,8 @@ class Hardswish(_Inplace):
 
 class Hardtanh(Module):
     """x, limited to ``min_val`` and ``max_val``.
+
+    Shape: x: any → the same.
 
     Raises:
         AssertionError: ``max_val`` is not greater than ``min_val``.
@@ -138,6 +150,8 @@ def _renamed(old, new, value):
 class ReLU6(Hardtanh):
     """min(max(0, x), 6).
 
+    Shape: x: any → the same.
+
     >>> import rushlight as torch
     >>> torch.nn.ReLU6()(torch.tensor([-1.0, 8.0]))
     tensor([0., 6.])
@@ -153,6 +167,8 @@ class ReLU6(Hardtanh):
 class Sigmoid(Module):
     """1 / (1 + e⁻ˣ).
 
+    Shape: x: any → the same.
+
     >>> import rushlight as torch
     >>> torch.nn.Sigmoid()(torch.zeros(1))
     tensor([0.5000])
@@ -164,6 +180,8 @@ class Sigmoid(Module):
 
 class Tanh(Module):
     """The hyperbolic tangent.
+
+    Shape: x: any → the same.
 
     >>> import rushlight as torch
     >>> torch.nn.Tanh()(torch.ones(1))
@@ -177,6 +195,8 @@ class Tanh(Module):
 class LogSigmoid(Module):
     """log(1 / (1 + e⁻ˣ)).
 
+    Shape: x: any → the same.
+
     >>> import rushlight as torch
     >>> torch.nn.LogSigmoid()(torch.zeros(1))
     tensor([-0.6931])
@@ -188,6 +208,8 @@ class LogSigmoid(Module):
 
 class ELU(Module):
     """x where it is positive, α·(eˣ − 1) elsewhere.
+
+    Shape: x: any → the same.
 
     Source: Clevert et al. 2015, https://arxiv.org/abs/1511.07289
 
@@ -211,6 +233,8 @@ class ELU(Module):
 class LeakyReLU(Module):
     """x where it is positive, ``negative_slope``·x elsewhere.
 
+    Shape: x: any → the same.
+
     >>> import rushlight as torch
     >>> torch.nn.LeakyReLU(0.1)(torch.tensor([-1.0, 2.0]))
     tensor([-0.1000,  2.0000])
@@ -232,6 +256,8 @@ class LeakyReLU(Module):
 class GELU(Module):
     """x · Φ(x), where Φ is the normal distribution's; ``approximate="tanh"`` approximates it.
 
+    Shape: x: any → the same.
+
     Source: Hendrycks and Gimpel 2016, https://arxiv.org/abs/1606.08415
 
     >>> import rushlight as torch
@@ -252,6 +278,8 @@ class GELU(Module):
 
 class Softplus(Module):
     """log(1 + e^(β·x)) / β, and x itself where β·x exceeds ``threshold``.
+
+    Shape: x: any → the same.
 
     >>> import rushlight as torch
     >>> torch.nn.Softplus()(torch.tensor([0.0, 30.0]))
@@ -286,6 +314,8 @@ class _AlongDim(Module):
 class Softmax(_AlongDim):
     """eˣ / ∑ eˣ along ``dim``.
 
+    Shape: x: any → the same.
+
     >>> import rushlight as torch
     >>> torch.nn.Softmax(dim=0)(torch.zeros(2))
     tensor([0.5000, 0.5000])
@@ -298,6 +328,8 @@ class Softmax(_AlongDim):
 class LogSoftmax(_AlongDim):
     """log(eˣ / ∑ eˣ) along ``dim``.
 
+    Shape: x: any → the same.
+
     >>> import rushlight as torch
     >>> torch.nn.LogSoftmax(dim=0)(torch.zeros(2))
     tensor([-0.6931, -0.6931])
@@ -309,6 +341,8 @@ class LogSoftmax(_AlongDim):
 
 class Softmin(_AlongDim):
     """e⁻ˣ / ∑ e⁻ˣ along ``dim``.
+
+    Shape: x: any → the same.
 
     >>> import rushlight as torch
     >>> torch.nn.Softmin(dim=0)(torch.zeros(2))

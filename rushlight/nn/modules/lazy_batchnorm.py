@@ -44,6 +44,8 @@ class _LazyNormBase(LazyModuleMixin):
 class LazyBatchNorm1d(_LazyNormBase, BatchNorm1d):
     """``BatchNorm1d`` that takes ``num_features`` from its first input.
 
+    Shape: as in ``BatchNorm1d``.
+
     >>> import rushlight as torch
     >>> layer = torch.nn.LazyBatchNorm1d()
     >>> layer(torch.ones(2, 3)).shape, layer.num_features
@@ -56,6 +58,8 @@ class LazyBatchNorm1d(_LazyNormBase, BatchNorm1d):
 class LazyBatchNorm2d(_LazyNormBase, BatchNorm2d):
     """``BatchNorm2d`` that takes ``num_features`` from its first input.
 
+    Shape: as in ``BatchNorm2d``.
+
     >>> import rushlight as torch
     >>> torch.nn.LazyBatchNorm2d()(torch.ones(2, 3, 4, 4)).shape
     torch.Size([2, 3, 4, 4])
@@ -66,6 +70,8 @@ class LazyBatchNorm2d(_LazyNormBase, BatchNorm2d):
 
 class LazyBatchNorm3d(_LazyNormBase, BatchNorm3d):
     """``BatchNorm3d`` that takes ``num_features`` from its first input.
+
+    Shape: as in ``BatchNorm3d``.
 
     >>> import rushlight as torch
     >>> torch.nn.LazyBatchNorm3d()(torch.ones(2, 3, 4, 4, 4)).shape

@@ -65,6 +65,8 @@ class _LazyConvXdMixin(LazyModuleMixin):
 class LazyConv1d(_LazyConvXdMixin, Conv1d):
     """``Conv1d`` that takes ``in_channels`` from its first input.
 
+    Shape: as in ``Conv1d``.
+
     >>> import rushlight as torch
     >>> torch.nn.LazyConv1d(33, 3)(torch.ones(2, 16, 5)).shape
     torch.Size([2, 33, 3])
@@ -82,6 +84,8 @@ class LazyConv1d(_LazyConvXdMixin, Conv1d):
 
 class LazyConv2d(_LazyConvXdMixin, Conv2d):
     """``Conv2d`` that takes ``in_channels`` from its first input.
+
+    Shape: as in ``Conv2d``.
 
     >>> import rushlight as torch
     >>> torch.nn.LazyConv2d(33, 3)(torch.ones(2, 16, 5, 5)).shape
@@ -101,6 +105,8 @@ class LazyConv2d(_LazyConvXdMixin, Conv2d):
 class LazyConv3d(_LazyConvXdMixin, Conv3d):
     """``Conv3d`` that takes ``in_channels`` from its first input.
 
+    Shape: as in ``Conv3d``.
+
     >>> import rushlight as torch
     >>> torch.nn.LazyConv3d(33, 3)(torch.ones(2, 16, 5, 5, 5)).shape
     torch.Size([2, 33, 3, 3, 3])
@@ -118,6 +124,8 @@ class LazyConv3d(_LazyConvXdMixin, Conv3d):
 
 class LazyConvTranspose1d(_LazyConvXdMixin, ConvTranspose1d):
     """``ConvTranspose1d`` that takes ``in_channels`` from its first input.
+
+    Shape: as in ``ConvTranspose1d``.
 
     >>> import rushlight as torch
     >>> torch.nn.LazyConvTranspose1d(33, 3)(torch.ones(2, 16, 5)).shape
@@ -140,6 +148,8 @@ class LazyConvTranspose1d(_LazyConvXdMixin, ConvTranspose1d):
 class LazyConvTranspose2d(_LazyConvXdMixin, ConvTranspose2d):
     """``ConvTranspose2d`` that takes ``in_channels`` from its first input.
 
+    Shape: as in ``ConvTranspose2d``.
+
     >>> import rushlight as torch
     >>> torch.nn.LazyConvTranspose2d(33, 3)(torch.ones(2, 16, 5, 5)).shape
     torch.Size([2, 33, 7, 7])
@@ -160,6 +170,8 @@ class LazyConvTranspose2d(_LazyConvXdMixin, ConvTranspose2d):
 
 class LazyConvTranspose3d(_LazyConvXdMixin, ConvTranspose3d):
     """``ConvTranspose3d`` that takes ``in_channels`` from its first input.
+
+    Shape: as in ``ConvTranspose3d``.
 
     >>> import rushlight as torch
     >>> torch.nn.LazyConvTranspose3d(33, 3)(torch.ones(2, 16, 5, 5, 5)).shape

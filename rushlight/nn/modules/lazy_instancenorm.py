@@ -9,6 +9,8 @@ __all__ = ["LazyInstanceNorm1d", "LazyInstanceNorm2d", "LazyInstanceNorm3d"]
 class LazyInstanceNorm1d(_LazyNormBase, InstanceNorm1d):
     """``InstanceNorm1d`` that takes ``num_features`` from its first input.
 
+    Shape: as in ``InstanceNorm1d``.
+
     >>> import rushlight as torch
     >>> layer = torch.nn.LazyInstanceNorm1d()
     >>> layer(torch.ones(2, 3, 4)).shape, layer.num_features
@@ -21,6 +23,8 @@ class LazyInstanceNorm1d(_LazyNormBase, InstanceNorm1d):
 class LazyInstanceNorm2d(_LazyNormBase, InstanceNorm2d):
     """``InstanceNorm2d`` that takes ``num_features`` from its first input.
 
+    Shape: as in ``InstanceNorm2d``.
+
     >>> import rushlight as torch
     >>> torch.nn.LazyInstanceNorm2d()(torch.ones(2, 3, 4, 4)).shape
     torch.Size([2, 3, 4, 4])
@@ -31,6 +35,8 @@ class LazyInstanceNorm2d(_LazyNormBase, InstanceNorm2d):
 
 class LazyInstanceNorm3d(_LazyNormBase, InstanceNorm3d):
     """``InstanceNorm3d`` that takes ``num_features`` from its first input.
+
+    Shape: as in ``InstanceNorm3d``.
 
     >>> import rushlight as torch
     >>> torch.nn.LazyInstanceNorm3d()(torch.ones(2, 3, 4, 4, 4)).shape

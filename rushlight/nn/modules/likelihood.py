@@ -13,6 +13,8 @@ __all__ = ["CTCLoss", "GaussianNLLLoss", "LinearCrossEntropyLoss", "NLLLoss2d", 
 class NLLLoss2d(NLLLoss):
     """``NLLLoss``, as it was called for images; deprecated.
 
+    Shape: as in ``NLLLoss``.
+
     >>> import rushlight as torch
     >>> torch.nn.NLLLoss()(torch.ones(1, 2, 1, 1), torch.zeros(1, 1, 1, dtype=torch.int64))
     tensor(-1.)

@@ -197,6 +197,8 @@ class TripletMarginLoss(_Loss):
 class TripletMarginWithDistanceLoss(_Loss):
     """``TripletMarginLoss`` by any distance.
 
+    Shape: anchor, positive, negative: what ``distance_function`` takes, such as (N, D) → ().
+
     Raises:
         ValueError: the margin is not positive.
 

@@ -89,6 +89,8 @@ class ConstantPad3d(_ConstantPadNd):
 class ZeroPad1d(ConstantPad1d):
     """``ConstantPad1d`` of zeros.
 
+    Shape: x: (N, C, W) or (C, W) → (N, C, W') or (C, W') with W' = W + left + right.
+
     >>> import rushlight as torch
     >>> torch.nn.ZeroPad1d((2, 1))(torch.ones(1, 2))
     tensor([[0., 0., 1., 1., 0.]])
@@ -104,6 +106,8 @@ class ZeroPad1d(ConstantPad1d):
 class ZeroPad2d(ConstantPad2d):
     """``ConstantPad2d`` of zeros.
 
+    Shape: x: (N, C, H, W) or (C, H, W) → the same with H and W each longer by their padding.
+
     >>> import rushlight as torch
     >>> torch.nn.ZeroPad2d((1, 1, 0, 0))(torch.ones(1, 1, 1))
     tensor([[[0., 1., 0.]]])
@@ -118,6 +122,8 @@ class ZeroPad2d(ConstantPad2d):
 
 class ZeroPad3d(ConstantPad3d):
     """``ConstantPad3d`` of zeros.
+
+    Shape: x: (N, C, D, H, W) or (C, D, H, W) → the same with D, H and W longer by their padding.
 
     >>> import rushlight as torch
     >>> torch.nn.ZeroPad3d(1)(torch.ones(1, 2, 2, 2)).sum()

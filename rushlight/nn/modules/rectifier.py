@@ -12,6 +12,8 @@ __all__ = ["CELU", "PReLU", "RReLU", "Threshold"]
 class Threshold(Module):
     """x where it is above ``threshold``, ``value`` elsewhere.
 
+    Shape: x: any → the same.
+
     >>> import rushlight as torch
     >>> torch.nn.Threshold(1.0, 9.0)(torch.tensor([0.5, 2.0]))
     tensor([9., 2.])
@@ -33,6 +35,8 @@ class Threshold(Module):
 
 class CELU(Module):
     """x where it is positive, α·(e^(x/α) − 1) elsewhere.
+
+    Shape: x: any → the same.
 
     Source: Barron 2017, https://arxiv.org/abs/1704.07483
 
@@ -85,6 +89,8 @@ class PReLU(Module):
 
 class RReLU(Module):
     """x where it is positive, a random slope times x elsewhere; the middle slope in evaluation.
+
+    Shape: x: any → the same.
 
     Source: Xu et al. 2015, https://arxiv.org/abs/1505.00853
 

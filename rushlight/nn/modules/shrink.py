@@ -32,6 +32,8 @@ class GLU(Module):
 class Hardshrink(Module):
     """x outside [−λ, λ], 0 inside.
 
+    Shape: x: any → the same.
+
     >>> import rushlight as torch
     >>> torch.nn.Hardshrink()(torch.tensor([-0.25, 2.0]))
     tensor([0., 2.])
@@ -50,6 +52,8 @@ class Hardshrink(Module):
 
 class Softshrink(Module):
     """x moved by λ towards 0, where it stops.
+
+    Shape: x: any → the same.
 
     Raises:
         RuntimeError: λ is negative (in the call).
@@ -73,6 +77,8 @@ class Softshrink(Module):
 class Tanhshrink(Module):
     """x − tanh(x).
 
+    Shape: x: any → the same.
+
     >>> import rushlight as torch
     >>> torch.nn.Tanhshrink()(torch.tensor([0.0, 1.0]))
     tensor([0.0000, 0.2384])
@@ -85,6 +91,8 @@ class Tanhshrink(Module):
 class Softsign(Module):
     """x / (1 + |x|).
 
+    Shape: x: any → the same.
+
     >>> import rushlight as torch
     >>> torch.nn.Softsign()(torch.tensor([-1.0, 3.0]))
     tensor([-0.5000,  0.7500])
@@ -96,6 +104,8 @@ class Softsign(Module):
 
 class Hardsigmoid(Module):
     """x/6 + 1/2, limited to [0, 1].
+
+    Shape: x: any → the same.
 
     >>> import rushlight as torch
     >>> torch.nn.Hardsigmoid()(torch.tensor([-4.0, 0.0, 3.0]))
