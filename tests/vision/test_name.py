@@ -1,12 +1,15 @@
 """Programs find rushlight.vision under the name torchvision."""
 
+import io
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import rushlight
 from rushlight.serialization.names import resolve, torch_name
 from rushlight.vision import models, transforms
 
@@ -67,6 +70,36 @@ def test_saved_names_are_torchvisions():
         (models.ResNet, "torchvision.models.resnet"),
         (transforms.CenterCrop, "torchvision.transforms.transforms"),
         (transforms.AugMix, "torchvision.transforms.autoaugment"),
+        (transforms.InterpolationMode, "torchvision.transforms.functional"),
+        (transforms.functional.hflip, "torchvision.transforms.functional"),
     ):
         assert torch_name(value) == (place, value.__name__)
         assert resolve(place, value.__name__) is value
+
+
+@pytest.mark.parity
+def test_pickles_go_both_ways():
+    torch, torchvision = pytest.importorskip("torch"), pytest.importorskip("torchvision")
+    vision = rushlight.vision
+    for source, library, target, other in (
+        (rushlight, vision, torch, torchvision), (torch, torchvision, rushlight, vision),
+    ):  # fmt: skip
+        T = library.transforms
+        made = [
+            library.models.DenseNet(4, (2,), 8, num_classes=3).eval(),
+            T.Compose([T.RandomCrop(3, padding=1), T.RandomRotation(4), T.AutoAugment()]),
+        ]
+        stream = io.BytesIO()
+        source.save(made, stream)
+        stream.seek(0)
+        found = target.load(stream, weights_only=False)
+        assert repr(found) == repr(made)
+        assert (
+            type(found[0]) is other.models.DenseNet and type(found[1]) is other.transforms.Compose
+        )
+        x = np.random.default_rng(0).normal(size=(2, 3, 32, 32)).astype(np.float32)
+        outputs = [
+            m(lib.from_numpy(x)).detach().numpy()
+            for m, lib in ((made[0], source), (found[0], target))
+        ]
+        np.testing.assert_allclose(*outputs, rtol=1e-4, atol=1e-5)

@@ -31,6 +31,7 @@ class _DenseLayer(nn.Module):
         self.relu2 = nn.ReLU(inplace=True)
         self.conv2 = nn.Conv2d(inner, growth_rate, 3, padding=1, bias=False)
         self.drop_rate = float(drop_rate)
+        self.memory_efficient = False  # torchvision's, which may load a saved one, looks at it
 
     def forward(self, x):
         x = self.conv1(self.relu1(self.norm1(x)))

@@ -139,7 +139,8 @@ def _eight_numbers(startpoints, endpoints):
         rows.append([x, y, 1, 0, 0, 0, -u * x, -u * y])
         rows.append([0, 0, 0, x, y, 1, -v * x, -v * y])
     wanted = np.array(startpoints, np.float64).reshape(8)
-    return np.linalg.solve(np.array(rows, np.float64), wanted).astype(np.float32).tolist()
+    found = np.linalg.lstsq(np.array(rows, np.float64), wanted, rcond=None)[0]
+    return found.astype(np.float32).tolist()
 
 
 def perspective(img, startpoints, endpoints, interpolation=InterpolationMode.BILINEAR, fill=None):
