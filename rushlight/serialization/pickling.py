@@ -165,6 +165,8 @@ class Storages:
                 _swap(memory, kind.dtype)
             self._memory[key] = self._place(Storage(memory), location)
         storage = self._memory[key]
+        if kind is names.UNTYPED:
+            return storage
         return names.TypedStorage(storage._owner, kind.dtype)
 
 

@@ -231,6 +231,19 @@ def test_a_storage_and_parts_of_it():
 
 
 @pytest.mark.parity
+@pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
+def test_storages_alone(tmp_path):
+    torch = pytest.importorskip("torch")
+    for saver, loader in ((torch, rushlight), (rushlight, torch)):
+        x = saver.arange(3).to(saver.uint16)
+        saver.save({"s": x.untyped_storage(), "x": x[1:]}, tmp_path / "s.pt")
+        found = loader.load(tmp_path / "s.pt")
+        assert type(found["s"]).__name__ == "UntypedStorage" and found["x"].tolist() == [1, 2]
+        found["s"][2] = 9
+        assert found["x"].tolist() == [9, 2]
+
+
+@pytest.mark.parity
 def test_storages_of_files(tmp_path):
     torch = pytest.importorskip("torch")
     for package in (torch, rushlight):
