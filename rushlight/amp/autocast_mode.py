@@ -159,6 +159,7 @@ class autocast:
         self.device = _checked(device_type)
         self.fast_dtype = get_autocast_dtype(self.device) if dtype is None else dtype
         self._enabled = bool(enabled)
+        self._outside: list = []  # the states that it was entered from
         self._cache_enabled = local.cache_enabled if cache_enabled is None else cache_enabled
         if not self._enabled:
             return
@@ -169,7 +170,8 @@ class autocast:
 
     def __enter__(self):
         kind = self.device
-        self._was = is_autocast_enabled(kind), get_autocast_dtype(kind), local.cache_enabled
+        outside = is_autocast_enabled(kind), get_autocast_dtype(kind), local.cache_enabled
+        self._outside.append(outside)
         local.nesting += 1
         self._set(self._enabled, self.fast_dtype, self._cache_enabled)
         return self
@@ -178,7 +180,7 @@ class autocast:
         local.nesting -= 1
         if not local.nesting:
             local.cache.clear()
-        self._set(*self._was)
+        self._set(*self._outside.pop())
         return False
 
     def _set(self, enabled, dtype, cache_enabled):
@@ -196,7 +198,7 @@ class autocast:
 
     def _like(self, other):
         """This new region as ``other``: each call of a decorated function has one of its own."""
-        vars(self).update(vars(other))
+        vars(self).update(vars(other), _outside=[])
         return self
 
 

@@ -6,6 +6,7 @@ import rushlight
 from rushlight.errors import ShapeError
 from rushlight.linalg.checks import check_floats
 from rushlight.linalg.triangular import solve_triangular
+from rushlight.ops.autocast import SINGLE, autocasts
 from rushlight.ops.join import cat
 from rushlight.ops.kinds import kernel
 from rushlight.ops.matmul import adjoint
@@ -121,6 +122,7 @@ def geqrf(input, *, out=None):
     return _Reflections(found)
 
 
+@autocasts(SINGLE)
 def householder_product(A, tau, *, out=None):
     """The first N columns of the product of reflections I − τ·v·vᴴ.
 

@@ -101,5 +101,9 @@ CASES = {
     "local_response": lambda t, a: F(t).local_response_norm(a(1,4,3), 2),
     "normalize": lambda t, a: F(t).normalize(a(2,3)),
     "weight_norm": lambda t, a: t.nn.utils.parametrizations.weight_norm(t.nn.Linear(3,2))(a(2,3).float()),
+    "solve": lambda t, a: t.linalg.solve(a(2,2) + 3 * t.eye(2, dtype=a(1).dtype), a(2,1)),
+    "qr": lambda t, a: t.linalg.qr(a(3,2))[1].abs(),
+    "householder": lambda t, a: t.linalg.householder_product(a(3,2), a(2)),
+    "eigh": lambda t, a: t.linalg.eigh(a(2,2) * 0 + t.eye(2, dtype=a(1).dtype))[0],
 }
 # fmt: on

@@ -74,6 +74,8 @@ def test_regions_nest_and_end():
         with pytest.raises(KeyError), torch.autocast("cpu", dtype=torch.float16):
             raise KeyError
         assert product() is torch.bfloat16
+    with (region := torch.autocast("cpu")), region:
+        assert product() is torch.bfloat16
     assert state() == before and product() is torch.float32
 
 
