@@ -45,6 +45,11 @@ def broadcast_all(*values):
     )
 
 
+def _standard_normal(shape, dtype, device):
+    """Normal numbers of mean 0 and variance 1; programs that define distributions import it."""
+    return rushlight.randn(shape, dtype=dtype, device=device)
+
+
 def sum_rightmost(value, dims):
     """The sum over the last ``dims`` dims."""
     return value.reshape((*value.shape[:-dims], -1)).sum(-1) if dims else value

@@ -313,6 +313,6 @@ class CumulativeDistributionTransform(Transform):
 
 def _all_equal(a, b):
     """Whether two parameters, numbers or tensors, agree in every element."""
-    if isinstance(a, Tensor) or isinstance(b, Tensor):
+    if a is not b and (isinstance(a, Tensor) or isinstance(b, Tensor)):
         return bool(rushlight.as_tensor(a == b).all())
-    return a == b
+    return a is b or a == b
