@@ -238,7 +238,9 @@ def test_storages_alone(tmp_path):
         x = saver.arange(3).to(saver.uint16)
         saver.save({"s": x.untyped_storage(), "x": x[1:]}, tmp_path / "s.pt")
         found = loader.load(tmp_path / "s.pt")
-        assert type(found["s"]).__name__ == "UntypedStorage" and found["x"].tolist() == [1, 2]
+        # PyTorch wraps it in its deprecated TypedStorage, of uint8.
+        assert type(found["s"]) is rushlight.UntypedStorage or loader is torch
+        assert found["s"].tolist() == [0, 0, 1, 0, 2, 0] and found["x"].tolist() == [1, 2]
         found["s"][2] = 9
         assert found["x"].tolist() == [9, 2]
 
