@@ -48,7 +48,7 @@ class _Local(threading.local):
         self.dtypes: dict = {"cpu": bfloat16}
         self.nesting = 0
         self.cache_enabled = True
-        self.cache: dict = {}  # id → (leaf, the leaf in lower precision)
+        self.cache: dict = {}  # (id, dtype, grad mode) → (leaf, the leaf in lower precision)
 
 
 local = _Local()
@@ -120,10 +120,10 @@ def _converted(t, dtype):
     )  # fmt: skip
     if not kept:
         return t.to(dtype)
-    known = local.cache.get(id(t))
-    if known is None or known[1].dtype is not dtype:
-        known = local.cache[id(t)] = (t, t.to(dtype))
-    return known[1]
+    key = id(t), dtype, mode.is_grad_enabled()  # what was cast under no_grad has no history
+    if key not in local.cache:
+        local.cache[key] = t, t.to(dtype)
+    return local.cache[key][1]
 
 
 def set_policy(policy):

@@ -172,6 +172,10 @@ def test_weights_are_cast_once_in_the_outermost_region():
         torch.clear_autocast_cache()
         third = torch.mm(w, w).grad_fn.next_functions
         assert third[0][0] is not first[0][0]
+    with torch.autocast("cpu"):
+        with torch.no_grad():
+            torch.mm(w, w)
+        assert torch.mm(w, w).requires_grad
     with torch.autocast("cpu", cache_enabled=False):
         a, b = torch.mm(w, w).grad_fn.next_functions
         assert a[0] is not b[0]
