@@ -81,8 +81,10 @@ def _check_multinomial(weights, count, replacement):
 def _check_weights(rows):
     if rows.shape[1] == 0:
         raise RuntimeError("multinomial: there are no categories to draw from")
-    if not ((rows >= 0) & (rows < np.inf)).all():
+    most = rows.max(axis=1)
+    if not (rows.min() >= 0 and most.max() < np.inf):  # nan is neither
         raise RuntimeError("multinomial: a weight is negative, infinite or nan")
-    empty = np.flatnonzero(~(rows > 0).any(axis=1))
-    if len(empty):
-        raise RuntimeError(f"multinomial: the weights of row {empty[0]} are all zero")
+    if not most.all():
+        raise RuntimeError(
+            f"multinomial: the weights of row {np.flatnonzero(most == 0)[0]} are all zero"
+        )
