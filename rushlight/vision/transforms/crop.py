@@ -34,17 +34,15 @@ def _sides(area, scale, ratio):
 class Resize(nn.Module):
     """``functional.resize``: a size (h, w), or the shorter side's.
 
-        Shape: (..., C, H, W) → (..., C, *size).
-        Raises:
-            TypeError: ``size`` is no number or sequence.
-            ValueError: it has more than two numbers.
+    Shape: (..., C, H, W) → (..., C, *size).
+    Raises:
+        TypeError: ``size`` is no number or sequence.
+        ValueError: it has more than two numbers.
 
-        >>> import numpy as np
-
-    import rushlight as torch
-        >>> from rushlight.vision.transforms import Resize
-        >>> Resize(8)(torch.zeros(3, 16, 32)).shape
-        torch.Size([3, 8, 16])
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms import Resize
+    >>> Resize(8)(torch.zeros(3, 16, 32)).shape
+    torch.Size([3, 8, 16])
     """
 
     def __init__(
@@ -125,16 +123,14 @@ class Pad(nn.Module):
 class RandomCrop(nn.Module):
     """A part of the image, of ``size``, somewhere; it may be padded before.
 
-        Shape: (..., C, H, W) → (..., C, *size).
-        Raises:
-            ValueError: when called, the image is smaller than ``size``.
+    Shape: (..., C, H, W) → (..., C, *size).
+    Raises:
+        ValueError: when called, the image is smaller than ``size``.
 
-        >>> import numpy as np
-
-    import rushlight as torch
-        >>> from rushlight.vision.transforms import RandomCrop
-        >>> RandomCrop(32, padding=4)(torch.zeros(3, 32, 32)).shape
-        torch.Size([3, 32, 32])
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms import RandomCrop
+    >>> RandomCrop(32, padding=4)(torch.zeros(3, 32, 32)).shape
+    torch.Size([3, 32, 32])
     """
 
     def __init__(self, size, padding=None, pad_if_needed=False, fill=0, padding_mode="constant"):
@@ -176,14 +172,12 @@ class RandomCrop(nn.Module):
 class RandomResizedCrop(nn.Module):
     """A part of the image of random area and aspect ratio, resized to ``size``.
 
-        Shape: (..., C, H, W) → (..., C, *size).
+    Shape: (..., C, H, W) → (..., C, *size).
 
-        >>> import numpy as np
-
-    import rushlight as torch
-        >>> from rushlight.vision.transforms import RandomResizedCrop
-        >>> RandomResizedCrop(8)(torch.zeros(3, 16, 16)).shape
-        torch.Size([3, 8, 8])
+    >>> import rushlight as torch
+    >>> from rushlight.vision.transforms import RandomResizedCrop
+    >>> RandomResizedCrop(8)(torch.zeros(3, 16, 16)).shape
+    torch.Size([3, 8, 8])
     """
 
     def __init__(
