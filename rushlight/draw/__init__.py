@@ -21,9 +21,10 @@ from rushlight.draw.integers import full_range, integers
 from rushlight.draw.multinomial import multinomial
 from rushlight.draw.permutation import permutation
 from rushlight.draw.poisson import poisson
+from rushlight.draw.von_mises import von_mises
 
 __all__ = [
     "bernoulli", "bernoulli_like", "binomial", "cauchy", "dirichlet", "dropout_noise",
     "exponential", "full_range", "gamma", "geometric", "integers", "log_normal", "multinomial",
-    "normal", "permutation", "poisson", "uniform",
+    "normal", "permutation", "poisson", "uniform", "von_mises",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Random numbers whose parameters come in tensors: gamma, Dirichlet and binomial.
+"""Random numbers whose parameters come in tensors: gamma, Dirichlet, binomial and von Mises.
 
 Gamma and Dirichlet samples have gradients by implicit reparametrisation (``implicit.py``).
 """
@@ -10,9 +10,10 @@ from rushlight.errors import DtypeError
 from rushlight.ops.definition import FUNCTIONS, function
 from rushlight.ops.kinds import kernel
 from rushlight.ops.random import checked_generator
+from rushlight.random import default_generator
 from rushlight.tensor import Tensor
 
-__all__ = ["binomial"]
+__all__ = ["angles", "binomial"]
 
 
 def _slope_of(name):
@@ -142,3 +143,17 @@ def binomial(count, prob, generator=None):
         if count.dtype is not prob.dtype:
             raise DtypeError(f"binomial: count is {count.dtype}, but prob is {prob.dtype}")
     return _binomial(count, prob, generator=checked_generator(generator, "binomial"))
+
+
+# Von Mises --------------------------------------------------------------------------------
+
+
+@kernel(public=False, method=False, name="von_mises", widen=False, draws=True)
+def _von_mises(xp, x, *, generator):
+    """Angles around 0 of the concentrations ``x``; nothing is drawn without a generator."""
+    return xp.zeros_like(x) if generator is None else draw.von_mises(generator, x)
+
+
+def angles(concentrations):
+    """Von Mises angles around 0, from [-π, π], of float64 concentrations."""
+    return _von_mises(concentrations, generator=default_generator)

@@ -27,7 +27,7 @@ PRIMITIVES = {
 OPAQUE = {
     "draws from a generator": (
         "random bernoulli multinomial poisson normal rrelu_slopes standard_gamma sample_dirichlet "
-        "binomial"
+        "binomial von_mises"
     ),
     "an integral for each element": "_standard_gamma_grad _dirichlet_grad",
     "sorts": "sort argsort topk kthvalue median median_dim nanmedian nanmedian_dim",

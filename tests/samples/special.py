@@ -57,5 +57,6 @@ sample("_standard_gamma_grad", lambda t, x: t._standard_gamma_grad(x, x * 0.7), 
        grad=False, tolerance=5e-4, dtypes=())
 sample("_dirichlet_grad", lambda t, x: t._dirichlet_grad(x, x * 3, x * 0 + 5), floats(3, 4, low=0.1, high=0.9),
        grad=False, tolerance=2e-3, dtypes=())
+sample("von_mises", lambda t, x: t.distributions.VonMises(x, x + 3).sample((3,)), floats(5), grad=False, draws=True)
 sample("binomial", lambda t, x: t.binomial(t.full((3, 4), 20.0, dtype=x.dtype), x), floats(3, 4, low=-0.1, high=1.1),
        grad=False, draws=True)
