@@ -6,7 +6,6 @@ from rushlight.autograd.mode import no_grad
 from rushlight.distributions import constraints
 from rushlight.distributions.categorical import Categorical
 from rushlight.distributions.distribution import Distribution
-from rushlight.distributions.utils import validated
 from rushlight.tensor import Size
 
 __all__ = ["MixtureSameFamily"]
@@ -90,16 +89,16 @@ class MixtureSameFamily(Distribution):
         gaps = self._component_distribution.mean - self.mean.unsqueeze(dim)
         return within + (weights * gaps.square()).sum(dim)
 
-    def cdf(self, value):
+    def cdf(self, x):
         """The components' cdf, weighted."""
-        found = self._component_distribution.cdf(value.unsqueeze(self._component_dim))
+        found = self._component_distribution.cdf(x.unsqueeze(self._component_dim))
         return (found * self._mixture_distribution.probs).sum(-1)
 
-    @validated
-    def log_prob(self, value):
+    def log_prob(self, x):
         """log Σ wₖ pₖ(x)."""
-        value = value.unsqueeze(self._component_dim)
-        found = self._component_distribution.log_prob(value)
+        if self._validate_args:
+            self._validate_sample(x)
+        found = self._component_distribution.log_prob(x.unsqueeze(self._component_dim))
         weights = self._mixture_distribution.logits.log_softmax(-1)
         return (found + weights).logsumexp(-1)
 

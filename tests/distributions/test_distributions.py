@@ -408,6 +408,27 @@ def test_every_public_name_exists(peer):
         __import__(module.replace("torch.", "rushlight.", 1))
 
 
+def _arguments(function):
+    return [(p.name, p.default) for p in inspect.signature(function).parameters.values()]
+
+
+def test_methods_take_the_same_arguments(peer):
+    ours, theirs = torch.distributions, peer.distributions
+    unused = {("CorrCholeskyTransform", "log_abs_det_jacobian")}
+    wrong = []
+    for name, kind in vars(theirs).items():
+        if not inspect.isclass(kind):
+            continue
+        for method in dir(kind):
+            found = inspect.getattr_static(kind, method)
+            if not inspect.isfunction(found) or (method.startswith("_") and method != "__init__"):
+                continue
+            mine = inspect.getattr_static(getattr(ours, name), method)
+            if _arguments(mine) != _arguments(found) and (name, method) not in unused:
+                wrong.append((name, method))
+    assert wrong == []
+
+
 # Divergences ----------------------------------------------------------------------------------
 
 
