@@ -94,6 +94,10 @@ _LAZY = {
 }  # fmt: skip
 _LAZY_NAMES = {
     **dict.fromkeys(
+        ("_assert", "get_default_device", "get_num_interop_threads", "set_default_device",
+         "set_flush_denormal", "set_num_interop_threads", "typename"), "rushlight.defaults",
+    ),
+    **dict.fromkeys(
         ("autocast", "clear_autocast_cache", "get_autocast_dtype", "is_autocast_cache_enabled",
          "is_autocast_enabled", "set_autocast_cache_enabled", "set_autocast_dtype",
          "set_autocast_enabled"), "rushlight.amp.autocast_mode",

@@ -58,6 +58,14 @@ class device:
     def __str__(self):
         return self.type if self.index is None else f"{self.type}:{self.index}"
 
+    def __enter__(self):
+        """Make tensors on this device, which must be there."""
+        require(self)
+        return self
+
+    def __exit__(self, *exc):
+        return None
+
     def __eq__(self, other):
         if not isinstance(other, device):
             return NotImplemented

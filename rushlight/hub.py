@@ -19,7 +19,8 @@ __all__ = [
     "set_dir",
 ]  # fmt: skip
 
-_hash_in_name = re.compile(r"-([a-f0-9]*)\.")
+#: The part of a file name that is a hash of the file.
+HASH_REGEX = re.compile(r"-([a-f0-9]*)\.")
 _dir: str | None = None
 
 OFFLINE = "{}: rushlight fetches nothing from the network; {}"
@@ -177,7 +178,7 @@ def load_state_dict_from_url(
     name = file_name or os.path.basename(urlparse(url).path)
     kept = os.path.join(folder, name)
     if not os.path.exists(kept):
-        found = _hash_in_name.search(name) if check_hash else None
+        found = HASH_REGEX.search(name) if check_hash else None
         download_url_to_file(url, kept, found.group(1) if found else None, progress=progress)
     return load_file(kept, map_location=map_location, weights_only=weights_only)
 

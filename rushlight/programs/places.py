@@ -11,7 +11,7 @@ GAP = (
 
 #: Names of rushlight's own that PyTorch does not have.
 INTERNAL = frozenset({
-    "as_torch", "backend", "cli", "datasets", "demo", "determinism", "draw", "errors", "printing",
+    "as_torch", "backend", "cli", "datasets", "defaults", "demo", "determinism", "draw", "errors", "printing",
     "programs", "selection", "shapes", "strides", "threads", "vision",
 })  # fmt: skip
 

@@ -178,7 +178,8 @@ def test_check_lists_the_names_that_are_missing(tmp_path, capsys):
         ("torch.nn.modules.no_such", None),
         ("torch.nn.modules.rnn", "rushlight.nn.modules"),
         ("torch.datasets", None),
-        ("torch._C", None),
+        ("torch._C", "rushlight._C"),
+        ("torch._C._functions", None),
     ],
 )
 def test_places(path, place):
