@@ -52,7 +52,8 @@ def _slope(g, out, mode):
     if gQ is not None:
         inner = inner - adjoint(Q) @ gQ
     inner = triu(inner)
-    both = Q @ (inner + adjoint(triu(inner, 1)))
+    symmetric = inner + adjoint(inner)
+    both = Q @ (symmetric - tril(triu(symmetric)) * 0.5)
     if gQ is not None:
         both = both + gQ
     return solve_triangular(adjoint(R), both, upper=False, left=False)

@@ -45,3 +45,11 @@ sample("linalg_qr", lambda t, x: t.linalg.qr(x, "r")[1], floats(4, 3), grad=Fals
 sample("geqrf", lambda t, x: tuple(t.geqrf(x)), floats(2, 4, 3), grad=False)
 for _shape, _k in [((4, 3), 3), ((4, 3), 2), ((3, 3), 3), ((2, 5, 3), 3)]:
     sample("householder_product", lambda t, x, tau: t.linalg.householder_product(x, tau), floats(*_shape), floats(*_shape[:-2], _k, seed=1), tolerance=2e-5)
+for _op, _call in [
+    ("linalg_solve", lambda t, x, y: t.view_as_real(t.linalg.solve(t.complex(x, y), t.complex(y, x)).contiguous())),
+    ("linalg_matrix_exp", lambda t, x, y: t.view_as_real(t.linalg.matrix_exp(t.complex(x, y)))),
+    ("linalg_qr", lambda t, x, y: t.linalg.qr(t.complex(x, y))[1].abs()),
+    ("householder_product", lambda t, x, y: t.view_as_real(
+        t.linalg.householder_product(t.complex(x, y), t.complex(y, x)[0]).contiguous())),
+]:
+    sample(_op, _call, floats(3, 3), floats(3, 3, seed=1), tolerance=5e-5)
