@@ -22,6 +22,8 @@ for _mode, _padding, _align in itertools.product(("bilinear", "nearest", "bicubi
         sample("grid_sample_3d", f("grid_sample", **_kw), _volume, _points3, tolerance=1e-4, second=False)
 sample("grid_sample", f("grid_sample", padding_mode="reflection", align_corners=True), floats(1, 1, 1, 4), _points[:1], tolerance=1e-4, second=False)
 sample("grid_sample", f("grid_sample", align_corners=False), floats(1, 0, 3, 4), _points[:1], second=False)
+for _n, _places in ((0, 4), (2, 0)):
+    sample("grid_sample", f("grid_sample", align_corners=False), floats(_n, 2, 3, 4), floats(_n, 3, _places, 2), second=False)
 for _align in (True, False):
     sample("affine_grid", lambda t, x, a=_align: t.nn.functional.affine_grid(x, (2, 1, 3, 4), a), floats(2, 2, 3))
     sample("affine_grid", lambda t, x, a=_align: t.nn.functional.affine_grid(x, (1, 1, 2, 4, 3), a), floats(1, 3, 4))

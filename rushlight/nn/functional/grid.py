@@ -172,7 +172,7 @@ def _combined(dims, sizes):
     """The taps of points as flat indices and weights (N, taps, P), from those of each dim."""
     index, weight = dims[0]
     for (place, share), n in zip(dims[1:], sizes[1:], strict=True):
-        shape = (index.shape[0], -1, index.shape[2])
+        shape = (index.shape[0], index.shape[1] * place.shape[1], index.shape[2])
         index = (index.unsqueeze(2) * n + place.unsqueeze(1)).reshape(shape)
         weight = (weight.unsqueeze(2) * share.unsqueeze(1)).reshape(shape)
     return index, weight
