@@ -91,6 +91,7 @@ _LAZY = {
     "export": "rushlight.export",
     "onnx": "rushlight.onnx",
     "profiler": "rushlight.profiler",
+    "fx": "rushlight.fx",
 }  # fmt: skip
 _LAZY_NAMES = {
     **dict.fromkeys(

@@ -11,8 +11,8 @@ GAP = (
 
 #: Names of rushlight's own that PyTorch does not have.
 INTERNAL = frozenset({
-    "as_torch", "backend", "cli", "datasets", "defaults", "demo", "determinism", "draw", "errors", "printing",
-    "programs", "selection", "shapes", "strides", "threads", "vision",
+    "as_torch", "backend", "cli", "datasets", "defaults", "demo", "determinism", "draw", "errors",
+    "printing", "programs", "selection", "shapes", "strides", "threads", "vision",
 })  # fmt: skip
 
 #: Modules that have another name here.

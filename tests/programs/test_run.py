@@ -53,7 +53,7 @@ assert torch.__version__ == importlib.metadata.version("torch") == "2.13.0+rushl
 assert torch.__version__ >= (2, 0) and torch.version.cuda is None and not cudnn.is_available()
 assert not torch.cuda.is_available() and torch.cuda.amp.GradScaler is GradScaler
 assert Normal is torch.distributions.Normal
-assert importlib.util.find_spec("torch") and importlib.util.find_spec("torch.fx") is None
+assert importlib.util.find_spec("torch") and importlib.util.find_spec("torch.package") is None
 assert not hasattr(torch, "datasets") and not hasattr(nn, "Foo")
 
 class Net(nn.Sequential):
@@ -92,7 +92,7 @@ def asks(code):
 
 for code in (
     "torch.foo", "nn.Foo", "nn.functional.foo", "from torch import foo", "from torch.nn import Foo",
-    "import torch.fx", "from torch.fx import Tracer", "torch._C._cuda_init()",
+    "import torch.package", "from torch.package import PackageImporter", "torch._C._cuda_init()",
 ):
     asks(code)
 """
