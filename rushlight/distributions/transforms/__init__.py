@@ -4,8 +4,6 @@ from rushlight.distributions.transforms.base import Transform
 from rushlight.distributions.transforms.composite import (
     CatTransform,
     ComposeTransform,
-    IndependentTransform,
-    ReshapeTransform,
     StackTransform,
     identity_transform,
 )
@@ -19,6 +17,7 @@ from rushlight.distributions.transforms.elementwise import (
     SoftplusTransform,
     TanhTransform,
 )
+from rushlight.distributions.transforms.event import IndependentTransform, ReshapeTransform
 from rushlight.distributions.transforms.matrix import (
     CorrCholeskyTransform,
     LowerCholeskyTransform,

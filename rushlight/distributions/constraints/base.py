@@ -1,0 +1,110 @@
+"""The base class of constraints, and those that depend on other values."""
+
+from typing import Any
+
+__all__ = ["Bounded", "Constraint", "Dependent", "DependentProperty", "is_dependent"]
+
+
+class Constraint:
+    """The base class: a set of values.
+
+    >>> import rushlight as torch
+    >>> torch.distributions.constraints.positive.check(torch.tensor([-1.0, 1.0]))
+    tensor([False,  True])
+    """
+
+    is_discrete: Any = False
+    event_dim: Any = 0
+
+    def check(self, value):
+        """Whether each event of ``value`` is in the set, as a bool tensor."""
+        raise NotImplementedError
+
+    def _holds(self, value):
+        """Whether all events of ``value`` are in the set."""
+        return bool(self.check(value).array.all())
+
+    def __repr__(self):
+        return f"{type(self).__name__.lstrip('_')}()"
+
+
+class Bounded(Constraint):
+    """A constraint with bounds, which its repr tells."""
+
+    def __repr__(self):
+        bounds = ", ".join(f"{k}={v}" for k, v in vars(self).items())
+        return f"{type(self).__name__.lstrip('_')}({bounds})"
+
+
+class Dependent(Constraint):
+    """Stands for a constraint that is known only together with other values."""
+
+    def __init__(self, *, is_discrete: Any = NotImplemented, event_dim: Any = NotImplemented):
+        self._is_discrete = is_discrete
+        self._event_dim = event_dim
+
+    @property
+    def is_discrete(self):
+        """Whether values are discrete, where that is known.
+
+        Raises:
+            NotImplementedError: it depends on other values too.
+        """
+        return _known("is_discrete", self._is_discrete)
+
+    @property
+    def event_dim(self):
+        """The dims of an event, where that is known.
+
+        Raises:
+            NotImplementedError: it depends on other values too.
+        """
+        return _known("event_dim", self._event_dim)
+
+    def __call__(self, *, is_discrete: Any = NotImplemented, event_dim: Any = NotImplemented):
+        """The same with what is known filled in."""
+        if is_discrete is NotImplemented:
+            is_discrete = self._is_discrete
+        if event_dim is NotImplemented:
+            event_dim = self._event_dim
+        return Dependent(is_discrete=is_discrete, event_dim=event_dim)
+
+    def check(self, x):
+        raise ValueError("a dependent constraint cannot be checked without what it depends on")
+
+
+def _known(name, value):
+    if value is NotImplemented:
+        raise NotImplementedError(f"a dependent constraint without {name}: pass it to `dependent`")
+    return value
+
+
+def is_dependent(constraint):
+    """Whether the constraint is known only together with other values.
+
+    >>> import rushlight as torch
+    >>> torch.distributions.constraints.is_dependent(torch.distributions.constraints.real)
+    False
+    """
+    return isinstance(constraint, Dependent)
+
+
+class DependentProperty(property, Dependent):
+    """A property that gives a constraint, and on the class stands for a dependent one.
+
+    Used as a decorator, with or without ``is_discrete`` and ``event_dim``.
+
+    >>> from rushlight.distributions import Uniform, constraints
+    >>> constraints.is_dependent(Uniform.support), Uniform(0.0, 2.0).support
+    (True, Interval(lower_bound=0.0, upper_bound=2.0))
+    """
+
+    def __init__(
+        self, fn=None, *, is_discrete: Any = NotImplemented, event_dim: Any = NotImplemented
+    ):
+        property.__init__(self, fn)
+        Dependent.__init__(self, is_discrete=is_discrete, event_dim=event_dim)
+
+    def __call__(self, fn):  # type: ignore[override]
+        """The property of ``fn``: ``dependent_property(event_dim=1)`` as a decorator."""
+        return DependentProperty(fn, is_discrete=self._is_discrete, event_dim=self._event_dim)
