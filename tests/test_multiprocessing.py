@@ -13,6 +13,10 @@ import rushlight as torch
 from rushlight import multiprocessing as mp
 
 METHODS = [m for m in ("fork", "spawn") if m in multiprocessing.get_all_start_methods()]
+# A new Python for each process: one test of them is enough for every day.
+RATHER_FORK = (
+    ["fork", pytest.param("spawn", marks=pytest.mark.slow)] if "fork" in METHODS else METHODS
+)
 pytestmark = [
     # Python 3.12 and later warn of every fork of a process with threads, BLAS's too.
     pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning"),
@@ -53,7 +57,7 @@ def add_one(x, done):
     done.get()
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", RATHER_FORK)
 def test_shared_memory(method):
     context = mp.get_context(method)
     whole = torch.arange(6.0)
@@ -79,7 +83,7 @@ def give_back(source, target):
     source.get()  # a handle is asked for while its sender lives
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", RATHER_FORK)
 def test_shared_memory_through_a_queue(method):
     context = mp.get_context(method)
     source, target = context.Queue(), context.Queue()
@@ -106,7 +110,7 @@ def train(index, model, steps):
         optimizer.step()
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", RATHER_FORK)
 def test_processes_train_one_model(method):
     torch.manual_seed(0)
     model = torch.nn.Linear(2, 1).share_memory()
@@ -195,7 +199,8 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize(
-    "command", [["-m", "rushlight", "run"], pytest.param([], marks=pytest.mark.parity)]
+    "command",
+    [["-m", "rushlight", "run"], pytest.param([], marks=[pytest.mark.parity, pytest.mark.slow])],
 )
 def test_the_same_program_under_both(tmp_path, command):
     if not command:

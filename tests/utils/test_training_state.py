@@ -133,7 +133,7 @@ def main(path, model, workers):
 def test_a_run_that_is_killed_at_random(model, workers, tmp_path):
     path = tmp_path / "run.pt"
     command = [sys.executable, __file__, str(path), model, str(workers)]
-    for step in (random.randrange(1, 6), random.randrange(6, 12), None):
+    for step in (random.randrange(1, 12), None):
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             for line in process.stdout:
                 if step is not None and int(line) >= step:
@@ -142,10 +142,8 @@ def test_a_run_that_is_killed_at_random(model, workers, tmp_path):
         assert process.returncode == (-signal.SIGKILL if step else 0)
     broken = begin(model, workers)
     broken.load(path)
-    whole = tmp_path / "whole.pt"
-    subprocess.run([*command[:2], str(whole), *command[3:]], check=True, stdout=subprocess.DEVNULL)
     unbroken = begin(model, workers)
-    unbroken.load(whole)
+    train(unbroken, stop=12)  # as far as the last state that was saved
     assert broken.losses == unbroken.losses and len(broken.losses) == 12
     assert outcome(broken) == outcome(unbroken)
 
