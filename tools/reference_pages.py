@@ -16,6 +16,13 @@ from sphinx.ext.napoleon import Config, GoogleDocstring
 __all__ = ["write"]
 
 MARKS = {"exists": "✓", "differs": "≠", "missing": "–"}
+#: Namespaces that docs/surface.tsv does not list: all of what they export is described.
+FURTHER = [
+    "torch.compiler", "torch.serialization", "torch.profiler", "torch.onnx", "torch.export",
+    "torch.jit", "torch.hub", "torch.nn.utils.prune", "torch.distributions.constraints",
+    "torchvision.datasets", "torchvision.transforms", "torchvision.transforms.functional",
+    "torchvision.models", "torchvision.utils", "torchvision.io", "torchvision.ops",
+]  # fmt: skip
 NAPOLEON = Config(napoleon_use_rtype=False, napoleon_use_ivar=True)
 
 
@@ -32,7 +39,29 @@ def write(folder):
         counts[space] = sum(e.exists for e in entries), len(entries)
         if counts[space][0]:
             _put(folder / f"{space}.rst", page(space, entries))
-    _put(folder / "index.rst", index(counts))
+    further = [space for space in FURTHER if home_of(space) is not None]
+    for space in further:
+        entries = [Entry(space, name, kind, differences) for name, kind in exports(space)]
+        _put(folder / f"{space}.rst", page(space, entries))
+    _put(folder / "index.rst", index(counts, further))
+
+
+def home_of(space):
+    """What stands for a namespace of PyTorch's or torchvision's; None where it is missing."""
+    return coverage_page.namespace(space.replace("torchvision", "torch.vision"))
+
+
+def exports(space):
+    """(name, kind) of what a namespace exports, but for modules."""
+    home = home_of(space)
+    for name in sorted(home.__all__):
+        value = getattr(home, name)
+        if inspect.isclass(value):
+            yield name, "class"
+        elif callable(value):
+            yield name, "function"
+        elif not inspect.ismodule(value):
+            yield name, "value"
 
 
 def _put(path, lines):
@@ -63,7 +92,7 @@ class Entry:
     functions = {name for space, name, *_ in coverage_page.rows() if space == "torch"}
 
     def __init__(self, space, name, kind, differences):
-        home = coverage_page.namespace(space)
+        home = home_of(space)
         self.space, self.name, self.kind = space, name, kind
         self.exists = home is not None and hasattr(home, name)
         look = (
@@ -106,7 +135,9 @@ def page(space, entries):
     """The lines of one namespace's page: a table of what exists, what is missing, the entries."""
     there = [e for e in entries if e.exists]
     missing = [e.name for e in entries if not e.exists]
-    lines = [*heading(space, "="), f"{len(there)} of PyTorch's {len(entries)} names exist.", ""]
+    lines = heading(space, "=")
+    if space not in FURTHER:
+        lines += [f"{len(there)} of PyTorch's {len(entries)} names exist.", ""]
     if any(e.differences for e in there):
         lines += [
             f"{MARKS['differs']} marks those that differ on purpose; how, their entries say.", "",
@@ -194,6 +225,7 @@ def signature(value, name):
 def restructured(doc):
     """The lines of a docstring as reStructuredText, its sections as fields."""
     parts, code = [], False
+    doc = re.sub(r"(?<=\S)\n(?=(Args|Attributes|Raises|Source):)", "\n\n", doc)
     for part in doc.split("\n\n"):
         if part.lstrip().startswith(">>>") or (code and part.startswith(" ")):
             parts.append(part)
@@ -218,7 +250,7 @@ def prose(text):
     return "".join(parts)
 
 
-def index(counts):
+def index(counts, further):
     """The lines of the page that lists the namespaces."""
     lines = [
         *heading("Reference", "="),
@@ -237,8 +269,10 @@ def index(counts):
     for space, (have, total) in counts.items():
         shown = f":doc:`{space} <{space}>`" if have else f"``{space}``"
         lines += [f"   * - {shown}", f"     - {have}", f"     - {total}"]
-    lines += ["", ".. toctree::", "   :hidden:", ""]
-    return [*lines, *[f"   {space} <{space}>" for space, (have, _) in counts.items() if have]]
+    others = ", ".join(f":doc:`{space} <{space}>`" for space in further)
+    lines += ["", f"Without such a count: {others}.", "", ".. toctree::", "   :hidden:", ""]
+    pages = [space for space, (have, _) in counts.items() if have] + further
+    return lines + [f"   {space} <{space}>" for space in pages]
 
 
 if __name__ == "__main__":
