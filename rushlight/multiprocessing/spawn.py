@@ -167,5 +167,8 @@ def spawn(fn, args=(), nprocs=1, join=True, daemon=False, start_method="spawn"):
     Raises:
         ProcessRaisedException: ``fn`` raised in one of them; the others are ended.
         ProcessExitedException: one was killed, or exited.
+
+    >>> import math, rushlight as torch
+    >>> torch.multiprocessing.spawn(math.sqrt, nprocs=2)
     """
     return start_processes(fn, args, nprocs, join, daemon, start_method)

@@ -9,6 +9,16 @@ def register_package(priority, tagger, deserializer):
     """Add a kind of device: a storage's tag, and from (storage, tag) to the storage placed there.
 
     Each returns None for what is not its own. Packages of lower ``priority`` are asked first.
+
+    >>> import io, rushlight as torch
+    >>> from rushlight.serialization import locations
+    >>> def restore(storage, tag):
+    ...     return storage if tag == "elsewhere" else None
+    >>> torch.serialization.register_package(30, lambda storage: None, restore)
+    >>> storage = torch.ones(2).untyped_storage()
+    >>> torch.serialization.default_restore_location(storage, "elsewhere") is storage
+    True
+    >>> _ = locations._packages.pop()
     """
     _packages.append((priority, tagger, deserializer))
     _packages.sort(key=lambda package: package[0])

@@ -144,6 +144,11 @@ def load(data):
 
     Raises:
         RuntimeError: damaged, or not safetensors.
+
+    >>> import rushlight as torch
+    >>> from rushlight.serialization.safetensors import load, save
+    >>> load(save({"x": torch.ones(1, 2)}))["x"].shape
+    torch.Size([1, 2])
     """
     data = memoryview(data)
     begin, _, entries = _header(data[: _MOST + 8], len(data), "load")
@@ -159,6 +164,14 @@ def load_file(filename, device="cpu", *, mmap=False):
 
     Raises:
         RuntimeError: damaged, or not safetensors.
+
+    >>> import os, tempfile, rushlight as torch
+    >>> from rushlight.serialization.safetensors import load_file, save_file
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "model.safetensors")
+    ...     save_file({"x": torch.ones(2)}, path)
+    ...     load_file(path)["x"]
+    tensor([1., 1.])
     """
     require(device)
     with open(filename, "rb") as file:
@@ -171,7 +184,16 @@ def load_file(filename, device="cpu", *, mmap=False):
 
 
 def metadata(filename):
-    """The texts by name that a file holds beside its tensors."""
+    """The texts by name that a file holds beside its tensors.
+
+    >>> import os, tempfile
+    >>> from rushlight.serialization.safetensors import metadata, save_file
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "model.safetensors")
+    ...     save_file({}, path, {"author": "me"})
+    ...     metadata(path)
+    {'author': 'me'}
+    """
     with open(filename, "rb") as file:
         return _header_of(file, "metadata")[1]
 
@@ -245,6 +267,15 @@ def save_model(model, filename, metadata=None, force_contiguous=True):
 
     Raises:
         RuntimeError: of tensors that share memory, none is all of it.
+
+    >>> import os, tempfile, rushlight as torch
+    >>> from rushlight.serialization.safetensors import load_file, metadata, save_model
+    >>> layer = torch.nn.Linear(2, 2, bias=False)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "model.safetensors")
+    ...     save_model(torch.nn.Sequential(layer, layer), path)
+    ...     list(load_file(path)), metadata(path)
+    (['0.weight'], {'1.weight': '0.weight'})
     """
     state = model.state_dict()
     texts = dict(metadata or {})
@@ -262,6 +293,14 @@ def load_model(model, filename, strict=True, device="cpu"):
 
     Raises:
         RuntimeError: under ``strict``, where names are missing or unexpected; shapes differ.
+
+    >>> import os, tempfile, rushlight as torch
+    >>> from rushlight.serialization.safetensors import load_model, save_model
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "model.safetensors")
+    ...     save_model(torch.nn.Linear(2, 1), path)
+    ...     load_model(torch.nn.Linear(2, 1), path)
+    (set(), [])
     """
     state = load_file(filename, device)
     doubles = _doubles(model.state_dict(), preferred=state)

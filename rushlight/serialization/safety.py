@@ -58,7 +58,16 @@ def clear_safe_globals():
 
 @contextlib.contextmanager
 def safe_globals(safe_globals):
-    """``add_safe_globals`` inside a ``with``."""
+    """``add_safe_globals`` inside a ``with``.
+
+    >>> import io, rushlight as torch
+    >>> file = io.BytesIO()
+    >>> torch.save(range(3), file)
+    >>> _ = file.seek(0)
+    >>> with torch.serialization.safe_globals([range]):
+    ...     torch.load(file)
+    range(0, 3)
+    """
     before = dict(_safe)
     add_safe_globals(safe_globals)
     try:

@@ -76,6 +76,14 @@ def load_sharded(path, *, mmap=False):
     Raises:
         FileNotFoundError: there is no checkpoint.
         RuntimeError: the index is damaged, names files elsewhere, or a file lacks a tensor.
+
+    >>> import tempfile, rushlight as torch
+    >>> from rushlight.serialization.sharded import load_sharded, save_sharded
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     made = {"a": torch.ones(3), "b": torch.ones(1)}
+    ...     index = save_sharded(made, folder, max_shard_size=12)
+    ...     load_sharded(index).keys() == load_sharded(folder).keys()
+    True
     """
     path = Path(path)
     if path.is_dir():
