@@ -27,6 +27,11 @@ SHRUNK = {
         ],
         0.2, num_classes=7, last_channel=40,
     ),
+    "shrunk convnext": lambda m: m.ConvNeXt(
+        [m.convnext.CNBlockConfig(8, 16, 1), m.convnext.CNBlockConfig(16, None, 2)], 0.3, 0.5,
+        num_classes=7,
+    ),
+    "shrunk shufflenet": lambda m: m.ShuffleNetV2([2, 1, 1], [8, 16, 16, 24, 32], num_classes=7),
     "shrunk vit": lambda m: m.VisionTransformer(
         32, 8, 2, 2, 16, 32, num_classes=7, representation_size=12,
         conv_stem_configs=[m.vision_transformer.ConvStemConfig(6, 3, 2)] * 3,
@@ -36,7 +41,7 @@ QUICK = ["squeezenet1_1", *SHRUNK]
 LONG = [
     "alexnet", "vgg11_bn", "squeezenet1_0", "densenet121", "mobilenet_v2", "mobilenet_v3_large",
     "efficientnet_b0", "efficientnet_b5", "efficientnet_v2_s", "googlenet", "inception_v3",
-    "resnet18", "resnet50", "resnext50_32x4d", "wide_resnet50_2", "vit_b_32",
+    "resnet18", "resnet50", "resnext50_32x4d", "wide_resnet50_2", "vit_b_32", "convnext_tiny", "shufflenet_v2_x1_0",
 ]  # fmt: skip
 
 

@@ -2,6 +2,8 @@
 
 from rushlight.vision.models.alexnet import *  # noqa: F403
 from rushlight.vision.models.alexnet import __all__ as _alexnet
+from rushlight.vision.models.convnext import *  # noqa: F403
+from rushlight.vision.models.convnext import __all__ as _convnext
 from rushlight.vision.models.densenet import *  # noqa: F403
 from rushlight.vision.models.densenet import __all__ as _densenet
 from rushlight.vision.models.efficientnet import *  # noqa: F403
@@ -23,6 +25,8 @@ from rushlight.vision.models.registry import (
 )
 from rushlight.vision.models.resnet import *  # noqa: F403
 from rushlight.vision.models.resnet import __all__ as _resnet
+from rushlight.vision.models.shufflenetv2 import *  # noqa: F403
+from rushlight.vision.models.shufflenetv2 import __all__ as _shufflenetv2
 from rushlight.vision.models.squeezenet import *  # noqa: F403
 from rushlight.vision.models.squeezenet import __all__ as _squeezenet
 from rushlight.vision.models.vgg import *  # noqa: F403
@@ -33,6 +37,7 @@ from rushlight.vision.models.weights import Weights, WeightsEnum
 
 __all__ = [
     "Weights", "WeightsEnum", "get_model", "get_model_builder", "get_model_weights", "get_weight",
-    "list_models", *_alexnet, *_densenet, *_efficientnet, *_googlenet, *_inception, *_mobilenetv2,
-    *_mobilenetv3, *_resnet, *_squeezenet, *_vgg, *_vision_transformer,
+    "list_models", *_alexnet, *_convnext, *_densenet, *_efficientnet, *_googlenet, *_inception,
+    *_mobilenetv2, *_mobilenetv3, *_resnet, *_shufflenetv2, *_squeezenet, *_vgg,
+    *_vision_transformer,
 ]  # fmt: skip
