@@ -60,11 +60,12 @@ def main():
 def machine(options):
     """What was timed, and where."""
     kind = "Processor time (user and system, all threads)" if options.cpu else "Time"
+    runs = "one of each" if options.rounds == 1 else f"median of {options.rounds}"
     threads = f", {options.threads} thread{'s' * (options.threads > 1)} each" * bool(
         options.threads
     )
     return (
-        f"{kind} of whole runs, median of {options.rounds}{threads}. "
+        f"{kind} of whole runs, {runs}{threads}. "
         f"PyTorch {metadata.version('torch')}, Python {sys.version.split()[0]}, "
         f"{os.cpu_count()} cores. Ratios to PyTorch in brackets."
     )
