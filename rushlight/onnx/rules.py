@@ -155,13 +155,29 @@ def _avg_pool(b, e, x):
 def _adaptive_avg_pool(b, e, x):
     places = e.raw.params["places"]
     sizes = b.shape(e.ins[0])[-len(places) :]
-    if not all(type(n) is int and n % k == 0 for n, k in zip(sizes, places, strict=True)):
+    if not all(type(n) is int for n in sizes):
         raise OnnxExporterError(
-            f"torch.onnx.export: {e.op.name}: ONNX has windows of one size only, and the sizes "
-            f"{sizes} are no multiples of {places}"
+            f"torch.onnx.export: {e.op.name}: windows follow from the size, so {sizes} must be "
+            "fixed; only the mean of all places (output_size=1) goes with any"
         )
-    steps = [n // k for n, k in zip(sizes, places, strict=True)]
-    return b.node("AveragePool", x, kernel_shape=steps, strides=steps)
+    pairs = list(zip(sizes, places, strict=True))
+    if all(n % k == 0 for n, k in pairs):
+        steps = [n // k for n, k in pairs]
+        return b.node("AveragePool", x, kernel_shape=steps, strides=steps)
+    # Windows of several sizes, which ONNX's pooling has not: products with matrices of shares.
+    shares = [b.constant(_shares(n, k, e.outs[0].dtype)) for n, k in pairs]
+    before, after = "xyz"[: len(pairs)], "pqr"[: len(pairs)]
+    terms = [f"nc{before}", *[f"{new}{old}" for new, old in zip(after, before, strict=True)]]
+    return b.node("Einsum", x, *shares, equation=f"{','.join(terms)}->nc{after}")
+
+
+def _shares(size, places, dtype):
+    """A matrix (places, size): what each element gives to the mean of each window."""
+    found = np.zeros((places, size), dtype)
+    for i in range(places):
+        begin, end = i * size // places, -(-(i + 1) * size // places)
+        found[i, begin:end] = 1 / (end - begin)
+    return found
 
 
 # Normalisation ----------------------------------------------------------------------------
