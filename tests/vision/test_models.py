@@ -41,7 +41,8 @@ QUICK = ["squeezenet1_1", *SHRUNK]
 LONG = [
     "alexnet", "vgg11_bn", "squeezenet1_0", "densenet121", "mobilenet_v2", "mobilenet_v3_large",
     "efficientnet_b0", "efficientnet_b5", "efficientnet_v2_s", "googlenet", "inception_v3",
-    "resnet18", "resnet50", "resnext50_32x4d", "wide_resnet50_2", "vit_b_32", "convnext_tiny", "shufflenet_v2_x1_0",
+    "resnet18", "resnet50", "resnext50_32x4d", "wide_resnet50_2", "vit_b_32",
+    "convnext_tiny", "shufflenet_v2_x1_0",
 ]  # fmt: skip
 
 
