@@ -2,8 +2,8 @@
 
 The default costs nothing. Operations look at two module-level counts: ``grad_off`` (threads in
 which gradients may not be recorded) and ``intercept`` (reasons to leave the fast path: a trace,
-anomaly detection, a Tensor subclass that overrides operations). Only where a count is not zero
-do they ask for the thread's own state.
+an autocast region, anomaly detection, a Tensor subclass that overrides operations). Only where a
+count is not zero do they ask for the thread's own state.
 """
 
 import functools
