@@ -1,7 +1,7 @@
 """The full path of an operation: any operands, any mode. The kinds' closures shorten it.
 
-The order is: modes that take the operation over (a subclass's override, autocast, a trace), checks and
-promotion by kind, the forward on arrays, and a node where a gradient is wanted.
+The order is: modes that take the operation over (a subclass's override, autocast, a trace),
+checks and promotion by kind, the forward on arrays, and a node where a gradient is wanted.
 """
 
 import traceback
