@@ -143,6 +143,20 @@ from torchinfo import summary
 found = summary(nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten(), nn.Linear(144, 2)), (2, 1, 8, 8), verbose=0)
 assert found.total_params == 40 + 290 and "Conv2d: 1-1" in str(found) and "[2, 4, 6, 6]" in str(found)
 """),
+    # The numbers are PyTorch's.
+    "timm": (["timm"], """
+import timm, torch
+
+for name, size, want in (
+    ("resnet10t", 64, -0.15163754), ("vit_tiny_patch16_224", 224, 0.34250045),
+    ("mobilenetv3_small_050", 64, -0.03771193), ("convnext_atto", 64, -0.67776304),
+):
+    if name == "resnet10t":
+        torch.manual_seed(0)
+    model = timm.create_model(name, pretrained=False, num_classes=3).eval()
+    found = model(torch.randn(1, 3, size, size)).sum().item()
+    assert abs(found - want) < 1e-5, (name, found, want)
+"""),
     "tensorboard": (["tensorboardX"], """
 import torch
 from torch.utils.tensorboard import SummaryWriter
@@ -165,7 +179,14 @@ x = torch.randn(5, 3)
 np.testing.assert_allclose(session.run(["y"], {"x": x.numpy()})[0], model(x).detach().numpy(), atol=1e-6)
 """),
 }  # fmt: skip
-_LONG = {"skorch", "scikit-learn", "pandas", "torchinfo", "onnx"}  # they take seconds to import
+_LONG = {
+    "skorch",
+    "scikit-learn",
+    "pandas",
+    "torchinfo",
+    "onnx",
+    "timm",
+}  # they take seconds to import
 
 
 @pytest.mark.parametrize(
