@@ -70,7 +70,7 @@ _bound = {
     **_functions, "detach": Tensor.detach, **{d.name: d for d in _dtypes}, **_aliases,
 }  # fmt: skip
 globals().update(_bound)
-__all__ += list(_bound)
+__all__ += [_name for _name in _bound if not _name.startswith("_")]
 
 # Namespaces that are imported when they are first used, so that `import rushlight` stays quick.
 _LAZY = {
