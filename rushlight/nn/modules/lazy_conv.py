@@ -62,10 +62,29 @@ class _LazyConvXdMixin(LazyModuleMixin):
         return input.shape[-n - 1]
 
 
-class LazyConv1d(_LazyConvXdMixin, Conv1d):
-    """``Conv1d`` that takes ``in_channels`` from its first input.
+class _LazyConv(_LazyConvXdMixin):
+    def __init__(
+        self, out_channels, kernel_size, stride=1, padding=0, dilation=1, groups=1, bias=True,
+        padding_mode="zeros", device=None, dtype=None,
+    ):  # fmt: skip
+        super().__init__(0, 0, kernel_size, stride, padding, dilation, groups, False, padding_mode)
+        self._wait(out_channels, bias, device, dtype)
 
-    Shape: as in ``Conv1d``.
+
+class _LazyConvTranspose(_LazyConvXdMixin):
+    def __init__(
+        self, out_channels, kernel_size, stride=1, padding=0, output_padding=0, groups=1,
+        bias=True, dilation=1, padding_mode="zeros", device=None, dtype=None,
+    ):  # fmt: skip
+        super().__init__(
+            0, 0, kernel_size, stride, padding, output_padding, groups, False, dilation,
+            padding_mode,
+        )  # fmt: skip
+        self._wait(out_channels, bias, device, dtype)
+
+
+class LazyConv1d(_LazyConv, Conv1d):
+    """``Conv1d`` that takes ``in_channels`` from its first input.
 
     >>> import rushlight as torch
     >>> torch.nn.LazyConv1d(33, 3)(torch.ones(2, 16, 5)).shape
@@ -74,18 +93,9 @@ class LazyConv1d(_LazyConvXdMixin, Conv1d):
 
     cls_to_become = Conv1d
 
-    def __init__(
-        self, out_channels, kernel_size, stride=1, padding=0, dilation=1, groups=1, bias=True,
-        padding_mode="zeros", device=None, dtype=None,
-    ):  # fmt: skip
-        super().__init__(0, 0, kernel_size, stride, padding, dilation, groups, False, padding_mode)
-        self._wait(out_channels, bias, device, dtype)
 
-
-class LazyConv2d(_LazyConvXdMixin, Conv2d):
+class LazyConv2d(_LazyConv, Conv2d):
     """``Conv2d`` that takes ``in_channels`` from its first input.
-
-    Shape: as in ``Conv2d``.
 
     >>> import rushlight as torch
     >>> torch.nn.LazyConv2d(33, 3)(torch.ones(2, 16, 5, 5)).shape
@@ -94,18 +104,9 @@ class LazyConv2d(_LazyConvXdMixin, Conv2d):
 
     cls_to_become = Conv2d
 
-    def __init__(
-        self, out_channels, kernel_size, stride=1, padding=0, dilation=1, groups=1, bias=True,
-        padding_mode="zeros", device=None, dtype=None,
-    ):  # fmt: skip
-        super().__init__(0, 0, kernel_size, stride, padding, dilation, groups, False, padding_mode)
-        self._wait(out_channels, bias, device, dtype)
 
-
-class LazyConv3d(_LazyConvXdMixin, Conv3d):
+class LazyConv3d(_LazyConv, Conv3d):
     """``Conv3d`` that takes ``in_channels`` from its first input.
-
-    Shape: as in ``Conv3d``.
 
     >>> import rushlight as torch
     >>> torch.nn.LazyConv3d(33, 3)(torch.ones(2, 16, 5, 5, 5)).shape
@@ -114,18 +115,9 @@ class LazyConv3d(_LazyConvXdMixin, Conv3d):
 
     cls_to_become = Conv3d
 
-    def __init__(
-        self, out_channels, kernel_size, stride=1, padding=0, dilation=1, groups=1, bias=True,
-        padding_mode="zeros", device=None, dtype=None,
-    ):  # fmt: skip
-        super().__init__(0, 0, kernel_size, stride, padding, dilation, groups, False, padding_mode)
-        self._wait(out_channels, bias, device, dtype)
 
-
-class LazyConvTranspose1d(_LazyConvXdMixin, ConvTranspose1d):
+class LazyConvTranspose1d(_LazyConvTranspose, ConvTranspose1d):
     """``ConvTranspose1d`` that takes ``in_channels`` from its first input.
-
-    Shape: as in ``ConvTranspose1d``.
 
     >>> import rushlight as torch
     >>> torch.nn.LazyConvTranspose1d(33, 3)(torch.ones(2, 16, 5)).shape
@@ -134,21 +126,9 @@ class LazyConvTranspose1d(_LazyConvXdMixin, ConvTranspose1d):
 
     cls_to_become = ConvTranspose1d
 
-    def __init__(
-        self, out_channels, kernel_size, stride=1, padding=0, output_padding=0, groups=1,
-        bias=True, dilation=1, padding_mode="zeros", device=None, dtype=None,
-    ):  # fmt: skip
-        super().__init__(
-            0, 0, kernel_size, stride, padding, output_padding, groups, False, dilation,
-            padding_mode,
-        )  # fmt: skip
-        self._wait(out_channels, bias, device, dtype)
 
-
-class LazyConvTranspose2d(_LazyConvXdMixin, ConvTranspose2d):
+class LazyConvTranspose2d(_LazyConvTranspose, ConvTranspose2d):
     """``ConvTranspose2d`` that takes ``in_channels`` from its first input.
-
-    Shape: as in ``ConvTranspose2d``.
 
     >>> import rushlight as torch
     >>> torch.nn.LazyConvTranspose2d(33, 3)(torch.ones(2, 16, 5, 5)).shape
@@ -157,21 +137,9 @@ class LazyConvTranspose2d(_LazyConvXdMixin, ConvTranspose2d):
 
     cls_to_become = ConvTranspose2d
 
-    def __init__(
-        self, out_channels, kernel_size, stride=1, padding=0, output_padding=0, groups=1,
-        bias=True, dilation=1, padding_mode="zeros", device=None, dtype=None,
-    ):  # fmt: skip
-        super().__init__(
-            0, 0, kernel_size, stride, padding, output_padding, groups, False, dilation,
-            padding_mode,
-        )  # fmt: skip
-        self._wait(out_channels, bias, device, dtype)
 
-
-class LazyConvTranspose3d(_LazyConvXdMixin, ConvTranspose3d):
+class LazyConvTranspose3d(_LazyConvTranspose, ConvTranspose3d):
     """``ConvTranspose3d`` that takes ``in_channels`` from its first input.
-
-    Shape: as in ``ConvTranspose3d``.
 
     >>> import rushlight as torch
     >>> torch.nn.LazyConvTranspose3d(33, 3)(torch.ones(2, 16, 5, 5, 5)).shape
@@ -179,13 +147,3 @@ class LazyConvTranspose3d(_LazyConvXdMixin, ConvTranspose3d):
     """
 
     cls_to_become = ConvTranspose3d
-
-    def __init__(
-        self, out_channels, kernel_size, stride=1, padding=0, output_padding=0, groups=1,
-        bias=True, dilation=1, padding_mode="zeros", device=None, dtype=None,
-    ):  # fmt: skip
-        super().__init__(
-            0, 0, kernel_size, stride, padding, output_padding, groups, False, dilation,
-            padding_mode,
-        )  # fmt: skip
-        self._wait(out_channels, bias, device, dtype)
