@@ -41,7 +41,15 @@ def get_dir():
 
 
 def set_dir(d):
-    """Keep downloaded files in the folder ``d``."""
+    """Keep downloaded files in the folder ``d``.
+
+    >>> import rushlight as torch
+    >>> before = torch.hub.get_dir()
+    >>> torch.hub.set_dir("kept")
+    >>> torch.hub.get_dir()
+    'kept'
+    >>> torch.hub.set_dir(before)
+    """
     global _dir
     _dir = os.path.expanduser(d)
 
@@ -83,6 +91,12 @@ def list(github, force_reload=False, skip_validation=False, trust_repo="check", 
 
     Raises:
         RuntimeError: it is no folder.
+
+    >>> import pathlib, tempfile, rushlight as torch
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> _ = (folder / "hubconf.py").write_text('def layer(n):\\n    "A layer."')
+    >>> torch.hub.list(folder)
+    ['layer']
     """
     with _Repository(_github("list", github)) as hubconf:
         return [
@@ -97,6 +111,12 @@ def help(github, model, force_reload=False, skip_validation=False, trust_repo="c
 
     Raises:
         RuntimeError: it is no folder; there is no such entry point.
+
+    >>> import pathlib, tempfile, rushlight as torch
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> _ = (folder / "hubconf.py").write_text('def layer(n):\\n    "A layer."')
+    >>> torch.hub.help(folder, "layer")
+    'A layer.'
     """
     with _Repository(_github("help", github)) as hubconf:
         return _entry(hubconf, model).__doc__

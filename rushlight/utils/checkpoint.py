@@ -33,13 +33,23 @@ class CheckpointError(RuntimeError):
 
 
 def noop_context_fn():
-    """Two contexts that do nothing: the default of ``checkpoint(context_fn=...)``."""
+    """Two contexts that do nothing: the default of ``checkpoint(context_fn=...)``.
+
+    >>> import rushlight as torch
+    >>> len(torch.utils.checkpoint.noop_context_fn())
+    2
+    """
     return contextlib.nullcontext(), contextlib.nullcontext()
 
 
 @contextlib.contextmanager
 def set_checkpoint_early_stop(enable):
-    """Accepted as PyTorch's; here the second run always goes through the whole function."""
+    """Accepted as PyTorch's; here the second run always goes through the whole function.
+
+    >>> import rushlight as torch
+    >>> with torch.utils.checkpoint.set_checkpoint_early_stop(False):
+    ...     pass
+    """
     yield
 
 

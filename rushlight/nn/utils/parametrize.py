@@ -57,6 +57,13 @@ class ParametrizationList(ModuleList):
 
     Raises:
         ValueError: a parametrization does not give what it must.
+
+    >>> import rushlight as torch
+    >>> layer = torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(2, 2))
+    >>> layer.parametrizations.weight
+    ParametrizationList(
+      (0): _WeightNorm()
+    )
     """
 
     original: Tensor

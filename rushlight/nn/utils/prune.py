@@ -106,7 +106,14 @@ def _find(module, name):
 
 
 class PruningContainer(BasePruningMethod):
-    """Several prunings of one parameter, one after another."""
+    """Several prunings of one parameter, one after another.
+
+    >>> import rushlight as torch
+    >>> P = torch.nn.utils.prune
+    >>> layer = P.identity(P.identity(torch.nn.Linear(2, 1), "weight"), "weight")
+    >>> [type(m).__name__ for m in next(iter(layer._forward_pre_hooks.values()))]
+    ['Identity', 'Identity']
+    """
 
     def __init__(self, *args):
         self._pruning_methods: tuple[BasePruningMethod, ...] = ()
@@ -220,7 +227,13 @@ def _only(t, dim, kept, default_mask):
 
 
 class Identity(BasePruningMethod):
-    """Prunes nothing, but has the module keep a mask."""
+    """Prunes nothing, but has the module keep a mask.
+
+    >>> import rushlight as torch
+    >>> P = torch.nn.utils.prune
+    >>> P.Identity().prune(torch.tensor([1.0, 2.0]))
+    tensor([1., 2.])
+    """
 
     PRUNING_TYPE = "unstructured"
 
@@ -229,7 +242,13 @@ class Identity(BasePruningMethod):
 
 
 class RandomUnstructured(BasePruningMethod):
-    """Prunes elements at random."""
+    """Prunes elements at random.
+
+    >>> import rushlight as torch
+    >>> P = torch.nn.utils.prune
+    >>> P.RandomUnstructured(3).prune(torch.ones(5)).sum()
+    tensor(2.)
+    """
 
     PRUNING_TYPE = "unstructured"
 
@@ -247,7 +266,13 @@ class RandomUnstructured(BasePruningMethod):
 
 
 class L1Unstructured(BasePruningMethod):
-    """Prunes the elements that are smallest by their absolute value."""
+    """Prunes the elements that are smallest by their absolute value.
+
+    >>> import rushlight as torch
+    >>> P = torch.nn.utils.prune
+    >>> P.L1Unstructured(1).prune(torch.tensor([3.0, -1.0, 2.0]))
+    tensor([3., -0., 2.])
+    """
 
     PRUNING_TYPE = "unstructured"
 
@@ -265,7 +290,13 @@ class L1Unstructured(BasePruningMethod):
 
 
 class RandomStructured(BasePruningMethod):
-    """Prunes slices along a dim, such as channels, at random."""
+    """Prunes slices along a dim, such as channels, at random.
+
+    >>> import rushlight as torch
+    >>> P = torch.nn.utils.prune
+    >>> P.RandomStructured(1, dim=0).prune(torch.ones(3, 2)).sum()
+    tensor(4.)
+    """
 
     PRUNING_TYPE = "structured"
 
@@ -285,7 +316,14 @@ class RandomStructured(BasePruningMethod):
 
 
 class LnStructured(BasePruningMethod):
-    """Prunes the slices along a dim whose norm of order ``n`` is smallest."""
+    """Prunes the slices along a dim whose norm of order ``n`` is smallest.
+
+    >>> import rushlight as torch
+    >>> P = torch.nn.utils.prune
+    >>> P.LnStructured(1, n=2, dim=0).prune(torch.tensor([[3.0, 4.0], [1.0, 1.0]]))
+    tensor([[3., 4.],
+            [0., 0.]])
+    """
 
     PRUNING_TYPE = "structured"
 
@@ -307,7 +345,13 @@ class LnStructured(BasePruningMethod):
 
 
 class CustomFromMask(BasePruningMethod):
-    """Prunes by a given mask."""
+    """Prunes by a given mask.
+
+    >>> import rushlight as torch
+    >>> P = torch.nn.utils.prune
+    >>> P.CustomFromMask(torch.tensor([1, 0])).prune(torch.tensor([3.0, 4.0]))
+    tensor([3., 0.])
+    """
 
     PRUNING_TYPE = "global"
 
