@@ -13,6 +13,7 @@ Source: the files that ``torch.save`` of PyTorch 2.13 writes.
 """
 
 import contextlib
+import errno
 import io
 import mmap
 import struct
@@ -94,7 +95,9 @@ def _readable(what):
     try:
         yield
     except (zipfile.BadZipFile, EOFError, NotImplementedError, UnicodeError, ValueError,
-            struct.error, zlib.error) as error:  # fmt: skip
+            OSError, struct.error, zlib.error) as error:  # fmt: skip
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            raise  # it is the disk's; that one is a place before the file's start
         raise RuntimeError(
             f"load: PytorchStreamReader failed reading zip archive: {what}: {error}. The file is "
             "damaged or was not saved to its end"

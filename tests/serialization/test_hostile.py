@@ -221,7 +221,16 @@ def changed(data, draw):
     return bytes(data)
 
 
-def fuzz(count, seed):
+def load_in_a_way(data, draw, path):
+    """From memory, from a file, or as a map of it."""
+    way = draw.randrange(3)
+    if way == 0:
+        return rushlight.load(io.BytesIO(data))
+    path.write_bytes(data)
+    return rushlight.load(path, mmap=way == 2)
+
+
+def fuzz(count, seed, path):
     draw = random.Random(seed)
     files, refusals = list(seeds()), 0
     tracemalloc.start()
@@ -230,7 +239,7 @@ def fuzz(count, seed):
             data = mutated(draw.choice(files), draw)
             begin = time.process_time()
             try:
-                rushlight.load(io.BytesIO(data))
+                load_in_a_way(data, draw, path)
             except ERRORS as error:
                 assert str(error), data
                 refusals += 1
@@ -241,10 +250,10 @@ def fuzz(count, seed):
     assert refusals > count // 2
 
 
-def test_a_few_hundred_mutated_files():
-    fuzz(300, 0)
+def test_a_few_hundred_mutated_files(tmp_path):
+    fuzz(300, 0, tmp_path / "x.pt")
 
 
 @pytest.mark.slow
-def test_ten_thousand_mutated_files():
-    fuzz(10_000, 1)
+def test_ten_thousand_mutated_files(tmp_path):
+    fuzz(10_000, 1, tmp_path / "x.pt")
