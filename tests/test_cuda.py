@@ -82,3 +82,60 @@ print(device, torch.ones(1, device=device).item(), torch.backends.cudnn.determin
 def test_a_device_that_is_not_there():
     with pytest.raises(AssertionError, match="not compiled with CUDA"):
         rushlight.cuda.set_device(0)
+
+
+def switched(torch):
+    """What switches say after they are set for a while, for good, and put back."""
+    cudnn = torch.backends.cudnn
+    before = cudnn.benchmark, cudnn.enabled
+    found = []
+    with cudnn.flags(enabled=False, benchmark=True):
+        found.append((cudnn.enabled, cudnn.benchmark))
+    found.append((cudnn.benchmark, cudnn.enabled) == before)
+    cuda = torch.backends.cuda
+    cuda.enable_flash_sdp(False)
+    found.append(cuda.flash_sdp_enabled())
+    cuda.enable_flash_sdp(True)
+    torch.backends.mha.set_fastpath_enabled(False)
+    found.append(torch.backends.mha.get_fastpath_enabled())
+    torch.backends.mha.set_fastpath_enabled(True)
+    with torch.backends.mkl.verbose(torch.backends.mkl.VERBOSE_OFF):
+        found.append(cuda.math_sdp_enabled())
+    with pytest.raises((AssertionError, RuntimeError)):
+        torch.cuda.Stream()
+    with torch.cuda.stream(None):
+        pass
+    found.append(
+        [
+            torch.cuda.device(None).idx,
+            torch.cuda.default_generators,
+            torch.cuda.set_rng_state_all([]),
+        ]
+    )
+    found.append([torch.mps.manual_seed(1), torch.xpu.manual_seed(1), torch.xpu.memory_allocated()])
+    found.append(torch.distributed.is_initialized())
+    return found
+
+
+def test_switches_are_set_and_put_back():
+    found = switched(rushlight)
+    assert found[:5] == [(False, True), True, False, False, True]
+    with rushlight.backends.mkldnn.flags(enabled=True):
+        assert rushlight.backends.mkldnn.enabled
+    assert not rushlight.backends.mkldnn.enabled
+    with pytest.raises(TypeError, match="unexpected keyword"):
+        rushlight.backends.cudnn.set_flags(no_such=True)
+    assert rushlight.backends.cpu.get_cpu_capability() in ("AVX512", "AVX2", "DEFAULT")
+    with rushlight.backends.cuda.sdp_kernel(enable_flash=False):
+        assert not rushlight.backends.cuda.flash_sdp_enabled()
+    assert not rushlight.distributed.is_available()
+    with pytest.raises(AttributeError, match="one process"):
+        _ = rushlight.distributed.init_process_group
+
+
+@pytest.mark.parity
+def test_switches_are_pytorchs():
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available() or torch.version.cuda:
+        pytest.skip("this PyTorch has CUDA")
+    assert switched(rushlight) == switched(torch)

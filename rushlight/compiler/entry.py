@@ -30,10 +30,10 @@ from rushlight.compiler.trace import Grad, Recorder, key_of
 from rushlight.errors import TraceError
 from rushlight.tensor import Tensor
 
-__all__ = ["Entry"]
+__all__ = ["Entry", "recording_lock"]
 
 #: Only one call is recorded at a time: while it is, what it changes outside is not as it seems.
-_recording = threading.RLock()
+recording_lock = threading.RLock()
 #: The module; the name in the package is the class.
 _dtypes = importlib.import_module("rushlight.dtype")
 
@@ -55,7 +55,7 @@ class Entry:
     def __init__(self, function, args, kwargs):
         self.held: Any = None
         begin = time.perf_counter()
-        with _recording:
+        with recording_lock:
             self._begin(args, kwargs)
             recorder = Recorder(self.arguments.leaves)
             found = surroundings(function, self.arguments.objects)

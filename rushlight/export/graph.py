@@ -8,7 +8,7 @@ from rushlight.compiler.abstract import Abstract
 from rushlight.dtype import OF
 from rushlight.nn import Module
 
-__all__ = ["Graph", "GraphModule", "Node", "Value"]
+__all__ = ["Graph", "GraphModule", "Node", "Part", "Value", "code", "indented"]
 
 _SHORT = {
     "float16": "f16", "bfloat16": "bf16", "float32": "f32", "float64": "f64", "int8": "i8",
@@ -206,12 +206,13 @@ class GraphModule(Module):
 
     def print_readable(self):
         """Print the graph as a Python function, with shapes; returns the text."""
-        text = "class GraphModule(torch.nn.Module):\n" + _indented(code(self.graph, shapes=True))
+        text = "class GraphModule(torch.nn.Module):\n" + indented(code(self.graph, shapes=True))
         print(text)
         return text
 
 
-def _indented(text, by=4):
+def indented(text, by=4):
+    """Each line of a text moved to the right."""
     return "\n".join([" " * by + line if line else line for line in text.split("\n")])
 
 

@@ -9,11 +9,11 @@ import numpy as np
 from rushlight.autograd import mode
 from rushlight.dtype import OF
 from rushlight.errors import ShapeError
-from rushlight.export.graph import GraphModule, Node, Part, _indented, code
+from rushlight.export.graph import GraphModule, Node, Part, code, indented
 from rushlight.export.record import flatten, rebuilt
 from rushlight.export.signature import InputKind, OutputKind
 from rushlight.export.sizes import Size, Unknown
-from rushlight.nn import Parameter
+from rushlight.nn import Module, Parameter
 from rushlight.ops.dispatch import apply
 from rushlight.tensor import Tensor
 
@@ -64,7 +64,7 @@ class ExportedProgram:
             owner = found
             for part in path:
                 if part not in owner._modules:
-                    owner.add_module(part, type(self.graph_module).__mro__[1]())
+                    owner.add_module(part, Module())
                 owner = owner._modules[part]
             if isinstance(tensor, Parameter):
                 owner.register_parameter(last, tensor)
@@ -90,7 +90,7 @@ class ExportedProgram:
         return iter([t for _, t in self.named_buffers()])
 
     def __str__(self):
-        text = _indented(code(self.graph, shapes=True), 8)
+        text = indented(code(self.graph, shapes=True), 8)
         constraints = self.range_constraints
         return (
             f"ExportedProgram:\n    class GraphModule(torch.nn.Module):\n{text}\n\n"

@@ -1,6 +1,6 @@
 """Recording a call for export: equations, and the tensors that they read."""
 
-from rushlight.compiler.entry import _recording as recording_lock
+from rushlight.compiler.entry import recording_lock
 from rushlight.compiler.escape import assignments
 from rushlight.compiler.lowering import recording
 from rushlight.compiler.surroundings import put_back

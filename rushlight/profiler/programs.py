@@ -8,7 +8,6 @@ at once; where checks of values are part of a stretch, the stretch is one event.
 import copy
 import ctypes
 import threading
-import weakref
 
 from rushlight.autograd import mode
 from rushlight.compiler.program import Program, native
@@ -18,7 +17,6 @@ __all__ = ["watch", "unwatch"]
 _lock = threading.Lock()
 _watchers = 0
 _plain: dict = {}  # class → its ``run``
-_twins: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
 def watch():
@@ -58,11 +56,11 @@ def _watched(run, make):
         recorder = mode.state.profiler
         if recorder is None:
             return run(self, arrays, held)
-        if self not in _twins:
-            _twins[self] = make(self)
+        if "_twin" not in vars(self):
+            self._twin = make(self)
         event = recorder.begin("Torch-Compiled Region", "cpu_op", [*arrays, *held])
         try:
-            return run(_twins[self], arrays, held)
+            return run(self._twin, arrays, held)
         finally:
             recorder.end(event)
 

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import os
 import sys
 import threading
 import time
@@ -10,12 +11,13 @@ from types import FrameType
 from numpy import ndarray
 
 from rushlight.autograd import mode
-from rushlight.compiler.abstract import _PACKAGE
 from rushlight.ops import dispatch
 from rushlight.profiler.events import FunctionEvent
 from rushlight.tensor import Tensor
 
 __all__ = ["Recorder", "record_function"]
+
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 class Recorder:

@@ -175,6 +175,7 @@ def test_sizes_are_found_from_examples(rule, want):
 
 
 @pytest.mark.parity
+@pytest.mark.slow
 def test_the_signature_is_pytorchs():
     pt = pytest.importorskip("torch")
 
