@@ -117,7 +117,12 @@ def test_as_torchvision_long(name):
 @pytest.mark.parity
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=pytest.mark.slow if "mobilenet" in name else ()) for name in SHRUNK],
+    [
+        pytest.param(
+            name, marks=pytest.mark.slow if name.startswith(("shrunk mob", "shrunk res")) else ()
+        )
+        for name in SHRUNK
+    ],
 )
 def test_a_training_step_is_torchvisions(name):
     torch = pytest.importorskip("torch")

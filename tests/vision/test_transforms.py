@@ -232,7 +232,7 @@ def both():
     "expression, kinds", CALLS + FUNCTIONS, ids=lambda v: v if isinstance(v, str) else ""
 )
 def test_as_torchvision(expression, kinds, both):
-    seeds = range(5) if "T." in expression else [0]
+    seeds = range(3) if "T." in expression else [0]
     for kind in kinds:
         ours, theirs = (run(expression, *libraries, kind, seeds) for libraries in both)
         for (a, drawn), (b, other) in zip(ours, theirs, strict=True):
