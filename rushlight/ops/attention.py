@@ -3,6 +3,8 @@
 Source: Vaswani et al. 2017, eq. 1; Ainslie et al. 2023 for queries that share keys.
 """
 
+from numpy import ndarray
+
 from rushlight.autograd import mode
 from rushlight.dtype import bool as bool_
 from rushlight.errors import DtypeError, ShapeError
@@ -145,7 +147,7 @@ _attention_back.lower(lambda g, query, key, value, mask, noise, scale, causal: (
 
 def _slope(i):
     def rule(g, query, key, value, mask, noise, scale, causal):
-        if mode.is_grad_enabled():  # to be differentiated again
+        if type(g) is not ndarray and mode.is_grad_enabled():  # to be differentiated again
             return _slopes(g, query, key, value, mask, noise, scale, causal)[i]
         operands = (g, query, key, value, mask, noise)
         return _attention_back(*operands, scale=scale, causal=causal)[i]
