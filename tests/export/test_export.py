@@ -44,6 +44,7 @@ def same(a, b):
 UNTRACKED = {"gumbel_softmax-2", "embedding-4", "embedding_bag-29"}
 
 
+@pytest.mark.slow
 @by_operation(lambda s: s.trace)
 def test_the_graph_computes_what_the_call_does(samples):
     every(samples, _same_as_eager)
