@@ -171,8 +171,7 @@ def test_strategies():
 
 @pytest.mark.parity
 def test_the_names_are_pytorchs():
-    import torch.multiprocessing as theirs
-
+    theirs = pytest.importorskip("torch.multiprocessing")
     assert set(theirs.__all__) <= set(dir(mp))
     names = {
         n

@@ -39,12 +39,20 @@ def remez(goal, weight, low, high, terms):
         powers = [[x**k for k in range(terms)] for x in places]
         rows = [[*row, (-1) ** i / weight(places[i])] for i, row in enumerate(powers)]
         *found, even = mp.lu_solve(mp.matrix(rows), mp.matrix([goal(x) for x in places]))
-        error = lambda x, c=found: (mp.polyval(c[::-1], x) - goal(x)) * weight(x)
+        error = lambda x, c=found: (_value(c, x) - goal(x)) * weight(x)
         places = _swings(error, places, low, high)
         worst = max(abs(error(x)) for x in places)
         if worst < abs(even) * mpf("1.01"):
             return found, worst
     raise ValueError(f"{terms} terms: no convergence; try another number of them")
+
+
+def _value(coefficients, x):
+    """Σ coefficients[k] x^k."""
+    found = mpf(0)
+    for c in reversed(coefficients):
+        found = found * x + c
+    return found
 
 
 def _swings(error, places, low, high):

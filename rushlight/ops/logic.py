@@ -1,6 +1,5 @@
 """Logic on truth values and on bits, element by element."""
 
-
 from rushlight.errors import UnsupportedDtypeError
 from rushlight.ops.kinds import elementwise
 from rushlight.ops.promotion import integers

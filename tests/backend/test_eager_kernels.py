@@ -37,6 +37,11 @@ def on_numpy(monkeypatch):
     return run
 
 
+@pytest.fixture(autouse=True)
+def none_compiled_before(monkeypatch):
+    monkeypatch.setattr(eager, "_kernels", {})
+
+
 def kernels():
     return {key: k for key, k in eager._kernels.items() if k is not None}
 

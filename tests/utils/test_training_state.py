@@ -131,19 +131,22 @@ def main(path, model, workers):
     "model, workers", [("mlp", 0), pytest.param("cnn", 2, marks=pytest.mark.slow)]
 )
 def test_a_run_that_is_killed_at_random(model, workers, tmp_path):
-    path = tmp_path / "run.pt"
-    command = [sys.executable, __file__, str(path), model, str(workers)]
-    for step in (random.randrange(1, 12), None):
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            for line in process.stdout:
-                if step is not None and int(line) >= step:
-                    process.kill()
-                    break
-        assert process.returncode == (-signal.SIGKILL if step else 0)
-    broken = begin(model, workers)
-    broken.load(path)
-    unbroken = begin(model, workers)
-    train(unbroken, stop=12)  # as far as the last state that was saved
+    def run(name, *kills):
+        """The state that a process of its own leaves, killed after so many steps and begun again."""
+        path = tmp_path / name
+        command = [sys.executable, __file__, str(path), model, str(workers)]
+        for step in (*kills, None):
+            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+                for line in process.stdout:
+                    if step is not None and int(line) >= step:
+                        process.kill()
+                        break
+            assert process.returncode == (-signal.SIGKILL if step else 0)
+        found = begin(model, workers)
+        found.load(path)
+        return found
+
+    unbroken, broken = run("unbroken.pt"), run("broken.pt", random.randrange(1, 12))
     assert broken.losses == unbroken.losses and len(broken.losses) == 12
     assert outcome(broken) == outcome(unbroken)
 

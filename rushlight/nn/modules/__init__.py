@@ -2,6 +2,7 @@
 
 import importlib
 
+from rushlight.nn.modules import utils as utils
 from rushlight.nn.modules.activation import (
     ELU,
     GELU,
