@@ -1,9 +1,13 @@
-"""Machine code that tests make stays out of the user's cache."""
+"""Machine code that tests make stays out of the user's cache; interrupts reach what they start."""
 
 import atexit
 import os
 import shutil
+import signal
 import tempfile
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # left so by a shell, for what it put aside
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 if "RUSHLIGHT_CACHE_DIR" not in os.environ:  # where it is there, this is a worker of such a run
     folder = tempfile.mkdtemp(prefix="rushlight-tests-")

@@ -1,6 +1,7 @@
 """torch.multiprocessing: tensors between processes, memory that they share, and spawn."""
 
 import multiprocessing
+import gc
 import os
 import signal
 import subprocess
@@ -214,9 +215,10 @@ def test_many_blocks_leave_no_descriptors():
     folder = "/proc/self/fd"
     if not os.path.exists(folder):
         pytest.skip("Linux lists a process's descriptors")
+    gc.collect()
     before = len(os.listdir(folder))
     for _ in range(50):
         x = torch.ones(5).share_memory_()
         assert np.asarray(x.numpy()).sum() == 5
     del x
-    assert len(os.listdir(folder)) == before
+    assert len(os.listdir(folder)) <= before

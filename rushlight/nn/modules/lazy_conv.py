@@ -86,6 +86,8 @@ class _LazyConvTranspose(_LazyConvXdMixin):
 class LazyConv1d(_LazyConv, Conv1d):
     """``Conv1d`` that takes ``in_channels`` from its first input.
 
+    Shape: as for ``Conv1d``.
+
     >>> import rushlight as torch
     >>> torch.nn.LazyConv1d(33, 3)(torch.ones(2, 16, 5)).shape
     torch.Size([2, 33, 3])
@@ -96,6 +98,8 @@ class LazyConv1d(_LazyConv, Conv1d):
 
 class LazyConv2d(_LazyConv, Conv2d):
     """``Conv2d`` that takes ``in_channels`` from its first input.
+
+    Shape: as for ``Conv2d``.
 
     >>> import rushlight as torch
     >>> torch.nn.LazyConv2d(33, 3)(torch.ones(2, 16, 5, 5)).shape
@@ -108,6 +112,8 @@ class LazyConv2d(_LazyConv, Conv2d):
 class LazyConv3d(_LazyConv, Conv3d):
     """``Conv3d`` that takes ``in_channels`` from its first input.
 
+    Shape: as for ``Conv3d``.
+
     >>> import rushlight as torch
     >>> torch.nn.LazyConv3d(33, 3)(torch.ones(2, 16, 5, 5, 5)).shape
     torch.Size([2, 33, 3, 3, 3])
@@ -118,6 +124,8 @@ class LazyConv3d(_LazyConv, Conv3d):
 
 class LazyConvTranspose1d(_LazyConvTranspose, ConvTranspose1d):
     """``ConvTranspose1d`` that takes ``in_channels`` from its first input.
+
+    Shape: as for ``ConvTranspose1d``.
 
     >>> import rushlight as torch
     >>> torch.nn.LazyConvTranspose1d(33, 3)(torch.ones(2, 16, 5)).shape
@@ -130,6 +138,8 @@ class LazyConvTranspose1d(_LazyConvTranspose, ConvTranspose1d):
 class LazyConvTranspose2d(_LazyConvTranspose, ConvTranspose2d):
     """``ConvTranspose2d`` that takes ``in_channels`` from its first input.
 
+    Shape: as for ``ConvTranspose2d``.
+
     >>> import rushlight as torch
     >>> torch.nn.LazyConvTranspose2d(33, 3)(torch.ones(2, 16, 5, 5)).shape
     torch.Size([2, 33, 7, 7])
@@ -140,6 +150,8 @@ class LazyConvTranspose2d(_LazyConvTranspose, ConvTranspose2d):
 
 class LazyConvTranspose3d(_LazyConvTranspose, ConvTranspose3d):
     """``ConvTranspose3d`` that takes ``in_channels`` from its first input.
+
+    Shape: as for ``ConvTranspose3d``.
 
     >>> import rushlight as torch
     >>> torch.nn.LazyConvTranspose3d(33, 3)(torch.ones(2, 16, 5, 5, 5)).shape
