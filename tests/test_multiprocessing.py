@@ -1,7 +1,7 @@
 """torch.multiprocessing: tensors between processes, memory that they share, and spawn."""
 
-import multiprocessing
 import gc
+import multiprocessing
 import os
 import signal
 import subprocess
