@@ -11,13 +11,19 @@ from tests import conformance as c
 from tests.samples import SAMPLES
 
 
+#: With so many samples that their tests are long ones.
+MANY = {"grid_sample", "grid_sample_3d", "gru", "lstm"}
+
+
 def by_operation(wanted=lambda s: True):
     """Parametrise by operation: a test gets the samples of one, as ``samples``."""
     found = {}
     for s in SAMPLES.values():
         if wanted(s):
             found.setdefault(re.sub(r"-\d+$", "", s.name), []).append(s)
-    return pytest.mark.parametrize("samples", found.values(), ids=found)
+    marks = {name: [pytest.mark.slow] if name in MANY else [] for name in found}
+    cases = [pytest.param(found[name], id=name, marks=marks[name]) for name in found]
+    return pytest.mark.parametrize("samples", cases)
 
 
 def every(samples, check, *args):
