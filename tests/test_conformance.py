@@ -10,7 +10,6 @@ from rushlight.ops.definition import OPS
 from tests import conformance as c
 from tests.samples import SAMPLES
 
-
 #: With so many samples that their tests are long ones.
 MANY = {"grid_sample", "grid_sample_3d", "gru", "lstm"}
 
