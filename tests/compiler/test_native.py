@@ -6,9 +6,9 @@ import pytest
 import rushlight as torch
 import rushlight.nn.functional as F
 from rushlight import nn
-from rushlight.compiler.native import Call, NativeProgram
 
 pytest.importorskip("llvmlite")
+from rushlight.compiler.native import Call, NativeProgram
 
 
 def program(function, *args):
