@@ -54,7 +54,8 @@ def _readable():
 def read_stream(file, map_location, unpickler, options):
     """The object in a file of PyTorch 0.1.10 to 1.5."""
     begin = file.tell()
-    stream = io.BytesIO(file.read())  # which allocates no more than there is, whatever is asked for
+    content = file.read()
+    stream = io.BytesIO(content)  # which allocates no more than there is, whatever is asked for
     for _ in range(3):
         known = _plain(stream, options)
         if isinstance(known, int) and known < 1 << 64 and known != _VERSION:
@@ -62,7 +63,7 @@ def read_stream(file, map_location, unpickler, options):
     with _readable():
         start = stream.tell()
         kinds = _storage_types(stream, options)
-        pickled = stream.getbuffer()[start : stream.tell()]
+        pickled = content[start : stream.tell()]
         keys = [_text(key) for key in _plain(stream, options)]
         memory = {key: _memory(stream, kinds[key].dtype) for key in keys}
     file.seek(begin + stream.tell())  # another object may follow
