@@ -101,6 +101,13 @@ def close(op, got, want, what):
 LOOSE = ("mish", "softplus", "gelu", "logsigmoid", "logaddexp", "logaddexp2", "sinc", "elu")
 
 
+def test_what_is_left_to_scipy_has_no_machine_code():
+    for name in SCIPY:
+        op = OPS[name]
+        ins = [Abstract((N,), np.dtype("f4")) for _ in op.inputs]
+        assert ins and not supported(op, ins, dict(op.defaults)), name
+
+
 @pytest.mark.parametrize("op", ELEMENTWISE, ids=lambda op: op.name)
 def test_loop_is_eager(op):
     loops, expected = Loops(), []
