@@ -1,9 +1,13 @@
-"""What linear algebra asks of its arguments, and its error."""
+"""What linear algebra asks of its arguments, its error, and the identity matrix."""
+
+import numpy as np
 
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError
+from rushlight.ops.range import eye
+from rushlight.tensor import Tensor
 
-__all__ = ["LinAlgError", "check_floats", "check_square"]
+__all__ = ["LinAlgError", "check_floats", "check_matrices", "check_square", "identity"]
 
 
 class LinAlgError(RuntimeError):
@@ -17,8 +21,21 @@ def check_floats(name, x):
         raise DtypeError(f"{name}: expected floating-point or complex numbers, got {dtype}")
 
 
+def check_matrices(name, x):
+    """Raise unless ``x`` is a batch of matrices of floating-point or complex numbers."""
+    if len(x.shape) < 2:
+        raise ShapeError(f"{name}: expected matrices (…, M, N), got {tuple(x.shape)}")
+    check_floats(name, x)
+
+
 def check_square(name, x):
     """Raise unless ``x`` is a batch of square matrices of floating-point or complex numbers."""
     if len(x.shape) < 2 or x.shape[-2] != x.shape[-1]:
         raise ShapeError(f"{name}: expected square matrices (…, N, N), got {tuple(x.shape)}")
     check_floats(name, x)
+
+
+def identity(x):
+    """The identity matrix with as many rows as the last dim of ``x``, in its dtype."""
+    n = x.shape[-1]
+    return eye(n, dtype=x.dtype) if isinstance(x, Tensor) else np.eye(n, dtype=x.dtype)

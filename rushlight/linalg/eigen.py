@@ -2,14 +2,12 @@
 
 import numpy as np
 
-from rushlight.linalg.checks import check_square
+from rushlight.linalg.checks import check_square, identity
 from rushlight.ops.kinds import kernel
-from rushlight.ops.range import eye
 from rushlight.ops.result import store
 from rushlight.ops.rules import conj
 from rushlight.ops.triangle import tril, triu
 from rushlight.return_types import result_type
-from rushlight.tensor import Tensor
 
 __all__ = ["eigh", "eigvalsh"]
 
@@ -36,16 +34,10 @@ def _slope(g, out):
     if slope_of_vectors is None:
         return V * slope_of_values[..., None, :] @ VH
     # What changes only the length of vectors lies on the diagonal, where gaps are zero.
-    gap = w[..., None, :] - w[..., :, None] + _identity(w)
+    gap = w[..., None, :] - w[..., :, None] + identity(w)
     found = VH @ slope_of_vectors / gap
     found = V @ (tril(found, -1) + triu(found, 1)) @ VH
     return found if slope_of_values is None else found + V * slope_of_values[..., None, :] @ VH
-
-
-def _identity(w):
-    """The identity matrix of as many rows as there are eigenvalues."""
-    n = w.shape[-1]
-    return eye(n, dtype=w.dtype) if isinstance(w, Tensor) else np.eye(n, dtype=w.dtype)
 
 
 _eigh.grad(A=_slope)

@@ -4,7 +4,7 @@ import numpy as np
 
 import rushlight
 from rushlight.errors import ShapeError
-from rushlight.linalg.checks import check_floats
+from rushlight.linalg.checks import check_matrices
 from rushlight.linalg.triangular import solve_triangular
 from rushlight.ops.autocast import SINGLE, autocasts
 from rushlight.ops.join import cat
@@ -20,14 +20,8 @@ _Factors = result_type("linalg_qr", "Q", "R")
 _Reflections = result_type("geqrf", "a", "tau")
 
 
-def _matrices(name, x):
-    if len(x.shape) < 2:
-        raise ShapeError(f"{name}: expected matrices (…, M, N), got {tuple(x.shape)}")
-    check_floats(name, x)
-
-
 def _prepared(A, *, mode):
-    _matrices("linalg.qr", A)
+    check_matrices("linalg.qr", A)
     return {"mode": mode}
 
 
@@ -82,7 +76,7 @@ def qr(A, mode="reduced", *, out=None):
         raise RuntimeError(
             f"linalg.qr: mode must be 'reduced', 'complete' or 'r', but got {mode!r}"
         )
-    _matrices("linalg.qr", A)
+    check_matrices("linalg.qr", A)
     rows, columns = A.shape[-2:]
     if rows < columns and mode != "r":
         Q, R = _qr(A[..., :rows], mode=mode)
@@ -95,7 +89,7 @@ def qr(A, mode="reduced", *, out=None):
 
 
 def _prepare_geqrf(x):
-    _matrices("geqrf", x)
+    check_matrices("geqrf", x)
     return {}
 
 
@@ -141,7 +135,7 @@ def householder_product(A, tau, *, out=None):
     tensor([[1., 0.],
             [0., 1.]])
     """
-    _matrices("linalg.householder_product", A)
+    check_matrices("linalg.householder_product", A)
     (rows, columns), k = A.shape[-2:], tau.shape[-1]
     if rows < columns or columns < k or tau.shape[:-1] != A.shape[:-2]:
         raise ShapeError(

@@ -3,7 +3,7 @@
 import numpy as np
 
 from rushlight.errors import ShapeError
-from rushlight.linalg.checks import LinAlgError, check_square
+from rushlight.linalg.checks import LinAlgError, check_square, identity
 from rushlight.ops.kinds import kernel
 from rushlight.ops.limits import check_range
 from rushlight.ops.matmul import adjoint, same_dtype
@@ -51,6 +51,11 @@ def _slope(g, A, out):
     if g[0] is None:
         return None
     return -(_solve(adjoint(A), g[0])[0] @ adjoint(out[0]))
+
+
+def inverse(A):
+    """The inverses of matrices, in gradient rules; not a number where there is none."""
+    return _solve(A, identity(A))[0]
 
 
 _solve.grad(A=_slope, B=lambda g, A: None if g[0] is None else _solve(adjoint(A), g[0])[0])

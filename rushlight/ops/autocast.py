@@ -31,7 +31,8 @@ _OPERATIONS = {
         "avg_pool3d max_pool3d adaptive_avg_pool3d adaptive_max_pool3d max_unpool2d max_unpool3d "
         "fractional_max_pool2d fractional_max_pool3d reflect_pad1d reflect_pad2d replicate_pad1d "
         "replicate_pad2d replicate_pad3d view_as_complex "
-        "linalg_cholesky_ex linalg_eigh linalg_qr linalg_solve linalg_solve_triangular"
+        "linalg_cholesky_ex linalg_eigh linalg_qr linalg_solve linalg_solve_triangular "
+        "linalg_svd"
     ),
     WIDEST: "cat stack index_copy",
 }

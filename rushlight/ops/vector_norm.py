@@ -89,9 +89,10 @@ def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
         )
     if isinstance(p, str):
         if p == "nuc":
-            from rushlight import linalg
+            from rushlight.linalg import matrix_norm
 
-            return linalg.matrix_norm(input, p, dim or (-2, -1), keepdim, dtype=dtype, out=out)
+            dim = range(input.dim()) if dim is None else [dim] if isinstance(dim, int) else dim
+            return matrix_norm(input, p, tuple(dim), keepdim, dtype=dtype, out=out)
         if p != "fro":
             raise RuntimeError(
                 f"norm: only valid string values are 'fro' (default) and 'nuc', found: {p}"

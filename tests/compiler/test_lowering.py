@@ -50,8 +50,8 @@ OPAQUE = {
     "looks for the rows that occur": "embedding_renorm",
     "a tensor of one element without dims": "scatter_value",
     "matrices, by recurrences over their rows": (
-        "linalg_cholesky_ex linalg_eigh linalg_matrix_exp linalg_qr linalg_solve "
-        "linalg_solve_triangular geqrf"
+        "linalg_cholesky_ex linalg_eigh linalg_matrix_exp linalg_qr linalg_slogdet "
+        "linalg_solve linalg_solve_triangular linalg_svd geqrf"
     ),
     "sums windows that overlap": "collect pick",
 }

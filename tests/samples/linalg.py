@@ -53,3 +53,19 @@ for _op, _call in [
         t.linalg.householder_product(t.complex(x, y), t.complex(y, x)[0]).contiguous())),
 ]:
     sample(_op, _call, floats(3, 3), floats(3, 3, seed=1), tolerance=5e-5)
+for _shape in [(3, 3), (4, 3), (2, 3, 4), (1, 1), (0, 2, 2)]:
+    sample("linalg_svd", lambda t, x: t.linalg.svdvals(x), floats(*_shape), tolerance=2e-5)
+    sample("linalg_svd", lambda t, x: tuple(v.abs() for v in t.linalg.svd(x, full_matrices=False)), floats(*_shape), tolerance=2e-4)
+    for _ord in ["fro", "nuc", 2, -2, 1, -1, float("inf"), -float("inf")]:
+        sample("linalg_svd", lambda t, x, o=_ord: t.linalg.matrix_norm(x, o), floats(*_shape), tolerance=2e-5)
+sample("linalg_svd", lambda t, x: t.linalg.svd(x)[0].abs(), floats(3, 2), grad=False)
+sample("linalg_svd", lambda t, x: t.norm(x, "nuc"), floats(3, 2), tolerance=2e-5)
+for _shape in [(3, 3), (2, 4, 4), (1, 1), (0, 2, 2), (0, 0)]:
+    sample("linalg_slogdet", lambda t, x: tuple(t.linalg.slogdet(x)), floats(*_shape), tolerance=5e-5)
+for _op, _call in [
+    ("linalg_slogdet", lambda t, x, y: t.linalg.slogdet(t.complex(x, y))[1]),
+    ("linalg_slogdet", lambda t, x, y: t.view_as_real(t.linalg.slogdet(t.complex(x, y))[0].reshape(1))),
+    ("linalg_svd", lambda t, x, y: t.linalg.svd(t.complex(x, y), full_matrices=False)[0].abs()),
+    ("linalg_svd", lambda t, x, y: t.linalg.svd(t.complex(x, y)[:2], full_matrices=False)[2].abs()),
+]:
+    sample(_op, _call, floats(3, 3), floats(3, 3, seed=1), tolerance=2e-4)

@@ -1,0 +1,102 @@
+"""Singular values and vectors."""
+
+import numpy as np
+
+from rushlight.linalg.checks import check_matrices, identity
+from rushlight.ops.kinds import kernel
+from rushlight.ops.matmul import adjoint
+from rushlight.ops.result import store
+from rushlight.ops.rules import is_complex
+from rushlight.ops.triangle import tril, triu
+from rushlight.return_types import result_type
+
+__all__ = ["svd", "svdvals"]
+
+_Factors = result_type("linalg_svd", "U", "S", "Vh")
+
+
+def _prepared(A, *, full_matrices):
+    check_matrices("linalg.svd", A)
+    return {"full_matrices": bool(full_matrices)}
+
+
+@kernel(public=False, method=False, name="linalg_svd", prepare=_prepared)
+def _svd(xp, A, *, full_matrices):
+    """(U, S, Vᴴ), the values descending."""
+    return tuple(np.linalg.svd(A, full_matrices))
+
+
+def _slope(g, A, out, full_matrices):
+    gU, gS, gVh = g
+    U, S, Vh = out
+    k = S.shape[-1]
+    if gU is not None or gVh is not None:
+        U, Vh = U[..., :k], Vh[..., :k, :]
+        if full_matrices and A.shape[-2] != A.shape[-1]:
+            raise RuntimeError(
+                f"linalg.svd: the vectors of A {tuple(A.shape)} have no gradient with "
+                "full_matrices=True; use full_matrices=False"
+            )
+    else:
+        return (U[..., :k] * gS[..., None, :]) @ Vh[..., :k, :]
+    row, column = S[..., None, :], S[..., :, None]
+    # What changes only the length of vectors lies on the diagonal, where gaps are zero.
+    gap = (row - column) * (row + column) + identity(S)
+    inner, found = 0, 0
+    if gU is not None:
+        turn = adjoint(U) @ gU
+        skew = turn - adjoint(turn)
+        inner = _off_diagonal(skew) / gap * row
+        if is_complex(A):
+            inner = inner + _diagonal(skew) / (2 * row)
+        found = (gU - U @ turn) / row @ Vh if A.shape[-2] > k else 0
+    if gVh is not None:
+        turn = gVh @ adjoint(Vh)
+        inner = inner + column * _off_diagonal(adjoint(turn) - turn) / gap
+        if A.shape[-1] > k:
+            found = found + U @ ((gVh - turn @ Vh) / column)
+    if gS is not None:
+        inner = inner + identity(S) * gS[..., None, :]
+    return U @ inner @ Vh + found
+
+
+def _diagonal(x):
+    return tril(triu(x))
+
+
+def _off_diagonal(x):
+    return tril(x, -1) + triu(x, 1)
+
+
+_svd.grad(A=_slope)
+
+
+def svd(A, full_matrices=True, *, driver=None, out=None):
+    """(U, S, Vᴴ): A = U·diag(S)·Vᴴ, the columns of U and V orthonormal, S descending.
+
+    With ``full_matrices`` U and Vᴴ are square. ``driver`` chooses a GPU library's routine.
+
+    Shape: A (…, M, N) → U (…, M, K), S (…, K), Vᴴ (…, K, N), K = min(M, N).
+
+    Raises:
+        RuntimeError: A is no matrix of floating-point or complex numbers.
+
+    >>> import rushlight as torch
+    >>> torch.linalg.svd(torch.tensor([[0.0, 2.0], [1.0, 0.0]])).S
+    tensor([2., 1.])
+    """
+    if driver is not None:
+        raise RuntimeError(f"linalg.svd: driver={driver!r} is for GPUs; leave it out here")
+    found = _Factors(_svd(A, full_matrices=full_matrices))
+    return found if out is None else store(out, found, "linalg.svd")
+
+
+def svdvals(A, *, driver=None, out=None):
+    """The singular values of ``svd`` alone.
+
+    >>> import rushlight as torch
+    >>> torch.linalg.svdvals(torch.tensor([[0.0, 2.0], [1.0, 0.0]]))
+    tensor([2., 1.])
+    """
+    found = svd(A, False, driver=driver).S
+    return found if out is None else store(out, found, "linalg.svdvals")
