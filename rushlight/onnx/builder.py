@@ -1,5 +1,6 @@
 """ONNX nodes and constants as they are made."""
 
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -7,13 +8,22 @@ import numpy as np
 from rushlight.export.sizes import Size, Unknown
 from rushlight.onnx.errors import OnnxExporterError
 
-try:
-    import onnx
-    from onnx import helper, numpy_helper
-except ImportError as error:
-    raise ImportError("torch.onnx needs the package onnx: pip install onnx") from error
+__all__ = ["Builder", "onnx"]
 
-__all__ = ["Builder"]
+
+class _Package:
+    """The package onnx, imported at the first export: programs ask is_in_onnx_export without it."""
+
+    def __getattr__(self, name):
+        try:
+            return getattr(import_module("onnx"), name)
+        except ImportError as error:
+            raise ImportError(
+                "torch.onnx.export needs the package onnx: pip install onnx"
+            ) from error
+
+
+onnx = _Package()
 
 
 class Builder:
@@ -63,7 +73,7 @@ class Builder:
         """Append a node; the name of its output, or names of several."""
         outputs = [self.fresh() for _ in range(count)]
         attributes = {k: v for k, v in attributes.items() if v is not None}
-        self.nodes.append(helper.make_node(kind, list(inputs), outputs, **attributes))
+        self.nodes.append(onnx.helper.make_node(kind, list(inputs), outputs, **attributes))
         return outputs[0] if count == 1 else tuple(outputs)
 
     def cast(self, name, dtype):
@@ -75,7 +85,7 @@ class Builder:
     def initializer(self, name, array):
         """A tensor of the file."""
         array = np.ascontiguousarray(array).reshape(np.shape(array))
-        self.initializers.append(numpy_helper.from_array(array, name))
+        self.initializers.append(onnx.numpy_helper.from_array(array, name))
 
     def constant(self, array):
         """The name of a constant, made once."""
@@ -146,4 +156,4 @@ def element_type(dtype):
     """ONNX's number of a NumPy dtype."""
     if dtype.name == "bfloat16":
         return onnx.TensorProto.BFLOAT16
-    return helper.np_dtype_to_tensor_dtype(dtype)
+    return onnx.helper.np_dtype_to_tensor_dtype(dtype)

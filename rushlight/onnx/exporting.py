@@ -13,7 +13,7 @@ from rushlight.export.signature import InputKind
 from rushlight.export.sizes import Size
 from rushlight.nn import Module
 from rushlight.onnx import views as views  # its rules enter the table
-from rushlight.onnx.builder import Builder, element_type, helper, onnx
+from rushlight.onnx.builder import Builder, element_type, onnx
 from rushlight.onnx.elementwise import elementwise
 from rushlight.onnx.errors import OnnxExporterError, UnsupportedOperatorError
 from rushlight.onnx.rules import RULES
@@ -173,11 +173,11 @@ def _model(exporter, opset, input_names, output_names):
         _convert(b, Equation(found, raw))
         made.update({v.id: v for v in found.outs})
     outputs = _outputs(b, exporter, list(output_names or ()), made)
-    graph = helper.make_graph(b.nodes, "main_graph", inputs, outputs, b.initializers)
+    graph = onnx.helper.make_graph(b.nodes, "main_graph", inputs, outputs, b.initializers)
     # The oldest form of the file that has these operators, so that older programs read it.
     form = onnx.helper.find_min_ir_version_for([onnx.helper.make_opsetid("", opset)])
-    model = helper.make_model(
-        graph, producer_name="rushlight", opset_imports=[helper.make_opsetid("", opset)],
+    model = onnx.helper.make_model(
+        graph, producer_name="rushlight", opset_imports=[onnx.helper.make_opsetid("", opset)],
         ir_version=form,
     )  # fmt: skip
     onnx.checker.check_model(model)
@@ -237,7 +237,7 @@ def _outputs(b, exporter, names, made):
     found: list = []
     for i, value in enumerate(values):
         name = names[i] if i < len(names) else f"output_{i}" if len(values) > 1 else "output"
-        b.nodes.append(helper.make_node("Identity", [b.name(value)], [name]))
+        b.nodes.append(onnx.helper.make_node("Identity", [b.name(value)], [name]))
         known = made.get(value.id)
         found.append(_described(name, value if known is None else known, b.shape(value)))
     return found
@@ -247,4 +247,4 @@ def _described(name, value, shape=None):
     _refuse_complex(name, (value,))
     shape = value.shape if shape is None else shape
     dims = [n if isinstance(n, int) else str(n) if isinstance(n, Size) else None for n in shape]
-    return helper.make_tensor_value_info(name, element_type(value.dtype), dims)
+    return onnx.helper.make_tensor_value_info(name, element_type(value.dtype), dims)
