@@ -81,7 +81,7 @@ def as_good(function, on_numpy, *given):
         x, y, exact = (t.double().numpy() for t in (x, y, exact))
         unit = np.maximum(np.abs(exact), np.abs(exact).mean() + 0.01) * _ULP[dtype]
         errors = [np.where(t == exact, 0, np.abs(t - exact)) / unit for t in (x, y)]
-        allowed = 128 if dtype is torch.float64 else 3 * np.nanmax(errors[1])  # not so exact there
+        allowed = 128 if dtype is torch.float64 else 5 * np.nanmax(errors[1])  # not so exact there
         assert np.nanmax(errors[0]) <= 2 + allowed
         np.testing.assert_array_equal(np.isnan(x), np.isnan(y))
 
