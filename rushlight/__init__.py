@@ -92,6 +92,7 @@ _LAZY = {
     "onnx": "rushlight.onnx",
     "profiler": "rushlight.profiler",
     "fx": "rushlight.fx",
+    "types": "rushlight.types",
 }  # fmt: skip
 _LAZY_NAMES = {
     **dict.fromkeys(

@@ -259,6 +259,12 @@ class UntypedStorage:
     def cpu(self):
         return self
 
+    def cuda(self, device=None, non_blocking=False):
+        """Refused: storages are on the CPU."""
+        from rushlight.device import require
+
+        require("cuda")
+
     def untyped(self):
         return self
 

@@ -227,6 +227,9 @@ def test_map_location():
         load("nowhere")
     with pytest.raises(TypeError, match="not callable"):
         load(5)
+    for place in (lambda storage, location: storage.cuda(0), lambda storage, location: 1 / 0):
+        with pytest.raises(RuntimeError, match=r"map_location, called for .* tagged with cuda:0"):
+            load(place)
 
 
 def test_streams(tmp_path):

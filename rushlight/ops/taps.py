@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
-__all__ = ["apply_taps", "taps", "transposed"]
+__all__ = ["apply_taps", "apply_taps_to_bytes", "taps", "transposed"]
 
 # Geometry ---------------------------------------------------------------------------------
 
@@ -40,6 +40,19 @@ def _cubic(x, a):
     return np.where(x < 1, near, np.where(x < 2, far, 0))
 
 
+def _lanczos(x):
+    """A sinc, made to end at 3 by a wider sinc."""
+    return np.where(np.abs(x) < 3, np.sinc(x) * np.sinc(x / 3), 0)
+
+
+#: The filters of ``antialias``, and how far each reaches.
+_FILTERS = {
+    "linear": (_triangle, 1),
+    "cubic": (lambda x: _cubic(x, -0.5), 2),
+    "lanczos": (_lanczos, 3),
+}
+
+
 def _points(n, places, align, factor, kind, mode):
     """Taps that go through the points of x: two (linear) or four (cubic)."""
     scale = _scale(n, places, align, factor, kind)
@@ -59,15 +72,14 @@ def _points(n, places, align, factor, kind, mode):
 def _antialiased(n, places, align, factor, kind, mode):
     """Taps of a filter that is as wide as the step in x, so that nothing is skipped."""
     scale = _scale(n, places, align, factor, kind)
-    reach = 1 if mode == "linear" else 2
+    weigh, reach = _FILTERS[mode]
     support = reach * max(scale, kind(1))
     centre = scale * (np.arange(places).astype(kind) + kind(0.5))
     start = np.maximum((centre - support + kind(0.5)).astype(int), 0)
     end = np.minimum((centre + support + kind(0.5)).astype(int), n)
     k = np.arange(max(int((end - start).max()), 1))[:, None]
     distance = ((start + k).astype(kind) - centre + kind(0.5)) / max(scale, kind(1))
-    weight = _triangle(distance) if mode == "linear" else _cubic(distance, -0.5)
-    weight = np.where(start + k < end, weight, 0)
+    weight = np.where(start + k < end, weigh(distance), 0)
     return np.minimum(start + k, end - 1), weight / weight.sum(0)
 
 
@@ -128,4 +140,38 @@ def apply_taps(x, tables):
     )
     for dim, table in order:
         x = _along(x, dim, table)
+    return x
+
+
+def _integers(index, weight):
+    """The weights as integers below 2¹⁵, and the number of bits by which they are too large."""
+    weight = weight.copy()
+    for k in range(1, len(weight)):  # what lies beyond an end counts as one weight of that end
+        same = index[k] == index[k - 1]
+        weight[k] += weight[k - 1] * same
+        weight[k - 1] *= ~same
+    bits = 0
+    while bits < 22 and int(0.5 + weight.max() * (1 << bits + 1)) < 1 << 15:
+        bits += 1
+    scaled = weight * (1 << bits)
+    return np.trunc(scaled + np.copysign(0.5, scaled)).astype(np.int32), bits
+
+
+def _along_bytes(x, dim, table):
+    index, weight = table
+    if index.shape == (1, x.shape[dim]):  # the dim as it is
+        return x
+    weight, bits = _integers(index, weight)
+    shape = [1] * (x.ndim - dim)
+    shape[0] = -1
+    out = np.int32(1 << bits - 1)  # so that the shift rounds to the nearest
+    for i, w in zip(index, weight, strict=True):
+        out = out + x.take(i, dim) * w.reshape(shape)
+    return np.clip(out >> bits, 0, 255).astype(np.uint8)
+
+
+def apply_taps_to_bytes(x, tables):
+    """As ``apply_taps`` for bytes: in integers, rounded to bytes after each dim, the last first."""
+    for dim, table in reversed(list(enumerate(tables, x.ndim - len(tables)))):
+        x = _along_bytes(x, dim, table)
     return x

@@ -1,4 +1,4 @@
-"""Images at another size: nearest, linear and cubic interpolation, and means of areas."""
+"""Images at another size: nearest, linear, cubic and Lanczos interpolation, and means of areas."""
 
 import math
 
@@ -9,7 +9,7 @@ from rushlight.errors import ShapeError, UnsupportedDtypeError
 from rushlight.ops.avg_pool import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 from rushlight.ops.dispatch import apply, refuse
 from rushlight.ops.kinds import kernel
-from rushlight.ops.taps import apply_taps, taps, transposed
+from rushlight.ops.taps import apply_taps, apply_taps_to_bytes, taps, transposed
 from rushlight.tensor import Tensor
 
 __all__ = ["interpolate"]
@@ -18,7 +18,7 @@ __all__ = ["interpolate"]
 
 
 def _geometries(size, places, mode, align, factors, antialias, dtype):
-    kind = np.float64 if dtype == np.float64 else np.float32
+    kind = np.float64 if dtype in (np.float64, np.uint8) else np.float32
     return [
         (n, o, mode, align, factor, antialias, kind)
         for n, o, factor in zip(size, places, factors, strict=True)
@@ -29,6 +29,8 @@ def _upsample(xp, x, *, places, mode, align=False, factors, antialias=False):
     """x with its last dims resampled to ``places``."""
     size = x.shape[x.ndim - len(places) :]
     tables = _geometries(size, places, mode, align, factors, antialias, x.dtype)
+    if x.dtype == np.uint8 and not mode.startswith("nearest"):
+        return apply_taps_to_bytes(x, [taps(*g) for g in tables])
     return apply_taps(x, [taps(*g) for g in tables])
 
 
@@ -83,6 +85,7 @@ _OPS["linear", False, 3] = _op("trilinear3d", "Trilinear3D", False)
 _OPS["cubic", False, 2] = _op("bicubic2d", "Bicubic2D", False)
 _OPS["linear", True, 2] = _op("bilinear2d_aa", "Bilinear2DAa", False)
 _OPS["cubic", True, 2] = _op("bicubic2d_aa", "Bicubic2DAa", False)
+_OPS["lanczos", True, 2] = _op("lanczos2d_aa", "Lanczos2DAa", False)
 
 
 def _again(h, g_shape, size, mode, align, factors, antialias):
@@ -101,7 +104,7 @@ _upsample_grad.grad(g=_again)
 _BY_NAME: dict[str, tuple[str, tuple]] = {
     "nearest": ("nearest", (1, 2, 3)), "nearest-exact": ("nearest-exact", (1, 2, 3)),
     "linear": ("linear", (1,)), "bilinear": ("linear", (2,)), "trilinear": ("linear", (3,)),
-    "bicubic": ("cubic", (2,)),
+    "bicubic": ("cubic", (2,)), "lanczos": ("lanczos", (2,)),
 }  # fmt: skip
 _AREA = {1: adaptive_avg_pool1d, 2: adaptive_avg_pool2d, 3: adaptive_avg_pool3d}
 
@@ -137,10 +140,15 @@ def _check_options(n, mode, align_corners, antialias, size, recompute_scale_fact
         raise ValueError(
             "interpolate: recompute_scale_factor is not meaningful with an explicit size"
         )
-    if antialias and not (mode in ("bilinear", "bicubic") and n == 2):
+    if antialias and not (mode in ("bilinear", "bicubic", "lanczos") and n == 2):
         raise ValueError(
-            "interpolate: Anti-alias option is restricted to bilinear and bicubic modes and "
-            "requires a 4-D tensor as input"
+            "interpolate: Anti-alias option is restricted to bilinear, bicubic and lanczos modes "
+            "and requires a 4-D tensor as input"
+        )
+    if mode == "lanczos" and n == 2 and (align_corners or not antialias):
+        raise ValueError(
+            "interpolate: Lanczos mode requires antialias=True and does not support "
+            f"align_corners=True, but got antialias={antialias}, align_corners={align_corners}"
         )
 
 
@@ -151,9 +159,9 @@ def interpolate(
     """``input`` at another size, or at a multiple of its size.
 
     Mode: "nearest", "nearest-exact", "area" for any input; "linear" for (N, C, L); "bilinear",
-    "bicubic" for (N, C, H, W), with ``antialias`` filtered before it shrinks; "trilinear" for
-    (N, C, D, H, W). With ``align_corners`` the centres of the corners lie on each other, else the
-    edges.
+    "bicubic" for (N, C, H, W), with ``antialias`` filtered before it shrinks, "lanczos" with
+    ``antialias`` only; "trilinear" for (N, C, D, H, W). With ``align_corners`` the centres of the
+    corners lie on each other, else the edges. Images of bytes stay so, rounded after each dim.
 
     Shape: (N, C, *size) → (N, C, *size') with size' = ``size``, or ⌊size · scale_factor⌋.
 
@@ -186,7 +194,7 @@ def interpolate(
         raise NotImplementedError(
             f"interpolate: mode {mode!r} is not implemented for a {n + 2}D input "
             f"{tuple(input.shape)}: 3D takes nearest, nearest-exact, linear and area; 4D "
-            "bilinear and bicubic, 5D trilinear in place of linear"
+            "bilinear, bicubic and lanczos, 5D trilinear in place of linear"
         )
     _check_sizes(input.array, places, kind)
     params = {
@@ -203,7 +211,7 @@ def _check_sizes(x, places, kind):
             f"interpolate: Input and output sizes should be greater than 0, but got input "
             f"{tuple(x.shape)} and output {places}"
         )
-    is_bytes = x.dtype == np.uint8 and kind.startswith("nearest")
+    is_bytes = x.dtype == np.uint8 and (kind.startswith("nearest") or len(places) == 2)
     if x.dtype.kind not in "fV" and not is_bytes:
         raise UnsupportedDtypeError(
             f"interpolate: not implemented for {OF[x.dtype]}; convert with .float()"

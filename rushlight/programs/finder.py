@@ -115,6 +115,8 @@ class AliasLoader(Loader):
         if name == "torch":
             found: Any = Torch()
             found.__spec__ = spec
+        elif self._place == "rushlight":  # its names are torch's own
+            found = importlib.import_module("torch")
         else:
             found = importlib.import_module(self._place)
             if not hasattr(found, "__path__"):

@@ -46,7 +46,7 @@ _FAMILIES = {
     "torch.utils.data": "dataset dataloader sampler datapipes _utils.collate _utils.worker",
     "torchvision.transforms": "autoaugment transforms",
     "torch.distributions": "constraints kl transforms utils distribution",
-    "torch": "functional random serialization storage types _utils _tensor",
+    "torch": "functional random serialization storage _utils _tensor",
 }
 
 

@@ -85,7 +85,13 @@ def placement(map_location):
     if callable(map_location):
 
         def chosen(storage, location):
-            found = map_location(storage, location)
+            try:
+                found = map_location(storage, location)
+            except Exception as error:  # not the file's fault
+                raise RuntimeError(
+                    f"load: map_location, called for a storage tagged with {location}, raised "
+                    f"{type(error).__name__}: {error}"
+                ) from error
             return default_restore_location(storage, location) if found is None else found
 
         return chosen

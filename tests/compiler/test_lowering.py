@@ -42,7 +42,7 @@ OPAQUE = {
         "upsample_nearest1d upsample_nearest2d upsample_nearest3d upsample_nearest_exact1d "
         "upsample_nearest_exact2d upsample_nearest_exact3d upsample_linear1d upsample_bilinear2d "
         "upsample_trilinear3d upsample_bicubic2d upsample_bilinear2d_aa upsample_bicubic2d_aa "
-        "upsample_backward"
+        "upsample_lanczos2d_aa upsample_backward"
     ),
     "each element needs the one before": "recurrence logcumsumexp ctc_loss ctc_loss_backward",
     "a constant, made once": "linspace_ logspace_",

@@ -335,6 +335,12 @@ def test_an_error_of_an_operation_names_its_layer_once():
         nn.Linear(5, 2)(rushlight.ones(2, 3))
 
 
+def test_failed_checks_name_the_layer_too():
+    model = nn.TransformerEncoderLayer(4, 2)
+    with pytest.raises(AssertionError, match=r"\[in self_attn \(MultiheadAttention\)\]"):
+        model(rushlight.ones(2, 3))
+
+
 class Fails(nn.Module):
     def __init__(self, error):
         super().__init__()

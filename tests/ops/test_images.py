@@ -198,11 +198,12 @@ def test_interpolate(n, mode):
     same_values(f"F.interpolate(x, scale_factor=2, mode={mode!r})", "bfloat16", x=x)
 
 
-@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic", "lanczos"])
 def test_interpolate_with_antialias(mode):
     x = numbers(1, 2, 13, 9)
+    corners = (False,) if mode == "lanczos" else (False, True)
     for kw, align in itertools.product(
-        ("size=(3, 4)", "scale_factor=0.3", "scale_factor=1.6"), (False, True)
+        ("size=(3, 4)", "scale_factor=0.3", "scale_factor=1.6"), corners
     ):
         same_gradients(
             f"F.interpolate(x, {kw}, mode={mode!r}, align_corners={align}, antialias=True)", x=x
@@ -212,10 +213,22 @@ def test_interpolate_with_antialias(mode):
 @pytest.mark.parametrize("call", [
     "x", "x, 2, 2.0", "x, (1, 2, 3)", "x, scale_factor=(1.0, 2.0, 3.0)", "x, 2, mode='linear'", "x, 2, mode='trilinear'",
     "x[0], 2, mode='bilinear'", "x, 2, mode='cubic'", "x, 2, align_corners=True", "x, 2, recompute_scale_factor=True",
-    "x, 2, antialias=True", "x, 0", "x[0, 0], 2", "x.long(), 2", "x[:, :, :0], 2", "x, scale_factor=0.1",
+    "x, 2, antialias=True", "x, 2, mode='lanczos'", "x, 2, mode='lanczos', antialias=True, align_corners=True",
+    "x[0], 2, mode='lanczos'", "x[0], 2, mode='lanczos', antialias=True", "x, 0", "x[0, 0], 2", "x.long(), 2", "x[:, :, :0], 2", "x, scale_factor=0.1",
 ])  # fmt: skip
 def test_interpolate_refuses(call):
     same_errors(f"F.interpolate({call})", x=numbers(1, 2, 5, 5))
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic", "lanczos"])
+def test_interpolate_of_bytes(mode):
+    x = np.random.default_rng(0).integers(0, 256, (2, 3, 7, 9), "uint8")
+    options = itertools.product(((3, 2), (11, 9), (7, 20), (5, 13)), (False, True), (False, True))
+    for size, antialias, align in options:
+        if mode != "lanczos" or (antialias and not align):
+            call = f"F.interpolate(x, {size}, mode={mode!r}, antialias={antialias}, align_corners={align})"
+            same_values(call, None, tolerance=0, x=x)
+    same_values(f"F.interpolate(x, scale_factor=1.7, mode={mode!r}, antialias=True)", None, x=x)
 
 
 def test_older_names_of_interpolate():

@@ -84,6 +84,12 @@ GAPS = """
 import importlib
 import torch, torch.nn as nn
 
+import torch.functional, torch._utils, torch.types
+from torch.functional import einsum
+from torch.types import Device, Number, FileLike, Storage, _size, _int
+
+assert torch.functional.einsum is einsum is torch.einsum and torch.types.Device is Device
+
 def asks(code):
     try:
         exec(code, {"torch": torch, "nn": nn})
@@ -93,6 +99,7 @@ def asks(code):
 for code in (
     "torch.foo", "nn.Foo", "nn.functional.foo", "from torch import foo", "from torch.nn import Foo",
     "import torch.package", "from torch.package import PackageImporter", "torch._C._cuda_init()",
+    "from torch.nn.init import foo", "from torch.functional import foo",
 ):
     asks(code)
 """
@@ -103,10 +110,11 @@ def test_what_is_missing_says_whose_gap_it_is(tmp_path):
     lines = out.splitlines()
     assert [line.partition(" ")[0] for line in lines] == [
         *["AttributeError"] * 3, *["ImportError"] * 2, *["ModuleNotFoundError"] * 2,
-        "AttributeError",
+        "AttributeError", *["ImportError"] * 2,
     ]  # fmt: skip
     assert all("rushlight" in line and "docs/coverage.md" in line for line in lines)
     assert "'torch.nn' has no attribute 'Foo'" in lines[1]
+    assert "cannot import name 'foo' from 'torch.nn.init'" in lines[-2]
 
 
 def test_a_failing_program_shows_its_own_frames_only(tmp_path):

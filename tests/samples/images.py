@@ -28,5 +28,5 @@ for _mode, _shape in (("nearest", (2, 3)), ("nearest-exact", (2, 3)), ("linear",
                       ("bicubic", (2, 3, 4)), ("nearest", (2, 3, 2, 4)), ("nearest-exact", (2, 3, 2, 4)), ("trilinear", (2, 3, 2, 4))):
     sample(f"interpolate_{_mode}", f("interpolate", scale_factor=2, mode=_mode), floats(1, *_shape), dtypes=("float64", "bfloat16"))
     sample(f"interpolate_{_mode}", f("interpolate", size=5, mode=_mode), floats(1, *_shape))
-for _mode in ("bilinear", "bicubic"):
+for _mode in ("bilinear", "bicubic", "lanczos"):
     sample(f"interpolate_{_mode}", f("interpolate", size=(3, 2), mode=_mode, antialias=True), floats(1, 2, 7, 5))

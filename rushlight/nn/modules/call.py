@@ -205,7 +205,7 @@ def _own_message(error):
         trace = trace.tb_next
     raiser = trace.tb_frame.f_globals.get("__name__", "")
     plain = (
-        isinstance(error, RuntimeError | TypeError | ValueError | IndexError)
+        isinstance(error, RuntimeError | TypeError | ValueError | IndexError | AssertionError)
         and type(error).__str__ is BaseException.__str__
         and len(error.args) == 1
         and isinstance(error.args[0], str)
