@@ -103,7 +103,7 @@ def run(roots, grads, retain, symbolic, targets=None, accumulate=True, beyond=Tr
                 node.free()
         else:
             _plain_step(pending, queue, shared, node, g)
-            if not retain and node.saved:
+            if not retain and node.saved and node.holds:
                 node.saved = None
                 node.cells = ()
     for node, g in pending.items():

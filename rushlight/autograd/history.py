@@ -8,14 +8,15 @@ from rushlight.autograd.hooks import add_hook
 from rushlight.autograd.tape import Leaf, Output, leaf, refresh
 from rushlight.autograd.write import detached
 from rushlight.dtype import OF
+from rushlight.shapes import flag
 from rushlight.tensor import Tensor, disabled_torch_function, from_array, method
 
 __all__: list[str] = []  # everything here is bound to Tensor
 
 
-def _property(name, setter=None):
+def _property(name, setter=None, deleter=None):
     def bind(getter):
-        setattr(Tensor, name, property(getter, setter))
+        setattr(Tensor, name, property(getter, setter, deleter))
         return getter
 
     return bind
@@ -23,7 +24,9 @@ def _property(name, setter=None):
 
 def _set_requires_grad(self, value):
     refresh(self)
-    if value is True or (value is not False and bool(value)):
+    if value is not True and value is not False:
+        raise RuntimeError(f"requires_grad must be a bool, not {type(value).__name__}")
+    if value:
         if self.node is not None:
             return
         if OF[self.array.dtype].category < 2:
@@ -72,7 +75,7 @@ def requires_grad_(self, requires_grad=True):
     >>> torch.ones(2).requires_grad_()
     tensor([1., 1.], requires_grad=True)
     """
-    self.requires_grad = requires_grad
+    self.requires_grad = flag(requires_grad, "requires_grad_", "requires_grad")
     return self
 
 
@@ -134,7 +137,11 @@ def _set_grad(self, value):
     self._grad = value
 
 
-@_property("grad", _set_grad)
+def _drop_grad(self):
+    _set_grad(self, None)
+
+
+@_property("grad", _set_grad, _drop_grad)
 def grad_of(self):
     """The gradient accumulated by ``backward``; None before.
 
@@ -227,6 +234,23 @@ def detach(self):
     found = detached(self)
     if type(self).__torch_function__ is not disabled_torch_function:
         found.__class__ = type(self)
+    return found
+
+
+@method
+def as_subclass(self, cls):
+    """The same memory and history as an object of the class ``cls``, a subclass of Tensor.
+
+    >>> import rushlight as torch
+    >>> class Named(torch.Tensor):
+    ...     pass
+    >>> type(torch.ones(2).as_subclass(Named) + 1).__name__
+    'Named'
+    """
+    if not (isinstance(cls, type) and issubclass(cls, Tensor)):
+        raise TypeError(f"cls must be a type (subclass of Tensor), not {cls!r}")
+    found = self[...]
+    found.__class__ = cls
     return found
 
 

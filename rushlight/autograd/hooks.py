@@ -7,7 +7,7 @@ from numpy import ndarray
 
 from rushlight.autograd import mode
 from rushlight.errors import GraphError
-from rushlight.tensor import from_array
+from rushlight.tensor import Tensor, from_array
 
 __all__ = [
     "RemovableHandle",
@@ -110,6 +110,11 @@ def _replaced(hook, g):
     found = hook(_as_tensor(g))
     if found is None:
         return g
+    if not isinstance(found, Tensor):
+        raise TypeError(
+            f"hook {getattr(hook, '__name__', hook)!r} must return a Tensor or None, not "
+            f"{type(found).__name__}"
+        )
     if found.shape != g.shape:
         raise GraphError(
             f"hook {getattr(hook, '__name__', hook)!r} has changed the size of value: "

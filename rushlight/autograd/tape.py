@@ -34,6 +34,7 @@ class Node:
     __slots__ = ("__weakref__", "cells", "clock", "dtype", "hooks", "parents", "saved", "shape")
     op: Any = None  # the Op, set by each operation's own subclass
     is_plain = True  # its rules on arrays are all there is to it
+    holds = True  # it saves values of tensors, which are freed; else only shapes and parameters
 
     # parents  the nodes of the inputs, None for one that wants no gradient
     # saved    the values that the rules name; None once they were freed
@@ -118,8 +119,8 @@ class Node:
         return _lifted(value, self.parents[origin])
 
     def free(self):
-        """Drop what was saved; a later backward through here is an error."""
-        if self.saved:
+        """Drop the values that were saved; then a later backward through here is an error."""
+        if self.saved and self.holds:
             self.saved = None
             self.cells = ()
 

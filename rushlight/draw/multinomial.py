@@ -39,7 +39,7 @@ def multinomial(generator, weights, count, replacement=False):
             race = to_dtype(weights / race, F64 if race.dtype == F64 else F32)
         race = race.reshape(rows.shape)
         found = race.argmax(axis=1)[:, None] if count == 1 else largest(race, count)
-        return found.reshape(shape)
+        return np.ascontiguousarray(found).reshape(shape)
     with generator.lock:
         u = doubles(generator, len(rows) * count).reshape(len(rows), count)
     found = np.empty(u.shape, np.int64)

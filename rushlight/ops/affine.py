@@ -17,6 +17,7 @@ from rushlight.ops.matmul import (
     same_dtype,
     times,
 )  # fmt: skip
+from rushlight.ops.older import affine_order, takes_older_order
 from rushlight.ops.result import store
 
 
@@ -45,13 +46,16 @@ def _axpby(product_, input, alpha, beta, name, out):
 
 @function(inplace=True)
 @autocasts(LOWER)
-def addmm(input, mat1, mat2, *, beta=1, alpha=1, out=None):
+@takes_older_order
+def addmm(input, mat1, mat2, *older, beta=1, alpha=1, out=None):
     """``beta · input + alpha · (mat1 @ mat2)``.
 
     >>> import rushlight as torch
     >>> torch.addmm(torch.ones(2), torch.ones(1, 3), torch.ones(3, 2))
     tensor([[4., 4.]])
     """
+    if older:
+        input, mat1, mat2, beta, alpha = affine_order("addmm", input, mat1, mat2, *older)
     if beta == alpha == 1 and out is None:
         ranked("addmm", None, (2, 2), mat1=mat1, mat2=mat2)
         return _addmm(input, mat1, mat2)
@@ -87,36 +91,48 @@ _addmm.grad(
 
 
 @function(inplace=True)
-def addmv(input, mat, vec, *, beta=1, alpha=1, out=None):
+@takes_older_order
+def addmv(input, mat, vec, *older, beta=1, alpha=1, out=None):
     """``beta · input + alpha · (mat @ vec)``.
 
     >>> import rushlight as torch
     >>> torch.addmv(torch.ones(2), torch.eye(2), torch.tensor([3.0, 4.0]), alpha=2)
     tensor([7., 9.])
     """
+    if older:
+        input, mat, vec, beta, alpha = affine_order("addmv", input, mat, vec, *older)
     return _affine("addmv", mv, (2, 1))(input, mat, vec, beta, alpha, out)
 
 
 @function(inplace=True)
-def addr(input, vec1, vec2, *, beta=1, alpha=1, out=None):
+@takes_older_order
+def addr(input, vec1, vec2, *older, beta=1, alpha=1, out=None):
     """``beta · input + alpha · outer(vec1, vec2)``."""
+    if older:
+        input, vec1, vec2, beta, alpha = affine_order("addr", input, vec1, vec2, *older)
     return _axpby(outer(vec1, vec2), input, alpha, beta, "addr", out)
 
 
 @function(inplace=True)
 @autocasts(LOWER)
-def baddbmm(input, batch1, batch2, *, beta=1, alpha=1, out=None):
+@takes_older_order
+def baddbmm(input, batch1, batch2, *older, beta=1, alpha=1, out=None):
     """``beta · input + alpha · (batch1 @ batch2)`` for batches of matrices.
 
     >>> import rushlight as torch
     >>> torch.baddbmm(torch.ones(5, 2, 4), torch.ones(5, 2, 3), torch.ones(5, 3, 4)).shape
     torch.Size([5, 2, 4])
     """
+    if older:
+        input, batch1, batch2, beta, alpha = affine_order("baddbmm", input, batch1, batch2, *older)
     return _axpby(bmm(batch1, batch2), input, alpha, beta, "baddbmm", out)
 
 
 @function(inplace=True)
 @autocasts(LOWER)
-def addbmm(input, batch1, batch2, *, beta=1, alpha=1, out=None):
+@takes_older_order
+def addbmm(input, batch1, batch2, *older, beta=1, alpha=1, out=None):
     """``beta · input`` + ``alpha`` · the sum of the products of two batches of matrices."""
+    if older:
+        input, batch1, batch2, beta, alpha = affine_order("addbmm", input, batch1, batch2, *older)
     return _axpby(bmm(batch1, batch2).sum(0), input, alpha, beta, "addbmm", out)

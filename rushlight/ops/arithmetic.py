@@ -6,6 +6,7 @@ import rushlight.dtype as dtypes
 from rushlight.errors import DtypeError, UnsupportedDtypeError
 from rushlight.ops.definition import function
 from rushlight.ops.kinds import elementwise
+from rushlight.ops.older import scaled_order, takes_older_order
 from rushlight.ops.promotion import promote, scalar_dtype, to_float
 from rushlight.ops.rules import conj
 from rushlight.tensor import Tensor
@@ -79,24 +80,30 @@ def _scaled(x, y, alpha, name):
 
 
 @function(inplace=True)
-def add(input, other, *, alpha=1, out=None):
+@takes_older_order
+def add(input, other, *older, alpha=1, out=None):
     """``input + alpha · other``, broadcast.
 
     >>> import rushlight as torch
     >>> torch.add(torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0]), alpha=10)
     tensor([31., 42.])
     """
+    if older:
+        other, alpha = scaled_order("add", "alpha", other, *older)
     return add_(input, _scaled(input, other, alpha, "add"), out=out)
 
 
 @function(inplace=True, alias="subtract")
-def sub(input, other, *, alpha=1, out=None):
+@takes_older_order
+def sub(input, other, *older, alpha=1, out=None):
     """``input - alpha · other``, broadcast.
 
     >>> import rushlight as torch
     >>> torch.sub(torch.tensor([3, 4]), 1)
     tensor([2, 3])
     """
+    if older:
+        other, alpha = scaled_order("sub", "alpha", other, *older)
     return sub_(input, _scaled(input, other, alpha, "sub"), out=out)
 
 
@@ -156,13 +163,16 @@ mul.grad(x=lambda g, y: g * conj(y), y=lambda g, x: g * conj(x))
 
 
 @function(inplace=True)
-def addcmul(input, tensor1, tensor2, *, value=1, out=None):
+@takes_older_order
+def addcmul(input, tensor1, tensor2, *older, value=1, out=None):
     """``input + value · tensor1 · tensor2``, broadcast.
 
     >>> import rushlight as torch
     >>> torch.addcmul(torch.ones(2), torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0]), value=0.5)
     tensor([2.5000, 5.0000])
     """
+    if older:
+        tensor1, tensor2, value = scaled_order("addcmul", "value", tensor1, tensor2, *older)
     return _addcmul(input, tensor1, tensor2, value=value, out=out)
 
 
@@ -195,13 +205,16 @@ _addcmul.grad(
 
 
 @function(inplace=True)
-def addcdiv(input, tensor1, tensor2, *, value=1, out=None):
+@takes_older_order
+def addcdiv(input, tensor1, tensor2, *older, value=1, out=None):
     """``input + value · tensor1 / tensor2``, broadcast; floating point only.
 
     >>> import rushlight as torch
     >>> torch.addcdiv(torch.ones(2), torch.tensor([1.0, 2.0]), torch.tensor([2.0, 4.0]))
     tensor([1.5000, 1.5000])
     """
+    if older:
+        tensor1, tensor2, value = scaled_order("addcdiv", "value", tensor1, tensor2, *older)
     return _addcdiv(input, tensor1, tensor2, value=value, out=out)
 
 

@@ -46,6 +46,13 @@ def options(dtype, layout, device, name):
     return dtypes.get_default_dtype() if dtype is None else dtype
 
 
+def dtype_of(out, name):
+    """The dtype of the tensor ``out`` that a result is to go into; None where none was given."""
+    if out is not None and not isinstance(out, Tensor):
+        raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")
+    return None if out is None else out.dtype
+
+
 def finished(t, requires_grad, out=None, name=None):
     """``t``, written into ``out`` where that is given, and requiring grad where asked."""
     if out is not None:
@@ -119,7 +126,7 @@ def _filler(name, value, example):
         size = _named_size(name, size, named) if named else size
         if not size:
             raise TypeError(f'{name}() missing 1 required positional arguments: "size"')
-        dtype = out.dtype if dtype is None and out is not None else dtype
+        dtype = dtype_of(out, name) if dtype is None else dtype
         d = options(dtype, layout, device, name)
         return finished(made(sized(size, name), value, d, name), requires_grad, out, name)
 
@@ -156,7 +163,7 @@ def full(
     if isinstance(fill_value, Tensor):
         fill_value = fill_value.item()
     if dtype is None:
-        dtype = out.dtype if out is not None else scalar_dtype(fill_value)
+        dtype = dtype_of(out, "full") or scalar_dtype(fill_value)
     d = options(dtype, layout, device, "full")
     value = as_scalar(fill_value, d.numpy)[()]
     return finished(made(sized((size,), "full"), value, d, "full"), requires_grad, out, "full")

@@ -113,7 +113,7 @@ class Op:
         self.plan: list[tuple] = []
         base = VariadicNode if self.variadic else Node
         grad_name = options.pop("grad_name", None) or _camel(self.name) + "Backward0"
-        self.node = type(grad_name, (base,), {"__slots__": (), "op": self})
+        self.node: type[Node] = type(grad_name, (base,), {"__slots__": (), "op": self})
         if options:
             raise TypeError(f"{self.name}: unknown options {list(options)}")
         OPS[self.name] = self
@@ -138,6 +138,7 @@ class Op:
                 rule = native.slope(self, name, rule)
             self.rules[i] = rule, places, itemgetter(*places) if len(places) > 1 else None
         self.plan = [(w, o, tuple(users[w])) for w, o in zip(self.saves, self.origins, strict=True)]
+        self.node.holds = any(o is not None for o in self.origins)
         for specialise in self.closures:
             specialise()
 

@@ -54,6 +54,10 @@ def apply(op, args, params):
         try:
             a = x.array
         except AttributeError:
+            if hasattr(kind, "__torch_function__"):
+                found = _overridden(op.call, args, params)
+                if found is not NotImplemented:
+                    return found
             if type(x) is ndarray or isinstance(x, np.generic):
                 if mode.state.in_rule:
                     return raw(op, args, params)

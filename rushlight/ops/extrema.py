@@ -15,15 +15,18 @@ from rushlight.return_types import result_type
 from rushlight.tensor import Tensor
 
 
-def _check(name, x, dim):
-    """Raise where the extremum over the tuple ``dim`` has no order or no elements."""
+def _check(name, x, dim, given=False):
+    """Raise where the extremum over the tuple ``dim`` has no order or no elements.
+
+    ``given``: the caller named the dim.
+    """
     if x.dtype.kind == "c":
         raise UnsupportedDtypeError(
             f"{name}: not implemented for complex tensors: they have no order"
         )
     if x.size:
         return
-    if len(dim) == x.ndim:
+    if len(dim) == x.ndim and not given:
         raise RuntimeError(
             f"{name}(): Expected reduction dim to be specified for input.numel() == 0: "
             f"shape {x.shape}. Specify the reduction dim with the 'dim' argument."
@@ -100,7 +103,7 @@ min_all.lower(lambda x, dim, keepdim: amin(x, dim, keepdim=keepdim))
 def _one_dim(name):
     def prepare(x, *, dim, keepdim):
         dim = shapes.dim(dim, x.ndim, name)
-        _check(name, x, (dim,) if x.ndim else ())
+        _check(name, x, (dim,) if x.ndim else (), given=True)
         return {"dim": dim, "keepdim": shapes.flag(keepdim, name)}
 
     return prepare

@@ -320,7 +320,7 @@ def take_along_dim(input, indices, dim=None, *, out=None):
                 f"take_along_dim(): argument '{argument}' must be Tensor, not {type(t).__name__}"
             )
     if dim is None:
-        input, indices, dim = input.reshape(-1), indices.reshape(-1), 0
+        return gather(input.reshape(-1), 0, indices.reshape(-1), out=out)
     have, index = input.array.shape, indices.array.shape
     if len(have) != len(index):
         raise ShapeError(

@@ -118,6 +118,8 @@ def reduction(forward=None, *, whole_name=None, takes_dtype=False, **options):
                 raise TypeError(f"{op.name}() got an unexpected keyword argument 'dtype'")
             args = (args[0].to(dtype),)
         found = apply(op, args, params)
+        if not isinstance(found, Tensor):  # what a class that overrides operations gave
+            return found
         if dtype is not None and found.dtype is not dtype:  # integers were summed as int64
             found = found.to(dtype)
         if whole is not op.node and params["dim"] is None and type(found.node) is op.node:

@@ -10,7 +10,7 @@ import numpy as np
 
 import rushlight.dtype as dtypes
 from rushlight import draw, shapes
-from rushlight.ops.create import finished, options
+from rushlight.ops.create import dtype_of, finished, options
 from rushlight.ops.definition import function
 from rushlight.ops.kinds import kernel, source
 from rushlight.random import Generator, default_generator
@@ -48,7 +48,7 @@ def _new(name, size, distribution, parameters, named, dtype=None):
     generator = checked_generator(named.pop("generator", None), name)
     out, requires_grad = named.pop("out", None), named.pop("requires_grad", False)
     given = named.pop("dtype", None)
-    d = given or dtype or (out.dtype if out is not None else None)
+    d = given or dtype or dtype_of(out, name)
     d = options(d, named.pop("layout", None), named.pop("device", None), name)
     named.pop("pin_memory", None)
     if named:

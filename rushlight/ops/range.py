@@ -7,7 +7,7 @@ import numpy as np
 import rushlight.dtype as dtypes
 from rushlight import shapes
 from rushlight.autograd import mode
-from rushlight.ops.create import finished, options
+from rushlight.ops.create import dtype_of, finished, options
 from rushlight.ops.definition import function
 from rushlight.ops.kinds import source
 from rushlight.ops.promotion import scalar_dtype
@@ -56,8 +56,7 @@ def arange(
     if dtype is None:
         kinds = [scalar_dtype(v) for v in bounds]
         dtype = dtypes.int64 if all(k.category < 2 for k in kinds) else None
-    if dtype is None and out is not None:
-        dtype = out.dtype
+    dtype = dtype_of(out, "arange") if dtype is None else dtype
     d = options(dtype, layout, device, "arange")
     if step == 0 or (d.category < 2 and not int(step)):
         raise RuntimeError(f"arange: step must be nonzero, not {step} in {d}")
@@ -122,7 +121,7 @@ def _steps(start, end, steps, name):
 
 def _spaced_dtype(dtype, out, start, end):
     if dtype is None and out is not None:
-        return out.dtype
+        return dtype_of(out, "linspace")
     if dtype is None and (isinstance(start, complex) or isinstance(end, complex)):
         return dtypes.get_default_dtype().to_complex()
     return dtype
@@ -185,5 +184,6 @@ def eye(
     """
     m = n if m is None else m
     n, m = shapes.sizes((n, m), "eye")
-    d = options(out.dtype if dtype is None and out is not None else dtype, layout, device, "eye")
+    dtype = dtype_of(out, "eye") if dtype is None else dtype
+    d = options(dtype, layout, device, "eye")
     return finished(_eye(n=n, m=m, dtype=d.numpy), requires_grad, out, "eye")

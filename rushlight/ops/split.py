@@ -66,13 +66,14 @@ def _taken_apart(x, op, single, places):
 
 
 @function
-def unbind(input, dim=0):
+def unbind(input, dim=0, *, axis=None):
     """The slices along ``dim``, without that dim, as a tuple of views.
 
     >>> import rushlight as torch
     >>> torch.tensor([[1, 2], [3, 4]]).unbind()
     (tensor([1, 2]), tensor([3, 4]))
     """
+    dim = dim if axis is None else axis
     shape = tensor_array(input, "unbind").shape
     if not shape:
         raise IndexError("unbind: Dimension specified as 0 but tensor has no dimensions")
@@ -139,13 +140,14 @@ def split_with_sizes(input, split_sizes, dim=0):
 
 
 @function
-def chunk(input, chunks, dim=0):
+def chunk(input, chunks, dim=0, *, axis=None):
     """At most ``chunks`` views along ``dim``, of one size save the last.
 
     >>> import rushlight as torch
     >>> [c.tolist() for c in torch.arange(5).chunk(3)]
     [[0, 1], [2, 3], [4]]
     """
+    dim = dim if axis is None else axis
     shape = tensor_array(input, "chunk").shape
     if not shape:
         raise RuntimeError("chunk: chunk expects at least a 1-dimensional tensor")
@@ -158,13 +160,14 @@ def chunk(input, chunks, dim=0):
 
 
 @function
-def tensor_split(input, indices_or_sections, dim=0):
+def tensor_split(input, indices_or_sections, dim=0, *, axis=None):
     """Views along ``dim``: so many, as even as can be, or cut before each of the indices.
 
     >>> import rushlight as torch
     >>> [c.tolist() for c in torch.arange(7).tensor_split(3)]
     [[0, 1, 2], [3, 4], [5, 6]]
     """
+    dim = dim if axis is None else axis
     if not tensor_array(input, "tensor_split").ndim:
         raise RuntimeError("tensor_split: expected at least a 1-dimensional tensor, got 0 dims")
     n = input.array.shape[shapes.dim(dim, input.ndim, "tensor_split")]

@@ -157,7 +157,7 @@ _repeat_each.grad(x=_repeat_each_back)
 
 
 @function
-def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
+def repeat_interleave(input, repeats=None, dim=None, *, output_size=None, axis=None):
     """Each element (each slice along ``dim``) repeated so often, one after another.
 
     ``repeats`` is a number or a tensor of one number for each slice. With one argument: the
@@ -167,6 +167,7 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
     >>> torch.tensor([1, 2]).repeat_interleave(2), torch.repeat_interleave(torch.tensor([1, 2]))
     (tensor([1, 1, 2, 2]), tensor([0, 1, 1]))
     """
+    dim = dim if axis is None else axis
     if repeats is None:
         if input.array.ndim != 1:
             raise RuntimeError("repeat_interleave: repeats must be 1-dim tensor")

@@ -55,6 +55,26 @@ def test_second_backward_needs_retain_graph():
         y.backward()
 
 
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda x: x.sum(),
+        lambda x: x.mean(),
+        lambda x: (-x + 2).sum(0),
+        lambda x: x.view(2, 2).t()[1:].sum(),
+        lambda x: torch.cat([x, x]).flip(0).sum(),
+        lambda x: x.double().clone().sum(),
+    ],
+)
+def test_second_backward_where_no_value_was_saved(run):
+    x = leaf(1.0, 2.0, 3.0, 4.0)
+    y = run(x)
+    y.backward()
+    first = x.grad.clone()
+    y.backward()
+    assert torch.equal(x.grad, 2 * first)
+
+
 @pytest.mark.parametrize("order", [1, 2, 3, 4])
 def test_higher_orders(order):
     x = leaf(1.3)
@@ -233,3 +253,31 @@ def test_grad_must_fit():
         x.grad = 3
     with pytest.raises(RuntimeError, match="floating point"):
         torch.ones(2, dtype=torch.int64).requires_grad_()
+
+
+def test_grad_can_be_deleted():
+    x = leaf(1.0)
+    (x * 2).sum().backward()
+    del x.grad
+    assert x.grad is None
+
+
+def test_as_subclass_keeps_memory_and_history():
+    class Named(torch.Tensor):
+        pass
+
+    x = leaf(1.0, 2.0)
+    named = x.as_subclass(Named)
+    assert type(named) is type(named * 2) is Named
+    assert named.data_ptr() == x.data_ptr()
+    (named * 3).sum().backward()
+    assert x.grad.tolist() == [3.0, 3.0]
+
+
+def test_what_an_overriding_class_returns_need_not_be_a_tensor():
+    class Logged:
+        @classmethod
+        def __torch_function__(cls, func, types, args=(), kwargs=None):
+            return func.__name__
+
+    assert torch.mean(Logged()) == "mean"
