@@ -10,16 +10,45 @@ from itertools import accumulate
 
 from llvmlite import ir
 
+from rushlight.compiler.abstract import Abstract
+from rushlight.compiler.call import Call, inputs_of
+from rushlight.compiler.checks import native_checks
 from rushlight.compiler.emit.loop_kernel import emit_loops
 from rushlight.compiler.emit.scope import I64, POINTER
 from rushlight.compiler.emit.stretch import write_stretch
+from rushlight.compiler.image import Image
 from rushlight.compiler.kernel import Kernel
 from rushlight.compiler.loops import Loops
+from rushlight.compiler.lowering import expand
 from rushlight.compiler.products import Product
-from rushlight.compiler.schedule import ALIGNMENT
+from rushlight.compiler.schedule import ALIGNMENT, Schedule
 from rushlight.compiler.signature import signature
+from rushlight.compiler.simplify import alive, simplify
 
-__all__ = ["Assembly", "Step"]
+__all__ = ["Assembly", "Step", "assemble", "primitive"]
+
+#: Bytes up to which an output is copied out of the arena; above, it is computed where it stays.
+SMALL = 4096
+#: Nanoseconds of work up to which a function does not let other Python threads run.
+BRIEF = 20_000
+
+
+def primitive(equations, outputs, writes):
+    """What kernels and calls compute: (equations, results, flags of checks → the checks)."""
+    wanted = [*[v for v in outputs if isinstance(v, Abstract)], *[v for _, v in writes]]
+    # Unread equations first: their inputs need not be there.
+    equations, checks = native_checks(expand(alive(equations, wanted, checking=True)))
+    return (*simplify(equations, [*wanted, *checks]), checks)
+
+
+def assemble(equations, inputs, outputs, writes, target):
+    """The :class:`Assembly` of a recorded call."""
+    equations, found, checks = primitive(equations, outputs, writes)
+    n = len(found) - len(checks) - len(writes)
+    written = [(p, v) for (p, _), v in zip(writes, found[n:], strict=False)]
+    flags = found[n + len(writes) :]
+    schedule = Schedule(equations, inputs, found[:n], written, flags)
+    return Assembly(schedule, target, equations, list(checks.values()))
 
 
 class Step:
@@ -49,25 +78,27 @@ class Assembly:
         arena: Bytes of the arena, temporaries included.
         large: (result number, slot) of the outputs that have memory of their own.
         scratch: Bytes of scratch memory that each thread needs.
+        checked: The equations of the checks that kernels make.
     """
 
-    def __init__(self, schedule, target, small):
-        self.schedule, self.target = schedule, target
+    def __init__(self, schedule, target, equations, checked):
+        self.schedule, self.target, self.checked = schedule, target, checked
+        self.numbers = {e.outs[0].id: i for i, e in enumerate(equations) if e.outs}
         self.kernels: dict = {}  # signature → (name, function that emits it)
         self.plans: dict = {}
         self.arena = schedule.size
-        self._find_slots(small)
+        self._find_slots()
         self.steps = [s for g in schedule.groups for s in self._steps(g)]
         self.scratch = max([s.scratch for s in self.steps if type(s) is Step], default=0)
         self._cut()
 
-    def _find_slots(self, small):
+    def _find_slots(self):
         schedule = self.schedule
         self.slot = {v.id: 2 + i for i, v in enumerate(schedule.inputs)}
         self.slots = 2 + len(self.slot)
         self.large = []
         for k, r in enumerate(schedule.outputs):
-            if r.nbytes > small:
+            if r.nbytes > SMALL:
                 self.slot[schedule.owner(r)] = self.slots
                 self.large.append((k, self.slots))
                 self.slots += 1
@@ -78,9 +109,7 @@ class Assembly:
         if group.kind == "patch":
             return []
         if group.kind == "call":
-            from rushlight.compiler.native import Call
-
-            return [Call(group.members[0], self.schedule)]
+            return [self._call(group.members[0])]
         schedule = self.schedule
         kernel = Kernel(group, schedule.wanted[group.number], schedule.place)
         if not kernel.stores:
@@ -93,6 +122,19 @@ class Assembly:
         name = self._name(signature(loops), "loops", emit)
         return [Step(name, loops.pieces, kernel.args, loops.scratch, group,
                      loops.nanoseconds)]  # fmt: skip
+
+    def _call(self, equation):
+        place = lambda v: self.locate(v) if isinstance(v, Abstract) else None
+        params = {k: place(v) for k, v in equation.params.items()}
+        kept = [self.schedule.owner(v) in self.schedule.spans for v in equation.outs]
+        outs = [place(v) if keep else None for v, keep in zip(equation.outs, kept, strict=True)]
+        return Call(equation, [place(v) for v in inputs_of(equation)], params, outs)
+
+    def locate(self, value):
+        """(slot, byte offset, strides) of a value in memory."""
+        owner, offset, strides = self.schedule.layout(value)
+        size = value.itemsize
+        return (*self._place(owner, offset * size), tuple([s * size for s in strides]))
 
     def _product(self, group, kernel):
         product = Product(group, kernel, self.schedule, self.target)
@@ -138,6 +180,29 @@ class Assembly:
                 self.segments.append(name)
                 self.stretches[name] = []
             self.stretches[self.segments[-1]].append(step)
+
+    @property
+    def calls(self):
+        return [s for s in self.segments if type(s) is Call]
+
+    @property
+    def image(self):
+        """What a run needs to know beside the code."""
+        schedule = self.schedule
+        calls = self.calls
+        number = {id(call): i for i, call in enumerate(calls)}
+        return Image(
+            code=self.key, arena=self.arena, slots=self.slots, scratch=self.scratch,
+            large=self.large, results=[self.locate(r) for r in schedule.outputs],
+            written=[i for i, v in enumerate(schedule.inputs) if v.id in schedule.written],
+            segments=[
+                number[id(s)] if type(s) is Call
+                else (s, sum(step.nanoseconds for step in self.stretches[s]) < BRIEF)
+                for s in self.segments
+            ],
+            calls=[(self.numbers.get(c.equation.outs[0].id), *c.places) for c in calls],
+            checking=bool(self.checked),
+        )  # fmt: skip
 
     @property
     def key(self):

@@ -3,83 +3,94 @@
 import ctypes
 import sys
 import time
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
-from rushlight.compiler import cache, threads
+from rushlight.compiler import cache, image, threads
 from rushlight.compiler.abstract import Abstract
-from rushlight.compiler.assembly import Assembly
-from rushlight.compiler.checks import native_checks
+from rushlight.compiler.call import Call
 from rushlight.compiler.code import load
 from rushlight.compiler.emit.target import host
-from rushlight.compiler.lowering import expand
 from rushlight.compiler.program import Program
-from rushlight.compiler.schedule import ALIGNMENT, Schedule
-from rushlight.compiler.simplify import alive, simplify
-from rushlight.ops.dispatch import compute
 
 __all__ = ["NativeProgram"]
 
-#: Bytes up to which an output is copied out of the arena; above, it is computed where it stays.
+#: Bytes up to which an input that is new at each run is copied: that is faster than its address.
 SMALL = 4096
-#: Nanoseconds of work up to which a function does not let other Python threads run.
-BRIEF = 20_000
-_PAGE = 4096
+_PAGE, _LINE = 4096, 64
 
 
 class NativeProgram:
     """Machine code for one recorded call; ``run`` is as that of ``Program``.
 
     Attributes:
+        image: What a run needs to know.
         seconds: What each phase of compilation took.
     """
 
     def __init__(self, equations, inputs, outputs, writes):
-        begin = time.perf_counter()
-        self.recorded = equations, inputs, outputs, writes
-        self.inputs = list(inputs)
+        self.inputs, self.outputs = list(inputs), list(outputs)
+        self.recorded = equations, self.inputs, self.outputs, writes
         self.target = host()
-        values = [v for v in outputs if isinstance(v, Abstract)]
-        wanted = [*values, *[v for _, v in writes]]
-        # Unread equations first: their inputs need not be there.
-        equations, checks = native_checks(expand(alive(equations, wanted, checking=True)))
-        equations, found = simplify(equations, [*wanted, *checks])
-        self.checked = list(checks.values())
-        n = len(values)
-        written = [(p, v) for (p, _), v in zip(writes, found[n : len(wanted)], strict=True)]
-        flags = found[len(wanted) :]
-        self.schedule = Schedule(equations, self.inputs, found[:n], written, flags)
-        self.outputs = list(outputs)
-        self.results = self.schedule.results[:n]
-        self.assembly = Assembly(self.schedule, self.target, SMALL)
-        self.seconds = {"scheduling": time.perf_counter() - begin}
+        self.seconds: dict = {}
+        key = image.key_of(*self.recorded)
+        found = image.read(key)
+        if found is None:
+            found = self.assembly.image
+            found.keep(key)
+        self.image = found
+        self.written = set(found.written)
         self._link()
         self.states: list = []
         self.fallback: Any = None
 
+    @cached_property
+    def assembly(self):
+        """What the code was made of; made anew where the image came from the cache."""
+        from rushlight.compiler.assembly import assemble
+
+        begin = time.perf_counter()
+        found = assemble(*self.recorded, self.target)
+        self.seconds["scheduling"] = time.perf_counter() - begin
+        return found
+
+    @property
+    def schedule(self):
+        return self.assembly.schedule
+
     def _link(self):
-        assembly, begin = self.assembly, time.perf_counter()
-        code = cache.get(assembly.key)
+        begin, found = time.perf_counter(), self.image
+        code = cache.get(found.code)
         phase = "reading the cache"
         if code is None:
-            code, phase = self.target.object_code(assembly.module()), "writing machine code"
-            cache.put(assembly.key, code)
+            module = self.assembly.module()
+            begin, phase = time.perf_counter(), "writing machine code"
+            code = self.target.object_code(module)
+            cache.put(found.code, code)
         self.seconds[phase] = time.perf_counter() - begin
         self.library = load(code)
-        threads.reserve(assembly.scratch)
+        threads.reserve(found.scratch)
+        calls = iter(self._calls())
         #: Functions with whether they are native ones.
         self.segments = [
-            (self._function(s), True) if isinstance(s, str) else (s.run, False)
-            for s in assembly.segments
+            (next(calls).run, False) if isinstance(s, int) else (self._function(*s), True)
+            for s in found.segments
         ]
 
-    def _function(self, name):
+    def _function(self, name, brief):
         """A stretch of kernels; the shortest keep Python's lock: to give it back takes longer."""
-        brief = sum(s.nanoseconds for s in self.assembly.stretches[name]) < BRIEF
         prototype = ctypes.PYFUNCTYPE if brief else ctypes.CFUNCTYPE
         return prototype(ctypes.c_int64, ctypes.c_void_p)(self.library.address(name))
+
+    def _calls(self):
+        if "assembly" in self.__dict__ or not self.image.calls:
+            return self.assembly.calls if self.image.calls else []
+        from rushlight.compiler.assembly import primitive
+
+        equations, *_ = primitive(self.recorded[0], *self.recorded[2:])
+        return [Call(equations[number], *places) for number, *places in self.image.calls]
 
     # Running --------------------------------------------------------------------------------
 
@@ -111,33 +122,7 @@ class NativeProgram:
     def _failed(self, arrays, held):
         """Raise the error of a check that failed: the replay meets it before it writes."""
         self._replay(arrays, held)
-        raise AssertionError(f"one of {self.checked!r} failed in native code only")
-
-
-class Call:
-    """A NumPy forward between two stretches of machine code."""
-
-    def __init__(self, equation, schedule):
-        self.equation = equation
-        flat = equation.ins[0] if equation.op.variadic else equation.ins
-        place = lambda v: schedule.layout(v) if isinstance(v, Abstract) else None
-        self.ins = [(v, place(v)) for v in flat]
-        self.params = {k: (v, place(v)) for k, v in equation.params.items()}
-        used = set(schedule.spans)
-        self.outs = [(v, schedule.layout(v)) for v in equation.outs if schedule.owner(v) in used]
-        self.kept = [schedule.owner(v) in used for v in equation.outs]
-
-    def run(self, state):
-        """Compute, and copy the results to their places."""
-        values = [v if p is None else state.array(v, p) for v, p in self.ins]
-        params = {k: v if p is None else state.array(v, p) for k, (v, p) in self.params.items()}
-        op = self.equation.op
-        with np.errstate(all="ignore"):
-            found = compute(op, (values,) if op.variadic else tuple(values), params)
-        found = found if isinstance(found, tuple) else (found,)
-        found = [f for f, keep in zip(found, self.kept, strict=True) if keep]
-        for (v, place), array in zip(self.outs, found, strict=True):
-            np.copyto(state.array(v, place), array)
+        raise AssertionError(f"one of {self.assembly.checked!r} failed in native code only")
 
 
 class State:
@@ -150,11 +135,11 @@ class State:
 
     def __init__(self, program, fresh):
         self.program = program
-        assembly = program.assembly
-        self.arena = np.empty(assembly.arena + _PAGE, np.uint8)
+        image = program.image
+        self.arena = np.empty(image.arena + _PAGE, np.uint8)
         base = -(-self.arena.ctypes.data // _PAGE) * _PAGE
         self.start = base - self.arena.ctypes.data
-        self.table = np.zeros(assembly.slots, np.int64)
+        self.table = np.zeros(image.slots, np.int64)
         self.address = self.table.ctypes.data
         self.table[0], self.table[1] = threads.parallel(), base
         self.bound: list = [None] * fresh
@@ -162,17 +147,21 @@ class State:
         self.held: Any = None
         self.spans: list = []
         self.copies = [self._copy(i) for i in range(fresh)]
-        self.large: dict = {k: [] for k, _ in assembly.large}
-        results = iter(range(len(program.results)))
+        self.large: dict = {k: [] for k, _ in image.large}
+        self.results = [
+            Abstract(v.shape, v.dtype, strides)
+            for v, (_, _, strides) in zip(computed(program.outputs), image.results, strict=True)
+        ]
+        results = iter(range(len(self.results)))
         self.makers = [
             self._maker(next(results)) if isinstance(v, Abstract) else (lambda v=v: v)
             for v in program.outputs
         ]
 
     def _copy(self, i):
-        """A small input that is new at each run is copied: that is faster than its address."""
+        """Memory for a small input that is new at each run; None for other inputs."""
         value = self.program.inputs[i]
-        if value.nbytes > SMALL or value.id in self.program.schedule.written or not value.size:
+        if value.nbytes > SMALL or i in self.program.written or not value.size:
             return None
         own = np.empty(value.shape, value.dtype)
         copy = np.lib.stride_tricks.as_strided(own, value.shape, value.strides)
@@ -183,9 +172,8 @@ class State:
         return copy
 
     def _maker(self, k):
-        result = self.program.results[k]
         if k not in self.large:
-            memory = self.array(result, self.program.schedule.layout(result))
+            memory = self.array(self.results[k], self.program.image.results[k])
             return memory.copy if memory.flags.c_contiguous else partial(memory.copy, "K")
         return lambda: self.large[k][0]
 
@@ -196,9 +184,8 @@ class State:
         for i, a in enumerate(held, first):
             if not self._enter(i, a):
                 return False
-        written = self.program.schedule.written
-        inputs = self.program.inputs[first:]
-        spans = sorted([(*_span(a), v.id in written) for a, v in zip(held, inputs, strict=True)])
+        written = self.program.written
+        spans = sorted([(*_span(a), i in written) for i, a in enumerate(held, first)])
         if _written_overlap(spans):
             return False
         self.spans = [s for s in spans if s[2]]
@@ -219,7 +206,7 @@ class State:
                     if any(low < end and begin < high for begin, end, _ in self.spans):
                         self.bound[i] = None
                         return False
-        for k, slot in self.program.assembly.large:
+        for k, slot in self.program.image.large:
             self.table[slot] = self._fresh(k).ctypes.data
         return True
 
@@ -227,7 +214,7 @@ class State:
         value = self.program.inputs[i]
         if a.strides != value.strides and a.size > 1:
             return False
-        if value.id in self.program.schedule.written and not a.flags.writeable:
+        if i in self.program.written and not a.flags.writeable:
             return False
         self.table[2 + i] = a.ctypes.data
         return True
@@ -239,36 +226,36 @@ class State:
             if sys.getrefcount(spare[i]) == 2:  # the list and the argument
                 spare[0], spare[i] = spare[i], spare[0]
                 return spare[0]
-        value = self.program.results[k]
-        a = _aligned(value)
+        a = _aligned(self.results[k])
         spare.insert(0, a)
         del spare[3:]
         return a
 
     def array(self, value, place):
-        """The array of a value that lies in the arena, in an input or in an output."""
-        owner, offset, strides = place
-        key = value.id
+        """The array of a value that lies in the arena or in an input."""
+        slot, offset, strides = place
+        key = value.id, offset
         found = self.views.get(key)
         if found is not None:
             return found
-        schedule = self.program.schedule
-        size = value.itemsize
-        at = schedule.offsets.get(owner)
-        strides = tuple([s * size for s in strides])
-        if at is not None:
-            begin = self.start + at + offset * size
+        if slot == 1:
+            begin = self.start + offset
             found = np.ndarray(value.shape, value.dtype, self.arena.data, begin, strides)
             self.views[key] = found
             return found
-        i = next(i for i, v in enumerate(self.program.inputs) if v.id == owner)
+        i = slot - 2
         first = len(self.bound)
         a = self.bound[i] if i < first else self.held[i - first]
         if not offset and a.shape == value.shape and a.strides == strides:
             return a
         if not value.size:
             return np.empty(value.shape, value.dtype)
-        return _at(a.ctypes.data + offset * size, value, strides)
+        return _at(a.ctypes.data + offset, value, strides)
+
+
+def computed(outputs):
+    """The outputs that are no constants."""
+    return [v for v in outputs if isinstance(v, Abstract)]
 
 
 def _span(a):
@@ -278,8 +265,8 @@ def _span(a):
 
 def _aligned(value):
     """An uninitialised array for ``value`` that begins at a cache line."""
-    memory = np.empty(value.nbytes + ALIGNMENT, np.uint8)
-    begin = -memory.ctypes.data % ALIGNMENT
+    memory = np.empty(value.nbytes + _LINE, np.uint8)
+    begin = -memory.ctypes.data % _LINE
     return np.ndarray(value.shape, value.dtype, memory, begin, value.strides)
 
 

@@ -41,7 +41,7 @@ class Single(NativeProgram):
         return found
 
     def _forget(self):
-        if self.assembly.arena > _LARGE:
+        if self.image.arena > _LARGE:
             self.states.clear()
         for state in self.states:
             state.bound = [

@@ -104,7 +104,7 @@ def _kernelwise(program):
                                             strict=True):  # fmt: skip
         if not is_native:
             segment = _call(f"aten::{found.equation.op.name}", function), False
-        elif program.checked:
+        elif program.image.checking:
             steps = program.assembly.stretches[found]
             names = ", ".join([_name(s) for s in steps])
             segment = _stretch(f"kernels: {names}", function), True

@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("llvmlite")
 
 import rushlight as torch
-from rushlight.compiler import cache
+from rushlight.compiler import cache, image
 from rushlight.compiler.code import load
 from rushlight.compiler.emit.target import host
 
@@ -174,3 +174,46 @@ def test_the_platforms_own_place(monkeypatch, tmp_path, system):
     monkeypatch.setenv("LOCALAPPDATA", str(tmp_path))
     found = cache.folder()
     assert tmp_path in found.parents and "rushlight" in found.parts
+
+
+def _calls_and_kernels(x, w):
+    y = torch.sort(torch.nn.functional.dropout(x @ w, 0.5), 1).values
+    return y.relu().sum(0), x.t()[1:] * 2
+
+
+def _compiled(function, *args):
+    """(the results of two calls, the program) of a function compiled anew."""
+    torch.manual_seed(3)
+    compiled = torch.compile(function)
+    found = [compiled(*args) for _ in range(2)]
+    return found, compiled._compiled.entries[-1].program
+
+
+def test_a_program_comes_back_without_being_planned_again():
+    args = torch.randn(6, 5), torch.randn(5, 70)
+    want, first = _compiled(_calls_and_kernels, *args)
+    found, second = _compiled(_calls_and_kernels, *args)
+    assert "assembly" in vars(first) and "assembly" not in vars(second)
+    torch.testing.assert_close(found, want, rtol=0, atol=0)
+    assert second.assembly.key == first.image.code  # for who asks: explain, the profiler
+
+
+def test_a_program_whose_code_is_gone_is_compiled_again(place):
+    args = torch.randn(6, 5), torch.randn(5, 70)
+    want, first = _compiled(_calls_and_kernels, *args)
+    cache._path(first.image.code).unlink()
+    found, _ = _compiled(_calls_and_kernels, *args)
+    torch.testing.assert_close(found, want, rtol=0, atol=0)
+    assert cache.get(first.image.code) is not None
+
+
+def test_other_recordings_are_other_programs():
+    x = torch.randn(4, 6)
+    calls = [
+        (lambda x: x * 2, x), (lambda x: x * 3, x), (lambda x: x * 2, x[:2]),
+        (lambda x: x * 2, x.t()), (lambda x: x * 2, x.double()), (lambda x: x + 2, x),
+        (lambda x: x * -0.0, x), (lambda x: x * 0.0, x), (lambda x: (x * 2, x * 3), x),
+        (lambda x: x.sum(0), x), (lambda x: x.sum(1), x),
+    ]  # fmt: skip
+    keys = {image.key_of(*_compiled(f, x)[1].recorded) for f, x in calls}
+    assert len(keys) == len(calls) and None not in keys

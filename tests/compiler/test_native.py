@@ -8,7 +8,8 @@ import rushlight.nn.functional as F
 from rushlight import nn
 
 pytest.importorskip("llvmlite")
-from rushlight.compiler.native import Call, NativeProgram
+from rushlight.compiler.call import Call
+from rushlight.compiler.native import NativeProgram
 
 
 def program(function, *args):

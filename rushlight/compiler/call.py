@@ -1,0 +1,41 @@
+"""Operations without a kernel: calls of NumPy forwards between two stretches of machine code."""
+
+import numpy as np
+
+from rushlight.ops.dispatch import compute
+
+__all__ = ["Call", "inputs_of"]
+
+
+class Call:
+    """One equation, computed by NumPy.
+
+    Attributes:
+        equation: The equation.
+        ins, params: Where its values lie, None for constants; places are (slot, byte offset,
+            strides).
+        outs: Where each result is to be, None for one that nobody reads.
+    """
+
+    def __init__(self, equation, ins, params, outs):
+        self.equation, self.outs = equation, outs
+        self.ins = list(zip(inputs_of(equation), ins, strict=True))
+        self.params = {k: (v, params[k]) for k, v in equation.params.items()}
+        self.places = ins, params, outs
+
+    def run(self, state):
+        """Compute, and copy the results to their places."""
+        values = [v if p is None else state.array(v, p) for v, p in self.ins]
+        params = {k: v if p is None else state.array(v, p) for k, (v, p) in self.params.items()}
+        op = self.equation.op
+        with np.errstate(all="ignore"):
+            found = compute(op, (values,) if op.variadic else tuple(values), params)
+        found = found if isinstance(found, tuple) else (found,)
+        for v, place, array in zip(self.equation.outs, self.outs, found, strict=True):
+            if place is not None:
+                np.copyto(state.array(v, place), array)
+
+
+def inputs_of(equation):
+    """The inputs of an equation, in a flat list."""
+    return list(equation.ins[0] if equation.op.variadic else equation.ins)
