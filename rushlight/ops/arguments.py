@@ -1,11 +1,18 @@
 """The arguments of a call, sorted into the inputs and the parameters of its operation."""
 
-from rushlight.ops.definition import REQUIRED
+from numbers import Number
 
-__all__ = ["bind", "refuse"]
+from rushlight.ops.definition import REQUIRED
+from rushlight.tensor import Tensor
+
+__all__ = ["bind", "judge", "refuse"]
 
 #: NumPy's spellings that PyTorch's functions take as well.
 _KEYWORDS = {"axis": "dim", "keepdims": "keepdim", "input": "x", "other": "y", "self": "x"}
+
+#: Parameters that are one int; and those that are an int, or several.
+_INT = {"diagonal", "dim0", "dim1", "dim2", "dimension", "offset"}
+_INTS = {"dim", "dims", "shifts"}
 
 
 def bind(op, args, kwargs):
@@ -67,3 +74,39 @@ def refuse(op, i, x):
         f"{op.name}(): argument '{name}' (position {i + 1}) must be Tensor, not "
         f"{module}{kind.__qualname__}"
     ) from None
+
+
+def judge(op, params):
+    """TypeError if a parameter is of a kind that it never takes: asked after a call has failed."""
+    for i, (name, value) in enumerate(params.items(), len(op.inputs) + 1):
+        default = op.defaults.get(name)
+        if value is None or value is default:
+            continue
+        if type(default) is bool:
+            fits, wanted = type(value) is bool, "bool"
+        elif name in _INT:
+            fits, wanted = _is_int(value), "int"
+        elif name in _INTS:
+            items = value if isinstance(value, (tuple, list)) else (value,)
+            odd = [v for v in items if not _is_int(v)]
+            fits, wanted = not odd, "int or tuple of ints"
+            value = odd[0] if odd else value
+        elif type(default) is float:
+            fits, wanted = _is_number(value), "Number"
+        else:
+            continue
+        if not fits:
+            raise TypeError(
+                f"{op.name}(): argument '{name}' (position {i}) must be {wanted}, not "
+                f"{type(value).__name__}"
+            ) from None
+
+
+def _is_number(x):
+    return isinstance(x, Number) or (isinstance(x, Tensor) and x.numel() == 1)
+
+
+def _is_int(x):
+    if isinstance(x, Tensor):
+        return x.numel() == 1 and not (x.is_floating_point() or x.is_complex())
+    return hasattr(x, "__index__") and type(x) is not bool

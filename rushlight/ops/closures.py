@@ -16,7 +16,7 @@ from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh, tick
 from rushlight.backend import native
 from rushlight.backend import numpy as xp
-from rushlight.ops.arguments import bind
+from rushlight.ops.arguments import bind, judge
 from rushlight.ops.direct import viewed
 from rushlight.ops.dispatch import apply
 from rushlight.ops.promotion import scalar_dtype
@@ -42,9 +42,12 @@ def generic(op):
             args, params = bind(op, args, kwargs)
         else:
             params = kwargs
-        if out is not None:
-            return store(out, apply(op, args, params), op.name)
-        return apply(op, args, params)
+        try:
+            result = apply(op, args, params)
+        except (RuntimeError, ValueError, IndexError, AttributeError):
+            judge(op, params)
+            raise
+        return result if out is None else store(out, result, op.name)
 
     return call
 
@@ -329,7 +332,7 @@ def looking(op):
             if prepare is not None:
                 params = prepare(x, **params)
             array = forward(xp, x, **params)
-        except (AttributeError, ValueError):
+        except (AttributeError, ValueError, RuntimeError, IndexError):
             return general(input, *args)
         return viewed(op, input, array, params)
 

@@ -15,7 +15,7 @@ namespace and to Tensor. The function is one of the closures of ``closures.py``.
 from functools import update_wrapper
 
 from rushlight import shapes
-from rushlight.ops.arguments import bind
+from rushlight.ops.arguments import bind, judge
 from rushlight.ops.closures import (
     binary,
     generic,
@@ -117,7 +117,11 @@ def reduction(forward=None, *, whole_name=None, takes_dtype=False, **options):
             if not takes_dtype:
                 raise TypeError(f"{op.name}() got an unexpected keyword argument 'dtype'")
             args = (args[0].to(dtype),)
-        found = apply(op, args, params)
+        try:
+            found = apply(op, args, params)
+        except (RuntimeError, ValueError, IndexError, AttributeError):
+            judge(op, params)
+            raise
         if not isinstance(found, Tensor):  # what a class that overrides operations gave
             return found
         if dtype is not None and found.dtype is not dtype:  # integers were summed as int64
