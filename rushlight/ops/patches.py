@@ -37,7 +37,7 @@ def _dilated(x, w):
     return x[(..., *[slice(None, None, d) for d in w.dilation])]
 
 
-@kernel(public=False, method=False, name="im2col", widen=False)
+@kernel(public=False, method=False, name="im2col", grad_name="Im2ColBackward0", widen=False)
 def _columns(xp, x, *, windows):
     """The windows of an image as columns."""
     w = windows
@@ -90,7 +90,7 @@ def _add_to(image, place, part):
     return image
 
 
-@kernel(public=False, method=False, name="col2im")
+@kernel(public=False, method=False, name="col2im", grad_name="Col2ImBackward0")
 def _image(xp, x, *, windows, size):
     """The sum of columns in an image of ``size``."""
     whole = _added(x, windows, size, lambda shape: np.zeros(shape, x.dtype), _add_to)

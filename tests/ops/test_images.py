@@ -240,3 +240,8 @@ def test_older_names_of_interpolate():
     same_values(
         "F.interpolate(x.to(torch.uint8), 5), F.interpolate(x[0], 3, mode='nearest-exact')", x=x + 2
     )
+
+
+def test_columns_and_their_nodes():
+    same_gradients("F.unfold(x, 2)", x=numbers(1, 2, 3, 5))
+    same_gradients("F.fold(x, (4, 5), (3, 1))", x=numbers(1, 3, 10))
