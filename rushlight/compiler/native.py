@@ -72,10 +72,10 @@ class NativeProgram:
         self.seconds[phase] = time.perf_counter() - begin
         self.library = load(code)
         threads.reserve(found.scratch)
-        calls = iter(self._calls())
+        calls = self._calls()
         #: Functions with whether they are native ones.
         self.segments = [
-            (next(calls).run, False) if isinstance(s, int) else (self._function(*s), True)
+            (calls[s].run, False) if isinstance(s, int) else (self._function(*s), True)
             for s in found.segments
         ]
 
@@ -85,8 +85,10 @@ class NativeProgram:
         return prototype(ctypes.c_int64, ctypes.c_void_p)(self.library.address(name))
 
     def _calls(self):
-        if "assembly" in self.__dict__ or not self.image.calls:
-            return self.assembly.calls if self.image.calls else []
+        if not self.image.calls:
+            return []
+        if "assembly" in self.__dict__:
+            return self.assembly.calls
         from rushlight.compiler.assembly import primitive
 
         equations, *_ = primitive(self.recorded[0], *self.recorded[2:])

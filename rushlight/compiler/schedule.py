@@ -41,7 +41,10 @@ class Schedule:
             self.results.append(self._leaving(v, equations))
         self.outputs = list(self.results)
         self.written = {inputs[position].id for position, _ in writes}
+        views = {e.outs[0].id for e in equations if e.op.kind == "view"}
         for position, v in writes:
+            if v.id in views:  # maybe of the target: where its order is another, it is copied first
+                v = self._leaving(v, equations)
             result = self._leaving(v, equations)
             self.targets[result.id] = inputs[position]
             self.results.append(result)

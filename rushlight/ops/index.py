@@ -64,6 +64,8 @@ def __setitem__(self, index, value):
     found = _as_value(self.array, value)
     if type(index) is int:
         op, basic, advanced = SELECT, (index, ...), ()
+    elif index is False:
+        return  # nothing is written, whatever the shape of the value
     else:
         op, basic, advanced = parse(self, index)
     if mode.state.recorder is not None or _tracked(self, value):

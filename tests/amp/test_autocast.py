@@ -45,7 +45,13 @@ def test_dtypes_and_values(name, peer):
         for dtype in ("float32", lower):
             if lower == "float16" and name == "lstm":
                 continue  # PyTorch on the CPU has no such kernel
-            got, want = (outcome(t, name, dtype, lower) for t in (torch, peer))
+            got = outcome(torch, name, dtype, lower)
+            try:
+                want = outcome(peer, name, dtype, lower)
+            except RuntimeError as error:
+                if "could not create a primitive" not in str(error):
+                    raise
+                continue  # this processor is not among those that it has the kernel for
             assert str(got.dtype) == str(want.dtype), (dtype, lower)
             np.testing.assert_allclose(numbers(got), numbers(want), rtol=2e-2, atol=2e-2)
 

@@ -281,8 +281,10 @@ def test_positions_for_another_size():
 
 @pytest.mark.slow
 def test_a_step_compiles():
+    rushlight.manual_seed(0)
     model = models.resnet18(num_classes=4)
-    x, y = rushlight.randn(2, 3, 32, 32), rushlight.tensor([0, 3])
+    # Batch norm of few numbers makes much of rounding errors: the last layers still have 16.
+    x, y = rushlight.randn(4, 3, 64, 64), rushlight.tensor([0, 3, 1, 2])
 
     def loss(x, y):
         return rushlight.nn.functional.cross_entropy(model(x), y)
