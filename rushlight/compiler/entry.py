@@ -274,15 +274,20 @@ class Entry:
 
     def _check(self, checks):
         """Lines that give up where what the function reads outside is not as it was."""
-        named, written = self.arguments.expression, set()
+        named, source = self.arguments.expression, self.source
+        conditions = {}
         for template, objects, value in checks:
-            names = [named(x) or self.source.name(x) for x in objects]
+            names = [named(x) or source.name(x) for x in objects]
             expression = f"({template.format(*names)})"
-            if expression not in written:
-                written.add(expression)
+            if expression not in conditions:
                 argument = named(value)
                 same = f"{expression} is {argument}" if argument else None
-                self.source.demand(same or self.source.same(expression, value))
+                conditions[expression] = same or source.same(expression, value)
+        if conditions:
+            with source.block("try:"):
+                for condition in conditions.values():
+                    source.demand(condition)
+            source.line("except KeyError: return MISS")
 
     def _movable(self, recorder):
         """Have tensors in attributes and closures be looked up again, whichever lie there then.
@@ -309,8 +314,10 @@ class Entry:
         source, held = self.source, self.held
         conditions = "\n            and ".join(held.conditions)
         if conditions:
-            source.line(f"if not ({conditions}) and not {source.name(held.follow)}():")
-            source.line("return MISS", 2)
+            with source.block("try:"):
+                source.line(f"stays = ({conditions})")
+            source.line("except KeyError: stays = False")
+            source.line(f"if not stays and not {source.name(held.follow)}(): return MISS")
         for c, name in zip(kept, held.tensor_names, strict=True):
             if c.get is None and c.value.dtype.kind in "fcV":
                 source.demand(f"{name}.node is {source.name(c.tensor.node)}")

@@ -65,6 +65,7 @@ class Gradient:
         parents: The nodes at which the graph meets the outer one, with the argument of each.
         grads: The abstract gradient that arrives at each parent.
         saved: The values of the forward that the gradient needs.
+        spent: Where it is freed, the node of the results of all runs: nothing goes through it.
     """
 
     def __init__(self, recorder, outs):
@@ -77,6 +78,7 @@ class Gradient:
         self.grads: list[Any] = []
         self.saved: list[Any] = []
         self.program: Any = None
+        self.spent: Any = None
         if self.freed:
             return
         self.parents = [(node, _owner(recorder, node)) for node in ends]
@@ -120,19 +122,26 @@ class Gradient:
                 that nobody else can write to.
             parents: The nodes before the call.
         """
+        node = self.spent
+        if node is None:
+            node = self._node(outs, tuple(saved), tuple(cells), tuple(parents))
+        if len(outs) == 1:
+            outs[0].node = node
+            return
+        for i, out in enumerate(outs):
+            out.node = output(node, i, len(outs), out.array)
+
+    def _node(self, outs, saved, cells, parents):
         node = object.__new__(CompiledNode)
-        node.parents = tuple(parents)
-        node.saved = None if self.freed else tuple(saved)
-        node.cells = tuple(cells)
+        node.parents, node.saved, node.cells = parents, saved, cells
         node.clock = tick()
         node.hooks = None
-        node.program = self.program
-        node.seeds = self.seeds
+        node.program, node.seeds = self.program, self.seeds
         first = outs[0].array
         node.shape, node.dtype = first.shape, first.dtype
-        n = len(outs)
-        for i, out in enumerate(outs):
-            out.node = node if n == 1 else output(node, i, n, out.array)
+        if self.freed:
+            node.saved, self.spent = None, node
+        return node
 
 
 def _read(equations, outputs):

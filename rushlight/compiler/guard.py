@@ -6,6 +6,7 @@ they name; its ``text`` shows what a compiled call does before and after its pro
 """
 
 import enum
+from contextlib import contextmanager
 from types import NoneType
 
 import numpy as np
@@ -58,6 +59,7 @@ class Source:
 
     def __init__(self, head):
         self.lines = [head]
+        self._depth = 1
         self.names: dict = {"MISS": MISS, "equal": equal}
         self._known: dict = {}
 
@@ -66,9 +68,17 @@ class Source:
         """The function as Python would show it."""
         return "\n".join(self.lines)
 
-    def line(self, text, indent=1):
+    def line(self, text):
         """Add a line to the function's body."""
-        self.lines.append("    " * indent + text)
+        self.lines.append("    " * self._depth + text)
+
+    @contextmanager
+    def block(self, head):
+        """Context whose lines are those of a block: ``if …:`` or ``try:``."""
+        self.line(head)
+        self._depth += 1
+        yield
+        self._depth -= 1
 
     def name(self, value):
         """The name of an object that stays what it is."""

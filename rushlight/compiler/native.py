@@ -144,7 +144,8 @@ class State:
         self.table = np.zeros(image.slots, np.int64)
         self.address = self.table.ctypes.data
         self.table[0], self.table[1] = threads.parallel(), base
-        self.bound: list = [None] * fresh
+        self.bound: list = [None] * fresh  # the arrays whose addresses are in the table
+        self.last: list = [None] * fresh  # the small arrays that were copied
         self.views: dict = {}
         self.held: Any = None
         self.spans: list = []
@@ -165,13 +166,19 @@ class State:
         value = self.program.inputs[i]
         if value.nbytes > SMALL or i in self.program.written or not value.size:
             return None
-        own = np.empty(value.shape, value.dtype)
-        copy = np.lib.stride_tricks.as_strided(own, value.shape, value.strides)
-        if own.strides != value.strides:
-            return None
-        self.table[2 + i] = own.ctypes.data
-        self.bound[i] = own
-        return copy
+        copy = np.empty(value.shape, value.dtype)
+        return copy if copy.strides == value.strides else None
+
+    def _bind(self, i, a):
+        self.bound[i] = a
+        self.table[2 + i] = a.ctypes.data
+
+    def forget(self):
+        """Keep no array of a call."""
+        self.bound = [None] * len(self.bound)
+        self.last = [None] * len(self.last)
+        for spare in self.large.values():
+            spare.clear()
 
     def _maker(self, k):
         if k not in self.large:
@@ -182,6 +189,7 @@ class State:
     def hold(self, held):
         """Enter the addresses of the inputs that stay; False where one lies otherwise."""
         first = len(self.copies)
+        self.bound = [None] * first  # to be compared with what is written now
         self.held = None  # whose arrays nobody else may hold, or new memory is taken
         for i, a in enumerate(held, first):
             if not self._enter(i, a):
@@ -196,18 +204,24 @@ class State:
 
     def bind(self, arrays):
         """Enter the inputs that are new, and fresh arrays for large outputs."""
-        for i, (copy, a) in enumerate(zip(self.copies, arrays, strict=True)):
-            if copy is not None:
+        for i, a in enumerate(arrays):
+            if a is self.bound[i]:
+                continue
+            copy = self.copies[i]
+            if copy is not None and a is not self.last[i]:
                 copy[...] = a
-            elif a is not self.bound[i]:
-                if not self._enter(i, a):
+                self.last[i] = a
+                if self.bound[i] is not copy:
+                    self._bind(i, copy)
+                continue
+            if not self._enter(i, a):
+                return False
+            self.bound[i] = a
+            if self.spans:
+                low, high = _span(a)
+                if any(low < end and begin < high for begin, end, _ in self.spans):
+                    self.bound[i] = None
                     return False
-                self.bound[i] = a
-                if self.spans:
-                    low, high = _span(a)
-                    if any(low < end and begin < high for begin, end, _ in self.spans):
-                        self.bound[i] = None
-                        return False
         for k, slot in self.program.image.large:
             self.table[slot] = self._fresh(k).ctypes.data
         return True

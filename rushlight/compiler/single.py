@@ -44,12 +44,7 @@ class Single(NativeProgram):
         if self.image.arena > _LARGE:
             self.states.clear()
         for state in self.states:
-            state.bound = [
-                a if copy is not None else None
-                for a, copy in zip(state.bound, state.copies, strict=True)
-            ]
-            for spare in state.large.values():
-                spare.clear()
+            state.forget()
 
 
 def _forward(x, weight, *bias, stride, padding, dilation, groups, **params):

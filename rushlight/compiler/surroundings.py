@@ -17,7 +17,7 @@ from rushlight.autograd.hooks import RemovableHandle
 from rushlight.compiler.guard import equal, is_plain
 from rushlight.tensor import Tensor
 
-__all__ = ["hook_place", "module_checks", "options", "place", "put_back", "surroundings"]
+__all__ = ["hook_place", "module_checks", "options", "put_back", "surroundings"]
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -50,7 +50,7 @@ class _Found(list):
 def options(optimizers):
     """Conditions that the options of ``optimizers`` are as now, for ``put_back``."""
     return [
-        (f"{{0}}.get({key!r})", (group,), value)
+        (f"{{0}}[{key!r}]", (group,), value)
         for optimizer in optimizers
         for group in optimizer.param_groups
         for key, value in group.items()
@@ -114,7 +114,7 @@ def _code(function, found, seen):
         if name in function.__globals__:
             value = function.__globals__[name]
             if not isinstance(value, (types.ModuleType, type, types.BuiltinFunctionType)):
-                found.append((f"{{0}}.get({name!r})", (function.__globals__,), value))
+                found.append((f"{{0}}[{name!r}]", (function.__globals__,), value))
                 _value(value, found, seen, names | texts)
     return names
 
@@ -149,7 +149,7 @@ def _value(value, found, seen, names):
             _value(item, found, seen, names)
     elif type(value) is dict:
         for key in [key for key in value if isinstance(key, str) and key in names]:
-            found.append((f"{{0}}.get({key!r})", (value,), value[key]))
+            found.append((f"{{0}}[{key!r}]", (value,), value[key]))
             _value(value[key], found, seen, names)
     elif isinstance(value, (types.FunctionType, types.MethodType)):
         _function(value, found, seen)
@@ -168,28 +168,31 @@ def _attributes(value, names, found, seen):
     if own is None or type(value).__module__.split(".")[0] in ("rushlight", "torch"):
         return
     for name in [name for name in own if name in names]:
-        found.append((f"{{0}}.get({name!r})", (own,), own[name]))
+        found.append((f"{{0}}[{name!r}]", (own,), own[name]))
         _value(own[name], found, seen, names)
 
 
 # What the function changes ----------------------------------------------------------------
 
 
-def place(template):
-    """The template of an expression that can be assigned to."""
-    return template.replace(".get(", "[").replace(")", "]")
-
-
 @functools.cache
 def getter(template):
-    """The function of one object that a template is."""
-    return eval(f"lambda x: {template.format('x')}")
+    """The function of one object that a template is; it gives None where a key is not there."""
+    look = eval(f"lambda x: {template.format('x')}")
+
+    def get(x):
+        try:
+            return look(x)
+        except KeyError:
+            return None
+
+    return get
 
 
 @functools.cache
 def _setter(template):
     found: dict = {}
-    exec(f"def put(x, value): {place(template).format('x')} = value", found)
+    exec(f"def put(x, value): {template.format('x')} = value", found)
     return found["put"]
 
 
@@ -219,7 +222,7 @@ def _described(template):
         return "the length of a list"
     if template == "{0}.cell_contents":
         return "a variable of the function around it"
-    return place(template).removeprefix("{0}").strip("[]")
+    return template.removeprefix("{0}").strip("[]")
 
 
 # Modules ----------------------------------------------------------------------------------
@@ -293,12 +296,12 @@ def module_checks(module):
     found = _Found()
     found.append(("{0}['training']", (own,), own["training"]))
     for kind in _HELD:
-        found += [(f"{{0}}.get({key!r})", (own[kind],), v) for key, v in own[kind].items()]
+        found += [(f"{{0}}[{key!r}]", (own[kind],), v) for key, v in own[kind].items()]
     seen: set = {id(module)}
     _hook_functions(module, found, seen)
     for name in _read_by(type(module)):
         if name in own and name not in ("training", *_HELD):
-            found.append((f"{{0}}.get({name!r})", (own,), own[name]))
+            found.append((f"{{0}}[{name!r}]", (own,), own[name]))
             _value(own[name], found, seen, ())
     forward = own.get("forward", type(module).forward)
     if isinstance(forward, types.FunctionType) and _foreign(forward):

@@ -15,7 +15,7 @@ from rushlight.autograd.tape import output, refresh, tick
 from rushlight.autograd.write import detached, follow, stamp
 from rushlight.compiler.abstract import Abstract, refuse_values, user_line
 from rushlight.compiler.inference import infer
-from rushlight.compiler.surroundings import module_checks, place
+from rushlight.compiler.surroundings import module_checks
 from rushlight.dtype import OF
 from rushlight.errors import TraceError
 from rushlight.ops.definition import OPS
@@ -336,7 +336,7 @@ class Recorder:
     def before(self, owner, target):
         """The tensor that was in a place, noted when the trace first looked there, or None."""
         for template, objects, value in self.checks:
-            if objects[0] is owner and isinstance(value, Tensor) and place(template) == target:
+            if objects[0] is owner and isinstance(value, Tensor) and template == target:
                 return value
         return None
 
