@@ -164,3 +164,24 @@ def test_long_sums_are_accurate(dim):
     got = torch.compile(lambda x: x.sum() if dim is None else x.sum(dim))(x).numpy()
     want = x.numpy().astype(np.float64).sum(dim)
     assert np.max(np.abs(got - want) / want) < 3e-7
+
+
+def test_small_inputs_are_read_as_they_are_now():
+    """Whether they are new, the same again, written meanwhile, or part of what is written."""
+    w = torch.ones(4)
+
+    def step(x):
+        w.mul_(2.0)
+        return x + w.sum()
+
+    compiled = torch.compile(step, fullgraph=True)
+    x, y = torch.zeros(4), torch.ones(4)
+    expected = 4.0
+    for given, write in [(x, 0), (x, 5), (x, 7), (y, 1), (x, 2), (x, 3), (y, 4), (y, 4)]:
+        given.fill_(write)
+        expected *= 2
+        assert compiled(given).tolist() == [write + expected] * 4
+    for _ in range(3):  # the argument is what is written
+        before, part = w.clone(), w[:4]
+        assert compiled(part).tolist() == (part + w.sum()).tolist()
+        assert w.tolist() == (before * 2).tolist()
