@@ -31,8 +31,11 @@ REDUCING = (Reduce, Extremum)
 LINE, PART, MUCH = 64, 16, 1 << 24
 #: Rows of a tile: the elements of a cache line.
 TILE = 16
-#: Estimated nanoseconds: of one cheap operation on a vector, of a dear one, of a moved byte.
-_CHEAP, _HEAVY, _BYTE = 0.3, 4.0, 0.05
+_DIVISIONS = {"div", "reciprocal", "rsqrt", "sqrt"}
+#: Estimated nanoseconds: of one cheap operation on a vector, of a division, of a dear one.
+_CHEAP, _DIVIDE, _HEAVY = 0.15, 1.5, 4.0
+#: Estimated nanoseconds to move a byte: within the caches of a core, and where all is more.
+_NEAR, _FAR, _CACHE = 0.008, 0.03, 1 << 22
 #: What a piece of work handed to a thread should take at least, in nanoseconds.
 _PIECE = 8000.0
 _MOST_PIECES = 64
@@ -290,9 +293,12 @@ class Loops:
             inner = inner // self.vector.extent * -(-self.vector.extent // self.lanes)
         registers = max(1, self.lanes / 16)
         memory = sum(x.dtype.itemsize for x in accesses(self.stores, self.nodes)) * self.lanes
-        cheap = len(self.nodes) - self.dear
-        one = registers * (cheap * _CHEAP + self.dear * _HEAVY) + memory * _BYTE
-        self.nanoseconds = self.steps * inner * one
+        divisions = sum([_is(n, _DIVISIONS) for n in self.nodes])
+        cheap, heavy = len(self.nodes) - self.dear, self.dear - divisions
+        one = registers * (cheap * _CHEAP + divisions * _DIVIDE + heavy * _HEAVY)
+        vectors = self.steps * inner
+        one += memory * (_FAR if vectors * memory > _CACHE else _NEAR)
+        self.nanoseconds = vectors * one
         wanted = max(1, min(self.steps, _MOST_PIECES, int(self.nanoseconds / _PIECE)))
         self.pieces = -(-self.steps // -(-self.steps // wanted))
 
@@ -305,7 +311,12 @@ def _gain(access, variable):
 
 
 def _is_dear(node):
-    return type(node) is Compute and node.equation.op.name in _DEAR
+    return _is(node, _DEAR)
+
+
+def _is(node, names):
+    """Whether ``node`` computes one of these operations."""
+    return type(node) is Compute and node.equation.op.name in names
 
 
 def _reached(nodes, variables):

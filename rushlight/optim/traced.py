@@ -56,7 +56,8 @@ def _options(optimizer):
                 # A tuple holds numbers, of which none is a switch.
                 fixed = bool(value) if number else type(value) is tuple or value
                 fixed = value if key in optimizer._structure else fixed
-                found.append((f"{{0}}.get({key!r})", (group,), value, fixed))
+                look = f"{{0}}[{key!r}]" if key in group else f"{{0}}.get({key!r})"
+                found.append((look, (group,), value, fixed))
     return found
 
 
@@ -69,7 +70,7 @@ def record_foreign(optimizer, recorder, step):
     recorder.checks.append(("len({0})", (state,), len(state)))
     for own in (*optimizer.param_groups, *[own for own in state.values() if type(own) is dict]):
         recorder.checks += [
-            (f"{{0}}.get({key!r})", (own,), value)
+            (f"{{0}}[{key!r}]", (own,), value)
             for key, value in own.items()
             if isinstance(key, str) and (is_plain(value) or isinstance(value, Tensor))
         ]
@@ -185,7 +186,7 @@ class State:
             ))  # fmt: skip
         names = *self.shown, *self.names
         for own in self.dicts:
-            found += [(f"{{0}}.get({n!r})", (own,), own[n], None) for n in names if n in own]
+            found += [(f"{{0}}[{n!r}]", (own,), own[n], None) for n in names if n in own]
         for params, counts, tensor in self.counters:
             found += [("{0}.array", (t,), t.array, None) for t in counts]
             abreast = len(counts), *map(id, params)
