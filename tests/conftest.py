@@ -1,6 +1,7 @@
 """Machine code that tests make stays out of the user's cache; interrupts reach what they start."""
 
 import atexit
+import gc
 import os
 import shutil
 import signal
@@ -13,3 +14,9 @@ if "RUSHLIGHT_CACHE_DIR" not in os.environ:  # where it is there, this is a work
     folder = tempfile.mkdtemp(prefix="rushlight-tests-")
     os.environ["RUSHLIGHT_CACHE_DIR"] = folder
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
+
+
+def pytest_collection_finish():
+    """Ten thousand tests are no garbage: to look through them at each collection took a fifth."""
+    gc.collect()
+    gc.freeze()

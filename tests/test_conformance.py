@@ -10,18 +10,25 @@ from rushlight.ops.definition import OPS
 from tests import conformance as c
 from tests.samples import SAMPLES
 
-#: With so many samples that their tests are long ones.
-MANY = {"grid_sample", "grid_sample_3d", "gru", "lstm"}
+#: How many samples of an operation the dear checks take daily; the rest are long tests.
+FEW, ALL = 6, 1 << 10
+#: Of these, whose every sample takes its time, one.
+DEAR = {"grid_sample", "grid_sample_3d", "gru", "lstm"}
 
 
-def by_operation(wanted=lambda s: True):
-    """Parametrise by operation: a test gets the samples of one, as ``samples``."""
+def by_operation(wanted=lambda s: True, most=FEW):
+    """Parametrise by operation: a test gets samples of one, as ``samples``."""
     found = {}
     for s in SAMPLES.values():
         if wanted(s):
             found.setdefault(re.sub(r"-\d+$", "", s.name), []).append(s)
-    marks = {name: [pytest.mark.slow] if name in MANY else [] for name in found}
-    cases = [pytest.param(found[name], id=name, marks=marks[name]) for name in found]
+    cases = []
+    for name, samples in found.items():
+        step = -(-len(samples) // (1 if name in DEAR and most == FEW else most))
+        rest = [s for i, s in enumerate(samples) if i % step]
+        cases.append(pytest.param(samples[::step], id=name))
+        if rest:
+            cases.append(pytest.param(rest, id=f"{name}-rest", marks=pytest.mark.slow))
     return pytest.mark.parametrize("samples", cases)
 
 
@@ -44,7 +51,7 @@ def golden():
     return load()
 
 
-@by_operation()
+@by_operation(most=ALL)
 def test_recorded_answer(samples, golden):
     every(samples, _recorded_answer, golden)
 
@@ -116,7 +123,7 @@ def _traced_equals_eager(s):
 
 
 @pytest.mark.parity
-@by_operation()
+@by_operation(most=ALL)
 def test_parity(samples):
     every(samples, _parity, pytest.importorskip("torch"))
 

@@ -56,8 +56,8 @@ for _op, _call in [
 for _shape in [(3, 3), (4, 3), (2, 3, 4), (1, 1), (0, 2, 2)]:
     sample("linalg_svd", lambda t, x: t.linalg.svdvals(x), floats(*_shape), tolerance=2e-5)
     sample("linalg_svd", lambda t, x: tuple(v.abs() for v in t.linalg.svd(x, full_matrices=False)), floats(*_shape), tolerance=2e-4)
-    for _ord in ["fro", "nuc", 2, -2, 1, -1, float("inf"), -float("inf")]:
-        sample("linalg_svd", lambda t, x, o=_ord: t.linalg.matrix_norm(x, o), floats(*_shape), tolerance=2e-5)
+for _ord in ["nuc", 2, -2, 1, -float("inf")]:
+    sample("linalg_svd", lambda t, x, o=_ord: t.linalg.matrix_norm(x, o), floats(2, 3, 4), dtypes=("float32",), tolerance=2e-5)
 sample("linalg_svd", lambda t, x: t.linalg.svd(x)[0].abs(), floats(3, 2), grad=False)
 sample("linalg_svd", lambda t, x: t.norm(x, "nuc"), floats(3, 2), tolerance=2e-5)
 for _shape in [(3, 3), (2, 4, 4), (1, 1), (0, 2, 2), (0, 0)]:
