@@ -1,5 +1,6 @@
 """The value of a tensor inside a trace: shape and dtype, but no elements."""
 
+import functools
 import itertools
 import os
 import sys
@@ -10,13 +11,19 @@ import numpy as np
 
 from rushlight.errors import TraceError
 
-__all__ = ["Abstract", "ValueNeeded", "refuse_values", "user_line"]
+__all__ = ["Abstract", "ValueNeeded", "name_of", "refuse_values", "user_line"]
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 class ValueNeeded(TraceError, AttributeError):
     """The value of a tensor was asked for where only its shape and dtype exist."""
+
+
+@functools.cache
+def name_of(dtype):
+    """The name of a NumPy dtype, which NumPy puts together each time it is asked."""
+    return dtype.name
 
 
 def user_line():

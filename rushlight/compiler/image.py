@@ -11,7 +11,7 @@ from hashlib import sha256
 import numpy as np
 
 from rushlight.compiler import cache
-from rushlight.compiler.abstract import Abstract
+from rushlight.compiler.abstract import Abstract, name_of
 from rushlight.dtype import dtype
 from rushlight.ops.definition import OPS, Op
 from rushlight.ops.layout import memory_format
@@ -107,7 +107,6 @@ class _Writer:
 
     def __init__(self):
         self.numbers: dict = {}  # value id → number
-        self.names: dict = {}  # dtype → its name
 
     def form(self, x):
         kind = type(x)
@@ -118,7 +117,7 @@ class _Writer:
             if number is not None:
                 return "%", number
             self.numbers[x.id] = len(self.numbers)
-            return "%", x.shape, x.strides, self._name(x.dtype)
+            return "%", x.shape, x.strides, _kind(x.dtype)
         if kind is tuple or kind is list:
             return kind.__name__, [self.form(v) for v in x]
         if kind is dict:
@@ -130,9 +129,9 @@ class _Writer:
         if kind is dtype or kind is memory_format:
             return repr(x)
         if isinstance(x, np.dtype):
-            return "dtype", self._name(x)
+            return "dtype", _kind(x)
         if isinstance(x, np.generic | np.ndarray):
-            return "array", self._name(x.dtype), x.shape, x.tobytes()
+            return "array", _kind(x.dtype), x.shape, x.tobytes()
         if kind is Generator:
             return "generator"  # whichever it is: calls draw from it, kernels do not
         raise TypeError(f"nothing is known of {kind}")
@@ -142,8 +141,6 @@ class _Writer:
             raise TypeError(f"{op.name} is an operation of this process")
         return op.name
 
-    def _name(self, dtype):
-        found = self.names.get(dtype)
-        if found is None:  # to make it takes a while
-            found = self.names[dtype] = dtype.name + dtype.byteorder
-        return found
+
+def _kind(dtype):
+    return name_of(dtype) + dtype.byteorder

@@ -1,6 +1,6 @@
 """What makes two kernels the same: their loops, nodes and addresses, but not their memory."""
 
-from rushlight.compiler.abstract import Abstract
+from rushlight.compiler.abstract import Abstract, name_of
 from rushlight.compiler.kernel import Scatter
 
 __all__ = ["signature"]
@@ -25,7 +25,7 @@ def described(stores, nodes, names):
     number = {id(n): i for i, n in enumerate(nodes)}
     lines = [(type(n).__name__, n.dtype.str, _own(n, names), [number[id(c)] for c in n.operands])
              for n in nodes]  # fmt: skip
-    ends = [(s.arg, _address(s.address, names), number[id(s.node)], s.dtype.str, s.dtype.name,
+    ends = [(s.arg, _address(s.address, names), number[id(s.node)], s.dtype.str, name_of(s.dtype),
              (number[id(s.where)], s.stride, s.adds) if type(s) is Scatter else None)
             for s in stores]  # fmt: skip
     return lines, ends
@@ -44,11 +44,11 @@ def _own(node, names):
                           [(k, _spec(v)) for k, v in value.params.items()]))  # fmt: skip
         elif name not in ("operands", "dtype"):
             found.append(repr(value))
-    return node.dtype.name, found
+    return name_of(node.dtype), found
 
 
 def _spec(value):
-    return (value.dtype.name, value.shape == ()) if isinstance(value, Abstract) else repr(value)
+    return (name_of(value.dtype), value.shape == ()) if isinstance(value, Abstract) else repr(value)
 
 
 def _address(affine, names):
