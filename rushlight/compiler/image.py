@@ -118,7 +118,7 @@ class _Writer:
                 return "%", number
             self.numbers[x.id] = len(self.numbers)
             return "%", x.shape, x.strides, _kind(x.dtype)
-        if kind is tuple or kind is list:
+        if isinstance(x, tuple | list):
             return kind.__name__, [self.form(v) for v in x]
         if kind is dict:
             return [(k, self.form(v)) for k, v in x.items()]
@@ -132,6 +132,8 @@ class _Writer:
             return "dtype", _kind(x)
         if isinstance(x, np.generic | np.ndarray):
             return "array", _kind(x.dtype), x.shape, x.tobytes()
+        if kind is type:  # of an error
+            return x.__module__, x.__qualname__
         if kind is Generator:
             return "generator"  # whichever it is: calls draw from it, kernels do not
         raise TypeError(f"nothing is known of {kind}")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 
 import pytest
 
@@ -9,8 +10,14 @@ pytest.importorskip("llvmlite")
 
 import rushlight as torch
 from rushlight.compiler import cache, image
+from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.code import load
 from rushlight.compiler.emit.target import host
+from rushlight.compiler.lowering import recording
+from rushlight.compiler.trace import Recorder
+from rushlight.tensor import from_array
+from tests import conformance as c
+from tests.samples import SAMPLES
 
 POSIX = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="permissions of POSIX")
 
@@ -196,6 +203,24 @@ def test_a_program_comes_back_without_being_planned_again():
     assert "assembly" in vars(first) and "assembly" not in vars(second)
     torch.testing.assert_close(found, want, rtol=0, atol=0)
     assert second.assembly.key == first.image.code  # for who asks: explain, the profiler
+
+
+def test_every_operation_has_an_image():
+    """What its recordings hold can be told from process to process."""
+    seen = {}
+    for s in SAMPLES.values():
+        if s.trace:
+            seen.setdefault(re.sub(r"-\d+$", "", s.name), s)
+    strange = []
+    for name, s in seen.items():
+        given = c.tensors(torch, s)
+        abstract = [Abstract(t.shape, t.numpy().dtype) for t in given]
+        recorder = Recorder()
+        with recording(recorder):
+            s.call(torch, *map(from_array, abstract))
+        if image.key_of(recorder.equations, abstract, [], []) is None:
+            strange.append(name)
+    assert strange == []
 
 
 def test_a_program_whose_code_is_gone_is_compiled_again(place):
