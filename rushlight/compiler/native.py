@@ -151,9 +151,10 @@ class State:
         self.spans: list = []
         self.copies = [self._copy(i) for i in range(fresh)]
         self.large: dict = {k: [] for k, _ in image.large}
+        computed = [v for v in program.outputs if isinstance(v, Abstract)]
         self.results = [
             Abstract(v.shape, v.dtype, strides)
-            for v, (_, _, strides) in zip(computed(program.outputs), image.results, strict=True)
+            for v, (_, _, strides) in zip(computed, image.results, strict=True)
         ]
         results = iter(range(len(self.results)))
         self.makers = [
@@ -168,10 +169,6 @@ class State:
             return None
         copy = np.empty(value.shape, value.dtype)
         return copy if copy.strides == value.strides else None
-
-    def _bind(self, i, a):
-        self.bound[i] = a
-        self.table[2 + i] = a.ctypes.data
 
     def forget(self):
         """Keep no array of a call."""
@@ -212,7 +209,8 @@ class State:
                 copy[...] = a
                 self.last[i] = a
                 if self.bound[i] is not copy:
-                    self._bind(i, copy)
+                    self.bound[i] = copy
+                    self.table[2 + i] = copy.ctypes.data
                 continue
             if not self._enter(i, a):
                 return False
@@ -267,11 +265,6 @@ class State:
         if not value.size:
             return np.empty(value.shape, value.dtype)
         return _at(a.ctypes.data + offset, value, strides)
-
-
-def computed(outputs):
-    """The outputs that are no constants."""
-    return [v for v in outputs if isinstance(v, Abstract)]
 
 
 def _span(a):

@@ -7,7 +7,7 @@ from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.range import eye
 from rushlight.tensor import Tensor
 
-__all__ = ["LinAlgError", "check_floats", "check_matrices", "check_square", "identity"]
+__all__ = ["LinAlgError", "check_floats", "check_matrices", "check_square", "identity", "squares"]
 
 
 class LinAlgError(RuntimeError):
@@ -39,3 +39,13 @@ def identity(x):
     """The identity matrix with as many rows as the last dim of ``x``, in its dtype."""
     n = x.shape[-1]
     return eye(n, dtype=x.dtype) if isinstance(x, Tensor) else np.eye(n, dtype=x.dtype)
+
+
+def squares(name):
+    """The ``prepare`` of an operation on square matrices alone."""
+
+    def prepare(x):
+        check_square(name, x)
+        return {}
+
+    return prepare

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rushlight.linalg.checks import check_square
+from rushlight.linalg.checks import squares
 from rushlight.linalg.solve import inverse
 from rushlight.ops.kinds import kernel
 from rushlight.ops.matmul import adjoint
@@ -15,12 +15,7 @@ __all__ = ["slogdet"]
 _Determinant = result_type("linalg_slogdet", "sign", "logabsdet")
 
 
-def _check(A):
-    check_square("linalg.slogdet", A)
-    return {}
-
-
-@kernel(public=False, method=False, name="linalg_slogdet", prepare=_check)
+@kernel(public=False, method=False, name="linalg_slogdet", prepare=squares("linalg.slogdet"))
 def _slogdet(xp, A):
     """(the determinant's sign, or for complex numbers its phase; the logarithm of its size)."""
     sign, size = np.linalg.slogdet(A)

@@ -1,6 +1,6 @@
 """The exponential of a matrix."""
 
-from rushlight.linalg.checks import check_square
+from rushlight.linalg.checks import squares
 from rushlight.ops.join import cat
 from rushlight.ops.kinds import kernel
 from rushlight.ops.matmul import adjoint
@@ -8,12 +8,7 @@ from rushlight.ops.matmul import adjoint
 __all__ = ["matrix_exp"]
 
 
-def _square(x):
-    check_square("linalg.matrix_exp", x)
-    return {}
-
-
-@kernel(name="linalg_matrix_exp", public=False, method=False, prepare=_square)
+@kernel(name="linalg_matrix_exp", public=False, method=False, prepare=squares("linalg.matrix_exp"))
 def matrix_exp(xp, x):
     """The sum of xᵏ/k! over all k: what e to the x is for square matrices.
 

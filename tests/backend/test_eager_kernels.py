@@ -71,7 +71,7 @@ def with_slope(function):
 _ULP = {torch.float32: 2**-23, torch.float64: 2**-52, torch.float16: 2**-10, torch.bfloat16: 2**-7}
 
 
-def as_good(function, on_numpy, *given):
+def as_good(function, on_numpy, *given, times=3):
     """Assert that kernels are about as near to the exact results as NumPy is."""
     dtype = given[0].dtype
     found, near = function(*given), on_numpy(function, *given)
@@ -81,7 +81,9 @@ def as_good(function, on_numpy, *given):
         x, y, exact = (t.double().numpy() for t in (x, y, exact))
         unit = np.maximum(np.abs(exact), np.abs(exact).mean() + 0.01) * _ULP[dtype]
         errors = [np.where(t == exact, 0, np.abs(t - exact)) / unit for t in (x, y)]
-        allowed = 128 if dtype is torch.float64 else 5 * np.nanmax(errors[1])  # not so exact there
+        allowed = (
+            128 if dtype is torch.float64 else times * np.nanmax(errors[1])
+        )  # not so exact there
         assert np.nanmax(errors[0]) <= 2 + allowed
         np.testing.assert_array_equal(np.isnan(x), np.isnan(y))
 
@@ -162,7 +164,9 @@ def test_layers_and_all_their_slopes_are_those_of_numpy(name, on_numpy):
     before = len(kernels())
     w = sample(24 * 24 * 9).reshape(24, 24, 3, 3)
     w = w[:, :1].contiguous() if name == "depthwise" else w
-    as_good(run, on_numpy, x, w, sample(24, low=0.5))
+    # A weight of its own is a sum of 7,840 products, added lane by lane; NumPy adds by halves.
+    times = 5 if name == "depthwise" else 3
+    as_good(run, on_numpy, x, w, sample(24, low=0.5), times=times)
     assert len(kernels()) >= before + least
 
 

@@ -80,7 +80,7 @@ def test_a_random_program(program, inside):
 
 
 @pytest.mark.slow
-@settings(PATIENT, max_examples=500)
+@settings(PATIENT, max_examples=2000)
 @given(programs(), st.booleans())
 def test_many_random_programs(program, inside):
     check(program, inside)

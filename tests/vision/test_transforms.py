@@ -187,16 +187,16 @@ def plain(value):
     return value.numpy() if hasattr(value, "numpy") else value
 
 
-def agree(ours, theirs):
+def agree(ours, theirs, far=0.0):
     """Equal, but for rounding: floats to 1e-4, and a few bytes by one.
 
-    Where a transform with thresholds follows, a byte in a thousand or two may end far off.
+    ``far``: the share of bytes that may be further off, as thresholds follow a rounding.
     """
     assert type(ours) is type(theirs)
     if isinstance(theirs, (list, tuple)):
         assert len(ours) == len(theirs)
         for a, b in zip(ours, theirs, strict=True):
-            agree(a, b)
+            agree(a, b, far)
     elif not isinstance(theirs, np.ndarray):
         assert ours == theirs
     elif theirs.dtype.kind == "f":
@@ -205,7 +205,7 @@ def agree(ours, theirs):
     else:
         assert (ours.shape, ours.dtype) == (theirs.shape, theirs.dtype)
         off = np.abs(ours.astype(np.int64) - theirs.astype(np.int64))
-        assert (off > 0).mean() <= 0.02 and (off > 1).mean() <= 0.002
+        assert (off > 0).mean() <= 0.02 and (off > 1).mean() <= far
 
 
 def run(expression, library, vision, kind, seeds):
@@ -241,7 +241,7 @@ def test_as_torchvision(expression, kinds, both):
         for (a, drawn), (b, other) in zip(ours, theirs, strict=True):
             assert drawn == other, kind
             try:
-                agree(a, b)
+                agree(a, b, far=0.002 if "RandAugment(3" in expression else 0.0)
             except AssertionError as error:
                 raise AssertionError(f"{expression} of {kind}: {error}") from error
 
