@@ -38,7 +38,9 @@ class NativeProgram:
         key = image.key_of(*self.recorded)
         found = image.read(key)
         if found is None:
+            begin = time.perf_counter()
             found = self.assembly.image
+            self.seconds["scheduling"] = time.perf_counter() - begin
             found.keep(key)
         self.image = found
         self.written = set(found.written)
@@ -51,10 +53,7 @@ class NativeProgram:
         """What the code was made of; made anew where the image came from the cache."""
         from rushlight.compiler.assembly import assemble
 
-        begin = time.perf_counter()
-        found = assemble(*self.recorded, self.target)
-        self.seconds["scheduling"] = time.perf_counter() - begin
-        return found
+        return assemble(*self.recorded, self.target)
 
     @property
     def schedule(self):
@@ -65,8 +64,8 @@ class NativeProgram:
         code = cache.get(found.code)
         phase = "reading the cache"
         if code is None:
-            module = self.assembly.module()
             begin, phase = time.perf_counter(), "writing machine code"
+            module = self.assembly.module()
             code = self.target.object_code(module)
             cache.put(found.code, code)
         self.seconds[phase] = time.perf_counter() - begin

@@ -105,6 +105,8 @@ def _frozen(value):
         return ("%", value.id)
     if isinstance(value, (tuple, list)):
         return tuple([_frozen(v) for v in value])
+    if isinstance(value, slice):  # hashable only from Python 3.12 on
+        return slice, _frozen((value.start, value.stop, value.step))
     if isinstance(value, (float, int, np.generic)):
         return type(value), repr(value)  # 0.0 is not -0.0, nor 1 True
     return value

@@ -196,3 +196,19 @@ def test_boxes_of_a_picture_stand_apart():
             apart = abs(p.x - q.x) >= (p.width + q.width) / 2 + 10
             assert apart or abs(p.y - q.y) >= 30, (p.box, q.box)
     assert all(places[s].y < places[t].y for s, targets in edges for t in targets)
+
+
+def test_the_phases_of_compilation_are_told_cold_and_from_the_cache(tmp_path, monkeypatch):
+    pytest.importorskip("llvmlite")
+    monkeypatch.setenv("RUSHLIGHT_CACHE_DIR", str(tmp_path))
+    for phases in (("scheduling", "writing machine code"), ("reading the cache",)):
+        found = explain(torch.compile(training()[0]))(X, Y)
+        assert tuple(found.compiling) == ("recording", *phases)
+        assert all(seconds > 0 for seconds in found.compiling.values())
+
+
+def test_what_repeats_is_computed_once():
+    pytest.importorskip("llvmlite")
+    twice = torch.compile(lambda x: (x[1:3, ..., 0].exp(), 2 * x[1:3, ..., 0].exp()))
+    [kernel] = explain(twice)(X).kernels
+    assert sum(" = exp(" in line for line in kernel.members) == 1, kernel.members
