@@ -222,7 +222,8 @@ class Loops:
             steps = [c for v, c in s.address.terms.items() if v is not self.vector]
             whole = [self.lanes, s.address.offset + place[1] // s.dtype.itemsize, *steps]
             begin = gcd(LINE, *[n * s.dtype.itemsize for n in whole])
-            if s.address.terms.get(self.vector) == 1 and begin >= PART:
+            # What goes to scratch memory meanwhile would drive half a line out half written.
+            if s.address.terms.get(self.vector) == 1 and begin >= (LINE if self.spilled else PART):
                 self.streamed[id(s)] = begin
 
     # Passes ---------------------------------------------------------------------------------

@@ -66,7 +66,7 @@ class Accumulator:
         mask = self.nodes.mask
         if mask is not None and not self.nodes.across:
             x = select(Value(b, mask.v, mask.dtype), x, Value(b, self.start.v, self.dtype))
-        b.store(self.combine(self.current(b), x).v, self.slot)
+        b.store(self.combine(x, self.current(b)).v, self.slot)  # whether x is nan, is known early
 
     def current(self, b):
         return self._read(b, self.slot)
