@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from rushlight.autograd import mode
 from rushlight.device import CPU, device
 
 __all__ = [
@@ -46,6 +47,14 @@ STATE = np.dtype(
     ],
     align=True,
 )  # fmt: skip
+
+
+def _refuse_trace():
+    """A program draws when it runs, so a stream cannot be set or read while it is recorded."""
+    if mode.intercept and mode.recorder() is not None:
+        mode.recorder().refuse(
+            "inside torch.compile, a generator can only be drawn from: make and seed it outside"
+        )
 
 
 class Generator:
@@ -72,6 +81,7 @@ class Generator:
     def __init__(self, device=None):
         if device is not None:
             _require_cpu(device)
+        _refuse_trace()
         self.lock = threading.RLock()
         self.normal = None
         self._engine = None
@@ -96,6 +106,7 @@ class Generator:
             raise RuntimeError(f"manual_seed: expected an int, got {type(seed).__name__}")
         if not -(2**63) <= seed < 2**64:
             raise ValueError(f"manual_seed: {seed} is outside [-2**63, 2**64 - 1]")
+        _refuse_trace()
         with self.lock:
             self._seed = seed % 2**64
             self._pending = True
@@ -155,6 +166,7 @@ class Generator:
 
     def state_bytes(self):
         """The state as a new array of 5056 uint8."""
+        _refuse_trace()
         record = np.zeros((), STATE)
         with self.lock:
             self._start()
@@ -174,6 +186,7 @@ class Generator:
 
     def set_state_bytes(self, array):
         """Take the state from an array of 5056 uint8; returns the generator."""
+        _refuse_trace()
         if array.size != STATE.itemsize:
             raise RuntimeError(
                 f"set_state: a generator's state has {STATE.itemsize} bytes; this has {array.size}"

@@ -19,14 +19,16 @@ from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.arguments import Arguments, check_array
 from rushlight.compiler.escape import assignments
 from rushlight.compiler.gradient import Gradient
-from rushlight.compiler.guard import Source
+from rushlight.compiler.guard import GONE, MISS, Source
 from rushlight.compiler.held import Held
+from rushlight.compiler.hooks import hook_place
 from rushlight.compiler.overlap import demand_apart, refuse_shared, shares
 from rushlight.compiler.program import make_program
 from rushlight.compiler.results import Results
 from rushlight.compiler.simplify import alive, operands
-from rushlight.compiler.surroundings import getter, hook_place, options, put_back, surroundings
+from rushlight.compiler.surroundings import surroundings
 from rushlight.compiler.trace import Grad, Recorder, key_of
+from rushlight.compiler.undo import Streams, added, getter, options, put_back
 from rushlight.errors import TraceError
 from rushlight.tensor import Tensor
 
@@ -59,12 +61,12 @@ class Entry:
             self._begin(args, kwargs)
             recorder = Recorder(self.arguments.leaves)
             found = surroundings(function, self.arguments.objects)
-            recorder.checks += found
-            for module in found.modules:
-                recorder.touch_module(module)
+            recorder.enclose(found)
             recorder.optimizers = found.optimizers
             recorder.options = options(found.optimizers)
-            self._record(function, args, kwargs, recorder)
+            self.refusal = found.refusal
+            if self.refusal is None:
+                self._record(function, args, kwargs, recorder)
             if self.refusal is not None:
                 self._begin(args, kwargs)
                 self._run_eagerly(function, recorder)
@@ -86,6 +88,7 @@ class Entry:
     # Recording --------------------------------------------------------------------------
 
     def _record(self, function, args, kwargs, recorder):
+        streams = Streams()
         mode.add_intercept(1)
         mode.state.recorder = recorder
         try:
@@ -95,7 +98,12 @@ class Entry:
                 raise recorder.refused
             self._take_apart(box, recorder)
             recorder.restore()
-            changed = put_back([*recorder.checks, *recorder.options])
+            changed = self._put_back(recorder)
+            if streams.put_back():
+                raise TraceError(
+                    "the function draws from Python's or NumPy's random numbers, which a program "
+                    "cannot do; draw them outside torch.compile, or with torch.rand"
+                )
             if changed is not None:
                 raise TraceError(
                     f"the function changes {changed}, which a program cannot do again; keep it "
@@ -104,8 +112,10 @@ class Entry:
         except TraceError as error:
             self.refusal = error
             self._take_back(recorder)
+            streams.put_back()
         except BaseException:
             self._take_back(recorder)
+            streams.put_back()
             raise
         finally:
             mode.state.recorder = None
@@ -117,7 +127,12 @@ class Entry:
         recorder.restore()
         for undo in recorder.undo:
             undo()
-        put_back([*recorder.checks, *recorder.options])
+        self._put_back(recorder)
+
+    def _put_back(self, recorder):
+        checks = [*recorder.checks, *recorder.options]
+        recorder.checks += added(recorder.owners)
+        return put_back(checks, recorder.containers, recorder.owners)
 
     def _run_eagerly(self, function, recorder):
         """Make a function that runs the original where what led to the refusal is the case."""
@@ -287,7 +302,7 @@ class Entry:
             with source.block("try:"):
                 for condition in conditions.values():
                     source.demand(condition)
-            source.line("except KeyError: return MISS")
+            source.line(f"except {GONE}: return MISS")
 
     def _movable(self, recorder):
         """Have tensors in attributes and closures be looked up again, whichever lie there then.
@@ -316,7 +331,7 @@ class Entry:
         if conditions:
             with source.block("try:"):
                 source.line(f"stays = ({conditions})")
-            source.line("except KeyError: stays = False")
+            source.line(f"except {GONE}: stays = False")
             source.line(f"if not stays and not {source.name(held.follow)}(): return MISS")
         for c, name in zip(kept, held.tensor_names, strict=True):
             if c.get is None and c.value.dtype.kind in "fcV":
@@ -380,4 +395,5 @@ def _stays(captured):
 def _placed(template, objects, get):
     """The conditions for a tensor that is looked up again: it lies there, and has no history."""
     t = get(*objects)
-    return [(template, objects, t, None), ("{0}.node", (t,), t.node, t.node)]
+    node = t.node if isinstance(t, Tensor) else MISS
+    return [(template, objects, t, None), ("{0}.node", (t,), node, node)]

@@ -15,12 +15,16 @@ from rushlight.device import device
 from rushlight.dtype import dtype
 from rushlight.tensor import Size
 
-__all__ = ["MISS", "Source", "equal", "is_plain"]
+__all__ = ["GONE", "MISS", "Source", "equal", "is_plain"]
 
 _PLAIN = (
     int, float, str, bool, bytes, complex, NoneType, slice, range, enum.Enum, dtype, device,
     np.dtype, np.generic,
 )  # fmt: skip
+
+
+#: What a condition raises where what it looks for is no longer there.
+GONE = "(KeyError, AttributeError, IndexError, TypeError)"
 
 
 class _Miss:

@@ -1,231 +1,326 @@
 """What a function reads besides its arguments: closure, globals, the attributes of its objects.
 
-Numbers, texts and the like are known by value, all else by identity; lists and dicts by what is
-in them as well. Of objects only the attributes count that the function's code names, and
-functions that it calls by a global name or through ``self`` are gone into. Tensors are inputs of
-the program: nothing of theirs is noted but which tensor it is.
+Numbers, texts and the like are known by value, all else by identity; lists, dicts and small arrays
+by what is in them as well. The function's code is gone through, and what it may call: functions
+that it names, methods and properties of its objects. Of an object only the attributes count that
+any of this code names. Tensors are inputs of the program: nothing of theirs is noted but which
+tensor it is. Of libraries the code is read, but what they keep in lists and dicts is theirs.
 """
 
+import dis
+import enum
 import functools
 import inspect
 import os
+import random
 import sys
+import sysconfig
 import types
 import weakref
+from collections import ChainMap, UserDict, deque
 
-from rushlight.autograd.hooks import RemovableHandle
-from rushlight.compiler.guard import equal, is_plain
+import numpy as np
+
+from rushlight.compiler.guard import is_plain
+from rushlight.compiler.hooks import hook_functions
+from rushlight.errors import TraceError
 from rushlight.tensor import Tensor
 
-__all__ = ["hook_place", "module_checks", "options", "put_back", "surroundings"]
+__all__ = ["Surroundings", "surroundings"]
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_LIBRARIES = tuple({sysconfig.get_paths()[kind] for kind in ("stdlib", "purelib", "platlib")})
+_FOREIGN = frozenset({*sys.stdlib_module_names, "rushlight", "torch", "numpy", "scipy"})
+#: Up to this many entries of a dict are looked at; of a larger one those that the code names.
+_ENTRIES = 64
+#: Up to this many bytes of an array are compared at each call.
+_BYTES = 1 << 16
+_DICTS = (dict, UserDict, ChainMap, types.MappingProxyType)
+#: A Module's own tables, each with conditions of its own.
+_HELD = ("_parameters", "_buffers", "_modules")
+#: Methods that code calls without naming them, but for those of a new object.
+_SELDOM = {"__init__", "__new__", "__repr__", "__str__", "__reduce__", "__del__"}
+_OF_CALLS = ("__init__", "__post_init__", "forward", "backward", "setup_context", "jvp")
 
 
 def surroundings(function, objects=()):
-    """Conditions, as (template, objects, value), under which ``function`` reads the same.
+    """The ``Surroundings`` of ``function``.
 
     ``objects`` are arguments of it, of which only the identity is known so far.
     """
-    found = _Found()
-    seen: set = set()
-    _function(function, found, seen)
-    names = set().union(*map(_all_names, [code for code in seen if hasattr(code, "co_names")]))
-    for value in objects:
-        _value(value, found, seen, names)
-        if _is_module(value):
-            _attributes(value, names, found, seen)
-    return found
+    names: set = set()
+    asked: set = set()
+    while True:
+        found = Surroundings(names, asked)
+        for value in (function, *objects):
+            found.value(value)
+        if found.new_names <= names and found.new_asked <= asked:
+            return found
+        # Objects that were met early were not yet looked at with these.
+        names, asked = names | found.new_names, asked | found.new_asked
 
 
-class _Found(list):
-    """Conditions, and the modules and optimizers that were met."""
+class Surroundings(list):
+    """Conditions, as (template, objects, value), under which a function reads the same.
 
-    def __init__(self):
+    Args:
+        names: The attributes and keys to look for in what is met.
+        asked: Those that may be missing: the code asks for them by ``hasattr`` or ``getattr``.
+
+    Attributes:
+        new_names, new_asked: Those in the code that was met.
+        modules: The Modules met and those in them, by their ids.
+        optimizers: The optimizers met.
+        containers, owners: What ``put_back`` needs to know of lists and of objects.
+        refusal: The error about something that gives other values at each call, or None.
+    """
+
+    def __init__(self, names, asked):
         super().__init__()
-        self.modules: list = []
+        self.names, self.asked = names, asked
+        self.new_names: set = set()
+        self.new_asked: set = set()
+        self.modules: dict = {}
         self.optimizers: list = []
+        self.containers: list = []
+        self.owners: list = []
+        self.refusal: TraceError | None = None
+        self._seen: dict = {}  # id → what was met
 
+    def value(self, value):
+        """Note what lies inside ``value``."""
+        if isinstance(value, str) and value.isidentifier():
+            self.new_names.add(str(value))  # the code may look for what it names
+        if is_plain(value) or isinstance(value, Tensor) or id(value) in self._seen:
+            return
+        self._seen[id(value)] = value
+        if isinstance(value, functools.partial):
+            self.append(("{0}.func", (value,), value.func))
+            self._each((value.func, *value.args, *value.keywords.values()))
+        elif isinstance(value, types.MethodType):
+            self._each((value.__self__, value.__func__))
+        elif isinstance(value, types.BuiltinMethodType):
+            self.value(value.__self__)
+        elif isinstance(value, type):
+            self._class(value)
+        elif isinstance(value, types.ModuleType):
+            self._python_module(value)
+        elif isinstance(value, (*_DICTS, list, tuple, deque, set, frozenset, np.ndarray)):
+            self._container(value)
+        elif _is_module(value):
+            self._module(value)
+        elif hasattr(value, "param_groups"):
+            self.optimizers.append(value)
+            self._each(hook_functions(value))
+        elif callable(getattr(value, "__wrapped__", None)):
+            if hasattr(value, "cache_clear"):
+                self.containers.append((value, value.cache_info()))
+            self.value(inspect.unwrap(value))
+        elif isinstance(value, types.FunctionType):
+            self._function(value)
+        elif _moves_on(value):
+            self.refusal = self.refusal or TraceError(
+                f"the function reads from a {type(value).__name__}, which gives something else at "
+                "each call; draw from it outside torch.compile, and pass what it gave"
+            )
+        else:
+            self._object(value)
 
-def options(optimizers):
-    """Conditions that the options of ``optimizers`` are as now, for ``put_back``."""
-    return [
-        (f"{{0}}[{key!r}]", (group,), value)
-        for optimizer in optimizers
-        for group in optimizer.param_groups
-        for key, value in group.items()
-        if isinstance(key, str) and is_plain(value)
-    ]
+    def _each(self, values):
+        for value in values:
+            self.value(value)
 
+    def _note(self, template, owner, value):
+        self.append((template, (owner,), value))
+        self.value(value)
 
-def _function(function, found, seen):
-    function = inspect.unwrap(function)
-    owner = getattr(function, "__self__", None)
-    if type(function).__name__ == "partial":
-        found.append(("{0}.func", (function,), function.func))
-        _function(function.func, found, seen)
-        for value in (*function.args, *function.keywords.values()):
-            _value(value, found, seen, ())
-        return
-    function = getattr(function, "__func__", function)
-    if not isinstance(function, types.FunctionType):
-        forward = type(function).__call__
-        if isinstance(forward, types.FunctionType) and not _is_module(function):
-            _method(forward, function, found, seen)
-        return
-    if isinstance(owner, type) or owner is None:
-        _code(function, found, seen)
-    else:
-        _method(function, owner, found, seen)
+    # Code -------------------------------------------------------------------------------
 
+    def _function(self, function):
+        """Note what the code reads from its closure, defaults and globals."""
+        code = function.__code__
+        if code.co_filename.startswith(_PACKAGE):
+            return
+        names, asked, read = _names(code)
+        self.new_names |= names
+        self.new_asked |= asked
+        for cell in function.__closure__ or ():
+            try:
+                value = cell.cell_contents
+            except ValueError:  # not bound yet
+                continue
+            self._note("{0}.cell_contents", cell, value)
+        defaults = function.__defaults__ or (), (function.__kwdefaults__ or {}).values()
+        self._each([value for values in defaults for value in values])
+        library = code.co_filename.startswith(_LIBRARIES)
+        for name in sorted(read & function.__globals__.keys()):
+            value = function.__globals__[name]
+            if isinstance(value, (types.ModuleType, type, types.BuiltinFunctionType)):
+                self.value(value)
+            elif not library or is_plain(value):
+                self._note(f"{{0}}[{name!r}]", function.__globals__, value)
+            elif isinstance(value, types.FunctionType):
+                self.value(value)
 
-def _method(function, owner, found, seen):
-    names = _code(function, found, seen)
-    _attributes(owner, names, found, seen)
-    if _is_module(owner):
-        found.modules.append(owner)
+    def _python_module(self, module):
+        path = getattr(module, "__file__", None) or ""
+        if _users(module.__name__) and not path.startswith(_LIBRARIES):
+            for name in sorted(self.names & vars(module).keys()):
+                self._note(f"{{0}}[{name!r}]", vars(module), vars(module)[name])
+
+    # Containers -------------------------------------------------------------------------
+
+    def _container(self, value):
+        if isinstance(value, _DICTS):
+            self._dict(value)
+        elif isinstance(value, np.ndarray):
+            if value.nbytes <= _BYTES and not value.dtype.hasobject:
+                self.append(("{0}.tobytes() == {1}", (value, value.tobytes()), True))
+                self.containers.append((value, value.copy()))
+        elif isinstance(value, (tuple, frozenset)):
+            self._each(value)
+        else:
+            self.containers.append((value, value.copy()))
+            if isinstance(value, set):
+                self.append(("{0} == {1}", (value, value.copy()), True))
+                return
+            self.append(("len({0})", (value,), len(value)))
+            for i, item in enumerate(value):
+                self._note(f"{{0}}[{i}]", value, item)
+
+    def _dict(self, value):
+        keys = [*value]
+        if len(keys) <= _ENTRIES and all(map(is_plain, keys)):
+            self.append(("[*{0}] == {1}", (value, keys), True))
+            if not isinstance(value, types.MappingProxyType):
+                self.containers.append((value, value.copy()))
+        else:
+            keys = [key for key in keys if isinstance(key, str) and key in self.names]
+        for key in filter(_writable, keys):
+            self._note(f"{{0}}[{key!r}]", value, value[key])
+
+    # Objects ----------------------------------------------------------------------------
+
+    def _object(self, value):
+        """Note the attributes of an object of a class of the user's."""
+        if type(value).__module__.split(".")[0] in ("rushlight", "torch"):
+            return
+        self._members(type(value), value)
+        if type(getattr(value, "__dict__", None)) is dict:
+            self._attributes(value)
+
+    def _attributes(self, owner, apart=()):
+        own = owner.__dict__
+        for name in sorted((self.names & own.keys()).difference(apart)):
+            self._note(f"{{0}}[{name!r}]", own, own[name])
+        for name in sorted(self.asked - own.keys()):
+            self.append((f"{name!r} not in {{0}}", (own,), True))
+        if _users(type(owner).__module__):
+            self.owners.append((owner, frozenset(own)))
+
+    def _class(self, cls):
+        """Note the attributes of a class of the user's, which the code may call."""
+        if _users(cls.__module__) and not issubclass(cls, enum.Enum):
+            self._members(cls, None)
+            self._each([_code_of(getattr(cls, name, None)) for name in _OF_CALLS])
+
+    def _members(self, cls, value):
+        """Note what a class has: of methods and properties the code, of others what they are.
+
+        ``value`` is an object of the class, or None where the code names the class itself.
+        """
+        users = [c for c in cls.__mro__ if _users(c.__module__)]
+        own = getattr(value, "__dict__", ())
+        for name in sorted({name for c in users for name in vars(c)}):
+            special = name.startswith("__") and name.endswith("__")
+            if name not in self.names and (not special or name in _SELDOM or value is None):
+                continue
+            # A method may call the one that it overrides.
+            members = [vars(c)[name] for c in users if name in vars(c)]
+            self._each(map(_code_of, members))
+            owner = cls if value is None else value
+            shadowed = special or name in own or not hasattr(owner, name)
+            if not shadowed and _is_data(members[0], value):
+                self._note(f"{{0}}.{name}", owner, getattr(owner, name))
+
+    def _module(self, module):
+        """Note what a call of ``module`` reads, and the Modules in it."""
+        self.modules[id(module)] = module
+        own = module.__dict__
+        self.append(("{0}['training']", (own,), own["training"]))
+        for kind in _HELD:
+            if own[kind] and hasattr(type(module), "append"):
+                self.append(("len({0})", (own[kind],), len(own[kind])))
+            self += [(f"{{0}}[{key!r}]", (own[kind],), v) for key, v in own[kind].items()]
+        self._each(hook_functions(module))
+        self._members(type(module), module)
+        for name in sorted((_read_by(type(module)) & own.keys()) - self.names):
+            if name not in ("training", *_HELD):
+                self._note(f"{{0}}[{name!r}]", own, own[name])
+        self._attributes(module, ("training", *_HELD))
+        self.value(own.get("forward", type(module).forward))
+        self._each([child for child in own["_modules"].values() if child is not None])
 
 
 def _is_module(value):
     return hasattr(value, "_parameters") and hasattr(value, "_modules")
 
 
-def _foreign(function):
-    """Whether ``function`` is the user's, not the package's."""
-    return not function.__code__.co_filename.startswith(_PACKAGE)
+def _users(name):
+    """Whether a Python module of this name is neither Python's nor ours."""
+    return name.split(".")[0] not in _FOREIGN
 
 
-def _code(function, found, seen):
-    """Note what the code reads from its closure and globals; returns the names in it."""
-    if function.__code__ in seen:
-        return set()
-    seen.add(function.__code__)
-    names, texts = _names(function.__code__)
-    if not _foreign(function):
-        return names
-    for cell in function.__closure__ or ():
-        try:
-            value = cell.cell_contents
-        except ValueError:  # not bound yet
-            continue
-        found.append(("{0}.cell_contents", (cell,), value))
-        _value(value, found, seen, names | texts)
-    for name in names:
-        if name in function.__globals__:
-            value = function.__globals__[name]
-            if not isinstance(value, (types.ModuleType, type, types.BuiltinFunctionType)):
-                found.append((f"{{0}}[{name!r}]", (function.__globals__,), value))
-                _value(value, found, seen, names | texts)
-    return names
+def _moves_on(value):
+    """Whether ``value`` gives something else whenever it is asked."""
+    drawn = (random.Random, np.random.Generator, np.random.RandomState)
+    return hasattr(type(value), "__next__") or isinstance(value, drawn)
 
 
+def _writable(key):
+    """Whether a key of a dict can be written in a line of Python, and in a template."""
+    kinds = (str, int, bool, bytes, type(None))
+    whole = type(key) in kinds or (type(key) is tuple and all(map(_writable, key)))
+    return whole and "{" not in repr(key) and "}" not in repr(key)
+
+
+def _is_data(member, value):
+    """Whether a member of a class is no code: a value, or of an object ``value`` a slot."""
+    if isinstance(member, types.MemberDescriptorType):
+        return value is not None
+    return not callable(member) and not hasattr(type(member), "__get__")
+
+
+def _code_of(member):
+    """The function in a member of a class, or None."""
+    for kind in ("fget", "func", "__func__"):
+        member = getattr(member, kind, member)
+    return member if isinstance(member, types.FunctionType) or _is_wrapped(member) else None
+
+
+def _is_wrapped(member):
+    return callable(getattr(member, "__wrapped__", None))
+
+
+@functools.lru_cache(1024)
 def _names(code):
-    """Names and constant texts in a function's code, those of functions inside it included."""
-    names = set(code.co_names)
-    texts = {c for c in code.co_consts if isinstance(c, str)}
+    """What a function's code and the functions inside it name.
+
+    Returns the attributes and short texts; those texts that it may ask for by ``hasattr`` or
+    ``getattr``; the globals.
+    """
+    texts = frozenset(c for c in code.co_consts if isinstance(c, str) and c.isidentifier())
+    read = frozenset(
+        i.argval for i in dis.get_instructions(code) if i.opname.endswith(("_GLOBAL", "_NAME"))
+    )
+    names = frozenset(code.co_names) | texts
+    asked = texts if read & {"hasattr", "getattr"} else frozenset()
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             inner = _names(constant)
-            names |= inner[0]
-            texts |= inner[1]
-    return names, texts
+            names, asked, read = names | inner[0], asked | inner[1], read | inner[2]
+    return names, asked, read
 
-
-def _all_names(code):
-    return set().union(*_names(code))
-
-
-def _value(value, found, seen, names):
-    """Note what lies inside ``value``, that code with these ``names`` may read."""
-    if is_plain(value) or isinstance(value, (Tensor, type)) or id(value) in seen:
-        return
-    seen.add(id(value))
-    if isinstance(value, (list, tuple)):
-        if isinstance(value, list):
-            found.append(("len({0})", (value,), len(value)))
-        for i, item in enumerate(value):
-            if isinstance(value, list):
-                found.append((f"{{0}}[{i}]", (value,), item))
-            _value(item, found, seen, names)
-    elif type(value) is dict:
-        for key in [key for key in value if isinstance(key, str) and key in names]:
-            found.append((f"{{0}}[{key!r}]", (value,), value[key]))
-            _value(value[key], found, seen, names)
-    elif isinstance(value, (types.FunctionType, types.MethodType)):
-        _function(value, found, seen)
-    elif hasattr(value, "param_groups"):
-        found.optimizers.append(value)
-        _hook_functions(value, found, seen)
-    elif _is_module(value):
-        found.modules.append(value)
-    else:
-        _attributes(value, names, found, seen)
-
-
-def _attributes(value, names, found, seen):
-    """Note the attributes in ``names`` of an object of a class of the user's."""
-    own = getattr(value, "__dict__", None)
-    if own is None or type(value).__module__.split(".")[0] in ("rushlight", "torch"):
-        return
-    for name in [name for name in own if name in names]:
-        found.append((f"{{0}}[{name!r}]", (own,), own[name]))
-        _value(own[name], found, seen, names)
-
-
-# What the function changes ----------------------------------------------------------------
-
-
-@functools.cache
-def getter(template):
-    """The function of one object that a template is; it gives None where a key is not there."""
-    look = eval(f"lambda x: {template.format('x')}")
-
-    def get(x):
-        try:
-            return look(x)
-        except KeyError:
-            return None
-
-    return get
-
-
-@functools.cache
-def _setter(template):
-    found: dict = {}
-    exec(f"def put(x, value): {template.format('x')} = value", found)
-    return found["put"]
-
-
-def put_back(checks):
-    """Undo what a traced function did to plain values outside; says which was the first, or None.
-
-    A program computes with tensors alone: counting calls, say, or filling a list it cannot do.
-    """
-    first = None
-    for template, objects, value in checks:
-        if len(objects) != 1 or not is_plain(value) or template.endswith("is None"):
-            continue
-        (owner,) = objects
-        now = getter(template)(owner)
-        if equal(now, value):
-            continue
-        first = first or _described(template)
-        if template != "len({0})":
-            _setter(template)(owner, value)
-        elif now > value and isinstance(owner, list):
-            del owner[value:]
-    return first
-
-
-def _described(template):
-    if template == "len({0})":
-        return "the length of a list"
-    if template == "{0}.cell_contents":
-        return "a variable of the function around it"
-    return template.removeprefix("{0}").strip("[]")
-
-
-# Modules ----------------------------------------------------------------------------------
 
 #: Class → the attributes that its forward reads.
 _reads: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
@@ -237,73 +332,11 @@ def _read_by(cls):
         names: set = set()
         todo = ["forward"]
         while todo:
-            function = inspect.unwrap(getattr(cls, todo.pop(), None) or len)
-            function = getattr(function, "fget", function)
-            code = getattr(function, "__code__", None)
-            if code is not None:
-                new = _names(code)[0] - names
+            name = todo.pop()
+            for function in [_code_of(vars(c)[name]) for c in cls.__mro__ if name in vars(c)]:
+                code = getattr(inspect.unwrap(function or len), "__code__", None)
+                new = (set() if code is None else _names(code)[0]) - names
                 names |= new
                 todo += [n for n in new if hasattr(cls, n) and n != "__call__"]
         _reads[cls] = names
     return _reads[cls]
-
-
-_HELD = ("_parameters", "_buffers", "_modules")
-_HOOKS = (
-    "_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks",
-    "_optimizer_step_pre_hooks", "_optimizer_step_post_hooks",
-)  # fmt: skip
-
-
-def _hooks(owner):
-    """The dicts of hooks of a module or optimizer."""
-    return [owner.__dict__[name] for name in _HOOKS if name in owner.__dict__]
-
-
-def _hook_functions(owner, found, seen):
-    for hook in [hook for hooks in _hooks(owner) for hook in hooks.values()]:
-        _function(hook, found, seen)
-
-
-def _hooks_everywhere():
-    modules = sys.modules.get("rushlight.nn.modules.hooks")
-    optimizers = sys.modules.get("rushlight.optim.hooks")
-    found = [optimizers.everywhere_before, optimizers.everywhere_after] if optimizers else []
-    if modules is not None:
-        kinds = ("forward_pre", "forward", "backward_pre", "backward")
-        found += [getattr(modules.Everywhere, kind) for kind in kinds]
-    return found
-
-
-def hook_place(owners, tensors):
-    """A place of the hooks of ``owners``, modules and optimizers, of all such, and of ``tensors``.
-
-    Any hook that comes or goes moves it; it stays usable where the hooks are the same.
-    """
-
-    def find():
-        found = [hooks for owner in owners for hooks in _hooks(owner)] + _hooks_everywhere()
-        found += [t.node.hooks or () for t in tensors if t.node is not None]
-        keys = tuple([tuple(h) for h in found])  # the handles' numbers, which no two hooks share
-        return [("{0}.changes", (RemovableHandle,), RemovableHandle.changes, keys)]
-
-    return find
-
-
-def module_checks(module):
-    """Conditions under which a call of ``module`` does the same to the same tensors."""
-    own = module.__dict__
-    found = _Found()
-    found.append(("{0}['training']", (own,), own["training"]))
-    for kind in _HELD:
-        found += [(f"{{0}}[{key!r}]", (own[kind],), v) for key, v in own[kind].items()]
-    seen: set = {id(module)}
-    _hook_functions(module, found, seen)
-    for name in _read_by(type(module)):
-        if name in own and name not in ("training", *_HELD):
-            found.append((f"{{0}}[{name!r}]", (own,), own[name]))
-            _value(own[name], found, seen, ())
-    forward = own.get("forward", type(module).forward)
-    if isinstance(forward, types.FunctionType) and _foreign(forward):
-        _code(forward, found, seen)
-    return found

@@ -15,7 +15,7 @@ from rushlight.autograd.tape import output, refresh, tick
 from rushlight.autograd.write import detached, follow, stamp
 from rushlight.compiler.abstract import Abstract, refuse_values, user_line
 from rushlight.compiler.inference import infer
-from rushlight.compiler.surroundings import module_checks
+from rushlight.compiler.surroundings import Surroundings, surroundings
 from rushlight.dtype import OF
 from rushlight.errors import TraceError
 from rushlight.ops.definition import OPS
@@ -113,6 +113,8 @@ class Recorder:
         self.calls: list = []
         self.first_calls = 0
         self.modules: dict = {}
+        self.containers: list = []  # of these and of the owners see Surroundings
+        self.owners: list = []
         self.kept: list = []  # objects whose ids are keys above
         self.made: list = []  # weak references to the tensors that were made
         self.optimizers: list = []  # those that the function can be seen to use
@@ -198,14 +200,23 @@ class Recorder:
             self.refused = self.refused or error  # whoever catches it
             raise
 
+    def refuse(self, reason):
+        """Raise the error that a program cannot do what the function does, now and at the end."""
+        error = TraceError(f"{user_line()}: {reason}")
+        self.refused = self.refused or error  # whoever catches it
+        raise error
+
     def touch_module(self, module):
         """Note a module and those in it: a program holds for their modes and tensors only."""
         if id(module) not in self.modules:
-            self.modules[id(module)] = module
-            self.checks += module_checks(module)
-            for child in module._modules.values():
-                if child is not None:
-                    self.touch_module(child)
+            self.enclose(surroundings(module))
+
+    def enclose(self, found: Surroundings):
+        """Note what the function, or a part of it, reads outside."""
+        self.checks += found
+        self.modules |= found.modules
+        self.containers += found.containers
+        self.owners += found.owners
 
     def note(self, tensor):
         """Note a tensor that was made, in case it stays somewhere outside."""

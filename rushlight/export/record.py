@@ -3,8 +3,8 @@
 from rushlight.compiler.entry import recording_lock
 from rushlight.compiler.escape import assignments
 from rushlight.compiler.lowering import recording
-from rushlight.compiler.surroundings import put_back
 from rushlight.compiler.trace import Recorder
+from rushlight.compiler.undo import put_back
 from rushlight.errors import TraceError
 from rushlight.tensor import Tensor
 
@@ -69,7 +69,7 @@ class Recording:
                 recorder.restore()
                 for undo in recorder.undo:
                     undo()
-                put_back(recorder.checks)
+                put_back(recorder.checks, recorder.containers, recorder.owners)
 
     def _take(self, box, recorder, leaves):
         gave = box.pop()

@@ -1,0 +1,47 @@
+"""Hooks of modules, optimizers and tensors: a call is recorded for those that there are."""
+
+import sys
+
+from rushlight.autograd.hooks import RemovableHandle
+
+__all__ = ["hook_functions", "hook_place"]
+
+_KINDS = (
+    "_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks",
+    "_optimizer_step_pre_hooks", "_optimizer_step_post_hooks",
+)  # fmt: skip
+
+
+def _hooks(owner):
+    """The dicts of hooks of a module or optimizer."""
+    return [owner.__dict__[name] for name in _KINDS if name in owner.__dict__]
+
+
+def hook_functions(owner):
+    """The functions that a module or optimizer calls besides."""
+    return [hook for hooks in _hooks(owner) for hook in hooks.values()]
+
+
+def _hooks_everywhere():
+    modules = sys.modules.get("rushlight.nn.modules.hooks")
+    optimizers = sys.modules.get("rushlight.optim.hooks")
+    found = [optimizers.everywhere_before, optimizers.everywhere_after] if optimizers else []
+    if modules is not None:
+        kinds = ("forward_pre", "forward", "backward_pre", "backward")
+        found += [getattr(modules.Everywhere, kind) for kind in kinds]
+    return found
+
+
+def hook_place(owners, tensors):
+    """A place of the hooks of ``owners``, modules and optimizers, of all such, and of ``tensors``.
+
+    Any hook that comes or goes moves it; it stays usable where the hooks are the same.
+    """
+
+    def find():
+        found = [hooks for owner in owners for hooks in _hooks(owner)] + _hooks_everywhere()
+        found += [t.node.hooks or () for t in tensors if t.node is not None]
+        keys = tuple([tuple(h) for h in found])  # the handles' numbers, which no two hooks share
+        return [("{0}.changes", (RemovableHandle,), RemovableHandle.changes, keys)]
+
+    return find

@@ -1,0 +1,363 @@
+"""What a compiled function reads outside: when it changes, so does what the function gives."""
+
+import collections
+import functools
+import random
+import types
+import warnings
+
+import numpy as np
+import pytest
+
+import rushlight as torch
+from rushlight import nn
+from tests.compiler import surroundings as outside
+
+
+def one(k=1.0):
+    return torch.full((1,), float(k))
+
+
+class Config:
+    shared = 2.0
+
+    def __init__(self, k=1.0):
+        self.k = k
+
+
+class Trainer:
+    """Reads through its own methods, a property, a table of methods and an object of its own."""
+
+    def __init__(self):
+        self.config, self.alpha, self.table = Config(), 2.0, {"loss": self.loss}
+
+    @property
+    def doubled(self):
+        return 2 * self.alpha
+
+    def loss(self, x):
+        return x * self.doubled
+
+    def step(self, x):
+        return self.table["loss"](x) + self.config.k
+
+
+class Base(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale, self.config, self.part = 2.0, Config(), nn.ReLU()
+        self.part.share = 3.0
+
+    def forward(self, x):
+        return x * self.scale
+
+    def loss(self, x):
+        return x * self.inner()
+
+    def inner(self):
+        return self.extra if hasattr(self, "extra") else self.config.k
+
+
+class Child(Base):
+    def forward(self, x):
+        return super().forward(x) + self.part.share
+
+
+def of_trainer(name, value):
+    t = Trainer()
+    return t.step, lambda: setattr(t, name, value)
+
+
+def of_config():
+    t = Trainer()
+    return t.step, lambda: setattr(t.config, "k", 7.0)
+
+
+def of_argument_object():
+    c = Config()
+    return lambda x: read_config(x, c), lambda: setattr(c, "k", 9.0)
+
+
+def read_config(x, c):
+    return x * c.k * c.shared
+
+
+def shadowed_class_attribute():
+    c = Config()
+    return lambda x: x * c.shared, lambda: setattr(c, "shared", 5.0)
+
+
+def of_parent_forward():
+    m = Child()
+    return m, lambda: setattr(m, "scale", 5.0)
+
+
+def of_a_part_not_called():
+    m = Child()
+    return m, lambda: setattr(m.part, "share", 7.0)
+
+
+def of_a_method_not_called():
+    m = Child()
+    return m.loss, lambda: setattr(m.config, "k", 7.0)
+
+
+def of_a_missing_attribute():
+    m = Child()
+    return m.loss, lambda: setattr(m, "extra", 7.0)
+
+
+def of_a_module_outside_of_its_call():
+    m = Base()
+    return lambda x: m(x) if m.training else m.loss(x), m.eval
+
+
+def of_another_file():
+    return lambda x: outside.scaled(x) * outside.Table.rate, lambda: outside.change(3.0)
+
+
+def of_the_class_of_another_file():
+    return lambda x: x * outside.Table.rate, lambda: setattr(outside.Table, "rate", 9.0)
+
+
+def of_all_entries():
+    d = {"a": 1.0}
+    return lambda x: sum(x * v for v in d.values()), lambda: d.update(b=2.0)
+
+
+def of_an_entry_with_a_number():
+    d = {1: 2.0}
+    return lambda x: x * d[1], lambda: d.update({1: 3.0})
+
+
+def of_an_entry_with_a_variable():
+    d, key = types.MappingProxyType(made := {"k": 2.0}), "k"
+    return lambda x: x * d[key], lambda: made.update(k=3.0)
+
+
+def of_a_set():
+    s = {1.0, 2.0}
+    return lambda x: x * sum(s), lambda: s.add(3.0)
+
+
+def of_an_array():
+    a = np.ones(1, "f4")
+    return lambda x: x * torch.tensor(a), lambda: a.fill(3)
+
+
+def of_a_slot():
+    class Slots:
+        __slots__ = ("k",)
+
+    s = Slots()
+    s.k = 2.0
+    return lambda x: x * s.k, lambda: setattr(s, "k", 3.0)
+
+
+def of_a_default():
+    def f(x, values=[1.0], *, more={"k": 2.0}):  # noqa: B006
+        return x * values[0] * more["k"]
+
+    return f, lambda: (f.__defaults__[0].append(1), f.__kwdefaults__["more"].update(k=5.0))
+
+
+def of_a_named_attribute():
+    c, name = Config(), "k"
+    return lambda x: x * getattr(c, name), lambda: setattr(c, "k", 3.0)
+
+
+def of_a_longer_module_list():
+    m = nn.Sequential(nn.ReLU())
+    return m, lambda: m.append(nn.Softplus())
+
+
+def of_a_deque():
+    d = collections.deque([1.0, 2.0], maxlen=2)
+    return lambda x: x * d[0], lambda: d.append(3.0)
+
+
+def a_number_in_place_of_a_tensor():
+    d = {"k": one(3)}
+    return lambda x: x * d["k"], lambda: d.update(k=5)
+
+
+CASES = [
+    functools.partial(of_trainer, "alpha", 3.0), of_config, of_argument_object, of_parent_forward,
+    shadowed_class_attribute, of_a_part_not_called, of_a_method_not_called, of_a_missing_attribute,
+    of_a_module_outside_of_its_call, of_another_file, of_the_class_of_another_file, of_all_entries,
+    of_an_entry_with_a_number, of_an_entry_with_a_variable, of_a_set, of_an_array, of_a_slot,
+    of_a_default, of_a_named_attribute, of_a_longer_module_list, of_a_deque,
+    a_number_in_place_of_a_tensor,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda c: getattr(c, "__name__", "of_trainer"))
+def test_a_change_outside_is_seen(case):
+    f, change = case()
+    g = torch.compile(f, fullgraph=True)
+    try:
+        before = f(one(3))
+        assert torch.equal(g(one(3)), before) and torch.equal(g(one(3)), before)
+        assert g._compiled.count == 1
+        change()
+        assert not torch.equal(f(one(3)), before) or case is of_a_set
+        assert torch.equal(g(one(3)), f(one(3)))
+        assert g._compiled.count == 2
+    finally:
+        outside.change(2.0)
+
+
+# What only Python can do again ------------------------------------------------------------
+
+
+def counts_in_its_class():
+    class Counter:
+        n = 0
+
+        def __call__(self, x):
+            self.n += 1
+            return x * self.n
+
+    c = Counter()
+    return lambda x: c(x)
+
+
+def counts_for_the_class():
+    class Counter:
+        n = 0
+
+        def up(self, x):
+            Counter.n += 1
+            return x * Counter.n
+
+    return Counter().up
+
+
+def counts_in_a_dict():
+    d = collections.defaultdict(int)
+
+    def f(x):
+        d["n"] += 1
+        return x * d["n"] * len(d)
+
+    return f
+
+
+def grows(made, add):
+    def f(x):
+        getattr(made, add)(len(made))
+        return x * len(made)
+
+    return f
+
+
+def pops():
+    left = [1.0, 2.0, 3.0, 4.0]
+    return lambda x: x * left.pop(0)
+
+
+def walks_an_iterator():
+    numbers = iter(range(9))
+    return lambda x: x * next(numbers)
+
+
+def draws_from(source):
+    return lambda x: x * source()
+
+
+def keeps_an_argument(made):
+    def f(x):
+        before = made["last"]
+        made["last"] = x
+        return x - before
+
+    return f
+
+
+def seeds(x):
+    torch.manual_seed(3)
+    return x * torch.rand(1)
+
+
+def makes_a_generator(x):
+    return x * torch.rand(1, generator=torch.Generator().manual_seed(3))
+
+
+def forks_the_stream(x):
+    with torch.random.fork_rng():
+        first = torch.rand(1)
+    return x * first * torch.rand(1)
+
+
+PYTHONS = {
+    "a count beside its class": counts_in_its_class,
+    "a count in the class": counts_for_the_class,
+    "an entry": counts_in_a_dict,
+    "a list": lambda: grows([], "append"),
+    "a set": lambda: grows(set(), "add"),
+    "a deque": lambda: grows(collections.deque(), "append"),
+    "pop": pops,
+    "an iterator": walks_an_iterator,
+    "random": lambda: draws_from(random.Random(0).random),
+    "the global random": lambda: draws_from(random.random),
+    "NumPy's random": lambda: draws_from(np.random.rand),
+    "a generator of NumPy's": lambda: draws_from(np.random.default_rng(0).random),
+    "an argument": lambda: keeps_an_argument({"last": one()}),
+    "an argument in a big dict": lambda: keeps_an_argument({"last": one(), **dict.fromkeys("abc")}),
+    "a seed": lambda: seeds,
+    "a generator": lambda: makes_a_generator,
+    "a forked stream": lambda: forks_the_stream,
+}
+
+
+@pytest.mark.parametrize("name", PYTHONS)
+def test_what_python_does_at_each_call_is_done_at_each_call(name):
+    seen = []
+    for prepare in (lambda f: f, torch.compile):
+        random.seed(0)
+        np.random.seed(0)
+        torch.manual_seed(0)
+        f = prepare(PYTHONS[name]())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            seen.append([float(f(one(k))) for k in range(1, 5)] + [random.random()])
+    assert seen[0] == seen[1]
+    with pytest.raises(RuntimeError):
+        torch.compile(PYTHONS[name](), fullgraph=True)(one())
+
+
+def test_a_failed_trace_leaves_no_tensors_of_its_own_behind():
+    class State:
+        h = one()
+
+    state, table = State(), {"h": one()}
+
+    @functools.lru_cache
+    def ramp(n):
+        return torch.arange(n)
+
+    def f(x):
+        state.h = state.h + x
+        state.new = state.h * 2
+        table["h"] = table["h"] * ramp(3)[1]
+        return state.new + table["h"] if x > 0 else x
+
+    g = torch.compile(f)
+    with pytest.warns(UserWarning, match="values of a tensor"):
+        assert [g(one()).item(), g(one()).item()] == [5, 7]
+    assert (state.h.item(), state.new.item(), table["h"].item()) == (3, 6, 1)
+    assert ramp(3).tolist() == [0, 1, 2]
+
+
+def test_an_attribute_that_a_call_adds_is_there_from_then_on():
+    class Net(nn.Module):
+        def forward(self, x):
+            self.length = len(x)
+            return x * self.length
+
+    net = Net()
+    f = torch.compile(net)
+    with pytest.warns(UserWarning, match="'length'"):
+        f(torch.ones(2))
+    assert f(torch.ones(2)).tolist() == [2, 2] and f._compiled.count == 1
+    assert net.length == 2
