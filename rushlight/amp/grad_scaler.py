@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from rushlight.autograd import mode
 from rushlight.autograd.mode import no_grad
-from rushlight.dtype import float16, float32, int32
-from rushlight.ops.data import tensor
-from rushlight.tensor import Tensor
+from rushlight.dtype import float16
+from rushlight.tensor import Tensor, from_array
 
 __all__ = ["GradScaler", "OptState"]
 
@@ -82,10 +82,16 @@ class GradScaler:
     def _start(self):
         """Make the tensors that hold the scale and the steps since it last changed."""
         if self._scale is None:
-            self._scale = tensor(self._init_scale, dtype=float32)
-            self._growth_tracker = tensor(self._init_growth_tracker, dtype=int32)
+            # Of arrays, so that they are tensors with values in a trace too.
+            self._scale = from_array(np.array(self._init_scale, np.float32))
+            self._growth_tracker = from_array(np.array(self._init_growth_tracker, np.int32))
 
     def _state(self, optimizer):
+        if mode.intercept and mode.recorder() is not None:
+            mode.recorder().refuse(
+                "inside torch.compile, GradScaler cannot look whether gradients are finite; take "
+                "the step outside, or train in bfloat16, which needs no scaling"
+            )
         return self._per_optimizer_states.setdefault(
             id(optimizer), {"stage": OptState.READY, "found_inf": None}
         )

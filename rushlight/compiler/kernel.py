@@ -191,7 +191,11 @@ class Kernel:
         x = e.ins[0]
         operand = self._element(x, self.group.express(x.shape))
         if all(x.shape[d] == 1 for d in dims_of(e)):
-            return Compute(cast_of(e), (operand,), value.dtype)
+            if e.op.name in ("any", "all"):  # of uint8, whose numbers are not all 0 or 1
+                truth = Abstract(x.shape, bool)
+                operand = Compute(cast(x, truth), (operand,), truth.dtype)
+                x = truth
+            return Compute(cast(x, value), (operand,), value.dtype)
         return Reduce(e.op.name, operand, value.dtype)
 
     def _extremum(self, e, value, index):
@@ -300,9 +304,9 @@ def _collect(node, nodes):
             _collect(child, nodes)
 
 
-def cast_of(e):
-    """A reduction over nothing as a cast of its input."""
+def cast(x, out):
+    """The equation that makes ``out`` of ``x``, element by element."""
     from rushlight.compiler.trace import Equation
     from rushlight.ops.definition import OPS
 
-    return Equation(OPS["to_copy"], e.ins, {"dtype": e.outs[0].dtype}, e.outs)
+    return Equation(OPS["to_copy"], (x,), {"dtype": out.dtype}, (out,))

@@ -254,12 +254,22 @@ class Surroundings(list):
             self += [(f"{{0}}[{key!r}]", (own[kind],), v) for key, v in own[kind].items()]
         self._each(hook_functions(module))
         self._members(type(module), module)
+        self._refuse_lazy(module)
         for name in sorted((_read_by(type(module)) & own.keys()) - self.names):
             if name not in ("training", *_HELD):
                 self._note(f"{{0}}[{name!r}]", own, own[name])
         self._attributes(module, ("training", *_HELD))
         self.value(own.get("forward", type(module).forward))
         self._each([child for child in own["_modules"].values() if child is not None])
+
+    def _refuse_lazy(self, module):
+        """A call that makes parameters is one of a kind: the next finds another class."""
+        lazy = getattr(module, "has_uninitialized_params", None)
+        if lazy is not None and lazy():
+            self.append(("type({0})", (module,), type(module)))
+            self.refusal = self.refusal or TraceError(
+                f"the first call of a {type(module).__name__} makes its parameters"
+            )
 
 
 def _is_module(value):

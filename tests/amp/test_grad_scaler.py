@@ -149,3 +149,39 @@ def test_getters_and_setters():
     scaler.set_growth_interval(5)
     found = scaler.get_growth_factor(), scaler.get_backoff_factor(), scaler.get_growth_interval()
     assert found == (3.0, 0.1, 5)
+
+
+def test_a_compiled_step_runs_eagerly():
+    def train(prepare):
+        w = torch.ones(2, requires_grad=True)
+        optimizer, scaler = (
+            torch.optim.SGD([w], lr=0.1),
+            torch.amp.GradScaler("cpu", init_scale=8.0),
+        )
+
+        def step(x):
+            optimizer.zero_grad()
+            loss = (w * x).pow(2).sum()
+            scaler.scale(loss).backward()
+            scaler.unscale_(optimizer)
+            scaler.step(optimizer)
+            scaler.update()
+            return loss
+
+        step = prepare(step)
+        return [step(torch.ones(2)).item() for _ in range(3)]
+
+    with pytest.warns(UserWarning, match="GradScaler cannot look"):
+        assert train(torch.compile) == train(lambda f: f)
+
+
+def test_a_compiled_step_may_scale_the_loss():
+    w, scaler = torch.ones(2, requires_grad=True), torch.amp.GradScaler("cpu", init_scale=8.0)
+
+    @torch.compile(fullgraph=True)
+    def step(x):
+        scaler.scale((w * x).sum()).backward()
+
+    step(torch.ones(2))
+    step(torch.ones(2))
+    assert w.grad.tolist() == [16, 16] and scaler.get_scale() == 8

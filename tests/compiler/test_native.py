@@ -185,3 +185,11 @@ def test_small_inputs_are_read_as_they_are_now():
         before, part = w.clone(), w[:4]
         assert compiled(part).tolist() == (part + w.sum()).tolist()
         assert w.tolist() == (before * 2).tolist()
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.bool, torch.int32, torch.float32])
+def test_truth_of_one_element(dtype):
+    for value in (6, 0):
+        x = torch.full((1, 2), value).to(dtype)
+        for f in (lambda x: x.any(0), lambda x: x.all(0), lambda x: x[0, 0].any()):
+            assert torch.equal(torch.compile(f)(x), f(x))

@@ -361,3 +361,12 @@ def test_an_attribute_that_a_call_adds_is_there_from_then_on():
         f(torch.ones(2))
     assert f(torch.ones(2)).tolist() == [2, 2] and f._compiled.count == 1
     assert net.length == 2
+
+
+def test_a_lazy_module_makes_its_parameters_once():
+    net = nn.Sequential(nn.LazyLinear(2), nn.ReLU())
+    f, x = torch.compile(net), torch.ones(1, 3)
+    with pytest.warns(UserWarning, match="first call of a LazyLinear"):
+        first = f(x)
+    assert torch.equal(f(x), first) and torch.equal(net(x), first)
+    assert f._compiled.count == 1
