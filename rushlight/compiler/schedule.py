@@ -105,7 +105,7 @@ class Schedule:
             copy = self.graph.makers[result.id]
             alone = fused.eject(group, copy)
             self.readers.setdefault(self.graph.source(copy.ins[0]).id, set()).add(alone.number)
-            if not fused.require(alone.number, first | {group.number}):
+            if not fused.require(alone.number, (first | {group.number}) - {alone.number}):
                 raise AssertionError("a copy at the end cannot come before anything")
 
     def _wanted(self, group):

@@ -269,7 +269,7 @@ def __index__(self):
 @method
 def __contains__(self, element):
     if isinstance(element, (Tensor, int, float, complex, np.number)):
-        return bool((self.array == getattr(element, "array", element)).any())
+        return bool((self == element).any())
     raise RuntimeError(
         f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}."
     )

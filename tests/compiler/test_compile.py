@@ -161,6 +161,7 @@ def test_a_failure_leaves_everything_as_it_was():
         lambda x: float(x[0]),
         lambda x: x.tolist(),
         lambda x: repr(x),
+        lambda x: 1.0 in x,
     ],
 )
 def test_values_are_refused_with_the_line(ask):

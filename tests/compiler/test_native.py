@@ -193,3 +193,16 @@ def test_truth_of_one_element(dtype):
         x = torch.full((1, 2), value).to(dtype)
         for f in (lambda x: x.any(0), lambda x: x.all(0), lambda x: x[0, 0].any()):
             assert torch.equal(torch.compile(f)(x), f(x))
+
+
+def test_gradients_of_an_empty_batch():
+    """Calls that do nothing stand beside kernels that store where gradients lie."""
+    w = torch.randn(3, 2, 3, 3, requires_grad=True)
+
+    def step(x):
+        x = x.detach().requires_grad_()
+        w.grad = None
+        F.conv2d(x, w).sum().backward()
+        return x.grad, w.grad
+
+    program(step, torch.randn(0, 2, 5, 5))
