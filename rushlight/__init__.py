@@ -28,6 +28,7 @@ from rushlight.dtype import (
     set_default_dtype,
 )
 from rushlight.ops.definition import FUNCTIONS as _functions
+from rushlight.ops.guard import guarded as _guarded
 from rushlight.ops.layout import (
     channels_last,
     channels_last_3d,
@@ -64,6 +65,8 @@ __all__ = [
     "seed", "set_default_dtype", "set_grad_enabled", "set_printoptions", "set_rng_state",
     "strided",
 ]  # fmt: skip
+
+can_cast, promote_types = _guarded(can_cast, "can_cast"), _guarded(promote_types, "promote_types")
 
 # Every operation that is public, and every element type with its other name.
 _bound = {

@@ -8,12 +8,15 @@
     │   └── UnsupportedDtypeError   also a NotImplementedError: no kernel for the type
     ├── GraphError      a graph that cannot be differentiated as asked
     └── TraceError      Python that depends on a value, inside ``torch.compile``
+    TypeError
+    └── ArgumentError   also an AttributeError: what is no tensor where PyTorch asks it for a method
     IndexError
     └── DimError        a dim or an index out of range
         └── IndexRangeError     also a RuntimeError: PyTorch raises either
 """
 
 __all__ = [
+    "ArgumentError",
     "DimError",
     "DtypeError",
     "GraphError",
@@ -42,6 +45,10 @@ class GraphError(RuntimeError):
 
 class TraceError(RuntimeError):
     """Python that depends on a tensor's value, inside ``torch.compile``."""
+
+
+class ArgumentError(TypeError, AttributeError):
+    """An argument of the wrong type, where PyTorch raises one of the two by how it goes on."""
 
 
 class DimError(IndexError):

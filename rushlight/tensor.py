@@ -129,6 +129,9 @@ class Tensor(metaclass=TensorMeta):
         super().__init_subclass__(**kwargs)
         if cls.__torch_function__ is not disabled_torch_function:
             # While the class exists, every operation looks at its operands' classes.
+            from rushlight.ops.dispatch import ask
+
+            ask(cls)
             mode.add_intercept(1)
             weakref.finalize(cls, mode.add_intercept, -1).atexit = False
 

@@ -16,3 +16,10 @@ for _name in _MODULES:
     importlib.import_module(f"rushlight.ops.{_name}")
 importlib.import_module("rushlight.autograd.history")
 importlib.import_module("rushlight.autograd.gradient")
+
+# What is made of several operations is guarded by one check of its arguments.
+from rushlight.ops.definition import FUNCTIONS  # noqa: E402
+from rushlight.ops.guard import guard_all  # noqa: E402
+from rushlight.tensor import Tensor  # noqa: E402
+
+guard_all(FUNCTIONS, Tensor)

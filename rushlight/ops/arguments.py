@@ -1,18 +1,14 @@
 """The arguments of a call, sorted into the inputs and the parameters of its operation."""
 
-from numbers import Number
-
+from rushlight.dtype import dtype
+from rushlight.ops.contract import Parameter, fits, kind_of, unfit
 from rushlight.ops.definition import REQUIRED
-from rushlight.tensor import Tensor
+from rushlight.tensor import Size
 
-__all__ = ["bind", "judge", "refuse"]
+__all__ = ["admitted", "bind", "judge", "refuse"]
 
 #: NumPy's spellings that PyTorch's functions take as well.
 _KEYWORDS = {"axis": "dim", "keepdims": "keepdim", "input": "x", "other": "y", "self": "x"}
-
-#: Parameters that are one int; and those that are an int, or several.
-_INT = {"diagonal", "dim0", "dim1", "dim2", "dimension", "offset"}
-_INTS = {"dim", "dims", "shifts"}
 
 
 def bind(op, args, kwargs):
@@ -31,17 +27,24 @@ def bind(op, args, kwargs):
                 f"{op.name}() takes {n + len(op.params)} positional arguments but {len(args)} were "
                 "given"
             )
-        if rest:
-            params.update(zip(op.params, rest, strict=False))
+        given = dict(zip(op.params, rest, strict=False)) if rest else {}
         named = {}
-        for key, value in kwargs.items():
-            key = key if key in params or key in op.inputs else _KEYWORDS.get(key, key)
+        for name, value in kwargs.items():
+            key = name if name in params or name in op.inputs else _KEYWORDS.get(name, name)
             if key in params:
-                params[key] = value
+                if name in given:
+                    raise TypeError(f"{op.name}() got multiple values for argument '{key}'")
+                given[key] = value
             elif key in op.inputs:
                 named[key] = value
             else:
-                raise TypeError(f"{op.name}() got an unexpected keyword argument '{key}'")
+                raise TypeError(f"{op.name}() got an unexpected keyword argument '{name}'")
+        params.update(given)
+        known = op.admitted
+        if known:
+            for key, value in given.items():
+                if key in known and type(value) not in known[key]:
+                    _admit(op, key, value)
         if named or len(inputs) < n:
             inputs = _named_inputs(op, inputs, named)
     for name in op.required:
@@ -78,35 +81,47 @@ def refuse(op, i, x):
 
 def judge(op, params):
     """TypeError if a parameter is of a kind that it never takes: asked after a call has failed."""
-    for i, (name, value) in enumerate(params.items(), len(op.inputs) + 1):
-        default = op.defaults.get(name)
-        if value is None or value is default:
-            continue
-        if type(default) is bool:
-            fits, wanted = type(value) is bool, "bool"
-        elif name in _INT:
-            fits, wanted = _is_int(value), "int"
-        elif name in _INTS:
-            items = value if isinstance(value, (tuple, list)) else (value,)
-            odd = [v for v in items if not _is_int(v)]
-            fits, wanted = not odd, "int or tuple of ints"
-            value = odd[0] if odd else value
-        elif type(default) is float:
-            fits, wanted = _is_number(value), "Number"
-        else:
-            continue
-        if not fits:
-            raise TypeError(
-                f"{op.name}(): argument '{name}' (position {i}) must be {wanted}, not "
-                f"{type(value).__name__}"
-            ) from None
+    if op.admitted:
+        for name, value in params.items():
+            if name in op.admitted:
+                _admit(op, name, value)
 
 
-def _is_number(x):
-    return isinstance(x, Number) or (isinstance(x, Tensor) and x.numel() == 1)
+#: The types of which every value is of the kind; where a list may hold others, only a failed call
+#: is looked at again.
+_AT_SIGHT: dict = {
+    "int": (int,),
+    "ints": (int, tuple, list, Size),
+    "bool": (bool,),
+    "float": (float, int),
+    "Number": (float, int, bool, complex),
+    "str": (str,),
+    "dtype": (dtype,),
+}
 
 
-def _is_int(x):
-    if isinstance(x, Tensor):
-        return x.numel() == 1 and not (x.is_floating_point() or x.is_complex())
-    return hasattr(x, "__index__") and type(x) is not bool
+def admitted(op):
+    """For each parameter that is judged by its kind, the types that are admitted at sight."""
+    found = {}
+    for name in op.params:
+        types = _AT_SIGHT.get(_kind(op, name))
+        if types is not None:
+            found[name] = frozenset((*types, type(op.defaults[name])))
+    return found
+
+
+def _kind(op, name):
+    if name in op.kinds:
+        return op.kinds[name]
+    if name == "dim" and op.kind == "reduction":
+        return "ints"
+    return kind_of(name, op.defaults[name])
+
+
+def _admit(op, name, value):
+    """TypeError if the parameter ``name`` does not take ``value``."""
+    kind, default = _kind(op, name), op.defaults[name]
+    if value is default or (value is None and default is None) or fits(kind, value):
+        return
+    position = len(op.inputs) + op.params.index(name) + 1
+    raise TypeError(unfit(op.name, Parameter(name, kind), position, value)) from None

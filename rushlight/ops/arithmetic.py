@@ -287,7 +287,7 @@ _lerp.grad(
 )
 
 
-@function(inplace=True)
+@function(inplace=True, kinds={"weight": "value"})
 def lerp(input, end, weight, *, out=None):
     """``input + weight · (end - input)``: the point between both at ``weight``.
 

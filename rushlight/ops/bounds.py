@@ -137,7 +137,7 @@ _clamp_max_number = _held("clamp_max_number", "ClampMaxBackward0", False)
 _clamp_max_tensor = _held("clamp_max", "ClampMaxBackward1", True)
 
 
-@function(inplace=True, alias="clip")
+@function(inplace=True, alias="clip", kinds={"min": "operand", "max": "operand"})
 def clamp(input, min=None, max=None, *, out=None):
     """``input`` between ``min`` and ``max``, each a number, a tensor or None.
 
@@ -160,7 +160,7 @@ def clamp(input, min=None, max=None, *, out=None):
     return (clamp_ if tensors[0] else _clamp_number)(input, min, max, out=out)
 
 
-@function(inplace=True)
+@function(inplace=True, kinds={"min": "operand"})
 def clamp_min(input, min, *, out=None):
     """``input`` where it is above ``min``, else ``min``.
 
@@ -173,7 +173,7 @@ def clamp_min(input, min, *, out=None):
     )
 
 
-@function(inplace=True)
+@function(inplace=True, kinds={"max": "operand"})
 def clamp_max(input, max, *, out=None):
     """``input`` where it is below ``max``, else ``max``.
 

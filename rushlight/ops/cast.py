@@ -10,7 +10,9 @@ from rushlight.autograd.tape import refresh
 from rushlight.autograd.write import assign, check_overlap, check_write, stamp
 from rushlight.device import device, require
 from rushlight.errors import ShapeError
+from rushlight.ops.contract import takes
 from rushlight.ops.definition import function
+from rushlight.ops.dispatch import overridden
 from rushlight.ops.kinds import kernel
 from rushlight.ops.layout import channels_last, channels_last_3d, contiguous_format, memory_format
 from rushlight.storage import geometry, strided, strides_of
@@ -216,7 +218,14 @@ def _parsed(args, kwargs):
     return dtype, flags.get("copy", False), form
 
 
+_TO = "non_blocking=, copy: bool=, *, memory_format?="
+
+
 @method
+@takes(
+    f"input, dtype: dtype, {_TO}", f"input, other: Tensor, {_TO}",
+    f"input, device: device?=, dtype: dtype?=, {_TO}",
+)  # fmt: skip
 def to(self, *args, **kwargs):
     """The tensor in another dtype or on another device; itself where nothing changes.
 
@@ -288,6 +297,7 @@ def cuda(self, device=None, non_blocking=False, memory_format=None):
     return self
 
 
+@takes("input, dtype: any?=, non_blocking=")
 def _type(self, dtype=None, non_blocking=False):
     """The legacy name of the type, ``"torch.FloatTensor"``; with ``dtype`` a conversion.
 
@@ -311,6 +321,7 @@ Tensor.type = _type
 
 
 @method
+@takes("input, other: Tensor")
 def type_as(self, other):
     """``to(other.dtype)``.
 
@@ -350,6 +361,9 @@ def copy_(self, src, non_blocking=False):
     if not isinstance(src, Tensor) and isinstance(src, (bool, int, float, complex)):
         return self.fill_(src)
     if not isinstance(src, Tensor):
+        found = overridden(copy_, (self, src), {})
+        if found is not NotImplemented:
+            return found
         raise TypeError(
             f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}"
         )

@@ -145,7 +145,7 @@ ones = _filler("ones", 1, "    >>> torch.ones(2)\n    tensor([1., 1.])\n")
 empty = _filler("empty", None, "    >>> torch.empty(2, 3).shape\n    torch.Size([2, 3])\n")
 
 
-@function(method=False)
+@function(method=False, kinds={"size": "shape"})
 def full(
     size, fill_value, *, out=None, dtype=None, layout=None, device=None, pin_memory=False,
     requires_grad=False,

@@ -66,6 +66,9 @@ class Op:
             None until that was tried.
         least: From how many elements on a kernel of the compiler's takes its place, or None.
         tensors: Names of the inputs for which a Python number won't do.
+        kinds: What parameters take, where name and default don't tell; see ``contract.py``.
+        admitted: For each parameter of a public function that is judged by its kind: the types
+            that are admitted at sight.
         draws: It takes from a random generator, so a program must keep it and its order.
         raises: It raises where values are wrong, so a program must keep it; nothing is computed.
         lowering: What it is made of: (rule, names that the rule wants); see ``lower``.
@@ -103,6 +106,8 @@ class Op:
         self.lowering: Any = None
         self.checking: Any = None
         self.tensors = options.pop("tensors", ())
+        self.kinds = options.pop("kinds", {})
+        self.admitted: dict = {}
         self.keeps_floats = None
         self.least = native.LEAST.get(self.name)
         self.rules: list[Any] = [None] * len(names)
@@ -216,11 +221,18 @@ def numpy_names(call):
     return renamed
 
 
-def function(call=None, *, name=None, public=True, method=True, inplace=False, alias=()):
-    """Publish a composite: a plain function of operations."""
+def function(
+    call=None, *, name=None, public=True, method=True, inplace=False, alias=(), kinds=None
+):
+    """Publish a composite: a plain function of operations.
+
+    ``kinds``: what parameters take, where name and default don't tell; see ``contract.py``.
+    """
     if call is None:
         return lambda f: function(
-            f, name=name, public=public, method=method, inplace=inplace, alias=alias
+            f, name=name, public=public, method=method, inplace=inplace, alias=alias, kinds=kinds
         )
+    if kinds is not None:
+        call.kinds = kinds
     publish(call, name or call.__name__.strip("_"), public, method, inplace, alias)
     return call

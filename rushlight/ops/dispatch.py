@@ -5,6 +5,7 @@ checks and promotion by kind, the forward on arrays, and a node where a gradient
 """
 
 import traceback
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from rushlight.ops.arguments import refuse
 from rushlight.ops.promotion import scalar_dtype
 from rushlight.tensor import Tensor, ViewOf, disabled_torch_function, from_array
 
-__all__ = ["apply", "compute", "keep_subclass", "raw", "record", "refuse"]
+__all__ = ["apply", "compute", "keep_subclass", "overridden", "raw", "record", "refuse"]
 
 _new = object.__new__
 _f4 = np.dtype("f4")
@@ -55,13 +56,15 @@ def apply(op, args, params):
             a = x.array
         except AttributeError:
             if hasattr(kind, "__torch_function__"):
-                found = _overridden(op.call, args, params)
+                found = overridden(op.call, args, params, op.variadic)
                 if found is not NotImplemented:
                     return found
             if type(x) is ndarray or isinstance(x, np.generic):
                 if mode.state.in_rule:
                     return raw(op, args, params)
-                if not isinstance(x, np.generic):
+                if not isinstance(x, np.generic) or (
+                    not op.variadic and op.inputs[i] in op.tensors
+                ):
                     refuse(op, 0 if op.variadic else i, x)
             elif scalar_dtype(x) is None and (x is not None or op.inputs[i] not in op.optional):
                 refuse(op, 0 if op.variadic else i, x)
@@ -330,7 +333,7 @@ def _described(op, name, arrays):
 def _intercept(op, args, params):
     state = mode.state
     if state.dispatch:
-        found = _overridden(op.call, args, params)
+        found = overridden(op.call, args, params, op.variadic)
         if found is not NotImplemented:
             return found
     if state.autocast is not None:
@@ -344,16 +347,22 @@ def _intercept(op, args, params):
     return NotImplemented
 
 
-def _overridden(call, args, params):
-    """The answer of the first operand whose class overrides operations."""
-    flat = [*(args[0] if args and isinstance(args[0], (list, tuple)) else args), *params.values()]
-    types = []
-    for x in flat:
-        kind = type(x)
-        if kind is not Tensor and kind not in types:
-            override = getattr(kind, "__torch_function__", None)
-            if override is not None and override is not disabled_torch_function:
-                types.append(kind)
+def overridden(call, args, params, deep=False):
+    """The answer of the first operand whose class overrides operations, else NotImplemented.
+
+    ``deep``: also of the first that is in a list, as the tensors of ``cat`` are.
+    """
+    if not mode.state.dispatch:
+        return NotImplemented
+    types: list[Any] = []
+    for x in (*args, *params.values()):
+        for item in x if deep and isinstance(x, (list, tuple)) else (x,):
+            kind = type(item)
+            if kind is not Tensor and kind not in types:
+                override = getattr(kind, "__torch_function__", None)
+                if override is not None and override is not disabled_torch_function:
+                    types.append(kind)
+    # A subclass comes before the class that it is of, else the left before the right.
     for kind in sorted(types, key=lambda t: -len(t.__mro__)):
         found = kind.__torch_function__(call, tuple(types), args, dict(params))
         if found is not NotImplemented:
@@ -368,6 +377,29 @@ def keep_subclass(cls, func, args, kwargs):
         return _as_class(func(*args, **kwargs), cls)
     finally:
         mode.state.dispatch = was
+
+
+#: Methods with a short way of their own, on which no class is asked for.
+_SHORT = (
+    "__getitem__", "__len__", "__matmul__", "__rmatmul__", "__setitem__", "copy_", "detach", "dim",
+    "item", "matmul", "numel", "reshape", "size", "tolist", "view",
+)  # fmt: skip
+
+
+def ask(cls):
+    """Have the methods of a class that overrides operations ask it, where Tensor's own don't."""
+    for name in _SHORT:
+        if getattr(cls, name) is getattr(Tensor, name):
+            setattr(cls, name, _asking(getattr(Tensor, name)))
+
+
+def _asking(function):
+    @wraps(function)
+    def call(self, *args, **named):
+        found = overridden(function, (self, *args), named)
+        return function(self, *args, **named) if found is NotImplemented else found
+
+    return call
 
 
 def _as_class(found, cls):

@@ -149,7 +149,7 @@ _fmod.grad(x=lambda g: g, y=lambda g, x, y: -g * div_trunc(x, y))
 _fmod_number.grad(x=lambda g: g, y=lambda g: g * 0)
 
 
-@function(inplace=True)
+@function(inplace=True, kinds={"input": "operand"})
 def remainder(input, other, *, out=None):
     """What ``input`` leaves when divided by ``other``, with the sign of ``other``.
 

@@ -217,7 +217,7 @@ _number_xlogy.grad(y=lambda g, x, y: g * x / y)
 _xlogy_number.grad(x=_xlogy_number_slope)
 
 
-@function(inplace=True)
+@function(inplace=True, kinds={"input": "operand"})
 def xlogy(input, other, *, out=None):
     """``input · log(other)``, 0 where ``input`` is 0.
 

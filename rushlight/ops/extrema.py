@@ -7,6 +7,7 @@ from rushlight.dtype import bool as bool_
 from rushlight.dtype import int64
 from rushlight.errors import DimError, DtypeError, UnsupportedDtypeError
 from rushlight.ops.bounds import maximum, minimum
+from rushlight.ops.contract import takes
 from rushlight.ops.definition import function, numpy_names
 from rushlight.ops.kinds import kernel, reduction
 from rushlight.ops.rules import kept, scattered, total, typed
@@ -181,6 +182,7 @@ def _extremum(name, whole, along, pairwise, pack, input, args, out, named):
 
 
 @function
+@takes("input, *, out?=", "input, dim: int, keepdim=, *, out?=", "input, other: Tensor, *, out?=")
 def max(input, *args, out=None, **named):
     """The largest element; with ``dim`` (and ``keepdim``) those along it and their indices.
 
@@ -202,6 +204,7 @@ def max(input, *args, out=None, **named):
 
 
 @function
+@takes("input, *, out?=", "input, dim: int, keepdim=, *, out?=", "input, other: Tensor, *, out?=")
 def min(input, *args, out=None, **named):
     """The smallest element; with ``dim`` (and ``keepdim``) those along it and their indices.
 

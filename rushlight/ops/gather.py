@@ -356,7 +356,7 @@ def _within(x, index):
         )
 
 
-@kernel(widen=False, prepare=_takeable, check=_within)
+@kernel(widen=False, prepare=_takeable, check=_within, tensors=("x", "index"))
 def take(xp, x, index):
     """The elements of ``input``, seen as flat, at ``index``.
 

@@ -12,6 +12,7 @@ from rushlight.autograd.write import assign, check_overlap, check_write, stamp
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.cast import as_scalar, converted, copy_, to
+from rushlight.ops.dispatch import overridden
 from rushlight.ops.gather import indexed, key_of
 from rushlight.ops.index_put import put
 from rushlight.ops.slice import ALIAS, SELECT, SLICE, UNSQUEEZE, explain, look
@@ -38,7 +39,13 @@ def __getitem__(self, index):
             return indexed(self, [(0, index_tensor(index))])
     if index is None:
         return look(self, UNSQUEEZE, (None, ...))
-    op, basic, advanced = parse(self, index)
+    try:
+        op, basic, advanced = parse(self, index)
+    except (IndexError, TypeError):
+        found = overridden(__getitem__, (self, index), {}, deep=True)
+        if found is NotImplemented:
+            raise
+        return found
     if op is None and advanced:
         return indexed(self, advanced)
     seen = look(self, op or ALIAS, basic)
@@ -61,7 +68,12 @@ def _as_value(x, value):
 
 @method
 def __setitem__(self, index, value):
-    found = _as_value(self.array, value)
+    try:
+        found = _as_value(self.array, value)
+    except TypeError:
+        if overridden(__setitem__, (self, index, value), {}) is NotImplemented:
+            raise
+        return
     if type(index) is int:
         op, basic, advanced = SELECT, (index, ...), ()
     elif index is False:

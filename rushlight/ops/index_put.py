@@ -8,6 +8,7 @@ from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops import places
 from rushlight.ops.cast import as_scalar
+from rushlight.ops.contract import takes
 from rushlight.ops.definition import function
 from rushlight.ops.gather import explain_index, index, key_of
 from rushlight.ops.kinds import kernel
@@ -365,7 +366,7 @@ _index_fill.lower_check(lambda x, index, dim: (
 _index_fill.grad(x=_rows_erased, value=lambda g, index, dim: _rows_of(g, dim, index).sum())
 
 
-@function
+@function(kinds={"value": "value"})
 def index_fill(input, dim, index, value):
     """A copy of ``input`` with ``value`` in the slices at ``index`` along ``dim``.
 
@@ -377,6 +378,7 @@ def index_fill(input, dim, index, value):
 
 
 @method
+@takes("input, dim, index, value: value")
 def index_fill_(self, dim, index, value):
     """In-place version of ``index_fill``."""
     return overwrite(self, _index_fill, (index, value), {"dim": dim}, _fill_into)

@@ -15,7 +15,7 @@ namespace and to Tensor. The function is one of the closures of ``closures.py``.
 from functools import update_wrapper
 
 from rushlight import shapes
-from rushlight.ops.arguments import bind, judge
+from rushlight.ops.arguments import admitted, bind, judge, refuse
 from rushlight.ops.closures import (
     binary,
     generic,
@@ -26,6 +26,7 @@ from rushlight.ops.closures import (
     unary,
     with_out,
 )  # fmt: skip
+from rushlight.ops.contract import fits
 from rushlight.ops.definition import Op, publish
 from rushlight.ops.dispatch import apply
 from rushlight.ops.promotion import promote
@@ -46,6 +47,8 @@ def _finish(op, call, publication):
     call.lower = op.lower
     call.lower_check = op.lower_check
     op.call = call
+    if publication.get("public", True) or publication.get("method", True):
+        op.admitted = admitted(op)
     publish(call, op.name, **publication)
     return call
 
@@ -114,6 +117,12 @@ def reduction(forward=None, *, whole_name=None, takes_dtype=False, **options):
         dtype = kwargs.pop("dtype", None)
         args, params = bind(op, args, kwargs)
         if dtype is not None:
+            if not isinstance(args[0], Tensor):
+                refuse(op, 0, args[0])
+            if not fits("dtype", dtype):
+                raise TypeError(
+                    f"{op.name}(): argument 'dtype' must be torch.dtype, not {type(dtype).__name__}"
+                )
             if not takes_dtype:
                 raise TypeError(f"{op.name}() got an unexpected keyword argument 'dtype'")
             args = (args[0].to(dtype),)

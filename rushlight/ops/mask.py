@@ -9,6 +9,7 @@ from rushlight import shapes
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.cast import as_scalar
+from rushlight.ops.contract import takes
 from rushlight.ops.create import full
 from rushlight.ops.definition import function
 from rushlight.ops.index_put import zero_dim
@@ -111,6 +112,7 @@ def choose(condition, x, y):
 
 
 @function(method=False)
+@takes("condition", "condition, input: operand, other: operand, *, out?=")
 def where(condition, input=None, other=None, *, out=None):
     """``input`` where ``condition`` holds, ``other`` elsewhere, broadcast; alone: ``nonzero``.
 
@@ -190,7 +192,7 @@ _masked_fill.grad(
 )
 
 
-@function
+@function(kinds={"value": "value"})
 def masked_fill(input, mask, value):
     """``input`` with ``value`` (a number or a 0-dim tensor) where ``mask`` holds, broadcast.
 

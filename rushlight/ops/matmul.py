@@ -10,6 +10,7 @@ from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.autocast import LOWER, autocasts
 from rushlight.ops.definition import function
 from rushlight.ops.direct import FLOATS, recorded
+from rushlight.ops.dispatch import overridden
 from rushlight.ops.kinds import kernel
 from rushlight.ops.result import store
 from rushlight.ops.rules import conj
@@ -137,7 +138,11 @@ def matmul(input, other, *, out=None):
         found = _short(input, other)
         if found is not None:
             return found
-    check_tensors("matmul", input=input, other=other)
+    if not isinstance(input, Tensor) or not isinstance(other, Tensor):
+        found = overridden(matmul, (input, other), {} if out is None else {"out": out})
+        if found is not NotImplemented:
+            return found
+        check_tensors("matmul", input=input, other=other)
     if input.array.ndim == 2 == other.array.ndim:
         return _mm(input, other, out=out)
     found = _by_rank(input, other)
@@ -196,13 +201,17 @@ def _by_rank(x, y):
 def __matmul__(self, other):
     found = _short(self, other)
     if found is None:
-        return matmul(self, other) if isinstance(other, Tensor) else NotImplemented
+        if isinstance(other, Tensor):
+            return matmul(self, other)
+        return overridden(matmul, (self, other), {})
     return found
 
 
 @method
 def __rmatmul__(self, other):
-    return matmul(other, self) if isinstance(other, Tensor) else NotImplemented
+    if isinstance(other, Tensor):
+        return matmul(other, self)
+    return overridden(matmul, (other, self), {})
 
 
 def ranked(name, op, ranks, **given):
@@ -300,7 +309,7 @@ def inner(input, other, *, out=None):
     return tensordot(input, other, ([-1], [-1]))
 
 
-@function(method=False)
+@function(method=False, kinds={"a": "Tensor", "b": "Tensor", "dims": "any"})
 def tensordot(a, b, dims=2, out=None):
     """The sum of products over ``dims``: how many, or the lists of dims of each.
 

@@ -2,6 +2,7 @@
 
 import math
 import sys
+from functools import wraps
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from rushlight.autograd.tape import refresh
 from rushlight.autograd.write import check_write, stamp
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError
+from rushlight.ops.contract import takes
 from rushlight.ops.layout import contiguous_format
 from rushlight.ops.order import t, transpose
 from rushlight.ops.view import squeeze, unsqueeze
@@ -82,6 +84,7 @@ def resize_(self, *sizes, memory_format=contiguous_format):
 
 
 @method
+@takes("input, other: Tensor, *, memory_format?=")
 def resize_as_(self, other, memory_format=None):
     """``resize_`` to the shape of ``other``.
 
@@ -112,6 +115,7 @@ def resize(self, *sizes):
 
 
 @method
+@takes("input, source: any?=, storage_offset=, size=, stride=")
 def set_(self, source=None, storage_offset=0, size=None, stride=None):
     """Look at the memory of another tensor or of a storage.
 
@@ -250,6 +254,7 @@ def map_(self, tensor, callable):
 
 
 def _in_place_view(name, call):
+    @wraps(call)
     def turned(self, *args, **kwargs):
         check_write(self, name)
         refresh(self)

@@ -4,6 +4,7 @@ import inspect
 import warnings
 from numbers import Number
 
+from rushlight.ops.contract import fits
 from rushlight.tensor import Tensor
 
 __all__ = ["affine_order", "scaled_order", "takes_older_order"]
@@ -34,8 +35,11 @@ def scaled_order(name, number, *args):
     most = 3 if number == "value" else 2
     _count(name, args, most)
     scale, *tensors = args
-    if not isinstance(scale, (Number, Tensor)):
+    if not fits("Number", scale):
         raise TypeError(f"{name}(): argument '{number}' must be Number, not {type(scale).__name__}")
+    for x in tensors:
+        if not isinstance(x, Tensor):
+            raise TypeError(f"{name}(): argument 'other' must be Tensor, not {type(x).__name__}")
     _say(name, f"{name}({number}, ...)")
     return *tensors, scale
 

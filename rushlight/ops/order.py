@@ -102,7 +102,7 @@ def _inverse(dims):
     return tuple(back)
 
 
-@function(alias="moveaxis")
+@function(alias="moveaxis", kinds={"source": "ints", "destination": "ints"})
 def movedim(input, source, destination):
     """``input`` with the dims ``source`` moved to ``destination``; the others keep their order.
 

@@ -103,7 +103,7 @@ pow_.grad(
 _number_pow.grad(y=_exponent_slope)
 
 
-@function(inplace=True)
+@function(inplace=True, kinds={"input": "operand", "exponent": "operand"})
 def pow(input, exponent, *, out=None):
     """``input`` to the power ``exponent``; one of them may be a number.
 
@@ -119,7 +119,7 @@ def pow(input, exponent, *, out=None):
     return pow_number(input, exponent, out=out)
 
 
-@function
+@function(kinds={"input": "operand", "exponent": "operand"})
 def float_power(input, exponent, *, out=None):
     """``pow`` in double precision.
 

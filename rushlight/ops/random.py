@@ -10,6 +10,7 @@ import numpy as np
 
 import rushlight.dtype as dtypes
 from rushlight import draw, shapes
+from rushlight.ops.contract import takes
 from rushlight.ops.create import dtype_of, finished, options
 from rushlight.ops.definition import function
 from rushlight.ops.kinds import kernel, source
@@ -76,7 +77,14 @@ def _size(name, size, named):
 # New tensors ------------------------------------------------------------------------------
 
 
+_OPTIONS = (
+    "generator?=, out?=, dtype?=, layout?=, device?=, pin_memory?=, requires_grad?=, "
+    "memory_format?="
+)
+
+
 @function(method=False)
+@takes(f"*size, {_OPTIONS}")
 def rand(*size, **named):
     """Uniform numbers from [0, 1).
 
@@ -91,6 +99,7 @@ def rand(*size, **named):
 
 
 @function(method=False)
+@takes(f"*size, {_OPTIONS}")
 def randn(*size, **named):
     """Normal numbers of mean 0 and variance 1; keywords as ``rand``.
 
@@ -103,6 +112,7 @@ def randn(*size, **named):
 
 
 @function(method=False)
+@takes(f"high: int, size: shape, *, {_OPTIONS}", f"low: int, high: int, size: shape, *, {_OPTIONS}")
 def randint(*args, **named):
     """``randint(low=0, high, size)``: integers from [low, high); keywords as ``rand``.
 
@@ -139,6 +149,7 @@ def _bounds(name, args, named, *rest):
 
 
 @function(method=False)
+@takes(f"n, *, {_OPTIONS}")
 def randperm(n, **named):
     """The numbers 0 … n-1 in a random order; keywords as ``rand``.
 
@@ -209,6 +220,7 @@ def _is_contiguous(array):
 
 
 @function(method=False)
+@takes(f"input, *, {_OPTIONS}")
 def rand_like(input, **named):
     """``rand`` with the size and dtype of ``input``.
 
@@ -220,6 +232,7 @@ def rand_like(input, **named):
 
 
 @function(method=False)
+@takes(f"input, *, {_OPTIONS}")
 def randn_like(input, **named):
     """``randn`` with the size and dtype of ``input``.
 
@@ -231,6 +244,7 @@ def randn_like(input, **named):
 
 
 @function(method=False)
+@takes(f"input, high: int, *, {_OPTIONS}", f"input, low: int, high: int, *, {_OPTIONS}")
 def randint_like(input, *args, **named):
     """``randint(low=0, high)`` with the size and dtype of ``input``.
 
@@ -260,6 +274,12 @@ _normal.grad(mean=_no_slope, std=_no_slope)
 
 
 @function(method=False)
+@takes(
+    "mean: Tensor, std=, *, generator?=, out?=",
+    "mean, std: Tensor, *, generator?=, out?=",
+    "mean: Tensor, std: Tensor, *, generator?=, out?=",
+    f"mean, std, size: shape, *, {_OPTIONS}",
+)
 def normal(mean, std=1.0, size=None, *, generator=None, out=None, **named):
     """Normal numbers of the given ``mean`` and ``std``: tensors, or numbers with a ``size``.
 

@@ -4,6 +4,7 @@ from functools import cache
 
 from rushlight.autograd import mode
 from rushlight.autograd.write import check_write, write
+from rushlight.ops.contract import takes
 from rushlight.ops.fill import zero
 from rushlight.ops.random import bernoulli_for, checked_generator, drawn_for, memory_order
 from rushlight.tensor import Tensor, method
@@ -63,6 +64,7 @@ def _from_to(name, args, named, defaults):
 
 
 @method
+@takes("input, from: float=, to: float=, *, generator?=")
 def uniform_(self, *args, generator=None, **named):
     """``uniform_(from=0, to=1)``: fill the tensor with uniform numbers from [from, to).
 
@@ -76,6 +78,11 @@ def uniform_(self, *args, generator=None, **named):
 
 
 @method
+@takes(
+    "input, *, generator?=",
+    "input, to: int, *, generator?=",
+    "input, from: int, to: int?, *, generator?=",
+)
 def random_(self, *args, generator=None, **named):
     """``random_(from=0, to)``: fill the tensor with integers from [from, to), of all if not given.
 
@@ -93,6 +100,7 @@ def random_(self, *args, generator=None, **named):
 
 
 @method
+@takes("input, p: operand=, *, generator?=")
 def bernoulli_(self, p=0.5, *, generator=None):
     """Fill the tensor with ones with probability ``p`` (a number or a tensor), else zeros.
 

@@ -7,6 +7,7 @@ import numpy as np
 import rushlight.dtype as dtypes
 from rushlight import shapes
 from rushlight.autograd import mode
+from rushlight.ops.contract import takes
 from rushlight.ops.create import dtype_of, finished, options
 from rushlight.ops.definition import function
 from rushlight.ops.kinds import source
@@ -32,7 +33,11 @@ def _arange(xp, *, start, step, size, dtype):
     return (start + step * xp.arange(size, dtype=xp.float64)).astype(dtype)
 
 
+_OPTIONS = "out?=, dtype?=, layout?=, device?=, requires_grad?=, pin_memory?="
+
+
 @function(method=False)
+@takes(f"end: Number, *, {_OPTIONS}", f"start: Number, end: Number, step: Number=, *, {_OPTIONS}")
 def arange(
     start=0, end=None, step=1, *, out=None, dtype=None, layout=None, device=None,
     requires_grad=False, pin_memory=False,
@@ -127,7 +132,7 @@ def _spaced_dtype(dtype, out, start, end):
     return dtype
 
 
-@function(method=False)
+@function(method=False, kinds={"start": "operand", "end": "operand"})
 def linspace(
     start, end, steps, *, out=None, dtype=None, layout=None, device=None, requires_grad=False,
     pin_memory=False,
@@ -144,7 +149,7 @@ def linspace(
     return finished(made, requires_grad, out, "linspace")
 
 
-@function(method=False)
+@function(method=False, kinds={"start": "operand", "end": "operand"})
 def logspace(
     start, end, steps, base=10.0, *, out=None, dtype=None, layout=None, device=None,
     requires_grad=False, pin_memory=False,

@@ -125,7 +125,7 @@ def count_nonzero(xp, x, *, dim=None, keepdim=False):
 count_nonzero.lower(lambda x, dim, keepdim: sum(x != 0, dim, keepdim=keepdim))
 
 
-@function
+@function(kinds={"dim": "ints"})
 @numpy_names
 def nanmean(input, dim=None, keepdim=False, *, dtype=None, out=None):
     """``mean`` without the elements that are nan.

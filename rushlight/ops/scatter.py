@@ -9,6 +9,7 @@ from rushlight.backend.accumulate import add_at
 from rushlight.dtype import OF, int64
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.cast import as_scalar
+from rushlight.ops.contract import takes
 from rushlight.ops.definition import function
 from rushlight.ops.gather import along, check_along, check_along_range
 from rushlight.ops.kinds import kernel
@@ -194,7 +195,14 @@ def _source(src, value, reduce):
     return found.item() if isinstance(found, Tensor) and value is not None else found
 
 
+_forms = takes(
+    "input, dim, index, src, *, reduce: str=, out?=",
+    "input, dim, index, value: Number, *, reduce: str=, out?=",
+)
+
+
 @function
+@_forms
 def scatter(input, dim, index, src=None, *, value=None, reduce=None, out=None):
     """A copy of ``input`` with ``src`` (a tensor or a number) written at ``index`` along ``dim``.
 
@@ -216,6 +224,7 @@ def _which(src, reduce):
 
 
 @method
+@_forms
 def scatter_(self, dim, index, src=None, *, value=None, reduce=None):
     """In-place version of ``scatter``."""
     found = _source(src, value, reduce)

@@ -174,7 +174,7 @@ def _as_tensor(x):
     )
 
 
-@function(method=False)
+@function(method=False, kinds={"input": "operand", "side": "str", "sorter": "Tensor"})
 def searchsorted(
     sorted_sequence, input, *, out_int32=False, right=False, side=None, sorter=None, out=None
 ):
@@ -204,7 +204,7 @@ def searchsorted(
     return _searchsorted(sorted_sequence, x, sorter, side=side, integer=integer, out=out)
 
 
-@function(method=False)
+@function(method=False, kinds={"input": "operand"})
 def bucketize(input, boundaries, *, out_int32=False, right=False, out=None):
     """The number of the interval between ``boundaries`` that each element is in.
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from rushlight import shapes
 from rushlight.errors import DimError, DtypeError, UnsupportedDtypeError
+from rushlight.ops.contract import takes
 from rushlight.ops.definition import function, numpy_names
 from rushlight.ops.extrema import selected
 from rushlight.ops.kinds import kernel
@@ -62,6 +63,7 @@ sort_.grad(x=_scattered_back)
 
 
 @function
+@takes("input, dim=, descending=, *, out?=", "input, *, stable?, dim=, descending=, out?=")
 @numpy_names
 def sort(input, dim=-1, descending=False, stable=False, *, out=None):
     """The elements in order along ``dim``, and their indices; equal ones keep their order.

@@ -82,7 +82,7 @@ def unbind(input, dim=0, *, axis=None):
     return _taken_apart(input, UNBIND, UNBIND_ONE, [(*lead, i, ...) for i in range(shape[dim])])
 
 
-@function
+@function(kinds={"split_size_or_sections": "ints"})
 def split(tensor, split_size_or_sections, dim=0):
     """Views of ``tensor`` along ``dim``: of one size (the last may be smaller), or of given sizes.
 
@@ -133,7 +133,7 @@ def _ranges(dim, sizes):
     return places
 
 
-@function
+@function(kinds={"split_sizes": "ints"})
 def split_with_sizes(input, split_sizes, dim=0):
     """``split`` with a list of sizes."""
     return split(input, list(split_sizes), dim)
@@ -188,7 +188,7 @@ def tensor_split(input, indices_or_sections, dim=0, *, axis=None):
 # Parts by dim -----------------------------------------------------------------------------
 
 
-@function
+@function(kinds={"index": "int"})
 def select(input, dim, index):
     """The slice ``index`` along ``dim``, without that dim: a view.
 
@@ -208,7 +208,7 @@ def select(input, dim, index):
     return look(input, SELECT, ((slice(None),) * dim) + (i, ...))
 
 
-@function
+@function(kinds={"start": "index"})
 def narrow(input, dim, start, length):
     """``length`` slices along ``dim`` from ``start``: a view.
 

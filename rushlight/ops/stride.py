@@ -81,7 +81,7 @@ def expand_as(self, other):
     return expand(self, tensor_array(other, "expand_as", "other").shape)
 
 
-@function
+@function(kinds={"size": "shape"})
 def broadcast_to(input, size):
     """``input`` expanded to ``size``: see ``Tensor.expand``.
 

@@ -8,6 +8,7 @@ from numpy import ndarray
 from rushlight import shapes
 from rushlight.dtype import OF
 from rushlight.errors import ShapeError
+from rushlight.ops.contract import takes
 from rushlight.ops.definition import function
 from rushlight.ops.dispatch import apply
 from rushlight.ops.join import cat
@@ -157,6 +158,11 @@ _repeat_each.grad(x=_repeat_each_back)
 
 
 @function
+@takes(
+    "input: Tensor, *, output_size?=",
+    "input, repeats: Tensor, dim?=, *, output_size?=",
+    "input, repeats: int, dim?=, *, output_size?=",
+)
 def repeat_interleave(input, repeats=None, dim=None, *, output_size=None, axis=None):
     """Each element (each slice along ``dim``) repeated so often, one after another.
 

@@ -4,6 +4,7 @@ import warnings
 
 from rushlight import shapes
 from rushlight.errors import DtypeError
+from rushlight.ops.contract import takes
 from rushlight.ops.definition import function
 from rushlight.ops.kinds import kernel, reduction
 from rushlight.ops.reduce import count
@@ -127,7 +128,11 @@ def _std_mean_slope(g, x, x_shape, dim, keepdim, correction):
 std_mean_.grad(x=_std_mean_slope)
 
 
-# The public functions take (unbiased), (dim, unbiased, keepdim) or (dim, *, correction, keepdim).
+_overloads = takes(
+    "input, unbiased: bool=",
+    "input, dim: ints?, unbiased: bool=, keepdim=, *, out?=",
+    "input, dim: ints?=, *, correction: Number?=, keepdim=, out?=",
+)
 
 
 def _options(name, input, args, named):
@@ -166,6 +171,7 @@ def _options(name, input, args, named):
 
 
 @function
+@_overloads
 def var(input, *args, out=None, **named):
     """The variance over ``dim``; ``correction`` (default 1) is taken off the number of elements.
 
@@ -177,6 +183,7 @@ def var(input, *args, out=None, **named):
 
 
 @function
+@_overloads
 def std(input, *args, out=None, **named):
     """The standard deviation over ``dim``; ``correction`` as in ``var``.
 
@@ -188,6 +195,7 @@ def std(input, *args, out=None, **named):
 
 
 @function(method=False)
+@_overloads
 def var_mean(input, *args, out=None, **named):
     """``var`` and ``mean`` as a pair.
 
@@ -199,6 +207,7 @@ def var_mean(input, *args, out=None, **named):
 
 
 @function(method=False)
+@_overloads
 def std_mean(input, *args, out=None, **named):
     """``std`` and ``mean`` as a pair.
 

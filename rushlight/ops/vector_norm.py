@@ -74,7 +74,7 @@ def _slope(g, x, out, x_shape, dim, keepdim, p):
 vector_norm.grad(x=_slope)
 
 
-@function
+@function(kinds={"p": "order", "dim": "ints"})
 @numpy_names
 def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
     """The p-norm over ``dim`` (an int, a tuple; all dims if not given); "fro" is the 2-norm.
@@ -98,6 +98,8 @@ def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
                 f"norm: only valid string values are 'fro' (default) and 'nuc', found: {p}"
             )
         p = 2
+    elif isinstance(p, Tensor):
+        p = p.item()
     if input.dtype.category < 2:
         raise DtypeError(
             f"norm: Expected a floating point or complex tensor as input. Got {input.dtype}"

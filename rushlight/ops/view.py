@@ -12,6 +12,7 @@ from rushlight.dtype import dtype as dtype_type
 from rushlight.errors import ShapeError
 from rushlight.ops.definition import function
 from rushlight.ops.direct import viewed
+from rushlight.ops.dispatch import overridden
 from rushlight.ops.kinds import kernel, view
 from rushlight.storage import geometry, offset, strided, strides_of
 from rushlight.tensor import Tensor
@@ -207,6 +208,10 @@ def reshape(input, shape):
     tensor([[0, 1, 2],
             [3, 4, 5]])
     """
+    if not isinstance(input, Tensor):
+        found = overridden(reshape, (input, shape), {})
+        if found is not NotImplemented:
+            return found
     array = tensor_array(input, "reshape")
     shape = infer_size((shape,), array.size, "reshape")
     array = geometry(array)
@@ -303,7 +308,7 @@ def flatten(input, start_dim=0, end_dim=-1):
     return reshape(input, (*shape[:first], merged, *shape[last + 1 :]))
 
 
-@function
+@function(kinds={"dim": "any", "sizes": "ints"})
 def unflatten(input, dim, sizes):
     """``dim`` as several dims of ``sizes``, one of which may be -1.
 
@@ -393,7 +398,7 @@ _squeeze_dim = _squeezer("squeeze_dim", "SqueezeBackward1")
 _squeeze_dims = _squeezer("squeeze_dims", "SqueezeBackward2")
 
 
-@function
+@function(kinds={"dim": "ints"})
 def squeeze(input, dim=None, *, axis=None):
     """``input`` without its dims of size 1, or without those of ``dim`` that have size 1.
 

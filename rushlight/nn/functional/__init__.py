@@ -92,6 +92,7 @@ from rushlight.nn.functional.similarity import (
     pairwise_distance,
     pdist,
 )
+from rushlight.ops.arguments import admitted
 from rushlight.ops.attention import scaled_dot_product_attention
 from rushlight.ops.avg_pool import (
     adaptive_avg_pool1d,
@@ -113,6 +114,7 @@ from rushlight.ops.divergence import (
 )
 from rushlight.ops.embedding import embedding
 from rushlight.ops.entropy import cross_entropy, nll_loss
+from rushlight.ops.guard import guarded
 from rushlight.ops.instance_norm import instance_norm
 from rushlight.ops.linear import linear
 from rushlight.ops.loss import huber_loss, l1_loss, mse_loss, smooth_l1_loss
@@ -151,3 +153,27 @@ __all__ = [
     "triplet_margin_with_distance_loss", "unfold", "upsample", "upsample_bilinear",
     "upsample_nearest",
 ]  # fmt: skip
+
+# Functions of several operations hand over to a class that overrides them; a call that failed is
+# held against what it was to take. Those that PyTorch leaves to one function in C, before they run.
+_STRICT: dict[str, dict[str, str]] = {
+    "avg_pool1d": {},
+    "avg_pool2d": {},
+    "batch_norm": {"training": "bool", "running_mean": "Tensor?", "running_var": "Tensor?"},
+    "dropout": {"training": "bool", "p": "any"},
+    "kl_div": {},
+    "scaled_dot_product_attention": {
+        "query": "Tensor", "key": "Tensor", "value": "Tensor", "scale": "float",
+    },
+}  # fmt: skip
+
+for _name in __all__:
+    _call = globals()[_name]
+    if hasattr(_call, "op"):
+        _call.op.admitted = admitted(_call.op)
+    elif not hasattr(_call, "is_guarded"):
+        if _name in _STRICT:
+            _call.kinds = _STRICT[_name]
+        _call = guarded(_call, _name, strict=_name in _STRICT)
+        _call.__module__ = __name__  # where pickle finds it
+        globals()[_name] = _call

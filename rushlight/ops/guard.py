@@ -1,0 +1,105 @@
+"""The guard of public functions that are made of several operations.
+
+A call whose arguments are of types that were seen before goes straight on. Any other is held
+against the function's forms (``contract.py``), or handed to a class that overrides functions of
+``torch``; so is one that failed, whose error may only be a consequence of an argument of the wrong
+type.
+"""
+
+import inspect
+from functools import wraps
+
+from rushlight.errors import ArgumentError
+from rushlight.ops.contract import decided_by_values, forms_of, violation
+from rushlight.ops.dispatch import overridden
+
+__all__ = ["guard_all", "guarded"]
+
+#: Functions with a short way of their own, which the guard would make longer.
+_SHORT = {
+    "add", "backward", "clone", "copy_", "detach", "dim", "div", "divide", "is_tensor", "item",
+    "matmul", "mul", "numel", "requires_grad_", "reshape", "size", "sub", "subtract", "tensor",
+    "true_divide", "view", "zero_",
+}  # fmt: skip
+#: Functions that PyTorch writes in Python, where it asks what is no tensor for a method.
+_ASKED = {"norm", "split", "tensordot"}
+#: Functions that make tensors of other things, which are not asked to take them over.
+_MAKING = {
+    "as_tensor", "asarray", "can_cast", "from_dlpack", "from_numpy", "frombuffer", "promote_types",
+}  # fmt: skip
+_MOST = 256  # combinations of types that a function remembers
+
+
+def guarded(call, name, strict=True):
+    """``call`` under guard; not ``strict``: only a call that failed is held against its forms."""
+    seen: set = set()
+    hand_over = _nobody if name in _MAKING else overridden
+
+    @wraps(call)
+    def checked(*args, **named):
+        types: tuple = tuple(map(type, args))
+        if named:
+            types = (*types, *named, *map(type, named.values()))
+        if types not in seen:
+            found = hand_over(checked, args, named, deep=True)
+            if found is not NotImplemented:
+                return found
+            if strict:
+                _check(call, name, args, named)
+            if len(seen) < _MOST and not (strict and decided_by_values(call, args, named)):
+                seen.add(types)
+        try:
+            return call(*args, **named)
+        except Exception as error:
+            found = hand_over(checked, args, named, deep=True)
+            if found is not NotImplemented:
+                return found
+            if strict or not isinstance(error, (TypeError, RuntimeError)):
+                _check(call, name, args, named, strict)
+            elif isinstance(error, TypeError) and not isinstance(error, ArgumentError):
+                raise ArgumentError(str(error)) from error
+            raise
+
+    vars(checked)["is_guarded"] = True
+    return checked
+
+
+def _nobody(call, args, named, deep=False):
+    return NotImplemented
+
+
+def _check(call, name, args, named, strict=True):
+    """TypeError where no form takes the arguments."""
+    found = violation(name, forms_of(call), args, named)
+    if found is not None:
+        kind = TypeError if strict and name not in _ASKED else ArgumentError
+        raise kind(found) from None
+
+
+def guard_all(functions, cls):
+    """Put the functions, and the methods of ``cls``, that are no single operation under guard."""
+    made: dict = {}
+    for owner, read in ((functions, functions.get), (cls, cls.__dict__.get)):
+        for name in list(functions if owner is functions else cls.__dict__):
+            call = read(name)
+            if not _is_open(name, call, owner is cls):
+                continue
+            if call not in made:
+                made[call] = guarded(call, name)
+                if owner is functions:
+                    made[call].__module__ = "rushlight"  # where pickle finds it
+            if owner is cls:
+                setattr(cls, name, made[call])
+            else:
+                functions[name] = made[call]
+
+
+def _is_open(name, call, is_method):
+    """Whether a function is to be put under guard."""
+    if name in _SHORT or name.startswith("__") or not inspect.isfunction(call):
+        return False
+    if hasattr(call, "op"):
+        return False
+    code = call.__code__
+    several = code.co_argcount + code.co_kwonlyargcount > 1 or code.co_flags & 0x0C
+    return bool(several) or not is_method

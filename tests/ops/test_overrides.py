@@ -1,0 +1,113 @@
+"""Classes with ``__torch_function__``: a foreign object is asked wherever PyTorch asks it, and by which name."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+import rushlight as torch
+from rushlight.nn import functional as F
+
+
+class Foreign:
+    """Answers every function with its name."""
+
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        return func.__name__
+
+
+f, x = Foreign(), torch.ones(2, 2)
+
+CALLS = """
+torch.add(x, f) | torch.maximum(x, f) | torch.softmax(f, 1) | F.softmax(f, dim=1) | F.relu(f) | F.linear(x, f)
+F.cross_entropy(f, x) | F.conv2d(f, x) | F.mse_loss(f, x) | F.layer_norm(f, (2,)) | F.dropout(f) | F.max_pool2d(f, 2)
+F.embedding(f, x) | F.scaled_dot_product_attention(f, x, x) | F.one_hot(f) | F.pad(f, (1, 1)) | F.normalize(f)
+F.batch_norm(f, x, x) | torch.cat([f, x]) | torch.stack((x, f)) | torch.matmul(f, x) | torch.matmul(x, f)
+torch.where(f, x, x) | torch.max(f) | torch.split(f, 1) | torch.topk(f, 1) | torch.reshape(f, (1,)) | torch.unbind(f)
+torch.zeros_like(f) | torch.broadcast_tensors(f, x) | torch.var(f) | torch.norm(f) | torch.equal(x, f)
+torch.flatten(f) | torch.tensordot(f, x) | torch.mm(x, f) | torch.bmm(f, x) | torch.sort(f) | torch.gather(f, 0, x)
+torch.multinomial(f, 1) | torch.meshgrid(f, x, indexing="ij")
+""".replace("\n", " | ").split(" | ")
+CALLS = [call for call in CALLS if call]
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_foreign_object_is_asked(call):
+    for _ in range(2):  # the second time its types were seen before
+        assert eval(call) == call.split("(")[0].split(".")[1]
+
+
+def test_operators_indexing_and_writes_ask_too():
+    assert x + f == "add"
+    assert (x @ f, x[f], x.copy_(f), x.topk(f)) == ("matmul", "__getitem__", "copy_", "topk")
+    x[0] = f  # nothing is written
+    assert x.tolist() == [[1, 1], [1, 1]]
+
+
+@pytest.mark.parity
+def test_as_pytorch():
+    peer = pytest.importorskip("torch")
+    for call in CALLS:
+        names = {"torch": peer, "F": peer.nn.functional, "x": peer.ones(2, 2), "f": f}
+        assert eval(call, names) == eval(call), call
+
+
+def test_the_function_handed_over_is_the_public_one():
+    handled = {}
+
+    class Array:
+        def __init__(self, array):
+            self.array_ = array
+
+        @classmethod
+        def __torch_function__(cls, func, types, args=(), kwargs=None):
+            if func not in handled:
+                return NotImplemented
+            return handled[func](*args, **(kwargs or {}))
+
+    handled[F.softmax] = lambda a, dim: Array(a.array_ * dim)
+    handled[torch.cat] = lambda parts, dim=0: Array(np.concatenate([p.array_ for p in parts], dim))
+    a = Array(np.ones(2))
+    assert F.softmax(a, dim=3).array_.tolist() == [3, 3]
+    assert torch.cat([a, a]).array_.tolist() == [1] * 4
+    with pytest.raises(TypeError, match="input"):
+        F.relu(a)
+
+
+def test_a_subclass_is_asked_by_the_name_of_the_whole_function():
+    asked = []
+
+    class Named(torch.Tensor):
+        @classmethod
+        def __torch_function__(cls, func, types, args=(), kwargs=None):
+            asked.append(func.__name__)
+            return super().__torch_function__(func, types, args, kwargs)
+
+    sees = {"torch": torch, "F": F, "named": torch.ones(2, 2).as_subclass(Named)}
+    for call, name in {
+        "named[0]": "__getitem__", "len(named)": "__len__", "named.detach()": "detach",
+        "named.reshape(4)": "reshape", "named.matmul(named)": "matmul",
+        "F.softmax(named, dim=1)": "softmax", "named.size()": "size", "torch.cat([named])": "cat",
+        "named.__setitem__(0, 2.0)": "__setitem__", "named.split(1)": "split",
+    }.items():  # fmt: skip
+        asked.clear()
+        found = eval(call, sees)
+        assert asked[:1] == [name], call
+        assert name in ("__len__", "size", "__setitem__", "split") or type(found) is Named
+
+
+def test_an_own_method_of_a_subclass_stays():
+    class First(torch.Tensor):
+        def __getitem__(self, index):
+            return "own"
+
+    class Second(First):
+        pass
+
+    assert torch.ones(2).as_subclass(Second)[0] == "own"
+
+
+@pytest.mark.parametrize("function", [torch.softmax, torch.topk, F.relu, F.cross_entropy])
+def test_functions_under_guard_can_be_pickled(function):
+    assert pickle.loads(pickle.dumps(function)) is function
