@@ -5,13 +5,14 @@ program's numbers are the same in every run. ``LEAST`` says from how many elemen
 are measured (``python -m benchmarks.eager``).
 """
 
+import functools
+import importlib
 import os
-from importlib.util import find_spec
 from typing import Any
 
 from numpy import ndarray
 
-__all__ = ["LEAST", "SLOPES", "compute", "matrices", "slope", "update"]
+__all__ = ["LEAST", "SLOPES", "compute", "llvm_works", "matrices", "slope", "update"]
 
 #: From how many elements on a kernel takes less time than NumPy, by operation. The gradient rules
 #: of these become kernels, too.
@@ -39,18 +40,28 @@ LEAST_MATRIX, LEAST_UPDATE = 1 << 16, 1 << 19
 _eager: Any = None
 
 
+@functools.cache
+def llvm_works():
+    """Whether llvmlite is there and finds its library."""
+    try:
+        importlib.import_module("llvmlite.binding")
+    except (ImportError, OSError):
+        return False
+    return True
+
+
 def _kernels():
     """The module that has the kernels; None where there are none, or nobody wants them."""
     global _eager
     if os.environ.get("RUSHLIGHT_COMPILER", "native") != "native":
         return None
     if _eager is None:
-        if find_spec("llvmlite") is None:
-            _eager = False
-        else:
+        if llvm_works():
             from rushlight.compiler import eager
 
             _eager = eager
+        else:
+            _eager = False
     return _eager or None
 
 

@@ -18,7 +18,7 @@ from rushlight.compiler.emit.target import host
 
 __all__ = ["folder", "get", "put"]
 
-_MAGIC = b"rushlight code 1\n"
+_MAGIC = b"rushlight code 2\n"
 _DIGEST = hashlib.sha256().digest_size
 _LIMIT = 256 << 20  # bytes of all entries together
 
@@ -100,11 +100,15 @@ def _read(path):
         content = file.read()
     start = len(_MAGIC) + _DIGEST
     payload = content[start:]
-    whole = _MAGIC + hashlib.sha256(payload).digest()
-    if content[:start] != whole:
+    if content[:start] != _head(path, payload):
         return None
     os.utime(path)  # the least recently used go first
     return payload
+
+
+def _head(path, payload):
+    """What an entry begins with; of its name too, so that one for other code is not believed."""
+    return _MAGIC + hashlib.sha256(path.name.encode() + payload).digest()
 
 
 def _write(path, payload):
@@ -112,7 +116,7 @@ def _write(path, payload):
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".new")  # mode 0600
     try:
         with open(descriptor, "wb") as file:
-            file.write(_MAGIC + hashlib.sha256(payload).digest() + payload)
+            file.write(_head(path, payload) + payload)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)

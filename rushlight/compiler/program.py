@@ -2,12 +2,12 @@
 
 import os
 import warnings
-from importlib.util import find_spec
 
 import numpy as np
 from numpy import ndarray
 
 from rushlight.backend import numpy as xp
+from rushlight.backend.native import llvm_works
 from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.simplify import alive
 from rushlight.ops.dispatch import compute
@@ -46,13 +46,13 @@ def make_program(equations, inputs, outputs, writes=()):
 
 
 def native():
-    """Whether programs become machine code: llvmlite is there, and the environment says no else.
+    """Whether programs become machine code: llvmlite works, and the environment says no else.
 
     RUSHLIGHT_COMPILER=numpy has them replayed on NumPy.
     """
     if os.environ.get("RUSHLIGHT_COMPILER", "native") != "native":
         return False
-    return find_spec("llvmlite") is not None
+    return llvm_works()
 
 
 class Program:

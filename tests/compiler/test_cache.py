@@ -242,3 +242,12 @@ def test_other_recordings_are_other_programs():
     ]  # fmt: skip
     keys = {image.key_of(*_compiled(f, x)[1].recorded) for f, x in calls}
     assert len(keys) == len(calls) and None not in keys
+
+
+def test_an_entry_under_the_name_of_another_is_ignored(place):
+    cache.put("a", b"payload")
+    path = entry(place)
+    cache.put("b", b"other")
+    (other,) = set(place.iterdir()) - {path}
+    path.write_bytes(other.read_bytes())
+    assert cache.get("a") is None and cache.get("b") == b"other"

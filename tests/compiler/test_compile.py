@@ -1,7 +1,11 @@
 """torch.compile: what is recorded, guarded, replayed, and left as it was."""
 
 import copy
+import os
 import pickle
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +13,7 @@ import pytest
 import rushlight as torch
 
 nn = pytest.importorskip("rushlight.nn")
+ROOT = Path(__file__).parents[2]
 
 
 def compiled_count(f):
@@ -262,3 +267,21 @@ def test_what_the_gradient_of_a_compiled_forward_saved_must_not_change(forward, 
     write(x, y)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         y.sum().backward()
+
+
+def test_an_llvmlite_that_cannot_be_loaded_is_none(tmp_path):
+    """Such as one for another C library: its import raises OSError."""
+    (tmp_path / "llvmlite").mkdir()
+    (tmp_path / "llvmlite" / "__init__.py").touch()
+    (tmp_path / "llvmlite" / "binding.py").write_text("raise OSError('no such library')")
+    script = (
+        "import rushlight as torch\n"
+        "x = torch.ones(300, 300)\n"
+        "print(torch.compile(lambda x: x.softmax(1).sum())(x), torch.nn.functional.gelu(x).sum())\n"
+    )
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script],
+        env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert run.stdout.startswith("tensor(300.") and not run.stderr
