@@ -39,6 +39,7 @@ def _set_requires_grad(self, value):
                 "Setting requires_grad=True on inference tensor outside InferenceMode is not "
                 "allowed."
             )
+        _note_history(self)
         self.node = leaf(self)
     elif self.node is not None:
         if type(self.node) is not Leaf:
@@ -47,7 +48,13 @@ def _set_requires_grad(self, value):
                 "computed variable in a subgraph that doesn't require differentiation use "
                 "var_no_grad = var.detach()."
             )
+        _note_history(self)
         self.node = None
+
+
+def _note_history(x):
+    if mode.intercept and mode.state.recorder is not None:
+        mode.state.recorder.note_history(x)
 
 
 @_property("requires_grad", _set_requires_grad)
@@ -193,7 +200,7 @@ def data(self):
     t = from_array(self.array)
     t.__class__ = Tensor
     if mode.intercept and mode.state.recorder is not None:
-        mode.state.recorder.note(t)
+        mode.state.recorder.note_alias(t, self)
     return t
 
 

@@ -177,5 +177,5 @@ def detached(x):
     t = from_array(x.array)
     t.cell = x.cell
     if mode.intercept and mode.state.recorder is not None:
-        mode.state.recorder.note(t)
+        mode.state.recorder.note_alias(t, x)
     return t

@@ -14,6 +14,7 @@ from typing import Any
 from numpy import ndarray
 
 from rushlight.autograd import mode
+from rushlight.autograd.tape import Leaf
 from rushlight.autograd.write import stamp
 from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.arguments import Arguments, check_array
@@ -260,7 +261,13 @@ class Entry:
         """(name, node, value) of the outer tensors whose history changed with what was written."""
         found = []
         for tensor, before in recorder.nodes.values():
-            if tensor.node is not before and tensor.node is not None:
+            if Leaf in (type(tensor.node), type(before)):
+                if (tensor.node is None) != (before is None):
+                    raise TraceError(
+                        "the function changes whether a tensor from outside requires grad, which "
+                        "a program cannot do again; do it outside torch.compile, or to a detach()"
+                    )
+            elif tensor.node is not before and tensor.node is not None:
                 name = self.arguments.expression(tensor) or self.source.name(tensor)
                 found.append((name, tensor.node, tensor.array))
         return found

@@ -7,6 +7,7 @@ from numpy import ndarray
 from rushlight.autograd import mode
 from rushlight.autograd.write import detached
 from rushlight.compiler.trace import Grad
+from rushlight.errors import TraceError
 from rushlight.tensor import Tensor, from_array
 
 __all__ = ["Results"]
@@ -110,9 +111,17 @@ class Results:
         base = captured.tensor
         if base is t or self.arguments.expression(t):
             return self.outer(t)
-        if t.view_of is None and t.node is None and base.cell is t.cell:
-            return f"detached({self.outer(base)})"
+        if not self.recorder.is_outer(t):
+            return self._alias(t, base)
         return self.outer(t)
+
+    def _alias(self, t, base):
+        if t.node is not None:
+            raise TraceError(
+                "a detach() of a tensor from outside that was made to require grad inside "
+                "torch.compile is returned; return a clone of it"
+            )
+        return f"detached({self.outer(base)}{'' if base.cell is t.cell else '.data'})"
 
     def outer(self, t):
         """The name of a tensor that exists outside."""

@@ -108,6 +108,8 @@ class Recorder:
         self.lives: list = []
         self.grads: dict = {}  # id(leaf) → (leaf, its grad at entry)
         self.nodes: dict = {}  # id(tensor) → (tensor, node at entry)
+        # Tensors made here that look at memory from outside.
+        self.aliases: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
         self.checks: list = []
         self.places: list = []
         self.calls: list = []
@@ -175,7 +177,7 @@ class Recorder:
 
     def touch_grad(self, tensor, read=True):
         """Note the gradient that an outer tensor had before the trace changes or reads it."""
-        if id(tensor) not in self.grads and type(tensor.array) is ndarray:
+        if id(tensor) not in self.grads and self.is_outer(tensor):
             before = tensor._grad
             self.grads[id(tensor)] = (tensor, before)
             if read:
@@ -222,6 +224,23 @@ class Recorder:
         """Note a tensor that was made, in case it stays somewhere outside."""
         if type(tensor.array) is Abstract:
             self.made.append(weakref.ref(tensor))
+
+    def note_alias(self, tensor, source):
+        """Note a tensor that was made to look at the memory of ``source``, without its history."""
+        self.note(tensor)
+        if type(tensor.array) is ndarray:
+            self.aliases[id(tensor)] = tensor
+            if source.view_of is None and self.is_outer(source):
+                self.capture(source)
+
+    def note_history(self, tensor):
+        """Note the node that an outer tensor had before the trace gives it another one."""
+        if id(tensor) not in self.nodes and self.is_outer(tensor):
+            self.nodes[id(tensor)] = (tensor, tensor.node)
+
+    def is_outer(self, tensor):
+        """Whether a tensor was there before the trace."""
+        return type(tensor.array) is ndarray and self.aliases.get(id(tensor)) is not tensor
 
     # Operations ---------------------------------------------------------------------------
 
@@ -304,8 +323,7 @@ class Recorder:
             )
             self._rebind(root, patched)
         for t in (x,) if x.view_of is None else (x, x.view_of.root):
-            if type(t.array) is ndarray and id(t) not in self.nodes:
-                self.nodes[id(t)] = (t, t.node)
+            self.note_history(t)
         stamp(x)
         if x.view_of is not None:
             x.view_of.seen = -1 if type(x.array) is Abstract else x.cell[0]

@@ -534,3 +534,79 @@ def test_a_failure_in_a_step():
         step(torch.tensor([9]))
     for a, b in zip(arrays(state()), before, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+# Tensors that look at memory from outside ---------------------------------------------------
+
+
+def test_gradients_of_a_detached_argument():
+    """As in attacks and physics-informed networks: one program, and no state is left."""
+    w = torch.tensor([1.0, 2.0])
+
+    def slope(x):
+        x = x.detach().requires_grad_()
+        (x * x * w).sum().backward()
+        return x.grad
+
+    def slope_of_data(x):
+        x = x.data
+        x.requires_grad = True
+        return torch.autograd.grad((x * x * w).sum(), x)[0]
+
+    for f in map(torch.compile, (slope, slope_of_data)):
+        for k in range(3):
+            assert f(torch.full((2,), float(k))).tolist() == [2.0 * k, 4.0 * k]
+        assert f._compiled.count == 1
+
+
+@pytest.mark.parametrize("look", [lambda x: x.data, lambda x: x.detach()])
+def test_a_result_that_looks_at_an_argument(look):
+    f = torch.compile(look, fullgraph=True)
+    for k in range(3):
+        x = torch.full((1,), float(k))
+        f(x).add_(1)
+        assert x.item() == k + 1
+
+
+def test_a_detached_parameter_is_looked_up_again():
+    layer = nn.Linear(1, 1)
+    f = torch.compile(lambda: layer.weight.detach() + layer.bias.data, fullgraph=True)
+    for k in range(3):
+        layer.weight.data = torch.full((1, 1), float(k))
+        layer.bias = nn.Parameter(torch.ones(1))
+        assert f().item() == k + 1
+
+
+def test_flags_that_a_call_changes():
+    layer, x = nn.Linear(1, 1, bias=False), torch.ones(1, 1)
+    layer.weight.data.fill_(3)
+
+    def frozen(x):  # as of a discriminator while the generator learns
+        layer.requires_grad_(False)
+        y = layer(x * layer.weight.detach()).sum()
+        layer.requires_grad_(True)
+        return y
+
+    x.requires_grad_()
+    f = torch.compile(frozen, fullgraph=True)
+    for k in range(1, 3):
+        f(x).backward()
+        assert x.grad.item() == 9 * k and layer.weight.grad is None and layer.weight.requires_grad
+
+    def asks(x):
+        x.requires_grad_()
+        return (x * 2).sum()
+
+    def leaf(x):
+        x = x.detach().requires_grad_()
+        return x, (x * 2).sum()
+
+    for f, why in ((asks, "requires grad"), (leaf, "return a clone")):
+        with pytest.warns(UserWarning, match=why):
+            f = torch.compile(f)
+            f(torch.ones(1))
+        x = torch.ones(1)
+        found = f(x)
+        y, loss = found if isinstance(found, tuple) else (x, found)
+        loss.backward()
+        assert y.grad.item() == 2
