@@ -5,7 +5,8 @@
     RuntimeError
     ├── ShapeError      shapes that do not fit an operation
     ├── DtypeError      element types that an operation refuses
-    │   └── UnsupportedDtypeError   also a NotImplementedError: no kernel for the type
+    │   ├── UnsupportedDtypeError   also a NotImplementedError: no kernel for the type
+    │   └── ArgumentDtypeError      also a TypeError: PyTorch raises either
     ├── GraphError      a graph that cannot be differentiated as asked
     └── TraceError      Python that depends on a value, inside ``torch.compile``
     TypeError
@@ -16,6 +17,7 @@
 """
 
 __all__ = [
+    "ArgumentDtypeError",
     "ArgumentError",
     "DimError",
     "DtypeError",
@@ -37,6 +39,10 @@ class DtypeError(RuntimeError):
 
 class UnsupportedDtypeError(DtypeError, NotImplementedError):
     """An element type that an operation has no kernel for."""
+
+
+class ArgumentDtypeError(DtypeError, TypeError):
+    """An element type that an operation refuses, where PyTorch's type is TypeError."""
 
 
 class GraphError(RuntimeError):

@@ -115,6 +115,8 @@ def reduction(forward=None, *, whole_name=None, takes_dtype=False, **options):
     def full(args, kwargs):
         out = kwargs.pop("out", None)
         dtype = kwargs.pop("dtype", None)
+        if takes_dtype and dtype is None and isinstance(out, Tensor):
+            dtype = out.dtype  # computed in it, not only written into it
         args, params = bind(op, args, kwargs)
         if dtype is not None:
             if not isinstance(args[0], Tensor):

@@ -300,13 +300,14 @@ def inner(input, other, *, out=None):
     """
     check_tensors("inner", input=input, other=other)
     if not input.array.ndim or not other.array.ndim:
-        return input * other
+        found = input * other
+        return found if out is None else store(out, found, "inner")
     if input.array.shape[-1] != other.array.shape[-1]:
         raise ShapeError(
             f"inner: the last dims of {tuple(input.shape)} and {tuple(other.shape)} must match: "
             f"{input.array.shape[-1]} and {other.array.shape[-1]}"
         )
-    return tensordot(input, other, ([-1], [-1]))
+    return tensordot(input, other, ([-1], [-1]), out=out)
 
 
 @function(method=False, kinds={"a": "Tensor", "b": "Tensor", "dims": "any"})

@@ -9,6 +9,7 @@ from rushlight.ops.definition import function
 from rushlight.ops.exponential import floating
 from rushlight.ops.kinds import elementwise
 from rushlight.ops.promotion import promote, to_float
+from rushlight.ops.result import store
 from rushlight.ops.rules import conj, is_complex, log, number, where
 from rushlight.tensor import Tensor, method
 
@@ -133,7 +134,8 @@ def float_power(input, exponent, *, out=None):
         t.to(target) if isinstance(t, Tensor) else target_number(t, target)
         for t in (input, exponent)
     ]
-    return pow(*wide, out=out)
+    found = pow(*wide)
+    return found if out is None else store(out, found, "float_power")
 
 
 def target_number(x, d):

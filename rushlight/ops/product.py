@@ -158,7 +158,7 @@ def prod(input, dim=None, keepdim=False, *, dtype=None, out=None):
     >>> torch.prod(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), dim=1)
     tensor([ 2., 12.])
     """
-    input = widened(input, dtype)
+    input = widened(input, dtype, out)
     if dim is None:
         return prod_all(input, out=out)
     return prod_(input, dim=dim, keepdim=keepdim, out=out)
@@ -191,4 +191,4 @@ def cumprod(input, dim, *, dtype=None, out=None):
     >>> torch.cumprod(torch.tensor([1, 2, 3, 4]), dim=0)
     tensor([ 1,  2,  6, 24])
     """
-    return cumprod_(widened(input, dtype), dim=dim, out=out)
+    return cumprod_(widened(input, dtype, out), dim=dim, out=out)

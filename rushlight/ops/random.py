@@ -122,7 +122,8 @@ def randint(*args, **named):
     tensor([5, 2, 1])
     """
     low, high, size = _bounds("randint", args, named, "size")
-    named["dtype"] = named.get("dtype") or dtypes.int64
+    if named.get("out") is None:
+        named["dtype"] = named.get("dtype") or dtypes.int64
     return _new("randint", (size,), "integers", (low, high), named)
 
 
@@ -158,7 +159,8 @@ def randperm(n, **named):
     >>> torch.randperm(4)
     tensor([3, 2, 0, 1])
     """
-    named["dtype"] = named.get("dtype") or dtypes.int64
+    if named.get("out") is None:
+        named["dtype"] = named.get("dtype") or dtypes.int64
     return _new("randperm", (n,), "permutation", (), named)
 
 

@@ -58,7 +58,7 @@ def arange(
         return from_array(settled(np.arange(start, end, step)))
     bounds = [_number(v, "arange", n) for v, n in ((start, "start"), (end, "end"), (step, "step"))]
     start, end, step = bounds
-    if dtype is None:
+    if dtype is None and out is None:
         kinds = [scalar_dtype(v) for v in bounds]
         dtype = dtypes.int64 if all(k.category < 2 for k in kinds) else None
     dtype = dtype_of(out, "arange") if dtype is None else dtype

@@ -24,10 +24,15 @@ def accumulated(ufunc, x, dim):
     return ufunc.accumulate(x, axis=dim, dtype=x.dtype)
 
 
-def widened(input, dtype):
-    """``input`` in the dtype that a product or a running sum is computed in: integers in int64."""
+def widened(input, dtype, out=None):
+    """``input`` in the dtype that a product or a running sum is computed in.
+
+    It is that of ``out``, where that is given; else int64 for integers.
+    """
     if not isinstance(input, Tensor):
         return input
+    if dtype is None and isinstance(out, Tensor):
+        dtype = out.dtype
     if dtype is None and input.dtype.category < 2:
         dtype = dtypes.int64
     return input if dtype is None or dtype is input.dtype else input.to(dtype)
@@ -63,7 +68,7 @@ def cumsum(input, dim, *, dtype=None, out=None):
     >>> torch.cumsum(torch.tensor([1, 2, 3, 4]), dim=0)
     tensor([ 1,  3,  6, 10])
     """
-    return cumsum_(widened(input, dtype), dim=dim, out=out)
+    return cumsum_(widened(input, dtype, out), dim=dim, out=out)
 
 
 @kernel(prepare=one_dim("logcumsumexp"))

@@ -8,6 +8,7 @@ from rushlight.ops.contract import takes
 from rushlight.ops.definition import function, numpy_names
 from rushlight.ops.extrema import selected
 from rushlight.ops.kinds import kernel
+from rushlight.ops.result import store
 from rushlight.ops.rules import scattered, typed
 from rushlight.return_types import result_type
 
@@ -96,7 +97,8 @@ def msort(input, *, out=None):
     >>> torch.msort(torch.tensor([3.0, 1.0, 2.0]))
     tensor([1., 2., 3.])
     """
-    return sort_(input, dim=0, descending=False, out=out)[0]
+    found = sort_(input, dim=0, descending=False)[0]
+    return found if out is None else store(out, found, "msort")
 
 
 # Some of the elements ---------------------------------------------------------------------
