@@ -66,6 +66,7 @@ class Entry:
             recorder.optimizers = found.optimizers
             recorder.options = options(found.optimizers)
             self.refusal = found.refusal
+            self._reads_options = found.reads_options
             if self.refusal is None:
                 self._record(function, args, kwargs, recorder)
             if self.refusal is not None:
@@ -97,6 +98,11 @@ class Entry:
             box = [function(*args, **kwargs)]
             if recorder.refused is not None:
                 raise recorder.refused
+            if recorder.calls and self._reads_options:
+                raise TraceError(
+                    "the function reads an optimizer's options, and takes a scheduler's step, "
+                    "which comes after the program; do one of them outside torch.compile"
+                )
             self._take_apart(box, recorder)
             recorder.restore()
             changed = self._put_back(recorder)

@@ -73,6 +73,7 @@ class Surroundings(list):
         optimizers: The optimizers met.
         containers, owners: What ``put_back`` needs to know of lists and of objects.
         refusal: The error about something that gives other values at each call, or None.
+        reads_options: Whether the code names options of optimizers.
     """
 
     def __init__(self, names, asked):
@@ -85,6 +86,7 @@ class Surroundings(list):
         self.containers: list = []
         self.owners: list = []
         self.refusal: TraceError | None = None
+        self.reads_options = False
         self._seen: dict = {}  # id → what was met
 
     def value(self, value):
@@ -110,8 +112,7 @@ class Surroundings(list):
         elif _is_module(value):
             self._module(value)
         elif hasattr(value, "param_groups"):
-            self.optimizers.append(value)
-            self._each(hook_functions(value))
+            self._optimizer(value)
         elif callable(getattr(value, "__wrapped__", None)):
             if hasattr(value, "cache_clear"):
                 self.containers.append((value, value.cache_info()))
@@ -223,6 +224,15 @@ class Surroundings(list):
         if _users(cls.__module__) and not issubclass(cls, enum.Enum):
             self._members(cls, None)
             self._each([_code_of(getattr(cls, name, None)) for name in _OF_CALLS])
+
+    def _optimizer(self, optimizer):
+        """Note the options that the code itself reads: its step reads them again at each run."""
+        self.optimizers.append(optimizer)
+        self._each(hook_functions(optimizer))
+        for group in optimizer.param_groups if "param_groups" in self.names else ():
+            for name in sorted((self.names & group.keys()) - {"params"}):
+                self._note(f"{{0}}[{name!r}]", group, group[name])
+                self.reads_options = True
 
     def _members(self, cls, value):
         """Note what a class has: of methods and properties the code, of others what they are.

@@ -119,6 +119,7 @@ class Recorder:
         self.owners: list = []
         self.kept: list = []  # objects whose ids are keys above
         self.made: list = []  # weak references to the tensors that were made
+        self.stepped: dict = {}  # optimizer → the states that its steps in this trace share
         self.optimizers: list = []  # those that the function can be seen to use
         self.options: list = []  # conditions of optimizers' options when the trace began
         self.refused: TraceError | None = None
@@ -161,7 +162,6 @@ class Recorder:
         found = get()
         if isinstance(found, Tensor):
             return found
-        self.first_calls = len(self.calls)
         dtype = np.dtype(np.float64) if isinstance(found, float) else np.asarray(found).dtype
         value = Abstract((), dtype)
         self.lives.append(Live(get, place, steady, value))
@@ -174,6 +174,21 @@ class Recorder:
     def defer(self, function, *args, **kwargs):
         """Have the function called at each run: Python that is no computation."""
         self.calls.append((function, args, kwargs))
+
+    def settle_calls(self, optimizer):
+        """Have the deferred calls that set the rate of ``optimizer`` come ahead of the program.
+
+        They are scheduler's steps; numbers are read once a run, so none may come between two reads.
+        """
+        of = [getattr(args[0], "optimizer", optimizer) for _, args, _ in self.calls]
+        if not any(o is optimizer for o in of):
+            return
+        if any(o is known for o in of for known in self.stepped):
+            self.refuse(
+                "inside torch.compile, a scheduler's step stands between two steps of an "
+                "optimizer; take all of the schedulers' steps at the end"
+            )
+        self.first_calls = len(self.calls)
 
     def touch_grad(self, tensor, read=True):
         """Note the gradient that an outer tensor had before the trace changes or reads it."""

@@ -19,20 +19,38 @@ __all__ = ["record_step"]
 
 def record_step(optimizer, recorder):
     """Take a step of ``optimizer`` in the trace of ``recorder``."""
-    recorder.places.append(partial(_options, optimizer))
-    _undone_by(recorder, optimizer.state)
+    recorder.settle_calls(optimizer)
+    first = optimizer not in recorder.stepped
+    before = recorder.stepped.setdefault(optimizer, {})  # index of a group → its State
+    if first:
+        recorder.places.append(partial(_options, optimizer))
+        _undone_by(recorder, optimizer.state)
     for i, group in enumerate(optimizer.param_groups):
         for p in group["params"]:
             recorder.touch_grad(p)
         members = optimizer._enrol(group["params"], optimizer._names(group))
+        if not first:
+            _step_again(before.get(i), [p for p, _ in members], recorder)
+            continue
         if not members:
             continue
         if optimizer._counts(group):
             for p, count in members:
                 optimizer._counter(p, count)
-        state = State(optimizer, i, [p for p, _ in members])
+        state = before[i] = State(optimizer, i, [p for p, _ in members])
         recorder.places.append(state.places)
         state.capture(recorder)
+        state.step(recorder)
+
+
+def _step_again(state, params, recorder):
+    """Take a further step in one trace, of parameters that are counted together already."""
+    if [*map(id, params)] != [*map(id, state.params if state else ())]:
+        recorder.refuse(
+            "inside torch.compile, an optimizer's steps must all be of the same parameters: here "
+            "others have gradients than in its first step of this call"
+        )
+    if state:
         state.step(recorder)
 
 

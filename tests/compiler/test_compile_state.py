@@ -202,6 +202,121 @@ def test_a_scheduler_before_the_step():
     assert programs(make, lambda: [(torch.ones(2),)] * 4) == 1
 
 
+def test_a_scheduler_between_two_optimizers():
+    def make():
+        first, second = nn.Linear(2, 2), nn.Linear(2, 1)
+        sgds = [torch.optim.SGD(net.parameters(), lr=0.1) for net in (first, second)]
+        rates = [torch.optim.lr_scheduler.ExponentialLR(sgd, 0.5) for sgd in sgds]
+
+        def step(x):
+            second(first(x)).pow(2).sum().backward()
+            for sgd, rate in zip(sgds, rates, strict=True):
+                sgd.step()
+                sgd.zero_grad()
+                rate.step()
+
+        return step, lambda: [*first.parameters(), *second.parameters()]
+
+    assert programs(make, lambda: [(torch.ones(2, 2),)] * 4) == 1
+
+
+@pytest.mark.parametrize("name", ["Adam", "NAdam", "RAdam", "Adagrad", "ASGD", "Adafactor"])
+def test_several_steps_in_one_call(name):
+    """The count goes on from step to step."""
+
+    def make():
+        net = nn.Linear(3, 3)
+        optimizer = getattr(torch.optim, name)(net.parameters(), lr=0.05)
+
+        def four(x):
+            for _ in range(4):
+                optimizer.zero_grad()
+                loss = (net(x) - 0.3).pow(2).mean()
+                loss.backward()
+                optimizer.step()
+            return loss
+
+        return four, lambda: net.parameters()
+
+    assert programs(make, lambda: [(torch.randn(4, 3),) for _ in range(3)]) == 1
+
+
+def unlike_steps():
+    first, second = nn.Linear(2, 2), nn.Linear(2, 1)
+    optimizer = torch.optim.Adam([*first.parameters(), *second.parameters()], lr=0.1)
+
+    def step(x):
+        for net in (first, nn.Sequential(first, second)):
+            optimizer.zero_grad()
+            net(x).pow(2).sum().backward()
+            optimizer.step()
+
+    return step, lambda: [*first.parameters(), *second.parameters()]
+
+
+def a_rate_between_steps():
+    net = nn.Linear(2, 2)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.5)
+
+    def step(x):
+        for _ in range(2):
+            optimizer.zero_grad()
+            net(x).pow(2).sum().backward()
+            optimizer.step()
+            scheduler.step()
+
+    return step, lambda: net.parameters()
+
+
+def told_rates(where):
+    def make():
+        net = nn.Linear(2, 2)
+        optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+        scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.5)
+
+        def step(x):
+            net(x).pow(2).sum().backward()
+            optimizer.step()
+            scheduler.step()
+            return torch.tensor(where(optimizer, scheduler))
+
+        return step, lambda: net.parameters()
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        unlike_steps,
+        a_rate_between_steps,
+        told_rates(lambda optimizer, _: optimizer.param_groups[0]["lr"]),
+        told_rates(lambda _, scheduler: scheduler.get_last_lr()[0]),
+    ],
+)
+def test_steps_and_rates_that_no_program_can_follow(make):
+    calls = lambda: [(torch.ones(3, 2),)] * 3
+    want, _ = ran(make, calls, False)
+    torch.manual_seed(0)
+    f, state = make()
+    f = torch.compile(f)
+    with pytest.warns(UserWarning, match="running eagerly"):
+        got = [arrays(f(*args)) for args in calls()] + [arrays(state())]
+    for a, b in zip(got, want, strict=True):
+        for x, y in zip(a, b, strict=True):
+            np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-6)
+
+
+def test_a_rate_that_the_function_tells():
+    w = torch.ones(1, requires_grad=True)
+    optimizer = torch.optim.SGD([w], lr=0.5)
+    f = compiled(lambda: w.detach() * optimizer.param_groups[0]["lr"])
+    assert f().item() == 0.5
+    optimizer.param_groups[0]["lr"] = 0.25
+    assert f().item() == 0.25
+
+
 def test_modes_that_the_function_changes():
     def make():
         net = nn.Sequential(nn.Linear(3, 3), nn.Dropout(0.5))
