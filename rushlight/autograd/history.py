@@ -272,6 +272,7 @@ def detach_(self):
     """
     if self.view_of is not None:
         raise RuntimeError("Can't detach views in-place; use detach() instead")
+    _note_history(self)
     self.node = None
     return self
 

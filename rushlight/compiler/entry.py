@@ -267,13 +267,13 @@ class Entry:
         """(name, node, value) of the outer tensors whose history changed with what was written."""
         found = []
         for tensor, before in recorder.nodes.values():
-            if Leaf in (type(tensor.node), type(before)):
-                if (tensor.node is None) != (before is None):
-                    raise TraceError(
-                        "the function changes whether a tensor from outside requires grad, which "
-                        "a program cannot do again; do it outside torch.compile, or to a detach()"
-                    )
-            elif tensor.node is not before and tensor.node is not None:
+            now = tensor.node
+            if (now is None) if before is not None else type(now) is Leaf:
+                raise TraceError(
+                    "the function changes whether a tensor from outside requires grad, which "
+                    "a program cannot do again; do it outside torch.compile, or to a detach()"
+                )
+            if now is not before and now is not None and type(now) is not Leaf:
                 name = self.arguments.expression(tensor) or self.source.name(tensor)
                 found.append((name, tensor.node, tensor.array))
         return found

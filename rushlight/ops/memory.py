@@ -7,6 +7,7 @@ from functools import wraps
 import numpy as np
 
 from rushlight import shapes
+from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh
 from rushlight.autograd.write import check_write, stamp
 from rushlight.dtype import OF
@@ -30,8 +31,18 @@ from rushlight.tensor import Tensor, method
 # Storage ----------------------------------------------------------------------------------
 
 
+def _refuse_outer(x):
+    """A program writes to the memory of a tensor from outside, but does not move or turn it."""
+    if mode.intercept and mode.recorder() is not None and mode.recorder().is_outer(x):
+        mode.recorder().refuse(
+            f"a tensor of shape {list(x.array.shape)} from outside is turned or moved in place "
+            "inside torch.compile; do that to a view of it, or outside"
+        )
+
+
 def _look_at(x, array, cell=None):
     """Make ``array`` the elements of ``x``, in place."""
+    _refuse_outer(x)
     x.array = array
     x.view_of = None
     if cell is not None:
@@ -204,6 +215,7 @@ def is_pinned(self, device=None):
 
 
 def _plain(x, name):
+    _refuse_outer(x)
     if x.requires_grad:
         raise RuntimeError(
             f"Can't call {name}() on Variable that requires grad. Use var.detach().{name}() "
@@ -258,6 +270,7 @@ def _in_place_view(name, call):
     def turned(self, *args, **kwargs):
         check_write(self, name)
         refresh(self)
+        _refuse_outer(self)
         found = call(self, *args, **kwargs)
         self.array = found.array
         self.node = found.node

@@ -222,3 +222,37 @@ def test_a_failed_trace_leaves_no_state():
     assert not optimizer.state and w.grad is None
     assert quietly(torch.compile(step), torch.ones(2)) == 2
     np.testing.assert_allclose(w.tolist(), 0.9)  # the first gradient entered whole
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda x: x.unsqueeze_(0),
+        lambda x: x.t_(),
+        lambda x: x.resize_(2),
+        lambda x: x.set_(torch.ones(3)),
+        lambda x: x.apply_(lambda v: v + 1),
+    ],
+)
+def test_a_tensor_from_outside_that_is_turned(change):
+    kept, x = torch.arange(4.0).view(2, 2), torch.arange(4.0).view(2, 2)
+
+    def f(x):
+        change(kept)
+        change(x)
+        return kept * 2, x * 2
+
+    want, want_kept, want_x = f(x), kept, x
+    kept, x = torch.arange(4.0).view(2, 2), torch.arange(4.0).view(2, 2)
+    with pytest.warns(UserWarning, match="turned or moved in place"):
+        found = torch.compile(f)(x)
+    for a, b in zip((*found, kept, x), (*want, want_kept, want_x), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_history_that_is_dropped():
+    y = torch.ones(2, requires_grad=True) * 2
+    f = torch.compile(lambda x: y.detach_() * x)
+    with pytest.warns(UserWarning, match="requires grad"):
+        assert not f(torch.ones(2)).requires_grad
+    assert not y.requires_grad
