@@ -109,6 +109,8 @@ _LAZY_NAMES = {
     ),
     "get_num_threads": "rushlight.threads", "set_num_threads": "rushlight.threads",
     "compile": "rushlight.compiler.compiled",
+    "is_anomaly_check_nan_enabled": "rushlight.autograd.anomaly",
+    "is_anomaly_enabled": "rushlight.autograd.anomaly",
     "geqrf": "rushlight.linalg.qr", "slogdet": "rushlight.linalg.determinant",
     "matrix_exp": "rushlight.linalg.exponential",
     "cholesky_inverse": "rushlight.linalg.cholesky", "cholesky_solve": "rushlight.linalg.cholesky",

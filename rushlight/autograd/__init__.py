@@ -14,14 +14,15 @@ _HOMES = {
     "Function": "function", "FunctionCtx": "function", "once_differentiable": "function",
     "backward": "gradient", "grad": "gradient",
     "detect_anomaly": "anomaly", "set_detect_anomaly": "anomaly",
+    "set_multithreading_enabled": "mode",
     "Variable": "variable",
     "GradcheckError": "numeric", "gradcheck": "numeric", "gradgradcheck": "numeric",
 }  # fmt: skip
 
 
 def __getattr__(name):
-    if name == "profiler":
-        return importlib.import_module("rushlight.autograd.profiler")
+    if name in ("functional", "graph", "profiler"):
+        return importlib.import_module(f"rushlight.autograd.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'rushlight.autograd' has no attribute {name!r}")
     return getattr(importlib.import_module(f"rushlight.autograd.{_HOMES[name]}"), name)

@@ -2,7 +2,9 @@
 
 from rushlight.autograd import mode
 
-__all__ = ["detect_anomaly", "set_detect_anomaly"]
+__all__ = [
+    "detect_anomaly", "is_anomaly_check_nan_enabled", "is_anomaly_enabled", "set_detect_anomaly",
+]  # fmt: skip
 
 
 def _set(check_nan):
@@ -47,5 +49,21 @@ class set_detect_anomaly:
 
 
 def is_anomaly_enabled():
-    """True inside ``detect_anomaly``."""
+    """True inside ``detect_anomaly``.
+
+    >>> import rushlight as torch
+    >>> torch.is_anomaly_enabled()
+    False
+    """
     return mode.state.anomaly is not None
+
+
+def is_anomaly_check_nan_enabled():
+    """True where nan in a gradient is an error; what is asked for outside ``detect_anomaly`` too.
+
+    >>> import rushlight as torch
+    >>> with torch.autograd.detect_anomaly(check_nan=False):
+    ...     torch.is_anomaly_check_nan_enabled()
+    False
+    """
+    return mode.state.anomaly is not False

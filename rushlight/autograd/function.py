@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from rushlight.autograd import mode
+from rushlight.autograd.saved import Packed
 from rushlight.autograd.tape import Node, output, refresh, tick
 from rushlight.autograd.write import check_write, detached, stamp
 from rushlight.dtype import OF
 from rushlight.errors import GraphError
-from rushlight.tensor import Tensor, from_array
+from rushlight.tensor import Tensor, ViewOf, from_array
 
 __all__ = ["Function", "FunctionCtx", "once_differentiable"]
 
@@ -30,7 +31,7 @@ class _Saved:
         self.index = next((i for i, o in enumerate(outputs) if o is tensor), None)
         self.node = tensor.node if self.index is None else None
 
-    def unpack(self, owner):
+    def tensor(self, owner):
         if self.cell[0] != self.clock:
             raise GraphError(
                 "one of the variables needed for gradient computation has been modified by an "
@@ -43,6 +44,21 @@ class _Saved:
             t.node = self.node
         elif self.index < len(owner.output_nodes):
             t.node = owner.output_nodes[self.index]()
+        return t
+
+
+class _PackedSaved:
+    """A saved tensor that hooks packed."""
+
+    __slots__ = ("node", "packed")
+
+    def __init__(self, tensor, hooks):
+        self.packed = Packed(detached(tensor), hooks)
+        self.node = tensor.node
+
+    def tensor(self, owner):
+        t = from_array(self.packed.tensor().array)
+        t.node = self.node
         return t
 
 
@@ -95,7 +111,7 @@ class FunctionCtx(Node):
         """
         if self.saved is None:
             Node.check(self)
-        return tuple([None if s is None else s.unpack(self) for s in self.saved])
+        return tuple([None if s is None else s.tensor(self) for s in self.saved])
 
     saved_variables = saved_tensors
 
@@ -266,7 +282,8 @@ def _attach(ctx, args, tensors, results):
     ctx.output_types = [(o.array.shape, o.array.dtype) for o in results]
     ctx.clock = tick()
     ctx.shape, ctx.dtype = ctx.output_types[0] if results else ((), np.dtype("f4"))
-    ctx.saved = tuple([None if t is None else _Saved(t, results) for t in ctx.to_save]) or ()
+    hooks = mode.state.packing
+    ctx.saved = tuple([None if t is None else _kept(t, results, hooks) for t in ctx.to_save])
     ctx.to_save = ()
     for i, o in enumerate(results):
         node = None
@@ -282,9 +299,49 @@ def _attach(ctx, args, tensors, results):
             refresh(o)
         else:
             o.node = node
-            o.view_of = None
+            own = node is None or any(o is d for d in ctx.dirty)
+            o.view_of = None if own else _sealed(o, args)
         ctx.output_nodes.append(_weak(node))
     ctx.dirty = ctx.non_differentiable = ()
+
+
+class _Seal:
+    """The step from the base of a view to what a custom Function made of it, which none repeats."""
+
+    name = "a custom Function"
+    one_of_many = True  # a write through the view is refused
+
+    @staticmethod
+    def call(*args, **params):
+        raise GraphError(
+            "a view that a custom Function returned was used after its base was modified inplace: "
+            "its gradient would no longer be the Function's. Return a clone() from the Function."
+        )
+
+
+_SEAL: tuple = ((_Seal, (), {}),)
+
+
+def _sealed(o, args):
+    """How ``o`` came from its base, where it is a view or an input as it was given; else None."""
+    view = o.view_of
+    if view is None:
+        given = next((a for a in args if isinstance(a, Tensor) and a.cell is o.cell), None)
+        if given is None:
+            return None
+        view, root = given.view_of, given
+    root = root if view is None else view.root
+    if root.node is None:  # made in the forward itself
+        root = detached(o)
+        root.node = o.node
+    return ViewOf(root, _SEAL, o.cell[0], False)
+
+
+def _kept(tensor, results, hooks):
+    """How a tensor is saved; an output never through hooks, as it would hold its own node."""
+    if hooks is None or any(tensor is o for o in results):
+        return _Saved(tensor, results)
+    return _PackedSaved(tensor, hooks)
 
 
 def _weak(node):

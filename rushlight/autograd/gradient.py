@@ -4,7 +4,7 @@ import numpy as np
 from numpy import ndarray
 
 from rushlight.autograd import engine, mode
-from rushlight.autograd.tape import Leaf, refresh
+from rushlight.autograd.tape import Leaf, Node, refresh
 from rushlight.dtype import OF
 from rushlight.errors import GraphError
 from rushlight.tensor import Tensor, from_array, method
@@ -54,7 +54,34 @@ def _one(out, create_graph, name):
 
 
 def _tuple(x):
-    return (x,) if isinstance(x, Tensor) or x is None else tuple(x)
+    if isinstance(x, Tensor) or x is None:
+        return (x,)
+    x = (x,) if hasattr(x, "ownership_token") else x
+    return tuple([_at_edge(t) if hasattr(t, "ownership_token") else t for t in x])
+
+
+class _AtEdge:
+    """A GradientEdge in the place of the tensor whose gradient enters the graph there."""
+
+    __slots__ = ("_grad", "array", "node", "view_of")
+
+    def __init__(self, node):
+        self.node = node
+        self.array = np.broadcast_to(np.zeros((), node.dtype), node.shape)
+        self._grad = self.view_of = None
+
+    shape = property(lambda self: self.array.shape)
+    dtype = property(lambda self: OF[self.array.dtype])
+
+
+def _at_edge(edge):
+    """What stands for the tensor of a GradientEdge."""
+    node = edge.node
+    if isinstance(edge.ownership_token, Node):
+        node = edge.ownership_token
+    elif edge.output_nr:
+        raise GraphError("of several outputs, the edge must come from get_gradient_edge()")
+    return _AtEdge(node)
 
 
 def _run(outputs, grads, retain_graph, create_graph, targets, accumulate, name):
@@ -76,6 +103,7 @@ def _run(outputs, grads, retain_graph, create_graph, targets, accumulate, name):
     in_rule, state.in_rule = state.in_rule, True
     autocast, state.autocast = state.autocast, None  # gradients have their tensors' dtypes
     selective, state.selective = state.selective, targets is not None
+    before, state.roots = state.roots, roots
     was = mode.set_grad(bool(create_graph)) if symbolic else None
     try:
         return engine.run(roots, seeds, retain, symbolic, targets, accumulate)
@@ -83,6 +111,7 @@ def _run(outputs, grads, retain_graph, create_graph, targets, accumulate, name):
         if symbolic:
             mode.set_grad(was)
         state.in_rule, state.selective, state.autocast = in_rule, selective, autocast
+        state.roots = before
 
 
 def backward(

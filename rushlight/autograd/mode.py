@@ -30,6 +30,9 @@ class _State(threading.local):
     profiler: Any = None  # what notes operations, or None
     in_rule = False  # a gradient rule is running: operations take raw arrays
     selective = False  # a backward is running that goes to some tensors only
+    packing: Any = None  # (pack, unpack) of saved_tensors_hooks
+    packing_refused: Any = None  # why there may be none
+    roots: Any = None  # the nodes that the backward which runs now started from
     autocast: Any = None  # what casts the operands of operations, in an autocast region
     dispatch = True  # __torch_function__ of subclasses is honoured
 
@@ -250,6 +253,31 @@ class inference_mode(_Decorator):
     def __exit__(self, *exc):
         state.inference, grad = self.was
         set_grad(grad)
+
+    def clone(self):
+        return type(self)(self.mode)
+
+
+class set_multithreading_enabled(_Decorator):
+    """Allow several threads in a backward; here there is one, and nothing changes.
+
+    >>> import rushlight as torch
+    >>> with torch.autograd.set_multithreading_enabled(False):
+    ...     pass
+    """
+
+    multithreaded = True
+
+    def __init__(self, mode):
+        self.mode = bool(mode)
+        self.prev = set_multithreading_enabled.multithreaded
+        set_multithreading_enabled.multithreaded = self.mode
+
+    def __enter__(self):
+        pass
+
+    def __exit__(self, *exc):
+        set_multithreading_enabled.multithreaded = self.prev
 
     def clone(self):
         return type(self)(self.mode)

@@ -118,6 +118,10 @@ class Node:
             return value
         return _lifted(value, self.parents[origin])
 
+    def value(self, i):
+        """The saved value ``i`` as rules take it."""
+        return self.saved[i]
+
     def free(self):
         """Drop the values that were saved; then a later backward through here is an error."""
         if self.saved and self.holds:
@@ -147,15 +151,23 @@ class Node:
 
     def __getattr__(self, name):
         # _saved_self, _saved_other, _saved_result as PyTorch names them.
+        if name.startswith("_raw_saved_") and self.op is not None:
+            wanted = _RULES.get(name[11:], name[11:])
+            if wanted in self.op.saves:
+                from rushlight.autograd.saved import SavedTensor
+
+                return SavedTensor(self, self.op.saves.index(wanted))
         if name.startswith("_saved_") and self.op is not None:
-            wanted = {"self": "x", "other": "y", "result": "out"}.get(name[7:], name[7:])
+            wanted = _RULES.get(name[7:], name[7:])
             if wanted in self.op.saves:
                 self.check()
-                value = self.saved[self.op.saves.index(wanted)]
+                value = self.value(self.op.saves.index(wanted))
                 return from_array(value) if type(value) is ndarray else value
         raise AttributeError(f"{self.name()} has no attribute {name!r}")
 
 
+#: PyTorch's names of what rules name.
+_RULES = {"self": "x", "other": "y", "result": "out"}
 _metadata: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 #: node → the stack at which it was recorded, under detect_anomaly.
 recorded_at: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
@@ -183,7 +195,10 @@ class Leaf(Node):
         ref: weakref.ref
 
     def name(self):
-        return "AccumulateGrad"
+        return "torch::autograd::AccumulateGrad"
+
+    def __repr__(self):
+        return f"<AccumulateGrad object at {id(self):#x}>"
 
     @property
     def variable(self):

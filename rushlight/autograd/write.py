@@ -57,6 +57,13 @@ def check_write(x, name="an in-place operation"):
                 "grad mode enabled. Make the view inside enable_grad(), or write inside no_grad()"
             )
         if any(op.one_of_many for op, _, _ in view.path):
+            if view.path[0][0].name == "a custom Function":
+                raise GraphError(
+                    f"{name}: an output of {x.node.name()} is a view and is being modified "
+                    "inplace. This view was created inside a custom Function (or because an input "
+                    "was returned as-is), whose backward the write would replace. Return a clone() "
+                    "from the Function"
+                )
             raise GraphError(
                 f"{name}: an output of {x.node.name() if x.node else 'split or unbind'} is a view "
                 "and is being modified inplace. This view is the output of a function that returns "

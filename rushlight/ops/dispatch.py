@@ -13,6 +13,7 @@ from numpy import ndarray
 
 import rushlight.dtype as dtypes
 from rushlight.autograd import mode
+from rushlight.autograd.saved import pack_results
 from rushlight.autograd.tape import output, recorded_at, refresh, tick
 from rushlight.backend import native
 from rushlight.backend import numpy as xp
@@ -342,6 +343,8 @@ def _intercept(op, args, params):
             return found
     if state.recorder is not None:
         return state.recorder.record(op, args, params)
+    if state.packing is not None:
+        return pack_results(apply, op, args, params)
     if state.profiler is not None:
         return state.profiler.operation(op, args, params)
     return NotImplemented

@@ -22,10 +22,15 @@ from rushlight.tensor import Tensor, method
 
 def _put_into(out, values, *indices, dims, accumulate=False):
     key = key_of(out.ndim, dims, [i for i in indices if i is not None])
-    if accumulate:
-        add_at(out, key, values)
-    else:
-        out[key] = values
+    try:
+        if accumulate:
+            add_at(out, key, values)
+        else:
+            out[key] = values
+    except IndexError as error:
+        if out.size or "with size 0" in str(error) or "out of bounds" not in str(error):
+            raise
+        # Nothing is written, and PyTorch looks at no index.
 
 
 def _explain_put(x, values, *indices, dims, accumulate):
@@ -56,19 +61,27 @@ def put(xp, x, values, i0, i1=None, i2=None, i3=None, i4=None, i5=None, *, dims,
     return out
 
 
+def _key_in(g, dims, *indices):
+    """The key of ``g``; in an empty one, where no index was looked at, of its first places."""
+    given = [i for i in indices if i is not None]
+    if not g.size:
+        given = [i if i.dtype.kind == "b" else i * 0 for i in given]
+    return key_of(g.ndim, dims, given)
+
+
 def _put_back_x(g, i0, i1, i2, i3, i4, i5, dims, accumulate):
     if accumulate:
         return g
     if type(g) is ndarray:
         out = g.copy()
-        out[key_of(g.ndim, dims, [i for i in (i0, i1, i2, i3, i4, i5) if i is not None])] = 0
+        out[_key_in(g, dims, i0, i1, i2, i3, i4, i5)] = 0
         return out
     return put(g, g.new_zeros(()), i0, i1, i2, i3, i4, i5, dims=dims)
 
 
 def _put_back_values(g, i0, i1, i2, i3, i4, i5, dims):
     if type(g) is ndarray:
-        return g[key_of(g.ndim, dims, [i for i in (i0, i1, i2, i3, i4, i5) if i is not None])]
+        return g[_key_in(g, dims, i0, i1, i2, i3, i4, i5)]
     return index(g, i0, i1, i2, i3, i4, i5, dims=dims)
 
 

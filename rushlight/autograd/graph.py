@@ -1,0 +1,231 @@
+"""The graph of gradients seen from outside: ``torch.autograd.graph``."""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from rushlight.autograd import mode
+from rushlight.autograd.hooks import RemovableHandle
+from rushlight.autograd.saved import set_disabled, set_hooks
+from rushlight.autograd.tape import Node, Output, refresh
+from rushlight.autograd.write import stamp
+from rushlight.tensor import Tensor
+
+__all__ = [
+    "GradientEdge", "Node", "disable_saved_tensors_hooks", "get_gradient_edge",
+    "increment_version", "register_multi_grad_hook", "save_on_cpu", "saved_tensors_hooks",
+]  # fmt: skip
+
+
+# Saved tensors ----------------------------------------------------------------------------
+
+
+class saved_tensors_hooks:
+    """Context in which what operations save for backward is kept as ``pack_hook`` leaves it.
+
+    ``pack_hook(tensor)`` returns anything; ``unpack_hook`` makes of that a tensor with the same
+    values when backward needs it. Of nested contexts the innermost counts. Shapes and numbers that
+    are saved are not packed. What a hook keeps is not checked for writes.
+
+    Raises:
+        RuntimeError: inside ``disable_saved_tensors_hooks``; the pack hook writes its tensor.
+        TypeError: in backward, where the unpack hook returns no tensor.
+
+    >>> import rushlight as torch
+    >>> x = torch.tensor([2.0, 3.0], requires_grad=True)
+    >>> with torch.autograd.graph.saved_tensors_hooks(lambda t: t.half(), lambda h: h.float()):
+    ...     y = (x * x).sum()
+    >>> y.backward()
+    >>> x.grad
+    tensor([4., 6.])
+    """
+
+    def __init__(self, pack_hook, unpack_hook):
+        self.pack_hook = pack_hook
+        self.unpack_hook = unpack_hook
+
+    def __enter__(self):
+        self._was = set_hooks((self.pack_hook, self.unpack_hook))
+
+    def __exit__(self, *exc):
+        set_hooks(self._was)
+
+
+class save_on_cpu(saved_tensors_hooks):
+    """Context in which saved tensors are kept on the CPU; here they are there already.
+
+    >>> import rushlight as torch
+    >>> x = torch.tensor(3.0, requires_grad=True)
+    >>> with torch.autograd.graph.save_on_cpu(pin_memory=True):
+    ...     y = x ** 2
+    >>> y.backward()
+    >>> x.grad
+    tensor(6.)
+    """
+
+    def __init__(self, pin_memory=False, device_type="cuda"):
+        super().__init__(lambda t: (t.device, t), lambda kept: kept[1].to(kept[0]))
+
+
+class disable_saved_tensors_hooks(mode._Decorator):
+    """Context and decorator in which ``saved_tensors_hooks`` raises with ``error_message``.
+
+    Raises:
+        RuntimeError: hooks are set already.
+
+    >>> import rushlight as torch
+    >>> graph = torch.autograd.graph
+    >>> with graph.disable_saved_tensors_hooks("no hooks here"):
+    ...     with graph.save_on_cpu():
+    ...         pass
+    Traceback (most recent call last):
+    RuntimeError: no hooks here
+    """
+
+    def __init__(self, error_message):
+        self.error_message = error_message
+
+    def __enter__(self):
+        self._was = set_disabled(self.error_message)
+
+    def __exit__(self, *exc):
+        set_disabled(None)
+        set_disabled(self._was)
+
+    def clone(self):
+        return type(self)(self.error_message)
+
+
+# Edges ------------------------------------------------------------------------------------
+
+
+class GradientEdge(NamedTuple):
+    """Where a tensor's gradient enters the graph: the output ``output_nr`` of ``node``.
+
+    ``autograd.grad`` and ``backward`` take it in the place of the tensor.
+    """
+
+    node: Node
+    output_nr: int
+    ownership_token: Any = None
+
+
+def get_gradient_edge(tensor):
+    """The edge at which the gradient of ``tensor`` enters the graph; it does not keep the tensor.
+
+    Raises:
+        RuntimeError: the tensor does not require grad.
+
+    >>> import rushlight as torch
+    >>> x = torch.tensor(3.0, requires_grad=True)
+    >>> edge = torch.autograd.graph.get_gradient_edge(x * x)
+    >>> edge.node.name(), edge.output_nr
+    ('MulBackward0', 0)
+    >>> torch.autograd.grad(edge, x)
+    (tensor(6.),)
+    """
+    refresh(tensor)
+    node = tensor.node
+    if node is None:
+        raise RuntimeError(
+            "It is not possible to get the gradient edge of a Tensor that does not require "
+            "gradients"
+        )
+    if isinstance(node, Output):
+        return GradientEdge(node.source, node.index, node)
+    return GradientEdge(node, 0, node)
+
+
+def increment_version(tensor):
+    """Mark a tensor, or several, as written: nodes that saved it refuse to run.
+
+    >>> import rushlight as torch
+    >>> x = torch.ones(2)
+    >>> torch.autograd.graph.increment_version(x)
+    >>> x._version
+    1
+    """
+    for t in (tensor,) if isinstance(tensor, Tensor) else tensor:
+        stamp(t)
+
+
+# Hooks on several tensors -----------------------------------------------------------------
+
+
+class _Handles(RemovableHandle):
+    """Takes the hooks of all tensors away."""
+
+    def __init__(self, handles):
+        self.handles = handles
+
+    def remove(self):
+        for handle in self.handles:
+            handle.remove()
+
+    def __getstate__(self):
+        return self.handles
+
+    def __setstate__(self, state):
+        self.handles = state
+
+
+def register_multi_grad_hook(tensors, fn, *, mode="all"):
+    """Call ``fn`` in a backward once the gradients of ``tensors`` are there.
+
+    ``mode="all"``: ``fn(grads)`` when the last of those that get one has it, None for the others;
+    ``"any"``: ``fn(grad)`` with the first.
+
+    Raises:
+        ValueError: another mode.
+        RuntimeError: a tensor does not require grad.
+
+    >>> import rushlight as torch
+    >>> x, y = torch.ones(2, requires_grad=True), torch.ones(2, requires_grad=True)
+    >>> handle = torch.autograd.graph.register_multi_grad_hook(
+    ...     (x, y), lambda grads: print([g.tolist() for g in grads]))
+    >>> (x * 2 + y * 3).sum().backward()
+    [[2.0, 2.0], [3.0, 3.0]]
+    """
+    if mode not in ("all", "any"):
+        raise ValueError(f"Expects mode to be one of ('all', 'any') but got {mode}")
+    tensors = tuple(tensors)
+    arrived = _Arrived(tensors, fn, mode == "all")
+    return _Handles([t.register_hook(arrived.at(i)) for i, t in enumerate(tensors)])
+
+
+class _Arrived:
+    """The gradients of one backward, as they arrive."""
+
+    def __init__(self, tensors, fn, all_of_them):
+        self.fn = fn
+        self.all_of_them = all_of_them
+        self.nodes = [t.node for t in tensors]
+        self.run: Any = None  # the roots of the backward that runs now
+        self.grads: list[Any] = []
+        self.expected = 0
+
+    def at(self, i):
+        def hook(g):
+            roots = mode.state.roots
+            if roots is not self.run:
+                self.run, self.grads = roots, [None] * len(self.nodes)
+                self.expected = len(_reached(roots, self.nodes)) if self.all_of_them else 1
+            if not self.expected:
+                return
+            self.grads[i] = g
+            self.expected -= 1
+            if not self.expected:
+                self.fn(self.grads if self.all_of_them else g)
+
+        return hook
+
+
+def _reached(roots: Iterable, wanted):
+    """Those of the nodes ``wanted`` to which a path leads from ``roots``, one for each time."""
+    seen = set(roots)
+    todo = list(seen)
+    while todo:
+        for parent in todo.pop().parents:
+            if parent is not None and parent not in seen:
+                seen.add(parent)
+                todo.append(parent)
+    return [node for node in wanted if node in seen]

@@ -1,0 +1,185 @@
+"""What nodes save, in another form until backward: hooks that pack and unpack saved tensors.
+
+Where hooks are set, ``dispatch`` leaves each operation to ``pack_results``, which runs it and then
+puts a ``Packed`` in the place of each tensor that its node saved. The node becomes one whose
+``backward`` unpacks them first. In the default mode nothing here runs.
+"""
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from numpy import ndarray
+
+from rushlight.autograd import mode
+from rushlight.autograd.tape import Node, Output, tick
+from rushlight.errors import GraphError
+from rushlight.tensor import Tensor, from_array
+
+__all__ = ["Packed", "SavedTensor", "pack", "pack_results", "set_disabled", "set_hooks"]
+
+
+class Packed:
+    """A saved tensor as ``pack`` left it, and the ``unpack`` that gives it back."""
+
+    __slots__ = ("held", "unpack")
+
+    def __init__(self, tensor, hooks):
+        pack, self.unpack = hooks
+        version = tensor.cell[1]
+        with mode.no_grad():
+            self.held = pack(tensor)
+        if tensor.cell[1] != version:
+            raise GraphError(
+                "A saved tensor pack hook is modifying its input in place. Tensors provided as "
+                "input to pack hook can not be modified by in-place operations as this can lead "
+                "to unexpected side-effects. Please open a copy with clone() first."
+            )
+
+    def tensor(self):
+        """The tensor again."""
+        state = mode.state
+        in_rule, state.in_rule = state.in_rule, False
+        try:
+            with mode.no_grad():
+                found = self.unpack(self.held)
+        finally:
+            state.in_rule = in_rule
+        if not isinstance(found, Tensor):
+            raise TypeError(
+                "Output of saved tensor unpack_hook expected to be a Tensor but got result of type "
+                f"{type(found).__name__}"
+            )
+        return found
+
+
+def _unpacked(value):
+    """A saved value as the rules take it: arrays for what was packed."""
+    if type(value) is Packed:
+        return value.tensor().array
+    if type(value) in (list, tuple):
+        return type(value)([_unpacked(v) for v in value])
+    return value
+
+
+class _PackedNode(Node):
+    """A node that unpacks what it saved when it is asked for it."""
+
+    __slots__ = ()
+    is_plain = False
+
+    def backward(self, g, symbolic):
+        self.check()
+        packed = self.saved
+        self.saved = tuple([_unpacked(value) for value in packed])
+        try:
+            return super().backward(g, symbolic)
+        finally:
+            self.saved = packed
+
+    def value(self, i):
+        return _unpacked(self.saved[i])
+
+
+@cache
+def _packed_class(kind):
+    """``kind``, a class of nodes, with packed values."""
+    return type(kind.__name__, (_PackedNode, kind), {"__slots__": ()})
+
+
+def pack(node, hooks, only=None):
+    """Pack the tensors that ``node`` saved, or the one at ``only``."""
+    saved, cells = list(node.saved), list(node.cells)
+    for i, value in enumerate(saved):
+        if node.op.origins[i] is None or (only is not None and i != only):
+            continue
+        saved[i] = _packed(value, cells[i], hooks)
+        if not _is_itself(saved[i], value):
+            cells[i] = None  # what a hook keeps, does not change with the tensor
+    node.saved, node.cells = tuple(saved), tuple(cells)
+    if not isinstance(node, _PackedNode):
+        kind: Any = type(node)
+        node.__class__ = _packed_class(kind)
+
+
+def _packed(value, cell, hooks):
+    if isinstance(value, ndarray):
+        t = from_array(value)
+        if cell is not None:
+            t.cell = cell
+        return Packed(t, hooks)
+    if type(value) in (list, tuple):
+        return type(value)([_packed(v, None, hooks) for v in value])
+    return value
+
+
+def _is_itself(packed, value):
+    """Whether the hook kept the very tensor that it was given."""
+    return type(packed) is Packed and getattr(packed.held, "array", None) is value
+
+
+def pack_results(run, op, args, params):
+    """``run(op, args, params)``, whose node's saved tensors are packed by this thread's hooks."""
+    state = mode.state
+    hooks, state.packing = state.packing, None
+    start = tick()
+    try:
+        found = run(op, args, params)
+        for t in found if isinstance(found, tuple) else (found,):
+            node = getattr(t, "node", None)
+            if type(node) is Output:
+                node = node.source
+            fresh = node is not None and node.clock > start and node.saved
+            if fresh and not isinstance(node, _PackedNode):
+                pack(node, hooks)
+    finally:
+        state.packing = hooks
+    return found
+
+
+def set_hooks(hooks):
+    """Set this thread's (pack, unpack), or None; returns what they were.
+
+    Raises:
+        RuntimeError: they are disabled; the message that was given for it.
+    """
+    state = mode.state
+    if hooks is not None and state.packing_refused is not None:
+        raise RuntimeError(state.packing_refused)
+    was, state.packing = state.packing, hooks
+    mode.add_intercept((hooks is not None) - (was is not None))
+    return was
+
+
+def set_disabled(message):
+    """Refuse hooks in this thread with ``message``, or allow them (None); returns what it was."""
+    state = mode.state
+    if message is not None and state.packing is not None:
+        raise RuntimeError(message)
+    was, state.packing_refused = state.packing_refused, message
+    return was
+
+
+class SavedTensor:
+    """A tensor that a node saved, which hooks can still be set for: ``grad_fn._raw_saved_self``."""
+
+    __slots__ = ("_at", "_node")
+    if TYPE_CHECKING:
+        _node: Any
+        _at: int
+
+    def __init__(self, node, at):
+        self._node, self._at = node, at
+
+    def register_hooks(self, pack_hook, unpack_hook):
+        """Keep what ``pack_hook(tensor)`` returns until ``unpack_hook`` makes a tensor of it.
+
+        Raises:
+            RuntimeError: it has hooks already, or was freed.
+        """
+        self._node.check()
+        if type(self._node.saved[self._at]) is Packed:
+            raise RuntimeError(
+                "Calling register_hooks on a saved tensor whose hooks have already been set. Hint: "
+                "only one pair of hooks is allowed at a time."
+            )
+        pack(self._node, (pack_hook, unpack_hook), self._at)

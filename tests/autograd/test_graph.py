@@ -1,0 +1,352 @@
+"""``torch.autograd.graph``: hooks on saved tensors, edges, hooks on several tensors, views of Functions."""
+
+import numpy as np
+import pytest
+
+import rushlight as torch
+from rushlight.autograd import graph, mode
+from rushlight.autograd.tape import Output
+from tests.conformance import flat, tensors
+from tests.samples import SAMPLES
+
+F = torch.nn.functional
+
+
+def frameworks():
+    found = [torch]
+    try:
+        import torch as peer
+    except ImportError:
+        return found
+    return [*found, peer]
+
+
+each = pytest.mark.parametrize("t", frameworks(), ids=lambda t: t.__name__)
+
+
+# Saved tensors ----------------------------------------------------------------------------
+
+
+def doubled(t, seen):
+    """Hooks that note shapes and keep twice the value."""
+
+    def pack(x):
+        seen.append(tuple(x.shape))
+        return x * 2
+
+    return t.autograd.graph.saved_tensors_hooks(pack, lambda kept: (kept / 2).to(kept.dtype))
+
+
+@each
+def test_a_packed_graph_has_the_same_gradients(t):
+    x, w = t.ones(3, 4, requires_grad=True), t.ones(4, 2, requires_grad=True)
+    labels = t.tensor([0, 1, 1])
+
+    def loss():
+        return t.nn.functional.cross_entropy((x @ w).tanh().exp() * x.sum(1, keepdim=True), labels)
+
+    want = t.autograd.grad(loss(), (x, w))
+    seen = []
+    with doubled(t, seen):
+        y = loss()
+    assert (4, 2) in seen and (3, 4) in seen
+    for _ in range(2):
+        for g, h in zip(t.autograd.grad(y, (x, w), retain_graph=True), want, strict=True):
+            assert t.allclose(g, h)
+    first = t.autograd.grad(y, x, create_graph=True)[0].pow(2).sum()
+    again = t.autograd.grad(loss(), x, create_graph=True)[0].pow(2).sum()
+    assert t.allclose(t.autograd.grad(first, w)[0], t.autograd.grad(again, w)[0])
+
+
+@each
+def test_the_innermost_hooks_count(t):
+    outer, inner = [], []
+    x = t.ones(2, requires_grad=True)
+    with doubled(t, outer):
+        with doubled(t, inner):
+            x * x
+        assert inner and not outer
+        x * x
+    assert outer
+    before = len(outer)
+    x * x
+    assert len(outer) == before
+
+
+@each
+def test_what_is_kept_may_be_anything_and_is_not_checked_for_writes(t):
+    x = t.tensor([2.0, 3.0], requires_grad=True)
+    y = x.clone()
+    with t.autograd.graph.saved_tensors_hooks(
+        lambda s: s.detach().numpy().copy(), lambda kept: t.from_numpy(kept)
+    ):
+        z = (y * y).sum()
+    with t.no_grad():
+        y.zero_()
+    z.backward()
+    assert x.grad.tolist() == [4, 6]
+
+
+@each
+def test_hooks_that_do_wrong(t):
+    x = t.ones(2, requires_grad=True)
+    hooks = t.autograd.graph.saved_tensors_hooks
+    with pytest.raises(RuntimeError, match="in place"), hooks(lambda s: s.mul_(2), lambda s: s):
+        x.clone().exp()
+    with hooks(lambda s: s, lambda s: 3):
+        y = (x * x).sum()
+    with pytest.raises(TypeError, match="unpack_hook expected to be a Tensor"):
+        y.backward()
+    with hooks(lambda s: 1 / 0, lambda s: s), pytest.raises(ZeroDivisionError):
+        x * x
+
+
+@each
+def test_disabled_hooks(t):
+    g = t.autograd.graph
+
+    @g.disable_saved_tensors_hooks("not in here")
+    def inside():
+        with g.save_on_cpu():
+            pass
+
+    with pytest.raises(RuntimeError, match="not in here"):
+        inside()
+    with (
+        g.save_on_cpu(),
+        pytest.raises(RuntimeError, match="hooks are set"),
+        g.disable_saved_tensors_hooks("hooks are set"),
+    ):
+        pass
+    with g.save_on_cpu(pin_memory=t is torch):
+        pass
+
+
+@each
+def test_a_function_saves_through_hooks(t):
+    class Square(t.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x * x
+
+        @staticmethod
+        def backward(ctx, g):
+            (x,) = ctx.saved_tensors
+            return 2 * x * g
+
+    seen, x = [], t.tensor([3.0, 4.0], requires_grad=True)
+    with doubled(t, seen):
+        y = Square.apply(x).sum()
+    assert (2,) in seen
+    (g,) = t.autograd.grad(y, x, create_graph=True)
+    assert g.tolist() == [6, 8]
+    assert t.autograd.grad(g.sum(), x)[0].tolist() == [2, 2]
+
+
+@each
+def test_hooks_on_one_saved_tensor(t):
+    x = t.tensor([3.0], requires_grad=True)
+    y = x.exp()
+    node = (x.sin() * y).grad_fn
+    assert t.allclose(node._saved_other, y)
+    node._raw_saved_other.register_hooks(lambda s: s + 1, lambda kept: kept - 1)
+    assert t.allclose(node._saved_other, y)
+    with pytest.raises(RuntimeError, match="already been set"):
+        node._raw_saved_other.register_hooks(lambda s: s, lambda s: s)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_every_operation_saves_through_hooks():
+    """No node keeps an array of its own; and its gradients are the same."""
+    missed, count = [], 0
+    for name, sample in SAMPLES.items():
+        if sample.grad:
+            torch.manual_seed(0)
+            given = tensors(torch, sample, requires_grad=True)
+            with graph.saved_tensors_hooks(lambda t: t.clone(), lambda t: t):
+                outs = [o for o in flat(sample.call(torch, *given)) if o.requires_grad]
+            todo, seen = [o.grad_fn for o in outs], set()
+            while todo:
+                node = todo.pop()
+                if node is None or id(node) in seen:
+                    continue
+                seen.add(id(node))
+                todo += [p for p in node.parents if p is not None]
+                if isinstance(node, Output) or node.op is None:
+                    continue
+                kept = [
+                    v
+                    for v, origin in zip(node.saved or (), node.op.origins, strict=False)
+                    if origin is not None and isinstance(v, np.ndarray)
+                ]
+                if kept:
+                    missed.append((name, node.name()))
+            wanted = [t for t in given if t.requires_grad]
+            if not outs or not wanted:
+                continue
+            count += 1
+            seeds = [torch.ones_like(o) for o in outs]
+            found = torch.autograd.grad(outs, wanted, seeds, allow_unused=True)
+            torch.manual_seed(0)
+            again = [o for o in flat(sample.call(torch, *given)) if o.requires_grad]
+            want = torch.autograd.grad(again, wanted, seeds, allow_unused=True)
+            for g, h in zip(found, want, strict=True):
+                assert (g is None) == (h is None), name
+                if g is not None:
+                    assert torch.allclose(g, h, equal_nan=True, rtol=1e-4, atol=1e-6), name
+    assert not missed, set(missed)
+    assert count > 200
+    assert mode.state.packing is None
+
+
+# Edges ------------------------------------------------------------------------------------
+
+
+@each
+def test_gradient_edges(t):
+    g = t.autograd.graph
+    x = t.tensor([2.0, 3.0], requires_grad=True)
+    y = x * x
+    edge = g.get_gradient_edge(y)
+    assert edge.output_nr == 0 and edge.node is y.grad_fn and isinstance(edge.node, g.Node)
+    assert t.autograd.grad(y.sum() * 2, edge)[0].tolist() == [2, 2]
+    assert t.autograd.grad(edge, x, t.ones(2))[0].tolist() == [4, 6]
+    parts = (x * 1).unbind()
+    edge = g.get_gradient_edge(parts[1])
+    assert edge.output_nr == 1 and edge.node.name() == "UnbindBackward0"
+    assert t.autograd.grad(parts[1] * 5, edge)[0].item() == 5
+    leaf = g.get_gradient_edge(x)
+    assert leaf.node.name() == "torch::autograd::AccumulateGrad"
+    assert t.autograd.grad((x * 3).sum(), [leaf])[0].tolist() == [3, 3]
+    t.autograd.backward(g.get_gradient_edge((x * 3).sum()), t.tensor(2.0))
+    assert x.grad.tolist() == [6, 6]
+    with pytest.raises(RuntimeError, match="require"):
+        g.get_gradient_edge(t.ones(2))
+
+
+@each
+def test_an_incremented_version_is_a_write(t):
+    x = t.ones(2, requires_grad=True)
+    y = x.exp()
+    z = y * y
+    t.autograd.graph.increment_version(y)
+    t.autograd.graph.increment_version([y])
+    assert y._version == 2
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        z.sum().backward()
+
+
+@each
+def test_names_of_nodes_lead_to_their_parents(t):
+    x = t.ones(2, requires_grad=True)
+    node = (x.exp() * 2).grad_fn
+    assert node.name() == "MulBackward0"
+    assert [(n.name(), k) for n, k in node.next_functions if n] == [("ExpBackward0", 0)]
+    node.metadata["note"] = 1
+    assert node.metadata == {"note": 1}
+    calls = []
+    before = node.register_prehook(lambda grads: calls.append("before"))
+    node.register_hook(lambda ins, outs: calls.append("after"))
+    (x.exp() * 2).sum().backward()
+    assert not calls
+    y = (x.exp() * 2).sum()
+    y.grad_fn.register_hook(lambda ins, outs: calls.append("after"))
+    y.grad_fn.register_prehook(lambda grads: calls.append("before"))
+    y.backward()
+    assert calls == ["before", "after"]
+    before.remove()
+
+
+@each
+def test_hooks_on_several_tensors(t):
+    x, y, z = (t.ones(2, requires_grad=True) for _ in range(3))
+    calls = []
+    register = t.autograd.graph.register_multi_grad_hook
+    handle = register((x, y, z), lambda grads: calls.append([g is not None for g in grads]))
+    (x * 2 + y).sum().backward()
+    (x + y + z).sum().backward()
+    assert calls == [[True, True, False], [True, True, True]]
+    handle.remove()
+    x.sum().backward()
+    assert len(calls) == 2
+    found = []
+    register((x, y), found.append, mode="any")
+    (x * 3 + y * 3).sum().backward()
+    assert [g.tolist() for g in found] == [[3, 3]]
+    with pytest.raises(ValueError, match="mode"):
+        register((x,), print, mode="some")
+
+
+# Views that a Function returns --------------------------------------------------------------
+
+
+def views(t):
+    class Part(t.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x[:2]
+
+        @staticmethod
+        def backward(ctx, g):
+            return t.cat([g * 2, g[:1] * 0])
+
+    class Same(t.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * 2
+
+    class Own(t.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return (x * 2).view(3, 1)
+
+        @staticmethod
+        def backward(ctx, g):
+            return g.view(3) * 2
+
+    return Part, Same, Own
+
+
+@each
+def test_a_view_that_a_function_returns_is_not_written(t):
+    for function in views(t):
+        x = t.ones(3, requires_grad=True)
+        y = function.apply(x.clone())
+        with pytest.raises(RuntimeError, match="custom Function"):
+            y.mul_(2)
+        with pytest.raises(RuntimeError):
+            y[:1].mul_(2)
+        copy = y.clone()
+        copy.mul_(2).sum().backward()
+        assert x.grad[0].item() == 4
+        with t.no_grad():
+            y.mul_(2)
+        assert function.apply(t.ones(3)).mul_(2)[0].item() in (2, 4)  # without gradients
+
+
+@each
+def test_a_function_s_view_ends_with_a_write_to_its_base(t):
+    part, _, _ = views(t)
+    base = t.ones(3, requires_grad=True).clone()
+    y = part.apply(base)
+    base.mul_(3)
+    with pytest.raises(RuntimeError, match="modified inplace"):
+        y * 1
+
+
+@each
+def test_flags(t):
+    assert not t.is_anomaly_enabled() and t.is_anomaly_check_nan_enabled()
+    with pytest.warns(UserWarning) if t is not torch else t.no_grad():
+        detect = t.autograd.detect_anomaly(check_nan=False)
+    with detect:
+        assert t.is_anomaly_enabled() and not t.is_anomaly_check_nan_enabled()
+    with t.autograd.set_multithreading_enabled(False):
+        x = t.ones(2, requires_grad=True)
+        x.sum().backward()
+    assert x.grad.tolist() == [1, 1]
