@@ -63,6 +63,7 @@ class Entry:
             recorder = Recorder(self.arguments.leaves)
             found = surroundings(function, self.arguments.objects)
             recorder.enclose(found)
+            recorder.known = found.met
             recorder.optimizers = found.optimizers
             recorder.options = options(found.optimizers)
             self.refusal = found.refusal

@@ -6,6 +6,7 @@ they name; its ``text`` shows what a compiled call does before and after its pro
 """
 
 import enum
+import math
 from contextlib import contextmanager
 from types import NoneType
 
@@ -50,6 +51,8 @@ def equal(x, y):
         return False
     if type(x) is tuple:
         return len(x) == len(y) and all(map(equal, x, y))
+    if x == 0 and isinstance(x, (float, np.floating)):
+        return y == 0 and math.copysign(1, x) == math.copysign(1, y)
     return bool(x == y) or bool(x != x and y != y)
 
 

@@ -1,14 +1,18 @@
 """What a compiled call returns: new tensors from the program, and those that were there before."""
 
 import dataclasses
+import types
+from functools import partial
 
 from numpy import ndarray
 
 from rushlight.autograd import mode
+from rushlight.autograd.tape import Leaf
 from rushlight.autograd.write import detached
+from rushlight.compiler.guard import is_plain
 from rushlight.compiler.trace import Grad
 from rushlight.errors import TraceError
-from rushlight.tensor import Tensor, from_array
+from rushlight.tensor import Tensor, disabled_torch_function, from_array
 
 __all__ = ["Results"]
 
@@ -38,6 +42,7 @@ class Results:
         self.shared: list = []
         self._names: dict = {}  # id(tensor) → its name in the lines
         self._cells: dict = {}  # id(cell) → the result that has it, its array, and the cell
+        self._open: set = set()  # ids of objects that are taken apart
         source.names.update(wrap=from_array, detached=detached)
 
     @property
@@ -64,7 +69,11 @@ class Results:
             return self._container(tree)
         if dataclasses.is_dataclass(tree) and not isinstance(tree, type):
             return self._dataclass(tree)
-        return self._key(tree)
+        if type(tree) is set and all(map(is_plain, tree)):
+            return f"set({self._key(frozenset(tree))})"
+        if is_plain(tree) or id(tree) in self.recorder.known:
+            return self._key(tree)
+        return self._made(tree)
 
     def _list(self, items):
         return ", ".join([self.expression(item) for item in items])
@@ -81,8 +90,27 @@ class Results:
         return f"{kind}([{', '.join(items)}])"
 
     def _dataclass(self, tree):
-        fields = {f.name: self.expression(getattr(tree, f.name)) for f in dataclasses.fields(tree)}
-        items = ", ".join([f"{name!r}: {value}" for name, value in fields.items()])
+        names = [field.name for field in dataclasses.fields(tree)]
+        return self._rebuilt(tree, {name: getattr(tree, name) for name in names})
+
+    def _made(self, tree):
+        """An object that the function made: each run makes one with the same attributes."""
+        function = isinstance(tree, types.FunctionType)
+        runs = hasattr(type(tree), "__next__") or isinstance(tree, (partial, types.MethodType))
+        whole = hasattr(tree, "_parameters") or (function and tree.__closure__)
+        if runs or whole or id(tree) in self._open:
+            raise TraceError(
+                f"the function returns a {type(tree).__name__} that it made, which a program "
+                "cannot do; return the tensors in it"
+            )
+        own = getattr(tree, "__dict__", None)
+        if function or isinstance(tree, type) or type(own) is not dict:
+            return self._key(tree)
+        self._open.add(id(tree))
+        return self._rebuilt(tree, own)
+
+    def _rebuilt(self, tree, fields):
+        items = ", ".join([f"{name!r}: {self.expression(v)}" for name, v in fields.items()])
         return f"{self.source.name(_rebuilt)}({self.source.name(type(tree))}, {{{items}}})"
 
     # Tensors ----------------------------------------------------------------------------
@@ -92,10 +120,11 @@ class Results:
             self._names[id(t)] = f"o{len(self._names)}"
             name = self._names[id(t)] = f"o{len(self._names)}"
             there = self._existing(t) or self._view(t)
-            if there is None:
-                self.new.append(f"{name} = {self._new(t)}")
-            else:
-                self.shared.append(f"{name} = {there}")
+            lines = self.new if there is None else self.shared
+            lines.append(f"{name} = {there or self._new(t)}")
+            kind = type(t)
+            if kind is not Tensor and kind.__torch_function__ is not disabled_torch_function:
+                lines.append(f"{name}.__class__ = {self.source.name(kind)}")
         return self._names[id(t)]
 
     def _existing(self, t):
@@ -147,9 +176,17 @@ class Results:
         return f"{self.source.name(_along)}({root}, {along}, {not view.untracked})"
 
     def _new(self, t):
+        if type(t.node) is Leaf:
+            raise TraceError(
+                "a leaf that was made inside torch.compile is returned; have it require grad "
+                "outside"
+            )
         self.values.append(self.recorder.value(t))
         self.tensors.append(t)
-        return f"wrap(found[{len(self.values) - 1}])"
+        found = f"found[{len(self.values) - 1}]"
+        if len(t.cell) > 2 and not mode.state.inference:
+            return f"{self.source.name(_inferred)}({found})"
+        return f"wrap({found})"
 
 
 def _along(tensor, path, tracked):
@@ -160,8 +197,14 @@ def _along(tensor, path, tracked):
     return tensor
 
 
+def _inferred(array):
+    """A tensor as it comes out of inference mode."""
+    with mode.inference_mode():
+        return from_array(array)
+
+
 def _rebuilt(kind, fields):
-    """A dataclass instance with these fields, without running its ``__init__``."""
+    """An object with these fields, without running its ``__init__``."""
     made = object.__new__(kind)
     for name, value in fields.items():
         object.__setattr__(made, name, value)

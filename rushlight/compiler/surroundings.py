@@ -87,20 +87,22 @@ class Surroundings(list):
         self.owners: list = []
         self.refusal: TraceError | None = None
         self.reads_options = False
-        self._seen: dict = {}  # id → what was met
+        self.met: dict = {}  # id → all of it
 
     def value(self, value):
         """Note what lies inside ``value``."""
         if isinstance(value, str) and value.isidentifier():
             self.new_names.add(str(value))  # the code may look for what it names
-        if is_plain(value) or isinstance(value, Tensor) or id(value) in self._seen:
+        if is_plain(value) or isinstance(value, Tensor) or id(value) in self.met:
             return
-        self._seen[id(value)] = value
+        self.met[id(value)] = value
         if isinstance(value, functools.partial):
             self.append(("{0}.func", (value,), value.func))
             self._each((value.func, *value.args, *value.keywords.values()))
         elif isinstance(value, types.MethodType):
             self._each((value.__self__, value.__func__))
+        elif isinstance(value, types.FunctionType):
+            self._function(value)
         elif isinstance(value, types.BuiltinMethodType):
             self.value(value.__self__)
         elif isinstance(value, type):
@@ -116,9 +118,7 @@ class Surroundings(list):
         elif callable(getattr(value, "__wrapped__", None)):
             if hasattr(value, "cache_clear"):
                 self.containers.append((value, value.cache_info()))
-            self.value(inspect.unwrap(value))
-        elif isinstance(value, types.FunctionType):
-            self._function(value)
+            self.value(value.__wrapped__)
         elif _moves_on(value):
             self.refusal = self.refusal or TraceError(
                 f"the function reads from a {type(value).__name__}, which gives something else at "
@@ -140,8 +140,11 @@ class Surroundings(list):
     def _function(self, function):
         """Note what the code reads from its closure, defaults and globals."""
         code = function.__code__
+        if callable(getattr(function, "__wrapped__", None)):
+            self.value(function.__wrapped__)
         if code.co_filename.startswith(_PACKAGE):
             return
+        self._attributes(function)
         names, asked, read = _names(code)
         self.new_names |= names
         self.new_asked |= asked
@@ -216,7 +219,7 @@ class Surroundings(list):
             self._note(f"{{0}}[{name!r}]", own, own[name])
         for name in sorted(self.asked - own.keys()):
             self.append((f"{name!r} not in {{0}}", (own,), True))
-        if _users(type(owner).__module__):
+        if isinstance(owner, types.FunctionType) or _users(type(owner).__module__):
             self.owners.append((owner, frozenset(own)))
 
     def _class(self, cls):

@@ -117,6 +117,7 @@ class Recorder:
         self.modules: dict = {}
         self.containers: list = []  # of these and of the owners see Surroundings
         self.owners: list = []
+        self.known: dict = {}  # id → what the function found outside
         self.kept: list = []  # objects whose ids are keys above
         self.made: list = []  # weak references to the tensors that were made
         self.stepped: dict = {}  # optimizer → the states that its steps in this trace share

@@ -166,6 +166,32 @@ def of_a_named_attribute():
     return lambda x: x * getattr(c, name), lambda: setattr(c, "k", 3.0)
 
 
+def of_a_decorator():
+    rates = [2.0]
+
+    def scaled(f):
+        @functools.wraps(f)
+        def run(x):
+            return f(x) * rates[0]
+
+        return run
+
+    return scaled(lambda x: x + 1), lambda: rates.append(rates.pop() + 1)
+
+
+def of_a_function():
+    def f(x):
+        return x * f.rate
+
+    f.rate = 2.0
+    return f, lambda: setattr(f, "rate", 3.0)
+
+
+def of_a_zero():
+    c = Config(0.0)
+    return lambda x: x / torch.full((1,), c.k), lambda: setattr(c, "k", -0.0)
+
+
 def of_a_longer_module_list():
     m = nn.Sequential(nn.ReLU())
     return m, lambda: m.append(nn.Softplus())
@@ -187,7 +213,7 @@ CASES = [
     of_a_module_outside_of_its_call, of_another_file, of_the_class_of_another_file, of_all_entries,
     of_an_entry_with_a_number, of_an_entry_with_a_variable, of_a_set, of_an_array, of_a_slot,
     of_a_default, of_a_named_attribute, of_a_longer_module_list, of_a_deque,
-    a_number_in_place_of_a_tensor,
+    a_number_in_place_of_a_tensor, of_a_decorator, of_a_function, of_a_zero,
 ]  # fmt: skip
 
 
@@ -231,6 +257,14 @@ def counts_for_the_class():
             return x * Counter.n
 
     return Counter().up
+
+
+def counts_in_a_function():
+    def f(x):
+        f.n = getattr(f, "n", 0) + 1
+        return x * f.n
+
+    return f
 
 
 def counts_in_a_dict():
@@ -292,6 +326,7 @@ def forks_the_stream(x):
 PYTHONS = {
     "a count beside its class": counts_in_its_class,
     "a count in the class": counts_for_the_class,
+    "a count in the function": counts_in_a_function,
     "an entry": counts_in_a_dict,
     "a list": lambda: grows([], "append"),
     "a set": lambda: grows(set(), "add"),

@@ -1,0 +1,94 @@
+"""What a compiled call returns is what the function returns: of the same kind, and new each time."""
+
+import functools
+
+import pytest
+
+import rushlight as torch
+from rushlight import nn
+
+
+class Found:
+    def __init__(self, y):
+        self.y, self.also, self.number = y, [y, {"y": y}], 3
+
+
+class Named(torch.Tensor):
+    pass
+
+
+def test_an_object_that_the_function_made():
+    f = torch.compile(lambda x: Found(x * 2), fullgraph=True)
+    first, second = f(torch.ones(1)), f(torch.ones(1) * 3)
+    assert type(first) is Found and (first.number, first.y.item(), second.y.item()) == (3, 2, 6)
+    assert first.also[0] is first.y is first.also[1]["y"]
+    g = torch.compile(lambda x: torch.distributions.Normal(x, x.exp()), fullgraph=True)
+    first, second = g(torch.zeros(1)), g(torch.ones(1))
+    assert (first.loc.item(), second.loc.item(), first.scale.item()) == (0, 1, 1)
+
+
+def test_an_object_that_was_there():
+    kept = Found(torch.zeros(1))
+
+    def f(x):
+        kept.y = x * 2
+        return kept
+
+    f = torch.compile(f, fullgraph=True)
+    for k in range(3):
+        assert f(torch.full((1,), float(k))) is kept and kept.y.item() == 2 * k
+
+
+@pytest.mark.parametrize(
+    "make, use",
+    [
+        (lambda x: lambda: x * 2, lambda found: found()),
+        (lambda x: (x * k for k in range(1, 3)), lambda found: list(found)[1]),
+        (lambda x: map(torch.neg, [x, x]), lambda found: -2 * next(found)),
+        (lambda x: functools.partial(torch.mul, x), lambda found: found(2)),
+        (lambda x: (x * 2).clone, lambda found: found()),
+    ],
+)
+def test_what_only_python_makes(make, use):
+    f = torch.compile(make)
+    with pytest.warns(UserWarning, match="returns a .* that it made"):
+        found = [f(torch.full((1,), float(k))) for k in range(3)]
+    assert [use(x).item() for x in found] == [0, 2, 4]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: torch.zeros(2, requires_grad=True),
+        lambda: nn.Parameter(torch.zeros(2)),
+        lambda: nn.Linear(2, 1, bias=False).weight,
+    ],
+)
+def test_leaves_that_are_made(make):
+    f = torch.compile(make)
+    with pytest.warns(UserWarning, match="a leaf that was made inside"):
+        first, second = f(), f()
+    assert first is not second and first.is_leaf and type(first) is type(make())
+    (first * 2).sum().backward()
+    assert first.grad.ravel().tolist() == [2, 2] and second.grad is None
+
+
+def test_a_module_that_is_made():
+    f = torch.compile(lambda n: nn.Linear(n, 1))
+    with pytest.warns(UserWarning, match="returns a Linear that it made"):
+        first, second = f(2), f(2)
+    assert not torch.equal(first.weight, second.weight)
+
+
+def test_inference_tensors_and_subclasses():
+    @torch.inference_mode()
+    def infer(x):
+        return x * 2, x
+
+    for _ in range(2):
+        made, given = torch.compile(infer, fullgraph=True)(torch.ones(1))
+        assert made.is_inference() and not given.is_inference()
+    f = torch.compile(lambda x, y: (x * 2, y * 2, x + y), fullgraph=True)
+    for _ in range(2):
+        kinds = [type(t) for t in f(torch.ones(1).as_subclass(Named), torch.ones(1))]
+        assert kinds == [Named, torch.Tensor, Named]
