@@ -33,6 +33,8 @@ _LIBRARIES = tuple({sysconfig.get_paths()[kind] for kind in ("stdlib", "purelib"
 _FOREIGN = frozenset({*sys.stdlib_module_names, "rushlight", "torch", "numpy", "scipy"})
 #: Up to this many entries of a dict are looked at; of a larger one those that the code names.
 _ENTRIES = 64
+#: Up to this many items of a list are compared at each call, and of a longer one their number.
+_ITEMS = 1 << 10
 #: Up to this many bytes of an array are compared at each call.
 _BYTES = 1 << 16
 _DICTS = (dict, UserDict, ChainMap, types.MappingProxyType)
@@ -113,10 +115,10 @@ class Surroundings(list):
             self._container(value)
         elif _is_module(value):
             self._module(value)
-        elif hasattr(value, "param_groups"):
+        elif "param_groups" in getattr(value, "__dict__", ()):
             self._optimizer(value)
-        elif callable(getattr(value, "__wrapped__", None)):
-            if hasattr(value, "cache_clear"):
+        elif _is_wrapper(value):
+            if isinstance(value, functools._lru_cache_wrapper):
                 self.containers.append((value, value.cache_info()))
             self.value(value.__wrapped__)
         elif _moves_on(value):
@@ -140,7 +142,7 @@ class Surroundings(list):
     def _function(self, function):
         """Note what the code reads from its closure, defaults and globals."""
         code = function.__code__
-        if callable(getattr(function, "__wrapped__", None)):
+        if _is_wrapper(function):
             self.value(function.__wrapped__)
         if code.co_filename.startswith(_PACKAGE):
             return
@@ -181,6 +183,8 @@ class Surroundings(list):
             if value.nbytes <= _BYTES and not value.dtype.hasobject:
                 self.append(("{0}.tobytes() == {1}", (value, value.tobytes()), True))
                 self.containers.append((value, value.copy()))
+        elif len(value) > _ITEMS:
+            self.append(("len({0})", (value,), len(value)))
         elif isinstance(value, (tuple, frozenset)):
             self._each(value)
         else:
@@ -252,8 +256,8 @@ class Surroundings(list):
             members = [vars(c)[name] for c in users if name in vars(c)]
             self._each(map(_code_of, members))
             owner = cls if value is None else value
-            shadowed = special or name in own or not hasattr(owner, name)
-            if not shadowed and _is_data(members[0], value):
+            data = not special and name not in own and _is_data(members[0], value)
+            if data and hasattr(owner, name):  # a slot may be empty
                 self._note(f"{{0}}.{name}", owner, getattr(owner, name))
 
     def _module(self, module):
@@ -286,7 +290,7 @@ class Surroundings(list):
 
 
 def _is_module(value):
-    return hasattr(value, "_parameters") and hasattr(value, "_modules")
+    return {"_parameters", "_modules"} <= getattr(value, "__dict__", {}).keys()
 
 
 def _users(name):
@@ -318,11 +322,11 @@ def _code_of(member):
     """The function in a member of a class, or None."""
     for kind in ("fget", "func", "__func__"):
         member = getattr(member, kind, member)
-    return member if isinstance(member, types.FunctionType) or _is_wrapped(member) else None
+    return member if isinstance(member, types.FunctionType) or _is_wrapper(member) else None
 
 
-def _is_wrapped(member):
-    return callable(getattr(member, "__wrapped__", None))
+def _is_wrapper(value):
+    return "__wrapped__" in getattr(value, "__dict__", ())
 
 
 @functools.lru_cache(1024)

@@ -108,7 +108,7 @@ def _put(template, owner, value):
 
 
 def _refill(container, before):
-    if hasattr(container, "cache_clear"):
+    if isinstance(container, functools._lru_cache_wrapper):
         if container.cache_info() != before:
             container.cache_clear()  # it may hold tensors of the trace
         return None

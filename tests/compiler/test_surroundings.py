@@ -4,6 +4,7 @@ import collections
 import functools
 import random
 import types
+import unittest.mock
 import warnings
 
 import numpy as np
@@ -396,6 +397,35 @@ def test_an_attribute_that_a_call_adds_is_there_from_then_on():
         f(torch.ones(2))
     assert f(torch.ones(2)).tolist() == [2, 2] and f._compiled.count == 1
     assert net.length == 2
+
+
+class Entries(dict):
+    """As in many configurations: its entries are its attributes."""
+
+    __getattr__ = dict.__getitem__
+
+
+class Watched:
+    looked = 0
+
+    @property
+    def data(self):
+        Watched.looked += 1
+        return 3.0
+
+
+def test_objects_that_answer_to_names():
+    config = Entries(rate=2.0, inner=Entries(k=1.0), add=print)
+    f = torch.compile(lambda x: x * config.rate * config.inner.k)
+    assert f(one()).item() == 2
+    config["inner"]["k"] = 3.0
+    assert f(one()).item() == 6
+    mocked, watched = unittest.mock.MagicMock(), Watched()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert torch.compile(lambda x: x if mocked.enabled else -x)(one()).item() == 1
+        assert torch.compile(lambda x: x.data * watched.data)(one()).item() == 3
+    assert Watched.looked == 1  # by the call, and not while its trace was prepared
 
 
 def test_a_lazy_module_makes_its_parameters_once():
