@@ -34,7 +34,9 @@ class Arguments:
         self.source = source
         self.leaves: list = []
         self.objects: list = []
+        self.containers: list = []  # (list, dict or array, its copy from before)
         self._position: dict = {}
+        self._owners: dict = {}  # id of a container → its name
         self._names = 0
         source.names["refresh"] = refresh
         source.demand(f"len(args) == {len(args)}")
@@ -62,6 +64,7 @@ class Arguments:
         elif isinstance(value, np.ndarray):
             name = self._named(expression)
             known = source.name(value.copy())
+            self.containers.append((value, value.copy()))
             source.demand(
                 f"{name}.__class__ is {known}.__class__ and {name}.dtype == {known}.dtype and "
                 f"{name}.shape == {known}.shape and {name}.tobytes() == {known}.tobytes()"
@@ -89,8 +92,17 @@ class Arguments:
         self.source.line(f"x{self._names} = {expression}")
         return f"x{self._names}"
 
+    def owner(self, container):
+        """The name of a list, dict or dataclass instance; None where it is no argument."""
+        return self._owners.get(id(container))
+
     def _container(self, expression, value):
-        name = self._named(expression)
+        name = self._owners[id(value)] = self._named(expression)
+        if isinstance(value, (list, dict)):
+            self.containers.append((value, value.copy()))
+        elif not isinstance(value, tuple) and hasattr(value, "__dict__"):
+            self._owners[id(vars(value))] = f"{name}.__dict__"
+            self.containers.append((vars(value), vars(value).copy()))
         self.source.demand(f"type({name}) is {self.source.name(type(value))}")
         return name
 

@@ -64,6 +64,7 @@ class Entry:
             found = surroundings(function, self.arguments.objects)
             recorder.enclose(found)
             recorder.known = found.met
+            recorder.containers += self.arguments.containers
             recorder.optimizers = found.optimizers
             recorder.options = options(found.optimizers)
             self.refusal = found.refusal
@@ -285,7 +286,7 @@ class Entry:
         found = assignments(recorder.made, results.tensors)
         for owner, target, tensor in found:
             before = recorder.before(owner, target)
-            target = target.format(self.source.name(owner))
+            target = target.format(self.arguments.owner(owner) or self.source.name(owner))
             if before is not None:
                 exec(f"{target} = value", {**self.source.names, "value": before})
             lines.append(f"{target} = {results.expression(tensor)}")

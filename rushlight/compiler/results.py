@@ -57,6 +57,9 @@ class Results:
         """
         if isinstance(tree, Tensor):
             return self._new(tree) if apart else self._tensor(tree)
+        owner = self.arguments.owner(tree)
+        if owner is not None:
+            return owner
         if isinstance(tree, tuple) and hasattr(tree, "_make"):  # a named tuple
             return f"{self.source.name(type(tree)._make)}([{self._list(tree)}])"
         if type(tree) in (tuple, list):

@@ -1,6 +1,7 @@
 """What a compiled call leaves outside: writes, gradients, optimizers, schedules, assignments."""
 
 import copy
+import dataclasses
 import gc
 import types
 import weakref
@@ -725,3 +726,61 @@ def test_flags_that_a_call_changes():
         y, loss = found if isinstance(found, tuple) else (x, found)
         loss.backward()
         assert y.grad.item() == 2
+
+
+# Arguments that the function changes ---------------------------------------------------------
+
+
+@dataclasses.dataclass
+class Batch:
+    x: object
+    y: object = None
+
+
+def puts(d):
+    d["y"] = d["x"] * 2
+
+
+def replaces(d):
+    d["inner"]["x"] = d["inner"]["x"] + 1
+    return d
+
+
+def fills(batch):
+    batch.y = batch.x * 2
+
+
+@pytest.mark.parametrize(
+    "f, make, read",
+    [
+        (puts, lambda x: {"x": x}, lambda d: d["y"]),
+        (replaces, lambda x: {"inner": {"x": x}}, lambda d: d["inner"]["x"]),
+        (fills, Batch, lambda batch: batch.y),
+    ],
+)
+def test_tensors_put_into_arguments(f, make, read):
+    g = compiled(f)
+    for k in range(3):
+        mine, want = make(torch.full((1,), float(k))), make(torch.full((1,), float(k)))
+        assert (g(mine) is mine) == (f(want) is want)
+        assert read(mine).item() == read(want).item()
+    assert g._compiled.count == 1
+
+
+@pytest.mark.parametrize(
+    "f, make",
+    [
+        (lambda x: x.append(x[0] * 2), lambda x: [x]),
+        (lambda x: x.pop("x"), lambda x: {"x": x}),
+        (lambda x: x.update(n=x["n"] + 1), lambda x: {"x": x, "n": 1}),
+        (lambda a: a.fill(3), lambda x: x.numpy()),
+    ],
+)
+def test_other_changes_of_arguments(f, make):
+    g = torch.compile(f)
+    with pytest.warns(UserWarning, match="running eagerly"):
+        for k in range(3):
+            mine, want = make(torch.full((1,), float(k))), make(torch.full((1,), float(k)))
+            g(mine)
+            f(want)
+            assert str(mine) == str(want)
