@@ -163,11 +163,18 @@ def test_every_chunk_runs_once_a_round(run, n):
 
 def test_without_futex(monkeypatch):
     pool = threads.Pool(3, futex=False)
+    pool.reserve(4096)
     run = Driver(pool.library.address("parallel"))
     for _ in range(4):
         assert (counts(run, 5, 300) == 300).all()
         time.sleep(0.001)
     assert len(pool.workers) == 2
+    scratch = run("who", np.zeros(1, np.int64), 1, 1)[0]
+    args = np.array([scratch, 0, 0, 10_000_000], np.int64)
+    end = time.monotonic() + 20
+    while args[2] < 3 and time.monotonic() < end:  # they come, though nobody knows their core
+        run("slow", args, 2, 1)
+    assert args[2] >= 3
     pool.stop()
     assert not pool.workers
     assert (counts(run, 5, 10) == 10).all()
@@ -209,6 +216,20 @@ def test_sleeping_workers_are_woken(run, two_cores):
         time.sleep(0.003)  # long past the worker's patience
         run("slow", args, 2, 1)
     assert args[2] >= 3
+
+
+def test_a_worker_on_the_callers_core_moves(run, two_cores):
+    if not hasattr(os, "sched_setaffinity"):
+        pytest.skip("the system does not tell where a thread runs")
+    worker, core = threads._pool.workers[0].native_id, os.sched_getaffinity(0)
+    os.sched_setaffinity(worker, core)
+    scratch = run("who", np.zeros(1, np.int64), 1, 1)[0]
+    args = np.array([scratch, 0, 0, 10_000_000], np.int64)
+    end = time.monotonic() + 20
+    while os.sched_getaffinity(worker) == core and time.monotonic() < end:
+        time.sleep(0.003)
+        run("slow", args, 2, 1)
+    assert not os.sched_getaffinity(worker) & core
 
 
 def test_a_worker_that_lost_its_core_keeps_away(run, two_cores):

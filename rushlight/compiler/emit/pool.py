@@ -15,10 +15,10 @@ naps). ``asleep`` says that somebody may be sleeping, so that a round among wake
 system call. The worker says so before it looks at the gate for the last time; the caller opens the
 gate before it looks at ``asleep``: one of the two sees the other.
 
-Where other processes want the cores, a worker's help can cost more than it gives, and the worker
-keeps away for a while in two cases: it woke on the caller's own core, so that the two could only
-take turns; or it lost its core in the middle of a chunk, and the caller has waited for it longer
-than it worked.
+A worker that wakes on the caller's own core moves to another: the two could only take turns, and
+the system may leave them so for many rounds. Where other processes want the cores, its help can
+cost more than it gives. It keeps away for a while where there is no other core, and where it lost
+its own in the middle of a chunk and the caller has waited for it longer than it worked.
 
 A caller holds one of a few *seats*, each with scratch memory. Only seat 0 leads workers: further
 threads that call at the same time run their chunks alone. Whoever waits for a seat may hold the
@@ -218,9 +218,12 @@ _WORKER = """
 define void @work(ptr %number) {  ; the life of a worker; its number comes as an address
 entry:
   %place = ptrtoint ptr %number to i64
+  %cores = alloca [16 x i64]
+  call void @cores(ptr %cores)
   br label %idle
 idle:  ; watch the gate with new patience
-  %round = phi i32 [ -1, %entry ], [ %round, %last ], [ %round, %woken ], [ %this, %leave ]
+  %round = phi i32 [ -1, %entry ], [ %round, %last ], [ %round, %woken ], [ %round, %crowded ],
+                   [ %this, %leave ]
   br label %look
 look:
   %n = phi i64 [ 0, %idle ], [ %n1, %pause ], [ %n, %enter ]
@@ -262,8 +265,13 @@ sleep:
 woken:
   %core = call i32 @core()
   %theirs = load atomic i32, ptr @home monotonic, align 4
-  %crowded = icmp eq i32 %core, %theirs
-  br i1 %crowded, label %away, label %idle
+  %same.core = icmp eq i32 %core, %theirs
+  %known = icmp sge i32 %core, 0
+  %together = and i1 %same.core, %known
+  br i1 %together, label %crowded, label %idle
+crowded:
+  %moved = call i1 @move(ptr %cores, i32 %core)
+  br i1 %moved, label %idle, label %away
 away:
   call void @nap(i32 AWAY)
   %now = load atomic i32, ptr @gate seq_cst, align 4

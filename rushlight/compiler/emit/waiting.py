@@ -1,7 +1,8 @@
 """How threads wait and what they ask of the system, as LLVM IR: by system and processor.
 
 The pool needs ``sleep`` (until ``wake``; for a nap where there is no such thing), ``nap`` (so many
-microseconds), ``pause`` (while it watches a word), ``core`` (where the thread runs) and ``clock``.
+microseconds), ``pause`` (while it watches a word), ``clock``, ``core`` (where the thread runs),
+``cores`` (where it may run) and ``move`` (to any of these but one; whether that could be done).
 """
 
 __all__ = ["waiting_functions"]
@@ -9,10 +10,39 @@ __all__ = ["waiting_functions"]
 _FUTEX = """
 declare i64 @syscall(i64, ...)
 declare i32 @sched_getcpu()
+declare i32 @sched_getaffinity(i32, i64, ptr)
+declare i32 @sched_setaffinity(i32, i64, ptr)
+declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
 
 define internal i32 @core() {
   %core = call i32 @sched_getcpu()
   ret i32 %core
+}
+
+define internal void @cores(ptr %set) {  ; 1024 bits; none where there are more cores
+  call void @llvm.memset.p0.i64(ptr %set, i8 0, i64 128, i1 false)
+  %size = call i32 @sched_getaffinity(i32 0, i64 128, ptr %set)
+  ret void
+}
+
+define internal i1 @move(ptr %set, i32 %core) {
+  %known = icmp ult i32 %core, 1024
+  br i1 %known, label %leave, label %stay
+leave:
+  %number = lshr i32 %core, 6
+  %word = getelementptr i64, ptr %set, i32 %number
+  %place = and i32 %core, 63
+  %shift = zext i32 %place to i64
+  %bit = shl i64 1, %shift
+  %all = load i64, ptr %word
+  %others = xor i64 %all, %bit
+  store i64 %others, ptr %word
+  %error = call i32 @sched_setaffinity(i32 0, i64 128, ptr %set)  ; if there is no other
+  store i64 %all, ptr %word
+  %moved = icmp eq i32 %error, 0
+  ret i1 %moved
+stay:
+  ret i1 0
 }
 
 define internal void @sleep(ptr %word, i32 %seen, i32 %nap) {  ; not if the word has changed
@@ -29,6 +59,14 @@ define internal i64 @wake(ptr %word, i64 %most) {  ; how many were woken
 _NAPS = """
 define internal i32 @core() {
   ret i32 -2  ; unknown
+}
+
+define internal void @cores(ptr %set) {
+  ret void
+}
+
+define internal i1 @move(ptr %set, i32 %core) {
+  ret i1 0
 }
 
 define internal void @sleep(ptr %word, i32 %seen, i32 %nap) {
