@@ -20,6 +20,8 @@ _REDUCTIONS = {"sum", "prod", "amax", "amin", "any", "all"}
 _COPIES = {"to_copy", "clone"}
 #: Views that look at memory rather than at elements.
 _OPAQUE_VIEWS = {"as_strided", "view_dtype", "view_as_real", "view_as_complex", "real", "imag"}
+#: Small products, by their rows, that turn a matrix again and again: from so many on it is once.
+_SMALL, _MANY = 64, 4
 
 
 class View:
@@ -61,6 +63,8 @@ class Graph:
             role = self._role(e)
             if role in ("call", "contraction", "gather", "scatter"):
                 e = self._in_memory(e)
+            if e.op.name == "mm" and role == "contraction":
+                e = self._product(e)
             if role == "patch":
                 e = self._patch(e)
             if role == "scatter":
@@ -138,6 +142,15 @@ class Graph:
         )
         ins = ([swap(v) for v in e.ins[0]],) if e.op.variadic else tuple(map(swap, e.ins))
         return Equation(e.op, ins, {k: swap(v) for k, v in e.params.items()}, e.outs)
+
+    def _product(self, e):
+        """``e``, whose second factor is a copy where many products would each turn it."""
+        x, y = e.ins
+        view = self.views.get(y.id)
+        turned = view is not None and view.strides[-1] != 1
+        if turned and x.shape[0] <= _SMALL and self.uses[y.id] >= _MANY:
+            return Equation(e.op, (x, self._copy(y)), e.params, e.outs)
+        return e
 
     def _patch(self, e):
         """The writing of a value into a view of a base, as copies into one memory.

@@ -17,8 +17,9 @@ gate before it looks at ``asleep``: one of the two sees the other.
 
 A worker that wakes on the caller's own core moves to another: the two could only take turns, and
 the system may leave them so for many rounds. Where other processes want the cores, its help can
-cost more than it gives. It keeps away for a while where there is no other core, and where it lost
-its own in the middle of a chunk and the caller has waited for it longer than it worked.
+cost more than it gives. It keeps away for a while where there is no other core, where it was woken
+several times and always came too late, and where it lost its core in the middle of a chunk and the
+caller has waited for it longer than it worked.
 
 A caller holds one of a few *seats*, each with scratch memory. Only seat 0 leads workers: further
 threads that call at the same time run their chunks alone. Whoever waits for a seat may hold the
@@ -220,9 +221,11 @@ entry:
   %place = ptrtoint ptr %number to i64
   %cores = alloca [16 x i64]
   call void @cores(ptr %cores)
+  %vain = alloca i32  ; how often it was woken since it last helped
+  store i32 0, ptr %vain
   br label %idle
 idle:  ; watch the gate with new patience
-  %round = phi i32 [ -1, %entry ], [ %round, %last ], [ %round, %woken ], [ %round, %crowded ],
+  %round = phi i32 [ -1, %entry ], [ %round, %last ], [ %round, %where ], [ %round, %crowded ],
                    [ %this, %leave ]
   br label %look
 look:
@@ -263,6 +266,12 @@ sleep:
   %nothing = icmp eq i32 %after, %seen
   br i1 %nothing, label %doze, label %woken
 woken:
+  %before = load i32, ptr %vain
+  %times = add i32 %before, 1
+  store i32 %times, ptr %vain
+  %useless = icmp ugt i32 %times, VAIN
+  br i1 %useless, label %away, label %where
+where:
   %core = call i32 @core()
   %theirs = load atomic i32, ptr @home monotonic, align 4
   %same.core = icmp eq i32 %core, %theirs
@@ -273,6 +282,7 @@ crowded:
   %moved = call i1 @move(ptr %cores, i32 %core)
   br i1 %moved, label %idle, label %away
 away:
+  store i32 0, ptr %vain
   call void @nap(i32 AWAY)
   %now = load atomic i32, ptr @gate seq_cst, align 4
   br label %doze
@@ -282,6 +292,7 @@ enter:
   %in = extractvalue { i32, i1 } %swap, 1
   br i1 %in, label %help, label %look
 help:
+  store i32 0, ptr %vain
   %kernel = load ptr, ptr @task
   %args.place = getelementptr %Task, ptr @task, i32 0, i32 1
   %args = load ptr, ptr %args.place
@@ -384,6 +395,7 @@ def pool_module(triple, futex=True):
         "CLOSE": ~_OPEN,
         "NAP": 100,  # microseconds
         "AWAY": 10_000,
+        "VAIN": 3,
     }.items():
         text = text.replace(name, str(value))
     return text + waiting_functions(triple, futex)
