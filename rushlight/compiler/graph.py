@@ -9,6 +9,7 @@ from collections import Counter
 from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.affine import composed, path_map, strides_of, view_map
 from rushlight.compiler.emit import support
+from rushlight.compiler.emit.value import HALF
 from rushlight.compiler.simplify import operands
 from rushlight.compiler.trace import Equation
 from rushlight.ops.definition import OPS
@@ -22,6 +23,9 @@ _COPIES = {"to_copy", "clone"}
 _OPAQUE_VIEWS = {"as_strided", "view_dtype", "view_as_real", "view_as_complex", "real", "imag"}
 #: Small products, by their rows, that turn a matrix again and again: from so many on it is once.
 _SMALL, _MANY = 64, 4
+#: Reductions of so many elements to a few are made of rows, so that threads can share them.
+_LARGE, _FEW = 1 << 17, 4
+_ROWS = (256, 192, 128, 96, 80, 64, 60, 50, 48, 40, 36, 32, 30, 25, 24, 20, 16, 12, 10, 8)
 
 
 class View:
@@ -65,6 +69,8 @@ class Graph:
                 e = self._in_memory(e)
             if e.op.name == "mm" and role == "contraction":
                 e = self._product(e)
+            if role == "reduction":
+                e = self._reduction(e)
             if role == "patch":
                 e = self._patch(e)
             if role == "scatter":
@@ -142,6 +148,34 @@ class Graph:
         )
         ins = ([swap(v) for v in e.ins[0]],) if e.op.variadic else tuple(map(swap, e.ins))
         return Equation(e.op, ins, {k: swap(v) for k, v in e.params.items()}, e.outs)
+
+    def _reduction(self, e):
+        """``e``, which reduces what another reduction leaves of each row, where there is much."""
+        x, out = e.ins[0], e.outs[0]
+        dims = sorted(e.params["dim"])
+        row = max(dims[:-1], key=lambda d: x.shape[d], default=0)
+        if row == dims[-1] or x.shape[row] < _ROWS[-1]:
+            row = dims[-1]
+        n = x.shape[row]
+        rows = next((k for k in _ROWS if n % k == 0), 0) if row == dims[-1] else n
+        if x.size < _LARGE or out.size > _FEW or not rows or out.dtype in HALF:
+            return e
+        # The dim of the rows, and of what each of them has of it.
+        parts = self._viewed(x, (*x.shape[:row], rows, n // rows, *x.shape[row + 1 :]))
+        columns = tuple([d + (d > row) for d in dims if d != row] + [row + 1])
+        shape = [1 if d in columns else k for d, k in enumerate(parts.shape)]
+        found = Abstract(tuple(shape), out.dtype)
+        params = {**e.params, "dim": columns, "keepdim": True}
+        self._add(Equation(e.op, (parts,), params, [found]), "reduction")
+        del shape[row + 1]
+        return Equation(e.op, (self._viewed(found, tuple(shape)),), e.params, e.outs)
+
+    def _viewed(self, x, shape):
+        """The elements of ``x`` in another shape."""
+        found = Abstract(shape, x.dtype)
+        e = Equation(OPS["reshape"], (x,), {"shape": shape}, [found])
+        self._add(e, self._view(e))
+        return found
 
     def _product(self, e):
         """``e``, whose second factor is a copy where many products would each turn it."""

@@ -166,6 +166,37 @@ def test_long_sums_are_accurate(dim):
     assert np.max(np.abs(got - want) / want) < 3e-7
 
 
+LARGE = {
+    "rows": ((512, 300), None), "one dim": ((1 << 18,), None), "of no use to rows": ((262147,), None),
+    "two rows": ((2, 90000), None), "images": ((4, 3, 128, 128), (0, 2, 3)), "kept": ((300, 4, 500), (0, 2)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LARGE)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.int32])
+def test_large_reductions_are_shared_by_threads(name, dtype):
+    shape, dim = LARGE[name]
+    x = (9 * torch.randn(shape, generator=torch.Generator().manual_seed(2))).to(dtype)
+    dim = tuple(range(x.ndim)) if dim is None else dim
+    f = lambda x: ((x * 2).sum(dim), x.amax(dim, keepdim=True), (x > 0).sum(dim, keepdim=True))
+    p = program(f, x.round() / 16 if dtype.is_floating_point else x)  # sums that are exact
+    assert any(k.chunks > 1 for k in kernels(p)) == (name != "of no use to rows")
+
+
+def test_a_matrix_that_many_products_turn_is_turned_once():
+    w = torch.randn(96, 48, generator=torch.Generator().manual_seed(2))
+
+    def steps(x):
+        for _ in range(4):
+            x = torch.tanh(F.linear(x, w)[:, :48])
+        return x
+
+    x = torch.randn(5, 48, generator=torch.Generator().manual_seed(3))
+    turned = [k for k in kernels(program(steps, x)) if k.group.kind == "loops" and (48, 96) in [
+        e.outs[0].shape for e in k.group.members]]  # fmt: skip
+    assert len(turned) == 1
+
+
 def test_small_inputs_are_read_as_they_are_now():
     """Whether they are new, the same again, written meanwhile, or part of what is written."""
     w = torch.ones(4)
