@@ -152,13 +152,15 @@ class Graph:
     def _reduction(self, e):
         """``e``, which reduces what another reduction leaves of each row, where there is much."""
         x, out = e.ins[0], e.outs[0]
+        if x.size < _LARGE or out.size > _FEW or out.dtype in HALF:
+            return e
         dims = sorted(e.params["dim"])
         row = max(dims[:-1], key=lambda d: x.shape[d], default=0)
         if row == dims[-1] or x.shape[row] < _ROWS[-1]:
             row = dims[-1]
         n = x.shape[row]
         rows = next((k for k in _ROWS if n % k == 0), 0) if row == dims[-1] else n
-        if x.size < _LARGE or out.size > _FEW or not rows or out.dtype in HALF:
+        if not rows:
             return e
         # The dim of the rows, and of what each of them has of it.
         parts = self._viewed(x, (*x.shape[:row], rows, n // rows, *x.shape[row + 1 :]))

@@ -35,7 +35,8 @@ leave:
   %shift = zext i32 %place to i64
   %bit = shl i64 1, %shift
   %all = load i64, ptr %word
-  %others = xor i64 %all, %bit
+  %rest = xor i64 %bit, -1
+  %others = and i64 %all, %rest
   store i64 %others, ptr %word
   %error = call i32 @sched_setaffinity(i32 0, i64 128, ptr %set)  ; if there is no other
   store i64 %all, ptr %word
