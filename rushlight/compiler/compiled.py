@@ -125,8 +125,8 @@ def _compiled_module(module, fullgraph):
         def __init__(self):
             super().__init__()
             self._orig_mod = module
-            object.__setattr__(self, "_compiled", Compiled(module, fullgraph))
             self.training = module.training
+            object.__setattr__(self, "_compiled", Compiled(module, fullgraph))
 
         def forward(self, *args, **kwargs):
             return self._compiled(*args, **kwargs)
@@ -140,6 +140,16 @@ def _compiled_module(module, fullgraph):
                 return super().__getattr__(name)
             except AttributeError:
                 return getattr(super().__getattr__("_orig_mod"), name)
+
+        def __setattr__(self, name, value):
+            own = self.__dict__
+            if "_compiled" in own and name not in own and name != "_orig_mod":
+                setattr(self._orig_mod, name, value)
+            else:
+                super().__setattr__(name, value)
+
+        def __delattr__(self, name):
+            delattr(self._orig_mod, name)
 
     return OptimizedModule()
 

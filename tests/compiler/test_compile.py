@@ -79,6 +79,19 @@ def test_a_module_compiles_and_keeps_its_state():
     assert list(fast.state_dict()) == ["_orig_mod." + k for k in model.state_dict()]
 
 
+def test_attributes_of_a_compiled_module_are_those_of_the_module():
+    model = nn.Sequential(nn.Linear(2, 2, bias=False))
+    fast = torch.compile(model)
+    fast.scale = 3
+    fast.extra = nn.ReLU()
+    assert model.scale == 3 and [*model._modules] == ["0", "extra"]
+    del fast.scale
+    assert not hasattr(model, "scale")
+    fast.register_full_backward_hook(lambda module, before, after: None)
+    fast.requires_grad_(False).eval()
+    assert not model.training and not model[0].weight.requires_grad
+
+
 def test_gradients_reach_an_outer_graph():
     f = torch.compile(lambda a: (a * a).exp())
     x = torch.tensor([0.5, 1.0], requires_grad=True)
