@@ -15,6 +15,7 @@ import os
 import random
 import sys
 import sysconfig
+import time
 import types
 import weakref
 from collections import ChainMap, UserDict, deque
@@ -40,6 +41,7 @@ _BYTES = 1 << 16
 _DICTS = (dict, UserDict, ChainMap, types.MappingProxyType)
 #: A Module's own tables, each with conditions of its own.
 _HELD = ("_parameters", "_buffers", "_modules")
+_CLOCKS = {"monotonic", "perf_counter", "perf_counter_ns", "process_time", "time", "time_ns"}
 #: Methods that code calls without naming them, but for those of a new object.
 _SELDOM = {"__init__", "__new__", "__repr__", "__str__", "__reduce__", "__del__"}
 _OF_CALLS = ("__init__", "__post_init__", "forward", "backward", "setup_context", "jvp")
@@ -122,12 +124,15 @@ class Surroundings(list):
                 self.containers.append((value, value.cache_info()))
             self.value(value.__wrapped__)
         elif _moves_on(value):
-            self.refusal = self.refusal or TraceError(
-                f"the function reads from a {type(value).__name__}, which gives something else at "
-                "each call; draw from it outside torch.compile, and pass what it gave"
-            )
+            self._refuse(f"from a {type(value).__name__}")
         else:
             self._object(value)
+
+    def _refuse(self, what):
+        self.refusal = self.refusal or TraceError(
+            f"the function reads {what}, which gives something else at each call; read it outside "
+            "torch.compile, and pass what it gave"
+        )
 
     def _each(self, values):
         for value in values:
@@ -169,6 +174,11 @@ class Surroundings(list):
                 self.value(value)
 
     def _python_module(self, module):
+        if module is time and self.names & _CLOCKS:
+            self._refuse("the clock")
+        if module is os and self.names & {"environ", "getenv"}:
+            for name in sorted(self.names & os.environ.keys()):
+                self.append((f"{{0}}.get({name!r})", (os.environ,), os.environ[name]))
         path = getattr(module, "__file__", None) or ""
         if _users(module.__name__) and not path.startswith(_LIBRARIES):
             for name in sorted(self.names & vars(module).keys()):

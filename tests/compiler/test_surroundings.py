@@ -2,7 +2,9 @@
 
 import collections
 import functools
+import os
 import random
+import time
 import types
 import unittest.mock
 import warnings
@@ -136,6 +138,11 @@ def of_an_entry_with_a_variable():
     return lambda x: x * d[key], lambda: made.update(k=3.0)
 
 
+def of_the_environment():
+    os.environ["RATE"] = "2"
+    return lambda x: x * float(os.environ["RATE"]), lambda: os.environ.update(RATE="3")
+
+
 def of_a_set():
     s = {1.0, 2.0}
     return lambda x: x * sum(s), lambda: s.add(3.0)
@@ -215,6 +222,7 @@ CASES = [
     of_an_entry_with_a_number, of_an_entry_with_a_variable, of_a_set, of_an_array, of_a_slot,
     of_a_default, of_a_named_attribute, of_a_longer_module_list, of_a_deque,
     a_number_in_place_of_a_tensor, of_a_decorator, of_a_function, of_a_zero,
+    of_the_environment,
 ]  # fmt: skip
 
 
@@ -383,6 +391,12 @@ def test_a_failed_trace_leaves_no_tensors_of_its_own_behind():
         assert [g(one()).item(), g(one()).item()] == [5, 7]
     assert (state.h.item(), state.new.item(), table["h"].item()) == (3, 6, 1)
     assert ramp(3).tolist() == [0, 1, 2]
+
+
+def test_the_clock():
+    f = torch.compile(lambda x: x.double() + time.perf_counter())
+    with pytest.warns(UserWarning, match="reads the clock"):
+        assert f(one()).item() < f(one()).item()
 
 
 def test_an_attribute_that_a_call_adds_is_there_from_then_on():
