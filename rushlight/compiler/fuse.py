@@ -26,6 +26,10 @@ from rushlight.compiler.simplify import operands
 __all__ = ["Group", "fuse"]
 
 
+#: So many equations may follow one from another in a kernel: nodes are written by recursion.
+_DEPTH = 64
+
+
 class Group:
     """Equations for one kernel.
 
@@ -34,6 +38,7 @@ class Group:
         variables: Those of the domain, outermost first.
         columns: The variables that its reductions reduce; None before the first reduction.
         index: value id → the index, affine in the variables, at which a member is computed.
+        depth: value id → how many members follow one from another up to there.
     """
 
     def __init__(self, graph, kind):
@@ -43,6 +48,7 @@ class Group:
         self.variables: list = []
         self.columns: Any = None
         self.index: dict = {}
+        self.depth: dict = {}
         self.number = -1
 
     @property
@@ -61,6 +67,8 @@ class Group:
         if role == "scatter" or self.graph.roles[id(self.members[0])] == "scatter":
             return False  # what it writes is whole only when it has ended
         if any(v.id in self.index for v in self.graph.after.get(id(e), ())):
+            return False
+        if self._depth(e) > _DEPTH:
             return False
         if role in ("reduction", "extremum", "scan"):
             return self.kind == "loops" and self._reduce(e)
@@ -91,7 +99,12 @@ class Group:
     def _take(self, e, index):
         self.members.append(e)
         self.index[e.outs[0].id] = index
+        self.depth[e.outs[0].id] = self._depth(e)
         return True
+
+    def _depth(self, e):
+        sources = [self.graph.source(v).id for v in operands(e)]
+        return 1 + max([self.depth.get(s, 0) for s in sources], default=0)
 
     def _reduce(self, e):
         x = e.ins[0]

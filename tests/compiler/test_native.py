@@ -235,3 +235,15 @@ def test_gradients_of_an_empty_batch():
         return x.grad, w.grad
 
     program(step, torch.randn(0, 2, 5, 5), torch.randn(3, 2, 3, 3))
+
+
+def test_a_long_chain_is_several_kernels():
+    """What follows one from another is written by recursion, which Python bounds."""
+
+    def chain(x):
+        for i in range(300):
+            x = torch.sin(x) * 1.01 + 0.001 * i
+        return x
+
+    p = program(chain, torch.randn(5))
+    assert 10 < len(p.schedule.groups) < 20
