@@ -1,8 +1,9 @@
-"""The k smallest of a row, with equal elements in the order that PyTorch leaves them in.
+"""Rows sorted, or their k smallest, with equal elements in the order that PyTorch leaves them in.
 
-Neither ``topk`` nor ``multinomial`` promises an order among equals, but their results show one:
-that of libstdc++'s algorithms, which do not keep equals in place. Half-precision rows and rows
-with zeros are full of equals, so results match only if every comparison and every move does.
+Neither ``sort``, ``topk``, ``kthvalue`` nor ``multinomial`` promises an order among equals, but
+their results show one: that of libstdc++'s algorithms, which do not keep equals in place.
+Half-precision rows and rows with zeros are full of equals, so results match only if every
+comparison and every move does.
 
 ``order`` is a list of positions and ``key`` their keys, smallest first; ``low`` and ``high`` bound
 the part of ``order`` to work on, ``high`` excluded.
@@ -14,26 +15,61 @@ medians, thresholds and directions of libstdc++ as PyTorch's results show them.
 
 import numpy as np
 
-__all__ = ["largest", "topk"]
+__all__ = ["SMALL", "kth", "largest", "order", "settle", "topk"]
 
 SMALL = 16  # parts up to this size are left to one insertion sort
+LARGE = 256  # parts from this size on are split with arrays
 
 
 def largest(rows, count):
     """(R, N) array → (R, count) positions of each row's largest, as ``torch.topk`` orders them."""
     by_size = np.argsort(-rows, axis=1, kind="stable")  # nan sorts to the end
     found = by_size[:, :count]
-    border = rows[np.arange(len(rows))[:, None], by_size[:, : count + 1]]
-    unclear = (border[:, 1:] == border[:, :-1]).any(axis=1) | np.isnan(rows).any(axis=1)
-    for i in np.flatnonzero(unclear):
-        # Ranks make nan the largest, equal to itself, as PyTorch takes it.
-        rank = np.unique(rows[i], return_inverse=True)[1]
-        found[i] = topk((-rank).tolist(), count)
+    settle(rows, found, by_size[:, count : count + 1], True)
     return found
+
+
+def settle(rows, found, following, most):
+    """Put equals among the positions ``found`` of a (R, N) array's largest in PyTorch's order.
+
+    ``following`` is the position of the next in size, or has no columns; with ``most`` False the
+    positions are of the smallest.
+    """
+    at = np.concatenate([found, following], axis=1)
+    border = np.take_along_axis(rows, at, 1)
+    unclear = (border[:, 1:] == border[:, :-1]).any(axis=1)
+    if rows.dtype.kind == "f":
+        unclear |= np.isnan(border[:, -1] if not most else rows.max(axis=1, initial=0))
+    for i in np.flatnonzero(unclear):
+        found[i] = topk(_ranks(rows[i], most), found.shape[1])
+
+
+def order(row, descending):
+    """The positions that sort a row, as ``torch.sort`` orders them where it need not be stable."""
+    key = _ranks(row, descending)
+    found = list(range(len(key)))
+    _sort(found, key, 0, len(key))
+    return found
+
+
+def kth(row, k):
+    """The position of the k-th smallest of a row (k from 0), as ``torch.kthvalue`` finds it."""
+    key = _ranks(row, False)
+    order = list(range(len(key)))
+    _quick_select(order, key, k)
+    return order[k]
+
+
+def _ranks(row, most):
+    """Whole numbers in the order of ``row``, or in the opposite one; nan is largest."""
+    rank = np.unique(row, return_inverse=True)[1]
+    return (-rank if most else rank).tolist()
 
 
 def topk(key, count):
     """Positions of the ``count`` smallest keys, sorted."""
+    if not count:
+        return []
     order = list(range(len(key)))
     if count * 64 <= len(key):
         _heap_select(order, key, 0, count, len(key))
@@ -79,9 +115,9 @@ def _sort(order, key, low, high):
             cut = _partition(order, key, start, stop)
             parts.append((cut, stop, depth))
             stop = cut
-    # No element is more than one part from its place: the whole is one insertion sort, whose
-    # first SMALL elements check for the start and the others need not; the moves are the same.
-    _insertion_sort(order, key, low, high)
+    # What is left is one insertion sort of the whole, which keeps equals as they are: any stable
+    # sort gives the same.
+    order[low:high] = sorted(order[low:high], key=key.__getitem__)
 
 
 def _partition(order, key, low, high):
@@ -94,6 +130,8 @@ def _partition(order, key, low, high):
         median = a if ka < kc else c if kb < kc else b
     order[low], order[median] = order[median], order[low]
     pivot = key[order[low]]
+    if high - low > LARGE:
+        return _exchange(order, key, low + 1, high, pivot)
     left, right = low + 1, high
     while True:
         while key[order[left]] < pivot:
@@ -105,6 +143,62 @@ def _partition(order, key, low, high):
             return left
         order[left], order[right] = order[right], order[left]
         left += 1
+
+
+def _exchange(order, key, low, high, pivot):
+    """What the loop of ``_partition`` does, with arrays.
+
+    Its left end stops at each element that is not below the pivot and its right end at each that
+    is not above; stops of the same number change places until the ends meet.
+    """
+    part = np.array(order[low:high])
+    keys = np.array([key[i] for i in order[low:high]])
+    left = np.flatnonzero(keys >= pivot)
+    right = np.flatnonzero(keys <= pivot)[::-1]
+    n = min(len(left), len(right))
+    count = np.count_nonzero(left[:n] < right[:n])
+    a, b = left[:count], right[:count]
+    part[a], part[b] = part[b], part[a]
+    order[low:high] = part.tolist()
+    # Beyond its last stop the left end comes to the last element put to the right.
+    ends = [*left[count : count + 1], *right[count - 1 : count]] if count else left[:1]
+    return low + int(min(ends))
+
+
+def _quick_select(order, key, k):
+    """Bring the k-th smallest to its place, the way of ``kthvalue``."""
+    low, high = 0, len(order) - 1
+
+    def put_in_order(a, b):
+        if key[order[a]] > key[order[b]]:
+            order[a], order[b] = order[b], order[a]
+
+    while high > low:
+        if high == low + 1:
+            put_in_order(low, high)
+            return
+        middle = low + (high - low) // 2
+        order[middle], order[low + 1] = order[low + 1], order[middle]
+        put_in_order(low + 1, high)
+        put_in_order(low, high)
+        put_in_order(low + 1, low)
+        pivot = key[order[low]]
+        left, right = low + 1, high
+        while True:
+            left += 1
+            while key[order[left]] < pivot:
+                left += 1
+            right -= 1
+            while pivot < key[order[right]]:
+                right -= 1
+            if right < left:
+                break
+            order[left], order[right] = order[right], order[left]
+        order[low], order[right] = order[right], order[low]
+        if right <= k:
+            low = left
+        if right >= k:
+            high = right - 1
 
 
 def _insertion_sort(order, key, low, high):

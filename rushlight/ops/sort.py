@@ -11,6 +11,7 @@ from rushlight.ops.kinds import kernel
 from rushlight.ops.result import store
 from rushlight.ops.rules import scattered, typed
 from rushlight.return_types import result_type
+from rushlight.selection import SMALL, kth, order, settle
 
 _Sort = result_type("sort", "values", "indices")
 _Topk = result_type("topk", "values", "indices")
@@ -41,6 +42,29 @@ def _nan_first(x, dim):
 
 # Sorting ----------------------------------------------------------------------------------
 
+#: From so many elements on PyTorch itself sorts otherwise, and its order among equals is not kept.
+_MANY = 32768
+
+
+def _sorted(x, dim, descending, stable):
+    """The indices that sort ``x`` along ``dim``; if not ``stable``, equals in PyTorch's order."""
+    index = rank(x, dim, descending)
+    if stable or x.shape[dim] <= SMALL or x.size >= _MANY:
+        return index
+    rows = np.moveaxis(x, dim, -1).reshape(-1, x.shape[dim])
+    places = np.moveaxis(index, dim, -1).reshape(rows.shape)  # a copy unless dim is the last
+    arranged = np.take_along_axis(rows, places, 1)
+    equal = arranged[:, 1:] == arranged[:, :-1]
+    if x.dtype.kind == "f":
+        equal |= np.isnan(arranged[:, 1:]) & np.isnan(arranged[:, :-1])
+    unclear = np.flatnonzero(equal.any(axis=1))
+    if not len(unclear):
+        return index
+    for i in unclear:
+        places[i] = order(rows[i], descending)
+    shape = np.moveaxis(x, dim, -1).shape
+    return np.ascontiguousarray(np.moveaxis(places.reshape(shape), -1, dim))
+
 
 def _sort_dims(x, *, dim, **rest):
     _ordered(x, "sort")
@@ -48,11 +72,11 @@ def _sort_dims(x, *, dim, **rest):
 
 
 @kernel(public=False, method=False, name="sort", prepare=_sort_dims)
-def sort_(xp, x, *, dim=-1, descending=False):
+def sort_(xp, x, *, dim=-1, descending=False, stable=False):
     """The elements in order, and where they were."""
     if not x.ndim:
         return x.copy(), xp.zeros((), xp.int64)
-    index = rank(x, dim, descending)
+    index = _sorted(x, dim, descending, stable)
     return xp.take_along_axis(x, index, dim), index
 
 
@@ -67,7 +91,10 @@ sort_.grad(x=_scattered_back)
 @takes("input, dim=, descending=, *, out?=", "input, *, stable?, dim=, descending=, out?=")
 @numpy_names
 def sort(input, dim=-1, descending=False, stable=False, *, out=None):
-    """The elements in order along ``dim``, and their indices; equal ones keep their order.
+    """The elements in order along ``dim``, and their indices.
+
+    Equal elements keep their order if ``stable``; else they come in no order that means anything,
+    which is PyTorch's for fewer than 32,768 elements.
 
     >>> import rushlight as torch
     >>> torch.sort(torch.tensor([3.0, 1.0, 2.0]))
@@ -75,7 +102,7 @@ def sort(input, dim=-1, descending=False, stable=False, *, out=None):
     values=tensor([1., 2., 3.]),
     indices=tensor([1, 2, 0]))
     """
-    return _Sort(sort_(input, dim=dim, descending=bool(descending), out=out))
+    return _Sort(sort_(input, dim=dim, descending=descending, stable=bool(stable), out=out))
 
 
 @kernel(prepare=_sort_dims)
@@ -86,7 +113,7 @@ def argsort(xp, x, *, dim=-1, descending=False, stable=False):
     >>> torch.argsort(torch.tensor([3.0, 1.0, 2.0]))
     tensor([1, 2, 0])
     """
-    return rank(x, dim, descending) if x.ndim else xp.zeros((), xp.int64)
+    return _sorted(x, dim, descending, stable) if x.ndim else xp.zeros((), xp.int64)
 
 
 @function
@@ -123,8 +150,22 @@ def topk_(xp, x, *, k, dim=-1, largest=True, sorted=True):
     if not x.ndim:
         found = x.reshape(1)[:k].reshape(()) if k else x.reshape(1)[:0]
         return found.copy(), xp.zeros(found.shape, xp.int64)
-    index = _of_k(x, k, dim, largest)
+    index = _of_k(x, min(k + 1, x.shape[dim]), dim, largest)
+    index = _settled(x, index, k, dim, largest)
     return xp.take_along_axis(x, index, dim), index
+
+
+def _settled(x, index, k, dim, largest):
+    """The first ``k`` of the indices, equal elements in PyTorch's order."""
+    if not x.size or not k:
+        return np.ascontiguousarray(index[(*(slice(None),) * dim, slice(k))])
+    rows = np.moveaxis(x, dim, -1)
+    lead = rows.shape[:-1]
+    rows = rows.reshape(-1, x.shape[dim])
+    found = np.moveaxis(index, dim, -1).reshape(len(rows), -1)
+    first = np.array(found[:, :k])
+    settle(rows, first, found[:, k:], largest)
+    return np.ascontiguousarray(np.moveaxis(first.reshape(*lead, k), -1, dim))
 
 
 def _of_k(x, k, dim, largest):
@@ -199,7 +240,19 @@ def _of_rank(x, place, dim, keepdim):
 @kernel(public=False, method=False, name="kthvalue", prepare=_rank_dims("kthvalue"))
 def kthvalue_(xp, x, *, k, dim=-1, keepdim=False):
     """The k-th smallest elements and where they are."""
-    return _of_rank(x, k - 1, dim, keepdim)
+    values, index = _of_rank(x, k - 1, dim, True)
+    if x.ndim:
+        equal = (x == values) | ((x != x) & (values != values))
+        unclear = (equal.sum(axis=dim) > 1).reshape(-1)
+        if unclear.any():
+            rows = np.moveaxis(x, dim, -1).reshape(-1, x.shape[dim])
+            places = index.reshape(-1).copy()
+            for i in np.flatnonzero(unclear):
+                places[i] = kth(rows[i], k - 1)
+            index = places.reshape(index.shape)
+        if not keepdim:
+            values, index = values.squeeze(dim), index.squeeze(dim)
+    return values, index
 
 
 @function
