@@ -57,7 +57,10 @@ def guarded(call, name, strict=True):
             if strict or not isinstance(error, (TypeError, RuntimeError)):
                 _check(call, name, args, named, strict)
             elif isinstance(error, TypeError) and not isinstance(error, ArgumentError):
-                raise ArgumentError(str(error)) from error
+                text = str(error)
+                if "argument '" not in text:  # NumPy's own words
+                    text = violation(name, forms_of(call), args, named) or text
+                raise ArgumentError(text) from error
             raise
 
     vars(checked)["is_guarded"] = True
