@@ -23,7 +23,16 @@ from rushlight.ops.arguments import refuse
 from rushlight.ops.promotion import scalar_dtype
 from rushlight.tensor import Tensor, ViewOf, disabled_torch_function, from_array
 
-__all__ = ["apply", "compute", "keep_subclass", "overridden", "raw", "record", "refuse"]
+__all__ = [
+    "apply",
+    "compute",
+    "keep_subclass",
+    "overridden",
+    "overrides",
+    "raw",
+    "record",
+    "refuse",
+]
 
 _new = object.__new__
 _f4 = np.dtype("f4")
@@ -350,6 +359,12 @@ def _intercept(op, args, params):
     return NotImplemented
 
 
+def overrides(kind):
+    """Whether a class has functions of ``torch`` ask it before they run."""
+    override = None if kind is Tensor else getattr(kind, "__torch_function__", None)
+    return override is not None and override is not disabled_torch_function
+
+
 def overridden(call, args, params, deep=False):
     """The answer of the first operand whose class overrides operations, else NotImplemented.
 
@@ -361,10 +376,8 @@ def overridden(call, args, params, deep=False):
     for x in (*args, *params.values()):
         for item in x if deep and isinstance(x, (list, tuple)) else (x,):
             kind = type(item)
-            if kind is not Tensor and kind not in types:
-                override = getattr(kind, "__torch_function__", None)
-                if override is not None and override is not disabled_torch_function:
-                    types.append(kind)
+            if kind not in types and overrides(kind):
+                types.append(kind)
     # A subclass comes before the class that it is of, else the left before the right.
     for kind in sorted(types, key=lambda t: -len(t.__mro__)):
         found = kind.__torch_function__(call, tuple(types), args, dict(params))

@@ -11,7 +11,7 @@ from functools import wraps
 
 from rushlight.errors import ArgumentError
 from rushlight.ops.contract import decided_by_values, forms_of, violation
-from rushlight.ops.dispatch import overridden
+from rushlight.ops.dispatch import overridden, overrides
 
 __all__ = ["guard_all", "guarded"]
 
@@ -46,7 +46,7 @@ def guarded(call, name, strict=True):
                 return found
             if strict:
                 _check(call, name, args, named)
-            if len(seen) < _MOST and not (strict and decided_by_values(call, args, named)):
+            if len(seen) < _MOST and _decides(types, call if strict else None, args, named):
                 seen.add(types)
         try:
             return call(*args, **named)
@@ -65,6 +65,13 @@ def guarded(call, name, strict=True):
 
     vars(checked)["is_guarded"] = True
     return checked
+
+
+def _decides(types, call, args, named):
+    """Whether a call with arguments of these types needs no further look."""
+    if any(isinstance(t, type) and overrides(t) for t in types):
+        return False
+    return call is None or not decided_by_values(call, args, named)
 
 
 def _nobody(call, args, named, deep=False):

@@ -91,9 +91,10 @@ def test_a_subclass_is_asked_by_the_name_of_the_whole_function():
         "F.softmax(named, dim=1)": "softmax", "named.size()": "size", "torch.cat([named])": "cat",
         "named.__setitem__(0, 2.0)": "__setitem__", "named.split(1)": "split",
     }.items():  # fmt: skip
-        asked.clear()
-        found = eval(call, sees)
-        assert asked[:1] == [name], call
+        for _ in range(2):
+            asked.clear()
+            found = eval(call, sees)
+            assert asked[:1] == [name], call
         assert name in ("__len__", "size", "__setitem__", "split") or type(found) is Named
 
 
