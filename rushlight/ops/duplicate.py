@@ -6,7 +6,7 @@ import numpy as np
 
 from rushlight.autograd.tape import Leaf, refresh
 from rushlight.storage import Foreign, offset, owner, reach
-from rushlight.tensor import Tensor, from_array, method
+from rushlight.tensor import Tensor, from_array, method, reads_values
 
 
 def _memory(array):
@@ -37,6 +37,7 @@ def rebuild_as(cls, args, state):
 
 
 @method
+@reads_values
 def __reduce_ex__(self, protocol):
     refresh(self)
     memory, shape, strides, start = _memory(self.array)
@@ -60,6 +61,7 @@ def __copy__(self):
 
 
 @method
+@reads_values
 def __deepcopy__(self, memo):
     refresh(self)
     if id(self) in memo:

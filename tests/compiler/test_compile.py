@@ -180,6 +180,8 @@ def test_a_failure_leaves_everything_as_it_was():
         lambda x: x.tolist(),
         lambda x: repr(x),
         lambda x: 1.0 in x,
+        lambda x: copy.deepcopy(x.detach()),
+        lambda x: pickle.dumps(x),
     ],
 )
 def test_values_are_refused_with_the_line(ask):
