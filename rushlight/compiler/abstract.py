@@ -3,7 +3,9 @@
 import functools
 import itertools
 import os
+import re
 import sys
+import sysconfig
 from math import prod
 from types import FrameType
 
@@ -14,6 +16,8 @@ from rushlight.errors import TraceError
 __all__ = ["Abstract", "ValueNeeded", "name_of", "refuse_values", "user_line"]
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_PYTHON = re.escape(sysconfig.get_path("stdlib") + os.sep)
+_PASSED_THROUGH = re.compile(rf"{re.escape(_PACKAGE)}|{_PYTHON}(?!(site|dist)-packages)")
 
 
 class ValueNeeded(TraceError, AttributeError):
@@ -27,9 +31,9 @@ def name_of(dtype):
 
 
 def user_line():
-    """``file:line`` of the innermost frame outside rushlight."""
+    """``file:line`` of the innermost frame outside rushlight and Python's own library."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame is not None and _PASSED_THROUGH.match(frame.f_code.co_filename):
         frame = frame.f_back
     return "" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
