@@ -18,7 +18,7 @@ __all__ = ["guard_all", "guarded"]
 #: Functions with a short way of their own, which the guard would make longer.
 _SHORT = {
     "add", "backward", "clone", "copy_", "detach", "dim", "div", "divide", "is_tensor", "item",
-    "matmul", "mul", "numel", "requires_grad_", "reshape", "size", "sub", "subtract", "tensor",
+    "matmul", "mul", "requires_grad_", "reshape", "size", "sub", "subtract", "tensor",
     "true_divide", "view", "zero_",
 }  # fmt: skip
 #: Functions that PyTorch writes in Python, where it asks what is no tensor for a method.
