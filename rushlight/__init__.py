@@ -70,7 +70,8 @@ can_cast, promote_types = _guarded(can_cast, "can_cast"), _guarded(promote_types
 
 # Every operation that is public, and every element type with its other name.
 _bound = {
-    **_functions, "detach": _guarded(Tensor.detach, "detach"), **{d.name: d for d in _dtypes}, **_aliases,
+    **_functions, "detach": _guarded(Tensor.detach, "detach"),
+    **{d.name: d for d in _dtypes}, **_aliases,
 }  # fmt: skip
 globals().update(_bound)
 __all__ += [_name for _name in _bound if not _name.startswith("_")]
