@@ -144,6 +144,8 @@ class Tensor(metaclass=TensorMeta):
         self.view_of = None
         self.cell = data.cell
         self.node = None
+        if mode.intercept and mode.state.recorder is not None:
+            mode.state.recorder.note_alias(self, data)
         if require_grad:
             self.requires_grad = True
         return self

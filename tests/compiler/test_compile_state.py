@@ -784,3 +784,17 @@ def test_other_changes_of_arguments(f, make):
             g(mine)
             f(want)
             assert str(mine) == str(want)
+
+
+def test_a_parameter_that_a_call_replaces():
+    layer = nn.Linear(1, 1, bias=False)
+
+    def f(x):
+        layer.weight = nn.Parameter(x.detach() * 2)
+        return layer(x)
+
+    g = torch.compile(f)
+    with pytest.warns(UserWarning, match="a leaf that was made inside"):
+        for k in range(1, 4):
+            assert g(torch.full((1, 1), float(k))).item() == 2 * k * k
+            assert layer.weight.item() == 2 * k and layer.weight.is_leaf
