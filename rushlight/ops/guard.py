@@ -9,6 +9,7 @@ type.
 import inspect
 from functools import wraps
 
+from rushlight.autograd import mode
 from rushlight.errors import ArgumentError
 from rushlight.ops.contract import decided_by_values, forms_of, violation
 from rushlight.ops.dispatch import overridden, overrides
@@ -35,33 +36,57 @@ def guarded(call, name, strict=True):
     seen: set = set()
     hand_over = _nobody if name in _MAKING else overridden
 
-    @wraps(call)
-    def checked(*args, **named):
-        types: tuple = tuple(map(type, args))
-        if named:
-            types = (*types, *named, *map(type, named.values()))
-        if types not in seen:
-            found = hand_over(checked, args, named, deep=True)
-            if found is not NotImplemented:
-                return found
-            if strict:
+    def failed(error, args, named):
+        """What a class gives instead; else an error of the right type, or none."""
+        found = hand_over(checked, args, named, deep=True)
+        if found is not NotImplemented:
+            return found
+        if strict or not isinstance(error, (TypeError, RuntimeError)):
+            _check(call, name, args, named, strict)
+        elif isinstance(error, TypeError) and not isinstance(error, ArgumentError):
+            text = str(error)
+            if "argument '" not in text:  # NumPy's own words
+                text = violation(name, forms_of(call), args, named) or text
+            raise ArgumentError(text) from error
+        return NotImplemented
+
+    if strict:
+
+        @wraps(call)
+        def checked(*args, **named):
+            types: tuple = tuple(map(type, args))
+            if named:
+                types = (*types, *named, *map(type, named.values()))
+            if types not in seen:
+                found = hand_over(checked, args, named, deep=True)
+                if found is not NotImplemented:
+                    return found
                 _check(call, name, args, named)
-            if len(seen) < _MOST and _decides(types, call if strict else None, args, named):
-                seen.add(types)
-        try:
-            return call(*args, **named)
-        except Exception as error:
-            found = hand_over(checked, args, named, deep=True)
-            if found is not NotImplemented:
-                return found
-            if strict or not isinstance(error, (TypeError, RuntimeError)):
-                _check(call, name, args, named, strict)
-            elif isinstance(error, TypeError) and not isinstance(error, ArgumentError):
-                text = str(error)
-                if "argument '" not in text:  # NumPy's own words
-                    text = violation(name, forms_of(call), args, named) or text
-                raise ArgumentError(text) from error
-            raise
+                if len(seen) < _MOST and _decides(types, call, args, named):
+                    seen.add(types)
+            try:
+                return call(*args, **named)
+            except Exception as error:
+                found = failed(error, args, named)
+                if found is not NotImplemented:
+                    return found
+                raise
+
+    else:
+
+        @wraps(call)
+        def checked(*args, **named):
+            if mode.intercept:  # else no class of tensors overrides functions
+                found = hand_over(checked, args, named, deep=True)
+                if found is not NotImplemented:
+                    return found
+            try:
+                return call(*args, **named)
+            except Exception as error:
+                found = failed(error, args, named)
+                if found is not NotImplemented:
+                    return found
+                raise
 
     vars(checked)["is_guarded"] = True
     return checked
@@ -71,7 +96,7 @@ def _decides(types, call, args, named):
     """Whether a call with arguments of these types needs no further look."""
     if any(isinstance(t, type) and overrides(t) for t in types):
         return False
-    return call is None or not decided_by_values(call, args, named)
+    return not decided_by_values(call, args, named)
 
 
 def _nobody(call, args, named, deep=False):
