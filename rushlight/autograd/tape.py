@@ -267,6 +267,10 @@ def refresh(x):
         with mode.enable_grad():
             for op, args, params in view.path:
                 t = op.call(t, *args, **params)
+        recorder = mode.state.recorder if mode.intercept else None
+        if recorder is not None and recorder.is_outer(x):
+            recorder.note_history(x)  # and its memory stays what it is
+        else:
+            x.array = t.array
         x.node = t.node
-        x.array = t.array
     view.seen = x.cell[0]

@@ -275,6 +275,12 @@ class Entry:
                     "the function changes whether a tensor from outside requires grad, which "
                     "a program cannot do again; do it outside torch.compile, or to a detach()"
                 )
+            views = [t for t in self.arguments.leaves if t.view_of and t.view_of.root is tensor]
+            if now is not before and views:
+                raise TraceError(
+                    "an argument that is a view of a tensor that requires grad, or gets to, is "
+                    "written inside torch.compile; give the whole tensor"
+                )
             if now is not before and now is not None and type(now) is not Leaf:
                 name = self.arguments.expression(tensor) or self.source.name(tensor)
                 found.append((name, tensor.node, tensor.array))

@@ -256,3 +256,28 @@ def test_history_that_is_dropped():
     with pytest.warns(UserWarning, match="requires grad"):
         assert not f(torch.ones(2)).requires_grad
     assert not y.requires_grad
+
+
+def test_views_of_tensors_with_history_that_are_written():
+    f = torch.compile(lambda v: v.mul_(2))
+    with pytest.warns(UserWarning, match="a view of a tensor that requires grad"):
+        for _ in range(3):
+            w = torch.ones(3, requires_grad=True)
+            base = w * 1
+            part, other = base[1:], base[2:]
+            f(part)
+            (base.sum() + other.sum()).backward()
+            assert w.grad.tolist() == [1, 2, 4] and other.tolist() == [2]
+
+
+def test_a_failed_trace_leaves_views_their_memory():
+    p, base = torch.ones(2, requires_grad=True), torch.ones(3)
+    part, other = base[1:], base[2:]
+
+    def f(x):
+        part.mul_(p * 3)
+        return other * x.sum().item()
+
+    with pytest.warns(UserWarning, match="values of a tensor"):
+        assert torch.compile(f)(torch.ones(2)).item() == 6
+    assert base.tolist() == [1, 3, 3]
