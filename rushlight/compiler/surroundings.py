@@ -260,7 +260,7 @@ class Surroundings(list):
         own = getattr(value, "__dict__", ())
         for name in sorted({name for c in users for name in vars(c)}):
             special = name.startswith("__") and name.endswith("__")
-            if name not in self.names and (not special or name in _SELDOM or value is None):
+            if name not in self.names and (not special or name in _SELDOM):
                 continue
             # A method may call the one that it overrides.
             members = [vars(c)[name] for c in users if name in vars(c)]

@@ -200,6 +200,19 @@ def of_a_zero():
     return lambda x: x / torch.full((1,), c.k), lambda: setattr(c, "k", -0.0)
 
 
+def of_an_operator():
+    rates = [2.0]
+
+    class Scaled:
+        def __init__(self, x):
+            self.x = x
+
+        def __add__(self, other):
+            return self.x * rates[0] + other
+
+    return lambda x: Scaled(x) + 1, lambda: rates.append(rates.pop() + 1)
+
+
 def of_a_longer_module_list():
     m = nn.Sequential(nn.ReLU())
     return m, lambda: m.append(nn.Softplus())
@@ -222,7 +235,7 @@ CASES = [
     of_an_entry_with_a_number, of_an_entry_with_a_variable, of_a_set, of_an_array, of_a_slot,
     of_a_default, of_a_named_attribute, of_a_longer_module_list, of_a_deque,
     a_number_in_place_of_a_tensor, of_a_decorator, of_a_function, of_a_zero,
-    of_the_environment,
+    of_the_environment, of_an_operator,
 ]  # fmt: skip
 
 
