@@ -242,6 +242,12 @@ class Surroundings(list):
             self._members(cls, None)
             self._each([_code_of(getattr(cls, name, None)) for name in _OF_CALLS])
 
+    def _method(self, cls, name, own):
+        """Note that a method is that of the class, and the class has it still."""
+        if type(own) is dict and name not in own:
+            self.append((f"{name!r} not in {{0}}", (own,), True))
+        self.append((f"{{0}}.{name}", (cls,), getattr(cls, name)))
+
     def _optimizer(self, optimizer):
         """Note the options that the code itself reads: its step reads them again at each run."""
         self.optimizers.append(optimizer)
@@ -260,11 +266,14 @@ class Surroundings(list):
         own = getattr(value, "__dict__", ())
         for name in sorted({name for c in users for name in vars(c)}):
             special = name.startswith("__") and name.endswith("__")
-            if name not in self.names and (not special or name in _SELDOM):
+            called = name == "forward" and _is_module(value)
+            if name not in self.names and not called and (not special or name in _SELDOM):
                 continue
             # A method may call the one that it overrides.
             members = [vars(c)[name] for c in users if name in vars(c)]
             self._each(map(_code_of, members))
+            if isinstance(members[0], types.FunctionType) and not special:
+                self._method(cls, name, own)
             owner = cls if value is None else value
             data = not special and name not in own and _is_data(members[0], value)
             if data and hasattr(owner, name):  # a slot may be empty

@@ -200,6 +200,25 @@ def of_a_zero():
     return lambda x: x / torch.full((1,), c.k), lambda: setattr(c, "k", -0.0)
 
 
+def of_a_method_of_an_object():
+    m = Child()
+    return m.loss, lambda: setattr(m, "inner", lambda: 5.0)
+
+
+def of_a_method_of_a_class():
+    class Local(Child):
+        def inner(self):
+            return 2.0
+
+    m = Local()
+    return m.loss, lambda: setattr(Local, "inner", lambda self: 5.0)
+
+
+def of_the_forward_of_a_module():
+    m = Child()
+    return nn.Sequential(m), lambda: setattr(m, "forward", lambda x: -x)
+
+
 def of_an_operator():
     rates = [2.0]
 
@@ -235,7 +254,8 @@ CASES = [
     of_an_entry_with_a_number, of_an_entry_with_a_variable, of_a_set, of_an_array, of_a_slot,
     of_a_default, of_a_named_attribute, of_a_longer_module_list, of_a_deque,
     a_number_in_place_of_a_tensor, of_a_decorator, of_a_function, of_a_zero,
-    of_the_environment, of_an_operator,
+    of_the_environment, of_an_operator, of_a_method_of_an_object,
+    of_a_method_of_a_class, of_the_forward_of_a_module,
 ]  # fmt: skip
 
 
