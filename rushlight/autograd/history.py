@@ -177,9 +177,10 @@ def _set_data(self, value):
     if mode.intercept and mode.state.recorder is not None:
         mode.state.recorder.replace(self, value)
         return
+    if value.array is not self.array:  # other memory, with a clock of its own
+        self.cell = [*self.cell]
     self.array = value.array
     self.view_of = None
-    self.cell = [*self.cell]
     if self.node is not None:
         self.node.shape, self.node.dtype = value.array.shape, value.array.dtype
 

@@ -154,17 +154,20 @@ class Held:
         arrays = [t.array for t in self.tensors]
         self.names.update(zip(self.array_names, arrays, strict=True))
         self.arrays = (*arrays, *self.numbers, *[s.array for s in self.slots])
+        self.clocks: Any = None  # of what is written, while it lies where it does
 
     def finish(self):
         """After a run: mark the tensors that were written, and give the leaves their gradients."""
+        if self.clocks is None:
+            written = [self.tensors[i] for i in self.written]
+            self.clocks = [t.cell for t in written], [t.view_of for t in written if t.view_of]
         now = tick()
-        for i in self.written:
-            t = self.tensors[i]
-            cell = t._cell or t.cell
+        cells, views = self.clocks
+        for cell in cells:
             cell[0] = now
             cell[1] += 1
-            if t.view_of is not None:
-                t.view_of.seen = now
+        for view in views:
+            view.seen = now
         for s in self.slots:
             s.leaf._grad = s.tensor
 
