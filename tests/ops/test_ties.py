@@ -25,7 +25,7 @@ CALLS = {
 
 def arrays():
     rng = np.random.default_rng(5)
-    for shape in ((4, 3), (3, 16), (3, 17), (2, 70), (40, 5), (2, 300), (2, 1500), (2, 5000)):
+    for shape in ((4, 3), (3, 16), (3, 17), (2, 70), (40, 5), (2, 300), (2, 500)):
         for most in (2, 10, 100):
             values = rng.integers(0, most, shape)
             yield values
@@ -56,8 +56,8 @@ def test_recorded():
     ]  # fmt: skip
     assert x.sort(stable=True).indices[:4].tolist() == [1, 3, 5, 7]
     assert x[:16].sort().indices[:4].tolist() == [1, 3, 5, 7]
-    many = rushlight.zeros(32768)
-    assert many.sort().indices.tolist() == list(range(32768))
+    many = rushlight.zeros(1024)
+    assert many.sort().indices.tolist() == list(range(1024))
 
 
 def test_values_and_gradients_go_with_the_indices():
