@@ -40,7 +40,7 @@ def fmax(xp, x, y):
     """The larger of ``input`` and ``other``; nan only where both are.
 
     >>> import rushlight as torch
-    >>> torch.fmax(torch.tensor([1.0, float("nan")]), torch.tensor([3.0, 2.0]))
+    >>> torch.fmax(torch.tensor([1.0, torch.nan]), torch.tensor([3.0, 2.0]))
     tensor([3., 2.])
     """
     return xp.fmax(x, y)
@@ -51,7 +51,7 @@ def fmin(xp, x, y):
     """The smaller of ``input`` and ``other``; nan only where both are.
 
     >>> import rushlight as torch
-    >>> torch.fmin(torch.tensor([1.0, float("nan")]), torch.tensor([3.0, 2.0]))
+    >>> torch.fmin(torch.tensor([1.0, torch.nan]), torch.tensor([3.0, 2.0]))
     tensor([1., 2.])
     """
     return xp.fmin(x, y)
@@ -203,7 +203,7 @@ def nan_to_num(xp, x, *, nan=None, posinf=None, neginf=None):
     """``input`` with nan and infinities replaced: by 0 and the largest finite numbers if not given.
 
     >>> import rushlight as torch
-    >>> torch.nan_to_num(torch.tensor([float("nan"), float("inf"), 1.0]), posinf=9.0)
+    >>> torch.nan_to_num(torch.tensor([torch.nan, torch.inf, 1.0]), posinf=9.0)
     tensor([0., 9., 1.])
     """
     if x.dtype.kind == "c":

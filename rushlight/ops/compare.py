@@ -83,7 +83,7 @@ def isnan(xp, x):
     """True where ``input`` is not a number.
 
     >>> import rushlight as torch
-    >>> torch.isnan(torch.tensor([1.0, float("nan")]))
+    >>> torch.isnan(torch.tensor([1.0, torch.nan]))
     tensor([False,  True])
     """
     return x != x
@@ -105,7 +105,7 @@ def isfinite(xp, x):
     """True where ``input`` is neither infinite nor nan.
 
     >>> import rushlight as torch
-    >>> torch.isfinite(torch.tensor([1.0, float("inf"), float("nan")]))
+    >>> torch.isfinite(torch.tensor([1.0, torch.inf, torch.nan]))
     tensor([ True, False, False])
     """
     return xp.isfinite(x)
@@ -116,7 +116,7 @@ def isposinf(xp, x):
     """True where ``input`` is +∞.
 
     >>> import rushlight as torch
-    >>> torch.isposinf(torch.tensor([float("inf"), float("-inf")]))
+    >>> torch.isposinf(torch.tensor([torch.inf, float("-inf")]))
     tensor([ True, False])
     """
     return x == xp.inf
@@ -127,7 +127,7 @@ def isneginf(xp, x):
     """True where ``input`` is -∞.
 
     >>> import rushlight as torch
-    >>> torch.isneginf(torch.tensor([float("inf"), float("-inf")]))
+    >>> torch.isneginf(torch.tensor([torch.inf, float("-inf")]))
     tensor([False,  True])
     """
     return x == -xp.inf

@@ -32,7 +32,7 @@ def nansum(xp, x, *, dim=None, keepdim=False):
     """``sum`` with nan as 0.
 
     >>> import rushlight as torch
-    >>> torch.nansum(torch.tensor([1.0, float("nan"), 2.0]))
+    >>> torch.nansum(torch.tensor([1.0, torch.nan, 2.0]))
     tensor(3.)
     """
     if x.dtype.kind == "c":
@@ -131,7 +131,7 @@ def nanmean(input, dim=None, keepdim=False, *, dtype=None, out=None):
     """``mean`` without the elements that are nan.
 
     >>> import rushlight as torch
-    >>> torch.nanmean(torch.tensor([1.0, float("nan"), 2.0]))
+    >>> torch.nanmean(torch.tensor([1.0, torch.nan, 2.0]))
     tensor(1.5000)
     """
     if input.dtype.category < 2 or (dtype is not None and dtype.category < 2):

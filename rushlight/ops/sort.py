@@ -361,7 +361,7 @@ def nanmedian(input, dim=None, keepdim=False, *, out=None):
     """``median`` without the elements that are nan.
 
     >>> import rushlight as torch
-    >>> torch.nanmedian(torch.tensor([3.0, float("nan"), 1.0]))
+    >>> torch.nanmedian(torch.tensor([3.0, torch.nan, 1.0]))
     tensor(1.)
     """
     if dim is None:
