@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 
 import rushlight
 from rushlight.compiler import code, threads
-from rushlight.compiler.emit.contraction import Contraction, Matrix, emit, plan, storing
+from rushlight.compiler.emit.contraction import Contraction, Matrix, Storing, emit, plan
 from rushlight.compiler.emit.loop import lift, loop
 from rushlight.compiler.emit.microkernel import Tile, tile_function
 from rushlight.compiler.emit.target import host
@@ -92,7 +92,7 @@ class Compiled:
         steps = plan(Contraction(F4, batch, m, n, k, matrix(x), matrix(y)), host())
         buffers = [x, y, *[aligned(size) for size in steps.temporaries], out]
         module = ir.Module()
-        sink = storing(len(buffers) - 1, F4, tuple(s // 4 for s in out.strides))
+        sink = Storing(len(buffers) - 1, F4, tuple(s // 4 for s in out.strides))
         emit(module, steps, sink)
         _write_all(module, steps.kernels)
         self.library = code.load(host().object_code(module))

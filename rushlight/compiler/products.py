@@ -4,12 +4,12 @@ from typing import Any
 
 from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.emit import attention, contraction, convolution, pooling
-from rushlight.compiler.emit.contraction import Contraction, Matrix
+from rushlight.compiler.emit.contraction import Contraction, Matrix, Storing
 from rushlight.compiler.emit.memory import store
 from rushlight.compiler.emit.nodes import Nodes
 from rushlight.compiler.emit.scope import I64, POINTER, Scope
 from rushlight.compiler.emit.value import BOOL, FLOAT, HALF, Value, splat
-from rushlight.compiler.kernel import Root
+from rushlight.compiler.kernel import Root, Store
 from rushlight.compiler.loops import nodes_of
 from rushlight.compiler.signature import described
 
@@ -83,7 +83,21 @@ class Product:
             indices, value, mask = _flattened(rest)
             _Epilogue(self, b, args, first).run(indices, value, mask)
 
-        self.emitter.emit(module, plan, sink)
+        plain = self._storing(first) if self.emitter is contraction else None
+        self.emitter.emit(module, plan, plain or sink)
+
+    def _storing(self, first):
+        """The sink where the result is stored as it is; None where more is done to it."""
+        if len(self.kernel.stores) > 1:
+            return None
+        (s,) = self.kernel.stores
+        index = [(i.offset, *i.terms.items()) for i in self._root()]
+        if type(s) is not Store or type(s.node) is not Root or any(len(i) > 2 for i in index):
+            return None
+        if any(i[0] or (i[1:] and i[1][1] != 1) for i in index):
+            return None
+        strides = [s.address.terms.get(i[1][0], 0) if i[1:] else 0 for i in index]
+        return Storing(first + s.arg, s.dtype, strides, s.address.offset)
 
     def _root(self):
         return self.group.index[self.equation.outs[0].id]

@@ -14,7 +14,7 @@ from llvmlite import ir
 
 import rushlight as torch
 from rushlight.compiler import code, threads
-from rushlight.compiler.emit.contraction import Contraction, Matrix, emit, plan, storing
+from rushlight.compiler.emit.contraction import Contraction, Matrix, Storing, emit, plan
 from rushlight.compiler.emit.loop import address
 from rushlight.compiler.emit.memory import load, store
 from rushlight.compiler.emit.target import host
@@ -51,7 +51,7 @@ def computed(contraction, x, y, target, orders=3):
     out = guarded[: guarded.size - 64].reshape(*batch, m, n)
     strides = tuple(s // out.itemsize for s in out.strides)
     library = compiled(
-        steps, storing(2 + len(steps.temporaries), contraction.dtype, strides), target
+        steps, Storing(2 + len(steps.temporaries), contraction.dtype, strides), target
     )
     results = []
     for seed in range(orders):
@@ -207,7 +207,7 @@ def test_threads(shape):
     contraction, x, y = described(samples((m, k)), samples((n, k), seed=1).T)
     steps = plan(contraction, host())
     out = np.empty((m, n), F4)
-    library = compiled(steps, storing(2 + len(steps.temporaries), F4, (n, 1)), host())
+    library = compiled(steps, Storing(2 + len(steps.temporaries), F4, (n, 1)), host())
     buffers = [x, y, *[aligned(size) for size in steps.temporaries], out]
     args = (ctypes.c_void_p * len(buffers))(*[v.ctypes.data for v in buffers])
     parallel = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)

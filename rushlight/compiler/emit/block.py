@@ -3,6 +3,8 @@
 from dataclasses import replace
 from math import prod
 
+import numpy as np
+
 from rushlight.compiler.emit.frame import entry, kernel
 from rushlight.compiler.emit.loop import address, lift, loop, unravel
 from rushlight.compiler.emit.memory import load, prefix_mask, store
@@ -14,11 +16,37 @@ from rushlight.compiler.emit.packing import (
     pack_right,
     turn_panel,
 )  # fmt: skip
-from rushlight.compiler.emit.value import constant, select
+from rushlight.compiler.emit.value import INT, Value, constant, select
 
-__all__ = ["packing_chunks", "write_blocks", "write_packing"]
+__all__ = ["Storing", "packing_chunks", "write_blocks", "write_packing"]
 
 PACKED = 1 << 14  # elements of the right operand that a chunk packs, where tiles are no larger
+
+
+class Storing:
+    """The sink that stores results at ``args[position]``: strides of batch dims, m and n."""
+
+    def __init__(self, position, dtype, strides, offset=0):
+        self.position, self.dtype, self.strides = position, np.dtype(dtype), tuple(strides)
+        self.offset = offset
+
+    def __call__(self, b, args, batch, m, n, value, mask):
+        at = self.place(b, args, [Value(b, i, INT) for i in (*batch, m, n)])
+        store(b, value, at, self.dtype, mask, self.strides[-1])
+
+    def place(self, b, args, indices):
+        """The address of a result."""
+        at = self.offset
+        for index, stride in zip(indices, self.strides, strict=True):
+            at = lift(b, index) * stride + at
+        return address(b, entry(b, args, self.position), at, self.dtype.itemsize)
+
+    def takes(self, cut):
+        """Whether tiles of the :class:`Blocking` can be stored as they are, whole."""
+        tile = cut.tile
+        whole = cut.columns % tile.lanes == 0 and (cut.overlapping or cut.rows % tile.rows == 0)
+        plain = cut.method == "outer" and not cut.turned and cut.depth and cut.depth_blocks == 1
+        return plain and whole and self.dtype == tile.dtype and self.strides[-1] == 1
 
 
 class _Operands:
@@ -26,7 +54,7 @@ class _Operands:
 
     def __init__(self, b, cut, args, batch):
         self.b, self.cut, self.batch = b, cut, batch
-        indices = unravel(b, batch, cut.batch)
+        self.indices = indices = unravel(b, batch, cut.batch)
         places = (1, 0) if cut.turned else (0, 1)
         self.left, self.right = [
             Source(b, operand, cut.tile.dtype, args, entry(b, args, i), indices)
@@ -126,20 +154,22 @@ def write_blocks(module, name, cut, sink):
     """Add the kernel that computes a chunk of ``cut``, a :class:`Blocking`, and gives it away."""
     b, args, chunk, scratch = kernel(module, name)
     group, down, across = _numbers(b, chunk, cut.grid)
-    block = _Block(b, cut, args, scratch, down, across)
+    direct = sink if isinstance(sink, Storing) and sink.takes(cut) else None
+    block = _Block(b, cut, args, scratch, down, across, direct)
     first, count = _share(group, cut.batches, prod(cut.batch))
     with loop(b, 0, count) as i:
         batch = first + i
         block.compute(_Operands(b, cut, args, batch))
-        block.drain(sink, [lift(b, n).v for n in unravel(b, batch, cut.batch)])
+        if direct is None:
+            block.drain(sink, [lift(b, n).v for n in unravel(b, batch, cut.batch)])
     b.ret_void()
 
 
 class _Block:
-    """Writes the computation of one block of sums, which is in scratch memory."""
+    """Writes the computation of one block of sums, in scratch memory or, ``direct``, in place."""
 
-    def __init__(self, b, cut, args, scratch, down, across):
-        self.b, self.cut, self.args = b, cut, args
+    def __init__(self, b, cut, args, scratch, down, across, direct):
+        self.b, self.cut, self.args, self.direct = b, cut, args, direct
         self.itemsize = cut.tile.dtype.itemsize
         parts, offset = [], 0
         for size in cut.scratch:
@@ -181,7 +211,9 @@ class _Block:
         return least(column, last) if self.cut.method == "inner" else column
 
     def _place(self, row, column):
-        """Where the block has the sum of a row and a column."""
+        """Where the sum of a row and a column goes."""
+        if self.direct is not None:
+            return self.direct.place(self.b, self.args, (*self.operands.indices, row, column))
         offset = (row - self._row(0)) * self.cut.block[1] + (column - self._column(0))
         return address(self.b, self.sums, offset, self.itemsize)
 
@@ -245,7 +277,8 @@ class _Block:
         if cut.pack_left:
             left = (cut.left_pitch, 1) if cut.left.axis == "depth" else (1, cut.left_pitch)
         right = cut.width if cut.pack_right else cut.right.depth
-        layout = left, right, cut.block[1], cut.depth_blocks > 1
+        pitch = cut.block[1] if self.direct is None else self.direct.strides[-2]
+        layout = left, right, pitch, cut.depth_blocks > 1
         rest = cut.columns - (cut.tiles[1] - 1) * cut.width
         tile = replace(cut.tile, columns=-(-rest // lanes))
         partial = 0 if cut.pack_right else rest % lanes

@@ -13,16 +13,16 @@ from math import prod
 
 import numpy as np
 
-from rushlight.compiler.emit.block import packing_chunks, write_blocks, write_packing
+from rushlight.compiler.emit.block import Storing, packing_chunks, write_blocks, write_packing
 from rushlight.compiler.emit.blocking import blocking
 from rushlight.compiler.emit.frame import entry, kernel
 from rushlight.compiler.emit.loop import address, lift, loop, unravel
-from rushlight.compiler.emit.memory import load, prefix_mask, store
+from rushlight.compiler.emit.memory import load, prefix_mask
 from rushlight.compiler.emit.packing import Matrix, Operand, least
 from rushlight.compiler.emit.plan import Kernel, Plan
 from rushlight.compiler.emit.value import INT, Value, constant
 
-__all__ = ["Contraction", "Matrix", "emit", "plan", "storing"]
+__all__ = ["Contraction", "Matrix", "Storing", "emit", "plan"]
 
 COMBINED = 1 << 10  # vectors of sums that a chunk makes of parts
 
@@ -73,7 +73,8 @@ def emit(module, plan, sink):
     Their ``args`` are the addresses of a, of b, of the plan's temporaries, and of whatever else
     ``sink(b, args, batch, m, n, value, mask)`` uses. It is called where a vector of sums,
     ``value``, is finished, for columns from ``n`` on, of which ``mask`` (or None) says which exist;
-    ``batch`` are indices, which like ``m`` and ``n`` are int64 LLVM values.
+    ``batch`` are indices, which like ``m`` and ``n`` are int64 LLVM values. With a :class:`Storing`
+    tiles go to where it stores them, if they can.
     """
     names = [kernel.name for kernel in plan.kernels]
     if plan.choice is None:
@@ -89,22 +90,8 @@ def emit(module, plan, sink):
         return
     place = 1 + len(plan.temporaries)
     shape = (parts, *form.batch, form.m, form.n)
-    write_blocks(module, names[0], cut, storing(place, form.dtype, _strides(shape)))
+    write_blocks(module, names[0], cut, Storing(place, form.dtype, _strides(shape)))
     _write_sum(module, names[1], form, parts, cut.tile.lanes, place, sink)
-
-
-def storing(position, dtype, strides):
-    """The sink that stores the result at ``args[position]``: strides of batch dims, m and n."""
-    dtype = np.dtype(dtype)
-
-    def sink(b, args, batch, m, n, value, mask):
-        offset = 0
-        for index, stride in zip((*batch, m, n), strides, strict=True):
-            offset = Value(b, index, INT) * stride + offset
-        at = address(b, entry(b, args, position), offset, dtype.itemsize)
-        store(b, value, at, dtype, mask, strides[-1])
-
-    return sink
 
 
 def _strides(shape):
