@@ -2,7 +2,7 @@
 
 Whether one does follows from its sizes, dtypes and layouts alone, never from what ran before, so a
 program's numbers are the same in every run. ``LEAST`` says from how many elements on; the numbers
-are measured (``python -m benchmarks.eager``).
+are measured (``python -m benchmarks.large``).
 """
 
 import functools
