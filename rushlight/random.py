@@ -51,10 +51,7 @@ STATE = np.dtype(
 
 def _refuse_trace():
     """A program draws when it runs, so a stream cannot be set or read while it is recorded."""
-    if mode.intercept and mode.recorder() is not None:
-        mode.recorder().refuse(
-            "inside torch.compile, a generator can only be drawn from: make and seed it outside"
-        )
+    mode.refuse_in_trace("a generator can only be drawn from: make and seed it outside")
 
 
 class Generator:

@@ -87,11 +87,10 @@ class GradScaler:
             self._growth_tracker = from_array(np.array(self._init_growth_tracker, np.int32))
 
     def _state(self, optimizer):
-        if mode.intercept and mode.recorder() is not None:
-            mode.recorder().refuse(
-                "inside torch.compile, GradScaler cannot look whether gradients are finite; take "
-                "the step outside, or train in bfloat16, which needs no scaling"
-            )
+        mode.refuse_in_trace(
+            "GradScaler cannot look whether gradients are finite; take the step outside, or train "
+            "in bfloat16, which needs no scaling"
+        )
         return self._per_optimizer_states.setdefault(
             id(optimizer), {"stage": OptState.READY, "found_inf": None}
         )

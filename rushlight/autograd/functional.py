@@ -111,6 +111,14 @@ def _result(found, create_graph, as_tuple):
     return found if as_tuple else found[0]
 
 
+def _slope(func, inputs, create_graph, strict, name):
+    """(inputs, whether a tuple, outputs, the recorded gradient) of a function of one number."""
+    inputs, several, outputs, many = _run(func, inputs, create_graph, name)
+    out = _scalar(outputs, many, name)
+    found = _gradients((out,), inputs, (out.new_ones(out.shape),), True)
+    return inputs, several, outputs, _filled(found, inputs, strict, name)
+
+
 # Products with vectors --------------------------------------------------------------------
 
 
@@ -173,11 +181,8 @@ def vhp(func, inputs, v=None, create_graph=False, strict=False):
     tensor([  6., 120.])
     """
     with mode.enable_grad():
-        inputs, several, outputs, many = _run(func, inputs, create_graph, "vhp")
+        inputs, several, outputs, first = _slope(func, inputs, create_graph, strict, "vhp")
         vectors = _vector(v, inputs, "vhp", several)
-        out = _scalar(outputs, many, "vhp")
-        first = _gradients((out,), inputs, (out.new_ones(out.shape),), True)
-        first = _filled(first, inputs, strict, "vhp")
         found = _gradients(first, inputs, vectors, create_graph)
         found = _filled(found, inputs, strict, "vhp", "the gradient")
         _check_graph(found, strict, create_graph, "vhp")
@@ -193,11 +198,8 @@ def hvp(func, inputs, v=None, create_graph=False, strict=False):
     tensor([  6., 120.])
     """
     with mode.enable_grad():
-        inputs, several, outputs, many = _run(func, inputs, create_graph, "hvp")
+        inputs, several, outputs, first = _slope(func, inputs, create_graph, strict, "hvp")
         vectors = _vector(v, inputs, "hvp", several)
-        out = _scalar(outputs, many, "hvp")
-        first = _gradients((out,), inputs, (out.new_ones(out.shape),), True)
-        first = _filled(first, inputs, strict, "hvp")
         dummies = tuple([t.new_zeros(t.shape).requires_grad_() for t in inputs])
         second = _gradients(first, inputs, dummies, True)
         second = _filled(second, inputs, strict, "hvp", "the gradient")

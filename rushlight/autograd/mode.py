@@ -80,6 +80,12 @@ def recorder():
     return state.recorder
 
 
+def refuse_in_trace(reason):
+    """In a trace, raise the error that a program cannot do what was asked for."""
+    if intercept and state.recorder is not None:
+        state.recorder.refuse(f"inside torch.compile, {reason}")
+
+
 def live(get):
     """``get()`` now; in a trace, a 0-dim tensor that is read again by ``get()`` at each replay.
 

@@ -87,16 +87,17 @@ class Product:
         self.emitter.emit(module, plan, plain or sink)
 
     def _storing(self, first):
-        """The sink where the result is stored as it is; None where more is done to it."""
-        if len(self.kernel.stores) > 1:
+        """The sink where rows of the result are stored as they are; None for any other."""
+        s, *others = self.kernel.stores
+        index = self._root()
+        plain = type(s) is Store and type(s.node) is Root and not others
+        if not plain or any(i.offset or set(i.terms.values()) - {1} for i in index):
             return None
-        (s,) = self.kernel.stores
-        index = [(i.offset, *i.terms.items()) for i in self._root()]
-        if type(s) is not Store or type(s.node) is not Root or any(len(i) > 2 for i in index):
+        if any(len(i.terms) > 1 for i in index):
             return None
-        if any(i[0] or (i[1:] and i[1][1] != 1) for i in index):
+        strides = [sum(s.address.terms.get(v, 0) for v in i.terms) for i in index]
+        if strides[-1] != 1:
             return None
-        strides = [s.address.terms.get(i[1][0], 0) if i[1:] else 0 for i in index]
         return Storing(first + s.arg, s.dtype, strides, s.address.offset)
 
     def _root(self):

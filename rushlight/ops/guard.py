@@ -37,7 +37,7 @@ def guarded(call, name, strict=True):
     hand_over = _nobody if name in _MAKING else overridden
 
     def failed(error, args, named):
-        """What a class gives instead; else an error of the right type, or none."""
+        """What a class gives instead; else an error of the right type, or that of the call."""
         found = hand_over(checked, args, named, deep=True)
         if found is not NotImplemented:
             return found
@@ -48,7 +48,7 @@ def guarded(call, name, strict=True):
             if "argument '" not in text:  # NumPy's own words
                 text = violation(name, forms_of(call), args, named) or text
             raise ArgumentError(text) from error
-        return NotImplemented
+        raise error
 
     if strict:
 
@@ -67,10 +67,7 @@ def guarded(call, name, strict=True):
             try:
                 return call(*args, **named)
             except Exception as error:
-                found = failed(error, args, named)
-                if found is not NotImplemented:
-                    return found
-                raise
+                return failed(error, args, named)
 
     else:
 
@@ -83,10 +80,7 @@ def guarded(call, name, strict=True):
             try:
                 return call(*args, **named)
             except Exception as error:
-                found = failed(error, args, named)
-                if found is not NotImplemented:
-                    return found
-                raise
+                return failed(error, args, named)
 
     vars(checked)["is_guarded"] = True
     return checked

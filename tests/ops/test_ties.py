@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import rushlight
+from rushlight import selection
 
 CALLS = {
     "sort": lambda t, x: t.sort(x),
@@ -47,6 +48,21 @@ def test_as_pytorch(name):
             want, got = (want,), (got,)
         for w, g in zip(want, got, strict=True):
             np.testing.assert_array_equal(g.numpy(), w.numpy(), err_msg=f"{a.shape} {a.dtype}")
+
+
+@pytest.mark.parity
+def test_long_rows_as_pytorch():
+    """What ``multinomial`` takes for rows of any length, and the others for few elements."""
+    peer = pytest.importorskip("torch")
+    rng = np.random.default_rng(6)
+    for n, most in ((1500, 2), (1500, 100), (5000, 10), (5000, 1000)):
+        rows = rng.integers(0, most, (2, n)).astype("f4")
+        theirs = peer.from_numpy(rows)
+        for k in (3, n // 2, n):
+            np.testing.assert_array_equal(selection.largest(rows, k), theirs.topk(k).indices)
+        for row, t in zip(rows, theirs, strict=True):
+            assert selection.order(row, True) == t.sort(descending=True).indices.tolist()
+            assert selection.kth(row, n // 3) == t.kthvalue(n // 3 + 1).indices.item()
 
 
 def test_recorded():

@@ -108,11 +108,10 @@ class LRScheduler:
 
     def get_last_lr(self):
         """The learning rate of each group as this scheduler last set it."""
-        if mode.intercept and mode.recorder() is not None:
-            mode.recorder().refuse(
-                "inside torch.compile, a scheduler has no rate to tell, since its steps come after "
-                "the program; ask for it outside"
-            )
+        mode.refuse_in_trace(
+            "a scheduler has no rate to tell, since its steps come after the program; ask for it "
+            "outside"
+        )
         return self._last_lr
 
     def get_lr(self):
