@@ -109,17 +109,16 @@ def check_result(x, value, name):
         )
 
 
-def write(x, value, name="copy_"):
-    """``x[...] = value`` where x keeps its memory and takes on value's history; returns x."""
+def write(x, value, name="copy_", uniform=False):
+    """``x[...] = value`` where x keeps its memory and takes on value's history; returns x.
+
+    ``uniform``: all elements get one value, so those that share memory may be written.
+    """
     check_write(x, name)
     check_result(x, value, name)
-    if 0 in x.array.strides and x.array.size and name not in _ONE_VALUE:
+    if 0 in x.array.strides and x.array.size and not uniform:
         check_overlap(x.array, name)
     return assign(x, value)
-
-
-#: Writes of one value, which elements that share memory all take.
-_ONE_VALUE = ("fill_", "zero_")
 
 
 def assign(x, value):

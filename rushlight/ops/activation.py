@@ -98,7 +98,7 @@ elu.grad(
 )
 
 
-@_activation(dtype=real_numbers)
+@_activation(dtype=real_numbers, casts=True)
 def threshold(xp, x, *, threshold, value):
     """x where it is above the threshold, else ``value``."""
     return xp.where(x <= threshold, x.dtype.type(value), x)

@@ -29,7 +29,7 @@ def _affine(name, op, ranks):
     return run
 
 
-def _axpby(product_, input, alpha, beta, name, out):
+def _axpby(product_, input, alpha, beta, name, out, **how):
     check_tensors(name, input=input)
     found = product_ if alpha == 1 else product_ * alpha
     if beta != 0:  # beta 0 drops input, nan and all
@@ -41,7 +41,7 @@ def _axpby(product_, input, alpha, beta, name, out):
             f"{name}: input {tuple(input.shape)} must be broadcastable to the product's shape "
             f"{tuple(product_.shape)}"
         )
-    return found if out is None else store(out, found, name)
+    return found if out is None else store(out, found, name, **how)
 
 
 @function(inplace=True)
@@ -110,7 +110,7 @@ def addr(input, vec1, vec2, *older, beta=1, alpha=1, out=None):
     """``beta · input + alpha · outer(vec1, vec2)``."""
     if older:
         input, vec1, vec2, beta, alpha = affine_order("addr", input, vec1, vec2, *older)
-    return _axpby(outer(vec1, vec2), input, alpha, beta, "addr", out)
+    return _axpby(outer(vec1, vec2), input, alpha, beta, "addr", out, casts=True)
 
 
 @function(inplace=True)
@@ -135,4 +135,4 @@ def addbmm(input, batch1, batch2, *older, beta=1, alpha=1, out=None):
     """``beta · input`` + ``alpha`` · the sum of the products of two batches of matrices."""
     if older:
         input, batch1, batch2, beta, alpha = affine_order("addbmm", input, batch1, batch2, *older)
-    return _axpby(bmm(batch1, batch2).sum(0), input, alpha, beta, "addbmm", out)
+    return _axpby(bmm(batch1, batch2).sum(0), input, alpha, beta, "addbmm", out, silent=True)

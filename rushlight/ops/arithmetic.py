@@ -270,7 +270,7 @@ def _lerp_number(xp, x, end, *, weight):
 
 
 @elementwise(public=False, method=False, inplace=False, name="lerp", dtype=_same_dtype,
-             grad_name="LerpBackward1", tensors=("x", "end"))  # fmt: skip
+             grad_name="LerpBackward1", tensors=("x", "end"), casts=False)  # fmt: skip
 def _lerp(xp, x, end, weight):
     """x + weight · (end - x)."""
     return _lerp_forward(xp, x, end, weight)

@@ -123,7 +123,7 @@ def _held(name, grad_name, bound):
 
     forward.__doc__ = "x between two numbers."
     op = elementwise(forward, name=name, public=False, method=False, inplace=False, dtype=real_only,
-                     grad_name=grad_name, tensors=("x",))  # fmt: skip
+                     grad_name=grad_name, tensors=("x",), casts=bound)  # fmt: skip
     op.grad(x=lambda g, x, min, max: where(_inside(x, min, max), g, 0))
     if bound:
         op.grad(min=_min_slope, max=_max_slope)

@@ -20,7 +20,6 @@ from rushlight.ops.arguments import bind, judge
 from rushlight.ops.direct import viewed
 from rushlight.ops.dispatch import apply
 from rushlight.ops.promotion import scalar_dtype
-from rushlight.ops.result import store
 from rushlight.tensor import Tensor, from_array
 
 __all__ = [
@@ -47,7 +46,7 @@ def generic(op):
         except (RuntimeError, ValueError, IndexError, AttributeError):
             judge(op, params)
             raise
-        return result if out is None else store(out, result, op.name)
+        return result if out is None else op.store(out, result)
 
     return call
 
@@ -224,7 +223,7 @@ def with_out(op, operate):
 
 def slow(op, args, out):
     result = apply(op, args, {})
-    return result if out is None else store(out, result, op.name)
+    return result if out is None else op.store(out, result)
 
 
 def slow_operator(op, args, out):

@@ -13,6 +13,7 @@ from rushlight.ops.definition import function
 from rushlight.ops.kinds import source
 from rushlight.ops.layout import channels_last, channels_last_3d, preserve_format, strided
 from rushlight.ops.promotion import scalar_dtype
+from rushlight.ops.result import store
 from rushlight.storage import reach, settled, span
 from rushlight.strides import empty_like as dense_like
 from rushlight.tensor import Tensor, disabled_torch_function, from_array
@@ -53,12 +54,10 @@ def dtype_of(out, name):
     return None if out is None else out.dtype
 
 
-def finished(t, requires_grad, out=None, name=None):
+def finished(t, requires_grad, out=None, name=None, casts=False, silent=True):
     """``t``, written into ``out`` where that is given, and requiring grad where asked."""
     if out is not None:
-        from rushlight.ops.result import store
-
-        t = store(out, t, name)
+        t = store(out, t, name, casts, silent)
     return t.requires_grad_(True) if requires_grad else t
 
 

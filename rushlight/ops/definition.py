@@ -1,11 +1,13 @@
 """What a definition of an operation holds, and the registry of all of them."""
 
-from functools import wraps
+from functools import partial, wraps
 from operator import itemgetter
 from typing import Any
 
 from rushlight.autograd.tape import Node
 from rushlight.backend import native
+from rushlight.errors import ArgumentDtypeError, DtypeError
+from rushlight.ops.result import in_place, store
 from rushlight.tensor import Tensor
 
 __all__ = ["FUNCTIONS", "OPS", "REQUIRED", "Op", "function", "numpy_names", "publish"]
@@ -73,6 +75,8 @@ class Op:
         raises: It raises where values are wrong, so a program must keep it; nothing is computed.
         lowering: What it is made of: (rule, names that the rule wants); see ``lower``.
         checking: What of its values must be checked: likewise; see ``lower_check``.
+        store: ``store(out, result)`` writes into what ``out=`` names; option ``casts`` says which
+            dtypes besides its own, see ``result.py``.
         closures: What to run once the rules are stated: functions that note what rules want saved.
         call: The public function.
     """
@@ -113,6 +117,10 @@ class Op:
         self.rules: list[Any] = [None] * len(names)
         self.closures: list[Any] = []
         self.call: Any = None
+        self.store = partial(
+            store, name=self.name, casts=options.pop("casts", False),
+            error=ArgumentDtypeError if self.variadic else DtypeError,
+        )  # fmt: skip
         self.saves: list[str] = []
         self.origins: list[int | None] = []
         self.plan: list[tuple] = []
@@ -198,8 +206,6 @@ def publish(call, name, public=True, method=True, inplace=False, alias=(), opera
         if method:
             setattr(Tensor, n, call)
         if inplace:
-            from rushlight.ops.result import in_place
-
             setattr(Tensor, n + "_", in_place(call, n + "_"))
             if public:
                 FUNCTIONS[n + "_"] = Tensor.__dict__[n + "_"]

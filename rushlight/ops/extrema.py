@@ -76,14 +76,14 @@ def amin(xp, x, *, dim=None, keepdim=False):
     return extreme(xp.minimum, x, dim, keepdim)
 
 
-@reduction(public=False, method=False, name="max_all", grad_name="MaxBackward1")
+@reduction(public=False, method=False, name="max_all", grad_name="MaxBackward1", casts=True)
 def max_all(xp, x, *, dim=None, keepdim=False):
     """The largest of all elements."""
     _check("max", x, dim)
     return xp.maximum.reduce(x, axis=None if not keepdim else dim, keepdims=keepdim)
 
 
-@reduction(public=False, method=False, name="min_all", grad_name="MinBackward1")
+@reduction(public=False, method=False, name="min_all", grad_name="MinBackward1", casts=True)
 def min_all(xp, x, *, dim=None, keepdim=False):
     """The smallest of all elements."""
     _check("min", x, dim)

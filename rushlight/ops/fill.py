@@ -49,7 +49,7 @@ def fill_(self, value):
     >>> torch.zeros(2).fill_(3)
     tensor([3., 3.])
     """
-    return overwrite(self, _fill, (value,), {}, _fill_into)
+    return overwrite(self, _fill, (value,), {}, _fill_into, uniform=True)
 
 
 @kernel(public=False, method=False, name="zero", widen=False)
@@ -74,7 +74,7 @@ def zero_(self):
     >>> torch.ones(2).zero_()
     tensor([0., 0.])
     """
-    return overwrite(self, zero, (), {}, _zero_into)
+    return overwrite(self, zero, (), {}, _zero_into, uniform=True)
 
 
 @method

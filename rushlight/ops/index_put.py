@@ -142,7 +142,8 @@ def index_put(input, indices, values, accumulate=False):
 def index_put_(self, indices, values, accumulate=False):
     """In-place version of ``index_put``."""
     others, dims = _put_arguments(self, indices, values, "index_put_")
-    return overwrite(self, put, others, {"dims": dims, "accumulate": accumulate}, _put_into)
+    params = {"dims": dims, "accumulate": accumulate}
+    return overwrite(self, put, others, params, _put_into, shared=True)
 
 
 # Slices along a dim -----------------------------------------------------------------------
@@ -394,4 +395,4 @@ def index_fill(input, dim, index, value):
 @takes("input, dim, index, value: value")
 def index_fill_(self, dim, index, value):
     """In-place version of ``index_fill``."""
-    return overwrite(self, _index_fill, (index, value), {"dim": dim}, _fill_into)
+    return overwrite(self, _index_fill, (index, value), {"dim": dim}, _fill_into, shared=True)

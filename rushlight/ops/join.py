@@ -45,7 +45,7 @@ def _joined(tensors, *, dim):
     return {"dim": dim}
 
 
-@kernel(public=False, method=False, name="cat", widen=False, prepare=_joined)
+@kernel(public=False, method=False, name="cat", widen=False, prepare=_joined, casts=True)
 def _cat(xp, tensors, *, dim):
     """The tensors one after another along ``dim``."""
     d = tensors[0].dtype
@@ -153,7 +153,7 @@ def _joined_directly(tensors, dim):
     return taped(_cat.op, array, nodes, tuple([saved[s] for s in _cat.op.saves]), (None, None))
 
 
-@kernel(public=False, method=False, name="stack", widen=False)
+@kernel(public=False, method=False, name="stack", widen=False, casts=True)
 def _stack(xp, tensors, *, dim):
     """Tensors of one shape and dtype along a new ``dim``."""
     first = tensors[0].shape

@@ -12,9 +12,13 @@ Each decorator turns a forward on arrays into the public function and binds it t
 namespace and to Tensor. The function is one of the closures of ``closures.py``.
 """
 
-from functools import update_wrapper
+from functools import cache, update_wrapper
 
+import numpy as np
+
+import rushlight.dtype as dtypes
 from rushlight import shapes
+from rushlight.errors import DtypeError
 from rushlight.ops.arguments import admitted, bind, judge, refuse
 from rushlight.ops.closures import (
     binary,
@@ -30,7 +34,6 @@ from rushlight.ops.contract import fits
 from rushlight.ops.definition import Op, publish
 from rushlight.ops.dispatch import apply
 from rushlight.ops.promotion import promote
-from rushlight.ops.result import store
 from rushlight.ops.signature import Signed
 from rushlight.tensor import Tensor
 
@@ -64,11 +67,13 @@ def _split(options):
 def elementwise(forward=None, *, dtype=promote, inplace=True, **options):
     """An operation on each element, broadcasting its inputs.
 
-    ``dtype`` is a promotion rule: the dtype to compute in.
+    ``dtype`` is a promotion rule: the dtype to compute in. What is made of one tensor in its dtype
+    goes into no other; ``casts`` where that is not so.
     """
     if forward is None:
         return lambda f: elementwise(f, dtype=dtype, inplace=inplace, **options)
     publication = _split(options)
+    options.setdefault("casts", forward.__code__.co_argcount > 2 or _makes_numbers(dtype))
     op = Op("elementwise", forward, dtype=dtype, **options)
     build = None if op.params or op.optional else {1: unary, 2: binary}.get(len(op.inputs))
     call = generic(op) if build is None else build(op, slow)
@@ -79,6 +84,15 @@ def elementwise(forward=None, *, dtype=promote, inplace=True, **options):
     if operators:
         _bind_operators(op, build, operators)
     return call
+
+
+@cache
+def _makes_numbers(rule):
+    """Whether the promotion rule gives bool tensors, and so integers, another dtype."""
+    try:
+        return rule([np.zeros(1, bool)]) is not dtypes.bool
+    except DtypeError:
+        return False
 
 
 def _bind_operators(op, build, names):
@@ -139,7 +153,7 @@ def reduction(forward=None, *, whole_name=None, takes_dtype=False, **options):
             found = found.to(dtype)
         if whole is not op.node and params["dim"] is None and type(found.node) is op.node:
             found.node.__class__ = whole
-        return found if out is None else store(out, found, op.name)
+        return found if out is None else op.store(out, found)
 
     plain = op.params == ("dim", "keepdim")
     call = reducer(op, whole, full) if plain else lambda *args, **named: full(args, named)

@@ -40,7 +40,7 @@ def logical_xor(xp, x, y):
     return xp.logical_xor(x, y)
 
 
-@elementwise
+@elementwise(casts=True)
 def logical_not(xp, x):
     """True where ``input`` is zero.
 

@@ -91,7 +91,7 @@ def argwhere(input):
     return _nonzero(input)
 
 
-@elementwise(public=False, method=False, inplace=False, name="where")
+@elementwise(public=False, method=False, inplace=False, name="where", casts=False)
 def _where(xp, condition, x, y):
     """``x`` where the condition holds, ``y`` elsewhere."""
     return xp.where(condition != 0, x, y)

@@ -13,16 +13,17 @@ from rushlight.tensor import Tensor
 
 __all__ = ["overwrite"]
 
-#: PyTorch lets these write into elements that share memory.
-_SHARED = ("put", "index_fill", "fill", "zero")
 
+def overwrite(x, call, others, params, into, uniform=False, shared=False):
+    """``x[...] = call(x, *others, **params)``, straight into x's memory where nothing watches.
 
-def overwrite(x, call, others, params, into):
-    """``x[...] = call(x, *others, **params)``, straight into x's memory where nothing watches."""
+    ``uniform``: all elements get one value, so those that share memory may be written; ``shared``:
+    PyTorch lets ``into`` write into such memory.
+    """
     op = call.op
     check_write(x, op.name + "_")
     if watched(x, others):
-        return write(x, call(x, *others, **params), op.name + "_")
+        return write(x, call(x, *others, **params), op.name + "_", uniform)
     refresh(x)
     arrays = []
     for t in others:
@@ -35,7 +36,7 @@ def overwrite(x, call, others, params, into):
         params = op.prepare(x.array, *arrays, **params)
     if op.check is not None:
         op.check(x.array, *arrays, **params)
-    if 0 in x.array.strides and x.array.size and op.name not in _SHARED:
+    if 0 in x.array.strides and x.array.size and not (uniform or shared):
         check_overlap(x.array, op.name + "_")
     try:
         into(x.array, *arrays, **params)

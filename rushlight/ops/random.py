@@ -264,7 +264,7 @@ def _no_slope(g):
     return g * 0
 
 
-@kernel(public=False, method=False, name="normal")
+@kernel(public=False, method=False, name="normal", casts=True)
 def _normal(xp, mean, std, z):
     """mean + std · z; what was drawn has no gradient."""
     if xp.any(std < 0):
@@ -364,7 +364,7 @@ def bernoulli(input, p=None, *, generator=None, out=None):
             parameters=(float(p),),
             generator=generator,
         )
-    return finished(found, False, out, "bernoulli")
+    return finished(found, False, out, "bernoulli", casts=dtypes.DTYPES)
 
 
 @kernel(public=False, method=False, name="multinomial", widen=False, draws=True)
@@ -387,9 +387,8 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
     tensor([1, 1])
     """
     generator = checked_generator(generator, "multinomial")
-    return _multinomial(
-        input, count=num_samples, replacement=replacement, generator=generator, out=out
-    )
+    found = _multinomial(input, count=num_samples, replacement=replacement, generator=generator)
+    return finished(found, False, out, "multinomial")
 
 
 @kernel(public=False, method=False, name="poisson", widen=False, draws=True)

@@ -80,7 +80,7 @@ def arange(
     if size >= 2**48:
         raise RuntimeError(f"arange: {size} elements do not fit into memory")
     made = _arange(start=start, step=step, size=size, dtype=d.numpy)
-    return finished(made, requires_grad, out, "arange")
+    return finished(made, requires_grad, out, "arange", silent=False)
 
 
 def _spaced(xp, start, end, steps, dtype):

@@ -84,7 +84,7 @@ mean.grad(x=lambda g, x_shape, dim, keepdim: spread(g / count(x_shape, dim), x_s
 # Truth ------------------------------------------------------------------------------------
 
 
-@reduction
+@reduction(casts=(dtypes.uint8,))
 def any(xp, x, *, dim=None, keepdim=False):
     """True where any element over ``dim`` is non-zero.
 
@@ -96,7 +96,7 @@ def any(xp, x, *, dim=None, keepdim=False):
     return found.astype(x.dtype) if x.dtype == xp.uint8 else found
 
 
-@reduction
+@reduction(casts=(dtypes.uint8,))
 def all(xp, x, *, dim=None, keepdim=False):
     """True where all elements over ``dim`` are non-zero.
 

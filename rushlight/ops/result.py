@@ -3,41 +3,26 @@
 import warnings
 from functools import wraps
 
-import rushlight.dtype as dtypes
 from rushlight.autograd import mode
 from rushlight.autograd.write import assign, check_overlap, check_write, write
 from rushlight.dtype import OF
-from rushlight.errors import ArgumentDtypeError, DtypeError
-from rushlight.ops.definition import OPS
+from rushlight.errors import DtypeError
 from rushlight.tensor import Tensor
 
 __all__ = ["in_place", "store"]
 
 
-#: Elementwise operations that write into nothing but the dtype of their result.
-_OWN_DTYPE = {
-    "abs", "bitwise_not", "ceil", "conj", "clamp_max_number", "clamp_min_number", "clamp_number",
-    "floor", "frac", "isneginf", "isposinf", "lerp", "nan_to_num", "neg", "round",
-    "round_decimals", "sgn", "sign", "signbit", "trunc", "where",
-}  # fmt: skip
-#: Other operations that write into any dtype to which their result can be cast.
-_CASTING = {
-    "addr", "cat", "logsumexp", "max_all", "min_all", "normal", "normal_", "stack", "std", "var",
-}  # fmt: skip
-#: Those that resize ``out`` without a word.
-_SILENT = {
-    "addbmm", "bernoulli", "empty", "eye", "full", "linspace", "logspace", "multinomial", "ones",
-    "rand", "randint", "randn", "randperm", "zeros",
-}  # fmt: skip
-
-
-def store(out, result, name):
+def store(out, result, name, casts=False, silent=False, error=DtypeError):
     """Write ``result`` into ``out`` as ``out=`` asks; returns ``out``.
+
+    ``casts``: the dtypes besides its own that the operation called ``name`` writes into; True: all
+    to which its result can be cast, with ``error`` for others. ``silent``: it resizes ``out``
+    without a word.
 
     Raises:
         TypeError: ``out`` is no tensor, or not as many as there are results.
-        RuntimeError: its dtype is not what the operation called ``name`` writes into, it requires
-            grad or an input does, or several of its elements share a place in memory.
+        RuntimeError: its dtype is none of these, it requires grad or an input does, or several of
+            its elements share a place in memory.
     """
     if isinstance(result, tuple):
         if not isinstance(out, (tuple, list)) or len(out) != len(result):
@@ -46,7 +31,7 @@ def store(out, result, name):
                 f"{type(out).__name__}"
             )
         for o, r in zip(out, result, strict=True):
-            store(o, r, name)
+            store(o, r, name, casts, silent, error)
         if type(out) is type(result):
             return out
         return type(result)(*out) if hasattr(result, "_fields") else tuple(out)
@@ -60,43 +45,35 @@ def store(out, result, name):
             "but one of the arguments requires grad."
         )
     if out.array.dtype != result.array.dtype:
-        _check_dtype(OF[out.array.dtype], OF[result.array.dtype], name)
+        _check_dtype(OF[out.array.dtype], OF[result.array.dtype], name, casts, error)
     if out.array.shape != result.array.shape:
-        _resize_out(out, result, name)
+        if out.array.size and not silent:
+            _warn_of_size(out, result, name)
+        out.resize_(result.array.shape)
     return assign(out, result)
 
 
-def _check_dtype(given, wanted, name):
+def _check_dtype(given, wanted, name, casts, error):
     """Raise unless results of the dtype ``wanted`` may be written into the dtype ``given``."""
-    if name == "bernoulli" or (name in ("all", "any") and given is dtypes.uint8):
-        return  # ones and zeros, whatever the dtype
-    op = OPS.get(name)
-    if op is not None and op.kind == "elementwise":
-        casts = name not in _OWN_DTYPE
-    else:
-        casts = name in _CASTING
-    if not casts:
+    if casts is not True and not (casts and given in casts):
         raise DtypeError(
             f"{name}(): Expected out tensor to have dtype {wanted}, but got {given} instead"
         )
-    if wanted.category > given.category:
-        kind = ArgumentDtypeError if name in ("cat", "stack") else DtypeError
-        raise kind(
+    if casts is True and wanted.category > given.category:
+        raise error(
             f"{name}(): result type {wanted.name} can't be cast to the desired output type "
             f"{given.name}"
         )
 
 
-def _resize_out(out, result, name):
-    if out.array.size and name not in _SILENT:
-        warnings.warn(
-            f"An output with one or more elements was resized since it had shape "
-            f"{list(out.array.shape)}, which does not match the required output shape "
-            f"{list(result.array.shape)} of {name}; reuse an out tensor by resizing it to zero "
-            "elements first: t.resize_(0)",
-            stacklevel=4,
-        )
-    out.resize_(result.array.shape)
+def _warn_of_size(out, result, name):
+    warnings.warn(
+        f"An output with one or more elements was resized since it had shape "
+        f"{list(out.array.shape)}, which does not match the required output shape "
+        f"{list(result.array.shape)} of {name}; reuse an out tensor by resizing it to zero "
+        "elements first: t.resize_(0)",
+        stacklevel=4,
+    )
 
 
 def _keep_overwritten(node, x):

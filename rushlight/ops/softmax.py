@@ -120,7 +120,7 @@ def log_softmax(input, dim, dtype=None, *, out=None):
     return _short(log_softmax_, input, dim, dtype, out)
 
 
-@reduction
+@reduction(casts=True)
 def logsumexp(xp, x, *, dim, keepdim=False):
     """The logarithm of the sum of exponentials over ``dim``.
 

@@ -41,13 +41,13 @@ def _deviation_slope(g, x, out, x_shape, dim, keepdim, correction):
     return _variance_slope(halved, x, x_shape, dim, keepdim, correction)
 
 
-@reduction(public=False, method=False, name="var")
+@reduction(public=False, method=False, name="var", casts=True)
 def var_(xp, x, *, dim=None, keepdim=False, correction=1):
     """The variance."""
     return _moments(x, dim, keepdim, correction)[0]
 
 
-@reduction(public=False, method=False, name="std")
+@reduction(public=False, method=False, name="std", casts=True)
 def std_(xp, x, *, dim=None, keepdim=False, correction=1):
     """The standard deviation."""
     return xp.sqrt(_moments(x, dim, keepdim, correction)[0])
