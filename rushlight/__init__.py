@@ -27,6 +27,7 @@ from rushlight.dtype import (
     promote_types,
     set_default_dtype,
 )
+from rushlight.ops.contract import takes as _takes
 from rushlight.ops.definition import FUNCTIONS as _functions
 from rushlight.ops.guard import guarded as _guarded
 from rushlight.ops.layout import (
@@ -66,7 +67,9 @@ __all__ = [
     "strided",
 ]  # fmt: skip
 
-can_cast, promote_types = _guarded(can_cast, "can_cast"), _guarded(promote_types, "promote_types")
+can_cast, promote_types = [
+    _guarded(_takes(asks=False)(_call), _call.__name__) for _call in (can_cast, promote_types)
+]
 
 # Every operation that is public, and every element type with its other name.
 _bound = {

@@ -13,7 +13,9 @@ import rushlight.dtype as dtypes
 from rushlight.autograd import mode
 from rushlight.device import CPU
 
-__all__ = ["Size", "Tensor", "disabled_torch_function", "from_array", "method", "reads_values"]
+__all__ = [
+    "Size", "Tensor", "disabled_torch_function", "from_array", "method", "reads_values", "short",
+]  # fmt: skip
 
 
 class Size(tuple):
@@ -70,6 +72,16 @@ class ViewOf:
 def disabled_torch_function(*args, **kwargs):
     """As a subclass's ``__torch_function__``: operations treat it as a plain Tensor."""
     return NotImplemented
+
+
+def short(function):
+    """A function with a short way of its own, which a guard of its arguments would make longer.
+
+    Goes above all other decorators. What overrides operations is asked where the function fails;
+    a class of tensors that does has methods that ask it, see ``dispatch.ask``.
+    """
+    function.is_short = True
+    return function
 
 
 _new = object.__new__
@@ -252,6 +264,7 @@ class Tensor(metaclass=TensorMeta):
 
         return strided
 
+    @short
     def __len__(self):
         if not self.array.ndim:
             raise TypeError("len() of a 0-d tensor")

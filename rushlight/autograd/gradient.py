@@ -7,7 +7,7 @@ from rushlight.autograd import engine, mode
 from rushlight.autograd.tape import Leaf, Node, refresh
 from rushlight.dtype import OF
 from rushlight.errors import GraphError
-from rushlight.tensor import Tensor, from_array, method
+from rushlight.tensor import Tensor, from_array, method, short
 
 __all__ = ["backward", "grad"]
 
@@ -156,6 +156,7 @@ def backward(
             t._grad = g if t._grad is None else t._grad + g
 
 
+@short
 def _backward_method(self, gradient=None, retain_graph=None, create_graph=False, inputs=None):
     """Accumulate in the leaves the gradient of this tensor; see ``torch.autograd.backward``.
 

@@ -9,7 +9,7 @@ from rushlight.autograd.tape import Leaf, Output, leaf, refresh
 from rushlight.autograd.write import detached
 from rushlight.dtype import OF
 from rushlight.shapes import flag
-from rushlight.tensor import Tensor, disabled_torch_function, from_array, method
+from rushlight.tensor import Tensor, disabled_torch_function, from_array, method, short
 
 __all__: list[str] = []  # everything here is bound to Tensor
 
@@ -74,6 +74,7 @@ def requires_grad(self):
     return self.node is not None or (view.untracked and view.root.node is not None)
 
 
+@short
 @method
 def requires_grad_(self, requires_grad=True):
     """Set ``requires_grad`` in place; returns the tensor.
@@ -230,6 +231,7 @@ def is_inference(self):
     return len(self.cell) > 2
 
 
+@short
 @method
 def detach(self):
     """The same memory as a tensor without history.

@@ -9,7 +9,7 @@ from rushlight.ops.kinds import elementwise
 from rushlight.ops.older import scaled_order, takes_older_order
 from rushlight.ops.promotion import promote, scalar_dtype, to_float
 from rushlight.ops.rules import conj
-from rushlight.tensor import Tensor
+from rushlight.tensor import Tensor, short
 
 # Sums -------------------------------------------------------------------------------------
 
@@ -79,6 +79,7 @@ def _scaled(x, y, alpha, name):
     return y and alpha if result is dtypes.bool else y * alpha
 
 
+@short
 @function(inplace=True)
 @takes_older_order
 def add(input, other, *older, alpha=1, out=None):
@@ -93,6 +94,7 @@ def add(input, other, *older, alpha=1, out=None):
     return add_(input, _scaled(input, other, alpha, "add"), out=out)
 
 
+@short
 @function(inplace=True, alias="subtract")
 @takes_older_order
 def sub(input, other, *older, alpha=1, out=None):

@@ -9,6 +9,7 @@ from rushlight.autograd import mode
 from rushlight.dtype import bool as bool_
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.autocast import LOWER, autocasts
+from rushlight.ops.contract import takes
 from rushlight.ops.dropout import dropout_noise
 from rushlight.ops.kinds import kernel
 from rushlight.ops.matmul import matmul
@@ -161,6 +162,10 @@ _attention.grad(query=_slope(0), key=_slope(1), value=_slope(2))
 # Function ----------------------------------------------------------------------------------
 
 
+@takes(
+    strict=True,
+    kinds={"query": "Tensor", "key": "Tensor", "value": "Tensor", "scale": "float"},
+)
 @autocasts(LOWER)
 def scaled_dot_product_attention(
     query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False

@@ -4,6 +4,7 @@ import numpy as np
 
 from rushlight.dtype import OF
 from rushlight.errors import IndexRangeError, ShapeError, UnsupportedDtypeError
+from rushlight.ops.contract import takes
 from rushlight.ops.dispatch import apply, refuse
 from rushlight.ops.kinds import kernel
 from rushlight.ops.pool import pool_geometry
@@ -111,6 +112,7 @@ def _pooled(name, n, input, kernel_size, stride, padding, ceil_mode, include_pad
     return apply(_AVG_POOL[n], (input,), params)
 
 
+@takes(strict=True)
 def avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
     """The mean of each window.
 
@@ -129,6 +131,7 @@ def avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, coun
     )
 
 
+@takes(strict=True)
 def avg_pool2d(
     input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True,
     divisor_override=None,

@@ -12,6 +12,7 @@ from rushlight.autograd import mode
 from rushlight.autograd.write import write
 from rushlight.backend import native
 from rushlight.errors import ShapeError
+from rushlight.ops.contract import takes
 from rushlight.ops.direct import plain
 from rushlight.ops.dispatch import apply, refuse
 from rushlight.ops.kinds import kernel
@@ -291,6 +292,10 @@ def _check(x, training, **vectors):
         )
 
 
+@takes(
+    strict=True,
+    kinds={"training": "bool", "running_mean": "Tensor?", "running_var": "Tensor?"},
+)
 def batch_norm(
     input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5
 ):

@@ -17,7 +17,7 @@ from rushlight.ops.kinds import kernel
 from rushlight.ops.layout import channels_last, channels_last_3d, contiguous_format, memory_format
 from rushlight.storage import geometry, strided, strides_of
 from rushlight.strides import empty_like
-from rushlight.tensor import Tensor, method
+from rushlight.tensor import Tensor, method, short
 
 # Copies -----------------------------------------------------------------------------------
 
@@ -51,6 +51,7 @@ def _clone(xp, x, *, memory_format=None):
 _clone.grad(x=lambda g: g)
 
 
+@short
 @function
 def clone(input, *, memory_format=None):
     """A copy of ``input`` that passes gradients through.
@@ -346,6 +347,7 @@ _overwritten.lower(lambda x, src: to(src, x.dtype).expand(x.shape))
 _overwritten.grad(x=lambda g: g * 0, src=lambda g: g)
 
 
+@short
 @method
 def copy_(self, src, non_blocking=False):
     """Write ``src``, broadcast and converted, into this tensor.

@@ -109,11 +109,19 @@ class Form:
         self.open = open
 
 
-def takes(*forms):
-    """State the forms in which an overloaded function is called; see the module."""
+def takes(*forms, **judgement):
+    """State what a function takes; see the module. An overloaded one has several forms.
+
+    ``kinds``: what parameters take, where name and default don't tell. ``refusal``: the error for
+    what no form takes (TypeError). ``asks=False``: it makes tensors of other things, which are not
+    asked to take it over. ``strict``: a call of a function of ``nn.functional`` is judged before
+    it runs, not only where it failed: those that PyTorch leaves to one function in C.
+    """
 
     def decorate(call):
-        call.forms = forms
+        if forms:
+            call.forms = forms
+        vars(call).update(judgement)
         return call
 
     return decorate

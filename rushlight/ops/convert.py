@@ -4,16 +4,19 @@ import numpy as np
 
 import rushlight.dtype as dtypes
 from rushlight import shapes
+from rushlight.autograd import mode
 from rushlight.autograd.tape import Leaf, Output, refresh
 from rushlight.dtype import OF
 from rushlight.ops.definition import function
+from rushlight.ops.dispatch import overridden
 from rushlight.printing import format_tensor, set_printoptions
 from rushlight.storage import Storage, address, offset, strides_of
-from rushlight.tensor import Size, Tensor, method, reads_values
+from rushlight.tensor import Size, Tensor, method, reads_values, short
 
 # What an array tells ----------------------------------------------------------------------
 
 
+@short
 @method
 def dim(self):
     """The number of dims.
@@ -36,6 +39,10 @@ def numel(input):
     >>> torch.numel(torch.zeros(2, 3))
     6
     """
+    if mode.intercept:
+        found = overridden(numel, (input,), {})
+        if found is not NotImplemented:
+            return found
     if not isinstance(input, Tensor):
         raise TypeError(f"numel(): argument 'input' must be Tensor, not {type(input).__name__}")
     return input.array.size
@@ -44,6 +51,7 @@ def numel(input):
 Tensor.nelement = numel
 
 
+@short
 @method
 def size(self, dim=None):
     """The shape, or the size of ``dim``.
@@ -173,6 +181,7 @@ is_floating_point = _described(
 is_signed = _described("is_signed", lambda d: d.is_signed, "True for a dtype with negative values.")
 
 
+@short
 @function(method=False)
 def is_tensor(obj):
     """True for a Tensor.
@@ -189,6 +198,7 @@ function(set_printoptions, method=False)
 # Python values ----------------------------------------------------------------------------
 
 
+@short
 @reads_values
 def item(self):
     """The one element as a Python number.
@@ -209,6 +219,7 @@ def item(self):
     return array.item()
 
 
+@short
 @reads_values
 def tolist(self):
     """The elements as nested lists of Python numbers.

@@ -14,7 +14,7 @@ from rushlight.dtype import dtype, of, promote_types
 from rushlight.ops.cast import converted, holds
 from rushlight.ops.definition import function
 from rushlight.storage import UntypedStorage, foreign
-from rushlight.tensor import Tensor, from_array
+from rushlight.tensor import Tensor, from_array, short
 
 # What data is -----------------------------------------------------------------------------
 
@@ -201,6 +201,7 @@ def check_dtype(d, name):
 # Copies -----------------------------------------------------------------------------------
 
 
+@short
 @function(method=False)
 def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=False):
     """A new tensor that copies ``data`` (numbers, nested sequences, an array, a tensor).
@@ -268,7 +269,7 @@ def _warn_if_read_only(array, stacklevel=3):
         )
 
 
-@function(method=False)
+@function(method=False, asks=False)
 def from_numpy(ndarray):
     """A tensor over the memory of a NumPy array, shared both ways.
 
@@ -289,7 +290,7 @@ def from_numpy(ndarray):
     return from_array(foreign(ndarray))
 
 
-@function(method=False)
+@function(method=False, asks=False)
 def as_tensor(data, dtype=None, device=None):
     """``data`` as a tensor, sharing memory where it can (arrays and tensors of that dtype).
 
@@ -308,7 +309,7 @@ def as_tensor(data, dtype=None, device=None):
     return from_array(foreign(array))
 
 
-@function(method=False)
+@function(method=False, asks=False)
 def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=None):
     """``obj`` as a tensor; ``copy`` True always copies, False never does, None where it must.
 

@@ -7,6 +7,7 @@ from typing import Any
 from rushlight.autograd.tape import Node
 from rushlight.backend import native
 from rushlight.errors import ArgumentDtypeError, DtypeError
+from rushlight.ops.contract import takes
 from rushlight.ops.result import in_place, store
 from rushlight.tensor import Tensor
 
@@ -228,17 +229,16 @@ def numpy_names(call):
 
 
 def function(
-    call=None, *, name=None, public=True, method=True, inplace=False, alias=(), kinds=None
+    call=None, *, name=None, public=True, method=True, inplace=False, alias=(), **judgement
 ):
     """Publish a composite: a plain function of operations.
 
-    ``kinds``: what parameters take, where name and default don't tell; see ``contract.py``.
+    ``judgement``: how its arguments are judged, as ``takes`` of ``contract.py`` has it.
     """
     if call is None:
         return lambda f: function(
-            f, name=name, public=public, method=method, inplace=inplace, alias=alias, kinds=kinds
+            f, name=name, public=public, method=method, inplace=inplace, alias=alias, **judgement
         )
-    if kinds is not None:
-        call.kinds = kinds
+    takes(**judgement)(call)
     publish(call, name or call.__name__.strip("_"), public, method, inplace, alias)
     return call

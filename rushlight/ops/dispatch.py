@@ -395,18 +395,11 @@ def keep_subclass(cls, func, args, kwargs):
         mode.state.dispatch = was
 
 
-#: Methods with a short way of their own, on which no class is asked for.
-_SHORT = (
-    "__getitem__", "__len__", "__matmul__", "__rmatmul__", "__setitem__", "copy_", "detach", "dim",
-    "item", "matmul", "numel", "reshape", "size", "tolist", "view",
-)  # fmt: skip
-
-
 def ask(cls):
     """Have the methods of a class that overrides operations ask it, where Tensor's own don't."""
-    for name in _SHORT:
-        if getattr(cls, name) is getattr(Tensor, name):
-            setattr(cls, name, _asking(getattr(Tensor, name)))
+    for name, call in vars(Tensor).items():
+        if hasattr(call, "is_short") and getattr(cls, name) is call:
+            setattr(cls, name, _asking(call))
 
 
 def _asking(function):

@@ -7,6 +7,7 @@ import numpy as np
 from rushlight.errors import DtypeError, UnsupportedDtypeError
 from rushlight.ops.activation import sigmoid
 from rushlight.ops.autocast import SINGLE, autocasts
+from rushlight.ops.contract import takes
 from rushlight.ops.dispatch import apply
 from rushlight.ops.exponential import xlogy
 from rushlight.ops.kinds import kernel
@@ -186,6 +187,7 @@ def binary_cross_entropy_with_logits(
 # Kullback and Leibler ------------------------------------------------------------------------
 
 
+@takes(strict=True)
 @autocasts(SINGLE)
 def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_target=False):
     """target (log(target) - input), where ``input`` is a log-probability; each, or reduced.

@@ -8,7 +8,7 @@ from rushlight.ops.arithmetic import div_
 from rushlight.ops.definition import function
 from rushlight.ops.kinds import elementwise
 from rushlight.ops.promotion import real_only
-from rushlight.tensor import Tensor
+from rushlight.tensor import Tensor, short
 
 
 def real_numbers(operands):
@@ -54,6 +54,7 @@ for _op in (div_floor, div_trunc):
     _op.grad(x=lambda g: g * 0, y=lambda g: g * 0)
 
 
+@short
 @function(inplace=True, alias="divide")
 def div(input, other, *, rounding_mode=None, out=None):
     """``input / other``; ``rounding_mode`` may be "trunc" or "floor".
@@ -77,6 +78,7 @@ def div(input, other, *, rounding_mode=None, out=None):
     )
 
 
+@short
 @function(inplace=True)
 def true_divide(input, other, *, out=None):
     """``input / other``, always true division.

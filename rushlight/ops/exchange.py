@@ -72,7 +72,7 @@ def __dlpack_device__(self):
     return self.array.__dlpack_device__()
 
 
-@function(method=False)
+@function(method=False, asks=False)
 def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
     """A 1-dim tensor over the bytes of a Python buffer, shared.
 
@@ -124,7 +124,7 @@ class _Capsule:
         return (1, 0)
 
 
-@function(method=False)
+@function(method=False, asks=False)
 def from_dlpack(ext_tensor, *, device=None, copy=None):
     """A tensor over the memory of another library's array (NumPy, PyTorch, JAX, CuPy on the CPU).
 

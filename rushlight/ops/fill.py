@@ -5,7 +5,7 @@ from rushlight.ops.definition import function
 from rushlight.ops.kinds import kernel
 from rushlight.ops.overwrite import overwrite
 from rushlight.ops.places import filled
-from rushlight.tensor import Tensor, method
+from rushlight.tensor import Tensor, method, short
 
 
 def _checked(x, value):
@@ -66,6 +66,7 @@ def _zero_into(out):
     out.fill(0)
 
 
+@short
 @method
 def zero_(self):
     """Write zeros into every element.

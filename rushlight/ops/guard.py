@@ -16,25 +16,13 @@ from rushlight.ops.dispatch import overridden, overrides
 
 __all__ = ["guard_all", "guarded"]
 
-#: Functions with a short way of their own, which the guard would make longer.
-_SHORT = {
-    "add", "backward", "clone", "copy_", "detach", "dim", "div", "divide", "is_tensor", "item",
-    "matmul", "mul", "requires_grad_", "reshape", "size", "sub", "subtract", "tensor",
-    "true_divide", "view", "zero_",
-}  # fmt: skip
-#: Functions that PyTorch writes in Python, where it asks what is no tensor for a method.
-_ASKED = {"norm", "split", "tensordot"}
-#: Functions that make tensors of other things, which are not asked to take them over.
-_MAKING = {
-    "as_tensor", "asarray", "can_cast", "from_dlpack", "from_numpy", "frombuffer", "promote_types",
-}  # fmt: skip
 _MOST = 256  # combinations of types that a function remembers
 
 
 def guarded(call, name, strict=True):
     """``call`` under guard; not ``strict``: only a call that failed is held against its forms."""
     seen: set = set()
-    hand_over = _nobody if name in _MAKING else overridden
+    hand_over = overridden if getattr(call, "asks", True) else _nobody
 
     def failed(error, args, named):
         """What a class gives instead; else an error of the right type, or that of the call."""
@@ -101,8 +89,8 @@ def _check(call, name, args, named, strict=True):
     """TypeError where no form takes the arguments."""
     found = violation(name, forms_of(call), args, named)
     if found is not None:
-        kind = TypeError if strict and name not in _ASKED else ArgumentError
-        raise kind(found) from None
+        refusal = getattr(call, "refusal", TypeError) if strict else ArgumentError
+        raise refusal(found) from None
 
 
 def guard_all(functions, cls):
@@ -125,9 +113,9 @@ def guard_all(functions, cls):
 
 def _is_open(name, call, is_method):
     """Whether a function is to be put under guard."""
-    if name in _SHORT or name.startswith("__") or not inspect.isfunction(call):
+    if name.startswith("__") or not inspect.isfunction(call):
         return False
-    if hasattr(call, "op"):
+    if hasattr(call, "op") or hasattr(call, "is_short"):
         return False
     code = call.__code__
     several = code.co_argcount + code.co_kwonlyargcount > 1 or code.co_flags & 0x0C

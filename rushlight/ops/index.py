@@ -17,11 +17,12 @@ from rushlight.ops.gather import indexed, key_of
 from rushlight.ops.index_put import put
 from rushlight.ops.slice import ALIAS, SELECT, SLICE, UNSQUEEZE, explain, look
 from rushlight.ops.subscript import index_tensor, parse
-from rushlight.tensor import Tensor, from_array, method
+from rushlight.tensor import Tensor, from_array, method, short
 
 # x[index] ---------------------------------------------------------------------------------
 
 
+@short
 @method
 def __getitem__(self, index):
     kind = type(index)
@@ -66,6 +67,7 @@ def _as_value(x, value):
     raise TypeError(f"can't assign a {type(value).__name__} to a torch.{OF[x.dtype].name} tensor")
 
 
+@short
 @method
 def __setitem__(self, index, value):
     try:

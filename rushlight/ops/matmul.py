@@ -6,7 +6,7 @@ from numpy import ndarray
 from rushlight import shapes
 from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh
-from rushlight.errors import DtypeError, ShapeError
+from rushlight.errors import ArgumentError, DtypeError, ShapeError
 from rushlight.ops.autocast import LOWER, autocasts
 from rushlight.ops.definition import function
 from rushlight.ops.direct import FLOATS, recorded
@@ -14,7 +14,7 @@ from rushlight.ops.dispatch import overridden
 from rushlight.ops.kinds import kernel
 from rushlight.ops.result import store
 from rushlight.ops.rules import conj
-from rushlight.tensor import Tensor, from_array, method
+from rushlight.tensor import Tensor, from_array, method, short
 
 _F4, _F8 = FLOATS
 
@@ -119,6 +119,7 @@ def check_tensors(name, **given):
             )
 
 
+@short
 @function
 @autocasts(LOWER)
 def matmul(input, other, *, out=None):
@@ -197,6 +198,7 @@ def _by_rank(x, y):
     return _bmm(x, y)
 
 
+@short
 @method
 def __matmul__(self, other):
     found = _short(self, other)
@@ -207,6 +209,7 @@ def __matmul__(self, other):
     return found
 
 
+@short
 @method
 def __rmatmul__(self, other):
     if isinstance(other, Tensor):
@@ -310,7 +313,7 @@ def inner(input, other, *, out=None):
     return tensordot(input, other, ([-1], [-1]), out=out)
 
 
-@function(method=False, kinds={"a": "Tensor", "b": "Tensor", "dims": "any"})
+@function(method=False, kinds={"a": "Tensor", "b": "Tensor", "dims": "any"}, refusal=ArgumentError)
 def tensordot(a, b, dims=2, out=None):
     """The sum of products over ``dims``: how many, or the lists of dims of each.
 

@@ -5,7 +5,7 @@ from numpy import ndarray
 
 from rushlight import shapes
 from rushlight.autograd import mode
-from rushlight.errors import ShapeError
+from rushlight.errors import ArgumentError, ShapeError
 from rushlight.ops.definition import function
 from rushlight.ops.dispatch import apply
 from rushlight.ops.kinds import kernel
@@ -82,7 +82,7 @@ def unbind(input, dim=0, *, axis=None):
     return _taken_apart(input, UNBIND, UNBIND_ONE, [(*lead, i, ...) for i in range(shape[dim])])
 
 
-@function(kinds={"split_size_or_sections": "ints"})
+@function(kinds={"split_size_or_sections": "ints"}, refusal=ArgumentError)
 def split(tensor, split_size_or_sections, dim=0):
     """Views of ``tensor`` along ``dim``: of one size (the last may be smaller), or of given sizes.
 

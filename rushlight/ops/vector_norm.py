@@ -1,6 +1,6 @@
 """Vector norms over dims."""
 
-from rushlight.errors import DtypeError
+from rushlight.errors import ArgumentError, DtypeError
 from rushlight.ops.definition import function, numpy_names
 from rushlight.ops.kinds import reduction
 from rushlight.ops.rounding import abs, sgn
@@ -74,7 +74,7 @@ def _slope(g, x, out, x_shape, dim, keepdim, p):
 vector_norm.grad(x=_slope)
 
 
-@function(kinds={"p": "order", "dim": "ints"})
+@function(kinds={"p": "order", "dim": "ints"}, refusal=ArgumentError)
 @numpy_names
 def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
     """The p-norm over ``dim`` (an int, a tuple; all dims if not given); "fro" is the 2-norm.

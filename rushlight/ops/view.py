@@ -15,7 +15,7 @@ from rushlight.ops.direct import viewed
 from rushlight.ops.dispatch import overridden
 from rushlight.ops.kinds import kernel, view
 from rushlight.storage import geometry, offset, strided, strides_of
-from rushlight.tensor import Tensor
+from rushlight.tensor import Tensor, short
 
 # Reshaping --------------------------------------------------------------------------------
 
@@ -150,6 +150,7 @@ def _view_dtype(xp, x, *, dtype):
     return x.view(dtype)
 
 
+@short
 def view_method(self, *shape, dtype=None, size=None):
     """The same memory in another shape; with a dtype: the same bytes as other elements.
 
@@ -196,6 +197,7 @@ def _reshape_copy(xp, x, *, shape):
 _reshape_copy.grad(x=lambda g, x_shape: g.reshape(x_shape))
 
 
+@short
 @function(method=False)
 def reshape(input, shape):
     """``input`` in another shape: a view where that is possible, a copy where not.
@@ -235,6 +237,7 @@ def seen_as(x, shape):
     return viewed(_view.op, x, array, {"shape": shape})
 
 
+@short
 def _reshape_method(self, *shape, **named):
     """``torch.reshape``; the sizes may be given one by one.
 

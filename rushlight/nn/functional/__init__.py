@@ -155,25 +155,12 @@ __all__ = [
 ]  # fmt: skip
 
 # Functions of several operations hand over to a class that overrides them; a call that failed is
-# held against what it was to take. Those that PyTorch leaves to one function in C, before they run.
-_STRICT: dict[str, dict[str, str]] = {
-    "avg_pool1d": {},
-    "avg_pool2d": {},
-    "batch_norm": {"training": "bool", "running_mean": "Tensor?", "running_var": "Tensor?"},
-    "dropout": {"training": "bool", "p": "any"},
-    "kl_div": {},
-    "scaled_dot_product_attention": {
-        "query": "Tensor", "key": "Tensor", "value": "Tensor", "scale": "float",
-    },
-}  # fmt: skip
-
+# held against what it was to take, and one of those that say ``strict`` before it runs.
 for _name in __all__:
     _call = globals()[_name]
     if hasattr(_call, "op"):
         _call.op.admitted = admitted(_call.op)
     elif not hasattr(_call, "is_guarded"):
-        if _name in _STRICT:
-            _call.kinds = _STRICT[_name]
-        _call = guarded(_call, _name, strict=_name in _STRICT)
+        _call = guarded(_call, _name, strict=hasattr(_call, "strict"))
         _call.__module__ = __name__  # where pickle finds it
         globals()[_name] = _call

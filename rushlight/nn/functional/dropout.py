@@ -4,6 +4,7 @@ import warnings
 
 from rushlight.autograd.write import check_write, write
 from rushlight.ops import dropout as _dropout
+from rushlight.ops.contract import takes
 
 __all__ = [
     "alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout",
@@ -24,6 +25,7 @@ def _run(drop, input, p, training, inplace):
     return input if found is input else write(input, found, "dropout_")
 
 
+@takes(strict=True, kinds={"training": "bool", "p": "any"})
 def dropout(input, p=0.5, training=True, inplace=False):
     """``input`` with elements set to 0 with probability ``p`` and the others scaled by 1 / (1 - p).
 
