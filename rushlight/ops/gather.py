@@ -69,13 +69,13 @@ def _is_mask(key):
 def index(xp, x, i0, i1=None, i2=None, i3=None, i4=None, i5=None, *, dims):
     """``x`` indexed by arrays of ints or bool at ``dims``, full slices elsewhere."""
     if not x.size:
-        return _from_empty(x, dims, _given(i0, i1, i2, i3, i4, i5))
+        return from_empty(x, dims, _given(i0, i1, i2, i3, i4, i5))
     if i1 is None and i0.dtype.kind == "i" and x.flags.c_contiguous:
         return x.take(i0, dims[0])
     return xp.ascontiguousarray(x[key_of(x.ndim, dims, _given(i0, i1, i2, i3, i4, i5))])
 
 
-def _from_empty(x, dims, indices):
+def from_empty(x, dims, indices):
     """``index`` of an empty ``x``: only shapes matter, and that no index asks for an element."""
     places: list = []
     arrays: list = []

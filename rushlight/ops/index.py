@@ -13,7 +13,7 @@ from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.cast import as_scalar, converted, copy_, to
 from rushlight.ops.dispatch import overridden
-from rushlight.ops.gather import indexed, key_of
+from rushlight.ops.gather import explain_index, from_empty, indexed, key_of
 from rushlight.ops.index_put import put
 from rushlight.ops.slice import ALIAS, SELECT, SLICE, UNSQUEEZE, explain, look
 from rushlight.ops.subscript import index_tensor, parse
@@ -88,8 +88,9 @@ def __setitem__(self, index, value):
     check_write(self, "__setitem__")
     try:
         part = self.array[basic]
-    except IndexError as error:
-        explain(error, self.array)
+    except IndexError:
+        explain(basic, self.array)
+        raise
     if found.dtype != part.dtype:
         if advanced and isinstance(value, Tensor):
             _check_dtypes(self, value, advanced)
@@ -104,7 +105,7 @@ def __setitem__(self, index, value):
         key = ...
         if 0 in part.strides and part.size:
             check_overlap(part, "__setitem__")
-    _put(part, key, found)
+    _put(part, key, found, advanced)
     stamp(self)
 
 
@@ -128,7 +129,7 @@ def _check_dtypes(x, value, advanced):
     )
 
 
-def _put(part, key, value):
+def _put(part, key, value, advanced):
     try:
         part[key] = value
     except (ValueError, TypeError) as error:
@@ -138,12 +139,13 @@ def _put(part, key, value):
             f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to "
             f"indexing result of shape {list(part[key].shape)}"
         ) from None
-    except IndexError as error:
-        if "could not be broadcast" in str(error):
-            raise IndexError(str(error)) from None
-        if not part.size and "with size 0" not in str(error):
+    except IndexError:
+        dims, keys = [d for d, _ in advanced], [k.array for _, k in advanced]
+        if not part.size:
+            from_empty(part, dims, keys)
             return  # nothing is written, and PyTorch looks at no index
-        raise IndexError(str(error).replace("axis", "dimension")) from None
+        explain_index(part, *keys, dims=dims)
+        raise
 
 
 def _write_recorded(x, op, basic, advanced, value, found):

@@ -10,27 +10,28 @@ from rushlight.ops import places
 from rushlight.ops.cast import as_scalar
 from rushlight.ops.contract import takes
 from rushlight.ops.definition import function
-from rushlight.ops.gather import explain_index, index, key_of
+from rushlight.ops.gather import explain_index, from_empty, index, key_of
 from rushlight.ops.kinds import kernel
 from rushlight.ops.limits import check_index, check_indices, require_range
 from rushlight.ops.overwrite import overwrite
-from rushlight.ops.subscript import index_tensor
+from rushlight.ops.subscript import check_mask, index_tensor
 from rushlight.tensor import Tensor, method
 
 # index_put --------------------------------------------------------------------------------
 
 
 def _put_into(out, values, *indices, dims, accumulate=False):
-    key = key_of(out.ndim, dims, [i for i in indices if i is not None])
+    given = [i for i in indices if i is not None]
+    key = key_of(out.ndim, dims, given)
     try:
         if accumulate:
             add_at(out, key, values)
         else:
             out[key] = values
-    except IndexError as error:
-        if out.size or "with size 0" in str(error) or "out of bounds" not in str(error):
+    except IndexError:
+        if out.size:
             raise
-        # Nothing is written, and PyTorch looks at no index.
+        from_empty(out, dims, given)  # else nothing is written, and PyTorch looks at no index
 
 
 def _explain_put(x, values, *indices, dims, accumulate):
@@ -121,6 +122,8 @@ def _put_arguments(x, indices, values, name):
         )
     if not 1 <= len(found) <= 6:
         raise IndexError(f"{name}: takes 1 to 6 index tensors, not {len(found)}")
+    for dim, k in zip(dims, found, strict=True):
+        check_mask(k, dim, x.array.shape)
     return (values, *found), tuple(dims)
 
 

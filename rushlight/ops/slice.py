@@ -113,29 +113,36 @@ def look(x, op, index):
     if mode.intercept:
         try:
             return apply(op, (x,), {"index": index})
-        except IndexError as error:
-            explain(error, x.array)
+        except IndexError:
+            explain(index, x.array)
+            raise
     if x.view_of is not None:
         refresh(x)
     try:
         array = x.array[index]
-    except IndexError as error:
-        explain(error, x.array)
+    except IndexError:
+        explain(index, x.array)
+        raise
     if None in index or not array.size:
         array = _exact(x.array, index)
     return viewed(op, x, array, {"index": index})
 
 
-def explain(error, array):
-    """Raise NumPy's IndexError in PyTorch's words."""
+def explain(index, array):
+    """Raise in PyTorch's words what is wrong with a basic index, which ``array`` refused."""
     shape = tuple(array.shape)
-    text = str(error)
-    if "too many" in text:
-        if not shape:
-            text = (
-                "invalid index of a 0-dim tensor. Use `tensor.item()` to convert a 0-dim tensor to "
-                "a number"
-            )
-        else:
-            text = f"too many indices for tensor of dimension {len(shape)} (shape {shape})"
-    raise IndexError(text.replace("axis", "dimension")) from None
+    used = [k for k in index if k is not None and k is not Ellipsis]
+    if not shape:
+        raise IndexError(
+            "invalid index of a 0-dim tensor. Use `tensor.item()` to convert a 0-dim tensor to a "
+            "number"
+        ) from None
+    if len(used) > len(shape):
+        raise IndexError(
+            f"too many indices for tensor of dimension {len(shape)} (shape {shape})"
+        ) from None
+    for d, k in enumerate(used):
+        if type(k) is int and not -shape[d] <= k < shape[d]:
+            raise IndexError(
+                f"index {k} is out of bounds for dimension {d} with size {shape[d]}"
+            ) from None

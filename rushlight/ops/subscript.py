@@ -12,7 +12,7 @@ from rushlight.ops.cast import to
 from rushlight.ops.slice import FULL, SELECT, SLICE, UNSQUEEZE
 from rushlight.tensor import Tensor, from_array
 
-__all__ = ["index_tensor", "parse"]
+__all__ = ["check_mask", "index_tensor", "parse"]
 
 
 def _integer_slice(s):
@@ -149,7 +149,7 @@ def parse(x, index):
             at += 1
         else:
             n = _consumed(k)
-            _check_mask(k, at, n, shape)
+            check_mask(k, at, shape)
             advanced.append((dim, k))
             basic += [FULL] * n
             dim += n
@@ -173,10 +173,11 @@ def _check_bounds(k, dim, shape):
         raise IndexError(f"index {k} is out of bounds for dimension {dim} with size {shape[dim]}")
 
 
-def _check_mask(k, dim, n, shape):
+def check_mask(k, dim, shape):
+    """IndexError for a mask ``k`` that does not lie on a tensor of ``shape`` from ``dim`` on."""
     array = k.array
-    if array.dtype.kind == "b" and array.shape != shape[dim : dim + n]:
-        at = next((i for i in range(n) if array.shape[i] != shape[dim + i]), 0)
+    if array.dtype.kind == "b" and array.shape != shape[dim : dim + array.ndim]:
+        at = next((i for i in range(array.ndim) if array.shape[i] != shape[dim + i]), 0)
         raise IndexError(
             f"The shape of the mask {list(array.shape)} at index {at} does not match the shape of "
             f"the indexed tensor {list(shape)} at index {dim + at}"
