@@ -86,6 +86,10 @@ def _flattened(indices, sizes):
     """One flat row number from an index for each dim of ``sizes``."""
     rows = np.zeros(indices[0].size, np.int64)
     for index, n in zip(indices, sizes, strict=True):
-        flat = index.reshape(-1)
-        rows = rows * n + np.where(flat < 0, flat + n, flat)
+        flat = index.reshape(-1).astype(np.int64, copy=False)
+        flat = np.where(flat < 0, flat + n, flat)
+        # Negative numbers are large ones without a sign.
+        if flat.size and flat.view(np.uint64).max() >= n:
+            raise IndexError(f"an index is out of bounds for size {n}")
+        rows = rows * n + flat
     return rows

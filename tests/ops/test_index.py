@@ -359,6 +359,35 @@ def test_errors_say_where():
             call()
 
 
+def test_an_empty_tensor_is_written_unless_an_element_is_asked_for():
+    t = torch.tensor
+    one = t(1.0)
+    for accumulate in (False, True):
+        x = torch.zeros(3, 0)
+        x[t([7])] = one  # PyTorch looks at no index
+        x.index_put_((t([7]),), one, accumulate)
+        for key in ((t([0]), t([0])), (t([7]), t([0]))):
+            with pytest.raises(IndexError, match="out of bounds for dimension"):
+                x[key] = one
+            with pytest.raises(IndexError, match="out of bounds"):
+                x.index_put_(key, one, accumulate)
+        with pytest.raises(IndexError, match="could not be broadcast"):
+            x[t([0, 1]), t([0, 1, 2])] = one
+
+
+@pytest.mark.parametrize("index", [4, -4])
+def test_an_index_out_of_bounds_adds_nothing_elsewhere(index):
+    x = torch.zeros(2, 3)
+    with pytest.raises(IndexError, match=f"index {index} is out of bounds for dimension 1"):
+        x.index_put_((torch.tensor([0, 1]), torch.tensor([0, index])), torch.tensor(1.0), True)
+    assert not x.any()
+
+
+def test_a_mask_that_does_not_fit_is_refused_by_index_put_too():
+    with pytest.raises(IndexError, match=r"The shape of the mask \[2\] at index 0"):
+        torch.zeros(3).index_put_((torch.tensor([True, False]),), torch.tensor(1.0))
+
+
 def test_writes_are_seen_by_gradients_and_by_saved_values():
     x = torch.ones(3, requires_grad=True)
     with pytest.raises(RuntimeError, match="leaf"):
