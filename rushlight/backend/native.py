@@ -1,8 +1,8 @@
 """Large operations leave NumPy for the compiler's kernels, where those are faster.
 
 Whether one does follows from its sizes, dtypes and layouts alone, never from what ran before, so a
-program's numbers are the same in every run. ``LEAST`` says from how many elements on; the numbers
-are measured (``python -m benchmarks.large``).
+program's numbers are the same in every run. An operation says by ``least`` from how many elements
+on a kernel takes less time than NumPy; the numbers are measured (``python -m benchmarks.large``).
 """
 
 import functools
@@ -12,29 +12,9 @@ from typing import Any
 
 from numpy import ndarray
 
-__all__ = ["LEAST", "SLOPES", "compute", "llvm_works", "matrices", "slope", "update"]
+__all__ = ["compute", "llvm_works", "matrices", "slope", "update"]
 
-#: From how many elements on a kernel takes less time than NumPy, by operation. The gradient rules
-#: of these become kernels, too.
-SLOPES = {
-    **dict.fromkeys(
-        ("acosh", "elu", "erf", "gelu", "leaky_relu", "logsigmoid", "mish", "softplus", "softmax",
-         "log_softmax"), 1 << 16,
-    ),
-    **dict.fromkeys(("hardshrink", "hardsigmoid", "hardswish", "sigmoid", "silu", "softshrink"),
-                    1 << 17),
-    "exp": 1 << 19,
-}  # fmt: skip
-LEAST = {
-    **SLOPES,
-    # For these the compiler counts the work, too.
-    **dict.fromkeys(
-        ("convolution", "convolution_input_grad", "convolution_weight_grad"), 1 << 12
-    ),
-    **dict.fromkeys(("max_pool_backward", "avg_pool_backward"), 1 << 15),
-    **{f"{kind}_pool{n}d": 1 << 17 for kind in ("max", "avg") for n in (1, 2, 3)},
-}  # fmt: skip
-#: The same for normalisation, and for the step of an optimizer, its state included.
+#: As many for normalisation, and for the step of an optimizer, its state included.
 LEAST_MATRIX, LEAST_UPDATE = 1 << 16, 1 << 19
 
 _eager: Any = None

@@ -5,6 +5,7 @@ import numpy as np
 import rushlight
 from rushlight.linalg.checks import LinAlgError, check_square, squares
 from rushlight.linalg.triangular import solve_triangular
+from rushlight.ops.autocast import SINGLE
 from rushlight.ops.kinds import kernel
 from rushlight.ops.limits import check_range
 from rushlight.ops.result import store
@@ -17,7 +18,13 @@ __all__ = ["cholesky", "cholesky_ex", "cholesky_inverse", "cholesky_solve"]
 _Factored = result_type("linalg_cholesky_ex", "L", "info")
 
 
-@kernel(public=False, method=False, name="linalg_cholesky_ex", prepare=squares("linalg.cholesky"))
+@kernel(
+    public=False,
+    method=False,
+    name="linalg_cholesky_ex",
+    prepare=squares("linalg.cholesky"),
+    autocast=SINGLE,
+)
 def _factor(xp, A):
     """(L, info): A = L·Lᴴ, and where there is no such L the order of the minor that is at fault."""
     try:

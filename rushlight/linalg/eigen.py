@@ -3,6 +3,7 @@
 import numpy as np
 
 from rushlight.linalg.checks import check_square, identity
+from rushlight.ops.autocast import SINGLE
 from rushlight.ops.kinds import kernel
 from rushlight.ops.result import store
 from rushlight.ops.rules import conj
@@ -21,7 +22,7 @@ def _check(A, *, UPLO):
     return {"UPLO": UPLO.upper()}
 
 
-@kernel(public=False, method=False, name="linalg_eigh", prepare=_check)
+@kernel(public=False, method=False, name="linalg_eigh", prepare=_check, autocast=SINGLE)
 def _eigh(xp, A, *, UPLO):
     """(the eigenvalues, ascending; the eigenvectors, as columns)."""
     return tuple(np.linalg.eigh(A, UPLO))

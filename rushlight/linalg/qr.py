@@ -25,7 +25,7 @@ def _prepared(A, *, mode):
     return {"mode": mode}
 
 
-@kernel(public=False, method=False, name="linalg_qr", prepare=_prepared)
+@kernel(public=False, method=False, name="linalg_qr", prepare=_prepared, autocast=SINGLE)
 def _qr(xp, A, *, mode):
     """(Q, R) of matrices with no more columns than rows, unless a mode without gradient."""
     if mode == "r":

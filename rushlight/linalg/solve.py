@@ -4,6 +4,7 @@ import numpy as np
 
 from rushlight.errors import ShapeError
 from rushlight.linalg.checks import LinAlgError, check_square, identity
+from rushlight.ops.autocast import SINGLE
 from rushlight.ops.kinds import kernel
 from rushlight.ops.limits import check_range
 from rushlight.ops.matmul import adjoint, same_dtype
@@ -26,7 +27,7 @@ def _check(A, B):
     return {}
 
 
-@kernel(public=False, method=False, name="linalg_solve", prepare=_check)
+@kernel(public=False, method=False, name="linalg_solve", prepare=_check, autocast=SINGLE)
 def _solve(xp, A, B):
     """(X, info) of matrices: A·X = B, and 0, or which pivot of A is 0."""
     try:

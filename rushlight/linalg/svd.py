@@ -3,6 +3,7 @@
 import numpy as np
 
 from rushlight.linalg.checks import check_matrices, identity
+from rushlight.ops.autocast import SINGLE
 from rushlight.ops.kinds import kernel
 from rushlight.ops.matmul import adjoint
 from rushlight.ops.result import store
@@ -20,7 +21,7 @@ def _prepared(A, *, full_matrices):
     return {"full_matrices": bool(full_matrices)}
 
 
-@kernel(public=False, method=False, name="linalg_svd", prepare=_prepared)
+@kernel(public=False, method=False, name="linalg_svd", prepare=_prepared, autocast=SINGLE)
 def _svd(xp, A, *, full_matrices):
     """(U, S, Vᴴ), the values descending."""
     return tuple(np.linalg.svd(A, full_matrices))

@@ -6,6 +6,7 @@ import numpy as np
 
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.linalg.checks import check_square
+from rushlight.ops.autocast import SINGLE
 from rushlight.ops.kinds import kernel
 from rushlight.ops.rules import conj
 from rushlight.ops.triangle import tril, triu
@@ -28,8 +29,9 @@ def _check(A, B, *, upper, left, unitriangular):
 
 
 @kernel(
-    public=False, method=False, name="linalg_solve_triangular", prepare=_check, tensors=("A", "B")
-)
+    public=False, method=False, name="linalg_solve_triangular", prepare=_check,
+    tensors=("A", "B"), autocast=SINGLE,
+)  # fmt: skip
 def solve_triangular(xp, A, B, *, upper, left=True, unitriangular=False):
     """X with A·X = B (or X·A = B with ``left=False``), for triangular A.
 

@@ -52,7 +52,7 @@ def _relu_slope(g, out):
 relu.grad(x=_relu_slope)
 
 
-@elementwise(dtype=to_float)
+@elementwise(dtype=to_float, least=1 << 17)
 def sigmoid(xp, x):
     """1 / (1 + e⁻ˣ).
 
@@ -76,7 +76,7 @@ def _activation(forward=None, *, dtype=floating, **options):
 # Around zero ------------------------------------------------------------------------------
 
 
-@_activation
+@_activation(least=1 << 16)
 def leaky_relu(xp, x, *, negative_slope=0.01):
     """x where it is positive, else ``negative_slope · x``."""
     return xp.where(x > 0, x, x * negative_slope)
@@ -85,7 +85,7 @@ def leaky_relu(xp, x, *, negative_slope=0.01):
 leaky_relu.grad(x=lambda g, x, negative_slope: where(x > 0, g, g * negative_slope))
 
 
-@_activation
+@_activation(least=1 << 16)
 def elu(xp, x, *, alpha=1.0, scale=1.0, input_scale=1.0):
     """``scale · x`` where x is positive, else ``scale · alpha · (exp(input_scale · x) - 1)``."""
     return xp.where(x > 0, x * scale, xp.expm1(x * input_scale) * (alpha * scale))
@@ -107,7 +107,7 @@ def threshold(xp, x, *, threshold, value):
 threshold.grad(x=lambda g, x, threshold: where(x <= threshold, 0, g))
 
 
-@elementwise(dtype=floating, inplace=False)
+@elementwise(dtype=floating, inplace=False, least=1 << 17)
 def hardshrink(xp, x, *, lambd=0.5):
     """``input`` outside [-lambd, lambd], 0 inside.
 
@@ -129,7 +129,7 @@ def _not_negative(x, *, lambd):
     return {"lambd": lambd}
 
 
-@_activation(prepare=_not_negative)
+@_activation(prepare=_not_negative, least=1 << 17)
 def softshrink(xp, x, *, lambd=0.5):
     """x moved by ``lambd`` towards 0, where it stops.
 
@@ -160,7 +160,7 @@ def hardtanh(xp, x, *, min_val=-1.0, max_val=1.0):
 hardtanh.grad(x=lambda g, x, min_val, max_val: where((x <= min_val) | (x >= max_val), 0, g))
 
 
-@_activation
+@_activation(least=1 << 17)
 def hardsigmoid(xp, x):
     """x / 6 + 1/2 between 0 and 1."""
     return xp.minimum(xp.maximum(x + 3, 0), 6) / 6
@@ -169,7 +169,7 @@ def hardsigmoid(xp, x):
 hardsigmoid.grad(x=lambda g, x: where((x > -3) & (x < 3), g * (1 / 6), 0))
 
 
-@_activation
+@_activation(least=1 << 17)
 def hardswish(xp, x):
     """``x · hardsigmoid(x)``."""
     return x * xp.minimum(xp.maximum(x + 3, 0), 6) / 6
@@ -180,7 +180,7 @@ hardswish.grad(x=lambda g, x: where(x <= -3, 0, where(x < 3, g * (x / 3 + 0.5), 
 # Smooth -----------------------------------------------------------------------------------
 
 
-@_activation(dtype=inexact)
+@_activation(dtype=inexact, least=1 << 17)
 def silu(xp, x):
     """``x · sigmoid(x)``."""
     return x / (1 + xp.exp(-x))
@@ -194,7 +194,7 @@ def _silu_slope(g, x):
 silu.grad(x=_silu_slope)
 
 
-@_activation
+@_activation(least=1 << 16)
 def mish(xp, x):
     """``x · tanh(log(1 + exp(x)))``."""
     return x * xp.tanh(xp.logaddexp(x, x.dtype.type(0)))
@@ -208,7 +208,7 @@ def _mish_slope(g, x):
 mish.grad(x=_mish_slope)
 
 
-@_activation
+@_activation(least=1 << 16)
 def softplus(xp, x, *, beta=1.0, threshold=20.0):
     """log(1 + exp(beta · x)) / beta; x itself where ``beta · x`` is above the threshold.
 
@@ -225,7 +225,7 @@ def softplus(xp, x, *, beta=1.0, threshold=20.0):
 softplus.grad(x=lambda g, x, beta, threshold: where(x * beta > threshold, g, g * sigmoid(x * beta)))
 
 
-@_activation(grad_name="LogSigmoidBackward0")
+@_activation(grad_name="LogSigmoidBackward0", least=1 << 16)
 def logsigmoid(xp, x):
     """log(1 / (1 + exp(-x))).
 
@@ -244,7 +244,7 @@ _CUBE = 0.044715  # of the tanh form of gelu
 _BETA = sqrt(2 / pi)
 
 
-@_activation
+@_activation(least=1 << 16)
 def gelu(xp, x, *, approximate="none"):
     """``x · Φ(x)`` with the normal distribution Φ; "tanh" approximates it.
 
@@ -275,7 +275,7 @@ gelu.grad(x=_gelu_slope)
 # The error function -----------------------------------------------------------------------
 
 
-@elementwise(dtype=floats)
+@elementwise(dtype=floats, least=1 << 16)
 def erf(xp, x):
     """The error function.
 

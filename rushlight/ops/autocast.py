@@ -1,12 +1,13 @@
 """Automatic mixed precision: which floating dtype an operation's operands are cast to.
 
 In an autocast region products are computed in lower precision, what would lose too much by it in
-float32, and what takes several tensors of one dtype in the widest of theirs. What is on none of
-the lists is computed in the dtype that it is given. Which list is PyTorch's choice for the CPU.
+float32, and what takes several tensors of one dtype in the widest of theirs. What says none of
+these is computed in the dtype that it is given. Which one is PyTorch's choice for the CPU.
 
-An operation is met in ``dispatch`` by its name; a function that is made of several, or that checks
-dtypes before it gets there, says ``@autocasts(LOWER)``. Outside of all regions neither costs a
-call: a region counts as a reason to leave the short paths (``mode.intercept``).
+An operation says ``autocast=LOWER`` in its definition, and is met in ``dispatch``; a function that
+is made of several, or that checks dtypes before it gets there, says ``@autocasts(LOWER)``. Outside
+of all regions neither costs a call: a region counts as a reason to leave the short paths
+(``mode.intercept``).
 """
 
 import threading
@@ -23,21 +24,6 @@ __all__ = [
 ]  # fmt: skip
 
 LOWER, SINGLE, WIDEST = "lower", "single", "widest"
-_OPERATIONS = {
-    LOWER: "mm bmm convolution conv_transpose",
-    SINGLE: (
-        "prod prod_all binary_cross_entropy binary_cross_entropy_with_logits mse_loss "
-        "smooth_l1_loss huber_loss nll_loss nll_loss2d cross_entropy cross_entropy2d ctc_loss "
-        "avg_pool3d max_pool3d adaptive_avg_pool3d adaptive_max_pool3d max_unpool2d max_unpool3d "
-        "fractional_max_pool2d fractional_max_pool3d reflect_pad1d reflect_pad2d replicate_pad1d "
-        "replicate_pad2d replicate_pad3d view_as_complex "
-        "linalg_cholesky_ex linalg_eigh linalg_qr linalg_solve linalg_solve_triangular "
-        "linalg_svd"
-    ),
-    WIDEST: "cat stack index_copy",
-}
-#: The list of each operation that is on one.
-_LISTS = {name: kind for kind, names in _OPERATIONS.items() for name in names.split()}
 _FLOATS = (float16, bfloat16, float32)  # float64 stays as it is
 
 
@@ -62,13 +48,12 @@ class Policy:
         self.dtype = dtype
 
     def apply(self, op, args, params):
-        """``op`` on cast operands, or NotImplemented where it is on no list."""
-        kind = _LISTS.get(op.name)
-        if kind is None:
+        """``op`` on cast operands, or NotImplemented where it says none."""
+        if op.autocast is None:
             return NotImplemented
         from rushlight.ops.dispatch import apply
 
-        args = self.cast(kind, args)
+        args = self.cast(op.autocast, args)
         with suspended():
             return apply(op, args, params)
 
@@ -79,7 +64,7 @@ class Policy:
             return function(*args, **named)
 
     def cast(self, kind, values):
-        """``values``, tensors in tuples, lists and dicts, by the rule of the list ``kind``."""
+        """``values``, tensors in tuples, lists and dicts, by the rule ``kind``."""
         if kind == WIDEST:
             return _cast(values, _widest(values))
         return _cast(values, self.dtype if kind == LOWER else float32)
@@ -155,7 +140,7 @@ def suspended():
 
 
 def autocasts(kind):
-    """Decorate a function whose arguments autocast casts by the list ``kind``."""
+    """Decorate a function whose arguments autocast casts by the rule ``kind``."""
 
     def decorate(function):
         @wraps(function)

@@ -4,6 +4,7 @@ import numpy as np
 
 from rushlight.dtype import OF
 from rushlight.errors import IndexRangeError, ShapeError, UnsupportedDtypeError
+from rushlight.ops.autocast import SINGLE
 from rushlight.ops.contract import takes
 from rushlight.ops.dispatch import apply, refuse
 from rushlight.ops.kinds import kernel
@@ -60,7 +61,7 @@ def _avg_pool(xp, x, *, windows, include_pad, override):
     return _divided(x, divisor)
 
 
-@kernel(public=False, method=False, name="avg_pool_backward")
+@kernel(public=False, method=False, name="avg_pool_backward", least=1 << 15)
 def _avg_pool_grad(xp, g, *, size, windows, include_pad, override):
     """The gradient of avg_pool: each element of a window gets its part of the window's."""
     w = windows
@@ -79,7 +80,8 @@ def _avg_pool_slope(g, x_shape, windows, include_pad, override):
 _AVG_POOL = {}
 for _n in (1, 2, 3):
     _op = kernel(
-        _avg_pool, public=False, method=False, name=f"avg_pool{_n}d",
+        _avg_pool, public=False, method=False, name=f"avg_pool{_n}d", least=1 << 17,
+        autocast=SINGLE if _n == 3 else None,
         grad_name="SqueezeBackward1" if _n == 1 else f"AvgPool{_n}DBackward0",
     )  # fmt: skip
     _op.grad(x=_avg_pool_slope)
@@ -218,6 +220,7 @@ _ADAPTIVE = {}
 for _n in (1, 2, 3):
     _op = kernel(
         _adaptive, public=False, method=False, name=f"adaptive_avg_pool{_n}d",
+        autocast=SINGLE if _n == 3 else None,
         grad_name="SqueezeBackward1" if _n == 1 else f"AdaptiveAvgPool{_n}DBackward0",
     )  # fmt: skip
     _op.grad(x=lambda g, x_shape, places: _adaptive_grad(g, size=tuple(x_shape[-len(places) :])))

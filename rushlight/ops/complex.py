@@ -4,6 +4,7 @@ import numpy as np
 
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, UnsupportedDtypeError
+from rushlight.ops.autocast import SINGLE
 from rushlight.ops.definition import FUNCTIONS, function
 from rushlight.ops.exponential import floating
 from rushlight.ops.kinds import elementwise, kernel, view
@@ -163,7 +164,7 @@ def _check_pairs(x):
     return {}
 
 
-@view(prepare=_check_pairs, method=False)
+@view(prepare=_check_pairs, method=False, autocast=SINGLE)
 def view_as_complex(xp, x):
     """Pairs of real numbers in the last dim as complex ones, as a view.
 

@@ -11,6 +11,7 @@ from rushlight.backend.parallel import each, parts
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops import columns
+from rushlight.ops.autocast import LOWER
 from rushlight.ops.dispatch import apply, refuse
 from rushlight.ops.kinds import kernel
 from rushlight.ops.pad import constant_pad
@@ -91,7 +92,7 @@ def _prepared(x, weight, bias, *, name="convolution", **params):
 
 @kernel(
     public=False, method=False, name="convolution", grad_name="ConvolutionBackward0",
-    prepare=_prepared,
+    prepare=_prepared, least=1 << 12, autocast=LOWER,
 )  # fmt: skip
 def conv(xp, x, weight, bias=None, *, stride, padding, dilation, groups, name="convolution"):
     """The sum over each window of x times weight, plus bias."""
@@ -135,7 +136,7 @@ def _is_depthwise(weight, groups):
     return weight.shape[1] == 1 and 1 < groups == len(weight)
 
 
-@kernel(public=False, method=False, name="convolution_input_grad")
+@kernel(public=False, method=False, name="convolution_input_grad", least=1 << 12)
 def conv_input(xp, g, weight, *, size, stride, padding, dilation, groups):
     """The gradient of x: each window's elements get their share. Also a transposed convolution."""
     full = [n + 2 * p for n, p in zip(size, padding, strict=True)]
@@ -152,7 +153,7 @@ def conv_input(xp, g, weight, *, size, stride, padding, dilation, groups):
     return inside(found, padding, size) if any(padding) else found
 
 
-@kernel(public=False, method=False, name="convolution_weight_grad")
+@kernel(public=False, method=False, name="convolution_weight_grad", least=1 << 12)
 def conv_weight(xp, g, x, *, kernel_size, stride, padding, dilation, groups):
     """The gradient of weight: for each of its elements, g times what it met in x."""
     if not g.size or not x.size:

@@ -7,6 +7,7 @@ import numpy as np
 
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
+from rushlight.ops.autocast import LOWER
 from rushlight.ops.conv import conv, conv_input, conv_weight
 from rushlight.ops.dispatch import apply, refuse
 from rushlight.ops.kinds import kernel
@@ -105,7 +106,7 @@ def _size(x, weight, stride, padding, output_padding, dilation):
 
 @kernel(
     public=False, method=False, name="conv_transpose", grad_name="ConvolutionBackward0",
-    prepare=_geometry,
+    prepare=_geometry, autocast=LOWER,
 )  # fmt: skip
 def conv_transpose(
     xp, x, weight, bias=None, *, stride, padding, output_padding, dilation, groups, name=None

@@ -12,6 +12,7 @@ import numpy as np
 
 from rushlight.dtype import OF, int64
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
+from rushlight.ops.autocast import SINGLE
 from rushlight.ops.data import as_tensor
 from rushlight.ops.dispatch import apply
 from rushlight.ops.kinds import kernel
@@ -142,7 +143,9 @@ def _checked(log_probs, targets, input_lengths, target_lengths, **params):
         raise RuntimeError(f"ctc_loss: targets must be in [0, {classes}): {used.tolist()}")
 
 
-@kernel(public=False, method=False, prepare=_prepared, check=_checked, name="ctc_loss")
+@kernel(
+    public=False, method=False, prepare=_prepared, check=_checked, name="ctc_loss", autocast=SINGLE
+)
 def _ctc(
     xp, log_probs, targets, input_lengths, target_lengths, *, blank, zero_infinity, memo=None
 ):  # fmt: skip

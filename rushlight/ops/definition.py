@@ -68,6 +68,8 @@ class Op:
         keeps_floats: Operands that are all float32, or all float64, are computed with as they are;
             None until that was tried.
         least: From how many elements on a kernel of the compiler's takes its place, or None.
+        slopes: From as many on the gradient rules become kernels, too.
+        autocast: What autocast casts its operands to, see ``autocast.py``; None: nothing.
         tensors: Names of the inputs for which a Python number won't do.
         kinds: What parameters take, where name and default don't tell; see ``contract.py``.
         admitted: For each parameter of a public function that is judged by its kind: the types
@@ -114,7 +116,9 @@ class Op:
         self.kinds = options.pop("kinds", {})
         self.admitted: dict = {}
         self.keeps_floats = None
-        self.least = native.LEAST.get(self.name)
+        self.least = options.pop("least", None)
+        self.slopes = options.pop("slopes", kind == "elementwise")
+        self.autocast = options.pop("autocast", None)
         self.rules: list[Any] = [None] * len(names)
         self.closures: list[Any] = []
         self.call: Any = None
@@ -148,7 +152,7 @@ class Op:
                     self.origins.append(self._origin(w))
                 users.setdefault(w, []).append(i)
             places = tuple([self.saves.index(w) for w in wanted])
-            if self.least is not None and self.name in native.SLOPES:
+            if self.least is not None and self.slopes:
                 rule = native.slope(self, name, rule)
             self.rules[i] = rule, places, itemgetter(*places) if len(places) > 1 else None
         self.plan = [(w, o, tuple(users[w])) for w, o in zip(self.saves, self.origins, strict=True)]

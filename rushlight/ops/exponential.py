@@ -38,7 +38,7 @@ def inexact(operands):
 # Exponentials -----------------------------------------------------------------------------
 
 
-@elementwise(dtype=to_float)
+@elementwise(dtype=to_float, least=1 << 19)
 def exp(xp, x):
     """e to the ``input``.
 

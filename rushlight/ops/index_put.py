@@ -7,6 +7,7 @@ from rushlight.backend.accumulate import add_at
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops import places
+from rushlight.ops.autocast import WIDEST
 from rushlight.ops.cast import as_scalar
 from rushlight.ops.contract import takes
 from rushlight.ops.definition import function
@@ -280,7 +281,7 @@ def _copy_into(out, index, source, *, dim):
 
 @kernel(
     public=False, method=False, name="index_copy", widen=False, prepare=_copyable,
-    check=_row_check("index_copy", IndexError),
+    check=_row_check("index_copy", IndexError), autocast=WIDEST,
 )  # fmt: skip
 def _index_copy(xp, x, index, source, *, dim):
     """A copy of ``x`` with the slices of ``source`` at ``index`` along ``dim``."""

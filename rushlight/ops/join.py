@@ -7,6 +7,7 @@ from rushlight import shapes
 from rushlight.autograd import mode
 from rushlight.dtype import OF, promote_types
 from rushlight.errors import ShapeError
+from rushlight.ops.autocast import WIDEST
 from rushlight.ops.definition import function
 from rushlight.ops.direct import plain, taped
 from rushlight.ops.kinds import kernel
@@ -45,7 +46,8 @@ def _joined(tensors, *, dim):
     return {"dim": dim}
 
 
-@kernel(public=False, method=False, name="cat", widen=False, prepare=_joined, casts=True)
+@kernel(public=False, method=False, name="cat", widen=False, prepare=_joined, casts=True,
+        autocast=WIDEST)  # fmt: skip
 def _cat(xp, tensors, *, dim):
     """The tensors one after another along ``dim``."""
     d = tensors[0].dtype
@@ -153,7 +155,7 @@ def _joined_directly(tensors, dim):
     return taped(_cat.op, array, nodes, tuple([saved[s] for s in _cat.op.saves]), (None, None))
 
 
-@kernel(public=False, method=False, name="stack", widen=False, casts=True)
+@kernel(public=False, method=False, name="stack", widen=False, casts=True, autocast=WIDEST)
 def _stack(xp, tensors, *, dim):
     """Tensors of one shape and dtype along a new ``dim``."""
     first = tensors[0].shape

@@ -100,7 +100,7 @@ def floating(name):
     return prepare
 
 
-@kernel(public=False, method=False, name="mse_loss", prepare=floating("mse_loss"))
+@kernel(public=False, method=False, name="mse_loss", prepare=floating("mse_loss"), autocast=SINGLE)
 def _mse(xp, x, y, *, reduction):
     """(x - y)², its mean or its sum."""
     d = x - y
@@ -218,7 +218,13 @@ def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", wei
     return weighted(losses, input, weight, reduction)
 
 
-@kernel(public=False, method=False, name="smooth_l1_loss", prepare=floating("smooth_l1_loss"))
+@kernel(
+    public=False,
+    method=False,
+    name="smooth_l1_loss",
+    prepare=floating("smooth_l1_loss"),
+    autocast=SINGLE,
+)
 def _smooth_l1(xp, x, y, *, reduction, beta):
     """d² / 2 beta where |d| < beta, else |d| - beta / 2."""
     d = abs(x - y)
@@ -265,7 +271,9 @@ def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mea
     return apply(_smooth_l1.op, (input, target), {"reduction": reduction, "beta": beta})
 
 
-@kernel(public=False, method=False, name="huber_loss", prepare=floating("huber_loss"))
+@kernel(
+    public=False, method=False, name="huber_loss", prepare=floating("huber_loss"), autocast=SINGLE
+)
 def _huber(xp, x, y, *, reduction, delta):
     """d² / 2 where |d| <= delta, else delta (|d| - delta / 2)."""
     d = abs(x - y)

@@ -53,7 +53,7 @@ def _shape(name):
     return lambda x, y: shapes.matmul(x.shape, y.shape, name)
 
 
-@kernel(public=False, method=False, name="mm", shape=_shape("mm"))
+@kernel(public=False, method=False, name="mm", shape=_shape("mm"), autocast=LOWER)
 def _mm(xp, x, y):
     """The product of two matrices."""
     return product(xp, x, y)
@@ -65,7 +65,7 @@ _mm.grad(x=lambda g, y: times(g, adjoint(y)), y=lambda g, x: times(adjoint(x), g
 _MM = _mm.op
 
 
-@kernel(public=False, method=False, name="bmm", shape=_shape("bmm"))
+@kernel(public=False, method=False, name="bmm", shape=_shape("bmm"), autocast=LOWER)
 def _bmm(xp, x, y):
     """Products of matrices whose leading dims broadcast."""
     return product(xp, x, y)

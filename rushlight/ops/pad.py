@@ -4,6 +4,7 @@ import numpy as np
 
 from rushlight.backend.accumulate import add_at
 from rushlight.errors import ShapeError, UnsupportedDtypeError
+from rushlight.ops.autocast import SINGLE
 from rushlight.ops.cast import as_scalar
 from rushlight.ops.dispatch import refuse
 from rushlight.ops.join import cat
@@ -178,9 +179,10 @@ def _added(found, dim, part, mode, before):
     return placed(found, found[at] + part, at)
 
 
-def _named(name, grad_name):
+def _named(name, grad_name, autocast):
     op = kernel(
-        _extended, name=name, grad_name=grad_name, public=False, method=False, widen=False
+        _extended, name=name, grad_name=grad_name, public=False, method=False, widen=False,
+        autocast=autocast,
     )  # fmt: skip
     op.lower(lambda x, pad, mode: _extended_tensor(x, pad, mode))
     op.grad(x=lambda g, x_shape, pad, mode: _folded(g, shape=tuple(x_shape), pad=pad, mode=mode))
@@ -188,11 +190,13 @@ def _named(name, grad_name):
 
 
 _BY_MODE = {
-    (mode, n): _named(f"{mode}_pad{n}d", f"{title}Pad{n}DBackward0")
-    for mode, title in (
-        ("reflect", "Reflection"),
-        ("replicate", "Replication"),
-        ("circular", "Circular"),
+    (mode, n): _named(
+        f"{mode}_pad{n}d", f"{title}Pad{n}DBackward0", SINGLE if n <= single else None
+    )
+    for mode, title, single in (
+        ("reflect", "Reflection", 2),
+        ("replicate", "Replication", 3),
+        ("circular", "Circular", 0),
     )
     for n in (1, 2, 3)
 }

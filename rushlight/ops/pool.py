@@ -7,6 +7,7 @@ import numpy as np
 from rushlight.dtype import OF
 from rushlight.errors import ShapeError, UnsupportedDtypeError
 from rushlight.ops import maxima
+from rushlight.ops.autocast import SINGLE
 from rushlight.ops.dispatch import apply, refuse
 from rushlight.ops.kinds import kernel
 from rushlight.ops.window import Windows, per_dim, span
@@ -83,7 +84,7 @@ def _max_pool(xp, x, *, windows):
     return maxima.maxima(x, windows)
 
 
-@kernel(public=False, method=False, name="max_pool_backward")
+@kernel(public=False, method=False, name="max_pool_backward", least=1 << 15)
 def max_pool_grad(xp, g, x, best, *, windows):
     """The gradient of max_pool: the place of each window's maximum ``best`` gets the window's."""
     return maxima.slope(g, x, best, windows)
@@ -103,6 +104,7 @@ _MAX_POOL = {}
 for _n in (1, 2, 3):
     _op = kernel(
         _max_pool, public=False, method=False, name=f"max_pool{_n}d", widen=False,
+        least=1 << 17, autocast=SINGLE if _n == 3 else None,
         grad_name="SqueezeBackward1" if _n == 1 else f"MaxPool{_n}DWithIndicesBackward0",
     )  # fmt: skip
     _op.grad(x=lambda g, x, out, windows: max_pool_grad(g, x, out, windows=windows))

@@ -8,6 +8,7 @@ products of all factors before an element (``earlier``) and of the recurrence
 import numpy as np
 
 from rushlight import shapes
+from rushlight.ops.autocast import SINGLE
 from rushlight.ops.definition import function, numpy_names
 from rushlight.ops.kinds import kernel
 from rushlight.ops.rules import conj, kept
@@ -99,7 +100,7 @@ earlier.grad(x=_earlier_slope)
 # Products ---------------------------------------------------------------------------------
 
 
-@kernel(public=False, method=False, name="prod_all", grad_name="ProdBackward0")
+@kernel(public=False, method=False, name="prod_all", grad_name="ProdBackward0", autocast=SINGLE)
 def prod_all(xp, x):
     """The product of all elements."""
     return xp.multiply.reduce(x, axis=None, dtype=x.dtype)
@@ -109,7 +110,8 @@ def _prod_dim(x, *, dim, keepdim):
     return {"dim": shapes.dim(dim, x.ndim, "prod"), "keepdim": shapes.flag(keepdim, "prod")}
 
 
-@kernel(public=False, method=False, name="prod", grad_name="ProdBackward1", prepare=_prod_dim)
+@kernel(public=False, method=False, name="prod", grad_name="ProdBackward1", prepare=_prod_dim,
+        autocast=SINGLE)  # fmt: skip
 def prod_(xp, x, *, dim, keepdim=False):
     """The product along one dim."""
     return xp.multiply.reduce(x, axis=dim if x.ndim else (), keepdims=keepdim, dtype=x.dtype)

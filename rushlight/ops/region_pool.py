@@ -10,6 +10,7 @@ import numpy as np
 
 from rushlight.dtype import OF, int64
 from rushlight.errors import ShapeError, UnsupportedDtypeError
+from rushlight.ops.autocast import SINGLE
 from rushlight.ops.avg_pool import places_of
 from rushlight.ops.create import zeros
 from rushlight.ops.dispatch import apply, refuse
@@ -157,9 +158,10 @@ def _spread_by_scatter(g, at, size):
     return out.scatter_add(-1, _flat(at, n), _flat(g, n)).reshape((*lead, *size))
 
 
-def _pick_op(name, title):
+def _pick_op(name, title, **options):
     op = kernel(
         _picked, public=False, method=False, name=name, widen=False, grad_name=f"{title}Backward0",
+        **options,
     )  # fmt: skip
     op.lower(lambda x, at, n: _picked_by_gather(x, at, n))
     op.grad(x=lambda g, at, x_shape, n: _spread(g, at, size=tuple(x_shape[-n:])))
@@ -167,7 +169,10 @@ def _pick_op(name, title):
 
 
 _pick = _pick_op("pool_pick", "PoolPick")
-_FRACTIONAL = {n: _pick_op(f"fractional_max_pool{n}d", f"FractionalMaxPool{n}D") for n in (2, 3)}
+_FRACTIONAL = {
+    n: _pick_op(f"fractional_max_pool{n}d", f"FractionalMaxPool{n}D", autocast=SINGLE)
+    for n in (2, 3)
+}
 _spread.grad(g=lambda h, at, size: apply(_pick, (h, at), {"n": len(size)}))
 
 # Adaptive ---------------------------------------------------------------------------------
@@ -197,6 +202,7 @@ _ADAPTIVE = {}
 for _n in (2, 3):
     _op = kernel(
         _adaptive, public=False, method=False, name=f"adaptive_max_pool{_n}d", widen=False,
+        autocast=SINGLE if _n == 3 else None,
         grad_name=f"AdaptiveMaxPool{_n}DBackward0",
     )  # fmt: skip
     _op.grad(x=_adaptive_slope)
@@ -349,7 +355,7 @@ def _unpooled_by_scatter(x, at, size):
 def _unpool_op(n):
     op = kernel(
         _unpooled, public=False, method=False, name=f"max_unpool{n}d", widen=False,
-        grad_name=f"MaxUnpool{n}DBackward0", check=_check_positions,
+        grad_name=f"MaxUnpool{n}DBackward0", check=_check_positions, autocast=SINGLE,
     )  # fmt: skip
     op.lower(_unpooled_by_scatter)
     op.lower_check(lambda at, size: check_range(

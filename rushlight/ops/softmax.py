@@ -28,7 +28,7 @@ def _shifted(xp, x, dim):
     return xp.asarray(x - extreme(xp.maximum, x, dim, True) if x.size else x.copy())
 
 
-@kernel(public=False, method=False, name="softmax", prepare=_dims)
+@kernel(public=False, method=False, name="softmax", prepare=_dims, least=1 << 16, slopes=True)
 def softmax_(xp, x, *, dim):
     """exp(x) / Σ exp(x)."""
     e = _shifted(xp, x, dim)
@@ -51,7 +51,7 @@ def _softmax_slope(g, out, dim):
 softmax_.grad(x=_softmax_slope)
 
 
-@kernel(public=False, method=False, name="log_softmax", prepare=_dims)
+@kernel(public=False, method=False, name="log_softmax", prepare=_dims, least=1 << 16, slopes=True)
 def log_softmax_(xp, x, *, dim):
     """x - log(Σ exp(x))."""
     z = _shifted(xp, x, dim)

@@ -9,14 +9,14 @@ from rushlight.ops.rules import conj, where
 from rushlight.ops.unary import tabled
 
 
-def _unary(name, what, example, numpy_name=None, alias=()):
+def _unary(name, what, example, numpy_name=None, alias=(), **options):
     """One function of an angle or of a ratio that NumPy has."""
     numpy_name = numpy_name or name
 
     def forward(xp, x):
         return getattr(xp, numpy_name)(x)
 
-    return tabled(forward, name, what, example, dtype=to_float, alias=alias)
+    return tabled(forward, name, what, example, dtype=to_float, alias=alias, **options)
 
 
 sin = _unary("sin", "The sine of an angle in radians", ("[0.0, 1.0]", "[0.0000, 0.8415]"))
@@ -34,7 +34,7 @@ tanh = _unary("tanh", "The hyperbolic tangent", ("[0.0, 1.0]", "[0.0000, 0.7616]
 asinh = _unary("asinh", "The inverse hyperbolic sine", ("[0.0, 1.0]", "[0.0000, 0.8814]"),
                "arcsinh", "arcsinh")  # fmt: skip
 acosh = _unary("acosh", "The inverse hyperbolic cosine", ("[1.0, 2.0]", "[0.0000, 1.3170]"),
-               "arccosh", "arccosh")  # fmt: skip
+               "arccosh", "arccosh", least=1 << 16)  # fmt: skip
 atanh = _unary("atanh", "The inverse hyperbolic tangent", ("[0.0, 0.5]", "[0.0000, 0.5493]"),
                "arctanh", "arctanh")  # fmt: skip
 
