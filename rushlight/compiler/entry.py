@@ -198,9 +198,7 @@ class Entry:
         held = [i for i, c in enumerate(kept) if c.value.id in changed]
         written = [name for name, c in fresh.items() if c.value.id in changed]
         demand_apart(source, fresh, written, held)
-        for line in first:
-            source.line(line)
-        self.held.number_lines()
+        self.held.number_lines(first)
         inputs = [c.value for c in (*fresh.values(), *kept)]
         inputs += [live.value for live in lives] + [place for _, place in slots]
         names = self._tensor_names(fresh, kept)

@@ -112,11 +112,14 @@ class Held:
             *[f"{tensor}.array is {array}" for tensor, array in tensors],
         ]
 
-    def number_lines(self):
-        """Add the lines that read numbers again that have changed."""
-        source = self.source
+    def number_lines(self, calls):
+        """Add the lines that read numbers again that have changed, and between them ``calls``."""
+        source, done = self.source, 0
         set_number = source.name(self.set_number)
         for i, (live, (owner, seen)) in enumerate(zip(self.lives, self.number_names, strict=True)):
+            for line in calls[done : live.after]:
+                source.line(line)
+            done = max(done, live.after)
             if live.steady:
                 continue
             if live.place is None:
@@ -124,6 +127,8 @@ class Held:
             else:
                 key = live.place()[1]
                 source.line(f"if {owner}[{key!r}] is not {seen}: {set_number}({i})")
+        for line in calls[done:]:
+            source.line(line)
 
     def set_number(self, i):
         """Read number ``i`` again."""

@@ -79,12 +79,14 @@ class Live:
         place: None, or ``place()`` gives the (dict, key) under which it lies as it is, so that
             an unchanged number is recognised without ``get``.
         steady: One of the trace's ``places`` tells when the number changes.
+        after: How many of the deferred calls come before it is read.
     """
 
-    __slots__ = ("get", "place", "steady", "value")
+    __slots__ = ("after", "get", "place", "steady", "value")
 
-    def __init__(self, get, place, steady, value):
-        self.get, self.place, self.steady, self.value = get, place, steady, value
+    def __init__(self, get, place, steady, after, value):
+        self.get, self.place, self.steady, self.after = get, place, steady, after
+        self.value = value
 
 
 class Recorder:
@@ -165,7 +167,9 @@ class Recorder:
             return found
         dtype = np.dtype(np.float64) if isinstance(found, float) else np.asarray(found).dtype
         value = Abstract((), dtype)
-        self.lives.append(Live(get, place, steady, value))
+        # What is steady between runs may be changed by a call that comes before the program.
+        steady = steady and not self.first_calls
+        self.lives.append(Live(get, place, steady, self.first_calls, value))
         return from_array(value)
 
     def guard(self, get):
@@ -179,17 +183,11 @@ class Recorder:
     def settle_calls(self, optimizer):
         """Have the deferred calls that set the rate of ``optimizer`` come ahead of the program.
 
-        They are scheduler's steps; numbers are read once a run, so none may come between two reads.
+        They are schedulers' steps; numbers that are read from here on are those after them.
         """
-        of = [getattr(args[0], "optimizer", optimizer) for _, args, _ in self.calls]
-        if not any(o is optimizer for o in of):
-            return
-        if any(o is known for o in of for known in self.stepped):
-            self.refuse(
-                "inside torch.compile, a scheduler's step stands between two steps of an "
-                "optimizer; take all of the schedulers' steps at the end"
-            )
-        self.first_calls = len(self.calls)
+        late = self.calls[self.first_calls :]
+        if any(getattr(args[0], "optimizer", optimizer) is optimizer for _, args, _ in late):
+            self.first_calls = len(self.calls)
 
     def touch_grad(self, tensor, read=True):
         """Note the gradient that an outer tensor had before the trace changes or reads it."""

@@ -138,17 +138,20 @@ class Options:
         value = self.group[key]
         if isinstance(value, tuple):
             return tuple(
-                self._number(v, lambda i=i: self.group[key][i], None) for i, v in enumerate(value)
+                self._number(key, v, lambda i=i: self.group[key][i]) for i, v in enumerate(value)
             )
-        # Of the others ``_options`` tells when they change; the rate changes at every step.
-        place = (lambda: (self.group, key)) if key == "lr" else None
-        return self._number(value, lambda: self.group[key], place)
+        return self._number(key, value, lambda: self.group[key])
 
-    def _number(self, value, get, place):
+    def _number(self, key, value, get):
         if value is None or isinstance(value, (bool, Tensor)):
             return value
-        # An int now may be a float later.
-        return self.recorder.live(lambda: float(get()), place, steady=place is None)
+        # An int now may be a float later. Of all but the rate ``_options`` tells when they change;
+        # the rate changes at every step.
+        place = partial(self._place, key)
+        return self.recorder.live(lambda: float(get()), place, steady=key != "lr")
+
+    def _place(self, key):
+        return self.group, key
 
 
 class State:

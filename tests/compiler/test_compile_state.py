@@ -221,6 +221,45 @@ def test_a_scheduler_between_two_optimizers():
     assert programs(make, lambda: [(torch.ones(2, 2),)] * 4) == 1
 
 
+def rates_between_steps(optimizer, scheduler, first=False, **options):
+    """Three steps in a call, each with the rate (and momentum) that a schedule has reached."""
+
+    def make():
+        net = nn.Linear(2, 2)
+        opt = getattr(torch.optim, optimizer)(net.parameters(), lr=0.1)
+        rates = getattr(torch.optim.lr_scheduler, scheduler)(opt, **options)
+        if first:
+            opt.step()  # a schedule begins after a step
+
+        def step(x):
+            for _ in range(3):
+                if first:
+                    rates.step()
+                opt.zero_grad()
+                net(x).pow(2).sum().backward()
+                opt.step()
+                if not first:
+                    rates.step()
+
+        return step, lambda: [opt.param_groups[0]["lr"], *net.parameters()]
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        rates_between_steps("SGD", "ExponentialLR", gamma=0.9),
+        rates_between_steps("SGD", "ExponentialLR", first=True, gamma=0.9),
+        rates_between_steps("AdamW", "StepLR", step_size=2, gamma=0.5),
+        rates_between_steps("Adam", "OneCycleLR", max_lr=0.1, total_steps=20),  # moves beta1 too
+        rates_between_steps("Adam", "OneCycleLR", first=True, max_lr=0.1, total_steps=20),
+    ],
+)
+def test_a_scheduler_between_steps(make):
+    assert programs(make, lambda: [(torch.ones(3, 2) / k,) for k in range(1, 5)]) == 1
+
+
 @pytest.mark.parametrize("name", ["Adam", "NAdam", "RAdam", "Adagrad", "ASGD", "Adafactor"])
 def test_several_steps_in_one_call(name):
     """The count goes on from step to step."""
@@ -255,21 +294,6 @@ def unlike_steps():
     return step, lambda: [*first.parameters(), *second.parameters()]
 
 
-def a_rate_between_steps():
-    net = nn.Linear(2, 2)
-    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
-    scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.5)
-
-    def step(x):
-        for _ in range(2):
-            optimizer.zero_grad()
-            net(x).pow(2).sum().backward()
-            optimizer.step()
-            scheduler.step()
-
-    return step, lambda: net.parameters()
-
-
 def told_rates(where):
     def make():
         net = nn.Linear(2, 2)
@@ -291,7 +315,6 @@ def told_rates(where):
     "make",
     [
         unlike_steps,
-        a_rate_between_steps,
         told_rates(lambda optimizer, _: optimizer.param_groups[0]["lr"]),
         told_rates(lambda _, scheduler: scheduler.get_last_lr()[0]),
     ],
