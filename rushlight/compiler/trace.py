@@ -135,11 +135,18 @@ class Recorder:
     def capture(self, tensor, get=None):
         """Make an outer tensor an input; ``get`` finds it again. Returns its memory's key."""
         key = key_of(tensor.array)
-        if key not in self.captured:
+        known = self.captured.get(key)
+        if known is None:
             value = Abstract(tensor.array.shape, tensor.array.dtype, tensor.array.strides)
             self.captured[key] = Captured(tensor, get, value)
             self.current[key] = value
             self.kept.append(tensor)
+        elif known.tensor is not tensor and self.is_outer(tensor):
+            # They are one input, for as long as they look at one memory.
+            template = "{0}({1}.array) == {0}({2}.array)"
+            if known.tensor.array is tensor.array:
+                template = "{1}.array is {2}.array"
+            self.checks.append((template, (key_of, known.tensor, tensor), True))
         return key
 
     def value(self, x):

@@ -590,6 +590,15 @@ def test_a_parameter_as_the_argument():
     assert [f(x).tolist()[0] for x in (torch.ones(2), w, torch.ones(2))] == [2, 6, 2]
 
 
+def test_tensors_that_shared_memory_in_the_first_call():
+    w = torch.ones(2)
+    f = compiled(lambda x: x + w)
+    assert [f(x).tolist()[0] for x in (w.detach(), torch.zeros(2), w.data, w)] == [2, 1, 2, 2]
+    g = compiled(lambda x, y: x - y)
+    x = torch.ones(2)
+    assert [g(x, y).tolist()[0] for y in (x[:], torch.zeros(2), x[:])] == [0, 1, 0]
+
+
 def test_tensors_made_inside_are_new_at_each_run():
     def f(x):
         t, v = torch.tensor(0.0), torch.as_tensor([1.0, 2.0])
