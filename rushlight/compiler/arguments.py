@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from rushlight.autograd.tape import refresh
-from rushlight.compiler.guard import is_plain
+from rushlight.compiler.guard import GONE, is_plain
 from rushlight.tensor import Tensor
 
 __all__ = ["Arguments", "check_array"]
@@ -27,6 +27,7 @@ class Arguments:
 
     Attributes:
         leaves: The tensors, each once.
+        given: How many of them were given; others lie where the function assigns.
         objects: What is known by its identity alone: modules, optimizers, the user's objects.
     """
 
@@ -48,6 +49,16 @@ class Arguments:
             source.demand("not kwargs")
         for key, value in kwargs.items():
             self._walk(f"kwargs[{key!r}]", value)
+        self.given = len(self.leaves)
+
+    def add(self, places):
+        """Take apart what lies in ``places`` outside, (template, (object,), value), as well."""
+        source = self.source
+        if places:
+            with source.block("try:"):
+                for template, (owner,), value in places:
+                    self._walk(template.format(source.name(owner)), value)
+            source.line(f"except {GONE}: return MISS")
 
     def expression(self, tensor):
         """The name of ``tensor`` in the lines; None where it is no argument."""

@@ -23,13 +23,24 @@ from rushlight.compiler.gradient import Gradient
 from rushlight.compiler.guard import GONE, MISS, Source
 from rushlight.compiler.held import Held
 from rushlight.compiler.hooks import hook_place
+from rushlight.compiler.numbers import Number
 from rushlight.compiler.overlap import demand_apart, refuse_shared, shares
 from rushlight.compiler.program import make_program
-from rushlight.compiler.results import Results
+from rushlight.compiler.results import Results, refuse_twice
 from rushlight.compiler.simplify import alive, operands
 from rushlight.compiler.surroundings import surroundings
 from rushlight.compiler.trace import Grad, Recorder, key_of
-from rushlight.compiler.undo import Streams, added, getter, options, put_back
+from rushlight.compiler.undo import (
+    NOTHING,
+    Streams,
+    added,
+    changes,
+    getter,
+    options,
+    place_name,
+    put_back,
+    setter,
+)
 from rushlight.errors import TraceError
 from rushlight.tensor import Tensor
 
@@ -59,18 +70,13 @@ class Entry:
         self.held: Any = None
         begin = time.perf_counter()
         with recording_lock:
-            self._begin(args, kwargs)
-            recorder = Recorder(self.arguments.leaves)
-            found = surroundings(function, self.arguments.objects)
-            recorder.enclose(found)
-            recorder.known = found.met
-            recorder.containers += self.arguments.containers
-            recorder.optimizers = found.optimizers
-            recorder.options = options(found.optimizers)
-            self.refusal = found.refusal
-            self._reads_options = found.reads_options
-            if self.refusal is None:
-                self._record(function, args, kwargs, recorder)
+            try:
+                recorder = self._attempt(function, args, kwargs, apart=True)
+            except Exception:
+                if not self._stands_in:
+                    raise
+                # Code that asks whether a number's type is int, say, takes no other for one.
+                recorder = self._attempt(function, args, kwargs, apart=False)
             if self.refusal is not None:
                 self._begin(args, kwargs)
                 self._run_eagerly(function, recorder)
@@ -78,6 +84,28 @@ class Entry:
         self.text = self.source.text
         self.seconds = time.perf_counter() - begin
         del self.arguments, self.source
+
+    def _attempt(self, function, args, kwargs, apart):
+        """Record the call; ``apart`` has what the function may assign anew read at each run."""
+        self._begin(args, kwargs)
+        found = surroundings(function, self.arguments.objects)
+        containers = [*self.arguments.containers]
+        if apart:
+            found.set_apart()
+            self.arguments.add(found.places)
+        recorder = Recorder(self.arguments.leaves)
+        recorder.enclose(found)
+        recorder.assigned = [*found.places, *found.numbers]
+        recorder.known = found.met
+        recorder.containers += containers
+        recorder.optimizers = found.optimizers
+        recorder.options = options(found.optimizers)
+        self.refusal = found.refusal
+        self._stands_in = bool(found.numbers)
+        self._reads_options = found.reads_options
+        if self.refusal is None:
+            self._record(function, args, kwargs, recorder, found.numbers)
+        return recorder
 
     def _begin(self, args, kwargs):
         self.source = Source("def call(args, kwargs):")
@@ -91,11 +119,13 @@ class Entry:
 
     # Recording --------------------------------------------------------------------------
 
-    def _record(self, function, args, kwargs, recorder):
+    def _record(self, function, args, kwargs, recorder, numbers):
         streams = Streams()
         mode.add_intercept(1)
         mode.state.recorder = recorder
         try:
+            for template, (owner,), value in numbers:
+                setter(template)(owner, recorder.numbers.root(template, owner, value))
             # In a list, so that nobody else holds what the function returned.
             box = [function(*args, **kwargs)]
             if recorder.refused is not None:
@@ -139,9 +169,13 @@ class Entry:
         self._put_back(recorder)
 
     def _put_back(self, recorder):
-        checks = [*recorder.checks, *recorder.options]
+        places = self._places(recorder)
         recorder.checks += added(recorder.owners)
-        return put_back(checks, recorder.containers, recorder.owners)
+        return put_back(places, recorder.containers, recorder.owners)
+
+    def _places(self, recorder):
+        """Conditions of all that the function may have changed outside."""
+        return [*recorder.checks, *recorder.assigned, *recorder.options]
 
     def _run_eagerly(self, function, recorder):
         """Make a function that runs the original where what led to the refusal is the case."""
@@ -155,17 +189,20 @@ class Entry:
     def _take_apart(self, box, recorder):
         """Write the function's lines, and make the program, of what was recorded."""
         source = self.source
+        set_anew = self._changes(recorder)
         results = Results(source, self.arguments, recorder)
+        refuse_twice([*box, *[value for _, _, value in set_anew]], results)
         gives = results.expression(box.pop())
         first, last = self._calls(recorder, results)
         grads, effects = self._gradients(recorder, results)
         written = self._histories(recorder)
         recorder.restore()
-        effects += self._assignments(recorder, results)
+        effects += self._assignments(recorder, results, set_anew)
         outs = [(n, t.node, t.array) for n, t in zip(results.names, results.tensors, strict=True)]
         outs += written
         backward = Gradient.of(recorder, outs) if mode.is_grad_enabled() else None
         self._check(self._movable(recorder))
+        self._numbers(recorder)
         saved = self._make(recorder, results, grads, backward, first)
         for line in results.new:
             source.line(line)
@@ -185,7 +222,7 @@ class Entry:
         read = [*results.values, *saves, *changed.values()]
         used = changed.keys() | {v.id for v in read if isinstance(v, Abstract)}
         used |= {v.id for e in alive(equations, read, checking=True) for v in operands(e)}
-        fresh = self._fresh(recorder)
+        fresh = self._fresh(recorder, used)
         refuse_shared([c for c in recorder.captured.values() if c.value.id in used], changed)
         kept = [c for c in recorder.captured.values() if c.value.id in used and _stays(c)]
         lives = [live for live in recorder.lives if live.value.id in used]
@@ -284,17 +321,44 @@ class Entry:
                 found.append((name, tensor.node, tensor.array))
         return found
 
-    def _assignments(self, recorder, results):
+    def _changes(self, recorder):
+        """(object, template, value) of what the function assigned, which is taken back."""
+        found, numbers = [], recorder.numbers
+        for owner, target, now, before in changes(
+            self._places(recorder), recorder.containers, recorder.owners, numbers.roots
+        ):
+            root = numbers.roots.get((target, id(owner)))
+            # A program for each value that a number takes is none for long.
+            count = type(before) in (int, float) and type(now) in (int, float, Number)
+            if numbers.is_pinned(root) if root is not None else count:
+                raise TraceError(
+                    f"the function changes {_named(target)}, and what it does depends on the "
+                    "number; keep it in a tensor, or change it outside torch.compile"
+                )
+            if before is NOTHING:
+                recorder.checks.append((f"{place_name(target)!r} not in {{0}}", (owner,), True))
+            found.append((owner, target, now))
+        return found
+
+    def _assignments(self, recorder, results, set_anew):
         """Lines that assign anew what the function left in attributes, dicts and closures."""
         lines = []
-        found = assignments(recorder.made, results.tensors)
-        for owner, target, tensor in found:
-            before = recorder.before(owner, target)
-            target = target.format(self.arguments.owner(owner) or self.source.name(owner))
-            if before is not None:
-                exec(f"{target} = value", {**self.source.names, "value": before})
-            lines.append(f"{target} = {results.expression(tensor)}")
+        while set_anew:  # nobody is to hold a tensor of the trace that the function does not
+            owner, target, value = set_anew.pop(0)
+            if not results.can_set(value):
+                raise TraceError(
+                    f"the function changes {_named(target)} to a {type(value).__name__}, which a "
+                    "program cannot do again; keep it in a tensor, or change it outside "
+                    "torch.compile"
+                )
+            lines.append(f"{self._target(owner, target)} = {results.expression(value)}")
+            del value
+        for owner, target, tensor in assignments(recorder.made, results.tensors):
+            lines.append(f"{self._target(owner, target)} = {results.expression(tensor)}")
         return lines
+
+    def _target(self, owner, template):
+        return template.format(self.arguments.owner(owner) or self.source.name(owner))
 
     # Guards -----------------------------------------------------------------------------
 
@@ -322,6 +386,18 @@ class Entry:
                 for condition in conditions.values():
                     source.demand(condition)
             source.line(f"except {GONE}: return MISS")
+
+    def _numbers(self, recorder):
+        """Lines that read the numbers that the function assigns anew, and compute with them."""
+        source, numbers = self.source, recorder.numbers
+        read = [c for c in recorder.assigned if (c[0], id(c[1][0])) in numbers.roots]
+        for template, (owner,), value in read:
+            name = numbers.roots[template, id(owner)].name
+            with source.block("try:"):
+                source.line(f"{name} = {self._target(owner, template)}")
+            source.line(f"except {GONE}: return MISS")
+            source.demand(f"type({name}) is {source.name(type(value))}")
+        numbers.add_lines(source)
 
     def _movable(self, recorder):
         """Have tensors in attributes and closures be looked up again, whichever lie there then.
@@ -358,9 +434,12 @@ class Entry:
 
     # The program ------------------------------------------------------------------------
 
-    def _fresh(self, recorder):
+    def _fresh(self, recorder, used):
         """Inputs to be fetched at each call, as {name of the array: captured tensor}."""
-        found = {f"a{c.get}": c for c in recorder.captured.values() if type(c.get) is int}
+        given = [c for c in recorder.captured.values() if type(c.get) is int]
+        # What lies where the function assigns is often not read.
+        n = self.arguments.given
+        found = {f"a{c.get}": c for c in given if c.get < n or c.value.id in used}
         grads = [c for c in recorder.captured.values() if isinstance(c.get, Grad)]
         for i, c in enumerate(grads):
             leaf = c.get.leaf
@@ -404,6 +483,12 @@ class Entry:
         backward.parents = []  # an entry keeps no argument alive
         attach = source.name(backward.attach)
         source.line(f"{attach}([{made}], [{arrays}], [{cells}], [{parents}])")
+
+
+def _named(template):
+    """A place in words."""
+    name = place_name(template)
+    return "a variable of the function around it" if name is None else repr(name)
 
 
 def _stays(captured):

@@ -12,6 +12,7 @@ from types import NoneType
 
 import numpy as np
 
+from rushlight.compiler.numbers import Number
 from rushlight.device import device
 from rushlight.dtype import dtype
 from rushlight.tensor import Size
@@ -42,7 +43,7 @@ def is_plain(value):
     """Whether ``value`` is known by its value: a number, text, or a tuple of such."""
     if isinstance(value, (tuple, frozenset)):
         return type(value) in (tuple, frozenset, Size) and all(map(is_plain, value))
-    return isinstance(value, _PLAIN)
+    return isinstance(value, _PLAIN) and type(value) is not Number
 
 
 def equal(x, y):

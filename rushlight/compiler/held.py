@@ -122,7 +122,9 @@ class Held:
             done = max(done, live.after)
             if live.steady:
                 continue
-            if live.place is None:
+            if live.number is not None:
+                source.line(f"{source.name(self.numbers[i])}[()] = {live.number.name}")
+            elif live.place is None:
                 source.line(f"{set_number}({i})")
             else:
                 key = live.place()[1]

@@ -10,11 +10,12 @@ from rushlight.autograd import mode
 from rushlight.autograd.tape import Leaf
 from rushlight.autograd.write import detached
 from rushlight.compiler.guard import is_plain
+from rushlight.compiler.numbers import Number
 from rushlight.compiler.trace import Grad
 from rushlight.errors import TraceError
 from rushlight.tensor import Tensor, disabled_torch_function, from_array
 
-__all__ = ["Results"]
+__all__ = ["Results", "refuse_twice"]
 
 
 class Results:
@@ -55,6 +56,8 @@ class Results:
 
         With ``apart`` the tensor ``tree`` gets memory that it shares with no result before it.
         """
+        if type(tree) is Number:
+            return tree.name
         if isinstance(tree, Tensor):
             return self._new(tree) if apart else self._tensor(tree)
         owner = self.arguments.owner(tree)
@@ -77,6 +80,20 @@ class Results:
         if is_plain(tree) or id(tree) in self.recorder.known:
             return self._key(tree)
         return self._made(tree)
+
+    def can_set(self, value):
+        """Whether each run can put ``value`` somewhere, and know it there by what is in it."""
+        if type(value) is Number or is_plain(value) or isinstance(value, Tensor):
+            return True
+        if id(value) in self.recorder.known:
+            return True
+        if isinstance(value, dict):
+            return all(map(is_plain, value)) and all(map(self.can_set, value.values()))
+        return isinstance(value, (tuple, list)) and all(map(self.can_set, value))
+
+    def is_outer(self, container):
+        """Whether a list or dict was there before the call."""
+        return self.arguments.owner(container) or id(container) in self.recorder.known
 
     def _list(self, items):
         return ", ".join([self.expression(item) for item in items])
@@ -190,6 +207,25 @@ class Results:
         if len(t.cell) > 2 and not mode.state.inference:
             return f"{self.source.name(_inferred)}({found})"
         return f"wrap({found})"
+
+
+def refuse_twice(trees, results):
+    """Raise TraceError where a list or dict that the function made is left in two places.
+
+    Each would get one of its own.
+    """
+    seen = set()
+    trees = [*trees]
+    for tree in trees:  # grows while it is gone through
+        if isinstance(tree, (list, dict)) and not results.is_outer(tree):
+            if id(tree) in seen:
+                raise TraceError(
+                    f"the function leaves one {type(tree).__name__} in two places, which a program "
+                    "cannot do; give each its own"
+                )
+            seen.add(id(tree))
+        if isinstance(tree, (list, tuple, dict)):
+            trees += tree.values() if isinstance(tree, dict) else tree
 
 
 def _along(tensor, path, tracked):

@@ -22,8 +22,10 @@ from collections import ChainMap, UserDict, deque
 
 import numpy as np
 
+from rushlight.autograd.tape import Leaf
 from rushlight.compiler.guard import is_plain
 from rushlight.compiler.hooks import hook_functions
+from rushlight.compiler.undo import place_name
 from rushlight.errors import TraceError
 from rushlight.tensor import Tensor
 
@@ -38,6 +40,7 @@ _ENTRIES = 64
 _ITEMS = 1 << 10
 #: Up to this many bytes of an array are compared at each call.
 _BYTES = 1 << 16
+_STORES = ("STORE_ATTR", "STORE_GLOBAL", "STORE_NAME", "STORE_DEREF")
 _DICTS = (dict, UserDict, ChainMap, types.MappingProxyType)
 #: A Module's own tables, each with conditions of its own.
 _HELD = ("_parameters", "_buffers", "_modules")
@@ -78,6 +81,11 @@ class Surroundings(list):
         containers, owners: What ``put_back`` needs to know of lists and of objects.
         refusal: The error about something that gives other values at each call, or None.
         reads_options: Whether the code names options of optimizers.
+        stored: Names that the code assigns to.
+        asks_types: Whether the code asks for types, of which a stand-in has another one.
+        places: The conditions of places that the code may assign anew, where there are tensors:
+            these are no conditions, but more arguments.
+        numbers: Those of places that the code may assign anew, where there are numbers.
     """
 
     def __init__(self, names, asked):
@@ -91,7 +99,12 @@ class Surroundings(list):
         self.owners: list = []
         self.refusal: TraceError | None = None
         self.reads_options = False
+        self.stored: set = set()
+        self.asks_types = False
+        self.places: list = []
+        self.numbers: list = []
         self.met: dict = {}  # id → all of it
+        self._variables: dict = {}  # id of a closure's cell → the name of its variable
 
     def value(self, value):
         """Note what lies inside ``value``."""
@@ -142,6 +155,32 @@ class Surroundings(list):
         self.append((template, (owner,), value))
         self.value(value)
 
+    # Assignments ------------------------------------------------------------------------
+
+    def set_apart(self):
+        """Move conditions of what the code may assign anew to ``places`` and ``numbers``."""
+        assigned = [c for c in self if self._is_stored(*c)]
+        if not self.asks_types:
+            self.numbers = [c for c in assigned if type(c[2]) in (int, float)]
+        self.places = [c for c in assigned if _taken_apart(c[2]) and self._is_alone(c[2])]
+        inside = {i for c in self.places for i in _containers(c[2])}
+        gone = {id(c) for c in (*self.places, *self.numbers)}
+        gone |= {id(c) for c in self if id(c[1][0]) in inside}
+        self.places = [c for c in self.places if id(c[1][0]) not in inside]
+        self[:] = [c for c in self if id(c) not in gone]
+
+    def _is_alone(self, value):
+        """Whether no list or dict in ``value`` lies in another place too."""
+        inside = {*_containers(value)}
+        return sum(id(c[2]) in inside and id(c[1][0]) not in inside for c in self) <= 1
+
+    def _is_stored(self, template, objects, value):
+        if template == "{0}.cell_contents":
+            return self._variables[id(objects[0])] in self.stored
+        # What an object finds in its class lies in no place of its own.
+        own = len(objects) == 1 and template[3] == "["
+        return own and place_name(template) in self.stored
+
     # Code -------------------------------------------------------------------------------
 
     def _function(self, function):
@@ -152,18 +191,21 @@ class Surroundings(list):
         if code.co_filename.startswith(_PACKAGE):
             return
         self._attributes(function)
-        names, asked, read = _names(code)
+        names, asked, read, stored = _names(code)
         self.new_names |= names
         self.new_asked |= asked
-        for cell in function.__closure__ or ():
+        self.stored |= stored
+        for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
             try:
                 value = cell.cell_contents
             except ValueError:  # not bound yet
                 continue
+            self._variables[id(cell)] = name
             self._note("{0}.cell_contents", cell, value)
         defaults = function.__defaults__ or (), (function.__kwdefaults__ or {}).values()
         self._each([value for values in defaults for value in values])
         library = code.co_filename.startswith(_LIBRARIES)
+        self.asks_types |= "type" in read and not library
         for name in sorted(read & function.__globals__.keys()):
             value = function.__globals__[name]
             if isinstance(value, (types.ModuleType, type, types.BuiltinFunctionType)):
@@ -252,7 +294,10 @@ class Surroundings(list):
         """Note the options that the code itself reads: its step reads them again at each run."""
         self.optimizers.append(optimizer)
         self._each(hook_functions(optimizer))
-        for group in optimizer.param_groups if "param_groups" in self.names else ():
+        for i, group in enumerate(optimizer.param_groups if "param_groups" in self.names else ()):
+            self.append((f"{{0}}.param_groups[{i}]", (optimizer,), group))
+            self.append(("[*{0}] == {1}", (group, [*group]), True))
+            self.containers.append((group, group.copy()))
             for name in sorted((self.names & group.keys()) - {"params"}):
                 self._note(f"{{0}}[{name!r}]", group, group[name])
                 self.reads_options = True
@@ -348,12 +393,31 @@ def _is_wrapper(value):
     return "__wrapped__" in getattr(value, "__dict__", ())
 
 
+def _taken_apart(value):
+    """Whether a value is known by the tensors in it, and not by its identity."""
+    if isinstance(value, Tensor):
+        return type(value.node) is not Leaf  # a parameter stays where it is
+    return bool(_containers(value)) and any(map(_taken_apart, _items(value)))
+
+
+def _items(container):
+    return container.values() if isinstance(container, dict) else container
+
+
+def _containers(value):
+    """The ids of a list, tuple or dict and of those in it; none of what is too large."""
+    if not isinstance(value, (tuple, list, dict)) or len(value) > _ENTRIES:
+        return []
+    return [id(value), *[i for item in _items(value) for i in _containers(item)]]
+
+
 @functools.lru_cache(1024)
 def _names(code):
     """What a function's code and the functions inside it name.
 
     Returns the attributes and short texts; those texts that it may ask for by ``hasattr`` or
-    ``getattr``; the globals.
+    ``getattr``; the globals; and what it assigns to: attributes, variables of the functions
+    around it, and the keys that it names if it sets items.
     """
     texts = frozenset(c for c in code.co_consts if isinstance(c, str) and c.isidentifier())
     read = frozenset(
@@ -361,11 +425,18 @@ def _names(code):
     )
     names = frozenset(code.co_names) | texts
     asked = texts if read & {"hasattr", "getattr"} else frozenset()
+    stored: frozenset = frozenset()
+    if code.co_name != "__init__":  # what an object is given when it is made is no place yet
+        found = [*dis.get_instructions(code)]
+        stored = frozenset(i.argval for i in found if i.opname in _STORES)
+        if any(i.opname == "STORE_SUBSCR" for i in found):
+            stored |= texts | {c for c in code.co_consts if type(c) is int}
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             inner = _names(constant)
             names, asked, read = names | inner[0], asked | inner[1], read | inner[2]
-    return names, asked, read
+            stored |= inner[3]
+    return names, asked, read, stored
 
 
 #: Class → the attributes that its forward reads.

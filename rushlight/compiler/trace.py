@@ -6,6 +6,7 @@ has been computed; until then the state is as it was, so a failure leaves nothin
 """
 
 import weakref
+from functools import partial
 
 import numpy as np
 from numpy import ndarray
@@ -15,7 +16,9 @@ from rushlight.autograd.tape import output, refresh, tick
 from rushlight.autograd.write import detached, follow, stamp
 from rushlight.compiler.abstract import Abstract, refuse_values, user_line
 from rushlight.compiler.inference import infer
+from rushlight.compiler.numbers import Number, Numbers
 from rushlight.compiler.surroundings import Surroundings, surroundings
+from rushlight.compiler.undo import place_name
 from rushlight.dtype import OF
 from rushlight.errors import TraceError
 from rushlight.ops.definition import OPS
@@ -25,6 +28,10 @@ from rushlight.ops.promotion import scalar_dtype
 from rushlight.tensor import Tensor, ViewOf, from_array
 
 __all__ = ["Equation", "Recorder", "key_of"]
+
+
+#: Operations that are other ones for some values of their number.
+_OF_NUMBERS = ("pow_number", "number_pow", "xlogy_number")
 
 
 class Equation:
@@ -80,13 +87,14 @@ class Live:
             an unchanged number is recognised without ``get``.
         steady: One of the trace's ``places`` tells when the number changes.
         after: How many of the deferred calls come before it is read.
+        number: None, or the ``Number`` that it is: the call's function computes it.
     """
 
-    __slots__ = ("after", "get", "place", "steady", "value")
+    __slots__ = ("after", "get", "number", "place", "steady", "value")
 
-    def __init__(self, get, place, steady, after, value):
+    def __init__(self, get, place, steady, after, value, number=None):
         self.get, self.place, self.steady, self.after = get, place, steady, after
-        self.value = value
+        self.value, self.number = value, number
 
 
 class Recorder:
@@ -119,12 +127,15 @@ class Recorder:
         self.modules: dict = {}
         self.containers: list = []  # of these and of the owners see Surroundings
         self.owners: list = []
+        self.assigned: list = []  # conditions of places that are arguments
         self.known: dict = {}  # id → what the function found outside
         self.kept: list = []  # objects whose ids are keys above
         self.made: list = []  # weak references to the tensors that were made
         self.stepped: dict = {}  # optimizer → the states that its steps in this trace share
         self.optimizers: list = []  # those that the function can be seen to use
         self.options: list = []  # conditions of optimizers' options when the trace began
+        self.numbers = Numbers()
+        self._tensors: dict = {}  # the name of a number → the tensor that it is
         self.refused: TraceError | None = None
         self.undo: list = []  # what takes back state that was made for the trace
         for i, t in enumerate(leaves):
@@ -172,12 +183,22 @@ class Recorder:
         found = get()
         if isinstance(found, Tensor):
             return found
+        if type(found) is Number:
+            return self._live_number(found)
         dtype = np.dtype(np.float64) if isinstance(found, float) else np.asarray(found).dtype
         value = Abstract((), dtype)
         # What is steady between runs may be changed by a call that comes before the program.
         steady = steady and not self.first_calls
         self.lives.append(Live(get, place, steady, self.first_calls, value))
         return from_array(value)
+
+    def _live_number(self, number):
+        if number.name not in self._tensors:
+            value = Abstract((), type(number.value))
+            get = partial(getattr, number, "value")
+            self.lives.append(Live(get, None, False, 0, value, number))
+            self._tensors[number.name] = from_array(value)
+        return self._tensors[number.name]
 
     def guard(self, get):
         """Have the program refuse to run once ``get()`` no longer equals what it is now."""
@@ -195,6 +216,11 @@ class Recorder:
         late = self.calls[self.first_calls :]
         if any(getattr(args[0], "optimizer", optimizer) is optimizer for _, args, _ in late):
             self.first_calls = len(self.calls)
+
+    def sets_option(self, group, key):
+        """Whether the function itself gave an option of an optimizer the value that it has."""
+        before = [v for k, (own,), v in self.options if own is group and place_name(k) == key]
+        return bool(before) and group[key] is not before[0]
 
     def touch_grad(self, tensor, read=True):
         """Note the gradient that an outer tensor had before the trace changes or reads it."""
@@ -236,7 +262,7 @@ class Recorder:
 
     def enclose(self, found: Surroundings):
         """Note what the function, or a part of it, reads outside."""
-        self.checks += found
+        self.checks += [check for check in found if type(check[2]) is not Number]
         self.modules |= found.modules
         self.containers += found.containers
         self.owners += found.owners
@@ -273,6 +299,8 @@ class Recorder:
 
     def record(self, op, args, params):
         """Run ``op`` on abstract values: the traced counterpart of ``dispatch.apply``."""
+        if self.numbers.roots:
+            args, params = self._without_numbers(op, args, params)
         operands = args[0] if op.variadic else args
         for i, x in enumerate(operands):
             if not isinstance(x, Tensor) and x is not None and scalar_dtype(x) is None:
@@ -298,6 +326,25 @@ class Recorder:
             self._link(outs[0], args, op, params)
         self._attach(op, operands, values, params, outs)
         return outs[0] if len(outs) == 1 else tuple(outs)
+
+    def _without_numbers(self, op, args, params):
+        """``args`` and ``params`` with an input, or a known value, for each ``Number``.
+
+        Python's numbers decide less about the dtype of a result than tensors do, so a number is
+        an input only where that makes no difference.
+        """
+        params = {k: _known(v) for k, v in params.items()}
+        if op.kind != "elementwise" or op.name in _OF_NUMBERS:
+            return [_known(v) for v in args], params
+        most = max([OF[x.array.dtype].category for x in args if isinstance(x, Tensor)], default=0)
+        dtypes = {int: 1, float: 2}
+        found = [
+            self._live_number(x)
+            if type(x) is Number and dtypes[type(x.value)] <= most and name not in op.tensors
+            else _known(x)
+            for x, name in zip(args, op.inputs, strict=True)
+        ]
+        return found, params
 
     def _parameter(self, value):
         if isinstance(value, Tensor):
@@ -383,19 +430,21 @@ class Recorder:
             (value,) = self.emit(OPS["expand"], (value,), {"size": tuple(x.array.shape)})
         return value
 
-    def before(self, owner, target):
-        """The tensor that was in a place, noted when the trace first looked there, or None."""
-        for template, objects, value in self.checks:
-            if objects[0] is owner and isinstance(value, Tensor) and template == target:
-                return value
-        return None
-
     def restore(self):
         """Put back what tracing changed in the outer tensors themselves."""
         for tensor, grad in self.grads.values():
             tensor._grad = grad
         for tensor, node in self.nodes.values():
             tensor.node = node
+
+
+def _known(value):
+    """``value``, with the value of each ``Number`` in it."""
+    if type(value) is Number:
+        return value.known()
+    if type(value) in (tuple, list):
+        return type(value)(map(_known, value))
+    return value
 
 
 def key_known(recorder, x):

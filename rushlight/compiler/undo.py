@@ -4,9 +4,11 @@ A program computes with tensors alone: counting calls, say, or filling a list it
 the function that does so has to run itself.
 """
 
+import ast
 import functools
 import re
 import sys
+from collections import OrderedDict, defaultdict, deque
 from typing import Any
 
 import numpy as np
@@ -15,11 +17,79 @@ from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.guard import equal, is_plain
 from rushlight.tensor import Tensor
 
-__all__ = ["Streams", "added", "getter", "options", "put_back"]
+__all__ = [
+    "NOTHING", "Streams", "added", "changes", "getter", "options", "place_name", "put_back",
+    "setter",
+]  # fmt: skip
 
 #: Templates of conditions that are places, which can be written to.
 _PLACE = re.compile(r"\{0\}(\[.*\]|\.\w+)", re.DOTALL)
 _GONE = KeyError, AttributeError, IndexError, TypeError
+#: What was in a place where there was nothing.
+NOTHING = object()
+#: Whose items are set without further ado: not by a method of the user's.
+_SETTABLE = list, deque, dict, OrderedDict, defaultdict
+
+
+def place_name(template):
+    """The attribute or key of a condition that is a place; None of another, and of a variable."""
+    found = _PLACE.fullmatch(template)
+    if found is None:
+        return None
+    text = found[1]
+    return ast.literal_eval(text[1:-1]) if text.startswith("[") else text[1:]
+
+
+def changes(checks, containers=(), owners=(), roots=()):
+    """What a traced function left in places outside: (object, template, value, value before).
+
+    The places are given back what was in them. Of lists and dicts that is where entries were
+    set; ``put_back`` does the rest, which no assignment can do again.
+
+    Args:
+        checks, containers, owners: As of ``put_back``.
+        roots: (template, id of the object) → what stood in its place for the trace.
+    """
+    found, left = [], dict(roots)
+    places = [c for c in checks if len(c[1]) == 1 and _PLACE.fullmatch(c[0])]
+    for template, (owner,), value in places:
+        root = left.pop((template, id(owner)), None)
+        if root is not None:
+            now = getter(template, NOTHING)(owner)
+            setter(template)(owner, value)
+            if now is not root:  # though it may be what was there
+                found.append((owner, template, now, value))
+    for owner, names in owners:
+        own = owner.__dict__
+        new = [name for name in own if name not in names and not _is_cached(owner, name)]
+        found += [(own, f"{{0}}[{name!r}]", own.pop(name), NOTHING) for name in new]
+    for container, before in containers:
+        if type(container) in _SETTABLE:
+            found += _set_entries(container, before)
+    for template, (owner,), value in places:
+        now = getter(template, NOTHING)(owner)
+        if now is not NOTHING and not _same(now, value):
+            setter(template)(owner, value)
+            found.append((owner, template, now, value))
+    return found
+
+
+def _set_entries(container, before):
+    """The entries of a list or dict that were set anew; they are given back what was in them."""
+    known, now = _entries(before), _entries(container)
+    grown = len(now) > len(known) and not isinstance(container, dict)
+    if grown or [*now][: len(known)] != [*known]:
+        return []
+    found = []
+    for key, value in now.items():
+        if key not in known:
+            del container[key]
+        elif not _same(value, known[key]):
+            container[key] = known[key]
+        else:
+            continue
+        found.append((container, f"{{0}}[{key!r}]", value, known.get(key)))
+    return found
 
 
 def options(optimizers):
@@ -34,21 +104,21 @@ def options(optimizers):
 
 
 @functools.cache
-def getter(template):
-    """The function of one object that a template is; it gives None where nothing is there."""
+def getter(template, nothing=None):
+    """The function of one object that a template is; ``nothing`` is what it gives of no place."""
     look = eval(f"lambda x: {template.format('x')}")
 
     def get(x):
         try:
             return look(x)
         except _GONE:
-            return None
+            return nothing
 
     return get
 
 
 @functools.cache
-def _setter(template):
+def setter(template):
     found: dict = {}
     exec(f"def put(x, value): {template.format('x')} = value", found)
     return found["put"]
@@ -86,20 +156,22 @@ def put_back(checks, containers=(), owners=()):
 def _without_new(owner, names):
     """Take away the attributes that are not in ``names``; gives the first of them."""
     own, first = owner.__dict__, None
-    for name in [name for name in own if name not in names]:
-        if isinstance(getattr(type(owner), name, None), functools.cached_property):
-            continue
+    for name in [name for name in own if name not in names and not _is_cached(owner, name)]:
         value = own.pop(name)
         if first is None and not _traced(value):
             first = repr(name)
     return first
 
 
+def _is_cached(owner, name):
+    return isinstance(getattr(type(owner), name, None), functools.cached_property)
+
+
 def _put(template, owner, value):
-    now = getter(template)(owner)
+    now = getter(template, NOTHING)(owner)
     if _same(now, value):
         return None
-    _setter(template)(owner, value)
+    setter(template)(owner, value)
     if _traced(now):
         return None
     if template == "{0}.cell_contents":

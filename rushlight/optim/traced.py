@@ -10,6 +10,7 @@ import numpy as np
 
 from rushlight.autograd import mode
 from rushlight.compiler.guard import is_plain
+from rushlight.compiler.numbers import Number
 from rushlight.dtype import float64
 from rushlight.errors import TraceError
 from rushlight.tensor import Tensor, from_array
@@ -136,6 +137,10 @@ class Options:
 
     def __getitem__(self, key):
         value = self.group[key]
+        if type(value) is Number:
+            return self.recorder.live(lambda: value)
+        if self.recorder.sets_option(self.group, key):
+            return value
         if isinstance(value, tuple):
             return tuple(
                 self._number(key, v, lambda i=i: self.group[key][i]) for i, v in enumerate(value)
