@@ -15,10 +15,8 @@ def dim(d, ndim, name="dim"):
     >>> dim(-1, 3)
     2
     """
-    try:
-        d = d.__index__()
-    except AttributeError:
-        raise TypeError(f"{name}: dim must be an int, not {type(d).__name__}") from None
+    if type(d) is not int:
+        d = _index(d, name)
     n = ndim or 1
     if not -n <= d < n:
         raise DimError(
@@ -26,6 +24,12 @@ def dim(d, ndim, name="dim"):
             f"{d})"
         )
     return d % n
+
+
+def _index(d, name):
+    if isinstance(d, bool) or not hasattr(d, "__index__"):
+        raise TypeError(f"{name}: dim must be an int, not {type(d).__name__}")
+    return d.__index__()
 
 
 def flag(value, name, argument="keepdim"):

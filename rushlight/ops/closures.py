@@ -17,13 +17,15 @@ from rushlight.autograd.tape import refresh, tick
 from rushlight.backend import native
 from rushlight.backend import numpy as xp
 from rushlight.ops.arguments import bind, judge
+from rushlight.ops.contract import Parameter, fits, unfit
 from rushlight.ops.direct import viewed
 from rushlight.ops.dispatch import apply
 from rushlight.ops.promotion import scalar_dtype
 from rushlight.tensor import Tensor, from_array
 
 __all__ = [
-    "binary", "generic", "looking", "reducer", "slow", "slow_operator", "unary", "with_out",
+    "binary", "generic", "listed", "looking", "reducer", "slow", "slow_operator", "unary",
+    "with_out",
 ]  # fmt: skip
 
 _new = object.__new__
@@ -47,6 +49,24 @@ def generic(op):
             judge(op, params)
             raise
         return result if out is None else op.store(out, result)
+
+    return call
+
+
+def listed(op, method):
+    """The function for a method that takes numbers one by one: it takes them in one tuple."""
+    n = len(op.inputs)
+    (name,) = op.params
+
+    def call(*args, **named):
+        if len(args) > n + 1:
+            raise TypeError(
+                f"{op.name}() takes {n + 1} positional arguments but {len(args)} were given"
+            )
+        given = args[n] if len(args) > n else named.get(name, ())
+        if type(given) is not tuple and not fits("shape", given):
+            raise TypeError(unfit(op.name, Parameter(name, "shape"), n + 1, given))
+        return method(*args, **named)
 
     return call
 

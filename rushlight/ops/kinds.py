@@ -23,6 +23,7 @@ from rushlight.ops.arguments import admitted, bind, judge, refuse
 from rushlight.ops.closures import (
     binary,
     generic,
+    listed,
     looking,
     reducer,
     slow,
@@ -31,7 +32,7 @@ from rushlight.ops.closures import (
     with_out,
 )  # fmt: skip
 from rushlight.ops.contract import fits
-from rushlight.ops.definition import Op, publish
+from rushlight.ops.definition import FUNCTIONS, Op, publish
 from rushlight.ops.dispatch import apply
 from rushlight.ops.promotion import promote
 from rushlight.ops.signature import Signed
@@ -53,6 +54,8 @@ def _finish(op, call, publication):
     if publication.get("public", True) or publication.get("method", True):
         op.admitted = admitted(op)
     publish(call, op.name, **publication)
+    if op.varargs and publication.get("public", True):
+        FUNCTIONS[op.name] = update_wrapper(listed(op, call), call)
     return call
 
 

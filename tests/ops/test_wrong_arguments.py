@@ -157,3 +157,30 @@ def test_messages_name_function_argument_and_kind():
     }.items():
         error = raised(rushlight, compile(call, call, "eval"))
         assert type(error) is TypeError and message in str(error), error
+
+
+REFUSED = """
+x.sum(True) | x.amax(True) | x.any((True,)) | x.unsqueeze(True) | x.transpose(True, 0) | x.permute(True, 0)
+torch.flip(x, 0, 1) | torch.flip(x, 0) | torch.flip(x, dims=0) | torch.permute(x, 1, 0) | torch.flip(x, True)
+"""
+TAKEN = "x.flip(0, 1) | x.flip(0) | torch.flip(x, [0, 1]) | torch.permute(x, dims=(1, 0)) | x.permute(1, 0)"
+
+
+def each_of(calls):
+    return [call for line in calls.strip().splitlines() for call in line.split(" | ")]
+
+
+def check_dims(t):
+    for call in each_of(REFUSED):
+        assert isinstance(raised(t, call), TypeError), call
+    for call in each_of(TAKEN):
+        assert raised(t, call) is None, call
+
+
+def test_a_bool_is_no_dim_and_a_function_takes_dims_in_one_tuple():
+    check_dims(rushlight)
+
+
+@pytest.mark.parity
+def test_which_dims_pytorch_takes():
+    check_dims(pytest.importorskip("torch"))
