@@ -10,6 +10,7 @@ import pytest
 
 import rushlight as torch
 from rushlight.autograd import mode
+from rushlight.ops.definition import FUNCTIONS, OPS
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "rushlight"
@@ -112,6 +113,45 @@ def test_modules_import_only_what_stands_below():
                     if other is not None and other > own:
                         wrong.append(f"{module} imports {node.module}.{name.name}")
     assert not wrong
+
+
+#: What serves every operation, and so knows none by name.
+MECHANISM = (
+    "autograd/*.py backend/native.py nn/functional/__init__.py tensor.py ops/arguments.py "
+    "ops/autocast.py ops/closures.py ops/contract.py ops/definition.py ops/direct.py "
+    "ops/dispatch.py ops/guard.py ops/kinds.py ops/overwrite.py ops/promotion.py ops/result.py"
+)
+
+
+def lists_of_operations(path):
+    """Lines on which a list, a set or a table names several operations; ``__all__`` may."""
+    tree = ast.parse(path.read_text("utf-8"))
+    exported = [
+        n.value
+        for n in tree.body
+        if isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) == "__all__"
+    ]
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Tuple, ast.List, ast.Set, ast.Dict)) and node not in exported:
+            items = node.keys if isinstance(node, ast.Dict) else node.elts
+            words = " ".join(
+                [v.value for v in items if type(getattr(v, "value", 0)) is str]
+            ).split()
+        elif isinstance(node, ast.Constant) and type(node.value) is str:
+            words = node.value.split() if node.value.count(" ") > 2 else []
+        else:
+            continue
+        known = [w for w in words if w in OPS or w in FUNCTIONS]
+        if len(known) > 1 and len(known) * 2 > len(words):
+            yield node.lineno, known
+
+
+def test_an_operation_is_named_in_its_block_alone():
+    allowed = {"autograd/graph.py": [["all", "any"]]}  # modes of a hook of several tensors
+    for path in [p for pattern in MECHANISM.split() for p in PACKAGE.glob(pattern)]:
+        found = [known for _, known in lists_of_operations(path)]
+        name = path.relative_to(PACKAGE).as_posix()
+        assert found == allowed.get(name, []), f"{name} lists operations: {found}"
 
 
 def test_the_package_never_imports_pytorch():
