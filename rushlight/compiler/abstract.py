@@ -75,12 +75,13 @@ class Abstract:
     base = property(lambda self: None)
 
     def like(self):
-        """An uninitialised array of this shape, dtype and strides, for what asks no values."""
+        """Zeros of this shape, dtype and strides."""
         if self.strides == self._contiguous():
-            return np.empty(self.shape, self.dtype)
-        span = sum((n - 1) * abs(s) for n, s in zip(self.shape, self.strides, strict=True) if n)
-        memory = np.empty(span + self.itemsize if self.size else 0, np.uint8)
-        return np.ndarray(self.shape, self.dtype, memory, 0, self.strides)
+            return np.zeros(self.shape, self.dtype)
+        ends = [(n - 1) * s for n, s in zip(self.shape, self.strides, strict=True) if n]
+        size = sum(map(abs, ends)) + self.itemsize if self.size else 0
+        first = -sum([end for end in ends if end < 0]) if self.size else 0
+        return np.ndarray(self.shape, self.dtype, np.zeros(size, np.uint8), first, self.strides)
 
     def __repr__(self):
         return f"%{self.id}:{self.dtype.name}{list(self.shape)}"

@@ -47,7 +47,9 @@ def assemble(equations, inputs, outputs, writes, target):
     n = len(found) - len(checks) - len(writes)
     written = [(p, v) for (p, _), v in zip(writes, found[n:], strict=False)]
     flags = found[n + len(writes) :]
-    schedule = Schedule(equations, inputs, found[:n], written, flags)
+    recorded = [v for v in outputs if isinstance(v, Abstract)]
+    results = list(zip(found[:n], recorded, strict=True))
+    schedule = Schedule(equations, inputs, results, written, flags)
     return Assembly(schedule, target, equations, list(checks.values()))
 
 

@@ -43,8 +43,8 @@ def infer(op, ins, params):
 
 
 def _dry_run(op, ins, params):
-    fake = _zeros_of(ins[0]) if op.variadic else [_stand_in(v, op) for v in ins]
-    fake_params = {k: _stand_in(v, op) for k, v in params.items()}
+    fake = list(map(_stand_in, ins[0] if op.variadic else ins))
+    fake_params = {k: _stand_in(v) for k, v in params.items()}
     if "generator" in fake_params:
         fake_params["generator"] = None  # tell the shape, draw nothing
     with np.errstate(all="ignore"):
@@ -53,14 +53,8 @@ def _dry_run(op, ins, params):
     return [Abstract(a.shape, a.dtype, a.strides) for a in found]
 
 
-def _zeros_of(values):
-    return [np.zeros(v.shape, v.dtype) for v in values]
-
-
-def _stand_in(value, op):
-    if not isinstance(value, Abstract):
-        return value
-    return value.like() if op.kind == "view" else np.zeros(value.shape, value.dtype)
+def _stand_in(value):
+    return value.like() if isinstance(value, Abstract) else value
 
 
 def _reduction(op, ins, params):

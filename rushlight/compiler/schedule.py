@@ -23,6 +23,9 @@ ALIGNMENT = 64
 class Schedule:
     """Groups in order with the places of their values.
 
+    Args:
+        outputs: (value, recorded): each leaves in the order in which the recorded value lies.
+
     Attributes:
         groups: In the order in which they run.
         results: The values that leave: copies of the outputs, then of what is written.
@@ -37,15 +40,15 @@ class Schedule:
         self.targets: dict = {}  # id of a result → the input that it is written to
         self.results = []
         equations = list(equations)
-        for v in outputs:
-            self.results.append(self._leaving(v, equations))
+        for v, recorded in outputs:
+            self.results.append(self._leaving(v, equations, recorded))
         self.outputs = list(self.results)
         self.written = {inputs[position].id for position, _ in writes}
         views = {e.outs[0].id for e in equations if e.op.kind == "view"}
         for position, v in writes:
             if v.id in views:  # maybe of the target: where its order is another, it is copied first
-                v = self._leaving(v, equations)
-            result = self._leaving(v, equations)
+                v = self._leaving(v, equations, v)
+            result = self._leaving(v, equations, v)
             self.targets[result.id] = inputs[position]
             self.results.append(result)
         self.graph = Graph(equations, inputs)
@@ -58,9 +61,12 @@ class Schedule:
         self._find_users()
         self._lay_out()
 
-    def _leaving(self, v, equations):
-        """A copy of ``v`` that is a result: the kernel that computes v will store it there."""
-        result = Abstract(v.shape, v.dtype, v.strides if _dense(v) else None)
+    def _leaving(self, v, equations, like):
+        """A copy of ``v`` that is a result: the kernel that computes v will store it there.
+
+        It lies in the order in which ``like`` does.
+        """
+        result = Abstract(v.shape, v.dtype, like.strides if _dense(like) else None)
         equations.append(Equation(OPS["clone"], (v,), {"memory_format": None}, [result]))
         return result
 

@@ -105,7 +105,7 @@ def _scheduled(function, values):
         found = found if isinstance(found, tuple) else (found,)
         outputs = [recorder.value(x) for x in found]
     equations, outputs = simplify(expand(recorder.equations), outputs)
-    schedule = Schedule(equations, values, outputs, [], [])
+    schedule = Schedule(equations, values, [(v, v) for v in outputs], [], [])
     if len(schedule.groups) != 1 or schedule.groups[0].kind != "loops":
         raise NotImplementedError(f"not one kernel, but {[g.kind for g in schedule.groups]}")
     (group,) = schedule.groups

@@ -27,6 +27,7 @@ def program(function, *args):
 
 def close(x, y):
     np.testing.assert_allclose(x.numpy(), y.numpy(), rtol=1e-5, atol=1e-5)
+    assert x.stride() == y.stride()
 
 
 def _tensors(found):
@@ -247,3 +248,24 @@ def test_a_long_chain_is_several_kernels():
 
     p = program(chain, torch.randn(5))
     assert 10 < len(p.schedule.groups) < 20
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: x.t().contiguous(),
+        lambda x: ((x * 2).t().contiguous(), (x * 2).t()),
+        lambda x: (x * 2).t().to(memory_format=torch.contiguous_format, copy=True),
+        lambda x: (x * 2).t().clone(),
+    ],
+)
+def test_a_result_lies_as_eager_leaves_it(f):
+    program(f, X)
+
+
+def test_a_gradient_gets_what_it_saves_in_the_order_of_the_trace():
+    x = X.clone().requires_grad_()
+    y = torch.compile(lambda x: (x * 2).t().contiguous().view(-1).sin())(x)
+    y.sum().backward()
+    assert y.grad_fn.program.fallback is None
+    close(x.grad, 2 * (2 * X).cos())
