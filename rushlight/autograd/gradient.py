@@ -1,5 +1,7 @@
 """``backward`` and ``grad``: what the engine starts from, and where gradients arrive."""
 
+import warnings
+
 import numpy as np
 from numpy import ndarray
 
@@ -182,6 +184,7 @@ def grad(
     grad_outputs=None,
     retain_graph=None,
     create_graph=False,
+    only_inputs=True,
     allow_unused=None,
     is_grads_batched=False,
     materialize_grads=False,
@@ -197,6 +200,12 @@ def grad(
     >>> torch.autograd.grad(first, x)
     (tensor(12.),)
     """
+    if not only_inputs:
+        warnings.warn(
+            "only_inputs argument is deprecated and is ignored now (defaults to True). To "
+            "accumulate gradient for other parts of the graph, please use "
+            "torch.autograd.backward.", FutureWarning, stacklevel=2,
+        )  # fmt: skip
     if is_grads_batched:
         raise NotImplementedError(
             "grad: is_grads_batched needs vmap, which rushlight does not have yet"

@@ -245,6 +245,13 @@ def test_detect_anomaly_shows_the_forward_line():
             y.sum().backward()
 
 
+def test_only_inputs_is_taken_and_means_nothing():
+    x = torch.tensor(3.0, requires_grad=True)
+    assert torch.autograd.grad(x * x, x, None, None, False, True)[0] == 6
+    with pytest.warns(FutureWarning, match="only_inputs"):
+        torch.autograd.grad(x * x, x, only_inputs=False)
+
+
 def test_grad_must_fit():
     x = leaf(1.0, 2.0)
     with pytest.raises(RuntimeError, match="different size"):
