@@ -195,7 +195,7 @@ class Entry:
         gives = results.expression(box.pop())
         first, last = self._calls(recorder, results)
         grads, effects = self._gradients(recorder, results)
-        written = self._histories(recorder)
+        written, flags = self._histories(recorder)
         recorder.restore()
         effects += self._assignments(recorder, results, set_anew)
         outs = [(n, t.node, t.array) for n, t in zip(results.names, results.tensors, strict=True)]
@@ -204,7 +204,7 @@ class Entry:
         self._check(self._movable(recorder))
         self._numbers(recorder)
         saved = self._make(recorder, results, grads, backward, first)
-        for line in results.new:
+        for line in (*results.new, *flags):
             source.line(line)
         if backward is not None:
             self._attach(backward, outs, saved)
@@ -301,25 +301,32 @@ class Entry:
         return grads, lines
 
     def _histories(self, recorder):
-        """(name, node, value) of the outer tensors whose history changed with what was written."""
-        found = []
+        """(name, node, value) of the outer tensors whose history changed with what was written.
+
+        And lines that set whether a leaf requires grad, as the function did.
+        """
+        found, flags = [], []
         for tensor, before in recorder.nodes.values():
             now = tensor.node
-            if (now is None) if before is not None else type(now) is Leaf:
-                raise TraceError(
-                    "the function changes whether a tensor from outside requires grad, which "
-                    "a program cannot do again; do it outside torch.compile, or to a detach()"
-                )
             views = [t for t in self.arguments.leaves if t.view_of and t.view_of.root is tensor]
             if now is not before and views:
                 raise TraceError(
                     "an argument that is a view of a tensor that requires grad, or gets to, is "
                     "written inside torch.compile; give the whole tensor"
                 )
-            if now is not before and now is not None and type(now) is not Leaf:
-                name = self.arguments.expression(tensor) or self.source.name(tensor)
+            if now is before:
+                continue
+            if now is None and type(before) is not Leaf:
+                raise TraceError(
+                    "the function takes the history of a tensor from outside, which a program "
+                    "cannot do again; give it a detach()"
+                )
+            name = self.arguments.expression(tensor) or self.source.name(tensor)
+            if now is None or type(now) is Leaf:
+                flags.append(f"{name}.requires_grad_({now is not None})")
+            else:
                 found.append((name, tensor.node, tensor.array))
-        return found
+        return found, flags
 
     def _changes(self, recorder):
         """(object, template, value) of what the function assigned, which is taken back."""

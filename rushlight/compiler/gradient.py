@@ -61,7 +61,8 @@ class Gradient:
         start: The number of equations of the forward.
         outs: Positions of the results that require grad.
         seeds: The abstract gradients of those results.
-        freed: The traced call ran its own backward; from outside there is none, as in eager.
+        freed: The traced call ran its own backward, or wrote to what it would need; from outside
+            there is none, as in eager.
         parents: The nodes at which the graph meets the outer one, with the argument of each.
         grads: The abstract gradient that arrives at each parent.
         saved: The values of the forward that the gradient needs.
@@ -87,6 +88,9 @@ class Gradient:
         try:
             # One end may lie upstream of another; that way is the outer graph's to go.
             arrived = engine.run(roots, seeds, False, True, {*map(id, ends)}, False, beyond=False)
+        except GraphError:  # of a retained graph, whose parameters the optimizer moved
+            self.parents, self.freed = [], True
+            return
         finally:
             mode.set_grad(was)
         self.grads = [recorder.value(arrived[id(n)]) if id(n) in arrived else None for n in ends]
@@ -172,6 +176,12 @@ def _ends(roots):
 def _owner(recorder, node):
     """The argument whose node this is, so that each run finds its own; None for outer state."""
     for captured in recorder.captured.values():
-        if isinstance(captured.get, int) and captured.tensor.node is node:
-            return captured.tensor
+        tensor = captured.tensor
+        if isinstance(captured.get, int) and (tensor.node is node or _of(node) is tensor):
+            return tensor
     return None
+
+
+def _of(node):
+    """The tensor of a leaf, which may not have required grad before the call."""
+    return node.variable if type(node) is Leaf else None

@@ -434,6 +434,29 @@ def test_graphs_inside():
     assert programs(make, calls) == 2  # without a gradient before, and with one
 
 
+def test_a_graph_that_is_retained_past_the_step_of_its_parameters():
+    """Nothing goes back through it any more, but the call itself is fine."""
+
+    def make():
+        net = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1))
+        optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+
+        def f(x):
+            optimizer.zero_grad()
+            loss = net(x).square().mean()
+            loss.backward(retain_graph=True)
+            optimizer.step()
+            return loss
+
+        return f, lambda: [*net.parameters()]
+
+    programs(make, lambda: [(torch.ones(2, 3) * k,) for k in range(4)])
+    f, _ = make()
+    for g in (f, compiled(f)):
+        with pytest.raises(RuntimeError):
+            g(torch.ones(2, 3)).backward()
+
+
 # Gradients --------------------------------------------------------------------------------
 
 
@@ -745,19 +768,61 @@ def test_flags_that_a_call_changes():
         x.requires_grad_()
         return (x * 2).sum()
 
+    f = compiled(asks)
+    for _ in range(3):
+        x = torch.ones(1)
+        f(x).backward()
+        assert x.grad.item() == 2
+    assert f._compiled.count == 1
+
     def leaf(x):
         x = x.detach().requires_grad_()
         return x, (x * 2).sum()
 
-    for f, why in ((asks, "requires grad"), (leaf, "return a clone")):
-        with pytest.warns(UserWarning, match=why):
-            f = torch.compile(f)
-            f(torch.ones(1))
-        x = torch.ones(1)
-        found = f(x)
-        y, loss = found if isinstance(found, tuple) else (x, found)
-        loss.backward()
-        assert y.grad.item() == 2
+    with pytest.warns(UserWarning, match="return a clone"):
+        f = torch.compile(leaf)
+        f(torch.ones(1))
+    y, loss = f(torch.ones(1))
+    loss.backward()
+    assert y.grad.item() == 2
+
+
+def test_flags_that_a_step_leaves_changed():
+    """A penalty on the slope of the data, and networks that learn by turns."""
+
+    def penalty():
+        net = perceptron()
+        optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+
+        def f(x):
+            x.requires_grad = True
+            (slope,) = torch.autograd.grad(net(x).sum(), x, create_graph=True)
+            loss = slope.square().sum()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            return loss, x.grad
+
+        return f, lambda: [*net.parameters()]
+
+    def by_turns():
+        nets = [nn.Linear(3, 3), nn.Linear(3, 1)]
+        optimizers = [torch.optim.SGD(net.parameters(), lr=0.1) for net in nets]
+
+        def f(x):
+            for k in (1, 0):
+                nets[k].requires_grad_(True)
+                nets[1 - k].requires_grad_(False)
+                optimizers[k].zero_grad()
+                nets[1](nets[0](x)).square().mean().backward()
+                optimizers[k].step()
+
+        flags = lambda: [p.requires_grad for net in nets for p in net.parameters()]
+        return f, lambda: [flags(), *[p for net in nets for p in net.parameters()]]
+
+    calls = lambda: [(torch.ones(2, 3) * k,) for k in range(1, 5)]
+    assert programs(penalty, calls) == 1
+    assert programs(by_turns, calls) == 2  # the first call finds all that learns
 
 
 # Arguments that the function changes ---------------------------------------------------------
