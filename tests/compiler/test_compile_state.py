@@ -825,6 +825,60 @@ def test_flags_that_a_step_leaves_changed():
     assert programs(by_turns, calls) == 2  # the first call finds all that learns
 
 
+def residual():
+    """As a physics-informed network: the slope in the argument, and a step of the optimizer."""
+    net = perceptron()
+    optimizer = torch.optim.Adam(net.parameters())
+
+    def step(x):
+        x.requires_grad_(True)
+        u = net(x)
+        (slope,) = torch.autograd.grad(u.sum(), x, create_graph=True)
+        loss = (slope.sum(1, keepdim=True) - u).pow(2).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss, x.grad
+
+    return step, net
+
+
+def whose_slope_is_asked_for_outside():
+    net = perceptron()
+
+    def loss(x):
+        x.requires_grad_()
+        return net(x).pow(2).sum() + x.sum()
+
+    return loss
+
+
+def test_arguments_that_come_to_require_grad():
+    calls = [torch.randn(4, 3) for _ in range(3)]
+    seen = []
+    for prepare in (lambda f: f, compiled):
+        torch.manual_seed(0)
+        step, net = residual()
+        step, loss = prepare(step), prepare(whose_slope_is_asked_for_outside())
+        found = []
+        for x in calls:
+            x = x.clone()
+            found.append(arrays(step(x)))
+            assert x.is_leaf and x.requires_grad
+            x = x.detach().clone()
+            loss(x).backward()
+            loss(x).backward()  # again: now it requires grad before
+            found.append(arrays(x.grad))
+            x.requires_grad_(False)
+            loss(x)
+            assert x.requires_grad
+        seen.append([*found, arrays(net.parameters())])
+    for a, b in zip(*seen, strict=True):
+        for x, y in zip(a, b, strict=True):
+            np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-6)
+    assert step._compiled.count == 1 and loss._compiled.count == 2
+
+
 # Arguments that the function changes ---------------------------------------------------------
 
 
