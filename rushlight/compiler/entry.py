@@ -39,7 +39,6 @@ from rushlight.compiler.undo import (
     options,
     place_name,
     put_back,
-    setter,
 )
 from rushlight.errors import TraceError
 from rushlight.tensor import Tensor
@@ -75,7 +74,7 @@ class Entry:
             except Exception:
                 if not self._stands_in:
                     raise
-                # Code that asks whether a number's type is int, say, takes no other for one.
+                # Code that knows a number or an array by its type takes no other for one.
                 recorder = self._attempt(function, args, kwargs, apart=False)
             if self.refusal is not None:
                 self._begin(args, kwargs)
@@ -88,11 +87,9 @@ class Entry:
     def _attempt(self, function, args, kwargs, apart):
         """Record the call; ``apart`` has what the function may assign anew read at each run."""
         self._begin(args, kwargs)
-        found = surroundings(function, self.arguments.objects)
+        found = surroundings(function, self.arguments.objects, apart)
         containers = [*self.arguments.containers]
-        if apart:
-            found.set_apart()
-            self.arguments.add(found.places)
+        self.arguments.add(found.places)
         recorder = Recorder(self.arguments.leaves)
         recorder.enclose(found)
         recorder.assigned = [*found.places, *found.numbers]
@@ -101,10 +98,10 @@ class Entry:
         recorder.optimizers = found.optimizers
         recorder.options = options(found.optimizers)
         self.refusal = found.refusal
-        self._stands_in = bool(found.numbers)
+        self._stands_in = bool(found.numbers or found.arrays)
         self._reads_options = found.reads_options
         if self.refusal is None:
-            self._record(function, args, kwargs, recorder, found.numbers)
+            self._record(function, args, kwargs, recorder, found)
         return recorder
 
     def _begin(self, args, kwargs):
@@ -119,13 +116,12 @@ class Entry:
 
     # Recording --------------------------------------------------------------------------
 
-    def _record(self, function, args, kwargs, recorder, numbers):
+    def _record(self, function, args, kwargs, recorder, found):
         streams = Streams()
         mode.add_intercept(1)
         mode.state.recorder = recorder
         try:
-            for template, (owner,), value in numbers:
-                setter(template)(owner, recorder.numbers.root(template, owner, value))
+            recorder.stand_in(found.numbers, found.arrays)
             # In a list, so that nobody else holds what the function returned.
             box = [function(*args, **kwargs)]
             if recorder.refused is not None:
@@ -332,7 +328,7 @@ class Entry:
         """(object, template, value) of what the function assigned, which is taken back."""
         found, numbers = [], recorder.numbers
         for owner, target, now, before in changes(
-            self._places(recorder), recorder.containers, recorder.owners, numbers.roots
+            self._places(recorder), recorder.containers, recorder.owners, recorder.stand_ins
         ):
             root = numbers.roots.get((target, id(owner)))
             # A program for each value that a number takes is none for long.

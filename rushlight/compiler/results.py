@@ -9,6 +9,7 @@ from numpy import ndarray
 from rushlight.autograd import mode
 from rushlight.autograd.tape import Leaf
 from rushlight.autograd.write import detached
+from rushlight.compiler.arrays import Array
 from rushlight.compiler.guard import is_plain
 from rushlight.compiler.numbers import Number
 from rushlight.compiler.trace import Grad
@@ -58,6 +59,8 @@ class Results:
         """
         if type(tree) is Number:
             return tree.name
+        if type(tree) is Array:
+            return self.source.name(tree.array)
         if isinstance(tree, Tensor):
             return self._new(tree) if apart else self._tensor(tree)
         owner = self.arguments.owner(tree)
@@ -83,7 +86,7 @@ class Results:
 
     def can_set(self, value):
         """Whether each run can put ``value`` somewhere, and know it there by what is in it."""
-        if type(value) is Number or is_plain(value) or isinstance(value, Tensor):
+        if type(value) in (Number, Array) or is_plain(value) or isinstance(value, Tensor):
             return True
         if id(value) in self.recorder.known:
             return True

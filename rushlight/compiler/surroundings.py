@@ -11,6 +11,7 @@ import dis
 import enum
 import functools
 import inspect
+import operator
 import os
 import random
 import sys
@@ -23,7 +24,7 @@ from collections import ChainMap, UserDict, deque
 import numpy as np
 
 from rushlight.autograd.tape import Leaf
-from rushlight.compiler.guard import is_plain
+from rushlight.compiler.guard import is_plain, same_objects
 from rushlight.compiler.hooks import hook_functions
 from rushlight.compiler.undo import place_name
 from rushlight.errors import TraceError
@@ -34,12 +35,16 @@ __all__ = ["Surroundings", "surroundings"]
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _LIBRARIES = tuple({sysconfig.get_paths()[kind] for kind in ("stdlib", "purelib", "platlib")})
 _FOREIGN = frozenset({*sys.stdlib_module_names, "rushlight", "torch", "numpy", "scipy"})
-#: Up to this many entries of a dict are looked at; of a larger one those that the code names.
+#: Up to this many entries of a dict are looked at one by one; of a larger one those that the
+#: code names, and the others together.
 _ENTRIES = 64
-#: Up to this many items of a list are compared at each call, and of a longer one their number.
+#: Up to this many items of a list are looked at one by one, and those of a longer one together.
 _ITEMS = 1 << 10
-#: Up to this many bytes of an array are compared at each call.
+#: Up to this many bytes of an array are compared at each call; of larger ones tensors are made.
 _BYTES = 1 << 16
+#: Up to this many are compared where an array lies in no place of its own.
+_MOST_BYTES = 1 << 20
+_SIMPLE = (int, float, bool, types.NoneType)
 _STORES = ("STORE_ATTR", "STORE_GLOBAL", "STORE_NAME", "STORE_DEREF")
 _DICTS = (dict, UserDict, ChainMap, types.MappingProxyType)
 #: A Module's own tables, each with conditions of its own.
@@ -50,10 +55,11 @@ _SELDOM = {"__init__", "__new__", "__repr__", "__str__", "__reduce__", "__del__"
 _OF_CALLS = ("__init__", "__post_init__", "forward", "backward", "setup_context", "jvp")
 
 
-def surroundings(function, objects=()):
+def surroundings(function, objects=(), apart=False):
     """The ``Surroundings`` of ``function``.
 
-    ``objects`` are arguments of it, of which only the identity is known so far.
+    ``objects`` are arguments of it, of which only the identity is known so far. ``apart``: what
+    the function may assign anew, and large arrays, are no conditions, but listed by themselves.
     """
     names: set = set()
     asked: set = set()
@@ -62,6 +68,7 @@ def surroundings(function, objects=()):
         for value in (function, *objects):
             found.value(value)
         if found.new_names <= names and found.new_asked <= asked:
+            found.settle(apart)
             return found
         # Objects that were met early were not yet looked at with these.
         names, asked = names | found.new_names, asked | found.new_asked
@@ -86,6 +93,7 @@ class Surroundings(list):
         places: The conditions of places that the code may assign anew, where there are tensors:
             these are no conditions, but more arguments.
         numbers: Those of places that the code may assign anew, where there are numbers.
+        arrays: Conditions of places of large arrays.
     """
 
     def __init__(self, names, asked):
@@ -103,13 +111,17 @@ class Surroundings(list):
         self.asks_types = False
         self.places: list = []
         self.numbers: list = []
+        self.arrays: list = []
         self.met: dict = {}  # id → all of it
         self._variables: dict = {}  # id of a closure's cell → the name of its variable
+        self._large: list = []  # arrays, as often as they are met
 
     def value(self, value):
         """Note what lies inside ``value``."""
         if isinstance(value, str) and value.isidentifier():
             self.new_names.add(str(value))  # the code may look for what it names
+        if isinstance(value, np.ndarray) and value.nbytes > _BYTES:
+            self._large.append(value)
         if is_plain(value) or isinstance(value, Tensor) or id(value) in self.met:
             return
         self.met[id(value)] = value
@@ -147,6 +159,12 @@ class Surroundings(list):
             "torch.compile, and pass what it gave"
         )
 
+    def _refuse_large(self, what):
+        self.refusal = self.refusal or TraceError(
+            f"the function can reach {what}, which is too much to look at in each call; keep it in "
+            "tensors, or pass what it needs of it"
+        )
+
     def _each(self, values):
         for value in values:
             self.value(value)
@@ -155,12 +173,20 @@ class Surroundings(list):
         self.append((template, (owner,), value))
         self.value(value)
 
-    # Assignments ------------------------------------------------------------------------
+    # At the end -------------------------------------------------------------------------
 
-    def set_apart(self):
+    def settle(self, apart):
+        """See to what depends on all of the code: see ``surroundings``."""
+        stand_ins = apart and not self.asks_types
+        if apart:
+            self._set_apart(stand_ins)
+        for array in {id(a): a for a in self._large}.values():
+            self._settle_array(array, stand_ins)
+
+    def _set_apart(self, stand_ins):
         """Move conditions of what the code may assign anew to ``places`` and ``numbers``."""
         assigned = [c for c in self if self._is_stored(*c)]
-        if not self.asks_types:
+        if stand_ins:
             self.numbers = [c for c in assigned if type(c[2]) in (int, float)]
         self.places = [c for c in assigned if _taken_apart(c[2]) and self._is_alone(c[2])]
         inside = {i for c in self.places for i in _containers(c[2])}
@@ -168,6 +194,18 @@ class Surroundings(list):
         gone |= {id(c) for c in self if id(c[1][0]) in inside}
         self.places = [c for c in self.places if id(c[1][0]) not in inside]
         self[:] = [c for c in self if id(c) not in gone]
+
+    def _settle_array(self, array, stand_ins):
+        found = [c for c in self if c[2] is array]
+        everywhere = len(found) == sum(a is array for a in self._large)
+        if stand_ins and everywhere and all(c[0][3] != "." for c in found):
+            self.arrays += found
+            known = (array.shape, array.strides, array.dtype)
+            self.append(("({0}.shape, {0}.strides, {0}.dtype)", (array,), known))
+        elif array.nbytes <= _MOST_BYTES:
+            self._compare(array)
+        else:
+            self._refuse_large(f"a NumPy array of {array.nbytes} bytes")
 
     def _is_alone(self, value):
         """Whether no list or dict in ``value`` lies in another place too."""
@@ -202,8 +240,10 @@ class Surroundings(list):
                 continue
             self._variables[id(cell)] = name
             self._note("{0}.cell_contents", cell, value)
-        defaults = function.__defaults__ or (), (function.__kwdefaults__ or {}).values()
-        self._each([value for values in defaults for value in values])
+        for kind in ("__defaults__", "__kwdefaults__"):
+            defaults = getattr(function, kind)
+            if defaults is not None:
+                self._note(f"{{0}}.{kind}", function, defaults)
         library = code.co_filename.startswith(_LIBRARIES)
         self.asks_types |= "type" in read and not library
         for name in sorted(read & function.__globals__.keys()):
@@ -232,32 +272,62 @@ class Surroundings(list):
         if isinstance(value, _DICTS):
             self._dict(value)
         elif isinstance(value, np.ndarray):
-            if value.nbytes <= _BYTES and not value.dtype.hasobject:
-                self.append(("{0}.tobytes() == {1}", (value, value.tobytes()), True))
-                self.containers.append((value, value.copy()))
-        elif len(value) > _ITEMS:
-            self.append(("len({0})", (value,), len(value)))
+            self._array(value)
         elif isinstance(value, (tuple, frozenset)):
-            self._each(value)
+            self._inside(value)
+        elif len(value) > _ITEMS and isinstance(value, (list, deque)):
+            self.containers.append((value, value.copy()))
+            self.append(("{1}({0}, {2})", (value, same_objects, [*value]), True))
+            self._inside(value)
         else:
             self.containers.append((value, value.copy()))
             if isinstance(value, set):
                 self.append(("{0} == {1}", (value, value.copy()), True))
+                self._inside(value)
                 return
             self.append(("len({0})", (value,), len(value)))
             for i, item in enumerate(value):
                 self._note(f"{{0}}[{i}]", value, item)
 
+    def _array(self, value):
+        if value.dtype.hasobject:
+            items = value.ravel().tolist()
+            self.append(("{1}({0}.ravel().tolist(), {2})", (value, same_objects, items), True))
+            self._inside(items)
+        elif value.nbytes <= _BYTES:
+            self._compare(value)
+
+    def _compare(self, array):
+        self.append(("{0}.tobytes() == {1}", (array, array.tobytes()), True))
+        self.containers.append((array, array.copy()))
+
     def _dict(self, value):
         keys = [*value]
-        if len(keys) <= _ENTRIES and all(map(is_plain, keys)):
+        known, small = all(map(is_plain, keys)), len(keys) <= _ENTRIES
+        if known:
             self.append(("[*{0}] == {1}", (value, keys), True))
-            if not isinstance(value, types.MappingProxyType):
-                self.containers.append((value, value.copy()))
         else:
-            keys = [key for key in keys if isinstance(key, str) and key in self.names]
-        for key in filter(_writable, keys):
+            self.append(("{1}([*{0}], {2})", (value, same_objects, keys), True))
+        if not isinstance(value, types.MappingProxyType):
+            self.containers.append((value, value.copy()))
+        named = [k for k in keys if _writable(k) and (small or k in self.names)] if known else []
+        for key in named:
             self._note(f"{{0}}[{key!r}]", value, value[key])
+        rest = [key for key in keys if key not in {*named}]
+        if rest:
+            # One look at all of them, and two, so that it always gives a tuple.
+            look = operator.itemgetter(*rest, rest[0])
+            items = look(value)
+            self.append(("{2}({1}({0}), {3})", (value, look, same_objects, items), True))
+            self._inside((*rest, *items))
+
+    def _inside(self, items):
+        """Note what lies inside the items of a container that are not noted one by one."""
+        items = [item for item in items if type(item) not in _SIMPLE]
+        if len(items) > _ITEMS and sum(not _is_fixed(item) for item in items) > _ITEMS:
+            self._refuse_large(f"a container of {len(items)} objects that may change")
+        else:
+            self._each(items)
 
     # Objects ----------------------------------------------------------------------------
 
@@ -351,6 +421,12 @@ class Surroundings(list):
             self.refusal = self.refusal or TraceError(
                 f"the first call of a {type(module).__name__} makes its parameters"
             )
+
+
+def _is_fixed(item):
+    """Whether nothing in ``item`` can change but the elements of tensors."""
+    inside = isinstance(item, (tuple, frozenset)) and all(map(_is_fixed, item))
+    return inside or is_plain(item) or isinstance(item, Tensor)
 
 
 def _is_module(value):

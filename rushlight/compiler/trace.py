@@ -15,12 +15,14 @@ from rushlight.autograd import mode
 from rushlight.autograd.tape import output, refresh, tick
 from rushlight.autograd.write import detached, follow, stamp
 from rushlight.compiler.abstract import Abstract, refuse_values, user_line
+from rushlight.compiler.arrays import Array
 from rushlight.compiler.inference import infer
 from rushlight.compiler.numbers import Number, Numbers
 from rushlight.compiler.surroundings import Surroundings, surroundings
-from rushlight.compiler.undo import place_name
+from rushlight.compiler.undo import place_name, setter
 from rushlight.dtype import OF
 from rushlight.errors import TraceError
+from rushlight.ops.data import from_numpy
 from rushlight.ops.definition import OPS
 from rushlight.ops.dispatch import record as attach
 from rushlight.ops.dispatch import refuse
@@ -128,6 +130,7 @@ class Recorder:
         self.containers: list = []  # of these and of the owners see Surroundings
         self.owners: list = []
         self.assigned: list = []  # conditions of places that are arguments
+        self.stand_ins: dict = {}  # (template, id of the owner) → what stands in a place
         self.known: dict = {}  # id → what the function found outside
         self.kept: list = []  # objects whose ids are keys above
         self.made: list = []  # weak references to the tensors that were made
@@ -136,6 +139,7 @@ class Recorder:
         self.options: list = []  # conditions of optimizers' options when the trace began
         self.numbers = Numbers()
         self._tensors: dict = {}  # the name of a number → the tensor that it is
+        self._over: dict = {}  # id of a stand-in → the tensor over its array
         self.refused: TraceError | None = None
         self.undo: list = []  # what takes back state that was made for the trace
         for i, t in enumerate(leaves):
@@ -200,6 +204,15 @@ class Recorder:
             self._tensors[number.name] = from_array(value)
         return self._tensors[number.name]
 
+    def live_array(self, data):
+        """The tensor over the memory of a large array from outside; other ``data`` as it is."""
+        if type(data) is not Array:
+            return data
+        if id(data) not in self._over:
+            with mode.suspended():
+                self._over[id(data)] = from_numpy(data.array)
+        return self._over[id(data)]
+
     def guard(self, get):
         """Have the program refuse to run once ``get()`` no longer equals what it is now."""
         self.checks.append(("{0}() == {1}", (get, get()), True))
@@ -260,9 +273,18 @@ class Recorder:
         if id(module) not in self.modules:
             self.enclose(surroundings(module))
 
+    def stand_in(self, numbers, arrays):
+        """Put a ``Number`` or an ``Array`` in the place of each, of conditions of places."""
+        for template, (owner,), value in numbers:
+            self.stand_ins[template, id(owner)] = self.numbers.root(template, owner, value)
+        for template, (owner,), value in arrays:
+            self.stand_ins[template, id(owner)] = Array(value)
+        for template, (owner,), _ in (*numbers, *arrays):
+            setter(template)(owner, self.stand_ins[template, id(owner)])
+
     def enclose(self, found: Surroundings):
         """Note what the function, or a part of it, reads outside."""
-        self.checks += [check for check in found if type(check[2]) is not Number]
+        self.checks += [check for check in found if type(check[2]) not in (Number, Array)]
         self.modules |= found.modules
         self.containers += found.containers
         self.owners += found.owners

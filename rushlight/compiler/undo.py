@@ -40,7 +40,7 @@ def place_name(template):
     return ast.literal_eval(text[1:-1]) if text.startswith("[") else text[1:]
 
 
-def changes(checks, containers=(), owners=(), roots=()):
+def changes(checks, containers=(), owners=(), stand_ins=()):
     """What a traced function left in places outside: (object, template, value, value before).
 
     The places are given back what was in them. Of lists and dicts that is where entries were
@@ -48,16 +48,16 @@ def changes(checks, containers=(), owners=(), roots=()):
 
     Args:
         checks, containers, owners: As of ``put_back``.
-        roots: (template, id of the object) → what stood in its place for the trace.
+        stand_ins: (template, id of the object) → what stood in its place for the trace.
     """
-    found, left = [], dict(roots)
+    found, left = [], dict(stand_ins)
     places = [c for c in checks if len(c[1]) == 1 and _PLACE.fullmatch(c[0])]
     for template, (owner,), value in places:
-        root = left.pop((template, id(owner)), None)
-        if root is not None:
+        stand_in = left.pop((template, id(owner)), None)
+        if stand_in is not None:
             now = getter(template, NOTHING)(owner)
             setter(template)(owner, value)
-            if now is not root:  # though it may be what was there
+            if now is not stand_in:  # though it may be what was there
                 found.append((owner, template, now, value))
     for owner, names in owners:
         own = owner.__dict__

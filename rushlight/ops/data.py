@@ -192,6 +192,13 @@ def new(array):
     return t
 
 
+def _live(data):
+    """``data``; in a trace, of an array that is read again at each run, the tensor over it."""
+    if mode.intercept and mode.state.recorder is not None:
+        return mode.state.recorder.live_array(data)
+    return data
+
+
 def check_dtype(d, name):
     """TypeError unless ``d`` is a dtype or None."""
     if d is not None and not isinstance(d, dtype):
@@ -233,7 +240,11 @@ def copied(data, dtype, device, requires_grad, instead, name):
         if mode.state.recorder is not None:
             t = data.detach().clone()
             return t if dtype is None else t.to(dtype)
-    t = new(array_of(data, dtype)[0])
+    live = _live(data)
+    if live is not data:
+        t = live.clone() if dtype is None else live.clone().to(dtype)
+    else:
+        t = new(array_of(data, dtype)[0])
     if requires_grad:
         t.requires_grad = True
     return t
@@ -283,6 +294,8 @@ def from_numpy(ndarray):
     >>> a
     array([1., 1.])
     """
+    if isinstance(live := _live(ndarray), Tensor):
+        return live
     if not isinstance(ndarray, np.ndarray):
         raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")
     _checked(ndarray)
@@ -300,6 +313,7 @@ def as_tensor(data, dtype=None, device=None):
     """
     require(device)
     check_dtype(dtype, "as_tensor")
+    data = _live(data)
     if isinstance(data, Tensor):
         return data if dtype is None else data.to(dtype)
     array, shared = array_of(data, dtype, copy=False)
@@ -324,6 +338,7 @@ def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=None):
     check_dtype(dtype, "asarray")
     if isinstance(obj, UntypedStorage):
         obj = obj.bytes
+    obj = _live(obj)
     t = as_tensor(obj, dtype)
     source = obj.array if isinstance(obj, Tensor) else obj if isinstance(obj, np.ndarray) else None
     shared = source is not None and np.may_share_memory(t.array, source)

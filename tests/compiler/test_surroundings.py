@@ -153,6 +153,80 @@ def of_an_array():
     return lambda x: x * torch.tensor(a), lambda: a.fill(3)
 
 
+def of_a_long_list():
+    numbers = [1.0] * 3000
+    return lambda x: x * numbers[2000], lambda: numbers.__setitem__(2000, 2.0)
+
+
+def of_a_type_in_a_long_list():
+    numbers = [1.0] * 3000
+    return lambda x: x * torch.full((1,), numbers[9]).itemsize, lambda: numbers.__setitem__(9, 1)
+
+
+def of_a_list_in_a_long_tuple():
+    items = (*range(3000), inner := [1.0])
+    return lambda x: x * items[-1][0], lambda: inner.__setitem__(0, 2.0)
+
+
+def of_an_object_in_a_set():
+    c = Config()
+    objects = {c}
+    return lambda x: sum(x * o.k for o in objects), lambda: setattr(c, "k", 2.0)
+
+
+def of_a_large_dict():
+    d, key = {f"k{i}": 1.0 for i in range(100)}, ["k"]
+    return lambda x: x * d[key[0] + "7"], lambda: d.update(k7=2.0)
+
+
+def of_an_object_in_a_large_dict():
+    d, key = {i: Config() for i in range(100)}, [70]
+    return lambda x: x * d[key[0]].k, lambda: setattr(d[70], "k", 2.0)
+
+
+def of_an_entry_for_a_dtype():
+    d = {torch.float32: 1.0, torch.float64: 2.0}
+    return lambda x: x * d[x.dtype], lambda: d.update({torch.float32: 3.0})
+
+
+def of_an_entry_for_an_object():
+    c = Config()
+    d = {c: 1.0}
+    return lambda x: x * d[c], lambda: d.update({c: 3.0})
+
+
+def of_an_array_of_objects():
+    a = np.array([1.0, None], dtype=object)
+    return lambda x: x * a[0], lambda: a.__setitem__(0, 2.0)
+
+
+def of_an_array_in_a_tuple():
+    pair = (np.ones(20_000), 0)  # more than 64 KiB, and less than one MiB
+    return lambda x: x * float(pair[0][5]), lambda: pair[0].fill(2.0)
+
+
+def of_other_defaults():
+    def f(x, k=2.0):
+        return x * k
+
+    return f, lambda: setattr(f, "__defaults__", (3.0,))
+
+
+def of_other_keyword_defaults():
+    def f(x, *, k=2.0):
+        return x * k
+
+    return f, lambda: f.__kwdefaults__.update(k=3.0)
+
+
+def of_defaults_where_there_were_none():
+    def inner(x, k):
+        return x * k
+
+    inner.__defaults__ = (2.0,)
+    return lambda x: inner(x), lambda: setattr(inner, "__defaults__", (3.0,))
+
+
 def of_a_slot():
     class Slots:
         __slots__ = ("k",)
@@ -255,7 +329,11 @@ CASES = [
     of_a_default, of_a_named_attribute, of_a_longer_module_list, of_a_deque,
     a_number_in_place_of_a_tensor, of_a_decorator, of_a_function, of_a_zero,
     of_the_environment, of_an_operator, of_a_method_of_an_object,
-    of_a_method_of_a_class, of_the_forward_of_a_module,
+    of_a_method_of_a_class, of_the_forward_of_a_module, of_a_long_list, of_a_type_in_a_long_list,
+    of_a_list_in_a_long_tuple, of_an_object_in_a_set, of_a_large_dict, of_an_object_in_a_large_dict,
+    of_an_entry_for_a_dtype, of_an_entry_for_an_object, of_an_array_of_objects,
+    of_an_array_in_a_tuple, of_other_defaults, of_other_keyword_defaults,
+    of_defaults_where_there_were_none,
 ]  # fmt: skip
 
 
@@ -273,6 +351,76 @@ def test_a_change_outside_is_seen(case):
         assert g._compiled.count == 2
     finally:
         outside.change(2.0)
+
+
+class Table:
+    def __init__(self, n=50_000):
+        self.table, self.rows = np.arange(float(n)), n
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda t, x: x * torch.from_numpy(t.table)[2],
+        lambda t, x: x + torch.as_tensor(t.table).sum() / len(t.table),
+        lambda t, x: x + torch.tensor(t.table, dtype=torch.float32).mean() * t.table.shape[0],
+        lambda t, x: x + torch.asarray(t.table, copy=True)[:2].sum(),
+    ],
+)
+def test_a_large_array_is_an_input(read):
+    t = Table()
+    f = torch.compile(lambda x: read(t, x), fullgraph=True)
+    for k in range(3):
+        t.table += k
+        assert torch.allclose(f(one(k)), read(t, one(k)))
+    assert f._compiled.count == 1
+    t.table = t.table * 2
+    assert torch.allclose(f(one()), read(t, one())) and f._compiled.count == 2
+    t.table.shape = (-1, 2)
+    assert torch.allclose(f(one()), read(t, one()))
+
+
+def test_a_large_array_that_the_function_writes():
+    t = Table()
+    f = torch.compile(lambda x: torch.from_numpy(t.table).add_(x), fullgraph=True)
+    for k in range(1, 4):
+        assert f(one())[0].item() == t.table[0] == k
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda t, x: x * t.table[2],
+        lambda t, x: x * float(t.table.sum()),
+        lambda t, x: x * float(np.asarray(t.table)[2]),
+        lambda t, x: x * float(np.dot(t.table, t.table)),
+        lambda t, x: x * max(t.table),
+        lambda t, x: x * float((t.table + 1)[0]),
+        lambda t, x: x[np.zeros_like(t.table, int)].sum(),
+        lambda t, x: x * (t.table[3] if type(t.table) is np.ndarray else 0),
+    ],
+)
+def test_elements_of_a_large_array(read):
+    """Such calls run eagerly, or are recorded again where the array's bytes can be compared."""
+    t = Table()
+    f = torch.compile(lambda x: read(t, x))
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        for k in range(3):
+            t.table += k
+            assert torch.equal(f(one(k)), read(t, one(k)))
+    assert len(seen) == 1 - f._compiled.count // 3
+    assert all("400000 bytes" in str(w.message) for w in seen)
+
+
+def test_what_is_too_much_to_look_at():
+    pair, objects = (np.zeros(200_000), 1), [Config() for _ in range(2000)]
+    for f in (lambda x: x + pair[0][3], lambda x: x * objects[1500].k):
+        g = torch.compile(f)
+        with pytest.warns(UserWarning, match="too much to look at in each call"):
+            g(one())
+        pair[0][3], objects[1500].k = 1, 2.0
+        assert torch.equal(g(one()), f(one()))
 
 
 # What only Python can do again ------------------------------------------------------------
