@@ -69,7 +69,7 @@ def _avg_pool_grad(xp, g, *, size, windows, include_pad, override):
     found = np.zeros((*g.shape[: -len(size)], *w.reach(size)), g.dtype)
     for _, met in offsets(w.kernel_size, w.stride, w.dilation, w.places):
         found[(..., *met)] += share
-    return inside(found, w.padding, size)
+    return np.ascontiguousarray(inside(found, w.padding, size))
 
 
 def _avg_pool_slope(g, x_shape, windows, include_pad, override):

@@ -150,7 +150,7 @@ def conv_input(xp, g, weight, *, size, stride, padding, dilation, groups):
 
     if g.size and weight.size:
         each(work, _parts(g, weight.shape))
-    return inside(found, padding, size) if any(padding) else found
+    return np.ascontiguousarray(inside(found, padding, size))
 
 
 @kernel(public=False, method=False, name="convolution_weight_grad", least=1 << 12)
@@ -165,7 +165,7 @@ def conv_weight(xp, g, x, *, kernel_size, stride, padding, dilation, groups):
         ),
         _parts(g, (g.shape[1], x.shape[1] // groups, *kernel_size)),
     )
-    return sum(found[1:], found[0])
+    return np.ascontiguousarray(sum(found[1:], found[0]))
 
 
 # Gradients --------------------------------------------------------------------------------

@@ -136,7 +136,7 @@ def _overlapping_slope(g, x, best, w):
             hits &= unmet
             unmet ^= hits
             found[(block, *met)] += backend.where(hits, g[block], 0)
-    return inside(found, w.padding, size).reshape(shape)
+    return np.ascontiguousarray(inside(found, w.padding, size)).reshape(shape)
 
 
 def _has_nan(x):

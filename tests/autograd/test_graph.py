@@ -350,3 +350,22 @@ def test_flags(t):
         x = t.ones(2, requires_grad=True)
         x.sum().backward()
     assert x.grad.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x, w: F.conv2d(x, w, padding=1),
+        lambda x, w: F.conv2d(x, w, stride=2),
+        lambda x, w: F.conv_transpose2d(x, w, padding=1),
+        lambda x, w: F.max_pool2d(x, 3, 2, 1) * w.sum(),
+        lambda x, w: F.avg_pool2d(x, 3, 2, 1) * w.sum(),
+    ],
+)
+@pytest.mark.parametrize("again", [False, True])
+def test_gradients_of_windows_can_be_viewed(f, again):
+    """As a gradient penalty does, with ``gradient.view(len(x), -1)``."""
+    x, w = torch.ones(2, 3, 8, 8, requires_grad=True), torch.ones(3, 3, 3, 3, requires_grad=True)
+    slopes = torch.autograd.grad(f(x, w).square().sum(), (x, w), create_graph=again)
+    assert slopes[0].is_contiguous()
+    assert all(t.view(len(t), -1).shape[0] == len(t) for t in slopes)
