@@ -186,6 +186,7 @@ class Entry:
         """Write the function's lines, and make the program, of what was recorded."""
         source = self.source
         set_anew = self._changes(recorder)
+        places = {(template, id(owner)) for owner, template, _ in set_anew}
         results = Results(source, self.arguments, recorder)
         refuse_twice([*box, *[value for _, _, value in set_anew]], results)
         gives = results.expression(box.pop())
@@ -197,7 +198,7 @@ class Entry:
         outs = [(n, t.node, t.array) for n, t in zip(results.names, results.tensors, strict=True)]
         outs += written
         backward = Gradient.of(recorder, outs) if mode.is_grad_enabled() else None
-        self._check(self._movable(recorder))
+        self._check(self._movable(recorder, places))
         self._numbers(recorder)
         saved = self._make(recorder, results, grads, backward, first)
         for line in (*results.new, *flags):
@@ -402,17 +403,22 @@ class Entry:
             source.demand(f"type({name}) is {source.name(type(value))}")
         numbers.add_lines(source)
 
-    def _movable(self, recorder):
+    def _movable(self, recorder, set_anew):
         """Have tensors in attributes and closures be looked up again, whichever lie there then.
 
+        Where the function set a place anew before it read it, any tensor may have been there.
         Returns the other checks.
         """
         fixed = []
+        touched = recorder.grads.keys() | recorder.nodes.keys()
         for check in recorder.checks:
             template, objects, value = check
             captured = None
             if isinstance(value, Tensor) and not self.arguments.expression(value):
                 captured = recorder.captured.get(key_of(value.array))
+                unread = captured is None and id(value) not in touched
+                if unread and (template, id(objects[0])) in set_anew:
+                    check = (f"{{1}}({template}) == {{2}}", (*objects, _kind, _kind(value)), True)
             if captured is None or captured.tensor is not value or value.node is not None:
                 fixed.append(check)
                 continue
@@ -497,6 +503,12 @@ def _named(template):
 def _stays(captured):
     """Whether an input stays in place between runs: it is no argument and no gradient."""
     return type(captured.get) is not int and not isinstance(captured.get, Grad)
+
+
+def _kind(value):
+    """What Python sees of a tensor without its values."""
+    given = isinstance(value, Tensor)
+    return (type(value), *((value.shape, value.dtype, value.requires_grad) if given else ()))
 
 
 def _placed(template, objects, get):

@@ -12,6 +12,7 @@ import pytest
 import rushlight as torch
 import rushlight.nn.functional as F
 from rushlight import nn
+from rushlight.nn.utils import prune
 
 
 def compiled(f):
@@ -877,6 +878,38 @@ def test_arguments_that_come_to_require_grad():
         for x, y in zip(a, b, strict=True):
             np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-6)
     assert step._compiled.count == 1 and loss._compiled.count == 2
+
+
+def pruned():
+    net = perceptron()
+    prune.random_unstructured(net[0], "weight", 0.5)
+    return net
+
+
+def normed():
+    with pytest.warns(FutureWarning, match="deprecated"):
+        first = nn.utils.weight_norm(nn.Linear(3, 4))
+    return nn.Sequential(first, nn.Tanh(), nn.utils.spectral_norm(nn.Linear(4, 1)))
+
+
+@pytest.mark.parametrize("net, n", [(pruned, 1), (normed, 2)])
+def test_weights_that_a_hook_sets_anew_ahead_of_each_call(net, n):
+    """Which tensor lay there is nothing to the call. That of a spectral norm requires no grad yet."""
+
+    def make():
+        module = net()
+        optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
+
+        def f(x):
+            optimizer.zero_grad()
+            loss = module(x).square().mean()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        return f, lambda: [*module.parameters(), module[0].weight]
+
+    assert programs(make, lambda: [(torch.ones(2, 3) * k,) for k in range(5)]) == n
 
 
 # Arguments that the function changes ---------------------------------------------------------
