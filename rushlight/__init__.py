@@ -83,6 +83,7 @@ __all__ += [_name for _name in _bound if not _name.startswith("_")]
 _LAZY = {
     "amp": "rushlight.amp",
     "autograd": "rushlight.autograd", "compiler": "rushlight.compiler", "nn": "rushlight.nn",
+    "_dynamo": "rushlight._dynamo", "_inductor": "rushlight._inductor",
     "optim": "rushlight.optim", "random": "rushlight.random", "utils": "rushlight.utils",
     "datasets": "rushlight.datasets", "distributions": "rushlight.distributions",
     "serialization": "rushlight.serialization", "linalg": "rushlight.linalg",

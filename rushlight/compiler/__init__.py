@@ -11,12 +11,22 @@ that ``held.py`` keeps in place, and makes the results. ``explanation`` shows wh
 
 import importlib
 
-__all__ = ["compile", "disable", "explain", "is_compiling", "reset"]
+_HOMES = {
+    "explanation.explain": ["explain"],
+    "compiled": ["compile", "disable", "is_compiling", "reset"],
+    "directives": [
+        "allow_in_graph", "assume_constant_result", "config", "cudagraph_mark_step_begin",
+        "get_default_backend", "is_dynamo_compiling", "is_exporting", "list_backends",
+        "nested_compile_region", "set_default_backend", "set_enable_guard_collectives",
+        "set_stance", "substitute_in_graph", "wrap_numpy",
+    ],
+}  # fmt: skip
+__all__ = sorted([name for names in _HOMES.values() for name in names])
 
 
 def __getattr__(name):
     if name not in __all__:
         raise AttributeError(f"module 'rushlight.compiler' has no attribute {name!r}")
     # The function compile has the name of its module, so the modules are not bound here.
-    module = "explanation.explain" if name == "explain" else "compiled"
+    (module,) = [module for module, names in _HOMES.items() if name in names]
     return getattr(importlib.import_module(f"rushlight.compiler.{module}"), name)

@@ -9,6 +9,7 @@ import weakref
 from typing import Any
 
 from rushlight.autograd import mode
+from rushlight.compiler.abstract import user_line
 from rushlight.compiler.entry import Entry
 from rushlight.compiler.guard import MISS
 from rushlight.errors import TraceError
@@ -24,6 +25,15 @@ _MOVING = (
     "was another one each time. Pass numbers that change as tensors"
 )
 _all: weakref.WeakSet = weakref.WeakSet()
+#: See ``set_stance``; whether it is to run everything eagerly is asked at each call.
+_stance, _eager = "default", False
+
+
+def take_stance(stance):
+    """Change the stance; gives the one before."""
+    global _stance, _eager
+    before, _stance, _eager = _stance, stance, stance == "force_eager"
+    return before
 
 
 def is_compiling():
@@ -103,7 +113,9 @@ def compile(
         return model
     nn = sys.modules.get("rushlight.nn")  # no Module exists before it is imported
     if nn is not None and isinstance(model, nn.Module):
-        return _compiled_module(model, fullgraph)
+        from rushlight.compiler.module import OptimizedModule
+
+        return OptimizedModule(model, fullgraph)
     compiled = Compiled(model, fullgraph)
     call = compiled.call
 
@@ -115,43 +127,6 @@ def compile(
 
     run.__dict__.update(_compiled=compiled, _torchdynamo_orig_callable=model)
     return run
-
-
-def _compiled_module(module, fullgraph):
-    """The compiled twin of a Module: shares its state, runs its programs."""
-    from rushlight.nn import Module
-
-    class OptimizedModule(Module):
-        def __init__(self):
-            super().__init__()
-            self._orig_mod = module
-            self.training = module.training
-            object.__setattr__(self, "_compiled", Compiled(module, fullgraph))
-
-        def forward(self, *args, **kwargs):
-            return self._compiled(*args, **kwargs)
-
-        def __reduce__(self):
-            # A copy, or what is unpickled, compiles anew.
-            return functools.partial(compile, fullgraph=fullgraph), (self._orig_mod,)
-
-        def __getattr__(self, name):
-            try:
-                return super().__getattr__(name)
-            except AttributeError:
-                return getattr(super().__getattr__("_orig_mod"), name)
-
-        def __setattr__(self, name, value):
-            own = self.__dict__
-            if "_compiled" in own and name not in own and name != "_orig_mod":
-                setattr(self._orig_mod, name, value)
-            else:
-                super().__setattr__(name, value)
-
-        def __delattr__(self, name):
-            delattr(self._orig_mod, name)
-
-    return OptimizedModule()
 
 
 # One function's programs ------------------------------------------------------------------
@@ -170,6 +145,7 @@ class Compiled:
         self.fullgraph = fullgraph
         self.entries: list[Any] = []
         self.count = 0
+        self.called = False  # under a stance by which the first call is another thing
         self.missed = 0  # how many calls one after the other were like none before
         self.told: set = set()  # the reasons for running eagerly that were warned of
         self._lock = threading.RLock()
@@ -180,7 +156,7 @@ class Compiled:
 
     def call(self, args, kwargs):
         """What the function gives for these arguments."""
-        if mode.intercept and mode.state.recorder is not None:
+        if _eager or (mode.intercept and mode.state.recorder is not None):
             return self.function(*args, **kwargs)
         known = self.entries
         for entry in known:
@@ -191,6 +167,8 @@ class Compiled:
                     with self._lock:
                         self._use(entry)
                 return found
+        if _stance != "default" and self._runs_eagerly():
+            return self.function(*args, **kwargs)
         self.missed += 1
         if self.missed > PATIENCE and not self.fullgraph:
             self._tell(_MOVING, 4)
@@ -202,6 +180,17 @@ class Compiled:
         found = entry.call(args, kwargs)
         # Where recording itself changed what the function reads, the call is one of a kind.
         return self.function(*args, **kwargs) if found is MISS else found
+
+    def _runs_eagerly(self):
+        """Whether the stance has a call that no program is for run eagerly."""
+        if _stance == "fail_on_recompile":
+            name = getattr(self.function, "__qualname__", type(self.function).__qualname__)
+            raise RuntimeError(
+                f"{user_line()}: Detected recompile when torch.compile stance is "
+                f"'fail_on_recompile': no program of {name} is for this call"
+            )
+        first, self.called = not self.called, True
+        return _stance == "eager_on_recompile" or first
 
     def _record(self, args, kwargs):
         entry = Entry(self.function, args, kwargs)

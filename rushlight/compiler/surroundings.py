@@ -224,6 +224,8 @@ class Surroundings(list):
     def _function(self, function):
         """Note what the code reads from its closure, defaults and globals."""
         code = function.__code__
+        if "_dynamo_marked_constant" in function.__dict__:
+            return
         if _is_wrapper(function):
             self.value(function.__wrapped__)
         if code.co_filename.startswith(_PACKAGE):

@@ -111,6 +111,8 @@ class Recorder:
             them ahead of the program.
     """
 
+    exporting = False  # to a graph of its own, by torch.export
+
     def __init__(self, leaves=()):
         self.began = tick()
         self.equations: list = []

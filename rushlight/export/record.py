@@ -57,6 +57,7 @@ class Recording:
         leaves = flatten((args, kwargs))
         tensors = [x for x in leaves if isinstance(x, Tensor)]
         recorder = Recorder(tensors)
+        recorder.exporting = True
         with recording_lock:
             try:
                 with recording(recorder):

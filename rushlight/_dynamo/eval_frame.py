@@ -1,0 +1,5 @@
+"""torch._dynamo.eval_frame: the class of compiled modules, which programs ask for by this name."""
+
+from rushlight.compiler.module import OptimizedModule
+
+__all__ = ["OptimizedModule"]

@@ -1,0 +1,43 @@
+"""The compiled twin of a Module."""
+
+import functools
+
+from rushlight.compiler.compiled import Compiled, compile
+from rushlight.nn import Module
+
+__all__ = ["OptimizedModule"]
+
+
+class OptimizedModule(Module):
+    """A Module that shares the state of another, and runs its programs."""
+
+    def __init__(self, module, fullgraph=False):
+        super().__init__()
+        self._orig_mod = module
+        self.training = module.training
+        object.__setattr__(self, "_compiled", Compiled(module, fullgraph))
+
+    def forward(self, *args, **kwargs):
+        """What the module gives."""
+        return self._compiled(*args, **kwargs)
+
+    def __reduce__(self):
+        # A copy, or what is unpickled, compiles anew.
+        again = functools.partial(compile, fullgraph=self._compiled.fullgraph)
+        return again, (self._orig_mod,)
+
+    def __getattr__(self, name):
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(super().__getattr__("_orig_mod"), name)
+
+    def __setattr__(self, name, value):
+        own = self.__dict__
+        if "_compiled" in own and name not in own and name != "_orig_mod":
+            setattr(self._orig_mod, name, value)
+        else:
+            super().__setattr__(name, value)
+
+    def __delattr__(self, name):
+        delattr(self._orig_mod, name)
