@@ -28,11 +28,15 @@ class Arguments:
     Attributes:
         leaves: The tensors, each once.
         given: How many of them were given; others lie where the function assigns.
+        numbers: (name in the lines, value) of each number that may be another one in other
+            calls, under its position or keyword.
         objects: What is known by its identity alone: modules, optimizers, the user's objects.
     """
 
-    def __init__(self, source, args, kwargs):
+    def __init__(self, source, args, kwargs, moving=False):
         self.source = source
+        self.numbers: dict = {}
+        self._given = args, kwargs
         self.leaves: list = []
         self.objects: list = []
         self.containers: list = []  # (list, dict or array, its copy from before)
@@ -42,14 +46,21 @@ class Arguments:
         source.names["refresh"] = refresh
         source.demand(f"len(args) == {len(args)}")
         for i, value in enumerate(args):
-            self._walk(f"args[{i}]", value)
+            self._argument(f"args[{i}]", i, value, moving)
         if kwargs:
             source.demand(f"kwargs.keys() == {source.name(frozenset(kwargs))}")
         else:
             source.demand("not kwargs")
         for key, value in kwargs.items():
-            self._walk(f"kwargs[{key!r}]", value)
+            self._argument(f"kwargs[{key!r}]", key, value, moving)
         self.given = len(self.leaves)
+
+    def with_numbers(self, numbers):
+        """(args, kwargs) with a ``Number`` for each number that may be another one."""
+        args, kwargs = self._given
+        found = {key: numbers.argument(*known) for key, known in self.numbers.items()}
+        args = [found.get(i, value) for i, value in enumerate(args)]
+        return args, {key: found.get(key, value) for key, value in kwargs.items()}
 
     def add(self, places):
         """Take apart what lies in ``places`` outside, (template, (object,), value), as well."""
@@ -64,6 +75,14 @@ class Arguments:
         """The name of ``tensor`` in the lines; None where it is no argument."""
         i = self._position.get(id(tensor))
         return None if i is None else f"t{i}"
+
+    def _argument(self, expression, key, value, moving):
+        if not moving or type(value) is not float:
+            self._walk(expression, value)
+            return
+        name = self._named(expression)
+        self.source.demand(f"type({name}) is float")
+        self.numbers[key] = name, value
 
     def _walk(self, expression, value):
         source = self.source

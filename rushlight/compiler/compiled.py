@@ -193,7 +193,7 @@ class Compiled:
         return _stance == "eager_on_recompile" or first
 
     def _record(self, args, kwargs):
-        entry = Entry(self.function, args, kwargs)
+        entry = Entry(self.function, args, kwargs, moving=bool(self.entries))
         if entry.refusal is not None:
             if self.fullgraph:
                 raise entry.refusal

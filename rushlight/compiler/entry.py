@@ -54,6 +54,10 @@ _dtypes = importlib.import_module("rushlight.dtype")
 class Entry:
     """A call of one function, recorded.
 
+    Args:
+        moving: It was called before, so that Python's floats among the arguments may be others
+            at each call.
+
     Attributes:
         call: ``call(args, kwargs)`` gives what the function gives, or MISS for another call.
         text: The lines of ``call``.
@@ -65,29 +69,31 @@ class Entry:
     program: Any = None
     refusal: TraceError | None = None
 
-    def __init__(self, function, args, kwargs):
+    def __init__(self, function, args, kwargs, moving=False):
         self.held: Any = None
         begin = time.perf_counter()
         with recording_lock:
             try:
-                recorder = self._attempt(function, args, kwargs, apart=True)
+                recorder = self._attempt(function, args, kwargs, True, moving)
             except Exception:
                 if not self._stands_in:
                     raise
                 # Code that knows a number or an array by its type takes no other for one.
-                recorder = self._attempt(function, args, kwargs, apart=False)
+                recorder = self._attempt(function, args, kwargs, False, False)
             if self.refusal is not None:
-                self._begin(args, kwargs)
+                self._begin(args, kwargs, moving)
                 self._run_eagerly(function, recorder)
         self.call = self.source.function("call")
         self.text = self.source.text
         self.seconds = time.perf_counter() - begin
         del self.arguments, self.source
 
-    def _attempt(self, function, args, kwargs, apart):
+    def _attempt(self, function, args, kwargs, apart, moving):
         """Record the call; ``apart`` has what the function may assign anew read at each run."""
-        self._begin(args, kwargs)
+        self._begin(args, kwargs, moving)
         found = surroundings(function, self.arguments.objects, apart)
+        if found.asks_types:
+            self._begin(args, kwargs)
         containers = [*self.arguments.containers]
         self.arguments.add(found.places)
         recorder = Recorder(self.arguments.leaves)
@@ -98,15 +104,15 @@ class Entry:
         recorder.optimizers = found.optimizers
         recorder.options = options(found.optimizers)
         self.refusal = found.refusal
-        self._stands_in = bool(found.numbers or found.arrays)
+        self._stands_in = bool(found.numbers or found.arrays or self.arguments.numbers)
         self._reads_options = found.reads_options
         if self.refusal is None:
-            self._record(function, args, kwargs, recorder, found)
+            self._record(function, recorder, found)
         return recorder
 
-    def _begin(self, args, kwargs):
+    def _begin(self, args, kwargs, moving=False):
         self.source = Source("def call(args, kwargs):")
-        self.arguments = Arguments(self.source, args, kwargs)
+        self.arguments = Arguments(self.source, args, kwargs, moving)
         self._check_modes()
 
     def release(self):
@@ -116,12 +122,13 @@ class Entry:
 
     # Recording --------------------------------------------------------------------------
 
-    def _record(self, function, args, kwargs, recorder, found):
+    def _record(self, function, recorder, found):
         streams = Streams()
         mode.add_intercept(1)
         mode.state.recorder = recorder
         try:
             recorder.stand_in(found.numbers, found.arrays)
+            args, kwargs = self.arguments.with_numbers(recorder.numbers)
             # In a list, so that nobody else holds what the function returned.
             box = [function(*args, **kwargs)]
             if recorder.refused is not None:

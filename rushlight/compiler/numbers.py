@@ -41,7 +41,8 @@ class Numbers:
     """The arithmetic on numbers in one trace.
 
     Attributes:
-        roots: (template, id of the owner) → the ``Number`` that stands in this place.
+        roots: (template, id of the owner) → the ``Number`` that stands in this place; of an
+            argument (name in the lines, None).
         steps: What each run does, in order, as (name or None, text, operands, value): the text,
             with its operands' names, gives what gets the name; where there is none, it has to
             give the value.
@@ -56,6 +57,11 @@ class Numbers:
         """A stand-in for the number in a place."""
         number = Number(self, f"i{len(self.roots)}", value)
         self.roots[template, id(owner)] = number
+        return number
+
+    def argument(self, name, value):
+        """A stand-in for a number that is an argument."""
+        number = self.roots[name, None] = Number(self, name, value)
         return number
 
     def compute(self, text, function, *operands):

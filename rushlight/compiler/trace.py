@@ -20,7 +20,7 @@ from rushlight.compiler.inference import infer
 from rushlight.compiler.numbers import Number, Numbers
 from rushlight.compiler.surroundings import Surroundings, surroundings
 from rushlight.compiler.undo import place_name, setter
-from rushlight.dtype import OF
+from rushlight.dtype import OF, bfloat16, float16
 from rushlight.errors import TraceError
 from rushlight.ops.data import from_numpy
 from rushlight.ops.definition import OPS
@@ -32,6 +32,7 @@ from rushlight.tensor import Tensor, ViewOf, from_array
 __all__ = ["Equation", "Recorder", "key_of"]
 
 
+_HALF = (float16.numpy, bfloat16.numpy)
 #: Operations that are other ones for some values of their number.
 _OF_NUMBERS = ("pow_number", "number_pow", "xlogy_number")
 
@@ -198,13 +199,15 @@ class Recorder:
         self.lives.append(Live(get, place, steady, self.first_calls, value))
         return from_array(value)
 
-    def _live_number(self, number):
+    def _live_number(self, number, dtype=None):
+        """The tensor of ``number``, in ``dtype`` if there is one."""
         if number.name not in self._tensors:
             value = Abstract((), type(number.value))
             get = partial(getattr, number, "value")
             self.lives.append(Live(get, None, False, 0, value, number))
             self._tensors[number.name] = from_array(value)
-        return self._tensors[number.name]
+        found = self._tensors[number.name]
+        return found if dtype is None else found.to(OF[dtype])
 
     def live_array(self, data):
         """The tensor over the memory of a large array from outside; other ``data`` as it is."""
@@ -360,11 +363,16 @@ class Recorder:
         params = {k: _known(v) for k, v in params.items()}
         if op.kind != "elementwise" or op.name in _OF_NUMBERS:
             return [_known(v) for v in args], params
-        most = max([OF[x.array.dtype].category for x in args if isinstance(x, Tensor)], default=0)
+        arrays = [x.array for x in args if isinstance(x, Tensor)]
+        most = max([OF[a.dtype].category for a in arrays], default=0)
+        dtype = _alone([a for a in arrays if OF[a.dtype].category == most])
         dtypes = {int: 1, float: 2}
         found = [
-            self._live_number(x)
-            if type(x) is Number and dtypes[type(x.value)] <= most and name not in op.tensors
+            self._live_number(x, dtype)
+            if type(x) is Number
+            and dtypes[type(x.value)] <= most
+            and name not in op.tensors
+            and dtype not in _HALF
             else _known(x)
             for x, name in zip(args, op.inputs, strict=True)
         ]
@@ -460,6 +468,14 @@ class Recorder:
             tensor._grad = grad
         for tensor, node in self.nodes.values():
             tensor.node = node
+
+
+def _alone(arrays):
+    """The dtype of a result that arrays without dims decide; None where one has dims."""
+    if not arrays or any(a.ndim for a in arrays):
+        return None
+    dtypes = {a.dtype for a in arrays}
+    return np.result_type(*dtypes) if len(dtypes) > 1 else arrays[0].dtype
 
 
 def _known(value):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 import sys
 import threading
 import types
@@ -33,9 +34,46 @@ class Pair:
 
 def test_plain_arguments_are_known_by_value_and_type():
     f = compiled(lambda x, a: x * a)
-    for a in (1, 1.0, True, 2, float("nan"), float("nan")):
+    for a in (1, 1.0, True, 2):
         f(one(), a)
-    assert f._compiled.count == 5
+    assert f._compiled.count == 4
+
+
+FLOATS = [0.1 * k for k in range(20)] + [float("nan"), float("inf")]
+
+
+@pytest.mark.parametrize(
+    "f, count",
+    [
+        (lambda x, w: (x * w).sum() * (1 - w), 2),
+        (lambda x, w: torch.where(x > w, x - w, w / (x + 2)), 2),
+        (lambda x, w: x * w if w < 1 else x - w, 3),
+        (lambda x, w: (x * w, w * 2), 2),
+        (lambda x, w: x * w if isinstance(w, float) else x, 2),
+    ],
+)
+def test_floats_that_change_are_arguments(f, count):
+    """From the second one on: the first program may know its float."""
+    x, g = torch.arange(4.0), compiled(f)
+    for w in FLOATS:
+        torch.testing.assert_close(g(x, w), f(x, w), equal_nan=True)
+    assert g._compiled.count == count
+
+
+def test_a_float_whose_value_is_asked_for_is_known_by_it():
+    f = compiled(lambda x, *, w: x * math.cos(w))
+    for w in (0.5, 1.5, 2.5, 1.5):
+        assert f(one(), w=w).item() == pytest.approx(math.cos(w))
+    assert f._compiled.count == 3
+    g = compiled(lambda x, w: x * w if type(w) is float else x)
+    assert [g(one(), w).item() for w in (0.5, 1.5, 2.5)] == [0.5, 1.5, 2.5]
+
+
+def test_a_number_beside_a_tensor_without_dims_decides_no_dtype():
+    f = compiled(lambda x, w: x.sum() * w)
+    for dtype in (torch.float32, torch.bfloat16, torch.float64):
+        x = torch.ones(3, dtype=dtype)
+        assert [f(x, w).dtype for w in (0.5, 1.5, 2.5)] == [dtype] * 3
 
 
 def test_arguments_in_containers():
