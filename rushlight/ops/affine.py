@@ -11,10 +11,10 @@ from rushlight.ops.matmul import (
     check_tensors,
     mm,
     mv,
+    of_one_dtype,
     outer,
     product,
     ranked,
-    same_dtype,
     times,
 )  # fmt: skip
 from rushlight.ops.older import affine_order, takes_older_order
@@ -71,15 +71,14 @@ def _addmm_shape(input, mat1, mat2):
     return out
 
 
-@kernel(public=False, method=False, name="addmm", shape=_addmm_shape)
+@kernel(public=False, method=False, name="addmm", shape=_addmm_shape, prepare=of_one_dtype("addmm"))
 def _addmm(xp, input, mat1, mat2):
     """input + mat1 @ mat2."""
     out = product(xp, mat1, mat2)
-    if input.dtype == out.dtype and input.ndim <= 2:
-        out += input
-        return out
-    same_dtype("addmm", input, mat1)
-    return out + input
+    if input.ndim > 2:
+        return out + input
+    out += input
+    return out
 
 
 _addmm.lower(lambda input, mat1, mat2: mat1.mm(mat2) + input)

@@ -34,9 +34,18 @@ def same_dtype(name, *arrays):
         )
 
 
+def of_one_dtype(name):
+    """What prepares a product: the error where dtypes differ, half precision not yet widened."""
+
+    def prepare(*inputs):
+        same_dtype(name, *inputs)
+        return {}
+
+    return prepare
+
+
 def product(xp, x, y):
-    """``x @ y`` on arrays; integers wrap, as PyTorch's do."""
-    same_dtype("matmul", x, y)
+    """``x @ y`` on arrays of one dtype; integers wrap, as PyTorch's do."""
     if x.dtype.kind == "b":
         return xp.matmul(x.astype(np.uint8), y.astype(np.uint8)).astype(bool)
     return times(x, y)
@@ -53,7 +62,10 @@ def _shape(name):
     return lambda x, y: shapes.matmul(x.shape, y.shape, name)
 
 
-@kernel(public=False, method=False, name="mm", shape=_shape("mm"), autocast=LOWER)
+_PRODUCT = {"public": False, "method": False, "prepare": of_one_dtype("matmul")}
+
+
+@kernel(name="mm", shape=_shape("mm"), autocast=LOWER, **_PRODUCT)
 def _mm(xp, x, y):
     """The product of two matrices."""
     return product(xp, x, y)
@@ -65,7 +77,7 @@ _mm.grad(x=lambda g, y: times(g, adjoint(y)), y=lambda g, x: times(adjoint(x), g
 _MM = _mm.op
 
 
-@kernel(public=False, method=False, name="bmm", shape=_shape("bmm"), autocast=LOWER)
+@kernel(name="bmm", shape=_shape("bmm"), autocast=LOWER, **_PRODUCT)
 def _bmm(xp, x, y):
     """Products of matrices whose leading dims broadcast."""
     return product(xp, x, y)
@@ -82,7 +94,7 @@ def _bmm_of_one_batch(x, y):
 _bmm.grad(x=lambda g, y: times(g, adjoint(y)), y=lambda g, x: times(adjoint(x), g))
 
 
-@kernel(public=False, method=False, name="mv", shape=_shape("mv"))
+@kernel(name="mv", shape=_shape("mv"), **_PRODUCT)
 def _mv(xp, x, y):
     """A matrix times a vector."""
     return product(xp, x, y)
@@ -95,7 +107,7 @@ _mv.grad(
 )
 
 
-@kernel(public=False, method=False, name="dot", shape=_shape("dot"))
+@kernel(name="dot", shape=_shape("dot"), **_PRODUCT)
 def _dot(xp, x, y):
     """The inner product of two vectors."""
     return product(xp, x, y)

@@ -170,6 +170,13 @@ def each_of(calls):
     return [call for line in calls.strip().splitlines() for call in line.split(" | ")]
 
 
+@pytest.mark.parametrize(
+    "product", ["x @ h", "x.mv(h)", "v @ h", "b @ h", "h @ w", "torch.mm(x, w.half())"]
+)
+def test_products_are_of_one_dtype(product):
+    assert isinstance(raised(rushlight, product), RuntimeError)
+
+
 def check_dims(t):
     for call in each_of(REFUSED):
         assert isinstance(raised(t, call), TypeError), call
