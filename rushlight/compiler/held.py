@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from rushlight.autograd.tape import tick
-from rushlight.compiler.guard import equal, is_plain
+from rushlight.compiler.guard import equal, is_plain, same_objects
 from rushlight.tensor import from_array
 
 __all__ = ["Held"]
@@ -100,6 +100,7 @@ class Held:
         self.slots = [Slot(leaf, value) for leaf, value in grads]
         for i in range(len(lives)):
             self.set_number(i)
+        self.arrays: tuple = ()
         self._gather()
         self.alone = self.slots[0].references() if self.slots else 0
 
@@ -160,7 +161,9 @@ class Held:
     def _gather(self):
         arrays = [t.array for t in self.tensors]
         self.names.update(zip(self.array_names, arrays, strict=True))
-        self.arrays = (*arrays, *self.numbers, *[s.array for s in self.slots])
+        arrays += [*self.numbers, *[s.array for s in self.slots]]
+        if not same_objects(arrays, self.arrays):
+            self.arrays = (*arrays,)
         self.clocks: Any = None  # of what is written, while it lies where it does
 
     def finish(self):

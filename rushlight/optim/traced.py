@@ -72,10 +72,12 @@ def _options(optimizer):
             value = group.get(key)
             number = isinstance(value, (int, float)) and not isinstance(value, bool)
             if key != "lr" or isinstance(value, Tensor):
-                # A tuple holds numbers, of which none is a switch.
-                fixed = bool(value) if number else type(value) is tuple or value
-                fixed = value if key in optimizer._structure else fixed
                 look = f"{{0}}[{key!r}]" if key in group else f"{{0}}.get({key!r})"
+                if type(value) is tuple and not any(isinstance(v, Tensor) for v in value):
+                    # Of numbers, of which none is a switch.
+                    found.append((f"type({look})", (group,), tuple, tuple))
+                    continue
+                fixed = value if key in optimizer._structure or not number else bool(value)
                 found.append((look, (group,), value, fixed))
     return found
 
@@ -143,17 +145,18 @@ class Options:
             return value
         if isinstance(value, tuple):
             return tuple(
-                self._number(key, v, lambda i=i: self.group[key][i]) for i, v in enumerate(value)
+                self._number(key, v, lambda i=i: self.group[key][i], False)
+                for i, v in enumerate(value)
             )
-        return self._number(key, value, lambda: self.group[key])
+        return self._number(key, value, lambda: self.group[key], key != "lr")
 
-    def _number(self, key, value, get):
+    def _number(self, key, value, get, steady):
         if value is None or isinstance(value, (bool, Tensor)):
             return value
-        # An int now may be a float later. Of all but the rate ``_options`` tells when they change;
-        # the rate changes at every step.
+        # An int now may be a float later. Of all but what schedulers move at every step, the rate
+        # and Adam's betas, ``_options`` tells when they change.
         place = partial(self._place, key)
-        return self.recorder.live(lambda: float(get()), place, steady=key != "lr")
+        return self.recorder.live(lambda: float(get()), place, steady=steady)
 
     def _place(self, key):
         return self.group, key
