@@ -19,8 +19,6 @@ __all__ = ["Graph", "View"]
 _CONSTANTS = {"full", "arange_"}
 _REDUCTIONS = {"sum", "prod", "amax", "amin", "any", "all"}
 _COPIES = {"to_copy", "clone"}
-#: Views that look at memory rather than at elements.
-_OPAQUE_VIEWS = {"as_strided", "view_dtype", "view_as_real", "view_as_complex", "real", "imag"}
 #: Small products, by their rows, that turn a matrix again and again: from so many on it is once.
 _SMALL, _MANY = 64, 4
 #: Reductions of so many elements to a few are made of rows, so that threads can share them.
@@ -109,7 +107,7 @@ class Graph:
             return "call"
         if name in _CONSTANTS:
             return "constant"
-        if name == "reshape" or (e.op.kind == "view" and name not in _OPAQUE_VIEWS):
+        if name == "reshape" or (e.op.kind == "view" and name not in support.OF_MEMORY):
             return self._view(e)
         if name in _COPIES or (e.op.kind == "elementwise" and support.elementwise(e)):
             return "pointwise"

@@ -269,3 +269,20 @@ def test_a_gradient_gets_what_it_saves_in_the_order_of_the_trace():
     y.sum().backward()
     assert y.grad_fn.program.fallback is None
     close(x.grad, 2 * (2 * X).cos())
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: F.interpolate(x, scale_factor=2),
+        lambda x: F.interpolate(x, size=(12, 10), mode="nearest-exact"),
+        lambda x: F.pad(x, (2, 1, 1, 2), mode="reflect"),
+        lambda x: F.pad(x, (2, 1, 1, 2), mode="circular"),
+    ],
+)
+def test_images_whose_elements_come_again_have_native_gradients(f):
+    def slope(x):
+        y = f(x)
+        return torch.autograd.grad((y * y * y).sum(), x)
+
+    assert not calls(program(slope, torch.arange(60.0).view(2, 1, 6, 5).requires_grad_()))

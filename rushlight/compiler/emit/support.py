@@ -5,7 +5,7 @@ import numpy as np
 from rushlight.compiler.affine import strides_of
 from rushlight.dtype import bfloat16, float16
 
-__all__ = ["SPECIAL", "attention", "contraction", "dtype", "elementwise", "special"]
+__all__ = ["OF_MEMORY", "SPECIAL", "attention", "contraction", "dtype", "elementwise", "special"]
 
 _KINDS = "biuf"
 #: Operations with kernels of their own kinds, and the role of each.
@@ -19,6 +19,8 @@ _CONTRACTIONS = {
     "adaptive_avg_pool_backward",
     *[f"{kind}_pool{n}d" for kind in ("max", "avg", "adaptive_avg") for n in (1, 2, 3)],
 }  # fmt: skip
+#: Views that look at memory rather than at elements.
+OF_MEMORY = {"as_strided", "view_dtype", "view_as_real", "view_as_complex", "real", "imag"}
 #: Queries and keys from which attention has kernels of its own: fewer leave lanes idle.
 _FEW = 32
 
@@ -62,8 +64,9 @@ def scatter(e):
 def patch(e):
     base, value = e.ins
     strides = tuple([s * base.itemsize for s in strides_of(base.shape)])
-    dtype = getattr(value, "dtype", base.dtype)
-    return tuple(e.params["strides"]) == strides and base.dtype == dtype
+    of_elements = not any(op.name in OF_MEMORY for op, *_ in e.params["path"])
+    fits = of_elements or tuple(e.params["strides"]) == strides
+    return fits and base.dtype == getattr(value, "dtype", base.dtype)
 
 
 def _floating(d):
