@@ -28,6 +28,8 @@ __all__ = ["Group", "fuse"]
 
 #: So many equations may follow one from another in a kernel: nodes are written by recursion.
 _DEPTH = 64
+#: Elements of a row of results that fill a vector.
+_WIDE = 16
 
 
 class Group:
@@ -55,6 +57,18 @@ class Group:
     def checks(self):
         """Whether it looks for values that are out of range."""
         return any(v.id in self.graph.checks for e in self.members for v in e.outs)
+
+    @property
+    def wide(self):
+        """Whether it is a contraction whose rows fill vectors, so that others best join it."""
+        contraction = self.kind == "contraction" and bool(self.variables)
+        return contraction and self.variables[-1].extent >= _WIDE
+
+    @property
+    def sizes(self):
+        """The numbers of elements that values in its loops may have."""
+        whole = prod([v.extent for v in self.variables])
+        return (whole, self._rows()) if self.columns else (whole,)
 
     # Joining --------------------------------------------------------------------------------
 
@@ -226,14 +240,22 @@ class Grouping:
         if role in ("view", "constant"):
             return
         needs = self._needs(e)
-        if role in ("pointwise", "gather", "reduction", "extremum", "scan"):
-            for number in sorted(needs, reverse=True):
+        fuses = role in ("pointwise", "gather", "reduction", "extremum", "scan")
+        if fuses and not self._spreads(e):
+            for number in sorted(needs, key=self._preference, reverse=True):
                 if self._join(e, number, needs):
                     self._merge(number, needs - {number})
                     return
-            self._open(e, "loops", needs)
-        else:
-            self._open(e, "loops" if role == "scatter" else role, needs)
+        self._open(e, "loops" if fuses or role == "scatter" else role, needs)
+
+    def _spreads(self, e):
+        """Whether ``e`` only spreads what is smaller: it is then for those who read it."""
+        sizes = [v.size for v in operands(e) if self.graph.role(self.graph.source(v)) != "constant"]
+        return bool(sizes) and max(sizes) < e.outs[0].size
+
+    def _preference(self, number):
+        group = self.groups[number]
+        return group.wide, prod_of(group), number
 
     def _needs(self, e):
         """The groups that ``e`` reads from."""
@@ -289,7 +311,7 @@ class Grouping:
         """Draw the groups in ``needs`` that fit into the group that reads from them."""
         for other in sorted(needs, reverse=True):
             a, b = self.groups[number], self.groups[other]
-            if b is None or b.kind != "loops" or prod_of(a) != prod_of(b):
+            if b is None or b.kind != "loops" or prod_of(b) not in a.sizes:
                 continue
             between = self.before[number] & ~(1 << other)
             if any(self.before[n] >> other & 1 for n in _bits(between)):

@@ -31,6 +31,8 @@ REDUCING = (Reduce, Extremum)
 LINE, PART, MUCH = 64, 16, 1 << 24
 #: Rows of a tile: the elements of a cache line.
 TILE = 16
+#: Elements of a row that hardly fill a vector.
+_SHORT = 16
 _DIVISIONS = {"div", "reciprocal", "rsqrt", "sqrt"}
 #: Estimated nanoseconds: of one cheap operation on a vector, of a division, of a dear one.
 _CHEAP, _DIVIDE, _HEAVY = 0.15, 1.5, 4.0
@@ -143,6 +145,8 @@ class Loops:
         score = lambda v: sum(_gain(x, v) for x in memory) * min(v.extent, 16)
         # Of equals the last, so columns before rows and the innermost first.
         self.vector = max(reversed(every), key=score)
+        if self._short() and not ordered:
+            self.vector = self.rows[-1]
         if self.vector in self.columns:
             self.columns.remove(self.vector)
             self.columns.append(self.vector)
@@ -153,6 +157,14 @@ class Loops:
         else:
             self.columns = [self.vector]
             self._tile(memory)
+
+    def _short(self):
+        """Whether rows are short, and what is dear once a row would be done in one lane."""
+        if self.columns != [self.vector] or self.vector.extent > _SHORT or not self.rows:
+            return False
+        each = _reached(self.nodes, {self.vector})
+        dear = any(_is(n, _DEAR - _DIVISIONS) and id(n) not in each for n in self.nodes)
+        return dear and self.rows[-1].extent >= _SHORT
 
     def _tile(self, memory):
         """Where some memory is contiguous along another variable, go through both in tiles."""
@@ -172,10 +184,12 @@ class Loops:
         n = self.vector.extent
         sizes = [x.dtype.itemsize for x in (*self.stores, *self.nodes) if x.dtype.kind == "f"]
         full = target.vector_bytes // max([4, *sizes])
-        if n <= full or (n <= 4 * full and not self.dear):
+        inner = _reached(self.nodes, set(self.columns)) if self.columns else None
+        dear = sum([_is_dear(n) for n in self.nodes if inner is None or id(n) in inner])
+        if n <= full or (n <= 4 * full and not dear):
             self.lanes = 1 << (n - 1).bit_length()
             return
-        most = 1 if self.dear > 3 or self.tile is not None else 2 if self.dear else 4
+        most = 1 if dear > 3 or self.tile is not None else 2 if dear else 4
         while most > 1 and -n % (full * most) > n // 8:
             most //= 2
         self.lanes = full * most

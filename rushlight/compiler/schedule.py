@@ -123,7 +123,7 @@ class Schedule:
 
     def _in_place(self, group, target):
         """Whether ``group`` reads ``target`` only where and when it writes it."""
-        if group.kind not in ("loops", "contraction") or group.columns or group.checks:
+        if group.kind not in ("loops", "contraction") or group.checks:
             return False
         if group.kind == "contraction" and any(
             self.graph.source(v).id == target.id for v in operands(group.members[0])
@@ -134,6 +134,8 @@ class Schedule:
         kernel = Kernel(group, self._wanted(group), self.place)
         mine = lambda x: kernel.args[x.arg][0] == target.id
         (store,) = [s for s in kernel.stores if mine(s)]
+        if group.columns and group.columns & set(store.address.terms):
+            return False  # a later pass would read what an earlier one wrote
         reads = [n for n in nodes_of(kernel.stores) if hasattr(n, "arg") and mine(n)]
         return all(
             type(n) is Load and n.arg == store.arg and n.address == store.address for n in reads

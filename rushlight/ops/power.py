@@ -45,6 +45,12 @@ def pow_number(xp, x, y):
     return xp.power(x, y) if short is None else short(xp, x)
 
 
+@pow_number.op.lower
+def _short_power(x, y):
+    short = _SHORT.get(y) if isinstance(y, (int, float)) and x.dtype.is_floating_point else None
+    return NotImplemented if short is None else short(Tensor, x)
+
+
 def _power_slope(g, x, y):
     exponent = number(y)
     if exponent == 0:

@@ -63,10 +63,11 @@ class Accumulator:
         """Combine with the operand at the current element."""
         b = self.nodes.scopes[2].b
         x = splat(self.nodes.value(self.node.operands[0]).astype(self.dtype), self.lanes)
-        mask = self.nodes.mask
+        mask, current = self.nodes.mask, self.current(b)
+        found = self.combine(x, current)  # in this order: whether x is nan, is known early
         if mask is not None and not self.nodes.across:
-            x = select(Value(b, mask.v, mask.dtype), x, Value(b, self.start.v, self.dtype))
-        b.store(self.combine(x, self.current(b)).v, self.slot)  # whether x is nan, is known early
+            found = select(Value(b, mask.v, mask.dtype), found, current)
+        b.store(found.v, self.slot)
 
     def current(self, b):
         return self._read(b, self.slot)
