@@ -1,7 +1,8 @@
 """Time rushlight against its peers: ``python -m benchmarks [--rounds N] [--only TEXT]``.
 
-Three tables: eager calls against PyTorch; training steps, eager and compiled, against PyTorch,
-``torch.compile`` and ``jax.jit``; work that memory limits, against a copy. Each way of a row runs
+Four tables: eager calls against PyTorch; training steps, eager and compiled, against PyTorch,
+``torch.compile`` and ``jax.jit``; the same while other processes keep all cores busy, against
+themselves; work that memory limits, against a copy. Each way of a row runs
 in a process of its own, and the processes take turns: a ratio is the median of the ratios of
 neighbouring blocks, so that a machine whose speed drifts does not decide it. A first call is
 measured with empty caches, and in a new process with those that it left. Memory is the peak of

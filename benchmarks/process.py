@@ -5,8 +5,10 @@ import os
 import statistics
 import subprocess
 import sys
+import time
+from contextlib import contextmanager
 
-__all__ = ["Worker", "median_ratio", "rounds_of", "shown"]
+__all__ = ["Worker", "busy_cores", "median_ratio", "rounds_of", "shown"]
 
 # The BLAS chooses its kernels by the first two; unset, it asks the processor. An installed package
 # comes with its bytecode, so that is kept here too.
@@ -70,6 +72,20 @@ def rounds_of(workers, rounds):
     found = [[w.ask("block") for w in workers] for _ in range(rounds)]
     columns = zip(*found, strict=True)
     return [None if w.error else list(c) for w, c in zip(workers, columns, strict=True)]
+
+
+@contextmanager
+def busy_cores():
+    """As many processes as there are cores do nothing but keep them busy."""
+    code = [sys.executable, "-c", "while True: pass"]
+    others = [subprocess.Popen(code) for _ in range(os.cpu_count() or 1)]
+    try:
+        time.sleep(0.1)  # until they run
+        yield
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
 
 
 def median_ratio(ours, theirs):

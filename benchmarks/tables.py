@@ -7,7 +7,7 @@ import tempfile
 import time
 
 from benchmarks import kernels, rows, steps
-from benchmarks.process import ENVIRONMENT, Worker, median_ratio, rounds_of, shown
+from benchmarks.process import ENVIRONMENT, Worker, busy_cores, median_ratio, rounds_of, shown
 
 __all__ = ["TABLES"]
 
@@ -124,6 +124,33 @@ def cell(times, error):
     return shown(statistics.median(times)) if times else error
 
 
+# Busy cores ---------------------------------------------------------------------------------
+
+
+def busy(only, rounds):
+    """How much longer training steps take while other processes keep all cores busy."""
+    found = [name for name in steps.STEPS if only in name]
+    if found:
+        head("step", "compiled", "on busy cores", "slower by", "aimed at", "met", *steps.PEERS)
+    for name in found:
+        workers = {way: Worker("steps", way, name) for way in ("compiled", *steps.PEERS)}
+        rounds_of(workers.values(), 1)
+        quiet, slow = [], []
+        for _ in range(rounds):
+            quiet.append([w.ask("block") for w in workers.values()])
+            with busy_cores():
+                slow.append([w.ask("block") for w in workers.values()])
+        for w in workers.values():
+            w.close()
+        ratios = {
+            way: w.error or median_ratio([s[i] for s in slow], [q[i] for q in quiet])
+            for i, (way, w) in enumerate(workers.items())
+        }
+        times = [shown(statistics.median([t[0] for t in taken])) for taken in (quiet, slow)]
+        peers = [r if isinstance(r, str) else f"{r:.1f}" for r in list(ratios.values())[1:]]
+        line(name, *times, *verdict(ratios["compiled"], 3), *peers)
+
+
 # Memory ---------------------------------------------------------------------------------------
 
 
@@ -156,4 +183,4 @@ def share(name, times):
 
 
 #: The tables by name, each printed by a function of the text that rows contain and of the rounds.
-TABLES = {"eager": eager, "steps": training, "memory": memory}
+TABLES = {"eager": eager, "steps": training, "busy": busy, "memory": memory}

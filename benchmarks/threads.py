@@ -1,19 +1,17 @@
 """What a fork and join of the native pool costs: ``python -m benchmarks.threads``.
 
 Rounds of the same chunks are timed with one thread and with all, in turns: idle, after the workers
-went to sleep, and while other processes keep every core busy. So are whole compiled steps.
+went to sleep, and while other processes keep every core busy. ``--table busy`` has whole steps.
 """
 
 import argparse
-import multiprocessing
-import os
 import statistics
 import time
 
 import numpy as np
 
 import rushlight as torch
-from benchmarks import steps
+from benchmarks.process import busy_cores
 from rushlight.compiler import threads
 from rushlight.compiler.code import load
 from rushlight.compiler.emit.target import host
@@ -114,25 +112,6 @@ def cold(time_rounds, count, repeats):
     spread(f"2 chunks, empty, {count} asleep", samples)
 
 
-def measure_steps(count, repeats):
-    torch.set_num_threads(count)
-    for row in steps.STEPS:
-        step, batch = steps.whole(row)
-        for _ in range(3):
-            step(*batch)
-        samples = []
-        for _ in range(repeats):
-            began = time.perf_counter()
-            step(*batch)
-            samples.append((time.perf_counter() - began) * 1e6)
-        spread(row[:34], samples)
-
-
-def spin():
-    while True:
-        pass
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, default=max(2, torch.get_num_threads()))
@@ -143,17 +122,9 @@ def main():
     print("as the machine is")
     measure(time_rounds, options.threads, options.repeats)
     cold(time_rounds, options.threads, 10 * options.repeats)
-    measure_steps(options.threads, 10 * options.repeats)
-    cores = os.cpu_count() or 1
-    torch.set_num_threads(1)  # so that the fork finds no threads
-    others = [multiprocessing.Process(target=spin, daemon=True) for _ in range(cores)]
-    for other in others:
-        other.start()
-    print(f"with {cores} busy processes")
-    measure(time_rounds, options.threads, options.repeats)
-    measure_steps(options.threads, 10 * options.repeats)
-    for other in others:
-        other.kill()
+    print("on busy cores")
+    with busy_cores():
+        measure(time_rounds, options.threads, options.repeats)
 
 
 if __name__ == "__main__":
