@@ -32,7 +32,7 @@ __all__ = ["emit", "plan"]
 
 _BUSY = 8  # threads that a large convolution keeps busy
 _L1 = 1.2  # of the first-level cache for a strip of g
-_SHORT = 96  # windows in a run that is better made longer
+_SHORT = 96  # windows of an image that is better taken with others
 _CHUNK = 1 << 21  # multiplications that are worth handing to a thread
 _PARTIAL = 1 << 24  # bytes of partial sums at most
 
@@ -167,7 +167,7 @@ def _pieces(kernel, most=13):
 def _layout(d, target, shifts, vectors, lanes):
     """Strips whose part of g stays in the first-level cache, or several images if they are small.
 
-    Short rows get planes of their own for each tap, so that one loop runs through all windows.
+    The rows of small images get planes of their own for each tap: one loop runs through all windows.
     """
     z, y, x = shifts.dims
     most = max(1, int(target.l1 * _L1) // (vectors * lanes * d.compute.itemsize))
@@ -176,8 +176,7 @@ def _layout(d, target, shifts, vectors, lanes):
         return Layout(Shifts((z, y.apart(), x.apart())), images, y.count, x.count, lanes)
     rows, pieces = max(1, most // x.count), ceil(x.count / most)
     columns = x.count if pieces < 3 else ceil(x.count / pieces)
-    wide = x.apart() if x.count < _SHORT else x
-    return Layout(Shifts((z, y, wide)), 1, ceil(y.count / ceil(y.count / rows)), columns, lanes)
+    return Layout(shifts, 1, ceil(y.count / ceil(y.count / rows)), columns, lanes)
 
 
 # Parts ------------------------------------------------------------------------------------
