@@ -144,7 +144,7 @@ def measured(calls, rounds, least=1e-3):
     repeats = [1] * len(calls)
     for _ in range(rounds):
         for i, call in enumerate(calls):
-            until = time.perf_counter() + 3 * least
+            until = time.perf_counter() + 20 * least
             while time.perf_counter() < until:
                 call()
             began = time.perf_counter()

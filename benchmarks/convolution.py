@@ -14,6 +14,7 @@ import numpy as np
 from llvmlite import ir
 
 import rushlight
+from benchmarks.contraction import measured
 from rushlight.compiler import code, threads
 from rushlight.compiler.emit import convolution
 from rushlight.compiler.emit.frame import storing
@@ -101,7 +102,7 @@ def _pytorch(op, arrays, params, shape):
 
 
 def peak(cores=1, rounds=300):
-    """Multiplications and additions a second, in the innermost loop alone, on so many cores at once."""
+    """Operations a second, in the innermost loop alone, on so many cores at once."""
     target, dtype = host(), np.dtype(np.float32)
     rows = min(8, (target.registers - 4) // 3)
     tile, module = Tile(rows, 3, target.lanes(dtype), dtype, target.fma), ir.Module()
@@ -149,13 +150,8 @@ def _report(name, op, shape, limit, rounds):
     arrays, params, result, work = _numbers(op, shape)
     ours = Compiled(convolution.describe(op, arrays, result, params), arrays)
     theirs = _pytorch(op, arrays, params, result)
-    best = [np.inf, np.inf]
-    for _ in range(rounds):  # in turn, so that both see the same machine
-        for i, run in enumerate((ours, theirs)):
-            if run is not None:
-                began = time.perf_counter()
-                run()
-                best[i] = min(best[i], time.perf_counter() - began)
+    calls = [run for run in (ours, theirs) if run is not None]
+    best = measured(calls, rounds)
     line = f"{name:27}{op[12:] or 'forward':13}{best[0] * 1e3:9.3f}{work / best[0] / 1e9:9.0f}"
     line += f"{work / best[0] / limit:9.0%}"
     if theirs is not None:

@@ -167,7 +167,7 @@ def _pieces(kernel, most=13):
 def _layout(d, target, shifts, vectors, lanes):
     """Strips whose part of g stays in the first-level cache, or several images if they are small.
 
-    The rows of small images get planes of their own for each tap: one loop runs through all windows.
+    Small images have planes of their own for each tap, so that one loop runs through all windows.
     """
     z, y, x = shifts.dims
     most = max(1, int(target.l1 * _L1) // (vectors * lanes * d.compute.itemsize))
