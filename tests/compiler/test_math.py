@@ -54,7 +54,7 @@ EXTENDED = np.finfo(np.longdouble).nmant > 60  # a reference for float64, or non
 
 # Where functions change their way, vanish, saturate or overflow.
 CRITICAL = (
-    0.3465736, 0.41421356, 0.5, 0.5405, 0.6, 0.70710678, 1, 1.41421356, 2, 2.41421356, 3.9192059,
+    0.3465736, 0.41421356, 0.5, 0.5405, 0.6, 0.70710678, 1, 1.25, 1.41421356, 2, 2.41421356, 3.9192059,
     5.92, 6, 8.3177, 9.0109, 10, 19.0615, 88.722839, 87.33655, 89.41599, 103.97208, 126, 127, 128,
     149.5, 150, 708.3964, 709.782712893384, 710.4758600739439, 744.44, 745.1332191019411, 1022,
     1023, 1024, 1074.5, 1075, 1.5707964, 3.1415927, 6.2831855, 69.115, 1e5, 1e9, 1e22,
@@ -185,7 +185,8 @@ def test_error_function_at_its_ends():
         call = loop([dtype], dtype, lambda b, x: error.erf(x))
         x = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 30, -30, 1e-40], dtype)
         want = np.array([0.0, -0.0, 1, -1, np.nan, 1, -1, x[-1] * 1.1283791670955126], dtype)
-        np.testing.assert_array_equal(call(x), want)
+        np.testing.assert_array_equal(call(x)[:-1], want[:-1])
+        np.testing.assert_array_max_ulp(call(x)[-1:], want[-1:], 1)
         np.testing.assert_array_equal(np.signbit(call(x[:2])), [False, True])
 
 
