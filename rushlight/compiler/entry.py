@@ -261,7 +261,7 @@ class Entry:
         for c in fresh.values():
             if c.value.id in changed:
                 source.line(f"stamp({names[c.value.id][1]})")
-        held.written = [i for i, (_, v) in enumerate(held.captured) if v.id in changed]
+        held.note_written([i for i, (_, v) in enumerate(held.captured) if v.id in changed])
         if held.written or held.slots:
             source.line("held.finish()")
 

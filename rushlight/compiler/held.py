@@ -83,6 +83,7 @@ class Held:
         arrays: The arrays, in order: of captured tensors, of numbers, of gradients.
         tensors: The captured tensors.
         written: Positions of those that the program writes.
+        owners: The ids of the arrays that own what is written.
     """
 
     def __init__(self, captured, lives, grads, places, source):
@@ -103,6 +104,11 @@ class Held:
         self.arrays: tuple = ()
         self._gather()
         self.alone = self.slots[0].references() if self.slots else 0
+
+    def note_written(self, positions):
+        """Note which the program writes."""
+        self.written = positions
+        self._gather()
 
     @property
     def conditions(self):
@@ -164,6 +170,8 @@ class Held:
         arrays += [*self.numbers, *[s.array for s in self.slots]]
         if not same_objects(arrays, self.arrays):
             self.arrays = (*arrays,)
+        written = [self.arrays[i] for i in self.written]
+        self.owners = frozenset([id(a if a.base is None else a.base) for a in written])
         self.clocks: Any = None  # of what is written, while it lies where it does
 
     def finish(self):

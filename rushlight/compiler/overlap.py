@@ -61,7 +61,8 @@ def demand_apart(source, fresh, written, held):
     if held:
         source.names["apart"] = apart
         for name in fresh:
-            source.demand(f"({name}.base is None or apart({name}, held.arrays, {held}))")
+            alone = f"{name}.base is None or id({name}.base) not in held.owners"
+            source.demand(f"({alone} or apart({name}, held.arrays, {held}))")
     source.names["shares"] = shares
     for w in written:
         for name in fresh:

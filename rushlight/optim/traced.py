@@ -5,6 +5,7 @@ in one array, so that a program counts, and computes what depends on the count, 
 """
 
 from functools import partial
+from operator import is_
 
 import numpy as np
 
@@ -209,17 +210,16 @@ class State:
         optimizer, state = self.optimizer, self.optimizer.state
         found: list = [("{0}.state", (optimizer,), state, None)]
         if self.dicts:
-            dicts = (*map(id, self.dicts),)
-            found.append((
-                "{1} <= {{*map(id, {0}.values())}}", (state, frozenset(dicts)), True, True,
-            ))  # fmt: skip
+            same = "len({0}) == len({1}) and all(map({2}, {0}.values(), {1}))"
+            found.append((same, (state, (*state.values(),), is_), True, True))
         names = *self.shown, *self.names
         for own in self.dicts:
             found += [(f"{{0}}[{n!r}]", (own,), own[n], None) for n in names if n in own]
         for params, counts, tensor in self.counters:
             found += [("{0}.array", (t,), t.array, None) for t in counts]
             abreast = len(counts), *map(id, params)
-            found.append(("len({{*{0}.tolist()}})", (tensor.array,), 1, abreast))
+            alike = "(n := {0}.tolist()).count(n[0]) == len(n)"
+            found.append((alike, (tensor.array,), True, abreast))
         return found
 
     def capture(self, recorder):
