@@ -348,7 +348,7 @@ class Surroundings(list):
         for name in sorted(self.asked - own.keys()):
             self.append((f"{name!r} not in {{0}}", (own,), True))
         if isinstance(owner, types.FunctionType) or _users(type(owner).__module__):
-            self.owners.append((owner, frozenset(own)))
+            self.owners.append((owner, dict(own)))
 
     def _class(self, cls):
         """Note the attributes of a class of the user's, which the code may call."""
@@ -389,6 +389,7 @@ class Surroundings(list):
             # A method may call the one that it overrides.
             members = [vars(c)[name] for c in users if name in vars(c)]
             self._each(map(_code_of, members))
+            self._each([f for m in members if isinstance(m, property) for f in (m.fset, m.fdel)])
             if isinstance(members[0], types.FunctionType) and not special:
                 self._method(cls, name, own)
             owner = cls if value is None else value

@@ -59,10 +59,9 @@ def changes(checks, containers=(), owners=(), stand_ins=()):
             setter(template)(owner, value)
             if now is not stand_in:  # though it may be what was there
                 found.append((owner, template, now, value))
-    for owner, names in owners:
+    for owner, before in owners:
         own = owner.__dict__
-        new = [name for name in own if name not in names and not _is_cached(owner, name)]
-        found += [(own, f"{{0}}[{name!r}]", own.pop(name), NOTHING) for name in new]
+        found += [(own, f"{{0}}[{name!r}]", *pair) for name, *pair in _retake(owner, before)]
     for container, before in containers:
         if type(container) in _SETTABLE:
             found += _set_entries(container, before)
@@ -128,9 +127,9 @@ def added(owners):
     """Conditions that the attributes that ``owners`` did not have before are not there."""
     return [
         (f"{name!r} not in {{0}}", (owner.__dict__,), True)
-        for owner, names in owners
+        for owner, before in owners
         for name in owner.__dict__
-        if name not in names
+        if name not in before
     ]
 
 
@@ -143,28 +142,32 @@ def put_back(checks, containers=(), owners=()):
     Args:
         checks: Conditions as they were before.
         containers: (list, dict, set, array or cached function, how it was before).
-        owners: (object, the names of its attributes before).
+        owners: (object, its attributes before).
     """
     changes = [_refill(container, before) for container, before in containers]
-    changes += [_without_new(owner, names) for owner, names in owners]
+    changes += [
+        repr(name)
+        for owner, before in owners
+        for name, now, _ in _retake(owner, before)
+        if not _traced(now)
+    ]
     for template, objects, value in checks:
         if len(objects) == 1 and _PLACE.fullmatch(template):
             changes.append(_put(template, objects[0], value))
     return next((change for change in changes if change is not None), None)
 
 
-def _without_new(owner, names):
-    """Take away the attributes that are not in ``names``; gives the first of them."""
-    own, first = owner.__dict__, None
-    for name in [name for name in own if name not in names and not _is_cached(owner, name)]:
-        value = own.pop(name)
-        if first is None and not _traced(value):
-            first = repr(name)
-    return first
-
-
-def _is_cached(owner, name):
-    return isinstance(getattr(type(owner), name, None), functools.cached_property)
+def _retake(owner, before):
+    """(name, value, value before) of attributes that were set, which are as before again."""
+    own, found = owner.__dict__, []
+    for name, value in [*own.items()]:
+        if name in before:
+            if not _same(value, before[name]):
+                found.append((name, value, before[name]))
+                own[name] = before[name]
+        elif not isinstance(getattr(type(owner), name, None), functools.cached_property):
+            found.append((name, own.pop(name), NOTHING))
+    return found
 
 
 def _put(template, owner, value):

@@ -374,6 +374,29 @@ def beside_the_class():
     return lambda x: c(x), lambda: c.n
 
 
+def of_a_setter():
+    class Mean:
+        def __init__(self):
+            self.own, self.sets = torch.zeros(2), 0
+
+        @property
+        def value(self):
+            return self.own
+
+        @value.setter
+        def value(self, x):
+            self.own = x
+            self.sets += 1
+
+    mean = Mean()
+
+    def f(x):
+        mean.value = mean.value * 0.5 + x
+        return mean.value * mean.sets
+
+    return f, lambda: [mean.own, mean.sets]
+
+
 def of_integers():
     h = Holder(n=0, half=0.5)
 
@@ -381,7 +404,7 @@ def of_integers():
         h.n += 1
         h.half += 1
         x = x.to(torch.int32)
-        return x * h.n, x.bool() * h.n
+        return x * h.n, h.n + x
 
     return of(h, f)
 
@@ -397,10 +420,28 @@ def of_integers():
         (an_entry, 2),
         (an_item, 1),
         (beside_the_class, 2),
+        (of_a_setter, 1),
+        (of_integers, 1),
     ],
 )
 def test_numbers(make, count):
     assert programs(make) == count
+
+
+def test_attributes_that_no_code_names():
+    h, names = Holder(a=1.0, total=torch.zeros(2)), ["a", "to" + "tal"]
+    h.b = 2.0
+
+    def f(x):
+        setattr(h, names[1], x * 2)
+        setattr(h, chr(98), "text")
+        return x + 1
+
+    g = torch.compile(f, fullgraph=True)
+    for k in range(3):
+        g(torch.full((2,), float(k)))
+        assert h.total.tolist() == [2 * k] * 2 and h.b == "text"
+        h.b = 3.0
 
 
 def test_a_counter_that_others_set():
