@@ -8,8 +8,8 @@ _MODULES = (
     "exponential", "extrema", "fill", "gather", "index", "index_put", "join", "legacy", "logic",
     "mask", "matmul", "memory", "operators", "order", "patch", "power", "product", "random",
     "random_fill", "range", "rectifier", "reduce", "rnn", "rounding", "sampling", "scan",
-    "scatter", "search", "shuffle", "softmax", "sort", "special", "split", "stride", "tile",
-    "triangle", "trigonometry", "variance", "vector_norm", "view",
+    "scatter", "scatter_reduce", "search", "shuffle", "softmax", "sort", "special", "split",
+    "stride", "tile", "triangle", "trigonometry", "variance", "vector_norm", "view",
 )  # fmt: skip
 
 for _name in _MODULES:

@@ -49,6 +49,7 @@ OPAQUE = {
     "complex numbers": "complex",
     "looks for the rows that occur": "embedding_renorm",
     "a tensor of one element without dims": "scatter_value",
+    "extrema and products at places that repeat": "scatter_reduced",
     "matrices, by recurrences over their rows": (
         "linalg_cholesky_ex linalg_eigh linalg_matrix_exp linalg_qr linalg_slogdet "
         "linalg_solve linalg_solve_triangular linalg_svd geqrf"

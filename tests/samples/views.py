@@ -104,6 +104,9 @@ sample("take", lambda t, x, i: t.take(x, i), floats(3, 4), ints(5, low=0, high=1
 sample("scatter", lambda t, x, i, v: x.scatter(1, i, v), floats(3, 5), np.array([[0, 2], [1, 3], [4, 0]]), floats(3, 2, seed=1))
 sample("scatter", lambda t, x, i: x.scatter(1, i, 2.5), floats(3, 5), ints(3, 2, low=0, high=5))
 sample("scatter_add", lambda t, x, i, v: x.scatter_add(1, i, v), floats(3, 5), ints(3, 2, low=0, high=5), floats(3, 2, seed=1))
+for _reduce in ("sum", "prod", "mean", "amax", "amin"):
+    for _own in (True, False):
+        sample("scatter_reduce", lambda t, x, i, v, r=_reduce, own=_own: x.scatter_reduce(1, i, v, r, include_self=own), floats(3, 5), ints(3, 4, low=0, high=5), floats(3, 4, seed=1))
 sample("index_select", lambda t, x, i: x.index_select(1, i), floats(3, 5), ints(4, low=0, high=5))
 sample("index_add", lambda t, x, i, v: x.index_add(0, i, v, alpha=2), floats(3, 4), ints(5, low=0, high=3), floats(5, 4, seed=1))
 sample("index_copy", written(lambda t, y, i, v: y.index_copy_(0, i, v)), floats(3, 4), np.array([2, 0]), floats(2, 4, seed=1))
