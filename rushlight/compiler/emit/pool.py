@@ -6,6 +6,9 @@ A *round* is one call of ``parallel``. Its state is a single word, the gate:
     bit 11      open: a worker may enter
     bits 12-31  the number of the round
 
+Chunks are cut into one share for each thread, the same in every round: it does its own first, so
+that it reads what it wrote before from its own cache, and then what is left of the others'.
+
 The caller opens the gate, takes chunks until none is left, closes the gate, and waits for the
 workers that had entered. One that never came (its core was busy) can't enter a closed gate, so
 nobody waits for it. A worker enters by compare-and-swap: it can't come in after the gate closed.
@@ -31,6 +34,7 @@ from rushlight.compiler.emit.waiting import waiting_functions
 __all__ = ["SEATS", "pool_module"]
 
 SEATS = 8  # callers at the same time, each with a workspace; one more waits
+_SHARES = 64  # at most: where there are more threads, several begin with the same
 
 _COUNT, _OPEN, _ROUND = (1 << 11) - 1, 1 << 11, 1 << 12
 
@@ -38,12 +42,12 @@ _STATE = """
 ; Workspaces (first the seats', then the workers'), bytes from one to the next; how many workers
 ; there are; whether they shall go home.
 %Setup = type { ptr, i64, i32, i32 }
-%Task = type { ptr, ptr, i64 }  ; kernel, its arguments, chunks
+%Task = type { ptr, ptr, i64, i64 }  ; kernel, its arguments, chunks, shares
 
 ; What several cores write in a round lies 128 bytes apart: caches move lines in pairs.
 @gate = global i32 0, align 128
 @task = global %Task zeroinitializer, align 128
-@next = global i64 0, align 128     ; the next chunk that nobody has taken
+@next = global [SHARES x [16 x i64]] zeroinitializer, align 128  ; of each share, chunks taken
 @left = global i32 0, align 128     ; workers that have left this round
 @waiting = global i32 0, align 4    ; whether the caller sleeps until they have
 @asleep = global i32 0, align 128   ; whether a worker may be sleeping
@@ -133,7 +137,7 @@ entry:
   store ptr %args, ptr %args.place
   %chunks.place = getelementptr %Task, ptr @task, i32 0, i32 2
   store i64 %chunks, ptr %chunks.place
-  store atomic i64 0, ptr @next monotonic, align 8
+  %shares = call i64 @share(i64 %chunks)
   store atomic i32 0, ptr @left monotonic, align 4
   %last = load atomic i32, ptr @gate monotonic, align 4
   %all = or i32 %last, LOW
@@ -147,7 +151,7 @@ ring:
   call void @rouse(i64 %chunks)
   br label %work
 work:
-  call void @take(ptr %kernel, ptr %args, i64 %chunks, ptr %scratch)
+  call void @take(ptr %kernel, ptr %args, i64 %chunks, i64 %shares, i64 0, ptr %scratch)
   %before = atomicrmw and ptr @gate, i32 CLOSE acq_rel
   %entered = and i32 %before, COUNT
   br label %look
@@ -201,15 +205,61 @@ done:
   ret void
 }
 
-define internal void @take(ptr %kernel, ptr %args, i64 %chunks, ptr %scratch) {
+define internal i64 @share(i64 %chunks) {  ; cut them into shares: one for each thread
+entry:
+  %workers.place = getelementptr %Setup, ptr @setup, i32 0, i32 2
+  %workers = load i32, ptr %workers.place
+  %others = zext i32 %workers to i64
+  %threads = add i64 %others, 1
+  %few = icmp slt i64 %chunks, %threads
+  %wanted = select i1 %few, i64 %chunks, i64 %threads
+  %many = icmp sgt i64 %wanted, SHARES
+  %shares = select i1 %many, i64 SHARES, i64 %wanted
+  %shares.place = getelementptr %Task, ptr @task, i32 0, i32 3
+  store i64 %shares, ptr %shares.place
+  br label %clear
+clear:
+  %s = phi i64 [ 0, %entry ], [ %s1, %clear ]
+  %place = getelementptr [16 x i64], ptr @next, i64 %s
+  store atomic i64 0, ptr %place monotonic, align 8
+  %s1 = add i64 %s, 1
+  %more = icmp slt i64 %s1, %shares
+  br i1 %more, label %clear, label %done
+done:
+  ret i64 %shares
+}
+
+define internal void @take(ptr %kernel, ptr %args, i64 %chunks, i64 %shares, i64 %who,
+                           ptr %scratch) {
+entry:
+  %own = urem i64 %who, %shares
+  br label %look
+look:  ; for chunks in the own share, then in those of the others
+  %s = phi i64 [ %own, %entry ], [ %other, %on ]
+  %seen = phi i64 [ 1, %entry ], [ %seen1, %on ]
+  %s1 = add i64 %s, 1
+  %before = mul i64 %s, %chunks
+  %after = mul i64 %s1, %chunks
+  %begin = udiv i64 %before, %shares
+  %end = udiv i64 %after, %shares
+  %place = getelementptr [16 x i64], ptr @next, i64 %s
   br label %next
 next:
-  %c = atomicrmw add ptr @next, i64 1 monotonic
-  %more = icmp slt i64 %c, %chunks
-  br i1 %more, label %run, label %done
+  %taken = atomicrmw add ptr %place, i64 1 monotonic
+  %c = add i64 %begin, %taken
+  %more = icmp slt i64 %c, %end
+  br i1 %more, label %run, label %empty
 run:
   call void %kernel(ptr %args, i64 %c, ptr %scratch)
   br label %next
+empty:
+  %all = icmp eq i64 %seen, %shares
+  br i1 %all, label %done, label %on
+on:
+  %last = icmp eq i64 %s1, %shares
+  %other = select i1 %last, i64 0, i64 %s1
+  %seen1 = add i64 %seen, 1
+  br label %look
 done:
   ret void
 }
@@ -298,8 +348,11 @@ help:
   %args = load ptr, ptr %args.place
   %chunks.place = getelementptr %Task, ptr @task, i32 0, i32 2
   %chunks = load i64, ptr %chunks.place
+  %shares.place = getelementptr %Task, ptr @task, i32 0, i32 3
+  %shares = load i64, ptr %shares.place
   %scratch = call ptr @workspace(i64 %place)
-  call void @take(ptr %kernel, ptr %args, i64 %chunks, ptr %scratch)
+  %who = sub i64 %place, LEADER
+  call void @take(ptr %kernel, ptr %args, i64 %chunks, i64 %shares, i64 %who, ptr %scratch)
   %late = call i1 @late()
   %left = atomicrmw add ptr @left, i32 1 seq_cst
   %waiting = load atomic i32, ptr @waiting seq_cst, align 4
@@ -387,6 +440,8 @@ def pool_module(triple, futex=True):
     text = _STATE + _CALLER + _WORKER + _CONTROL
     for name, value in {
         "SEATS": SEATS,
+        "LEADER": SEATS - 1,
+        "SHARES": _SHARES,
         "COUNT": _COUNT,
         "OPEN": _OPEN,
         "LOW": _ROUND - 1,
