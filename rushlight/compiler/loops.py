@@ -6,6 +6,7 @@ from math import gcd, prod
 from typing import Any
 
 from rushlight.compiler.affine import Affine, Var
+from rushlight.compiler.emit.elementwise import FREE, price
 from rushlight.compiler.kernel import (
     Compute,
     Extremum,
@@ -19,13 +20,6 @@ from rushlight.compiler.kernel import (
 
 __all__ = ["LINE", "REDUCING", "TILE", "Loops", "collapse", "nodes_of"]
 
-#: Elementwise operations dearer than reading a value back from the cache.
-_DEAR = {
-    "acos", "acosh", "angle", "asin", "asinh", "atan", "atan2", "atanh", "cos", "cosh", "div",
-    "erf", "exp", "exp2", "expm1", "gelu", "log", "log10", "log1p", "log2", "logaddexp",
-    "logsigmoid", "mish", "pow", "pow_number", "reciprocal", "rsqrt", "sigmoid", "silu", "sin",
-    "sinh", "softplus", "sqrt", "tan", "tanh",
-}  # fmt: skip
 REDUCING = (Reduce, Extremum)
 #: Bytes of a cache line, and of a memory that would drive all else out of the caches.
 LINE, PART, MUCH = 64, 16, 1 << 24
@@ -33,8 +27,10 @@ LINE, PART, MUCH = 64, 16, 1 << 24
 TILE = 16
 #: Elements of a row that hardly fill a vector.
 _SHORT = 16
-_DIVISIONS = {"div", "reciprocal", "rsqrt", "sqrt"}
-#: Estimated nanoseconds: of one cheap operation on a vector, of a division, of a dear one.
+#: Instructions from which on an operation is heavy, as exp is. Heavy ones and divisions are dear:
+#: dearer than reading a value back from the cache.
+_LONG = 14
+#: Estimated nanoseconds: of one cheap operation on a vector, of a division, of a heavy one.
 _CHEAP, _DIVIDE, _HEAVY = 0.15, 1.5, 4.0
 #: Estimated nanoseconds to move a byte: within the caches of a core, and where all is more.
 _NEAR, _FAR, _CACHE = 0.008, 0.03, 1 << 22
@@ -122,7 +118,6 @@ class Loops:
         addressed = [*self.stores, *[n for n in self.nodes if hasattr(n, "address")]]
         self.rows = collapse(kernel.rows, addressed)
         self.columns = collapse(kernel.columns, addressed)
-        self.dear = sum(_is_dear(n) for n in self.nodes)
         self._orient()
         self._widen(target)
         self._stages()
@@ -163,7 +158,7 @@ class Loops:
         if self.columns != [self.vector] or self.vector.extent > _SHORT or not self.rows:
             return False
         each = _reached(self.nodes, {self.vector})
-        dear = any(_is(n, _DEAR - _DIVISIONS) and id(n) not in each for n in self.nodes)
+        dear = any(_heavy(n) and id(n) not in each for n in self.nodes)
         return dear and self.rows[-1].extent >= _SHORT
 
     def _tile(self, memory):
@@ -185,7 +180,7 @@ class Loops:
         sizes = [x.dtype.itemsize for x in (*self.stores, *self.nodes) if x.dtype.kind == "f"]
         full = target.vector_bytes // max([4, *sizes])
         inner = _reached(self.nodes, set(self.columns)) if self.columns else None
-        dear = sum([_is_dear(n) for n in self.nodes if inner is None or id(n) in inner])
+        dear = sum([_dear(n) for n in self.nodes if inner is None or id(n) in inner])
         if n <= full or (n <= 4 * full and not dear):
             self.lanes = 1 << (n - 1).bit_length()
             return
@@ -282,7 +277,7 @@ class Loops:
         if id(node) not in self.full or first.get(id(node)) == i:
             return
         earlier = first.setdefault(id(node), i)
-        if earlier < i and _is_dear(node):
+        if earlier < i and _dear(node):
             size = prod([v.extent for v in self.columns if v is not self.vector])
             width = self.lanes if self.across else -(-self.vector.extent // self.lanes) * self.lanes
             self.spilled[id(node)] = earlier, size * width * max(4, node.dtype.itemsize)
@@ -308,9 +303,7 @@ class Loops:
             inner = inner // self.vector.extent * -(-self.vector.extent // self.lanes)
         registers = max(1, self.lanes / 16)
         memory = sum(x.dtype.itemsize for x in accesses(self.stores, self.nodes)) * self.lanes
-        divisions = sum([_is(n, _DIVISIONS) for n in self.nodes])
-        cheap, heavy = len(self.nodes) - self.dear, self.dear - divisions
-        one = registers * (cheap * _CHEAP + divisions * _DIVIDE + heavy * _HEAVY)
+        one = registers * sum(map(_nanoseconds, self.nodes))
         vectors = self.steps * inner
         one += memory * (_FAR if vectors * memory > _CACHE else _NEAR)
         self.nanoseconds = vectors * one
@@ -325,13 +318,23 @@ def _gain(access, variable):
     return 1 if step == 1 else 0 if step == 0 else -2
 
 
-def _is_dear(node):
-    return _is(node, _DEAR)
+def _nanoseconds(node):
+    return _HEAVY if _heavy(node) else _DIVIDE if _dear(node) else _CHEAP
 
 
-def _is(node, names):
-    """Whether ``node`` computes one of these operations."""
-    return type(node) is Compute and node.equation.op.name in names
+def _heavy(node):
+    return _price(node).instructions >= _LONG
+
+
+def _dear(node):
+    return _heavy(node) or _price(node).divisions > 0
+
+
+def _price(node):
+    e = node.equation if type(node) is Compute else None
+    if e is None or e.op.kind != "elementwise":  # it reads or copies
+        return FREE
+    return price(e.op, e.ins, e.params)
 
 
 def _reached(nodes, variables):

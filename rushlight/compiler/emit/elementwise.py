@@ -4,6 +4,8 @@
 same forward, the same rounding of half precision.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from llvmlite import ir
 
@@ -12,7 +14,7 @@ from rushlight.compiler.emit.namespace import Namespace
 from rushlight.compiler.emit.value import FLOAT, HALF, Unsupported, Value, constant
 from rushlight.errors import DtypeError
 
-__all__ = ["elementwise", "supported"]
+__all__ = ["FREE", "elementwise", "price", "supported"]
 
 
 def elementwise(op, ins, values, params, out_dtype):
@@ -58,21 +60,44 @@ def _number(x, dtype):
     return x.astype(dtype) if weak else x
 
 
-# What can be emitted ----------------------------------------------------------------------
+# What can be emitted, and what it costs -----------------------------------------------------
 
-_supported: dict = {}
+
+class Price(NamedTuple):
+    """What an operation on one element takes.
+
+    Attributes:
+        instructions: How many there are, in all branches.
+        divisions: Those of them that divide or take a root.
+        flops: Floating-point operations: a fused multiply-add is two.
+    """
+
+    instructions: int
+    divisions: int
+    flops: int
+
+
+FREE = Price(0, 0, 0)
+_prices: dict = {}  # operation with kinds of operands → Price, or None where it has no form
+_LANES = 4
+_ARITHMETIC = {"fadd", "fsub", "fmul", "fdiv", "frem"}
+_DIVIDING = {"fdiv", "frem", "sdiv", "srem", "udiv", "urem"}
 
 
 def supported(op, ins, params):
-    """Whether ``op`` on these inputs can be emitted, found out by trying once."""
-    key = (
-        op.name,
-        tuple([_kind(x) for x in ins]),
-        tuple([(k, _kind(v)) for k, v in params.items()]),
-    )
-    if key not in _supported:
-        _supported[key] = _try(op, ins, params)
-    return _supported[key]
+    """Whether ``op`` on these inputs can be emitted."""
+    return price(op, ins, params) is not None
+
+
+def price(op, ins, params):
+    """The Price of ``op`` on these inputs; None where it can't be emitted.
+
+    It is that of the instructions which the forward gives, found out by trying once.
+    """
+    key = op.name, tuple(map(_kind, ins)), tuple([(k, _kind(v)) for k, v in params.items()])
+    if key not in _prices:
+        _prices[key] = _try(op, ins, params)
+    return _prices[key]
 
 
 def _kind(x):
@@ -82,14 +107,21 @@ def _kind(x):
 def _try(op, ins, params):
     function = ir.Function(ir.Module(), ir.FunctionType(ir.VoidType(), []), "trial")
     b = ir.IRBuilder(function.append_basic_block())
-    stand = lambda x: _unknown(b, x.dtype) if isinstance(x, Abstract) else x
+    stand = lambda x: constant(b, 1, x.dtype, _LANES) if isinstance(x, Abstract) else x
     try:
         elementwise(op, ins, [stand(x) for x in ins], {k: stand(v) for k, v in params.items()},
                     FLOAT)  # fmt: skip
     except (Unsupported, DtypeError, StopIteration):
-        return False
-    return True
+        return None
+    names = [_name(i) for block in function.blocks for i in block.instructions]
+    roots, fused = names.count("llvm.sqrt"), names.count("llvm.fma")
+    return Price(
+        len(names), sum([n in _DIVIDING for n in names]) + roots,
+        sum([n in _ARITHMETIC for n in names]) + roots + 2 * fused,
+    )  # fmt: skip
 
 
-def _unknown(b, dtype, lanes=4):
-    return constant(b, 1, dtype, lanes)
+def _name(instruction):
+    """The name of an instruction; of a call, that of the function without its type."""
+    called = getattr(instruction, "callee", None)
+    return instruction.opname if called is None else called.name.rpartition(".")[0]

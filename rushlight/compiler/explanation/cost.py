@@ -4,21 +4,15 @@ An operation counts as often as its value is wanted, however often the kernel co
 as often as it has elements that are read or written, however often the kernel reads them again.
 """
 
-from functools import cache
 from math import prod
 
 import numpy as np
-from llvmlite import ir
 
-from rushlight.compiler.abstract import Abstract
-from rushlight.compiler.emit.elementwise import elementwise
-from rushlight.compiler.emit.value import FLOAT, HALF, constant
+from rushlight.compiler.emit.elementwise import price
+from rushlight.compiler.emit.value import FLOAT, HALF
 from rushlight.compiler.kernel import Compute, Extremum, Indirect, Reduce, Root, Scan, Scatter
 
-__all__ = ["cost", "contraction_flops", "operations"]
-
-_ONE = {"fadd", "fsub", "fmul", "fdiv", "frem"}
-_COPIES = ("to_copy", "clone")
+__all__ = ["cost", "contraction_flops"]
 
 
 def cost(stores, nodes, columns, domain, sizes):
@@ -58,7 +52,9 @@ def _flops(node, reach, columns):
     if node.dtype.kind != "f" and node.dtype not in HALF:
         return 0
     if type(node) is Compute:
-        return operations(node.equation) * _extent(reach[id(node)])
+        e = node.equation
+        if e.op.kind == "elementwise":
+            return price(e.op, e.ins, e.params).flops * _extent(reach[id(node)])
     if type(node) in (Reduce, Scan):
         return _extent(reach[id(node.operands[0])] | set(columns))
     return 0
@@ -77,58 +73,6 @@ def _traffic(stores, nodes, reach, sizes):
         size = _extent(variables) * access.dtype.itemsize
         moved[access.arg, written] = moved.get((access.arg, written), 0) + size
     return sum(min(size, sizes[arg]) for (arg, _), size in moved.items())
-
-
-# Single operations --------------------------------------------------------------------------
-
-
-def operations(equation):
-    """The floating-point instructions of an elementwise operation for one element.
-
-    A fused multiply-add is two; a function such as exp is as many as its polynomial takes.
-    """
-    if equation.op.name in _COPIES:
-        return 0
-    ins = tuple(equation.ins[0] if equation.op.variadic else equation.ins)
-    params = equation.params
-    specs = tuple([_spec(v) for v in ins]), tuple([(k, _spec(v)) for k, v in params.items()])
-    kept = _Hidden((equation.op, ins, params, equation.outs[0].dtype))
-    return _counted(equation.op.name, *specs, kept)
-
-
-class _Hidden:
-    """Something that is passed along, but does not count for a cache."""
-
-    def __init__(self, value):
-        self.value = value
-
-    def __eq__(self, other):
-        return type(other) is _Hidden
-
-    def __hash__(self):
-        return 0
-
-
-def _spec(value):
-    return (value.dtype, value.shape == ()) if isinstance(value, Abstract) else repr(value)
-
-
-@cache
-def _counted(name, ins, params, kept):
-    op, operands, named, dtype = kept.value
-    function = ir.Function(ir.Module(), ir.FunctionType(ir.VoidType(), []), name)
-    b = ir.IRBuilder(function.append_basic_block())
-    stand = lambda x: constant(b, 1, x.dtype) if isinstance(x, Abstract) else x
-    values = [stand(x) for x in operands]
-    elementwise(op, operands, values, {k: stand(v) for k, v in named.items()}, dtype)
-    return sum(_weight(i) for block in function.blocks for i in block.instructions)
-
-
-def _weight(instruction):
-    if instruction.opname in _ONE:
-        return 1
-    called = getattr(getattr(instruction, "callee", None), "name", "")
-    return 2 if "llvm.fma" in called else 1 if "llvm.sqrt" in called else 0
 
 
 # Contractions -------------------------------------------------------------------------------
