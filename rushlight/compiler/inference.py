@@ -1,9 +1,8 @@
 """Inference: the shapes and dtypes of an operation's results, without its work.
 
-What costs little is found by a dry run, on zeros; the large operations state a rule here.
+Large operations state a rule in their block; what costs little is found by a dry run, on zeros.
 """
 
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,6 @@ from rushlight.backend import numpy as xp
 from rushlight.compiler.abstract import Abstract, user_line
 from rushlight.errors import TraceError
 from rushlight.ops.dispatch import compute
-from rushlight.ops.window import output_size
 
 __all__ = ["infer"]
 
@@ -30,10 +28,10 @@ def infer(op, ins, params):
             "torch.compile. Move it out of the compiled function, or use a form of fixed shape "
             "such as torch.where."
         )
-    if op.name in _RULES:
-        found = _RULES[op.name](*ins, **params)
-        if found is not None:
-            return [Abstract(shape, ins[0].dtype) for shape in found]
+    found = None if op.shape is None else op.shape(*ins, **params)
+    if found is not None:
+        found = found if type(found) is list else [found]
+        return [Abstract(shape, ins[0].dtype) for shape in found]
     if op.kind == "reduction" and ins[0].size > 4096:
         return _reduction(op, ins, params)
     return _dry_run(op, ins, params)
@@ -133,80 +131,3 @@ def _source(op, params):
         return [Abstract(params["shape"], params["dtype"])]
     found = np.asarray(op.forward(xp, **params))
     return [Abstract(found.shape, found.dtype)]
-
-
-# Rules ------------------------------------------------------------------------------------
-#
-# Each gives the shapes of the results, all of the first operand's dtype, or None where it does
-# not know: then the dry run finds the shape, or the error.
-
-
-def _like_first(x, *_, dtype=None, **params):
-    return None if dtype is not None else [x.shape]
-
-
-def _product(x, y):
-    fits = x.dtype == y.dtype and x.shape[:-2] == y.shape[:-2] and x.shape[-1] == y.shape[-2]
-    return [(*x.shape[:-1], y.shape[-1])] if fits and x.ndim >= 2 else None
-
-
-def _linear(bias, x, weight):
-    fits = x.ndim and weight.ndim == 2 and x.shape[-1] == weight.shape[1]
-    fits = fits and x.dtype == weight.dtype and x.dtype.kind != "b"
-    if bias is not None:
-        fits = fits and bias.shape == weight.shape[:1] and bias.dtype == x.dtype
-    return [(*x.shape[:-1], weight.shape[0])] if fits else None
-
-
-def _attention(query, key, value, *_, **params):
-    return [(*query.shape[:-1], value.shape[-1])] if _same_heads(query, key, value) else None
-
-
-def _attention_backward(g, query, key, value, *_, **params):
-    fits = _same_heads(query, key, value)
-    return [query.shape, key.shape, value.shape] if fits else None
-
-
-def _same_heads(query, key, value):
-    same = query.shape[:-2] == key.shape[:-2] == value.shape[:-2]
-    same = same and query.dtype == key.dtype == value.dtype
-    return same and query.shape[-1] == key.shape[-1] and key.shape[-2] == value.shape[-2]
-
-
-def _convolution(x, weight, bias=None, *, stride, padding, dilation, **params):
-    places = output_size(x.shape[2:], weight.shape[2:], stride, padding, dilation)
-    return [(x.shape[0], weight.shape[0], *places)]
-
-
-def _convolution_input(g, weight, *, size, groups, **params):
-    return [(g.shape[0], weight.shape[1] * groups, *size)]
-
-
-def _convolution_weight(g, x, *, kernel_size, groups, **params):
-    return [(g.shape[1], x.shape[1] // groups, *kernel_size)]
-
-
-def _pooled(x, *, windows, **params):
-    return [(*x.shape[: -len(windows.places)], *windows.places)]
-
-
-_RULES: dict[str, Any] = {
-    "mm": _product,
-    "bmm": _product,
-    "attention": _attention,
-    "attention_backward": _attention_backward,
-    "convolution": _convolution,
-    "convolution_input_grad": _convolution_input,
-    "convolution_weight_grad": _convolution_weight,
-    "max_pool_backward": lambda g, x, *_, **params: [x.shape],
-    "avg_pool_backward": lambda g, *, size, **params: [(*g.shape[: -len(size)], *size)],
-    "embedding_backward": lambda g, indices, *, rows, **params: [(rows, g.shape[-1])],
-    "batch_statistics": lambda x: [x.shape[1:2]] * 2 if x.dtype.itemsize > 2 else None,
-    **{f"{kind}_pool{n}d": _pooled for kind in ("max", "avg") for n in (1, 2, 3)},
-    **dict.fromkeys(("linear", "linear_nd"), _linear),
-    **dict.fromkeys(("linear_unbiased", "linear_unbiased_nd"), partial(_linear, None)),
-    **dict.fromkeys(
-        ("softmax", "log_softmax", "layer_norm", "rms_norm", "group_norm", "batch_norm"),
-        _like_first,
-    ),
-}  # fmt: skip

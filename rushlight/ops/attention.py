@@ -125,13 +125,26 @@ def _on_arrays(written_out):
     return forward
 
 
-@kernel(public=False, method=False, name="attention")
+def _shape(query, key, value, *_, **params):
+    return (*query.shape[:-1], value.shape[-1]) if _same_heads(query, key, value) else None
+
+
+def _slope_shapes(g, query, key, value, *_, **params):
+    same = _same_heads(query, key, value)
+    return [query.shape, key.shape, value.shape] if same else None
+
+
+def _same_heads(query, key, value):
+    return query.shape[:-2] == key.shape[:-2] == value.shape[:-2]
+
+
+@kernel(public=False, method=False, name="attention", shape=_shape)
 def _attention(xp, query, key, value, mask=None, noise=None, *, scale, causal):
     """softmax(query @ keyᵀ · scale + mask) · noise @ value."""
     return _on_arrays(_attended)((query, key, value, mask, noise), scale=scale, causal=causal)
 
 
-@kernel(public=False, method=False, name="attention_backward")
+@kernel(public=False, method=False, name="attention_backward", shape=_slope_shapes)
 def _attention_back(xp, g, query, key, value, mask=None, noise=None, *, scale, causal):
     """The gradients of query, key and value from that of the result."""
     operands = (g, query, key, value, mask, noise)

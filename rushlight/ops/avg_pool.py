@@ -8,7 +8,7 @@ from rushlight.ops.autocast import SINGLE
 from rushlight.ops.contract import takes
 from rushlight.ops.dispatch import apply, refuse
 from rushlight.ops.kinds import kernel
-from rushlight.ops.pool import pool_geometry
+from rushlight.ops.pool import pool_geometry, pooled_shape
 from rushlight.ops.window import inside, offsets, spaced
 from rushlight.tensor import Tensor
 
@@ -61,7 +61,10 @@ def _avg_pool(xp, x, *, windows, include_pad, override):
     return _divided(x, divisor)
 
 
-@kernel(public=False, method=False, name="avg_pool_backward", least=1 << 15)
+@kernel(
+    public=False, method=False, name="avg_pool_backward", least=1 << 15,
+    shape=lambda g, *, size, **params: (*g.shape[: -len(size)], *size),
+)  # fmt: skip
 def _avg_pool_grad(xp, g, *, size, windows, include_pad, override):
     """The gradient of avg_pool: each element of a window gets its part of the window's."""
     w = windows
@@ -80,8 +83,8 @@ def _avg_pool_slope(g, x_shape, windows, include_pad, override):
 _AVG_POOL = {}
 for _n in (1, 2, 3):
     _op = kernel(
-        _avg_pool, public=False, method=False, name=f"avg_pool{_n}d", least=1 << 17,
-        autocast=SINGLE if _n == 3 else None,
+        _avg_pool, public=False, method=False, name=f"avg_pool{_n}d", shape=pooled_shape,
+        least=1 << 17, autocast=SINGLE if _n == 3 else None,
         grad_name="SqueezeBackward1" if _n == 1 else f"AvgPool{_n}DBackward0",
     )  # fmt: skip
     _op.grad(x=_avg_pool_slope)

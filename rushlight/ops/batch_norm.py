@@ -15,7 +15,7 @@ from rushlight.errors import ShapeError
 from rushlight.ops.contract import takes
 from rushlight.ops.direct import plain
 from rushlight.ops.dispatch import apply, refuse
-from rushlight.ops.kinds import kernel
+from rushlight.ops.kinds import kernel, like_first
 from rushlight.ops.norm import check_floats
 from rushlight.ops.rows import blocks, inner, slope, standardized
 from rushlight.ops.rules import total
@@ -41,7 +41,10 @@ def _counted(x):
     return prod(x.shape) // x.shape[1] if x.shape[1] else 0
 
 
-@kernel(public=False, method=False, name="batch_statistics", widen=False)
+@kernel(
+    public=False, method=False, name="batch_statistics", widen=False,
+    shape=lambda x: [x.shape[1:2]] * 2 if x.dtype.itemsize > 2 else None,
+)  # fmt: skip
 def _statistics(xp, x):
     """The mean and the (biased) variance of each channel, of half precision in float32."""
     x, dims = _rows(x.astype(np.float32) if x.dtype.itemsize == 2 else x)
@@ -100,7 +103,7 @@ def _shared(x, *others, eps):
 
 @kernel(
     public=False, method=False, name="batch_norm", grad_name="NativeBatchNormBackward0",
-    prepare=_shared,
+    prepare=_shared, shape=like_first,
 )  # fmt: skip
 def _batch_norm(xp, x, mean, var, weight=None, bias=None, *, eps, memo=None):
     """x normalised by its own mean and var: the gradient knows that they depend on x."""

@@ -90,9 +90,14 @@ def _prepared(x, weight, bias, *, name="convolution", **params):
 # Kernels ----------------------------------------------------------------------------------
 
 
+def _shape(x, weight, bias=None, *, stride, padding, dilation, **params):
+    places = output_size(x.shape[2:], weight.shape[2:], stride, padding, dilation)
+    return (x.shape[0], weight.shape[0], *places)
+
+
 @kernel(
     public=False, method=False, name="convolution", grad_name="ConvolutionBackward0",
-    prepare=_prepared, least=1 << 12, autocast=LOWER,
+    prepare=_prepared, shape=_shape, least=1 << 12, autocast=LOWER,
 )  # fmt: skip
 def conv(xp, x, weight, bias=None, *, stride, padding, dilation, groups, name="convolution"):
     """The sum over each window of x times weight, plus bias."""
@@ -136,7 +141,10 @@ def _is_depthwise(weight, groups):
     return weight.shape[1] == 1 and 1 < groups == len(weight)
 
 
-@kernel(public=False, method=False, name="convolution_input_grad", least=1 << 12)
+@kernel(
+    public=False, method=False, name="convolution_input_grad", least=1 << 12,
+    shape=lambda g, weight, *, size, groups, **_: (g.shape[0], weight.shape[1] * groups, *size),
+)  # fmt: skip
 def conv_input(xp, g, weight, *, size, stride, padding, dilation, groups):
     """The gradient of x: each window's elements get their share. Also a transposed convolution."""
     full = [n + 2 * p for n, p in zip(size, padding, strict=True)]
@@ -153,7 +161,12 @@ def conv_input(xp, g, weight, *, size, stride, padding, dilation, groups):
     return np.ascontiguousarray(inside(found, padding, size))
 
 
-@kernel(public=False, method=False, name="convolution_weight_grad", least=1 << 12)
+@kernel(
+    public=False, method=False, name="convolution_weight_grad", least=1 << 12,
+    shape=lambda g, x, *, kernel_size, groups, **_: (
+        g.shape[1], x.shape[1] // groups, *kernel_size
+    ),
+)  # fmt: skip
 def conv_weight(xp, g, x, *, kernel_size, stride, padding, dilation, groups):
     """The gradient of weight: for each of its elements, g times what it met in x."""
     if not g.size or not x.size:

@@ -60,6 +60,10 @@ class Op:
             ``index`` (the last of several outputs, which holds integers), else None.
         prepare: ``prepare(*arrays, **params)`` checks shapes and dtypes, and returns the params
             in one form.
+        shape: ``shape(*arrays, **params)`` gives the result's shape, or raises what is wrong with
+            the operands. A kernel's result has the dtype of its first input then; a list is the
+            shapes of several results, None that it does not know. A source's gives the dtype, too.
+        explain: What says why the forward failed: that rule, or another which asks for values.
         check: ``check(*arrays, **params)`` raises where values are out of range; at each run, so a
             replayed program checks as well.
         dynamic: The result's shape depends on values, so it cannot be traced; or a function that
@@ -101,6 +105,7 @@ class Op:
         self.variadic = bool(names) and names[0] == "tensors"
         self.options = options
         self.shape = options.pop("shape", None)
+        self.explain = options.pop("explain", self.shape)
         self.dtype = options.pop("dtype", None)
         self.prepare = options.pop("prepare", None)
         self.check = options.pop("check", None)

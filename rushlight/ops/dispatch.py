@@ -231,8 +231,8 @@ def explain(op, inputs, params, error):
     """
     if op.kind == "source" or op.raises:
         return
-    if op.shape is not None:
-        op.shape(*inputs, **params)
+    if op.explain is not None:
+        op.explain(*inputs, **params)
     if op.kind == "elementwise":
         from rushlight import shapes
 

@@ -51,7 +51,10 @@ def _in_table(x, indices):
     check_range(indices, low=0, high=n - 1, error=IndexError, message=message)
 
 
-@kernel(public=False, method=False, name="embedding_backward", widen=False)
+@kernel(
+    public=False, method=False, name="embedding_backward", widen=False,
+    shape=lambda g, indices, *, rows, **params: (rows, g.shape[-1]),
+)  # fmt: skip
 def _scatter(xp, g, indices, *, rows, padding_idx, scale_grad_by_freq):
     """The sum of what ``g`` holds for each row; none for ``padding_idx``."""
     flat = indices.reshape(-1)

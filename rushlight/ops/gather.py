@@ -64,7 +64,7 @@ def _is_mask(key):
 
 @kernel(
     public=False, method=False, name="index", grad_name="IndexBackward0", widen=False,
-    shape=explain_index, dynamic=lambda x, *keys, dims: any(_is_mask(k) for k in keys),
+    explain=explain_index, dynamic=lambda x, *keys, dims: any(_is_mask(k) for k in keys),
 )  # fmt: skip
 def index(xp, x, i0, i1=None, i2=None, i3=None, i4=None, i5=None, *, dims):
     """``x`` indexed by arrays of ints or bool at ``dims``, full slices elsewhere."""

@@ -54,7 +54,11 @@ def _puttable(x, values, *indices, dims, accumulate):
 
 
 @kernel(
-    public=False, method=False, grad_name="IndexPutBackward0", shape=_explain_put, prepare=_puttable
+    public=False,
+    method=False,
+    grad_name="IndexPutBackward0",
+    explain=_explain_put,
+    prepare=_puttable,
 )
 def put(xp, x, values, i0, i1=None, i2=None, i3=None, i4=None, i5=None, *, dims, accumulate=False):
     """A copy of ``x`` with ``values`` written, or added, at the indices of ``dims``."""

@@ -38,7 +38,7 @@ from rushlight.ops.promotion import promote
 from rushlight.ops.signature import Signed
 from rushlight.tensor import Tensor
 
-__all__ = ["elementwise", "kernel", "reduction", "source", "view"]
+__all__ = ["elementwise", "kernel", "like_first", "reduction", "source", "view"]
 
 
 def _finish(op, call, publication):
@@ -126,7 +126,7 @@ def reduction(forward=None, *, whole_name=None, takes_dtype=False, **options):
         "keepdim": shapes.flag(keepdim, op.name),
         **rest,
     }
-    op.shape = lambda x, *, dim, keepdim, **_: shapes.reduced(x.shape, dim, keepdim, op.name)
+    op.explain = lambda x, *, dim, keepdim, **_: shapes.reduced(x.shape, dim, keepdim, op.name)
     whole = type(whole_name, (op.node,), {"__slots__": ()}) if whole_name else op.node
 
     def full(args, kwargs):
@@ -178,14 +178,20 @@ def view(forward=None, **options):
 def kernel(forward=None, **options):
     """Any other computation on arrays.
 
-    ``shape`` states the result's shape and writes the error where there is none; ``widen``
-    (default) computes half precision in float32 and rounds once; False leaves arrays as they are.
+    ``shape`` states the result's shape, for traces, and writes the error where there is none;
+    ``widen`` (default) computes half precision in float32 and rounds once; False leaves arrays as
+    they are.
     """
     if forward is None:
         return lambda f: kernel(f, **options)
     publication = _split(options)
     op = Op("kernel", forward, **options)
     return _finish(op, generic(op), publication)
+
+
+def like_first(x, *_, **params):
+    """The ``shape`` of a kernel whose result is as large as its first input."""
+    return x.shape
 
 
 def source(forward=None, **options):

@@ -12,7 +12,7 @@ from rushlight.dtype import OF, finfo
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops import rows
 from rushlight.ops.dispatch import apply, refuse
-from rushlight.ops.kinds import kernel
+from rushlight.ops.kinds import kernel, like_first
 from rushlight.ops.rules import total
 from rushlight.tensor import Tensor
 
@@ -95,7 +95,7 @@ def _norm_kernel(name, grad_name, centred):
 
     forward.__doc__ = "x over its last n dims, normalised."
     op = kernel(
-        forward, name=name, grad_name=grad_name, public=False, method=False,
+        forward, name=name, grad_name=grad_name, public=False, method=False, shape=like_first,
         prepare=lambda x, weight, bias, **params: _noted(x, **params),
     )  # fmt: skip
 
@@ -198,6 +198,7 @@ def _group_rows(x, groups):
 
 @kernel(
     public=False, method=False, name="group_norm", grad_name="NativeGroupNormBackward0",
+    shape=like_first,
     prepare=lambda x, weight, bias, **params: _noted(x, **params),
 )  # fmt: skip
 def _group_norm(xp, x, weight=None, bias=None, *, groups, eps, memo=None):

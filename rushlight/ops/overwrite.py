@@ -41,8 +41,8 @@ def overwrite(x, call, others, params, into, uniform=False, shared=False):
     try:
         into(x.array, *arrays, **params)
     except (ValueError, IndexError) as error:
-        if op.shape is not None:
-            op.shape(x.array, *arrays, **params)
+        if op.explain is not None:
+            op.explain(x.array, *arrays, **params)
         raise ShapeError(f"{op.name}_: {error}") from None
     stamp(x)
     return x

@@ -13,7 +13,9 @@ from rushlight.ops.kinds import kernel
 from rushlight.ops.window import Windows, per_dim, span
 from rushlight.tensor import Tensor
 
-__all__ = ["max_pool1d", "max_pool2d", "max_pool3d", "places_of", "pool_geometry"]
+__all__ = [
+    "max_pool1d", "max_pool2d", "max_pool3d", "places_of", "pool_geometry", "pooled_shape",
+]  # fmt: skip
 
 # Geometry ---------------------------------------------------------------------------------
 
@@ -79,12 +81,20 @@ def max_positions(xp, x, *, windows):
     return maxima.positions(x, windows)
 
 
+def pooled_shape(x, *, windows, **params):
+    """The shape of what windows over the last dims of x give."""
+    return (*x.shape[: -len(windows.places)], *windows.places)
+
+
 def _max_pool(xp, x, *, windows):
     """The maximum of each window."""
     return maxima.maxima(x, windows)
 
 
-@kernel(public=False, method=False, name="max_pool_backward", least=1 << 15)
+@kernel(
+    public=False, method=False, name="max_pool_backward", least=1 << 15,
+    shape=lambda g, x, best, *, windows: x.shape,
+)  # fmt: skip
 def max_pool_grad(xp, g, x, best, *, windows):
     """The gradient of max_pool: the place of each window's maximum ``best`` gets the window's."""
     return maxima.slope(g, x, best, windows)
@@ -104,7 +114,7 @@ _MAX_POOL = {}
 for _n in (1, 2, 3):
     _op = kernel(
         _max_pool, public=False, method=False, name=f"max_pool{_n}d", widen=False,
-        least=1 << 17, autocast=SINGLE if _n == 3 else None,
+        shape=pooled_shape, least=1 << 17, autocast=SINGLE if _n == 3 else None,
         grad_name="SqueezeBackward1" if _n == 1 else f"MaxPool{_n}DWithIndicesBackward0",
     )  # fmt: skip
     _op.grad(x=lambda g, x, out, windows: max_pool_grad(g, x, out, windows=windows))

@@ -9,7 +9,7 @@ from rushlight.backend import numpy as backend
 from rushlight.errors import UnsupportedDtypeError
 from rushlight.ops.definition import function, numpy_names
 from rushlight.ops.direct import FLOATS, plain, taped
-from rushlight.ops.kinds import kernel, reduction
+from rushlight.ops.kinds import kernel, like_first, reduction
 from rushlight.ops.rules import conj, kept, total
 from rushlight.ops.summation import extreme, summed
 
@@ -28,7 +28,8 @@ def _shifted(xp, x, dim):
     return xp.asarray(x - extreme(xp.maximum, x, dim, True) if x.size else x.copy())
 
 
-@kernel(public=False, method=False, name="softmax", prepare=_dims, least=1 << 16, slopes=True)
+@kernel(public=False, method=False, name="softmax", prepare=_dims, shape=like_first,
+        least=1 << 16, slopes=True)  # fmt: skip
 def softmax_(xp, x, *, dim):
     """exp(x) / Σ exp(x)."""
     e = _shifted(xp, x, dim)
@@ -51,7 +52,8 @@ def _softmax_slope(g, out, dim):
 softmax_.grad(x=_softmax_slope)
 
 
-@kernel(public=False, method=False, name="log_softmax", prepare=_dims, least=1 << 16, slopes=True)
+@kernel(public=False, method=False, name="log_softmax", prepare=_dims, shape=like_first,
+        least=1 << 16, slopes=True)  # fmt: skip
 def log_softmax_(xp, x, *, dim):
     """x - log(Σ exp(x))."""
     z = _shifted(xp, x, dim)
