@@ -416,7 +416,8 @@ class Entry:
         Where the function set a place anew before it read it, any tensor may have been there.
         Returns the other checks.
         """
-        fixed = []
+        fixed: list = []
+        first: dict = {}  # id of what was captured → the place where it is looked up
         touched = recorder.grads.keys() | recorder.nodes.keys()
         for check in recorder.checks:
             template, objects, value = check
@@ -429,6 +430,12 @@ class Entry:
             if captured is None or captured.tensor is not value or value.node is not None:
                 fixed.append(check)
                 continue
+            if id(captured) in first:  # it lies in two places, and has to in other calls
+                other, owners = first[id(captured)]
+                same = f"({template}) is ({other.replace('{0}', '{1}')})"
+                fixed.append((same, (*objects, *owners), True))
+                continue
+            first[id(captured)] = template, objects
             get = getter(template)
             if captured.get is None:
                 captured.get = partial(get, *objects)

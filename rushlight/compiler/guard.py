@@ -100,6 +100,10 @@ class Source:
             self._known[id(value)] = self.bind("k", value)
         return self._known[id(value)]
 
+    def name_of(self, value):
+        """The name that an object has by now; None where it has none."""
+        return self._known.get(id(value))
+
     def bind(self, stem, value):
         """A name of its own for ``value``, which may later stand for something else."""
         name = f"{stem}{len(self.names)}"

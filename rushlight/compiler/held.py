@@ -83,6 +83,7 @@ class Held:
         arrays: The arrays, in order: of captured tensors, of numbers, of gradients.
         tensors: The captured tensors.
         written: Positions of those that the program writes.
+        other_names: The name, or None, by which each tensor is returned or assigned.
         owners: The ids of the arrays that own what is written.
     """
 
@@ -92,6 +93,7 @@ class Held:
         self.captured = [(c.get, c.value) for c in captured]
         self.source, self.names = source, source.names
         self.written: list = []
+        self.other_names: list = []
         self.places = [Place(find, source) for find in places]
         self.tensors = [c.tensor for c in captured]
         self.tensor_names = [source.bind("p", t) for t in self.tensors]
@@ -106,8 +108,9 @@ class Held:
         self.alone = self.slots[0].references() if self.slots else 0
 
     def note_written(self, positions):
-        """Note which the program writes."""
+        """Note which the program writes, once all lines that name tensors are known."""
         self.written = positions
+        self.other_names = [self.source.name_of(t) for t in self.tensors]
         self._gather()
 
     @property
@@ -158,7 +161,9 @@ class Held:
             if (a.shape, a.strides, a.dtype) != (value.shape, value.strides, value.dtype):
                 return False
             self.tensors[i] = t
-            self.names[self.tensor_names[i]] = t
+            for name in (self.tensor_names[i], self.other_names[i]):
+                if name is not None:
+                    self.names[name] = t
         for i in range(len(self.lives)):
             self.set_number(i)
         self._gather()

@@ -509,7 +509,9 @@ def _names(code):
         found = [*dis.get_instructions(code)]
         stored = frozenset(i.argval for i in found if i.opname in _STORES)
         if any(i.opname == "STORE_SUBSCR" for i in found):
-            stored |= texts | {c for c in code.co_consts if type(c) is int}
+            # Python 3.14 keeps small numbers in the instructions alone.
+            loads = [i.argval for i in found if i.opname in ("LOAD_CONST", "LOAD_SMALL_INT")]
+            stored |= texts | {value for value in loads if type(value) is int}
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             inner = _names(constant)

@@ -157,6 +157,16 @@ def two_views_of_one():
     return of(h, f)
 
 
+def the_last_three():
+    last = collections.deque([torch.zeros(2)] * 3, maxlen=3)
+
+    def f(x):
+        last.append(x * 2)
+        return sum(last)
+
+    return f, lambda: list(last)
+
+
 class Net(nn.Module):
     """Keeps its loss, with history, and activations of its layers."""
 
@@ -208,12 +218,27 @@ def a_loss_of_the_call_before():
         (a_dict_of_losses, 2),
         (an_entry_of_a_cache, 2),
         (two_views_of_one, 1),
+        (the_last_three, 3),  # at first all are one tensor, then two are
         (a_network, 2),
         (a_loss_of_the_call_before, 2),
     ],
 )
 def test_tensors(make, count):
     assert programs(make) == count
+
+
+def test_tensors_that_others_replace():
+    h = Holder(now=torch.zeros(1), before=torch.zeros(1))
+
+    def f(x):
+        h.before = h.now
+        return h.now, h.now * 2 + x
+
+    f = torch.compile(f, fullgraph=True)
+    for k in range(3):
+        h.now = torch.full((1,), float(k))
+        now, found = f(torch.ones(1))
+        assert now is h.now is h.before and found.item() == 2 * k + 1
 
 
 def test_a_loss_that_is_kept_has_its_history():
