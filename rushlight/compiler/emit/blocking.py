@@ -18,6 +18,7 @@ DEPTH = 512  # steps whose packed panels stay in the caches
 COPY, TURN = 0.2, 0.35  # cycles an element to copy it, and to exchange rows and columns
 FETCH = 1.0  # cycles an element to compute it
 NEXT = 8  # cycles a step that finds nothing in a core's own caches
+STREAM = 32  # bytes a cycle from a core's second-level cache
 PAGE, PAGES = 4, 48  # cycles to find a page, and how many pages are known
 FAR = 0.06  # cycles an element to get it from the cache that all cores share
 START, CHUNK_START = 4000, 300  # cycles to start a kernel on all threads, and a chunk
@@ -167,6 +168,7 @@ def _cheapest(cycles, cut, target):
     The tiles of one batch index take ``cycles``.
     """
     total = prod(cut.batch)
+    tiles = total * prod(cut.tiles)
     left, right = _ways(cut, target)
     cycles += cut.rows * cut.columns * 0.15
     if cut.turned:
@@ -177,8 +179,10 @@ def _cheapest(cycles, cut, target):
         copies_left, pack_left = min(_priced(left, by_columns))
         copies_right, pack_right = min(_priced(right, by_rows))
         chunks = -(-total // batches) * by_rows * by_columns
-        cost = (cycles + copies_left + copies_right) * total
-        cost = cost * _imbalance(chunks, cost) + CHUNK_START * chunks
+        products = max(cycles, _streamed(cut, columns, target))
+        cost = (products + copies_left + copies_right) * total
+        cost *= _imbalance(chunks, batches * rows * columns / tiles, cost)
+        cost += CHUNK_START * chunks
         found.append((cost, batches, rows, columns, pack_left, pack_right))
     cost, batches, rows, columns, pack_left, pack_right = min(found)
     # Sums that two tiles share could not be taken up again.
@@ -220,6 +224,17 @@ def _ways(cut, target):
             ways.append(in_place)
         found.append(ways)
     return found
+
+
+def _streamed(cut, columns, target):
+    """Cycles to get the columns that each tile down needs anew from the second-level cache.
+
+    Tiles with lanes along the depth read a chunk's columns in place, whole.
+    """
+    itemsize = cut.tile.dtype.itemsize
+    if cut.method == "outer" or columns * cut.width * cut.depth * itemsize <= target.l1:
+        return 0
+    return cut.tiles[0] * cut.columns * cut.depth * itemsize / STREAM
 
 
 def _scatter(operand, cut, target):
@@ -272,13 +287,16 @@ def _parts(count):
     return sorted({-(-count // n) for n in (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64)}, reverse=True)
 
 
-def _imbalance(chunks, cycles):
-    """How much longer the threads with one chunk more take: the mean for reasonable numbers.
+def _imbalance(chunks, share, cycles):
+    """How much longer the busiest thread takes: the mean for reasonable numbers of them.
 
-    The more threads, the more work for each must there be.
+    ``share`` is a chunk's part of the work; the last ones may be smaller. Whoever ends first helps
+    the others, so nobody works alone for longer than a chunk. The more threads, the more work for
+    each must there be.
     """
     threads = [n for n in (1, 2, 4, 8, 16, 32, 64) if n <= 2 or cycles >= n * n * SHARE]
-    return sum(-(-chunks // n) * n / chunks for n in threads) / len(threads)
+    busiest = lambda n: min(-(-chunks // n) * share, (1 - share) / n + share)
+    return sum(n * busiest(n) for n in threads) / len(threads)
 
 
 def _even(count, most):
