@@ -148,7 +148,7 @@ def main():
 
 def _report(name, op, shape, limit, rounds):
     arrays, params, result, work = _numbers(op, shape)
-    ours = Compiled(convolution.describe(op, arrays, result, params), arrays)
+    ours = Compiled(convolution.describe(op[12:] or "result", arrays, result, params), arrays)
     theirs = _pytorch(op, arrays, params, result)
     calls = [run for run in (ours, theirs) if run is not None]
     best = measured(calls, rounds)

@@ -16,9 +16,6 @@ from rushlight.ops.definition import OPS
 
 __all__ = ["Graph", "View"]
 
-_CONSTANTS = {"full", "arange_"}
-_REDUCTIONS = {"sum", "prod", "amax", "amin", "any", "all"}
-_COPIES = {"to_copy", "clone"}
 #: Small products, by their rows, that turn a matrix again and again: from so many on it is once.
 _SMALL, _MANY = 64, 4
 #: Reductions of so many elements to a few are made of rows, so that threads can share them.
@@ -65,18 +62,8 @@ class Graph:
             role = self._role(e)
             if role in ("call", "contraction", "gather", "scatter"):
                 e = self._in_memory(e)
-            if e.op.name == "mm" and role == "contraction":
-                e = self._product(e)
-            if role == "reduction":
-                e = self._reduction(e)
-            if role == "patch":
-                e = self._patch(e)
-            if role == "scatter":
-                e = self._scatter(e)
-            if e.op.name == "convolution_weight_grad" and role == "contraction":
-                e = self._matrix(e)
-            if e.op.name == "attention_backward" and role == "contraction":
-                e = self._joined(e)
+            if role in ("contraction", "reduction", "patch", "scatter"):
+                e = getattr(self, "_" + role)(e)
             self._add(e, role)
 
     def role(self, value):
@@ -102,25 +89,15 @@ class Graph:
         self.equations.append(e)
 
     def _role(self, e):
-        name = e.op.name
         if not all(support.dtype(v.dtype) and v.size for v in (*operands(e), *e.outs)):
             return "call"
-        if name in _CONSTANTS:
-            return "constant"
-        if name == "reshape" or (e.op.kind == "view" and name not in support.OF_MEMORY):
-            return self._view(e)
-        if name in _COPIES or (e.op.kind == "elementwise" and support.elementwise(e)):
-            return "pointwise"
-        if name in _REDUCTIONS:
-            return "reduction"
-        if name in support.SPECIAL:
-            return support.special(e)
-        return "contraction" if support.contraction(e) else "call"
+        role = support.role(e)
+        return self._view(e) if role == "view" else role
 
     def _view(self, e):
         x, out = e.ins[0], e.outs[0]
         shape = out.shape
-        offset, strides = (0, strides_of(shape)) if e.op.name == "reshape" else view_map(e)
+        offset, strides = view_map(e)
         before = self.views.get(x.id)
         if before is None and self.strides(x) == strides_of(x.shape):
             self.views[out.id] = View(x, offset, strides)
@@ -176,6 +153,16 @@ class Graph:
         e = Equation(OPS["reshape"], (x,), {"shape": shape}, [found])
         self._add(e, self._view(e))
         return found
+
+    def _contraction(self, e):
+        """``e`` with one result, as its kernel gives it."""
+        if len(e.outs) > 1:
+            return self._joined(e)
+        if e.op.role == "product" and e.ins[0].ndim == 2:
+            return self._product(e)
+        if (e.op.role, e.op.form) == ("convolution", "weight_grad"):
+            return self._matrix(e)
+        return e
 
     def _product(self, e):
         """``e``, whose second factor is a copy where many products would each turn it."""

@@ -68,28 +68,28 @@ class Compute:
 class Reduce:
     """A reduction of its operand over the columns."""
 
-    __slots__ = ("dtype", "name", "operands")
+    __slots__ = ("dtype", "op", "operands")
 
-    def __init__(self, name, operand, dtype):
-        self.name, self.operands, self.dtype = name, (operand,), dtype
+    def __init__(self, op, operand, dtype):
+        self.op, self.operands, self.dtype = op, (operand,), dtype
 
 
 class Extremum:
-    """Where in the columns its operand is largest (``argmax``) or smallest: the first place."""
+    """Where in the columns its operand is largest (``max``) or smallest: the first place."""
 
-    __slots__ = ("address", "dtype", "name", "operands")
+    __slots__ = ("address", "dtype", "op", "operands")
 
-    def __init__(self, name, operand, position, dtype):
-        self.name, self.operands, self.address, self.dtype = name, (operand,), position, dtype
+    def __init__(self, op, operand, position, dtype):
+        self.op, self.operands, self.address, self.dtype = op, (operand,), position, dtype
 
 
 class Scan:
     """Its operand combined over the columns so far, this one included."""
 
-    __slots__ = ("dtype", "name", "operands")
+    __slots__ = ("dtype", "op", "operands")
 
-    def __init__(self, name, operand, dtype):
-        self.name, self.operands, self.dtype = name, (operand,), dtype
+    def __init__(self, op, operand, dtype):
+        self.op, self.operands, self.dtype = op, (operand,), dtype
 
 
 class Root:
@@ -191,21 +191,21 @@ class Kernel:
         x = e.ins[0]
         operand = self._element(x, self.group.express(x.shape))
         if all(x.shape[d] == 1 for d in dims_of(e)):
-            if e.op.name in ("any", "all"):  # of uint8, whose numbers are not all 0 or 1
+            if e.op.form in ("or", "and"):  # of uint8, whose numbers are not all 0 or 1
                 truth = Abstract(x.shape, bool)
                 operand = Compute(cast(x, truth), (operand,), truth.dtype)
                 x = truth
             return Compute(cast(x, value), (operand,), value.dtype)
-        return Reduce(e.op.name, operand, value.dtype)
+        return Reduce(e.op, operand, value.dtype)
 
     def _extremum(self, e, value, index):
         x, dim = e.ins[0], e.params["dim"]
         inner = self.group.express(x.shape)
         position = flat(inner, strides_of(x.shape)) if dim is None else inner[dim]
-        return Extremum(e.op.name, self._element(x, inner), position, value.dtype)
+        return Extremum(e.op, self._element(x, inner), position, value.dtype)
 
     def _scan(self, e, value, index):
-        return Scan(e.op.name, self._element(e.ins[0], index), value.dtype)
+        return Scan(e.op, self._element(e.ins[0], index), value.dtype)
 
     def _gather(self, e, value, index):
         x, where = e.ins

@@ -6,15 +6,9 @@ An operation states what it is made of in its own block, by a rule like a gradie
 
 ``expand`` runs the rule on tensors that have shapes but no elements, under a recorder of its own,
 and puts what was recorded in the operation's place; what the rule used is lowered in turn. Sums
-of slices' gradients become writes first (``parts.py``). What is left has a kernel of the
-compiler's, or is an opaque call of its NumPy forward:
-
-* elementwise operations, casts (``to_copy``), copies (``clone``, ``copy``, ``reshape``) and views;
-* reductions: sum, prod, amax, amin, any, all, argmax, argmin; scans: cumsum and the like;
-* contractions: mm, bmm, convolution and its two gradients; pooling and its gradients;
-  attention and its gradients, where ``emit/support.py`` says that their kernels are faster;
-* gather, scatter, scatter_add, and ``patch``, which writes into a part of a copy;
-* full and arange, and ``check_range``, which computes nothing but raises where values are wrong.
+of slices' gradients become writes first (``parts.py``). What is left is elementwise, a view, one of
+the operations that state a ``primitive`` of the compiler's (``emit/support.py``), or an opaque call
+of its NumPy forward.
 """
 
 from contextlib import contextmanager

@@ -15,6 +15,10 @@ from rushlight.compiler.signature import described
 
 __all__ = ["Product"]
 
+_EMITTERS = {
+    "product": contraction, "convolution": convolution, "pooling": pooling, "attention": attention,
+}  # fmt: skip
+
 
 class Product:
     """A contraction with what is fused into its result.
@@ -29,7 +33,7 @@ class Product:
         self.equation = group.members[0]
         self.layouts = [(v, schedule.layout(v)) for v in self.equation.ins if v is not None]
         self.operands = [(o, offset * v.itemsize) for v, (o, offset, _) in self.layouts]
-        self.emitter: Any = contraction
+        self.emitter: Any = _EMITTERS[self.equation.op.role]
         self.description = self._describe()
         self.nodes = nodes_of(kernel.stores)
         names = {v: f"v{i}:{v.extent}" for i, v in enumerate(group.variables)}
@@ -40,27 +44,18 @@ class Product:
 
     def _describe(self):
         e = self.equation
-        if e.op.name not in ("mm", "bmm"):
-            self.emitter = _emitter(e.op.name)
+        if self.emitter is not contraction:
             ins = [
                 Abstract(v.shape, v.dtype, tuple([step * v.itemsize for step in strides]))
                 for v, (_, _, strides) in self.layouts
             ]
-            return self.emitter.describe(e.op.name, ins, self._shape(), e.params)
+            return self.emitter.describe(e.op.form, ins, e.outs[0].shape, e.params)
         (x, (_, _, xs)), (y, (_, _, ys)) = self.layouts
         out = e.outs[0].shape
         dtype = FLOAT if x.dtype in HALF else x.dtype
         a = Matrix(x.dtype, tuple(xs[:-2]), xs[-2], xs[-1])
         b = Matrix(y.dtype, tuple(ys[:-2]), ys[-2], ys[-1])
         return Contraction(dtype, tuple(out[:-2]), out[-2], out[-1], x.shape[-1], a, b)
-
-    def _shape(self):
-        """The shape of the result as the operation states it."""
-        e = self.equation
-        if e.op.name != "convolution_weight_grad":
-            return e.outs[0].shape
-        g, x = e.ins[0].shape, e.ins[1].shape
-        return g[1], x[1] // e.params["groups"], *e.params["kernel_size"]
 
     @property
     def nanoseconds(self):
@@ -102,12 +97,6 @@ class Product:
 
     def _root(self):
         return self.group.index[self.equation.outs[0].id]
-
-
-def _emitter(name):
-    if name.startswith("attention"):
-        return attention
-    return pooling if "pool" in name else convolution
 
 
 def _flattened(rest):

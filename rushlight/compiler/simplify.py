@@ -3,8 +3,8 @@
 import numpy as np
 
 from rushlight.compiler.abstract import Abstract
+from rushlight.compiler.affine import strides_of, view_map
 from rushlight.compiler.trace import Equation
-from rushlight.ops.definition import OPS
 
 __all__ = ["alive", "operands", "simplify"]
 
@@ -42,7 +42,7 @@ def simplify(equations, outputs):
     known: dict = {}  # what an equation computes → its results
     kept = []
     for e in alive(equations, outputs):
-        e = _plain(_renamed(e, same))
+        e = _renamed(e, same)
         if _idle(e):
             same[e.outs[0].id] = e.ins[0]
             continue
@@ -73,21 +73,13 @@ def _renamed(e, same):
     return Equation(e.op, ins, params, e.outs)
 
 
-def _plain(e):
-    """A copy of one value into the shape of another as a copy of the one."""
-    if e.op.name == "copy" and isinstance(e.ins[1], Abstract):
-        params = {"dtype": e.outs[0].dtype, "memory_format": None}
-        return Equation(OPS["to_copy"], (e.ins[1],), params, e.outs)
-    return e
-
-
 def _idle(e):
     """Whether ``e`` gives what it got: values have no memory here, so a copy is no work."""
-    if e.op.name in ("clone", "contiguous", "to_copy", "alias", "reshape", "view", "expand"):
-        x = e.ins[0]
-        out = e.outs[0]
-        return isinstance(x, Abstract) and x.shape == out.shape and x.dtype == out.dtype
-    return False
+    if e.op.role not in ("copy", "view"):
+        return False
+    x, out = e.ins[0], e.outs[0]
+    alike = isinstance(x, Abstract) and x.shape == out.shape and x.dtype == out.dtype
+    return alike and (e.op.role == "copy" or view_map(e) == (0, strides_of(x.shape)))
 
 
 def _key(e):

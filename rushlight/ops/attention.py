@@ -138,13 +138,15 @@ def _same_heads(query, key, value):
     return query.shape[:-2] == key.shape[:-2] == value.shape[:-2]
 
 
-@kernel(public=False, method=False, name="attention", shape=_shape)
+@kernel(public=False, method=False, name="attention", shape=_shape,
+        primitive="attention result")  # fmt: skip
 def _attention(xp, query, key, value, mask=None, noise=None, *, scale, causal):
     """softmax(query @ keyᵀ · scale + mask) · noise @ value."""
     return _on_arrays(_attended)((query, key, value, mask, noise), scale=scale, causal=causal)
 
 
-@kernel(public=False, method=False, name="attention_backward", shape=_slope_shapes)
+@kernel(public=False, method=False, name="attention_backward", shape=_slope_shapes,
+        primitive="attention grad")  # fmt: skip
 def _attention_back(xp, g, query, key, value, mask=None, noise=None, *, scale, causal):
     """The gradients of query, key and value from that of the result."""
     operands = (g, query, key, value, mask, noise)

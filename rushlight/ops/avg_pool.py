@@ -63,6 +63,7 @@ def _avg_pool(xp, x, *, windows, include_pad, override):
 
 @kernel(
     public=False, method=False, name="avg_pool_backward", least=1 << 15,
+    primitive="pooling mean_grad",
     shape=lambda g, *, size, **params: (*g.shape[: -len(size)], *size),
 )  # fmt: skip
 def _avg_pool_grad(xp, g, *, size, windows, include_pad, override):
@@ -84,6 +85,7 @@ _AVG_POOL = {}
 for _n in (1, 2, 3):
     _op = kernel(
         _avg_pool, public=False, method=False, name=f"avg_pool{_n}d", shape=pooled_shape,
+        primitive="pooling mean",
         least=1 << 17, autocast=SINGLE if _n == 3 else None,
         grad_name="SqueezeBackward1" if _n == 1 else f"AvgPool{_n}DBackward0",
     )  # fmt: skip
@@ -205,7 +207,8 @@ def _adaptive(xp, x, *, places):
     return x
 
 
-@kernel(public=False, method=False, name="adaptive_avg_pool_backward")
+@kernel(public=False, method=False, name="adaptive_avg_pool_backward",
+        primitive="pooling mean_grad")  # fmt: skip
 def _adaptive_grad(xp, g, *, size):
     """The gradient of adaptive_avg_pool."""
     n = len(size)
@@ -223,6 +226,7 @@ _ADAPTIVE = {}
 for _n in (1, 2, 3):
     _op = kernel(
         _adaptive, public=False, method=False, name=f"adaptive_avg_pool{_n}d",
+        primitive="pooling mean",
         autocast=SINGLE if _n == 3 else None,
         grad_name="SqueezeBackward1" if _n == 1 else f"AdaptiveAvgPool{_n}DBackward0",
     )  # fmt: skip

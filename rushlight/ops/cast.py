@@ -37,7 +37,7 @@ def laid_out(array, form, name):
     return np.moveaxis(np.empty((shape[0], *shape[2:], shape[1]), array.dtype), -1, 1)
 
 
-@kernel(public=False, method=False, name="clone", widen=False)
+@kernel(public=False, method=False, name="clone", widen=False, primitive="copy")
 def _clone(xp, x, *, memory_format=None):
     """A copy."""
     if memory_format is None and x.flags.c_contiguous:
@@ -179,7 +179,7 @@ def holds(dtype, value):
     )
 
 
-@kernel(public=False, method=False, name="to_copy", widen=False)
+@kernel(public=False, method=False, name="to_copy", widen=False, primitive="copy")
 def cast(xp, x, *, dtype, memory_format=None):
     """``x`` in another dtype (a NumPy dtype)."""
     if memory_format is not None:

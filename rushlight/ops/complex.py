@@ -61,7 +61,7 @@ def is_conj(input):
 # Parts ------------------------------------------------------------------------------------
 
 
-@view(public=False, method=False, name="real", grad_name="SelectBackward0")
+@view(public=False, method=False, name="real", grad_name="SelectBackward0", primitive="memory")
 def _real(xp, x):
     """The real part."""
     return x.real
@@ -79,7 +79,7 @@ def _needs_imaginary(x):
 
 
 @view(public=False, method=False, name="imag", prepare=_needs_imaginary,
-      grad_name="SelectBackward0")  # fmt: skip
+      grad_name="SelectBackward0", primitive="memory")  # fmt: skip
 def _imag(xp, x):
     """The imaginary part."""
     return x.imag
@@ -128,7 +128,7 @@ def _pairs(x):
     return {}
 
 
-@view(prepare=_pairs, method=False)
+@view(prepare=_pairs, method=False, primitive="memory")
 def view_as_real(xp, x):
     """Complex numbers as pairs of real ones in a new last dim, as a view.
 
@@ -164,7 +164,7 @@ def _check_pairs(x):
     return {}
 
 
-@view(prepare=_check_pairs, method=False, autocast=SINGLE)
+@view(prepare=_check_pairs, method=False, autocast=SINGLE, primitive="memory")
 def view_as_complex(xp, x):
     """Pairs of real numbers in the last dim as complex ones, as a view.
 

@@ -98,6 +98,7 @@ def _shape(x, weight, bias=None, *, stride, padding, dilation, **params):
 @kernel(
     public=False, method=False, name="convolution", grad_name="ConvolutionBackward0",
     prepare=_prepared, shape=_shape, least=1 << 12, autocast=LOWER,
+    primitive="convolution result",
 )  # fmt: skip
 def conv(xp, x, weight, bias=None, *, stride, padding, dilation, groups, name="convolution"):
     """The sum over each window of x times weight, plus bias."""
@@ -143,6 +144,7 @@ def _is_depthwise(weight, groups):
 
 @kernel(
     public=False, method=False, name="convolution_input_grad", least=1 << 12,
+    primitive="convolution input_grad",
     shape=lambda g, weight, *, size, groups, **_: (g.shape[0], weight.shape[1] * groups, *size),
 )  # fmt: skip
 def conv_input(xp, g, weight, *, size, stride, padding, dilation, groups):
@@ -163,6 +165,7 @@ def conv_input(xp, g, weight, *, size, stride, padding, dilation, groups):
 
 @kernel(
     public=False, method=False, name="convolution_weight_grad", least=1 << 12,
+    primitive="convolution weight_grad",
     shape=lambda g, x, *, kernel_size, groups, **_: (
         g.shape[1], x.shape[1] // groups, *kernel_size
     ),

@@ -19,7 +19,7 @@ from rushlight.strides import empty_like as dense_like
 from rushlight.tensor import Tensor, disabled_torch_function, from_array
 
 
-@source(public=False)
+@source(public=False, primitive="constant")
 def full_(xp, *, shape, value, dtype):
     """An array of one value."""
     if type(value) is int and not value:

@@ -71,6 +71,9 @@ class Op:
         one_of_many: A view that is one result of an operation with several, such as split.
         keeps_floats: Operands that are all float32, or all float64, are computed with as they are;
             None until that was tried.
+        role, form: What the compiler has for it, by option ``primitive``: the role of its equations
+            and, where operations share one, its form, as in ``reduction add``; see
+            ``compiler/emit/support.py``. Elementwise operations are ``pointwise``, views ``view``.
         least: From how many elements on a kernel of the compiler's takes its place, or None.
         slopes: From as many on the gradient rules become kernels, too.
         autocast: What autocast casts its operands to, see ``autocast.py``; None: nothing.
@@ -113,6 +116,8 @@ class Op:
         self.varargs = options.pop("varargs", False)
         self.dynamic = options.pop("dynamic", False)
         self.one_of_many = options.pop("one_of_many", False)
+        own = {"elementwise": "pointwise", "view": "view"}.get(kind, "")
+        self.role, _, self.form = options.pop("primitive", own).partition(" ")
         self.draws = options.pop("draws", False)
         self.raises = options.pop("raises", False)
         self.lowering: Any = None

@@ -52,7 +52,7 @@ def _shared_by_all(g, x, out, x_shape, dim):
     return mask * (g / total(mask, dim))
 
 
-@reduction
+@reduction(primitive="reduction max")
 def amax(xp, x, *, dim=None, keepdim=False):
     """The largest element over ``dim`` (an int, a tuple; all dims if not given).
 
@@ -64,7 +64,7 @@ def amax(xp, x, *, dim=None, keepdim=False):
     return extreme(xp.maximum, x, dim, keepdim)
 
 
-@reduction
+@reduction(primitive="reduction min")
 def amin(xp, x, *, dim=None, keepdim=False):
     """The smallest element over ``dim`` (an int, a tuple; all dims if not given).
 
@@ -294,7 +294,7 @@ def _arg(locate, x, dim, keepdim):
     return locate(x, axis=dim, keepdims=keepdim)
 
 
-@kernel(prepare=_arg_dim("argmax"))
+@kernel(prepare=_arg_dim("argmax"), primitive="extremum max")
 def argmax(xp, x, *, dim=None, keepdim=False):
     """The index of the largest element along ``dim``, in the flattened tensor if not given.
 
@@ -305,7 +305,7 @@ def argmax(xp, x, *, dim=None, keepdim=False):
     return _arg(xp.argmax, x, dim, keepdim)
 
 
-@kernel(prepare=_arg_dim("argmin"))
+@kernel(prepare=_arg_dim("argmin"), primitive="extremum min")
 def argmin(xp, x, *, dim=None, keepdim=False):
     """The index of the smallest element along ``dim``, in the flattened tensor if not given.
 

@@ -256,7 +256,7 @@ def _gatherable(x, index, *, dim, **rest):
 
 @kernel(
     public=False, method=False, name="gather", widen=False, prepare=_gatherable,
-    check=check_along_range,
+    check=check_along_range, primitive="gather",
 )  # fmt: skip
 def _gather(xp, x, index, *, dim):
     """The elements of ``x`` at ``index`` along ``dim``."""

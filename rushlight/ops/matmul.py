@@ -65,7 +65,7 @@ def _shape(name):
 _PRODUCT = {"public": False, "method": False, "prepare": of_one_dtype("matmul")}
 
 
-@kernel(name="mm", shape=_shape("mm"), autocast=LOWER, **_PRODUCT)
+@kernel(name="mm", primitive="product", shape=_shape("mm"), autocast=LOWER, **_PRODUCT)
 def _mm(xp, x, y):
     """The product of two matrices."""
     return product(xp, x, y)
@@ -77,7 +77,7 @@ _mm.grad(x=lambda g, y: times(g, adjoint(y)), y=lambda g, x: times(adjoint(x), g
 _MM = _mm.op
 
 
-@kernel(name="bmm", shape=_shape("bmm"), autocast=LOWER, **_PRODUCT)
+@kernel(name="bmm", primitive="product", shape=_shape("bmm"), autocast=LOWER, **_PRODUCT)
 def _bmm(xp, x, y):
     """Products of matrices whose leading dims broadcast."""
     return product(xp, x, y)

@@ -24,7 +24,7 @@ def laid_out(array, strides):
     return out
 
 
-@kernel(public=False, method=False, grad_name="CopySlices", widen=False)
+@kernel(public=False, method=False, grad_name="CopySlices", widen=False, primitive="patch")
 def patch(xp, base, value, *, path, strides):
     """A copy of ``base`` with ``value`` in the part that the views of ``path`` look at.
 

@@ -75,7 +75,8 @@ def pool_geometry(name, n, x, kernel_size, stride, padding, dilation, ceil_mode)
 # Maxima -----------------------------------------------------------------------------------
 
 
-@kernel(public=False, method=False, name="max_pool_positions", widen=False)
+@kernel(public=False, method=False, name="max_pool_positions", widen=False,
+        primitive="pooling positions")  # fmt: skip
 def max_positions(xp, x, *, windows):
     """Where each window's maximum lies, as a flat index into the last dims."""
     return maxima.positions(x, windows)
@@ -93,6 +94,7 @@ def _max_pool(xp, x, *, windows):
 
 @kernel(
     public=False, method=False, name="max_pool_backward", least=1 << 15,
+    primitive="pooling max_grad",
     shape=lambda g, x, best, *, windows: x.shape,
 )  # fmt: skip
 def max_pool_grad(xp, g, x, best, *, windows):
@@ -100,7 +102,7 @@ def max_pool_grad(xp, g, x, best, *, windows):
     return maxima.slope(g, x, best, windows)
 
 
-@kernel(public=False, method=False, name="max_pool_pick")
+@kernel(public=False, method=False, name="max_pool_pick", primitive="pooling pick")
 def max_pool_pick(xp, h, x, *, windows):
     """What ``h`` has where ``x`` has each window's maximum."""
     at = maxima.positions(x, windows)
@@ -114,6 +116,7 @@ _MAX_POOL = {}
 for _n in (1, 2, 3):
     _op = kernel(
         _max_pool, public=False, method=False, name=f"max_pool{_n}d", widen=False,
+        primitive="pooling max",
         shape=pooled_shape, least=1 << 17, autocast=SINGLE if _n == 3 else None,
         grad_name="SqueezeBackward1" if _n == 1 else f"MaxPool{_n}DWithIndicesBackward0",
     )  # fmt: skip

@@ -111,7 +111,7 @@ def _prod_dim(x, *, dim, keepdim):
 
 
 @kernel(public=False, method=False, name="prod", grad_name="ProdBackward1", prepare=_prod_dim,
-        autocast=SINGLE)  # fmt: skip
+        autocast=SINGLE, primitive="reduction mul")  # fmt: skip
 def prod_(xp, x, *, dim, keepdim=False):
     """The product along one dim."""
     return xp.multiply.reduce(x, axis=dim if x.ndim else (), keepdims=keepdim, dtype=x.dtype)
@@ -166,7 +166,8 @@ def prod(input, dim=None, keepdim=False, *, dtype=None, out=None):
     return prod_(input, dim=dim, keepdim=keepdim, out=out)
 
 
-@kernel(public=False, method=False, name="cumprod", prepare=one_dim("cumprod"))
+@kernel(public=False, method=False, name="cumprod", prepare=one_dim("cumprod"),
+        primitive="scan mul")  # fmt: skip
 def cumprod_(xp, x, *, dim):
     """The running product."""
     return accumulated(xp.multiply, x, dim)

@@ -25,7 +25,7 @@ def _number(value, name, what):
     return value
 
 
-@source(public=False, name="arange_")
+@source(public=False, name="arange_", primitive="constant")
 def _arange(xp, *, start, step, size, dtype):
     """``size`` numbers from ``start``, ``step`` apart."""
     if dtype.kind in "iu" or (isinstance(start, int) and isinstance(step, int)):

@@ -13,7 +13,8 @@ from rushlight.ops.summation import summed
 # Sums -------------------------------------------------------------------------------------
 
 
-@reduction(takes_dtype=True, grad_name="SumBackward1", whole_name="SumBackward0")
+@reduction(takes_dtype=True, grad_name="SumBackward1", whole_name="SumBackward0",
+           primitive="reduction add")  # fmt: skip
 def sum(xp, x, *, dim=None, keepdim=False):
     """The sum over ``dim`` (an int, a tuple; all dims if not given); integers give int64.
 
@@ -84,7 +85,7 @@ mean.grad(x=lambda g, x_shape, dim, keepdim: spread(g / count(x_shape, dim), x_s
 # Truth ------------------------------------------------------------------------------------
 
 
-@reduction(casts=(dtypes.uint8,))
+@reduction(casts=(dtypes.uint8,), primitive="reduction or")
 def any(xp, x, *, dim=None, keepdim=False):
     """True where any element over ``dim`` is non-zero.
 
@@ -96,7 +97,7 @@ def any(xp, x, *, dim=None, keepdim=False):
     return found.astype(x.dtype) if x.dtype == xp.uint8 else found
 
 
-@reduction(casts=(dtypes.uint8,))
+@reduction(casts=(dtypes.uint8,), primitive="reduction and")
 def all(xp, x, *, dim=None, keepdim=False):
     """True where all elements over ``dim`` are non-zero.
 

@@ -43,7 +43,8 @@ def one_dim(name):
     return lambda x, *, dim, **rest: {"dim": shapes.dim(dim, x.ndim, name), **rest}
 
 
-@kernel(public=False, method=False, name="cumsum", prepare=one_dim("cumsum"))
+@kernel(public=False, method=False, name="cumsum", prepare=one_dim("cumsum"),
+        primitive="scan add")  # fmt: skip
 def cumsum_(xp, x, *, dim):
     """The running sum."""
     return accumulated(xp.add, x, dim)

@@ -73,7 +73,7 @@ def _scatter_into(out, index, src, *, dim, reduce=None):
         add_at(out, key, src)
 
 
-def _scatter(name, reduces, grad_name=None):
+def _scatter(name, reduces, grad_name=None, primitive="scatter"):
     def scatter(xp, x, index, src, *, dim, reduce=None):
         """A copy of ``x`` with ``src`` written at ``index`` along ``dim``."""
         out = x.copy(order="K")
@@ -82,12 +82,12 @@ def _scatter(name, reduces, grad_name=None):
 
     return kernel(
         scatter, public=False, method=False, name=name, widen=reduces, prepare=_scatterable(name),
-        check=check_along_range, grad_name=grad_name,
+        check=check_along_range, grad_name=grad_name, primitive=primitive,
     )  # fmt: skip
 
 
 _scatter_write = _scatter("scatter", False)
-_scatter_value = _scatter("scatter_value", False, "ScatterBackward1")
+_scatter_value = _scatter("scatter_value", False, "ScatterBackward1", "")
 _scatter_reduce = _scatter("scatter_add", True)
 
 

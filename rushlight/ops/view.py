@@ -144,7 +144,8 @@ def _check_ratio(x, ratio, names):
             )
 
 
-@view(public=False, method=False, name="view_dtype", prepare=_same_or_divisible)
+@view(public=False, method=False, name="view_dtype", prepare=_same_or_divisible,
+      primitive="memory")  # fmt: skip
 def _view_dtype(xp, x, *, dtype):
     """The same bytes as elements of another dtype (a NumPy dtype)."""
     return x.view(dtype)
@@ -187,7 +188,7 @@ def _sized_copy(x, *, shape):
 
 @kernel(
     public=False, method=False, name="reshape", widen=False, grad_name="UnsafeViewBackward0",
-    prepare=_sized_copy,
+    prepare=_sized_copy, primitive="view",
 )  # fmt: skip
 def _reshape_copy(xp, x, *, shape):
     """The same elements in another shape, copied."""

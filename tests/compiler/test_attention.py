@@ -54,7 +54,7 @@ def exactly(op, arrays, **params):
 def check(op, arrays, mask=None, causal=False, **how):
     ins = [*arrays, mask] if mask is not None else arrays
     params = {"scale": arrays[-2].shape[-1] ** -0.5, "causal": causal}
-    description = attention.describe(op, ins, None, params)
+    description = attention.describe(EAGER[op].form, ins, None, params)
     out = computed(attention, description, ins, arrays[0].dtype, **how)
     exact = exactly(op, cast(ins, np.float64), **params)
     assert (np.isnan(out) == np.isnan(exact)).all()

@@ -79,7 +79,7 @@ def arrays_of(op, n, c, o, size, kernel, dtype, bias=False, **windows):
 
 
 def check(op, arrays, params, shape, **how):
-    description = convolution.describe(op, arrays, shape, params)
+    description = convolution.describe(OPS[op].op.form, arrays, shape, params)
     out = computed(convolution, description, arrays, arrays[0].dtype, **how).reshape(shape)
     wide = [a.astype(np.float64) for a in arrays]
     exact = OPS[op].op.forward(np, *wide, **params)
@@ -141,7 +141,7 @@ def test_sink():
         return rectified
 
     arrays, params, shape = arrays_of("convolution", 2, 3, 5, (8, 20), (3, 3), np.float32)
-    description = convolution.describe("convolution", arrays, shape, params)
+    description = convolution.describe("result", arrays, shape, params)
     plain = computed(convolution, description, arrays, np.float32)
     changed = computed(convolution, description, arrays, np.float32, sink=sink)
     assert (plain < 0).any()

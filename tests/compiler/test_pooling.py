@@ -37,7 +37,7 @@ def windows_of(size, kernel, stride, padding, dilation, ceil):
 def check(name, arrays, params, tolerance=1e-6):
     with np.errstate(invalid="ignore", over="ignore"):
         expected = OPS[name].forward(np, *arrays, **params)
-    description = pooling.describe(name, arrays, expected.shape, params)
+    description = pooling.describe(OPS[name].form, arrays, expected.shape, params)
     out = computed(pooling, description, arrays, expected.dtype)
     np.testing.assert_allclose(
         out.astype(float), expected.astype(float), tolerance, tolerance, equal_nan=True

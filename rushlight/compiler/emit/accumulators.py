@@ -10,23 +10,19 @@ from rushlight.compiler.kernel import Extremum, Reduce
 __all__ = ["Accumulator", "Search"]
 
 _FLOAT = np.dtype(np.float32)
-_COMBINE = {
-    "sum": "add", "prod": "mul", "amax": "max", "amin": "min", "any": "or", "all": "and",
-    "cumsum": "add", "cumprod": "mul", "argmax": "max", "argmin": "min",
-}  # fmt: skip
+_NEUTRAL = {"add": 0, "mul": 1, "or": False, "and": True}
 
 
-def _identity(name, dtype):
-    if _COMBINE[name] in ("add", "mul"):
-        return int(_COMBINE[name] == "mul")
-    if name in ("any", "all"):
-        return name == "all"
+def _identity(form, dtype):
+    """What changes nothing that it is combined with."""
+    if form in _NEUTRAL:
+        return _NEUTRAL[form]
     if dtype.kind == "f":
-        return -np.inf if _COMBINE[name] == "max" else np.inf
+        return -np.inf if form == "max" else np.inf
     if dtype.kind == "b":
-        return _COMBINE[name] == "min"
+        return form == "min"
     info = np.iinfo(dtype)
-    return info.min if _COMBINE[name] == "max" else info.max
+    return info.min if form == "max" else info.max
 
 
 class Accumulator:
@@ -34,16 +30,16 @@ class Accumulator:
 
     def __init__(self, node, nodes, entry):
         self.node, self.nodes = node, nodes
-        self.dtype = np.dtype(bool) if node.name in ("any", "all") else node.dtype
+        self.dtype = np.dtype(bool) if node.op.form in ("or", "and") else node.dtype
         if type(node) is Extremum:
             self.dtype = node.operands[0].dtype
         self.dtype = _FLOAT if self.dtype in HALF else self.dtype
         self.lanes = nodes.lanes
-        self.start = constant(entry, _identity(node.name, self.dtype), self.dtype, self.lanes)
+        self.start = constant(entry, _identity(node.op.form, self.dtype), self.dtype, self.lanes)
         self.slot = memory.stack(entry, self.start.v.type)
-        self.combine = memory.COMBINE[_COMBINE[node.name]]
+        self.combine = memory.COMBINE[node.op.form]
         # Long sums of floats are sums of short ones, or small terms would get lost.
-        long = type(node) is Reduce and node.name == "sum" and self.dtype.kind == "f"
+        long = type(node) is Reduce and node.op.form == "add" and self.dtype.kind == "f"
         self.total = memory.stack(entry, self.start.v.type) if long else None
 
     def clear(self, b):
@@ -77,7 +73,7 @@ class Accumulator:
         if self.total is not None:
             found = self.combine(self._read(b, self.total), found)
         if not self.nodes.across:
-            found = memory.reduce(found, _COMBINE[self.node.name])
+            found = memory.reduce(found, self.node.op.form)
         return found.astype(self.node.dtype)
 
 
@@ -110,7 +106,7 @@ class Search(Accumulator):
         b.store(select(better, at, where).v, self.place)
 
     def _better(self, x, best):
-        better = x > best if self.node.name == "argmax" else x < best
+        better = x > best if self.node.op.form == "max" else x < best
         if self.dtype.kind == "f":
             better = better | ((x != x) & (best == best))  # nan beats all but an earlier nan
         return better

@@ -63,9 +63,9 @@ class Attention:
         return pairs * (self.features + self.outputs)
 
 
-def describe(op, ins, _out_shape, params):
-    """The description of an equation: its operation's name, inputs, result's shape, params."""
-    gradient = op == "attention_backward"
+def describe(form, ins, _out_shape, params):
+    """The description of an equation: its operation's form, inputs, result's shape, params."""
+    gradient = form == "grad"
     ins = [x for x in ins if x is not None]
     query, key, value, *mask = ins[1:] if gradient else ins
     strides = [tuple([s // x.dtype.itemsize for s in x.strides]) for x in ins]

@@ -20,14 +20,14 @@ class Convolution:
     """One of the three operations on convolutions, for operands laid out in any way.
 
     Attributes:
-        op: ``convolution``, ``convolution_input_grad`` or ``convolution_weight_grad``.
+        form: ``result``, ``input_grad`` or ``weight_grad``.
         dtype: NumPy's dtype of operands and result.
         batch, channels, outputs: N, C of x, O.
         size, places, kernel, stride, padding, dilation: For each of 1 to 3 dims.
-        strides: The element strides of each operand: those of the op's signature, bias last.
+        strides: The element strides of each operand: those of the operation's signature, bias last.
     """
 
-    op: str
+    form: str
     dtype: np.dtype
     batch: int
     channels: int
@@ -48,7 +48,7 @@ class Convolution:
 
     def images(self, operand=0):
         """An operand (not the weight) as images in three dims."""
-        is_x = (self.op, operand) in (("convolution", 0), ("convolution_weight_grad", 1))
+        is_x = (self.form, operand) in (("result", 0), ("weight_grad", 1))
         lead = (0,) * (3 - len(self.size))
         strides = self.strides[operand]
         strides = (*strides[:2], *lead, *strides[2:])
@@ -57,27 +57,28 @@ class Convolution:
     @property
     def shape(self):
         """The shape of the result, as the sink's indices count it."""
-        if self.op == "convolution":
+        if self.form == "result":
             return (self.batch, self.outputs, *self.places)
-        if self.op == "convolution_input_grad":
+        if self.form == "input_grad":
             return (self.batch, self.channels, *self.size)
         return (self.outputs, self.channels // self.groups * prod(self.kernel))
 
 
-def describe(op, ins, out_shape, params):
-    """The description of an equation: its operation's name, inputs, result's shape, params."""
+def describe(form, ins, out_shape, params):
+    """The description of an equation: its operation's form, inputs, result's shape, params."""
     ins = [x for x in ins if x is not None]
     strides = tuple([tuple([s // x.dtype.itemsize for s in x.strides]) for x in ins])
     first, second = ins[0].shape, ins[1].shape
-    if op == "convolution":
+    if form == "result":
         x, w, g = first, second, out_shape
-    elif op == "convolution_input_grad":
+    elif form == "input_grad":
         x, w, g = out_shape, second, first
     else:
-        x, w, g = second, out_shape, first
+        x, g = second, first  # of the result's shape the kernel makes a matrix
+        w = (g[1], x[1] // params["groups"], *params["kernel_size"])
     windows = [tuple(params[k]) for k in ("stride", "padding", "dilation")]
     return Convolution(
-        op, ins[0].dtype, x[0], x[1], w[0], tuple(x[2:]), tuple(g[2:]), tuple(w[2:]),
+        form, ins[0].dtype, x[0], x[1], w[0], tuple(x[2:]), tuple(g[2:]), tuple(w[2:]),
         windows[0], windows[1], windows[2], params["groups"], strides,
     )  # fmt: skip
 
@@ -102,6 +103,6 @@ def emit(module, plan, sink):
 
 
 def _emitter(description):
-    if description.op != "convolution_weight_grad":
+    if description.form != "weight_grad":
         return shifted_sum
     return narrow_gradient if narrow_gradient.fits(description) else weight_gradient

@@ -117,7 +117,7 @@ class Cut:
 def cheapest(d, target):
     """The best cut of a description for a target."""
     channels, outputs = d.channels // d.groups, d.outputs // d.groups
-    inputs, results = (channels, outputs) if d.op == "convolution" else (outputs, channels)
+    inputs, results = (channels, outputs) if d.form == "result" else (outputs, channels)
     cuts = [
         _cut(d, target, inputs, results, layout, *tile)
         for layout in _layouts(d, shifts_of(d), target.lanes(d.compute))

@@ -14,8 +14,6 @@ from rushlight.compiler.loops import REDUCING
 
 __all__ = ["Nodes", "addresses", "gather"]
 
-_COPIES = ("to_copy", "clone")
-
 
 class Nodes:
     """Nodes of a kernel as Values, each in the scope where it belongs.
@@ -154,7 +152,7 @@ class Nodes:
     def _compute(self, node, scope):
         e = node.equation
         operands = [self._in(scope, c) for c in node.operands]
-        if e.op.name in _COPIES:
+        if e.op.role == "copy":
             return operands[0].astype(node.dtype)
         rest = iter(operands)
         flat_ins = e.ins[0] if e.op.variadic else e.ins

@@ -69,15 +69,8 @@ class Pooling:
         return [of_windows(*dim) for dim in dims]
 
 
-_FORMS = {
-    "max_pool_positions": "positions", "max_pool_backward": "max_grad", "max_pool_pick": "pick",
-    "avg_pool_backward": "mean_grad", "adaptive_avg_pool_backward": "mean_grad",
-}  # fmt: skip
-
-
-def describe(op, ins, out_shape, params):
-    """The description of an equation: its operation's name, inputs, result's shape, params."""
-    form = _FORMS.get(op) or ("max" if op.startswith("max") else "mean")
+def describe(form, ins, out_shape, params):
+    """The description of an equation: its operation's form, inputs, result's shape, params."""
     w = params.get("windows")
     if w is not None:
         n = len(w.places)

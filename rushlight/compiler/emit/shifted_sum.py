@@ -107,7 +107,7 @@ def _weight_strides(d):
     for n, step in zip(d.kernel, steps, strict=True):
         places = [place + k * step for place in places for k in range(n)]
     group = d.outputs // d.groups * outer
-    strides = (group, outer, inner) if d.op == "convolution" else (group, inner, outer)
+    strides = (group, outer, inner) if d.form == "result" else (group, inner, outer)
     return strides, places
 
 

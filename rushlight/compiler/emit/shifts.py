@@ -128,7 +128,7 @@ def shifts_of(d):
 
     The gradient of the weight meets the same elements as the convolution itself.
     """
-    direction = backward if d.op == "convolution_input_grad" else forward
+    direction = backward if d.form == "input_grad" else forward
     lead = 3 - len(d.size)
     windows = ((1, d.size), (1, d.places), (1, d.kernel), (1, d.stride), (0, d.padding),
                (1, d.dilation))  # fmt: skip

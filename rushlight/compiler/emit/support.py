@@ -1,26 +1,32 @@
-"""Which equations the code generator has kernels for; the others are calls of NumPy forwards."""
+"""The role of each equation to the code generator, by what its operation states as ``primitive``.
+
+=============  ===================================================================================
+``constant``   A number or an arange: it lies nowhere.
+``view``       The elements of another value, counted otherwise.
+``copy``       The same elements, maybe in another dtype: a pointwise equation.
+``pointwise``  Each element from those at the same place, by the operation's own forward.
+``reduction``  Elements combined over dims by ``add``, ``mul``, ``max``, ``min``, ``or`` or ``and``.
+``scan``       Likewise, up to each place of a dim.
+``extremum``   Where the largest (``max``) or smallest (``min``) element of a dim is.
+``gather``     Elements by indices along a dim; ``scatter`` writes or adds them there.
+``patch``      A copy with a value in a part of it.
+contractions   ``product`` of matrices; ``convolution``, ``pooling`` and ``attention`` in the forms
+               that the emitters of these names have.
+=============  ===================================================================================
+
+A view that looks at memory rather than at elements says ``memory``. What has no primitive, or none
+for such operands, is a ``call`` of its NumPy forward.
+"""
 
 import numpy as np
 
 from rushlight.compiler.affine import strides_of
 from rushlight.dtype import bfloat16, float16
 
-__all__ = ["OF_MEMORY", "SPECIAL", "attention", "contraction", "dtype", "elementwise", "special"]
+__all__ = ["attention", "dtype", "role"]
 
 _KINDS = "biuf"
-#: Operations with kernels of their own kinds, and the role of each.
-SPECIAL = {
-    "gather": "gather", "patch": "patch", "scatter": "scatter", "scatter_add": "scatter",
-    "cumsum": "scan", "cumprod": "scan", "argmax": "extremum", "argmin": "extremum",
-}  # fmt: skip
-_CONTRACTIONS = {
-    "mm", "bmm", "convolution", "convolution_input_grad", "convolution_weight_grad",
-    "max_pool_positions", "max_pool_backward", "max_pool_pick", "avg_pool_backward",
-    "adaptive_avg_pool_backward",
-    *[f"{kind}_pool{n}d" for kind in ("max", "avg", "adaptive_avg") for n in (1, 2, 3)],
-}  # fmt: skip
-#: Views that look at memory rather than at elements.
-OF_MEMORY = {"as_strided", "view_dtype", "view_as_real", "view_as_complex", "real", "imag"}
+_CONTRACTIONS = {"product", "convolution", "pooling", "attention"}
 #: Queries and keys from which attention has kernels of its own: fewer leave lanes idle.
 _FEW = 32
 
@@ -30,17 +36,19 @@ def dtype(d):
     return d.kind in _KINDS or d in (float16.numpy, bfloat16.numpy)
 
 
+def role(e):
+    """What the code generator takes an equation for: one of the roles of ``Graph``."""
+    found = e.op.role
+    fits = _FITS.get(found)
+    if not found or found == "memory" or (fits is not None and not fits(e)):
+        return "call"
+    return "contraction" if found in _CONTRACTIONS else "pointwise" if found == "copy" else found
+
+
 def elementwise(e):
     from rushlight.compiler.emit.elementwise import supported
 
     return supported(e.op, e.ins, e.params)
-
-
-def special(e):
-    """The role of an equation whose operation is one of a few; ``call`` where it has no kernel."""
-    role = SPECIAL[e.op.name]
-    fits = {"gather": gather, "scatter": scatter, "patch": patch, "extremum": extremum}
-    return role if fits.get(role, dimensioned)(e) else "call"
 
 
 def dimensioned(e):
@@ -64,7 +72,7 @@ def scatter(e):
 def patch(e):
     base, value = e.ins
     strides = tuple([s * base.itemsize for s in strides_of(base.shape)])
-    of_elements = not any(op.name in OF_MEMORY for op, *_ in e.params["path"])
+    of_elements = not any(op.role == "memory" for op, *_ in e.params["path"])
     fits = of_elements or tuple(e.params["strides"]) == strides
     return fits and base.dtype == getattr(value, "dtype", base.dtype)
 
@@ -75,10 +83,10 @@ def _floating(d):
 
 def attention(e):
     """Whether attention, or its gradients, has a kernel, faster than what it is made of."""
-    if not e.op.name.startswith("attention"):
+    if e.op.role != "attention":
         return False
     ins = [v for v in e.ins if v is not None]
-    query, key, value = ins[1:4] if e.op.name == "attention_backward" else ins[:3]
+    query, key, value = ins[1:4] if e.op.form == "grad" else ins[:3]
     noise = len(e.ins) == len(e.op.inputs) and e.ins[-1] is not None
     if noise or not all(v.size and _floating(v.dtype) for v in (query, key, value)):
         return False
@@ -88,11 +96,14 @@ def attention(e):
     return alike and ins[-1].ndim <= query.ndim and enough
 
 
-def contraction(e):
-    if e.op.name.startswith("attention"):
-        return attention(e)
-    return (
-        e.op.name in _CONTRACTIONS
-        and _floating(e.ins[0].dtype)
-        and len({v.dtype for v in e.ins if v is not None}) == 1
-    )
+def alike(e):
+    """Whether all operands are of one floating dtype."""
+    return _floating(e.ins[0].dtype) and len({v.dtype for v in e.ins if v is not None}) == 1
+
+
+#: What operands have to be, by the operation's role; others are served whatever they are.
+_FITS = {
+    "pointwise": elementwise, "scan": dimensioned, "extremum": extremum, "gather": gather,
+    "scatter": scatter, "patch": patch, "product": alike, "convolution": alike, "pooling": alike,
+    "attention": attention,
+}  # fmt: skip

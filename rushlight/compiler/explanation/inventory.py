@@ -143,7 +143,7 @@ def _words(loops, reduces):
 
 def _form(e):
     """The product that a contraction is, in words."""
-    if e.op.name in ("mm", "bmm"):
+    if e.op.role == "product":
         batch = "".join([f"{n} of " for n in e.outs[0].shape[:-2]])
         return (
             f"product {batch}{e.outs[0].shape[-2]} × {e.outs[0].shape[-1]} × {e.ins[0].shape[-1]}"

@@ -67,7 +67,7 @@ class _Listing:
             return f"{n.equation.op.name}({self._operands(n.equation, given)})"
         assert type(n) in (Reduce, Extremum, Scan)
         columns = [self.variables[v] for v in self.loops.columns]
-        return f"{n.name} of {given[0]} over {', '.join(columns)}"
+        return f"{n.op.name} of {given[0]} over {', '.join(columns)}"
 
     def _operands(self, e, given):
         """The operands in the operation's order, numbers among them."""
