@@ -15,7 +15,7 @@ from numpy import ndarray
 from rushlight.autograd import mode
 from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.emit import support
-from rushlight.compiler.single import WORK, Single
+from rushlight.compiler.single import Single
 from rushlight.compiler.stream import ROWS, Stream
 from rushlight.tensor import Tensor, from_array
 
@@ -24,7 +24,6 @@ __all__ = ["compute", "matrices", "slope", "update"]
 _MOST = 1024  # kernels; the longest unused is dropped
 #: Elements of one row up to which rows are worked on as a whole.
 _WIDEST = 1 << 18
-_LEAST_WORK = 1 << 22  # multiplications that are worth a program for their shapes alone
 _kernels: OrderedDict = OrderedDict()  # signature → Stream, or None where there can be none
 _lock = threading.RLock()
 atexit.register(_kernels.clear)  # while LLVM can still free them
@@ -38,7 +37,7 @@ def compute(op, inputs, params):
         (found,) = mode.state.recorder.emit(op, tuple(given), params)
         return from_array(found)
 
-    if op.name in WORK:
+    if op.role in support.CONTRACTIONS:
         return _fixed(op, inputs, params)
     dim = params.get("dim")
     if dim is None:
@@ -52,7 +51,9 @@ def compute(op, inputs, params):
 def _fixed(op, inputs, params):
     """The result by a program for these very shapes."""
     arrays = [x for x in inputs if x is not None]
-    if WORK[op.name](*inputs, **params) < _LEAST_WORK or not all(map(_fits, arrays)):
+    if op.worth is not None and not op.worth(*inputs, **params):
+        return None
+    if not all(map(_fits, arrays)):
         return None
     key = (op.name, repr(params), tuple([x if x is None else (x.shape, x.dtype) for x in inputs]))
     found = _kernels.get(key, key)

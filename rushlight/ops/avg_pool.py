@@ -62,7 +62,7 @@ def _avg_pool(xp, x, *, windows, include_pad, override):
 
 
 @kernel(
-    public=False, method=False, name="avg_pool_backward", least=1 << 15,
+    public=False, method=False, name="avg_pool_backward", least=1 << 17,
     primitive="pooling mean_grad",
     shape=lambda g, *, size, **params: (*g.shape[: -len(size)], *size),
 )  # fmt: skip

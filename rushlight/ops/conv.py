@@ -89,6 +89,15 @@ def _prepared(x, weight, bias, *, name="convolution", **params):
 
 # Kernels ----------------------------------------------------------------------------------
 
+#: Multiplications that are worth a program for their shapes alone; as NumPy takes so much longer
+#: for one where channels are on their own, fewer are.
+_MANY, _DEPTHWISE = 1 << 22, 16
+
+
+def _worth(multiplications, groups, each):
+    """Whether so many are work enough for a kernel; ``each``: the channels of a group."""
+    return multiplications * (_DEPTHWISE if groups > 1 == each else 1) >= _MANY
+
 
 def _shape(x, weight, bias=None, *, stride, padding, dilation, **params):
     places = output_size(x.shape[2:], weight.shape[2:], stride, padding, dilation)
@@ -99,6 +108,9 @@ def _shape(x, weight, bias=None, *, stride, padding, dilation, **params):
     public=False, method=False, name="convolution", grad_name="ConvolutionBackward0",
     prepare=_prepared, shape=_shape, least=1 << 12, autocast=LOWER,
     primitive="convolution result",
+    worth=lambda x, weight, bias=None, *, groups, **windows: _worth(
+        prod(_shape(x, weight, **windows)) * weight[0].size, groups, weight.shape[1]
+    ),
 )  # fmt: skip
 def conv(xp, x, weight, bias=None, *, stride, padding, dilation, groups, name="convolution"):
     """The sum over each window of x times weight, plus bias."""
@@ -145,6 +157,9 @@ def _is_depthwise(weight, groups):
 @kernel(
     public=False, method=False, name="convolution_input_grad", least=1 << 12,
     primitive="convolution input_grad",
+    worth=lambda g, weight, *, groups, **_: _worth(
+        g.size * weight[0].size, groups, weight.shape[1]
+    ),
     shape=lambda g, weight, *, size, groups, **_: (g.shape[0], weight.shape[1] * groups, *size),
 )  # fmt: skip
 def conv_input(xp, g, weight, *, size, stride, padding, dilation, groups):
@@ -166,6 +181,9 @@ def conv_input(xp, g, weight, *, size, stride, padding, dilation, groups):
 @kernel(
     public=False, method=False, name="convolution_weight_grad", least=1 << 12,
     primitive="convolution weight_grad",
+    worth=lambda g, x, *, kernel_size, groups, **_: _worth(
+        g.size * (x.shape[1] // groups) * prod(kernel_size), groups, x.shape[1] // groups
+    ),
     shape=lambda g, x, *, kernel_size, groups, **_: (
         g.shape[1], x.shape[1] // groups, *kernel_size
     ),

@@ -75,6 +75,8 @@ class Op:
             and, where operations share one, its form, as in ``reduction add``; see
             ``compiler/emit/support.py``. Elementwise operations are ``pointwise``, views ``view``.
         least: From how many elements on a kernel of the compiler's takes its place, or None.
+        worth: ``worth(*inputs, **params)``: whether there is also work enough for a kernel that is
+            compiled for these very shapes, as those of contractions are; None: always.
         slopes: From as many on the gradient rules become kernels, too.
         autocast: What autocast casts its operands to, see ``autocast.py``; None: nothing.
         tensors: Names of the inputs for which a Python number won't do.
@@ -127,6 +129,7 @@ class Op:
         self.admitted: dict = {}
         self.keeps_floats = None
         self.least = options.pop("least", None)
+        self.worth = options.pop("worth", None)
         self.slopes = options.pop("slopes", kind == "elementwise")
         self.autocast = options.pop("autocast", None)
         self.rules: list[Any] = [None] * len(names)

@@ -93,7 +93,7 @@ def _max_pool(xp, x, *, windows):
 
 
 @kernel(
-    public=False, method=False, name="max_pool_backward", least=1 << 15,
+    public=False, method=False, name="max_pool_backward", least=1 << 17,
     primitive="pooling max_grad",
     shape=lambda g, x, best, *, windows: x.shape,
 )  # fmt: skip

@@ -62,6 +62,11 @@ class Attention:
             return pairs * (3 * self.features + 2 * self.outputs)
         return pairs * (self.features + self.outputs)
 
+    @property
+    def flops(self):
+        """The floating-point operations that it takes, but those of softmax."""
+        return 2 * self.products
+
 
 def describe(form, ins, _out_shape, params):
     """The description of an equation: its operation's form, inputs, result's shape, params."""

@@ -45,6 +45,11 @@ class Contraction:
     a: Matrix
     b: Matrix
 
+    @property
+    def flops(self):
+        """The floating-point operations that it takes."""
+        return 2 * prod(self.batch) * self.m * self.n * self.k
+
 
 def plan(contraction, target, name="contraction"):
     """The :class:`Plan` of a contraction on a :class:`Target`; its kernels' names start so."""

@@ -46,6 +46,12 @@ class Convolution:
         """The dtype that sums are in."""
         return FLOAT if self.dtype in HALF else self.dtype
 
+    @property
+    def flops(self):
+        """The floating-point operations that it takes."""
+        sums = self.batch * self.outputs * prod(self.places)
+        return 2 * sums * (self.channels // self.groups) * prod(self.kernel)
+
     def images(self, operand=0):
         """An operand (not the weight) as images in three dims."""
         is_x = (self.form, operand) in (("result", 0), ("weight_grad", 1))

@@ -61,6 +61,14 @@ class Pooling:
         return (*self.lead, *(self.size if self.form.endswith("grad") else self.places))
 
     @property
+    def flops(self):
+        """The floating-point operations that it takes."""
+        images, places = prod(self.lead) * prod(self.size), prod(self.lead) * prod(self.places)
+        if self.windows is None:  # they cover the image evenly
+            return max(images, places)
+        return min(images, places) * prod(self.windows[0])
+
+    @property
     def reads(self):
         """For each pooled dim, what its windows read."""
         if self.windows is None:

@@ -23,10 +23,10 @@ import numpy as np
 from rushlight.compiler.affine import strides_of
 from rushlight.dtype import bfloat16, float16
 
-__all__ = ["attention", "dtype", "role"]
+__all__ = ["CONTRACTIONS", "attention", "dtype", "role"]
 
 _KINDS = "biuf"
-_CONTRACTIONS = {"product", "convolution", "pooling", "attention"}
+CONTRACTIONS = {"product", "convolution", "pooling", "attention"}
 #: Queries and keys from which attention has kernels of its own: fewer leave lanes idle.
 _FEW = 32
 
@@ -42,7 +42,7 @@ def role(e):
     fits = _FITS.get(found)
     if not found or found == "memory" or (fits is not None and not fits(e)):
         return "call"
-    return "contraction" if found in _CONTRACTIONS else "pointwise" if found == "copy" else found
+    return "contraction" if found in CONTRACTIONS else "pointwise" if found == "copy" else found
 
 
 def elementwise(e):

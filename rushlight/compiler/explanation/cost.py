@@ -12,7 +12,7 @@ from rushlight.compiler.emit.elementwise import price
 from rushlight.compiler.emit.value import FLOAT, HALF
 from rushlight.compiler.kernel import Compute, Extremum, Indirect, Reduce, Root, Scan, Scatter
 
-__all__ = ["cost", "contraction_flops"]
+__all__ = ["bytes_of", "cost", "itemsize"]
 
 
 def cost(stores, nodes, columns, domain, sizes):
@@ -73,28 +73,6 @@ def _traffic(stores, nodes, reach, sizes):
         size = _extent(variables) * access.dtype.itemsize
         moved[access.arg, written] = moved.get((access.arg, written), 0) + size
     return sum(min(size, sizes[arg]) for (arg, _), size in moved.items())
-
-
-# Contractions -------------------------------------------------------------------------------
-
-
-def contraction_flops(equation):
-    """The floating-point operations of a product, convolution or pooling, or its gradient."""
-    x, y = equation.ins[0], equation.ins[-1 if len(equation.ins) == 1 else 1]
-    out = equation.outs[0]
-    name, params = equation.op.name, equation.params
-    if name in ("mm", "bmm"):
-        return 2 * out.size * x.shape[-1]
-    if name == "convolution":
-        return 2 * out.size * prod(y.shape[1:])
-    if name == "convolution_input_grad":
-        return 2 * x.size * prod(y.shape[1:])
-    if name == "convolution_weight_grad":
-        return 2 * x.size * (y.shape[1] // params["groups"]) * prod(params["kernel_size"])
-    windows = params.get("windows")
-    if windows is None:  # windows that cover the image evenly
-        return max(x.size, out.size)
-    return min(x.size, out.size) * prod(windows.kernel_size)
 
 
 def bytes_of(values):

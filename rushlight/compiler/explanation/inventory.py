@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from math import prod
 
-from rushlight.compiler.explanation.cost import bytes_of, contraction_flops, cost, itemsize
+from rushlight.compiler.explanation.cost import bytes_of, cost, itemsize
 from rushlight.compiler.explanation.limits import limits
 from rushlight.compiler.explanation.wording import call_reason
 from rushlight.compiler.kernel import Kernel
@@ -104,10 +104,7 @@ class Inventory:
         )
         parts = plan.temporaries[-1] if heavy != names[-1] else 0
         if step.name == heavy:
-            # Some emitters count for themselves, as what they do depends on more than shapes.
-            products = getattr(plan.description, "products", None)
-            words = _form(root)
-            flops = contraction_flops(root) if products is None else 2 * products
+            words, flops = _form(root), plan.description.flops
             moved = bytes_of([v for v in root.ins if v is not None]) + parts
         elif step.name == names[-1]:
             words, flops, moved = "adds the parts", parts // root.outs[0].itemsize, parts
