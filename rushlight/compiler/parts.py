@@ -13,8 +13,11 @@ from typing import NamedTuple
 
 from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.simplify import operands
+from rushlight.ops.definition import OPS
 
 __all__ = ["Sum", "sums"]
+
+_EMBED, _ADD = OPS["embed"], OPS["add"]
 
 
 class Sum(NamedTuple):
@@ -33,12 +36,12 @@ def sums(equations):
     filled: dict = {}  # value id → the boxes outside which it is zero
     found: dict = {}
     for e in equations:
-        if e.op.name == "embed":
+        if e.op is _EMBED:
             box = _box(e.outs[0].shape, e.params["index"])
             if box is not None:
                 embeds[e.outs[0].id] = e
                 filled[e.outs[0].id] = [box]
-        elif e.op.name == "add":
+        elif e.op is _ADD:
             terms = _sum_of(e, embeds, uses)
             if terms is None:
                 continue

@@ -16,8 +16,6 @@ from rushlight.ops.patch import laid_out
 __all__ = ["Program", "make_program"]
 
 _FAST = ("f", "d")
-#: Views that exist only of memory that lies as it did in the trace.
-_BY_LAYOUT = ("as_strided", "reshape_alias", "view", "view_dtype")
 
 
 def make_program(equations, inputs, outputs, writes=()):
@@ -162,8 +160,8 @@ def _call(e):
     )
     if not plain:
         return lambda values, params: compute(op, values, params)
-    if op.name in _BY_LAYOUT:
-        strides = e.ins[0].strides
+    if op.by_layout:
+        strides = e.ins[0].strides  # as it lay in the trace
 
         def look(values, params):
             (x,) = values

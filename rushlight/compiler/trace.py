@@ -33,8 +33,6 @@ __all__ = ["Equation", "Recorder", "key_of"]
 
 
 _HALF = (float16.numpy, bfloat16.numpy)
-#: Operations that are other ones for some values of their number.
-_OF_NUMBERS = ("pow_number", "number_pow", "xlogy_number")
 
 
 class Equation:
@@ -361,7 +359,7 @@ class Recorder:
         an input only where that makes no difference.
         """
         params = {k: _known(v) for k, v in params.items()}
-        if op.kind != "elementwise" or op.name in _OF_NUMBERS:
+        if op.kind != "elementwise" or op.varies:
             return [_known(v) for v in args], params
         arrays = [x.array for x in args if isinstance(x, Tensor)]
         most = max([OF[a.dtype].category for a in arrays], default=0)

@@ -252,7 +252,7 @@ def slow_operator(op, args, out):
     except TypeError:
         for x in args:
             if not isinstance(x, Tensor) and scalar_dtype(x) is None:
-                if op.name == "eq" and type(x) is ndarray:  # as PyTorch does, for == alone
+                if op.arrays and type(x) is ndarray:
                     return apply(op, (args[0], from_array(x)), {})
                 return NotImplemented
         raise

@@ -9,7 +9,7 @@ from rushlight.tensor import Tensor
 # Comparisons ------------------------------------------------------------------------------
 
 
-@elementwise(operator="__eq__", tensors=("x",))
+@elementwise(operator="__eq__", tensors=("x",), arrays=True)
 def eq(xp, x, y):
     """True where ``input`` equals ``other``.
 

@@ -68,6 +68,8 @@ class Op:
             replayed program checks as well.
         dynamic: The result's shape depends on values, so it cannot be traced; or a function that
             tells so from the arguments.
+        by_layout: A view that exists only of memory that lies in a certain way.
+        varies: It is another operation for some values of its number, so a trace needs to know it.
         one_of_many: A view that is one result of an operation with several, such as split.
         keeps_floats: Operands that are all float32, or all float64, are computed with as they are;
             None until that was tried.
@@ -79,6 +81,7 @@ class Op:
             compiled for these very shapes, as those of contractions are; None: always.
         slopes: From as many on the gradient rules become kernels, too.
         autocast: What autocast casts its operands to, see ``autocast.py``; None: nothing.
+        arrays: Its operator takes a NumPy array, as PyTorch's == does and no other.
         tensors: Names of the inputs for which a Python number won't do.
         kinds: What parameters take, where name and default don't tell; see ``contract.py``.
         admitted: For each parameter of a public function that is judged by its kind: the types
@@ -117,6 +120,8 @@ class Op:
         self.widen = options.pop("widen", True)
         self.varargs = options.pop("varargs", False)
         self.dynamic = options.pop("dynamic", False)
+        self.by_layout = options.pop("by_layout", False)
+        self.varies = options.pop("varies", False)
         self.one_of_many = options.pop("one_of_many", False)
         own = {"elementwise": "pointwise", "view": "view"}.get(kind, "")
         self.role, _, self.form = options.pop("primitive", own).partition(" ")
@@ -124,6 +129,7 @@ class Op:
         self.raises = options.pop("raises", False)
         self.lowering: Any = None
         self.checking: Any = None
+        self.arrays = options.pop("arrays", False)
         self.tensors = options.pop("tensors", ())
         self.kinds = options.pop("kinds", {})
         self.admitted: dict = {}

@@ -198,7 +198,7 @@ def _number_xlogy(xp, x, y):
 
 
 @elementwise(public=False, method=False, inplace=False, name="xlogy_number", dtype=floats,
-             grad_name="XlogyBackward2")  # fmt: skip
+             grad_name="XlogyBackward2", varies=True)  # fmt: skip
 def _xlogy_number(xp, x, y):
     """x · log(y) with a number for y."""
     return _xlogy_forward(xp, x, y)

@@ -36,7 +36,7 @@ def _check_exponent(x, y):
 
 
 @elementwise(public=False, method=False, inplace=False, name="pow_number", grad_name="PowBackward0",
-             check=_check_exponent)  # fmt: skip
+             check=_check_exponent, varies=True)  # fmt: skip
 def pow_number(xp, x, y):
     """x to the power of a number."""
     if x.dtype.kind not in "fc":
@@ -91,7 +91,7 @@ def _integer_power(xp, x, y):
 
 
 @elementwise(public=False, method=False, inplace=False, name="number_pow", grad_name="PowBackward2",
-             dtype=_no_bools)  # fmt: skip
+             dtype=_no_bools, varies=True)  # fmt: skip
 def _number_pow(xp, x, y):
     """A number to the power y."""
     return pow_.op.forward(xp, np.asarray(x, y.dtype), y)

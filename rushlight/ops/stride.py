@@ -270,7 +270,7 @@ unfold.grad(x=_unfold_back)
 # Any strides ------------------------------------------------------------------------------
 
 
-@view(public=False, method=False, name="as_strided", primitive="memory")
+@view(public=False, method=False, name="as_strided", by_layout=True, primitive="memory")
 def _as_strided(xp, x, *, size, stride, start, geometry):
     """Any view of the memory; ``geometry`` is (shape, strides, offset) that x had when called."""
     return reach(x, size, stride, start, "as_strided")

@@ -73,7 +73,7 @@ def _sized(x, *, shape):
     return {"shape": infer_size(shape, x.size)}
 
 
-@view(public=False, method=False, name="view", prepare=_sized)
+@view(public=False, method=False, name="view", prepare=_sized, by_layout=True)
 def _view(xp, x, *, shape):
     """The same elements in another shape, without a copy."""
     if x.flags.c_contiguous and 1 not in x.shape:
@@ -113,7 +113,10 @@ def _view_strides(shape, strides, new_shape):
 
 
 _view.grad(x=lambda g, x_shape: g.reshape(x_shape))
-_alias = view(_view.op.forward, public=False, method=False, name="reshape_alias", prepare=_sized)
+_alias = view(
+    _view.op.forward, public=False, method=False, name="reshape_alias", prepare=_sized,
+    by_layout=True,
+)  # fmt: skip
 _alias.grad(x=lambda g, x_shape: g.reshape(x_shape))
 
 
@@ -145,7 +148,7 @@ def _check_ratio(x, ratio, names):
 
 
 @view(public=False, method=False, name="view_dtype", prepare=_same_or_divisible,
-      primitive="memory")  # fmt: skip
+      by_layout=True, primitive="memory")  # fmt: skip
 def _view_dtype(xp, x, *, dtype):
     """The same bytes as elements of another dtype (a NumPy dtype)."""
     return x.view(dtype)
