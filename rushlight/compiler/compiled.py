@@ -10,6 +10,7 @@ from typing import Any
 
 from rushlight.autograd import mode
 from rushlight.compiler.abstract import user_line
+from rushlight.compiler.collection import paused
 from rushlight.compiler.entry import Entry
 from rushlight.compiler.guard import MISS
 from rushlight.errors import TraceError
@@ -193,7 +194,8 @@ class Compiled:
         return _stance == "eager_on_recompile" or first
 
     def _record(self, args, kwargs):
-        entry = Entry(self.function, args, kwargs, moving=bool(self.entries))
+        with paused():
+            entry = Entry(self.function, args, kwargs, moving=bool(self.entries))
         if entry.refusal is not None:
             if self.fullgraph:
                 raise entry.refusal

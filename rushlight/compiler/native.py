@@ -12,6 +12,7 @@ from rushlight.compiler import cache, image, threads
 from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.call import Call
 from rushlight.compiler.code import load
+from rushlight.compiler.collection import paused
 from rushlight.compiler.emit.target import host
 from rushlight.compiler.program import Program
 
@@ -30,6 +31,7 @@ class NativeProgram:
         seconds: What each phase of compilation took.
     """
 
+    @paused()
     def __init__(self, equations, inputs, outputs, writes):
         self.inputs, self.outputs = list(inputs), list(outputs)
         self.recorded = equations, self.inputs, self.outputs, writes

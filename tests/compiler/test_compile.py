@@ -1,6 +1,7 @@
 """torch.compile: what is recorded, guarded, replayed, and left as it was."""
 
 import copy
+import gc
 import os
 import pickle
 import subprocess
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 import rushlight as torch
+from rushlight.compiler.entry import Entry
 
 nn = pytest.importorskip("rushlight.nn")
 ROOT = Path(__file__).parents[2]
@@ -300,3 +302,22 @@ def test_an_llvmlite_that_cannot_be_loaded_is_none(tmp_path):
         env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert run.stdout.startswith("tensor(300.") and not run.stderr
+
+
+def test_collection_waits_while_a_call_is_recorded(monkeypatch):
+    seen = []
+
+    def entry(*args, **options):
+        seen.append(gc.isenabled())
+        return Entry(*args, **options)
+
+    monkeypatch.setattr("rushlight.compiler.compiled.Entry", entry)
+    f = torch.compile(lambda x: x.reshape(2) * 2)
+    f(torch.ones(2))
+    with pytest.raises(RuntimeError):
+        f(torch.ones(3))
+    assert seen == [False, False]
+    assert gc.isenabled()
+    monkeypatch.setattr(gc, "isenabled", lambda: False)  # who turned it off keeps it off
+    monkeypatch.setattr(gc, "enable", pytest.fail)
+    f(torch.ones(2, 1))
