@@ -1,11 +1,13 @@
 """LBFGS."""
 
+import numpy as np
+
 import rushlight
 from rushlight.autograd import mode
 from rushlight.optim.line_search import Point, strong_wolfe
 from rushlight.optim.optimizer import Optimizer
 from rushlight.optim.options import check_options
-from rushlight.tensor import Tensor
+from rushlight.tensor import Tensor, from_array
 
 __all__ = ["LBFGS"]
 
@@ -149,14 +151,20 @@ class LBFGS(Optimizer):
             inverses.append(1.0 / curvature)
             kept["H_diag"] = curvature / change.dot(change)
         shares = state.setdefault("al", [None] * size)
-        d = -g
-        for i in reversed(range(len(changes))):
-            shares[i] = steps[i].dot(d) * inverses[i]
-            d.add_(changes[i], alpha=-shares[i])
-        d = d * kept["H_diag"]
-        for i in range(len(changes)):
-            d.add_(steps[i], alpha=shares[i] - changes[i].dot(d) * inverses[i])
-        return d
+        # On arrays, as these are two operations for all that is remembered, on few numbers each.
+        past = [
+            (y.array, s.array, r.array) for y, s, r in zip(changes, steps, inverses, strict=True)
+        ]
+        d = -g.array
+        for i, (change, step, inverse) in reversed([*enumerate(past)]):
+            share = step.dot(d) * inverse
+            d -= share * change
+            shares[i] = from_array(np.asarray(share))
+        scale = kept["H_diag"]
+        d *= scale.array if isinstance(scale, Tensor) else scale
+        for (change, step, inverse), share in zip(past, shares, strict=False):
+            d += (share.array - change.dot(d) * inverse) * step
+        return from_array(d)
 
     def _search(self, closure, start, t, d, most):
         """(loss, gradient, step, evaluations) of a line search from ``start`` along ``d``."""
