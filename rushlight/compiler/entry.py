@@ -357,10 +357,12 @@ class Entry:
         while set_anew:  # nobody is to hold a tensor of the trace that the function does not
             owner, target, value = set_anew.pop(0)
             if not results.can_set(value):
+                what = f"changes {_named(target)} to a {type(value).__name__}"
+                if value is NOTHING:
+                    what = f"deletes {_named(target)}"
                 raise TraceError(
-                    f"the function changes {_named(target)} to a {type(value).__name__}, which a "
-                    "program cannot do again; keep it in a tensor, or change it outside "
-                    "torch.compile"
+                    f"the function {what}, which a program cannot do again; keep it in a tensor, "
+                    "or change it outside torch.compile"
                 )
             lines.append(f"{self._target(owner, target)} = {results.expression(value)}")
             del value

@@ -12,7 +12,7 @@ makes its value a condition.
 
 import operator
 
-__all__ = ["Number", "Numbers"]
+__all__ = ["Number", "Numbers", "without_numbers"]
 
 
 class Number:
@@ -66,9 +66,12 @@ class Numbers:
 
     def compute(self, text, function, *operands):
         """What ``function`` gives of numbers; ``text`` says the same."""
-        found = function(*map(_value, operands))
+        try:
+            found = function(*map(_value, operands))
+        except ArithmeticError:  # which the function may catch
+            found = None
         if type(found) not in (int, float):
-            return function(*[x.known() if type(x) is Number else x for x in operands])
+            return function(*map(without_numbers, operands))
         number = Number(self, f"j{len(self.steps)}", found)
         self.steps.append((number.name, text, operands, None))
         if "**" in text:  # of which the type depends on the values
@@ -80,6 +83,14 @@ class Numbers:
         found = function(*map(_value, operands))
         self.steps.append((None, text, operands, found))
         return found
+
+    def fits(self, number):
+        """Whether ``number`` is a float, or an integer of 64 bits, which is then a condition."""
+        if type(number.value) is float:
+            return True
+        return self.decide(
+            f"{-(2**63)} <= {{0}} < {2**63}", lambda n: -(2**63) <= n < 2**63, number
+        )
 
     def pin(self, number):
         """Make the value of ``number`` a condition."""
@@ -97,12 +108,25 @@ class Numbers:
 
     def add_lines(self, source):
         """Add the lines of the steps to those of a call."""
-        for name, text, operands, value in self.steps:
-            names = [x.name if type(x) is Number else source.name(x) for x in operands]
-            if name is not None:
-                source.line(f"{name} = {text.format(*names)}")
-            else:
-                source.demand(source.same(f"({text.format(*names)})", value))
+        if not self.steps:
+            return
+        with source.block("try:"):
+            for name, text, operands, value in self.steps:
+                names = [x.name if type(x) is Number else source.name(x) for x in operands]
+                if name is not None:
+                    source.line(f"{name} = {text.format(*names)}")
+                else:
+                    source.demand(source.same(f"({text.format(*names)})", value))
+        source.line("except ArithmeticError: return MISS")
+
+
+def without_numbers(value):
+    """``value``, with the value of each ``Number`` in it, which other calls then have to have."""
+    if type(value) is Number:
+        return value.known()
+    if type(value) in (tuple, list, set, frozenset):
+        return type(value)(map(without_numbers, value))
+    return value
 
 
 def _value(x):

@@ -11,7 +11,7 @@ from rushlight.autograd.tape import Leaf
 from rushlight.autograd.write import detached
 from rushlight.compiler.arrays import Array
 from rushlight.compiler.guard import is_plain
-from rushlight.compiler.numbers import Number
+from rushlight.compiler.numbers import Number, without_numbers
 from rushlight.compiler.trace import Grad
 from rushlight.errors import TraceError
 from rushlight.tensor import Tensor, disabled_torch_function, from_array
@@ -66,6 +66,10 @@ class Results:
         owner = self.arguments.owner(tree)
         if owner is not None:
             return owner
+        if id(tree) in self.recorder.known:
+            return self.source.name(tree)
+        if type(tree) is slice:
+            return f"slice({self._list((tree.start, tree.stop, tree.step))})"
         if isinstance(tree, tuple) and hasattr(tree, "_make"):  # a named tuple
             return f"{self.source.name(type(tree)._make)}([{self._list(tree)}])"
         if type(tree) in (tuple, list):
@@ -78,9 +82,10 @@ class Results:
             return self._container(tree)
         if dataclasses.is_dataclass(tree) and not isinstance(tree, type):
             return self._dataclass(tree)
+        tree = without_numbers(tree)
         if type(tree) is set and all(map(is_plain, tree)):
             return f"set({self._key(frozenset(tree))})"
-        if is_plain(tree) or id(tree) in self.recorder.known:
+        if is_plain(tree):
             return self._key(tree)
         return self._made(tree)
 
@@ -102,6 +107,7 @@ class Results:
         return ", ".join([self.expression(item) for item in items])
 
     def _key(self, value):
+        value = without_numbers(value)
         return repr(value) if value is None or type(value) is bool else self.source.name(value)
 
     def _container(self, tree):

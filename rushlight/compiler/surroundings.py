@@ -347,8 +347,7 @@ class Surroundings(list):
             self._note(f"{{0}}[{name!r}]", own, own[name])
         for name in sorted(self.asked - own.keys()):
             self.append((f"{name!r} not in {{0}}", (own,), True))
-        if isinstance(owner, types.FunctionType) or _users(type(owner).__module__):
-            self.owners.append((owner, dict(own)))
+        self.owners.append((owner, dict(own)))
 
     def _class(self, cls):
         """Note the attributes of a class of the user's, which the code may call."""

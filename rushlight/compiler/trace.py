@@ -17,7 +17,7 @@ from rushlight.autograd.write import detached, follow, stamp
 from rushlight.compiler.abstract import Abstract, refuse_values, user_line
 from rushlight.compiler.arrays import Array
 from rushlight.compiler.inference import infer
-from rushlight.compiler.numbers import Number, Numbers
+from rushlight.compiler.numbers import Number, Numbers, without_numbers
 from rushlight.compiler.surroundings import Surroundings, surroundings
 from rushlight.compiler.undo import place_name, setter
 from rushlight.dtype import OF, bfloat16, float16
@@ -198,8 +198,10 @@ class Recorder:
         return from_array(value)
 
     def _live_number(self, number, dtype=None):
-        """The tensor of ``number``, in ``dtype`` if there is one."""
+        """The tensor of ``number``, in ``dtype`` if there is one; its value if it is too large."""
         if number.name not in self._tensors:
+            if not self.numbers.fits(number):
+                return number.known()
             value = Abstract((), type(number.value))
             get = partial(getattr, number, "value")
             self.lives.append(Live(get, None, False, 0, value, number))
@@ -358,9 +360,9 @@ class Recorder:
         Python's numbers decide less about the dtype of a result than tensors do, so a number is
         an input only where that makes no difference.
         """
-        params = {k: _known(v) for k, v in params.items()}
+        params = {k: without_numbers(v) for k, v in params.items()}
         if op.kind != "elementwise" or op.varies:
-            return [_known(v) for v in args], params
+            return [without_numbers(v) for v in args], params
         arrays = [x.array for x in args if isinstance(x, Tensor)]
         most = max([OF[a.dtype].category for a in arrays], default=0)
         dtype = _alone([a for a in arrays if OF[a.dtype].category == most])
@@ -371,7 +373,7 @@ class Recorder:
             and dtypes[type(x.value)] <= most
             and name not in op.tensors
             and dtype not in _HALF
-            else _known(x)
+            else without_numbers(x)
             for x, name in zip(args, op.inputs, strict=True)
         ]
         return found, params
@@ -474,15 +476,6 @@ def _alone(arrays):
         return None
     dtypes = {a.dtype for a in arrays}
     return np.result_type(*dtypes) if len(dtypes) > 1 else arrays[0].dtype
-
-
-def _known(value):
-    """``value``, with the value of each ``Number`` in it."""
-    if type(value) is Number:
-        return value.known()
-    if type(value) in (tuple, list):
-        return type(value)(map(_known, value))
-    return value
 
 
 def key_known(recorder, x):

@@ -290,7 +290,19 @@ def a_table_of_functions():
     return of(h, f)
 
 
-@pytest.mark.parametrize("make, count", [(a_length, 2), (a_flag, 2), (a_table_of_functions, 3)])
+def on_a_layer():
+    layer = nn.Linear(2, 2)
+
+    def f(x):
+        layer.flag = not getattr(layer, "flag", False)
+        return x * 2 if layer.flag else x
+
+    return f, lambda: layer.flag
+
+
+@pytest.mark.parametrize(
+    "make, count", [(a_length, 2), (a_flag, 2), (a_table_of_functions, 3), (on_a_layer, 3)]
+)
 def test_constants(make, count):
     assert programs(make) == count
 
@@ -434,9 +446,80 @@ def of_integers():
     return of(h, f)
 
 
+def counters_that_change_places(put):
+    """The containers themselves are exchanged: each holds its own number."""
+
+    def make():
+        a, b = put(1), put(10)
+        h = Holder(a=a, b=b)
+
+        def f(x):
+            h.a[0] += 1
+            h.a, h.b = h.b, h.a
+            return x * h.a[0], h.a
+
+        return f, lambda: [a[0], b[0], h.a is a, h.b is b]
+
+    return make
+
+
+def a_division_that_fails():
+    h = Holder(n=3)
+
+    def f(x):
+        h.n -= 1
+        try:
+            scale = 6 / h.n
+        except ZeroDivisionError:
+            scale = 100.0
+        return x * scale
+
+    return of(h, f)
+
+
+def a_division_that_fails_first():
+    h = Holder(n=0)
+
+    def f(x):
+        try:
+            scale = 6 / h.n
+        except ZeroDivisionError:
+            scale = 100.0
+        h.n += 1
+        return x * scale
+
+    return f, lambda: h.n + 0
+
+
+def an_overflow():
+    h = Holder(n=100.0)
+
+    def f(x):
+        try:
+            h.n = h.n**10
+        except OverflowError:
+            h.n = 2.0
+        return x * h.n
+
+    return of(h, f)
+
+
+def inside_of_results():
+    h = Holder(n=1, key=3)
+
+    def f(x):
+        h.n, h.key = 3 - h.n, h.key
+        return x, [slice(h.n, None), slice(h.n)], {h.key: 1, (h.key, "a"): 2}, {h.key}
+
+    return of(h, f)
+
+
 @pytest.mark.parametrize(
     "make, count",
     [
+        (counters_that_change_places(lambda n: [n]), 2),
+        (counters_that_change_places(lambda n: {0: n}), 2),
+        (inside_of_results, 1),
         (counter, 1),
         (corrected, 1),
         (now_and_then, 2),
@@ -451,6 +534,21 @@ def of_integers():
 )
 def test_numbers(make, count):
     assert programs(make) == count
+
+
+def test_integers_of_more_than_64_bits():
+    h = Holder(n=10**17)
+
+    def f(x):
+        h.n *= 7
+        return x * h.n
+
+    g, x = torch.compile(f), torch.ones(2)
+    g(x), g(x)
+    assert g._compiled.count == 1
+    with pytest.warns(UserWarning, match="running eagerly"):
+        assert g(x).tolist() == pytest.approx([343e17] * 2)
+    assert h.n == 343 * 10**17
 
 
 def test_attributes_that_no_code_names():
@@ -636,7 +734,7 @@ def deletes(h, x):
 @pytest.mark.parametrize(
     "make",
     [
-        of_the_class, power, asks_for_its_type, wants(math.sqrt), wants(str), wants(hash), wants(lambda n: [1, 2, 3, 4, 5, 6, 7, 8][n]),
+        of_the_class, power, a_division_that_fails, a_division_that_fails_first, an_overflow, asks_for_its_type, wants(math.sqrt), wants(str), wants(hash), wants(lambda n: [1, 2, 3, 4, 5, 6, 7, 8][n]),
         wants(lambda n: len(range(n))), wants(lambda n: f"{n:.1f}"), wants(round),
         wants(lambda n: len([0] * n)), wants(lambda n: n.bit_length()), wants(lambda n: n & 1),
         wants(lambda n: divmod(n, 2)[1]), wants(lambda n: (n if type(n) is int else -n)),
