@@ -184,7 +184,10 @@ class Loops:
         if n <= full or (n <= 4 * full and not dear):
             self.lanes = 1 << (n - 1).bit_length()
             return
-        most = 1 if dear > 3 or self.tile is not None else 2 if dear else 4
+        # All that one function keeps finds room even fourfold, where nothing else is kept.
+        keeps = any(type(n) in (*REDUCING, Scan) for n in self.nodes)
+        alone = dear == 1 and target.registers >= 32 and not keeps
+        most = 1 if dear > 3 or self.tile is not None else 2 if dear and not alone else 4
         while most > 1 and -n % (full * most) > n // 8:
             most //= 2
         self.lanes = full * most
