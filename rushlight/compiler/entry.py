@@ -8,6 +8,7 @@ other effects that the call had. ``Entry.text`` shows it.
 import importlib
 import threading
 import time
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -39,6 +40,7 @@ from rushlight.compiler.undo import (
     options,
     place_name,
     put_back,
+    remember,
 )
 from rushlight.errors import TraceError
 from rushlight.tensor import Tensor
@@ -68,6 +70,7 @@ class Entry:
 
     program: Any = None
     refusal: TraceError | None = None
+    _moved: Any = ()  # schedulers that are called ahead of the program
 
     def __init__(self, function, args, kwargs, moving=False):
         self.held: Any = None
@@ -239,7 +242,6 @@ class Entry:
         held = [i for i, c in enumerate(kept) if c.value.id in changed]
         written = [name for name, c in fresh.items() if c.value.id in changed]
         demand_apart(source, fresh, written, held)
-        self.held.number_lines(first)
         inputs = [c.value for c in (*fresh.values(), *kept)]
         inputs += [live.value for live in lives] + [place for _, place in slots]
         names = self._tensor_names(fresh, kept)
@@ -249,15 +251,29 @@ class Entry:
             saved, more = self._saved(backward, results, unwritten)
         writes = [(i, changed[v.id]) for i, v in enumerate(inputs) if v.id in changed]
         self.program = make_program(equations, inputs, [*results.values, *more], writes)
-        self._run(fresh, names, changed)
+        self._run(fresh, names, changed, first)
         return saved
 
-    def _run(self, fresh, names, changed):
+    def _run(self, fresh, names, changed, first):
         source, held = self.source, self.held
         source.names.update(program=self.program, held=held, stamp=stamp)
-        if held.slots:
-            source.line("held.own_gradients()")
-        source.line(f"found = program.run([{', '.join(fresh)}], held.arrays)")
+        with ExitStack() as blocks:
+            if first:  # which are not to have been, should a later one or the program fail
+                moved = source.name(self._moved)
+                source.line(f"back = {source.name(remember)}({moved})")
+                blocks.enter_context(source.block("try:"))
+            if any(live.number is not None for live in held.lives):
+                # Other threads may call with other numbers.
+                lock = source.name(threading.RLock())
+                blocks.enter_context(source.block(f"with {lock}:"))
+            held.number_lines(first)
+            if held.slots:
+                source.line("held.own_gradients()")
+            source.line(f"found = program.run([{', '.join(fresh)}], held.arrays)")
+        if first:
+            with source.block("except BaseException:"):
+                source.line("back()")
+                source.line("raise")
         for c in fresh.values():
             if c.value.id in changed:
                 source.line(f"stamp({names[c.value.id][1]})")
@@ -281,6 +297,7 @@ class Entry:
                 "inside torch.compile, a learning rate that depends on a tensor's value was set "
                 "before the optimizer's step that reads it"
             )
+        self._moved = [args[0] for _, args, _ in recorder.calls[:n]]
         recorder.calls = []
         return lines[:n], lines[n:]
 

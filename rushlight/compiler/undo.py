@@ -19,7 +19,7 @@ from rushlight.tensor import Tensor
 
 __all__ = [
     "NOTHING", "Streams", "added", "changes", "getter", "options", "place_name", "put_back",
-    "setter",
+    "remember", "setter",
 ]  # fmt: skip
 
 #: Templates of conditions that are places, which can be written to.
@@ -100,6 +100,27 @@ def options(optimizers):
         for key, value in group.items()
         if isinstance(key, str) and is_plain(value)
     ]
+
+
+def remember(schedulers):
+    """A function that gives schedulers, and the options that they set, what they have now."""
+    owners: list = []
+    schedulers = [*schedulers]
+    for scheduler in schedulers:  # grows while it is gone through
+        owners += [vars(scheduler), *scheduler.optimizer.param_groups]
+        schedulers += vars(scheduler).get("_schedulers", ())
+    before = [(own, own.copy()) for own in owners]
+    rates = [own["lr"] for own in owners if isinstance(own.get("lr"), Tensor)]
+    arrays = [(rate.array, rate.array.copy()) for rate in rates]
+
+    def back():
+        for own, values in before:
+            own.clear()
+            own.update(values)
+        for array, values in arrays:
+            array[...] = values
+
+    return back
 
 
 @functools.cache

@@ -2,6 +2,8 @@
 
 import collections
 import math
+import sys
+import threading
 import types
 import warnings
 
@@ -549,6 +551,28 @@ def test_integers_of_more_than_64_bits():
     with pytest.warns(UserWarning, match="running eagerly"):
         assert g(x).tolist() == pytest.approx([343e17] * 2)
     assert h.n == 343 * 10**17
+
+
+def test_numbers_of_several_threads():
+    f, x, wrong = torch.compile(lambda x, w: x * w), torch.ones(8), []
+    f(x, 0.0), f(x, 1.0)
+
+    def work(w):
+        for _ in range(2000):
+            if f(x, w)[0].item() != w:
+                wrong.append(w)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=work, args=(k / 4,)) for k in range(1, 4)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert not wrong and f._compiled.count == 2
 
 
 def test_attributes_that_no_code_names():

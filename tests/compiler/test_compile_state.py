@@ -708,6 +708,36 @@ def test_a_failure_in_a_step():
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize("rate", [0.1, torch.tensor(0.1)])
+def test_a_failure_after_a_scheduler(rate):
+    """The rate that a scheduler set ahead of a program that fails is not left."""
+    w = nn.Parameter(torch.ones(2))
+    optimizer = torch.optim.SGD([w], lr=rate)
+    schedulers = [torch.optim.lr_scheduler.ExponentialLR(optimizer, f) for f in (0.5, 0.25)]
+    both = torch.optim.lr_scheduler.ChainedScheduler(schedulers)
+
+    @torch.compile(fullgraph=True)
+    def step(i):
+        both.step()
+        optimizer.zero_grad()
+        w[i].sum().backward()
+        optimizer.step()
+
+    def state():
+        return [*[s.last_epoch for s in schedulers], float(optimizer.param_groups[0]["lr"])]
+
+    step(torch.tensor([0]))
+    before = state()
+    for _ in range(2):
+        with pytest.raises(IndexError):
+            step(torch.tensor([2]))
+        assert state() == before == [1, 1, pytest.approx(0.1 / 8)]
+    step(torch.tensor([1]))
+    assert state() == [2, 2, pytest.approx(0.1 / 64)]
+    assert w.tolist() == pytest.approx([1 - 0.1 / 8, 1 - 0.1 / 64])
+    assert step._compiled.count == 1
+
+
 # Tensors that look at memory from outside ---------------------------------------------------
 
 
