@@ -138,8 +138,9 @@ class Entry:
                 raise recorder.refused
             if recorder.calls and self._reads_options:
                 raise TraceError(
-                    "the function reads an optimizer's options, and takes a scheduler's step, "
-                    "which comes after the program; do one of them outside torch.compile"
+                    "the function reads an optimizer's options, or a scheduler's, and takes a "
+                    "scheduler's step, which comes after the program; do one of them outside "
+                    "torch.compile"
                 )
             self._take_apart(box, recorder)
             recorder.restore()

@@ -87,7 +87,7 @@ class Surroundings(list):
         optimizers: The optimizers met.
         containers, owners: What ``put_back`` needs to know of lists and of objects.
         refusal: The error about something that gives other values at each call, or None.
-        reads_options: Whether the code names options of optimizers.
+        reads_options: Whether the code names options of optimizers, or what schedulers move.
         stored: Names that the code assigns to.
         asks_types: Whether the code asks for types, of which a stand-in has another one.
         places: The conditions of places that the code may assign anew, where there are tensors:
@@ -335,11 +335,23 @@ class Surroundings(list):
 
     def _object(self, value):
         """Note the attributes of an object of a class of the user's."""
+        if hasattr(type(value), "get_last_lr"):
+            self._scheduler(value)
         if type(value).__module__.split(".")[0] in ("rushlight", "torch"):
             return
         self._members(type(value), value)
         if type(getattr(value, "__dict__", None)) is dict:
             self._attributes(value)
+
+    def _scheduler(self, scheduler):
+        """Note what the code itself reads of what a scheduler's steps move."""
+        own = scheduler.__dict__
+        members = [_code_of(m) for c in type(scheduler).__mro__ for m in vars(c).values()]
+        codes = [getattr(inspect.unwrap(m), "__code__", None) for m in members if m is not None]
+        moved = {name for code in codes if code is not None for name in _names(code)[3]}
+        for name in sorted(self.names & own.keys() & moved):
+            self._note(f"{{0}}[{name!r}]", own, own[name])
+            self.reads_options = True
 
     def _attributes(self, owner, apart=()):
         own = owner.__dict__

@@ -558,9 +558,7 @@ def test_numbers_of_several_threads():
     f(x, 0.0), f(x, 1.0)
 
     def work(w):
-        for _ in range(2000):
-            if f(x, w)[0].item() != w:
-                wrong.append(w)
+        wrong.extend([w for _ in range(2000) if f(x, w)[0].item() != w])
 
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)

@@ -318,6 +318,7 @@ def told_rates(where):
         unlike_steps,
         told_rates(lambda optimizer, _: optimizer.param_groups[0]["lr"]),
         told_rates(lambda _, scheduler: scheduler.get_last_lr()[0]),
+        told_rates(lambda _, scheduler: scheduler.last_epoch),
     ],
 )
 def test_steps_and_rates_that_no_program_can_follow(make):
@@ -340,6 +341,16 @@ def test_a_rate_that_the_function_tells():
     assert f().item() == 0.5
     optimizer.param_groups[0]["lr"] = 0.25
     assert f().item() == 0.25
+
+
+def test_the_count_of_a_scheduler_that_is_stepped_outside():
+    optimizer = torch.optim.SGD([torch.ones(1)])
+    scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.5)
+    optimizer.step()
+    f = compiled(lambda x: x * scheduler.last_epoch)
+    for k in range(3):
+        assert f(torch.ones(1)).item() == k
+        scheduler.step()
 
 
 def test_modes_that_the_function_changes():
