@@ -7,8 +7,11 @@ from rushlight.errors import UnsupportedDtypeError
 from rushlight.ops.arithmetic import div_
 from rushlight.ops.definition import function
 from rushlight.ops.kinds import elementwise
+from rushlight.ops.limits import check_range
 from rushlight.ops.promotion import real_only
 from rushlight.tensor import Tensor, short
+
+_BY_ZERO = "ZeroDivisionError: an integer is divided by zero"
 
 
 def real_numbers(operands):
@@ -30,7 +33,7 @@ def _is_bool(x):
 def refuse_zero(x, y):
     """RuntimeError where integers would be divided by zero; floats give inf or nan."""
     if _is_integer(x) and _is_integer(y) and not np.all(y) and not (_is_bool(x) and _is_bool(y)):
-        raise RuntimeError("ZeroDivisionError: an integer is divided by zero")
+        raise RuntimeError(_BY_ZERO)
 
 
 @elementwise(public=False, method=False, inplace=False, name="div_floor", dtype=real_numbers,
@@ -177,3 +180,18 @@ def fmod(input, other, *, out=None):
     tensor([-1,  1])
     """
     return (_fmod if isinstance(other, Tensor) else _fmod_number)(input, other, out=out)
+
+
+def _check_zero(x, y):
+    """``refuse_zero`` of tensors, as an operation."""
+    whole = [v.dtype.category < 2 if isinstance(v, Tensor) else isinstance(v, int) for v in (x, y)]
+    zero = y == 0
+    if all(whole) and zero is not False:
+        zero = zero if isinstance(zero, Tensor) else x == x
+        check_range(zero, low=0, high=0, error=RuntimeError, message=_BY_ZERO)
+
+
+for _op in (
+    div_floor, div_trunc, floor_divide, _remainder, _remainder_number, _fmod, _fmod_number,
+):  # fmt: skip
+    _op.lower_check(_check_zero)

@@ -92,3 +92,27 @@ def test_inference_tensors_and_subclasses():
     for _ in range(2):
         kinds = [type(t) for t in f(torch.ones(1).as_subclass(Named), torch.ones(1))]
         assert kinds == [Named, torch.Tensor, Named]
+
+
+@pytest.mark.parametrize("f", [
+    lambda x, y: x // y, lambda x, y: x % y, torch.fmod, lambda x, y: 5 // y,
+    lambda x, y: torch.div(x, y, rounding_mode="trunc"),
+    lambda x, y: torch.div(x, y, rounding_mode="floor"),
+])  # fmt: skip
+def test_integers_divided_by_zero(f):
+    compiled = torch.compile(f, fullgraph=True)
+    x, y, wrong = torch.tensor([7, -7, 3]), torch.tensor([2, 3, -2]), torch.tensor([2, 0, 1])
+    assert torch.equal(compiled(x, y), f(x, y))
+    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+        compiled(x, wrong)
+    floats = compiled(x.double(), wrong.double())
+    assert torch.equal(floats.nan_to_num(9), f(x.double(), wrong.double()).nan_to_num(9))
+
+
+def test_integers_divided_by_the_number_zero():
+    compiled = torch.compile(lambda x, n: x // n)
+    x = torch.tensor([7, -7])
+    for n in (2, 3, 4):
+        assert torch.equal(compiled(x, n), x // n)
+    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+        compiled(x, 0)
