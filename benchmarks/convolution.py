@@ -74,6 +74,7 @@ def _numbers(op, shape):
     rest = {"stride": 1, "padding": 0, "dilation": 1, **rest}
     params = {k: rest[k] if k == "groups" else (rest[k],) * len(size) for k in rest}
     params.setdefault("groups", 1)
+    params["kernel_size"] = kernel
     places = output_size(size, kernel, *[params[k] for k in ("stride", "padding", "dilation")])
     shapes = {"x": (n, c, *size), "w": (o, c // params["groups"], *kernel), "g": (n, o, *places)}
     names = dict(zip(OPS, ("xwg", "gwx", "gxw"), strict=True))[op]
