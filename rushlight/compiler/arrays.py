@@ -10,16 +10,12 @@ from typing import Any
 import numpy as np
 
 from rushlight.autograd import mode
+from rushlight.compiler.stand_in import methods
 
 __all__ = ["Array"]
 
 #: What of an array a call is recorded for, and may be asked for.
 _KNOWN = ("dtype", "itemsize", "nbytes", "ndim", "shape", "size", "strides")
-#: What every object does in a way of its own.
-_OF_OBJECTS = {
-    "__new__", "__init__", "__class__", "__getattribute__", "__setattr__", "__delattr__", "__dir__",
-    "__doc__", "__init_subclass__", "__subclasshook__", "__sizeof__", "__len__",
-}  # fmt: skip
 
 
 class Array:
@@ -46,6 +42,5 @@ def _refuse(self, *args, **kwargs) -> Any:
     )
 
 
-for _name in {*dir(np.ndarray)} - _OF_OBJECTS - {*Array.__dict__}:
-    if _name.startswith("__"):
-        setattr(Array, _name, _refuse)
+for _name in methods(Array, np.ndarray):
+    setattr(Array, _name, _refuse)

@@ -119,6 +119,7 @@ class Loops:
         self.rows = collapse(kernel.rows, addressed)
         self.columns = collapse(kernel.columns, addressed)
         self._orient()
+        self.full = _reached(self.nodes, set(self.columns))
         self._widen(target)
         self._stages()
         self._spill()
@@ -179,8 +180,7 @@ class Loops:
         n = self.vector.extent
         sizes = [x.dtype.itemsize for x in (*self.stores, *self.nodes) if x.dtype.kind == "f"]
         full = target.vector_bytes // max([4, *sizes])
-        inner = _reached(self.nodes, set(self.columns)) if self.columns else None
-        dear = sum([_dear(n) for n in self.nodes if inner is None or id(n) in inner])
+        dear = sum([_dear(n) for n in self.nodes if not self.columns or id(n) in self.full])
         if n <= full or (n <= 4 * full and not dear):
             self.lanes = 1 << (n - 1).bit_length()
             return
@@ -242,7 +242,6 @@ class Loops:
 
     def _stages(self):
         """Sort what is to be computed into passes over the columns."""
-        self.full = _reached(self.nodes, set(self.columns))
         ready: dict = {}
         for node in self.nodes:
             r = max([ready[id(c)] for c in node.operands], default=0)

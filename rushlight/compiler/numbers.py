@@ -12,6 +12,8 @@ makes its value a condition.
 
 import operator
 
+from rushlight.compiler.stand_in import methods
+
 __all__ = ["Number", "Numbers", "without_numbers"]
 
 
@@ -140,11 +142,6 @@ _ARITHMETIC = {
 }  # fmt: skip
 _COMPARISONS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
 _SIGNS = {"neg": "-", "pos": "+", "abs": "abs"}
-#: What every object does in a way of its own.
-_OF_OBJECTS = {
-    "__new__", "__init__", "__class__", "__getattribute__", "__setattr__", "__delattr__", "__dir__",
-    "__doc__", "__init_subclass__", "__subclasshook__", "__sizeof__",
-}  # fmt: skip
 
 
 def _binary(text, function, method):
@@ -169,9 +166,8 @@ def _of_value(name):
 
 
 def _give_methods():
-    for name in {*dir(int), *dir(float)} - _OF_OBJECTS - Number.__dict__.keys():
-        if name.startswith("__"):
-            setattr(Number, name, _of_value(name))
+    for name in methods(Number, int, float):
+        setattr(Number, name, _of_value(name))
     for name, sign in _ARITHMETIC.items():
         function = getattr(operator, name)
         setattr(Number, f"__{name}__", _binary(f"{{0}} {sign} {{1}}", function, "compute"))

@@ -1,7 +1,7 @@
 """Taking back what a traced function did outside: values of attributes, entries of lists and dicts.
 
-A program computes with tensors alone: counting calls, say, or filling a list it cannot do, and
-the function that does so has to run itself.
+What it assigned is told by ``changes``, as each run assigns it anew; what no assignment can do
+again, by ``put_back``: a function that fills a list, say, has to run itself.
 """
 
 import ast

@@ -49,39 +49,41 @@ def _slope(g, x_shape, places, mode, align, factors, antialias):
     )  # fmt: skip
 
 
-def _repeats(size, places, mode, factors):
-    """How often in a row each element of a dim comes, by whole factors; None where by others."""
-    repeats = [o // n for n, o in zip(size, places, strict=True)]
+def _repeats(shape, size, places, mode, factors):
+    """(dims before, (n, r) for each dim, whose n elements come r times in a row).
+
+    None where the factors are not whole.
+    """
+    repeats = [(n, o // n) for n, o in zip(size, places, strict=True)]
     regular = all(
         o % n == 0 and factor in (None, r) and (mode == "nearest" or r % 2 or factor is None)
-        for n, o, r, factor in zip(size, places, repeats, factors, strict=True)
+        for (n, r), o, factor in zip(repeats, places, factors, strict=True)
     )
-    return repeats if mode.startswith("nearest") and regular else None
+    if not mode.startswith("nearest") or not regular:
+        return None
+    return tuple(shape[: len(shape) - len(size)]), repeats
 
 
 def _repeated(x, places, mode, factors):
     """Whole factors: each element comes several times in a row."""
-    size = tuple(x.shape[len(x.shape) - len(places) :])
-    repeats = _repeats(size, places, mode, factors)
-    if repeats is None:
+    found = _repeats(x.shape, x.shape[len(x.shape) - len(places) :], places, mode, factors)
+    if found is None:
         return NotImplemented
-    lead = tuple(x.shape[: len(x.shape) - len(places)])
-    ones = [n for s in size for n in (s, 1)]
-    many = [n for pair in zip(size, repeats, strict=True) for n in pair]
+    lead, repeats = found
+    ones = [k for n, _ in repeats for k in (n, 1)]
+    many = [k for pair in repeats for k in pair]
     return x.reshape((*lead, *ones)).expand((*lead, *many)).reshape((*lead, *places))
 
 
 @_upsample_grad.lower
 def _summed(g, size, mode, factors):
     """Whole factors: what was repeated is summed."""
-    places = tuple(g.shape[len(g.shape) - len(size) :])
-    repeats = _repeats(size, places, mode, factors)
-    if repeats is None:
+    found = _repeats(g.shape, size, g.shape[len(g.shape) - len(size) :], mode, factors)
+    if found is None:
         return NotImplemented
-    lead = tuple(g.shape[: len(g.shape) - len(size)])
-    many = [n for pair in zip(size, repeats, strict=True) for n in pair]
+    lead, repeats = found
     dims = tuple([len(lead) + 2 * k + 1 for k in range(len(size))])
-    return g.reshape((*lead, *many)).sum(dims)
+    return g.reshape((*lead, *[n for pair in repeats for n in pair])).sum(dims)
 
 
 def _op(name, title, nearest):
