@@ -15,6 +15,7 @@ import pytest
 import rushlight as torch
 from rushlight import nn
 from tests.compiler import surroundings as outside
+from tests.compiler.test_assignments import beside_the_class, of_the_class
 
 
 def one(k=1.0):
@@ -426,29 +427,6 @@ def test_what_is_too_much_to_look_at():
 # What only Python can do again ------------------------------------------------------------
 
 
-def counts_in_its_class():
-    class Counter:
-        n = 0
-
-        def __call__(self, x):
-            self.n += 1
-            return x * self.n
-
-    c = Counter()
-    return lambda x: c(x)
-
-
-def counts_for_the_class():
-    class Counter:
-        n = 0
-
-        def up(self, x):
-            Counter.n += 1
-            return x * Counter.n
-
-    return Counter().up
-
-
 def counts_in_a_function():
     def f(x):
         f.n = getattr(f, "n", 0) + 1
@@ -514,8 +492,8 @@ def forks_the_stream(x):
 
 
 PYTHONS = {
-    "a count beside its class": counts_in_its_class,
-    "a count in the class": counts_for_the_class,
+    "a count beside its class": lambda: beside_the_class()[0],
+    "a count in the class": lambda: of_the_class()[0],
     "a count in the function": counts_in_a_function,
     "an entry": counts_in_a_dict,
     "a list": lambda: grows([], "append"),
