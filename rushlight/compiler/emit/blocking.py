@@ -21,6 +21,7 @@ NEXT = 8  # cycles a step that finds nothing in a core's own caches
 STREAM = 32  # bytes a cycle from a core's second-level cache
 PAGE, PAGES = 4, 48  # cycles to find a page, and how many pages are known
 FAR = 0.06  # cycles an element to get it from the cache that all cores share
+LATE = 250  # cycles until memory brings what nobody saw coming: the start of a chunk's row of sums
 START, CHUNK_START = 4000, 300  # cycles to start a kernel on all threads, and a chunk
 CODE = 400  # cycles that more code must gain
 SHARE = 1 << 13  # cycles of work for a thread, times the number of threads
@@ -88,24 +89,26 @@ class Blocking:
 
     @property
     def left_pitch(self):
-        """From row to row (along depth) or from step to step (along the side) of packed rows."""
-        lanes = self.tile.lanes
-        along_depth = self.left.axis == "depth"
-        size = self.depth_block if along_depth else self.row_tiles * self.tile.rows
-        # An odd number of vectors: the lines of a tile don't all fall in one set of the cache.
-        return (_up(size, lanes) // lanes | 1) * lanes
+        """From row to row of a packed tile that is read along its depth, else from step to step."""
+        return self._odd(self.depth_block) if self.left.axis == "depth" else self.tile.rows
 
     @property
     def left_step(self):
         """From tile to tile of the packed left operand."""
-        return self.tile.rows * (self.left_pitch if self.left.axis == "depth" else 1)
+        if self.left.axis == "depth":
+            return self.tile.rows * self.left_pitch
+        # A whole vector is stored for each step, and the next begins where its rows end.
+        return self._odd(self.depth_block * self.tile.rows + self.tile.lanes)
 
     @property
     def left_size(self):
         """The packed left operand of a chunk, for one block of the depth."""
-        if self.left.axis == "depth":
-            return self.row_tiles * self.left_step
-        return self.depth_block * self.left_pitch
+        return self.row_tiles * self.left_step
+
+    def _odd(self, size):
+        """An odd number of vectors: the lines of a tile don't all fall in one set of the cache."""
+        lanes = self.tile.lanes
+        return (_up(size, lanes) // lanes | 1) * lanes
 
     @property
     def right_step(self):
@@ -173,6 +176,8 @@ def _cheapest(cycles, cut, target):
     cycles += cut.rows * cut.columns * 0.15
     if cut.turned:
         cycles += cut.rows * cut.columns * 2 * TURN + CODE / total
+    results = total * cut.rows * cut.columns * cut.tile.dtype.itemsize
+    late = cut.rows * LATE if results > target.l2 else 0
     found = []
     for batches, rows, columns in _chunks(cut):
         by_rows, by_columns = -(-cut.tiles[0] // rows), -(-cut.tiles[1] // columns)
@@ -180,7 +185,7 @@ def _cheapest(cycles, cut, target):
         copies_right, pack_right = min(_priced(right, by_rows))
         chunks = -(-total // batches) * by_rows * by_columns
         products = max(cycles, _streamed(cut, columns, target))
-        cost = (products + copies_left + copies_right) * total
+        cost = (products + copies_left + copies_right + by_columns * late) * total
         cost *= _imbalance(chunks, batches * rows * columns / tiles, cost)
         cost += CHUNK_START * chunks
         found.append((cost, batches, rows, columns, pack_left, pack_right))

@@ -17,6 +17,8 @@ from rushlight.compiler.emit.value import INT, Value, constant, ir_type, select,
 
 __all__ = ["Matrix", "Operand", "Source", "least", "pack_left", "pack_right", "turn_panel", "whole"]
 
+STEPS = 8  # copied at a time, so that a line of memory is written at once
+
 _PTR, _I64 = ir.PointerType(), ir.IntType(64)
 
 
@@ -133,7 +135,7 @@ def copy_panel(b, read, rows, columns, limit, to, pitch, like):
     """
     with loop(b, 0, rows) as i, loop(b, 0, columns, like.lanes) as j:
         at = address(b, to, i * pitch + j, like.dtype.itemsize)
-        store(b, read(i, j, _tail(b, limit, j, like)), at, like.dtype)
+        store(b, read(i, j, _tail(b, limit, j, like.lanes)), at, like.dtype)
 
 
 def turn_panel(b, read, rows, columns, limits, source, to, pitch, like):
@@ -155,7 +157,7 @@ def turn_panel(b, read, rows, columns, limits, source, to, pitch, like):
         b.call(turn, [place(i, j), _I64(step), at, _I64(pitch)])
 
     def copied(i, j, at):
-        mask = _tail(b, limits[1], j, like)
+        mask = _tail(b, limits[1], j, lanes)
         with loop(b, 0, lanes) as r:
             store(b, read(i + r, j, mask), address(b, square, r * lanes, size), like.dtype)
         b.call(turn, [square, _I64(lanes), at, _I64(pitch)])
@@ -199,8 +201,8 @@ def turn_function(module, like):
     return function
 
 
-def _tail(b, limit, j, like):
-    return None if limit is None else prefix_mask(b, lift(b, limit - j).v, like.lanes)
+def _tail(b, limit, j, lanes):
+    return None if limit is None else prefix_mask(b, lift(b, limit - j).v, lanes)
 
 
 def whole(size, lanes):
@@ -229,9 +231,7 @@ def pack_left(source, cut, to, tile, count, start, size):
     b, height, lanes = source.b, cut.tile.rows, cut.tile.lanes
     row = tile * height
     if cut.left.axis == "side":
-        limit = cut.rows - row
-        read = lambda k, i, mask: source.vector(row + i, start + k, lanes, mask)
-        copy_panel(b, read, size, count * height, limit, to, cut.left_pitch, cut.tile)
+        _interleave(source, cut, to, row, count, start, size)
         return
     last = cut.rows - 1
     every = cut.rows % height == 0
@@ -243,6 +243,44 @@ def pack_left(source, cut, to, tile, count, start, size):
     copy_panel(
         b, read_row, count * height, size, whole(size, lanes), to, cut.left_pitch, cut.tile
     )  # fmt: skip
+
+
+def _interleave(source, cut, to, row, count, start, size):
+    """Copy tiles so that each has its rows of the first step, then those of the next, and so on.
+
+    Vectors may hold more than a tile's rows; the next step's are stored over what is too much.
+    """
+    b, tile = source.b, cut.tile
+    height, itemsize, limit = tile.rows, tile.dtype.itemsize, cut.rows - row
+    lanes = min(tile.lanes, 1 << (height - 1).bit_length())
+
+    def copy(k, steps, read):
+        with loop(b, 0, count) as i:
+            parts = [(j, i * height + j) for j in range(0, height, lanes)]
+            masks = [_tail(b, limit, first, lanes) for _, first in parts]
+            at = address(b, to, i * cut.left_step + k * height, itemsize)
+            for s in range(steps):
+                for (j, first), mask in zip(parts, masks, strict=True):
+                    x = read(k + s, first, mask)
+                    store(b, x, address(b, at, s * height + j, itemsize), tile.dtype)
+
+    if source.operand.matrix.fetch is None:
+        read = lambda k, i, mask: source.vector(row + i, start + k, lanes, mask)
+        whole = size & -STEPS
+        with loop(b, 0, whole, STEPS) as k:
+            copy(k, STEPS, read)
+        if not isinstance(size, int) or whole < size:
+            with loop(b, whole, size) as k:
+                copy(k, 1, read)
+        return
+    # What is computed is computed once, before tiles take their rows of it.
+    with b.goto_entry_block():
+        line = b.alloca(ir.ArrayType(ir_type(tile.dtype), cut.row_tiles * height + 2 * tile.lanes))
+        line.type = _PTR
+    with loop(b, 0, size) as k:
+        computed = lambda _, i, mask: source.vector(row + i, start + k, tile.lanes, mask)
+        copy_panel(b, computed, 1, count * height, limit, line, 0, tile)
+        copy(k, 1, lambda _, i, mask: load(b, address(b, line, i, itemsize), tile.dtype, lanes))
 
 
 def pack_right(source, cut, to, tile, start, size):
