@@ -1,7 +1,8 @@
 """The steps of ``steps.py`` in JAX: the whole step under ``jit``, parameters and state donated.
 
-``stepping(row)`` gives a function that takes one step. The networks are pure functions of a tree of
-parameters, the optimizers a few lines of ``jax.numpy``; nothing but JAX is needed.
+``stepping(row)`` gives a function that takes one step, and the batches. The networks are pure
+functions of a tree of parameters, the optimizers a few lines of ``jax.numpy``; nothing but JAX is
+needed.
 """
 
 from functools import partial
@@ -190,10 +191,10 @@ _PARTS = [
 
 
 def stepping(row):
-    """A function that takes one step of ``row``."""
+    """(a function that takes one step of ``row``, the batches to call it with)."""
     network, batch, optimizer = dict(zip(sizes.STEPS, _PARTS, strict=True))[row]
     parameters, forward = network()
-    x, y = batch()
+    batches = [batch() for _ in range(sizes.BATCHES)]
     state, update = optimizer(parameters)
 
     @partial(jax.jit, donate_argnums=(0, 1))
@@ -201,9 +202,9 @@ def stepping(row):
         loss, g = jax.value_and_grad(lambda p: cross_entropy(forward(p, x), y))(parameters)
         return *update(parameters, g, state), loss
 
-    def run():
+    def run(x, y):
         nonlocal parameters, state
         parameters, state, loss = step(parameters, state, x, y)
         return loss
 
-    return run
+    return run, batches

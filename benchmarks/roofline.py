@@ -28,7 +28,7 @@ def show(only):
     for row in steps.STEPS:
         if only not in row:
             continue
-        step, batch = steps.whole(row)
+        step, (batch, *_) = steps.whole(row)
         step(*batch)
         found = torch.compiler.explain(step)(*batch)
         tables.head(row, *_COLUMNS)

@@ -47,8 +47,7 @@ def training(row):
     """One training step of the table of steps."""
 
     def setup(torch):
-        step, batch = steps.stepping(*steps.parts(torch, row))
-        return lambda: step(*batch)
+        return steps.taking(*steps.stepping(*steps.parts(torch, row)))
 
     return setup
 

@@ -1,16 +1,19 @@
 """Whole training steps, each taken in several ways.
 
-``STEPS[name] = Step(...)``: ``model(torch)`` builds the network, ``batch(torch)`` its input and
+``STEPS[name] = Step(...)``: ``model(torch)`` builds the network, ``batch(torch)`` an input and a
 target, ``optimizer(torch, parameters)`` what steps it, under a framework with PyTorch's API.
-``jax_steps.py`` has the same in JAX.
+``jax_steps.py`` has the same in JAX. Steps go through ``BATCHES`` batches again and again, as in
+training: with one alone units die, and the optimizer's state decays to denormal numbers, with which
+some processors are slow.
 """
 
 import importlib
-from itertools import pairwise
+from itertools import cycle, pairwise
 from typing import Any, NamedTuple
 
 GPT_LAYERS, GPT_WIDTH, GPT_HEADS, GPT_CONTEXT, GPT_VOCABULARY = 4, 128, 4, 64, 65
 LSTM_INPUT, LSTM_WIDTH = 32, 64
+BATCHES = 16
 
 
 class Step(NamedTuple):
@@ -159,16 +162,17 @@ STEPS = {
 
 
 def parts(torch, row, compile=lambda model: model):
-    """(model, optimizer, x, y, criterion) of a row under a framework."""
+    """(model, optimizer, batches, criterion) of a row under a framework."""
     step = STEPS[row]
     torch.manual_seed(0)
     model = step.model(torch)
     optimizer = step.optimizer(torch, model.parameters())
-    return compile(model), optimizer, *step.batch(torch), torch.nn.CrossEntropyLoss()
+    batches = [step.batch(torch) for _ in range(BATCHES)]
+    return compile(model), optimizer, batches, torch.nn.CrossEntropyLoss()
 
 
-def stepping(model, optimizer, x, y, criterion):
-    """(a training step as users write it, the batch to call it with)."""
+def stepping(model, optimizer, batches, criterion):
+    """(a training step as users write it, the batches to call it with)."""
 
     def step(x, y):
         optimizer.zero_grad()
@@ -177,7 +181,7 @@ def stepping(model, optimizer, x, y, criterion):
         optimizer.step()
         return loss
 
-    return step, (x, y)
+    return step, batches
 
 
 def eager(framework, row):
@@ -188,8 +192,8 @@ def whole(row):
     """rushlight's whole step as one program."""
     import rushlight as torch
 
-    step, batch = stepping(*parts(torch, row))
-    return torch.compile(step, fullgraph=True), batch
+    step, batches = stepping(*parts(torch, row))
+    return torch.compile(step, fullgraph=True), batches
 
 
 def compiled_model(row):
@@ -203,7 +207,7 @@ def jitted(row):
     """The whole step under ``jit``, parameters and optimizer state donated."""
     from benchmarks import jax_steps
 
-    return jax_steps.stepping(row), ()
+    return jax_steps.stepping(row)
 
 
 WAYS = {
@@ -218,6 +222,11 @@ COMPILERS = ("compiled", "torch.compile", "JAX jit")
 
 
 def start(way, row):
-    """A function that takes one step."""
-    step, batch = WAYS[way](row)
-    return lambda: step(*batch)
+    """A function that takes one step, each time on the next batch."""
+    return taking(*WAYS[way](row))
+
+
+def taking(step, batches):
+    """A function that takes one step on the next batch."""
+    following = cycle(batches)
+    return lambda: step(*next(following))

@@ -119,7 +119,8 @@ class Assembly:
         if group.kind == "contraction":
             return self._product(group, kernel)
         loops = Loops(kernel, self.target)
-        loops.stream([self._aligned(*kernel.args[s.arg]) for s in loops.stores])
+        if self.target.streams:
+            loops.stream([self._aligned(*kernel.args[s.arg]) for s in loops.stores])
         emit = lambda module, name: emit_loops(module, name, loops, len(kernel.args))
         name = self._name(signature(loops), "loops", emit)
         return [Step(name, loops.pieces, kernel.args, loops.scratch, group,

@@ -16,6 +16,7 @@ from rushlight.compiler.kernel import (
     Reduce,
     Scan,
     Scatter,
+    Store,
 )
 
 __all__ = ["LINE", "REDUCING", "TILE", "Loops", "collapse", "nodes_of"]
@@ -204,22 +205,26 @@ class Loops:
         whole = self.vector is None or self.vector.extent <= self.lanes
         return not columns and (self.across or whole)
 
-    @property
-    def ahead(self):
-        """The loads of a row to ask for while the row before is in its second pass.
+    def asked_for(self, now):
+        """The loads and stores of which a line is to be asked for in pass ``now``, in each step.
 
-        Only a first pass waits for memory, which rests in the others. Rows that stay in the caches
+        Only a first pass waits for memory, which rests in the others: the next row is read, and
+        the place of what this row stores is fetched before it does. Rows that stay in the caches
         need no asking.
         """
         if self.across or self.straight or len(self.passes) < 2 or not self.rows:
             return []
-        following, found = self.rows[-1], []
-        for n in self.nodes:
-            if type(n) is Load and n.address.terms.get(self.vector) == 1:
-                row = n.address.terms.get(following, 0) * n.dtype.itemsize
-                if 0 < row <= MUCH >> 8 and row * self.steps >= MUCH >> 2:
-                    found.append(n)
+        found = [s for roots in self.passes[now + 1 : now + 2] for s in roots if self._asks(s)]
+        found = [s for s in found if type(s) is Store and id(s) not in self.streamed]
+        if now == 1:
+            found += [n for n in self.nodes if type(n) is Load and self._asks(n)]
         return found
+
+    def _asks(self, access):
+        if not hasattr(access, "address") or access.address.terms.get(self.vector) != 1:
+            return False
+        row = access.address.terms.get(self.rows[-1], 0) * access.dtype.itemsize
+        return 0 < row <= MUCH >> 8 and row * self.steps >= MUCH >> 2
 
     def stream(self, places):
         """Have stores of much memory go past the caches.

@@ -39,7 +39,7 @@ def make_program(equations, inputs, outputs, writes=()):
             return NativeProgram(equations, inputs, outputs, writes)
         except Exception as error:  # a fault of the code generator is no reason not to run
             message = f"torch.compile: no native code, running on NumPy: {error!r}"
-            warnings.warn(message, RuntimeWarning, stacklevel=2)
+            warnings.warn(message, stacklevel=2)
     return Program(equations, inputs, outputs, writes)
 
 

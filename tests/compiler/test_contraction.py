@@ -14,9 +14,11 @@ from llvmlite import ir
 
 import rushlight as torch
 from rushlight.compiler import code, threads
+from rushlight.compiler.emit.block import packing_chunks
 from rushlight.compiler.emit.contraction import Contraction, Matrix, Storing, emit, plan
 from rushlight.compiler.emit.loop import address
 from rushlight.compiler.emit.memory import load, store
+from rushlight.compiler.emit.plan import Kernel
 from rushlight.compiler.emit.target import host
 from rushlight.compiler.emit.value import INT, Value
 
@@ -236,6 +238,28 @@ def test_rows_of_batches():
     assert {cut.rows, cut.columns} == {30, 20}
     check(x, w)
     check(x[:, ::-1], w)  # these are not
+
+
+@pytest.mark.parametrize("when", ["chunk", "ahead"])
+@pytest.mark.parametrize("block", [8, 21, 40])
+@pytest.mark.parametrize("dtype", [F4, F8, BF16])
+def test_packed_rows(when, block, dtype):
+    """Tiles of a left operand that is copied, in blocks of the depth, are each on their own."""
+    x, y = samples((40, 67), dtype).swapaxes(0, 1), samples((40, 50), dtype, seed=1)
+    contraction, x, y = described(x, y)
+    steps = plan(contraction, host())
+    cut, parts = steps.choice
+    cut = replace(cut, pack_left=when, depth_block=block, row_tiles=min(3, cut.tiles[0]))
+    kernels = [Kernel("c", int(np.prod(cut.grid)), sum(cut.scratch))]
+    ahead = tuple(size for size in cut.ahead if size)
+    if ahead:
+        kernels.insert(0, Kernel("c.pack", sum(packing_chunks(cut)), 0))
+    steps = replace(steps, kernels=tuple(kernels), temporaries=ahead, choice=(cut, parts))
+    out = np.full((67, 50), np.nan, contraction.dtype)
+    library = compiled(steps, Storing(2 + len(ahead), contraction.dtype, (50, 1)), host())
+    run(library, steps, [x, y, *map(aligned, ahead), out])
+    want = x.astype(F8) @ y.astype(F8)
+    np.testing.assert_allclose(out, want, rtol=1e-4, atol=1e-4)
 
 
 def test_plan():

@@ -9,6 +9,7 @@ from rushlight import nn
 
 pytest.importorskip("llvmlite")
 from rushlight.compiler.call import Call
+from rushlight.compiler.emit.target import host
 from rushlight.compiler.native import NativeProgram
 
 
@@ -188,6 +189,28 @@ def test_large_reductions_are_shared_by_threads(name, dtype):
     f = lambda x: ((x * 2).sum(dim), x.amax(dim, keepdim=True), (x > 0).sum(dim, keepdim=True))
     p = program(f, x.round() / 16 if dtype.is_floating_point else x)  # sums that are exact
     assert any(k.chunks > 1 for k in kernels(p)) == (name != "of no use to rows")
+
+
+def test_rows_beyond_the_caches_are_asked_for_ahead():
+    """A row's results are fetched before they are written, the next row while this one is."""
+    x = torch.zeros(1 << 14, 80)
+    lines = str(program(lambda x: torch.softmax(x, 1), x).assembly.module()).splitlines()
+    asked = [line for line in lines if "call void @\"llvm.prefetch.p0\"" in line]
+    assert any(", i32 0, i32 3, " in line for line in asked)  # read, to the first-level cache
+    if not host().streams:
+        assert any(", i32 1, i32 3, " in line for line in asked)  # written
+    near = str(program(lambda x: torch.softmax(x, 1), x[:100]).assembly.module())
+    assert "llvm.prefetch" not in near
+
+
+def test_a_fault_of_the_code_generator_is_told(monkeypatch):
+    def fail(*args):
+        raise ValueError("no such register")
+
+    monkeypatch.setattr("rushlight.compiler.native.NativeProgram", fail)
+    compiled = torch.compile(lambda x: x * 2)
+    with pytest.warns(UserWarning, match="no native code, running on NumPy: .*no such register"):
+        assert compiled(torch.tensor(2.0)) == 4
 
 
 def test_a_matrix_that_many_products_turn_is_turned_once():

@@ -84,10 +84,10 @@ def quotient(b, index, n):
     return Value(b, b.udiv(index.v, _I64(n)), INT)
 
 
-def prefetch(b, pointer):
-    """Bring the cache line at ``pointer`` to the second-level cache; any address is allowed."""
+def prefetch(b, pointer, near=False, write=False):
+    """Bring the cache line at ``pointer``, any address, to the first- or second-level cache."""
     i32 = ir.IntType(32)
-    args = [pointer, i32(0), i32(2), i32(1)]  # to be read; nearness 2 of 3; data
+    args = [pointer, i32(int(write)), i32(3 if near else 2), i32(1)]  # 1: data
     intrinsic(b, "llvm.prefetch.p0", ir.VoidType(), args)
 
 

@@ -16,13 +16,15 @@ from rushlight.compiler.emit.nodes import Nodes, addresses, gather
 from rushlight.compiler.emit.scope import POINTER, Loop, Scope, i64, kernel_function
 from rushlight.compiler.emit.spills import Spills
 from rushlight.compiler.emit.value import INT, splat
-from rushlight.compiler.kernel import Extremum, Reduce, Scan, Scatter
+from rushlight.compiler.kernel import Extremum, Load, Reduce, Scan, Scatter
 from rushlight.compiler.loops import LINE, REDUCING, TILE
 
 __all__ = ["LoopEmitter", "emit_loops"]
 
 #: Terms of a short sum.
 BLOCK = 32
+#: Bytes of a row of which several find room in the first-level cache.
+NEAR = 1 << 13
 
 
 class LoopEmitter:
@@ -222,22 +224,22 @@ class LoopEmitter:
             self.nodes.mask = None
 
     def _body(self, roots):
-        if self.spills.now == 1:
-            self._ask_ahead()
+        for access in self.loops.asked_for(self.spills.now):
+            self._ask_for(access)
         for root in roots:
             if type(root) in REDUCING:
                 self.accumulators[id(root)].take()
             else:
                 self._store(root)
 
-    def _ask_ahead(self):
-        """Have the next row on its way from memory."""
-        b = self.nodes.scopes[2].b
-        for n in self.loops.ahead:
-            row = n.address.terms[self.loops.rows[-1]]  # from one to the next, in elements
-            for k in range(0, self.loops.lanes * n.dtype.itemsize, LINE):
-                address = n.address.plus(Affine(row + k // n.dtype.itemsize))
-                prefetch(b, self.nodes.pointer(n.arg, address, n.dtype))
+    def _ask_for(self, access):
+        """Have what a step stores, or what it loads in the next row, on its way from memory."""
+        size, loads = access.dtype.itemsize, type(access) is Load
+        row = access.address.terms[self.loops.rows[-1]]  # from one to the next, in elements
+        for k in range(0, self.loops.lanes * size, LINE):
+            address = access.address.plus(Affine(row * loads + k // size))
+            place = self.nodes.pointer(access.arg, address, access.dtype)
+            prefetch(self.nodes.scopes[2].b, place, row * size <= NEAR, not loads)
 
     def _store(self, s):
         nodes = self.nodes

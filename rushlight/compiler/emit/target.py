@@ -21,6 +21,11 @@ class Target:
 
     Emitters write vectors of the full register width and address no narrower or wider ones, so
     everything they must know is here.
+
+    Attributes:
+        streams: Whether stores past the caches are the fastest way to write much memory. On AMD's
+            processors they are; Intel's have too few buffers for them (measured: Zen 5, Cascade
+            Lake), and elsewhere nothing was measured.
     """
 
     triple: str
@@ -31,6 +36,7 @@ class Target:
     fma: bool
     l1: int
     l2: int
+    streams: bool
     key: str
     _machines: dict[int, Any] = field(default_factory=dict, repr=False)
 
@@ -138,6 +144,7 @@ def host():
         fma=has.get("fma", False) or not _is_x86(triple),
         l1=l1,
         l2=l2,
+        streams=cpu.startswith("znver"),
         key=f"llvm {version} {triple} {cpu} {features} {l1} {l2}",
     )
 
