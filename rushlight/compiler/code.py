@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import sys
 from typing import Any
 
 from rushlight.compiler.emit.target import host
@@ -58,7 +59,9 @@ class Library:
         function.library = self
         return function
 
-    def __del__(self):
+    def __del__(self, ending=sys.is_finalizing):
+        if ending():  # llvmlite may be gone before, and the code goes with the process
+            return
         for part in reversed(self._parts):
             part.close()
 
