@@ -6,6 +6,7 @@ for any number of them.
 """
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import gcd, inf, prod
 
 from rushlight.compiler.emit.microkernel import Tile, best_inner, outer_tiles
@@ -149,6 +150,7 @@ def _up(n, multiple):
 # Choosing ---------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=256)  # a product is planned before its code is written, and then again
 def blocking(a, b, dtype, batch, m, n, k, last_depth, target):
     """The cheapest :class:`Blocking` of a contraction of the :class:`Operand` s ``a`` and ``b``."""
     common = {"batch": batch, "depth": k, "depth_block": k, "last_depth": last_depth}
