@@ -12,6 +12,7 @@
   input gradients, ``weight_gradient.py``, ``narrow_gradient.py`` for weights, with ``layout.py``,
   ``rows.py``, ``reads.py`` and ``tiles.py``. Pooling: ``pooling.py``, ``pool_forms.py``.
 * Attention: ``attention.py`` and the files that begin so.
-* What runs kernels: ``stretch.py`` one after the other, ``pool.py`` and ``waiting.py`` on threads,
-  ``target.py`` as machine code. ``plan.py`` is what an emitter promises its caller.
+* What runs kernels: ``stretch.py`` one after the other; ``pool.py`` on threads, with ``waiting.py``
+  and ``float_mode.py``; ``target.py`` as machine code. ``plan.py`` is what an emitter promises its
+  caller.
 """

@@ -27,8 +27,12 @@ caller has waited for it longer than it worked.
 A caller holds one of a few *seats*, each with scratch memory. Only seat 0 leads workers: further
 threads that call at the same time run their chunks alone. Whoever waits for a seat may hold the
 GIL, so nothing that is done in a seat may need it.
+
+A worker computes with floats in the caller's mode (``float_mode.py``), or results would depend on
+who did which chunk. It changes its own only where that is another one: that takes many cycles.
 """
 
+from rushlight.compiler.emit.float_mode import mode_functions
 from rushlight.compiler.emit.waiting import waiting_functions
 
 __all__ = ["SEATS", "pool_module"]
@@ -42,7 +46,8 @@ _STATE = """
 ; Workspaces (first the seats', then the workers'), bytes from one to the next; how many workers
 ; there are; whether they shall go home.
 %Setup = type { ptr, i64, i32, i32 }
-%Task = type { ptr, ptr, i64, i64 }  ; kernel, its arguments, chunks, shares
+; The kernel, its arguments, chunks, shares, and how the caller's processor computes with floats.
+%Task = type { ptr, ptr, i64, i64, i64 }
 
 ; What several cores write in a round lies 128 bytes apart: caches move lines in pairs.
 @gate = global i32 0, align 128
@@ -137,6 +142,9 @@ entry:
   store ptr %args, ptr %args.place
   %chunks.place = getelementptr %Task, ptr @task, i32 0, i32 2
   store i64 %chunks, ptr %chunks.place
+  %mode = call i64 @mode()
+  %mode.place = getelementptr %Task, ptr @task, i32 0, i32 4
+  store i64 %mode, ptr %mode.place
   %shares = call i64 @share(i64 %chunks)
   store atomic i32 0, ptr @left monotonic, align 4
   %last = load atomic i32, ptr @gate monotonic, align 4
@@ -350,6 +358,15 @@ help:
   %chunks = load i64, ptr %chunks.place
   %shares.place = getelementptr %Task, ptr @task, i32 0, i32 3
   %shares = load i64, ptr %shares.place
+  %mode.place = getelementptr %Task, ptr @task, i32 0, i32 4
+  %wanted = load i64, ptr %mode.place
+  %mode = call i64 @mode()
+  %alike = icmp eq i64 %mode, %wanted
+  br i1 %alike, label %start, label %adapt
+adapt:
+  call void @set_mode(i64 %wanted)
+  br label %start
+start:
   %scratch = call ptr @workspace(i64 %place)
   %who = sub i64 %place, LEADER
   call void @take(ptr %kernel, ptr %args, i64 %chunks, i64 %shares, i64 %who, ptr %scratch)
@@ -453,4 +470,4 @@ def pool_module(triple, futex=True):
         "VAIN": 3,
     }.items():
         text = text.replace(name, str(value))
-    return text + waiting_functions(triple, futex)
+    return text + mode_functions(triple) + waiting_functions(triple, futex)
