@@ -1,5 +1,7 @@
 """What a process has one of: a device, a pool of threads for PyTorch's own tasks."""
 
+from rushlight.autograd.mode import refuse_in_trace
+from rushlight.backend.native import llvm_works
 from rushlight.device import CPU, require
 
 __all__ = [
@@ -49,9 +51,36 @@ def set_num_interop_threads(threads):
     _interop_threads = int(threads)
 
 
-def set_flush_denormal(mode):
-    """False: denormal numbers are computed with, as the processor does from the start."""
-    return not mode
+def set_flush_denormal(mode, /):
+    """Have the processor take numbers too small for full precision for zeros, or compute with them.
+
+    Many processors compute with such numbers slowly. The mode is the calling thread's; compiled
+    programs follow on all their threads, the BLAS library only on this one.
+
+    Returns:
+        Whether it could be set: on x86-64 and aarch64, where llvmlite is installed.
+
+    Raises:
+        RuntimeError: ``mode`` is not a bool.
+
+    >>> import rushlight as torch
+    >>> torch.set_flush_denormal(True)
+    True
+    >>> torch.tensor([1e-323], dtype=torch.float64)
+    tensor([0.], dtype=torch.float64)
+    >>> torch.set_flush_denormal(False)
+    True
+    >>> torch.tensor([1e-323], dtype=torch.float64)
+    tensor([9.8813e-324], dtype=torch.float64)
+    """
+    if not isinstance(mode, bool):
+        raise RuntimeError(f"set_flush_denormal expects a bool, but got {type(mode).__name__}")
+    refuse_in_trace("how the processor computes can only be set outside")
+    if not llvm_works():
+        return False
+    from rushlight.compiler import denormals
+
+    return denormals.flush(mode)
 
 
 def typename(obj, /):

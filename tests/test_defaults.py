@@ -5,6 +5,23 @@ import pytest
 import rushlight
 
 
+def flushed(torch):
+    """What becomes of denormal numbers, in either mode, and what setting it returns."""
+    found = []
+    for on in (True, False):
+        try:
+            found.append(torch.set_flush_denormal(on))
+            double, single = torch.tensor([1e-323], dtype=torch.float64), torch.tensor([1e-40])
+            for x in (double, double * 1, single, torch.tensor([2e-38]) * 0.25):
+                found += [repr(x), x.view(torch.uint8).tolist()]
+        finally:
+            found.append(torch.set_flush_denormal(False))
+    for mode in (1, None):
+        with pytest.raises(RuntimeError, match="expects a bool, but got"):
+            torch.set_flush_denormal(mode)
+    return found
+
+
 def answers(torch):
     """What is asked of either."""
     torch.set_default_device("cpu")
@@ -14,7 +31,7 @@ def answers(torch):
         device.type,
         made.device.type,
         torch.get_default_device().type,
-        torch.set_flush_denormal(False),
+        *flushed(torch),
     ]
     found += [torch.typename(x) for x in (3, "a", int, torch.ones(1), torch.ones(1).long())]
     with pytest.raises(RuntimeError, match="positive"):

@@ -4,6 +4,7 @@ NumPy lets other threads run while it works on an array. What is split, and how,
 the number of threads, and on several each part runs BLAS on one.
 """
 
+import sys
 import threading
 from collections import deque
 from contextvars import copy_context
@@ -56,9 +57,12 @@ def _on_threads(work, parts, count):
     libraries = [(library, library.get_num_threads()) for library in _blas()]
     for library, _ in libraries:
         library.set_num_threads(1)
-    # Each runs in a copy of this context, which holds NumPy's handling of floating-point errors.
+    # Each runs in a copy of this context, which holds NumPy's handling of floating-point errors,
+    # and in the mode of this thread's processor, if that was ever changed.
+    denormals = sys.modules.get("rushlight.compiler.denormals")
+    help_out = loop if denormals is None else denormals.carried(loop)
     helpers = [
-        threading.Thread(target=copy_context().run, args=(loop,), daemon=True)
+        threading.Thread(target=copy_context().run, args=(help_out,), daemon=True)
         for _ in range(count - 1)
     ]
     started = []

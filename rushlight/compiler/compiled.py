@@ -9,6 +9,7 @@ import weakref
 from typing import Any
 
 from rushlight.autograd import mode
+from rushlight.compiler import denormals
 from rushlight.compiler.abstract import user_line
 from rushlight.compiler.collection import paused
 from rushlight.compiler.entry import Entry
@@ -194,7 +195,7 @@ class Compiled:
         return _stance == "eager_on_recompile" or first
 
     def _record(self, args, kwargs):
-        with paused():
+        with paused(), denormals.kept():
             entry = Entry(self.function, args, kwargs, moving=bool(self.entries))
         if entry.refusal is not None:
             if self.fullgraph:

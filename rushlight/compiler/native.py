@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rushlight.compiler import cache, image, threads
+from rushlight.compiler import cache, denormals, image, threads
 from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.call import Call
 from rushlight.compiler.code import load
@@ -32,6 +32,7 @@ class NativeProgram:
     """
 
     @paused()
+    @denormals.kept()
     def __init__(self, equations, inputs, outputs, writes):
         self.inputs, self.outputs = list(inputs), list(outputs)
         self.recorded = equations, self.inputs, self.outputs, writes

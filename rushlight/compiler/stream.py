@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from rushlight.compiler import cache, threads
+from rushlight.compiler import cache, denormals, threads
 from rushlight.compiler.code import load
 from rushlight.compiler.emit.stream import emit_stream
 from rushlight.compiler.emit.target import host
@@ -44,6 +44,7 @@ class Stream:
         NotImplementedError: it does not become one kernel over rows.
     """
 
+    @denormals.kept()
     def __init__(self, function, values):
         self.values = values
         loops, order, schedule = _scheduled(function, values)
