@@ -195,7 +195,7 @@ def test_rows_beyond_the_caches_are_asked_for_ahead():
     """A row's results are fetched before they are written, the next row while this one is."""
     x = torch.zeros(1 << 14, 80)
     lines = str(program(lambda x: torch.softmax(x, 1), x).assembly.module()).splitlines()
-    asked = [line for line in lines if "call void @\"llvm.prefetch.p0\"" in line]
+    asked = [line for line in lines if 'call void @"llvm.prefetch.p0"' in line]
     assert any(", i32 0, i32 3, " in line for line in asked)  # read, to the first-level cache
     if not host().streams:
         assert any(", i32 1, i32 3, " in line for line in asked)  # written
