@@ -18,8 +18,8 @@ from rushlight.compiler.guard import equal, is_plain
 from rushlight.tensor import Tensor
 
 __all__ = [
-    "NOTHING", "Streams", "added", "changes", "getter", "options", "place_name", "put_back",
-    "remember", "setter",
+    "NOTHING", "Streams", "added", "changes", "getter", "in_words", "options", "place_name",
+    "put_back", "remember", "setter",
 ]  # fmt: skip
 
 #: Templates of conditions that are places, which can be written to.
@@ -38,6 +38,12 @@ def place_name(template):
         return None
     text = found[1]
     return ast.literal_eval(text[1:-1]) if text.startswith("[") else text[1:]
+
+
+def in_words(template):
+    """A place in words."""
+    name = place_name(template)
+    return "a variable of the function around it" if name is None else repr(name)
 
 
 def changes(checks, containers=(), owners=(), stand_ins=()):

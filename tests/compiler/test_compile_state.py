@@ -140,16 +140,16 @@ def test_groups_with_options_of_their_own():
 
 def test_only_scalars_are_wide():
     """float64 numbers, such as Adam's bias corrections, leave float32 arrays in float32."""
-    from rushlight.compiler import entry
+    from rushlight.compiler import wrapper
 
     seen = []
-    make = entry.make_program
-    entry.make_program = lambda equations, *rest: seen.extend(equations) or make(equations, *rest)
+    make = wrapper.make_program
+    wrapper.make_program = lambda equations, *rest: seen.extend(equations) or make(equations, *rest)
     try:
         for optimizer in (adam, torch.optim.AdamW, torch.optim.RMSprop, torch.optim.Adagrad):
             training(optimizer, steps=2)
     finally:
-        entry.make_program = make
+        wrapper.make_program = make
     assert all(v.dtype != np.float64 or v.shape == () for e in seen for v in e.outs)
     # What depends on the number of the step is computed once for all parameters.
     assert sum(e.op.name == "pow" for e in seen) <= 8

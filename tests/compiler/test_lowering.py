@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import rushlight as torch
-from rushlight.compiler import entry, gradient
+from rushlight.compiler import gradient, wrapper
 from rushlight.compiler.compiled import Compiled
 from rushlight.compiler.lowering import expand
 from rushlight.compiler.program import Program
@@ -69,7 +69,7 @@ def lowered(monkeypatch):
         programs.append(made.equations)
         return made
 
-    monkeypatch.setattr(entry, "make_program", make)
+    monkeypatch.setattr(wrapper, "make_program", make)
     monkeypatch.setattr(gradient, "make_program", make)
     return programs
 

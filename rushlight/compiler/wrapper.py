@@ -1,0 +1,408 @@
+"""The Python function around a program: checks, the run, results and other effects of one call.
+
+It is written line by line while a recorded call is taken apart: it checks that a call is like the
+recorded one, gives the program its arrays, and makes of what it gives the results and the other
+effects that the call had.
+"""
+
+import importlib
+import threading
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
+
+from numpy import ndarray
+
+from rushlight.autograd import mode
+from rushlight.autograd.tape import Leaf
+from rushlight.autograd.write import stamp
+from rushlight.compiler.abstract import Abstract
+from rushlight.compiler.arguments import Arguments, check_array
+from rushlight.compiler.escape import assignments
+from rushlight.compiler.gradient import Gradient
+from rushlight.compiler.guard import GONE, MISS, Source
+from rushlight.compiler.held import Held
+from rushlight.compiler.hooks import hook_place
+from rushlight.compiler.overlap import demand_apart, refuse_shared, shares
+from rushlight.compiler.program import make_program
+from rushlight.compiler.results import Results, refuse_twice
+from rushlight.compiler.simplify import alive, operands
+from rushlight.compiler.trace import Grad, key_of
+from rushlight.compiler.undo import NOTHING, getter, in_words, remember
+from rushlight.errors import TraceError
+from rushlight.tensor import Tensor
+
+__all__ = ["Wrapper"]
+
+#: The module; the name in the package is the class.
+_dtypes = importlib.import_module("rushlight.dtype")
+
+
+class Wrapper:
+    """The function of one recorded call while it is written.
+
+    Args:
+        args, kwargs: Of the call.
+        moving: Python's floats among the arguments may be others at each call.
+
+    Attributes:
+        source: Its lines.
+        arguments: The call's arguments, taken apart.
+        program: What was recorded; None where the function runs the original.
+        held: The program's inputs that stay in place between runs.
+    """
+
+    def __init__(self, args, kwargs, moving=False):
+        self.source = Source("def call(args, kwargs):")
+        self.arguments = Arguments(self.source, args, kwargs, moving)
+        self.program: Any = None
+        self.held: Any = None
+        self._moved: Any = ()  # schedulers that are called ahead of the program
+        self._check_modes()
+
+    def run_eagerly(self, function, recorder, refusal):
+        """Write a function that runs the original where what led to the refusal is the case."""
+        self._check(recorder.checks)
+        pair = getattr(refusal, "pair", None)
+        if pair is not None:
+            x, y = [self.arguments.expression(t) or self.source.name(t) for t in pair]
+            self.source.demand(f"{self.source.name(shares)}({x}.array, {y}.array)")
+        self.source.line(f"return {self.source.name(function)}(*args, **kwargs)")
+
+    def write(self, box, recorder, set_anew):
+        """Write the function's lines, and make the program, of what was recorded.
+
+        Args:
+            box: What the function returned, in a list, which is emptied: nobody else is to hold
+                a tensor of the trace.
+            set_anew: (object, template, value) of what the function assigned; is emptied, too.
+        """
+        source = self.source
+        places = {(template, id(owner)) for owner, template, _ in set_anew}
+        results = Results(source, self.arguments, recorder)
+        refuse_twice([*box, *[value for _, _, value in set_anew]], results)
+        gives = results.expression(box.pop())
+        first, last = self._calls(recorder, results)
+        grads, effects = self._gradients(recorder, results)
+        written, flags = self._histories(recorder)
+        recorder.restore()
+        effects += self._assignments(recorder, results, set_anew)
+        outs = [(n, t.node, t.array) for n, t in zip(results.names, results.tensors, strict=True)]
+        outs += written
+        backward = Gradient.of(recorder, outs) if mode.is_grad_enabled() else None
+        self._check(self._movable(recorder, places))
+        self._numbers(recorder)
+        saved = self._make(recorder, results, grads, backward, first)
+        for line in (*results.new, *flags):
+            source.line(line)
+        if backward is not None:
+            self._attach(backward, outs, saved)
+        for line in (*results.shared, *effects, *last):
+            source.line(line)
+        source.line(f"return {gives}")
+
+    def _make(self, recorder, results, grads, backward, first):
+        """Make the program and write the lines that run it; returns what the gradient saves."""
+        source = self.source
+        equations = recorder.equations[: None if backward is None else backward.start]
+        changed = {recorder.captured[k].value.id: recorder.current[k] for k in recorder.written}
+        changed |= {place.id: value for _, place, value in grads}
+        saves = [] if backward is None else backward.saved
+        read = [*results.values, *saves, *changed.values()]
+        used = changed.keys() | {v.id for v in read if isinstance(v, Abstract)}
+        used |= {v.id for e in alive(equations, read, checking=True) for v in operands(e)}
+        fresh = self._fresh(recorder, used)
+        refuse_shared([c for c in recorder.captured.values() if c.value.id in used], changed)
+        kept = [c for c in recorder.captured.values() if c.value.id in used and _stays(c)]
+        lives = [live for live in recorder.lives if live.value.id in used]
+        slots = [(leaf, place) for leaf, place, _ in grads]
+        tensors = [c.tensor for c in kept if c.get is None]
+        owners = [*recorder.modules.values(), *recorder.optimizers]
+        recorder.places.append(hook_place(owners, tensors))
+        self.held = Held(kept, lives, slots, recorder.places, source)
+        self._follow(kept, recorder)
+        held = [i for i, c in enumerate(kept) if c.value.id in changed]
+        written = [name for name, c in fresh.items() if c.value.id in changed]
+        demand_apart(source, fresh, written, held)
+        inputs = [c.value for c in (*fresh.values(), *kept)]
+        inputs += [live.value for live in lives] + [place for _, place in slots]
+        names = self._tensor_names(fresh, kept)
+        saved, more = [], []
+        if backward is not None:
+            unwritten = {k: v for k, v in names.items() if k not in changed}
+            saved, more = self._saved(backward, results, unwritten)
+        writes = [(i, changed[v.id]) for i, v in enumerate(inputs) if v.id in changed]
+        self.program = make_program(equations, inputs, [*results.values, *more], writes)
+        self._run(fresh, names, changed, first)
+        return saved
+
+    def _run(self, fresh, names, changed, first):
+        source, held = self.source, self.held
+        source.names.update(program=self.program, held=held, stamp=stamp)
+        with ExitStack() as blocks:
+            if first:  # which are not to have been, should a later one or the program fail
+                moved = source.name(self._moved)
+                source.line(f"back = {source.name(remember)}({moved})")
+                blocks.enter_context(source.block("try:"))
+            if any(live.number is not None for live in held.lives):
+                # Other threads may call with other numbers.
+                lock = source.name(threading.RLock())
+                blocks.enter_context(source.block(f"with {lock}:"))
+            held.number_lines(first)
+            if held.slots:
+                source.line("held.own_gradients()")
+            source.line(f"found = program.run([{', '.join(fresh)}], held.arrays)")
+        if first:
+            with source.block("except BaseException:"):
+                source.line("back()")
+                source.line("raise")
+        for c in fresh.values():
+            if c.value.id in changed:
+                source.line(f"stamp({names[c.value.id][1]})")
+        held.note_written([i for i, (_, v) in enumerate(held.captured) if v.id in changed])
+        if held.written or held.slots:
+            source.line("held.finish()")
+
+    # Effects ----------------------------------------------------------------------------
+
+    def _calls(self, recorder, results):
+        """Lines of the deferred calls: those ahead of the program, and those after it."""
+        lines = []
+        n = recorder.first_calls
+        values = [[*args, *named.values()] for _, args, named in recorder.calls]
+        for (function, args, named), given in zip(recorder.calls, values, strict=True):
+            items = [*[""] * len(args), *[f"{key}=" for key in named]]
+            items = [k + results.expression(v) for k, v in zip(items, given, strict=True)]
+            lines.append(f"{self.source.name(function)}({', '.join(items)})")
+        if any(isinstance(v, Tensor) for given in values[:n] for v in given):
+            raise TraceError(
+                "inside torch.compile, a learning rate that depends on a tensor's value was set "
+                "before the optimizer's step that reads it"
+            )
+        self._moved = [args[0] for _, args, _ in recorder.calls[:n]]
+        recorder.calls = []
+        return lines[:n], lines[n:]
+
+    def _gradients(self, recorder, results):
+        """(leaf, place, value) of gradients left in leaves outside; lines for other ones."""
+        grads, lines, given = [], [], set()
+        for leaf, before in recorder.grads.values():
+            now = leaf._grad
+            if now is before:
+                continue
+            owner = results.outer(leaf)
+            if now is None:
+                lines.append(f"{owner}._grad = None")
+            elif type(now.array) is ndarray or self.arguments.expression(leaf):
+                # One traced tensor may be the gradient of several leaves; each has its own.
+                shared = id(now) in given
+                lines.append(f"{owner}._grad = {results.expression(now, apart=shared)}")
+                given.add(id(now))
+            else:
+                place = Abstract(now.array.shape, now.array.dtype)
+                grads.append((leaf, place, recorder.value(now)))
+        return grads, lines
+
+    def _histories(self, recorder):
+        """(name, node, value) of the outer tensors whose history changed with what was written.
+
+        And lines that set whether a leaf requires grad, as the function did.
+        """
+        found, flags = [], []
+        for tensor, before in recorder.nodes.values():
+            now = tensor.node
+            views = [t for t in self.arguments.leaves if t.view_of and t.view_of.root is tensor]
+            if now is not before and views:
+                raise TraceError(
+                    "an argument that is a view of a tensor that requires grad, or gets to, is "
+                    "written inside torch.compile; give the whole tensor"
+                )
+            if now is before:
+                continue
+            if now is None and type(before) is not Leaf:
+                raise TraceError(
+                    "the function takes the history of a tensor from outside, which a program "
+                    "cannot do again; give it a detach()"
+                )
+            name = self.arguments.expression(tensor) or self.source.name(tensor)
+            if now is None or type(now) is Leaf:
+                flags.append(f"{name}.requires_grad_({now is not None})")
+            else:
+                found.append((name, tensor.node, tensor.array))
+        return found, flags
+
+    def _assignments(self, recorder, results, set_anew):
+        """Lines that assign anew what the function left in attributes, dicts and closures."""
+        lines = []
+        while set_anew:  # nobody is to hold a tensor of the trace that the function does not
+            owner, target, value = set_anew.pop(0)
+            if not results.can_set(value):
+                what = f"changes {in_words(target)} to a {type(value).__name__}"
+                if value is NOTHING:
+                    what = f"deletes {in_words(target)}"
+                raise TraceError(
+                    f"the function {what}, which a program cannot do again; keep it in a tensor, "
+                    "or change it outside torch.compile"
+                )
+            lines.append(f"{self._target(owner, target)} = {results.expression(value)}")
+            del value
+        for owner, target, tensor in assignments(recorder.made, results.tensors):
+            lines.append(f"{self._target(owner, target)} = {results.expression(tensor)}")
+        return lines
+
+    def _target(self, owner, template):
+        return template.format(self.arguments.owner(owner) or self.source.name(owner))
+
+    # Guards -----------------------------------------------------------------------------
+
+    def _check_modes(self):
+        source = self.source
+        source.names.update(mode=mode, state=mode.state, dtypes=_dtypes)
+        source.demand(f"(not mode.grad_off or state.grad) is {mode.is_grad_enabled()}")
+        source.demand(f"state.inference is {mode.state.inference}")
+        source.demand(f"state.autocast is {source.name(mode.state.autocast)}")
+        source.demand(f"dtypes._default is {source.name(_dtypes.get_default_dtype())}")
+
+    def _check(self, checks):
+        """Lines that give up where what the function reads outside is not as it was."""
+        named, source = self.arguments.expression, self.source
+        conditions = {}
+        for template, objects, value in checks:
+            names = [named(x) or source.name(x) for x in objects]
+            expression = f"({template.format(*names)})"
+            if expression not in conditions:
+                argument = named(value)
+                same = f"{expression} is {argument}" if argument else None
+                conditions[expression] = same or source.same(expression, value)
+        if conditions:
+            with source.block("try:"):
+                for condition in conditions.values():
+                    source.demand(condition)
+            source.line(f"except {GONE}: return MISS")
+
+    def _numbers(self, recorder):
+        """Lines that read the numbers that the function assigns anew, and compute with them."""
+        source, numbers = self.source, recorder.numbers
+        read = [c for c in recorder.assigned if (c[0], id(c[1][0])) in numbers.roots]
+        for template, (owner,), value in read:
+            name = numbers.roots[template, id(owner)].name
+            with source.block("try:"):
+                source.line(f"{name} = {self._target(owner, template)}")
+            source.line(f"except {GONE}: return MISS")
+            source.demand(f"type({name}) is {source.name(type(value))}")
+        numbers.add_lines(source)
+
+    def _movable(self, recorder, set_anew):
+        """Have tensors in attributes and closures be looked up again, whichever lie there then.
+
+        Where the function set a place anew before it read it, any tensor may have been there.
+        Returns the other checks.
+        """
+        fixed: list = []
+        first: dict = {}  # id of what was captured → the place where it is looked up
+        touched = recorder.grads.keys() | recorder.nodes.keys()
+        for check in recorder.checks:
+            template, objects, value = check
+            captured = None
+            if isinstance(value, Tensor) and not self.arguments.expression(value):
+                captured = recorder.captured.get(key_of(value.array))
+                unread = captured is None and id(value) not in touched
+                if unread and (template, id(objects[0])) in set_anew:
+                    check = (f"{{1}}({template}) == {{2}}", (*objects, _kind, _kind(value)), True)
+            if captured is None or captured.tensor is not value or value.node is not None:
+                fixed.append(check)
+                continue
+            if id(captured) in first:  # it lies in two places, and has to in other calls
+                other, owners = first[id(captured)]
+                same = f"({template}) is ({other.replace('{0}', '{1}')})"
+                fixed.append((same, (*objects, *owners), True))
+                continue
+            first[id(captured)] = template, objects
+            get = getter(template)
+            if captured.get is None:
+                captured.get = partial(get, *objects)
+            recorder.places.append(partial(_placed, template, objects, get))
+        return fixed
+
+    def _follow(self, kept, recorder):
+        """A line that gives up where an input moved to where it cannot be used."""
+        source, held = self.source, self.held
+        conditions = "\n            and ".join(held.conditions)
+        if conditions:
+            with source.block("try:"):
+                source.line(f"stays = ({conditions})")
+            source.line(f"except {GONE}: stays = False")
+            source.line(f"if not stays and not {source.name(held.follow)}(): return MISS")
+        for c, name in zip(kept, held.tensor_names, strict=True):
+            if c.get is None and c.value.dtype.kind in "fcV":
+                source.demand(f"{name}.node is {source.name(c.tensor.node)}")
+
+    # The program ------------------------------------------------------------------------
+
+    def _fresh(self, recorder, used):
+        """Inputs to be fetched at each call, as {name of the array: captured tensor}."""
+        given = [c for c in recorder.captured.values() if type(c.get) is int]
+        # What lies where the function assigns is often not read.
+        n = self.arguments.given
+        found = {f"a{c.get}": c for c in given if c.get < n or c.value.id in used}
+        grads = [c for c in recorder.captured.values() if isinstance(c.get, Grad)]
+        for i, c in enumerate(grads):
+            leaf = c.get.leaf
+            owner = self.arguments.expression(leaf) or self.source.name(leaf)
+            self.source.line(f"g{i} = {owner}._grad")
+            self.source.line(f"b{i} = g{i}.array")
+            check_array(self.source, f"b{i}", c.tensor.array)
+            found[f"b{i}"] = c
+        return found
+
+    def _tensor_names(self, fresh, kept):
+        """value id → (name of its array, name of its tensor), of the inputs that are tensors."""
+        names = {c.value.id: (n, n.replace("a", "t").replace("b", "g")) for n, c in fresh.items()}
+        held = zip(self.held.array_names, self.held.tensor_names, strict=True)
+        return names | {c.value.id: pair for c, pair in zip(kept, held, strict=True)}
+
+    def _saved(self, backward, results, inputs):
+        """(array, cell) expressions of what the gradient saves, and what of it is computed."""
+        made = {v.id: k for k, v in reversed([*enumerate(results.values)])}
+        pairs: list = []
+        more: list = []
+        for v in backward.saved:
+            if v.id in inputs:
+                array, tensor = inputs[v.id]
+                pairs.append((array, f"{tensor}.cell"))
+            elif v.id in made:
+                pairs.append((f"found[{made[v.id]}]", f"{results.names[made[v.id]]}.cell"))
+            else:
+                pairs.append((f"found[{len(results.values) + len(more)}]", "None"))
+                more.append(v)
+        return pairs, more
+
+    def _attach(self, backward, outs, saved):
+        source = self.source
+        made = ", ".join([outs[k][0] for k in backward.outs])
+        arrays, cells = (", ".join([pair[i] for pair in saved]) for i in (0, 1))
+        parents = ", ".join([
+            f"{self.arguments.expression(t)}.node" if t is not None else source.name(node)
+            for node, t in backward.parents
+        ])  # fmt: skip
+        backward.parents = []  # an entry keeps no argument alive
+        attach = source.name(backward.attach)
+        source.line(f"{attach}([{made}], [{arrays}], [{cells}], [{parents}])")
+
+
+def _stays(captured):
+    """Whether an input stays in place between runs: it is no argument and no gradient."""
+    return type(captured.get) is not int and not isinstance(captured.get, Grad)
+
+
+def _kind(value):
+    """What Python sees of a tensor without its values."""
+    given = isinstance(value, Tensor)
+    return (type(value), *((value.shape, value.dtype, value.requires_grad) if given else ()))
+
+
+def _placed(template, objects, get):
+    """The conditions for a tensor that is looked up again: it lies there, and has no history."""
+    t = get(*objects)
+    node = t.node if isinstance(t, Tensor) else MISS
+    return [(template, objects, t, None), ("{0}.node", (t,), node, node)]
