@@ -6,6 +6,7 @@ they name; its ``text`` shows what a compiled call does before and after its pro
 """
 
 import enum
+import importlib
 import math
 import operator
 from contextlib import contextmanager
@@ -13,19 +14,20 @@ from types import NoneType
 
 import numpy as np
 
+from rushlight.autograd import mode
 from rushlight.compiler.numbers import Number
 from rushlight.device import device
 from rushlight.dtype import dtype
 from rushlight.tensor import Size
 
-__all__ = ["GONE", "MISS", "Source", "equal", "is_plain", "same_objects"]
+__all__ = ["GONE", "MISS", "Source", "demand_modes", "equal", "is_plain", "same_objects"]
 
 _PLAIN = (
     int, float, str, bool, bytes, complex, NoneType, slice, range, enum.Enum, dtype, device,
     np.dtype, np.generic,
 )  # fmt: skip
-
-
+#: The module; the name in the package is the class.
+_dtypes = importlib.import_module("rushlight.dtype")
 #: What a condition raises where what it looks for is no longer there.
 GONE = "(KeyError, AttributeError, IndexError, TypeError)"
 
@@ -127,3 +129,12 @@ class Source:
         """The function, compiled."""
         exec(compile(self.text, f"<{name} of a compiled call>", "exec"), self.names)
         return self.names[name]
+
+
+def demand_modes(source):
+    """Have the function give up under other modes, or another default dtype, than now."""
+    source.names.update(mode=mode, state=mode.state, dtypes=_dtypes)
+    source.demand(f"(not mode.grad_off or state.grad) is {mode.is_grad_enabled()}")
+    source.demand(f"state.inference is {mode.state.inference}")
+    source.demand(f"state.autocast is {source.name(mode.state.autocast)}")
+    source.demand(f"dtypes._default is {source.name(_dtypes.get_default_dtype())}")

@@ -5,7 +5,6 @@ recorded one, gives the program its arrays, and makes of what it gives the resul
 effects that the call had.
 """
 
-import importlib
 import threading
 from contextlib import ExitStack
 from functools import partial
@@ -20,7 +19,7 @@ from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.arguments import Arguments, check_array
 from rushlight.compiler.escape import assignments
 from rushlight.compiler.gradient import Gradient
-from rushlight.compiler.guard import GONE, MISS, Source
+from rushlight.compiler.guard import GONE, MISS, Source, demand_modes
 from rushlight.compiler.held import Held
 from rushlight.compiler.hooks import hook_place
 from rushlight.compiler.overlap import demand_apart, refuse_shared, shares
@@ -33,9 +32,6 @@ from rushlight.errors import TraceError
 from rushlight.tensor import Tensor
 
 __all__ = ["Wrapper"]
-
-#: The module; the name in the package is the class.
-_dtypes = importlib.import_module("rushlight.dtype")
 
 
 class Wrapper:
@@ -58,7 +54,7 @@ class Wrapper:
         self.program: Any = None
         self.held: Any = None
         self._moved: Any = ()  # schedulers that are called ahead of the program
-        self._check_modes()
+        demand_modes(self.source)
 
     def run_eagerly(self, function, recorder, refusal):
         """Write a function that runs the original where what led to the refusal is the case."""
@@ -254,14 +250,6 @@ class Wrapper:
         return template.format(self.arguments.owner(owner) or self.source.name(owner))
 
     # Guards -----------------------------------------------------------------------------
-
-    def _check_modes(self):
-        source = self.source
-        source.names.update(mode=mode, state=mode.state, dtypes=_dtypes)
-        source.demand(f"(not mode.grad_off or state.grad) is {mode.is_grad_enabled()}")
-        source.demand(f"state.inference is {mode.state.inference}")
-        source.demand(f"state.autocast is {source.name(mode.state.autocast)}")
-        source.demand(f"dtypes._default is {source.name(_dtypes.get_default_dtype())}")
 
     def _check(self, checks):
         """Lines that give up where what the function reads outside is not as it was."""
