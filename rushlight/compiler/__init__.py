@@ -3,10 +3,11 @@
 The way of a call: ``compiled.py`` chooses between the entries of a function; ``entry.py`` is one
 recorded call. To record, ``arguments.py`` takes the arguments apart and ``surroundings.py`` what
 the function reads besides; ``trace.py`` records operations on the values of ``abstract.py``, whose
-shapes ``inference.py`` finds; ``results.py`` says what comes back, ``escape.py`` what was left
-outside, ``gradient.py`` what a backward from outside runs. All of them write lines of one Python
-function (``guard.py``), which checks later calls, runs the program of ``program.py`` on arrays
-that ``held.py`` keeps in place, and makes the results. ``explanation`` shows what became of it all.
+shapes ``inference.py`` finds; ``undo.py`` takes back what else the function did. ``wrapper.py``
+writes from all this one Python function (``guard.py`` has its lines), which checks later calls,
+runs the program of ``program.py`` on arrays that ``held.py`` keeps in place, and makes the results:
+what comes back (``results.py``), what was left outside (``escape.py``), and the gradient that a
+backward from outside runs (``gradient.py``). ``explanation`` shows what became of it all.
 """
 
 import importlib

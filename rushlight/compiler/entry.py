@@ -9,18 +9,10 @@ import time
 
 from rushlight.autograd import mode
 from rushlight.compiler.numbers import Number
+from rushlight.compiler.places import NOTHING, in_words, place_name
 from rushlight.compiler.surroundings import surroundings
 from rushlight.compiler.trace import Recorder
-from rushlight.compiler.undo import (
-    NOTHING,
-    Streams,
-    added,
-    changes,
-    in_words,
-    options,
-    place_name,
-    put_back,
-)
+from rushlight.compiler.undo import Streams, added, changes, options, put_back
 from rushlight.compiler.wrapper import Wrapper
 from rushlight.errors import TraceError
 
@@ -46,6 +38,7 @@ class Entry:
     """
 
     refusal: TraceError | None = None
+    _stands_in = False  # whether something stood in for a number or an array
 
     def __init__(self, function, args, kwargs, moving=False):
         begin = time.perf_counter()

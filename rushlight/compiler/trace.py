@@ -18,8 +18,8 @@ from rushlight.compiler.abstract import Abstract, refuse_values, user_line
 from rushlight.compiler.arrays import Array
 from rushlight.compiler.inference import infer
 from rushlight.compiler.numbers import Number, Numbers, without_numbers
+from rushlight.compiler.places import place_name, setter
 from rushlight.compiler.surroundings import Surroundings, surroundings
-from rushlight.compiler.undo import place_name, setter
 from rushlight.dtype import OF, bfloat16, float16
 from rushlight.errors import TraceError
 from rushlight.ops.data import from_numpy

@@ -4,9 +4,7 @@ What it assigned is told by ``changes``, as each run assigns it anew; what no as
 again, by ``put_back``: a function that fills a list, say, has to run itself.
 """
 
-import ast
 import functools
-import re
 import sys
 from collections import OrderedDict, defaultdict, deque
 from typing import Any
@@ -15,35 +13,13 @@ import numpy as np
 
 from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.guard import equal, is_plain
+from rushlight.compiler.places import NOTHING, getter, is_place, setter
 from rushlight.tensor import Tensor
 
-__all__ = [
-    "NOTHING", "Streams", "added", "changes", "getter", "in_words", "options", "place_name",
-    "put_back", "remember", "setter",
-]  # fmt: skip
+__all__ = ["Streams", "added", "changes", "options", "put_back", "remember"]
 
-#: Templates of conditions that are places, which can be written to.
-_PLACE = re.compile(r"\{0\}(\[.*\]|\.\w+)", re.DOTALL)
-_GONE = KeyError, AttributeError, IndexError, TypeError
-#: What was in a place where there was nothing.
-NOTHING = object()
 #: Whose items are set without further ado: not by a method of the user's.
 _SETTABLE = list, deque, dict, OrderedDict, defaultdict
-
-
-def place_name(template):
-    """The attribute or key of a condition that is a place; None of another, and of a variable."""
-    found = _PLACE.fullmatch(template)
-    if found is None:
-        return None
-    text = found[1]
-    return ast.literal_eval(text[1:-1]) if text.startswith("[") else text[1:]
-
-
-def in_words(template):
-    """A place in words."""
-    name = place_name(template)
-    return "a variable of the function around it" if name is None else repr(name)
 
 
 def changes(checks, containers=(), owners=(), stand_ins=()):
@@ -57,7 +33,7 @@ def changes(checks, containers=(), owners=(), stand_ins=()):
         stand_ins: (template, id of the object) → what stood in its place for the trace.
     """
     found, left = [], dict(stand_ins)
-    places = [c for c in checks if len(c[1]) == 1 and _PLACE.fullmatch(c[0])]
+    places = [c for c in checks if is_place(*c[:2])]
     for template, (owner,), value in places:
         stand_in = left.pop((template, id(owner)), None)
         if stand_in is not None:
@@ -129,27 +105,6 @@ def remember(schedulers):
     return back
 
 
-@functools.cache
-def getter(template, nothing=None):
-    """The function of one object that a template is; ``nothing`` is what it gives of no place."""
-    look = eval(f"lambda x: {template.format('x')}")
-
-    def get(x):
-        try:
-            return look(x)
-        except _GONE:
-            return nothing
-
-    return get
-
-
-@functools.cache
-def setter(template):
-    found: dict = {}
-    exec(f"def put(x, value): {template.format('x')} = value", found)
-    return found["put"]
-
-
 def added(owners):
     """Conditions that the attributes that ``owners`` did not have before are not there."""
     return [
@@ -179,7 +134,7 @@ def put_back(checks, containers=(), owners=()):
         if not _traced(now)
     ]
     for template, objects, value in checks:
-        if len(objects) == 1 and _PLACE.fullmatch(template):
+        if is_place(template, objects):
             changes.append(_put(template, objects[0], value))
     return next((change for change in changes if change is not None), None)
 

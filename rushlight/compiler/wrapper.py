@@ -23,11 +23,12 @@ from rushlight.compiler.guard import GONE, MISS, Source, demand_modes
 from rushlight.compiler.held import Held
 from rushlight.compiler.hooks import hook_place
 from rushlight.compiler.overlap import demand_apart, refuse_shared, shares
+from rushlight.compiler.places import NOTHING, getter, in_words
 from rushlight.compiler.program import make_program
 from rushlight.compiler.results import Results, refuse_twice
 from rushlight.compiler.simplify import alive, operands
 from rushlight.compiler.trace import Grad, key_of
-from rushlight.compiler.undo import NOTHING, getter, in_words, remember
+from rushlight.compiler.undo import remember
 from rushlight.errors import TraceError
 from rushlight.tensor import Tensor
 

@@ -1,0 +1,115 @@
+"""Places of Python's objects: attributes, variables of closures, entries of lists and dicts.
+
+A condition is (template, objects, value): the template, an expression of the objects' names, gives
+the value. It is a place where the template is an attribute or an entry of one object, so that it
+can be written to. What lies in places that a function assigns is likely another thing in its next
+call.
+"""
+
+import ast
+import functools
+import re
+
+from rushlight.autograd.tape import Leaf
+from rushlight.tensor import Tensor
+
+__all__ = [
+    "NOTHING", "getter", "in_words", "is_place", "is_writable", "place_name", "setter",
+    "taken_apart",
+]  # fmt: skip
+
+#: Templates of conditions that are places, which can be written to.
+_PLACE = re.compile(r"\{0\}(\[.*\]|\.\w+)", re.DOTALL)
+_GONE = KeyError, AttributeError, IndexError, TypeError
+#: What was in a place where there was nothing.
+NOTHING = object()
+#: Lists and dicts of up to so many items are taken apart.
+_ENTRIES = 64
+
+
+def is_place(template, objects):
+    """Whether a condition is a place."""
+    return len(objects) == 1 and _PLACE.fullmatch(template) is not None
+
+
+def place_name(template):
+    """The attribute or key of a condition that is a place; None of another, and of a variable."""
+    found = _PLACE.fullmatch(template)
+    if found is None:
+        return None
+    text = found[1]
+    return ast.literal_eval(text[1:-1]) if text.startswith("[") else text[1:]
+
+
+def in_words(template):
+    """A place in words."""
+    name = place_name(template)
+    return "a variable of the function around it" if name is None else repr(name)
+
+
+@functools.cache
+def getter(template, nothing=None):
+    """The function of one object that a template is; ``nothing`` is what it gives of no place."""
+    look = eval(f"lambda x: {template.format('x')}")
+
+    def get(x):
+        try:
+            return look(x)
+        except _GONE:
+            return nothing
+
+    return get
+
+
+@functools.cache
+def setter(template):
+    found: dict = {}
+    exec(f"def put(x, value): {template.format('x')} = value", found)
+    return found["put"]
+
+
+def is_writable(key):
+    """Whether a key of a dict can be written in a line of Python, and in a template."""
+    kinds = (str, int, bool, bytes, type(None))
+    whole = type(key) in kinds or (type(key) is tuple and all(map(is_writable, key)))
+    return whole and "{" not in repr(key) and "}" not in repr(key)
+
+
+# What a function may assign anew -----------------------------------------------------------
+
+
+def taken_apart(assigned, conditions):
+    """Those of ``assigned`` where tensors are, and what of ``conditions`` is left without them.
+
+    They are known by the tensors in them, and not by their identity, if no list or dict of them
+    lies in another place too.
+    """
+    places = [c for c in assigned if _has_tensors(c[2]) and _is_alone(c[2], conditions)]
+    inside = {i for c in places for i in _containers(c[2])}
+    gone = {id(c) for c in places} | {id(c) for c in conditions if id(c[1][0]) in inside}
+    places = [c for c in places if id(c[1][0]) not in inside]
+    return places, [c for c in conditions if id(c) not in gone]
+
+
+def _is_alone(value, conditions):
+    """Whether no list or dict in ``value`` lies in another place too."""
+    inside = {*_containers(value)}
+    return sum(id(c[2]) in inside and id(c[1][0]) not in inside for c in conditions) <= 1
+
+
+def _has_tensors(value):
+    """Whether a value is known by the tensors in it, and not by its identity."""
+    if isinstance(value, Tensor):
+        return type(value.node) is not Leaf  # a parameter stays where it is
+    return bool(_containers(value)) and any(map(_has_tensors, _items(value)))
+
+
+def _items(container):
+    return container.values() if isinstance(container, dict) else container
+
+
+def _containers(value):
+    """The ids of a list, tuple or dict and of those in it; none of what is too large."""
+    if not isinstance(value, (tuple, list, dict)) or len(value) > _ENTRIES:
+        return []
+    return [id(value), *[i for item in _items(value) for i in _containers(item)]]
