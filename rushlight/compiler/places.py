@@ -33,7 +33,7 @@ def is_place(template, objects):
 
 
 def place_name(template):
-    """The attribute or key of a condition that is a place; None of another, and of a variable."""
+    """The attribute or key of a condition that is a place; None of another."""
     found = _PLACE.fullmatch(template)
     if found is None:
         return None
@@ -43,8 +43,9 @@ def place_name(template):
 
 def in_words(template):
     """A place in words."""
-    name = place_name(template)
-    return "a variable of the function around it" if name is None else repr(name)
+    if template == "{0}.cell_contents":
+        return "a variable of the function around it"
+    return repr(place_name(template))
 
 
 @functools.cache

@@ -13,7 +13,7 @@ import numpy as np
 
 from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.guard import equal, is_plain
-from rushlight.compiler.places import NOTHING, getter, is_place, setter
+from rushlight.compiler.places import NOTHING, getter, in_words, is_place, setter
 from rushlight.tensor import Tensor
 
 __all__ = ["Streams", "added", "changes", "options", "put_back", "remember"]
@@ -33,23 +33,47 @@ def changes(checks, containers=(), owners=(), stand_ins=()):
         stand_ins: (template, id of the object) → what stood in its place for the trace.
     """
     found, left = [], dict(stand_ins)
-    places = [c for c in checks if is_place(*c[:2])]
-    for template, (owner,), value in places:
+    for template, owner, value in _places(checks):
         stand_in = left.pop((template, id(owner)), None)
         if stand_in is not None:
             now = getter(template, NOTHING)(owner)
             setter(template)(owner, value)
             if now is not stand_in:  # though it may be what was there
                 found.append((owner, template, now, value))
-    for owner, before in owners:
-        own = owner.__dict__
-        found += [(own, f"{{0}}[{name!r}]", *pair) for name, *pair in _retake(owner, before)]
+    found += _retaken(checks, owners)
     for container, before in containers:
         if type(container) in _SETTABLE:
             found += _set_entries(container, before)
-    for template, (owner,), value in places:
+    return found
+
+
+def _places(checks):
+    """(template, object, value) of those conditions that are places."""
+    return [(c[0], *c[1], c[2]) for c in checks if is_place(*c[:2])]
+
+
+def _retaken(checks, owners, emptied=False):
+    """Places and attributes that were set, as of ``changes``, which are as before again.
+
+    Args:
+        emptied: Those in which there is nothing any more are filled again, too.
+    """
+    found = []
+    for owner, before in owners:
+        own, cls = owner.__dict__, type(owner)
+        for name, now in [*own.items()]:
+            if name not in before:
+                if isinstance(getattr(cls, name, None), functools.cached_property):
+                    continue
+                del own[name]
+            elif not _same(now, before[name]):
+                own[name] = before[name]
+            else:
+                continue
+            found.append((own, f"{{0}}[{name!r}]", now, before.get(name, NOTHING)))
+    for template, owner, value in _places(checks):
         now = getter(template, NOTHING)(owner)
-        if now is not NOTHING and not _same(now, value):
+        if not _same(now, value) and (emptied or now is not NOTHING):
             setter(template)(owner, value)
             found.append((owner, template, now, value))
     return found
@@ -126,42 +150,10 @@ def put_back(checks, containers=(), owners=()):
         containers: (list, dict, set, array or cached function, how it was before).
         owners: (object, its attributes before).
     """
-    changes = [_refill(container, before) for container, before in containers]
-    changes += [
-        repr(name)
-        for owner, before in owners
-        for name, now, _ in _retake(owner, before)
-        if not _traced(now)
-    ]
-    for template, objects, value in checks:
-        if is_place(template, objects):
-            changes.append(_put(template, objects[0], value))
-    return next((change for change in changes if change is not None), None)
-
-
-def _retake(owner, before):
-    """(name, value, value before) of attributes that were set, which are as before again."""
-    own, found = owner.__dict__, []
-    for name, value in [*own.items()]:
-        if name in before:
-            if not _same(value, before[name]):
-                found.append((name, value, before[name]))
-                own[name] = before[name]
-        elif not isinstance(getattr(type(owner), name, None), functools.cached_property):
-            found.append((name, own.pop(name), NOTHING))
-    return found
-
-
-def _put(template, owner, value):
-    now = getter(template, NOTHING)(owner)
-    if _same(now, value):
-        return None
-    setter(template)(owner, value)
-    if _traced(now):
-        return None
-    if template == "{0}.cell_contents":
-        return "a variable of the function around it"
-    return template.removeprefix("{0}").strip("[].")
+    found = [_refill(container, before) for container, before in containers]
+    left = _retaken(checks, owners, emptied=True)
+    found += [in_words(template) for _, template, now, _ in left if not _traced(now)]
+    return next((change for change in found if change is not None), None)
 
 
 def _refill(container, before):
