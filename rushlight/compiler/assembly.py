@@ -14,7 +14,7 @@ from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.call import Call, inputs_of
 from rushlight.compiler.checks import native_checks
 from rushlight.compiler.emit.loop_kernel import emit_loops
-from rushlight.compiler.emit.scope import I64, POINTER
+from rushlight.compiler.emit.scope import I64, POINTER, constant_array
 from rushlight.compiler.emit.stretch import write_stretch
 from rushlight.compiler.image import Image
 from rushlight.compiler.kernel import Kernel
@@ -250,10 +250,12 @@ class Assembly:
         """The function that runs ``steps``: a loop over tables, as there may be hundreds."""
         places = [[*self._places(s), *[place for _, place in self._flags(s)]] for s in steps]
         checks = [[number + 1 for number, _ in self._flags(s)] for s in steps]
-        table = lambda what, numbers: _table(module, f"{name}.{what}", I64, map(I64, numbers))
+        table = lambda what, numbers: constant_array(
+            module, f"{name}.{what}", I64, [*map(I64, numbers)]
+        )
         tables = {
-            "kernel": _table(module, f"{name}.kernel", POINTER,
-                             [module.globals[s.name] for s in steps]),
+            "kernel": constant_array(module, f"{name}.kernel", POINTER,
+                                     [module.globals[s.name] for s in steps]),
             "chunks": table("chunks", [s.chunks * (s.chunks > 1 or s.scratch > 0) for s in steps]),
             "end": table("end", accumulate(map(len, places))),
             "check": table("check", [c[0] if c else 0 for c in checks]),
@@ -261,13 +263,3 @@ class Assembly:
             "offset": table("offset", [offset for p in places for _, offset in p]),
         }  # fmt: skip
         write_stretch(module, name, tables, len(steps), max(map(len, places)))
-
-
-def _table(module, name, typ, items):
-    """The address of a constant array."""
-    items = list(items)
-    found = ir.GlobalVariable(module, ir.ArrayType(typ, len(items)), name)
-    found.initializer = ir.Constant(found.value_type, items)
-    found.global_constant = True
-    found.linkage = "internal"
-    return found

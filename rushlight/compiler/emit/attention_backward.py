@@ -51,7 +51,7 @@ def emit(module, plan, sink):
     b, args, chunk, scratch = kernel(module, plan.kernels[0].name)
     panels = carve(b, scratch, sizes(d, cut), size)
     start = chunk * share
-    with loop(b, start, least(b, start + share, units)) as unit:
+    with loop(b, start, least(start + share, units)) as unit:
         if cut.parts > 1:
             apart = address(b, entry(b, args, len(d.strides)), unit * sum(sums(d, cut)), size)
             panels[-2:] = carve(b, apart, sums(d, cut), size)
@@ -72,7 +72,7 @@ def _add_parts(module, plan, sink):
     unit, piece = digits(chunk, (prod(d.batch), pieces(d)))
     first = lift(b, piece) * _ADDED
     found = address(b, entry(b, args, len(d.strides)), unit * (cut.parts * whole), size)
-    count = least(b, lift(b, d.keys) - first, _ADDED)
+    count = least(lift(b, d.keys) - first, _ADDED)
     for which, panel in zip((1, 2), carve(b, found, sums(d, cut), size), strict=True):
         columns = (d.features, d.outputs)[which - 1]
         top = address(b, panel, first * cut.padded(columns), size)
@@ -150,8 +150,8 @@ class _Head:
     def _meet(self, first, sink):
         """Take a block of queries into account."""
         b, d, cut = self.b, self.d, self.cut
-        keys = least(b, first + cut.width, d.keys) if d.causal else d.keys
-        count = least(b, lift(b, d.queries) - first, cut.width)
+        keys = least(first + cut.width, d.keys) if d.causal else d.keys
+        count = least(lift(b, d.queries) - first, cut.width)
         copied(b, cut, self.query, first, self.query_rows, d.scale)
         turned(b, cut, self.query_rows, cut.width, cut.padded(d.features), self.queries)
         copied(b, cut, self.slope, first, self.slope_rows)

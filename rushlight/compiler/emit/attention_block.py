@@ -106,7 +106,7 @@ def copied(b, cut, operand, first, to, factor=None):
     lanes, pitch = cut.lanes, cut.padded(operand.columns)
     with loop(b, 0, cut.width) as i, loop(b, 0, pitch, lanes) as j:
         mask = tail(b, operand.columns - j, lanes) if operand.columns % lanes else None
-        at = operand.place(b, least(b, first + i, operand.rows - 1), j)
+        at = operand.place(b, least(first + i, operand.rows - 1), j)
         x = splat(load(b, at, cut.dtype, lanes, mask, operand.column), lanes)
         x = x if factor is None else x * factor
         store(b, x, address(b, to, i * pitch + j, cut.dtype.itemsize), cut.dtype)
@@ -161,7 +161,7 @@ def multiply(b, tile, left, right, block, rows, depth, adding=False, last=None):
 
     whole = rows // tile.rows * tile.rows if isinstance(rows, int) else rows
     with loop(b, 0, whole, tile.rows) as i:
-        compute(tile.rows, i if last is None else least(b, i, last))
+        compute(tile.rows, i if last is None else least(i, last))
     if isinstance(rows, int) and whole < rows:
         compute(rows - whole, whole)
 
@@ -253,7 +253,7 @@ class Block:
             within = tail(b, lift(b, count) - k, lanes)
             rows = []
             for r in range(lanes):
-                row = least(b, self.first + j * lanes + r, self.d.queries - 1)
+                row = least(self.first + j * lanes + r, self.d.queries - 1)
                 at = mask.place(b, row, start + k)
                 x = load(b, at, mask.dtype, lanes, within, mask.column)
                 rows.append(splat(self._bias(x), lanes))

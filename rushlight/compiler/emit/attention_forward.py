@@ -38,7 +38,7 @@ def emit(module, plan, sink):
     panels = carve(b, scratch, sizes(d, cut), cut.dtype.itemsize)
     blocks = -(-d.queries // cut.width)
     start = chunk * share
-    with loop(b, start, least(b, start + share, units)) as unit:
+    with loop(b, start, least(start + share, units)) as unit:
         *batch, block = digits(lift(b, unit), (*d.batch, blocks))
         _Forward(b, d, cut, args, panels, batch, block * cut.width).run(sink)
     b.ret_void()
@@ -68,9 +68,9 @@ class _Forward:
         block.filled(self.results, 0, d.outputs, 0)
         block.filled(self.top, 0, 1, -INF)
         block.filled(self.sums, 0, 1, 0)
-        keys = least(b, self.first + cut.width, d.keys) if d.causal else d.keys
+        keys = least(self.first + cut.width, d.keys) if d.causal else d.keys
         with loop(b, 0, keys, cut.block) as start:
-            self._meet(start, least(b, keys - start, cut.block))
+            self._meet(start, least(keys - start, cut.block))
         self._finish(sink)
 
     def _meet(self, start, count):
@@ -107,7 +107,7 @@ class _Forward:
         b, d, cut, block = self.b, self.d, self.cut, self.block
         self._scale([block.share(block.read(self.sums, 0, j)) for j in block.vectors])
         turned(b, cut, self.results, cut.padded(d.outputs), cut.width, self.rows)
-        count = least(b, lift(b, d.queries) - self.first, cut.width)
+        count = least(lift(b, d.queries) - self.first, cut.width)
 
         def give(i, j, value, mask):
             indices = [lift(b, n).v for n in (*self.batch, self.first + i, j)]

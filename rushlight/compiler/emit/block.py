@@ -5,17 +5,11 @@ from math import prod
 
 import numpy as np
 
-from rushlight.compiler.emit.frame import entry, kernel
+from rushlight.compiler.emit.frame import entry, kernel, least
 from rushlight.compiler.emit.loop import address, lift, loop, unravel
 from rushlight.compiler.emit.memory import load, prefix_mask, store
 from rushlight.compiler.emit.microkernel import inner, tile_function
-from rushlight.compiler.emit.packing import (
-    Source,
-    least,
-    pack_left,
-    pack_right,
-    turn_panel,
-)  # fmt: skip
+from rushlight.compiler.emit.packing import Source, pack_left, pack_right, turn_panel
 from rushlight.compiler.emit.value import INT, Value, constant, select
 
 __all__ = ["Storing", "packing_chunks", "write_blocks", "write_packing"]

@@ -15,10 +15,10 @@ import numpy as np
 
 from rushlight.compiler.emit.block import Storing, packing_chunks, write_blocks, write_packing
 from rushlight.compiler.emit.blocking import blocking
-from rushlight.compiler.emit.frame import entry, kernel
+from rushlight.compiler.emit.frame import entry, kernel, least
 from rushlight.compiler.emit.loop import address, lift, loop, unravel
 from rushlight.compiler.emit.memory import load, prefix_mask
-from rushlight.compiler.emit.packing import Matrix, Operand, least
+from rushlight.compiler.emit.packing import Matrix, Operand
 from rushlight.compiler.emit.plan import Kernel, Plan
 from rushlight.compiler.emit.value import INT, Value, constant
 

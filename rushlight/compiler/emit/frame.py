@@ -10,6 +10,7 @@ from llvmlite import ir
 
 from rushlight.compiler.emit.loop import address, lift
 from rushlight.compiler.emit.memory import load_from, memory_type, prefix_mask, store
+from rushlight.compiler.emit.scope import constant_array, kernel_function
 from rushlight.compiler.emit.value import INT, Value, intrinsic, select
 
 __all__ = [
@@ -23,10 +24,7 @@ _POINTER = ir.PointerType()
 
 def kernel(module, name):
     """A new kernel: (builder, args, chunk, scratch); end it with ``b.ret_void()``."""
-    kind = ir.FunctionType(ir.VoidType(), [_POINTER, _I64, _POINTER])
-    function = ir.Function(module, kind, name)
-    function.args[2].add_attribute("noalias")
-    b = ir.IRBuilder(function.append_basic_block("entry"))
+    function, b = kernel_function(module, name)
     args, chunk, scratch = function.args
     return b, args, Value(b, chunk, INT), scratch
 
@@ -64,10 +62,11 @@ def tail(b, count, lanes):
     return prefix_mask(b, lift(b, count).v, lanes)
 
 
-def least(b, x, y):
+def least(x, y):
     """The smaller of two indices."""
     if isinstance(x, int) and isinstance(y, int):
         return min(x, y)
+    b = (x if isinstance(x, Value) else y).b
     x, y = lift(b, x), lift(b, y)
     return select(x < y, x, y)
 
@@ -96,13 +95,7 @@ def table(module, numbers):
     numbers = list(numbers)
     digest = hashlib.sha256(np.array(numbers, np.int64).tobytes()).hexdigest()[:24]
     name = f"table.{digest}"
-    found = module.globals.get(name)
-    if found is None:
-        typ = ir.ArrayType(_I64, len(numbers))
-        found = ir.GlobalVariable(module, typ, name)
-        found.initializer = ir.Constant(typ, numbers)
-        found.global_constant, found.linkage = True, "internal"
-    return found
+    return module.globals.get(name) or constant_array(module, name, _I64, numbers)
 
 
 def lookup(b, array, index):

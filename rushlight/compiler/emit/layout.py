@@ -110,7 +110,7 @@ class Layout:
         """The columns of a strip; the last piece of a row may be shorter."""
         if self.whole:
             return self.columns
-        return least(b, self.shifts.dims[2].count - t[2], self.columns)
+        return least(self.shifts.dims[2].count - t[2], self.columns)
 
     def met(self, t, images):
         """(The first depth, row and column that the t from ``t`` on meet; rows, their length)."""
@@ -217,7 +217,7 @@ def fetch_ahead(b, images, x, wanted, turn):
         return  # channels lie between each other, and are in the cache together
     if row == length:
         rows, length = 1, rows * length
-    with loop(b, start, least(b, start + each, prod(shape))) as part:
+    with loop(b, start, least(start + each, prod(shape))) as part:
         i, c = digits(lift(b, part), shape)
         line = offset((image + i, channel + c, *place), images.strides)
         line = address(b, x, line, size)

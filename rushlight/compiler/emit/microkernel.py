@@ -16,6 +16,7 @@ from llvmlite import ir
 
 from rushlight.compiler.emit.loop import address, carried, lift
 from rushlight.compiler.emit.memory import load, prefix_mask, reduce, store
+from rushlight.compiler.emit.scope import internal_function
 from rushlight.compiler.emit.value import INT, Value, constant, splat
 
 __all__ = ["Tile", "best_inner", "inner", "outer", "outer_tiles", "tile_function", "transposed"]
@@ -87,11 +88,9 @@ def tile_function(module, tile, partial, left, right, pitch, resuming):
     """
     marks = (tile.dtype.char, tile.rows, tile.columns, partial, *left, right, pitch, int(resuming))
     name = "tile." + ".".join(map(str, marks))
-    if name in module.globals:
-        return module.globals[name]
-    function = ir.Function(module, ir.FunctionType(_VOID, [_PTR, _PTR, _PTR, _I64, _I1]), name)
-    function.linkage = "internal"
-    b = ir.IRBuilder(function.append_basic_block("entry"))
+    function, b = internal_function(module, name, [_PTR, _PTR, _PTR, _I64, _I1])
+    if b is None:
+        return function
     x, y, block, depth, resume = function.args
     size, lanes, dtype = tile.dtype.itemsize, tile.lanes, tile.dtype
     masks = [None] * tile.columns

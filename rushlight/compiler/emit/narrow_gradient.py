@@ -121,7 +121,7 @@ def _emit_parts(module, plan):
     c = plan.choice
     b, args, chunk, scratch = kernel(module, plan.kernels[0].name)
     first = chunk * c.per_chunk
-    with loop(b, first, least(b, first + c.per_chunk, c.units)) as unit:
+    with loop(b, first, least(first + c.per_chunk, c.units)) as unit:
         where = digits(unit, (c.parts, c.groups, c.blocks))
         _emit_part(b, plan, args, scratch, where)
     b.ret_void()
@@ -134,18 +134,18 @@ def _emit_part(b, plan, args, scratch, where):
     dtype, size, layout = d.compute, d.compute.itemsize, c.layout
     g, x = d.images(0), d.images(1)
     first = block * c.block
-    channels = least(b, c.inputs - first, c.block)
+    channels = least(c.inputs - first, c.block)
     sums = (part * c.groups + group) * (c.results * c.columns) + first * layout.shifts.size
     sums = address(b, entry(b, args, 2), sums * layout.lanes, size)
     start = part * c.steps
-    with loop(b, start, least(b, start + c.steps, prod(c.counts))) as strip:
+    with loop(b, start, least(start + c.steps, prod(c.counts))) as strip:
         image, *place = digits(strip, c.counts)
         t = layout.start(place)
         source = (image, group * c.inputs + first)
         lay_out(b, layout, x, entry(b, args, 1), scratch, dtype, source, channels, t)
         met = offset((image, group * c.results, *t), g.strides)
         met = address(b, entry(b, args, 0), met, d.dtype.itemsize)
-        shape = least(b, layout.shifts.dims[1].count - t[1], layout.rows), layout.left(b, t)
+        shape = least(layout.shifts.dims[1].count - t[1], layout.rows), layout.left(b, t)
         fresh = as_value(b, strip == start)
         ahead = _ahead(c, strip + 1, x, group, first)
         with loop(b, 0, channels) as channel:
@@ -193,9 +193,9 @@ def _emit_total(module, plan, sink):
     lanes, dtype, size = c.layout.lanes, d.compute, d.compute.itemsize
     b, args, chunk, scratch = kernel(module, plan.kernels[-1].name)
     zero, first = constant(b, 0, dtype, lanes), chunk * c.added_at_once
-    last = least(b, first + c.added_at_once, d.outputs)
+    last = least(first + c.added_at_once, d.outputs)
     with loop(b, first, last) as output, loop(b, 0, c.columns, lanes) as j:
-        with loop(b, 0, least(b, c.columns - j, lanes)) as i:
+        with loop(b, 0, least(c.columns - j, lanes)) as i:
             place = (output * c.columns + j + i) * lanes
             parts = address(b, entry(b, args, 2), place, size)
 

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 from llvmlite import ir
 
+from rushlight.compiler.emit.frame import least, tail
 from rushlight.compiler.emit.loop import address, lift, loop
-from rushlight.compiler.emit.memory import load, prefix_mask, store
+from rushlight.compiler.emit.memory import load, store
 from rushlight.compiler.emit.microkernel import transposed
+from rushlight.compiler.emit.scope import internal_function
 from rushlight.compiler.emit.value import INT, Value, constant, ir_type, select, splat
 
-__all__ = ["Matrix", "Operand", "Source", "least", "pack_left", "pack_right", "turn_panel", "whole"]
+__all__ = ["Matrix", "Operand", "Source", "pack_left", "pack_right", "turn_panel", "whole"]
 
 STEPS = 8  # copied at a time, so that a line of memory is written at once
 
@@ -182,12 +184,9 @@ def turn_function(module, like):
     Rows lie ``step`` elements apart where they come from, and ``pitch`` where they go.
     """
     name = f"turn.{like.dtype.char}.{like.lanes}"
-    if name in module.globals:
-        return module.globals[name]
-    kind = ir.FunctionType(ir.VoidType(), [_PTR, _I64, _PTR, _I64])
-    function = ir.Function(module, kind, name)
-    function.linkage = "internal"
-    b = ir.IRBuilder(function.append_basic_block("entry"))
+    function, b = internal_function(module, name, [_PTR, _I64, _PTR, _I64])
+    if b is None:
+        return function
     place, step, to, pitch = function.args
     size = like.dtype.itemsize
     rows = []
@@ -202,21 +201,12 @@ def turn_function(module, like):
 
 
 def _tail(b, limit, j, lanes):
-    return None if limit is None else prefix_mask(b, lift(b, limit - j).v, lanes)
+    return None if limit is None else tail(b, limit - j, lanes)
 
 
 def whole(size, lanes):
     """``size``, or None if it is known to be whole vectors."""
     return None if isinstance(size, int) and size % lanes == 0 else size
-
-
-def least(x, y):
-    """The smaller of two indices; a number if both are."""
-    if isinstance(x, int) and isinstance(y, int):
-        return min(x, y)
-    b = (x if isinstance(x, Value) else y).b
-    x, y = lift(b, x), lift(b, y)
-    return select(x < y, x, y)
 
 
 # Packed operands --------------------------------------------------------------------------

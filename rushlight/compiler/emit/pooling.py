@@ -188,7 +188,7 @@ def _emit_rows(module, name, form, sink):
     hidden = 3 - len(d.size)
     shape = (*d.lead, *[1] * hidden, *d.shape[len(d.lead) : -1])
     width = d.shape[-1]
-    with loop(b, start, least(b, start + share, _rows(d))) as row:
+    with loop(b, start, least(start + share, _rows(d))) as row:
         *lead, z, y = digits(row, shape)
         with loop(b, 0, width, form.lanes) as x:
             mask = None

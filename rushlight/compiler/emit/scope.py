@@ -2,7 +2,10 @@
 
 from llvmlite import ir
 
-__all__ = ["I64", "KERNEL", "POINTER", "Loop", "Scope", "i64", "kernel_function"]
+__all__ = [
+    "I64", "KERNEL", "POINTER", "Loop", "Scope", "constant_array", "i64", "internal_function",
+    "kernel_function",
+]  # fmt: skip
 
 I64 = ir.IntType(64)
 POINTER = ir.PointerType()
@@ -14,7 +17,27 @@ def kernel_function(module, name):
     """An empty kernel and the builder of its first block."""
     function = ir.Function(module, KERNEL, name)
     function.args[2].add_attribute("noalias")
-    return function, ir.IRBuilder(function.append_basic_block())
+    return function, ir.IRBuilder(function.append_basic_block("entry"))
+
+
+def internal_function(module, name, args):
+    """A function that only ``module`` calls, and the builder of its first block.
+
+    The builder is None where the module has the function already.
+    """
+    if name in module.globals:
+        return module.globals[name], None
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), args), name)
+    function.linkage = "internal"
+    return function, ir.IRBuilder(function.append_basic_block("entry"))
+
+
+def constant_array(module, name, typ, items):
+    """The address of a constant array that only ``module`` uses."""
+    found = ir.GlobalVariable(module, ir.ArrayType(typ, len(items)), name)
+    found.initializer = ir.Constant(found.value_type, items)
+    found.global_constant, found.linkage = True, "internal"
+    return found
 
 
 def i64(n):

@@ -62,11 +62,11 @@ def _emit_pack(module, plan):
     firsts, counts = _phases(module, taps)
     weight, packed = entry(b, args, 1), entry(b, args, len(d.strides))
     first_panel = chunk * c.packed_at_once
-    last_panel = least(b, first_panel + c.packed_at_once, d.groups * c.all_panels)
+    last_panel = least(first_panel + c.packed_at_once, d.groups * c.all_panels)
     with loop(b, first_panel, last_panel) as i, loop(b, 0, c.tile.rows) as row:
         group, panel = digits(i, (d.groups, c.all_panels))
         # Rows beyond the last repeat it; their sums are never stored.
-        result = least(b, panel * c.tile.rows + row, c.results - 1)
+        result = least(panel * c.tile.rows + row, c.results - 1)
         start = address(b, weight, offset((group, result), strides[:2]), d.dtype.itemsize)
         with loop(b, 0, c.blocks) as k, loop(b, 0, len(taps)) as phase:
             first, count = lookup(b, firsts, phase), lookup(b, counts, phase)
@@ -83,7 +83,7 @@ def _emit_pack(module, plan):
 
 def _channels(b, c, block):
     """The channels of a block."""
-    return least(b, c.inputs - block * c.block, c.block)
+    return least(c.inputs - block * c.block, c.block)
 
 
 def _packed(b, c, where, channels, first):
@@ -121,7 +121,7 @@ def emit(module, plan, sink):
     b, args, chunk, scratch = kernel(module, plan.kernels[1].name)
     sums = address(b, scratch, c.source * plan.description.compute.itemsize)
     start = chunk * c.per_chunk
-    end = least(b, start + c.per_chunk, prod(c.counts))
+    end = least(start + c.per_chunk, prod(c.counts))
     with loop(b, start * c.blocks, end * c.blocks) as step:
         *where, block = digits(step, (*c.counts, c.blocks))
         _emit_sums(b, plan, args, scratch, sums, step)
@@ -146,7 +146,7 @@ def _emit_sums(b, plan, args, scratch, sums, step):
     channels = _channels(b, c, block)
     source = (image, group * c.inputs + block * c.block)
     lay_out(b, layout, d.images(), x, scratch, dtype, source, channels, t)
-    panels = least(b, c.all_panels - part * c.panels, c.panels)
+    panels = least(c.all_panels - part * c.panels, c.panels)
     fresh = as_value(b, block == 0)
     ahead = _ahead(c, step + 1, d.images())
     with loop(b, 0, len(taps)) as phase:
@@ -202,9 +202,9 @@ def _emit_results(b, plan, args, sums, where, sink):
     image, group, part, *strip = where
     depth, row, column = layout.start(strip)
     first = part * (c.panels * c.tile.rows)
-    channels = least(b, c.results - first, c.panels * c.tile.rows)
-    images = least(b, d.batch - image * layout.images, layout.images)
-    steps = least(b, y.count - row, layout.rows)
+    channels = least(c.results - first, c.panels * c.tile.rows)
+    images = least(d.batch - image * layout.images, layout.images)
+    steps = least(y.count - row, layout.rows)
     with loop(b, 0, channels) as o:
         channel = group * c.results + first + o
         bias = _bias(b, d, args, channel)
@@ -246,7 +246,7 @@ def _emit_row(b, plan, args, sums, index, column, bias, sink):
         x = column * width.spread + i
         mask = None
         if not c.layout.whole or length % lanes:
-            mask = tail(b, least(b, length - i, width.result - x), lanes)
+            mask = tail(b, least(length - i, width.result - x), lanes)
         if places is not None:
             found = load(b, address(b, places, i, 8), INT, lanes)
             value = gather(b, sums, found, dtype)

@@ -6,11 +6,24 @@ from rushlight.compiler.emit.frame import lookup
 from rushlight.compiler.emit.loop import address, carried
 from rushlight.compiler.emit.memory import load, prefix_mask, store
 from rushlight.compiler.emit.microkernel import transposed
+from rushlight.compiler.emit.scope import internal_function
 from rushlight.compiler.emit.value import BOOL, INT, Value, constant, select, splat
 
 __all__ = ["row_product", "shifted_product", "square", "weight_product"]
 
 _I1, _I64, _POINTER = ir.IntType(1), ir.IntType(64), ir.PointerType()
+
+
+def _sums(b, tile, into, rows, fresh):
+    """The places of a tile's sums, whose rows begin at ``rows``, and the sums: 0 if ``fresh``."""
+    lanes, dtype = tile.lanes, tile.dtype
+    places = [
+        address(b, into, row + j * lanes, dtype.itemsize)
+        for row in rows
+        for j in range(tile.columns)
+    ]
+    known = splat(~Value(b, fresh, BOOL), lanes)
+    return places, [load(b, place, dtype, lanes, known) for place in places]
 
 
 def shifted_product(module, tile):
@@ -22,12 +35,11 @@ def shifted_product(module, tile):
     tap.
     """
     name = f"shifted_product_{tile.dtype.name}_{tile.rows}x{tile.columns}"
-    if name in module.globals:
-        return module.globals[name]
-    args = [*[_POINTER] * 3, *[_I64] * 3, _POINTER, _I64, _I1]
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), args), name)
-    function.linkage = "internal"
-    b = ir.IRBuilder(function.append_basic_block("entry"))
+    function, b = internal_function(
+        module, name, [*[_POINTER] * 3, *[_I64] * 3, _POINTER, _I64, _I1]
+    )
+    if b is None:
+        return function
     _write_product(b, tile, *function.args)
     b.ret_void()
     return function
@@ -39,13 +51,7 @@ def _write_product(b, tile, weights, x, into, channels, channel_pitch, row_pitch
         Value(b, v, INT) for v in (channels, channel_pitch, row_pitch, taps)
     )
     dtype, lanes, size = tile.dtype, tile.lanes, tile.dtype.itemsize
-    places = [
-        address(b, into, row_pitch * i + j * lanes, size)
-        for i in range(tile.rows)
-        for j in range(tile.columns)
-    ]
-    known = splat(~Value(b, fresh, BOOL), lanes)
-    sums = [load(b, place, dtype, lanes, known) for place in places]
+    places, sums = _sums(b, tile, into, [row_pitch * i for i in range(tile.rows)], fresh)
 
     def add_channel(c, sums):
         panel = address(b, weights, c * taps * tile.rows, size)
@@ -75,23 +81,14 @@ def weight_product(module, tile, rows):
     """
     key = "_".join(f"{a}.{r}" for a, r in rows)
     name = f"weight_product_{tile.dtype.name}_{tile.columns}_{key}".replace("-", "m")
-    if name in module.globals:
-        return module.globals[name]
-    kind = ir.FunctionType(ir.VoidType(), [*[_POINTER] * 3, *[_I64] * 3, _I1])
-    function = ir.Function(module, kind, name)
-    function.linkage = "internal"
-    b = ir.IRBuilder(function.append_basic_block("entry"))
+    function, b = internal_function(module, name, [*[_POINTER] * 3, *[_I64] * 3, _I1])
+    if b is None:
+        return function
     x, g, into, count, width, pitch, fresh = function.args
     dtype, lanes, size = tile.dtype, tile.lanes, tile.dtype.itemsize
     count, width, pitch = (Value(b, v, INT) for v in (count, width, pitch))
     panel = tile.columns * lanes
-    places = [
-        address(b, into, row * panel + j * lanes, size)
-        for _, row in rows
-        for j in range(tile.columns)
-    ]
-    known = splat(~Value(b, fresh, BOOL), lanes)
-    sums = [load(b, place, dtype, lanes, known) for place in places]
+    places, sums = _sums(b, tile, into, [row * panel for _, row in rows], fresh)
 
     def add_row(y, sums):
         line = address(b, x, y * pitch, size)
@@ -124,22 +121,13 @@ def row_product(module, tile, dtype, strides, offsets, layout):
         map(str, (*strides, layout.columns, layout.whole, layout.pitch, *offsets))
     ).replace("-", "m")
     name = f"row_product_{dtype.name}_{tile.dtype.name}_{tile.rows}_{key}"
-    if name in module.globals:
-        return module.globals[name]
-    kind = ir.FunctionType(ir.VoidType(), [*[_POINTER] * 3, *[_I64] * 3, _I1])
-    function = ir.Function(module, kind, name)
-    function.linkage = "internal"
-    b = ir.IRBuilder(function.append_basic_block("entry"))
+    function, b = internal_function(module, name, [*[_POINTER] * 3, *[_I64] * 3, _I1])
+    if b is None:
+        return function
     g, x, into, count, width, row_pitch, fresh = function.args
     lanes, size = tile.lanes, tile.dtype.itemsize
     count, width, row_pitch = (Value(b, v, INT) for v in (count, width, row_pitch))
-    places = [
-        address(b, into, row_pitch * i + j * lanes, size)
-        for i in range(tile.rows)
-        for j in range(tile.columns)
-    ]
-    known = splat(~Value(b, fresh, BOOL), lanes)
-    sums = [load(b, place, tile.dtype, lanes, known) for place in places]
+    places, sums = _sums(b, tile, into, [row_pitch * i for i in range(tile.rows)], fresh)
     step = strides[2] or constant(b, 0, INT).v
 
     def add_row(y, sums):
@@ -183,12 +171,9 @@ def square(module, g, dtype, lanes, pitch):
     """
     key = f"{g.strides[1]}_{g.strides[4]}_{pitch}".replace("-", "m")
     name = f"square_{g.dtype.name}_{dtype.name}_{key}"
-    if name in module.globals:
-        return module.globals[name]
-    kind = ir.FunctionType(ir.VoidType(), [_POINTER, _POINTER, _I64, _I64])
-    function = ir.Function(module, kind, name)
-    function.linkage = "internal"
-    b = ir.IRBuilder(function.append_basic_block("entry"))
+    function, b = internal_function(module, name, [_POINTER, _POINTER, _I64, _I64])
+    if b is None:
+        return function
     x, into, last, count = function.args
     last, mask = Value(b, last, INT), prefix_mask(b, count, lanes)
     step = g.strides[4] or constant(b, 0, INT).v  # not a plain 0, which would ignore the mask

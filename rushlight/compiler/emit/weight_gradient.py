@@ -197,18 +197,18 @@ def _emit_parts(module, plan):
     part, group, block = digits(chunk, (c.parts, c.groups, c.blocks))
     g, x = d.images(0), d.images(1)
     turned = address(b, scratch, c.source * size)
-    channels = least(b, c.inputs - block * c.block, c.block)
+    channels = least(c.inputs - block * c.block, c.block)
     tiles = quotient(b, lift(b, channels) + (c.together - 1), c.together)
     sums = (part * c.groups + group) * c.panels * c.rows + block * (c.block * layout.shifts.size)
     start = part * c.steps
-    with loop(b, start, least(b, start + c.steps, prod(c.counts))) as strip:
+    with loop(b, start, least(start + c.steps, prod(c.counts))) as strip:
         image, *place = digits(strip, c.counts)
         image, t = image * layout.images, layout.start(place)
         source = (image, group * c.inputs + block * c.block)
         lay_out(b, layout, x, entry(b, args, 1), scratch, dtype, source, channels, t)
         shape = (
-            least(b, d.batch - image, layout.images),
-            least(b, layout.shifts.dims[1].count - t[1], layout.rows),
+            least(d.batch - image, layout.images),
+            least(layout.shifts.dims[1].count - t[1], layout.rows),
             layout.left(b, t),
         )
         first = (image, group * c.results, *t)
@@ -270,7 +270,7 @@ def _turn(b, c, g, pointer, into, dtype, first, shape):
     with loop(b, 0, c.panels) as p, loop(b, 0, c.vectors) as v:
         channel = (p * c.vectors + v) * lanes
         # Lanes beyond the last channel repeat it; their sums are never stored.
-        last = least(b, c.results - 1 - channel, lanes - 1)
+        last = least(c.results - 1 - channel, lanes - 1)
         with loop(b, 0, shape[0]) as i, loop(b, 0, shape[1]) as y, loop(b, 0, width, lanes) as x:
             source = offset(
                 (i, channel, y, x), (g.strides[0], g.strides[1], g.strides[3], g.strides[4])
@@ -293,9 +293,9 @@ def _emit_total(module, plan, sink):
     b, args, chunk, scratch = kernel(module, plan.kernels[-1].name)
     group, panel = digits(chunk, (c.groups, c.panels))
     columns = c.inputs * c.layout.shifts.size
-    outputs = least(b, c.results - panel * c.panel, c.panel)
+    outputs = least(c.results - panel * c.panel, c.panel)
     with loop(b, 0, columns, lanes) as j:
-        with loop(b, 0, least(b, columns - j, lanes)) as i, loop(b, 0, c.vectors) as v:
+        with loop(b, 0, least(columns - j, lanes)) as i, loop(b, 0, c.vectors) as v:
             place = (chunk * c.rows + j + i) * c.panel + v * lanes
             total = _emit_sum(b, c, address(b, entry(b, args, 2), place, size), dtype)
             store(b, total, address(b, scratch, i * c.panel + v * lanes, size), dtype)

@@ -12,6 +12,7 @@ from rushlight.compiler.emit.control import repeat_while
 from rushlight.compiler.emit.math.coefficients import HALF_PI, TWO_OVER_PI
 from rushlight.compiler.emit.math.floats import fma
 from rushlight.compiler.emit.memory import load, stack, store
+from rushlight.compiler.emit.scope import internal_function
 from rushlight.compiler.emit.value import INT, Value, constant, ir_type, select
 
 __all__ = ["reduce_large"]
@@ -34,24 +35,21 @@ def reduce_large(x):
 
 def _function(module):
     """``void reduce_large(x, q, r, rest, n)`` for n elements in memory."""
-    name = "reduce_large"
-    if name not in module.globals:
-        types = [ir.PointerType()] * 4 + [_I64]
-        function = ir.Function(module, ir.FunctionType(ir.VoidType(), types), name)
-        function.linkage = "internal"
-        b = ir.IRBuilder(function.append_basic_block())
-        *places, n = function.args
+    function, b = internal_function(module, "reduce_large", [ir.PointerType()] * 4 + [_I64])
+    if b is None:
+        return function
+    *places, n = function.args
 
-        def step(i):
-            at = [b.gep(p, [i.v], source_etype=_I64) for p in places]
-            found = _reduced(b, load(b, at[0], DOUBLE))
-            for value, place in zip(found, at[1:], strict=True):
-                store(b, value, place, value.dtype)
-            return (i + 1,)
+    def step(i):
+        at = [b.gep(p, [i.v], source_etype=_I64) for p in places]
+        found = _reduced(b, load(b, at[0], DOUBLE))
+        for value, place in zip(found, at[1:], strict=True):
+            store(b, value, place, value.dtype)
+        return (i + 1,)
 
-        repeat_while(lambda i: i < Value(b, n, INT), step, (constant(b, 0, INT),))
-        b.ret_void()
-    return module.globals[name]
+    repeat_while(lambda i: i < Value(b, n, INT), step, (constant(b, 0, INT),))
+    b.ret_void()
+    return function
 
 
 def _table(module):
