@@ -2,7 +2,8 @@
 
 from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.emit import support
-from rushlight.compiler.trace import Equation, infer
+from rushlight.compiler.inference import infer
+from rushlight.compiler.trace import Equation
 from rushlight.ops.definition import OPS
 
 __all__ = ["native_checks"]

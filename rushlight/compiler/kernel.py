@@ -125,7 +125,7 @@ class Kernel:
     """The stores of a group, with loops over ``rows`` and, in each row, ``columns``.
 
     Attributes:
-        args: (value, view): the memories that it reads and writes, in the order of its arguments.
+        args: (owner of the memory, byte offset) of what it reads and writes, in order.
         stores: What it computes.
     """
 
@@ -137,7 +137,7 @@ class Kernel:
         columns = group.columns or set()
         self.rows = [v for v in group.variables if v not in columns]
         self.columns = [v for v in group.variables if v in columns]
-        self.args: list = []  # (owner of memory, byte offset)
+        self.args: list = []
         self._nodes: dict = {}
         self.stores = [
             self._store(v) for e in group.members for v in e.outs if v.id in wanted

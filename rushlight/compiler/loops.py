@@ -22,8 +22,11 @@ from rushlight.compiler.kernel import (
 __all__ = ["LINE", "REDUCING", "TILE", "Loops", "collapse", "nodes_of"]
 
 REDUCING = (Reduce, Extremum)
-#: Bytes of a cache line, and of a memory that would drive all else out of the caches.
-LINE, PART, MUCH = 64, 16, 1 << 24
+#: Bytes of a cache line; of the least part of one that is stored past the caches; and of a memory
+#: that would drive all else out of them.
+LINE, _PART, _MUCH = 64, 16, 1 << 24
+#: Bytes of a row, at most, of which lines are asked for ahead: they would drive out each other.
+_ASKED = 1 << 16
 #: Rows of a tile: the elements of a cache line.
 TILE = 16
 #: Elements of a row that hardly fill a vector.
@@ -208,9 +211,9 @@ class Loops:
     def asked_for(self, now):
         """The loads and stores of which a line is to be asked for in pass ``now``, in each step.
 
-        Only a first pass waits for memory, which rests in the others: the next row is read, and
-        the place of what this row stores is fetched before it does. Rows that stay in the caches
-        need no asking.
+        Only the first pass over a row waits for memory, which would rest in the others. So the
+        second pass asks for the next row, and each for the lines to which the pass after it
+        stores. Rows that stay in the caches need no asking.
         """
         if self.across or self.straight or len(self.passes) < 2 or not self.rows:
             return []
@@ -221,10 +224,11 @@ class Loops:
         return found
 
     def _asks(self, access):
+        """Whether an access goes along rows that come one after the other from memory."""
         if not hasattr(access, "address") or access.address.terms.get(self.vector) != 1:
             return False
         row = access.address.terms.get(self.rows[-1], 0) * access.dtype.itemsize
-        return 0 < row <= MUCH >> 8 and row * self.steps >= MUCH >> 2
+        return 0 < row <= _ASKED and row * self.steps >= _CACHE
 
     def stream(self, places):
         """Have stores of much memory go past the caches.
@@ -234,13 +238,13 @@ class Loops:
         """
         for s, place in zip(self.stores, places, strict=True):
             floats = s.dtype.kind == "f" and s.dtype.itemsize >= 4
-            if place is None or place[0] < MUCH or type(s) is Scatter or not floats:
+            if place is None or place[0] < _MUCH or type(s) is Scatter or not floats:
                 continue
             steps = [c for v, c in s.address.terms.items() if v is not self.vector]
             whole = [self.lanes, s.address.offset + place[1] // s.dtype.itemsize, *steps]
             begin = gcd(LINE, *[n * s.dtype.itemsize for n in whole])
             # What goes to scratch memory meanwhile would drive half a line out half written.
-            if s.address.terms.get(self.vector) == 1 and begin >= (LINE if self.spilled else PART):
+            if s.address.terms.get(self.vector) == 1 and begin >= (LINE if self.spilled else _PART):
                 self.streamed[id(s)] = begin
 
     # Passes ---------------------------------------------------------------------------------

@@ -230,9 +230,8 @@ def pack_left(source, cut, to, tile, count, start, size):
         place = row + i if every else least(row + i, last)
         return source.vector(place, start + k, lanes, mask)
 
-    copy_panel(
-        b, read_row, count * height, size, whole(size, lanes), to, cut.left_pitch, cut.tile
-    )  # fmt: skip
+    limit = whole(size, lanes)
+    copy_panel(b, read_row, count * height, size, limit, to, cut.left_pitch, cut.tile)
 
 
 def _interleave(source, cut, to, row, count, start, size):
@@ -256,11 +255,11 @@ def _interleave(source, cut, to, row, count, start, size):
 
     if source.operand.matrix.fetch is None:
         read = lambda k, i, mask: source.vector(row + i, start + k, lanes, mask)
-        whole = size & -STEPS
-        with loop(b, 0, whole, STEPS) as k:
+        most = size & -STEPS
+        with loop(b, 0, most, STEPS) as k:
             copy(k, STEPS, read)
-        if not isinstance(size, int) or whole < size:
-            with loop(b, whole, size) as k:
+        if not isinstance(size, int) or most < size:
+            with loop(b, most, size) as k:
                 copy(k, 1, read)
         return
     # What is computed is computed once, before tiles take their rows of it.
@@ -293,6 +292,4 @@ def pack_right(source, cut, to, tile, start, size):
     if source.operand.plain(cut.tile.dtype) and source.operand.depth == 1:
         in_memory = lambda j, k: source.place(column + j, start + k), source.operand.side
     limits = None if every else cut.columns - column, whole(size, lanes)
-    turn_panel(
-        b, read_column, cut.width, size, limits, in_memory, to, cut.width, cut.tile
-    )  # fmt: skip
+    turn_panel(b, read_column, cut.width, size, limits, in_memory, to, cut.width, cut.tile)
