@@ -11,10 +11,13 @@ from types import FrameType
 
 import numpy as np
 
+from rushlight.dtype import bfloat16, float16
 from rushlight.errors import TraceError
 
-__all__ = ["Abstract", "ValueNeeded", "name_of", "refuse_values", "user_line"]
+__all__ = ["HALF", "Abstract", "ValueNeeded", "name_of", "refuse_values", "user_line"]
 
+#: NumPy's dtypes of half precision, which is computed in float32.
+HALF = (float16.numpy, bfloat16.numpy)
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _PYTHON = re.escape(sysconfig.get_path("stdlib") + os.sep)
 _PASSED_THROUGH = re.compile(rf"{re.escape(_PACKAGE)}|{_PYTHON}(?!(site|dist)-packages)")

@@ -14,12 +14,12 @@ of its NumPy forward.
 from contextlib import contextmanager
 
 from rushlight.autograd import mode
-from rushlight.compiler.abstract import Abstract
+from rushlight.compiler.abstract import HALF, Abstract
 from rushlight.compiler.emit.support import attention
 from rushlight.compiler.parts import sums
 from rushlight.compiler.simplify import operands
 from rushlight.compiler.trace import Recorder
-from rushlight.dtype import OF, bfloat16, float16, float32
+from rushlight.dtype import OF, float32
 from rushlight.errors import TraceError
 from rushlight.ops.definition import OPS
 from rushlight.ops.layout import contiguous_format
@@ -27,8 +27,6 @@ from rushlight.ops.slice import placed
 from rushlight.tensor import from_array
 
 __all__ = ["expand", "recording", "unfold"]
-
-_HALF = (float16.numpy, bfloat16.numpy)
 
 
 def expand(equations):
@@ -96,7 +94,7 @@ def _made_of(equation):
 
 def _whole(equation):
     """An equation with a kernel of its own, which computes half precision in float32."""
-    if equation.outs[0].dtype not in _HALF:
+    if equation.outs[0].dtype not in HALF:
         return [equation]
     recorder = Recorder()
     with recording(recorder):
@@ -145,7 +143,7 @@ def _operand(value, widen):
     if not isinstance(value, Abstract):
         return value
     tensor = from_array(value)
-    return tensor.to(float32) if widen and value.dtype in _HALF else tensor
+    return tensor.to(float32) if widen and value.dtype in HALF else tensor
 
 
 # Putting results in place -----------------------------------------------------------------
@@ -174,7 +172,7 @@ def _renamed(value, place):
 
 def _fitted(equation, wanted, value, recorder):
     """``value`` in the dtype of ``wanted`` where that is half of what the rule computed in."""
-    if value.dtype == float32.numpy and wanted.dtype in _HALF:
+    if value.dtype == float32.numpy and wanted.dtype in HALF:
         params = {"dtype": wanted.dtype, "memory_format": None}
         (value,) = recorder.emit(OPS["to_copy"], (value,), params)
     if value.shape != wanted.shape or value.dtype != wanted.dtype:

@@ -8,7 +8,7 @@ from rushlight.compiler.emit.contraction import Contraction, Matrix, Storing
 from rushlight.compiler.emit.memory import store
 from rushlight.compiler.emit.nodes import Nodes
 from rushlight.compiler.emit.scope import I64, POINTER, Scope
-from rushlight.compiler.emit.value import BOOL, FLOAT, HALF, Value, splat
+from rushlight.compiler.emit.value import BOOL, Value, computed, splat
 from rushlight.compiler.kernel import Root, Store
 from rushlight.compiler.loops import nodes_of
 from rushlight.compiler.signature import described
@@ -52,10 +52,9 @@ class Product:
             return self.emitter.describe(e.op.form, ins, e.outs[0].shape, e.params)
         (x, (_, _, xs)), (y, (_, _, ys)) = self.layouts
         out = e.outs[0].shape
-        dtype = FLOAT if x.dtype in HALF else x.dtype
         a = Matrix(x.dtype, tuple(xs[:-2]), xs[-2], xs[-1])
         b = Matrix(y.dtype, tuple(ys[:-2]), ys[-2], ys[-1])
-        return Contraction(dtype, tuple(out[:-2]), out[-2], out[-1], x.shape[-1], a, b)
+        return Contraction(computed(x.dtype), tuple(out[:-2]), out[-2], out[-1], x.shape[-1], a, b)
 
     @property
     def nanoseconds(self):

@@ -14,13 +14,13 @@ from numpy import ndarray
 from rushlight.autograd import mode
 from rushlight.autograd.tape import output, refresh, tick
 from rushlight.autograd.write import detached, follow, stamp
-from rushlight.compiler.abstract import Abstract, refuse_values, user_line
+from rushlight.compiler.abstract import HALF, Abstract, refuse_values, user_line
 from rushlight.compiler.arrays import Array
 from rushlight.compiler.inference import infer
 from rushlight.compiler.numbers import Number, Numbers, without_numbers
 from rushlight.compiler.places import place_name, setter
 from rushlight.compiler.surroundings import Surroundings, surroundings
-from rushlight.dtype import OF, bfloat16, float16
+from rushlight.dtype import OF
 from rushlight.errors import TraceError
 from rushlight.ops.data import from_numpy
 from rushlight.ops.definition import OPS
@@ -30,9 +30,6 @@ from rushlight.ops.promotion import scalar_dtype
 from rushlight.tensor import Tensor, ViewOf, from_array
 
 __all__ = ["Equation", "Recorder", "key_of"]
-
-
-_HALF = (float16.numpy, bfloat16.numpy)
 
 
 class Equation:
@@ -372,7 +369,7 @@ class Recorder:
             if type(x) is Number
             and dtypes[type(x.value)] <= most
             and name not in op.tensors
-            and dtype not in _HALF
+            and dtype not in HALF
             else without_numbers(x)
             for x, name in zip(args, op.inputs, strict=True)
         ]

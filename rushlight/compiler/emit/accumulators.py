@@ -4,12 +4,11 @@ import numpy as np
 
 from rushlight.compiler.emit import memory
 from rushlight.compiler.emit.memory import iota
-from rushlight.compiler.emit.value import HALF, INT, Value, constant, select, splat
+from rushlight.compiler.emit.value import INT, Value, computed, constant, select, splat
 from rushlight.compiler.kernel import Extremum, Reduce
 
 __all__ = ["Accumulator", "Search"]
 
-_FLOAT = np.dtype(np.float32)
 _NEUTRAL = {"add": 0, "mul": 1, "or": False, "and": True}
 
 
@@ -33,7 +32,7 @@ class Accumulator:
         self.dtype = np.dtype(bool) if node.op.form in ("or", "and") else node.dtype
         if type(node) is Extremum:
             self.dtype = node.operands[0].dtype
-        self.dtype = _FLOAT if self.dtype in HALF else self.dtype
+        self.dtype = computed(self.dtype)
         self.lanes = nodes.lanes
         self.start = constant(entry, _identity(node.op.form, self.dtype), self.dtype, self.lanes)
         self.slot = memory.stack(entry, self.start.v.type)

@@ -8,7 +8,7 @@ import numpy as np
 from rushlight.compiler.emit import narrow_gradient, shifted_sum, weight_gradient
 from rushlight.compiler.emit.layout import Images
 from rushlight.compiler.emit.plan import Plan
-from rushlight.compiler.emit.value import FLOAT, HALF
+from rushlight.compiler.emit.value import computed
 
 __all__ = ["Convolution", "describe", "emit", "plan"]
 
@@ -44,7 +44,7 @@ class Convolution:
     @property
     def compute(self):
         """The dtype that sums are in."""
-        return FLOAT if self.dtype in HALF else self.dtype
+        return computed(self.dtype)
 
     @property
     def flops(self):

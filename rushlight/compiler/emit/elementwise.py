@@ -11,7 +11,7 @@ from llvmlite import ir
 
 from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.emit.namespace import Namespace
-from rushlight.compiler.emit.value import FLOAT, HALF, Unsupported, Value, constant
+from rushlight.compiler.emit.value import FLOAT, Unsupported, Value, computed, constant
 from rushlight.errors import DtypeError
 
 __all__ = ["FREE", "elementwise", "price", "supported"]
@@ -36,7 +36,7 @@ def elementwise(op, ins, values, params, out_dtype):
 def _compute_dtype(op, ins):
     """The dtype that ``op`` computes in, by its own promotion rule; half types in float32."""
     found = op.dtype([_stand_in(x) for x in ins]).numpy
-    return FLOAT if found in HALF else found
+    return computed(found)
 
 
 def _stand_in(x):

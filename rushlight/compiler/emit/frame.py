@@ -9,12 +9,12 @@ import numpy as np
 from llvmlite import ir
 
 from rushlight.compiler.emit.loop import address, lift
-from rushlight.compiler.emit.memory import load_from, memory_type, prefix_mask, store
+from rushlight.compiler.emit.memory import prefix_mask, store
 from rushlight.compiler.emit.scope import constant_array, kernel_function
 from rushlight.compiler.emit.value import INT, Value, intrinsic, select
 
 __all__ = [
-    "below", "digits", "entry", "gather", "kernel", "least", "lookup", "offset", "prefetch",
+    "below", "digits", "entry", "kernel", "least", "lookup", "offset", "prefetch",
     "quotient", "storing", "table", "tail",
 ]  # fmt: skip
 
@@ -103,13 +103,6 @@ def lookup(b, array, index):
     if isinstance(index, int):
         return int(array.initializer.constant[index].constant)
     return Value(b, b.load(address(b, array, index, 8), typ=_I64), INT)
-
-
-def gather(b, base, indices, dtype, mask=None):
-    """The elements of the buffer ``base`` at a vector of indices, 0 where the mask is False."""
-    places = b.gep(base, [indices.v], source_etype=memory_type(dtype))
-    places.type = ir.VectorType(_POINTER, indices.lanes)  # llvmlite takes it for one pointer
-    return load_from(b, places, dtype, indices.lanes, mask)
 
 
 def storing(position, dtype, strides):

@@ -11,8 +11,16 @@ from rushlight.compiler.affine import Affine
 from rushlight.compiler.emit import memory
 from rushlight.compiler.emit.accumulators import Accumulator, Search
 from rushlight.compiler.emit.frame import prefetch
-from rushlight.compiler.emit.memory import iota, load, memory_type, prefix_mask, store
-from rushlight.compiler.emit.nodes import Nodes, addresses, gather
+from rushlight.compiler.emit.memory import (
+    addresses,
+    gather,
+    iota,
+    load,
+    memory_type,
+    prefix_mask,
+    store,
+)
+from rushlight.compiler.emit.nodes import Nodes
 from rushlight.compiler.emit.scope import POINTER, Loop, Scope, i64, kernel_function
 from rushlight.compiler.emit.spills import Spills
 from rushlight.compiler.emit.value import INT, splat

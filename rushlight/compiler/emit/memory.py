@@ -22,7 +22,9 @@ from rushlight.compiler.emit.value import (
 )  # fmt: skip
 from rushlight.dtype import float16
 
-__all__ = ["iota", "load", "prefix_mask", "reduce", "rounded", "stack", "store"]
+__all__ = [
+    "addresses", "gather", "iota", "load", "prefix_mask", "reduce", "rounded", "stack", "store",
+]  # fmt: skip
 
 _I32 = ir.IntType(32)
 _I64 = ir.IntType(64)
@@ -78,13 +80,11 @@ def _bits_of_mask(b, mask, lanes):
     return b.insert_element(ir.Constant(typ, ir.Undefined), mask.v, _I32(0))
 
 
-def _addresses(b, pointer, element, lanes, stride):
+def _spaced(b, pointer, dtype, lanes, stride):
     """The pointers to ``lanes`` elements that lie ``stride`` apart."""
     stride = ir.Constant(_I64, stride) if isinstance(stride, int) else stride
     steps = iota(b, lanes) * Value(b, stride, INT)
-    found = b.gep(pointer, [steps.v], source_etype=element)
-    found.type = ir.VectorType(pointer.type, lanes)  # llvmlite takes it for one pointer
-    return found
+    return addresses(b, pointer, steps, dtype)
 
 
 # Loads ------------------------------------------------------------------------------------
@@ -101,18 +101,29 @@ def load(b, pointer, dtype, lanes=1, mask=None, stride=1):
     elif lanes == 1 or (isinstance(stride, int) and stride == 1):
         v = _load_vector(b, pointer, dtype, lanes, mask)
     else:
-        addresses = _addresses(b, pointer, memory_type(dtype), lanes, stride)
-        return load_from(b, addresses, dtype, lanes, mask)
+        return load_from(b, _spaced(b, pointer, dtype, lanes, stride), dtype, lanes, mask)
     return _from_memory(b, v, dtype)
 
 
-def load_from(b, addresses, dtype, lanes, mask=None):
-    """The elements at a vector of ``addresses``."""
+def load_from(b, places, dtype, lanes, mask=None):
+    """The elements at a vector of addresses."""
     typ = memory_type(dtype, lanes)
     bits = _bits_of_mask(b, constant(b, True, BOOL) if mask is None else mask, lanes)
     name = f"llvm.masked.gather.{suffix(typ)}.v{lanes}p0"
-    args = [addresses, _I32(dtype.itemsize), bits, ir.Constant(typ, None)]
+    args = [places, _I32(dtype.itemsize), bits, ir.Constant(typ, None)]
     return _from_memory(b, intrinsic(b, name, typ, args), dtype)
+
+
+def addresses(b, base, where, dtype):
+    """The pointers to the elements ``where``, a Value of lanes of int64, after ``base``."""
+    found = b.gep(base, [where.v], source_etype=memory_type(dtype))
+    found.type = ir.VectorType(base.type, where.lanes)  # llvmlite takes it for one pointer
+    return found
+
+
+def gather(b, base, where, dtype, mask=None):
+    """The elements ``where`` after ``base``; 0 where the mask is False."""
+    return load_from(b, addresses(b, base, where, dtype), dtype, where.lanes, mask)
 
 
 def _load_vector(b, pointer, dtype, lanes, mask):
@@ -144,8 +155,7 @@ def store(b, value, pointer, dtype, mask=None, stride=1):
     """Write the lanes of ``value``, cast to ``dtype``, from ``pointer`` on."""
     dtype, lanes = np.dtype(dtype), value.lanes
     if lanes > 1 and not (isinstance(stride, int) and stride == 1):
-        addresses = _addresses(b, pointer, memory_type(dtype), lanes, stride)
-        store_to(b, value, addresses, dtype, mask)
+        store_to(b, value, _spaced(b, pointer, dtype, lanes, stride), dtype, mask)
         return
     v = _to_memory(value, dtype)
     if mask is None:
@@ -159,12 +169,12 @@ def store(b, value, pointer, dtype, mask=None, stride=1):
     intrinsic(b, name, ir.VoidType(), [v, pointer, _I32(dtype.itemsize), bits])
 
 
-def store_to(b, value, addresses, dtype, mask=None):
-    """Write the lanes of ``value`` to a vector of ``addresses``, in the order of the lanes."""
+def store_to(b, value, places, dtype, mask=None):
+    """Write the lanes of ``value`` to a vector of addresses, in the order of the lanes."""
     v, lanes = _to_memory(value, dtype), value.lanes
     bits = _bits_of_mask(b, constant(b, True, BOOL) if mask is None else mask, lanes)
     name = f"llvm.masked.scatter.{suffix(v.type)}.v{lanes}p0"
-    intrinsic(b, name, ir.VoidType(), [v, addresses, _I32(dtype.itemsize), bits])
+    intrinsic(b, name, ir.VoidType(), [v, places, _I32(dtype.itemsize), bits])
 
 
 def _to_memory(value, dtype):

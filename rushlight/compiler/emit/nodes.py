@@ -4,15 +4,14 @@ from typing import Any
 
 from llvmlite import ir
 
-from rushlight.compiler.emit import memory
 from rushlight.compiler.emit.elementwise import elementwise
-from rushlight.compiler.emit.memory import iota, load, memory_type
-from rushlight.compiler.emit.scope import POINTER, i64
+from rushlight.compiler.emit.memory import gather, iota, load, memory_type
+from rushlight.compiler.emit.scope import i64
 from rushlight.compiler.emit.value import INT, Value, constant, splat
 from rushlight.compiler.kernel import Root, Scan
 from rushlight.compiler.loops import REDUCING
 
-__all__ = ["Nodes", "addresses", "gather"]
+__all__ = ["Nodes"]
 
 
 class Nodes:
@@ -163,15 +162,3 @@ class Nodes:
 
 def _abstract(v):
     return getattr(type(v), "is_abstract", False)
-
-
-def gather(b, base, where, dtype, mask):
-    """The elements ``where`` (a Value of lanes of int64) after the pointer ``base``."""
-    return memory.load_from(b, addresses(b, base, where, dtype), dtype, where.lanes, mask)
-
-
-def addresses(b, base, where, dtype):
-    """The pointers to the elements ``where`` after ``base``."""
-    found = b.gep(base, [where.v], source_etype=memory_type(dtype))
-    found.type = ir.VectorType(POINTER, where.lanes)  # llvmlite takes it for one pointer
-    return found

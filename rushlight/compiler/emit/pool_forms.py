@@ -5,9 +5,9 @@ from math import prod
 
 import numpy as np
 
-from rushlight.compiler.emit.frame import entry, gather, lookup, offset, quotient, table
+from rushlight.compiler.emit.frame import entry, lookup, offset, quotient, table
 from rushlight.compiler.emit.loop import address, carried, lift
-from rushlight.compiler.emit.memory import iota, load, maximum
+from rushlight.compiler.emit.memory import gather, iota, load, maximum
 from rushlight.compiler.emit.reads import Reads, transposed
 from rushlight.compiler.emit.rows import spaced, stretch, stretched
 from rushlight.compiler.emit.value import BOOL, INT, Value, constant, select, splat

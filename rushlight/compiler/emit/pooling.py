@@ -17,7 +17,7 @@ from rushlight.compiler.emit.memory import store
 from rushlight.compiler.emit.plan import Kernel, Plan
 from rushlight.compiler.emit.pool_forms import FORMS
 from rushlight.compiler.emit.reads import of_spans, of_windows, spans, transposed
-from rushlight.compiler.emit.value import FLOAT, HALF, INT, Value
+from rushlight.compiler.emit.value import INT, Value, computed
 
 __all__ = ["Pooling", "describe", "emit", "plan"]
 
@@ -53,7 +53,7 @@ class Pooling:
 
     @property
     def compute(self):
-        return FLOAT if self.dtype in HALF else self.dtype
+        return computed(self.dtype)
 
     @property
     def shape(self):

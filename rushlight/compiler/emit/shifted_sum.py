@@ -15,7 +15,6 @@ from rushlight.compiler.emit.frame import (
     below,
     digits,
     entry,
-    gather,
     kernel,
     least,
     lookup,
@@ -25,7 +24,7 @@ from rushlight.compiler.emit.frame import (
 )  # fmt: skip
 from rushlight.compiler.emit.layout import fetch_ahead, lay_out, round_up
 from rushlight.compiler.emit.loop import address, lift, loop
-from rushlight.compiler.emit.memory import load, store
+from rushlight.compiler.emit.memory import gather, load, store
 from rushlight.compiler.emit.plan import Kernel, Plan
 from rushlight.compiler.emit.tiles import shifted_product
 from rushlight.compiler.emit.value import INT, constant, splat

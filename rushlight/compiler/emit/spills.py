@@ -2,16 +2,13 @@
 
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
 
 from rushlight.compiler.emit.memory import load, memory_type, store
 from rushlight.compiler.emit.scope import i64
-from rushlight.compiler.emit.value import HALF, splat
+from rushlight.compiler.emit.value import computed, splat
 
 __all__ = ["Spills"]
-
-_FLOAT = np.dtype(np.float32)
 
 
 class Spills:
@@ -31,12 +28,12 @@ class Spills:
         """The value from an earlier pass; None in the pass that computes it."""
         if self.now == self.loops.spilled[id(node)][0]:
             return None
-        dtype = _FLOAT if node.dtype in HALF else node.dtype
-        return load(scope.b, self._pointer(node, scope), dtype, self.nodes.lanes)
+        place = self._pointer(node, scope)
+        return load(scope.b, place, computed(node.dtype), self.nodes.lanes)
 
     def write(self, node, value, scope):
-        dtype = _FLOAT if node.dtype in HALF else node.dtype
-        store(scope.b, splat(value, self.nodes.lanes), self._pointer(node, scope), dtype)
+        value, place = splat(value, self.nodes.lanes), self._pointer(node, scope)
+        store(scope.b, value, place, computed(node.dtype))
 
     def _pointer(self, node, scope):
         """Where the lanes of the current element lie: columns in order, padded to whole vectors."""
@@ -51,5 +48,4 @@ class Spills:
         if loops.across:
             at = b.mul(at, i64(loops.lanes))
         start = b.gep(self.scratch, [i64(self.places[id(node)])], source_etype=ir.IntType(8))
-        dtype = _FLOAT if node.dtype in HALF else node.dtype
-        return b.gep(start, [at], source_etype=memory_type(dtype))
+        return b.gep(start, [at], source_etype=memory_type(computed(node.dtype)))

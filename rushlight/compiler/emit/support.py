@@ -20,8 +20,8 @@ for such operands, is a ``call`` of its NumPy forward.
 
 import numpy as np
 
+from rushlight.compiler.abstract import HALF
 from rushlight.compiler.affine import strides_of
-from rushlight.dtype import bfloat16, float16
 
 __all__ = ["CONTRACTIONS", "attention", "dtype", "role"]
 
@@ -33,7 +33,7 @@ _FEW = 32
 
 def dtype(d):
     """Whether kernels compute with ``d``."""
-    return d.kind in _KINDS or d in (float16.numpy, bfloat16.numpy)
+    return d.kind in _KINDS or d in HALF
 
 
 def role(e):
@@ -78,7 +78,7 @@ def patch(e):
 
 
 def _floating(d):
-    return d.kind == "f" or d in (float16.numpy, bfloat16.numpy)
+    return d.kind == "f" or d in HALF
 
 
 def attention(e):

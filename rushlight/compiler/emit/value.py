@@ -10,16 +10,21 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from rushlight.dtype import bfloat16, float16
+from rushlight.compiler.abstract import HALF
 
 __all__ = [
-    "Unsupported", "Value", "constant", "intrinsic", "ir_type", "lift", "pair", "select", "splat",
+    "Unsupported", "Value", "computed", "constant", "intrinsic", "ir_type", "lift", "pair",
+    "select", "splat",
 ]  # fmt: skip
 
-HALF = (float16.numpy, bfloat16.numpy)
 BOOL = np.dtype(bool)
 FLOAT = np.dtype(np.float32)
 INT = np.dtype(np.int64)
+
+
+def computed(dtype):
+    """The dtype in which kernels compute with ``dtype``: of half precision float32."""
+    return FLOAT if dtype in HALF else dtype
 
 
 class Unsupported(TypeError):
@@ -70,7 +75,7 @@ class _Splat(ir.Constant):
 
 def constant(b, number, dtype, lanes=1):
     """``number`` in ``dtype``, wrapped around if it is an integer that does not fit."""
-    dtype = FLOAT if dtype in HALF else dtype
+    dtype = computed(dtype)
     with np.errstate(all="ignore"):
         python = np.asarray(number).astype(dtype).item()
     element = ir.Constant(ir_type(dtype), python)
