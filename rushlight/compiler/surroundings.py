@@ -311,7 +311,11 @@ class Surroundings(Contents):
             if name not in ("training", *_HELD):
                 self._note(f"{{0}}[{name!r}]", own, own[name])
         self._attributes(module, ("training", *_HELD))
-        self.value(own.get("forward", type(module).forward))
+        if "forward" in own:
+            self._note("{0}['forward']", own, own["forward"])
+        else:
+            self.append(("'forward' not in {0}", (own,), True))
+            self.value(type(module).forward)
         self._each([child for child in own["_modules"].values() if child is not None])
 
     def _refuse_lazy(self, module):

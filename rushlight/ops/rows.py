@@ -98,7 +98,7 @@ def row_slope(g, x, mean, scale, weight=None):
 def weight_slope(g, x, mean, scale):
     """The sum of g · x̂ over the rows."""
     whole = len(x) // _PARTS * _PARTS
-    blocked = [None if a is None else a[:whole].reshape(whole // _PARTS, _PARTS, -1)
+    blocked = [None if a is None else a[:whole].reshape(whole // _PARTS, _PARTS, a.shape[1])
                for a in (g, x, mean, scale)]  # fmt: skip
     parts = native.matrices("weight_slope", _part_slope, *blocked)
     if parts is not None:

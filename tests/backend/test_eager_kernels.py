@@ -126,6 +126,14 @@ def test_normalisation_gives_its_weights_their_slopes(on_numpy):
     as_good(slopes, on_numpy, sample(2005 * 40).reshape(2005, 40), sample(40), sample(40))
 
 
+@pytest.mark.parametrize("rows", [0, 1, 31, 33])
+def test_weights_of_few_rows_that_need_no_gradient_themselves(rows):
+    w = torch.ones(4, requires_grad=True)
+    x = sample(rows * 4).reshape(rows, 4)
+    F.layer_norm(x, (4,), w).sum().backward()
+    np.testing.assert_allclose(w.grad, F.layer_norm(x, (4,)).sum(0), atol=1e-4)
+
+
 def _conv(x, w, b):
     return F.conv2d(x, w, b, padding=1)
 

@@ -268,6 +268,43 @@ def test_hooks_come_and_go():
     assert f._compiled.count == 2
 
 
+@pytest.mark.parametrize("own", [nn.Linear, type("Own", (nn.Linear,), {})])
+def test_a_module_is_given_a_forward_of_its_own(own):
+    net, x = nn.Sequential(own(2, 2)), torch.ones(1, 2)
+    f, plain = compiled(net), net(x)
+    before = net[0].forward
+    assert torch.equal(f(x), plain)
+    net[0].forward = lambda x: before(x) * 2
+    assert torch.equal(f(x), plain * 2)
+    net[0].forward = lambda x: before(x) * 3
+    assert torch.equal(f(x), plain * 3)
+    del net[0].forward
+    assert torch.equal(f(x), plain)
+    assert f._compiled.count == 3
+
+
+def test_backward_hooks_of_modules():
+    """What a hook watches is not kept by the graph of a loss that is returned."""
+
+    def gradient(compile):
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1))
+        net[1].register_full_backward_hook(lambda module, before, after: (before[0] * 0.5,))
+
+        def step(x):
+            loss = net(x).pow(2).mean()
+            loss.backward()
+            return loss
+
+        f = compile(step)
+        for _ in range(2):
+            f(torch.ones(4, 2))
+        return net[0].weight.grad
+
+    want, got = gradient(lambda f: f), gradient(compiled)
+    np.testing.assert_allclose(got.numpy(), want.numpy(), rtol=1e-5)
+
+
 def test_modes():
     net, x = nn.Linear(2, 2), torch.ones(1, 2)
     f = compiled(net)

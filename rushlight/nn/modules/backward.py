@@ -108,9 +108,10 @@ def _watch(values, see):
     where = [i for i, v in enumerate(values) if isinstance(v, Tensor) and v.requires_grad]
     if not where or not is_grad_enabled():
         return values, False
+    n = len(values)  # the node keeps what see_all reads, which is not to be the tensors
 
     def see_all(grads):
-        spread = [None] * len(values)
+        spread = [None] * n
         for i, grad in zip(where, grads, strict=True):
             spread[i] = grad
         found = see(tuple(spread))
