@@ -264,9 +264,10 @@ def _same_dtype(operands):
     return d
 
 
-@elementwise(public=False, method=False, inplace=False, name="lerp_number", dtype=_same_dtype,
+@elementwise(public=False, method=False, inplace=False, name="lerp_number",
+             dtype=lambda operands: _same_dtype(operands[:2]),
              grad_name="LerpBackward0", tensors=("x", "end"))  # fmt: skip
-def _lerp_number(xp, x, end, *, weight):
+def _lerp_number(xp, x, end, weight):
     """x + weight · (end - x) with a number for the weight."""
     return _lerp_forward(xp, x, end, weight)
 
@@ -299,7 +300,7 @@ def lerp(input, end, weight, *, out=None):
     """
     if isinstance(weight, Tensor):
         return _lerp(input, end, weight, out=out)
-    return _lerp_number(input, end, weight=weight, out=out)
+    return _lerp_number(input, end, weight, out=out)
 
 
 # Quotients --------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ SCIPY = {
 ELEMENTWISE = [op for op in OPS.values() if op.kind == "elementwise" and op.name not in SCIPY]
 N = 45  # not a whole number of vectors
 PARAMS = {
-    "lerp_number": {"weight": 0.3}, "round_decimals": {"decimals": 2},
+    "round_decimals": {"decimals": 2},
     "threshold": {"threshold": 0.5, "value": 20}, "logit": {"eps": 1e-3},
     "addcmul": {"value": 2}, "addcdiv": {"value": 2},
     "isclose": {"rtol": 1e-1, "atol": 1e-2, "equal_nan": True}, "nan_to_num": {"nan": 3.0},
