@@ -104,7 +104,8 @@ class Entry:
                     "scheduler's step, which comes after the program; do one of them outside "
                     "torch.compile"
                 )
-            self.wrapper.write(box, recorder, self._changes(recorder))
+            left = lambda: changes(self._places(recorder), recorder.containers, recorder.owners)
+            self.wrapper.write(box, recorder, self._changes(recorder), left)
             recorder.restore()
             changed = self._put_back(recorder)
             if streams.put_back():

@@ -84,6 +84,8 @@ class Gradient:
             return
         self.parents = [(node, _owner(recorder, node)) for node in ends]
         seeds = [from_array(s) for s in self.seeds]
+        for seed in seeds:
+            recorder.note(seed)  # a hook may keep it
         was = mode.set_grad(False)
         try:
             # One end may lie upstream of another; that way is the outer graph's to go.

@@ -31,6 +31,7 @@ __all__ = ["Surroundings", "surroundings"]
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _LIBRARIES = tuple({sysconfig.get_paths()[kind] for kind in ("stdlib", "purelib", "platlib")})
 _FOREIGN = frozenset({*sys.stdlib_module_names, "rushlight", "torch", "numpy", "scipy"})
+_METHODS = (types.FunctionType, staticmethod, classmethod, property)
 #: A Module's own tables, each with conditions of its own.
 _HELD = ("_parameters", "_buffers", "_modules")
 _CLOCKS = {"monotonic", "perf_counter", "perf_counter_ns", "process_time", "time", "time_ns"}
@@ -258,7 +259,10 @@ class Surroundings(Contents):
         """Note that a method is that of the class, and the class has it still."""
         if type(own) is dict and name not in own:
             self.append((f"{name!r} not in {{0}}", (own,), True))
-        self.append((f"{{0}}.{name}", (cls,), getattr(cls, name)))
+        function, template = getattr(cls, name), f"{{0}}.{name}"
+        if isinstance(function, types.MethodType):  # of the class: another one at each look
+            function, template = function.__func__, f"{template}.__func__"
+        self.append((template, (cls,), function))
 
     def _optimizer(self, optimizer):
         """Note the options that the code itself reads: its step reads them again at each run."""
@@ -288,7 +292,7 @@ class Surroundings(Contents):
             members = [vars(c)[name] for c in users if name in vars(c)]
             self._each(map(code_of, members))
             self._each([f for m in members if isinstance(m, property) for f in (m.fset, m.fdel)])
-            if isinstance(members[0], types.FunctionType) and not special:
+            if isinstance(members[0], _METHODS) and not special:
                 self._method(cls, name, own)
             owner = cls if value is None else value
             data = not special and name not in own and is_data(members[0], value)

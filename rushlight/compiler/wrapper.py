@@ -66,15 +66,17 @@ class Wrapper:
             self.source.demand(f"{self.source.name(shares)}({x}.array, {y}.array)")
         self.source.line(f"return {self.source.name(function)}(*args, **kwargs)")
 
-    def write(self, box, recorder, set_anew):
+    def write(self, box, recorder, set_anew, left):
         """Write the function's lines, and make the program, of what was recorded.
 
         Args:
             box: What the function returned, in a list, which is emptied: nobody else is to hold
                 a tensor of the trace.
             set_anew: (object, template, value) of what the function assigned; is emptied, too.
+            left: Gives, in this form, what has been assigned since.
         """
         source = self.source
+        self._escaped: set = set()  # places where tensors lay that nothing is known of
         places = {(template, id(owner)) for owner, template, _ in set_anew}
         results = Results(source, self.arguments, recorder)
         refuse_twice([*box, *[value for _, _, value in set_anew]], results)
@@ -87,6 +89,8 @@ class Wrapper:
         outs = [(n, t.node, t.array) for n, t in zip(results.names, results.tensors, strict=True)]
         outs += written
         backward = Gradient.of(recorder, outs) if mode.is_grad_enabled() else None
+        if backward is not None:
+            self._refuse_late(left, lambda: assignments(recorder.made, results.tensors))
         self._check(self._movable(recorder, places))
         self._numbers(recorder)
         saved = self._make(recorder, results, grads, backward, first)
@@ -245,7 +249,22 @@ class Wrapper:
             del value
         for owner, target, tensor in assignments(recorder.made, results.tensors):
             lines.append(f"{self._target(owner, target)} = {results.expression(tensor)}")
+            self._escaped.add((id(owner), target))
         return lines
+
+    def _refuse_late(self, *ways):
+        """Raise TraceError where hooks, which ran for the gradient, left something outside.
+
+        ``ways`` find what was left; what the function itself left lies in places that are known,
+        or was taken back.
+        """
+        for left in ways:
+            for owner, target, *_ in left():
+                if (id(owner), target) not in self._escaped:
+                    raise TraceError(
+                        f"a hook changes {in_words(target)} when the gradient is computed, which "
+                        "comes after the call; have backward() inside torch.compile too"
+                    )
 
     def _target(self, owner, template):
         return template.format(self.arguments.owner(owner) or self.source.name(owner))

@@ -177,6 +177,33 @@ def test_an_exception_of_the_users_own():
     assert state.item() == 1 and net.weight.grad is not None
 
 
+@pytest.mark.parametrize("kind", ["item", "append", "count", "attribute"])
+def test_hooks_that_note_something_when_the_gradient_is_computed(kind):
+    """The gradient of a compiled forward is a program, which would not note it again."""
+    seen = []
+    for wrap in (lambda f: f, torch.compile):
+        net = nn.Sequential(nn.Linear(2, 2, bias=False), nn.Tanh())
+        nn.init.ones_(net[0].weight)
+        noted: dict = {"all": [], "n": 0}
+        acts = {
+            "item": lambda g, noted=noted: noted.update(last=g.clone()),
+            "append": lambda g, noted=noted: noted["all"].append(g),
+            "count": lambda g, noted=noted: noted.update(n=noted["n"] + 1),
+            "attribute": lambda g, net=net: setattr(net, "last", g),
+        }
+        net[1].register_full_backward_hook(lambda m, gi, go, act=acts[kind]: act(go[0]))
+        f = wrap(net)
+        if wrap is torch.compile:
+            with pytest.warns(UserWarning, match="hook changes|is kept outside"):
+                f(torch.ones(1, 2)).sum().backward()
+        else:
+            f(torch.ones(1, 2)).sum().backward()
+        f(torch.ones(1, 2)).sum().backward()
+        found = [*noted["all"], noted["n"], noted.get("last", 0), getattr(net, "last", 0)]
+        seen.append([x.tolist() if isinstance(x, torch.Tensor) else x for x in found])
+    assert seen[0] == seen[1]
+
+
 def test_numbers_that_always_change():
     from rushlight.compiler import compiled as home
 
@@ -185,6 +212,15 @@ def test_numbers_that_always_change():
         for k in range(2 * home.PATIENCE):
             assert f(torch.ones(1), k).item() == k
     assert len(seen) == 1 and f._compiled.count == home.PATIENCE
+
+
+def test_averages_with_a_weight_that_changes():
+    f = torch.compile(lambda a, x, k: a.lerp_(x, 1 - k), fullgraph=True)
+    a, want = torch.zeros(3), torch.zeros(3)
+    for k in (0.1, 0.25, 0.5, 0.75):
+        x = torch.full((3,), k)
+        assert torch.allclose(f(a, x, k), want.lerp_(x, 1 - k)) and torch.equal(a, want)
+    assert f._compiled.count == 2  # after its first call a function takes other floats too
 
 
 def test_forms_of_the_decorator():

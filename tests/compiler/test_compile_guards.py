@@ -201,6 +201,39 @@ def test_attributes_and_children_of_modules():
     assert f._compiled.count == 3
 
 
+def test_methods_of_every_kind_are_replaced():
+    class Net(nn.Module):
+        factor = 2.0
+
+        @property
+        def scale(self):
+            return self.factor
+
+        @staticmethod
+        def shifted(x):
+            return x + 1
+
+        @classmethod
+        def scaled(cls, x):
+            return x * cls.factor
+
+        def forward(self, x):
+            return self.scaled(self.shifted(x)) * self.scale
+
+    net, x = Net(), torch.ones(1)
+    f = compiled(net)
+    assert f(x) == 8
+    Net.shifted = staticmethod(lambda x: x + 2)
+    assert f(x) == 12
+    Net.scaled = classmethod(lambda cls, x: x)
+    assert f(x) == 6
+    Net.scale = property(lambda self: 5.0)
+    assert f(x) == 15
+    net.shifted = lambda x: x
+    assert f(x) == f(x) == 5
+    assert f._compiled.count == 5
+
+
 def test_methods_of_a_module_that_is_not_called():
     class Net(nn.Module):
         def __init__(self):
