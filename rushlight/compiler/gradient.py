@@ -17,14 +17,20 @@ __all__ = ["Gradient"]
 class CompiledNode(Node):
     """The tape node of a compiled forward."""
 
-    __slots__ = ("program", "seeds")
+    __slots__ = ("program", "reason", "seeds")
     is_plain = False
     if TYPE_CHECKING:
         program: Any
+        reason: str | None
         seeds: list
 
     def name(self):
         return "CompiledFunctionBackward"
+
+    def check(self):
+        if self.reason is not None:
+            raise GraphError(self.reason)
+        super().check()
 
     def _stale(self, i):
         raise GraphError(
@@ -66,6 +72,7 @@ class Gradient:
         parents: The nodes at which the graph meets the outer one, with the argument of each.
         grads: The abstract gradient that arrives at each parent.
         saved: The values of the forward that the gradient needs.
+        reason: Why there is none, where something was written.
         spent: Where it is freed, the node of the results of all runs: nothing goes through it.
     """
 
@@ -79,6 +86,7 @@ class Gradient:
         self.grads: list[Any] = []
         self.saved: list[Any] = []
         self.program: Any = None
+        self.reason: str | None = None
         self.spent: Any = None
         if self.freed:
             return
@@ -90,8 +98,8 @@ class Gradient:
         try:
             # One end may lie upstream of another; that way is the outer graph's to go.
             arrived = engine.run(roots, seeds, False, True, {*map(id, ends)}, False, beyond=False)
-        except GraphError:  # of a retained graph, whose parameters the optimizer moved
-            self.parents, self.freed = [], True
+        except GraphError as error:  # what the gradient needs was written, as by an optimizer
+            self.parents, self.freed, self.reason = [], True, str(error)
             return
         finally:
             mode.set_grad(was)
@@ -142,7 +150,7 @@ class Gradient:
         node.parents, node.saved, node.cells = parents, saved, cells
         node.clock = tick()
         node.hooks = None
-        node.program, node.seeds = self.program, self.seeds
+        node.program, node.seeds, node.reason = self.program, self.seeds, self.reason
         first = outs[0].array
         node.shape, node.dtype = first.shape, first.dtype
         if self.freed:

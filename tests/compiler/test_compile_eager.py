@@ -214,6 +214,20 @@ def test_numbers_that_always_change():
     assert len(seen) == 1 and f._compiled.count == home.PATIENCE
 
 
+def test_what_the_gradient_needs_is_written():
+    def f(x):
+        y = x.exp()
+        y.add_(1)
+        return y
+
+    fast, messages = torch.compile(f, fullgraph=True), []
+    for g in (f, fast, fast):
+        with pytest.raises(RuntimeError, match="ExpBackward0 saved 'out'") as error:
+            g(torch.ones(2, requires_grad=True)).sum().backward()
+        messages.append(str(error.value))
+    assert len({*messages}) == 1
+
+
 def test_averages_with_a_weight_that_changes():
     f = torch.compile(lambda a, x, k: a.lerp_(x, 1 - k), fullgraph=True)
     a, want = torch.zeros(3), torch.zeros(3)
