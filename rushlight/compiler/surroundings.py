@@ -255,10 +255,8 @@ class Surroundings(Contents):
             self._members(cls, None)
             self._each([code_of(getattr(cls, name, None)) for name in _OF_CALLS])
 
-    def _method(self, cls, name, own):
-        """Note that a method is that of the class, and the class has it still."""
-        if type(own) is dict and name not in own:
-            self.append((f"{name!r} not in {{0}}", (own,), True))
+    def _method(self, cls, name):
+        """Note that a class still has the method that it has, of its own or by inheritance."""
         function, template = getattr(cls, name), f"{{0}}.{name}"
         if isinstance(function, types.MethodType):  # of the class: another one at each look
             function, template = function.__func__, f"{template}.__func__"
@@ -289,11 +287,15 @@ class Surroundings(Contents):
             if name not in self.names and not called and (not special or name in _SELDOM):
                 continue
             # A method may call the one that it overrides.
-            members = [vars(c)[name] for c in users if name in vars(c)]
+            owners = [c for c in users if name in vars(c)]
+            members = [vars(c)[name] for c in owners]
             self._each(map(code_of, members))
             self._each([f for m in members if isinstance(m, property) for f in (m.fset, m.fdel)])
             if isinstance(members[0], _METHODS) and not special:
-                self._method(cls, name, own)
+                if type(own) is dict and name not in own:
+                    self.append((f"{name!r} not in {{0}}", (own,), True))
+                for c in (cls, *owners):
+                    self._method(c, name)
             owner = cls if value is None else value
             data = not special and name not in own and is_data(members[0], value)
             if data and hasattr(owner, name):  # a slot may be empty

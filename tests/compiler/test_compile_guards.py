@@ -234,6 +234,27 @@ def test_methods_of_every_kind_are_replaced():
     assert f._compiled.count == 5
 
 
+def test_a_method_is_replaced_that_another_overrides():
+    class Base(nn.Module):
+        def shifted(self, x):
+            return x + 1
+
+    class Net(Base):
+        def shifted(self, x):
+            return super().shifted(x) * 2
+
+        def forward(self, x):
+            return self.shifted(x)
+
+    f, x = compiled(Net()), torch.ones(1)
+    assert f(x) == 4
+    Base.shifted = lambda self, x: x + 10
+    assert f(x) == 22
+    Net.shifted = lambda self, x: x
+    assert f(x) == f(x) == 1
+    assert f._compiled.count == 3
+
+
 def test_methods_of_a_module_that_is_not_called():
     class Net(nn.Module):
         def __init__(self):
