@@ -16,7 +16,7 @@ from pathlib import Path
 import rushlight
 from rushlight.compiler.emit.target import host
 
-__all__ = ["folder", "get", "put"]
+__all__ = ["folder", "get", "object_code", "put"]
 
 _MAGIC = b"rushlight code 2\n"
 _DIGEST = hashlib.sha256().digest_size
@@ -51,6 +51,15 @@ def get(key):
         return None if path is None else _read(path)
     except OSError:
         return None
+
+
+def object_code(key, module):
+    """The machine code kept under ``key``, or else that of ``module()``, which is kept then."""
+    code = get(key)
+    if code is None:
+        code = host().object_code(module())
+        put(key, code)
+    return code
 
 
 def put(key, payload):

@@ -29,11 +29,7 @@ class _Register:
     def __init__(self):
         self.flush = flush_bits(host().triple)
         module = mode_module(host().triple)
-        code = cache.get(module)
-        if code is None:
-            code = host().object_code(module)
-            cache.put(module, code)
-        library = load(code)
+        library = load(cache.object_code(module, lambda: module))
         self._read = library.function("read", brief=True)
         self._write = library.function("write", brief=True)
 

@@ -217,15 +217,15 @@ class Loops:
         """
         if self.across or self.straight or len(self.passes) < 2 or not self.rows:
             return []
-        found = [s for roots in self.passes[now + 1 : now + 2] for s in roots if self._asks(s)]
-        found = [s for s in found if type(s) is Store and id(s) not in self.streamed]
+        roots = self.passes[now + 1] if now + 1 < len(self.passes) else []
+        found = [s for s in roots if type(s) is Store and id(s) not in self.streamed]
         if now == 1:
-            found += [n for n in self.nodes if type(n) is Load and self._asks(n)]
-        return found
+            found += [n for n in self.nodes if type(n) is Load]
+        return [access for access in found if self._is_far(access)]
 
-    def _asks(self, access):
+    def _is_far(self, access):
         """Whether an access goes along rows that come one after the other from memory."""
-        if not hasattr(access, "address") or access.address.terms.get(self.vector) != 1:
+        if access.address.terms.get(self.vector) != 1:
             return False
         row = access.address.terms.get(self.rows[-1], 0) * access.dtype.itemsize
         return 0 < row <= _ASKED and row * self.steps >= _CACHE

@@ -61,14 +61,13 @@ class Stream:
         self._link(loops, f"stream {self.order}" + signature(loops))
 
     def _link(self, loops, text):
+        def module():
+            made = ir.Module("stream")
+            emit_stream(made, "kernel", loops, len(self.order), self.length)
+            return made
+
         key = "stream " + sha256(text.encode()).hexdigest()
-        code = cache.get(key)
-        if code is None:
-            module = ir.Module("stream")
-            emit_stream(module, "kernel", loops, len(self.order), self.length)
-            code = host().object_code(module)
-            cache.put(key, code)
-        self.library = load(code)
+        self.library = load(cache.object_code(key, module))
         self.address = self.library.address("kernel")
         threads.reserve(self.scratch)
         prototype = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)

@@ -42,11 +42,7 @@ class Pool:
 
     def __init__(self, count, futex=True):
         module = pool_module(host().triple, futex)
-        code = cache.get(module)
-        if code is None:
-            code = host().object_code(module)
-            cache.put(module, code)
-        self.library = load(code)
+        self.library = load(cache.object_code(module, lambda: module))
         self.workers: list[threading.Thread] = []
         self.memory: Any = np.empty(0, np.uint8)
         self.size = 0  # of one workspace
