@@ -218,10 +218,9 @@ class Loops:
         if self.across or self.straight or len(self.passes) < 2 or not self.rows:
             return []
         roots = self.passes[now + 1] if now + 1 < len(self.passes) else []
-        found = [s for s in roots if type(s) is Store and id(s) not in self.streamed]
-        if now == 1:
-            found += [n for n in self.nodes if type(n) is Load]
-        return [access for access in found if self._is_far(access)]
+        stores = [s for s in roots if type(s) is Store and id(s) not in self.streamed]
+        loads = [n for n in self.nodes if type(n) is Load] if now == 1 else []
+        return [access for access in (*stores, *loads) if self._is_far(access)]
 
     def _is_far(self, access):
         """Whether an access goes along rows that come one after the other from memory."""
