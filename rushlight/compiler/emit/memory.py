@@ -198,13 +198,16 @@ def store(b, value, pointer, dtype, mask=None, stride=1):
 
 
 def _store_known(b, v, pointer, itemsize, count):
-    """Write the first ``count`` lanes, a number: as many pieces as it has binary ones."""
-    done = 0
-    while done < count:
-        size = 1 << (count - done).bit_length() - 1
-        at = b.gep(pointer, [_I64(done * itemsize)], source_etype=ir.IntType(8))
-        b.store(_piece(b, v, done, size), at, align=itemsize)
-        done += size
+    """Write the first ``count`` lanes, a number, as one piece or as two that overlap."""
+    if not count:
+        return
+    size = 1 << count.bit_length() - 1
+    b.store(_piece(b, v, 0, size), pointer, align=itemsize)
+    if count > size:
+        size = 1 << (count - size - 1).bit_length()
+        first = count - size
+        at = b.gep(pointer, [_I64(first * itemsize)], source_etype=ir.IntType(8))
+        b.store(_piece(b, v, first, size), at, align=itemsize)
 
 
 def _store_some(b, v, pointer, itemsize, count):
