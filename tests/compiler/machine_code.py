@@ -14,12 +14,15 @@ class Store(NamedTuple):
         width: Bytes that it writes; of a masked or scattering one, bytes of an element.
         place: Its memory operand.
         masked: Whether the processor leaves out elements that a mask says.
+        text: The instruction.
+        further: How many bytes behind its operand it writes: the second store of a pair.
     """
 
     width: int
     place: str
     masked: bool = False
     text: str = ""
+    further: int = 0
 
 
 def stores(assembly):
@@ -35,19 +38,13 @@ def _functions(assembly):
             if not line.startswith((".L", "L", "ltmp")):
                 name = started[1]
         elif name and line.startswith("\t") and not line.startswith("\t."):
-            found.setdefault(name, []).append(line.split("#")[0].strip())
+            found.setdefault(name, []).append(re.sub(r"\s+(# |//).*", "", line.strip()))
     return found
 
 
 # x86 --------------------------------------------------------------------------------------
 
 _REGISTER = {"x": 16, "y": 32, "z": 64}
-#: Bytes by the end of a mnemonic; of the stores of one lane or half a register.
-_LANE = [
-    (r"v?p?extr(b|w|d|q)$", {"b": 1, "w": 2, "d": 4, "q": 8}),
-    (r"v?mov(ss|sd|d|q|lps|lpd|hps|hpd|ntss|ntsd)$",
-     {"ss": 4, "ntss": 4, "d": 4, "extractps": 4}),
-]  # fmt: skip
 _SUFFIX = {"b": 1, "w": 2, "l": 4, "q": 8}
 #: How often a narrowing move's result goes into its source, and bytes of its elements.
 _NARROWING = {
@@ -116,12 +113,12 @@ def _arm(lines):
     found = []
     for line in lines:
         name, _, operands = line.partition("\t")
-        place = re.search(r"\[[^\]]*\]", operands)
+        place = re.search(r"\[(x|sp)[^\]]*\]", operands)
         if not name.startswith("st") or place is None:
             continue
         if re.match(r"\[sp", place[0]) or (frame and re.match(r"\[x29", place[0])):
             continue
-        if name.startswith("st1"):
+        if re.match(r"st[1-4]$", name):
             element, lane = re.search(r"\.(\d*)([bhsd])", operands).groups()
             count = int(element or 1)
             lanes = 1 if re.search(r"\}\[\d+\]", operands) else count
@@ -131,7 +128,8 @@ def _arm(lines):
         width = 1 if name.endswith("b") else 2 if name.endswith("h") else _ARM[operands[0]]
         if operands.startswith("wzr") and name in ("str", "stur", "stp", "stnp"):
             width = 4
-        found += [Store(width, place[0], text=line)] * (2 if name in ("stp", "stnp") else 1)
+        pair = name in ("stp", "stnp")
+        found += [Store(width, place[0], text=line, further=i * width) for i in range(1 + pair)]
     return found
 
 
@@ -175,20 +173,29 @@ def _parts(size, register):
 def excess(assembly, ir, register):
     """The stores of machine code that its LLVM IR has no reason for.
 
-    A store must have one in the IR of its width. Several narrower stores may stand for a wide one,
-    never the other way round.
+    A store must have one in the IR of its width, and no two the same one, or be a part of a wider
+    one that no other stands for. Only a function's narrowest may be more, for they cannot be wider
+    than they should be; LLVM copies blocks.
     """
     allowed, wrong = ir_stores(ir, register), []
     for name, found in stores(assembly).items():
         left = Counter(allowed.get(name, {}))
-        for s in sorted(found, reverse=True):
+        narrowest, rest = min(left, default=0), []
+        for s in found:
             if s.masked:
-                if not left[s.width]:
-                    wrong.append((name, s))
-                continue
-            wider = next((w for w in sorted(left) if w >= s.width and left[w]), None)
-            if left[s.width]:
+                wrong += [(name, s)] * (s.width not in left)
+            elif left[s.width]:
                 left[s.width] -= 1
-            elif wider is None or wider < 16:
-                wrong.append((name, s))
+            elif s.width > narrowest:
+                rest.append(s)
+        wrong += [(name, s) for s in rest if not _taken(left, s.width)]
     return wrong
+
+
+def _taken(left, width):
+    """Take ``width`` bytes from one of the wider stores that are left."""
+    whole = min((w for w, n in left.items() if n and w >= width), default=0)
+    if whole:
+        left[whole] -= 1
+        left.update(_parts(whole - width, whole))
+    return bool(whole)
