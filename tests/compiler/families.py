@@ -15,6 +15,8 @@ ROWS = 5
 
 #: Family → (the dtypes that it takes, the function).
 FAMILIES: dict = {}
+#: What to do with a tensor that a family keeps itself, as optimizers do with parameters.
+placed = lambda x: x
 
 
 def family(dtypes):
@@ -259,7 +261,7 @@ def attention_heads(width, dtype):
 
 @family(FLOATS)
 def optimizers(width, dtype):
-    w = [numbers(width, dtype=dtype).requires_grad_() for _ in range(2)]
+    w = [placed(numbers(width, dtype=dtype)).requires_grad_() for _ in range(2)]
     steps = [
         torch.optim.Adam(w[:1], lr=0.01), torch.optim.SGD(w[1:], lr=0.01, momentum=0.9),
     ]  # fmt: skip
