@@ -13,9 +13,11 @@ from llvmlite import ir
 from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.call import Call, inputs_of
 from rushlight.compiler.checks import native_checks
+from rushlight.compiler.emit.bounds import instrument
 from rushlight.compiler.emit.loop_kernel import emit_loops
 from rushlight.compiler.emit.scope import I64, POINTER, constant_array
 from rushlight.compiler.emit.stretch import write_stretch
+from rushlight.compiler.emit.target import CHECKED
 from rushlight.compiler.image import Image
 from rushlight.compiler.kernel import Kernel
 from rushlight.compiler.loops import Loops
@@ -244,7 +246,7 @@ class Assembly:
             emit(module, name)
         for name, steps in self.stretches.items():
             self._write(module, name, steps)
-        return module
+        return instrument(module, self.stretches) if CHECKED else module
 
     def _write(self, module, name, steps):
         """The function that runs ``steps``: a loop over tables, as there may be hundreds."""

@@ -5,7 +5,7 @@ import os
 import sys
 from typing import Any
 
-from rushlight.compiler.emit.target import host
+from rushlight.compiler.emit.target import CHECKED, host
 
 __all__ = ["Library", "load"]
 
@@ -74,4 +74,8 @@ def load(object_code, imports=None):
     Raises:
         RuntimeError: the bytes are no object file of this machine.
     """
+    if CHECKED:
+        from rushlight.compiler.bounds import imports as checks
+
+        imports = {**(imports or {}), **checks()}
     return Library(object_code, imports or {})

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from rushlight.compiler import cache, denormals, image, threads
+from rushlight.compiler import bounds, cache, denormals, image, threads
 from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.call import Call
 from rushlight.compiler.code import load
 from rushlight.compiler.collection import paused
-from rushlight.compiler.emit.target import host
+from rushlight.compiler.emit.target import CHECKED, host
 from rushlight.compiler.program import Program
 
 __all__ = ["NativeProgram"]
@@ -84,7 +84,8 @@ class NativeProgram:
     def _function(self, name, brief):
         """A stretch of kernels; the shortest keep Python's lock: to give it back takes longer."""
         prototype = ctypes.PYFUNCTYPE if brief else ctypes.CFUNCTYPE
-        return prototype(ctypes.c_int64, ctypes.c_void_p)(self.library.address(name))
+        found = prototype(ctypes.c_int64, ctypes.c_void_p)(self.library.address(name))
+        return bounds.checked(self, found) if CHECKED else found
 
     def _calls(self):
         if not self.image.calls:

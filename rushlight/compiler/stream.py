@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from rushlight.compiler import cache, denormals, threads
+from rushlight.compiler import bounds, cache, denormals, threads
 from rushlight.compiler.code import load
+from rushlight.compiler.emit.bounds import instrument
 from rushlight.compiler.emit.stream import emit_stream
-from rushlight.compiler.emit.target import host
+from rushlight.compiler.emit.target import CHECKED, host
 from rushlight.compiler.kernel import Kernel
 from rushlight.compiler.loops import Loops
 from rushlight.compiler.lowering import expand, recording
@@ -64,7 +65,7 @@ class Stream:
         def module():
             made = ir.Module("stream")
             emit_stream(made, "kernel", loops, len(self.order), self.length)
-            return made
+            return instrument(made) if CHECKED else made
 
         key = "stream " + sha256(text.encode()).hexdigest()
         self.library = load(cache.object_code(key, module))
@@ -93,7 +94,12 @@ class Stream:
         table = [given[k].ctypes.data + offset for k, offset in self.order]
         table += [rows * self.factor, steps, size]
         args = (ctypes.c_int64 * len(table))(*table)
-        self.parallel(self.address, ctypes.addressof(args), -(-steps // size))
+        run = lambda: self.parallel(self.address, ctypes.addressof(args), -(-steps // size))
+        if CHECKED:
+            spans = [(a.ctypes.data, a.ctypes.data + a.nbytes) for a in given]
+            bounds.watched([(f"array {k}", *span) for k, span in enumerate(spans)], run)
+        else:
+            run()
         return outs
 
 

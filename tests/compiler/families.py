@@ -112,7 +112,11 @@ def strided(width, dtype):
 def indexed(width, dtype):
     def call(x, index, to):
         to.scatter_(1, index, x)
-        return x.gather(1, index), x.index_select(0, index[0, :1] % ROWS), x.index_select(1, index[0])
+        return (
+            x.gather(1, index),
+            x.index_select(0, index[0, :1] % ROWS),
+            x.index_select(1, index[0]),
+        )
 
     index = torch.arange(ROWS * width).reshape(ROWS, width) * 5 % width
     return call, [numbers(ROWS, width, dtype=dtype), index, window(width, dtype, False)]

@@ -50,7 +50,9 @@ _SUFFIX = {"b": 1, "w": 2, "l": 4, "q": 8}
 _NARROWING = {
     "dw": (2, 2), "wb": (2, 1), "qd": (2, 4), "db": (4, 1), "qw": (4, 2), "qb": (8, 1),
 }  # fmt: skip
-_READING = re.compile(r"(v?u?comis|cmp|test|bt[lqw]?$|j|call|prefetch|nop|lea|push|div|idiv|mul|imul|clflush|v?ptest)")
+_READING = re.compile(
+    r"(v?u?comis|cmp|test|bt[lqw]?$|j|call|prefetch|nop|lea|push|div|idiv|mul|imul|clflush|v?ptest)"
+)
 
 
 def _x86(lines):

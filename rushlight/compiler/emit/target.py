@@ -11,7 +11,10 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["PROCESSORS", "Target", "host", "processor"]
+__all__ = ["CHECKED", "PROCESSORS", "Target", "host", "processor"]
+
+#: Whether loads and stores look at their addresses first; see ``emit/bounds.py``.
+CHECKED = os.environ.get("RUSHLIGHT_CHECK") == "bounds"
 
 _L1, _L2 = 32 << 10, 512 << 10  # bytes, where the machine doesn't say
 _AVX512 = ("avx512f", "avx512bw", "avx512dq", "avx512vl")  # the parts that kernels use
@@ -189,7 +192,7 @@ def _target(triple, cpu, features, vector_bytes, registers, fma):
         l1=l1,
         l2=l2,
         streams=cpu.startswith("znver"),
-        key=f"llvm {version} {triple} {cpu} {features} {l1} {l2}",
+        key=f"llvm {version} {triple} {cpu} {features} {l1} {l2}" + " bounds" * CHECKED,
     )
 
 
