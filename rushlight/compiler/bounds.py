@@ -12,7 +12,7 @@ import numpy as np
 
 from rushlight.compiler.emit.bounds import RECORD
 
-__all__ = ["checked", "imports", "watched"]
+__all__ = ["arrays", "checked", "imports", "watched"]
 
 _record = np.zeros(8, np.int64)
 _lock = threading.RLock()  # one run at a time: they share the record
@@ -30,6 +30,14 @@ def checked(program, function):
         return watched(_memories(program, table), lambda: function(table))
 
     return run
+
+
+def arrays(given):
+    """Arrays in C order as memories."""
+    return [
+        (f"array {k} ({a.dtype}{list(a.shape)})", a.ctypes.data, a.ctypes.data + a.nbytes)
+        for k, a in enumerate(given)
+    ]
 
 
 def watched(memories, call):
@@ -64,15 +72,13 @@ def _memories(program, table):
     image = program.image
     addresses = np.ctypeslib.as_array((ctypes.c_int64 * image.slots).from_address(table)).tolist()
     found = [("the arena", addresses[1], addresses[1] + image.arena)]
-    values = [(f"input {i}", v, v.strides) for i, v in enumerate(program.inputs)]
-    places = range(2, 2 + len(values))
+    values = [(2 + i, f"input {i}", v, v.strides) for i, v in enumerate(program.inputs)]
     computed = [v for v in program.outputs if hasattr(v, "is_abstract")]
     for k, slot in image.large:
-        values.append((f"output {k}", computed[k], image.results[k][2]))
-        places = [*places, slot]
-    for slot, (name, value, strides) in zip(places, values, strict=True):
+        values.append((slot, f"output {k}", computed[k], image.results[k][2]))
+    for slot, name, value, strides in values:
         low, high = _extent(value.shape, strides, value.itemsize)
-        name = f"{name} ({value.dtype}[{', '.join(map(str, value.shape))}])"
+        name = f"{name} ({value.dtype}{list(value.shape)})"
         found.append((name, addresses[slot] + low, addresses[slot] + high))
     return found
 

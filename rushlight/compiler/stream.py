@@ -94,12 +94,11 @@ class Stream:
         table = [given[k].ctypes.data + offset for k, offset in self.order]
         table += [rows * self.factor, steps, size]
         args = (ctypes.c_int64 * len(table))(*table)
-        run = lambda: self.parallel(self.address, ctypes.addressof(args), -(-steps // size))
+        call = self.address, ctypes.addressof(args), -(-steps // size)
         if CHECKED:
-            spans = [(a.ctypes.data, a.ctypes.data + a.nbytes) for a in given]
-            bounds.watched([(f"array {k}", *span) for k, span in enumerate(spans)], run)
+            bounds.watched(bounds.arrays(given), lambda: self.parallel(*call))
         else:
-            run()
+            self.parallel(*call)
         return outs
 
 

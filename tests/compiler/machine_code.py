@@ -78,7 +78,7 @@ def _x86_width(name, register, line):
         times, element = _NARROWING[narrowing[1]]
         return (element, True) if masked else (register // times, False)
     if name.startswith(("vscatter", "vpscatter")):
-        return (8 if name.endswith("q") or name.endswith("pd") else 4), True
+        return (8 if name.endswith(("q", "pd")) else 4), True
     if name.startswith(("vmaskmov", "vpmaskmov")):
         return (8 if name.endswith(("pd", "q")) else 4), True
     if masked:

@@ -5,8 +5,9 @@ import re
 import numpy as np
 import pytest
 
-llvm = pytest.importorskip("llvmlite.binding")
+pytest.importorskip("llvmlite")
 
+import llvmlite.binding as llvm
 from llvmlite import ir
 
 import rushlight as torch
@@ -73,7 +74,7 @@ def written(target, module):
     """The bytes that the kernel of a known tail writes, from its third argument on."""
     code = target.assembly(module)
     base = {"rdx": 0, "x2": 0}  # register → how far it points behind the argument
-    base |= {r: 0 for r in re.findall(r"movq\s+%rdx, %(\w+)", code)}
+    base |= dict.fromkeys(re.findall(r"movq\s+%rdx, %(\w+)", code), 0)
     base |= {r: int(n) for r, n in re.findall(r"add\s+(x\d+), x2, #(\d+)", code)}
     found = set()
     for s in stores(code)["tail"]:

@@ -14,5 +14,5 @@
 * Attention: ``attention.py`` and the files that begin so.
 * What runs kernels: ``stretch.py`` one after the other; ``pool.py`` on threads, with ``waiting.py``
   and ``float_mode.py``; ``target.py`` as machine code. ``plan.py`` is what an emitter promises its
-  caller.
+  caller. ``bounds.py`` has a finished module's loads and stores check their addresses.
 """
