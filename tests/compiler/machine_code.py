@@ -92,6 +92,8 @@ def _x86_width(name, register, line):
         return {"b": 1, "w": 2, "d": 4, "q": 8}[extracted[1]], False
     if name in ("vcvtps2ph", "vcvtps2phx"):
         return register // 2, False
+    if name in ("vmovsh", "vmovw"):
+        return 2, False
     if re.match(r"v?mov(n?t?ss|d)$", name):
         return 4, False
     if re.match(r"v?mov(nt)?(sd|q|lps|lpd|hps|hpd)$", name) and (register or "mm" in line):
