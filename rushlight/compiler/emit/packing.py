@@ -273,16 +273,22 @@ def _interleave(source, cut, to, row, count, start, size):
 
 
 def pack_right(source, cut, to, tile, start, size):
-    """Copy one tile of the right operand; columns after the last are like the last, or 0."""
+    """Copy one tile of the right operand.
+
+    Columns after the last, up to a whole vector, are like the last, or 0.
+    """
     b, lanes = source.b, cut.tile.lanes
     column = tile * cut.width
+    every = cut.columns % cut.width == 0
     if cut.right.axis == "side":
-        limit = whole(cut.columns, lanes) and cut.columns - column
+        left = cut.columns - column
+        # The last tile is as many vectors wide as have columns: behind them memory may end.
+        width = cut.width if every else least(left, cut.width)
+        limit = whole(cut.columns, lanes) and left
         read = lambda k, j, mask: source.vector(column + j, start + k, lanes, mask)
-        copy_panel(b, read, size, cut.width, limit, to, cut.width, cut.tile)
+        copy_panel(b, read, size, width, limit, to, cut.width, cut.tile)
         return
     last = cut.columns - 1
-    every = cut.columns % cut.width == 0
 
     def read_column(j, k, mask):
         place = column + j if every else least(column + j, last)
