@@ -5,9 +5,10 @@ import numpy as np
 import rushlight.dtype as dtypes
 from rushlight.errors import DtypeError, UnsupportedDtypeError
 from rushlight.ops.definition import function
+from rushlight.ops.factor import check_category, factor
 from rushlight.ops.kinds import elementwise
 from rushlight.ops.older import scaled_order, takes_older_order
-from rushlight.ops.promotion import promote, scalar_dtype, to_float
+from rushlight.ops.promotion import promote, to_float
 from rushlight.ops.rules import conj
 from rushlight.tensor import Tensor, short
 
@@ -56,27 +57,43 @@ def rsub_(xp, x, y):
 rsub_.grad(x=lambda g: -g, y=lambda g: g)
 
 
-def _scaled(x, y, alpha, name):
-    """``alpha · y``, for ``add`` and ``sub``."""
+def _first_two(rule):
+    return lambda operands: rule(operands[:2])
+
+
+@elementwise(public=False, method=False, inplace=False, dtype=_first_two(promote),
+             grad_name="AddBackward0", tensors=("y",))  # fmt: skip
+def add_scaled(xp, x, y, alpha):
+    """x + alpha · y with a number for alpha."""
+    return x + alpha * y
+
+
+add_scaled.grad(x=lambda g: g, y=lambda g, alpha: g * conj(alpha))
+
+
+@elementwise(public=False, method=False, inplace=False, dtype=_first_two(no_bool),
+             grad_name="SubBackward0", tensors=("y",))  # fmt: skip
+def sub_scaled(xp, x, y, alpha):
+    """x - alpha · y with a number for alpha."""
+    return x - alpha * y
+
+
+sub_scaled.grad(x=lambda g: g, y=lambda g, alpha: -g * conj(alpha))
+
+
+def _scaled(plain, scaled, x, y, alpha, out):
+    """``plain(x, alpha · y)``; ``scaled`` computes it in the dtype of the result."""
     if type(alpha) is int and alpha == 1:
-        return y
-    result = promote([x, y])
-    given = promote([alpha]) if isinstance(alpha, Tensor) else scalar_dtype(alpha)
-    if given is None:
-        raise TypeError(f"{name}(): argument 'alpha' must be Number, not {type(alpha).__name__}")
-    if given is dtypes.bool and result is not dtypes.bool:
-        raise DtypeError(f"{name}: Boolean alpha only supported for Boolean results.")
-    if given.category > max(result.category, 1):
-        kind = "floating point" if given.category == 2 else "complex"
-        need = "integral" if result.category < 2 else "non-complex"
-        raise DtypeError(
-            f"{name}: For {need} input tensors, argument alpha must not be a {kind} number."
-        )
-    if result is dtypes.bool:
-        alpha = bool(alpha)
-    if isinstance(y, Tensor):
-        return mul(y, alpha)
-    return y and alpha if result is dtypes.bool else y * alpha
+        return plain(x, y, out=out)
+    name = plain.op.name
+    result = plain.op.dtype([x, y])
+    check_category(name, "alpha", alpha, result)
+    alpha = factor(alpha, result, rounded=True)
+    if not isinstance(y, Tensor):
+        return plain(x, y and alpha if result is dtypes.bool else y * alpha, out=out)
+    if y.array.dtype is result.numpy and result in (dtypes.float32, dtypes.float64):
+        return plain(x, mul(y, alpha), out=out)
+    return scaled(x, y, alpha, out=out)
 
 
 @short
@@ -91,7 +108,7 @@ def add(input, other, *older, alpha=1, out=None):
     """
     if older:
         other, alpha = scaled_order("add", "alpha", other, *older)
-    return add_(input, _scaled(input, other, alpha, "add"), out=out)
+    return _scaled(add_, add_scaled, input, other, alpha, out)
 
 
 @short
@@ -106,7 +123,7 @@ def sub(input, other, *older, alpha=1, out=None):
     """
     if older:
         other, alpha = scaled_order("sub", "alpha", other, *older)
-    return sub_(input, _scaled(input, other, alpha, "sub"), out=out)
+    return _scaled(sub_, sub_scaled, input, other, alpha, out)
 
 
 @function(method=False)
@@ -117,7 +134,9 @@ def rsub(input, other, *, alpha=1):
     >>> torch.rsub(torch.tensor([3, 4]), 1)
     tensor([-2, -3])
     """
-    return rsub_(_scaled(other, input, alpha, "rsub"), other)
+    if type(alpha) is int and alpha == 1:
+        return rsub_(input, other)
+    return _scaled(sub_, sub_scaled, other, input, alpha, None)
 
 
 @elementwise(operator="__neg__", alias="negative", dtype=no_bool)
@@ -185,15 +204,17 @@ def _numbers(operands):
     return d
 
 
-def _whole_value(x, tensor1, tensor2, *, value):
-    for operand in (x, tensor1, tensor2):
-        if operand.dtype.kind not in "iub":
-            return {"value": value}
-    return {"value": int(value)}
+def _value_of(rule):
+    """Arguments whose ``value`` is a number of the dtype that ``rule`` finds."""
+
+    def prepare(x, tensor1, tensor2, *, value):
+        return {"value": factor(value, rule([x, tensor1, tensor2]))}
+
+    return prepare
 
 
-@elementwise(public=False, method=False, inplace=False, name="addcmul", prepare=_whole_value,
-             dtype=_numbers, tensors=("x", "tensor1", "tensor2"))  # fmt: skip
+@elementwise(public=False, method=False, inplace=False, name="addcmul", dtype=_numbers,
+             prepare=_value_of(_numbers), tensors=("x", "tensor1", "tensor2"))  # fmt: skip
 def _addcmul(xp, x, tensor1, tensor2, *, value=1):
     """x + value · tensor1 · tensor2."""
     return x + value * tensor1 * tensor2
@@ -230,7 +251,7 @@ def _no_integer_division(operands):
 
 
 @elementwise(public=False, method=False, inplace=False, name="addcdiv", dtype=_no_integer_division,
-             tensors=("x", "tensor1", "tensor2"))  # fmt: skip
+             prepare=_value_of(_no_integer_division), tensors=("x", "tensor1", "tensor2"))  # fmt: skip
 def _addcdiv(xp, x, tensor1, tensor2, *, value=1):
     """x + value · tensor1 / tensor2."""
     return x + value * tensor1 / tensor2
@@ -300,6 +321,8 @@ def lerp(input, end, weight, *, out=None):
     """
     if isinstance(weight, Tensor):
         return _lerp(input, end, weight, out=out)
+    if input.dtype.category > 1:
+        weight = factor(weight, input.dtype)
     return _lerp_number(input, end, weight, out=out)
 
 
