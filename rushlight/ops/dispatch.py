@@ -148,11 +148,29 @@ def compute(op, inputs, params, xp=xp):
     except (ValueError, TypeError, IndexError, np.exceptions.AxisError) as error:
         explain(op, inputs, params, error)
         raise
-    if type(result) is ndarray:
-        return result if final is None or result.dtype.kind not in "f" else result.astype(final)
     if type(result) is tuple:
-        return tuple([_final(np.asarray(r), final) for r in result])
-    return _final(np.asarray(result), final)
+        results = [_final(np.asarray(r), final) for r in result]
+        return tuple(results if op.kind == "view" else [_owned(op, r, inputs) for r in results])
+    if type(result) is not ndarray:
+        return _final(np.asarray(result), final)
+    if final is not None and result.dtype.kind == "f":
+        return result.astype(final)
+    return result if op.kind == "view" else _owned(op, result, inputs)
+
+
+def _owned(op, result, inputs):
+    """``result`` in writable memory of its own: only the results of views share their input's."""
+    if result.base is None:
+        for a in inputs[0] if op.variadic else inputs:
+            if result is a:
+                return result.copy(order="K")
+        return result
+    if not result.flags.writeable:
+        return result.copy(order="K")
+    for a in inputs[0] if op.variadic else inputs:
+        if type(a) is ndarray and np.may_share_memory(result, a):
+            return result.copy(order="K")
+    return result
 
 
 def _final(array, final):
