@@ -132,7 +132,8 @@ def _plain_step(pending, queue, shared, node, g):
     clock = node.clock
     for cell in node.cells:
         if cell is not None and cell[0] > clock:
-            node.check()
+            node.check(symbolic=False)
+            saved = node.saved
     for parent, entry in zip(node.parents, node.op.rules):  # noqa: B905
         if parent is None or entry is None:
             continue

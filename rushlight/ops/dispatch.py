@@ -334,6 +334,8 @@ def record(op, operands, arrays, parents, params, out, outs=None):
                 cell = x.cell
         saved.append(value)
         cells.append(cell)
+    if outs is not None and -1 in op.origins:
+        cells += [o.cell for o in outs[1:]]
     node.parents = tuple(parents)
     node.saved = tuple(saved)
     node.cells = tuple(cells)

@@ -23,7 +23,7 @@ __all__ = ["rnn_layer"]
 # On arrays --------------------------------------------------------------------------------
 
 
-@kernel(public=False, method=False)
+@kernel(public=False, method=False, again=True, spared=("bias",))
 def rnn_layer(xp, drive, h, weight, bias=None, *, relu, sizes, reverse=False):
     """(h of all steps, the last h) from the first ``h`` (batch, hidden); f is tanh or ``relu``.
 
