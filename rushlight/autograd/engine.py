@@ -28,7 +28,7 @@ def sum_to(g, shape):
         i for i, n in enumerate(shape, lead) if n == 1 and g.shape[i] != 1
     )
     if type(g) is ndarray:
-        return g.sum(axis=axes, keepdims=True).reshape(shape)
+        return np.add.reduce(g, axis=axes, keepdims=True).reshape(shape)
     return g.sum(axes, keepdim=True).reshape(shape) if axes else g.reshape(shape)
 
 

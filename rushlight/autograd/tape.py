@@ -80,9 +80,9 @@ class Node:
         """The saved value ``i`` was written: do without it, compute it again, or raise."""
         op, saves = self.op, self.op.saves
         i = i if i < len(saves) else saves.index("out")
-        if saves[i] in op.spared and not symbolic:
-            if "memo" not in saves or self.value(saves.index("memo")):
-                return
+        noted = "memo" not in saves or self.value(saves.index("memo"))
+        if saves[i] in op.spared and noted and not symbolic:
+            return
         if saves[i] == "out" and op.again and not self._wrote_inputs():
             values = [self.value(k) for k in range(len(saves))]
             self.saved = (*self.saved[:i], op.result_of(values), *self.saved[i + 1 :])

@@ -156,4 +156,12 @@ def addbmm(input, batch1, batch2, *older, beta=1, alpha=1, out=None):
     """``beta · input`` + ``alpha`` · the sum of the products of two batches of matrices."""
     if older:
         input, batch1, batch2, beta, alpha = affine_order("addbmm", input, batch1, batch2, *older)
-    return _axpby(bmm(batch1, batch2).sum(0, dtype=batch1.dtype), input, alpha, beta, "addbmm", out, silent=True)
+    return _axpby(
+        bmm(batch1, batch2).sum(0, dtype=batch1.dtype),
+        input,
+        alpha,
+        beta,
+        "addbmm",
+        out,
+        silent=True,
+    )

@@ -250,8 +250,10 @@ def _no_integer_division(operands):
     return promote(operands)
 
 
-@elementwise(public=False, method=False, inplace=False, name="addcdiv", dtype=_no_integer_division,
-             prepare=_value_of(_no_integer_division), tensors=("x", "tensor1", "tensor2"))  # fmt: skip
+@elementwise(
+    public=False, method=False, inplace=False, name="addcdiv", dtype=_no_integer_division,
+    prepare=_value_of(_no_integer_division), tensors=("x", "tensor1", "tensor2"),
+)  # fmt: skip
 def _addcdiv(xp, x, tensor1, tensor2, *, value=1):
     """x + value · tensor1 / tensor2."""
     return x + value * tensor1 / tensor2

@@ -8,7 +8,7 @@ __all__ = ["channel_shuffle", "pixel_shuffle", "pixel_unshuffle"]
 
 
 def owned(x):
-    """``x``, or a copy where it is a view: for what PyTorch computes anew, even by a factor of 1."""
+    """``x``, or a copy of a view: PyTorch's result is new, even with a factor of 1."""
     return x if x.view_of is None else x.clone()
 
 

@@ -164,6 +164,8 @@ log_ndtr = _special("log_ndtr", "The logarithm of ``ndtr``, precise for very neg
                     ("[-40.0, -30.0]", "[-804.6085, -454.3213]"))  # fmt: skip
 
 erfc.grad(x=lambda g, x: g * (exp(-x * x) * (-2 / sqrt(pi))))
+
+
 def _erfinv_slope(g, x):
     # As PyTorch, of the input, so that the result may be written.
     out = erfinv(x)
