@@ -2,6 +2,7 @@
 
 import rushlight.dtype as dtypes
 from rushlight import shapes
+from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.autocast import LOWER, autocasts
 from rushlight.ops.definition import function
@@ -34,8 +35,8 @@ def _affine(name, op, ranks):
 
 def _axpby(product_, input, alpha, beta, name, out, **how):
     check_tensors(name, input=input)
-    dtype = product_.dtype
-    if input.dtype is not dtype:
+    dtype = OF[product_.array.dtype]
+    if OF[input.array.dtype] is not dtype:
         raise DtypeError(
             f"{name}: input tensors must have the same dtype, but got {input.dtype} and {dtype}"
         )

@@ -3,14 +3,18 @@
 import numpy as np
 
 import rushlight.dtype as dtypes
+from rushlight.dtype import OF
 from rushlight.errors import DtypeError, UnsupportedDtypeError
 from rushlight.ops.definition import function
+from rushlight.ops.direct import FLOATS
 from rushlight.ops.factor import check_category, factor
 from rushlight.ops.kinds import elementwise
 from rushlight.ops.older import scaled_order, takes_older_order
 from rushlight.ops.promotion import promote, to_float
 from rushlight.ops.rules import conj
 from rushlight.tensor import Tensor, short
+
+_F4, _F8 = FLOATS
 
 # Sums -------------------------------------------------------------------------------------
 
@@ -83,8 +87,14 @@ sub_scaled.grad(x=lambda g: g, y=lambda g, alpha: -g * conj(alpha))
 
 def _scaled(plain, scaled, x, y, alpha, out):
     """``plain(x, alpha · y)``; ``scaled`` computes it in the dtype of the result."""
-    if type(alpha) is int and alpha == 1:
+    kind = type(alpha)
+    if kind is int and alpha == 1:
         return plain(x, y, out=out)
+    if (kind is float or kind is int) and type(x) is Tensor is type(y):
+        d = x.array.dtype
+        if d is y.array.dtype and (d is _F4 or d is _F8):
+            y = mul(y, factor(alpha, OF[d]))
+            return plain(x, y) if out is None else plain(x, y, out=out)
     name = plain.op.name
     result = plain.op.dtype([x, y])
     check_category(name, "alpha", alpha, result)
@@ -208,7 +218,10 @@ def _value_of(rule):
     """Arguments whose ``value`` is a number of the dtype that ``rule`` finds."""
 
     def prepare(x, tensor1, tensor2, *, value):
-        return {"value": factor(value, rule([x, tensor1, tensor2]))}
+        d = x.dtype
+        of_one_float = d is tensor1.dtype is tensor2.dtype and (d is _F4 or d is _F8)
+        common = OF[d] if of_one_float else rule([x, tensor1, tensor2])
+        return {"value": factor(value, common)}
 
     return prepare
 
@@ -323,7 +336,7 @@ def lerp(input, end, weight, *, out=None):
     """
     if isinstance(weight, Tensor):
         return _lerp(input, end, weight, out=out)
-    if input.dtype.category > 1:
+    if type(weight) is not float and isinstance(input, Tensor) and input.dtype.category > 1:
         weight = factor(weight, input.dtype)
     return _lerp_number(input, end, weight, out=out)
 

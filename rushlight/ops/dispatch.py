@@ -148,14 +148,17 @@ def compute(op, inputs, params, xp=xp):
     except (ValueError, TypeError, IndexError, np.exceptions.AxisError) as error:
         explain(op, inputs, params, error)
         raise
+    if type(result) is ndarray:
+        if final is not None and result.dtype.kind == "f":
+            return result.astype(final)
+        if op.kind == "view" or not inputs:
+            return result
+        fresh = result.base is None and result is not inputs[0] and result is not inputs[-1]
+        return result if fresh and not op.variadic else _owned(op, result, inputs)
     if type(result) is tuple:
         results = [_final(np.asarray(r), final) for r in result]
         return tuple(results if op.kind == "view" else [_owned(op, r, inputs) for r in results])
-    if type(result) is not ndarray:
-        return _final(np.asarray(result), final)
-    if final is not None and result.dtype.kind == "f":
-        return result.astype(final)
-    return result if op.kind == "view" else _owned(op, result, inputs)
+    return _final(np.asarray(result), final)
 
 
 def _owned(op, result, inputs):

@@ -8,6 +8,9 @@ from rushlight.tensor import Tensor
 
 __all__ = ["check_category", "factor"]
 
+_F4, _F8 = dtypes.float32, dtypes.float64
+_LARGE = 3e38
+
 
 def factor(value, dtype, rounded=False):
     """``value`` as a number of ``dtype``, in which the operation computes.
@@ -18,13 +21,15 @@ def factor(value, dtype, rounded=False):
         RuntimeError: ``dtype`` has no such number.
     """
     kind = type(value)
+    if kind is float or kind is int:  # most numbers need no more than a look
+        if dtype is _F4 and -_LARGE < value < _LARGE:
+            return value
+        if dtype is _F8 or (kind is int and 0 <= value < 128 and dtype is not dtypes.bool):
+            return value
     if isinstance(value, Tensor):
         return value
-    if dtype.category > 1:
-        if dtype is dtypes.float64 and (kind is float or kind is int):
-            return value
-        if kind is not float and kind is not int and kind is not bool and kind is not complex:
-            return value  # a number of a program, which is not known yet
+    if dtype.category > 1 and kind not in (float, int, bool, complex):
+        return value  # a number of a program, which is not known yet
     half = dtype.itemsize == 2 and dtype.category == 2
     checked = as_scalar(value, (dtypes.float32 if half and not rounded else dtype).numpy)
     exact = dtype.category == 2 and not half and kind is not complex

@@ -1,6 +1,5 @@
 """Products of matrices and vectors, all of them one contraction."""
 
-import numpy as np
 from numpy import ndarray
 
 from rushlight import shapes
@@ -39,7 +38,7 @@ def of_one_dtype(name):
 
     def prepare(*inputs):
         same_dtype(name, *inputs)
-        if inputs[0].dtype == np.bool_:
+        if inputs[0].dtype.kind == "b":
             raise UnsupportedDtypeError(f"{name}: not implemented for 'Bool'; convert with .int()")
         return {}
 

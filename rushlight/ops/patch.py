@@ -77,14 +77,11 @@ seen.grad(x=_unseen)
 
 def _written(g, path, strides):
     raw = isinstance(g, ndarray)
-    if raw:
-        found = seen.op.forward(xp, g, path=path, strides=strides)
-    else:
-        found = seen(g, path=path, strides=strides)
-    places = _look(_empty(g.shape, strides, int), path)
-    if not overlaps(places):
+    part = _look(laid_out(g, strides) if raw else _empty(g.shape, strides, int), path)
+    found = part.copy() if raw else seen(g, path=path, strides=strides)
+    if not overlaps(part):
         return found
-    stayed = _stayed(places)
+    stayed = _stayed(_look(_empty(g.shape, strides, int), path))
     return where(stayed if raw else from_array(stayed), found, 0)
 
 
