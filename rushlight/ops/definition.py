@@ -80,6 +80,7 @@ class Op:
         worth: ``worth(*inputs, **params)``: whether there is also work enough for a kernel that is
             compiled for these very shapes, as those of contractions are; None: always.
         slopes: From as many on the gradient rules become kernels, too.
+        shares: The results may lie in the memory of an input, as those of a view do.
         again: The rules want the result, but PyTorch's do not: where it was written, it is
             computed again from the inputs.
         spared: Inputs that the rules on arrays do not read, as the forward leaves in ``memo``
@@ -141,6 +142,7 @@ class Op:
         self.least = options.pop("least", None)
         self.worth = options.pop("worth", None)
         self.slopes = options.pop("slopes", kind == "elementwise")
+        self.shares = options.pop("shares", kind == "view")
         self.again = options.pop("again", False)
         self.spared = options.pop("spared", ())
         self.autocast = options.pop("autocast", None)

@@ -151,18 +151,18 @@ def compute(op, inputs, params, xp=xp):
     if type(result) is ndarray:
         if final is not None and result.dtype.kind == "f":
             return result.astype(final)
-        if op.kind == "view" or not inputs:
+        if op.shares or not inputs:
             return result
         fresh = result.base is None and result is not inputs[0] and result is not inputs[-1]
         return result if fresh and not op.variadic else _owned(op, result, inputs)
     if type(result) is tuple:
         results = [_final(np.asarray(r), final) for r in result]
-        return tuple(results if op.kind == "view" else [_owned(op, r, inputs) for r in results])
+        return tuple(results if op.shares else [_owned(op, r, inputs) for r in results])
     return _final(np.asarray(result), final)
 
 
 def _owned(op, result, inputs):
-    """``result`` in writable memory of its own: only the results of views share their input's."""
+    """``result`` in writable memory of its own: only views share that of their input."""
     if result.base is None:
         for a in inputs[0] if op.variadic else inputs:
             if result is a:

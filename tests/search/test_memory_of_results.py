@@ -26,12 +26,18 @@ def _sharing(x, found):
     return [(_shared(x, t), [_shared(t, u) for u in found]) for t in found]
 
 
-def _fault(peer, where, name, given, rest):
-    theirs, want = run(peer, where, name, given, rest)
+def _tracked(x):
+    """``x`` as the result of an operation that wants a gradient."""
+    able = x.dtype.is_floating_point or x.dtype.is_complex
+    return x.requires_grad_().clone() if able else x
+
+
+def _fault(peer, where, name, given, rest, prepare):
+    theirs, want = run(peer, where, name, given, rest, prepare)
     want = flat(want, peer.Tensor)
     if not want:
         return None
-    ours, got = run(rushlight, where, name, given, rest)
+    ours, got = run(rushlight, where, name, given, rest, prepare)
     got = flat(got, rushlight.Tensor)
     if [tuple(t.shape) for t in got] != [tuple(t.shape) for t in want]:
         return None  # which other tests are about
@@ -49,7 +55,8 @@ def _faults(seed, share):
     for label, where, name, given, rest in calls(rushlight, peer):
         if name in _OTHERWISE or chance.random() >= share:
             continue
-        fault = _fault(peer, where, name, given, rest)
+        prepare = chance.choice([_tracked, lambda x: x])
+        fault = _fault(peer, where, name, given, rest, prepare)
         if fault is not None:
             found.append(f"{label}: {fault}")
     return found
