@@ -1,9 +1,12 @@
 """Products of matrices and vectors added to a tensor: addmm and its kin."""
 
+import rushlight.dtype as dtypes
 from rushlight import shapes
-from rushlight.errors import ShapeError
+from rushlight.dtype import OF
+from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.autocast import LOWER, autocasts
 from rushlight.ops.definition import function
+from rushlight.ops.factor import check_category, factor
 from rushlight.ops.kinds import kernel
 from rushlight.ops.matmul import (
     adjoint,
@@ -18,6 +21,7 @@ from rushlight.ops.matmul import (
     times,
 )  # fmt: skip
 from rushlight.ops.older import affine_order, takes_older_order
+from rushlight.ops.promotion import promote
 from rushlight.ops.result import store
 
 
@@ -31,6 +35,15 @@ def _affine(name, op, ranks):
 
 def _axpby(product_, input, alpha, beta, name, out, **how):
     check_tensors(name, input=input)
+    dtype = OF[product_.array.dtype]
+    if OF[input.array.dtype] is not dtype:
+        raise DtypeError(
+            f"{name}: input tensors must have the same dtype, but got {input.dtype} and {dtype}"
+        )
+    if dtype is dtypes.bool:
+        raise UnsupportedDtypeError(f"{name}: not implemented for 'Bool'; convert with .int()")
+    rounded = name in ("addmv", "addr")
+    alpha, beta = factor(alpha, dtype, rounded), factor(beta, dtype, rounded)
     found = product_ if alpha == 1 else product_ * alpha
     if beta != 0:  # beta 0 drops input, nan and all
         found = found + (input if beta == 1 else input * beta)
@@ -109,7 +122,17 @@ def addr(input, vec1, vec2, *older, beta=1, alpha=1, out=None):
     """``beta · input + alpha · outer(vec1, vec2)``."""
     if older:
         input, vec1, vec2, beta, alpha = affine_order("addr", input, vec1, vec2, *older)
-    return _axpby(outer(vec1, vec2), input, alpha, beta, "addr", out, casts=True)
+    ranked("addr", None, (1, 1), vec1=vec1, vec2=vec2)
+    check_tensors("addr", input=input)
+    result = promote([input, vec1, vec2])
+    for argument, value in (("beta", beta), ("alpha", alpha)):
+        if type(value) is not int and (type(value) is bool or result.category < 2):
+            check_category("addr", argument, value, result)
+    product_ = outer(vec1.to(result), vec2.to(result))
+    if result is dtypes.bool:
+        found = (input & bool(beta)) | (product_ & bool(alpha))
+        return found if out is None else store(out, found, "addr", casts=True)
+    return _axpby(product_, input.to(result), alpha, beta, "addr", out, casts=True)
 
 
 @function(inplace=True)
@@ -134,4 +157,12 @@ def addbmm(input, batch1, batch2, *older, beta=1, alpha=1, out=None):
     """``beta · input`` + ``alpha`` · the sum of the products of two batches of matrices."""
     if older:
         input, batch1, batch2, beta, alpha = affine_order("addbmm", input, batch1, batch2, *older)
-    return _axpby(bmm(batch1, batch2).sum(0), input, alpha, beta, "addbmm", out, silent=True)
+    return _axpby(
+        bmm(batch1, batch2).sum(0, dtype=batch1.dtype),
+        input,
+        alpha,
+        beta,
+        "addbmm",
+        out,
+        silent=True,
+    )
