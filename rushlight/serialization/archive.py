@@ -25,6 +25,7 @@ from typing import Any, cast
 import numpy as np
 
 from rushlight.serialization import options
+from rushlight.serialization.guard import brief
 
 __all__ = ["MAGIC", "Archive", "write"]
 
@@ -120,17 +121,19 @@ class Archive:
 
     Args:
         file: A binary file that can be sought.
+        budget: What reading it may still cost.
         mapped: Storages are maps of the file, read when they are used. Writes stay in memory unless
             ``set_default_mmap_options`` says ``MAP_SHARED``.
     """
 
-    def __init__(self, file, mapped=False):
+    def __init__(self, file, budget, mapped=False):
         start = file.tell()
         if start:
             file = io.BytesIO(file.read())
         with _readable("its directory"):
             self.zip = zipfile.ZipFile(file)
             names = self.zip.namelist()
+        self._budget = budget
         self.name = names[0].split("/", 1)[0] if names else ""
         self.map: Any = None
         if mapped:
@@ -170,6 +173,12 @@ class Archive:
         with _readable(name), self._open(entry) as record:
             return record.read()
 
+    def pickle(self):
+        """The pickle's bytes; its steps are added to the budget."""
+        content = self.read("data.pkl")
+        self._budget.read_pickle(self._entry("data.pkl").compress_size, len(content))
+        return content
+
     def memory(self, key, nbytes):
         """The storage ``key`` as an array of ``nbytes`` uint8."""
         name = f"data/{key}"
@@ -182,10 +191,15 @@ class Archive:
         with _readable(name):
             if self.map is not None and nbytes and entry.compress_type == zipfile.ZIP_STORED:
                 mapped = np.frombuffer(self.map, np.uint8, nbytes, self._begin(entry))
-                return mapped.copy() if self.foreign_order else mapped
+                if not self.foreign_order:
+                    return mapped
+                self._budget.take_bytes(nbytes, f"the storage {brief(key)}")
+                return mapped.copy()
             return self._content(entry)
 
     def _open(self, entry):
+        if entry.compress_type != zipfile.ZIP_STORED:
+            self._budget.take_bytes(entry.file_size, f"the record {brief(entry.filename)}")
         self._unread -= entry.compress_size
         if self._unread < 0:
             raise zipfile.BadZipFile("its entries are larger than the file")
