@@ -145,10 +145,10 @@ class Archive:
             raise RuntimeError("load: a TorchScript program, which rushlight does not run")
         version = self.read("version").strip()
         if not version.isdigit() or int(version) > _NEWEST_VERSION:
-            raise RuntimeError(f"load: the format version {version!r} is not known")
+            raise RuntimeError(f"load: the format version {brief(version)} is not known")
         order = self.read("byteorder") if self.has("byteorder") else _default_order()
         if order not in (b"little", b"big"):
-            raise RuntimeError(f"load: Unknown endianness type: {order!r}")
+            raise RuntimeError(f"load: Unknown endianness type: {brief(order)}")
         self.foreign_order = order.decode() != sys.byteorder
 
     def has(self, name):
@@ -157,7 +157,7 @@ class Archive:
 
     def _entry(self, name):
         if not self.has(name):
-            raise RuntimeError(f"load: PytorchStreamReader failed locating file {name}")
+            raise RuntimeError(f"load: PytorchStreamReader failed locating file {brief(name)}")
         entry = self.zip.getinfo(f"{self.name}/{name}")
         most = {zipfile.ZIP_STORED: 1, zipfile.ZIP_DEFLATED: _DEFLATED_MOST}
         if entry.file_size > entry.compress_size * most.get(entry.compress_type, 0):

@@ -15,9 +15,10 @@ from rushlight.tensor import Size, Tensor
 
 __all__ = ["charge"]
 
-_CALL = 10  # steps of any call
+_CALL = 5  # steps of any call
 _CONTAINER = 10  # steps of a new container, however empty
-_TENSOR = 100
+_TENSOR = 40
+_PARAMETER = 20
 _ELEMENT = 4  # steps of an element that is put into a new container
 _SCALARS = (bool, int, float, complex, str, bytes, type(None), device)
 _CONTAINERS = (list, tuple, dict, set, frozenset, Size)
@@ -89,7 +90,7 @@ def _tensor(unpickler, function, args):
 
 
 def _parameter(unpickler, function, args):
-    unpickler.budget.take_steps(_TENSOR)
+    unpickler.budget.take_steps(_PARAMETER)
     if not args or not isinstance(args[0], Tensor):
         _refuse(function, args[0] if args else None)
     for state in args[3:]:
@@ -97,7 +98,7 @@ def _parameter(unpickler, function, args):
 
 
 def _typed(unpickler, function, args):
-    unpickler.budget.take_steps(_TENSOR)
+    unpickler.budget.take_steps(_PARAMETER)
     for state in args[3:]:
         charge_state(unpickler, state)
 

@@ -56,7 +56,8 @@ def read_stream(file, map_location, unpickler, budget, options):
     """The object in a file of PyTorch 0.1.10 to 1.5."""
     begin = file.tell()
     content = file.read()
-    budget.read_pickle(len(content), len(content))
+    for _ in range(2):  # the object's pickle is read twice: first for what storages it names
+        budget.read_pickle(len(content), len(content))
     stream = io.BytesIO(content)  # which allocates no more than there is, whatever is asked for
     for _ in range(3):
         known = _plain(stream, budget, options)

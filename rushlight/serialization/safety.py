@@ -24,7 +24,8 @@ __all__ = [
     "safe_globals",
 ]  # fmt: skip
 
-_STORAGE = 20  # steps of finding a storage
+_STORAGE = 10  # steps of finding a storage
+_LONGEST = 200  # characters of a name in an error
 _safe: dict = {}  # (module, name) → a class or function that the user vouched for
 
 
@@ -121,6 +122,7 @@ class WeightsUnpickler(GuardedUnpickler):
             if (module, name) in table:
                 return table[module, name]
         refuse_missing(module, name)
+        module, name = module[:_LONGEST], name[:_LONGEST]
         raise pickle.UnpicklingError(
             f"load: Weights only load failed: the file names {module}.{name}, which is not on the "
             "list of what is safe to load. If you trust where the file came from, allow it by "

@@ -1,0 +1,345 @@
+"""Files that mean harm, made at random from a grammar of pickles, archives and tensors.
+
+Each piece of the grammar is a way to ask for far more than a file holds: numbers that are one
+number 2⁴⁰ times, values that are built once and used 50,000 times, keys of one hash, containers
+that are no containers, zeros that were deflated.
+"""
+
+import gzip
+import io
+import json
+import pickle
+import struct
+import zipfile
+import zlib
+from functools import cache
+
+from rushlight.serialization.names import CALLS, CLASSES, MISSING, VALUES
+
+MOST = 400_000  # bytes of one piece; a file has up to three or four
+ONE_HASH = (1 << 61) - 1  # all multiples of it have the hash 0
+NAMES = [*CALLS, *CLASSES, *VALUES, *sorted(MISSING)[:3], ("os", "system"), ("builtins", "list")]
+LARGE = (0, 1, 2, 3, 100, 1 << 20, 1 << 40, (1 << 63) - 1, 1 << 64, 1 << 2000, -1)
+
+
+def text(value):
+    """The opcode of a text."""
+    data = value.encode()
+    return b"X" + struct.pack("<I", len(data)) + data
+
+
+def number(value):
+    """The opcode of an int of any size."""
+    data = value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True)
+    head = b"\x8a" + bytes([len(data)]) if len(data) < 256 else b"\x8b" + struct.pack("<i", len(data))
+    return head + data
+
+
+def name(module, attribute):
+    """The opcode of a global."""
+    return f"c{module}\n{attribute}\n".encode()
+
+
+def call(function, *args):
+    """A call of a name with the values that these opcodes push."""
+    return name(*function) + b"(" + b"".join(args) + b"tR"
+
+
+class Grammar:
+    """Pickles, drawn from ``draw``: each method gives opcodes that push one value."""
+
+    def __init__(self, draw):
+        self.draw = draw
+        self.memo = 0
+
+    def value(self, depth=0):
+        """Any value."""
+        kinds = [self.scalar, self.scalar, self.tensor]
+        if depth < 4:
+            kinds += [self.container, self.container, self.used, self.called, self.called,
+                      self.filled, self.keys, self.nested, self.reference, self.typed]  # fmt: skip
+        kind = self.draw.choice(kinds)
+        return kind(depth + 1)
+
+    def count(self):
+        """Mostly few, sometimes as many as a file holds."""
+        return self.draw.choice((0, 1, 2, 3, 5, 200, 3000, 50_000))
+
+    def scalar(self, depth):
+        draw = self.draw
+        size = draw.choice((0, 1, 5, 70, 5000, 300_000))
+        return draw.choice((
+            b"N", b"\x88", b"\x89", b"K\x01", b"G" + struct.pack(">d", draw.uniform(-5, 5)),
+            number(draw.choice(LARGE)), number(1 << (8 * min(size, 60_000))), text("a" * size),
+            text("latin1"), text("cpu"), text("é" * (size // 2)), text(str(draw.random())),
+            b"B" + struct.pack("<I", size) + b"\xff" * size, self.name(depth),
+        ))  # fmt: skip
+
+    def name(self, depth):
+        return name(*self.draw.choice(NAMES))
+
+    def container(self, depth):
+        """A container of different values, or of many numbers."""
+        begin, end = self.draw.choice((
+            (b"(", b"l"), (b"(", b"t"), (b"](", b"e"), (b"\x8f(", b"\x90"), (b"(", b"\x91"),
+            (b"(", b"d"), (b"}(", b"u"), (b"ccollections\nOrderedDict\n)R(", b"u"),
+        ))  # fmt: skip
+        n = self.count()
+        if n > 5:
+            items = [b"M" + struct.pack("<H", i % 65536) for i in range(n + n % 2)]
+        else:
+            items = [self.value(depth) for _ in range(n + n % 2)]
+        return begin + b"".join(items)[:MOST] + end if n <= 5 else begin + b"".join(items) + end
+
+    def used(self, depth):
+        """One or two values that are built once and used again and again."""
+        first, second = self.memo, self.memo + 1
+        self.memo += 2
+        put = [b"r" + struct.pack("<I", k) for k in (first, second)]
+        get = [b"j" + struct.pack("<I", k) for k in (first, second)]
+        again = self.draw.choice((
+            get[0] + get[1] + b"R", get[0], get[0] + get[1] + b"b", get[0] + b"\x85",
+            get[0] + get[1] + b"\x81", get[1] + b"Q", get[0] + get[1] + b"\x93", b"}" + get[0] + b"Ns",
+            b"\x8f(" + get[0] + b"\x90", b"(" + get[0] + b"\x91", b"\x8f", b"}", b")", b"(", b"]",
+        ))  # fmt: skip
+        n = min(self.count(), MOST // len(again))
+        function = self.draw.choice((self.name, self.value, self.called))(depth)
+        args = self.draw.choice((self.tuple, self.tuple, self.value))(depth)
+        return b"(" + function + put[0] + args + put[1] + n * again + b"l"
+
+    def tuple(self, depth):
+        n = self.draw.randrange(4)
+        return b"(" + b"".join([self.value(depth) for _ in range(n)]) + b"t"
+
+    def called(self, depth):
+        """A call of something that files may call, or may not."""
+        function = self.draw.choice((self.name, self.name, self.name, self.value))(depth)
+        args = self.draw.choice((self.tuple, self.tuple, self.tuple, self.value))(depth)
+        return function + args + self.draw.choice((b"R", b"R", b"R", b"\x81"))
+
+    def filled(self, depth):
+        """A value that is given items or attributes that it may not have."""
+        owner = self.draw.choice((self.tensor, self.value))(depth)
+        items = b"".join([self.value(depth) for _ in range(2)])
+        return owner + self.draw.choice((
+            b"(" + items + b"u", items + b"s", b"(" + items + b"\x90", b"(" + items + b"e",
+            self.value(depth) + b"a", self.value(depth) + b"b",
+            b"}" + text(self.draw.choice(("append", "items", "__class__", "data", "dtype")))
+            + self.value(depth) + b"sb",
+            b"N}" + text(self.draw.choice(("data", "dtype", "array", "x"))) + self.value(depth)
+            + b"s\x86b",
+        ))  # fmt: skip
+
+    def keys(self, depth):
+        """A dict or set of many keys that have one hash, or are equal, or are long."""
+        n = self.draw.choice((50, 5000, 30_000))
+        key = self.draw.choice((
+            lambda i: number(i * ONE_HASH), lambda i: b"G" + struct.pack(">d", i * 2.0**61),
+            lambda i: number(i << 45), lambda i: number(i * ONE_HASH) + b"\x85",
+            lambda i: name("builtins", "complex") + b"G" + struct.pack(">d", -1000003.0 * i) + b"G"
+            + struct.pack(">d", float(i)) + b"\x86R",
+        ))  # fmt: skip
+        if self.draw.random() < 0.5:
+            return b"}(" + b"".join([key(i) + b"N" for i in range(n)])[:MOST * 2] + b"u"
+        return b"\x8f(" + b"".join([key(i) for i in range(n)]) + b"\x90"
+
+    def nested(self, depth):
+        """Tuples or frozensets in tuples, so that what is small is 2ⁿ parts when it is hashed."""
+        memo = self.memo
+        self.memo += 1
+        put, get = b"r" + struct.pack("<I", memo), b"j" + struct.pack("<I", memo)
+        step = self.draw.choice((
+            put + get + b"\x86", b"\x85", put + b"0(" + get + get + b"K\x01\x86\x91",
+            put + b"0(" + get + b"K\x01\x86" + get + b"K\x02\x86\x91", put + get + b"l",
+        ))  # fmt: skip
+        built = b")" + self.draw.choice((30, 64, 900, 20_000)) * step
+        return self.draw.choice((
+            b"}" + built + b"Ns", b"\x8f(" + built + b"\x90", b"(" + built + b"\x91",
+            call(("builtins", "set"), b"(" + built + b"l"), built + b"Q", built,
+            call(("collections", "OrderedDict"), b"(" + built + b"N\x86l"),
+        ))  # fmt: skip
+
+    def reference(self, depth):
+        """The id of a storage, or what looks like one."""
+        draw = self.draw
+        if draw.random() < 0.3:
+            return self.value(depth) + b"Q"
+        parts = [
+            text("storage"), name("torch", draw.choice(("FloatStorage", "ByteStorage", "BoolStorage"))),
+            text(draw.choice("0012")), text(draw.choice(("cpu", "cuda:0", "x" * 100))),
+            number(draw.choice((8, 8, 2, 2, *LARGE))),
+        ]  # fmt: skip
+        if draw.random() < 0.2:
+            parts[draw.randrange(5)] = self.value(depth)
+        return b"(" + b"".join(parts) + b"tQ"
+
+    def tensor(self, depth):
+        """A tensor that looks at eight bytes in any way."""
+        draw = self.draw
+        storage = self.reference(4) if draw.random() < 0.3 else (
+            b"(" + text("storage") + name("torch", "ByteStorage") + text("0") + text("cpu") + b"K\x08tQ"
+        )  # fmt: skip
+        dims = draw.choice((0, 1, 1, 2, 3, 64, 65, 3000))
+        large = draw.choice((LARGE, (1 << 40,), (1, 2, 3), (1 << 20,)))
+        size = b"(" + b"".join([number(draw.choice(large)) for _ in range(dims)]) + b"t"
+        stride = b"(" + dims * number(draw.choice((0, 0, 0, 1, 1 << 62))) + b"t"
+        hooks = b"ccollections\nOrderedDict\n)R"
+        marks = b"}(" + text(draw.choice(("neg", "conj"))) + draw.choice((b"\x88", b"K\x01")) + b"u"
+        args = [storage, number(draw.choice((0, 0, 0, *LARGE))), size, stride, b"\x89", hooks]
+        args += [marks] * (draw.random() < 0.4)
+        if draw.random() < 0.15 and depth < 4:
+            args[draw.randrange(len(args))] = self.value(depth)
+        return call(("torch._utils", "_rebuild_tensor_v2"), *args)
+
+    def typed(self, depth):
+        """A Parameter, or a tensor with attributes."""
+        tensor, state = self.tensor(depth), self.value(depth)
+        return self.draw.choice((
+            call(("torch._utils", "_rebuild_parameter"), tensor, b"\x88", b"N"),
+            call(("torch._utils", "_rebuild_parameter_with_state"), tensor, b"\x88", b"N", state),
+            call(("torch._tensor", "_rebuild_from_type_v2"), self.name(depth), self.name(depth),
+                 self.draw.choice((tensor, self.value(depth))) + b"\x85", state),
+        ))  # fmt: skip
+
+    def pickle(self):
+        """A whole stream."""
+        self.memo = 0
+        proto = self.draw.choice((b"\x80\x02", b"\x80\x04", b""))
+        value = self.draw.choice((
+            self.value, self.container, self.used, self.called, self.keys, self.nested, self.filled,
+            self.typed,
+        ))(0)  # fmt: skip
+        return proto + value + b"."
+
+
+@cache
+def zeros(n):
+    """So many zeros, deflated, and their checksum."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    block, code, out = bytes(1 << 20), 0, []
+    for _ in range(n >> 20):
+        code = zlib.crc32(block, code)
+        out.append(packer.compress(block))
+    return b"".join([*out, packer.flush()]), code
+
+
+def archive(draw, pickled):
+    """A zip file with the pickle, whose records are stored, deflated, doubled or overlap."""
+    method = draw.choice((zipfile.ZIP_STORED, zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", method) as made:
+        made.writestr("a/data.pkl", pickled)
+        made.writestr("a/version", b"3")
+        if draw.random() < 0.1:
+            made.writestr("a/byteorder", draw.choice((b"big", b"little", b"x" * 100_000)))
+        for key in range(2):
+            made.writestr(f"a/data/{key}", bytes(8))
+        if draw.random() < 0.2:
+            entry = made.filelist[draw.randrange(len(made.filelist))]
+            for n in range(draw.choice((3, 2000))):
+                other = zipfile.ZipInfo(f"a/data/{n + 2}")
+                for field in ("header_offset", "CRC", "compress_size", "file_size", "compress_type"):
+                    setattr(other, field, getattr(entry, field))
+                made.filelist.append(other)
+    data = bytearray(out.getvalue())
+    if draw.random() < 0.1:
+        for _ in range(3):
+            data[-draw.randrange(1, min(400, len(data)))] = draw.randrange(256)
+    return bytes(data)
+
+
+def deflated(draw):
+    """A zip file whose record, the pickle itself or a storage, is zeros without end."""
+    size = draw.choice((96, 256)) << 20
+    packed, code = zeros(size)
+    pid = b"(" + text("storage") + name("torch", "ByteStorage") + text("0") + text("cpu")
+    records = {"data.pkl": b"\x80\x02" + pid + number(size) + b"tQ.", "version": b"3", "data/0": b""}
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as made:
+        large = draw.choice((*records, "byteorder"))
+        for record, content in {**records, "byteorder": b"little", large: packed}.items():
+            made.writestr(f"a/{record}", content)
+            entry = made.NameToInfo[f"a/{record}"]
+            if record == large:  # its local header too says how it is compressed
+                out.seek(entry.header_offset + 8)
+                out.write(struct.pack("<H", zipfile.ZIP_DEFLATED))
+                out.seek(0, io.SEEK_END)
+                entry.compress_type, entry.file_size, entry.CRC = zipfile.ZIP_DEFLATED, size, code
+    return out.getvalue()
+
+
+def stream(draw, grammar):
+    """A file of PyTorch 0.1.10 to 1.5, some of whose pickles are not what they should be."""
+    plain = [pickle.dumps(v, 2) for v in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True})]
+    parts = [*plain, grammar.pickle(), grammar.pickle() if draw.random() < 0.5 else
+             pickle.dumps([draw.choice(("0", b"0", 0))] * draw.choice((0, 1, 1, 50_000)), 2)]  # fmt: skip
+    if draw.random() < 0.3:
+        parts[draw.randrange(1, 5)] = grammar.pickle()
+    return b"".join(parts) + struct.pack("<q", draw.choice((8, 1 << 60, -1))) + bytes(8)
+
+
+def tar(draw, grammar):
+    """A file of PyTorch before 0.1.10."""
+    out = b""
+    for member in ("storages", "tensors", "pickle"):
+        count = draw.choice((0, 1, 3, 1 << 40))
+        content = pickle.dumps(count, 2) + b"".join([grammar.pickle() for _ in range(2)]) + bytes(64)
+        header = bytearray(512)
+        header[: len(member)] = member.encode()
+        header[124:136] = b"%011o\0" % draw.choice((len(content), len(content), 1 << 30))
+        header[156:157], header[257:262] = b"0", b"ustar"
+        out += bytes(header) + content + bytes(-len(content) % 512)
+    return out
+
+
+def safetensors(draw):
+    """A header in JSON with numbers, names and depths that no file has."""
+    def odd():
+        return draw.choice((0, -1, 8, 1 << 62, 1 << 200, 10**4000, 1.5, "x", None, True, [], {}))
+
+    entry = {"dtype": "U8", "shape": [8], "data_offsets": [0, 8]}
+    for _ in range(draw.randrange(4)):
+        key = draw.choice((*entry, "more"))
+        entry[key] = draw.choice((
+            odd(), [odd()], [odd()] * draw.choice((2, 70, 3000)), [0, 1 << 62, 1 << 62], [1] * 70 + [8],
+        ))  # fmt: skip
+    head = json.dumps({str(n): entry for n in range(draw.choice((1, 1, 2, 3000)))}).encode()
+    if draw.random() < 0.2:
+        depth = draw.choice((900, 100_000))
+        head = b'{"a":' + b"[" * depth + b"]" * depth + b"}"
+    length = len(head) if draw.random() < 0.9 else draw.choice((0, 1 << 40, (1 << 64) - 1))
+    return struct.pack("<Q", length) + head + bytes(8)
+
+
+def images(draw):
+    """A gzipped IDX file of zeros, whose header may promise as many."""
+    size = draw.choice((1 << 20, 96 << 20, 256 << 20))
+    packed, _ = zeros(size)
+    promised = draw.choice((size, size, (1 << 32) - 1, 0))
+    head = zlib.compressobj(9, zlib.DEFLATED, -15)
+    begin = head.compress(bytes([0, 0, 8, 1]) + struct.pack(">I", promised))
+    return gzip.compress(b"")[:10] + begin + head.flush(zlib.Z_FULL_FLUSH) + packed + bytes(8)
+
+
+def index(draw):
+    """The index of a checkpoint in several files, which names what it should not."""
+    file = draw.choice(("../x", "/etc/passwd", "a\0", "C:x", "", ".", "x" * 5000, 3, None, [1], "no"))
+    facts = {"weight_map": {str(n): file for n in range(draw.choice((1, 30_000)))}}
+    return json.dumps(draw.choice((facts, facts, {"weight_map": file}, [facts], file))).encode()
+
+
+def file(draw):
+    """(how it is read, its content): one hostile file."""
+    grammar = Grammar(draw)
+    kind = draw.random()
+    if kind < 0.6:
+        return draw.choice(("load", "load", "load", "mmap", "survey")), archive(draw, grammar.pickle())
+    if kind < 0.66:
+        return draw.choice(("load", "mmap", "survey")), deflated(draw)
+    if kind < 0.78:
+        return "load", stream(draw, grammar)
+    if kind < 0.86:
+        return "load", tar(draw, grammar)
+    if kind < 0.93:
+        return "safetensors", safetensors(draw)
+    return draw.choice((("idx", images(draw)), ("sharded", index(draw))))
