@@ -8,13 +8,16 @@ it has one already, new files get other names, and one step makes them the check
 import contextlib
 import json
 import os
+import pickle
 import re
 import secrets
+import stat
 from pathlib import Path
 
 from rushlight.serialization import safetensors
 from rushlight.serialization.atomic import replacing
 from rushlight.serialization.checkpoint import load, save
+from rushlight.serialization.survey import get_unsafe_globals_in_checkpoint
 
 __all__ = ["load_sharded", "save_sharded"]
 
@@ -27,7 +30,8 @@ def save_sharded(tensors, folder, *, name="model.safetensors", max_shard_size="5
     """Write a state dict into files of at most ``max_shard_size``, and an index of them.
 
     What fits into one file becomes ``name`` itself, without an index. A tensor larger than a file
-    may be has a file of its own.
+    may be has a file of its own. The files of the checkpoint that was there before are deleted, if
+    their names are of the kind that this function gives and they hold tensors.
 
     Args:
         name: Its ending says the format: ``.safetensors``, or else that of ``torch.save``.
@@ -48,11 +52,11 @@ def save_sharded(tensors, folder, *, name="model.safetensors", max_shard_size="5
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     single, index = folder / name, folder / f"{name}.index.json"
-    old = set(_weight_map(index).values()) if index.exists() else set()
+    old = _old_shards(index, name)
     shards = _split(tensors, _bytes(max_shard_size))
     if len(shards) == 1:
         _write(shards[0], single)  # from now on the checkpoint: it goes before an index
-        _remove([index, *[folder / n for n in old]])
+        _remove([index, *old])
         return single
     names = _shard_names(folder, name, len(shards))
     for shard, file in zip(shards, names, strict=True):
@@ -63,7 +67,7 @@ def save_sharded(tensors, folder, *, name="model.safetensors", max_shard_size="5
     }
     with replacing(index, "save_sharded") as file:
         file.write((json.dumps(facts, indent=2) + "\n").encode())
-    _remove([single, *[folder / n for n in old.difference(names)]])
+    _remove([single, *old])
     return index
 
 
@@ -115,6 +119,35 @@ def _read(path, mmap):
     if path.suffix == ".safetensors":
         return safetensors.load_file(path, mmap=mmap)
     return load(path, "cpu", mmap=mmap)
+
+
+def _old_shards(index, name):
+    """The files of the checkpoint that ``index`` describes, which a new one replaces.
+
+    An index may name any file. Only those are returned whose names are of the kind that
+    ``save_sharded`` gives, and which hold tensors: a plain file, and no link to one.
+    """
+    stem, ending = os.path.splitext(name)
+    ours = re.compile(rf"{re.escape(stem)}(-[0-9a-f]{{8}})?-[0-9]{{5,}}-of-[0-9]{{5,}}{re.escape(ending)}")
+    try:
+        named = set(_weight_map(index).values())
+    except (OSError, RuntimeError):  # there is none, or it is damaged
+        return []
+    paths = [index.parent / file for file in named if ours.fullmatch(file)]
+    return [path for path in paths if _holds_tensors(path)]
+
+
+def _holds_tensors(path):
+    try:
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            return False
+        if path.suffix == ".safetensors":
+            safetensors.metadata(path)
+            return True
+        get_unsafe_globals_in_checkpoint(path)
+        return True
+    except (OSError, RuntimeError, ValueError, pickle.UnpicklingError):
+        return False
 
 
 def _remove(paths):
