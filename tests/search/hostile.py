@@ -16,7 +16,7 @@ from functools import cache
 
 from rushlight.serialization.names import CALLS, CLASSES, MISSING, VALUES
 
-MOST = 400_000  # bytes of one piece; a file has up to three or four
+MOST = 300_000  # bytes of one piece, after which only small ones follow
 ONE_HASH = (1 << 61) - 1  # all multiples of it have the hash 0
 NAMES = [*CALLS, *CLASSES, *VALUES, *sorted(MISSING)[:3], ("os", "system"), ("builtins", "list")]
 LARGE = (0, 1, 2, 3, 100, 1 << 20, 1 << 40, (1 << 63) - 1, 1 << 64, 1 << 2000, -1)
@@ -50,30 +50,32 @@ class Grammar:
 
     def __init__(self, draw):
         self.draw = draw
-        self.memo = 0
+        self.memo = self.size = 0
 
     def value(self, depth=0):
         """Any value."""
         kinds = [self.scalar, self.scalar, self.tensor]
-        if depth < 4:
+        if depth < 4 and self.size < MOST:
             kinds += [self.container, self.container, self.used, self.called, self.called,
                       self.filled, self.keys, self.nested, self.reference, self.typed]  # fmt: skip
-        kind = self.draw.choice(kinds)
-        return kind(depth + 1)
+        found = self.draw.choice(kinds)(depth + 1)
+        self.size += len(found)
+        return found
 
     def count(self):
         """Mostly few, sometimes as many as a file holds."""
-        return self.draw.choice((0, 1, 2, 3, 5, 200, 3000, 50_000))
+        return self.draw.choice((0, 1, 2, 3, 4, 200, 3000, 50_000))
 
     def scalar(self, depth):
         draw = self.draw
-        size = draw.choice((0, 1, 5, 70, 5000, 300_000))
+        size = draw.choice((0, 1, 5, 70, 5000, 60_000))
         return draw.choice((
-            b"N", b"\x88", b"\x89", b"K\x01", b"G" + struct.pack(">d", draw.uniform(-5, 5)),
-            number(draw.choice(LARGE)), number(1 << (8 * min(size, 60_000))), text("a" * size),
-            text("latin1"), text("cpu"), text("é" * (size // 2)), text(str(draw.random())),
-            b"B" + struct.pack("<I", size) + b"\xff" * size, self.name(depth),
-        ))  # fmt: skip
+            lambda: b"N", lambda: b"\x88", lambda: b"K\x01", lambda: number(draw.choice(LARGE)),
+            lambda: b"G" + struct.pack(">d", draw.uniform(-5, 5)), lambda: number(1 << (8 * size)),
+            lambda: text("a" * size), lambda: text("é" * size), lambda: text(str(draw.random())),
+            lambda: text("latin1"), lambda: text("cpu"), lambda: self.name(depth),
+            lambda: b"B" + struct.pack("<I", size) + b"\xff" * size,
+        ))()  # fmt: skip
 
     def name(self, depth):
         return name(*self.draw.choice(NAMES))
@@ -85,11 +87,11 @@ class Grammar:
             (b"(", b"d"), (b"}(", b"u"), (b"ccollections\nOrderedDict\n)R(", b"u"),
         ))  # fmt: skip
         n = self.count()
-        if n > 5:
+        if n > 4:
             items = [b"M" + struct.pack("<H", i % 65536) for i in range(n + n % 2)]
         else:
             items = [self.value(depth) for _ in range(n + n % 2)]
-        return begin + b"".join(items)[:MOST] + end if n <= 5 else begin + b"".join(items) + end
+        return begin + b"".join(items) + end
 
     def used(self, depth):
         """One or two values that are built once and used again and again."""
@@ -120,14 +122,14 @@ class Grammar:
     def filled(self, depth):
         """A value that is given items or attributes that it may not have."""
         owner = self.draw.choice((self.tensor, self.value))(depth)
-        items = b"".join([self.value(depth) for _ in range(2)])
+        value, other = self.value(depth), self.draw.choice((self.value, self.scalar))(depth)
+        attribute = text(self.draw.choice(
+            ("append", "items", "__class__", "data", "dtype", "array", "x")
+        ))  # fmt: skip
         return owner + self.draw.choice((
-            b"(" + items + b"u", items + b"s", b"(" + items + b"\x90", b"(" + items + b"e",
-            self.value(depth) + b"a", self.value(depth) + b"b",
-            b"}" + text(self.draw.choice(("append", "items", "__class__", "data", "dtype")))
-            + self.value(depth) + b"sb",
-            b"N}" + text(self.draw.choice(("data", "dtype", "array", "x"))) + self.value(depth)
-            + b"s\x86b",
+            b"(" + value + other + b"u", value + other + b"s", b"(" + value + other + b"\x90",
+            b"(" + value + other + b"e", value + b"a", value + b"b",
+            b"}" + attribute + value + b"sb", b"N}" + attribute + value + b"s\x86b",
         ))  # fmt: skip
 
     def keys(self, depth):
@@ -140,7 +142,7 @@ class Grammar:
             + struct.pack(">d", float(i)) + b"\x86R",
         ))  # fmt: skip
         if self.draw.random() < 0.5:
-            return b"}(" + b"".join([key(i) + b"N" for i in range(n)])[:MOST * 2] + b"u"
+            return b"}(" + b"".join([key(i) + b"N" for i in range(n)]) + b"u"
         return b"\x8f(" + b"".join([key(i) for i in range(n)]) + b"\x90"
 
     def nested(self, depth):
@@ -194,16 +196,17 @@ class Grammar:
     def typed(self, depth):
         """A Parameter, or a tensor with attributes."""
         tensor, state = self.tensor(depth), self.value(depth)
-        return self.draw.choice((
-            call(("torch._utils", "_rebuild_parameter"), tensor, b"\x88", b"N"),
-            call(("torch._utils", "_rebuild_parameter_with_state"), tensor, b"\x88", b"N", state),
-            call(("torch._tensor", "_rebuild_from_type_v2"), self.name(depth), self.name(depth),
-                 self.draw.choice((tensor, self.value(depth))) + b"\x85", state),
-        ))  # fmt: skip
+        function = self.draw.choice(("", "_with_state", None))
+        if function is not None:
+            rest = [b"\x88", b"N", *[state] * bool(function)]
+            return call(("torch._utils", "_rebuild_parameter" + function), tensor, *rest)
+        args = self.draw.choice((tensor, state)) + b"\x85"
+        return call(("torch._tensor", "_rebuild_from_type_v2"), self.name(depth), self.name(depth),
+                    args, state)  # fmt: skip
 
     def pickle(self):
         """A whole stream."""
-        self.memo = 0
+        self.memo = self.size = 0
         proto = self.draw.choice((b"\x80\x02", b"\x80\x04", b""))
         value = self.draw.choice((
             self.value, self.container, self.used, self.called, self.keys, self.nested, self.filled,
@@ -215,7 +218,7 @@ class Grammar:
 @cache
 def zeros(n):
     """So many zeros, deflated, and their checksum."""
-    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    packer = zlib.compressobj(1, zlib.DEFLATED, -15)
     block, code, out = bytes(1 << 20), 0, []
     for _ in range(n >> 20):
         code = zlib.crc32(block, code)
@@ -250,7 +253,7 @@ def archive(draw, pickled):
 
 def deflated(draw):
     """A zip file whose record, the pickle itself or a storage, is zeros without end."""
-    size = draw.choice((96, 256)) << 20
+    size = draw.choice((80, 160)) << 20
     packed, code = zeros(size)
     pid = b"(" + text("storage") + name("torch", "ByteStorage") + text("0") + text("cpu")
     records = {"data.pkl": b"\x80\x02" + pid + number(size) + b"tQ.", "version": b"3", "data/0": b""}
@@ -301,9 +304,10 @@ def safetensors(draw):
     for _ in range(draw.randrange(4)):
         key = draw.choice((*entry, "more"))
         entry[key] = draw.choice((
-            odd(), [odd()], [odd()] * draw.choice((2, 70, 3000)), [0, 1 << 62, 1 << 62], [1] * 70 + [8],
+            odd(), [odd()], [odd()] * draw.choice((2, 70, 300)), [0, 1 << 62, 1 << 62], [1] * 70 + [8],
         ))  # fmt: skip
-    head = json.dumps({str(n): entry for n in range(draw.choice((1, 1, 2, 3000)))}).encode()
+    copies = max(1, min(draw.choice((1, 1, 2, 3000)), 1_300_000 // len(json.dumps(entry))))
+    head = json.dumps({str(n): entry for n in range(copies)}).encode()
     if draw.random() < 0.2:
         depth = draw.choice((900, 100_000))
         head = b'{"a":' + b"[" * depth + b"]" * depth + b"}"
@@ -313,7 +317,7 @@ def safetensors(draw):
 
 def images(draw):
     """A gzipped IDX file of zeros, whose header may promise as many."""
-    size = draw.choice((1 << 20, 96 << 20, 256 << 20))
+    size = draw.choice((1 << 20, 80 << 20, 160 << 20))
     packed, _ = zeros(size)
     promised = draw.choice((size, size, (1 << 32) - 1, 0))
     head = zlib.compressobj(9, zlib.DEFLATED, -15)
@@ -323,7 +327,7 @@ def images(draw):
 
 def index(draw):
     """The index of a checkpoint in several files, which names what it should not."""
-    file = draw.choice(("../x", "/etc/passwd", "a\0", "C:x", "", ".", "x" * 5000, 3, None, [1], "no"))
+    file = draw.choice(("../x", "/etc/passwd", "a\0", "C:x", "", ".", "x", 3, None, [1], "no"))
     facts = {"weight_map": {str(n): file for n in range(draw.choice((1, 30_000)))}}
     return json.dumps(draw.choice((facts, facts, {"weight_map": file}, [facts], file))).encode()
 
