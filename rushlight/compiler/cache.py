@@ -139,8 +139,8 @@ def _write(path, payload):
 def _is_time(path, size):
     """True about once in ``_BETWEEN`` bytes that all processes put together.
 
-    To look at all entries takes long where there are many. Names are hashes, so that they can decide
-    which entries are followed by a look: no process need know what others have put.
+    To look at all entries takes long where there are many. Names are hashes, so that they can
+    decide which entries are followed by a look: no process need know what others have put.
     """
     return int(path.name[:8], 16) * _BETWEEN < (size << 32)
 

@@ -87,7 +87,9 @@ def _reason(error):
 
 def _one_line(text):
     """A name in a file system may hold any character."""
-    return "".join([c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text)])
+    return "".join(
+        [c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text)]
+    )
 
 
 def missing(file):

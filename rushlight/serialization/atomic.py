@@ -2,7 +2,7 @@
 
 New content is written to a temporary file beside the target, forced to the disk and renamed. The
 writer holds a lock on its temporary file; the system drops the lock when the process ends, however
-it ends. So the next writer in the folder can tell what a killed process left behind, and deletes it.
+it ends. So the next writer in the folder can tell what a killed process left, and deletes it.
 """
 
 import contextlib

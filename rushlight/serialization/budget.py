@@ -35,7 +35,7 @@ class Budget:
     >>> budget.take_bytes(1000, "the record data/0")
     >>> budget.take_bytes(1 << 40, "the record data/0")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    RuntimeError: load: x.pt: with the record data/0 it takes more than 67,124,864 bytes of memory...
+    RuntimeError: load: x.pt: with the record data/0 it takes more than 67,124,864 bytes ...
     """
 
     def __init__(self, file, size, name="load", remedy="load it by torch.load(..., "
@@ -79,6 +79,6 @@ class Budget:
 
     def _exceeded(self, what):
         return RuntimeError(
-            f"{self.name}: {self.file}: {what}, far more than an honest file of {self.size:,} bytes "
-            f"needs: it is damaged, or means harm. If you trust where it came from, {self.remedy}"
+            f"{self.name}: {self.file}: {what}, far more than an honest file of {self.size:,} "
+            f"bytes needs: it is damaged, or means harm. If you trust where it came from, {self.remedy}"
         )

@@ -92,9 +92,8 @@ def load(
 
     Raises:
         pickle.UnpicklingError: the file names what is not allowed; it is no file of ``save``.
-        RuntimeError: it is damaged or incomplete; its tensors lie on a device that is not here; what
-            it describes takes far more memory or time than a file of its size may (see
-            ``docs/saving.md``).
+        RuntimeError: it is damaged or incomplete; its tensors lie on a device that is not here;
+            what it describes takes far more memory or time than an honest file of its size.
         EOFError: it is empty.
 
     >>> import rushlight as torch

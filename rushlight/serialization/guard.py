@@ -30,7 +30,11 @@ def brief(value):
     >>> brief(("storage", 3)), brief([1]), brief("x" * 200)[-5:]
     ("('storage', 3)", 'a list', "xx...")
     """
-    if isinstance(value, tuple) and len(value) <= 8 and not any(isinstance(v, tuple) for v in value):
+    if (
+        isinstance(value, tuple)
+        and len(value) <= 8
+        and not any(isinstance(v, tuple) for v in value)
+    ):
         return f"({', '.join([brief(v) for v in value])})"
     if type(value) not in (str, bytes, int, float, bool, type(None)):
         return f"a {type(value).__name__}"

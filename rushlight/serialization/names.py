@@ -75,9 +75,12 @@ def check_geometry(start, size, stride):
     Raises:
         RuntimeError: the numbers are negative, too large, too many, or no numbers.
     """
-    if not (isinstance(size, (tuple, list)) and isinstance(stride, (tuple, list))
-            and len(size) == len(stride) <= _MOST_DIMS
-            and all(type(n) is int and 0 <= n < 1 << 63 for n in (start, *size, *stride))):  # fmt: skip
+    if not (
+        isinstance(size, (tuple, list))
+        and isinstance(stride, (tuple, list))
+        and len(size) == len(stride) <= _MOST_DIMS
+        and all(type(n) is int and 0 <= n < 1 << 63 for n in (start, *size, *stride))
+    ):
         raise RuntimeError(
             f"load: a tensor cannot have size {brief(size)}, stride {brief(stride)} and storage "
             f"offset {brief(start)}"
@@ -162,7 +165,9 @@ def _with_state(t, state):
 def get_layout(name):
     """The layout that PyTorch calls ``name``."""
     if name != "torch.strided":
-        raise RuntimeError(f"load: the layout {brief(name)} is not there: rushlight has torch.strided")
+        raise RuntimeError(
+            f"load: the layout {brief(name)} is not there: rushlight has torch.strided"
+        )
     return strided_layout
 
 

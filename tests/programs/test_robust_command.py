@@ -78,7 +78,12 @@ def test_what_is_no_file(tmp_path):
     assert code == 2 and "1 file read" in output
     lines = complaints.splitlines()
     assert len(lines) == 4 and all(line.startswith("rushlight check: ") for line in lines)
-    for part in ("pipe.py: it is not a file", "loop.py: Too many levels", "gone.py: No such file", "new\\nline.py"):
+    for part in (
+        "pipe.py: it is not a file",
+        "loop.py: Too many levels",
+        "gone.py: No such file",
+        "new\\nline.py",
+    ):
         assert part in complaints
     for name in ("pipe.py", "loop.py", "missing.py", "folder.py/x.py/y.py"):
         code, output, complaints = command("check", tmp_path / name)

@@ -31,7 +31,9 @@ def text(value):
 def number(value):
     """The opcode of an int of any size."""
     data = value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True)
-    head = b"\x8a" + bytes([len(data)]) if len(data) < 256 else b"\x8b" + struct.pack("<i", len(data))
+    head = (
+        b"\x8a" + bytes([len(data)]) if len(data) < 256 else b"\x8b" + struct.pack("<i", len(data))
+    )
     return head + data
 
 
@@ -45,6 +47,10 @@ def call(function, *args):
     return name(*function) + b"(" + b"".join(args) + b"tR"
 
 
+EAGER = [("builtins", "set"), ("builtins", "bytearray"), ("collections", "Counter"),
+         ("collections", "OrderedDict"), ("torch", "Size"), ("_codecs", "encode")]  # fmt: skip
+
+
 class Grammar:
     """Pickles, drawn from ``draw``: each method gives opcodes that push one value."""
 
@@ -54,13 +60,22 @@ class Grammar:
 
     def value(self, depth=0):
         """Any value."""
-        kinds = [self.scalar, self.scalar, self.tensor]
+        kinds = [self.scalar, self.tensor, self.tensor]
         if depth < 4 and self.size < MOST:
             kinds += [self.container, self.container, self.used, self.called, self.called,
                       self.filled, self.keys, self.nested, self.reference, self.typed]  # fmt: skip
         found = self.draw.choice(kinds)(depth + 1)
         self.size += len(found)
         return found
+
+    def large(self, depth):
+        """A value that there is much of: elements, characters, or one number 2⁴⁰ times."""
+        return self.draw.choice((
+            self.tensor, lambda depth: text("a" * self.draw.choice((70, 100_000, 600_000))),
+            lambda depth: b"(" + b"".join([number(i) for i in range(60_000)]) + b"l",
+            lambda depth: b"(" + b"".join([number(i) + b"N" for i in range(60_000)]) + b"d",
+            lambda depth: b"(" + 30_000 * b"K\x01" + b"t", self.container, self.nested,
+        ))(depth)  # fmt: skip
 
     def count(self):
         """Mostly few, sometimes as many as a file holds."""
@@ -99,36 +114,51 @@ class Grammar:
         self.memo += 2
         put = [b"r" + struct.pack("<I", k) for k in (first, second)]
         get = [b"j" + struct.pack("<I", k) for k in (first, second)]
+        called = get[0] + get[1] + b"R"
         again = self.draw.choice((
-            get[0] + get[1] + b"R", get[0], get[0] + get[1] + b"b", get[0] + b"\x85",
-            get[0] + get[1] + b"\x81", get[1] + b"Q", get[0] + get[1] + b"\x93", b"}" + get[0] + b"Ns",
+            called, called, called, get[0], get[0] + get[1] + b"b", get[0] + b"\x85",
+            get[0] + get[1] + b"\x81", get[1] + b"Q", get[0] + get[1] + b"\x93",
+            b"ccollections\nOrderedDict\n)R" + get[0] + b"b", b"}" + get[0] + b"Ns",
             b"\x8f(" + get[0] + b"\x90", b"(" + get[0] + b"\x91", b"\x8f", b"}", b")", b"(", b"]",
         ))  # fmt: skip
-        n = min(self.count(), MOST // len(again))
-        function = self.draw.choice((self.name, self.value, self.called))(depth)
-        args = self.draw.choice((self.tuple, self.tuple, self.value))(depth)
+        n = min(self.draw.choice((3, 3000, 100_000)), 4 * MOST // len(again))
+        function, args = self.function(depth), self.arguments(depth)
         return b"(" + function + put[0] + args + put[1] + n * again + b"l"
 
-    def tuple(self, depth):
-        n = self.draw.randrange(4)
-        return b"(" + b"".join([self.value(depth) for _ in range(n)]) + b"t"
+    def function(self, depth):
+        """Mostly something that files may call."""
+        if self.draw.random() < 0.75:
+            return name(*self.draw.choice(EAGER))
+        return self.draw.choice((self.name, self.name, self.value))(depth)
+
+    def arguments(self, depth):
+        """Mostly a tuple."""
+        drawn = self.draw.random()
+        if drawn < 0.7:
+            given = self.large(depth)
+            return b"(" + given + text("latin1") + b"t" if drawn < 0.2 else given + b"\x85"
+        if drawn < 0.85:
+            return (
+                b"(" + b"".join([self.value(depth) for _ in range(self.draw.randrange(4))]) + b"t"
+            )
+        return self.large(depth)
 
     def called(self, depth):
         """A call of something that files may call, or may not."""
-        function = self.draw.choice((self.name, self.name, self.name, self.value))(depth)
-        args = self.draw.choice((self.tuple, self.tuple, self.tuple, self.value))(depth)
-        return function + args + self.draw.choice((b"R", b"R", b"R", b"\x81"))
+        how = self.draw.choice((b"R", b"R", b"R", b"\x81"))
+        return self.function(depth) + self.arguments(depth) + how
 
     def filled(self, depth):
         """A value that is given items or attributes that it may not have."""
-        owner = self.draw.choice((self.tensor, self.value))(depth)
-        value, other = self.value(depth), self.draw.choice((self.value, self.scalar))(depth)
+        owner = self.draw.choice((self.tensor, self.tensor, self.value))(depth)
+        key = self.draw.choice((b")", b"K\x00", b"N", self.scalar(depth)))
+        value = self.draw.choice((b"K\x01", self.value(depth)))
         attribute = text(self.draw.choice(
-            ("append", "items", "__class__", "data", "dtype", "array", "x")
+            ("append", "items", "__class__", "data", "dtype", "array", "x", "real")
         ))  # fmt: skip
         return owner + self.draw.choice((
-            b"(" + value + other + b"u", value + other + b"s", b"(" + value + other + b"\x90",
-            b"(" + value + other + b"e", value + b"a", value + b"b",
+            b"(" + key + value + b"u", key + value + b"s", b"(" + key + value + b"\x90",
+            b"(" + value + b"\x90", b"(" + key + value + b"e", value + b"a", value + b"b",
             b"}" + attribute + value + b"sb", b"N}" + attribute + value + b"s\x86b",
         ))  # fmt: skip
 
@@ -176,21 +206,26 @@ class Grammar:
         return b"(" + b"".join(parts) + b"tQ"
 
     def tensor(self, depth):
-        """A tensor that looks at eight bytes in any way."""
+        """A tensor that looks at eight bytes in a way that it may, or in any way."""
         draw = self.draw
-        storage = self.reference(4) if draw.random() < 0.3 else (
-            b"(" + text("storage") + name("torch", "ByteStorage") + text("0") + text("cpu") + b"K\x08tQ"
-        )  # fmt: skip
-        dims = draw.choice((0, 1, 1, 2, 3, 64, 65, 3000))
-        large = draw.choice((LARGE, (1 << 40,), (1, 2, 3), (1 << 20,)))
-        size = b"(" + b"".join([number(draw.choice(large)) for _ in range(dims)]) + b"t"
-        stride = b"(" + dims * number(draw.choice((0, 0, 0, 1, 1 << 62))) + b"t"
-        hooks = b"ccollections\nOrderedDict\n)R"
-        marks = b"}(" + text(draw.choice(("neg", "conj"))) + draw.choice((b"\x88", b"K\x01")) + b"u"
-        args = [storage, number(draw.choice((0, 0, 0, *LARGE))), size, stride, b"\x89", hooks]
-        args += [marks] * (draw.random() < 0.4)
-        if draw.random() < 0.15 and depth < 4:
-            args[draw.randrange(len(args))] = self.value(depth)
+        storage = (b"(" + text("storage") + name("torch", draw.choice(("ByteStorage", "FloatStorage")))
+                   + text("0") + text("cpu"))  # fmt: skip
+        storage += (b"K\x08" if b"Byte" in storage else b"K\x02") + b"tQ"
+        dims = draw.choice((0, 1, 1, 2, 3))
+        size = (
+            b"("
+            + b"".join([number(draw.choice((1 << 40, 1 << 20, 3))) for _ in range(dims)])
+            + b"t"
+        )
+        args = [storage, b"K\x00", size, b"(" + dims * b"K\x00" + b"t", b"\x89",
+                b"ccollections\nOrderedDict\n)R"]  # fmt: skip
+        if draw.random() < 0.3:
+            args.append(b"}(" + text(draw.choice(("neg", "conj"))) + b"\x88u")
+        if draw.random() < 0.3:
+            dims = draw.choice((1, 2, 64, 65, 3000))
+            odd = [number(draw.choice(LARGE)), b"(" + dims * number(draw.choice(LARGE)) + b"t"]
+            odd += [self.reference(4)] + [self.value(depth)] * (depth < 4)
+            args[draw.randrange(len(args))] = draw.choice(odd)
         return call(("torch._utils", "_rebuild_tensor_v2"), *args)
 
     def typed(self, depth):
@@ -209,8 +244,8 @@ class Grammar:
         self.memo = self.size = 0
         proto = self.draw.choice((b"\x80\x02", b"\x80\x04", b""))
         value = self.draw.choice((
-            self.value, self.container, self.used, self.called, self.keys, self.nested, self.filled,
-            self.typed,
+            self.value, self.container, self.used, self.used, self.called, self.called, self.keys,
+            self.nested, self.filled, self.filled, self.typed, self.tensor,
         ))(0)  # fmt: skip
         return proto + value + b"."
 
@@ -234,18 +269,26 @@ def archive(draw, pickled):
         made.writestr("a/data.pkl", pickled)
         made.writestr("a/version", b"3")
         if draw.random() < 0.1:
-            made.writestr("a/byteorder", draw.choice((b"big", b"little", b"x" * 100_000)))
+            made.writestr(
+                "a/byteorder", draw.choice((b"big", b"little", b"little", b"x" * 100_000))
+            )
         for key in range(2):
             made.writestr(f"a/data/{key}", bytes(8))
-        if draw.random() < 0.2:
+        if draw.random() < 0.1:
             entry = made.filelist[draw.randrange(len(made.filelist))]
             for n in range(draw.choice((3, 2000))):
                 other = zipfile.ZipInfo(f"a/data/{n + 2}")
-                for field in ("header_offset", "CRC", "compress_size", "file_size", "compress_type"):
+                for field in (
+                    "header_offset",
+                    "CRC",
+                    "compress_size",
+                    "file_size",
+                    "compress_type",
+                ):
                     setattr(other, field, getattr(entry, field))
                 made.filelist.append(other)
     data = bytearray(out.getvalue())
-    if draw.random() < 0.1:
+    if draw.random() < 0.05:
         for _ in range(3):
             data[-draw.randrange(1, min(400, len(data)))] = draw.randrange(256)
     return bytes(data)
@@ -256,7 +299,11 @@ def deflated(draw):
     size = draw.choice((80, 160)) << 20
     packed, code = zeros(size)
     pid = b"(" + text("storage") + name("torch", "ByteStorage") + text("0") + text("cpu")
-    records = {"data.pkl": b"\x80\x02" + pid + number(size) + b"tQ.", "version": b"3", "data/0": b""}
+    records = {
+        "data.pkl": b"\x80\x02" + pid + number(size) + b"tQ.",
+        "version": b"3",
+        "data/0": b"",
+    }
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as made:
         large = draw.choice((*records, "byteorder"))
@@ -286,7 +333,9 @@ def tar(draw, grammar):
     out = b""
     for member in ("storages", "tensors", "pickle"):
         count = draw.choice((0, 1, 3, 1 << 40))
-        content = pickle.dumps(count, 2) + b"".join([grammar.pickle() for _ in range(2)]) + bytes(64)
+        content = (
+            pickle.dumps(count, 2) + b"".join([grammar.pickle() for _ in range(2)]) + bytes(64)
+        )
         header = bytearray(512)
         header[: len(member)] = member.encode()
         header[124:136] = b"%011o\0" % draw.choice((len(content), len(content), 1 << 30))
@@ -297,6 +346,7 @@ def tar(draw, grammar):
 
 def safetensors(draw):
     """A header in JSON with numbers, names and depths that no file has."""
+
     def odd():
         return draw.choice((0, -1, 8, 1 << 62, 1 << 200, 10**4000, 1.5, "x", None, True, [], {}))
 
@@ -337,7 +387,9 @@ def file(draw):
     grammar = Grammar(draw)
     kind = draw.random()
     if kind < 0.6:
-        return draw.choice(("load", "load", "load", "mmap", "survey")), archive(draw, grammar.pickle())
+        return draw.choice(("load", "load", "load", "mmap", "survey")), archive(
+            draw, grammar.pickle()
+        )
     if kind < 0.66:
         return draw.choice(("load", "mmap", "survey")), deflated(draw)
     if kind < 0.78:

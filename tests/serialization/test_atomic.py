@@ -176,7 +176,13 @@ def test_other_systems_files_are_deleted_when_they_are_old(tmp_path):
 
 @POSIX
 def test_what_only_looks_like_a_temporary_file_stays(tmp_path):
-    names = [".tmp", "x.tmp", ".rushlight-x", f"rushlight-{atomic._system()}-1.tmp", ".0123456789abcdef.tmp"]
+    names = [
+        ".tmp",
+        "x.tmp",
+        ".rushlight-x",
+        f"rushlight-{atomic._system()}-1.tmp",
+        ".0123456789abcdef.tmp",
+    ]
     for name in names:
         (tmp_path / name).write_bytes(b"mine")
     ours = f".rushlight-{atomic._system()}-"

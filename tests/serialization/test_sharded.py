@@ -21,7 +21,9 @@ def tensors_in(path):
 
 
 def name_in_index(folder, *names, index="model.safetensors.index.json"):
-    (folder / index).write_text(json.dumps({"weight_map": {str(i): n for i, n in enumerate(names)}}))
+    (folder / index).write_text(
+        json.dumps({"weight_map": {str(i): n for i, n in enumerate(names)}})
+    )
 
 
 @pytest.mark.parametrize("size", [32, 10**9])
@@ -43,7 +45,9 @@ def test_files_of_other_names_stay(tmp_path, name, size):
     assert path.read_bytes() == content
 
 
-@pytest.mark.parametrize("name", ["../y", "sub/model-00001-of-00002.safetensors", "/etc/hosts", "C:y"])
+@pytest.mark.parametrize(
+    "name", ["../y", "sub/model-00001-of-00002.safetensors", "/etc/hosts", "C:y"]
+)
 def test_an_index_of_files_elsewhere_is_replaced_and_nothing_deleted(tmp_path, name):
     folder = tmp_path / "folder"
     (folder / "sub").mkdir(parents=True)
