@@ -87,14 +87,16 @@ def noted(folder, content, suffix) -> Iterator:
     If the process ends meanwhile, ``sweep`` of that suffix finds it.
     """
     file, path = _locked(folder, None, suffix)
-    with file:
+    try:
         file.write(content)
         file.flush()
         yield
-        if fcntl is not None:
+    finally:
+        if fcntl is None:
+            file.close()  # Windows deletes no open file
+        with contextlib.suppress(OSError):
             os.unlink(path)
-    if fcntl is None:
-        os.unlink(path)
+        file.close()
 
 
 def sweep(folder, suffix=_SUFFIX, finish=None):

@@ -80,5 +80,6 @@ class Budget:
     def _exceeded(self, what):
         return RuntimeError(
             f"{self.name}: {self.file}: {what}, far more than an honest file of {self.size:,} "
-            f"bytes needs: it is damaged, or means harm. If you trust where it came from, {self.remedy}"
+            "bytes needs: it is damaged, or means harm. If you trust where it came from, "
+            f"{self.remedy}"
         )

@@ -14,7 +14,7 @@ __all__ = ["GuardedUnpickler", "brief"]
 _MOST_PARTS = 1000  # of a key, counted through the tuples and frozensets in it
 _MOST_ALIKE = 100  # keys of one hash in a dict or set: each is compared with all before it
 _SMALL = 1 << 60  # integers below are their own hash, so that no two have the same
-_EMPTY_SET = 5  # steps: a set takes 216 bytes, and its opcode one
+_EMPTY_SET = 8  # steps: a set takes 216 bytes, and its opcode one
 _LONGEST = 80  # characters of a value in an error
 
 # Texts and bytes are hashed with a secret of the process, so that no file can make them collide.

@@ -56,20 +56,19 @@ def save_sharded(tensors, folder, *, name="model.safetensors", max_shard_size="5
     single, index = folder / name, folder / f"{name}.index.json"
     old = _named(index)
     shards = _split(tensors, _bytes(max_shard_size))
-    if len(shards) == 1:
-        _write(shards[0], single)  # from now on the checkpoint: it goes before an index
-        _remove([index])
-        _remove_unnamed(folder, name, old)
-        return single
-    names = _shard_names(folder, name, len(shards))
+    whole = len(shards) == 1
+    names = [] if whole else _shard_names(folder, name, len(shards))
     files = [*names, *old]
     with noted(folder, json.dumps({"name": name, "files": files}).encode(), _NOTE):
         try:
-            _write_shards(shards, names, index)
-            _remove([single])
+            if whole:
+                _write(shards[0], single)  # from now on the checkpoint: it goes before an index
+            else:
+                _write_shards(shards, names, index)
+            _remove([index if whole else single])
         finally:  # the old ones; or the new ones, where an error came before the index
             _remove_unnamed(folder, name, files)
-    return index
+    return single if whole else index
 
 
 def _write_shards(shards, names, index):

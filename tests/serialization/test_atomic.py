@@ -65,14 +65,16 @@ def kill(kind, folder, times, seed):
     """Kill the writer that many times, at random instants; how often it got further."""
     draw = random.Random(seed)
     write, read = WRITERS[kind]
+    begin = time.monotonic()
     write(0, folder)
+    longest = 0.05 + 4 * (time.monotonic() - begin)  # on a machine with much to do, too
     last = moved = 0
     for _ in range(times):
         process = multiprocessing.get_context("fork").Process(
             target=write_on, args=(kind, folder, last + 1)
         )
         process.start()
-        time.sleep(draw.uniform(0, 0.08))
+        time.sleep(draw.uniform(0, longest))
         process.kill()
         process.join()
         found = read(folder)

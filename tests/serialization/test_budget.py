@@ -198,7 +198,7 @@ def honest(torch, n):
         "tuples": {(i, i + 1): i for i in range(10 * n)},
         "floats": {i * 0.37: i for i in range(10 * n)},
         "sets": [{i} for i in range(10 * n)],
-        "empty": [set() for _ in range(10 * n)],
+        "empty": [set() for _ in range(n)],
         "set": set(range(50 * n)),
         "counter": collections.Counter(str(i) for i in range(10 * n)),
         "ordered": [collections.OrderedDict() for _ in range(10 * n)],
