@@ -28,7 +28,7 @@ def brief(value):
     """A value from a file, for an error: a whole one may have a text without end.
 
     >>> brief(("storage", 3)), brief([1]), brief("x" * 200)[-5:]
-    ("('storage', 3)", 'a list', "xx...")
+    ("('storage', 3)", 'a list', 'xx...')
     """
     if (
         isinstance(value, tuple)
