@@ -16,6 +16,7 @@ __all__ = ["main"]
 
 MOST = 1_000_000
 LARGEST_SEED = 2**63 - 1
+FAILED = 1
 BAD_USE = 2
 INTERRUPTED = 130
 OUT = Path("rushlight-demo")
@@ -29,17 +30,55 @@ def main(arguments=None):
     """
     if isinstance(sys.stdout, io.TextIOWrapper):  # names of folders may be beyond its encoding
         sys.stdout.reconfigure(errors="backslashreplace")
-    chosen = _parser().parse_args(arguments)
+    code = BAD_USE
     try:
+        chosen = _parser().parse_args(arguments)
         code = chosen.command(chosen)
+        _flush()
+    except SystemExit:  # of the parser, or of the program that is run
+        code = _written()
+        if code:
+            return code
+        raise
     except KeyboardInterrupt:
         code = INTERRUPTED
-    except BrokenPipeError:  # the reader of a pipe has gone; keep Python from flushing into it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 1
+    except BrokenPipeError:
+        _silence()
+        code = FAILED
+    except OSError as error:
+        if not _written():
+            print(f"rushlight: {error}", file=sys.stderr)
+        code = FAILED
     if code >= INTERRUPTED and arguments is None:  # the process ends; one more Ctrl-C is the same
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     return code
+
+
+def _flush():
+    if sys.stdout is not None:  # the process may have been started without one
+        sys.stdout.flush()
+
+
+def _silence():
+    """Let Python's own flush at the end of the process succeed, where none can."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _written():
+    """0 if all that was printed has reached its place, else the exit code; says so in one line.
+
+    The reader of a pipe that has gone need not be told.
+    """
+    try:
+        _flush()
+    except ValueError:  # the program closed it
+        pass
+    except OSError as error:
+        _silence()
+        if not isinstance(error, BrokenPipeError):
+            print(f"rushlight: standard output: {error.strerror}", file=sys.stderr)
+        return FAILED
+    return 0
 
 
 class Parser(argparse.ArgumentParser):

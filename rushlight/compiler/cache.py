@@ -10,17 +10,18 @@ import hashlib
 import os
 import stat
 import sys
-import tempfile
 from pathlib import Path
 
 import rushlight
 from rushlight.compiler.emit.target import host
+from rushlight.serialization.atomic import sweep, temporary
 
 __all__ = ["folder", "get", "object_code", "put"]
 
 _MAGIC = b"rushlight code 2\n"
 _DIGEST = hashlib.sha256().digest_size
 _LIMIT = 256 << 20  # bytes of all entries together
+_BETWEEN = 16 << 20  # bytes that are put between two looks at whether they are more
 
 
 def folder():
@@ -66,8 +67,10 @@ def put(key, payload):
     """Keep ``payload`` under ``key`` for this and later processes."""
     with contextlib.suppress(OSError):
         path = _path(key, create=True)
-        if path is not None:
-            _write(path, payload)
+        if path is None:
+            return
+        _write(path, payload)
+        if _is_time(path, len(payload)):
             _evict(path.parent)
 
 
@@ -121,31 +124,40 @@ def _head(path, payload):
 
 
 def _write(path, payload):
-    """All or nothing: the entry appears under its name when it is complete on disk."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".new")  # mode 0600
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(_head(path, payload) + payload)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
+    """All or nothing: the entry appears under its name when it is complete on disk.
+
+    Unfinished entries are in a folder of their own, so that those of killed processes are found
+    without a look at all entries.
+    """
+    unfinished = path.parent / "new"
+    unfinished.mkdir(mode=0o700, exist_ok=True)
+    sweep(unfinished)
+    with temporary(unfinished, path, 0o600) as file:
+        file.write(_head(path, payload) + payload)
+
+
+def _is_time(path, size):
+    """True about once in ``_BETWEEN`` bytes that all processes put together.
+
+    To look at all entries takes long where there are many. Names are hashes, so that they can
+    decide which entries are followed by a look: no process need know what others have put.
+    """
+    return int(path.name[:8], 16) * _BETWEEN < (size << 32)
 
 
 def _evict(place):
     """Delete what was used least recently, beyond the limit. A file may vanish meanwhile."""
     entries = []
-    for path in [*place.glob("*.o"), *place.glob("*.new")]:
-        with contextlib.suppress(OSError):
-            status = path.stat()
-            entries.append((status.st_mtime, status.st_size, path))
+    with os.scandir(place) as found:
+        for entry in found:
+            with contextlib.suppress(OSError):
+                if entry.name.endswith((".o", ".new")):  # older versions left .new
+                    status = entry.stat(follow_symlinks=False)
+                    entries.append((status.st_mtime, status.st_size, entry.path))
     excess = sum(size for _, size, _ in entries) - _LIMIT
     for _, size, path in sorted(entries):
         if excess <= 0:
             break
         with contextlib.suppress(OSError):
-            path.unlink()
+            os.unlink(path)
             excess -= size

@@ -7,6 +7,7 @@ Source: Y. LeCun, C. Cortes and C. Burges, The MNIST database of handwritten dig
 """
 
 import gzip
+import io
 import math
 import zlib
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 import rushlight as torch
+from rushlight.serialization.budget import Budget
 
 __all__ = ["mnist", "read"]
 
@@ -28,6 +30,7 @@ TYPES = {
 GZIP_MAGIC = b"\x1f\x8b"
 WORD = np.dtype(">u4")
 MAX_DIMS = 32
+CHUNK = 1 << 20
 LARGEST = 2**48  # elements; no file is so long
 
 
@@ -38,8 +41,8 @@ def read(path):
 
     Raises:
         OSError: The file cannot be read.
-        ValueError: It is not an IDX file, it is damaged, or it does not hold exactly the elements
-            that its header promises.
+        ValueError: It is not an IDX file, it is damaged, it does not hold exactly the elements
+            that its header promises, or it is gzipped and unpacks to far more than images do.
 
     >>> import pathlib, tempfile
     >>> import rushlight as torch
@@ -112,9 +115,22 @@ def _uncompressed(path):
     if not content.startswith(GZIP_MAGIC):
         return content
     try:
-        return gzip.decompress(content)
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as packed:
+            return _unpacked(packed, Budget(path, len(content), "read", "gunzip it first"))
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ValueError(f"{path} is a damaged gzip file: {error}") from error
+
+
+def _unpacked(packed, budget):
+    """All of a gzipped file, which may unpack to a thousand times its size."""
+    chunks = []
+    while chunk := packed.read(CHUNK):
+        try:
+            budget.take_bytes(len(chunk), "what it unpacks to")
+        except RuntimeError as error:
+            raise ValueError(str(error)) from None
+        chunks.append(chunk)
+    return b"".join(chunks)
 
 
 def _header(path, content):

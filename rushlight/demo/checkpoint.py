@@ -2,7 +2,8 @@
 
 import json
 import pickle
-import secrets
+import stat
+import tempfile
 
 import rushlight as torch
 from rushlight.demo.options import DemoError
@@ -22,9 +23,8 @@ def prepare(folder):
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".{secrets.token_hex(8)}.tmp"
-        probe.touch()
-        probe.unlink()
+        with tempfile.TemporaryFile(dir=folder):
+            pass
     except OSError as error:
         raise DemoError(f"--out {folder}: {error.strerror or error}") from error
 
@@ -46,7 +46,8 @@ class _writing:
         self.path = path
 
     def __enter__(self):
-        pass
+        if _is_other(self.path):
+            raise DemoError(f"{self.path} cannot be written: it is not a file")
 
     def __exit__(self, kind, error, trace):
         if isinstance(error, OSError):
@@ -86,9 +87,19 @@ def load_tensors(path):
 
 
 def _read(path, read):
+    if _is_other(path):
+        raise DemoError(f"{path} cannot be read: it is not a file")
     try:
         return read(path)
     except OSError as error:
         raise DemoError(f"{path} cannot be read: {error.strerror or error}") from error
     except (EOFError, KeyError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
         raise DemoError(f"{path} is damaged, or is not a file of this demo: {error}") from error
+
+
+def _is_other(path):
+    """True for a folder, a device or a pipe, which could keep its reader or writer waiting."""
+    try:
+        return not stat.S_ISREG(path.stat().st_mode)
+    except OSError:  # there is nothing, or what is done next says what is wrong
+        return False

@@ -1,7 +1,7 @@
 """The run as a whole: data, training, results, proof."""
 
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import rushlight as torch
 from rushlight.demo import checkpoint, data, results
@@ -57,8 +57,9 @@ def _begun(given):
 
 def _resumed(given, out):
     path = out / STATE
-    if not path.exists():
-        raise DemoError(f"--resume: {out} holds no saved run ({STATE} is not there)")
+    with suppress(PermissionError):  # what is done next says so
+        if not path.exists():
+            raise DemoError(f"--resume: {out} holds no saved run ({STATE} is not there)")
     saved = checkpoint.load_state(path)
     try:
         options = chosen(given, Training.saved_options(saved))

@@ -11,7 +11,8 @@ BAR = "{desc} |{bar}| {rate_noinv_fmt}, {remaining} left{postfix}"  # fits into 
 
 def progress(training):
     """A context that shows a training as it goes; call its ``update`` after every step."""
-    return Bar(training) if sys.stderr.isatty() else Lines(training)
+    terminal = sys.stderr is not None and sys.stderr.isatty()
+    return Bar(training) if terminal else Lines(training)
 
 
 class Bar:

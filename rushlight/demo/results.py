@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 from dataclasses import asdict
 
 import rushlight as torch
@@ -22,8 +23,7 @@ def write(training, out, stopping):
     Raises:
         DemoError: A file cannot be written, or the saved model disagrees.
     """
-    from rushlight.demo import pictures  # here, since matplotlib is slow to import
-
+    pictures = _pictures()
     test = training.data.test
     logits, tally = evaluate(training.model, test)
     print(
@@ -44,6 +44,23 @@ def write(training, out, stopping):
             return
         checkpoint.write(out / name, content())
     print(f"in {out}: {', '.join(contents)}", flush=True)
+
+
+def _pictures():
+    """The module that draws; imported here, since matplotlib is slow to import.
+
+    The pictures need no window, so matplotlib need not know of one: it refuses to be imported where
+    ``MPLBACKEND`` names none that it has.
+    """
+    backend = os.environ.pop("MPLBACKEND", None)
+    try:
+        from rushlight.demo import pictures
+    except Exception as error:
+        raise DemoError(f"matplotlib cannot be imported: {error}") from error
+    finally:
+        if backend is not None:
+            os.environ["MPLBACKEND"] = backend
+    return pictures
 
 
 def save_model(path, training):

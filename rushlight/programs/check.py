@@ -5,7 +5,11 @@ PyTorch's; every chain of attributes from such a name is looked up in rushlight.
 """
 
 import ast
+import errno
 import importlib
+import io
+import os
+import stat
 import sys
 import tokenize
 import warnings
@@ -31,37 +35,71 @@ class Missing(NamedTuple):
 
 
 def check(targets):
-    """Print what the scripts and folders use and rushlight lacks; returns the exit code."""
+    """Print what the scripts and folders use and rushlight lacks; returns the exit code.
+
+    What cannot be read is told in a line each, and makes the exit code 2.
+    """
+    complaints: list[str] = []
     found, count = [], 0
     for target in map(Path, targets):
-        files = sorted(target.rglob("*.py")) if target.is_dir() else [target]
-        for file in files:
+        for file in _files(target, complaints):
             try:
                 found += missing(file)
-            except (OSError, SyntaxError, UnicodeDecodeError) as error:
-                print(f"rushlight check: {file}: {error}", file=sys.stderr)
-                return BAD_USE
-            count += 1
+                count += 1
+            except (OSError, *NOT_PYTHON) as error:
+                complaints.append(f"{file}: {_reason(error)}")
+    for line in complaints:
+        print(f"rushlight check: {_one_line(line)}", file=sys.stderr)
     for entry in found:
-        print(entry)
+        print(_one_line(entry))
     names = len({entry.name for entry in found})
     read = f"{count} file{'s' * (count != 1)} read"
     if found:
         print(f"{read}: {names} name{'s' * (names != 1)} of torch missing (docs/coverage.md)")
-    else:
+    elif count or not complaints:
         print(f"{read}: rushlight has every torch name used")
-    return int(bool(found))
+    return BAD_USE if complaints else int(bool(found))
+
+
+#: What reading a file that is no Python, or is nested without end, raises.
+NOT_PYTHON = (SyntaxError, ValueError, LookupError, RecursionError, MemoryError)
+
+
+def _files(target, complaints):
+    """The Python files of a folder, or the one that ``target`` is."""
+    if not target.is_dir():
+        return [target]
+    files = []
+    for folder, _, names in os.walk(target, onerror=lambda e: complaints.append(_named(e))):
+        files += [Path(folder, name) for name in names if name.endswith(".py")]
+    return sorted(files)
+
+
+def _named(error):
+    return f"{error.filename}: {error.strerror}"
+
+
+def _reason(error):
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return str(error) or type(error).__name__
+
+
+def _one_line(text):
+    """A name in a file system may hold any character."""
+    return "".join(
+        [c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text)]
+    )
 
 
 def missing(file):
     """The ``Missing`` entries of one file, in the order of its lines.
 
     Raises:
-        OSError: it cannot be read.
-        SyntaxError: it is not Python.
+        OSError: it cannot be read, or is no file: a pipe could keep its reader waiting.
+        SyntaxError, ValueError, LookupError, RecursionError, MemoryError: it is not Python.
     """
-    with tokenize.open(file) as stream:
-        source = stream.read()
+    source = _source(file)
     with warnings.catch_warnings():  # the program's own, about its escapes
         warnings.simplefilter("ignore")
         tree = ast.parse(source, str(file))
@@ -69,6 +107,17 @@ def missing(file):
     reader.visit(tree)
     lines = {(node.lineno, name) for name, node in reader.used if not _exists(name)}
     return [Missing(str(file), line, name) for line, name in sorted(lines)]
+
+
+def _source(file):
+    descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    with open(descriptor, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is not a file")
+        encoding, _ = tokenize.detect_encoding(stream.readline)
+        stream.seek(0)
+        with io.TextIOWrapper(stream, encoding) as text:
+            return text.read()
 
 
 class Reader(ast.NodeVisitor):

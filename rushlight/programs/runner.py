@@ -3,6 +3,7 @@
 import io
 import os
 import runpy
+import select
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -31,15 +32,27 @@ def run(program, arguments=(), *, module=False):
             if source is None:
                 return BAD_USE
             _run_script(program, source)
-    except BrokenPipeError:
-        raise
     except Exception as error:
+        if isinstance(error, BrokenPipeError) and not _is_read():
+            raise  # the command ends without a word
         frames: Any = error.__traceback__
         while frames.tb_next is not None and _is_ours(frames):
             frames = frames.tb_next
         sys.excepthook(type(error), error.with_traceback(frames), frames)
         return 1
     return 0
+
+
+def _is_read():
+    """False where the reader of the standard output has gone."""
+    if sys.stdout is None or not hasattr(select, "poll"):
+        return sys.stdout is None
+    poll = select.poll()
+    try:
+        poll.register(sys.stdout.fileno(), 0)
+    except (OSError, ValueError):  # the program has put something else in its place
+        return True
+    return not any(events & select.POLLERR for _, events in poll.poll(0))
 
 
 def _is_ours(frames):

@@ -25,6 +25,7 @@ from typing import Any, cast
 import numpy as np
 
 from rushlight.serialization import options
+from rushlight.serialization.guard import brief
 
 __all__ = ["MAGIC", "Archive", "write"]
 
@@ -120,17 +121,19 @@ class Archive:
 
     Args:
         file: A binary file that can be sought.
+        budget: What reading it may still cost.
         mapped: Storages are maps of the file, read when they are used. Writes stay in memory unless
             ``set_default_mmap_options`` says ``MAP_SHARED``.
     """
 
-    def __init__(self, file, mapped=False):
+    def __init__(self, file, budget, mapped=False):
         start = file.tell()
         if start:
             file = io.BytesIO(file.read())
         with _readable("its directory"):
             self.zip = zipfile.ZipFile(file)
             names = self.zip.namelist()
+        self._budget = budget
         self.name = names[0].split("/", 1)[0] if names else ""
         self.map: Any = None
         if mapped:
@@ -142,10 +145,10 @@ class Archive:
             raise RuntimeError("load: a TorchScript program, which rushlight does not run")
         version = self.read("version").strip()
         if not version.isdigit() or int(version) > _NEWEST_VERSION:
-            raise RuntimeError(f"load: the format version {version!r} is not known")
+            raise RuntimeError(f"load: the format version {brief(version)} is not known")
         order = self.read("byteorder") if self.has("byteorder") else _default_order()
         if order not in (b"little", b"big"):
-            raise RuntimeError(f"load: Unknown endianness type: {order!r}")
+            raise RuntimeError(f"load: Unknown endianness type: {brief(order)}")
         self.foreign_order = order.decode() != sys.byteorder
 
     def has(self, name):
@@ -154,7 +157,7 @@ class Archive:
 
     def _entry(self, name):
         if not self.has(name):
-            raise RuntimeError(f"load: PytorchStreamReader failed locating file {name}")
+            raise RuntimeError(f"load: PytorchStreamReader failed locating file {brief(name)}")
         entry = self.zip.getinfo(f"{self.name}/{name}")
         most = {zipfile.ZIP_STORED: 1, zipfile.ZIP_DEFLATED: _DEFLATED_MOST}
         if entry.file_size > entry.compress_size * most.get(entry.compress_type, 0):
@@ -170,6 +173,12 @@ class Archive:
         with _readable(name), self._open(entry) as record:
             return record.read()
 
+    def pickle(self):
+        """The pickle's bytes; its steps are added to the budget."""
+        content = self.read("data.pkl")
+        self._budget.read_pickle(self._entry("data.pkl").compress_size, len(content))
+        return content
+
     def memory(self, key, nbytes):
         """The storage ``key`` as an array of ``nbytes`` uint8."""
         name = f"data/{key}"
@@ -182,10 +191,15 @@ class Archive:
         with _readable(name):
             if self.map is not None and nbytes and entry.compress_type == zipfile.ZIP_STORED:
                 mapped = np.frombuffer(self.map, np.uint8, nbytes, self._begin(entry))
-                return mapped.copy() if self.foreign_order else mapped
+                if not self.foreign_order:
+                    return mapped
+                self._budget.take_bytes(nbytes, f"the storage {brief(key)}")
+                return mapped.copy()
             return self._content(entry)
 
     def _open(self, entry):
+        if entry.compress_type != zipfile.ZIP_STORED:
+            self._budget.take_bytes(entry.file_size, f"the record {brief(entry.filename)}")
         self._unread -= entry.compress_size
         if self._unread < 0:
             raise zipfile.BadZipFile("its entries are larger than the file")

@@ -8,6 +8,7 @@ from rushlight.autograd import mode
 from rushlight.device import device
 from rushlight.serialization import archive, legacy, options
 from rushlight.serialization.atomic import replacing
+from rushlight.serialization.budget import Budget, file_name
 from rushlight.serialization.pickling import FullUnpickler, Storages, pickled
 from rushlight.serialization.safety import WeightsUnpickler
 
@@ -91,7 +92,8 @@ def load(
 
     Raises:
         pickle.UnpicklingError: the file names what is not allowed; it is no file of ``save``.
-        RuntimeError: it is damaged or incomplete, or its tensors lie on a device that is not here.
+        RuntimeError: it is damaged or incomplete; its tensors lie on a device that is not here;
+            what it describes takes far more memory or time than an honest file of its size.
         EOFError: it is empty.
 
     >>> import rushlight as torch
@@ -143,13 +145,17 @@ def _sought(f):
 def _read(file, map_location, unpickler, mapped, load_args):
     start = file.tell()
     head = file.read(_HEAD)
+    size = file.seek(0, io.SEEK_END) - start
     file.seek(start)
+    name = file_name(file)
+    guarded = unpickler is WeightsUnpickler
+    budget = Budget(name, size) if guarded else Budget.unlimited(name)
     if not head:
         raise EOFError("load: the file is empty")
     if head.startswith(archive.MAGIC):
-        source = archive.Archive(file, mapped)
+        source = archive.Archive(file, budget, mapped)
         storages = Storages(source, map_location)
-        return unpickler(io.BytesIO(source.read("data.pkl")), storages, **load_args).load()
+        return unpickler(io.BytesIO(source.pickle()), storages, budget, **load_args).load()
     if not (legacy.is_stream(head) or legacy.is_tar(head)):
         raise pickle.UnpicklingError(
             f"load: not a file of torch.save: it begins with {head[:16]!r}"
@@ -160,4 +166,4 @@ def _read(file, map_location, unpickler, mapped, load_args):
             "and save it again"
         )
     read = legacy.read_stream if legacy.is_stream(head) else legacy.read_tar
-    return read(file, map_location, unpickler, load_args)
+    return read(file, map_location, unpickler, budget, load_args)

@@ -4,39 +4,76 @@ Which names a stream may use is for its subclasses to say.
 """
 
 import pickle
+import sys
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
+from collections import Counter, OrderedDict
 from typing import Any
 
-__all__ = ["GuardedUnpickler", "check_keys"]
+__all__ = ["GuardedUnpickler", "brief"]
 
-_MOST_PARTS = 1000  # of a tuple that is a key, counted through the tuples in it
+_MOST_PARTS = 1000  # of a key, counted through the tuples and frozensets in it
+_MOST_ALIKE = 100  # keys of one hash in a dict or set: each is compared with all before it
+_SMALL = 1 << 60  # integers below are their own hash, so that no two have the same
+_EMPTY_SET = 8  # steps: a set takes 216 bytes, and its opcode one
+_LONGEST = 80  # characters of a value in an error
+
+# Texts and bytes are hashed with a secret of the process, so that no file can make them collide.
+_SECRET = (str, bytes) if sys.flags.hash_randomization else ()
 
 # Python's own unpickler is the one that lets each opcode be replaced.
 _Unpickler: Any = pickle._Unpickler
 
 
-def check_keys(values):
-    """Refuse a tuple whose hash takes forever or overflows the stack: tuples in tuples in tuples.
+def brief(value):
+    """A value from a file, for an error: a whole one may have a text without end.
+
+    >>> brief(("storage", 3)), brief([1]), brief("x" * 200)[-5:]
+    ("('storage', 3)", 'a list', 'xx...')
+    """
+    if (
+        isinstance(value, tuple)
+        and len(value) <= 8
+        and not any(isinstance(v, tuple) for v in value)
+    ):
+        return f"({', '.join([brief(v) for v in value])})"
+    if type(value) not in (str, bytes, int, float, bool, type(None)):
+        return f"a {type(value).__name__}"
+    if type(value) is int and abs(value) >= 1 << 64:
+        return "an int"
+    text = repr(value[: _LONGEST + 1] if type(value) in (str, bytes) else value)
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+
+
+def _weight(key):
+    """The steps that it takes to hash or compare ``key``.
 
     Raises:
-        pickle.UnpicklingError: one of ``values`` is such a tuple.
+        pickle.UnpicklingError: it takes forever or overflows the stack: tuples in tuples in tuples.
     """
-    for value in values:
-        if not isinstance(value, tuple):
-            continue
-        parts, pending = 0, [value]
-        while pending:
-            inner = pending.pop()
-            parts += len(inner)
+    steps, parts, pending = 1, 0, [key]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, (tuple, frozenset)):
+            parts += len(part)
             if parts > _MOST_PARTS:
                 raise pickle.UnpicklingError(
                     f"load: a key of more than {_MOST_PARTS} parts, which is not safe to load"
                 )
-            pending += [part for part in inner if isinstance(part, tuple)]
+            pending += part
+        elif isinstance(part, int):
+            steps += part.bit_length() >> 11
+        elif isinstance(part, (str, bytes)):
+            steps += len(part) >> 10
+    return steps + parts
 
 
 class GuardedUnpickler(_Unpickler):
-    """Without the opcodes that build objects behind ``find_class``, or of a stated size."""
+    """Without the opcodes that build objects behind ``find_class``, or of a stated size.
+
+    Args:
+        file: The pickle.
+        budget: What loading it may still cost.
+    """
 
     dispatch = {
         code: run
@@ -48,6 +85,11 @@ class GuardedUnpickler(_Unpickler):
         )
     }  # fmt: skip
 
+    def __init__(self, file, budget, **options):
+        super().__init__(file, **options)
+        self.budget = budget
+        self._alike = {}  # id of a container → it, and how many of its keys have each hash
+
     def current_name(self, module, name):
         """What Python 3 calls a name; the first protocols have the names of Python 2."""
         if self.proto < 3:
@@ -55,32 +97,104 @@ class GuardedUnpickler(_Unpickler):
             module = IMPORT_MAPPING.get(module, module)
         return module, name
 
+    def may_fill(self, owner):
+        """True for an object of another class whose own methods may be given items."""
+        return False
+
+    def _check_owner(self, owner, *kinds):
+        if type(owner) not in kinds and not self.may_fill(owner):
+            raise pickle.UnpicklingError(
+                f"load: the file puts items into a {type(owner).__name__}, which is not safe"
+            )
+
+    def check_keys(self, keys, owner=None):
+        """Take the steps of hashing ``keys``, which are about to be put into ``owner``.
+
+        Raises:
+            pickle.UnpicklingError: they take too long to be hashed or told apart.
+            RuntimeError: the budget is exceeded.
+        """
+        steps, others = 0, []
+        for key in keys:
+            kind = type(key)
+            if kind in _SECRET:
+                steps += 1 + (len(key) >> 10)
+            elif kind is int and -_SMALL < key < _SMALL:
+                steps += 1
+            else:
+                steps += _weight(key)
+                others.append(key)
+        self.budget.take_steps(steps)
+        if others:
+            self._count_alike(others, owner)
+
+    def _count_alike(self, keys, owner):
+        if len(keys) + (0 if owner is None else len(owner)) <= _MOST_ALIKE:
+            return
+        if owner is None or id(owner) not in self._alike:
+            old = [hash(key) for key in owner or () if type(key) not in _SECRET]
+            self._alike[id(owner)] = owner, Counter(old)  # kept alive, so that its id stays its own
+        _, counts = self._alike[id(owner)]
+        for key in keys:
+            code = hash(key)
+            counts[code] += 1
+            if counts[code] > _MOST_ALIKE:
+                raise pickle.UnpicklingError(
+                    f"load: {self.budget.file}: more than {_MOST_ALIKE} keys have the same hash, "
+                    "which takes too long to be safe"
+                )
+
     def load_setitem(self):
-        check_keys(self.stack[-2:-1])
+        owner, key, _ = self.stack[-3:]
+        self._check_owner(owner, dict, OrderedDict, Counter)
+        self.check_keys([key], owner)
         super().load_setitem()
 
     dispatch[pickle.SETITEM[0]] = load_setitem
 
     def load_setitems(self):
-        check_keys(self.stack[::2])  # since the mark
+        owner = self.metastack[-1][-1]
+        self._check_owner(owner, dict, OrderedDict, Counter)
+        self.check_keys(self.stack[::2], owner)  # since the mark
         super().load_setitems()
 
     dispatch[pickle.SETITEMS[0]] = load_setitems
 
     def load_dict(self):
-        check_keys(self.stack[::2])
+        self.check_keys(self.stack[::2])
         super().load_dict()
 
     dispatch[pickle.DICT[0]] = load_dict
 
+    def load_append(self):
+        self._check_owner(self.stack[-2], list)
+        super().load_append()
+
+    dispatch[pickle.APPEND[0]] = load_append
+
+    def load_appends(self):
+        self._check_owner(self.metastack[-1][-1], list)
+        super().load_appends()
+
+    dispatch[pickle.APPENDS[0]] = load_appends
+
+    def load_empty_set(self):
+        self.budget.take_steps(_EMPTY_SET)
+        super().load_empty_set()
+
+    dispatch[pickle.EMPTY_SET[0]] = load_empty_set
+
     def load_additems(self):
-        check_keys(self.stack)
+        owner = self.metastack[-1][-1]
+        self._check_owner(owner, set)
+        self.check_keys(self.stack, owner)
         super().load_additems()
 
     dispatch[pickle.ADDITEMS[0]] = load_additems
 
     def load_frozenset(self):
-        check_keys(self.stack)
+        self.budget.take_steps(_EMPTY_SET)
+        self.check_keys(self.stack)
         super().load_frozenset()
 
     dispatch[pickle.FROZENSET[0]] = load_frozenset

@@ -16,6 +16,7 @@ import sys
 
 import numpy as np
 
+from rushlight.serialization.guard import brief
 from rushlight.serialization.locations import placement
 from rushlight.serialization.names import StorageType, TypedStorage, rebuild_tensor
 from rushlight.serialization.pickling import Storages
@@ -51,43 +52,64 @@ def _readable():
         ) from error
 
 
-def read_stream(file, map_location, unpickler, options):
+def read_stream(file, map_location, unpickler, budget, options):
     """The object in a file of PyTorch 0.1.10 to 1.5."""
     begin = file.tell()
     content = file.read()
+    for _ in range(2):  # the object's pickle is read twice: first for what storages it names
+        budget.read_pickle(len(content), len(content))
     stream = io.BytesIO(content)  # which allocates no more than there is, whatever is asked for
     for _ in range(3):
-        known = _plain(stream, options)
+        known = _plain(stream, budget, options)
         if isinstance(known, int) and known < 1 << 64 and known != _VERSION:
             raise RuntimeError(f"load: Invalid protocol version: {known}")
     with _readable():
         start = stream.tell()
-        kinds = _storage_types(stream, options)
+        kinds = _storage_types(stream, budget, options)
         pickled = content[start : stream.tell()]
-        keys = [_text(key) for key in _plain(stream, options)]
+        keys = [_name(key) for key in _items(_plain(stream, budget, options))]
         memory = {key: _memory(stream, kinds[key].dtype) for key in keys}
     file.seek(begin + stream.tell())  # another object may follow
     storages = _StreamStorages(_Records(memory), map_location)
-    return unpickler(io.BytesIO(pickled), storages, **options).load()
+    return unpickler(io.BytesIO(pickled), storages, budget, **options).load()
 
 
-def _storage_types(stream, options):
+def _storage_types(stream, budget, options):
     """The types of the storages in the pickle that begins here, by key: it does not tell sizes."""
-    survey = Survey(stream, **options)
+    survey = Survey(stream, budget, **options)
     survey.load()
-    return {_text(pid[2]): pid[1] for pid in survey.ids if _names_storage(pid)}
+    return {_name(pid[2]): pid[1] for pid in survey.ids if _names_storage(pid)}
 
 
-def _plain(file, options):
-    return WeightsUnpickler(file, None, **options).load()
+def _plain(file, budget, options):
+    return WeightsUnpickler(file, None, budget, **options).load()
+
+
+def _items(value):
+    """A list of the file's own, which is as long as it is there."""
+    if type(value) not in (list, tuple):
+        raise TypeError(f"a list is needed, not {brief(value)}")
+    return value
+
+
+def _name(value):
+    """The key of a storage or tensor: a tuple could take forever to be hashed."""
+    value = _text(value)
+    if type(value) not in (str, int):
+        raise TypeError(f"a key cannot be {brief(value)}")
+    return value
 
 
 def _text(value):
     return value.decode("ascii") if isinstance(value, bytes) else value
 
 
+def _says(value, text):
+    return type(value) in (str, bytes) and _text(value) == text
+
+
 def _names_storage(pid):
-    whole = isinstance(pid, tuple) and len(pid) == 6 and _text(pid[0]) == "storage"
+    whole = isinstance(pid, tuple) and len(pid) == 6 and _says(pid[0], "storage")
     return whole and isinstance(pid[1], StorageType)
 
 
@@ -118,17 +140,19 @@ class _StreamStorages(Storages):
     """Storages, and parts of them: ``('storage', type, key, location, numel, part or None)``."""
 
     def __call__(self, pid):
-        if isinstance(pid, tuple) and len(pid) > 1 and _text(pid[0]) == "module":
+        if isinstance(pid, tuple) and len(pid) > 1 and _says(pid[0], "module"):
             return pid[1]  # a class, with its source
         if not _names_storage(pid):
-            raise RuntimeError(f"load: Unknown typename for persistent_load: {pid!r}")
+            raise RuntimeError(f"load: Unknown typename for persistent_load: {brief(pid)}")
         storage = super().__call__(tuple([_text(value) for value in pid[:5]]))
-        return storage if pid[5] is None else _part(storage, *pid[5][1:])
+        return storage if pid[5] is None else _part(storage, *_items(pid[5])[1:])
 
 
 def _part(storage, start, numel):
     if not all(type(n) is int and n >= 0 for n in (start, numel)):
-        raise RuntimeError(f"load: a storage has no part of {numel} elements from {start}")
+        raise RuntimeError(
+            f"load: a storage has no part of {brief(numel)} elements from {brief(start)}"
+        )
     size = storage.dtype.itemsize
     part = storage.bytes[start * size : (start + numel) * size]
     return TypedStorage(foreign(part), storage.dtype)
@@ -137,21 +161,23 @@ def _part(storage, start, numel):
 # Before 0.1.10 ----------------------------------------------------------------------------
 
 
-def read_tar(file, map_location, unpickler, options):
+def read_tar(file, map_location, unpickler, budget, options):
     """The object in a tar file of PyTorch before 0.1.10."""
     with _readable():
-        members = _members(file.read())
-        found = _tar_storages(members["storages"], placement(map_location), options)
-        _read_tensors(members["tensors"], found, options)
+        content = file.read()
+        budget.read_pickle(len(content), len(content))
+        members = _members(content)
+        found = _tar_storages(members["storages"], placement(map_location), budget, options)
+        _read_tensors(members["tensors"], found, budget, options)
         pickled = members["pickle"]
 
     def refer(pid):
         if isinstance(pid, tuple) and pid:
             return pid[0]  # a class, with its source
         with _readable():
-            return found[int(pid)]
+            return found[int(_name(pid))]
 
-    return unpickler(pickled, refer, **options).load()
+    return unpickler(pickled, refer, budget, **options).load()
 
 
 def _members(content):
@@ -171,25 +197,26 @@ def _members(content):
     return found
 
 
-def _tar_storages(file, place, options):
+def _tar_storages(file, place, budget, options):
     found = {}
-    for _ in range(_plain(file, options)):
-        key, location, kind = _plain(file, options)
+    for _ in range(_plain(file, budget, options)):
+        key, location, kind = _items(_plain(file, budget, options))
         if not isinstance(kind, StorageType):
-            raise TypeError(f"{kind!r} is no type of storage")
+            raise TypeError(f"{brief(kind)} is no type of storage")
         memory = _memory(file, kind.dtype)
-        placed = place(TypedStorage(memory, kind.dtype), str(_text(location)))
-        found[key] = TypedStorage(placed._owner, kind.dtype)
-    for key, root, start, numel in _plain(file, options):
-        found[key] = _part(found[root], start, numel)
+        placed = place(TypedStorage(memory, kind.dtype), str(_name(location)))
+        found[_name(key)] = TypedStorage(placed._owner, kind.dtype)
+    for view in _items(_plain(file, budget, options)):
+        key, root, start, numel = _items(view)
+        found[_name(key)] = _part(found[_name(root)], start, numel)
     return found
 
 
-def _read_tensors(file, found, options):
-    for _ in range(_plain(file, options)):
-        key, storage, _ = _plain(file, options)
+def _read_tensors(file, found, budget, options):
+    for _ in range(_plain(file, budget, options)):
+        key, storage, _ = _items(_plain(file, budget, options))
         (ndim,) = struct.unpack("<i4x", file.read(8))
         numbers = struct.unpack(f"<{2 * ndim + 1}q", file.read(8 * (2 * ndim + 1)))
-        found[key] = rebuild_tensor(
-            found[storage], numbers[-1], numbers[:ndim], numbers[ndim : 2 * ndim]
+        found[_name(key)] = rebuild_tensor(
+            found[_name(storage)], numbers[-1], numbers[:ndim], numbers[ndim : 2 * ndim]
         )

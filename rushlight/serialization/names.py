@@ -8,21 +8,28 @@ import codecs
 import importlib
 from collections import Counter, OrderedDict
 
+import numpy as np
+
 from rushlight.device import device
 from rushlight.dtype import DTYPES, TENSOR_TYPES, uint8
+from rushlight.dtype import dtype as DType
 from rushlight.nn.modules import PARTS
 from rushlight.nn.parameter import Parameter
 from rushlight.ops.definition import FUNCTIONS
-from rushlight.ops.layout import strided
-from rushlight.storage import Storage, reach
+from rushlight.ops.layout import strided as strided_layout
+from rushlight.serialization.guard import brief
+from rushlight.storage import Storage, reach, span, strided
 from rushlight.tensor import Size, Tensor, from_array
 
 __all__ = [
-    "CALLS", "CLASSES", "MISSING", "UNTYPED", "VALUES", "StorageType", "TypedStorage", "get_layout",
-    "rebuild_from_type", "rebuild_parameter", "rebuild_parameter_with_state", "rebuild_tensor",
-    "rebuild_tensor_v2", "rebuild_tensor_v3", "refuse_missing", "resolve", "storage_type",
-    "torch_name",
+    "CALLS", "CLASSES", "MISSING", "UNTYPED", "VALUES", "StorageType", "TypedStorage",
+    "check_geometry", "encode", "get_layout", "make_bytearray", "marks", "rebuild_from_type",
+    "rebuild_parameter", "rebuild_parameter_with_state", "rebuild_tensor", "rebuild_tensor_v2",
+    "rebuild_tensor_v3", "refuse_missing", "resolve", "storage_type", "torch_name",
 ]  # fmt: skip
+
+
+_MOST_DIMS = 64  # NumPy's
 
 
 class StorageType:
@@ -62,22 +69,50 @@ def storage_type(dtype):
 # What a file may call ---------------------------------------------------------------------
 
 
-def _tensor(storage, dtype, start, size, stride, requires_grad, metadata):
-    if not isinstance(storage, Storage):
-        raise TypeError(f"load: a tensor needs a storage, not {type(storage).__name__}")
-    numbers = (start, *size, *stride)
-    if len(size) != len(stride) or any(type(n) is not int or n < 0 for n in numbers):
+def check_geometry(start, size, stride):
+    """Refuse what no tensor can have, before anything is computed with it.
+
+    Raises:
+        RuntimeError: the numbers are negative, too large, too many, or no numbers.
+    """
+    if not (
+        isinstance(size, (tuple, list))
+        and isinstance(stride, (tuple, list))
+        and len(size) == len(stride) <= _MOST_DIMS
+        and all(type(n) is int and 0 <= n < 1 << 63 for n in (start, *size, *stride))
+    ):
         raise RuntimeError(
-            f"load: a tensor cannot have size {size}, stride {stride} and storage offset {start}"
+            f"load: a tensor cannot have size {brief(size)}, stride {brief(stride)} and storage "
+            f"offset {brief(start)}"
         )
+
+
+def marks(metadata):
+    """(conj, neg): which marks of a lazy operation a tensor's metadata holds; () for neither."""
+    if type(metadata) is not dict:
+        return ()
+    found = metadata.get("conj") is True, metadata.get("neg") is True
+    return found if any(found) else ()
+
+
+def _tensor(storage, dtype, start, size, stride, requires_grad, metadata):
+    if not isinstance(storage, Storage) or not isinstance(dtype, DType):
+        raise TypeError(f"load: a tensor needs a storage and a dtype, not {brief(storage)}")
+    check_geometry(start, size, stride)
     memory = storage.bytes
     memory = memory[: memory.size // dtype.itemsize * dtype.itemsize].view(dtype.numpy)
-    t = from_array(reach(memory, tuple(size), tuple(stride), start, "load"))
-    if metadata and metadata.get("conj"):
-        t = t.conj().resolve_conj()
-    if metadata and metadata.get("neg"):
-        t = t.neg()
-    return t.requires_grad_(True) if requires_grad else t
+    array = reach(memory, tuple(size), tuple(stride), start, "load")
+    if marks(metadata):
+        array = _resolved(memory[start : start + span(size, stride)], array, *marks(metadata))
+    t = from_array(array)
+    return t.requires_grad_(True) if requires_grad is True else t
+
+
+def _resolved(spanned, array, conj, neg):
+    """The numbers that the marks stand for. Elements at one place are computed once."""
+    copy = np.conj(spanned) if conj else spanned
+    copy = np.negative(copy) if neg else copy
+    return strided(copy, array.shape, array.strides)
 
 
 def rebuild_tensor(storage, storage_offset, size, stride):
@@ -101,12 +136,12 @@ def rebuild_tensor_v3(
 
 def rebuild_parameter(data, requires_grad, backward_hooks):
     """A Parameter over ``data``."""
-    return Parameter(data, requires_grad)
+    return Parameter(data, requires_grad is True)
 
 
 def rebuild_parameter_with_state(data, requires_grad, backward_hooks, state):
     """A Parameter over ``data`` with attributes."""
-    return _with_state(Parameter(data, requires_grad), state)
+    return _with_state(Parameter(data, requires_grad is True), state)
 
 
 def rebuild_from_type(function, cls, args, state):
@@ -121,8 +156,8 @@ def _with_state(t, state):
     attributes, slots = state if isinstance(state, tuple) else (state, None)
     t.__dict__.update(attributes or {})
     for name, value in (slots or {}).items():
-        if name in Tensor.__slots__:
-            raise RuntimeError(f"load: a tensor's state cannot hold {name!r}")
+        if hasattr(Tensor, name):
+            raise RuntimeError(f"load: a tensor's state cannot hold {brief(name)}")
         setattr(t, name, value)
     return t
 
@@ -130,21 +165,27 @@ def _with_state(t, state):
 def get_layout(name):
     """The layout that PyTorch calls ``name``."""
     if name != "torch.strided":
-        raise RuntimeError(f"load: the layout {name} is not there: rushlight has torch.strided")
-    return strided
+        raise RuntimeError(
+            f"load: the layout {brief(name)} is not there: rushlight has torch.strided"
+        )
+    return strided_layout
+
+
+_LATIN1 = ("latin1", "latin-1")
 
 
 def encode(text, encoding):
     """The bytes that old pickle protocols spell as text."""
-    if encoding not in ("latin1", "latin-1"):
-        raise ValueError(f"load: bytes are spelt in latin1, not in {encoding!r}")
+    if encoding not in _LATIN1:
+        raise ValueError(f"load: bytes are spelt in latin1, not in {brief(encoding)}")
     return codecs.latin_1_encode(text)[0]
 
 
-def _bytearray(*args):
-    if args and isinstance(args[0], int):
+def make_bytearray(content=b"", encoding=None):
+    """A bytearray of bytes, or of a text that spells them."""
+    if isinstance(content, int):
         raise ValueError("load: a bytearray is made of its bytes, not of a size")
-    return bytearray(*args)
+    return bytearray(content if encoding is None else encode(content, encoding))
 
 
 # The tables -------------------------------------------------------------------------------
@@ -165,7 +206,7 @@ _FUNCTIONS = {
 CALLS = {
     **_FUNCTIONS,
     ("_codecs", "encode"): encode,
-    ("builtins", "bytearray"): _bytearray,
+    ("builtins", "bytearray"): make_bytearray,
     ("builtins", "complex"): complex,
     ("builtins", "set"): set,
     ("collections", "Counter"): Counter,

@@ -12,6 +12,7 @@ from rushlight.dtype import dtype
 from rushlight.nn.parameter import Parameter
 from rushlight.ops.layout import layout
 from rushlight.serialization import names
+from rushlight.serialization.guard import brief
 from rushlight.serialization.locations import location_tag, placement
 from rushlight.storage import Storage, offset, strides_of
 from rushlight.tensor import Tensor
@@ -130,8 +131,8 @@ def _rebuilt(t):
 class FullUnpickler(pickle.Unpickler):
     """Reads any pickle, as Python does, with PyTorch's names mapped to rushlight's."""
 
-    def __init__(self, file, storage, **options):
-        super().__init__(file, **options)
+    def __init__(self, file, storage, budget, **options):
+        super().__init__(file, **options)  # who trusts a file sets no budget
         self._storage = storage
 
     def persistent_load(self, pid):
@@ -152,12 +153,13 @@ class Storages:
         self._memory = {}  # key → (storage, its record's length)
 
     def __call__(self, pid):
-        if not (isinstance(pid, tuple) and len(pid) == 5 and pid[0] == "storage"):
-            raise RuntimeError(f"load: Unknown typename for persistent_load: {pid!r}")
+        if not (isinstance(pid, tuple) and len(pid) == 5
+                and type(pid[0]) is str and pid[0] == "storage"):  # fmt: skip
+            raise RuntimeError(f"load: Unknown typename for persistent_load: {brief(pid)}")
         _, kind, key, location, numel = pid
         named = isinstance(key, str) and isinstance(location, str) and type(numel) is int
         if not (isinstance(kind, names.StorageType) and named and numel >= 0):
-            raise RuntimeError(f"load: not the id of a storage: {pid!r}")
+            raise RuntimeError(f"load: not the id of a storage: {brief(pid)}")
         nbytes = numel * kind.dtype.itemsize
         if key not in self._memory:
             memory = self._archive.memory(key, nbytes)

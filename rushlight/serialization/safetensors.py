@@ -18,6 +18,7 @@ import numpy as np
 import rushlight as torch
 from rushlight.device import require
 from rushlight.serialization.atomic import replacing
+from rushlight.serialization.guard import brief
 from rushlight.storage import foreign
 from rushlight.tensor import Tensor, from_array
 
@@ -33,6 +34,7 @@ _DTYPES = {
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 _ORDER = {dtype: -place for place, dtype in enumerate(_DTYPES.values())}
 _MOST = 100_000_000  # bytes of a header
+_MOST_DIMS = 64  # NumPy's
 
 
 # Writing ----------------------------------------------------------------------------------
@@ -254,8 +256,10 @@ def _entry(name, *, dtype, shape, data_offsets):
     start, end = data_offsets
     if dtype not in _DTYPES:
         raise ValueError(f"{name} has type {dtype}, which rushlight does not have")
-    if any(type(n) is not int or n < 0 for n in (*shape, start, end)):
-        raise ValueError(f"{name} has shape {shape} and lies from {start} to {end}")
+    if len(shape) > _MOST_DIMS or any(
+        type(n) is not int or not 0 <= n < 1 << 63 for n in (*shape, start, end)
+    ):
+        raise ValueError(f"{name} has shape {brief(shape)}, and lies from {start} to {end}")
     return name, start, end, _DTYPES[dtype], tuple(shape)
 
 

@@ -6,9 +6,10 @@ what the tables list is called or given attributes, and all else is refused, by 
 
 import contextlib
 import pickle
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 
-from rushlight.serialization.guard import GuardedUnpickler, check_keys
+from rushlight.serialization.calls import charge, charge_state
+from rushlight.serialization.guard import GuardedUnpickler, brief
 from rushlight.serialization.names import (
     CALLS,
     CLASSES,
@@ -23,6 +24,8 @@ __all__ = [
     "safe_globals",
 ]  # fmt: skip
 
+_STORAGE = 10  # steps of finding a storage
+_LONGEST = 200  # characters of a name in an error
 _safe: dict = {}  # (module, name) → a class or function that the user vouched for
 
 
@@ -88,13 +91,14 @@ class WeightsUnpickler(GuardedUnpickler):
     Args:
         file: The pickle.
         storage: From a persistent id to a storage.
+        budget: What loading it may still cost.
     """
 
     dispatch = dict(GuardedUnpickler.dispatch)
 
-    def __init__(self, file, storage, **options):
-        super().__init__(file, **options)
-        self.persistent_load = storage
+    def __init__(self, file, storage, budget, **options):
+        super().__init__(file, budget, **options)
+        self._storage = storage
         self.safe = dict(_safe)
 
     def load(self):
@@ -118,12 +122,20 @@ class WeightsUnpickler(GuardedUnpickler):
             if (module, name) in table:
                 return table[module, name]
         refuse_missing(module, name)
+        module, name = module[:_LONGEST], name[:_LONGEST]
         raise pickle.UnpicklingError(
             f"load: Weights only load failed: the file names {module}.{name}, which is not on the "
             "list of what is safe to load. If you trust where the file came from, allow it by "
             f"torch.serialization.add_safe_globals([{name}]), or load all of it by "
             "torch.load(..., weights_only=False)"
         )
+
+    def persistent_load(self, pid):
+        self.budget.take_steps(_STORAGE)
+        return self._storage(pid)
+
+    def may_fill(self, owner):
+        return self._is_safe(type(owner))
 
     def _is_safe(self, value):
         return any(value is v for v in self.safe.values())
@@ -133,23 +145,29 @@ class WeightsUnpickler(GuardedUnpickler):
 
     def load_reduce(self):
         function, args = self.stack[-2:]
-        if not self._may_call(function):
-            raise _refusal("calls", function)
+        self._check_call(function, args)
         if function is rebuild_from_type:
-            inner, cls = args[:2]
-            if inner is function or not self._may_call(inner):
+            inner, cls, inner_args = args[:3]
+            if inner is function:
                 raise _refusal("calls", inner)
+            self._check_call(inner, inner_args)
             if not any(cls is c for c in CLASSES.values()) and not self._is_safe(cls):
                 raise _refusal("makes a tensor of", cls)
-        if function in (set, Counter, OrderedDict):
-            check_keys(_hashed(function, args))
         super().load_reduce()
 
     dispatch[pickle.REDUCE[0]] = load_reduce
 
+    def _check_call(self, function, args):
+        if not self._may_call(function):
+            raise _refusal("calls", function)
+        if type(args) is not tuple:
+            raise _refusal("gives a function", args)
+        charge(self, function, args)
+
     def load_newobj(self):
-        if not self._is_safe(self.stack[-2]):
-            raise _refusal("makes an object of", self.stack[-2])
+        cls, args = self.stack[-2:]
+        if not self._is_safe(cls) or type(args) is not tuple:
+            raise _refusal("makes an object of", cls)
         super().load_newobj()
 
     dispatch[pickle.NEWOBJ[0]] = load_newobj
@@ -157,6 +175,7 @@ class WeightsUnpickler(GuardedUnpickler):
     def load_build(self):
         owner, state = self.stack[-2:]
         if type(owner) is OrderedDict and type(state) is dict:
+            charge_state(self, state)
             owner.__dict__.update(state)
             self.stack.pop()
         elif self._is_safe(type(owner)):
@@ -167,16 +186,9 @@ class WeightsUnpickler(GuardedUnpickler):
     dispatch[pickle.BUILD[0]] = load_build
 
 
-def _hashed(function, args):
-    """What a set or mapping that is made of ``args`` would hash."""
-    members = [m for given in args if isinstance(given, (list, tuple)) for m in given]
-    if function is not OrderedDict:
-        return members
-    return [pair[0] for pair in members if isinstance(pair, (list, tuple)) and pair]
-
-
 def _refusal(action, value):
-    name = getattr(value, "__qualname__", None) or f"a {type(value).__name__}"
+    name = getattr(value, "__qualname__", None) if callable(value) else None
     return pickle.UnpicklingError(
-        f"load: Weights only load failed: the file {action} {name}, which is not safe"
+        f"load: Weights only load failed: the file {action} {name or brief(value)}, which is not "
+        "safe"
     )

@@ -8,17 +8,21 @@ it has one already, new files get other names, and one step makes them the check
 import contextlib
 import json
 import os
+import pickle
 import re
 import secrets
+import stat
 from pathlib import Path
 
 from rushlight.serialization import safetensors
-from rushlight.serialization.atomic import replacing
+from rushlight.serialization.atomic import noted, replacing, sweep
 from rushlight.serialization.checkpoint import load, save
+from rushlight.serialization.survey import get_unsafe_globals_in_checkpoint
 
 __all__ = ["load_sharded", "save_sharded"]
 
 _NAMES = ("model.safetensors", "pytorch_model.bin")
+_NOTE = ".shards"  # the ending of a file that says what is being written
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12,
           "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}  # fmt: skip
 
@@ -27,7 +31,8 @@ def save_sharded(tensors, folder, *, name="model.safetensors", max_shard_size="5
     """Write a state dict into files of at most ``max_shard_size``, and an index of them.
 
     What fits into one file becomes ``name`` itself, without an index. A tensor larger than a file
-    may be has a file of its own.
+    may be has a file of its own. The files of the checkpoint that was there before are deleted, if
+    their names are of the kind that this function gives and they hold tensors.
 
     Args:
         name: Its ending says the format: ``.safetensors``, or else that of ``torch.save``.
@@ -47,24 +52,34 @@ def save_sharded(tensors, folder, *, name="model.safetensors", max_shard_size="5
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    _finish_others(folder, name)
     single, index = folder / name, folder / f"{name}.index.json"
-    old = set(_weight_map(index).values()) if index.exists() else set()
+    old = _named(index)
     shards = _split(tensors, _bytes(max_shard_size))
-    if len(shards) == 1:
-        _write(shards[0], single)  # from now on the checkpoint: it goes before an index
-        _remove([index, *[folder / n for n in old]])
-        return single
-    names = _shard_names(folder, name, len(shards))
+    whole = len(shards) == 1
+    names = [] if whole else _shard_names(folder, name, len(shards))
+    files = [*names, *old]
+    with noted(folder, json.dumps({"name": name, "files": files}).encode(), _NOTE):
+        try:
+            if whole:
+                _write(shards[0], single)  # from now on the checkpoint: it goes before an index
+            else:
+                _write_shards(shards, names, index)
+            _remove([index if whole else single])
+        finally:  # the old ones; or the new ones, where an error came before the index
+            _remove_unnamed(folder, name, files)
+    return single if whole else index
+
+
+def _write_shards(shards, names, index):
     for shard, file in zip(shards, names, strict=True):
-        _write(shard, folder / file)
+        _write(shard, index.parent / file)
     facts = {
-        "metadata": {"total_size": sum(t.nbytes for t in tensors.values())},
+        "metadata": {"total_size": sum(t.nbytes for shard in shards for t in shard.values())},
         "weight_map": {key: f for shard, f in zip(shards, names, strict=True) for key in shard},
     }
     with replacing(index, "save_sharded") as file:
         file.write((json.dumps(facts, indent=2) + "\n").encode())
-    _remove([single, *[folder / n for n in old.difference(names)]])
-    return index
 
 
 def load_sharded(path, *, mmap=False):
@@ -115,6 +130,56 @@ def _read(path, mmap):
     if path.suffix == ".safetensors":
         return safetensors.load_file(path, mmap=mmap)
     return load(path, "cpu", mmap=mmap)
+
+
+def _named(index):
+    """The files that an index names; [] where there is none, or it is damaged."""
+    try:
+        return sorted(set(_weight_map(index).values()))
+    except (OSError, RuntimeError):
+        return []
+
+
+def _remove_unnamed(folder, name, files):
+    """Delete those of ``files`` in ``folder`` that are of no checkpoint any more.
+
+    An index may name any file. Only those are deleted whose names are of the kind that
+    ``save_sharded`` gives, and which hold tensors: a plain file, and no link to one.
+    """
+    stem, ending = map(re.escape, os.path.splitext(name))
+    ours = re.compile(rf"{stem}(-[0-9a-f]{{8}})?-[0-9]{{5,}}-of-[0-9]{{5,}}{ending}")
+    named = _named(folder / f"{name}.index.json")
+    paths = [folder / file for file in files if ours.fullmatch(file) and file not in named]
+    _remove([path for path in paths if _holds_tensors(path)])
+
+
+def _finish_others(folder, name):
+    """Delete the files that a killed process wrote for a checkpoint which it did not finish."""
+
+    def finish(note):
+        try:
+            facts = json.loads(note)
+            if facts["name"] != name:
+                return False
+            _remove_unnamed(folder, name, [file for file in facts["files"] if type(file) is str])
+        except (KeyError, RecursionError, TypeError, ValueError):  # it was killed as it wrote this
+            pass
+        return True
+
+    sweep(folder, _NOTE, finish)
+
+
+def _holds_tensors(path):
+    try:
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            return False
+        if path.suffix == ".safetensors":
+            safetensors.metadata(path)
+            return True
+        get_unsafe_globals_in_checkpoint(path)
+        return True
+    except (OSError, RuntimeError, ValueError, pickle.UnpicklingError):
+        return False
 
 
 def _remove(paths):

@@ -6,6 +6,7 @@ import pickle
 from typing import Any
 
 from rushlight.serialization.archive import MAGIC, Archive
+from rushlight.serialization.budget import Budget, file_name
 from rushlight.serialization.guard import GuardedUnpickler
 from rushlight.serialization.names import MISSING, VALUES
 from rushlight.serialization.safety import is_safe
@@ -14,18 +15,15 @@ __all__ = ["Survey", "get_unsafe_globals_in_checkpoint"]
 
 
 class _Nothing:
-    """Stands for whatever a stream names, calls or builds: it takes everything and does nothing."""
+    """Stands for whatever a stream names, calls or builds: it takes items and keeps none."""
 
-    def __new__(cls, *args, **options) -> Any:
-        return _NOTHING
+    def _take(self, *args):
+        return None
 
-    def _take(self, *args, **options):
-        return self
-
-    __call__ = __setitem__ = __setstate__ = append = extend = add = _take
+    __setitem__ = append = extend = add = _take
 
 
-_NOTHING: Any = object.__new__(_Nothing)
+_NOTHING: Any = _Nothing()
 
 
 class Survey(GuardedUnpickler):
@@ -36,8 +34,8 @@ class Survey(GuardedUnpickler):
         ids: The persistent ids in it, with element types and without objects.
     """
 
-    def __init__(self, file, **options):
-        super().__init__(file, **options)
+    def __init__(self, file, budget, **options):
+        super().__init__(file, budget, **options)
         self.names = set()
         self.ids = []
 
@@ -55,6 +53,22 @@ class Survey(GuardedUnpickler):
             raise pickle.UnpicklingError(
                 f"load: a damaged pickle: {type(error).__name__}: {error}"
             ) from error
+
+    def may_fill(self, owner):
+        return owner is _NOTHING
+
+    def load_reduce(self):
+        self.stack[-2:] = [_NOTHING]
+
+    def load_build(self):
+        self.stack.pop()
+
+    dispatch = {
+        **GuardedUnpickler.dispatch,
+        pickle.REDUCE[0]: load_reduce,
+        pickle.NEWOBJ[0]: load_reduce,
+        pickle.BUILD[0]: load_build,
+    }
 
     def find_class(self, module, name):
         found = self.current_name(module, name)
@@ -87,7 +101,9 @@ def get_unsafe_globals_in_checkpoint(f):
             "get_unsafe_globals_in_checkpoint: Expected input to be a checkpoint returned by "
             "torch.save"
         )
+    budget = Budget(file_name(f), f.seek(0, io.SEEK_END), "get_unsafe_globals_in_checkpoint")
     f.seek(0)
-    survey = Survey(io.BytesIO(Archive(f).read("data.pkl")))
+    source = Archive(f, budget)
+    survey = Survey(io.BytesIO(source.pickle()), budget)
     survey.load()
     return sorted(".".join(n) for n in survey.names if not is_safe(*n) and n not in MISSING)

@@ -15,6 +15,7 @@ from rushlight.compiler.code import load
 from rushlight.compiler.emit.target import host
 from rushlight.compiler.lowering import recording
 from rushlight.compiler.trace import Recorder
+from rushlight.serialization import atomic
 from rushlight.tensor import from_array
 from tests import conformance as c
 from tests.samples import SAMPLES
@@ -30,7 +31,7 @@ def place(tmp_path, monkeypatch):
 
 
 def entry(place):
-    (path,) = place.iterdir()
+    (path,) = place.glob("*.o")
     return path
 
 
@@ -43,10 +44,11 @@ def test_kept_and_found(place):
     assert cache.get("a") == b"two"
     assert cache.get("b") == b""
     assert cache.get("c") is None
-    assert len(list(place.iterdir())) == 2
+    assert len(list(place.glob("*.o"))) == 2
     if hasattr(os, "geteuid"):
         assert place.stat().st_mode & 0o777 == 0o700
-        assert all(p.stat().st_mode & 0o777 == 0o600 for p in place.iterdir())
+        assert all(p.stat().st_mode & 0o777 == 0o600 for p in place.glob("*.o"))
+        assert (place / "new").stat().st_mode & 0o777 == 0o700
 
 
 def test_code_that_was_kept_runs():
@@ -159,17 +161,37 @@ def test_a_failed_write_leaves_nothing(place, monkeypatch):
     monkeypatch.setattr(os, "fsync", full)
     cache.put("a", b"new")
     monkeypatch.undo()
-    assert [p.suffix for p in place.iterdir()] == [".o"]
+    assert sorted(p.suffix for p in place.rglob("*")) == ["", ".o"]
 
 
 def test_the_least_recently_used_go_first(monkeypatch):
     monkeypatch.setattr(cache, "_LIMIT", 1000)
+    monkeypatch.setattr(cache, "_BETWEEN", 0)  # at every put
     for i in range(2):
         cache.put(str(i), bytes(400))
         os.utime(cache._path(str(i)), (i, i))
     assert cache.get("0")
     cache.put("2", bytes(400))
     assert [cache.get(str(i)) is not None for i in range(3)] == [True, False, True]
+
+
+def test_the_folder_is_looked_through_seldom_and_stays_within_its_limit(place, monkeypatch):
+    monkeypatch.setattr(cache, "_LIMIT", 100_000)
+    monkeypatch.setattr(cache, "_BETWEEN", 20_000)
+    evict, looks = cache._evict, []
+    monkeypatch.setattr(cache, "_evict", lambda place: (looks.append(1), evict(place)))
+    for i in range(400):
+        cache.put(str(i), bytes(1000))
+    assert 8 <= len(looks) <= 40  # 20 on average: 400 kB, one for each 20
+    assert sum(path.stat().st_size for path in place.glob("*.o")) < 250_000
+
+
+def test_what_a_killed_writer_left_is_deleted_by_the_next(place):
+    cache.put("a", b"one")
+    left = place / "new" / f".rushlight-{atomic._system()}-0.tmp"
+    left.write_bytes(b"half")
+    cache.put("b", b"two")
+    assert not left.exists() and cache.get("b") == b"two"
 
 
 @pytest.mark.parametrize("system", ["linux", "darwin", "win32"])
@@ -248,6 +270,6 @@ def test_an_entry_under_the_name_of_another_is_ignored(place):
     cache.put("a", b"payload")
     path = entry(place)
     cache.put("b", b"other")
-    (other,) = set(place.iterdir()) - {path}
+    (other,) = set(place.glob("*.o")) - {path}
     path.write_bytes(other.read_bytes())
     assert cache.get("a") is None and cache.get("b") == b"other"

@@ -1,0 +1,130 @@
+"""What a file may give the functions that it calls under ``weights_only``, and what a call costs.
+
+A function that goes through its argument is given a plain container, whose length is its cost. A
+tensor of 2⁴⁰ elements fits into a file of 600 bytes, where all of them are one number.
+"""
+
+import pickle
+from collections import Counter, OrderedDict
+
+from rushlight.device import device
+from rushlight.serialization import names
+from rushlight.serialization.guard import brief
+from rushlight.storage import span
+from rushlight.tensor import Size, Tensor
+
+__all__ = ["charge"]
+
+_CALL = 5  # steps of any call
+_CONTAINER = 10  # steps of a new container, however empty
+_TENSOR = 40
+_PARAMETER = 20
+_ELEMENT = 4  # steps of an element that is put into a new container
+_SCALARS = (bool, int, float, complex, str, bytes, type(None), device)
+_CONTAINERS = (list, tuple, dict, set, frozenset, Size)
+
+
+def charge(unpickler, function, args):
+    """Check what ``function`` is given, and take what the call costs from the budget.
+
+    Functions that the user vouches for are not checked.
+
+    Raises:
+        pickle.UnpicklingError: the arguments are not those that ``save`` writes.
+        RuntimeError: the budget is exceeded.
+    """
+    unpickler.budget.take_steps(_CALL)
+    rule = _RULES.get(id(function))
+    if rule is not None:
+        rule(unpickler, function, args)
+
+
+def _refuse(function, value):
+    raise pickle.UnpicklingError(
+        f"load: Weights only load failed: the file gives {function.__name__} {brief(value)}, "
+        "which is not safe"
+    )
+
+
+def _scalars(unpickler, function, args):
+    for arg in args:
+        if type(arg) not in _SCALARS:
+            _refuse(function, arg)
+        if isinstance(arg, (str, bytes)):
+            unpickler.budget.take_steps(len(arg))
+
+
+def _copied(unpickler, function, args):
+    """The bytes of a new text or bytearray."""
+    for arg in args:
+        if type(arg) not in (str, bytes, list, tuple):
+            _refuse(function, arg)
+        unpickler.budget.take_bytes(len(arg), f"what {function.__name__} gives")
+        unpickler.budget.take_steps(len(arg) >> 6 if type(arg) in (str, bytes) else len(arg))
+
+
+def _collected(unpickler, function, args):
+    """A new container of an old one's elements, or of pairs."""
+    unpickler.budget.take_steps(_CONTAINER)
+    for given in args:
+        if type(given) not in _CONTAINERS:
+            _refuse(function, given)
+        unpickler.budget.take_steps(_ELEMENT * len(given))
+        if function is OrderedDict and not isinstance(given, dict):
+            for pair in given:
+                if type(pair) not in (list, tuple) or len(pair) != 2:
+                    _refuse(function, pair)
+            given = [key for key, _ in given]
+        if function is not Size:
+            unpickler.check_keys(given)
+
+
+def _tensor(unpickler, function, args):
+    unpickler.budget.take_steps(_TENSOR)
+    if args and names.marks(args[-1]):  # they are resolved in a copy of what the tensor spans
+        storage, _, size, stride = args[:4]
+        names.check_geometry(0, size, stride)
+        most = storage.nbytes() if isinstance(storage, names.Storage) else 0
+        needed = span(size, stride) * 16  # bytes of the widest dtype
+        unpickler.budget.take_bytes(min(most, needed), "a tensor marked conj or neg")
+
+
+def _parameter(unpickler, function, args):
+    unpickler.budget.take_steps(_PARAMETER)
+    if not args or not isinstance(args[0], Tensor):
+        _refuse(function, args[0] if args else None)
+    for state in args[3:]:
+        charge_state(unpickler, state)
+
+
+def _typed(unpickler, function, args):
+    unpickler.budget.take_steps(_PARAMETER)
+    for state in args[3:]:
+        charge_state(unpickler, state)
+
+
+def charge_state(unpickler, state):
+    """Check and charge the attributes that an object is given."""
+    for part in state if type(state) is tuple else (state,):
+        if part is None:
+            continue
+        if type(part) is not dict or not all(type(key) is str for key in part):
+            raise pickle.UnpicklingError(
+                f"load: Weights only load failed: attributes are a dict of texts, not {brief(part)}"
+            )
+        unpickler.budget.take_steps(_ELEMENT * len(part))
+        unpickler.check_keys(part)
+
+
+_RULES = {
+    id(function): rule
+    for rule, functions in {
+        _scalars: (complex, device, names.get_layout),
+        _copied: (names.encode, names.make_bytearray),
+        _collected: (set, Counter, OrderedDict, Size),
+        _tensor: (names.rebuild_tensor, names.rebuild_tensor_v2, names.rebuild_tensor_v3),
+        _parameter: (names.rebuild_parameter, names.rebuild_parameter_with_state),
+        _typed: (names.rebuild_from_type,),
+    }.items()
+    for function in functions
+}
