@@ -150,18 +150,26 @@ class Wrapper:
                 lock = source.name(threading.RLock())
                 blocks.enter_context(source.block(f"with {lock}:"))
             held.number_lines(first)
-            if held.slots:
-                source.line("held.own_gradients()")
-            source.line(f"found = program.run([{', '.join(fresh)}], held.arrays)")
+            for c in fresh.values():
+                if c.value.id in changed:
+                    source.line(f"stamp({names[c.value.id][1]})")
+            written = [i for i, (_, v) in enumerate(held.captured) if v.id in changed]
+            run = f"found = program.run([{', '.join(fresh)}], held.arrays)"
+            if written or held.slots:
+                source.line("held.begin()")
+                with source.block("try:"):
+                    source.line(run)
+                with source.block("except Exception as error:"):
+                    source.line("held.undo(error)")
+                    source.line("raise")
+            else:
+                source.line(run)
         if first:
             with source.block("except BaseException:"):
                 source.line("back()")
                 source.line("raise")
-        for c in fresh.values():
-            if c.value.id in changed:
-                source.line(f"stamp({names[c.value.id][1]})")
-        held.note_written([i for i, (_, v) in enumerate(held.captured) if v.id in changed])
-        if held.written or held.slots:
+        held.note_written(written)
+        if held.slots:
             source.line("held.finish()")
 
     # Effects ----------------------------------------------------------------------------
