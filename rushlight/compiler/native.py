@@ -115,9 +115,8 @@ class NativeProgram:
         for segment, native in self.segments:
             if not native:
                 segment(state)
-            elif segment(address):
-                self.states.append(state)
-                return self._failed(arrays, held)
+            elif end := segment(address):
+                return self._failed(end, arrays, held)
         found = [make() for make in state.makers]
         self.states.append(state)
         return found
@@ -128,8 +127,13 @@ class NativeProgram:
             self.fallback = Program(*self.recorded)
         return self.fallback.run(arrays, held)
 
-    def _failed(self, arrays, held):
-        """Raise the error of a check that failed: the replay meets it before it writes."""
+    def _failed(self, end, arrays, held):
+        """Raise what a signal's handler raised, or the error of a check that failed.
+
+        The replay meets the latter before it writes.
+        """
+        if end < 0:
+            threads.raise_error()
         try:
             self._replay(arrays, held)
         except Exception as error:

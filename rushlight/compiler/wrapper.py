@@ -5,7 +5,6 @@ recorded one, gives the program its arrays, and makes of what it gives the resul
 effects that the call had.
 """
 
-import threading
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
@@ -30,6 +29,7 @@ from rushlight.compiler.simplify import alive, operands
 from rushlight.compiler.trace import Grad, key_of
 from rushlight.compiler.undo import remember
 from rushlight.errors import TraceError
+from rushlight.locks import new_lock
 from rushlight.tensor import Tensor
 
 __all__ = ["Wrapper"]
@@ -147,7 +147,7 @@ class Wrapper:
                 blocks.enter_context(source.block("try:"))
             if any(live.number is not None for live in held.lives):
                 # Other threads may call with other numbers.
-                lock = source.name(threading.RLock())
+                lock = source.name(new_lock())
                 blocks.enter_context(source.block(f"with {lock}:"))
             held.number_lines(first)
             for c in fresh.values():

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from rushlight import locks
+
 __all__ = ["Target", "host"]
 
 _L1, _L2 = 32 << 10, 512 << 10  # bytes, where the machine doesn't say
@@ -125,6 +127,7 @@ def host():
 
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
+    _adopt_lock(llvm)
     triple = llvm.get_process_triple()
     cpu = llvm.get_host_cpu_name()
     has = _features(llvm)
@@ -147,6 +150,13 @@ def host():
         streams=cpu.startswith("znver"),
         key=f"llvm {version} {triple} {cpu} {features} {l1} {l2}",
     )
+
+
+def _adopt_lock(llvm):
+    """Have a fork wait until no thread is inside LLVM, or the child could never compile."""
+    lock = getattr(getattr(llvm.ffi.lib, "_lock", None), "_lock", None)
+    if hasattr(lock, "_is_owned"):
+        locks.adopt(lock, awaited=True)
 
 
 def _features(llvm) -> dict[str, bool]:
