@@ -301,8 +301,15 @@ class inference_mode(_Decorator):
     def __enter__(self):
         global inferred
         inferred = inferred or self.mode
-        self.was = state.inference, set_grad(not self.mode)
-        state.inference = self.mode
+        inference, grad = self.was = state.inference, state.grad
+        try:
+            set_grad(not self.mode)
+            state.inference = self.mode
+            return
+        except BaseException:  # an interrupt: nobody will leave the region
+            state.inference = inference
+            set_grad(grad)
+            raise
 
     def __exit__(self, *exc):
         state.inference, grad = self.was

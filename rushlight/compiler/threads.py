@@ -117,7 +117,7 @@ class Pool:
         if error is not None:
             raise error
         words = (ctypes.c_void_p * 3).from_address(self.library.address("raised"))
-        raised, words[:] = words[:], (None, None, None)
+        raised, words[:] = words[:], [None, None, None]
         _restore(*raised)
         raise KeyboardInterrupt  # an interrupt of this function took the other one's place
 
