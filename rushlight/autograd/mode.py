@@ -39,8 +39,14 @@ class _State(threading.local):
     autocast: Any = None  # what casts the operands of operations, in an autocast region
     dispatch = True  # __torch_function__ of subclasses is honoured
     reasons = 0  # of this thread, among those that ``intercept`` counts
+    counted = False  # whether ``grad_off`` counts this thread
+
+    def __init__(self):  # in each thread: all in one dict, which can be given back in one step
+        self.__dict__.update({k: v for k, v in vars(_State).items() if k[0] != "_"})
 
 
+#: What of a thread's state is a reason to leave the fast path, unless it is None.
+_REASONS = "recorder", "anomaly", "profiler", "packing", "autocast"
 state = _State()
 _lock = locks.new_lock(awaited=True)
 
@@ -81,6 +87,27 @@ def _count(change):
         state.reasons += change
 
 
+def snapshot():
+    """This thread's state. Whoever changes it in many places gives it back at the end::
+
+    finally:
+        mode.state.__dict__.update(before)  # in one step that no interrupt splits
+        mode.recount()
+    """
+    own = state.__dict__.copy()
+    del own["reasons"], own["counted"]
+    return own
+
+
+def recount():
+    """Have the counts follow this thread's state: an interrupt may have left them too high."""
+    global grad_off
+    _count(sum(getattr(state, name) is not None for name in _REASONS) - state.reasons)
+    with _lock:
+        grad_off += (not state.grad) - state.counted
+        state.counted = not state.grad
+
+
 def set_grad(enabled):
     """Turn recording on or off in this thread; returns what it was. See ``exchange``."""
     global grad_off
@@ -91,6 +118,7 @@ def set_grad(enabled):
         state.grad = True
     with _lock:
         grad_off += -1 if enabled else 1
+        state.counted = not enabled
     try:
         return was
     finally:

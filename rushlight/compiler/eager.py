@@ -196,10 +196,14 @@ def _closed(function, values):
 def _compiled(key, make):
     with _lock:
         if key not in _kernels:
+            before = mode.snapshot()
             try:
                 found = make()
             except Exception:  # of whatever kind: NumPy computes it, and says what is wrong
                 found = None
+            finally:
+                mode.state.__dict__.update(before)
+                mode.recount()
             _kernels[key] = found
             if len(_kernels) > _MOST:
                 _kernels.popitem(last=False)

@@ -42,6 +42,7 @@ class Entry:
 
     def __init__(self, function, args, kwargs, moving=False):
         begin = time.perf_counter()
+        before = mode.snapshot()
         with recording_lock:
             try:
                 recorder = self._attempt(function, args, kwargs, True, moving)
@@ -50,6 +51,9 @@ class Entry:
                     raise
                 # Code that knows a number or an array by its type takes no other for one.
                 recorder = self._attempt(function, args, kwargs, False, False)
+            finally:
+                mode.state.__dict__.update(before)
+                mode.recount()
             if self.refusal is not None:
                 self.wrapper = Wrapper(args, kwargs, moving)
                 self.wrapper.run_eagerly(function, recorder, self.refusal)
@@ -87,7 +91,6 @@ class Entry:
             try:
                 self._record(function, recorder, found)
             except BaseException:  # an interrupt may have come while things were put back
-                mode.exchange("recorder", None)
                 self._take_back(recorder)
                 raise
         return recorder

@@ -68,7 +68,7 @@ class Lines:
 
     def _enter(self, frame, event, argument):
         ours = frame.f_code.co_filename.startswith((PACKAGE, "<call of"))
-        return self._local() if ours and not _unsafe(frame) else None
+        return self._local() if ours else None
 
     def _local(self):
         before = 0
@@ -78,6 +78,8 @@ class Lines:
             if event == "line":
                 line, path = frame.f_lineno, frame.f_code.co_filename
                 if not _leaves(path, before, line):
+                    if self.count == self.at and _unsafe(frame):
+                        self.at += 1
                     if self.count == self.at:
                         sys.settrace(None)
                         self.where = f"{path}:{line}"

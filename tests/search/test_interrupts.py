@@ -4,10 +4,6 @@ import gc
 import os
 import random
 import signal
-import subprocess
-import sys
-import threading
-import time
 
 import numpy as np
 import pytest
@@ -290,7 +286,7 @@ class Modes(Scene):
     def act(self):
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16), torch.inference_mode():
             torch.ones(2) + 1
-        with torch.autograd.detect_anomaly(), torch.set_grad_enabled(False):
+        with torch.autograd.detect_anomaly(), torch.no_grad(), torch.enable_grad():
             torch.ones(2) + 1
 
     def check(self, interrupted):
