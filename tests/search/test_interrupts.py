@@ -352,13 +352,13 @@ def search(walk, name, count):
 
 @pytest.mark.parametrize("name", SCENES)
 def test_an_interrupt_at_a_line(name):
-    search(at_lines, name, 25)
+    search(at_lines, name, 10)
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers here")
 @pytest.mark.parametrize("name", [s for s in SCENES if s != "modes"])
 def test_an_interrupt_at_an_instant(name):
-    search(at_instants, name, 25)
+    search(at_instants, name, 10)
 
 
 @pytest.mark.slow
