@@ -170,8 +170,8 @@ class autocast:
 
     def __enter__(self):
         kind = self.device
-        outside = is_autocast_enabled(kind), get_autocast_dtype(kind), local.cache_enabled
-        outside += (local.nesting,)
+        enabled, dtype = is_autocast_enabled(kind), get_autocast_dtype(kind)
+        outside = enabled, dtype, local.cache_enabled, local.nesting
         try:
             self._outside.append(outside)
             self._set(self._enabled, self.fast_dtype, self._cache_enabled, local.nesting + 1)
