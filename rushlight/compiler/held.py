@@ -23,17 +23,15 @@ __all__ = ["Held"]
 class Slot:
     """The gradient of one leaf, in memory that is used again while nobody else looks at it."""
 
-    __slots__ = ("given", "leaf", "tensor", "value")
+    __slots__ = ("leaf", "tensor", "value")
 
     def __init__(self, leaf, value):
         self.leaf, self.value = leaf, value
-        self.given: bool  # whether the leaf had this gradient before the run
         self.tensor: Any = None
         self.renew()
 
     def renew(self):
         """Take new memory; who holds the old keeps it."""
-        self.given = False
         self.tensor = from_array(np.empty(self.value.shape, self.value.dtype))
 
     @property
@@ -42,9 +40,9 @@ class Slot:
         return None if self.tensor is None else self.tensor.array
 
     def references(self):
-        """How many hold the tensor or its array, but for the leaf."""
+        """How many hold the tensor, but for the leaf; how many hold its array."""
         tensor = self.tensor
-        return getrefcount(tensor) - (self.leaf._grad is tensor) + getrefcount(tensor.array)
+        return getrefcount(tensor) - (self.leaf._grad is tensor), getrefcount(tensor.array)
 
 
 class Place:
@@ -115,7 +113,7 @@ class Held:
         self.arrays: tuple = ()
         self._gather()
         self.names["settled"] = True
-        self.alone = self.slots[0].references() if self.slots else 0
+        self.alone = self.slots[0].references() if self.slots else (0, 0)
 
     def note_written(self, positions):
         """Note which the program writes, once all lines that name tensors are known."""
@@ -211,12 +209,14 @@ class Held:
             cell[1] += 1
         for view in views:
             view.seen = now
-        alone, names = self.alone, self.names
+        (tensors, arrays), names = self.alone, self.names
         for s in self.slots:
             tensor, leaf = s.tensor, s.leaf
-            s.given = given = leaf._grad is tensor
-            count = getrefcount(tensor) - given
-            if tensor is None or tensor.node or count + getrefcount(tensor.array) != alone:
+            if (
+                getrefcount(tensor) - (leaf._grad is tensor) != tensors  # as for None, always
+                or tensor.node is not None
+                or getrefcount(tensor.array) != arrays
+            ):
                 names["settled"] = False
                 s.renew()
             else:
@@ -226,14 +226,11 @@ class Held:
             names["settled"] = True
 
     def undo(self, error):
-        """After ``begin``, where ``error`` came before anything was written: nothing happened."""
+        """After ``begin``, where ``error`` came before anything was written: count no write."""
         if not getattr(error, "came_first", False):
             return
         for cell in self.clocks[0] if self.clocks else ():
             cell[1] -= 1
-        for s in self.slots:
-            if s.given:
-                s.leaf._grad = s.tensor
 
     def finish(self):
         """After a run: give the leaves their gradients."""
