@@ -196,8 +196,7 @@ class Held:
     def begin(self):
         """Before a run: mark the tensors that it writes, and have gradients' memory to itself.
 
-        Gradients that somebody else holds keep their memory. A leaf has none during the run, or
-        an interrupt would leave it one that is written in parts.
+        Gradients that somebody else holds keep their memory.
         """
         if self.clocks is None:
             written = [self.tensors[i] for i in self.written]
@@ -211,26 +210,30 @@ class Held:
             view.seen = now
         (tensors, arrays), names = self.alone, self.names
         for s in self.slots:
-            tensor, leaf = s.tensor, s.leaf
+            tensor = s.tensor
             if (
-                getrefcount(tensor) - (leaf._grad is tensor) != tensors  # as for None, always
+                getrefcount(tensor) - (s.leaf._grad is tensor) != tensors  # as for None, always
                 or tensor.node is not None
                 or getrefcount(tensor.array) != arrays
             ):
                 names["settled"] = False
                 s.renew()
-            else:
-                leaf._grad = None
         if not names["settled"]:
             self._gather()
             names["settled"] = True
 
-    def undo(self, error):
-        """After ``begin``, where ``error`` came before anything was written: count no write."""
-        if not getattr(error, "came_first", False):
+    def fail(self, error):
+        """After ``begin``: ``error`` ended the run, before it wrote anything or in the middle.
+
+        Then gradients may be written in parts, and their leaves have none.
+        """
+        if getattr(error, "came_first", False):
+            for cell in self.clocks[0] if self.clocks else ():
+                cell[1] -= 1
             return
-        for cell in self.clocks[0] if self.clocks else ():
-            cell[1] -= 1
+        for s in self.slots:
+            if s.leaf._grad is s.tensor:
+                s.leaf._grad = None
 
     def finish(self):
         """After a run: give the leaves their gradients."""

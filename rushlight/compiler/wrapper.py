@@ -159,8 +159,8 @@ class Wrapper:
                 source.line("held.begin()")
                 with source.block("try:"):
                     source.line(run)
-                with source.block("except Exception as error:"):
-                    source.line("held.undo(error)")
+                with source.block("except BaseException as error:"):
+                    source.line("held.fail(error)")
                     source.line("raise")
             else:
                 source.line(run)

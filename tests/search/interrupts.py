@@ -120,7 +120,7 @@ def interrupted(scene, interrupt):
     try:
         with interrupt:
             scene.act()
-    except Interrupt:
+    except (Interrupt, KeyboardInterrupt):  # the latter where a callback lost the former
         return True
     return False
 

@@ -103,7 +103,10 @@ define i64 @parallel(ptr %kernel, ptr %args, i64 %chunks, ptr %since.given) {
   br i1 %started, label %sit, label %first
 first:
   br i1 %several, label %begin, label %sit
-begin:
+begin:  ; a signal that waits would be lost in the callback
+  %early = call i1 @look(ptr %since)
+  br i1 %early, label %stopped, label %call
+call:
   %unable = call i32 %start()
   %able = icmp eq i32 %unable, 0
   br i1 %able, label %sit, label %stopped
