@@ -16,7 +16,8 @@ import numpy as np
 
 from rushlight.compiler import cache
 from rushlight.compiler.code import load
-from rushlight.compiler.emit.pool import PYTHON, SEATS, pool_module
+from rushlight.compiler.emit.pool import SEATS, pool_module
+from rushlight.compiler.emit.signals import PYTHON
 from rushlight.compiler.emit.target import host
 from rushlight.locks import around_fork, new_lock
 from rushlight.threads import available_cores, get_num_threads

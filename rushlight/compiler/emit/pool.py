@@ -42,18 +42,10 @@ who did which chunk. It changes its own only where that is another one: that tak
 """
 
 from rushlight.compiler.emit.float_mode import mode_functions
+from rushlight.compiler.emit.signals import signal_functions
 from rushlight.compiler.emit.waiting import waiting_functions
 
-__all__ = ["PYTHON", "SEATS", "pool_module"]
-
-#: What the pool calls of Python's: the names in its code and in Python's.
-PYTHON = {
-    "this_thread": "PyThread_get_thread_ident",
-    "take_lock": "PyGILState_Ensure",
-    "run_handlers": "PyErr_CheckSignals",
-    "fetch_error": "PyErr_Fetch",
-    "give_lock": "PyGILState_Release",
-}
+__all__ = ["SEATS", "pool_module"]
 
 SEATS = 8  # callers at the same time, each with a workspace; one more waits
 _SHARES = 64  # at most: where there are more threads, several begin with the same
@@ -82,9 +74,6 @@ _STATE = """
 @closed = global i64 0              ; when it had closed the gate
 @patience = global i64 0            ; how often an idle worker looks before it sleeps
 @start = global ptr null            ; i32(): starts the workers at the first round; 1: it raised
-@main = global i64 0                ; Python's main thread
-@interval = global i64 0            ; of the clock, between two looks for signals; 0: none
-@raised = global [3 x ptr] zeroinitializer  ; by a signal's handler: type, value, trace
 """
 
 _CALLER = """
@@ -169,52 +158,6 @@ define internal void @rise(i64 %seat) alwaysinline {
   %mine = getelementptr i32, ptr @seats, i64 %seat
   store atomic i32 0, ptr %mine release, align 4
   ret void
-}
-
-define internal i1 @due(ptr %since) alwaysinline {  ; whether it is time to look for signals
-  %now = call i64 @clock()
-  %then = load i64, ptr %since
-  %new = icmp eq i64 %then, 0
-  br i1 %new, label %note, label %ask
-note:
-  store i64 %now, ptr %since
-  ret i1 0
-ask:
-  %passed = sub i64 %now, %then
-  %interval = load i64, ptr @interval
-  %less = sub i64 %interval, 1
-  %long = icmp ugt i64 %passed, %less
-  br i1 %long, label %who, label %no
-who:
-  %me = call LONG @this_thread()
-  %main = load LONG, ptr @main
-  %python = icmp eq LONG %me, %main
-  ret i1 %python
-no:
-  ret i1 0
-}
-
-declare LONG @this_thread()
-declare i32 @take_lock()
-declare i32 @run_handlers()
-declare void @fetch_error(ptr, ptr, ptr)
-declare void @give_lock(i32)
-
-define internal i1 @look(ptr %since) noinline {  ; have handlers run; whether one raised
-  %lock = call i32 @take_lock()
-  %result = call i32 @run_handlers()
-  %raised = icmp ne i32 %result, 0
-  br i1 %raised, label %keep, label %done
-keep:
-  %value = getelementptr ptr, ptr @raised, i64 1
-  %trace = getelementptr ptr, ptr @raised, i64 2
-  call void @fetch_error(ptr @raised, ptr %value, ptr %trace)
-  br label %done
-done:
-  call void @give_lock(i32 %lock)
-  %now = call i64 @clock()
-  store i64 %now, ptr %since
-  ret i1 %raised
 }
 
 define internal i64 @sit(i64 %seats) {  ; the number of a seat that was free, among the first
@@ -628,7 +571,8 @@ def pool_module(triple, futex=True):
         "AWAY": 10_000,
         "VAIN": 3,
         "NONE": 1 << 62,
-        "LONG": "i32" if "windows" in triple else "i64",
     }.items():
         text = text.replace(name, str(value))
-    return text + mode_functions(triple) + waiting_functions(triple, futex)
+    return (
+        text + mode_functions(triple) + waiting_functions(triple, futex) + signal_functions(triple)
+    )
