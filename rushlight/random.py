@@ -19,13 +19,13 @@ PyTorch 2.13, against which the tests check every function.
 
 import contextlib
 import os
-import threading
 from typing import Any
 
 import numpy as np
 
 from rushlight.autograd import mode
 from rushlight.device import CPU, device
+from rushlight.locks import new_lock
 
 __all__ = [
     "Generator", "default_generator", "fork_rng", "get_rng_state", "initial_seed", "manual_seed",
@@ -79,7 +79,7 @@ class Generator:
         if device is not None:
             _require_cpu(device)
         _refuse_trace()
-        self.lock = threading.RLock()
+        self.lock = new_lock(awaited=True)
         self.normal = None
         self._engine = None
         self._seed = DEFAULT_SEED
@@ -105,9 +105,7 @@ class Generator:
             raise ValueError(f"manual_seed: {seed} is outside [-2**63, 2**64 - 1]")
         _refuse_trace()
         with self.lock:
-            self._seed = seed % 2**64
-            self._pending = True
-            self.normal = None
+            self._seed, self._pending, self.normal = seed % 2**64, True, None
         return self
 
     def seed(self):
@@ -261,14 +259,6 @@ def _require_cpu(d):
 
 default_generator = Generator()
 default_generator.seed()
-
-if hasattr(os, "register_at_fork"):
-    # A process forked while another thread draws must not inherit a lock that nobody frees.
-    os.register_at_fork(
-        before=default_generator.lock.acquire,
-        after_in_parent=default_generator.lock.release,
-        after_in_child=default_generator.lock.release,
-    )
 
 
 def manual_seed(seed):

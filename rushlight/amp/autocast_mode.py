@@ -170,20 +170,25 @@ class autocast:
 
     def __enter__(self):
         kind = self.device
-        outside = is_autocast_enabled(kind), get_autocast_dtype(kind), local.cache_enabled
-        self._outside.append(outside)
-        local.nesting += 1
-        self._set(self._enabled, self.fast_dtype, self._cache_enabled)
-        return self
+        enabled, dtype = is_autocast_enabled(kind), get_autocast_dtype(kind)
+        outside = enabled, dtype, local.cache_enabled, local.nesting
+        try:
+            self._outside.append(outside)
+            self._set(self._enabled, self.fast_dtype, self._cache_enabled, local.nesting + 1)
+            return self
+        except BaseException:  # an interrupt: nobody will leave the region
+            self._set(*outside)
+            self._outside = [o for o in self._outside if o is not outside]
+            raise
 
     def __exit__(self, *exc):
-        local.nesting -= 1
+        self._set(*self._outside.pop())
         if not local.nesting:
             local.cache.clear()
-        self._set(*self._outside.pop())
         return False
 
-    def _set(self, enabled, dtype, cache_enabled):
+    def _set(self, enabled, dtype, cache_enabled, nesting):
+        local.nesting = nesting
         local.enabled[self.device], local.dtypes[self.device] = enabled, dtype
         local.cache_enabled = cache_enabled
         _follow(self.device)

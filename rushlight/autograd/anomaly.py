@@ -9,11 +9,8 @@ __all__ = [
 
 def _set(check_nan):
     """Turn detection on (a bool: whether nan counts) or off (None); returns what it was."""
-    was = mode.state.anomaly
-    mode.state.anomaly = check_nan
-    # Operations must leave their fast path, to note where they were called.
-    mode.add_intercept((check_nan is not None) - (was is not None))
-    return was
+    # Operations leave their fast path, to note where they were called.
+    return mode.exchange("anomaly", check_nan)
 
 
 class detect_anomaly:

@@ -11,6 +11,8 @@ import inspect
 import threading
 from typing import Any
 
+from rushlight import locks
+
 __all__ = [
     "enable_grad", "inference_mode", "is_grad_enabled", "is_inference_mode_enabled", "live",
     "no_grad", "recorder", "set_grad_enabled",
@@ -18,6 +20,7 @@ __all__ = [
 
 grad_off = 0
 intercept = 0
+_shared = 0  # those that ``intercept`` counts and that are no single thread's
 #: Whether anybody was ever in inference mode: what is made there must not be saved for a gradient.
 inferred = False
 
@@ -35,28 +38,101 @@ class _State(threading.local):
     roots: Any = None  # the nodes that the backward which runs now started from
     autocast: Any = None  # what casts the operands of operations, in an autocast region
     dispatch = True  # __torch_function__ of subclasses is honoured
+    reasons = 0  # of this thread, among those that ``intercept`` counts
+    counted = False  # whether ``grad_off`` counts this thread
+
+    def __init__(self):  # in each thread: all in one dict, which can be given back in one step
+        self.__dict__.update({k: v for k, v in vars(_State).items() if k[0] != "_"})
 
 
+#: What of a thread's state is a reason to leave the fast path, unless it is None.
+_REASONS = "recorder", "anomaly", "profiler", "packing", "autocast"
 state = _State()
-_lock = threading.Lock()
+_lock = locks.new_lock(awaited=True)
 
 
 def add_intercept(n):
-    """Count ``n`` more (or fewer) reasons to leave the fast path."""
-    global intercept
+    """Count ``n`` more (or fewer) reasons, of all threads, to leave the fast path."""
+    global intercept, _shared
     with _lock:
         intercept += n
+        _shared += n
+
+
+def exchange(name, value):
+    """Set what this thread has as ``name``, a reason to leave the fast path unless it is None.
+
+    Returns what it was. An interrupt may come between any two lines: the count is raised before
+    the value is there and lowered after it is gone, since a count too high only costs time. A
+    value is set in the very last step, so that either the caller learns of it or it is not set.
+    """
+    own = state.__dict__
+    was = getattr(state, name)
+    if value is None and was is not None:
+        own[name] = None
+        _count(-1)
+        return was
+    if value is not None and was is None:
+        _count(1)
+    try:
+        return was
+    finally:
+        own[name] = value
+
+
+def _count(change):
+    global intercept
+    with _lock:
+        intercept += change
+        state.reasons += change
+
+
+def snapshot():
+    """This thread's state. Whoever changes it in many places gives it back at the end::
+
+    finally:
+        mode.state.__dict__.update(before)  # in one step that no interrupt splits
+        mode.recount()
+    """
+    own = state.__dict__.copy()
+    del own["reasons"], own["counted"]
+    return own
+
+
+def recount():
+    """Have the counts follow this thread's state: an interrupt may have left them too high."""
+    global grad_off
+    _count(sum(getattr(state, name) is not None for name in _REASONS) - state.reasons)
+    with _lock:
+        grad_off += (not state.grad) - state.counted
+        state.counted = not state.grad
 
 
 def set_grad(enabled):
-    """Turn recording on or off in this thread; returns what it was."""
+    """Turn recording on or off in this thread; returns what it was. See ``exchange``."""
     global grad_off
     was = state.grad
-    if enabled is not was:
-        with _lock:
-            grad_off += -1 if enabled else 1
+    if enabled is was:
+        return was
+    if enabled:
+        state.grad = True
+    with _lock:
+        grad_off += -1 if enabled else 1
+        state.counted = not enabled
+    try:
+        return was
+    finally:
         state.grad = enabled
-    return was
+
+
+def _forget_other_threads():
+    """In a forked child: count this thread's reasons alone."""
+    global grad_off, intercept
+    grad_off = 0 if state.grad else 1
+    intercept = _shared + state.reasons
+
+
+locks.around_fork(in_child=_forget_other_threads)
 
 
 def is_grad_enabled():
@@ -253,8 +329,15 @@ class inference_mode(_Decorator):
     def __enter__(self):
         global inferred
         inferred = inferred or self.mode
-        self.was = state.inference, set_grad(not self.mode)
-        state.inference = self.mode
+        inference, grad = self.was = state.inference, state.grad
+        try:
+            set_grad(not self.mode)
+            state.inference = self.mode
+            return
+        except BaseException:  # an interrupt: nobody will leave the region
+            state.inference = inference
+            set_grad(grad)
+            raise
 
     def __exit__(self, *exc):
         state.inference, grad = self.was

@@ -147,9 +147,7 @@ def set_hooks(hooks):
     state = mode.state
     if hooks is not None and state.packing_refused is not None:
         raise RuntimeError(state.packing_refused)
-    was, state.packing = state.packing, hooks
-    mode.add_intercept((hooks is not None) - (was is not None))
-    return was
+    return mode.exchange("packing", hooks)
 
 
 def set_disabled(message):

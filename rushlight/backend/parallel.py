@@ -9,6 +9,7 @@ import threading
 from collections import deque
 from contextvars import copy_context
 
+from rushlight.locks import around_fork, new_lock
 from rushlight.threads import _blas, get_num_threads
 
 __all__ = ["each", "parts"]
@@ -16,7 +17,8 @@ __all__ = ["each", "parts"]
 PARTS = 16  # at most
 LARGE = 1 << 22  # bytes; less is not worth a thread
 
-_lock = threading.Lock()  # held by the call whose parts run on several threads
+_lock = new_lock()  # held by the call whose parts run on several threads
+_busy = False  # there is such a call
 
 
 def parts(count, bytes_each):
@@ -28,13 +30,18 @@ def parts(count, bytes_each):
 
 def each(work, parts):
     """``[work(part) for part in parts]``; NumPy must do most of the work."""
+    global _busy
     count = min(get_num_threads(), len(parts))
-    if count < 2 or not _lock.acquire(blocking=False):
+    if count < 2 or _busy:
         return [work(part) for part in parts]
-    try:
-        return _on_threads(work, parts, count)
-    finally:
-        _lock.release()
+    with _lock:
+        if not _busy:
+            try:
+                _busy = True
+                return _on_threads(work, parts, count)
+            finally:
+                _busy = False
+    return [work(part) for part in parts]
 
 
 def _on_threads(work, parts, count):
@@ -55,8 +62,6 @@ def _on_threads(work, parts, count):
                 todo.clear()
 
     libraries = [(library, library.get_num_threads()) for library in _blas()]
-    for library, _ in libraries:
-        library.set_num_threads(1)
     # Each runs in a copy of this context, which holds NumPy's handling of floating-point errors,
     # and in the mode of this thread's processor, if that was ever changed.
     denormals = sys.modules.get("rushlight.compiler.denormals")
@@ -67,6 +72,8 @@ def _on_threads(work, parts, count):
     ]
     started = []
     try:
+        for library, _ in libraries:
+            library.set_num_threads(1)
         for helper in helpers:
             try:
                 helper.start()
@@ -75,10 +82,21 @@ def _on_threads(work, parts, count):
             started.append(helper)
         loop()
     finally:
-        for helper in started:
-            helper.join()
-        for library, n in libraries:
-            library.set_num_threads(n)
+        try:
+            for helper in started:
+                helper.join()
+        finally:  # also after an interrupt
+            for library, n in libraries:
+                library.set_num_threads(n)
     if errors:
         raise errors[0]
     return results
+
+
+def _forget_call():
+    """In a forked child: the call whose parts ran on several threads is not there."""
+    global _busy
+    _busy = _lock._is_owned()
+
+
+around_fork(in_child=_forget_call)

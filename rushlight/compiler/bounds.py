@@ -5,17 +5,16 @@ there are, and an address that lies in none becomes an error.
 """
 
 import ctypes
-import os
-import threading
 
 import numpy as np
 
 from rushlight.compiler.emit.bounds import RECORD
+from rushlight.locks import new_lock
 
 __all__ = ["arrays", "checked", "imports", "watched"]
 
 _record = np.zeros(8, np.int64)
-_lock = threading.RLock()  # one run at a time: they share the record
+_lock = new_lock()  # one run at a time: they share the record
 
 
 def imports():
@@ -100,12 +99,3 @@ def _message(memories):
     if address < begin:
         return text + f"{begin - address} bytes before {title}"
     return text + f"up to {address + size - end} bytes behind {title} of {end - begin} bytes"
-
-
-def _after_fork_in_child():
-    global _lock
-    _lock = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)

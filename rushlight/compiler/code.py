@@ -62,7 +62,7 @@ class Library:
     def __del__(self, ending=sys.is_finalizing):
         if ending():  # llvmlite may be gone before, and the code goes with the process
             return
-        for part in reversed(self._parts):
+        for part in reversed(getattr(self, "_parts", ())):  # there may have been an interrupt
             part.close()
 
 

@@ -6,8 +6,14 @@ look through them again and again, and through all that the user's program holds
 
 import contextlib
 import gc
+import threading
+from typing import Any
+
+from rushlight.locks import around_fork
 
 __all__ = ["paused"]
+
+_pausing: Any = None  # the thread that has collection wait
 
 
 @contextlib.contextmanager
@@ -16,8 +22,20 @@ def paused():
     if not gc.isenabled():
         yield
         return
-    gc.disable()
+    global _pausing
     try:
+        _pausing = threading.get_ident()
+        gc.disable()
         yield
     finally:
         gc.enable()
+        _pausing = None
+
+
+def _resume():
+    """In a forked child: another thread's pause is over."""
+    if _pausing not in (None, threading.get_ident()):
+        gc.enable()
+
+
+around_fork(in_child=_resume)

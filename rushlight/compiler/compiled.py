@@ -3,7 +3,6 @@
 import contextlib
 import functools
 import sys
-import threading
 import warnings
 import weakref
 from typing import Any
@@ -15,6 +14,7 @@ from rushlight.compiler.collection import paused
 from rushlight.compiler.entry import Entry
 from rushlight.compiler.guard import MISS
 from rushlight.errors import TraceError
+from rushlight.locks import new_lock
 
 __all__ = ["compile", "disable", "is_compiling", "reset"]
 
@@ -150,7 +150,7 @@ class Compiled:
         self.called = False  # under a stance by which the first call is another thing
         self.missed = 0  # how many calls one after the other were like none before
         self.told: set = set()  # the reasons for running eagerly that were warned of
-        self._lock = threading.RLock()
+        self._lock = new_lock()
         _all.add(self)
 
     def __call__(self, *args, **kwargs):

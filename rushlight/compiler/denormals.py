@@ -7,7 +7,6 @@ on the way would stay lost in the cache.
 
 import contextlib
 import ctypes
-import threading
 from typing import Any
 
 import numpy as np
@@ -16,10 +15,11 @@ from rushlight.compiler import cache
 from rushlight.compiler.code import load
 from rushlight.compiler.emit.float_mode import flush_bits, mode_module
 from rushlight.compiler.emit.target import host
+from rushlight.locks import new_lock
 
 __all__ = ["carried", "flush", "kept"]
 
-_lock = threading.Lock()
+_lock = new_lock()
 _register: Any = None  # once a mode was set
 
 

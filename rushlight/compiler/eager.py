@@ -6,7 +6,6 @@ have one shape, the rows are the elements.
 """
 
 import atexit
-import threading
 from collections import OrderedDict
 from math import prod
 
@@ -17,6 +16,7 @@ from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.emit import support
 from rushlight.compiler.single import Single
 from rushlight.compiler.stream import ROWS, Stream
+from rushlight.locks import new_lock
 from rushlight.tensor import Tensor, from_array
 
 __all__ = ["compute", "matrices", "slope", "update"]
@@ -25,7 +25,7 @@ _MOST = 1024  # kernels; the longest unused is dropped
 #: Elements of one row up to which rows are worked on as a whole.
 _WIDEST = 1 << 18
 _kernels: OrderedDict = OrderedDict()  # signature → Stream, or None where there can be none
-_lock = threading.RLock()
+_lock = new_lock()
 atexit.register(_kernels.clear)  # while LLVM can still free them
 
 
@@ -196,10 +196,14 @@ def _closed(function, values):
 def _compiled(key, make):
     with _lock:
         if key not in _kernels:
+            before = mode.snapshot()
             try:
                 found = make()
             except Exception:  # of whatever kind: NumPy computes it, and says what is wrong
                 found = None
+            finally:
+                mode.state.__dict__.update(before)
+                mode.recount()
             _kernels[key] = found
             if len(_kernels) > _MOST:
                 _kernels.popitem(last=False)

@@ -4,7 +4,6 @@ To record it the function is run, on values without elements, and all that it di
 objects is taken back. ``wrapper.py`` writes from the recording what later calls run.
 """
 
-import threading
 import time
 
 from rushlight.autograd import mode
@@ -15,11 +14,12 @@ from rushlight.compiler.trace import Recorder
 from rushlight.compiler.undo import Streams, added, changes, options, put_back
 from rushlight.compiler.wrapper import Wrapper
 from rushlight.errors import TraceError
+from rushlight.locks import new_lock
 
 __all__ = ["Entry", "recording_lock"]
 
 #: Only one call is recorded at a time: while it is, what it changes outside is not as it seems.
-recording_lock = threading.RLock()
+recording_lock = new_lock(awaited=True)
 
 
 class Entry:
@@ -42,6 +42,7 @@ class Entry:
 
     def __init__(self, function, args, kwargs, moving=False):
         begin = time.perf_counter()
+        before = mode.snapshot()
         with recording_lock:
             try:
                 recorder = self._attempt(function, args, kwargs, True, moving)
@@ -50,6 +51,9 @@ class Entry:
                     raise
                 # Code that knows a number or an array by its type takes no other for one.
                 recorder = self._attempt(function, args, kwargs, False, False)
+            finally:
+                mode.state.__dict__.update(before)
+                mode.recount()
             if self.refusal is not None:
                 self.wrapper = Wrapper(args, kwargs, moving)
                 self.wrapper.run_eagerly(function, recorder, self.refusal)
@@ -84,14 +88,17 @@ class Entry:
         self._stands_in = bool(found.numbers or found.arrays or arguments.numbers)
         self._reads_options = found.reads_options
         if self.refusal is None:
-            self._record(function, recorder, found)
+            try:
+                self._record(function, recorder, found)
+            except BaseException:  # an interrupt may have come while things were put back
+                self._take_back(recorder)
+                raise
         return recorder
 
     def _record(self, function, recorder, found):
         streams = Streams()
-        mode.add_intercept(1)
-        mode.state.recorder = recorder
         try:
+            mode.exchange("recorder", recorder)
             recorder.stand_in(found.numbers, found.arrays)
             args, kwargs = self.wrapper.arguments.with_numbers(recorder.numbers)
             # In a list, so that nobody else holds what the function returned.
@@ -127,8 +134,7 @@ class Entry:
             streams.put_back()
             raise
         finally:
-            mode.state.recorder = None
-            mode.add_intercept(-1)
+            mode.exchange("recorder", None)
             recorder.restore()
 
     def _take_back(self, recorder):

@@ -2,6 +2,10 @@
 
 Their arrays are one tuple, the same object for as long as none of them changed, so that a program
 which knows the tuple knows where everything lies.
+
+An interrupt may come between any two lines. So the name ``settled`` in the call's function is false
+while names and arrays are changed, and a call that finds it false finds everything anew. Tensors
+are marked as written before the program runs, and gradients are given to the leaves after it.
 """
 
 from sys import getrefcount
@@ -10,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from rushlight.autograd.tape import tick
-from rushlight.compiler.guard import equal, is_plain, same_objects
+from rushlight.compiler.guard import MISS, equal, is_plain, same_objects
 from rushlight.tensor import from_array
 
 __all__ = ["Held"]
@@ -19,23 +23,26 @@ __all__ = ["Held"]
 class Slot:
     """The gradient of one leaf, in memory that is used again while nobody else looks at it."""
 
-    __slots__ = ("array", "leaf", "tensor", "value")
+    __slots__ = ("leaf", "tensor", "value")
 
     def __init__(self, leaf, value):
         self.leaf, self.value = leaf, value
-        self.array: Any = None
         self.tensor: Any = None
         self.renew()
 
     def renew(self):
         """Take new memory; who holds the old keeps it."""
-        self.array = np.empty(self.value.shape, self.value.dtype)
-        self.tensor = from_array(self.array)
+        self.tensor = from_array(np.empty(self.value.shape, self.value.dtype))
+
+    @property
+    def array(self):
+        """The array of the gradient; None where its memory was released."""
+        return None if self.tensor is None else self.tensor.array
 
     def references(self):
-        """How many hold the tensor or its array, but for the leaf."""
+        """How many hold the tensor, but for the leaf; how many hold its array."""
         tensor = self.tensor
-        return getrefcount(tensor) - (self.leaf._grad is tensor) + getrefcount(self.array)
+        return getrefcount(tensor) - (self.leaf._grad is tensor), getrefcount(tensor.array)
 
 
 class Place:
@@ -105,7 +112,8 @@ class Held:
             self.set_number(i)
         self.arrays: tuple = ()
         self._gather()
-        self.alone = self.slots[0].references() if self.slots else 0
+        self.names["settled"] = True
+        self.alone = self.slots[0].references() if self.slots else (0, 0)
 
     def note_written(self, positions):
         """Note which the program writes, once all lines that name tensors are known."""
@@ -115,12 +123,13 @@ class Held:
 
     @property
     def conditions(self):
-        """The conditions that everything lies where it did."""
+        """The conditions that everything lies where it did; none where nothing can move."""
         tensors = zip(self.tensor_names, self.array_names, strict=True)
-        return [
+        found = [
             *[condition for place in self.places for condition in place.conditions],
             *[f"{tensor}.array is {array}" for tensor, array in tensors],
         ]
+        return ["settled", *found] if found or self.slots else []
 
     def number_lines(self, calls):
         """Add the lines that read numbers again that have changed, and between them ``calls``."""
@@ -144,14 +153,18 @@ class Held:
 
     def set_number(self, i):
         """Read number ``i`` again."""
-        live = self.lives[i]
+        live, (owner_name, seen_name) = self.lives[i], self.number_names[i]
+        self.names[seen_name] = MISS  # is nothing's value: until the end the number is not known
+        seen: tuple = ()
         if live.place is not None:
             owner, key = live.place()
-            self.names.update(zip(self.number_names[i], (owner, owner[key]), strict=True))
+            seen = (owner_name, owner), (seen_name, owner[key])
         self.numbers[i][()] = live.get()
+        self.names.update(seen)
 
     def follow(self):
         """Find everything where it now lies; False where it is not what the program is for."""
+        self.names["settled"] = False
         for place in self.places:
             if not place.follow():
                 return False
@@ -167,6 +180,7 @@ class Held:
         for i in range(len(self.lives)):
             self.set_number(i)
         self._gather()
+        self.names["settled"] = True
         return True
 
     def _gather(self):
@@ -179,8 +193,11 @@ class Held:
         self.owners = frozenset([id(a if a.base is None else a.base) for a in written])
         self.clocks: Any = None  # of what is written, while it lies where it does
 
-    def finish(self):
-        """After a run: mark the tensors that were written, and give the leaves their gradients."""
+    def begin(self):
+        """Before a run: mark the tensors that it writes, and have gradients' memory to itself.
+
+        Gradients that somebody else holds keep their memory.
+        """
         if self.clocks is None:
             written = [self.tensors[i] for i in self.written]
             self.clocks = [t.cell for t in written], [t.view_of for t in written if t.view_of]
@@ -191,23 +208,42 @@ class Held:
             cell[1] += 1
         for view in views:
             view.seen = now
+        (tensors, arrays), names = self.alone, self.names
+        for s in self.slots:
+            tensor = s.tensor
+            if (
+                getrefcount(tensor) - (s.leaf._grad is tensor) != tensors  # as for None, always
+                or tensor.node is not None
+                or getrefcount(tensor.array) != arrays
+            ):
+                names["settled"] = False
+                s.renew()
+        if not names["settled"]:
+            self._gather()
+            names["settled"] = True
+
+    def fail(self, error):
+        """After ``begin``: ``error`` ended the run, before it wrote anything or in the middle.
+
+        Then gradients may be written in parts, and their leaves have none.
+        """
+        if getattr(error, "came_first", False):
+            for cell in self.clocks[0] if self.clocks else ():
+                cell[1] -= 1
+            return
+        for s in self.slots:
+            if s.leaf._grad is s.tensor:
+                s.leaf._grad = None
+
+    def finish(self):
+        """After a run: give the leaves their gradients."""
         for s in self.slots:
             s.leaf._grad = s.tensor
 
-    def own_gradients(self):
-        """Take new memory for gradients that somebody else holds."""
-        alone, renewed = self.alone, False
-        for s in self.slots:
-            tensor = s.tensor
-            shared = getrefcount(tensor) - (s.leaf._grad is tensor) + getrefcount(s.array) > alone
-            if shared or tensor.node is not None:
-                s.renew()
-                renewed = True
-        if renewed:
-            self._gather()
-
     def release(self):
         """Let go of the gradients' memory until the next run: another program takes over."""
+        settled, self.names["settled"] = self.names["settled"], False
         for s in self.slots:
-            s.tensor = s.array = None
+            s.tensor = None
         self._gather()
+        self.names["settled"] = settled

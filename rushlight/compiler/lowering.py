@@ -125,14 +125,15 @@ def _run(lowering, equation, recorder, widen):
 def recording(recorder):
     """Context in which operations go to ``recorder``, whatever is recorded around it."""
     state = mode.state
-    was, grad = (state.recorder, state.autocast), mode.set_grad(False)
-    mode.add_intercept(1)
-    state.recorder, state.autocast = recorder, None
+    was, autocast, grad = state.recorder, state.autocast, state.grad
     try:
+        mode.set_grad(False)
+        mode.exchange("autocast", None)
+        mode.exchange("recorder", recorder)
         yield
     finally:
-        state.recorder, state.autocast = was
-        mode.add_intercept(-1)
+        mode.exchange("recorder", was)
+        mode.exchange("autocast", autocast)
         mode.set_grad(grad)
 
 

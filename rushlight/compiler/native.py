@@ -100,23 +100,27 @@ class NativeProgram:
     # Running --------------------------------------------------------------------------------
 
     def run(self, arrays, held=()):
-        """The arrays of the outputs, from those of the inputs; then the writes have landed."""
+        """The arrays of the outputs, from those of the inputs; then the writes have landed.
+
+        A state goes back to the list only when it is whole: after an exception, which may be an
+        interrupt between any two of its lines, nobody uses it again.
+        """
         try:
             state = self.states.pop()
         except IndexError:
             state = State(self, len(arrays))
-        try:
-            if (held is not state.held and not state.hold(held)) or not state.bind(arrays):
-                return self._replay(arrays, held)
-            address = state.address
-            for segment, native in self.segments:
-                if not native:
-                    segment(state)
-                elif segment(address):
-                    return self._failed(arrays, held)
-            return [make() for make in state.makers]
-        finally:
+        if (held is not state.held and not state.hold(held)) or not state.bind(arrays):
             self.states.append(state)
+            return self._replay(arrays, held)
+        address = state.address
+        for segment, native in self.segments:
+            if not native:
+                segment(state)
+            elif end := segment(address):
+                return self._failed(end, arrays, held)
+        found = [make() for make in state.makers]
+        self.states.append(state)
+        return found
 
     def _replay(self, arrays, held):
         """Run on NumPy: inputs lie otherwise than in the trace, or one is part of another."""
@@ -124,9 +128,18 @@ class NativeProgram:
             self.fallback = Program(*self.recorded)
         return self.fallback.run(arrays, held)
 
-    def _failed(self, arrays, held):
-        """Raise the error of a check that failed: the replay meets it before it writes."""
-        self._replay(arrays, held)
+    def _failed(self, end, arrays, held):
+        """Raise what a signal's handler raised, or the error of a check that failed.
+
+        The replay meets the latter before it writes.
+        """
+        if end < 0:
+            threads.raise_error()
+        try:
+            self._replay(arrays, held)
+        except Exception as error:
+            error.came_first = True  # type: ignore[attr-defined]
+            raise
         raise AssertionError(f"one of {self.assembly.checked!r} failed in native code only")
 
 

@@ -3,12 +3,11 @@
 They are compiled for each shape, so they are used where one call is work enough.
 """
 
-import threading
-
 from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.inference import infer
 from rushlight.compiler.native import NativeProgram
 from rushlight.compiler.trace import Equation
+from rushlight.locks import new_lock
 
 __all__ = ["Single"]
 
@@ -26,7 +25,7 @@ class Single(NativeProgram):
         super().__init__([Equation(op, ins, params, outs)], values, outs, ())
         if not all(native for _, native in self.segments):
             raise NotImplementedError(f"{op.name} has no kernel for {ins}")
-        self._one = threading.Lock()
+        self._one = new_lock()
 
     def __call__(self, arrays):
         """The result; threads take turns."""

@@ -71,8 +71,7 @@ class Stream:
         self.library = load(cache.object_code(key, module))
         self.address = self.library.address("kernel")
         threads.reserve(self.scratch)
-        prototype = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
-        self.parallel = prototype(threads.parallel())
+        self.parallel = threads.PARALLEL(threads.parallel())
 
     def __call__(self, rows, *arrays, outs=None):
         """The results for arrays in C order, those with rows of so many rows.
@@ -94,11 +93,13 @@ class Stream:
         table = [given[k].ctypes.data + offset for k, offset in self.order]
         table += [rows * self.factor, steps, size]
         args = (ctypes.c_int64 * len(table))(*table)
-        call = self.address, ctypes.addressof(args), -(-steps // size)
+        call = self.address, ctypes.addressof(args), -(-steps // size), None
         if CHECKED:
-            bounds.watched(bounds.arrays(given), lambda: self.parallel(*call))
+            broken = bounds.watched(bounds.arrays(given), lambda: self.parallel(*call))
         else:
-            self.parallel(*call)
+            broken = self.parallel(*call)
+        if broken:
+            threads.raise_error()
         return outs
 
 

@@ -5,7 +5,6 @@ recorded one, gives the program its arrays, and makes of what it gives the resul
 effects that the call had.
 """
 
-import threading
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
@@ -30,6 +29,7 @@ from rushlight.compiler.simplify import alive, operands
 from rushlight.compiler.trace import Grad, key_of
 from rushlight.compiler.undo import remember
 from rushlight.errors import TraceError
+from rushlight.locks import new_lock
 from rushlight.tensor import Tensor
 
 __all__ = ["Wrapper"]
@@ -147,21 +147,29 @@ class Wrapper:
                 blocks.enter_context(source.block("try:"))
             if any(live.number is not None for live in held.lives):
                 # Other threads may call with other numbers.
-                lock = source.name(threading.RLock())
+                lock = source.name(new_lock())
                 blocks.enter_context(source.block(f"with {lock}:"))
             held.number_lines(first)
-            if held.slots:
-                source.line("held.own_gradients()")
-            source.line(f"found = program.run([{', '.join(fresh)}], held.arrays)")
+            for c in fresh.values():
+                if c.value.id in changed:
+                    source.line(f"stamp({names[c.value.id][1]})")
+            written = [i for i, (_, v) in enumerate(held.captured) if v.id in changed]
+            run = f"found = program.run([{', '.join(fresh)}], held.arrays)"
+            if written or held.slots:
+                source.line("held.begin()")
+                with source.block("try:"):
+                    source.line(run)
+                with source.block("except BaseException as error:"):
+                    source.line("held.fail(error)")
+                    source.line("raise")
+            else:
+                source.line(run)
         if first:
             with source.block("except BaseException:"):
                 source.line("back()")
                 source.line("raise")
-        for c in fresh.values():
-            if c.value.id in changed:
-                source.line(f"stamp({names[c.value.id][1]})")
-        held.note_written([i for i, (_, v) in enumerate(held.captured) if v.id in changed])
-        if held.written or held.slots:
+        held.note_written(written)
+        if held.slots:
             source.line("held.finish()")
 
     # Effects ----------------------------------------------------------------------------

@@ -114,8 +114,7 @@ def _converted(t, dtype):
 
 def set_policy(policy):
     """Cast by ``policy`` in this thread from here on; None: not at all."""
-    was, mode.state.autocast = mode.state.autocast, policy
-    mode.add_intercept((policy is not None) - (was is not None))
+    mode.exchange("autocast", policy)
 
 
 @contextmanager

@@ -7,14 +7,14 @@ at once; where checks of values are part of a stretch, the stretch is one event.
 
 import copy
 import ctypes
-import threading
 
 from rushlight.autograd import mode
 from rushlight.compiler.program import Program, native
+from rushlight.locks import new_lock
 
 __all__ = ["watch", "unwatch"]
 
-_lock = threading.Lock()
+_lock = new_lock(awaited=True)
 _watchers = 0
 _plain: dict = {}  # class → its ``run``
 

@@ -36,16 +36,13 @@ class Recorder:
 
     def start(self):
         """Have this thread's operations tell what they do."""
-        self._before = mode.state.profiler
-        mode.add_intercept(1)
-        mode.state.profiler = self
+        self._before = mode.exchange("profiler", self)
 
     def stop(self):
         """Note no more; what is open ends."""
         while self._open is not None:
             self.end(self._open)
-        mode.state.profiler = self._before
-        mode.add_intercept(-1)
+        mode.exchange("profiler", self._before)
         for i, event in enumerate(self.events):
             event.id = i
 

@@ -28,11 +28,21 @@ A caller holds one of a few *seats*, each with scratch memory. Only seat 0 leads
 threads that call at the same time run their chunks alone. Whoever waits for a seat may hold the
 GIL, so nothing that is done in a seat may need it.
 
+A round that lasts is broken off now and then in Python's main thread, so that signals are heeded
+(Ctrl-C above all): the caller takes all chunks that are left out of the shares, waits for its
+workers, leaves its seat, lets Python's handlers run, and goes on with the chunks that are left in a
+new round. Where a handler raises, ``parallel`` gives 1 instead of 0, and the exception waits in
+``raised``. ``since`` counts for a whole program: its caller keeps the time of the last look there,
+0 at first. No chunks at all make ``parallel`` no more than such a look.
+
+A worker goes home when the shift that it came for is over: the setup says which shift it is.
+
 A worker computes with floats in the caller's mode (``float_mode.py``), or results would depend on
 who did which chunk. It changes its own only where that is another one: that takes many cycles.
 """
 
 from rushlight.compiler.emit.float_mode import mode_functions
+from rushlight.compiler.emit.signals import signal_functions
 from rushlight.compiler.emit.waiting import waiting_functions
 
 __all__ = ["SEATS", "pool_module"]
@@ -44,7 +54,7 @@ _COUNT, _OPEN, _ROUND = (1 << 11) - 1, 1 << 11, 1 << 12
 
 _STATE = """
 ; Workspaces (first the seats', then the workers'), bytes from one to the next; how many workers
-; there are; whether they shall go home.
+; there are; the number of their shift.
 %Setup = type { ptr, i64, i32, i32 }
 ; The kernel, its arguments, chunks, shares, and how the caller's processor computes with floats.
 %Task = type { ptr, ptr, i64, i64, i64 }
@@ -63,22 +73,34 @@ _STATE = """
 @began = global i64 0               ; when the round did that the caller sleeps in
 @closed = global i64 0              ; when it had closed the gate
 @patience = global i64 0            ; how often an idle worker looks before it sleeps
-@start = global ptr null            ; void(): starts the workers at the first round
+@start = global ptr null            ; i32(): starts the workers at the first round; 1: it raised
 """
 
 _CALLER = """
-define void @parallel(ptr %kernel, ptr %args, i64 %chunks) {
+define i64 @parallel(ptr %kernel, ptr %args, i64 %chunks, ptr %since.given) {
+  %since.own = alloca i64
+  store i64 0, ptr %since.own
+  %none = icmp eq ptr %since.given, null
+  %since = select i1 %none, ptr %since.own, ptr %since.given
+  %shares = alloca i64  ; of the round that was broken off; 0: there was none
+  store i64 0, ptr %shares
+  %taken = alloca [SHARES x i64]
   %start = load atomic ptr, ptr @start monotonic, align 8
   %started = icmp eq ptr %start, null
   %several = icmp sgt i64 %chunks, 1
+  %asks = icmp ne i64 %chunks, 1
   br i1 %started, label %sit, label %first
 first:
   br i1 %several, label %begin, label %sit
-begin:
-  call void %start()
-  br label %sit
+begin:  ; a signal that waits would be lost in the callback
+  %early = call i1 @look(ptr %since)
+  br i1 %early, label %stopped, label %call
+call:
+  %unable = call i32 %start()
+  %able = icmp eq i32 %unable, 0
+  br i1 %able, label %sit, label %stopped
 sit:
-  %seat = call i64 @sit()
+  %seat = call i64 @sit(i64 SEATS)
   %scratch = call ptr @workspace(i64 %seat)
   %workers.place = getelementptr %Setup, ptr @setup, i32 0, i32 2
   %workers = load i32, ptr %workers.place
@@ -88,23 +110,57 @@ sit:
   %b = and i1 %a, %several
   br i1 %b, label %shared, label %alone
 shared:
-  call void @lead(ptr %kernel, ptr %args, i64 %chunks, ptr %scratch)
-  br label %rise
+  %where = phi ptr [ %scratch, %sit ], [ %first.scratch, %resume ]
+  %broken = call i1 @lead(ptr %kernel, ptr %args, i64 %chunks, ptr %where, ptr %since,
+                          ptr %shares, ptr %taken)
+  call void @rise(i64 0)
+  br i1 %broken, label %listen, label %done
+listen:
+  %raised = call i1 @look(ptr %since)
+  br i1 %raised, label %stopped, label %resume
+resume:  ; the chunks that are left are written down as a leader's
+  %zero = call i64 @sit(i64 1)
+  %first.scratch = call ptr @workspace(i64 0)
+  br label %shared
 alone:
-  %c = phi i64 [ 0, %sit ], [ %c1, %run ]
+  %c = phi i64 [ 0, %sit ], [ %c1, %run ], [ %c, %again ]
+  %here = phi i64 [ %seat, %sit ], [ %here, %run ], [ %other, %again ]
+  %space = phi ptr [ %scratch, %sit ], [ %space, %run ], [ %other.scratch, %again ]
+  br i1 %asks, label %ask, label %next
+ask:
+  %due = call i1 @due(ptr %since)
+  br i1 %due, label %leave, label %next
+next:
   %more = icmp slt i64 %c, %chunks
   br i1 %more, label %run, label %rise
 run:
-  call void %kernel(ptr %args, i64 %c, ptr %scratch)
+  call void %kernel(ptr %args, i64 %c, ptr %space)
   %c1 = add i64 %c, 1
   br label %alone
+leave:
+  call void @rise(i64 %here)
+  %error = call i1 @look(ptr %since)
+  br i1 %error, label %stopped, label %again
+again:
+  %other = call i64 @sit(i64 SEATS)
+  %other.scratch = call ptr @workspace(i64 %other)
+  br label %alone
 rise:
+  call void @rise(i64 %here)
+  br label %done
+done:
+  ret i64 0
+stopped:
+  ret i64 1
+}
+
+define internal void @rise(i64 %seat) alwaysinline {
   %mine = getelementptr i32, ptr @seats, i64 %seat
   store atomic i32 0, ptr %mine release, align 4
   ret void
 }
 
-define internal i64 @sit() {  ; the number of a seat that was free
+define internal i64 @sit(i64 %seats) {  ; the number of a seat that was free, among the first
 entry:
   br label %try
 try:
@@ -115,7 +171,7 @@ try:
   br i1 %free, label %done, label %taken
 taken:
   %up = add i64 %seat, 1
-  %other = urem i64 %up, SEATS
+  %other = urem i64 %up, %seats
   %all = icmp eq i64 %other, 0
   br i1 %all, label %full, label %try
 full:
@@ -134,7 +190,8 @@ define internal ptr @workspace(i64 %number) alwaysinline {
   ret ptr %address
 }
 
-define internal void @lead(ptr %kernel, ptr %args, i64 %chunks, ptr %scratch) {
+define internal i1 @lead(ptr %kernel, ptr %args, i64 %chunks, ptr %scratch, ptr %since,
+                         ptr %kept, ptr %taken) {  ; whether the round was broken off
 entry:
   %began = call i64 @clock()
   store ptr %kernel, ptr @task
@@ -145,7 +202,7 @@ entry:
   %mode = call i64 @mode()
   %mode.place = getelementptr %Task, ptr @task, i32 0, i32 4
   store i64 %mode, ptr %mode.place
-  %shares = call i64 @share(i64 %chunks)
+  %shares = call i64 @share(i64 %chunks, ptr %kept, ptr %taken)
   store atomic i32 0, ptr @left monotonic, align 4
   %last = load atomic i32, ptr @gate monotonic, align 4
   %all = or i32 %last, LOW
@@ -159,7 +216,8 @@ ring:
   call void @rouse(i64 %chunks)
   br label %work
 work:
-  call void @take(ptr %kernel, ptr %args, i64 %chunks, i64 %shares, i64 0, ptr %scratch)
+  %broken = call i1 @take(ptr %kernel, ptr %args, i64 %chunks, i64 %shares, i64 0, ptr %scratch,
+                          ptr %since, ptr %taken)
   %before = atomicrmw and ptr @gate, i32 CLOSE acq_rel
   %entered = and i32 %before, COUNT
   br label %look
@@ -193,7 +251,7 @@ awake:
   store atomic i32 0, ptr @waiting monotonic, align 4
   br label %done
 done:
-  ret void
+  ret i1 %broken
 }
 
 define internal void @rouse(i64 %chunks) noinline {  ; wake as many workers as have a chunk to do
@@ -213,7 +271,8 @@ done:
   ret void
 }
 
-define internal i64 @share(i64 %chunks) {  ; cut them into shares: one for each thread
+define internal i64 @share(i64 %chunks, ptr %kept, ptr %taken) {
+; Cut them into shares, one for each thread, or go on with those of the round that was broken off.
 entry:
   %workers.place = getelementptr %Setup, ptr @setup, i32 0, i32 2
   %workers = load i32, ptr %workers.place
@@ -222,24 +281,37 @@ entry:
   %few = icmp slt i64 %chunks, %threads
   %wanted = select i1 %few, i64 %chunks, i64 %threads
   %many = icmp sgt i64 %wanted, SHARES
-  %shares = select i1 %many, i64 SHARES, i64 %wanted
+  %most = select i1 %many, i64 SHARES, i64 %wanted
+  %before = load i64, ptr %kept
+  %fresh = icmp eq i64 %before, 0
+  %shares = select i1 %fresh, i64 %most, i64 %before
+  store i64 %shares, ptr %kept
   %shares.place = getelementptr %Task, ptr @task, i32 0, i32 3
   store i64 %shares, ptr %shares.place
-  br label %clear
-clear:
-  %s = phi i64 [ 0, %entry ], [ %s1, %clear ]
+  br label %set
+set:
+  %s = phi i64 [ 0, %entry ], [ %s1, %store ]
+  br i1 %fresh, label %store, label %recall
+recall:
+  %taken.place = getelementptr i64, ptr %taken, i64 %s
+  %known = load i64, ptr %taken.place
+  br label %store
+store:
+  %n = phi i64 [ 0, %set ], [ %known, %recall ]
   %place = getelementptr [16 x i64], ptr @next, i64 %s
-  store atomic i64 0, ptr %place monotonic, align 8
+  store atomic i64 %n, ptr %place monotonic, align 8
   %s1 = add i64 %s, 1
   %more = icmp slt i64 %s1, %shares
-  br i1 %more, label %clear, label %done
+  br i1 %more, label %set, label %done
 done:
   ret i64 %shares
 }
 
-define internal void @take(ptr %kernel, ptr %args, i64 %chunks, i64 %shares, i64 %who,
-                           ptr %scratch) {
+define internal i1 @take(ptr %kernel, ptr %args, i64 %chunks, i64 %shares, i64 %who, ptr %scratch,
+                         ptr %since, ptr %taken.before) {
+; Run chunks until there are no more; the leader, who has a clock, may break the round off.
 entry:
+  %leads = icmp ne ptr %since, null
   %own = urem i64 %who, %shares
   br label %look
 look:  ; for chunks in the own share, then in those of the others
@@ -253,6 +325,11 @@ look:  ; for chunks in the own share, then in those of the others
   %place = getelementptr [16 x i64], ptr @next, i64 %s
   br label %next
 next:
+  br i1 %leads, label %ask, label %grab
+ask:
+  %due = call i1 @due(ptr %since)
+  br i1 %due, label %break, label %grab
+grab:
   %taken = atomicrmw add ptr %place, i64 1 monotonic
   %c = add i64 %begin, %taken
   %more = icmp slt i64 %c, %end
@@ -269,14 +346,29 @@ on:
   %seen1 = add i64 %seen, 1
   br label %look
 done:
-  ret void
+  ret i1 0
+break:
+  %b = phi i64 [ 0, %ask ], [ %b1, %break ]
+  %counter = getelementptr [16 x i64], ptr @next, i64 %b
+  %were = atomicrmw xchg ptr %counter, i64 NONE monotonic
+  %record = getelementptr i64, ptr %taken.before, i64 %b
+  store i64 %were, ptr %record
+  %b1 = add i64 %b, 1
+  %rest = icmp slt i64 %b1, %shares
+  br i1 %rest, label %break, label %broken
+broken:
+  ret i1 1
 }
 """
 
 _WORKER = """
-define void @work(ptr %number) {  ; the life of a worker; its number comes as an address
+define void @work(ptr %ticket) {  ; a worker's life; its shift and number come as an address
 entry:
-  %place = ptrtoint ptr %number to i64
+  %both = ptrtoint ptr %ticket to i64
+  %place = and i64 %both, 65535
+  %shift.wide = lshr i64 %both, 16
+  %shift = trunc i64 %shift.wide to i32
+  %shift.place = getelementptr %Setup, ptr @setup, i32 0, i32 3
   %cores = alloca [16 x i64]
   call void @cores(ptr %cores)
   %vain = alloca i32  ; how often it was woken since it last helped
@@ -287,7 +379,7 @@ idle:  ; watch the gate with new patience
                    [ %this, %leave ]
   br label %look
 look:
-  %n = phi i64 [ 0, %idle ], [ %n1, %pause ], [ %n, %enter ]
+  %n = phi i64 [ 0, %idle ], [ %n1, %pause ], [ %n, %join ]
   %gate = load atomic i32, ptr @gate acquire, align 4
   %this = and i32 %gate, MASK
   %new = icmp ne i32 %this, %round
@@ -307,9 +399,8 @@ doze:
   %seen = phi i32 [ %gate, %wait ], [ %now, %away ], [ %seen, %sleep ]
   %nap = phi i32 [ NAP, %wait ], [ NAP, %away ], [ %longer, %sleep ]
   store atomic i32 1, ptr @asleep seq_cst, align 4
-  %stop.place = getelementptr %Setup, ptr @setup, i32 0, i32 3
-  %stop = load atomic i32, ptr %stop.place seq_cst, align 4
-  %quit = icmp ne i32 %stop, 0
+  %now.shift = load atomic i32, ptr %shift.place seq_cst, align 4
+  %quit = icmp ne i32 %now.shift, %shift
   br i1 %quit, label %home, label %last
 last:
   %still = load atomic i32, ptr @gate seq_cst, align 4
@@ -344,7 +435,11 @@ away:
   call void @nap(i32 AWAY)
   %now = load atomic i32, ptr @gate seq_cst, align 4
   br label %doze
-enter:
+enter:  ; the shift cannot change while the gate is as it was: it is open
+  %this.shift = load atomic i32, ptr %shift.place acquire, align 4
+  %mine = icmp eq i32 %this.shift, %shift
+  br i1 %mine, label %join, label %home
+join:
   %one = add i32 %gate, 1
   %swap = cmpxchg ptr @gate, i32 %gate, i32 %one acq_rel monotonic
   %in = extractvalue { i32, i1 } %swap, 1
@@ -369,7 +464,8 @@ adapt:
 start:
   %scratch = call ptr @workspace(i64 %place)
   %who = sub i64 %place, LEADER
-  call void @take(ptr %kernel, ptr %args, i64 %chunks, i64 %shares, i64 %who, ptr %scratch)
+  %end = call i1 @take(ptr %kernel, ptr %args, i64 %chunks, i64 %shares, i64 %who, ptr %scratch,
+                       ptr null, ptr null)
   %late = call i1 @late()
   %left = atomicrmw add ptr @left, i32 1 seq_cst
   %waiting = load atomic i32, ptr @waiting seq_cst, align 4
@@ -436,6 +532,12 @@ done:
 
 declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 
+define void @ticks(ptr %place) {
+  %now = call i64 @clock()
+  store i64 %now, ptr %place
+  ret void
+}
+
 define void @spin(ptr %times) {  ; so many pauses, to measure them
 entry:
   %n = ptrtoint ptr %times to i64
@@ -468,6 +570,9 @@ def pool_module(triple, futex=True):
         "NAP": 100,  # microseconds
         "AWAY": 10_000,
         "VAIN": 3,
+        "NONE": 1 << 62,
     }.items():
         text = text.replace(name, str(value))
-    return text + mode_functions(triple) + waiting_functions(triple, futex)
+    return (
+        text + mode_functions(triple) + waiting_functions(triple, futex) + signal_functions(triple)
+    )

@@ -3,6 +3,9 @@
 What it runs stands in constant tables: for each step the kernel, its number of chunks (0: a plain
 call), where its arguments end in the list of all arguments, and the number of the check that it
 makes (0: none). An argument is a slot of the caller's table, and an offset in bytes.
+
+Rounds and, every so many steps, the function itself have Python's signals heeded: it ends with -1
+where a handler raised.
 """
 
 from llvmlite import ir
@@ -11,8 +14,9 @@ from rushlight.compiler.emit.scope import I64, KERNEL, POINTER, Loop, i64
 
 __all__ = ["write_stretch"]
 
-#: void parallel(kernel, args, chunks)
-PARALLEL = ir.FunctionType(ir.VoidType(), [POINTER, POINTER, I64])
+#: i64 parallel(kernel, args, chunks, time of the last look for signals): whether it was stopped
+PARALLEL = ir.FunctionType(I64, [POINTER, POINTER, I64, POINTER])
+_STEPS = 64  # between two looks, a power of 2; a step that no threads share takes some 50 µs
 _BYTE = ir.IntType(8)
 
 
@@ -22,6 +26,8 @@ def write_stretch(module, name, tables, count, longest):
     slots = function.args[0]
     b = ir.IRBuilder(function.append_basic_block())
     args = b.alloca(POINTER, size=i64(max(1, longest)))
+    since = b.alloca(I64)
+    b.store(i64(0), since)
     parallel = _read(b, slots, i64(0), PARALLEL.as_pointer())
     steps = Loop(b, i64(0), i64(count))
     begin = _end_before(steps, tables["end"])
@@ -29,7 +35,9 @@ def write_stretch(module, name, tables, count, longest):
     places = Loop(steps.b, begin, end)
     _enter(places.b, slots, args, tables, places.i, begin)
     places.close()
-    _run(steps, args, tables, parallel)
+    if count > _STEPS:
+        _look(steps, parallel, since)
+    _run(steps, args, tables, parallel, since)
     _leave_if_wrong(steps, args, tables, begin, end)
     steps.close()
     b.ret(i64(0))
@@ -54,7 +62,20 @@ def _enter(b, slots, args, tables, k, begin):
     b.store(address, b.gep(args, [b.sub(k, begin)], source_etype=POINTER), align=8)
 
 
-def _run(steps, args, tables, parallel):
+def _look(steps, parallel, since):
+    """Have signals heeded now and then, though no step be shared by threads."""
+    b, nothing = steps.b, ir.Constant(POINTER, None)
+    last = b.and_(steps.i, i64(_STEPS - 1))
+    with b.if_then(b.icmp_signed("==", last, i64(_STEPS - 1)), likely=False):
+        _leave_if_stopped(b, b.call(parallel, [nothing, nothing, i64(0), since]))
+
+
+def _leave_if_stopped(b, stopped):
+    with b.if_then(b.icmp_signed("!=", stopped, i64(0)), likely=False):
+        b.ret(i64(-1))
+
+
+def _run(steps, args, tables, parallel, since):
     b = steps.b
     kernel = _read(b, tables["kernel"], steps.i, KERNEL.as_pointer())
     chunks = _read(b, tables["chunks"], steps.i)
@@ -62,7 +83,8 @@ def _run(steps, args, tables, parallel):
         with alone:
             b.call(kernel, [args, i64(0), ir.Constant(POINTER, None)])
         with together:
-            b.call(parallel, [b.bitcast(kernel, POINTER), args, chunks])
+            stopped = b.call(parallel, [b.bitcast(kernel, POINTER), args, chunks, since])
+            _leave_if_stopped(b, stopped)
 
 
 def _leave_if_wrong(steps, args, tables, begin, end):

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from rushlight import locks
+
 __all__ = ["CHECKED", "PROCESSORS", "Target", "host", "processor"]
 
 #: Whether loads and stores look at their addresses first; see ``emit/bounds.py``.
@@ -141,6 +143,7 @@ def host():
 
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
+    _adopt_lock(llvm)
     named = os.environ.get("RUSHLIGHT_CPU")
     if named:
         return processor(named, llvm.get_process_triple())
@@ -194,6 +197,13 @@ def _target(triple, cpu, features, vector_bytes, registers, fma):
         streams=cpu.startswith("znver"),
         key=f"llvm {version} {triple} {cpu} {features} {l1} {l2}" + " bounds" * CHECKED,
     )
+
+
+def _adopt_lock(llvm):
+    """Have a fork wait until no thread is inside LLVM, or the child could never compile."""
+    lock = getattr(getattr(llvm.ffi.lib, "_lock", None), "_lock", None)
+    if hasattr(lock, "_is_owned"):
+        locks.adopt(lock, awaited=True)
 
 
 def _features(llvm) -> dict[str, bool]:

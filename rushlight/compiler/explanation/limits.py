@@ -72,9 +72,8 @@ def call_kernel(address, args, chunks, times=1):
         prototype = ctypes.PYFUNCTYPE(None, *[ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p])
         repeat = prototype(_library().address("repeat"))
         return lambda: repeat(args, times, address)
-    prototype = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
-    parallel = prototype(threads.parallel())
-    return lambda: parallel(address, args, chunks)
+    parallel = threads.PARALLEL(threads.parallel())
+    return lambda: parallel(address, args, chunks, None)
 
 
 def idle_kernel(chunks):
