@@ -16,7 +16,7 @@ class Access:
 
 _ATTRIBUTE = {
     "getattr": "getattr(OWNER, NAME)",
-    "getattr with a computed name": "getattr(OWNER, ''.join(list(NAME)))",
+    "getattr with a computed name": "getattr(OWNER, ''.join(map(chr, CODES)))",
     "getattr with a default": "getattr(OWNER, NAME, 1.0)",
     "vars": "vars(OWNER)[NAME]",
     "__dict__": "OWNER.__dict__.get(NAME, 1.0)",
@@ -175,11 +175,8 @@ def identity(a):
 
 
 def in_a_thread(read):
-    found = []
-    thread = threading.Thread(target=lambda: found.append(read()))
-    thread.start()
-    thread.join()
-    return found[0]
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        return pool.submit(read).result()
 
 
 class Reading:
@@ -222,7 +219,7 @@ def accesses_of(place):
     found = [Access("direct", place.read)]
     if place.attribute:
         owner, key = place.attribute
-        found += _filled("attribute", _ATTRIBUTE, OWNER=owner, NAME=repr(key), KEY=key)
+        found += _filled("attribute", _ATTRIBUTE, OWNER=owner, NAME=repr(key), KEY=key, CODES=str([*map(ord, key)]))
     if place.item:
         owner, key = place.item
         found += _filled("item", _ITEM, OWNER=owner, KEY=key)

@@ -1,105 +1,78 @@
-"""Functions over Python state: a compiled one must be what the eager one is.
+"""Functions over Python state: a compiled one must be what the eager one is, with all that it leaves.
 
-``python -m tests.search.state --seed 7 --count 20000`` searches; a difference is printed as a script.
+``python -m tests.search.state --seed 7 --count 20000`` searches, and prints each difference as a
+script that runs alone; ``--place`` has only cases of places with this in their names.
 """
 
+import argparse
+import collections
 import contextlib
+import dataclasses
 import importlib.util
 import itertools
 import os
+import random
 import sys
 import tempfile
-import types
+import time
 import warnings
-from dataclasses import dataclass, field
-
-import numpy as np
 
 import rushlight as torch
-from tests.search.accesses import WRAPPING_LINES, WRAPPINGS, accesses_of
+from tests.search.accesses import WRAPPINGS, accesses_of
+from tests.search.effects import EFFECTS
+from tests.search.functions import INPUTS, MODES, Case, Part, Step
+from tests.search.observing import links, same, seen, tensors_in
 from tests.search.places import PLACES
-from tests.search.uses import USES, VALUE_LINES, VALUES, WRITES
+from tests.search.uses import USES, VALUES, WRITES
 
-PROLOGUE = """import abc, argparse, array, collections, contextvars, copy, ctypes, dataclasses, datetime, decimal
-import enum, fractions, functools, gc, inspect, io, itertools, json, locale, logging, math, mmap, operator
-import os, pathlib, pickle, queue, random, secrets, sqlite3, statistics, struct, subprocess, sys, tempfile
-import threading, time, types, uuid, warnings, weakref
-import numpy as np
-import rushlight as torch
-from rushlight import nn
-from rushlight.nn import functional as F
+__all__ = ["case_from", "difference", "report", "shrunk"]
 
-FIRST_SEEN = {}
-
-def open_and_read(path):
-    with open(path) as file:
-        return file.read()
-
-def open_and_write(path, text):
-    with open(path, "w") as file:
-        file.write(text)
-"""
-X = "torch.tensor([[1.0, -2.0, 3.0], [0.5, 2.0, -1.0]])"
+# Cases at random ----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Case:
-    """A function that reads a place, and what is done to the place between its calls.
-
-    Attributes:
-        steps: Before each call: None, or a change and its value.
-    """
-
-    place: str
-    access: str = "direct"
-    wrapping: str = ""
-    use: str = "scale"
-    kind: str = "number"
-    value: str = "2.0"
-    steps: tuple = (None,)
-
-    @property
-    def source(self):
-        """The module: the place, the function ``f`` and its changes."""
-        place = PLACES[self.place]
-        access = next(a for a in accesses_of(place) if a.name == self.access)
-        read = WRAPPINGS[self.wrapping].replace("READ", access.expression)
-        writes = self.use in WRITES
-        use = (WRITES if writes else USES[self.kind])[self.use].replace("TARGET", place.target)
-        body = f"v = {read}\n{use}"
-        if writes and place.declare:
-            body = f"{place.declare}\n{body}"
-        head = place.head if "BODY" in place.head else place.head + "\n    BODY"
-        parts = [PROLOGUE, VALUE_LINES, WRAPPING_LINES, place.setup, access.lines, _set_in(head, body)]
-        for i, step in enumerate(self.steps):
-            if step is not None:
-                change, value = step
-                lines = [place.declare] if place.declare.startswith("global") else []
-                lines.append(place.changes[change].replace("VALUE", value))
-                parts.append(_set_in(f"def change_{i}():\n    BODY", "\n".join(lines)))
-        parts.append(f"def look():\n    return {place.look or place.read}")
-        parts.append(_set_in("def restore():\n    BODY", place.restore or "pass"))
-        return "\n\n".join(parts).replace("VALUE", self.value) + "\n"
-
-    @property
-    def script(self):
-        """The same as a program that runs alone: eagerly, or compiled where it is told so."""
-        lines = [self.source, "call_it = torch.compile(f) if 'compiled' in sys.argv else f"]
-        for i, step in enumerate(self.steps):
-            if step is not None:
-                lines.append(f"change_{i}()")
-            lines.append(f"print(call_it({X}), look())")
-        return "\n".join(lines)
+def case_from(choose, only=""):
+    """A case; ``choose(sequence)`` gives one of its items, early ones being simpler."""
+    names = [name for name in PLACES if only in name]
+    parts = [_part_from(choose, choose(names))]
+    if choose([False, False, False, True]) and not PLACES[parts[0].place].fresh:
+        other = _part_from(choose, choose([*PLACES]))
+        place = PLACES[other.place]
+        if other.place != parts[0].place and not place.fresh and not place.arguments:
+            parts.append(other)
+    effects = {choose([*EFFECTS]) for _ in range(choose([0, 0, 1, 1, 2]))}
+    if PLACES[parts[0].place].fresh:
+        effects = ()
+    steps = [Step(), *(_step_from(choose, parts) for _ in range(choose([2, 3, 4, 5])))]
+    return Case(tuple(parts), tuple(sorted(effects)), tuple(steps))
 
 
-def _set_in(text, body):
-    """Put ``body`` where BODY stands, indented as it is there."""
-    line = next(line for line in text.splitlines() if "BODY" in line)
-    margin = line[: line.index("BODY")]
-    return text.replace("BODY", ("\n" + margin).join(body.splitlines()))
+def _part_from(choose, name):
+    place = PLACES[name]
+    kind = choose(place.kinds)
+    access = choose([a.name for a in accesses_of(place)])
+    uses = [*USES[kind], *(WRITES if place.target else ())]
+    wrapping = choose([*WRAPPINGS]) if choose([False, True]) else ""
+    if place.fresh:
+        return Part(name, kind, "2.0", "double", access)
+    return Part(name, kind, choose(VALUES[kind]), choose(uses), access, wrapping)
+
+
+def _step_from(choose, parts):
+    part = choose(range(len(parts)))
+    place = PLACES[parts[part].place]
+    change = choose([None, *range(len(place.changes)), *range(len(place.changes))])
+    kind = parts[part].kind if choose([True, True, True, False]) else choose([*VALUES])
+    value = choose(VALUES[kind])
+    given = choose(range(len(INPUTS))) if choose([False, False, True]) and not place.fresh else 0
+    mode = choose(range(len(MODES))) if choose([False, False, False, True]) and not place.fresh else 0
+    return Step(part, change, value, given, mode)
 
 
 # A run ------------------------------------------------------------------------------------
+
+class NoCase(Exception):
+    """The place cannot keep its first value."""
+
 
 _count = itertools.count()
 _folder = tempfile.mkdtemp(prefix="rushlight-state-")
@@ -116,97 +89,148 @@ def loaded(source):
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        try:
+            spec.loader.exec_module(module)
+        except Exception as error:
+            raise NoCase from error
         yield module
     finally:
         with contextlib.suppress(Exception):
             module.restore()
+        torch.set_grad_enabled(True)
+        torch.set_default_dtype(torch.float32)
         del sys.modules[name]
         os.remove(path)
 
 
-def call_it(f, x):
-    """What ``f(x)`` gives or raises."""
-    marker = len(str(x.shape))  # noqa: F841
-    try:
-        return seen(f(x)), seen(x)
-    except Exception as error:
-        return type(error).__name__
-
-
-@dataclass
-class Run:
-    """What the calls of a case gave, and what was warned of."""
-
-    results: list = field(default_factory=list)
-    warned: list = field(default_factory=list)
-
-
 def run(case, compiled):
-    """Load the case's module, and call its function after each change."""
+    """What each call of a case gave, and left; and the warnings of calls that ran eagerly."""
+    torch.manual_seed(0)
     with warnings.catch_warnings(record=True) as caught, loaded(case.source) as module:
         warnings.simplefilter("always")
         f = torch.compile(module.f, options={"audit": False}) if compiled else module.f
-        found = Run()
+        found, before = [], []
         for i, step in enumerate(case.steps):
-            change = None
-            if step is not None:
-                try:
-                    getattr(module, f"change_{i}")()
-                except Exception as error:
-                    change = type(error).__name__
-            result = call_it(f, eval(X))
-            try:
-                state = seen(module.look())
-            except Exception as error:
-                state = type(error).__name__
-            found.results.append((change, result, state))
-        caught = [str(w.message) for w in caught]
-    found.warned = [w for w in caught if "torch.compile: running eagerly" in w]
-    if PLACES[case.place].fresh:
-        news = [r[1] not in [s[1] for s in found.results[:i]] for i, r in enumerate(found.results)]
-        found.results = news
-    return found
+            change = _tried(getattr(module, f"change_{i}", lambda: None))[0]
+            x = eval(INPUTS[step.given], vars(module))
+            result, tensors = _call(module, f, x, step)
+            left = [_tried(look) for look in module.LOOKS]
+            others = [x, *before, *(t for look in left for t in tensors_in(look[1]))]
+            found.append((change, result, seen(x), [(e, seen(value)) for e, value in left], links(tensors, others)))
+            before = tensors
+        told = [str(w.message) for w in caught if "torch.compile: running eagerly" in str(w.message)]
+    if PLACES[case.parts[0].place].fresh:
+        found = [r[1] not in [other[1] for other in found[:i]] for i, r in enumerate(found)]
+    return found, told
 
 
-def seen(value, depth=0):
-    """``value`` as plain data, that two runs can be compared by."""
-    if isinstance(value, torch.Tensor):
-        grad = value.grad if value.is_leaf else None
-        return ("tensor", str(value.dtype), value.requires_grad, value.detach().numpy().copy().tolist(), seen(grad))
-    if isinstance(value, np.ndarray):
-        return ("array", str(value.dtype), value.tolist())
-    if value is None or isinstance(value, (bool, int, float, str, bytes, complex, np.generic)):
-        return (type(value).__name__, value)
-    if depth > 6:
-        return "deep"
-    if isinstance(value, dict):
-        return (type(value).__name__, [(seen(k), seen(v, depth + 1)) for k, v in value.items()])
-    if isinstance(value, (list, tuple)):
-        return (type(value).__name__, [seen(v, depth + 1) for v in value])
-    if isinstance(value, types.FunctionType):
-        return ("function", value.__name__)
-    own = getattr(value, "__dict__", None)
-    return (type(value).__name__, seen(dict(own), depth + 1) if type(own) is dict else None)
+def _call(module, f, x, step):
+    """What a call gives or raises, and what a gradient through it leaves; the tensors it gave."""
+
+    def backward():
+        sum(t.sum() for t in tensors if t.requires_grad and t.grad_fn is not None).backward()
+
+    with eval(MODES[step.mode], vars(module)):
+        error, value = _tried(lambda: module.call(f, x))
+    tensors = tensors_in(value)
+    result = seen(value)
+    if any(t.requires_grad and t.grad_fn is not None for t in tensors):
+        result = (result, _tried(backward)[0])
+    return (error, result), tensors
 
 
-def same(a, b):
-    """Whether two runs saw the same, numbers up to rounding."""
-    if type(a) is not type(b):
-        return False
-    if isinstance(a, (list, tuple)):
-        return len(a) == len(b) and all(map(same, a, b))
-    if isinstance(a, float):
-        return a == b or (a != a and b != b) or abs(a - b) <= 1e-5 * max(abs(a), abs(b), 1.0)
-    return bool(a == b)
+def _tried(function):
+    """(type of the error, result)."""
+    try:
+        return None, function()
+    except Exception as error:
+        return type(error).__name__, None
 
 
 def difference(case):
-    """What a compiled run of ``case`` gave, and the eager run, where they differ; else None."""
-    eager, compiled = run(case, False), run(case, True)
-    if same(eager.results, compiled.results):
+    """The first call in which a compiled run of ``case`` is not the eager one, in words; or None."""
+    try:
+        (eager, _), (compiled, told) = run(case, False), run(case, True)
+    except NoCase:
         return None
-    for i, (a, b) in enumerate(zip(eager.results, compiled.results, strict=True)):
+    for i, (a, b) in enumerate(zip(eager, compiled, strict=True)):
         if not same(a, b):
-            return f"call {i}: eager {a}\n        compiled {b}\n warned {compiled.warned}"
-    raise AssertionError
+            return f"call {i}: eager    {a}\n        compiled {b}\nwarned: {told}"
+    return None
+
+
+# Smaller cases ------------------------------------------------------------------------------
+
+
+def shrunk(case):
+    """A smaller case that still differs."""
+    smaller = True
+    while smaller:
+        smaller = next((c for c in _simpler(case) if difference(c) is not None), None)
+        case = smaller or case
+    return case
+
+
+def _simpler(case):
+    """Cases that are a little smaller."""
+    change = dataclasses.replace
+    for i in range(len(case.parts)):
+        if len(case.parts) > 1:
+            steps = [change(s, part=0, change=s.change if s.part != i else None) for s in case.steps]
+            yield change(case, parts=(case.parts[1 - i],), steps=tuple(steps))
+    for i in range(len(case.effects)):
+        yield change(case, effects=case.effects[:i] + case.effects[i + 1 :])
+    for i, step in enumerate(case.steps):
+        yield change(case, steps=case.steps[:i] + case.steps[i + 1 :])
+        for simple in (change(step, change=None), change(step, given=0), change(step, mode=0)):
+            if simple != step:
+                yield change(case, steps=(*case.steps[:i], simple, *case.steps[i + 1 :]))
+    for i, part in enumerate(case.parts):
+        values = change(part, value=VALUES[part.kind][0])
+        simples = [change(part, wrapping=""), change(part, access="direct"), values]
+        if not PLACES[part.place].fresh:
+            simples.append(change(part, use=next(iter(USES[part.kind]))))
+        for simple in simples:
+            if simple != part:
+                yield change(case, parts=(*case.parts[:i], simple, *case.parts[i + 1 :]))
+
+
+def report(case):
+    """What is wrong with ``case``, and a script that shows it."""
+    return f"{case}\n{difference(case)}\n\n{case.script}"
+
+
+# On the command line --------------------------------------------------------------------------
+
+
+def search(seed, count, only="", seconds=1e9):
+    """(the cases that differ, how many ran, how many of them warned)."""
+    begin, found = time.monotonic(), []
+    for ran in range(count):
+        case = case_from(random.Random(f"{seed} {ran}").choice, only)
+        if time.monotonic() - begin > seconds:
+            return found, ran
+        if difference(case) is not None:
+            found.append(case)
+    return found, count
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--count", type=int, default=1000)
+    parser.add_argument("--place", default="", help="only places with this in their names")
+    parser.add_argument("--scripts", type=int, default=3, help="how many scripts to print")
+    options = parser.parse_args()
+    found, count = search(options.seed, options.count, options.place)
+    small = collections.Counter(map(shrunk, found))
+    for case in [*small][: options.scripts]:
+        print(report(case), "\n" + "-" * 90)
+    for case, times in small.most_common():
+        print(times, case)
+    print(f"seed {options.seed}: {len(found)} of {count} functions differ")
+    sys.exit(bool(found))
+
+
+if __name__ == "__main__":
+    main()

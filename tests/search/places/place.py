@@ -25,6 +25,7 @@ class Place:
         sequence: A list, tuple or the like whose first element it is.
         look: An expression for the state after a call, where ``read`` does not show all of it.
         restore: Statements that leave the process as it was.
+        arguments: What the function is given besides ``x``.
         fresh: Each read gives something else: results are only compared with one another.
     """
 
@@ -41,6 +42,7 @@ class Place:
     sequence: str = ""
     look: str = ""
     restore: str = ""
+    arguments: str = ""
     fresh: bool = False
 
 
