@@ -54,7 +54,7 @@ EFFECTS = {
     "log": Effect("class Handler(logging.Handler):\n    lines = []\n\n    def emit(self, record):\n        self.lines.append(record.getMessage())\n\nLOGGED_BY = logging.getLogger('rushlight.logged')\nLOGGED_BY.addHandler(Handler())", "LOGGED_BY.warning('step')", "Handler.lines", "LOGGED_BY.handlers.clear()"),
     "environment": Effect("", "os.environ['RUSHLIGHT_LEFT'] = str(len(os.environ.get('RUSHLIGHT_LEFT', '')))", "os.environ.get('RUSHLIGHT_LEFT')", "os.environ.pop('RUSHLIGHT_LEFT', None)"),
     "ContextVar": Effect("LEFT = contextvars.ContextVar('LEFT', default=0)", "LEFT.set(LEFT.get() + 1)", "LEFT.get()"),
-    "file": Effect("LEFT_FILE = os.path.join(tempfile.mkdtemp(), 'k')", "with open(LEFT_FILE, 'a') as file:\n    file.write('.')", "open_and_read(LEFT_FILE)"),
+    "file": Effect("LEFT_FILE = __file__ + '.left'", "with open(LEFT_FILE, 'a') as file:\n    file.write('.')", "open_and_read(LEFT_FILE)"),
     "NumPy array": Effect("NUMPY_LEFT = np.zeros(3)", "NUMPY_LEFT[0] += 1", "NUMPY_LEFT"),
     "NumPy array's tensor": Effect("NUMPY_UNDER = np.ones(3, dtype=np.float32)", "torch.from_numpy(NUMPY_UNDER).mul_(2)", "NUMPY_UNDER"),
     "array.array": Effect("ARRAY_LEFT = array.array('d', [0.0])", "ARRAY_LEFT[0] += 1", "ARRAY_LEFT[0]"),

@@ -5,6 +5,7 @@ script that runs alone; ``--place`` has only cases of places with this in their 
 """
 
 import argparse
+import atexit
 import collections
 import contextlib
 import dataclasses
@@ -12,6 +13,7 @@ import importlib.util
 import itertools
 import os
 import random
+import shutil
 import sys
 import tempfile
 import time
@@ -76,6 +78,7 @@ class NoCase(Exception):
 
 _count = itertools.count()
 _folder = tempfile.mkdtemp(prefix="rushlight-state-")
+atexit.register(shutil.rmtree, _folder, ignore_errors=True)
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@
 from tests.search.places.place import Place
 
 _NUMBERS, _FLAGS = ("number",), ("flag",)
-_FILE = "PATH = os.path.join(tempfile.mkdtemp(), 'k')\nopen(PATH, 'w').write('2.0')"
+_FILE = "PATH = __file__ + '.PATH'\nopen_and_write(PATH, '2.0')"
 
 PLACES = [
     Place("os.environ", "os.environ['RUSHLIGHT_K'] = '2.0'", "float(os.environ['RUSHLIGHT_K'])", ("os.environ['RUSHLIGHT_K'] = '3.0'", "os.environ.pop('RUSHLIGHT_K', None)"), _NUMBERS, item=("os.environ", "'RUSHLIGHT_K'"), restore="os.environ.pop('RUSHLIGHT_K', None)"),
