@@ -296,7 +296,7 @@ class _Block:
             rows, columns, row, column = columns, rows, column, row
         ragged = self._ragged()
         with loop(b, rows[0], rows[1]) as m, loop(b, columns[0], columns[1], lanes) as n:
-            mask = prefix_mask(b, lift(b, columns[1] - n).v, lanes).v if ragged else None
+            mask = prefix_mask(b, lift(b, columns[1] - n).v, lanes) if ragged else None
             at = address(b, sums, (m - row) * pitch + (n - column), self.itemsize)
             value = load(b, at, cut.tile.dtype, lanes)
             sink(b, self.args, batch, lift(b, m).v, lift(b, n).v, value, mask)

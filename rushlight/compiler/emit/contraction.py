@@ -214,5 +214,5 @@ def _write_sum(module, name, form, parts, lanes, place, sink):
         for part in range(parts):
             total = total + load(b, address(b, at, part * size, itemsize), form.dtype, lanes, mask)
         indices = [x.v for x in unravel(b, batch, form.batch)]
-        sink(b, args, indices, m.v, n.v, total, None if mask is None else mask.v)
+        sink(b, args, indices, m.v, n.v, total, mask)
     b.ret_void()

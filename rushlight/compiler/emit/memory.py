@@ -1,7 +1,11 @@
 """Between memory and Values: loads and stores, their masks and strides, half precision; reductions.
 
-A mask is a Value of bools, or its LLVM vector; lanes where it is False are neither read nor
-written, and read as 0. Strides count elements.
+A mask is a Value of bools; lanes where it is False are neither read nor written, and read as 0.
+Strides count elements.
+
+A store takes no mask but a ``Prefix``, and becomes plain stores of whole pieces. It never uses
+LLVM's masked store: where the lanes are truncated numbers and one of them is stored, LLVM 22 writes
+that lane before it is truncated, over what lies behind it.
 """
 
 import numpy as np
@@ -23,7 +27,8 @@ from rushlight.compiler.emit.value import (
 from rushlight.dtype import float16
 
 __all__ = [
-    "addresses", "gather", "iota", "load", "prefix_mask", "reduce", "rounded", "stack", "store",
+    "Prefix", "addresses", "gather", "iota", "load", "prefix_mask", "reduce", "rounded", "stack",
+    "store",
 ]  # fmt: skip
 
 _I32 = ir.IntType(32)
@@ -59,20 +64,39 @@ def iota(b, lanes, dtype=INT):
     return Value(b, ir.Constant(ir_type(dtype, lanes), list(range(lanes))), dtype)
 
 
+class Prefix(Value):
+    """A mask of the first ``count`` lanes: a Python number, or an i64 of at most the lanes."""
+
+    __slots__ = ("count",)
+
+    def __init__(self, b, v, count):
+        super().__init__(b, v, BOOL)
+        self.count = count
+
+    def to(self, b):
+        """The same mask for the instructions of another builder."""
+        return Prefix(b, self.v, self.count)
+
+
 def prefix_mask(b, count, lanes):
     """True in the first ``count`` (a number or an i64) lanes: the mask of a loop's tail."""
-    count = ir.Constant(_I64, count) if isinstance(count, int) else count
+    if isinstance(count, ir.Constant):
+        count = count.constant
+    if isinstance(count, int):
+        count = max(0, min(count, lanes))
+        if lanes == 1:
+            return Prefix(b, ir.Constant(ir.IntType(1), count), count)
+        typ = ir.VectorType(ir.IntType(1), lanes)
+        return Prefix(b, ir.Constant(typ, [i < count for i in range(lanes)]), count)
     if lanes == 1:
-        return Value(b, b.icmp_signed(">", count, ir.Constant(count.type, 0)), BOOL)
+        return Prefix(b, b.icmp_signed(">", count, _I64(0)), count)
     # Clamped, the comparison is one of int32 lanes, half as wide.
-    limit = ir.Constant(count.type, lanes)
-    count = b.select(b.icmp_signed("<", count, limit), count, limit)
+    count = b.select(b.icmp_signed("<", count, _I64(lanes)), count, _I64(lanes))
     narrow = Value(b, b.trunc(count, _I32), np.dtype(np.int32))
-    return iota(b, lanes, np.int32) < narrow
+    return Prefix(b, (iota(b, lanes, np.int32) < narrow).v, count)
 
 
 def _bits_of_mask(b, mask, lanes):
-    mask = mask if isinstance(mask, Value) else Value(b, mask, BOOL)
     mask = splat(mask, lanes)
     if lanes > 1:
         return mask.v
@@ -160,13 +184,59 @@ def store(b, value, pointer, dtype, mask=None, stride=1):
     v = _to_memory(value, dtype)
     if mask is None:
         b.store(v, pointer, align=dtype.itemsize)
+    elif isinstance(mask.count, int):
+        _store_known(b, v, pointer, dtype.itemsize, mask.count)
+    elif lanes == 1:
+        with b.if_then(mask.v):
+            b.store(v, pointer, align=dtype.itemsize)
+    else:
+        with b.if_else(b.icmp_signed("==", mask.count, _I64(lanes))) as (whole, some):
+            with whole:
+                b.store(v, pointer, align=dtype.itemsize)
+            with some:
+                _store_some(b, v, pointer, dtype.itemsize, mask.count)
+
+
+def _store_known(b, v, pointer, itemsize, count):
+    """Write the first ``count`` lanes, a number, as one piece or as two that overlap."""
+    if not count:
         return
-    if lanes == 1:
-        typ = ir.VectorType(v.type, 1)
-        v = b.insert_element(ir.Constant(typ, ir.Undefined), v, _I32(0))
-    name = f"llvm.masked.store.{suffix(v.type)}.p0"
-    bits = _bits_of_mask(b, mask, lanes)
-    intrinsic(b, name, ir.VoidType(), [v, pointer, _I32(dtype.itemsize), bits])
+    size = 1 << count.bit_length() - 1
+    b.store(_piece(b, v, 0, size), pointer, align=itemsize)
+    if count > size:
+        size = 1 << (count - size - 1).bit_length()
+        first = count - size
+        at = b.gep(pointer, [_I64(first * itemsize)], source_etype=ir.IntType(8))
+        b.store(_piece(b, v, first, size), at, align=itemsize)
+
+
+def _store_some(b, v, pointer, itemsize, count):
+    """Write the first ``count`` lanes, an i64 below their number: a piece for each binary one."""
+    count = b.select(b.icmp_signed(">", count, _I64(0)), count, _I64(0))
+    size = v.type.count // 2
+    while size:
+        before, given = b.block, (v, pointer)
+        lower, upper = _piece(b, v, 0, size), _piece(b, v, size, size)
+        taken = b.icmp_unsigned("!=", b.and_(count, _I64(size)), _I64(0))
+        with b.if_then(taken):
+            b.store(lower, pointer, align=itemsize)
+            after = b.block
+            further = b.gep(pointer, [_I64(size * itemsize)], source_etype=ir.IntType(8))
+        v, pointer = [b.phi(x.type) for x in (lower, given[1])]
+        for phi, x, y in ((v, lower, upper), (pointer, given[1], further)):
+            phi.add_incoming(x, before)
+            phi.add_incoming(y, after)
+        size //= 2
+
+
+def _piece(b, v, first, size):
+    """``size`` lanes of a vector; its only lane, if it has one."""
+    if not isinstance(v.type, ir.VectorType) or v.type.count == size:
+        return v
+    if size == 1:
+        return b.extract_element(v, _I32(first))
+    picks = ir.Constant(ir.VectorType(_I32, size), list(range(first, first + size)))
+    return b.shuffle_vector(v, ir.Constant(v.type, ir.Undefined), picks)
 
 
 def store_to(b, value, places, dtype, mask=None):

@@ -112,7 +112,7 @@ class Nodes:
         return load(scope.b, pointer, node.dtype, self.lanes, mask, step)
 
     def mask_in(self, scope):
-        return None if self.mask is None else Value(scope.b, self.mask.v, self.mask.dtype)
+        return None if self.mask is None else self.mask.to(scope.b)
 
     def _indirect(self, node, scope):
         level = self.scopes.index(scope)

@@ -1,6 +1,7 @@
 """The machine that kernels are made for: vectors, registers, caches, and LLVM's code generator."""
 
 import ctypes
+import os
 import platform
 import sys
 from dataclasses import dataclass, field
@@ -10,9 +11,17 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Target", "host"]
+__all__ = ["PROCESSORS", "Target", "host", "processor"]
 
 _L1, _L2 = 32 << 10, 512 << 10  # bytes, where the machine doesn't say
+_AVX512 = ("avx512f", "avx512bw", "avx512dq", "avx512vl")  # the parts that kernels use
+#: Processors for which code can be asked for by name: LLVM's architecture, bytes of a vector.
+PROCESSORS = {
+    "x86-64-v2": ("x86_64", 16), "x86-64-v3": ("x86_64", 32), "haswell": ("x86_64", 32),
+    "x86-64-v4": ("x86_64", 64), "skylake-avx512": ("x86_64", 64),
+    "sapphirerapids": ("x86_64", 64), "znver4": ("x86_64", 64), "znver5": ("x86_64", 64),
+    "neoverse-n1": ("aarch64", 16), "apple-m1": ("aarch64", 16),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +71,10 @@ class Target:
         """The machine code of ``module`` for a reader."""
         return self._generate(module, level, "emit_assembly")
 
+    def optimised(self, module, level=2):
+        """The LLVM IR of ``module`` that machine code is chosen for."""
+        return self._generate(module, level, None)
+
     def _generate(self, module, level, form):
         import llvmlite.binding as llvm
 
@@ -74,7 +87,7 @@ class Target:
                 parsed.data_layout = str(machine.target_data)
                 parsed.verify()
                 _optimise(parsed, machine, level)
-                return getattr(machine, form)(parsed)
+                return str(parsed) if form is None else getattr(machine, form)(parsed)
             finally:
                 parsed.close()
 
@@ -116,7 +129,7 @@ def _optimise(module, machine, level):
 
 @cache
 def host():
-    """The machine this process runs on.
+    """The machine this process runs on; the processor that ``RUSHLIGHT_CPU`` names, if it is set.
 
     Raises:
         ImportError: llvmlite is missing.
@@ -125,6 +138,9 @@ def host():
 
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
+    named = os.environ.get("RUSHLIGHT_CPU")
+    if named:
+        return processor(named, llvm.get_process_triple())
     triple = llvm.get_process_triple()
     cpu = llvm.get_host_cpu_name()
     has = _features(llvm)
@@ -133,6 +149,34 @@ def host():
         # Some processors' tuning prefers half registers; kernels are written for full ones.
         has["prefer-256-bit"] = False
     features = ",".join(("+" if on else "-") + name for name, on in sorted(has.items()))
+    fma = has.get("fma", False) or not _is_x86(triple)
+    return _target(triple, cpu, features, vector_bytes, registers, fma)
+
+
+def processor(name, triple=None):
+    """The target for a processor among ``PROCESSORS``; nobody asks whether this machine is one.
+
+    ``triple`` is the system that it runs, by default Linux.
+
+    Raises:
+        ValueError: there is no such processor, or not of the triple's architecture.
+    """
+    architecture, vector_bytes = PROCESSORS.get(name, (None, 0))
+    triple = triple or f"{architecture}-unknown-linux-gnu"
+    if architecture is None or _is_x86(triple) != (architecture == "x86_64"):
+        raise ValueError(f"no processor {name!r} for {triple}; there are {', '.join(PROCESSORS)}")
+    has = {16: (), 32: ("avx2", "fma"), 64: ("avx2", "fma", *_AVX512)}[vector_bytes]
+    features = ",".join("+" + feature for feature in has)
+    if vector_bytes == 64:
+        features += ",-prefer-256-bit"
+    registers = 32 if vector_bytes == 64 or architecture == "aarch64" else 16
+    fma = bool(has) or architecture == "aarch64"
+    return _target(triple, name, features, vector_bytes, registers, fma)
+
+
+def _target(triple, cpu, features, vector_bytes, registers, fma):
+    import llvmlite.binding as llvm
+
     version = ".".join(map(str, llvm.llvm_version_info))
     l1, l2 = _caches()
     return Target(
@@ -141,7 +185,7 @@ def host():
         features=features,
         vector_bytes=vector_bytes,
         registers=registers,
-        fma=has.get("fma", False) or not _is_x86(triple),
+        fma=fma,
         l1=l1,
         l2=l2,
         streams=cpu.startswith("znver"),
@@ -164,7 +208,7 @@ def _vectors(triple, has):
     """The bytes of a vector register and how many registers there are."""
     if not _is_x86(triple):
         return 16, 32
-    if all(has.get(name) for name in ("avx512f", "avx512bw", "avx512dq", "avx512vl")):
+    if all(has.get(name) for name in _AVX512):
         return 64, 32
     if has.get("avx2") and has.get("fma"):
         return 32, 16
