@@ -338,6 +338,9 @@ def test_what_overlaps_itself_is_not_written_by_a_program():
         return x * 7
 
     g = torch.compile(f)
-    for memory in (lambda: torch.arange(3.0)[:, None].expand(3, 2), lambda: torch.arange(4.0).as_strided((3, 2), (1, 1))):
+    for memory in (
+        lambda: torch.arange(3.0)[:, None].expand(3, 2),
+        lambda: torch.arange(4.0).as_strided((3, 2), (1, 1)),
+    ):
         x, y = memory(), memory()
         assert quietly(g, x).equal(f(y)) and x.equal(y)

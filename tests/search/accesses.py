@@ -33,6 +33,7 @@ _ATTRIBUTE = {
     "getmembers": "dict(inspect.getmembers(OWNER))[NAME]",
     "format": "float('{0.KEY}'.format(OWNER))",
     "map of getattr": "list(map(getattr, [OWNER], [NAME]))[0]",
+    "asdict": "dataclasses.asdict(OWNER)[NAME]",
     "repr of vars": "float(len(repr(vars(OWNER))))",
     "dir": "float(NAME in dir(OWNER))",
 }
@@ -154,6 +155,7 @@ WRAPPINGS = {
     "callback in C": "sorted([1, 0], key=lambda a: (READ, a)[1]) and READ",
     "decorated": "decorated(lambda: READ)",
     "json": "json.loads(json.dumps(READ))",
+    "text": "READ.strip().lower()",
     "str": "float(str(READ))",
     "f-string": "float(f'{READ}')",
     "percent": "float('%s' % READ)",
@@ -201,6 +203,10 @@ def finally_(read):
     return found
 
 
+def below(read):
+    return [*map(lambda do: do(), [read])][0]
+
+
 def decorate(function):
     @functools.wraps(function)
     def wrapped(*args):
@@ -219,7 +225,14 @@ def accesses_of(place):
     found = [Access("direct", place.read)]
     if place.attribute:
         owner, key = place.attribute
-        found += _filled("attribute", _ATTRIBUTE, OWNER=owner, NAME=repr(key), KEY=key, CODES=str([*map(ord, key)]))
+        found += _filled(
+            "attribute",
+            _ATTRIBUTE,
+            OWNER=owner,
+            NAME=repr(key),
+            KEY=key,
+            CODES=str([*map(ord, key)]),
+        )
     if place.item:
         owner, key = place.item
         found += _filled("item", _ITEM, OWNER=owner, KEY=key)

@@ -8,7 +8,7 @@ from tests.search.effects import EFFECTS
 from tests.search.places import PLACES
 from tests.search.uses import USES, VALUE_LINES, WRITES
 
-__all__ = ["INPUTS", "MODES", "Case", "Part", "Step"]
+__all__ = ["FORMS", "INPUTS", "MODES", "WAYS", "Case", "Part", "Step"]
 
 PROLOGUE = """import abc, argparse, array, collections, concurrent.futures, contextlib, contextvars, copy, ctypes, dataclasses
 import datetime, decimal, enum, fractions, functools, gc, inspect, io, itertools, json, locale
@@ -57,6 +57,18 @@ MODES = [
     "torch.set_grad_enabled(False)",
     "torch.random.fork_rng()",
 ]
+#: How it is called.
+WAYS = ["(lambda call: call())", "in_a_thread", "contextvars.copy_context().run", "below"]
+#: What is compiled, which calls ``f``.
+FORMS = {
+    "function": "form = f",
+    "module": "class Net(nn.Module):\n    def forward(self, *a, **k):\n        return f(*a, **k)\n\n\nform = Net()",
+    "method": "class Caller:\n    def method(self, *a, **k):\n        return f(*a, **k)\n\n\nform = Caller().method",
+    "object": "class Called:\n    def __call__(self, *a, **k):\n        return f(*a, **k)\n\n\nform = Called()",
+    "partial": "form = functools.partial(f)",
+    "decorated": "form = decorate(f)",
+    "step": "def form(*a, **k):\n    with torch.enable_grad():\n        return f(*a, **k)",
+}
 
 
 @dataclass(frozen=True)
@@ -80,6 +92,7 @@ class Step:
     value: str = "2.0"
     given: int = 0
     mode: int = 0
+    way: int = 0
 
 
 @dataclass(frozen=True)
@@ -89,6 +102,7 @@ class Case:
     parts: tuple[Part, ...]
     effects: tuple[str, ...] = ()
     steps: tuple[Step, ...] = (Step(), Step())
+    form: str = "function"
 
     @property
     def source(self):
@@ -101,15 +115,24 @@ class Case:
             lines += _part(part, name, effects if i == 0 else [])
         if len(names) > 1:
             calls = [f"{name}(x)" for name in names]
-            lines.append(f"def f(x):\n    first = {calls[0]}\n    return first, {', '.join(calls[1:])}")
+            lines.append(
+                f"def f(x):\n    first = {calls[0]}\n    return first, {', '.join(calls[1:])}"
+            )
         passed = ", ".join(filter(None, ["x", *(PLACES[p.place].arguments for p in self.parts)]))
-        lines.append(f"def call(f, x):\n    return f({passed})")
+        lines += [FORMS[self.form], f"def call(form, x):\n    return form({passed})"]
         for i, step in enumerate(self.steps):
             lines += self._change(i, step, names)
-        looks = [_named(PLACES[p.place].look or PLACES[p.place].read, n) for p, n in zip(self.parts, names, strict=True)]
+        looks = [
+            _named(PLACES[p.place].look or PLACES[p.place].read, n)
+            for p, n in zip(self.parts, names, strict=True)
+        ]
         looks = [f"lambda: {look}" for look in [*looks, *(e.look for e in effects)]]
         lines.append(f"LOOKS = [{', '.join(looks)}]")
-        restore = [r for r in (*(PLACES[p.place].restore for p in self.parts), *(e.restore for e in effects)) if r]
+        restore = [
+            r
+            for r in (*(PLACES[p.place].restore for p in self.parts), *(e.restore for e in effects))
+            if r
+        ]
         lines.append(_set_in("def restore():\n    BODY", "\n".join(restore or ["pass"])))
         return "\n\n".join(filter(None, lines)) + "\n"
 
@@ -118,17 +141,21 @@ class Case:
             return []
         place = PLACES[self.parts[step.part].place]
         lines = [place.declare] if place.declare.startswith("global") else []
-        lines.append(_named(place.changes[step.change].replace("VALUE", step.value), names[step.part]))
+        lines.append(
+            _named(place.changes[step.change].replace("VALUE", step.value), names[step.part])
+        )
         return [_set_in(f"def change_{i}():\n    BODY", "\n".join(lines))]
 
     @property
     def script(self):
         """The same as a program that runs alone: eagerly, or compiled where it is told so."""
-        lines = [self.source, "run = torch.compile(f) if 'compiled' in sys.argv else f"]
+        lines = [self.source, "run = torch.compile(form) if 'compiled' in sys.argv else form"]
         for i, step in enumerate(self.steps):
             if step.change is not None:
                 lines.append(f"change_{i}()")
-            lines.append(f"with {MODES[step.mode]}:\n    print(call(run, {INPUTS[step.given]}))")
+            lines.append(
+                f"with {MODES[step.mode]}:\n    print({WAYS[step.way]}(lambda: call(run, {INPUTS[step.given]})))"
+            )
             lines.append("print('    left:', *(look() for look in LOOKS))")
         return "\n".join(lines)
 

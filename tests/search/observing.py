@@ -35,7 +35,13 @@ def _tensor(value, depth):
         elements = data.numpy().tolist()
     except RuntimeError:  # it has none: it was left over from the recording
         elements = "abstract"
-    known = (type(value).__name__, str(value.dtype), value.requires_grad, value.is_leaf, value.is_inference())
+    known = (
+        type(value).__name__,
+        str(value.dtype),
+        value.requires_grad,
+        value.is_leaf,
+        value.is_inference(),
+    )
     grad = value.grad if value.is_leaf and depth < 6 else None
     return (*known, value.stride(), elements, seen(grad, depth + 1))
 
@@ -57,7 +63,10 @@ def links(results, others):
 
 def _share_memory(a, b):
     try:
-        a, b = (t.detach().view(torch.int16) if t.dtype is torch.bfloat16 else t.detach() for t in (a, b))
+        a, b = (
+            t.detach().view(torch.int16) if t.dtype is torch.bfloat16 else t.detach()
+            for t in (a, b)
+        )
         return bool(np.shares_memory(a.numpy(), b.numpy()))
     except RuntimeError:
         return "abstract"

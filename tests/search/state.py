@@ -22,7 +22,7 @@ import warnings
 import rushlight as torch
 from tests.search.accesses import WRAPPINGS, accesses_of
 from tests.search.effects import EFFECTS
-from tests.search.functions import INPUTS, MODES, Case, Part, Step
+from tests.search.functions import FORMS, INPUTS, MODES, WAYS, Case, Part, Step
 from tests.search.observing import links, same, seen, tensors_in
 from tests.search.places import PLACES
 from tests.search.uses import USES, VALUES, WRITES
@@ -45,7 +45,8 @@ def case_from(choose, only=""):
     if PLACES[parts[0].place].fresh:
         effects = ()
     steps = [Step(), *(_step_from(choose, parts) for _ in range(choose([2, 3, 4, 5])))]
-    return Case(tuple(parts), tuple(sorted(effects)), tuple(steps))
+    form = choose([*FORMS]) if choose([False, False, True]) else "function"
+    return Case(tuple(parts), tuple(sorted(effects)), tuple(steps), form)
 
 
 def _part_from(choose, name):
@@ -65,12 +66,16 @@ def _step_from(choose, parts):
     change = choose([None, *range(len(place.changes)), *range(len(place.changes))])
     kind = parts[part].kind if choose([True, True, True, False]) else choose([*VALUES])
     value = choose(VALUES[kind])
-    given = choose(range(len(INPUTS))) if choose([False, False, True]) and not place.fresh else 0
-    mode = choose(range(len(MODES))) if choose([False, False, False, True]) and not place.fresh else 0
-    return Step(part, change, value, given, mode)
+    if place.fresh:
+        return Step(part, change, value)
+    given = choose(range(len(INPUTS))) if choose([False, False, True]) else 0
+    mode = choose(range(len(MODES))) if choose([False, False, False, True]) else 0
+    way = choose(range(len(WAYS))) if choose([False, False, False, True]) else 0
+    return Step(part, change, value, given, mode, way)
 
 
 # A run ------------------------------------------------------------------------------------
+
 
 class NoCase(Exception):
     """The place cannot keep its first value."""
@@ -111,7 +116,7 @@ def run(case, compiled):
     torch.manual_seed(0)
     with warnings.catch_warnings(record=True) as caught, loaded(case.source) as module:
         warnings.simplefilter("always")
-        f = torch.compile(module.f, options={"audit": False}) if compiled else module.f
+        f = torch.compile(module.form, options={"audit": False}) if compiled else module.form
         found, before = [], []
         for i, step in enumerate(case.steps):
             change = _tried(getattr(module, f"change_{i}", lambda: None))[0]
@@ -119,9 +124,19 @@ def run(case, compiled):
             result, tensors = _call(module, f, x, step)
             left = [_tried(look) for look in module.LOOKS]
             others = [x, *before, *(t for look in left for t in tensors_in(look[1]))]
-            found.append((change, result, seen(x), [(e, seen(value)) for e, value in left], links(tensors, others)))
+            found.append(
+                (
+                    change,
+                    result,
+                    seen(x),
+                    [(e, seen(value)) for e, value in left],
+                    links(tensors, others),
+                )
+            )
             before = tensors
-        told = [str(w.message) for w in caught if "torch.compile: running eagerly" in str(w.message)]
+        told = [
+            str(w.message) for w in caught if "torch.compile: running eagerly" in str(w.message)
+        ]
     if PLACES[case.parts[0].place].fresh:
         found = [r[1] not in [other[1] for other in found[:i]] for i, r in enumerate(found)]
     return found, told
@@ -134,7 +149,8 @@ def _call(module, f, x, step):
         sum(t.sum() for t in tensors if t.requires_grad and t.grad_fn is not None).backward()
 
     with eval(MODES[step.mode], vars(module)):
-        error, value = _tried(lambda: module.call(f, x))
+        way = eval(WAYS[step.way], vars(module))
+        error, value = _tried(lambda: way(lambda: module.call(f, x)))
     tensors = tensors_in(value)
     result = seen(value)
     if any(t.requires_grad and t.grad_fn is not None for t in tensors):
@@ -179,13 +195,18 @@ def _simpler(case):
     change = dataclasses.replace
     for i in range(len(case.parts)):
         if len(case.parts) > 1:
-            steps = [change(s, part=0, change=s.change if s.part != i else None) for s in case.steps]
+            steps = [
+                change(s, part=0, change=s.change if s.part != i else None) for s in case.steps
+            ]
             yield change(case, parts=(case.parts[1 - i],), steps=tuple(steps))
+    if case.form != "function":
+        yield change(case, form="function")
     for i in range(len(case.effects)):
         yield change(case, effects=case.effects[:i] + case.effects[i + 1 :])
     for i, step in enumerate(case.steps):
         yield change(case, steps=case.steps[:i] + case.steps[i + 1 :])
-        for simple in (change(step, change=None), change(step, given=0), change(step, mode=0)):
+        for name, least in {"change": None, "given": 0, "mode": 0, "way": 0}.items():
+            simple = change(step, **{name: least})
             if simple != step:
                 yield change(case, steps=(*case.steps[:i], simple, *case.steps[i + 1 :]))
     for i, part in enumerate(case.parts):

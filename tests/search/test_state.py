@@ -64,16 +64,22 @@ _EVERYDAY = [
     "Adam", "scheduler", "option", "hook that counts", "eval", "data", "data in place", "rand", "cache",
     "cache of a buffer", "swapped", "finally",
 ]  # fmt: skip
-_ALL_USES = [(kind, use) for kind in USES for use in [*USES[kind], *(WRITES if kind == "number" else ())]]
+_ALL_USES = [
+    (kind, use) for kind in USES for use in [*USES[kind], *(WRITES if kind == "number" else ())]
+]
 
 
-@pytest.mark.parametrize("place", ["attribute", "global", "closure", "dict", "list", "Module's attribute"])
+@pytest.mark.parametrize(
+    "place", ["attribute", "global", "closure", "dict", "list", "Module's attribute"]
+)
 def test_uses_of_a_number_that_was_read_are_compiled(place):
     warned = {}
     for kind, use in _ALL_USES:
         first, second = VALUES[kind][:2]
         if kind in PLACES[place].kinds and use not in _EAGER:
-            case = Case((Part(place, kind, first, use),), (), (Step(), Step(), Step(0, 0, second), Step()))
+            case = Case(
+                (Part(place, kind, first, use),), (), (Step(), Step(), Step(0, 0, second), Step())
+            )
             warned[kind, use] = run(case, True)[1]
     assert {use: told for use, told in warned.items() if told} == {}
 

@@ -3,7 +3,9 @@
 from tests.search.places.place import ALL, Place
 
 
-def _given(name, read, made="VALUE", changes=(), kinds=ALL, head="def f(x, given):", passed="GIVEN", **rest):
+def _given(
+    name, read, made="VALUE", changes=(), kinds=ALL, head="def f(x, given):", passed="GIVEN", **rest
+):
     """An argument that is kept in the module's GIVEN."""
     return Place(
         f"argument: {name}", f"GIVEN = {made}", read, (f"GIVEN = {made}", *changes), kinds, head,

@@ -161,7 +161,7 @@ PLACES = [
          "Methodical.k.__code__ = (lambda self: VALUE).__code__",
          "METHODICAL.__class__ = type('Other', (), {'k': lambda self: VALUE})"),
         kinds=("number", "flag", "text"),
-    ),  # fmt: skip
+    ),
     Place(
         "static method",
         "class Static:\n    @staticmethod\n    def k():\n        return VALUE",

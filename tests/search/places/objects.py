@@ -7,9 +7,14 @@ PLACES = [
         "attribute",
         "class Plain:\n    def __init__(self):\n        self.k = VALUE\n\nPLAIN = Plain()",
         "PLAIN",
-        changes=("del PLAIN.k", "vars(PLAIN)['k'] = VALUE", "PLAIN.__dict__ = {'k': VALUE}",
-                 "PLAIN.__dict__.update(k=VALUE)", "PLAIN.other = 1"),
-    ),  # fmt: skip
+        changes=(
+            "del PLAIN.k",
+            "vars(PLAIN)['k'] = VALUE",
+            "PLAIN.__dict__ = {'k': VALUE}",
+            "PLAIN.__dict__.update(k=VALUE)",
+            "PLAIN.other = 1",
+        ),
+    ),
     of_attribute(
         "attribute of a replaced object",
         "class Renewed:\n    def __init__(self, k):\n        self.k = k\n\nRENEWED = Renewed(VALUE)",
@@ -62,7 +67,11 @@ PLACES = [
         "class attribute",
         "class Classed:\n    k = VALUE\n\nCLASSED = Classed()",
         "CLASSED",
-        changes=("Classed.k = VALUE", "type(CLASSED).k = VALUE", "Classed.k = property(lambda self: VALUE)"),
+        changes=(
+            "Classed.k = VALUE",
+            "type(CLASSED).k = VALUE",
+            "Classed.k = property(lambda self: VALUE)",
+        ),
     ),
     of_attribute(
         "attribute of a class itself",
@@ -74,11 +83,16 @@ PLACES = [
         "inherited attribute",
         "class Elder:\n    k = VALUE\n\nclass Middle(Elder):\n    pass\n\nclass Younger(Middle):\n    pass\n\nYOUNGER = Younger()",
         "YOUNGER.k",
-        ("Elder.k = VALUE", "Middle.k = VALUE", "Younger.k = VALUE", "YOUNGER.k = VALUE",
-         "Younger.__bases__ = (type('Aunt', (), {'k': VALUE}),)",
-         "YOUNGER.__class__ = type('Other', (Younger,), {'k': VALUE})"),
+        (
+            "Elder.k = VALUE",
+            "Middle.k = VALUE",
+            "Younger.k = VALUE",
+            "YOUNGER.k = VALUE",
+            "Younger.__bases__ = (type('Aunt', (), {'k': VALUE}),)",
+            "YOUNGER.__class__ = type('Other', (Younger,), {'k': VALUE})",
+        ),
         attribute=("YOUNGER", "k"),
-    ),  # fmt: skip
+    ),
     of_attribute(
         "metaclass attribute",
         "class Meta(type):\n    k = VALUE\n\nclass OfMeta(metaclass=Meta):\n    pass",
@@ -96,7 +110,11 @@ PLACES = [
         "property",
         "class Propertied:\n    def __init__(self):\n        self._hidden = VALUE\n\n    @property\n    def k(self):\n        return self._hidden\n\n    @k.setter\n    def k(self, value):\n        self._hidden = value\n\nPROPERTIED = Propertied()",
         "PROPERTIED.k",
-        ("PROPERTIED._hidden = VALUE", "PROPERTIED.k = VALUE", "Propertied.k = property(lambda self: VALUE)"),
+        (
+            "PROPERTIED._hidden = VALUE",
+            "PROPERTIED.k = VALUE",
+            "Propertied.k = property(lambda self: VALUE)",
+        ),
         attribute=("PROPERTIED", "k"),
         target="PROPERTIED.k",
     ),
@@ -104,7 +122,11 @@ PLACES = [
         "cached property",
         "class Cached:\n    source = VALUE\n\n    @functools.cached_property\n    def k(self):\n        return self.source\n\nCACHED = Cached()",
         "CACHED.k",
-        ("CACHED.__dict__.pop('k', None); CACHED.source = VALUE", "CACHED.k = VALUE", "CACHED.__dict__.pop('k', None)"),
+        (
+            "CACHED.__dict__.pop('k', None); CACHED.source = VALUE",
+            "CACHED.k = VALUE",
+            "CACHED.__dict__.pop('k', None)",
+        ),
         attribute=("CACHED", "k"),
         look="vars(CACHED)",
     ),
@@ -127,7 +149,12 @@ PLACES = [
         "__getattr__",
         "class Forwarding:\n    def __init__(self):\n        self.data = {'k': VALUE}\n\n    def __getattr__(self, name):\n        try:\n            return self.__dict__['data'][name]\n        except KeyError:\n            raise AttributeError(name) from None\n\nFORWARDING = Forwarding()",
         "FORWARDING.k",
-        ("FORWARDING.data['k'] = VALUE", "FORWARDING.k = VALUE", "FORWARDING.data = {'k': VALUE}", "FORWARDING.data.clear()"),
+        (
+            "FORWARDING.data['k'] = VALUE",
+            "FORWARDING.k = VALUE",
+            "FORWARDING.data = {'k': VALUE}",
+            "FORWARDING.data.clear()",
+        ),
         attribute=("FORWARDING", "k"),
     ),
     Place(
@@ -145,14 +172,20 @@ PLACES = [
         attribute=("lazy", "k"),
     ),
     of_attribute(
-        "SimpleNamespace", "SPACE = types.SimpleNamespace(k=VALUE)", "SPACE",
+        "SimpleNamespace",
+        "SPACE = types.SimpleNamespace(k=VALUE)",
+        "SPACE",
         changes=("vars(SPACE)['k'] = VALUE", "vars(SPACE).update(k=VALUE)"),
-    ),  # fmt: skip
+    ),
     of_attribute(
-        "argparse Namespace", "ARGS = argparse.Namespace(k=VALUE)", "ARGS",
+        "argparse Namespace",
+        "ARGS = argparse.Namespace(k=VALUE)",
+        "ARGS",
         changes=("vars(ARGS)['k'] = VALUE",),
-    ),  # fmt: skip
-    of_attribute("attribute of a function", "def owner(x):\n    return x\n\nowner.k = VALUE", "owner"),
+    ),
+    of_attribute(
+        "attribute of a function", "def owner(x):\n    return x\n\nowner.k = VALUE", "owner"
+    ),
     Place(
         "enum member's attribute",
         "class Colour(enum.Enum):\n    RED = 1\n\nColour.RED.k = VALUE",
@@ -216,11 +249,15 @@ PLACES = [
         target="CDOUBLE.value",
     ),
     of_attribute(
-        "attribute of a tensor", "MARKED = torch.ones(3)\nMARKED.k = VALUE", "MARKED",
+        "attribute of a tensor",
+        "MARKED = torch.ones(3)\nMARKED.k = VALUE",
+        "MARKED",
         changes=("del MARKED.k",),
-    ),  # fmt: skip
+    ),
     of_attribute(
-        "attribute of a Parameter", "WEIGHT = nn.Parameter(torch.ones(3))\nWEIGHT.k = VALUE", "WEIGHT"
+        "attribute of a Parameter",
+        "WEIGHT = nn.Parameter(torch.ones(3))\nWEIGHT.k = VALUE",
+        "WEIGHT",
     ),
     of_attribute(
         "attribute of an exception", "PROBLEM = ValueError('no')\nPROBLEM.k = VALUE", "PROBLEM"
