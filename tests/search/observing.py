@@ -43,7 +43,7 @@ def _tensor(value, depth):
         value.is_inference(),
     )
     grad = value.grad if value.is_leaf and depth < 6 else None
-    return (*known, value.stride(), elements, seen(grad, depth + 1))
+    return (*known, elements, seen(grad, depth + 1))
 
 
 def tensors_in(value):
