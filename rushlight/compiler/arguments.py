@@ -126,6 +126,10 @@ class Arguments:
         """The name of a list, dict or dataclass instance; None where it is no argument."""
         return self._owners.get(id(container))
 
+    def covers(self, container):
+        """Whether the guards of the arguments compare what is in ``container``."""
+        return id(container) in self._owners or any(c is container for c, _ in self.containers)
+
     def _container(self, expression, value):
         name = self._owners[id(value)] = self._named(expression)
         if isinstance(value, (list, dict)):

@@ -6,13 +6,13 @@ objects is taken back. ``wrapper.py`` writes from the recording what later calls
 
 import threading
 import time
+from dataclasses import dataclass, field
 
 from rushlight.autograd import mode
 from rushlight.compiler.numbers import Number
-from rushlight.compiler.places import NOTHING, in_words, place_name
-from rushlight.compiler.surroundings import surroundings
+from rushlight.compiler.places import in_words, taken_apart
+from rushlight.compiler.python.calls import Unsuited
 from rushlight.compiler.trace import Recorder
-from rushlight.compiler.undo import Streams, added, changes, options, put_back
 from rushlight.compiler.wrapper import Wrapper
 from rushlight.errors import TraceError
 
@@ -20,6 +20,38 @@ __all__ = ["Entry", "recording_lock"]
 
 #: Only one call is recorded at a time: while it is, what it changes outside is not as it seems.
 recording_lock = threading.RLock()
+#: How often a call is recorded to find all that it reads and then assigns.
+_ATTEMPTS = 4
+
+
+@dataclass
+class Apart:
+    """Places that are read and then assigned, as (template, owner, value), and large arrays.
+
+    What lies there is likely another thing in the next call. Numbers and arrays have stand-ins
+    while the call is recorded; tensors are more arguments.
+    """
+
+    numbers: list = field(default_factory=list)
+    tensors: list = field(default_factory=list)
+    arrays: list = field(default_factory=list)
+
+    def keys(self):
+        """(template, id of the owner) of each place."""
+        every = (*self.numbers, *self.tensors, *self.arrays)
+        return {(template, id(owner)) for template, owner, _ in every}
+
+
+def _apart(observer, stand_ins):
+    """What of the places that an observed call read is to be set apart."""
+    reads, effects = observer.reads, observer.effects
+    found = [place for key, place in reads.places.items() if key in effects.places]
+    numbers = [p for p in found if stand_ins and type(p[2]) in (int, float)]
+    as_conditions = [(template, (owner,), value) for template, owner, value in found]
+    everything = [(template, (owner,), value) for template, owner, value in reads.places.values()]
+    tensors, _ = taken_apart(as_conditions, everything)
+    arrays = [p for p in reads.places.values() if stand_ins and id(p[2]) in reads.large]
+    return Apart(numbers, [(t, owner, value) for t, (owner,), value in tensors], arrays)
 
 
 class Entry:
@@ -38,18 +70,11 @@ class Entry:
     """
 
     refusal: TraceError | None = None
-    _stands_in = False  # whether something stood in for a number or an array
 
     def __init__(self, function, args, kwargs, moving=False):
         begin = time.perf_counter()
         with recording_lock:
-            try:
-                recorder = self._attempt(function, args, kwargs, True, moving)
-            except Exception:
-                if not self._stands_in:
-                    raise
-                # Code that knows a number or an array by its type takes no other for one.
-                recorder = self._attempt(function, args, kwargs, False, False)
+            recorder = self._record(function, args, kwargs, moving)
             if self.refusal is not None:
                 self.wrapper = Wrapper(args, kwargs, moving)
                 self.wrapper.run_eagerly(function, recorder, self.refusal)
@@ -64,55 +89,68 @@ class Entry:
         if self.held is not None:
             self.held.release()
 
-    def _attempt(self, function, args, kwargs, apart, moving):
-        """Record the call; ``apart`` has what the function may assign anew read at each run."""
-        self.wrapper = Wrapper(args, kwargs, moving)
-        found = surroundings(function, self.wrapper.arguments.objects, apart)
-        if found.asks_types:
-            self.wrapper = Wrapper(args, kwargs)
-        arguments = self.wrapper.arguments
-        containers = [*arguments.containers]
-        arguments.add(found.places)
-        recorder = Recorder(arguments.leaves)
-        recorder.enclose(found)
-        recorder.assigned = [*found.places, *found.numbers]
-        recorder.known = found.met
-        recorder.containers += containers
-        recorder.optimizers = found.optimizers
-        recorder.options = options(found.optimizers)
-        self.refusal = found.refusal
-        self._stands_in = bool(found.numbers or found.arrays or arguments.numbers)
-        self._reads_options = found.reads_options
-        if self.refusal is None:
-            self._record(function, recorder, found)
+    def _record(self, function, args, kwargs, moving):
+        """Record the call, again where it reads places that it assigns; returns the recorder."""
+        apart, stand_ins = Apart(), True
+        for attempt in range(_ATTEMPTS):
+            try:
+                recorder = self._attempt(function, args, kwargs, apart, moving and stand_ins)
+            except Exception as error:
+                numbers = self.wrapper.arguments.numbers
+                if not (apart.numbers or apart.arrays or numbers or type(error) is Unsuited):
+                    raise
+                # Code that knows a number or an array by its type takes no other for one.
+                apart, stand_ins = Apart(), False
+                continue
+            found = _apart(recorder.observer, stand_ins)
+            if found.keys() <= apart.keys() or attempt == _ATTEMPTS - 2:
+                break
+            apart = Apart(
+                [*apart.numbers, *found.numbers],
+                [*apart.tensors, *found.tensors],
+                [*apart.arrays, *found.arrays],
+            )
         return recorder
 
-    def _record(self, function, recorder, found):
-        streams = Streams()
+    def _attempt(self, function, args, kwargs, apart, moving):
+        self.refusal = None
+        self.wrapper = Wrapper(args, kwargs, moving)
+        arguments = self.wrapper.arguments
+        given = [*arguments.containers]
+        arguments.add([(template, (owner,), value) for template, owner, value in apart.tensors])
+        recorder = Recorder(arguments.leaves, arguments.covers)
+        observer = recorder.observer
+        observer.effects.containers.update({id(c): (c, before) for c, before in given})
+        observer.reads.apart |= apart.keys()
+        for template, owner, value in apart.arrays:
+            known = (value.shape, value.strides, value.dtype)
+            text = template.replace("{0}", "{1}")
+            form = f"({text}.shape, {text}.strides, {text}.dtype)".replace("{1}", "{0}")
+            recorder.checks.append((form, (owner,), known))
+        self._run(function, recorder, apart)
+        return recorder
+
+    def _run(self, function, recorder, apart):
         mode.add_intercept(1)
         mode.state.recorder = recorder
+        observer = recorder.observer
         try:
-            recorder.stand_in(found.numbers, found.arrays)
+            recorder.stand_in(apart.numbers, apart.arrays)
             args, kwargs = self.wrapper.arguments.with_numbers(recorder.numbers)
-            # In a list, so that nobody else holds what the function returned.
-            box = [function(*args, **kwargs)]
+            with observer:
+                # In a list, so that nobody else holds what the function returned.
+                box = [function(*args, **kwargs)]
             if recorder.refused is not None:
                 raise recorder.refused
-            if recorder.calls and self._reads_options:
-                raise TraceError(
-                    "the function reads an optimizer's options, or a scheduler's, and takes a "
-                    "scheduler's step, which comes after the program; do one of them outside "
-                    "torch.compile"
-                )
-            left = lambda: changes(self._places(recorder), recorder.containers, recorder.owners)
+            found = _apart(observer, True)
+            if not found.keys() <= apart.keys():
+                self._take_back(recorder)
+                return
+            observer.settle(recorder.calls)
+            left = lambda: observer.effects.assigned()
             self.wrapper.write(box, recorder, self._changes(recorder), left)
             recorder.restore()
-            changed = self._put_back(recorder)
-            if streams.put_back():
-                raise TraceError(
-                    "the function draws from Python's or NumPy's random numbers, which a program "
-                    "cannot do; draw them outside torch.compile, or with torch.rand"
-                )
+            changed = observer.effects.take_back()
             if changed is not None:
                 raise TraceError(
                     f"the function changes {changed}, which a program cannot do again; keep it "
@@ -121,10 +159,8 @@ class Entry:
         except TraceError as error:
             self.refusal = error
             self._take_back(recorder)
-            streams.put_back()
         except BaseException:
             self._take_back(recorder)
-            streams.put_back()
             raise
         finally:
             mode.state.recorder = None
@@ -136,32 +172,20 @@ class Entry:
         recorder.restore()
         for undo in recorder.undo:
             undo()
-        self._put_back(recorder)
-
-    def _put_back(self, recorder):
-        places = self._places(recorder)
-        recorder.checks += added(recorder.owners)
-        return put_back(places, recorder.containers, recorder.owners)
-
-    def _places(self, recorder):
-        """Conditions of all that the function may have changed outside."""
-        return [*recorder.checks, *recorder.assigned, *recorder.options]
+        recorder.observer.effects.take_back()
 
     def _changes(self, recorder):
         """(object, template, value) of what the function assigned, which is taken back."""
         found, numbers = [], recorder.numbers
-        for owner, target, now, before in changes(
-            self._places(recorder), recorder.containers, recorder.owners, recorder.stand_ins
-        ):
+        for owner, target, now, before in recorder.observer.effects.assigned():
             root = numbers.roots.get((target, id(owner)))
             # A program for each value that a number takes is none for long.
-            count = type(before) in (int, float) and type(now) in (int, float, Number)
+            read = (target, id(owner)) in recorder.observer.reads.places
+            count = read and type(before) in (int, float) and type(now) in (int, float, Number)
             if numbers.is_pinned(root) if root is not None else count:
                 raise TraceError(
                     f"the function changes {in_words(target)}, and what it does depends on the "
                     "number; keep it in a tensor, or change it outside torch.compile"
                 )
-            if before is NOTHING:
-                recorder.checks.append((f"{place_name(target)!r} not in {{0}}", (owner,), True))
             found.append((owner, target, now))
         return found

@@ -22,13 +22,14 @@ from rushlight.compiler.gradient import Gradient
 from rushlight.compiler.guard import GONE, MISS, Source, demand_modes
 from rushlight.compiler.held import Held
 from rushlight.compiler.hooks import hook_place
+from rushlight.compiler.numbers import Number
 from rushlight.compiler.overlap import demand_apart, refuse_shared, shares
 from rushlight.compiler.places import NOTHING, getter, in_words
 from rushlight.compiler.program import make_program
 from rushlight.compiler.results import Results, refuse_twice
 from rushlight.compiler.simplify import alive, operands
 from rushlight.compiler.trace import Grad, key_of
-from rushlight.compiler.undo import remember
+from rushlight.compiler.python.effects import remember
 from rushlight.errors import TraceError
 from rushlight.tensor import Tensor
 
@@ -59,7 +60,7 @@ class Wrapper:
 
     def run_eagerly(self, function, recorder, refusal):
         """Write a function that runs the original where what led to the refusal is the case."""
-        self._check(recorder.checks)
+        self._check([*recorder.observer.reads.conditions, *recorder.checks])
         pair = getattr(refusal, "pair", None)
         if pair is not None:
             x, y = [self.arguments.expression(t) or self.source.name(t) for t in pair]
@@ -118,7 +119,7 @@ class Wrapper:
         lives = [live for live in recorder.lives if live.value.id in used]
         slots = [(leaf, place) for leaf, place, _ in grads]
         tensors = [c.tensor for c in kept if c.get is None]
-        owners = [*recorder.modules.values(), *recorder.optimizers]
+        owners = [*recorder.modules.values(), *recorder.stepped]
         recorder.places.append(hook_place(owners, tensors))
         self.held = Held(kept, lives, slots, recorder.places, source)
         self._follow(kept, recorder)
@@ -273,13 +274,12 @@ class Wrapper:
 
     def _check(self, checks):
         """Lines that give up where what the function reads outside is not as it was."""
-        named, source = self.arguments.expression, self.source
+        source = self.source
         conditions = {}
         for template, objects, value in checks:
-            names = [named(x) or source.name(x) for x in objects]
-            expression = f"({template.format(*names)})"
+            expression = f"({template.format(*map(self._named, objects))})"
             if expression not in conditions:
-                argument = named(value)
+                argument = self.arguments.expression(value) or self.arguments.owner(value)
                 same = f"{expression} is {argument}" if argument else None
                 conditions[expression] = same or source.same(expression, value)
         if conditions:
@@ -288,12 +288,19 @@ class Wrapper:
                     source.demand(condition)
             source.line(f"except {GONE}: return MISS")
 
+    def _named(self, x):
+        """The name of an object in the lines: of this call's, if it is an argument."""
+        given = self.arguments.expression(x) or self.arguments.owner(x)
+        return given or self.source.name(x)
+
     def _numbers(self, recorder):
         """Lines that read the numbers that the function assigns anew, and compute with them."""
         source, numbers = self.source, recorder.numbers
-        read = [c for c in recorder.assigned if (c[0], id(c[1][0])) in numbers.roots]
-        for template, (owner,), value in read:
-            name = numbers.roots[template, id(owner)].name
+        for key, number in recorder.observer.effects.stand_ins.items():
+            if type(number) is not Number:
+                continue
+            owner, template, value = recorder.observer.effects.places[key]
+            name = number.name
             with source.block("try:"):
                 source.line(f"{name} = {self._target(owner, template)}")
             source.line(f"except {GONE}: return MISS")
@@ -309,7 +316,7 @@ class Wrapper:
         fixed: list = []
         first: dict = {}  # id of what was captured → the place where it is looked up
         touched = recorder.grads.keys() | recorder.nodes.keys()
-        for check in recorder.checks:
+        for check in [*recorder.observer.reads.conditions, *recorder.checks]:
             template, objects, value = check
             captured = None
             if isinstance(value, Tensor) and not self.arguments.expression(value):
