@@ -48,7 +48,7 @@ class Arguments:
         for i, value in enumerate(args):
             self._argument(f"args[{i}]", i, value, moving)
         if kwargs:
-            source.demand(f"kwargs.keys() == {source.name(frozenset(kwargs))}")
+            source.demand(f"(*kwargs,) == {source.name(tuple(kwargs))}")
         else:
             source.demand("not kwargs")
         for key, value in kwargs.items():

@@ -175,13 +175,29 @@ class Compiled:
         if self.missed > PATIENCE and not self.fullgraph:
             self._tell(_MOVING, 4)
             return self.function(*args, **kwargs)
+        raised: Exception | None = None
         with self._lock:
-            entry = self._record(args, kwargs) if self.entries is known else None
+            try:
+                entry = self._record(args, kwargs) if self.entries is known else None
+            except TraceError:
+                raise
+            except Exception as error:
+                raised = error
+        if raised is not None:
+            return self._raise_again(raised, args, kwargs)
         if entry is None:  # another thread was faster
             return self.call(args, kwargs)
         found = entry.call(args, kwargs)
         # Where recording itself changed what the function reads, the call is one of a kind.
         return self.function(*args, **kwargs) if found is MISS else found
+
+    def _raise_again(self, error, args, kwargs):
+        """Run the function, whose recording raised: it raises with all that it leaves behind."""
+        found = self.function(*args, **kwargs)
+        if self.fullgraph:
+            raise error
+        self._tell(f"{type(error).__name__}, which the function itself does not raise: {error}", 5)
+        return found
 
     def _runs_eagerly(self):
         """Whether the stance has a call that no program is for run eagerly."""
