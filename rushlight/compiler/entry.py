@@ -14,6 +14,7 @@ from rushlight.compiler.places import in_words, taken_apart
 from rushlight.compiler.python.calls import Unsuited
 from rushlight.compiler.trace import Recorder
 from rushlight.compiler.wrapper import Wrapper
+from rushlight.dtype import get_default_dtype, set_default_dtype
 from rushlight.errors import TraceError
 
 __all__ = ["Entry", "recording_lock"]
@@ -54,6 +55,11 @@ def _apart(observer, stand_ins):
     return Apart(numbers, [(t, owner, value) for t, (owner,), value in tensors], arrays)
 
 
+def _modes():
+    """What a function may leave changed in its thread, and for all new tensors."""
+    return mode.state.grad, get_default_dtype()
+
+
 class Entry:
     """A call of one function, recorded.
 
@@ -82,6 +88,7 @@ class Entry:
         self.call, self.text = source.function("call"), source.text
         self.program, self.held = self.wrapper.program, self.wrapper.held
         self.seconds = time.perf_counter() - begin
+        recorder.observer.origins.outer.clear()  # else a cycle holds what was only looked at
         del self.wrapper
 
     def release(self):
@@ -133,7 +140,7 @@ class Entry:
     def _run(self, function, recorder, apart):
         mode.add_intercept(1)
         mode.state.recorder = recorder
-        observer = recorder.observer
+        observer, modes = recorder.observer, _modes()
         try:
             recorder.stand_in(apart.numbers, apart.arrays)
             args, kwargs = self.wrapper.arguments.with_numbers(recorder.numbers)
@@ -142,6 +149,11 @@ class Entry:
                 box = [function(*args, **kwargs)]
             if recorder.refused is not None:
                 raise recorder.refused
+            if modes != _modes():
+                raise TraceError(
+                    "the function leaves the gradient mode or the default dtype changed; change "
+                    "it outside torch.compile"
+                )
             found = _apart(observer, True)
             if not found.keys() <= apart.keys():
                 self._take_back(recorder)
@@ -163,6 +175,8 @@ class Entry:
             self._take_back(recorder)
             raise
         finally:
+            mode.set_grad(modes[0])
+            set_default_dtype(modes[1])
             mode.state.recorder = None
             mode.add_intercept(-1)
             recorder.restore()

@@ -1,19 +1,27 @@
 """Calls from observed code: what is read and written by functions that are not observed."""
 
+import abc
+import contextlib
+import decimal
 import functools
 import types
+import weakref
 
 import numpy as np
 
+from rushlight.autograd import mode
 from rushlight.compiler.numbers import Number
 from rushlight.compiler.python.frames import NULL
 from rushlight.compiler.python.known import (
+    ASKED_OF_TENSORS,
     MUTATORS,
     REPLAYED,
+    REPLAYED_OURS,
     REPLAYED_TYPES,
     home_of,
     is_pure,
 )
+from rushlight.compiler.python.reads import is_users
 from rushlight.tensor import Tensor
 
 __all__ = ["Calls", "Unsuited"]
@@ -47,7 +55,7 @@ class Calls:
             if isinstance(function, types.MethodType):
                 function, args = function.__func__, [function.__self__, *args]
             elif isinstance(function, functools.partial):
-                self.reads.contents(function.keywords)
+                self.reads.partial(function)
                 args, kwargs = [*function.args, *args], {**function.keywords, **kwargs}
                 function = function.func
             elif isinstance(function, staticmethod):
@@ -55,12 +63,10 @@ class Calls:
             else:
                 break
         if isinstance(function, types.FunctionType):
-            self._python(function, args, kwargs)
-            return None
+            return self._python(function, args, kwargs)
         if isinstance(function, functools._lru_cache_wrapper):
-            self.reads.cache(function)
             self._look_into(args, kwargs)
-            return None
+            return self._cached(function, args, kwargs)
         if isinstance(function, REPLAYED_TYPES):
             return self._replayed(function, args)
         if not isinstance(function, (type, *_C_METHODS, *_DESCRIPTORS)):
@@ -69,8 +75,15 @@ class Calls:
         return self._in_c(function, args, kwargs)
 
     def _python(self, function, args, kwargs):
-        if function.__module__.split(".")[0] == "rushlight" if function.__module__ else False:
-            self._look_into(args, kwargs)
+        if (function.__module__ or "").split(".")[0] != "rushlight":
+            return None
+        self._look_into(args, kwargs)
+        name = function.__name__
+        if name in ASKED_OF_TENSORS and len(args) == 1 and isinstance(args[0], Tensor):
+            return lambda result: self.reads.tensor(args[0], f"{{0}}.{name}()", result)
+        if name in REPLAYED_OURS and not args and not kwargs:
+            return lambda result: result is NULL or self.reads.replay(function, (), result)
+        return None
 
     def _look_into(self, args, kwargs):
         for x in (*args, *kwargs.values()):
@@ -85,14 +98,39 @@ class Calls:
                 f"the function reads from a {type(x).__name__}, which gives something else at "
                 "each call; read it outside torch.compile, and pass what it gave"
             )
+        if type(x).__module__ == "weakref":
+            self.refuse(f"the function reads from a {type(x).__name__}, which may lose entries")
+        if type(x) is decimal.Decimal:
+            self.reads.note("{0}()", (_decimal_context,), _decimal_context())
         self.reads.contents(x)
+
+    def _cached(self, function, args, kwargs):
+        """What a cache keeps is computed ahead of the recording, or it would keep no elements."""
+        given = [*args, *kwargs.values()]
+        if not self.origins.is_outer(function) or any(isinstance(x, Tensor) for x in given):
+            return None
+        before = function.cache_info()
+        with mode.suspended(), contextlib.suppress(Exception):  # it raises again in the recording
+            function(*args, **kwargs)
+        if function.cache_info().currsize == before.currsize != function.cache_info().maxsize:
+            if function.cache_info().misses != before.misses:
+                self.refuse(f"{function.__name__}(), which has a cache, raises an error")
+        self.reads.cache(function)
+        return self._hold
 
     def _replayed(self, function, args):
         self._look_into(args, {})
         outer = [x for x in args if not self.origins.is_outer(x)]
         if outer or not (self.origins.is_outer(function)):
             return self._hold
+        if isinstance(function, weakref.ref):
+            return functools.partial(self._referred, function)
         return lambda result: result is NULL or self.reads.replay(function, args, result)
+
+    def _referred(self, reference, result):
+        """Whether the object is still there is compared; which one it is does not change."""
+        self.reads.note("{0}() is None", (reference,), result is None)
+        self._hold(result)
 
     def _hold(self, result):
         if result is not NULL:
@@ -105,6 +143,8 @@ class Calls:
         bound = getattr(function, "__self__", None)
         if bound is not None and not isinstance(bound, types.ModuleType):
             args = [bound, *args]
+            if self.origins.is_outer(function):
+                self.origins.note_outer(bound)
         if home == "builtins" and name in _ATTRIBUTES and not isinstance(function, type):
             return self._attribute_function(name, args)
         if function is type:
@@ -118,8 +158,12 @@ class Calls:
         full = f"{home.__module__ if isinstance(home, type) else home}.{name}"
         if full in REPLAYED:
             return self._replayed(function, args[1:] if bound is args[0:1] else args[len(args) :])
+        if home == "builtins" and name in ("isinstance", "issubclass"):
+            self._is_instance(args)
         if not is_pure(function):
             self._refuse_unknown(function, home, name)
+        if home == "_operator" and name in _OPERATORS_THAT_CHANGE:
+            name = "__setitem__"
         if name in MUTATORS and args and not isinstance(function, type):
             self._change(args[0])
             args = args[1:]
@@ -177,6 +221,15 @@ class Calls:
             self.reads.entry(owner, key, dict.__getitem__(owner, key))
         else:
             self.reads.absent(owner, key)
+
+    def _is_instance(self, args):
+        """The class of an object was asked for, which may be given another."""
+        x, kinds = args if len(args) == 2 else (None, ())
+        if not isinstance(x, type) and is_users(type(x)) and self.origins.is_outer(x):
+            self.reads.note("type({0})", (x,), type(x))
+        if any(isinstance(kind, abc.ABCMeta) for kind in _flat(kinds)):
+            token = abc.get_cache_token  # another one whenever any class is registered
+            self.reads.note("{0}()", (token,), token())
 
     def _type(self, args):
         if len(args) == 1 and type(args[0]) is Number:
@@ -236,6 +289,21 @@ class Calls:
         self.effects.will_assign(*place_of(owner, name))
 
 
+def _decimal_context():
+    """What the results of decimal arithmetic depend on."""
+    c = decimal.getcontext()
+    return c.prec, c.rounding, c.Emin, c.Emax, c.capitals, c.clamp
+
+
+def _flat(kinds):
+    return [k for kind in kinds for k in _flat(kind)] if isinstance(kinds, tuple) else [kinds]
+
+
+#: Functions of ``operator`` that change their first argument.
+_OPERATORS_THAT_CHANGE = frozenset((
+    "setitem", "delitem", "iadd", "iand", "iconcat", "ifloordiv", "ilshift", "imatmul", "imod",
+    "imul", "ior", "ipow", "irshift", "isub", "itruediv", "ixor",
+))  # fmt: skip
 #: Methods in C that give a new list, dict or the like.
 _MAKERS = frozenset((
     "copy", "items", "keys", "values", "split", "__new__", "sorted", "union", "intersection",

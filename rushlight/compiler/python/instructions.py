@@ -8,7 +8,7 @@ stand side by side.
 """
 
 from functools import partial
-from types import ModuleType
+from types import CellType, ModuleType
 
 from rushlight.autograd import mode
 from rushlight.compiler.places import item
@@ -51,6 +51,10 @@ def _load_global(frame, instruction):
             reads.absent(spaces[0], name)
             frame.observer.origins.note_outer(spaces[1])
             reads.entry(spaces[1], name, spaces[1][name])
+    elif frame.level == USERS:
+        for space in spaces:
+            frame.observer.origins.note_outer(space)
+            reads.absent(space, name)
 
 
 def _is_state(value):
@@ -80,7 +84,7 @@ def _delete_variable(frame, instruction):
 
 def _will_set_variable(frame, instruction):
     cell = frame.operands.variable(instruction.arg)
-    if hasattr(cell, "cell_contents") and frame.observer.origins.is_outer(cell):
+    if isinstance(cell, CellType) and frame.observer.origins.is_outer(cell):
         frame.observer.effects.will_assign(cell, "{0}.cell_contents")
 
 
@@ -310,6 +314,8 @@ def _count(instruction):
 @_kind(_count, "CALL")
 def _call(frame, instruction, *operands):
     function, *args = [x for x in operands[:2] if x is not NULL] + [*operands[2:]]
+    if function is id and frame.level == OURS:  # to meet each tensor once
+        return None
     return frame.observer.calls.call(function, args, {})
 
 

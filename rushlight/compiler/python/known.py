@@ -12,7 +12,9 @@ import types
 import weakref
 from collections import OrderedDict, defaultdict, deque
 
-__all__ = ["MUTATORS", "PURE_TYPES", "REPLAYED", "home_of", "is_pure"]
+__all__ = [
+    "ASKED_OF_TENSORS", "MUTATORS", "PURE_TYPES", "REPLAYED", "REPLAYED_OURS", "home_of", "is_pure",
+]  # fmt: skip
 
 #: Modules whose functions and classes in C give what follows from their arguments alone.
 _PURE_MODULES = frozenset((
@@ -31,6 +33,7 @@ _IMPURE = frozenset((
     "_decimal.localcontext", "_contextvars.set", "_contextvars.reset", "_contextvars.run",
     "datetime.now", "datetime.today", "datetime.utcnow", "numpy.fromfile", "numpy.load",
     "numpy.memmap", "numpy.save", "numpy.tofile", "numpy.dump", "numpy.seterr",
+    "numpy._get_extobj_dict",
 ))  # fmt: skip
 #: Python's own functions that do more than to compute.
 _IMPURE_BUILTINS = frozenset((
@@ -47,9 +50,21 @@ _PURE_FUNCTIONS = frozenset((
 ))  # fmt: skip
 #: Functions that read a state, and can be asked for it again at each call.
 REPLAYED = frozenset((
-    "_contextvars.get", "_decimal.getcontext", "sys.getrecursionlimit", "sys.getdefaultencoding",
+    "_contextvars.get", "_decimal.getcontext", "decimal.getcontext", "sys.getrecursionlimit", "sys.getdefaultencoding",
     "posix.getcwd", "nt.getcwd", "posix.getpid", "nt.getpid", "gc.isenabled", "sys.gettrace",
     "sys.getswitchinterval",
+))  # fmt: skip
+#: Functions of this package that read a state, and change none.
+REPLAYED_OURS = frozenset((
+    "are_deterministic_algorithms_enabled", "get_deterministic_debug_mode",
+    "get_float32_matmul_precision", "get_num_interop_threads", "get_num_threads", "initial_seed",
+    "is_anomaly_check_nan_enabled", "is_anomaly_enabled",
+    "is_deterministic_algorithms_warn_only_enabled",
+))  # fmt: skip
+#: Methods of tensors that tell what a tensor is like without its values.
+ASKED_OF_TENSORS = frozenset((
+    "data_ptr", "dim", "element_size", "is_complex", "is_contiguous", "is_floating_point",
+    "is_inference", "ndimension", "nelement", "numel", "size", "storage_offset", "stride",
 ))  # fmt: skip
 #: Types whose objects, called, read a state that can be asked for again.
 REPLAYED_TYPES = (weakref.ref, operator.attrgetter, operator.itemgetter)

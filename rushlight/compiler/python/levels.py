@@ -20,7 +20,7 @@ _FOLLOWED = tuple([
 #: Of these the parts that only pass a call on, or find what lies in a Module.
 _PASSED = tuple([
     _PACKAGE + f"nn{os.sep}modules{os.sep}{name}.py"
-    for name in ("call", "hooks", "backward", "parameters", "registry")
+    for name in ("call", "hooks", "backward", "registry")
 ])  # fmt: skip
 _UNOBSERVED = {"__getattr__": _PACKAGE + f"nn{os.sep}modules{os.sep}module.py"}
 

@@ -7,6 +7,7 @@ arrays that were looked into, what is in them too. Objects that the recorded cal
 no matter.
 """
 
+import enum
 import functools
 import sys
 import types
@@ -14,8 +15,10 @@ from collections import ChainMap, UserDict, deque
 
 import numpy as np
 
+from rushlight.autograd import mode
 from rushlight.compiler.guard import equal, is_plain, same_objects
 from rushlight.compiler.places import item
+from rushlight.dtype import dtype
 from rushlight.errors import TraceError
 from rushlight.tensor import Tensor
 
@@ -125,7 +128,9 @@ class Reads:
 
     def attribute(self, owner, name, value):
         """The attribute ``name`` of ``owner`` was read, and was ``value``."""
-        if is_plain(owner) or not self.origins.is_outer(owner):
+        if isinstance(owner, enum.Enum):  # known by itself, but what it keeps may change
+            self.origins.note_outer(owner)
+        elif is_plain(owner) or not self.origins.is_outer(owner):
             return
         if isinstance(owner, type):
             self._class_attribute(owner, name, value)
@@ -141,7 +146,7 @@ class Reads:
                     template, objects = f"{{0}}.{name}", (owner,)
             self._value(template, objects, value, own, item(name))
         elif isinstance(owner, Tensor):
-            return
+            self.tensor(owner, f"{{0}}.{name}", value)
         elif member is None:
             self._looked_up(owner, cls, own, name, value)
         elif isinstance(member, _METHODS) or hasattr(type(member), "__get__") and _in_python(
@@ -151,12 +156,23 @@ class Reads:
         elif is_users(cls) or data:
             self._again(owner, name, value)
 
+    def tensor(self, tensor, template, value):
+        """Note what was asked about a tensor of before, which the program may have no part in."""
+        recorder = mode.state.recorder
+        known = is_plain(value) or isinstance(value, dtype)
+        if known and recorder is not None and recorder.is_outer(tensor):
+            self.note(template, (tensor,), value)
+
     def _class_attribute(self, cls, name, value):
         if not is_users(cls) or isinstance(value, types.MethodType):
             if isinstance(value, types.MethodType) and is_users(cls):
                 self.note(f"{{0}}.{name}.__func__", (cls,), value.__func__)
             return
-        if member_of(type(cls), name) is None or member_of(cls, name) is not None:
+        kind = type(cls)
+        if member_of(cls, name) is None and isinstance(member_of(kind, name), _METHODS):
+            if is_users(kind):
+                self.class_member(kind, name, member_of(kind, name))
+        else:
             self._value(f"{{0}}.{name}", (cls,), value, cls, f"{{0}}.{name}")
 
     def _looked_up(self, owner, cls, own, name, value):
@@ -341,6 +357,14 @@ class Reads:
                 self._within(defaults)
                 for x in defaults.values() if isinstance(defaults, dict) else defaults:
                     self._hold(x)
+
+    def partial(self, function):
+        """A partial function of before passed a call on."""
+        if self.origins.is_outer(function):
+            for name in ("func", "args", "keywords"):
+                value = getattr(function, name)
+                self.note(f"{{0}}.{name}", (function,), value)
+                self._within(value)
 
     def variable(self, cell, value):
         """The variable of a function around was read."""
