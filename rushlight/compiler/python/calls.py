@@ -4,6 +4,8 @@ import abc
 import contextlib
 import decimal
 import functools
+import operator
+import string
 import types
 import weakref
 
@@ -21,7 +23,7 @@ from rushlight.compiler.python.known import (
     home_of,
     is_pure,
 )
-from rushlight.compiler.python.reads import is_users
+from rushlight.compiler.python.reads import is_users, member_of
 from rushlight.tensor import Tensor
 
 __all__ = ["Calls", "Unsuited"]
@@ -92,6 +94,10 @@ class Calls:
     def look(self, x):
         """An operand was used in a way that may depend on all that is in it."""
         if isinstance(x, Tensor) or x is NULL:
+            own = getattr(x, "__dict__", None)
+            if own:  # what the user keeps there goes into copies
+                self.origins.note_outer(own)
+                self.reads.contents(own)
             return
         if hasattr(type(x), "__next__") and self.origins.is_outer(x):
             self.refuse(
@@ -121,11 +127,23 @@ class Calls:
     def _replayed(self, function, args):
         self._look_into(args, {})
         outer = [x for x in args if not self.origins.is_outer(x)]
+        if isinstance(function, operator.attrgetter) and not self.origins.is_outer(function):
+            return self._got(function, args)
         if outer or not (self.origins.is_outer(function)):
             return self._hold
         if isinstance(function, weakref.ref):
             return functools.partial(self._referred, function)
         return lambda result: result is NULL or self.reads.replay(function, args, result)
+
+    def _got(self, function, args):
+        """An ``attrgetter`` that the call made reads these attributes."""
+        for path in function.__reduce__()[1]:
+            owner = args[0]
+            for name in path.split("."):
+                found = getattr(owner, name, NULL)
+                self.attribute(owner, name, False, found)
+                owner = found
+        return self._hold
 
     def _referred(self, reference, result):
         """Whether the object is still there is compared; which one it is does not change."""
@@ -155,6 +173,12 @@ class Calls:
             return self._dict_method(name, args)
         if home == "builtins" and name == "len":
             return self._length(args)
+        if name in ("format", "format_map", "vformat") and any(
+            field and {*".["} & {*field} for _, field, _, _ in _fields(args[0])
+        ):
+            self.refuse(f"the text {args[0]!r} reads attributes or items when it is formatted")
+        for x in (*args, *kwargs.values()):
+            self._passed(x)
         full = f"{home.__module__ if isinstance(home, type) else home}.{name}"
         if full in REPLAYED:
             return self._replayed(function, args[1:] if bound is args[0:1] else args[len(args) :])
@@ -169,6 +193,18 @@ class Calls:
             args = args[1:]
         self._look_into(args, kwargs)
         return self._made if isinstance(function, type) or name in _MAKERS else None
+
+    def _passed(self, x):
+        """A function in C was handed to another, which calls it where nobody observes the call."""
+        if not isinstance(x, (*_C_METHODS, *_DESCRIPTORS, *REPLAYED_TYPES)):
+            return
+        home, name = home_of(x)
+        reads = home == "builtins" and name in _ATTRIBUTES or isinstance(x, REPLAYED_TYPES)
+        if reads or name in _METHODS_OF_ATTRIBUTES or name in MUTATORS or not is_pure(x):
+            self.refuse(f"the function hands {name}() to a function in C, which may call it")
+        bound = getattr(x, "__self__", None)
+        if bound is not None and not isinstance(bound, types.ModuleType):
+            self.look(bound)
 
     def _made(self, result):
         if result is not NULL:
@@ -286,6 +322,11 @@ class Calls:
         method = type(owner).__setattr__
         if isinstance(method, types.FunctionType) and not direct:
             return  # Python's code, which is observed
+        member = member_of(type(owner), name)
+        if isinstance(member, property) or isinstance(
+            getattr(type(member), "__set__", None), types.FunctionType
+        ):
+            return
         self.effects.will_assign(*place_of(owner, name))
 
 
@@ -293,6 +334,14 @@ def _decimal_context():
     """What the results of decimal arithmetic depend on."""
     c = decimal.getcontext()
     return c.prec, c.rounding, c.Emin, c.Emax, c.capitals, c.clamp
+
+
+def _fields(text):
+    """What a text for ``format`` names; nothing where it cannot be read."""
+    try:
+        return [*string.Formatter().parse(text)]
+    except (TypeError, ValueError):
+        return []
 
 
 def _flat(kinds):
@@ -319,7 +368,7 @@ def is_module(value):
 def place_of(owner, name):
     """(owner, template) of the place of an attribute."""
     from rushlight.compiler.places import item
-    from rushlight.compiler.python.reads import attributes_of, member_of
+    from rushlight.compiler.python.reads import attributes_of
 
     if not isinstance(owner, type):
         own = attributes_of(owner)

@@ -282,8 +282,16 @@ class Reads:
             self.note("{0} == {1}", (value, value.copy()), True)
         elif isinstance(value, np.ndarray):
             self._array(value)
-        elif isinstance(value, bytearray | memoryview) or type(value).__module__ == "array":
-            self.note("bytes({0}) == {1}", (value, bytes(value)), True)
+        else:
+            self._memory(value)
+
+    def _memory(self, value):
+        """What lets others look at its memory: arrays of numbers, bytes, ctypes' objects, maps."""
+        try:
+            known = bytes(memoryview(value))
+        except (TypeError, ValueError):
+            return
+        self.note("bytes({2}({0})) == {1}", (value, known, memoryview), True)
 
     def _in_made(self, value):
         """A container that the call made may hold others of before."""
