@@ -80,7 +80,7 @@ def _delete_variable(frame, instruction):
 
 def _will_set_variable(frame, instruction):
     cell = frame.operands.variable(instruction.arg)
-    if hasattr(cell, "cell_contents") and frame.observer.origins.is_outer(cell):
+    if cell is not NULL and frame.observer.origins.is_outer(cell):
         frame.observer.effects.will_assign(cell, "{0}.cell_contents")
 
 
