@@ -212,7 +212,7 @@ class Compiled:
 
     def _record(self, args, kwargs):
         with paused(), denormals.kept():
-            entry = Entry(self.function, args, kwargs, moving=bool(self.entries))
+            entry = Entry(self.function, args, kwargs, self.entries)
         if entry.refusal is not None:
             if self.fullgraph:
                 raise entry.refusal

@@ -43,11 +43,19 @@ class Apart:
         return {(template, id(owner)) for template, owner, _ in every}
 
 
-def _apart(observer, stand_ins):
-    """What of the places that an observed call read is to be set apart."""
+def _apart(observer, stand_ins, before):
+    """What of the places that an observed call read is to be set apart.
+
+    ``before``: key of a place → the numbers that earlier recordings found there.
+    """
     reads, effects = observer.reads, observer.effects
     found = [place for key, place in reads.places.items() if key in effects.places]
-    numbers = [p for p in found if stand_ins and type(p[2]) in (int, float)]
+    numbers = [
+        place
+        for key, place in reads.places.items()
+        if stand_ins and _is_number(place[2])
+        if key in effects.places or before.get(key, set()) - {place[2]}
+    ]
     as_conditions = [(template, (owner,), value) for template, owner, value in found]
     everything = [(template, (owner,), value) for template, owner, value in reads.places.values()]
     tensors, _ = taken_apart(as_conditions, everything)
@@ -60,33 +68,44 @@ def _modes():
     return mode.state.grad, get_default_dtype()
 
 
+def _is_number(value):
+    return type(value) in (int, float)
+
+
 class Entry:
     """A call of one function, recorded.
 
     Args:
-        moving: It was called before, so that Python's floats among the arguments may be others
-            at each call.
+        earlier: Entries of other calls. Python's floats among the arguments, and numbers that
+            were others in these, are likely others in each call.
 
     Attributes:
         call: ``call(args, kwargs)`` gives what the function gives, or MISS for another call.
         text: The lines of ``call``.
         program: What was recorded; None where the call has to run eagerly.
         refusal: The error that says why it has to.
+        numbers: key of a place → the number that was read there.
         seconds: How long all this took, the making of the programs included.
     """
 
     refusal: TraceError | None = None
 
-    def __init__(self, function, args, kwargs, moving=False):
-        begin = time.perf_counter()
+    def __init__(self, function, args, kwargs, earlier=()):
+        begin, self._moving = time.perf_counter(), bool(earlier)
+        self._before: dict = {}
+        for entry in earlier:
+            for key, number in entry.numbers.items():
+                self._before.setdefault(key, set()).add(number)
         with recording_lock:
-            recorder = self._record(function, args, kwargs, moving)
+            recorder = self._record(function, args, kwargs)
             if self.refusal is not None:
-                self.wrapper = Wrapper(args, kwargs, moving)
+                self.wrapper = Wrapper(args, kwargs, self._moving)
                 self.wrapper.run_eagerly(function, recorder, self.refusal)
         source = self.wrapper.source
         self.call, self.text = source.function("call"), source.text
         self.program, self.held = self.wrapper.program, self.wrapper.held
+        places = recorder.observer.reads.places
+        self.numbers = {key: p[2] for key, p in places.items() if _is_number(p[2])}
         self.seconds = time.perf_counter() - begin
         recorder.observer.origins.outer.clear()  # else a cycle holds what was only looked at
         del self.wrapper
@@ -96,21 +115,22 @@ class Entry:
         if self.held is not None:
             self.held.release()
 
-    def _record(self, function, args, kwargs, moving):
+    def _record(self, function, args, kwargs):
         """Record the call, again where it reads places that it assigns; returns the recorder."""
         apart, stand_ins = Apart(), True
         for attempt in range(_ATTEMPTS):
+            last = attempt == _ATTEMPTS - 1
             try:
-                recorder = self._attempt(function, args, kwargs, apart, moving and stand_ins)
+                recorder = self._attempt(function, args, kwargs, apart, stand_ins, last)
             except Exception as error:
                 numbers = self.wrapper.arguments.numbers
                 if not (apart.numbers or apart.arrays or numbers or type(error) is Unsuited):
                     raise
                 # Code that knows a number or an array by its type takes no other for one.
-                apart, stand_ins = Apart(), False
+                apart, stand_ins = Apart([], apart.tensors, []), False
                 continue
-            found = _apart(recorder.observer, stand_ins)
-            if found.keys() <= apart.keys() or attempt == _ATTEMPTS - 2:
+            found = _apart(recorder.observer, stand_ins, self._before)
+            if last or self.refusal is not None or found.keys() <= apart.keys():
                 break
             apart = Apart(
                 [*apart.numbers, *found.numbers],
@@ -119,9 +139,9 @@ class Entry:
             )
         return recorder
 
-    def _attempt(self, function, args, kwargs, apart, moving):
+    def _attempt(self, function, args, kwargs, apart, stand_ins, last):
         self.refusal = None
-        self.wrapper = Wrapper(args, kwargs, moving)
+        self.wrapper = Wrapper(args, kwargs, self._moving and stand_ins)
         arguments = self.wrapper.arguments
         given = [*arguments.containers]
         arguments.add([(template, (owner,), value) for template, owner, value in apart.tensors])
@@ -134,13 +154,14 @@ class Entry:
             text = template.replace("{0}", "{1}")
             form = f"({text}.shape, {text}.strides, {text}.dtype)".replace("{1}", "{0}")
             recorder.checks.append((form, (owner,), known))
-        self._run(function, recorder, apart)
+        self._run(function, recorder, apart, stand_ins, last)
         return recorder
 
-    def _run(self, function, recorder, apart):
+    def _run(self, function, recorder, apart, stand_ins, last):
         mode.add_intercept(1)
         mode.state.recorder = recorder
         observer, modes = recorder.observer, _modes()
+        observer.origins.__enter__()
         try:
             recorder.stand_in(apart.numbers, apart.arrays)
             args, kwargs = self.wrapper.arguments.with_numbers(recorder.numbers)
@@ -154,13 +175,12 @@ class Entry:
                     "the function leaves the gradient mode or the default dtype changed; change "
                     "it outside torch.compile"
                 )
-            found = _apart(observer, True)
-            if not found.keys() <= apart.keys():
-                self._take_back(recorder)
+            observer.origins.let_go()
+            if not last and not _apart(observer, stand_ins, self._before).keys() <= apart.keys():
+                self._take_back(recorder)  # and once more, with these apart
                 return
             observer.settle(recorder.calls)
-            left = lambda: observer.effects.assigned()
-            self.wrapper.write(box, recorder, self._changes(recorder), left)
+            self.wrapper.write(box, recorder, self._changes(recorder), observer.effects.assigned)
             recorder.restore()
             changed = observer.effects.take_back()
             if changed is not None:
@@ -177,6 +197,7 @@ class Entry:
         finally:
             mode.set_grad(modes[0])
             set_default_dtype(modes[1])
+            observer.origins.__exit__()
             mode.state.recorder = None
             mode.add_intercept(-1)
             recorder.restore()

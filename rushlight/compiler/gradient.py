@@ -97,7 +97,10 @@ class Gradient:
         was = mode.set_grad(False)
         try:
             # One end may lie upstream of another; that way is the outer graph's to go.
-            arrived = engine.run(roots, seeds, False, True, {*map(id, ends)}, False, beyond=False)
+            with recorder.observer:  # hooks run
+                arrived = engine.run(
+                    roots, seeds, False, True, {*map(id, ends)}, False, beyond=False
+                )
         except GraphError as error:  # what the gradient needs was written, as by an optimizer
             self.parents, self.freed, self.reason = [], True, str(error)
             return

@@ -112,6 +112,7 @@ class Recorder:
 
     def __init__(self, leaves=(), is_apart=lambda container: False):
         self.began = tick()
+        self.leaves = leaves
         self.equations: list = []
         self.captured: dict = {}  # memory key → Captured
         self.current: dict = {}  # memory key → abstract value now

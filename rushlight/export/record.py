@@ -60,7 +60,7 @@ class Recording:
         recorder.observer.lenient = True
         with recording_lock:
             try:
-                with recording(recorder), recorder.observer:
+                with recording(recorder), recorder.observer.origins, recorder.observer:
                     # In a list, so that nobody else holds what the function gave.
                     box = [function(*args, **kwargs)]
                     if recorder.refused is not None:

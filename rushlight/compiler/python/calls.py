@@ -13,6 +13,7 @@ import numpy as np
 
 from rushlight.autograd import mode
 from rushlight.compiler.numbers import Number
+from rushlight.compiler.places import item
 from rushlight.compiler.python.frames import NULL
 from rushlight.compiler.python.known import (
     ASKED_OF_TENSORS,
@@ -23,7 +24,7 @@ from rushlight.compiler.python.known import (
     home_of,
     is_pure,
 )
-from rushlight.compiler.python.reads import is_users, member_of
+from rushlight.compiler.python.reads import attributes_of, is_users, member_of
 from rushlight.tensor import Tensor
 
 __all__ = ["Calls", "Unsuited"]
@@ -50,6 +51,7 @@ class Calls:
     def __init__(self, observer):
         self.reads, self.effects = observer.reads, observer.effects
         self.origins, self.refuse = observer.origins, observer.refuse
+        self._is_argument = observer.is_argument
 
     def call(self, function, args, kwargs):
         """``function`` is about to be called."""
@@ -277,7 +279,7 @@ class Calls:
 
     def _attribute_function(self, name, args):
         if name == "id":
-            if args and isinstance(args[0], Tensor):
+            if args and isinstance(args[0], Tensor) and self._is_argument(args[0]):
                 self.refuse("the function asks for the id() of a tensor, another one in each call")
             return None
         if name in ("vars", "globals"):
@@ -322,12 +324,9 @@ class Calls:
         method = type(owner).__setattr__
         if isinstance(method, types.FunctionType) and not direct:
             return  # Python's code, which is observed
-        member = member_of(type(owner), name)
-        if isinstance(member, property) or isinstance(
-            getattr(type(member), "__set__", None), types.FunctionType
-        ):
-            return
-        self.effects.will_assign(*place_of(owner, name))
+        place = place_of(owner, name)
+        if place is not None:
+            self.effects.will_assign(*place)
 
 
 def _decimal_context():
@@ -366,13 +365,12 @@ def is_module(value):
 
 
 def place_of(owner, name):
-    """(owner, template) of the place of an attribute."""
-    from rushlight.compiler.places import item
-    from rushlight.compiler.python.reads import attributes_of
-
+    """(owner, template) of the place of an attribute; None where Python's code sets it."""
+    member = member_of(type(owner), name)
+    if isinstance(member, property) or hasattr(getattr(type(member), "__set__", None), "__code__"):
+        return None
     if not isinstance(owner, type):
         own = attributes_of(owner)
-        member = member_of(type(owner), name)
         if own is not None and not hasattr(type(member), "__set__"):
             return own, item(name)
     return owner, f"{{0}}.{name}"

@@ -11,6 +11,7 @@ import sys
 import types
 from typing import Any
 
+from rushlight.autograd import mode
 from rushlight.compiler.python.calls import Calls
 from rushlight.compiler.python.effects import Effects
 from rushlight.compiler.python.frames import NULL, Code, Operands, available
@@ -22,6 +23,7 @@ from rushlight.errors import TraceError
 
 __all__ = ["Observer"]
 
+_ATTRIBUTES = ("LOAD_ATTR", "LOAD_SUPER_ATTR")
 _codes: dict = {}
 
 
@@ -38,7 +40,7 @@ class Observer:
     """
 
     def __init__(self, recorder, is_apart):
-        self._refuse = recorder.refuse
+        self._recorder = recorder
         self.lenient = False  # for a recording that is run once, what is read does not matter
         self.origins = Origins()
         self.effects = Effects()
@@ -52,7 +54,6 @@ class Observer:
             raise TraceError(
                 "what the function reads cannot be observed on this implementation of Python"
             )
-        self.origins.__enter__()
         self._before = sys.gettrace()
         # Python 3.12 reports instructions only if a frame asked for them before.
         sys._getframe().f_trace_opcodes = True
@@ -63,12 +64,15 @@ class Observer:
     def __exit__(self, *exception):
         self._active = False
         sys.settrace(self._before)
-        self.origins.__exit__()
 
     def refuse(self, reason):
         """Raise the error that a program cannot do what the function is about to do."""
         if not self.lenient:
-            self._refuse(reason)
+            self._recorder.refuse(reason)
+
+    def is_argument(self, tensor):
+        """Whether a tensor is given to the call, so that other calls have others."""
+        return any(tensor is t for t in self._recorder.leaves)
 
     def module(self, module):
         """Note what a call of a Module reads by itself: which forward it has."""
@@ -98,7 +102,7 @@ class Observer:
     def _enter(self, frame, event, argument):
         """Python calls this for each frame that begins, or goes on after a ``yield``."""
         before = self._before and self._before(frame, event, argument)
-        if not self._active:
+        if not self._active or mode.state.recorder is None:
             return before
         level = level_of(frame.f_code)
         if level == NOT or not self._follows_from(frame.f_back, level):
@@ -130,7 +134,8 @@ class Frame:
     """
 
     __slots__ = (
-        "before", "code", "extended", "frame", "level", "observer", "operands", "pending",
+        "before", "code", "extended", "frame", "level", "observer", "operands", "pair",
+        "pending",
     )  # fmt: skip
 
     def __init__(self, observer, frame, level, before):
@@ -141,6 +146,7 @@ class Frame:
         self.operands = Operands(frame, code)
         self.before = before
         self.pending: Any = None
+        self.pair = False
         self.extended: Any = None  # the offset of an instruction whose argument began before it
 
     def begin(self):
@@ -154,7 +160,7 @@ class Frame:
         if code.co_argcount:
             owner = self.operands.variable(0)
             if isinstance(owner, types.CellType):  # a function inside uses it
-                owner = owner.cell_contents
+                owner = next(iter(_contents(owner)), NULL)
             if code.co_name == "__init__":
                 observer.origins.note_made(owner)
             elif self.level == USERS and owner is not NULL:
@@ -188,11 +194,13 @@ class Frame:
             if self.pending is not None:
                 tell, self.pending = self.pending, None
                 tell(self._result(depth))
+                self.pair = False
             if kind is not None:
                 count, note = kind
                 number = count if type(count) is int else count(instruction)
                 operands = self.operands.top(depth, number)
                 self.pending = note(self, instruction, *operands)
+                self.pair = self.pending is not None and _gives_two(instruction)
         elif event == "exception" and self.pending is not None:
             tell, self.pending = self.pending, None
             tell(NULL)
@@ -201,4 +209,24 @@ class Frame:
         return self.trace
 
     def _result(self, depth):
-        return self.operands.top(depth, 1)[0] if depth else NULL
+        """What the last instruction gave: of a method and its object, the method."""
+        if not depth:
+            return NULL
+        *below, last = self.operands.top(depth, 2 if self.pair else 1)
+        return below[0] if below and below[0] is not NULL else last
+
+
+def _gives_two(instruction):
+    """Whether an attribute that is called next lies beside its object, or beside nothing."""
+    if instruction.opname == "LOAD_METHOD":
+        return True
+    later = sys.version_info >= (3, 12)
+    return later and instruction.opname in _ATTRIBUTES and bool(instruction.arg & 1)
+
+
+def _contents(cell):
+    """What a variable that functions inside use holds, if anything."""
+    try:
+        return [cell.cell_contents]
+    except ValueError:  # not yet
+        return []

@@ -24,10 +24,12 @@ class Origins:
         self._made: set = set()
         self._frozen = False
         self._before: frozenset = frozenset()
+        self._held: list = []
 
     def __enter__(self):
         if gc.get_freeze_count():  # somebody else uses it, and is not to be disturbed
-            self._before = frozenset(map(id, gc.get_objects()))
+            self._held = gc.get_objects()  # so that no new object gets the id of an old one
+            self._before = frozenset(map(id, self._held))
         else:
             gc.freeze()
             self._frozen = True
@@ -38,6 +40,11 @@ class Origins:
             gc.unfreeze()
             self._frozen = False
         self._before = frozenset()
+        self.let_go()
+
+    def let_go(self):
+        """Hold nothing more than what is noted: the function ran."""
+        self._held = []
 
     def note_outer(self, value):
         """Note that ``value`` was there before the call."""
