@@ -58,7 +58,7 @@ class Effects:
             if _same(now, before):
                 continue
             _put(owner, template, before)
-            if now is not self.stand_ins.get(key):
+            if now is not self.stand_ins.get(key, NOTHING):
                 found.append((owner, template, now, before))
         for container, before in self.containers.values():
             if type(container) in _SETTABLE:
