@@ -9,8 +9,10 @@ import time
 from dataclasses import dataclass, field
 
 from rushlight.autograd import mode
+from rushlight.compiler.audit import Audit
+from rushlight.compiler.collection import paused
 from rushlight.compiler.numbers import Number
-from rushlight.compiler.places import in_words, taken_apart
+from rushlight.compiler.places import getter, in_words, taken_apart
 from rushlight.compiler.python.calls import Unsuited
 from rushlight.compiler.trace import Recorder
 from rushlight.compiler.wrapper import Wrapper
@@ -36,6 +38,18 @@ class Apart:
     numbers: list = field(default_factory=list)
     tensors: list = field(default_factory=list)
     arrays: list = field(default_factory=list)
+
+    def places(self):
+        """The same without the values."""
+        return self._each(lambda template, owner, value: (template, owner, None))
+
+    def now(self):
+        """The same with what lies there now."""
+        return self._each(lambda template, owner, _: (template, owner, getter(template)(owner)))
+
+    def _each(self, change):
+        kinds = self.numbers, self.tensors, self.arrays
+        return Apart(*[[change(*place) for place in kind] for kind in kinds])
 
     def keys(self):
         """(template, id of the owner) of each place."""
@@ -78,6 +92,7 @@ class Entry:
     Args:
         earlier: Entries of other calls. Python's floats among the arguments, and numbers that
             were others in these, are likely others in each call.
+        audited: Whether later calls are now and then recorded again; see ``audit.py``.
 
     Attributes:
         call: ``call(args, kwargs)`` gives what the function gives, or MISS for another call.
@@ -90,8 +105,10 @@ class Entry:
 
     refusal: TraceError | None = None
 
-    def __init__(self, function, args, kwargs, earlier=()):
+    def __init__(self, function, args, kwargs, earlier=(), audited=False):
         begin, self._moving = time.perf_counter(), bool(earlier)
+        self._function, self._auditing = function, False
+        self._audit = Audit(self._again, audited)
         self._before: dict = {}
         for entry in earlier:
             for key, number in entry.numbers.items():
@@ -107,8 +124,22 @@ class Entry:
         places = recorder.observer.reads.places
         self.numbers = {key: p[2] for key, p in places.items() if _is_number(p[2])}
         self.seconds = time.perf_counter() - begin
+        self._audit.keep(self.wrapper)
         recorder.observer.origins.outer.clear()  # else a cycle holds what was only looked at
         del self.wrapper
+
+    def _again(self, args, kwargs):
+        """Record a call that has this program once more; its ``Wrapper``, or what refuses it."""
+        again = object.__new__(Entry)
+        again._moving, again._before, again._auditing = self._moving, self._before, True
+        again._audit = None
+        with recording_lock, paused():
+            try:
+                apart, stand_ins = self._apart.now(), self._stand_ins
+                again._attempt(self._function, args, kwargs, apart, stand_ins, True)
+            except Exception as error:
+                return error
+        return again.refusal or again.wrapper
 
     def release(self):
         """Let go of memory that the next run makes again."""
@@ -141,11 +172,13 @@ class Entry:
 
     def _attempt(self, function, args, kwargs, apart, stand_ins, last):
         self.refusal = None
-        self.wrapper = Wrapper(args, kwargs, self._moving and stand_ins)
+        self._apart, self._stand_ins = apart.places(), stand_ins
+        self.wrapper = Wrapper(args, kwargs, self._moving and stand_ins, self._audit)
         arguments = self.wrapper.arguments
         given = [*arguments.containers]
         arguments.add([(template, (owner,), value) for template, owner, value in apart.tensors])
         recorder = Recorder(arguments.leaves, arguments.covers)
+        recorder.auditing = self._auditing
         observer = recorder.observer
         observer.effects.containers.update({id(c): (c, before) for c, before in given})
         observer.reads.apart |= apart.keys()

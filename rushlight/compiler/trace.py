@@ -109,6 +109,7 @@ class Recorder:
     """
 
     exporting = False  # to a graph of its own, by torch.export
+    auditing = False  # for a comparison with an earlier recording only: no program is made
 
     def __init__(self, leaves=(), is_apart=lambda container: False):
         self.began = tick()

@@ -48,13 +48,18 @@ class Wrapper:
         arguments: The call's arguments, taken apart.
         program: What was recorded; None where the function runs the original.
         held: The program's inputs that stay in place between runs.
+        recordings: What was recorded of the call, and of its gradient: what a program is made of.
+        checks: How many of the lines are checks.
     """
 
-    def __init__(self, args, kwargs, moving=False):
+    def __init__(self, args, kwargs, moving=False, audit=None):
         self.source = Source("def call(args, kwargs):")
         self.arguments = Arguments(self.source, args, kwargs, moving)
         self.program: Any = None
         self.held: Any = None
+        self.recordings: list = []
+        self.checks = 0
+        self._audit = audit
         self._moved: Any = ()  # schedulers that are called ahead of the program
         demand_modes(self.source)
 
@@ -91,6 +96,7 @@ class Wrapper:
         outs += written
         backward = Gradient.of(recorder, outs) if mode.is_grad_enabled() else None
         if backward is not None:
+            self.recordings += backward.recordings
             self._refuse_late(left, lambda: assignments(recorder.made, results.tensors))
         self._check(self._movable(recorder, places))
         self._numbers(recorder)
@@ -101,6 +107,7 @@ class Wrapper:
             self._attach(backward, outs, saved)
         for line in (*results.shared, *effects, *last):
             source.line(line)
+        source.line("if audit.began: audit.end()")
         source.line(f"return {gives}")
 
     def _make(self, recorder, results, grads, backward, first):
@@ -134,13 +141,18 @@ class Wrapper:
             unwritten = {k: v for k, v in names.items() if k not in changed}
             saved, more = self._saved(backward, results, unwritten)
         writes = [(i, changed[v.id]) for i, v in enumerate(inputs) if v.id in changed]
-        self.program = make_program(equations, inputs, [*results.values, *more], writes)
+        self.recordings.insert(0, (equations, inputs, [*results.values, *more], writes))
+        if not recorder.auditing:
+            self.program = make_program(*self.recordings[0])
         self._run(fresh, names, changed, first)
         return saved
 
     def _run(self, fresh, names, changed, first):
         source, held = self.source, self.held
-        source.names.update(program=self.program, held=held, stamp=stamp)
+        source.names.update(program=self.program, held=held, stamp=stamp, audit=self._audit)
+        source.line("audit.left -= 1")
+        source.line("if not audit.left: audit.pass_or_raise(args, kwargs)")
+        self.checks = len(source.lines)
         with ExitStack() as blocks:
             if first:  # which are not to have been, should a later one or the program fail
                 moved = source.name(self._moved)
