@@ -8,7 +8,6 @@ from collections import OrderedDict, defaultdict, deque
 
 import numpy as np
 
-from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.guard import equal, is_plain
 from rushlight.compiler.places import NOTHING, deleter, getter, item, setter
 from rushlight.tensor import Tensor
@@ -119,10 +118,7 @@ def _refill(container, before):
             for key in {**known, **now}
             if key not in known or key not in now or not _same(now[key], known[key])
         ]
-        restored = bool(differing) or [*known] != [*now]
-        changed = any(not (key in now and _traced(now[key])) for key in differing) or (
-            restored and not differing
-        )
+        changed = restored = bool(differing) or [*known] != [*now]
     if restored:
         container.clear()
         (container.update if hasattr(container, "update") else container.extend)(before)
@@ -135,10 +131,6 @@ def _entries(container):
 
 def _same(now, value):
     return now is value or (is_plain(value) and is_plain(now) and equal(now, value))
-
-
-def _traced(value):
-    return isinstance(value, Tensor) and type(value.array) is Abstract
 
 
 def remember(schedulers):
