@@ -41,7 +41,11 @@ class Effects:
     def will_change(self, container):
         """A list, dict, set or array is about to be changed in a way that may be any."""
         if id(container) not in self.containers:
-            self.containers[id(container)] = container, _copy(container)
+            before = _copy(container)
+            for owner, template, value in self.places.values():
+                if owner is container:  # it was assigned, or a stand-in lies there
+                    _put(before, template, value)
+            self.containers[id(container)] = container, before
 
     def stand_in(self, owner, template, value, stand_in):
         """Put ``stand_in`` in a place, until all is taken back."""
