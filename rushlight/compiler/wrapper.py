@@ -122,7 +122,9 @@ class Wrapper:
         used |= {v.id for e in alive(equations, read, checking=True) for v in operands(e)}
         fresh = self._fresh(recorder, used)
         refuse_shared([c for c in recorder.captured.values() if c.value.id in used], changed)
-        kept = [c for c in recorder.captured.values() if c.value.id in used and _stays(c)]
+        # Tensors that are only given back, or assigned, are followed as well.
+        named = {c.value.id for c in recorder.captured.values() if source.name_of(c.tensor)}
+        kept = [c for c in recorder.captured.values() if c.value.id in used | named and _stays(c)]
         lives = [live for live in recorder.lives if live.value.id in used]
         slots = [(leaf, place) for leaf, place, _ in grads]
         tensors = [c.tensor for c in kept if c.get is None]

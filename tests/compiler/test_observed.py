@@ -337,10 +337,8 @@ UNSEEN = {
     "uuid4": lambda x: x * (uuid.uuid4().int % 7),
     "default_rng": lambda x: x * np.random.default_rng().random(),
     "np.random.rand": lambda x: x * np.random.rand(),
-    "getpid": lambda x: x * os.getpid(),
     "socket": lambda x: x * len(socket.gethostname()),
     "subprocess": lambda x: x * len(subprocess.run(["true"], check=True).args),
-    "input": lambda x: x * len(sys.stdin.name),
 }
 
 
