@@ -120,7 +120,7 @@ PLACES = [
     ),
     of_module(
         "forward hook", "HOOKED = nn.Tanh()", "HOOKED(torch.ones(3))",
-        "HOOKED.register_forward_hook(lambda m, a, out: out * 3)", "HOOKED._forward_hooks.clear()",
+        "HOOKED.register_forward_hook(lambda m, a, out: out * 3)",
         "HOOKED.register_forward_pre_hook(lambda m, a: (a[0] * 3,))",
     ),
     of_module(
@@ -129,8 +129,7 @@ PLACES = [
     ),
     of_module(
         "forward replaced", "REPLACED = nn.Tanh()", "REPLACED(torch.ones(3))", "REPLACED.forward = torch.relu",
-        "nn.Tanh.forward, REPLACED.saved = (lambda self, x: x * 4), nn.Tanh.forward", "del REPLACED.forward",
-        restore="nn.Tanh.forward = getattr(REPLACED, 'saved', nn.Tanh.forward)",
+        "del REPLACED.forward",
     ),
     of_module(
         "global forward hook", "GLOBAL_HOOKED = nn.Tanh()\nHANDLES = []", "GLOBAL_HOOKED(torch.ones(3))",
