@@ -201,7 +201,7 @@ class Calls:
         if not isinstance(x, (*_C_METHODS, *_DESCRIPTORS, *REPLAYED_TYPES)):
             return
         home, name = home_of(x)
-        reads = home == "builtins" and name in _ATTRIBUTES or isinstance(x, REPLAYED_TYPES)
+        reads = (home == "builtins" and name in _ATTRIBUTES) or isinstance(x, REPLAYED_TYPES)
         if reads or name in _METHODS_OF_ATTRIBUTES or name in MUTATORS or not is_pure(x):
             self.refuse(f"the function hands {name}() to a function in C, which may call it")
         bound = getattr(x, "__self__", None)
@@ -283,7 +283,7 @@ class Calls:
                 self.refuse("the function asks for the id() of a tensor, another one in each call")
             return None
         if name in ("vars", "globals"):
-            if args and self.origins.is_outer(args[0]) or name == "globals":
+            if (args and self.origins.is_outer(args[0])) or name == "globals":
                 return self._hold
             return None
         owner, key = args[0], args[1] if len(args) > 1 else None
