@@ -20,7 +20,7 @@ __all__ = ["HALF", "Abstract", "ValueNeeded", "name_of", "refuse_values", "user_
 HALF = (float16.numpy, bfloat16.numpy)
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _PYTHON = re.escape(sysconfig.get_path("stdlib") + os.sep)
-_PASSED_THROUGH = re.compile(rf"{re.escape(_PACKAGE)}|{_PYTHON}(?!(site|dist)-packages)")
+_PASSED_THROUGH = re.compile(rf"{re.escape(_PACKAGE)}|<frozen |{_PYTHON}(?!(site|dist)-packages)")
 
 
 class ValueNeeded(TraceError, AttributeError):

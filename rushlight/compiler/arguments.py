@@ -48,7 +48,7 @@ class Arguments:
         for i, value in enumerate(args):
             self._argument(f"args[{i}]", i, value, moving)
         if kwargs:
-            source.demand(f"kwargs.keys() == {source.name(frozenset(kwargs))}")
+            source.demand(f"(*kwargs,) == {source.name(tuple(kwargs))}")
         else:
             source.demand("not kwargs")
         for key, value in kwargs.items():
@@ -125,6 +125,10 @@ class Arguments:
     def owner(self, container):
         """The name of a list, dict or dataclass instance; None where it is no argument."""
         return self._owners.get(id(container))
+
+    def covers(self, container):
+        """Whether the guards of the arguments compare what is in ``container``."""
+        return id(container) in self._owners or any(c is container for c, _ in self.containers)
 
     def _container(self, expression, value):
         name = self._owners[id(value)] = self._named(expression)

@@ -10,6 +10,7 @@ from typing import Any
 from rushlight.autograd import mode
 from rushlight.compiler import denormals
 from rushlight.compiler.abstract import user_line
+from rushlight.compiler.audit import Stale
 from rushlight.compiler.collection import paused
 from rushlight.compiler.entry import Entry
 from rushlight.compiler.guard import MISS
@@ -84,6 +85,14 @@ def compile(
     another program. Where Python asks for a value (``.item()``, ``if tensor:``) the call runs
     eagerly, with one warning; under ``fullgraph=True`` that raises.
 
+    Args:
+        model: A function or Module; None gives a decorator.
+        fullgraph: Raise where a call would run eagerly.
+        dynamic, backend, mode: Taken, and without effect: there is one backend.
+        options: A dict, of which ``{"audit": False}`` turns audits off: now and then a call that
+            has a program is recorded again, to see that the program is still what it does.
+        disable: Return ``model`` as it is.
+
     Raises:
         RuntimeError: under ``fullgraph=True``, code that depends on a value; the message names
             the line.
@@ -113,12 +122,13 @@ def compile(
         )
     if disable:
         return model
+    audited = (options or {}).get("audit", True)
     nn = sys.modules.get("rushlight.nn")  # no Module exists before it is imported
     if nn is not None and isinstance(model, nn.Module):
         from rushlight.compiler.module import OptimizedModule
 
-        return OptimizedModule(model, fullgraph)
-    compiled = Compiled(model, fullgraph)
+        return OptimizedModule(model, fullgraph, audited)
+    compiled = Compiled(model, fullgraph, audited)
     call = compiled.call
 
     def run(*args, **kwargs):
@@ -142,9 +152,10 @@ class Compiled:
         count: How many were recorded.
     """
 
-    def __init__(self, function, fullgraph=False):
+    def __init__(self, function, fullgraph=False, audited=True):
         self.function = function
         self.fullgraph = fullgraph
+        self.audited = audited
         self.entries: list[Any] = []
         self.count = 0
         self.called = False  # under a stance by which the first call is another thing
@@ -162,7 +173,10 @@ class Compiled:
             return self.function(*args, **kwargs)
         known = self.entries
         for entry in known:
-            found = entry.call(args, kwargs)
+            try:
+                found = entry.call(args, kwargs)
+            except Stale as stale:
+                return self._drop(entry, stale, args, kwargs)
             if found is not MISS:
                 self.missed = 0
                 if entry is not known[0]:
@@ -175,13 +189,39 @@ class Compiled:
         if self.missed > PATIENCE and not self.fullgraph:
             self._tell(_MOVING, 4)
             return self.function(*args, **kwargs)
+        raised: Exception | None = None
         with self._lock:
-            entry = self._record(args, kwargs) if self.entries is known else None
+            try:
+                entry = self._record(args, kwargs) if self.entries is known else None
+            except TraceError:
+                raise
+            except Exception as error:
+                raised = error
+        if raised is not None:
+            return self._raise_again(raised, args, kwargs)
         if entry is None:  # another thread was faster
             return self.call(args, kwargs)
         found = entry.call(args, kwargs)
         # Where recording itself changed what the function reads, the call is one of a kind.
         return self.function(*args, **kwargs) if found is MISS else found
+
+    def _drop(self, entry, stale, args, kwargs):
+        """Run the call eagerly, whose program an audit found not to be the function's any more."""
+        with self._lock:
+            self.entries = [e for e in self.entries if e is not entry]
+        self._tell(
+            f"a program is dropped, as the function reads something that no guard compares: {stale}",
+            4,
+        )
+        return self.function(*args, **kwargs)
+
+    def _raise_again(self, error, args, kwargs):
+        """Run the function, whose recording raised: it raises with all that it leaves behind."""
+        found = self.function(*args, **kwargs)
+        if self.fullgraph:
+            raise error
+        self._tell(f"{type(error).__name__}, which the function itself does not raise: {error}", 5)
+        return found
 
     def _runs_eagerly(self):
         """Whether the stance has a call that no program is for run eagerly."""
@@ -196,7 +236,7 @@ class Compiled:
 
     def _record(self, args, kwargs):
         with paused(), denormals.kept():
-            entry = Entry(self.function, args, kwargs, moving=bool(self.entries))
+            entry = Entry(self.function, args, kwargs, self.entries, self.audited)
         if entry.refusal is not None:
             if self.fullgraph:
                 raise entry.refusal

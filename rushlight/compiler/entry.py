@@ -5,14 +5,17 @@ objects is taken back. ``wrapper.py`` writes from the recording what later calls
 """
 
 import time
+from dataclasses import dataclass, field
 
 from rushlight.autograd import mode
+from rushlight.compiler.audit import Audit
+from rushlight.compiler.collection import paused
 from rushlight.compiler.numbers import Number
-from rushlight.compiler.places import NOTHING, in_words, place_name
-from rushlight.compiler.surroundings import surroundings
+from rushlight.compiler.places import getter, in_words, taken_apart
+from rushlight.compiler.python.calls import Unsuited
 from rushlight.compiler.trace import Recorder
-from rushlight.compiler.undo import Streams, added, changes, options, put_back
 from rushlight.compiler.wrapper import Wrapper
+from rushlight.dtype import get_default_dtype, set_default_dtype
 from rushlight.errors import TraceError
 from rushlight.locks import new_lock
 
@@ -20,106 +23,207 @@ __all__ = ["Entry", "recording_lock"]
 
 #: Only one call is recorded at a time: while it is, what it changes outside is not as it seems.
 recording_lock = new_lock(awaited=True)
+#: How often a call is recorded to find all that it reads and then assigns.
+_ATTEMPTS = 4
+
+
+@dataclass
+class Apart:
+    """Places that are read and then assigned, as (template, owner, value), and large arrays.
+
+    What lies there is likely another thing in the next call. Numbers and arrays have stand-ins
+    while the call is recorded; tensors are more arguments.
+    """
+
+    numbers: list = field(default_factory=list)
+    tensors: list = field(default_factory=list)
+    arrays: list = field(default_factory=list)
+
+    def places(self):
+        """The same without the values."""
+        return self._each(lambda template, owner, value: (template, owner, None))
+
+    def now(self):
+        """The same with what lies there now."""
+        return self._each(lambda template, owner, _: (template, owner, getter(template)(owner)))
+
+    def _each(self, change):
+        kinds = self.numbers, self.tensors, self.arrays
+        return Apart(*[[change(*place) for place in kind] for kind in kinds])
+
+    def keys(self):
+        """(template, id of the owner) of each place."""
+        every = (*self.numbers, *self.tensors, *self.arrays)
+        return {(template, id(owner)) for template, owner, _ in every}
+
+
+def _apart(observer, stand_ins, before):
+    """What of the places that an observed call read is to be set apart.
+
+    ``before``: key of a place → the numbers that earlier recordings found there.
+    """
+    reads, effects = observer.reads, observer.effects
+    found = [place for key, place in reads.places.items() if key in effects.places]
+    numbers = [
+        place
+        for key, place in reads.places.items()
+        if stand_ins and _is_number(place[2])
+        if key in effects.places or before.get(key, set()) - {place[2]}
+    ]
+    as_conditions = [(template, (owner,), value) for template, owner, value in found]
+    everything = [(template, (owner,), value) for template, owner, value in reads.places.values()]
+    tensors, _ = taken_apart(as_conditions, everything)
+    arrays = [p for p in reads.places.values() if stand_ins and id(p[2]) in reads.large]
+    return Apart(numbers, [(t, owner, value) for t, (owner,), value in tensors], arrays)
+
+
+def _modes():
+    """What a function may leave changed in its thread, and for all new tensors."""
+    return mode.state.grad, get_default_dtype()
+
+
+def _is_number(value):
+    return type(value) in (int, float)
 
 
 class Entry:
     """A call of one function, recorded.
 
     Args:
-        moving: It was called before, so that Python's floats among the arguments may be others
-            at each call.
+        earlier: Entries of other calls. Python's floats among the arguments, and numbers that
+            were others in these, are likely others in each call.
+        audited: Whether later calls are now and then recorded again; see ``audit.py``.
 
     Attributes:
         call: ``call(args, kwargs)`` gives what the function gives, or MISS for another call.
         text: The lines of ``call``.
         program: What was recorded; None where the call has to run eagerly.
         refusal: The error that says why it has to.
+        numbers: key of a place → the number that was read there.
         seconds: How long all this took, the making of the programs included.
     """
 
     refusal: TraceError | None = None
-    _stands_in = False  # whether something stood in for a number or an array
 
-    def __init__(self, function, args, kwargs, moving=False):
-        begin = time.perf_counter()
+    def __init__(self, function, args, kwargs, earlier=(), audited=False):
+        begin, self._moving = time.perf_counter(), bool(earlier)
+        self._function, self._auditing = function, False
+        self._audit = Audit(self._again, audited)
+        self._before: dict = {}
+        for entry in earlier:
+            for key, number in entry.numbers.items():
+                self._before.setdefault(key, set()).add(number)
         before = mode.snapshot()
         with recording_lock:
             try:
-                recorder = self._attempt(function, args, kwargs, True, moving)
-            except Exception:
-                if not self._stands_in:
-                    raise
-                # Code that knows a number or an array by its type takes no other for one.
-                recorder = self._attempt(function, args, kwargs, False, False)
+                recorder = self._record(function, args, kwargs)
             finally:
                 mode.state.__dict__.update(before)
                 mode.recount()
             if self.refusal is not None:
-                self.wrapper = Wrapper(args, kwargs, moving)
+                self.wrapper = Wrapper(args, kwargs, self._moving)
                 self.wrapper.run_eagerly(function, recorder, self.refusal)
         source = self.wrapper.source
         self.call, self.text = source.function("call"), source.text
         self.program, self.held = self.wrapper.program, self.wrapper.held
+        places = recorder.observer.reads.places
+        self.numbers = {key: p[2] for key, p in places.items() if _is_number(p[2])}
         self.seconds = time.perf_counter() - begin
+        self._audit.keep(self.wrapper)
+        recorder.observer.origins.outer.clear()  # else a cycle holds what was only looked at
         del self.wrapper
+
+    def _again(self, args, kwargs):
+        """Record a call that has this program once more; its ``Wrapper``, or what refuses it."""
+        again = object.__new__(Entry)
+        again._moving, again._before, again._auditing = self._moving, self._before, True
+        again._audit = None
+        with recording_lock, paused():
+            try:
+                apart, stand_ins = self._apart.now(), self._stand_ins
+                again._attempt(self._function, args, kwargs, apart, stand_ins, True)
+            except Exception as error:
+                return error
+        return again.refusal or again.wrapper
 
     def release(self):
         """Let go of memory that the next run makes again."""
         if self.held is not None:
             self.held.release()
 
-    def _attempt(self, function, args, kwargs, apart, moving):
-        """Record the call; ``apart`` has what the function may assign anew read at each run."""
-        self.wrapper = Wrapper(args, kwargs, moving)
-        found = surroundings(function, self.wrapper.arguments.objects, apart)
-        if found.asks_types:
-            self.wrapper = Wrapper(args, kwargs)
-        arguments = self.wrapper.arguments
-        containers = [*arguments.containers]
-        arguments.add(found.places)
-        recorder = Recorder(arguments.leaves)
-        recorder.enclose(found)
-        recorder.assigned = [*found.places, *found.numbers]
-        recorder.known = found.met
-        recorder.containers += containers
-        recorder.optimizers = found.optimizers
-        recorder.options = options(found.optimizers)
-        self.refusal = found.refusal
-        self._stands_in = bool(found.numbers or found.arrays or arguments.numbers)
-        self._reads_options = found.reads_options
-        if self.refusal is None:
+    def _record(self, function, args, kwargs):
+        """Record the call, again where it reads places that it assigns; returns the recorder."""
+        apart, stand_ins = Apart(), True
+        for attempt in range(_ATTEMPTS):
+            last = attempt == _ATTEMPTS - 1
             try:
-                self._record(function, recorder, found)
-            except BaseException:  # an interrupt may have come while things were put back
-                self._take_back(recorder)
-                raise
+                recorder = self._attempt(function, args, kwargs, apart, stand_ins, last)
+            except Exception as error:
+                numbers = self.wrapper.arguments.numbers
+                if not (apart.numbers or apart.arrays or numbers or type(error) is Unsuited):
+                    raise
+                # Code that knows a number or an array by its type takes no other for one.
+                apart, stand_ins = Apart([], apart.tensors, []), False
+                continue
+            found = _apart(recorder.observer, stand_ins, self._before)
+            if last or self.refusal is not None or found.keys() <= apart.keys():
+                break
+            apart = Apart(
+                [*apart.numbers, *found.numbers],
+                [*apart.tensors, *found.tensors],
+                [*apart.arrays, *found.arrays],
+            )
         return recorder
 
-    def _record(self, function, recorder, found):
-        streams = Streams()
+    def _attempt(self, function, args, kwargs, apart, stand_ins, last):
+        self.refusal = None
+        self._apart, self._stand_ins = apart.places(), stand_ins
+        self.wrapper = Wrapper(args, kwargs, self._moving and stand_ins, self._audit)
+        arguments = self.wrapper.arguments
+        given = [*arguments.containers]
+        arguments.add([(template, (owner,), value) for template, owner, value in apart.tensors])
+        recorder = Recorder(arguments.leaves, arguments.covers)
+        recorder.auditing = self._auditing
+        observer = recorder.observer
+        observer.effects.containers.update({id(c): (c, before) for c, before in given})
+        observer.reads.apart |= apart.keys()
+        for template, owner, value in apart.arrays:
+            known = (value.shape, value.strides, value.dtype)
+            text = template.replace("{0}", "{1}")
+            form = f"({text}.shape, {text}.strides, {text}.dtype)".replace("{1}", "{0}")
+            recorder.checks.append((form, (owner,), known))
+        try:
+            self._run(function, recorder, apart, stand_ins, last)
+        except BaseException:  # an interrupt may have come while things were put back
+            self._take_back(recorder)
+            raise
+        return recorder
+
+    def _run(self, function, recorder, apart, stand_ins, last):
+        observer, modes = recorder.observer, _modes()
         try:
             mode.exchange("recorder", recorder)
-            recorder.stand_in(found.numbers, found.arrays)
+            observer.origins.__enter__()
+            recorder.stand_in(apart.numbers, apart.arrays)
             args, kwargs = self.wrapper.arguments.with_numbers(recorder.numbers)
-            # In a list, so that nobody else holds what the function returned.
-            box = [function(*args, **kwargs)]
+            with observer:
+                # In a list, so that nobody else holds what the function returned.
+                box = [function(*args, **kwargs)]
             if recorder.refused is not None:
                 raise recorder.refused
-            if recorder.calls and self._reads_options:
+            if modes != _modes():
                 raise TraceError(
-                    "the function reads an optimizer's options, or a scheduler's, and takes a "
-                    "scheduler's step, which comes after the program; do one of them outside "
-                    "torch.compile"
+                    "the function leaves the gradient mode or the default dtype changed; change "
+                    "it outside torch.compile"
                 )
-            left = lambda: changes(self._places(recorder), recorder.containers, recorder.owners)
-            self.wrapper.write(box, recorder, self._changes(recorder), left)
+            observer.origins.let_go()
+            if not last and not _apart(observer, stand_ins, self._before).keys() <= apart.keys():
+                self._take_back(recorder)  # and once more, with these apart
+                return
+            observer.settle(recorder.calls)
+            self.wrapper.write(box, recorder, self._changes(recorder), observer.effects.assigned)
             recorder.restore()
-            changed = self._put_back(recorder)
-            if streams.put_back():
-                raise TraceError(
-                    "the function draws from Python's or NumPy's random numbers, which a program "
-                    "cannot do; draw them outside torch.compile, or with torch.rand"
-                )
+            changed = observer.effects.take_back()
             if changed is not None:
                 raise TraceError(
                     f"the function changes {changed}, which a program cannot do again; keep it "
@@ -128,12 +232,13 @@ class Entry:
         except TraceError as error:
             self.refusal = error
             self._take_back(recorder)
-            streams.put_back()
         except BaseException:
             self._take_back(recorder)
-            streams.put_back()
             raise
         finally:
+            mode.set_grad(modes[0])
+            set_default_dtype(modes[1])
+            observer.origins.__exit__()
             mode.exchange("recorder", None)
             recorder.restore()
 
@@ -142,32 +247,20 @@ class Entry:
         recorder.restore()
         for undo in recorder.undo:
             undo()
-        self._put_back(recorder)
-
-    def _put_back(self, recorder):
-        places = self._places(recorder)
-        recorder.checks += added(recorder.owners)
-        return put_back(places, recorder.containers, recorder.owners)
-
-    def _places(self, recorder):
-        """Conditions of all that the function may have changed outside."""
-        return [*recorder.checks, *recorder.assigned, *recorder.options]
+        recorder.observer.effects.take_back()
 
     def _changes(self, recorder):
         """(object, template, value) of what the function assigned, which is taken back."""
         found, numbers = [], recorder.numbers
-        for owner, target, now, before in changes(
-            self._places(recorder), recorder.containers, recorder.owners, recorder.stand_ins
-        ):
+        for owner, target, now, before in recorder.observer.effects.assigned():
             root = numbers.roots.get((target, id(owner)))
             # A program for each value that a number takes is none for long.
-            count = type(before) in (int, float) and type(now) in (int, float, Number)
+            read = (target, id(owner)) in recorder.observer.reads.places
+            count = read and type(before) in (int, float) and type(now) in (int, float, Number)
             if numbers.is_pinned(root) if root is not None else count:
                 raise TraceError(
                     f"the function changes {in_words(target)}, and what it does depends on the "
                     "number; keep it in a tensor, or change it outside torch.compile"
                 )
-            if before is NOTHING:
-                recorder.checks.append((f"{place_name(target)!r} not in {{0}}", (owner,), True))
             found.append((owner, target, now))
         return found

@@ -71,6 +71,7 @@ class Gradient:
             there is none, as in eager.
         parents: The nodes at which the graph meets the outer one, with the argument of each.
         grads: The abstract gradient that arrives at each parent.
+        recordings: What the program is made of, in a list; empty where there is none.
         saved: The values of the forward that the gradient needs.
         reason: Why there is none, where something was written.
         spent: Where it is freed, the node of the results of all runs: nothing goes through it.
@@ -86,6 +87,7 @@ class Gradient:
         self.grads: list[Any] = []
         self.saved: list[Any] = []
         self.program: Any = None
+        self.recordings: list[Any] = []
         self.reason: str | None = None
         self.spent: Any = None
         if self.freed:
@@ -97,7 +99,10 @@ class Gradient:
         was = mode.set_grad(False)
         try:
             # One end may lie upstream of another; that way is the outer graph's to go.
-            arrived = engine.run(roots, seeds, False, True, {*map(id, ends)}, False, beyond=False)
+            with recorder.observer:  # hooks run
+                arrived = engine.run(
+                    roots, seeds, False, True, {*map(id, ends)}, False, beyond=False
+                )
         except GraphError as error:  # what the gradient needs was written, as by an optimizer
             self.parents, self.freed, self.reason = [], True, str(error)
             return
@@ -126,7 +131,9 @@ class Gradient:
                 saved.update({v.id: v for v in _read([e], ())})
                 equations.insert(0, e)
         self.saved = list(saved.values())
-        self.program = make_program(equations, [*self.saved, *self.seeds], self.grads)
+        self.recordings = [(equations, [*self.saved, *self.seeds], self.grads, ())]
+        if not recorder.auditing:
+            self.program = make_program(*self.recordings[0])
 
     def attach(self, outs, saved, cells, parents):
         """Give the results of one run, those that require grad, the node that runs the gradient.

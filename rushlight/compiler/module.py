@@ -11,11 +11,11 @@ __all__ = ["OptimizedModule"]
 class OptimizedModule(Module):
     """A Module that shares the state of another, and runs its programs."""
 
-    def __init__(self, module, fullgraph=False):
+    def __init__(self, module, fullgraph=False, audited=True):
         super().__init__()
         self._orig_mod = module
         self.training = module.training
-        object.__setattr__(self, "_compiled", Compiled(module, fullgraph))
+        object.__setattr__(self, "_compiled", Compiled(module, fullgraph, audited))
 
     def forward(self, *args, **kwargs):
         """What the module gives."""
@@ -23,7 +23,8 @@ class OptimizedModule(Module):
 
     def __reduce__(self):
         # A copy, or what is unpickled, compiles anew.
-        again = functools.partial(compile, fullgraph=self._compiled.fullgraph)
+        options = {"audit": self._compiled.audited}
+        again = functools.partial(compile, fullgraph=self._compiled.fullgraph, options=options)
         return again, (self._orig_mod,)
 
     def __getattr__(self, name):

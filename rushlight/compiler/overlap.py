@@ -21,6 +21,16 @@ def shares(x, y):
         return True
 
 
+def overlaps_itself(array):
+    """Whether elements of ``array`` may lie at one place in memory, as after ``expand``."""
+    span = array.itemsize
+    for stride, n in sorted((abs(s), n) for s, n in zip(array.strides, array.shape, strict=True)):
+        if n > 1 and stride < span:
+            return array.size > 0
+        span += stride * (n - 1)
+    return False
+
+
 def apart(array, arrays, positions):
     """Whether ``array`` has no element in common with the arrays at some positions."""
     owner = array if array.base is None else array.base
@@ -35,6 +45,12 @@ def refuse_shared(captured, written):
     """
     if not written:
         return
+    for c in captured:
+        if c.value.id in written and overlaps_itself(c.tensor.array):
+            raise TraceError(
+                f"a tensor of shape {list(c.value.shape)} is written inside torch.compile, and "
+                "several of its elements lie at one place in memory"
+            )
     spans = [(*np.lib.array_utils.byte_bounds(c.tensor.array), c) for c in captured]
     reaching: list = []  # those whose memory goes on, as far as is known
     for low, high, c in sorted(spans, key=lambda span: span[:2]):

@@ -14,7 +14,7 @@ from rushlight.autograd.tape import Leaf
 from rushlight.tensor import Tensor
 
 __all__ = [
-    "NOTHING", "getter", "in_words", "is_place", "is_writable", "place_name", "setter",
+    "NOTHING", "deleter", "getter", "in_words", "is_place", "item", "place_name", "setter",
     "taken_apart",
 ]  # fmt: skip
 
@@ -37,7 +37,7 @@ def place_name(template):
     found = _PLACE.fullmatch(template)
     if found is None:
         return None
-    text = found[1]
+    text = found[1].replace("{{", "{").replace("}}", "}")
     return ast.literal_eval(text[1:-1]) if text.startswith("[") else text[1:]
 
 
@@ -64,16 +64,30 @@ def getter(template, nothing=None):
 
 @functools.cache
 def setter(template):
+    """The function of an object and a value that writes to a place."""
     found: dict = {}
     exec(f"def put(x, value): {template.format('x')} = value", found)
     return found["put"]
 
 
-def is_writable(key):
-    """Whether a key of a dict can be written in a line of Python, and in a template."""
+@functools.cache
+def deleter(template):
+    """The function of an object that empties a place."""
+    found: dict = {}
+    exec(f"def empty(x): del {template.format('x')}", found)
+    return found["empty"]
+
+
+def item(key):
+    """The template of an entry; None for a key that cannot be written in a line of Python."""
+    if not _is_writable(key):
+        return None
+    return f"{{0}}[{repr(key).replace('{', '{{').replace('}', '}}')}]"
+
+
+def _is_writable(key):
     kinds = (str, int, bool, bytes, type(None))
-    whole = type(key) in kinds or (type(key) is tuple and all(map(is_writable, key)))
-    return whole and "{" not in repr(key) and "}" not in repr(key)
+    return type(key) in kinds or (type(key) is tuple and all(map(_is_writable, key)))
 
 
 # What a function may assign anew -----------------------------------------------------------

@@ -66,7 +66,7 @@ class Results:
         owner = self.arguments.owner(tree)
         if owner is not None:
             return owner
-        if id(tree) in self.recorder.known:
+        if self._is_known(tree):
             return self.source.name(tree)
         if type(tree) is slice:
             return f"slice({self._list((tree.start, tree.stop, tree.step))})"
@@ -93,7 +93,7 @@ class Results:
         """Whether each run can put ``value`` somewhere, and know it there by what is in it."""
         if type(value) in (Number, Array) or is_plain(value) or isinstance(value, Tensor):
             return True
-        if id(value) in self.recorder.known:
+        if self._is_known(value):
             return True
         if isinstance(value, dict):
             return all(map(is_plain, value)) and all(map(self.can_set, value.values()))
@@ -101,7 +101,11 @@ class Results:
 
     def is_outer(self, container):
         """Whether a list or dict was there before the call."""
-        return self.arguments.owner(container) or id(container) in self.recorder.known
+        return self.arguments.owner(container) or self._is_known(container)
+
+    def _is_known(self, value):
+        """Whether the function found an object outside."""
+        return id(value) in self.recorder.observer.origins.outer
 
     def _list(self, items):
         return ", ".join([self.expression(item) for item in items])

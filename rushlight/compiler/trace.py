@@ -18,8 +18,7 @@ from rushlight.compiler.abstract import HALF, Abstract, refuse_values, user_line
 from rushlight.compiler.arrays import Array
 from rushlight.compiler.inference import infer
 from rushlight.compiler.numbers import Number, Numbers, without_numbers
-from rushlight.compiler.places import place_name, setter
-from rushlight.compiler.surroundings import Surroundings, surroundings
+from rushlight.compiler.python.observer import Observer
 from rushlight.dtype import OF
 from rushlight.errors import TraceError
 from rushlight.ops.data import from_numpy
@@ -99,8 +98,10 @@ class Recorder:
     """The trace of one call.
 
     Attributes:
+        observer: Notes what the function reads and writes of Python's objects.
         checks: Conditions, each (template, objects, value), under which the program holds: the
-            expression that the template gives of the objects' names is what it was.
+            expression that the template gives of the objects' names is what it was. Those of the
+            observer come ahead of them.
         places: Functions that each tell such conditions for things that may move, together, to
             other objects of equal values: an optimizer's state and options.
         calls: (function, arguments, keywords) to be called at each run, the ``first_calls`` of
@@ -108,9 +109,11 @@ class Recorder:
     """
 
     exporting = False  # to a graph of its own, by torch.export
+    auditing = False  # for a comparison with an earlier recording only: no program is made
 
-    def __init__(self, leaves=()):
+    def __init__(self, leaves=(), is_apart=lambda container: False):
         self.began = tick()
+        self.leaves = leaves
         self.equations: list = []
         self.captured: dict = {}  # memory key → Captured
         self.current: dict = {}  # memory key → abstract value now
@@ -124,22 +127,16 @@ class Recorder:
         self.places: list = []
         self.calls: list = []
         self.first_calls = 0
-        self.modules: dict = {}
-        self.containers: list = []  # of these and of the owners see Surroundings
-        self.owners: list = []
-        self.assigned: list = []  # conditions of places that are arguments
-        self.stand_ins: dict = {}  # (template, id of the owner) → what stands in a place
-        self.known: dict = {}  # id → what the function found outside
+        self.modules: dict = {}  # id → Module, of those that were called
         self.kept: list = []  # objects whose ids are keys above
         self.made: list = []  # weak references to the tensors that were made
         self.stepped: dict = {}  # optimizer → the states that its steps in this trace share
-        self.optimizers: list = []  # those that the function can be seen to use
-        self.options: list = []  # conditions of optimizers' options when the trace began
         self.numbers = Numbers()
         self._tensors: dict = {}  # the name of a number → the tensor that it is
         self._over: dict = {}  # id of a stand-in → the tensor over its array
         self.refused: TraceError | None = None
         self.undo: list = []  # what takes back state that was made for the trace
+        self.observer = Observer(self, is_apart)
         for i, t in enumerate(leaves):
             self.captured[self.capture(t)].get = i
 
@@ -234,8 +231,7 @@ class Recorder:
 
     def sets_option(self, group, key):
         """Whether the function itself gave an option of an optimizer the value that it has."""
-        before = [v for k, (own,), v in self.options if own is group and place_name(k) == key]
-        return bool(before) and group[key] is not before[0]
+        return self.observer.effects.has_assigned(group, key)
 
     def touch_grad(self, tensor, read=True):
         """Note the gradient that an outer tensor had before the trace changes or reads it."""
@@ -271,25 +267,18 @@ class Recorder:
         raise error
 
     def touch_module(self, module):
-        """Note a module and those in it: a program holds for their modes and tensors only."""
+        """Note a Module that is called: a program holds for its forward and its hooks only."""
         if id(module) not in self.modules:
-            self.enclose(surroundings(module))
+            self.modules[id(module)] = module
+            self.observer.module(module)
 
     def stand_in(self, numbers, arrays):
-        """Put a ``Number`` or an ``Array`` in the place of each, of conditions of places."""
-        for template, (owner,), value in numbers:
-            self.stand_ins[template, id(owner)] = self.numbers.root(template, owner, value)
-        for template, (owner,), value in arrays:
-            self.stand_ins[template, id(owner)] = Array(value)
-        for template, (owner,), _ in (*numbers, *arrays):
-            setter(template)(owner, self.stand_ins[template, id(owner)])
-
-    def enclose(self, found: Surroundings):
-        """Note what the function, or a part of it, reads outside."""
-        self.checks += [check for check in found if type(check[2]) not in (Number, Array)]
-        self.modules |= found.modules
-        self.containers += found.containers
-        self.owners += found.owners
+        """Put a ``Number`` or an ``Array`` in the place of each, (template, owner, value)."""
+        effects = self.observer.effects
+        for template, owner, value in numbers:
+            effects.stand_in(owner, template, value, self.numbers.root(template, owner, value))
+        for template, owner, value in arrays:
+            effects.stand_in(owner, template, value, Array(value))
 
     def note(self, tensor):
         """Note a tensor that was made, in case it stays somewhere outside."""

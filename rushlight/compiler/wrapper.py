@@ -21,13 +21,14 @@ from rushlight.compiler.gradient import Gradient
 from rushlight.compiler.guard import GONE, MISS, Source, demand_modes
 from rushlight.compiler.held import Held
 from rushlight.compiler.hooks import hook_place
+from rushlight.compiler.numbers import Number
 from rushlight.compiler.overlap import demand_apart, refuse_shared, shares
 from rushlight.compiler.places import NOTHING, getter, in_words
 from rushlight.compiler.program import make_program
 from rushlight.compiler.results import Results, refuse_twice
 from rushlight.compiler.simplify import alive, operands
 from rushlight.compiler.trace import Grad, key_of
-from rushlight.compiler.undo import remember
+from rushlight.compiler.python.effects import remember
 from rushlight.errors import TraceError
 from rushlight.locks import new_lock
 from rushlight.tensor import Tensor
@@ -47,19 +48,24 @@ class Wrapper:
         arguments: The call's arguments, taken apart.
         program: What was recorded; None where the function runs the original.
         held: The program's inputs that stay in place between runs.
+        recordings: What was recorded of the call, and of its gradient: what a program is made of.
+        checks: How many of the lines are checks.
     """
 
-    def __init__(self, args, kwargs, moving=False):
+    def __init__(self, args, kwargs, moving=False, audit=None):
         self.source = Source("def call(args, kwargs):")
         self.arguments = Arguments(self.source, args, kwargs, moving)
         self.program: Any = None
         self.held: Any = None
+        self.recordings: list = []
+        self.checks = 0
+        self._audit = audit
         self._moved: Any = ()  # schedulers that are called ahead of the program
         demand_modes(self.source)
 
     def run_eagerly(self, function, recorder, refusal):
         """Write a function that runs the original where what led to the refusal is the case."""
-        self._check(recorder.checks)
+        self._check([*recorder.observer.reads.conditions, *recorder.checks])
         pair = getattr(refusal, "pair", None)
         if pair is not None:
             x, y = [self.arguments.expression(t) or self.source.name(t) for t in pair]
@@ -90,6 +96,7 @@ class Wrapper:
         outs += written
         backward = Gradient.of(recorder, outs) if mode.is_grad_enabled() else None
         if backward is not None:
+            self.recordings += backward.recordings
             self._refuse_late(left, lambda: assignments(recorder.made, results.tensors))
         self._check(self._movable(recorder, places))
         self._numbers(recorder)
@@ -100,6 +107,7 @@ class Wrapper:
             self._attach(backward, outs, saved)
         for line in (*results.shared, *effects, *last):
             source.line(line)
+        source.line("if audit.began: audit.end()")
         source.line(f"return {gives}")
 
     def _make(self, recorder, results, grads, backward, first):
@@ -114,11 +122,13 @@ class Wrapper:
         used |= {v.id for e in alive(equations, read, checking=True) for v in operands(e)}
         fresh = self._fresh(recorder, used)
         refuse_shared([c for c in recorder.captured.values() if c.value.id in used], changed)
-        kept = [c for c in recorder.captured.values() if c.value.id in used and _stays(c)]
+        # Tensors that are only given back, or assigned, are followed as well.
+        named = {c.value.id for c in recorder.captured.values() if source.name_of(c.tensor)}
+        kept = [c for c in recorder.captured.values() if c.value.id in used | named and _stays(c)]
         lives = [live for live in recorder.lives if live.value.id in used]
         slots = [(leaf, place) for leaf, place, _ in grads]
         tensors = [c.tensor for c in kept if c.get is None]
-        owners = [*recorder.modules.values(), *recorder.optimizers]
+        owners = [*recorder.modules.values(), *recorder.stepped]
         recorder.places.append(hook_place(owners, tensors))
         self.held = Held(kept, lives, slots, recorder.places, source)
         self._follow(kept, recorder)
@@ -133,13 +143,18 @@ class Wrapper:
             unwritten = {k: v for k, v in names.items() if k not in changed}
             saved, more = self._saved(backward, results, unwritten)
         writes = [(i, changed[v.id]) for i, v in enumerate(inputs) if v.id in changed]
-        self.program = make_program(equations, inputs, [*results.values, *more], writes)
+        self.recordings.insert(0, (equations, inputs, [*results.values, *more], writes))
+        if not recorder.auditing:
+            self.program = make_program(*self.recordings[0])
         self._run(fresh, names, changed, first)
         return saved
 
     def _run(self, fresh, names, changed, first):
         source, held = self.source, self.held
-        source.names.update(program=self.program, held=held, stamp=stamp)
+        source.names.update(program=self.program, held=held, stamp=stamp, audit=self._audit)
+        source.line("audit.left -= 1")
+        source.line("if not audit.left: audit.pass_or_raise(args, kwargs)")
+        self.checks = len(source.lines)
         with ExitStack() as blocks:
             if first:  # which are not to have been, should a later one or the program fail
                 moved = source.name(self._moved)
@@ -281,13 +296,12 @@ class Wrapper:
 
     def _check(self, checks):
         """Lines that give up where what the function reads outside is not as it was."""
-        named, source = self.arguments.expression, self.source
+        source = self.source
         conditions = {}
         for template, objects, value in checks:
-            names = [named(x) or source.name(x) for x in objects]
-            expression = f"({template.format(*names)})"
+            expression = f"({template.format(*map(self._named, objects))})"
             if expression not in conditions:
-                argument = named(value)
+                argument = self.arguments.expression(value) or self.arguments.owner(value)
                 same = f"{expression} is {argument}" if argument else None
                 conditions[expression] = same or source.same(expression, value)
         if conditions:
@@ -296,12 +310,19 @@ class Wrapper:
                     source.demand(condition)
             source.line(f"except {GONE}: return MISS")
 
+    def _named(self, x):
+        """The name of an object in the lines: of this call's, if it is an argument."""
+        given = self.arguments.expression(x) or self.arguments.owner(x)
+        return given or self.source.name(x)
+
     def _numbers(self, recorder):
         """Lines that read the numbers that the function assigns anew, and compute with them."""
         source, numbers = self.source, recorder.numbers
-        read = [c for c in recorder.assigned if (c[0], id(c[1][0])) in numbers.roots]
-        for template, (owner,), value in read:
-            name = numbers.roots[template, id(owner)].name
+        for key, number in recorder.observer.effects.stand_ins.items():
+            if type(number) is not Number:
+                continue
+            owner, template, value = recorder.observer.effects.places[key]
+            name = number.name
             with source.block("try:"):
                 source.line(f"{name} = {self._target(owner, template)}")
             source.line(f"except {GONE}: return MISS")
@@ -317,7 +338,7 @@ class Wrapper:
         fixed: list = []
         first: dict = {}  # id of what was captured → the place where it is looked up
         touched = recorder.grads.keys() | recorder.nodes.keys()
-        for check in recorder.checks:
+        for check in [*recorder.observer.reads.conditions, *recorder.checks]:
             template, objects, value = check
             captured = None
             if isinstance(value, Tensor) and not self.arguments.expression(value):

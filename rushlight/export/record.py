@@ -4,7 +4,6 @@ from rushlight.compiler.entry import recording_lock
 from rushlight.compiler.escape import assignments
 from rushlight.compiler.lowering import recording
 from rushlight.compiler.trace import Recorder
-from rushlight.compiler.undo import put_back
 from rushlight.errors import TraceError
 from rushlight.tensor import Tensor
 
@@ -58,9 +57,10 @@ class Recording:
         tensors = [x for x in leaves if isinstance(x, Tensor)]
         recorder = Recorder(tensors)
         recorder.exporting = True
+        recorder.observer.lenient = True
         with recording_lock:
             try:
-                with recording(recorder):
+                with recording(recorder), recorder.observer.origins, recorder.observer:
                     # In a list, so that nobody else holds what the function gave.
                     box = [function(*args, **kwargs)]
                     if recorder.refused is not None:
@@ -70,7 +70,7 @@ class Recording:
                 recorder.restore()
                 for undo in recorder.undo:
                     undo()
-                put_back(recorder.checks, recorder.containers, recorder.owners)
+                recorder.observer.effects.take_back()
 
     def _take(self, box, recorder, leaves):
         gave = box.pop()

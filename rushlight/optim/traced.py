@@ -89,6 +89,7 @@ def record_foreign(optimizer, recorder, step):
     Its options are taken for constant, and so is what its state holds but for tensors.
     """
     state = optimizer.state
+    recorder.stepped.setdefault(optimizer, {})
     recorder.checks.append(("len({0})", (state,), len(state)))
     for own in (*optimizer.param_groups, *[own for own in state.values() if type(own) is dict]):
         recorder.checks += [

@@ -330,3 +330,17 @@ def test_a_failed_trace_leaves_views_their_memory():
     with pytest.warns(UserWarning, match="values of a tensor"):
         assert torch.compile(f)(torch.ones(2)).item() == 6
     assert base.tolist() == [1, 3, 3]
+
+
+def test_what_overlaps_itself_is_not_written_by_a_program():
+    def f(x):
+        x[..., :1].add_(1)
+        return x * 7
+
+    g = torch.compile(f)
+    for memory in (
+        lambda: torch.arange(3.0)[:, None].expand(3, 2),
+        lambda: torch.arange(4.0).as_strided((3, 2), (1, 1)),
+    ):
+        x, y = memory(), memory()
+        assert quietly(g, x).equal(f(y)) and x.equal(y)

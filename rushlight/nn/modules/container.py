@@ -37,7 +37,9 @@ class _Numbered(Module):
         self._renumber(self._modules.values())
 
     def _renumber(self, modules):
-        self._modules = {str(i): module for i, module in enumerate(modules)}
+        named = {str(i): module for i, module in enumerate(modules)}
+        self._modules.clear()
+        self._modules.update(named)
 
     def append(self, module):
         """Add ``module`` at the end; returns the container."""

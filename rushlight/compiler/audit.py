@@ -1,0 +1,113 @@
+"""Audits: now and then a call that has a program is recorded again, and the recordings compared.
+
+The guards of a program check what was observed. An audit looks for what was not: the second call of
+a program is audited, and then so few that audits take less than 1 % of the time that is spent in
+the program. Where the new recording differs, something that the function reads escaped the
+observation: the program is dropped, a warning says so, and the call runs eagerly.
+"""
+
+import math
+import os
+import re
+import time
+from functools import partial
+from types import BuiltinMethodType, MethodType
+from typing import Any
+
+from rushlight.compiler.guard import is_plain
+from rushlight.compiler.image import key_of
+
+__all__ = ["Audit", "Stale"]
+
+#: The share of the time spent in a program that its audits may take.
+_SHARE = 0.01
+_NAME = re.compile(r"\b[a-z]\d+\b")
+#: Of these each recording has its own.
+_OWN = (MethodType, BuiltinMethodType, partial)
+
+
+class Stale(Exception):
+    """A program is not what its function would now record."""
+
+
+class Audit:
+    """The audits of one program.
+
+    Args:
+        record: ``record(args, kwargs)`` records the call again; returns its ``Wrapper``, or the
+            error because of which it has to run eagerly.
+        enabled: Whether there are any.
+
+    Attributes:
+        left: Calls until the next audit.
+        began: When the call that is to be timed began, in seconds; 0.0 for other calls.
+    """
+
+    def __init__(self, record, enabled):
+        self._record: Any = record
+        self._kept: Any = None
+        self._always = os.environ.get("RUSHLIGHT_AUDIT") == "always"
+        self.left = (1 if self._always else 2) if enabled else -1
+        self.began = 0.0
+        self._seconds = 0.0
+
+    def keep(self, wrapper):
+        """Keep what is to be compared of a program's ``Wrapper``, and no argument of its call."""
+        self._kept = Kept(wrapper)
+
+    def pass_or_raise(self, args, kwargs):
+        """Record the call again; raise ``Stale`` where it is another program now."""
+        begin = time.perf_counter()
+        again = self._record(args, kwargs)
+        difference = _difference(self._kept, again)
+        if difference is not None:
+            raise Stale(difference)
+        self.began = time.perf_counter()
+        self._seconds = self.began - begin
+
+    def end(self):
+        """The call that was audited ended: its time says when the next audit may be."""
+        spent = time.perf_counter() - self.began
+        self.began = 0.0
+        self.left = 1 if self._always else math.ceil(self._seconds / (_SHARE * spent)) + 1
+
+
+class Kept:
+    """What is compared of a recording: what was computed, and the lines after the checks."""
+
+    def __init__(self, wrapper):
+        self.recordings = wrapper.recordings
+        self._source, self._checks = wrapper.source, wrapper.checks
+
+    def lines(self):
+        """What a call's function does after its checks, with objects in place of their names."""
+        shown = partial(_shown, self._source.names)
+        return [_NAME.sub(shown, line) for line in self._source.lines[self._checks :]]
+
+
+def _difference(kept, again):
+    """In words what two recordings of a call have different; None where they are the same."""
+    if isinstance(again, Exception):
+        return f"it has to run eagerly now: {again}"
+    again = Kept(again)
+    for before, now in zip(kept.recordings, again.recordings, strict=False):
+        keys = key_of(*before), key_of(*now)
+        if None not in keys and keys[0] != keys[1]:
+            return "it computes something else"
+    if len(kept.recordings) != len(again.recordings):
+        return "its gradient is another one"
+    for before, now in zip(kept.lines(), again.lines(), strict=False):
+        if before != now:
+            return f"it gives or assigns something else ({now.strip()})"
+    return None
+
+
+def _shown(names, match):
+    name = match[0]
+    if name not in names:
+        return name
+    value = names[name]
+    if is_plain(value):
+        return repr(value)
+    ours = isinstance(value, _OWN) or type(value).__module__.startswith("rushlight.compiler")
+    return type(value).__name__ if ours or name[0] in "nhv" else f"{type(value).__name__} {id(value)}"

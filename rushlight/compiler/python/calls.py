@@ -1,0 +1,376 @@
+"""Calls from observed code: what is read and written by functions that are not observed."""
+
+import abc
+import contextlib
+import decimal
+import functools
+import operator
+import string
+import types
+import weakref
+
+import numpy as np
+
+from rushlight.autograd import mode
+from rushlight.compiler.numbers import Number
+from rushlight.compiler.places import item
+from rushlight.compiler.python.frames import NULL
+from rushlight.compiler.python.known import (
+    ASKED_OF_TENSORS,
+    MUTATORS,
+    REPLAYED,
+    REPLAYED_OURS,
+    REPLAYED_TYPES,
+    home_of,
+    is_pure,
+)
+from rushlight.compiler.python.reads import attributes_of, is_users, member_of
+from rushlight.tensor import Tensor
+
+__all__ = ["Calls", "Unsuited"]
+
+#: What was raised instead of a result.
+_ATTRIBUTES = {"getattr", "hasattr", "setattr", "delattr", "vars", "globals", "type", "id"}
+_METHODS_OF_ATTRIBUTES = {"__getattribute__", "__setattr__", "__delattr__"}
+_C_METHODS = (types.BuiltinFunctionType, types.MethodWrapperType)
+_DESCRIPTORS = (types.MethodDescriptorType, types.WrapperDescriptorType)
+_DICT_METHODS = {"get", "__getitem__", "__contains__", "pop", "setdefault", "__len__"}
+
+
+class Unsuited(Exception):
+    """The code tells a stand-in from what it stands for: record without."""
+
+
+class Calls:
+    """Notes what the calls of one recorded function read and write.
+
+    Each method returns None, or a function of the call's result that is to be told it; of ``NULL``
+    where the call raised.
+    """
+
+    def __init__(self, observer):
+        self.reads, self.effects = observer.reads, observer.effects
+        self.origins, self.refuse = observer.origins, observer.refuse
+        self._is_argument = observer.is_argument
+
+    def call(self, function, args, kwargs):
+        """``function`` is about to be called."""
+        while True:  # what only passes the call on
+            if isinstance(function, types.MethodType):
+                function, args = function.__func__, [function.__self__, *args]
+            elif isinstance(function, functools.partial):
+                self.reads.partial(function)
+                args, kwargs = [*function.args, *args], {**function.keywords, **kwargs}
+                function = function.func
+            elif isinstance(function, staticmethod):
+                function = function.__func__
+            else:
+                break
+        if isinstance(function, types.FunctionType):
+            return self._python(function, args, kwargs)
+        if isinstance(function, functools._lru_cache_wrapper):
+            self._look_into(args, kwargs)
+            return self._cached(function, args, kwargs)
+        if isinstance(function, REPLAYED_TYPES):
+            return self._replayed(function, args)
+        if not isinstance(function, (type, *_C_METHODS, *_DESCRIPTORS)):
+            if isinstance(getattr(type(function), "__call__", None), types.FunctionType):
+                return None  # Python's code, which is observed
+        return self._in_c(function, args, kwargs)
+
+    def _python(self, function, args, kwargs):
+        if (function.__module__ or "").split(".")[0] != "rushlight":
+            return None
+        self._look_into(args, kwargs)
+        name = function.__name__
+        if name in ASKED_OF_TENSORS and len(args) == 1 and isinstance(args[0], Tensor):
+            return lambda result: self.reads.tensor(args[0], f"{{0}}.{name}()", result)
+        if name in REPLAYED_OURS and not args and not kwargs:
+            return lambda result: result is NULL or self.reads.replay(function, (), result)
+        return None
+
+    def _look_into(self, args, kwargs):
+        for x in (*args, *kwargs.values()):
+            self.look(x)
+
+    def look(self, x):
+        """An operand was used in a way that may depend on all that is in it."""
+        if isinstance(x, Tensor) or x is NULL:
+            own = getattr(x, "__dict__", None)
+            if own:  # what the user keeps there goes into copies
+                self.origins.note_outer(own)
+                self.reads.contents(own)
+            return
+        if hasattr(type(x), "__next__") and self.origins.is_outer(x):
+            self.refuse(
+                f"the function reads from a {type(x).__name__}, which gives something else at "
+                "each call; read it outside torch.compile, and pass what it gave"
+            )
+        if type(x).__module__ == "weakref":
+            self.refuse(f"the function reads from a {type(x).__name__}, which may lose entries")
+        if type(x) is decimal.Decimal:
+            self.reads.note("{0}()", (_decimal_context,), _decimal_context())
+        self.reads.contents(x)
+
+    def _cached(self, function, args, kwargs):
+        """What a cache keeps is computed ahead of the recording, or it would keep no elements."""
+        given = [*args, *kwargs.values()]
+        if not self.origins.is_outer(function) or any(isinstance(x, Tensor) for x in given):
+            return None
+        before = function.cache_info()
+        with mode.suspended(), contextlib.suppress(Exception):  # it raises again in the recording
+            function(*args, **kwargs)
+        if function.cache_info().currsize == before.currsize != function.cache_info().maxsize:
+            if function.cache_info().misses != before.misses:
+                self.refuse(f"{function.__name__}(), which has a cache, raises an error")
+        self.reads.cache(function)
+        return self._hold
+
+    def _replayed(self, function, args):
+        self._look_into(args, {})
+        outer = [x for x in args if not self.origins.is_outer(x)]
+        if isinstance(function, operator.attrgetter) and not self.origins.is_outer(function):
+            return self._got(function, args)
+        if outer or not (self.origins.is_outer(function)):
+            return self._hold
+        if isinstance(function, weakref.ref):
+            return functools.partial(self._referred, function)
+        return lambda result: result is NULL or self.reads.replay(function, args, result)
+
+    def _got(self, function, args):
+        """An ``attrgetter`` that the call made reads these attributes."""
+        for path in function.__reduce__()[1]:
+            owner = args[0]
+            for name in path.split("."):
+                found = getattr(owner, name, NULL)
+                self.attribute(owner, name, False, found)
+                owner = found
+        return self._hold
+
+    def _referred(self, reference, result):
+        """Whether the object is still there is compared; which one it is does not change."""
+        self.reads.note("{0}() is None", (reference,), result is None)
+        self._hold(result)
+
+    def _hold(self, result):
+        if result is not NULL:
+            self.origins.note_outer(result)
+
+    # Functions in C ---------------------------------------------------------------------
+
+    def _in_c(self, function, args, kwargs):
+        home, name = home_of(function)
+        bound = getattr(function, "__self__", None)
+        if bound is not None and not isinstance(bound, types.ModuleType):
+            args = [bound, *args]
+            if self.origins.is_outer(function):
+                self.origins.note_outer(bound)
+        if home == "builtins" and name in _ATTRIBUTES and not isinstance(function, type):
+            return self._attribute_function(name, args)
+        if function is type:
+            return self._type(args)
+        if name in _METHODS_OF_ATTRIBUTES and args:
+            return self._attribute_function(name, args)
+        if isinstance(home, type) and issubclass(home, dict) and name in _DICT_METHODS:
+            return self._dict_method(name, args)
+        if home == "builtins" and name == "len":
+            return self._length(args)
+        if name in ("format", "format_map", "vformat") and any(
+            field and {*".["} & {*field} for _, field, _, _ in _fields(args[0])
+        ):
+            self.refuse(f"the text {args[0]!r} reads attributes or items when it is formatted")
+        for x in (*args, *kwargs.values()):
+            self._passed(x)
+        full = f"{home.__module__ if isinstance(home, type) else home}.{name}"
+        if full in REPLAYED:
+            return self._replayed(function, args[1:] if bound is args[0:1] else args[len(args) :])
+        if home == "builtins" and name in ("isinstance", "issubclass"):
+            self._is_instance(args)
+        if not is_pure(function):
+            self._refuse_unknown(function, home, name)
+        if home == "_operator" and name in _OPERATORS_THAT_CHANGE:
+            name = "__setitem__"
+        if name in MUTATORS and args and not isinstance(function, type):
+            self._change(args[0])
+            args = args[1:]
+        self._look_into(args, kwargs)
+        return self._made if isinstance(function, type) or name in _MAKERS else None
+
+    def _passed(self, x):
+        """A function in C was handed to another, which calls it where nobody observes the call."""
+        if not isinstance(x, (*_C_METHODS, *_DESCRIPTORS, *REPLAYED_TYPES)):
+            return
+        home, name = home_of(x)
+        reads = (home == "builtins" and name in _ATTRIBUTES) or isinstance(x, REPLAYED_TYPES)
+        if reads or name in _METHODS_OF_ATTRIBUTES or name in MUTATORS or not is_pure(x):
+            self.refuse(f"the function hands {name}() to a function in C, which may call it")
+        bound = getattr(x, "__self__", None)
+        if bound is not None and not isinstance(bound, types.ModuleType):
+            self.look(bound)
+
+    def _made(self, result):
+        if result is not NULL:
+            self.origins.note_made(result)
+
+    def _refuse_unknown(self, function, home, name):
+        where = home.__name__ if isinstance(home, type) else home
+        place = "" if where == "builtins" else f"{where}."
+        self.refuse(
+            f"the function calls {place}{name}(), which may read or change more than a program "
+            "knows of; call it outside torch.compile, and pass what it gives"
+        )
+
+    def _change(self, x):
+        """A method is about to change ``x``."""
+        if self.origins.is_outer(x) and hasattr(x, "__len__") and not isinstance(x, Tensor):
+            if isinstance(x, np.ndarray | list | dict | set | bytearray) or hasattr(x, "copy"):
+                self.reads.contents(x)
+                self.effects.will_change(x)
+            else:
+                self.refuse(f"the function changes a {type(x).__name__} from outside")
+        elif hasattr(type(x), "__next__"):
+            self.look(x)
+
+    def _length(self, args):
+        (x,) = args if len(args) == 1 else (None,)
+        if isinstance(x, (list, dict, set)) and not isinstance(type(x).__len__, types.FunctionType):
+            self.reads.length(x, len(x))
+        else:
+            self._look_into(args, {})
+        return None
+
+    def _dict_method(self, name, args):
+        owner, *rest = args
+        key = rest[0] if rest else None
+        if not self.origins.is_outer(owner):
+            self._look_into(rest, {})
+            return None
+        if name == "__len__":
+            self.reads.length(owner, len(owner))
+        elif name in ("pop", "setdefault"):
+            self._change(owner)
+        else:
+            return functools.partial(self._found, owner, key)
+        return None
+
+    def _found(self, owner, key, result):
+        there = dict.__contains__(owner, key)
+        if there:
+            self.reads.entry(owner, key, dict.__getitem__(owner, key))
+        else:
+            self.reads.absent(owner, key)
+
+    def _is_instance(self, args):
+        """The class of an object was asked for, which may be given another."""
+        x, kinds = args if len(args) == 2 else (None, ())
+        if not isinstance(x, type) and is_users(type(x)) and self.origins.is_outer(x):
+            self.reads.note("type({0})", (x,), type(x))
+        if any(isinstance(kind, abc.ABCMeta) for kind in _flat(kinds)):
+            token = abc.get_cache_token  # another one whenever any class is registered
+            self.reads.note("{0}()", (token,), token())
+
+    def _type(self, args):
+        if len(args) == 1 and type(args[0]) is Number:
+            raise Unsuited
+        self._look_into(args[1:], {})
+        return self._made if len(args) > 1 else None
+
+    # Attributes -------------------------------------------------------------------------
+
+    def _attribute_function(self, name, args):
+        if name == "id":
+            if args and isinstance(args[0], Tensor) and self._is_argument(args[0]):
+                self.refuse("the function asks for the id() of a tensor, another one in each call")
+            return None
+        if name in ("vars", "globals"):
+            if (args and self.origins.is_outer(args[0])) or name == "globals":
+                return self._hold
+            return None
+        owner, key = args[0], args[1] if len(args) > 1 else None
+        if type(key) is not str:
+            return None
+        if name in ("setattr", "__setattr__"):
+            self.store_attribute(owner, key, direct=name != "setattr")
+        elif name in ("delattr", "__delattr__"):
+            self.store_attribute(owner, key, direct=name != "delattr")
+        elif name == "hasattr":
+            return lambda result: self._asked(owner, key, result)
+        else:
+            return functools.partial(self.attribute, owner, key, name == "getattr")
+        return None
+
+    def _asked(self, owner, key, result):
+        if result is NULL or is_module(owner) is None:
+            return
+        if result:
+            if self.origins.is_outer(owner):
+                self.reads.note(f"{{1}}({{0}}, {key!r})", (owner, hasattr), True)
+        else:
+            self.reads.missing(owner, key)
+
+    def attribute(self, owner, name, default, result):
+        """An attribute was read; ``default``: ``result`` may be there in its place."""
+        if result is NULL:
+            self.reads.missing(owner, name)
+        elif default and not hasattr(owner, name):
+            self.reads.missing(owner, name)
+        else:
+            self.reads.attribute(owner, name, result)
+
+    def store_attribute(self, owner, name, direct=False):
+        """An attribute is about to be set or deleted; ``direct``: past the class's own method."""
+        if not self.origins.is_outer(owner):
+            return
+        method = type(owner).__setattr__
+        if isinstance(method, types.FunctionType) and not direct:
+            return  # Python's code, which is observed
+        place = place_of(owner, name)
+        if place is not None:
+            self.effects.will_assign(*place)
+
+
+def _decimal_context():
+    """What the results of decimal arithmetic depend on."""
+    c = decimal.getcontext()
+    return c.prec, c.rounding, c.Emin, c.Emax, c.capitals, c.clamp
+
+
+def _fields(text):
+    """What a text for ``format`` names; nothing where it cannot be read."""
+    try:
+        return [*string.Formatter().parse(text)]
+    except (TypeError, ValueError):
+        return []
+
+
+def _flat(kinds):
+    return [k for kind in kinds for k in _flat(kind)] if isinstance(kinds, tuple) else [kinds]
+
+
+#: Functions of ``operator`` that change their first argument.
+_OPERATORS_THAT_CHANGE = frozenset((
+    "setitem", "delitem", "iadd", "iand", "iconcat", "ifloordiv", "ilshift", "imatmul", "imod",
+    "imul", "ior", "ipow", "irshift", "isub", "itruediv", "ixor",
+))  # fmt: skip
+#: Methods in C that give a new list, dict or the like.
+_MAKERS = frozenset((
+    "copy", "items", "keys", "values", "split", "__new__", "sorted", "union", "intersection",
+    "difference", "__class_getitem__", "iter", "map", "zip", "enumerate", "fromkeys",
+))  # fmt: skip
+
+
+def is_module(value):
+    """Whether ``value`` is a Module."""
+    return hasattr(type(value), "_call_impl")
+
+
+def place_of(owner, name):
+    """(owner, template) of the place of an attribute; None where Python's code sets it."""
+    member = member_of(type(owner), name)
+    if isinstance(member, property) or hasattr(getattr(type(member), "__set__", None), "__code__"):
+        return None
+    if not isinstance(owner, type):
+        own = attributes_of(owner)
+        if own is not None and not hasattr(type(member), "__set__"):
+            return own, item(name)
+    return owner, f"{{0}}.{name}"

@@ -1,0 +1,160 @@
+"""What a recorded function does to Python's objects, noted just before each write.
+
+Afterwards all of it is taken back. What was assigned to attributes, variables and entries each run
+assigns anew; what no assignment can do again, like filling a list, has the call run eagerly.
+"""
+
+from collections import OrderedDict, defaultdict, deque
+
+import numpy as np
+
+from rushlight.compiler.guard import equal, is_plain
+from rushlight.compiler.places import NOTHING, deleter, getter, item, setter
+from rushlight.tensor import Tensor
+
+__all__ = ["Effects", "remember"]
+
+#: Whose items are set without further ado: not by a method of the user's.
+_SETTABLE = list, deque, dict, OrderedDict, defaultdict
+
+
+class Effects:
+    """What one call wrote to.
+
+    Attributes:
+        places: (template, id of the owner) → (owner, template, what lay there before).
+        containers: id → (container, how it was before).
+        stand_ins: (template, id of the owner) → what stands there for the recording.
+    """
+
+    def __init__(self):
+        self.places: dict = {}
+        self.containers: dict = {}
+        self.stand_ins: dict = {}
+
+    def will_assign(self, owner, template):
+        """An attribute, variable or entry is about to be assigned or deleted."""
+        key = template, id(owner)
+        if key not in self.places:
+            self.places[key] = owner, template, getter(template, NOTHING)(owner)
+
+    def will_change(self, container):
+        """A list, dict, set or array is about to be changed in a way that may be any."""
+        if id(container) not in self.containers:
+            before = _copy(container)
+            for owner, template, value in self.places.values():
+                if owner is container:  # it was assigned, or a stand-in lies there
+                    _put(before, template, value)
+            self.containers[id(container)] = container, before
+
+    def stand_in(self, owner, template, value, stand_in):
+        """Put ``stand_in`` in a place, until all is taken back."""
+        self.places[template, id(owner)] = owner, template, value
+        self.stand_ins[template, id(owner)] = stand_in
+        setter(template)(owner, stand_in)
+
+    def assigned(self):
+        """(owner, template, value, value before) of what was assigned, which is taken back."""
+        found = []
+        for key, (owner, template, before) in self.places.items():
+            now = getter(template, NOTHING)(owner)
+            if _same(now, before):
+                continue
+            _put(owner, template, before)
+            if now is not self.stand_ins.get(key, NOTHING):
+                found.append((owner, template, now, before))
+        for container, before in self.containers.values():
+            if type(container) in _SETTABLE:
+                found += _set_entries(container, before)
+        return found
+
+    def take_back(self):
+        """Leave everything as it was; says what no assignment can do again, or None."""
+        self.assigned()
+        found = [_refill(container, before) for container, before in self.containers.values()]
+        return next((change for change in found if change is not None), None)
+
+    def has_assigned(self, owner, key):
+        """Whether the function gave an entry the value that it has."""
+        return (item(key), id(owner)) in self.places
+
+
+def _put(owner, template, value):
+    if value is NOTHING:
+        deleter(template)(owner)
+    else:
+        setter(template)(owner, value)
+
+
+def _copy(container):
+    return container[:] if isinstance(container, bytearray) else container.copy()
+
+
+def _set_entries(container, before):
+    """The entries of a list or dict that were set anew; they are given back what was in them."""
+    known, now = _entries(before), _entries(container)
+    grown = len(now) > len(known) and not isinstance(container, dict)
+    if grown or [*now][: len(known)] != [*known]:
+        return []
+    found = []
+    for key, value in now.items():
+        old = known.get(key, NOTHING)
+        template = item(key)
+        if _same(value, old) or template is None:
+            continue
+        _put(container, template, old)
+        found.append((container, template, value, old))
+    return found
+
+
+def _refill(container, before):
+    if isinstance(container, np.ndarray):
+        changed = container.tobytes() != before.tobytes()
+        if changed:
+            container[...] = before
+        return "a NumPy array" if changed else None
+    if isinstance(container, set | frozenset | bytearray):
+        changed = restored = container != before
+    else:
+        known, now = _entries(before), _entries(container)
+        differing = [
+            key
+            for key in {**known, **now}
+            if key not in known or key not in now or not _same(now[key], known[key])
+        ]
+        changed = restored = bool(differing) or [*known] != [*now]
+    if restored:
+        container.clear()
+        (container.update if hasattr(container, "update") else container.extend)(before)
+    return f"the contents of a {type(container).__name__}" if changed else None
+
+
+def _entries(container):
+    return dict(container.items() if hasattr(container, "items") else enumerate(container))
+
+
+def _same(now, value):
+    return now is value or (is_plain(value) and is_plain(now) and equal(now, value))
+
+
+def remember(schedulers):
+    """A function that gives schedulers, and the options that they set, what they have now."""
+    owners: list = []
+    schedulers = [*schedulers]
+    for scheduler in schedulers:  # grows while it is gone through
+        owners += [vars(scheduler), *scheduler.optimizer.param_groups]
+        schedulers += vars(scheduler).get("_schedulers", ())
+    before = [(own, own.copy()) for own in owners]
+    rates = [own["lr"] for own in owners if isinstance(own.get("lr"), Tensor)]
+    arrays = [(rate.array, rate.array.copy()) for rate in rates]
+
+    def back():
+        for own, values in before:
+            own.clear()
+            own.update(values)
+        for array, values in arrays:
+            array[...] = values
+
+    return back
+
+

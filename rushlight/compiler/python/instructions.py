@@ -1,0 +1,340 @@
+"""What each kind of instruction of Python's interpreter reads and writes.
+
+``KINDS`` has, by the instruction's name, how many operands it is to be given, and a function of
+the frame, the instruction and these operands. The function notes what is read or written and
+returns None, or a function that is told the instruction's result at the next one (``NULL`` where
+it raised). Instructions that only move operands about are not listed. Names of Python 3.11 to 3.14
+stand side by side.
+"""
+
+from functools import partial
+from types import CellType, ModuleType
+
+from rushlight.autograd import mode
+from rushlight.compiler.places import item
+from rushlight.compiler.python.frames import NULL
+from rushlight.compiler.python.levels import LIBRARY, OURS, USERS
+from rushlight.tensor import Tensor
+
+__all__ = ["KINDS"]
+
+KINDS: dict = {}
+
+
+def _kind(count, *names):
+    def add(function):
+        for name in names:
+            KINDS[name] = count, function
+        return function
+
+    return add
+
+
+# Names ------------------------------------------------------------------------------------
+
+
+@_kind(0, "LOAD_GLOBAL", "LOAD_NAME")
+def _load_global(frame, instruction):
+    name = instruction.argval
+    spaces = frame.frame.f_globals, frame.frame.f_builtins
+    if instruction.opname == "LOAD_NAME" and name in frame.frame.f_locals:
+        return
+    reads = frame.observer.reads
+    if name in spaces[0]:
+        value = spaces[0][name]
+        if frame.level == USERS or (frame.level == LIBRARY and _is_state(value)):
+            frame.observer.origins.note_outer(spaces[0])
+            reads.entry(spaces[0], name, value)
+    elif name in spaces[1]:
+        if frame.level == USERS:
+            frame.observer.origins.note_outer(spaces[0])
+            reads.absent(spaces[0], name)
+            frame.observer.origins.note_outer(spaces[1])
+            reads.entry(spaces[1], name, spaces[1][name])
+    elif frame.level == USERS:
+        for space in spaces:
+            frame.observer.origins.note_outer(space)
+            reads.absent(space, name)
+
+
+def _is_state(value):
+    """Whether a global of a library may change: no function, class or module does."""
+    return not callable(value) and type(value).__name__ != "module"
+
+
+@_kind(0, "LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_DEREF")
+def _load_variable(frame, instruction):
+    cell = frame.operands.variable(instruction.arg)
+    try:
+        value = cell.cell_contents
+    except (ValueError, AttributeError):
+        return
+    frame.observer.reads.variable(cell, value)
+
+
+@_kind(1, "STORE_DEREF")
+def _store_variable(frame, instruction, value):
+    _will_set_variable(frame, instruction)
+
+
+@_kind(0, "DELETE_DEREF")
+def _delete_variable(frame, instruction):
+    _will_set_variable(frame, instruction)
+
+
+def _will_set_variable(frame, instruction):
+    cell = frame.operands.variable(instruction.arg)
+    if isinstance(cell, CellType) and frame.observer.origins.is_outer(cell):
+        frame.observer.effects.will_assign(cell, "{0}.cell_contents")
+
+
+@_kind(0, "STORE_GLOBAL", "DELETE_GLOBAL")
+def _store_global(frame, instruction):
+    space = frame.frame.f_globals
+    frame.observer.origins.note_outer(space)
+    frame.observer.effects.will_assign(space, item(instruction.argval))
+
+
+@_kind(0, "IMPORT_NAME")
+def _import(frame, instruction):
+    return frame.observer.calls._hold
+
+
+# Attributes -------------------------------------------------------------------------------
+
+
+@_kind(1, "LOAD_ATTR", "LOAD_METHOD", "IMPORT_FROM")
+def _load_attribute(frame, instruction, owner):
+    if frame.level == OURS and _is_ours(owner, instruction.argval):
+        return frame.observer.calls._hold
+    if type(owner) is super:
+        return partial(_from_super, frame, instruction.argval, owner)
+    return partial(_attribute_found, frame, instruction, owner)
+
+
+_OUR_NAMES = ("__dict__", "_parameters", "_buffers", "_modules")
+
+
+def _is_ours(owner, name):
+    """Whether what our code reads is not the user's to change."""
+    return isinstance(owner, type | ModuleType) or name in _OUR_NAMES
+
+
+def _attribute_found(frame, instruction, owner, result):
+    reads = frame.observer.reads
+    if result is NULL:
+        reads.missing(owner, instruction.argval)
+    else:
+        reads.attribute(owner, instruction.argval, result)
+
+
+@_kind(3, "LOAD_SUPER_ATTR")
+def _load_super(frame, instruction, kind, cls, owner):
+    return partial(_inherited, frame, instruction.argval, cls, owner)
+
+
+def _from_super(frame, name, found, result):
+    if result is not NULL and found.__self__ is not None:
+        _inherited(frame, name, found.__thisclass__, found.__self__, result)
+
+
+def _inherited(frame, name, cls, owner, result):
+    kind = owner if isinstance(owner, type) else type(owner)
+    mro = kind.__mro__
+    for c in mro[mro.index(cls) + 1 :] if cls in mro else ():
+        if name in c.__dict__:
+            from rushlight.compiler.python.reads import is_users
+
+            if is_users(c):
+                frame.observer.reads.class_member(c, name, c.__dict__[name])
+            return
+
+
+@_kind(2, "STORE_ATTR")
+def _store_attribute(frame, instruction, value, owner):
+    if frame.level != LIBRARY:
+        frame.observer.calls.store_attribute(owner, instruction.argval)
+
+
+@_kind(1, "DELETE_ATTR")
+def _delete_attribute(frame, instruction, owner):
+    frame.observer.calls.store_attribute(owner, instruction.argval)
+
+
+# Items ------------------------------------------------------------------------------------
+
+
+@_kind(2, "BINARY_SUBSCR")
+def _subscript(frame, instruction, container, key):
+    frame.observer.calls.look(key)
+    if isinstance(container, Tensor) or isinstance(container, type):
+        return None
+    if frame.level == OURS and type(key) is str and key in _OUR_NAMES:
+        return frame.observer.calls._hold
+    return partial(_item_found, frame, container, key)
+
+
+def _item_found(frame, container, key, result):
+    reads = frame.observer.reads
+    if result is NULL:
+        if isinstance(container, dict):
+            reads.absent(container, key)
+        else:
+            reads.contents(container)
+    elif not _has_method(container, "__getitem__"):
+        reads.entry(container, key, result)
+
+
+def _has_method(value, name):
+    """Whether Python's code does what an instruction asks for, which is observed itself."""
+    return hasattr(getattr(type(value), name, None), "__code__")
+
+
+@_kind(3, "BINARY_SLICE")
+def _slice(frame, instruction, container, start, stop):
+    frame.observer.calls.look(container)
+
+
+@_kind(2, "CONTAINS_OP")
+def _contains(frame, instruction, x, container):
+    if not isinstance(container, dict) or _has_method(container, "__contains__"):
+        frame.observer.calls.look(container)
+        return None
+    return partial(_was_in, frame, container, x)
+
+
+def _was_in(frame, container, key, result):
+    there = dict.__contains__(container, key)
+    reads = frame.observer.reads
+    if there and frame.level != OURS and reads._is_open(container):
+        reads.note("{1} in {0}", (container, key), True)
+    elif not there:
+        reads.absent(container, key)
+
+
+@_kind(3, "STORE_SUBSCR")
+def _store_item(frame, instruction, value, container, key):
+    _will_set_item(frame, container, key)
+
+
+@_kind(2, "DELETE_SUBSCR")
+def _delete_item(frame, instruction, container, key):
+    observer = frame.observer
+    if type(container) is not dict:
+        if not isinstance(container, Tensor) and observer.origins.is_outer(container):
+            observer.calls._change(container)
+        return
+    _will_set_item(frame, container, key)
+
+
+@_kind(4, "STORE_SLICE")
+def _store_slice(frame, instruction, value, container, start, stop):
+    if not isinstance(container, Tensor):
+        frame.observer.calls._change(container)
+
+
+def _will_set_item(frame, container, key):
+    observer = frame.observer
+    if isinstance(container, Tensor) or not observer.origins.is_outer(container):
+        return
+    if frame.level == LIBRARY or _has_method(container, "__setitem__"):
+        return
+    template = item(key)
+    if template is not None and isinstance(container, (dict, list)):
+        if isinstance(container, dict) or _is_index(container, key):
+            observer.effects.will_assign(container, template)
+            return
+    observer.calls._change(container)
+
+
+def _is_index(container, key):
+    return type(key) is int and -len(container) <= key < len(container)
+
+
+# Operands that are looked into ------------------------------------------------------------
+
+_ONE = (
+    "GET_ITER", "GET_YIELD_FROM_ITER", "UNPACK_SEQUENCE", "UNPACK_EX", "LIST_EXTEND", "SET_UPDATE",
+    "DICT_UPDATE", "DICT_MERGE", "UNARY_NOT", "TO_BOOL", "POP_JUMP_IF_TRUE", "POP_JUMP_IF_FALSE",
+    "POP_JUMP_FORWARD_IF_TRUE", "POP_JUMP_FORWARD_IF_FALSE", "POP_JUMP_BACKWARD_IF_TRUE",
+    "POP_JUMP_BACKWARD_IF_FALSE", "JUMP_IF_TRUE_OR_POP", "JUMP_IF_FALSE_OR_POP", "FORMAT_VALUE",
+    "FORMAT_SIMPLE", "CONVERT_VALUE", "GET_LEN", "MATCH_SEQUENCE", "FOR_ITER", "SEND",
+    "UNARY_NEGATIVE", "UNARY_INVERT",
+)  # fmt: skip
+
+
+@_kind(1, *_ONE)
+def _look(frame, instruction, x):
+    frame.observer.calls.look(x)
+
+
+@_kind(2, "FORMAT_WITH_SPEC", "COMPARE_OP", "MATCH_KEYS")
+def _look_at_both(frame, instruction, x, y):
+    frame.observer.calls.look(x)
+    frame.observer.calls.look(y)
+
+
+@_kind(2, "BINARY_OP")
+def _binary(frame, instruction, x, y):
+    if "[" in instruction.argrepr:  # as of Python 3.14
+        return _subscript(frame, instruction, x, y)
+    if instruction.argrepr.endswith("=") and isinstance(x, list | dict | set | bytearray):
+        frame.observer.calls._change(x)
+    return _look_at_both(frame, instruction, x, y)
+
+
+@_kind(2, "IS_OP")
+def _is(frame, instruction, x, y):
+    observer = frame.observer
+    if isinstance(x, Tensor) and isinstance(y, Tensor) and mode.state.recorder is not None:
+        recorder = mode.state.recorder
+        if x is not y and recorder.is_outer(x) and recorder.is_outer(y):
+            observer.reads.note("{0} is {1}", (x, y), False)
+
+
+# What is made -----------------------------------------------------------------------------
+
+
+def _made(frame):
+    return frame.observer.calls._made
+
+
+@_kind(0, "BUILD_LIST", "BUILD_MAP", "BUILD_SET", "BUILD_CONST_KEY_MAP", "MAKE_FUNCTION")
+def _build(frame, instruction):
+    return frame.observer.calls._made
+
+
+# Calls ------------------------------------------------------------------------------------
+
+
+def _count(instruction):
+    return instruction.arg + 2
+
+
+@_kind(_count, "CALL")
+def _call(frame, instruction, *operands):
+    function, *args = [x for x in operands[:2] if x is not NULL] + [*operands[2:]]
+    if function is id and frame.level == OURS:  # to meet each tensor once
+        return None
+    return frame.observer.calls.call(function, args, {})
+
+
+@_kind(lambda instruction: instruction.arg + 3, "CALL_KW")
+def _call_with_names(frame, instruction, *operands):
+    *operands, names = operands
+    function, *args = [x for x in operands[:2] if x is not NULL] + [*operands[2:]]
+    positional = len(args) - len(names)
+    kwargs = dict(zip(names, args[positional:], strict=True))
+    return frame.observer.calls.call(function, args[:positional], kwargs)
+
+
+@_kind(lambda instruction: 3 + (instruction.arg & 1), "CALL_FUNCTION_EX")
+def _call_spread(frame, instruction, *operands):
+    found = [x for x in operands if x is not NULL]
+    function, args = found[:2]
+    kwargs = found[2] if len(found) > 2 else {}
+    frame.observer.calls.look(args)
+    frame.observer.calls.look(kwargs)
+    if not isinstance(kwargs, dict):
+        return None
+    return frame.observer.calls.call(function, [*args], {**kwargs})

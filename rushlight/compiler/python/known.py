@@ -1,0 +1,134 @@
+"""What is known of functions written in C, whose reads and writes cannot be observed.
+
+A call to a function that is neither listed here nor in ``calls.py`` runs eagerly. The lists are
+by the module or type that a function belongs to, as ``home_of`` gives it.
+"""
+
+import builtins
+import functools
+import operator
+import threading
+import types
+import weakref
+from collections import OrderedDict, defaultdict, deque
+
+__all__ = [
+    "ASKED_OF_TENSORS", "MUTATORS", "PURE_TYPES", "REPLAYED", "REPLAYED_OURS", "home_of", "is_pure",
+]  # fmt: skip
+
+#: Modules whose functions and classes in C give what follows from their arguments alone.
+_PURE_MODULES = frozenset((
+    "_abc", "_ast", "_bisect", "_blake2", "_collections", "_collections_abc", "_contextvars",
+    "_csv", "_ctypes", "_datetime", "_decimal", "_functools", "_hashlib", "_json", "_md5",
+    "_opcode", "_operator", "_sha1", "_sha2", "_sha256", "_sha3", "_sha512", "_sre",
+    "_statistics", "_string", "_struct", "_typing", "abc", "array", "binascii", "cmath",
+    "collections", "copy", "copyreg", "ctypes", "dataclasses", "datetime", "decimal", "enum",
+    "fractions", "functools", "inspect", "itertools", "llvmlite", "math", "ml_dtypes", "numbers",
+    "numpy", "operator", "re", "rushlight", "scipy", "string", "struct", "types", "typing",
+    "unicodedata", "zlib",
+))  # fmt: skip
+#: What these modules have besides.
+_IMPURE = frozenset((
+    "_datetime.now", "_datetime.today", "_datetime.utcnow", "_decimal.setcontext",
+    "_decimal.localcontext", "_contextvars.set", "_contextvars.reset", "_contextvars.run",
+    "datetime.now", "datetime.today", "datetime.utcnow", "numpy.fromfile", "numpy.load",
+    "numpy.memmap", "numpy.save", "numpy.tofile", "numpy.dump", "numpy.seterr",
+    "numpy._get_extobj_dict",
+))  # fmt: skip
+#: Python's own functions that do more than to compute.
+_IMPURE_BUILTINS = frozenset((
+    "breakpoint", "delattr", "input", "open", "print", "setattr",
+))  # fmt: skip
+#: Functions of other modules, each by itself.
+_PURE_FUNCTIONS = frozenset((
+    "sys.intern", "sys.exc_info", "sys.exception", "sys._getframe", "sys.getsizeof",
+    "sys._getframemodulename", "sys.audit", "_thread.allocate_lock", "_thread.acquire",
+    "_thread.release", "_thread.acquire_lock", "_thread.release_lock", "_thread.__enter__",
+    "_thread.__exit__", "_thread.RLock", "_thread.get_ident", "_thread._is_owned",
+    "_weakref.proxy", "_weakref.getweakrefcount", "_weakref.ref", "_imp.acquire_lock",
+    "_imp.release_lock", "posix.fspath", "nt.fspath", "warnings._filters_mutated",
+))  # fmt: skip
+#: Functions that read a state, and can be asked for it again at each call.
+REPLAYED = frozenset((
+    "_contextvars.get", "_decimal.getcontext", "decimal.getcontext", "sys.getrecursionlimit", "sys.getdefaultencoding",
+    "posix.getcwd", "nt.getcwd", "posix.getpid", "nt.getpid", "gc.isenabled", "sys.gettrace",
+    "sys.getswitchinterval",
+))  # fmt: skip
+#: Functions of this package that read a state, and change none.
+REPLAYED_OURS = frozenset((
+    "are_deterministic_algorithms_enabled", "get_deterministic_debug_mode",
+    "get_float32_matmul_precision", "get_num_interop_threads", "get_num_threads", "initial_seed",
+    "is_anomaly_check_nan_enabled", "is_anomaly_enabled",
+    "is_deterministic_algorithms_warn_only_enabled",
+))  # fmt: skip
+#: Methods of tensors that tell what a tensor is like without its values.
+ASKED_OF_TENSORS = frozenset((
+    "data_ptr", "dim", "element_size", "is_complex", "is_contiguous", "is_floating_point",
+    "is_inference", "ndimension", "nelement", "numel", "size", "storage_offset", "stride",
+))  # fmt: skip
+#: Types whose objects, called, read a state that can be asked for again.
+REPLAYED_TYPES = (weakref.ref, operator.attrgetter, operator.itemgetter)
+#: Types whose methods, and whose making, depend on what they are given alone.
+PURE_TYPES = (
+    *[v for v in vars(builtins).values() if isinstance(v, type)], deque, defaultdict, OrderedDict,
+    types.SimpleNamespace, types.MappingProxyType, types.MethodType, types.FunctionType,
+    types.CellType, types.GeneratorType, types.CodeType, types.GenericAlias, functools.partial,
+)  # fmt: skip
+#: Methods of lists, dicts, sets and the like that change them.
+MUTATORS = frozenset((
+    "__delitem__", "__iadd__", "__iand__", "__imul__", "__init__", "__ior__", "__isub__",
+    "__ixor__", "__setitem__", "add", "append", "appendleft", "byteswap", "clear",
+    "difference_update", "discard", "extend", "extendleft", "fill", "frombytes", "fromlist",
+    "heapify", "heappop", "heappush", "heappushpop", "heapreplace", "insert", "insort_left",
+    "insort_right", "intersection_update", "itemset", "move_to_end", "partition", "pop",
+    "popitem", "popleft", "put", "remove", "resize", "reverse", "rotate", "setdefault", "setfield",
+    "setflags", "sort", "symmetric_difference_update", "update",
+))  # fmt: skip
+_BUILTINS = frozenset(("builtins", None))
+
+
+def home_of(function):
+    """(module or type, name) of a function in C: where it belongs."""
+    owner = getattr(function, "__objclass__", None)
+    if owner is None:
+        owner = getattr(function, "__self__", None)
+        if isinstance(owner, types.ModuleType):
+            return owner.__name__, function.__name__
+        if owner is not None:
+            owner = owner if isinstance(owner, type) else type(owner)
+    name = getattr(function, "__name__", type(function).__name__)
+    if owner is not None:
+        return owner, name
+    return getattr(function, "__module__", None) or type(function).__module__, name
+
+
+def is_pure(function):
+    """Whether a function or class in C gives what follows from its arguments alone."""
+    if isinstance(function, type):
+        return _pure_class(function)
+    home, name = home_of(function)
+    if isinstance(home, type):
+        if home in PURE_TYPES or issubclass(home, BaseException):
+            return True
+        home = home.__module__
+    root = (home or "").split(".")[0]
+    if home in _BUILTINS:
+        return name not in _IMPURE_BUILTINS
+    if (home or "").startswith("numpy.random"):
+        return False
+    full = f"{root}.{name}"
+    return full in _PURE_FUNCTIONS or (root in _PURE_MODULES and full not in _IMPURE)
+
+
+def _pure_class(cls):
+    """A class of Python's code is observed where it runs; what is below it has to be known."""
+    for c in cls.__mro__:
+        if c in PURE_TYPES or issubclass(c, BaseException):
+            continue
+        if c.__flags__ & 1 << 9:  # made by a class statement
+            continue
+        if c.__module__.split(".")[0] not in _PURE_MODULES or "random" in c.__module__:
+            return c is threading.local
+    return True
+
+

@@ -1,0 +1,55 @@
+"""Whose code a frame runs, which says how far it is observed."""
+
+import os
+import sysconfig
+
+__all__ = ["LIBRARY", "NOT", "OURS", "USERS", "is_inside", "level_of"]
+
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep
+_STANDARD = tuple([sysconfig.get_paths()[kind] + os.sep for kind in ("stdlib", "platstdlib")])
+_SITES = tuple([sysconfig.get_paths()[kind] + os.sep for kind in ("purelib", "platlib")])
+_NUMBERS = tuple([site + part + os.sep for site in _SITES for part in ("numpy", "scipy")])
+#: Parts of the package that hold the user's state, and are followed as the user's own code is.
+_FOLLOWED = tuple([
+    _PACKAGE + part.replace("/", os.sep)
+    for part in (
+        "nn/modules/", "nn/utils/", "distributions/", "vision/", "amp/grad_scaler",
+        "optim/lr_scheduler/", "optim/swa_utils",
+    )
+])  # fmt: skip
+#: Of these the parts that only pass a call on, or find what lies in a Module.
+_PASSED = tuple([
+    _PACKAGE + f"nn{os.sep}modules{os.sep}{name}.py"
+    for name in ("call", "hooks", "backward", "registry")
+])  # fmt: skip
+_UNOBSERVED = {"__getattr__": _PACKAGE + f"nn{os.sep}modules{os.sep}module.py"}
+
+#: Whose code it is: not followed; ours, with constants for globals; Python's; the user's.
+NOT, OURS, LIBRARY, USERS = range(4)
+_levels: dict = {}
+
+
+def level_of(code):
+    """How the frames of a code object are observed."""
+    found = _levels.get(code)
+    if found is None:
+        found = _levels[code] = _level(code)
+    return found
+
+
+def is_inside(code):
+    """Whether code is of this package."""
+    return code.co_filename.startswith(_PACKAGE)
+
+
+def _level(code):
+    name = code.co_filename
+    if name.startswith(_NUMBERS):
+        return LIBRARY
+    if name.startswith(_PACKAGE):
+        if not name.startswith(_FOLLOWED) or name.startswith(_PASSED):
+            return NOT
+        return NOT if _UNOBSERVED.get(code.co_name) == name else OURS
+    if name.startswith("<frozen ") or name.startswith(_STANDARD) and not name.startswith(_SITES):
+        return NOT if "importlib" in name or name.endswith("weakref.py") else LIBRARY
+    return USERS

@@ -1,0 +1,232 @@
+"""Observing a function while it runs: Python calls the observer before each instruction.
+
+``sys.settrace`` reports every frame that begins. Frames of the user's code, and of libraries, are
+followed instruction by instruction: before one the operands are on the stack, and at the next one
+its result is. Frames of rushlight's operations are not followed: what they read of the user's
+objects they tell the recorder themselves. A tracer that was there before, a debugger's, say, is
+told what it was told before.
+"""
+
+import sys
+import types
+from typing import Any
+
+from rushlight.autograd import mode
+from rushlight.compiler.python.calls import Calls
+from rushlight.compiler.python.effects import Effects
+from rushlight.compiler.python.frames import NULL, Code, Operands, available
+from rushlight.compiler.python.instructions import KINDS
+from rushlight.compiler.python.levels import LIBRARY, NOT, USERS, is_inside, level_of
+from rushlight.compiler.python.origins import Origins
+from rushlight.compiler.python.reads import Reads, is_users, member_of
+from rushlight.errors import TraceError
+
+__all__ = ["Observer"]
+
+_ATTRIBUTES = ("LOAD_ATTR", "LOAD_SUPER_ATTR")
+_codes: dict = {}
+
+
+class Observer:
+    """What one recorded call reads and writes of Python's objects.
+
+    Args:
+        recorder: The trace, which is told what no program can do.
+        is_apart: See ``Reads``.
+
+    Attributes:
+        reads, effects: What was read, and what was written.
+        origins: Which objects were there before.
+    """
+
+    def __init__(self, recorder, is_apart):
+        self._recorder = recorder
+        self.lenient = False  # for a recording that is run once, what is read does not matter
+        self.origins = Origins()
+        self.effects = Effects()
+        self.reads = Reads(self.origins, self.effects, is_apart)
+        self.calls = Calls(self)
+        self._before: Any = None
+        self._active = False
+
+    def __enter__(self):
+        if not available():
+            raise TraceError(
+                "what the function reads cannot be observed on this implementation of Python"
+            )
+        self._before = sys.gettrace()
+        # Python 3.12 reports instructions only if a frame asked for them before.
+        sys._getframe().f_trace_opcodes = True
+        self._active = True
+        sys.settrace(self._enter)
+        return self
+
+    def __exit__(self, *exception):
+        self._active = False
+        sys.settrace(self._before)
+
+    def refuse(self, reason):
+        """Raise the error that a program cannot do what the function is about to do."""
+        if not self.lenient:
+            self._recorder.refuse(reason)
+
+    def is_argument(self, tensor):
+        """Whether a tensor is given to the call, so that other calls have others."""
+        return any(tensor is t for t in self._recorder.leaves)
+
+    def module(self, module):
+        """Note what a call of a Module reads by itself: which forward it has."""
+        own, cls = module.__dict__, type(module)
+        if "forward" in own:
+            self.reads.attribute(module, "forward", own["forward"])
+        elif self.origins.is_outer(module):
+            self.reads.note("'forward' not in {0}", (own,), True)
+            if is_users(cls):
+                self.reads.class_member(cls, "forward", member_of(cls, "forward"))
+        lazy = getattr(module, "has_uninitialized_params", None)
+        if lazy is not None and lazy():
+            self.reads.note("type({0})", (module,), cls)
+            self.refuse(f"the first call of a {cls.__name__} makes its parameters")
+
+    def settle(self, calls):
+        """See to what depends on the whole call: ``calls`` are those that it deferred."""
+        self.reads.settle_caches()
+        self.reads.settle_large()
+        if calls and self.reads.reads_options:
+            raise TraceError(
+                "the function reads an optimizer's options, or a scheduler's, and takes a "
+                "scheduler's step, which comes after the program; do one of them outside "
+                "torch.compile"
+            )
+
+    def _enter(self, frame, event, argument):
+        """Python calls this for each frame that begins, or goes on after a ``yield``."""
+        before = self._before and self._before(frame, event, argument)
+        if not self._active or mode.state.recorder is None:
+            return before
+        level = level_of(frame.f_code)
+        if level == NOT or not self._follows_from(frame.f_back, level):
+            if before is not None:
+                frame.f_trace = before
+            return before
+        follower = Frame(self, frame, level, before)
+        frame.f_trace = follower.trace
+        frame.f_trace_opcodes = True
+        frame.f_trace_lines = before is not None
+        follower.begin()
+        return follower.trace
+
+
+    def _follows_from(self, caller, level):
+        """Whether a frame is followed: its caller is, or it is the user's and ours calls it."""
+        follower = getattr(caller.f_trace, "__self__", None)
+        if type(follower) is Frame and follower.observer is self:
+            return True
+        return level != LIBRARY and is_inside(caller.f_code)
+
+
+class Frame:
+    """One frame that is followed.
+
+    Attributes:
+        level: Whose code it is.
+        pending: What is to be told the result of the instruction that runs, or None.
+    """
+
+    __slots__ = (
+        "before", "code", "extended", "frame", "level", "observer", "operands", "pair",
+        "pending",
+    )  # fmt: skip
+
+    def __init__(self, observer, frame, level, before):
+        code = _codes.get(frame.f_code)
+        if code is None:
+            code = _codes[frame.f_code] = Code(frame.f_code, KINDS)
+        self.observer, self.frame, self.level, self.code = observer, frame, level, code
+        self.operands = Operands(frame, code)
+        self.before = before
+        self.pending: Any = None
+        self.pair = False
+        self.extended: Any = None  # the offset of an instruction whose argument began before it
+
+    def begin(self):
+        """Note the function that runs, and the method of a class that it is."""
+        function = self.operands.function()
+        if not isinstance(function, types.FunctionType):
+            return
+        observer, code = self.observer, function.__code__
+        if self.level == USERS:
+            observer.reads.function(function)
+        if code.co_argcount:
+            owner = self.operands.variable(0)
+            if isinstance(owner, types.CellType):  # a function inside uses it
+                owner = next(iter(_contents(owner)), NULL)
+            if code.co_name == "__init__":
+                observer.origins.note_made(owner)
+            elif self.level == USERS and owner is not NULL:
+                self._note_method(function, owner)
+
+    def _note_method(self, function, owner):
+        cls = owner if isinstance(owner, type) else type(owner)
+        if not is_users(cls) or not self.observer.origins.is_outer(cls):
+            return
+        name = function.__name__
+        for c in cls.__mro__:
+            member = c.__dict__.get(name)
+            if member is function or getattr(member, "__func__", None) is function:
+                self.observer.reads.class_member(c, name, member)
+                if member is cls.__dict__.get(name, member):
+                    self.observer.reads.class_member(cls, name, member)
+                return
+
+    def trace(self, frame, event, argument):
+        """Python calls this before each instruction of the frame."""
+        if event != "opcode" and self.before is not None:
+            self.before = self.before(frame, event, argument)
+        if not self.observer._active:
+            return self.before
+        if event == "opcode":
+            kind, instruction, depth = self.code.instructions[frame.f_lasti]
+            if self.extended == frame.f_lasti:
+                self.extended = None  # it was seen when its longer argument began
+                return self.trace
+            self.extended = instruction.offset if instruction.offset != frame.f_lasti else None
+            if self.pending is not None:
+                tell, self.pending = self.pending, None
+                tell(self._result(depth))
+                self.pair = False
+            if kind is not None:
+                count, note = kind
+                number = count if type(count) is int else count(instruction)
+                operands = self.operands.top(depth, number)
+                self.pending = note(self, instruction, *operands)
+                self.pair = self.pending is not None and _gives_two(instruction)
+        elif event == "exception" and self.pending is not None:
+            tell, self.pending = self.pending, None
+            tell(NULL)
+        elif event == "return":  # nothing is to hold the frame's variables any longer
+            self.frame = self.operands = self.pending = None
+        return self.trace
+
+    def _result(self, depth):
+        """What the last instruction gave: of a method and its object, the method."""
+        if not depth:
+            return NULL
+        *below, last = self.operands.top(depth, 2 if self.pair else 1)
+        return below[0] if below and below[0] is not NULL else last
+
+
+def _gives_two(instruction):
+    """Whether an attribute that is called next lies beside its object, or beside nothing."""
+    if instruction.opname == "LOAD_METHOD":
+        return True
+    later = sys.version_info >= (3, 12)
+    return later and instruction.opname in _ATTRIBUTES and bool(instruction.arg & 1)
+
+
+def _contents(cell):
+    """What a variable that functions inside use holds, if anything."""
+    try:
+        return [cell.cell_contents]
+    except ValueError:  # not yet
+        return []

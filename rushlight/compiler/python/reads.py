@@ -1,0 +1,403 @@
+"""Conditions under which a function reads the same from Python's objects as it did.
+
+A condition is (template, objects, value): the template, an expression of the objects' names, gives
+the value. It repeats the read itself where that runs no Python code: ``{0}.rate``, ``{0}['rate']``.
+Numbers, texts and the like are compared by value, all else by identity; of lists, dicts and small
+arrays that were looked into, what is in them too. Objects that the recorded call made itself are
+no matter.
+"""
+
+import enum
+import functools
+import sys
+import types
+from collections import ChainMap, UserDict, deque
+
+import numpy as np
+
+from rushlight.autograd import mode
+from rushlight.compiler.guard import equal, is_plain, same_objects
+from rushlight.compiler.places import item
+from rushlight.dtype import dtype
+from rushlight.errors import TraceError
+from rushlight.tensor import Tensor
+
+__all__ = ["Reads", "is_users", "member_of"]
+
+#: Up to this many items or entries are looked at one by one, those of larger containers together.
+_ITEMS = 1 << 10
+#: Up to this many bytes of an array are compared at each call; of larger ones tensors are made.
+_BYTES = 1 << 16
+#: Up to this many are compared where an array lies in no place of its own.
+_MOST_BYTES = 1 << 20
+_DICTS = (dict, UserDict, ChainMap, types.MappingProxyType)
+_VIEWS = (type({}.keys()), type({}.values()), type({}.items()))
+_FOREIGN = frozenset({*sys.stdlib_module_names, "rushlight", "torch", "numpy", "scipy"})
+_REGISTRIES = ("_parameters", "_buffers", "_modules")
+_METHODS = (
+    types.FunctionType, classmethod, staticmethod, property, functools.cached_property,
+    functools.partialmethod, functools.singledispatchmethod,
+)  # fmt: skip
+
+
+def is_users(cls):
+    """Whether a class is neither Python's nor ours."""
+    return (getattr(cls, "__module__", None) or "").split(".")[0] not in _FOREIGN
+
+
+def member_of(cls, name):
+    """What a class has under a name, by inheritance too, as it lies there; None if nothing."""
+    for c in cls.__mro__:
+        if name in c.__dict__:
+            return c.__dict__[name]
+    return None
+
+
+def attributes_of(owner):
+    """The dict of an object's attributes, read past its class's methods; None if it has none."""
+    try:
+        found = object.__getattribute__(owner, "__dict__")
+    except AttributeError:
+        return None
+    return found if type(found) is dict else None
+
+
+def _is_missing(owner, name):
+    return not hasattr(owner, name)
+
+
+def _has_options(owner):
+    """Whether schedulers move what lies in ``owner``: it is theirs, or an optimizer's group."""
+    return type(owner) is dict and ("_last_lr" in owner or ("params" in owner and "lr" in owner))
+
+
+class Reads:
+    """The conditions of one recorded call.
+
+    Args:
+        is_apart: Whether a container is an argument, so that the call's guards cover it.
+
+    Attributes:
+        conditions: Each once, in the order of the reads.
+        places: (template, id of the owner) → (template, owner, value) of what was read from an
+            attribute, variable or entry that can be assigned.
+        reads_options: Whether a number was read that schedulers move.
+        large: id → array, of those whose elements are too many to compare at each call.
+    """
+
+    def __init__(self, origins, effects, is_apart):
+        self.origins, self.effects, self.is_apart = origins, effects, is_apart
+        self.conditions: list = []
+        self.places: dict = {}
+        self.large: dict = {}
+        self.apart: set = set()  # places with stand-ins, or that are arguments
+        self._noted: set = set()
+        self._inside: set = set()  # containers whose contents were noted
+        self._caches: dict = {}
+        self.reads_options = False
+
+    def note(self, template, objects, value):
+        """Add a condition."""
+        key = template, *map(id, objects)
+        if key not in self._noted:
+            self._noted.add(key)
+            self.conditions.append((template, objects, value))
+            for x in objects:
+                self.origins.note_outer(x)
+
+    def _value(self, template, objects, value, owner, place):
+        """Note what was found in a place: that it lies there, or nothing if the call put it."""
+        key = place, id(owner)
+        if key in self.effects.places or id(owner) in self.effects.containers:
+            return
+        if isinstance(value, Tensor) and not isinstance(value.array, np.ndarray):
+            return  # the recording's own
+        self.reads_options |= _has_options(owner)
+        self._hold(value)
+        if key in self.apart:
+            return
+        self.places.setdefault(key, (place, owner, value))
+        self.note(template, objects, value)
+
+    def _hold(self, value):
+        """What lay in an object of before was there before as well."""
+        if not is_plain(value):
+            self.origins.note_outer(value)
+
+    # Attributes -------------------------------------------------------------------------
+
+    def attribute(self, owner, name, value):
+        """The attribute ``name`` of ``owner`` was read, and was ``value``."""
+        if isinstance(owner, enum.Enum):  # known by itself, but what it keeps may change
+            self.origins.note_outer(owner)
+        elif is_plain(owner) or not self.origins.is_outer(owner):
+            return
+        if isinstance(owner, type):
+            self._class_attribute(owner, name, value)
+            return
+        cls, own = type(owner), attributes_of(owner)
+        member = member_of(cls, name)
+        data = member is not None and hasattr(type(member), "__set__")
+        if own is not None and name in own and not data:
+            template, objects = f"{{0}}.{name}", (owner,)
+            if member_of(cls, "__getattribute__") is not object.__getattribute__:
+                template, objects = item(name), (own,)
+                if isinstance(owner, types.ModuleType):
+                    template, objects = f"{{0}}.{name}", (owner,)
+            self._value(template, objects, value, own, item(name))
+        elif isinstance(owner, Tensor):
+            self.tensor(owner, f"{{0}}.{name}", value)
+        elif member is None:
+            self._looked_up(owner, cls, own, name, value)
+        elif isinstance(member, _METHODS) or hasattr(type(member), "__get__") and _in_python(
+            type(member).__get__
+        ):
+            self._member(owner, cls, own, name, member)
+        elif is_users(cls) or data:
+            self._again(owner, name, value)
+
+    def tensor(self, tensor, template, value):
+        """Note what was asked about a tensor of before, which the program may have no part in."""
+        recorder = mode.state.recorder
+        known = is_plain(value) or isinstance(value, dtype)
+        if known and recorder is not None and recorder.is_outer(tensor):
+            self.note(template, (tensor,), value)
+
+    def _class_attribute(self, cls, name, value):
+        if not is_users(cls) or isinstance(value, types.MethodType):
+            if isinstance(value, types.MethodType) and is_users(cls):
+                self.note(f"{{0}}.{name}.__func__", (cls,), value.__func__)
+            return
+        kind = type(cls)
+        if member_of(cls, name) is None and isinstance(member_of(kind, name), _METHODS):
+            if is_users(kind):
+                self.class_member(kind, name, member_of(kind, name))
+        else:
+            self._value(f"{{0}}.{name}", (cls,), value, cls, f"{{0}}.{name}")
+
+    def _looked_up(self, owner, cls, own, name, value):
+        """What no place has was found by a method: a Module's looks into its registries."""
+        if own is not None and own.keys() >= {*_REGISTRIES}:
+            for registry in _REGISTRIES:
+                if own[registry].get(name) is value and name in own[registry]:
+                    self.entry(own[registry], name, value)
+                    return
+        if not _in_python(member_of(cls, "__getattr__")):
+            self._again(owner, name, value)
+
+    def _member(self, owner, cls, own, name, member):
+        """A method or property: Python runs its code, which is observed by itself."""
+        if not is_users(cls):
+            return
+        self.class_member(cls, name, member)
+        if own is not None and not hasattr(type(member), "__set__"):
+            self.note("{1} not in {0}", (own, name), True)
+
+    def class_member(self, cls, name, member):
+        """The class has this member, of its own or by inheritance."""
+        if isinstance(member, types.FunctionType | property):
+            self.note(f"{{0}}.{name}", (cls,), member)
+        elif isinstance(member, classmethod):
+            self.note(f"{{0}}.{name}.__func__", (cls,), member.__func__)
+        else:
+            self.note(f"{{1}}({{0}}, {name!r})", (cls, member_of), member)
+
+    def _again(self, owner, name, value):
+        """Note the read itself, if it gives the same thing when it is done again."""
+        try:
+            again = getattr(owner, name)
+        except AttributeError:
+            return
+        if again is value or (is_plain(value) and is_plain(again) and equal(again, value)):
+            template = f"{{0}}.{name}"
+            self._value(template, (owner,), value, owner, template)
+
+    def missing(self, owner, name):
+        """``owner`` has no attribute of this name."""
+        if self.origins.is_outer(owner) and (item(name), id(attributes_of(owner))) not in (
+            self.effects.places
+        ):
+            self.note(f"{{1}}({{0}}, {name!r})", (owner, _is_missing), True)
+
+    # Containers -------------------------------------------------------------------------
+
+    def entry(self, container, key, value):
+        """``container[key]`` was read, and was ``value``."""
+        if not self.origins.is_outer(container) or self.is_apart(container):
+            return
+        if isinstance(container, (tuple, frozenset, str, bytes)):
+            self._hold(value)
+            return
+        if isinstance(container, np.ndarray) or not is_plain(key):
+            self.contents(container)
+            return
+        if isinstance(key, slice):
+            self.contents(container)
+            return
+        template = item(key)
+        if template is not None:
+            self._value(template, (container,), value, container, template)
+        elif id(container) not in self.effects.containers:
+            self._hold(value)
+            self.note("{0}[{1}]", (container, key), value)
+
+    def absent(self, container, key):
+        """``container`` has no such key, or did not contain it."""
+        if self.origins.is_outer(container) and not self.is_apart(container):
+            changed = (item(key), id(container)) in self.effects.places
+            if not changed and id(container) not in self.effects.containers:
+                self.note("{1} not in {0}", (container, key), True)
+
+    def length(self, container, count):
+        """Only the length of a container was asked for."""
+        if self._is_open(container):
+            self.note("len({0})", (container,), count)
+
+    def _is_open(self, container):
+        """Whether something is to be noted of a container, or of a view of one."""
+        known = id(container) in self.effects.containers or self.is_apart(container)
+        return not known and self.origins.is_outer(container)
+
+    def contents(self, value):
+        """All of ``value`` was looked at, and of the containers in it."""
+        if isinstance(value, _VIEWS):
+            value = value.mapping
+        if is_plain(value) or isinstance(value, Tensor):
+            return
+        if isinstance(value, tuple | frozenset):
+            for x in value:
+                self.contents(x)
+            return
+        if id(value) in self._inside or not self._is_open(value):
+            if isinstance(value, list | dict) and self.is_apart(value):
+                return
+            self._in_made(value)
+            return
+        self._inside.add(id(value))
+        if isinstance(value, _DICTS):
+            self._dict(value)
+        elif isinstance(value, list | deque):
+            self._list(value)
+        elif isinstance(value, set):
+            self.note("{0} == {1}", (value, value.copy()), True)
+        elif isinstance(value, np.ndarray):
+            self._array(value)
+        else:
+            self._memory(value)
+
+    def _memory(self, value):
+        """What lets others look at its memory: arrays of numbers, bytes, ctypes' objects, maps."""
+        try:
+            known = bytes(memoryview(value))
+        except (TypeError, ValueError):
+            return
+        self.note("bytes({2}({0})) == {1}", (value, known, memoryview), True)
+
+    def _in_made(self, value):
+        """A container that the call made may hold others of before."""
+        if id(value) in self._inside or not isinstance(value, list | dict | set | deque):
+            return
+        if not self.origins.is_outer(value):
+            for x in value.values() if isinstance(value, dict) else value:
+                self.contents(x)
+
+    def _list(self, value):
+        if len(value) > _ITEMS:
+            self.note("{1}({0}, {2})", (value, same_objects, [*value]), True)
+        else:
+            self.note("len({0})", (value,), len(value))
+            for i, x in enumerate(value):
+                self.entry(value, i, x)
+        for x in value:
+            self._within(x)
+
+    def _dict(self, value):
+        keys = [*value]
+        if all(map(is_plain, keys)):
+            self.note("[*{0}] == {1}", (value, keys), True)
+        else:
+            self.note("{1}([*{0}], {2})", (value, same_objects, keys), True)
+        if len(keys) > _ITEMS or not all(map(is_plain, keys)):
+            values = [*value.values()]
+            self.note("{1}([*{0}.values()], {2})", (value, same_objects, values), True)
+        else:
+            for key in keys:
+                self.entry(value, key, value[key])
+        for key in keys:
+            self._within(value[key])
+
+    def _within(self, value):
+        if not is_plain(value) and not isinstance(value, Tensor):
+            self.origins.note_outer(value)
+            self.contents(value)
+
+    def _array(self, value):
+        if value.dtype.hasobject:
+            items = value.ravel().tolist()
+            self.note("{1}({0}.ravel().tolist(), {2})", (value, same_objects, items), True)
+        elif value.nbytes > _BYTES:
+            self.large[id(value)] = value
+        else:
+            self.note("{0}.tobytes() == {1}", (value, value.tobytes()), True)
+
+    def settle_large(self):
+        """Compare large arrays after all; raise where one is too large for that."""
+        for array in self.large.values():
+            if array.nbytes > _MOST_BYTES:
+                raise TraceError(
+                    f"the function reads a NumPy array of {array.nbytes} bytes, which is too much "
+                    "to look at in each call; make a tensor of it with torch.from_numpy, or pass "
+                    "what it needs of it"
+                )
+            self.note("{0}.tobytes() == {1}", (array, array.tobytes()), True)
+
+    # Functions --------------------------------------------------------------------------
+
+    def function(self, function):
+        """A function of before ran: its code and the defaults of its parameters are the same."""
+        if not self.origins.is_outer(function):
+            return
+        self.note("{0}.__code__", (function,), function.__code__)
+        for kind in ("__defaults__", "__kwdefaults__"):
+            defaults = getattr(function, kind)
+            if defaults is not None:
+                self.note(f"{{0}}.{kind}", (function,), defaults)
+                self._within(defaults)
+                for x in defaults.values() if isinstance(defaults, dict) else defaults:
+                    self._hold(x)
+
+    def partial(self, function):
+        """A partial function of before passed a call on."""
+        if self.origins.is_outer(function):
+            for name in ("func", "args", "keywords"):
+                value = getattr(function, name)
+                self.note(f"{{0}}.{name}", (function,), value)
+                self._within(value)
+
+    def variable(self, cell, value):
+        """The variable of a function around was read."""
+        if self.origins.is_outer(cell):
+            template = "{0}.cell_contents"
+            self._value(template, (cell,), value, cell, template)
+
+    def cache(self, function):
+        """A function with a cache gave what it gives as long as nothing leaves the cache."""
+        if self.origins.is_outer(function):
+            self._caches[id(function)] = function
+
+    def settle_caches(self):
+        """Note what the caches are like when all is done."""
+        for function in self._caches.values():
+            known = function.cache_info()
+            self.note("{0}.cache_info()[1]", (function,), known.misses)
+            self.note("{0}.cache_info()[3] >= {1}", (function, known.currsize), True)
+
+    def replay(self, function, args, value):
+        """A function in C gave this of what lies outside, and can be asked again."""
+        names = ", ".join([f"{{{i + 1}}}" for i in range(len(args))])
+        self._hold(value)
+        self.note(f"{{0}}({names})", (function, *args), value)
+
+
+def _in_python(function):
+    return isinstance(function, types.FunctionType)
