@@ -261,7 +261,12 @@ class State:
             return found
         i = slot - 2
         first = len(self.bound)
-        a = self.bound[i] if i < first else self.held[i - first]
+        if i < first:
+            a = self.bound[i]
+        elif i < len(self.program.inputs):
+            a = self.held[i - first]
+        else:
+            a = next(self.large[k][0] for k, own in self.program.image.large if own == slot)
         if not offset and a.shape == value.shape and a.strides == strides:
             return a
         if not value.size:

@@ -82,12 +82,14 @@ class Wrapper:
         refuse_twice([*box, *[value for _, _, value in set_anew]], results)
         gives = results.expression(box.pop())
         first, last = self._calls(recorder, results)
+        recorder.settle_moved()
         grads, effects = self._gradients(recorder, results)
         written, flags = self._histories(recorder)
         recorder.restore()
         effects += self._assignments(recorder, results, set_anew)
+        results.settle()
         outs = [(n, t.node, t.array) for n, t in zip(results.names, results.tensors, strict=True)]
-        outs += written
+        outs += results.others + written
         backward = Gradient.of(recorder, outs) if mode.is_grad_enabled() else None
         if backward is not None:
             self._refuse_late(left, lambda: assignments(recorder.made, results.tensors))
@@ -106,7 +108,7 @@ class Wrapper:
         """Make the program and write the lines that run it; returns what the gradient saves."""
         source = self.source
         equations = recorder.equations[: None if backward is None else backward.start]
-        changed = {recorder.captured[k].value.id: recorder.current[k] for k in recorder.written}
+        changed = {recorder.captured[k].value.id: recorder.outer[k].value for k in recorder.written}
         changed |= {place.id: value for _, place, value in grads}
         saves = [] if backward is None else backward.saved
         read = [*results.values, *saves, *changed.values()]
@@ -247,7 +249,7 @@ class Wrapper:
                 )
             lines.append(f"{self._target(owner, target)} = {results.expression(value)}")
             del value
-        for owner, target, tensor in assignments(recorder.made, results.tensors):
+        for owner, target, tensor in assignments(recorder.made, results.asked):
             lines.append(f"{self._target(owner, target)} = {results.expression(tensor)}")
             self._escaped.add((id(owner), target))
         return lines
