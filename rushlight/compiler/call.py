@@ -31,7 +31,8 @@ class Call:
         op = self.equation.op
         if op.by_layout:  # as it lay in the trace
             strides = self.equation.ins[0].strides
-            values[0] = values[0] if values[0].strides == strides else laid_out(values[0], strides)
+            if op.of_storage or values[0].strides != strides:
+                values[0] = laid_out(values[0], strides)
         with np.errstate(all="ignore"):
             found = compute(op, (values,) if op.variadic else tuple(values), params)
         found = found if isinstance(found, tuple) else (found,)

@@ -13,7 +13,7 @@ from rushlight.backend import numpy as xp
 from rushlight.compiler.abstract import Abstract
 from rushlight.storage import address, offset, reach, span
 
-__all__ = ["Memory", "Place", "along"]
+__all__ = ["Memory", "Place", "along", "in_memory_order", "lies_alike", "overlaps"]
 
 
 class Memory:
@@ -106,6 +106,20 @@ def lies_alike(x, y):
     order = lambda v: np.argsort([-s for s, n in zip(v.strides, v.shape, strict=True) if n > 1],
                                  kind="stable").tolist()  # fmt: skip
     return x.strides == y.strides or order(x) == order(y)
+
+
+def overlaps(look):
+    """Whether elements of an abstract array may share memory, other than by strides of 0.
+
+    Those of ``expand`` may be written with one value only, so that all get the same.
+    """
+    reached = look.itemsize
+    for s, n in sorted(zip(look.strides, look.shape, strict=True)):
+        if n > 1 and s:
+            if s < reached and look.size:
+                return True
+            reached += (n - 1) * s
+    return False
 
 
 def _is_dense(look):

@@ -283,7 +283,8 @@ def _aligned(value):
     """An uninitialised array for ``value`` that begins at a cache line."""
     memory = np.empty(value.nbytes + _LINE, np.uint8)
     begin = -memory.ctypes.data % _LINE
-    return np.ndarray(value.shape, value.dtype, memory, begin, value.strides)
+    # Over a memoryview: the array is to own its storage, which begins where it does.
+    return np.ndarray(value.shape, value.dtype, memory.data, begin, value.strides)
 
 
 def _written_overlap(spans):

@@ -238,8 +238,10 @@ class Results:
         known = None
         if view is not None and self.recorder.is_outer(view.root):
             known = self.outer(view.root)
-        elif view is not None and not self.recorder.place(view.root).path:  # nor was turned
-            known = self._names.get(id(view.root))
+        elif view is not None:
+            place = self.recorder.place(view.root)
+            if place.memory is memory and not place.path:  # it was not moved nor turned since
+                known = self._names.get(id(view.root))
         if known is not None:
             return self._line(self.shared, t, self._seen(known, view.path, not view.untracked))
         if base.cell is not t.cell:

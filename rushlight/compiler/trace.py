@@ -17,7 +17,7 @@ from rushlight.autograd.write import follow, stamp
 from rushlight.compiler.abstract import HALF, Abstract, refuse_values, user_line
 from rushlight.compiler.arrays import Array
 from rushlight.compiler.inference import infer
-from rushlight.compiler.memory import Memory, Place, in_memory_order, lies_alike
+from rushlight.compiler.memory import Memory, Place, in_memory_order, lies_alike, overlaps
 from rushlight.compiler.numbers import Number, Numbers, without_numbers
 from rushlight.compiler.places import place_name, setter
 from rushlight.compiler.surroundings import Surroundings, surroundings
@@ -395,25 +395,34 @@ class Recorder:
             params = op.prepare(*((values,) if op.variadic else values), **params)
         params = {k: self._parameter(v) for k, v in params.items()}
         results = self.emit(op, (values,) if op.variadic else tuple(values), params)
+        if op.kind == "view":
+            results = [self._view(op, args, values, params, results[0])]
         outs = [from_array(r) for r in results]
         for out in outs:
             self.note(out)
         if op.kind == "view":
             self._link(outs[0], args, op, params)
-            place = self.place(args[0])
-            path = (*place.path, (op, args[1:], params))
-            self._look(results[0], place.memory, path, results[0])
         self._attach(op, operands, params, outs)
         return outs[0] if len(outs) == 1 else tuple(outs)
+
+    def _view(self, op, args, values, params, value):
+        """The array of a view, whose elements are ``value``."""
+        place = self.place(args[0])
+        look = value
+        if place.look.strides != values[0].strides:  # it was written with what lies without gaps
+            (look,) = infer(op, (place.look, *values[1:]), params)
+        self._look(look, place.memory, (*place.path, (op, args[1:], params)), value)
+        return look
 
     def _view_of_storage(self, op, x, params):
         """A view of all the memory behind ``x``, wherever in it ``x`` lies."""
         memory = self.place(x).memory
-        start = memory.within(**params)
+        alike = x.array.dtype == memory.look.dtype
+        start = memory.within(**params) if alike else None
         if start is None:
             self.refuse(
-                f"{op.name} reaches beyond a tensor from outside, or into one with gaps, which a "
-                "program cannot do; do it outside torch.compile"
+                f"{op.name} looks at memory beyond a tensor from outside, at one with gaps or at "
+                "numbers of another dtype, which a program cannot do; do it outside torch.compile"
             )
         if memory.array is not None:
             first = (offset, self.captured[memory.key].tensor)
@@ -488,6 +497,8 @@ class Recorder:
         """``x[...] = value``: the memory that x looks at has a new value from here on."""
         new = self._fitted(self.value(value), x)
         place = self.place(x)
+        if overlaps(place.look):
+            self.refuse("elements that share memory are written; write to a clone() of the tensor")
         self._write(place.memory, new, place.path)
         for t in (x,) if x.view_of is None else (x, x.view_of.root):
             self.note_history(t)
