@@ -195,8 +195,11 @@ class Compiled:
         return _stance == "eager_on_recompile" or first
 
     def _record(self, args, kwargs):
-        with paused(), denormals.kept():
-            entry = Entry(self.function, args, kwargs, moving=bool(self.entries))
+        try:
+            with paused(), denormals.kept():
+                entry = Entry(self.function, args, kwargs, moving=bool(self.entries))
+        except Exception as error:
+            return _Failed(self, error)
         if entry.refusal is not None:
             if self.fullgraph:
                 raise entry.refusal
@@ -205,6 +208,12 @@ class Compiled:
             self.count += 1
         self._use(entry)
         return entry
+
+    def fail(self, error):
+        """Say that the function raised while it was recorded, and not when it ran eagerly."""
+        if self.fullgraph:
+            raise error
+        self._tell(f"{type(error).__name__} while the call was recorded: {error}", 6)
 
     def _use(self, entry):
         """Put ``entry`` first; the least recently used go."""
@@ -217,3 +226,18 @@ class Compiled:
         if str(reason) not in self.told:
             self.told.add(str(reason))
             warnings.warn(f"torch.compile: running eagerly: {reason}", stacklevel=stacklevel)
+
+
+class _Failed:
+    """A call that raised while it was recorded, which left nothing behind.
+
+    It runs eagerly, so that the error comes with all that the function did before it.
+    """
+
+    def __init__(self, compiled, error):
+        self.compiled, self.error = compiled, error
+
+    def call(self, args, kwargs):
+        found = self.compiled.function(*args, **kwargs)
+        self.compiled.fail(self.error)
+        return found

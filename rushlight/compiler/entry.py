@@ -51,8 +51,8 @@ class Entry:
                 # Code that knows a number or an array by its type takes no other for one.
                 recorder = self._attempt(function, args, kwargs, False, False)
             if self.refusal is not None:
-                self.wrapper = Wrapper(args, kwargs, moving)
-                self.wrapper.run_eagerly(function, recorder, self.refusal)
+                self.wrapper = Wrapper(function, args, kwargs, moving)
+                self.wrapper.run_eagerly(recorder, self.refusal)
         source = self.wrapper.source
         self.call, self.text = source.function("call"), source.text
         self.program, self.held = self.wrapper.program, self.wrapper.held
@@ -66,10 +66,10 @@ class Entry:
 
     def _attempt(self, function, args, kwargs, apart, moving):
         """Record the call; ``apart`` has what the function may assign anew read at each run."""
-        self.wrapper = Wrapper(args, kwargs, moving)
+        self.wrapper = Wrapper(function, args, kwargs, moving)
         found = surroundings(function, self.wrapper.arguments.objects, apart)
         if found.asks_types:
-            self.wrapper = Wrapper(args, kwargs)
+            self.wrapper = Wrapper(function, args, kwargs)
         arguments = self.wrapper.arguments
         containers = [*arguments.containers]
         arguments.add(found.places)
@@ -88,7 +88,7 @@ class Entry:
         return recorder
 
     def _record(self, function, recorder, found):
-        streams = Streams()
+        streams, modes = Streams(), _modes()
         mode.add_intercept(1)
         mode.state.recorder = recorder
         try:
@@ -98,14 +98,22 @@ class Entry:
             box = [function(*args, **kwargs)]
             if recorder.refused is not None:
                 raise recorder.refused
+            recorder.settle_hooks()
+            left = _modes()
+            if left[1:] != modes[1:]:
+                raise TraceError(
+                    "the function leaves inference mode or autocast otherwise than it found it, "
+                    "which a program cannot do again; switch it outside torch.compile"
+                )
+            _set_modes(modes)
             if recorder.calls and self._reads_options:
                 raise TraceError(
                     "the function reads an optimizer's options, or a scheduler's, and takes a "
                     "scheduler's step, which comes after the program; do one of them outside "
                     "torch.compile"
                 )
-            left = lambda: changes(self._places(recorder), recorder.containers, recorder.owners)
-            self.wrapper.write(box, recorder, self._changes(recorder), left)
+            late = lambda: changes(self._places(recorder), recorder.containers, recorder.owners)
+            self.wrapper.write(box, recorder, self._changes(recorder), late, left[0])
             recorder.restore()
             changed = self._put_back(recorder)
             if streams.put_back():
@@ -129,6 +137,7 @@ class Entry:
         finally:
             mode.state.recorder = None
             mode.add_intercept(-1)
+            _set_modes(modes)
             recorder.restore()
 
     def _take_back(self, recorder):
@@ -165,3 +174,15 @@ class Entry:
                 recorder.checks.append((f"{place_name(target)!r} not in {{0}}", (owner,), True))
             found.append((owner, target, now))
         return found
+
+
+def _modes():
+    """What of this thread's modes a function may leave otherwise than it found it."""
+    return mode.state.grad, mode.state.inference, mode.state.autocast
+
+
+def _set_modes(modes):
+    grad, mode.state.inference, autocast = modes
+    was, mode.state.autocast = mode.state.autocast, autocast
+    mode.add_intercept((autocast is not None) - (was is not None))
+    mode.set_grad(grad)

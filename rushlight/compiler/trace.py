@@ -12,7 +12,7 @@ import numpy as np
 from numpy import ndarray
 
 from rushlight.autograd import mode
-from rushlight.autograd.tape import output, refresh, tick
+from rushlight.autograd.tape import Leaf, output, refresh, tick
 from rushlight.autograd.write import follow, stamp
 from rushlight.compiler.abstract import HALF, Abstract, refuse_values, user_line
 from rushlight.compiler.arrays import Array
@@ -128,6 +128,7 @@ class Recorder:
         self.places: list = []
         self.calls: list = []
         self.first_calls = 0
+        self.hooks: dict = {}  # id → (hooks from outside, what they were)
         self.modules: dict = {}
         self.containers: list = []  # of these and of the owners see Surroundings
         self.owners: list = []
@@ -359,6 +360,34 @@ class Recorder:
         if id(tensor) not in self.nodes and self.is_outer(tensor):
             self.nodes[id(tensor)] = (tensor, tensor.node)
 
+    def note_hooks(self, hooks):
+        """Note hooks of something outside before the trace changes them."""
+        self.hooks.setdefault(id(hooks), (hooks, dict(hooks)))
+
+    def touch_hook(self, hook):
+        """Note what a hook on a tensor, which runs in the trace, reads and changes outside."""
+        if id(hook) not in self.known:
+            self.known[id(hook)] = hook
+            found = surroundings(hook)
+            if found.refusal is not None:
+                self.refuse(str(found.refusal))
+            self.enclose(found)
+
+    def settle_hooks(self):
+        """Refuse hooks that were added to something outside, or removed, and are not as before."""
+        if any([*hooks] != [*before] for hooks, before in self.hooks.values()):
+            self.refuse(
+                "the function adds a hook to something outside, or removes one, which a program "
+                "cannot do again; do it outside torch.compile"
+            )
+
+    def is_outer_node(self, node):
+        """Whether a node was there before the trace."""
+        if type(node) is Leaf:
+            tensor = node.variable
+            return tensor is None or self.is_outer(tensor)
+        return node.clock < self.began
+
     def is_outer(self, tensor):
         """Whether a tensor was there before the trace."""
         return type(tensor.array) is ndarray and self.aliases.get(id(tensor)) is not tensor
@@ -563,6 +592,10 @@ class Recorder:
             tensor.node = node
         for tensor, _, cell in self.moved.values():
             tensor.cell = cell
+        for hooks, before in self.hooks.values():
+            if [*hooks] != [*before]:
+                hooks.clear()
+                hooks.update(before)
 
 
 def _alone(arrays):

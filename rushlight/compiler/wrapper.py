@@ -39,6 +39,7 @@ class Wrapper:
     """The function of one recorded call while it is written.
 
     Args:
+        function: What is called.
         args, kwargs: Of the call.
         moving: Python's floats among the arguments may be others at each call.
 
@@ -49,7 +50,8 @@ class Wrapper:
         held: The program's inputs that stay in place between runs.
     """
 
-    def __init__(self, args, kwargs, moving=False):
+    def __init__(self, function, args, kwargs, moving=False):
+        self._function = function
         self.source = Source("def call(args, kwargs):")
         self.arguments = Arguments(self.source, args, kwargs, moving)
         self.program: Any = None
@@ -57,23 +59,24 @@ class Wrapper:
         self._moved: Any = ()  # schedulers that are called ahead of the program
         demand_modes(self.source)
 
-    def run_eagerly(self, function, recorder, refusal):
+    def run_eagerly(self, recorder, refusal):
         """Write a function that runs the original where what led to the refusal is the case."""
         self._check(recorder.checks)
         pair = getattr(refusal, "pair", None)
         if pair is not None:
             x, y = [self.arguments.expression(t) or self.source.name(t) for t in pair]
             self.source.demand(f"{self.source.name(shares)}({x}.array, {y}.array)")
-        self.source.line(f"return {self.source.name(function)}(*args, **kwargs)")
+        self.source.line(f"return {self.source.name(self._function)}(*args, **kwargs)")
 
-    def write(self, box, recorder, set_anew, left):
+    def write(self, box, recorder, set_anew, late, grad):
         """Write the function's lines, and make the program, of what was recorded.
 
         Args:
             box: What the function returned, in a list, which is emptied: nobody else is to hold
                 a tensor of the trace.
             set_anew: (object, template, value) of what the function assigned; is emptied, too.
-            left: Gives, in this form, what has been assigned since.
+            late: Gives, in this form, what has been assigned since.
+            grad: Whether the function left gradients to be recorded.
         """
         source = self.source
         self._escaped: set = set()  # places where tensors lay that nothing is known of
@@ -92,7 +95,8 @@ class Wrapper:
         outs += results.others + written
         backward = Gradient.of(recorder, outs) if mode.is_grad_enabled() else None
         if backward is not None:
-            self._refuse_late(left, lambda: assignments(recorder.made, results.tensors))
+            self._refuse_late(late, lambda: assignments(recorder.made, results.tensors))
+        self._tell_apart(recorder.checks)
         self._check(self._movable(recorder, places))
         self._numbers(recorder)
         saved = self._make(recorder, results, grads, backward, first)
@@ -102,6 +106,8 @@ class Wrapper:
             self._attach(backward, outs, saved)
         for line in (*results.shared, *effects, *last):
             source.line(line)
+        if grad is not mode.state.grad:
+            source.line(f"mode.set_grad({grad})")
         source.line(f"return {gives}")
 
     def _make(self, recorder, results, grads, backward, first):
@@ -142,7 +148,7 @@ class Wrapper:
     def _run(self, fresh, names, changed, first):
         source, held = self.source, self.held
         source.names.update(program=self.program, held=held, stamp=stamp)
-        with ExitStack() as blocks:
+        with source.block("try:"), ExitStack() as blocks:
             if first:  # which are not to have been, should a later one or the program fail
                 moved = source.name(self._moved)
                 source.line(f"back = {source.name(remember)}({moved})")
@@ -155,10 +161,14 @@ class Wrapper:
             if held.slots:
                 source.line("held.own_gradients()")
             source.line(f"found = program.run([{', '.join(fresh)}], held.arrays)")
-        if first:
-            with source.block("except BaseException:"):
-                source.line("back()")
-                source.line("raise")
+            if first:
+                blocks.close()
+                with source.block("except BaseException:"):
+                    source.line("back()")
+                    source.line("raise")
+        # Nothing was written yet: eager mode raises where it does, and leaves what it leaves.
+        source.line("except Exception: found = None")
+        source.line(f"if found is None: return {source.name(self._function)}(*args, **kwargs)")
         for c in fresh.values():
             if c.value.id in changed:
                 source.line(f"stamp({names[c.value.id][1]})")
@@ -289,6 +299,16 @@ class Wrapper:
                 for condition in conditions.values():
                     source.demand(condition)
             source.line(f"except {GONE}: return MISS")
+
+    def _tell_apart(self, checks):
+        """Lines that give up where an argument is a tensor that the function finds outside."""
+        outer = {id(v): v for *_, v in checks if isinstance(v, Tensor)}
+        for v in outer.values():
+            if type(v.array) is not ndarray or self.arguments.expression(v):
+                continue
+            for i, t in enumerate(self.arguments.leaves[: self.arguments.given]):
+                if (v.array.shape, v.array.dtype) == (t.array.shape, t.array.dtype):
+                    self.source.demand(f"t{i} is not {self.source.name(v)}")
 
     def _numbers(self, recorder):
         """Lines that read the numbers that the function assigns anew, and compute with them."""
