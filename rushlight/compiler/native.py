@@ -283,8 +283,9 @@ def _aligned(value):
     """An uninitialised array for ``value`` that begins at a cache line."""
     memory = np.empty(value.nbytes + _LINE, np.uint8)
     begin = -memory.ctypes.data % _LINE
-    # Over a memoryview: the array is to own its storage, which begins where it does.
-    return np.ndarray(value.shape, value.dtype, memory.data, begin, value.strides)
+    # Over what is no array, so that views of this array hold it, and its storage begins with it.
+    held = (ctypes.c_char * memory.size).from_buffer(memory)
+    return np.ndarray(value.shape, value.dtype, held, begin, value.strides)
 
 
 def _written_overlap(spans):
