@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from rushlight.backend import numpy as xp
-from rushlight.compiler.abstract import Abstract
 from rushlight.storage import address, offset, reach, span
 
 __all__ = ["Memory", "Place", "along", "in_memory_order", "lies_alike", "overlaps"]

@@ -284,7 +284,7 @@ def _aligned(value):
     memory = np.empty(value.nbytes + _LINE, np.uint8)
     begin = -memory.ctypes.data % _LINE
     # Over what is no array, so that views of this array hold it, and its storage begins with it.
-    held = (ctypes.c_char * memory.size).from_buffer(memory)
+    held: Any = (ctypes.c_char * memory.size).from_buffer(memory.data)
     return np.ndarray(value.shape, value.dtype, held, begin, value.strides)
 
 

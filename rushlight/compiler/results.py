@@ -215,9 +215,10 @@ class Results:
         """(tensor, its name) of memory that is there without the program; else twice None."""
         for reference, name in self._grads:
             grad = reference()
-            if grad is not None and type(grad.array) is Abstract:
-                if self.recorder.place(grad).memory is memory:
-                    return grad, name
+            if grad is None or type(grad.array) is not Abstract:
+                continue
+            if self.recorder.place(grad).memory is memory:
+                return grad, name
         if memory.key is None:
             return None, None
         captured = self.recorder.captured[memory.key]

@@ -9,7 +9,19 @@ import pytest
 import rushlight as torch
 from rushlight.tensor import from_array
 
-DTYPES = "float32 float64 float16 bfloat16 int64 int32 int16 int8 uint8 bool complex64".split()
+DTYPES = [
+    "float32",
+    "float64",
+    "float16",
+    "bfloat16",
+    "int64",
+    "int32",
+    "int16",
+    "int8",
+    "uint8",
+    "bool",
+    "complex64",
+]
 
 
 @pytest.fixture(params=["native", "numpy"], autouse=True)
