@@ -2,7 +2,8 @@
 
 What a traced function touches outside itself (parameters, buffers, optimizer state, arguments)
 becomes an input at first touch. Writes to it land when the recorded program is run, after all
-has been computed; until then the state is as it was, so a failure leaves nothing half-done.
+has been computed; until then the state is as it was, so a program that fails can give way to an
+eager call, which raises and leaves what eager mode leaves.
 """
 
 import weakref
