@@ -205,6 +205,7 @@ class _Arrived:
 
     def at(self, i):
         def hook(g):
+            mode.refuse_in_trace("a hook waits for the gradients of several tensors")
             roots = mode.state.roots
             if roots is not self.run:
                 self.run, self.grads = roots, [None] * len(self.nodes)

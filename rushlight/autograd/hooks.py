@@ -38,6 +38,8 @@ class RemovableHandle:
 
     def __init__(self, hooks, *options):
         RemovableHandle.changes += 1
+        for changed in (hooks, *options):
+            _note_change(changed)
         self.hooks = weakref.ref(hooks)
         self.options = tuple([weakref.ref(option) for option in options])
         self.id = next(RemovableHandle._ids)
@@ -48,6 +50,7 @@ class RemovableHandle:
         for reference in (self.hooks, *self.options):
             found = reference()
             if found is not None:
+                _note_change(found)
                 found.pop(self.id, None)
 
     def __enter__(self):
@@ -69,15 +72,27 @@ class RemovableHandle:
 
 
 class _Hooks(dict):
-    """Hooks by handle id; a dict that can be referred to weakly."""
+    """Hooks by handle id; a dict that can be referred to weakly.
 
-    __slots__ = ("__weakref__",)
+    Attributes:
+        traced: They are on a node that a trace made.
+    """
+
+    __slots__ = ("__weakref__", "traced")
+
+
+def _note_change(hooks):
+    """Tell a trace that ``hooks``, which may be there before and after it, are changed."""
+    if mode.intercept and mode.state.recorder is not None and not getattr(hooks, "traced", False):
+        mode.state.recorder.note_hooks(hooks)
 
 
 def add_hook(node, kind, hook):
     """Add a ``tensor``, ``pre``, ``post``, ``retain`` or ``accumulated`` hook to ``node``."""
     if node.hooks is None:
         node.hooks = _Hooks()
+        recorder = mode.state.recorder if mode.intercept else None
+        node.hooks.traced = recorder is not None and not recorder.is_outer_node(node)
     handle = RemovableHandle(node.hooks)
     node.hooks[handle.id] = (kind, hook)
     return handle
@@ -89,7 +104,11 @@ def _as_tensor(g):
 
 def _of_kind(node, kind):
     """The hooks of one kind as they are now: a hook may remove itself."""
-    return [hook for k, hook in list(node.hooks.values()) if k == kind]
+    found = [hook for k, hook in list(node.hooks.values()) if k == kind]
+    if mode.intercept and mode.state.recorder is not None:
+        for hook in found:
+            mode.state.recorder.touch_hook(hook)
+    return found
 
 
 def run_on_result(node, g, symbolic):

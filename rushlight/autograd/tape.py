@@ -283,15 +283,15 @@ def refresh(x):
     if view is None or view.seen == x.cell[0]:
         return
     root = view.root
-    if root.node is not None or x.node is not None or type(x.array) is not ndarray:
+    if root.node is not None or x.node is not None:
         t = root
         with mode.enable_grad():
             for op, args, params in view.path:
                 t = op.call(t, *args, **params)
         recorder = mode.state.recorder if mode.intercept else None
-        if recorder is not None and recorder.is_outer(x):
-            recorder.note_history(x)  # and its memory stays what it is
-        else:
+        if recorder is None:
             x.array = t.array
+        elif recorder.is_outer(x):
+            recorder.note_history(x)
         x.node = t.node
     view.seen = x.cell[0]

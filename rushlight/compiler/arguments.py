@@ -160,5 +160,7 @@ class Arguments:
         for j, other in enumerate(self.leaves):
             # Two arguments that could be one tensor must not have become it.
             if other.array.shape == t.array.shape and other.array.dtype == t.array.dtype:
-                source.demand(f"a{i} is {'' if other.array is t.array else 'not '}a{j}")
+                one = other.array is t.array  # as that of a detach() is, which is another tensor
+                also = f" and t{i} is not t{j}" if one else ""
+                source.demand(f"a{i} is {'' if one else 'not '}a{j}{also}")
         self.leaves.append(t)

@@ -131,8 +131,9 @@ class Assembly:
     def _call(self, equation):
         place = lambda v: self.locate(v) if isinstance(v, Abstract) else None
         params = {k: place(v) for k, v in equation.params.items()}
-        kept = [self.schedule.owner(v) in self.schedule.spans for v in equation.outs]
-        outs = [place(v) if keep else None for v, keep in zip(equation.outs, kept, strict=True)]
+        # What is in none of these places is read by nobody.
+        kept = self.schedule.spans.keys() | {v.id for v in self.schedule.inputs}
+        outs = [place(v) if self.schedule.owner(v) in kept else None for v in equation.outs]
         return Call(equation, [place(v) for v in inputs_of(equation)], params, outs)
 
     def locate(self, value):

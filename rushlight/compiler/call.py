@@ -3,6 +3,7 @@
 import numpy as np
 
 from rushlight.ops.dispatch import compute
+from rushlight.ops.patch import laid_out
 
 __all__ = ["Call", "inputs_of"]
 
@@ -28,6 +29,10 @@ class Call:
         values = [v if p is None else state.array(v, p) for v, p in self.ins]
         params = {k: v if p is None else state.array(v, p) for k, (v, p) in self.params.items()}
         op = self.equation.op
+        if op.by_layout:  # as it lay in the trace
+            strides = self.equation.ins[0].strides
+            if op.of_storage or values[0].strides != strides:
+                values[0] = laid_out(values[0], strides)
         with np.errstate(all="ignore"):
             found = compute(op, (values,) if op.variadic else tuple(values), params)
         found = found if isinstance(found, tuple) else (found,)

@@ -77,11 +77,6 @@ def _apart(observer, stand_ins, before):
     return Apart(numbers, [(t, owner, value) for t, (owner,), value in tensors], arrays)
 
 
-def _modes():
-    """What a function may leave changed in its thread, and for all new tensors."""
-    return mode.state.grad, get_default_dtype()
-
-
 def _is_number(value):
     return type(value) in (int, float)
 
@@ -121,8 +116,8 @@ class Entry:
                 mode.state.__dict__.update(before)
                 mode.recount()
             if self.refusal is not None:
-                self.wrapper = Wrapper(args, kwargs, self._moving)
-                self.wrapper.run_eagerly(function, recorder, self.refusal)
+                self.wrapper = Wrapper(function, args, kwargs, self._moving)
+                self.wrapper.run_eagerly(recorder, self.refusal)
         source = self.wrapper.source
         self.call, self.text = source.function("call"), source.text
         self.program, self.held = self.wrapper.program, self.wrapper.held
@@ -178,7 +173,7 @@ class Entry:
     def _attempt(self, function, args, kwargs, apart, stand_ins, last):
         self.refusal = None
         self._apart, self._stand_ins = apart.places(), stand_ins
-        self.wrapper = Wrapper(args, kwargs, self._moving and stand_ins, self._audit)
+        self.wrapper = Wrapper(function, args, kwargs, self._moving and stand_ins, self._audit)
         arguments = self.wrapper.arguments
         given = [*arguments.containers]
         arguments.add([(template, (owner,), value) for template, owner, value in apart.tensors])
@@ -211,17 +206,22 @@ class Entry:
                 box = [function(*args, **kwargs)]
             if recorder.refused is not None:
                 raise recorder.refused
-            if modes != _modes():
+            recorder.settle_hooks()
+            left = _modes()
+            if left[1:] != modes[1:]:
                 raise TraceError(
-                    "the function leaves the gradient mode or the default dtype changed; change "
-                    "it outside torch.compile"
+                    "the function leaves inference mode, autocast or the default dtype otherwise "
+                    "than it found it, which a program cannot do again; switch it outside "
+                    "torch.compile"
                 )
+            _set_modes(modes)
             observer.origins.let_go()
             if not last and not _apart(observer, stand_ins, self._before).keys() <= apart.keys():
                 self._take_back(recorder)  # and once more, with these apart
                 return
             observer.settle(recorder.calls)
-            self.wrapper.write(box, recorder, self._changes(recorder), observer.effects.assigned)
+            late = observer.effects.assigned
+            self.wrapper.write(box, recorder, self._changes(recorder), late, left[0])
             recorder.restore()
             changed = observer.effects.take_back()
             if changed is not None:
@@ -236,8 +236,7 @@ class Entry:
             self._take_back(recorder)
             raise
         finally:
-            mode.set_grad(modes[0])
-            set_default_dtype(modes[1])
+            _set_modes(modes)
             observer.origins.__exit__()
             mode.exchange("recorder", None)
             recorder.restore()
@@ -264,3 +263,17 @@ class Entry:
                 )
             found.append((owner, target, now))
         return found
+
+
+def _modes():
+    """What a function may leave otherwise than it found it, in its thread and for new tensors."""
+    return mode.state.grad, mode.state.inference, mode.state.autocast, get_default_dtype()
+
+
+def _set_modes(modes):
+    grad, inference, autocast, dtype = modes
+    mode.state.inference = inference
+    mode.exchange("autocast", autocast)
+    mode.set_grad(grad)
+    if get_default_dtype() is not dtype:
+        set_default_dtype(dtype)

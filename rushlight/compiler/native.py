@@ -275,7 +275,12 @@ class State:
             return found
         i = slot - 2
         first = len(self.bound)
-        a = self.bound[i] if i < first else self.held[i - first]
+        if i < first:
+            a = self.bound[i]
+        elif i < len(self.program.inputs):
+            a = self.held[i - first]
+        else:
+            a = next(self.large[k][0] for k, own in self.program.image.large if own == slot)
         if not offset and a.shape == value.shape and a.strides == strides:
             return a
         if not value.size:
@@ -292,7 +297,9 @@ def _aligned(value):
     """An uninitialised array for ``value`` that begins at a cache line."""
     memory = np.empty(value.nbytes + _LINE, np.uint8)
     begin = -memory.ctypes.data % _LINE
-    return np.ndarray(value.shape, value.dtype, memory, begin, value.strides)
+    # Over what is no array, so that views of this array hold it, and its storage begins with it.
+    held: Any = (ctypes.c_char * memory.size).from_buffer(memory.data)
+    return np.ndarray(value.shape, value.dtype, held, begin, value.strides)
 
 
 def _written_overlap(spans):

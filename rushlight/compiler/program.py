@@ -92,9 +92,16 @@ class Program:
             seen |= used
 
     def run(self, arrays, held=()):
-        """The arrays of the outputs, from those of the inputs; then the writes have landed."""
+        """The arrays of the outputs, from those of the inputs; then the writes have landed.
+
+        An exception that came ahead of the first write has an attribute ``came_first``.
+        """
         arrays = [*arrays, *held]
-        found = self._compute(arrays)
+        try:
+            found = self._compute(arrays)
+        except Exception as error:
+            error.came_first = True  # type: ignore[attr-defined]
+            raise
         n = len(found) - len(self.targets)
         outputs = _apart(found[:n], arrays)
         self._land(found[n:], arrays)
@@ -165,7 +172,8 @@ def _call(e):
 
         def look(values, params):
             (x,) = values
-            return forward(xp, x if x.strides == strides else laid_out(x, strides), **params)
+            there = x.strides == strides and not op.of_storage
+            return forward(xp, x if there else laid_out(x, strides), **params)
 
         return look
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import types
+import weakref
 from functools import partial
 
 from numpy import ndarray
@@ -9,6 +10,7 @@ from numpy import ndarray
 from rushlight.autograd import mode
 from rushlight.autograd.tape import Leaf
 from rushlight.autograd.write import detached
+from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.arrays import Array
 from rushlight.compiler.guard import is_plain
 from rushlight.compiler.numbers import Number, without_numbers
@@ -29,6 +31,8 @@ class Results:
     Attributes:
         values: The abstract values that the program must give, in the order of ``found``.
         tensors: The traced tensor of each.
+        asked: The tensors that expressions named so far; ``settle`` writes their lines.
+        others: (name, node, array) of results with a history that look at memory of others.
         names: The name of each in the lines.
         new: The lines that make tensors of what the program gave.
         shared: The lines that find or make the others, once the new ones have their history.
@@ -40,10 +44,16 @@ class Results:
         self.recorder = recorder
         self.values: list = []
         self.tensors: list = []
+        self.asked: list = []
+        self.others: list = []
         self.new: list = []
         self.shared: list = []
         self._names: dict = {}  # id(tensor) → its name in the lines
-        self._cells: dict = {}  # id(cell) → the result that has it, its array, and the cell
+        self._grads = [  # (reference to it, its name) of gradients that are left in leaves
+            (weakref.ref(leaf._grad), f"{self.outer(leaf)}._grad")
+            for leaf, _ in recorder.grads.values()
+            if leaf._grad is not None and not arguments.expression(leaf)
+        ]
         self._open: set = set()  # ids of objects that are taken apart
         source.names.update(wrap=from_array, detached=detached)
 
@@ -151,69 +161,120 @@ class Results:
     def _tensor(self, t):
         if id(t) not in self._names:
             self._names[id(t)] = f"o{len(self._names)}"
-            name = self._names[id(t)] = f"o{len(self._names)}"
-            there = self._existing(t) or self._view(t)
-            lines = self.new if there is None else self.shared
-            lines.append(f"{name} = {there or self._new(t)}")
-            kind = type(t)
-            if kind is not Tensor and kind.__torch_function__ is not disabled_torch_function:
-                lines.append(f"{name}.__class__ = {self.source.name(kind)}")
+            self.asked.append(t)
         return self._names[id(t)]
 
+    def settle(self):
+        """Write the lines of all tensors that were asked for: now it is known what they share."""
+        found: dict = {}  # id of a memory → it, and the tensors that look at it
+        for t in self.asked:
+            there = self._existing(t)
+            if there is not None:
+                self._line(self.shared, t, there)
+                continue
+            memory = self.recorder.place(t).memory
+            found.setdefault(id(memory), (memory, []))[1].append(t)
+        for memory, tensors in found.values():
+            self._share(memory, tensors)
+        self.asked = []
+
+    def _line(self, lines, t, expression):
+        name, kind = self._names[id(t)], type(t)
+        lines.append(f"{name} = {expression}")
+        if kind is not Tensor and kind.__torch_function__ is not disabled_torch_function:
+            lines.append(f"{name}.__class__ = {self.source.name(kind)}")
+
     def _existing(self, t):
-        """The expression of a tensor from outside, or of one that shares its memory."""
+        """The expression of a tensor that is there without the program; None of another."""
+        for grad, name in self._grads:
+            if grad() is t:
+                return name
         if type(t.array) is not ndarray:
-            for leaf, _ in self.recorder.grads.values():
-                if leaf._grad is t and not self.arguments.expression(leaf):
-                    return f"{self.outer(leaf)}._grad"
             return None
         captured = self.recorder.captured[self.recorder.capture(t)]
-        if isinstance(captured.get, Grad):
+        if isinstance(captured.get, Grad) and self.recorder.is_outer(t):
             return f"{self.outer(captured.get.leaf)}._grad"
-        base = captured.tensor
-        if base is t or self.arguments.expression(t):
-            return self.outer(t)
-        if not self.recorder.is_outer(t):
-            return self._alias(t, base)
-        return self.outer(t)
-
-    def _alias(self, t, base):
-        if t.node is not None:
-            raise TraceError(
-                "a detach() of a tensor from outside that was made to require grad inside "
-                "torch.compile is returned; return a clone of it"
-            )
-        return f"detached({self.outer(base)}{'' if base.cell is t.cell else '.data'})"
+        outer = captured.tensor is t or self.recorder.is_outer(t) or self.arguments.expression(t)
+        return self.outer(t) if outer else None
 
     def outer(self, t):
         """The name of a tensor that exists outside."""
         return self.arguments.expression(t) or self.source.name(t)
 
-    def _view(self, t):
-        """The expression of a view of a tensor that exists outside or is itself a result."""
-        view = t.view_of
-        if view is None:
-            name, array, _ = self._cells.setdefault(
-                id(t.cell), (self._names[id(t)], t.array, t.cell)
-            )
-            shared = name != self._names[id(t)] and array is t.array and t.node is None
-            return f"detached({name})" if shared else None
-        root = view.root
-        known = self._names.get(id(root))
-        if known is None and type(root.array) is not ndarray:
-            return None
-        if any(isinstance(x, Tensor) for _, args, _ in view.path for x in args):
-            return None
-        along = self.source.name(tuple(view.path))
-        root = known or self.outer(root)
-        return f"{self.source.name(_along)}({root}, {along}, {not view.untracked})"
+    def _share(self, memory, tensors):
+        """Write the lines of ``tensors``, which look at one memory."""
+        base, name = self._there(memory)
+        if name is None:
+            if len(tensors) == 1:
+                return self._line(self.new, tensors[0], self._new(tensors[0]))
+            base = self._whole(memory, tensors)
+            name = self._names.setdefault(id(base), f"o{len(self._names)}")
+            self._line(self.new, base, self._new(base))
+        tensors = [t for t in tensors if t is not base]
+        for t in sorted(tensors, key=lambda t: t.view_of is not None):
+            self._derive(t, memory, base, name)
+        return None
 
-    def _new(self, t):
+    def _there(self, memory):
+        """(tensor, its name) of memory that is there without the program; else twice None."""
+        for reference, name in self._grads:
+            grad = reference()
+            if grad is None or type(grad.array) is not Abstract:
+                continue
+            if self.recorder.place(grad).memory is memory:
+                return grad, name
+        if memory.key is None:
+            return None, None
+        captured = self.recorder.captured[memory.key]
+        if isinstance(captured.get, Grad):
+            return captured.tensor, f"{self.outer(captured.get.leaf)}._grad"
+        return captured.tensor, self.outer(captured.tensor)
+
+    def _whole(self, memory, tensors):
+        """The tensor of all of a memory that others can be made of, with a history if there is."""
+        roots = [t if t.view_of is None else t.view_of.root for t in tensors]
+        found = [t for t in roots if not self.recorder.place(t).path and t.view_of is None]
+        tracked = [t for t in found if t.node is not None]
+        return [*tracked, *found, from_array(memory.look)][0]
+
+    def _derive(self, t, memory, base, name):
+        """Write the line of ``t``, which looks at the memory of ``base``."""
+        view = t.view_of
+        known = None
+        if view is not None and self.recorder.is_outer(view.root):
+            known = self.outer(view.root)
+        elif view is not None:
+            place = self.recorder.place(view.root)
+            if place.memory is memory and not place.path:  # it was not moved nor turned since
+                known = self._names.get(id(view.root))
+        if known is not None:
+            return self._line(self.shared, t, self._seen(known, view.path, not view.untracked))
+        if base.cell is not t.cell:
+            name = f"{name}.data"
+        look = f"detached({name})"
+        path = self.recorder.place(t).path
+        if path:
+            look = self._seen(look, memory.from_storage(path), False)
+        if t.node is None:
+            return self._line(self.shared, t, look)
+        self._line(self.new, t, look)
+        self._refuse_leaf(t)
+        self.others.append((self._names[id(t)], t.node, t.array))
+        return None
+
+    def _seen(self, root, path, tracked):
+        path = self.source.name(tuple(path))
+        return f"{self.source.name(_along)}({root}, {path}, {tracked})"
+
+    def _refuse_leaf(self, t):
         if type(t.node) is Leaf:
             raise TraceError(
                 "a leaf that was made inside torch.compile is returned; have it require grad "
-                "outside"
+                "outside, or return a clone of it"
             )
+
+    def _new(self, t):
+        self._refuse_leaf(t)
         self.values.append(self.recorder.value(t))
         self.tensors.append(t)
         found = f"found[{len(self.values) - 1}]"

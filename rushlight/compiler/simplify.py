@@ -41,9 +41,12 @@ def simplify(equations, outputs):
     same: dict = {}  # id → the value that stands for it
     known: dict = {}  # what an equation computes → its results
     kept = []
-    for e in alive(equations, outputs):
+    equations = alive(equations, outputs)
+    # A view of memory finds its elements by how its operand lies, which a copy may have changed.
+    laid = {v.id for e in equations if e.op.role == "memory" for v in operands(e)}
+    for e in equations:
         e = _renamed(e, same)
-        if _idle(e):
+        if _idle(e) and (e.outs[0].id not in laid or e.ins[0].strides == e.outs[0].strides):
             same[e.outs[0].id] = e.ins[0]
             continue
         key = None if e.op.draws else _key(e)
@@ -80,7 +83,8 @@ def _idle(e):
         return False
     if e.op.role == "view":
         return view_map(e) == (0, strides_of(x.shape))
-    return e.op.role == "copy"
+    one = e.op.role == "scan" and x.ndim > 0 and x.shape[e.params["dim"]] == 1
+    return one or e.op.role == "copy"
 
 
 def _key(e):

@@ -2,7 +2,8 @@
 
 What a traced function touches outside itself (parameters, buffers, optimizer state, arguments)
 becomes an input at first touch. Writes to it land when the recorded program is run, after all
-has been computed; until then the state is as it was, so a failure leaves nothing half-done.
+has been computed; until then the state is as it was, so a program that fails can give way to an
+eager call, which raises and leaves what eager mode leaves.
 """
 
 import weakref
@@ -12,11 +13,12 @@ import numpy as np
 from numpy import ndarray
 
 from rushlight.autograd import mode
-from rushlight.autograd.tape import output, refresh, tick
-from rushlight.autograd.write import detached, follow, stamp
+from rushlight.autograd.tape import Leaf, output, refresh, tick
+from rushlight.autograd.write import follow, stamp
 from rushlight.compiler.abstract import HALF, Abstract, refuse_values, user_line
 from rushlight.compiler.arrays import Array
 from rushlight.compiler.inference import infer
+from rushlight.compiler.memory import Memory, Place, in_memory_order, lies_alike, overlaps
 from rushlight.compiler.numbers import Number, Numbers, without_numbers
 from rushlight.compiler.python.observer import Observer
 from rushlight.dtype import OF
@@ -26,6 +28,7 @@ from rushlight.ops.definition import OPS
 from rushlight.ops.dispatch import record as attach
 from rushlight.ops.dispatch import refuse
 from rushlight.ops.promotion import scalar_dtype
+from rushlight.storage import offset
 from rushlight.tensor import Tensor, ViewOf, from_array
 
 __all__ = ["Equation", "Recorder", "key_of"]
@@ -116,8 +119,10 @@ class Recorder:
         self.leaves = leaves
         self.equations: list = []
         self.captured: dict = {}  # memory key → Captured
-        self.current: dict = {}  # memory key → abstract value now
+        self.outer: dict = {}  # memory key → Memory, of memory from outside
         self.written: dict = {}  # memory keys, in order
+        self.looks: dict = {}  # id of the array of a traced tensor → Place
+        self.moved: dict = {}  # id(tensor) → (tensor from outside, what it looks at now, its cell)
         self.lives: list = []
         self.grads: dict = {}  # id(leaf) → (leaf, its grad at entry)
         self.nodes: dict = {}  # id(tensor) → (tensor, node at entry)
@@ -127,6 +132,7 @@ class Recorder:
         self.places: list = []
         self.calls: list = []
         self.first_calls = 0
+        self.hooks: dict = {}  # id → (hooks from outside, what they were)
         self.modules: dict = {}  # id → Module, of those that were called
         self.kept: list = []  # objects whose ids are keys above
         self.made: list = []  # weak references to the tensors that were made
@@ -149,7 +155,9 @@ class Recorder:
         if known is None:
             value = Abstract(tensor.array.shape, tensor.array.dtype, tensor.array.strides)
             self.captured[key] = Captured(tensor, get, value)
-            self.current[key] = value
+            look = Abstract(value.shape, value.dtype, value.strides)
+            memory = self.outer[key] = Memory(look, value, key, tensor.array)
+            self.looks[look.id] = Place(memory, (), look, value, 0)
             self.kept.append(tensor)
         elif known.tensor is not tensor and self.is_outer(tensor):
             # They are one input, for as long as they look at one memory.
@@ -159,23 +167,65 @@ class Recorder:
             self.checks.append((template, (key_of, known.tensor, tensor), True))
         return key
 
+    def place(self, x):
+        """Where the tensor ``x`` looks now."""
+        array = x.array
+        if id(x) in self.moved:
+            array = self.moved[id(x)][1]
+        if type(array) is Abstract:
+            found = self.looks.get(array.id)
+            if found is None:
+                memory = Memory(array, array)
+                found = self.looks[array.id] = Place(memory, (), array, array, 0)
+            return found
+        key = key_of(array)
+        if x.view_of is None or key in self.outer:
+            return self.looks[self.outer[self.capture(x)].look.id]
+        root = self.place(x.view_of.root)
+        look = Abstract(array.shape, array.dtype, array.strides)
+        return self._look(look, root.memory, (*root.path, *x.view_of.path))
+
+    def _look(self, look, memory, path, value=None):
+        """Note where the abstract array ``look`` looks; ``value`` is what is there now."""
+        version = memory.version if value is not None else -1
+        self.looks[look.id] = found = Place(memory, path, look, value, version)
+        return found
+
     def value(self, x):
         """The abstract value that ``x`` (a tensor or a constant) has now."""
         if not isinstance(x, Tensor):
             return x
-        view = x.view_of
-        if type(x.array) is Abstract:
-            refresh(x)  # the array and the node of a view whose base was written since
-            return x.array
-        key = key_of(x.array)
-        if view is None or key in self.current:
-            return self.current[self.capture(x)]
-        return self._along(self.value(view.root), view.path)
+        refresh(x)  # the node of a view whose base was written since
+        array = x.array
+        if type(array) is Abstract and array.id not in self.looks:
+            return array
+        place = self.place(x)
+        memory = place.memory
+        if place.version != memory.version:
+            place.value, place.version = self._along(memory.value, place.path), memory.version
+        return place.value
+
+    def _saved(self, x):
+        """What a node saves of an operand: the memory it looks at, as in eager mode."""
+        return self.place(x).look if isinstance(x, Tensor) else x
+
+    def snapshot(self, x):
+        """An abstract array with the value that ``x`` has now, whatever is written to it later."""
+        (found,) = self.emit(OPS["clone"], (self.value(x),), {"memory_format": None})
+        return found
 
     def _along(self, value, path):
         for op, args, params in path:
+            value = self._ordered(value) if op.of_storage else value
             (value,) = self.emit(op, (value, *args), params)
         return value
+
+    def _ordered(self, value):
+        """``value`` with its dims in the order in which they lie in memory."""
+        dims = in_memory_order(value)
+        if dims == [*range(value.ndim)]:
+            return value
+        return self.emit(OPS["permute"], (value,), {"dims": tuple(dims)})[0]
 
     def live(self, get, place=None, steady=False):
         """A 0-dim tensor that holds ``get()`` at each run; see ``Live``."""
@@ -247,7 +297,7 @@ class Recorder:
         """Add ``g`` to the gradient of ``leaf``, in memory of its own."""
         before = leaf._grad
         if before is None:
-            leaf._grad = from_array(self.value(g))
+            leaf._grad = from_array(self.snapshot(g))
             self.note(leaf._grad)
         else:
             before.add_(g)
@@ -287,6 +337,8 @@ class Recorder:
 
     def note_alias(self, tensor, source):
         """Note a tensor that was made to look at the memory of ``source``, without its history."""
+        if id(source) in self.moved:
+            tensor.array = self.moved[id(source)][1]
         self.note(tensor)
         if type(tensor.array) is ndarray:
             self.aliases[id(tensor)] = tensor
@@ -297,6 +349,34 @@ class Recorder:
         """Note the node that an outer tensor had before the trace gives it another one."""
         if id(tensor) not in self.nodes and self.is_outer(tensor):
             self.nodes[id(tensor)] = (tensor, tensor.node)
+
+    def note_hooks(self, hooks):
+        """Note hooks of something outside before the trace changes them."""
+        self.hooks.setdefault(id(hooks), (hooks, dict(hooks)))
+
+    def touch_hook(self, hook):
+        """Note what a hook on a tensor, which runs in the trace, reads and changes outside."""
+        if id(hook) not in self.known:
+            self.known[id(hook)] = hook
+            found = surroundings(hook)
+            if found.refusal is not None:
+                self.refuse(str(found.refusal))
+            self.enclose(found)
+
+    def settle_hooks(self):
+        """Refuse hooks that were added to something outside, or removed, and are not as before."""
+        if any([*hooks] != [*before] for hooks, before in self.hooks.values()):
+            self.refuse(
+                "the function adds a hook to something outside, or removes one, which a program "
+                "cannot do again; do it outside torch.compile"
+            )
+
+    def is_outer_node(self, node):
+        """Whether a node was there before the trace."""
+        if type(node) is Leaf:
+            tensor = node.variable
+            return tensor is None or self.is_outer(tensor)
+        return node.clock < self.began
 
     def is_outer(self, tensor):
         """Whether a tensor was there before the trace."""
@@ -325,6 +405,8 @@ class Recorder:
                 refuse(op, 0 if op.variadic else i, x)
             elif op.tensors and op.inputs[i] in op.tensors and not isinstance(x, Tensor):
                 refuse(op, i, x)
+        if op.of_storage:
+            return self._view_of_storage(op, args[0], params)
         values = [self.value(x) for x in operands]
         if not op.inputs:
             values = []
@@ -332,13 +414,46 @@ class Recorder:
             params = op.prepare(*((values,) if op.variadic else values), **params)
         params = {k: self._parameter(v) for k, v in params.items()}
         results = self.emit(op, (values,) if op.variadic else tuple(values), params)
+        if op.kind == "view":
+            results = [self._view(op, args, values, params, results[0])]
         outs = [from_array(r) for r in results]
         for out in outs:
             self.note(out)
         if op.kind == "view":
             self._link(outs[0], args, op, params)
-        self._attach(op, operands, values, params, outs)
+        self._attach(op, operands, params, outs)
         return outs[0] if len(outs) == 1 else tuple(outs)
+
+    def _view(self, op, args, values, params, value):
+        """The array of a view, whose elements are ``value``."""
+        place = self.place(args[0])
+        look = value
+        if place.look.strides != values[0].strides:  # it was written with what lies without gaps
+            (look,) = infer(op, (place.look, *values[1:]), params)
+        self._look(look, place.memory, (*place.path, (op, args[1:], params)), value)
+        return look
+
+    def _view_of_storage(self, op, x, params):
+        """A view of all the memory behind ``x``, wherever in it ``x`` lies."""
+        memory = self.place(x).memory
+        alike = x.array.dtype == memory.look.dtype
+        start = memory.within(**params) if alike else None
+        if start is None:
+            self.refuse(
+                f"{op.name} looks at memory beyond a tensor from outside, at one with gaps or at "
+                "numbers of another dtype, which a program cannot do; do it outside torch.compile"
+            )
+        if memory.array is not None:
+            first = (offset, self.captured[memory.key].tensor)
+            self.checks.append(("{0}({1}.array)", first, offset(memory.array)))
+        path = ((op, (), {**params, "start": start}),)
+        found = self._along(memory.value, path)
+        out = from_array(found)
+        self.note(out)
+        self._link(out, (x,), op, params)
+        self._look(found, memory, path, found)
+        self._attach(op, (x,), params, [out])
+        return out
 
     def _without_numbers(self, op, args, params):
         """``args`` and ``params`` with an input, or a known value, for each ``Number``.
@@ -380,64 +495,75 @@ class Recorder:
             root, (*path, (op, args[1:], params)), x.cell[0], not mode.is_grad_enabled()
         )
 
-    def _attach(self, op, operands, values, params, outs):
+    def _attach(self, op, operands, params, outs):
         if not mode.is_grad_enabled():
             return
         parents = [x.node if isinstance(x, Tensor) else None for x in operands]
         if not any(p is not None for p in parents):
             return
+        saved = [self._saved(x) for x in operands]
         if len(outs) > 1:
-            node = attach(op, operands, values, parents, params, outs[0], outs)
+            node = attach(op, operands, saved, parents, params, outs[0], outs)
             for i, o in enumerate(outs):
                 floating = node is not None and OF[o.array.dtype].category > 1
                 o.node = output(node, i, len(outs), o.array) if floating else None
         elif OF[outs[0].array.dtype].category > 1:
-            attach(op, operands, values, parents, params, outs[0])
+            attach(op, operands, saved, parents, params, outs[0])
 
     # Writes -------------------------------------------------------------------------------
 
     def write(self, x, value):
-        """``x[...] = value``: x's owner has a new value from here on."""
+        """``x[...] = value``: the memory that x looks at has a new value from here on."""
         new = self._fitted(self.value(value), x)
-        if x.view_of is None or key_known(self, x):
-            self._rebind(x, new)
-        else:
-            root = x.view_of.root
-            base = self.value(root)
-            (patched,) = self.emit(
-                OPS["patch"], (base, new), {"path": x.view_of.path, "strides": root.array.strides}
-            )
-            self._rebind(root, patched)
+        place = self.place(x)
+        if overlaps(place.look):
+            self.refuse("elements that share memory are written; write to a clone() of the tensor")
+        self._write(place.memory, new, place.path)
         for t in (x,) if x.view_of is None else (x, x.view_of.root):
             self.note_history(t)
         stamp(x)
-        if x.view_of is not None:
-            x.view_of.seen = -1 if type(x.array) is Abstract else x.cell[0]
         follow(x, value)
         return x
 
-    def replace(self, x, value):
-        """``x.data = value``: of a tensor outside the memory stays, and takes the values on."""
-        if type(x.array) is ndarray:
-            now, new = x.array, value.array
-            if (now.shape, now.dtype) != (new.shape, new.dtype):
-                raise TraceError(
-                    f"{user_line()}: inside torch.compile, .data of a tensor from outside can only "
-                    "be set to one of the same shape and dtype"
-                )
-            self.write(detached(x), value.detach())
-        else:
-            x.array, x.cell, x.view_of = self.value(value), [*x.cell], None
+    def _write(self, memory, value, path):
+        """Put ``value`` where ``path`` looks into ``memory``, which goes on to lie as it does."""
+        if path or not isinstance(value, Abstract) or not lies_alike(value, memory.look):
+            params = {"path": path, "strides": memory.look.strides}
+            (value,) = self.emit(OPS["patch"], (memory.value, value), params)
+        memory.write(value)
+        if memory.key is not None:
+            self.written[memory.key] = None
 
-    def _rebind(self, root, value):
-        if type(root.array) is Abstract:
-            root.array = value
-            if root.view_of is not None:
-                root.view_of.seen = root.cell[0]
+    def replace(self, x, value):
+        """``x.data = value``: x looks at the memory of ``value``."""
+        if type(x.array) is not ndarray or not self.is_outer(x):
+            x.array, x.cell, x.view_of = value.array, [*x.cell], None
+            self.note_alias(x, value)
+            if x.node is not None:
+                x.node.shape, x.node.dtype = value.array.shape, value.array.dtype
             return
-        key = self.capture(root)
-        self.current[key] = value
-        self.written[key] = None
+        place = self.place(value)
+        now, new = x.array, place.look
+        alike = (now.shape, now.dtype, now.strides) == (new.shape, new.dtype, new.strides)
+        if not alike or place.memory.key is not None or place.path or x.view_of is not None:
+            self.refuse(
+                ".data of a tensor from outside can only be set to a new tensor of the same shape, "
+                "dtype and strides"
+            )
+        self.capture(x)
+        _, _, cell = self.moved.get(id(x), (None, None, x.cell))
+        self.moved[id(x)] = x, new, cell
+        x.cell = [*x.cell]
+
+    def settle_moved(self):
+        """Have what tensors from outside look at now be written to the memory they had."""
+        for x, look, _ in self.moved.values():
+            memory, old = self.looks[look.id].memory, self.outer[key_of(x.array)]
+            seen = [reference() for reference in self.made] + [*self.aliases.values()]
+            for t in seen:
+                if t is not None and self.place(t).memory in (memory, old):
+                    self.refuse("what .data of a tensor from outside was, or became, is used again")
+            self._write(old, memory.value, ())
 
     def _fitted(self, value, x):
         if not isinstance(value, Abstract):
@@ -454,6 +580,12 @@ class Recorder:
             tensor._grad = grad
         for tensor, node in self.nodes.values():
             tensor.node = node
+        for tensor, _, cell in self.moved.values():
+            tensor.cell = cell
+        for hooks, before in self.hooks.values():
+            if [*hooks] != [*before]:
+                hooks.clear()
+                hooks.update(before)
 
 
 def _alone(arrays):
@@ -465,4 +597,4 @@ def _alone(arrays):
 
 
 def key_known(recorder, x):
-    return type(x.array) is ndarray and key_of(x.array) in recorder.current
+    return type(x.array) is ndarray and key_of(x.array) in recorder.outer

@@ -40,6 +40,7 @@ class Wrapper:
     """The function of one recorded call while it is written.
 
     Args:
+        function: What is called.
         args, kwargs: Of the call.
         moving: Python's floats among the arguments may be others at each call.
 
@@ -52,7 +53,8 @@ class Wrapper:
         checks: How many of the lines are checks.
     """
 
-    def __init__(self, args, kwargs, moving=False, audit=None):
+    def __init__(self, function, args, kwargs, moving=False, audit=None):
+        self._function = function
         self.source = Source("def call(args, kwargs):")
         self.arguments = Arguments(self.source, args, kwargs, moving)
         self.program: Any = None
@@ -63,23 +65,24 @@ class Wrapper:
         self._moved: Any = ()  # schedulers that are called ahead of the program
         demand_modes(self.source)
 
-    def run_eagerly(self, function, recorder, refusal):
+    def run_eagerly(self, recorder, refusal):
         """Write a function that runs the original where what led to the refusal is the case."""
         self._check([*recorder.observer.reads.conditions, *recorder.checks])
         pair = getattr(refusal, "pair", None)
         if pair is not None:
             x, y = [self.arguments.expression(t) or self.source.name(t) for t in pair]
             self.source.demand(f"{self.source.name(shares)}({x}.array, {y}.array)")
-        self.source.line(f"return {self.source.name(function)}(*args, **kwargs)")
+        self.source.line(f"return {self._eager}")
 
-    def write(self, box, recorder, set_anew, left):
+    def write(self, box, recorder, set_anew, late, grad):
         """Write the function's lines, and make the program, of what was recorded.
 
         Args:
             box: What the function returned, in a list, which is emptied: nobody else is to hold
                 a tensor of the trace.
             set_anew: (object, template, value) of what the function assigned; is emptied, too.
-            left: Gives, in this form, what has been assigned since.
+            late: Gives, in this form, what has been assigned since.
+            grad: Whether the function left gradients to be recorded.
         """
         source = self.source
         self._escaped: set = set()  # places where tensors lay that nothing is known of
@@ -88,16 +91,19 @@ class Wrapper:
         refuse_twice([*box, *[value for _, _, value in set_anew]], results)
         gives = results.expression(box.pop())
         first, last = self._calls(recorder, results)
+        recorder.settle_moved()
         grads, effects = self._gradients(recorder, results)
         written, flags = self._histories(recorder)
         recorder.restore()
         effects += self._assignments(recorder, results, set_anew)
+        results.settle()
         outs = [(n, t.node, t.array) for n, t in zip(results.names, results.tensors, strict=True)]
-        outs += written
+        outs += results.others + written
         backward = Gradient.of(recorder, outs) if mode.is_grad_enabled() else None
         if backward is not None:
             self.recordings += backward.recordings
-            self._refuse_late(left, lambda: assignments(recorder.made, results.tensors))
+            self._refuse_late(late, lambda: assignments(recorder.made, results.tensors))
+        self._tell_apart([*recorder.observer.reads.conditions, *recorder.checks])
         self._check(self._movable(recorder, places))
         self._numbers(recorder)
         saved = self._make(recorder, results, grads, backward, first)
@@ -107,6 +113,8 @@ class Wrapper:
             self._attach(backward, outs, saved)
         for line in (*results.shared, *effects, *last):
             source.line(line)
+        if grad is not mode.state.grad:
+            source.line(f"mode.set_grad({grad})")
         source.line("if audit.began: audit.end()")
         source.line(f"return {gives}")
 
@@ -114,7 +122,7 @@ class Wrapper:
         """Make the program and write the lines that run it; returns what the gradient saves."""
         source = self.source
         equations = recorder.equations[: None if backward is None else backward.start]
-        changed = {recorder.captured[k].value.id: recorder.current[k] for k in recorder.written}
+        changed = {recorder.captured[k].value.id: recorder.outer[k].value for k in recorder.written}
         changed |= {place.id: value for _, place, value in grads}
         saves = [] if backward is None else backward.saved
         read = [*results.values, *saves, *changed.values()]
@@ -155,37 +163,50 @@ class Wrapper:
         source.line("audit.left -= 1")
         source.line("if not audit.left: audit.pass_or_raise(args, kwargs)")
         self.checks = len(source.lines)
+        written = [i for i, (_, v) in enumerate(held.captured) if v.id in changed]
         with ExitStack() as blocks:
-            if first:  # which are not to have been, should a later one or the program fail
-                moved = source.name(self._moved)
-                source.line(f"back = {source.name(remember)}({moved})")
-                blocks.enter_context(source.block("try:"))
             if any(live.number is not None for live in held.lives):
                 # Other threads may call with other numbers.
                 lock = source.name(new_lock())
                 blocks.enter_context(source.block(f"with {lock}:"))
-            held.number_lines(first)
+            self._read_numbers(first)
             for c in fresh.values():
                 if c.value.id in changed:
                     source.line(f"stamp({names[c.value.id][1]})")
-            written = [i for i, (_, v) in enumerate(held.captured) if v.id in changed]
-            run = f"found = program.run([{', '.join(fresh)}], held.arrays)"
             if written or held.slots:
                 source.line("held.begin()")
-                with source.block("try:"):
-                    source.line(run)
-                with source.block("except BaseException as error:"):
+            with source.block("try:"):
+                source.line(f"found = program.run([{', '.join(fresh)}], held.arrays)")
+            with source.block("except BaseException as error:"):
+                if written or held.slots:
                     source.line("held.fail(error)")
-                    source.line("raise")
-            else:
-                source.line(run)
-        if first:
-            with source.block("except BaseException:"):
-                source.line("back()")
-                source.line("raise")
+                if first:
+                    source.line("back()")
+                source.line("if not getattr(error, 'came_first', False): raise")
+                source.line("found = None")
+        # Nothing was written yet: eager mode raises where it does, and leaves what it leaves.
+        source.line(f"if found is None: return {self._eager}")
         held.note_written(written)
         if held.slots:
             source.line("held.finish()")
+
+    @property
+    def _eager(self):
+        return f"{self.source.name(self._function)}(*args, **kwargs)"
+
+    def _read_numbers(self, first):
+        """Lines that read numbers, and between them call schedulers: ``first``."""
+        source = self.source
+        if not first:
+            self.held.number_lines(first)
+            return
+        source.line(f"back = {source.name(remember)}({source.name(self._moved)})")
+        with source.block("try:"):
+            self.held.number_lines(first)
+        with source.block("except BaseException as error:"):
+            source.line("back()")
+            source.line("if not isinstance(error, Exception): raise")
+            source.line(f"return {self._eager}")
 
     # Effects ----------------------------------------------------------------------------
 
@@ -270,7 +291,7 @@ class Wrapper:
                 )
             lines.append(f"{self._target(owner, target)} = {results.expression(value)}")
             del value
-        for owner, target, tensor in assignments(recorder.made, results.tensors):
+        for owner, target, tensor in assignments(recorder.made, results.asked):
             lines.append(f"{self._target(owner, target)} = {results.expression(tensor)}")
             self._escaped.add((id(owner), target))
         return lines
@@ -314,6 +335,16 @@ class Wrapper:
         """The name of an object in the lines: of this call's, if it is an argument."""
         given = self.arguments.expression(x) or self.arguments.owner(x)
         return given or self.source.name(x)
+
+    def _tell_apart(self, checks):
+        """Lines that give up where an argument is a tensor that the function finds outside."""
+        outer = {id(v): v for *_, v in checks if isinstance(v, Tensor)}
+        for v in outer.values():
+            if type(v.array) is not ndarray or self.arguments.expression(v):
+                continue
+            for i, t in enumerate(self.arguments.leaves[: self.arguments.given]):
+                if (v.array.shape, v.array.dtype) == (t.array.shape, t.array.dtype):
+                    self.source.demand(f"t{i} is not {self.source.name(v)}")
 
     def _numbers(self, recorder):
         """Lines that read the numbers that the function assigns anew, and compute with them."""

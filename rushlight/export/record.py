@@ -89,7 +89,7 @@ class Recording:
         if recorder.lives:
             raise TraceError("torch.export: the call reads a number that is read again at each run")
         self.writes = [
-            (recorder.captured[key].tensor, recorder.current[key]) for key in recorder.written
+            (recorder.captured[key].tensor, recorder.outer[key].value) for key in recorder.written
         ]
         self.equations = recorder.equations
 

@@ -110,12 +110,12 @@ def converted(x, dtype):
     have = x.dtype
     if have.kind == "c" and dtype.kind != "c":
         if dtype.kind == "b":
-            return x != 0
+            return np.asarray(x != 0)
         warnings.warn("Casting complex values to real discards the imaginary part", stacklevel=2)
         x = x.real
         have = x.dtype
     if dtype.kind == "b":
-        return x != 0
+        return np.asarray(x != 0)
     if dtype.kind in "iu" and have.kind not in "iub":
         return _to_integer(x, dtype)
     if dtype.itemsize == 2 and dtype.kind not in "iu" and have.itemsize == 8:

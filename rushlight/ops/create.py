@@ -9,12 +9,12 @@ from rushlight.device import require
 from rushlight.errors import ShapeError
 from rushlight.ops.cast import as_scalar
 from rushlight.ops.data import check_dtype
-from rushlight.ops.definition import function
+from rushlight.ops.definition import OPS, function
 from rushlight.ops.kinds import source
 from rushlight.ops.layout import channels_last, channels_last_3d, preserve_format, strided
 from rushlight.ops.promotion import scalar_dtype
 from rushlight.ops.result import store
-from rushlight.storage import reach, settled, span
+from rushlight.storage import geometry, reach, settled, span
 from rushlight.strides import empty_like as dense_like
 from rushlight.tensor import Tensor, disabled_torch_function, from_array
 
@@ -219,9 +219,9 @@ def _like(name, value):
 
 
 def _made_like(input, value, name, d, form, requires_grad):
-    array = input.array
+    array = geometry(input.array)
     plain = form is None or form is preserve_format
-    if not isinstance(array, np.ndarray) or (plain and array.flags.c_contiguous) or (
+    if (plain and array.flags.c_contiguous) or (
         not plain and form not in (channels_last, channels_last_3d)
     ):  # fmt: skip
         return _of_class(finished(made(tuple(array.shape), value, d, name), requires_grad), input)
@@ -230,7 +230,11 @@ def _made_like(input, value, name, d, form, requires_grad):
     else:
         from rushlight.ops.cast import laid_out
 
-        found = laid_out(array.astype(d.numpy), form, name)
+        found = laid_out(np.empty(array.shape, d.numpy), form, name)
+    if mode.intercept and mode.state.recorder is not None:
+        t = made(tuple(array.shape), value, d, name)
+        t = OPS["patch"].call(t, t, path=(), strides=found.strides)
+        return _of_class(finished(t, requires_grad), input)
     if value is not None:
         found.fill(value)
     return _of_class(finished(from_array(found), requires_grad), input)

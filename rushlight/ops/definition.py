@@ -69,6 +69,8 @@ class Op:
         dynamic: The result's shape depends on values, so it cannot be traced; or a function that
             tells so from the arguments.
         by_layout: A view that exists only of memory that lies in a certain way.
+        of_storage: A view of all the memory behind its input, wherever in it the input lies; its
+            parameters are ``size``, ``stride`` and ``start``.
         varies: It is another operation for some values of its number, so a trace needs to know it.
         one_of_many: A view that is one result of an operation with several, such as split.
         keeps_floats: Operands that are all float32, or all float64, are computed with as they are;
@@ -126,6 +128,7 @@ class Op:
         self.varargs = options.pop("varargs", False)
         self.dynamic = options.pop("dynamic", False)
         self.by_layout = options.pop("by_layout", False)
+        self.of_storage = options.pop("of_storage", False)
         self.varies = options.pop("varies", False)
         self.one_of_many = options.pop("one_of_many", False)
         own = {"elementwise": "pointwise", "view": "view"}.get(kind, "")

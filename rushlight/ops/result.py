@@ -78,10 +78,10 @@ def _warn_of_size(out, result, name):
 
 def _keep_overwritten(node, x):
     """Give ``node`` a copy of its first input, whose memory is about to be written."""
-    tracing = mode.state.recorder is not None  # whose values nothing overwrites
+    recorder = mode.state.recorder
     for i, origin in enumerate(node.op.origins):
-        if origin == 0 and (tracing or node.saved[i] is x.array):
-            copy = node.saved[i] if tracing else x.array.copy()
+        if origin == 0 and (recorder is not None or node.saved[i] is x.array):
+            copy = x.array.copy() if recorder is None else recorder.snapshot(x)
             node.saved = (*node.saved[:i], copy, *node.saved[i + 1 :])
             node.cells = (*node.cells[:i], None, *node.cells[i + 1 :])
 

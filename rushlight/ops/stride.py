@@ -6,6 +6,7 @@ import numpy as np
 from numpy import ndarray
 
 from rushlight import shapes
+from rushlight.autograd import mode
 from rushlight.errors import ShapeError
 from rushlight.ops.definition import OPS, function
 from rushlight.ops.kinds import kernel, view
@@ -270,7 +271,8 @@ unfold.grad(x=_unfold_back)
 # Any strides ------------------------------------------------------------------------------
 
 
-@view(public=False, method=False, name="as_strided", by_layout=True, primitive="memory")
+@view(public=False, method=False, name="as_strided", by_layout=True, of_storage=True,
+      primitive="memory")  # fmt: skip
 def _as_strided(xp, x, *, size, stride, start, geometry):
     """Any view of the memory; ``geometry`` is (shape, strides, offset) that x had when called."""
     return reach(x, size, stride, start, "as_strided")
@@ -321,7 +323,8 @@ def as_strided(input, size, stride, storage_offset=None):
             "as_strided: Negative strides are not supported at the moment, got strides: "
             f"{list(stride)}"
         )
-    first = offset(array)
+    recorder = mode.recorder() if mode.intercept else None
+    first = offset(array) if recorder is None else recorder.place(input).start()
     start = first if storage_offset is None else storage_offset
     own = tuple([s // array.itemsize for s in array.strides])
     return _as_strided(

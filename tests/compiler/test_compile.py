@@ -157,19 +157,23 @@ def test_writes_land_and_alias():
         assert state.tolist() == [2.0 * k, 0.0, 0.0] and s.tolist() == [2.0 * k, 0.0]
 
 
-def test_a_failure_leaves_everything_as_it_was():
+def test_a_failure_leaves_what_eager_leaves():
     state = torch.zeros(2)
     index = torch.tensor([0])
 
     def f(x, i):
         state.add_(1)
-        return x.index_select(0, i)
+        found = x.index_select(0, i)
+        state.add_(1)
+        return found
 
     g = torch.compile(f)
     g(torch.ones(2), index)
-    with pytest.raises(IndexError):
-        g(torch.ones(2), torch.tensor([7]))
-    assert state.tolist() == [1.0, 1.0]
+    for k in (3, 4):
+        with pytest.raises(IndexError) as raised:
+            g(torch.ones(2), torch.tensor([7]))
+        assert "f" in [entry.name for entry in raised.traceback]
+        assert state.tolist() == [k, k]
 
 
 @pytest.mark.parametrize(

@@ -172,9 +172,9 @@ def test_an_exception_of_the_users_own():
     g = torch.compile(f, fullgraph=True)
     with pytest.raises(KeyError):
         g(torch.ones(1), True)
-    assert state.item() == 0 and net.weight.grad is None
+    assert state.item() == 1 and net.weight.grad.item() == 1
     g(torch.ones(1), False)
-    assert state.item() == 1 and net.weight.grad is not None
+    assert state.item() == 2 and net.weight.grad.item() == 2
 
 
 @pytest.mark.parametrize("kind", ["item", "append", "count", "attribute"])

@@ -518,7 +518,7 @@ def test_leaves_with_one_gradient_are_clipped_once():
     np.testing.assert_allclose([*a.grad.numpy(), *b.grad.numpy()], [1, 1, 0.5, 0.5], rtol=1e-4)
     with pytest.raises(RuntimeError, match="gradients is inf"):
         f(torch.tensor([float("inf"), 1.0]))
-    np.testing.assert_allclose(b.grad.numpy(), 0.5, rtol=1e-4)
+    assert b.grad.tolist() == [float("inf"), 1.0]
 
 
 def test_gradients_of_arguments():
@@ -701,27 +701,30 @@ def test_what_is_kept_from_call_to_call(make):
 
 
 def test_a_failure_in_a_step():
-    table = nn.Embedding(4, 2)
-    optimizer = torch.optim.Adam(table.parameters(), lr=0.1)
+    def states(make):
+        torch.manual_seed(0)
+        table = nn.Embedding(4, 2)
+        optimizer = torch.optim.Adam(table.parameters(), lr=0.1)
 
-    @compiled
-    def step(i):
-        optimizer.zero_grad()
-        table(i).sum().backward()
-        optimizer.step()
+        @make
+        def step(i):
+            optimizer.zero_grad()
+            table(i).sum().backward()
+            optimizer.step()
 
-    step(torch.tensor([1]))
-    state = lambda: [table.weight, table.weight.grad, *optimizer.state[table.weight].values()]
-    before = arrays(state())
-    with pytest.raises(IndexError):
-        step(torch.tensor([9]))
-    for a, b in zip(arrays(state()), before, strict=True):
-        np.testing.assert_array_equal(a, b)
+        step(torch.tensor([1]))
+        with pytest.raises(IndexError):
+            step(torch.tensor([9]))
+        assert table.weight.grad is None
+        return arrays([table.weight, *optimizer.state[table.weight].values()])
+
+    for a, b in zip(states(compiled), states(lambda f: f), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6)
 
 
 @pytest.mark.parametrize("rate", [0.1, torch.tensor(0.1)])
 def test_a_failure_after_a_scheduler(rate):
-    """The rate that a scheduler set ahead of a program that fails is not left."""
+    """A program that fails leaves the rate that eager mode leaves."""
     w = nn.Parameter(torch.ones(2))
     optimizer = torch.optim.SGD([w], lr=rate)
     schedulers = [torch.optim.lr_scheduler.ExponentialLR(optimizer, f) for f in (0.5, 0.25)]
@@ -738,14 +741,13 @@ def test_a_failure_after_a_scheduler(rate):
         return [*[s.last_epoch for s in schedulers], float(optimizer.param_groups[0]["lr"])]
 
     step(torch.tensor([0]))
-    before = state()
-    for _ in range(2):
+    for k in (2, 3):
         with pytest.raises(IndexError):
             step(torch.tensor([2]))
-        assert state() == before == [1, 1, pytest.approx(0.1 / 8)]
+        assert state() == [k, k, pytest.approx(0.1 / 8**k)]
     step(torch.tensor([1]))
-    assert state() == [2, 2, pytest.approx(0.1 / 64)]
-    assert w.tolist() == pytest.approx([1 - 0.1 / 8, 1 - 0.1 / 64])
+    assert state() == [4, 4, pytest.approx(0.1 / 8**4)]
+    assert w.tolist() == pytest.approx([1 - 0.1 / 8, 1 - 0.1 / 8**4])
     assert step._compiled.count == 1
 
 

@@ -40,6 +40,8 @@ def role(e):
     """What the code generator takes an equation for: one of the roles of ``Graph``."""
     found = e.op.role
     fits = _FITS.get(found)
+    if e.op.of_storage and e.ins[0].in_order:
+        return "view"
     if not found or found == "memory" or (fits is not None and not fits(e)):
         return "call"
     return "contraction" if found in CONTRACTIONS else "pointwise" if found == "copy" else found
