@@ -197,10 +197,11 @@ def _same(operands):
     return floating(operands)
 
 
-@kernel(public=False, method=False, name="complex", prepare=lambda x, y: _same((x, y)) and {})
+@kernel(public=False, method=False, name="complex", prepare=lambda x, y: _same((x, y)) and {},
+        keeps_order=True)  # fmt: skip
 def complex_(xp, x, y):
     """x + iy."""
-    out = xp.empty(xp.broadcast_shapes(x.shape, y.shape), xp.result_type(x.dtype, xp.complex64))
+    out = xp.asarray(xp.add(x, y, dtype=xp.result_type(x.dtype, xp.complex64)))
     out.real, out.imag = x, y
     return out
 

@@ -70,6 +70,9 @@ class Op:
             tells so from the arguments.
         by_layout: A view that exists only of memory that lies in a certain way.
         varies: It is another operation for some values of its number, so a trace needs to know it.
+        keeps_order: Its results may lie in memory in the order of an operand's dims, as those of
+            elementwise operations do; the results of other kernels and of reductions are made
+            contiguous, as PyTorch's are.
         one_of_many: A view that is one result of an operation with several, such as split.
         keeps_floats: Operands that are all float32, or all float64, are computed with as they are;
             None until that was tried.
@@ -121,6 +124,7 @@ class Op:
         self.varargs = options.pop("varargs", False)
         self.dynamic = options.pop("dynamic", False)
         self.by_layout = options.pop("by_layout", False)
+        self.keeps_order = options.pop("keeps_order", kind not in ("kernel", "reduction"))
         self.varies = options.pop("varies", False)
         self.one_of_many = options.pop("one_of_many", False)
         own = {"elementwise": "pointwise", "view": "view"}.get(kind, "")

@@ -24,7 +24,8 @@ def laid_out(array, strides):
     return out
 
 
-@kernel(public=False, method=False, grad_name="CopySlices", widen=False, primitive="patch")
+@kernel(public=False, method=False, grad_name="CopySlices", widen=False, primitive="patch",
+        keeps_order=True)  # fmt: skip
 def patch(xp, base, value, *, path, strides):
     """A copy of ``base`` with ``value`` in the part that the views of ``path`` look at.
 
