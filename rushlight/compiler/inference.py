@@ -129,6 +129,18 @@ def _source(op, params):
         shape, dtype = op.shape(**params)
         return [Abstract(shape, dtype)]
     if "shape" in params and "dtype" in params:
-        return [Abstract(params["shape"], params["dtype"])]
+        strides = _ordered(params["shape"], params["dtype"], params.get("order"))
+        return [Abstract(params["shape"], params["dtype"], strides)]
     found = np.asarray(op.forward(xp, **params))
     return [Abstract(found.shape, found.dtype)]
+
+
+def _ordered(shape, dtype, order):
+    """The strides of an array whose dims lie in memory in ``order``; None: as they come."""
+    if order is None:
+        return None
+    strides, step = [0] * len(shape), np.dtype(dtype).itemsize
+    for d in reversed(order):
+        strides[d] = step
+        step *= max(shape[d], 1)
+    return tuple(strides)

@@ -26,7 +26,9 @@ from rushlight.ops.data import from_numpy
 from rushlight.ops.definition import OPS
 from rushlight.ops.dispatch import record as attach
 from rushlight.ops.dispatch import refuse
+from rushlight.ops.layout import contiguous_format
 from rushlight.ops.promotion import scalar_dtype
+from rushlight.strides import visit_order
 from rushlight.tensor import Tensor, ViewOf, from_array
 
 __all__ = ["Equation", "Recorder", "key_of"]
@@ -251,7 +253,7 @@ class Recorder:
         """Add ``g`` to the gradient of ``leaf``, in memory of its own."""
         before = leaf._grad
         if before is None:
-            leaf._grad = from_array(self.value(g))
+            leaf._grad = from_array(self._laid_out(self.value(g), leaf.array.strides))
             self.note(leaf._grad)
         else:
             before.add_(g)
@@ -440,7 +442,21 @@ class Recorder:
         else:
             x.array, x.cell, x.view_of = self.value(value), [*x.cell], None
 
+    def _laid_out(self, value, strides):
+        """``value`` with its dims in memory in the order of ``strides``."""
+        if value.strides == strides:
+            return value
+        order = visit_order(value.shape, strides)
+        if order == visit_order(value.shape, value.strides):
+            return value
+        (turned,) = self.emit(OPS["permute"], (value,), {"dims": tuple(order)})
+        (copy,) = self.emit(OPS["clone"], (turned,), {"memory_format": contiguous_format})
+        back = tuple(np.argsort(order).tolist())
+        return self.emit(OPS["permute"], (copy,), {"dims": back})[0]
+
     def _rebind(self, root, value):
+        if isinstance(value, Abstract):
+            value = self._laid_out(value, root.array.strides)
         if type(root.array) is Abstract:
             root.array = value
             if root.view_of is not None:

@@ -9,6 +9,7 @@ from rushlight.ops.definition import FUNCTIONS, function
 from rushlight.ops.exponential import floating
 from rushlight.ops.kinds import elementwise, kernel, view
 from rushlight.ops.trigonometry import cos, sin
+from rushlight.storage import offset
 from rushlight.tensor import Tensor
 
 # Conjugates -------------------------------------------------------------------------------
@@ -161,6 +162,8 @@ def _check_pairs(x):
         raise RuntimeError(
             "Tensor must have a last dimension with stride 1 and others divisible by 2"
         )
+    if isinstance(x, np.ndarray) and offset(x) % 2:
+        raise RuntimeError("Tensor must have a storage_offset divisible by 2")
     return {}
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from tests.conformance import flat
 from tests.samples import SAMPLES
 
-__all__ = ["LAYOUTS", "cases", "outcome", "strides"]
+__all__ = ["LAYOUTS", "cases", "laid_out", "outcome", "strides", "tensor"]
 
 
 def _permuted(*order):
@@ -117,7 +117,10 @@ def strides(t):
 
 
 def outcome(framework, sample, layout, only=None, call=None):
-    """For each tensor of the result its strides; the word "error" where the call raises."""
+    """[strides, whether contiguous] of each tensor of the result; "error" where the call raises.
+
+    None where the layout fits none of the inputs.
+    """
     inputs = laid_out(sample, layout, only)
     if inputs is None:
         return None
@@ -129,4 +132,4 @@ def outcome(framework, sample, layout, only=None, call=None):
             found = flat((call or sample.call)(framework, *given))
         except Exception:
             return "error"
-    return [strides(t) for t in found if hasattr(t, "stride")]
+    return [[strides(t), t.is_contiguous()] for t in found if hasattr(t, "stride")]
