@@ -56,13 +56,13 @@ def _check(query, key, value, mask, dropout_p, is_causal):
         raise RuntimeError(f"dropout probability has to be between 0 and 1, but got {dropout_p}")
 
 
-def _shared(name, query, key, value):
+def _shared(query, key, value):
     """key and value repeated so that each head of ``query`` has one."""
     heads = query.shape[-3]
     for what, t in (("key", key), ("value", value)):
         if t.shape[-3] == 0 or heads % t.shape[-3]:
             raise ShapeError(
-                f"{name}: with enable_gqa the number of heads of query ({heads}) must be "
+                "scaled_dot_product_attention: with enable_gqa the number of heads of query ({heads}) must be "
                 "divisible by "
                 f"that of {what} ({t.shape[-3]})"
             )
@@ -211,8 +211,6 @@ def scaled_dot_product_attention(
                 f"not {type(t).__name__}"
             )
     _check(query, key, value, attn_mask, dropout_p, is_causal)
-    if enable_gqa:
-        key, value = _shared("scaled_dot_product_attention", query, key, value)
     if scale is None:
         scale = query.shape[-1] ** -0.5 if query.shape[-1] else 1.0
     noise = None
@@ -221,9 +219,20 @@ def scaled_dot_product_attention(
         shape = (*batch, query.shape[-2], key.shape[-2])
         noise = dropout_noise(query.new_empty(shape), dropout_p, True)
     whole = mode.recorder() is not None and (attn_mask is None or attn_mask.node is None)
-    run = _traced if whole else _attended
-    return run(query, key, value, attn_mask, noise, scale, is_causal)
+    if whole:
+        if enable_gqa:
+            key, value = _shared(query, key, value)
+        return _attention(query, key, value, attn_mask, noise, scale=scale, causal=is_causal)
+    return _written_out(query, key, value, attn_mask, noise, scale, is_causal, enable_gqa)
 
 
-def _traced(query, key, value, mask, noise, scale, causal):
-    return _attention(query, key, value, mask, noise, scale=scale, causal=causal)
+def _written_out(query, key, value, mask, noise, scale, causal, shares):
+    """Attention in several operations; of half precision in float32, rounded once at the end."""
+    dtype = query.dtype
+    operands = [query, key, value, mask, noise]
+    if dtype.itemsize == 2:
+        operands = [t.float() if t is not None and t.dtype is dtype else t for t in operands]
+    query, key, value, mask, noise = operands
+    if shares:
+        key, value = _shared(query, key, value)
+    return _attended(query, key, value, mask, noise, scale, causal).to(dtype)

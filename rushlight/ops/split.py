@@ -21,7 +21,10 @@ def _parts(name, grad_name):
         """The views of ``x`` at each of ``places``, basic indices."""
         return tuple([look_at(xp, x, index=place) for place in places])
 
-    made = kernel(parts, public=False, method=False, name=name, grad_name=grad_name, widen=False)
+    made = kernel(
+        parts, public=False, method=False, name=name, grad_name=grad_name, widen=False,
+        keeps_order=True,
+    )  # fmt: skip
     made.grad(x=_parts_back)
     return made.op
 

@@ -83,6 +83,34 @@ def test_gradients_lie_as_their_leaves():
     assert not wrong, "\n".join([f"{len(wrong)} gradients lie otherwise:", *wrong[:40]])
 
 
+def _geometry(sample, inputs, wanted):
+    """For each result its strides, and which inputs it shares memory with."""
+    given = [tensor(torch, a) for a in inputs]
+    arrays = [t.numpy() for t in given]
+    for t in given:
+        t.requires_grad_(wanted and t.dtype.category > 1)
+    torch.manual_seed(0)
+    try:
+        found = [t for t in flat(sample.call(torch, *given)) if isinstance(t, Tensor)]
+    except RuntimeError:
+        return None
+    shared = lambda t: [np.shares_memory(t.detach().numpy(), a) for a in arrays]
+    return [(strides(t), shared(t)) for t in found]
+
+
+def test_results_lie_alike_with_and_without_gradients():
+    wrong = []
+    for key, sample, layout, only in cases():
+        inputs = laid_out(sample, layout) if sample.grad and only is None else None
+        if inputs is None:
+            continue
+        without, wanted = [_geometry(sample, inputs, wanted) for wanted in (False, True)]
+        # A leaf refuses what its like without a gradient allows: a write, in a few samples.
+        if None not in (without, wanted) and without != wanted:
+            wrong.append(f"{key}: {without}, with gradients {wanted}")
+    assert not wrong, "\n".join([f"{len(wrong)} results lie otherwise:", *wrong[:40]])
+
+
 def _compiled_cases():
     for key, sample, layout, only in cases():
         if only is None and sample.trace and layout in ("contiguous", "turned", "swapped"):
