@@ -4,6 +4,7 @@ from rushlight import shapes
 from rushlight.errors import ShapeError
 from rushlight.ops.autocast import LOWER, autocasts
 from rushlight.ops.definition import function
+from rushlight.ops.half import rounded_once
 from rushlight.ops.kinds import kernel
 from rushlight.ops.matmul import (
     adjoint,
@@ -24,13 +25,20 @@ from rushlight.ops.result import store
 def _affine(name, op, ranks):
     def run(input, a, b, beta, alpha, out):
         ranked(name, op, ranks, a=a, b=b)
-        return _axpby(op(a, b), input, alpha, beta, name, out)
+        return _axpby(op, a, b, input, alpha, beta, name, out)
 
     return run
 
 
-def _axpby(product_, input, alpha, beta, name, out, **how):
+def _axpby(op, a, b, input, alpha, beta, name, out, **how):
+    """``beta · input + alpha · op(a, b)``."""
     check_tensors(name, input=input)
+    summed = lambda a, b, input: _sum(op(a, b), input, alpha, beta, name)
+    found = rounded_once(summed, a, b, input)
+    return found if out is None else store(out, found, name, **how)
+
+
+def _sum(product_, input, alpha, beta, name):
     found = product_ if alpha == 1 else product_ * alpha
     if beta != 0:  # beta 0 drops input, nan and all
         found = found + (input if beta == 1 else input * beta)
@@ -41,7 +49,7 @@ def _axpby(product_, input, alpha, beta, name, out, **how):
             f"{name}: input {tuple(input.shape)} must be broadcastable to the product's shape "
             f"{tuple(product_.shape)}"
         )
-    return found if out is None else store(out, found, name, **how)
+    return found
 
 
 @function(inplace=True)
@@ -109,7 +117,7 @@ def addr(input, vec1, vec2, *older, beta=1, alpha=1, out=None):
     """``beta · input + alpha · outer(vec1, vec2)``."""
     if older:
         input, vec1, vec2, beta, alpha = affine_order("addr", input, vec1, vec2, *older)
-    return _axpby(outer(vec1, vec2), input, alpha, beta, "addr", out, casts=True)
+    return _axpby(outer, vec1, vec2, input, alpha, beta, "addr", out, casts=True)
 
 
 @function(inplace=True)
@@ -124,7 +132,7 @@ def baddbmm(input, batch1, batch2, *older, beta=1, alpha=1, out=None):
     """
     if older:
         input, batch1, batch2, beta, alpha = affine_order("baddbmm", input, batch1, batch2, *older)
-    return _axpby(bmm(batch1, batch2), input, alpha, beta, "baddbmm", out)
+    return _axpby(bmm, batch1, batch2, input, alpha, beta, "baddbmm", out)
 
 
 @function(inplace=True)
@@ -134,4 +142,5 @@ def addbmm(input, batch1, batch2, *older, beta=1, alpha=1, out=None):
     """``beta · input`` + ``alpha`` · the sum of the products of two batches of matrices."""
     if older:
         input, batch1, batch2, beta, alpha = affine_order("addbmm", input, batch1, batch2, *older)
-    return _axpby(bmm(batch1, batch2).sum(0), input, alpha, beta, "addbmm", out, silent=True)
+    op = lambda a, b: bmm(a, b).sum(0)
+    return _axpby(op, batch1, batch2, input, alpha, beta, "addbmm", out, silent=True)

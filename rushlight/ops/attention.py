@@ -11,6 +11,7 @@ from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.autocast import LOWER, autocasts
 from rushlight.ops.contract import takes
 from rushlight.ops.dropout import dropout_noise
+from rushlight.ops.half import rounded_once
 from rushlight.ops.kinds import kernel
 from rushlight.ops.matmul import matmul
 from rushlight.ops.range import arange
@@ -62,9 +63,8 @@ def _shared(query, key, value):
     for what, t in (("key", key), ("value", value)):
         if t.shape[-3] == 0 or heads % t.shape[-3]:
             raise ShapeError(
-                "scaled_dot_product_attention: with enable_gqa the number of heads of query ({heads}) must be "
-                "divisible by "
-                f"that of {what} ({t.shape[-3]})"
+                "scaled_dot_product_attention: with enable_gqa the number of heads of query "
+                f"({heads}) must be divisible by that of {what} ({t.shape[-3]})"
             )
     return [t.repeat_interleave(heads // t.shape[-3], -3) for t in (key, value)]
 
@@ -223,16 +223,10 @@ def scaled_dot_product_attention(
         if enable_gqa:
             key, value = _shared(query, key, value)
         return _attention(query, key, value, attn_mask, noise, scale=scale, causal=is_causal)
-    return _written_out(query, key, value, attn_mask, noise, scale, is_causal, enable_gqa)
 
+    def written_out(query, key, value, mask, noise):
+        if enable_gqa:
+            key, value = _shared(query, key, value)
+        return _attended(query, key, value, mask, noise, scale, is_causal)
 
-def _written_out(query, key, value, mask, noise, scale, causal, shares):
-    """Attention in several operations; of half precision in float32, rounded once at the end."""
-    dtype = query.dtype
-    operands = [query, key, value, mask, noise]
-    if dtype.itemsize == 2:
-        operands = [t.float() if t is not None and t.dtype is dtype else t for t in operands]
-    query, key, value, mask, noise = operands
-    if shares:
-        key, value = _shared(query, key, value)
-    return _attended(query, key, value, mask, noise, scale, causal).to(dtype)
+    return rounded_once(written_out, query, key, value, attn_mask, noise)
