@@ -269,7 +269,8 @@ def refresh(x):
     if view is None or view.seen == x.cell[0]:
         return
     root = view.root
-    if root.node is not None or x.node is not None or type(x.array) is not ndarray:
+    tracked = root.node is not None or x.node is not None or type(x.array) is not ndarray
+    if tracked or view.lazy:
         t = root
         with mode.enable_grad():
             for op, args, params in view.path:

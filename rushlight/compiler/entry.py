@@ -80,7 +80,7 @@ class Entry:
         recorder.containers += containers
         recorder.optimizers = found.optimizers
         recorder.options = options(found.optimizers)
-        self.refusal = found.refusal
+        self.refusal = found.refusal or arguments.refusal
         self._stands_in = bool(found.numbers or found.arrays or arguments.numbers)
         self._reads_options = found.reads_options
         if self.refusal is None:

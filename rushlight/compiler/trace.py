@@ -389,7 +389,8 @@ class Recorder:
         own = view is None or key_known(self, x)
         root, path = (x, ()) if own else (view.root, view.path)
         out.cell = x.cell
-        out.view_of = ViewOf(
+        kind = ViewOf if own else type(view)
+        out.view_of = kind(
             root, (*path, (op, args[1:], params)), x.cell[0], not mode.is_grad_enabled()
         )
 

@@ -281,8 +281,9 @@ def _link(out, args, op, params, tracked):
     x = args[0]
     view = x.view_of
     root, path = (x, ()) if view is None else (view.root, view.path)
+    kind = ViewOf if view is None else type(view)
     out.cell = x.cell
-    out.view_of = ViewOf(root, (*path, (op, args[1:], params)), x.cell[0], not tracked)
+    out.view_of = kind(root, (*path, (op, args[1:], params)), x.cell[0], not tracked)
 
 
 def _many(op, args, arrays, parents, params, results):

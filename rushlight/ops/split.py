@@ -62,9 +62,10 @@ def _taken_apart(x, op, single, places):
     outs = apply(op, (x,), {"shape": shape, "places": places})
     view = x.view_of
     root, path = (x, ()) if view is None else (view.root, view.path)
+    kind = ViewOf if view is None else type(view)
     for out, place in zip(outs, places, strict=True):
         out.cell = x.cell
-        out.view_of = ViewOf(root, (*path, (single, (), {"index": place})), x.cell[0], False)
+        out.view_of = kind(root, (*path, (single, (), {"index": place})), x.cell[0], False)
     return outs
 
 
