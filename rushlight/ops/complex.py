@@ -92,8 +92,10 @@ def resolve_neg(input):
 @function
 def is_neg(input):
     """Whether ``input`` is an imaginary part of what ``conj`` made of another tensor."""
-    return not _is_complex(input, "is_neg") and _is_turned(input) and any(
-        op is _imag.op for op, _, _ in input.view_of.path
+    return (
+        not _is_complex(input, "is_neg")
+        and _is_turned(input)
+        and any(op is _imag.op for op, _, _ in input.view_of.path)
     )
 
 

@@ -366,7 +366,12 @@ def _fill_into(out, index, value, *, dim):
 
 
 @kernel(
-    public=False, method=False, name="index_fill", widen=False, prepare=_fillable, check=_wrapping,
+    public=False,
+    method=False,
+    name="index_fill",
+    widen=False,
+    prepare=_fillable,
+    check=_wrapping,
     keeps_order=True,
 )
 def _index_fill(xp, x, index, value, *, dim):

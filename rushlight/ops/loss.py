@@ -274,7 +274,11 @@ def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mea
 
 
 @kernel(
-    public=False, method=False, name="huber_loss", prepare=floating("huber_loss"), autocast=SINGLE,
+    public=False,
+    method=False,
+    name="huber_loss",
+    prepare=floating("huber_loss"),
+    autocast=SINGLE,
     keeps_order=True,
 )
 def _huber(xp, x, y, *, reduction, delta):

@@ -104,7 +104,8 @@ class Same(torch.autograd.Function):
 
 
 @pytest.mark.parametrize(
-    "step", [Same.apply, lambda x: x.split(1)[0] * 1, lambda x: torch.cat([x]), lambda x: x.sort()[0]]
+    "step",
+    [Same.apply, lambda x: x.split(1)[0] * 1, lambda x: torch.cat([x]), lambda x: x.sort()[0]],
 )
 def test_a_long_graph_of_other_nodes_is_freed(step):
     for run in (True, False):
