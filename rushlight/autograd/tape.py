@@ -190,7 +190,7 @@ def _widen(value):
     if type(value) is ndarray:
         return value.astype(np.float32) if value.dtype.name in _WIDE else value
     if isinstance(value, Tensor) and value.array.dtype.name in _WIDE:
-        return value.float()  # type: ignore[attr-defined]
+        return value.float()
     return value
 
 

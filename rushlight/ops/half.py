@@ -17,8 +17,5 @@ def rounded_once(compute, *operands):
     floats = [t.dtype for t in operands if isinstance(t, Tensor) and t.is_floating_point()]
     if not floats or floats[0] not in _HALF or any(d is not floats[0] for d in floats):
         return compute(*operands)
-    wide = [
-        t.float() if isinstance(t, Tensor) and t.is_floating_point() else t  # type: ignore[attr-defined]
-        for t in operands
-    ]
+    wide = [t.float() if isinstance(t, Tensor) and t.is_floating_point() else t for t in operands]
     return compute(*wide).to(floats[0])

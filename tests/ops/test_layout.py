@@ -77,9 +77,11 @@ def test_gradients_lie_as_their_leaves():
             torch.autograd.backward(*_seeded(torch, sample, given, None))
         except RuntimeError:  # a layout that the operation refuses
             continue
-        for leaf in leaves:
-            if leaf.grad is not None and strides(leaf.grad) != _leaf_strides(leaf):
-                wrong.append(f"{key}: {leaf.grad.stride()} for a leaf of {leaf.stride()}")
+        wrong += [
+            f"{key}: {leaf.grad.stride()} for a leaf of {leaf.stride()}"
+            for leaf in leaves
+            if leaf.grad is not None and strides(leaf.grad) != _leaf_strides(leaf)
+        ]
     assert not wrong, "\n".join([f"{len(wrong)} gradients lie otherwise:", *wrong[:40]])
 
 
