@@ -10,7 +10,7 @@ of ATen's TensorIterator and of ``empty_like`` with ``torch.preserve_format``.
 
 import numpy as np
 
-__all__ = ["empty_like", "fill", "ordered_like", "preserved", "visit_order"]
+__all__ = ["empty_like", "fill", "ordered_like", "overlaps", "preserved", "visit_order"]
 
 
 def visit_order(shape, strides):
@@ -33,6 +33,23 @@ def visit_order(shape, strides):
                 order[j], order[at] = outer, inner
                 at = j
     return order[::-1]
+
+
+def overlaps(array):
+    """Whether elements of ``array`` may share a place in memory.
+
+    >>> overlaps(np.lib.stride_tricks.sliding_window_view(np.arange(4), 2))
+    True
+    """
+    if array.flags.c_contiguous:
+        return False
+    reach = 0
+    for stride, n in sorted(zip(map(abs, array.strides), array.shape, strict=True)):
+        if n > 1:
+            if stride <= reach or not stride:
+                return True
+            reach += stride * (n - 1)
+    return False
 
 
 def fill(out, values):

@@ -29,7 +29,7 @@ def sum_to(g, shape):
         i for i, n in enumerate(shape, lead) if n == 1 and g.shape[i] != 1
     )
     if type(g) is ndarray:
-        return g.sum(axis=axes, keepdims=True).reshape(shape)
+        return np.add.reduce(g, axis=axes, keepdims=True).reshape(shape)
     return g.sum(axes, keepdim=True).reshape(shape) if axes else g.reshape(shape)
 
 
@@ -133,7 +133,8 @@ def _plain_step(pending, queue, shared, node, g):
     clock = node.clock
     for cell in node.cells:
         if cell is not None and cell[0] > clock:
-            node.check()
+            node.check(symbolic=False)
+            saved = node.saved
     for parent, entry in zip(node.parents, node.op.rules):  # noqa: B905
         if parent is None or entry is None:
             continue

@@ -118,7 +118,7 @@ class FunctionCtx(Node):
     def name(self):
         return self.function.__name__ + "Backward"
 
-    def check(self):
+    def check(self, symbolic=True):
         if self.saved is None:
             Node.check(self)
 

@@ -68,7 +68,7 @@ class _PackedNode(Node):
     is_plain = False
 
     def backward(self, g, symbolic):
-        self.check()
+        self.check(symbolic)
         packed = self.saved
         self.saved = tuple([_unpacked(value) for value in packed])
         try:
@@ -95,6 +95,8 @@ def pack(node, hooks, only=None):
         saved[i] = _packed(value, cells[i], hooks)
         if not _is_itself(saved[i], value):
             cells[i] = None  # what a hook keeps, does not change with the tensor
+            if node.op.origins[i] == -1:
+                del cells[len(saved) :]
     node.saved, node.cells = tuple(saved), tuple(cells)
     if not isinstance(node, _PackedNode):
         kind: Any = type(node)

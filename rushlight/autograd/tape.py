@@ -42,7 +42,8 @@ class Node:
 
     # parents  the nodes of the inputs, None for one that wants no gradient
     # saved    the values that the rules name; None once they were freed
-    # cells    the clock cell of each saved value, None for one that cannot be written
+    # cells    the clock cell of each saved value, None for one that cannot be written; then those
+    #          of the results after the first, where the results are a saved value
     # clock    when it was recorded; 0 for a leaf
     # hooks    None, or the hooks by handle id
     # shape, dtype  of the result
@@ -62,8 +63,11 @@ class Node:
     def __repr__(self):
         return f"<{self.name()} object at {id(self):#x}>"
 
-    def check(self):
-        """Raise unless every saved value is still there and as it was."""
+    def check(self, symbolic=True):
+        """Raise unless every saved value is still there and as it was, or is not needed.
+
+        ``symbolic``: the rules get tensors.
+        """
         saved = self.saved
         if saved is None:
             raise GraphError(
@@ -74,22 +78,39 @@ class Node:
         clock = self.clock
         for i, cell in enumerate(self.cells):
             if cell is not None and cell[0] > clock:
-                self._stale(i)
+                self._stale(i, symbolic)
 
-    def _stale(self, i):
+    def _stale(self, i, symbolic):
+        """The saved value ``i`` was written: do without it, compute it again, or raise."""
+        op, saves = self.op, self.op.saves
+        i = i if i < len(saves) else saves.index("out")
+        noted = "memo" not in saves or self.value(saves.index("memo"))
+        if saves[i] in op.spared and noted and not symbolic:
+            return
+        if saves[i] == "out" and op.again and not self._wrote_inputs():
+            values = [self.value(k) for k in range(len(saves))]
+            self.saved = (*self.saved[:i], op.result_of(values), *self.saved[i + 1 :])
+            return
         cell, value = self.cells[i], self.saved[i]
         shape = tuple(getattr(value, "shape", ()))
         raise GraphError(
             "one of the variables needed for gradient computation has been modified by an inplace "
-            f"operation: {self.name()} saved {self.op.saves[i]!r} {shape}, which was written "
+            f"operation: {self.name()} saved {saves[i]!r} {shape}, which was written "
             f"after it was used and is now at version {cell[1]}. Write to a clone(), or use "
             "the out-of-place form. Hint: torch.autograd.set_detect_anomaly(True) shows the "
             "forward line."
         )
 
+    def _wrote_inputs(self):
+        """Whether an input that was saved has been written since."""
+        return any(
+            cell is not None and cell[0] > self.clock and origin is not None and origin >= 0
+            for cell, origin in zip(self.cells, self.op.origins, strict=False)
+        )
+
     def backward(self, g, symbolic):
         """The gradient of each parent (None where there is none) from the result's."""
-        self.check()
+        self.check(symbolic)
         rules, parents = self.op.rules, self.parents
         if symbolic:
             values = [self.lift(i) for i in range(len(self.saved))]
@@ -225,7 +246,7 @@ class Output(Node):
     def name(self):
         return self.source.name()
 
-    def check(self):
+    def check(self, symbolic=True):
         pass
 
     def backward(self, g, symbolic):

@@ -27,12 +27,12 @@ class CompiledNode(Node):
     def name(self):
         return "CompiledFunctionBackward"
 
-    def check(self):
+    def check(self, symbolic=True):
         if self.reason is not None:
             raise GraphError(self.reason)
-        super().check()
+        super().check(symbolic)
 
-    def _stale(self, i):
+    def _stale(self, i, symbolic):
         raise GraphError(
             "one of the variables needed for gradient computation has been modified by an inplace "
             f"operation: {self.name()} saved a value of shape {tuple(self.saved[i].shape)}, which "

@@ -15,7 +15,10 @@ __all__ = ["slogdet"]
 _Determinant = result_type("linalg_slogdet", "sign", "logabsdet")
 
 
-@kernel(public=False, method=False, name="linalg_slogdet", prepare=squares("linalg.slogdet"))
+@kernel(
+    public=False, method=False, name="linalg_slogdet", prepare=squares("linalg.slogdet"),
+    again=True,
+)  # fmt: skip
 def _slogdet(xp, A):
     """(the determinant's sign, or for complex numbers its phase; the logarithm of its size)."""
     sign, size = np.linalg.slogdet(A)

@@ -1,9 +1,11 @@
 """Products of matrices and vectors added to a tensor: addmm and its kin."""
 
+import rushlight.dtype as dtypes
 from rushlight import shapes
-from rushlight.errors import ShapeError
+from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.autocast import LOWER, autocasts
 from rushlight.ops.definition import function
+from rushlight.ops.factor import check_category, factor
 from rushlight.ops.half import rounded_once
 from rushlight.ops.kinds import kernel
 from rushlight.ops.matmul import (
@@ -19,6 +21,7 @@ from rushlight.ops.matmul import (
     times,
 )  # fmt: skip
 from rushlight.ops.older import affine_order, takes_older_order
+from rushlight.ops.promotion import promote
 from rushlight.ops.result import store
 
 
@@ -33,12 +36,23 @@ def _affine(name, op, ranks):
 def _axpby(op, a, b, input, alpha, beta, name, out, **how):
     """``beta · input + alpha · op(a, b)``."""
     check_tensors(name, input=input)
-    summed = lambda a, b, input: _sum(op(a, b), input, alpha, beta, name)
+    summed = lambda a, b, input: _sum(op(a, b), input, alpha, beta, name, operand)
+    operand = getattr(a, "dtype", None)
     found = rounded_once(summed, a, b, input)
     return found if out is None else store(out, found, name, **how)
 
 
-def _sum(product_, input, alpha, beta, name):
+def _sum(product_, input, alpha, beta, name, operand):
+    """The sum; the factors are converted to ``operand``, the dtype that the function was given."""
+    dtype = product_.dtype
+    if input.dtype is not dtype:
+        raise DtypeError(
+            f"{name}: input tensors must have the same dtype, but got {input.dtype} and {dtype}"
+        )
+    if dtype is dtypes.bool:
+        raise UnsupportedDtypeError(f"{name}: not implemented for 'Bool'; convert with .int()")
+    rounded = name in ("addmv", "addr")
+    alpha, beta = factor(alpha, operand, rounded), factor(beta, operand, rounded)
     found = product_ if alpha == 1 else product_ * alpha
     if beta != 0:  # beta 0 drops input, nan and all
         found = found + (input if beta == 1 else input * beta)
@@ -117,7 +131,17 @@ def addr(input, vec1, vec2, *older, beta=1, alpha=1, out=None):
     """``beta · input + alpha · outer(vec1, vec2)``."""
     if older:
         input, vec1, vec2, beta, alpha = affine_order("addr", input, vec1, vec2, *older)
-    return _axpby(outer, vec1, vec2, input, alpha, beta, "addr", out, casts=True)
+    ranked("addr", None, (1, 1), vec1=vec1, vec2=vec2)
+    check_tensors("addr", input=input)
+    result = promote([input, vec1, vec2])
+    for argument, value in (("beta", beta), ("alpha", alpha)):
+        if type(value) is not int and (type(value) is bool or result.category < 2):
+            check_category("addr", argument, value, result)
+    vec1, vec2 = vec1.to(result), vec2.to(result)
+    if result is dtypes.bool:
+        found = (input & bool(beta)) | (outer(vec1, vec2) & bool(alpha))
+        return found if out is None else store(out, found, "addr", casts=True)
+    return _axpby(outer, vec1, vec2, input.to(result), alpha, beta, "addr", out, casts=True)
 
 
 @function(inplace=True)
@@ -142,5 +166,5 @@ def addbmm(input, batch1, batch2, *older, beta=1, alpha=1, out=None):
     """``beta · input`` + ``alpha`` · the sum of the products of two batches of matrices."""
     if older:
         input, batch1, batch2, beta, alpha = affine_order("addbmm", input, batch1, batch2, *older)
-    op = lambda a, b: bmm(a, b).sum(0)
+    op = lambda a, b: bmm(a, b).sum(0, dtype=a.dtype)
     return _axpby(op, batch1, batch2, input, alpha, beta, "addbmm", out, silent=True)

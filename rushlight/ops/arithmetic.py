@@ -3,13 +3,18 @@
 import numpy as np
 
 import rushlight.dtype as dtypes
+from rushlight.dtype import OF
 from rushlight.errors import DtypeError, UnsupportedDtypeError
 from rushlight.ops.definition import function
+from rushlight.ops.direct import FLOATS
+from rushlight.ops.factor import check_category, factor
 from rushlight.ops.kinds import elementwise
 from rushlight.ops.older import scaled_order, takes_older_order
-from rushlight.ops.promotion import promote, scalar_dtype, to_float
+from rushlight.ops.promotion import promote, to_float
 from rushlight.ops.rules import conj
 from rushlight.tensor import Tensor, short
+
+_F4, _F8 = FLOATS
 
 # Sums -------------------------------------------------------------------------------------
 
@@ -56,27 +61,49 @@ def rsub_(xp, x, y):
 rsub_.grad(x=lambda g: -g, y=lambda g: g)
 
 
-def _scaled(x, y, alpha, name):
-    """``alpha · y``, for ``add`` and ``sub``."""
-    if type(alpha) is int and alpha == 1:
-        return y
-    result = promote([x, y])
-    given = promote([alpha]) if isinstance(alpha, Tensor) else scalar_dtype(alpha)
-    if given is None:
-        raise TypeError(f"{name}(): argument 'alpha' must be Number, not {type(alpha).__name__}")
-    if given is dtypes.bool and result is not dtypes.bool:
-        raise DtypeError(f"{name}: Boolean alpha only supported for Boolean results.")
-    if given.category > max(result.category, 1):
-        kind = "floating point" if given.category == 2 else "complex"
-        need = "integral" if result.category < 2 else "non-complex"
-        raise DtypeError(
-            f"{name}: For {need} input tensors, argument alpha must not be a {kind} number."
-        )
-    if result is dtypes.bool:
-        alpha = bool(alpha)
-    if isinstance(y, Tensor):
-        return mul(y, alpha)
-    return y and alpha if result is dtypes.bool else y * alpha
+def _first_two(rule):
+    return lambda operands: rule(operands[:2])
+
+
+@elementwise(public=False, method=False, inplace=False, dtype=_first_two(promote),
+             grad_name="AddBackward0", tensors=("y",))  # fmt: skip
+def add_scaled(xp, x, y, alpha):
+    """x + alpha · y with a number for alpha."""
+    return x + alpha * y
+
+
+add_scaled.grad(x=lambda g: g, y=lambda g, alpha: g * conj(alpha))
+
+
+@elementwise(public=False, method=False, inplace=False, dtype=_first_two(no_bool),
+             grad_name="SubBackward0", tensors=("y",))  # fmt: skip
+def sub_scaled(xp, x, y, alpha):
+    """x - alpha · y with a number for alpha."""
+    return x - alpha * y
+
+
+sub_scaled.grad(x=lambda g: g, y=lambda g, alpha: -g * conj(alpha))
+
+
+def _scaled(plain, scaled, x, y, alpha, out):
+    """``plain(x, alpha · y)``; ``scaled`` computes it in the dtype of the result."""
+    kind = type(alpha)
+    if kind is int and alpha == 1:
+        return plain(x, y, out=out)
+    if (kind is float or kind is int) and type(x) is Tensor is type(y):
+        d = x.array.dtype
+        if d is y.array.dtype and (d is _F4 or d is _F8):
+            y = mul(y, factor(alpha, OF[d]))
+            return plain(x, y) if out is None else plain(x, y, out=out)
+    name = plain.op.name
+    result = plain.op.dtype([x, y])
+    check_category(name, "alpha", alpha, result)
+    alpha = factor(alpha, result, rounded=True)
+    if not isinstance(y, Tensor):
+        return plain(x, y and alpha if result is dtypes.bool else y * alpha, out=out)
+    if y.array.dtype is result.numpy and result in (dtypes.float32, dtypes.float64):
+        return plain(x, mul(y, alpha), out=out)
+    return scaled(x, y, alpha, out=out)
 
 
 @short
@@ -91,7 +118,7 @@ def add(input, other, *older, alpha=1, out=None):
     """
     if older:
         other, alpha = scaled_order("add", "alpha", other, *older)
-    return add_(input, _scaled(input, other, alpha, "add"), out=out)
+    return _scaled(add_, add_scaled, input, other, alpha, out)
 
 
 @short
@@ -106,7 +133,7 @@ def sub(input, other, *older, alpha=1, out=None):
     """
     if older:
         other, alpha = scaled_order("sub", "alpha", other, *older)
-    return sub_(input, _scaled(input, other, alpha, "sub"), out=out)
+    return _scaled(sub_, sub_scaled, input, other, alpha, out)
 
 
 @function(method=False)
@@ -117,7 +144,9 @@ def rsub(input, other, *, alpha=1):
     >>> torch.rsub(torch.tensor([3, 4]), 1)
     tensor([-2, -3])
     """
-    return rsub_(_scaled(other, input, alpha, "rsub"), other)
+    if type(alpha) is int and alpha == 1:
+        return rsub_(input, other)
+    return _scaled(sub_, sub_scaled, other, input, alpha, None)
 
 
 @elementwise(operator="__neg__", alias="negative", dtype=no_bool)
@@ -185,15 +214,20 @@ def _numbers(operands):
     return d
 
 
-def _whole_value(x, tensor1, tensor2, *, value):
-    for operand in (x, tensor1, tensor2):
-        if operand.dtype.kind not in "iub":
-            return {"value": value}
-    return {"value": int(value)}
+def _value_of(rule):
+    """Arguments whose ``value`` is a number of the dtype that ``rule`` finds."""
+
+    def prepare(x, tensor1, tensor2, *, value):
+        d = x.dtype
+        of_one_float = d is tensor1.dtype is tensor2.dtype and (d is _F4 or d is _F8)
+        common = OF[d] if of_one_float else rule([x, tensor1, tensor2])
+        return {"value": factor(value, common)}
+
+    return prepare
 
 
-@elementwise(public=False, method=False, inplace=False, name="addcmul", prepare=_whole_value,
-             dtype=_numbers, tensors=("x", "tensor1", "tensor2"))  # fmt: skip
+@elementwise(public=False, method=False, inplace=False, name="addcmul", dtype=_numbers,
+             prepare=_value_of(_numbers), tensors=("x", "tensor1", "tensor2"))  # fmt: skip
 def _addcmul(xp, x, tensor1, tensor2, *, value=1):
     """x + value · tensor1 · tensor2."""
     return x + value * tensor1 * tensor2
@@ -229,8 +263,10 @@ def _no_integer_division(operands):
     return promote(operands)
 
 
-@elementwise(public=False, method=False, inplace=False, name="addcdiv", dtype=_no_integer_division,
-             tensors=("x", "tensor1", "tensor2"))  # fmt: skip
+@elementwise(
+    public=False, method=False, inplace=False, name="addcdiv", dtype=_no_integer_division,
+    prepare=_value_of(_no_integer_division), tensors=("x", "tensor1", "tensor2"),
+)  # fmt: skip
 def _addcdiv(xp, x, tensor1, tensor2, *, value=1):
     """x + value · tensor1 / tensor2."""
     return x + value * tensor1 / tensor2
@@ -300,6 +336,8 @@ def lerp(input, end, weight, *, out=None):
     """
     if isinstance(weight, Tensor):
         return _lerp(input, end, weight, out=out)
+    if type(weight) is not float and isinstance(input, Tensor) and input.dtype.category > 1:
+        weight = factor(weight, input.dtype)
     return _lerp_number(input, end, weight, out=out)
 
 

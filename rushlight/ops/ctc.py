@@ -153,8 +153,10 @@ def _ctc(
     found = _paths(log_probs, targets, input_lengths, target_lengths, blank)
     if memo is not None:
         memo[:] = found
-    losses = found[1]
-    return np.where(losses == np.inf, losses.dtype.type(0), losses) if zero_infinity else losses
+    losses = found[1].copy()  # the result may be written afterwards
+    if zero_infinity:
+        losses[losses == np.inf] = 0
+    return losses
 
 
 def _ctc_slope(g, log_probs, targets, input_lengths, target_lengths, blank, zero_infinity, memo):

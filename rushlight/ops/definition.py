@@ -34,7 +34,7 @@ class VariadicNode(Node):
     is_plain = False
 
     def backward(self, g, symbolic):
-        self.check()
+        self.check(symbolic)
         rule, wanted, _ = self.op.rules[0]
         values = [self.lift(k) if symbolic else self.saved[k] for k in wanted]
         return [
@@ -83,6 +83,11 @@ class Op:
         worth: ``worth(*inputs, **params)``: whether there is also work enough for a kernel that is
             compiled for these very shapes, as those of contractions are; None: always.
         slopes: From as many on the gradient rules become kernels, too.
+        shares: The results may lie in the memory of an input, as those of a view do.
+        again: The rules want the result, but PyTorch's do not: where it was written, it is
+            computed again from the inputs.
+        spared: Inputs that the rules on arrays do not read, as the forward leaves in ``memo``
+            what they want of them.
         autocast: What autocast casts its operands to, see ``autocast.py``; None: nothing.
         arrays: Its operator takes a NumPy array, as PyTorch's == does and no other.
         tensors: Names of the inputs for which a Python number won't do.
@@ -141,6 +146,9 @@ class Op:
         self.least = options.pop("least", None)
         self.worth = options.pop("worth", None)
         self.slopes = options.pop("slopes", kind == "elementwise")
+        self.shares = options.pop("shares", kind == "view")
+        self.again = options.pop("again", False)
+        self.spared = options.pop("spared", ())
         self.autocast = options.pop("autocast", None)
         self.rules: list[Any] = [None] * len(names)
         self.closures: list[Any] = []
@@ -182,6 +190,14 @@ class Op:
         self.node.holds = any(o is not None for o in self.origins)
         for specialise in self.closures:
             specialise()
+
+    def result_of(self, saved):
+        """The result again, of the values that a node saved."""
+        from rushlight.ops.dispatch import compute
+
+        values = dict(zip(self.saves, saved, strict=True))
+        params = {name: values[name] for name in self.params}
+        return compute(self, [values[name] for name in self.inputs], params)
 
     def lower(self, rule):
         """State what the operation is made of: ``lambda x, dim: exp(x) / total(exp(x), dim)``.

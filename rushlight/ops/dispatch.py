@@ -164,10 +164,31 @@ def _computed(op, inputs, params, xp):
         explain(op, inputs, params, error)
         raise
     if type(result) is ndarray:
-        return result if final is None or result.dtype.kind not in "f" else result.astype(final)
+        if final is not None and result.dtype.kind == "f":
+            return result.astype(final)
+        if op.shares or not inputs:
+            return result
+        fresh = result.base is None and result is not inputs[0] and result is not inputs[-1]
+        return result if fresh and not op.variadic else _owned(op, result, inputs)
     if type(result) is tuple:
-        return tuple([_final(np.asarray(r), final) for r in result])
+        results = [_final(np.asarray(r), final) for r in result]
+        return tuple(results if op.shares else [_owned(op, r, inputs) for r in results])
     return _final(np.asarray(result), final)
+
+
+def _owned(op, result, inputs):
+    """``result`` in writable memory of its own: only views share that of their input."""
+    if result.base is None:
+        for a in inputs[0] if op.variadic else inputs:
+            if result is a:
+                return result.copy(order="K")
+        return result
+    if not result.flags.writeable:
+        return result.copy(order="K")
+    for a in inputs[0] if op.variadic else inputs:
+        if type(a) is ndarray and np.may_share_memory(result, a):
+            return result.copy(order="K")
+    return result
 
 
 def _final(array, final):
@@ -332,6 +353,8 @@ def record(op, operands, arrays, parents, params, out, outs=None):
                 cell = x.cell
         saved.append(value)
         cells.append(cell)
+    if outs is not None and -1 in op.origins:
+        cells += [o.cell for o in outs[1:]]
     node.parents = tuple(parents)
     node.saved = tuple(saved)
     node.cells = tuple(cells)

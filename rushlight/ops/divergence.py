@@ -62,7 +62,7 @@ def _weighed(g, like, weight, reduction):
 
 
 def _bce_target_slope(g, x, weight, reduction):
-    odds = log(1 - x).clip(_LOWEST, None) - log(x).clip(_LOWEST, None)
+    odds = log(1 - x) - log(x)
     return odds * _weighed(g, x, weight, reduction)
 
 

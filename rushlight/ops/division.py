@@ -9,6 +9,7 @@ from rushlight.ops.definition import function
 from rushlight.ops.kinds import elementwise
 from rushlight.ops.limits import check_range
 from rushlight.ops.promotion import real_only
+from rushlight.ops.rules import zeros
 from rushlight.tensor import Tensor, short
 
 _BY_ZERO = "ZeroDivisionError: an integer is divided by zero"
@@ -54,7 +55,7 @@ def div_trunc(xp, x, y):
 
 
 for _op in (div_floor, div_trunc):
-    _op.grad(x=lambda g: g * 0, y=lambda g: g * 0)
+    _op.grad(x=zeros, y=zeros)
 
 
 @short
@@ -149,9 +150,9 @@ def _fmod_number(xp, x, y):
 
 
 _remainder.grad(x=lambda g: g, y=lambda g, x, y: -g * div_floor(x, y))
-_remainder_number.grad(x=lambda g: g, y=lambda g: g * 0)
+_remainder_number.grad(x=lambda g: g, y=zeros)
 _fmod.grad(x=lambda g: g, y=lambda g, x, y: -g * div_trunc(x, y))
-_fmod_number.grad(x=lambda g: g, y=lambda g: g * 0)
+_fmod_number.grad(x=lambda g: g, y=zeros)
 
 
 @function(inplace=True, kinds={"input": "operand"})

@@ -3,6 +3,7 @@
 Source: Elman 1990.
 """
 
+import numpy as np
 from numpy import ndarray
 
 from rushlight.autograd import mode
@@ -22,7 +23,7 @@ __all__ = ["rnn_layer"]
 # On arrays --------------------------------------------------------------------------------
 
 
-@kernel(public=False, method=False)
+@kernel(public=False, method=False, again=True, spared=("bias",))
 def rnn_layer(xp, drive, h, weight, bias=None, *, relu, sizes, reverse=False):
     """(h of all steps, the last h) from the first ``h`` (batch, hidden); f is tanh or ``relu``.
 
@@ -43,12 +44,16 @@ def rnn_layer(xp, drive, h, weight, bias=None, *, relu, sizes, reverse=False):
 def _slopes(g, h, weight, bias, out, relu, sizes, reverse):
     """The gradients of drive, h, weight and bias, on arrays."""
     g_out, g_h = g
-    slope = (out > 0).astype(out.dtype) if relu else 1 - out * out
+    slope = np.empty_like(out) if relu else 1 - out * out
     back = steps(sizes, not reverse)
     state = State(g_h, back[0][1])
     for start, count in back:
         s = slope[start : start + count]
-        s *= state.of(count) + g_out[start : start + count]
+        owed = state.of(count) + g_out[start : start + count]
+        if relu:  # selected, since 0 · inf is nan
+            s[...] = np.where(out[start : start + count] > 0, owed, 0)
+        else:
+            s *= owed
         state.now = s.dot(weight)
     to_weight = slope.T.dot(before(out, h, sizes, reverse))
     return slope, state.final(), to_weight, None if bias is None else slope.sum(0)

@@ -225,7 +225,7 @@ _CROSS_ENTROPY = _both_ranks(
     _cross_entropy, "cross_entropy", _cross_entropy_slope, _cross_entropy_of_tensors
 )
 for _op in _CROSS_ENTROPY:
-    _op.prepare = _memorised
+    _op.prepare, _op.spared = _memorised, ("x",)
 
 # Functions --------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from rushlight.errors import UnsupportedDtypeError
 from rushlight.ops.definition import function
 from rushlight.ops.kinds import elementwise
 from rushlight.ops.promotion import promote, real_only, to_float
-from rushlight.ops.rules import conj, number, typed, where
+from rushlight.ops.rules import conj, number, where
 from rushlight.tensor import Tensor
 
 LN2 = ln(2.0)
@@ -205,11 +205,11 @@ def _xlogy_number(xp, x, y):
 
 
 def _xlogy_slope(g, x, y):
-    return g * xlogy(typed(x != 0, g), y)
+    return where((x == 0) & (y <= 0), 0, xlogy(g, y))
 
 
 def _xlogy_number_slope(g, x, y):
-    return g * ln(number(y)) if number(y) > 0 else _xlogy_slope(g, x, y)
+    return g * ln(number(y)) if number(y) > 0 else where(x == 0, 0, xlogy(g, number(y)))
 
 
 _xlogy.grad(x=_xlogy_slope, y=lambda g, x, y: g * x / y)

@@ -5,6 +5,7 @@ from rushlight.ops.definition import function
 from rushlight.ops.kinds import kernel
 from rushlight.ops.overwrite import overwrite
 from rushlight.ops.places import filled
+from rushlight.ops.rules import zeros
 from rushlight.tensor import Tensor, method, short
 
 
@@ -32,7 +33,7 @@ _fill.lower(lambda x, value: (
     if isinstance(value, Tensor)
     else x.new_full(x.shape, filled(x, value))
 ))  # fmt: skip
-_fill.grad(x=lambda g: g * 0, value=lambda g: g.sum())
+_fill.grad(x=zeros, value=lambda g: g.sum())
 
 
 @function(method=False)
@@ -59,7 +60,7 @@ def zero(xp, x):
 
 
 zero.lower(lambda x: x.new_zeros(x.shape))
-zero.grad(x=lambda g: g * 0)
+zero.grad(x=zeros)
 
 
 def _zero_into(out):

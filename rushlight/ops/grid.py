@@ -28,6 +28,8 @@ def weighted_gather(xp, x, weight, index):
         for k in range(len(at)):
             part = sample.take(at[k], 1)
             part *= w[k]
+            if not w[k].all():
+                part[:, w[k] == 0] = 0  # a point outside of the image takes nothing
             out += part
     return found
 
@@ -38,6 +40,8 @@ def weighted_scatter(xp, g, weight, index, *, size):
     found = np.zeros((g.shape[0], size, g.shape[1]), g.dtype)
     for part, out, w, at in zip(g, found, weight, index, strict=True):
         shares = w[:, :, None] * part.T
+        if not w.all():
+            shares[w == 0] = 0
         add_rows(out, at.reshape(-1), shares.reshape(at.size, part.shape[0]))
     return np.ascontiguousarray(found.transpose(0, 2, 1))
 
@@ -52,7 +56,12 @@ def gathered_dot(xp, g, x, index):
     return found
 
 
-weighted_gather.lower(lambda x, weight, index: (_taken(x, index) * weight.unsqueeze(1)).sum(2))
+@weighted_gather.lower
+def _sum_of_shares(x, weight, index):
+    weight = weight.unsqueeze(1)
+    return (_taken(x, index) * weight).masked_fill(weight == 0, 0).sum(2)
+
+
 gathered_dot.lower(lambda g, x, index: (_taken(x, index) * g.unsqueeze(2)).sum(1))
 
 
@@ -60,7 +69,8 @@ gathered_dot.lower(lambda g, x, index: (_taken(x, index) * g.unsqueeze(2)).sum(1
 def _scatter_of_shares(g, weight, index, size):
     n, k, p = index.shape
     c = g.shape[1]
-    shares = (g.unsqueeze(2) * weight.unsqueeze(1)).reshape(n, c, k * p)
+    weight = weight.unsqueeze(1)
+    shares = (g.unsqueeze(2) * weight).masked_fill(weight == 0, 0).reshape(n, c, k * p)
     at = index.reshape(n, 1, k * p).expand(n, c, k * p)
     return g.new_zeros((n, c, size)).scatter_add(2, at, shares)
 

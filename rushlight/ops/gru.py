@@ -24,7 +24,7 @@ __all__ = ["gru_layer"]
 # On arrays --------------------------------------------------------------------------------
 
 
-@kernel(public=False, method=False, prepare=memorised)
+@kernel(public=False, method=False, prepare=memorised, again=True, spared=("bias",))
 def gru_layer(xp, drive, h, weight, bias=None, *, sizes, reverse=False, memo=None):
     """(h of all steps, the last h) from the first ``h`` (batch, hidden).
 

@@ -11,6 +11,7 @@ from rushlight.ops.autocast import WIDEST
 from rushlight.ops.cast import as_scalar
 from rushlight.ops.contract import takes
 from rushlight.ops.definition import function
+from rushlight.ops.factor import factor
 from rushlight.ops.gather import explain_index, from_empty, index, key_of
 from rushlight.ops.kinds import kernel
 from rushlight.ops.limits import check_index, check_indices, require_range
@@ -198,6 +199,7 @@ def _row_check(name, error):
 
 
 def _addable(x, index, source, *, dim, alpha):
+    alpha = factor(alpha, OF[x.dtype], rounded=True)
     return {"dim": _rows("index_add", x, index, source, dim), "alpha": alpha}
 
 

@@ -43,7 +43,7 @@ def _scales(rows, n, dtype):
 # On arrays --------------------------------------------------------------------------------
 
 
-@kernel(public=False, method=False, prepare=memorised)
+@kernel(public=False, method=False, prepare=memorised, again=True, spared=("bias",))
 def lstm_layer(
     xp, drive, h, c, weight, bias=None, projection=None, *, sizes, reverse=False, memo=None
 ):

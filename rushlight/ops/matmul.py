@@ -1,12 +1,11 @@
 """Products of matrices and vectors, all of them one contraction."""
 
-import numpy as np
 from numpy import ndarray
 
 from rushlight import shapes
 from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh
-from rushlight.errors import ArgumentError, DtypeError, ShapeError
+from rushlight.errors import ArgumentError, DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.autocast import LOWER, autocasts
 from rushlight.ops.definition import function
 from rushlight.ops.direct import FLOATS, recorded
@@ -39,6 +38,8 @@ def of_one_dtype(name):
 
     def prepare(*inputs):
         same_dtype(name, *inputs)
+        if inputs[0].dtype.kind == "b":
+            raise UnsupportedDtypeError(f"{name}: not implemented for 'Bool'; convert with .int()")
         return {}
 
     return prepare
@@ -46,8 +47,6 @@ def of_one_dtype(name):
 
 def product(xp, x, y):
     """``x @ y`` on arrays of one dtype; integers wrap, as PyTorch's do."""
-    if x.dtype.kind == "b":
-        return xp.matmul(x.astype(np.uint8), y.astype(np.uint8)).astype(bool)
     return times(x, y)
 
 

@@ -162,7 +162,7 @@ def _tiled_slope(g, x, best, w):
     def work(part):
         for start in range(part.start, part.stop, step):
             block = slice(start, min(start + step, part.stop))
-            hits = x[block] == _widened(best[block], kw)
+            hits = np.equal(x[block], _widened(best[block], kw), order="C")
             if np.count_nonzero(hits) != best[block].size:
                 _keep_first(hits, kw)
             mask = hits.astype(bits)

@@ -8,7 +8,7 @@ from math import prod
 import numpy as np
 from numpy import ndarray
 
-from rushlight.dtype import OF, finfo
+from rushlight.dtype import OF, finfo, float32, float64
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops import rows
 from rushlight.ops.dispatch import apply, refuse
@@ -150,7 +150,9 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
 
 
 def rms_norm(input, normalized_shape, weight=None, eps=None):
-    """``input`` with root mean square 1 over its last dims, scaled; eps None is the dtype's.
+    """``input`` with root mean square 1 over its last dims, scaled.
+
+    ``eps`` None is that of the dtype in which it is computed, float32 for half precision.
 
     Shape: (…, *normalized_shape), weight normalized_shape → the same.
 
@@ -172,7 +174,8 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
         weight = weight.to(input.dtype)
     _check_shape("rms_norm", input.array, normalized_shape, weight, None)
     if eps is None:
-        eps = finfo(input.dtype).eps
+        # Half precision is computed in float32, and takes its eps.
+        eps = finfo(float64 if input.dtype is float64 else float32).eps
     return apply(_RMS_NORM, (input, weight, None), {"n": len(normalized_shape), "eps": eps})
 
 

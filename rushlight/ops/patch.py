@@ -5,6 +5,9 @@ from numpy import ndarray
 from rushlight.backend import numpy as xp
 from rushlight.ops.dispatch import apply, record
 from rushlight.ops.kinds import kernel
+from rushlight.ops.rules import where
+from rushlight.strides import overlaps
+from rushlight.tensor import from_array
 
 __all__ = ["laid_out", "patch", "record_patch", "seen"]
 
@@ -17,11 +20,16 @@ def _look(array, path):
 
 def laid_out(array, strides):
     """A copy of ``array`` whose dims lie in memory in the order of ``strides``."""
-    order = sorted(range(array.ndim), key=lambda i: -strides[i])
-    out = xp.empty([array.shape[i] for i in order], array.dtype)
-    out = out.transpose(xp.argsort(order)) if order else out
+    out = _empty(array.shape, strides, array.dtype)
     out[...] = array
     return out
+
+
+def _empty(shape, strides, dtype):
+    """An uninitialised array whose dims lie in memory in the order of ``strides``."""
+    order = sorted(range(len(shape)), key=lambda i: -strides[i])
+    out = xp.empty([shape[i] for i in order], dtype)
+    return out.transpose(xp.argsort(order)) if order else out
 
 
 @kernel(public=False, method=False, grad_name="CopySlices", widen=False, primitive="patch",
@@ -69,9 +77,20 @@ seen.grad(x=_unseen)
 
 
 def _written(g, path, strides):
-    if isinstance(g, ndarray):
-        return seen.op.forward(xp, g, path=path, strides=strides)
-    return seen(g, path=path, strides=strides)
+    raw = isinstance(g, ndarray)
+    part = _look(laid_out(g, strides) if raw else _empty(g.shape, strides, int), path)
+    found = part.copy() if raw else seen(g, path=path, strides=strides)
+    if not overlaps(part):
+        return found
+    stayed = _stayed(_look(_empty(g.shape, strides, int), path))
+    return where(stayed if raw else from_array(stayed), found, 0)
+
+
+def _stayed(places):
+    """Which elements of a written view stayed, where several lie in one of ``places``."""
+    order = xp.arange(places.size).reshape(places.shape)
+    places[...] = order
+    return places == order
 
 
 patch.grad(base=_kept, value=_written)

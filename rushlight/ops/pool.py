@@ -116,7 +116,7 @@ _MAX_POOL = {}
 for _n in (1, 2, 3):
     _op = kernel(
         _max_pool, public=False, method=False, name=f"max_pool{_n}d", widen=False,
-        primitive="pooling max",
+        primitive="pooling max", again=True,
         shape=pooled_shape, least=1 << 17, autocast=SINGLE if _n == 3 else None,
         grad_name="SqueezeBackward1" if _n == 1 else f"MaxPool{_n}DWithIndicesBackward0",
     )  # fmt: skip

@@ -10,7 +10,7 @@ from rushlight.ops.exponential import floating
 from rushlight.ops.kinds import elementwise
 from rushlight.ops.promotion import promote, to_float
 from rushlight.ops.result import store
-from rushlight.ops.rules import conj, is_complex, log, number, where
+from rushlight.ops.rules import conj, is_complex, log, number, where, zeros
 from rushlight.tensor import Tensor, method
 
 # Exponents for which a power is a product or a root, as PyTorch computes them.
@@ -54,7 +54,7 @@ def _short_power(x, y):
 def _power_slope(g, x, y):
     exponent = number(y)
     if exponent == 0:
-        return g * 0
+        return zeros(g)
     if exponent == 2:
         return g * conj(x * 2)
     power = exponent - 1

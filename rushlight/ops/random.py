@@ -14,6 +14,7 @@ from rushlight.ops.contract import takes
 from rushlight.ops.create import dtype_of, finished, options
 from rushlight.ops.definition import function
 from rushlight.ops.kinds import kernel, source
+from rushlight.ops.rules import zeros
 from rushlight.random import Generator, default_generator
 from rushlight.strides import fill, visit_order
 from rushlight.tensor import Tensor
@@ -260,10 +261,6 @@ def randint_like(input, *args, **named):
 # From parameters in tensors ---------------------------------------------------------------
 
 
-def _no_slope(g):
-    return g * 0
-
-
 @kernel(public=False, method=False, name="normal", casts=True)
 def _normal(xp, mean, std, z):
     """mean + std · z; what was drawn has no gradient."""
@@ -272,7 +269,7 @@ def _normal(xp, mean, std, z):
     return z * std + mean
 
 
-_normal.grad(mean=_no_slope, std=_no_slope)
+_normal.grad(mean=zeros, std=zeros)
 
 
 @function(method=False)
@@ -332,7 +329,7 @@ def _bernoulli(xp, probabilities, *, shape, dtype, generator, order=None):
     return out if generator is None else draw.bernoulli_like(generator, out, probabilities)
 
 
-_bernoulli.grad(probabilities=_no_slope)
+_bernoulli.grad(probabilities=zeros)
 
 
 def bernoulli_for(array, probabilities, generator, order=None):
@@ -397,7 +394,7 @@ def _poisson(xp, rates, *, generator):
     return xp.zeros_like(rates) if generator is None else draw.poisson(generator, rates)
 
 
-_poisson.grad(rates=_no_slope)
+_poisson.grad(rates=zeros)
 
 
 @function(method=False)

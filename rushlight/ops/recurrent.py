@@ -94,7 +94,7 @@ class _Whole(Node):
     is_plain = False
 
     def backward(self, g, symbolic):
-        self.check()
+        self.check(symbolic)
         rule, wanted, _ = self.op.rules[0]
         values = [self.lift(k) if symbolic else self.saved[k] for k in wanted]
         if not symbolic and self.dtype.itemsize == 2:

@@ -10,7 +10,7 @@ from rushlight.ops.exponential import floating, floats
 from rushlight.ops.kinds import elementwise
 from rushlight.ops.promotion import promote, real_only, to_float
 from rushlight.ops.result import in_place
-from rushlight.ops.rules import conj, is_complex, where
+from rushlight.ops.rules import conj, is_complex, where, zeros
 from rushlight.tensor import Tensor
 
 # Whole parts ------------------------------------------------------------------------------
@@ -77,7 +77,7 @@ def _round_decimals(xp, x, *, decimals):
 
 
 for _op in (floor, ceil, trunc, _round, _round_decimals):
-    _op.grad(x=lambda g: g * 0)
+    _op.grad(x=zeros)
 frac.grad(x=lambda g: g)
 
 
@@ -142,7 +142,7 @@ def sign(xp, x):
     return xp.where(x == x, xp.sign(x), 0) if x.dtype.kind == "f" else xp.sign(x)
 
 
-sign.grad(x=lambda g: g * 0)
+sign.grad(x=zeros)
 
 
 @elementwise
@@ -161,7 +161,7 @@ def sgn(xp, x):
 
 def _sgn_slope(g, x, out):
     if getattr(x, "array", x).dtype.kind != "c":
-        return g * 0
+        return zeros(g)
     size = abs(x)
     slope = (g - out * (conj(out) * g).real) / size
     return where(size == 0, 0, slope)
@@ -200,7 +200,7 @@ def _copysign_slope(g, x, out):
 
 
 for _op in (_copysign, _copysign_number):
-    _op.grad(x=_copysign_slope, y=lambda g: g * 0)
+    _op.grad(x=_copysign_slope, y=zeros)
 
 
 @function(inplace=True)
@@ -231,7 +231,7 @@ def angle(xp, x):
 
 def _angle_slope(g, x):
     if not is_complex(x):
-        return g * 0
+        return zeros(g)
     size = abs(x)
     return where(size == 0, 0, g * x * 1j / where(size == 0, 1 + size, size * size))
 

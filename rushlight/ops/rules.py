@@ -7,7 +7,7 @@ from rushlight.tensor import Tensor
 
 __all__ = [
     "conj", "is_complex", "kept", "log", "number", "scattered", "spread", "total", "typed",
-    "where",
+    "where", "zeros",
 ]  # fmt: skip
 
 
@@ -31,6 +31,11 @@ def where(condition, x, y):
     if not isinstance(condition, Tensor):
         return backend.where(condition, x, y)
     return x.where(condition, y) if isinstance(x, Tensor) else y.where(condition.bitwise_not(), x)
+
+
+def zeros(g):
+    """Zeros like ``g``, also where that is infinite or nan."""
+    return g.new_zeros(g.shape) if isinstance(g, Tensor) else np.zeros_like(g)
 
 
 def log(x):

@@ -8,7 +8,7 @@ from rushlight.errors import UnsupportedDtypeError
 from rushlight.ops.definition import function, numpy_names
 from rushlight.ops.exponential import logaddexp
 from rushlight.ops.kinds import kernel
-from rushlight.ops.rules import conj
+from rushlight.ops.rules import conj, is_complex, log, where
 from rushlight.return_types import result_type
 from rushlight.tensor import Tensor
 
@@ -94,8 +94,24 @@ def logcumsumexp(xp, x, *, dim):
 
 def _logcumsumexp_slope(g, x, out, dim):
     exp = (lambda v: v.exp()) if isinstance(x, Tensor) else np.exp
-    # exp(x[i] - out[j]) for j ≥ i, without overflow: out never falls.
-    return conj(exp(x)) * reversed_sum(g * conj(exp(-out)), dim)
+    if is_complex(x):
+        return conj(exp(x)) * reversed_sum(g * conj(exp(-out)), dim)
+    # Σ g[j] exp(x[i] - out[j]) over j ≥ i, by logarithms, since exp(x) and exp(-out) overflow. The
+    # positive and the negative g are summed apart.
+    size = log(abs(g))
+    lowest = -float(np.finfo(np.float32).max)
+
+    def share(counts):
+        terms = where(counts, size, lowest) - out
+        return exp(_flipped(logcumsumexp(_flipped(terms, dim), dim), dim) + x)
+
+    return share(g > 0) - share(g < 0)
+
+
+def _flipped(x, dim):
+    if not x.ndim:
+        return x
+    return x.flip(dim) if isinstance(x, Tensor) else np.flip(x, dim)
 
 
 logcumsumexp.grad(x=_logcumsumexp_slope)

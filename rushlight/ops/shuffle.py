@@ -7,6 +7,11 @@ from rushlight.ops.view import tensor_array
 __all__ = ["channel_shuffle", "pixel_shuffle", "pixel_unshuffle"]
 
 
+def owned(x):
+    """``x``, or a copy of a view: PyTorch's result is new, even with a factor of 1."""
+    return x if x.view_of is None else x.clone()
+
+
 def _factor(name, what, value, x):
     """``value`` as the int by which sizes are multiplied; ``x`` must be an image."""
     try:
@@ -52,7 +57,7 @@ def pixel_shuffle(input, upscale_factor):
     n = len(lead)
     apart = input.reshape(*lead, c // r**2, r, r, h, w)
     turned = apart.permute(*range(n + 1), n + 3, n + 1, n + 4, n + 2)
-    return turned.reshape(*lead, c // r**2, h * r, w * r)
+    return owned(turned.reshape(*lead, c // r**2, h * r, w * r))
 
 
 @function(method=False)
@@ -80,7 +85,7 @@ def pixel_unshuffle(input, downscale_factor):
     n = len(lead)
     apart = input.reshape(*lead, c, h // r, r, w // r, r)
     turned = apart.permute(*range(n + 1), n + 2, n + 4, n + 1, n + 3)
-    return turned.reshape(*lead, c * r**2, h // r, w // r)
+    return owned(turned.reshape(*lead, c * r**2, h // r, w // r))
 
 
 @function(method=False)
@@ -105,4 +110,5 @@ def channel_shuffle(input, groups):
             f"channel_shuffle: Number of channels must be divisible by groups. Got {c} channels "
             f"and {groups} groups: {tuple(input.shape)}"
         )
-    return input.reshape(n, groups, c // groups, *size).transpose(1, 2).reshape(input.shape)
+    turned = input.reshape(n, groups, c // groups, *size).transpose(1, 2)
+    return owned(turned.reshape(input.shape))

@@ -164,7 +164,15 @@ log_ndtr = _special("log_ndtr", "The logarithm of ``ndtr``, precise for very neg
                     ("[-40.0, -30.0]", "[-804.6085, -454.3213]"))  # fmt: skip
 
 erfc.grad(x=lambda g, x: g * (exp(-x * x) * (-2 / sqrt(pi))))
-erfinv.grad(x=lambda g, out: g * (exp(out * out) * (sqrt(pi) / 2)))
+
+
+def _erfinv_slope(g, x):
+    # As PyTorch, of the input, so that the result may be written.
+    out = erfinv(x)
+    return g * (exp(out * out) * (sqrt(pi) / 2))
+
+
+erfinv.grad(x=_erfinv_slope)
 erfcx.grad(x=lambda g, x, out: g * (2 * x * out - 2 / sqrt(pi)))
 
 ndtr.grad(x=lambda g, x: g * (exp(x * x * -0.5) / sqrt(2 * pi)))

@@ -22,7 +22,7 @@ def _parts(name, grad_name):
         return tuple([look_at(xp, x, index=place) for place in places])
 
     made = kernel(
-        parts, public=False, method=False, name=name, grad_name=grad_name, widen=False,
+        parts, public=False, method=False, name=name, grad_name=grad_name, widen=False, shares=True,
         keeps_order=True,
     )  # fmt: skip
     made.grad(x=_parts_back)

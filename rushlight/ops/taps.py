@@ -115,23 +115,27 @@ def transposed(n, *geometry):
 # Use --------------------------------------------------------------------------------------
 
 
-def _along(x, dim, table):
+def _along(x, dim, table, skip):
     index, weight = table
     if weight is None:
         return x.take(index[0], dim)
     shape = [1] * (x.ndim - dim)
     shape[0] = -1
-    out = x.take(index[0], dim)
-    out *= weight[0].reshape(shape)
-    for i, w in zip(index[1:], weight[1:], strict=True):
+    out = None
+    for i, w in zip(index, weight, strict=True):
         part = x.take(i, dim)
         part *= w.reshape(shape)
-        out += part
+        if skip and not w.all():
+            part = np.where(w.reshape(shape) == 0, 0, part)
+        out = part if out is None else np.add(out, part, out)
     return out
 
 
-def apply_taps(x, tables):
-    """``x`` resampled along its last dims, each by its table."""
+def apply_taps(x, tables, skip=False):
+    """``x`` resampled along its last dims, each by its table.
+
+    ``skip``: taps of weight 0 give nothing, even of an infinite element.
+    """
     dims = range(x.ndim - len(tables), x.ndim)
     # What shrinks most comes first, so that less is left to do.
     order = sorted(
@@ -139,7 +143,7 @@ def apply_taps(x, tables):
         key=lambda pair: (pair[1][0].shape[1] / x.shape[pair[0]], -pair[0]),
     )
     for dim, table in order:
-        x = _along(x, dim, table)
+        x = _along(x, dim, table, skip)
     return x
 
 

@@ -4,6 +4,7 @@ from math import pi
 
 from rushlight.ops.exponential import floats
 from rushlight.ops.kinds import elementwise
+from rushlight.ops.power import sqrt
 from rushlight.ops.promotion import to_float
 from rushlight.ops.rules import conj, where
 from rushlight.ops.unary import tabled
@@ -41,8 +42,8 @@ atanh = _unary("atanh", "The inverse hyperbolic tangent", ("[0.0, 0.5]", "[0.000
 sin.grad(x=lambda g, x: g * conj(cos(x)))
 cos.grad(x=lambda g, x: -g * conj(sin(x)))
 tan.grad(x=lambda g, out: g * conj(1 + out * out))
-asin.grad(x=lambda g, x: g * conj((1 - x * x) ** -0.5))
-acos.grad(x=lambda g, x: -g * conj((1 - x * x) ** -0.5))
+asin.grad(x=lambda g, x: g / conj(sqrt(1 - x * x)))
+acos.grad(x=lambda g, x: -g / conj(sqrt(1 - x * x)))
 atan.grad(x=lambda g, x: g / conj(x * x + 1))
 sinh.grad(x=lambda g, x: g * conj(cosh(x)))
 cosh.grad(x=lambda g, x: g * conj(sinh(x)))
@@ -88,7 +89,7 @@ def sinc(xp, x):
 def _sinc_slope(g, x):
     a = x * pi
     slope = (cos(a) * a - sin(a)) / (a * x)
-    return g * conj(where(x == 0, 0, slope))
+    return g * conj(where(a * x == 0, 0, slope))
 
 
 sinc.grad(x=_sinc_slope)

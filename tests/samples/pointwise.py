@@ -3,6 +3,8 @@
 # A table: one sample a line.
 # fmt: off
 
+import numpy as np
+
 from tests.samples.sample import bools, floats, ints, sample
 
 HALF = ("float64", "float16", "bfloat16")
@@ -67,6 +69,9 @@ for _name in ("add", "sub", "mul", "div", "floor_divide", "remainder", "fmod", "
 sample("logical_not", lambda t, x: t.logical_not(x), bools(5), grad=False)
 sample("bitwise_not", lambda t, x: ~x, ints(5), grad=False)
 sample("add", lambda t, x, y: t.add(x, y, alpha=3), floats(3), floats(3, seed=1))
+for _name in ("add", "sub", "rsub"):
+    sample(_name, lambda t, x, y, n=_name: getattr(t, n)(x, y, alpha=2), floats(3), np.array([100, -100, 3], np.int8))
+    sample(_name, lambda t, x, y, n=_name: getattr(t, n)(x, y, alpha=0.3), floats(3), floats(2, 3, dtype=np.float64))
 sample("rsub", lambda t, x: 1 - x, floats(3))
 sample("rdiv", lambda t, x: 2 / x, floats(3, low=0.5, high=2))
 sample("rpow", lambda t, x: 2.5**x, floats(3))
