@@ -10,7 +10,7 @@ of ATen's TensorIterator and of ``empty_like`` with ``torch.preserve_format``.
 
 import numpy as np
 
-__all__ = ["empty_like", "fill", "overlaps", "visit_order"]
+__all__ = ["empty_like", "fill", "ordered_like", "overlaps", "preserved", "visit_order"]
 
 
 def visit_order(shape, strides):
@@ -80,3 +80,22 @@ def empty_like(array, dtype=None):
     order = visit_order(array.shape, array.strides)
     dense = np.empty([array.shape[d] for d in order], dtype)
     return dense.transpose(np.argsort(order))
+
+
+def preserved(array, dtype=None):
+    """A dense copy of ``array`` whose dims lie in memory in the same order.
+
+    NumPy's own copies with order "K" put expanded dims last in memory, PyTorch leaves them first.
+    """
+    if array.flags.c_contiguous:
+        return array.astype(dtype or array.dtype)
+    return ordered_like(array, array, dtype)
+
+
+def ordered_like(values, array, dtype=None):
+    """``values`` with its dims in memory in the order of those of ``array``."""
+    if array.flags.c_contiguous and values.flags.c_contiguous and dtype is None:
+        return values
+    out = empty_like(array, dtype or values.dtype)
+    np.copyto(out, values, casting="unsafe")
+    return out

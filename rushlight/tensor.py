@@ -61,12 +61,23 @@ class ViewOf:
     """
 
     __slots__ = ("path", "root", "seen", "untracked")
+    lazy = False
 
     def __init__(self, root, path, seen, untracked):
         self.root = root
         self.path = path
         self.seen = seen
         self.untracked = untracked
+
+
+class LazyViewOf(ViewOf):
+    """How a tensor came from another by a path with a conjugate in it.
+
+    Its array has memory of its own, computed again on use where the other was written since.
+    """
+
+    __slots__ = ()
+    lazy = True
 
 
 def disabled_torch_function(*args, **kwargs):

@@ -12,6 +12,7 @@ from rushlight.autograd import mode
 from rushlight.autograd.tape import Output, recorded_at, tick
 from rushlight.dtype import OF
 from rushlight.errors import GraphError
+from rushlight.strides import ordered_like, visit_order
 from rushlight.tensor import from_array
 
 __all__ = ["run"]
@@ -258,7 +259,8 @@ def _accumulate(node, g, shared):
     if type(g) is ndarray:
         if before is None:
             # Gradients nobody else holds are taken as they are.
-            tensor._grad = from_array(g if g.base is None and id(g) not in shared else g.copy())
+            own = g.base is None and id(g) not in shared
+            tensor._grad = from_array(_laid_out(g, tensor.array, own))
         elif before.node is not None:
             tensor._grad = before + from_array(g)
         else:
@@ -271,6 +273,19 @@ def _accumulate(node, g, shared):
         tensor._grad = g if before is None else before + g
     if node.hooks:
         hooking.tell_accumulated(node, tensor)
+
+
+def _laid_out(g, leaf, own):
+    """``g`` as the gradient of the array ``leaf``; a copy unless it is the leaf's ``own``.
+
+    Like PyTorch's it has the leaf's strides where the leaf is dense, and else is contiguous.
+    """
+    if leaf.flags.c_contiguous:
+        return g if own and g.flags.c_contiguous else g.copy()
+    order = visit_order(leaf.shape, leaf.strides)
+    if not leaf.transpose(order).flags.c_contiguous:
+        return g if own and g.flags.c_contiguous else g.copy()
+    return g if own and g.strides == leaf.strides else ordered_like(g, leaf, g.dtype)
 
 
 def _watched(node, g, symbolic, check_nan):

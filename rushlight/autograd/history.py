@@ -199,6 +199,8 @@ def data(self):
     >>> x
     tensor([0., 0.], requires_grad=True)
     """
+    if self.view_of is not None and self.view_of.lazy:
+        return detached(self)
     t = from_array(self.array)
     t.__class__ = Tensor
     if mode.intercept and mode.state.recorder is not None:

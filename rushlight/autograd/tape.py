@@ -18,14 +18,18 @@ from numpy import ndarray
 from rushlight.autograd import mode
 from rushlight.autograd.hooks import add_hook
 from rushlight.errors import GraphError
-from rushlight.tensor import from_array
+from rushlight.tensor import Tensor, from_array
 
 __all__ = ["Leaf", "Node", "Output", "leaf", "output", "recorded_at", "refresh", "tick"]
 
 #: The one clock: every recorded node and every write takes its next value.
 tick = itertools.count(1).__next__
 _new = object.__new__
-_WIDE = {"float16": np.dtype("f4"), "bfloat16": np.dtype("f4")}
+#: The dtypes whose gradient rules are computed in float32.
+_WIDE = {"float16", "bfloat16"}
+#: The roles of operations whose rules take several steps. A product's rule is one product, which
+#: rounds once by itself, and a view's moves elements.
+_ROUNDING = {"", "pointwise", "reduction", "scan", "extremum"}
 
 
 class Node:
@@ -112,10 +116,10 @@ class Node:
             values = [self.lift(i) for i in range(len(self.saved))]
         else:
             values = self.saved
-            wide = _WIDE.get(self.dtype.name)
-            if wide is not None and type(g) is ndarray:
-                g = g.astype(wide)  # half precision: the rule in float32, rounded once
-                values = [_widen(v) for v in values]
+        half = self.dtype.name in _WIDE
+        if half and (type(g) is ndarray or (symbolic and self.op.role in _ROUNDING)):
+            # The rule is computed in float32; the engine rounds what it gives, once.
+            g, values = _widen(g), [_widen(v) for v in values]
         return [
             None if parent is None or rule is None else rule[0](g, *[values[k] for k in rule[1]])
             for parent, rule in zip(parents, rules, strict=True)
@@ -203,8 +207,11 @@ def _lifted(value, node):
 
 
 def _widen(value):
-    if type(value) is ndarray and value.dtype.name in _WIDE:
-        return value.astype(np.float32)
+    """An array or tensor of half precision in float32; anything else as it is."""
+    if type(value) is ndarray:
+        return value.astype(np.float32) if value.dtype.name in _WIDE else value
+    if isinstance(value, Tensor) and value.array.dtype.name in _WIDE:
+        return value.float()
     return value
 
 
@@ -283,7 +290,7 @@ def refresh(x):
     if view is None or view.seen == x.cell[0]:
         return
     root = view.root
-    if root.node is not None or x.node is not None:
+    if root.node is not None or x.node is not None or view.lazy:
         t = root
         with mode.enable_grad():
             for op, args, params in view.path:

@@ -28,7 +28,9 @@ def stamp(x):
 
 
 def check_write(x, name="an in-place operation"):
-    """Raise where PyTorch forbids an in-place write to ``x``."""
+    """Raise where PyTorch forbids an in-place write to ``x``, and for a conjugate."""
+    if x.view_of is not None and x.view_of.lazy:
+        _refuse_conjugate(name)
     if not mode.is_grad_enabled():
         if len(x.cell) > 2 and not mode.state.inference:
             _refuse_inference(name)
@@ -89,6 +91,14 @@ def _refuse_inference(name):
     )
 
 
+def _refuse_conjugate(name):
+    raise RuntimeError(
+        f"{name}: the tensor is a conjugate made by conj(), H, mH or adjoint(), through which "
+        "rushlight does not write. Write the conjugate of the value to the tensor it was made of, "
+        "or use resolve_conj() or conj_physical() for memory of its own"
+    )
+
+
 def check_result(x, value, name):
     """Raise where ``value`` does not fit into ``x`` in shape or in dtype category."""
     shape, target = value.array.shape, x.array.shape
@@ -123,6 +133,8 @@ def write(x, value, name="copy_", uniform=False):
 
 def assign(x, value):
     """``write`` after its checks; any dtype is converted."""
+    if x.view_of is not None and x.view_of.lazy:
+        _refuse_conjugate("out=")
     active = mode.state.recorder
     if active is not None:
         return active.write(x, value)
@@ -182,6 +194,11 @@ def detached(x):
     """``x`` without history, sharing its memory and clock."""
     t = from_array(x.array)
     t.cell = x.cell
+    view = x.view_of
+    if view is not None and view.lazy:
+        refresh(x)
+        t.array = x.array
+        t.view_of = type(view)(detached(view.root), view.path, x.cell[0], True)
     if mode.intercept and mode.state.recorder is not None:
         mode.state.recorder.note_alias(t, x)
     return t

@@ -6,6 +6,7 @@ import numpy as np
 
 from rushlight.autograd.tape import refresh
 from rushlight.compiler.guard import GONE, is_plain
+from rushlight.errors import TraceError
 from rushlight.tensor import Tensor
 
 __all__ = ["Arguments", "check_array"]
@@ -43,6 +44,7 @@ class Arguments:
         self._position: dict = {}
         self._owners: dict = {}  # id of a container → its name
         self._names = 0
+        self.refusal: TraceError | None = None
         source.names["refresh"] = refresh
         source.demand(f"len(args) == {len(args)}")
         for i, value in enumerate(args):
@@ -146,10 +148,17 @@ class Arguments:
             source.demand(f"{expression} is {self.expression(t)}")
             return
         refresh(t)
+        if t.view_of is not None and t.view_of.lazy:
+            self.refusal = TraceError(
+                "an argument is a conjugate made by conj(), H or mH, which follows the writes to "
+                "another tensor; pass resolve_conj() of it"
+            )
         i = self._position[id(t)] = len(self.leaves)
         source.line(f"t{i} = {expression}")
         source.demand(f"type(t{i}) is {source.name(type(t))}")
         source.line(f"if t{i}.view_of is not None: refresh(t{i})")
+        lazy = "not None and" if t.view_of is not None and t.view_of.lazy else "None or not"
+        source.demand(f"t{i}.view_of is {lazy} t{i}.view_of.lazy")
         source.line(f"a{i} = t{i}.array")
         check_array(source, f"a{i}", t.array)
         if t.node is None:

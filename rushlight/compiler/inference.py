@@ -82,6 +82,7 @@ _dtypes: dict = {}  # (operation, kinds of operands) → dtype of the result
 def _elementwise(op, ins, params):
     operands = [*ins, *params.values()]
     tensors = [v for v in operands if isinstance(v, Abstract)]
+    ordered = tensors if op.keeps_order else []
     shape = shapes.broadcast(op.name, *[v.shape for v in tensors])
     key = (op.name, *map(_kind, operands))
     if key not in _dtypes:
@@ -89,9 +90,9 @@ def _elementwise(op, ins, params):
             fake_params = {name: _one(v) for name, v in params.items()}
             fake = compute(op, tuple(map(_one, ins)), fake_params, _DRY)
         if not all(isinstance(v, (Abstract, float, int, type(None))) for v in operands):
-            return [Abstract(shape, fake.dtype, _order(shape, fake.dtype, tensors))]
+            return [Abstract(shape, fake.dtype, _order(shape, fake.dtype, ordered))]
         _dtypes[key] = fake.dtype
-    return [Abstract(shape, _dtypes[key], _order(shape, _dtypes[key], tensors))]
+    return [Abstract(shape, _dtypes[key], _order(shape, _dtypes[key], ordered))]
 
 
 def _order(shape, dtype, tensors):
@@ -128,6 +129,18 @@ def _source(op, params):
         shape, dtype = op.shape(**params)
         return [Abstract(shape, dtype)]
     if "shape" in params and "dtype" in params:
-        return [Abstract(params["shape"], params["dtype"])]
+        strides = _ordered(params["shape"], params["dtype"], params.get("order"))
+        return [Abstract(params["shape"], params["dtype"], strides)]
     found = np.asarray(op.forward(xp, **params))
     return [Abstract(found.shape, found.dtype)]
+
+
+def _ordered(shape, dtype, order):
+    """The strides of an array whose dims lie in memory in ``order``; None: as they come."""
+    if order is None:
+        return None
+    strides, step = [0] * len(shape), np.dtype(dtype).itemsize
+    for d in reversed(order):
+        strides[d] = step
+        step *= max(shape[d], 1)
+    return tuple(strides)

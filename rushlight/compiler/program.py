@@ -104,6 +104,7 @@ class Program:
             raise
         n = len(found) - len(self.targets)
         outputs = _apart(found[:n], arrays)
+        outputs = [_as_traced(a, v) for a, v in zip(outputs, self.outputs, strict=False)]
         self._land(found[n:], arrays)
         return outputs
 
@@ -151,6 +152,13 @@ def _apart(outputs, inputs):
             owner = outputs[i] = a.copy(order="K")
         taken.add(id(owner))
     return outputs
+
+
+def _as_traced(array, value):
+    """``array`` with its dims in memory in the order that they have in the trace."""
+    if not isinstance(value, Abstract) or array.strides == value.strides or not array.size:
+        return array
+    return laid_out(array, value.strides)
 
 
 def _call(e):

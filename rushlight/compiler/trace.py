@@ -27,8 +27,10 @@ from rushlight.ops.data import from_numpy
 from rushlight.ops.definition import OPS
 from rushlight.ops.dispatch import record as attach
 from rushlight.ops.dispatch import refuse
+from rushlight.ops.layout import contiguous_format
 from rushlight.ops.promotion import scalar_dtype
 from rushlight.storage import offset
+from rushlight.strides import visit_order
 from rushlight.tensor import Tensor, ViewOf, from_array
 
 __all__ = ["Equation", "Recorder", "key_of"]
@@ -297,7 +299,7 @@ class Recorder:
         """Add ``g`` to the gradient of ``leaf``, in memory of its own."""
         before = leaf._grad
         if before is None:
-            leaf._grad = from_array(self.snapshot(g))
+            leaf._grad = from_array(self._laid_out(self.snapshot(g), leaf.array.strides))
             self.note(leaf._grad)
         else:
             before.add_(g)
@@ -491,7 +493,8 @@ class Recorder:
         own = view is None or key_known(self, x)
         root, path = (x, ()) if own else (view.root, view.path)
         out.cell = x.cell
-        out.view_of = ViewOf(
+        kind = ViewOf if own else type(view)
+        out.view_of = kind(
             root, (*path, (op, args[1:], params)), x.cell[0], not mode.is_grad_enabled()
         )
 
@@ -533,6 +536,18 @@ class Recorder:
         memory.write(value)
         if memory.key is not None:
             self.written[memory.key] = None
+
+    def _laid_out(self, value, strides):
+        """``value`` with its dims in memory in the order of ``strides``."""
+        if value.strides == strides:
+            return value
+        order = visit_order(value.shape, strides)
+        if order == visit_order(value.shape, value.strides):
+            return value
+        (turned,) = self.emit(OPS["permute"], (value,), {"dims": tuple(order)})
+        (copy,) = self.emit(OPS["clone"], (turned,), {"memory_format": contiguous_format})
+        back = tuple(np.argsort(order).tolist())
+        return self.emit(OPS["permute"], (copy,), {"dims": back})[0]
 
     def replace(self, x, value):
         """``x.data = value``: x looks at the memory of ``value``."""

@@ -83,7 +83,7 @@ def solve_ex(A, B, *, left=True, check_errors=False, out=None):
         X = X.squeeze(-1) if vectors else X
     else:
         X, info = _solve(A.mT, B.mT)
-        X = X.mT
+        X = X.mT.contiguous()
     if check_errors:
         check_range(
             info, low=0, high=0, error=LinAlgError,

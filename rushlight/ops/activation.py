@@ -225,7 +225,7 @@ def softplus(xp, x, *, beta=1.0, threshold=20.0):
 softplus.grad(x=lambda g, x, beta, threshold: where(x * beta > threshold, g, g * sigmoid(x * beta)))
 
 
-@_activation(grad_name="LogSigmoidBackward0", least=1 << 16)
+@_activation(grad_name="LogSigmoidBackward0", least=1 << 16, keeps_order=False)
 def logsigmoid(xp, x):
     """log(1 / (1 + exp(-x))).
 

@@ -2,11 +2,11 @@
 
 import rushlight.dtype as dtypes
 from rushlight import shapes
-from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.autocast import LOWER, autocasts
 from rushlight.ops.definition import function
 from rushlight.ops.factor import check_category, factor
+from rushlight.ops.half import rounded_once
 from rushlight.ops.kinds import kernel
 from rushlight.ops.matmul import (
     adjoint,
@@ -28,22 +28,31 @@ from rushlight.ops.result import store
 def _affine(name, op, ranks):
     def run(input, a, b, beta, alpha, out):
         ranked(name, op, ranks, a=a, b=b)
-        return _axpby(op(a, b), input, alpha, beta, name, out)
+        return _axpby(op, a, b, input, alpha, beta, name, out)
 
     return run
 
 
-def _axpby(product_, input, alpha, beta, name, out, **how):
+def _axpby(op, a, b, input, alpha, beta, name, out, **how):
+    """``beta · input + alpha · op(a, b)``."""
     check_tensors(name, input=input)
-    dtype = OF[product_.array.dtype]
-    if OF[input.array.dtype] is not dtype:
+    summed = lambda a, b, input: _sum(op(a, b), input, alpha, beta, name, operand)
+    operand = getattr(a, "dtype", None)
+    found = rounded_once(summed, a, b, input)
+    return found if out is None else store(out, found, name, **how)
+
+
+def _sum(product_, input, alpha, beta, name, operand):
+    """The sum; the factors are converted to ``operand``, the dtype that the function was given."""
+    dtype = product_.dtype
+    if input.dtype is not dtype:
         raise DtypeError(
             f"{name}: input tensors must have the same dtype, but got {input.dtype} and {dtype}"
         )
     if dtype is dtypes.bool:
         raise UnsupportedDtypeError(f"{name}: not implemented for 'Bool'; convert with .int()")
     rounded = name in ("addmv", "addr")
-    alpha, beta = factor(alpha, dtype, rounded), factor(beta, dtype, rounded)
+    alpha, beta = factor(alpha, operand, rounded), factor(beta, operand, rounded)
     found = product_ if alpha == 1 else product_ * alpha
     if beta != 0:  # beta 0 drops input, nan and all
         found = found + (input if beta == 1 else input * beta)
@@ -54,7 +63,7 @@ def _axpby(product_, input, alpha, beta, name, out, **how):
             f"{name}: input {tuple(input.shape)} must be broadcastable to the product's shape "
             f"{tuple(product_.shape)}"
         )
-    return found if out is None else store(out, found, name, **how)
+    return found
 
 
 @function(inplace=True)
@@ -128,11 +137,11 @@ def addr(input, vec1, vec2, *older, beta=1, alpha=1, out=None):
     for argument, value in (("beta", beta), ("alpha", alpha)):
         if type(value) is not int and (type(value) is bool or result.category < 2):
             check_category("addr", argument, value, result)
-    product_ = outer(vec1.to(result), vec2.to(result))
+    vec1, vec2 = vec1.to(result), vec2.to(result)
     if result is dtypes.bool:
-        found = (input & bool(beta)) | (product_ & bool(alpha))
+        found = (input & bool(beta)) | (outer(vec1, vec2) & bool(alpha))
         return found if out is None else store(out, found, "addr", casts=True)
-    return _axpby(product_, input.to(result), alpha, beta, "addr", out, casts=True)
+    return _axpby(outer, vec1, vec2, input.to(result), alpha, beta, "addr", out, casts=True)
 
 
 @function(inplace=True)
@@ -147,7 +156,7 @@ def baddbmm(input, batch1, batch2, *older, beta=1, alpha=1, out=None):
     """
     if older:
         input, batch1, batch2, beta, alpha = affine_order("baddbmm", input, batch1, batch2, *older)
-    return _axpby(bmm(batch1, batch2), input, alpha, beta, "baddbmm", out)
+    return _axpby(bmm, batch1, batch2, input, alpha, beta, "baddbmm", out)
 
 
 @function(inplace=True)
@@ -157,12 +166,5 @@ def addbmm(input, batch1, batch2, *older, beta=1, alpha=1, out=None):
     """``beta · input`` + ``alpha`` · the sum of the products of two batches of matrices."""
     if older:
         input, batch1, batch2, beta, alpha = affine_order("addbmm", input, batch1, batch2, *older)
-    return _axpby(
-        bmm(batch1, batch2).sum(0, dtype=batch1.dtype),
-        input,
-        alpha,
-        beta,
-        "addbmm",
-        out,
-        silent=True,
-    )
+    op = lambda a, b: bmm(a, b).sum(0, dtype=a.dtype)
+    return _axpby(op, batch1, batch2, input, alpha, beta, "addbmm", out, silent=True)

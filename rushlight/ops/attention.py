@@ -11,6 +11,7 @@ from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.autocast import LOWER, autocasts
 from rushlight.ops.contract import takes
 from rushlight.ops.dropout import dropout_noise
+from rushlight.ops.half import rounded_once
 from rushlight.ops.kinds import kernel
 from rushlight.ops.matmul import matmul
 from rushlight.ops.range import arange
@@ -56,15 +57,14 @@ def _check(query, key, value, mask, dropout_p, is_causal):
         raise RuntimeError(f"dropout probability has to be between 0 and 1, but got {dropout_p}")
 
 
-def _shared(name, query, key, value):
+def _shared(query, key, value):
     """key and value repeated so that each head of ``query`` has one."""
     heads = query.shape[-3]
     for what, t in (("key", key), ("value", value)):
         if t.shape[-3] == 0 or heads % t.shape[-3]:
             raise ShapeError(
-                f"{name}: with enable_gqa the number of heads of query ({heads}) must be "
-                "divisible by "
-                f"that of {what} ({t.shape[-3]})"
+                "scaled_dot_product_attention: with enable_gqa the number of heads of query "
+                f"({heads}) must be divisible by that of {what} ({t.shape[-3]})"
             )
     return [t.repeat_interleave(heads // t.shape[-3], -3) for t in (key, value)]
 
@@ -211,8 +211,6 @@ def scaled_dot_product_attention(
                 f"not {type(t).__name__}"
             )
     _check(query, key, value, attn_mask, dropout_p, is_causal)
-    if enable_gqa:
-        key, value = _shared("scaled_dot_product_attention", query, key, value)
     if scale is None:
         scale = query.shape[-1] ** -0.5 if query.shape[-1] else 1.0
     noise = None
@@ -221,9 +219,14 @@ def scaled_dot_product_attention(
         shape = (*batch, query.shape[-2], key.shape[-2])
         noise = dropout_noise(query.new_empty(shape), dropout_p, True)
     whole = mode.recorder() is not None and (attn_mask is None or attn_mask.node is None)
-    run = _traced if whole else _attended
-    return run(query, key, value, attn_mask, noise, scale, is_causal)
+    if whole:
+        if enable_gqa:
+            key, value = _shared(query, key, value)
+        return _attention(query, key, value, attn_mask, noise, scale=scale, causal=is_causal)
 
+    def written_out(query, key, value, mask, noise):
+        if enable_gqa:
+            key, value = _shared(query, key, value)
+        return _attended(query, key, value, mask, noise, scale, is_causal)
 
-def _traced(query, key, value, mask, noise, scale, causal):
-    return _attention(query, key, value, mask, noise, scale=scale, causal=causal)
+    return rounded_once(written_out, query, key, value, attn_mask, noise)

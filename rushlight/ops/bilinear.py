@@ -2,6 +2,7 @@
 
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.definition import function
+from rushlight.ops.half import rounded_once
 from rushlight.ops.view import tensor_array
 
 __all__ = ["bilinear"]
@@ -43,6 +44,10 @@ def bilinear(input1, input2, weight, bias=None):
     for name, t in (("input1", input1), ("input2", input2), ("weight", weight)):
         tensor_array(t, "bilinear", name)
     _check(input1, input2, weight, bias)
+    return rounded_once(_forms, input1, input2, weight, bias)
+
+
+def _forms(input1, input2, weight, bias):
     out, in1, in2 = weight.shape
     forms = input1 @ weight.permute(1, 0, 2).reshape(in1, out * in2)
     found = (forms.reshape(*input1.shape[:-1], out, in2) * input2.unsqueeze(-2)).sum(-1)

@@ -17,7 +17,7 @@ from rushlight.ops.kinds import kernel
 from rushlight.ops.layout import channels_last, channels_last_3d, contiguous_format, memory_format
 from rushlight.ops.rules import zeros
 from rushlight.storage import geometry, strided, strides_of
-from rushlight.strides import empty_like
+from rushlight.strides import empty_like, preserved
 from rushlight.tensor import Tensor, method, short
 
 # Copies -----------------------------------------------------------------------------------
@@ -38,7 +38,7 @@ def laid_out(array, form, name):
     return np.moveaxis(np.empty((shape[0], *shape[2:], shape[1]), array.dtype), -1, 1)
 
 
-@kernel(public=False, method=False, name="clone", widen=False, primitive="copy")
+@kernel(public=False, method=False, name="clone", widen=False, primitive="copy", keeps_order=True)
 def _clone(xp, x, *, memory_format=None):
     """A copy."""
     if memory_format is None and x.flags.c_contiguous:
@@ -120,7 +120,7 @@ def converted(x, dtype):
         return _to_integer(x, dtype)
     if dtype.itemsize == 2 and dtype.kind not in "iu" and have.itemsize == 8:
         x = x.astype(np.float32)  # PyTorch rounds twice: through float32
-    return x.astype(dtype)
+    return preserved(x, dtype)
 
 
 def _to_integer(x, dtype):
@@ -128,8 +128,8 @@ def _to_integer(x, dtype):
     # integers wrap; NumPy's warning about numbers beyond is not PyTorch's.
     with np.errstate(invalid="ignore"):
         if dtype.itemsize < 4 or dtype.name == "int32":
-            return x.astype(np.int32).astype(dtype, copy=False)
-        return x.astype(np.int64).astype(dtype, copy=False)
+            return preserved(x, np.dtype(np.int32)).astype(dtype, copy=False)
+        return preserved(x, np.dtype(np.int64)).astype(dtype, copy=False)
 
 
 def as_scalar(value, dtype):
@@ -180,7 +180,7 @@ def holds(dtype, value):
     )
 
 
-@kernel(public=False, method=False, name="to_copy", widen=False, primitive="copy")
+@kernel(public=False, method=False, name="to_copy", widen=False, primitive="copy", keeps_order=True)
 def cast(xp, x, *, dtype, memory_format=None):
     """``x`` in another dtype (a NumPy dtype)."""
     if memory_format is not None:

@@ -19,7 +19,7 @@ from rushlight.backend import numpy as xp
 from rushlight.ops.arguments import bind, judge
 from rushlight.ops.contract import Parameter, fits, unfit
 from rushlight.ops.direct import viewed
-from rushlight.ops.dispatch import apply
+from rushlight.ops.dispatch import apply, in_order
 from rushlight.ops.promotion import scalar_dtype
 from rushlight.tensor import Tensor, from_array
 
@@ -288,6 +288,8 @@ def reducer(op, whole, slow):
                 return slow((input, dim, keepdim), named)
             axes = _ALL_DIMS[a.ndim] if dim is None else shapes.dims(dim, a.ndim, op.name)
             result = forward(xp, a, dim=axes, keepdim=keepdim)
+            if dim is not None and result.ndim > 1:
+                result = in_order(result)
         except (AttributeError, RuntimeWarning, ValueError):
             return slow((input, dim, keepdim), named)
         if type(result) is not ndarray:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from rushlight.autograd import mode
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, UnsupportedDtypeError
 from rushlight.ops.autocast import SINGLE
@@ -9,7 +10,8 @@ from rushlight.ops.definition import FUNCTIONS, function
 from rushlight.ops.exponential import floating
 from rushlight.ops.kinds import elementwise, kernel, view
 from rushlight.ops.trigonometry import cos, sin
-from rushlight.tensor import Tensor
+from rushlight.storage import offset
+from rushlight.tensor import LazyViewOf, Tensor
 
 # Conjugates -------------------------------------------------------------------------------
 
@@ -33,11 +35,34 @@ _conj.grad(x=lambda g: _conj(g) if isinstance(g, Tensor) else g.conj())
 def conj(input):
     """The complex conjugate; real tensors as they are.
 
+    A view in PyTorch. Here its elements are computed, again whenever ``input`` was written; a write
+    to it raises.
+
     >>> import rushlight as torch
     >>> torch.conj(torch.tensor([1 + 2j]))
     tensor([1.-2.j])
     """
-    return _conj(input) if _is_complex(input, "conj") else input
+    if not _is_complex(input, "conj"):
+        return input
+    view = input.view_of
+    if view is not None and view.path[-1][0] is _conj.op:  # the conjugate of a conjugate
+        return _along(view.root, view.path[:-1])
+    out = _conj(input)
+    if type(out) is Tensor:
+        root, path = (input, ()) if view is None else (view.root, view.path)
+        out.cell = input.cell
+        untracked = not mode.is_grad_enabled()
+        out.view_of = LazyViewOf(root, (*path, (_conj.op, (), {})), input.cell[0], untracked)
+    return out
+
+
+def _along(root, path):
+    """The view of ``root`` along ``path``; of an empty one a view of the whole."""
+    if not path:
+        return root[...]
+    for op, args, params in path:
+        root = op.call(root, *args, **params)
+    return root
 
 
 @function(inplace=True)
@@ -48,14 +73,36 @@ def conj_physical(input, *, out=None):
 
 @function
 def resolve_conj(input):
-    """The tensor itself: conjugates are computed at once here."""
-    return input
+    """``input``, or a copy of what ``conj`` made."""
+    return input.clone() if is_conj(input) else input
 
 
 @function
 def is_conj(input):
-    """Whether the conjugate is still to be computed: never here."""
-    return False
+    """Whether ``input`` is a complex tensor that ``conj`` made of another."""
+    return _is_complex(input, "is_conj") and _is_turned(input)
+
+
+@function
+def resolve_neg(input):
+    """``input``, or a copy of an imaginary part of what ``conj`` made."""
+    return input.clone() if is_neg(input) else input
+
+
+@function
+def is_neg(input):
+    """Whether ``input`` is an imaginary part of what ``conj`` made of another tensor."""
+    return (
+        not _is_complex(input, "is_neg")
+        and _is_turned(input)
+        and any(op is _imag.op for op, _, _ in input.view_of.path)
+    )
+
+
+def _is_turned(x):
+    """Whether an odd number of conjugates lies between ``x`` and the memory it looks at."""
+    path = () if x.view_of is None else x.view_of.path
+    return sum([op is _conj.op for op, _, _ in path]) % 2 == 1
 
 
 # Parts ------------------------------------------------------------------------------------
@@ -95,7 +142,12 @@ def real(input):
     >>> torch.real(torch.tensor([1 + 2j]))
     tensor([1.])
     """
-    return _real(input) if _is_complex(input, "real") else input
+    if not _is_complex(input, "real"):
+        return input
+    view = input.view_of
+    if view is not None and view.path[-1][0] is _conj.op:  # the same memory as of the number
+        input = conj(input)
+    return _real(input)
 
 
 def imag(input):
@@ -161,6 +213,8 @@ def _check_pairs(x):
         raise RuntimeError(
             "Tensor must have a last dimension with stride 1 and others divisible by 2"
         )
+    if isinstance(x, np.ndarray) and offset(x) % 2:
+        raise RuntimeError("Tensor must have a storage_offset divisible by 2")
     return {}
 
 
@@ -197,10 +251,11 @@ def _same(operands):
     return floating(operands)
 
 
-@kernel(public=False, method=False, name="complex", prepare=lambda x, y: _same((x, y)) and {})
+@kernel(public=False, method=False, name="complex", prepare=lambda x, y: _same((x, y)) and {},
+        keeps_order=True)  # fmt: skip
 def complex_(xp, x, y):
     """x + iy."""
-    out = xp.empty(xp.broadcast_shapes(x.shape, y.shape), xp.result_type(x.dtype, xp.complex64))
+    out = xp.asarray(xp.add(x, y, dtype=xp.result_type(x.dtype, xp.complex64)))
     out.real, out.imag = x, y
     return out
 

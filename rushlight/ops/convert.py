@@ -8,6 +8,7 @@ from rushlight.autograd import mode
 from rushlight.autograd.tape import Leaf, Output, refresh
 from rushlight.dtype import OF
 from rushlight.ops.definition import function
+from rushlight.ops.direct import plain
 from rushlight.ops.dispatch import overridden
 from rushlight.printing import format_tensor, set_printoptions
 from rushlight.storage import Storage, address, offset, strides_of
@@ -210,7 +211,7 @@ def item(self):
     >>> torch.tensor([2.5]).item()
     2.5
     """
-    array = self.array
+    array = plain(self)
     if array.size != 1:
         raise RuntimeError(
             f"a Tensor with {array.size} elements cannot be converted to Scalar (its shape is "
@@ -228,12 +229,12 @@ def tolist(self):
     >>> torch.tensor([[1, 2], [3, 4]]).tolist()
     [[1, 2], [3, 4]]
     """
-    return self.array.tolist()
+    return plain(self).tolist()
 
 
 @reads_values
 def __bool__(self):
-    array = self.array
+    array = plain(self)
     if array.size != 1:
         many = "more than one value" if array.size else "no values"
         raise RuntimeError(
@@ -249,7 +250,7 @@ def _scalar(x):
             "only one element tensors can be converted to Python scalars, not a tensor of shape "
             f"{tuple(x.array.shape)}"
         )
-    return x.array.item()
+    return plain(x).item()
 
 
 @reads_values
@@ -274,7 +275,7 @@ def __index__(self):
             "only integer tensors of a single element can be converted to an index, not "
             f"{self.dtype} of shape {tuple(self.array.shape)}"
         )
-    return int(self.array.item())
+    return int(plain(self).item())
 
 
 @method

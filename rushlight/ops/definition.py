@@ -72,6 +72,9 @@ class Op:
         of_storage: A view of all the memory behind its input, wherever in it the input lies; its
             parameters are ``size``, ``stride`` and ``start``.
         varies: It is another operation for some values of its number, so a trace needs to know it.
+        keeps_order: Its results may lie in memory in the order of an operand's dims, as those of
+            elementwise operations do; the results of other kernels and of reductions are made
+            contiguous, as PyTorch's are.
         one_of_many: A view that is one result of an operation with several, such as split.
         keeps_floats: Operands that are all float32, or all float64, are computed with as they are;
             None until that was tried.
@@ -129,6 +132,7 @@ class Op:
         self.dynamic = options.pop("dynamic", False)
         self.by_layout = options.pop("by_layout", False)
         self.of_storage = options.pop("of_storage", False)
+        self.keeps_order = options.pop("keeps_order", kind not in ("kernel", "reduction"))
         self.varies = options.pop("varies", False)
         self.one_of_many = options.pop("one_of_many", False)
         own = {"elementwise": "pointwise", "view": "view"}.get(kind, "")

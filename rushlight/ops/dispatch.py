@@ -21,6 +21,7 @@ from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.arguments import refuse
 from rushlight.ops.promotion import scalar_dtype
+from rushlight.strides import preserved
 from rushlight.tensor import Tensor, ViewOf, disabled_torch_function, from_array
 
 __all__ = [
@@ -129,6 +130,20 @@ def _no_tensor(op, operands):
 
 def compute(op, inputs, params, xp=xp):
     """The forward of ``op`` on raw ``inputs`` by its kind's rules; always arrays."""
+    result = _computed(op, inputs, params, xp)
+    if op.keeps_order:
+        return result
+    if type(result) is tuple:
+        return tuple([in_order(r) for r in result])
+    return in_order(result)
+
+
+def in_order(array):
+    """``array``, or a copy of it whose elements lie in memory in the order of its dims."""
+    return array if array.flags.c_contiguous else array.copy()
+
+
+def _computed(op, inputs, params, xp):
     if op.check is not None:
         op.check(*inputs, **params)
     if op.least is not None:
@@ -219,7 +234,7 @@ def _promoted(op, inputs):
     out: list[Any] = []
     for a in inputs:
         if type(a) is ndarray:
-            out.append(a if a.dtype is target else a.astype(target))
+            out.append(a if a.dtype is target else preserved(a, target))
         elif a is None:
             out.append(None)
         elif common.category < 2 or isinstance(a, np.generic):
@@ -236,10 +251,10 @@ def _widened(op, inputs):
     for a in inputs:
         if type(a) is ndarray and a.dtype in _HALF:
             final = a.dtype
-            a = a.astype(_f4)
+            a = preserved(a, _f4)
         elif type(a) is list and a and a[0].dtype in _HALF:
             final = a[0].dtype
-            a = [item.astype(_f4) for item in a]
+            a = [preserved(item, _f4) for item in a]
         out.append(a)
     return out, final
 
@@ -287,8 +302,9 @@ def _link(out, args, op, params, tracked):
     x = args[0]
     view = x.view_of
     root, path = (x, ()) if view is None else (view.root, view.path)
+    kind = ViewOf if view is None else type(view)
     out.cell = x.cell
-    out.view_of = ViewOf(root, (*path, (op, args[1:], params)), x.cell[0], not tracked)
+    out.view_of = kind(root, (*path, (op, args[1:], params)), x.cell[0], not tracked)
 
 
 def _many(op, args, arrays, parents, params, results):

@@ -39,8 +39,11 @@ def einsum(equation, *operands):
     found, letters = _diagonals(found, letters)
     for k in range(1, len(operands)):
         other, more = _diagonals(operands[k], terms[k])
-        needed = set(result).union(*terms[k + 1 :])
-        found, letters = _pair(found, letters, other, more, needed, sizes)
+        order = list(dict.fromkeys([*result, *[c for term in terms[k + 1 :] for c in term]]))
+        pair = [(found, letters), (other, more)]
+        if _second_leads(letters, more, order):
+            pair.reverse()
+        found, letters = _pair(*pair[0], *pair[1], order, sizes)
     gone = [i for i, c in enumerate(letters) if c not in result]
     if gone:
         found = found.sum(tuple(gone))
@@ -148,15 +151,37 @@ def _diagonals(t, letters):
     return t, letters
 
 
-def _pair(x, lx, y, ly, needed, sizes):
-    """Contract two operands as one batched matrix product."""
-    x, lx = _presum(x, lx, set(ly) | needed)
-    y, ly = _presum(y, ly, set(lx) | needed)
+def _second_leads(lx, ly, order):
+    """Whether the first letter of ``order`` that only one operand has is the second operand's."""
+    return next((c in ly for c in order if (c in lx) != (c in ly)), False)
+
+
+def _product(x, lx, y, ly, order):
+    """The product of two operands that share no letter to sum over, its dims in ``order``."""
+    letters = [c for c in order if c in lx or c in ly]
+    laid = []
+    for t, own in ((x, lx), (y, ly)):
+        t = t.permute(*[own.index(c) for c in letters if c in own]) if own else t
+        for i, c in enumerate(letters):
+            t = t if c in own else t.unsqueeze(i)
+        laid.append(t)
+    return laid[0] * laid[1], letters
+
+
+def _pair(x, lx, y, ly, order, sizes):
+    """Contract two operands as one batched matrix product; ``order`` has the letters to keep.
+
+    The result's dims lie in that order where one product can give it, so that it is contiguous.
+    """
+    x, lx = _presum(x, lx, ly, order)
+    y, ly = _presum(y, ly, lx, order)
     both = [c for c in lx if c in ly]
-    batch = [c for c in both if c in needed]
-    inner = [c for c in both if c not in needed]
-    left = [c for c in lx if c not in ly]
-    right = [c for c in ly if c not in lx]
+    inner = [c for c in both if c not in order]
+    if not inner:
+        return _product(x, lx, y, ly, order)
+    batch = [c for c in order if c in both]
+    left = [c for c in order if c in lx and c not in ly]
+    right = [c for c in order if c in ly and c not in lx]
     spread = lambda t, letters: t.expand([
         sizes[c] if c in both else n for c, n in zip(letters, t.array.shape, strict=True)
     ])  # fmt: skip
@@ -172,8 +197,12 @@ def _pair(x, lx, y, ly, needed, sizes):
     return found, batch + left + right
 
 
-def _presum(t, letters, kept):
-    gone = tuple([i for i, c in enumerate(letters) if c not in kept])
-    if gone:
-        t = t.sum(gone)
-    return t, [c for c in letters if c in kept]
+def _presum(t, letters, others, order):
+    """``t`` summed over the letters that neither the other operand nor ``order`` has."""
+    inner = [c for c in letters if c in others and c not in order]
+    kept = [c for c in order if c in letters] + inner
+    gone = [c for c in letters if c not in kept]
+    if not gone:
+        return t, letters
+    t = t.permute(*[letters.index(c) for c in kept + gone])
+    return t.sum(tuple(range(len(kept), len(letters)))), kept

@@ -32,7 +32,20 @@ def numpy(self, *, force=False):
         )
     if self.array.dtype == dtypes.bfloat16.numpy:
         raise TypeError("Got unsupported ScalarType BFloat16: NumPy has no such type; use .float()")
+    if self.view_of is not None and self.view_of.lazy:
+        if force:
+            return self.detach().clone().array
+        _refuse_lazy(self)
     return self.array.view(np.ndarray)
+
+
+def _refuse_lazy(t):
+    """A conjugate has no memory that it could share."""
+    bit, resolve = ("conjugate", "conj") if t.array.dtype.kind == "c" else ("negative", "neg")
+    raise RuntimeError(
+        f"Can't call numpy() on Tensor that has {bit} bit set. Use "
+        f"tensor.resolve_{resolve}().numpy() instead."
+    )
 
 
 @reads_values
@@ -58,6 +71,8 @@ def __dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None
         raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
     if self.array.dtype == dtypes.bfloat16.numpy:
         raise BufferError("bfloat16 cannot be exported: NumPy, which writes the capsule, lacks it")
+    if self.view_of is not None and self.view_of.lazy:
+        raise BufferError("Can't export tensors with the conjugate bit set")
     options = {"max_version": max_version} if max_version is not None else {}
     if dl_device is not None:
         options["dl_device"] = tuple(dl_device)

@@ -17,6 +17,7 @@ from rushlight.ops.kinds import kernel
 from rushlight.ops.limits import check_index, check_indices, require_range
 from rushlight.ops.overwrite import overwrite
 from rushlight.ops.subscript import check_mask, index_tensor
+from rushlight.strides import preserved
 from rushlight.tensor import Tensor, method
 
 # index_put --------------------------------------------------------------------------------
@@ -60,10 +61,11 @@ def _puttable(x, values, *indices, dims, accumulate):
     grad_name="IndexPutBackward0",
     explain=_explain_put,
     prepare=_puttable,
+    keeps_order=True,
 )
 def put(xp, x, values, i0, i1=None, i2=None, i3=None, i4=None, i5=None, *, dims, accumulate=False):
     """A copy of ``x`` with ``values`` written, or added, at the indices of ``dims``."""
-    out = x.copy(order="K")
+    out = preserved(x)
     _put_into(out, values, i0, i1, i2, i3, i4, i5, dims=dims, accumulate=accumulate)
     return out
 
@@ -216,7 +218,7 @@ def _add_into(out, index, source, *, dim, alpha=1):
 )  # fmt: skip
 def _index_add(xp, x, index, source, *, dim, alpha=1):
     """A copy of ``x`` with the slices of ``source`` added at ``index`` along ``dim``."""
-    out = x.copy(order="K")
+    out = x.copy()
     _add_into(out, index, source, dim=dim, alpha=alpha)
     return out
 
@@ -291,7 +293,7 @@ def _copy_into(out, index, source, *, dim):
 )  # fmt: skip
 def _index_copy(xp, x, index, source, *, dim):
     """A copy of ``x`` with the slices of ``source`` at ``index`` along ``dim``."""
-    out = x.copy(order="K")
+    out = x.copy()
     _copy_into(out, index, source, dim=dim)
     return out
 
@@ -366,11 +368,17 @@ def _fill_into(out, index, value, *, dim):
 
 
 @kernel(
-    public=False, method=False, name="index_fill", widen=False, prepare=_fillable, check=_wrapping
+    public=False,
+    method=False,
+    name="index_fill",
+    widen=False,
+    prepare=_fillable,
+    check=_wrapping,
+    keeps_order=True,
 )
 def _index_fill(xp, x, index, value, *, dim):
     """A copy of ``x`` with ``value`` in the slices at ``index`` along ``dim``."""
-    out = x.copy(order="K")
+    out = preserved(x)
     _fill_into(out, index, value, dim=dim)
     return out
 

@@ -58,7 +58,7 @@ def _masked_select_back(g, x_shape, mask):
 masked_select.grad(x=_masked_select_back)
 
 
-@kernel(public=False, method=False, name="nonzero", widen=False, dynamic=True)
+@kernel(public=False, method=False, name="nonzero", widen=False, dynamic=True, keeps_order=True)
 def _nonzero(xp, x):
     """The indices of all elements that are not zero, one a row."""
     if not x.ndim:

@@ -202,6 +202,22 @@ def mH(self):
     return _adjoint(self)
 
 
+@function
+def adjoint(input):
+    """The conjugate transpose of the matrices in the last two dims, as a view.
+
+    Raises:
+        RuntimeError: ``input`` is a vector.
+
+    >>> import rushlight as torch
+    >>> torch.adjoint(torch.tensor([[1j, 2]]))
+    tensor([[0.-1.j],
+            [2.-0.j]])
+    """
+    tensor_array(input, "adjoint")
+    return input.mH
+
+
 def _adjoint(x):
     turned = transpose(x, -2, -1) if x.array.ndim else x
     return turned.conj() if x.dtype.is_complex else turned

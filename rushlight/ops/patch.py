@@ -32,7 +32,8 @@ def _empty(shape, strides, dtype):
     return out.transpose(xp.argsort(order)) if order else out
 
 
-@kernel(public=False, method=False, grad_name="CopySlices", widen=False, primitive="patch")
+@kernel(public=False, method=False, grad_name="CopySlices", widen=False, primitive="patch",
+        keeps_order=True)  # fmt: skip
 def patch(xp, base, value, *, path, strides):
     """A copy of ``base`` with ``value`` in the part that the views of ``path`` look at.
 

@@ -94,7 +94,8 @@ def _slopes(xp, x, *, lower, upper, generator):
 
 
 @elementwise(
-    public=False, method=False, inplace=False, dtype=real_numbers, name="rrelu_with_noise"
+    public=False, method=False, inplace=False, dtype=real_numbers, name="rrelu_with_noise",
+    keeps_order=False,
 )  # fmt: skip
 def _noisy(xp, x, noise):
     """x times its slope."""
@@ -128,7 +129,7 @@ def rrelu(input, lower=1 / 8, upper=1 / 3, training=False, generator=None):
             f"lower={lower}, upper={upper}"
         )
     if not training:
-        return leaky_relu(input, negative_slope=(lower + upper) / 2)
+        return leaky_relu(input, negative_slope=(lower + upper) / 2).contiguous()
     tensor_array(input, "rrelu")
     if not input.is_floating_point():
         raise UnsupportedDtypeError(f"rrelu: not implemented for {input.dtype}")

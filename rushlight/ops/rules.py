@@ -22,7 +22,7 @@ def conj(x):
     if type(x) is np.ndarray:
         return x.conj() if x.dtype.kind == "c" else x
     if is_complex(x):
-        return x.conj() if hasattr(x, "conj") else x.conjugate()
+        return x.conj_physical() if hasattr(x, "conj_physical") else x.conjugate()
     return x
 
 

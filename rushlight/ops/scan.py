@@ -54,7 +54,7 @@ def reversed_sum(g, dim):
     """The running sum from the end."""
     if isinstance(g, Tensor):
         return cumsum_(g.flip(dim), dim=dim).flip(dim) if g.ndim else g
-    return np.flip(accumulated(np.add, np.flip(g, dim), dim), dim) if g.ndim else g
+    return np.flip(accumulated(np.add, np.flip(g, dim), dim), dim).copy() if g.ndim else g
 
 
 cumsum_.grad(x=lambda g, dim: reversed_sum(g, dim))

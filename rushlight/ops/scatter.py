@@ -76,7 +76,7 @@ def _scatter_into(out, index, src, *, dim, reduce=None):
 def _scatter(name, reduces, grad_name=None, primitive="scatter"):
     def scatter(xp, x, index, src, *, dim, reduce=None):
         """A copy of ``x`` with ``src`` written at ``index`` along ``dim``."""
-        out = x.copy(order="K")
+        out = x.copy()
         _scatter_into(out, index, src, dim=dim, reduce=reduce)
         return out
 

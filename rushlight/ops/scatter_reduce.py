@@ -37,7 +37,7 @@ _AT = {"amax": np.maximum, "amin": np.minimum, "prod": np.multiply}
 @kernel(public=False, method=False, prepare=_prepare, check=check_along_range)
 def scatter_reduced(xp, x, index, src, *, dim, name):
     """A copy of ``x`` with the extremum or the product of what comes to each place."""
-    out = x.copy(order="K")
+    out = x.copy()
     if index.size:
         whole, index, src = [a.reshape(a.shape or (1,)) for a in (out, index, src)]
         _AT[name].at(whole, along(index, dim), src)

@@ -9,6 +9,7 @@ from rushlight.backend import numpy as backend
 from rushlight.errors import UnsupportedDtypeError
 from rushlight.ops.definition import function, numpy_names
 from rushlight.ops.direct import FLOATS, plain, taped
+from rushlight.ops.dispatch import in_order
 from rushlight.ops.kinds import kernel, like_first, reduction
 from rushlight.ops.rules import conj, kept, total
 from rushlight.ops.summation import extreme, summed
@@ -79,7 +80,7 @@ def _recorded(op, x, dims, node):
     array = native.compute(op, (x,), {"dim": dims})
     if array is None:
         array = op.forward(backend, x, dim=dims)
-    found = taped(op, array, (node,), (None, dims), (None, None))
+    found = taped(op, in_order(array), (node,), (None, dims), (None, None))
     if found.node is not None:
         found.node.saved = (found.array, dims)
         found.node.cells = (found.cell, None)

@@ -12,6 +12,7 @@ from rushlight.ops.result import store
 from rushlight.ops.rules import scattered, typed
 from rushlight.return_types import result_type
 from rushlight.selection import SMALL, kth, order, settle
+from rushlight.strides import ordered_like
 
 _Sort = result_type("sort", "values", "indices")
 _Topk = result_type("topk", "values", "indices")
@@ -71,13 +72,13 @@ def _sort_dims(x, *, dim, **rest):
     return {"dim": shapes.dim(dim, x.ndim, "sort"), **rest}
 
 
-@kernel(public=False, method=False, name="sort", prepare=_sort_dims)
+@kernel(public=False, method=False, name="sort", prepare=_sort_dims, keeps_order=True)
 def sort_(xp, x, *, dim=-1, descending=False, stable=False):
     """The elements in order, and where they were."""
     if not x.ndim:
         return x.copy(), xp.zeros((), xp.int64)
     index = _sorted(x, dim, descending, stable)
-    return xp.take_along_axis(x, index, dim), index
+    return ordered_like(xp.take_along_axis(x, index, dim), x), ordered_like(index, x)
 
 
 def _scattered_back(g, index, x_shape, dim):
@@ -105,7 +106,7 @@ def sort(input, dim=-1, descending=False, stable=False, *, out=None):
     return _Sort(sort_(input, dim=dim, descending=descending, stable=bool(stable), out=out))
 
 
-@kernel(prepare=_sort_dims)
+@kernel(prepare=_sort_dims, keeps_order=True)
 def argsort(xp, x, *, dim=-1, descending=False, stable=False):
     """The indices that sort ``input`` along ``dim``.
 
@@ -113,7 +114,9 @@ def argsort(xp, x, *, dim=-1, descending=False, stable=False):
     >>> torch.argsort(torch.tensor([3.0, 1.0, 2.0]))
     tensor([1, 2, 0])
     """
-    return _sorted(x, dim, descending, stable) if x.ndim else xp.zeros((), xp.int64)
+    if not x.ndim:
+        return xp.zeros((), xp.int64)
+    return ordered_like(_sorted(x, dim, descending, stable), x)
 
 
 @function

@@ -96,7 +96,7 @@ def mvlgamma(input, p):
     found = lgamma(input) + p * (p - 1) / 4 * ln(pi)
     for k in range(1, p):
         found = found + lgamma(input - k / 2)
-    return found
+    return found.contiguous()
 
 
 def _no_gradient(g):

@@ -22,8 +22,9 @@ def _parts(name, grad_name):
         return tuple([look_at(xp, x, index=place) for place in places])
 
     made = kernel(
-        parts, public=False, method=False, name=name, grad_name=grad_name, widen=False, shares=True
-    )
+        parts, public=False, method=False, name=name, grad_name=grad_name, widen=False, shares=True,
+        keeps_order=True,
+    )  # fmt: skip
     made.grad(x=_parts_back)
     return made.op
 
@@ -61,9 +62,10 @@ def _taken_apart(x, op, single, places):
     outs = apply(op, (x,), {"shape": shape, "places": places})
     view = x.view_of
     root, path = (x, ()) if view is None else (view.root, view.path)
+    kind = ViewOf if view is None else type(view)
     for out, place in zip(outs, places, strict=True):
         out.cell = x.cell
-        out.view_of = ViewOf(root, (*path, (single, (), {"index": place})), x.cell[0], False)
+        out.view_of = kind(root, (*path, (single, (), {"index": place})), x.cell[0], False)
     return outs
 
 

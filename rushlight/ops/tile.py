@@ -16,6 +16,7 @@ from rushlight.ops.kinds import kernel
 from rushlight.ops.range import arange
 from rushlight.ops.slice import FULL, SLICE
 from rushlight.ops.view import tensor_array
+from rushlight.strides import ordered_like
 from rushlight.tensor import Tensor
 
 _BACK = slice(None, None, -1)
@@ -197,7 +198,7 @@ def _flippable(x, *, dims):
     return {"dims": shapes.dims(dims, x.ndim, "flip") if isinstance(dims, int) or dims else ()}
 
 
-@kernel(widen=False, varargs=True, prepare=_flippable)
+@kernel(widen=False, varargs=True, prepare=_flippable, keeps_order=True)
 def flip(xp, x, *, dims):
     """``input`` with the order of its elements reversed along ``dims``; a copy.
 
@@ -206,7 +207,7 @@ def flip(xp, x, *, dims):
     tensor([[3, 4],
             [1, 2]])
     """
-    return xp.flip(x, dims).copy(order="K")
+    return ordered_like(xp.flip(x, dims).copy(), x)
 
 
 @flip.lower
@@ -215,7 +216,7 @@ def _flip_of_slice(x, dims):
     return apply(SLICE, (x,), {"index": index})
 
 
-flip.grad(x=lambda g, dims: np.flip(g, dims) if type(g) is ndarray else flip(g, dims))
+flip.grad(x=lambda g, dims: np.flip(g, dims).copy() if type(g) is ndarray else flip(g, dims))
 
 
 @function

@@ -6,6 +6,7 @@ from rushlight.errors import ShapeError, UnsupportedDtypeError
 from rushlight.ops import activation
 from rushlight.ops import softmax as _softmax
 from rushlight.ops.activation import gelu, logsigmoid, softplus
+from rushlight.ops.half import rounded_once
 from rushlight.ops.rectifier import prelu
 from rushlight.ops.rectifier import rrelu as _rrelu
 from rushlight.ops.result import in_place
@@ -299,7 +300,8 @@ def glu(input, dim=-1):
             f"glu: Halving dimension must be even, but dimension {dim} is size {n}: "
             f"{tuple(input.shape)}"
         )
-    return input.narrow(dim, 0, n // 2) * input.narrow(dim, n // 2, n // 2).sigmoid()
+    gated = lambda x, gate: x * gate.sigmoid()
+    return rounded_once(gated, input.narrow(dim, 0, n // 2), input.narrow(dim, n // 2, n // 2))
 
 
 # Softmax --------------------------------------------------------------------------------------

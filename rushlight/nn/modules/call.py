@@ -182,10 +182,10 @@ def name_layer(error, module):
     has the last word. rushlight's own errors say it in their message; an error of other code
     keeps its message and says it in a note.
     """
-    origin, kind, message, said = getattr(error, "_layer", None) or (
-        id(module), type(module).__name__, _own_message(error), None,
+    origin, kind, message, said, inner = getattr(error, "_layer", None) or (
+        id(module), type(module).__name__, _own_message(error), None, None,
     )  # fmt: skip
-    path = next((name for name, m in module.named_modules() if id(m) == origin), None)
+    path = _path(module, origin, inner)
     if path is None:  # called by this module, and not a part of it
         return
     where = f"in {path} ({kind})" if path else f"in {kind}"
@@ -195,7 +195,20 @@ def name_layer(error, module):
         if said is not None and said in error.__notes__:
             error.__notes__.remove(said)
         error.add_note(where)
-    error._layer = origin, kind, message, where
+    error._layer = origin, kind, message, where, (id(module), path)
+
+
+def _path(module, origin, inner):
+    """The path from ``module`` to the module with the id ``origin``; None where there is none.
+
+    ``inner`` is the (id, path) of the call inside this one. Where that is a child's, its path goes
+    on from there: a search at each of the enclosing calls takes seconds in deep models.
+    """
+    if inner is not None:
+        for name, child in module._modules.items():
+            if id(child) == inner[0]:
+                return f"{name}.{inner[1]}" if inner[1] else name
+    return next((name for name, m in module.named_modules() if id(m) == origin), None)
 
 
 def _own_message(error):

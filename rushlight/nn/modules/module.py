@@ -273,19 +273,35 @@ class Module(Call, Tree, State, Conversion):
         return ""
 
     def __repr__(self):
-        extra = self.extra_repr()
-        lines = extra.split("\n") if extra else []
-        if len(lines) == 1 and not self._modules:
-            return f"{self._get_name()}({lines[0]})"
-        lines += [f"({name}): {indented(repr(m))}" for name, m in self._modules.items()]
-        body = "".join(f"\n  {line}" for line in lines)
-        return f"{self._get_name()}({body}\n)" if lines else f"{self._get_name()}()"
+        return "\n".join(_lines(self))
 
 
-def indented(text):
-    """``text`` with every line but the first two columns to the right."""
-    first, *rest = text.split("\n")
-    return "\n".join([first, *("  " + line if line.strip() else "" for line in rest)])
+def _lines(module):
+    """The lines of a module's printed form, without recursion: modules may be nested deeply."""
+    lines = []
+    waiting: list = [(module, "", "")]  # what is still to come, the next one last
+    while waiting:
+        part, margin, label = waiting.pop()
+        if isinstance(part, str):
+            lines.append(margin + part)
+            continue
+        if part is not module and type(part).__repr__ is not Module.__repr__:
+            first, *rest = repr(part).split("\n")
+            lines.append(f"{margin}{label}{first}")
+            lines += [margin + line if line.strip() else "" for line in rest]
+            continue
+        extra = part.extra_repr()
+        own = extra.split("\n") if extra else []
+        head = f"{margin}{label}{part._get_name()}("
+        if not part._modules and len(own) < 2:
+            lines.append(f"{head}{extra})")
+            continue
+        lines.append(head)
+        inner = margin + "  "
+        lines += [inner + line if line.strip() or not margin else "" for line in own]
+        waiting.append((")", margin, ""))
+        waiting += [(m, inner, f"({name}): ") for name, m in reversed(part._modules.items())]
+    return lines
 
 
 def _is_tensor(value):

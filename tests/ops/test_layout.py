@@ -1,0 +1,178 @@
+"""How results and gradients lie in memory, for inputs of every layout: PyTorch's strides.
+
+A result may be contiguous where PyTorch's is not, never the other way round: ``.view(-1)`` would
+raise. Where the operands of an elementwise operation lie in different orders, and neither result
+is contiguous, the orders may differ (docs/differences.md).
+"""
+
+import numpy as np
+import pytest
+
+import rushlight as torch
+from rushlight.compiler.compiled import Compiled
+from rushlight.tensor import Tensor
+from tests.conformance import _seeded, flat
+from tests.golden import layouts as golden
+from tests.ops.layouts import cases, laid_out, outcome, strides, tensor
+
+#: Angles of complex numbers lie in their order, PyTorch's are contiguous; conj() is a copy.
+KNOWN = {
+    "angle/turned", "angle/turned_window", "H/sliced", "H/window", "mH/sliced", "mH/window",
+}  # fmt: skip
+#: The compiler takes the three operands at once, eager two by two.
+TAKEN_AT_ONCE = {"addcmul/turned", "addcmul-2/turned"}
+
+
+def _fits(got, want, several):
+    """Whether outcomes agree; ``several``: there are operands that may lie in different orders."""
+    if "error" in (got, want) or len(got) != len(want):
+        return got == want
+    for (mine, contiguous), (theirs, contiguous_there) in zip(got, want, strict=True):
+        same = mine == theirs or contiguous or (several and not contiguous_there)
+        if not same:
+            return False
+    return True
+
+
+def _check(answers):
+    wrong = []
+    for key, sample, layout, only in cases():
+        want = answers(key, sample, layout, only)
+        if want is None or key in KNOWN:
+            continue
+        got = outcome(torch, sample, layout, only)
+        if not _fits(got, want, len(sample.inputs) > 1):
+            wrong.append(f"{key}: {got}, PyTorch {want}")
+    assert not wrong, "\n".join([f"{len(wrong)} results lie otherwise:", *wrong[:40]])
+
+
+def test_results_lie_as_recorded():
+    recorded = golden.load()
+    _check(lambda key, *_: recorded.get(key))
+
+
+@pytest.mark.parity
+def test_results_lie_as_pytorchs():
+    peer = pytest.importorskip("torch")
+    _check(lambda _, sample, layout, only: outcome(peer, sample, layout, only))
+
+
+def _leaf_strides(leaf):
+    """A gradient has the strides of a dense leaf, else it is contiguous."""
+    order = np.argsort([-s for s in leaf.stride()], kind="stable").tolist()
+    dense = leaf.detach().permute(*order).is_contiguous() if leaf.ndim else True
+    return strides(leaf if dense else torch.empty(leaf.shape))
+
+
+def test_gradients_lie_as_their_leaves():
+    wrong = []
+    for key, sample, layout, only in cases():
+        inputs = laid_out(sample, layout, only) if sample.grad else None
+        if inputs is None:
+            continue
+        given = [tensor(torch, a) for a in inputs]
+        leaves = [t.requires_grad_() for t in given if t.dtype.category > 1]
+        torch.manual_seed(0)
+        try:
+            torch.autograd.backward(*_seeded(torch, sample, given, None))
+        except RuntimeError:  # a layout that the operation refuses
+            continue
+        wrong += [
+            f"{key}: {leaf.grad.stride()} for a leaf of {leaf.stride()}"
+            for leaf in leaves
+            if leaf.grad is not None and strides(leaf.grad) != _leaf_strides(leaf)
+        ]
+    assert not wrong, "\n".join([f"{len(wrong)} gradients lie otherwise:", *wrong[:40]])
+
+
+def _geometry(sample, inputs, wanted):
+    """For each result its strides, and which inputs it shares memory with."""
+    given = [tensor(torch, a) for a in inputs]
+    arrays = [t.array for t in given]
+    for t in given:
+        t.requires_grad_(wanted and t.dtype.category > 1)
+    torch.manual_seed(0)
+    try:
+        found = [t for t in flat(sample.call(torch, *given)) if isinstance(t, Tensor)]
+    except RuntimeError:
+        return None
+    shared = lambda t: [np.shares_memory(t.array, a) for a in arrays]
+    return [(strides(t), shared(t)) for t in found]
+
+
+def test_results_lie_alike_with_and_without_gradients():
+    wrong = []
+    for key, sample, layout, only in cases():
+        inputs = laid_out(sample, layout) if sample.grad and only is None else None
+        if inputs is None:
+            continue
+        without, wanted = [_geometry(sample, inputs, wanted) for wanted in (False, True)]
+        # A leaf refuses what its like without a gradient allows: a write, in a few samples.
+        if None not in (without, wanted) and without != wanted:
+            wrong.append(f"{key}: {without}, with gradients {wanted}")
+    assert not wrong, "\n".join([f"{len(wrong)} results lie otherwise:", *wrong[:40]])
+
+
+def _compiled_cases():
+    for key, sample, layout, only in cases():
+        if only is None and sample.trace and layout in ("contiguous", "turned", "swapped"):
+            inputs = laid_out(sample, layout)
+            if inputs is not None:
+                yield key, sample, inputs
+
+
+def _given(call, inputs):
+    torch.manual_seed(0)
+    with torch.no_grad():
+        found = flat(call(torch, *[tensor(torch, a) for a in inputs]))
+    return [t for t in found if isinstance(t, Tensor)]
+
+
+def _check_compiled(part=1):
+    wrong = []
+    for k, (key, sample, inputs) in enumerate(_compiled_cases()):
+        if k % part:
+            continue
+        try:
+            eager = _given(sample.call, inputs)
+        except RuntimeError:
+            continue
+        compiled = Compiled(lambda *xs, s=sample: s.call(torch, *xs), fullgraph=True)
+        for g, w in zip(_given(lambda _, *xs, f=compiled: f(*xs), inputs), eager, strict=True):
+            # A result of a compiled call is dense, also where eager gives a view with gaps.
+            same = strides(g) == strides(w) or g.is_contiguous()
+            if not same and key not in TAKEN_AT_ONCE:
+                wrong.append(f"{key}: {g.stride()}, eager {w.stride()}")
+    assert not wrong, "\n".join([f"{len(wrong)} results lie otherwise:", *wrong[:40]])
+
+
+def test_compiled_results_lie_as_eager_ones(monkeypatch):
+    monkeypatch.setenv("RUSHLIGHT_COMPILER", "numpy")
+    _check_compiled(part=3)
+
+
+@pytest.mark.slow
+def test_native_results_lie_as_eager_ones():
+    pytest.importorskip("llvmlite")
+    _check_compiled()
+
+
+def test_a_write_in_a_program_keeps_the_order_of_memory():
+    @torch.compile(fullgraph=True)
+    def f(x, y):
+        kept = x.t().clone()
+        kept.add_(y)
+        return kept, kept.t().view(-1)
+
+    x, y = torch.arange(6.0).reshape(2, 3), torch.ones(3, 2)
+    for _ in range(2):
+        kept, row = f(x, y)
+        assert kept.stride() == (1, 3)
+        assert torch.equal(row, torch.arange(6.0) + 1)
+
+
+def test_gradients_have_no_negative_strides():
+    for call in (lambda x: x.flip(0), lambda x: x.cumsum(0)):
+        x = torch.ones(3, 2, requires_grad=True)
+        (g,) = torch.autograd.grad(call(x), x, torch.ones(3, 2))
+        assert g.stride() == (2, 1)
