@@ -1,0 +1,279 @@
+"""A program under way: rushlight and PyTorch line by line, then rushlight's compiled programs."""
+
+import os
+
+import numpy as np
+
+import rushlight
+from rushlight.compiler import threads
+from tests.search.comparing import Difference, errors_agree, mismatch, unstable
+from tests.search.program import backward, tensor
+from tests.search.scopes import ORACLE, Scope, address, array_of, is_exact, layout, torch
+
+MISSING = ("not implemented for", "not supported", "unsupported", "Promotion for", "quantized")
+COUNTS = (1, 2, 3, 5)  # of threads
+
+
+class Session:
+    """The scopes of a program; ``noisy`` says how many have noise, ``amount`` how much."""
+
+    def __init__(self, inputs, noisy=2, amount=1.5):
+        self.inputs = inputs
+        self.ours = Scope(rushlight, inputs)
+        self.theirs = Scope(torch, inputs) if torch else self.ours
+        self.noisy = [Scope(ORACLE, inputs, amount, k) for k in range(noisy)]
+        self.places = ({}, {})  # for each framework: address → the first value there
+        for name in inputs:
+            self.place(name)
+
+    @property
+    def scopes(self):
+        found = [self.ours, *self.noisy]
+        return [self.theirs, *found] if torch else found
+
+    def add(self, name, x):
+        """One more input."""
+        for scope in self.scopes:
+            scope.add(name, x)
+        self.place(name)
+
+    def place(self, name):
+        """The first value with the same memory, in each framework."""
+        found = []
+        for scope, places in zip((self.ours, self.theirs), self.places, strict=True):
+            where = address(scope[name])
+            found.append(name if where is None else places.setdefault(where, name))
+        return found
+
+    def drop(self, step):
+        """Forget what a line made."""
+        for scope in self.scopes:
+            scope.drop(step)
+        for places in self.places:
+            for where in [w for w, name in places.items() if name in step.makes]:
+                del places[where]
+
+    def step(self, step):
+        """Run a line in all scopes: None, a Difference, or the word why it is no ground for one."""
+        theirs = self.theirs.run(step)
+        ours = self.ours.run(step) if torch else theirs
+        if theirs is not None or ours is not None:
+            return self.failed(step, ours, theirs)
+        if any([scope.run(step) is not None for scope in self.noisy]):
+            return "unstable"
+        try:
+            found = self.compare(step) if torch else None
+        except RuntimeError as error:  # PyTorch refuses to look at a part of a split that was written
+            if "a view and its base" not in str(error):
+                raise
+            found = "raises"
+        if found is not None:
+            return found
+        names = step.makes or self.ours.values
+        for name in names:
+            if unstable(self.theirs.array(name), [s.array(name) for s in self.noisy]):
+                return "unstable"
+        return None
+
+    def failed(self, step, ours, theirs):
+        if isinstance(ours, AttributeError | NotImplementedError):
+            return "missing"  # docs/coverage.md says so
+        if ours is not None and theirs is not None:
+            if errors_agree(ours, theirs):
+                return "raises"
+            return Difference("error", f"{step.text}: {ours!r} instead of {theirs!r}")
+        if ours is None:
+            if isinstance(theirs, NotImplementedError) or any(m in str(theirs) for m in MISSING):
+                return "missing"
+            return Difference("no error", f"{step.text} instead of {theirs!r}")
+        return Difference("error", f"{step.text}: {ours!r}")
+
+    def compare(self, step):
+        """Whether the line did the same in both frameworks; ours takes over PyTorch's bits."""
+        for name in step.makes or self.ours.values:
+            x, y = self.ours[name], self.theirs[name]
+            if str(x.dtype) != str(y.dtype):
+                return Difference("dtype", f"{step.text}: {x.dtype} instead of {y.dtype}")
+            if tuple(x.shape) != tuple(y.shape):
+                text = f"{step.text}: {tuple(x.shape)} instead of {tuple(y.shape)}"
+                return Difference("shape", text)
+            if layout(x) != layout(y):
+                text = f"{step.text}: {name} of shape {tuple(x.shape)} has strides {x.stride()} instead of {y.stride()}"
+                return Difference("strides", text)
+            for what in ("requires_grad", "is_leaf"):
+                if getattr(x, what) != getattr(y, what):
+                    text = f"{step.text}: {name}.{what} is {getattr(x, what)}"
+                    return Difference(what, text)
+            place = self.place(name)
+            if place[0] != place[1]:
+                text = f"{step.text}: {name} shares memory with {place[0]} instead of {place[1]}"
+                return Difference("aliasing", text)
+            found, want = self.ours.array(name), self.theirs.array(name)
+            wrong = mismatch(found, want, [s.array(name) for s in self.noisy])
+            if wrong:
+                return Difference("value", f"{step.text}: {name} is {wrong}")
+            if found.tobytes() != want.tobytes():
+                with np.errstate(all="ignore"):
+                    x.array[...] = want
+        return None
+
+    # The end --------------------------------------------------------------------------------
+
+    def gradients(self, outputs):
+        """Compare the gradients of both frameworks: None, a Difference, or a word."""
+        theirs = self.theirs.backward(outputs)
+        ours = self.ours.backward(outputs) if torch else theirs
+        if theirs is not None or ours is not None:
+            if ours is None or theirs is None or not errors_agree(ours, theirs):
+                return Difference("backward", f"{ours!r} instead of {theirs!r}")
+            return "raises"
+        for scope in self.noisy:
+            if scope.backward(outputs) is not None:
+                return "unstable"
+        if not torch:
+            return None
+        for name in self.inputs:
+            found, want = gradient(self.ours[name]), gradient(self.theirs[name])
+            if (found is None) != (want is None):
+                return Difference("gradient", f"of {name}: {found} instead of {want}")
+            if want is None:
+                continue
+            noisy = [gradient(s[name]) for s in self.noisy]
+            wrong = mismatch(found, want, [g for g in noisy if g is not None])
+            if wrong:
+                return Difference("gradient", f"of {name}: {wrong}")
+        return None
+
+    def noise(self, outputs):
+        """What noise made of each result, input and gradient, for the compiled program."""
+        found = {}
+        for i, name in enumerate(outputs):
+            found[f"result {i}"] = [s.array(name) for s in self.noisy]
+        for name in self.inputs:
+            found[name] = [s.array(name) for s in self.noisy]
+            slopes = [gradient(s[name]) for s in self.noisy]
+            found[f"gradient of {name}"] = [g for g in slopes if g is not None]
+        return found
+
+
+def gradient(t):
+    if not t.is_leaf or t.grad is None:
+        return None
+    return array_of(t.grad)
+
+
+# Compiled -----------------------------------------------------------------------------------
+
+
+class Outcome:
+    """What a call did: results and inputs with their strides and places, or an exception."""
+
+    def __init__(self, function, program):
+        names = {"T": rushlight, "tensor": tensor}
+        given = {n: eval(x.text, names) for n, x in program.inputs.items()}
+        self.error, results = None, []
+        try:
+            results = function(*given.values())
+            if program.backward == "outside":
+                backward(rushlight, results)
+        except Exception as error:
+            self.error = error
+        tensors = {**given, **{f"result {i}": t for i, t in enumerate(results)}}
+        self.arrays = {n: array_of(t).copy() for n, t in tensors.items()}
+        self.looks, places = {}, {}
+        for name, t in tensors.items():
+            where = address(t)
+            shares = name if where is None else places.setdefault(where, name)
+            self.looks[name] = (layout(t), t.requires_grad, shares)
+        for name, t in given.items():
+            slope = gradient(t)
+            if slope is not None:
+                self.arrays[f"gradient of {name}"] = slope.copy()
+
+    def against(self, want, noise, exactly=False):
+        """How the call differs from ``want``: None or a Difference without its stage."""
+        if (self.error is None) != (want.error is None):
+            return Difference("error", f"{self.error!r} instead of {want.error!r}")
+        if self.error is not None and not errors_agree(self.error, want.error):
+            return Difference("error", f"{self.error!r} instead of {want.error!r}")
+        if self.arrays.keys() != want.arrays.keys():
+            return Difference("names", f"{[*self.arrays]} instead of {[*want.arrays]}")
+        for name, x in self.arrays.items():
+            y = want.arrays[name]
+            if exactly:
+                wrong = None if x.tobytes() == y.tobytes() else "not the same bits"
+            else:
+                wrong = mismatch(x, y, noise.get(name, ()))
+            if wrong:
+                return Difference("value", f"{name}: {wrong}")
+        for name, look in self.looks.items():
+            if look != want.looks[name]:
+                words = "(strides, requires_grad, shares memory with)"
+                return Difference("looks", f"{name} {words}: {look} instead of {want.looks[name]}")
+        return None
+
+
+def compiled(program, noise, kind=""):
+    """Compare the compiled program with the eager one, for several numbers of threads.
+
+    ``kind``: the only kind of difference that is looked for; any where it is empty.
+    """
+    scope = {"T": rushlight, "F": rushlight.nn.functional, "backward": backward}
+    exec(program.source, scope)
+    eager = scope["program"]
+    want = Outcome(eager, program)
+    whole = not any(s.dynamic for s in program.steps)
+    if not kind.startswith("replay"):
+        function = rushlight.compile(eager, fullgraph=whole)
+        first = None
+        for count in COUNTS[:1] if kind.startswith("compiled") else COUNTS:
+            threads.resize(count)
+            found = Outcome(function, program)
+            first = first or found
+            exactly = found is not first
+            wrong = found.against(first if exactly else want, noise, exactly)
+            if wrong:
+                stage = "threads" if exactly else "compiled"
+                return Difference(f"{stage} {wrong.kind}", f"{wrong.text} ({count} threads)")
+    if kind.startswith(("compiled", "threads")):
+        return None
+    os.environ["RUSHLIGHT_COMPILER"] = "numpy"
+    try:
+        function = rushlight.compile(eager, fullgraph=whole)
+        wrong = Outcome(function, program).against(want, noise)
+    finally:
+        del os.environ["RUSHLIGHT_COMPILER"]
+    return wrong and Difference(f"replay {wrong.kind}", wrong.text)
+
+
+def check(program, noisy=2, amount=1.5, kind=""):
+    """The first difference of a program, or None; ``kind`` as in ``compiled``."""
+    session = Session(program.inputs, noisy, amount)
+    for step in program.steps:
+        found = session.step(step)
+        if isinstance(found, Difference):
+            return found
+        if found in ("missing", "raises"):
+            return None
+    return finish(session, program, kind)
+
+
+def confirmed(program, found):
+    """Whether a difference is there with more noise taken into account, too."""
+    again = check(program, noisy=12, amount=4.0, kind=found.kind)
+    return again is not None and again.kind == found.kind
+
+
+def finish(session, program, kind=""):
+    """Gradients, and the compiled program, once the lines have run."""
+    if kind and " " not in kind and kind not in ("gradient", "backward"):
+        return None
+    if program.backward:
+        found = session.gradients(program.outputs)
+        if isinstance(found, Difference):
+            return found
+        if found is not None:  # it raises in both frameworks, or noise makes too much of it
+            return None
+    if kind in ("gradient", "backward"):
+        return None
+    return compiled(program, session.noise(program.outputs), kind)
