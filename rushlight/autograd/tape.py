@@ -263,6 +263,7 @@ def refresh(x):
         return
     root = view.root
     if root.node is not None or x.node is not None or type(x.array) is not ndarray:
+        stays = root.node is None and type(x.node) is Leaf  # it looks into a tensor without history
         t = root
         with mode.enable_grad():
             for op, args, params in view.path:
@@ -272,5 +273,6 @@ def refresh(x):
             recorder.note_history(x)  # and its memory stays what it is
         else:
             x.array = t.array
-        x.node = t.node
+        if not stays:
+            x.node = t.node
     view.seen = x.cell[0]

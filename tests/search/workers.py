@@ -1,12 +1,13 @@
 """Work on many seeds, in processes that may crash or hang, to be stopped and taken up again."""
 
+import argparse
 import multiprocessing
+import multiprocessing.connection
 import os
 import re
 import time
+import traceback
 from pathlib import Path
-
-
 HANGS = 300.0  # seconds without a sign of life after which a worker is taken to hang
 
 
@@ -29,17 +30,9 @@ class Work:
             try:
                 pipe.send((seed, list(work.one(seed))))
             except Exception as error:
-                import traceback
-
                 text = f'"""{traceback.format_exc()}\n\nSeed {seed}."""\n'
                 pipe.send((seed, [(f"search failed {type(error).__name__}", text)]))
         work.current.unlink(missing_ok=True)
-
-    @classmethod
-    def spread(cls, folder, seed, count, seconds, jobs):
-        """Work on the seeds in ``jobs`` processes; the exit code."""
-        folder.mkdir(parents=True, exist_ok=True)
-        return Run(cls, folder, seed, count, seconds).go(jobs)
 
 
 class Run:
@@ -134,3 +127,17 @@ class Worker:
         current.unlink(missing_ok=True)
         self.run.finished(self.seed, [(f"{how} {self.seed}", script)])
         self.start()
+
+
+def main(work, description, arguments=None):
+    """The command line of a search; returns the exit code."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--seed", type=int, default=int(time.time()), help="the first seed")
+    parser.add_argument("--count", type=int, default=1000, help="seeds at most")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="time at most")
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument("--folder", type=Path, help="for scripts and the state of the run")
+    given = parser.parse_args(arguments)
+    folder = given.folder or Path(f"search-{given.seed}")
+    folder.mkdir(parents=True, exist_ok=True)
+    return Run(work, folder, given.seed, given.count, given.seconds).go(given.jobs)

@@ -4,8 +4,8 @@ import re
 import time
 from dataclasses import replace
 
-from tests.search.program import Input, dense
-from tests.search.session import Session, check
+from tests.search.programs.program import Input, dense
+from tests.search.programs.session import Session, check
 
 SECONDS = 20.0  # for one program
 
@@ -64,7 +64,7 @@ def without(p, left_out):
             steps.append(step)
     outputs = [n for n in p.outputs if n not in gone]
     if not outputs:
-        outputs = [n for s in steps for n in s.makes][-1:] or [*p.inputs][:1]
+        outputs = [n for s in steps[-1:] for n in s.makes or [s.writes]]
     if len(steps) == len(p.steps) or not outputs:
         return None
     return replace(p, steps=tuple(steps), outputs=tuple(outputs))

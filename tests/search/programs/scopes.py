@@ -11,7 +11,7 @@ import ml_dtypes
 import numpy as np
 
 import rushlight
-from tests.search.program import backward, tensor
+from tests.search.programs.program import backward, tensor
 
 try:
     import torch
@@ -26,6 +26,7 @@ def array_of(t):
     if isinstance(t, rushlight.Tensor):
         return t.detach().resolve_conj().array
     t = t.detach().resolve_conj().resolve_neg()
+    t = t.clone() if t._is_zerotensor() else t
     if t.dtype is torch.bfloat16:
         return t.view(torch.uint16).numpy().view(ml_dtypes.bfloat16)
     return t.numpy()

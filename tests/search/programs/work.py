@@ -1,18 +1,10 @@
-"""Random programs against PyTorch, eager and compiled: python -m tests.search.programs --seed S --count N
+"""What the program of one seed shows, made small, as a worker of a run reports it."""
 
-Exit code 1 if there is a difference: each is made smaller and left as a script in the folder. A run
-that was stopped goes on where it was if the folder is the same.
-"""
-
-import argparse
-import sys
-import time
 import warnings
-from pathlib import Path
 
-from tests.search.generate import Generator
-from tests.search.session import confirmed, finish
-from tests.search.shrink import shrink
+from tests.search.programs.generate import Generator
+from tests.search.programs.session import confirmed, finish
+from tests.search.programs.shrink import shrink
 from tests.search.workers import Work
 
 
@@ -59,19 +51,3 @@ class Programs(Work):
             forms = " ; ".join(s.form for s in program.steps)
             script = f'"""{found}\n\nSeed {seed}.\n"""\n\n{program.script}'
             yield f"{found.kind} {forms}", script
-
-
-def main(arguments=None):
-    parser = argparse.ArgumentParser(prog="tests.search.programs", description=__doc__)
-    parser.add_argument("--seed", type=int, default=int(time.time()), help="of the first program")
-    parser.add_argument("--count", type=int, default=1000, help="programs at most")
-    parser.add_argument("--seconds", type=float, default=float("inf"), help="time at most")
-    parser.add_argument("--jobs", type=int, default=1, help="processes")
-    parser.add_argument("--folder", type=Path, help="for scripts and the state of the run")
-    given = parser.parse_args(arguments)
-    folder = given.folder or Path(f"search-{given.seed}")
-    return Programs.spread(folder, given.seed, given.count, given.seconds, given.jobs)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,7 +1,7 @@
 """What random programs are made of: a table of lines with slots in braces, by kinds.
 
 The first slot is a value of a kind: {x} any, {r} real, {n} no bool, {i} integers, {b} bool, {f} float,
-{c} complex, {g} float or complex. {y} and {z} broadcast with it; the other slots are methods of
+{c} complex, {g} float or complex, {w} to write to, {u} to write to and without a gradient, {a} left of an augmented assignment. {y} and {z} broadcast with it; the other slots are methods of
 ``Slots``, or text that has to do with the first value's dims. "a, b = " marks two results.
 """
 
@@ -31,7 +31,7 @@ UNARY = Kind(7, """
 | F.hardshrink({f}) | F.softshrink({f}) | F.threshold({f}, 0.1, 2.) | {r}.floor() | {r}.ceil() | {r}.round() | {f}.trunc()
 | {f}.frac() | {f}.nan_to_num() | {f}.sinc() | {f}.lgamma() | {f}.tan() | {f}.sinh() | {f}.cosh() | {f}.acos() | {f}.asin()
 | {f}.atanh() | {f}.acosh() | {f}.logit(0.01) | {f}.round(decimals=1) | {n}.positive() | {f}.deg2rad() | {f}.erfinv()
-| {n} ** 2 | {n} ** 3 | {f} ** 0.5 | {f} ** -1 | 2 ** {f} | {n}.sgn() | {f}.digamma() | {i}.exp() | {b}.sin() | {i}.sqrt()
+| {n} ** 2 | {n} ** 3 | {f} ** 0.5 | {f} ** -1 | 2 ** {f} | {n}.sgn() | {f}.detach().digamma() | {i}.exp() | {b}.sin() | {i}.sqrt()
 | {n}.clamp({si}) | {f}.clamp(-0.5, 0.75) | {r}.clip(max={si}) | F.glu({f}, {d}) | F.rrelu({f}) | {f}.i0() | F.prelu({f}, {new1})
 """)
 BINARY = Kind(9, """
@@ -133,24 +133,27 @@ VIEWS = Kind(12, """
 WRITES = Kind(10, """
 {w}.add_({fit}) | {w}.mul_({fit}) | {w}.sub_({fit}, alpha={si}) | {w}.div_({fit}) | {w}.neg_() | {w}.tanh_() | {w}.exp_() | {w}.clamp_(min={si}) | {w}.sigmoid_() | {a} += {fit} | {a} *= {s} | {a} -= {fit}
 | {w}.lerp_({fit}, 0.25) | {w}.addcmul_({fit}, {fit}, value=-0.5) | {w}.addcdiv_({fit}, {fit}) | {w}.relu_() | {w}.sqrt_() | {w}.abs_() | {w}.pow_(2) | {w}.square_() | {w}.cumsum_({d}) | {w}.floor_() | {w}.round_()
-| {w}.logical_not_() | {w}.bitwise_not_() | {w}.maximum_({fit}) | {w}.remainder_(3) | {w}.fmod_({fit}) | {w}.data.mul_({s}) | {w}.detach().add_({fit}) | with T.no_grad(): {w}.mul_({s}) | with T.no_grad(): {w}.add_({fit})
+| {u}.logical_not_() | {u}.bitwise_not_() | {w}.maximum_({fit}) | {w}.remainder_(3) | {w}.fmod_({fit}) | {w}.data.mul_({s}) | {w}.detach().add_({fit}) | with T.no_grad(): {w}.mul_({s}) | with T.no_grad(): {w}.add_({fit})
 | T.add({x}, {y}, out={w}) | T.mul({x}, {s}, out={w}) | T.exp({x}, out={w}) | {w}.add_({w}) | {w}.mul_({w}.detach()) | F.relu({w}, inplace=True) | {w}.cumprod_({d}) | {w}.addmm_({f2}, {f2}) | {w}.xlogy_({fit}) | {w}.conj_physical_()
-| {w}.index_add_({d}, {all}, {w}) | {w}.scatter_add_({d}, {places}, {w}) | {w}.baddbmm_({f3}, {f3}) | {w}.logical_and_({fit}) | {a} ^= {fit} | {w}.eq_({fit}) | {w}.gt_({fit}) | {w}.atan2_({fit}) | {w}.copysign_({fit})
+| {w}.index_add_({d}, {all}, {w}) | {w}.scatter_add_({d}, {places}, {w}) | {w}.baddbmm_({f3}, {f3}) | {u}.logical_and_({fit}) | {a} ^= {fit} | {u}.eq_({fit}) | {u}.gt_({fit}) | {w}.atan2_({fit}) | {w}.copysign_({fit})
 """, writes=True)
 MOVES = Kind(10, """
 {w}.copy_({fit}) | {w}.copy_({fit}) | {w}.zero_() | {w}.fill_({si}) | {w}.fill_({scalar}) | {w}[{index}] = {si} | {w}[{index}] = {scalar} | {w}[{index}] = {w}[{index}] | {w}[...] = {fit} | {w}[{advanced}] = {si} | {w}[{advanced}] = {w}[{advanced}]
 | {w}[{mask}] = {si} | {w}[{mask}] = {scalar} | {w}.masked_fill_({mask}, {si}) | {w}.masked_fill_({mask}, {scalar}) | {w}.index_fill_({d}, {along}, {si}) | {w}.index_copy_({d}, {once}, {w}) | {w}.scatter_({d}, {places}, {si})
-| {w}.scatter_({d}, {places}, {w}) | {w}.masked_scatter_({mask}, {w}) | {w}.put_({flat}, {flat}.to({w}.dtype)) | {w}.index_put_(({all0},), {w}) | {w}.tril_() | {w}.triu_(1) | {w}.fill_diagonal_({si}) | {w}.t_() | {w}.squeeze_() | {w}.unsqueeze_({d})
-| {w}.data.zero_() | {w}.detach().copy_({fit}) | {w}.detach()[{index}] = {si} | {w}.data[{index}] = {si} | with T.no_grad(): {w}.copy_({fit}) | {w}.transpose_({d}, {d2}) | {w}.swapaxes_({d}, {d2}) | {w}.copy_({w}.flip({d})) | {w}.copy_({w}.roll(1, {d}))
-| {w}.real[...] = {si} | T.view_as_real({w}).zero_() | {w}.imag.fill_({si}) | {w}.diagonal().fill_({si}) | {w}.as_strided({strided}).fill_({si}) | {w}.as_strided_({strided}) | {w}.detach_() | T.cat([{x}, {same}], {d}, out={w})
+| {w}.scatter_({d}, {places}, {w}) | {w}.masked_scatter_({mask}, {w}) | {w}.put_({flat}, {flat}.to({w}.dtype)) | {w}.index_put_(({all0},), {w}) | {w}.tril_() | {w}.triu_(1) | {w}.fill_diagonal_({si})   
+| {w}.data.zero_() | {w}.detach().copy_({fit}) | {w}.detach()[{index}] = {si} | {w}.data[{index}] = {si} | with T.no_grad(): {w}.copy_({fit})   | {w}.copy_({w}.flip({d})) | {w}.copy_({w}.roll(1, {d}))
+| {w}.real[...] = {si} | T.view_as_real({w}).zero_() | {w}.imag.fill_({si}) | {w}.diagonal().fill_({si}) | {w}.as_strided({strided}).fill_({si})  | {w}.detach_() | T.cat([{x}, {same}], {d}, out={w})
 """, exact=True, writes=True, casts=True)
 DYNAMIC = Kind(1, """
 {x}[{mask}] | {x}.masked_select({mask}) | {x}.nonzero() | {r}.unique() | a, b = {r}.unique(return_counts=True) | {i}.reshape(-1).abs().bincount() | {x}.argwhere() | {x}[{b}] | T.where({x})[0] | {r}.unique_consecutive()
 | {x}[{mask}].sum() | {r}.repeat_interleave({along}, 0)
 """, exact=True, dynamic=True)
+TURNS = Kind(1, """
+{w}.t_() | {w}.squeeze_() | {w}.unsqueeze_({d}) | {w}.transpose_({d}, {d2}) | {w}.swapaxes_({d}, {d2}) | {w}.as_strided_({strided}) | {w}.squeeze_({d})
+""", exact=True, writes=True, dynamic=True)
 # fmt: off
 KINDS = [UNARY, BINARY, LOGIC, CONVERSIONS, COMPLEX, REDUCTIONS, SCANS, PRODUCTS, WINDOWS, INDEXING, JOINS, VIEWS,
-         WRITES, MOVES, DYNAMIC]
+         WRITES, MOVES, TURNS, DYNAMIC]
 # fmt: on
 WEIGHTS = [k.weight for k in KINDS]
 

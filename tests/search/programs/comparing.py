@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tests.search.scopes import eps, is_exact
+from tests.search.programs.scopes import eps, is_exact
 
 ERRORS = (RuntimeError, IndexError, ValueError, TypeError, ZeroDivisionError, AttributeError)
 

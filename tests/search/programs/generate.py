@@ -2,11 +2,11 @@
 
 import random as randomness
 
-from tests.search import grammar
-from tests.search.comparing import Difference, wide
-from tests.search.program import Input, Program, Step, dense
-from tests.search.session import Session
-from tests.search.slots import Slots, Unfit
+from tests.search.programs import grammar
+from tests.search.programs.comparing import Difference, wide
+from tests.search.programs.program import Input, Program, Step, dense
+from tests.search.programs.session import Session
+from tests.search.programs.slots import Slots, Unfit
 
 SIZES = (1, 2, 3, 3, 4, 5, 7, 8)
 LARGE = (1, 2, 17, 33, 64, 129, 200)
@@ -88,10 +88,13 @@ class Generator:
         inputs = dict(self.inputs)
         try:
             form = self.random.choice(kind.lines)
-            text = Slots(self.random, values, inputs).fill(form)
+            slots = Slots(self.random, values, inputs)
+            text = slots.fill(form)
         except Unfit:
             return
         if kind.casts and any(hard_to_cast(values[n]) for n in names_in(text, values)):
+            return
+        if slots.target and not self.writable(slots.target, text):
             return
         two = text.startswith("a, b = ")
         if two:
@@ -105,11 +108,21 @@ class Generator:
         self.inputs |= fresh
         self.attempt(Step(text, kind.exact, kind.dynamic, form))
 
+    def writable(self, target, text):
+        """Whether the line's result is defined: no two elements that it writes lie in one place."""
+        try:
+            x = eval(target, dict(self.session.theirs.names))
+        except Exception:  # the line raises the same
+            return True
+        pairs = zip(x.shape, x.stride(), strict=True)
+        span = 1 + sum((n - 1) * step for n, step in pairs) if x.numel() else 0
+        return x.numel() <= span or ".fill_(" in text or ".zero_(" in text
+
     def attempt(self, step):
         found = self.session.step(step)
         if isinstance(found, Difference):
             self.steps.append(step)
-            self.seen.append((self.now(tuple(self.session.ours.values[:1])), found))
+            self.seen.append((self.now(tuple(step.makes or [step.writes])), found))
             self.steps.pop()
             self.take_back(step)
         elif found is None and self.fits(step):

@@ -2,13 +2,13 @@
 
 import re
 
-from tests.search import grammar
-from tests.search.program import Input, dense
+from tests.search.programs import grammar
+from tests.search.programs.program import Input, dense
 
 SLOT = re.compile(r"\{(\w+)\}")
 
 
-OPERAND = re.compile(r"[xrnifbcgw]\d?")
+OPERAND = re.compile(r"[xrnifbcgwu]\d?")
 
 
 class Unfit(Exception):
@@ -30,6 +30,7 @@ class Slots:
     def __init__(self, random, values, inputs):
         self.random, self.values, self.inputs = random, values, inputs
         self.first = None
+        self.target = None  # the text of what the line writes to
 
     def fill(self, line):
         """The line with its slots filled, each name once."""
@@ -72,14 +73,17 @@ class Slots:
         fits = lambda t: kind in kind_of(t) and t.ndim >= ndim
         if kind == "w":
             fits = lambda t: not (t.is_leaf and t.requires_grad) or self.random.random() < 0.02
+        if kind == "u":
+            fits = lambda t: not t.requires_grad
         if self.first is not None and self.random.random() < 0.6 and fits(self.first):
             name = self.name
         else:
             name = self.pick(fits)
         if self.first is None:
             self.name, self.first = name, self.values[name]
-        if kind == "w" and self.random.random() < 0.3:
-            return name + self.looking()
+        if kind in "wu":
+            self.target = name + (self.looking() if self.random.random() < 0.3 else "")
+            return self.target
         return name
 
     def looking(self):
