@@ -140,14 +140,14 @@ def tensor(T, size, dtype, kind, seed):
     return T.from_numpy(found).to(dtype, copy=True)
 
 
-def backward(T, results):
+def backward(T, results, shake=lambda x: x):
     """Go backward from a scalar in which each element of the results has a weight of its own."""
     total = None
     for t in results:
         if t.requires_grad:
             t = T.view_as_real(t) if t.is_complex() else t
             weights = T.cos(T.arange(t.numel(), dtype=T.float64)).to(t.dtype).reshape(t.shape)
-            part = (t * weights).sum().double()
+            part = (t * shake(weights)).sum().double()
             total = part if total is None else total + part
     if total is not None:
         total.backward()

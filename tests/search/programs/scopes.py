@@ -55,6 +55,14 @@ def layout(t):
     return tuple([step for n, step in zip(t.shape, t.stride(), strict=True) if n > 1])
 
 
+def shake(x, noise, random):
+    """Change the numbers of an array by some units in the last place."""
+    real = np.dtype(x.real.dtype) if x.dtype.kind == "c" else x.dtype
+    change = noise * eps(real) * random.uniform(-1, 1, x.shape)
+    with np.errstate(all="ignore"):
+        x *= (1 + change).astype(real)
+
+
 class Scope:
     """Inputs and what lines made of them, in one framework, with noise where asked for."""
 
@@ -106,10 +114,13 @@ class Scope:
         x = self.array(name)
         if is_exact(x.dtype) or not x.size or not x.flags.writeable or 0 in x.strides:
             return
-        real = np.dtype(x.real.dtype) if x.dtype.kind == "c" else x.dtype
-        change = self.noise * eps(real) * self.random.uniform(-1, 1, x.shape)
-        with np.errstate(all="ignore"):
-            x *= (1 + change).astype(real)
+        shake(x, self.noise, self.random)
+
+    def shaken(self, x):
+        """The numbers of a tensor, with noise."""
+        if self.noise:
+            shake(array_of(x), self.noise, self.random)
+        return x
 
     def array(self, name):
         return array_of(self.names[name])
@@ -118,7 +129,7 @@ class Scope:
         """Go backward from values; returns the exception, or None."""
         results = [self.names[n] for n in outputs]
         try:
-            backward(self.T, results)
+            backward(self.T, results, self.shaken)
         except Exception as error:
             return error
         return None

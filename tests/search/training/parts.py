@@ -1,6 +1,7 @@
 """What random training loops are made of. Each layer takes and gives (N, 6), so any can be left out."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from textwrap import indent
 
 
@@ -31,7 +32,7 @@ StepLR(s.opt, 2, 0.5) | MultiStepLR(s.opt, [2, 5], 0.3) | ExponentialLR(s.opt, 0
 # Lines of ``build``, once the network and the optimizer are there.
 SETUPS = table("""
 s.net[0].register_forward_hook(lambda m, a, out: out * 1.5) | s.net[0].register_forward_pre_hook(lambda m, a: (a[0] + 0.1,)) | FIRST[0].register_hook(lambda g: g * 0.5) | s.net.register_full_backward_hook(lambda m, gi, go: None)
-| REST[-1].register_post_accumulate_grad_hook(lambda p: p.grad.mul_(0.5)) | s.net[0].register_full_backward_hook(lambda m, gi, go: tuple([None if g is None else g * 2 for g in gi])) | s.opt.register_step_pre_hook(lambda o, a, k: s.seen.append(1))
+| REST[-1].register_post_accumulate_grad_hook(lambda p: halve(T, p.grad)) | s.net[0].register_full_backward_hook(lambda m, gi, go: tuple([None if g is None else g * 2 for g in gi])) | s.opt.register_step_pre_hook(lambda o, a, k: s.seen.append(1))
 | s.opt.register_step_post_hook(lambda o, a, k: halve(T, FIRST[0])) | FIRST[0].requires_grad_(False) | s.net[0].eval() | s.net.register_forward_hook(lambda m, a, out: s.__setattr__('kept', out.detach()))
 | s.net[0].register_full_backward_pre_hook(lambda m, go: tuple([g * 0.5 for g in go])) | s.net[0].register_forward_hook(lambda m, a, out: s.__setattr__('calls', s.calls + 1))
 """)
@@ -232,6 +233,27 @@ EVENTS
 
     return s, step, event
 '''
+SCRIPT = """import numpy as np
+
+import rushlight as T
+"""
+MAIN = """
+
+runs = build(T), build(T)
+for way, (s, step, event) in zip(("eager", "compiled"), runs):
+    T.manual_seed(0)
+    step = T.compile(step) if way == "compiled" else step
+    for i in range(%s):
+        data = np.random.default_rng(i).normal(size=(2, 4, 6))
+        try:
+            print(way, i, step(*[T.from_numpy(part).to(T.%s) for part in data]))
+        except Exception as error:
+            print(way, i, repr(error))
+        event(i)
+    for name, p in s.net.named_parameters():
+        print(way, name, p, p.grad)
+    print(way, vars(s))
+"""
 
 
 @dataclass(frozen=True)
@@ -254,12 +276,11 @@ class Loop:
         body = [*self.body, "s.i += 1", "return loss.detach()"]
         events = [f"if i == {i}:\n    {line}" for i, line in self.events]
         lines = lambda found, depth: indent("\n".join(found), "    " * depth)
-        optimizer = self.optimizer.replace("PARAMS", "s.net.parameters()", "for p in" in self.optimizer)
         text = BUILD
         for name, part in {
             "SEED": str(self.seed),
             "LAYERS": ", ".join(self.layers),
-            "OPTIMIZER": optimizer,
+            "OPTIMIZER": self.optimizer,
             "SCHEDULER": self.scheduler,
             "DTYPE": self.dtype,
             "SETUPS": lines(self.setups, 1),
@@ -268,3 +289,17 @@ class Loop:
         }.items():
             text = text.replace(name, part, 1)
         return PRELUDE + text
+
+    @cached_property
+    def code(self):
+        return compile(self.source, f"<loop {self.seed}>", "exec")
+
+    @property
+    def script(self):
+        """A script that runs the loop eagerly and compiled, and prints both."""
+        return f"{SCRIPT}{self.source}{MAIN % (self.steps, self.dtype)}"
+
+    def name(self, found):
+        """What is particular to a loop, as far as that can be told."""
+        lines = [*self.layers, *self.setups, *self.body, *(line for _, line in self.events)]
+        return f"{found.kind} {self.optimizer.split('(')[0]} {' ; '.join(lines)}"
