@@ -18,8 +18,8 @@ class Run:
         self.T, self.noise = framework, noise
         self.random = np.random.default_rng(seed)
         self.dtype = getattr(framework, loop.dtype)
-        self.coarse = 1e-14 if loop.dtype == "float64" else 1e-7  # functions are less exact in float64
-        if "autocast" in loop.source:
+        self.coarse = 1e-13 if loop.dtype == "float64" else 1e-7  # functions are less exact in float64
+        if "autocast" in loop.source or "Muon" in loop.optimizer:  # bfloat16 inside
             self.coarse = 0.004
         names = {}
         exec(loop.code, names)
