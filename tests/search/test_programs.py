@@ -82,7 +82,7 @@ def test_a_wrong_operation_is_found_and_isolated(monkeypatch):
     wrong = lambda x, d, **kw: right(x, d, **kw) + (x.shape[d] == 3)
     monkeypatch.setattr(rushlight.Tensor, "cumsum", wrong)
     lines = ("v0 = x0.exp()", "v1 = v0 + x1", "v2 = v1.cumsum(1)", "v3 = v2.tanh()")
-    p = program(*lines, outputs=("v0", "v3"), x0=((3, 4), (4, 1)), x1=((), ()))
+    p = program(*lines, outputs=("v0", "v3"), x0=((4, 3), (3, 1)), x1=((), ()))
     found = check(p)
     assert found.kind == "value"
     (step,) = shrink(p, found.kind).steps

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tests.search.programs.scopes import eps, is_exact
+from tests.search.programs.scopes import eps, is_exact, wide
 
 ERRORS = (RuntimeError, IndexError, ValueError, TypeError, ZeroDivisionError, AttributeError)
 
@@ -18,10 +18,6 @@ class Difference:
 
     def __str__(self):
         return f"{self.kind}: {self.text}"
-
-
-def wide(x):
-    return x.astype(complex if x.dtype.kind == "c" else float)
 
 
 def spread_of(want, noisy):

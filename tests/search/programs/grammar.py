@@ -27,7 +27,7 @@ UNARY = Kind(7, """
 | {f}.log1p() | {f}.expm1() | {f}.erf() | {f}.erfc() | {f}.atan() | {f}.asinh() | {f}.exp2() | {f}.log2() | {f}.log10()
 | {n}.square() | {n}.abs() | -{n} | {n}.sign() | {f}.relu() | F.relu6({f}) | F.gelu({f}) | F.gelu({f}, approximate='tanh')
 | F.silu({f}) | F.mish({f}) | F.softplus({f}) | F.softplus({f}, beta=2.) | F.hardtanh({f}) | F.hardswish({f}) | F.hardsigmoid({f})
-| F.leaky_relu({f}, 0.1) | F.elu({f}) | F.selu({f}) | F.celu({f}, 0.7) | F.logsigmoid({f}) | F.softsign({f}) | F.tanhshrink({f})
+| F.leaky_relu({f}, 0.1) | F.elu({f}) | F.selu({f}) | F.celu({f}, 0.7) | F.logsigmoid({f}) | F.softsign({f})
 | F.hardshrink({f}) | F.softshrink({f}) | F.threshold({f}, 0.1, 2.) | {r}.floor() | {r}.ceil() | {r}.round() | {f}.trunc()
 | {f}.frac() | {f}.nan_to_num() | {f}.sinc() | {f}.lgamma() | {f}.tan() | {f}.sinh() | {f}.cosh() | {f}.acos() | {f}.asin()
 | {f}.atanh() | {f}.acosh() | {f}.logit(0.01) | {f}.round(decimals=1) | {n}.positive() | {f}.deg2rad() | {f}.erfinv()
@@ -46,7 +46,7 @@ BINARY = Kind(9, """
 | T.heaviside({f}, {same}) | {x} + 0.5 * {y} | T.where({mask}, {x}, {y}) | T.where({mask}, {x}, {s}) | T.where({mask}, {s}, {x})
 | T.dist({f}, {y}) | F.mse_loss({f}, {same}, reduction={red}) | F.l1_loss({f}, {same}, reduction={red})
 | F.smooth_l1_loss({f}, {same}, reduction={red}) | F.huber_loss({f}, {same}, delta=0.7) | F.kl_div({f}, {same}, reduction={red})
-| F.binary_cross_entropy_with_logits({f}, {same}) | F.soft_margin_loss({f}, {same}) | F.poisson_nll_loss({f}, {same})
+| F.binary_cross_entropy_with_logits({f}, {same}) | F.soft_margin_loss({f}, {same}.detach()) | F.poisson_nll_loss({f}, {same})
 | F.cross_entropy({f2}, {classes}, reduction={red}) | F.nll_loss({f2}, {classes}, reduction={red}) | F.cosine_similarity({f}, {same}, {d})
 | F.cross_entropy({f2}, {classes}, label_smoothing=0.1) | F.margin_ranking_loss({f}, {same}, {same2}) | F.gaussian_nll_loss({f}, {same}, {same2}.abs())
 """)
@@ -128,14 +128,14 @@ VIEWS = Kind(12, """
 | {x}.detach() | {x}.data | {x}.chunk(2, {d})[0] | {x}.chunk(3, {d})[-1] | {x}.split(2, {d})[-1] | a, b = {x}.tensor_split(2, {d}) | a, b = {x}.split([1, {size} - 1], {d}) | {x}.unbind({d})[-1]
 | {x}.narrow({d}, {narrow}) | {x}.select({d}, {at}) | {x}.squeeze() | {x}.squeeze({d}) | {x}.unsqueeze({d}) | {x}[{index}] | {x}[{index}] | {x}[..., {at} % {lastsize}:] | {x}[::2] | {x}[:, 1:] | {x}[None] | {x}[...]
 | {x}.flatten({d}) | {x}.flatten() | {x}.unflatten({d}, (1, -1)) | {x}.contiguous() | {x}.swapaxes({d}, {d2}) | {x}.view_as({x}) | {x}.ravel() | {x}.broadcast_to({expand}) | {x}.expand_as({y}) | {x}.real | {x}.hsplit(1)[0]
-| {x}.view(-1, {lastsize}) | T.atleast_2d({x}) | {x}.reshape({x}.shape[::-1]) | {x}.view({t}) | {x}.squeeze({ds}) | {x}.T | {x}.alias_copy() | {x}.view_as_real() | T.view_as_real({c}) | {c}.imag | {x}.positive() | {x}.reshape({x}.shape)
+| {x}.view(-1, {lastsize}) | T.atleast_2d({x}) | {x}.reshape({x}.shape[::-1]) | {x}.detach().view({t}) | {x}.squeeze({ds}) | {x}.T | {x}.alias_copy() | {x}.view_as_real() | T.view_as_real({c}) | {c}.imag | {x}.positive() | {x}.reshape({x}.shape)
 """, exact=True)
 WRITES = Kind(10, """
 {w}.add_({fit}) | {w}.mul_({fit}) | {w}.sub_({fit}, alpha={si}) | {w}.div_({fit}) | {w}.neg_() | {w}.tanh_() | {w}.exp_() | {w}.clamp_(min={si}) | {w}.sigmoid_() | {a} += {fit} | {a} *= {s} | {a} -= {fit}
 | {w}.lerp_({fit}, 0.25) | {w}.addcmul_({fit}, {fit}, value=-0.5) | {w}.addcdiv_({fit}, {fit}) | {w}.relu_() | {w}.sqrt_() | {w}.abs_() | {w}.pow_(2) | {w}.square_() | {w}.cumsum_({d}) | {w}.floor_() | {w}.round_()
 | {u}.logical_not_() | {u}.bitwise_not_() | {w}.maximum_({fit}) | {w}.remainder_(3) | {w}.fmod_({fit}) | {w}.data.mul_({s}) | {w}.detach().add_({fit}) | with T.no_grad(): {w}.mul_({s}) | with T.no_grad(): {w}.add_({fit})
 | T.add({x}, {y}, out={w}) | T.mul({x}, {s}, out={w}) | T.exp({x}, out={w}) | {w}.add_({w}) | {w}.mul_({w}.detach()) | F.relu({w}, inplace=True) | {w}.cumprod_({d}) | {w}.addmm_({f2}, {f2}) | {w}.xlogy_({fit}) | {w}.conj_physical_()
-| {w}.index_add_({d}, {all}, {w}) | {w}.scatter_add_({d}, {places}, {w}) | {w}.baddbmm_({f3}, {f3}) | {u}.logical_and_({fit}) | {a} ^= {fit} | {u}.eq_({fit}) | {u}.gt_({fit}) | {w}.atan2_({fit}) | {w}.copysign_({fit})
+| {w}.index_add_({d}, {all}, {w}) | {w}.scatter_add_({d}, {places}, {w}) | {w}.baddbmm_({f3}, {f3}) | {u}.logical_and_({plain}) | {a} ^= {fit} | {u}.eq_({plain}) | {u}.gt_({plain}) | {w}.atan2_({fit}) | {w}.copysign_({fit})
 """, writes=True)
 MOVES = Kind(10, """
 {w}.copy_({fit}) | {w}.copy_({fit}) | {w}.zero_() | {w}.fill_({si}) | {w}.fill_({scalar}) | {w}[{index}] = {si} | {w}[{index}] = {scalar} | {w}[{index}] = {w}[{index}] | {w}[...] = {fit} | {w}[{advanced}] = {si} | {w}[{advanced}] = {w}[{advanced}]
@@ -163,6 +163,8 @@ RARE = ("uint16", "uint32", "uint64")
 COMPLEXES = ("complex64", "complex128")
 DTYPES = (*FLOATS, *INTEGERS, *RARE, *COMPLEXES, "bool")
 COMMON = ("float32", "float32", "float64", "float16", "bfloat16", "int64", "int32", "uint8", "int8", "bool", "complex64")
+#: Parts of lines whose results with nan, infinity or huge numbers depend on the order of the work.
+TAME = ("_mean(", "searchsorted", "prod", "var", "std", "cov", "corrcoef", "_norm(", "kron", "digamma", "histc", "isin", "quantile", "grid_sample", "interpolate")
 #: Views through which lines write.
 LOOKS = ["[{index}]", "[{index}]", ".t()", ".permute({perm})", ".reshape(-1)", ".view(-1)", ".select({d}, {at})", ".narrow({d}, {narrow})", ".transpose({d}, {d2})",
          ".detach()", ".data", ".unfold({d}, 1, {step})", ".diagonal()", "[...]", ".squeeze()", ".unsqueeze({d})", ".as_strided({strided})", ".chunk(2, {d})[-1]", ".flatten()"]  # fmt: skip

@@ -59,6 +59,11 @@ class Step:
     def code(self):
         return compile(self.text, self.text, "exec")
 
+    @cached_property
+    def cancels(self):
+        """Whether it subtracts inside, so that its result may be rounding alone."""
+        return any(word in self.text for word in ("var", "std", "_norm(", "cov(", "corrcoef"))
+
     @property
     def writes(self):
         """The name of the value that the line writes to."""
@@ -134,7 +139,7 @@ def tensor(T, size, dtype, kind, seed):
         found = random.normal(size=size) if kind == "fine" else found / 8
     if kind == "special" and size and not whole:
         at = random.integers(0, size, 1 + size // 5)
-        found[at] = random.choice([np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-40, 1e4], len(at))
+        found[at] = random.choice([np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-40, 1e3], len(at))
     if dtype.is_complex:
         found = found + 1j * random.permutation(found)
     return T.from_numpy(found).to(dtype, copy=True)
@@ -145,7 +150,7 @@ def backward(T, results, shake=lambda x: x):
     total = None
     for t in results:
         if t.requires_grad:
-            t = T.view_as_real(t) if t.is_complex() else t
+            t = T.view_as_real(t.resolve_conj()) if t.is_complex() else t
             weights = T.cos(T.arange(t.numel(), dtype=T.float64)).to(t.dtype).reshape(t.shape)
             part = (t * shake(weights)).sum().double()
             total = part if total is None else total + part

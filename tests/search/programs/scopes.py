@@ -55,12 +55,18 @@ def layout(t):
     return tuple([step for n, step in zip(t.shape, t.stride(), strict=True) if n > 1])
 
 
-def shake(x, noise, random):
-    """Change the numbers of an array by some units in the last place."""
+def wide(x):
+    return x.astype(complex if x.dtype.kind == "c" else float)
+
+
+def shake(x, noise, random, size=0.0):
+    """Change the numbers of an array by some units in the last place, of theirs and of ``size``."""
     real = np.dtype(x.real.dtype) if x.dtype.kind == "c" else x.dtype
     change = noise * eps(real) * random.uniform(-1, 1, x.shape)
     with np.errstate(all="ignore"):
         x *= (1 + change).astype(real)
+        if size:
+            x += (size * noise * eps(real) * random.uniform(-1, 1, x.shape)).astype(real)
 
 
 class Scope:
@@ -78,8 +84,12 @@ class Scope:
     def add(self, name, x):
         self.names[name] = eval(x.text, self.names)
         self.values.append(name)
-        if x.values != "plain":
-            self.shake(name)
+        if x.values != "plain" and self.noise and self.names[name].numel():
+            t = self.names[name].detach()
+            size = t.untyped_storage().nbytes() // t.element_size()
+            flat = array_of(t.as_strided((size,), (1,), 0))
+            if not is_exact(flat.dtype):
+                shake(flat, self.noise, self.random)
 
     def __getitem__(self, name):
         return self.names[name]
@@ -98,8 +108,9 @@ class Scope:
         if any(str(self.names[n].dtype) == "torch.complex32" for n in step.makes):
             return NotImplementedError("there is no complex32")
         if self.noise and not step.exact:
+            size = self.size(step) if step.cancels else 0.0
             for name in step.makes or [step.writes]:
-                self.shake(name)
+                self.shake(name, size)
         return None
 
     def drop(self, step):
@@ -107,14 +118,20 @@ class Scope:
             self.names.pop(name, None)
         self.values = [n for n in self.values if n not in step.makes]
 
-    def shake(self, name):
+    def size(self, step):
+        """The largest number that a line reads."""
+        arrays = [self.array(n) for n in step.uses if n in self.names]
+        found = [np.abs(wide(x)) for x in arrays if not is_exact(x.dtype) and x.size]
+        return max([np.max(x, where=np.isfinite(x), initial=0.0) for x in found], default=0.0)
+
+    def shake(self, name, size=0.0):
         """Change the numbers of a value by some units in the last place, past autograd."""
         if not self.noise:
             return
         x = self.array(name)
         if is_exact(x.dtype) or not x.size or not x.flags.writeable or 0 in x.strides:
             return
-        shake(x, self.noise, self.random)
+        shake(x, self.noise, self.random, size)
 
     def shaken(self, x):
         """The numbers of a tensor, with noise."""

@@ -95,8 +95,9 @@ class Slots:
 
     def a(self):
         """A value to the left of an augmented assignment, which must be a name or an index."""
-        name = self.operand("w")
-        return name if name.isidentifier() else name + "[...]"
+        self.operand("w")
+        self.target = self.name
+        return self.name
 
     def y(self):
         """Another value, which mostly broadcasts with the first, and mostly is of its kind."""
@@ -126,6 +127,11 @@ class Slots:
         if self.random.random() < 0.1:
             return self.s()
         return self.pick(lambda t: fits_in(t.shape, shape) and (not like or kind_of(t) == kind))
+
+    def plain(self):
+        """As ``fit``, without a gradient."""
+        found = self.fit()
+        return f"{found}.detach()" if found in self.values else found
 
     def any(self):
         return self.pick(lambda t: True)
