@@ -5,7 +5,7 @@ import numpy as np
 from rushlight import shapes
 from rushlight.dtype import bool as bool_
 from rushlight.dtype import int64
-from rushlight.errors import DimError, DtypeError, UnsupportedDtypeError
+from rushlight.errors import DimError, DtypeError, IndexRangeError, UnsupportedDtypeError
 from rushlight.ops.bounds import maximum, minimum
 from rushlight.ops.contract import takes
 from rushlight.ops.definition import function, numpy_names
@@ -28,7 +28,7 @@ def _check(name, x, dim, given=False):
     if x.size:
         return
     if len(dim) == x.ndim and not given:
-        raise RuntimeError(
+        raise IndexRangeError(  # PyTorch's is an IndexError if the dim was given, else a RuntimeError
             f"{name}(): Expected reduction dim to be specified for input.numel() == 0: "
             f"shape {x.shape}. Specify the reduction dim with the 'dim' argument."
         )

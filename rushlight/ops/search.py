@@ -188,6 +188,10 @@ def searchsorted(
     """
     x = _as_tensor(input)
     lead, given = sorted_sequence.shape[:-1], x.shape[:-1]
+    if not sorted_sequence.ndim:
+        raise ShapeError(
+            "searchsorted(): boundaries tensor should have positive dimension, but got 0 dimension"
+        )
     if sorted_sequence.ndim > 1 and lead != given:
         raise ShapeError(
             "searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions "
