@@ -28,7 +28,7 @@ def _check(name, x, dim, given=False):
     if x.size:
         return
     if len(dim) == x.ndim and not given:
-        raise IndexRangeError(  # PyTorch's is an IndexError if the dim was given, else a RuntimeError
+        raise IndexRangeError(  # PyTorch's is an IndexError only where the dim was given
             f"{name}(): Expected reduction dim to be specified for input.numel() == 0: "
             f"shape {x.shape}. Specify the reduction dim with the 'dim' argument."
         )

@@ -342,7 +342,8 @@ def tensordot(a, b, dims=2, out=None):
     rows = a.permute([*keep_a, *dims_a]).reshape(
         -1 if k else shapes.numel(a.array.shape[i] for i in keep_a), k
     )
-    columns = b.permute([*dims_b, *keep_b]).reshape(k, shapes.numel(b.array.shape[i] for i in keep_b))
+    width = shapes.numel(b.array.shape[i] for i in keep_b)
+    columns = b.permute([*dims_b, *keep_b]).reshape(k, width)
     found = _mm(rows, columns).reshape(shape)
     return found if out is None else store(out, found, "tensordot")
 

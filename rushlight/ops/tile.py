@@ -246,9 +246,7 @@ def _rollable(x, *, shifts, dims):
             f"roll: shifts and dimensions must align. shifts: {len(shifts)}, dims: {len(dims)}"
         )
     if dims and not x.ndim:
-        raise DimError(
-            f"roll: Dimension specified as {dims[0]} but tensor has no dimensions"
-        )
+        raise DimError(f"roll: Dimension specified as {dims[0]} but tensor has no dimensions")
     return {"shifts": shifts, "dims": tuple([shapes.dim(d, x.ndim, "roll") for d in dims])}
 
 

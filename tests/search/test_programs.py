@@ -94,7 +94,7 @@ def test_a_wrong_operation_is_found_and_isolated(monkeypatch):
     "name, wrong, kind",
     [
         ("clone", lambda x: x[...], "aliasing"),
-        ("neg", lambda x: (0 - x.contiguous()), "strides"),
+        ("neg", lambda x: 0 - x.contiguous(), "strides"),
         ("sin", lambda x: x.double(), "dtype"),
         ("cos", lambda x: x.detach() * 1, "requires_grad"),
         ("tan", lambda x: x.tan_(3), "error"),
@@ -121,6 +121,8 @@ def test_a_wrong_compiled_program(monkeypatch):
     from rushlight.compiler import native
 
     run = native.NativeProgram.run
-    monkeypatch.setattr(native.NativeProgram, "run", lambda self, *a: [x + 1 for x in run(self, *a)])
+    monkeypatch.setattr(
+        native.NativeProgram, "run", lambda self, *a: [x + 1 for x in run(self, *a)]
+    )
     p = program("v0 = x0.exp()", outputs=("v0",), x0=((3,), (1,)))
     assert check(p).kind == "compiled value"

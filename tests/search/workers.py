@@ -8,6 +8,7 @@ import re
 import time
 import traceback
 from pathlib import Path
+
 HANGS = 300.0  # seconds without a sign of life after which a worker is taken to hang
 
 

@@ -71,7 +71,7 @@ class Step:
 
     @property
     def uses(self):
-        _, equals, rest = self.text.partition(" = ")
+        rest = self.text.partition(" = ")[2]
         return NAMES.findall(rest if self.makes else self.text)
 
 
@@ -98,7 +98,7 @@ class Program:
     def script(self):
         """A script that runs the program eagerly and compiled, and prints both."""
         given = [f'    "{n}": lambda: {x.text},' for n, x in self.inputs.items()]
-        after = 'backward(T, results)\n    ' if self.backward == "outside" else ""
+        after = "backward(T, results)\n    " if self.backward == "outside" else ""
         head = "import numpy as np\n\nimport rushlight as T\n\nF = T.nn.functional\n"
         parts = [head, inspect.getsource(tensor), inspect.getsource(backward)]
         parts += ["GIVEN = {\n" + "\n".join(given) + "\n}\n", self.source + "\n", RUN % after]

@@ -69,6 +69,12 @@ def shake(x, noise, random, size=0.0):
             x += (size * noise * eps(real) * random.uniform(-1, 1, x.shape)).astype(real)
 
 
+def overlaps(t):
+    """Whether two elements lie in one place."""
+    pairs = zip(t.shape, t.stride(), strict=True)
+    return bool(t.numel()) and t.numel() > 1 + sum((n - 1) * step for n, step in pairs)
+
+
 class Scope:
     """Inputs and what lines made of them, in one framework, with noise where asked for."""
 

@@ -25,24 +25,16 @@ def shrink(program, kind, seconds=SECONDS):
     while progress:
         progress = False
         for way in (fewer_lines, fewer_outputs, simpler_lines, simpler_inputs):
-            for candidate in candidates(way, lambda: program):
+            position = 0
+            while position < len(options := list(way(program))):
                 if time.monotonic() > until:
                     return program
+                candidate = options[position].without_unused()
                 if candidate != program and fails(candidate):
-                    program, progress = candidate, True
+                    program, progress = candidate, True  # and what was the next is here now
+                else:
+                    position += 1
     return program
-
-
-def candidates(way, current):
-    """What ``way`` makes of the current program; after a success it goes on from there."""
-    position = 0
-    while True:
-        options = list(way(current()))
-        if position >= len(options):
-            return
-        before = current()
-        yield options[position].without_unused()
-        position += current() is before
 
 
 def fewer_lines(p):

@@ -8,7 +8,7 @@ from tests.search.programs.program import Input, dense
 SLOT = re.compile(r"\{(\w+)\}")
 
 
-OPERAND = re.compile(r"[xrnifbcgwu]\d?")
+OPERAND = re.compile(r"[xrnifbcgwum]\d?")
 
 
 class Unfit(Exception):
@@ -73,6 +73,8 @@ class Slots:
         fits = lambda t: kind in kind_of(t) and t.ndim >= ndim
         if kind == "w":
             fits = lambda t: not (t.is_leaf and t.requires_grad) or self.random.random() < 0.02
+        if kind == "m":
+            fits = lambda t: "n" in kind_of(t) and not (t.is_leaf and t.requires_grad)
         if kind == "u":
             fits = lambda t: not t.requires_grad
         if self.first is not None and self.random.random() < 0.6 and fits(self.first):
@@ -81,7 +83,7 @@ class Slots:
             name = self.pick(fits)
         if self.first is None:
             self.name, self.first = name, self.values[name]
-        if kind in "wu":
+        if kind in "wum":
             self.target = name + (self.looking() if self.random.random() < 0.3 else "")
             return self.target
         return name

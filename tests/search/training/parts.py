@@ -44,14 +44,18 @@ LOSSES = table("""
 loss = F.mse_loss(out, y) | loss = F.cross_entropy(out, y.argmax(1)) | loss = F.smooth_l1_loss(out, y) | loss = ((out - y) ** 2).sum() | loss = F.binary_cross_entropy_with_logits(out, (y > 0).to(y.dtype)) | loss = F.nll_loss(out.log_softmax(1), y.argmax(1))
 | loss = F.mse_loss(out, y) + 1e-3 * sum(p.square().sum() for p in PARAMS) | loss = F.l1_loss(out, y) + T.stack([p.norm() for p in PARAMS]).sum() * 0.01 | loss = (out * y).logsumexp(1).mean()
 """)
-BEFORE = table("s.opt.zero_grad() | s.opt.zero_grad() | s.opt.zero_grad(set_to_none=False) | s.net.zero_grad()")
+BEFORE = table(
+    "s.opt.zero_grad() | s.opt.zero_grad() | s.opt.zero_grad(set_to_none=False) | s.net.zero_grad()"
+)
 BACKWARDS = table("""
 loss.backward() | loss.backward() | (loss / 2).backward(); F.mse_loss(s.net(x), y).backward() | loss.backward(retain_graph=True); (loss * 0.5).backward() | assign(PARAMS, T.autograd.grad(loss, PARAMS, allow_unused=True)) | s.scaler.scale(loss).backward(); s.scaler.unscale_(s.opt)
 """)
 CLIPS = table("""
 nn.utils.clip_grad_norm_(PARAMS, 0.5) | nn.utils.clip_grad_value_(PARAMS, 0.1) | s.norm = nn.utils.clip_grad_norm_(PARAMS, 1.0, norm_type=1) | for p in PARAMS: p.grad is None or p.grad.add_(p.detach(), alpha=0.01) | for p in PARAMS: p.grad is None or p.grad.clamp_(-0.2, 0.2)
 """)
-STEPS = table("s.opt.step() | s.opt.step() | s.opt.step() | s.scaler.step(s.opt); s.scaler.update()")
+STEPS = table(
+    "s.opt.step() | s.opt.step() | s.opt.step() | s.scaler.step(s.opt); s.scaler.update()"
+)
 # Lines that may follow, or stand anywhere else.
 MORE = table("""
 s.count += 1 | s.mean = 0.9 * s.mean + 0.1 * loss.detach() | s.sched.step() | s.sched.step() | update(T, s.ema, PARAMS) | s.last = out.detach() | s.total.add_(loss.detach()) | s.opt.param_groups[0]['lr'] *= 0.95 | s.count = s.count * 2 + 1
@@ -206,7 +210,7 @@ def classes(T):
 class State:
     """What the loop keeps."""
 '''
-BUILD = '''
+BUILD = """
 def build(T):
     globals().update(classes(T), T=T)
     nn, F = T.nn, T.nn.functional
@@ -232,7 +236,7 @@ EVENTS
         pass
 
     return s, step, event
-'''
+"""
 SCRIPT = """import numpy as np
 
 import rushlight as T

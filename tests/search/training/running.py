@@ -18,7 +18,9 @@ class Run:
         self.T, self.noise = framework, noise
         self.random = np.random.default_rng(seed)
         self.dtype = getattr(framework, loop.dtype)
-        self.coarse = 1e-13 if loop.dtype == "float64" else 1e-7  # functions are less exact in float64
+        self.coarse = (
+            1e-13 if loop.dtype == "float64" else 1e-7
+        )  # functions are less exact in float64
         if "autocast" in loop.source or "Muon" in loop.optimizer:  # bfloat16 inside
             self.coarse = 0.004
         names = {}
@@ -51,7 +53,9 @@ class Run:
 
     def adopt(self, other):
         """Take over the parameters and buffers of another run, and forget what was made of them."""
-        pairs = zip(self.s.net.state_dict().values(), other.s.net.state_dict().values(), strict=True)
+        pairs = zip(
+            self.s.net.state_dict().values(), other.s.net.state_dict().values(), strict=True
+        )
         for x, y in pairs:
             array_of(x)[...] = array_of(y)
 
@@ -75,7 +79,11 @@ class Run:
         for name, value in vars(s).items():
             if name not in ("net", "opt", "sched", "scaler", "saved"):
                 found |= flat(name, value, self.T)
-        return {n: np.array(x) for n, x in found.items() if isinstance(x, np.ndarray | np.float32 | float | int)}
+        return {
+            n: np.array(x)
+            for n, x in found.items()
+            if isinstance(x, np.ndarray | np.float32 | float | int)
+        }
 
 
 def scalar(x):
