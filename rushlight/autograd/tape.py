@@ -261,9 +261,11 @@ def refresh(x):
     view = x.view_of
     if view is None or view.seen == x.cell[0]:
         return
+    if type(x.node) is Leaf and view.root.node is None and type(x.array) is ndarray:
+        view.seen = x.cell[0]  # a leaf that looks into a tensor without history stays one
+        return
     root = view.root
     if root.node is not None or x.node is not None or type(x.array) is not ndarray:
-        stays = root.node is None and type(x.node) is Leaf  # it looks into a tensor without history
         t = root
         with mode.enable_grad():
             for op, args, params in view.path:
@@ -273,6 +275,5 @@ def refresh(x):
             recorder.note_history(x)  # and its memory stays what it is
         else:
             x.array = t.array
-        if not stays:
-            x.node = t.node
+        x.node = t.node
     view.seen = x.cell[0]
