@@ -261,9 +261,6 @@ def refresh(x):
     view = x.view_of
     if view is None or view.seen == x.cell[0]:
         return
-    if type(x.node) is Leaf and view.root.node is None and type(x.array) is ndarray:
-        view.seen = x.cell[0]  # a leaf that looks into a tensor without history stays one
-        return
     root = view.root
     if root.node is not None or x.node is not None or type(x.array) is not ndarray:
         t = root

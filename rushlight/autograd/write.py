@@ -45,9 +45,8 @@ def check_write(x, name="an in-place operation"):
             )
         return
     root = view.root.node
-    of_leaf = root is None and x.node is not None  # a leaf looks into a plain tensor, and x into it
-    if root is not None or of_leaf:
-        if of_leaf or root.clock == 0:
+    if root is not None:
+        if root.clock == 0:
             raise GraphError(
                 f"{name}: a view of a leaf Variable that requires grad is being used in an "
                 "in-place operation; wrap it in torch.no_grad(), or use the out-of-place form"

@@ -10,7 +10,7 @@ from rushlight.ops.bounds import maximum, minimum
 from rushlight.ops.contract import takes
 from rushlight.ops.definition import function, numpy_names
 from rushlight.ops.kinds import kernel, reduction
-from rushlight.ops.rules import kept, scattered, total, typed
+from rushlight.ops.rules import kept, scattered, total, typed, where
 from rushlight.ops.summation import extreme
 from rushlight.return_types import result_type
 from rushlight.tensor import Tensor
@@ -48,8 +48,8 @@ def _shared(g, x, out, x_shape, dim, keepdim):
 
 def _shared_by_all(g, x, out, x_shape, dim):
     """``g`` divided evenly among all elements that equal the extremum, or are nan as it is."""
-    mask = typed((x == out) | ((x != x) & (out != out)), g)
-    return mask * (g / total(mask, dim))
+    mask = (x == out) | ((x != x) & (out != out))
+    return where(mask, g / total(typed(mask, g), dim), 0)
 
 
 @reduction(primitive="reduction max")

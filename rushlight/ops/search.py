@@ -1,5 +1,7 @@
 """Looking for values: distinct ones, their places, their numbers."""
 
+from math import prod
+
 import numpy as np
 
 from rushlight import shapes
@@ -161,7 +163,8 @@ def _searchsorted(xp, ordered, x, sorter=None, *, side, integer):
     ordered, x = ordered.astype(common, copy=False), x.astype(common, copy=False)
     if ordered.ndim == 1:
         return np.searchsorted(ordered, x, side).astype(integer)
-    rows = zip(ordered.reshape(-1, ordered.shape[-1]), x.reshape(-1, x.shape[-1]), strict=True)
+    count = prod(x.shape[:-1])
+    rows = zip(ordered.reshape(count, -1), x.reshape(count, -1), strict=True) if x.size else ()
     found = [np.searchsorted(row, values, side) for row, values in rows]
     return np.array(found, integer).reshape(x.shape)
 

@@ -62,7 +62,7 @@ LOGIC = Kind(
 {r} > {y} | {r} <= {y} | {x} == {y} | {x} != {y} | {r} >= {s} | {r} < {s} | ({r} > 0) & ({y} != 0) | T.bitwise_or({b}, {mask}) | {b} ^ {mask}
 | ~{b} | {i} & {y} | T.bitwise_or({i}, {y}) | ~{i} | {i} ^ {y} | {i} << 1 | {i} >> 1 | {x}.logical_not() | {x}.logical_and({y}) | {x}.logical_xor({y})
 | {x}.isnan() | {g}.isfinite() | {g}.isinf() | T.isclose({f}, {same}) | {f}.signbit() | {x}.bool() | T.eq({x}, {si})
-| {b} + {b} | {b} * {y} | {mask}.float() | {mask}.long() | {b}.sum({d}) | {x}.logical_or({y}) | T.isin({r}, {y}) | {f}.isneginf()
+| {b} + {b} | {b} * {y} | {mask}.float() | {mask}.long() | {b}.sum({d}) | {x}.logical_or({y}) | T.isin({r}.contiguous(), {y}.contiguous()) | {f}.isneginf()
 """,
 )
 CONVERSIONS = Kind(
@@ -77,10 +77,10 @@ CONVERSIONS = Kind(
 COMPLEX = Kind(
     4,
     """
-T.view_as_real({c}) | T.view_as_complex({last2}) | {c}.real | {c}.imag | {c}.conj() | {c}.conj() * {y} | {c}.conj().mT | {c}.angle() | {c}.abs()
+T.view_as_real({c}) | T.view_as_complex({last2}) | {c}.real | {c}.imag | {c}.conj().resolve_conj() | {c}.conj().resolve_conj() * {y} | {c}.conj().resolve_conj().mT | {c}.angle() | {c}.abs()
 | T.complex({f}, {same}) | T.polar({f}, {same}) | {c} * {y} | {c}.exp() | {c}.sum({d}) | {c}.resolve_conj() | {c}.cumsum({d}) | {c} @ {c}.mT
-| {c}.mean() | T.view_as_real({c}).sum(-1) | {c}.conj().imag | {c} == {y} | {c} + 2j | {c} / {y} | {c}.prod({d}) | {f} * 1j | {c}.sgn()
-| T.view_as_real({c} * {y}) | T.view_as_complex({last2}) * {c} | {c}.H | {c}.mH | {x}.conj_physical() | {c}.neg().conj() | {c}.square()
+| {c}.mean() | T.view_as_real({c}).sum(-1) | {c}.conj().resolve_conj().imag | {c} == {y} | {c} + 2j | {c} / {y} | {c}.prod({d}) | {f} * 1j | {c}.sgn()
+| T.view_as_real({c} * {y}) | T.view_as_complex({last2}) * {c} | {c}.H.resolve_conj() | {c}.mH.resolve_conj() | {c}.conj_physical() | {c}.neg().conj().resolve_conj() | {c}.square()
 """,
 )
 REDUCTIONS = Kind(
@@ -141,7 +141,7 @@ INDEXING = Kind(
 | {x}.scatter({d}, {places}, {si}) | {n}.scatter_add({d}, {places}, {n}) | {x}.index_add({d}, {all}, {x}) | {n}.index_add({d}, {all}, {n}, alpha=2) | {x}.index_copy({d}, {once}, {x})
 | {x}.index_fill({d}, {along}, {si}) | {x}.take({flat}) | {x}.take_along_dim({places}, {d}) | {x}.masked_fill({mask}, {si}) | {x}.masked_scatter({mask}, {x})
 | {x}.index_put(({all0},), {x}) | {n}.index_put(({all0},), {n}, accumulate=True) | F.embedding({any}.long().abs() % {dim0}, {f2}.flatten(1)) | F.one_hot({i}.long().abs() % 5, 5)
-| {f}.scatter_reduce({d}, {places}, {f}, {how}, include_self={k}) | {f}.index_reduce({d}, {all}, {f}, {how3}) | {x}.select_scatter({x}.select({d}, 0), {d}, -1)
+| {f}.scatter_reduce({d}, {places}, {f}, {how}, include_self={k}) | {f}.scatter_reduce({d}, {places}, {f}, {how2}) | {f}.index_reduce({d}, {all}, {f}, {how3}) | {x}.select_scatter({x}.select({d}, 0), {d}, -1)
 | {x}.slice_scatter({x}.narrow({d}, 0, 1), {d}, {size} - 1) | {x2}.diagonal_scatter({x2}.diagonal()) | T.searchsorted({f}.sort(-1).values, {f}) | T.bucketize({r}, T.tensor([-0.3, 0.2, 0.7]))
 | F.embedding_bag({all0}[None], {f2}.flatten(1), mode={bag}) | {x}.repeat_interleave(2, {d}) | {x}.tril() | {x2}.triu(1) | {x}.diag_embed() | {x}.reshape(-1).diag() | {x2}.rot90()
 """,
@@ -176,7 +176,7 @@ WRITES = Kind(
 {w}.add_({fit}) | {w}.mul_({fit}) | {w}.sub_({fit}, alpha={si}) | {w}.div_({fit}) | {w}.neg_() | {w}.tanh_() | {w}.exp_() | {w}.clamp_(min={si}) | {w}.sigmoid_() | {a} += {fit} | {a} *= {s} | {a} -= {fit}
 | {w}.lerp_({fit}, 0.25) | {w}.addcmul_({fit}, {fit}, value=-0.5) | {w}.addcdiv_({fit}, {fit}) | {w}.relu_() | {w}.sqrt_() | {w}.abs_() | {w}.pow_(2) | {w}.square_() | {m}.cumsum_({d}) | {w}.floor_() | {w}.round_()
 | {u}.logical_not_() | {u}.bitwise_not_() | {w}.maximum_({fit}) | {w}.remainder_(3) | {w}.fmod_({fit}) | {w}.data.mul_({s}) | {w}.detach().add_({fit}) | with T.no_grad(): {w}.mul_({s}) | with T.no_grad(): {w}.add_({fit})
-| T.add({x}, {y}, out={w}) | T.mul({x}, {s}, out={w}) | T.exp({x}, out={w}) | {w}.add_({w}) | {w}.mul_({w}.detach()) | F.relu({w}, inplace=True) | {m}.cumprod_({d}) | {w}.addmm_({f2}, {f2}) | {w}.xlogy_({fit}) | {w}.conj_physical_()
+| T.add({x}, {y}, out={w}) | T.mul({x}, {s}, out={w}) | T.exp({x}, out={w}) | {w}.add_({w}) | {w}.mul_({w}.detach()) | F.relu({w}, inplace=True) | {m}.cumprod_({d}) | {w}.addmm_({f2}, {f2}) | {w}.xlogy_({fit}) 
 | {w}.index_add_({d}, {all}, {w}) | {w}.scatter_add_({d}, {places}, {w}) | {w}.baddbmm_({f3}, {f3}) | {u}.logical_and_({plain}) | {a} ^= {fit} | {u}.eq_({plain}) | {u}.gt_({plain}) | {w}.atan2_({fit}) | {w}.copysign_({fit})
 """,
     writes=True,
@@ -186,7 +186,7 @@ MOVES = Kind(
     """
 {w}.copy_({fit}) | {w}.copy_({fit}) | {w}.zero_() | {w}.fill_({si}) | {w}.fill_({scalar}) | {w}[{index}] = {si} | {w}[{index}] = {scalar} | {w}[{index}] = {w}[{index}] | {w}[...] = {fit} | {w}[{advanced}] = {si} | {w}[{advanced}] = {w}[{advanced}]
 | {w}[{mask}] = {si} | {w}[{mask}] = {scalar} | {w}.masked_fill_({mask}, {si}) | {w}.masked_fill_({mask}, {scalar}) | {w}.index_fill_({d}, {along}, {si}) | {w}.index_copy_({d}, {once}, {w}) | {w}.scatter_({d}, {places}, {si})
-| {w}.scatter_({d}, {places}, {w}) | {w}.masked_scatter_({mask}, {w}) | {w}.put_({flat}, {flat}.to({w}.dtype)) | {w}.index_put_(({all0},), {w}) | {w}.tril_() | {w}.triu_(1) | {w}.fill_diagonal_({si})
+| {w}.scatter_({d}, {places}, {w}) | {w}.masked_scatter_({mask}.clone(), {w}.clone()) | {w}.put_({flat}, {flat}.to({w}.dtype)) | {w}.index_put_(({all0},), {w}.clone()) | {w}.tril_() | {w}.triu_(1) | {w}.fill_diagonal_({si})
 | {w}.data.zero_() | {w}.detach().copy_({fit}) | {w}.detach()[{index}] = {si} | {w}.data[{index}] = {si} | with T.no_grad(): {w}.copy_({fit}) | {w}.copy_({w}.flip({d})) | {w}.copy_({w}.roll(1, {d}))
 | {w}.real[...] = {si} | T.view_as_real({w}).zero_() | {w}.imag.fill_({si}) | {w}.diagonal().fill_({si}) | {w}.as_strided({strided}).fill_({si}) | {w}.detach_() | T.cat([{x}, {same}], {d}, out={w})
 """,

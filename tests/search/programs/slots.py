@@ -277,7 +277,10 @@ class Slots:
         return self.random.choice(["'mean'", "'sum'", "'max'"])
 
     def how(self):
-        return self.random.choice(["'sum'", "'prod'", "'mean'", "'amax'", "'amin'"])
+        return self.random.choice(["'sum'", "'prod'", "'mean'"])
+
+    def how2(self):
+        return self.random.choice(["'amax'", "'amin'"])
 
     def how3(self):
         return self.random.choice(["'prod'", "'mean'", "'amax'", "'amin'"])
