@@ -71,8 +71,16 @@ def shake(x, noise, random, size=0.0):
 
 def overlaps(t):
     """Whether two elements lie in one place."""
-    pairs = zip(t.shape, t.stride(), strict=True)
-    return bool(t.numel()) and t.numel() > 1 + sum((n - 1) * step for n, step in pairs)
+    if not t.numel():
+        return False
+    pairs = [(step, n) for n, step in zip(t.shape, t.stride(), strict=True) if n > 1]
+    span = 1
+    for step, n in sorted(pairs):
+        if step < span:  # then look at the places one by one
+            places = sum(np.ix_(*[np.arange(n) * step for step, n in pairs]))
+            return np.unique(places).size < t.numel()
+        span += step * (n - 1)
+    return False
 
 
 class Scope:
