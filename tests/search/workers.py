@@ -9,7 +9,13 @@ import time
 import traceback
 from pathlib import Path
 
-HANGS = 300.0  # seconds without a sign of life after which a worker is taken to hang
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
+MEMORY = 12 << 30  # bytes of address space that a worker may take
+HANGS = 150.0  # seconds without a sign of life after which a worker is taken to hang
 
 
 class Work:
@@ -26,6 +32,8 @@ class Work:
     @classmethod
     def serve(cls, folder, pipe):
         """In a worker: take seeds from the pipe until None comes."""
+        if resource is not None:
+            resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         work = cls(folder)
         for seed in iter(pipe.recv, None):
             try:

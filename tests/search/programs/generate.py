@@ -101,6 +101,9 @@ class Generator:
             return
         if slots.target and not self.writable(slots.target, text):
             return
+        grows = self.large and any(word in form for word in grammar.GROWS)
+        if grows and any(values[n].numel() > 300 for n in names_in(text, values)):
+            return
         two = text.startswith("a, b = ")
         if two:
             text = text.replace("a, b", f"v{self.made}, v{self.made + 1}", 1)

@@ -176,7 +176,7 @@ WRITES = Kind(
 {w}.add_({fit}) | {w}.mul_({fit}) | {w}.sub_({fit}, alpha={si}) | {w}.div_({fit}) | {w}.neg_() | {w}.tanh_() | {w}.exp_() | {w}.clamp_(min={si}) | {w}.sigmoid_() | {a} += {fit} | {a} *= {s} | {a} -= {fit}
 | {w}.lerp_({fit}, 0.25) | {w}.addcmul_({fit}, {fit}, value=-0.5) | {w}.addcdiv_({fit}, {fit}) | {w}.relu_() | {w}.sqrt_() | {w}.abs_() | {w}.pow_(2) | {w}.square_() | {m}.cumsum_({d}) | {w}.floor_() | {w}.round_()
 | {u}.logical_not_() | {u}.bitwise_not_() | {w}.maximum_({fit}) | {w}.remainder_(3) | {w}.fmod_({fit}) | {w}.data.mul_({s}) | {w}.detach().add_({fit}) | with T.no_grad(): {w}.mul_({s}) | with T.no_grad(): {w}.add_({fit})
-| T.add({x}, {y}, out={w}) | T.mul({x}, {s}, out={w}) | T.exp({x}, out={w}) | {w}.add_({w}) | {w}.mul_({w}.detach()) | F.relu({w}, inplace=True) | {m}.cumprod_({d}) | {w}.addmm_({f2}, {f2}) | {w}.xlogy_({fit}) 
+| T.add({x}, {y}, out={w}) | T.mul({x}, {s}, out={w}) | T.exp({x}, out={w}) | {w}.add_({w}) | {w}.mul_({w}.detach()) | F.relu({w}, inplace=True) | {m}.cumprod_({d}) | {w}.addmm_({f2}, {f2}) | {w}.xlogy_({fit})
 | {w}.index_add_({d}, {all}, {w}) | {w}.scatter_add_({d}, {places}, {w}) | {w}.baddbmm_({f3}, {f3}) | {u}.logical_and_({plain}) | {a} ^= {fit} | {u}.eq_({plain}) | {u}.gt_({plain}) | {w}.atan2_({fit}) | {w}.copysign_({fit})
 """,
     writes=True,
@@ -235,6 +235,26 @@ COMMON = (
     "int8",
     "bool",
     "complex64",
+)
+#: Parts of lines whose results have many more elements than their operands.
+GROWS = (
+    ".diag",
+    "outer",
+    "kron",
+    "meshgrid",
+    "one_hot",
+    "cdist",
+    "vander",
+    "block_diag",
+    "combinations",
+    "cartesian",
+    "eye(",
+    "cov(",
+    "corrcoef",
+    ".mT",
+    "tensordot",
+    "repeat",
+    "isin",
 )
 #: Parts of lines whose results with nan, infinity or huge numbers depend on the order of the work.
 TAME = (
