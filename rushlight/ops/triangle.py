@@ -122,4 +122,5 @@ def diag_embed(input, offset=0, dim1=-2, dim2=-1):
     n = rows.shape[-1]
     matrices = rows.unsqueeze(-1).expand((*rows.shape, n))
     found = matrices.masked_fill(_rise(matrices) != offset, 0)
-    return found.movedim((-2, -1), (first, second))
+    at_the_end = (first, second) == (x.ndim - 1, x.ndim)
+    return found if at_the_end else found.movedim((-2, -1), (first, second))

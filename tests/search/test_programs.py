@@ -4,6 +4,8 @@ import time
 
 import pytest
 
+pytest.importorskip("llvmlite")
+
 import rushlight
 from rushlight.compiler import threads
 from tests.search.programs.generate import Generator
@@ -46,12 +48,12 @@ def test_some_loops(tmp_path):
 @pytest.mark.slow
 def test_many_programs(tmp_path):
     """3,000, of another seed each time: it is printed, and makes the same programs again."""
-    assert clean(Programs, tmp_path, int(time.time()), 3000, jobs=2, seconds=200)
+    assert clean(Programs, tmp_path, int(time.time()), 3000, jobs=2, seconds=160)
 
 
 @pytest.mark.slow
 def test_many_loops(tmp_path):
-    assert clean(Loops, tmp_path, int(time.time()), 300, jobs=2, seconds=100)
+    assert clean(Loops, tmp_path, int(time.time()), 300, jobs=2, seconds=60)
 
 
 # The search itself ----------------------------------------------------------------------------

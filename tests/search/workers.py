@@ -1,6 +1,7 @@
 """Work on many seeds, in processes that may crash or hang, to be stopped and taken up again."""
 
 import argparse
+import gc
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -15,6 +16,8 @@ except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
 MEMORY = 12 << 30  # bytes of address space that a worker may take
+# Kernels hardly come twice, so they are not kept on disk; BLAS rounds alike on one thread.
+ENVIRONMENT = {"RUSHLIGHT_CACHE_DIR": "", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 HANGS = 150.0  # seconds without a sign of life after which a worker is taken to hang
 
 
@@ -35,6 +38,7 @@ class Work:
         if resource is not None:
             resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         work = cls(folder)
+        gc.freeze()  # PyTorch's objects are many, and a compilation collects garbage
         for seed in iter(pipe.recv, None):
             try:
                 pipe.send((seed, list(work.one(seed))))
@@ -57,6 +61,16 @@ class Run:
         self.began = self.said = time.monotonic()
 
     def go(self, jobs):
+        """Work in so many processes until all is done; the exit code."""
+        before = dict(os.environ)
+        os.environ.update(ENVIRONMENT)
+        try:
+            return self.work_through(jobs)
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+
+    def work_through(self, jobs):
         print(f"seeds from {self.first}, scripts of differences in {self.folder}/", flush=True)
         workers = [Worker(self) for _ in range(jobs)]
         while workers:

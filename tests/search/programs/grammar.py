@@ -154,7 +154,7 @@ T.cat([{x}, {same}], {d}) | T.cat([{x}, {part}, {x}], {d}) | T.stack([{x}, {same
 | T.dstack([{x}, {same}]) | {x}.repeat({repeats}) | T.tile({x}, (2,)) | T.block_diag({x2}.flatten(1), {x2}.flatten(1)) | T.zeros_like({x}) | T.ones_like({x}, dtype={t})
 | T.full_like({x}, {si}) | {x}.new_zeros({shape}) | {x}.new_full((2, 3), {si}) | T.arange({size}, dtype={ft}) | T.eye({size}) | T.broadcast_tensors({x}, {y})[1] | T.meshgrid({x}.reshape(-1), {y}.reshape(-1), indexing='ij')[0]
 | T.linspace(-1, 1, {size}, dtype={ft}) | T.cat([{x}, {same}.to({ft})], {d}) | T.column_stack([{x}, {same}]) | T.tensor([1, 0, 2])[{si}] | T.combinations({x}.reshape(-1)[:4])
-| T.cartesian_prod({x}.reshape(-1)[:3], {x}.reshape(-1)[:2]) | T.empty_like({x}).copy_({x}) | T.cat([{x}.reshape(-1), {y}.reshape(-1)]) | T.cat([{x}[:0], {x}]) | T.atleast_3d({x})
+| T.cartesian_prod({x}.reshape(-1)[:3], {x}.reshape(-1)[:2]) | T.cat([{x}, {same}], {d}, out=T.empty(0).to({x}.dtype)) | T.empty_like({x}).copy_({x}) | T.cat([{x}.reshape(-1), {y}.reshape(-1)]) | T.cat([{x}[:0], {x}]) | T.atleast_3d({x})
 """,
     exact=True,
 )
@@ -176,7 +176,7 @@ WRITES = Kind(
 {w}.add_({fit}) | {w}.mul_({fit}) | {w}.sub_({fit}, alpha={si}) | {w}.div_({fit}) | {w}.neg_() | {w}.tanh_() | {w}.exp_() | {w}.clamp_(min={si}) | {w}.sigmoid_() | {a} += {fit} | {a} *= {s} | {a} -= {fit}
 | {w}.lerp_({fit}, 0.25) | {w}.addcmul_({fit}, {fit}, value=-0.5) | {w}.addcdiv_({fit}, {fit}) | {w}.relu_() | {w}.sqrt_() | {w}.abs_() | {w}.pow_(2) | {w}.square_() | {m}.cumsum_({d}) | {w}.floor_() | {w}.round_()
 | {u}.logical_not_() | {u}.bitwise_not_() | {w}.maximum_({fit}) | {w}.remainder_(3) | {w}.fmod_({fit}) | {w}.data.mul_({s}) | {w}.detach().add_({fit}) | with T.no_grad(): {w}.mul_({s}) | with T.no_grad(): {w}.add_({fit})
-| T.add({x}, {y}, out={w}) | T.mul({x}, {s}, out={w}) | T.exp({x}, out={w}) | {w}.add_({w}) | {w}.mul_({w}.detach()) | F.relu({w}, inplace=True) | {m}.cumprod_({d}) | {w}.addmm_({f2}, {f2}) | {w}.xlogy_({fit})
+| T.add({m}, {fit}, out={m}) | T.mul({m}, 2, out={m}) | T.exp({w}, out={w}) | {w}.add_({w}) | {w}.mul_({w}.detach()) | F.relu({w}, inplace=True) | {m}.cumprod_({d}) | {w}.addmm_({f2}, {f2}) | {w}.xlogy_({fit})
 | {w}.index_add_({d}, {all}, {w}) | {w}.scatter_add_({d}, {places}, {w}) | {w}.baddbmm_({f3}, {f3}) | {u}.logical_and_({plain}) | {a} ^= {fit} | {u}.eq_({plain}) | {u}.gt_({plain}) | {w}.atan2_({fit}) | {w}.copysign_({fit})
 """,
     writes=True,
@@ -186,9 +186,9 @@ MOVES = Kind(
     """
 {w}.copy_({fit}) | {w}.copy_({fit}) | {w}.zero_() | {w}.fill_({si}) | {w}.fill_({scalar}) | {w}[{index}] = {si} | {w}[{index}] = {scalar} | {w}[{index}] = {w}[{index}] | {w}[...] = {fit} | {w}[{advanced}] = {si} | {w}[{advanced}] = {w}[{advanced}]
 | {w}[{mask}] = {si} | {w}[{mask}] = {scalar} | {w}.masked_fill_({mask}, {si}) | {w}.masked_fill_({mask}, {scalar}) | {w}.index_fill_({d}, {along}, {si}) | {w}.index_copy_({d}, {once}, {w}) | {w}.scatter_({d}, {places}, {si})
-| {w}.scatter_({d}, {places}, {w}) | {w}.masked_scatter_({mask}.clone(), {w}.clone()) | {w}.put_({flat}, {flat}.to({w}.dtype)) | {w}.index_put_(({all0},), {w}.clone()) | {w}.tril_() | {w}.triu_(1) | {w}.fill_diagonal_({si})
+| {w}.scatter_({d}, {places}, {w}) | {w}.masked_scatter_({mask}.clone(), {w}.clone()) | {w}.put_({flat}, {flat}.to({w}.dtype)) | {a}.index_put_(({all0},), {a}.clone()) | {w}.tril_() | {w}.triu_(1) | {w}.fill_diagonal_({si})
 | {w}.data.zero_() | {w}.detach().copy_({fit}) | {w}.detach()[{index}] = {si} | {w}.data[{index}] = {si} | with T.no_grad(): {w}.copy_({fit}) | {w}.copy_({w}.flip({d})) | {w}.copy_({w}.roll(1, {d}))
-| {w}.real[...] = {si} | T.view_as_real({w}).zero_() | {w}.imag.fill_({si}) | {w}.diagonal().fill_({si}) | {w}.as_strided({strided}).fill_({si}) | {w}.detach_() | T.cat([{x}, {same}], {d}, out={w})
+| {w}.real[...] = {si} | T.view_as_real({w}).zero_() | {w}.imag.fill_({si}) | {w}.diagonal().fill_({si}) | {w}.as_strided({strided}).fill_({si}) | {w}.detach_()
 """,
     exact=True,
     writes=True,
@@ -269,6 +269,7 @@ TAME = (
     "kron",
     "digamma",
     "histc",
+    "embedding_bag",
     "isin",
     "quantile",
     "grid_sample",
