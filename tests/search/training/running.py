@@ -53,11 +53,12 @@ class Run:
 
     def adopt(self, other):
         """Take over the parameters and buffers of another run, and forget what was made of them."""
-        pairs = zip(
-            self.s.net.state_dict().values(), other.s.net.state_dict().values(), strict=True
-        )
-        for x, y in pairs:
+        for x, y in zip(self.kept(), other.kept(), strict=True):
             array_of(x)[...] = array_of(y)
+
+    def kept(self):
+        """Parameters and buffers, and copies of them."""
+        return [*self.s.net.state_dict().values(), *self.s.saved.values(), *self.s.ema]
 
     def state(self):
         """All that the loop keeps, as arrays by name."""
@@ -154,6 +155,7 @@ def compiled(loop, noisy, amount):
 
 def together(loop, ours, theirs, shaken, stage):
     """Run two loops step by step: the first difference, or None."""
+    after = ""
     for i in range(loop.steps):
         found, want = ours.turn(i), theirs.turn(i)
         for other in shaken:
@@ -161,13 +163,14 @@ def together(loop, ours, theirs, shaken, stage):
         for what, a, b in zip(("step", "event"), found, want, strict=True):
             if (a is None) != (b is None) or (a is not None and not errors_agree(a, b)):
                 return Difference(f"{stage} error", f"{what} {i}: {a!r} instead of {b!r}")
+        after = after or " after an error" * any(want)
         try:
             want, states = theirs.state(), [other.state() for other in shaken]
         except KeyError:  # an optimizer's state was taken apart by an event
             return None
         wrong = compare(ours.state(), want, states)
         if wrong:
-            return Difference(f"{stage} {wrong[0]}", f"after step {i}: {wrong[1]}")
+            return Difference(f"{stage} {wrong[0]}{after}", f"after step {i}: {wrong[1]}")
         if any(too_far(want, state) for state in states):
             return None  # noise has taken over
     a, b = ours.next_random(), theirs.next_random()
