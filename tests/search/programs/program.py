@@ -36,7 +36,7 @@ class Input:
             made += f".reshape({self.shape})"
         else:
             made += f".as_strided({self.shape}, {self.strides}, {self.offset})"
-        return made + ".requires_grad_()" * self.grad
+        return made + ".detach()" + ".requires_grad_()" * self.grad
 
 
 @dataclass(frozen=True, eq=False)
