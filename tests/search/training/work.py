@@ -19,15 +19,15 @@ def loop_of(seed):
     fuse = r.randrange(1, 6)
     few = lambda table, most: r.sample(table, r.randint(0, most))
     body = [r.choice(parts.BEFORE), r.choice(parts.FORWARDS), r.choice(parts.LOSSES)]
-    body += [r.choice(parts.BACKWARDS), *few(parts.CLIPS, 1)]
+    recomputed = "checkpoint" in body[1]  # docs/differences.md: what runs again, and how often
+    body += [parts.BACKWARDS[0] if recomputed else r.choice(parts.BACKWARDS), *few(parts.CLIPS, 1)]
     scaled = "s.scaler" in body[3]
     body.append(parts.STEPS[-1] if scaled else r.choice(parts.STEPS[:-1]))
     if r.random() < 0.15:
         body[1] = f"with T.autocast('cpu', dtype=T.bfloat16): {body[1]}"
     layers = tuple(r.choices(parts.LAYERS, k=r.randint(1, 4)))
     optimizer = r.choice(parts.OPTIMIZERS)
-    if "checkpoint" in body[1]:  # docs/differences.md: what runs again, and how often
-        body[3] = "loss.backward()"
+    if recomputed:
         layers = tuple([x for x in layers if not x.startswith(STATEFUL)]) or ("nn.Linear(6, 6)",)
     if "autocast" in body[1]:  # Adam would make much of gradients that are 0 but for rounding
         optimizer = "SGD(PARAMS, lr=0.05, momentum=0.9)"
@@ -42,7 +42,7 @@ def loop_of(seed):
         layers,
         optimizer,
         r.choice(parts.SCHEDULERS),
-        tuple(few(parts.SETUPS, 2)),
+        () if recomputed else tuple(few(parts.SETUPS, 2)),
         tuple(body),
         tuple((r.randrange(steps), line) for line in few(parts.EVENTS, 3)),
         steps,
