@@ -222,7 +222,7 @@ def grad(
     allow_unused = materialize_grads if allow_unused is None else allow_unused
     for t in inputs:
         refresh(t)
-        if t.node is None and not allow_unused:
+        if t.node is None:
             raise GraphError(
                 "grad: One of the differentiated Tensors does not require grad; set "
                 "requires_grad=True before computing with it"

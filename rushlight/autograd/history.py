@@ -41,6 +41,8 @@ def _set_requires_grad(self, value):
             )
         _note_history(self)
         self.node = leaf(self)
+        if self.view_of is not None and self.view_of.root.node is None:
+            self.view_of = None  # views of it now have this leaf's history, not the base's none
     elif self.node is not None:
         if type(self.node) is not Leaf:
             raise RuntimeError(

@@ -3,7 +3,7 @@
 import warnings
 
 from rushlight import shapes
-from rushlight.errors import ShapeError
+from rushlight.errors import DimError, ShapeError
 from rushlight.ops.definition import function
 from rushlight.ops.result import store
 
@@ -33,8 +33,10 @@ def cross(input, other, dim=None, *, out=None):
         if 3 not in x:
             raise ShapeError(f"cross: no dimension of size 3 in input {x}")
         dim = x.index(3)
+    if not x:
+        raise DimError(f"cross: Dimension specified as {dim} but tensor has no dimensions")
     dim = shapes.dim(dim, len(x), "cross")
-    if not x or x[dim] != 3 or y[dim] != 3:
+    if x[dim] != 3 or y[dim] != 3:
         raise ShapeError(f"cross: inputs dimension {dim} must have length 3. Got {x} and {y}")
     found = input.roll(-1, dim) * other.roll(-2, dim) - input.roll(-2, dim) * other.roll(-1, dim)
     return found if out is None else store(out, found, "cross")

@@ -33,6 +33,8 @@ def _is_bool(x):
 
 def refuse_zero(x, y):
     """RuntimeError where integers would be divided by zero; floats give inf or nan."""
+    if not np.size(x):
+        return
     if _is_integer(x) and _is_integer(y) and not np.all(y) and not (_is_bool(x) and _is_bool(y)):
         raise RuntimeError(_BY_ZERO)
 
@@ -187,6 +189,8 @@ def _check_zero(x, y):
     """``refuse_zero`` of tensors, as an operation."""
     whole = [v.dtype.category < 2 if isinstance(v, Tensor) else isinstance(v, int) for v in (x, y)]
     zero = y == 0
+    if isinstance(x, Tensor) and not x.numel():
+        return
     if all(whole) and zero is not False:
         zero = zero if isinstance(zero, Tensor) else x == x
         check_range(zero, low=0, high=0, error=RuntimeError, message=_BY_ZERO)

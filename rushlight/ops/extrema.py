@@ -5,12 +5,12 @@ import numpy as np
 from rushlight import shapes
 from rushlight.dtype import bool as bool_
 from rushlight.dtype import int64
-from rushlight.errors import DimError, DtypeError, UnsupportedDtypeError
+from rushlight.errors import DimError, DtypeError, IndexRangeError, UnsupportedDtypeError
 from rushlight.ops.bounds import maximum, minimum
 from rushlight.ops.contract import takes
 from rushlight.ops.definition import function, numpy_names
 from rushlight.ops.kinds import kernel, reduction
-from rushlight.ops.rules import kept, scattered, total, typed
+from rushlight.ops.rules import kept, scattered, total, typed, where
 from rushlight.ops.summation import extreme
 from rushlight.return_types import result_type
 from rushlight.tensor import Tensor
@@ -28,7 +28,7 @@ def _check(name, x, dim, given=False):
     if x.size:
         return
     if len(dim) == x.ndim and not given:
-        raise RuntimeError(
+        raise IndexRangeError(  # PyTorch's is an IndexError only where the dim was given
             f"{name}(): Expected reduction dim to be specified for input.numel() == 0: "
             f"shape {x.shape}. Specify the reduction dim with the 'dim' argument."
         )
@@ -48,8 +48,8 @@ def _shared(g, x, out, x_shape, dim, keepdim):
 
 def _shared_by_all(g, x, out, x_shape, dim):
     """``g`` divided evenly among all elements that equal the extremum, or are nan as it is."""
-    mask = typed((x == out) | ((x != x) & (out != out)), g)
-    return mask * (g / total(mask, dim))
+    mask = (x == out) | ((x != x) & (out != out))
+    return where(mask, g / total(typed(mask, g), dim), 0)
 
 
 @reduction(primitive="reduction max")

@@ -338,10 +338,11 @@ def tensordot(a, b, dims=2, out=None):
     keep_b = [i for i in range(b.array.ndim) if i not in dims_b]
     shape = [a.array.shape[i] for i in keep_a] + [b.array.shape[i] for i in keep_b]
     k = shapes.numel(a.array.shape[i] for i in dims_a)
-    rows = a.permute(*keep_a, *dims_a).reshape(
+    rows = a.permute([*keep_a, *dims_a]).reshape(
         -1 if k else shapes.numel(a.array.shape[i] for i in keep_a), k
     )
-    columns = b.permute(*dims_b, *keep_b).reshape(k, shapes.numel(b.array.shape[i] for i in keep_b))
+    width = shapes.numel(b.array.shape[i] for i in keep_b)
+    columns = b.permute([*dims_b, *keep_b]).reshape(k, width)
     found = _mm(rows, columns).reshape(shape)
     return found if out is None else store(out, found, "tensordot")
 

@@ -1,5 +1,7 @@
 """Looking for values: distinct ones, their places, their numbers."""
 
+from math import prod
+
 import numpy as np
 
 from rushlight import shapes
@@ -161,7 +163,8 @@ def _searchsorted(xp, ordered, x, sorter=None, *, side, integer):
     ordered, x = ordered.astype(common, copy=False), x.astype(common, copy=False)
     if ordered.ndim == 1:
         return np.searchsorted(ordered, x, side).astype(integer)
-    rows = zip(ordered.reshape(-1, ordered.shape[-1]), x.reshape(-1, x.shape[-1]), strict=True)
+    count = prod(x.shape[:-1])
+    rows = zip(ordered.reshape(count, -1), x.reshape(count, -1), strict=True) if x.size else ()
     found = [np.searchsorted(row, values, side) for row, values in rows]
     return np.array(found, integer).reshape(x.shape)
 
@@ -188,6 +191,10 @@ def searchsorted(
     """
     x = _as_tensor(input)
     lead, given = sorted_sequence.shape[:-1], x.shape[:-1]
+    if not sorted_sequence.ndim:
+        raise ShapeError(
+            "searchsorted(): boundaries tensor should have positive dimension, but got 0 dimension"
+        )
     if sorted_sequence.ndim > 1 and lead != given:
         raise ShapeError(
             "searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions "

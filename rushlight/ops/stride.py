@@ -130,7 +130,7 @@ def broadcast_tensors(*tensors):
         *[tensor_array(t, "broadcast_tensors").shape for t in tensors],
         names=names,
     )
-    return tuple([expand(t, shape) for t in tensors])
+    return tuple([t if t.array.shape == shape else expand(t, shape) for t in tensors])
 
 
 # The gradient of any strided view ---------------------------------------------------------

@@ -7,7 +7,7 @@ from numpy import ndarray
 
 from rushlight import shapes
 from rushlight.dtype import OF
-from rushlight.errors import ShapeError
+from rushlight.errors import DimError, ShapeError
 from rushlight.ops.contract import takes
 from rushlight.ops.definition import function
 from rushlight.ops.dispatch import apply
@@ -182,7 +182,9 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None, axis=N
     if dim is None:
         input, dim = input.reshape(-1), 0
     elif not input.array.ndim:
-        input = input.reshape(1)
+        raise DimError(
+            f"repeat_interleave: Dimension specified as {dim} but tensor has no dimensions"
+        )
     dim = shapes.dim(dim, input.array.ndim, "repeat_interleave")
     if isinstance(repeats, Tensor):
         return _repeat_interleave(input, repeats, dim, output_size)
@@ -244,6 +246,8 @@ def _rollable(x, *, shifts, dims):
         raise RuntimeError(
             f"roll: shifts and dimensions must align. shifts: {len(shifts)}, dims: {len(dims)}"
         )
+    if dims and not x.ndim:
+        raise DimError(f"roll: Dimension specified as {dims[0]} but tensor has no dimensions")
     return {"shifts": shifts, "dims": tuple([shapes.dim(d, x.ndim, "roll") for d in dims])}
 
 

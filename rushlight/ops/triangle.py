@@ -122,4 +122,6 @@ def diag_embed(input, offset=0, dim1=-2, dim2=-1):
     n = rows.shape[-1]
     matrices = rows.unsqueeze(-1).expand((*rows.shape, n))
     found = matrices.masked_fill(_rise(matrices) != offset, 0)
+    if (first, second) == (x.ndim - 1, x.ndim):
+        return found
     return found.movedim((-2, -1), (first, second)).contiguous()

@@ -132,6 +132,8 @@ def test_unused_inputs():
         torch.autograd.grad(z, y, retain_graph=True)
     assert torch.autograd.grad(z, y, allow_unused=True, retain_graph=True) == (None,)
     assert torch.autograd.grad(z, y, materialize_grads=True)[0].item() == 0.0
+    with pytest.raises(RuntimeError, match="does not require grad"):
+        torch.autograd.grad((x * 2).sum(), torch.ones(2), allow_unused=True)
 
 
 def test_gradient_at_an_inner_tensor():

@@ -134,6 +134,25 @@ def test_a_view_made_in_no_grad_is_refused():
         v.add_(1)
 
 
+def test_parameters_in_one_flat_buffer():
+    """A leaf that looks into a plain tensor is a leaf like others, and so are views of it."""
+    flat = torch.zeros(6)
+    x = flat[:4].view(2, 2).requires_grad_()
+    row = x[0]
+    with pytest.raises(RuntimeError, match="leaf Variable"):
+        x.mul_(2)
+    with pytest.raises(RuntimeError, match="leaf Variable"):
+        row.mul_(2)
+    with torch.no_grad():
+        x.add_(3)
+    flat.mul_(2)
+    x.detach().add_(1)
+    assert x.is_leaf and x.requires_grad and row.requires_grad
+    (row * row).sum().backward()
+    assert x.grad.tolist() == [[14.0, 14.0], [0.0, 0.0]]
+    assert flat.tolist() == [7.0, 7.0, 7.0, 7.0, 0.0, 0.0]
+
+
 def test_detach_shares_memory_and_version():
     x = leaf(3)
     y = x * 1

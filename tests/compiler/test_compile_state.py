@@ -695,6 +695,16 @@ def statistics():
     return lambda x: norm(x.expand(4, 3) * torch.arange(4.0)[:, None]), lambda: norm.buffers()
 
 
+def test_a_plain_average_is_as_exact_as_its_dtype():
+    norms = [nn.BatchNorm1d(3, momentum=None).double() for _ in range(2)]
+    step = compiled(norms[1])
+    for seed in range(3):
+        x = torch.randn(5, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+        norms[0](x), step(x)
+    for a, b in zip(arrays(norms[0].buffers()), arrays(norms[1].buffers()), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-14)
+
+
 @pytest.mark.parametrize("make", [buffer, variables, statistics])
 def test_what_is_kept_from_call_to_call(make):
     assert programs(make, lambda: [(torch.randn(3),) for _ in range(4)]) == 1

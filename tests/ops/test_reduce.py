@@ -209,6 +209,12 @@ def test_running_sums_of_float32_are_summed_in_double():
 @pytest.mark.parametrize("make, error, words", [
     (lambda: torch.ones(0).max(), RuntimeError, "Specify the reduction dim"),
     (lambda: torch.ones(0, 3).amax(0), IndexError, "non-zero size"),
+    (lambda: torch.ones(0).amax(0), IndexError, "reduction dim"),
+    (lambda: torch.ones(0).argmax(0), IndexError, "reduction dim"),
+    (lambda: torch.tensor(1.0).roll(1, 0), IndexError, "no dimensions"),
+    (lambda: torch.tensor(1.0).repeat_interleave(2, 0), IndexError, "no dimensions"),
+    (lambda: torch.cross(torch.tensor(1.0), torch.tensor(1.0), 0), IndexError, "no dimensions"),
+    (lambda: torch.searchsorted(torch.tensor(1.0), torch.ones(2)), RuntimeError, "0 dimension"),
     (lambda: torch.ones(2, 3).sum(2), IndexError, r"\[-2, 1\], but got 2"),
     (lambda: torch.ones(2, 3).sum((0, 0)), RuntimeError, "multiple times"),
     (lambda: torch.tensor([1]).mean(), RuntimeError, "floating point"),
@@ -221,6 +227,18 @@ def test_running_sums_of_float32_are_summed_in_double():
 def test_refusals(make, error, words):
     with pytest.raises(error, match=words):
         make()
+
+
+def test_nothing_is_divided_by_zero():
+    nothing, zero = torch.ones(0, dtype=torch.int64), torch.tensor(0)
+    for found in (nothing // zero, nothing % zero, torch.fmod(nothing, 0)):
+        assert found.shape == (0,) and found.dtype == torch.int64
+
+
+def test_the_gradient_of_max_stays_where_the_maximum_is():
+    x = torch.tensor([1.0, 2.0, 2.0], requires_grad=True)
+    (x.max() * float("nan")).backward()
+    assert x.grad.isnan().tolist() == [False, True, True]
 
 
 def test_one_element_has_no_deviation_and_says_so():

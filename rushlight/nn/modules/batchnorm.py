@@ -81,7 +81,7 @@ class _BatchNorm(_NormBase):
             self.num_batches_tracked.add_(1)
             if self.momentum is None:  # a plain average over all batches
                 count = self.num_batches_tracked
-                momentum = 1.0 / (float(count) if mode.recorder() is None else count)
+                momentum = 1.0 / (float(count) if mode.recorder() is None else count.double())
         mean, var = self.running_mean, self.running_var
         if training and not tracked:
             mean = var = None

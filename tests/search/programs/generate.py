@@ -1,0 +1,190 @@
+"""Random programs: lines from the grammar, kept if they run and are a ground for comparisons."""
+
+import random as randomness
+
+import numpy as np
+
+from tests.search.programs import grammar
+from tests.search.programs.comparing import Difference, wide
+from tests.search.programs.program import Input, Program, Step, dense
+from tests.search.programs.scopes import overlaps
+from tests.search.programs.session import Session
+from tests.search.programs.slots import Slots, Unfit
+
+SIZES = (1, 2, 3, 3, 4, 5, 7, 8)
+LARGE = (1, 2, 17, 33, 64, 129, 200)
+
+
+class Generator:
+    """One program from a seed; ``seen``: (a program that ends in a line, how that line differs)."""
+
+    def __init__(self, seed):
+        self.seed = seed
+        self.random = randomness.Random(seed)
+        self.large = self.random.random() < 0.08
+        self.most = 60_000 if self.large else 600
+        self.special = self.random.random() < 0.12
+        self.inputs, self.steps = {}, []
+        for i in range(self.random.randint(1, 4)):
+            self.inputs[f"x{i}"] = self.input()
+        self.session = Session(dict(self.inputs))
+        self.made = 0
+        self.seen = []
+
+    def program(self):
+        """Write the program. A line that differs is noted in ``seen``, and left out."""
+        length = self.random.randint(5, 30 if not self.large else 10)
+        for _ in range(length * 2):
+            if len(self.steps) < length:
+                self.line()
+        names = self.session.ours.values
+        picked = self.random.choices(names, k=self.random.randint(0, 4))
+        outputs = tuple(dict.fromkeys([names[-1], *picked]))
+        inside = self.random.choice(["inside", "outside", "outside", ""])
+        return self.now(outputs, inside)
+
+    def now(self, outputs, backward=""):
+        return Program(dict(self.inputs), tuple(self.steps), outputs, backward, self.seed)
+
+    # Inputs -----------------------------------------------------------------------------------
+
+    def input(self):
+        r = self.random
+        sizes = LARGE if self.large else SIZES
+        shape = tuple([r.choice(sizes) for _ in range(r.choice([0, 1, 2, 2, 2, 3, 3, 4]))])
+        if self.large:
+            shape = shape[:2]
+        if r.random() < 0.04 and shape:
+            shape = (0, *shape[1:])
+        rare = r.random() < 0.5
+        dtype = r.choice(grammar.DTYPES) if rare else r.choice(("float32", "float32", "float64"))
+        strides, offset = self.layout(shape)
+        floating = dtype in grammar.FLOATS or dtype in grammar.COMPLEXES
+        values = "special" if self.special else r.choice(["plain", "plain", "fine"])
+        grad = floating and r.random() < 0.4
+        return Input(shape, dtype, strides, offset, values, r.randrange(1000), grad)
+
+    def layout(self, shape):
+        r = self.random
+        kind = r.choice(["dense"] * 5 + ["permuted", "permuted", "stepped", "expanded", "windows"])
+        strides, offset = list(dense(shape)), r.choice([0, 0, 1, 3])
+        if not shape or 0 in shape or kind == "dense":
+            return tuple(strides), 0
+        if kind == "permuted":
+            order = r.sample(range(len(shape)), len(shape))
+            turned = dense([shape[d] for d in order])
+            strides = [turned[order.index(d)] for d in range(len(shape))]
+        elif kind == "stepped":
+            strides = [step * 2 for step in strides]
+        elif kind == "expanded":
+            strides[r.randrange(len(shape))] = 0
+        elif len(shape) > 1:
+            strides = [1 if d >= len(shape) - 2 else step for d, step in enumerate(strides)]
+        return tuple(strides), offset
+
+    # Lines --------------------------------------------------------------------------------------
+
+    def line(self):
+        """Try one line of the grammar."""
+        (kind,) = self.random.choices(grammar.KINDS, grammar.WEIGHTS)
+        values = {n: self.session.theirs[n] for n in self.session.theirs.values}
+        inputs = dict(self.inputs)
+        try:
+            form = self.random.choice(kind.lines)
+            if self.special and any(word in form for word in grammar.TAME):
+                return
+            slots = Slots(self.random, values, inputs)
+            text = slots.fill(form)
+        except Unfit:
+            return
+        if kind.casts and any(hard_to_cast(values[n]) for n in names_in(text, values)):
+            return
+        if slots.target and not self.writable(slots.target, text):
+            return
+        grows = self.large and any(word in form for word in grammar.GROWS)
+        if grows and any(values[n].numel() > 300 for n in names_in(text, values)):
+            return
+        two = text.startswith("a, b = ")
+        if two:
+            text = text.replace("a, b", f"v{self.made}, v{self.made + 1}", 1)
+        elif not kind.writes:
+            text = f"v{self.made} = {text}"
+        self.made += 2 if two else not kind.writes
+        fresh = {n: x for n, x in inputs.items() if n not in self.inputs}
+        for name, x in fresh.items():
+            self.session.add(name, x)
+        self.inputs |= fresh
+        self.attempt(Step(text, kind.exact, kind.dynamic, form))
+
+    def writable(self, target, text):
+        """Whether the line's result is defined: no two elements that it writes lie in one place."""
+        try:
+            x = eval(target, dict(self.session.theirs.names))
+        except Exception:  # the line raises the same
+            return True
+        return not overlaps(x) or ".fill_(" in text or ".zero_(" in text
+
+    def attempt(self, step):
+        found = self.session.step(step)
+        if isinstance(found, Difference):
+            self.steps.append(step)
+            self.seen.append((self.now(tuple(step.makes or [step.writes])), found))
+            self.steps.pop()
+            self.take_back(step)
+        elif found is None and self.fits(step):
+            self.steps.append(step)
+        else:
+            self.take_back(step)
+
+    def fits(self, step):
+        """Whether the values are of moderate size, and gradients can still be had."""
+        scope = self.session.theirs
+        for name in step.makes or scope.values:
+            t = scope[name]
+            if t.numel() > self.most or t.ndim > 5:
+                return False
+            x = abs(wide(scope.array(name)))
+            if self.special:
+                x = x[np.isfinite(x)]
+            if x.size and not x.max() < 3000:
+                return False
+        return bool(step.makes) or self.random.random() < 0.05 or self.differentiable()
+
+    def differentiable(self):
+        """Whether PyTorch goes backward after a write."""
+        scope = self.session.theirs
+        leaves = [scope[n] for n in self.inputs if scope[n].is_leaf and scope[n].requires_grad]
+        ends = [scope[n] for n in scope.values if scope[n].requires_grad]
+        if not leaves:
+            return True
+        T = scope.T
+        try:
+            sums = [(T.view_as_real(t) if t.is_complex() else t).double().sum() for t in ends]
+            T.autograd.grad(sum(sums), leaves, retain_graph=True, allow_unused=True)
+        except RuntimeError:
+            return False
+        return True
+
+    def take_back(self, step):
+        if step.makes:
+            self.session.drop(step)
+        else:
+            self.restart()
+
+    def restart(self):
+        """Run the kept lines again, since another line wrote something."""
+        self.session = Session(dict(self.inputs))
+        for earlier in self.steps:
+            self.session.step(earlier)
+
+
+def names_in(text, values):
+    return [n for n in Step(text).uses if n in values]
+
+
+def hard_to_cast(t):
+    """Whether C leaves open what integers the numbers become."""
+    if t.is_complex() or not t.is_floating_point() or not t.numel():
+        return t.is_complex()
+    x = t.detach().double()
+    return not (bool(x.min() >= 0) and bool(x.max() < 100))

@@ -1,0 +1,320 @@
+"""A program under way: rushlight and PyTorch line by line, then rushlight's compiled programs."""
+
+import os
+from math import prod
+
+import numpy as np
+
+import rushlight
+from rushlight.compiler import threads
+from rushlight.errors import TraceError
+from tests.search.programs.comparing import Difference, errors_agree, mismatch, unstable
+from tests.search.programs.program import backward, tensor
+from tests.search.programs.scopes import ORACLE, Scope, address, array_of, layout, overlaps, torch
+
+# PyTorch's words where it has no kernel, or where only our looking (``.numpy()``) stops it.
+MISSING = (
+    "not implemented for",
+    "not supported",
+    "unsupported",
+    "Promotion for",
+    "storage that is not resizable",
+    "must have a last dimension with stride 1",  # the gradient of view_as_real of nothing
+    "doesn't match the broadcast shape",  # an ``out`` to resize that is an input, too
+)
+FLOOR = 16  # of gradients, whose weights are of size 1, in eps
+COUNTS = (1, 2, 3, 5)  # of threads
+
+
+class Session:
+    """The scopes of a program; ``noisy`` says how many have noise, ``amount`` how much."""
+
+    def __init__(self, inputs, noisy=2, amount=1.5):
+        self.inputs = inputs
+        self.ours = Scope(rushlight, inputs)
+        self.theirs = Scope(torch, inputs) if torch else self.ours
+        self.noisy = [Scope(ORACLE, inputs, amount, k) for k in range(noisy)]
+        self.places = ({}, {})  # for each framework: address → the first value there
+        for name in inputs:
+            self.place(name)
+
+    @property
+    def scopes(self):
+        found = [self.ours, *self.noisy]
+        return [self.theirs, *found] if torch else found
+
+    def add(self, name, x):
+        """One more input."""
+        for scope in self.scopes:
+            scope.add(name, x)
+        self.place(name)
+
+    def place(self, name):
+        """The first value with the same memory, in each framework."""
+        found = []
+        for scope, places in zip((self.ours, self.theirs), self.places, strict=True):
+            where = address(scope[name])
+            found.append(name if where is None else places.setdefault(where, name))
+        return found
+
+    def drop(self, step):
+        """Forget what a line made."""
+        for scope in self.scopes:
+            scope.drop(step)
+        for places in self.places:
+            for where in [w for w, name in places.items() if name in step.makes]:
+                del places[where]
+
+    def step(self, step):
+        """Run a line in all scopes: None, a Difference, or the word why it is no ground for one."""
+        theirs = self.theirs.run(step)
+        ours = self.ours.run(step) if torch else theirs
+        if theirs is not None or ours is not None:
+            return self.failed(step, ours, theirs)
+        if any(scope.run(step) is not None for scope in self.noisy):
+            return "unstable"
+        try:
+            for name in step.makes or self.ours.values:
+                found = (torch and self.looks(name, step)) or self.numbers(name)
+                if found:
+                    break
+        except (
+            RuntimeError
+        ) as error:  # PyTorch refuses to look at a part of a split that was written
+            if "a view and its base" not in str(error):
+                raise
+            return "raises"
+        if isinstance(found, Difference):
+            found.text = f"{step.text}: {name} {found.text}"
+        return found
+
+    def failed(self, step, ours, theirs):
+        if isinstance(ours, AttributeError | NotImplementedError):
+            return "missing"  # docs/coverage.md says so
+        if ours is not None and theirs is not None:
+            if errors_agree(ours, theirs):
+                return "raises"
+            return Difference("error", f"{step.text}: {ours!r} instead of {theirs!r}")
+        if ours is None:
+            if lacks(theirs):
+                return "missing"
+            return Difference("no error", f"{step.text} instead of {theirs!r}")
+        return Difference("error", f"{step.text}: {ours!r}")
+
+    def looks(self, name, step):
+        """How a value differs from PyTorch's before its numbers are looked at; None if it doesn't."""
+        x, y = self.ours[name], self.theirs[name]
+        for what in ("dtype", "shape", "requires_grad", "is_leaf"):
+            found, want = str(getattr(x, what)), str(getattr(y, what))
+            if found.removeprefix("torch.Size") != want.removeprefix("torch.Size"):
+                return Difference(what, f"has {what} {found} instead of {want}")
+        if layout(x) != layout(y):
+            if any(overlaps(self.theirs[n]) for n in step.uses if n in self.theirs.values):
+                return "missing"  # PyTorch's order is nothing to rely on
+            text = f"of shape {tuple(x.shape)} has strides {x.stride()} instead of {y.stride()}"
+            return Difference("strides", text)
+        found, want = self.place(name)
+        if found != want:
+            return Difference("aliasing", f"shares memory with {found} instead of {want}")
+        return None
+
+    def numbers(self, name):
+        """How the numbers of a value differ; ours takes over PyTorch's bits where they don't."""
+        found, want = self.ours.array(name), self.theirs.array(name)
+        noisy = [s.array(name) for s in self.noisy]
+        if unstable(want, noisy):
+            return "unstable"
+        wrong = mismatch(found, want, noisy)
+        if wrong:
+            return Difference("value", f"is {wrong}")
+        if found.tobytes() != want.tobytes():
+            with np.errstate(all="ignore"):
+                self.ours[name].array[...] = want
+        return None
+
+    # The end --------------------------------------------------------------------------------
+
+    def gradients(self, outputs):
+        """Compare the gradients of both frameworks: None, a Difference, or a word."""
+        theirs = self.theirs.backward(outputs)
+        ours = self.ours.backward(outputs) if torch else theirs
+        if theirs is not None or ours is not None:
+            if lacks(theirs):
+                return "missing"
+            if ours is None or theirs is None or not errors_agree(ours, theirs):
+                return Difference("backward", f"{ours!r} instead of {theirs!r}")
+            return "raises"
+        for scope in self.noisy:
+            if scope.backward(outputs) is not None:
+                return "unstable"
+        if not torch:
+            return None
+        for name in self.inputs:
+            found, want = gradient(self.ours[name]), gradient(self.theirs[name])
+            if (found is None) != (want is None):
+                return Difference("gradient", f"of {name}: {found} instead of {want}")
+            if want is None:
+                continue
+            noisy = [gradient(s[name]) for s in self.noisy]
+            wrong = mismatch(found, want, [g for g in noisy if g is not None], FLOOR)
+            if wrong:
+                return Difference("gradient", f"of {name}: {wrong}")
+        return None
+
+    def noise(self, outputs):
+        """What noise made of each result, input and gradient, for the compiled program."""
+        found = {}
+        for i, name in enumerate(outputs):
+            found[f"result {i}"] = [s.array(name) for s in self.noisy]
+        for name in self.inputs:
+            found[name] = [s.array(name) for s in self.noisy]
+            slopes = [gradient(s[name]) for s in self.noisy]
+            found[f"gradient of {name}"] = [g for g in slopes if g is not None]
+        return found
+
+
+def lacks(error):
+    """Whether PyTorch raised for want of a kernel."""
+    return isinstance(error, NotImplementedError) or any(m in str(error) for m in MISSING)
+
+
+def gradient(t):
+    if not t.is_leaf or t.grad is None:
+        return None
+    return array_of(t.grad)
+
+
+# Compiled -----------------------------------------------------------------------------------
+
+
+class Outcome:
+    """What a call did: results and inputs with their strides and places, or an exception."""
+
+    def __init__(self, function, program):
+        names = {"T": rushlight, "tensor": tensor}
+        given = {n: eval(x.text, names) for n, x in program.inputs.items()}
+        self.error, results = None, []
+        try:
+            results = function(*given.values())
+            if program.backward == "outside":
+                backward(rushlight, results)
+        except Exception as error:
+            self.error = error
+        tensors = {**given, **{f"result {i}": t for i, t in enumerate(results)}}
+        self.arrays = {n: array_of(t).copy() for n, t in tensors.items()}
+        self.contiguous = {name: t.is_contiguous() for name, t in tensors.items()}
+        self.looks, places = {}, {}
+        for name, t in tensors.items():
+            where = address(t)
+            shares = name if where is None else places.setdefault(where, name)
+            self.looks[name] = (layout(t), t.requires_grad, shares)
+        for name, t in given.items():
+            slope = gradient(t)
+            if slope is not None:
+                self.arrays[f"gradient of {name}"] = slope.copy()
+
+    def against(self, want, noise, exactly=False):
+        """How the call differs from ``want``: None or a Difference without its stage."""
+        if (self.error is None) != (want.error is None):
+            return Difference("error", f"{self.error!r} instead of {want.error!r}")
+        if self.error is not None and not errors_agree(self.error, want.error):
+            return Difference("error", f"{self.error!r} instead of {want.error!r}")
+        if self.arrays.keys() != want.arrays.keys():
+            return Difference("names", f"{[*self.arrays]} instead of {[*want.arrays]}")
+        for name, x in self.arrays.items():
+            y = want.arrays[name]
+            if exactly:
+                wrong = None if x.tobytes() == y.tobytes() else "not the same bits"
+            else:
+                floor = FLOOR * name.startswith("gradient")
+                wrong = mismatch(x, y, noise.get(name, ()), floor)
+            if wrong:
+                return Difference("value", f"{name}: {wrong}")
+        for name, look in self.looks.items():
+            (_, *rest), (_, *others) = look, want.looks[name]
+            if rest != others or (want.contiguous[name] and not self.contiguous[name]):
+                words = "(strides, requires_grad, shares memory with)"
+                return Difference("looks", f"{name} {words}: {look} instead of {want.looks[name]}")
+        return None
+
+
+def compiled(program, noise, kind=""):
+    """Compare the compiled program with the eager one, for several numbers of threads.
+
+    ``kind``: the only kind of difference that is looked for; any where it is empty.
+    """
+    scope = {"T": rushlight, "F": rushlight.nn.functional, "backward": backward}
+    exec(program.source, scope)
+    eager = scope["program"]
+    want = Outcome(eager, program)
+    whole = not any(s.dynamic for s in program.steps)
+    if not kind.startswith("replay"):
+        function = rushlight.compile(eager, fullgraph=whole)
+        first = None
+        for count in counts(program, kind):
+            threads.resize(count)
+            found = Outcome(function, program)
+            if isinstance(found.error, TraceError):  # it says what it cannot do: then eagerly
+                function = rushlight.compile(eager)
+                found = Outcome(function, program)
+            first = first or found
+            exactly = found is not first
+            wrong = found.against(first if exactly else want, noise, exactly)
+            if wrong:
+                stage = "threads" if exactly else "compiled"
+                return Difference(f"{stage} {wrong.kind}", f"{wrong.text} ({count} threads)")
+    if kind.startswith(("compiled", "threads")) or (program.seed or 0) % 3 == 2:
+        return None
+    os.environ["RUSHLIGHT_COMPILER"] = "numpy"
+    try:
+        function = rushlight.compile(eager, fullgraph=whole)
+        found = Outcome(function, program)
+        if isinstance(found.error, TraceError):
+            found = Outcome(rushlight.compile(eager), program)
+        wrong = found.against(want, noise)
+    finally:
+        del os.environ["RUSHLIGHT_COMPILER"]
+    return wrong and Difference(f"replay {wrong.kind}", wrong.text)
+
+
+def counts(program, kind):
+    """The numbers of threads to try: all of them where there is work for several."""
+    if kind.startswith("compiled"):
+        return COUNTS[:1]
+    large = any(prod(x.shape) > 1000 for x in program.inputs.values())
+    if large or kind or not program.seed:
+        return COUNTS
+    return COUNTS[0], COUNTS[1 + program.seed % 3]
+
+
+def check(program, noisy=2, amount=1.5, kind=""):
+    """The first difference of a program, or None; ``kind`` as in ``compiled``."""
+    session = Session(program.inputs, noisy, amount)
+    for step in program.steps:
+        found = session.step(step)
+        if isinstance(found, Difference):
+            return found
+        if found in ("missing", "raises"):
+            return None
+    return finish(session, program, kind)
+
+
+def confirmed(program, found):
+    """Whether a difference is there with more noise taken into account, too."""
+    again = check(program, noisy=12, amount=4.0, kind=found.kind)
+    return again is not None and again.kind == found.kind
+
+
+def finish(session, program, kind=""):
+    """Gradients, and the compiled program, once the lines have run."""
+    if kind and " " not in kind and kind not in ("gradient", "backward"):
+        return None
+    if program.backward:
+        found = session.gradients(program.outputs)
+        if isinstance(found, Difference):
+            return found
+        if found is not None:  # it raises in both frameworks, or noise makes too much of it
+            return None
+    if kind in ("gradient", "backward"):
+        return None
+    return compiled(program, session.noise(program.outputs), kind)
