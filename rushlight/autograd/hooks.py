@@ -104,11 +104,7 @@ def _as_tensor(g):
 
 def _of_kind(node, kind):
     """The hooks of one kind as they are now: a hook may remove itself."""
-    found = [hook for k, hook in list(node.hooks.values()) if k == kind]
-    if mode.intercept and mode.state.recorder is not None:
-        for hook in found:
-            mode.state.recorder.touch_hook(hook)
-    return found
+    return [hook for k, hook in list(node.hooks.values()) if k == kind]
 
 
 def run_on_result(node, g, symbolic):

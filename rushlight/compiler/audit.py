@@ -11,19 +11,21 @@ import os
 import re
 import time
 from functools import partial
-from types import BuiltinMethodType, MethodType
+from types import FunctionType
 from typing import Any
 
 from rushlight.compiler.guard import is_plain
 from rushlight.compiler.image import key_of
+from rushlight.ops.definition import Op
+from rushlight.tensor import Tensor
 
 __all__ = ["Audit", "Stale"]
 
 #: The share of the time spent in a program that its audits may take.
 _SHARE = 0.01
 _NAME = re.compile(r"\b[a-z]\d+\b")
-#: Of these each recording has its own.
-_OWN = (MethodType, BuiltinMethodType, partial)
+#: Where objects come from that a recording makes for itself; others lie outside.
+_RECORDINGS = ("rushlight", "builtins", "functools", "_thread", "numpy")
 
 
 class Stale(Exception):
@@ -46,7 +48,8 @@ class Audit:
     def __init__(self, record, enabled):
         self._record: Any = record
         self._kept: Any = None
-        self._always = os.environ.get("RUSHLIGHT_AUDIT") == "always"
+        often = os.environ.get("RUSHLIGHT_AUDIT")
+        self._always, enabled = often == "always", enabled and often != "never"
         self.left = (1 if self._always else 2) if enabled else -1
         self.began = 0.0
         self._seconds = 0.0
@@ -73,16 +76,16 @@ class Audit:
 
 
 class Kept:
-    """What is compared of a recording: what was computed, and the lines after the checks."""
+    """What is compared of a recording: what was computed, and the lines after the program."""
 
     def __init__(self, wrapper):
-        self.recordings = wrapper.recordings
-        self._source, self._checks = wrapper.source, wrapper.checks
+        self.recordings, self.shares = wrapper.recordings, wrapper.shares
+        self._source, self._begun = wrapper.source, wrapper.begun
 
     def lines(self):
-        """What a call's function does after its checks, with objects in place of their names."""
+        """What a call's function does after its program, with objects in place of their names."""
         shown = partial(_shown, self._source.names)
-        return [_NAME.sub(shown, line) for line in self._source.lines[self._checks :]]
+        return [_NAME.sub(shown, line) for line in self._source.lines[self._begun :]]
 
 
 def _difference(kept, again):
@@ -90,6 +93,8 @@ def _difference(kept, again):
     if isinstance(again, Exception):
         return f"it has to run eagerly now: {again}"
     again = Kept(again)
+    if kept.shares or again.shares:  # what is one input here may be two there
+        return None
     for before, now in zip(kept.recordings, again.recordings, strict=False):
         keys = key_of(*before), key_of(*now)
         if None not in keys and keys[0] != keys[1]:
@@ -104,10 +109,19 @@ def _difference(kept, again):
 
 def _shown(names, match):
     name = match[0]
-    if name not in names:
-        return name
-    value = names[name]
+    return _form(names[name]) if name in names else name
+
+
+def _form(value):
+    """A text that says what an object is, whichever recording holds it."""
+    if isinstance(value, tuple | list) and not is_plain(value):
+        return f"({', '.join(map(_form, value))})"
     if is_plain(value):
         return repr(value)
-    ours = isinstance(value, _OWN) or type(value).__module__.startswith("rushlight.compiler")
-    return type(value).__name__ if ours or name[0] in "nhv" else f"{type(value).__name__} {id(value)}"
+    if isinstance(value, Op):
+        return value.name
+    kind = type(value)
+    home = value.__module__ if isinstance(value, FunctionType) else kind.__module__
+    if isinstance(value, Tensor) or (home or "").split(".")[0] not in _RECORDINGS:
+        return f"{kind.__qualname__} {id(value)}"
+    return getattr(value, "__qualname__", kind.__qualname__)

@@ -136,7 +136,8 @@ class Entry:
         with recording_lock, paused():
             try:
                 apart, stand_ins = self._apart.now(), self._stand_ins
-                again._attempt(self._function, args, kwargs, apart, stand_ins, True)
+                recorder = again._attempt(self._function, args, kwargs, apart, stand_ins, True)
+                again._take_back(recorder)  # an optimizer's state, too
             except Exception as error:
                 return error
         return again.refusal or again.wrapper
@@ -254,7 +255,7 @@ class Entry:
     def _changes(self, recorder):
         """(object, template, value) of what the function assigned, which is taken back."""
         found, numbers = [], recorder.numbers
-        for owner, target, now, before in recorder.observer.effects.assigned():
+        for owner, target, now, before in recorder.observer.effects.assigned(anew=True):
             root = numbers.roots.get((target, id(owner)))
             # A program for each value that a number takes is none for long.
             read = (target, id(owner)) in recorder.observer.reads.places

@@ -142,6 +142,7 @@ class Recorder:
         self.numbers = Numbers()
         self._tensors: dict = {}  # the name of a number → the tensor that it is
         self._over: dict = {}  # id of a stand-in → the tensor over its array
+        self.shares = False  # whether two tensors from outside look at one memory
         self.refused: TraceError | None = None
         self.undo: list = []  # what takes back state that was made for the trace
         self.observer = Observer(self, is_apart)
@@ -167,6 +168,7 @@ class Recorder:
             if known.tensor.array is tensor.array:
                 template = "{1}.array is {2}.array"
             self.checks.append((template, (key_of, known.tensor, tensor), True))
+            self.shares = True
         return key
 
     def place(self, x):
@@ -355,15 +357,6 @@ class Recorder:
     def note_hooks(self, hooks):
         """Note hooks of something outside before the trace changes them."""
         self.hooks.setdefault(id(hooks), (hooks, dict(hooks)))
-
-    def touch_hook(self, hook):
-        """Note what a hook on a tensor, which runs in the trace, reads and changes outside."""
-        if id(hook) not in self.known:
-            self.known[id(hook)] = hook
-            found = surroundings(hook)
-            if found.refusal is not None:
-                self.refuse(str(found.refusal))
-            self.enclose(found)
 
     def settle_hooks(self):
         """Refuse hooks that were added to something outside, or removed, and are not as before."""

@@ -50,7 +50,8 @@ class Wrapper:
         program: What was recorded; None where the function runs the original.
         held: The program's inputs that stay in place between runs.
         recordings: What was recorded of the call, and of its gradient: what a program is made of.
-        checks: How many of the lines are checks.
+        shares: Whether two tensors from outside look at one memory, in this call.
+        begun: How many of the lines come before those that give results and do other effects.
     """
 
     def __init__(self, function, args, kwargs, moving=False, audit=None):
@@ -60,7 +61,8 @@ class Wrapper:
         self.program: Any = None
         self.held: Any = None
         self.recordings: list = []
-        self.checks = 0
+        self.begun = 0
+        self.shares = False
         self._audit = audit
         self._moved: Any = ()  # schedulers that are called ahead of the program
         demand_modes(self.source)
@@ -151,6 +153,7 @@ class Wrapper:
             unwritten = {k: v for k, v in names.items() if k not in changed}
             saved, more = self._saved(backward, results, unwritten)
         writes = [(i, changed[v.id]) for i, v in enumerate(inputs) if v.id in changed]
+        self.shares = recorder.shares
         self.recordings.insert(0, (equations, inputs, [*results.values, *more], writes))
         if not recorder.auditing:
             self.program = make_program(*self.recordings[0])
@@ -162,7 +165,6 @@ class Wrapper:
         source.names.update(program=self.program, held=held, stamp=stamp, audit=self._audit)
         source.line("audit.left -= 1")
         source.line("if not audit.left: audit.pass_or_raise(args, kwargs)")
-        self.checks = len(source.lines)
         written = [i for i, (_, v) in enumerate(held.captured) if v.id in changed]
         with ExitStack() as blocks:
             if any(live.number is not None for live in held.lives):
@@ -189,6 +191,7 @@ class Wrapper:
         held.note_written(written)
         if held.slots:
             source.line("held.finish()")
+        self.begun = len(source.lines)
 
     @property
     def _eager(self):

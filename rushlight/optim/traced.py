@@ -27,6 +27,7 @@ def record_step(optimizer, recorder):
     if first:
         recorder.places.append(partial(_options, optimizer))
         _undone_by(recorder, optimizer.state)
+        recorder.undo.append(_arrays_of(optimizer))
     for i, group in enumerate(optimizer.param_groups):
         for p in group["params"]:
             recorder.touch_grad(p)
@@ -122,6 +123,22 @@ def _undone_by(recorder, state):
 
     recorder.undo.append(undo)
     return before
+
+
+def _arrays_of(optimizer):
+    """A function that gives the tensors of the state the arrays that they have now.
+
+    A trace has counts of steps lie in one array; another program may hold where they lie.
+    """
+    found = [t for own in optimizer.state.values() if type(own) is dict for t in own.values()]
+    tensors = [t for t in (*found, *optimizer._counters.values()) if isinstance(t, Tensor)]
+    arrays = [t.array for t in tensors]
+
+    def undo():
+        for t, array in zip(tensors, arrays, strict=True):
+            t.array = array
+
+    return undo
 
 
 def _numbers(own):

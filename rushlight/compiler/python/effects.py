@@ -24,12 +24,15 @@ class Effects:
     Attributes:
         places: (template, id of the owner) → (owner, template, what lay there before).
         containers: id → (container, how it was before).
+        known: Keys of places that were read before they were assigned: in each call that has the
+            program the same lies there.
         stand_ins: (template, id of the owner) → what stands there for the recording.
     """
 
     def __init__(self):
         self.places: dict = {}
         self.containers: dict = {}
+        self.known: set = set()
         self.stand_ins: dict = {}
 
     def will_assign(self, owner, template):
@@ -53,14 +56,20 @@ class Effects:
         self.stand_ins[template, id(owner)] = stand_in
         setter(template)(owner, stand_in)
 
-    def assigned(self):
-        """(owner, template, value, value before) of what was assigned, which is taken back."""
+    def assigned(self, anew=False):
+        """(owner, template, value, value before) of what was assigned, which is taken back.
+
+        Args:
+            anew: List also what was given the value that it had, which each run gives it again.
+        """
         found = []
         for key, (owner, template, before) in self.places.items():
             now = getter(template, NOTHING)(owner)
             if _same(now, before):
-                continue
-            _put(owner, template, before)
+                if not anew or key in self.known or now is NOTHING:
+                    continue
+            else:
+                _put(owner, template, before)
             if now is not self.stand_ins.get(key, NOTHING):
                 found.append((owner, template, now, before))
         for container, before in self.containers.values():
@@ -156,5 +165,3 @@ def remember(schedulers):
             array[...] = values
 
     return back
-
-

@@ -130,5 +130,3 @@ def _pure_class(cls):
         if c.__module__.split(".")[0] not in _PURE_MODULES or "random" in c.__module__:
             return c is threading.local
     return True
-
-

@@ -116,7 +116,6 @@ class Observer:
         follower.begin()
         return follower.trace
 
-
     def _follows_from(self, caller, level):
         """Whether a frame is followed: its caller is, or it is the user's and ours calls it."""
         follower = getattr(caller.f_trace, "__self__", None)

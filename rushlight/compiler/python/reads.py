@@ -117,6 +117,7 @@ class Reads:
         if key in self.apart:
             return
         self.places.setdefault(key, (place, owner, value))
+        self.effects.known.add(key)
         self.note(template, objects, value)
 
     def _hold(self, value):
@@ -149,8 +150,10 @@ class Reads:
             self.tensor(owner, f"{{0}}.{name}", value)
         elif member is None:
             self._looked_up(owner, cls, own, name, value)
-        elif isinstance(member, _METHODS) or hasattr(type(member), "__get__") and _in_python(
-            type(member).__get__
+        elif (
+            isinstance(member, _METHODS)
+            or hasattr(type(member), "__get__")
+            and _in_python(type(member).__get__)
         ):
             self._member(owner, cls, own, name, member)
         elif is_users(cls) or data:
