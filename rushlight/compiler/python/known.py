@@ -50,9 +50,9 @@ _PURE_FUNCTIONS = frozenset((
 ))  # fmt: skip
 #: Functions that read a state, and can be asked for it again at each call.
 REPLAYED = frozenset((
-    "_contextvars.get", "_decimal.getcontext", "decimal.getcontext", "sys.getrecursionlimit", "sys.getdefaultencoding",
-    "posix.getcwd", "nt.getcwd", "posix.getpid", "nt.getpid", "gc.isenabled", "sys.gettrace",
-    "sys.getswitchinterval",
+    "_contextvars.get", "_decimal.getcontext", "decimal.getcontext", "sys.getrecursionlimit",
+    "sys.getdefaultencoding", "posix.getcwd", "nt.getcwd", "posix.getpid", "nt.getpid",
+    "gc.isenabled", "sys.gettrace", "sys.getswitchinterval",
 ))  # fmt: skip
 #: Functions of this package that read a state, and change none.
 REPLAYED_OURS = frozenset((
@@ -83,6 +83,11 @@ MUTATORS = frozenset((
     "insort_right", "intersection_update", "itemset", "move_to_end", "partition", "pop",
     "popitem", "popleft", "put", "remove", "resize", "reverse", "rotate", "setdefault", "setfield",
     "setflags", "sort", "symmetric_difference_update", "update",
+))  # fmt: skip
+#: Those of them that don't look at what is there.
+ADDING = frozenset((
+    "add", "append", "appendleft", "clear", "extend", "extendleft", "fill", "frombytes",
+    "fromlist", "insert",
 ))  # fmt: skip
 _BUILTINS = frozenset(("builtins", None))
 

@@ -16,6 +16,7 @@ from collections import ChainMap, UserDict, deque
 import numpy as np
 
 from rushlight.autograd import mode
+from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.guard import equal, is_plain, same_objects
 from rushlight.compiler.places import item
 from rushlight.dtype import dtype
@@ -34,6 +35,7 @@ _DICTS = (dict, UserDict, ChainMap, types.MappingProxyType)
 _VIEWS = (type({}.keys()), type({}.values()), type({}.items()))
 _FOREIGN = frozenset({*sys.stdlib_module_names, "rushlight", "torch", "numpy", "scipy"})
 _REGISTRIES = ("_parameters", "_buffers", "_modules")
+_ARRAY = Tensor.__dict__["array"]
 _METHODS = (
     types.FunctionType, classmethod, staticmethod, property, functools.cached_property,
     functools.partialmethod, functools.singledispatchmethod,
@@ -69,6 +71,16 @@ def _is_missing(owner, name):
 def _has_options(owner):
     """Whether schedulers move what lies in ``owner``: it is theirs, or an optimizer's group."""
     return type(owner) is dict and ("_last_lr" in owner or ("params" in owner and "lr" in owner))
+
+
+def _is_recorded(value):
+    """Whether ``value`` is a tensor that the recording made."""
+    if not isinstance(value, Tensor):
+        return False
+    try:
+        return isinstance(_ARRAY.__get__(value), Abstract)
+    except AttributeError:  # a lazy parameter has none yet
+        return False
 
 
 class Reads:
@@ -110,8 +122,8 @@ class Reads:
         key = place, id(owner)
         if key in self.effects.places or id(owner) in self.effects.containers:
             return
-        if isinstance(value, Tensor) and not isinstance(value.array, np.ndarray):
-            return  # the recording's own
+        if _is_recorded(value):
+            return
         self.reads_options |= _has_options(owner)
         self._hold(value)
         if key in self.apart:
@@ -150,10 +162,8 @@ class Reads:
             self.tensor(owner, f"{{0}}.{name}", value)
         elif member is None:
             self._looked_up(owner, cls, own, name, value)
-        elif (
-            isinstance(member, _METHODS)
-            or hasattr(type(member), "__get__")
-            and _in_python(type(member).__get__)
+        elif isinstance(member, _METHODS) or (
+            hasattr(type(member), "__get__") and _in_python(type(member).__get__)
         ):
             self._member(owner, cls, own, name, member)
         elif is_users(cls) or data:
