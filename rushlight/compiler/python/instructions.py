@@ -207,7 +207,7 @@ def _contains(frame, instruction, x, container):
 def _was_in(frame, container, key, result):
     there = dict.__contains__(container, key)
     reads = frame.observer.reads
-    if there and frame.level != OURS and reads._is_open(container):
+    if there and frame.level != OURS and reads.is_open(container):
         reads.note("{1} in {0}", (container, key), True)
     elif not there:
         reads.absent(container, key)
