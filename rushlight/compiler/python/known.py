@@ -50,14 +50,14 @@ _PURE_FUNCTIONS = frozenset((
 ))  # fmt: skip
 #: Functions that read a state, and can be asked for it again at each call.
 REPLAYED = frozenset((
-    "_contextvars.get", "_decimal.getcontext", "decimal.getcontext", "sys.getrecursionlimit", "sys.getdefaultencoding",
-    "posix.getcwd", "nt.getcwd", "posix.getpid", "nt.getpid", "gc.isenabled", "sys.gettrace",
-    "sys.getswitchinterval",
+    "_contextvars.get", "_decimal.getcontext", "decimal.getcontext", "sys.getrecursionlimit",
+    "sys.getdefaultencoding", "posix.getcwd", "nt.getcwd", "posix.getpid", "nt.getpid",
+    "gc.isenabled", "sys.gettrace", "sys.getswitchinterval",
 ))  # fmt: skip
 #: Functions of this package that read a state, and change none.
 REPLAYED_OURS = frozenset((
-    "are_deterministic_algorithms_enabled", "get_deterministic_debug_mode",
-    "get_float32_matmul_precision", "get_num_interop_threads", "get_num_threads", "initial_seed",
+    "are_deterministic_algorithms_enabled", "get_float32_matmul_precision",
+    "get_num_interop_threads", "get_num_threads", "initial_seed",
     "is_anomaly_check_nan_enabled", "is_anomaly_enabled",
     "is_deterministic_algorithms_warn_only_enabled",
 ))  # fmt: skip
