@@ -67,7 +67,7 @@ def _apart(observer, stand_ins, before):
     numbers = [
         place
         for key, place in reads.places.items()
-        if stand_ins and _is_number(place[2])
+        if stand_ins and _is_number(place[2]) and id(place[1]) not in effects.containers
         if key in effects.places or before.get(key, set()) - {place[2]}
     ]
     as_conditions = [(template, (owner,), value) for template, owner, value in found]
@@ -187,7 +187,7 @@ class Entry:
             known = (value.shape, value.strides, value.dtype)
             text = template.replace("{0}", "{1}")
             form = f"({text}.shape, {text}.strides, {text}.dtype)".replace("{1}", "{0}")
-            recorder.checks.append((form, (owner,), known))
+            recorder.checks += [(template, (owner,), value), (form, (owner,), known)]
         self.refusal = arguments.refusal
         if self.refusal is not None:
             return recorder

@@ -521,7 +521,7 @@ def inside_of_results():
     [
         (counters_that_change_places(lambda n: [n]), 4),
         (counters_that_change_places(lambda n: {0: n}), 4),
-        (of_the_class, 2),
+        (of_the_class, 1),
         (inside_of_results, 1),
         (counter, 1),
         (corrected, 1),

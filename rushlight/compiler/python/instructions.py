@@ -12,9 +12,10 @@ from functools import partial
 from types import CellType, ModuleType
 
 from rushlight.autograd import mode
+from rushlight.compiler.guard import is_plain
 from rushlight.compiler.places import item
 from rushlight.compiler.python.frames import NULL
-from rushlight.compiler.python.levels import LIBRARY, OURS, USERS
+from rushlight.compiler.python.levels import LIBRARY, OURS, USERS, is_installed
 from rushlight.tensor import Tensor
 
 __all__ = ["KINDS"]
@@ -168,7 +169,7 @@ def _delete_attribute(frame, instruction, owner):
 @_kind(2, "BINARY_SUBSCR")
 def _subscript(frame, instruction, container, key):
     frame.observer.calls.look(key)
-    if isinstance(container, Tensor) or isinstance(container, type):
+    if isinstance(container, Tensor | type):
         return None
     if frame.level == OURS and type(key) is str and key in _OUR_NAMES:
         return frame.observer.calls._hold
@@ -207,7 +208,7 @@ def _contains(frame, instruction, x, container):
 def _was_in(frame, container, key, result):
     there = dict.__contains__(container, key)
     reads = frame.observer.reads
-    if there and frame.level != OURS and reads._is_open(container):
+    if there and frame.level != OURS and reads.is_open(container):
         reads.note("{1} in {0}", (container, key), True)
     elif not there:
         reads.absent(container, key)
@@ -215,7 +216,14 @@ def _was_in(frame, container, key, result):
 
 @_kind(3, "STORE_SUBSCR")
 def _store_item(frame, instruction, value, container, key):
-    _will_set_item(frame, container, key)
+    if not (is_installed(frame.frame.f_code) and _is_cache(frame, container, value)):
+        _will_set_item(frame, container, key)
+
+
+def _is_cache(frame, container, value):
+    """Whether an installed package keeps an object of its making in a global of its own."""
+    own = any(x is container for x in frame.frame.f_globals.values())
+    return own and not is_plain(value) and not isinstance(value, Tensor)
 
 
 @_kind(2, "DELETE_SUBSCR")
@@ -241,11 +249,13 @@ def _will_set_item(frame, container, key):
     if frame.level == LIBRARY or _has_method(container, "__setitem__"):
         return
     template = item(key)
-    if template is not None and isinstance(container, (dict, list)):
-        if isinstance(container, dict) or _is_index(container, key):
-            observer.effects.will_assign(container, template)
-            return
-    observer.calls._change(container)
+    entry = isinstance(container, dict) or (
+        isinstance(container, list) and _is_index(container, key)
+    )
+    if template is not None and entry:
+        observer.effects.will_assign(container, template)
+    else:
+        observer.calls._change(container)
 
 
 def _is_index(container, key):

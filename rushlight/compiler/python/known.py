@@ -84,6 +84,11 @@ MUTATORS = frozenset((
     "popitem", "popleft", "put", "remove", "resize", "reverse", "rotate", "setdefault", "setfield",
     "setflags", "sort", "symmetric_difference_update", "update",
 ))  # fmt: skip
+#: Those of them that don't look at what is there.
+ADDING = frozenset((
+    "add", "append", "appendleft", "clear", "extend", "extendleft", "fill", "frombytes",
+    "fromlist", "insert",
+))  # fmt: skip
 _BUILTINS = frozenset(("builtins", None))
 
 
