@@ -184,7 +184,7 @@ def test_listed_functions_of_ours_exist():
 
 def test_mutators_are_methods_or_functions_that_exist():
     owners = (
-        list, dict, set, bytearray, collections.deque, collections.OrderedDict, array.array,
+        list, dict, set, bytearray, collections, collections.deque, collections.OrderedDict, array.array,
         np.ndarray, heapq, bisect, operator,
     )  # fmt: skip
     for name in known.MUTATORS - {"itemset"}:  # NumPy 1 has it

@@ -47,6 +47,8 @@ def _load_global(frame, instruction):
         if frame.level == USERS or (frame.level == LIBRARY and _is_state(value)):
             frame.observer.origins.note_outer(spaces[0])
             reads.entry(spaces[0], name, value)
+            if frame.level == LIBRARY:
+                frame.observer.caches.add(id(value))
     elif name in spaces[1]:
         if frame.level == USERS:
             frame.observer.origins.note_outer(spaces[0])
@@ -154,8 +156,7 @@ def _inherited(frame, name, cls, owner, result):
 
 @_kind(2, "STORE_ATTR")
 def _store_attribute(frame, instruction, value, owner):
-    if frame.level != LIBRARY:
-        frame.observer.calls.store_attribute(owner, instruction.argval)
+    frame.observer.calls.store_attribute(owner, instruction.argval)
 
 
 @_kind(1, "DELETE_ATTR")
@@ -246,7 +247,7 @@ def _will_set_item(frame, container, key):
     observer = frame.observer
     if isinstance(container, Tensor) or not observer.origins.is_outer(container):
         return
-    if frame.level == LIBRARY or _has_method(container, "__setitem__"):
+    if id(container) in observer.caches or _has_method(container, "__setitem__"):
         return
     template = item(key)
     entry = isinstance(container, dict) or (

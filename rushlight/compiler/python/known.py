@@ -77,7 +77,8 @@ PURE_TYPES = (
 #: Methods of lists, dicts, sets and the like that change them.
 MUTATORS = frozenset((
     "__delitem__", "__iadd__", "__iand__", "__imul__", "__init__", "__ior__", "__isub__",
-    "__ixor__", "__setitem__", "add", "append", "appendleft", "byteswap", "clear",
+    "__ixor__", "__setitem__", "_count_elements", "add", "append", "appendleft", "byteswap",
+    "clear",
     "difference_update", "discard", "extend", "extendleft", "fill", "frombytes", "fromlist",
     "heapify", "heappop", "heappush", "heappushpop", "heapreplace", "insert", "insort_left",
     "insort_right", "intersection_update", "itemset", "move_to_end", "partition", "pop",
