@@ -2,7 +2,7 @@
 
 The way of a call: ``compiled.py`` chooses between the entries of a function; ``entry.py`` is one
 recorded call. To record, ``arguments.py`` takes the arguments apart, and the observer in
-``python/`` notes what the function reads besides and takes back what it writes; ``trace.py`` records
+``python/`` notes what the function reads besides, and takes back its writes; ``trace.py`` records
 operations on the values of ``abstract.py``, whose shapes ``inference.py`` finds. ``wrapper.py``
 writes from all this one Python function (``guard.py`` has its lines), which checks later calls,
 runs the program of ``program.py`` on arrays that ``held.py`` keeps in place, and makes the results:
