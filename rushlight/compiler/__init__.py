@@ -1,9 +1,9 @@
 """``torch.compile``: record a call once, then run it as one program.
 
 The way of a call: ``compiled.py`` chooses between the entries of a function; ``entry.py`` is one
-recorded call. To record, ``arguments.py`` takes the arguments apart and ``surroundings.py`` what
-the function reads besides; ``trace.py`` records operations on the values of ``abstract.py``, whose
-shapes ``inference.py`` finds; ``undo.py`` takes back what else the function did. ``wrapper.py``
+recorded call. To record, ``arguments.py`` takes the arguments apart, and the observer in
+``python/`` notes what the function reads besides, and takes back its writes; ``trace.py`` records
+operations on the values of ``abstract.py``, whose shapes ``inference.py`` finds. ``wrapper.py``
 writes from all this one Python function (``guard.py`` has its lines), which checks later calls,
 runs the program of ``program.py`` on arrays that ``held.py`` keeps in place, and makes the results:
 what comes back (``results.py``), what was left outside (``escape.py``), and the gradient that a

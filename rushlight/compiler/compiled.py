@@ -189,16 +189,10 @@ class Compiled:
         if self.missed > PATIENCE and not self.fullgraph:
             self._tell(_MOVING, 4)
             return self.function(*args, **kwargs)
-        raised: Exception | None = None
         with self._lock:
-            try:
-                entry = self._record(args, kwargs) if self.entries is known else None
-            except TraceError:
-                raise
-            except Exception as error:
-                raised = error
-        if raised is not None:
-            return self._raise_again(raised, args, kwargs)
+            entry = self._record(args, kwargs) if self.entries is known else None
+        if isinstance(entry, Exception):
+            return self._raise_again(entry, args, kwargs)
         if entry is None:  # another thread was faster
             return self.call(args, kwargs)
         found = entry.call(args, kwargs)
@@ -209,10 +203,8 @@ class Compiled:
         """Run the call eagerly, whose program an audit found not to be the function's any more."""
         with self._lock:
             self.entries = [e for e in self.entries if e is not entry]
-        self._tell(
-            f"a program is dropped, as the function reads something that no guard compares: {stale}",
-            4,
-        )
+        reason = f"its program is dropped, since something that it reads is not compared: {stale}"
+        self._tell(reason, 4)
         return self.function(*args, **kwargs)
 
     def _raise_again(self, error, args, kwargs):
@@ -235,8 +227,14 @@ class Compiled:
         return _stance == "eager_on_recompile" or first
 
     def _record(self, args, kwargs):
-        with paused(), denormals.kept():
-            entry = Entry(self.function, args, kwargs, self.entries, self.audited)
+        """The entry of this call, or what the function raised while it was recorded."""
+        try:
+            with paused(), denormals.kept():
+                entry = Entry(self.function, args, kwargs, self.entries, self.audited)
+        except TraceError:
+            raise
+        except Exception as error:
+            return error
         if entry.refusal is not None:
             if self.fullgraph:
                 raise entry.refusal

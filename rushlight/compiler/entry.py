@@ -6,6 +6,7 @@ objects is taken back. ``wrapper.py`` writes from the recording what later calls
 
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 from rushlight.autograd import mode
 from rushlight.compiler.audit import Audit
@@ -67,7 +68,7 @@ def _apart(observer, stand_ins, before):
     numbers = [
         place
         for key, place in reads.places.items()
-        if stand_ins and _is_number(place[2])
+        if stand_ins and _is_number(place[2]) and id(place[1]) not in effects.containers
         if key in effects.places or before.get(key, set()) - {place[2]}
     ]
     as_conditions = [(template, (owner,), value) for template, owner, value in found]
@@ -103,7 +104,7 @@ class Entry:
     def __init__(self, function, args, kwargs, earlier=(), audited=False):
         begin, self._moving = time.perf_counter(), bool(earlier)
         self._function, self._auditing = function, False
-        self._audit = Audit(self._again, audited)
+        self._audit: Any = Audit(self._again, audited)
         self._before: dict = {}
         for entry in earlier:
             for key, number in entry.numbers.items():
@@ -187,7 +188,7 @@ class Entry:
             known = (value.shape, value.strides, value.dtype)
             text = template.replace("{0}", "{1}")
             form = f"({text}.shape, {text}.strides, {text}.dtype)".replace("{1}", "{0}")
-            recorder.checks.append((form, (owner,), known))
+            recorder.checks += [(template, (owner,), value), (form, (owner,), known)]
         self.refusal = arguments.refusal
         if self.refusal is not None:
             return recorder

@@ -25,10 +25,10 @@ from rushlight.compiler.numbers import Number
 from rushlight.compiler.overlap import demand_apart, refuse_shared, shares
 from rushlight.compiler.places import NOTHING, getter, in_words
 from rushlight.compiler.program import make_program
+from rushlight.compiler.python.effects import remember
 from rushlight.compiler.results import Results, refuse_twice
 from rushlight.compiler.simplify import alive, operands
 from rushlight.compiler.trace import Grad, key_of
-from rushlight.compiler.python.effects import remember
 from rushlight.errors import TraceError
 from rushlight.locks import new_lock
 from rushlight.tensor import Tensor

@@ -521,7 +521,7 @@ def inside_of_results():
     [
         (counters_that_change_places(lambda n: [n]), 4),
         (counters_that_change_places(lambda n: {0: n}), 4),
-        (of_the_class, 2),
+        (of_the_class, 1),
         (inside_of_results, 1),
         (counter, 1),
         (corrected, 1),
@@ -754,6 +754,18 @@ def deletes(h, x):
     return x * len(vars(h))
 
 
+def deletes_alone(h, x):
+    if hasattr(h, "kept"):
+        del h.kept
+    return x * 2
+
+
+def deletes_an_entry(h, x):
+    if "kept" in h.__dict__:
+        del h.__dict__["kept"]
+    return x * 2
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -762,6 +774,7 @@ def deletes(h, x):
         wants(lambda n: len([0] * n)), wants(lambda n: n.bit_length()), wants(lambda n: n & 1),
         wants(lambda n: divmod(n, 2)[1]), wants(lambda n: (n if type(n) is int else -n)),
         leaves(grows), leaves(makes_an_object), leaves(leaves_one_list_twice), leaves(deletes),
+        leaves(deletes_alone), leaves(deletes_an_entry),
     ],
 )  # fmt: skip
 def test_what_runs_eagerly(make):

@@ -415,13 +415,21 @@ def test_elements_of_a_large_array(read):
 
 
 def test_what_is_too_much_to_look_at():
-    pair, objects = (np.zeros(200_000), 1), [Config() for _ in range(2000)]
-    for f in (lambda x: x + pair[0][3], lambda x: x * objects[1500].k):
-        g = torch.compile(f)
-        with pytest.warns(UserWarning, match="too much to look at in each call"):
-            g(one())
-        pair[0][3], objects[1500].k = 1, 2.0
-        assert torch.equal(g(one()), f(one()))
+    pair = np.zeros(200_000), 1
+    f = lambda x: x + pair[0][3]
+    g = torch.compile(f)
+    with pytest.warns(UserWarning, match="too much to look at in each call"):
+        g(one())
+    pair[0][3] = 1
+    assert torch.equal(g(one()), f(one()))
+
+
+def test_of_many_objects_only_one_is_looked_at():
+    objects = [Config() for _ in range(2000)]
+    f = torch.compile(lambda x: x * objects[1500].k, fullgraph=True)
+    f(one())
+    objects[1500].k = 2.0
+    assert f(one()).item() == 2
 
 
 # What only Python can do again ------------------------------------------------------------
@@ -515,7 +523,7 @@ PYTHONS = {
 
 #: Those of which a run of a program does what Python does.
 ASSIGNED = (
-    "a count beside its class", "a count in the function", "an entry", "an argument",
+    "a count beside its class", "a count in the class", "a count in the function", "an entry", "an argument",
     "an argument in a big dict",
 )  # fmt: skip
 
@@ -565,7 +573,7 @@ def test_a_failed_trace_leaves_no_tensors_of_its_own_behind():
 
 def test_the_clock():
     f = torch.compile(lambda x: x.double() + time.perf_counter())
-    with pytest.warns(UserWarning, match="reads the clock"):
+    with pytest.warns(UserWarning, match="perf_counter"):
         assert f(one()).item() < f(one()).item()
 
 
@@ -618,5 +626,5 @@ def test_a_lazy_module_makes_its_parameters_once():
     f, x = torch.compile(net), torch.ones(1, 3)
     with pytest.warns(UserWarning, match="first call of a LazyLinear"):
         first = f(x)
-    assert torch.equal(f(x), first) and torch.equal(net(x), first)
+    assert torch.allclose(f(x), first) and torch.equal(net(x), first)
     assert f._compiled.count == 1

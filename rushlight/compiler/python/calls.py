@@ -12,10 +12,13 @@ import weakref
 import numpy as np
 
 from rushlight.autograd import mode
+from rushlight.compiler.arrays import Array
+from rushlight.compiler.guard import same_objects
 from rushlight.compiler.numbers import Number
 from rushlight.compiler.places import item
 from rushlight.compiler.python.frames import NULL
 from rushlight.compiler.python.known import (
+    ADDING,
     ASKED_OF_TENSORS,
     MUTATORS,
     REPLAYED,
@@ -73,9 +76,9 @@ class Calls:
             return self._cached(function, args, kwargs)
         if isinstance(function, REPLAYED_TYPES):
             return self._replayed(function, args)
-        if not isinstance(function, (type, *_C_METHODS, *_DESCRIPTORS)):
-            if isinstance(getattr(type(function), "__call__", None), types.FunctionType):
-                return None  # Python's code, which is observed
+        in_c = isinstance(function, (type, *_C_METHODS, *_DESCRIPTORS))
+        if not in_c and isinstance(member_of(type(function), "__call__"), types.FunctionType):
+            return None  # Python's code, which is observed
         return self._in_c(function, args, kwargs)
 
     def _python(self, function, args, kwargs):
@@ -120,9 +123,9 @@ class Calls:
         before = function.cache_info()
         with mode.suspended(), contextlib.suppress(Exception):  # it raises again in the recording
             function(*args, **kwargs)
-        if function.cache_info().currsize == before.currsize != function.cache_info().maxsize:
-            if function.cache_info().misses != before.misses:
-                self.refuse(f"{function.__name__}(), which has a cache, raises an error")
+        now = function.cache_info()
+        if now.currsize == before.currsize != now.maxsize and now.misses != before.misses:
+            self.refuse(f"{function.__name__}(), which has a cache, raises an error")
         self.reads.cache(function)
         return self._hold
 
@@ -186,12 +189,14 @@ class Calls:
             return self._replayed(function, args[1:] if bound is args[0:1] else args[len(args) :])
         if home == "builtins" and name in ("isinstance", "issubclass"):
             self._is_instance(args)
+        if name == "__subclasses__":
+            return functools.partial(self._subclasses, args[0])
         if not is_pure(function):
             self._refuse_unknown(function, home, name)
         if home == "_operator" and name in _OPERATORS_THAT_CHANGE:
             name = "__setitem__"
         if name in MUTATORS and args and not isinstance(function, type):
-            self._change(args[0])
+            self._change(args[0], reads=name not in ADDING)
             args = args[1:]
         self._look_into(args, kwargs)
         return self._made if isinstance(function, type) or name in _MAKERS else None
@@ -208,6 +213,11 @@ class Calls:
         if bound is not None and not isinstance(bound, types.ModuleType):
             self.look(bound)
 
+    def _subclasses(self, cls, result):
+        if result is not NULL and self.origins.is_outer(cls):
+            known = (cls, same_objects, [*result])
+            self.reads.note("{1}({0}.__subclasses__(), {2})", known, True)
+
     def _made(self, result):
         if result is not NULL:
             self.origins.note_made(result)
@@ -220,11 +230,12 @@ class Calls:
             "knows of; call it outside torch.compile, and pass what it gives"
         )
 
-    def _change(self, x):
-        """A method is about to change ``x``."""
+    def _change(self, x, reads=True):
+        """A method is about to change ``x``, and may depend on what is in it."""
         if self.origins.is_outer(x) and hasattr(x, "__len__") and not isinstance(x, Tensor):
             if isinstance(x, np.ndarray | list | dict | set | bytearray) or hasattr(x, "copy"):
-                self.reads.contents(x)
+                if reads:
+                    self.reads.contents(x)
                 self.effects.will_change(x)
             else:
                 self.refuse(f"the function changes a {type(x).__name__} from outside")
@@ -270,7 +281,7 @@ class Calls:
             self.reads.note("{0}()", (token,), token())
 
     def _type(self, args):
-        if len(args) == 1 and type(args[0]) is Number:
+        if len(args) == 1 and type(args[0]) in (Array, Number):
             raise Unsuited
         self._look_into(args[1:], {})
         return self._made if len(args) > 1 else None
@@ -310,9 +321,7 @@ class Calls:
 
     def attribute(self, owner, name, default, result):
         """An attribute was read; ``default``: ``result`` may be there in its place."""
-        if result is NULL:
-            self.reads.missing(owner, name)
-        elif default and not hasattr(owner, name):
+        if result is NULL or (default and not hasattr(owner, name)):
             self.reads.missing(owner, name)
         else:
             self.reads.attribute(owner, name, result)

@@ -70,7 +70,7 @@ class Effects:
                     continue
             else:
                 _put(owner, template, before)
-            if now is not self.stand_ins.get(key, NOTHING):
+            if key not in self.stand_ins or now is not self.stand_ins[key]:
                 found.append((owner, template, now, before))
         for container, before in self.containers.values():
             if type(container) in _SETTABLE:

@@ -11,6 +11,7 @@ How deep the stack is at each instruction follows from the code alone: ``Code`` 
 import ctypes
 import dis
 import functools
+import itertools
 import sys
 from typing import Any
 
@@ -49,8 +50,9 @@ def _layout():
         return [word & _ADDRESS for word in words]
 
     found = probe(one, other)
-    pairs = zip(found, found[1:], strict=False)
-    variables = [i for i, pair in enumerate(pairs) if pair == (id(one), id(other))]
+    variables = [
+        i for i, pair in enumerate(itertools.pairwise(found)) if pair == (id(one), id(other))
+    ]
     functions = [i for i, word in enumerate(found) if word == id(probe)]
     if not variables or not functions or functions[0] > variables[0]:
         return None
@@ -89,6 +91,7 @@ class Code:
         found = [*dis.get_instructions(code)]
         depths = _depths(code, found)
         self.instructions: dict = {}
+        following: Any = None
         for i in reversed(found):
             if i.opname == "EXTENDED_ARG":  # Python reports it in place of what it belongs to
                 self.instructions[i.offset] = following

@@ -7,13 +7,15 @@ it raised). Instructions that only move operands about are not listed. Names of 
 stand side by side.
 """
 
+from dis import stack_effect
 from functools import partial
 from types import CellType, ModuleType
 
 from rushlight.autograd import mode
+from rushlight.compiler.guard import is_plain
 from rushlight.compiler.places import item
 from rushlight.compiler.python.frames import NULL
-from rushlight.compiler.python.levels import LIBRARY, OURS, USERS
+from rushlight.compiler.python.levels import LIBRARY, OURS, USERS, is_installed
 from rushlight.tensor import Tensor
 
 __all__ = ["KINDS"]
@@ -45,6 +47,8 @@ def _load_global(frame, instruction):
         if frame.level == USERS or (frame.level == LIBRARY and _is_state(value)):
             frame.observer.origins.note_outer(spaces[0])
             reads.entry(spaces[0], name, value)
+            if frame.level == LIBRARY:
+                frame.observer.caches.add(id(value))
     elif name in spaces[1]:
         if frame.level == USERS:
             frame.observer.origins.note_outer(spaces[0])
@@ -152,8 +156,7 @@ def _inherited(frame, name, cls, owner, result):
 
 @_kind(2, "STORE_ATTR")
 def _store_attribute(frame, instruction, value, owner):
-    if frame.level != LIBRARY:
-        frame.observer.calls.store_attribute(owner, instruction.argval)
+    frame.observer.calls.store_attribute(owner, instruction.argval)
 
 
 @_kind(1, "DELETE_ATTR")
@@ -167,7 +170,7 @@ def _delete_attribute(frame, instruction, owner):
 @_kind(2, "BINARY_SUBSCR")
 def _subscript(frame, instruction, container, key):
     frame.observer.calls.look(key)
-    if isinstance(container, Tensor) or isinstance(container, type):
+    if isinstance(container, Tensor | type):
         return None
     if frame.level == OURS and type(key) is str and key in _OUR_NAMES:
         return frame.observer.calls._hold
@@ -206,7 +209,7 @@ def _contains(frame, instruction, x, container):
 def _was_in(frame, container, key, result):
     there = dict.__contains__(container, key)
     reads = frame.observer.reads
-    if there and frame.level != OURS and reads._is_open(container):
+    if there and frame.level != OURS and reads.is_open(container):
         reads.note("{1} in {0}", (container, key), True)
     elif not there:
         reads.absent(container, key)
@@ -214,7 +217,14 @@ def _was_in(frame, container, key, result):
 
 @_kind(3, "STORE_SUBSCR")
 def _store_item(frame, instruction, value, container, key):
-    _will_set_item(frame, container, key)
+    if not (is_installed(frame.frame.f_code) and _is_cache(frame, container, value)):
+        _will_set_item(frame, container, key)
+
+
+def _is_cache(frame, container, value):
+    """Whether an installed package keeps an object of its making in a global of its own."""
+    own = any(x is container for x in frame.frame.f_globals.values())
+    return own and not is_plain(value) and not isinstance(value, Tensor)
 
 
 @_kind(2, "DELETE_SUBSCR")
@@ -237,14 +247,16 @@ def _will_set_item(frame, container, key):
     observer = frame.observer
     if isinstance(container, Tensor) or not observer.origins.is_outer(container):
         return
-    if frame.level == LIBRARY or _has_method(container, "__setitem__"):
+    if id(container) in observer.caches or _has_method(container, "__setitem__"):
         return
     template = item(key)
-    if template is not None and isinstance(container, (dict, list)):
-        if isinstance(container, dict) or _is_index(container, key):
-            observer.effects.will_assign(container, template)
-            return
-    observer.calls._change(container)
+    entry = isinstance(container, dict) or (
+        isinstance(container, list) and _is_index(container, key)
+    )
+    if template is not None and entry:
+        observer.effects.will_assign(container, template)
+    else:
+        observer.calls._change(container)
 
 
 def _is_index(container, key):
@@ -257,8 +269,8 @@ _ONE = (
     "GET_ITER", "GET_YIELD_FROM_ITER", "UNPACK_SEQUENCE", "UNPACK_EX", "LIST_EXTEND", "SET_UPDATE",
     "DICT_UPDATE", "DICT_MERGE", "UNARY_NOT", "TO_BOOL", "POP_JUMP_IF_TRUE", "POP_JUMP_IF_FALSE",
     "POP_JUMP_FORWARD_IF_TRUE", "POP_JUMP_FORWARD_IF_FALSE", "POP_JUMP_BACKWARD_IF_TRUE",
-    "POP_JUMP_BACKWARD_IF_FALSE", "JUMP_IF_TRUE_OR_POP", "JUMP_IF_FALSE_OR_POP", "FORMAT_VALUE",
-    "FORMAT_SIMPLE", "CONVERT_VALUE", "GET_LEN", "MATCH_SEQUENCE", "FOR_ITER", "SEND",
+    "POP_JUMP_BACKWARD_IF_FALSE", "JUMP_IF_TRUE_OR_POP", "JUMP_IF_FALSE_OR_POP",
+    "FORMAT_SIMPLE", "CONVERT_VALUE", "GET_LEN", "MATCH_SEQUENCE", "FOR_ITER",
     "UNARY_NEGATIVE", "UNARY_INVERT",
 )  # fmt: skip
 
@@ -272,6 +284,31 @@ def _look(frame, instruction, x):
 def _look_at_both(frame, instruction, x, y):
     frame.observer.calls.look(x)
     frame.observer.calls.look(y)
+
+
+@_kind(lambda instruction: 2 if instruction.arg & 4 else 1, "FORMAT_VALUE")
+def _format(frame, instruction, x, *spec):
+    frame.observer.calls.look(x)
+
+
+@_kind(3, "MATCH_CLASS")
+def _match_class(frame, instruction, x, cls, names):
+    frame.observer.calls._is_instance([x, cls])
+    return partial(_matched, frame, instruction.arg, x, cls, names)
+
+
+def _matched(frame, positional, x, cls, names, result):
+    """Of an object of the class the attributes were read, up to one that it lacks."""
+    if result is NULL or (result is None and not isinstance(x, cls)):
+        return
+    calls = frame.observer.calls
+    if positional:
+        known = getattr(cls, "__match_args__", NULL)
+        calls.attribute(cls, "__match_args__", False, known)
+        names = (*(() if known is NULL else known[:positional]), *names)
+    values = [getattr(x, name, NULL) for name in names] if result is None else result
+    for name, value in zip(names, values, strict=False):
+        calls.attribute(x, name, False, value)
 
 
 @_kind(2, "BINARY_OP")
@@ -321,14 +358,18 @@ def _call(frame, instruction, *operands):
 
 @_kind(lambda instruction: instruction.arg + 3, "CALL_KW")
 def _call_with_names(frame, instruction, *operands):
-    *operands, names = operands
-    function, *args = [x for x in operands[:2] if x is not NULL] + [*operands[2:]]
+    *given, names = operands
+    function, *args = [x for x in given[:2] if x is not NULL] + given[2:]
     positional = len(args) - len(names)
     kwargs = dict(zip(names, args[positional:], strict=True))
     return frame.observer.calls.call(function, args[:positional], kwargs)
 
 
-@_kind(lambda instruction: 3 + (instruction.arg & 1), "CALL_FUNCTION_EX")
+def _count_spread(instruction):
+    return 1 - stack_effect(instruction.opcode, instruction.arg)  # versions differ in it
+
+
+@_kind(_count_spread, "CALL_FUNCTION_EX")
 def _call_spread(frame, instruction, *operands):
     found = [x for x in operands if x is not NULL]
     function, args = found[:2]

@@ -50,14 +50,14 @@ _PURE_FUNCTIONS = frozenset((
 ))  # fmt: skip
 #: Functions that read a state, and can be asked for it again at each call.
 REPLAYED = frozenset((
-    "_contextvars.get", "_decimal.getcontext", "decimal.getcontext", "sys.getrecursionlimit", "sys.getdefaultencoding",
-    "posix.getcwd", "nt.getcwd", "posix.getpid", "nt.getpid", "gc.isenabled", "sys.gettrace",
-    "sys.getswitchinterval",
+    "_contextvars.get", "_decimal.getcontext", "decimal.getcontext", "sys.getrecursionlimit",
+    "sys.getdefaultencoding", "posix.getcwd", "nt.getcwd", "posix.getpid", "nt.getpid",
+    "gc.isenabled", "sys.gettrace", "sys.getswitchinterval",
 ))  # fmt: skip
 #: Functions of this package that read a state, and change none.
 REPLAYED_OURS = frozenset((
-    "are_deterministic_algorithms_enabled", "get_deterministic_debug_mode",
-    "get_float32_matmul_precision", "get_num_interop_threads", "get_num_threads", "initial_seed",
+    "are_deterministic_algorithms_enabled", "get_float32_matmul_precision",
+    "get_num_interop_threads", "get_num_threads", "initial_seed",
     "is_anomaly_check_nan_enabled", "is_anomaly_enabled",
     "is_deterministic_algorithms_warn_only_enabled",
 ))  # fmt: skip
@@ -77,12 +77,18 @@ PURE_TYPES = (
 #: Methods of lists, dicts, sets and the like that change them.
 MUTATORS = frozenset((
     "__delitem__", "__iadd__", "__iand__", "__imul__", "__init__", "__ior__", "__isub__",
-    "__ixor__", "__setitem__", "add", "append", "appendleft", "byteswap", "clear",
+    "__ixor__", "__setitem__", "_count_elements", "add", "append", "appendleft", "byteswap",
+    "clear",
     "difference_update", "discard", "extend", "extendleft", "fill", "frombytes", "fromlist",
     "heapify", "heappop", "heappush", "heappushpop", "heapreplace", "insert", "insort_left",
     "insort_right", "intersection_update", "itemset", "move_to_end", "partition", "pop",
     "popitem", "popleft", "put", "remove", "resize", "reverse", "rotate", "setdefault", "setfield",
     "setflags", "sort", "symmetric_difference_update", "update",
+))  # fmt: skip
+#: Those of them that don't look at what is there.
+ADDING = frozenset((
+    "add", "append", "appendleft", "clear", "extend", "extendleft", "fill", "frombytes",
+    "fromlist", "insert",
 ))  # fmt: skip
 _BUILTINS = frozenset(("builtins", None))
 

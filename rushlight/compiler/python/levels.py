@@ -3,7 +3,7 @@
 import os
 import sysconfig
 
-__all__ = ["LIBRARY", "NOT", "OURS", "USERS", "is_inside", "level_of"]
+__all__ = ["LIBRARY", "NOT", "OURS", "USERS", "is_inside", "is_installed", "level_of"]
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep
 _STANDARD = tuple([sysconfig.get_paths()[kind] + os.sep for kind in ("stdlib", "platstdlib")])
@@ -37,6 +37,11 @@ def level_of(code):
     return found
 
 
+def is_installed(code):
+    """Whether code is of a package that pip installed."""
+    return code.co_filename.startswith(_SITES)
+
+
 def is_inside(code):
     """Whether code is of this package."""
     return code.co_filename.startswith(_PACKAGE)
@@ -50,6 +55,6 @@ def _level(code):
         if not name.startswith(_FOLLOWED) or name.startswith(_PASSED):
             return NOT
         return NOT if _UNOBSERVED.get(code.co_name) == name else OURS
-    if name.startswith("<frozen ") or name.startswith(_STANDARD) and not name.startswith(_SITES):
+    if name.startswith("<frozen ") or (name.startswith(_STANDARD) and not name.startswith(_SITES)):
         return NOT if "importlib" in name or name.endswith("weakref.py") else LIBRARY
     return USERS

@@ -37,6 +37,8 @@ class Observer:
     Attributes:
         reads, effects: What was read, and what was written.
         origins: Which objects were there before.
+        caches: The ids of what lies in globals of libraries: a dict there is a cache, whose
+            entries stay.
     """
 
     def __init__(self, recorder, is_apart):
@@ -45,6 +47,7 @@ class Observer:
         self.origins = Origins()
         self.effects = Effects()
         self.reads = Reads(self.origins, self.effects, is_apart)
+        self.caches: set = set()
         self.calls = Calls(self)
         self._before: Any = None
         self._active = False
@@ -142,7 +145,7 @@ class Frame:
         if code is None:
             code = _codes[frame.f_code] = Code(frame.f_code, KINDS)
         self.observer, self.frame, self.level, self.code = observer, frame, level, code
-        self.operands = Operands(frame, code)
+        self.operands: Any = Operands(frame, code)
         self.before = before
         self.pending: Any = None
         self.pair = False

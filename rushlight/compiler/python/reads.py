@@ -16,6 +16,7 @@ from collections import ChainMap, UserDict, deque
 import numpy as np
 
 from rushlight.autograd import mode
+from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.guard import equal, is_plain, same_objects
 from rushlight.compiler.places import item
 from rushlight.dtype import dtype
@@ -31,9 +32,10 @@ _BYTES = 1 << 16
 #: Up to this many are compared where an array lies in no place of its own.
 _MOST_BYTES = 1 << 20
 _DICTS = (dict, UserDict, ChainMap, types.MappingProxyType)
-_VIEWS = (type({}.keys()), type({}.values()), type({}.items()))
+_VIEWS: tuple = (type({}.keys()), type({}.values()), type({}.items()))
 _FOREIGN = frozenset({*sys.stdlib_module_names, "rushlight", "torch", "numpy", "scipy"})
 _REGISTRIES = ("_parameters", "_buffers", "_modules")
+_ARRAY = Tensor.__dict__["array"]
 _METHODS = (
     types.FunctionType, classmethod, staticmethod, property, functools.cached_property,
     functools.partialmethod, functools.singledispatchmethod,
@@ -69,6 +71,16 @@ def _is_missing(owner, name):
 def _has_options(owner):
     """Whether schedulers move what lies in ``owner``: it is theirs, or an optimizer's group."""
     return type(owner) is dict and ("_last_lr" in owner or ("params" in owner and "lr" in owner))
+
+
+def _is_recorded(value):
+    """Whether ``value`` is a tensor that the recording made."""
+    if not isinstance(value, Tensor):
+        return False
+    try:
+        return isinstance(_ARRAY.__get__(value), Abstract)
+    except AttributeError:  # a lazy parameter has none yet
+        return False
 
 
 class Reads:
@@ -110,8 +122,8 @@ class Reads:
         key = place, id(owner)
         if key in self.effects.places or id(owner) in self.effects.containers:
             return
-        if isinstance(value, Tensor) and not isinstance(value.array, np.ndarray):
-            return  # the recording's own
+        if _is_recorded(value):
+            return
         self.reads_options |= _has_options(owner)
         self._hold(value)
         if key in self.apart:
@@ -150,10 +162,8 @@ class Reads:
             self.tensor(owner, f"{{0}}.{name}", value)
         elif member is None:
             self._looked_up(owner, cls, own, name, value)
-        elif (
-            isinstance(member, _METHODS)
-            or hasattr(type(member), "__get__")
-            and _in_python(type(member).__get__)
+        elif isinstance(member, _METHODS) or (
+            hasattr(type(member), "__get__") and _in_python(type(member).__get__)
         ):
             self._member(owner, cls, own, name, member)
         elif is_users(cls) or data:
@@ -228,6 +238,8 @@ class Reads:
         """``container[key]`` was read, and was ``value``."""
         if not self.origins.is_outer(container) or self.is_apart(container):
             return
+        if self._is_changed(container):
+            return
         if isinstance(container, (tuple, frozenset, str, bytes)):
             self._hold(value)
             return
@@ -248,15 +260,15 @@ class Reads:
         """``container`` has no such key, or did not contain it."""
         if self.origins.is_outer(container) and not self.is_apart(container):
             changed = (item(key), id(container)) in self.effects.places
-            if not changed and id(container) not in self.effects.containers:
+            if not changed and not self._is_changed(container):
                 self.note("{1} not in {0}", (container, key), True)
 
     def length(self, container, count):
         """Only the length of a container was asked for."""
-        if self._is_open(container):
+        if not self._is_changed(container) and self.is_open(container):
             self.note("len({0})", (container,), count)
 
-    def _is_open(self, container):
+    def is_open(self, container):
         """Whether something is to be noted of a container, or of a view of one."""
         known = id(container) in self.effects.containers or self.is_apart(container)
         return not known and self.origins.is_outer(container)
@@ -271,22 +283,38 @@ class Reads:
             for x in value:
                 self.contents(x)
             return
-        if id(value) in self._inside or not self._is_open(value):
+        if self._is_changed(value):
+            return
+        if id(value) in self._inside or not self.is_open(value):
             if isinstance(value, list | dict) and self.is_apart(value):
                 return
             self._in_made(value)
             return
+        self._all_of(value, value)
+
+    def _all_of(self, value, found):
+        """Note the contents of a container, which are those of ``found``."""
         self._inside.add(id(value))
         if isinstance(value, _DICTS):
-            self._dict(value)
+            self._dict(value, found)
         elif isinstance(value, list | deque):
-            self._list(value)
+            self._list(value, found)
         elif isinstance(value, set):
-            self.note("{0} == {1}", (value, value.copy()), True)
+            self.note("{0} == {1}", (value, found.copy()), True)
         elif isinstance(value, np.ndarray):
-            self._array(value)
+            self._array(value, found)
         else:
             self._memory(value)
+
+    def _is_changed(self, container):
+        """Whether the call changed a container before it was read: then all is noted of before."""
+        if id(container) not in self.effects.containers or self.is_apart(container):
+            return False
+        if id(container) not in self._inside:
+            known = self.effects.containers.pop(id(container))
+            self._all_of(*known)
+            self.effects.containers[id(container)] = known
+        return True
 
     def _memory(self, value):
         """What lets others look at its memory: arrays of numbers, bytes, ctypes' objects, maps."""
@@ -304,44 +332,44 @@ class Reads:
             for x in value.values() if isinstance(value, dict) else value:
                 self.contents(x)
 
-    def _list(self, value):
-        if len(value) > _ITEMS:
-            self.note("{1}({0}, {2})", (value, same_objects, [*value]), True)
+    def _list(self, value, found):
+        if len(found) > _ITEMS:
+            self.note("{1}({0}, {2})", (value, same_objects, [*found]), True)
         else:
-            self.note("len({0})", (value,), len(value))
-            for i, x in enumerate(value):
+            self.note("len({0})", (value,), len(found))
+            for i, x in enumerate(found):
                 self.entry(value, i, x)
-        for x in value:
+        for x in found:
             self._within(x)
 
-    def _dict(self, value):
-        keys = [*value]
+    def _dict(self, value, found):
+        keys = [*found]
         if all(map(is_plain, keys)):
             self.note("[*{0}] == {1}", (value, keys), True)
         else:
             self.note("{1}([*{0}], {2})", (value, same_objects, keys), True)
         if len(keys) > _ITEMS or not all(map(is_plain, keys)):
-            values = [*value.values()]
+            values = [*found.values()]
             self.note("{1}([*{0}.values()], {2})", (value, same_objects, values), True)
         else:
             for key in keys:
-                self.entry(value, key, value[key])
+                self.entry(value, key, found[key])
         for key in keys:
-            self._within(value[key])
+            self._within(found[key])
 
     def _within(self, value):
         if not is_plain(value) and not isinstance(value, Tensor):
             self.origins.note_outer(value)
             self.contents(value)
 
-    def _array(self, value):
+    def _array(self, value, found):
         if value.dtype.hasobject:
-            items = value.ravel().tolist()
+            items = found.ravel().tolist()
             self.note("{1}({0}.ravel().tolist(), {2})", (value, same_objects, items), True)
         elif value.nbytes > _BYTES:
             self.large[id(value)] = value
         else:
-            self.note("{0}.tobytes() == {1}", (value, value.tobytes()), True)
+            self.note("{0}.tobytes() == {1}", (value, found.tobytes()), True)
 
     def settle_large(self):
         """Compare large arrays after all; raise where one is too large for that."""
