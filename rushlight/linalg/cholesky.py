@@ -75,7 +75,7 @@ def cholesky_ex(A, *, upper=False, check_errors=False):
             message="linalg.cholesky: the input is not positive-definite: its leading minor of "
             "order {} is not",
         )  # fmt: skip
-    return _Factored((L.mH if upper else L, info))
+    return _Factored((L.mH.resolve_conj() if upper else L, info))
 
 
 def cholesky(A, *, upper=False, out=None):

@@ -8,7 +8,7 @@ import pytest
 import rushlight as torch
 from rushlight.nn import Module
 
-DEEP = 900
+DEEP = 600
 NODES = 100_000
 
 

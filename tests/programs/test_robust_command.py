@@ -12,6 +12,11 @@ POSIX = pytest.mark.skipif(os.name != "posix", reason="pipes, devices and permis
 FULL = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no full device")
 
 
+def long(*case):
+    """A case that long test runs have alone: each starts a process."""
+    return pytest.param(*case, marks=pytest.mark.slow)
+
+
 def command(*arguments, redirect="", folder=None, PYTHONUNBUFFERED="", **environment):
     """(exit code, output, complaints) of a process that runs the command."""
     line = f'"$0" -m rushlight "$@" {redirect}'
@@ -120,7 +125,7 @@ def test_errors_of_listing_a_folder_are_told(tmp_path, monkeypatch, capsys):
 
 
 def programs(folder):
-    (folder / "x.py").write_text("import torch\n" + "torch.no_such_name\n" * 20_000)
+    (folder / "x.py").write_text("import torch\n" + "torch.no_such_name\n" * 3_000)
     (folder / "run.py").write_text("for i in range(20_000): print(i)\n")
     (folder / "exit.py").write_text("print('x')\nraise SystemExit(3)\n")
     return {
@@ -132,7 +137,8 @@ def programs(folder):
 @FULL
 @POSIX
 @pytest.mark.parametrize("kind, unbuffered", [
-    ("check", ""), ("check", "1"), ("demo", ""), ("demo", "1"), ("help", ""), ("run", ""), ("exit", ""),
+    ("check", ""), long("check", "1"), ("demo", ""), long("demo", "1"), long("help", ""), ("run", ""),
+    ("exit", ""),
 ])  # fmt: skip
 def test_a_full_disk_at_the_output(tmp_path, kind, unbuffered):
     code, _, complaints = command(
@@ -148,7 +154,7 @@ def test_a_full_disk_at_the_output(tmp_path, kind, unbuffered):
 
 @POSIX
 @pytest.mark.parametrize("kind, unbuffered", [
-    ("check", ""), ("check", "1"), ("demo", ""), ("help", ""), ("run", ""), ("run", "1"),
+    ("check", ""), long("check", "1"), long("demo", ""), long("help", ""), ("run", ""), long("run", "1"),
 ])  # fmt: skip
 def test_a_reader_that_has_gone(tmp_path, kind, unbuffered):
     code, _, complaints = command(
@@ -161,7 +167,7 @@ def test_a_reader_that_has_gone(tmp_path, kind, unbuffered):
 
 
 @POSIX
-@pytest.mark.parametrize("redirect", [">&-", "2>&-", ">&- 2>&-"])
+@pytest.mark.parametrize("redirect", [">&-", long("2>&-"), long(">&- 2>&-")])
 @pytest.mark.parametrize("kind", ["check", "exit"])
 def test_no_output_at_all(tmp_path, redirect, kind):
     code, _, complaints = command(*programs(tmp_path)[kind], redirect=redirect, folder=tmp_path)
@@ -171,6 +177,7 @@ def test_no_output_at_all(tmp_path, redirect, kind):
 # The demo ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_bad_choice_of_matplotlibs_window(tmp_path):
     code, _, complaints = command(
         "demo", "--epochs", "1", "--out", tmp_path, MPLBACKEND="no such thing"
@@ -179,7 +186,7 @@ def test_a_bad_choice_of_matplotlibs_window(tmp_path):
 
 
 @POSIX
-@pytest.mark.parametrize("name", ["state.pt", "model.safetensors", "results.json"])
+@pytest.mark.parametrize("name", ["state.pt", long("model.safetensors"), long("results.json")])
 def test_pipes_where_the_demo_writes(tmp_path, name):
     os.mkfifo(tmp_path / name)
     code, _, complaints = command("demo", "--epochs", "1", "--out", tmp_path)

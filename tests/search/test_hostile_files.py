@@ -103,8 +103,8 @@ def search(count, seed, folder):
     return results
 
 
-def test_a_few_hundred_hostile_files(tmp_path):
-    results = search(200, os.environ.get("RUSHLIGHT_SEED", "hostile"), tmp_path)
+def test_a_hundred_hostile_files(tmp_path):
+    results = search(100, os.environ.get("RUSHLIGHT_SEED", "hostile"), tmp_path)
     errors = {found.split(":")[1] for found, _ in results if found != "value"}
     assert len(errors) >= 3 and sum(found == "value" for found, _ in results) > 10
 

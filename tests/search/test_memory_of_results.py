@@ -62,7 +62,7 @@ def _faults(seed, share):
 @pytest.mark.parity
 def test_results_of_random_calls_have_the_memory_that_pytorch_gives_them():
     seed = random.randrange(1 << 32)
-    faults = _faults(seed, 0.01)
+    faults = _faults(seed, 0.004)
     assert not faults, f"seed {seed}:\n" + "\n".join(faults)
 
 

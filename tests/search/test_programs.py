@@ -38,11 +38,11 @@ def clean(work, folder, seed, count, jobs=1, seconds=float("inf")):
 
 
 def test_some_programs(tmp_path):
-    assert clean(Programs, tmp_path, 7, 12)
+    assert clean(Programs, tmp_path, 7, 6)
 
 
 def test_some_loops(tmp_path):
-    assert clean(Loops, tmp_path, 4, 4)
+    assert clean(Loops, tmp_path, 4, 1)
 
 
 @pytest.mark.slow
