@@ -1,6 +1,7 @@
 """Calls from observed code: what is read and written by functions that are not observed."""
 
 import abc
+import array
 import contextlib
 import decimal
 import functools
@@ -37,6 +38,7 @@ _ATTRIBUTES = {"getattr", "hasattr", "setattr", "delattr", "vars", "globals", "t
 _METHODS_OF_ATTRIBUTES = {"__getattribute__", "__setattr__", "__delattr__"}
 _C_METHODS = (types.BuiltinFunctionType, types.MethodWrapperType)
 _DESCRIPTORS = (types.MethodDescriptorType, types.WrapperDescriptorType)
+_BUFFERS = np.ndarray | bytearray | array.array
 _DICT_METHODS = {"get", "__getitem__", "__contains__", "pop", "setdefault", "__len__"}
 
 
@@ -187,6 +189,8 @@ class Calls:
         full = f"{home.__module__ if isinstance(home, type) else home}.{name}"
         if full in REPLAYED:
             return self._replayed(function, args[1:] if bound is args[0:1] else args[len(args) :])
+        if home == "builtins" and name == "dir" and args and self.origins.is_outer(args[0]):
+            return functools.partial(self._listed, args[0])
         if home == "builtins" and name in ("isinstance", "issubclass"):
             self._is_instance(args)
         if name == "__subclasses__":
@@ -198,6 +202,8 @@ class Calls:
         if name in MUTATORS and args and not isinstance(function, type):
             self._change(args[0], reads=name not in ADDING)
             args = args[1:]
+        for x in (*args, *kwargs.values()):  # it may write to them: pack_into, copyto, out=
+            self._write(x)
         self._look_into(args, kwargs)
         return self._made if isinstance(function, type) or name in _MAKERS else None
 
@@ -230,8 +236,20 @@ class Calls:
             "knows of; call it outside torch.compile, and pass what it gives"
         )
 
+    def _write(self, x):
+        """Memory was handed out, which may be written; what was written is seen afterwards."""
+        if isinstance(x, tuple):
+            for part in x:
+                self._write(part)
+        elif isinstance(x, _BUFFERS):
+            self._change(x)
+
     def _change(self, x, reads=True):
         """A method is about to change ``x``, and may depend on what is in it."""
+        base = getattr(x, "base", None) if isinstance(x, np.ndarray | np.flatiter) else None
+        if isinstance(base, np.ndarray) and not self.origins.is_outer(x):
+            self._change(base, reads)
+            return
         if self.origins.is_outer(x) and hasattr(x, "__len__") and not isinstance(x, Tensor):
             if isinstance(x, np.ndarray | list | dict | set | bytearray) or hasattr(x, "copy"):
                 if reads:
@@ -241,6 +259,10 @@ class Calls:
                 self.refuse(f"the function changes a {type(x).__name__} from outside")
         elif hasattr(type(x), "__next__"):
             self.look(x)
+
+    def _listed(self, x, names):
+        if names is not NULL:
+            self.reads.note("{1}({0}) == {2}", (x, dir, [*names]), True)
 
     def _length(self, args):
         (x,) = args if len(args) == 1 else (None,)

@@ -7,9 +7,14 @@ it raised). Instructions that only move operands about are not listed. Names of 
 stand side by side.
 """
 
+import sys
+from array import array
+from collections import deque
 from dis import stack_effect
 from functools import partial
 from types import CellType, ModuleType
+
+import numpy as np
 
 from rushlight.autograd import mode
 from rushlight.compiler.guard import is_plain
@@ -39,9 +44,10 @@ def _kind(count, *names):
 def _load_global(frame, instruction):
     name = instruction.argval
     spaces = frame.frame.f_globals, frame.frame.f_builtins
-    if instruction.opname == "LOAD_NAME" and name in frame.frame.f_locals:
-        return
     reads = frame.observer.reads
+    if instruction.opname == "LOAD_NAME" and name in frame.frame.f_locals:
+        reads.entry(frame.frame.f_locals, name, frame.frame.f_locals[name])
+        return
     if name in spaces[0]:
         value = spaces[0][name]
         if frame.level == USERS or (frame.level == LIBRARY and _is_state(value)):
@@ -99,9 +105,32 @@ def _store_global(frame, instruction):
     frame.observer.effects.will_assign(space, item(instruction.argval))
 
 
+@_kind(1, "STORE_NAME")
+def _store_name(frame, instruction, value):
+    _will_set_name(frame, instruction)
+
+
+@_kind(0, "DELETE_NAME")
+def _delete_name(frame, instruction):
+    _will_set_name(frame, instruction)
+
+
+def _will_set_name(frame, instruction):
+    space = frame.frame.f_locals  # a dict given to exec, or one of a class that is made
+    if type(space) is dict and frame.observer.origins.is_outer(space):
+        frame.observer.effects.will_assign(space, item(instruction.argval))
+
+
 @_kind(0, "IMPORT_NAME")
 def _import(frame, instruction):
-    return frame.observer.calls._hold
+    return partial(_imported, frame, instruction.argval)
+
+
+def _imported(frame, name, result):
+    frame.observer.calls._hold(result)
+    if frame.level == USERS and name in sys.modules:
+        frame.observer.origins.note_outer(sys.modules)
+        frame.observer.reads.entry(sys.modules, name, sys.modules[name])
 
 
 # Attributes -------------------------------------------------------------------------------
@@ -311,11 +340,14 @@ def _matched(frame, positional, x, cls, names, result):
         calls.attribute(x, name, False, value)
 
 
+_CHANGED_IN_PLACE = (list, dict, set, bytearray, deque, array, np.ndarray)
+
+
 @_kind(2, "BINARY_OP")
 def _binary(frame, instruction, x, y):
     if "[" in instruction.argrepr:  # as of Python 3.14
         return _subscript(frame, instruction, x, y)
-    if instruction.argrepr.endswith("=") and isinstance(x, list | dict | set | bytearray):
+    if instruction.argrepr.endswith("=") and isinstance(x, _CHANGED_IN_PLACE):
         frame.observer.calls._change(x)
     return _look_at_both(frame, instruction, x, y)
 
