@@ -17,6 +17,9 @@ if "RUSHLIGHT_CACHE_DIR" not in os.environ:  # where it is there, this is a work
 
 
 def pytest_collection_finish():
-    """Ten thousand tests are no garbage: to look through them at each collection took a fifth."""
+    """Ten thousand tests are no garbage: to look through them at each collection took a fifth.
+
+    They are not frozen, since a recording is slow where the program itself freezes objects.
+    """
     gc.collect()
-    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)

@@ -6,6 +6,7 @@ objects is taken back. ``wrapper.py`` writes from the recording what later calls
 
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 from rushlight.autograd import mode
 from rushlight.compiler.audit import Audit
@@ -103,7 +104,7 @@ class Entry:
     def __init__(self, function, args, kwargs, earlier=(), audited=False):
         begin, self._moving = time.perf_counter(), bool(earlier)
         self._function, self._auditing = function, False
-        self._audit = Audit(self._again, audited)
+        self._audit: Any = Audit(self._again, audited)
         self._before: dict = {}
         for entry in earlier:
             for key, number in entry.numbers.items():

@@ -36,8 +36,8 @@ def _affine(name, op, ranks):
 def _axpby(op, a, b, input, alpha, beta, name, out, **how):
     """``beta · input + alpha · op(a, b)``."""
     check_tensors(name, input=input)
-    summed = lambda a, b, input: _sum(op(a, b), input, alpha, beta, name, operand)
     operand = getattr(a, "dtype", None)
+    summed = lambda a, b, input: _sum(op(a, b), input, alpha, beta, name, operand)
     found = rounded_once(summed, a, b, input)
     return found if out is None else store(out, found, name, **how)
 

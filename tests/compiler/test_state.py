@@ -317,7 +317,9 @@ def test_what_raises_only_while_it_is_recorded():
             raise ValueError("not now")
         return x + 1
 
-    with pytest.warns(UserWarning, match="ValueError, which the function itself does not raise: not now"):
+    with pytest.warns(
+        UserWarning, match="ValueError, which the function itself does not raise: not now"
+    ):
         assert torch.compile(f)(torch.ones(1)).item() == 2
     with pytest.raises(ValueError, match="not now"):
         torch.compile(f, fullgraph=True)(torch.ones(1))

@@ -390,8 +390,8 @@ def _call(frame, instruction, *operands):
 
 @_kind(lambda instruction: instruction.arg + 3, "CALL_KW")
 def _call_with_names(frame, instruction, *operands):
-    *operands, names = operands
-    function, *args = [x for x in operands[:2] if x is not NULL] + [*operands[2:]]
+    *given, names = operands
+    function, *args = [x for x in given[:2] if x is not NULL] + given[2:]
     positional = len(args) - len(names)
     kwargs = dict(zip(names, args[positional:], strict=True))
     return frame.observer.calls.call(function, args[:positional], kwargs)

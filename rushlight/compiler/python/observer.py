@@ -145,7 +145,7 @@ class Frame:
         if code is None:
             code = _codes[frame.f_code] = Code(frame.f_code, KINDS)
         self.observer, self.frame, self.level, self.code = observer, frame, level, code
-        self.operands = Operands(frame, code)
+        self.operands: Any = Operands(frame, code)
         self.before = before
         self.pending: Any = None
         self.pair = False

@@ -32,7 +32,7 @@ _BYTES = 1 << 16
 #: Up to this many are compared where an array lies in no place of its own.
 _MOST_BYTES = 1 << 20
 _DICTS = (dict, UserDict, ChainMap, types.MappingProxyType)
-_VIEWS = (type({}.keys()), type({}.values()), type({}.items()))
+_VIEWS: tuple = (type({}.keys()), type({}.values()), type({}.items()))
 _FOREIGN = frozenset({*sys.stdlib_module_names, "rushlight", "torch", "numpy", "scipy"})
 _REGISTRIES = ("_parameters", "_buffers", "_modules")
 _ARRAY = Tensor.__dict__["array"]
