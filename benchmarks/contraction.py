@@ -108,9 +108,11 @@ def _write_all(module, kernels):
     function = ir.Function(module, ir.FunctionType(nothing, [pointer, pointer]), "all")
     b = ir.IRBuilder(function.append_basic_block())
     args, parallel = function.args
-    parallel.type = ir.FunctionType(nothing, [pointer, pointer, integer]).as_pointer()
+    kind = ir.FunctionType(integer, [pointer, pointer, integer, pointer])
+    parallel.type = kind.as_pointer()
     for kernel in kernels:
-        b.call(parallel, [module.globals[kernel.name], args, integer(kernel.chunks)])
+        chunks = integer(kernel.chunks)
+        b.call(parallel, [module.globals[kernel.name], args, chunks, pointer(None)])
     b.ret_void()
 
 

@@ -62,10 +62,9 @@ class Compiled:
         threads.reserve(max(k.scratch for k in steps.kernels))
 
     def __call__(self):
-        kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
-        run = kind(threads.parallel())
+        run = threads.PARALLEL(threads.parallel())
         for address, chunks in self.steps:
-            run(address, self.args, chunks)
+            run(address, self.args, chunks, None)
 
 
 def _numbers(op, shape):

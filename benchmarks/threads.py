@@ -17,7 +17,7 @@ from rushlight.compiler.code import load
 from rushlight.compiler.emit.target import host
 
 KERNELS = """
-declare void @parallel(ptr, ptr, i64)
+declare i64 @parallel(ptr, ptr, i64, ptr)
 
 define void @empty(ptr %args, i64 %chunk, ptr %scratch) {
   ret void
@@ -50,7 +50,7 @@ entry:
   br label %loop
 loop:
   %i = phi i64 [ 0, %entry ], [ %i1, %loop ]
-  call void @parallel(ptr %kernel, ptr %args, i64 %chunks)
+  %stopped = call i64 @parallel(ptr %kernel, ptr %args, i64 %chunks, ptr null)
   %i1 = add i64 %i, 1
   %more = icmp ult i64 %i1, %rounds
   br i1 %more, label %loop, label %done

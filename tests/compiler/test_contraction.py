@@ -212,7 +212,6 @@ def test_threads(shape):
     library = compiled(steps, Storing(2 + len(steps.temporaries), F4, (n, 1)), host())
     buffers = [x, y, *[aligned(size) for size in steps.temporaries], out]
     args = (ctypes.c_void_p * len(buffers))(*[v.ctypes.data for v in buffers])
-    parallel = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
     threads.reserve(max(kernel.scratch for kernel in steps.kernels))
     before, results = torch.get_num_threads(), []
     assert max(kernel.chunks for kernel in steps.kernels) >= 4
@@ -222,7 +221,7 @@ def test_threads(shape):
             out[...] = np.nan
             for kernel in steps.kernels:
                 address = library.address(kernel.name)
-                parallel(threads.parallel())(address, args, kernel.chunks)
+                threads.PARALLEL(threads.parallel())(address, args, kernel.chunks, None)
             results.append(out.tobytes())
     finally:
         torch.set_num_threads(before)

@@ -149,10 +149,10 @@ done:
   ret void
 }
 
-declare void @parallel(ptr, ptr, i64)
+declare i64 @parallel(ptr, ptr, i64, ptr)
 
 define void @main(ptr %args) {
-  call void @parallel(ptr @kernel, ptr %args, i64 8)
+  %stopped = call i64 @parallel(ptr @kernel, ptr %args, i64 8, ptr null)
   ret void
 }
 """
