@@ -29,6 +29,12 @@ from rushlight.compiler.python.known import (
     is_pure,
 )
 from rushlight.compiler.python.reads import attributes_of, is_users, member_of
+from rushlight.compiler.python.specials import (
+    asked_by_function,
+    note_class,
+    note_making,
+    note_special,
+)
 from rushlight.tensor import Tensor
 
 __all__ = ["Calls", "Unsuited"]
@@ -78,8 +84,11 @@ class Calls:
             return self._cached(function, args, kwargs)
         if isinstance(function, REPLAYED_TYPES):
             return self._replayed(function, args)
+        if isinstance(function, type):
+            note_making(self.reads, function)
         in_c = isinstance(function, (type, *_C_METHODS, *_DESCRIPTORS))
         if not in_c and isinstance(member_of(type(function), "__call__"), types.FunctionType):
+            note_class(self.reads, function)
             return None  # Python's code, which is observed
         return self._in_c(function, args, kwargs)
 
@@ -165,6 +174,8 @@ class Calls:
 
     def _in_c(self, function, args, kwargs):
         home, name = home_of(function)
+        for x in args:
+            note_special(self.reads, x, asked_by_function(name))
         bound = getattr(function, "__self__", None)
         if bound is not None and not isinstance(bound, types.ModuleType):
             args = [bound, *args]

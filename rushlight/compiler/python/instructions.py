@@ -21,6 +21,7 @@ from rushlight.compiler.guard import is_plain
 from rushlight.compiler.places import item
 from rushlight.compiler.python.frames import NULL
 from rushlight.compiler.python.levels import LIBRARY, OURS, USERS, is_installed
+from rushlight.compiler.python.specials import asked_by_instruction, note_special
 from rushlight.tensor import Tensor
 
 __all__ = ["KINDS"]
@@ -185,6 +186,7 @@ def _inherited(frame, name, cls, owner, result):
 
 @_kind(2, "STORE_ATTR")
 def _store_attribute(frame, instruction, value, owner):
+    note_special(frame.observer.reads, owner, ("__setattr__",))
     frame.observer.calls.store_attribute(owner, instruction.argval)
 
 
@@ -198,6 +200,8 @@ def _delete_attribute(frame, instruction, owner):
 
 @_kind(2, "BINARY_SUBSCR")
 def _subscript(frame, instruction, container, key):
+    note_special(frame.observer.reads, container, ("__getitem__",))
+    note_special(frame.observer.reads, key, ("__index__",))
     frame.observer.calls.look(key)
     if isinstance(container, Tensor | type):
         return None
@@ -229,6 +233,7 @@ def _slice(frame, instruction, container, start, stop):
 
 @_kind(2, "CONTAINS_OP")
 def _contains(frame, instruction, x, container):
+    note_special(frame.observer.reads, container, ("__contains__", "__iter__", "__getitem__"))
     if not isinstance(container, dict) or _has_method(container, "__contains__"):
         frame.observer.calls.look(container)
         return None
@@ -246,6 +251,7 @@ def _was_in(frame, container, key, result):
 
 @_kind(3, "STORE_SUBSCR")
 def _store_item(frame, instruction, value, container, key):
+    note_special(frame.observer.reads, container, ("__setitem__",))
     if not (is_installed(frame.frame.f_code) and _is_cache(frame, container, value)):
         _will_set_item(frame, container, key)
 
@@ -306,17 +312,21 @@ _ONE = (
 
 @_kind(1, *_ONE)
 def _look(frame, instruction, x):
+    note_special(frame.observer.reads, x, asked_by_instruction(instruction))
     frame.observer.calls.look(x)
 
 
 @_kind(2, "FORMAT_WITH_SPEC", "COMPARE_OP", "MATCH_KEYS")
 def _look_at_both(frame, instruction, x, y):
+    for operand in (x, y):
+        note_special(frame.observer.reads, operand, asked_by_instruction(instruction))
     frame.observer.calls.look(x)
     frame.observer.calls.look(y)
 
 
 @_kind(lambda instruction: 2 if instruction.arg & 4 else 1, "FORMAT_VALUE")
 def _format(frame, instruction, x, *spec):
+    note_special(frame.observer.reads, x, asked_by_instruction(instruction))
     frame.observer.calls.look(x)
 
 
