@@ -2,9 +2,11 @@
 
 import array
 import collections
+import io
 import operator
 import struct
 import sys
+import threading
 import types
 import warnings
 
@@ -125,3 +127,24 @@ def test_names_in_a_dict_given_to_eval():
     assert f(torch.ones(1)).item() == 2.0
     space["k"] = 3.0
     assert f(torch.ones(1)).item() == 3.0
+
+
+def test_a_file_that_a_with_statement_closes():
+    file = io.StringIO()
+
+    def f(x):
+        with file:
+            return x * 2
+
+    compiled = torch.compile(f)
+    with pytest.warns(UserWarning, match="running eagerly"):
+        compiled(torch.ones(1))
+    with pytest.raises(ValueError, match="closed"):  # as in eager mode
+        compiled(torch.ones(1))
+    lock = threading.Lock()
+
+    def locked(x):
+        with lock:
+            return x * 2
+
+    assert torch.compile(locked, fullgraph=True)(torch.ones(1)).item() == 2.0

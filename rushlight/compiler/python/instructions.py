@@ -12,7 +12,7 @@ from array import array
 from collections import deque
 from dis import stack_effect
 from functools import partial
-from types import CellType, ModuleType
+from types import CellType, FunctionType, ModuleType
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from rushlight.compiler.guard import is_plain
 from rushlight.compiler.places import item
 from rushlight.compiler.python.frames import NULL
 from rushlight.compiler.python.levels import LIBRARY, OURS, USERS, is_installed
+from rushlight.compiler.python.reads import is_users, member_of
 from rushlight.compiler.python.specials import asked_by_instruction, note_special
 from rushlight.tensor import Tensor
 
@@ -177,8 +178,6 @@ def _inherited(frame, name, cls, owner, result):
     mro = kind.__mro__
     for c in mro[mro.index(cls) + 1 :] if cls in mro else ():
         if name in c.__dict__:
-            from rushlight.compiler.python.reads import is_users
-
             if is_users(c):
                 frame.observer.reads.class_member(c, name, c.__dict__[name])
             return
@@ -328,6 +327,14 @@ def _look_at_both(frame, instruction, x, y):
 def _format(frame, instruction, x, *spec):
     note_special(frame.observer.reads, x, asked_by_instruction(instruction))
     frame.observer.calls.look(x)
+
+
+@_kind(1, "BEFORE_WITH")  # from Python 3.14 on these are calls of their own
+def _begin_with(frame, instruction, manager):
+    for name in ("__enter__", "__exit__"):
+        method = member_of(type(manager), name)
+        if method is not None and not isinstance(method, FunctionType):
+            frame.observer.calls.call(getattr(manager, name), [], {})
 
 
 @_kind(3, "MATCH_CLASS")
