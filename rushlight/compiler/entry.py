@@ -100,6 +100,7 @@ class Entry:
     """
 
     refusal: TraceError | None = None
+    _constants: Any
 
     def __init__(self, function, args, kwargs, earlier=(), audited=False):
         begin, self._moving = time.perf_counter(), bool(earlier)
