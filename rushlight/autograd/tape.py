@@ -296,7 +296,7 @@ def refresh(x):
             for op, args, params in view.path:
                 t = op.call(t, *args, **params)
         recorder = mode.state.recorder if mode.intercept else None
-        if recorder is None:
+        if recorder is None or (view.lazy and not recorder.is_outer(x)):
             x.array = t.array
         elif recorder.is_outer(x):
             recorder.note_history(x)

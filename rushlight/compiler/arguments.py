@@ -148,7 +148,8 @@ class Arguments:
             source.demand(f"{expression} is {self.expression(t)}")
             return
         refresh(t)
-        if t.view_of is not None and t.view_of.lazy:
+        lazy = t.view_of is not None and t.view_of.lazy
+        if lazy:
             self.refusal = TraceError(
                 "an argument is a conjugate made by conj(), H or mH, which follows the writes to "
                 "another tensor; pass resolve_conj() of it"
@@ -156,9 +157,12 @@ class Arguments:
         i = self._position[id(t)] = len(self.leaves)
         source.line(f"t{i} = {expression}")
         source.demand(f"type(t{i}) is {source.name(type(t))}")
-        source.line(f"if t{i}.view_of is not None: refresh(t{i})")
-        lazy = "not None and" if t.view_of is not None and t.view_of.lazy else "None or not"
-        source.demand(f"t{i}.view_of is {lazy} t{i}.view_of.lazy")
+        if lazy:
+            source.demand(f"t{i}.view_of is not None and t{i}.view_of.lazy")
+        with source.block(f"if t{i}.view_of is not None:"):
+            source.line(f"refresh(t{i})")
+            if not lazy:
+                source.demand(f"not t{i}.view_of.lazy")
         source.line(f"a{i} = t{i}.array")
         check_array(source, f"a{i}", t.array)
         if t.node is None:
