@@ -136,10 +136,11 @@ def assume_constant_result(fn):
 
     @functools.wraps(fn)
     def constant(*args, **kwargs):
-        if not compiled.is_compiling():
+        recorder = mode.recorder()
+        if recorder is None:
             return fn(*args, **kwargs)
         with mode.suspended():
-            return fn(*args, **kwargs)
+            return recorder.constant(lambda: fn(*args, **kwargs))
 
     constant.__dict__["_dynamo_marked_constant"] = True
     return constant

@@ -133,7 +133,7 @@ class Entry:
         """Record a call that has this program once more; its ``Wrapper``, or what refuses it."""
         again = object.__new__(Entry)
         again._moving, again._before, again._auditing = self._moving, self._before, True
-        again._audit = None
+        again._audit, again._constants = None, self._constants
         with recording_lock, paused():
             try:
                 apart, stand_ins = self._apart.now(), self._stand_ins
@@ -181,6 +181,10 @@ class Entry:
         arguments.add([(template, (owner,), value) for template, owner, value in apart.tensors])
         recorder = Recorder(arguments.leaves, arguments.covers)
         recorder.auditing = self._auditing
+        if self._auditing:
+            recorder.constants = [*self._constants]
+        else:
+            self._constants = recorder.constants
         observer = recorder.observer
         observer.effects.containers.update({id(c): (c, before) for c, before in given})
         observer.reads.apart |= apart.keys()

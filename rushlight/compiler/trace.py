@@ -143,6 +143,7 @@ class Recorder:
         self._tensors: dict = {}  # the name of a number → the tensor that it is
         self._over: dict = {}  # id of a stand-in → the tensor over its array
         self.shares = False  # whether two tensors from outside look at one memory
+        self.constants: list = []  # results that the user says are always the same, in order
         self.refused: TraceError | None = None
         self.undo: list = []  # what takes back state that was made for the trace
         self.observer = Observer(self, is_apart)
@@ -265,6 +266,13 @@ class Recorder:
             with mode.suspended():
                 self._over[id(data)] = from_numpy(data.array)
         return self._over[id(data)]
+
+    def constant(self, compute):
+        """A result that is a constant of the program; an audit takes that of the recording."""
+        if not self.auditing:
+            self.constants.append(compute())
+            return self.constants[-1]
+        return self.constants.pop(0) if self.constants else compute()
 
     def guard(self, get):
         """Have the program refuse to run once ``get()`` no longer equals what it is now."""

@@ -1,6 +1,7 @@
 """Calls from observed code: what is read and written by functions that are not observed."""
 
 import abc
+import array
 import contextlib
 import decimal
 import functools
@@ -28,6 +29,12 @@ from rushlight.compiler.python.known import (
     is_pure,
 )
 from rushlight.compiler.python.reads import attributes_of, is_users, member_of
+from rushlight.compiler.python.specials import (
+    asked_by_function,
+    note_class,
+    note_making,
+    note_special,
+)
 from rushlight.tensor import Tensor
 
 __all__ = ["Calls", "Unsuited"]
@@ -37,6 +44,7 @@ _ATTRIBUTES = {"getattr", "hasattr", "setattr", "delattr", "vars", "globals", "t
 _METHODS_OF_ATTRIBUTES = {"__getattribute__", "__setattr__", "__delattr__"}
 _C_METHODS = (types.BuiltinFunctionType, types.MethodWrapperType)
 _DESCRIPTORS = (types.MethodDescriptorType, types.WrapperDescriptorType)
+_BUFFERS = np.ndarray | bytearray | array.array
 _DICT_METHODS = {"get", "__getitem__", "__contains__", "pop", "setdefault", "__len__"}
 
 
@@ -76,8 +84,11 @@ class Calls:
             return self._cached(function, args, kwargs)
         if isinstance(function, REPLAYED_TYPES):
             return self._replayed(function, args)
+        if isinstance(function, type):
+            note_making(self.reads, function)
         in_c = isinstance(function, (type, *_C_METHODS, *_DESCRIPTORS))
         if not in_c and isinstance(member_of(type(function), "__call__"), types.FunctionType):
+            note_class(self.reads, function)
             return None  # Python's code, which is observed
         return self._in_c(function, args, kwargs)
 
@@ -163,6 +174,8 @@ class Calls:
 
     def _in_c(self, function, args, kwargs):
         home, name = home_of(function)
+        for x in args:
+            note_special(self.reads, x, asked_by_function(name))
         bound = getattr(function, "__self__", None)
         if bound is not None and not isinstance(bound, types.ModuleType):
             args = [bound, *args]
@@ -187,6 +200,8 @@ class Calls:
         full = f"{home.__module__ if isinstance(home, type) else home}.{name}"
         if full in REPLAYED:
             return self._replayed(function, args[1:] if bound is args[0:1] else args[len(args) :])
+        if home == "builtins" and name == "dir" and args and self.origins.is_outer(args[0]):
+            return functools.partial(self._listed, args[0])
         if home == "builtins" and name in ("isinstance", "issubclass"):
             self._is_instance(args)
         if name == "__subclasses__":
@@ -198,6 +213,8 @@ class Calls:
         if name in MUTATORS and args and not isinstance(function, type):
             self._change(args[0], reads=name not in ADDING)
             args = args[1:]
+        for x in (*args, *kwargs.values()):  # it may write to them: pack_into, copyto, out=
+            self._write(x)
         self._look_into(args, kwargs)
         return self._made if isinstance(function, type) or name in _MAKERS else None
 
@@ -230,8 +247,20 @@ class Calls:
             "knows of; call it outside torch.compile, and pass what it gives"
         )
 
+    def _write(self, x):
+        """Memory was handed out, which may be written; what was written is seen afterwards."""
+        if isinstance(x, tuple):
+            for part in x:
+                self._write(part)
+        elif isinstance(x, _BUFFERS):
+            self._change(x)
+
     def _change(self, x, reads=True):
         """A method is about to change ``x``, and may depend on what is in it."""
+        base = getattr(x, "base", None) if isinstance(x, np.ndarray | np.flatiter) else None
+        if isinstance(base, np.ndarray) and not self.origins.is_outer(x):
+            self._change(base, reads)
+            return
         if self.origins.is_outer(x) and hasattr(x, "__len__") and not isinstance(x, Tensor):
             if isinstance(x, np.ndarray | list | dict | set | bytearray) or hasattr(x, "copy"):
                 if reads:
@@ -241,6 +270,10 @@ class Calls:
                 self.refuse(f"the function changes a {type(x).__name__} from outside")
         elif hasattr(type(x), "__next__"):
             self.look(x)
+
+    def _listed(self, x, names):
+        if names is not NULL:
+            self.reads.note("{1}({0}) == {2}", (x, dir, [*names]), True)
 
     def _length(self, args):
         (x,) = args if len(args) == 1 else (None,)

@@ -7,15 +7,21 @@ it raised). Instructions that only move operands about are not listed. Names of 
 stand side by side.
 """
 
+import sys
+from array import array
+from collections import deque
 from dis import stack_effect
 from functools import partial
 from types import CellType, ModuleType
+
+import numpy as np
 
 from rushlight.autograd import mode
 from rushlight.compiler.guard import is_plain
 from rushlight.compiler.places import item
 from rushlight.compiler.python.frames import NULL
 from rushlight.compiler.python.levels import LIBRARY, OURS, USERS, is_installed
+from rushlight.compiler.python.specials import asked_by_instruction, note_special
 from rushlight.tensor import Tensor
 
 __all__ = ["KINDS"]
@@ -39,9 +45,10 @@ def _kind(count, *names):
 def _load_global(frame, instruction):
     name = instruction.argval
     spaces = frame.frame.f_globals, frame.frame.f_builtins
-    if instruction.opname == "LOAD_NAME" and name in frame.frame.f_locals:
-        return
     reads = frame.observer.reads
+    if instruction.opname == "LOAD_NAME" and name in frame.frame.f_locals:
+        reads.entry(frame.frame.f_locals, name, frame.frame.f_locals[name])
+        return
     if name in spaces[0]:
         value = spaces[0][name]
         if frame.level == USERS or (frame.level == LIBRARY and _is_state(value)):
@@ -99,9 +106,32 @@ def _store_global(frame, instruction):
     frame.observer.effects.will_assign(space, item(instruction.argval))
 
 
+@_kind(1, "STORE_NAME")
+def _store_name(frame, instruction, value):
+    _will_set_name(frame, instruction)
+
+
+@_kind(0, "DELETE_NAME")
+def _delete_name(frame, instruction):
+    _will_set_name(frame, instruction)
+
+
+def _will_set_name(frame, instruction):
+    space = frame.frame.f_locals  # a dict given to exec, or one of a class that is made
+    if type(space) is dict and frame.observer.origins.is_outer(space):
+        frame.observer.effects.will_assign(space, item(instruction.argval))
+
+
 @_kind(0, "IMPORT_NAME")
 def _import(frame, instruction):
-    return frame.observer.calls._hold
+    return partial(_imported, frame, instruction.argval)
+
+
+def _imported(frame, name, result):
+    frame.observer.calls._hold(result)
+    if frame.level == USERS and name in sys.modules:
+        frame.observer.origins.note_outer(sys.modules)
+        frame.observer.reads.entry(sys.modules, name, sys.modules[name])
 
 
 # Attributes -------------------------------------------------------------------------------
@@ -156,6 +186,7 @@ def _inherited(frame, name, cls, owner, result):
 
 @_kind(2, "STORE_ATTR")
 def _store_attribute(frame, instruction, value, owner):
+    note_special(frame.observer.reads, owner, ("__setattr__",))
     frame.observer.calls.store_attribute(owner, instruction.argval)
 
 
@@ -169,6 +200,8 @@ def _delete_attribute(frame, instruction, owner):
 
 @_kind(2, "BINARY_SUBSCR")
 def _subscript(frame, instruction, container, key):
+    note_special(frame.observer.reads, container, ("__getitem__",))
+    note_special(frame.observer.reads, key, ("__index__",))
     frame.observer.calls.look(key)
     if isinstance(container, Tensor | type):
         return None
@@ -200,6 +233,7 @@ def _slice(frame, instruction, container, start, stop):
 
 @_kind(2, "CONTAINS_OP")
 def _contains(frame, instruction, x, container):
+    note_special(frame.observer.reads, container, ("__contains__", "__iter__", "__getitem__"))
     if not isinstance(container, dict) or _has_method(container, "__contains__"):
         frame.observer.calls.look(container)
         return None
@@ -217,6 +251,7 @@ def _was_in(frame, container, key, result):
 
 @_kind(3, "STORE_SUBSCR")
 def _store_item(frame, instruction, value, container, key):
+    note_special(frame.observer.reads, container, ("__setitem__",))
     if not (is_installed(frame.frame.f_code) and _is_cache(frame, container, value)):
         _will_set_item(frame, container, key)
 
@@ -277,17 +312,21 @@ _ONE = (
 
 @_kind(1, *_ONE)
 def _look(frame, instruction, x):
+    note_special(frame.observer.reads, x, asked_by_instruction(instruction))
     frame.observer.calls.look(x)
 
 
 @_kind(2, "FORMAT_WITH_SPEC", "COMPARE_OP", "MATCH_KEYS")
 def _look_at_both(frame, instruction, x, y):
+    for operand in (x, y):
+        note_special(frame.observer.reads, operand, asked_by_instruction(instruction))
     frame.observer.calls.look(x)
     frame.observer.calls.look(y)
 
 
 @_kind(lambda instruction: 2 if instruction.arg & 4 else 1, "FORMAT_VALUE")
 def _format(frame, instruction, x, *spec):
+    note_special(frame.observer.reads, x, asked_by_instruction(instruction))
     frame.observer.calls.look(x)
 
 
@@ -311,11 +350,14 @@ def _matched(frame, positional, x, cls, names, result):
         calls.attribute(x, name, False, value)
 
 
+_CHANGED_IN_PLACE = (list, dict, set, bytearray, deque, array, np.ndarray)
+
+
 @_kind(2, "BINARY_OP")
 def _binary(frame, instruction, x, y):
     if "[" in instruction.argrepr:  # as of Python 3.14
         return _subscript(frame, instruction, x, y)
-    if instruction.argrepr.endswith("=") and isinstance(x, list | dict | set | bytearray):
+    if instruction.argrepr.endswith("=") and isinstance(x, _CHANGED_IN_PLACE):
         frame.observer.calls._change(x)
     return _look_at_both(frame, instruction, x, y)
 

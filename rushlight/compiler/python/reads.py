@@ -202,6 +202,7 @@ class Reads:
         """A method or property: Python runs its code, which is observed by itself."""
         if not is_users(cls):
             return
+        self.note("type({0})", (owner,), cls)
         self.class_member(cls, name, member)
         if own is not None and not hasattr(type(member), "__set__"):
             self.note("{1} not in {0}", (own, name), True)
