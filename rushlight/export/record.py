@@ -60,9 +60,10 @@ class Recording:
         recorder.observer.lenient = True
         with recording_lock:
             try:
-                with recording(recorder), recorder.observer.origins, recorder.observer:
-                    # In a list, so that nobody else holds what the function gave.
-                    box = [function(*args, **kwargs)]
+                with recording(recorder):
+                    with recorder.observer.origins, recorder.observer:
+                        # In a list, so that nobody else holds what the function gave.
+                        box = [function(*args, **kwargs)]
                     if recorder.refused is not None:
                         raise recorder.refused
                     self._take(box, recorder, leaves)

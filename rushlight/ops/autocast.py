@@ -20,7 +20,8 @@ from rushlight.dtype import bfloat16, float16, float32
 from rushlight.tensor import Tensor
 
 __all__ = [
-    "LOWER", "SINGLE", "WIDEST", "Policy", "autocasts", "local", "set_policy", "suspended", "using",
+    "LOWER", "SINGLE", "WIDEST", "Policy", "autocasts", "local", "own_casts", "set_policy",
+    "suspended", "using",
 ]  # fmt: skip
 
 LOWER, SINGLE, WIDEST = "lower", "single", "widest"
@@ -126,6 +127,16 @@ def using(policy):
         yield
     finally:
         set_policy(was)
+
+
+@contextmanager
+def own_casts():
+    """Context whose casts of weights are part of it: none comes from outside, none stays."""
+    outside, local.cache = local.cache, {}
+    try:
+        yield
+    finally:
+        local.cache = outside
 
 
 @contextmanager

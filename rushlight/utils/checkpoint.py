@@ -9,7 +9,7 @@ from rushlight.autograd.function import Function
 from rushlight.autograd.recompute import forgetful, tensors_in
 from rushlight.errors import GraphError
 from rushlight.nn import Sequential
-from rushlight.ops.autocast import using
+from rushlight.ops.autocast import own_casts, using
 from rushlight.random import default_generator, fork_rng
 from rushlight.tensor import Tensor
 
@@ -112,7 +112,7 @@ class _Call:
         self.checks = checks
 
     def first(self):
-        with self.contexts[0]:
+        with own_casts(), self.contexts[0]:  # the second run would not meet casts from outside
             result = self.function(*self.args, **self.kwargs)
         self.kinds = _kinds(result)
         given = tensors_in([self.args, self.kwargs])
@@ -127,7 +127,7 @@ class _Call:
                     f"inplace operation: an input {shape} of a checkpoint was written after the "
                     "call, so it cannot be computed again; write to a clone()"
                 )
-        with _same_numbers(self.state), using(self.policy), self.contexts[1]:
+        with _same_numbers(self.state), using(self.policy), own_casts(), self.contexts[1]:
             result = self.function(*self.args, **self.kwargs)
         kinds = _kinds(result)
         if kinds != self.kinds and (self.checks or len(kinds) != len(self.kinds)):

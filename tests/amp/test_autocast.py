@@ -280,6 +280,18 @@ def test_a_program_is_for_the_region_it_was_recorded_in():
     assert compiled.count == 3
 
 
+def test_a_checkpoint_does_not_share_casts_with_what_is_around_it():
+    w = torch.ones(2, 2, requires_grad=True)
+    x = torch.ones(2, 2)
+    with torch.autocast("cpu"):
+        parts = [x @ w, checkpoint(torch.matmul, x, w, use_reentrant=False), x @ w]
+        parts.append(checkpoint(torch.matmul, x, w, use_reentrant=False))
+        for part in parts[:3]:
+            part.float().sum().backward()
+    parts[3].float().sum().backward()
+    assert w.grad.tolist() == [[8.0, 8.0], [8.0, 8.0]]
+
+
 @pytest.mark.parametrize("use_reentrant", [True, False])
 def test_checkpoints_run_again_as_they_ran(use_reentrant):
     w = torch.linspace(-1, 1, 9).reshape(3, 3).requires_grad_()

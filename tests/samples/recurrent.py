@@ -52,6 +52,8 @@ for _name in _GATES:
 
 
 def _projected(t, *args):
+    if t.__name__ == "rushlight":  # no program may switch warnings
+        return _network("lstm")(t, *args)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # PyTorch's, that it takes another implementation
         return _network("lstm")(t, *args)

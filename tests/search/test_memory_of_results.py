@@ -68,9 +68,11 @@ def test_results_of_random_calls_have_the_memory_that_pytorch_gives_them():
 
 @pytest.mark.slow
 @pytest.mark.parity
-def test_results_of_all_calls_have_the_memory_that_pytorch_gives_them():
-    faults = _faults(0, 1)
-    assert not faults, "\n".join(faults)
+def test_results_of_many_calls_have_the_memory_that_pytorch_gives_them():
+    """A tenth of all calls: all of them take ten minutes."""
+    seed = random.randrange(1 << 32)
+    faults = _faults(seed, 0.1)
+    assert not faults, f"seed {seed}:\n" + "\n".join(faults)
 
 
 @pytest.mark.parametrize(
