@@ -25,6 +25,7 @@ __all__ = ["Audit", "Stale"]
 
 #: The share of the time spent in a program that its audits may take.
 _SHARE = 0.01
+_SMALL = 1 << 16  # bytes
 _NAME = re.compile(r"\b[a-z]\d+\b")
 #: Where objects come from that a recording makes for itself; others lie outside.
 _RECORDINGS = ("rushlight", "builtins", "functools", "_thread", "numpy")
@@ -124,7 +125,10 @@ def _form(value):
         return value.name
     kind = type(value)
     if isinstance(value, Tensor) and isinstance(value.array, np.ndarray):
-        return f"Tensor at {value.array.__array_interface__['data'][0]}"
+        # Constants are made anew by each recording: they are known by their elements.
+        array = value.array
+        small = array.nbytes <= _SMALL
+        return f"Tensor {array.tobytes() if small else array.__array_interface__['data'][0]!r}"
     home = value.__module__ if isinstance(value, FunctionType) else kind.__module__
     if (home or "").split(".")[0] not in _RECORDINGS:
         return f"{kind.__qualname__} {id(value)}"

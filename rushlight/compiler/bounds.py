@@ -48,12 +48,16 @@ def watched(memories, call):
     memories = [*memories, *_scratch()]
     spans = np.array([span for _, *span in memories], np.int64)
     with _lock:
+        outer = _record.copy()  # of a run that a signal's handler broke into
         _record[:] = 0
         _record[5:7] = spans.ctypes.data, len(memories)
-        found = call()
-        if _record[0]:
-            raise RuntimeError(_message(memories))
-        return found
+        try:
+            found = call()
+            if _record[0]:
+                raise RuntimeError(_message(memories))
+            return found
+        finally:
+            _record[:] = outer
 
 
 def _scratch():
