@@ -46,16 +46,33 @@ def _living(locks):
     return [lock for lock in [ref() for ref in locks.valuerefs()] if lock is not None]
 
 
-def _take(locks, patient):
-    """Take all locks, or none where somebody holds one; without patience those that are free."""
-    taken: list = []
-    for lock in locks:
-        if lock.acquire(blocking=False):
-            taken.append(lock)
-        elif patient:
-            _release(taken)
+def _take_all(locks, end):
+    """Take all locks, or none where a thread keeps one until the time ``end``.
+
+    Where a lock is held, it waits in line for that one alone: to look again and again would never
+    find it free in a thread that takes it anew at once.
+    """
+    first = None
+    while True:
+        taken, held = _take_free(locks, first)
+        if held is None:
+            return taken
+        _release(taken)
+        left = end - time.monotonic()
+        if left <= 0 or not held.acquire(timeout=left):
             return None
-    return taken
+        first = held
+
+
+def _take_free(locks, first):
+    """(those taken, the first that somebody holds or None); ``first`` is taken already."""
+    taken = [] if first is None else [first]
+    for lock in locks:
+        if lock is not first:
+            if not lock.acquire(blocking=False):
+                return taken, lock
+            taken.append(lock)
+    return taken, None
 
 
 def _release(locks):
@@ -65,13 +82,10 @@ def _release(locks):
 
 def _before_fork():
     global _taken
-    locks, end = _living(_awaited), time.monotonic() + _PATIENCE
-    taken = _take(locks, True)
-    while taken is None and time.monotonic() < end:
-        time.sleep(0.001)
-        taken = _take(locks, True)
+    locks = _living(_awaited)
+    taken = _take_all(locks, time.monotonic() + _PATIENCE)
     if taken is None:
-        taken = _take(locks, False)
+        taken = [lock for lock in locks if lock.acquire(blocking=False)]
         warnings.warn(
             "fork: another thread has been compiling, drawing random numbers or changing the "
             f"number of threads for {_PATIENCE:.0f} s; in the child its work may be half done",
