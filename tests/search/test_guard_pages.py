@@ -31,7 +31,7 @@ def test_a_sample(cpu):
     check(cpu, [*SEEN, *random.Random(seed).sample(guard_pages.cases(cpu), 6)])
 
 
-@pytest.mark.slow
+@pytest.mark.search
 @pytest.mark.parametrize("cpu", guard_pages.processors())
 def test_cases_at_random(cpu):
     seed = random.randrange(1 << 32)

@@ -109,7 +109,7 @@ def test_a_hundred_hostile_files(tmp_path):
     assert len(errors) >= 3 and sum(found == "value" for found, _ in results) > 10
 
 
-@pytest.mark.slow
+@pytest.mark.search
 def test_thousands_of_hostile_files(tmp_path):
     seed = random.SystemRandom().randrange(1 << 32)
     print("seed", seed)

@@ -362,13 +362,13 @@ def test_an_interrupt_at_an_instant(name):
     search(at_instants, name, 10)
 
 
-@pytest.mark.slow
+@pytest.mark.search
 @pytest.mark.parametrize("name", SCENES)
 def test_an_interrupt_at_many_lines(name):
     search(at_lines, name, 1000)
 
 
-@pytest.mark.slow
+@pytest.mark.search
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers here")
 @pytest.mark.parametrize("name", [s for s in SCENES if s != "modes"])
 def test_interrupts_at_many_instants(name):

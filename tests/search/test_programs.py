@@ -45,13 +45,13 @@ def test_some_loops(tmp_path):
     assert clean(Loops, tmp_path, 4, 1)
 
 
-@pytest.mark.slow
+@pytest.mark.search
 def test_many_programs(tmp_path):
     """3,000, of another seed each time: it is printed, and makes the same programs again."""
     assert clean(Programs, tmp_path, int(time.time()), 3000, jobs=2, seconds=160)
 
 
-@pytest.mark.slow
+@pytest.mark.search
 def test_many_loops(tmp_path):
     assert clean(Loops, tmp_path, int(time.time()), 300, jobs=2, seconds=60)
 

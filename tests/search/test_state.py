@@ -33,7 +33,7 @@ def test_compiled_is_eager(case):
     check(case)
 
 
-@pytest.mark.slow
+@pytest.mark.search
 @pytest.mark.parametrize("part", range(4))
 def test_compiled_is_eager_for_thousands_of_functions(part):
     print(f"RUSHLIGHT_SEED={SEED}")  # a failure shows it, and with it the run is the same again
