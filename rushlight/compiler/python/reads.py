@@ -201,6 +201,9 @@ class Reads:
     def _member(self, owner, cls, own, name, member):
         """A method or property: Python runs its code, which is observed by itself."""
         if not is_users(cls):
+            kept = own is not None and not isinstance(member, types.FunctionType | property)
+            if kept and not hasattr(type(member), "__set__"):  # in an attribute, once computed
+                self.note("{1} not in {0}", (own, name), True)
             return
         self.note("type({0})", (owner,), cls)
         self.class_member(cls, name, member)
