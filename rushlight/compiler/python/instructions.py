@@ -84,16 +84,7 @@ def _load_variable(frame, instruction):
     frame.observer.reads.variable(cell, value)
 
 
-@_kind(1, "STORE_DEREF")
-def _store_variable(frame, instruction, value):
-    _will_set_variable(frame, instruction)
-
-
-@_kind(0, "DELETE_DEREF")
-def _delete_variable(frame, instruction):
-    _will_set_variable(frame, instruction)
-
-
+@_kind(0, "STORE_DEREF", "DELETE_DEREF")
 def _will_set_variable(frame, instruction):
     cell = frame.operands.variable(instruction.arg)
     if isinstance(cell, CellType) and frame.observer.origins.is_outer(cell):
@@ -107,16 +98,7 @@ def _store_global(frame, instruction):
     frame.observer.effects.will_assign(space, item(instruction.argval))
 
 
-@_kind(1, "STORE_NAME")
-def _store_name(frame, instruction, value):
-    _will_set_name(frame, instruction)
-
-
-@_kind(0, "DELETE_NAME")
-def _delete_name(frame, instruction):
-    _will_set_name(frame, instruction)
-
-
+@_kind(0, "STORE_NAME", "DELETE_NAME")
 def _will_set_name(frame, instruction):
     space = frame.frame.f_locals  # a dict given to exec, or one of a class that is made
     if type(space) is dict and frame.observer.origins.is_outer(space):
@@ -379,10 +361,6 @@ def _is(frame, instruction, x, y):
 
 
 # What is made -----------------------------------------------------------------------------
-
-
-def _made(frame):
-    return frame.observer.calls._made
 
 
 @_kind(0, "BUILD_LIST", "BUILD_MAP", "BUILD_SET", "BUILD_CONST_KEY_MAP", "MAKE_FUNCTION")
