@@ -13,29 +13,32 @@ from rushlight.locks import around_fork
 
 __all__ = ["paused"]
 
-_pausing: Any = None  # the thread that has collection wait
+_pausing: Any = None  # the thread that has collection wait, and the thresholds to return to
 
 
 @contextlib.contextmanager
 def paused():
     """No collection by itself within; decorates functions, too."""
-    if not gc.isenabled():
+    global _pausing
+    thresholds = gc.get_threshold()
+    if not thresholds[0]:  # it waits already
         yield
         return
-    global _pausing
     try:
-        _pausing = threading.get_ident()
-        gc.disable()
+        _pausing = threading.get_ident(), thresholds
+        gc.set_threshold(0)  # and not gc.disable(): programs ask gc.isenabled()
         yield
     finally:
-        gc.enable()
+        gc.set_threshold(*thresholds)
         _pausing = None
 
 
 def _resume():
     """In a forked child: another thread's pause is over."""
-    if _pausing not in (None, threading.get_ident()):
-        gc.enable()
+    global _pausing
+    if _pausing is not None and _pausing[0] != threading.get_ident():
+        gc.set_threshold(*_pausing[1])
+        _pausing = None
 
 
 around_fork(in_child=_resume)

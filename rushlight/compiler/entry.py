@@ -225,7 +225,6 @@ class Entry:
                     "torch.compile"
                 )
             _set_modes(modes)
-            observer.origins.let_go()
             if not last and not _apart(observer, stand_ins, self._before).keys() <= apart.keys():
                 self._take_back(recorder)  # and once more, with these apart
                 return

@@ -15,24 +15,28 @@ from rushlight.tensor import ViewOf
 __all__ = ["assignments"]
 
 
-def assignments(made, results):
+def assignments(made, results, collect=gc.collect):
     """(object, how it is written to, tensor) of each place outside that holds a traced tensor.
 
     Args:
         made: Weak references to the traced tensors.
         results: Those that are held as results, a list.
+        collect: Frees cycles that nobody can reach.
     """
     held = _held(made, results)
     if held:
-        gc.collect()  # cycles that nobody can reach
+        collect()
         held = _held(made, results)
     nodes = _nodes([t.node for t in (*held, *results) if t.node is not None]) if held else ()
     ours = {id(held), id(results), *[id(n.__dict__) for n in nodes if hasattr(n, "__dict__")]}
     found: list = []
-    for t in held:
-        # In loops: a comprehension would put t into a cell, and that refers to it as well.
-        for owner in gc.get_referrers(t):
-            if id(owner) not in ours and not isinstance(owner, (types.FrameType, ViewOf, Node)):
+    # In loops: a comprehension would put t into a cell, and that refers to it as well.
+    for owner in gc.get_referrers(*held) if held else ():
+        if id(owner) in ours or isinstance(owner, (types.FrameType, ViewOf, Node)):
+            continue
+        parts = {*map(id, gc.get_referents(owner))}
+        for t in held:
+            if id(t) in parts:
                 found.append((owner, _target(owner, t), t))  # noqa: PERF401
     return found
 

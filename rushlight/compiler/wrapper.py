@@ -104,7 +104,8 @@ class Wrapper:
         backward = Gradient.of(recorder, outs) if mode.is_grad_enabled() else None
         if backward is not None:
             self.recordings += backward.recordings
-            self._refuse_late(late, lambda: assignments(recorder.made, results.tensors))
+            collect = recorder.observer.origins.collect
+            self._refuse_late(late, lambda: assignments(recorder.made, results.tensors, collect))
         self._tell_apart([*recorder.observer.reads.conditions, *recorder.checks])
         self._check(self._movable(recorder, places))
         self._numbers(recorder)
@@ -281,7 +282,7 @@ class Wrapper:
 
     def _assignments(self, recorder, results, set_anew):
         """Lines that assign anew what the function left in attributes, dicts and closures."""
-        lines = []
+        lines, collect = [], recorder.observer.origins.collect
         while set_anew:  # nobody is to hold a tensor of the trace that the function does not
             owner, target, value = set_anew.pop(0)
             if not results.can_set(value):
@@ -294,7 +295,7 @@ class Wrapper:
                 )
             lines.append(f"{self._target(owner, target)} = {results.expression(value)}")
             del value
-        for owner, target, tensor in assignments(recorder.made, results.asked):
+        for owner, target, tensor in assignments(recorder.made, results.asked, collect):
             lines.append(f"{self._target(owner, target)} = {results.expression(tensor)}")
             self._escaped.add((id(owner), target))
         return lines

@@ -192,6 +192,14 @@ def test_gradcheck_finds_a_wrong_gradient():
     assert not torch.autograd.gradcheck(Bad.apply, (leaf(1.0),), raise_exception=False)
 
 
+def test_gradcheck_of_outputs_that_depend_on_nothing():
+    x = leaf(1.0, 2.0)
+    assert torch.autograd.gradcheck(lambda x: x.detach() * 0, (x,))
+    assert torch.autograd.gradgradcheck(lambda x: x.pow(0), (x,))
+    with pytest.raises(RuntimeError, match="expected to be zero"):
+        torch.autograd.gradcheck(lambda x: x.detach() * 2, (x,))
+
+
 def test_functions_are_not_instantiated():
     with pytest.raises(RuntimeError, match="apply"):
         Exp()

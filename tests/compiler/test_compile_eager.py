@@ -69,7 +69,7 @@ def test_what_cannot_be_repeated():
         return x * len(counts)
 
     f, g = torch.compile(appends), torch.compile(adds)
-    with pytest.warns(UserWarning, match="contents of a list"):
+    with pytest.warns(UserWarning, match="by a list; return it"):
         f(torch.ones(2))
     quietly(f, torch.ones(2))
     assert [loss.item() for loss in losses] == [2, 2]

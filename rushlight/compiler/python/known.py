@@ -73,6 +73,7 @@ PURE_TYPES = (
     *[v for v in vars(builtins).values() if isinstance(v, type)], deque, defaultdict, OrderedDict,
     types.SimpleNamespace, types.MappingProxyType, types.MethodType, types.FunctionType,
     types.CellType, types.GeneratorType, types.CodeType, types.GenericAlias, functools.partial,
+    weakref.ref,
 )  # fmt: skip
 #: Methods of lists, dicts, sets and the like that change them.
 MUTATORS = frozenset((

@@ -1,10 +1,10 @@
 """Which objects were there before a call was recorded, and which were made by it.
 
 A read of an object that the call made says nothing of other calls, and a write to it is nothing
-to take back. While a call is recorded, the garbage collector's objects of before are set apart
-(``gc.freeze``), so that its list holds the new ones alone; where the program itself uses that,
-their ids are kept. What it does not follow (NumPy's
-arrays, dicts of numbers) counts as made by the call, unless it was read from an object of before.
+to take back. The garbage collector keeps new objects in a generation of their own. It is emptied
+before a call is recorded, and collection waits meanwhile (``collection.py``). What the collector
+does not follow (NumPy's arrays, dicts of numbers) counts as made by the call, unless it was read
+from an object of before.
 """
 
 import gc
@@ -22,29 +22,24 @@ class Origins:
     def __init__(self):
         self.outer: dict = {}
         self._made: set = set()
-        self._frozen = False
-        self._before: frozenset = frozenset()
-        self._held: list = []
+        self._recording = False
 
     def __enter__(self):
-        if gc.get_freeze_count():  # somebody else uses it, and is not to be disturbed
-            self._held = gc.get_objects()  # so that no new object gets the id of an old one
-            self._before = frozenset(map(id, self._held))
-        else:
-            gc.freeze()
-            self._frozen = True
+        gc.collect(0)
+        self._recording = True
         return self
 
     def __exit__(self, *exception):
-        if self._frozen:
-            gc.unfreeze()
-            self._frozen = False
-        self._before = frozenset()
-        self.let_go()
+        self._recording = False
 
-    def let_go(self):
-        """Hold nothing more than what is noted: the function ran."""
-        self._held = []
+    def collect(self):
+        """Free what the call made and nobody can reach."""
+        self._find_new()
+        gc.collect(0)
+
+    def _find_new(self):
+        if self._recording:
+            self._made.update(map(id, gc.get_objects(generation=0)))
 
     def note_outer(self, value):
         """Note that ``value`` was there before the call."""
@@ -61,8 +56,7 @@ class Origins:
             return True
         if id(value) in self._made or not gc.is_tracked(value):
             return False
-        if self._frozen or self._before:
-            self._made.update({*map(id, gc.get_objects())} - self._before)
+        self._find_new()
         if id(value) in self._made:
             return False
         self.outer[id(value)] = value
