@@ -177,6 +177,10 @@ def grad_of(self):
 def _set_data(self, value):
     if not isinstance(value, Tensor):
         raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
+    if self.node is not None and value.dtype.category < 2:
+        raise RuntimeError(
+            "data set to a tensor that requires gradients must be floating point or complex dtype"
+        )
     if mode.intercept and mode.state.recorder is not None:
         mode.state.recorder.replace(self, value)
         return

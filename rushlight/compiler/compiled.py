@@ -14,6 +14,7 @@ from rushlight.compiler.audit import Stale
 from rushlight.compiler.collection import paused
 from rushlight.compiler.entry import Entry
 from rushlight.compiler.guard import MISS
+from rushlight.compiler.python.handlers import handlers_apart
 from rushlight.errors import TraceError
 from rushlight.locks import new_lock
 
@@ -229,7 +230,7 @@ class Compiled:
     def _record(self, args, kwargs):
         """The entry of this call, or what the function raised while it was recorded."""
         try:
-            with paused(), denormals.kept():
+            with paused(), handlers_apart(), denormals.kept():
                 entry = Entry(self.function, args, kwargs, self.entries, self.audited)
         except TraceError:
             raise

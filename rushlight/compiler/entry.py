@@ -14,6 +14,7 @@ from rushlight.compiler.collection import paused
 from rushlight.compiler.numbers import Number
 from rushlight.compiler.places import getter, in_words, taken_apart
 from rushlight.compiler.python.calls import Unsuited
+from rushlight.compiler.python.handlers import handlers_apart
 from rushlight.compiler.trace import Recorder
 from rushlight.compiler.wrapper import Wrapper
 from rushlight.dtype import get_default_dtype, set_default_dtype
@@ -127,7 +128,6 @@ class Entry:
         self.numbers = {key: p[2] for key, p in places.items() if _is_number(p[2])}
         self.seconds = time.perf_counter() - begin
         self._audit.keep(self.wrapper)
-        recorder.observer.origins.outer.clear()  # else a cycle holds what was only looked at
         del self.wrapper
 
     def _again(self, args, kwargs):
@@ -135,7 +135,7 @@ class Entry:
         again = object.__new__(Entry)
         again._moving, again._before, again._auditing = self._moving, self._before, True
         again._audit, again._constants = None, self._constants
-        with recording_lock, paused():
+        with recording_lock, paused(), handlers_apart():
             try:
                 apart, stand_ins = self._apart.now(), self._stand_ins
                 recorder = again._attempt(self._function, args, kwargs, apart, stand_ins, True)
@@ -284,5 +284,6 @@ def _set_modes(modes):
     mode.state.inference = inference
     mode.exchange("autocast", autocast)
     mode.set_grad(grad)
+    mode.recount()
     if get_default_dtype() is not dtype:
         set_default_dtype(dtype)

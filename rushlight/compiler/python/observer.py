@@ -12,13 +12,14 @@ import types
 from typing import Any
 
 from rushlight.autograd import mode
+from rushlight.compiler.places import member_of
 from rushlight.compiler.python.calls import Calls
 from rushlight.compiler.python.effects import Effects
 from rushlight.compiler.python.frames import NULL, Code, Operands, available
 from rushlight.compiler.python.instructions import KINDS
 from rushlight.compiler.python.levels import LIBRARY, NOT, USERS, is_inside, level_of
 from rushlight.compiler.python.origins import Origins
-from rushlight.compiler.python.reads import Reads, is_users, member_of
+from rushlight.compiler.python.reads import Reads, is_users
 from rushlight.errors import TraceError
 
 __all__ = ["Observer"]
@@ -93,7 +94,6 @@ class Observer:
 
     def settle(self, calls):
         """See to what depends on the whole call: ``calls`` are those that it deferred."""
-        self.reads.settle_caches()
         self.reads.settle_large()
         if calls and self.reads.reads_options:
             raise TraceError(
