@@ -234,8 +234,8 @@ class Compiled:
                 entry = Entry(self.function, args, kwargs, self.entries, self.audited)
         except TraceError:
             raise
-        except Exception as error:
-            return error
+        except Exception as error:  # its frames would hold the function's variables for long
+            return error if self.fullgraph else error.with_traceback(None)
         if entry.refusal is not None:
             if self.fullgraph:
                 raise entry.refusal

@@ -128,6 +128,7 @@ class Entry:
         self.numbers = {key: p[2] for key, p in places.items() if _is_number(p[2])}
         self.seconds = time.perf_counter() - begin
         self._audit.keep(self.wrapper)
+        recorder.observer.forget()
         del self.wrapper
 
     def _again(self, args, kwargs):
@@ -140,6 +141,7 @@ class Entry:
                 apart, stand_ins = self._apart.now(), self._stand_ins
                 recorder = again._attempt(self._function, args, kwargs, apart, stand_ins, True)
                 again._take_back(recorder)  # an optimizer's state, too
+                recorder.observer.forget()
             except Exception as error:
                 return error
         return again.refusal or again.wrapper
@@ -171,6 +173,7 @@ class Entry:
                 [*apart.tensors, *found.tensors],
                 [*apart.arrays, *found.arrays],
             )
+            recorder.observer.forget()
         return recorder
 
     def _attempt(self, function, args, kwargs, apart, stand_ins, last):
@@ -201,6 +204,7 @@ class Entry:
             self._run(function, recorder, apart, stand_ins, last)
         except BaseException:  # an interrupt may have come while things were put back
             self._take_back(recorder)
+            recorder.observer.forget()
             raise
         return recorder
 
@@ -239,7 +243,9 @@ class Entry:
                     "in a tensor, or change it outside torch.compile"
                 )
         except TraceError as error:
-            self.refusal = error
+            # Its frames would hold the function's variables for as long as the program is there.
+            self.refusal = error.with_traceback(None)
+            self.refusal.__cause__ = self.refusal.__context__ = None
             self._take_back(recorder)
         except BaseException:
             self._take_back(recorder)

@@ -69,6 +69,7 @@ class Wrapper:
 
     def run_eagerly(self, recorder, refusal):
         """Write a function that runs the original where what led to the refusal is the case."""
+        self._weak = recorder.observer.reads.weak
         self._check([*recorder.observer.reads.conditions, *recorder.checks])
         pair = getattr(refusal, "pair", None)
         if pair is not None:
@@ -87,6 +88,7 @@ class Wrapper:
             grad: Whether the function left gradients to be recorded.
         """
         source = self.source
+        self._weak = recorder.observer.reads.weak
         self._escaped: set = set()  # places where tensors lay that nothing is known of
         places = {(template, id(owner)) for owner, template, _ in set_anew}
         results = Results(source, self.arguments, recorder)
@@ -351,6 +353,8 @@ class Wrapper:
     def _named(self, x):
         """The name of an object in the lines: of this call's, if it is an argument."""
         given = self.arguments.expression(x) or self.arguments.owner(x)
+        if given is None and id(x) in self._weak:
+            return f"{self.source.name(self._weak[id(x)])}()"
         return given or self.source.name(x)
 
     def _tell_apart(self, checks):

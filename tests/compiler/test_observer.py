@@ -391,19 +391,6 @@ def test_an_unknown_function_runs_eagerly(name, capsys):
         torch.compile(f, fullgraph=True)(x)
 
 
-def test_each_thread_has_its_own_name():
-    def f(x):
-        return x * len(threading.current_thread().name)
-
-    g, x = torch.compile(f), torch.ones(1)
-    found = []
-    for name in ("first", "another one", "first"):
-        worker = threading.Thread(target=lambda: found.append(g(x).item()), name=name)
-        worker.start()
-        worker.join()
-    assert found == [5, 11, 5]
-
-
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers here")
 def test_handlers_of_signals_are_not_recorded():
     counted, calls = torch.zeros(1), []

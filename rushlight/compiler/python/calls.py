@@ -163,6 +163,7 @@ class Calls:
     def _referred(self, reference, result):
         """Whether the object is still there is compared; which one it is does not change."""
         self.reads.note("{0}() is None", (reference,), result is None)
+        self.reads.weak[id(result)] = reference
         self._hold(result)
 
     def _hold(self, result):

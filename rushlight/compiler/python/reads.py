@@ -87,6 +87,7 @@ class Reads:
         places: (template, id of the owner) → (template, owner, value) of what was read from an
             attribute, variable or entry that can be assigned.
         reads_options: Whether a number was read that schedulers move.
+        weak: id → reference, of objects that a program is not to keep alive.
         large: id → array, of those whose elements are too many to compare at each call.
     """
 
@@ -96,6 +97,7 @@ class Reads:
         self.places: dict = {}
         self.large: dict = {}
         self.apart: set = set()  # places with stand-ins, or that are arguments
+        self.weak: dict = {}
         self._noted: set = set()
         self._inside: set = set()  # containers whose contents were noted
         self.reads_options = False
@@ -159,7 +161,7 @@ class Reads:
         ):
             self._member(owner, cls, own, name, member)
         elif is_users(cls) or data:
-            self._again(owner, name, value)
+            self._again(owner, name, value, data)
 
     def tensor(self, tensor, template, value):
         """Note what was asked about a tensor of before, which the program may have no part in."""
@@ -219,7 +221,7 @@ class Reads:
         else:
             self.note(f"{{1}}({{0}}, {name!r})", (cls, member_of), member)
 
-    def _again(self, owner, name, value):
+    def _again(self, owner, name, value, is_place=False):
         """Note the read itself, if it gives the same thing when it is done again."""
         try:
             again = getattr(owner, name)
@@ -227,7 +229,11 @@ class Reads:
             return
         if again is value or (is_plain(value) and is_plain(again) and equal(again, value)):
             template = f"{{0}}.{name}"
-            self._value(template, (owner,), value, owner, template)
+            if is_place:
+                self._value(template, (owner,), value, owner, template)
+            elif not _is_recorded(value):
+                self._hold(value)
+                self.note(template, (owner,), value)
 
     def missing(self, owner, name):
         """``owner`` has no attribute of this name."""
