@@ -8,7 +8,7 @@ that owns the memory; the other views derive theirs again when they are next use
 import numpy as np
 
 from rushlight.autograd import mode
-from rushlight.autograd.tape import refresh, tick
+from rushlight.autograd.tape import derive, refresh, tick
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, GraphError, ShapeError
 from rushlight.tensor import from_array
@@ -21,10 +21,11 @@ __all__ = [
 def stamp(x):
     """Mark that ``x``'s memory was written, after a raw NumPy write."""
     cell = x.cell
-    cell[0] = tick()
+    before, cell[0] = cell[0], tick()
     cell[1] += 1
-    if x.view_of is not None:
-        x.view_of.seen = cell[0]
+    view = x.view_of
+    if view is not None and view.seen == before:  # else its history is still to be derived
+        view.seen = cell[0]
 
 
 def check_write(x, name="an in-place operation"):
@@ -168,8 +169,7 @@ def follow(x, value):
         from rushlight.ops.patch import record_patch
 
         record_patch(view.root, value, view.path)
-        view.seen = -1
-        refresh(x)
+        derive(x)
 
 
 def _rebase(node, x, value):
