@@ -116,3 +116,23 @@ def test_integers_divided_by_the_number_zero():
         assert torch.equal(compiled(x, n), x // n)
     with pytest.raises(RuntimeError, match="ZeroDivisionError"):
         compiled(x, 0)
+
+
+def test_a_gradient_that_is_not_defined_raises_where_it_is_asked_for():
+    x = torch.tensor(7.0, requires_grad=True)
+    found = torch.compile(lambda x: x // 3, fullgraph=True)(x)
+    assert found.item() == 2
+    with pytest.raises(RuntimeError, match="floor_divide is not implemented"):
+        found.backward()
+
+
+def test_a_gradient_computes_a_result_again_that_was_written():
+    def pooled(x):
+        return torch.nn.functional.max_pool2d(x, 2, 1).relu_()
+
+    def gradient(function):
+        x = torch.arange(-4.0, 5.0).reshape(1, 3, 3).requires_grad_()
+        function(x).sum().backward()
+        return x.grad.tolist()
+
+    assert gradient(torch.compile(pooled, fullgraph=True)) == gradient(pooled)
