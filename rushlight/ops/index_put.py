@@ -175,20 +175,30 @@ def _rows(name, x, index, source, dim):
                 f"{name}(): self ({OF[x.dtype]}) and source ({OF[source.dtype]}) must have the "
                 "same scalar type"
             )
-        n = source.shape[dim] if source.ndim else 1
-        if index.size != n:
-            raise ShapeError(
-                f"{name}(): Number of indices ({index.size}) should be equal to source.size(dim): "
-                f"({n}), for dim: {dim}"
-            )
-        rest = [s.shape[:dim] + s.shape[dim + 1 :] for s in (x, source)]
-        if rest[0] != rest[1]:
-            raise ShapeError(
-                f"{name}: source tensor shape must match self tensor shape, excluding the "
-                f"specified dimension. Got self.shape = {list(x.shape)} source.shape = "
-                f"{list(source.shape)}"
-            )
+        copies = name == "index_copy"
+        checks = (_check_slices, _check_count) if copies else (_check_count, _check_slices)
+        for check in checks:
+            check(name, x, index, source, dim)
     return dim
+
+
+def _check_count(name, x, index, source, dim):
+    n = source.shape[dim] if source.ndim else 1
+    if index.size != n:
+        error = IndexError if name == "index_copy" else ShapeError
+        raise error(
+            f"{name}(): Number of indices ({index.size}) should be equal to source.size(dim): "
+            f"({n}), for dim: {dim}"
+        )
+
+
+def _check_slices(name, x, index, source, dim):
+    rest = [s.shape[:dim] + s.shape[dim + 1 :] for s in (x, source)]
+    if rest[0] != rest[1]:
+        raise ShapeError(
+            f"{name}: source tensor shape must match self tensor shape, excluding the specified "
+            f"dimension. Got self.shape = {list(x.shape)} source.shape = {list(source.shape)}"
+        )
 
 
 def _row_check(name, error):

@@ -103,6 +103,8 @@ def _lowered(op, joined):
     """
 
     def lowered(x, index, src, dim, reduce):
+        if not index.numel():
+            return x.clone()
         if not x.shape or not index.shape:
             return NotImplemented
         fitted = src[tuple([slice(n) for n in index.shape])]
@@ -124,6 +126,8 @@ _scatter_reduce.lower(_lowered(
 
 @_scatter_value.lower
 def _scatter_of_numbers(x, index, src, dim):
+    if not index.numel():
+        return x.clone()
     if not x.shape or not index.shape:
         return NotImplemented
     return x.scatter(dim, index, x.new_full((), filled(x, src)).expand(index.shape))
@@ -138,6 +142,8 @@ def _scatter_back_x(g, index, dim):
 
 
 def _scatter_back_src(g, index, dim, src_shape):
+    if src_shape and 0 in index.shape:
+        return np.zeros(src_shape, g.dtype) if type(g) is ndarray else g.new_zeros(src_shape)
     if src_shape is None or src_shape == ():
         found = g.gather(dim, index) if type(g) is not ndarray else _gathered(g, index, dim)
         return found.sum()
@@ -156,8 +162,8 @@ def _scatter_back_src(g, index, dim, src_shape):
 
 
 def _gathered(g, index, dim):
-    if not g.ndim:
-        return np.full(index.shape, g)
+    if not index.size or not g.ndim:
+        return np.full(index.shape, g if index.size else 0, g.dtype)
     return g[along(index, dim)] if index.ndim else g[index]
 
 

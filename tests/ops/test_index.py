@@ -406,3 +406,29 @@ def test_many_repeated_rows_are_added_exactly():
     np.add.at(want, rows.numpy(), values.numpy())
     got = torch.zeros(7, 8).index_put((rows,), values, accumulate=True)
     assert (got.numpy() == want).all()
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_an_empty_index_may_have_any_shape_and_dtype(compiled):
+    index = torch.zeros(0, 4, 3)
+    calls = [
+        lambda x, src: x.gather(0, index),
+        lambda x, src: x.scatter(0, index, src),
+        lambda x, src: x.scatter(0, index, 2),
+        lambda x, src: x.scatter_add(0, index, src),
+        lambda x, src: x.scatter_reduce(0, index, src, "prod"),
+        lambda x, src: x.scatter_reduce(0, index, src, "amax", include_self=False),
+    ]
+    for i, call in enumerate(calls):
+        x = torch.ones(2, 3, requires_grad=True)
+        found = (torch.compile(call) if compiled else call)(x, torch.ones(2, 3))
+        found.sum().backward()
+        assert found.shape == ((2, 3) if i else (0, 4, 3))
+        assert x.grad.tolist() == [[float(i > 0)] * 3] * 2
+
+
+def test_index_copy_with_another_number_of_indices_is_an_index_error():
+    with pytest.raises(IndexError, match="Number of indices"):
+        torch.zeros(2, 3).index_copy(0, torch.tensor([0, 1]), torch.zeros(1, 3))
+    with pytest.raises(RuntimeError, match="excluding"):
+        torch.zeros(2, 3).index_copy(0, torch.tensor([0, 1]), torch.zeros(1, 2))
