@@ -164,7 +164,10 @@ _BOUNDS = {
 
 
 def holds(dtype, value):
-    """True where the NumPy dtype has a number for ``value``; unsigned ones take -value too."""
+    """True where the NumPy dtype has a number for ``value``; unsigned ones take -value too.
+
+    Only whole numbers are negated so: C gives no meaning to a negative float as an unsigned number.
+    """
     kind = dtype.kind
     if isinstance(value, complex):
         if kind != "c" and kind != "b" and value.imag:
@@ -174,6 +177,7 @@ def holds(dtype, value):
         return True
     if dtype in _BOUNDS:
         low, high = _BOUNDS[dtype]
+        low = 0 if kind == "u" and isinstance(value, float) else low
         return value == value and low <= value <= high
     return (
         value != value or abs(value) in (0.0, float("inf")) or abs(value) <= _LARGEST[_REAL[dtype]]

@@ -480,3 +480,11 @@ def test_dropout_draws_as_pytorch_does(call):
     for dtype in ("float32", "float64", "bfloat16"):
         call_ = f"[torch.manual_seed(5) and F.{call}, torch.rand(1)]"
         same_values(call_, dtype, x=numbers(2, 3, 4, 5))
+
+
+def test_the_mean_of_an_empty_image_is_nan_and_several_are_refused():
+    pool = rushlight.nn.functional.adaptive_avg_pool2d
+    assert pool(rushlight.zeros(1, 2, 0, 3), 1).isnan().all()
+    assert pool(rushlight.zeros(1, 0, 2, 3), 2).shape == (1, 0, 2, 2)
+    with pytest.raises(RuntimeError, match="non-zero size"):
+        pool(rushlight.zeros(1, 2, 0, 3), 2)

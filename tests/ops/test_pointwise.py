@@ -213,3 +213,12 @@ def test_in_place_through_a_view(dtype):
     x = torch.zeros(2, 3, dtype=getattr(torch, dtype))
     x.t()[1].add_(2).mul_(3)
     assert x.tolist() == [[0, 6, 0], [0, 6, 0]]
+
+
+def test_a_negative_float_is_no_factor_of_unsigned_numbers():
+    x = torch.ones(2, dtype=torch.uint8)
+    assert torch.addcmul(x, x, x, value=-1).tolist() == [0, 0]
+    with pytest.raises(RuntimeError, match="without overflow"):
+        torch.addcmul(x, x, x, value=-0.5)
+    with pytest.raises(RuntimeError, match="without overflow"):
+        x.fill_(-1.0)
