@@ -374,7 +374,7 @@ def copy_(self, src, non_blocking=False):
         raise TypeError(
             f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}"
         )
-    check_write(self, "copy_")
+    check_write(self, "copy_", src.node is not None)
     target = self.array.shape
     if src.array.shape != target:
         _check_stretch(src.array.shape, target)

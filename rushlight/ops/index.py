@@ -162,7 +162,7 @@ def _write_recorded(x, op, basic, advanced, value, found):
     if lead:
         value = value.reshape(value.array.shape[lead:])
     if advanced:
-        check_write(part, "__setitem__")
+        check_write(part, "__setitem__", value.node is not None)
         dims = tuple([d for d, _ in advanced])
         assign(part, put(part, value, *[k for _, k in advanced], dims=dims))
     else:

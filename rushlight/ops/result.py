@@ -9,7 +9,7 @@ from rushlight.dtype import OF
 from rushlight.errors import DtypeError
 from rushlight.tensor import Tensor
 
-__all__ = ["in_place", "store"]
+__all__ = ["in_place", "refuse_gradients", "store"]
 
 
 def store(out, result, name, casts=False, silent=False, error=DtypeError):
@@ -39,11 +39,7 @@ def store(out, result, name, casts=False, silent=False, error=DtypeError):
         raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")
     if 0 in out.array.strides and out.array.size:
         check_overlap(out.array, name)
-    if mode.is_grad_enabled() and (out.requires_grad or result.requires_grad):
-        raise RuntimeError(
-            f"{name}(): functions with out=... arguments don't support automatic differentiation, "
-            "but one of the arguments requires grad."
-        )
+    refuse_gradients(name, (out, result))
     if out.array.dtype != result.array.dtype:
         _check_dtype(OF[out.array.dtype], OF[result.array.dtype], name, casts, error)
     if out.array.shape != result.array.shape:
@@ -51,6 +47,15 @@ def store(out, result, name, casts=False, silent=False, error=DtypeError):
             _warn_of_size(out, result, name)
         out.resize_(result.array.shape)
     return assign(out, result)
+
+
+def refuse_gradients(name, tensors):
+    """Raise where one of ``tensors`` requires grad, since ``out=`` has no history."""
+    if mode.is_grad_enabled() and any(isinstance(t, Tensor) and t.requires_grad for t in tensors):
+        raise RuntimeError(
+            f"{name}(): functions with out=... arguments don't support automatic differentiation, "
+            "but one of the arguments requires grad."
+        )
 
 
 def _check_dtype(given, wanted, name, casts, error):

@@ -311,7 +311,7 @@ def as_strided(input, size, stride, storage_offset=None):
     tensor([[1, 2],
             [4, 5]])
     """
-    array = tensor_array(input, "as_strided")
+    tensor_array(input, "as_strided")
     size = shapes.sizes((size,), "as_strided")
     stride = tuple([s.__index__() for s in stride])
     if len(size) != len(stride):

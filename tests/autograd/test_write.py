@@ -253,3 +253,24 @@ def test_a_write_without_gradients_leaves_a_view_its_history_to_derive():
         view[0] = 5
     view.sum().backward()
     assert x.grad.tolist() == [[2.0, 2.0], [0.0, 0.0]]
+
+
+@pytest.mark.parametrize("look", [lambda x: x.split(2)[0], lambda x: x.chunk(2)[1][0]])
+def test_one_of_several_views_takes_on_no_gradient(look):
+    x = torch.ones(4, 2)
+    scale = torch.tensor(2.0, requires_grad=True)
+    view = look(x).add_(1)
+    for write in (view.mul_, view.copy_, lambda v: view.__setitem__(0, v)):
+        with pytest.raises(RuntimeError, match="multiple views"):
+            write(scale)
+    with torch.no_grad():
+        view.mul_(scale)
+
+
+def test_a_view_of_a_view_made_in_no_grad_is_refused_too():
+    y = leaf(3, 2) * 2
+    with torch.no_grad():
+        view = y[0]
+    with pytest.raises(RuntimeError, match="no_grad mode"):
+        view[0:1].mul_(2)
+    assert view[0:1].requires_grad
