@@ -101,6 +101,8 @@ class Generator:
             return
         if slots.target and not self.writable(slots.target, text):
             return
+        if any(word in form for word in grammar.BEYOND) and overlaps(slots.first):
+            return
         grows = self.large and any(word in form for word in grammar.GROWS)
         if grows and any(values[n].numel() > 300 for n in names_in(text, values)):
             return

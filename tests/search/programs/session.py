@@ -1,6 +1,7 @@
 """A program under way: rushlight and PyTorch line by line, then rushlight's compiled programs."""
 
 import os
+import re
 from math import prod
 
 import numpy as np
@@ -10,7 +11,16 @@ from rushlight.compiler import threads
 from rushlight.errors import TraceError
 from tests.search.programs.comparing import Difference, errors_agree, mismatch, unstable
 from tests.search.programs.program import backward, tensor
-from tests.search.programs.scopes import ORACLE, Scope, address, array_of, layout, overlaps, torch
+from tests.search.programs.scopes import (
+    ORACLE,
+    Scope,
+    address,
+    array_of,
+    is_exact,
+    layout,
+    overlaps,
+    torch,
+)
 
 # PyTorch's words where it has no kernel, or where only our looking (``.numpy()``) stops it.
 MISSING = (
@@ -22,6 +32,11 @@ MISSING = (
     "must have a last dimension with stride 1",  # the gradient of view_as_real of nothing
     "doesn't match the broadcast shape",  # an ``out`` to resize that is an input, too
 )
+# PyTorch's words where its gradient divides a number by integers in the dtype of these.
+MISSING_BACKWARD = ("result type Float can't be cast to the desired output type",)
+# Lines with the largest of many elements, whose place is any of those that are equal.
+CHOICE = re.compile(r"(\w+)\.(topk|kthvalue)\(1, (-?\d+)\)")
+MANY = 1024  # elements, from which on rushlight keeps equals in order
 FLOOR = 16  # of gradients, whose weights are of size 1, in eps
 COUNTS = (1, 2, 3, 5)  # of threads
 
@@ -75,7 +90,7 @@ class Session:
             return "unstable"
         try:
             for name in step.makes or self.ours.values:
-                found = (torch and self.looks(name, step)) or self.numbers(name)
+                found = (torch and self.looks(name, step)) or self.numbers(name, step)
                 if found:
                     break
         except (
@@ -91,19 +106,21 @@ class Session:
     def failed(self, step, ours, theirs):
         if isinstance(ours, AttributeError | NotImplementedError):
             return "missing"  # docs/coverage.md says so
+        if lacks(theirs):
+            return "missing"
         if ours is not None and theirs is not None:
             if errors_agree(ours, theirs):
                 return "raises"
             return Difference("error", f"{step.text}: {ours!r} instead of {theirs!r}")
         if ours is None:
-            if lacks(theirs):
-                return "missing"
             return Difference("no error", f"{step.text} instead of {theirs!r}")
         return Difference("error", f"{step.text}: {ours!r}")
 
     def looks(self, name, step):
         """How a value differs from PyTorch's before its numbers are looked at; None if it doesn't."""
         x, y = self.ours[name], self.theirs[name]
+        if y.requires_grad and is_exact(self.theirs.array(name).dtype):
+            return "missing"  # an integer has no gradient, but fill_ lets it require one
         for what in ("dtype", "shape", "requires_grad", "is_leaf"):
             found, want = str(getattr(x, what)), str(getattr(y, what))
             if found.removeprefix("torch.Size") != want.removeprefix("torch.Size"):
@@ -118,14 +135,24 @@ class Session:
             return Difference("aliasing", f"shares memory with {found} instead of {want}")
         return None
 
-    def numbers(self, name):
+    def equally_large(self, name, step):
+        """Whether a value has places of many elements that are as large as PyTorch's."""
+        chosen = CHOICE.search(step.text)
+        if not chosen or name != step.makes[1] or self.ours[chosen[1]].numel() < MANY:
+            return False
+        x, index, d = self.ours[chosen[1]], self.ours[name], int(chosen[3])
+        index = index if chosen[2] == "topk" else index.unsqueeze(d)
+        wanted = self.ours[step.makes[0]].reshape(index.shape)
+        return bool((x.take_along_dim(index, d) == wanted).all())
+
+    def numbers(self, name, step):
         """How the numbers of a value differ; ours takes over PyTorch's bits where they don't."""
         found, want = self.ours.array(name), self.theirs.array(name)
         noisy = [s.array(name) for s in self.noisy]
         if unstable(want, noisy):
             return "unstable"
         wrong = mismatch(found, want, noisy)
-        if wrong:
+        if wrong and not self.equally_large(name, step):
             return Difference("value", f"is {wrong}")
         if found.tobytes() != want.tobytes():
             with np.errstate(all="ignore"):
@@ -139,7 +166,7 @@ class Session:
         theirs = self.theirs.backward(outputs)
         ours = self.ours.backward(outputs) if torch else theirs
         if theirs is not None or ours is not None:
-            if lacks(theirs):
+            if lacks(theirs) or any(m in str(theirs) for m in MISSING_BACKWARD):
                 return "missing"
             if ours is None or theirs is None or not errors_agree(ours, theirs):
                 return Difference("backward", f"{ours!r} instead of {theirs!r}")
