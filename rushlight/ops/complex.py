@@ -194,7 +194,9 @@ def view_as_real(xp, x):
     return np.lib.stride_tricks.as_strided(part, (*part.shape, 2), strides)
 
 
-view_as_real.grad(x=lambda g: view_as_complex(g) if isinstance(g, Tensor) else _joined(g))
+view_as_real.grad(
+    x=lambda g: view_as_complex(g.contiguous()) if isinstance(g, Tensor) else _joined(g)
+)
 
 
 def _joined(x):

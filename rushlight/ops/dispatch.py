@@ -301,7 +301,9 @@ def _link(out, args, op, params, tracked):
     """Make ``out`` a view of its first argument."""
     x = args[0]
     view = x.view_of
-    root, path, untracked = (x, (), False) if view is None else (view.root, view.path, view.untracked)
+    root, path, untracked = (
+        (x, (), False) if view is None else (view.root, view.path, view.untracked)
+    )
     kind = ViewOf if view is None else type(view)
     out.cell = x.cell
     step = (op, args[1:], params)

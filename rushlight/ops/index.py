@@ -81,7 +81,12 @@ def __setitem__(self, index, value):
     elif index is False:
         return  # nothing is written, whatever the shape of the value
     else:
-        op, basic, advanced = parse(self, index)
+        try:
+            op, basic, advanced = parse(self, index)
+        except IndexError:
+            if any(isinstance(k, Tensor) for k in (index if type(index) is tuple else (index,))):
+                check_write(self, "__setitem__")  # PyTorch asks this before it looks at masks
+            raise
     if mode.state.recorder is not None or _tracked(self, value):
         _write_recorded(self, op, basic, advanced, value, found)
         return

@@ -5,7 +5,7 @@ from numpy import ndarray
 from rushlight import shapes
 from rushlight.backend.accumulate import add_at
 from rushlight.dtype import OF
-from rushlight.errors import DtypeError, ShapeError
+from rushlight.errors import DtypeError, IndexRangeError, ShapeError
 from rushlight.ops import places
 from rushlight.ops.autocast import WIDEST
 from rushlight.ops.cast import as_scalar
@@ -185,7 +185,7 @@ def _rows(name, x, index, source, dim):
 def _check_count(name, x, index, source, dim):
     n = source.shape[dim] if source.ndim else 1
     if index.size != n:
-        error = IndexError if name == "index_copy" else ShapeError
+        error = ShapeError if source.ndim and name != "index_copy" else IndexError
         raise error(
             f"{name}(): Number of indices ({index.size}) should be equal to source.size(dim): "
             f"({n}), for dim: {dim}"
@@ -194,7 +194,7 @@ def _check_count(name, x, index, source, dim):
 
 def _check_slices(name, x, index, source, dim):
     rest = [s.shape[:dim] + s.shape[dim + 1 :] for s in (x, source)]
-    if rest[0] != rest[1]:
+    if rest[0] != rest[1] or (name != "index_copy" and x.ndim != source.ndim):
         raise ShapeError(
             f"{name}: source tensor shape must match self tensor shape, excluding the specified "
             f"dimension. Got self.shape = {list(x.shape)} source.shape = {list(source.shape)}"
@@ -224,7 +224,7 @@ def _add_into(out, index, source, *, dim, alpha=1):
 
 @kernel(
     public=False, method=False, name="index_add", prepare=_addable,
-    check=_row_check("index_add", RuntimeError),
+    check=_row_check("index_add", IndexRangeError),
 )  # fmt: skip
 def _index_add(xp, x, index, source, *, dim, alpha=1):
     """A copy of ``x`` with the slices of ``source`` added at ``index`` along ``dim``."""
@@ -358,7 +358,7 @@ def _fillable(x, index, value, *, dim):
 
 def _wrapping(x, index, value, *, dim):
     n = x.shape[dim] if x.ndim else 1
-    require_range("index_fill", index, n, dim, IndexError, low=-n)
+    require_range("index_fill", index, n, dim, IndexError if n else IndexRangeError, low=-n)
 
 
 def zero_dim(name, value):

@@ -4,9 +4,9 @@ import warnings
 from functools import wraps
 
 from rushlight.autograd import mode
-from rushlight.autograd.write import assign, check_overlap, check_write, write
+from rushlight.autograd.write import assign, check_overlap, check_write, detached, write
 from rushlight.dtype import OF
-from rushlight.errors import DtypeError
+from rushlight.errors import DtypeError, GraphError
 from rushlight.tensor import Tensor
 
 __all__ = ["in_place", "refuse_gradients", "store"]
@@ -91,6 +91,16 @@ def _keep_overwritten(node, x):
             node.cells = (*node.cells[:i], None, *node.cells[i + 1 :])
 
 
+def _refuse_types(call, x, args, kwargs):
+    """Raise the TypeError of arguments that ``call`` takes in no case: PyTorch asks this first."""
+    try:
+        call(detached(x), *args, **kwargs)
+    except TypeError:
+        raise
+    except Exception:  # the caller raises an error of its own
+        return
+
+
 def in_place(call, name):
     """The method ``name`` that writes the result of ``call`` back into its tensor."""
 
@@ -100,7 +110,11 @@ def in_place(call, name):
             raise TypeError(
                 f"{name}(): argument 'input' (position 1) must be Tensor, not {type(self).__name__}"
             )
-        check_write(self, name)
+        try:
+            check_write(self, name)
+        except GraphError:
+            _refuse_types(call, self, args, kwargs)
+            raise
         value = call(self, *args, **kwargs)
         if value.node is not None and value.node.saved:
             _keep_overwritten(value.node, self)

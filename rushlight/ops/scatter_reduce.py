@@ -61,10 +61,13 @@ def _as_tensors(rule):
 
 
 def _shares(g, x, index, src, out, dim):
-    """``g`` divided evenly among what equals the extremum: the share, and who has it."""
+    """``g`` divided evenly among what equals the extremum: the share, and who has it.
+
+    Nothing equals nan, so a place of nan has nan shares, as in PyTorch.
+    """
     own = (x == out).to(g.dtype)
     met = (src == out.gather(dim, index)).to(g.dtype)
-    return g / own.scatter_add(dim, index, met).clamp(min=1), own, met
+    return g / own.scatter_add(dim, index, met), own, met
 
 
 def _slope_of_x(g, x, index, src, out, dim, name):

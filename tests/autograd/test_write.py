@@ -274,3 +274,17 @@ def test_a_view_of_a_view_made_in_no_grad_is_refused_too():
     with pytest.raises(RuntimeError, match="no_grad mode"):
         view[0:1].mul_(2)
     assert view[0:1].requires_grad
+
+
+def test_arguments_of_a_wrong_type_are_refused_before_the_write():
+    with pytest.raises(TypeError):
+        leaf(2).atan2_(0.1)
+
+
+def test_the_gradient_of_a_weight_saves_the_normalised_input():
+    x, weight = torch.tensor([3.0, 4.0]), torch.ones(2, requires_grad=True)
+    found = torch.nn.functional.rms_norm(x, (2,), weight)
+    expected = found.detach().clone()
+    x.zero_()
+    found.sum().backward()
+    assert weight.grad.tolist() == expected.tolist()

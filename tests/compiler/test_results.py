@@ -136,3 +136,15 @@ def test_a_gradient_computes_a_result_again_that_was_written():
         return x.grad.tolist()
 
     assert gradient(torch.compile(pooled, fullgraph=True)) == gradient(pooled)
+
+
+@pytest.mark.parametrize("compiler", ["native", "numpy"])
+def test_numbers_and_flipped_values(monkeypatch, compiler):
+    monkeypatch.setenv("RUSHLIGHT_COMPILER", compiler)
+    low, high = torch.compile(lambda x: tuple(x.aminmax(dim=-1)))(torch.tensor(1.0))
+    low.add_(1)
+    assert (low.item(), high.item()) == (2.0, 1.0)
+    assert torch.compile(lambda x: x.flip((0,))[3:])(torch.arange(3.0)).shape == (0,)
+    x = torch.tensor(1 + 2j, requires_grad=True)
+    torch.compile(lambda x: torch.view_as_real(x).sum(-1), fullgraph=True)(x).backward()
+    assert x.grad.item() == 1 + 1j

@@ -432,3 +432,37 @@ def test_index_copy_with_another_number_of_indices_is_an_index_error():
         torch.zeros(2, 3).index_copy(0, torch.tensor([0, 1]), torch.zeros(1, 3))
     with pytest.raises(RuntimeError, match="excluding"):
         torch.zeros(2, 3).index_copy(0, torch.tensor([0, 1]), torch.zeros(1, 2))
+
+
+def test_errors_of_empty_and_0_dim_tensors_have_pytorchs_types():
+    none, one, number = torch.zeros(0, 2), torch.tensor([1]), torch.zeros(())
+    calls = {
+        RuntimeError: [
+            lambda: torch.nn.functional.embedding(one, none),
+            lambda: none.clone().index_fill_(0, one, 3),
+            lambda: torch.zeros(3).index_add(0, one, number),
+            lambda: number.bool().argmax(1),
+        ],
+        IndexError: [
+            lambda: number.index_add(0, torch.tensor([0, 0]), number),
+            lambda: number.index_add(0, one, number),
+            lambda: number.index_select(1, torch.tensor([0, 0])),
+        ],
+    }
+    for error, refused in calls.items():
+        for call in refused:
+            with pytest.raises(error):
+                call()
+    assert none.cummax(5).values.shape == (0, 2)  # PyTorch looks at no dim
+
+
+def test_a_write_to_a_leaf_is_refused_before_its_mask():
+    x = torch.zeros(1, 0, requires_grad=True)
+    with pytest.raises(RuntimeError, match="leaf"):
+        x[torch.ones(1, 1).bool()] = 2
+
+
+def test_shares_of_an_extremum_that_is_nan():
+    x = torch.tensor([1.0, torch.nan], requires_grad=True)
+    x.scatter_reduce(0, torch.tensor([1, 0]), x, "amax").sum().backward()
+    assert x.grad.isnan().tolist() == [True, True]

@@ -103,6 +103,8 @@ class Generator:
             return
         if any(word in form for word in grammar.BEYOND) and overlaps(slots.first):
             return
+        if any(word in form for word in grammar.CENTRED) and has_equal_rows(slots.first):
+            return
         grows = self.large and any(word in form for word in grammar.GROWS)
         if grows and any(values[n].numel() > 300 for n in names_in(text, values)):
             return
@@ -120,8 +122,12 @@ class Generator:
 
     def writable(self, target, text):
         """Whether the line's result is defined: no two elements that it writes lie in one place."""
+        names = dict(self.session.theirs.names)
         try:
-            x = eval(target, dict(self.session.theirs.names))
+            x = eval(target, names)
+            grown = text.startswith("T.add(") and not target.isidentifier()
+            if grown and eval(text.partition(", out=")[0] + ")", names).shape != x.shape:
+                return False  # ``out`` is resized over what the line goes on to read
         except Exception:  # the line raises the same
             return True
         return not overlaps(x) or ".fill_(" in text or ".zero_(" in text
@@ -182,6 +188,13 @@ class Generator:
 
 def names_in(text, values):
     return [n for n in Step(text).uses if n in values]
+
+
+def has_equal_rows(t):
+    """Whether all numbers along some dim, of more than one, are equal."""
+    x = t.detach()
+    pairs = [(x.narrow(d, 0, 1), x) for d, n in enumerate(x.shape) if n > 1]
+    return any(bool((first == whole).all(d).any()) for d, (first, whole) in enumerate(pairs))
 
 
 def hard_to_cast(t):

@@ -236,7 +236,8 @@ COMMON = (
     "bool",
     "complex64",
 )
-#: Parts of lines whose results have many more elements than their operands.
+#: Parts of lines whose results have many more elements than their operands, or numbers of a size
+#: that depends on the order of the work.
 GROWS = (
     ".diag",
     "outer",
@@ -255,6 +256,7 @@ GROWS = (
     "tensordot",
     "repeat",
     "isin",
+    "prod(",
 )
 #: Parts of lines whose results with nan, infinity or huge numbers depend on the order of the work.
 TAME = (
@@ -274,9 +276,13 @@ TAME = (
     "quantile",
     "grid_sample",
     "interpolate",
+    "F.gelu({f})",
+    "F.conv",
 )
 #: Parts of lines for which PyTorch reads beyond a value's memory if its elements share places.
 BEYOND = ("median({d}",)
+#: Parts of lines that divide by a deviation: where all numbers are equal it is rounding alone.
+CENTRED = ("layer_norm(", "group_norm(", "batch_norm(", "instance_norm(")
 #: Views through which lines write.
 LOOKS = ["[{index}]", "[{index}]", ".t()", ".permute({perm})", ".reshape(-1)", ".view(-1)", ".select({d}, {at})", ".narrow({d}, {narrow})", ".transpose({d}, {d2})",
          ".detach()", ".data", ".unfold({d}, 1, {step})", ".diagonal()", "[...]", ".squeeze()", ".unsqueeze({d})", ".as_strided({strided})", ".chunk(2, {d})[-1]", ".flatten()"]  # fmt: skip
