@@ -222,3 +222,7 @@ def test_a_negative_float_is_no_factor_of_unsigned_numbers():
         torch.addcmul(x, x, x, value=-0.5)
     with pytest.raises(RuntimeError, match="without overflow"):
         x.fill_(-1.0)
+    with pytest.raises(RuntimeError, match="without overflow"):
+        torch.nn.functional.pad(x, (1, 1), value=-1)  # whose value is a float in PyTorch
+    with pytest.raises(RuntimeError, match="complex"):
+        torch.isin(x, x.cfloat())
