@@ -263,9 +263,8 @@ def _rows_back(g, index, dim, source_shape, alpha=1):
 
 _index_add.grad(
     x=lambda g: g,
-    source=lambda g, index, dim, source_shape, alpha: _rows_back(
-        g, index, dim, source_shape, alpha
-    ),
+    # As in PyTorch the source is saved, so it must not be written before.
+    source=lambda g, index, dim, source, alpha: _rows_back(g, index, dim, source.shape, alpha),
 )
 
 
@@ -330,7 +329,7 @@ def _rows_erased(g, index, dim):
 
 _index_copy.grad(
     x=_rows_erased,
-    source=lambda g, index, dim, source_shape: _rows_back(g, index, dim, source_shape),
+    source=lambda g, index, dim, source: _rows_back(g, index, dim, source.shape),
 )
 
 

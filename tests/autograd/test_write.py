@@ -288,3 +288,12 @@ def test_the_gradient_of_a_weight_saves_the_normalised_input():
     x.zero_()
     found.sum().backward()
     assert weight.grad.tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("name", ["index_add", "index_copy"])
+def test_the_source_of_rows_is_saved(name):
+    x = leaf(3) * 1
+    found = getattr(torch.zeros(3), name)(0, torch.tensor([2, 1, 0]), x)
+    x.relu_()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        found.sum().backward()

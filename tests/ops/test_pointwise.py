@@ -226,3 +226,19 @@ def test_a_negative_float_is_no_factor_of_unsigned_numbers():
         torch.nn.functional.pad(x, (1, 1), value=-1)  # whose value is a float in PyTorch
     with pytest.raises(RuntimeError, match="complex"):
         torch.isin(x, x.cfloat())
+
+
+def test_numbers_that_divide_half_precision_are_of_half_precision():
+    x = torch.tensor([-9.0], dtype=torch.float16)
+    assert (x % 0.1).item() == 0.0977783203125  # PyTorch's
+    assert torch.fmod(x, 0.1).item() == -0.002197265625
+
+
+def test_the_slope_of_sinc_at_0_is_0_whatever_comes():
+    x = torch.tensor([0.0], requires_grad=True)
+    (x.sinc() * torch.nan).sum().backward()
+    assert x.grad.item() == 0
+
+
+def test_nothing_is_rolled_along_any_dim():
+    assert torch.zeros(0, 2).roll((1, 2), (5, 6)).shape == (0, 2)

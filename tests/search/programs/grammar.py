@@ -278,6 +278,11 @@ TAME = (
     "interpolate",
     "F.gelu({f})",
     "F.conv",
+    "F.relu6(",
+    "F.hardtanh(",
+    "T.remainder(",
+    "T.fmod(",
+    ".fmod_(",
 )
 #: Parts of lines for which PyTorch reads beyond a value's memory if its elements share places.
 BEYOND = ("median({d}",)

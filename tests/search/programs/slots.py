@@ -162,7 +162,8 @@ class Slots(Parameters):
         return f"T.tensor({self.s()}).to({self.name}.dtype)"
 
     def last2(self):
-        return self.pick(lambda t: t.is_floating_point() and t.ndim and t.shape[-1] == 2)
+        pairs = lambda t: t.ndim and t.shape[-1] == 2
+        return self.pick(lambda t: t.is_floating_point() and t.element_size() > 2 and pairs(t))
 
     def square(self):
         even = lambda t: t.ndim > 1 and t.shape[-1] == t.shape[-2] and "n" in kind_of(t)
