@@ -93,7 +93,7 @@ def elu(xp, x, *, alpha=1.0, scale=1.0, input_scale=1.0):
 
 elu.grad(
     x=lambda g, x, alpha, scale, input_scale: where(
-        x <= 0, g * (exp(x * input_scale) * (input_scale * alpha * scale)), g * scale
+        x > 0, g * scale, g * (exp(x * input_scale) * (input_scale * alpha * scale))
     )
 )
 

@@ -18,7 +18,7 @@ from rushlight.ops.layout import channels_last, channels_last_3d, contiguous_for
 from rushlight.ops.rules import zeros
 from rushlight.storage import geometry, strided, strides_of
 from rushlight.strides import empty_like, preserved
-from rushlight.tensor import Tensor, method, short
+from rushlight.tensor import Tensor, from_array, method, short
 
 # Copies -----------------------------------------------------------------------------------
 
@@ -366,7 +366,9 @@ def copy_(self, src, non_blocking=False):
             [1., 2.]])
     """
     if not isinstance(src, Tensor) and isinstance(src, (bool, int, float, complex)):
-        return self.fill_(src)
+        if holds(self.array.dtype, src):
+            return self.fill_(src)
+        src = from_array(np.asarray(src))  # converted as tensors are
     if not isinstance(src, Tensor):
         found = overridden(copy_, (self, src), {})
         if found is not NotImplemented:

@@ -83,9 +83,9 @@ def __setitem__(self, index, value):
     else:
         try:
             op, basic, advanced = parse(self, index)
-        except IndexError:
-            if any(isinstance(k, Tensor) for k in (index if type(index) is tuple else (index,))):
-                check_write(self, "__setitem__")  # PyTorch asks this before it looks at masks
+        except IndexError as error:
+            if "mask" in str(error):  # in PyTorch the write itself looks at their shapes
+                check_write(self, "__setitem__")
             raise
     if mode.state.recorder is not None or _tracked(self, value):
         _write_recorded(self, op, basic, advanced, value, found)

@@ -34,8 +34,9 @@ def _scatterable(name):
         dim = check_along(name, x, index, dim)
         if hasattr(src, "strides"):
             _same_dtype(name, x, src)
-            fits = len(src.shape) == len(index.shape) and all(
-                i <= s for i, s in zip(index.shape, src.shape, strict=True)
+            shape, places = src.shape or (1,), index.shape or (1,)
+            fits = len(shape) == len(places) and all(
+                i <= s for i, s in zip(places, shape, strict=True)
             )
             if not fits and index.size and index.ndim:
                 raise ShapeError(
@@ -55,11 +56,9 @@ def _scatterable(name):
 def _scatter_into(out, index, src, *, dim, reduce=None):
     if not index.size:
         return
-    if not out.ndim:
-        out, index = out.reshape(1), index.reshape(1)
-        src = src.reshape(1) if isinstance(src, ndarray) else src
-    if not index.ndim:
-        index = index.reshape(1)
+    if not out.ndim or not index.ndim:
+        out, index = (a.reshape(-1) for a in (out, index))
+        src = src.reshape(-1) if isinstance(src, ndarray) else src
     if isinstance(src, ndarray):
         src = src[tuple([slice(n) for n in index.shape])] if src.ndim else src
     else:

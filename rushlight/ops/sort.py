@@ -9,7 +9,7 @@ from rushlight.ops.definition import function, numpy_names
 from rushlight.ops.extrema import selected
 from rushlight.ops.kinds import kernel
 from rushlight.ops.result import store
-from rushlight.ops.rules import scattered, typed
+from rushlight.ops.rules import scattered, typed, where
 from rushlight.return_types import result_type
 from rushlight.selection import SMALL, first, kth, order, settle
 from rushlight.strides import ordered_like
@@ -343,7 +343,7 @@ def nanmedian_all(xp, x):
 
 def _median_slope(g, x, out):
     mask = typed((x == out) | ((x != x) & (out != out)), g)
-    return mask * (g / mask.sum())
+    return where(mask != 0, g / mask.sum(), 0)
 
 
 for _op in (median_all, nanmedian_all):

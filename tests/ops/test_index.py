@@ -466,3 +466,11 @@ def test_shares_of_an_extremum_that_is_nan():
     x = torch.tensor([1.0, torch.nan], requires_grad=True)
     x.scatter_reduce(0, torch.tensor([1, 0]), x, "amax").sum().backward()
     assert x.grad.isnan().tolist() == [True, True]
+
+
+def test_a_number_takes_many_indices_and_one_element():
+    many, one = torch.zeros(3, dtype=torch.int64), torch.zeros(1, dtype=torch.int64)
+    number = torch.tensor(1.0)
+    assert number.scatter(0, many, 2).item() == 2
+    assert number.scatter_add(0, many, torch.ones(3)).item() == 4
+    assert number.scatter(0, one, torch.tensor(5.0)).item() == 5

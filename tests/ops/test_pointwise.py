@@ -242,3 +242,7 @@ def test_the_slope_of_sinc_at_0_is_0_whatever_comes():
 
 def test_nothing_is_rolled_along_any_dim():
     assert torch.zeros(0, 2).roll((1, 2), (5, 6)).shape == (0, 2)
+
+
+def test_the_sign_of_tiny_complex_numbers():
+    assert torch.tensor(1e-41 + 0j).sgn().item() == 1

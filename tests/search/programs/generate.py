@@ -7,9 +7,9 @@ import numpy as np
 from tests.search.programs import grammar
 from tests.search.programs.comparing import Difference, wide
 from tests.search.programs.program import Input, Program, Step, dense
-from tests.search.programs.scopes import overlaps
+from tests.search.programs.scopes import address, overlaps
 from tests.search.programs.session import Session
-from tests.search.programs.slots import Slots, Unfit
+from tests.search.programs.slots import Slots, Unfit, span
 
 SIZES = (1, 2, 3, 3, 4, 5, 7, 8)
 LARGE = (1, 2, 17, 33, 64, 129, 200)
@@ -101,11 +101,7 @@ class Generator:
             return
         if slots.target and not self.writable(slots.target, text):
             return
-        if any(word in form for word in grammar.BEYOND) and overlaps(slots.first):
-            return
-        if form == "{n} ** {y}" and slots.first.is_complex() and not slots.first.all():
-            return  # the power of 0 depends on how PyTorch's loop is vectorised
-        if any(word in form for word in grammar.CENTRED) and has_equal_rows(slots.first):
+        if not comparable(form, text, slots):
             return
         grows = self.large and any(word in form for word in grammar.GROWS)
         if grows and any(values[n].numel() > 300 for n in names_in(text, values)):
@@ -132,6 +128,8 @@ class Generator:
                 return False  # ``out`` is resized over what the line goes on to read
         except Exception:  # the line raises the same
             return True
+        if any(may_read(x, names[n]) for n in names_in(text.replace(target, ""), names)):
+            return False
         return not overlaps(x) or ".fill_(" in text or ".zero_(" in text
 
     def attempt(self, step):
@@ -190,6 +188,26 @@ class Generator:
 
 def names_in(text, values):
     return [n for n in Step(text).uses if n in values]
+
+
+def comparable(form, text, slots):
+    """Whether PyTorch defines what a line gives for its first value."""
+    x = slots.first
+    if any(word in form for word in grammar.BEYOND) and overlaps(x):
+        return False
+    if form == "{n} ** {y}" and x.is_complex() and not x.all():
+        return False  # the power of 0 depends on how the loop is vectorised
+    if "cross(" in form and x.element_size() < 4 and text.count(slots.name) > 1:
+        return False  # the gradient is what remains of parts that cancel
+    return not (any(word in form for word in grammar.CENTRED) and has_equal_rows(x))
+
+
+def may_read(x, t):
+    """Whether ``t`` looks at memory of ``x`` otherwise than ``x``, with gaps that hide it."""
+    if address(x) is None or address(x) != address(t):
+        return False
+    places = [(tuple(v.shape), v.stride(), v.storage_offset()) for v in (x, t)]
+    return places[0] != places[1] and any(span(v) != v.numel() for v in (x, t))
 
 
 def has_equal_rows(t):

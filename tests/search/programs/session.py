@@ -33,7 +33,11 @@ MISSING = (
     "doesn't match the broadcast shape",  # an ``out`` to resize that is an input, too
 )
 # PyTorch's words where its gradient divides a number by integers in the dtype of these.
-MISSING_BACKWARD = ("result type Float can't be cast to the desired output type",)
+MISSING_BACKWARD = (
+    "result type Float can't be cast to the desired output type",
+    "Number of groups to divide channels in must be positive",
+    "pixel_shuffle expects",  # of nothing, which pixel_unshuffle leaves as it is
+)
 # Lines with the largest of many elements, whose place is any of those that are equal.
 CHOICE = re.compile(r"(\w+)\.(topk|kthvalue)\(1, (-?\d+)\)")
 MANY = 1024  # elements, from which on rushlight keeps equals in order
@@ -108,6 +112,8 @@ class Session:
             return "missing"  # docs/coverage.md says so
         if lacks(theirs):
             return "missing"
+        if "view size is not compatible" in str(theirs) and ".view(" not in step.text:
+            return "missing"  # PyTorch means a view of its own
         if ours is not None and theirs is not None:
             if errors_agree(ours, theirs):
                 return "raises"
