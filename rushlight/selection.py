@@ -15,7 +15,7 @@ medians, thresholds and directions of libstdc++ as PyTorch's results show them.
 
 import numpy as np
 
-__all__ = ["SMALL", "kth", "largest", "order", "settle", "topk"]
+__all__ = ["SMALL", "first", "kth", "largest", "order", "settle", "topk"]
 
 SMALL = 16  # parts up to this size are left to one insertion sort
 LARGE = 256  # parts from this size on are split with arrays
@@ -58,6 +58,13 @@ def kth(row, k):
     order = list(range(len(key)))
     _quick_select(order, key, k)
     return order[k]
+
+
+def first(size):
+    """The position of the smallest of ``size`` equals, as ``torch.nanmedian`` finds it of nans."""
+    order = list(range(size))
+    _select(order, [0] * size, 0)
+    return order[0]
 
 
 def _ranks(row, most):

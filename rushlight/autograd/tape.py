@@ -20,7 +20,18 @@ from rushlight.autograd.hooks import add_hook
 from rushlight.errors import GraphError
 from rushlight.tensor import Tensor, from_array
 
-__all__ = ["Leaf", "Node", "Output", "leaf", "output", "recorded_at", "refresh", "tick"]
+__all__ = [
+    "Leaf",
+    "Node",
+    "Output",
+    "derive",
+    "leaf",
+    "output",
+    "recorded_at",
+    "refresh",
+    "tick",
+    "turns",
+]
 
 #: The one clock: every recorded node and every write takes its next value.
 tick = itertools.count(1).__next__
@@ -194,6 +205,9 @@ class Node:
 #: PyTorch's names of what rules name.
 _RULES = {"self": "x", "other": "y", "result": "out"}
 _metadata: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
+#: id of a tensor whose dims were changed in place while it had views → (when, the size, stride and
+#: storage offset of before) of each change.
+turns: dict = {}
 #: node → the stack at which it was recorded, under detect_anomaly.
 recorded_at: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
@@ -287,9 +301,18 @@ def output(source, index, count, array):
 def refresh(x):
     """Derive a view's history again where its base was written since."""
     view = x.view_of
-    if view is None or view.seen == x.cell[0]:
-        return
+    if view is not None and view.seen != x.cell[0]:
+        derive(x)
+
+
+def derive(x):
+    """Derive the history of a view from that of its root."""
+    view = x.view_of
     root = view.root
+    for clock, geometry in turns.get(id(root), ()):
+        if view.seen < clock:  # the path begins at what the root looked at before
+            view.path = (*root.as_strided(*geometry).view_of.path, *view.path)
+            break
     if root.node is not None or x.node is not None or view.lazy:
         t = root
         with mode.enable_grad():

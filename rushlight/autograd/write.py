@@ -8,7 +8,7 @@ that owns the memory; the other views derive theirs again when they are next use
 import numpy as np
 
 from rushlight.autograd import mode
-from rushlight.autograd.tape import refresh, tick
+from rushlight.autograd.tape import derive, refresh, tick
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, GraphError, ShapeError
 from rushlight.tensor import from_array
@@ -21,14 +21,18 @@ __all__ = [
 def stamp(x):
     """Mark that ``x``'s memory was written, after a raw NumPy write."""
     cell = x.cell
-    cell[0] = tick()
+    before, cell[0] = cell[0], tick()
     cell[1] += 1
-    if x.view_of is not None:
-        x.view_of.seen = cell[0]
+    view = x.view_of
+    if view is not None and view.seen == before:  # else its history is still to be derived
+        view.seen = cell[0]
 
 
-def check_write(x, name="an in-place operation"):
-    """Raise where PyTorch forbids an in-place write to ``x``, and for a conjugate."""
+def check_write(x, name="an in-place operation", tracked=False):
+    """Raise where PyTorch forbids an in-place write to ``x``, and for a conjugate.
+
+    ``tracked``: what is written requires grad.
+    """
     if x.view_of is not None and x.view_of.lazy:
         _refuse_conjugate(name)
     if not mode.is_grad_enabled():
@@ -47,31 +51,36 @@ def check_write(x, name="an in-place operation"):
             )
         return
     root = view.root.node
-    if root is not None:
-        if root.clock == 0:
+    if root is not None and root.clock == 0:
+        raise GraphError(
+            f"{name}: a view of a leaf Variable that requires grad is being used in an in-place "
+            "operation; wrap it in torch.no_grad(), or use the out-of-place form"
+        )
+    if root is not None or tracked:
+        _check_view(x, view, name)
+
+
+def _check_view(x, view, name):
+    """Raise where a write through a view could not be noted in the history of its root."""
+    if view.untracked:
+        raise GraphError(
+            f"{name}: A view was created in no_grad mode and is being modified inplace with "
+            "grad mode enabled. Make the view inside enable_grad(), or write inside no_grad()"
+        )
+    if any(op.one_of_many for op, _, _ in view.path):
+        if view.path[0][0].name == "a custom Function":
             raise GraphError(
-                f"{name}: a view of a leaf Variable that requires grad is being used in an "
-                "in-place operation; wrap it in torch.no_grad(), or use the out-of-place form"
+                f"{name}: an output of {x.node.name()} is a view and is being modified "
+                "inplace. This view was created inside a custom Function (or because an input "
+                "was returned as-is), whose backward the write would replace. Return a clone() "
+                "from the Function"
             )
-        if view.untracked:
-            raise GraphError(
-                f"{name}: A view was created in no_grad mode and is being modified inplace with "
-                "grad mode enabled. Make the view inside enable_grad(), or write inside no_grad()"
-            )
-        if any(op.one_of_many for op, _, _ in view.path):
-            if view.path[0][0].name == "a custom Function":
-                raise GraphError(
-                    f"{name}: an output of {x.node.name()} is a view and is being modified "
-                    "inplace. This view was created inside a custom Function (or because an input "
-                    "was returned as-is), whose backward the write would replace. Return a clone() "
-                    "from the Function"
-                )
-            raise GraphError(
-                f"{name}: an output of {x.node.name() if x.node else 'split or unbind'} is a view "
-                "and is being modified inplace. This view is the output of a function that returns "
-                "multiple views. Such functions do not allow the output views to be modified "
-                "inplace. Use indexing, or clone() the view"
-            )
+        raise GraphError(
+            f"{name}: an output of {x.node.name() if x.node else 'split or unbind'} is a view "
+            "and is being modified inplace. This view is the output of a function that returns "
+            "multiple views. Such functions do not allow the output views to be modified "
+            "inplace. Use indexing, or clone() the view"
+        )
 
 
 def check_overlap(array, name):
@@ -124,7 +133,7 @@ def write(x, value, name="copy_", uniform=False):
 
     ``uniform``: all elements get one value, so those that share memory may be written.
     """
-    check_write(x, name)
+    check_write(x, name, value.node is not None)
     check_result(x, value, name)
     if 0 in x.array.strides and x.array.size and not uniform:
         check_overlap(x.array, name)
@@ -168,8 +177,7 @@ def follow(x, value):
         from rushlight.ops.patch import record_patch
 
         record_patch(view.root, value, view.path)
-        view.seen = -1
-        refresh(x)
+        derive(x)
 
 
 def _rebase(node, x, value):

@@ -8,7 +8,7 @@ from rushlight.autograd import engine, mode
 from rushlight.autograd.tape import Leaf, Node, output, tick
 from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.program import make_program
-from rushlight.errors import GraphError
+from rushlight.errors import GraphError, TraceError
 from rushlight.tensor import from_array
 
 __all__ = ["Gradient"]
@@ -22,7 +22,7 @@ class CompiledNode(Node):
     if TYPE_CHECKING:
         program: Any
         reach: list  # see ``Gradient``
-        reason: str | None
+        reason: RuntimeError | None
         seeds: list
 
     def name(self):
@@ -30,7 +30,7 @@ class CompiledNode(Node):
 
     def check(self, symbolic=True):
         if self.reason is not None:
-            raise GraphError(self.reason)
+            raise type(self.reason)(*self.reason.args)
         super().check(symbolic)
 
     def _stale(self, i, symbolic):
@@ -77,7 +77,7 @@ class Gradient:
         recordings: What the program is made of, in a list; empty where there is none.
         saved: The values of the forward that the gradient needs.
         reach: For each parent the positions of the results from which a path leads to it.
-        reason: Why there is none, where something was written.
+        reason: The error of a backward, where something was written or has no derivative.
         spent: Where it is freed, the node of the results of all runs: nothing goes through it.
     """
 
@@ -94,7 +94,7 @@ class Gradient:
         self.recordings: list[Any] = []
         leading = [{*_ends([root])[0]} for root in roots]
         self.reach = [{i for i, found in enumerate(leading) if end in found} for end in ends]
-        self.reason: str | None = None
+        self.reason: RuntimeError | None = None
         self.spent: Any = None
         if self.freed:
             return
@@ -109,8 +109,13 @@ class Gradient:
                 arrived = engine.run(
                     roots, seeds, False, True, {*map(id, ends)}, False, beyond=False
                 )
-        except GraphError as error:  # what the gradient needs was written, as by an optimizer
-            self.parents, self.freed, self.reason = [], True, str(error)
+        except RuntimeError as error:
+            if isinstance(error, TraceError):
+                raise
+            # What the gradient needs was written, as by an optimizer, or an operation has no
+            # derivative: eager mode says so when somebody goes backward.
+            self.parents, self.freed = [], True
+            self.reason = type(error)(*error.args)
             return
         finally:
             mode.set_grad(was)

@@ -187,6 +187,8 @@ def _call(e):
 
     def call(values, params):
         found = forward(xp, *values, **params)
-        return found if type(found) in (ndarray, tuple) else np.asarray(found)
+        if type(found) is tuple:
+            return tuple([np.asarray(array) for array in found])
+        return found if type(found) is ndarray else np.asarray(found)
 
     return call

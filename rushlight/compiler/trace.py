@@ -495,9 +495,8 @@ class Recorder:
         root, path = (x, ()) if own else (view.root, view.path)
         out.cell = x.cell
         kind = ViewOf if own else type(view)
-        out.view_of = kind(
-            root, (*path, (op, args[1:], params)), x.cell[0], not mode.is_grad_enabled()
-        )
+        untracked = not mode.is_grad_enabled() or (not own and view.untracked)
+        out.view_of = kind(root, (*path, (op, args[1:], params)), x.cell[0], untracked)
 
     def _attach(self, op, operands, params, outs):
         if not mode.is_grad_enabled():

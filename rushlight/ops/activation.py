@@ -166,7 +166,9 @@ def hardsigmoid(xp, x):
     return xp.minimum(xp.maximum(x + 3, 0), 6) / 6
 
 
-hardsigmoid.grad(x=lambda g, x: where((x > -3) & (x < 3), g * (1 / 6), 0))
+#: PyTorch's constant in every dtype.
+_SIXTH = float(np.float32(1 / 6))
+hardsigmoid.grad(x=lambda g, x: where((x > -3) & (x < 3), g * _SIXTH, 0))
 
 
 @_activation(least=1 << 17)

@@ -86,7 +86,7 @@ def addmm(input, mat1, mat2, *older, beta=1, alpha=1, out=None):
 
 def _addmm_shape(input, mat1, mat2):
     out = shapes.matmul(mat1.shape, mat2.shape, "addmm")
-    if shapes.broadcast("addmm", input.shape, out) != out:
+    if len(input.shape) > 2 or shapes.broadcast("addmm", input.shape, out) != out:
         raise ShapeError(
             f"addmm: input {tuple(input.shape)} does not broadcast to the product's shape {out}"
         )
@@ -98,7 +98,9 @@ def _addmm(xp, input, mat1, mat2):
     """input + mat1 @ mat2."""
     out = product(xp, mat1, mat2)
     if input.ndim > 2:
-        return out + input
+        raise ShapeError(
+            f"addmm: input {input.shape} has more dims than the product's shape {out.shape}"
+        )
     out += input
     return out
 

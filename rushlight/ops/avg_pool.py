@@ -269,14 +269,13 @@ def _adapted(name, n, input, output_size):
             f"{name}: elements of output_size must be greater than or equal to 0 but received "
             f"{places}"
         )
-    if 0 in x.shape[-n - 1 :]:
+    if set(places) == {1} and (n > 1 or not x.size):
+        return input.mean(tuple(range(-n, 0)), keepdim=True)  # nan of nothing, as in PyTorch
+    if 0 in (x.shape[1:] if n == 3 else x.shape[-n:]):
         raise ShapeError(
             f"{name}: Expected input to have non-zero size for non-batch dimensions, but input "
-            "has sizes "
-            f"{list(x.shape)}"
+            f"has sizes {list(x.shape)}"
         )
-    if n > 1 and set(places) == {1}:
-        return input.mean(tuple(range(-n, 0)), keepdim=True)
     if x.dtype.kind not in "fV":
         raise UnsupportedDtypeError(f"{name}: not implemented for {OF[x.dtype]}")
     return apply(_ADAPTIVE[n], (input,), {"places": places})

@@ -288,7 +288,7 @@ def _check(x, training, **vectors):
         raise RuntimeError(
             "batch_norm: Expected running_mean and running_var to be defined when training=False"
         )
-    if training and _counted(x) == 1:
+    if training and prod(x.shape[:1] + x.shape[2:]) == 1:
         raise ValueError(
             "batch_norm: Expected more than 1 value per channel when training, got input size "
             f"{tuple(x.shape)}"

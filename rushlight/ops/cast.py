@@ -18,7 +18,7 @@ from rushlight.ops.layout import channels_last, channels_last_3d, contiguous_for
 from rushlight.ops.rules import zeros
 from rushlight.storage import geometry, strided, strides_of
 from rushlight.strides import empty_like, preserved
-from rushlight.tensor import Tensor, method, short
+from rushlight.tensor import Tensor, from_array, method, short
 
 # Copies -----------------------------------------------------------------------------------
 
@@ -164,7 +164,10 @@ _BOUNDS = {
 
 
 def holds(dtype, value):
-    """True where the NumPy dtype has a number for ``value``; unsigned ones take -value too."""
+    """True where the NumPy dtype has a number for ``value``; unsigned ones take -value too.
+
+    Only whole numbers are negated so: C gives no meaning to a negative float as an unsigned number.
+    """
     kind = dtype.kind
     if isinstance(value, complex):
         if kind != "c" and kind != "b" and value.imag:
@@ -174,6 +177,7 @@ def holds(dtype, value):
         return True
     if dtype in _BOUNDS:
         low, high = _BOUNDS[dtype]
+        low = 0 if kind == "u" and isinstance(value, float) else low
         return value == value and low <= value <= high
     return (
         value != value or abs(value) in (0.0, float("inf")) or abs(value) <= _LARGEST[_REAL[dtype]]
@@ -362,7 +366,9 @@ def copy_(self, src, non_blocking=False):
             [1., 2.]])
     """
     if not isinstance(src, Tensor) and isinstance(src, (bool, int, float, complex)):
-        return self.fill_(src)
+        if holds(self.array.dtype, src):
+            return self.fill_(src)
+        src = from_array(np.asarray(src))  # converted as tensors are
     if not isinstance(src, Tensor):
         found = overridden(copy_, (self, src), {})
         if found is not NotImplemented:
@@ -370,7 +376,7 @@ def copy_(self, src, non_blocking=False):
         raise TypeError(
             f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}"
         )
-    check_write(self, "copy_")
+    check_write(self, "copy_", src.node is not None)
     target = self.array.shape
     if src.array.shape != target:
         _check_stretch(src.array.shape, target)

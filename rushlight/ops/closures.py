@@ -21,6 +21,7 @@ from rushlight.ops.contract import Parameter, fits, unfit
 from rushlight.ops.direct import viewed
 from rushlight.ops.dispatch import apply, in_order
 from rushlight.ops.promotion import scalar_dtype
+from rushlight.ops.result import refuse_gradients
 from rushlight.tensor import Tensor, from_array
 
 __all__ = [
@@ -47,6 +48,8 @@ def generic(op):
             result = apply(op, args, params)
         except (RuntimeError, ValueError, IndexError, AttributeError):
             judge(op, params)
+            if out is not None:  # PyTorch looks at this first
+                refuse_gradients(op.name, (out, *(args[0] if op.variadic else args)))
             raise
         return result if out is None else op.store(out, result)
 

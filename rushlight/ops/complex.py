@@ -9,6 +9,7 @@ from rushlight.ops.autocast import SINGLE
 from rushlight.ops.definition import FUNCTIONS, function
 from rushlight.ops.exponential import floating
 from rushlight.ops.kinds import elementwise, kernel, view
+from rushlight.ops.rounding import sgn
 from rushlight.ops.trigonometry import cos, sin
 from rushlight.storage import offset
 from rushlight.tensor import LazyViewOf, Tensor
@@ -193,7 +194,9 @@ def view_as_real(xp, x):
     return np.lib.stride_tricks.as_strided(part, (*part.shape, 2), strides)
 
 
-view_as_real.grad(x=lambda g: view_as_complex(g) if isinstance(g, Tensor) else _joined(g))
+view_as_real.grad(
+    x=lambda g: view_as_complex(g.contiguous()) if isinstance(g, Tensor) else _joined(g)
+)
 
 
 def _joined(x):
@@ -277,6 +280,21 @@ def complex(real, imag, *, out=None):
 FUNCTIONS["complex"] = complex
 
 
+@kernel(public=False, method=False, name="polar", prepare=lambda x, y: _same((x, y)) and {},
+        keeps_order=True)  # fmt: skip
+def polar_(xp, x, y):
+    """x (cos y + i sin y)."""
+    return complex_.op.forward(xp, x * xp.cos(y), x * xp.sin(y))
+
+
+polar_.lower(lambda x, y: complex_(x * cos(y), x * sin(y)))
+# PyTorch's: a negative modulus counts as the positive one at the opposite angle.
+polar_.grad(
+    x=lambda g, out: (g.conj() * sgn(out)).real,
+    y=lambda g, out: (g.conj() * (out * 1j)).real,
+)
+
+
 @function(method=False)
 def polar(abs, angle, *, out=None):
     """The complex numbers of the given modulus and angle.
@@ -285,4 +303,4 @@ def polar(abs, angle, *, out=None):
     >>> torch.polar(torch.tensor([2.0]), torch.tensor([0.0]))
     tensor([2.+0.j])
     """
-    return complex_(abs * cos(angle), abs * sin(angle), out=out)
+    return polar_(abs, angle, out=out)

@@ -4,12 +4,13 @@ from functools import partial, wraps
 from operator import itemgetter
 from typing import Any
 
+from rushlight.autograd import mode
 from rushlight.autograd.tape import Node
 from rushlight.backend import native
 from rushlight.errors import ArgumentDtypeError, DtypeError
 from rushlight.ops.contract import takes
 from rushlight.ops.result import in_place, store
-from rushlight.tensor import Tensor
+from rushlight.tensor import Tensor, from_array
 
 __all__ = ["FUNCTIONS", "OPS", "REQUIRED", "Op", "function", "numpy_names", "publish"]
 
@@ -196,11 +197,15 @@ class Op:
 
     def result_of(self, saved):
         """The result again, of the values that a node saved."""
-        from rushlight.ops.dispatch import compute
+        from rushlight.ops.dispatch import apply, compute
 
         values = dict(zip(self.saves, saved, strict=True))
         params = {name: values[name] for name in self.params}
-        return compute(self, [values[name] for name in self.inputs], params)
+        inputs = [values[name] for name in self.inputs]
+        if mode.state.recorder is None:
+            return compute(self, inputs, params)
+        found = apply(self, [from_array(x) if hasattr(x, "shape") else x for x in inputs], params)
+        return tuple([t.array for t in found]) if type(found) is tuple else found.array
 
     def lower(self, rule):
         """State what the operation is made of: ``lambda x, dim: exp(x) / total(exp(x), dim)``.

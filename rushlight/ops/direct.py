@@ -87,7 +87,8 @@ def viewed(op, x, array, params):
     if source is None:
         o.view_of = ViewOf(x, (step,), cell[0], not grad)
     else:
-        o.view_of = type(source)(source.root, (*source.path, step), cell[0], not grad)
+        untracked = source.untracked or not grad
+        o.view_of = type(source)(source.root, (*source.path, step), cell[0], untracked)
     node = x.node
     if node is not None and grad and op.rules[0] is not None:
         o.node = n = op.node()

@@ -301,10 +301,13 @@ def _link(out, args, op, params, tracked):
     """Make ``out`` a view of its first argument."""
     x = args[0]
     view = x.view_of
-    root, path = (x, ()) if view is None else (view.root, view.path)
+    root, path, untracked = (
+        (x, (), False) if view is None else (view.root, view.path, view.untracked)
+    )
     kind = ViewOf if view is None else type(view)
     out.cell = x.cell
-    out.view_of = kind(root, (*path, (op, args[1:], params)), x.cell[0], not tracked)
+    step = (op, args[1:], params)
+    out.view_of = kind(root, (*path, step), x.cell[0], untracked or not tracked)
 
 
 def _many(op, args, arrays, parents, params, results):

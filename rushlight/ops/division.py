@@ -157,6 +157,16 @@ _fmod.grad(x=lambda g: g, y=lambda g, x, y: -g * div_trunc(x, y))
 _fmod_number.grad(x=lambda g: g, y=zeros)
 
 
+_HALF = (dtypes.float16, dtypes.bfloat16)
+
+
+def _divisor(x, number):
+    """The number by which ``x`` is divided: of half precision it is rounded first, as PyTorch's."""
+    if type(number) is float and isinstance(x, Tensor) and x.dtype in _HALF:
+        return float(x.dtype.numpy.type(number))
+    return number
+
+
 @function(inplace=True, kinds={"input": "operand"})
 def remainder(input, other, *, out=None):
     """What ``input`` leaves when divided by ``other``, with the sign of ``other``.
@@ -168,7 +178,9 @@ def remainder(input, other, *, out=None):
     >>> torch.remainder(torch.tensor([-7, 7]), 3)
     tensor([2, 1])
     """
-    return (_remainder if isinstance(other, Tensor) else _remainder_number)(input, other, out=out)
+    if isinstance(other, Tensor):
+        return _remainder(input, other, out=out)
+    return _remainder_number(input, _divisor(input, other), out=out)
 
 
 @function(inplace=True)
@@ -182,7 +194,9 @@ def fmod(input, other, *, out=None):
     >>> torch.fmod(torch.tensor([-7, 7]), 3)
     tensor([-1,  1])
     """
-    return (_fmod if isinstance(other, Tensor) else _fmod_number)(input, other, out=out)
+    if isinstance(other, Tensor):
+        return _fmod(input, other, out=out)
+    return _fmod_number(input, _divisor(input, other), out=out)
 
 
 def _check_zero(x, y):

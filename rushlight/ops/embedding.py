@@ -6,7 +6,7 @@ from rushlight.autograd import mode
 from rushlight.autograd.write import write
 from rushlight.backend.accumulate import add_rows
 from rushlight.dtype import OF
-from rushlight.errors import DtypeError, ShapeError
+from rushlight.errors import DtypeError, IndexRangeError, ShapeError
 from rushlight.ops.dispatch import apply, refuse
 from rushlight.ops.kinds import kernel
 from rushlight.ops.limits import check_range
@@ -26,7 +26,8 @@ def _checked(indices, rows):
 
 def _refuse(indices, rows):
     bad = indices[(indices < 0) | (indices >= rows)][0]
-    raise IndexError(
+    error = IndexError if rows else IndexRangeError
+    raise error(
         f"embedding: index out of range in self: {bad} is outside [0, {rows}), the rows of weight"
     )
 

@@ -272,12 +272,12 @@ _aminmax.grad(x=_aminmax_slope)
 
 def _arg_dim(name):
     def prepare(x, *, dim, keepdim):
-        if dim is not None:
-            dim = shapes.dim(dim, x.ndim, name)
         if x.dtype.kind in "bc":
             raise DtypeError(
                 f"{name}(): does not support {'bool' if x.dtype.kind == 'b' else 'complex'} input"
             )
+        if dim is not None:
+            dim = shapes.dim(dim, x.ndim, name)
         if dim is None and not x.size:
             raise DimError(
                 f"{name}(): Expected reduction dim to be specified for input.numel() == 0."

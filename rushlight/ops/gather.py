@@ -166,11 +166,12 @@ def _selectable(x, index, *, dim):
     check_index("index_select", index)
     if index.ndim > 1:
         raise IndexError(f"index_select(): Index is supposed to be a vector, not {index.shape}")
+    dim = shapes.dim(dim, x.ndim, "index_select")
     if not x.ndim and index.size != 1:
         raise RuntimeError(
             f"index_select(): Index to scalar can have only 1 value, got {index.size} value(s)"
         )
-    return {"dim": shapes.dim(dim, x.ndim, "index_select")}
+    return {"dim": dim}
 
 
 def _in_range(x, index, *, dim):
@@ -217,9 +218,14 @@ _index_select.grad(x=_index_select_back)
 
 
 def check_along(name, x, index, dim):
-    """``dim`` checked and counted, for an ``index`` that fits inside ``x`` in all other dims."""
-    check_index(name, index)
+    """``dim`` checked and counted, for an ``index`` that fits inside ``x`` in all other dims.
+
+    PyTorch takes an empty index of any shape and dtype, because it asks for no element.
+    """
     dim = shapes.dim(dim, x.ndim, name)
+    if not index.size:
+        return dim
+    check_index(name, index)
     if max(1, x.ndim) != max(1, index.ndim):
         raise ShapeError(
             f"{name}: Index tensor must have the same number of dimensions as input tensor: index "
@@ -227,7 +233,7 @@ def check_along(name, x, index, dim):
         )
     pairs = enumerate(zip(index.shape, x.shape, strict=False))
     bad = next((d for d, (i, n) in pairs if i > n and d != dim), None)
-    if bad is not None and index.size:
+    if bad is not None:
         raise ShapeError(
             f"{name}: Size does not match at dimension {bad} expected index {list(index.shape)} to "
             f"be no larger than self {list(x.shape)} apart from dimension {dim}"
@@ -260,6 +266,8 @@ def _gatherable(x, index, *, dim, **rest):
 )  # fmt: skip
 def _gather(xp, x, index, *, dim):
     """The elements of ``x`` at ``index`` along ``dim``."""
+    if not index.size:
+        return xp.empty(index.shape, x.dtype)
     if not x.ndim:
         return xp.full(index.shape, x)
     if not index.ndim:
@@ -268,9 +276,13 @@ def _gather(xp, x, index, *, dim):
 
 
 _gather.lower_check(lambda x, index, dim: check_indices("gather", x, index, dim))
-_gather.lower(lambda x, index, dim: (
-    NotImplemented if index.dtype is int64 else _gather(x, index.to(int64), dim)
-))  # fmt: skip
+
+
+@_gather.lower
+def _gathered(x, index, dim):
+    if not index.numel():
+        return x.new_zeros(index.shape)
+    return NotImplemented if index.dtype is int64 else _gather(x, index.to(int64), dim)
 
 
 def _gather_back(g, x_shape, index, dim):
@@ -279,6 +291,8 @@ def _gather_back(g, x_shape, index, dim):
     out = np.zeros(x_shape, g.dtype)
     if not x_shape:
         return g.sum(dtype=g.dtype)
+    if not index.size:
+        return out
     index = index if index.ndim else index.reshape(1)
     add_at(out, along(index, dim), g)
     return out

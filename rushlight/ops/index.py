@@ -81,7 +81,12 @@ def __setitem__(self, index, value):
     elif index is False:
         return  # nothing is written, whatever the shape of the value
     else:
-        op, basic, advanced = parse(self, index)
+        try:
+            op, basic, advanced = parse(self, index)
+        except IndexError as error:
+            if "mask" in str(error):  # in PyTorch the write itself looks at their shapes
+                check_write(self, "__setitem__")
+            raise
     if mode.state.recorder is not None or _tracked(self, value):
         _write_recorded(self, op, basic, advanced, value, found)
         return
@@ -162,7 +167,7 @@ def _write_recorded(x, op, basic, advanced, value, found):
     if lead:
         value = value.reshape(value.array.shape[lead:])
     if advanced:
-        check_write(part, "__setitem__")
+        check_write(part, "__setitem__", value.node is not None)
         dims = tuple([d for d, _ in advanced])
         assign(part, put(part, value, *[k for _, k in advanced], dims=dims))
     else:

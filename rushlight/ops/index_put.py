@@ -5,7 +5,7 @@ from numpy import ndarray
 from rushlight import shapes
 from rushlight.backend.accumulate import add_at
 from rushlight.dtype import OF
-from rushlight.errors import DtypeError, ShapeError
+from rushlight.errors import DtypeError, IndexRangeError, ShapeError
 from rushlight.ops import places
 from rushlight.ops.autocast import WIDEST
 from rushlight.ops.cast import as_scalar
@@ -175,20 +175,30 @@ def _rows(name, x, index, source, dim):
                 f"{name}(): self ({OF[x.dtype]}) and source ({OF[source.dtype]}) must have the "
                 "same scalar type"
             )
-        n = source.shape[dim] if source.ndim else 1
-        if index.size != n:
-            raise ShapeError(
-                f"{name}(): Number of indices ({index.size}) should be equal to source.size(dim): "
-                f"({n}), for dim: {dim}"
-            )
-        rest = [s.shape[:dim] + s.shape[dim + 1 :] for s in (x, source)]
-        if rest[0] != rest[1]:
-            raise ShapeError(
-                f"{name}: source tensor shape must match self tensor shape, excluding the "
-                f"specified dimension. Got self.shape = {list(x.shape)} source.shape = "
-                f"{list(source.shape)}"
-            )
+        copies = name == "index_copy"
+        checks = (_check_slices, _check_count) if copies else (_check_count, _check_slices)
+        for check in checks:
+            check(name, x, index, source, dim)
     return dim
+
+
+def _check_count(name, x, index, source, dim):
+    n = source.shape[dim] if source.ndim else 1
+    if index.size != n:
+        error = ShapeError if source.ndim and name != "index_copy" else IndexError
+        raise error(
+            f"{name}(): Number of indices ({index.size}) should be equal to source.size(dim): "
+            f"({n}), for dim: {dim}"
+        )
+
+
+def _check_slices(name, x, index, source, dim):
+    rest = [s.shape[:dim] + s.shape[dim + 1 :] for s in (x, source)]
+    if rest[0] != rest[1] or (name != "index_copy" and x.ndim != source.ndim):
+        raise ShapeError(
+            f"{name}: source tensor shape must match self tensor shape, excluding the specified "
+            f"dimension. Got self.shape = {list(x.shape)} source.shape = {list(source.shape)}"
+        )
 
 
 def _row_check(name, error):
@@ -214,7 +224,7 @@ def _add_into(out, index, source, *, dim, alpha=1):
 
 @kernel(
     public=False, method=False, name="index_add", prepare=_addable,
-    check=_row_check("index_add", RuntimeError),
+    check=_row_check("index_add", IndexRangeError),
 )  # fmt: skip
 def _index_add(xp, x, index, source, *, dim, alpha=1):
     """A copy of ``x`` with the slices of ``source`` added at ``index`` along ``dim``."""
@@ -253,9 +263,8 @@ def _rows_back(g, index, dim, source_shape, alpha=1):
 
 _index_add.grad(
     x=lambda g: g,
-    source=lambda g, index, dim, source_shape, alpha: _rows_back(
-        g, index, dim, source_shape, alpha
-    ),
+    # As in PyTorch the source is saved, so it must not be written before.
+    source=lambda g, index, dim, source, alpha: _rows_back(g, index, dim, source.shape, alpha),
 )
 
 
@@ -320,7 +329,7 @@ def _rows_erased(g, index, dim):
 
 _index_copy.grad(
     x=_rows_erased,
-    source=lambda g, index, dim, source_shape: _rows_back(g, index, dim, source_shape),
+    source=lambda g, index, dim, source: _rows_back(g, index, dim, source.shape),
 )
 
 
@@ -348,7 +357,7 @@ def _fillable(x, index, value, *, dim):
 
 def _wrapping(x, index, value, *, dim):
     n = x.shape[dim] if x.ndim else 1
-    require_range("index_fill", index, n, dim, IndexError, low=-n)
+    require_range("index_fill", index, n, dim, IndexError if n else IndexRangeError, low=-n)
 
 
 def zero_dim(name, value):

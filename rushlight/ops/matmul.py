@@ -199,14 +199,21 @@ def _by_rank(x, y):
         return _mv(x, y)
     shapes.matmul(tuple(x.array.shape), tuple(y.array.shape))
     if n == 1:
-        return matmul(x.unsqueeze(0), y).squeeze(-2)
+        return _own(matmul(x.unsqueeze(0), y).squeeze(-2))
     if m == 1:
-        return matmul(x, y.unsqueeze(-1)).squeeze(-1)
+        return _own(matmul(x, y.unsqueeze(-1)).squeeze(-1))
     if m == 2 and n > 2:
         # One large product instead of a batch of small ones.
         rows = x.reshape(-1, x.array.shape[-1])
-        return _mm(rows, y).reshape(*x.array.shape[:-1], y.array.shape[-1])
+        return _own(_mm(rows, y).reshape(*x.array.shape[:-1], y.array.shape[-1]))
     return _bmm(x, y)
+
+
+def _own(view):
+    """A view of all of a product that nobody else has, as a tensor of its own."""
+    if mode.state.recorder is None:
+        view.view_of = None
+    return view
 
 
 @short

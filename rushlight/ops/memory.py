@@ -2,19 +2,21 @@
 
 import math
 import sys
+import weakref
 from functools import wraps
 
 import numpy as np
 
 from rushlight import shapes
 from rushlight.autograd import mode
-from rushlight.autograd.tape import refresh
+from rushlight.autograd.tape import Leaf, refresh, tick, turns
 from rushlight.autograd.write import check_write, stamp
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.contract import takes
 from rushlight.ops.layout import contiguous_format
 from rushlight.ops.order import t, transpose
+from rushlight.ops.stride import as_strided, geometry
 from rushlight.ops.view import squeeze, unsqueeze
 from rushlight.storage import (
     Foreign,
@@ -265,18 +267,33 @@ def map_(self, tensor, callable):
 # In-place views ---------------------------------------------------------------------------
 
 
+def _note_turn(root):
+    """Have the views of ``root`` find their way after its dims change in place."""
+    if sys.getrefcount(root.cell) <= 2:  # nobody shares its clock, so it has no views
+        return
+    if id(root) not in turns:
+        weakref.finalize(root, turns.pop, id(root), None).atexit = False
+    turns.setdefault(id(root), []).append((tick(), geometry(root)))
+
+
 def _in_place_view(name, call):
     @wraps(call)
     def turned(self, *args, **kwargs):
         check_write(self, name)
         refresh(self)
         _refuse_outer(self)
-        found = call(self, *args, **kwargs)
+        if self.view_of is None:
+            _note_turn(self)
+        with mode.enable_grad():
+            found = call(self, *args, **kwargs)
         self.array = found.array
-        self.node = found.node
+        if type(self.node) is Leaf:  # without gradients: it goes on as a leaf
+            self.node.shape = found.array.shape
+        else:
+            self.node = found.node
         if self.view_of is not None:
             self.view_of = found.view_of
-        self.cell[1] += 1  # a new version; the memory itself was not written
+        stamp(self)
         return self
 
     turned.__name__ = turned.__qualname__ = name
@@ -286,13 +303,6 @@ def _in_place_view(name, call):
 
 for _name, _call in {
     "t_": t, "transpose_": transpose, "swapaxes_": transpose, "swapdims_": transpose,
-    "squeeze_": squeeze, "unsqueeze_": unsqueeze,
+    "squeeze_": squeeze, "unsqueeze_": unsqueeze, "as_strided_": as_strided,
 }.items():  # fmt: skip
     _in_place_view(_name, _call)
-
-
-@method
-def as_strided_(self, size, stride, storage_offset=None):
-    """In-place version of ``as_strided``: the tensor itself changes."""
-    check_write(self, "as_strided_")
-    return _look_at(self, self.as_strided(size, stride, storage_offset).array)

@@ -176,7 +176,11 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
     if eps is None:
         # Half precision is computed in float32, and takes its eps.
         eps = finfo(float64 if input.dtype is float64 else float32).eps
-    return apply(_RMS_NORM, (input, weight, None), {"n": len(normalized_shape), "eps": eps})
+    params = {"n": len(normalized_shape), "eps": eps}
+    fixed = weight is not None and weight.requires_grad and not input.requires_grad
+    if fixed and input.dtype.itemsize > 2:  # the result is saved, so the input may be written
+        return apply(_RMS_NORM, (input, None, None), params) * weight
+    return apply(_RMS_NORM, (input, weight, None), params)
 
 
 # Groups of channels ---------------------------------------------------------------------------

@@ -225,7 +225,8 @@ def pad(input, pad, mode="constant", value=None):
         refuse(constant_pad.op, 0, input)
     pad = tuple([n.__index__() for n in pad])
     if mode == "constant":
-        return constant_pad(input, pad=pad, value=0 if value is None else value)
+        value = float(value) if type(value) is int and value else value or 0  # PyTorch's type
+        return constant_pad(input, pad=pad, value=value)
     if value:
         raise ValueError(f'pad: padding mode "{mode}" takes no value, but got {value}')
     x = input.array

@@ -4,12 +4,12 @@ import warnings
 from functools import wraps
 
 from rushlight.autograd import mode
-from rushlight.autograd.write import assign, check_overlap, check_write, write
+from rushlight.autograd.write import assign, check_overlap, check_write, detached, write
 from rushlight.dtype import OF
-from rushlight.errors import DtypeError
+from rushlight.errors import DtypeError, GraphError
 from rushlight.tensor import Tensor
 
-__all__ = ["in_place", "store"]
+__all__ = ["in_place", "refuse_gradients", "store"]
 
 
 def store(out, result, name, casts=False, silent=False, error=DtypeError):
@@ -39,11 +39,7 @@ def store(out, result, name, casts=False, silent=False, error=DtypeError):
         raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")
     if 0 in out.array.strides and out.array.size:
         check_overlap(out.array, name)
-    if mode.is_grad_enabled() and (out.requires_grad or result.requires_grad):
-        raise RuntimeError(
-            f"{name}(): functions with out=... arguments don't support automatic differentiation, "
-            "but one of the arguments requires grad."
-        )
+    refuse_gradients(name, (out, result))
     if out.array.dtype != result.array.dtype:
         _check_dtype(OF[out.array.dtype], OF[result.array.dtype], name, casts, error)
     if out.array.shape != result.array.shape:
@@ -51,6 +47,15 @@ def store(out, result, name, casts=False, silent=False, error=DtypeError):
             _warn_of_size(out, result, name)
         out.resize_(result.array.shape)
     return assign(out, result)
+
+
+def refuse_gradients(name, tensors):
+    """Raise where one of ``tensors`` requires grad, since ``out=`` has no history."""
+    if mode.is_grad_enabled() and any(isinstance(t, Tensor) and t.requires_grad for t in tensors):
+        raise RuntimeError(
+            f"{name}(): functions with out=... arguments don't support automatic differentiation, "
+            "but one of the arguments requires grad."
+        )
 
 
 def _check_dtype(given, wanted, name, casts, error):
@@ -86,6 +91,16 @@ def _keep_overwritten(node, x):
             node.cells = (*node.cells[:i], None, *node.cells[i + 1 :])
 
 
+def _refuse_types(call, x, args, kwargs):
+    """Raise the TypeError of arguments that ``call`` takes in no case: PyTorch asks this first."""
+    try:
+        call(detached(x), *args, **kwargs)
+    except TypeError:
+        raise
+    except Exception:  # the caller raises an error of its own
+        return
+
+
 def in_place(call, name):
     """The method ``name`` that writes the result of ``call`` back into its tensor."""
 
@@ -95,7 +110,11 @@ def in_place(call, name):
             raise TypeError(
                 f"{name}(): argument 'input' (position 1) must be Tensor, not {type(self).__name__}"
             )
-        check_write(self, name)
+        try:
+            check_write(self, name)
+        except GraphError:
+            _refuse_types(call, self, args, kwargs)
+            raise
         value = call(self, *args, **kwargs)
         if value.node is not None and value.node.saved:
             _keep_overwritten(value.node, self)

@@ -156,7 +156,10 @@ def sgn(xp, x):
     if x.dtype.kind != "c":
         return sign.op.forward(xp, x)
     size = xp.abs(x)
-    return xp.where(size == 0, 0, x / xp.where(size == 0, 1, size))
+    size = xp.where(size == 0, 1, size)
+    out = xp.empty_like(x)
+    out.real, out.imag = x.real / size, x.imag / size  # x / size overflows where size is tiny
+    return out
 
 
 def _sgn_slope(g, x, out):

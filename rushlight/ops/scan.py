@@ -120,6 +120,11 @@ logcumsumexp.grad(x=_logcumsumexp_slope)
 # Running extremes -------------------------------------------------------------------------
 
 
+def _running(name):
+    """The ``prepare`` of running extremes: of nothing, PyTorch takes any dim."""
+    return lambda x, *, dim: {"dim": shapes.dim(dim, x.ndim, name) if x.size else 0}
+
+
 def _record(xp, ufunc, name, x, dim):
     if x.dtype.kind == "c":
         raise UnsupportedDtypeError(
@@ -133,13 +138,13 @@ def _record(xp, ufunc, name, x, dim):
     return values, xp.maximum.accumulate(taken, axis=dim)
 
 
-@kernel(public=False, method=False, name="cummax", prepare=one_dim("cummax"))
+@kernel(public=False, method=False, name="cummax", prepare=_running("cummax"))
 def cummax_(xp, x, *, dim):
     """The running maximum and where it is."""
     return _record(xp, xp.maximum, "cummax", x, dim)
 
 
-@kernel(public=False, method=False, name="cummin", prepare=one_dim("cummin"))
+@kernel(public=False, method=False, name="cummin", prepare=_running("cummin"))
 def cummin_(xp, x, *, dim):
     """The running minimum and where it is."""
     return _record(xp, xp.minimum, "cummin", x, dim)

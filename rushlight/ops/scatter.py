@@ -34,8 +34,9 @@ def _scatterable(name):
         dim = check_along(name, x, index, dim)
         if hasattr(src, "strides"):
             _same_dtype(name, x, src)
-            fits = len(src.shape) == len(index.shape) and all(
-                i <= s for i, s in zip(index.shape, src.shape, strict=True)
+            shape, places = src.shape or (1,), index.shape or (1,)
+            fits = len(shape) == len(places) and all(
+                i <= s for i, s in zip(places, shape, strict=True)
             )
             if not fits and index.size and index.ndim:
                 raise ShapeError(
@@ -55,11 +56,9 @@ def _scatterable(name):
 def _scatter_into(out, index, src, *, dim, reduce=None):
     if not index.size:
         return
-    if not out.ndim:
-        out, index = out.reshape(1), index.reshape(1)
-        src = src.reshape(1) if isinstance(src, ndarray) else src
-    if not index.ndim:
-        index = index.reshape(1)
+    if not out.ndim or not index.ndim:
+        out, index = (a.reshape(-1) for a in (out, index))
+        src = src.reshape(-1) if isinstance(src, ndarray) else src
     if isinstance(src, ndarray):
         src = src[tuple([slice(n) for n in index.shape])] if src.ndim else src
     else:
@@ -103,6 +102,8 @@ def _lowered(op, joined):
     """
 
     def lowered(x, index, src, dim, reduce):
+        if not index.numel():
+            return x.clone()
         if not x.shape or not index.shape:
             return NotImplemented
         fitted = src[tuple([slice(n) for n in index.shape])]
@@ -124,6 +125,8 @@ _scatter_reduce.lower(_lowered(
 
 @_scatter_value.lower
 def _scatter_of_numbers(x, index, src, dim):
+    if not index.numel():
+        return x.clone()
     if not x.shape or not index.shape:
         return NotImplemented
     return x.scatter(dim, index, x.new_full((), filled(x, src)).expand(index.shape))
@@ -138,6 +141,8 @@ def _scatter_back_x(g, index, dim):
 
 
 def _scatter_back_src(g, index, dim, src_shape):
+    if src_shape and 0 in index.shape:
+        return np.zeros(src_shape, g.dtype) if type(g) is ndarray else g.new_zeros(src_shape)
     if src_shape is None or src_shape == ():
         found = g.gather(dim, index) if type(g) is not ndarray else _gathered(g, index, dim)
         return found.sum()
@@ -156,8 +161,8 @@ def _scatter_back_src(g, index, dim, src_shape):
 
 
 def _gathered(g, index, dim):
-    if not g.ndim:
-        return np.full(index.shape, g)
+    if not index.size or not g.ndim:
+        return np.full(index.shape, g if index.size else 0, g.dtype)
     return g[along(index, dim)] if index.ndim else g[index]
 
 

@@ -11,6 +11,7 @@ from rushlight.ops.gather import along, check_along, check_along_range
 from rushlight.ops.kinds import kernel
 from rushlight.ops.limits import check_indices
 from rushlight.ops.mask import where
+from rushlight.ops.range import arange
 from rushlight.tensor import from_array, method
 
 # Kernels ----------------------------------------------------------------------------------
@@ -60,10 +61,13 @@ def _as_tensors(rule):
 
 
 def _shares(g, x, index, src, out, dim):
-    """``g`` divided evenly among what equals the extremum: the share, and who has it."""
+    """``g`` divided evenly among what equals the extremum: the share, and who has it.
+
+    Nothing equals nan, so a place of nan has nan shares, as in PyTorch.
+    """
     own = (x == out).to(g.dtype)
     met = (src == out.gather(dim, index)).to(g.dtype)
-    return g / own.scatter_add(dim, index, met).clamp(min=1), own, met
+    return g / own.scatter_add(dim, index, met), own, met
 
 
 def _slope_of_x(g, x, index, src, out, dim, name):
@@ -139,6 +143,9 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True, out=Non
         raise RuntimeError(
             f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}."
         )
+    if not index.numel():  # of any shape: brought to one that fits
+        shape = (0,) * input.ndim or (0,)
+        index, src = arange(0).reshape(shape), src.reshape(-1)[:0].reshape(shape)
     src = src[tuple([slice(n) for n in index.shape])]
     x = input if include_self else input.scatter(dim, index, _neutral(input, reduce))
     if reduce == "sum":

@@ -109,8 +109,9 @@ def unique_consecutive(input, return_inverse=False, return_counts=False, dim=Non
 @kernel(public=False, method=False, name="isin", widen=False)
 def _isin(xp, x, y):
     """Whether each element of x is among those of y."""
-    if "b" in (x.dtype.kind, y.dtype.kind):
-        raise DtypeError("isin(): does not support bool; convert with .int()")
+    for kind, name in (("b", "bool"), ("c", "complex")):
+        if kind in (x.dtype.kind, y.dtype.kind):
+            raise DtypeError(f"isin(): Unsupported input type: {name}; convert it first")
     common = np.result_type(_comparable(x), _comparable(y))
     return np.isin(x.astype(common), y.astype(common))
 

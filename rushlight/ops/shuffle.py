@@ -82,6 +82,8 @@ def pixel_unshuffle(input, downscale_factor):
                 f"pixel_unshuffle expects {what} to be divisible by downscale_factor={r}, but "
                 f"input {tuple(input.shape)} has {size} in dim {dim}"
             )
+    if not array.size:
+        return input.clone()  # in PyTorch's shape, which is the input's
     n = len(lead)
     apart = input.reshape(*lead, c, h // r, r, w // r, r)
     turned = apart.permute(*range(n + 1), n + 2, n + 4, n + 1, n + 3)

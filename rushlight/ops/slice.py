@@ -60,6 +60,8 @@ def _exact(x, index):
         else:
             start += (k % x.shape[dim]) * have[dim]
         dim += 1
+    if start < 0:  # beyond the last element of a flipped value, which only programs have
+        return x[index]
     return reach(x, shape, strides, start, "index")
 
 

@@ -9,9 +9,9 @@ from rushlight.ops.definition import function, numpy_names
 from rushlight.ops.extrema import selected
 from rushlight.ops.kinds import kernel
 from rushlight.ops.result import store
-from rushlight.ops.rules import scattered, typed
+from rushlight.ops.rules import scattered, typed, where
 from rushlight.return_types import result_type
-from rushlight.selection import SMALL, kth, order, settle
+from rushlight.selection import SMALL, first, kth, order, settle
 from rushlight.strides import ordered_like
 
 _Sort = result_type("sort", "values", "indices")
@@ -297,11 +297,18 @@ def median_dim(xp, x, *, dim, keepdim=False):
         grad_name="NanmedianBackward1")  # fmt: skip
 def nanmedian_dim(xp, x, *, dim, keepdim=False):
     """The lower medians of the elements that are not nan, and where they are."""
-    return _of_rank(x, _middle(x, dim, True), dim, keepdim)
+    values, index = _of_rank(x, _middle(x, dim, True), dim, keepdim)
+    if x.ndim and x.dtype.kind == "f" and x.size < _MANY:
+        index = np.where(np.isnan(values), first(x.shape[dim]), index)
+    return values, index
 
 
 for _op in (kthvalue_, median_dim, nanmedian_dim):
     _op.grad(x=selected)
+
+
+#: What C makes of nan as an integer on x86; 0 for the other types.
+_NAN_AS_INTEGER = {"int32": -(1 << 31), "int64": -(1 << 63), "uint64": 1 << 63}
 
 
 def _of_all(x, name, ignore_nan):
@@ -312,8 +319,7 @@ def _of_all(x, name, ignore_nan):
     if not x.size:
         if x.dtype.kind == "f":
             return np.asarray(np.nan, x.dtype)
-        # What C makes of nan as an integer.
-        return np.asarray(np.iinfo(x.dtype).min if x.dtype.itemsize > 2 else 0, x.dtype)
+        return np.asarray(_NAN_AS_INTEGER.get(x.dtype.name, 0), x.dtype)
     if x.dtype.kind == "f":
         nans = np.isnan(x)
         if nans.any():
@@ -337,7 +343,7 @@ def nanmedian_all(xp, x):
 
 def _median_slope(g, x, out):
     mask = typed((x == out) | ((x != x) & (out != out)), g)
-    return mask * (g / mask.sum())
+    return where(mask != 0, g / mask.sum(), 0)
 
 
 for _op in (median_all, nanmedian_all):

@@ -311,7 +311,7 @@ def as_strided(input, size, stride, storage_offset=None):
     tensor([[1, 2],
             [4, 5]])
     """
-    array = tensor_array(input, "as_strided")
+    tensor_array(input, "as_strided")
     size = shapes.sizes((size,), "as_strided")
     stride = tuple([s.__index__() for s in stride])
     if len(size) != len(stride):
@@ -323,10 +323,14 @@ def as_strided(input, size, stride, storage_offset=None):
             "as_strided: Negative strides are not supported at the moment, got strides: "
             f"{list(stride)}"
         )
+    own = geometry(input)
+    start = own[-1] if storage_offset is None else storage_offset
+    return _as_strided(input, size=size, stride=stride, start=start, geometry=own)
+
+
+def geometry(x):
+    """(shape, strides, offset) of a tensor, in elements."""
+    array = x.array
     recorder = mode.recorder() if mode.intercept else None
-    first = offset(array) if recorder is None else recorder.place(input).start()
-    start = first if storage_offset is None else storage_offset
-    own = tuple([s // array.itemsize for s in array.strides])
-    return _as_strided(
-        input, size=size, stride=stride, start=start, geometry=(array.shape, own, first)
-    )
+    first = offset(array) if recorder is None else recorder.place(x).start()
+    return array.shape, tuple([s // array.itemsize for s in array.strides]), first

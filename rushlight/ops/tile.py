@@ -246,6 +246,8 @@ def _rollable(x, *, shifts, dims):
         raise RuntimeError(
             f"roll: shifts and dimensions must align. shifts: {len(shifts)}, dims: {len(dims)}"
         )
+    if not x.size:  # nothing moves, and PyTorch looks at no dim
+        return {"shifts": (0,), "dims": ()}
     if dims and not x.ndim:
         raise DimError(f"roll: Dimension specified as {dims[0]} but tensor has no dimensions")
     return {"shifts": shifts, "dims": tuple([shapes.dim(d, x.ndim, "roll") for d in dims])}

@@ -89,7 +89,7 @@ def sinc(xp, x):
 def _sinc_slope(g, x):
     a = x * pi
     slope = (cos(a) * a - sin(a)) / (a * x)
-    return g * conj(where(a * x == 0, 0, slope))
+    return where(a * x == 0, 0, g * conj(slope))
 
 
 sinc.grad(x=_sinc_slope)

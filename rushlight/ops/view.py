@@ -14,7 +14,7 @@ from rushlight.ops.definition import function
 from rushlight.ops.direct import viewed
 from rushlight.ops.dispatch import overridden
 from rushlight.ops.kinds import kernel, view
-from rushlight.storage import geometry, offset, strided, strides_of
+from rushlight.storage import geometry, offset, settled, strided, strides_of
 from rushlight.tensor import Tensor, short
 
 # Reshaping --------------------------------------------------------------------------------
@@ -127,7 +127,7 @@ def _same_or_divisible(x, *, dtype):
     names = f"{OF[x.dtype]} as {OF[dtype]} (different element sizes)"
     if not x.ndim:
         raise ShapeError(f"view: self.dim() cannot be 0 to view {names}")
-    last = x.strides[-1] // have
+    last = strides_of(x)[-1] // have
     if last != 1:
         raise ShapeError(f"view: self.stride(-1) must be 1 to view {names}, but got {last}")
     if want > have:
@@ -137,7 +137,7 @@ def _same_or_divisible(x, *, dtype):
 
 def _check_ratio(x, ratio, names):
     pairs = [("self.size(-1)", x.shape[-1])]
-    pairs += [(f"self.stride({d})", s // x.itemsize) for d, s in enumerate(x.strides[:-1])]
+    pairs += [(f"self.stride({d})", s // x.itemsize) for d, s in enumerate(strides_of(x)[:-1])]
     if isinstance(x, ndarray):
         pairs.append(("self.storage_offset()", offset(x)))
     for what, n in pairs:
@@ -151,7 +151,15 @@ def _check_ratio(x, ratio, names):
       by_layout=True, primitive="memory")  # fmt: skip
 def _view_dtype(xp, x, *, dtype):
     """The same bytes as elements of another dtype (a NumPy dtype)."""
-    return x.view(dtype)
+    return settled(x).view(dtype)
+
+
+def _bytes_as(x, dtype):
+    """``x.view(dtype)``: to gradients other numbers, whose writes are no part of x's history."""
+    found = _view_dtype(x, dtype)
+    if not found.view_of.lazy:
+        found.view_of = None
+    return found
 
 
 @short
@@ -175,7 +183,7 @@ def view_method(self, *shape, dtype=None, size=None):
             raise TypeError(
                 f"view() received an invalid combination of arguments - got ({dtype!r})"
             )
-        return self if dtype.numpy == self.array.dtype else _view_dtype(self, dtype.numpy)
+        return self if dtype.numpy == self.array.dtype else _bytes_as(self, dtype.numpy)
     if not shape:
         raise TypeError("view() received an invalid combination of arguments - got ()")
     return seen_as(self, infer_size(shape, self.array.size, "view"))

@@ -194,3 +194,106 @@ def test_random_writes_against_pytorch(seed):
 
     for got, want in zip(run(torch), run(peer), strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-9)
+
+
+@pytest.mark.parametrize("turn", [lambda y: y.t_(), lambda y: y.unsqueeze_(0)])
+def test_a_view_made_before_the_dims_change_in_place_still_looks_where_it_did(turn):
+    x = leaf(2, 3)
+    y = x * 1
+    view = y[0]
+    turn(y)
+    view.mul_(3)
+    assert view.shape == (3,)
+    (y * torch.arange(6.0).reshape(y.shape)).sum().backward()
+    weights = torch.arange(6.0).reshape(y.shape)
+    weights = weights.t() if weights.shape == (3, 2) else weights[0]
+    assert x.grad.tolist() == (weights * torch.tensor([[3.0], [1.0]])).tolist()
+
+
+def test_dims_changed_in_place_are_a_write_to_those_who_saved_the_tensor():
+    y = leaf(1, 2) * 2
+    z = y**2
+    y.squeeze_(0)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        z.sum().backward()
+
+
+def test_dims_of_a_leaf_changed_without_gradients_leave_it_a_leaf():
+    x = leaf(2, 3)
+    with torch.no_grad():
+        x.unsqueeze_(0).transpose_(1, 2)
+    assert x.is_leaf and x.requires_grad
+    (x * 2).sum().backward()
+    assert x.grad.shape == (1, 3, 2)
+
+
+def test_as_strided_in_place_keeps_the_history():
+    x = leaf(2, 2)
+    y = x * 3
+    y.as_strided_((3,), (1,), 1)
+    y.sum().backward()
+    assert x.grad.tolist() == [[0.0, 3.0], [3.0, 3.0]]
+
+
+def test_changing_dims_again_and_again_keeps_nothing():
+    from rushlight.autograd.tape import turns
+
+    x = torch.ones(2, 3)
+    for _ in range(4):
+        x.t_()
+    assert id(x) not in turns
+
+
+def test_a_write_without_gradients_leaves_a_view_its_history_to_derive():
+    x = leaf(2, 2)
+    y = x * 1
+    view = y[0]
+    y.mul_(2)
+    with torch.no_grad():
+        view[0] = 5
+    view.sum().backward()
+    assert x.grad.tolist() == [[2.0, 2.0], [0.0, 0.0]]
+
+
+@pytest.mark.parametrize("look", [lambda x: x.split(2)[0], lambda x: x.chunk(2)[1][0]])
+def test_one_of_several_views_takes_on_no_gradient(look):
+    x = torch.ones(4, 2)
+    scale = torch.tensor(2.0, requires_grad=True)
+    view = look(x).add_(1)
+    for write in (view.mul_, view.copy_, lambda v: view.__setitem__(0, v)):
+        with pytest.raises(RuntimeError, match="multiple views"):
+            write(scale)
+    with torch.no_grad():
+        view.mul_(scale)
+
+
+def test_a_view_of_a_view_made_in_no_grad_is_refused_too():
+    y = leaf(3, 2) * 2
+    with torch.no_grad():
+        view = y[0]
+    with pytest.raises(RuntimeError, match="no_grad mode"):
+        view[0:1].mul_(2)
+    assert view[0:1].requires_grad
+
+
+def test_arguments_of_a_wrong_type_are_refused_before_the_write():
+    with pytest.raises(TypeError):
+        leaf(2).atan2_(0.1)
+
+
+def test_the_gradient_of_a_weight_saves_the_normalised_input():
+    x, weight = torch.tensor([3.0, 4.0]), torch.ones(2, requires_grad=True)
+    found = torch.nn.functional.rms_norm(x, (2,), weight)
+    expected = found.detach().clone()
+    x.zero_()
+    found.sum().backward()
+    assert weight.grad.tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("name", ["index_add", "index_copy"])
+def test_the_source_of_rows_is_saved(name):
+    x = leaf(3) * 1
+    found = getattr(torch.zeros(3), name)(0, torch.tensor([2, 1, 0]), x)
+    x.relu_()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        found.sum().backward()

@@ -116,3 +116,35 @@ def test_integers_divided_by_the_number_zero():
         assert torch.equal(compiled(x, n), x // n)
     with pytest.raises(RuntimeError, match="ZeroDivisionError"):
         compiled(x, 0)
+
+
+def test_a_gradient_that_is_not_defined_raises_where_it_is_asked_for():
+    x = torch.tensor(7.0, requires_grad=True)
+    found = torch.compile(lambda x: x // 3, fullgraph=True)(x)
+    assert found.item() == 2
+    with pytest.raises(RuntimeError, match="floor_divide is not implemented"):
+        found.backward()
+
+
+def test_a_gradient_computes_a_result_again_that_was_written():
+    def pooled(x):
+        return torch.nn.functional.max_pool2d(x, 2, 1).relu_()
+
+    def gradient(function):
+        x = torch.arange(-4.0, 5.0).reshape(1, 3, 3).requires_grad_()
+        function(x).sum().backward()
+        return x.grad.tolist()
+
+    assert gradient(torch.compile(pooled, fullgraph=True)) == gradient(pooled)
+
+
+@pytest.mark.parametrize("compiler", ["native", "numpy"])
+def test_numbers_and_flipped_values(monkeypatch, compiler):
+    monkeypatch.setenv("RUSHLIGHT_COMPILER", compiler)
+    low, high = torch.compile(lambda x: tuple(x.aminmax(dim=-1)))(torch.tensor(1.0))
+    low.add_(1)
+    assert (low.item(), high.item()) == (2.0, 1.0)
+    assert torch.compile(lambda x: x.flip((0,))[3:])(torch.arange(3.0)).shape == (0,)
+    x = torch.tensor(1 + 2j, requires_grad=True)
+    torch.compile(lambda x: torch.view_as_real(x).sum(-1), fullgraph=True)(x).backward()
+    assert x.grad.item() == 1 + 1j

@@ -165,3 +165,15 @@ def test_a_conjugate_as_an_argument_runs_eagerly(monkeypatch):
         first = compiled(x, y)
     assert first.tolist() == (2 * numbers().conj_physical()).tolist()
     assert compiled(x, y).tolist() == (4 * numbers().conj_physical()).tolist() == y.tolist()
+
+
+def test_polar_of_a_negative_modulus_and_a_written_angle():
+    size = torch.tensor([-1.0, 2.0], dtype=torch.float64, requires_grad=True)
+    angle = torch.tensor([0.5, 1.0], dtype=torch.float64, requires_grad=True)
+    found = torch.polar(size, angle)
+    angle.detach().zero_()  # only the result is saved
+    torch.view_as_real(found).sum().backward()
+    cos, sin = angle.new_tensor([0.5, 1.0]).cos(), angle.new_tensor([0.5, 1.0]).sin()
+    sign = angle.new_tensor([-1.0, 1.0])  # PyTorch's, which takes the modulus for positive
+    assert torch.allclose(size.grad, sign * (cos + sin))
+    assert torch.allclose(angle.grad, size.detach() * (cos - sin))

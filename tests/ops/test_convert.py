@@ -242,3 +242,10 @@ def test_values_that_do_not_fit_are_refused_by_name():
         torch.ones(2).item()
     with pytest.raises(RuntimeError, match="more than one value is ambiguous"):
         bool(torch.ones(2))
+
+
+def test_copy_of_a_number_converts_as_a_tensor_does():
+    assert torch.zeros((), dtype=torch.uint8).copy_(300).item() == 44
+    assert torch.zeros((), dtype=torch.uint32).copy_(-0.75).item() == 0
+    with pytest.raises(RuntimeError, match="without overflow"):
+        torch.zeros((), dtype=torch.uint32).fill_(-0.75)

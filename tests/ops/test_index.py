@@ -406,3 +406,71 @@ def test_many_repeated_rows_are_added_exactly():
     np.add.at(want, rows.numpy(), values.numpy())
     got = torch.zeros(7, 8).index_put((rows,), values, accumulate=True)
     assert (got.numpy() == want).all()
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_an_empty_index_may_have_any_shape_and_dtype(compiled):
+    index = torch.zeros(0, 4, 3)
+    calls = [
+        lambda x, src: x.gather(0, index),
+        lambda x, src: x.scatter(0, index, src),
+        lambda x, src: x.scatter(0, index, 2),
+        lambda x, src: x.scatter_add(0, index, src),
+        lambda x, src: x.scatter_reduce(0, index, src, "prod"),
+        lambda x, src: x.scatter_reduce(0, index, src, "amax", include_self=False),
+    ]
+    for i, call in enumerate(calls):
+        x = torch.ones(2, 3, requires_grad=True)
+        found = (torch.compile(call) if compiled else call)(x, torch.ones(2, 3))
+        found.sum().backward()
+        assert found.shape == ((2, 3) if i else (0, 4, 3))
+        assert x.grad.tolist() == [[float(i > 0)] * 3] * 2
+
+
+def test_index_copy_with_another_number_of_indices_is_an_index_error():
+    with pytest.raises(IndexError, match="Number of indices"):
+        torch.zeros(2, 3).index_copy(0, torch.tensor([0, 1]), torch.zeros(1, 3))
+    with pytest.raises(RuntimeError, match="excluding"):
+        torch.zeros(2, 3).index_copy(0, torch.tensor([0, 1]), torch.zeros(1, 2))
+
+
+def test_errors_of_empty_and_0_dim_tensors_have_pytorchs_types():
+    none, one, number = torch.zeros(0, 2), torch.tensor([1]), torch.zeros(())
+    calls = {
+        RuntimeError: [
+            lambda: torch.nn.functional.embedding(one, none),
+            lambda: none.clone().index_fill_(0, one, 3),
+            lambda: torch.zeros(3).index_add(0, one, number),
+            lambda: number.bool().argmax(1),
+        ],
+        IndexError: [
+            lambda: number.index_add(0, torch.tensor([0, 0]), number),
+            lambda: number.index_add(0, one, number),
+            lambda: number.index_select(1, torch.tensor([0, 0])),
+        ],
+    }
+    for error, refused in calls.items():
+        for call in refused:
+            with pytest.raises(error):
+                call()
+    assert none.cummax(5).values.shape == (0, 2)  # PyTorch looks at no dim
+
+
+def test_a_write_to_a_leaf_is_refused_before_its_mask():
+    x = torch.zeros(1, 0, requires_grad=True)
+    with pytest.raises(RuntimeError, match="leaf"):
+        x[torch.ones(1, 1).bool()] = 2
+
+
+def test_shares_of_an_extremum_that_is_nan():
+    x = torch.tensor([1.0, torch.nan], requires_grad=True)
+    x.scatter_reduce(0, torch.tensor([1, 0]), x, "amax").sum().backward()
+    assert x.grad.isnan().tolist() == [True, True]
+
+
+def test_a_number_takes_many_indices_and_one_element():
+    many, one = torch.zeros(3, dtype=torch.int64), torch.zeros(1, dtype=torch.int64)
+    number = torch.tensor(1.0)
+    assert number.scatter(0, many, 2).item() == 2
+    assert number.scatter_add(0, many, torch.ones(3)).item() == 4
+    assert number.scatter(0, one, torch.tensor(5.0)).item() == 5

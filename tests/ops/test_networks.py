@@ -480,3 +480,35 @@ def test_dropout_draws_as_pytorch_does(call):
     for dtype in ("float32", "float64", "bfloat16"):
         call_ = f"[torch.manual_seed(5) and F.{call}, torch.rand(1)]"
         same_values(call_, dtype, x=numbers(2, 3, 4, 5))
+
+
+def test_normalisation_of_no_channels_and_of_one_value():
+    functional = rushlight.nn.functional
+    assert functional.instance_norm(rushlight.ones(1, 0, 2)).shape == (1, 0, 2)
+    with pytest.raises(ValueError, match="more than 1 value"):
+        functional.batch_norm(rushlight.ones(1, 0), None, None, training=True)
+
+
+def test_products_of_vectors_are_no_views():
+    assert not (rushlight.ones(2, 2, 3) @ rushlight.ones(3))._is_view()
+    x = rushlight.ones(2, 2, 3, requires_grad=True)
+    y = x @ rushlight.ones(3)
+    y[0].mul_(2)
+    y.sum().backward()
+    assert x.grad[:, 0, 0].tolist() == [2.0, 1.0]
+
+
+def test_the_mean_of_an_empty_image_is_nan_and_several_are_refused():
+    pool = rushlight.nn.functional.adaptive_avg_pool2d
+    assert pool(rushlight.zeros(1, 2, 0, 3), 1).isnan().all()
+    assert pool(rushlight.zeros(1, 0, 2, 3), 2).shape == (1, 0, 2, 2)
+    with pytest.raises(RuntimeError, match="non-zero size"):
+        pool(rushlight.zeros(1, 2, 0, 3), 2)
+
+
+def test_addmm_of_an_input_of_more_dims_is_refused():
+    x = rushlight.ones(1, 1)
+    with pytest.raises(RuntimeError):
+        rushlight.addmm(rushlight.ones(1, 1, 1), x, x)
+    with pytest.raises(RuntimeError):
+        rushlight.ones(1, 1, 1).addmm_(x, x)

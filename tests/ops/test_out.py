@@ -105,3 +105,11 @@ def test_sums_are_computed_in_the_dtype_of_out():
     assert t.inner(x, x, out=t.empty(())).item() == pytest.approx(1.08)
     assert t.arange(3, out=t.empty(0, dtype=t.float64)).dtype is t.float64
     assert t.msort(x, out=t.empty(3)).tolist() == x.tolist()
+
+
+def test_out_with_gradients_is_refused_before_all_else():
+    x = rushlight.ones(2, requires_grad=True)
+    with pytest.raises(RuntimeError, match="automatic differentiation"):
+        rushlight.cat([x, x], 3, out=rushlight.empty(0))
+    with pytest.raises(IndexError):
+        rushlight.cat([x.detach()], 3, out=rushlight.empty(0))

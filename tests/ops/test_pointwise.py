@@ -213,3 +213,36 @@ def test_in_place_through_a_view(dtype):
     x = torch.zeros(2, 3, dtype=getattr(torch, dtype))
     x.t()[1].add_(2).mul_(3)
     assert x.tolist() == [[0, 6, 0], [0, 6, 0]]
+
+
+def test_a_negative_float_is_no_factor_of_unsigned_numbers():
+    x = torch.ones(2, dtype=torch.uint8)
+    assert torch.addcmul(x, x, x, value=-1).tolist() == [0, 0]
+    with pytest.raises(RuntimeError, match="without overflow"):
+        torch.addcmul(x, x, x, value=-0.5)
+    with pytest.raises(RuntimeError, match="without overflow"):
+        x.fill_(-1.0)
+    with pytest.raises(RuntimeError, match="without overflow"):
+        torch.nn.functional.pad(x, (1, 1), value=-1)  # whose value is a float in PyTorch
+    with pytest.raises(RuntimeError, match="complex"):
+        torch.isin(x, x.cfloat())
+
+
+def test_numbers_that_divide_half_precision_are_of_half_precision():
+    x = torch.tensor([-9.0], dtype=torch.float16)
+    assert (x % 0.1).item() == 0.0977783203125  # PyTorch's
+    assert torch.fmod(x, 0.1).item() == -0.002197265625
+
+
+def test_the_slope_of_sinc_at_0_is_0_whatever_comes():
+    x = torch.tensor([0.0], requires_grad=True)
+    (x.sinc() * torch.nan).sum().backward()
+    assert x.grad.item() == 0
+
+
+def test_nothing_is_rolled_along_any_dim():
+    assert torch.zeros(0, 2).roll((1, 2), (5, 6)).shape == (0, 2)
+
+
+def test_the_sign_of_tiny_complex_numbers():
+    assert torch.tensor(1e-41 + 0j).sgn().item() == 1

@@ -94,3 +94,16 @@ def test_refusals():
     ):
         with pytest.raises(error):
             make()
+
+
+def test_medians_of_nothing_but_nan_and_of_nothing():
+    places = [torch.full((n,), torch.nan).nanmedian(0).indices.item() for n in range(1, 12)]
+    assert places == [0, 0, 0, 2, 2, 3, 5, 6, 7, 8, 8]  # PyTorch's
+    none = {d: torch.zeros(0, dtype=getattr(torch, d)).median().item() for d in ("int32", "uint64")}
+    assert none == {"int32": -(2**31), "uint64": 2**63}  # PyTorch's
+
+
+def test_the_slope_of_a_median_is_0_elsewhere_whatever_comes():
+    x = torch.tensor([3.0, torch.nan, 1.0], requires_grad=True)
+    (x.median() * torch.nan).backward()
+    assert x.grad.isnan().tolist() == [False, True, False]

@@ -261,3 +261,19 @@ def test_expanded_memory_is_not_written_twice():
     with pytest.raises(RuntimeError, match="single memory location"):
         torch.zeros(1).expand(3).add_(torch.arange(3.0))
     assert torch.zeros(1).expand(3).fill_(2).tolist() == [2.0] * 3
+
+
+def test_other_numbers_of_the_same_bytes_have_no_history():
+    x = torch.ones(4, requires_grad=True) * 2
+    seen = x.view(torch.int32)
+    assert not seen._is_view() and not seen.requires_grad
+    seen.zero_().detach_()
+    assert x._version == 1 and x.tolist() == [0.0] * 4
+    assert x.grad_fn.name() == "MulBackward0"
+
+
+def test_bytes_of_empty_tensors():
+    assert (torch.zeros(0) * 2).view(torch.float16).shape == (0,)
+    assert (torch.zeros(0, 3) * 2).view(torch.uint8).stride() == (12, 1)
+    with pytest.raises(RuntimeError, match=r"stride\(0\) must be divisible"):
+        (torch.zeros(3, 0) * 2).view(torch.float64)

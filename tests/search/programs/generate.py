@@ -7,9 +7,9 @@ import numpy as np
 from tests.search.programs import grammar
 from tests.search.programs.comparing import Difference, wide
 from tests.search.programs.program import Input, Program, Step, dense
-from tests.search.programs.scopes import overlaps
+from tests.search.programs.scopes import address, overlaps
 from tests.search.programs.session import Session
-from tests.search.programs.slots import Slots, Unfit
+from tests.search.programs.slots import Slots, Unfit, span
 
 SIZES = (1, 2, 3, 3, 4, 5, 7, 8)
 LARGE = (1, 2, 17, 33, 64, 129, 200)
@@ -101,6 +101,8 @@ class Generator:
             return
         if slots.target and not self.writable(slots.target, text):
             return
+        if not comparable(form, text, slots):
+            return
         grows = self.large and any(word in form for word in grammar.GROWS)
         if grows and any(values[n].numel() > 300 for n in names_in(text, values)):
             return
@@ -118,10 +120,16 @@ class Generator:
 
     def writable(self, target, text):
         """Whether the line's result is defined: no two elements that it writes lie in one place."""
+        names = dict(self.session.theirs.names)
         try:
-            x = eval(target, dict(self.session.theirs.names))
+            x = eval(target, names)
+            grown = text.startswith("T.add(") and not target.isidentifier()
+            if grown and eval(text.partition(", out=")[0] + ")", names).shape != x.shape:
+                return False  # ``out`` is resized over what the line goes on to read
         except Exception:  # the line raises the same
             return True
+        if any(may_read(x, names[n]) for n in names_in(text.replace(target, ""), names)):
+            return False
         return not overlaps(x) or ".fill_(" in text or ".zero_(" in text
 
     def attempt(self, step):
@@ -180,6 +188,33 @@ class Generator:
 
 def names_in(text, values):
     return [n for n in Step(text).uses if n in values]
+
+
+def comparable(form, text, slots):
+    """Whether PyTorch defines what a line gives for its first value."""
+    x = slots.first
+    if any(word in form for word in grammar.BEYOND) and overlaps(x):
+        return False
+    if form == "{n} ** {y}" and x.is_complex() and not x.all():
+        return False  # the power of 0 depends on how the loop is vectorised
+    if "cross(" in form and x.element_size() < 4 and text.count(slots.name) > 1:
+        return False  # the gradient is what remains of parts that cancel
+    return not (any(word in form for word in grammar.CENTRED) and has_equal_rows(x))
+
+
+def may_read(x, t):
+    """Whether ``t`` looks at memory of ``x`` otherwise than ``x``, with gaps that hide it."""
+    if address(x) is None or address(x) != address(t):
+        return False
+    places = [(tuple(v.shape), v.stride(), v.storage_offset()) for v in (x, t)]
+    return places[0] != places[1] and any(span(v) != v.numel() for v in (x, t))
+
+
+def has_equal_rows(t):
+    """Whether all numbers along some dim, of more than one, are equal."""
+    x = t.detach()
+    pairs = [(x.narrow(d, 0, 1), x) for d, n in enumerate(x.shape) if n > 1]
+    return any(bool((first == whole).all(d).any()) for d, (first, whole) in enumerate(pairs))
 
 
 def hard_to_cast(t):

@@ -29,7 +29,7 @@ UNARY = Kind(
 | {f}.log1p() | {f}.expm1() | {f}.erf() | {f}.erfc() | {f}.atan() | {f}.asinh() | {f}.exp2() | {f}.log2() | {f}.log10()
 | {n}.square() | {n}.abs() | -{n} | {n}.sign() | {f}.relu() | F.relu6({f}) | F.gelu({f}) | F.gelu({f}, approximate='tanh')
 | F.silu({f}) | F.mish({f}) | F.softplus({f}) | F.softplus({f}, beta=2.) | F.hardtanh({f}) | F.hardswish({f}) | F.hardsigmoid({f})
-| F.leaky_relu({f}, 0.1) | F.elu({f}) | F.selu({f}) | F.celu({f}, 0.7) | F.logsigmoid({f}) | F.softsign({f})
+| F.leaky_relu({f}, 0.1) | F.elu({f}) | F.selu({f}) | F.celu({f}, 0.5) | F.logsigmoid({f}) | F.softsign({f})
 | F.hardshrink({f}) | F.softshrink({f}) | F.threshold({f}, 0.1, 2.) | {r}.floor() | {r}.ceil() | {r}.round() | {f}.trunc()
 | {f}.frac() | {f}.nan_to_num() | {f}.sinc() | {f}.lgamma() | {f}.tan() | {f}.sinh() | {f}.cosh() | {f}.acos() | {f}.asin()
 | {f}.atanh() | {f}.acosh() | {f}.logit(0.01) | {f}.round(decimals=1) | {n}.positive() | {f}.deg2rad() | {f}.erfinv()
@@ -166,7 +166,7 @@ VIEWS = Kind(
 | {x}.detach() | {x}.data | {x}.chunk(2, {d})[0] | {x}.chunk(3, {d})[-1] | {x}.split(2, {d})[-1] | a, b = {x}.tensor_split(2, {d}) | a, b = {x}.split([1, {size} - 1], {d}) | {x}.unbind({d})[-1]
 | {x}.narrow({d}, {narrow}) | {x}.select({d}, {at}) | {x}.squeeze() | {x}.squeeze({d}) | {x}.unsqueeze({d}) | {x}[{index}] | {x}[{index}] | {x}[..., {at} % {lastsize}:] | {x}[::2] | {x}[:, 1:] | {x}[None] | {x}[...]
 | {x}.flatten({d}) | {x}.flatten() | {x}.unflatten({d}, (1, -1)) | {x}.contiguous() | {x}.swapaxes({d}, {d2}) | {x}.view_as({x}) | {x}.ravel() | {x}.broadcast_to({expand}) | {x}.expand_as({y}) | {x}.real | {x}.hsplit(1)[0]
-| {x}.view(-1, {lastsize}) | T.atleast_2d({x}) | {x}.reshape({x}.shape[::-1]) | {x}.detach().view({t}) | {x}.squeeze({ds}) | {x}.T | {x}.alias_copy() | {x}.view_as_real() | T.view_as_real({c}) | {c}.imag | {x}.positive() | {x}.reshape({x}.shape)
+| {x}.view(-1, {lastsize}) | T.atleast_2d({x}) | {x}.reshape({x}.shape[::-1]) | {x}.detach().view({bits}) | {x}.squeeze({ds}) | {x}.T | {x}.alias_copy() | {x}.view_as_real() | T.view_as_real({c}) | {c}.imag | {x}.positive() | {x}.reshape({x}.shape)
 """,
     exact=True,
 )
@@ -176,8 +176,8 @@ WRITES = Kind(
 {w}.add_({fit}) | {w}.mul_({fit}) | {w}.sub_({fit}, alpha={si}) | {w}.div_({fit}) | {w}.neg_() | {w}.tanh_() | {w}.exp_() | {w}.clamp_(min={si}) | {w}.sigmoid_() | {a} += {fit} | {a} *= {s} | {a} -= {fit}
 | {w}.lerp_({fit}, 0.25) | {w}.addcmul_({fit}, {fit}, value=-0.5) | {w}.addcdiv_({fit}, {fit}) | {w}.relu_() | {w}.sqrt_() | {w}.abs_() | {w}.pow_(2) | {w}.square_() | {m}.cumsum_({d}) | {w}.floor_() | {w}.round_()
 | {u}.logical_not_() | {u}.bitwise_not_() | {w}.maximum_({fit}) | {w}.remainder_(3) | {w}.fmod_({fit}) | {w}.data.mul_({s}) | {w}.detach().add_({fit}) | with T.no_grad(): {w}.mul_({s}) | with T.no_grad(): {w}.add_({fit})
-| T.add({m}, {fit}, out={m}) | T.mul({m}, 2, out={m}) | T.exp({w}, out={w}) | {w}.add_({w}) | {w}.mul_({w}.detach()) | F.relu({w}, inplace=True) | {m}.cumprod_({d}) | {w}.addmm_({f2}, {f2}) | {w}.xlogy_({fit})
-| {w}.index_add_({d}, {all}, {w}) | {w}.scatter_add_({d}, {places}, {w}) | {w}.baddbmm_({f3}, {f3}) | {u}.logical_and_({plain}) | {a} ^= {fit} | {u}.eq_({plain}) | {u}.gt_({plain}) | {w}.atan2_({fit}) | {w}.copysign_({fit})
+| T.add({m}, {fit}, out={m}) | T.mul({m}, 2, out={m}) | T.exp({w}, out={w}) | {w}.add_({w}) | {w}.mul_({w}.detach()) | F.relu({w}, inplace=True) | {m}.cumprod_({d}) | {w}.addmm_({apart}, {apart}) | {w}.xlogy_({fit})
+| {w}.index_add_({d}, {all}, {own}) | {w}.scatter_add_({d}, {places}, {own}) | {w}.baddbmm_({apart3}, {apart3}) | {u}.logical_and_({plain}) | {a} ^= {fit} | {u}.eq_({plain}) | {u}.gt_({plain}) | {w}.atan2_({fit}) | {w}.copysign_({fit})
 """,
     writes=True,
 )
@@ -185,8 +185,8 @@ MOVES = Kind(
     10,
     """
 {w}.copy_({fit}) | {w}.copy_({fit}) | {w}.zero_() | {w}.fill_({si}) | {w}.fill_({scalar}) | {w}[{index}] = {si} | {w}[{index}] = {scalar} | {w}[{index}] = {w}[{index}] | {w}[...] = {fit} | {w}[{advanced}] = {si} | {w}[{advanced}] = {w}[{advanced}]
-| {w}[{mask}] = {si} | {w}[{mask}] = {scalar} | {w}.masked_fill_({mask}, {si}) | {w}.masked_fill_({mask}, {scalar}) | {w}.index_fill_({d}, {along}, {si}) | {w}.index_copy_({d}, {once}, {w}) | {w}.scatter_({d}, {places}, {si})
-| {w}.scatter_({d}, {places}, {w}) | {w}.masked_scatter_({mask}.clone(), {w}.clone()) | {w}.put_({flat}, {flat}.to({w}.dtype)) | {a}.index_put_(({all0},), {a}.clone()) | {w}.tril_() | {w}.triu_(1) | {w}.fill_diagonal_({si})
+| {w}[{mask}] = {si} | {w}[{mask}] = {scalar} | {w}.masked_fill_({mask}, {si}) | {w}.masked_fill_({mask}, {scalar}) | {w}.index_fill_({d}, {along}, {si}) | {w}.index_copy_({d}, {once}, {own}) | {w}.scatter_({d}, {places}, {si})
+| {w}.scatter_({d}, {places}, {own}) | {w}.masked_scatter_({mask}.clone(), {w}.clone()) | {w}.put_({flat}, {flat}.to({w}.dtype)) | {a}.index_put_(({all0},), {a}.clone()) | {w}.tril_() | {w}.triu_(1) | {w}.fill_diagonal_({si})
 | {w}.data.zero_() | {w}.detach().copy_({fit}) | {w}.detach()[{index}] = {si} | {w}.data[{index}] = {si} | with T.no_grad(): {w}.copy_({fit}) | {w}.copy_({w}.flip({d})) | {w}.copy_({w}.roll(1, {d}))
 | {w}.real[...] = {si} | T.view_as_real({w}).zero_() | {w}.imag.fill_({si}) | {w}.diagonal().fill_({si}) | {w}.as_strided({strided}).fill_({si}) | {w}.detach_()
 """,
@@ -236,7 +236,8 @@ COMMON = (
     "bool",
     "complex64",
 )
-#: Parts of lines whose results have many more elements than their operands.
+#: Parts of lines whose results have many more elements than their operands, or numbers of a size
+#: that depends on the order of the work.
 GROWS = (
     ".diag",
     "outer",
@@ -255,6 +256,8 @@ GROWS = (
     "tensordot",
     "repeat",
     "isin",
+    "prod(",
+    "histc(",
 )
 #: Parts of lines whose results with nan, infinity or huge numbers depend on the order of the work.
 TAME = (
@@ -274,7 +277,20 @@ TAME = (
     "quantile",
     "grid_sample",
     "interpolate",
+    "F.gelu({f})",
+    "F.conv",
+    "F.relu6(",
+    "F.hardtanh(",
+    "elu({f}",
+    "F.celu(",
+    "T.remainder(",
+    "T.fmod(",
+    ".fmod_(",
 )
+#: Parts of lines for which PyTorch reads beyond a value's memory if its elements share places.
+BEYOND = ("median({d}",)
+#: Parts of lines that divide by a deviation: where all numbers are equal it is rounding alone.
+CENTRED = ("layer_norm(", "group_norm(", "batch_norm(", "instance_norm(")
 #: Views through which lines write.
 LOOKS = ["[{index}]", "[{index}]", ".t()", ".permute({perm})", ".reshape(-1)", ".view(-1)", ".select({d}, {at})", ".narrow({d}, {narrow})", ".transpose({d}, {d2})",
          ".detach()", ".data", ".unfold({d}, 1, {step})", ".diagonal()", "[...]", ".squeeze()", ".unsqueeze({d})", ".as_strided({strided})", ".chunk(2, {d})[-1]", ".flatten()"]  # fmt: skip

@@ -75,6 +75,13 @@ class Parameters:
         rare = self.random.random() < 0.1
         return "T." + self.random.choice(grammar.DTYPES if rare else grammar.COMMON)
 
+    def bits(self):
+        """A dtype as which bytes can be seen: any byte but 0 and 1 is no bool."""
+        if not self.first.numel():  # PyTorch's strides of empty tensors follow no rule
+            raise Unfit
+        found = self.t()
+        return "T.uint8" if found == "T.bool" else found
+
     def ft(self):
         return "T." + self.random.choice(grammar.FLOATS)
 

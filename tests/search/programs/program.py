@@ -10,6 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
+CANCELS = ("var", "std", "_norm(", "cov(", "corrcoef", "gelu(")  # in parts of lines
 NAMES = re.compile(r"\b[xv]\d+\b")
 
 
@@ -62,7 +63,7 @@ class Step:
     @cached_property
     def cancels(self):
         """Whether it subtracts inside, so that its result may be rounding alone."""
-        return any(word in self.text for word in ("var", "std", "_norm(", "cov(", "corrcoef"))
+        return any(word in self.text for word in CANCELS)
 
     @property
     def writes(self):

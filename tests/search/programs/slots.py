@@ -5,6 +5,7 @@ import re
 from tests.search.programs import grammar
 from tests.search.programs.parameters import Parameters, Unfit
 from tests.search.programs.program import Input, dense
+from tests.search.programs.scopes import address
 
 SLOT = re.compile(r"\{(\w+)\}")
 
@@ -127,6 +128,20 @@ class Slots(Parameters):
             return self.s()
         return self.pick(lambda t: fits_in(t.shape, shape) and (not like or kind_of(t) == kind))
 
+    def own(self):
+        """What the line writes to, or its copy where PyTorch does not see that they overlap."""
+        x = self.first
+        whole = self.target == self.name and x.numel() == span(x)
+        return self.target if whole else f"{self.target}.clone()"
+
+    def apart(self, ndim=2):
+        """A matrix in other memory than what the line writes to."""
+        name = self.operand("f", ndim)
+        return f"{name}.clone()" if address(self.values[name]) == address(self.first) else name
+
+    def apart3(self):
+        return self.apart(3)
+
     def plain(self):
         """As ``fit``, without a gradient."""
         found = self.fit()
@@ -147,7 +162,8 @@ class Slots(Parameters):
         return f"T.tensor({self.s()}).to({self.name}.dtype)"
 
     def last2(self):
-        return self.pick(lambda t: t.is_floating_point() and t.ndim and t.shape[-1] == 2)
+        pairs = lambda t: t.ndim and t.shape[-1] == 2
+        return self.pick(lambda t: t.is_floating_point() and t.element_size() > 2 and pairs(t))
 
     def square(self):
         even = lambda t: t.ndim > 1 and t.shape[-1] == t.shape[-2] and "n" in kind_of(t)
@@ -220,6 +236,11 @@ class Slots(Parameters):
 
     def channels(self):
         return self.first.shape[-3] if self.first.ndim > 2 else 1
+
+
+def span(t):
+    """From the first element to the last, in elements."""
+    return 1 + sum((n - 1) * step for n, step in zip(t.shape, t.stride(), strict=True))
 
 
 def is_operand(name):
