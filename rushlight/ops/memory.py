@@ -43,7 +43,7 @@ def _refuse_outer(x):
 def _look_at(x, array, cell=None):
     """Make ``array`` the elements of ``x``, in place."""
     _refuse_outer(x)
-    x.array = array
+    x.array, x.turned = array, True
     x.view_of = None
     if cell is not None:
         x.cell = cell
@@ -272,7 +272,7 @@ def _in_place_view(name, call):
         refresh(self)
         _refuse_outer(self)
         found = call(self, *args, **kwargs)
-        self.array = found.array
+        self.array, self.turned = found.array, True
         self.node = found.node
         if self.view_of is not None:
             self.view_of = found.view_of
