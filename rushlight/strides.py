@@ -14,8 +14,8 @@ from operator import gt
 import numpy as np
 
 __all__ = [
-    "converted_strides", "empty_like", "fill", "operand_order", "ordered_like", "overlaps",
-    "preserved", "result_order", "visit_order", "visited",
+    "channels_order", "converted_strides", "empty_like", "fill", "laid", "operand_order",
+    "ordered_like", "overlaps", "preserved", "result_order", "visit_order", "visited",
 ]  # fmt: skip
 
 
@@ -111,11 +111,13 @@ def visited(forward, arrays, found):
             a = a.transpose(order)
         turned.append(a)
     result = forward(*turned)
+    if result.ndim != len(order):  # it was reduced
+        return result
     return (result if result.flags.c_contiguous else result.copy()).transpose(back)
 
 
 def converted_strides(array, dtype):
-    """The strides of ``array`` in another dtype: a copy without gaps, with dims in the same order."""
+    """The strides of ``array`` in another dtype: of a dense copy, its dims in the same order."""
     if array.dtype == dtype:
         return array.strides
     found, step = [0] * array.ndim, array.itemsize
@@ -123,6 +125,46 @@ def converted_strides(array, dtype):
         found[d] = step
         step *= max(array.shape[d], 1)
     return tuple(found)
+
+
+def channels_order(arrays, lines=False):
+    """The order of the dims in memory of ``channels_last`` if one of the arrays lies so, else None.
+
+    ``lines``: arrays of three dims count as images of height 1.
+
+    Source: ATen's ``suggest_memory_format``.
+    """
+    for x in arrays:
+        shape, strides = x.shape, x.strides
+        if len(shape) != len(arrays[0].shape):  # one image without a batch
+            return None
+        if lines and len(shape) == 3:
+            shape = (*shape[:2], 1, shape[2])
+            strides = (*strides[:2], x.shape[2] * strides[2], strides[2])
+        # PyTorch lays a convolution of volumes as the fastest of its libraries does.
+        images = len(shape) == 4 or (len(shape) == 5 and len(arrays) == 1)
+        if images and strides[1] <= strides[-1] and _is_channels_last(shape, strides):
+            return (0, *range(2, len(x.shape)), 1)
+    return None
+
+
+def _is_channels_last(shape, strides):
+    """Whether each dim steps over the whole of the next one; dims of size 1 tell as well."""
+    if 0 in shape or strides[1] == 0:
+        return False
+    reach = 0
+    for d in (1, *range(len(shape) - 1, 1, -1), 0):
+        if strides[d] < reach or (d == 0 and reach == strides[1]):
+            return False
+        reach = strides[d] * shape[d]
+    return True
+
+
+def laid(array, order):
+    """``array``, or a copy of it, with its dims in memory in ``order``."""
+    out = np.empty([array.shape[d] for d in order], array.dtype).transpose(np.argsort(order))
+    out[...] = array
+    return out
 
 
 def overlaps(array):

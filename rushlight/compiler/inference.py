@@ -3,8 +3,6 @@
 Large operations state a rule in their block; what costs little is found by a dry run, on zeros.
 """
 
-from typing import Any
-
 import numpy as np
 
 from rushlight import shapes
@@ -12,7 +10,7 @@ from rushlight.backend import numpy as xp
 from rushlight.compiler.abstract import Abstract, user_line
 from rushlight.errors import TraceError
 from rushlight.ops.dispatch import compute
-from rushlight.strides import converted_strides, operand_order
+from rushlight.strides import channels_order, converted_strides, operand_order
 
 __all__ = ["infer"]
 
@@ -32,7 +30,10 @@ def infer(op, ins, params):
     found = None if op.shape is None else op.shape(*ins, **params)
     if found is not None:
         found = found if type(found) is list else [found]
-        return [Abstract(shape, ins[0].dtype) for shape in found]
+        order = channels_order(ins[: op.channels], op.lines) if op.channels else None
+        return [
+            Abstract(shape, ins[0].dtype, _ordered(shape, ins[0].dtype, order)) for shape in found
+        ]
     if op.kind == "reduction" and ins[0].size > 4096:
         return _reduction(op, ins, params)
     return _dry_run(op, ins, params)

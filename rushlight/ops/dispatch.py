@@ -22,7 +22,14 @@ from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.arguments import refuse
 from rushlight.ops.promotion import scalar_dtype
-from rushlight.strides import converted_strides, preserved, result_order, visited
+from rushlight.strides import (
+    channels_order,
+    converted_strides,
+    laid,
+    preserved,
+    result_order,
+    visited,
+)
 from rushlight.tensor import Tensor, ViewOf, disabled_torch_function, from_array
 
 __all__ = [
@@ -134,7 +141,7 @@ def _no_tensor(op, operands):
 def compute(op, inputs, params, xp=xp):
     """The forward of ``op`` on raw ``inputs`` by its kind's rules; always arrays."""
     if op.keeps_order:
-        if op.kind == "elementwise":
+        if op.kind == "elementwise" or type(op.keeps_order) is tuple:
             for a in inputs:
                 if type(a) is ndarray and not a.flags.c_contiguous:
                     return _arranged(op, inputs, params, xp)
@@ -142,7 +149,8 @@ def compute(op, inputs, params, xp=xp):
     result = _computed(op, inputs, params, xp)
     if type(result) is tuple:
         return tuple([in_order(r) for r in result])
-    return in_order(result)
+    order = channels_order(inputs[: op.channels], op.lines) if op.channels else None
+    return in_order(result) if order is None else laid(result, order)
 
 
 def _arranged(op, inputs, params, xp):
@@ -152,8 +160,9 @@ def _arranged(op, inputs, params, xp):
     """
     found = None
     try:
-        common = op.dtype(inputs).numpy
-        looks = [(a.shape, converted_strides(a, common)) for a in inputs if type(a) is ndarray]
+        common = inputs[0].dtype if op.dtype is None else op.dtype(inputs).numpy
+        who = inputs if op.keeps_order is True else [inputs[i] for i in op.keeps_order]
+        looks = [(a.shape, converted_strides(a, common)) for a in who if type(a) is ndarray]
         found = result_order(*chain(*looks))
     except (DtypeError, ValueError):
         pass  # _computed raises it with the operation's name

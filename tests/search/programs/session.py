@@ -10,7 +10,16 @@ from rushlight.compiler import threads
 from rushlight.errors import TraceError
 from tests.search.programs.comparing import Difference, errors_agree, mismatch, unstable
 from tests.search.programs.program import backward, tensor
-from tests.search.programs.scopes import ORACLE, Scope, address, array_of, layout, overlaps, torch
+from tests.search.programs.scopes import (
+    ORACLE,
+    Scope,
+    address,
+    array_of,
+    is_usual,
+    layout,
+    overlaps,
+    torch,
+)
 
 # PyTorch's words where it has no kernel, or where only our looking (``.numpy()``) stops it.
 MISSING = (
@@ -109,7 +118,8 @@ class Session:
             if found.removeprefix("torch.Size") != want.removeprefix("torch.Size"):
                 return Difference(what, f"has {what} {found} instead of {want}")
         if layout(x) != layout(y):
-            if any(overlaps(self.theirs[n]) for n in step.uses if n in self.theirs.values):
+            operands = [self.theirs[n] for n in step.uses if n in self.theirs.values]
+            if any(overlaps(t) or not is_usual(t) for t in operands):
                 return "missing"  # PyTorch's order is nothing to rely on
             text = f"of shape {tuple(x.shape)} has strides {x.stride()} instead of {y.stride()}"
             return Difference("strides", text)
