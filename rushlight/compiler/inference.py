@@ -98,7 +98,7 @@ def _elementwise(op, ins, params):
 def _order(op, ins, shape, dtype):
     """The strides of an elementwise result, as ``dispatch.compute`` lays it."""
     tensors = [v for v in ins if isinstance(v, Abstract)]
-    if not op.keeps_order or len(shape) < 2 or all(v.in_order for v in tensors):
+    if not op.keeps_order or len(shape) < 2 or all(v.is_contiguous for v in tensors):
         return None
     common = op.dtype(list(map(_one, ins))).numpy
     looks = [(v.shape, converted_strides(v, common)) for v in tensors]

@@ -41,6 +41,7 @@ class UninitializedTensorMixin:
         _grad: Any
         view_of: Any
         _cell: Any
+        turned: Any
         cell: Any
 
     @classmethod

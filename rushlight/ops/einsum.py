@@ -177,8 +177,10 @@ def _pair(x, lx, y, ly, order, sizes):
         c for t, letters in ((x, lx), (y, ly))
         for c, n in zip(letters, t.array.shape, strict=True) if n == 1 and c not in order
     ]  # fmt: skip
-    x, lx = _presum(*_without(x, lx, single), ly, order)
-    y, ly = _presum(*_without(y, ly, single), lx, order)
+    x, lx = _without(x, lx, single)
+    y, ly = _without(y, ly, single)
+    x, lx = _presum(x, lx, ly, order)
+    y, ly = _presum(y, ly, lx, order)
     both = [c for c in lx if c in ly]
     inner = [c for c in both if c not in order]
     if not inner:

@@ -88,7 +88,8 @@ def _order(x, dims, indices, shape):
     """
     if all(a.flags.c_contiguous for a in (x, *indices)):
         return None
-    arrays, taken = [], []
+    arrays: list = []
+    taken: list = []
     for dim, index in zip(dims, indices, strict=True):
         arrays += index.nonzero() if index.dtype.kind == "b" else [index]
         taken += range(dim, dim + index.ndim) if index.dtype.kind == "b" else [dim]

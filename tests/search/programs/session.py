@@ -118,7 +118,8 @@ class Session:
             if found.removeprefix("torch.Size") != want.removeprefix("torch.Size"):
                 return Difference(what, f"has {what} {found} instead of {want}")
         if layout(x) != layout(y):
-            operands = [self.theirs[n] for n in step.uses if n in self.theirs.values]
+            names = [n for n in step.uses if n in self.theirs.values]
+            operands = [scope[n] for n in names for scope in (self.ours, self.theirs)]
             if any(overlaps(t) or not is_usual(t) for t in operands):
                 return "missing"  # PyTorch's order is nothing to rely on
             text = f"of shape {tuple(x.shape)} has strides {x.stride()} instead of {y.stride()}"
