@@ -186,7 +186,7 @@ def _set_data(self, value):
         return
     if value.array is not self.array:  # other memory, with a clock of its own
         self.cell = [*self.cell]
-    self.array = value.array
+    self.array, self.turned = value.array, True
     self.view_of = None
     if self.node is not None:
         self.node.shape, self.node.dtype = value.array.shape, value.array.dtype
