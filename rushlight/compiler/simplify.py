@@ -4,6 +4,7 @@ import numpy as np
 
 from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.affine import strides_of, view_map
+from rushlight.compiler.emit import support
 from rushlight.compiler.trace import Equation
 
 __all__ = ["alive", "operands", "simplify"]
@@ -43,7 +44,11 @@ def simplify(equations, outputs):
     kept = []
     equations = alive(equations, outputs)
     # A view of memory finds its elements by how its operand lies, which a copy may have changed.
-    laid = {v.id for e in equations if e.op.role == "memory" for v in operands(e)}
+    # So does a view that NumPy makes, for want of a kernel.
+    laid = {
+        v.id for e in equations for v in operands(e)
+        if e.op.role == "memory" or (e.op.by_layout and not support.dtype(v.dtype))
+    }  # fmt: skip
     for e in equations:
         e = _renamed(e, same)
         if _idle(e) and (e.outs[0].id not in laid or e.ins[0].strides == e.outs[0].strides):
