@@ -1,8 +1,7 @@
 """How results and gradients lie in memory, for inputs of every layout: PyTorch's strides.
 
 A result may be contiguous where PyTorch's is not, never the other way round: ``.view(-1)`` would
-raise. Where the operands of an elementwise operation lie in different orders, and neither result
-is contiguous, the orders may differ (docs/differences.md).
+raise.
 """
 
 from itertools import islice
@@ -17,21 +16,18 @@ from tests.conformance import _seeded, flat
 from tests.golden import layouts as golden
 from tests.ops.layouts import cases, laid_out, outcome, strides, tensor
 
-#: Angles of complex numbers lie in their order, PyTorch's are contiguous; conj() is a copy.
-KNOWN = {
-    "angle/turned", "angle/turned_window", "H/sliced", "H/window", "mH/sliced", "mH/window",
-}  # fmt: skip
+#: conj() is a copy.
+KNOWN = {"H/sliced", "H/window", "mH/sliced", "mH/window"}
 #: The compiler takes the three operands at once, eager two by two.
 TAKEN_AT_ONCE = {"addcmul/turned", "addcmul-2/turned"}
 
 
-def _fits(got, want, several):
-    """Whether outcomes agree; ``several``: there are operands that may lie in different orders."""
+def _fits(got, want):
+    """Whether outcomes agree."""
     if "error" in (got, want) or len(got) != len(want):
         return got == want
-    for (mine, contiguous), (theirs, contiguous_there) in zip(got, want, strict=True):
-        same = mine == theirs or contiguous or (several and not contiguous_there)
-        if not same:
+    for (mine, contiguous), (theirs, _) in zip(got, want, strict=True):
+        if mine != theirs and not contiguous:
             return False
     return True
 
@@ -44,7 +40,7 @@ def _check(answers, part=1):
         if want is None or key in KNOWN:
             continue
         got = outcome(torch, sample, layout, only)
-        if not _fits(got, want, len(sample.inputs) > 1):
+        if not _fits(got, want):
             wrong.append(f"{key}: {got}, PyTorch {want}")
     assert not wrong, "\n".join([f"{len(wrong)} results lie otherwise:", *wrong[:40]])
 
