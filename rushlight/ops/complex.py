@@ -281,7 +281,7 @@ FUNCTIONS["complex"] = complex
 
 
 @kernel(public=False, method=False, name="polar", prepare=lambda x, y: _same((x, y)) and {},
-        keeps_order=True)  # fmt: skip
+        keeps_order=(0, 1))  # fmt: skip
 def polar_(xp, x, y):
     """x (cos y + i sin y)."""
     return complex_.op.forward(xp, x * xp.cos(y), x * xp.sin(y))
