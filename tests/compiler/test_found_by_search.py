@@ -315,6 +315,12 @@ def a_copy_that_makes_entries():
     return lambda x: x * copy.copy(made)["k"], [change]
 
 
+def the_dict_of_a_parameter():
+    weight = nn.Parameter(torch.ones(2))
+    weight.k = torch.relu
+    return lambda x: weight.__dict__.get("k")(x), [lambda: setattr(weight, "k", torch.neg)]
+
+
 def an_attribute_of_a_thread():
     """Its entry and the attribute are one place; appending has the call run eagerly."""
     local, kept = threading.local(), []

@@ -159,6 +159,8 @@ class Reads:
                     template, objects = f"{{0}}.{name}", (owner,)
             self._value(template, objects, value, own, item(name))
         elif isinstance(owner, Tensor):
+            if name == "__dict__":  # Python may make it only now
+                self._hold(value)
             self.tensor(owner, f"{{0}}.{name}", value)
         elif member is None:
             self._looked_up(owner, cls, own, name, value)
