@@ -139,7 +139,7 @@ class Entry:
         with recording_lock, paused(), handlers_apart():
             try:
                 apart, stand_ins = self._apart.now(), self._stand_ins
-                recorder = again._attempt(self._function, args, kwargs, apart, stand_ins, True)
+                recorder, _ = again._attempt(self._function, args, kwargs, apart, stand_ins, True)
                 again._take_back(recorder)  # an optimizer's state, too
                 recorder.observer.forget()
             except Exception as error:
@@ -157,26 +157,27 @@ class Entry:
         for attempt in range(_ATTEMPTS):
             last = attempt == _ATTEMPTS - 1
             try:
-                recorder = self._attempt(function, args, kwargs, apart, stand_ins, last)
+                recorder, more = self._attempt(function, args, kwargs, apart, stand_ins, last)
             except Exception as error:
                 numbers = self.wrapper.arguments.numbers
-                if not (apart.numbers or apart.arrays or numbers or type(error) is Unsuited):
+                other = apart.numbers or apart.arrays or numbers or type(error) is Unsuited
+                if last or not other:
                     raise
                 # Code that knows a number or an array by its type takes no other for one.
                 apart, stand_ins = Apart([], apart.tensors, []), False
                 continue
-            found = _apart(recorder.observer, stand_ins, self._before)
-            if last or self.refusal is not None or found.keys() <= apart.keys():
+            if more is None:
                 break
             apart = Apart(
-                [*apart.numbers, *found.numbers],
-                [*apart.tensors, *found.tensors],
-                [*apart.arrays, *found.arrays],
+                [*apart.numbers, *more.numbers],
+                [*apart.tensors, *more.tensors],
+                [*apart.arrays, *more.arrays],
             )
             recorder.observer.forget()
         return recorder
 
     def _attempt(self, function, args, kwargs, apart, stand_ins, last):
+        """The recorder, and what more is to be set apart in another attempt, or None."""
         self.refusal = None
         self._apart, self._stand_ins = apart.places(), stand_ins
         self.wrapper = Wrapper(function, args, kwargs, self._moving and stand_ins, self._audit)
@@ -199,14 +200,13 @@ class Entry:
             recorder.checks += [(template, (owner,), value), (form, (owner,), known)]
         self.refusal = arguments.refusal
         if self.refusal is not None:
-            return recorder
+            return recorder, None
         try:
-            self._run(function, recorder, apart, stand_ins, last)
+            return recorder, self._run(function, recorder, apart, stand_ins, last)
         except BaseException:  # an interrupt may have come while things were put back
             self._take_back(recorder)
             recorder.observer.forget()
             raise
-        return recorder
 
     def _run(self, function, recorder, apart, stand_ins, last):
         observer, modes = recorder.observer, _modes()
@@ -229,9 +229,10 @@ class Entry:
                     "torch.compile"
                 )
             _set_modes(modes)
-            if not last and not _apart(observer, stand_ins, self._before).keys() <= apart.keys():
-                self._take_back(recorder)  # and once more, with these apart
-                return
+            found = Apart() if last else _apart(observer, stand_ins, self._before)
+            if not found.keys() <= apart.keys():
+                self._take_back(recorder)
+                return found
             observer.settle(recorder.calls)
             late = observer.effects.assigned
             self.wrapper.write(box, recorder, self._changes(recorder), late, left[0])

@@ -306,6 +306,35 @@ def a_class_that_is_exchanged():
     return lambda x: x * owner.k, [lambda: change(2.0), lambda: change(-1.0)]
 
 
+def a_copy_that_makes_entries():
+    made = collections.defaultdict(lambda: 1.0)
+
+    def change():
+        made.default_factory = lambda: 4.0
+
+    return lambda x: x * copy.copy(made)["k"], [change]
+
+
+def the_dict_of_a_parameter():
+    weight = nn.Parameter(torch.ones(2))
+    weight.k = torch.relu
+    return lambda x: weight.__dict__.get("k")(x), [lambda: setattr(weight, "k", torch.neg)]
+
+
+def an_attribute_of_a_thread():
+    """Its entry and the attribute are one place; appending has the call run eagerly."""
+    local, kept = threading.local(), []
+    local.k = 1.0
+
+    def f(x):
+        v = sum(vars(local).values())
+        kept.append(x * 2)
+        local.k = v * 0.5
+        return x * v
+
+    return f, [lambda: None, lambda: setattr(local, "k", 3)]
+
+
 def the_state_of_a_hook():
     state, module = [torch.ones(2, dtype=torch.float64)], nn.Tanh()
     module.register_forward_hook(lambda m, args, out: out * state[0])

@@ -63,13 +63,14 @@ class Effects:
             anew: List also what was given the value that it had, which each run gives it again.
         """
         found = []
-        for key, (owner, template, before) in self.places.items():
-            now = lying(template)(owner)
-            if _same(now, before):
-                if not anew or key in self.known or now is NOTHING:
-                    continue
-            else:
+        after = {key: lying(template)(owner) for key, (owner, template, _) in self.places.items()}
+        for key, (owner, template, before) in reversed(self.places.items()):
+            if not _same(after[key], before):  # the last first: two places may be one
                 _put(owner, template, before)
+        for key, (owner, template, before) in self.places.items():
+            now = after[key]
+            if _same(now, before) and (not anew or key in self.known or now is NOTHING):
+                continue
             if key not in self.stand_ins or now is not self.stand_ins[key]:
                 found.append((owner, template, now, before))
         for container, before in self.containers.values():

@@ -10,8 +10,9 @@ no matter.
 import enum
 import functools
 import sys
+import threading
 import types
-from collections import ChainMap, UserDict, deque
+from collections import ChainMap, UserDict, defaultdict, deque
 from types import MappingProxyType
 
 import numpy as np
@@ -48,10 +49,15 @@ def is_users(cls):
     return (getattr(cls, "__module__", None) or "").split(".")[0] not in _FOREIGN
 
 
+def _own(owner):
+    return object.__getattribute__(owner, "__dict__")
+
+
 def attributes_of(owner):
     """The dict of an object's attributes, read past its class's methods; None if it has none."""
+    read = vars if isinstance(owner, threading.local) else _own
     try:
-        found = object.__getattribute__(owner, "__dict__")
+        found = read(owner)
     except AttributeError:
         return None
     return found if type(found) is dict else None
@@ -153,6 +159,8 @@ class Reads:
                     template, objects = f"{{0}}.{name}", (owner,)
             self._value(template, objects, value, own, item(name))
         elif isinstance(owner, Tensor):
+            if name == "__dict__":  # Python may make it only now
+                self._hold(value)
             self.tensor(owner, f"{{0}}.{name}", value)
         elif member is None:
             self._looked_up(owner, cls, own, name, value)
@@ -365,6 +373,8 @@ class Reads:
             self._value(f"{{0}}.{name}", (value,), inner, value.__dict__, item(name))
             self._within(inner)
             return
+        if isinstance(value, defaultdict):  # a copy makes entries as well
+            self.note("{0}.default_factory", (value,), value.default_factory)
         keys = [*found]
         if all(map(is_plain, keys)):
             self.note("[*{0}] == {1}", (value, keys), True)
