@@ -123,7 +123,8 @@ class Tensor(metaclass=TensorMeta):
     # grad     the accumulated gradient of a leaf
     # view_of  a ViewOf where the memory belongs to another tensor's history
     # _cell    the clock of the memory, shared with its views; None before anybody asked for it
-    __slots__ = ("__dict__", "__weakref__", "_cell", "_grad", "array", "node", "view_of")
+    # turned   None where the elements are known to lie in the order of the dims, else True
+    __slots__ = ("__dict__", "__weakref__", "_cell", "_grad", "array", "node", "turned", "view_of")
 
     __array_priority__ = 1000  # NumPy arrays leave operators to us
 
@@ -140,6 +141,7 @@ class Tensor(metaclass=TensorMeta):
         _grad: Any
         view_of: ViewOf | None
         _cell: list | None
+        turned: bool | None
 
         def __getattr__(self, name: str) -> Any: ...
 
@@ -165,6 +167,7 @@ class Tensor(metaclass=TensorMeta):
         self.array = data.array
         self._grad = None
         self.view_of = None
+        self.turned = True
         self.cell = data.cell
         self.node = None
         if mode.intercept and mode.state.recorder is not None:
@@ -290,6 +293,7 @@ def from_array(array):
     self = _new(Tensor)
     self.array = array
     self.node = self._grad = self.view_of = None
+    self.turned = True
     self._cell = mode.new_cell() if mode.grad_off else None
     return self
 

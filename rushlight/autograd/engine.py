@@ -165,7 +165,12 @@ def _plain_step(pending, queue, shared, node, g):
 
 def _step(pending, queue, shared, node, g, symbolic):
     """One node of any kind, with its hooks."""
-    was = mode.state.grad
+    recorder, was = mode.state.recorder, mode.state.grad
+    if recorder is not None and node.clock < recorder.began:
+        recorder.refuse(
+            "the gradient goes through what a tensor from outside was computed from, another "
+            "graph in each call; compute it inside torch.compile, or call backward() outside"
+        )
     if not symbolic and was:
         mode.set_grad(False)  # what a hook or a custom function computes is not recorded
     try:

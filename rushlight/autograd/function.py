@@ -300,7 +300,7 @@ def _attach(ctx, args, tensors, results):
         else:
             o.node = node
             own = node is None or any(o is d for d in ctx.dirty)
-            o.view_of = None if own else _sealed(o, args)
+            o.view_of, o.turned = None if own else _sealed(o, args), True
         ctx.output_nodes.append(_weak(node))
     ctx.dirty = ctx.non_differentiable = ()
 

@@ -177,12 +177,16 @@ def grad_of(self):
 def _set_data(self, value):
     if not isinstance(value, Tensor):
         raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
+    if self.node is not None and value.dtype.category < 2:
+        raise RuntimeError(
+            "data set to a tensor that requires gradients must be floating point or complex dtype"
+        )
     if mode.intercept and mode.state.recorder is not None:
         mode.state.recorder.replace(self, value)
         return
     if value.array is not self.array:  # other memory, with a clock of its own
         self.cell = [*self.cell]
-    self.array = value.array
+    self.array, self.turned = value.array, True
     self.view_of = None
     if self.node is not None:
         self.node.shape, self.node.dtype = value.array.shape, value.array.dtype

@@ -1,9 +1,9 @@
 """What this thread is doing: recording gradients, inferring, tracing.
 
 The default costs nothing. Operations look at two module-level counts: ``grad_off`` (threads in
-which gradients may not be recorded) and ``intercept`` (reasons to leave the fast path: a trace,
-an autocast region, anomaly detection, a Tensor subclass that overrides operations). Only where a
-count is not zero do they ask for the thread's own state.
+which gradients may not be recorded, or that infer) and ``intercept`` (reasons to leave the fast
+path: a trace, an autocast region, anomaly detection, a Tensor subclass that overrides operations).
+Only where a count is not zero do they ask for the thread's own state.
 """
 
 import functools
@@ -101,24 +101,26 @@ def snapshot():
 
 def recount():
     """Have the counts follow this thread's state: an interrupt may have left them too high."""
-    global grad_off
     _count(sum(getattr(state, name) is not None for name in _REASONS) - state.reasons)
+    _count_grad(not state.grad or state.inference)
+
+
+def _count_grad(off):
+    """Have ``grad_off`` count this thread: in inference mode tensors are marked, whatever else."""
+    global grad_off
     with _lock:
-        grad_off += (not state.grad) - state.counted
-        state.counted = not state.grad
+        grad_off += off - state.counted
+        state.counted = off
 
 
 def set_grad(enabled):
     """Turn recording on or off in this thread; returns what it was. See ``exchange``."""
-    global grad_off
     was = state.grad
     if enabled is was:
         return was
     if enabled:
         state.grad = True
-    with _lock:
-        grad_off += -1 if enabled else 1
-        state.counted = not enabled
+    _count_grad(not enabled or state.inference)
     try:
         return was
     finally:
@@ -128,7 +130,7 @@ def set_grad(enabled):
 def _forget_other_threads():
     """In a forked child: count this thread's reasons alone."""
     global grad_off, intercept
-    grad_off = 0 if state.grad else 1
+    grad_off = int(not state.grad or state.inference)
     intercept = _shared + state.reasons
 
 
@@ -342,6 +344,7 @@ class inference_mode(_Decorator):
     def __exit__(self, *exc):
         state.inference, grad = self.was
         set_grad(grad)
+        _count_grad(not grad or state.inference)
 
     def clone(self):
         return type(self)(self.mode)

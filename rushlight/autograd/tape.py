@@ -320,7 +320,7 @@ def derive(x):
                 t = op.call(t, *args, **params)
         recorder = mode.state.recorder if mode.intercept else None
         if recorder is None or (view.lazy and not recorder.is_outer(x)):
-            x.array = t.array
+            x.array, x.turned = t.array, True
         elif recorder.is_outer(x):
             recorder.note_history(x)
         x.node = t.node

@@ -77,6 +77,12 @@ class Abstract:
     nbytes = property(lambda self: self.size * self.dtype.itemsize)
     base = property(lambda self: None)
 
+    @property
+    def is_contiguous(self):
+        """Whether the elements lie in order without gaps, whatever steps dims of size 1 have."""
+        steps = zip(self.shape, self.strides, self._contiguous(), strict=True)
+        return 0 in self.shape or all(n == 1 or have == want for n, have, want in steps)
+
     def like(self):
         """Zeros of this shape, dtype and strides."""
         if self.strides == self._contiguous():

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from rushlight.autograd.tape import refresh
-from rushlight.compiler.guard import GONE, is_plain
+from rushlight.compiler.guard import GONE, demand_there, is_plain
 from rushlight.errors import TraceError
 from rushlight.tensor import Tensor
 
@@ -70,6 +70,7 @@ class Arguments:
         if places:
             with source.block("try:"):
                 for template, (owner,), value in places:
+                    demand_there(source, source.name(owner), template, owner)
                     self._walk(template.format(source.name(owner)), value)
             source.line(f"except {GONE}: return MISS")
 

@@ -14,6 +14,7 @@ from rushlight.compiler.audit import Stale
 from rushlight.compiler.collection import paused
 from rushlight.compiler.entry import Entry
 from rushlight.compiler.guard import MISS
+from rushlight.compiler.python.handlers import handlers_apart
 from rushlight.errors import TraceError
 from rushlight.locks import new_lock
 
@@ -229,12 +230,12 @@ class Compiled:
     def _record(self, args, kwargs):
         """The entry of this call, or what the function raised while it was recorded."""
         try:
-            with paused(), denormals.kept():
+            with paused(), handlers_apart(), denormals.kept():
                 entry = Entry(self.function, args, kwargs, self.entries, self.audited)
         except TraceError:
             raise
-        except Exception as error:
-            return error
+        except Exception as error:  # its frames would hold the function's variables for long
+            return error if self.fullgraph else error.with_traceback(None)
         if entry.refusal is not None:
             if self.fullgraph:
                 raise entry.refusal

@@ -14,6 +14,7 @@ from rushlight.compiler.collection import paused
 from rushlight.compiler.numbers import Number
 from rushlight.compiler.places import getter, in_words, taken_apart
 from rushlight.compiler.python.calls import Unsuited
+from rushlight.compiler.python.handlers import handlers_apart
 from rushlight.compiler.trace import Recorder
 from rushlight.compiler.wrapper import Wrapper
 from rushlight.dtype import get_default_dtype, set_default_dtype
@@ -127,7 +128,7 @@ class Entry:
         self.numbers = {key: p[2] for key, p in places.items() if _is_number(p[2])}
         self.seconds = time.perf_counter() - begin
         self._audit.keep(self.wrapper)
-        recorder.observer.origins.outer.clear()  # else a cycle holds what was only looked at
+        recorder.observer.forget()
         del self.wrapper
 
     def _again(self, args, kwargs):
@@ -135,11 +136,12 @@ class Entry:
         again = object.__new__(Entry)
         again._moving, again._before, again._auditing = self._moving, self._before, True
         again._audit, again._constants = None, self._constants
-        with recording_lock, paused():
+        with recording_lock, paused(), handlers_apart():
             try:
                 apart, stand_ins = self._apart.now(), self._stand_ins
                 recorder = again._attempt(self._function, args, kwargs, apart, stand_ins, True)
                 again._take_back(recorder)  # an optimizer's state, too
+                recorder.observer.forget()
             except Exception as error:
                 return error
         return again.refusal or again.wrapper
@@ -171,6 +173,7 @@ class Entry:
                 [*apart.tensors, *found.tensors],
                 [*apart.arrays, *found.arrays],
             )
+            recorder.observer.forget()
         return recorder
 
     def _attempt(self, function, args, kwargs, apart, stand_ins, last):
@@ -201,6 +204,7 @@ class Entry:
             self._run(function, recorder, apart, stand_ins, last)
         except BaseException:  # an interrupt may have come while things were put back
             self._take_back(recorder)
+            recorder.observer.forget()
             raise
         return recorder
 
@@ -239,7 +243,9 @@ class Entry:
                     "in a tensor, or change it outside torch.compile"
                 )
         except TraceError as error:
-            self.refusal = error
+            # Its frames would hold the function's variables for as long as the program is there.
+            self.refusal = error.with_traceback(None)
+            self.refusal.__cause__ = self.refusal.__context__ = None
             self._take_back(recorder)
         except BaseException:
             self._take_back(recorder)
@@ -284,5 +290,6 @@ def _set_modes(modes):
     mode.state.inference = inference
     mode.exchange("autocast", autocast)
     mode.set_grad(grad)
+    mode.recount()
     if get_default_dtype() is not dtype:
         set_default_dtype(dtype)

@@ -17,10 +17,11 @@ __all__ = ["Gradient"]
 class CompiledNode(Node):
     """The tape node of a compiled forward."""
 
-    __slots__ = ("program", "reason", "seeds")
+    __slots__ = ("program", "reach", "reason", "seeds")
     is_plain = False
     if TYPE_CHECKING:
         program: Any
+        reach: list  # see ``Gradient``
         reason: RuntimeError | None
         seeds: list
 
@@ -57,7 +58,9 @@ class CompiledNode(Node):
             else gi.copy()
             for gi, seed in zip(gs, self.seeds, strict=True)
         ]
-        return self.program.run([*self.saved, *seeds])
+        found = self.program.run([*self.saved, *seeds])
+        given = {i for i, gi in enumerate(gs) if gi is not None}
+        return [g if given & reach else None for g, reach in zip(found, self.reach, strict=True)]
 
 
 class Gradient:
@@ -73,6 +76,7 @@ class Gradient:
         grads: The abstract gradient that arrives at each parent.
         recordings: What the program is made of, in a list; empty where there is none.
         saved: The values of the forward that the gradient needs.
+        reach: For each parent the positions of the results from which a path leads to it.
         reason: The error of a backward, where something was written or has no derivative.
         spent: Where it is freed, the node of the results of all runs: nothing goes through it.
     """
@@ -88,6 +92,8 @@ class Gradient:
         self.saved: list[Any] = []
         self.program: Any = None
         self.recordings: list[Any] = []
+        leading = [{*_ends([root])[0]} for root in roots]
+        self.reach = [{i for i, found in enumerate(leading) if end in found} for end in ends]
         self.reason: RuntimeError | None = None
         self.spent: Any = None
         if self.freed:
@@ -163,6 +169,7 @@ class Gradient:
         node.clock = tick()
         node.hooks = None
         node.program, node.seeds, node.reason = self.program, self.seeds, self.reason
+        node.reach = self.reach
         first = outs[0].array
         node.shape, node.dtype = first.shape, first.dtype
         if self.freed:

@@ -16,11 +16,14 @@ import numpy as np
 
 from rushlight.autograd import mode
 from rushlight.compiler.numbers import Number
+from rushlight.compiler.places import place_name
 from rushlight.device import device
 from rushlight.dtype import dtype
 from rushlight.tensor import Size
 
-__all__ = ["GONE", "MISS", "Source", "demand_modes", "equal", "is_plain", "same_objects"]
+__all__ = [
+    "GONE", "MISS", "Source", "demand_modes", "demand_there", "equal", "is_plain", "same_objects",
+]  # fmt: skip
 
 _PLAIN = (
     int, float, str, bool, bytes, complex, NoneType, slice, range, enum.Enum, dtype, device,
@@ -129,6 +132,12 @@ class Source:
         """The function, compiled."""
         exec(compile(self.text, f"<{name} of a compiled call>", "exec"), self.names)
         return self.names[name]
+
+
+def demand_there(source, name, template, owner):
+    """Have the function give up where an entry is gone that ``__missing__`` would make anew."""
+    if hasattr(type(owner), "__missing__") and template.startswith("{0}["):
+        source.demand(f"{place_name(template)!r} in {name}")
 
 
 def demand_modes(source):

@@ -3,8 +3,6 @@
 Large operations state a rule in their block; what costs little is found by a dry run, on zeros.
 """
 
-from typing import Any
-
 import numpy as np
 
 from rushlight import shapes
@@ -12,6 +10,7 @@ from rushlight.backend import numpy as xp
 from rushlight.compiler.abstract import Abstract, user_line
 from rushlight.errors import TraceError
 from rushlight.ops.dispatch import compute
+from rushlight.strides import channels_order, converted_strides, operand_order
 
 __all__ = ["infer"]
 
@@ -31,7 +30,10 @@ def infer(op, ins, params):
     found = None if op.shape is None else op.shape(*ins, **params)
     if found is not None:
         found = found if type(found) is list else [found]
-        return [Abstract(shape, ins[0].dtype) for shape in found]
+        order = channels_order(ins[: op.channels], op.lines) if op.channels else None
+        return [
+            Abstract(shape, ins[0].dtype, _ordered(shape, ins[0].dtype, order)) for shape in found
+        ]
     if op.kind == "reduction" and ins[0].size > 4096:
         return _reduction(op, ins, params)
     return _dry_run(op, ins, params)
@@ -75,14 +77,12 @@ def _reduction(op, ins, params):
 # Elementwise ------------------------------------------------------------------------------
 
 _DRY = xp.Dry()
-_BYTE = np.zeros(1, np.uint8)  # never read: only strides are asked for
 _dtypes: dict = {}  # (operation, kinds of operands) → dtype of the result
 
 
 def _elementwise(op, ins, params):
     operands = [*ins, *params.values()]
     tensors = [v for v in operands if isinstance(v, Abstract)]
-    ordered = tensors if op.keeps_order else []
     shape = shapes.broadcast(op.name, *[v.shape for v in tensors])
     key = (op.name, *map(_kind, operands))
     if key not in _dtypes:
@@ -90,21 +90,19 @@ def _elementwise(op, ins, params):
             fake_params = {name: _one(v) for name, v in params.items()}
             fake = compute(op, tuple(map(_one, ins)), fake_params, _DRY)
         if not all(isinstance(v, (Abstract, float, int, type(None))) for v in operands):
-            return [Abstract(shape, fake.dtype, _order(shape, fake.dtype, ordered))]
+            return [Abstract(shape, fake.dtype, _order(op, ins, shape, fake.dtype))]
         _dtypes[key] = fake.dtype
-    return [Abstract(shape, _dtypes[key], _order(shape, _dtypes[key], ordered))]
+    return [Abstract(shape, _dtypes[key], _order(op, ins, shape, _dtypes[key]))]
 
 
-def _order(shape, dtype, tensors):
-    """The strides that NumPy gives a result: its elements lie in the order of the operands'."""
-    if len(shape) < 2 or all(v.in_order for v in tensors):
+def _order(op, ins, shape, dtype):
+    """The strides of an elementwise result, as ``dispatch.compute`` lays it."""
+    tensors = [v for v in ins if isinstance(v, Abstract)]
+    if not op.keeps_order or len(shape) < 2 or all(v.is_contiguous for v in tensors):
         return None
-    look: Any = np.lib.stride_tricks.as_strided
-    operands: Any = [look(_BYTE, v.shape, v.strides) for v in tensors]
-    roles: Any = [["readonly"]] * len(operands) + [["writeonly", "allocate"]]
-    dtypes = [None] * len(operands) + [dtype]
-    loop: Any = np.nditer([*operands, None], ["zerosize_ok"], roles, dtypes)
-    return loop.operands[-1].strides
+    common = op.dtype(list(map(_one, ins))).numpy
+    looks = [(v.shape, converted_strides(v, common)) for v in tensors]
+    return _ordered(shape, dtype, operand_order(*looks))
 
 
 def _kind(value):

@@ -3,6 +3,7 @@
 import functools
 
 from rushlight.compiler.compiled import Compiled, compile
+from rushlight.compiler.hooks import hook_functions
 from rushlight.nn import Module
 
 __all__ = ["OptimizedModule"]
@@ -16,6 +17,12 @@ class OptimizedModule(Module):
         self._orig_mod = module
         self.training = module.training
         object.__setattr__(self, "_compiled", Compiled(module, fullgraph, audited))
+
+    def __call__(self, *args, **kwargs):
+        # Hooks of every module run for the one that is compiled, and not a second time for this.
+        if hook_functions(self):
+            return super().__call__(*args, **kwargs)
+        return self._compiled(*args, **kwargs)
 
     def forward(self, *args, **kwargs):
         """What the module gives."""

@@ -14,7 +14,8 @@ from rushlight.autograd.tape import Leaf
 from rushlight.tensor import Tensor
 
 __all__ = [
-    "NOTHING", "deleter", "getter", "in_words", "is_place", "item", "place_name", "setter",
+    "NOTHING", "deleter", "getter", "in_words", "is_place", "item", "lying", "member_of",
+    "place_name", "setter",
     "taken_apart",
 ]  # fmt: skip
 
@@ -25,6 +26,14 @@ _GONE = KeyError, AttributeError, IndexError, TypeError
 NOTHING = object()
 #: Lists and dicts of up to so many items are taken apart.
 _ENTRIES = 64
+
+
+def member_of(cls, name):
+    """What a class has under a name, by inheritance too, as it lies there; None if nothing."""
+    for c in cls.__mro__:
+        if name in c.__dict__:
+            return c.__dict__[name]
+    return None
 
 
 def is_place(template, objects):
@@ -60,6 +69,22 @@ def getter(template, nothing=None):
             return nothing
 
     return get
+
+
+@functools.cache
+def lying(template):
+    """Like ``getter``, of what lies in the place itself: not inherited, nor by ``__missing__``."""
+    get, name = getter(template, NOTHING), place_name(template)
+    entry = template.startswith("{0}[")
+
+    def found(x):
+        if entry and isinstance(x, dict):
+            return dict.get(x, name, NOTHING)
+        if isinstance(x, type) and not hasattr(type(member_of(type(x), name)), "__set__"):
+            return vars(x).get(name, NOTHING)
+        return get(x)
+
+    return found
 
 
 @functools.cache

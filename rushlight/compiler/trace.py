@@ -338,9 +338,9 @@ class Recorder:
         """Put a ``Number`` or an ``Array`` in the place of each, (template, owner, value)."""
         effects = self.observer.effects
         for template, owner, value in numbers:
-            effects.stand_in(owner, template, value, self.numbers.root(template, owner, value))
+            effects.stand_in(owner, template, self.numbers.root(template, owner, value))
         for template, owner, value in arrays:
-            effects.stand_in(owner, template, value, Array(value))
+            effects.stand_in(owner, template, Array(value))
 
     def note(self, tensor):
         """Note a tensor that was made, in case it stays somewhere outside."""

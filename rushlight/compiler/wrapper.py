@@ -18,7 +18,7 @@ from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.arguments import Arguments, check_array
 from rushlight.compiler.escape import assignments
 from rushlight.compiler.gradient import Gradient
-from rushlight.compiler.guard import GONE, MISS, Source, demand_modes
+from rushlight.compiler.guard import GONE, MISS, Source, demand_modes, demand_there
 from rushlight.compiler.held import Held
 from rushlight.compiler.hooks import hook_place
 from rushlight.compiler.numbers import Number
@@ -69,6 +69,7 @@ class Wrapper:
 
     def run_eagerly(self, recorder, refusal):
         """Write a function that runs the original where what led to the refusal is the case."""
+        self._weak = recorder.observer.reads.weak
         self._check([*recorder.observer.reads.conditions, *recorder.checks])
         pair = getattr(refusal, "pair", None)
         if pair is not None:
@@ -87,6 +88,7 @@ class Wrapper:
             grad: Whether the function left gradients to be recorded.
         """
         source = self.source
+        self._weak = recorder.observer.reads.weak
         self._escaped: set = set()  # places where tensors lay that nothing is known of
         places = {(template, id(owner)) for owner, template, _ in set_anew}
         results = Results(source, self.arguments, recorder)
@@ -101,7 +103,7 @@ class Wrapper:
         results.settle()
         outs = [(n, t.node, t.array) for n, t in zip(results.names, results.tensors, strict=True)]
         outs += results.others + written
-        backward = Gradient.of(recorder, outs) if mode.is_grad_enabled() else None
+        backward = Gradient.of(recorder, outs)
         if backward is not None:
             self.recordings += backward.recordings
             collect = recorder.observer.origins.collect
@@ -138,6 +140,7 @@ class Wrapper:
         kept = [c for c in recorder.captured.values() if c.value.id in used | named and _stays(c)]
         lives = [live for live in recorder.lives if live.value.id in used]
         slots = [(leaf, place) for leaf, place, _ in grads]
+        self._demand_no_hooks([leaf for leaf, _ in recorder.grads.values()])
         tensors = [c.tensor for c in kept if c.get is None]
         owners = [*recorder.modules.values(), *recorder.stepped]
         recorder.places.append(hook_place(owners, tensors))
@@ -160,6 +163,18 @@ class Wrapper:
             self.program = make_program(*self.recordings[0])
         self._run(fresh, names, changed, first)
         return saved
+
+    def _demand_no_hooks(self, leaves):
+        """Lines that give up where an argument, whose gradient the call may leave, has hooks."""
+        for leaf in leaves:
+            name = self.arguments.expression(leaf)
+            if name is not None and leaf.node and leaf.node.hooks:
+                raise TraceError(
+                    "an argument has a hook for its gradient, which a program cannot run for the "
+                    "arguments of other calls; call backward() outside torch.compile"
+                )
+            if name is not None:
+                self.source.demand(f"not {name}.node or not {name}.node.hooks")
 
     def _run(self, fresh, names, changed, first):
         source, held = self.source, self.held
@@ -338,6 +353,8 @@ class Wrapper:
     def _named(self, x):
         """The name of an object in the lines: of this call's, if it is an argument."""
         given = self.arguments.expression(x) or self.arguments.owner(x)
+        if given is None and id(x) in self._weak:
+            return f"{self.source.name(self._weak[id(x)])}()"
         return given or self.source.name(x)
 
     def _tell_apart(self, checks):
@@ -359,6 +376,7 @@ class Wrapper:
             owner, template, value = recorder.observer.effects.places[key]
             name = number.name
             with source.block("try:"):
+                demand_there(source, self._target(owner, "{0}"), template, owner)
                 source.line(f"{name} = {self._target(owner, template)}")
             source.line(f"except {GONE}: return MISS")
             source.demand(f"type({name}) is {source.name(type(value))}")
@@ -381,7 +399,7 @@ class Wrapper:
                 unread = captured is None and id(value) not in touched
                 if unread and (template, id(objects[0])) in set_anew:
                     check = (f"{{1}}({template}) == {{2}}", (*objects, _kind, _kind(value)), True)
-            if captured is None or captured.tensor is not value or value.node is not None:
+            if len(objects) > 1 or captured is None or captured.tensor is not value or value.node:
                 fixed.append(check)
                 continue
             if id(captured) in first:  # it lies in two places, and has to in other calls
@@ -476,5 +494,8 @@ def _kind(value):
 def _placed(template, objects, get):
     """The conditions for a tensor that is looked up again: it lies there, and has no history."""
     t = get(*objects)
-    node = t.node if isinstance(t, Tensor) else MISS
-    return [(template, objects, t, None), ("{0}.node", (t,), node, node)]
+    if not isinstance(t, Tensor):
+        return [(template, objects, t, MISS)]
+    a = t.array
+    look = f"{type(t).__name__} {a.shape} {a.strides} {a.dtype.name}"
+    return [(template, objects, t, look), ("{0}.node", (t,), t.node, t.node)]

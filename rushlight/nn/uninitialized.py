@@ -41,6 +41,7 @@ class UninitializedTensorMixin:
         _grad: Any
         view_of: Any
         _cell: Any
+        turned: Any
         cell: Any
 
     @classmethod
@@ -48,7 +49,7 @@ class UninitializedTensorMixin:
         self = _new(cls)
         self._dtype = dtype or get_default_dtype()
         self._wants_grad = requires_grad
-        self.node = self._grad = self.view_of = self._cell = None
+        self.node = self._grad = self.view_of = self._cell = self.turned = None
         return self
 
     def materialize(self, shape, device=None, dtype=None):

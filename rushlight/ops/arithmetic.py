@@ -145,7 +145,7 @@ def rsub(input, other, *, alpha=1):
     tensor([-2, -3])
     """
     if type(alpha) is int and alpha == 1:
-        return rsub_(input, other)
+        return sub_(other, input) if isinstance(other, Tensor) else rsub_(input, other)
     return _scaled(sub_, sub_scaled, other, input, alpha, None)
 
 

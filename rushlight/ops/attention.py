@@ -3,6 +3,7 @@
 Source: Vaswani et al. 2017, eq. 1; Ainslie et al. 2023 for queries that share keys.
 """
 
+import numpy as np
 from numpy import ndarray
 
 from rushlight.autograd import mode
@@ -18,6 +19,7 @@ from rushlight.ops.range import arange
 from rushlight.ops.rules import total
 from rushlight.ops.softmax import softmax
 from rushlight.shapes import broadcast
+from rushlight.strides import visit_order
 from rushlight.tensor import Tensor, from_array
 
 __all__ = ["scaled_dot_product_attention"]
@@ -222,11 +224,21 @@ def scaled_dot_product_attention(
     if whole:
         if enable_gqa:
             key, value = _shared(query, key, value)
-        return _attention(query, key, value, attn_mask, noise, scale=scale, causal=is_causal)
+        found = _attention(query, key, value, attn_mask, noise, scale=scale, causal=is_causal)
+        return _laid_as(query, found)
 
     def written_out(query, key, value, mask, noise):
         if enable_gqa:
             key, value = _shared(query, key, value)
         return _attended(query, key, value, mask, noise, scale, is_causal)
 
-    return rounded_once(written_out, query, key, value, attn_mask, noise)
+    return _laid_as(query, rounded_once(written_out, query, key, value, attn_mask, noise))
+
+
+def _laid_as(query, found):
+    """``found`` with its dims in memory as those of ``query`` (batch, heads, L, E)."""
+    x = query.array
+    if x.ndim != 4 or x.strides[-1] != x.itemsize or query.is_contiguous():
+        return found
+    order = visit_order(x.shape, x.strides)
+    return found.permute(order).contiguous().permute(*np.argsort(order).tolist())

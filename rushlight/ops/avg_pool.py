@@ -85,7 +85,7 @@ _AVG_POOL = {}
 for _n in (1, 2, 3):
     _op = kernel(
         _avg_pool, public=False, method=False, name=f"avg_pool{_n}d", shape=pooled_shape,
-        primitive="pooling mean",
+        primitive="pooling mean", channels=int(_n < 3), lines=_n == 1,
         least=1 << 17, autocast=SINGLE if _n == 3 else None,
         grad_name="SqueezeBackward1" if _n == 1 else f"AvgPool{_n}DBackward0",
     )  # fmt: skip
@@ -226,7 +226,7 @@ _ADAPTIVE = {}
 for _n in (1, 2, 3):
     _op = kernel(
         _adaptive, public=False, method=False, name=f"adaptive_avg_pool{_n}d",
-        primitive="pooling mean",
+        primitive="pooling mean", channels=int(_n < 3), lines=_n == 1,
         autocast=SINGLE if _n == 3 else None,
         grad_name="SqueezeBackward1" if _n == 1 else f"AdaptiveAvgPool{_n}DBackward0",
     )  # fmt: skip

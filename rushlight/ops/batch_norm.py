@@ -103,7 +103,7 @@ def _shared(x, *others, eps):
 
 @kernel(
     public=False, method=False, name="batch_norm", grad_name="NativeBatchNormBackward0",
-    prepare=_shared, shape=like_first,
+    prepare=_shared, shape=like_first, channels=1,
 )  # fmt: skip
 def _batch_norm(xp, x, mean, var, weight=None, bias=None, *, eps, memo=None):
     """x normalised by its own mean and var: the gradient knows that they depend on x."""
@@ -242,7 +242,8 @@ _batch_norm.grad(
 # Given statistics --------------------------------------------------------------------------
 
 
-@kernel(public=False, method=False, name="batch_norm_fixed", grad_name="NativeBatchNormBackward0")
+@kernel(public=False, method=False, name="batch_norm_fixed", grad_name="NativeBatchNormBackward0",
+        channels=1)  # fmt: skip
 def _fixed(xp, x, mean, var, weight=None, bias=None, *, eps):
     """x normalised by a mean and var that do not depend on it."""
     return _normalized(x, mean, var, weight, bias, eps)

@@ -7,6 +7,7 @@ what they want saved.
 """
 
 import operator as operators_of_python
+from functools import partial
 
 import numpy as np
 from numpy import ndarray
@@ -22,6 +23,7 @@ from rushlight.ops.direct import viewed
 from rushlight.ops.dispatch import apply, in_order
 from rushlight.ops.promotion import scalar_dtype
 from rushlight.ops.result import refuse_gradients
+from rushlight.strides import result_order, visited
 from rushlight.tensor import Tensor, from_array
 
 __all__ = [
@@ -85,6 +87,35 @@ _OPERATORS = {
 }
 
 
+def _look(x):
+    """Bring ``x`` up to date; None if its elements lie in the order of its dims, else True.
+
+    What is no view and contiguous is marked, so that it needs no further look.
+    """
+    if x.view_of is not None:
+        refresh(x)
+    a = x.array
+    if a.flags.c_contiguous:
+        if x.view_of is None:
+            x.turned = None
+        return None
+    s = a.strides
+    if len(s) == 2:  # mostly a part of a matrix, whose rows have gaps between them
+        return None if s[0] > s[1] > 0 else True
+    return None if len(s) == 1 else True
+
+
+def _arranged_unary(forward, a):
+    """The forward of ``a``, with its dims in memory in PyTorch's order."""
+    found = result_order(a.shape, a.strides)
+    return forward(xp, a) if found is None else visited(partial(forward, xp), (a,), found)
+
+
+def _arranged_binary(forward, a, b):
+    found = result_order(a.shape, a.strides, b.shape, b.strides)
+    return forward(xp, a, b) if found is None else visited(partial(forward, xp), (a, b), found)
+
+
 def unary(op, slow):
     forward, least = op.forward, op.least
     node_class = op.node
@@ -97,8 +128,9 @@ def unary(op, slow):
 
     def call(input, *, out=None):
         try:
-            if input.view_of is not None:
-                refresh(input)
+            turned = input.turned
+            if turned:
+                turned = _look(input)
             a = input.array
             d = a.dtype
             if (d is not _f4 and d is not _f8) or mode.intercept or out is not None:
@@ -107,13 +139,14 @@ def unary(op, slow):
             if least is not None and a.size >= least:
                 result = native.compute(op, (a,), {})
             if result is None:
-                result = forward(xp, a)
+                result = forward(xp, a) if turned is None else _arranged_unary(forward, a)
         except (AttributeError, TypeError, RuntimeWarning):
             return slow(op, (input,), out)
         if type(result) is not ndarray:
             result = _asarray(result)
         o = _new(Tensor)
         o.array = result
+        o.turned = turned
         o._grad = o.view_of = o._cell = None
         node = input.node
         if mode.grad_off:
@@ -170,16 +203,17 @@ def binary(op, slow):
 
     def call(input, other):
         try:
-            if input.view_of is not None:
-                refresh(input)
+            turned = input.turned
+            if turned:
+                turned = _look(input)
             a = input.array
             d = a.dtype
             if (d is not _f4 and d is not _f8) or mode.intercept:
                 return slow(op, (input, other), None)
             kind = type(other)
             if kind is Tensor or (kind is not float and kind is not int) or not numbers:
-                if other.view_of is not None:
-                    refresh(other)
+                if other.turned:
+                    turned = _look(other) or turned
                 b = other.array
                 if b.dtype is not d:
                     return slow(op, (input, other), None)
@@ -187,13 +221,17 @@ def binary(op, slow):
             else:
                 b = _asarray(other, d)  # NumPy is twice as fast with a 0-dim array as with a number
                 py = None
-            result = forward(xp, a, b) if direct is None else direct(a, b)
+            if turned:
+                result = _arranged_binary(forward, a, b)
+            else:
+                result = forward(xp, a, b) if direct is None else direct(a, b)
         except (AttributeError, TypeError, ValueError, RuntimeWarning, OverflowError):
             return slow(op, (input, other), None)
         if type(result) is not ndarray:
             result = _asarray(result)
         o = _new(Tensor)
         o.array = result
+        o.turned = turned
         o._grad = o.view_of = o._cell = None
         px = input.node
         if mode.grad_off:
@@ -299,7 +337,7 @@ def reducer(op, whole, slow):
             result = _asarray(result)
         o = _new(Tensor)
         o.array = result
-        o._grad = o.view_of = o._cell = None
+        o._grad = o.view_of = o._cell = o.turned = None
         node = input.node
         if mode.grad_off:
             o._cell = mode.new_cell()

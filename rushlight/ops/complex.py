@@ -256,7 +256,7 @@ def _same(operands):
 
 
 @kernel(public=False, method=False, name="complex", prepare=lambda x, y: _same((x, y)) and {},
-        keeps_order=True)  # fmt: skip
+        keeps_order=(0, 1))  # fmt: skip
 def complex_(xp, x, y):
     """x + iy."""
     out = xp.asarray(xp.add(x, y, dtype=xp.result_type(x.dtype, xp.complex64)))

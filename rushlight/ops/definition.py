@@ -75,7 +75,11 @@ class Op:
         varies: It is another operation for some values of its number, so a trace needs to know it.
         keeps_order: Its results may lie in memory in the order of an operand's dims, as those of
             elementwise operations do; the results of other kernels and of reductions are made
-            contiguous, as PyTorch's are.
+            contiguous, as PyTorch's are. A tuple: the forward works element by element, and
+            these inputs, the first of them before the next, decide how its result lies.
+        channels: How many inputs decide whether the result has its channels last in memory, as
+            PyTorch's has where one of them does.
+        lines: A signal (N, C, L) then counts as an image of height 1.
         one_of_many: A view that is one result of an operation with several, such as split.
         keeps_floats: Operands that are all float32, or all float64, are computed with as they are;
             None until that was tried.
@@ -134,6 +138,8 @@ class Op:
         self.by_layout = options.pop("by_layout", False)
         self.of_storage = options.pop("of_storage", False)
         self.keeps_order = options.pop("keeps_order", kind not in ("kernel", "reduction"))
+        self.channels = options.pop("channels", 0)
+        self.lines = options.pop("lines", False)
         self.varies = options.pop("varies", False)
         self.one_of_many = options.pop("one_of_many", False)
         own = {"elementwise": "pointwise", "view": "view"}.get(kind, "")

@@ -30,14 +30,18 @@ def taped(op, array, parents, saved, cells):
     ``parents`` are the nodes of the inputs; ``saved`` and ``cells`` lie in the order of
     ``op.saves``.
     """
-    return recorded(op, array, parents, saved, cells) if any(parents) else from_array(array)
+    if any(parents):
+        return recorded(op, array, parents, saved, cells)
+    o = from_array(array)
+    o.turned = None
+    return o
 
 
 def recorded(op, array, parents, saved, cells):
     """``taped`` where a parent is known to be there."""
     o = _new(Tensor)
     o.array = array
-    o._grad = o.view_of = o.node = o._cell = None
+    o._grad = o.view_of = o.node = o._cell = o.turned = None
     if mode.grad_off:
         o._cell = mode.new_cell()
         if not mode.state.grad:
@@ -79,6 +83,7 @@ def viewed(op, x, array, params):
     """The view ``array`` of the up-to-date tensor ``x``, as the result of the operation ``op``."""
     o = _new(Tensor)
     o.array = array
+    o.turned = True
     o._grad = o.node = None
     o.cell = cell = x.cell
     source = x.view_of

@@ -6,6 +6,7 @@ checks and promotion by kind, the forward on arrays, and a node where a gradient
 
 import traceback
 from functools import wraps
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,14 @@ from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.arguments import refuse
 from rushlight.ops.promotion import scalar_dtype
-from rushlight.strides import preserved
+from rushlight.strides import (
+    channels_order,
+    converted_strides,
+    laid,
+    preserved,
+    result_order,
+    visited,
+)
 from rushlight.tensor import Tensor, ViewOf, disabled_torch_function, from_array
 
 __all__ = [
@@ -108,6 +116,8 @@ def apply(op, args, params):
     if type(result) is tuple:
         return _many(op, args, arrays, parents if recording else None, params, result)
     out = from_array(result)
+    if not op.keeps_order:
+        out.turned = None
     if op.kind == "view":
         _link(out, args, op, params, grad)
     if recording and OF[result.dtype].category > 1:
@@ -130,12 +140,35 @@ def _no_tensor(op, operands):
 
 def compute(op, inputs, params, xp=xp):
     """The forward of ``op`` on raw ``inputs`` by its kind's rules; always arrays."""
-    result = _computed(op, inputs, params, xp)
     if op.keeps_order:
-        return result
+        if op.kind == "elementwise" or type(op.keeps_order) is tuple:
+            for a in inputs:
+                if type(a) is ndarray and not a.flags.c_contiguous:
+                    return _arranged(op, inputs, params, xp)
+        return _computed(op, inputs, params, xp)
+    result = _computed(op, inputs, params, xp)
     if type(result) is tuple:
         return tuple([in_order(r) for r in result])
-    return in_order(result)
+    order = channels_order(inputs[: op.channels], op.lines) if op.channels else None
+    return in_order(result) if order is None else laid(result, order)
+
+
+def _arranged(op, inputs, params, xp):
+    """The result of an elementwise operation, with its dims in memory in PyTorch's order.
+
+    PyTorch converts the operands to one dtype before it looks at their strides.
+    """
+    found = None
+    try:
+        common = inputs[0].dtype if op.dtype is None else op.dtype(inputs).numpy
+        who = inputs if op.keeps_order is True else [inputs[i] for i in op.keeps_order]
+        looks = [(a.shape, converted_strides(a, common)) for a in who if type(a) is ndarray]
+        found = result_order(*chain(*looks))
+    except (DtypeError, ValueError):
+        pass  # _computed raises it with the operation's name
+    if found is None:
+        return _computed(op, inputs, params, xp)
+    return visited(lambda *turned: _computed(op, turned, params, xp), inputs, found)
 
 
 def in_order(array):

@@ -35,7 +35,7 @@ _OUTSIDE = (
     name="binary_cross_entropy",
     prepare=floating("binary_cross_entropy"),
     autocast=SINGLE,
-    keeps_order=True,
+    keeps_order=(0, 1),
 )
 def _bce(xp, x, y, weight=None, *, reduction):
     """-(y log x + (1 - y) log(1 - x)), times weight."""
@@ -124,7 +124,7 @@ def _log_sigmoid(x):
 
 @kernel(
     public=False, method=False, name="binary_cross_entropy_with_logits",
-    prepare=floating("binary_cross_entropy_with_logits"), autocast=SINGLE, keeps_order=True,
+    prepare=floating("binary_cross_entropy_with_logits"), autocast=SINGLE, keeps_order=(1,),
 )  # fmt: skip
 def _bce_logits(xp, x, y, weight=None, pos_weight=None, *, reduction):
     """The cross entropy of sigmoid(x), also where that rounds to 0 or 1."""

@@ -173,6 +173,12 @@ def _pair(x, lx, y, ly, order, sizes):
 
     The result's dims lie in that order where one product can give it, so that it is contiguous.
     """
+    single = [
+        c for t, letters in ((x, lx), (y, ly))
+        for c, n in zip(letters, t.array.shape, strict=True) if n == 1 and c not in order
+    ]  # fmt: skip
+    x, lx = _without(x, lx, single)
+    y, ly = _without(y, ly, single)
     x, lx = _presum(x, lx, ly, order)
     y, ly = _presum(y, ly, lx, order)
     both = [c for c in lx if c in ly]
@@ -195,6 +201,16 @@ def _pair(x, lx, y, ly, order, sizes):
     ys = ys.reshape(count(batch), count(inner), shapes.numel(own[c] for c in right))
     found = bmm(xs, ys).reshape([own[c] for c in batch + left + right])
     return found, batch + left + right
+
+
+def _without(t, letters, gone):
+    """``t`` without letters of which an operand has one element: a sum is all they need."""
+    for c in gone:
+        if c in letters:
+            i = letters.index(c)
+            t = t.squeeze(i) if t.array.shape[i] == 1 else t.sum(i)
+            letters = [*letters[:i], *letters[i + 1 :]]
+    return t, letters
 
 
 def _presum(t, letters, others, order):

@@ -15,6 +15,7 @@ from rushlight.ops.definition import function
 from rushlight.ops.direct import plain, taped
 from rushlight.ops.kinds import kernel
 from rushlight.ops.limits import check_index, check_indices, check_range, require_range
+from rushlight.strides import laid, visit_order
 from rushlight.tensor import Tensor
 
 # Indexing with tensors --------------------------------------------------------------------
@@ -64,15 +65,45 @@ def _is_mask(key):
 
 @kernel(
     public=False, method=False, name="index", grad_name="IndexBackward0", widen=False,
-    explain=explain_index, dynamic=lambda x, *keys, dims: any(_is_mask(k) for k in keys),
+    explain=explain_index, keeps_order=True,
+    dynamic=lambda x, *keys, dims: any(_is_mask(k) for k in keys),
 )  # fmt: skip
 def index(xp, x, i0, i1=None, i2=None, i3=None, i4=None, i5=None, *, dims):
     """``x`` indexed by arrays of ints or bool at ``dims``, full slices elsewhere."""
     if not x.size:
         return from_empty(x, dims, _given(i0, i1, i2, i3, i4, i5))
-    if i1 is None and i0.dtype.kind == "i" and x.flags.c_contiguous:
+    if i1 is None and i0.dtype.kind == "i" and x.flags.c_contiguous and i0.flags.c_contiguous:
         return x.take(i0, dims[0])
-    return xp.ascontiguousarray(x[key_of(x.ndim, dims, _given(i0, i1, i2, i3, i4, i5))])
+    indices = _given(i0, i1, i2, i3, i4, i5)
+    found = x[key_of(x.ndim, dims, indices)]
+    order = _order(x, dims, indices, found.shape) if found.ndim > 1 else None
+    return xp.ascontiguousarray(found) if order is None else laid(found, order)
+
+
+def _order(x, dims, indices, shape):
+    """The order of the dims of ``x[...]`` in memory as PyTorch has it; None: as they are.
+
+    PyTorch visits x and the indices as the operands of an elementwise operation: x is expanded
+    along the dims of the indices, and the indices along the other dims of x.
+    """
+    if all(a.flags.c_contiguous for a in (x, *indices)):
+        return None
+    arrays: list = []
+    taken: list = []
+    for dim, index in zip(dims, indices, strict=True):
+        arrays += index.nonzero() if index.dtype.kind == "b" else [index]
+        taken += range(dim, dim + index.ndim) if index.dtype.kind == "b" else [dim]
+    inner = np.broadcast_shapes(*[a.shape for a in arrays])
+    together = taken[-1] - taken[0] == len(taken) - 1
+    before = taken[0] if together else 0
+    kept = [s if x.shape[d] > 1 or d > before else 0
+            for d, s in enumerate(x.strides) if d not in taken]  # fmt: skip
+    operands = [(*kept[:before], *(0,) * len(inner), *kept[before:])]
+    for a in arrays:
+        strides = np.broadcast_to(a, inner).strides
+        operands.append((*(0,) * before, *strides, *(0,) * (len(kept) - before)))
+    order = visit_order(shape, *operands)
+    return None if order == sorted(order) else order
 
 
 def from_empty(x, dims, indices):
@@ -131,7 +162,7 @@ def indexed(x, advanced):
 
 def _taped_index(x, array, tensors, keys, dims):
     if x.node is None:
-        return taped(index.op, array, (), (), ())
+        return _maybe_turned(taped(index.op, array, (), (), ()))
     n = len(index.op.inputs) - 1
     saved = {"x_shape": x.array.shape, "dims": dims}
     cells = {}
@@ -139,10 +170,15 @@ def _taped_index(x, array, tensors, keys, dims):
         saved[f"i{i}"] = keys[i] if i < len(keys) else None
         cells[f"i{i}"] = tensors[i].cell if i < len(keys) else None
     names = index.op.saves
-    return taped(
+    return _maybe_turned(taped(
         index.op, array, (x.node, *(None,) * n), tuple([saved[s] for s in names]),
         tuple([cells.get(s) for s in names]),
-    )  # fmt: skip
+    ))  # fmt: skip
+
+
+def _maybe_turned(x):
+    x.turned = True
+    return x
 
 
 @function

@@ -14,6 +14,7 @@ from rushlight.ops.kinds import kernel
 from rushlight.ops.range import arange
 from rushlight.ops.slice import placed
 from rushlight.ops.view import tensor_array
+from rushlight.strides import channels_order, laid
 from rushlight.tensor import Tensor
 
 # Joining ----------------------------------------------------------------------------------
@@ -47,7 +48,7 @@ def _joined(tensors, *, dim):
 
 
 @kernel(public=False, method=False, name="cat", widen=False, prepare=_joined, casts=True,
-        autocast=WIDEST)  # fmt: skip
+        autocast=WIDEST, keeps_order=True)  # fmt: skip
 def _cat(xp, tensors, *, dim):
     """The tensors one after another along ``dim``."""
     d = tensors[0].dtype
@@ -63,7 +64,9 @@ def _cat(xp, tensors, *, dim):
         return xp.empty(0, tensors[0].dtype)
     shape = list(kept[0].shape)
     shape[dim] = sum([a.shape[dim] for a in kept])
-    return xp.concatenate(kept, dim, xp.empty(shape, kept[0].dtype))
+    found = xp.concatenate(kept, dim, xp.empty(shape, kept[0].dtype))
+    orders = [channels_order([a]) for a in kept]
+    return found if None in orders else laid(found, orders[0])
 
 
 @_cat.lower

@@ -101,7 +101,7 @@ def floating(name):
 
 
 @kernel(public=False, method=False, name="mse_loss", prepare=floating("mse_loss"), autocast=SINGLE,
-        keeps_order=True)  # fmt: skip
+        keeps_order=(0, 1))  # fmt: skip
 def _mse(xp, x, y, *, reduction):
     """(x - y)², its mean or its sum."""
     d = x - y
@@ -225,7 +225,7 @@ def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", wei
     name="smooth_l1_loss",
     prepare=floating("smooth_l1_loss"),
     autocast=SINGLE,
-    keeps_order=True,
+    keeps_order=(0, 1),
 )
 def _smooth_l1(xp, x, y, *, reduction, beta):
     """d² / 2 beta where |d| < beta, else |d| - beta / 2."""
@@ -279,7 +279,7 @@ def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mea
     name="huber_loss",
     prepare=floating("huber_loss"),
     autocast=SINGLE,
-    keeps_order=True,
+    keeps_order=(0, 1),
 )
 def _huber(xp, x, y, *, reduction, delta):
     """d² / 2 where |d| <= delta, else delta (|d| - delta / 2)."""

@@ -45,7 +45,7 @@ def _refuse_outer(x):
 def _look_at(x, array, cell=None):
     """Make ``array`` the elements of ``x``, in place."""
     _refuse_outer(x)
-    x.array = array
+    x.array, x.turned = array, True
     x.view_of = None
     if cell is not None:
         x.cell = cell
@@ -286,7 +286,7 @@ def _in_place_view(name, call):
             _note_turn(self)
         with mode.enable_grad():
             found = call(self, *args, **kwargs)
-        self.array = found.array
+        self.array, self.turned = found.array, True
         if type(self.node) is Leaf:  # without gradients: it goes on as a leaf
             self.node.shape = found.array.shape
         else:

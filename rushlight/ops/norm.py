@@ -96,7 +96,7 @@ def _norm_kernel(name, grad_name, centred):
     forward.__doc__ = "x over its last n dims, normalised."
     op = kernel(
         forward, name=name, grad_name=grad_name, public=False, method=False, shape=like_first,
-        prepare=lambda x, weight, bias, **params: _noted(x, **params),
+        prepare=lambda x, weight, bias, **params: _noted(x, **params), channels=int(not centred),
     )  # fmt: skip
 
     @op.lower
@@ -204,7 +204,7 @@ def _group_rows(x, groups):
 
 
 @kernel(
-    public=False, method=False, name="group_norm", grad_name="NativeGroupNormBackward0",
+    public=False, method=False, name="group_norm", grad_name="NativeGroupNormBackward0", channels=1,
     shape=like_first,
     prepare=lambda x, weight, bias, **params: _noted(x, **params),
 )  # fmt: skip

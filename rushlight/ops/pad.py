@@ -11,6 +11,7 @@ from rushlight.ops.join import cat
 from rushlight.ops.kinds import kernel
 from rushlight.ops.places import filled
 from rushlight.ops.slice import placed
+from rushlight.strides import channels_order, laid, preserved
 from rushlight.tensor import Tensor
 
 __all__ = ["constant_pad", "pad"]
@@ -46,13 +47,17 @@ def _constant_shape(x, *, pad, value=0):
     return out
 
 
-@kernel(public=False, method=False, name="constant_pad_nd", widen=False)
+@kernel(public=False, method=False, name="constant_pad_nd", widen=False, keeps_order=True)
 def constant_pad(xp, x, *, pad, value=0):
     """x with ``value`` around it; negative numbers in ``pad`` cut off."""
-    out = np.full(_constant_shape(x, pad=pad), as_scalar(value, x.dtype), x.dtype)
+    shape = _constant_shape(x, pad=pad)
     target, source = _overlap(x.shape, _pairs(pad, x.ndim, "constant_pad_nd"))
+    if max(pad, default=0) <= 0:
+        return preserved(x[source])
+    out = np.full(shape, as_scalar(value, x.dtype), x.dtype)
     out[target] = x[source]
-    return out
+    order = channels_order([x])
+    return out if order is None else laid(out, order)
 
 
 def _overlap(shape, pairs):
@@ -182,7 +187,7 @@ def _added(found, dim, part, mode, before):
 def _named(name, grad_name, autocast):
     op = kernel(
         _extended, name=name, grad_name=grad_name, public=False, method=False, widen=False,
-        autocast=autocast,
+        autocast=autocast, channels=int(not name.startswith("circular")),
     )  # fmt: skip
     op.lower(lambda x, pad, mode: _extended_tensor(x, pad, mode))
     op.grad(x=lambda g, x_shape, pad, mode: _folded(g, shape=tuple(x_shape), pad=pad, mode=mode))

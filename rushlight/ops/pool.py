@@ -75,7 +75,7 @@ def pool_geometry(name, n, x, kernel_size, stride, padding, dilation, ceil_mode)
 # Maxima -----------------------------------------------------------------------------------
 
 
-@kernel(public=False, method=False, name="max_pool_positions", widen=False,
+@kernel(public=False, method=False, name="max_pool_positions", widen=False, channels=1,
         primitive="pooling positions")  # fmt: skip
 def max_positions(xp, x, *, windows):
     """Where each window's maximum lies, as a flat index into the last dims."""
@@ -116,7 +116,7 @@ _MAX_POOL = {}
 for _n in (1, 2, 3):
     _op = kernel(
         _max_pool, public=False, method=False, name=f"max_pool{_n}d", widen=False,
-        primitive="pooling max", again=True,
+        primitive="pooling max", again=True, channels=1,
         shape=pooled_shape, least=1 << 17, autocast=SINGLE if _n == 3 else None,
         grad_name="SqueezeBackward1" if _n == 1 else f"MaxPool{_n}DWithIndicesBackward0",
     )  # fmt: skip

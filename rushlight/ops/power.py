@@ -91,7 +91,7 @@ def _integer_power(xp, x, y):
 
 
 @elementwise(public=False, method=False, inplace=False, name="number_pow", grad_name="PowBackward2",
-             dtype=_no_bools, varies=True)  # fmt: skip
+             dtype=_no_bools, varies=True, keeps_order=False)  # fmt: skip
 def _number_pow(xp, x, y):
     """A number to the power y."""
     return pow_.op.forward(xp, np.asarray(x, y.dtype), y)

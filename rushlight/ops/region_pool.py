@@ -79,7 +79,7 @@ def _regions(size, places):
     return starts, ends
 
 
-@kernel(public=False, method=False, name="adaptive_max_positions", widen=False)
+@kernel(public=False, method=False, name="adaptive_max_positions", widen=False, channels=1)
 def _adaptive_positions(xp, x, *, places):
     """Where the maximum of each of ``places`` windows lies that cover x evenly."""
     n = len(places)
@@ -202,6 +202,7 @@ _ADAPTIVE = {}
 for _n in (2, 3):
     _op = kernel(
         _adaptive, public=False, method=False, name=f"adaptive_max_pool{_n}d", widen=False,
+        channels=int(_n == 2),
         autocast=SINGLE if _n == 3 else None,
         grad_name=f"AdaptiveMaxPool{_n}DBackward0",
     )  # fmt: skip

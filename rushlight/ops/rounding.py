@@ -217,14 +217,7 @@ def copysign(input, other, *, out=None):
     return (_copysign if isinstance(other, Tensor) else _copysign_number)(input, other, out=out)
 
 
-@elementwise(inplace=False, dtype=to_float)
-def angle(xp, x):
-    """The angle in radians of complex numbers; π for negative ones, 0 for others.
-
-    >>> import rushlight as torch
-    >>> torch.angle(torch.tensor([-1.0, 1.0]))
-    tensor([3.1416, 0.0000])
-    """
+def _angles(xp, x):
     return (
         xp.angle(x)
         if x.dtype.kind == "c"
@@ -239,4 +232,24 @@ def _angle_slope(g, x):
     return where(size == 0, 0, g * x * 1j / where(size == 0, 1 + size, size * size))
 
 
-angle.grad(x=_angle_slope)
+def _angle_op(name, **options):
+    op = elementwise(
+        _angles, name=name, grad_name="AngleBackward0", public=False, method=False, inplace=False,
+        dtype=to_float, **options,
+    )  # fmt: skip
+    op.grad(x=_angle_slope)
+    return op
+
+
+_angle_of_reals, _angle_of_complex = _angle_op("angle"), _angle_op("angle_z", keeps_order=False)
+
+
+@function
+def angle(input, *, out=None):
+    """The angle in radians of complex numbers; π for negative ones, 0 for others.
+
+    >>> import rushlight as torch
+    >>> torch.angle(torch.tensor([-1.0, 1.0]))
+    tensor([3.1416, 0.0000])
+    """
+    return (_angle_of_complex if is_complex(input) else _angle_of_reals)(input, out=out)

@@ -2,14 +2,21 @@
 
 from rushlight.errors import ShapeError
 from rushlight.ops.definition import function
+from rushlight.ops.layout import channels_last, channels_last_3d
 from rushlight.ops.view import tensor_array
+from rushlight.strides import channels_order
 
 __all__ = ["channel_shuffle", "pixel_shuffle", "pixel_unshuffle"]
 
 
-def owned(x):
-    """``x``, or a copy of a view: PyTorch's result is new, even with a factor of 1."""
-    return x if x.view_of is None else x.clone()
+def _as_image(x, input):
+    """``x`` in memory of its own, with the channels last as in ``input``, or else contiguous."""
+    order = channels_order([input.array])
+    if order is not None:
+        return x.clone(memory_format=channels_last if len(order) == 4 else channels_last_3d)
+    if x.view_of is None:
+        return x
+    return x.clone() if x.is_contiguous() else x.contiguous()
 
 
 def _factor(name, what, value, x):
@@ -57,7 +64,7 @@ def pixel_shuffle(input, upscale_factor):
     n = len(lead)
     apart = input.reshape(*lead, c // r**2, r, r, h, w)
     turned = apart.permute(*range(n + 1), n + 3, n + 1, n + 4, n + 2)
-    return owned(turned.reshape(*lead, c // r**2, h * r, w * r))
+    return _as_image(turned.reshape(*lead, c // r**2, h * r, w * r), input)
 
 
 @function(method=False)
@@ -87,7 +94,7 @@ def pixel_unshuffle(input, downscale_factor):
     n = len(lead)
     apart = input.reshape(*lead, c, h // r, r, w // r, r)
     turned = apart.permute(*range(n + 1), n + 2, n + 4, n + 1, n + 3)
-    return owned(turned.reshape(*lead, c * r**2, h // r, w // r))
+    return _as_image(turned.reshape(*lead, c * r**2, h // r, w // r), input)
 
 
 @function(method=False)
@@ -113,4 +120,4 @@ def channel_shuffle(input, groups):
             f"and {groups} groups: {tuple(input.shape)}"
         )
     turned = input.reshape(n, groups, c // groups, *size).transpose(1, 2)
-    return owned(turned.reshape(input.shape))
+    return _as_image(turned.reshape(input.shape), input)

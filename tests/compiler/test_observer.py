@@ -12,8 +12,10 @@ import importlib
 import operator
 import os
 import re
+import signal
 import sys
 import threading
+import time
 import warnings
 import weakref
 
@@ -243,8 +245,8 @@ CONSTANT = {
     "sys.getdefaultencoding": lambda x: x * len(sys.getdefaultencoding()),
     "posix.getpid": lambda x: x * (os.getpid() % 7),
 }
-#: Another name, or tested with tracers.
-OTHERS = {"_decimal.getcontext", "nt.getcwd", "nt.getpid", "sys.gettrace"}
+#: Another name, or tested with tracers and threads.
+OTHERS = {"_decimal.getcontext", "nt.getcwd", "nt.getpid", "sys.gettrace", "_thread.get_ident"}
 
 
 def test_each_function_that_is_asked_again_has_a_test():
@@ -387,3 +389,29 @@ def test_an_unknown_function_runs_eagerly(name, capsys):
         assert capsys.readouterr().out == "text\n" * 3
     with pytest.raises(RuntimeError):
         torch.compile(f, fullgraph=True)(x)
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers here")
+def test_handlers_of_signals_are_not_recorded():
+    counted, calls = torch.zeros(1), []
+
+    def handler(number, frame):
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        counted.add_(1)
+        assert bool(counted > 0) and time.perf_counter()
+        calls.append(number)
+        signal.setitimer(signal.ITIMER_REAL, 0.002)
+
+    def f(x):
+        for _ in range(300):
+            x = x * 2 - 1
+        return x
+
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.002)
+        found = torch.compile(f)(torch.ones(2))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        assert signal.signal(signal.SIGALRM, before) is handler
+    assert torch.equal(found, torch.ones(2)) and counted.item() == len(calls) > 0

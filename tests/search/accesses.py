@@ -34,7 +34,7 @@ _ATTRIBUTE = {
     "format": "float('{0.KEY}'.format(OWNER))",
     "map of getattr": "list(map(getattr, [OWNER], [NAME]))[0]",
     "asdict": "dataclasses.asdict(OWNER)[NAME]",
-    "repr of vars": "float(len(repr(vars(OWNER))))",
+    "repr of vars": "float(len(repr({k: v for k, v in vars(OWNER).items() if k == NAME})))",
     "dir": "float(NAME in dir(OWNER))",
 }
 _ITEM = {

@@ -16,7 +16,7 @@ from rushlight.autograd import mode
 from rushlight.compiler.arrays import Array
 from rushlight.compiler.guard import same_objects
 from rushlight.compiler.numbers import Number
-from rushlight.compiler.places import item
+from rushlight.compiler.places import item, member_of
 from rushlight.compiler.python.frames import NULL
 from rushlight.compiler.python.known import (
     ADDING,
@@ -28,10 +28,9 @@ from rushlight.compiler.python.known import (
     home_of,
     is_pure,
 )
-from rushlight.compiler.python.reads import attributes_of, is_users, member_of
+from rushlight.compiler.python.reads import attributes_of, is_users
 from rushlight.compiler.python.specials import (
     asked_by_function,
-    note_class,
     note_making,
     note_special,
 )
@@ -88,7 +87,7 @@ class Calls:
             note_making(self.reads, function)
         in_c = isinstance(function, (type, *_C_METHODS, *_DESCRIPTORS))
         if not in_c and isinstance(member_of(type(function), "__call__"), types.FunctionType):
-            note_class(self.reads, function)
+            note_special(self.reads, function, ("__call__",))
             return None  # Python's code, which is observed
         return self._in_c(function, args, kwargs)
 
@@ -137,8 +136,8 @@ class Calls:
         now = function.cache_info()
         if now.currsize == before.currsize != now.maxsize and now.misses != before.misses:
             self.refuse(f"{function.__name__}(), which has a cache, raises an error")
-        self.reads.cache(function)
-        return self._hold
+        # Asked for again, it runs at most as often as in eager calls.
+        return lambda result: result is NULL or self.reads.replay(function, args, result, kwargs)
 
     def _replayed(self, function, args):
         self._look_into(args, {})
@@ -164,6 +163,7 @@ class Calls:
     def _referred(self, reference, result):
         """Whether the object is still there is compared; which one it is does not change."""
         self.reads.note("{0}() is None", (reference,), result is None)
+        self.reads.weak[id(result)] = reference
         self._hold(result)
 
     def _hold(self, result):
@@ -176,7 +176,7 @@ class Calls:
         home, name = home_of(function)
         for x in args:
             note_special(self.reads, x, asked_by_function(name))
-        bound = getattr(function, "__self__", None)
+        bound, given = getattr(function, "__self__", None), args
         if bound is not None and not isinstance(bound, types.ModuleType):
             args = [bound, *args]
             if self.origins.is_outer(function):
@@ -199,11 +199,16 @@ class Calls:
             self._passed(x)
         full = f"{home.__module__ if isinstance(home, type) else home}.{name}"
         if full in REPLAYED:
-            return self._replayed(function, args[1:] if bound is args[0:1] else args[len(args) :])
+            return self._replayed(function, given)
         if home == "builtins" and name == "dir" and args and self.origins.is_outer(args[0]):
             return functools.partial(self._listed, args[0])
         if home == "builtins" and name in ("isinstance", "issubclass"):
             self._is_instance(args)
+        if name in ("__reduce_ex__", "__reduce__", "__getstate__"):
+            own = attributes_of(args[0])
+            if own and self.origins.is_outer(args[0]):
+                self.origins.note_outer(own)
+                self.reads.contents(own)
         if name == "__subclasses__":
             return functools.partial(self._subclasses, args[0])
         if not is_pure(function):
@@ -327,9 +332,9 @@ class Calls:
                 self.refuse("the function asks for the id() of a tensor, another one in each call")
             return None
         if name in ("vars", "globals"):
-            if (args and self.origins.is_outer(args[0])) or name == "globals":
-                return self._hold
-            return None
+            if args and self.origins.is_outer(args[0]):
+                return functools.partial(self._variables, args[0])
+            return self._hold if name == "globals" else None
         owner, key = args[0], args[1] if len(args) > 1 else None
         if type(key) is not str:
             return None
@@ -342,6 +347,11 @@ class Calls:
         else:
             return functools.partial(self.attribute, owner, key, name == "getattr")
         return None
+
+    def _variables(self, owner, result):
+        if type(result) is dict:
+            self.reads.note("{0}.__dict__", (owner,), result)
+        self._hold(result)
 
     def _asked(self, owner, key, result):
         if result is NULL or is_module(owner) is None:
@@ -366,9 +376,21 @@ class Calls:
         method = type(owner).__setattr__
         if isinstance(method, types.FunctionType) and not direct:
             return  # Python's code, which is observed
+        if method is dict.__setitem__ and not direct:  # attributes that are entries
+            self.effects.will_assign(owner, item(name))
+            return
+        self._keep_settable(owner, name)
         place = place_of(owner, name)
         if place is not None:
+            if place[0] is not owner:
+                self.reads.note("{0}.__dict__", (owner,), place[0])
             self.effects.will_assign(*place)
+
+    def _keep_settable(self, owner, name):
+        """Later calls set the attribute as this one does: no property comes between."""
+        kind = type(owner)
+        if is_users(kind):
+            self.reads.class_member(kind, name, member_of(kind, name))
 
 
 def _decimal_context():

@@ -9,7 +9,7 @@ from collections import OrderedDict, defaultdict, deque
 import numpy as np
 
 from rushlight.compiler.guard import equal, is_plain
-from rushlight.compiler.places import NOTHING, deleter, getter, item, setter
+from rushlight.compiler.places import NOTHING, deleter, item, lying, setter
 from rushlight.tensor import Tensor
 
 __all__ = ["Effects", "remember"]
@@ -38,8 +38,8 @@ class Effects:
     def will_assign(self, owner, template):
         """An attribute, variable or entry is about to be assigned or deleted."""
         key = template, id(owner)
-        if key not in self.places:
-            self.places[key] = owner, template, getter(template, NOTHING)(owner)
+        if key not in self.places and id(owner) not in self.containers:
+            self.places[key] = owner, template, lying(template)(owner)
 
     def will_change(self, container):
         """A list, dict, set or array is about to be changed in a way that may be any."""
@@ -50,9 +50,9 @@ class Effects:
                     _put(before, template, value)
             self.containers[id(container)] = container, before
 
-    def stand_in(self, owner, template, value, stand_in):
+    def stand_in(self, owner, template, stand_in):
         """Put ``stand_in`` in a place, until all is taken back."""
-        self.places[template, id(owner)] = owner, template, value
+        self.places[template, id(owner)] = owner, template, lying(template)(owner)
         self.stand_ins[template, id(owner)] = stand_in
         setter(template)(owner, stand_in)
 
@@ -64,7 +64,7 @@ class Effects:
         """
         found = []
         for key, (owner, template, before) in self.places.items():
-            now = getter(template, NOTHING)(owner)
+            now = lying(template)(owner)
             if _same(now, before):
                 if not anew or key in self.known or now is NOTHING:
                     continue

@@ -13,15 +13,16 @@ from collections import deque
 from dis import stack_effect
 from functools import partial
 from types import CellType, FunctionType, ModuleType
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import numpy as np
 
 from rushlight.autograd import mode
 from rushlight.compiler.guard import is_plain
-from rushlight.compiler.places import item
+from rushlight.compiler.places import item, member_of
 from rushlight.compiler.python.frames import NULL
 from rushlight.compiler.python.levels import LIBRARY, OURS, USERS, is_installed
-from rushlight.compiler.python.reads import is_users, member_of
+from rushlight.compiler.python.reads import is_users
 from rushlight.compiler.python.specials import asked_by_instruction, note_special
 from rushlight.tensor import Tensor
 
@@ -158,6 +159,8 @@ def _from_super(frame, name, found, result):
 def _inherited(frame, name, cls, owner, result):
     kind = owner if isinstance(owner, type) else type(owner)
     mro = kind.__mro__
+    if is_users(kind):
+        frame.observer.reads.note("{0}.__mro__", (kind,), mro)
     for c in mro[mro.index(cls) + 1 :] if cls in mro else ():
         if name in c.__dict__:
             if is_users(c):
@@ -173,6 +176,7 @@ def _store_attribute(frame, instruction, value, owner):
 
 @_kind(1, "DELETE_ATTR")
 def _delete_attribute(frame, instruction, owner):
+    note_special(frame.observer.reads, owner, ("__delattr__",))
     frame.observer.calls.store_attribute(owner, instruction.argval)
 
 
@@ -181,8 +185,8 @@ def _delete_attribute(frame, instruction, owner):
 
 @_kind(2, "BINARY_SUBSCR")
 def _subscript(frame, instruction, container, key):
-    note_special(frame.observer.reads, container, ("__getitem__",))
-    note_special(frame.observer.reads, key, ("__index__",))
+    note_special(frame.observer.reads, container, ("__getitem__", "__missing__"))
+    note_special(frame.observer.reads, key, ("__index__", "__hash__", "__eq__"))
     frame.observer.calls.look(key)
     if isinstance(container, Tensor | type):
         return None
@@ -191,9 +195,16 @@ def _subscript(frame, instruction, container, key):
     return partial(_item_found, frame, container, key)
 
 
+#: Whose own code is not followed.
+_WEAK = WeakKeyDictionary, WeakValueDictionary
+
+
 def _item_found(frame, container, key, result):
     reads = frame.observer.reads
-    if result is NULL:
+    if isinstance(container, _WEAK):
+        found = None if result is NULL else result
+        reads.note("{0}.get({1})", (container, key), found)
+    elif result is NULL:
         if isinstance(container, dict):
             reads.absent(container, key)
         else:
@@ -245,6 +256,7 @@ def _is_cache(frame, container, value):
 
 @_kind(2, "DELETE_SUBSCR")
 def _delete_item(frame, instruction, container, key):
+    note_special(frame.observer.reads, container, ("__delitem__",))
     observer = frame.observer
     if type(container) is not dict:
         if not isinstance(container, Tensor) and observer.origins.is_outer(container):
@@ -313,6 +325,7 @@ def _format(frame, instruction, x, *spec):
 
 @_kind(1, "BEFORE_WITH")  # from Python 3.14 on these are calls of their own
 def _begin_with(frame, instruction, manager):
+    note_special(frame.observer.reads, manager, ("__enter__", "__exit__"))
     for name in ("__enter__", "__exit__"):
         method = member_of(type(manager), name)
         if method is not None and not isinstance(method, FunctionType):

@@ -44,7 +44,7 @@ _PURE_FUNCTIONS = frozenset((
     "sys.intern", "sys.exc_info", "sys.exception", "sys._getframe", "sys.getsizeof",
     "sys._getframemodulename", "sys.audit", "_thread.allocate_lock", "_thread.acquire",
     "_thread.release", "_thread.acquire_lock", "_thread.release_lock", "_thread.__enter__",
-    "_thread.__exit__", "_thread.RLock", "_thread.get_ident", "_thread._is_owned",
+    "_thread.__exit__", "_thread.RLock", "_thread._is_owned",
     "_weakref.proxy", "_weakref.getweakrefcount", "_weakref.ref", "_imp.acquire_lock",
     "_imp.release_lock", "posix.fspath", "nt.fspath", "warnings._filters_mutated",
 ))  # fmt: skip
@@ -52,7 +52,7 @@ _PURE_FUNCTIONS = frozenset((
 REPLAYED = frozenset((
     "_contextvars.get", "_decimal.getcontext", "decimal.getcontext", "sys.getrecursionlimit",
     "sys.getdefaultencoding", "posix.getcwd", "nt.getcwd", "posix.getpid", "nt.getpid",
-    "gc.isenabled", "sys.gettrace", "sys.getswitchinterval",
+    "gc.isenabled", "sys.gettrace", "sys.getswitchinterval", "_thread.get_ident",
 ))  # fmt: skip
 #: Functions of this package that read a state, and change none.
 REPLAYED_OURS = frozenset((

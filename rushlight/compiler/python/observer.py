@@ -12,13 +12,14 @@ import types
 from typing import Any
 
 from rushlight.autograd import mode
+from rushlight.compiler.places import member_of
 from rushlight.compiler.python.calls import Calls
 from rushlight.compiler.python.effects import Effects
 from rushlight.compiler.python.frames import NULL, Code, Operands, available
 from rushlight.compiler.python.instructions import KINDS
 from rushlight.compiler.python.levels import LIBRARY, NOT, USERS, is_inside, level_of
 from rushlight.compiler.python.origins import Origins
-from rushlight.compiler.python.reads import Reads, is_users, member_of
+from rushlight.compiler.python.reads import Reads, is_users
 from rushlight.errors import TraceError
 
 __all__ = ["Observer"]
@@ -37,6 +38,7 @@ class Observer:
     Attributes:
         reads, effects: What was read, and what was written.
         origins: Which objects were there before.
+        open: id → ``Frame``, of the frames that are followed and have not returned.
         caches: The ids of what lies in globals of libraries: a dict there is a cache, whose
             entries stay.
     """
@@ -49,6 +51,7 @@ class Observer:
         self.reads = Reads(self.origins, self.effects, is_apart)
         self.caches: set = set()
         self.calls = Calls(self)
+        self.open: dict = {}
         self._before: Any = None
         self._active = False
 
@@ -67,6 +70,16 @@ class Observer:
     def __exit__(self, *exception):
         self._active = False
         sys.settrace(self._before)
+        while self.open:  # where the observer raised, Python tells of no frame any more
+            self.open.popitem()[1].end()
+
+    def forget(self):
+        """Let go of the objects that were met: the recording is over."""
+        reads, effects = self.reads, self.effects
+        for kept in (reads.conditions, reads.places, reads.large, reads.weak):
+            kept.clear()
+        for kept in (effects.places, effects.containers, effects.stand_ins):
+            kept.clear()
 
     def refuse(self, reason):
         """Raise the error that a program cannot do what the function is about to do."""
@@ -93,7 +106,6 @@ class Observer:
 
     def settle(self, calls):
         """See to what depends on the whole call: ``calls`` are those that it deferred."""
-        self.reads.settle_caches()
         self.reads.settle_large()
         if calls and self.reads.reads_options:
             raise TraceError(
@@ -112,7 +124,7 @@ class Observer:
             if before is not None:
                 frame.f_trace = before
             return before
-        follower = Frame(self, frame, level, before)
+        follower = self.open[id(frame)] = Frame(self, frame, level, before)
         frame.f_trace = follower.trace
         frame.f_trace_opcodes = True
         frame.f_trace_lines = before is not None
@@ -206,9 +218,14 @@ class Frame:
         elif event == "exception" and self.pending is not None:
             tell, self.pending = self.pending, None
             tell(NULL)
-        elif event == "return":  # nothing is to hold the frame's variables any longer
-            self.frame = self.operands = self.pending = None
+        elif event == "return":
+            self.observer.open.pop(id(frame), None)
+            self.end()
         return self.trace
+
+    def end(self):
+        """Hold the frame, and with it the function's variables, no longer."""
+        self.frame = self.operands = self.pending = None
 
     def _result(self, depth):
         """What the last instruction gave: of a method and its object, the method."""

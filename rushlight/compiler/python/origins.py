@@ -31,6 +31,7 @@ class Origins:
 
     def __exit__(self, *exception):
         self._recording = False
+        self.outer.clear()  # nobody is to live longer for having been looked at
 
     def collect(self):
         """Free what the call made and nobody can reach."""

@@ -12,18 +12,19 @@ import functools
 import sys
 import types
 from collections import ChainMap, UserDict, deque
+from types import MappingProxyType
 
 import numpy as np
 
 from rushlight.autograd import mode
 from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.guard import equal, is_plain, same_objects
-from rushlight.compiler.places import item
+from rushlight.compiler.places import item, member_of
 from rushlight.dtype import dtype
 from rushlight.errors import TraceError
 from rushlight.tensor import Tensor
 
-__all__ = ["Reads", "is_users", "member_of"]
+__all__ = ["Reads", "is_users"]
 
 #: Up to this many items or entries are looked at one by one, those of larger containers together.
 _ITEMS = 1 << 10
@@ -45,14 +46,6 @@ _METHODS = (
 def is_users(cls):
     """Whether a class is neither Python's nor ours."""
     return (getattr(cls, "__module__", None) or "").split(".")[0] not in _FOREIGN
-
-
-def member_of(cls, name):
-    """What a class has under a name, by inheritance too, as it lies there; None if nothing."""
-    for c in cls.__mro__:
-        if name in c.__dict__:
-            return c.__dict__[name]
-    return None
 
 
 def attributes_of(owner):
@@ -94,6 +87,7 @@ class Reads:
         places: (template, id of the owner) → (template, owner, value) of what was read from an
             attribute, variable or entry that can be assigned.
         reads_options: Whether a number was read that schedulers move.
+        weak: id → reference, of objects that a program is not to keep alive.
         large: id → array, of those whose elements are too many to compare at each call.
     """
 
@@ -103,9 +97,9 @@ class Reads:
         self.places: dict = {}
         self.large: dict = {}
         self.apart: set = set()  # places with stand-ins, or that are arguments
+        self.weak: dict = {}
         self._noted: set = set()
         self._inside: set = set()  # containers whose contents were noted
-        self._caches: dict = {}
         self.reads_options = False
 
     def note(self, template, objects, value):
@@ -167,7 +161,7 @@ class Reads:
         ):
             self._member(owner, cls, own, name, member)
         elif is_users(cls) or data:
-            self._again(owner, name, value)
+            self._again(owner, name, value, data)
 
     def tensor(self, tensor, template, value):
         """Note what was asked about a tensor of before, which the program may have no part in."""
@@ -195,8 +189,16 @@ class Reads:
                 if own[registry].get(name) is value and name in own[registry]:
                     self.entry(own[registry], name, value)
                     return
-        if not _in_python(member_of(cls, "__getattr__")):
+        found = member_of(cls, "__getattr__")
+        if found is dict.__getitem__:
+            self.entry(owner, name, value)
+        elif not _in_python(found):
             self._again(owner, name, value)
+        elif is_users(cls):
+            self.class_member(cls, "__getattr__", found)
+            self.class_member(cls, name, None)
+            if own is not None:
+                self.note("{1} not in {0}", (own, name), True)
 
     def _member(self, owner, cls, own, name, member):
         """A method or property: Python runs its code, which is observed by itself."""
@@ -219,7 +221,7 @@ class Reads:
         else:
             self.note(f"{{1}}({{0}}, {name!r})", (cls, member_of), member)
 
-    def _again(self, owner, name, value):
+    def _again(self, owner, name, value, is_place=False):
         """Note the read itself, if it gives the same thing when it is done again."""
         try:
             again = getattr(owner, name)
@@ -227,7 +229,11 @@ class Reads:
             return
         if again is value or (is_plain(value) and is_plain(again) and equal(again, value)):
             template = f"{{0}}.{name}"
-            self._value(template, (owner,), value, owner, template)
+            if is_place:
+                self._value(template, (owner,), value, owner, template)
+            elif not _is_recorded(value):
+                self._hold(value)
+                self.note(template, (owner,), value)
 
     def missing(self, owner, name):
         """``owner`` has no attribute of this name."""
@@ -254,7 +260,13 @@ class Reads:
             self.contents(container)
             return
         template = item(key)
-        if template is not None:
+        if (
+            hasattr(type(container), "__missing__")
+            and isinstance(container, dict)
+            and (dict.__contains__(container, key))
+        ):
+            self.note("{1} in {0}", (container, key), True)
+        if template is not None and isinstance(container, dict | list | deque):
             self._value(template, (container,), value, container, template)
         elif id(container) not in self.effects.containers:
             self._hold(value)
@@ -347,6 +359,12 @@ class Reads:
             self._within(x)
 
     def _dict(self, value, found):
+        if isinstance(value, ChainMap | UserDict):  # Python's own: what counts lies in dicts
+            name = "maps" if isinstance(value, ChainMap) else "data"
+            inner = getattr(value, name)
+            self._value(f"{{0}}.{name}", (value,), inner, value.__dict__, item(name))
+            self._within(inner)
+            return
         keys = [*found]
         if all(map(is_plain, keys)):
             self.note("[*{0}] == {1}", (value, keys), True)
@@ -415,23 +433,12 @@ class Reads:
             template = "{0}.cell_contents"
             self._value(template, (cell,), value, cell, template)
 
-    def cache(self, function):
-        """A function with a cache gave what it gives as long as nothing leaves the cache."""
-        if self.origins.is_outer(function):
-            self._caches[id(function)] = function
-
-    def settle_caches(self):
-        """Note what the caches are like when all is done."""
-        for function in self._caches.values():
-            known = function.cache_info()
-            self.note("{0}.cache_info()[1]", (function,), known.misses)
-            self.note("{0}.cache_info()[3] >= {1}", (function, known.currsize), True)
-
-    def replay(self, function, args, value):
+    def replay(self, function, args, value, kwargs=MappingProxyType({})):
         """A function in C gave this of what lies outside, and can be asked again."""
-        names = ", ".join([f"{{{i + 1}}}" for i in range(len(args))])
+        names = [f"{{{i + 1}}}" for i in range(len(args))]
+        names += [f"{name}={{{i + 1 + len(args)}}}" for i, name in enumerate(kwargs)]
         self._hold(value)
-        self.note(f"{{0}}({names})", (function, *args), value)
+        self.note(f"{{0}}({', '.join(names)})", (function, *args, *kwargs.values()), value)
 
 
 def _in_python(function):

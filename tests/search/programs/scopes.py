@@ -55,6 +55,19 @@ def layout(t):
     return tuple([step for n, step in zip(t.shape, t.stride(), strict=True) if n > 1])
 
 
+def is_usual(t):
+    """Whether dims of size 1 have strides that follow from the others'.
+
+    What strides such dims have is of no use to anybody, but PyTorch orders dims by them, too.
+    """
+    inner = 1
+    for n, step in zip(reversed(t.shape), reversed(t.stride()), strict=True):
+        if n == 1 and step != inner:
+            return False
+        inner = n * step
+    return True
+
+
 def wide(x):
     return x.astype(complex if x.dtype.kind == "c" else float)
 

@@ -17,6 +17,7 @@ from tests.search.programs.scopes import (
     address,
     array_of,
     is_exact,
+    is_usual,
     layout,
     overlaps,
     torch,
@@ -144,7 +145,9 @@ class Session:
             if found.removeprefix("torch.Size") != want.removeprefix("torch.Size"):
                 return Difference(what, f"has {what} {found} instead of {want}")
         if layout(x) != layout(y):
-            if any(overlaps(self.theirs[n]) for n in step.uses if n in self.theirs.values):
+            names = [n for n in step.uses if n in self.theirs.values]
+            operands = [scope[n] for n in names for scope in (self.ours, self.theirs)]
+            if any(overlaps(t) or not is_usual(t) for t in operands):
                 return "missing"  # PyTorch's order is nothing to rely on
             text = f"of shape {tuple(x.shape)} has strides {x.stride()} instead of {y.stride()}"
             return Difference("strides", text)

@@ -1,0 +1,427 @@
+"""Small functions over changing state that the search found: each compiled call is the eager one.
+
+A maker gives a function and the changes between its calls.
+"""
+
+import argparse
+import collections
+import copy
+import functools
+import threading
+import types
+import weakref
+
+import pytest
+
+import rushlight as torch
+from rushlight import nn
+from rushlight.compiler.python.frames import available
+
+pytestmark = pytest.mark.skipif(not available(), reason="frames cannot be read here")
+
+
+class Plain:
+    pass
+
+
+def a_method_under_another_name():
+    class Callable:
+        def __call__(self):
+            return 1.0
+
+    called = Callable()
+
+    def change(n):
+        Callable.__call__ = lambda self: n
+
+    return lambda x: x * called(), [lambda: change(2.0), lambda: change(3.0)]
+
+
+def a_context_under_another_name():
+    class Context:
+        def __enter__(self):
+            return 1.0
+
+        def __exit__(self, *error):
+            pass
+
+    context = Context()
+
+    def f(x):
+        with context as n:
+            return x * n
+
+    def change(n):
+        Context.__enter__ = lambda self: n
+
+    return f, [lambda: change(2.0), lambda: change(3.0)]
+
+
+def an_attribute_ahead_of_getattr():
+    class Forwarding:
+        def __getattr__(self, name):
+            return 2.0
+
+    owner = Forwarding()
+    return lambda x: x * owner.k, [
+        lambda: setattr(owner, "k", 3.0),
+        lambda: delattr(owner, "k"),
+        lambda: setattr(Forwarding, "k", 5.0),
+    ]
+
+
+def a_getattr_that_came_later():
+    class Absent:
+        pass
+
+    absent = Absent()
+
+    def f(x):
+        try:
+            return x * absent.k
+        except AttributeError:
+            return x
+
+    def change():
+        Absent.__getattr__ = lambda self, name: 6.0
+
+    return f, [change, lambda: setattr(Absent, "k", 3.0)]
+
+
+def a_property_that_came_later():
+    class Owner:
+        k = 2.0
+
+    owner = Owner()
+
+    def f(x):
+        owner.k = (x * 2).sum()
+        return x
+
+    return f, [lambda: None, lambda: setattr(Owner, "k", property(lambda self: 1.5))]
+
+
+def another_setter():
+    class Owner:
+        @property
+        def k(self):
+            return self._k
+
+        @k.setter
+        def k(self, value):
+            self._k = value
+
+    owner = Owner()
+
+    def f(x):
+        owner.k = 0.5
+        return x * 2
+
+    return f, [lambda: setattr(Owner, "k", property(lambda self: 1.5))]
+
+
+def another_base():
+    class Teacher:
+        def k(self):
+            return 2.0
+
+    class Pupil(Teacher):
+        def k(self):
+            return super().k()
+
+    pupil = Pupil()
+
+    def change():
+        Pupil.__bases__ = (type("Tutor", (), {"k": lambda self: -1.0}),)
+
+    return lambda x: x * pupil.k(), [change]
+
+
+def another_dict_of_attributes():
+    owner = Plain()
+    owner.k = 1
+
+    def f(x):
+        owner.k = 5
+        return x * next(v for name, v in vars(owner).items() if name == "k"), owner.k
+
+    def change():
+        owner.__dict__ = {"k": 3}
+
+    return lambda x: (*f(x), owner.__dict__["k"]), [change]
+
+
+def attributes_that_are_entries():
+    class Easy(dict):
+        __getattr__ = dict.__getitem__
+        __setattr__ = dict.__setitem__
+
+    easy = Easy(k=2)
+
+    def f(x):
+        easy.k = easy.k + 1
+        return x * easy.k
+
+    return f, [lambda: easy.update(k=7)]
+
+
+def a_chain_of_dicts():
+    first, second = {}, {"k": 2.0}
+    chain = collections.ChainMap(first, second)
+
+    def f(x):
+        v = next(value for name, value in chain.items() if name == "k")
+        chain["j"] = v * 2
+        return x * v
+
+    return f, [
+        lambda: second.update(k=1.5),
+        lambda: second.update(k=None),
+        lambda: first.update(k=4.0),
+    ]
+
+
+def entries_of_a_counter():
+    counter = collections.Counter(k=2)
+    del counter["k"]
+
+    def f(x):
+        counter["k"] = len(repr(counter))
+        return x * counter["k"]
+
+    return f, [counter.clear]
+
+
+def entries_that_are_made():
+    made = collections.defaultdict(lambda: 4.0, k=torch.ones(2))
+
+    def f(x):
+        v = {**made}["k"]
+        made["k"] = x
+        return x * v
+
+    return f, [lambda: made.pop("k"), lambda: made.update(k=torch.zeros(2))]
+
+
+def an_entry_that_is_set_twice():
+    ordered = collections.OrderedDict(other=1)
+
+    def f(x):
+        v = ordered.setdefault("k", 1.0)
+        ordered["k"] = v * 0.5
+        return x * v
+
+    return f, [lambda: ordered.pop("k")]
+
+
+def an_attribute_of_a_metaclass():
+    class Meta(type):
+        k = 3.0
+
+    class Owner(metaclass=Meta):
+        pass
+
+    def f(x):
+        v = Owner.__dict__.get("k", 1.0)
+        Owner.k = v + 1
+        return x * Owner.k
+
+    return f, [lambda: None, lambda: delattr(Owner, "k")]
+
+
+def a_cache_that_is_emptied():
+    seen = []
+
+    @functools.lru_cache(maxsize=2)
+    def noted(a):
+        seen.append(a)
+        return float(len(seen))
+
+    return lambda x: x * noted(3), [noted.cache_clear, lambda: noted(4), noted.cache_clear]
+
+
+def a_function_for_each_type():
+    @functools.singledispatch
+    def dispatched(a):
+        return 1.0
+
+    return lambda x: x * dispatched(1), [
+        lambda: None,
+        lambda: dispatched.register(int)(lambda a: 5.0),
+    ]
+
+
+def a_copy_of_a_namespace():
+    given = types.SimpleNamespace(k=2.0)
+    return lambda x: x * copy.copy(given).k, [lambda: setattr(given, "k", 3.0)]
+
+
+def a_weak_reference_that_dies():
+    alive = [argparse.Namespace()]
+    reference = weakref.ref(alive[0])
+    counter = [0]
+
+    def f(x):
+        counter[0] += 1
+        return x * 2 if reference() is None else -x
+
+    return f, [lambda: None, alive.clear]
+
+
+def an_assertion_about_what_dies():
+    alive = [argparse.Namespace()]
+    reference = weakref.ref(alive[0])
+
+    def f(x):
+        assert reference() is None
+        return x * 2
+
+    return f, [alive.clear]
+
+
+def what_is_read_of_an_object_that_dies():
+    alive = [Plain()]
+    alive[0].k = 3.0
+    reference = weakref.ref(alive[0])
+
+    def f(x):
+        found = reference()
+        return -x if found is None else x * found.k
+
+    return f, [lambda: setattr(alive[0], "k", 4.0), alive.clear]
+
+
+def a_class_that_is_exchanged():
+    class Elder:
+        k = 7.0
+
+    class Younger(Elder):
+        pass
+
+    owner = Younger()
+
+    def change(n):
+        owner.__class__ = type("Other", (Younger,), {"k": n})
+
+    return lambda x: x * owner.k, [lambda: change(2.0), lambda: change(-1.0)]
+
+
+def the_state_of_a_hook():
+    state, module = [torch.ones(2, dtype=torch.float64)], nn.Tanh()
+    module.register_forward_hook(lambda m, args, out: out * state[0])
+
+    def f(x):
+        return x * 2 if module(torch.ones(2)).dtype == torch.float32 else -x
+
+    return f, [lambda: state.__setitem__(0, torch.ones(2))]
+
+
+MAKERS = [
+    v for v in [*globals().values()] if isinstance(v, types.FunctionType) and v is not available
+]
+
+
+def outcome(f, x):
+    try:
+        found = f(x)
+    except Exception as error:
+        return type(error)
+    return [getattr(v, "tolist", lambda v=v: v)() for v in found if v is not None]
+
+
+@pytest.mark.filterwarnings("ignore:torch.compile")
+@pytest.mark.parametrize("make", MAKERS)
+def test_a_compiled_call_is_the_eager_one(make):
+    runs = []
+    for compiled in (False, True):
+        f, changes = make()
+        f = torch.compile(f) if compiled else f
+        runs.append([outcome(f, torch.ones(2))])
+        for change in changes:
+            change()
+            runs[-1].append(outcome(f, torch.ones(2)))
+    assert runs[0] == runs[1]
+
+
+# Gradients ------------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore:torch.compile")
+def test_backward_through_the_graph_of_an_argument():
+    """Another graph in each call, so that no program holds for it."""
+    w = torch.ones(2, requires_grad=True)
+    calls = [0]
+
+    def f(x):
+        calls[0] += 1
+        (w * x).sum().backward()
+        return w * 2
+
+    g = torch.compile(f)
+    for made in (lambda x: x * 2, lambda x: x.exp(), lambda x: x * x):
+        x = torch.full((2,), 3.0, requires_grad=True)
+        made(x).sum().backward()
+        want, x.grad = x.grad, None
+        g(made(x))
+        assert torch.equal(x.grad, want)
+
+
+@pytest.mark.filterwarnings("ignore:torch.compile")
+def test_hooks_on_an_argument_that_came_later():
+    w = torch.ones(2, requires_grad=True)
+
+    def f(x, given):
+        (w * x * given).sum().backward()
+
+    g, x, given = torch.compile(f), torch.ones(2), torch.ones(2, requires_grad=True)
+    g(x, given)
+    g(x, given)
+    given.register_hook(lambda g: g * 3)
+    g(x, given)
+    assert given.grad.tolist() == [5, 5]
+
+
+def test_gradients_go_where_a_path_leads():
+    a, b = torch.ones(2, requires_grad=True), torch.ones(2, requires_grad=True)
+    first, second = torch.compile(lambda a, b: (a * 2, b.floor()))(a, b)
+    first.sum().backward()
+    assert a.grad.tolist() == [2, 2] and b.grad is None
+    second.sum().backward()
+    assert b.grad.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("off", [torch.no_grad, torch.inference_mode])
+def test_gradients_that_the_function_turns_on(off):
+    def f(x):
+        with torch.enable_grad():
+            return x * 2
+
+    x = torch.ones(2, requires_grad=True)
+    for run in (f, torch.compile(f), torch.compile(f)):
+        with off():
+            y = run(x)
+        assert y.requires_grad and y.is_inference() is (off is torch.inference_mode)
+
+
+def test_hooks_of_every_module_run_once():
+    def triple(module, args, out):
+        return out * 3
+
+    net = nn.Identity()
+    handle = nn.modules.module.register_module_forward_hook(triple)
+    try:
+        assert torch.compile(net)(torch.ones(1)).item() == net(torch.ones(1)).item() == 3
+    finally:
+        handle.remove()
+
+
+def test_each_thread_has_its_own_name():
+    def f(x):
+        return x * len(threading.current_thread().name)
+
+    g, found = torch.compile(f), []
+    for name in ("first", "another one", "first"):
+        worker = threading.Thread(target=lambda: found.append(g(torch.ones(1)).item()), name=name)
+        worker.start()
+        worker.join()
+    assert found == [5, 11, 5]
