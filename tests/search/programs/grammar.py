@@ -282,6 +282,7 @@ TAME = (
     "F.relu6(",
     "F.hardtanh(",
     "elu({f}",
+    "shrink(",
     "F.celu(",
     "T.remainder(",
     "T.fmod(",

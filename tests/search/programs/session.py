@@ -123,8 +123,8 @@ class Session:
             return "missing"
         if "is too small" in str(ours) and not any(self.theirs[n].numel() for n in step.makes):
             return "missing"  # in bfloat16 PyTorch has convolutions of no size
-        if "detach views" in str(theirs) and self.place(step.writes)[0] == step.writes:
-            return "missing"  # PyTorch made it as a view of what nobody else has
+        if "detach views" in f"{ours}{theirs}" and self.place(step.writes)[0] == step.writes:
+            return "missing"  # one of the two made it as a view of what nobody else has
         if ours is None:
             return Difference("no error", f"{step.text} instead of {theirs!r}")
         return Difference("error", f"{step.text}: {ours!r}")
@@ -202,6 +202,8 @@ class Session:
         if theirs is not None or ours is not None:
             if lacks(theirs) or any(m in str(theirs) for m in MISSING_BACKWARD):
                 return "missing"
+            if ours is None and saves_less(theirs, steps):
+                return "missing"
             if ours is None or theirs is None or not errors_agree(ours, theirs):
                 return Difference("backward", f"{ours!r} instead of {theirs!r}")
             return "raises"
@@ -235,12 +237,20 @@ class Session:
 
 
 def hides_writes(steps):
-    """Whether ``.data`` is written beside pooling, whose gradient asks for what was largest.
+    """Whether ``.data`` is written beside lines of which the frameworks save other values.
 
     Nobody sees such a write, so each framework's gradient is of what it happened to save.
     """
     lines = [s.text for s in steps]
-    return any("max_pool" in t for t in lines) and any(".data" in t for t in lines)
+    saving = any(word in t for t in lines for word in ("max_pool", "rms_norm("))
+    return saving and any(".data" in t for t in lines)
+
+
+def saves_less(error, steps):
+    """Whether PyTorch refuses a write to what it saved, and rushlight's rules do without."""
+    lines = [s.text for s in steps]
+    words = ("scatter_reduce(", "return_indices=True")
+    return "inplace operation" in str(error) and any(w in t for t in lines for w in words)
 
 
 def lacks(error):
