@@ -283,6 +283,8 @@ TAME = (
     "F.hardtanh(",
     "elu({f}",
     "shrink(",
+    "hardswish(",
+    "tensordot(",
     "F.celu(",
     "T.remainder(",
     "T.fmod(",

@@ -123,11 +123,16 @@ class Session:
             return "missing"
         if "is too small" in str(ours) and not any(self.theirs[n].numel() for n in step.makes):
             return "missing"  # in bfloat16 PyTorch has convolutions of no size
-        if "detach views" in f"{ours}{theirs}" and self.place(step.writes)[0] == step.writes:
+        if "detach views" in f"{ours}{theirs}" and self.has_own_base(step.writes):
             return "missing"  # one of the two made it as a view of what nobody else has
         if ours is None:
             return Difference("no error", f"{step.text} instead of {theirs!r}")
         return Difference("error", f"{step.text}: {ours!r}")
+
+    def has_own_base(self, name):
+        """Whether no value is what ``name`` is a view of, in either framework."""
+        bases = [(scope, scope[name]._base) for scope in (self.ours, self.theirs)]
+        return not any(base is scope[n] for scope, base in bases for n in scope.values)
 
     def has_more_storage(self, step):
         """Whether PyTorch keeps more memory than an operand needs, from what it was made in."""
