@@ -50,6 +50,8 @@ def check_write(x, name="an in-place operation", tracked=False):
                 "operation; wrap it in torch.no_grad(), or use the out-of-place form"
             )
         return
+    if any(op.of_storage for op, _, _ in view.path[1:]):
+        _lead_straight(x, view)
     root = view.root.node
     if root is not None and root.clock == 0:
         raise GraphError(
@@ -58,6 +60,19 @@ def check_write(x, name="an in-place operation", tracked=False):
         )
     if root is not None or tracked:
         _check_view(x, view, name)
+
+
+def _lead_straight(x, view):
+    """Have a view of a view's storage look at it from the root.
+
+    It may look at elements that the view in between does not have, whose gradient would be lost.
+    """
+    from rushlight.ops.stride import as_strided, geometry
+
+    with mode.enable_grad():
+        seen = as_strided(view.root, *geometry(x))
+    view.path = seen.view_of.path
+    x.node = seen.node
 
 
 def _check_view(x, view, name):

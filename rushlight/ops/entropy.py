@@ -338,7 +338,7 @@ def _of_probabilities(input, target, weight, reduction, label_smoothing):
             f"{tuple(input.shape)} has {classes}, weight is {tuple(weight.shape)}"
         )
     if label_smoothing:
-        target = target * (1 - label_smoothing) + label_smoothing / classes
+        target = target * (1 - label_smoothing) + _share(label_smoothing, classes)
     terms = log_softmax(input, dim) * target
     if weight is not None:
         terms = terms * _per_class(weight, input)
@@ -346,6 +346,11 @@ def _of_probabilities(input, target, weight, reduction, label_smoothing):
     if reduction == "mean":
         return losses.sum() / (input.array.size // classes if classes else 0)
     return losses.sum() if reduction == "sum" else losses
+
+
+def _share(label_smoothing, classes):
+    """Each class's part of ``label_smoothing``; infinite of no classes, as C divides."""
+    return label_smoothing / classes if classes else float("inf")
 
 
 def _per_class(weight, input):
@@ -370,4 +375,4 @@ def _smoothed(input, target, weight, ignore_index, reduction, label_smoothing):
         each = each.sum() / total
     elif reduction == "sum":
         each = each.sum()
-    return picked * (1 - label_smoothing) + each * (label_smoothing / classes)
+    return picked * (1 - label_smoothing) + each * _share(label_smoothing, classes)

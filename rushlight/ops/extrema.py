@@ -255,10 +255,10 @@ _aminmax.lower(lambda x, dim, keepdim: (
 ))  # fmt: skip
 
 
-def _aminmax_slope(g, x, x_shape, dim, keepdim):
+def _aminmax_slope(g, x, out, x_shape, dim, keepdim):
     found = [
-        _shared(gi, x, op(x, dim, keepdim=keepdim), x_shape, dim, keepdim)
-        for gi, op in zip(g, (amin, amax), strict=True)
+        _shared(gi, x, extremum, x_shape, dim, keepdim)
+        for gi, extremum in zip(g, out, strict=True)
         if gi is not None
     ]
     return found[0] if len(found) == 1 else found[0] + found[1]

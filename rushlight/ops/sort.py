@@ -136,9 +136,9 @@ def msort(input, *, out=None):
 
 def _topk_dims(x, *, k, dim, largest, sorted):
     _ordered(x, "topk")
+    dim = shapes.dim(dim, x.ndim, "topk")
     if x.dtype.kind == "b":
         raise DtypeError("topk: does not support bool tensors; convert with .int()")
-    dim = shapes.dim(dim, x.ndim, "topk")
     size = x.shape[dim] if x.ndim else 1
     if not 0 <= k <= size:
         raise RuntimeError(

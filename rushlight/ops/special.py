@@ -224,7 +224,7 @@ def xlog1py(xp, x, y):
 
 
 xlog1py.grad(
-    x=lambda g, x, y: g * where((x == 0) & (y <= -1), 0.0, log1p(y)),
+    x=lambda g, x, y: g * where((x == 0) & (y <= -1), 0.0, log1p(typed(y, g))),
     y=lambda g, x, y: g * x / (y + 1),
 )
 

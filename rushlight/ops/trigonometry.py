@@ -6,7 +6,7 @@ from rushlight.ops.exponential import floats
 from rushlight.ops.kinds import elementwise
 from rushlight.ops.power import sqrt
 from rushlight.ops.promotion import to_float
-from rushlight.ops.rules import conj, where
+from rushlight.ops.rules import conj, is_complex, where
 from rushlight.ops.unary import tabled
 
 
@@ -49,7 +49,12 @@ sinh.grad(x=lambda g, x: g * conj(cosh(x)))
 cosh.grad(x=lambda g, x: g * conj(sinh(x)))
 tanh.grad(x=lambda g, out: g * conj(1 - out * out))
 asinh.grad(x=lambda g, x: g * conj((x * x + 1) ** -0.5))
-acosh.grad(x=lambda g, x: g * conj((x - 1) ** -0.5 * (x + 1) ** -0.5))
+acosh.grad(
+    # PyTorch has a slope below -1 too; complex numbers need the branch of the two roots.
+    x=lambda g, x: g * (
+        conj((x - 1) ** -0.5 * (x + 1) ** -0.5) if is_complex(x) else (x * x - 1) ** -0.5
+    )
+)  # fmt: skip
 atanh.grad(x=lambda g, x: g / conj(1 - x * x))
 
 

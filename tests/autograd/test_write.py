@@ -297,3 +297,15 @@ def test_the_source_of_rows_is_saved(name):
     x.relu_()
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         found.sum().backward()
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_write_beyond_the_view_whose_storage_is_looked_at(compiled):
+    def write(x):
+        y = x * 2
+        y.diagonal().as_strided((), (), 10).pow_(2)  # element (1, 0, 2) is on no diagonal
+        return y
+
+    x = torch.ones(2, 2, 4, requires_grad=True)
+    (torch.compile(write) if compiled else write)(x).sum().backward()
+    assert x.grad.flatten().tolist() == [2.0] * 10 + [8.0] + [2.0] * 5

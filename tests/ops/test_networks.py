@@ -482,6 +482,14 @@ def test_dropout_draws_as_pytorch_does(call):
         same_values(call_, dtype, x=numbers(2, 3, 4, 5))
 
 
+def test_smoothed_labels_of_no_classes():
+    entropy = rushlight.nn.functional.cross_entropy
+    target = rushlight.zeros(0, dtype=rushlight.int64)
+    found = entropy(rushlight.zeros(0, 0), target, reduction="none", label_smoothing=0.1)
+    assert found.shape == (0,)
+    assert entropy(rushlight.zeros(0, 0), target, label_smoothing=0.1).isnan()
+
+
 def test_normalisation_of_no_channels_and_of_one_value():
     functional = rushlight.nn.functional
     assert functional.instance_norm(rushlight.ones(1, 0, 2)).shape == (1, 0, 2)

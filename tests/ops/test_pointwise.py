@@ -246,3 +246,10 @@ def test_nothing_is_rolled_along_any_dim():
 
 def test_the_sign_of_tiny_complex_numbers():
     assert torch.tensor(1e-41 + 0j).sgn().item() == 1
+
+
+def test_the_slope_of_acosh_is_that_of_its_formula():
+    x = torch.tensor([-1.0, 1.0, -2.0, 0.5], requires_grad=True)
+    x.acosh().sum().backward()
+    assert x.grad[:2].isinf().all() and x.grad[3].isnan()
+    assert x.grad[2].item() == pytest.approx(3**-0.5)

@@ -195,8 +195,13 @@ def comparable(form, text, slots):
     x = slots.first
     if any(word in form for word in grammar.BEYOND) and overlaps(x):
         return False
-    if form == "{n} ** {y}" and x.is_complex() and not x.all():
+    used = [slots.values[n] for n in names_in(text, slots.values)]
+    if form == "{n} ** {y}" and any(t.is_complex() for t in used) and not x.all():
         return False  # the power of 0 depends on how the loop is vectorised
+    if x.element_size() < 4 and any(word in form for word in ("grid_sample(", "T.atan2(")):
+        return False  # PyTorch computes places, or squares for the gradient, in half precision
+    if "view_as_real({c} *" in form and any("float16" in str(t.dtype) for t in used):
+        return False  # of complex32, which rushlight lacks
     if "cross(" in form and x.element_size() < 4 and text.count(slots.name) > 1:
         return False  # the gradient is what remains of parts that cancel
     return not (any(word in form for word in grammar.CENTRED) and has_equal_rows(x))
@@ -207,7 +212,8 @@ def may_read(x, t):
     if address(x) is None or address(x) != address(t):
         return False
     places = [(tuple(v.shape), v.stride(), v.storage_offset()) for v in (x, t)]
-    return places[0] != places[1] and any(span(v) != v.numel() for v in (x, t))
+    gaps = any(span(v) != v.numel() for v in (x, t))
+    return x.dtype != t.dtype or (places[0] != places[1] and gaps)
 
 
 def has_equal_rows(t):

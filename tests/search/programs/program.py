@@ -10,7 +10,10 @@ from functools import cached_property
 
 import numpy as np
 
-CANCELS = ("var", "std", "_norm(", "cov(", "corrcoef", "gelu(")  # in parts of lines
+#: Parts of lines that subtract inside.
+CANCELS = (
+    "var", "std", "_norm(", "cov(", "corrcoef", "gelu(", "addcmul", "addcdiv", "logaddexp", "bicubic",
+)  # fmt: skip
 NAMES = re.compile(r"\b[xv]\d+\b")
 
 

@@ -123,11 +123,16 @@ class Session:
             return "missing"
         if "is too small" in str(ours) and not any(self.theirs[n].numel() for n in step.makes):
             return "missing"  # in bfloat16 PyTorch has convolutions of no size
-        if "detach views" in str(theirs) and self.place(step.writes)[0] == step.writes:
-            return "missing"  # PyTorch made it as a view of what nobody else has
+        if "detach views" in f"{ours}{theirs}" and self.has_own_base(step.writes):
+            return "missing"  # one of the two made it as a view of what nobody else has
         if ours is None:
             return Difference("no error", f"{step.text} instead of {theirs!r}")
         return Difference("error", f"{step.text}: {ours!r}")
+
+    def has_own_base(self, name):
+        """Whether no value is what ``name`` is a view of, in either framework."""
+        bases = [(scope, scope[name]._base) for scope in (self.ours, self.theirs)]
+        return not any(base is scope[n] for scope, base in bases for n in scope.values)
 
     def has_more_storage(self, step):
         """Whether PyTorch keeps more memory than an operand needs, from what it was made in."""
@@ -173,7 +178,7 @@ class Session:
         x, index, d = self.ours[chosen[1]], self.ours[name], int(chosen[3])
         index = index if chosen[2] == "topk" else index.unsqueeze(d)
         wanted = self.ours[step.makes[0]].reshape(index.shape)
-        return bool((x.take_along_dim(index, d) == wanted).all())
+        return bool(rushlight.isclose(x.take_along_dim(index, d), wanted, 0, 0, True).all())
 
     def numbers(self, name, step):
         """How the numbers of a value differ; ours takes over PyTorch's bits where they don't."""
@@ -201,6 +206,8 @@ class Session:
         ours = self.ours.backward(outputs) if torch else theirs
         if theirs is not None or ours is not None:
             if lacks(theirs) or any(m in str(theirs) for m in MISSING_BACKWARD):
+                return "missing"
+            if ours is None and saves_less(theirs, steps):
                 return "missing"
             if ours is None or theirs is None or not errors_agree(ours, theirs):
                 return Difference("backward", f"{ours!r} instead of {theirs!r}")
@@ -235,12 +242,20 @@ class Session:
 
 
 def hides_writes(steps):
-    """Whether ``.data`` is written beside pooling, whose gradient asks for what was largest.
+    """Whether ``.data`` is written beside lines of which the frameworks save other values.
 
     Nobody sees such a write, so each framework's gradient is of what it happened to save.
     """
     lines = [s.text for s in steps]
-    return any("max_pool" in t for t in lines) and any(".data" in t for t in lines)
+    saving = any(word in t for t in lines for word in ("max_pool", "rms_norm("))
+    return saving and any(".data" in t for t in lines)
+
+
+def saves_less(error, steps):
+    """Whether PyTorch refuses a write to what it saved, and rushlight's rules do without."""
+    lines = [s.text for s in steps]
+    words = ("scatter_reduce(", "return_indices=True")
+    return "inplace operation" in str(error) and any(w in t for t in lines for w in words)
 
 
 def lacks(error):
