@@ -258,6 +258,9 @@ GROWS = (
     "isin",
     "prod(",
     "histc(",
+    "}.norm(",
+    "linalg.norm(",
+    "vector_norm(",
 )
 #: Parts of lines whose results with nan, infinity or huge numbers depend on the order of the work.
 TAME = (
