@@ -133,3 +133,18 @@ def test_any_windows(data):
         params = {"windows": w, "include_pad": bool(draw(0, 1)), "override": None}
         check(f"avg_pool{rank}d", [np.nan_to_num(x, neginf=0)], params)
         check("avg_pool_backward", [numbers((2, *w.places), "f4")], {"size": size, **params})
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("width", range(1, 10))
+def test_gradients_of_narrow_images(width, dtype):
+    """A row of few elements is a part of one vector, of which LLVM makes something smaller."""
+    x = (torch.arange(2 * width) * 7 % 5 - 3).to(dtype).reshape(1, 1, 2, width)
+
+    def slopes(x):
+        y = torch.nn.functional.max_pool2d(x, 2, 2, 1)
+        weights = torch.arange(1, 1 + y.numel(), dtype=dtype).reshape(y.shape)
+        return torch.autograd.grad((y * weights).sum(), x)[0]
+
+    x.requires_grad_()
+    assert torch.equal(torch.compile(slopes)(x), slopes(x))

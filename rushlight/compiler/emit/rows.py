@@ -58,8 +58,11 @@ def stretched(b, row, dtype, lanes, first, regular, size, stride, valid=None):
 
     ``first`` is the first lane's element; ``regular.times`` divides ``lanes``.
     """
-    value, mask = spaced(b, row, dtype, lanes, first, 1, size, stride, valid)
-    picks = ir.Constant(_indices(lanes), stretch(regular, lanes))
+    picks = stretch(regular, lanes)
+    # LLVM 22 picks (0, 0) for (0, 1, 1, …) of 512 bits where a store takes two lanes of 64 bits.
+    ahead = int(picks[:2] == [0, 1])
+    value, mask = spaced(b, row, dtype, lanes, first - ahead, 1, size, stride, valid)
+    picks = ir.Constant(_indices(lanes), [i + ahead for i in picks])
     value, mask = [Value(b, b.shuffle_vector(x.v, x.v, picks), x.dtype) for x in (value, mask)]
     read = [(i + regular.phase) % regular.times < regular.limit for i in range(lanes)]
     if not all(read):
