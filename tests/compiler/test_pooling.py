@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 pytest.importorskip("llvmlite")
 
-import rushlight.nn.functional  # noqa: F401  (defines the operations)
+import rushlight as torch
+import rushlight.nn.functional  # (defines the operations)
 from rushlight.compiler.emit import pooling
 from rushlight.ops.definition import OPS
 from rushlight.ops.pool import places_of
