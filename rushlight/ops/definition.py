@@ -77,6 +77,7 @@ class Op:
             elementwise operations do; the results of other kernels and of reductions are made
             contiguous, as PyTorch's are. A tuple: the forward works element by element, and
             these inputs, the first of them before the next, decide how its result lies.
+        arranges: The result of elementwise work is laid in PyTorch's order.
         channels: How many inputs decide whether the result has its channels last in memory, as
             PyTorch's has where one of them does.
         lines: A signal (N, C, L) then counts as an image of height 1.
@@ -137,7 +138,9 @@ class Op:
         self.dynamic = options.pop("dynamic", False)
         self.by_layout = options.pop("by_layout", False)
         self.of_storage = options.pop("of_storage", False)
-        self.keeps_order = options.pop("keeps_order", kind not in ("kernel", "reduction"))
+        order = options.pop("keeps_order", kind not in ("kernel", "reduction"))
+        self.keeps_order = order
+        self.arranges = type(order) is tuple or (order and kind == "elementwise")
         self.channels = options.pop("channels", 0)
         self.lines = options.pop("lines", False)
         self.varies = options.pop("varies", False)

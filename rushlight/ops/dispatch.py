@@ -140,13 +140,13 @@ def _no_tensor(op, operands):
 
 def compute(op, inputs, params, xp=xp):
     """The forward of ``op`` on raw ``inputs`` by its kind's rules; always arrays."""
-    if op.keeps_order:
-        if op.kind == "elementwise" or type(op.keeps_order) is tuple:
-            for a in inputs:
-                if type(a) is ndarray and not a.flags.c_contiguous:
-                    return _arranged(op, inputs, params, xp)
-        return _computed(op, inputs, params, xp)
+    if op.arranges:
+        for a in inputs:
+            if type(a) is ndarray and not a.flags.c_contiguous:
+                return _arranged(op, inputs, params, xp)
     result = _computed(op, inputs, params, xp)
+    if op.keeps_order:
+        return result
     if type(result) is tuple:
         return tuple([in_order(r) for r in result])
     order = channels_order(inputs[: op.channels], op.lines) if op.channels else None
