@@ -48,7 +48,7 @@ def test_some_loops(tmp_path):
 @pytest.mark.search
 def test_many_programs(tmp_path):
     """3,000, of another seed each time: it is printed, and makes the same programs again."""
-    assert clean(Programs, tmp_path, int(time.time()), 3000, jobs=2, seconds=160)
+    assert clean(Programs, tmp_path, int(time.time()), 3000, jobs=2, seconds=240)
 
 
 @pytest.mark.search
