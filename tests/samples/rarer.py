@@ -35,6 +35,7 @@ for _name in ("abs", "angle", "exp", "log", "sqrt", "sin", "tanh", "reciprocal",
     sample(
         _name, lambda t, x, n=_name: getattr(t, n)(x), complexes(3, 4), second=False, tolerance=1e-4
     )
+sample("angle", lambda t, x: t.angle(x), floats(3, 4))
 
 for _name in ("fmax", "fmin", "hypot", "logaddexp2"):
     sample(_name, lambda t, x, y, n=_name: getattr(t, n)(x, y), floats(3, 4), floats(4, seed=1))
