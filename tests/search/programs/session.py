@@ -207,7 +207,7 @@ class Session:
         if theirs is not None or ours is not None:
             if lacks(theirs) or any(m in str(theirs) for m in MISSING_BACKWARD):
                 return "missing"
-            if ours is None and saves_less(theirs, steps):
+            if saves_otherwise(ours, theirs, steps):
                 return "missing"
             if ours is None or theirs is None or not errors_agree(ours, theirs):
                 return Difference("backward", f"{ours!r} instead of {theirs!r}")
@@ -247,15 +247,19 @@ def hides_writes(steps):
     Nobody sees such a write, so each framework's gradient is of what it happened to save.
     """
     lines = [s.text for s in steps]
-    saving = any(word in t for t in lines for word in ("max_pool", "rms_norm("))
+    saving = any(word in t for t in lines for word in ("max_pool", "rms_norm(", "prod("))
     return saving and any(".data" in t for t in lines)
 
 
-def saves_less(error, steps):
-    """Whether PyTorch refuses a write to what it saved, and rushlight's rules do without."""
-    lines = [s.text for s in steps]
-    words = ("scatter_reduce(", "return_indices=True")
-    return "inplace operation" in str(error) and any(w in t for t in lines for w in words)
+def saves_otherwise(ours, theirs, steps):
+    """Whether only one framework refuses a write to what it saved; the other does without.
+
+    PyTorch multiplies a copy of the larger operand where it makes a matrix of it.
+    """
+    if (ours is None) == (theirs is None) or "inplace operation" not in f"{ours}{theirs}":
+        return False
+    words = ("scatter_reduce(", "return_indices=True") if ours is None else (" @ ", "matmul(")
+    return any(w in s.text for s in steps for w in words)
 
 
 def lacks(error):
