@@ -30,8 +30,10 @@ def assignments(made, results, collect=gc.collect):
     nodes = _nodes([t.node for t in (*held, *results) if t.node is not None]) if held else ()
     ours = {id(held), id(results), *[id(n.__dict__) for n in nodes if hasattr(n, "__dict__")]}
     found: list = []
+    asked = tuple(held)
+    ours.add(id(asked))
     # In loops: a comprehension would put t into a cell, and that refers to it as well.
-    for owner in gc.get_referrers(*held) if held else ():
+    for owner in gc.get_referrers(*asked) if held else ():
         if id(owner) in ours or isinstance(owner, (types.FrameType, ViewOf, Node)):
             continue
         parts = {*map(id, gc.get_referents(owner))}
