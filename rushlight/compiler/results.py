@@ -194,6 +194,8 @@ class Results:
         captured = self.recorder.captured[self.recorder.capture(t)]
         if isinstance(captured.get, Grad) and self.recorder.is_outer(t):
             return f"{self.outer(captured.get.leaf)}._grad"
+        if t is self.recorder.over_arrays.get(id(t)) and t is captured.tensor:
+            return f"wrap({self.source.name(t.array)})"  # another tensor in each call
         outer = captured.tensor is t or self.recorder.is_outer(t) or self.arguments.expression(t)
         return self.outer(t) if outer else None
 

@@ -130,6 +130,7 @@ class Recorder:
         self.nodes: dict = {}  # id(tensor) → (tensor, node at entry)
         # Tensors made here that look at memory from outside.
         self.aliases: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
+        self.over_arrays: dict = {}  # id → tensor made here over a NumPy array from outside
         self.checks: list = []
         self.places: list = []
         self.calls: list = []

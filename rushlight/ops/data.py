@@ -300,7 +300,10 @@ def from_numpy(ndarray):
         raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")
     _checked(ndarray)
     _warn_if_read_only(ndarray)
-    return from_array(foreign(ndarray))
+    found = from_array(foreign(ndarray))
+    if mode.intercept and mode.state.recorder is not None:
+        mode.state.recorder.over_arrays[id(found)] = found
+    return found
 
 
 @function(method=False, asks=False)

@@ -11,6 +11,7 @@ import threading
 import types
 import weakref
 
+import numpy as np
 import pytest
 
 import rushlight as torch
@@ -454,3 +455,11 @@ def test_each_thread_has_its_own_name():
         worker.start()
         worker.join()
     assert found == [5, 11, 5]
+
+
+def test_each_call_gives_a_tensor_of_its_own_over_a_numpy_array():
+    shared = np.ones(2, np.float32)
+    f = torch.compile(lambda x: (x * 2, torch.from_numpy(shared)), fullgraph=True)
+    (_, first), (_, second) = f(torch.ones(2)), f(torch.ones(2))
+    second.add_(1)
+    assert first is not second and first.tolist() == shared.tolist() == [2, 2]
