@@ -282,6 +282,8 @@ def _in_place_view(name, call):
         check_write(self, name)
         refresh(self)
         _refuse_outer(self)
+        if name == "as_strided_" and self.node is not None:
+            mode.refuse_in_trace("as_strided_ changes what gradients the views of before get")
         if self.view_of is None:
             _note_turn(self)
         with mode.enable_grad():

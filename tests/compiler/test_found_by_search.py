@@ -463,3 +463,19 @@ def test_each_call_gives_a_tensor_of_its_own_over_a_numpy_array():
     (_, first), (_, second) = f(torch.ones(2)), f(torch.ones(2))
     second.add_(1)
     assert first is not second and first.tolist() == shared.tolist() == [2, 2]
+
+
+@pytest.mark.filterwarnings("ignore:torch.compile")
+def test_views_of_before_as_strided_():
+    def f(x):
+        y = x * 2
+        v = y.select(-1, 0)
+        y.as_strided_((2, 1), (1, 1), 0)
+        return (v * torch.arange(1.0, 4)).sum() + y.sum()
+
+    slopes = []
+    for run in (f, torch.compile(f)):
+        x = torch.ones(3, 1, requires_grad=True)
+        run(x).backward()
+        slopes.append(x.grad.tolist())
+    assert slopes[0] == slopes[1]

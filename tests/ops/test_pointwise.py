@@ -253,3 +253,10 @@ def test_the_slope_of_acosh_is_that_of_its_formula():
     x.acosh().sum().backward()
     assert x.grad[:2].isinf().all() and x.grad[3].isnan()
     assert x.grad[2].item() == pytest.approx(3**-0.5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_no_running_sum_is_negative_zero(dtype):
+    x = torch.tensor([-0.0, -0.0, 1.0]).to(dtype)
+    for run in (torch.cumsum, torch.compile(lambda x, dim: x.cumsum(dim))):
+        assert not torch.signbit(run(x, 0)).any()
