@@ -64,7 +64,7 @@ def exchange(name, value):
 
     Returns what it was. An interrupt may come between any two lines: the count is raised before
     the value is there and lowered after it is gone, since a count too high only costs time. A
-    value is set in the very last step, so that either the caller learns of it or it is not set.
+    value is set in the line that returns, so that either the caller learns of it or it is not set.
     """
     own = state.__dict__
     was = getattr(state, name)
@@ -74,10 +74,7 @@ def exchange(name, value):
         return was
     if value is not None and was is None:
         _count(1)
-    try:
-        return was
-    finally:
-        own[name] = value
+    return own.update({name: value}) or was
 
 
 def _count(change):
@@ -121,10 +118,7 @@ def set_grad(enabled):
     if enabled:
         state.grad = True
     _count_grad(not enabled or state.inference)
-    try:
-        return was
-    finally:
-        state.grad = enabled
+    return state.__dict__.update(grad=enabled) or was  # in one line; see ``exchange``
 
 
 def _forget_other_threads():

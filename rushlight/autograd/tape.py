@@ -21,17 +21,8 @@ from rushlight.errors import GraphError
 from rushlight.tensor import Tensor, from_array
 
 __all__ = [
-    "Leaf",
-    "Node",
-    "Output",
-    "derive",
-    "leaf",
-    "output",
-    "recorded_at",
-    "refresh",
-    "tick",
-    "turns",
-]
+    "Leaf", "Node", "Output", "derive", "leaf", "output", "recorded_at", "refresh", "tick", "turns",
+]  # fmt: skip
 
 #: The one clock: every recorded node and every write takes its next value.
 tick = itertools.count(1).__next__

@@ -94,6 +94,8 @@ def _order(x, dims, indices, shape):
         arrays += index.nonzero() if index.dtype.kind == "b" else [index]
         taken += range(dim, dim + index.ndim) if index.dtype.kind == "b" else [dim]
     inner = np.broadcast_shapes(*[a.shape for a in arrays])
+    if not inner:  # PyTorch takes a view instead, whose copy is contiguous
+        return None
     together = taken[-1] - taken[0] == len(taken) - 1
     before = taken[0] if together else 0
     kept = [s if x.shape[d] > 1 or d > before else 0

@@ -322,3 +322,11 @@ def test_collection_waits_while_a_call_is_recorded(monkeypatch):
         f(torch.ones(3))
     assert seen == [(True, 0), (True, 0)]
     assert gc.get_threshold() == usual
+    gc.set_threshold(0)  # who turned it off keeps it off
+    gc.disable()
+    try:
+        f(torch.ones(2, 1))
+        assert not gc.isenabled() and gc.get_threshold()[0] == 0
+    finally:
+        gc.enable()
+        gc.set_threshold(*usual)

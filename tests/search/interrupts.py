@@ -5,7 +5,6 @@ afterwards must be right, or an error.
 """
 
 import ast
-import dis
 import functools
 import os
 import signal
@@ -46,19 +45,6 @@ def _leaves(path, before, line):
     return any(a <= line <= b and c <= before <= d for a, b, c, d in _contexts(path))
 
 
-@functools.cache
-def _watched(code):
-    """The lines in which Python looks for signals: after a call, before a jump back.
-
-    Between two of these places nothing comes. ``try: return was`` with ``finally: place = value``
-    sets the place if and only if the caller learns what was there.
-    """
-    return {
-        i.positions.lineno for i in dis.get_instructions(code)
-        if i.positions and i.opname.startswith(("CALL", "JUMP_BACKWARD"))
-    } | {next((n for _, _, n in code.co_lines() if n and n > code.co_firstlineno), None)}  # fmt: skip
-
-
 def _unsafe(frame):
     while frame is not None:
         if frame.f_code.co_name in UNSAFE:
@@ -91,7 +77,7 @@ class Lines:
             nonlocal before
             if event == "line":
                 line, path = frame.f_lineno, frame.f_code.co_filename
-                if line in _watched(frame.f_code) and not _leaves(path, before, line):
+                if not _leaves(path, before, line):
                     if self.count == self.at and _unsafe(frame):
                         self.at += 1
                     if self.count == self.at:

@@ -202,8 +202,7 @@ _WEAK = WeakKeyDictionary, WeakValueDictionary
 def _item_found(frame, container, key, result):
     reads = frame.observer.reads
     if isinstance(container, _WEAK):
-        found = None if result is NULL else result
-        reads.note("{0}.get({1})", (container, key), found)
+        reads.weak_entry(container, key, None if result is NULL else result)
     elif result is NULL:
         if isinstance(container, dict):
             reads.absent(container, key)

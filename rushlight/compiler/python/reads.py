@@ -13,7 +13,6 @@ import sys
 import threading
 import types
 from collections import ChainMap, UserDict, defaultdict, deque
-from types import MappingProxyType
 
 import numpy as np
 
@@ -280,6 +279,11 @@ class Reads:
             self._hold(value)
             self.note("{0}[{1}]", (container, key), value)
 
+    def weak_entry(self, container, key, value):
+        """A dict of the module weakref, whose own code is not followed, has this, or None."""
+        if self.is_open(container) and not _is_recorded(value):
+            self.note("{0}.get({1})", (container, key), value)
+
     def absent(self, container, key):
         """``container`` has no such key, or did not contain it."""
         if self.origins.is_outer(container) and not self.is_apart(container):
@@ -443,7 +447,7 @@ class Reads:
             template = "{0}.cell_contents"
             self._value(template, (cell,), value, cell, template)
 
-    def replay(self, function, args, value, kwargs=MappingProxyType({})):
+    def replay(self, function, args, value, kwargs=types.MappingProxyType({})):
         """A function in C gave this of what lies outside, and can be asked again."""
         names = [f"{{{i + 1}}}" for i in range(len(args))]
         names += [f"{name}={{{i + 1 + len(args)}}}" for i, name in enumerate(kwargs)]
