@@ -329,7 +329,6 @@ class inference_mode(_Decorator):
         try:
             set_grad(not self.mode)
             state.inference = self.mode
-            return
         except BaseException:  # an interrupt: nobody will leave the region
             state.inference = inference
             set_grad(grad)

@@ -45,7 +45,7 @@ _PURE_FUNCTIONS = frozenset((
     "sys._getframemodulename", "sys.audit", "_thread.allocate_lock", "_thread.acquire",
     "_thread.release", "_thread.acquire_lock", "_thread.release_lock", "_thread.__enter__",
     "_thread.__exit__", "_thread.RLock", "_thread._is_owned",
-    "_weakref.proxy", "_weakref.getweakrefcount", "_weakref.ref", "_imp.acquire_lock",
+    "_weakref.proxy", "_weakref.getweakrefcount", "_imp.acquire_lock",
     "_imp.release_lock", "posix.fspath", "nt.fspath", "warnings._filters_mutated",
 ))  # fmt: skip
 #: Functions that read a state, and can be asked for it again at each call.
