@@ -14,7 +14,7 @@ import rushlight
 from rushlight.datasets import idx
 from rushlight.serialization import names
 
-SECONDS = 1.5  # of the processor; a second is promised, on a machine of today
+SECONDS = 6  # of this thread, however busy the machine: one when idle, and 30 without a budget
 PROTO = b"\x80\x02"
 ONE_HASH = (1 << 61) - 1
 
@@ -39,9 +39,9 @@ def again(function, args, times=100_000):
 
 
 def ends(pickled, match, **records):
-    begin = time.process_time()
+    begin = time.thread_time()
     refused(archive(PROTO + pickled + b".", **records), match)
-    assert time.process_time() - begin < SECONDS
+    assert time.thread_time() - begin < SECONDS
 
 
 @pytest.mark.parametrize("name", [
@@ -141,19 +141,19 @@ def test_deflated_records():
                 "data.pkl": pickled, "version": b"3", "byteorder": b"little", "data/0": b"", large: zeros,
             }.items():  # fmt: skip
                 made.writestr(f"archive/{name}", content)
-        begin = time.process_time()
+        begin = time.thread_time()
         refused(file, f"archive/{large}.* bytes of memory.*weights_only=False")
-        assert time.process_time() - begin < SECONDS
+        assert time.thread_time() - begin < SECONDS
 
 
 def test_gzipped_images_of_nothing(tmp_path):
     path = tmp_path / "train-images-idx3-ubyte.gz"
     size = 200 << 20
     path.write_bytes(gzip.compress(bytes([0, 0, 8, 1]) + struct.pack(">I", size) + bytes(size), 1))
-    begin = time.process_time()
+    begin = time.thread_time()
     with pytest.raises(ValueError, match=r"bytes of memory.*gunzip it first"):
         idx.read(path)
-    assert time.process_time() - begin < SECONDS
+    assert time.thread_time() - begin < SECONDS
 
 
 def test_a_look_at_the_names_makes_nothing():

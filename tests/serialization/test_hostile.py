@@ -64,9 +64,9 @@ CALLS = {
 @pytest.mark.parametrize("kind", CALLS)
 @pytest.mark.parametrize("step, n", [(b"q\x00h\x00\x86", 60), (b"\x85", 300_000)])
 def test_keys_whose_hash_never_ends_or_overflows_the_stack(kind, step, n):
-    begin = time.process_time()
+    begin = time.thread_time()
     refused(archive(b"\x80\x02)" + n * step + CALLS[kind]), "parts")
-    assert time.process_time() - begin < 5
+    assert time.thread_time() - begin < 5
 
 
 def test_sizes_that_are_only_stated():
@@ -237,13 +237,13 @@ def fuzz(count, seed, path):
     try:
         for _ in range(count):
             data = mutated(draw.choice(files), draw)
-            begin = time.process_time()
+            begin = time.thread_time()
             try:
                 load_in_a_way(data, draw, path)
             except ERRORS as error:
                 assert str(error), data
                 refusals += 1
-            assert time.process_time() - begin < 5
+            assert time.thread_time() - begin < 5
         assert tracemalloc.get_traced_memory()[1] < 20 * MIB
     finally:
         tracemalloc.stop()
