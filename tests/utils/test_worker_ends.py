@@ -53,7 +53,7 @@ def test_workers_leave_the_tasks_that_they_have_not_begun():
     next(batches)
     begin = time.monotonic()
     del batches
-    assert time.monotonic() - begin < 2
+    assert time.monotonic() - begin < 4  # and not 6 for all 30
 
 
 def test_a_worker_that_does_not_end_is_terminated(monkeypatch):
@@ -72,7 +72,7 @@ def test_a_worker_that_does_not_end_is_terminated(monkeypatch):
 def test_a_killed_worker_is_noticed_though_a_process_of_its_own_holds_its_pipe(monkeypatch):
     def sample(index):
         if os.fork() == 0:
-            time.sleep(2)
+            time.sleep(8)
             os._exit(0)
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -80,7 +80,7 @@ def test_a_killed_worker_is_noticed_though_a_process_of_its_own_holds_its_pipe(m
     begin = time.monotonic()
     with pytest.raises(RuntimeError, match="Killed"):
         next(iter(loader(Calls(sample), 1)))
-    assert time.monotonic() - begin < 1.5
+    assert time.monotonic() - begin < 6
 
 
 def test_a_fork_of_the_loader_does_not_end_its_workers():
