@@ -8,7 +8,7 @@ import rushlight
 from tests.search.calls import calls, flat, run
 
 #: PyTorch marks conj() and gives real tensors back as they are.
-_OTHERWISE = {"conj", "conj_physical"}
+_OTHERWISE = {"conj"}
 
 
 def _shared(x, y):
