@@ -247,7 +247,8 @@ class Generator:
         """
         import ctypes
 
-        words = (ctypes.c_uint32 * (BLOCK + 1)).from_address(self._engine.ctypes.state_address)
+        address = self._engine.ctypes.state_address
+        words: Any = (ctypes.c_uint32 * (BLOCK + 1)).from_address(address)
         self._memory = np.frombuffer(words, np.uint32)
 
     def words(self, count):
