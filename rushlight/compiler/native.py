@@ -15,6 +15,7 @@ from rushlight.compiler.code import load
 from rushlight.compiler.collection import paused
 from rushlight.compiler.emit.target import CHECKED, host
 from rushlight.compiler.program import Program, generators, marked, rewind
+from rushlight.compiler.python.handlers import is_of_handler
 
 __all__ = ["NativeProgram"]
 
@@ -140,7 +141,7 @@ class NativeProgram:
         try:
             self._replay(arrays, held)
         except Exception as error:
-            error.came_first = True  # type: ignore[attr-defined]
+            error.came_first = not is_of_handler(error)  # type: ignore[attr-defined]
             raise
         raise AssertionError(f"one of {self.assembly.checked!r} failed in native code only")
 

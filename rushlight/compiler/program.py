@@ -9,6 +9,7 @@ from numpy import ndarray
 from rushlight.backend import numpy as xp
 from rushlight.backend.native import llvm_works
 from rushlight.compiler.abstract import Abstract
+from rushlight.compiler.python.handlers import is_of_handler
 from rushlight.compiler.simplify import alive
 from rushlight.ops.dispatch import compute
 from rushlight.ops.patch import laid_out
@@ -38,6 +39,8 @@ def make_program(equations, inputs, outputs, writes=()):
         try:
             return NativeProgram(equations, inputs, outputs, writes)
         except Exception as error:  # a fault of the code generator is no reason not to run
+            if is_of_handler(error):
+                raise
             message = f"torch.compile: no native code, running on NumPy: {error!r}"
             warnings.warn(message, stacklevel=2)
     return Program(equations, inputs, outputs, writes)
@@ -96,13 +99,15 @@ class Program:
         """The arrays of the outputs, from those of the inputs; then the writes have landed.
 
         An exception that came ahead of the first write has an attribute ``came_first``, and what
-        was drawn until then is drawn again by the next.
+        was drawn until then is drawn again by the next. A signal's handler ends the run otherwise.
         """
         arrays = [*arrays, *held]
         marks = marked(self.generators)
         try:
             found = self._compute(arrays)
         except Exception as error:
+            if is_of_handler(error):
+                raise
             rewind(marks)
             error.came_first = True  # type: ignore[attr-defined]
             raise
