@@ -143,6 +143,8 @@ def _rank(x):
 def _lines(values, dim):
     """As ``_elements``, for an operation over one dim of arrays of one shape: (rows, dim, rest)."""
     full = next(x for x in values if type(x) is ndarray).shape
+    if len(dim) != 1:
+        return None
     (dim,) = dim
     rows, inner = prod(full[:dim]), full[dim:]
     if rows < 2 or prod(inner) > _WIDEST:
@@ -206,8 +208,7 @@ def _compiled(key, make):
                     raise
                 found = None
             finally:
-                mode.state.__dict__.update(before)
-                mode.recount()
+                mode.give_back(before)
             _kernels[key] = found
             if len(_kernels) > _MOST:
                 _kernels.popitem(last=False)

@@ -116,8 +116,7 @@ class Entry:
             try:
                 recorder = self._record(function, args, kwargs)
             finally:
-                mode.state.__dict__.update(before)
-                mode.recount()
+                mode.give_back(before)
             if self.refusal is not None:
                 self.wrapper = Wrapper(function, args, kwargs, self._moving)
                 self.wrapper.run_eagerly(recorder, self.refusal)
@@ -293,6 +292,6 @@ def _set_modes(modes):
     mode.state.inference = inference
     mode.exchange("autocast", autocast)
     mode.set_grad(grad)
-    mode.recount()
+    mode.count_grad()
     if get_default_dtype() is not dtype:
         set_default_dtype(dtype)

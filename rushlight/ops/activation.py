@@ -6,6 +6,7 @@ import numpy as np
 from numpy import ndarray
 
 from rushlight.backend.numpy import gated
+from rushlight.backend.sizes import large_from
 from rushlight.ops.division import real_numbers
 from rushlight.ops.exponential import exp, floating, floats, inexact
 from rushlight.ops.kinds import elementwise
@@ -22,7 +23,7 @@ __all__ = [
 #: Zero as an array without dims.
 _ZERO = {d: np.zeros((), d) for d in (np.dtype("f4"), np.dtype("f8"))}
 #: Elements up to which a mask is written through faster than it is turned into bits.
-_FEW = 64
+_FEW = large_from(64)
 
 
 @elementwise(dtype=real_numbers)

@@ -255,7 +255,10 @@ def test_a_write_without_gradients_leaves_a_view_its_history_to_derive():
     assert x.grad.tolist() == [[2.0, 2.0], [0.0, 0.0]]
 
 
-@pytest.mark.parametrize("look", [lambda x: x.split(2)[0], lambda x: x.chunk(2)[1][0]])
+@pytest.mark.parametrize("look", [
+    lambda x: x.split(2)[0], lambda x: x.chunk(2)[1][0],
+    lambda x: x.chunk(2)[0].as_strided((1,), (1,), 0),
+])  # fmt: skip
 def test_one_of_several_views_takes_on_no_gradient(look):
     x = torch.ones(4, 2)
     scale = torch.tensor(2.0, requires_grad=True)
