@@ -14,6 +14,7 @@ from numpy import ndarray
 from rushlight.autograd import mode
 from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.emit import support
+from rushlight.compiler.python.handlers import handlers_apart, is_of_handler
 from rushlight.compiler.single import Single
 from rushlight.compiler.stream import ROWS, Stream
 from rushlight.locks import new_lock
@@ -200,8 +201,11 @@ def _compiled(key, make):
         if key not in _kernels:
             before = mode.snapshot()
             try:
-                found = make()
-            except Exception:  # of whatever kind: NumPy computes it, and says what is wrong
+                with handlers_apart():
+                    found = make()
+            except Exception as error:  # NumPy computes it, and says what is wrong
+                if is_of_handler(error):
+                    raise
                 found = None
             finally:
                 mode.give_back(before)

@@ -121,7 +121,7 @@ def hardshrink(xp, x, *, lambd=0.5):
     return xp.where((x >= -lambd) & (x <= lambd), 0, x)
 
 
-hardshrink.grad(x=lambda g, x, lambd: where(~((x >= -lambd) & (x <= lambd)), g, 0))
+hardshrink.grad(x=lambda g, x, lambd: where((x < -lambd) | (x > lambd), g, 0))
 
 
 def _not_negative(x, *, lambd):
@@ -143,7 +143,7 @@ def softshrink(xp, x, *, lambd=0.5):
     return xp.where(x > lambd, x - lambd, xp.where(x < -lambd, x + lambd, x * 0))
 
 
-softshrink.grad(x=lambda g, x, lambd: where(~((x >= -lambd) & (x <= lambd)), g, 0))
+softshrink.grad(x=lambda g, x, lambd: where((x < -lambd) | (x > lambd), g, 0))
 
 # Between bounds ---------------------------------------------------------------------------
 
@@ -158,7 +158,7 @@ def hardtanh(xp, x, *, min_val=-1.0, max_val=1.0):
     return xp.minimum(xp.maximum(x, min_val), max_val)
 
 
-hardtanh.grad(x=lambda g, x, min_val, max_val: where((x <= min_val) | (x >= max_val), 0, g))
+hardtanh.grad(x=lambda g, x, min_val, max_val: where((x > min_val) & (x < max_val), g, 0))
 
 
 @_activation(least=1 << 17)

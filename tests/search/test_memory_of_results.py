@@ -7,8 +7,8 @@ import pytest
 import rushlight
 from tests.search.calls import calls, flat, run
 
-#: PyTorch marks conj() and gives real tensors back as they are.
-_OTHERWISE = {"adjoint", "conj", "conj_physical"}
+#: PyTorch marks conj().
+_OTHERWISE = {"adjoint", "conj"}
 
 
 def _shared(x, y):

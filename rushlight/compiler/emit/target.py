@@ -42,6 +42,8 @@ class Target:
         streams: Whether stores past the caches are the fastest way to write much memory. On AMD's
             processors they are; Intel's have too few buffers for them (measured: Zen 5, Cascade
             Lake), and elsewhere nothing was measured.
+        halves: Whether there are instructions between float16 and float32. Elsewhere LLVM calls
+            functions for it, which are in no library of the process.
     """
 
     triple: str
@@ -53,6 +55,7 @@ class Target:
     l1: int
     l2: int
     streams: bool
+    halves: bool
     key: str
     _machines: dict[int, Any] = field(default_factory=dict, repr=False)
 
@@ -192,7 +195,8 @@ def _this_machine():
         has["prefer-256-bit"] = False
     features = ",".join(("+" if on else "-") + name for name, on in sorted(has.items()))
     fma = has.get("fma", False) or not _is_x86(triple)
-    return _target(triple, cpu, features, vector_bytes, registers, fma)
+    halves = has.get("f16c", False) or _is_arm64(triple)
+    return _target(triple, cpu, features, vector_bytes, registers, fma, halves)
 
 
 def processor(name, triple=None):
@@ -207,16 +211,17 @@ def processor(name, triple=None):
     triple = triple or f"{architecture}-unknown-linux-gnu"
     if architecture is None or _is_x86(triple) != (architecture == "x86_64"):
         raise ValueError(f"no processor {name!r} for {triple}; there are {', '.join(PROCESSORS)}")
-    has = {16: (), 32: ("avx2", "fma"), 64: ("avx2", "fma", *_AVX512)}[vector_bytes]
+    wide = ("avx2", "f16c", "fma")
+    has = {16: (), 32: wide, 64: (*wide, *_AVX512)}[vector_bytes]
     features = ",".join("+" + feature for feature in has)
     if vector_bytes == 64:
         features += ",-prefer-256-bit"
     registers = 32 if vector_bytes == 64 or architecture == "aarch64" else 16
-    fma = bool(has) or architecture == "aarch64"
-    return _target(triple, name, features, vector_bytes, registers, fma)
+    more = bool(has) or architecture == "aarch64"
+    return _target(triple, name, features, vector_bytes, registers, fma=more, halves=more)
 
 
-def _target(triple, cpu, features, vector_bytes, registers, fma):
+def _target(triple, cpu, features, vector_bytes, registers, fma, halves):
     import llvmlite.binding as llvm
 
     version = ".".join(map(str, llvm.llvm_version_info))
@@ -231,6 +236,7 @@ def _target(triple, cpu, features, vector_bytes, registers, fma):
         l1=l1,
         l2=l2,
         streams=cpu.startswith("znver"),
+        halves=halves,
         key=f"llvm {version} {triple} {cpu} {features} {l1} {l2}" + " bounds" * CHECKED,
     )
 
@@ -251,6 +257,10 @@ def _features(llvm) -> dict[str, bool]:
 
 def _is_x86(triple):
     return triple.split("-")[0] in ("x86_64", "amd64", "i686", "i386")
+
+
+def _is_arm64(triple):
+    return triple.split("-")[0] in ("aarch64", "arm64")
 
 
 def _vectors(triple, has):
