@@ -302,7 +302,7 @@ def _same_dtype(operands):
 
 @elementwise(public=False, method=False, inplace=False, name="lerp_number",
              dtype=lambda operands: _same_dtype(operands[:2]),
-             grad_name="LerpBackward0", tensors=("x", "end"))  # fmt: skip
+             grad_name="LerpBackward0", tensors=("x", "end"), keeps_order=(0, 1))  # fmt: skip
 def _lerp_number(xp, x, end, weight):
     """x + weight · (end - x) with a number for the weight."""
     return _lerp_forward(xp, x, end, weight)

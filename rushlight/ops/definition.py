@@ -76,7 +76,8 @@ class Op:
         keeps_order: Its results may lie in memory in the order of an operand's dims, as those of
             elementwise operations do; the results of other kernels and of reductions are made
             contiguous, as PyTorch's are. A tuple: the forward works element by element, and
-            these inputs, the first of them before the next, decide how its result lies.
+            these inputs, the first of them before the next, decide how its result lies. "like":
+            it does so as well, and its result lies as one of ``empty_like`` does.
         arranges: The result of elementwise work is laid in PyTorch's order.
         channels: How many inputs decide whether the result has its channels last in memory, as
             PyTorch's has where one of them does.
@@ -140,7 +141,7 @@ class Op:
         self.of_storage = options.pop("of_storage", False)
         order = options.pop("keeps_order", kind not in ("kernel", "reduction"))
         self.keeps_order = order
-        self.arranges = type(order) is tuple or (order and kind == "elementwise")
+        self.arranges = type(order) in (tuple, str) or (order and kind == "elementwise")
         self.channels = options.pop("channels", 0)
         self.lines = options.pop("lines", False)
         self.varies = options.pop("varies", False)

@@ -6,7 +6,6 @@ checks and promotion by kind, the forward on arrays, and a node where a gradient
 
 import traceback
 from functools import wraps
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,8 @@ from rushlight.ops.promotion import scalar_dtype
 from rushlight.strides import (
     channels_order,
     converted_strides,
+    in_order,
+    is_odd,
     laid,
     preserved,
     result_order,
@@ -142,7 +143,7 @@ def compute(op, inputs, params, xp=xp):
     """The forward of ``op`` on raw ``inputs`` by its kind's rules; always arrays."""
     if op.arranges:
         for a in inputs:
-            if type(a) is ndarray and not a.flags.c_contiguous:
+            if type(a) is ndarray and (not a.flags.c_contiguous or is_odd(a)):
                 return _arranged(op, inputs, params, xp)
     result = _computed(op, inputs, params, xp)
     if op.keeps_order:
@@ -161,19 +162,19 @@ def _arranged(op, inputs, params, xp):
     found = None
     try:
         common = inputs[0].dtype if op.dtype is None else op.dtype(inputs).numpy
-        who = inputs if op.keeps_order is True else [inputs[i] for i in op.keeps_order]
-        looks = [(a.shape, converted_strides(a, common)) for a in who if type(a) is ndarray]
-        found = result_order(*chain(*looks))
+        who = op.keeps_order if type(op.keeps_order) is tuple else range(len(inputs))
+        looks = []
+        for i in who:
+            if type(inputs[i]) is ndarray:
+                looks += [inputs[i].shape, converted_strides(inputs[i], common)]
+            elif op.inputs[i] not in op.optional:  # a number is an operand without dims
+                looks += [(), ()]
+        found = result_order(common.itemsize, *looks, like=op.keeps_order == "like")
     except (DtypeError, ValueError):
         pass  # _computed raises it with the operation's name
     if found is None:
         return _computed(op, inputs, params, xp)
     return visited(lambda *turned: _computed(op, turned, params, xp), inputs, found)
-
-
-def in_order(array):
-    """``array``, or a copy of it whose elements lie in memory in the order of its dims."""
-    return array if array.flags.c_contiguous else array.copy()
 
 
 def _computed(op, inputs, params, xp):

@@ -15,7 +15,7 @@ from rushlight.ops.definition import function
 from rushlight.ops.direct import plain, taped
 from rushlight.ops.kinds import kernel
 from rushlight.ops.limits import check_index, check_indices, check_range, require_range
-from rushlight.strides import laid, visit_order
+from rushlight.strides import in_order, laid, visit_order
 from rushlight.tensor import Tensor
 
 # Indexing with tensors --------------------------------------------------------------------
@@ -77,7 +77,7 @@ def index(xp, x, i0, i1=None, i2=None, i3=None, i4=None, i5=None, *, dims):
     indices = _given(i0, i1, i2, i3, i4, i5)
     found = x[key_of(x.ndim, dims, indices)]
     order = _order(x, dims, indices, found.shape) if found.ndim > 1 else None
-    return xp.ascontiguousarray(found) if order is None else laid(found, order)
+    return in_order(found) if order is None else laid(found, order)
 
 
 def _order(x, dims, indices, shape):
