@@ -216,18 +216,18 @@ def _kept_strides(shape, strides, step, new_step):
 # Images -------------------------------------------------------------------------------------
 
 
-def channels_order(arrays, lines=False):
+def channels_order(arrays, lines=()):
     """The order of the dims in memory of ``channels_last`` if one of the arrays lies so, else None.
 
-    ``lines``: arrays of three dims count as images of height 1.
+    ``lines``: which arrays count as images of height 1 if they have three dims.
 
     Source: ATen's ``suggest_memory_format``.
     """
-    for x in arrays:
+    for i, x in enumerate(arrays):
         shape, strides = x.shape, x.strides
         if len(shape) != len(arrays[0].shape):  # one image without a batch
             return None
-        if lines and len(shape) == 3:
+        if i in lines and len(shape) == 3:
             shape = (*shape[:2], 1, shape[2])
             strides = (*strides[:2], x.shape[2] * strides[2], strides[2])
         # PyTorch lays a convolution of volumes as the fastest of its libraries does.

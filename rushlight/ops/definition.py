@@ -81,7 +81,7 @@ class Op:
         arranges: The result of elementwise work is laid in PyTorch's order.
         channels: How many inputs decide whether the result has its channels last in memory, as
             PyTorch's has where one of them does.
-        lines: A signal (N, C, L) then counts as an image of height 1.
+        lines: Which inputs, signals (N, C, L), then count as images of height 1.
         one_of_many: A view that is one result of an operation with several, such as split.
         keeps_floats: Operands that are all float32, or all float64, are computed with as they are;
             None until that was tried.
@@ -143,7 +143,7 @@ class Op:
         self.keeps_order = order
         self.arranges = type(order) in (tuple, str) or (order and kind == "elementwise")
         self.channels = options.pop("channels", 0)
-        self.lines = options.pop("lines", False)
+        self.lines = options.pop("lines", ())
         self.varies = options.pop("varies", False)
         self.one_of_many = options.pop("one_of_many", False)
         own = {"elementwise": "pointwise", "view": "view"}.get(kind, "")

@@ -117,7 +117,7 @@ def apply(op, args, params):
     if type(result) is tuple:
         return _many(op, args, arrays, parents if recording else None, params, result)
     out = from_array(result)
-    if not op.keeps_order:
+    if not op.keeps_order and not op.channels:
         out.turned = None
     if op.kind == "view":
         _link(out, args, op, params, grad)
