@@ -17,7 +17,7 @@ from numpy import ndarray
 from rushlight.storage import contiguous_strides
 
 __all__ = [
-    "channels_order", "converted_strides", "dense_strides", "empty_like", "fill", "in_order",
+    "by_columns", "channels_order", "converted_strides", "dense_strides", "empty_like", "fill", "in_order",
     "is_odd", "laid", "ordered_like", "overlaps", "preserved", "result_order", "result_strides",
     "visit_order", "visited",
 ]  # fmt: skip
@@ -254,6 +254,12 @@ def laid(array, order):
     out = np.empty([array.shape[d] for d in order], array.dtype).transpose(np.argsort(order))
     out[...] = array
     return out
+
+
+def by_columns(array):
+    """``array``, or a copy of it whose matrices lie column by column in memory."""
+    n = array.ndim
+    return laid(array, (*range(n - 2), n - 1, n - 2)) if n > 1 and array.size else array
 
 
 def overlaps(array):

@@ -81,6 +81,7 @@ class Op:
         arranges: The result of elementwise work is laid in PyTorch's order.
         channels: How many inputs decide whether the result has its channels last in memory, as
             PyTorch's has where one of them does.
+        columns: Which results are matrices that lie column by column, as LAPACK writes them.
         lines: Which inputs, signals (N, C, L), then count as images of height 1.
         one_of_many: A view that is one result of an operation with several, such as split.
         keeps_floats: Operands that are all float32, or all float64, are computed with as they are;
@@ -143,6 +144,7 @@ class Op:
         self.keeps_order = order
         self.arranges = type(order) in (tuple, str) or (order and kind == "elementwise")
         self.channels = options.pop("channels", 0)
+        self.columns = options.pop("columns", ())
         self.lines = options.pop("lines", ())
         self.varies = options.pop("varies", False)
         self.one_of_many = options.pop("one_of_many", False)

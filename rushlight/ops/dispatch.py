@@ -22,6 +22,7 @@ from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.arguments import refuse
 from rushlight.ops.promotion import scalar_dtype
 from rushlight.strides import (
+    by_columns,
     channels_order,
     converted_strides,
     in_order,
@@ -117,7 +118,7 @@ def apply(op, args, params):
     if type(result) is tuple:
         return _many(op, args, arrays, parents if recording else None, params, result)
     out = from_array(result)
-    if not op.keeps_order and not op.channels:
+    if not op.keeps_order and not op.channels and not op.columns:
         out.turned = None
     if op.kind == "view":
         _link(out, args, op, params, grad)
@@ -149,7 +150,11 @@ def compute(op, inputs, params, xp=xp):
     if op.keeps_order:
         return result
     if type(result) is tuple:
-        return tuple([in_order(r) for r in result])
+        return tuple(
+            [(by_columns if i in op.columns else in_order)(r) for i, r in enumerate(result)]
+        )
+    if op.columns:
+        return by_columns(result)
     order = channels_order(inputs[: op.channels], op.lines) if op.channels else None
     return in_order(result) if order is None else laid(result, order)
 

@@ -9,7 +9,7 @@ from rushlight import shapes
 from rushlight.dtype import OF
 from rushlight.errors import DimError, ShapeError
 from rushlight.ops.contract import takes
-from rushlight.ops.definition import function
+from rushlight.ops.definition import OPS, function
 from rushlight.ops.dispatch import apply
 from rushlight.ops.join import cat
 from rushlight.ops.kinds import kernel
@@ -267,7 +267,7 @@ def roll(xp, x, *, shifts, dims=()):
         cut = -shift % max(x.shape[dim], 1)
         ahead = (slice(None),) * dim
         parts = [x[(*ahead, slice(cut, None))], x[(*ahead, slice(cut))]]
-        x = cat.op.forward(xp, parts, dim=dim) if cut else preserved(x)
+        x = OPS["cat"].forward(xp, parts, dim=dim) if cut else preserved(x)
     return x
 
 
