@@ -17,9 +17,9 @@ from numpy import ndarray
 from rushlight.storage import contiguous_strides
 
 __all__ = [
-    "by_columns", "channels_order", "converted_strides", "dense_strides", "empty_like", "fill", "in_order",
-    "is_odd", "laid", "ordered_like", "overlaps", "preserved", "result_order", "result_strides",
-    "visit_order", "visited",
+    "by_columns", "channels_order", "converted_strides", "dense_strides", "empty_like", "fill",
+    "in_order", "is_odd", "laid", "ordered_like", "overlaps", "preserved", "result_order",
+    "result_strides", "visit_order", "visited",
 ]  # fmt: skip
 
 
@@ -119,21 +119,26 @@ def _is_dense(shape, strides, step):
 
 
 @lru_cache(4096)
-def result_order(step, *operands, like=False):
+def result_order(step, *operands, like=False, others=False):
     """What ``visited`` wants to know: the order of an elementwise result's dims in memory.
 
     None where NumPy lays a result of these likewise. ``operands``: the shape and the strides of
     the first operand, then of the second, and so on. The result is the order, its inverse, and
     the strides in elements if dims are of size 1, since these don't follow from the order.
-    ``like``: the result lies as one of ``empty_like`` of the only operand does.
+    ``like``: the result lies as one of ``empty_like`` of the first operand does. ``others``: NumPy
+    is given other operands, too.
     """
     pairs = list(zip(operands[::2], operands[1::2], strict=True))
     tensors = [own for own in pairs if own[0]]
-    if len(set(tensors)) == 1 and _is_clear(*tensors[0]):
+    if not others and len(set(tensors)) == 1 and _is_clear(*tensors[0]):
         return None
     shape = np.broadcast_shapes(*operands[::2])
-    strides = _kept_strides(*pairs[0], step, 1) if like else result_strides(step, pairs)
-    if strides == contiguous_strides(shape) and all(_descends(*own) for own in tensors):
+    if like and pairs[0][0] == shape:
+        strides = _kept_strides(*pairs[0], step, 1)
+    else:
+        strides = result_strides(step, pairs)
+    plain = strides == contiguous_strides(shape) and all(_descends(*own) for own in tensors)
+    if plain and not others:
         return None
     order = sorted(range(len(shape)), key=lambda d: -strides[d])
     return order, np.argsort(order).tolist(), strides if 1 in shape else None

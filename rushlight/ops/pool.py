@@ -80,7 +80,7 @@ def pool_geometry(name, n, x, kernel_size, stride, padding, dilation, ceil_mode)
 
 
 def as_input(found, x, n):
-    """``found`` in memory as what is pooled over the last ``n`` dims of ``x``, channels last or not."""
+    """``found``, pooled over the last ``n`` dims of ``x``, with its channels last where x has."""
     order = channels_order([x], (0,) if n == 1 else ()) if x.ndim == n + 2 else None
     return in_order(found) if order is None else laid(found, order)
 

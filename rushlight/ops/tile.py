@@ -16,7 +16,7 @@ from rushlight.ops.kinds import kernel
 from rushlight.ops.range import arange
 from rushlight.ops.slice import FULL, SLICE
 from rushlight.ops.view import tensor_array
-from rushlight.strides import in_order, ordered_like, preserved
+from rushlight.strides import in_order, ordered_like
 from rushlight.tensor import Tensor
 
 _BACK = slice(None, None, -1)
@@ -263,11 +263,11 @@ def roll(xp, x, *, shifts, dims=()):
     """
     if not dims:
         return in_order(xp.roll(x, shifts[0]))
-    for shift, dim in zip(shifts, dims, strict=True) if x.ndim else ():
-        cut = -shift % max(x.shape[dim], 1)
+    for shift, dim in zip(shifts, dims, strict=True):
+        cut = -shift % x.shape[dim]
         ahead = (slice(None),) * dim
         parts = [x[(*ahead, slice(cut, None))], x[(*ahead, slice(cut))]]
-        x = OPS["cat"].forward(xp, parts, dim=dim) if cut else preserved(x)
+        x = OPS["cat"].forward(xp, parts, dim=dim)
     return x
 
 

@@ -19,7 +19,7 @@ from tests.ops.layouts import cases, laid_out, outcome, strides, tensor
 #: conj() is a copy.
 KNOWN = {"H/sliced", "H/window", "mH/sliced", "mH/window"}
 #: The compiler takes the three operands at once, eager two by two.
-TAKEN_AT_ONCE = {"addcmul/turned", "addcmul-2/turned"}
+TAKEN_AT_ONCE = set()
 
 
 def _fits(got, want):
