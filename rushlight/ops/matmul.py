@@ -198,6 +198,13 @@ def _by_rank(x, y):
     if n == 2 and m == 1:
         return _mv(x, y)
     shapes.matmul(tuple(x.array.shape), tuple(y.array.shape))
+    if n == m == 3 and x.array.shape[0] != y.array.shape[0]:
+        if x.array.shape[0] == 1 and x.node is not None:
+            x, n = x.squeeze(0), 2
+        elif y.array.shape[0] == 1 and y.node is not None:
+            y, m = y.squeeze(0), 2
+    if n <= 2 < m and x.node is not None and mode.state.recorder is None:
+        return _of_columns(x, y)
     if n == 1:
         return _own(matmul(x.unsqueeze(0), y).squeeze(-2))
     if m == 1:
@@ -207,6 +214,20 @@ def _by_rank(x, y):
         rows = x.reshape(-1, x.array.shape[-1])
         return _own(_mm(rows, y).reshape(*x.array.shape[:-1], y.array.shape[-1]))
     return _bmm(x, y)
+
+
+def _of_columns(x, y):
+    """A matrix or vector times batches of matrices: their columns as one large matrix.
+
+    So the gradient of ``x`` is one product, and no product for each batch to be summed. It needs
+    a copy of ``y``, which may be written to then, as in PyTorch.
+    """
+    *batch, k, width = y.array.shape
+    columns = y.mT.reshape(shapes.numel((*batch, width)), k)
+    if x.array.ndim == 1:
+        return _own(_mv(columns, x).reshape(*batch, width))
+    found = _mm(columns, x.t()).reshape(*batch, width, x.array.shape[0])
+    return _own(found.mT.contiguous())
 
 
 def _own(view):
