@@ -73,6 +73,7 @@ class Op:
         by_layout: A view that exists only of memory that lies in a certain way.
         of_storage: A view of all the memory behind its input, wherever in it the input lies; its
             parameters are ``size``, ``stride`` and ``start``.
+        in_order: Its results are always contiguous.
         varies: It is another operation for some values of its number, so a trace needs to know it.
         keeps_order: Its results may lie in memory in the order of an operand's dims, as those of
             elementwise operations do; the results of other kernels and of reductions are made
@@ -146,6 +147,7 @@ class Op:
         self.arranges = type(order) in (tuple, str) or (order and kind == "elementwise")
         self.channels = options.pop("channels", 0)
         self.columns = options.pop("columns", ())
+        self.in_order = not (order or self.channels or self.columns)
         self.lines = options.pop("lines", ())
         self.varies = options.pop("varies", False)
         self.one_of_many = options.pop("one_of_many", False)

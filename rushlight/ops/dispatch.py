@@ -118,7 +118,7 @@ def apply(op, args, params):
     if type(result) is tuple:
         return _many(op, args, arrays, parents if recording else None, params, result)
     out = from_array(result)
-    if not op.keeps_order and not op.channels and not op.columns:
+    if op.in_order:
         out.turned = None
     if op.kind == "view":
         _link(out, args, op, params, grad)
@@ -144,18 +144,19 @@ def compute(op, inputs, params, xp=xp):
     """The forward of ``op`` on raw ``inputs`` by its kind's rules; always arrays."""
     if op.arranges:
         for a in inputs:
-            if type(a) is ndarray and (not a.flags.c_contiguous or is_odd(a)):
+            if type(a) is ndarray and (not a.flags.c_contiguous or (1 in a.shape and is_odd(a))):
                 return _arranged(op, inputs, params, xp)
     result = _computed(op, inputs, params, xp)
     if op.keeps_order:
         return result
     if type(result) is tuple:
-        return tuple(
-            [(by_columns if i in op.columns else in_order)(r) for i, r in enumerate(result)]
-        )
+        columns = op.columns
+        return tuple([by_columns(r) if i in columns else in_order(r) for i, r in enumerate(result)])
+    if op.in_order:
+        return in_order(result)
     if op.columns:
         return by_columns(result)
-    order = channels_order(inputs[: op.channels], op.lines) if op.channels else None
+    order = channels_order(inputs[: op.channels], op.lines)
     return in_order(result) if order is None else laid(result, order)
 
 

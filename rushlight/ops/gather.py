@@ -73,7 +73,7 @@ def index(xp, x, i0, i1=None, i2=None, i3=None, i4=None, i5=None, *, dims):
     """``x`` indexed by arrays of ints or bool at ``dims``, full slices elsewhere."""
     if not x.size:
         return from_empty(x, dims, _given(i0, i1, i2, i3, i4, i5))
-    flat = x.flags.c_contiguous and i0.flags.c_contiguous and not is_odd(x)
+    flat = x.flags.c_contiguous and i0.flags.c_contiguous and (1 not in x.shape or not is_odd(x))
     if i1 is None and i0.dtype.kind == "i" and flat:
         return x.take(i0, dims[0])
     indices = _given(i0, i1, i2, i3, i4, i5)
