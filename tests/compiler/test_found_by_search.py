@@ -7,6 +7,8 @@ import argparse
 import collections
 import copy
 import functools
+import subprocess
+import sys
 import threading
 import types
 import weakref
@@ -479,3 +481,15 @@ def test_views_of_before_as_strided_():
         run(x).backward()
         slopes.append(x.grad.tolist())
     assert slopes[0] == slopes[1]
+
+
+def test_threads_are_first_asked_for_in_a_recording():
+    """The BLAS library is asked for their number, which is nothing that the function reads."""
+    source = """
+import rushlight as torch
+
+f = torch.compile(lambda x: x * torch.get_num_threads(), fullgraph=True)
+for _ in range(3):
+    assert f(torch.ones(2)).tolist() == [torch.get_num_threads()] * 2
+"""
+    subprocess.run([sys.executable, "-W", "error", "-c", source], check=True)
