@@ -12,10 +12,14 @@ from functools import lru_cache
 from operator import gt
 
 import numpy as np
+from numpy import ndarray
+
+from rushlight.storage import contiguous_strides
 
 __all__ = [
-    "channels_order", "converted_strides", "empty_like", "fill", "laid", "operand_order",
-    "ordered_like", "overlaps", "preserved", "result_order", "visit_order", "visited",
+    "by_columns", "channels_order", "converted_strides", "dense_strides", "empty_like", "fill",
+    "in_order", "is_odd", "laid", "ordered_like", "overlaps", "preserved", "result_order",
+    "result_strides", "visit_order", "visited",
 ]  # fmt: skip
 
 
@@ -56,37 +60,88 @@ def _compared(shape, operands, inner, outer):
     return 0
 
 
-def operand_order(*operands):
-    """The dims of an elementwise result from the slowest to the fastest, as PyTorch lays it.
+def dense_strides(shape, order, step=1):
+    """The strides of a block without gaps whose dims lie in memory in ``order``.
 
-    ``operands``: the (shape, strides) of each operand.
+    >>> dense_strides((2, 3), [1, 0])
+    (1, 2)
+    """
+    strides = [0] * len(shape)
+    for d in reversed(order):
+        strides[d] = step
+        step *= max(shape[d], 1)
+    return tuple(strides)
 
-    >>> operand_order(((2, 3), (8, 16)), ((2, 3), (24, 8)))
-    [1, 0]
+
+def result_strides(step, operands):
+    """The strides of an elementwise result, in elements.
+
+    ``operands``: the (shape, strides) of each operand, all of one itemsize ``step``.
+
+    Source: ATen's ``TensorIteratorBase``: ``fast_set_up`` where all operands lie alike, else
+    ``reorder_dimensions``, which looks at the strides of dims of size 1 as well.
+
+    >>> result_strides(8, [((2, 3), (8, 16)), ((2, 3), (24, 8))])
+    (1, 2)
     """
     shape = np.broadcast_shapes(*[own for own, _ in operands])
-    spread = []
+    strides = operands[0][1]
+    if all(own == shape for own, _ in operands):
+        for order in [range(len(shape)), *([(0, 2, 3, 1)] if len(shape) == 4 else [])]:
+            wanted = dense_strides(shape, order)
+            if all(_lies(shape, own, wanted, step) for _, own in operands):
+                return wanted
+        if all(own == strides for _, own in operands) and _is_dense(shape, strides, step):
+            return tuple([s // step for s in strides])
+    return dense_strides(shape, visit_order(shape, *_spread(shape, operands)))
+
+
+def _spread(shape, operands):
+    """The strides of each operand as it is repeated to ``shape``."""
     for own, strides in operands:
         lead = len(shape) - len(own)
         repeated = [n == 1 and shape[lead + d] != 1 for d, n in enumerate(own)]
-        own_strides = [0 if r else s for r, s in zip(repeated, strides, strict=True)]
-        spread.append([0] * lead + own_strides)
-    return visit_order(shape, *spread)
+        yield (0,) * lead + tuple([0 if r else s for r, s in zip(repeated, strides, strict=True)])
+
+
+def _lies(shape, strides, wanted, step):
+    """Whether an array lies as ``wanted`` says, in elements; dims of size 1 don't count."""
+    return all(n == 1 or s == w * step for n, s, w in zip(shape, strides, wanted, strict=True))
+
+
+def _is_dense(shape, strides, step):
+    """Whether the elements fill a block of memory, in any order of the dims."""
+    for stride, n in sorted([(s, n) for n, s in zip(shape, strides, strict=True) if n != 1]):
+        if stride != step:
+            return False
+        step *= n
+    return True
 
 
 @lru_cache(4096)
-def result_order(*operands):
-    """As ``operand_order``, and its inverse; None where NumPy lays a result of these likewise.
+def result_order(step, *operands, like=False, others=False):
+    """What ``visited`` wants to know: the order of an elementwise result's dims in memory.
 
-    ``operands``: the shape and the strides of the first operand, then of the second, and so on.
+    None where NumPy lays a result of these likewise. ``operands``: the shape and the strides of
+    the first operand, then of the second, and so on. The result is the order, its inverse, and
+    the strides in elements if dims are of size 1, since these don't follow from the order.
+    ``like``: the result lies as one of ``empty_like`` of the first operand does. ``others``: NumPy
+    is given other operands, too.
     """
-    pairs = [(n, s) for n, s in zip(operands[::2], operands[1::2], strict=True) if n]
-    if all(_descends(*own) for own in pairs):
+    pairs = list(zip(operands[::2], operands[1::2], strict=True))
+    tensors = [own for own in pairs if own[0]]
+    if not others and len(set(tensors)) == 1 and _is_clear(*tensors[0]):
         return None
-    if len(set(pairs)) == 1 and _is_clear(pairs[0][1]):
+    shape = np.broadcast_shapes(*operands[::2])
+    if like and pairs[0][0] == shape:
+        strides = _kept_strides(*pairs[0], step, 1)
+    else:
+        strides = result_strides(step, pairs)
+    plain = strides == contiguous_strides(shape) and all(_descends(*own) for own in tensors)
+    if plain and not others:
         return None
-    order = operand_order(*pairs)
-    return tuple(order), tuple(np.argsort(order).tolist())
+    order = sorted(range(len(shape)), key=lambda d: -strides[d])
+    return order, np.argsort(order).tolist(), strides if 1 in shape else None
 
 
 def _descends(shape, strides):
@@ -95,17 +150,17 @@ def _descends(shape, strides):
     return all(map(gt, steps, [*steps[1:], 0]))
 
 
-def _is_clear(strides):
-    """Whether the strides alone tell the order of the dims."""
-    return min(strides) > 0 and len(set(strides)) == len(strides)
+def _is_clear(shape, strides):
+    """Whether the strides alone tell the order of the dims, and no dim is of size 1."""
+    return min(strides) > 0 and len(set(strides)) == len(strides) and 1 not in shape
 
 
 def visited(forward, arrays, found):
     """``forward(*arrays)``, elementwise, with its dims in memory as ``result_order`` found."""
-    order, back = found
+    order, back, strides = found
     turned = []
     for a in arrays:
-        if type(a) is np.ndarray and a.ndim:
+        if type(a) is ndarray and a.ndim:
             if a.ndim < len(order):
                 a = a.reshape((1,) * (len(order) - a.ndim) + a.shape)
             a = a.transpose(order)
@@ -113,32 +168,71 @@ def visited(forward, arrays, found):
     result = forward(*turned)
     if result.ndim != len(order):  # it was reduced
         return result
-    return (result if result.flags.c_contiguous else result.copy()).transpose(back)
+    result = result if result.flags.c_contiguous else result.copy()
+    if strides is None:
+        return result.transpose(back)
+    shape, step = result.shape, result.itemsize
+    return ndarray([shape[d] for d in back], result.dtype, result, 0, [s * step for s in strides])
+
+
+# Dims of size 1 -----------------------------------------------------------------------------
+
+_block = lru_cache(4096)(contiguous_strides)
+
+
+def is_odd(array):
+    """Whether an array has dims of size 1 whose strides don't follow from the other dims'."""
+    return 1 in array.shape and array.strides != _block(array.shape, array.itemsize)
+
+
+def in_order(array):
+    """``array``, or a copy of it whose elements lie in memory in the order of its dims.
+
+    NumPy lays a reduced dim as if it were not there, PyTorch by the dims that follow.
+    """
+    if not array.flags.c_contiguous:
+        return array.copy()
+    if 1 in array.shape:
+        wanted = _block(array.shape, array.itemsize)
+        if array.strides != wanted and array.size:
+            return ndarray(array.shape, array.dtype, array, 0, wanted)
+    return array
 
 
 def converted_strides(array, dtype):
-    """The strides of ``array`` in another dtype: of a dense copy, its dims in the same order."""
+    """The strides of ``array`` in another dtype, as of a copy that keeps the order of its dims."""
+    dtype = np.dtype(dtype)
     if array.dtype == dtype:
         return array.strides
-    found, step = [0] * array.ndim, array.itemsize
-    for d in reversed(visit_order(array.shape, array.strides)):
-        found[d] = step
-        step *= max(array.shape[d], 1)
-    return tuple(found)
+    return _kept_strides(array.shape, array.strides, array.itemsize, dtype.itemsize)
 
 
-def channels_order(arrays, lines=False):
+@lru_cache(4096)
+def _kept_strides(shape, strides, step, new_step):
+    """The strides of a copy that keeps the order of the dims, of elements of ``new_step`` bytes.
+
+    Source: ATen's ``empty_like`` with ``torch.preserve_format``.
+    """
+    if _is_dense(shape, strides, step):
+        return tuple([s // step * new_step for s in strides])
+    return dense_strides(shape, visit_order(shape, strides), new_step)
+
+
+# Images -------------------------------------------------------------------------------------
+
+
+def channels_order(arrays, lines=()):
     """The order of the dims in memory of ``channels_last`` if one of the arrays lies so, else None.
 
-    ``lines``: arrays of three dims count as images of height 1.
+    ``lines``: which arrays count as images of height 1 if they have three dims.
 
     Source: ATen's ``suggest_memory_format``.
     """
-    for x in arrays:
+    for i, x in enumerate(arrays):
         shape, strides = x.shape, x.strides
         if len(shape) != len(arrays[0].shape):  # one image without a batch
             return None
-        if lines and len(shape) == 3:
+        if i in lines and len(shape) == 3:
             shape = (*shape[:2], 1, shape[2])
             strides = (*strides[:2], x.shape[2] * strides[2], strides[2])
         # PyTorch lays a convolution of volumes as the fastest of its libraries does.
@@ -165,6 +259,12 @@ def laid(array, order):
     out = np.empty([array.shape[d] for d in order], array.dtype).transpose(np.argsort(order))
     out[...] = array
     return out
+
+
+def by_columns(array):
+    """``array``, or a copy of it whose matrices lie column by column in memory."""
+    n = array.ndim
+    return laid(array, (*range(n - 2), n - 1, n - 2)) if n > 1 and array.size else array
 
 
 def overlaps(array):
@@ -206,12 +306,11 @@ def fill(out, values):
 
 def empty_like(array, dtype=None):
     """An uninitialised dense array of ``array``'s shape, its dims in memory in the same order."""
-    dtype = dtype or array.dtype
-    if array.flags.c_contiguous:
+    dtype = np.dtype(dtype or array.dtype)
+    if not array.size or (array.flags.c_contiguous and 1 not in array.shape):
         return np.empty(array.shape, dtype)
-    order = visit_order(array.shape, array.strides)
-    dense = np.empty([array.shape[d] for d in order], dtype)
-    return dense.transpose(np.argsort(order))
+    strides = _kept_strides(array.shape, array.strides, array.itemsize, dtype.itemsize)
+    return ndarray(array.shape, dtype, None, 0, strides)
 
 
 def preserved(array, dtype=None):
@@ -219,14 +318,15 @@ def preserved(array, dtype=None):
 
     NumPy's own copies with order "K" put expanded dims last in memory, PyTorch leaves them first.
     """
-    if array.flags.c_contiguous:
+    if array.flags.c_contiguous and 1 not in array.shape:
         return array.astype(dtype or array.dtype)
     return ordered_like(array, array, dtype)
 
 
 def ordered_like(values, array, dtype=None):
     """``values`` with its dims in memory in the order of those of ``array``."""
-    if array.flags.c_contiguous and values.flags.c_contiguous and dtype is None:
+    plain = array.flags.c_contiguous and 1 not in array.shape
+    if plain and dtype is None and values.flags.c_contiguous:
         return values
     out = empty_like(array, dtype or values.dtype)
     np.copyto(out, values, casting="unsafe")

@@ -10,7 +10,7 @@ from rushlight.backend import numpy as xp
 from rushlight.compiler.abstract import Abstract, user_line
 from rushlight.errors import TraceError
 from rushlight.ops.dispatch import compute
-from rushlight.strides import channels_order, converted_strides, operand_order
+from rushlight.strides import channels_order, converted_strides, dense_strides, result_strides
 
 __all__ = ["infer"]
 
@@ -102,7 +102,8 @@ def _order(op, ins, shape, dtype):
         return None
     common = op.dtype(list(map(_one, ins))).numpy
     looks = [(v.shape, converted_strides(v, common)) for v in tensors]
-    return _ordered(shape, dtype, operand_order(*looks))
+    step = np.dtype(dtype).itemsize
+    return tuple([s * step for s in result_strides(common.itemsize, looks)])
 
 
 def _kind(value):
@@ -135,10 +136,4 @@ def _source(op, params):
 
 def _ordered(shape, dtype, order):
     """The strides of an array whose dims lie in memory in ``order``; None: as they come."""
-    if order is None:
-        return None
-    strides, step = [0] * len(shape), np.dtype(dtype).itemsize
-    for d in reversed(order):
-        strides[d] = step
-        step *= max(shape[d], 1)
-    return tuple(strides)
+    return None if order is None else dense_strides(shape, order, np.dtype(dtype).itemsize)

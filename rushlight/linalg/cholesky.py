@@ -4,6 +4,7 @@ import numpy as np
 
 import rushlight
 from rushlight.linalg.checks import LinAlgError, check_square, squares
+from rushlight.linalg.columns import in_columns
 from rushlight.linalg.triangular import solve_triangular
 from rushlight.ops.autocast import SINGLE
 from rushlight.ops.kinds import kernel
@@ -24,6 +25,7 @@ _Factored = result_type("linalg_cholesky_ex", "L", "info")
     name="linalg_cholesky_ex",
     prepare=squares("linalg.cholesky"),
     autocast=SINGLE,
+    columns=(0,),
 )
 def _factor(xp, A):
     """(L, info): A = L·Lᴴ, and where there is no such L the order of the minor that is at fault."""
@@ -75,7 +77,7 @@ def cholesky_ex(A, *, upper=False, check_errors=False):
             message="linalg.cholesky: the input is not positive-definite: its leading minor of "
             "order {} is not",
         )  # fmt: skip
-    return _Factored((L.mH.resolve_conj() if upper else L, info))
+    return _Factored((in_columns(L.mH) if upper else L, info))
 
 
 def cholesky(A, *, upper=False, out=None):

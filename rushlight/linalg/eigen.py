@@ -22,7 +22,8 @@ def _check(A, *, UPLO):
     return {"UPLO": UPLO.upper()}
 
 
-@kernel(public=False, method=False, name="linalg_eigh", prepare=_check, autocast=SINGLE)
+@kernel(public=False, method=False, name="linalg_eigh", prepare=_check, autocast=SINGLE,
+        columns=(1,))  # fmt: skip
 def _eigh(xp, A, *, UPLO):
     """(the eigenvalues, ascending; the eigenvectors, as columns)."""
     return tuple(np.linalg.eigh(A, UPLO))

@@ -5,6 +5,7 @@ import numpy as np
 import rushlight
 from rushlight.errors import ShapeError
 from rushlight.linalg.checks import check_matrices
+from rushlight.linalg.columns import in_columns
 from rushlight.linalg.triangular import solve_triangular
 from rushlight.ops.autocast import SINGLE, autocasts
 from rushlight.ops.join import cat
@@ -25,7 +26,8 @@ def _prepared(A, *, mode):
     return {"mode": mode}
 
 
-@kernel(public=False, method=False, name="linalg_qr", prepare=_prepared, autocast=SINGLE)
+@kernel(public=False, method=False, name="linalg_qr", prepare=_prepared, autocast=SINGLE,
+        columns=(0, 1))  # fmt: skip
 def _qr(xp, A, *, mode):
     """(Q, R) of matrices with no more columns than rows, unless a mode without gradient."""
     if mode == "r":
@@ -80,7 +82,7 @@ def qr(A, mode="reduced", *, out=None):
     rows, columns = A.shape[-2:]
     if rows < columns and mode != "r":
         Q, R = _qr(A[..., :rows], mode=mode)
-        R = cat([R, adjoint(Q) @ A[..., rows:]], -1)
+        R = in_columns(cat([R, adjoint(Q) @ A[..., rows:]], -1))
     else:
         Q, R = _qr(A, mode=mode)
     if out is not None:
@@ -93,11 +95,11 @@ def _prepare_geqrf(x):
     return {}
 
 
-@kernel(public=False, method=False, name="geqrf", prepare=_prepare_geqrf)
+@kernel(public=False, method=False, name="geqrf", prepare=_prepare_geqrf, columns=(0,))
 def _reflections(xp, x):
     """(a, tau) of LAPACK's geqrf."""
     h, tau = np.linalg.qr(x, "raw")
-    return np.ascontiguousarray(h.swapaxes(-1, -2)), tau
+    return h.swapaxes(-1, -2), tau
 
 
 def geqrf(input, *, out=None):
@@ -148,5 +150,5 @@ def householder_product(A, tau, *, out=None):
     inner = solve_triangular(
         scale * triu(VH @ V, 1), scale * VH[..., :columns], upper=True, unitriangular=True
     )
-    found = rushlight.eye(rows, columns, dtype=A.dtype) - V @ inner
+    found = in_columns(rushlight.eye(rows, columns, dtype=A.dtype) - V @ inner)
     return found if out is None else store(out, found, "linalg.householder_product")

@@ -4,8 +4,10 @@ import numpy as np
 
 from rushlight.errors import ShapeError
 from rushlight.linalg.checks import LinAlgError, check_square, identity
+from rushlight.linalg.columns import in_columns
 from rushlight.ops.autocast import SINGLE
 from rushlight.ops.kinds import kernel
+from rushlight.ops.layout import contiguous_format
 from rushlight.ops.limits import check_range
 from rushlight.ops.matmul import adjoint, same_dtype
 from rushlight.ops.result import store
@@ -27,7 +29,8 @@ def _check(A, B):
     return {}
 
 
-@kernel(public=False, method=False, name="linalg_solve", prepare=_check, autocast=SINGLE)
+@kernel(public=False, method=False, name="linalg_solve", prepare=_check, autocast=SINGLE,
+        columns=(0,))  # fmt: skip
 def _solve(xp, A, B):
     """(X, info) of matrices: A·X = B, and 0, or which pivot of A is 0."""
     try:
@@ -81,9 +84,10 @@ def solve_ex(A, B, *, left=True, check_errors=False, out=None):
     if left:
         X, info = _solve(A, B.unsqueeze(-1) if vectors else B)
         X = X.squeeze(-1) if vectors else X
+        X = in_columns(X) if vectors and X.dim() > 1 else X  # PyTorch takes them for a matrix here
     else:
         X, info = _solve(A.mT, B.mT)
-        X = X.mT.contiguous()
+        X = X.mT.clone(memory_format=contiguous_format)
     if check_errors:
         check_range(
             info, low=0, high=0, error=LinAlgError,

@@ -21,7 +21,8 @@ def _prepared(A, *, full_matrices):
     return {"full_matrices": bool(full_matrices)}
 
 
-@kernel(public=False, method=False, name="linalg_svd", prepare=_prepared, autocast=SINGLE)
+@kernel(public=False, method=False, name="linalg_svd", prepare=_prepared, autocast=SINGLE,
+        columns=(0, 2))  # fmt: skip
 def _svd(xp, A, *, full_matrices):
     """(U, S, Vᴴ), the values descending."""
     return tuple(np.linalg.svd(A, full_matrices))

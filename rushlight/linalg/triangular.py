@@ -30,7 +30,7 @@ def _check(A, B, *, upper, left, unitriangular):
 
 @kernel(
     public=False, method=False, name="linalg_solve_triangular", prepare=_check,
-    tensors=("A", "B"), autocast=SINGLE,
+    tensors=("A", "B"), autocast=SINGLE, columns=(0,),
 )  # fmt: skip
 def solve_triangular(xp, A, B, *, upper, left=True, unitriangular=False):
     """X with A·X = B (or X·A = B with ``left=False``), for triangular A.

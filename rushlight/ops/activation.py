@@ -148,7 +148,7 @@ softshrink.grad(x=lambda g, x, lambd: where((x < -lambd) | (x > lambd), g, 0))
 # Between bounds ---------------------------------------------------------------------------
 
 
-@_activation(dtype=real_numbers)
+@_activation(dtype=real_numbers, keeps_order="like")
 def hardtanh(xp, x, *, min_val=-1.0, max_val=1.0):
     """x between two numbers; integers between what is left of them without fractions."""
     if x.dtype.kind in "iu":

@@ -66,7 +66,7 @@ def _first_two(rule):
 
 
 @elementwise(public=False, method=False, inplace=False, dtype=_first_two(promote),
-             grad_name="AddBackward0", tensors=("y",))  # fmt: skip
+             grad_name="AddBackward0", tensors=("y",), keeps_order=(0, 1))  # fmt: skip
 def add_scaled(xp, x, y, alpha):
     """x + alpha · y with a number for alpha."""
     return x + alpha * y
@@ -76,7 +76,7 @@ add_scaled.grad(x=lambda g: g, y=lambda g, alpha: g * conj(alpha))
 
 
 @elementwise(public=False, method=False, inplace=False, dtype=_first_two(no_bool),
-             grad_name="SubBackward0", tensors=("y",))  # fmt: skip
+             grad_name="SubBackward0", tensors=("y",), keeps_order=(0, 1))  # fmt: skip
 def sub_scaled(xp, x, y, alpha):
     """x - alpha · y with a number for alpha."""
     return x - alpha * y
@@ -302,7 +302,7 @@ def _same_dtype(operands):
 
 @elementwise(public=False, method=False, inplace=False, name="lerp_number",
              dtype=lambda operands: _same_dtype(operands[:2]),
-             grad_name="LerpBackward0", tensors=("x", "end"))  # fmt: skip
+             grad_name="LerpBackward0", tensors=("x", "end"), keeps_order=(0, 1))  # fmt: skip
 def _lerp_number(xp, x, end, weight):
     """x + weight · (end - x) with a number for the weight."""
     return _lerp_forward(xp, x, end, weight)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from rushlight.autograd import mode
 from rushlight.dtype import OF
 from rushlight.errors import IndexRangeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.autocast import SINGLE
@@ -10,6 +11,7 @@ from rushlight.ops.dispatch import apply, refuse
 from rushlight.ops.kinds import kernel
 from rushlight.ops.pool import pool_geometry, pooled_shape
 from rushlight.ops.window import inside, offsets, spaced
+from rushlight.strides import channels_order, laid
 from rushlight.tensor import Tensor
 
 __all__ = [
@@ -85,7 +87,7 @@ _AVG_POOL = {}
 for _n in (1, 2, 3):
     _op = kernel(
         _avg_pool, public=False, method=False, name=f"avg_pool{_n}d", shape=pooled_shape,
-        primitive="pooling mean", channels=int(_n < 3), lines=_n == 1,
+        primitive="pooling mean", channels=int(_n < 3), lines=(0,) if _n == 1 else (),
         least=1 << 17, autocast=SINGLE if _n == 3 else None,
         grad_name="SqueezeBackward1" if _n == 1 else f"AvgPool{_n}DBackward0",
     )  # fmt: skip
@@ -226,7 +228,7 @@ _ADAPTIVE = {}
 for _n in (1, 2, 3):
     _op = kernel(
         _adaptive, public=False, method=False, name=f"adaptive_avg_pool{_n}d",
-        primitive="pooling mean", channels=int(_n < 3), lines=_n == 1,
+        primitive="pooling mean", channels=int(_n < 3), lines=(0,) if _n == 1 else (),
         autocast=SINGLE if _n == 3 else None,
         grad_name="SqueezeBackward1" if _n == 1 else f"AdaptiveAvgPool{_n}DBackward0",
     )  # fmt: skip
@@ -269,8 +271,10 @@ def _adapted(name, n, input, output_size):
             f"{name}: elements of output_size must be greater than or equal to 0 but received "
             f"{places}"
         )
-    if set(places) == {1} and (n > 1 or not x.size):
+    if set(places) == {1} and not x.size:
         return input.mean(tuple(range(-n, 0)), keepdim=True)  # nan of nothing, as in PyTorch
+    if set(places) == {1} and n > 1:
+        return _mean_of_all(n, input)
     if 0 in (x.shape[1:] if n == 3 else x.shape[-n:]):
         raise ShapeError(
             f"{name}: Expected input to have non-zero size for non-batch dimensions, but input "
@@ -279,6 +283,16 @@ def _adapted(name, n, input, output_size):
     if x.dtype.kind not in "fV":
         raise UnsupportedDtypeError(f"{name}: not implemented for {OF[x.dtype]}")
     return apply(_ADAPTIVE[n], (input,), {"places": places})
+
+
+def _mean_of_all(n, input):
+    """One mean a channel, its dims of size 1 as if the channels were last where they are."""
+    found = input.mean(tuple(range(-n, 0)), keepdim=True)
+    plain = mode.state.recorder is not None or input.array.ndim < n + 2
+    if not plain and channels_order([input.array]) is not None:
+        found.array = laid(found.array, (0, *range(2, n + 2), 1))
+        found.turned = True
+    return found
 
 
 def adaptive_avg_pool1d(input, output_size):

@@ -198,7 +198,7 @@ def _replacements(x, *, nan, posinf, neginf):
     }
 
 
-@elementwise(prepare=_replacements)
+@elementwise(prepare=_replacements, keeps_order="like")
 def nan_to_num(xp, x, *, nan=None, posinf=None, neginf=None):
     """``input`` with nan and infinities replaced: by 0 and the largest finite numbers if not given.
 

@@ -17,7 +17,7 @@ from rushlight.ops.kinds import kernel
 from rushlight.ops.layout import channels_last, channels_last_3d, contiguous_format, memory_format
 from rushlight.ops.rules import zeros
 from rushlight.storage import geometry, strided, strides_of
-from rushlight.strides import empty_like, preserved
+from rushlight.strides import empty_like, ordered_like, preserved
 from rushlight.tensor import Tensor, from_array, method, short
 
 # Copies -----------------------------------------------------------------------------------
@@ -108,18 +108,15 @@ def is_contiguous(self, memory_format=contiguous_format):
 def converted(x, dtype):
     """The array ``x`` in the NumPy dtype ``dtype``, as PyTorch converts; always a new array."""
     have = x.dtype
-    if have.kind == "c" and dtype.kind != "c":
-        if dtype.kind == "b":
-            return np.asarray(x != 0)
-        warnings.warn("Casting complex values to real discards the imaginary part", stacklevel=2)
-        x = x.real
-        have = x.dtype
     if dtype.kind == "b":
-        return np.asarray(x != 0)
+        return ordered_like(np.asarray(x != 0), x)
+    if have.kind == "c" and dtype.kind != "c":
+        warnings.warn("Casting complex values to real discards the imaginary part", stacklevel=2)
+        return ordered_like(converted(x.real, dtype), x)
     if dtype.kind in "iu" and have.kind not in "iub":
         return _to_integer(x, dtype)
     if dtype.itemsize == 2 and dtype.kind not in "iu" and have.itemsize == 8:
-        x = x.astype(np.float32)  # PyTorch rounds twice: through float32
+        x = preserved(x, np.float32)  # PyTorch rounds twice: through float32
     return preserved(x, dtype)
 
 
@@ -127,9 +124,9 @@ def _to_integer(x, dtype):
     # As the processor does it for PyTorch: to int32 and narrower through int32, so that narrow
     # integers wrap; NumPy's warning about numbers beyond is not PyTorch's.
     with np.errstate(invalid="ignore"):
-        if dtype.itemsize < 4 or dtype.name == "int32":
-            return preserved(x, np.dtype(np.int32)).astype(dtype, copy=False)
-        return preserved(x, np.dtype(np.int64)).astype(dtype, copy=False)
+        narrow = dtype.itemsize < 4 or dtype.name == "int32"
+        found = preserved(x, np.dtype(np.int32 if narrow else np.int64))
+    return found if found.dtype == dtype else preserved(found, dtype)
 
 
 def as_scalar(value, dtype):

@@ -20,10 +20,10 @@ from rushlight.backend import numpy as xp
 from rushlight.ops.arguments import bind, judge
 from rushlight.ops.contract import Parameter, fits, unfit
 from rushlight.ops.direct import viewed
-from rushlight.ops.dispatch import apply, in_order
+from rushlight.ops.dispatch import apply
 from rushlight.ops.promotion import scalar_dtype
 from rushlight.ops.result import refuse_gradients
-from rushlight.strides import result_order, visited
+from rushlight.strides import in_order, is_odd, result_order, visited
 from rushlight.tensor import Tensor, from_array
 
 __all__ = [
@@ -96,6 +96,8 @@ def _look(x):
         refresh(x)
     a = x.array
     if a.flags.c_contiguous:
+        if is_odd(a):
+            return True
         if x.view_of is None:
             x.turned = None
         return None
@@ -107,12 +109,17 @@ def _look(x):
 
 def _arranged_unary(forward, a):
     """The forward of ``a``, with its dims in memory in PyTorch's order."""
-    found = result_order(a.shape, a.strides)
+    found = result_order(a.itemsize, a.shape, a.strides)
     return forward(xp, a) if found is None else visited(partial(forward, xp), (a,), found)
 
 
 def _arranged_binary(forward, a, b):
-    found = result_order(a.shape, a.strides, b.shape, b.strides)
+    found = result_order(a.itemsize, a.shape, a.strides, b.shape, b.strides)
+    return forward(xp, a, b) if found is None else visited(partial(forward, xp), (a, b), found)
+
+
+def _arranged_by_first(forward, a, b):
+    found = result_order(a.itemsize, a.shape, a.strides)
     return forward(xp, a, b) if found is None else visited(partial(forward, xp), (a, b), found)
 
 
@@ -188,6 +195,7 @@ def binary(op, slow):
     forward = op.forward
     direct = _OPERATORS.get(forward.__code__.co_code)
     numbers = op.inputs[1] not in op.tensors
+    arranged = _arranged_binary if op.keeps_order is True else _arranged_by_first
     node_class = op.node
     ruled = fast = saves_none = y_first = False  # fast: the rules want nothing but x and y
     x_for_y = y_for_x = x_for_x = y_for_y = False
@@ -222,7 +230,7 @@ def binary(op, slow):
                 b = _asarray(other, d)  # NumPy is twice as fast with a 0-dim array as with a number
                 py = None
             if turned:
-                result = _arranged_binary(forward, a, b)
+                result = arranged(forward, a, b)
             else:
                 result = forward(xp, a, b) if direct is None else direct(a, b)
         except (AttributeError, TypeError, ValueError, RuntimeWarning, OverflowError):
@@ -316,8 +324,9 @@ def reducer(op, whole, slow):
 
     def call(input, dim=op.defaults["dim"], keepdim=False, **named):
         try:
-            if input.view_of is not None:
-                refresh(input)
+            turned = input.turned
+            if turned:
+                turned = _look(input)
             a = input.array
             d = a.dtype
             if (
@@ -329,7 +338,7 @@ def reducer(op, whole, slow):
                 return slow((input, dim, keepdim), named)
             axes = _ALL_DIMS[a.ndim] if dim is None else shapes.dims(dim, a.ndim, op.name)
             result = forward(xp, a, dim=axes, keepdim=keepdim)
-            if dim is not None and result.ndim > 1:
+            if dim is not None and result.ndim > 1 and (turned or not result.flags.c_contiguous):
                 result = in_order(result)
         except (AttributeError, RuntimeWarning, ValueError):
             return slow((input, dim, keepdim), named)

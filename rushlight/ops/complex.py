@@ -23,7 +23,8 @@ def _is_complex(x, name):
     return OF[x.array.dtype].is_complex
 
 
-@elementwise(public=False, method=False, inplace=False, name="conj", grad_name="ConjBackward0")
+@elementwise(public=False, method=False, inplace=False, name="conj", grad_name="ConjBackward0",
+             keeps_order="like")  # fmt: skip
 def _conj(xp, x):
     """The complex conjugate."""
     return xp.conjugate(x)

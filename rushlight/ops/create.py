@@ -16,6 +16,7 @@ from rushlight.ops.promotion import scalar_dtype
 from rushlight.ops.result import store
 from rushlight.storage import geometry, reach, settled, span
 from rushlight.strides import empty_like as dense_like
+from rushlight.strides import is_odd
 from rushlight.tensor import Tensor, disabled_torch_function, from_array
 
 
@@ -221,7 +222,8 @@ def _like(name, value):
 def _made_like(input, value, name, d, form, requires_grad):
     array = geometry(input.array)
     plain = form is None or form is preserve_format
-    if (plain and array.flags.c_contiguous) or (
+    odd = array is input.array and is_odd(array)
+    if (plain and array.flags.c_contiguous and not odd) or (
         not plain and form not in (channels_last, channels_last_3d)
     ):  # fmt: skip
         return _of_class(finished(made(tuple(array.shape), value, d, name), requires_grad), input)

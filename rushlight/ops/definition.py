@@ -73,15 +73,18 @@ class Op:
         by_layout: A view that exists only of memory that lies in a certain way.
         of_storage: A view of all the memory behind its input, wherever in it the input lies; its
             parameters are ``size``, ``stride`` and ``start``.
+        in_order: Its results are always contiguous.
         varies: It is another operation for some values of its number, so a trace needs to know it.
         keeps_order: Its results may lie in memory in the order of an operand's dims, as those of
             elementwise operations do; the results of other kernels and of reductions are made
             contiguous, as PyTorch's are. A tuple: the forward works element by element, and
-            these inputs, the first of them before the next, decide how its result lies.
+            these inputs, the first of them before the next, decide how its result lies. "like":
+            it does so as well, and its result lies as one of ``empty_like`` does.
         arranges: The result of elementwise work is laid in PyTorch's order.
         channels: How many inputs decide whether the result has its channels last in memory, as
             PyTorch's has where one of them does.
-        lines: A signal (N, C, L) then counts as an image of height 1.
+        columns: Which results are matrices that lie column by column, as LAPACK writes them.
+        lines: Which inputs, signals (N, C, L), then count as images of height 1.
         one_of_many: A view that is one result of an operation with several, such as split.
         keeps_floats: Operands that are all float32, or all float64, are computed with as they are;
             None until that was tried.
@@ -141,9 +144,11 @@ class Op:
         self.of_storage = options.pop("of_storage", False)
         order = options.pop("keeps_order", kind not in ("kernel", "reduction"))
         self.keeps_order = order
-        self.arranges = type(order) is tuple or (order and kind == "elementwise")
+        self.arranges = type(order) in (tuple, str) or (order and kind == "elementwise")
         self.channels = options.pop("channels", 0)
-        self.lines = options.pop("lines", False)
+        self.columns = options.pop("columns", ())
+        self.in_order = not (order or self.channels or self.columns)
+        self.lines = options.pop("lines", ())
         self.varies = options.pop("varies", False)
         self.one_of_many = options.pop("one_of_many", False)
         own = {"elementwise": "pointwise", "view": "view"}.get(kind, "")

@@ -6,7 +6,6 @@ checks and promotion by kind, the forward on arrays, and a node where a gradient
 
 import traceback
 from functools import wraps
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -23,8 +22,11 @@ from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.arguments import refuse
 from rushlight.ops.promotion import scalar_dtype
 from rushlight.strides import (
+    by_columns,
     channels_order,
     converted_strides,
+    in_order,
+    is_odd,
     laid,
     preserved,
     result_order,
@@ -116,7 +118,7 @@ def apply(op, args, params):
     if type(result) is tuple:
         return _many(op, args, arrays, parents if recording else None, params, result)
     out = from_array(result)
-    if not op.keeps_order:
+    if op.in_order:
         out.turned = None
     if op.kind == "view":
         _link(out, args, op, params, grad)
@@ -142,14 +144,19 @@ def compute(op, inputs, params, xp=xp):
     """The forward of ``op`` on raw ``inputs`` by its kind's rules; always arrays."""
     if op.arranges:
         for a in inputs:
-            if type(a) is ndarray and not a.flags.c_contiguous:
+            if type(a) is ndarray and (not a.flags.c_contiguous or (1 in a.shape and is_odd(a))):
                 return _arranged(op, inputs, params, xp)
     result = _computed(op, inputs, params, xp)
     if op.keeps_order:
         return result
     if type(result) is tuple:
-        return tuple([in_order(r) for r in result])
-    order = channels_order(inputs[: op.channels], op.lines) if op.channels else None
+        columns = op.columns
+        return tuple([by_columns(r) if i in columns else in_order(r) for i, r in enumerate(result)])
+    if op.in_order:
+        return in_order(result)
+    if op.columns:
+        return by_columns(result)
+    order = channels_order(inputs[: op.channels], op.lines)
     return in_order(result) if order is None else laid(result, order)
 
 
@@ -161,19 +168,20 @@ def _arranged(op, inputs, params, xp):
     found = None
     try:
         common = inputs[0].dtype if op.dtype is None else op.dtype(inputs).numpy
-        who = inputs if op.keeps_order is True else [inputs[i] for i in op.keeps_order]
-        looks = [(a.shape, converted_strides(a, common)) for a in who if type(a) is ndarray]
-        found = result_order(*chain(*looks))
+        who = op.keeps_order if type(op.keeps_order) is tuple else range(len(inputs))
+        looks = []
+        for i in who:
+            if type(inputs[i]) is ndarray:
+                looks += [inputs[i].shape, converted_strides(inputs[i], common)]
+            elif op.inputs[i] not in op.optional:  # a number is an operand without dims
+                looks += [(), ()]
+        others = any(type(a) is ndarray and i not in who for i, a in enumerate(inputs))
+        found = result_order(common.itemsize, *looks, like=op.keeps_order == "like", others=others)
     except (DtypeError, ValueError):
         pass  # _computed raises it with the operation's name
     if found is None:
         return _computed(op, inputs, params, xp)
     return visited(lambda *turned: _computed(op, turned, params, xp), inputs, found)
-
-
-def in_order(array):
-    """``array``, or a copy of it whose elements lie in memory in the order of its dims."""
-    return array if array.flags.c_contiguous else array.copy()
 
 
 def _computed(op, inputs, params, xp):

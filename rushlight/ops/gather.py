@@ -15,7 +15,8 @@ from rushlight.ops.definition import function
 from rushlight.ops.direct import plain, taped
 from rushlight.ops.kinds import kernel
 from rushlight.ops.limits import check_index, check_indices, check_range, require_range
-from rushlight.strides import laid, visit_order
+from rushlight.ops.view import view_strides
+from rushlight.strides import in_order, is_odd, result_strides
 from rushlight.tensor import Tensor
 
 # Indexing with tensors --------------------------------------------------------------------
@@ -72,21 +73,26 @@ def index(xp, x, i0, i1=None, i2=None, i3=None, i4=None, i5=None, *, dims):
     """``x`` indexed by arrays of ints or bool at ``dims``, full slices elsewhere."""
     if not x.size:
         return from_empty(x, dims, _given(i0, i1, i2, i3, i4, i5))
-    if i1 is None and i0.dtype.kind == "i" and x.flags.c_contiguous and i0.flags.c_contiguous:
+    flat = x.flags.c_contiguous and i0.flags.c_contiguous and (1 not in x.shape or not is_odd(x))
+    if i1 is None and i0.dtype.kind == "i" and flat:
         return x.take(i0, dims[0])
     indices = _given(i0, i1, i2, i3, i4, i5)
     found = x[key_of(x.ndim, dims, indices)]
-    order = _order(x, dims, indices, found.shape) if found.ndim > 1 else None
-    return xp.ascontiguousarray(found) if order is None else laid(found, order)
+    strides = _strides(x, dims, indices, found.shape) if found.ndim > 1 else None
+    if strides is None:
+        return in_order(found)
+    out = ndarray(found.shape, found.dtype, None, 0, [s * found.itemsize for s in strides])
+    out[...] = found
+    return out
 
 
-def _order(x, dims, indices, shape):
-    """The order of the dims of ``x[...]`` in memory as PyTorch has it; None: as they are.
+def _strides(x, dims, indices, shape):
+    """The strides in elements of ``x[...]`` as PyTorch has them; None: in order.
 
     PyTorch visits x and the indices as the operands of an elementwise operation: x is expanded
     along the dims of the indices, and the indices along the other dims of x.
     """
-    if all(a.flags.c_contiguous for a in (x, *indices)):
+    if all(a.flags.c_contiguous and not is_odd(a) for a in (x, *indices)):
         return None
     arrays: list = []
     taken: list = []
@@ -98,14 +104,13 @@ def _order(x, dims, indices, shape):
         return None
     together = taken[-1] - taken[0] == len(taken) - 1
     before = taken[0] if together else 0
-    kept = [s if x.shape[d] > 1 or d > before else 0
-            for d, s in enumerate(x.strides) if d not in taken]  # fmt: skip
-    operands = [(*kept[:before], *(0,) * len(inner), *kept[before:])]
+    kept = [s // x.itemsize for d, s in enumerate(x.strides) if d not in taken]
+    operands = [(shape, (*kept[:before], *(0,) * len(inner), *kept[before:]))]
     for a in arrays:
-        strides = np.broadcast_to(a, inner).strides
-        operands.append((*(0,) * before, *strides, *(0,) * (len(kept) - before)))
-    order = visit_order(shape, *operands)
-    return None if order == sorted(order) else order
+        strides = [s // a.itemsize for s in np.broadcast_to(a, inner).strides]
+        own = (*(1,) * before, *inner, *(1,) * (len(kept) - before))
+        operands.append((own, view_strides(inner, strides, own)))
+    return result_strides(1, operands)
 
 
 def from_empty(x, dims, indices):

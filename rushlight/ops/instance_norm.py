@@ -49,7 +49,7 @@ def instance_norm(
             )
         return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
     if running_mean is None and running_var is None:
-        return group_norm(input, shape[1] or 1, weight, bias, eps)
+        return group_norm(input.contiguous(), shape[1] or 1, weight, bias, eps)
     return _by_batch_norm(input, running_mean, running_var, weight, bias, momentum, eps)
 
 

@@ -79,7 +79,7 @@ def elementwise(forward=None, *, dtype=promote, inplace=True, **options):
     options.setdefault("casts", forward.__code__.co_argcount > 2 or _makes_numbers(dtype))
     op = Op("elementwise", forward, dtype=dtype, **options)
     build = None if op.params or op.optional else {1: unary, 2: binary}.get(len(op.inputs))
-    build = build if op.keeps_order else None
+    build = build if op.keeps_order in (True, (0,)) else None
     call = generic(op) if build is None else build(op, slow)
     if build is binary:
         call = with_out(op, call)

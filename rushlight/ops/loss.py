@@ -281,7 +281,7 @@ def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mea
     name="huber_loss",
     prepare=floating("huber_loss"),
     autocast=SINGLE,
-    keeps_order=(0, 1),
+    keeps_order="like",
 )
 def _huber(xp, x, y, *, reduction, delta):
     """d² / 2 where |d| <= delta, else delta (|d| - delta / 2)."""

@@ -5,6 +5,7 @@ from numpy import ndarray
 from rushlight import shapes
 from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh
+from rushlight.backend.numpy import reshape_view
 from rushlight.errors import ArgumentError, DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.autocast import LOWER, autocasts
 from rushlight.ops.definition import function
@@ -198,6 +199,16 @@ def _by_rank(x, y):
     if n == 2 and m == 1:
         return _mv(x, y)
     shapes.matmul(tuple(x.array.shape), tuple(y.array.shape))
+    if n == 3 == m and x.array.shape[0] != y.array.shape[0]:
+        if x.array.shape[0] == 1 and x.node is not None:
+            x, n = x.squeeze(0), 2
+        elif y.array.shape[0] == 1 and y.node is not None:
+            y, m = y.squeeze(0), 2
+    if n <= 2 < m and x.node is not None and mode.state.recorder is None:
+        if n == 1 or 1 in (x.array.shape[0], y.array.shape[-1]):
+            return _of_columns(x, y)
+        if reshape_view(y.array.mT, (-1, y.array.shape[-2])) is None:
+            y = y.clone()  # PyTorch multiplies the columns of all batches as one matrix
     if n == 1:
         return _own(matmul(x.unsqueeze(0), y).squeeze(-2))
     if m == 1:
@@ -207,6 +218,16 @@ def _by_rank(x, y):
         rows = x.reshape(-1, x.array.shape[-1])
         return _own(_mm(rows, y).reshape(*x.array.shape[:-1], y.array.shape[-1]))
     return _bmm(x, y)
+
+
+def _of_columns(x, y):
+    """A vector or matrix times batches of matrices: their columns as one large matrix."""
+    *batch, k, width = y.array.shape
+    columns = y.mT.reshape(shapes.numel((*batch, width)), k)
+    if x.array.ndim == 1:
+        return _own(_mv(columns, x).reshape(*batch, width))
+    found = _mm(columns, x.t()).reshape(*batch, width, x.array.shape[0])
+    return _own(found.mT.contiguous())
 
 
 def _own(view):

@@ -4,17 +4,21 @@ from math import prod
 
 import numpy as np
 
+from rushlight.autograd import mode
 from rushlight.dtype import OF
 from rushlight.errors import ShapeError, UnsupportedDtypeError
 from rushlight.ops import maxima
 from rushlight.ops.autocast import SINGLE
 from rushlight.ops.dispatch import apply, refuse
 from rushlight.ops.kinds import kernel
+from rushlight.ops.layout import contiguous_format
 from rushlight.ops.window import Windows, per_dim, span
+from rushlight.strides import channels_order, in_order, laid
 from rushlight.tensor import Tensor
 
 __all__ = [
-    "max_pool1d", "max_pool2d", "max_pool3d", "places_of", "pool_geometry", "pooled_shape",
+    "MAX_POOL", "as_input", "max_pool1d", "max_pool2d", "max_pool3d", "max_positions", "places_of",
+    "pool_geometry", "pooled_shape", "rows_first",
 ]  # fmt: skip
 
 # Geometry ---------------------------------------------------------------------------------
@@ -75,11 +79,23 @@ def pool_geometry(name, n, x, kernel_size, stride, padding, dilation, ceil_mode)
 # Maxima -----------------------------------------------------------------------------------
 
 
-@kernel(public=False, method=False, name="max_pool_positions", widen=False, channels=1,
+def as_input(found, x, n):
+    """``found``, pooled over the last ``n`` dims of ``x``, with its channels last where x has."""
+    order = channels_order([x], (0,) if n == 1 else ()) if x.ndim == n + 2 else None
+    return in_order(found) if order is None else laid(found, order)
+
+
+def rows_first(input, n):
+    """``input``, or a contiguous copy where its channels are last in memory."""
+    order = channels_order([input.array], (0,) if n == 1 else ())
+    return input if order is None else input.clone(memory_format=contiguous_format)
+
+
+@kernel(public=False, method=False, name="max_pool_positions", widen=False, keeps_order=True,
         primitive="pooling positions")  # fmt: skip
 def max_positions(xp, x, *, windows):
     """Where each window's maximum lies, as a flat index into the last dims."""
-    return maxima.positions(x, windows)
+    return as_input(maxima.positions(x, windows), x, len(windows.places))
 
 
 def pooled_shape(x, *, windows, **params):
@@ -112,20 +128,20 @@ def max_pool_pick(xp, h, x, *, windows):
     return picked.reshape(at.shape)
 
 
-_MAX_POOL = {}
+MAX_POOL = {}
 for _n in (1, 2, 3):
     _op = kernel(
         _max_pool, public=False, method=False, name=f"max_pool{_n}d", widen=False,
-        primitive="pooling max", again=True, channels=1,
+        primitive="pooling max", again=True, channels=1, lines=(0,) if _n == 1 else (),
         shape=pooled_shape, least=1 << 17, autocast=SINGLE if _n == 3 else None,
         grad_name="SqueezeBackward1" if _n == 1 else f"MaxPool{_n}DWithIndicesBackward0",
     )  # fmt: skip
     _op.grad(x=lambda g, x, out, windows: max_pool_grad(g, x, out, windows=windows))
-    _MAX_POOL[_n] = _op.op
+    MAX_POOL[_n] = _op.op
 
 
 def _pick_slope(g, x, windows):
-    best = apply(_MAX_POOL[len(windows.places)], (x,), {"windows": windows})
+    best = apply(MAX_POOL[len(windows.places)], (x,), {"windows": windows})
     return max_pool_grad(g, x, best, windows=windows)
 
 
@@ -137,7 +153,7 @@ max_pool_pick.grad(h=_pick_slope)
 
 def _pooled(name, n, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices):
     if not isinstance(input, Tensor):
-        refuse(_MAX_POOL[n], 0, input)
+        refuse(MAX_POOL[n], 0, input)
     x = input.array
     if x.ndim not in (n + 1, n + 2):
         raise ShapeError(
@@ -148,7 +164,9 @@ def _pooled(name, n, input, kernel_size, stride, padding, dilation, ceil_mode, r
     if x.dtype.kind in "bc" or (n == 1 and x.dtype.kind in "iu"):
         raise UnsupportedDtypeError(f"{name}: not implemented for {OF[x.dtype]}")
     windows = pool_geometry(name, n, x, kernel_size, stride, padding, dilation, ceil_mode)
-    found = apply(_MAX_POOL[n], (input,), {"windows": windows})
+    if n == 1 and not return_indices and not (input.requires_grad and mode.is_grad_enabled()):
+        input = rows_first(input, n)  # PyTorch has a function of its own for this
+    found = apply(MAX_POOL[n], (input,), {"windows": windows})
     return (found, max_positions(input, windows=windows)) if return_indices else found
 
 

@@ -36,7 +36,7 @@ def _check_exponent(x, y):
 
 
 @elementwise(public=False, method=False, inplace=False, name="pow_number", grad_name="PowBackward0",
-             check=_check_exponent, varies=True)  # fmt: skip
+             check=_check_exponent, varies=True, keeps_order=(0,))  # fmt: skip
 def pow_number(xp, x, y):
     """x to the power of a number."""
     if x.dtype.kind not in "fc":

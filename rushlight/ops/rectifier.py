@@ -21,7 +21,8 @@ __all__ = ["prelu", "rrelu"]
 # Learned ------------------------------------------------------------------------------------
 
 
-@elementwise(public=False, method=False, inplace=False, dtype=real_numbers, name="prelu_kernel")
+@elementwise(public=False, method=False, inplace=False, dtype=real_numbers, name="prelu_kernel",
+             keeps_order="like")  # fmt: skip
 def _sloped(xp, x, weight):
     """x where it is positive, else ``weight · x``."""
     return xp.where(x > 0, x, weight * x)
@@ -129,7 +130,7 @@ def rrelu(input, lower=1 / 8, upper=1 / 3, training=False, generator=None):
             f"lower={lower}, upper={upper}"
         )
     if not training:
-        return leaky_relu(input, negative_slope=(lower + upper) / 2).contiguous()
+        return leaky_relu(input.contiguous(), negative_slope=(lower + upper) / 2)
     tensor_array(input, "rrelu")
     if not input.is_floating_point():
         raise UnsupportedDtypeError(f"rrelu: not implemented for {input.dtype}")

@@ -16,7 +16,7 @@ from rushlight.ops.create import zeros
 from rushlight.ops.dispatch import apply, refuse
 from rushlight.ops.kinds import kernel
 from rushlight.ops.limits import check_range
-from rushlight.ops.pool import max_pool1d, max_pool2d, max_pool3d, max_positions
+from rushlight.ops.pool import MAX_POOL, as_input, max_positions, rows_first
 from rushlight.ops.window import Windows, per_dim
 from rushlight.tensor import Tensor
 
@@ -79,7 +79,7 @@ def _regions(size, places):
     return starts, ends
 
 
-@kernel(public=False, method=False, name="adaptive_max_positions", widen=False, channels=1)
+@kernel(public=False, method=False, name="adaptive_max_positions", widen=False, keeps_order=True)
 def _adaptive_positions(xp, x, *, places):
     """Where the maximum of each of ``places`` windows lies that cover x evenly."""
     n = len(places)
@@ -87,8 +87,8 @@ def _adaptive_positions(xp, x, *, places):
         flat = _flat(x, n)
         at = flat.argmax(-1, keepdims=True)
         if not np.isnan(np.take_along_axis(flat, at, -1)).any():
-            return at.reshape(*at.shape[:-1], *places)
-    return _best(x, *_regions(x.shape[x.ndim - n :], places))
+            return as_input(at.reshape(*at.shape[:-1], *places), x, n)
+    return as_input(_best(x, *_regions(x.shape[x.ndim - n :], places)), x, n)
 
 
 @kernel(public=False, method=False, name="fractional_max_positions", widen=False)
@@ -199,16 +199,14 @@ def _adaptive_slope(g, x, places):
 
 
 _ADAPTIVE = {}
-for _n in (2, 3):
+for _n in (1, 2, 3):
     _op = kernel(
         _adaptive, public=False, method=False, name=f"adaptive_max_pool{_n}d", widen=False,
-        channels=int(_n == 2),
-        autocast=SINGLE if _n == 3 else None,
-        grad_name=f"AdaptiveMaxPool{_n}DBackward0",
+        channels=1, lines=(0,) if _n == 1 else (), autocast=SINGLE if _n == 3 else None,
+        grad_name="SqueezeBackward1" if _n == 1 else f"AdaptiveMaxPool{_n}DBackward0",
     )  # fmt: skip
     _op.grad(x=_adaptive_slope)
     _ADAPTIVE[_n] = _op.op
-_MAX_POOL = {1: max_pool1d, 2: max_pool2d, 3: max_pool3d}
 
 
 def _adapted(name, n, input, output_size, return_indices):
@@ -231,21 +229,21 @@ def _adapted(name, n, input, output_size, return_indices):
         raise RuntimeError(f"{name}: elements of output_size must not be negative, got {places}")
     if x.dtype.kind not in "fV":
         raise UnsupportedDtypeError(f"{name}: not implemented for {OF[x.dtype]}")
+    if n == 3:
+        input = rows_first(input, n)
     even = all(o and s % o == 0 for s, o in zip(size, places, strict=True))
     if even and set(places) != {1}:
         return _even(n, input, size, places, return_indices)
-    found = apply(_ADAPTIVE[max(n, 2)], (input,), {"places": places})
+    found = apply(_ADAPTIVE[n], (input,), {"places": places})
     return (found, _adaptive_positions(input, places=places)) if return_indices else found
 
 
 def _even(n, input, size, places, return_indices):
     """The windows are all of one size and side by side: those of an ordinary pooling."""
     k = tuple([s // o for s, o in zip(size, places, strict=True)])
-    found = _MAX_POOL[n](input, k)
-    if not return_indices:
-        return found
     windows = Windows(k, k, (0,) * n, (1,) * n, places)
-    return found, max_positions(input, windows=windows)
+    found = apply(MAX_POOL[n], (input,), {"windows": windows})
+    return (found, max_positions(input, windows=windows)) if return_indices else found
 
 
 def adaptive_max_pool1d(input, output_size, return_indices=False):
@@ -357,6 +355,7 @@ def _unpool_op(n):
     op = kernel(
         _unpooled, public=False, method=False, name=f"max_unpool{n}d", widen=False,
         grad_name=f"MaxUnpool{n}DBackward0", check=_check_positions, autocast=SINGLE,
+        channels=int(n == 2),
     )  # fmt: skip
     op.lower(_unpooled_by_scatter)
     op.lower_check(lambda at, size: check_range(

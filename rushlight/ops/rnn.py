@@ -5,6 +5,7 @@ The layers themselves are single operations: ``lstm.py``, ``gru.py`` and ``elman
 
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.autocast import LOWER, SINGLE, autocasts
+from rushlight.ops.create import empty_like
 from rushlight.ops.definition import function
 from rushlight.ops.dropout import dropout as _dropout
 from rushlight.ops.elman import rnn_layer
@@ -253,7 +254,8 @@ def gru_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
     >>> torch.gru_cell(torch.ones(1, 1), torch.zeros(1, 1), torch.ones(3, 1), torch.ones(3, 1))
     tensor([[0.2048]])
     """
-    return _cell("gru_cell", _gru_direction, input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]
+    found = _cell("gru_cell", _gru_direction, input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]
+    return found if hx.is_contiguous() else empty_like(hx).copy_(found)
 
 
 @function(method=False)

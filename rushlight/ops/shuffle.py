@@ -2,7 +2,7 @@
 
 from rushlight.errors import ShapeError
 from rushlight.ops.definition import function
-from rushlight.ops.layout import channels_last, channels_last_3d
+from rushlight.ops.layout import channels_last, channels_last_3d, contiguous_format
 from rushlight.ops.view import tensor_array
 from rushlight.strides import channels_order
 
@@ -16,7 +16,7 @@ def _as_image(x, input):
         return x.clone(memory_format=channels_last if len(order) == 4 else channels_last_3d)
     if x.view_of is None:
         return x
-    return x.clone() if x.is_contiguous() else x.contiguous()
+    return x.clone(memory_format=contiguous_format)
 
 
 def _factor(name, what, value, x):

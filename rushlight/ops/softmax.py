@@ -9,10 +9,10 @@ from rushlight.backend import numpy as backend
 from rushlight.errors import UnsupportedDtypeError
 from rushlight.ops.definition import function, numpy_names
 from rushlight.ops.direct import FLOATS, plain, taped
-from rushlight.ops.dispatch import in_order
 from rushlight.ops.kinds import kernel, like_first, reduction
 from rushlight.ops.rules import conj, kept, total
 from rushlight.ops.summation import extreme, summed
+from rushlight.strides import in_order
 
 
 def _dims(x, *, dim):

@@ -9,14 +9,14 @@ from rushlight import shapes
 from rushlight.dtype import OF
 from rushlight.errors import DimError, ShapeError
 from rushlight.ops.contract import takes
-from rushlight.ops.definition import function
+from rushlight.ops.definition import OPS, function
 from rushlight.ops.dispatch import apply
 from rushlight.ops.join import cat
 from rushlight.ops.kinds import kernel
 from rushlight.ops.range import arange
 from rushlight.ops.slice import FULL, SLICE
 from rushlight.ops.view import tensor_array
-from rushlight.strides import ordered_like
+from rushlight.strides import in_order, ordered_like
 from rushlight.tensor import Tensor
 
 _BACK = slice(None, None, -1)
@@ -253,7 +253,7 @@ def _rollable(x, *, shifts, dims):
     return {"shifts": shifts, "dims": tuple([shapes.dim(d, x.ndim, "roll") for d in dims])}
 
 
-@kernel(widen=False, prepare=_rollable)
+@kernel(widen=False, prepare=_rollable, keeps_order=True)
 def roll(xp, x, *, shifts, dims=()):
     """``input`` with its elements moved along ``dims``, the last ones coming in first.
 
@@ -261,7 +261,14 @@ def roll(xp, x, *, shifts, dims=()):
     >>> torch.arange(4).roll(1)
     tensor([3, 0, 1, 2])
     """
-    return xp.roll(x, shifts if dims else shifts[0], dims if dims and x.ndim else None)
+    if not dims:
+        return in_order(xp.roll(x, shifts[0]))
+    for shift, dim in zip(shifts, dims, strict=True):
+        cut = -shift % x.shape[dim]
+        ahead = (slice(None),) * dim
+        parts = [x[(*ahead, slice(cut, None))], x[(*ahead, slice(cut))]]
+        x = OPS["cat"].forward(xp, parts, dim=dim)
+    return x
 
 
 @roll.lower

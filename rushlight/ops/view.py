@@ -87,12 +87,12 @@ def _view(xp, x, *, shape):
         )
     if 1 in x.shape and x.size:
         # NumPy keeps what strides dims of size 1 had; PyTorch computes them anew.
-        strides = _view_strides(x.shape, x.strides, shape)
+        strides = view_strides(x.shape, x.strides, shape)
         return found if strides == found.strides else strided(x, shape, strides)
     return found
 
 
-def _view_strides(shape, strides, new_shape):
+def view_strides(shape, strides, new_shape):
     """The strides of a view as PyTorch chooses them; the view exists and has elements."""
     out = [0] * len(new_shape)
     at = len(new_shape) - 1

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 import time
 import warnings
@@ -10,7 +11,7 @@ import pytest
 
 import rushlight as torch
 from rushlight.compiler import eager, native, program
-from rushlight.compiler.emit.target import CHECKED
+from rushlight.compiler.emit.target import CHECKED, host
 from rushlight.compiler.entry import Entry
 
 pytest.importorskip("llvmlite")
@@ -170,6 +171,32 @@ def test_other_threads_need_no_interrupt(long):
             time.sleep(0.001)
     thread.join()
     assert torch.equal(found[0], want)
+
+
+def test_an_interrupt_leaves_llvm_free_for_other_threads():
+    """llvmlite's lock is taken and released in Python, where an interrupt would leave it taken."""
+    seen = []
+
+    def interrupt(frame, event, arg):
+        if frame.f_globals.get("__name__") == "llvmlite.binding.ffi" and event == "line":
+            seen.append(frame.f_lineno)
+            raise KeyboardInterrupt
+        return interrupt
+
+    module = "define i32 @f() { ret i32 1 }"
+    target = host()
+    target.object_code(module)
+    sys.settrace(interrupt)
+    try:
+        target.object_code(module)
+    finally:
+        sys.settrace(None)
+    assert not seen
+    found = []
+    thread = threading.Thread(target=lambda: found.append(target.object_code(module)), daemon=True)
+    thread.start()
+    thread.join(60)
+    assert found
 
 
 # Exceptions of handlers -------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """How PyTorch's results lie in memory, recorded: ``python -m tests.golden.layouts`` makes it anew.
 
-For each case of ``tests/ops/layouts.py`` the strides of the results and whether they are contiguous.
+For each case of ``tests/ops/layouts.py`` the strides of the results.
 """
 
 import gzip

@@ -1,8 +1,4 @@
-"""How results and gradients lie in memory, for inputs of every layout: PyTorch's strides.
-
-A result may be contiguous where PyTorch's is not, never the other way round: ``.view(-1)`` would
-raise.
-"""
+"""How results and gradients lie in memory, for inputs of every layout: PyTorch's strides."""
 
 from itertools import islice
 
@@ -17,19 +13,8 @@ from tests.golden import layouts as golden
 from tests.ops.layouts import cases, laid_out, outcome, strides, tensor
 
 #: conj() is a copy.
-KNOWN = {"H/sliced", "H/window", "mH/sliced", "mH/window"}
-#: The compiler takes the three operands at once, eager two by two.
-TAKEN_AT_ONCE = {"addcmul/turned", "addcmul-2/turned"}
-
-
-def _fits(got, want):
-    """Whether outcomes agree."""
-    if "error" in (got, want) or len(got) != len(want):
-        return got == want
-    for (mine, contiguous), (theirs, _) in zip(got, want, strict=True):
-        if mine != theirs and not contiguous:
-            return False
-    return True
+KNOWN = {f"{name}/{how}" for name in ("H", "mH")
+         for how in ("sliced", "window", "turned_window", "expanded")}  # fmt: skip
 
 
 def _check(answers, part=1):
@@ -40,7 +25,7 @@ def _check(answers, part=1):
         if want is None or key in KNOWN:
             continue
         got = outcome(torch, sample, layout, only)
-        if not _fits(got, want):
+        if got != want:
             wrong.append(f"{key}: {got}, PyTorch {want}")
     assert not wrong, "\n".join([f"{len(wrong)} results lie otherwise:", *wrong[:40]])
 
@@ -57,11 +42,19 @@ def test_results_lie_as_pytorchs(part):
     _check(lambda _, sample, layout, only: outcome(peer, sample, layout, only), part)
 
 
+def _apart(t):
+    """The strides of dims with several elements."""
+    return [s for n, s in zip(t.shape, t.stride(), strict=True) if n > 1]
+
+
 def _leaf_strides(leaf):
-    """A gradient has the strides of a dense leaf, else it is contiguous."""
+    """A gradient has the strides of a dense leaf, else it is contiguous.
+
+    PyTorch leaves out dims of size 1, and so does what a compiled call gives.
+    """
     order = np.argsort([-s for s in leaf.stride()], kind="stable").tolist()
     dense = leaf.detach().permute(*order).is_contiguous() if leaf.ndim else True
-    return strides(leaf if dense else torch.empty(leaf.shape))
+    return _apart(leaf if dense else torch.empty(leaf.shape))
 
 
 def test_gradients_lie_as_their_leaves():
@@ -80,7 +73,7 @@ def test_gradients_lie_as_their_leaves():
         wrong += [
             f"{key}: {leaf.grad.stride()} for a leaf of {leaf.stride()}"
             for leaf in leaves
-            if leaf.grad is not None and strides(leaf.grad) != _leaf_strides(leaf)
+            if leaf.grad is not None and _apart(leaf.grad) != _leaf_strides(leaf)
         ]
     assert not wrong, "\n".join([f"{len(wrong)} gradients lie otherwise:", *wrong[:40]])
 
@@ -103,7 +96,8 @@ def _geometry(sample, inputs, wanted):
 def test_results_lie_alike_with_and_without_gradients():
     wrong = []
     for key, sample, layout, only in cases():
-        inputs = laid_out(sample, layout) if sample.grad and only is None else None
+        alike = sample.grad and only is None and sample.name != "max_pool1d"  # see pool.py
+        inputs = laid_out(sample, layout) if alike else None
         if inputs is None:
             continue
         without, wanted = [_geometry(sample, inputs, wanted) for wanted in (False, True)]
@@ -138,8 +132,7 @@ def _check_compiled(part):
         compiled = Compiled(lambda *xs, s=sample: s.call(torch, *xs), fullgraph=True)
         for g, w in zip(_given(lambda _, *xs, f=compiled: f(*xs), inputs), eager, strict=True):
             # A result of a compiled call is dense, also where eager gives a view with gaps.
-            same = strides(g) == strides(w) or g.is_contiguous()
-            if not same and key not in TAKEN_AT_ONCE:
+            if _apart(g) != _apart(w) and not g.is_contiguous():
                 wrong.append(f"{key}: {g.stride()}, eager {w.stride()}")
     assert not wrong, "\n".join([f"{len(wrong)} results lie otherwise:", *wrong[:40]])
 

@@ -4,6 +4,7 @@ import ctypes
 import os
 import platform
 import sys
+import threading
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from rushlight import locks
+from rushlight.compiler.collection import paused
 
 __all__ = ["CHECKED", "PROCESSORS", "Target", "host", "processor"]
 
@@ -73,23 +75,24 @@ class Target:
         Raises:
             RuntimeError: the module isn't valid LLVM IR.
         """
-        return self._generate(module, level, "emit_object")
+        text = str(module)
+        return _apart(lambda: self._generate(text, level, "emit_object"))
 
     def assembly(self, module, level=2):
         """The machine code of ``module`` for a reader."""
-        return self._generate(module, level, "emit_assembly")
+        return self._generate(str(module), level, "emit_assembly")
 
     def optimised(self, module, level=2):
         """The LLVM IR of ``module`` that machine code is chosen for."""
-        return self._generate(module, level, None)
+        return self._generate(str(module), level, None)
 
-    def _generate(self, module, level, form):
+    def _generate(self, text, level, form):
         import llvmlite.binding as llvm
 
         machine = self._machine(level)
         # A context of its own frees the module's types and constants with it.
         with llvm.create_context() as context:
-            parsed = llvm.parse_assembly(str(module), context)
+            parsed = llvm.parse_assembly(text, context)
             try:
                 parsed.triple = self.triple
                 parsed.data_layout = str(machine.target_data)
@@ -107,6 +110,35 @@ class Target:
                 cpu=self.cpu, features=self.features, opt=level, reloc="pic", codemodel="small"
             )
         return self._machines[level]
+
+
+@paused()  # what a collection would finalise in that thread may wait for a lock of this one
+def _apart(work):
+    """``work()`` in a thread of its own, where no signal's handler runs.
+
+    llvmlite takes and releases its lock in Python. Where a handler raises between two of these
+    lines, as Ctrl-C's does, the lock stays taken, and no other thread could ever compile again.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return work()
+    found: list = []
+
+    def run():
+        try:
+            found.append((work(), None))
+        except BaseException as error:
+            found.append((None, error))
+
+    thread = threading.Thread(target=run, name="rushlight code generation")
+    try:
+        thread.start()
+    except RuntimeError:  # the interpreter is ending, or has no threads
+        return work()
+    thread.join()
+    ((result, error),) = found
+    if error is not None:
+        raise error
+    return result
 
 
 def _optimise(module, machine, level):
@@ -142,6 +174,10 @@ def host():
     Raises:
         ImportError: llvmlite is missing.
     """
+    return _apart(_this_machine)
+
+
+def _this_machine():
     import llvmlite.binding as llvm
 
     llvm.initialize_native_target()

@@ -77,7 +77,7 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
     var = var.clone()
     with no_grad():  # PyTorch's gradient takes no notice of eps
         var.clamp_min_(eps)
-    losses = ((input - target).square() / var + var.log()) * 0.5
+    losses = (var.log() + (input - target).square() / var) * 0.5
     if full:
         losses = losses + 0.5 * math.log(2 * math.pi)
     return reduced(losses, reduction)

@@ -111,7 +111,7 @@ def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="m
     tensor_array(input, "soft_margin_loss")
     if not input.is_floating_point():
         raise UnsupportedDtypeError(f"soft_margin_loss: not implemented for {input.dtype}")
-    losses = (-target * input).exp().log1p()
+    losses = (input * -target).exp().log1p()
     if losses.shape != input.shape:
         raise ShapeError(
             f"soft_margin_loss: target {tuple(target.shape)} does not broadcast to input "

@@ -55,11 +55,13 @@ def layout(t):
     return tuple([step for n, step in zip(t.shape, t.stride(), strict=True) if n > 1])
 
 
-def is_usual(t):
-    """Whether dims of size 1 have strides that follow from the others'.
+def strides(t):
+    """All strides, where they mean anything."""
+    return tuple(t.stride()) if t.numel() else ()
 
-    What strides such dims have is of no use to anybody, but PyTorch orders dims by them, too.
-    """
+
+def is_usual(t):
+    """Whether dims of size 1 have strides that follow from the others'."""
     inner = 1
     for n, step in zip(reversed(t.shape), reversed(t.stride()), strict=True):
         if n == 1 and step != inner:
