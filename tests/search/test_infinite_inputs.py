@@ -10,13 +10,13 @@ from tests import conformance as c
 from tests.samples import SAMPLES
 
 #: LAPACK's; sums that PyTorch's kernels take in another order or dtype, so that infinities meet; a
-#: gradient that PyTorch leaves out after a zero (cumprod); what makes PyTorch crash (grid_sample)
+#: gradient that PyTorch leaves out after a zero (prod); what makes PyTorch crash (grid_sample)
 #: or go on for ever (von_mises).
 _OTHERWISE = (
     "linalg", "svd", "eig", "lstsq", "pinv", "matrix", "cholesky", "det", "inverse", "qr", "solve",
     "householder", "lu_", "grid", "gru", "lstm", "rnn", "transformer", "multihead", "conv", "elu",
     "scaled_dot", "instance_norm", "batch_norm", "group_norm", "special.i", "gamma",
-    "von_mises", "nuclear", "bicubic", "cumprod",
+    "von_mises", "nuclear", "bicubic", "prod",
 )  # fmt: skip
 _SAMPLES = [s for s in SAMPLES.values() if not any(part in s.name for part in _OTHERWISE)]
 
@@ -74,3 +74,11 @@ def test_a_random_part_of_all_operations(value):
 @pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
 def test_all_operations(value):
     assert _faults(_SAMPLES, value) == []
+
+
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+@pytest.mark.parametrize("call", ["prod()", "prod(0)", "cumprod(0)", "logcumsumexp(0)"])
+def test_the_slope_of_a_product_of_one_factor_is_1(call, value):
+    x = rushlight.tensor(value, requires_grad=True)
+    eval(f"x.{call}", {"x": x}).backward()
+    assert x.grad == 1
