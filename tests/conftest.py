@@ -7,6 +7,8 @@ import shutil
 import signal
 import tempfile
 
+import pytest
+
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # left so by a shell, for what it put aside
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -23,3 +25,20 @@ def pytest_collection_finish():
     """
     gc.collect()
     gc.set_threshold(20_000, 20, 20)
+
+
+#: What a thread may have as a reason for operations to leave the fast path, unless it is None.
+REASONS = "recorder", "anomaly", "profiler", "packing", "autocast"
+
+
+@pytest.fixture(autouse=True)
+def counts_of_modes():
+    """After each test the counts that operations look at are those of the modes that are on."""
+    yield
+    from rushlight.autograd import mode
+
+    state = mode.state
+    assert state.reasons == sum(getattr(state, name) is not None for name in REASONS)
+    assert state.counted == (not state.grad or state.inference)
+    assert mode.intercept >= state.reasons
+    assert mode.grad_off >= state.counted

@@ -299,6 +299,21 @@ def test_default_generator():
     assert rushlight.seed() == rushlight.initial_seed()
 
 
+@pytest.mark.parametrize("drawn", [None, 1, 623, 624, 1000])
+def test_a_stream_goes_back_to_a_mark(drawn):
+    g = rushlight.Generator().manual_seed(3)
+    if drawn is not None:
+        rushlight.rand(drawn, generator=g)
+        rushlight.randn(1, generator=g)  # of whose pair the second waits
+    state, mark = g.clone_state(), g.mark()
+    for _ in range(2):
+        rushlight.randn(1001, generator=g)
+        g.manual_seed(5)
+        g.rewind(mark)
+        assert g.get_state().tolist() == state.get_state().tolist()
+        assert g.initial_seed() == 3
+
+
 def test_threads_do_not_mix():
     """Every thread's numbers are one run of the stream."""
     g = Generator().manual_seed(1)

@@ -86,11 +86,19 @@ class GradScaler:
             self._scale = from_array(np.array(self._init_scale, np.float32))
             self._growth_tracker = from_array(np.array(self._init_growth_tracker, np.int32))
 
-    def _state(self, optimizer):
+    def _check_started(self, name):
+        if self._scale is None:
+            raise AssertionError(
+                f"Attempted {name} but _scale is None.  This may indicate your script did not use "
+                "scaler.scale(loss or outputs) earlier in the iteration."
+            )
+
+    def _state(self, optimizer, name):
         mode.refuse_in_trace(
             "GradScaler cannot look whether gradients are finite; take the step outside, or train "
             "in bfloat16, which needs no scaling"
         )
+        self._check_started(name)
         return self._per_optimizer_states.setdefault(
             id(optimizer), {"stage": OptState.READY, "found_inf": None}
         )
@@ -105,19 +113,14 @@ class GradScaler:
         """
         if not self._enabled:
             return outputs
-        self._start()
-        return self._scaled(outputs)
-
-    def _scaled(self, outputs):
         if isinstance(outputs, Tensor):
+            self._start()
             return outputs * self._scale
         if isinstance(outputs, (list, tuple)):
-            return type(outputs)([self._scaled(x) for x in outputs])
+            return type(outputs)([self.scale(x) for x in outputs])
         if hasattr(outputs, "__iter__"):
-            return map(self._scaled, outputs)
-        raise ValueError(
-            f"scale: expected a Tensor or an iterable of Tensors, got {type(outputs).__name__}"
-        )
+            return map(self.scale, outputs)
+        raise ValueError("outputs must be a Tensor or an iterable of Tensors")
 
     def unscale_(self, optimizer):
         """Divide the gradients of the optimizer's parameters by the scale, and look for infinities.
@@ -127,17 +130,17 @@ class GradScaler:
         Raises:
             RuntimeError: it was called already since the last ``update``, or after ``step``.
             ValueError: a gradient in float16.
+            AssertionError: nothing was scaled yet.
         """
         if not self._enabled:
             return
-        state = self._state(optimizer)
+        state = self._state(optimizer, "unscale_")
         if state["stage"] is OptState.UNSCALED:
             raise RuntimeError(
                 "unscale_() has already been called on this optimizer since the last update()."
             )
         if state["stage"] is OptState.STEPPED:
             raise RuntimeError("unscale_() is being called after step().")
-        self._start()
         state["found_inf"] = _unscale(_gradients(optimizer), 1.0 / self._scale.item())
         state["stage"] = OptState.UNSCALED
 
@@ -146,13 +149,13 @@ class GradScaler:
 
         Raises:
             RuntimeError: it was called already since the last ``update``; a closure is given.
-            AssertionError: no parameter of the optimizer has a gradient.
+            AssertionError: nothing was scaled yet; no parameter of the optimizer has a gradient.
         """
         if not self._enabled:
             return optimizer.step(*args, **kwargs)
         if "closure" in kwargs:
             raise RuntimeError("Closure use is not currently supported if GradScaler is enabled.")
-        state = self._state(optimizer)
+        state = self._state(optimizer, "step")
         if state["stage"] is OptState.STEPPED:
             raise RuntimeError("step() has already been called since the last update().")
         if state["stage"] is OptState.READY:
@@ -167,17 +170,24 @@ class GradScaler:
         """Adapt the scale to what the steps since the last ``update`` found, or set it.
 
         Raises:
-            AssertionError: nothing was unscaled since the last ``update``.
+            AssertionError: nothing was scaled yet, or unscaled since the last ``update``; the new
+                scale is neither a float nor a tensor of one element.
         """
         if not self._enabled:
             return
-        if self._scale is None:
-            raise AssertionError("update: nothing was scaled yet; call scale(loss) first")
-        if new_scale is not None:
-            value = new_scale.item() if isinstance(new_scale, Tensor) else new_scale
-            self._scale.fill_(value)
-        else:
+        self._check_started("update")
+        if new_scale is None:
             self._adapt()
+        elif isinstance(new_scale, float):
+            self._scale.fill_(new_scale)
+        else:
+            one = new_scale.device.type == self._device and new_scale.numel() == 1
+            if not one or new_scale.requires_grad:
+                raise AssertionError(
+                    "new_scale should be a float or a 1-element torch.cuda.FloatTensor or "
+                    "torch.FloatTensor with requires_grad=False."
+                )
+            self._scale.copy_(new_scale)
         self._per_optimizer_states.clear()
 
     def _adapt(self):
@@ -278,8 +288,8 @@ class GradScaler:
         if self._enabled:
             if self._per_optimizer_states:
                 raise AssertionError(
-                    "GradScaler: pickled between step() and update(); do it before scale(), or "
-                    "after update()"
+                    "A GradScaler instance may only be pickled at the beginning of an iteration, "
+                    "or at the end after scaler.update()."
                 )
             state["_init_scale"] = self.get_scale()
             state["_init_growth_tracker"] = self._get_growth_tracker()

@@ -45,8 +45,6 @@ class _State(threading.local):
         self.__dict__.update({k: v for k, v in vars(_State).items() if k[0] != "_"})
 
 
-#: What of a thread's state is a reason to leave the fast path, unless it is None.
-_REASONS = "recorder", "anomaly", "profiler", "packing", "autocast"
 state = _State()
 _lock = locks.new_lock(awaited=True)
 
@@ -85,20 +83,28 @@ def _count(change):
 
 
 def snapshot():
-    """This thread's state. Whoever changes it in many places gives it back at the end::
+    """This thread's state, for ``give_back``."""
+    return state.__dict__.copy()
 
-    finally:
-        mode.state.__dict__.update(before)  # in one step that no interrupt splits
-        mode.recount()
+
+def give_back(before):
+    """Have this thread's state, and what it counts for, be as ``snapshot`` found them.
+
+    An operation sets some reasons aside while it computes, which still count. So the counts are
+    those of before, not what the state now adds up to. They are raised first and lowered last, as
+    in ``exchange``.
     """
-    own = state.__dict__.copy()
-    del own["reasons"], own["counted"]
-    return own
+    missing = before["reasons"] - state.reasons
+    _count(max(missing, 0))
+    _count_grad(before["counted"] or state.counted)
+    modes = {k: v for k, v in before.items() if k not in ("reasons", "counted")}
+    state.__dict__.update(modes)  # in one step that no interrupt splits
+    _count(min(missing, 0))
+    _count_grad(before["counted"])
 
 
-def recount():
-    """Have the counts follow this thread's state: an interrupt may have left them too high."""
-    _count(sum(getattr(state, name) is not None for name in _REASONS) - state.reasons)
+def count_grad():
+    """Have ``grad_off`` count this thread if it records no gradients, or infers."""
     _count_grad(not state.grad or state.inference)
 
 
@@ -337,7 +343,7 @@ class inference_mode(_Decorator):
     def __exit__(self, *exc):
         state.inference, grad = self.was
         set_grad(grad)
-        _count_grad(not grad or state.inference)
+        count_grad()
 
     def clone(self):
         return type(self)(self.mode)

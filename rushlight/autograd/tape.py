@@ -310,9 +310,9 @@ def derive(x):
             for op, args, params in view.path:
                 t = op.call(t, *args, **params)
         recorder = mode.state.recorder if mode.intercept else None
-        if recorder is None or (view.lazy and not recorder.is_outer(x)):
-            x.array, x.turned = t.array, True
-        elif recorder.is_outer(x):
+        if recorder is not None and recorder.is_outer(x):
             recorder.note_history(x)
+        elif view.lazy:  # other views keep their memory, also where the root has left it
+            x.array, x.turned = t.array, True
         x.node = t.node
     view.seen = x.cell[0]

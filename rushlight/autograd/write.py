@@ -50,8 +50,6 @@ def check_write(x, name="an in-place operation", tracked=False):
                 "operation; wrap it in torch.no_grad(), or use the out-of-place form"
             )
         return
-    if any(op.of_storage for op, _, _ in view.path[1:]):
-        _lead_straight(x, view)
     root = view.root.node
     if root is not None and root.clock == 0:
         raise GraphError(
@@ -60,6 +58,8 @@ def check_write(x, name="an in-place operation", tracked=False):
         )
     if root is not None or tracked:
         _check_view(x, view, name)
+        if any(op.of_storage for op, _, _ in view.path[1:]):
+            _lead_straight(x, view)
 
 
 def _lead_straight(x, view):

@@ -4,10 +4,12 @@ import math
 
 import numpy as np
 
+from rushlight.backend.sizes import large_from
+
 __all__ = ["add_at", "add_rows"]
 
 # From this many values on, a sparse product is faster than np.add.at.
-_MANY = 2048
+_MANY = large_from(2048)
 
 
 def add_rows(out, rows, values):

@@ -12,10 +12,12 @@ from typing import Any
 
 from numpy import ndarray
 
+from rushlight.backend.sizes import large_from
+
 __all__ = ["compute", "llvm_works", "matrices", "slope", "update"]
 
 #: As many for normalisation, and for the step of an optimizer, its state included.
-LEAST_MATRIX, LEAST_UPDATE = 1 << 16, 1 << 19
+LEAST_MATRIX, LEAST_UPDATE = large_from(1 << 16), large_from(1 << 19)
 
 _eager: Any = None
 

@@ -9,13 +9,14 @@ import threading
 from collections import deque
 from contextvars import copy_context
 
+from rushlight.backend.sizes import large_from
 from rushlight.locks import around_fork, new_lock
 from rushlight.threads import _blas, get_num_threads
 
 __all__ = ["each", "parts"]
 
 PARTS = 16  # at most
-LARGE = 1 << 22  # bytes; less is not worth a thread
+LARGE = large_from(1 << 22)  # bytes; less is not worth a thread
 
 _lock = new_lock()  # held by the call whose parts run on several threads
 _busy = False  # there is such a call

@@ -14,7 +14,7 @@ from rushlight.compiler.audit import Stale
 from rushlight.compiler.collection import paused
 from rushlight.compiler.entry import Entry
 from rushlight.compiler.guard import MISS
-from rushlight.compiler.python.handlers import handlers_apart
+from rushlight.compiler.python.handlers import handlers_apart, is_of_handler
 from rushlight.errors import TraceError
 from rushlight.locks import new_lock
 
@@ -235,6 +235,8 @@ class Compiled:
         except TraceError:
             raise
         except Exception as error:  # its frames would hold the function's variables for long
+            if is_of_handler(error):
+                raise
             return error if self.fullgraph else error.with_traceback(None)
         if entry.refusal is not None:
             if self.fullgraph:

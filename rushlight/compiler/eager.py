@@ -14,6 +14,7 @@ from numpy import ndarray
 from rushlight.autograd import mode
 from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.emit import support
+from rushlight.compiler.python.handlers import handlers_apart, is_of_handler
 from rushlight.compiler.single import Single
 from rushlight.compiler.stream import ROWS, Stream
 from rushlight.locks import new_lock
@@ -142,6 +143,8 @@ def _rank(x):
 def _lines(values, dim):
     """As ``_elements``, for an operation over one dim of arrays of one shape: (rows, dim, rest)."""
     full = next(x for x in values if type(x) is ndarray).shape
+    if len(dim) != 1:
+        return None
     (dim,) = dim
     rows, inner = prod(full[:dim]), full[dim:]
     if rows < 2 or prod(inner) > _WIDEST:
@@ -198,12 +201,14 @@ def _compiled(key, make):
         if key not in _kernels:
             before = mode.snapshot()
             try:
-                found = make()
-            except Exception:  # of whatever kind: NumPy computes it, and says what is wrong
+                with handlers_apart():
+                    found = make()
+            except Exception as error:  # NumPy computes it, and says what is wrong
+                if is_of_handler(error):
+                    raise
                 found = None
             finally:
-                mode.state.__dict__.update(before)
-                mode.recount()
+                mode.give_back(before)
             _kernels[key] = found
             if len(_kernels) > _MOST:
                 _kernels.popitem(last=False)

@@ -14,7 +14,7 @@ from rushlight.compiler.collection import paused
 from rushlight.compiler.numbers import Number
 from rushlight.compiler.places import getter, in_words, taken_apart
 from rushlight.compiler.python.calls import Unsuited
-from rushlight.compiler.python.handlers import handlers_apart
+from rushlight.compiler.python.handlers import handlers_apart, is_of_handler
 from rushlight.compiler.trace import Recorder
 from rushlight.compiler.wrapper import Wrapper
 from rushlight.dtype import get_default_dtype, set_default_dtype
@@ -116,8 +116,7 @@ class Entry:
             try:
                 recorder = self._record(function, args, kwargs)
             finally:
-                mode.state.__dict__.update(before)
-                mode.recount()
+                mode.give_back(before)
             if self.refusal is not None:
                 self.wrapper = Wrapper(function, args, kwargs, self._moving)
                 self.wrapper.run_eagerly(recorder, self.refusal)
@@ -143,6 +142,8 @@ class Entry:
                 again._take_back(recorder)  # an optimizer's state, too
                 recorder.observer.forget()
             except Exception as error:
+                if is_of_handler(error):
+                    raise
                 return error
         return again.refusal or again.wrapper
 
@@ -161,7 +162,7 @@ class Entry:
             except Exception as error:
                 numbers = self.wrapper.arguments.numbers
                 other = apart.numbers or apart.arrays or numbers or type(error) is Unsuited
-                if last or not other:
+                if last or not other or is_of_handler(error):
                     raise
                 # Code that knows a number or an array by its type takes no other for one.
                 apart, stand_ins = Apart([], apart.tensors, []), False
@@ -291,6 +292,6 @@ def _set_modes(modes):
     mode.state.inference = inference
     mode.exchange("autocast", autocast)
     mode.set_grad(grad)
-    mode.recount()
+    mode.count_grad()
     if get_default_dtype() is not dtype:
         set_default_dtype(dtype)

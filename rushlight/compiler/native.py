@@ -14,7 +14,8 @@ from rushlight.compiler.call import Call
 from rushlight.compiler.code import load
 from rushlight.compiler.collection import paused
 from rushlight.compiler.emit.target import CHECKED, host
-from rushlight.compiler.program import Program
+from rushlight.compiler.program import Program, generators, marked, rewind
+from rushlight.compiler.python.handlers import is_of_handler
 
 __all__ = ["NativeProgram"]
 
@@ -48,6 +49,7 @@ class NativeProgram:
         self.image = found
         self.written = set(found.written)
         self._link()
+        self.generators = generators(self.recorded[0]) if found.checking else []
         self.states: list = []
         self.fallback: Any = None
 
@@ -112,12 +114,12 @@ class NativeProgram:
         if (held is not state.held and not state.hold(held)) or not state.bind(arrays):
             self.states.append(state)
             return self._replay(arrays, held)
-        address = state.address
+        address, marks = state.address, marked(self.generators) if self.generators else ()
         for segment, native in self.segments:
             if not native:
                 segment(state)
             elif end := segment(address):
-                return self._failed(end, arrays, held)
+                return self._failed(end, arrays, held, marks)
         found = [make() for make in state.makers]
         self.states.append(state)
         return found
@@ -128,17 +130,18 @@ class NativeProgram:
             self.fallback = Program(*self.recorded)
         return self.fallback.run(arrays, held)
 
-    def _failed(self, end, arrays, held):
+    def _failed(self, end, arrays, held, marks):
         """Raise what a signal's handler raised, or the error of a check that failed.
 
         The replay meets the latter before it writes.
         """
         if end < 0:
             threads.raise_error()
+        rewind(marks)
         try:
             self._replay(arrays, held)
         except Exception as error:
-            error.came_first = True  # type: ignore[attr-defined]
+            error.came_first = not is_of_handler(error)  # type: ignore[attr-defined]
             raise
         raise AssertionError(f"one of {self.assembly.checked!r} failed in native code only")
 

@@ -9,11 +9,12 @@ from numpy import ndarray
 from rushlight.backend import numpy as xp
 from rushlight.backend.native import llvm_works
 from rushlight.compiler.abstract import Abstract
+from rushlight.compiler.python.handlers import is_of_handler
 from rushlight.compiler.simplify import alive
 from rushlight.ops.dispatch import compute
 from rushlight.ops.patch import laid_out
 
-__all__ = ["Program", "make_program"]
+__all__ = ["Program", "generators", "make_program", "marked", "rewind"]
 
 _FAST = ("f", "d")
 
@@ -38,6 +39,8 @@ def make_program(equations, inputs, outputs, writes=()):
         try:
             return NativeProgram(equations, inputs, outputs, writes)
         except Exception as error:  # a fault of the code generator is no reason not to run
+            if is_of_handler(error):
+                raise
             message = f"torch.compile: no native code, running on NumPy: {error!r}"
             warnings.warn(message, stacklevel=2)
     return Program(equations, inputs, outputs, writes)
@@ -65,6 +68,7 @@ class Program:
         for value in self.inputs:
             self._slot(value)
         self.steps = [self._step(e) for e in self.equations]
+        self.generators = generators(self.equations)
         self.results = [self._read(v) for v in self.outputs]
         self._free_early()
 
@@ -94,12 +98,17 @@ class Program:
     def run(self, arrays, held=()):
         """The arrays of the outputs, from those of the inputs; then the writes have landed.
 
-        An exception that came ahead of the first write has an attribute ``came_first``.
+        An exception that came ahead of the first write has an attribute ``came_first``, and what
+        was drawn until then is drawn again by the next. A signal's handler ends the run otherwise.
         """
         arrays = [*arrays, *held]
+        marks = marked(self.generators)
         try:
             found = self._compute(arrays)
         except Exception as error:
+            if is_of_handler(error):
+                raise
+            rewind(marks)
             error.came_first = True  # type: ignore[attr-defined]
             raise
         n = len(found) - len(self.targets)
@@ -136,6 +145,23 @@ class Program:
                 for slot in freed:
                     env[slot] = None
         return [c if slot is None else env[slot] for slot, c in self.results]
+
+
+def generators(equations):
+    """The generators of random numbers that the equations draw from."""
+    return list({id(e.params["generator"]): e.params["generator"]
+                 for e in equations if e.op.draws}.values())  # fmt: skip
+
+
+def marked(generators):
+    """The generators, each with the place of its stream."""
+    return [(g, g.mark()) for g in generators]
+
+
+def rewind(marks):
+    """Go back to these places, as if nothing had been drawn since."""
+    for generator, mark in marks:
+        generator.rewind(mark)
 
 
 def _apart(outputs, inputs):

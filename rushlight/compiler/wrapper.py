@@ -26,6 +26,7 @@ from rushlight.compiler.overlap import demand_apart, refuse_shared, shares
 from rushlight.compiler.places import NOTHING, getter, in_words
 from rushlight.compiler.program import make_program
 from rushlight.compiler.python.effects import remember
+from rushlight.compiler.python.handlers import is_of_handler
 from rushlight.compiler.results import Results, refuse_twice
 from rushlight.compiler.simplify import alive, operands
 from rushlight.compiler.trace import Grad, key_of
@@ -224,7 +225,8 @@ class Wrapper:
             self.held.number_lines(first)
         with source.block("except BaseException as error:"):
             source.line("back()")
-            source.line("if not isinstance(error, Exception): raise")
+            ends = source.name(is_of_handler)
+            source.line(f"if not isinstance(error, Exception) or {ends}(error): raise")
             source.line(f"return {self._eager}")
 
     # Effects ----------------------------------------------------------------------------

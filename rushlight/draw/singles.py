@@ -1,8 +1,8 @@
 """Numbers of the stream one at a time, for what is drawn by rejection.
 
 NumPy takes as long for one number as Python for thirty, so many are taken in blocks, and when all
-is drawn the generator goes back to the first that was not used. Going back takes as long as some
-thirty single draws.
+is drawn the generator goes back to the first that was not used. Going back takes as long as a
+few single draws.
 """
 
 import math
@@ -31,13 +31,15 @@ class Singles:
         return self
 
     def _take(self):
-        self._state = self._generator.engine_state() if self._size > 1 else None
+        self._mark = self._generator.mark() if self._size > 1 else None
         self._left = iter(doubles(self._generator, self._size).tolist())
 
     def __exit__(self, *exc):
         left = length_hint(self._left)
         if left:
-            self._generator.set_engine_state(self._state)
+            waiting = self._generator.normal
+            self._generator.rewind(self._mark)
+            self._generator.normal = waiting
             self._generator.double_words(self._size - left)
         self._generator.lock.release()
 

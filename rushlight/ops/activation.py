@@ -6,6 +6,7 @@ import numpy as np
 from numpy import ndarray
 
 from rushlight.backend.numpy import gated
+from rushlight.backend.sizes import large_from
 from rushlight.ops.division import real_numbers
 from rushlight.ops.exponential import exp, floating, floats, inexact
 from rushlight.ops.kinds import elementwise
@@ -22,7 +23,7 @@ __all__ = [
 #: Zero as an array without dims.
 _ZERO = {d: np.zeros((), d) for d in (np.dtype("f4"), np.dtype("f8"))}
 #: Elements up to which a mask is written through faster than it is turned into bits.
-_FEW = 64
+_FEW = large_from(64)
 
 
 @elementwise(dtype=real_numbers)
@@ -120,7 +121,7 @@ def hardshrink(xp, x, *, lambd=0.5):
     return xp.where((x >= -lambd) & (x <= lambd), 0, x)
 
 
-hardshrink.grad(x=lambda g, x, lambd: where(~((x >= -lambd) & (x <= lambd)), g, 0))
+hardshrink.grad(x=lambda g, x, lambd: where((x < -lambd) | (x > lambd), g, 0))
 
 
 def _not_negative(x, *, lambd):
@@ -142,7 +143,7 @@ def softshrink(xp, x, *, lambd=0.5):
     return xp.where(x > lambd, x - lambd, xp.where(x < -lambd, x + lambd, x * 0))
 
 
-softshrink.grad(x=lambda g, x, lambd: where(~((x >= -lambd) & (x <= lambd)), g, 0))
+softshrink.grad(x=lambda g, x, lambd: where((x < -lambd) | (x > lambd), g, 0))
 
 # Between bounds ---------------------------------------------------------------------------
 
@@ -157,7 +158,7 @@ def hardtanh(xp, x, *, min_val=-1.0, max_val=1.0):
     return xp.minimum(xp.maximum(x, min_val), max_val)
 
 
-hardtanh.grad(x=lambda g, x, min_val, max_val: where((x <= min_val) | (x >= max_val), 0, g))
+hardtanh.grad(x=lambda g, x, min_val, max_val: where((x > min_val) & (x < max_val), g, 0))
 
 
 @_activation(least=1 << 17)

@@ -11,18 +11,22 @@ __all__ = ["bag_maxima"]
 
 
 @kernel(public=False, method=False, name="bag_maxima", widen=False)
-def bag_maxima(xp, x, bag, *, bags):
+def bag_maxima(xp, x, bag, kept, *, bags):
     """The row in which each column of a bag has its maximum, the first of equals: (bags, D).
 
-    A bag without rows gets row 0.
+    Rows that are not ``kept`` (n) take no part, and a bag without rows gets row 0. A nan is the
+    maximum if it comes first and is passed over otherwise, because nothing is greater than it.
     """
     found = np.zeros((bags, x.shape[1]), np.int64)
-    if not len(x):
+    places = np.flatnonzero(kept)
+    if not len(places):
         return found
+    x, bag = x[places], bag[places]
     starts = np.flatnonzero(np.diff(bag, prepend=-1))
-    best = np.maximum.reduceat(x, starts, 0)
+    first = x[starts]
+    best = np.fmax.reduceat(x, starts, 0)
     which = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(x)))
-    hit = (x == best[which]) | (x != x)
-    rows = np.where(hit, np.arange(len(x))[:, None], len(x))
-    found[bag[starts]] = np.minimum.reduceat(rows, starts, 0)
+    rows = np.where(x == best[which], np.arange(len(x))[:, None], len(x))
+    rows = np.where(first == first, np.minimum.reduceat(rows, starts, 0), starts[:, None])
+    found[bag[starts]] = places[rows]
     return found

@@ -69,7 +69,9 @@ def _along(root, path):
 
 @function(inplace=True)
 def conj_physical(input, *, out=None):
-    """The complex conjugate, computed at once."""
+    """The complex conjugate, computed at once; of a real tensor the tensor itself."""
+    if out is None and not input.dtype.is_complex:
+        return input
     return _conj(input, out=out)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from rushlight.autograd import mode
 from rushlight.autograd.tape import Node
 from rushlight.backend import native
+from rushlight.backend.sizes import large_from
 from rushlight.errors import ArgumentDtypeError, DtypeError
 from rushlight.ops.contract import takes
 from rushlight.ops.result import in_place, store
@@ -161,7 +162,8 @@ class Op:
         self.kinds = options.pop("kinds", {})
         self.admitted: dict = {}
         self.keeps_floats = None
-        self.least = options.pop("least", None)
+        least = options.pop("least", None)
+        self.least = None if least is None else large_from(least)
         self.worth = options.pop("worth", None)
         self.slopes = options.pop("slopes", kind == "elementwise")
         self.shares = options.pop("shares", kind == "view")

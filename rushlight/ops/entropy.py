@@ -58,7 +58,7 @@ def _shares(x, target, weight, ignore_index):
     if weight is None:
         return target, 1 if keep is None else keep.astype(x.dtype)
     share = weight[target]
-    return target, share if keep is None else share * keep
+    return target, share if keep is None else np.where(keep, share, 0)
 
 
 def _pick(x, target):

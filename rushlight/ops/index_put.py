@@ -38,8 +38,12 @@ def _put_into(out, values, *indices, dims, accumulate=False):
 
 
 def _explain_put(x, values, *indices, dims, accumulate):
-    explain_index(x, *indices, dims=dims)
-    found = x[key_of(x.ndim, dims, [i for i in indices if i is not None])].shape
+    given = [i for i in indices if i is not None]
+    if x.size:
+        explain_index(x, *indices, dims=dims)
+        found = x[key_of(x.ndim, dims, given)].shape
+    else:
+        found = from_empty(x, dims, given).shape
     raise ShapeError(
         f"index_put: shape mismatch: value tensor of shape {list(values.shape)} cannot be "
         f"broadcast to indexing result of shape {list(found)}"

@@ -80,7 +80,7 @@ def _weights(index, keep, weight):
     """How much each position counts."""
     if weight is None:
         return keep
-    return weight.gather(0, index.reshape(-1)).reshape(index.shape) * keep
+    return weight.gather(0, index.reshape(-1)).reshape(index.shape).where(keep, 0)
 
 
 def _counting(share, x):

@@ -12,14 +12,15 @@ from typing import Any
 import numpy as np
 
 from rushlight.backend import native
+from rushlight.backend.sizes import large_from
 
 __all__ = ["mean_surprise"]
 
 #: Classes up to which a single row is done in Python's own numbers: at two, five times as fast.
 FEW = 16
 #: Elements up to which BLAS sums: with more, it might on several threads.
-SMALL = 8192
-LARGE = 1 << 16  # elements from which on a kernel may be worth it
+SMALL = large_from(8192)
+LARGE = large_from(1 << 16)  # elements from which on a kernel may be worth it
 _sum: Any = np.add.reduce
 
 

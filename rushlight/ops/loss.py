@@ -6,6 +6,7 @@ from math import prod
 import numpy as np
 
 from rushlight.autograd import mode
+from rushlight.backend.sizes import large_from
 from rushlight.errors import UnsupportedDtypeError
 from rushlight.ops.autocast import SINGLE, autocasts
 from rushlight.ops.direct import FLOATS, plain, taped
@@ -20,7 +21,7 @@ __all__ = [
 ]  # fmt: skip
 
 _F4, _F8 = FLOATS
-_FEW = 4096  # up to here, a BLAS dot product is as precise as a pairwise sum
+_FEW = large_from(4096)  # up to here, a BLAS dot product is as precise as a pairwise sum
 
 # Reductions -------------------------------------------------------------------------------
 
@@ -116,7 +117,8 @@ def _mse(xp, x, y, *, reduction):
 
 def _mse_slope(g, x, y, reduction):
     d = x - y
-    return d * (g * (2 / prod(d.shape) if reduction == "mean" else 2))
+    scale = 2 / (prod(d.shape) or 1) if reduction == "mean" else 2  # of nothing, any
+    return d * (g * scale)
 
 
 @_mse.lower

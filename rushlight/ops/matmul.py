@@ -356,12 +356,19 @@ def inner(input, other, *, out=None):
 def tensordot(a, b, dims=2, out=None):
     """The sum of products over ``dims``: how many, or the lists of dims of each.
 
+    A dim of size 1 is broadcast: the other tensor is summed along its own.
+
     >>> import rushlight as torch
     >>> torch.tensordot(torch.ones(2, 3), torch.ones(3, 4), dims=1).shape
     torch.Size([2, 4])
     """
     check_tensors("tensordot", a=a, b=b)
     dims_a, dims_b = _contracted(a, b, dims)
+    for i, j in zip(dims_a, dims_b, strict=True):
+        if b.array.shape[j] == 1:
+            a = a.sum(i, keepdim=True, dtype=a.dtype)
+        elif a.array.shape[i] == 1:
+            b = b.sum(j, keepdim=True, dtype=b.dtype)
     keep_a = [i for i in range(a.array.ndim) if i not in dims_a]
     keep_b = [i for i in range(b.array.ndim) if i not in dims_b]
     shape = [a.array.shape[i] for i in keep_a] + [b.array.shape[i] for i in keep_b]
@@ -397,7 +404,7 @@ def _contracted(a, b, dims):
     first = [shapes.dim(d, a.array.ndim, "tensordot") for d in first]
     second = [shapes.dim(d, b.array.ndim, "tensordot") for d in second]
     for i, j in zip(first, second, strict=True):
-        if a.array.shape[i] != b.array.shape[j]:
+        if a.array.shape[i] != b.array.shape[j] and 1 not in (a.array.shape[i], b.array.shape[j]):
             raise ShapeError(
                 "tensordot: contracted dimensions need to match, but first has size "
                 f"{a.array.shape[i]} in dim {i} and second has size {b.array.shape[j]} in dim {j}: "

@@ -31,14 +31,17 @@ def _count(name, args, most):
 
 
 def scaled_order(name, number, *args):
-    """The tensors that follow ``input`` and then the number: (value, a, b) is (a, b, value)."""
+    """The tensors that follow ``input`` and then the number: (value, a, b) is (a, b, value).
+
+    A sum takes a number in the place of its tensor too.
+    """
     most = 3 if number == "value" else 2
     _count(name, args, most)
     scale, *tensors = args
     if not fits("Number", scale):
         raise TypeError(f"{name}(): argument '{number}' must be Number, not {type(scale).__name__}")
     for x in tensors:
-        if not isinstance(x, Tensor):
+        if not isinstance(x, Tensor) and not (number == "alpha" and fits("Number", x)):
             raise TypeError(f"{name}(): argument 'other' must be Tensor, not {type(x).__name__}")
     _say(name, f"{name}({number}, ...)")
     return *tensors, scale

@@ -4,8 +4,8 @@ SciPy computes them. Their derivatives are functions of the same families, so ev
 Those that PyTorch has in ``torch.special`` only are published there (``rushlight/special.py``).
 """
 
+from math import inf, pi, sqrt
 from math import log as ln
-from math import pi, sqrt
 
 from rushlight.ops.activation import erf
 from rushlight.ops.definition import function
@@ -22,12 +22,11 @@ __all__ = [
 _SPECIAL_ONLY = {"public": False, "method": False, "inplace": False}
 
 
-def _unary(title, what, example, function=None, **options):
-    """A function of one number that SciPy has, as ``function`` if under another name."""
-    function = function or title
+def _unary(title, what, example, **options):
+    """A function of one number that SciPy has."""
 
     def forward(xp, x):
-        return getattr(xp, function)(x)
+        return getattr(xp, title)(x)
 
     return tabled(forward, title, what, example, dtype=floats, **options)
 
@@ -40,8 +39,15 @@ def _special(title, what, example):
 
 # Gamma and its logarithmic derivatives ----------------------------------------------------
 
-lgamma = _unary("lgamma", "The logarithm of the absolute value of the gamma function",
-                ("[1.0, 4.0]", "[0.0000, 1.7918]"), "gammaln")  # fmt: skip
+
+def _log_gamma(xp, x):
+    return xp.gammaln(xp.where(x == -inf, inf, x))  # SciPy's is -inf there, C's and PyTorch's inf
+
+
+lgamma = tabled(
+    _log_gamma, "lgamma", "The logarithm of the absolute value of the gamma function",
+    ("[1.0, 4.0]", "[0.0000, 1.7918]"), dtype=floats,
+)  # fmt: skip
 digamma = _unary("digamma", "The derivative of ``lgamma``", ("[1.0, 2.0]", "[-0.5772,  0.4228]"))
 
 

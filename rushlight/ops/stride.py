@@ -286,7 +286,9 @@ def _as_strided_back(g, x_shape, size, stride, start, geometry):
     memory = collected(g, (total,), read)
     found = chosen(memory, own, shape)
     shared = np.bincount(own.ravel(), minlength=total)[own]
-    return found / shared.astype(g.dtype) if (shared > 1).any() and type(g) is ndarray else found
+    if not (shared > 1).any():
+        return found
+    return found / (shared.astype(g.dtype) if type(g) is ndarray else g.new_tensor(shared))
 
 
 def _places(shape, strides):

@@ -12,14 +12,15 @@ from math import prod
 import numpy as np
 
 from rushlight.backend import native
+from rushlight.backend.sizes import large_from
 
 __all__ = ["column_sums", "extreme", "folded", "squared", "summed"]
 
-SMALL = 2048  # elements up to which NumPy's own reduction is fastest
+SMALL = large_from(2048)  # elements up to which NumPy's own reduction is fastest
 ROW = 256  # elements of a row that are summed at once
 ROWS = 16  # rows that are added one after the other
 WIDE = 512  # shorter rows are added several at a time
-LARGE = 1 << 18  # elements from which on the rows may be worth a kernel
+LARGE = large_from(1 << 18)  # elements from which on the rows may be worth a kernel
 PIECE = 4096  # elements of a single row that a kernel takes as one
 FEW = 8  # rows up to this length are summed column by column
 _FLOATS = (np.dtype("f4"), np.dtype("f8"))
@@ -45,7 +46,7 @@ def column_sums(x):
     """The sums of the columns of a matrix."""
     n = len(x)
     if n == 1:
-        return x[0]
+        return x[0].copy()
     if n <= ROWS * 4 and x.size <= 4 * SMALL and x.dtype in _FLOATS:
         return _ones(n, x.dtype).dot(x)  # BLAS, on one thread: a fifth of a reduction's overhead
     return summed(x, (0,))
@@ -89,6 +90,8 @@ def _groups(ufunc, x, axes):
         else:
             sizes.append(n)
             gone.append(i in axes)
+    if True not in gone:  # all of these axes are of size 1
+        return x.copy()
     while True in gone:
         i = len(gone) - 1 - gone[::-1].index(True)
         n, width = sizes[i], prod(sizes[i + 1 :])
@@ -138,6 +141,8 @@ def _by_kernel(ufunc, x):
         found = native.matrices(*_KERNELS[ufunc], x)
         return None if found is None else found[0]
     whole = x.size - x.size % PIECE
+    if whole <= PIECE:
+        return None
     part = _by_kernel(ufunc, x[0, :whole].reshape(-1, PIECE))
     if part is None:
         return None

@@ -14,12 +14,13 @@ import numpy as np
 from rushlight.autograd.tape import tick
 from rushlight.autograd.write import stamp
 from rushlight.backend import native
+from rushlight.backend.sizes import large_from
 from rushlight.errors import ShapeError
 
 __all__ = ["CACHE", "SMALL", "Bundle", "bundles", "real_type"]
 
 #: Parameters of fewer elements are joined; measured, the gain is gone at twice as many.
-SMALL = 8192
+SMALL = large_from(8192)
 #: Bytes worked on at once, temporaries included: what fits into a usual L2 cache.
 CACHE = 3 * 2**18
 

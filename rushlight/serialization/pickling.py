@@ -14,6 +14,7 @@ from rushlight.ops.layout import layout
 from rushlight.serialization import names
 from rushlight.serialization.guard import brief
 from rushlight.serialization.locations import location_tag, placement
+from rushlight.serialization.nesting import DeepPickler
 from rushlight.storage import Storage, offset, strides_of
 from rushlight.tensor import Tensor
 
@@ -28,11 +29,7 @@ def pickled(value, protocol):
     return stream.getvalue(), [storage.bytes for storage in pickler.storages]
 
 
-# Python's own pickler is the one that lets a global be written under another name.
-_Pickler: Any = pickle._Pickler
-
-
-class TensorPickler(_Pickler):
+class TensorPickler(DeepPickler):
     """Writes PyTorch's names for tensors and for what else rushlight has of PyTorch's."""
 
     def __init__(self, file, protocol):
@@ -41,11 +38,13 @@ class TensorPickler(_Pickler):
         self._texts = {}
         self._keys = {}  # address of the storage's owner → (key, dtype)
 
-    def save(self, value, save_persistent_id=True):
-        """Write ``value``; equal texts as one, so that equal objects give equal files."""
-        if type(value) is str:
-            value = self._texts.setdefault(value, value)
-        super().save(value, save_persistent_id)
+    def save_str(self, value):
+        """Write a text; equal texts as one, so that equal objects give equal files."""
+        known = self._texts.setdefault(value, value)
+        if known is value:
+            super().save_str(value)
+        else:
+            self.write(self.get(self.memo[id(known)][0]))
 
     def persistent_id(self, value):
         if not isinstance(value, Storage):
@@ -98,7 +97,7 @@ class TensorPickler(_Pickler):
             self.write(pickle.GLOBAL + "{}\n{}\n".format(*found).encode())
             self.memoize(value)
 
-    dispatch = {**_Pickler.dispatch, FunctionType: save_global}
+    dispatch = {**DeepPickler.dispatch, str: save_str, FunctionType: save_global}
 
 
 _slot_names: Any = copyreg._slotnames  # type: ignore[attr-defined]

@@ -117,6 +117,68 @@ def test_refusals(peer):
     assert got == refusals(peer) and None not in got
 
 
+class Scene:
+    """A scaler with three optimizers, of which one never has gradients, and what may be called."""
+
+    def __init__(self, t):
+        self.t, self.w = t, t.nn.Parameter(t.ones(2))
+        self.optimizer, self.other, self.idle = (
+            t.optim.SGD([p], lr=0.1) for p in (self.w, t.nn.Parameter(t.ones(2)), t.nn.Parameter(t.ones(1)))
+        )  # fmt: skip
+        self.other.param_groups[0]["params"][0].grad = t.ones(2)
+        self.scaler = t.amp.GradScaler("cpu", init_scale=4.0, growth_interval=2)
+
+    def pickled(self):
+        self.scaler = pickle.loads(pickle.dumps(self.scaler))
+
+    def calls(self):
+        t, s, one = self.t, self.scaler, self.t.tensor(1.0)
+        saved = {"scale": 16.0, "growth_factor": 2.0, "backoff_factor": 0.5, "growth_interval": 3}
+        return [
+            lambda: s.scale((self.w * self.w).sum()).backward(),
+            lambda: s.scale([one, (one,)]),
+            lambda: list(s.scale(x for x in [one])),
+            lambda: s.scale(3),
+            lambda: setattr(self.w, "grad", t.tensor([float("inf"), 1.0])),
+            lambda: s.step(self.optimizer),
+            lambda: s.step(self.other),
+            lambda: s.step(self.idle),
+            lambda: s.step(self.optimizer, closure=int),
+            lambda: s.unscale_(self.optimizer),
+            lambda: s.unscale_(self.idle),
+            s.update,
+            lambda: s.update(8.0),
+            lambda: s.update("8"),
+            lambda: s.update(t.tensor(8.0)),
+            lambda: s.update(t.tensor([8.0, 1.0])),
+            lambda: s.update(t.tensor(8.0, requires_grad=True)),
+            s.get_scale,
+            s.state_dict,
+            lambda: s.load_state_dict({**saved, "_growth_tracker": 1}),
+            lambda: s.load_state_dict({}),
+            self.pickled,
+        ]
+
+
+def told(t, order):
+    """What calls in this order give or raise, and the weights after them."""
+    scene, found = Scene(t), []
+    for n in order:
+        try:
+            found.append(repr(scene.calls()[n]()))
+        except Exception as error:
+            found.append((type(error), "" if type(error) is AttributeError else str(error)))
+    return [*found, scene.w.tolist()]
+
+
+@pytest.mark.parity
+def test_calls_in_any_order(peer):
+    rng = np.random.default_rng(0)
+    for _ in range(500):
+        order = rng.integers(0, 22, rng.integers(1, 8)).tolist()
+        assert told(torch, order) == told(peer, order), order
+
+
 def test_state_goes_on():
     def steps(scaler, count):
         w = torch.nn.Parameter(torch.ones(2))

@@ -255,7 +255,10 @@ def test_a_write_without_gradients_leaves_a_view_its_history_to_derive():
     assert x.grad.tolist() == [[2.0, 2.0], [0.0, 0.0]]
 
 
-@pytest.mark.parametrize("look", [lambda x: x.split(2)[0], lambda x: x.chunk(2)[1][0]])
+@pytest.mark.parametrize("look", [
+    lambda x: x.split(2)[0], lambda x: x.chunk(2)[1][0],
+    lambda x: x.chunk(2)[0].as_strided((1,), (1,), 0),
+])  # fmt: skip
 def test_one_of_several_views_takes_on_no_gradient(look):
     x = torch.ones(4, 2)
     scale = torch.tensor(2.0, requires_grad=True)
@@ -309,3 +312,23 @@ def test_a_write_beyond_the_view_whose_storage_is_looked_at(compiled):
     x = torch.ones(2, 2, 4, requires_grad=True)
     (torch.compile(write) if compiled else write)(x).sum().backward()
     assert x.grad.flatten().tolist() == [2.0] * 10 + [8.0] + [2.0] * 5
+
+
+def test_a_view_keeps_its_memory_when_data_of_its_root_is_set():
+    x = torch.ones(3, requires_grad=True)
+    y = x * 1
+    view, other, data = y[:2], y[1:], y.detach()
+    y.data = 3 * data
+    view.mul_(2)
+    assert view.tolist() == [2, 2] and other.tolist() == [2, 1] and y.tolist() == [3, 3, 3]
+    assert view.data_ptr() == data.data_ptr() != y.data_ptr()
+    assert torch.autograd.grad(other.sum(), x)[0].tolist() == [0, 2, 1]
+
+
+def test_a_plain_view_keeps_its_memory_when_data_of_its_root_is_set():
+    y, x = torch.zeros(3), torch.full((2,), 4.0, requires_grad=True)
+    view = y[:2]
+    y.data = torch.ones(3)
+    view.add_(x)
+    assert view.tolist() == [4, 4] and y.tolist() == [1, 1, 1]
+    assert torch.autograd.grad(view.sum(), x)[0].tolist() == [1, 1]

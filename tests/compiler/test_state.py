@@ -386,3 +386,55 @@ def test_two_threads_call_one_function():
         t.join()
     assert not failures
     assert compiled._compiled.count == len(inputs)
+
+
+# A call that fails after it drew ----------------------------------------------------------
+
+_OWN = torch.Generator()
+
+
+def an_index(x, i):
+    return torch.rand(2) + x[i]
+
+
+def an_index_that_is_drawn(x, i):
+    return x[torch.randint(0, 4, (2,))] + torch.randn(1)
+
+
+def a_factor(x, i):
+    x.add_(1)
+    return torch.rand(2, 2) * torch.linalg.cholesky(torch.eye(2) * (1 - i))
+
+
+def a_sample(x, i):
+    return torch.rand(2) + torch.multinomial(x * (1 - i), 1)
+
+
+def a_generator_of_its_own(x, i):
+    return torch.rand(2, generator=_OWN) + torch.randn(1) + x[i]
+
+
+def _streams(function):
+    """What calls give or raise, of which some fail, and what each leaves in the streams."""
+    torch.manual_seed(3)
+    _OWN.manual_seed(4)
+    found = []
+    for i in (0, 0, 5, 5, 0, 5, 0, 0):
+        x = torch.ones(2)
+        try:
+            found.append(function(x, torch.tensor(i)).tolist())
+        except (IndexError, RuntimeError) as error:
+            found.append(type(error))
+        found += [x.tolist(), torch.rand(1).item(), torch.rand(1, generator=_OWN).item()]
+    return found
+
+
+@pytest.mark.parametrize("compiler", ["native", "numpy"])
+@pytest.mark.parametrize(
+    "function", [an_index, an_index_that_is_drawn, a_factor, a_sample, a_generator_of_its_own]
+)
+def test_a_failure_leaves_streams_where_eager_mode_leaves_them(function, compiler, monkeypatch):
+    monkeypatch.setenv("RUSHLIGHT_COMPILER", compiler)
+    want = _streams(function)
+    assert any(isinstance(x, type) for x in want)
+    assert _streams(torch.compile(function)) == want

@@ -13,6 +13,7 @@ from llvmlite import ir
 import rushlight as torch
 from rushlight.compiler import native
 from rushlight.compiler.assembly import assemble
+from rushlight.compiler.emit import half
 from rushlight.compiler.emit.math import floats
 from rushlight.compiler.emit.memory import load, memory_type, prefix_mask, store
 from rushlight.compiler.emit.scope import kernel_function
@@ -137,7 +138,8 @@ def check(name, width, dtype, processors, monkeypatch):
     program = recorded(name, width, dtype, monkeypatch)
     for cpu in processors:
         target = processor(cpu)
-        monkeypatch.setattr(floats, "host", lambda target=target: target)
+        for asking in (floats, half):
+            monkeypatch.setattr(asking, "host", lambda target=target: target)
         module = assemble(*program, target).module()
         text = target.optimised(module)
         assert "llvm.masked.store" not in text

@@ -136,3 +136,26 @@ def test_random_slopes_come_from_the_same_stream(parity):
         ]  # fmt: skip
 
     parity(script)
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("call", [
+    "F.multi_margin_loss(x, torch.tensor([0, 3, 1]))",
+    "F.multi_margin_loss(x, torch.tensor([0, 3, 1]), p=2)",
+    "F.multi_margin_loss(x, torch.tensor([0, 3, 1]), weight=w)",
+    "F.multilabel_margin_loss(x, torch.tensor([[0, 3, -1, 1], [1, -1, 0, 0], [2, 1, 0, 3]]))",
+])  # fmt: skip
+def test_margins_that_are_kept_or_nan_count_nothing(call):
+    peer = pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        odd = [rng.choice([np.inf, -np.inf, np.nan, 0.0, 1.0], n) for n in ((3, 4), 4)]
+        given = [np.where(rng.random(a.shape) < 0.25, a, rng.standard_normal(a.shape)) for a in odd]
+        found = []
+        for t in (peer, rushlight):
+            x, w = t.tensor(given[0], requires_grad=True), t.tensor(given[1])
+            loss = eval(call, {"torch": t, "F": t.nn.functional, "x": x, "w": w})
+            loss.backward()
+            found.append([loss.item(), x.grad.numpy()])
+        for want, got in zip(*found, strict=True):
+            np.testing.assert_allclose(got, want, rtol=1e-9)

@@ -245,3 +245,20 @@ def test_older_names_of_interpolate():
 def test_columns_and_their_nodes():
     same_gradients("F.unfold(x, 2)", x=numbers(1, 2, 3, 5))
     same_gradients("F.fold(x, (4, 5), (3, 1))", x=numbers(1, 3, 10))
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+def test_an_infinite_pixel_has_no_part_in_points_that_lie_elsewhere(mode):
+    """Taps outside of the image look its first pixel up, and count nothing."""
+    image = numbers(1, 2, 6, 7)
+    image[..., 0, 0] = np.inf
+    grid = numbers(1, 5, 5, 2, low=0.2, high=1.7)
+    found = []
+    for t in (pytest.importorskip("torch"), rushlight):
+        x, points = (t.tensor(a, requires_grad=True) for a in (image, grid))
+        out = t.nn.functional.grid_sample(x, points, mode, align_corners=False)
+        out.sum().backward()
+        found.append([a.detach().numpy() for a in (out, x.grad, points.grad)])
+    for want, got in zip(*found, strict=True):
+        assert np.isfinite(want).all()
+        np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-9)

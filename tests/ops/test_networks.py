@@ -304,6 +304,19 @@ def test_loss_of_each_element(call, reduction):
     same_gradients(f"F.{call}, reduction='{reduction}')", x=x, y=y, second="huber" not in call)
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("infinite", ["float('inf')", "float('nan')"])
+def test_the_weight_of_an_ignored_class_counts_nothing(infinite, smoothing):
+    weight = f"torch.tensor([1, {infinite}, 2], dtype=x.dtype)"
+    for target in ("[1, 0]", "[1, 1]", "[2, 1]"):
+        args = f"torch.tensor({target}), {weight}, ignore_index=1, reduction='sum'"
+        for call in ("nll_loss(x.log_softmax(1)", "cross_entropy(x"):
+            end = f", label_smoothing={smoothing})" if "cross" in call else ")"
+            same_values(f"F.{call}, {args}{end}", x=numbers(2, 3))
+            if not smoothing:
+                same_gradients(f"F.{call}, {args}{end}", x=numbers(2, 3))
+
+
 @pytest.mark.parametrize("reduction", REDUCTIONS)
 @pytest.mark.parametrize("kw", ["", "weight=w", "ignore_index=1", "weight=w, ignore_index=2", "label_smoothing=0.3",
                                 "label_smoothing=0.3, weight=w", "label_smoothing=0.2, weight=w, ignore_index=1"])  # fmt: skip

@@ -91,7 +91,7 @@ def test_refusals(call, error):
 @pytest.mark.parametrize("name", ["lgamma", "digamma", "erfc", "erfinv", "i0"])
 def test_poles_and_limits(name):
     peer = pytest.importorskip("torch")
-    given = [0.0, -0.0, 1.0, -1.0, -1.5, 1e-30, 40.0, float("nan")]
+    given = [0.0, -0.0, 1.0, -1.0, -1.5, 1e-30, 40.0, float("nan"), float("inf"), -float("inf")]
     got, want = (getattr(t, name)(t.tensor(given)).numpy() for t in (torch, peer))
     np.testing.assert_allclose(got, want, rtol=2e-6, atol=1e-7)
 

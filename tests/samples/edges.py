@@ -103,6 +103,7 @@ for _name in ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"):
     sample(_name, f(_name, reduction="sum"), floats(4, t=True), floats(4, seed=1), second=False)
     sample(_name, f(_name, reduction="none"), floats(), floats(seed=1), second=False)
     sample(_name, f(_name, reduction="sum"), floats(0), floats(0), second=False)
+    sample(_name, f(_name), floats(0, 3), floats(0, 3, seed=1), second=False)
 
 for _name, _call in {
     "reshape": lambda t, x: x.reshape(3, 0), "flatten": lambda t, x: x.flatten(), "transpose": lambda t, x: x.transpose(0, 1),

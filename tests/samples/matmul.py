@@ -25,6 +25,7 @@ sample("addmv", lambda t, a, x, y: t.addmv(a, x, y), floats(3), floats(3, 4), fl
 sample("baddbmm", lambda t, a, x, y: t.baddbmm(a, x, y, beta=2), floats(2, 3, 2), floats(2, 3, 4), floats(2, 4, 2))
 sample("tensordot", lambda t, x, y: t.tensordot(x, y, 2), floats(2, 3, 4), floats(3, 4, 2))
 sample("tensordot", lambda t, x, y: t.tensordot(x, y, ([0, 2], [1, 0])), floats(2, 3, 4), floats(4, 2, 5))
+sample("tensordot", lambda t, x, y: t.tensordot(x, y, ([0, 2], [1, 0])), floats(2, 3, 1), floats(4, 1, 5))
 for _equation, *_shapes in [
     ("ij,jk->ik", (2, 3), (3, 4)), ("ij->ji", (2, 3)), ("ii->i", (3, 3)), ("ij->", (2, 3)),
     ("bij,bjk->bik", (2, 3, 4), (2, 4, 2)), ("i,j->ij", (2,), (3,)), ("...ij,jk->...ik", (2, 3, 4), (4, 2)),

@@ -1,4 +1,4 @@
-"""Between memory and Values: loads and stores, their masks and strides, half precision; reductions.
+"""Between memory and Values: loads and stores, their masks and strides; reductions.
 
 A mask is a Value of bools; lanes where it is False are neither read nor written, and read as 0.
 Strides count elements.
@@ -11,9 +11,9 @@ that lane before it is truncated, over what lies behind it.
 import numpy as np
 from llvmlite import ir
 
+from rushlight.compiler.emit.half import narrowed, widened
 from rushlight.compiler.emit.value import (
     BOOL,
-    FLOAT,
     HALF,
     INT,
     Value,
@@ -24,11 +24,9 @@ from rushlight.compiler.emit.value import (
     splat,
     suffix,
 )  # fmt: skip
-from rushlight.dtype import float16
 
 __all__ = [
-    "Prefix", "addresses", "gather", "iota", "load", "prefix_mask", "reduce", "rounded", "stack",
-    "store",
+    "Prefix", "addresses", "gather", "iota", "load", "prefix_mask", "reduce", "stack", "store",
 ]  # fmt: skip
 
 _I32 = ir.IntType(32)
@@ -161,14 +159,10 @@ def _load_vector(b, pointer, dtype, lanes, mask):
 
 
 def _from_memory(b, v, dtype):
-    lanes = v.type.count if isinstance(v.type, ir.VectorType) else 1
     if dtype.kind == "b":
         return Value(b, v, np.dtype(np.uint8)) != 0
-    if dtype == float16.numpy:
-        half = ir.HalfType() if lanes == 1 else ir.VectorType(ir.HalfType(), lanes)
-        return Value(b, b.fpext(b.bitcast(v, half), ir_type(FLOAT, lanes)), FLOAT)
     if dtype in HALF:
-        return _widened(Value(b, v, np.dtype(np.uint16)))
+        return widened(Value(b, v, np.dtype(np.uint16)), dtype)
     return Value(b, v, dtype)
 
 
@@ -252,48 +246,8 @@ def _to_memory(value, dtype):
     if dtype.kind == "b":
         return b.zext(value.astype(dtype).v, memory_type(dtype, value.lanes))
     if dtype in HALF:
-        return _half_bits(value, dtype).v
+        return narrowed(value, dtype).v
     return value.astype(dtype).v
-
-
-# Half precision ---------------------------------------------------------------------------
-
-
-def rounded(value, dtype):
-    """``value`` rounded to the half type ``dtype``, as a float32."""
-    bits = _half_bits(value, dtype)
-    return _from_memory(value.b, bits.v, dtype)
-
-
-def _half_bits(value, dtype):
-    if dtype == float16.numpy:
-        value = _to_odd(value) if value.dtype.itemsize == 8 else value.astype(FLOAT)
-        b, lanes = value.b, value.lanes
-        half = ir.HalfType() if lanes == 1 else ir.VectorType(ir.HalfType(), lanes)
-        v = b.bitcast(b.fptrunc(value.v, half), memory_type(dtype, lanes))
-        return Value(b, v, np.dtype(np.uint16))
-    value = value.astype(FLOAT)
-    bits = value.bits(np.uint32)
-    bits = bits + (((bits >> 16) & 1) + 0x7FFF)
-    quiet = (value.bits(np.uint32) & 0x80000000) | 0x7FC00000
-    return (select(value != value, quiet, bits) >> 16).astype(np.uint16)
-
-
-def _widened(bits):
-    """The float32 that bfloat16 ``bits`` stand for: its upper half."""
-    return (bits.astype(np.uint32) << 16).bits(FLOAT)
-
-
-def _to_odd(value):
-    """A float64 as float32, rounded to odd so that rounding it once more rounds rightly."""
-    value = value.astype(np.float64)
-    near = value.astype(FLOAT)
-    wide, bits = near.astype(np.float64), near.bits(np.int32)
-    inexact = (wide < value) | (wide > value)
-    down, up = (constant(value.b, n, bits.dtype, value.lanes) for n in (-1, 1))
-    step = select(abs(wide) > abs(value), down, up)
-    moved = select(inexact & ((bits & 1) == 0), bits + step, bits)
-    return moved.bits(FLOAT)
 
 
 # Reductions -------------------------------------------------------------------------------

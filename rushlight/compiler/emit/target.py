@@ -4,6 +4,7 @@ import ctypes
 import os
 import platform
 import sys
+import threading
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from rushlight import locks
+from rushlight.compiler.collection import paused
 
 __all__ = ["CHECKED", "PROCESSORS", "Target", "host", "processor"]
 
@@ -40,6 +42,8 @@ class Target:
         streams: Whether stores past the caches are the fastest way to write much memory. On AMD's
             processors they are; Intel's have too few buffers for them (measured: Zen 5, Cascade
             Lake), and elsewhere nothing was measured.
+        halves: Whether there are instructions between float16 and float32. Elsewhere LLVM calls
+            functions for it, which are in no library of the process.
     """
 
     triple: str
@@ -51,6 +55,7 @@ class Target:
     l1: int
     l2: int
     streams: bool
+    halves: bool
     key: str
     _machines: dict[int, Any] = field(default_factory=dict, repr=False)
 
@@ -70,23 +75,24 @@ class Target:
         Raises:
             RuntimeError: the module isn't valid LLVM IR.
         """
-        return self._generate(module, level, "emit_object")
+        text = str(module)
+        return _apart(lambda: self._generate(text, level, "emit_object"))
 
     def assembly(self, module, level=2):
         """The machine code of ``module`` for a reader."""
-        return self._generate(module, level, "emit_assembly")
+        return self._generate(str(module), level, "emit_assembly")
 
     def optimised(self, module, level=2):
         """The LLVM IR of ``module`` that machine code is chosen for."""
-        return self._generate(module, level, None)
+        return self._generate(str(module), level, None)
 
-    def _generate(self, module, level, form):
+    def _generate(self, text, level, form):
         import llvmlite.binding as llvm
 
         machine = self._machine(level)
         # A context of its own frees the module's types and constants with it.
         with llvm.create_context() as context:
-            parsed = llvm.parse_assembly(str(module), context)
+            parsed = llvm.parse_assembly(text, context)
             try:
                 parsed.triple = self.triple
                 parsed.data_layout = str(machine.target_data)
@@ -104,6 +110,35 @@ class Target:
                 cpu=self.cpu, features=self.features, opt=level, reloc="pic", codemodel="small"
             )
         return self._machines[level]
+
+
+@paused()  # what a collection would finalise in that thread may wait for a lock of this one
+def _apart(work):
+    """``work()`` in a thread of its own, where no signal's handler runs.
+
+    llvmlite takes and releases its lock in Python. Where a handler raises between two of these
+    lines, as Ctrl-C's does, the lock stays taken, and no other thread could ever compile again.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return work()
+    found: list = []
+
+    def run():
+        try:
+            found.append((work(), None))
+        except BaseException as error:
+            found.append((None, error))
+
+    thread = threading.Thread(target=run, name="rushlight code generation")
+    try:
+        thread.start()
+    except RuntimeError:  # the interpreter is ending, or has no threads
+        return work()
+    thread.join()
+    ((result, error),) = found
+    if error is not None:
+        raise error
+    return result
 
 
 def _optimise(module, machine, level):
@@ -139,6 +174,10 @@ def host():
     Raises:
         ImportError: llvmlite is missing.
     """
+    return _apart(_this_machine)
+
+
+def _this_machine():
     import llvmlite.binding as llvm
 
     llvm.initialize_native_target()
@@ -156,7 +195,8 @@ def host():
         has["prefer-256-bit"] = False
     features = ",".join(("+" if on else "-") + name for name, on in sorted(has.items()))
     fma = has.get("fma", False) or not _is_x86(triple)
-    return _target(triple, cpu, features, vector_bytes, registers, fma)
+    halves = has.get("f16c", False) or _is_arm64(triple)
+    return _target(triple, cpu, features, vector_bytes, registers, fma, halves)
 
 
 def processor(name, triple=None):
@@ -171,16 +211,17 @@ def processor(name, triple=None):
     triple = triple or f"{architecture}-unknown-linux-gnu"
     if architecture is None or _is_x86(triple) != (architecture == "x86_64"):
         raise ValueError(f"no processor {name!r} for {triple}; there are {', '.join(PROCESSORS)}")
-    has = {16: (), 32: ("avx2", "fma"), 64: ("avx2", "fma", *_AVX512)}[vector_bytes]
+    wide = ("avx2", "f16c", "fma")
+    has = {16: (), 32: wide, 64: (*wide, *_AVX512)}[vector_bytes]
     features = ",".join("+" + feature for feature in has)
     if vector_bytes == 64:
         features += ",-prefer-256-bit"
     registers = 32 if vector_bytes == 64 or architecture == "aarch64" else 16
-    fma = bool(has) or architecture == "aarch64"
-    return _target(triple, name, features, vector_bytes, registers, fma)
+    more = bool(has) or architecture == "aarch64"
+    return _target(triple, name, features, vector_bytes, registers, fma=more, halves=more)
 
 
-def _target(triple, cpu, features, vector_bytes, registers, fma):
+def _target(triple, cpu, features, vector_bytes, registers, fma, halves):
     import llvmlite.binding as llvm
 
     version = ".".join(map(str, llvm.llvm_version_info))
@@ -195,6 +236,7 @@ def _target(triple, cpu, features, vector_bytes, registers, fma):
         l1=l1,
         l2=l2,
         streams=cpu.startswith("znver"),
+        halves=halves,
         key=f"llvm {version} {triple} {cpu} {features} {l1} {l2}" + " bounds" * CHECKED,
     )
 
@@ -215,6 +257,10 @@ def _features(llvm) -> dict[str, bool]:
 
 def _is_x86(triple):
     return triple.split("-")[0] in ("x86_64", "amd64", "i686", "i386")
+
+
+def _is_arm64(triple):
+    return triple.split("-")[0] in ("aarch64", "arm64")
 
 
 def _vectors(triple, has):

@@ -264,7 +264,7 @@ class Value:
         if dtype is self.dtype:
             return self
         if dtype in HALF:
-            from rushlight.compiler.emit.memory import rounded
+            from rushlight.compiler.emit.half import rounded
 
             return rounded(self, dtype)
         if dtype.kind == "b":

@@ -2,7 +2,6 @@
 
 import abc
 import array
-import contextlib
 import decimal
 import functools
 import operator
@@ -18,6 +17,7 @@ from rushlight.compiler.guard import same_objects
 from rushlight.compiler.numbers import Number
 from rushlight.compiler.places import item, member_of
 from rushlight.compiler.python.frames import NULL
+from rushlight.compiler.python.handlers import is_of_handler
 from rushlight.compiler.python.known import (
     ADDING,
     ASKED_OF_TENSORS,
@@ -131,8 +131,12 @@ class Calls:
         if not self.origins.is_outer(function) or any(isinstance(x, Tensor) for x in given):
             return None
         before = function.cache_info()
-        with mode.suspended(), contextlib.suppress(Exception):  # it raises again in the recording
-            function(*args, **kwargs)
+        try:
+            with mode.suspended():
+                function(*args, **kwargs)
+        except Exception as error:  # it raises again in the recording
+            if is_of_handler(error):
+                raise
         now = function.cache_info()
         if now.currsize == before.currsize != now.maxsize and now.misses != before.misses:
             self.refuse(f"{function.__name__}(), which has a cache, raises an error")

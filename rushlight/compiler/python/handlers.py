@@ -2,12 +2,13 @@
 
 import contextlib
 import functools
+import inspect
 import signal
 import threading
 
 from rushlight.autograd import mode
 
-__all__ = ["handlers_apart"]
+__all__ = ["handlers_apart", "is_of_handler"]
 
 
 @contextlib.contextmanager
@@ -37,3 +38,24 @@ def _wrapped():
 def _run(handler, number, frame):
     with mode.suspended():
         handler(number, frame)
+
+
+def is_of_handler(error):
+    """Whether a signal's handler raised ``error``: then it must end whatever is under way.
+
+    What catches an error to go on in another way would lose it, since nothing raises it again.
+    """
+    codes = {_run.__code__}
+    codes |= {_code(signal.getsignal(number)) for number in signal.valid_signals()} - {None}
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code not in codes:
+        trace = trace.tb_next
+    return trace is not None
+
+
+def _code(handler):
+    """The code of a handler in Python; None of others."""
+    while isinstance(handler, functools.partial):
+        handler = handler.func
+    called = inspect.getattr_static(type(handler), "__call__", None)
+    return getattr(handler, "__code__", getattr(called, "__code__", None))

@@ -2,6 +2,7 @@
 
 import warnings
 
+from rushlight.dtype import bool as bool_
 from rushlight.dtype import int64
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.bag import bag_maxima
@@ -84,16 +85,19 @@ def _added(rows, bag, bags):
     return rows.new_zeros((bags, *rows.shape[1:])).index_add(0, bag, rows)
 
 
+def _zeroed(rows, kept):
+    """``rows`` with zeros where they are left out; a product would make nan of infinity."""
+    return rows if kept is None else rows.masked_fill(kept.logical_not().unsqueeze(1), 0)
+
+
 def _largest(rows, kept, bag, bags):
     """The maximum of each bag by column; zeros where a bag keeps no row."""
     if not rows.shape[0]:
         return _added(rows, bag, bags)
-    lowest = rows.detach()
-    if kept is not None:
-        lowest = lowest.masked_fill(kept.logical_not().unsqueeze(1), -float("inf"))
-    found = rows.gather(0, bag_maxima(lowest, bag, bags=bags))
-    ones = rows.new_ones(rows.shape[0]) if kept is None else kept.to(rows.dtype)
-    empty = _added(ones, bag, bags) == 0
+    if kept is None:
+        kept = rows.new_ones(rows.shape[0], dtype=bool_)
+    found = rows.gather(0, bag_maxima(rows.detach(), bag, kept, bags=bags))
+    empty = _added(kept.to(rows.dtype), bag, bags) == 0
     return found.masked_fill(empty.unsqueeze(1), 0)
 
 
@@ -143,10 +147,9 @@ def embedding_bag(
         kept = counted if kept is None else kept & counted
     if mode == "max":
         return _largest(rows, kept, bag, bags)
+    rows = _zeroed(rows, kept)
     if per_sample_weights is not None:
-        rows = rows * per_sample_weights.reshape(-1, 1)
-    if kept is not None:
-        rows = rows * kept.unsqueeze(1)
+        rows = rows * _zeroed(per_sample_weights.reshape(-1, 1), kept)
     total = _added(rows, bag, bags)
     if mode == "sum":
         return total

@@ -163,19 +163,24 @@ def _taps(x, n, align, mode, padding_mode):
 
 
 def _inside(place, weight, n):
-    """Places as indices; the weight of those outside is 0."""
+    """Places as indices, their weights, and whether they lie inside."""
     is_in = (place >= 0) & (place < n)
-    return place.where(is_in, 0).to(int64), weight * is_in
+    return place.where(is_in, 0).to(int64), weight, is_in
 
 
 def _combined(dims, sizes):
-    """The taps of points as flat indices and weights (N, taps, P), from those of each dim."""
-    index, weight = dims[0]
-    for (place, share), n in zip(dims[1:], sizes[1:], strict=True):
+    """The taps of points as flat indices and weights (N, taps, P), from those of each dim.
+
+    The weight of a tap outside is set to 0 at the end, so that its pixel, which may be infinite,
+    has no part in the gradient of any dim.
+    """
+    index, weight, inside = dims[0]
+    for (place, share, is_in), n in zip(dims[1:], sizes[1:], strict=True):
         shape = (index.shape[0], index.shape[1] * place.shape[1], index.shape[2])
         index = (index.unsqueeze(2) * n + place.unsqueeze(1)).reshape(shape)
         weight = (weight.unsqueeze(2) * share.unsqueeze(1)).reshape(shape)
-    return index, weight
+        inside = (inside.unsqueeze(2) & is_in.unsqueeze(1)).reshape(shape)
+    return index, weight.where(inside, 0)
 
 
 # The function -----------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.nn.functional.similarity import cosine_similarity, pairwise_distance
-from rushlight.ops.activation import logsigmoid, relu
+from rushlight.ops.activation import logsigmoid
 from rushlight.ops.autocast import SINGLE, autocasts
 from rushlight.ops.labels import hot
 from rushlight.ops.limits import check_range
@@ -242,11 +242,13 @@ def multi_margin_loss(
         message="multi_margin_loss: target out of range: {}",
     )  # fmt: skip
     index = target.reshape(n, 1)
-    gap = relu(rows - rows.gather(1, index) + margin)
+    gap = rows - rows.gather(1, index) + margin
+    counts = (gap > 0) & ~hot(target.reshape(n), rows.shape, -1)
+    gap = gap.where(counts, 0)
     losses = gap if p == 1 else gap * gap
-    if weight is not None:
-        losses = losses * weight.take(index)
-    losses = losses.masked_fill(hot(target.reshape(n), rows.shape, -1), 0).sum(1) / classes
+    if weight is not None:  # which may be infinite
+        losses = (losses * weight.take(index)).where(counts, 0)
+    losses = losses.sum(1) / classes
     return reduced(losses.reshape(target.shape), reduction)
 
 
@@ -299,8 +301,8 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
     index = target.where(counts, 0)
     label = counts.new_zeros(n, classes, dtype=rows.dtype)
     label = label.scatter_add(1, index, counts.to(rows.dtype)) > 0
-    gap = relu(1 - rows.gather(1, index).unsqueeze(2) + rows.unsqueeze(1))
-    gap = gap.where(counts.unsqueeze(2) & ~label.unsqueeze(1), 0)
+    gap = 1 - rows.gather(1, index).unsqueeze(2) + rows.unsqueeze(1)
+    gap = gap.where((gap > 0) & counts.unsqueeze(2) & ~label.unsqueeze(1), 0)
     losses = gap.sum((1, 2)) / classes
     return reduced(losses if input.ndim == 2 else losses.reshape(()), reduction)
 

@@ -20,6 +20,13 @@ class Difference:
         return f"{self.kind}: {self.text}"
 
 
+def same_numbers(x, y):
+    """Whether two arrays have the same numbers, nan included."""
+    if x.tobytes() == y.tobytes():
+        return True
+    return bool(np.all((x == y) | ((x != x) & (y != y))))
+
+
 def spread_of(want, noisy):
     """How far noise moves each number; inf where it makes or takes away nan and infinity."""
     x = wide(want)

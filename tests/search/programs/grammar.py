@@ -291,6 +291,7 @@ TAME = (
     "F.celu(",
     "T.remainder(",
     "T.fmod(",
+    "** 0.5",
     ".fmod_(",
 )
 #: Parts of lines for which PyTorch reads beyond a value's memory if its elements share places.

@@ -9,7 +9,13 @@ import numpy as np
 import rushlight
 from rushlight.compiler import threads
 from rushlight.errors import TraceError
-from tests.search.programs.comparing import Difference, errors_agree, mismatch, unstable
+from tests.search.programs.comparing import (
+    Difference,
+    errors_agree,
+    mismatch,
+    same_numbers,
+    unstable,
+)
 from tests.search.programs.program import backward, tensor
 from tests.search.programs.scopes import (
     ORACLE,
@@ -200,6 +206,14 @@ class Session:
         return None
 
     # The end --------------------------------------------------------------------------------
+
+    def changed(self):
+        """A value that lines changed which do not write to it: None or a Difference."""
+        for name in self.ours.values:
+            found, want = self.ours.array(name), self.theirs.array(name)
+            if not same_numbers(found, want):
+                return Difference("changed", f"{name} is {found} instead of {want} at the end")
+        return None
 
     def gradients(self, outputs, steps=()):
         """Compare the gradients of both frameworks: None, a Difference, or a word."""
@@ -401,6 +415,9 @@ def confirmed(program, found):
 
 def finish(session, program, kind=""):
     """Gradients, and the compiled program, once the lines have run."""
+    found = session.changed()
+    if found is not None:
+        return found
     if kind and " " not in kind and kind not in ("gradient", "backward"):
         return None
     if program.backward:
