@@ -192,10 +192,11 @@ def in_order(array):
     """
     if not array.flags.c_contiguous:
         return array.copy()
-    if 1 in array.shape:
-        wanted = _block(array.shape, array.itemsize)
+    shape = array.shape
+    if 1 in shape:
+        wanted = _block(shape, array.itemsize)
         if array.strides != wanted and array.size:
-            return ndarray(array.shape, array.dtype, array, 0, wanted)
+            return ndarray(shape, array.dtype, array, 0, wanted)
     return array
 
 
@@ -224,7 +225,8 @@ def _kept_strides(shape, strides, step, new_step):
 def channels_order(arrays, lines=()):
     """The order of the dims in memory of ``channels_last`` if one of the arrays lies so, else None.
 
-    ``lines``: which arrays count as images of height 1 if they have three dims.
+    ``lines``: which arrays count as images of height 1 if they have three dims; the first of
+    several only if it is contiguous, as PyTorch makes a signal so before it is convolved.
 
     Source: ATen's ``suggest_memory_format``.
     """
@@ -232,7 +234,12 @@ def channels_order(arrays, lines=()):
         shape, strides = x.shape, x.strides
         if len(shape) != len(arrays[0].shape):  # one image without a batch
             return None
-        if i in lines and len(shape) == 3:
+        if len(shape) == 3:
+            if i not in lines:
+                continue
+            plain = _block(shape, x.dtype.itemsize)
+            if i < len(arrays) - 1 and not _lies(shape, strides, plain, 1):
+                continue
             shape = (*shape[:2], 1, shape[2])
             strides = (*strides[:2], x.shape[2] * strides[2], strides[2])
         # PyTorch lays a convolution of volumes as the fastest of its libraries does.

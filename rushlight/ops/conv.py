@@ -107,7 +107,7 @@ def _shape(x, weight, bias=None, *, stride, padding, dilation, **params):
 @kernel(
     public=False, method=False, name="convolution", grad_name="ConvolutionBackward0",
     prepare=_prepared, shape=_shape, least=1 << 12, autocast=LOWER,
-    primitive="convolution result", channels=2, lines=(1,),
+    primitive="convolution result", channels=2, lines=(0, 1),
     worth=lambda x, weight, bias=None, *, groups, **windows: _worth(
         prod(_shape(x, weight, **windows)) * weight[0].size, groups, weight.shape[1]
     ),

@@ -106,7 +106,7 @@ def _size(x, weight, stride, padding, output_padding, dilation):
 
 @kernel(
     public=False, method=False, name="conv_transpose", grad_name="ConvolutionBackward0",
-    prepare=_geometry, autocast=LOWER, channels=2, lines=(1,),
+    prepare=_geometry, autocast=LOWER, channels=2, lines=(0, 1),
 )  # fmt: skip
 def conv_transpose(
     xp, x, weight, bias=None, *, stride, padding, output_padding, dilation, groups, name=None

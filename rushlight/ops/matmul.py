@@ -14,6 +14,7 @@ from rushlight.ops.dispatch import overridden
 from rushlight.ops.kinds import kernel
 from rushlight.ops.result import store
 from rushlight.ops.rules import conj
+from rushlight.storage import geometry
 from rushlight.tensor import Tensor, from_array, method, short
 
 _F4, _F8 = FLOATS
@@ -204,10 +205,10 @@ def _by_rank(x, y):
             x, n = x.squeeze(0), 2
         elif y.array.shape[0] == 1 and y.node is not None:
             y, m = y.squeeze(0), 2
-    if n <= 2 < m and x.node is not None and mode.state.recorder is None:
-        if n == 1 or 1 in (x.array.shape[0], y.array.shape[-1]):
+    if n <= 2 < m and x.node is not None:
+        if (n == 1 or 1 in (x.array.shape[0], y.array.shape[-1])) and not mode.state.recorder:
             return _of_columns(x, y)
-        if reshape_view(y.array.mT, (-1, y.array.shape[-2])) is None:
+        if reshape_view(geometry(y.array).mT, (-1, y.array.shape[-2])) is None:
             y = y.clone()  # PyTorch multiplies the columns of all batches as one matrix
     if n == 1:
         return _own(matmul(x.unsqueeze(0), y).squeeze(-2))

@@ -36,8 +36,7 @@ OPAQUE = {
         "max_pool1d max_pool2d max_pool3d max_pool_backward max_pool_positions avg_pool1d "
         "avg_pool2d avg_pool3d avg_pool_backward adaptive_avg_pool1d adaptive_avg_pool2d "
         "adaptive_avg_pool3d adaptive_avg_pool_backward adaptive_max_pool1d adaptive_max_pool2d "
-        "adaptive_max_pool3d "
-        "adaptive_max_positions fractional_max_positions"
+        "adaptive_max_pool3d adaptive_max_positions fractional_max_positions"
     ),
     "weights from a table, made once for the sizes": (
         "upsample_nearest1d upsample_nearest2d upsample_nearest3d upsample_nearest_exact1d "
