@@ -493,3 +493,29 @@ for _ in range(3):
     assert f(torch.ones(2)).tolist() == [torch.get_num_threads()] * 2
 """
     subprocess.run([sys.executable, "-W", "error", "-c", source], check=True)
+
+
+@pytest.mark.parametrize("make", [
+    lambda x: collections.Counter(["a", "a"]), lambda x: collections.Counter(a=x),
+    lambda x: collections.defaultdict(list, k=x), lambda x: Listed([x]), lambda x: Keyed(x),
+    lambda x: types.SimpleNamespace(a=x).__dict__, lambda x: types.SimpleNamespace(a=x),
+])  # fmt: skip
+def test_containers_come_back_as_what_they_are(make):
+    compiled = torch.compile(lambda x: make(x * 2))
+    for value in (1.0, 2.0, 3.0):
+        found, want = compiled(torch.tensor(value)), make(torch.tensor(value) * 2)
+        assert type(found) is type(want) and found == want
+        assert getattr(found, "__dict__", None) == getattr(want, "__dict__", None)
+        assert getattr(found, "default_factory", 0) == getattr(want, "default_factory", 0)
+
+
+class Listed(list):
+    def __init__(self, items):
+        super().__init__(items)
+        self.first = items[0]
+
+
+class Keyed(dict):
+    def __init__(self, value, key="k"):
+        super().__init__({key: value})
+        self.key = key
