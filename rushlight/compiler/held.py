@@ -184,9 +184,17 @@ class Held:
         return True
 
     def _gather(self):
+        """Take the arrays that the tensors now have, which are known to be what they were."""
         arrays = [t.array for t in self.tensors]
         self.names.update(zip(self.array_names, arrays, strict=True))
-        arrays += [*self.numbers, *[s.array for s in self.slots]]
+        self._join([*arrays, *self.numbers])
+
+    def _join_gradients(self):
+        """Take the gradients' arrays; those of the tensors have to be looked at before."""
+        self._join(self.arrays[: len(self.tensors) + len(self.numbers)])
+
+    def _join(self, known):
+        arrays = [*known, *[s.array for s in self.slots]]
         if not same_objects(arrays, self.arrays):
             self.arrays = (*arrays,)
         written = [self.arrays[i] for i in self.written]
@@ -219,7 +227,7 @@ class Held:
                 names["settled"] = False
                 s.renew()
         if not names["settled"]:
-            self._gather()
+            self._join_gradients()
             names["settled"] = True
 
     def fail(self, error):
@@ -245,5 +253,5 @@ class Held:
         settled, self.names["settled"] = self.names["settled"], False
         for s in self.slots:
             s.tensor = None
-        self._gather()
+        self._join_gradients()
         self.names["settled"] = settled

@@ -519,3 +519,16 @@ class Keyed(dict):
     def __init__(self, value, key="k"):
         super().__init__({key: value})
         self.key = key
+
+
+def test_another_dtype_of_a_buffer_in_another_mode():
+    """A program that another one takes over from does not take the new memory for its own."""
+    module = nn.Module()
+    module.register_buffer("k", torch.arange(3))
+    compiled = torch.compile(lambda x: x * module.k, options={"audit": False})
+    x = torch.ones(3)
+    assert compiled(x).tolist() == [0, 1, 2]
+    module.k.data = torch.ones(6)[::2]
+    with torch.autocast("cpu", torch.bfloat16):
+        assert compiled(x).tolist() == [1, 1, 1]
+    assert compiled(x).tolist() == [1, 1, 1]
