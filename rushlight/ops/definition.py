@@ -79,8 +79,7 @@ class Op:
             elementwise operations do; the results of other kernels and of reductions are made
             contiguous, as PyTorch's are. A tuple: the forward works element by element, and
             these inputs, the first of them before the next, decide how its result lies. "like":
-            it does so as well, and its result lies as one of ``empty_like`` does. "number": its
-            result lies as a product with a number does.
+            it does so as well, and its result lies as one of ``empty_like`` does.
         arranges: The result of elementwise work is laid in PyTorch's order.
         channels: How many inputs decide whether the result has its channels last in memory, as
             PyTorch's has where one of them does.

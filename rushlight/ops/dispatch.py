@@ -175,8 +175,6 @@ def _arranged(op, inputs, params, xp):
                 looks += [inputs[i].shape, converted_strides(inputs[i], common)]
             elif op.inputs[i] not in op.optional:  # a number is an operand without dims
                 looks += [(), ()]
-        if op.keeps_order == "number":
-            looks += [(), ()]
         others = any(type(a) is ndarray and i not in who for i, a in enumerate(inputs))
         found = result_order(common.itemsize, *looks, like=op.keeps_order == "like", others=others)
     except (DtypeError, ValueError):
