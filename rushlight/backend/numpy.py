@@ -22,8 +22,13 @@ _SPECIAL = {
 }  # fmt: skip
 
 
+dry = False  # whether numbers matter
+
+
 class Dry:
-    """This module where only dtypes are asked for, which is no reason to import SciPy."""
+    """This module where dtypes and shapes are asked for: no reason to import SciPy or compile."""
+
+    dry = True
 
     def __getattr__(self, name):
         return _float_of if name in _OF_ONE else getattr(sys.modules[__name__], name)

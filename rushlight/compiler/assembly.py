@@ -10,6 +10,7 @@ from itertools import accumulate
 
 from llvmlite import ir
 
+from rushlight.backend.sizes import large_from
 from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.call import Call, inputs_of
 from rushlight.compiler.checks import native_checks
@@ -32,7 +33,7 @@ __all__ = ["Assembly", "Step", "assemble", "primitive"]
 #: Bytes up to which an output is copied out of the arena; above, it is computed where it stays.
 SMALL = 4096
 #: Nanoseconds of work up to which a function does not let other Python threads run.
-BRIEF = 20_000
+BRIEF = large_from(20_000)
 
 
 def primitive(equations, outputs, writes):

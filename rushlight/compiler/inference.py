@@ -41,6 +41,8 @@ def infer(op, ins, params):
 
 # By running it ----------------------------------------------------------------------------
 
+_DRY = xp.Dry()
+
 
 def _dry_run(op, ins, params):
     fake = list(map(_stand_in, ins[0] if op.variadic else ins))
@@ -48,7 +50,7 @@ def _dry_run(op, ins, params):
     if "generator" in fake_params:
         fake_params["generator"] = None  # tell the shape, draw nothing
     with np.errstate(all="ignore"):
-        found = compute(op, (fake,) if op.variadic else tuple(fake), fake_params)
+        found = compute(op, (fake,) if op.variadic else tuple(fake), fake_params, _DRY)
     found = found if isinstance(found, tuple) else (found,)
     return [Abstract(a.shape, a.dtype, a.strides) for a in found]
 
@@ -66,7 +68,7 @@ def _reduction(op, ins, params):
     if len(ins) > 1 or type(dims) is not tuple:
         return _dry_run(op, ins, params)
     with np.errstate(all="ignore"):
-        found = compute(op, (np.zeros((1,) * x.ndim, x.dtype),), params)
+        found = compute(op, (np.zeros((1,) * x.ndim, x.dtype),), params, _DRY)
     if type(found) is tuple:
         return _dry_run(op, ins, params)
     kept = 1 if params.get("keepdim") else None
@@ -76,7 +78,6 @@ def _reduction(op, ins, params):
 
 # Elementwise ------------------------------------------------------------------------------
 
-_DRY = xp.Dry()
 _dtypes: dict = {}  # (operation, kinds of operands) → dtype of the result
 
 

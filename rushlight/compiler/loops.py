@@ -5,6 +5,7 @@ pieces. Everything here is decided by sizes, so results do not depend on the num
 from math import gcd, prod
 from typing import Any
 
+from rushlight.backend.sizes import large_from
 from rushlight.compiler.affine import Affine, Var
 from rushlight.compiler.emit.elementwise import FREE, price
 from rushlight.compiler.kernel import (
@@ -39,7 +40,7 @@ _CHEAP, _DIVIDE, _HEAVY = 0.15, 1.5, 4.0
 #: Estimated nanoseconds to move a byte: within the caches of a core, and where all is more.
 _NEAR, _FAR, _CACHE = 0.008, 0.03, 1 << 22
 #: What a piece of work handed to a thread should take at least, in nanoseconds.
-_PIECE = 8000.0
+_PIECE = large_from(8000)
 _MOST_PIECES = 64
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from rushlight.backend.sizes import large_from
 from rushlight.compiler import bounds, cache, denormals, image, threads
 from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.call import Call
@@ -20,7 +21,7 @@ from rushlight.compiler.python.handlers import is_of_handler
 __all__ = ["NativeProgram"]
 
 #: Bytes up to which an input that is new at each run is copied: that is faster than its address.
-SMALL = 4096
+SMALL = large_from(4096)
 _PAGE, _LINE = 4096, 64
 
 

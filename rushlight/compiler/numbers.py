@@ -12,6 +12,8 @@ makes its value a condition.
 
 import operator
 
+import numpy as np
+
 from rushlight.compiler.stand_in import methods
 
 __all__ = ["Number", "Numbers", "without_numbers"]
@@ -37,6 +39,19 @@ class Number:
 
     def __bool__(self):
         return self.numbers.decide("{0} != 0", bool, self)
+
+    # NumPy would keep an object that it does not know as it is, in an array of objects.
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self.known(), dtype)
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **named):
+        named = {key: without_numbers(value) for key, value in named.items()}
+        return getattr(ufunc, method)(*map(without_numbers, inputs), **named)
+
+    def __array_function__(self, function, types, args, named):
+        named = {key: without_numbers(value) for key, value in named.items()}
+        return function(*map(without_numbers, args), **named)
 
 
 class Numbers:

@@ -126,11 +126,11 @@ class Results:
 
     def _container(self, tree):
         """A subclass of list, tuple or dict, made as its copy is."""
-        kind = self.source.name(type(tree))
-        if not isinstance(tree, dict):
-            return f"{kind}([{self._list(tree)}])"
-        items = [f"({self._key(k)}, {self.expression(v)})" for k, v in tree.items()]
-        return f"{kind}([{', '.join(items)}])"
+        make, args, *rest = tree.__reduce_ex__(4)
+        state, items, pairs = (*rest, None, None, None)[:3]
+        entries = [f"({self._key(k)}, {self.expression(v)})" for k, v in pairs or ()]
+        own = f"{self.expression(state or {})}, [{self._list(items or ())}], [{', '.join(entries)}]"
+        return f"{self.source.name(_copied)}({self.source.name(make)}, [{self._list(args)}], {own})"
 
     def _dataclass(self, tree):
         names = [field.name for field in dataclasses.fields(tree)]
@@ -318,9 +318,24 @@ def _inferred(array):
         return from_array(array)
 
 
+def _copied(make, args, state, items, pairs):
+    """A container from what its ``__reduce_ex__`` says."""
+    found = make(*args)
+    if state:
+        found.__dict__.update(state)
+    if items:
+        found.extend(items)
+    for key, value in pairs:
+        found[key] = value
+    return found
+
+
 def _rebuilt(kind, fields):
     """An object with these fields, without running its ``__init__``."""
-    made = object.__new__(kind)
+    try:
+        made = object.__new__(kind)
+    except TypeError:  # a type in C, such as SimpleNamespace
+        made = kind.__new__(kind)
     for name, value in fields.items():
         object.__setattr__(made, name, value)
     return made

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
+from rushlight.backend.sizes import large_from
 from rushlight.compiler import bounds, cache, denormals, threads
 from rushlight.compiler.code import load
 from rushlight.compiler.emit.bounds import instrument
@@ -31,7 +32,7 @@ __all__ = ["ROWS", "Stream"]
 #: Stands for the number of rows: a prime, so that no other dim is taken for a part of it.
 ROWS = 8191
 #: Nanoseconds of work that are worth a thread, and chunks at most.
-_PIECE, _CHUNKS = 8000.0, 64
+_PIECE, _CHUNKS = large_from(8000), 64
 
 
 class Stream:

@@ -126,16 +126,14 @@ def _others(x, dim):
 
 
 def _prod_slope(g, x, out, dim):
+    if not x.shape or x.shape[dim] == 1:  # also where x / x is no number
+        return g
     if not isinstance(x, Tensor) and np.all(x):
         return g * conj(out / x)
-    if not x.shape:
-        return g
     return g * conj(_others(x, dim))
 
 
 def _prod_all_slope(g, x, out):
-    if not isinstance(x, Tensor) and np.all(x):
-        return g * conj(out / x)
     return _prod_slope(g, x.reshape(-1), out, 0).reshape(x.shape)
 
 
@@ -174,7 +172,7 @@ def cumprod_(xp, x, *, dim):
 
 
 def _cumprod_slope(g, x, out, dim):
-    if not x.shape:
+    if not x.shape or x.shape[dim] == 1:
         return g
     if not isinstance(x, Tensor) and np.all(x):
         return reversed_sum(g * conj(out), dim) / conj(x)

@@ -96,6 +96,8 @@ def logcumsumexp(xp, x, *, dim):
 
 
 def _logcumsumexp_slope(g, x, out, dim):
+    if not x.shape:
+        return g
     exp = (lambda v: v.exp()) if isinstance(x, Tensor) else np.exp
     if is_complex(x):
         return conj(exp(x)) * reversed_sum(g * conj(exp(-out)), dim)

@@ -1,7 +1,8 @@
 """Resampling along a dim as taps: each element of the result is a weighted sum of a few of x.
 
-A table is (index (K, places), weight (K, places) or None for one tap of weight 1). It is made
-once for the geometry of a dim, as is its transpose, which carries a gradient back.
+A table is (index (K, places), weight (K, places) or None for one tap of weight 1). Where an element
+has fewer than K taps, the others have index -1. A table is made once for the geometry of a dim, as
+is its transpose, which carries a gradient back.
 """
 
 from functools import lru_cache
@@ -79,8 +80,9 @@ def _antialiased(n, places, align, factor, kind, mode):
     end = np.minimum((centre + support + kind(0.5)).astype(int), n)
     k = np.arange(max(int((end - start).max()), 1))[:, None]
     distance = ((start + k).astype(kind) - centre + kind(0.5)) / max(scale, kind(1))
-    weight = np.where(start + k < end, weigh(distance), 0)
-    return np.minimum(start + k, end - 1), weight / weight.sum(0)
+    is_in = start + k < end
+    weight = np.where(is_in, weigh(distance), 0)
+    return np.where(is_in, start + k, -1), weight / weight.sum(0)
 
 
 @lru_cache(256)
@@ -99,23 +101,25 @@ def taps(n, places, mode, align, factor, antialias, kind):
 def transposed(n, *geometry):
     """The table of the transpose: from ``places`` back to ``n``."""
     index, weight = taps(n, *geometry)
-    to = index.reshape(-1)
+    there = index >= 0
+    if weight is not None and n == geometry[0]:  # a gradient of the same size is copied
+        there &= weight != 0
+    to = index[there]
     order = np.argsort(to, kind="stable")
-    source = np.broadcast_to(np.arange(index.shape[1]), index.shape).reshape(-1)[order]
-    share = (np.ones(index.shape) if weight is None else weight).reshape(-1)[order]
+    source = np.broadcast_to(np.arange(index.shape[1]), index.shape)[there][order]
+    share = (np.ones(index.shape) if weight is None else weight)[there][order]
     counts = np.bincount(to, minlength=n)
     k = np.arange(max(counts.max(), 1))[:, None]
     first = np.concatenate([[0], np.cumsum(counts)[:-1]])
-    # Where there are fewer taps, the last one again, of weight 0.
-    at = np.clip(first + np.minimum(k, counts - 1), 0, len(order) - 1)
-    found = np.where(k < counts, share[at], 0).astype(geometry[-1])
-    return source[at], found
+    at = np.minimum(first + k, len(order) - 1)
+    is_in = k < counts
+    return np.where(is_in, source[at], -1), np.where(is_in, share[at], 0).astype(geometry[-1])
 
 
 # Use --------------------------------------------------------------------------------------
 
 
-def _along(x, dim, table, skip):
+def _along(x, dim, table):
     index, weight = table
     if weight is None:
         return x.take(index[0], dim)
@@ -125,17 +129,14 @@ def _along(x, dim, table, skip):
     for i, w in zip(index, weight, strict=True):
         part = x.take(i, dim)
         part *= w.reshape(shape)
-        if skip and not w.all():
-            part = np.where(w.reshape(shape) == 0, 0, part)
+        if i.size and i.min() < 0:  # 0 times an infinite element would be nan
+            part[(slice(None),) * dim + (i < 0,)] = 0
         out = part if out is None else np.add(out, part, out)
     return out
 
 
-def apply_taps(x, tables, skip=False):
-    """``x`` resampled along its last dims, each by its table.
-
-    ``skip``: taps of weight 0 give nothing, even of an infinite element.
-    """
+def apply_taps(x, tables):
+    """``x`` resampled along its last dims, each by its table."""
     dims = range(x.ndim - len(tables), x.ndim)
     # What shrinks most comes first, so that less is left to do.
     order = sorted(
@@ -143,7 +144,7 @@ def apply_taps(x, tables, skip=False):
         key=lambda pair: (pair[1][0].shape[1] / x.shape[pair[0]], -pair[0]),
     )
     for dim, table in order:
-        x = _along(x, dim, table, skip)
+        x = _along(x, dim, table)
     return x
 
 

@@ -39,7 +39,7 @@ def _upsample_grad(xp, g, *, size, mode, align, factors, antialias):
     """The gradient of a resampling of ``size``: each element gets its share of all it gave to."""
     places = g.shape[g.ndim - len(size) :]
     tables = _geometries(size, places, mode, align, factors, antialias, g.dtype)
-    return apply_taps(g, [transposed(*t) for t in tables], skip=True)
+    return apply_taps(g, [transposed(*t) for t in tables])
 
 
 def _slope(g, x_shape, places, mode, align, factors, antialias):

@@ -7,6 +7,8 @@ import argparse
 import collections
 import copy
 import functools
+import subprocess
+import sys
 import threading
 import types
 import weakref
@@ -479,3 +481,41 @@ def test_views_of_before_as_strided_():
         run(x).backward()
         slopes.append(x.grad.tolist())
     assert slopes[0] == slopes[1]
+
+
+def test_threads_are_first_asked_for_in_a_recording():
+    """The BLAS library is asked for their number, which is nothing that the function reads."""
+    source = """
+import rushlight as torch
+
+f = torch.compile(lambda x: x * torch.get_num_threads(), fullgraph=True)
+for _ in range(3):
+    assert f(torch.ones(2)).tolist() == [torch.get_num_threads()] * 2
+"""
+    subprocess.run([sys.executable, "-W", "error", "-c", source], check=True)
+
+
+@pytest.mark.parametrize("make", [
+    lambda x: collections.Counter(["a", "a"]), lambda x: collections.Counter(a=x),
+    lambda x: collections.defaultdict(list, k=x), lambda x: Listed([x]), lambda x: Keyed(x),
+    lambda x: types.SimpleNamespace(a=x).__dict__, lambda x: types.SimpleNamespace(a=x),
+])  # fmt: skip
+def test_containers_come_back_as_what_they_are(make):
+    compiled = torch.compile(lambda x: make(x * 2))
+    for value in (1.0, 2.0, 3.0):
+        found, want = compiled(torch.tensor(value)), make(torch.tensor(value) * 2)
+        assert type(found) is type(want) and found == want
+        assert getattr(found, "__dict__", None) == getattr(want, "__dict__", None)
+        assert getattr(found, "default_factory", 0) == getattr(want, "default_factory", 0)
+
+
+class Listed(list):
+    def __init__(self, items):
+        super().__init__(items)
+        self.first = items[0]
+
+
+class Keyed(dict):
+    def __init__(self, value, key="k"):
+        super().__init__({key: value})
+        self.key = key

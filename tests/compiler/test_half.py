@@ -22,7 +22,7 @@ from rushlight.compiler.emit import half
 from rushlight.compiler.emit.math import floats
 from rushlight.compiler.emit.memory import load, store
 from rushlight.compiler.emit.scope import kernel_function
-from rushlight.compiler.emit.target import host, processor
+from rushlight.compiler.emit.target import CHECKED, host, processor
 from rushlight.compiler.program import Program
 from tests.compiler import families
 
@@ -116,7 +116,7 @@ def test_a_processor_without_float16_runs_native_code():
 # Names ------------------------------------------------------------------------------------
 
 #: What kernels may call: the C library's mathematics, and memory.
-_KNOWN = {"fma", "fmaf", "memcpy", "memset", "memmove"}
+_KNOWN = {"fma", "fmaf", "memcpy", "memset", "memmove", *["bounds"] * CHECKED}
 
 
 def called(code):

@@ -148,10 +148,12 @@ def test_what_an_interrupted_step_wrote_is_marked_as_written(long):
 
     step(x)
     step(x)
+    before = lambda: (w.detach().clone(), w._version, (w * w).sum())
+    kept, version, loss = before()
     interrupt_after(0.1, [])
     with pytest.raises(KeyboardInterrupt):
         while True:
-            kept, version, loss = w.detach().clone(), w._version, (w * w).sum()
+            kept, version, loss = before()
             step(x)
     if not torch.equal(w, kept):  # else the step was interrupted before it wrote
         assert w._version > version

@@ -262,3 +262,25 @@ def test_an_infinite_pixel_has_no_part_in_points_that_lie_elsewhere(mode):
     for want, got in zip(*found, strict=True):
         assert np.isfinite(want).all()
         np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("antialias", [False, True])
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+def test_infinite_elements_reach_the_pixels_that_pytorch_s_do(mode, antialias):
+    peer = pytest.importorskip("torch")
+    for shape, size in (((3, 3), (5, 4)), ((4, 4), (2, 2)), ((3, 4), (6, 8)), ((7, 5), (3, 2))):
+        for value in (np.inf, np.nan):
+            found = []
+            for t in (peer, rushlight):
+                x = t.tensor(numbers(1, 1, *shape), requires_grad=True)
+                with t.no_grad():
+                    x[0, 0, 1, 2] = value
+                out = t.nn.functional.interpolate(x, size, mode=mode, antialias=antialias)
+                seed = t.ones_like(out)
+                if mode == "bilinear":  # a cubic's weight may be 0 here and 1e-17 there
+                    seed[0, 0, 0, 1] = value
+                out.backward(seed)
+                found.append([out.detach().numpy(), x.grad.numpy()])
+            for want, got in zip(*found, strict=True):
+                np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-9)

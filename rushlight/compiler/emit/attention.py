@@ -8,13 +8,14 @@ from math import ceil, prod
 
 import numpy as np
 
+from rushlight.backend.sizes import large_from
 from rushlight.compiler.emit import attention_backward, attention_forward
 from rushlight.compiler.emit.attention_block import Cut
 from rushlight.compiler.emit.plan import Kernel, Plan
 
 __all__ = ["Attention", "describe", "emit", "plan"]
 
-_CHUNK = 1 << 18  # multiplications that are worth handing to a thread
+_CHUNK = large_from(1 << 18)  # multiplications that are worth handing to a thread
 _UNITS = 16  # of the gradients, where a few heads are cut up
 _BLOCKS = 4  # of queries in a part of a head, at least
 _KEYS = 128  # keys of a block, at most

@@ -5,6 +5,7 @@ from math import prod
 
 import numpy as np
 
+from rushlight.backend.sizes import large_from
 from rushlight.compiler.emit.frame import entry, kernel, least
 from rushlight.compiler.emit.loop import address, lift, loop, unravel
 from rushlight.compiler.emit.memory import load, prefix_mask, store
@@ -14,7 +15,9 @@ from rushlight.compiler.emit.value import INT, Value, constant, select
 
 __all__ = ["Storing", "packing_chunks", "write_blocks", "write_packing"]
 
-PACKED = 1 << 14  # elements of the right operand that a chunk packs, where tiles are no larger
+PACKED = large_from(
+    1 << 14
+)  # elements of the right operand that a chunk packs, where tiles are no larger
 
 
 class Storing:

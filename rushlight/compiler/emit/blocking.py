@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import gcd, inf, prod
 
+from rushlight.backend.sizes import large_from
 from rushlight.compiler.emit.microkernel import Tile, best_inner, outer_tiles
 from rushlight.compiler.emit.packing import Operand
 
 __all__ = ["Blocking", "blocking"]
 
-CHUNK = 1 << 18  # products, at least, in a chunk of more: some microseconds
+CHUNK = large_from(1 << 18)  # products, at least, in a chunk of more: some microseconds
 DEPTH = 512  # steps whose packed panels stay in the caches
 COPY, TURN = 0.2, 0.35  # cycles an element to copy it, and to exchange rows and columns
 FETCH = 1.0  # cycles an element to compute it

@@ -13,6 +13,7 @@ from math import prod
 
 import numpy as np
 
+from rushlight.backend.sizes import large_from
 from rushlight.compiler.emit.block import Storing, packing_chunks, write_blocks, write_packing
 from rushlight.compiler.emit.blocking import blocking
 from rushlight.compiler.emit.frame import entry, kernel, least
@@ -24,7 +25,7 @@ from rushlight.compiler.emit.value import INT, Value, constant
 
 __all__ = ["Contraction", "Matrix", "Storing", "emit", "plan"]
 
-COMBINED = 1 << 10  # vectors of sums that a chunk makes of parts
+COMBINED = large_from(1 << 10)  # vectors of sums that a chunk makes of parts
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from math import ceil, prod
 
+from rushlight.backend.sizes import large_from
 from rushlight.compiler.emit.layout import Layout, round_up
 from rushlight.compiler.emit.microkernel import Tile
 from rushlight.compiler.emit.shifts import Shifts, shifts_of
 
 __all__ = ["Cut", "cheapest"]
 
-_CHUNK = 1 << 16  # cycles that are worth handing to a thread
-_PACKED = 1 << 14  # elements that a chunk packs
+_CHUNK = large_from(1 << 16)  # cycles that are worth handing to a thread
+_PACKED = large_from(1 << 14)  # elements that a chunk packs
 _BUSY = 8  # threads that a large convolution keeps busy
 
 

@@ -7,6 +7,7 @@ of ``x`` alike. Each lane of a sum is kept apart until all parts are added up.
 from dataclasses import dataclass
 from math import ceil, prod
 
+from rushlight.backend.sizes import large_from
 from rushlight.compiler.emit.frame import digits, entry, kernel, least, offset, tail
 from rushlight.compiler.emit.layout import Layout, fetch_ahead, lay_out
 from rushlight.compiler.emit.loop import address, carried, lift, loop
@@ -23,7 +24,7 @@ __all__ = ["emit", "fits", "plan"]
 
 _FEW = 8  # output channels of a group
 _ADDED = 1 << 14  # partial sums that a chunk adds
-_CHUNK = 1 << 19  # multiplications that are worth handing to a thread
+_CHUNK = large_from(1 << 19)  # multiplications that are worth handing to a thread
 
 
 @dataclass(frozen=True)

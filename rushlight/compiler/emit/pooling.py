@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from rushlight.backend.sizes import large_from
 from rushlight.compiler.emit.frame import digits, entry, kernel, least, offset, tail
 from rushlight.compiler.emit.loop import address, lift, loop
 from rushlight.compiler.emit.memory import store
@@ -22,7 +23,7 @@ from rushlight.compiler.emit.value import INT, Value, computed
 __all__ = ["Pooling", "describe", "emit", "plan"]
 
 _I32 = np.dtype(np.int32)
-_CHUNK = 1 << 16  # elements read that are worth handing to a thread
+_CHUNK = large_from(1 << 16)  # elements read that are worth handing to a thread
 
 # Descriptions -----------------------------------------------------------------------------
 

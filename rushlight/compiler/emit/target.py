@@ -17,8 +17,9 @@ from rushlight.compiler.collection import paused
 
 __all__ = ["CHECKED", "PROCESSORS", "Target", "host", "processor"]
 
+_CHECK = os.environ.get("RUSHLIGHT_CHECK", "")  # code for a check has names of its own in the cache
 #: Whether loads and stores look at their addresses first; see ``emit/bounds.py``.
-CHECKED = os.environ.get("RUSHLIGHT_CHECK") == "bounds"
+CHECKED = _CHECK == "bounds"
 
 _L1, _L2 = 32 << 10, 512 << 10  # bytes, where the machine doesn't say
 _AVX512 = ("avx512f", "avx512bw", "avx512dq", "avx512vl")  # the parts that kernels use
@@ -237,7 +238,7 @@ def _target(triple, cpu, features, vector_bytes, registers, fma, halves):
         l2=l2,
         streams=cpu.startswith("znver"),
         halves=halves,
-        key=f"llvm {version} {triple} {cpu} {features} {l1} {l2}" + " bounds" * CHECKED,
+        key=f"llvm {version} {triple} {cpu} {features} {l1} {l2} {_CHECK}",
     )
 
 

@@ -9,6 +9,7 @@ the element of ``x`` at the tap's offset. Units that share a result are summed i
 from dataclasses import dataclass
 from math import ceil, prod
 
+from rushlight.backend.sizes import large_from
 from rushlight.compiler.emit.frame import (
     digits,
     entry,
@@ -33,7 +34,7 @@ __all__ = ["emit", "plan"]
 _BUSY = 8  # threads that a large convolution keeps busy
 _L1 = 1.2  # of the first-level cache for a strip of g
 _SHORT = 96  # windows of an image that is better taken with others
-_CHUNK = 1 << 21  # multiplications that are worth handing to a thread
+_CHUNK = large_from(1 << 21)  # multiplications that are worth handing to a thread
 _PARTIAL = 1 << 24  # bytes of partial sums at most
 
 # Plans ------------------------------------------------------------------------------------

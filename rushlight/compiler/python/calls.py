@@ -43,6 +43,7 @@ _ATTRIBUTES = {"getattr", "hasattr", "setattr", "delattr", "vars", "globals", "t
 _METHODS_OF_ATTRIBUTES = {"__getattribute__", "__setattr__", "__delattr__"}
 _C_METHODS = (types.BuiltinFunctionType, types.MethodWrapperType)
 _DESCRIPTORS = (types.MethodDescriptorType, types.WrapperDescriptorType)
+_NUMBERS = (int, float, complex, bool)  # whose methods know a number by its type
 _BUFFERS = np.ndarray | bytearray | array.array
 _DICT_METHODS = {"get", "__getitem__", "__contains__", "pop", "setdefault", "__len__"}
 
@@ -185,6 +186,8 @@ class Calls:
             args = [bound, *args]
             if self.origins.is_outer(function):
                 self.origins.note_outer(bound)
+        if home in _NUMBERS and any(type(x) is Number for x in given):
+            raise Unsuited
         if home == "builtins" and name in _ATTRIBUTES and not isinstance(function, type):
             return self._attribute_function(name, args)
         if function is type:

@@ -8,7 +8,12 @@ __all__ = ["LIBRARY", "NOT", "OURS", "USERS", "is_inside", "is_installed", "leve
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep
 _STANDARD = tuple([sysconfig.get_paths()[kind] + os.sep for kind in ("stdlib", "platstdlib")])
 _SITES = tuple([sysconfig.get_paths()[kind] + os.sep for kind in ("purelib", "platlib")])
-_NUMBERS = tuple([site + part + os.sep for site in _SITES for part in ("numpy", "scipy")])
+#: Packages that this one computes with. They call nobody's code but that which they are given.
+_NEEDED = tuple([
+    site + part
+    for site in _SITES
+    for part in ("numpy" + os.sep, "scipy" + os.sep, "llvmlite" + os.sep, "threadpoolctl.py")
+])  # fmt: skip
 #: Parts of the package that hold the user's state, and are followed as the user's own code is.
 _FOLLOWED = tuple([
     _PACKAGE + part.replace("/", os.sep)
@@ -49,7 +54,7 @@ def is_inside(code):
 
 def _level(code):
     name = code.co_filename
-    if name.startswith(_NUMBERS):
+    if name.startswith(_NEEDED):
         return LIBRARY
     if name.startswith(_PACKAGE):
         if not name.startswith(_FOLLOWED) or name.startswith(_PASSED):

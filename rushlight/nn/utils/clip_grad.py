@@ -59,10 +59,10 @@ def clip_grads_with_norm_(parameters, max_norm, total_norm, foreach=None):
     >>> p.grad
     tensor([2.0000])
     """
-    grads = _grads(parameters)
+    grads, most = _grads(parameters), float(max_norm)
     if not grads:
         return
-    scale = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
+    scale = (most / (total_norm + 1e-6)).clamp(max=1.0)
     for grad in grads:
         grad.mul_(scale)
 

@@ -259,8 +259,8 @@ def pad_sequence(sequences, batch_first=False, padding_value=0.0, padding_side="
     Shape: each (length, …) → (longest, batch, …), or (batch, longest, …) with ``batch_first``.
 
     Raises:
-        RuntimeError: other dims differ; ``sequences`` cannot be gone through.
-        ValueError: ``padding_side`` is neither left nor right.
+        RuntimeError: other dims differ; ``sequences`` cannot be gone through; ``padding_side`` is
+            neither left nor right.
 
     >>> import rushlight as torch
     >>> torch.nn.utils.rnn.pad_sequence([torch.tensor([1, 2]), torch.tensor([3])], True)
@@ -274,7 +274,7 @@ def pad_sequence(sequences, batch_first=False, padding_value=0.0, padding_side="
         )
     sequences = sequences.unbind(0) if isinstance(sequences, Tensor) else tuple(sequences)
     if padding_side not in ("left", "right"):
-        raise ValueError(
+        raise RuntimeError(
             f"pad_sequence: Expected padding_side to be one of left or right, but got "
             f"{padding_side!r}"
         )

@@ -1,0 +1,84 @@
+"""Inputs that are infinite, nan or 0 here and there: there is no nan where PyTorch has a number."""
+
+import random
+
+import numpy as np
+import pytest
+
+import rushlight
+from tests import conformance as c
+from tests.samples import SAMPLES
+
+#: LAPACK's; sums that PyTorch's kernels take in another order or dtype, so that infinities meet; a
+#: gradient that PyTorch leaves out after a zero (prod); what makes PyTorch crash (grid_sample)
+#: or go on for ever (von_mises).
+_OTHERWISE = (
+    "linalg", "svd", "eig", "lstsq", "pinv", "matrix", "cholesky", "det", "inverse", "qr", "solve",
+    "householder", "lu_", "grid", "gru", "lstm", "rnn", "transformer", "multihead", "conv", "elu",
+    "scaled_dot", "instance_norm", "batch_norm", "group_norm", "special.i", "gamma",
+    "von_mises", "nuclear", "bicubic", "prod",
+)  # fmt: skip
+_SAMPLES = [s for s in SAMPLES.values() if not any(part in s.name for part in _OTHERWISE)]
+
+
+def _spoilt(torch, t, value, rng):
+    if not t.is_floating_point():
+        return t
+    array = t.double().numpy()
+    odd = np.where(rng.random(array.shape) < 0.3, 0.0, value)
+    array = np.where(rng.random(array.shape) < 0.2, odd, array)
+    return torch.tensor(array).to(t.dtype).requires_grad_()
+
+
+def _results(torch, sample, value, seed):
+    """Values and gradients, as arrays."""
+    rng = np.random.default_rng(seed)
+    given = [_spoilt(torch, t, value, rng) for t in c.tensors(torch, sample)]
+    torch.manual_seed(0)
+    outs = [o for o in c.flat(sample.call(torch, *given)) if isinstance(o, torch.Tensor)]
+    leaves = [t for t in given if t.requires_grad]
+    roots = [o.sum() for o in outs if o.requires_grad and o.is_floating_point()]
+    slopes = torch.autograd.grad(roots, leaves, allow_unused=True) if roots and leaves else ()
+    return [None if x is None else c.array(x) for x in (*outs, *slopes)]
+
+
+def _is_spoilt(peer, sample, value, seed):
+    """Whether there is nan where PyTorch has a number; what PyTorch refuses is no matter."""
+    try:
+        wanted = _results(peer, sample, value, seed)
+    except Exception:
+        return False
+    found = _results(rushlight, sample, value, seed)
+    return any(
+        (np.isnan(x) & ~np.isnan(y)).any()
+        for x, y in zip(found, wanted, strict=True)
+        if x is not None and y is not None and x.dtype.kind == "f"
+    )
+
+
+def _faults(samples, value):
+    peer, seed = pytest.importorskip("torch"), random.randrange(1 << 32)
+    return [(s.name, seed) for s in samples if _is_spoilt(peer, s, value, seed)]
+
+
+@pytest.mark.parity
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+def test_a_random_part_of_all_operations(value):
+    assert _faults(random.sample(_SAMPLES, len(_SAMPLES) // 8), value) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parity
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_all_operations(value):
+    assert _faults(_SAMPLES, value) == []
+
+
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+@pytest.mark.parametrize("call", ["prod()", "prod(0)", "cumprod(0)", "logcumsumexp(0)"])
+def test_the_slope_of_a_product_of_one_factor_is_1(call, value):
+    x = rushlight.tensor(value, requires_grad=True)
+    eval(f"x.{call}", {"x": x}).backward()
+    assert x.grad == 1
