@@ -215,7 +215,8 @@ def _check_pairs(x):
         raise RuntimeError(
             f"Tensor must have a last dimension of size 2, but its shape is {tuple(x.shape)}"
         )
-    apart = x.strides[-1] != x.itemsize or any(s % (2 * x.itemsize) for s in x.strides[:-1])
+    steps = [s for n, s in zip(x.shape[:-1], x.strides, strict=False) if n > 1]
+    apart = x.strides[-1] != x.itemsize or any(s % (2 * x.itemsize) for s in steps)
     if x.size and apart:
         raise RuntimeError(
             "Tensor must have a last dimension with stride 1 and others divisible by 2"

@@ -100,7 +100,7 @@ def _sinc_slope(g, x):
 sinc.grad(x=_sinc_slope)
 
 
-@elementwise(dtype=floats, grad_name="Deg2RadBackward0")
+@elementwise(dtype=floats, grad_name="Deg2RadBackward0", keeps_order="like")
 def deg2rad(xp, x):
     """Degrees as radians.
 
@@ -114,7 +114,7 @@ def deg2rad(xp, x):
 deg2rad.grad(x=lambda g: g * (pi / 180))
 
 
-@elementwise(dtype=floats, grad_name="Rad2DegBackward0")
+@elementwise(dtype=floats, grad_name="Rad2DegBackward0", keeps_order="like")
 def rad2deg(xp, x):
     """Radians as degrees.
 

@@ -277,3 +277,11 @@ def test_bytes_of_empty_tensors():
     assert (torch.zeros(0, 3) * 2).view(torch.uint8).stride() == (12, 1)
     with pytest.raises(RuntimeError, match=r"stride\(0\) must be divisible"):
         (torch.zeros(3, 0) * 2).view(torch.float64)
+
+
+def test_pairs_of_a_single_row_are_complex_numbers_wherever_another_row_would_lie():
+    for shape, strides in (((1, 2), (1, 1)), ((3, 1, 2), (2, 3, 1))):
+        x = torch.arange(8.0).as_strided(shape, strides)
+        z = torch.view_as_complex(x)
+        assert torch.equal(torch.view_as_real(z), x)
+        assert z.stride() == tuple([s // 2 for s in strides[:-1]])
