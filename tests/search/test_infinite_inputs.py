@@ -82,3 +82,22 @@ def test_the_slope_of_a_product_of_one_factor_is_1(call, value):
     x = rushlight.tensor(value, requires_grad=True)
     eval(f"x.{call}", {"x": x}).backward()
     assert x.grad == 1
+
+
+@pytest.mark.parity
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("compiled", [False, True])
+def test_gradients_of_rectified_networks_keep_a_nan(compiled):
+    found = []
+    for torch in (pytest.importorskip("torch"), rushlight):
+        x = torch.ones(3, 2, 1)
+        x[1, 0, 0] = np.nan
+        w = [torch.full(s, 0.5, requires_grad=True) for s in ((2, 1), (2, 2), (2,), (2,))]
+        run = lambda x, torch=torch, w=w: torch.rnn_relu(
+            x, torch.zeros(1, 2, 2), w, True, 1, 0.0, True, False, False
+        )[0].sum()
+        if compiled and torch is rushlight:
+            run = torch.compile(run)
+        found.append([g.numpy() for g in torch.autograd.grad(run(x.requires_grad_()), [x, *w])])
+    for want, got in zip(*found, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-6)
