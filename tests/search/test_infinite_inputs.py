@@ -30,16 +30,20 @@ def _spoilt(torch, t, value, rng):
     return torch.tensor(array).to(t.dtype).requires_grad_()
 
 
-def _results(torch, sample, value, seed):
+def _results(torch, sample, value, seed, wrap=lambda f: f):
     """Values and gradients, as arrays."""
+
+    def call(*given):
+        outs = [o for o in c.flat(sample.call(torch, *given)) if isinstance(o, torch.Tensor)]
+        leaves = [t for t in given if t.requires_grad]
+        roots = [o.sum() for o in outs if o.requires_grad and o.is_floating_point()]
+        slopes = torch.autograd.grad(roots, leaves, allow_unused=True) if roots and leaves else ()
+        return *outs, *slopes
+
     rng = np.random.default_rng(seed)
     given = [_spoilt(torch, t, value, rng) for t in c.tensors(torch, sample)]
     torch.manual_seed(0)
-    outs = [o for o in c.flat(sample.call(torch, *given)) if isinstance(o, torch.Tensor)]
-    leaves = [t for t in given if t.requires_grad]
-    roots = [o.sum() for o in outs if o.requires_grad and o.is_floating_point()]
-    slopes = torch.autograd.grad(roots, leaves, allow_unused=True) if roots and leaves else ()
-    return [None if x is None else c.array(x) for x in (*outs, *slopes)]
+    return [None if x is None else c.array(x) for x in wrap(call)(*given)]
 
 
 def _is_spoilt(peer, sample, value, seed):
@@ -74,6 +78,30 @@ def test_a_random_part_of_all_operations(value):
 @pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
 def test_all_operations(value):
     assert _faults(_SAMPLES, value) == []
+
+
+def _is_compiled_otherwise(sample, value, seed):
+    """Whether the compiled function gives other numbers than the function."""
+    try:
+        wanted = _results(rushlight, sample, value, seed)
+    except Exception:
+        return False
+    found = _results(rushlight, sample, value, seed, rushlight.compile)
+    return not all(
+        x is y is None or np.allclose(x, y, 2e-3, 1e-4, equal_nan=True)
+        for x, y in zip(found, wanted, strict=True)
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+def test_a_random_part_is_compiled_as_it_is(value):
+    seed = random.randrange(1 << 32)
+    samples = [s for s in _SAMPLES if s.trace and not s.draws]
+    samples = random.Random(seed).sample(samples, len(samples) // 8)
+    faults = [s.name for s in samples if _is_compiled_otherwise(s, value, seed)]
+    assert faults == [], f"seed {seed}"
 
 
 @pytest.mark.parametrize("value", [np.inf, np.nan])
