@@ -51,7 +51,7 @@ def _slopes(g, h, weight, bias, out, relu, sizes, reverse):
         s = slope[start : start + count]
         owed = state.of(count) + g_out[start : start + count]
         if relu:  # selected, since 0 · inf is nan
-            s[...] = np.where(out[start : start + count] > 0, owed, 0)
+            s[...] = np.where(out[start : start + count] <= 0, 0, owed)
         else:
             s *= owed
         state.now = s.dot(weight)
