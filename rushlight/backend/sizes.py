@@ -8,7 +8,7 @@ import os
 
 __all__ = ["large_from"]
 
-_ALL_LARGE = os.environ.get("RUSHLIGHT_CHECK") == "large"
+_ALL_LARGE = "large" in os.environ.get("RUSHLIGHT_CHECK", "").split(",")
 
 
 def large_from(elements):

@@ -19,7 +19,7 @@ __all__ = ["CHECKED", "PROCESSORS", "Target", "host", "processor"]
 
 _CHECK = os.environ.get("RUSHLIGHT_CHECK", "")  # code for a check has names of its own in the cache
 #: Whether loads and stores look at their addresses first; see ``emit/bounds.py``.
-CHECKED = _CHECK == "bounds"
+CHECKED = "bounds" in _CHECK.split(",")
 
 _L1, _L2 = 32 << 10, 512 << 10  # bytes, where the machine doesn't say
 _AVX512 = ("avx512f", "avx512bw", "avx512dq", "avx512vl")  # the parts that kernels use
