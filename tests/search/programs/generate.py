@@ -198,8 +198,9 @@ def comparable(form, text, slots):
     used = [slots.values[n] for n in names_in(text, slots.values)]
     if form == "{n} ** {y}" and any(t.is_complex() for t in used) and not x.all():
         return False  # the power of 0 depends on how the loop is vectorised
-    if x.element_size() < 4 and any(word in form for word in ("grid_sample(", "T.atan2(")):
-        return False  # PyTorch computes places, or squares for the gradient, in half precision
+    inner = ("grid_sample(", "T.atan2(", "prod(")
+    if x.element_size() < 4 and x.is_floating_point() and any(word in form for word in inner):
+        return False  # PyTorch rounds places, squares for the gradient, products to half precision
     if "view_as_real({c} *" in form and any("float16" in str(t.dtype) for t in used):
         return False  # of complex32, which rushlight lacks
     if "cross(" in form and x.element_size() < 4 and text.count(slots.name) > 1:
