@@ -51,7 +51,8 @@ def check_write(x, name="an in-place operation", tracked=False):
             )
         return
     root = view.root.node
-    if root is not None and root.clock == 0:
+    was_detached = root is None and x.node is not None  # it is a leaf, and the view has a history
+    if was_detached or (root is not None and root.clock == 0):
         raise GraphError(
             f"{name}: a view of a leaf Variable that requires grad is being used in an in-place "
             "operation; wrap it in torch.no_grad(), or use the out-of-place form"

@@ -104,7 +104,12 @@ def _masked(x, values, dims, indices, accumulate):
 
 
 def check_bounds(x, dims, keys):
-    """The check that indices, which may count from the end, lie in their dims."""
+    """The check that indices, which may count from the end, lie in their dims.
+
+    Of a tensor without elements no element is asked for.
+    """
+    if 0 in x.shape:
+        return
     for d, i in zip(dims, _indices(keys), strict=True):
         n = x.shape[d]
         if i.dtype is not bool_:

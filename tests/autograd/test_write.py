@@ -270,6 +270,15 @@ def test_one_of_several_views_takes_on_no_gradient(look):
         view.mul_(scale)
 
 
+@pytest.mark.parametrize("before", [lambda x: x, lambda x: x * 1])
+def test_a_view_of_what_was_detached_since_is_refused(before):
+    x = before(torch.ones(3, requires_grad=True))
+    view = x[:2]
+    x.detach_()
+    with pytest.raises(RuntimeError, match="a view of a leaf"):
+        view.mul_(2)
+
+
 def test_a_view_of_a_view_made_in_no_grad_is_refused_too():
     y = leaf(3, 2) * 2
     with torch.no_grad():

@@ -532,3 +532,27 @@ def test_another_dtype_of_a_buffer_in_another_mode():
     with torch.autocast("cpu", torch.bfloat16):
         assert compiled(x).tolist() == [1, 1, 1]
     assert compiled(x).tolist() == [1, 1, 1]
+
+
+def test_bytes_of_bools_are_written():
+    def f(x):
+        v = x.view(torch.uint8)
+        v.clamp_(min=2)
+        return v * 1, x
+
+    given = torch.tensor([True, False])
+    with pytest.warns(UserWarning, match="bytes of bools"):
+        found = torch.compile(f)(given)
+    assert found[0].tolist() == [2, 2] and bool(found[1].all())
+    looked = torch.compile(lambda x: x.view(torch.uint8) + 1, fullgraph=True)
+    assert looked(torch.tensor([True, False])).tolist() == [2, 1]
+
+
+def test_indices_into_nothing_are_not_looked_at():
+    def f(x, i):
+        part = x[:0] * 1
+        part[:, i] = 1.0
+        return part, x[:0][:, i]
+
+    found = torch.compile(f, fullgraph=True)(torch.ones(2, 2), torch.tensor([-3, 5]))
+    assert [tuple(t.shape) for t in found] == [(0, 2), (0, 2)]
