@@ -158,14 +158,22 @@ def _joined_directly(tensors, dim):
     return taped(_cat.op, array, nodes, tuple([saved[s] for s in _cat.op.saves]), (None, None))
 
 
-@kernel(public=False, method=False, name="stack", widen=False, casts=True, autocast=WIDEST)
+@kernel(public=False, method=False, name="stack", widen=False, casts=True, autocast=WIDEST,
+        keeps_order=True)  # fmt: skip
 def _stack(xp, tensors, *, dim):
     """Tensors of one shape and dtype along a new ``dim``."""
     first = tensors[0].shape
     part = (*first[:dim], 1, *first[dim:])
     shape = (*first[:dim], len(tensors), *first[dim:])
     out = xp.empty(shape, tensors[0].dtype)
-    return xp.concatenate([a.reshape(part) for a in tensors], dim, out)
+    found = xp.concatenate([a.reshape(part) for a in tensors], dim, out)
+    if dim == len(first) or len(first) not in (4, 5):
+        return found
+    orders = [channels_order([a]) for a in tensors]
+    if None in orders:
+        return found
+    # It lies as what cat makes of them does, of which ``dim`` is then split.
+    return laid(found, [d + (d > dim) + e for d in orders[0] for e in range(1 + (d == dim))])
 
 
 @_stack.lower

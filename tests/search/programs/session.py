@@ -44,6 +44,7 @@ MISSING = (
 MISSING_BACKWARD = (
     "result type Float can't be cast to the desired output type",
     "Number of groups to divide channels in must be positive",
+    "to have non-zero size for non-batch dimensions",
     "pixel_shuffle expects",  # of nothing, which pixel_unshuffle leaves as it is
 )
 # Lines with the largest of many elements, whose place is any of those that are equal.
