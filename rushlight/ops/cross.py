@@ -39,4 +39,4 @@ def cross(input, other, dim=None, *, out=None):
     if x[dim] != 3 or y[dim] != 3:
         raise ShapeError(f"cross: inputs dimension {dim} must have length 3. Got {x} and {y}")
     found = input.roll(-1, dim) * other.roll(-2, dim) - input.roll(-2, dim) * other.roll(-1, dim)
-    return found if out is None else store(out, found, "cross")
+    return found.contiguous() if out is None else store(out, found, "cross")
