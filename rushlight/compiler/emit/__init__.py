@@ -1,7 +1,8 @@
 """From kernels to machine code.
 
 * What instructions are written with: ``value.py`` (a number or a vector of them, whose operators
-  append instructions), ``memory.py``, ``control.py``, ``loop.py``, ``scope.py``, ``frame.py``.
+  append instructions), ``memory.py``, ``half.py``, ``control.py``, ``loop.py``, ``scope.py``,
+  ``frame.py``.
 * Operations on elements: ``elementwise.py`` runs an operation's own forward in the namespace of
   ``namespace.py``, whose functions are in ``math``; ``support.py`` says which operations can be.
 * Kernels of loops: ``loop_kernel.py``, with ``nodes.py``, ``accumulators.py``, ``spills.py``;
