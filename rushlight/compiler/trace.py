@@ -524,7 +524,8 @@ class Recorder:
             self.refuse("elements that share memory are written; write to a clone() of the tensor")
         if place.memory.look.dtype == bool != place.look.dtype:
             self.refuse("bytes of bools are written, which may become other bytes than 0 and 1")
-        self._write(place.memory, new, place.path)
+        if place.look.size:
+            self._write(place.memory, new, place.path)
         for t in (x,) if x.view_of is None else (x, x.view_of.root):
             self.note_history(t)
         stamp(x)
