@@ -121,8 +121,8 @@ _KNOWN = {"fma", "fmaf", "memcpy", "memset", "memmove", *["bounds"] * CHECKED}
 
 def called(code):
     """The functions that ``code`` calls and does not define."""
-    names = re.findall(r"^\s+(?:callq|bl|jmp|b)[ \t]+([A-Za-z_][\w$]*)", code, re.MULTILINE)
-    return set(names) - set(re.findall(r"^([\w$]+):", code, re.MULTILINE))
+    names = re.findall(r"^\s+(?:callq|bl|jmp|b)[ \t]+([A-Za-z_][\w$.]*)", code, re.MULTILINE)
+    return set(names) - set(re.findall(r"^([\w$.]+):", code, re.MULTILINE))
 
 
 def check_names(name, dtype, monkeypatch):
