@@ -9,12 +9,13 @@ import warnings
 
 import pytest
 
+pytest.importorskip("llvmlite")
+
 import rushlight as torch
 from rushlight.compiler import eager, native, program
 from rushlight.compiler.emit.target import CHECKED, host
 from rushlight.compiler.entry import Entry
 
-pytest.importorskip("llvmlite")
 pytestmark = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers here")
 
 
