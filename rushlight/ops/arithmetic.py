@@ -233,10 +233,10 @@ def _addcmul(xp, x, tensor1, tensor2, *, value=1):
     return x + value * tensor1 * tensor2
 
 
-_addcmul.grad(
+_addcmul.grad(  # the gradient is scaled, since the other factor may be of narrow integers
     x=lambda g: g,
-    tensor1=lambda g, tensor2, value: g * conj(tensor2 * value),
-    tensor2=lambda g, tensor1, value: g * conj(tensor1 * value),
+    tensor1=lambda g, tensor2, value: g * conj(value) * conj(tensor2),
+    tensor2=lambda g, tensor1, value: g * conj(value) * conj(tensor1),
 )
 
 
@@ -275,7 +275,9 @@ def _addcdiv(xp, x, tensor1, tensor2, *, value=1):
 _addcdiv.grad(
     x=lambda g: g,
     tensor1=lambda g, tensor2, value: g * conj(value / tensor2),
-    tensor2=lambda g, tensor1, tensor2, value: -g * conj(value * tensor1 / (tensor2 * tensor2)),
+    tensor2=lambda g, tensor1, tensor2, value: (
+        -g * conj(value) * conj(tensor1 / (tensor2 * tensor2))
+    ),
 )
 
 

@@ -260,3 +260,14 @@ def test_no_running_sum_is_negative_zero(dtype):
     x = torch.tensor([-0.0, -0.0, 1.0]).to(dtype)
     for run in (torch.cumsum, torch.compile(lambda x, dim: x.cumsum(dim))):
         assert not torch.signbit(run(x, 0)).any()
+
+
+def test_gradients_beside_narrow_integers_do_not_wrap():
+    x = torch.ones(2, requires_grad=True)
+    narrow = torch.tensor([100, 3]).to(torch.int8)
+    torch.addcmul(torch.zeros(2), x, narrow, value=2).sum().backward()
+    assert x.grad.tolist() == [200.0, 6.0]
+    y = torch.ones(2, requires_grad=True)
+    unsigned = torch.tensor([3, 4]).to(torch.uint32)
+    torch.addcdiv(y, unsigned, y, value=-1).sum().backward()
+    assert y.grad.tolist() == [4.0, 5.0]
