@@ -6,11 +6,12 @@ ways that only large arrays take otherwise.
 
 import os
 
-__all__ = ["large_from"]
+__all__ = ["CHECKS", "large_from"]
 
-_ALL_LARGE = "large" in os.environ.get("RUSHLIGHT_CHECK", "").split(",")
+#: What ``RUSHLIGHT_CHECK`` names.
+CHECKS = os.environ.get("RUSHLIGHT_CHECK", "").split(",")
 
 
 def large_from(elements):
     """``elements``, or 1 where all arrays count as large."""
-    return 1 if _ALL_LARGE else elements
+    return 1 if "large" in CHECKS else elements

@@ -20,7 +20,7 @@ from rushlight.compiler.kernel import (
     Store,
 )
 
-__all__ = ["LINE", "REDUCING", "TILE", "Loops", "collapse", "nodes_of"]
+__all__ = ["LINE", "PIECE", "REDUCING", "TILE", "Loops", "collapse", "nodes_of"]
 
 REDUCING = (Reduce, Extremum)
 #: Bytes of a cache line; of the least part of one that is stored past the caches; and of a memory
@@ -40,7 +40,7 @@ _CHEAP, _DIVIDE, _HEAVY = 0.15, 1.5, 4.0
 #: Estimated nanoseconds to move a byte: within the caches of a core, and where all is more.
 _NEAR, _FAR, _CACHE = 0.008, 0.03, 1 << 22
 #: What a piece of work handed to a thread should take at least, in nanoseconds.
-_PIECE = large_from(8000)
+PIECE = large_from(8000)
 _MOST_PIECES = 64
 
 
@@ -318,7 +318,7 @@ class Loops:
         vectors = self.steps * inner
         one += memory * (_FAR if vectors * memory > _CACHE else _NEAR)
         self.nanoseconds = vectors * one
-        wanted = max(1, min(self.steps, _MOST_PIECES, int(self.nanoseconds / _PIECE)))
+        wanted = max(1, min(self.steps, _MOST_PIECES, int(self.nanoseconds / PIECE)))
         self.pieces = -(-self.steps // -(-self.steps // wanted))
 
 

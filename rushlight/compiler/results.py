@@ -321,8 +321,14 @@ def _inferred(array):
 def _copied(make, args, state, items, pairs):
     """A container from what its ``__reduce_ex__`` says."""
     found = make(*args)
-    if state:
-        found.__dict__.update(state)
+    if state and hasattr(found, "__setstate__"):
+        found.__setstate__(state)
+    else:  # attributes, and in a second dict those of __slots__
+        own, slots = state if type(state) is tuple else (state, None)
+        if own:
+            found.__dict__.update(own)
+        for name, value in (slots or {}).items():
+            setattr(found, name, value)
     if items:
         found.extend(items)
     for key, value in pairs:

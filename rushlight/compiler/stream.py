@@ -12,14 +12,13 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from rushlight.backend.sizes import large_from
 from rushlight.compiler import bounds, cache, denormals, threads
 from rushlight.compiler.code import load
 from rushlight.compiler.emit.bounds import instrument
 from rushlight.compiler.emit.stream import emit_stream
 from rushlight.compiler.emit.target import CHECKED, host
 from rushlight.compiler.kernel import Kernel
-from rushlight.compiler.loops import Loops
+from rushlight.compiler.loops import PIECE, Loops
 from rushlight.compiler.lowering import expand, recording
 from rushlight.compiler.schedule import Schedule
 from rushlight.compiler.signature import signature
@@ -31,8 +30,7 @@ __all__ = ["ROWS", "Stream"]
 
 #: Stands for the number of rows: a prime, so that no other dim is taken for a part of it.
 ROWS = 8191
-#: Nanoseconds of work that are worth a thread, and chunks at most.
-_PIECE, _CHUNKS = large_from(8000), 64
+_CHUNKS = 64  # at most
 
 
 class Stream:
@@ -89,7 +87,7 @@ class Stream:
             steps = rows * self.steps
         else:
             steps = -(-rows * self.factor // self.lanes)
-        wanted = max(1, min(steps, _CHUNKS, int(steps * self.nanoseconds / _PIECE)))
+        wanted = max(1, min(steps, _CHUNKS, int(steps * self.nanoseconds / PIECE)))
         size = -(-steps // wanted)
         table = [given[k].ctypes.data + offset for k, offset in self.order]
         table += [rows * self.factor, steps, size]

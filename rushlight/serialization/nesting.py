@@ -100,29 +100,24 @@ class DeepPickler(_Pickler):
             yield from (partial(cls.__new__, cls, *args[1], **args[2]), ())
             self.write(pickle.REDUCE)
 
-    def _appended(self, items):
+    def _filled(self, items, one, several):
+        """Put ``items``, tuples, into the container, by an opcode for each or for a batch."""
         for batch in self._batches(items):
             many = self.bin and len(batch) > 1
             if many:
                 self.write(pickle.MARK)
             for item in batch:
-                yield item
+                yield from item
                 if not many:
-                    self.write(pickle.APPEND)
+                    self.write(one)
             if many:
-                self.write(pickle.APPENDS)
+                self.write(several)
+
+    def _appended(self, items):
+        return self._filled(zip(items), pickle.APPEND, pickle.APPENDS)
 
     def _entered(self, items):
-        for batch in self._batches(items):
-            many = self.bin and len(batch) > 1
-            if many:
-                self.write(pickle.MARK)
-            for pair in batch:
-                yield from pair
-                if not many:
-                    self.write(pickle.SETITEM)
-            if many:
-                self.write(pickle.SETITEMS)
+        return self._filled(items, pickle.SETITEM, pickle.SETITEMS)
 
     def _batches(self, items):
         items = iter(items)

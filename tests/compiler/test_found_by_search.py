@@ -556,3 +556,19 @@ def test_indices_into_nothing_are_not_looked_at():
 
     found = torch.compile(f, fullgraph=True)(torch.ones(2, 2), torch.tensor([-3, 5]))
     assert [tuple(t.shape) for t in found] == [(0, 2), (0, 2)]
+
+
+class Slotted(list):
+    __slots__ = ("first",)
+
+
+def test_a_container_with_slots_comes_back_with_them():
+    def f(x):
+        made = Slotted([x, x * 2])
+        made.first = x * 3
+        return made
+
+    compiled = torch.compile(f, fullgraph=True)
+    for value in (1.0, 2.0):
+        found = compiled(torch.tensor(value))
+        assert type(found) is Slotted and found == [value, 2 * value] and found.first == 3 * value

@@ -14,9 +14,19 @@ import rushlight
 from rushlight.datasets import idx
 from rushlight.serialization import names
 
-SECONDS = 6  # of this thread, however busy the machine: one when idle, and 30 without a budget
 PROTO = b"\x80\x02"
 ONE_HASH = (1 << 61) - 1
+
+
+def limit():
+    """Seconds of this thread: about two on an idle machine of today, more where Python is slower.
+
+    What is promised is one. Without a budget it is 30, or all memory.
+    """
+    begin = time.thread_time()
+    for _ in range(1_000_000):
+        pass
+    return max(1.5, 80 * (time.thread_time() - begin))
 
 
 def text(value):
@@ -41,7 +51,7 @@ def again(function, args, times=100_000):
 def ends(pickled, match, **records):
     begin = time.thread_time()
     refused(archive(PROTO + pickled + b".", **records), match)
-    assert time.thread_time() - begin < SECONDS
+    assert time.thread_time() - begin < limit()
 
 
 @pytest.mark.parametrize("name", [
@@ -143,7 +153,7 @@ def test_deflated_records():
                 made.writestr(f"archive/{name}", content)
         begin = time.thread_time()
         refused(file, f"archive/{large}.* bytes of memory.*weights_only=False")
-        assert time.thread_time() - begin < SECONDS
+        assert time.thread_time() - begin < limit()
 
 
 def test_gzipped_images_of_nothing(tmp_path):
@@ -153,7 +163,7 @@ def test_gzipped_images_of_nothing(tmp_path):
     begin = time.thread_time()
     with pytest.raises(ValueError, match=r"bytes of memory.*gunzip it first"):
         idx.read(path)
-    assert time.thread_time() - begin < SECONDS
+    assert time.thread_time() - begin < limit()
 
 
 def test_a_look_at_the_names_makes_nothing():

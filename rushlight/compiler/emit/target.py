@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from rushlight import locks
+from rushlight.backend.sizes import CHECKS
 from rushlight.compiler.collection import paused
 
 __all__ = ["CHECKED", "PROCESSORS", "Target", "host", "processor"]
 
-_CHECK = os.environ.get("RUSHLIGHT_CHECK", "")  # code for a check has names of its own in the cache
 #: Whether loads and stores look at their addresses first; see ``emit/bounds.py``.
-CHECKED = "bounds" in _CHECK.split(",")
+CHECKED = "bounds" in CHECKS
 
 _L1, _L2 = 32 << 10, 512 << 10  # bytes, where the machine doesn't say
 _AVX512 = ("avx512f", "avx512bw", "avx512dq", "avx512vl")  # the parts that kernels use
@@ -76,18 +76,21 @@ class Target:
         Raises:
             RuntimeError: the module isn't valid LLVM IR.
         """
-        text = str(module)
-        return _apart(lambda: self._generate(text, level, "emit_object"))
+        return self._generate(module, level, "emit_object")
 
     def assembly(self, module, level=2):
         """The machine code of ``module`` for a reader."""
-        return self._generate(str(module), level, "emit_assembly")
+        return self._generate(module, level, "emit_assembly")
 
     def optimised(self, module, level=2):
         """The LLVM IR of ``module`` that machine code is chosen for."""
-        return self._generate(str(module), level, None)
+        return self._generate(module, level, None)
 
-    def _generate(self, text, level, form):
+    def _generate(self, module, level, form):
+        text = str(module)
+        return _apart(lambda: self._generated(text, level, form))
+
+    def _generated(self, text, level, form):
         import llvmlite.binding as llvm
 
         machine = self._machine(level)
@@ -238,7 +241,7 @@ def _target(triple, cpu, features, vector_bytes, registers, fma, halves):
         l2=l2,
         streams=cpu.startswith("znver"),
         halves=halves,
-        key=f"llvm {version} {triple} {cpu} {features} {l1} {l2} {_CHECK}",
+        key=f"llvm {version} {triple} {cpu} {features} {l1} {l2} {','.join(CHECKS)}",
     )
 
 
