@@ -18,8 +18,8 @@ from rushlight.storage import contiguous_strides
 
 __all__ = [
     "by_columns", "channels_order", "converted_strides", "dense_strides", "empty_like", "fill",
-    "in_order", "is_odd", "laid", "ordered_like", "overlaps", "preserved", "result_order",
-    "result_strides", "visit_order", "visited",
+    "in_order", "is_dense", "is_odd", "laid", "ordered_like", "overlaps", "preserved",
+    "result_order", "result_strides", "visit_order", "visited",
 ]  # fmt: skip
 
 
@@ -91,7 +91,7 @@ def result_strides(step, operands):
             wanted = dense_strides(shape, order)
             if all(_lies(shape, own, wanted, step) for _, own in operands):
                 return wanted
-        if all(own == strides for _, own in operands) and _is_dense(shape, strides, step):
+        if all(own == strides for _, own in operands) and is_dense(shape, strides, step):
             return tuple([s // step for s in strides])
     return dense_strides(shape, visit_order(shape, *_spread(shape, operands)))
 
@@ -109,7 +109,7 @@ def _lies(shape, strides, wanted, step):
     return all(n == 1 or s == w * step for n, s, w in zip(shape, strides, wanted, strict=True))
 
 
-def _is_dense(shape, strides, step):
+def is_dense(shape, strides, step):
     """Whether the elements fill a block of memory, in any order of the dims."""
     for stride, n in sorted([(s, n) for n, s in zip(shape, strides, strict=True) if n != 1]):
         if stride != step:
@@ -214,7 +214,7 @@ def _kept_strides(shape, strides, step, new_step):
 
     Source: ATen's ``empty_like`` with ``torch.preserve_format``.
     """
-    if _is_dense(shape, strides, step):
+    if is_dense(shape, strides, step):
         return tuple([s // step * new_step for s in strides])
     return dense_strides(shape, visit_order(shape, strides), new_step)
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from rushlight.backend import numpy as xp
 from rushlight.storage import address, offset, reach, span
+from rushlight.strides import is_dense
 
 __all__ = ["Memory", "Place", "along", "in_memory_order", "lies_alike", "overlaps"]
 
@@ -53,8 +54,9 @@ class Memory:
         whole = self.geometry
         reach(whole, size, stride, start, "as_strided")
         start -= offset(whole)
-        beyond = start < 0 or start + span(size, stride) > self.look.size
-        return None if beyond or not _is_dense(self.look) else start
+        look = self.look
+        beyond = start < 0 or start + span(size, stride) > look.size
+        return None if beyond or not is_dense(look.shape, look.strides, look.itemsize) else start
 
     def from_storage(self, path):
         """``path`` for a tensor that looks at this memory, wherever in its storage that is."""
@@ -119,13 +121,3 @@ def overlaps(look):
                 return True
             reached += (n - 1) * s
     return False
-
-
-def _is_dense(look):
-    """Whether the elements of an abstract array fill a piece of memory, in whatever order."""
-    step = look.itemsize
-    for s, n in sorted(zip(look.strides, look.shape, strict=True)):
-        if n > 1 and s != step:
-            return False
-        step *= n
-    return True
