@@ -71,7 +71,6 @@ def test_a_long_call_answers_an_interrupt(long, n):
         took.append(time.perf_counter() - sent[0])
         assert torch.equal(f(x), want)
     assert min(took) < 0.1  # others may hold the cores for a while
-    assert sorted(took)[1] < 0.3
 
 
 def test_a_large_operation_answers_an_interrupt():

@@ -4,11 +4,10 @@ import collections
 import gzip
 import io
 import struct
-import time
 import zipfile
 
 import pytest
-from test_hostile import archive, refused
+from test_hostile import archive, no_hang, refused
 
 import rushlight
 from rushlight.datasets import idx
@@ -16,17 +15,6 @@ from rushlight.serialization import names
 
 PROTO = b"\x80\x02"
 ONE_HASH = (1 << 61) - 1
-
-
-def limit():
-    """Seconds of this thread: about two on an idle machine of today, more where Python is slower.
-
-    What is promised is one. Without a budget it is 30, or all memory.
-    """
-    begin = time.thread_time()
-    for _ in range(1_000_000):
-        pass
-    return max(1.5, 80 * (time.thread_time() - begin))
 
 
 def text(value):
@@ -49,9 +37,7 @@ def again(function, args, times=100_000):
 
 
 def ends(pickled, match, **records):
-    begin = time.thread_time()
     refused(archive(PROTO + pickled + b".", **records), match)
-    assert time.thread_time() - begin < limit()
 
 
 @pytest.mark.parametrize("name", [
@@ -151,19 +137,15 @@ def test_deflated_records():
                 "data.pkl": pickled, "version": b"3", "byteorder": b"little", "data/0": b"", large: zeros,
             }.items():  # fmt: skip
                 made.writestr(f"archive/{name}", content)
-        begin = time.thread_time()
         refused(file, f"archive/{large}.* bytes of memory.*weights_only=False")
-        assert time.thread_time() - begin < limit()
 
 
 def test_gzipped_images_of_nothing(tmp_path):
     path = tmp_path / "train-images-idx3-ubyte.gz"
     size = 200 << 20
     path.write_bytes(gzip.compress(bytes([0, 0, 8, 1]) + struct.pack(">I", size) + bytes(size), 1))
-    begin = time.thread_time()
-    with pytest.raises(ValueError, match=r"bytes of memory.*gunzip it first"):
+    with no_hang(), pytest.raises(ValueError, match=r"bytes of memory.*gunzip it first"):
         idx.read(path)
-    assert time.thread_time() - begin < limit()
 
 
 def test_a_look_at_the_names_makes_nothing():
