@@ -10,7 +10,7 @@ from rushlight.ops.exponential import floating
 from rushlight.ops.kinds import elementwise
 from rushlight.ops.promotion import promote, to_float
 from rushlight.ops.result import store
-from rushlight.ops.rules import conj, is_complex, log, number, where, zeros
+from rushlight.ops.rules import conj, is_complex, log, number, typed, where, zeros
 from rushlight.tensor import Tensor, method
 
 # Exponents for which a power is a product or a root, as PyTorch computes them.
@@ -98,7 +98,8 @@ def _number_pow(xp, x, y):
 
 
 def _exponent_slope(g, x, y, out):
-    slope = conj(out * log(x))
+    base = typed(x, out) if hasattr(x, "dtype") else x
+    slope = conj(out * log(base))
     exponent = y.real if is_complex(y) else y
     return g * where((x == 0) & (exponent >= 0), 0, slope)
 

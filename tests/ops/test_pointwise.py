@@ -2,6 +2,8 @@
 
 import operator
 
+import math
+
 import numpy as np
 import pytest
 
@@ -187,6 +189,14 @@ def test_the_power_of_two_is_exact_and_the_type_stays():
     x = torch.tensor([3.0, -1.5])
     assert (x**2).tolist() == [9.0, 2.25] and (x**2).dtype is torch.float32
     assert (torch.tensor([3], dtype=torch.uint8) ** 2).dtype is torch.uint8
+
+
+@pytest.mark.parametrize("number", [torch.float32, torch.int64])
+def test_the_gradient_of_an_exponent_is_as_precise_as_the_result(number):
+    x = torch.tensor(2.5).to(number)
+    y = torch.tensor(0.7, dtype=torch.float64, requires_grad=True)
+    (x**y).backward()
+    assert y.grad.item() == pytest.approx(x.item() ** 0.7 * math.log(x.item()), rel=1e-14)
 
 
 @pytest.mark.parametrize("dtype", ["f", "d", "i8", "i4", "u1", "?", "f2", "F"])
