@@ -296,6 +296,17 @@ def refresh(x):
         derive(x)
 
 
+def _lead_straight(x, view):
+    """Have a view of a view's storage look at it from the root.
+
+    It may look at elements that the view in between does not have, whose gradient would be lost.
+    """
+    from rushlight.ops.stride import as_strided, geometry
+
+    with mode.enable_grad():
+        view.path = as_strided(view.root, *geometry(x)).view_of.path
+
+
 def derive(x):
     """Derive the history of a view from that of its root."""
     view = x.view_of
@@ -304,6 +315,8 @@ def derive(x):
         if view.seen < clock:  # the path begins at what the root looked at before
             view.path = (*root.as_strided(*geometry).view_of.path, *view.path)
             break
+    if any(op.of_storage for op, _, _ in view.path[1:]) and root.array.dtype == x.array.dtype:
+        _lead_straight(x, view)
     if root.node is not None or x.node is not None or view.lazy:
         t = root
         with mode.enable_grad():

@@ -60,20 +60,7 @@ def check_write(x, name="an in-place operation", tracked=False):
     if root is not None or tracked:
         _check_view(x, view, name)
         if any(op.of_storage for op, _, _ in view.path[1:]):
-            _lead_straight(x, view)
-
-
-def _lead_straight(x, view):
-    """Have a view of a view's storage look at it from the root.
-
-    It may look at elements that the view in between does not have, whose gradient would be lost.
-    """
-    from rushlight.ops.stride import as_strided, geometry
-
-    with mode.enable_grad():
-        seen = as_strided(view.root, *geometry(x))
-    view.path = seen.view_of.path
-    x.node = seen.node
+            derive(x)  # straight from the root, so that no element's gradient is lost
 
 
 def _check_view(x, view, name):

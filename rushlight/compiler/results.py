@@ -8,7 +8,7 @@ from functools import partial
 from numpy import ndarray
 
 from rushlight.autograd import mode
-from rushlight.autograd.tape import Leaf
+from rushlight.autograd.tape import Leaf, refresh
 from rushlight.autograd.write import detached
 from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.arrays import Array
@@ -160,6 +160,7 @@ class Results:
 
     def _tensor(self, t):
         if id(t) not in self._names:
+            refresh(t)  # the history of a view whose base was written since
             self._names[id(t)] = f"o{len(self._names)}"
             self.asked.append(t)
         return self._names[id(t)]
@@ -247,7 +248,9 @@ class Results:
             known = self.outer(view.root)
         elif view is not None:
             place = self.recorder.place(view.root)
-            if place.memory is memory and not place.path:  # it was not moved nor turned since
+            moved = place.memory is not memory or place.path
+            was_detached = view.root.node is None and t.node is not None
+            if not moved and not was_detached:
                 known = self._names.get(id(view.root))
         if known is not None:
             return self._line(self.shared, t, self._seen(known, view.path, not view.untracked))

@@ -439,6 +439,7 @@ class Recorder:
 
     def _view_of_storage(self, op, x, params):
         """A view of all the memory behind ``x``, wherever in it ``x`` lies."""
+        refresh(x)
         memory = self.place(x).memory
         alike = x.array.dtype == memory.look.dtype
         start = memory.within(**params) if alike else None

@@ -1,8 +1,7 @@
 """Elementwise operations: values, dtypes, errors and gradients as PyTorch's."""
 
-import operator
-
 import math
+import operator
 
 import numpy as np
 import pytest
