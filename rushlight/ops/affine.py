@@ -2,12 +2,14 @@
 
 import rushlight.dtype as dtypes
 from rushlight import shapes
+from rushlight.autograd import mode
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.autocast import LOWER, autocasts
 from rushlight.ops.definition import function
 from rushlight.ops.factor import check_category, factor
 from rushlight.ops.half import rounded_once
 from rushlight.ops.kinds import kernel
+from rushlight.ops.mask import where
 from rushlight.ops.matmul import (
     adjoint,
     bmm,
@@ -56,6 +58,8 @@ def _sum(product_, input, alpha, beta, name, operand):
     found = product_ if alpha == 1 else product_ * alpha
     if beta != 0:  # beta 0 drops input, nan and all
         found = found + (input if beta == 1 else input * beta)
+    elif input.requires_grad and mode.is_grad_enabled():
+        found = where(found.new_ones((), dtype=dtypes.bool), found, input)  # its gradient is 0
     elif found.array.shape != input.array.shape:
         found = found.expand(shapes.broadcast(name, found.array.shape, input.array.shape))
     if found.array.shape != product_.array.shape:

@@ -41,6 +41,7 @@ def instance_norm(
         )
     if len(shape) < 2:
         raise ShapeError(f"instance_norm: expected input of at least 2 dims, but got {shape}")
+    input = input.contiguous()  # as the result is in PyTorch
     if not use_input_stats:
         if running_mean is None or running_var is None:
             raise RuntimeError(
@@ -49,7 +50,7 @@ def instance_norm(
             )
         return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
     if running_mean is None and running_var is None:
-        return group_norm(input.contiguous(), shape[1] or 1, weight, bias, eps)
+        return group_norm(input, shape[1] or 1, weight, bias, eps)
     return _by_batch_norm(input, running_mean, running_var, weight, bias, momentum, eps)
 
 

@@ -32,7 +32,7 @@ def _variance_slope(g, x, x_shape, dim, keepdim, correction):
     n = count(x_shape, dim)
     mean = total(x, dim) / n
     freedom = n - correction
-    scale = 2 / freedom if freedom > 0 else float("nan" if freedom <= 0 and n else "inf")
+    scale = 2 / freedom if freedom else float("inf")
     return kept(g, x_shape, dim, keepdim) * ((x - mean) * scale)
 
 

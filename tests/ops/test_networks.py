@@ -533,3 +533,23 @@ def test_addmm_of_an_input_of_more_dims_is_refused():
         rushlight.addmm(rushlight.ones(1, 1, 1), x, x)
     with pytest.raises(RuntimeError):
         rushlight.ones(1, 1, 1).addmm_(x, x)
+
+
+@pytest.mark.parametrize("name, shapes", [
+    ("addmm", ((2, 2), (2, 3), (3, 2))), ("addmv", ((2,), (2, 3), (3,))),
+    ("addr", ((2, 3), (2,), (3,))), ("baddbmm", ((1, 2, 2), (2, 2, 3), (2, 3, 2))),
+    ("addbmm", ((2, 2), (2, 2, 3), (2, 3, 2))),
+])  # fmt: skip
+def test_an_input_that_beta_0_drops_has_the_gradient_0(name, shapes):
+    x = rushlight.full(shapes[0], float("nan"), requires_grad=True)
+    factors = [rushlight.ones(shape) for shape in shapes[1:]]
+    found = getattr(rushlight, name)(x, *factors, beta=0)
+    assert not found.isnan().any()
+    found.sum().backward()
+    assert x.grad.shape == x.shape and not x.grad.any()
+
+
+def test_instance_norm_by_running_statistics_gives_contiguous_results():
+    norm = rushlight.nn.InstanceNorm2d(2, track_running_stats=True).eval()
+    x = rushlight.randn(2, 2, 3, 3).to(memory_format=rushlight.channels_last)
+    assert norm(x).is_contiguous()

@@ -264,3 +264,11 @@ def test_no_warning_of_numpy_reaches_the_user():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert x.softmax(1)[0].isnan().all() and (x[1] * 10).sum().isinf()
+
+
+def test_the_gradient_of_a_variance_with_more_correction_than_elements():
+    x = torch.tensor([[1.0, 2.0]], requires_grad=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # fewer degrees of freedom than one
+        x.var(1, correction=4).sum().backward()
+    assert x.grad.tolist() == [[0.5, -0.5]]  # 2 (x - mean) / (n - correction), as in PyTorch
