@@ -583,7 +583,9 @@ class Recorder:
             for t in seen:
                 if t is not None and self.place(t).memory in (memory, old):
                     self.refuse("what .data of a tensor from outside was, or became, is used again")
-            self._write(old, memory.value, ())
+            # What was saved of the memory before, for a gradient, keeps its value, as in eager.
+            anew = self.outer[old.key] = Memory(old.look, old.value, old.key, old.array)
+            self._write(anew, memory.value, ())
 
     def _fitted(self, value, x):
         if not isinstance(value, Abstract):

@@ -24,7 +24,8 @@ WRITES = """
 v.abs_() | v.mul_(3) | v[..., 0] = 5. | v.add_(x.sum()) | v.exp_() | v.zero_() | v += 1
 v.copy_(x.mean() * 2) | v[...] = x.flatten()[0] * v.detach() | v.copy_(b.sum()) | v.sub_(w.mean())
 v.masked_fill_(v > 0, 2.) | v.clamp_(0) | v.index_fill_(-1, T.tensor([0]), 3.) | v.detach().add_(1)
-with T.no_grad(): v.mul_(3) | with T.no_grad(): w.add_(1) | c.mul_(2) | c.real.add_(1) | v[v > 1] = w.sum()
+with T.no_grad(): v.mul_(3) | with T.no_grad(): w.add_(1) | w.data = w.data * 0.9 | c.mul_(2)
+c.real.add_(1) | v[v > 1] = w.sum()
 """
 TURNS = "v.squeeze_(0) | v.unsqueeze_(0) | v.transpose_(0, -1) | v.swapdims_(-1, 0)"
 VALUES = "v.sin() | v * 1.5 | v ** 2 | v + x | v + w | v * v | v.detach() + 1 | v.clone()"
@@ -136,3 +137,10 @@ def test_a_view_of_a_base_that_was_written_and_turned():
     want = outcome(lines, ["v1", "v0"], rushlight)
     assert want[1][0] == [-6.0, 10.0, -14.0]
     assert _same(outcome(lines, ["v1", "v0"], rushlight, compiled=True), want)
+
+
+def test_a_gradient_from_outside_is_of_what_data_was():
+    lines = ["v0 = x * w", "w.data = w.data * 0.5"]
+    want = outcome(lines, ["v0"], rushlight)
+    assert want[1][0] == [0.5, -3.0, 6.0]
+    assert _same(outcome(lines, ["v0"], rushlight, compiled=True), want)
