@@ -52,7 +52,13 @@ def given(*args, **named):
 
 
 def _written(args, named):
-    return ", ".join([*map(repr, args), *(f"{name}={value!r}" for name, value in named.items())])
+    return ", ".join([*map(_text, args), *(f"{n}={_text(value)}" for n, value in named.items())])
+
+
+def _text(value):
+    if isinstance(value, float) and math.isinf(value):
+        return f"float('{value}')"  # the name inf alone is not Python's
+    return repr(value)
 
 
 def _made(value, torch, leaves):
