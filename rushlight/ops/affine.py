@@ -147,7 +147,18 @@ def addr(input, vec1, vec2, *older, beta=1, alpha=1, out=None):
     if result is dtypes.bool:
         found = (input & bool(beta)) | (outer(vec1, vec2) & bool(alpha))
         return found if out is None else store(out, found, "addr", casts=True)
-    return _axpby(outer, vec1, vec2, input.to(result), alpha, beta, "addr", out, casts=True)
+    op = _outer_by_columns if _by_columns(input.array) else outer
+    return _axpby(op, vec1, vec2, input.to(result), alpha, beta, "addr", out, casts=True)
+
+
+def _by_columns(x):
+    """Whether ``x`` is a matrix whose columns lie in memory as rows usually do."""
+    return x.ndim == 2 and min(x.shape) > 1 and 0 < x.strides[0] < x.strides[1]
+
+
+def _outer_by_columns(a, b):
+    """The outer product laid in memory as such an ``input`` of ``addr``, whose layout is kept."""
+    return outer(b, a).t()
 
 
 @function(inplace=True)

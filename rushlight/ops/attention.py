@@ -86,11 +86,12 @@ def _weights(query, key, mask, scale, causal):
         scores = scores + mask
     if hidden is not None:
         scores = scores.masked_fill(hidden, -INF)
-    weights = softmax(scores, -1)
-    if mask is not None:
-        # A query that sees nothing attends to nothing.
-        weights = weights.masked_fill((scores == -INF).all(-1, keepdim=True), 0)
-    return weights
+    if mask is None:
+        return softmax(scores, -1)
+    # A query that sees nothing attends to nothing. Its scores become 0 before the softmax, because
+    # the gradient through a softmax of infinities is nan.
+    blind = (scores == -INF).all(-1, keepdim=True)
+    return softmax(scores.masked_fill(blind, 0), -1).masked_fill(blind, 0)
 
 
 def _attended(query, key, value, mask, noise, scale, causal):

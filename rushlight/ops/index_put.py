@@ -1,7 +1,9 @@
 """Writing slices and elements at indices: index_put, index_add, index_copy, index_fill."""
 
+import numpy as np
 from numpy import ndarray
 
+import rushlight.dtype as dtypes
 from rushlight import shapes
 from rushlight.backend.accumulate import add_at
 from rushlight.dtype import OF
@@ -408,7 +410,19 @@ def _filled(x, index, value, dim):
 _index_fill.lower_check(lambda x, index, dim: (
     check_indices("index_fill", x, index, dim, IndexError, negative=True)
 ))  # fmt: skip
-_index_fill.grad(x=_rows_erased, value=lambda g, index, dim: _rows_of(g, dim, index).sum())
+
+
+def _filled_sum(g, index, dim):
+    """The sum of ``g`` where ``x`` was filled: a slice counts once, however often it was filled."""
+    if type(g) is not ndarray:
+        filled = g.new_zeros(g.shape, dtype=dtypes.bool).index_fill(dim, index, True)
+        return g.where(filled, 0).sum()
+    filled = np.zeros(g.shape, bool)
+    _fill_into(filled, index, True, dim=dim)
+    return g.sum(where=filled)
+
+
+_index_fill.grad(x=_rows_erased, value=_filled_sum)
 
 
 @function(kinds={"value": "value"})

@@ -19,6 +19,7 @@ from rushlight.tensor import Tensor, from_array
     name="unique",
     dynamic=True,
     widen=False,
+    keeps_order=True,
     grad_name="Unique2Backward0",
 )
 def _unique(xp, x, *, dim):
@@ -80,7 +81,14 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=No
     return _packed(_unique(input, dim=dim), return_inverse, return_counts)
 
 
-@kernel(public=False, method=False, name="unique_consecutive", dynamic=True, widen=False)
+@kernel(
+    public=False,
+    method=False,
+    name="unique_consecutive",
+    dynamic=True,
+    widen=False,
+    keeps_order=True,
+)
 def _runs(xp, x, *, dim):
     """The first of each run of equal elements (or slices), the run of each, and their lengths."""
     rows = x.reshape(-1, 1) if dim is None else np.moveaxis(x, dim, 0).reshape(x.shape[dim], -1)
@@ -91,7 +99,8 @@ def _runs(xp, x, *, dim):
     inverse = np.cumsum(starts) - 1
     if dim is None:
         return x.reshape(-1)[first], inverse.reshape(x.shape), lengths
-    return np.take(x, first, axis=dim), inverse, lengths
+    # As in PyTorch the slices lie one after the other in memory.
+    return np.moveaxis(np.take(np.moveaxis(x, dim, 0), first, axis=0), 0, dim), inverse, lengths
 
 
 @function

@@ -159,3 +159,13 @@ def test_margins_that_are_kept_or_nan_count_nothing(call):
             found.append([loss.item(), x.grad.numpy()])
         for want, got in zip(*found, strict=True):
             np.testing.assert_allclose(got, want, rtol=1e-9)
+
+
+def test_the_cosine_loss_of_a_zero_vector_has_a_gradient():
+    zero = rushlight.zeros(1, 2, dtype=rushlight.float64, requires_grad=True)
+    other = rushlight.tensor([[3.0, 4.0]], dtype=rushlight.float64)
+    loss = rushlight.nn.functional.cosine_embedding_loss(zero, other, rushlight.tensor([1]))
+    loss.backward()
+    # 1e-12 is added to the squared norms: -other / √(1e-12 · 25).
+    assert loss == 1
+    np.testing.assert_allclose(zero.grad.numpy(), [[-6e5, -8e5]])

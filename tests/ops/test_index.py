@@ -474,3 +474,12 @@ def test_a_number_takes_many_indices_and_one_element():
     assert number.scatter(0, many, 2).item() == 2
     assert number.scatter_add(0, many, torch.ones(3)).item() == 4
     assert number.scatter(0, one, torch.tensor(5.0)).item() == 5
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_slice_that_is_filled_twice_counts_once_for_the_value(compiled):
+    fill = lambda x, value: x.index_fill(0, torch.tensor([1, 1, -2]), value)
+    value = torch.tensor(5.0, requires_grad=True)
+    run = torch.compile(fill) if compiled else fill
+    (run(torch.zeros(3), value) * torch.tensor([1.0, 10.0, 100.0])).sum().backward()
+    assert value.grad == 10

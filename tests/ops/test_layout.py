@@ -168,3 +168,17 @@ def test_gradients_have_no_negative_strides():
         x = torch.ones(3, 2, requires_grad=True)
         (g,) = torch.autograd.grad(call(x), x, torch.ones(3, 2))
         assert g.stride() == (2, 1)
+
+
+def test_addr_lies_as_its_matrix():
+    matrix, column, row = torch.ones(4, 2).t(), torch.ones(2), torch.ones(4)
+    for named in ({}, {"beta": 0.5}, {"alpha": 2}, {"beta": 0}):
+        assert torch.addr(matrix, column, row, **named).stride() == (1, 2)
+        assert torch.addr(row, column, row, **named).stride() == (4, 1)
+
+
+@pytest.mark.parametrize("unique", [torch.unique, torch.unique_consecutive])
+def test_distinct_slices_lie_one_after_the_other(unique):
+    x = torch.tensor([[[0], [1]], [[2], [3]], [[4], [5]]])
+    assert unique(x, dim=1).stride()[:2] == (1, 3)
+    assert unique(x, dim=0).stride()[:2] == (2, 1)

@@ -553,3 +553,16 @@ def test_instance_norm_by_running_statistics_gives_contiguous_results():
     norm = rushlight.nn.InstanceNorm2d(2, track_running_stats=True).eval()
     x = rushlight.randn(2, 2, 3, 3).to(memory_format=rushlight.channels_last)
     assert norm(x).is_contiguous()
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_query_that_sees_nothing_has_the_gradient_0(compiled):
+    attend = rushlight.nn.functional.scaled_dot_product_attention
+    run = rushlight.compile(lambda *args: attend(*args)) if compiled else attend
+    hidden = rushlight.tensor([[-float("inf")] * 2, [0.0, 0.0]])
+    for mask in (hidden, hidden == 0, hidden.clone().requires_grad_()):
+        query, key, value = [rushlight.randn(2, 3, requires_grad=True) for _ in range(3)]
+        out = run(query, key, value, mask)
+        out.sum().backward()
+        assert not out[0].any() and not query.grad[0].any()
+        assert all(t.grad.isfinite().all() for t in (query, key, value))

@@ -1,7 +1,7 @@
 """Losses that ask for a margin: between classes, pairs, triplets and labels."""
 
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
-from rushlight.nn.functional.similarity import cosine_similarity, pairwise_distance
+from rushlight.nn.functional.similarity import pairwise_distance
 from rushlight.ops.activation import logsigmoid
 from rushlight.ops.autocast import SINGLE, autocasts
 from rushlight.ops.labels import hot
@@ -47,10 +47,16 @@ def cosine_embedding_loss(
             f"cosine_embedding_loss: {dims - 1}D target tensor expects {dims}D input tensors, but "
             f"found inputs with sizes {tuple(input1.shape)} and {tuple(input2.shape)}"
         )
-    cosine = cosine_similarity(input1, input2, dims - 1)
+    cosine = _cosine(input1, input2, dims - 1)
     alike = (1 - cosine).where(target == 1, 0)
     apart = (cosine - margin).clamp_min(0).where(target == -1, 0)
     return reduced(alike + apart, reduction)
+
+
+def _cosine(a, b, dim):
+    """The cosine of ``a`` and ``b``, with PyTorch's constant of this loss in both squared norms."""
+    squares = [(x * x).sum(dim) + 1e-12 for x in (a, b)]
+    return (a * b).sum(dim) / (squares[0] * squares[1]).sqrt()
 
 
 @autocasts(SINGLE)
