@@ -65,7 +65,7 @@ def _first_two(rule):
     return lambda operands: rule(operands[:2])
 
 
-@elementwise(public=False, method=False, inplace=False, dtype=_first_two(promote),
+@elementwise(public=False, method=False, inplace=False, dtype=_first_two(promote), exact=(2,),
              grad_name="AddBackward0", tensors=("y",), keeps_order=(0, 1))  # fmt: skip
 def add_scaled(xp, x, y, alpha):
     """x + alpha · y with a number for alpha."""
@@ -75,7 +75,7 @@ def add_scaled(xp, x, y, alpha):
 add_scaled.grad(x=lambda g: g, y=lambda g, alpha: g * conj(alpha))
 
 
-@elementwise(public=False, method=False, inplace=False, dtype=_first_two(no_bool),
+@elementwise(public=False, method=False, inplace=False, dtype=_first_two(no_bool), exact=(2,),
              grad_name="SubBackward0", tensors=("y",), keeps_order=(0, 1))  # fmt: skip
 def sub_scaled(xp, x, y, alpha):
     """x - alpha · y with a number for alpha."""
@@ -179,7 +179,7 @@ def positive(input):
 # Products ---------------------------------------------------------------------------------
 
 
-@elementwise(alias="multiply", operator=("__mul__", "__rmul__"))
+@elementwise(alias="multiply", operator=("__mul__", "__rmul__"), exact=(1,))
 def mul(xp, x, y):
     """The product of ``input`` and ``other``, broadcast.
 
@@ -303,7 +303,7 @@ def _same_dtype(operands):
 
 
 @elementwise(public=False, method=False, inplace=False, name="lerp_number",
-             dtype=lambda operands: _same_dtype(operands[:2]),
+             dtype=lambda operands: _same_dtype(operands[:2]), exact=(2,),
              grad_name="LerpBackward0", tensors=("x", "end"), keeps_order=(0, 1))  # fmt: skip
 def _lerp_number(xp, x, end, weight):
     """x + weight · (end - x) with a number for the weight."""
@@ -347,8 +347,9 @@ def lerp(input, end, weight, *, out=None):
 
 
 @elementwise(
-    public=False, method=False, inplace=False, operator="__truediv__", name="div", dtype=to_float
-)
+    public=False, method=False, inplace=False, operator="__truediv__", name="div", dtype=to_float,
+    exact=(1,),
+)  # fmt: skip
 def div_(xp, x, y):
     """x / y."""
     return xp.true_divide(x, y)

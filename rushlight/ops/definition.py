@@ -86,6 +86,8 @@ class Op:
         columns: Which results are matrices that lie column by column, as LAPACK writes them.
         lines: Which inputs, signals (N, C, L), then count as images of height 1.
         one_of_many: A view that is one result of an operation with several, such as split.
+        exact: Inputs that keep their precision where they are numbers, or tensors without dims, and
+            the result is of half precision. All others are rounded to it first, as in PyTorch.
         keeps_floats: Operands that are all float32, or all float64, are computed with as they are;
             None until that was tried.
         role, form: What the compiler has for it, by option ``primitive``: the role of its equations
@@ -161,6 +163,7 @@ class Op:
         self.tensors = options.pop("tensors", ())
         self.kinds = options.pop("kinds", {})
         self.admitted: dict = {}
+        self.exact = options.pop("exact", ())
         self.keeps_floats = None
         least = options.pop("least", None)
         self.least = None if least is None else large_from(least)

@@ -269,9 +269,8 @@ def _promoted(op, inputs):
     except DtypeError as error:
         raise type(error)(f"{op.name}: {error}") from None
     target = common.numpy
-    final = target if target in _HALF else None
-    if final is not None:
-        target = _f4
+    if target in _HALF:
+        return _in_half(op, inputs, target), target
     out: list[Any] = []
     for a in inputs:
         if type(a) is ndarray:
@@ -282,7 +281,18 @@ def _promoted(op, inputs):
             out.append(np.asarray(a).astype(target)[()])
         else:
             out.append(a)
-    return out, final
+    return out, None
+
+
+def _in_half(op, inputs, half):
+    """Operands as float32, rounded to ``half`` before; see ``Op.exact``."""
+    out: list[Any] = []
+    with np.errstate(over="ignore"):  # a number that is too large is infinite
+        for i, a in enumerate(inputs):
+            if a is not None and (i not in op.exact or getattr(a, "ndim", 0)):
+                a = preserved(a, half) if type(a) is ndarray else float(half.type(a))
+            out.append(preserved(a, _f4) if type(a) is ndarray else a)
+    return out
 
 
 def _widened(op, inputs):

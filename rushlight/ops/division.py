@@ -40,14 +40,14 @@ def refuse_zero(x, y):
 
 
 @elementwise(public=False, method=False, inplace=False, name="div_floor", dtype=real_numbers,
-             grad_name="DivBackward2", check=refuse_zero)  # fmt: skip
+             grad_name="DivBackward2", check=refuse_zero, exact=(1,))  # fmt: skip
 def div_floor(xp, x, y):
     """⌊x / y⌋."""
     return xp.floor_divide(x, y)
 
 
 @elementwise(public=False, method=False, inplace=False, name="div_trunc", dtype=real_numbers,
-             grad_name="DivBackward2", check=refuse_zero)  # fmt: skip
+             grad_name="DivBackward2", check=refuse_zero, exact=(1,))  # fmt: skip
 def div_trunc(xp, x, y):
     """x / y rounded towards zero."""
     if x.dtype.kind == "f":
@@ -97,7 +97,7 @@ def true_divide(input, other, *, out=None):
 
 
 @elementwise(name="floor_divide", operator="__floordiv__", dtype=real_numbers,
-             check=refuse_zero, grad_name="NotImplemented")  # fmt: skip
+             check=refuse_zero, grad_name="NotImplemented", exact=(1,))  # fmt: skip
 def floor_divide(xp, x, y):
     """``⌊input / other⌋``; it has no gradient.
 
@@ -157,16 +157,6 @@ _fmod.grad(x=lambda g: g, y=lambda g, x, y: -g * div_trunc(x, y))
 _fmod_number.grad(x=lambda g: g, y=zeros)
 
 
-_HALF = (dtypes.float16, dtypes.bfloat16)
-
-
-def _divisor(x, number):
-    """The number by which ``x`` is divided: of half precision it is rounded first, as PyTorch's."""
-    if type(number) is float and isinstance(x, Tensor) and x.dtype in _HALF:
-        return float(x.dtype.numpy.type(number))
-    return number
-
-
 @function(inplace=True, kinds={"input": "operand"})
 def remainder(input, other, *, out=None):
     """What ``input`` leaves when divided by ``other``, with the sign of ``other``.
@@ -180,7 +170,7 @@ def remainder(input, other, *, out=None):
     """
     if isinstance(other, Tensor):
         return _remainder(input, other, out=out)
-    return _remainder_number(input, _divisor(input, other), out=out)
+    return _remainder_number(input, other, out=out)
 
 
 @function(inplace=True)
@@ -196,7 +186,7 @@ def fmod(input, other, *, out=None):
     """
     if isinstance(other, Tensor):
         return _fmod(input, other, out=out)
-    return _fmod_number(input, _divisor(input, other), out=out)
+    return _fmod_number(input, other, out=out)
 
 
 def _check_zero(x, y):

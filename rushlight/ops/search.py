@@ -8,6 +8,7 @@ from rushlight import shapes
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.definition import function
 from rushlight.ops.kinds import kernel
+from rushlight.ops.promotion import promote
 from rushlight.tensor import Tensor, from_array
 
 # Distinct values --------------------------------------------------------------------------
@@ -117,12 +118,8 @@ def unique_consecutive(input, return_inverse=False, return_counts=False, dim=Non
 
 @kernel(public=False, method=False, name="isin", widen=False)
 def _isin(xp, x, y):
-    """Whether each element of x is among those of y."""
-    for kind, name in (("b", "bool"), ("c", "complex")):
-        if kind in (x.dtype.kind, y.dtype.kind):
-            raise DtypeError(f"isin(): Unsupported input type: {name}; convert it first")
-    common = np.result_type(_comparable(x), _comparable(y))
-    return np.isin(x.astype(common), y.astype(common))
+    """Whether each element of x is among those of y, which has its dtype."""
+    return np.isin(_comparable(x), _comparable(y))
 
 
 @_isin.lower
@@ -139,11 +136,13 @@ def isin(elements, test_elements, *, assume_unique=False, invert=False):
     >>> torch.isin(torch.tensor([1, 2, 3]), torch.tensor([2, 3]))
     tensor([False,  True,  True])
     """
-    if not isinstance(elements, Tensor):
-        elements = from_array(np.asarray(elements))
-    if not isinstance(test_elements, Tensor):
-        test_elements = from_array(np.asarray(test_elements))
-    found = _isin(elements, test_elements)
+    given = elements, test_elements
+    tensors = [x if isinstance(x, Tensor) else from_array(np.asarray(x)) for x in given]
+    for t in tensors:
+        if t.dtype.category in (0, 3):  # bool and complex
+            raise DtypeError(f"isin(): Unsupported input type: {t.dtype}; convert it first")
+    common = promote(given)
+    found = _isin(*[t.to(common) for t in tensors])
     return ~found if invert else found
 
 
@@ -164,13 +163,11 @@ def _side(right, side, name):
 
 @kernel(public=False, method=False, name="searchsorted")
 def _searchsorted(xp, ordered, x, sorter=None, *, side, integer):
-    """Where the elements of x belong in the rows of ``ordered``."""
+    """Where the elements of x belong in the rows of ``ordered``, which has its dtype."""
     if ordered.dtype.kind in "bc":
         raise UnsupportedDtypeError(f"searchsorted: not implemented for {ordered.dtype}")
     if sorter is not None:
         ordered = np.take_along_axis(ordered, sorter, -1)
-    common = np.promote_types(ordered.dtype, x.dtype)
-    ordered, x = ordered.astype(common, copy=False), x.astype(common, copy=False)
     if ordered.ndim == 1:
         return np.searchsorted(ordered, x, side).astype(integer)
     count = prod(x.shape[:-1])
@@ -200,6 +197,8 @@ def searchsorted(
     tensor([1, 2])
     """
     x = _as_tensor(input)
+    common = promote((sorted_sequence, input))
+    sorted_sequence, x = sorted_sequence.to(common), x.to(common)
     lead, given = sorted_sequence.shape[:-1], x.shape[:-1]
     if not sorted_sequence.ndim:
         raise ShapeError(

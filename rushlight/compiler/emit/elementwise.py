@@ -11,7 +11,7 @@ from llvmlite import ir
 
 from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.emit.namespace import Namespace
-from rushlight.compiler.emit.value import FLOAT, Unsupported, Value, computed, constant
+from rushlight.compiler.emit.value import FLOAT, HALF, Unsupported, Value, computed, constant
 from rushlight.errors import DtypeError
 
 __all__ = ["FREE", "elementwise", "price", "supported"]
@@ -24,7 +24,12 @@ def elementwise(op, ins, values, params, out_dtype):
     Values in place of abstract values. Blocks may be added: go on at ``b.block``.
     """
     b = next(v.b for v in (*values, *params.values()) if isinstance(v, Value))
-    compute = _compute_dtype(op, ins)
+    common = _common_dtype(op, ins)
+    compute = computed(common)
+    if common in HALF:
+        values = [
+            _rounded(op, i, x, v, common) for i, (x, v) in enumerate(zip(ins, values, strict=True))
+        ]
     values = [_cast(v, compute) for v in values]
     params = {k: _number(v, compute) for k, v in params.items()}
     found = op.forward(Namespace(b), *values, **params)
@@ -33,10 +38,16 @@ def elementwise(op, ins, values, params, out_dtype):
     return found.astype(out_dtype)
 
 
-def _compute_dtype(op, ins):
-    """The dtype that ``op`` computes in, by its own promotion rule; half types in float32."""
-    found = op.dtype([_stand_in(x) for x in ins]).numpy
-    return computed(found)
+def _common_dtype(op, ins):
+    """The dtype that ``op`` computes in, by its own promotion rule."""
+    return op.dtype([_stand_in(x) for x in ins]).numpy
+
+
+def _rounded(op, i, x, value, half):
+    """Operand ``i`` in half precision, where it does not keep its own; see ``Op.exact``."""
+    if value is None or (i in op.exact and not getattr(x, "shape", ())):
+        return value
+    return value.astype(half) if isinstance(value, Value) else float(half.type(value))
 
 
 def _stand_in(x):
