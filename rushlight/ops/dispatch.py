@@ -287,12 +287,20 @@ def _promoted(op, inputs):
 def _in_half(op, inputs, half):
     """Operands as float32, rounded to ``half`` before; see ``Op.exact``."""
     out: list[Any] = []
-    with np.errstate(over="ignore"):  # a number that is too large is infinite
-        for i, a in enumerate(inputs):
-            if a is not None and (i not in op.exact or getattr(a, "ndim", 0)):
-                a = preserved(a, half) if type(a) is ndarray else float(half.type(a))
-            out.append(preserved(a, _f4) if type(a) is ndarray else a)
+    for i, a in enumerate(inputs):
+        if type(a) is not ndarray:
+            out.append(a if a is None or i in op.exact else _rounded(a, half))
+            continue
+        if a.dtype is not half and (a.ndim or i not in op.exact):
+            a = _rounded(a, half)
+        out.append(preserved(a, _f4))
     return out
+
+
+def _rounded(a, half):
+    """An array or a number in half precision; what is too large there is infinite."""
+    with np.errstate(over="ignore"):
+        return preserved(a, half) if type(a) is ndarray else float(half.type(a))
 
 
 def _widened(op, inputs):
