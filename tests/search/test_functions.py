@@ -738,4 +738,4 @@ def test_random_functions():
 @pytest.mark.search
 @pytest.mark.parity
 def test_many_random_functions():
-    look(draw_call, 1500, _FREE_STRIDES)
+    look(draw_call, 500, _FREE_STRIDES)

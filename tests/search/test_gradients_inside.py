@@ -67,4 +67,4 @@ def test_gradients_inside():
 
 @pytest.mark.search
 def test_many_gradients_inside():
-    INSIDE.search(250)
+    INSIDE.search(80)

@@ -55,7 +55,7 @@ def test_histories():
 
 @pytest.mark.search
 def test_many_histories():
-    HISTORIES.search(800)
+    HISTORIES.search(300)
 
 
 @pytest.mark.parametrize("lines, results, gradient", [

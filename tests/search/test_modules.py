@@ -472,4 +472,4 @@ def test_random_modules():
 @pytest.mark.search
 @pytest.mark.parity
 def test_many_random_modules():
-    look(draw_call, 1500, _FREE_STRIDES)
+    look(draw_call, 500, _FREE_STRIDES)

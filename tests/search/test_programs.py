@@ -48,12 +48,12 @@ def test_some_loops(tmp_path):
 @pytest.mark.search
 def test_many_programs(tmp_path):
     """3,000, of another seed each time: it is printed, and makes the same programs again."""
-    assert clean(Programs, tmp_path, int(time.time()), 3000, jobs=2, seconds=240)
+    assert clean(Programs, tmp_path, int(time.time()), 3000, jobs=2, seconds=200)
 
 
 @pytest.mark.search
 def test_many_loops(tmp_path):
-    assert clean(Loops, tmp_path, int(time.time()), 300, jobs=2, seconds=60)
+    assert clean(Loops, tmp_path, int(time.time()), 300, jobs=2, seconds=50)
 
 
 # The search itself ----------------------------------------------------------------------------
