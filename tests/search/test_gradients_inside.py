@@ -26,7 +26,7 @@ h = w.register_hook(lambda g: g * 3); (w * 2).sum().backward(); h.remove()
 T.nn.utils.clip_grad_norm_([w, u], 0.5)
 """)
 STATE = table("""
-b.add_(v.detach().sum()) | b.mul_(0.5) | b.copy_(w.detach()) | w.data.mul_(0.9) | u.data = u.data * 0.9
+b.add_(v.detach().sum()) | b.mul_(0.5) | b.copy_(w.detach()) | w.data.mul_(0.9)
 opt.step() | opt.zero_grad() | opt.zero_grad(set_to_none=False) | with T.no_grad(): b.add_(1)
 with T.no_grad(): w.sub_(0.1 * w.grad if w.grad is not None else 0.0) | with T.no_grad(): NAME = v * 3
 with T.enable_grad(): NAME = v * w | with T.no_grad(): w.clamp_(-2, 2)

@@ -19,7 +19,7 @@ WRITES = table("""
 v.abs_() | v.mul_(3) | v[..., 0] = 5. | v.add_(x.sum()) | v.exp_() | v.zero_() | v += 1
 v.copy_(x.mean() * 2) | v[...] = x.flatten()[0] * v.detach() | v.copy_(b.sum()) | v.sub_(w.mean())
 v.masked_fill_(v > 0, 2.) | v.clamp_(0) | v.index_fill_(-1, T.tensor([0]), 3.) | v.detach().add_(1)
-with T.no_grad(): v.mul_(3) | with T.no_grad(): w.add_(1) | w.data = w.data * 0.9 | c.mul_(2)
+with T.no_grad(): v.mul_(3) | with T.no_grad(): w.add_(1) | c.mul_(2)
 c.real.add_(1) | v[v > 1] = w.sum()
 """)
 TURNS = table("v.squeeze_(0) | v.unsqueeze_(0) | v.transpose_(0, -1) | v.swapdims_(-1, 0)")
