@@ -190,6 +190,10 @@ class Op:
             raise TypeError(f"{self.name}: unknown options {list(options)}")
         OPS[self.name] = self
 
+    def is_exact(self, i, x):
+        """Whether ``x``, the operand ``i``, is not rounded to half precision; see ``exact``."""
+        return x is None or (i in self.exact and not getattr(x, "ndim", 0))
+
     def __repr__(self):
         return f"<{self.kind} {self.name}>"
 

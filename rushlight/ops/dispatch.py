@@ -288,12 +288,9 @@ def _in_half(op, inputs, half):
     """Operands as float32, rounded to ``half`` before; see ``Op.exact``."""
     out: list[Any] = []
     for i, a in enumerate(inputs):
-        if type(a) is not ndarray:
-            out.append(a if a is None or i in op.exact else _rounded(a, half))
-            continue
-        if a.dtype is not half and (a.ndim or i not in op.exact):
+        if getattr(a, "dtype", None) is not half and not op.is_exact(i, a):
             a = _rounded(a, half)
-        out.append(preserved(a, _f4))
+        out.append(preserved(a, _f4) if type(a) is ndarray else a)
     return out
 
 

@@ -69,15 +69,15 @@ class Family:
                 return [*seen, error]
         return seen
 
-    def faults(self, seeds, peer):
+    def faults(self, seeds, other_torch):
         """A text for each function whose compiled call, or PyTorch's, differs from the eager one."""
         found = []
         for seed in seeds:
             lines, results = self.function(seed)
             eager = self.outcome(lines, results, rushlight)
             seen = {"compiled": self.outcome(lines, results, rushlight, compiled=True)}
-            if peer is not None:
-                want = self.outcome(lines, results, peer)
+            if other_torch is not None:
+                want = self.outcome(lines, results, other_torch)
                 if not isinstance(want[-1], Exception):  # rushlight may do more
                     seen["PyTorch"] = want
             for name, other in seen.items():
@@ -91,7 +91,7 @@ class Family:
         first = random.randrange(1 << 32)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = self.faults(range(first, first + count), _peer())
+            found = self.faults(range(first, first + count), peer())
         assert not found, "\n\n".join(found)
 
 
@@ -127,7 +127,8 @@ def _parts(x):
     return numbers, [len(x), *rest]
 
 
-def _peer():
+def peer():
+    """PyTorch, or None where it is not installed."""
     try:
         import torch
     except ImportError:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import rushlight
+from tests.search.lines import peer as find_peer
 
 OPERATORS = "eq ne lt gt le ge add sub mul truediv floordiv mod pow"
 FUNCTIONS = """
@@ -61,11 +62,7 @@ def _same(found, want, name):
 
 
 def _faults(cases):
-    try:
-        import torch as peer
-    except ImportError:
-        peer = None
-    found = []
+    peer, found = find_peer(), []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for case in cases:

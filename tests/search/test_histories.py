@@ -66,7 +66,7 @@ def test_many_histories():
     # The view sees elements that its own base does not.
     (["v0 = x * 2", "v1 = v0[..., :1]", "v2 = v1.as_strided((2,), (1,), 1)", "v1.mul_(3)"], "v2",
      [2.0, 5.0, 8.0]),
-    # The weight is another one when the gradient is computed.
+    # The weight is another one when the gradient is computed: see docs/differences.md.
     (["v0 = x * w", "w.data = w.data * 0.5"], "v0", [2.5, 0.0, 10.0]),
 ])  # fmt: skip
 def test_found(lines, results, gradient):

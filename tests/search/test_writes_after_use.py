@@ -12,6 +12,7 @@ import pytest
 import rushlight
 from tests import conformance as c
 from tests.samples import SAMPLES
+from tests.search.lines import peer as find_peer
 
 #: Operations that raise although PyTorch saves other values, which nobody wrote.
 _STRICTER = ("linalg_svd", "linalg_solve", "special.ndtr", "matmul", "repeat_interleave")
@@ -93,25 +94,17 @@ def _faults(samples, peer):
     return found
 
 
-def _peer():
-    try:
-        import torch
-    except ImportError:
-        return None
-    return torch
-
-
 _WITH_GRADIENTS = [s for s in SAMPLES.values() if s.grad]
 
 
 def test_writes_after_a_random_part_of_all_operations():
     seed = random.randrange(1 << 32)
     samples = random.Random(seed).sample(_WITH_GRADIENTS, len(_WITH_GRADIENTS) // 10)
-    faults = _faults(samples, _peer())
+    faults = _faults(samples, find_peer())
     assert not faults, f"seed {seed}:\n" + "\n".join(faults)
 
 
 @pytest.mark.slow
 def test_writes_after_all_operations():
-    faults = _faults(_WITH_GRADIENTS, _peer())
+    faults = _faults(_WITH_GRADIENTS, find_peer())
     assert not faults, "\n".join(faults)

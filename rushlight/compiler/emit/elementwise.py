@@ -45,7 +45,7 @@ def _common_dtype(op, ins):
 
 def _rounded(op, i, x, value, half):
     """Operand ``i`` in half precision, where it does not keep its own; see ``Op.exact``."""
-    if value is None or (i in op.exact and not getattr(x, "shape", ())):
+    if op.is_exact(i, x):
         return value
     return value.astype(half) if isinstance(value, Value) else float(half.type(value))
 
