@@ -253,6 +253,7 @@ class Results:
             if not moved and not was_detached:
                 known = self._names.get(id(view.root))
         if known is not None:
+            self._refuse_hooks(t)
             return self._line(self.shared, t, self._seen(known, view.path, not view.untracked))
         if base.cell is not t.cell:
             name = f"{name}.data"
@@ -270,6 +271,17 @@ class Results:
     def _seen(self, root, path, tracked):
         path = self.source.name(tuple(path))
         return f"{self.source.name(_along)}({root}, {path}, {tracked})"
+
+    def _refuse_hooks(self, t):
+        """Refuse hooks on ``t``, and between it and the tensor that it is made a view of."""
+        node, root = t.node, t.view_of.root.node
+        while node is not None and node is not root:
+            if node.hooks:
+                raise TraceError(
+                    "a view with a hook is returned beside the tensor that it is a view of; "
+                    "register the hook outside torch.compile, or return a clone of the view"
+                )
+            node = node.parents[0] if node.parents else None
 
     def _refuse_leaf(self, t):
         if type(t.node) is Leaf:

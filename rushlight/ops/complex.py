@@ -226,7 +226,7 @@ def _check_pairs(x):
     return {}
 
 
-@view(prepare=_check_pairs, method=False, autocast=SINGLE, primitive="memory")
+@view(prepare=_check_pairs, method=False, by_layout=True, autocast=SINGLE, primitive="memory")
 def view_as_complex(xp, x):
     """Pairs of real numbers in the last dim as complex ones, as a view.
 

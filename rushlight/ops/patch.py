@@ -6,6 +6,7 @@ from rushlight.backend import numpy as xp
 from rushlight.ops.dispatch import apply, record
 from rushlight.ops.kinds import kernel
 from rushlight.ops.rules import where
+from rushlight.ops.stride import places
 from rushlight.strides import overlaps
 from rushlight.tensor import from_array
 
@@ -78,19 +79,23 @@ seen.grad(x=_unseen)
 
 def _written(g, path, strides):
     raw = isinstance(g, ndarray)
-    part = _look(laid_out(g, strides) if raw else _empty(g.shape, strides, int), path)
+    like = g if raw else g.array
+    part = _look(laid_out(g, strides) if raw else _empty(like.shape, strides, like.dtype), path)
     found = part.copy() if raw else seen(g, path=path, strides=strides)
     if not overlaps(part):
         return found
-    stayed = _stayed(_look(_empty(g.shape, strides, int), path))
+    stayed = _stayed(part)
     return where(stayed if raw else from_array(stayed), found, 0)
 
 
-def _stayed(places):
-    """Which elements of a written view stayed, where several lie in one of ``places``."""
-    order = xp.arange(places.size).reshape(places.shape)
-    places[...] = order
-    return places == order
+def _stayed(view):
+    """Which elements of a written view stayed, where several lie in one place."""
+    at = places(view.shape, view.strides)
+    at -= at.min()
+    order = xp.arange(at.size).reshape(at.shape)
+    last = xp.zeros(at.max() + 1, int)
+    last[at] = order
+    return last[at] == order
 
 
 patch.grad(base=_kept, value=_written)

@@ -9,7 +9,7 @@ from math import log as ln
 
 from rushlight.ops.activation import erf
 from rushlight.ops.definition import function
-from rushlight.ops.exponential import exp, floating, floats, log, log1p
+from rushlight.ops.exponential import exp, floating, floats, log
 from rushlight.ops.kinds import elementwise
 from rushlight.ops.rules import typed, where
 from rushlight.ops.unary import tabled
@@ -230,7 +230,7 @@ def xlog1py(xp, x, y):
 
 
 xlog1py.grad(
-    x=lambda g, x, y: g * where((x == 0) & (y <= -1), 0.0, log1p(typed(y, g))),
+    x=lambda g, x, y: where((x == 0) & (y <= -1), 0, xlog1py(g, typed(y, g))),
     y=lambda g, x, y: g * x / (y + 1),
 )
 

@@ -280,8 +280,8 @@ def _as_strided(xp, x, *, size, stride, start, geometry):
 
 def _as_strided_back(g, x_shape, size, stride, start, geometry):
     shape, strides, first = geometry
-    read = start + _places(size, stride)
-    own = first + _places(shape, strides)
+    read = start + places(size, stride)
+    own = first + places(shape, strides)
     total = max(int(read.max(initial=-1)), int(own.max(initial=-1))) + 1
     memory = collected(g, (total,), read)
     found = chosen(memory, own, shape)
@@ -291,7 +291,8 @@ def _as_strided_back(g, x_shape, size, stride, start, geometry):
     return found / (shared.astype(g.dtype) if type(g) is ndarray else g.new_tensor(shared))
 
 
-def _places(shape, strides):
+def places(shape, strides):
+    """Where each element of a view lies, counted from its first, in the unit of ``strides``."""
     out = np.zeros(shape, np.int64)
     for i, (n, s) in enumerate(zip(shape, strides, strict=True)):
         out += (np.arange(n) * s).reshape([-1] + [1] * (len(shape) - i - 1))

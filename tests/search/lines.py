@@ -28,6 +28,8 @@ class Family:
         kinds: Pairs of a weight and the lines of one kind, which are drawn alike.
         first: The lines at the head of each function; ``names`` are the values that they make.
         state: From a framework to the function's arguments by name; leaves among them get gradients.
+        compares: Whether PyTorch is compared with.
+        graphs: Whether gradients with a graph, which their rules compute with tensors, are looked at, too.
         calls: How often a function is called; ``move(state, k)`` comes before call ``k``.
     """
 
@@ -35,6 +37,8 @@ class Family:
     first: list
     names: list
     state: Any
+    compares: bool = True
+    graphs: bool = False
     calls: int = 1
     move: Any = lambda state, k: None
 
@@ -52,8 +56,11 @@ class Family:
             lines.append(line)
         return lines, draw.sample(names, draw.randrange(1, len(names) + 1))
 
-    def outcome(self, lines, results, torch, compiled=False):
-        """What each call gives: values with their looks, and gradients; then maybe an exception."""
+    def outcome(self, lines, results, torch, compiled=False, graph=False):
+        """What each call gives: values with their looks, and gradients; then maybe an exception.
+
+        ``graph``: the gradients are to have a graph, so that their rules work on tensors.
+        """
         state = self.state(torch)
         ends = [*lines, f"return [{', '.join(results)}]"]
         source = "\n    ".join([f"def f({', '.join(state)}):", *ends])
@@ -64,18 +71,20 @@ class Family:
         for k in range(self.calls):
             self.move(state, k)
             try:
-                seen.append(_call(f, state, torch))
+                seen.append(_call(f, state, torch, graph))
             except Exception as error:
                 return [*seen, error]
         return seen
 
     def faults(self, seeds, other_torch):
-        """A text for each function whose compiled call, or PyTorch's, differs from the eager one."""
+        """A text for each function of which another way, or PyTorch, differs from the eager call."""
         found = []
         for seed in seeds:
             lines, results = self.function(seed)
             eager = self.outcome(lines, results, rushlight)
             seen = {"compiled": self.outcome(lines, results, rushlight, compiled=True)}
+            if self.graphs:
+                seen["create_graph"] = self.outcome(lines, results, rushlight, graph=True)
             if other_torch is not None:
                 want = self.outcome(lines, results, other_torch)
                 if not isinstance(want[-1], Exception):  # rushlight may do more
@@ -91,11 +100,11 @@ class Family:
         first = random.randrange(1 << 32)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = self.faults(range(first, first + count), peer())
+            found = self.faults(range(first, first + count), peer() if self.compares else None)
         assert not found, "\n\n".join(found)
 
 
-def _call(f, state, torch):
+def _call(f, state, torch, graph):
     """Call ``f`` and go backward from its results; what they and the arguments are then."""
     given = [t for t in state.values() if isinstance(t, torch.Tensor)]
     found = [*f(*state.values()), *given]
@@ -105,7 +114,7 @@ def _call(f, state, torch):
             weights = torch.arange(t.numel(), dtype=t.dtype).reshape(t.shape) + 1 + i
             total = total + (t * weights).sum()
     if total.requires_grad:
-        total.backward()
+        total.backward(create_graph=graph)
     values = [(t.tolist(), list(t.shape), t.requires_grad, t.is_leaf) for t in found]
     return values, [(torch.zeros(3) if t.grad is None else t.grad).tolist() for t in given]
 

@@ -5,7 +5,8 @@ Four calls with one state: parameters, a buffer, an optimizer, and what the call
 
 import pytest
 
-from tests.search.lines import Family, table
+import rushlight
+from tests.search.lines import Family, alike, table
 
 VALUES = table("""
 v.sin() | v * 1.5 | v ** 2 | v + x | v * w | v.detach() * w | (v * w).sum() * v | v + b | v.clone()
@@ -68,3 +69,10 @@ def test_gradients_inside():
 @pytest.mark.search
 def test_many_gradients_inside():
     INSIDE.search(80)
+
+
+def test_hook_on_a_view_beside_its_base():
+    lines = ["v0 = x * w", "v1 = v0.squeeze()", "v1.register_hook(lambda g: g * 2)"]
+    want = INSIDE.outcome(lines, ["v1", "v0"], rushlight)
+    with pytest.warns(UserWarning, match="a view with a hook is returned beside"):
+        assert alike(INSIDE.outcome(lines, ["v1", "v0"], rushlight, compiled=True), want)

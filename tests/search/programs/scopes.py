@@ -171,11 +171,11 @@ class Scope:
     def array(self, name):
         return array_of(self.names[name])
 
-    def backward(self, outputs):
+    def backward(self, outputs, graph=False):
         """Go backward from values; returns the exception, or None."""
         results = [self.names[n] for n in outputs]
         try:
-            backward(self.T, results, self.shaken)
+            backward(self.T, results, self.shaken, graph)
         except Exception as error:
             return error
         return None

@@ -222,12 +222,15 @@ class Session:
                 return Difference("changed", f"{name} is {found} instead of {want} at the end")
         return None
 
-    def gradients(self, outputs, steps=()):
-        """Compare the gradients of both frameworks: None, a Difference, or a word."""
+    def gradients(self, outputs, steps=(), graph=False):
+        """Compare the gradients of both frameworks: None, a Difference, or a word.
+
+        ``graph``: rushlight's are to have a graph.
+        """
         if hides_writes(steps):
             return "unstable"
         theirs = self.theirs.backward(outputs)
-        ours = self.ours.backward(outputs) if torch else theirs
+        ours = self.ours.backward(outputs, graph) if torch else theirs
         if theirs is not None or ours is not None:
             if lacks(theirs) or any(m in str(theirs) for m in MISSING_BACKWARD):
                 return "missing"
@@ -428,7 +431,7 @@ def finish(session, program, kind=""):
     if kind and " " not in kind and kind not in ("gradient", "backward"):
         return None
     if program.backward:
-        found = session.gradients(program.outputs, program.steps)
+        found = session.gradients(program.outputs, program.steps, program.graph)
         if isinstance(found, Difference):
             return found
         if found is not None:  # it raises in both frameworks, or noise makes too much of it
