@@ -57,7 +57,7 @@ def check_write(x, name="an in-place operation", tracked=False):
             f"{name}: a view of a leaf Variable that requires grad is being used in an in-place "
             "operation; wrap it in torch.no_grad(), or use the out-of-place form"
         )
-    if root is not None or tracked:
+    if root is not None or (tracked and OF[x.array.dtype].category > 1):
         _check_view(x, view, name)
         if any(op.of_storage for op, _, _ in view.path[1:]):
             derive(x)  # straight from the root, so that no element's gradient is lost

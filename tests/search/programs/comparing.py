@@ -42,8 +42,11 @@ def spread_of(want, noisy):
     return spread
 
 
-def mismatch(found, want, noisy, floor=0.0):
-    """What is wrong with ``found``, in words, or None; ``floor``: an error that is allowed, in eps."""
+def mismatch(found, want, noisy, floor=0.0, digits=8):
+    """What is wrong with ``found``, in words, or None.
+
+    ``floor``, ``digits``: the errors that are allowed, in eps and in eps of each number.
+    """
     if found.dtype != want.dtype:
         return f"dtype {found.dtype} instead of {want.dtype}"
     if found.shape != want.shape:
@@ -56,21 +59,21 @@ def mismatch(found, want, noisy, floor=0.0):
             if other.shape == want.shape:
                 bad &= other == want
     else:
-        bad = _apart(found, want, noisy, floor)
+        bad = _apart(found, want, noisy, floor, digits)
     if not bad.any():
         return None
     at = tuple(int(i[0]) for i in np.nonzero(bad)) if bad.ndim else ()
     return f"{found[at]} instead of {want[at]} at {at}, {np.count_nonzero(bad)} of {bad.size} wrong"
 
 
-def _apart(found, want, noisy, floor):
+def _apart(found, want, noisy, floor, digits):
     x, y, spread = wide(found), wide(want), spread_of(want, noisy)
     real = want.real.dtype if want.dtype.kind == "c" else want.dtype
     digit = eps(real)
     finite = spread[np.isfinite(spread)]
     usual = float(np.sqrt(np.mean(finite**2))) if finite.size else 0.0
     with np.errstate(all="ignore"):
-        slack = 10 * spread + 4 * usual + digit * (8 * np.abs(y) + floor)
+        slack = 10 * spread + 4 * usual + digit * (digits * np.abs(y) + floor)
         slack += SMALLEST[np.dtype(real).name]
         same = (x == y) | (np.isnan(x) & np.isnan(y))
         if want.dtype.kind == "c":  # infinities of complex numbers depend on how products are made

@@ -94,7 +94,7 @@ REDUCTIONS = Kind(
 | {f}.norm(3., {d}) | {r}.nansum({d}) | {f}.nanmean({d}) | {x}.count_nonzero({d}) | a, b = {r}.aminmax(dim={d}, keepdim={k}) | {r}.quantile(0.3)
 | {f}.quantile(0.5, {d}) | a, b = {r}.median({d}) | {r}.median() | a, b = {r}.mode({d}) | a, b = {r}.kthvalue(1, {d}) | a, b = {r}.nanmedian({d})
 | T.trapezoid({f}, dim={d}) | {r}.cov() | {f2}.corrcoef() | {f}.renorm(2, {d}, 1.) | T.linalg.vector_norm({g}, 2, {ds}) | {f2}.trace()
-| T.linalg.norm({f}) | F.normalize({f}, dim={d}) | {r}.histc(4, -1, 1) | T.cdist({f2}, {f2}) | F.pairwise_distance({f}, {same} + 1)
+| T.linalg.norm({f}) | F.normalize({f}, dim={d}) | {r}.float().histc(4, -1, 1) | T.cdist({f2}, {f2}) | F.pairwise_distance({f}, {same} + 1)
 """,
 )
 SCANS = Kind(

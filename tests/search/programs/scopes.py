@@ -60,16 +60,6 @@ def strides(t):
     return tuple(t.stride()) if t.numel() else ()
 
 
-def is_usual(t):
-    """Whether dims of size 1 have strides that follow from the others'."""
-    inner = 1
-    for n, step in zip(reversed(t.shape), reversed(t.stride()), strict=True):
-        if n == 1 and step != inner:
-            return False
-        inner = n * step
-    return True
-
-
 def wide(x):
     return x.astype(complex if x.dtype.kind == "c" else float)
 
