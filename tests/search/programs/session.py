@@ -45,6 +45,7 @@ MISSING_BACKWARD = (
     "Number of groups to divide channels in must be positive",
     "to have non-zero size for non-batch dimensions",
     "pixel_shuffle expects",  # of nothing, which pixel_unshuffle leaves as it is
+    "Function PixelUnshuffleBackward0 returned an invalid gradient",
     "Expected isFloatingType(grad.scalar_type())",  # where() of a complex and a real number
 )
 # Lines with the largest of many elements, whose place is any of those that are equal.
