@@ -75,6 +75,15 @@ def gated(condition, x):
     return np.multiply(mask, x.view(integer), mask).view(x.dtype)
 
 
+def matrix_product(x, y, out=None):
+    """``x.dot(y)``, which takes half of ``matmul``'s overhead for the same call of BLAS.
+
+    Of one element NumPy makes a scale for the other operand, and a scale of 0 leaves 0 where
+    0 · inf is nan.
+    """
+    return x.dot(y, out) if x.size > 1 < y.size else np.matmul(x, y, out)
+
+
 def where(condition, x, y):
     """``np.where``; by masks of bits where that is faster: ten times on irregular conditions."""
     if (

@@ -195,7 +195,10 @@ class Kernel:
                 truth = Abstract(x.shape, bool)
                 operand = Compute(cast(x, truth), (operand,), truth.dtype)
                 x = truth
-            return Compute(cast(x, value), (operand,), value.dtype)
+            found = Compute(cast(x, value), (operand,), value.dtype)
+            if e.op.form == "add" and value.dtype.kind not in "biu":  # -0.0 added to 0.0
+                found = Compute(_plus_zero(value), (found,), value.dtype)
+            return found
         return Reduce(e.op, operand, value.dtype)
 
     def _extremum(self, e, value, index):
@@ -310,3 +313,10 @@ def cast(x, out):
     from rushlight.ops.definition import OPS
 
     return Equation(OPS["to_copy"], (x,), {"dtype": out.dtype}, (out,))
+
+
+def _plus_zero(x):
+    from rushlight.compiler.trace import Equation
+    from rushlight.ops.definition import OPS
+
+    return Equation(OPS["add"], (x, 0.0), {}, (x,))

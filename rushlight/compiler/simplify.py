@@ -88,8 +88,9 @@ def _idle(e):
         return False
     if e.op.role == "view":
         return view_map(e) == (0, strides_of(x.shape))
-    one = e.op.role == "scan" and x.ndim > 0 and x.shape[e.params["dim"]] == 1
-    return one or e.op.role == "copy"
+    if e.op.role == "scan" and x.ndim > 0 and x.shape[e.params["dim"]] == 1:
+        return e.op.form != "add" or x.dtype.kind in "biu"  # -0.0 added to 0.0 is 0.0
+    return e.op.role == "copy"
 
 
 def _key(e):

@@ -7,6 +7,7 @@ import numpy as np
 from numpy import ndarray
 
 from rushlight.autograd import mode
+from rushlight.backend.numpy import matrix_product
 from rushlight.ops.kinds import kernel
 from rushlight.ops.recurrent import (
     UNROLLED,
@@ -36,7 +37,7 @@ def rnn_layer(xp, drive, h, weight, bias=None, *, relu, sizes, reverse=False):
     state = State(h, order[0][1])
     for start, count in order:
         now = out[start : start + count]
-        now += state.of(count).dot(matrix)
+        now += xp.matrix_product(state.of(count), matrix)
         state.now = xp.maximum(now, 0, out=now) if relu else xp.tanh(now, now)
     return out, state.final().copy()
 
@@ -54,8 +55,8 @@ def _slopes(g, h, weight, bias, out, relu, sizes, reverse):
             s[...] = np.where(out[start : start + count] <= 0, 0, owed)
         else:
             s *= owed
-        state.now = s.dot(weight)
-    to_weight = slope.T.dot(before(out, h, sizes, reverse))
+        state.now = matrix_product(s, weight)
+    to_weight = matrix_product(slope.T, before(out, h, sizes, reverse))
     return slope, state.final(), to_weight, None if bias is None else slope.sum(0)
 
 

@@ -6,6 +6,7 @@ Source: Cho et al. 2014, in the variant whose reset gate acts on the product wit
 from numpy import ndarray
 
 from rushlight.autograd import mode
+from rushlight.backend.numpy import matrix_product
 from rushlight.ops.join import cat
 from rushlight.ops.kinds import kernel
 from rushlight.ops.recurrent import (
@@ -47,7 +48,7 @@ def gru_layer(xp, drive, h, weight, bias=None, *, sizes, reverse=False, memo=Non
     for start, count in order:
         rows = slice(start, start + count)
         last = state.of(count)
-        product = last.dot(matrix)
+        product = xp.matrix_product(last, matrix)
         gate, new = gates[rows, : 2 * n], gates[rows, 2 * n :]
         gate += product[:, : 2 * n]
         xp.tanh(gate, gate)
@@ -90,9 +91,9 @@ def _slopes(g, memo, h, weight, bias, out, sizes, reverse):
         s.reshape(count, 3, n)[:] *= dh[:, None]
         to_new[rows] *= dh
         dh *= z[rows]
-        dh += s.dot(weight)
+        dh += matrix_product(s, weight)
         state.now = dh
-    to_weight = slope.T.dot(last)
+    to_weight = matrix_product(slope.T, last)
     to_bias = None if bias is None else slope.sum(0)
     slope[:, 2 * n :] = to_new
     return slope, state.final(), to_weight, to_bias

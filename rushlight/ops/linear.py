@@ -7,6 +7,7 @@ from numpy import ndarray
 
 from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh
+from rushlight.backend.numpy import matrix_product
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.autocast import LOWER, autocasts
 from rushlight.ops.direct import FLOATS, plain, recorded, taped
@@ -82,14 +83,14 @@ def _lowered(x, weight, bias=None):
 
 def _x_slope(g, weight):
     if type(g) is ndarray and g.ndim == 2 and g.dtype.kind == "f":
-        return g.dot(weight)
+        return matrix_product(g, weight)
     found = times(_rows(g), conj(weight))
     return found if len(g.shape) == 2 else found.reshape(*g.shape[:-1], weight.shape[1])
 
 
 def _weight_slope(g, x):
     if type(g) is ndarray and g.ndim == 2 and g.dtype.kind == "f":
-        return g.T.dot(x)
+        return matrix_product(g.T, x)
     g = _rows(g)
     return times(g.T if type(g) is ndarray else g.t(), conj(_rows(x)))
 
@@ -152,7 +153,7 @@ def linear(input, weight, bias=None):
         if mode.intercept or w.ndim != 2 or w.dtype is not d or (d is not _F4 and d is not _F8):
             return _general(input, weight, bias)
         matrix = x.ndim == 2
-        out = x.dot(w.T) if matrix else _product(x, w)
+        out = matrix_product(x, w.T) if matrix else _product(x, w)
         px, pw = input.node, weight.node
         parents: tuple
         if bias is None:

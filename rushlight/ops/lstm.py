@@ -7,6 +7,7 @@ import numpy as np
 from numpy import ndarray
 
 from rushlight.autograd import mode
+from rushlight.backend.numpy import matrix_product
 from rushlight.ops.join import cat
 from rushlight.ops.kinds import kernel
 from rushlight.ops.recurrent import (
@@ -66,7 +67,7 @@ def lstm_layer(
     for start, count in order:
         rows = slice(start, start + count)
         z = gates[rows]
-        z += state.of(count).dot(matrix)
+        z += xp.matrix_product(state.of(count), matrix)
         xp.tanh(z, z)
         z *= scale[:count]
         z += shift[:count]
@@ -76,7 +77,7 @@ def lstm_layer(
         cell.now = new
         state.now = xp.multiply(o, xp.tanh(new, bounded[rows]), hidden[rows])
         if projection is not None:
-            state.now = xp.dot(state.now, projection.T, out[rows])
+            state.now = xp.matrix_product(state.now, projection.T, out[rows])
     if memo is not None:
         memo[:] = gates, cells, bounded, hidden
     return out, state.final().copy(), cell.final().copy()
@@ -103,7 +104,7 @@ def _slopes(g, memo, h, c, weight, bias, projection, out, sizes, reverse):
         dh = state.of(count) + g_out[rows]
         if projection is not None:
             arrived[rows] = dh
-            dh = dh.dot(projection)
+            dh = matrix_product(dh, projection)
         dc = dh * to_cell[rows]
         dc += cell.of(count)
         z = slope[rows]
@@ -112,10 +113,10 @@ def _slopes(g, memo, h, c, weight, bias, projection, out, sizes, reverse):
         quarters *= dc[:, None]
         dc *= f[rows]
         cell.now = dc
-        state.now = z.dot(weight)
-    to_weight = slope.T.dot(before(out, h, sizes, reverse))
+        state.now = matrix_product(z, weight)
+    to_weight = matrix_product(slope.T, before(out, h, sizes, reverse))
     to_bias = None if bias is None else slope.sum(0)
-    to_projection = None if projection is None else arrived.T.dot(hidden)
+    to_projection = None if projection is None else matrix_product(arrived.T, hidden)
     return slope, state.final(), cell.final(), to_weight, to_bias, to_projection
 
 

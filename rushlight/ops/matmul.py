@@ -5,7 +5,7 @@ from numpy import ndarray
 from rushlight import shapes
 from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh
-from rushlight.backend.numpy import reshape_view
+from rushlight.backend.numpy import matrix_product, reshape_view
 from rushlight.errors import ArgumentError, DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.ops.autocast import LOWER, autocasts
 from rushlight.ops.definition import function
@@ -55,7 +55,7 @@ def product(xp, x, y):
 def times(x, y):
     """``x @ y`` for two arrays or two tensors, by the way that costs least on small matrices."""
     if type(x) is ndarray and x.ndim == 2 == y.ndim:
-        return x.dot(y)  # half the overhead of matmul, the same BLAS call
+        return matrix_product(x, y)
     return x @ y
 
 
@@ -180,7 +180,7 @@ def _short(input, other):
             or mode.intercept
         ):
             return None
-        found = x.dot(y)
+        found = matrix_product(x, y)
     except (AttributeError, ValueError, RuntimeWarning):
         return None
     px, py = input.node, other.node

@@ -15,6 +15,7 @@ import numpy as np
 from numpy import ndarray
 
 from rushlight.backend import native
+from rushlight.backend.numpy import matrix_product
 from rushlight.ops.rules import total
 from rushlight.ops.summation import summed
 
@@ -85,7 +86,7 @@ def row_slope(g, x, mean, scale, weight=None):
         else:
             met = np.multiply(h, hat, out=into)
             dw += np.add.reduce(met, axis=0)
-            slant, level = met.dot(weight), h.dot(weight)
+            slant, level = matrix_product(met, weight), matrix_product(h, weight)
             h = h * weight
         hat *= slant[:, None] / n
         np.subtract(h, hat, out=into)

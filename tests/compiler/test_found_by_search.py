@@ -572,3 +572,11 @@ def test_a_container_with_slots_comes_back_with_them():
     for value in (1.0, 2.0):
         found = compiled(torch.tensor(value))
         assert type(found) is Slotted and found == [value, 2 * value] and found.first == 3 * value
+
+
+def test_a_sum_of_one_negative_zero_is_zero():
+    def f(x):
+        return x.sum(-1), x.cumsum(-1), x.mean(-1), x.half().sum(-1)
+
+    found = torch.compile(f, fullgraph=True)(torch.tensor([[-0.0], [-0.0]]))
+    assert not any(t.signbit().any() for t in found)

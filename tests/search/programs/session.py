@@ -48,6 +48,8 @@ MISSING_BACKWARD = (
     "Function PixelUnshuffleBackward0 returned an invalid gradient",
     "Expected isFloatingType(grad.scalar_type())",  # where() of a complex and a real number
 )
+# Lines of which PyTorch saves an operand although their gradients need none of its numbers.
+SAVED_IN_VAIN = ("scatter_reduce(", "return_indices=True", "F.pad(", "T.complex(", "avg_pool")
 # Lines with the largest of many elements, whose place is any of those that are equal.
 CHOICE = re.compile(r"(\w+)\.(topk|kthvalue)\(1, (-?\d+)\)")
 MANY = 1024  # elements, from which on rushlight keeps equals in order
@@ -294,7 +296,7 @@ def saves_otherwise(ours, theirs, steps, scope):
     if (ours is None) == (theirs is None) or "inplace operation" not in f"{ours}{theirs}":
         return False
     if ours is None:
-        return any(w in s.text for s in steps for w in ("scatter_reduce(", "return_indices=True"))
+        return any(word in s.text for s in steps for word in SAVED_IN_VAIN)
     products = [s for s in steps if " @ " in s.text or "matmul(" in s.text]
     return any(scope[n].ndim > 3 for s in products for n in s.uses)
 
