@@ -113,11 +113,20 @@ def offset(array):
     return (address(array) - address(owner(array))) // array.itemsize
 
 
-def strided(array, shape, strides):
-    """A view of ``array`` with exactly these strides in bytes, which must lie inside it."""
+def strided(array, shape, strides, dtype=None):
+    """A view of ``array`` with exactly these strides in bytes.
+
+    Raises:
+        ValueError: it reaches beyond the memory (``as_strided`` would not look).
+    """
+    dtype = dtype or array.dtype
     if array.flags.c_contiguous:
-        return ndarray(shape, array.dtype, array, 0, strides)
-    return as_strided(array, shape, strides)
+        return ndarray(shape, dtype, array, 0, strides)
+    memory = flat(array)
+    found = ndarray(shape, dtype, memory, address(array) - address(memory), strides)
+    if not array.flags.writeable:
+        found.flags.writeable = False
+    return found
 
 
 def geometry(array):

@@ -6,6 +6,7 @@ from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.affine import strides_of, view_map
 from rushlight.compiler.emit import support
 from rushlight.compiler.trace import Equation
+from rushlight.ops.definition import OPS
 
 __all__ = ["alive", "operands", "simplify"]
 
@@ -42,7 +43,7 @@ def simplify(equations, outputs):
     same: dict = {}  # id → the value that stands for it
     known: dict = {}  # what an equation computes → its results
     kept = []
-    equations = alive(equations, outputs)
+    equations = [part for e in alive(equations, outputs) for part in _scans_of_one(e)]
     # A view of memory finds its elements by how its operand lies, which a copy may have changed.
     # So does a view that NumPy makes, for want of a kernel.
     laid = {
@@ -64,6 +65,19 @@ def simplify(equations, outputs):
             same.update({v.id: u for v, u in zip(e.outs, earlier, strict=True)})
     outputs = [_stand_in(v, same) for v in outputs]
     return alive(kept, outputs), outputs
+
+
+def _scans_of_one(e):
+    """``e``, but a scan over a dim of size 1 as what it is: a copy, or for a sum 0.0 added."""
+    if e.op.role != "scan" or (e.ins[0].ndim and e.ins[0].shape[e.params["dim"]] != 1):
+        return [e]
+    (x,), (out,) = e.ins, e.outs
+    adds = e.op.form == "add" and out.dtype.kind not in "biu" and x.ndim
+    copied = Abstract(out.shape, out.dtype) if adds else out
+    found = [Equation(OPS["to_copy"], (x,), {"dtype": out.dtype}, [copied])]
+    if adds:  # -0.0 becomes 0.0
+        found.append(Equation(OPS["add"], (copied, 0.0), {}, [out]))
+    return found
 
 
 def _stand_in(value, same):
@@ -88,8 +102,6 @@ def _idle(e):
         return False
     if e.op.role == "view":
         return view_map(e) == (0, strides_of(x.shape))
-    if e.op.role == "scan" and x.ndim > 0 and x.shape[e.params["dim"]] == 1:
-        return e.op.form != "add" or x.dtype.kind in "biu"  # -0.0 added to 0.0 is 0.0
     return e.op.role == "copy"
 
 

@@ -10,9 +10,9 @@ Shapes: x (N, C, *size), weight (O, C / groups, *kernel), out and g (N, O, *plac
 from math import prod
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 from rushlight.ops.window import offsets
+from rushlight.storage import strided
 
 __all__ = ["convolve", "correlate_weight", "depthwise", "spread", "spread_depthwise"]
 
@@ -73,7 +73,7 @@ def _columns(x, kernel, stride, dilation, places, groups, scratch):
     """The columns of a layout: (batch, groups, channels / groups · kernel, places · lanes)."""
     n = len(kernel)
     step = x.strides[2 : 2 + n]
-    view = as_strided(
+    view = strided(
         x,
         (*x.shape[:2], *kernel, *places, x.shape[-1]),
         (
@@ -82,7 +82,6 @@ def _columns(x, kernel, stride, dilation, places, groups, scratch):
             *[d * s for d, s in zip(stride, step, strict=True)],
             x.strides[-1],
         ),
-        writeable=False,
     )
     packed = scratch.array(view.shape)
     np.copyto(packed, view)
@@ -209,9 +208,7 @@ def depthwise(x, weight, out, stride, dilation):
             term = np.empty_like(total)
             for w, start in zip(_taps(weight), starts, strict=True):
                 total += np.multiply(part[..., start : start + length], w, out=term)
-            out[block] = as_strided(
-                total, (*total.shape[:2], *places), (*total.strides[:2], *steps)
-            )
+            out[block] = strided(total, (*total.shape[:2], *places), (*total.strides[:2], *steps))
         return
     out[...] = 0
     for block in _blocks(len(x), out[0].nbytes):

@@ -11,7 +11,7 @@ from rushlight.ops.exponential import floating
 from rushlight.ops.kinds import elementwise, kernel, view
 from rushlight.ops.rounding import sgn
 from rushlight.ops.trigonometry import cos, sin
-from rushlight.storage import offset
+from rushlight.storage import offset, strided
 from rushlight.tensor import LazyViewOf, Tensor
 
 # Conjugates -------------------------------------------------------------------------------
@@ -192,9 +192,8 @@ def view_as_real(xp, x):
     >>> torch.view_as_real(torch.tensor([1 + 2j]))
     tensor([[1., 2.]])
     """
-    part = x.real
-    strides = (*part.strides, part.itemsize)
-    return np.lib.stride_tricks.as_strided(part, (*part.shape, 2), strides)
+    dtype = x.real.dtype
+    return strided(x, (*x.shape, 2), (*x.strides, dtype.itemsize), dtype)
 
 
 view_as_real.grad(

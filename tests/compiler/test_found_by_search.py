@@ -580,3 +580,15 @@ def test_a_sum_of_one_negative_zero_is_zero():
 
     found = torch.compile(f, fullgraph=True)(torch.tensor([[-0.0], [-0.0]]))
     assert not any(t.signbit().any() for t in found)
+
+
+def test_a_scan_over_a_dim_of_size_1_written_through_a_view():
+    def f(x):
+        x[::2, None].cumsum_(1)
+        x[:, None].logcumsumexp(1)
+        return x * 1, x[::2, None].cumprod(1)
+
+    x = torch.randn(3, 5, 7)
+    want = [t.clone() for t in f(x.clone())]
+    found = torch.compile(f, fullgraph=True)(x)
+    assert all(torch.equal(a, b) for a, b in zip(found, want, strict=True))

@@ -388,6 +388,8 @@ def compiled(program, noise, kind=""):
             first = first or found
             exactly = found is not first
             wrong = found.against(first if exactly else want, noise, exactly)
+            if "AttentionBackward0 saved" in str(found.error):
+                return None  # docs/differences.md says of what
             if wrong:
                 stage = "threads" if exactly else "compiled"
                 return Difference(f"{stage} {wrong.kind}", f"{wrong.text} ({count} threads)")
