@@ -6,6 +6,7 @@ is refused.
 
 import gc
 import types
+from collections import Counter
 from sys import getrefcount
 
 from rushlight.autograd.tape import Node
@@ -55,13 +56,20 @@ def _nodes(found):
 
 
 def _held(made, results):
-    """The tensors that somebody else than ``results`` holds."""
+    """The tensors that somebody else than ``results`` and views of them holds."""
     ids = {id(t) for t in results}
+    views = {}  # id of a ViewOf → that of its root
+    for reference in made:
+        t = reference()
+        if t is not None and t.view_of is not None:
+            views[id(t.view_of)] = id(t.view_of.root)
+        del t
+    known = Counter(views.values())
     held = []
     for reference in made:
         t = reference()
-        # References: t, the argument of getrefcount, and the list of results.
-        if t is not None and getrefcount(t) > 2 + (id(t) in ids):
+        # References: t, the argument of getrefcount, the list of results, and views.
+        if t is not None and getrefcount(t) > 2 + (id(t) in ids) + known[id(t)]:
             held.append(t)
         del t
     return held
