@@ -255,6 +255,8 @@ class Session:
                 return Difference("gradient", f"of {name}: {found} instead of {want}")
             if want is None:
                 continue
+            if want.dtype == "float64" and any("addcmul(" in s.text for s in steps):
+                continue  # PyTorch rounds its slope to the dtype of another operand
             noisy = [gradient(s[name]) for s in self.noisy]
             wrong = mismatch(found, want, [g for g in noisy if g is not None], FLOOR)
             if wrong:
