@@ -10,7 +10,7 @@ from rushlight.backend.sizes import large_from
 from rushlight.ops.division import real_numbers
 from rushlight.ops.exponential import exp, floating, floats, inexact
 from rushlight.ops.kinds import elementwise
-from rushlight.ops.promotion import to_float
+from rushlight.ops.promotion import as_in_half, to_float
 from rushlight.ops.rules import conj, where
 from rushlight.ops.trigonometry import tanh
 
@@ -108,7 +108,11 @@ def threshold(xp, x, *, threshold, value):
 threshold.grad(x=lambda g, x, threshold: where(x <= threshold, 0, g))
 
 
-@elementwise(dtype=floating, inplace=False, least=1 << 17)
+def _compared(x, *, lambd):
+    return {"lambd": as_in_half(lambd, x.dtype)}
+
+
+@elementwise(dtype=floating, inplace=False, prepare=_compared, least=1 << 17)
 def hardshrink(xp, x, *, lambd=0.5):
     """``input`` outside [-lambd, lambd], 0 inside.
 

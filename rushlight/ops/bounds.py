@@ -6,7 +6,7 @@ import rushlight.dtype as dtypes
 from rushlight.dtype import OF
 from rushlight.ops.definition import function
 from rushlight.ops.kinds import elementwise
-from rushlight.ops.promotion import real_only
+from rushlight.ops.promotion import as_in_half, real_only
 from rushlight.ops.rules import where
 from rushlight.tensor import Tensor
 
@@ -137,6 +137,10 @@ _clamp_max_number = _held("clamp_max_number", "ClampMaxBackward0", False)
 _clamp_max_tensor = _held("clamp_max", "ClampMaxBackward1", True)
 
 
+def _bound(number, x):
+    return as_in_half(number, x.array.dtype) if isinstance(x, Tensor) else number
+
+
 @function(inplace=True, alias="clip", kinds={"min": "operand", "max": "operand"})
 def clamp(input, min=None, max=None, *, out=None):
     """``input`` between ``min`` and ``max``, each a number, a tensor or None.
@@ -157,7 +161,9 @@ def clamp(input, min=None, max=None, *, out=None):
             "clamp(): min and max must both be tensors or both be numbers, not "
             f"{type(min).__name__} and {type(max).__name__}"
         )
-    return (clamp_ if tensors[0] else _clamp_number)(input, min, max, out=out)
+    if tensors[0]:
+        return clamp_(input, min, max, out=out)
+    return _clamp_number(input, _bound(min, input), _bound(max, input), out=out)
 
 
 @function(inplace=True, kinds={"min": "operand"})
@@ -168,9 +174,9 @@ def clamp_min(input, min, *, out=None):
     >>> torch.clamp_min(torch.tensor([-1.0, 2.0]), 0)
     tensor([0., 2.])
     """
-    return (_clamp_min_tensor if isinstance(min, Tensor) else _clamp_min_number)(
-        input, min, out=out
-    )
+    if isinstance(min, Tensor):
+        return _clamp_min_tensor(input, min, out=out)
+    return _clamp_min_number(input, _bound(min, input), out=out)
 
 
 @function(inplace=True, kinds={"max": "operand"})
@@ -181,9 +187,9 @@ def clamp_max(input, max, *, out=None):
     >>> torch.clamp_max(torch.tensor([-1.0, 2.0]), 0)
     tensor([-1.,  0.])
     """
-    return (_clamp_max_tensor if isinstance(max, Tensor) else _clamp_max_number)(
-        input, None, max, out=out
-    )
+    if isinstance(max, Tensor):
+        return _clamp_max_tensor(input, None, max, out=out)
+    return _clamp_max_number(input, None, _bound(max, input), out=out)
 
 
 def _replacements(x, *, nan, posinf, neginf):

@@ -5,7 +5,7 @@ from math import log as ln
 from rushlight.errors import UnsupportedDtypeError
 from rushlight.ops.definition import function
 from rushlight.ops.kinds import elementwise
-from rushlight.ops.promotion import promote, real_only, to_float
+from rushlight.ops.promotion import as_in_half, promote, real_only, to_float
 from rushlight.ops.rules import conj, number, where
 from rushlight.tensor import Tensor
 
@@ -181,7 +181,7 @@ logaddexp2.grad(
 
 def _xlogy_forward(xp, x, y):
     y = x.dtype.type(y) if type(y) in (int, float) else y
-    return xp.where((x == 0) & (y == y), x * 0, x * xp.log(y))
+    return xp.where((x == 0) & (y == y), x * x, x * xp.log(y))
 
 
 @elementwise(public=False, method=False, inplace=False, name="xlogy", dtype=floats)
@@ -232,7 +232,7 @@ def xlogy(input, other, *, out=None):
     return _xlogy(input, other, out=out)
 
 
-@elementwise(dtype=floats)
+@elementwise(dtype=floats, prepare=lambda x, *, eps: {"eps": as_in_half(eps, x.dtype)})
 def logit(xp, x, *, eps=None):
     """log(x / (1 - x)), with ``input`` clamped to [eps, 1 - eps] if ``eps`` is given.
 

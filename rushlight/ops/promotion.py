@@ -10,7 +10,8 @@ from rushlight.errors import UnsupportedDtypeError
 from rushlight.tensor import Tensor
 
 __all__ = [
-    "arithmetic", "integers", "promote", "real_only", "result_type", "scalar_dtype", "to_float",
+    "arithmetic", "as_in_half", "integers", "promote", "real_only", "result_type", "scalar_dtype",
+    "to_float",
 ]  # fmt: skip
 
 
@@ -68,6 +69,14 @@ def to_float(operands):
     """``promote``, with integers and bool becoming the default dtype: exp, div, mean."""
     d = promote(operands)
     return d if d.category > 1 else dtypes._default
+
+
+def as_in_half(number, dtype):
+    """A number that half precision is compared with, rounded to it; for other dtypes as it is."""
+    if number is None or dtype not in (dtypes.float16.numpy, dtypes.bfloat16.numpy):
+        return number
+    with np.errstate(over="ignore"):
+        return float(dtype.type(number))
 
 
 def real_only(operands):

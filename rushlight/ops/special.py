@@ -226,7 +226,7 @@ def xlog1py(xp, x, y):
     >>> torch.special.xlog1py(torch.tensor([0.0, 2.0]), torch.tensor([-1.0, 0.0]))
     tensor([0., 0.])
     """
-    return xp.where((x == 0) & (y == y), x * 0, x * xp.log1p(y))
+    return xp.where((x == 0) & (y == y), x * x, x * xp.log1p(y))
 
 
 xlog1py.grad(

@@ -592,3 +592,9 @@ def test_a_scan_over_a_dim_of_size_1_written_through_a_view():
     want = [t.clone() for t in f(x.clone())]
     found = torch.compile(f, fullgraph=True)(x)
     assert all(torch.equal(a, b) for a, b in zip(found, want, strict=True))
+
+
+def test_xlogy_of_a_negative_zero_is_zero():
+    f = lambda x: (torch.xlogy(x, 2.0), torch.xlogy(x, x), torch.special.xlog1py(x, x))
+    for way in (f, torch.compile(f)):
+        assert not any(t.signbit() for t in way(torch.tensor(-0.0)))

@@ -89,3 +89,20 @@ def test_some_operands_beside_half_precision():
 def test_operands_beside_half_precision(name):
     faults = _faults([case for case in _CASES if case[0] == name])
     assert not faults, "\n".join(faults)
+
+
+@pytest.mark.parametrize("dtype", [rushlight.float16, rushlight.bfloat16])
+@pytest.mark.parametrize("bound", [0.1, 0.3, 0.7, 1e-12])
+def test_what_lies_on_a_bound_lies_inside(dtype, bound):
+    """The bound is rounded to half precision before it is compared."""
+
+    def f(x):
+        found = [x.clamp(-bound, bound), x.clamp_min(bound), x.clamp_max(bound)]
+        outside = torch_f.hardshrink(x, bound)
+        return outside, torch.stack([torch.autograd.grad(y.sum(), x)[0] for y in (*found, outside)])
+
+    torch, torch_f = rushlight, rushlight.nn.functional
+    x = torch.tensor([bound], dtype=dtype, requires_grad=True)
+    for way in (f, torch.compile(f)):
+        outside, slopes = way(x)
+        assert not outside.any() and slopes.ravel().tolist() == [1, 1, 1, 0]
