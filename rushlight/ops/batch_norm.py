@@ -165,7 +165,10 @@ def _sums(g, x, mean, memo):
         return memo[1:]
     (h, dims), (rows, _) = _rows(g), _rows(x)
     mean = _along(mean, x)
-    products = _plane_sums("products", lambda x, h, mean: (h * (x - mean)).sum(2), rows, h, mean[0])
+    products = None
+    if mean.size:
+        write = lambda x, h, mean: (h * (x - mean)).sum(2)
+        products = _plane_sums("products", write, rows, h, mean[0])
     if products is not None:
         sums = _plane_sums("sums", lambda x: x.sum(2), h)
         memo[:] = (g, total(h, dims).reshape(-1) if sums is None else sums, products)

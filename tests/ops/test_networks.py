@@ -508,6 +508,9 @@ def test_normalisation_of_no_channels_and_of_one_value():
     assert functional.instance_norm(rushlight.ones(1, 0, 2)).shape == (1, 0, 2)
     with pytest.raises(ValueError, match="more than 1 value"):
         functional.batch_norm(rushlight.ones(1, 0), None, None, training=True)
+    x = rushlight.ones(2, 0, requires_grad=True)
+    functional.batch_norm(x, None, None, training=True).sum().backward()
+    assert x.grad.shape == (2, 0)
 
 
 def test_products_of_vectors_are_no_views():

@@ -61,7 +61,7 @@ LOGIC = Kind(
     """
 {r} > {y} | {r} <= {y} | {x} == {y} | {x} != {y} | {r} >= {s} | {r} < {s} | ({r} > 0) & ({y} != 0) | T.bitwise_or({b}, {mask}) | {b} ^ {mask}
 | ~{b} | {i} & {y} | T.bitwise_or({i}, {y}) | ~{i} | {i} ^ {y} | {i} << 1 | {i} >> 1 | {x}.logical_not() | {x}.logical_and({y}) | {x}.logical_xor({y})
-| {x}.isnan() | {g}.isfinite() | {g}.isinf() | T.isclose({f}, {same}) | {f}.signbit() | {x}.bool() | T.eq({x}, {si})
+| {x}.isnan() | {g}.isfinite() | {g}.isinf() | T.isclose({f}, {same}) | {f}.nan_to_num().signbit() | {x}.bool() | T.eq({x}, {si})
 | {b} + {b} | {b} * {y} | {mask}.float() | {mask}.long() | {b}.sum({d}) | {x}.logical_or({y}) | T.isin({r}.contiguous(), {y}.contiguous()) | {f}.isneginf()
 """,
 )

@@ -107,7 +107,8 @@ class Program:
     def script(self):
         """A script that runs the program eagerly and compiled, and prints both."""
         given = [f'    "{n}": lambda: {x.text},' for n, x in self.inputs.items()]
-        after = f"backward(T, results, graph={self.graph})\n    " * (self.backward == "outside")
+        graph = "function is program" if self.graph else False
+        after = f"backward(T, results, graph={graph})\n    " * (self.backward == "outside")
         head = "import numpy as np\n\nimport rushlight as T\n\nF = T.nn.functional\n"
         parts = [head, inspect.getsource(tensor), inspect.getsource(backward)]
         parts += ["GIVEN = {\n" + "\n".join(given) + "\n}\n", self.source + "\n", RUN % after]

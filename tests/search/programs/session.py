@@ -142,6 +142,8 @@ class Session:
             return "missing"  # PyTorch does not look at indices where nothing is written
         if "stride divisible by 2" in str(theirs) and not self.theirs[step.uses[0]].numel():
             return "missing"  # of nothing
+        if "index 0 out of range for tensor of size [0]" in str(theirs):
+            return "missing"  # PyTorch's batch_norm of no channels
         if "is too small" in str(ours) and not any(self.theirs[n].numel() for n in step.makes):
             return "missing"  # in bfloat16 PyTorch has convolutions of no size
         if "detach views" in f"{ours}{theirs}" and self.has_own_base(step.writes):
@@ -320,7 +322,10 @@ def saves_otherwise(ours, theirs, steps, scope):
     if ours is None:
         return any(word in s.text for s in steps for word in SAVED_IN_VAIN)
     products = [s for s in steps if " @ " in s.text or "matmul(" in s.text]
-    return any(scope[n].ndim > 3 for s in products for n in s.uses)
+    linear = [s for s in steps if "F.linear(" in s.text]
+    return any(scope[n].ndim > 3 for s in products for n in s.uses) or any(
+        scope[n].ndim > 2 for s in linear for n in s.uses
+    )
 
 
 def lacks(error):
