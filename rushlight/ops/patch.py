@@ -1,12 +1,15 @@
 """Writes through views, as operations on the tensor that owns the memory."""
 
+from functools import partial
+
 from numpy import ndarray
 
 from rushlight.backend import numpy as xp
 from rushlight.ops.dispatch import apply, record
 from rushlight.ops.kinds import kernel
 from rushlight.ops.rules import where
-from rushlight.ops.stride import places
+from rushlight.ops.stride import geometry, places
+from rushlight.storage import span, strided
 from rushlight.strides import overlaps
 from rushlight.tensor import from_array
 
@@ -17,6 +20,25 @@ def _look(array, path):
     for op, args, params in path:
         array = op.forward(xp, array, *args, **params)
     return array
+
+
+def _opened(array, path, strides, steps):
+    """(a copy of ``array`` that lies by ``strides``, the part of it that ``path`` looks at)."""
+    if steps is None:
+        out = laid_out(array, strides)
+        return out, _look(out, path)
+    # The first view is of the storage: it may look between the array's elements, and beyond them.
+    (_, _, params), *rest = path
+    size, stride, start = params["size"], params["stride"], params["start"]
+    before = max(-start, 0)
+    length = before + max(span(array.shape, steps), start + span(size, stride))
+    memory = xp.zeros(length, array.dtype)
+    at = lambda shape, steps, first: strided(
+        memory[min(first, length) :], shape, [n * array.itemsize for n in steps]
+    )
+    out = at(array.shape, steps, before)
+    out[...] = array
+    return out, _look(at(size, stride, before + start), rest)
 
 
 def laid_out(array, strides):
@@ -35,39 +57,39 @@ def _empty(shape, strides, dtype):
 
 @kernel(public=False, method=False, grad_name="CopySlices", widen=False, primitive="patch",
         keeps_order=True)  # fmt: skip
-def patch(xp, base, value, *, path, strides):
+def patch(xp, base, value, *, path, strides, steps=None):
     """A copy of ``base`` with ``value`` in the part that the views of ``path`` look at.
 
     ``strides`` are those of the memory that the views were made of: a ``view`` exists only there.
+    ``steps`` are the same in elements, where the first view is one of a storage; None elsewhere.
     """
-    out = laid_out(base, strides)
-    _look(out, path)[...] = value
-    return out
+    out, part = _opened(base, path, strides, steps)
+    part[...] = value
+    return out if steps is None else laid_out(out, strides)
 
 
-def _kept(g, path, strides):
-    return (
-        patch.op.forward(xp, g, 0, path=path, strides=strides)
-        if isinstance(g, ndarray)
-        else (patch(g, 0, path=path, strides=strides))
-    )
+def _kept(g, path, strides, steps):
+    put = partial(patch.op.forward, xp) if isinstance(g, ndarray) else patch
+    return put(g, 0, path=path, strides=strides, steps=steps)
 
 
 @kernel(public=False, method=False, widen=False)
-def seen(xp, x, *, path, strides):
+def seen(xp, x, *, path, strides, steps=None):
     """A copy of the part of ``x`` that the views of ``path`` look at."""
-    return _look(laid_out(x, strides), path).copy()
+    return _opened(x, path, strides, steps)[1].copy()
 
 
-def _unseen(g, x_shape, path, strides):
+def _unseen(g, x_shape, path, strides, steps):
     if isinstance(g, ndarray):
-        return patch.op.forward(xp, xp.zeros(x_shape, g.dtype), g, path=path, strides=strides)
-    return patch(g.new_zeros(x_shape), g, path=path, strides=strides)
+        base, put = xp.zeros(x_shape, g.dtype), partial(patch.op.forward, xp)
+    else:
+        base, put = g.new_zeros(x_shape), patch
+    return put(base, g, path=path, strides=strides, steps=steps)
 
 
 @seen.lower
-def _seen_of_views(x, path, strides):
-    if x.array.strides != tuple(strides):
+def _seen_of_views(x, path, strides, steps):
+    if steps is not None or x.array.strides != tuple(strides):
         return NotImplemented
     for op, args, params in path:
         x = apply(op, (x, *args), params)
@@ -77,11 +99,11 @@ def _seen_of_views(x, path, strides):
 seen.grad(x=_unseen)
 
 
-def _written(g, path, strides):
+def _written(g, path, strides, steps):
     raw = isinstance(g, ndarray)
-    like = g if raw else g.array
-    part = _look(laid_out(g, strides) if raw else _empty(like.shape, strides, like.dtype), path)
-    found = part.copy() if raw else seen(g, path=path, strides=strides)
+    like = g if raw else _empty(g.array.shape, strides, g.array.dtype)
+    part = _opened(like, path, strides, steps)[1]
+    found = part.copy() if raw else seen(g, path=path, strides=strides, steps=steps)
     if not overlaps(part):
         return found
     stayed = _stayed(part)
@@ -104,5 +126,10 @@ patch.grad(base=_kept, value=_written)
 def record_patch(root, value, path):
     """Note in ``root``'s history that ``value`` was written where ``path`` looks."""
     arrays = [root.array, value.array]
-    params = {"path": path, "strides": root.array.strides}
+    params = {"path": path, "strides": root.array.strides, "steps": None}
+    if path and path[0][0].of_storage:
+        (op, args, view), *rest = path
+        _, params["steps"], first = geometry(root)
+        view = {**view, "start": view["start"] - first}  # counted from the root's first element
+        params["path"] = ((op, args, view), *rest)
     record(patch.op, (root, value), arrays, [root.node, value.node], params, root)

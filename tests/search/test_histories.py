@@ -14,7 +14,7 @@ from tests.search.lines import Family, alike, table
 VIEWS = table("""
 v[None] | v.squeeze() | v.flatten() | v.mT | v[..., 1:] | v.detach() | v.reshape(-1) | v.T | v[:1]
 v.unsqueeze(-1) | v.movedim(0, -1) | v.view_as(v) | v.expand(2, *v.shape)[0] | v.narrow(-1, 0, 1)
-v.select(0, 0)[None] | v.as_strided((2,), (1,), 1) | T.view_as_real(c)[..., 0] | c.imag | c.real[0]
+v.select(0, 0)[None] | v.as_strided((2,), (1,), v.storage_offset() + 1) | T.view_as_real(c)[..., 0] | c.imag | c.real[0]
 v.diagonal(0, 0, -1) | v.chunk(2, -1)[0] | v.unfold(-1, 1, 1) | T.view_as_real(c)
 """)
 WRITES = table("""
@@ -48,9 +48,9 @@ HISTORIES = Family(
         (15, TURNS),
         (15, [f"NAME = {value}" for value in VALUES]),
     ],
-    # v0 has a history, v1 looks at a buffer, c is complex.
-    first=["v0 = x * 2", "c = T.complex(x, x * 3)", "v1 = b[:1]"],
-    names=["v0", "v1"],
+    # v0 has a history, v1 and v2 look at a buffer, v2 is no view of it; c is complex.
+    first=["v0 = x * 2", "c = T.complex(x, x * 3)", "v1 = b[:1]", "v2 = b.detach()[1:].detach()"],
+    names=["v0", "v1", "v2"],
     state=state,
     graphs=True,
 )

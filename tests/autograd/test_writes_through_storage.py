@@ -1,0 +1,40 @@
+"""In-place writes through ``as_strided``, to tensors that lie in the middle of their storage."""
+
+import pytest
+
+import rushlight as torch
+
+BASES = {
+    "in the middle": lambda x: x[3:9].view(2, 3),
+    "with gaps": lambda x: x[3:15:2].view(2, 3),
+    "turned": lambda x: x[3:9].view(3, 2).t(),
+    "a part of each row": lambda x: x.view(4, 6)[1:3, 2:4],
+}
+VIEWS = [
+    ((2,), (1,), 1),
+    ((2, 2), (1, 2), 0),
+    ((2,), (3,), 0),
+    ((1, 2), (2, 2), 2),
+    ((2,), (1,), -1),
+]
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("size, stride, start", VIEWS)
+@pytest.mark.parametrize("base", BASES.values(), ids=BASES)
+def test_gradients(base, size, stride, start, dtype):
+    def f(x, p):
+        x.mul_(p)
+        x.as_strided(size, stride, x.storage_offset() + start).mul_(3)
+        return x * x
+
+    places = base(torch.arange(24)).detach()
+    written = torch.arange(24).as_strided(size, stride, places.storage_offset() + start)
+    factor = 1.0 + 2 * torch.isin(places, written)
+    for graph in (False, True):
+        x = base(torch.ones(24, dtype=dtype)).detach()
+        p = torch.tensor(2.0, dtype=dtype, requires_grad=True)
+        out = f(x, p)
+        (slope,) = torch.autograd.grad(out.sum(), p, create_graph=graph)
+        assert torch.equal(out.double(), (2 * factor.double()) ** 2)
+        assert slope == (4 * factor**2).sum()
