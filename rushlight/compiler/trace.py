@@ -448,9 +448,7 @@ class Recorder:
                 f"{op.name} looks at memory beyond a tensor from outside, at one with gaps or at "
                 "numbers of another dtype, which a program cannot do; do it outside torch.compile"
             )
-        if memory.array is not None:
-            first = (offset, self.captured[memory.key].tensor)
-            self.checks.append(("{0}({1}.array)", first, offset(memory.array)))
+        self._note_offset(memory)
         path = ((op, (), {**params, "start": start}),)
         found = self._along(memory.value, path)
         out = from_array(found)
@@ -459,6 +457,18 @@ class Recorder:
         self._look(found, memory, path, found)
         self._attach(op, (x,), params, [out])
         return out
+
+    def offset(self, x):
+        """Elements from the start of the storage to the first of ``x``, which a call is to have."""
+        place = self.place(x)
+        self._note_offset(place.memory)
+        return place.start()
+
+    def _note_offset(self, memory):
+        """Have each call look where in its storage a memory from outside lies."""
+        if memory.array is not None:
+            first = (offset, self.captured[memory.key].tensor)
+            self.checks.append(("{0}({1}.array)", first, offset(memory.array)))
 
     def _without_numbers(self, op, args, params):
         """``args`` and ``params`` with an input, or a known value, for each ``Number``.

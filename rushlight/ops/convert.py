@@ -95,7 +95,8 @@ def storage_offset(self):
     >>> torch.zeros(4)[1:].storage_offset()
     1
     """
-    return offset(self.array)
+    recorder = mode.recorder() if mode.intercept else None
+    return offset(self.array) if recorder is None else recorder.offset(self)
 
 
 @method

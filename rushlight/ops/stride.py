@@ -335,5 +335,5 @@ def geometry(x):
     """(shape, strides, offset) of a tensor, in elements."""
     array = x.array
     recorder = mode.recorder() if mode.intercept else None
-    first = offset(array) if recorder is None else recorder.place(x).start()
+    first = offset(array) if recorder is None else recorder.offset(x)
     return array.shape, tuple([s // array.itemsize for s in array.strides]), first

@@ -594,6 +594,19 @@ def test_a_scan_over_a_dim_of_size_1_written_through_a_view():
     assert all(torch.equal(a, b) for a, b in zip(found, want, strict=True))
 
 
+def test_offsets_in_the_storage():
+    def f(x):
+        parts = x[1:], (x * 2)[2:], x.view(-1, 2)[1:, 1], x.chunk(2)[1]
+        offsets = [t.storage_offset() for t in parts]
+        return offsets, parts[1].as_strided((2,), (1,), parts[1].storage_offset() - 1)
+
+    compiled = torch.compile(f, fullgraph=True)
+    for x in (torch.arange(8.0), torch.arange(9.0)[1:], torch.arange(10.0)[2:]):
+        offsets, part = compiled(x)
+        want, other = f(x)
+        assert offsets == want and torch.equal(part, other)
+
+
 def test_xlogy_of_a_negative_zero_is_zero():
     f = lambda x: (torch.xlogy(x, 2.0), torch.xlogy(x, x), torch.special.xlog1py(x, x))
     for way in (f, torch.compile(f)):
