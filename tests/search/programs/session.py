@@ -49,7 +49,9 @@ MISSING_BACKWARD = (
     "Expected isFloatingType(grad.scalar_type())",  # where() of a complex and a real number
 )
 # Lines of which PyTorch saves an operand although their gradients need none of its numbers.
-SAVED_IN_VAIN = ("scatter_reduce(", "return_indices=True", "F.pad(", "T.complex(", "avg_pool")
+SAVED_IN_VAIN = (
+    "scatter_reduce(", "return_indices=True", "F.pad(", "T.complex(", "avg_pool", "_mean(",
+)  # fmt: skip
 # Lines with the largest of many elements, whose place is any of those that are equal.
 CHOICE = re.compile(r"(\w+)\.(topk|kthvalue)\(1, (-?\d+)\)")
 MANY = 1024  # elements, from which on rushlight keeps equals in order
@@ -313,7 +315,7 @@ def hides_writes(steps):
     Nobody sees such a write, so each framework's gradient is of what it happened to save.
     """
     lines = [s.text for s in steps]
-    saving = any(word in t for t in lines for word in ("max_pool", "rms_norm(", "prod("))
+    saving = any(word in t for t in lines for word in ("max_pool", "rms_norm(", "prod(", ".exp_("))
     return saving and any(".data" in t for t in lines)
 
 
