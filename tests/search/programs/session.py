@@ -273,8 +273,9 @@ class Session:
                 continue
             if any("logit(0.01)" in s.text for s in steps) and np.isnan(found).any():
                 continue  # PyTorch's vectors make 0 of the gradient at nan, its numbers nan
-            if any("interpolate(" in s.text for s in steps) and np.isnan(want).any():
-                continue  # PyTorch multiplies infinite gradients by weights of 0
+            spoilt = any(w in s.text for s in steps for w in ("interpolate(", ".norm(3"))
+            if spoilt and np.isnan(want).any():
+                continue  # PyTorch multiplies what is infinite, in half precision soon, by 0
             if want.dtype == "float64" and any("T.addc" in s.text for s in steps):
                 continue  # PyTorch rounds its slope to the dtype of another operand
             noisy = [gradient(s[name]) for s in self.noisy]
