@@ -13,6 +13,7 @@ from rushlight.ops.kinds import elementwise
 from rushlight.ops.promotion import as_in_half, to_float
 from rushlight.ops.rules import conj, where
 from rushlight.ops.trigonometry import tanh
+from rushlight.tensor import Tensor
 
 __all__ = [
     "elu", "gelu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "logsigmoid",
@@ -92,11 +93,15 @@ def elu(xp, x, *, alpha=1.0, scale=1.0, input_scale=1.0):
     return xp.where(x > 0, x * scale, xp.expm1(x * input_scale) * (alpha * scale))
 
 
-elu.grad(
-    x=lambda g, x, alpha, scale, input_scale: where(
-        x > 0, g * scale, g * (exp(x * input_scale) * (input_scale * alpha * scale))
-    )
-)
+def _elu_slope(g, x, alpha, scale, input_scale):
+    steep = input_scale * alpha * scale
+    slope = exp(x * input_scale) * steep
+    if isinstance(g, Tensor):  # PyTorch's own slope is 0 at 0
+        slope = where(x == 0, steep, slope)
+    return where(x > 0, g * scale, g * slope)
+
+
+elu.grad(x=_elu_slope)
 
 
 @_activation(dtype=real_numbers, casts=True)

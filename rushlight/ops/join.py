@@ -148,6 +148,8 @@ def _joined_directly(tensors, dim):
             return None
         if any(a.dtype is not first.dtype for a in arrays):
             return None
+        if first.ndim > 3 and first.shape[1] == 1 and channels_order([first]):
+            return None  # NumPy does not tell it from a contiguous one
         array = np.concatenate(arrays, dim)
     except (AttributeError, IndexError, TypeError, ValueError):
         return None

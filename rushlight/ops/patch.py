@@ -5,6 +5,7 @@ from functools import partial
 from numpy import ndarray
 
 from rushlight.backend import numpy as xp
+from rushlight.dtype import OF
 from rushlight.ops.dispatch import apply, record
 from rushlight.ops.kinds import kernel
 from rushlight.ops.rules import where
@@ -79,11 +80,13 @@ def seen(xp, x, *, path, strides, steps=None):
     return _opened(x, path, strides, steps)[1].copy()
 
 
-def _unseen(g, x_shape, path, strides, steps):
-    if isinstance(g, ndarray):
-        base, put = xp.zeros(x_shape, g.dtype), partial(patch.op.forward, xp)
+def _unseen(g, x_shape, x_dtype, path, strides, steps):
+    raw = isinstance(g, ndarray)
+    if OF[x_dtype].is_complex:  # g may be of their real or imaginary parts
+        base = xp.zeros(x_shape, x_dtype) if raw else g.new_zeros(x_shape, dtype=OF[x_dtype])
     else:
-        base, put = g.new_zeros(x_shape), patch
+        base = xp.zeros(x_shape, g.dtype) if raw else g.new_zeros(x_shape)
+    put = partial(patch.op.forward, xp) if raw else patch
     return put(base, g, path=path, strides=strides, steps=steps)
 
 

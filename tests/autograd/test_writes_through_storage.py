@@ -38,3 +38,18 @@ def test_gradients(base, size, stride, start, dtype):
         (slope,) = torch.autograd.grad(out.sum(), p, create_graph=graph)
         assert torch.equal(out.double(), (2 * factor.double()) ** 2)
         assert slope == (4 * factor**2).sum()
+
+
+@pytest.mark.parametrize("part", [lambda c: c.imag, lambda c: torch.view_as_real(c)[..., 1]])
+def test_slopes_of_slopes_through_parts_of_complex_numbers(part):
+    def f(x):
+        c = torch.complex(x, x * 1)
+        v = part(c)
+        v.mul_(v.detach() * 1 + x)
+        return (c.real * c.imag).sum()
+
+    x = torch.tensor([0.5, -2.0], dtype=torch.float64, requires_grad=True)
+    (slope,) = torch.autograd.grad(f(x), x, create_graph=True)
+    (second,) = torch.autograd.grad(slope.sum(), x)
+    # The value is x² · (x' + x), where x' is a constant that equals x.
+    assert torch.allclose(slope, 5 * x**2) and torch.allclose(second, 8 * x)

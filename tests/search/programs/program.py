@@ -12,7 +12,7 @@ import numpy as np
 
 #: Parts of lines that subtract inside.
 CANCELS = (
-    "var", "std", "_norm(", "cov(", "corrcoef", "gelu(", "addcmul", "addcdiv", "logaddexp", "bicubic",
+    "var", "std", "cross(", "_norm(", "cov(", "corrcoef", "gelu(", "addcmul", "addcdiv", "logaddexp", "bicubic",
 )  # fmt: skip
 NAMES = re.compile(r"\b[xv]\d+\b")
 
@@ -102,6 +102,11 @@ class Program:
     def graph(self):
         """Whether the eager gradient is to have a graph of its own: its rules then work on tensors."""
         return (self.seed or 0) % 3 == 1
+
+    @property
+    def twice(self):
+        """Whether the eager gradients of second order are compared, rather than the first."""
+        return (self.seed or 0) % 6 == 1
 
     @property
     def script(self):
