@@ -240,7 +240,7 @@ def _header(head, size, name):
             raise ValueError(f"{size - 8 - length} bytes of tensors where {reached} are described")
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError, struct.error) as error:
         raise RuntimeError(
-            f"{name}: damaged, or not safetensors: {type(error).__name__}: {error}"
+            f"{name}: damaged, or not safetensors: {type(error).__name__}: {str(error)[:500]}"
         ) from error
     return 8 + length, texts, entries
 

@@ -313,6 +313,16 @@ def test_checkpoints_that_are_incomplete(tmp_path):
         sharded.load_sharded(tmp_path)
 
 
+def test_the_error_is_short_where_the_file_holds_a_long_number(tmp_path):
+    facts = json.dumps(
+        {"x": {"dtype": "F32", "shape": [1], "data_offsets": [0, 10**3000]}}
+    ).encode()
+    (tmp_path / "x.safetensors").write_bytes(len(facts).to_bytes(8, "little") + facts)
+    with pytest.raises(RuntimeError, match="damaged") as found:
+        safetensors.load_file(tmp_path / "x.safetensors")
+    assert len(str(found.value)) < 1000
+
+
 def test_tensors_of_one_memory_stay_together(tmp_path):
     x = torch.arange(4.0)
     made = {"a": x, "b": torch.ones(4), "c": x[1:]}

@@ -45,7 +45,7 @@ BINARY = Kind(
 | T.maximum({r}, {y}) | T.minimum({r}, {y}) | T.fmax({r}, {y}) | T.fmin({r}, {y}) | T.atan2({f}, {y}) | T.hypot({f}, {y})
 | T.fmod({r}, {y}) | T.remainder({r}, {y}) | {r} % {s} | {r} // {y} | {r} // {si} | T.div({r}, {y}, rounding_mode='trunc')
 | T.div({r}, {y}, rounding_mode='floor') | T.lerp({f}, {same}, {s}) | T.lerp({f}, {same}, {same2}) | T.addcmul({f}, {y}, {z}, value={s})
-| T.addcdiv({f}, {y}, {z}, value={s}) | {n} ** {y} | {i} ** 2 | T.copysign({r}, {y}) | T.xlogy({r}, {y}) | T.logaddexp({f}, {same})
+| T.addcdiv({f}, {y}, {z}, value={s}) | {n} ** {y} | {i} ** 2 | T.copysign({r}, {same}.nan_to_num()) | T.xlogy({r}, {y}) | T.logaddexp({f}, {same})
 | T.logaddexp2({f}, {same}) | T.float_power({r}, 2) | T.clamp({r}, min={y}) | T.clamp({r}, {y}, {z}) | T.true_divide({r}, {y})
 | T.ldexp({f}, {y}) | T.gcd({i} // 2, {y} // 2) | T.lcm({i}, {y}) | T.special.xlog1py({f}, {y}) | T.nextafter({f}, {same}) | {f}.mul({y}).add({z})
 | T.heaviside({f}, {same}) | {x} + 0.5 * {y} | T.where({mask}, {x}, {y}) | T.where({mask}, {x}, {s}) | T.where({mask}, {s}, {x})
