@@ -1,6 +1,7 @@
 """Writes through views, as operations on the tensor that owns the memory."""
 
 from functools import partial
+from math import inf
 
 from numpy import ndarray
 
@@ -51,7 +52,8 @@ def laid_out(array, strides):
 
 def _empty(shape, strides, dtype):
     """An uninitialised array whose dims lie in memory in the order of ``strides``."""
-    order = sorted(range(len(shape)), key=lambda i: -strides[i])
+    # A step of 0 is one over all else, as expand makes it.
+    order = sorted(range(len(shape)), key=lambda i: -strides[i] or -inf)
     out = xp.empty([shape[i] for i in order], dtype)
     return out.transpose(xp.argsort(order)) if order else out
 

@@ -611,3 +611,9 @@ def test_xlogy_of_a_negative_zero_is_zero():
     f = lambda x: (torch.xlogy(x, 2.0), torch.xlogy(x, x), torch.special.xlog1py(x, x))
     for way in (f, torch.compile(f)):
         assert not any(t.signbit() for t in way(torch.tensor(-0.0)))
+
+
+def test_pairs_of_an_expanded_complex_number():
+    f = lambda x, y: torch.view_as_complex(torch.view_as_real(x)) * y
+    given = torch.tensor([1 + 2j]).expand(3), torch.tensor(2.0)
+    assert torch.equal(torch.compile(f, fullgraph=True)(*given), f(*given))
