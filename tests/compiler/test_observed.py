@@ -11,10 +11,12 @@ import secrets
 import socket
 import subprocess
 import sys
+import threading
 import time
 import types
 import uuid
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -356,3 +358,24 @@ def test_what_cannot_be_observed_runs_eagerly(name):
     assert re.search(r"test_observed\.py:\d+", told[0])
     with pytest.raises(RuntimeError):
         torch.compile(f, fullgraph=True)(ones(3))
+
+
+def test_a_thread_local_is_that_of_the_calling_thread():
+    local = threading.local()
+    local.k = 2.0
+
+    def f(x):
+        local.calls = getattr(local, "calls", 0) + 1
+        return x * local.k * local.calls
+
+    def elsewhere():
+        with pytest.raises(AttributeError):
+            compiled(x)
+        local.k = 5.0
+        return [compiled(x).item() for _ in range(2)]
+
+    compiled, x = torch.compile(f, options={"audit": False}), torch.tensor(1.0)
+    assert [compiled(x).item() for _ in range(2)] == [2.0, 4.0]
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(elsewhere).result() == [10.0, 15.0]
+    assert compiled(x).item() == 6.0 and local.calls == 3

@@ -20,8 +20,8 @@ from rushlight.compiler.python.frames import NULL
 from rushlight.compiler.python.handlers import is_of_handler
 from rushlight.compiler.python.known import (
     ADDING,
-    ASKED_OF_TENSORS,
     MUTATORS,
+    OF_VALUES,
     REPLAYED,
     REPLAYED_OURS,
     REPLAYED_TYPES,
@@ -97,8 +97,8 @@ class Calls:
             return None
         self._look_into(args, kwargs)
         name = function.__name__
-        if name in ASKED_OF_TENSORS and len(args) == 1 and isinstance(args[0], Tensor):
-            return lambda result: self.reads.tensor(args[0], f"{{0}}.{name}()", result)
+        if args and isinstance(args[0], Tensor) and name not in OF_VALUES:
+            return lambda result: self.reads.told(function, args, kwargs, result)
         if name in REPLAYED_OURS and not args and not kwargs:
             return lambda result: result is NULL or self.reads.replay(function, (), result)
         return None
@@ -197,6 +197,8 @@ class Calls:
         if isinstance(home, type) and issubclass(home, dict) and name in _DICT_METHODS:
             return self._dict_method(name, args)
         if home == "builtins" and name == "len":
+            if isinstance(args[0], Tensor):
+                return lambda result: self.reads.told(len, args, {}, result)
             return self._length(args)
         if name in ("format", "format_map", "vformat") and any(
             field and {*".["} & {*field} for _, field, _, _ in _fields(args[0])

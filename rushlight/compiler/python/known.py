@@ -13,7 +13,7 @@ import weakref
 from collections import OrderedDict, defaultdict, deque
 
 __all__ = [
-    "ASKED_OF_TENSORS", "MUTATORS", "PURE_TYPES", "REPLAYED", "REPLAYED_OURS", "home_of", "is_pure",
+    "MUTATORS", "OF_VALUES", "PURE_TYPES", "REPLAYED", "REPLAYED_OURS", "home_of", "is_pure",
 ]  # fmt: skip
 
 #: Modules whose functions and classes in C give what follows from their arguments alone.
@@ -61,10 +61,10 @@ REPLAYED_OURS = frozenset((
     "is_anomaly_check_nan_enabled", "is_anomaly_enabled",
     "is_deterministic_algorithms_warn_only_enabled",
 ))  # fmt: skip
-#: Methods of tensors that tell what a tensor is like without its values.
-ASKED_OF_TENSORS = frozenset((
-    "data_ptr", "dim", "element_size", "is_complex", "is_contiguous", "is_floating_point",
-    "is_inference", "ndimension", "nelement", "numel", "size", "storage_offset", "stride",
+#: Functions of this package that tell something of a tensor's values, which the recorder answers.
+OF_VALUES = frozenset((
+    "__bool__", "__contains__", "__float__", "__index__", "__int__", "allclose", "equal",
+    "is_nonzero", "item", "tolist",
 ))  # fmt: skip
 #: Types whose objects, called, read a state that can be asked for again.
 REPLAYED_TYPES = (weakref.ref, operator.attrgetter, operator.itemgetter)

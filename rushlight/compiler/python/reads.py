@@ -22,6 +22,7 @@ from rushlight.compiler.guard import equal, is_plain, same_objects
 from rushlight.compiler.places import item, member_of
 from rushlight.dtype import dtype
 from rushlight.errors import TraceError
+from rushlight.storage import UntypedStorage
 from rushlight.tensor import Tensor
 
 __all__ = ["Reads", "is_users"]
@@ -32,6 +33,8 @@ _ITEMS = 1 << 10
 _BYTES = 1 << 16
 #: Up to this many are compared where an array lies in no place of its own.
 _MOST_BYTES = 1 << 20
+#: What functions tell of a tensor that is none of its values.
+_FACTS = (bool, int, str, tuple, dtype, UntypedStorage)
 _DICTS = (dict, UserDict, ChainMap, types.MappingProxyType)
 _VIEWS: tuple = (type({}.keys()), type({}.values()), type({}.items()))
 _FOREIGN = frozenset({*sys.stdlib_module_names, "rushlight", "torch", "numpy", "scipy"})
@@ -53,10 +56,14 @@ def _own(owner):
 
 
 def attributes_of(owner):
-    """The dict of an object's attributes, read past its class's methods; None if it has none."""
-    read = vars if isinstance(owner, threading.local) else _own
+    """The dict of an object's attributes, read past its class's methods; None if it has none.
+
+    A ``threading.local`` has one in each thread.
+    """
+    if isinstance(owner, threading.local):
+        return None
     try:
-        found = read(owner)
+        found = _own(owner)
     except AttributeError:
         return None
     return found if type(found) is dict else None
@@ -71,14 +78,22 @@ def _has_options(owner):
     return type(owner) is dict and ("_last_lr" in owner or ("params" in owner and "lr" in owner))
 
 
+def _memory(tensor):
+    """The bytes of a tensor's storage, and which of them is its first."""
+    return tensor.untyped_storage().nbytes(), tensor.storage_offset()
+
+
 def _is_recorded(value):
     """Whether ``value`` is a tensor that the recording made."""
-    if not isinstance(value, Tensor):
-        return False
+    return isinstance(value, Tensor) and isinstance(_array_of(value), Abstract)
+
+
+def _array_of(tensor):
+    """A tensor's array; None of a lazy parameter, which has none yet."""
     try:
-        return isinstance(_ARRAY.__get__(value), Abstract)
-    except AttributeError:  # a lazy parameter has none yet
-        return False
+        return _ARRAY.__get__(tensor)
+    except AttributeError:
+        return None
 
 
 class Reads:
@@ -157,6 +172,8 @@ class Reads:
                 if isinstance(owner, types.ModuleType):
                     template, objects = f"{{0}}.{name}", (owner,)
             self._value(template, objects, value, own, item(name))
+        elif isinstance(owner, threading.local) and member is None:
+            self._again(owner, name, value, is_place=True)
         elif isinstance(owner, Tensor):
             if name == "__dict__":  # Python may make it only now
                 self._hold(value)
@@ -176,6 +193,19 @@ class Reads:
         known = is_plain(value) or isinstance(value, dtype)
         if known and recorder is not None and recorder.is_outer(tensor):
             self.note(template, (tensor,), value)
+
+    def told(self, function, args, kwargs, result):
+        """A function of this package told ``result`` of a tensor of before: what it is like."""
+        tensor, *others = args
+        recorder = mode.state.recorder
+        if recorder is None or not isinstance(result, _FACTS) or _array_of(tensor) is None:
+            return
+        if not recorder.is_outer(tensor):
+            return
+        if isinstance(result, UntypedStorage):
+            function, kwargs, result = _memory, {}, _memory(tensor)
+        if all(map(is_plain, (result, *others, *kwargs.values()))) or isinstance(result, dtype):
+            self.replay(function, args, result, kwargs)
 
     def _class_attribute(self, cls, name, value):
         if not is_users(cls) or isinstance(value, types.MethodType):
@@ -244,9 +274,9 @@ class Reads:
 
     def missing(self, owner, name):
         """``owner`` has no attribute of this name."""
-        if self.origins.is_outer(owner) and (item(name), id(attributes_of(owner))) not in (
-            self.effects.places
-        ):
+        own = attributes_of(owner)
+        key = (f"{{0}}.{name}", id(owner)) if own is None else (item(name), id(own))
+        if self.origins.is_outer(owner) and key not in self.effects.places:
             self.note(f"{{1}}({{0}}, {name!r})", (owner, _is_missing), True)
 
     # Containers -------------------------------------------------------------------------
