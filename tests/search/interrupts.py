@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import rushlight
@@ -118,7 +119,9 @@ def interrupted(scene, interrupt):
     """Run the scene's call; whether it was interrupted."""
     scene.prepare()
     try:
-        with interrupt:
+        with warnings.catch_warnings(), interrupt:
+            # pytest keeps an interrupt that a callback lost, and so the tensors of its frames.
+            warnings.filterwarnings("ignore", "torch.compile: running eagerly: a tensor of shape")
             scene.act()
     except (Interrupt, KeyboardInterrupt):  # the latter where a callback lost the former
         return True

@@ -351,7 +351,9 @@ def hides_writes(steps):
     Nobody sees such a write, so each framework's gradient is of what it happened to save.
     """
     lines = [s.text for s in steps]
-    saving = any(word in t for t in lines for word in ("max_pool", "_norm(", "prod(", ".exp_("))
+    saving = any(
+        word in t for t in lines for word in ("max_pool", "_norm(", "_mean(", "prod(", ".exp_(")
+    )
     return saving and any(".data" in t for t in lines)
 
 
