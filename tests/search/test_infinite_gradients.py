@@ -11,7 +11,7 @@ from tests.samples import SAMPLES
 
 #: Sums of products that BLAS takes in another order, or a rule of another form.
 _OTHERWISE = {
-    "conv1d", "linalg_matrix_exp", "mvlgamma", "scaled_dot_product_attention", "grid_sample",
+    "conv1d", "linalg_solve_triangular", "linalg_matrix_exp", "mvlgamma", "scaled_dot_product_attention", "grid_sample",
     "grid_sample_3d",
 }  # fmt: skip
 
