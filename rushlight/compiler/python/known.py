@@ -63,8 +63,8 @@ REPLAYED_OURS = frozenset((
 ))  # fmt: skip
 #: Functions of this package that tell something of a tensor's values, which the recorder answers.
 OF_VALUES = frozenset((
-    "__bool__", "__contains__", "__float__", "__index__", "__int__", "allclose", "equal",
-    "is_nonzero", "item", "tolist",
+    "__bool__", "__contains__", "__float__", "__index__", "__int__", "allclose", "equal", "item",
+    "tolist",
 ))  # fmt: skip
 #: Types whose objects, called, read a state that can be asked for again.
 REPLAYED_TYPES = (weakref.ref, operator.attrgetter, operator.itemgetter)
