@@ -25,6 +25,9 @@ __all__ = ["Audit", "Stale"]
 
 #: The share of the time spent in a program that its audits may take.
 _SHARE = 0.01
+#: So many calls after an audit, whose work has left the processor's caches to others, so many calls
+#: are timed.
+_WARM, _TIMED = 32, 3
 _SMALL = 1 << 16  # bytes
 _NAME = re.compile(r"\b[a-z]\d+\b")
 #: Where objects come from that a recording makes for itself; others lie outside.
@@ -44,7 +47,7 @@ class Audit:
         enabled: Whether there are any.
 
     Attributes:
-        left: Calls until the next audit.
+        left: Calls until the next audit, or the next call that is timed.
         began: When the call that is to be timed began, in seconds; 0.0 for other calls.
     """
 
@@ -55,27 +58,43 @@ class Audit:
         self._always, enabled = often == "always", enabled and often != "never"
         self.left = (1 if self._always else 2) if enabled else -1
         self.began = 0.0
-        self._seconds = 0.0
+        self._seconds = 0.0  # that the last audit took
+        self._spent = math.inf  # seconds of a call
+        self._times = 0  # calls still to be timed
+        self._every = 1  # calls between two audits
 
     def keep(self, wrapper):
         """Keep what is to be compared of a program's ``Wrapper``, and no argument of its call."""
         self._kept = Kept(wrapper)
 
     def pass_or_raise(self, args, kwargs):
-        """Record the call again; raise ``Stale`` where it is another program now."""
+        """Record the call again; raise ``Stale`` where it is another program now.
+
+        Between audits some calls are only timed.
+        """
+        if self._times:
+            self.began = time.perf_counter()
+            return
         begin = time.perf_counter()
         again = self._record(args, kwargs)
         difference = _difference(self._kept, again)
         if difference is not None:
             raise Stale(difference)
-        self.began = time.perf_counter()
-        self._seconds = self.began - begin
+        if self._always:
+            self.left = 1
+            return
+        self._seconds = time.perf_counter() - begin
+        self._times, self._spent, self.left = _TIMED, math.inf, _WARM
 
     def end(self):
-        """The call that was audited ended: its time says when the next audit may be."""
-        spent = time.perf_counter() - self.began
+        """A call that was timed ended: the shortest time says when the next audit may be."""
+        self._spent = min(self._spent, time.perf_counter() - self.began)
         self.began = 0.0
-        self.left = 1 if self._always else math.ceil(self._seconds / (_SHARE * spent)) + 1
+        self._times = max(self._times - 1, 0)
+        self.left = 1
+        if not self._times:
+            self._every = max(2 * self._every, math.ceil(self._seconds / (_SHARE * self._spent)))
+            self.left = self._every
 
 
 class Kept:

@@ -23,6 +23,7 @@ import pytest
 
 import rushlight as torch
 from rushlight import nn
+from rushlight.compiler import audit
 from tests.search.observing import same, seen
 
 
@@ -379,3 +380,18 @@ def test_a_thread_local_is_that_of_the_calling_thread():
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(elsewhere).result() == [10.0, 15.0]
     assert compiled(x).item() == 6.0 and local.calls == 3
+
+
+def test_audits_become_ever_more_seldom(monkeypatch):
+    monkeypatch.delenv("RUSHLIGHT_AUDIT", raising=False)
+    seen = []
+    compare = audit._difference
+    monkeypatch.setattr(audit, "_difference", lambda *two: seen.append(0) or compare(*two))
+    compiled, x = torch.compile(lambda x: x * 2), torch.ones(3)
+    counts = []
+    for calls in (2, 1000, 20_000):
+        for _ in range(calls):
+            compiled(x)
+        counts.append(len(seen))
+    # One takes some hundred times a call's time, and takes no more than a hundredth of all.
+    assert counts[0] == 1 and counts[1] <= 2 and counts[2] <= 5
