@@ -25,8 +25,7 @@ __all__ = ["Audit", "Stale"]
 
 #: The share of the time spent in a program that its audits may take.
 _SHARE = 0.01
-#: So many calls after an audit, whose work has left the processor's caches to others, so many calls
-#: are timed.
+#: An audit leaves the processor's caches cold. So many calls later, so many calls are timed.
 _WARM, _TIMED = 32, 3
 _SMALL = 1 << 16  # bytes
 _NAME = re.compile(r"\b[a-z]\d+\b")

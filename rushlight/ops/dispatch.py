@@ -20,7 +20,7 @@ from rushlight.backend import numpy as xp
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.arguments import refuse
-from rushlight.ops.promotion import scalar_dtype
+from rushlight.ops.promotion import as_in_half, scalar_dtype
 from rushlight.strides import (
     by_columns,
     channels_order,
@@ -296,8 +296,10 @@ def _in_half(op, inputs, half):
 
 def _rounded(a, half):
     """An array or a number in half precision; what is too large there is infinite."""
+    if type(a) is not ndarray:
+        return as_in_half(a, half)
     with np.errstate(over="ignore"):
-        return preserved(a, half) if type(a) is ndarray else float(half.type(a))
+        return preserved(a, half)
 
 
 def _widened(op, inputs):

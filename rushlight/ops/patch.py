@@ -84,10 +84,9 @@ def seen(xp, x, *, path, strides, steps=None):
 
 def _unseen(g, x_shape, x_dtype, path, strides, steps):
     raw = isinstance(g, ndarray)
-    if OF[x_dtype].is_complex:  # g may be of their real or imaginary parts
-        base = xp.zeros(x_shape, x_dtype) if raw else g.new_zeros(x_shape, dtype=OF[x_dtype])
-    else:
-        base = xp.zeros(x_shape, g.dtype) if raw else g.new_zeros(x_shape)
+    own = g.dtype if raw else g.array.dtype
+    dtype = x_dtype if OF[x_dtype].is_complex else own  # g may be of real or imaginary parts
+    base = xp.zeros(x_shape, dtype) if raw else g.new_zeros(x_shape, dtype=OF[dtype])
     put = partial(patch.op.forward, xp) if raw else patch
     return put(base, g, path=path, strides=strides, steps=steps)
 

@@ -5,30 +5,23 @@ import random
 import pytest
 
 import rushlight as torch
+from tests.search.lines import table
 
-QUESTIONS = (
-    """
-w.stride(0)|w.stride()[0]|w.size(0)|w.size()[0]|w.shape[0]|w.numel()|w.nelement()|len(w)|w.ndim
-w.storage_offset()|int(w.is_contiguous())|w.dim()|int(w.dtype == torch.float32)|w.element_size()
-int(w.is_floating_point())|int(w.requires_grad)|int(w.is_leaf)|w.itemsize|w.nbytes|torch.numel(w)
-int(w.grad is None)|int(w.grad_fn is None)|w._version|int(w._is_view())|len(w.type())
-w.untyped_storage().nbytes()|int(torch.is_floating_point(w))|int(w.shape == (3,))
+QUESTIONS = table("""
+w.stride(0) | w.stride()[0] | w.size(0) | w.size()[0] | w.shape[0] | w.numel() | w.nelement() | len(w) | w.ndim
+w.storage_offset() | int(w.is_contiguous()) | w.dim() | int(w.dtype == torch.float32) | w.element_size()
+int(w.is_floating_point()) | int(w.requires_grad) | int(w.is_leaf) | w.itemsize | w.nbytes | torch.numel(w)
+int(w.grad is None) | int(w.grad_fn is None) | w._version | int(w._is_view()) | len(w.type())
+w.untyped_storage().nbytes() | int(torch.is_floating_point(w)) | int(w.shape == (3,))
 int(w.is_contiguous(memory_format=torch.channels_last)) if w.ndim == 4 else 2
-""".replace("\n", "|")
-    .strip("|")
-    .split("|")
-)
-CHANGES = (
-    """
-w.data = torch.ones(6)[::2]|w.data = torch.ones(5)|w.data = torch.ones(6)[2:5]
-w.data = torch.ones(3, 2)|w.requires_grad_()|w.requires_grad_(); (w * 2).sum().backward()
-w.set_(torch.ones(9)[::3])|w.resize_(7)|w.detach().add_(1)|w.unsqueeze_(0)
+""")
+CHANGES = table("""
+w.data = torch.ones(6)[::2] | w.data = torch.ones(5) | w.data = torch.ones(6)[2:5]
+w.data = torch.ones(3, 2) | w.requires_grad_() | w.requires_grad_(); (w * 2).sum().backward()
+w.set_(torch.ones(9)[::3]) | w.resize_(7) | w.detach().add_(1) | w.unsqueeze_(0)
 w.data = torch.ones(3, dtype=torch.float64)
 w.data = torch.ones(1, 2, 3, 3).to(memory_format=torch.channels_last)
-""".replace("\n", "|")
-    .strip("|")
-    .split("|")
-)
+""")
 PLACES = {
     "global": ("", "w"),
     "attribute": ("box = SimpleNamespace(w=w)", "box.w"),

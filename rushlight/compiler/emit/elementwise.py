@@ -13,6 +13,7 @@ from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.emit.namespace import Namespace
 from rushlight.compiler.emit.value import FLOAT, HALF, Unsupported, Value, computed, constant
 from rushlight.errors import DtypeError
+from rushlight.ops.promotion import as_in_half
 
 __all__ = ["FREE", "elementwise", "price", "supported"]
 
@@ -47,7 +48,7 @@ def _rounded(op, i, x, value, half):
     """Operand ``i`` in half precision, where it does not keep its own; see ``Op.exact``."""
     if op.is_exact(i, x):
         return value
-    return value.astype(half) if isinstance(value, Value) else float(half.type(value))
+    return value.astype(half) if isinstance(value, Value) else as_in_half(value, half)
 
 
 def _stand_in(x):
