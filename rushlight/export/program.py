@@ -111,7 +111,8 @@ class ExportedProgram:
         for node in self.graph.nodes:
             if node.op == "call_function":
                 ins = _given(node.args, env, sizes)
-                params = {k: _given(v, env, sizes) for k, v in node.kwargs.items()}
+                given = {k: _given(v, env, sizes) for k, v in node.kwargs.items()}
+                params = node.target.defaults | given
                 if "memo" in params:  # where gradient rules meet, on arrays
                     params["memo"] = [] if mode.recorder() is None else None
                 env[node] = apply(_prepared(node.target), ins, params)
