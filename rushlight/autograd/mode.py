@@ -53,8 +53,9 @@ def add_intercept(n):
     """Count ``n`` more (or fewer) reasons, of all threads, to leave the fast path."""
     global intercept, _shared
     with _lock:
+        _shared += min(n, 0)  # in the order of ``_count``
         intercept += n
-        _shared += n
+        _shared += max(n, 0)
 
 
 def exchange(name, value):
@@ -76,10 +77,16 @@ def exchange(name, value):
 
 
 def _count(change):
+    """Raise or lower ``intercept`` and this thread's share of it.
+
+    An interrupt may come between the two. The share is never the larger one, since a share that
+    nobody counts would be taken off twice: below 0, a trace would miss operations.
+    """
     global intercept
     with _lock:
+        state.reasons += min(change, 0)
         intercept += change
-        state.reasons += change
+        state.reasons += max(change, 0)
 
 
 def snapshot():
@@ -112,7 +119,9 @@ def _count_grad(off):
     """Have ``grad_off`` count this thread: in inference mode tensors are marked, whatever else."""
     global grad_off
     with _lock:
-        grad_off += off - state.counted
+        change = off - state.counted
+        state.counted = off and state.counted  # in the order of ``_count``
+        grad_off += change
         state.counted = off
 
 

@@ -349,6 +349,8 @@ def search(walk, name, count):
     try:
         for place in walk(SCENES[name](), random.Random(SEED), count):
             where = place
+            assert mode.intercept >= mode._shared + mode.state.reasons
+            assert mode.grad_off >= mode.state.counted
     except Exception as error:
         error.add_note(f"interrupted: {where}; RUSHLIGHT_SEED={SEED}")
         raise
