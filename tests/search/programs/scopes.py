@@ -94,6 +94,7 @@ class Scope:
     def __init__(self, framework, inputs, noise=0.0, seed=0):
         self.T, self.noise = framework, noise
         self.random = np.random.default_rng(seed)
+        self.steepest = 0.0  # the largest gradient of any value, once ``watch`` has hooks there
         self.names = {"T": framework, "F": framework.nn.functional, "backward": backward}
         self.names["tensor"] = tensor
         self.values = []
@@ -148,7 +149,8 @@ class Scope:
         if not self.noise:
             return
         x = self.array(name)
-        if is_exact(x.dtype) or not x.size or not x.flags.writeable or 0 in x.strides:
+        repeats = any(n > 1 and step == 0 for n, step in zip(x.shape, x.strides, strict=True))
+        if is_exact(x.dtype) or not x.size or not x.flags.writeable or repeats:
             return
         shake(x, self.noise, self.random, size)
 
@@ -160,6 +162,16 @@ class Scope:
 
     def array(self, name):
         return array_of(self.names[name])
+
+    def watch(self):
+        """Note how large the gradients of values are: where they cancel, rounding stays."""
+        for t in map(self.names.get, self.values):
+            if t.requires_grad and not t.is_leaf:
+                t.register_hook(self._note)
+
+    def _note(self, slope):
+        found = np.abs(wide(array_of(slope)))
+        self.steepest = np.max(found, where=np.isfinite(found), initial=self.steepest)
 
     def backward(self, outputs, graph=False):
         """Go backward from values; returns the exception, or None."""
