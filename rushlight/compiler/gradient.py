@@ -11,7 +11,7 @@ from rushlight.compiler.program import make_program
 from rushlight.errors import GraphError, TraceError
 from rushlight.tensor import from_array
 
-__all__ = ["Gradient"]
+__all__ = ["gradients"]
 
 
 class CompiledNode(Node):
@@ -70,34 +70,21 @@ class Gradient:
         start: The number of equations of the forward.
         outs: Positions of the results that require grad.
         seeds: The abstract gradients of those results.
-        freed: The traced call ran its own backward, or wrote to what it would need; from outside
-            there is none, as in eager.
         parents: The nodes at which the graph meets the outer one, with the argument of each.
         grads: The abstract gradient that arrives at each parent.
-        recordings: What the program is made of, in a list; empty where there is none.
+        recordings: What the program is made of, in a list.
         saved: The values of the forward that the gradient needs.
         reach: For each parent the positions of the results from which a path leads to it.
-        reason: The error of a backward, where something was written or has no derivative.
-        spent: Where it is freed, the node of the results of all runs: nothing goes through it.
     """
 
-    def __init__(self, recorder, outs):
-        self.outs = [k for k, (_, node, _) in enumerate(outs) if node is not None]
+    def __init__(self, recorder, outs, positions):
+        self.outs = positions
         roots = [outs[k][1] for k in self.outs]
-        ends, self.freed = _ends(roots)
+        leading = [_behind(root)[1] for root in roots]
+        ends = [*dict.fromkeys(end for found in leading for end in found)]
         self.start = len(recorder.equations)
         self.seeds = [Abstract(outs[k][2].shape, outs[k][2].dtype) for k in self.outs]
-        self.parents: list[Any] = []
-        self.grads: list[Any] = []
-        self.saved: list[Any] = []
-        self.program: Any = None
-        self.recordings: list[Any] = []
-        leading = [{*_ends([root])[0]} for root in roots]
         self.reach = [{i for i, found in enumerate(leading) if end in found} for end in ends]
-        self.reason: RuntimeError | None = None
-        self.spent: Any = None
-        if self.freed:
-            return
         self.parents = [(node, _owner(recorder, node)) for node in ends]
         seeds = [from_array(s) for s in self.seeds]
         for seed in seeds:
@@ -109,23 +96,10 @@ class Gradient:
                 arrived = engine.run(
                     roots, seeds, False, True, {*map(id, ends)}, False, beyond=False
                 )
-        except RuntimeError as error:
-            if isinstance(error, TraceError):
-                raise
-            # What the gradient needs was written, as by an optimizer, or an operation has no
-            # derivative: eager mode says so when somebody goes backward.
-            self.parents, self.freed = [], True
-            self.reason = type(error)(*error.args)
-            return
         finally:
             mode.set_grad(was)
         self.grads = [recorder.value(arrived[id(n)]) if id(n) in arrived else None for n in ends]
         self._make(recorder)
-
-    @classmethod
-    def of(cls, recorder, outs):
-        """The gradient of ``outs``, each (name, node, array); None where none requires grad."""
-        return cls(recorder, outs) if any(node is not None for _, node, _ in outs) else None
 
     def _make(self, recorder):
         """Make the program, of what was recorded after the forward.
@@ -154,27 +128,58 @@ class Gradient:
                 that nobody else can write to.
             parents: The nodes before the call.
         """
-        node = self.spent
-        if node is None:
-            node = self._node(outs, tuple(saved), tuple(cells), tuple(parents))
+        node = _node(outs[0], tuple(parents), tuple(saved), tuple(cells))
+        node.program, node.seeds, node.reach = self.program, self.seeds, self.reach
         if len(outs) == 1:
             outs[0].node = node
             return
         for i, out in enumerate(outs):
             out.node = output(node, i, len(outs), out.array)
 
-    def _node(self, outs, saved, cells, parents):
-        node = object.__new__(CompiledNode)
-        node.parents, node.saved, node.cells = parents, saved, cells
-        node.clock = tick()
-        node.hooks = None
-        node.program, node.seeds, node.reason = self.program, self.seeds, self.reason
-        node.reach = self.reach
-        first = outs[0].array
-        node.shape, node.dtype = first.shape, first.dtype
-        if self.freed:
-            node.saved, self.spent = None, node
-        return node
+
+class Refused:
+    """A result at position ``out`` from which no gradient can be taken, as in eager mode.
+
+    The traced call went backward through its graph, or wrote to what its gradient needs: ``reason``
+    says so to those who go backward.
+    """
+
+    def __init__(self, out, reason):
+        self.out, self.reason = out, type(reason)(*reason.args)
+        self.node: Any = None
+
+    def attach(self, out):
+        """Give the result of one run the node of all runs: nothing goes through it."""
+        if self.node is None:
+            self.node = _node(out, (), None, ())
+            self.node.reason = self.reason
+        out.node = self.node
+
+
+def gradients(recorder, outs):
+    """The Gradient of ``outs``, each (name, node, array), or None; and those that are Refused."""
+    wanted = [k for k, (_, node, _) in enumerate(outs) if node is not None]
+    refused = [Refused(k, error) for k in wanted if (error := _error_behind(outs[k][1]))]
+    wanted = [k for k in wanted if k not in {r.out for r in refused}]
+    if not wanted:
+        return None, refused
+    start = len(recorder.equations)
+    try:
+        return Gradient(recorder, outs, wanted), refused
+    except RuntimeError as error:  # an operation has no derivative
+        if isinstance(error, TraceError):
+            raise
+        del recorder.equations[start:]
+        return None, [*refused, *[Refused(k, error) for k in wanted]]
+
+
+def _node(out, parents, saved, cells):
+    node = object.__new__(CompiledNode)
+    node.parents, node.saved, node.cells = parents, saved, cells
+    node.clock = tick()
+    node.hooks = node.reason = node.program = None
+    node.shape, node.dtype = out.array.shape, out.array.dtype
+    return node
 
 
 def _read(equations, outputs):
@@ -185,21 +190,33 @@ def _read(equations, outputs):
     return [v for v in read if isinstance(v, Abstract)]
 
 
-def _ends(roots):
-    """The nodes at which the traced graph meets the outer one, and whether any of it is freed."""
-    found, stack, ends, freed = set(roots), list(roots), [], False
+def _behind(root):
+    """The nodes that a gradient from ``root`` passes: of the traced graph, and where that ends."""
     began = mode.state.recorder.began
+    found, stack, inner, ends = {root}, [root], [], []
     while stack:
         node = stack.pop()
         if type(node) is Leaf or node.clock < began:
             ends.append(node)
             continue
-        freed = freed or node.saved is None
-        for p in node.parents:
-            if p is not None and p not in found:
+        inner.append(node)
+        rules = () if node.op is None else node.op.rules
+        known = len(rules) == len(node.parents)
+        for i, p in enumerate(node.parents):
+            if p is not None and p not in found and not (known and rules[i] is None):
                 found.add(p)
                 stack.append(p)
-    return ends, freed
+    return inner, ends
+
+
+def _error_behind(root):
+    """Why no gradient can be taken from ``root``: what it needs was freed, or written. Or None."""
+    for node in _behind(root)[0]:
+        try:
+            node.check()
+        except GraphError as error:
+            return error
+    return None
 
 
 def _owner(recorder, node):

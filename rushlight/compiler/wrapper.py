@@ -17,7 +17,7 @@ from rushlight.autograd.write import stamp
 from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.arguments import Arguments, check_array
 from rushlight.compiler.escape import assignments
-from rushlight.compiler.gradient import Gradient
+from rushlight.compiler.gradient import gradients
 from rushlight.compiler.guard import GONE, MISS, Source, demand_modes, demand_there
 from rushlight.compiler.held import Held
 from rushlight.compiler.hooks import hook_place
@@ -104,9 +104,10 @@ class Wrapper:
         results.settle()
         outs = [(n, t.node, t.array) for n, t in zip(results.names, results.tensors, strict=True)]
         outs += results.others + written
-        backward = Gradient.of(recorder, outs)
+        backward, refused = gradients(recorder, outs)
         if backward is not None:
             self.recordings += backward.recordings
+        if backward is not None or refused:
             collect = recorder.observer.origins.collect
             self._refuse_late(late, lambda: assignments(recorder.made, results.tensors, collect))
         self._tell_apart([*recorder.observer.reads.conditions, *recorder.checks])
@@ -117,6 +118,8 @@ class Wrapper:
             source.line(line)
         if backward is not None:
             self._attach(backward, outs, saved)
+        for r in refused:
+            source.line(f"{source.name(r.attach)}({outs[r.out][0]})")
         for line in (*results.shared, *effects, *last):
             source.line(line)
         if grad is not mode.state.grad:

@@ -12,6 +12,7 @@ import pytest
 import rushlight as torch
 import rushlight.nn.functional as F
 from rushlight import nn
+from rushlight.errors import GraphError
 from rushlight.nn.utils import prune
 
 
@@ -444,6 +445,37 @@ def test_graphs_inside():
 
     calls = lambda: [(torch.arange(3.0) + k,) for k in range(4)]
     assert programs(make, calls) == 2  # without a gradient before, and with one
+
+
+def test_results_beside_one_whose_graph_is_gone():
+    """Freed or written, it has no gradient; the others have theirs."""
+    w, v = torch.ones(3, requires_grad=True), torch.ones(3, requires_grad=True)
+
+    def freed(x):
+        a = (w * x).exp()
+        a.sum().backward()
+        return a, (v * x).exp(), v * 3
+
+    def written(x):
+        a = (w * x).exp()
+        b = a * a
+        a += 1
+        return b, (v * x).exp(), v * 3
+
+    for f in (freed, written):
+        found = []
+        for g in (f, compiled(f)):
+            for wanted in ([1], [2, 1], [0], [0, 1]):
+                w.grad = v.grad = None
+                results = g(torch.arange(3.0))
+                try:
+                    sum(results[k].sum() for k in wanted).backward()
+                except GraphError:
+                    found.append("GraphError")
+                slopes = [t.grad for t in (w, v) if t.grad is not None]
+                found.append([t.round(decimals=3).tolist() for t in slopes])
+        assert found[: len(found) // 2] == found[len(found) // 2 :]
+        assert found.count("GraphError") == 4
 
 
 def test_a_graph_that_is_retained_past_the_step_of_its_parameters():

@@ -95,6 +95,7 @@ def loaded(source):
         file.write(source)
     spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)
+    module.__warningregistry__ = {}  # which the first warning would add to the globals
     sys.modules[name] = module
     try:
         try:

@@ -288,7 +288,9 @@ class Session:
                 return Difference("gradient", f"of {name}: {found} instead of {want}")
             if want is None or spoils(steps, found, want, again):
                 continue
-            if again:  # of second order PyTorch often has 0 times infinity, as where 0 / 0 is masked
+            if (
+                again
+            ):  # of second order PyTorch often has 0 times infinity, as where 0 / 0 is masked
                 found = np.where(np.isnan(want), want, found)
             noisy = [gradient(s[name]) for s in self.noisy]
             floor = FLOOR * 16 if again else self.floor
