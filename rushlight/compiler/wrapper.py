@@ -25,7 +25,7 @@ from rushlight.compiler.numbers import Number
 from rushlight.compiler.overlap import demand_apart, refuse_shared, shares
 from rushlight.compiler.places import NOTHING, getter, in_words
 from rushlight.compiler.program import make_program
-from rushlight.compiler.python.effects import remember
+from rushlight.compiler.python.effects import remember, runs_users_code
 from rushlight.compiler.python.handlers import is_of_handler
 from rushlight.compiler.results import Results, refuse_twice
 from rushlight.compiler.simplify import alive, operands
@@ -66,6 +66,7 @@ class Wrapper:
         self.shares = False
         self._audit = audit
         self._moved: Any = ()  # schedulers that are called ahead of the program
+        self._turns: Any = None  # how many are, and how many in all, where they run users' code
         demand_modes(self.source)
 
     def run_eagerly(self, recorder, refusal):
@@ -100,7 +101,8 @@ class Wrapper:
         grads, effects = self._gradients(recorder, results)
         written, flags = self._histories(recorder)
         recorder.restore()
-        effects += self._assignments(recorder, results, set_anew)
+        early, after_calls = self._assignments(recorder, results, set_anew)
+        effects += early
         results.settle()
         outs = [(n, t.node, t.array) for n, t in zip(results.names, results.tensors, strict=True)]
         outs += results.others + written
@@ -120,7 +122,7 @@ class Wrapper:
             self._attach(backward, outs, saved)
         for r in refused:
             source.line(f"{source.name(r.attach)}({outs[r.out][0]})")
-        for line in (*results.shared, *effects, *last):
+        for line in (*results.shared, *effects, *last, *after_calls):
             source.line(line)
         if grad is not mode.state.grad:
             source.line(f"mode.set_grad({grad})")
@@ -248,7 +250,10 @@ class Wrapper:
                 "inside torch.compile, a learning rate that depends on a tensor's value was set "
                 "before the optimizer's step that reads it"
             )
-        self._moved = [args[0] for _, args, _ in recorder.calls[:n]]
+        schedulers = [args[0] for _, args, _ in recorder.calls]
+        self._moved = schedulers[:n]
+        if any(map(runs_users_code, schedulers)):
+            self._turns = n, len(schedulers)
         recorder.calls = []
         return lines[:n], lines[n:]
 
@@ -301,8 +306,11 @@ class Wrapper:
         return found, flags
 
     def _assignments(self, recorder, results, set_anew):
-        """Lines that assign anew what the function left in attributes, dicts and closures."""
-        lines, collect = [], recorder.observer.origins.collect
+        """Lines that assign anew what the function left in attributes, dicts and closures.
+
+        Those that come before the deferred calls which follow the program, and those after these.
+        """
+        lines, late, collect = [], [], recorder.observer.origins.collect
         while set_anew:  # nobody is to hold a tensor of the trace that the function does not
             owner, target, value = set_anew.pop(0)
             if not results.can_set(value):
@@ -313,12 +321,30 @@ class Wrapper:
                     f"the function {what}, which a program cannot do again; keep it in a tensor, "
                     "or change it outside torch.compile"
                 )
-            lines.append(f"{self._target(owner, target)} = {results.expression(value)}")
+            after = self._comes_after_calls(recorder.observer.effects, owner, target)
+            line = f"{self._target(owner, target)} = {results.expression(value)}"
+            (late if after else lines).append(line)
             del value
         for owner, target, tensor in assignments(recorder.made, results.asked, collect):
             lines.append(f"{self._target(owner, target)} = {results.expression(tensor)}")
             self._escaped.add((id(owner), target))
-        return lines
+        return lines, late
+
+    def _comes_after_calls(self, effects, owner, target):
+        """Whether a place is written after the deferred calls, which may read what lies there."""
+        times = effects.written_at(owner, target)
+        if self._turns is None or times is None:
+            return False
+        first, count = self._turns
+        if first == times[0] == times[1]:
+            return False
+        if times[0] < count:
+            raise TraceError(
+                f"the function changes {in_words(target)} and takes a scheduler's step, which may "
+                "read it and comes before or after the program; do one of them outside "
+                "torch.compile"
+            )
+        return True
 
     def _refuse_late(self, *ways):
         """Raise TraceError where hooks, which ran for the gradient, left something outside.

@@ -12,7 +12,7 @@ from rushlight.compiler.guard import equal, is_plain
 from rushlight.compiler.places import NOTHING, deleter, item, lying, setter
 from rushlight.tensor import Tensor
 
-__all__ = ["Effects", "remember"]
+__all__ = ["Effects", "remember", "runs_users_code"]
 
 #: Whose items are set without further ado: not by a method of the user's.
 _SETTABLE = list, deque, dict, OrderedDict, defaultdict
@@ -27,9 +27,13 @@ class Effects:
         known: Keys of places that were read before they were assigned: in each call that has the
             program the same lies there.
         stand_ins: (template, id of the owner) → what stands there for the recording.
+        times: Key of a place, or id of a container → how many calls were deferred when it was
+            first written, and last.
     """
 
-    def __init__(self):
+    def __init__(self, recorder):
+        self._recorder = recorder
+        self.times: dict = {}
         self.places: dict = {}
         self.containers: dict = {}
         self.known: set = set()
@@ -38,17 +42,27 @@ class Effects:
     def will_assign(self, owner, template):
         """An attribute, variable or entry is about to be assigned or deleted."""
         key = template, id(owner)
+        self._note_time(key)
         if key not in self.places and id(owner) not in self.containers:
             self.places[key] = owner, template, lying(template)(owner)
 
     def will_change(self, container):
         """A list, dict, set or array is about to be changed in a way that may be any."""
+        self._note_time(id(container))
         if id(container) not in self.containers:
             before = _copy(container)
             for owner, template, value in self.places.values():
                 if owner is container:  # it was assigned, or a stand-in lies there
                     _put(before, template, value)
             self.containers[id(container)] = container, before
+
+    def _note_time(self, key):
+        now = len(self._recorder.calls)
+        self.times[key] = self.times.get(key, (now,))[0], now
+
+    def written_at(self, owner, template):
+        """The entry of ``times`` for a place; None where the function did not write there."""
+        return self.times.get((template, id(owner)), self.times.get(id(owner)))
 
     def stand_in(self, owner, template, stand_in):
         """Put ``stand_in`` in a place, until all is taken back."""
@@ -83,6 +97,11 @@ class Effects:
         self.assigned()
         found = [_refill(container, before) for container, before in self.containers.values()]
         return next((change for change in found if change is not None), None)
+
+    def owners(self):
+        """What the function wrote to itself."""
+        assigned = [owner for key, (owner, *_) in self.places.items() if key in self.times]
+        return [*assigned, *[container for container, _ in self.containers.values()]]
 
     def has_assigned(self, owner, key):
         """Whether the function gave an entry the value that it has."""
@@ -166,3 +185,19 @@ def remember(schedulers):
             array[...] = values
 
     return back
+
+
+def runs_users_code(scheduler):
+    """Whether the steps of a scheduler call functions that are not ours, as LambdaLR's do."""
+    if _is_users(scheduler):
+        return True
+    for value in vars(scheduler).values():
+        for x in value if isinstance(value, list | tuple) else (value,):
+            inner = hasattr(x, "optimizer") and hasattr(x, "step")
+            if runs_users_code(x) if inner else callable(x) and _is_users(x):
+                return True
+    return False
+
+
+def _is_users(x):
+    return (x.__module__ or "").split(".")[0] != "rushlight"

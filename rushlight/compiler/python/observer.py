@@ -19,7 +19,7 @@ from rushlight.compiler.python.frames import NULL, Code, Operands, available
 from rushlight.compiler.python.instructions import KINDS
 from rushlight.compiler.python.levels import LIBRARY, NOT, USERS, is_inside, level_of
 from rushlight.compiler.python.origins import Origins
-from rushlight.compiler.python.reads import Reads, is_users
+from rushlight.compiler.python.reads import Reads, has_options, is_users
 from rushlight.errors import TraceError
 
 __all__ = ["Observer"]
@@ -47,7 +47,7 @@ class Observer:
         self._recorder = recorder
         self.lenient = False  # for a recording that is run once, what is read does not matter
         self.origins = Origins()
-        self.effects = Effects()
+        self.effects = Effects(recorder)
         self.reads = Reads(self.origins, self.effects, is_apart)
         self.caches: set = set()
         self.calls = Calls(self)
@@ -107,11 +107,11 @@ class Observer:
     def settle(self, calls):
         """See to what depends on the whole call: ``calls`` are those that it deferred."""
         self.reads.settle_large()
-        if calls and self.reads.reads_options:
+        if calls and (self.reads.reads_options or any(map(has_options, self.effects.owners()))):
             raise TraceError(
-                "the function reads an optimizer's options, or a scheduler's, and takes a "
-                "scheduler's step, which comes after the program; do one of them outside "
-                "torch.compile"
+                "the function reads or sets an optimizer's options, or a scheduler's, and takes a "
+                "scheduler's step, which comes before or after the program; do one of them "
+                "outside torch.compile"
             )
 
     def _enter(self, frame, event, argument):

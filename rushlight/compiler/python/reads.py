@@ -73,7 +73,7 @@ def _is_missing(owner, name):
     return not hasattr(owner, name)
 
 
-def _has_options(owner):
+def has_options(owner):
     """Whether schedulers move what lies in ``owner``: it is theirs, or an optimizer's group."""
     return type(owner) is dict and ("_last_lr" in owner or ("params" in owner and "lr" in owner))
 
@@ -134,11 +134,11 @@ class Reads:
     def _value(self, template, objects, value, owner, place):
         """Note what was found in a place: that it lies there, or nothing if the call put it."""
         key = place, id(owner)
+        self.reads_options |= has_options(owner)
         if key in self.effects.places or id(owner) in self.effects.containers:
             return
         if _is_recorded(value):
             return
-        self.reads_options |= _has_options(owner)
         self._hold(value)
         if key in self.apart:
             return
