@@ -74,7 +74,8 @@ class _Network:
 
     def __init__(self, name, run, precision=LOWER):
         self.name, self.run = name, run
-        self._cast_layers = autocasts(precision)(self._layers)
+        cast = autocasts(precision)(self._layers)
+        self._cast_layers = cast if precision is LOWER else _in_dtype_of_state(cast)
 
     def __call__(self, *args, **kwargs):
         several = "batch_sizes" in kwargs or (len(args) > 3 and type(args[3]) in (tuple, list))
@@ -133,6 +134,18 @@ class _Network:
             if dropout and train and layer < num_layers - 1:
                 rows = _dropout(rows, dropout, True)
         return rows, [stack(s) for s in zip(*ends, strict=True)]
+
+
+def _in_dtype_of_state(layers):
+    """``layers``, which autocast runs in float32, with results in the dtype of the first state."""
+
+    def call(rows, sizes, hx, *more):
+        out, ends = layers(rows, sizes, hx, *more)
+        if out.dtype is hx.dtype:
+            return out, ends
+        return out.to(hx.dtype), [s.to(hx.dtype) for s in ends]
+
+    return call
 
 
 #: By name, as the modes of ``nn.RNNBase`` in small letters.

@@ -96,7 +96,13 @@ class Elementwise(Optimizer):
         return 0.0
 
     def _rate(self, p):
-        """The learning rate of ``p``."""
+        """The learning rate of ``p``, for the state that a first step makes."""
+        recorder = mode.recorder() if mode.intercept else None
+        if recorder is not None and recorder.first_calls:
+            recorder.refuse(
+                "inside torch.compile, a scheduler's step comes before the first step of an "
+                "optimizer whose state begins with the learning rate; take that step outside"
+            )
         group = next(g for g in self.param_groups if any(p is q for q in g["params"]))
         return float(group["lr"].array if isinstance(group["lr"], Tensor) else group["lr"])
 

@@ -11,6 +11,10 @@ def _rnn(t, a, name):
     return getattr(t.nn, name)(3, 4, 2)(a(2, 1, 3).float())[0]
 
 
+def _rnn_of_half(t, a, name):
+    return getattr(t.nn, name)(3, 4)(a(2, 1, 3).to(t.get_autocast_dtype("cpu")))[0]
+
+
 # fmt: off
 #: name → call(t, a), where a(*shape) makes an input.
 CASES = {
@@ -94,6 +98,7 @@ CASES = {
     "mixed_linear": lambda t, a: F(t).linear(a(2,3).half(), a(4,3), a(4)),
     "mixed_conv": lambda t, a: F(t).conv2d(a(1,2,4,4).bfloat16(), a(3,2,3,3), a(3)),
     "rnn": lambda t, a: _rnn(t, a, "RNN"), "gru": lambda t, a: _rnn(t, a, "GRU"), "lstm": lambda t, a: _rnn(t, a, "LSTM"),
+    "rnn_of_half": lambda t, a: _rnn_of_half(t, a, "RNN"), "gru_of_half": lambda t, a: _rnn_of_half(t, a, "GRU"), "lstm_of_half": lambda t, a: _rnn_of_half(t, a, "LSTM"),
     "lstm_cell": lambda t, a: t.nn.LSTMCell(3,4)(a(2,3).float())[0], "gru_cell": lambda t, a: t.nn.GRUCell(3,4)(a(2,3).float()), "rnn_cell": lambda t, a: t.nn.RNNCell(3,4)(a(2,3).float()),
     "mha": lambda t, a: (lambda m, x: m(x,x,x)[0])(t.nn.MultiheadAttention(4,2), a(3,2,4).float()),
     "encoder": lambda t, a: t.nn.TransformerEncoderLayer(4,2,8,0.0)(a(3,2,4).float()),

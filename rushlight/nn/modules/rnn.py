@@ -122,9 +122,9 @@ class RNNBase(Module):
     # Checks -----------------------------------------------------------------------------
 
     def check_input(self, input, batch_sizes):
-        """Raise unless ``input`` has the weights' dtype and fitting dims."""
+        """Raise unless ``input`` has the weights' dtype (autocast sees to it) and fitting dims."""
         weight = self._flat_weights[0]
-        if input.dtype is not weight.dtype:
+        if input.dtype is not weight.dtype and not rushlight.is_autocast_enabled("cpu"):
             raise ValueError(
                 f"{self.mode}: RNN input dtype ({input.dtype}) does not match weight dtype "
                 f"({weight.dtype}); convert one with .to()"

@@ -18,9 +18,12 @@ class Run:
         self.T, self.noise = framework, noise
         self.random = np.random.default_rng(seed)
         self.dtype = getattr(framework, loop.dtype)
-        self.coarse = (
-            1e-13 if loop.dtype == "float64" else 1e-7
-        )  # functions are less exact in float64
+        # Functions are less exact in float64, and some optimizers keep numbers in float32 there.
+        self.coarse = 1e-13 if loop.dtype == "float64" else 1e-7
+        if "orthogonal" in loop.source:
+            self.coarse *= 100
+        if any(word in loop.optimizer for word in ("NAdam", "ASGD", "T.tensor(")):
+            self.coarse = 1e-7
         if "autocast" in loop.source or "Muon" in loop.optimizer:  # bfloat16 inside
             self.coarse = 0.004
         names = {}
@@ -80,11 +83,13 @@ class Run:
         for name, value in vars(s).items():
             if name not in ("net", "opt", "sched", "scaler", "saved"):
                 found |= flat(name, value, self.T)
-        return {
+        arrays = {
             n: np.array(x)
             for n, x in found.items()
             if isinstance(x, np.ndarray | np.float32 | float | int)
         }
+        wide = self.dtype is self.T.float64
+        return {n: x.astype("f4") if x.dtype == "f8" and not wide else x for n, x in arrays.items()}
 
 
 def scalar(x):
@@ -160,6 +165,8 @@ def together(loop, ours, theirs, shaken, stage):
         found, want = ours.turn(i), theirs.turn(i)
         for other in shaken:
             other.turn(i)
+        if "nested_tensorlist" in str(want):  # PyTorch clips no list without gradients
+            return None
         for what, a, b in zip(("step", "event"), found, want, strict=True):
             if (a is None) != (b is None) or (a is not None and not errors_agree(a, b)):
                 return Difference(f"{stage} error", f"{what} {i}: {a!r} instead of {b!r}")
@@ -168,7 +175,8 @@ def together(loop, ours, theirs, shaken, stage):
             want, states = theirs.state(), [other.state() for other in shaken]
         except KeyError:  # an optimizer's state was taken apart by an event
             return None
-        wrong = compare(ours.state(), want, states)
+        steps = ours.coarse / eps(np.dtype(loop.dtype))
+        wrong = compare(ours.state(), want, states, max(32, 0.02 * steps), max(8, 2 * steps))
         if wrong:
             return Difference(f"{stage} {wrong[0]}{after}", f"after step {i}: {wrong[1]}")
         if any(too_far(want, state) for state in states):
@@ -179,11 +187,12 @@ def together(loop, ours, theirs, shaken, stage):
     return None
 
 
-def compare(found, want, noisy, floor=32):
+def compare(found, want, noisy, floor=32, digits=8):
     if found.keys() != want.keys():
         return "names", f"{[*set(found) - set(want)]} instead of {[*set(want) - set(found)]}"
     for name, x in want.items():
-        wrong = mismatch(found[name], x, [state[name] for state in noisy if name in state], floor)
+        others = [state[name] for state in noisy if name in state]
+        wrong = mismatch(found[name], x, others, floor, digits)
         if wrong:
             return "value", f"{name} is {wrong}"
     return None
