@@ -121,12 +121,15 @@ def set_policy(policy):
 @contextmanager
 def using(policy):
     """Context in which ``policy`` casts: that of an earlier call, when it is made again."""
-    was = mode.state.autocast
+    was = mode.state.autocast, local.enabled, local.dtypes
+    local.enabled = was[1] | {"cpu": policy is not None}
+    local.dtypes = was[2] if policy is None else was[2] | {"cpu": policy.dtype}
     set_policy(policy)
     try:
         yield
     finally:
-        set_policy(was)
+        local.enabled, local.dtypes = was[1:]
+        set_policy(was[0])
 
 
 @contextmanager

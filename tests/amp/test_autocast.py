@@ -299,7 +299,7 @@ def test_checkpoints_run_again_as_they_ran(use_reentrant):
 
     def block(x):
         out = torch.mm(x, w).relu()
-        found.append(out.dtype)
+        found.append((torch.is_autocast_enabled("cpu"), out.dtype))
         return out
 
     x = torch.linspace(1, 2, 9).reshape(3, 3).requires_grad_()
@@ -308,5 +308,5 @@ def test_checkpoints_run_again_as_they_ran(use_reentrant):
         again = checkpoint(block, x, use_reentrant=use_reentrant)
     (want,) = torch.autograd.grad(direct.float().sum(), w)
     again.float().sum().backward()
-    assert found == [torch.bfloat16] * 3 and torch.equal(w.grad, want)
+    assert found == [(True, torch.bfloat16)] * 3 and torch.equal(w.grad, want)
     assert mode.state.autocast is None

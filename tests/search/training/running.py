@@ -9,6 +9,8 @@ from tests.search.programs.comparing import Difference, errors_agree, mismatch, 
 from tests.search.programs.scopes import ORACLE, array_of, eps, is_exact, shake, torch
 
 ROWS = 4
+#: PyTorch clips no list without gradients, and saves biases whose numbers no gradient needs.
+THEIRS = "nested_tensorlist", "modified by an inplace operation"
 
 
 class Run:
@@ -24,6 +26,10 @@ class Run:
             self.coarse *= 100
         if any(word in loop.optimizer for word in ("NAdam", "ASGD", "T.tensor(")):
             self.coarse = 1e-7
+        elif (
+            "SGD(" not in loop.optimizer
+        ):  # they make much of gradients that are 0 but for rounding
+            self.coarse *= 1000 if loop.dtype == "float64" else 1
         if "autocast" in loop.source or "Muon" in loop.optimizer:  # bfloat16 inside
             self.coarse = 0.004
         names = {}
@@ -165,12 +171,14 @@ def together(loop, ours, theirs, shaken, stage):
         found, want = ours.turn(i), theirs.turn(i)
         for other in shaken:
             other.turn(i)
-        if "nested_tensorlist" in str(want):  # PyTorch clips no list without gradients
+        if any(words in str(want) for words in THEIRS) and "inplace" not in str(found):
             return None
         for what, a, b in zip(("step", "event"), found, want, strict=True):
             if (a is None) != (b is None) or (a is not None and not errors_agree(a, b)):
                 return Difference(f"{stage} error", f"{what} {i}: {a!r} instead of {b!r}")
         after = after or " after an error" * any(want)
+        if after and stage == "eager" and ours.state().keys() != theirs.state().keys():
+            return None  # a backward that raised has left PyTorch some gradients
         try:
             want, states = theirs.state(), [other.state() for other in shaken]
         except KeyError:  # an optimizer's state was taken apart by an event
