@@ -41,6 +41,7 @@ def _set_requires_grad(self, value):
             )
         _note_history(self)
         self.node = leaf(self)
+        self.node.hooks = _kept_hooks.get(id(self))
         if self.view_of is not None and self.view_of.root.node is None:
             self.view_of = None  # views of it now have this leaf's history, not the base's none
     elif self.node is not None:
@@ -51,7 +52,20 @@ def _set_requires_grad(self, value):
                 "var_no_grad = var.detach()."
             )
         _note_history(self)
+        _keep_hooks(self)
         self.node = None
+
+
+#: id of a tensor that lost its history → its hooks, for when it requires grad again.
+_kept_hooks: dict = {}
+
+
+def _keep_hooks(x):
+    hooks = x.node and x.node.hooks
+    if hooks and all(kind in ("tensor", "accumulated") for kind, _ in hooks.values()):
+        if id(x) not in _kept_hooks:
+            weakref.finalize(x, _kept_hooks.pop, id(x), None)
+        _kept_hooks[id(x)] = hooks
 
 
 def _note_history(x):
@@ -284,6 +298,7 @@ def detach_(self):
     if self.view_of is not None:
         raise RuntimeError("Can't detach views in-place; use detach() instead")
     _note_history(self)
+    _keep_hooks(self)
     self.node = None
     return self
 

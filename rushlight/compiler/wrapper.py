@@ -310,7 +310,9 @@ class Wrapper:
 
         Those that come before the deferred calls which follow the program, and those after these.
         """
-        lines, late, collect = [], [], recorder.observer.origins.collect
+        lines: list = []
+        late: list = []
+        collect = recorder.observer.origins.collect
         while set_anew:  # nobody is to hold a tensor of the trace that the function does not
             owner, target, value = set_anew.pop(0)
             if not results.can_set(value):

@@ -290,3 +290,25 @@ def test_what_an_overriding_class_returns_need_not_be_a_tensor():
             return func.__name__
 
     assert torch.mean(Logged()) == "mean"
+
+
+def test_hooks_stay_while_a_tensor_requires_no_grad():
+    """As when a layer is frozen for some epochs."""
+    w, seen = torch.ones(2, requires_grad=True), []
+    w.register_post_accumulate_grad_hook(lambda p: seen.append(p.grad.tolist()))
+    tripled = w.register_hook(lambda g: g * 3)
+
+    def slope():
+        w.grad = None
+        (w * 1).sum().backward()
+        return w.grad.tolist()
+
+    for off in (lambda: w.requires_grad_(False), w.detach_):
+        off()
+        assert not w.requires_grad
+        w.requires_grad_()
+        assert slope() == [3.0, 3.0] == seen.pop()
+    w.requires_grad = False
+    tripled.remove()
+    w.requires_grad = True
+    assert slope() == [1.0, 1.0] == seen.pop()

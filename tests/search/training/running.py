@@ -177,12 +177,12 @@ def together(loop, ours, theirs, shaken, stage):
             if (a is None) != (b is None) or (a is not None and not errors_agree(a, b)):
                 return Difference(f"{stage} error", f"{what} {i}: {a!r} instead of {b!r}")
         after = after or " after an error" * any(want)
-        if after and stage == "eager" and ours.state().keys() != theirs.state().keys():
-            return None  # a backward that raised has left PyTorch some gradients
         try:
             want, states = theirs.state(), [other.state() for other in shaken]
         except KeyError:  # an optimizer's state was taken apart by an event
             return None
+        if after and stage == "eager" and ours.state().keys() != want.keys():
+            return None  # a backward that raised has left PyTorch some gradients
         steps = ours.coarse / eps(np.dtype(loop.dtype))
         wrong = compare(ours.state(), want, states, max(32, 0.02 * steps), max(8, 2 * steps))
         if wrong:

@@ -31,7 +31,7 @@ def loop_of(seed):
         layers = tuple([x for x in layers if not x.startswith(STATEFUL)]) or ("nn.Linear(6, 6)",)
     if "autocast" in body[1]:  # Adam would make much of gradients that are 0 but for rounding
         optimizer = "SGD(PARAMS, lr=0.05, momentum=0.9)"
-    for line in few(parts.MORE, 4):
+    for line in few([m for m in parts.MORE if not (recomputed and "halve" in m)], 4):
         body.insert(r.randint(3, len(body)), line)
     if r.random() < 0.3:
         body.insert(r.randint(0, len(body)), r.choice(parts.BOMBS).replace("FUSE", str(fuse)))
