@@ -265,6 +265,13 @@ class Elementwise(Optimizer):
             ready.append((p, self._complete(p, names)))
         return ready
 
+    def _lacks(self, p, names):
+        """Whether state of ``p`` is missing, so that ``_complete`` would make it."""
+        own = self.state.get(p) or {}
+        counts = ("step",) if self._counted else ()
+        wanted = (*counts, *self._numbers, *self._names_of(p, names))
+        return any(own.get(name) is None for name in wanted)
+
     def _complete(self, p, names):
         """Make what is missing of ``p``'s state; returns its step count, a tensor if it has one."""
         count = 1.0

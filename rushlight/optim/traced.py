@@ -195,7 +195,6 @@ class State:
         self.counts = optimizer._counts(group)
         self.counters: list = []
         self.dicts: list = []
-        self.frozen = [p.node is None for p in params]
         self._join()
 
     def _join(self):
@@ -225,8 +224,8 @@ class State:
 
     def places(self):
         """Conditions that the state is where it was, of parameters as far as they were."""
-        if self.frozen != [p.node is None for p in self.params]:
-            return []  # another program's call, which may not get here and make state
+        if any(self.optimizer._lacks(p, self.names) for p in self.params):
+            return []  # to make state is the step's business, where the call gets to it
         self._join()
         optimizer, state = self.optimizer, self.optimizer.state
         found: list = [("{0}.state", (optimizer,), state, None)]
