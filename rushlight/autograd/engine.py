@@ -258,6 +258,10 @@ def _accumulate(node, g, shared):
     tensor = node.ref()
     if tensor is None:
         return
+    if tensor.node is None:  # it was frozen since
+        if node.hooks:
+            hooking.tell_accumulated(node, tensor)
+        return
     if mode.intercept and mode.state.recorder is not None:
         mode.state.recorder.touch_grad(tensor)
     before = tensor._grad

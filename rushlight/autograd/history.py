@@ -2,6 +2,7 @@
 
 import warnings
 import weakref
+from functools import partial
 
 from rushlight.autograd import mode
 from rushlight.autograd.hooks import add_hook
@@ -28,6 +29,8 @@ def _set_requires_grad(self, value):
         raise RuntimeError(f"requires_grad must be a bool, not {type(value).__name__}")
     if value:
         if self.node is not None:
+            if type(self.node) is not Leaf:
+                raise RuntimeError("you can only change requires_grad flags of leaf variables.")
             return
         if OF[self.array.dtype].category < 2:
             raise RuntimeError(
@@ -40,8 +43,7 @@ def _set_requires_grad(self, value):
                 "allowed."
             )
         _note_history(self)
-        self.node = leaf(self)
-        self.node.hooks = _kept_hooks.get(id(self))
+        self.node = _leaf_again(self)
         if self.view_of is not None and self.view_of.root.node is None:
             self.view_of = None  # views of it now have this leaf's history, not the base's none
     elif self.node is not None:
@@ -52,20 +54,37 @@ def _set_requires_grad(self, value):
                 "var_no_grad = var.detach()."
             )
         _note_history(self)
-        _keep_hooks(self)
+        _keep_leaf(self)
         self.node = None
 
 
-#: id of a tensor that lost its history → its hooks, for when it requires grad again.
-_kept_hooks: dict = {}
+#: id of a tensor that once required grad → its leaf, for when it does again: graphs lead there.
+_leaves: dict = {}
 
 
-def _keep_hooks(x):
-    hooks = x.node and x.node.hooks
-    if hooks and all(kind in ("tensor", "accumulated") for kind, _ in hooks.values()):
-        if id(x) not in _kept_hooks:
-            weakref.finalize(x, _kept_hooks.pop, id(x), None)
-        _kept_hooks[id(x)] = hooks
+def _keep_leaf(x):
+    """Remember the leaf of ``x``, or the hooks on what it was computed by, which stay with it."""
+    node = x.node
+    if node is None:
+        return
+    if type(node) is not Leaf:
+        hooks = node.hooks
+        if not hooks or any(kind != "tensor" for kind, _ in hooks.values()):
+            return
+        node = leaf(x)
+        node.hooks = hooks
+    if id(x) not in _leaves:
+        weakref.finalize(x, _leaves.pop, id(x), None)
+    _leaves[id(x)] = node
+
+
+def _leaf_again(x):
+    node = _leaves.get(id(x))
+    if node is None or (node.shape, node.dtype) == (x.array.shape, x.array.dtype):
+        return node or leaf(x)
+    hooks, node = node.hooks, leaf(x)
+    node.hooks = hooks
+    return node
 
 
 def _note_history(x):
@@ -99,7 +118,10 @@ def requires_grad_(self, requires_grad=True):
     >>> torch.ones(2).requires_grad_()
     tensor([1., 1.], requires_grad=True)
     """
-    self.requires_grad = flag(requires_grad, "requires_grad_", "requires_grad")
+    value = flag(requires_grad, "requires_grad_", "requires_grad")
+    refresh(self)
+    if not value or self.node is None:
+        self.requires_grad = value
     return self
 
 
@@ -298,7 +320,7 @@ def detach_(self):
     if self.view_of is not None:
         raise RuntimeError("Can't detach views in-place; use detach() instead")
     _note_history(self)
-    _keep_hooks(self)
+    _keep_leaf(self)
     self.node = None
     return self
 
@@ -320,7 +342,6 @@ def retain_grad(self):
         raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
     if type(self.node) is Leaf or "_retains" in self.__dict__:
         return
-    self.__dict__["_retains"] = True
     ref = weakref.ref(self)
 
     def keep(g):
@@ -328,7 +349,7 @@ def retain_grad(self):
         if t is not None:
             t._grad = g.clone() if t._grad is None else t._grad + g
 
-    add_hook(self.node, "retain", keep)
+    self.__dict__["_retains"] = keep, add_hook(self.node, "retain", keep)
 
 
 @_property("retains_grad")
@@ -365,4 +386,9 @@ def register_post_accumulate_grad_hook(self, hook):
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
     if type(self.node) is not Leaf:
         raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
+    self.node.ref = partial(_itself, self)  # the hook wants the tensor, whoever else holds it
     return add_hook(self.node, "accumulated", hook)
+
+
+def _itself(x):
+    return x

@@ -12,6 +12,7 @@ from rushlight.tensor import Tensor, from_array
 __all__ = [
     "RemovableHandle",
     "add_hook",
+    "move_retained",
     "run_after",
     "run_before",
     "run_on_result",
@@ -96,6 +97,15 @@ def add_hook(node, kind, hook):
     handle = RemovableHandle(node.hooks)
     node.hooks[handle.id] = (kind, hook)
     return handle
+
+
+def move_retained(x):
+    """Have ``x`` retain the gradient of what it is now, after its history was replaced."""
+    found = x.__dict__.get("_retains")
+    if found is not None and x.node is not None:
+        keep, handle = found
+        handle.remove()
+        x.__dict__["_retains"] = keep, add_hook(x.node, "retain", keep)
 
 
 def _as_tensor(g):

@@ -16,12 +16,13 @@ import numpy as np
 from numpy import ndarray
 
 from rushlight.autograd import mode
-from rushlight.autograd.hooks import add_hook
+from rushlight.autograd.hooks import add_hook, move_retained
 from rushlight.errors import GraphError
 from rushlight.tensor import Tensor, from_array
 
 __all__ = [
-    "Leaf", "Node", "Output", "derive", "leaf", "output", "recorded_at", "refresh", "tick", "turns",
+    "Leaf", "Node", "Output", "derive", "leaf", "output", "recorded_at", "refresh", "set_history",
+    "tick", "turns",
 ]  # fmt: skip
 
 #: The one clock: every recorded node and every write takes its next value.
@@ -225,7 +226,7 @@ class Leaf(Node):
 
     __slots__ = ("ref",)
     if TYPE_CHECKING:
-        ref: weakref.ref
+        ref: Any  # a weak reference to the tensor, or what gives it
 
     def name(self):
         return "torch::autograd::AccumulateGrad"
@@ -289,6 +290,13 @@ def output(source, index, count, array):
     return node
 
 
+def set_history(x, node):
+    """Have ``x``, which was written, go on with the history ``node``."""
+    before, x.node = x.node, node
+    if before is not None and before.hooks:
+        move_retained(x)
+
+
 def refresh(x):
     """Derive a view's history again where its base was written since."""
     view = x.view_of
@@ -327,5 +335,5 @@ def derive(x):
             recorder.note_history(x)
         elif view.lazy:  # other views keep their memory, also where the root has left it
             x.array, x.turned = t.array, True
-        x.node = t.node
+        set_history(x, t.node)
     view.seen = x.cell[0]

@@ -8,7 +8,7 @@ that owns the memory; the other views derive theirs again when they are next use
 import numpy as np
 
 from rushlight.autograd import mode
-from rushlight.autograd.tape import derive, refresh, tick
+from rushlight.autograd.tape import derive, refresh, set_history, tick
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, GraphError, ShapeError
 from rushlight.tensor import from_array
@@ -175,7 +175,7 @@ def follow(x, value):
             node = value.expand(x.array.shape).to(OF[x.array.dtype]).node
         elif node is not None:
             node = _rebase(node, x, value)
-        x.node = node
+        set_history(x, node)
     elif view.root.node is not None or value.node is not None:
         from rushlight.ops.patch import record_patch
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from rushlight import shapes
 from rushlight.autograd import mode
-from rushlight.autograd.tape import Leaf, refresh, tick, turns
+from rushlight.autograd.tape import Leaf, refresh, set_history, tick, turns
 from rushlight.autograd.write import check_write, stamp
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError
@@ -137,6 +137,12 @@ def set_(self, source=None, storage_offset=0, size=None, stride=None):
     >>> torch.tensor([0]).set_(x.untyped_storage(), 1, (2,), (3,))
     tensor([1, 4])
     """
+    check_write(self, "set_")
+    if mode.is_grad_enabled() and any(getattr(t, "requires_grad", False) for t in (self, source)):
+        raise RuntimeError(
+            "derivative for set_ is not implemented: call it in no_grad(), or on and with tensors "
+            "that do not require grad, such as a detach()"
+        )
     dtype = self.array.dtype
     if source is None:
         return _look_at(self, np.empty(0, dtype))
@@ -292,7 +298,7 @@ def _in_place_view(name, call):
         if type(self.node) is Leaf:  # without gradients: it goes on as a leaf
             self.node.shape = found.array.shape
         else:
-            self.node = found.node
+            set_history(self, found.node)
         if self.view_of is not None:
             self.view_of = found.view_of
         stamp(self)

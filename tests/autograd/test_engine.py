@@ -312,3 +312,34 @@ def test_hooks_stay_while_a_tensor_requires_no_grad():
     tripled.remove()
     w.requires_grad = True
     assert slope() == [1.0, 1.0] == seen.pop()
+
+
+def test_a_frozen_leaf_gets_no_gradient_from_graphs_of_before():
+    w = torch.ones(2, requires_grad=True)
+    y, z = (w * 2).sum(), (w * 3).sum()
+    w.requires_grad_(False)
+    y.backward()
+    assert w.grad is None
+    w.requires_grad_()
+    (found,) = torch.autograd.grad(z, w, retain_graph=True)  # it is the same leaf again
+    z.backward()
+    assert found.tolist() == w.grad.tolist() == [3.0, 3.0]
+
+
+def test_the_gradient_that_a_tensor_retains_is_of_what_it_is_now():
+    x = torch.ones(2, requires_grad=True)
+    y = x * 2
+    y.retain_grad()
+    y.mul_(5)
+    y.sum().backward()
+    assert y.retains_grad and y.grad.tolist() == [1.0, 1.0] and x.grad.tolist() == [10.0, 10.0]
+
+
+def test_hooks_after_accumulation_keep_their_leaf():
+    x, seen = torch.ones(2, requires_grad=True), []
+    x.register_post_accumulate_grad_hook(lambda p: seen.append(p.grad.tolist()))
+    y = (x * 3).sum()
+    del x
+    gc.collect()
+    y.backward()
+    assert seen == [[3.0, 3.0]]
