@@ -8,7 +8,7 @@ import numpy as np
 
 from rushlight.autograd import mode
 from rushlight.autograd.saved import Packed
-from rushlight.autograd.tape import Node, output, refresh, tick
+from rushlight.autograd.tape import Node, derive, output, refresh, set_history, tick
 from rushlight.autograd.write import check_write, detached, stamp
 from rushlight.dtype import OF
 from rushlight.errors import GraphError
@@ -119,8 +119,7 @@ class FunctionCtx(Node):
         return self.function.__name__ + "Backward"
 
     def check(self, symbolic=True):
-        if self.saved is None:
-            Node.check(self)
+        pass  # a backward that asks for no saved tensors may run again; see ``saved_tensors``
 
     def free(self):
         if self.saved:
@@ -253,7 +252,10 @@ class Function(metaclass=_FunctionMeta):
                 cls.setup_context(ctx, args, found)
         single = not isinstance(found, (tuple, list))
         outputs = [found] if single else list(found)
-        outputs = [_own(o, args, ctx, recording) for o in outputs]
+        given, outputs = outputs, [_own(o, args, ctx) for o in outputs]
+        constants = {*map(id, ctx.non_differentiable)}
+        pairs = zip(given, outputs, strict=True)
+        ctx.non_differentiable = tuple([own for o, own in pairs if id(o) in constants])
         if recording:
             for d in ctx.dirty:
                 check_write(d, cls.__name__)
@@ -267,7 +269,7 @@ class Function(metaclass=_FunctionMeta):
         return outputs if type(found) is list else tuple(outputs)
 
 
-def _own(o, args, ctx, recording):
+def _own(o, args, ctx):
     """An output with an identity of its own, where forward returned an input as it is."""
     if isinstance(o, Tensor) and any(o is a for a in args) and not any(o is d for d in ctx.dirty):
         return detached(o)
@@ -296,9 +298,9 @@ def _attach(ctx, args, tensors, results):
             written = detached(o)
             written.node = node
             record_patch(o.view_of.root, written, o.view_of.path)
-            refresh(o)
+            derive(o)
         else:
-            o.node = node
+            set_history(o, node)
             own = node is None or any(o is d for d in ctx.dirty)
             o.view_of, o.turned = None if own else _sealed(o, args), True
         ctx.output_nodes.append(_weak(node))

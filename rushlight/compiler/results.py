@@ -321,7 +321,7 @@ def refuse_twice(trees, results):
 
 def _along(tensor, path, tracked):
     """The view of ``tensor`` that the operations of ``path`` give."""
-    with mode.set_grad_enabled(tracked and mode.is_grad_enabled()):
+    with mode.set_grad_enabled(tracked):
         for op, args, params in path:
             tensor = op.call(tensor, *args, **params)
     return tensor

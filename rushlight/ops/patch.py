@@ -5,6 +5,7 @@ from math import inf
 
 from numpy import ndarray
 
+from rushlight.autograd.hooks import move_retained
 from rushlight.backend import numpy as xp
 from rushlight.dtype import OF
 from rushlight.ops.dispatch import apply, record
@@ -136,4 +137,7 @@ def record_patch(root, value, path):
         _, params["steps"], first = geometry(root)
         view = {**view, "start": view["start"] - first}  # counted from the root's first element
         params["path"] = ((op, args, view), *rest)
-    record(patch.op, (root, value), arrays, [root.node, value.node], params, root)
+    before = root.node
+    record(patch.op, (root, value), arrays, [before, value.node], params, root)
+    if before is not None and before.hooks:
+        move_retained(root)

@@ -447,6 +447,20 @@ def test_graphs_inside():
     assert programs(make, calls) == 2  # without a gradient before, and with one
 
 
+def test_views_of_arguments_where_the_function_turns_gradients_on():
+    def f(x):
+        with torch.enable_grad():
+            seen = x[:, 1:]
+        with torch.no_grad():
+            return seen, x[:, 1:]
+
+    x = torch.ones(2, 3, requires_grad=True)
+    for g in (f, compiled(f)):
+        for on in (True, False, True):
+            with torch.set_grad_enabled(on):
+                assert [t.is_leaf for t in g(x)] == [False, True]
+
+
 def test_results_beside_one_whose_graph_is_gone():
     """Freed or written, it has no gradient; the others have theirs."""
     w, v = torch.ones(3, requires_grad=True), torch.ones(3, requires_grad=True)

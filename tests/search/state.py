@@ -86,6 +86,11 @@ _folder = tempfile.mkdtemp(prefix="rushlight-state-")
 atexit.register(shutil.rmtree, _folder, ignore_errors=True)
 
 
+class _Unseen(dict):
+    def __repr__(self):
+        return "{}"
+
+
 @contextlib.contextmanager
 def loaded(source):
     """A module of this source, in a file of its own."""
@@ -95,7 +100,7 @@ def loaded(source):
         file.write(source)
     spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)
-    module.__warningregistry__ = {}  # which the first warning would add to the globals
+    module.__warningregistry__ = _Unseen()  # which the first warning would add to the globals
     sys.modules[name] = module
     try:
         try:

@@ -112,7 +112,7 @@ PLACES = [
         "CACHED_SOURCE = [VALUE]\n\n@functools.lru_cache\ndef remembered():\n    return CACHED_SOURCE[0]",
         "remembered()",
         ("CACHED_SOURCE[0] = VALUE", "remembered.cache_clear()", "CACHED_SOURCE[0] = VALUE; remembered.cache_clear()"),
-        look="remembered.cache_info().misses",
+        look="CACHED_SOURCE[0]",
     ),
     Place(
         "lru_cache of an argument",
