@@ -236,3 +236,13 @@ def test_loading_leaves_the_given_dict_as_it_was():
     keys, metadata = list(state), {k: dict(v) for k, v in state._metadata.items()}
     net(rushlight).load_state_dict(state, assign=True)
     assert list(state) == keys and state._metadata == metadata
+
+
+@pytest.mark.parametrize("assign", [False, True])
+def test_a_checkpoint_without_a_count_of_batches_leaves_the_count(assign):
+    layer = nn.BatchNorm1d(2)
+    layer.num_batches_tracked.fill_(5)
+    older = dict(layer.state_dict())
+    del older["num_batches_tracked"]
+    layer.load_state_dict(older, assign=assign)
+    assert layer.num_batches_tracked.item() == 5

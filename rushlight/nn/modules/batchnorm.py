@@ -67,8 +67,9 @@ class _NormBase(Module):
 
     def _load_from_state_dict(self, state_dict, prefix, local_metadata, *args):
         if (local_metadata.get("version") or 1) < 2 and self.track_running_stats:
-            zero = rushlight.zeros((), dtype=rushlight.int64)
-            state_dict.setdefault(prefix + "num_batches_tracked", zero)
+            count = self.num_batches_tracked
+            count = rushlight.zeros((), dtype=rushlight.int64) if count is None else count
+            state_dict.setdefault(prefix + "num_batches_tracked", count)
         super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
 
 
