@@ -177,7 +177,8 @@ def _step(pending, queue, shared, node, g, symbolic):
         with np.errstate(all="ignore"):
             g, found = _step_quietly(node, g, symbolic)
     finally:
-        mode.set_grad(was)
+        if mode.state.grad is not was:
+            mode.set_grad(was)
     for parent, gi in zip(node.parents, found, strict=True):
         if parent is None or gi is None:
             continue
@@ -281,7 +282,7 @@ def _accumulate(node, g, shared):
     elif mode.state.recorder is not None and not mode.state.grad:
         mode.state.recorder.accumulate(tensor, g)
     else:
-        tensor._grad = g if before is None else before + g
+        tensor._grad = g.clone() if before is None else before + g  # it is this leaf's alone
     if node.hooks:
         hooking.tell_accumulated(node, tensor)
 

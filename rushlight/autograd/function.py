@@ -241,7 +241,7 @@ class Function(metaclass=_FunctionMeta):
         tensors = [(i, a) for i, a in enumerate(args) if isinstance(a, Tensor)]
         for _, a in tensors:
             refresh(a)
-        recording = mode.is_grad_enabled() and any(a.node is not None for _, a in tensors)
+        recording = mode.records() and any(a.node is not None for _, a in tensors)
         ctx.needs_input_grad = tuple([isinstance(a, Tensor) and a.requires_grad for a in args])
         versions = {id(a): a.cell[1] for _, a in tensors}
         with mode.no_grad():
@@ -372,7 +372,7 @@ def once_differentiable(backward):
     def wrapped(ctx, *grads):
         with mode.no_grad():
             found = backward(ctx, *grads)
-        if not mode.is_grad_enabled():
+        if not mode.records():
             return found
         if not any(isinstance(g, Tensor) and g.requires_grad for g in grads):
             return found

@@ -128,7 +128,8 @@ def run_on_result(node, g, symbolic):
                 g = _replaced(hook, g)
         return g
     finally:
-        mode.set_grad(was)
+        if mode.state.grad is not was:
+            mode.set_grad(was)
 
 
 def _replaced(hook, g):

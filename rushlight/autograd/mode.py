@@ -15,7 +15,7 @@ from rushlight import locks
 
 __all__ = [
     "enable_grad", "inference_mode", "is_grad_enabled", "is_inference_mode_enabled", "live",
-    "no_grad", "recorder", "set_grad_enabled",
+    "no_grad", "recorder", "records", "set_grad_enabled",
 ]  # fmt: skip
 
 grad_off = 0
@@ -26,8 +26,9 @@ inferred = False
 
 
 class _State(threading.local):
-    grad = True
+    grad = True  # operations record what gradients need
     inference = False
+    asked = False  # in inference mode, what set_grad_enabled was given: it has no effect there
     recorder: Any = None  # the trace that operations are recorded into
     anomaly = None  # None, or the check_nan of detect_anomaly
     profiler: Any = None  # what notes operations, or None
@@ -127,6 +128,9 @@ def _count_grad(off):
 
 def set_grad(enabled):
     """Turn recording on or off in this thread; returns what it was. See ``exchange``."""
+    if state.inference:
+        was = state.asked
+        return state.__dict__.update(asked=enabled) or was
     was = state.grad
     if enabled is was:
         return was
@@ -154,6 +158,11 @@ def is_grad_enabled():
     ...     torch.is_grad_enabled()
     False
     """
+    return not grad_off or (state.asked if state.inference else state.grad)
+
+
+def records():
+    """Whether operations of this thread record what gradients need: never in inference mode."""
     return not grad_off or state.grad
 
 
@@ -340,18 +349,23 @@ class inference_mode(_Decorator):
     def __enter__(self):
         global inferred
         inferred = inferred or self.mode
-        inference, grad = self.was = state.inference, state.grad
+        self.was = snapshot()
         try:
+            state.inference = False
             set_grad(not self.mode)
+            state.asked = False
             state.inference = self.mode
         except BaseException:  # an interrupt: nobody will leave the region
-            state.inference = inference
-            set_grad(grad)
+            self._leave()
             raise
 
     def __exit__(self, *exc):
-        state.inference, grad = self.was
-        set_grad(grad)
+        self._leave()
+
+    def _leave(self):
+        state.inference = False
+        set_grad(self.was["grad"])
+        state.asked, state.inference = self.was["asked"], self.was["inference"]
         count_grad()
 
     def clone(self):

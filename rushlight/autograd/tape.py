@@ -311,7 +311,7 @@ def _lead_straight(x, view):
     """
     from rushlight.ops.stride import as_strided, geometry
 
-    with mode.enable_grad():
+    with mode.inference_mode(False):  # history is history in every mode
         view.path = as_strided(view.root, *geometry(x)).view_of.path
 
 
@@ -327,7 +327,7 @@ def derive(x):
         _lead_straight(x, view)
     if root.node is not None or x.node is not None or view.lazy:
         t = root
-        with mode.enable_grad():
+        with mode.inference_mode(False):  # history is history in every mode
             for op, args, params in view.path:
                 t = op.call(t, *args, **params)
         recorder = mode.state.recorder if mode.intercept else None

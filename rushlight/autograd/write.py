@@ -35,7 +35,7 @@ def check_write(x, name="an in-place operation", tracked=False):
     """
     if x.view_of is not None and x.view_of.lazy:
         _refuse_conjugate(name)
-    if not mode.is_grad_enabled():
+    if not mode.records():
         if len(x.cell) > 2 and not mode.state.inference:
             _refuse_inference(name)
         return
@@ -164,7 +164,7 @@ def assign(x, value):
 
 def follow(x, value):
     """Give ``x``, just written with ``value``, value's history."""
-    if not mode.is_grad_enabled():
+    if not mode.records():
         return
     view = x.view_of
     if view is None:

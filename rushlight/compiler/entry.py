@@ -284,14 +284,16 @@ class Entry:
 
 def _modes():
     """What a function may leave otherwise than it found it, in its thread and for new tensors."""
-    return mode.state.grad, mode.state.inference, mode.state.autocast, get_default_dtype()
+    state = mode.state
+    return state.grad, (state.inference, state.asked), state.autocast, get_default_dtype()
 
 
 def _set_modes(modes):
     grad, inference, autocast, dtype = modes
-    mode.state.inference = inference
-    mode.exchange("autocast", autocast)
+    mode.state.inference = False
     mode.set_grad(grad)
+    mode.state.inference, mode.state.asked = inference
     mode.count_grad()
+    mode.exchange("autocast", autocast)
     if get_default_dtype() is not dtype:
         set_default_dtype(dtype)

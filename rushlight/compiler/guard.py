@@ -143,7 +143,9 @@ def demand_there(source, name, template, owner):
 def demand_modes(source):
     """Have the function give up under other modes, or another default dtype, than now."""
     source.names.update(mode=mode, state=mode.state, dtypes=_dtypes)
-    source.demand(f"(not mode.grad_off or state.grad) is {mode.is_grad_enabled()}")
+    source.demand(f"(not mode.grad_off or state.grad) is {mode.records()}")
     source.demand(f"state.inference is {mode.state.inference}")
+    if mode.state.inference:
+        source.demand(f"state.asked is {mode.state.asked}")
     source.demand(f"state.autocast is {source.name(mode.state.autocast)}")
     source.demand(f"dtypes._default is {source.name(_dtypes.get_default_dtype())}")

@@ -507,11 +507,11 @@ class Recorder:
         root, path = (x, ()) if own else (view.root, view.path)
         out.cell = x.cell
         kind = ViewOf if own else type(view)
-        untracked = not mode.is_grad_enabled() or (not own and view.untracked)
+        untracked = not mode.records() or (not own and view.untracked)
         out.view_of = kind(root, (*path, (op, args[1:], params)), x.cell[0], untracked)
 
     def _attach(self, op, operands, params, outs):
-        if not mode.is_grad_enabled():
+        if not mode.records():
             return
         parents = [x.node if isinstance(x, Tensor) else None for x in operands]
         if not any(p is not None for p in parents):

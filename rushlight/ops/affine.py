@@ -58,7 +58,7 @@ def _sum(product_, input, alpha, beta, name, operand):
     found = product_ if alpha == 1 else product_ * alpha
     if beta != 0:  # beta 0 drops input, nan and all
         found = found + (input if beta == 1 else input * beta)
-    elif input.requires_grad and mode.is_grad_enabled():
+    elif input.requires_grad and mode.records():
         found = where(found.new_ones((), dtype=dtypes.bool), found, input)  # its gradient is 0
     elif found.array.shape != input.array.shape:
         found = found.expand(shapes.broadcast(name, found.array.shape, input.array.shape))

@@ -166,7 +166,7 @@ _attention_back.lower(lambda g, query, key, value, mask, noise, scale, causal: (
 
 def _slope(i):
     def rule(g, query, key, value, mask, noise, scale, causal):
-        if type(g) is not ndarray and mode.is_grad_enabled():  # to be differentiated again
+        if type(g) is not ndarray and mode.records():  # to be differentiated again
             return _slopes(g, query, key, value, mask, noise, scale, causal)[i]
         operands = (g, query, key, value, mask, noise)
         return _attention_back(*operands, scale=scale, causal=causal)[i]

@@ -107,7 +107,7 @@ def _converted(t, dtype):
     )  # fmt: skip
     if not kept:
         return t.to(dtype)
-    key = id(t), dtype, mode.is_grad_enabled()  # what was cast under no_grad has no history
+    key = id(t), dtype, mode.records()  # what was cast under no_grad has no history
     if key not in local.cache:
         local.cache[key] = t, t.to(dtype)
     return local.cache[key][1]

@@ -210,7 +210,7 @@ def _slope_of_rows(x, h, mean, slant, level, scale):
 
 def _standardized(x, mean, var, eps):
     """(x normalised, its scale) of tensors."""
-    if mode.is_grad_enabled():
+    if mode.records():
         # Of x alone: what the statistics owe to x is part of the gradient of the gradient.
         rows, dims = _rows(x)
         return standardized(rows, dims, eps)

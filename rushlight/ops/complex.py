@@ -53,7 +53,7 @@ def conj(input):
     if type(out) is Tensor:
         root, path = (input, ()) if view is None else (view.root, view.path)
         out.cell = input.cell
-        untracked = not mode.is_grad_enabled()
+        untracked = not mode.records()
         out.view_of = LazyViewOf(root, (*path, (_conj.op, (), {})), input.cell[0], untracked)
     return out
 

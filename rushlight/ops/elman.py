@@ -125,7 +125,7 @@ def _rule(g, drive, h, weight, bias, out, relu, sizes, reverse):
     g = filled(g, out, drive)
     if type(drive) is ndarray:
         return _slopes(g, h, weight, bias, out[0], relu, sizes, reverse)
-    if mode.is_grad_enabled():  # to be differentiated again
+    if mode.records():  # to be differentiated again
         return _slopes_of_tensors(g, drive, h, weight, bias, relu, sizes, reverse)
     params = {"relu": relu, "sizes": sizes, "reverse": reverse}
     found = rnn_layer_backward(*g, drive, h, weight, bias, **params)

@@ -176,7 +176,7 @@ def _rule(g, drive, h, weight, bias, out, sizes, reverse, memo):
     g = filled(g, out, drive)
     if type(drive) is ndarray:
         return _slopes(g, memo, h, weight, bias, out[0], sizes, reverse)
-    if mode.is_grad_enabled():  # to be differentiated again
+    if mode.records():  # to be differentiated again
         return _slopes_of_tensors(g, drive, h, weight, bias, sizes, reverse)
     found = gru_layer_backward(*g, drive, h, weight, bias, sizes=sizes, reverse=reverse)
     return found if bias is not None else (*found, None)

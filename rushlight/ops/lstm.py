@@ -208,7 +208,7 @@ def _rule(g, drive, h, c, weight, bias, projection, out, sizes, reverse, memo):
     operands = (h, c, weight, bias, projection)
     if type(drive) is ndarray:
         return _slopes(g, memo, *operands, out[0], sizes, reverse)
-    if mode.is_grad_enabled():  # to be differentiated again
+    if mode.records():  # to be differentiated again
         return _slopes_of_tensors(g, drive, *operands, sizes, reverse)
     found = iter(lstm_layer_backward(*g, drive, *operands, sizes=sizes, reverse=reverse))
     return [None if t is None else next(found) for t in (drive, *operands)]

@@ -138,7 +138,7 @@ def set_(self, source=None, storage_offset=0, size=None, stride=None):
     tensor([1, 4])
     """
     check_write(self, "set_")
-    if mode.is_grad_enabled() and any(getattr(t, "requires_grad", False) for t in (self, source)):
+    if mode.records() and any(getattr(t, "requires_grad", False) for t in (self, source)):
         raise RuntimeError(
             "derivative for set_ is not implemented: call it in no_grad(), or on and with tensors "
             "that do not require grad, such as a detach()"
@@ -292,7 +292,7 @@ def _in_place_view(name, call):
             mode.refuse_in_trace("as_strided_ changes what gradients the views of before get")
         if self.view_of is None:
             _note_turn(self)
-        with mode.enable_grad():
+        with mode.inference_mode(False):
             found = call(self, *args, **kwargs)
         self.array, self.turned = found.array, True
         if type(self.node) is Leaf:  # without gradients: it goes on as a leaf

@@ -164,7 +164,7 @@ def _pooled(name, n, input, kernel_size, stride, padding, dilation, ceil_mode, r
     if x.dtype.kind in "bc" or (n == 1 and x.dtype.kind in "iu"):
         raise UnsupportedDtypeError(f"{name}: not implemented for {OF[x.dtype]}")
     windows = pool_geometry(name, n, x, kernel_size, stride, padding, dilation, ceil_mode)
-    if n == 1 and not return_indices and not (input.requires_grad and mode.is_grad_enabled()):
+    if n == 1 and not return_indices and not (input.requires_grad and mode.records()):
         input = rows_first(input, n)  # PyTorch has a function of its own for this
     found = apply(MAX_POOL[n], (input,), {"windows": windows})
     return (found, max_positions(input, windows=windows)) if return_indices else found

@@ -20,7 +20,7 @@ def _fill(self, name, distribution, parameters, generator):
 def _write(self, value, name):
     """``write``; a tensor with a history keeps it, and passes on a gradient of zeros."""
     node = None
-    if self.node is not None and self.view_of is None and mode.is_grad_enabled():
+    if self.node is not None and self.view_of is None and mode.records():
         node = zero(self).node
         node.__class__ = _node_class(name)
     write(self, value, name)

@@ -51,7 +51,7 @@ def store(out, result, name, casts=False, silent=False, error=DtypeError):
 
 def refuse_gradients(name, tensors):
     """Raise where one of ``tensors`` requires grad, since ``out=`` has no history."""
-    if mode.is_grad_enabled() and any(isinstance(t, Tensor) and t.requires_grad for t in tensors):
+    if mode.records() and any(isinstance(t, Tensor) and t.requires_grad for t in tensors):
         raise RuntimeError(
             f"{name}(): functions with out=... arguments don't support automatic differentiation, "
             "but one of the arguments requires grad."

@@ -97,7 +97,7 @@ def checkpoint(
     if use_reentrant:
         return CheckpointFunction.apply(function, preserve, *args)
     call = _Call(function, args, kwargs, preserve, context_fn(), determinism_check == "default")
-    return forgetful(call.first, call.again) if mode.is_grad_enabled() else call.first()
+    return forgetful(call.first, call.again) if mode.records() else call.first()
 
 
 class _Call:

@@ -343,3 +343,28 @@ def test_hooks_after_accumulation_keep_their_leaf():
     gc.collect()
     y.backward()
     assert seen == [[3.0, 3.0]]
+
+
+def test_gradients_with_a_graph_are_each_leaf_s_own():
+    x, w = torch.ones(2, requires_grad=True), torch.ones(2, requires_grad=True)
+    y = torch.stack([x, w]).sum()
+    y.backward(create_graph=True)
+    y.backward(retain_graph=True)
+    assert x.grad.tolist() == w.grad.tolist() == [2.0, 2.0]
+    x.grad = w.grad = None
+    (x + w).sum().backward(create_graph=True)
+    assert x.grad is not w.grad
+
+
+def test_nothing_is_recorded_in_inference_mode():
+    x = torch.ones(2, requires_grad=True)
+    with torch.inference_mode():
+        torch.set_grad_enabled(True)
+        assert torch.is_grad_enabled() and not (x * 2).requires_grad
+        with torch.no_grad():
+            assert not torch.is_grad_enabled()
+        assert torch.is_grad_enabled()
+        with torch.inference_mode(False):
+            assert (x * 2).requires_grad
+        assert torch.is_grad_enabled() and not (x * 2).requires_grad
+    assert torch.is_grad_enabled() and (x * 2).requires_grad

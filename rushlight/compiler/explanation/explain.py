@@ -211,7 +211,7 @@ def _explanation(compiled, watch, result):
     found = _of_program(name, watch, _input_names(entry))
     found.guards = conditions(entry)
     node = _compiled_node(result)
-    if node is not None and mode.is_grad_enabled() and node.program and node.saved is not None:
+    if node is not None and mode.records() and node.program and node.saved is not None:
         seeds = [v.like() for v in node.seeds]
         for seed in seeds:
             seed[...] = 1

@@ -4,7 +4,7 @@ import warnings
 
 import rushlight
 from rushlight.autograd.function import Function
-from rushlight.autograd.mode import is_grad_enabled
+from rushlight.autograd.mode import records
 from rushlight.nn.modules.hooks import _WrappedHook
 from rushlight.tensor import Tensor
 
@@ -106,7 +106,7 @@ def _as_many(what, found, grads):
 def _watch(values, see):
     """``values`` with its tensors behind the identity, and whether there were any to watch."""
     where = [i for i, v in enumerate(values) if isinstance(v, Tensor) and v.requires_grad]
-    if not where or not is_grad_enabled():
+    if not where or not records():
         return values, False
     n = len(values)  # the node keeps what see_all reads, which is not to be the tensors
 

@@ -248,7 +248,7 @@ class TransformerEncoder(Module):
         first = self.layers[0]
         if not self.use_nested_tensor or first.training or src.dim() != 3:
             return False
-        if mode.is_grad_enabled() and (
+        if mode.records() and (
             src.requires_grad or any(p.requires_grad for p in first.parameters())
         ):
             return False
