@@ -254,6 +254,11 @@ class Results:
                 known = self._names.get(id(view.root))
         if known is not None:
             self._refuse_hooks(t)
+            if any(op.name == "a custom Function" for op, _, _ in view.path):
+                raise TraceError(
+                    "a view that a custom Function returned is returned from torch.compile; "
+                    "return a clone() from the Function"
+                )
             return self._line(self.shared, t, self._seen(known, view.path, not view.untracked))
         if base.cell is not t.cell:
             name = f"{name}.data"

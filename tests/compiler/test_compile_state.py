@@ -447,6 +447,23 @@ def test_graphs_inside():
     assert programs(make, calls) == 2  # without a gradient before, and with one
 
 
+def test_views_that_custom_functions_return():
+    class Wide(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, a):
+            return a.expand(2, 3)
+
+        @staticmethod
+        def backward(ctx, g):
+            return g.sum(0) * 5
+
+    x = torch.ones(3, requires_grad=True)
+    f = torch.compile(lambda x: Wide.apply(x))
+    with pytest.warns(UserWarning, match="a view that a custom Function returned"):
+        f(x).sum().backward()
+    assert x.grad.tolist() == [10.0] * 3
+
+
 def test_views_of_arguments_where_the_function_turns_gradients_on():
     def f(x):
         with torch.enable_grad():
