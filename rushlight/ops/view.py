@@ -5,6 +5,7 @@ from numpy import ndarray
 from rushlight import shapes
 from rushlight.autograd import mode
 from rushlight.autograd.tape import refresh
+from rushlight.autograd.write import detached
 from rushlight.backend import numpy as xp
 from rushlight.backend.numpy import reshape_view
 from rushlight.dtype import OF
@@ -183,7 +184,9 @@ def view_method(self, *shape, dtype=None, size=None):
             raise TypeError(
                 f"view() received an invalid combination of arguments - got ({dtype!r})"
             )
-        return self if dtype.numpy == self.array.dtype else _bytes_as(self, dtype.numpy)
+        # PyTorch takes no history along for the dtype that it has, either.
+        same = dtype.numpy == self.array.dtype
+        return detached(self) if same else _bytes_as(self, dtype.numpy)
     if not shape:
         raise TypeError("view() received an invalid combination of arguments - got ()")
     return seen_as(self, infer_size(shape, self.array.size, "view"))

@@ -285,3 +285,9 @@ def test_pairs_of_a_single_row_are_complex_numbers_wherever_another_row_would_li
         z = torch.view_as_complex(x)
         assert torch.equal(torch.view_as_real(z), x)
         assert z.stride() == tuple([s // 2 for s in strides[:-1]])
+
+
+def test_a_view_as_its_own_dtype_is_another_tensor_without_history():
+    x = torch.ones(2, 3, requires_grad=True)
+    y = x.view(torch.float32)
+    assert y is not x and not y.requires_grad and y.data_ptr() == x.data_ptr()
