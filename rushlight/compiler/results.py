@@ -16,6 +16,7 @@ from rushlight.compiler.guard import is_plain
 from rushlight.compiler.numbers import Number, without_numbers
 from rushlight.compiler.trace import Grad
 from rushlight.errors import TraceError
+from rushlight.ops.definition import Op
 from rushlight.tensor import Tensor, disabled_torch_function, from_array
 
 __all__ = ["Results", "refuse_twice"]
@@ -254,7 +255,7 @@ class Results:
                 known = self._names.get(id(view.root))
         if known is not None:
             self._refuse_hooks(t)
-            if any(op.name == "a custom Function" for op, _, _ in view.path):
+            if not all(isinstance(op, Op) for op, _, _ in view.path):
                 raise TraceError(
                     "a view that a custom Function returned is returned from torch.compile; "
                     "return a clone() from the Function"

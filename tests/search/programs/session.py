@@ -57,6 +57,7 @@ MISSING_BACKWARD = (
 SAVED_IN_VAIN = (
     "scatter_reduce(", "return_indices=True", "F.pad(", "T.complex(", "avg_pool", "_mean(", ".take(",
 )  # fmt: skip
+IN_PLACE = re.compile(r"\.\w+_\(")
 WRITTEN_VIEW = re.compile(r"[)\]]\.(\w+)_\(")
 # Lines with the largest of many elements, whose place is any of those that are equal.
 CHOICE = re.compile(r"(\w+)\.(topk|kthvalue)\(1, (-?\d+)\)")
@@ -332,10 +333,14 @@ class Session:
 def overflows(step, want, found):
     """Whether a product is infinity times 0, or 0, as the order of its factors has it.
 
-    PyTorch's complex 0 ** 0 is such a product.
+    PyTorch's complex 0 ** 0 is such a product; and it divides by a denormal number in its fmod.
     """
     other = bool((np.isnan(found) != np.isnan(want)).any())
-    return other and ("prod(" in step.text or (" ** " in step.text and want.dtype.kind == "c"))
+    return other and (
+        "prod(" in step.text
+        or "fmod(" in step.text
+        or (" ** " in step.text and want.dtype.kind == "c")
+    )
 
 
 def spoils(steps, found, want, again):
@@ -356,7 +361,10 @@ def spoils(steps, found, want, again):
         if np.allclose(f, w, rtol=0.05, atol=320 * eps(want.dtype), equal_nan=True):
             return True
     # It computes trigamma to nine digits, and rounds each step in half precision.
-    if again and (uses("lgamma(", "i0(") or (np.isnan(want).any() and want.dtype == "float16")):
+    # The second slope of its sinc is 0 at 0.
+    if again and (
+        uses("lgamma(", "i0(", "sinc(") or (np.isnan(want).any() and want.dtype == "float16")
+    ):
         return True
     # It multiplies what is infinite, in half precision soon, by 0.
     if uses("interpolate(", ".norm(3") and np.isnan(want).any():
@@ -371,9 +379,8 @@ def hides_writes(steps):
     Nobody sees such a write, so each framework's gradient is of what it happened to save.
     """
     lines = [s.text for s in steps]
-    saving = any(
-        word in t for t in lines for word in ("max_pool", "_norm(", "_mean(", "prod(", ".exp_(")
-    )
+    saving = any(word in t for t in lines for word in ("max_pool", "_norm(", "_mean(", "prod("))
+    saving |= any(IN_PLACE.search(t) for t in lines if ".data" not in t)
     return saving and any(".data" in t for t in lines)
 
 
