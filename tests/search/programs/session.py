@@ -56,6 +56,7 @@ MISSING_BACKWARD = (
 # Lines of which PyTorch saves an operand although their gradients need none of its numbers.
 SAVED_IN_VAIN = (
     "scatter_reduce(", "return_indices=True", "F.pad(", "T.complex(", "avg_pool", "_mean(", ".take(",
+    "rounding_mode=",
 )  # fmt: skip
 IN_PLACE = re.compile(r"\.\w+_\(")
 WRITTEN_VIEW = re.compile(r"[)\]]\.(\w+)_\(")
@@ -396,7 +397,9 @@ def saves_otherwise(ours, theirs, steps, scope):
         return any(f"output 0 of {name}," in str(theirs).lower() for name in names) or any(
             word in s.text for s in steps for word in SAVED_IN_VAIN
         )
-    if any("F.rms_norm(" in s.text for s in steps):  # it copies operands that it converts
+    # It copies operands that rms_norm converts, and saves what cross_entropy makes of its input;
+    # here a gradient with a graph wants the input itself.
+    if any(word in s.text for s in steps for word in ("F.rms_norm(", "F.cross_entropy(")):
         return True
     products = [s for s in steps if " @ " in s.text or "matmul(" in s.text]
     linear = [s for s in steps if "F.linear(" in s.text]
