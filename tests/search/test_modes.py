@@ -21,7 +21,7 @@ T.autograd.graph.saved_tensors_hooks(lambda t: t * 1, lambda t: t) | T.autograd.
 T.autograd.set_detect_anomaly(True) | T.random.fork_rng(devices=[]) | T.autograd.graph.save_on_cpu() | T.autograd.set_multithreading_enabled(False)
 """)
 EVENTS = table("""
-y = x * w | y = x @ m | y = (x @ m).relu() | y = y + x | y = nn(x) | y = y.float() * 2 | y = T.ones(3) | y = x[:2] | y = y.detach()
+y = x * w | y = x @ m | y = (x @ m).relu() | y = y + x | y = nn(x) | y = y.float() * 2 | y = T.ones(3) | y = x[:2] | y = y.clone().detach()
 y.sum().backward() | y.float().sum().backward(retain_graph=True) | y.sum().backward(create_graph=True) | x.grad = w.grad = None
 T.set_grad_enabled(False) | T.set_grad_enabled(True) | T.set_default_dtype(T.float64) | T.set_default_dtype(T.float32)
 seen.append(T.is_grad_enabled()) | seen.append(T.is_inference_mode_enabled()) | seen.append(T.is_autocast_enabled("cpu"))
