@@ -124,7 +124,10 @@ class Tensor(metaclass=TensorMeta):
     # view_of  a ViewOf where the memory belongs to another tensor's history
     # _cell    the clock of the memory, shared with its views; None before anybody asked for it
     # turned   None where the elements are known to lie in the order of the dims, else True
-    __slots__ = ("__dict__", "__weakref__", "_cell", "_grad", "array", "node", "turned", "view_of")
+    # _leaf    unset, or the leaf that a tensor without gradients had, for when it has them again
+    __slots__ = (
+        "__dict__", "__weakref__", "_cell", "_grad", "_leaf", "array", "node", "turned", "view_of",
+    )  # fmt: skip
 
     __array_priority__ = 1000  # NumPy arrays leave operators to us
 

@@ -1,11 +1,10 @@
 """A tensor's own view of its history: requires_grad, grad, hooks, detach."""
 
 import warnings
-import weakref
 from functools import partial
 
 from rushlight.autograd import mode
-from rushlight.autograd.hooks import add_hook
+from rushlight.autograd.hooks import Retained, add_hook, retained
 from rushlight.autograd.tape import Leaf, Output, leaf, refresh
 from rushlight.autograd.write import detached
 from rushlight.dtype import OF
@@ -58,12 +57,8 @@ def _set_requires_grad(self, value):
         self.node = None
 
 
-#: id of a tensor that once required grad → its leaf, for when it does again: graphs lead there.
-_leaves: dict = {}
-
-
 def _keep_leaf(x):
-    """Remember the leaf of ``x``, or the hooks on what it was computed by, which stay with it."""
+    """Keep the leaf of ``x``, to which graphs lead, or the hooks on what it was computed by."""
     node = x.node
     if node is None:
         return
@@ -73,13 +68,11 @@ def _keep_leaf(x):
             return
         node = leaf(x)
         node.hooks = hooks
-    if id(x) not in _leaves:
-        weakref.finalize(x, _leaves.pop, id(x), None)
-    _leaves[id(x)] = node
+    x._leaf = node
 
 
 def _leaf_again(x):
-    node = _leaves.get(id(x))
+    node = getattr(x, "_leaf", None)
     if node is None or (node.shape, node.dtype) == (x.array.shape, x.array.dtype):
         return node or leaf(x)
     hooks, node = node.hooks, leaf(x)
@@ -340,22 +333,14 @@ def retain_grad(self):
     refresh(self)
     if self.node is None:
         raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
-    if type(self.node) is Leaf or "_retains" in self.__dict__:
-        return
-    ref = weakref.ref(self)
-
-    def keep(g):
-        t = ref()
-        if t is not None:
-            t._grad = g.clone() if t._grad is None else t._grad + g
-
-    self.__dict__["_retains"] = keep, add_hook(self.node, "retain", keep)
+    if type(self.node) is not Leaf and not self.retains_grad:
+        add_hook(self.node, "retain", Retained(self))
 
 
 @_property("retains_grad")
 def retains_grad(self):
     """Whether ``backward`` keeps this non-leaf tensor's gradient."""
-    return "_retains" in self.__dict__
+    return bool(retained(self, self.node))
 
 
 @method

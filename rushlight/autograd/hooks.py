@@ -11,8 +11,10 @@ from rushlight.tensor import Tensor, from_array
 
 __all__ = [
     "RemovableHandle",
+    "Retained",
     "add_hook",
     "move_retained",
+    "retained",
     "run_after",
     "run_before",
     "run_on_result",
@@ -99,13 +101,30 @@ def add_hook(node, kind, hook):
     return handle
 
 
-def move_retained(x):
-    """Have ``x`` retain the gradient of what it is now, after its history was replaced."""
-    found = x.__dict__.get("_retains")
-    if found is not None and x.node is not None:
-        keep, handle = found
-        handle.remove()
-        x.__dict__["_retains"] = keep, add_hook(x.node, "retain", keep)
+class Retained:
+    """The hook that keeps the gradient of a tensor, for ``retain_grad``."""
+
+    def __init__(self, tensor):
+        self.ref = weakref.ref(tensor)
+
+    def __call__(self, g):
+        t = self.ref()
+        if t is not None:
+            t._grad = g.clone() if t._grad is None else t._grad + g
+
+
+def retained(x, node):
+    """{handle id: hook} of the hook on ``node`` that keeps the gradient of ``x``; empty without."""
+    hooks = node.hooks if node is not None and node.hooks else {}
+    return {k: h for k, h in hooks.items() if h[0] == "retain" and h[1].ref() is x}
+
+
+def move_retained(x, before):
+    """Have ``x`` retain the gradient of what it is now: its history was the node ``before``."""
+    for k, (kind, hook) in retained(x, before).items():
+        if x.node is not None:
+            del before.hooks[k]
+            add_hook(x.node, kind, hook)
 
 
 def _as_tensor(g):

@@ -294,7 +294,7 @@ def set_history(x, node):
     """Have ``x``, which was written, go on with the history ``node``."""
     before, x.node = x.node, node
     if before is not None and before.hooks:
-        move_retained(x)
+        move_retained(x, before)
 
 
 def refresh(x):

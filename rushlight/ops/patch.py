@@ -140,4 +140,4 @@ def record_patch(root, value, path):
     before = root.node
     record(patch.op, (root, value), arrays, [before, value.node], params, root)
     if before is not None and before.hooks:
-        move_retained(root)
+        move_retained(root, before)

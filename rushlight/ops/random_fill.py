@@ -3,6 +3,7 @@
 from functools import cache
 
 from rushlight.autograd import mode
+from rushlight.autograd.tape import set_history
 from rushlight.autograd.write import check_write, write
 from rushlight.ops.contract import takes
 from rushlight.ops.fill import zero
@@ -19,13 +20,14 @@ def _fill(self, name, distribution, parameters, generator):
 
 def _write(self, value, name):
     """``write``; a tensor with a history keeps it, and passes on a gradient of zeros."""
-    node = None
+    node, before = None, self.node
     if self.node is not None and self.view_of is None and mode.records():
         node = zero(self).node
         node.__class__ = _node_class(name)
     write(self, value, name)
     if node is not None:
-        self.node = node
+        self.node = before
+        set_history(self, node)
     return self
 
 

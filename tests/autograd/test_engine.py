@@ -1,6 +1,8 @@
 """The engine: graphs, accumulation, freeing, hooks, modes."""
 
+import copy
 import gc
+import pickle
 import threading
 import weakref
 
@@ -368,3 +370,23 @@ def test_nothing_is_recorded_in_inference_mode():
             assert (x * 2).requires_grad
         assert torch.is_grad_enabled() and not (x * 2).requires_grad
     assert torch.is_grad_enabled() and (x * 2).requires_grad
+
+
+def test_what_a_tensor_retains_goes_with_no_copy_of_it():
+    y = torch.ones(2, requires_grad=True) * 2
+    y.retain_grad()
+    assert pickle.loads(pickle.dumps(y)).tolist() == copy.copy(y).tolist() == [2.0, 2.0]
+    y.normal_()
+    y.sum().backward()
+    assert y.grad.tolist() == [1.0, 1.0]
+
+
+def test_a_frozen_leaf_with_hooks_is_let_go_of():
+    w = torch.ones(2, requires_grad=True)
+    w.register_hook(lambda g, own=w: g * own.numel())
+    w.register_post_accumulate_grad_hook(lambda p: None)
+    w.requires_grad_(False)
+    gone = weakref.ref(w)
+    del w
+    gc.collect()
+    assert gone() is None
