@@ -1,12 +1,10 @@
 """Random custom functions, and what is done with their results, as in PyTorch."""
 
-import os
-import random
-
 import pytest
 
 import rushlight
 from tests.search.lines import table
+from tests.search.lives import SEED, attempt, search
 
 torch = pytest.importorskip("torch")
 
@@ -15,7 +13,6 @@ torch = pytest.importorskip("torch")
 THEIRS = (
     "a second time", "cannot return more than one Tensor", "for *: 'NoneType'", "INTERNAL ASSERT",
 )  # fmt: skip
-SEED = int(os.environ.get("RUSHLIGHT_SEED", random.SystemRandom().randrange(1 << 32)))
 
 FORWARDS = table("""
 out = a * b | out = a.clone() | out = a.view(-1) | out = a[:2] | out = b.detach() * a | out = a + 0
@@ -101,19 +98,11 @@ def look(names):
     return str(found)
 
 
-def run(names, line):
-    try:
-        exec(line, names)
-    except Exception as error:
-        return error
-    return None
-
-
 def difference(text, lines):
     """The first line after which the frameworks differ, and how; or None."""
     both = start(rushlight, text), start(torch, text)
     for line in lines:
-        ours, theirs = (run(names, line) for names in both)
+        ours, theirs = (attempt(line, names) for names in both)
         if any(words in str(theirs) for words in THEIRS):
             return None
         if (ours is None) != (theirs is None):
@@ -129,28 +118,14 @@ def difference(text, lines):
     return None
 
 
-def search(count, seed):
-    choose = random.Random(seed)
-    for _ in range(count):
-        text = source(choose)
-        lines = [choose.choice(CALLS), *choose.choices(USES, k=choose.randint(1, 7))]
-        found = difference(text, lines)
-        i = 0
-        while found and i < len(lines):
-            fewer = lines[:i] + lines[i + 1 :]
-            if difference(text, fewer):
-                lines = fewer
-            else:
-                i += 1
-        assert not found, f"seed {seed}: {text}\n{lines}: {difference(text, lines)}"
+def draw(choose):
+    return source(choose), [choose.choice(CALLS), *choose.choices(USES, k=choose.randint(1, 7))]
 
 
-@pytest.mark.filterwarnings("ignore")
 def test_some_functions():
-    search(100, 7)
+    search(draw, difference, 100, 7)
 
 
 @pytest.mark.search
-@pytest.mark.filterwarnings("ignore")
 def test_many_functions():
-    search(5000, SEED)
+    search(draw, difference, 5000, SEED)

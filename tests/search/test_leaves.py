@@ -1,17 +1,15 @@
 """The life of a leaf: gradients, hooks, freezing, other memory; after each line as in PyTorch."""
 
 import copy
-import os
-import random
 
 import pytest
 
 import rushlight
 from tests.search.lines import table
+from tests.search.lives import SEED, attempt, search
 
 torch = pytest.importorskip("torch")
 
-SEED = int(os.environ.get("RUSHLIGHT_SEED", random.SystemRandom().randrange(1 << 32)))
 
 LINES = table("""
 p.requires_grad_(False) | p.requires_grad_(True) | p.requires_grad = True | p.detach_()
@@ -49,20 +47,11 @@ def look(names):
     return found
 
 
-def step(names, line):
-    """Run a line: the exception that it raised, or None."""
-    try:
-        exec(line, names)
-    except Exception as error:
-        return error
-    return None
-
-
-def difference(lines):
+def difference(_, lines):
     """The first line after which the frameworks differ, and how; or None."""
     both = start(rushlight), start(torch)
     for line in lines:
-        ours, theirs = (step(names, line) for names in both)
+        ours, theirs = (attempt(line, names) for names in both)
         y = both[1]["y"]
         if y._is_view() and (y.is_leaf or not both[1]["p"].requires_grad):
             return None  # views of what came to require grad, or does so no more, are PyTorch's own
@@ -76,28 +65,14 @@ def difference(lines):
     return None
 
 
-def search(count, seed):
-    choose = random.Random(seed)
-    for _ in range(count):
-        lines = choose.choices(LINES, k=choose.randint(3, 14))
-        found = difference(lines)
-        if found is not None:
-            i = 0
-            while i < len(lines):
-                fewer = lines[:i] + lines[i + 1 :]
-                if difference(fewer):
-                    lines = fewer
-                else:
-                    i += 1
-            raise AssertionError(f"seed {seed}: {lines}: {difference(lines)}")
+def draw(choose):
+    return None, choose.choices(LINES, k=choose.randint(3, 14))
 
 
-@pytest.mark.filterwarnings("ignore")
 def test_some_lives():
-    search(100, 7)
+    search(draw, difference, 100, 7)
 
 
 @pytest.mark.search
-@pytest.mark.filterwarnings("ignore")
 def test_many_lives():
-    search(5000, SEED)
+    search(draw, difference, 5000, SEED)
