@@ -38,7 +38,7 @@ def test_cases_at_random(cpu):
     print(f"seed {seed}")
     todo = guard_pages.cases(cpu)
     random.Random(seed).shuffle(todo)
-    check(cpu, todo, seconds=40)
+    check(cpu, todo, seconds=60)
 
 
 def test_a_store_too_far_is_found():

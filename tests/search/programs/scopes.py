@@ -166,7 +166,7 @@ class Scope:
     def watch(self):
         """Note how large the gradients of values are: where they cancel, rounding stays."""
         for t in map(self.names.get, self.values):
-            if t.requires_grad and not t.is_leaf:
+            if t.requires_grad:
                 t.register_hook(self._note)
 
     def _note(self, slope):

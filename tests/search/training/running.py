@@ -26,10 +26,10 @@ class Run:
             self.coarse *= 100
         if any(word in loop.optimizer for word in ("NAdam", "ASGD", "T.tensor(")):
             self.coarse = 1e-7
-        elif (
-            "SGD(" not in loop.optimizer
-        ):  # they make much of gradients that are 0 but for rounding
-            self.coarse *= 1000 if loop.dtype == "float64" else 1
+        elif loop.dtype == "float64" and "SGD(" not in loop.optimizer:
+            self.coarse *= (
+                1000  # such optimizers make much of gradients that are 0 but for rounding
+            )
         if "autocast" in loop.source or "Muon" in loop.optimizer:  # bfloat16 inside
             self.coarse = 0.004
         names = {}
