@@ -24,7 +24,7 @@ p.data.mul_(1)
 with T.no_grad(): p.mul_(0.5) | with T.no_grad(): p.add_(1) | y.mul_(2) | y.detach_()
 y = y * p.grad | p = T.nn.Parameter(p.detach()) | p = copy.deepcopy(p) | p = p.clone()
 p = p.detach().requires_grad_() | y.requires_grad_() | y.requires_grad_(False)
-y.grad = None | seen.append(y.retains_grad) | seen.append(len(h))
+y.grad = None | seen.append(y.is_leaf or y.retains_grad) | seen.append(len(h))
 y = T.stack([p, p]) | y = p.to(T.float64) | p.requires_grad_(p.grad is None) | p.grad = p.grad.detach()
 """)
 
@@ -41,7 +41,8 @@ def look(names):
     found = [list(names["seen"])]
     for name in "py":
         x = names[name]
-        found.append((x.requires_grad, x.is_leaf, x.retains_grad, x.detach().tolist()))
+        retains = not x.is_leaf and x.retains_grad  # PyTorch's flag stays after detach_()
+        found.append((x.requires_grad, x.is_leaf, retains, x.detach().tolist()))
         grad = x.grad if x.is_leaf or x.retains_grad else None
         found.append(None if grad is None else (grad.requires_grad, grad.detach().tolist()))
     return found

@@ -200,4 +200,4 @@ def runs_users_code(scheduler):
 
 
 def _is_users(x):
-    return (x.__module__ or "").split(".")[0] != "rushlight"
+    return (getattr(x, "__module__", None) or "").split(".")[0] != "rushlight"
