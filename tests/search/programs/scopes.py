@@ -166,7 +166,8 @@ class Scope:
     def watch(self):
         """Note how large the gradients of values are: where they cancel, rounding stays."""
         for t in map(self.names.get, self.values):
-            if t.requires_grad:
+            # PyTorch crashes if a view of a written tensor takes a hook before its history is read.
+            if t.requires_grad and (t.is_leaf or t.grad_fn is not None):
                 t.register_hook(self._note)
 
     def _note(self, slope):
