@@ -63,13 +63,18 @@ class _Targets:
             return False
         return id(node) in self.leading
 
-    def lie_beyond(self, node, g, shared):
-        """Whether something wanted lies beyond ``node``, whose gradient ``g`` is kept if wanted."""
+    def lie_beyond(self, node, g, hooked, shared):
+        """Whether something wanted lies beyond ``node``, whose gradient is kept if wanted.
+
+        Like PyTorch's, that gradient is ``hooked``, what the hooks on the result made of ``g``,
+        only where nothing wanted lies beyond.
+        """
         if id(node) not in self.ids:
             return True
-        self.arrived[id(node)] = g
+        beyond = any(id(p) in self.leading for p in node.parents)
+        self.arrived[id(node)] = g = g if beyond else hooked
         shared.add(id(g))
-        return not node.parents or any(id(p) in self.leading for p in node.parents)
+        return beyond or not node.parents
 
 
 def run(roots, grads, retain, symbolic, targets=None, accumulate=True, beyond=True):
@@ -119,10 +124,11 @@ def _arrive(node, g, shared, symbolic, wanted):
     """``g`` after the hooks on the result of ``node``; None where it goes no further."""
     if wanted is not None and not wanted.concern(node, g):
         return None
+    hooked = g
     if node.hooks:
-        g = hooking.run_on_result(node, g, symbolic)
-        shared.add(id(g))
-    return g if wanted is None or wanted.lie_beyond(node, g, shared) else None
+        hooked = hooking.run_on_result(node, g, symbolic)
+        shared.add(id(hooked))
+    return hooked if wanted is None or wanted.lie_beyond(node, g, hooked, shared) else None
 
 
 def _plain_step(pending, queue, shared, node, g):

@@ -6,7 +6,7 @@ import numpy as np
 from numpy import ndarray
 
 from rushlight.autograd import engine, mode
-from rushlight.autograd.tape import Leaf, Node, refresh
+from rushlight.autograd.tape import Node, refresh
 from rushlight.dtype import OF
 from rushlight.errors import GraphError
 from rushlight.tensor import Tensor, from_array, method, short
@@ -74,6 +74,9 @@ class _AtEdge:
 
     shape = property(lambda self: self.array.shape)
     dtype = property(lambda self: OF[self.array.dtype])
+
+    def retain_grad(self):
+        """Nothing: there is no tensor to keep a gradient."""
 
 
 def _at_edge(edge):
@@ -149,13 +152,10 @@ def backward(
     inputs = _tuple(inputs)
     if not inputs:
         raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
-    targets = {id(t.node): t for t in inputs if t.node is not None}
-    found = _run(outputs, grads, retain_graph, create_graph, targets, True, "backward")
-    for key, t in targets.items():
-        if type(t.node) is not Leaf and key in found:
-            g = found[key]
-            g = from_array(g.copy()) if isinstance(g, ndarray) else g
-            t._grad = g if t._grad is None else t._grad + g
+    for t in inputs:
+        t.retain_grad()
+    targets = {id(t.node) for t in inputs}
+    _run(outputs, grads, retain_graph, create_graph, targets, True, "backward")
 
 
 @short
@@ -227,7 +227,7 @@ def grad(
                 "grad: One of the differentiated Tensors does not require grad; set "
                 "requires_grad=True before computing with it"
             )
-    targets = {id(t.node): t for t in inputs if t.node is not None}
+    targets = {id(t.node) for t in inputs}
     found = _run(outputs, grads, retain_graph, create_graph, targets, False, "grad")
     return tuple([_arrived(t, found, allow_unused, materialize_grads) for t in inputs])
 

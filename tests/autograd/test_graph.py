@@ -156,6 +156,26 @@ def test_hooks_on_one_saved_tensor(t):
         node._raw_saved_other.register_hooks(lambda s: s, lambda s: s)
 
 
+@each
+def test_hooks_on_an_input_inside_the_graph(t):
+    """``grad`` gives what came before them where it goes on, ``backward(inputs=…)`` never does."""
+    x = t.ones(2, requires_grad=True)
+
+    def graph():
+        y = x * 3
+        y.register_hook(lambda g: g * 2)
+        return y, (y * 5).sum()
+
+    (y, z), found = graph(), []
+    found += t.autograd.grad(z, y, retain_graph=True)
+    found += t.autograd.grad(z, (x, y), retain_graph=True)
+    z.backward(inputs=[y, x])
+    assert [g[0].item() for g in (*found, y.grad, x.grad)] == [10, 30, 5, 10, 30]
+    assert y.retains_grad
+    with pytest.raises(RuntimeError, match="can't retain_grad"):
+        graph()[1].backward(inputs=[t.ones(2)])
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_every_operation_saves_through_hooks():
     """No node keeps an array of its own; and its gradients are the same."""
