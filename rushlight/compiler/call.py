@@ -3,7 +3,7 @@
 import numpy as np
 
 from rushlight.ops.dispatch import compute
-from rushlight.ops.patch import laid_out
+from rushlight.ops.patch import lying
 
 __all__ = ["Call", "inputs_of"]
 
@@ -32,7 +32,7 @@ class Call:
         if op.by_layout:  # as it lay in the trace
             strides = self.equation.ins[0].strides
             if op.of_storage or values[0].strides != strides:
-                values[0] = laid_out(values[0], strides)
+                values[0] = lying(values[0], strides)
         with np.errstate(all="ignore"):
             found = compute(op, (values,) if op.variadic else tuple(values), params)
         found = found if isinstance(found, tuple) else (found,)

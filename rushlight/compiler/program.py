@@ -12,7 +12,7 @@ from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.python.handlers import is_of_handler
 from rushlight.compiler.simplify import alive
 from rushlight.ops.dispatch import compute
-from rushlight.ops.patch import laid_out
+from rushlight.ops.patch import laid_out, lying
 
 __all__ = ["Program", "generators", "make_program", "marked", "rewind"]
 
@@ -207,7 +207,7 @@ def _call(e):
         def look(values, params):
             (x,) = values
             there = x.strides == strides and not op.of_storage
-            return forward(xp, x if there else laid_out(x, strides), **params)
+            return forward(xp, x if there else lying(x, strides), **params)
 
         return look
 

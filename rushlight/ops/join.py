@@ -22,7 +22,9 @@ from rushlight.tensor import Tensor
 
 def _joined(tensors, *, dim):
     kept = [a for a in tensors if a.shape != (0,)]
-    ndim = kept[0].ndim if kept else 1
+    if not kept:
+        return {"dim": 0}  # whatever it was, as in PyTorch
+    ndim = kept[0].ndim
     if any(not a.ndim for a in tensors):
         at = next(i for i, a in enumerate(tensors) if not a.ndim)
         raise ShapeError(

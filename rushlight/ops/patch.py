@@ -16,7 +16,7 @@ from rushlight.storage import span, strided
 from rushlight.strides import overlaps
 from rushlight.tensor import from_array
 
-__all__ = ["laid_out", "patch", "record_patch", "seen"]
+__all__ = ["laid_out", "lying", "patch", "record_patch", "seen"]
 
 
 def _look(array, path):
@@ -47,6 +47,16 @@ def _opened(array, path, strides, steps):
 def laid_out(array, strides):
     """A copy of ``array`` whose dims lie in memory in the order of ``strides``."""
     out = _empty(array.shape, strides, array.dtype)
+    out[...] = array
+    return out
+
+
+def lying(array, strides):
+    """A copy of ``array`` that lies by ``strides``, or where these leave gaps in their order."""
+    try:
+        out = ndarray(array.shape, array.dtype, None, 0, strides)
+    except ValueError:  # they reach beyond so many elements
+        return laid_out(array, strides)
     out[...] = array
     return out
 

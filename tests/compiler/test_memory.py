@@ -349,3 +349,13 @@ def test_as_strided_of_anything(seed):
         start = drawn.choice([None, 0, 1, 3])
         alike(lambda x, look=look, size=size, stride=stride, start=start:
               program(x, look, size, stride, start), torch.arange(24.0).reshape(4, 6))  # fmt: skip
+
+
+def test_a_view_of_windows_that_numpy_looks_at():
+    """Windows of complex numbers: their elements share memory also where they are looked at."""
+    x = torch.arange(8.0).reshape(4, 2).to(torch.complex64)
+
+    def rows(x):
+        return x.unfold(0, 3, 1).reshape(4, 1, 3) * 2
+
+    assert torch.compile(rows)(x).tolist() == rows(x).tolist()

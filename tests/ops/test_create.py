@@ -94,6 +94,7 @@ MADE = expressions("""
 JOINED = expressions("""
     torch.cat([x,x]) torch.cat((x,x),1) torch.cat([x,x],-1) torch.cat([]) torch.cat([x,3])
     torch.cat(x) torch.cat([x,x[0]]) torch.cat([x,torch.ones(0)]) torch.cat([torch.ones(0)])
+    torch.cat([torch.ones(0)]*2,3)
     torch.cat([x,x[:,:2]]) torch.cat([x,x[:,:2]],1) torch.cat([x,x],2) torch.cat([x[0,0],x[0,0]])
     torch.cat([x,x.int()]) torch.cat([x.int(),x.byte()]) torch.cat([x,x.double()])
     torch.cat([x.half(),x.bfloat16()]) torch.cat([x,x],out=torch.empty(0))

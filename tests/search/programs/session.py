@@ -132,6 +132,13 @@ class Session:
             found.text = f"{step.text}: {name} {found.text}"
         return found
 
+    def reaches_nothing(self, step):
+        """Whether what a line makes, or the part that it writes, has no elements."""
+        part, mark, _ = step.text.partition(".index_")
+        if not mark or step.makes:
+            part = step.writes or step.makes[0]
+        return not eval(part, self.theirs.names).numel()
+
     def failed(self, step, ours, theirs):
         if isinstance(ours, AttributeError | NotImplementedError):
             return "missing"  # docs/coverage.md says so
@@ -146,7 +153,7 @@ class Session:
         if "out of bounds for storage" in str(ours) and self.has_more_storage(step):
             return "missing"
         if "out of bounds for dim" in str(ours) and (
-            "size 0" in str(ours) or not self.theirs[step.writes or step.makes[0]].numel()
+            "size 0" in str(ours) or self.reaches_nothing(step)
         ):
             return "missing"  # PyTorch does not look at indices where nothing is written
         if "stride divisible by 2" in str(theirs) and not self.theirs[step.uses[0]].numel():
