@@ -73,10 +73,11 @@ def dense_strides(shape, order, step=1):
     return tuple(strides)
 
 
-def result_strides(step, operands):
+def result_strides(step, operands, like=False):
     """The strides of an elementwise result, in elements.
 
-    ``operands``: the (shape, strides) of each operand, all of one itemsize ``step``.
+    ``operands``: the (shape, strides) of each operand, all of one itemsize ``step``. ``like``: it
+    lies as one of ``empty_like`` of the first operand does.
 
     Source: ATen's ``TensorIteratorBase``: ``fast_set_up`` where all operands lie alike, else
     ``reorder_dimensions``, which looks at the strides of dims of size 1 as well.
@@ -85,7 +86,9 @@ def result_strides(step, operands):
     (1, 2)
     """
     shape = np.broadcast_shapes(*[own for own, _ in operands])
-    strides = operands[0][1]
+    first, strides = operands[0]
+    if like and first == shape:
+        return _kept_strides(shape, strides, step, 1)
     if all(own == shape for own, _ in operands):
         for order in [range(len(shape)), *([(0, 2, 3, 1)] if len(shape) == 4 else [])]:
             wanted = dense_strides(shape, order)
@@ -125,18 +128,14 @@ def result_order(step, *operands, like=False, others=False):
     None where NumPy lays a result of these likewise. ``operands``: the shape and the strides of
     the first operand, then of the second, and so on. The result is the order, its inverse, and
     the strides in elements if dims are of size 1, since these don't follow from the order.
-    ``like``: the result lies as one of ``empty_like`` of the first operand does. ``others``: NumPy
-    is given other operands, too.
+    ``like``: as ``result_strides`` takes it. ``others``: NumPy is given other operands, too.
     """
     pairs = list(zip(operands[::2], operands[1::2], strict=True))
     tensors = [own for own in pairs if own[0]]
     if not others and len(set(tensors)) == 1 and _is_clear(*tensors[0]):
         return None
     shape = np.broadcast_shapes(*operands[::2])
-    if like and pairs[0][0] == shape:
-        strides = _kept_strides(*pairs[0], step, 1)
-    else:
-        strides = result_strides(step, pairs)
+    strides = result_strides(step, pairs, like)
     plain = strides == contiguous_strides(shape) and all(_descends(*own) for own in tensors)
     if plain and not others:
         return None

@@ -9,8 +9,8 @@ from rushlight import shapes
 from rushlight.backend import numpy as xp
 from rushlight.compiler.abstract import Abstract, user_line
 from rushlight.errors import TraceError
-from rushlight.ops.dispatch import compute
-from rushlight.strides import channels_order, converted_strides, dense_strides, result_strides
+from rushlight.ops.dispatch import compute, looks
+from rushlight.strides import channels_order, dense_strides, result_strides
 
 __all__ = ["infer"]
 
@@ -99,12 +99,12 @@ def _elementwise(op, ins, params):
 def _order(op, ins, shape, dtype):
     """The strides of an elementwise result, as ``dispatch.compute`` lays it."""
     tensors = [v for v in ins if isinstance(v, Abstract)]
-    if not op.keeps_order or len(shape) < 2 or all(v.is_contiguous for v in tensors):
+    if not op.keeps_order or len(shape) < 2 or all(v.in_order for v in tensors):
         return None
     common = op.dtype(list(map(_one, ins))).numpy
-    looks = [(v.shape, converted_strides(v, common)) for v in tensors]
+    own, like = looks(op, ins, common), op.keeps_order == "like"
     step = np.dtype(dtype).itemsize
-    return tuple([s * step for s in result_strides(common.itemsize, looks)])
+    return tuple([s * step for s in result_strides(common.itemsize, own, like)])
 
 
 def _kind(value):

@@ -17,6 +17,7 @@ from rushlight.compiler.collection import paused
 from rushlight.compiler.emit.target import CHECKED, host
 from rushlight.compiler.program import Program, generators, marked, rewind
 from rushlight.compiler.python.handlers import is_of_handler
+from rushlight.ops.patch import lying
 
 __all__ = ["NativeProgram"]
 
@@ -173,7 +174,7 @@ class State:
         self.large: dict = {k: [] for k, _ in image.large}
         computed = [v for v in program.outputs if isinstance(v, Abstract)]
         self.results = [
-            Abstract(v.shape, v.dtype, strides)
+            Abstract(v.shape, v.dtype, _of_trace(v, strides))
             for v, (_, _, strides) in zip(computed, image.results, strict=True)
         ]
         results = iter(range(len(self.results)))
@@ -200,7 +201,9 @@ class State:
     def _maker(self, k):
         if k not in self.large:
             memory = self.array(self.results[k], self.program.image.results[k])
-            return memory.copy if memory.flags.c_contiguous else partial(memory.copy, "K")
+            copy = memory.copy if memory.flags.c_contiguous else partial(memory.copy, "K")
+            strides = self.results[k].strides
+            return copy if copy().strides == strides else partial(lying, memory, strides)
         return lambda: self.large[k][0]
 
     def hold(self, held):
@@ -304,6 +307,12 @@ def _aligned(value):
     # Over what is no array, so that views of this array hold it, and its storage begins with it.
     held: Any = (ctypes.c_char * memory.size).from_buffer(memory.data)
     return np.ndarray(value.shape, value.dtype, held, begin, value.strides)
+
+
+def _of_trace(value, strides):
+    """``strides``, but for dims of size 1 those of the trace: kernels do not look at them."""
+    steps = zip(value.shape, strides, value.strides, strict=True)
+    return tuple([traced if n == 1 else s for n, s, traced in steps])
 
 
 def _written_overlap(spans):

@@ -168,20 +168,33 @@ def _arranged(op, inputs, params, xp):
     found = None
     try:
         common = inputs[0].dtype if op.dtype is None else op.dtype(inputs).numpy
-        who = op.keeps_order if type(op.keeps_order) is tuple else range(len(inputs))
-        looks = []
-        for i in who:
-            if type(inputs[i]) is ndarray:
-                looks += [inputs[i].shape, converted_strides(inputs[i], common)]
-            elif op.inputs[i] not in op.optional:  # a number is an operand without dims
-                looks += [(), ()]
-        others = any(type(a) is ndarray and i not in who for i, a in enumerate(inputs))
-        found = result_order(common.itemsize, *looks, like=op.keeps_order == "like", others=others)
+        own = [part for look in looks(op, inputs, common) for part in look]
+        others = any(
+            type(a) is ndarray for i, a in enumerate(inputs) if i not in _deciding(op, inputs)
+        )
+        found = result_order(common.itemsize, *own, like=op.keeps_order == "like", others=others)
     except (DtypeError, ValueError):
         pass  # _computed raises it with the operation's name
     if found is None:
         return _computed(op, inputs, params, xp)
     return visited(lambda *turned: _computed(op, turned, params, xp), inputs, found)
+
+
+def _deciding(op, inputs):
+    """The places of the operands that decide how an elementwise result lies."""
+    return op.keeps_order if type(op.keeps_order) is tuple else range(len(inputs))
+
+
+def looks(op, inputs, common):
+    """The (shape, strides) of the operands, in the dtype ``common``, that decide how it lies."""
+    found = []
+    for i in _deciding(op, inputs):
+        x = inputs[i]
+        if hasattr(x, "strides"):
+            found.append((x.shape, converted_strides(x, common)))
+        elif op.inputs[i] not in op.optional:  # a number is an operand without dims
+            found.append(((), ()))
+    return found
 
 
 def _computed(op, inputs, params, xp):

@@ -359,3 +359,17 @@ def test_a_view_of_windows_that_numpy_looks_at():
         return x.unfold(0, 3, 1).reshape(4, 1, 3) * 2
 
     assert torch.compile(rows)(x).tolist() == rows(x).tolist()
+
+
+def test_strides_of_dims_of_size_1():
+    """They decide how what is computed from a result lies, compiled as in eager mode."""
+    x = torch.zeros(6).as_strided((1, 3, 1, 2), (12, 1, 1, 3))
+
+    def steps(x):
+        y = x * 2
+        return y, torch.stack([y, y], -2), y.stride()
+
+    want = steps(x)
+    found = torch.compile(steps)(x)
+    assert want[2] == found[2] == (6, 1, 1, 3)
+    assert [t.stride() for t in found[:2]] == [t.stride() for t in want[:2]]

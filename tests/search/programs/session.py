@@ -441,7 +441,7 @@ class Outcome:
         for name, t in tensors.items():
             where = address(t)
             shares = name if where is None else places.setdefault(where, name)
-            self.looks[name] = (layout(t), t.requires_grad, shares)
+            self.looks[name] = (strides(t), t.requires_grad, shares)
         for name, t in given.items():
             slope = gradient(t)
             if slope is not None:
