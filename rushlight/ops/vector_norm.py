@@ -11,9 +11,15 @@ from rushlight.tensor import Tensor
 INF = float("inf")
 
 
+def _order(x, dim, p):
+    """``p``, or 1 where a norm is of one number: its size, which has no power to overflow."""
+    return 1 if p and all([x.shape[d] == 1 for d in dim]) else p
+
+
 @reduction(public=False, method=False, name="linalg_vector_norm")
 def vector_norm(xp, x, *, dim=None, keepdim=False, p=2):
     """(Σ|x|^p)^(1/p) over ``dim``."""
+    p = _order(x, dim, p)
     if p == 2 and x.dtype.kind == "f":
         return xp.sqrt(summed(x * x, dim, keepdim))
     size = xp.abs(x)
@@ -41,6 +47,7 @@ def _extreme(xp, size, dim, keepdim, p):
 
 @vector_norm.lower
 def _norm_of_sum(x, dim, keepdim, p):
+    p = _order(x, dim, p)
     if p == 2:
         return (x * x).sum(dim, keepdim=keepdim).sqrt()
     if p == 0:

@@ -272,3 +272,16 @@ def test_the_gradient_of_a_variance_with_more_correction_than_elements():
         warnings.simplefilter("ignore")  # fewer degrees of freedom than one
         x.var(1, correction=4).sum().backward()
     assert x.grad.tolist() == [[0.5, -0.5]]  # 2 (x - mean) / (n - correction), as in PyTorch
+
+
+@pytest.mark.parametrize("p", [2, 3, 0.5, -2])
+def test_the_norm_of_one_number_is_its_size(p):
+    """However large or small it is; PyTorch looks at the sizes of the dims, too."""
+    x = torch.tensor([[1e30], [-1e-30]])
+
+    def norms(x):
+        return torch.linalg.vector_norm(x, p, 1), x[1:].norm(p)
+
+    for found in (norms(x), torch.compile(norms)(x)):
+        assert found[0].tolist() == x.abs()[:, 0].tolist()
+        assert found[1].item() == x[1].abs().item()
