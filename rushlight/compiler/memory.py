@@ -103,10 +103,9 @@ def in_memory_order(look):
 
 
 def lies_alike(x, y):
-    """Whether the dims of two abstract arrays lie in memory in one order."""
-    order = lambda v: np.argsort([-s for s, n in zip(v.strides, v.shape, strict=True) if n > 1],
-                                 kind="stable").tolist()  # fmt: skip
-    return x.strides == y.strides or order(x) == order(y)
+    """Whether the dims of two abstract arrays lie in memory in one order, those of size 1, too."""
+    order = lambda v: np.argsort([-s for s in v.strides], kind="stable").tolist()
+    return x.strides == y.strides or (1 not in x.shape and order(x) == order(y))
 
 
 def overlaps(look):

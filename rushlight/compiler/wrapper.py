@@ -16,6 +16,7 @@ from rushlight.autograd.tape import Leaf
 from rushlight.autograd.write import stamp
 from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.arguments import Arguments, check_array
+from rushlight.compiler.deferred import Deferred
 from rushlight.compiler.escape import assignments
 from rushlight.compiler.gradient import gradients
 from rushlight.compiler.guard import GONE, MISS, Source, demand_modes, demand_there
@@ -25,8 +26,6 @@ from rushlight.compiler.numbers import Number
 from rushlight.compiler.overlap import demand_apart, refuse_shared, shares
 from rushlight.compiler.places import NOTHING, getter, in_words
 from rushlight.compiler.program import make_program
-from rushlight.compiler.python.effects import remember, runs_users_code
-from rushlight.compiler.python.handlers import is_of_handler
 from rushlight.compiler.results import Results, refuse_twice
 from rushlight.compiler.simplify import alive, operands
 from rushlight.compiler.trace import Grad, key_of
@@ -65,8 +64,6 @@ class Wrapper:
         self.begun = 0
         self.shares = False
         self._audit = audit
-        self._moved: Any = ()  # schedulers that are called ahead of the program
-        self._turns: Any = None  # how many are, and how many in all, where they run users' code
         demand_modes(self.source)
 
     def run_eagerly(self, recorder, refusal):
@@ -96,12 +93,12 @@ class Wrapper:
         results = Results(source, self.arguments, recorder)
         refuse_twice([*box, *[value for _, _, value in set_anew]], results)
         gives = results.expression(box.pop())
-        first, last = self._calls(recorder, results)
+        calls = Deferred(source, recorder, results)
         recorder.settle_moved()
         grads, effects = self._gradients(recorder, results)
         written, flags = self._histories(recorder)
         recorder.restore()
-        early, after_calls = self._assignments(recorder, results, set_anew)
+        early, late_effects = self._assignments(recorder, results, set_anew, calls)
         effects += early
         results.settle()
         outs = [(n, t.node, t.array) for n, t in zip(results.names, results.tensors, strict=True)]
@@ -115,21 +112,21 @@ class Wrapper:
         self._tell_apart([*recorder.observer.reads.conditions, *recorder.checks])
         self._check(self._movable(recorder, places))
         self._numbers(recorder)
-        saved = self._make(recorder, results, grads, backward, first)
+        saved = self._make(recorder, results, grads, backward, calls)
         for line in (*results.new, *flags):
             source.line(line)
         if backward is not None:
             self._attach(backward, outs, saved)
         for r in refused:
             source.line(f"{source.name(r.attach)}({outs[r.out][0]})")
-        for line in (*results.shared, *effects, *last, *after_calls):
+        for line in (*results.shared, *effects, *calls.last, *late_effects):
             source.line(line)
         if grad is not mode.state.grad:
             source.line(f"mode.set_grad({grad})")
         source.line("if audit.began: audit.end()")
         source.line(f"return {gives}")
 
-    def _make(self, recorder, results, grads, backward, first):
+    def _make(self, recorder, results, grads, backward, calls):
         """Make the program and write the lines that run it; returns what the gradient saves."""
         source = self.source
         equations = recorder.equations[: None if backward is None else backward.start]
@@ -167,7 +164,7 @@ class Wrapper:
         self.recordings.insert(0, (equations, inputs, [*results.values, *more], writes))
         if not recorder.auditing:
             self.program = make_program(*self.recordings[0])
-        self._run(fresh, names, changed, first)
+        self._run(fresh, names, changed, calls)
         return saved
 
     def _demand_no_hooks(self, leaves):
@@ -182,7 +179,7 @@ class Wrapper:
             if name is not None:
                 self.source.demand(f"not {name}.node or not {name}.node.hooks")
 
-    def _run(self, fresh, names, changed, first):
+    def _run(self, fresh, names, changed, calls):
         source, held = self.source, self.held
         source.names.update(program=self.program, held=held, stamp=stamp, audit=self._audit)
         source.line("audit.left -= 1")
@@ -193,7 +190,7 @@ class Wrapper:
                 # Other threads may call with other numbers.
                 lock = source.name(new_lock())
                 blocks.enter_context(source.block(f"with {lock}:"))
-            self._read_numbers(first)
+            calls.add_first(source, held, self._eager)
             for c in fresh.values():
                 if c.value.id in changed:
                     source.line(f"stamp({names[c.value.id][1]})")
@@ -204,7 +201,7 @@ class Wrapper:
             with source.block("except BaseException as error:"):
                 if written or held.slots:
                     source.line("held.fail(error)")
-                if first:
+                if calls.first:
                     source.line("back()")
                 source.line("if not getattr(error, 'came_first', False): raise")
                 source.line("found = None")
@@ -219,43 +216,7 @@ class Wrapper:
     def _eager(self):
         return f"{self.source.name(self._function)}(*args, **kwargs)"
 
-    def _read_numbers(self, first):
-        """Lines that read numbers, and between them call schedulers: ``first``."""
-        source = self.source
-        if not first:
-            self.held.number_lines(first)
-            return
-        source.line(f"back = {source.name(remember)}({source.name(self._moved)})")
-        with source.block("try:"):
-            self.held.number_lines(first)
-        with source.block("except BaseException as error:"):
-            source.line("back()")
-            ends = source.name(is_of_handler)
-            source.line(f"if not isinstance(error, Exception) or {ends}(error): raise")
-            source.line(f"return {self._eager}")
-
     # Effects ----------------------------------------------------------------------------
-
-    def _calls(self, recorder, results):
-        """Lines of the deferred calls: those ahead of the program, and those after it."""
-        lines = []
-        n = recorder.first_calls
-        values = [[*args, *named.values()] for _, args, named in recorder.calls]
-        for (function, args, named), given in zip(recorder.calls, values, strict=True):
-            items = [*[""] * len(args), *[f"{key}=" for key in named]]
-            items = [k + results.expression(v) for k, v in zip(items, given, strict=True)]
-            lines.append(f"{self.source.name(function)}({', '.join(items)})")
-        if any(isinstance(v, Tensor) for given in values[:n] for v in given):
-            raise TraceError(
-                "inside torch.compile, a learning rate that depends on a tensor's value was set "
-                "before the optimizer's step that reads it"
-            )
-        schedulers = [args[0] for _, args, _ in recorder.calls]
-        self._moved = schedulers[:n]
-        if any(map(runs_users_code, schedulers)):
-            self._turns = n, len(schedulers)
-        recorder.calls = []
-        return lines[:n], lines[n:]
 
     def _gradients(self, recorder, results):
         """(leaf, place, value) of gradients left in leaves outside; lines for other ones."""
@@ -305,7 +266,7 @@ class Wrapper:
                 found.append((name, tensor.node, tensor.array))
         return found, flags
 
-    def _assignments(self, recorder, results, set_anew):
+    def _assignments(self, recorder, results, set_anew, calls):
         """Lines that assign anew what the function left in attributes, dicts and closures.
 
         Those that come before the deferred calls which follow the program, and those after these.
@@ -323,7 +284,7 @@ class Wrapper:
                     f"the function {what}, which a program cannot do again; keep it in a tensor, "
                     "or change it outside torch.compile"
                 )
-            after = self._comes_after_calls(recorder.observer.effects, owner, target)
+            after = calls.precede(recorder.observer.effects, owner, target)
             line = f"{self._target(owner, target)} = {results.expression(value)}"
             (late if after else lines).append(line)
             del value
@@ -331,22 +292,6 @@ class Wrapper:
             lines.append(f"{self._target(owner, target)} = {results.expression(tensor)}")
             self._escaped.add((id(owner), target))
         return lines, late
-
-    def _comes_after_calls(self, effects, owner, target):
-        """Whether a place is written after the deferred calls, which may read what lies there."""
-        times = effects.written_at(owner, target)
-        if self._turns is None or times is None:
-            return False
-        first, count = self._turns
-        if first == times[0] == times[1]:
-            return False
-        if times[0] < count:
-            raise TraceError(
-                f"the function changes {in_words(target)} and takes a scheduler's step, which may "
-                "read it and comes before or after the program; do one of them outside "
-                "torch.compile"
-            )
-        return True
 
     def _refuse_late(self, *ways):
         """Raise TraceError where hooks, which ran for the gradient, left something outside.

@@ -66,7 +66,11 @@ def _empty(shape, strides, dtype):
     # A step of 0 is one over all else, as expand makes it.
     order = sorted(range(len(shape)), key=lambda i: -strides[i] or -inf)
     out = xp.empty([shape[i] for i in order], dtype)
-    return out.transpose(xp.argsort(order)) if order else out
+    out = out.transpose(xp.argsort(order)) if order else out
+    if 1 not in shape or out.strides == strides:
+        return out
+    steps = zip(shape, strides, out.strides, strict=True)
+    return strided(out, shape, [given if n == 1 else own for n, given, own in steps])
 
 
 @kernel(public=False, method=False, grad_name="CopySlices", widen=False, primitive="patch",

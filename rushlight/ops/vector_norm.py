@@ -13,7 +13,7 @@ INF = float("inf")
 
 def _order(x, dim, p):
     """``p``, or 1 where a norm is of one number: its size, which has no power to overflow."""
-    return 1 if p and all([x.shape[d] == 1 for d in dim]) else p
+    return 1 if p and all(x.shape[d] == 1 for d in dim) else p
 
 
 @reduction(public=False, method=False, name="linalg_vector_norm")

@@ -10,9 +10,8 @@ import numpy as np
 
 from rushlight.compiler.guard import equal, is_plain
 from rushlight.compiler.places import NOTHING, deleter, item, lying, setter
-from rushlight.tensor import Tensor
 
-__all__ = ["Effects", "remember", "runs_users_code"]
+__all__ = ["Effects"]
 
 #: Whose items are set without further ado: not by a method of the user's.
 _SETTABLE = list, deque, dict, OrderedDict, defaultdict
@@ -164,40 +163,3 @@ def _entries(container):
 
 def _same(now, value):
     return now is value or (is_plain(value) and is_plain(now) and equal(now, value))
-
-
-def remember(schedulers):
-    """A function that gives schedulers, and the options that they set, what they have now."""
-    owners: list = []
-    schedulers = [*schedulers]
-    for scheduler in schedulers:  # grows while it is gone through
-        owners += [vars(scheduler), *scheduler.optimizer.param_groups]
-        schedulers += vars(scheduler).get("_schedulers", ())
-    before = [(own, own.copy()) for own in owners]
-    rates = [own["lr"] for own in owners if isinstance(own.get("lr"), Tensor)]
-    arrays = [(rate.array, rate.array.copy()) for rate in rates]
-
-    def back():
-        for own, values in before:
-            own.clear()
-            own.update(values)
-        for array, values in arrays:
-            array[...] = values
-
-    return back
-
-
-def runs_users_code(scheduler):
-    """Whether the steps of a scheduler call functions that are not ours, as LambdaLR's do."""
-    if _is_users(scheduler):
-        return True
-    for value in vars(scheduler).values():
-        for x in value if isinstance(value, list | tuple) else (value,):
-            inner = hasattr(x, "optimizer") and hasattr(x, "step")
-            if runs_users_code(x) if inner else callable(x) and _is_users(x):
-                return True
-    return False
-
-
-def _is_users(x):
-    return (getattr(x, "__module__", None) or "").split(".")[0] != "rushlight"

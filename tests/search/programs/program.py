@@ -13,6 +13,8 @@ import numpy as np
 #: Parts of lines that subtract inside.
 CANCELS = (
     "var", "std", "cross(", "_norm(", "cov(", "corrcoef", "gelu(", "addcmul", "addcdiv", "logaddexp", "bicubic",
+    " @ ", "linear(", "mm(", "mv(", "dot(", "einsum(", "conv", "inner(", "index_add", "scatter_add",
+    "scatter_reduce", "accumulate=True", "embedding_bag",
 )  # fmt: skip
 NAMES = re.compile(r"\b[xv]\d+\b")
 

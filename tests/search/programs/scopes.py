@@ -68,8 +68,13 @@ def shake(x, noise, random, size=0.0):
     """Change the numbers of an array by some units in the last place, of theirs and of ``size``."""
     real = np.dtype(x.real.dtype) if x.dtype.kind == "c" else x.dtype
     change = noise * eps(real) * random.uniform(-1, 1, x.shape)
+    limits = ml_dtypes.finfo(real)
     with np.errstate(all="ignore"):
+        denormal = (x != 0) & (np.abs(x) < float(limits.smallest_normal))
         x *= (1 + change).astype(real)
+        if denormal.any():
+            units = noise * random.uniform(-1, 1, x.shape) * denormal
+            x += (units * float(limits.smallest_subnormal)).astype(real)
         if size:
             x += (size * noise * eps(real) * random.uniform(-1, 1, x.shape)).astype(real)
 
@@ -127,7 +132,7 @@ class Scope:
         self.values += step.makes
         if any(str(self.names[n].dtype) == "torch.complex32" for n in step.makes):
             return NotImplementedError("there is no complex32")
-        if self.noise and not step.exact:
+        if self.noise and (step.cancels or not step.exact):
             size = self.size(step) if step.cancels else 0.0
             for name in step.makes or [step.writes]:
                 self.shake(name, size)
