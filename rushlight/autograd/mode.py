@@ -111,11 +111,6 @@ def give_back(before):
     _count_grad(before["counted"])
 
 
-def count_grad():
-    """Have ``grad_off`` count this thread if it records no gradients, or infers."""
-    _count_grad(not state.grad or state.inference)
-
-
 def _count_grad(off):
     """Have ``grad_off`` count this thread: in inference mode tensors are marked, whatever else."""
     global grad_off
@@ -138,6 +133,21 @@ def set_grad(enabled):
         state.grad = True
     _count_grad(not enabled or state.inference)
     return state.__dict__.update(grad=enabled) or was  # in one line; see ``exchange``
+
+
+def gradient_modes():
+    """What ``set_gradient_modes`` takes: whether this thread records, was asked to, and infers."""
+    return state.grad, state.asked, state.inference
+
+
+def set_gradient_modes(grad, asked, inference):
+    """Set all of them, whichever mode the thread is in."""
+    off = not grad or inference
+    if off:  # a thread is never off and not counted; see ``exchange``
+        _count_grad(True)
+    state.__dict__.update(grad=grad, asked=asked, inference=inference)
+    if not off:
+        _count_grad(False)
 
 
 def _forget_other_threads():
@@ -349,24 +359,15 @@ class inference_mode(_Decorator):
     def __enter__(self):
         global inferred
         inferred = inferred or self.mode
-        self.was = snapshot()
+        self.was = gradient_modes()
         try:
-            state.inference = False
-            set_grad(not self.mode)
-            state.asked = False
-            state.inference = self.mode
+            set_gradient_modes(not self.mode, False, self.mode)
         except BaseException:  # an interrupt: nobody will leave the region
-            self._leave()
+            set_gradient_modes(*self.was)
             raise
 
     def __exit__(self, *exc):
-        self._leave()
-
-    def _leave(self):
-        state.inference = False
-        set_grad(self.was["grad"])
-        state.asked, state.inference = self.was["asked"], self.was["inference"]
-        count_grad()
+        set_gradient_modes(*self.was)
 
     def clone(self):
         return type(self)(self.mode)

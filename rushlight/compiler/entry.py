@@ -284,16 +284,12 @@ class Entry:
 
 def _modes():
     """What a function may leave otherwise than it found it, in its thread and for new tensors."""
-    state = mode.state
-    return state.grad, (state.inference, state.asked), state.autocast, get_default_dtype()
+    return *mode.gradient_modes(), mode.state.autocast, get_default_dtype()
 
 
 def _set_modes(modes):
-    grad, inference, autocast, dtype = modes
-    mode.state.inference = False
-    mode.set_grad(grad)
-    mode.state.inference, mode.state.asked = inference
-    mode.count_grad()
+    *gradient, autocast, dtype = modes
+    mode.set_gradient_modes(*gradient)
     mode.exchange("autocast", autocast)
     if get_default_dtype() is not dtype:
         set_default_dtype(dtype)

@@ -77,14 +77,16 @@ class Gradient:
         reach: For each parent the positions of the results from which a path leads to it.
     """
 
-    def __init__(self, recorder, outs, positions):
-        self.outs = positions
+    def __init__(self, recorder, outs, wanted):
+        """``wanted``: position of a result → the nodes at which the traced graph behind it ends."""
+        self.outs = [*wanted]
         roots = [outs[k][1] for k in self.outs]
-        leading = [_behind(root)[1] for root in roots]
-        ends = [*dict.fromkeys(end for found in leading for end in found)]
+        ends = [*dict.fromkeys(end for found in wanted.values() for end in found)]
         self.start = len(recorder.equations)
         self.seeds = [Abstract(outs[k][2].shape, outs[k][2].dtype) for k in self.outs]
-        self.reach = [{i for i, found in enumerate(leading) if end in found} for end in ends]
+        self.reach = [
+            {i for i, found in enumerate(wanted.values()) if end in found} for end in ends
+        ]
         self.parents = [(node, _owner(recorder, node)) for node in ends]
         seeds = [from_array(s) for s in self.seeds]
         for seed in seeds:
@@ -158,9 +160,16 @@ class Refused:
 
 def gradients(recorder, outs):
     """The Gradient of ``outs``, each (name, node, array), or None; and those that are Refused."""
-    wanted = [k for k, (_, node, _) in enumerate(outs) if node is not None]
-    refused = [Refused(k, error) for k in wanted if (error := _error_behind(outs[k][1]))]
-    wanted = [k for k in wanted if k not in {r.out for r in refused}]
+    wanted, refused = {}, []
+    for k, (_, node, _) in enumerate(outs):
+        if node is None:
+            continue
+        inner, ends = _behind(node)
+        error = _error_of(inner)
+        if error is None:
+            wanted[k] = ends
+        else:
+            refused.append(Refused(k, error))
     if not wanted:
         return None, refused
     start = len(recorder.equations)
@@ -209,9 +218,9 @@ def _behind(root):
     return inner, ends
 
 
-def _error_behind(root):
-    """Why no gradient can be taken from ``root``: what it needs was freed, or written. Or None."""
-    for node in _behind(root)[0]:
+def _error_of(nodes):
+    """Why no gradient passes some of the nodes: what it needs was freed, or written. Or None."""
+    for node in nodes:
         try:
             node.check()
         except GraphError as error:
