@@ -276,9 +276,7 @@ def _accumulate(node, g, shared):
         if before is None:
             # Gradients nobody else holds are taken as they are.
             own = g.base is None and id(g) not in shared
-            if not (own and g.flags.c_contiguous and tensor.array.flags.c_contiguous):
-                g = _laid_out(g, tensor.array, own)
-            tensor._grad = from_array(g)
+            tensor._grad = from_array(_laid_out(g, tensor.array, own))
         elif before.node is not None:
             tensor._grad = before + from_array(g)
         else:

@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from rushlight.autograd import engine, mode
 from rushlight.autograd.tape import Leaf, Node, output, tick
 from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.program import make_program
+from rushlight.compiler.python.handlers import handlers_apart
+from rushlight.compiler.simplify import without
 from rushlight.errors import GraphError, TraceError
 from rushlight.tensor import from_array
 
@@ -17,13 +17,11 @@ __all__ = ["gradients"]
 class CompiledNode(Node):
     """The tape node of a compiled forward."""
 
-    __slots__ = ("program", "reach", "reason", "seeds")
+    __slots__ = ("gradient", "reason")
     is_plain = False
     if TYPE_CHECKING:
-        program: Any
-        reach: list  # see ``Gradient``
+        gradient: "Gradient"
         reason: RuntimeError | None
-        seeds: list
 
     def name(self):
         return "CompiledFunctionBackward"
@@ -48,19 +46,7 @@ class CompiledNode(Node):
                 "CompiledFunctionBackward: a compiled forward cannot be differentiated twice from "
                 "outside; put the gradient inside the compiled function, or run it eagerly"
             )
-        gs = g if type(g) is list else [g]
-        # Gradients often come spread out from a sum; native code wants them in order.
-        seeds = [
-            np.zeros(seed.shape, seed.dtype)
-            if gi is None
-            else gi
-            if gi.flags.c_contiguous
-            else gi.copy()
-            for gi, seed in zip(gs, self.seeds, strict=True)
-        ]
-        found = self.program.run([*self.saved, *seeds])
-        given = {i for i, gi in enumerate(gs) if gi is not None}
-        return [g if given & reach else None for g, reach in zip(found, self.reach, strict=True)]
+        return self.gradient.run(self.saved, g if type(g) is list else [g])
 
 
 class Gradient:
@@ -72,9 +58,9 @@ class Gradient:
         seeds: The abstract gradients of those results.
         parents: The nodes at which the graph meets the outer one, with the argument of each.
         grads: The abstract gradient that arrives at each parent.
-        recordings: What the program is made of, in a list.
+        equations: What was recorded, from ``saved`` and ``seeds`` to ``grads``.
         saved: The values of the forward that the gradient needs.
-        reach: For each parent the positions of the results from which a path leads to it.
+        reach: For each parent the results, numbered like ``outs``, from which a path leads to it.
     """
 
     def __init__(self, recorder, outs, wanted):
@@ -101,10 +87,11 @@ class Gradient:
         finally:
             mode.set_grad(was)
         self.grads = [recorder.value(arrived[id(n)]) if id(n) in arrived else None for n in ends]
-        self._make(recorder)
+        self._programs: dict = {}  # results whose gradients there are → the program for these
+        self._take_apart(recorder)
 
-    def _make(self, recorder):
-        """Make the program, of what was recorded after the forward.
+    def _take_apart(self, recorder):
+        """Find what was recorded after the forward, and what of the forward it needs.
 
         Views are taken again in the gradient, of what they look into: they cost nothing there,
         and the forward then keeps no copies for them.
@@ -117,10 +104,40 @@ class Gradient:
                 del saved[e.outs[0].id]
                 saved.update({v.id: v for v in _read([e], ())})
                 equations.insert(0, e)
-        self.saved = list(saved.values())
-        self.recordings = [(equations, [*self.saved, *self.seeds], self.grads, ())]
-        if not recorder.auditing:
-            self.program = make_program(*self.recordings[0])
+        self.equations, self.saved = equations, list(saved.values())
+
+    @property
+    def recording(self):
+        """What the program for the gradients of all results is made of."""
+        return self.equations, [*self.saved, *self.seeds], self.grads, ()
+
+    def run(self, saved, gs):
+        """The gradients at the parents, of those of the results, of which some may be None."""
+        given = tuple([i for i, g in enumerate(gs) if g is not None])
+        # Gradients often come spread out from a sum; native code wants them in order.
+        seeds = [gs[i] if gs[i].flags.c_contiguous else gs[i].copy() for i in given]
+        return self.program(given).run([*saved, *seeds])
+
+    def program(self, given):
+        """The program for gradients of the results ``given`` alone, made when first wanted.
+
+        What only another result's gradient goes through takes no part, as in eager mode: zeros
+        from there would be nan where a slope is infinite.
+        """
+        if given not in self._programs:
+            seeds = [self.seeds[i] for i in given]
+            grads = [g if reach & {*given} else None
+                     for g, reach in zip(self.grads, self.reach, strict=True)]  # fmt: skip
+            absent = {s.id for i, s in enumerate(self.seeds) if i not in given}
+            equations, grads = without(self.equations, grads, absent, {s.id for s in seeds})
+            before = mode.snapshot()
+            try:
+                with handlers_apart():
+                    made = make_program(equations, [*self.saved, *seeds], grads)
+            finally:
+                mode.give_back(before)
+            self._programs[given] = made
+        return self._programs[given]
 
     def attach(self, outs, saved, cells, parents):
         """Give the results of one run, those that require grad, the node that runs the gradient.
@@ -131,7 +148,7 @@ class Gradient:
             parents: The nodes before the call.
         """
         node = _node(outs[0], tuple(parents), tuple(saved), tuple(cells))
-        node.program, node.seeds, node.reach = self.program, self.seeds, self.reach
+        node.gradient = self
         if len(outs) == 1:
             outs[0].node = node
             return
@@ -186,7 +203,7 @@ def _node(out, parents, saved, cells):
     node = object.__new__(CompiledNode)
     node.parents, node.saved, node.cells = parents, saved, cells
     node.clock = tick()
-    node.hooks = node.reason = node.program = None
+    node.hooks = node.reason = node.gradient = None
     node.shape, node.dtype = out.array.shape, out.array.dtype
     return node
 

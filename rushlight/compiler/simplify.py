@@ -8,7 +8,7 @@ from rushlight.compiler.emit import support
 from rushlight.compiler.trace import Equation
 from rushlight.ops.definition import OPS
 
-__all__ = ["alive", "operands", "simplify"]
+__all__ = ["alive", "operands", "simplify", "without"]
 
 
 def operands(equation):
@@ -95,10 +95,53 @@ def _renamed(e, same):
     return Equation(e.op, ins, params, e.outs)
 
 
+def without(equations, grads, absent, present):
+    """(equations, grads) of a gradient without what is computed of gradients that there are not.
+
+    Args:
+        grads: What the equations compute; Abstract values or None.
+        absent, present: ids of the gradients that there are not, and of the others.
+
+    A sum with an absent gradient is the other addend. Where one is put together with a present
+    one it is zeros. All else that is computed of it is absent, too.
+    """
+    absent, present = {*absent}, {*present}
+    same: dict = {}  # id of a sum → its other addend
+    kept = []
+    for e in equations:
+        e = _renamed(e, same)
+        rest = [v for v in operands(e) if v.id not in absent]
+        ids = {v.id for v in e.outs}
+        if len(rest) == len(operands(e)):
+            kept.append(e)
+            present |= ids if present & {v.id for v in rest} else set()
+        elif e.op is OPS["add"] and not e.params and len(rest) == 1 and _alike(rest[0], e.outs[0]):
+            same[e.outs[0].id] = rest[0]
+        elif present & {v.id for v in rest}:
+            gone = {v.id: v for v in operands(e) if v.id in absent}
+            zeros = [_zeros(v) for v in gone.values()]
+            named = {i: z.outs[0] for i, z in zip(gone, zeros, strict=True)}
+            kept += [*zeros, _renamed(e, named)]
+            present |= ids
+        else:
+            absent |= ids
+    grads = [_stand_in(g, same) for g in grads]
+    return kept, [None if isinstance(g, Abstract) and g.id in absent else g for g in grads]
+
+
+def _alike(x, y):
+    return (x.shape, x.dtype) == (y.shape, y.dtype)
+
+
+def _zeros(v):
+    params = {"shape": v.shape, "value": 0, "dtype": v.dtype}
+    return Equation(OPS["full"], (), params, [Abstract(v.shape, v.dtype)])
+
+
 def _idle(e):
     """Whether ``e`` gives what it got: values have no memory here, so a copy is no work."""
     x, out = e.ins[0] if e.ins else None, e.outs[0]
-    if not isinstance(x, Abstract) or x.shape != out.shape or x.dtype != out.dtype:
+    if not isinstance(x, Abstract) or not _alike(x, out):
         return False
     if e.op.role == "view":
         return view_map(e) == (0, strides_of(x.shape))

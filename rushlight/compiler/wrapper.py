@@ -105,7 +105,7 @@ class Wrapper:
         outs += results.others + written
         backward, refused = gradients(recorder, outs)
         if backward is not None:
-            self.recordings += backward.recordings
+            self.recordings.append(backward.recording)
         if backward is not None or refused:
             collect = recorder.observer.origins.collect
             self._refuse_late(late, lambda: assignments(recorder.made, results.tensors, collect))

@@ -148,3 +148,23 @@ def test_numbers_and_flipped_values(monkeypatch, compiler):
     x = torch.tensor(1 + 2j, requires_grad=True)
     torch.compile(lambda x: torch.view_as_real(x).sum(-1), fullgraph=True)(x).backward()
     assert x.grad.item() == 1 + 1j
+
+
+@pytest.mark.parametrize("compiler", ["native", "numpy"])
+def test_a_result_without_a_gradient_takes_no_part(monkeypatch, compiler):
+    """As zeros its gradient would be nan where a slope is infinite, and work for nothing."""
+    monkeypatch.setenv("RUSHLIGHT_COMPILER", compiler)
+
+    def parts(x):
+        y = x.sqrt()
+        first, second = (x * 2).unbind(0)
+        return first, torch.stack([y[0], second]), y.sum()
+
+    for chosen in [(0,), (1,), (0, 1), (2,), (1, 2), (0, 1, 2)]:
+        slopes = []
+        for f in (parts, torch.compile(parts)):
+            x = torch.tensor([[1.0, 4.0], [0.0, 9.0]], requires_grad=True)
+            found = f(x)
+            sum([found[i].sum() * (i + 1) for i in chosen]).backward()
+            slopes.append(str(x.grad.tolist()))
+        assert slopes[0] == slopes[1]

@@ -211,12 +211,13 @@ def _explanation(compiled, watch, result):
     found = _of_program(name, watch, _input_names(entry))
     found.guards = conditions(entry)
     node = _compiled_node(result)
-    if node is not None and mode.records() and node.program and node.saved is not None:
-        seeds = [v.like() for v in node.seeds]
+    if node is not None and mode.records() and node.gradient and node.saved is not None:
+        gradient = node.gradient
+        seeds = [v.like() for v in gradient.seeds]
         for seed in seeds:
             seed[...] = 1
         behind = Watch()
-        behind.take(node.program, [*node.saved, *seeds])
+        behind.take(gradient.program(tuple(range(len(seeds)))), [*node.saved, *seeds])
         found.backward = _of_program(f"the gradient of {name}", behind, {})
     programs = [x for x in (found, found.backward) if x is not None]
     made = sum(sum(x.compiling.values()) for x in programs)
