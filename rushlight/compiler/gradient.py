@@ -20,7 +20,7 @@ class CompiledNode(Node):
     __slots__ = ("gradient", "reason")
     is_plain = False
     if TYPE_CHECKING:
-        gradient: "Gradient"
+        gradient: Any  # the ``Gradient``, or None
         reason: RuntimeError | None
 
     def name(self):

@@ -55,7 +55,7 @@ MISSING_BACKWARD = (
 # Lines of which PyTorch saves an operand although their gradients need none of its numbers.
 SAVED_IN_VAIN = (
     "scatter_reduce(", "return_indices=True", "F.pad(", "T.complex(", "avg_pool", "_mean(", ".take(",
-    "rounding_mode=",
+    "rounding_mode=", "grid_sample(",
 )  # fmt: skip
 # Lines of which some framework saves the result, or more than the operands.
 SAVED = re.compile(r"max_pool|_norm\(|_mean\(|prod\(|\.(r?sqrt|exp|tanh|sigmoid|reciprocal)_\(")
@@ -366,9 +366,10 @@ def spoils(steps, found, want, again):
     if uses("atan2(") and np.allclose(found, want, rtol=1e-3, atol=1e-6):
         return True
     # It computes trigamma to nine digits, and rounds each step in half precision.
-    # The second slope of its sinc is 0 at 0.
+    # The second slope of its sinc is 0 at 0, that of its prelu is the other side's.
     if again and (
-        uses("lgamma(", "i0(", "sinc(") or (np.isnan(want).any() and want.dtype == "float16")
+        uses("lgamma(", "i0(", "sinc(", "prelu(")
+        or (np.isnan(want).any() and want.dtype == "float16")
     ):
         return True
     # It multiplies what is infinite, in half precision soon, by 0.
