@@ -9,6 +9,7 @@ import numpy as np
 import rushlight
 from rushlight.compiler import threads
 from rushlight.errors import TraceError
+from rushlight.strides import is_dense
 from tests.search.programs.comparing import (
     Difference,
     errors_agree,
@@ -446,7 +447,7 @@ class Outcome:
             self.error = error
         tensors = {**given, **{f"result {i}": t for i, t in enumerate(results)}}
         self.arrays = {n: array_of(t).copy() for n, t in tensors.items()}
-        self.contiguous = {name: t.is_contiguous() for name, t in tensors.items()}
+        self.dense = {n: is_dense(t.shape, t.stride(), 1) for n, t in tensors.items()}
         self.looks, places = {}, {}
         for name, t in tensors.items():
             where = address(t)
@@ -475,8 +476,8 @@ class Outcome:
             if wrong:
                 return Difference("value", f"{name}: {wrong}")
         for name, look in self.looks.items():
-            (_, *rest), (_, *others) = look, want.looks[name]
-            if rest != others or (want.contiguous[name] and not self.contiguous[name]):
+            (own, *rest), (strides, *others) = look, want.looks[name]
+            if rest != others or (want.dense[name] and own != strides):
                 words = "(strides, requires_grad, shares memory with)"
                 return Difference("looks", f"{name} {words}: {look} instead of {want.looks[name]}")
         return None
