@@ -7,7 +7,7 @@ from rushlight.autograd.tape import Leaf, Node, output, tick
 from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.program import make_program
 from rushlight.compiler.python.handlers import handlers_apart
-from rushlight.compiler.simplify import without
+from rushlight.compiler.simplify import alive, operands, without
 from rushlight.errors import GraphError, TraceError
 from rushlight.tensor import from_array
 
@@ -26,27 +26,36 @@ class CompiledNode(Node):
     def name(self):
         return "CompiledFunctionBackward"
 
-    def check(self, symbolic=True):
+    def check(self, symbolic=True, read=None):
+        """As a ``Node``'s; ``read`` are the saved values that matter, all if not given."""
         if self.reason is not None:
             raise type(self.reason)(*self.reason.args)
-        super().check(symbolic)
-
-    def _stale(self, i, symbolic):
-        raise GraphError(
-            "one of the variables needed for gradient computation has been modified by an inplace "
-            f"operation: {self.name()} saved a value of shape {tuple(self.saved[i].shape)}, which "
-            f"was written after the call and is now at version {self.cells[i][1]}. Write to a "
-            "clone()."
-        )
+        if self.saved is None:
+            super().check(symbolic)
+        for i in range(len(self.cells)) if read is None else read:
+            cell = self.cells[i]
+            if cell is not None and cell[0] > self.clock:
+                raise GraphError(
+                    "one of the variables needed for gradient computation has been modified by an "
+                    f"inplace operation: {self.name()} saved a value of shape "
+                    f"{tuple(self.saved[i].shape)}, which was written after the call and is now "
+                    f"at version {cell[1]}. Write to a clone()."
+                )
 
     def backward(self, g, symbolic):
-        self.check()
         if symbolic:
             raise GraphError(
                 "CompiledFunctionBackward: a compiled forward cannot be differentiated twice from "
                 "outside; put the gradient inside the compiled function, or run it eagerly"
             )
-        return self.gradient.run(self.saved, g if type(g) is list else [g])
+        self.check(read=())
+        gs = g if type(g) is list else [g]
+        given = tuple([i for i, g in enumerate(gs) if g is not None])
+        program, read = self.gradient.program(given)
+        self.check(read=read)
+        # Gradients often come spread out from a sum; native code wants them in order.
+        seeds = [gs[i] if gs[i].flags.c_contiguous else gs[i].copy() for i in given]
+        return program.run([*self.saved, *seeds])
 
 
 class Gradient:
@@ -111,32 +120,29 @@ class Gradient:
         """What the program for the gradients of all results is made of."""
         return self.equations, [*self.saved, *self.seeds], self.grads, ()
 
-    def run(self, saved, gs):
-        """The gradients at the parents, of those of the results, of which some may be None."""
-        given = tuple([i for i, g in enumerate(gs) if g is not None])
-        # Gradients often come spread out from a sum; native code wants them in order.
-        seeds = [gs[i] if gs[i].flags.c_contiguous else gs[i].copy() for i in given]
-        return self.program(given).run([*saved, *seeds])
-
     def program(self, given):
-        """The program for gradients of the results ``given`` alone, made when first wanted.
+        """The program for gradients of the results ``given``, and which of ``saved`` it reads.
 
-        What only another result's gradient goes through takes no part, as in eager mode: zeros
-        from there would be nan where a slope is infinite.
+        It is made when first wanted. What only another result's gradient goes through takes no
+        part, as in eager mode: zeros from there would be nan where a slope is infinite.
         """
         if given not in self._programs:
             seeds = [self.seeds[i] for i in given]
             grads = [g if reach & {*given} else None
                      for g, reach in zip(self.grads, self.reach, strict=True)]  # fmt: skip
-            absent = {s.id for i, s in enumerate(self.seeds) if i not in given}
-            equations, grads = without(self.equations, grads, absent, {s.id for s in seeds})
+            equations = self.equations
+            if len(given) < len(self.seeds):
+                absent = {s.id for i, s in enumerate(self.seeds) if i not in given}
+                equations, grads = without(equations, grads, absent, {s.id for s in seeds})
             before = mode.snapshot()
             try:
                 with handlers_apart():
                     made = make_program(equations, [*self.saved, *seeds], grads)
             finally:
                 mode.give_back(before)
-            self._programs[given] = made
+            used = {v.id for e in alive(equations, grads, checking=True) for v in operands(e)}
+            used |= {g.id for g in grads if isinstance(g, Abstract)}
+            self._programs[given] = made, [i for i, v in enumerate(self.saved) if v.id in used]
         return self._programs[given]
 
     def attach(self, outs, saved, cells, parents):
@@ -160,24 +166,25 @@ class Refused:
     """A result at position ``out`` from which no gradient can be taken, as in eager mode.
 
     The traced call went backward through its graph, or wrote to what its gradient needs: ``reason``
-    says so to those who go backward.
+    says so to those who go backward, to ``parents`` as of a ``Gradient``.
     """
 
-    def __init__(self, out, reason):
-        self.out, self.reason = out, type(reason)(*reason.args)
-        self.node: Any = None
+    def __init__(self, out, reason, parents):
+        self.out, self.reason, self.parents = out, type(reason)(*reason.args), parents
 
-    def attach(self, out):
-        """Give the result of one run the node of all runs: nothing goes through it."""
-        if self.node is None:
-            self.node = _node(out, (), None, ())
-            self.node.reason = self.reason
-        out.node = self.node
+    def attach(self, out, parents):
+        """Give the result of one run a node through which nothing goes."""
+        out.node = _node(out, tuple(parents), (), ())
+        out.node.reason = self.reason
 
 
 def gradients(recorder, outs):
     """The Gradient of ``outs``, each (name, node, array), or None; and those that are Refused."""
-    wanted, refused = {}, []
+    wanted: dict = {}
+    refused: list = []
+    refuse = lambda k, error, ends: refused.append(
+        Refused(k, error, [(end, _owner(recorder, end)) for end in ends])
+    )
     for k, (_, node, _) in enumerate(outs):
         if node is None:
             continue
@@ -186,7 +193,7 @@ def gradients(recorder, outs):
         if error is None:
             wanted[k] = ends
         else:
-            refused.append(Refused(k, error))
+            refuse(k, error, ends)
     if not wanted:
         return None, refused
     start = len(recorder.equations)
@@ -196,7 +203,9 @@ def gradients(recorder, outs):
         if isinstance(error, TraceError):
             raise
         del recorder.equations[start:]
-        return None, [*refused, *[Refused(k, error) for k in wanted]]
+        for k, ends in wanted.items():
+            refuse(k, error, ends)
+        return None, refused
 
 
 def _node(out, parents, saved, cells):

@@ -126,7 +126,8 @@ def without(equations, grads, absent, present):
         else:
             absent |= ids
     grads = [_stand_in(g, same) for g in grads]
-    return kept, [None if isinstance(g, Abstract) and g.id in absent else g for g in grads]
+    grads = [None if isinstance(g, Abstract) and g.id in absent else g for g in grads]
+    return alive(kept, grads), grads
 
 
 def _alike(x, y):

@@ -118,7 +118,8 @@ class Wrapper:
         if backward is not None:
             self._attach(backward, outs, saved)
         for r in refused:
-            source.line(f"{source.name(r.attach)}({outs[r.out][0]})")
+            parents = self._parents(r)
+            source.line(f"{source.name(r.attach)}({outs[r.out][0]}, [{parents}])")
         for line in (*results.shared, *effects, *calls.last, *late_effects):
             source.line(line)
         if grad is not mode.state.grad:
@@ -449,13 +450,16 @@ class Wrapper:
         source = self.source
         made = ", ".join([outs[k][0] for k in backward.outs])
         arrays, cells = (", ".join([pair[i] for pair in saved]) for i in (0, 1))
-        parents = ", ".join([
-            f"{self.arguments.expression(t)}.node" if t is not None else source.name(node)
-            for node, t in backward.parents
-        ])  # fmt: skip
-        backward.parents = []  # an entry keeps no argument alive
-        attach = source.name(backward.attach)
+        attach, parents = source.name(backward.attach), self._parents(backward)
         source.line(f"{attach}([{made}], [{arrays}], [{cells}], [{parents}])")
+
+    def _parents(self, gradient):
+        """The nodes before the call, in words; an entry keeps no argument alive."""
+        parents, gradient.parents = gradient.parents, []
+        return ", ".join([
+            f"{self.arguments.expression(t)}.node" if t is not None else self.source.name(node)
+            for node, t in parents
+        ])  # fmt: skip
 
 
 def _stays(captured):

@@ -217,7 +217,7 @@ def _explanation(compiled, watch, result):
         for seed in seeds:
             seed[...] = 1
         behind = Watch()
-        behind.take(gradient.program(tuple(range(len(seeds)))), [*node.saved, *seeds])
+        behind.take(gradient.program(tuple(range(len(seeds))))[0], [*node.saved, *seeds])
         found.backward = _of_program(f"the gradient of {name}", behind, {})
     programs = [x for x in (found, found.backward) if x is not None]
     made = sum(sum(x.compiling.values()) for x in programs)
