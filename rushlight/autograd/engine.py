@@ -93,10 +93,13 @@ def run(roots, grads, retain, symbolic, targets=None, accumulate=True, beyond=Tr
     state = mode.state
     watched = mode.intercept and (state.anomaly is not None or state.profiler is not None)
     general = symbolic or watched
+    recorder = state.recorder if general else None
     wanted = None if targets is None else _Targets(targets, roots, beyond)
     while queue:  # the newest first: what sends it something was newer still, and has run
         node = heappop(queue)[1]
         g = pending.pop(node)
+        if recorder is not None:
+            recorder.passed.append((len(recorder.equations), node))
         hooks = node.hooks
         if wanted is not None or hooks:
             g = _arrive(node, g, shared, symbolic, wanted)

@@ -1,5 +1,6 @@
 """The gradient of a compiled forward inside an ordinary backward: a program too."""
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from rushlight.autograd import engine, mode
@@ -67,25 +68,29 @@ class Gradient:
         seeds: The abstract gradients of those results.
         parents: The nodes at which the graph meets the outer one, with the argument of each.
         grads: The abstract gradient that arrives at each parent.
-        equations: What was recorded, from ``saved`` and ``seeds`` to ``grads``.
+        equations: What was recorded, from ``saved`` and ``seeds`` to ``grads``, each with the
+            results, numbered like ``outs``, whose gradients pass the node that it belongs to.
         saved: The values of the forward that the gradient needs.
-        reach: For each parent the results, numbered like ``outs``, from which a path leads to it.
+        reach: For each parent the results whose gradients arrive there.
     """
 
     def __init__(self, recorder, outs, wanted):
-        """``wanted``: position of a result → the nodes at which the traced graph behind it ends."""
+        """``wanted``: position of a result → (nodes of the traced graph behind it, its ends)."""
         self.outs = [*wanted]
         roots = [outs[k][1] for k in self.outs]
-        ends = [*dict.fromkeys(end for found in wanted.values() for end in found)]
+        ends = [*dict.fromkeys(end for _, found in wanted.values() for end in found)]
+        passing: dict = {}  # node → the results whose gradients pass it
+        for i, (inner, found) in enumerate(wanted.values()):
+            for node in (*inner, *found):
+                passing.setdefault(node, set()).add(i)
         self.start = len(recorder.equations)
         self.seeds = [Abstract(outs[k][2].shape, outs[k][2].dtype) for k in self.outs]
-        self.reach = [
-            {i for i, found in enumerate(wanted.values()) if end in found} for end in ends
-        ]
+        self.reach = [passing[end] for end in ends]
         self.parents = [(node, _owner(recorder, node)) for node in ends]
         seeds = [from_array(s) for s in self.seeds]
         for seed in seeds:
             recorder.note(seed)  # a hook may keep it
+        recorder.passed = []
         was = mode.set_grad(False)
         try:
             # One end may lie upstream of another; that way is the outer graph's to go.
@@ -97,15 +102,19 @@ class Gradient:
             mode.set_grad(was)
         self.grads = [recorder.value(arrived[id(n)]) if id(n) in arrived else None for n in ends]
         self._programs: dict = {}  # results whose gradients there are → the program for these
-        self._take_apart(recorder)
+        self._take_apart(recorder, passing)
 
-    def _take_apart(self, recorder):
-        """Find what was recorded after the forward, and what of the forward it needs.
+    def _take_apart(self, recorder, passing):
+        """Find what was recorded after the forward, and what it needs of the forward.
 
         Views are taken again in the gradient, of what they look into: they cost nothing there,
         and the forward then keeps no copies for them.
         """
-        equations = recorder.equations[self.start :]
+        equations, passed = recorder.equations[self.start :], []
+        for (begin, node), (end, _) in pairwise(
+            [*recorder.passed, (len(recorder.equations), None)]
+        ):
+            passed += [passing.get(node, set())] * (end - begin)
         made = {v.id for e in equations for v in e.outs} | {s.id for s in self.seeds}
         saved = {v.id: v for v in _read(equations, self.grads) if v.id not in made}
         for e in reversed(recorder.equations[: self.start]):
@@ -113,12 +122,14 @@ class Gradient:
                 del saved[e.outs[0].id]
                 saved.update({v.id: v for v in _read([e], ())})
                 equations.insert(0, e)
-        self.equations, self.saved = equations, list(saved.values())
+                passed.insert(0, {*range(len(self.outs))})
+        self.equations = [*zip(equations, passed, strict=True)]
+        self.saved = list(saved.values())
 
     @property
     def recording(self):
         """What the program for the gradients of all results is made of."""
-        return self.equations, [*self.saved, *self.seeds], self.grads, ()
+        return [e for e, _ in self.equations], [*self.saved, *self.seeds], self.grads, ()
 
     def program(self, given):
         """The program for gradients of the results ``given``, and which of ``saved`` it reads.
@@ -128,12 +139,13 @@ class Gradient:
         """
         if given not in self._programs:
             seeds = [self.seeds[i] for i in given]
-            grads = [g if reach & {*given} else None
-                     for g, reach in zip(self.grads, self.reach, strict=True)]  # fmt: skip
-            equations = self.equations
+            equations, _, grads, _ = self.recording
             if len(given) < len(self.seeds):
+                runs = [(e, not passed.isdisjoint(given)) for e, passed in self.equations]
+                grads = [g if not reach.isdisjoint(given) else None
+                         for g, reach in zip(grads, self.reach, strict=True)]  # fmt: skip
                 absent = {s.id for i, s in enumerate(self.seeds) if i not in given}
-                equations, grads = without(equations, grads, absent, {s.id for s in seeds})
+                equations, grads = without(runs, grads, absent, {s.id for s in seeds})
             before = mode.snapshot()
             try:
                 with handlers_apart():
@@ -191,7 +203,7 @@ def gradients(recorder, outs):
         inner, ends = _behind(node)
         error = _error_of(inner)
         if error is None:
-            wanted[k] = ends
+            wanted[k] = inner, ends
         else:
             refuse(k, error, ends)
     if not wanted:
@@ -203,7 +215,7 @@ def gradients(recorder, outs):
         if isinstance(error, TraceError):
             raise
         del recorder.equations[start:]
-        for k, ends in wanted.items():
+        for k, (_, ends) in wanted.items():
             refuse(k, error, ends)
         return None, refused
 

@@ -99,26 +99,24 @@ def without(equations, grads, absent, present):
     """(equations, grads) of a gradient without what is computed of gradients that there are not.
 
     Args:
-        grads: What the equations compute; Abstract values or None.
+        equations: Each with whether it belongs to a node that a gradient passes.
+        grads: What they compute; Abstract values or None.
         absent, present: ids of the gradients that there are not, and of the others.
 
-    A sum with an absent gradient is the other addend. Where one is put together with a present
-    one it is zeros. All else that is computed of it is absent, too.
+    A sum of an absent and a present gradient is the latter. What a node that is passed computes of
+    an absent one it computes of zeros, and what other nodes compute is absent.
     """
     absent, present = {*absent}, {*present}
     same: dict = {}  # id of a sum → its other addend
     kept = []
-    for e in equations:
+    for e, passed in equations:
         e = _renamed(e, same)
-        rest = [v for v in operands(e) if v.id not in absent]
+        gone = {v.id: v for v in operands(e) if v.id in absent}
+        rest = [v for v in operands(e) if v.id in present]
         ids = {v.id for v in e.outs}
-        if len(rest) == len(operands(e)):
-            kept.append(e)
-            present |= ids if present & {v.id for v in rest} else set()
-        elif e.op is OPS["add"] and not e.params and len(rest) == 1 and _alike(rest[0], e.outs[0]):
+        if gone and e.op is OPS["add"] and not e.params and rest and _alike(rest[0], e.outs[0]):
             same[e.outs[0].id] = rest[0]
-        elif present & {v.id for v in rest}:
-            gone = {v.id: v for v in operands(e) if v.id in absent}
+        elif passed:
             zeros = [_zeros(v) for v in gone.values()]
             named = {i: z.outs[0] for i, z in zip(gone, zeros, strict=True)}
             kept += [*zeros, _renamed(e, named)]

@@ -111,6 +111,7 @@ class Recorder:
             other objects of equal values: an optimizer's state and options.
         calls: (function, arguments, keywords) to be called at each run, the ``first_calls`` of
             them ahead of the program.
+        passed: (how many equations there were, node) of each node that a gradient passed.
     """
 
     exporting = False  # to a graph of its own, by torch.export
@@ -134,6 +135,7 @@ class Recorder:
         self.checks: list = []
         self.places: list = []
         self.calls: list = []
+        self.passed: list = []
         self.first_calls = 0
         self.hooks: dict = {}  # id → (hooks from outside, what they were)
         self.modules: dict = {}  # id → Module, of those that were called

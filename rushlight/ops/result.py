@@ -7,6 +7,7 @@ from rushlight.autograd import mode
 from rushlight.autograd.write import assign, check_overlap, check_write, detached, write
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, GraphError
+from rushlight.strides import is_dense
 from rushlight.tensor import Tensor
 
 __all__ = ["in_place", "refuse_gradients", "store"]
@@ -14,6 +15,8 @@ __all__ = ["in_place", "refuse_gradients", "store"]
 
 def store(out, result, name, casts=False, silent=False, error=DtypeError):
     """Write ``result`` into ``out`` as ``out=`` asks; returns ``out``.
+
+    Where ``out`` has another size it is resized, and lies as the result does.
 
     ``casts``: the dtypes besides its own that the operation called ``name`` writes into; True: all
     to which its result can be cast, with ``error`` for others. ``silent``: it resizes ``out``
@@ -46,6 +49,8 @@ def store(out, result, name, casts=False, silent=False, error=DtypeError):
         if out.array.size and not silent:
             _warn_of_size(out, result, name)
         out.resize_(result.array.shape)
+        if is_dense(result.array.shape, result.array.strides, result.array.itemsize):
+            out.as_strided_(result.array.shape, result.stride())
     return assign(out, result)
 
 
