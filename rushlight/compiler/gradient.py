@@ -96,7 +96,7 @@ class Gradient:
             # One end may lie upstream of another; that way is the outer graph's to go.
             with recorder.observer:  # hooks run
                 arrived = engine.run(
-                    roots, seeds, False, True, {*map(id, ends)}, False, beyond=False
+                    roots, seeds, True, True, {*map(id, ends)}, False, beyond=False
                 )
         finally:
             mode.set_grad(was)
@@ -110,11 +110,12 @@ class Gradient:
         Views are taken again in the gradient, of what they look into: they cost nothing there,
         and the forward then keeps no copies for them.
         """
-        equations, passed = recorder.equations[self.start :], []
-        for (begin, node), (end, _) in pairwise(
-            [*recorder.passed, (len(recorder.equations), None)]
-        ):
-            passed += [passing.get(node, set())] * (end - begin)
+        equations, everything = recorder.equations[self.start :], {*range(len(self.outs))}
+        # One result may be there twice: then its gradients are added ahead of all nodes.
+        marks = [(self.start, None), *recorder.passed, (len(recorder.equations), None)]
+        passed = []
+        for (begin, node), (end, _) in pairwise(marks):
+            passed += [passing.get(node, everything)] * (end - begin)
         made = {v.id for e in equations for v in e.outs} | {s.id for s in self.seeds}
         saved = {v.id: v for v in _read(equations, self.grads) if v.id not in made}
         for e in reversed(recorder.equations[: self.start]):
@@ -122,7 +123,7 @@ class Gradient:
                 del saved[e.outs[0].id]
                 saved.update({v.id: v for v in _read([e], ())})
                 equations.insert(0, e)
-                passed.insert(0, {*range(len(self.outs))})
+                passed.insert(0, everything)
         self.equations = [*zip(equations, passed, strict=True)]
         self.saved = list(saved.values())
 
@@ -206,18 +207,28 @@ def gradients(recorder, outs):
             wanted[k] = inner, ends
         else:
             refuse(k, error, ends)
+    found = _recorded(recorder, outs, wanted)
+    if isinstance(found, RuntimeError):  # an operation has no derivative: behind which results?
+        for k, behind in [*wanted.items()]:
+            error = _recorded(recorder, outs, {k: behind})
+            if isinstance(error, RuntimeError):
+                refuse(k, error, wanted.pop(k)[1])
+        found = _recorded(recorder, outs, wanted)
+    return found, refused
+
+
+def _recorded(recorder, outs, wanted):
+    """The Gradient of the results in ``wanted``, None of none, or the error that it raises."""
     if not wanted:
-        return None, refused
+        return None
     start = len(recorder.equations)
     try:
-        return Gradient(recorder, outs, wanted), refused
-    except RuntimeError as error:  # an operation has no derivative
-        if isinstance(error, TraceError):
-            raise
+        return Gradient(recorder, outs, wanted)
+    except TraceError:
+        raise
+    except RuntimeError as error:
         del recorder.equations[start:]
-        for k, (_, ends) in wanted.items():
-            refuse(k, error, ends)
-        return None, refused
+        return error
 
 
 def _node(out, parents, saved, cells):

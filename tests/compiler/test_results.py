@@ -126,6 +126,16 @@ def test_a_gradient_that_is_not_defined_raises_where_it_is_asked_for():
         found.backward()
 
 
+def test_a_result_without_a_derivative_leaves_the_others_theirs():
+    x = torch.tensor([1.0, 2.0], requires_grad=True)
+    whole, twice, exp = torch.compile(lambda x: (x // 1, x * 2, x.exp().mul_(x)))(x)
+    twice.sum().backward()
+    assert x.grad.tolist() == [2, 2]
+    for y, message in [(whole, "derivative for floor_divide"), (exp, "modified by an inplace")]:
+        with pytest.raises(RuntimeError, match=message):
+            torch.autograd.grad(y.sum(), x, retain_graph=True, allow_unused=True)
+
+
 def test_a_gradient_computes_a_result_again_that_was_written():
     def pooled(x):
         return torch.nn.functional.max_pool2d(x, 2, 1).relu_()

@@ -43,6 +43,7 @@ MISSING = (
 )
 # PyTorch's words where its gradient divides a number by integers in the dtype of these.
 MISSING_BACKWARD = (
+    "stride divisible by 2",  # of a tensor without elements
     "result type Float can't be cast to the desired output type",
     "Number of groups to divide channels in must be positive",
     "to have non-zero size for non-batch dimensions",
@@ -447,12 +448,13 @@ class Outcome:
             self.error = error
         tensors = {**given, **{f"result {i}": t for i, t in enumerate(results)}}
         self.arrays = {n: array_of(t).copy() for n, t in tensors.items()}
+        self.contiguous = {name: t.is_contiguous() for name, t in tensors.items()}
         self.dense = {n: is_dense(t.shape, t.stride(), 1) for n, t in tensors.items()}
         self.looks, places = {}, {}
         for name, t in tensors.items():
             where = address(t)
             shares = name if where is None else places.setdefault(where, name)
-            self.looks[name] = (strides(t), t.requires_grad, shares)
+            self.looks[name] = (layout(t), t.requires_grad, shares)
         for name, t in given.items():
             slope = gradient(t)
             if slope is not None:
@@ -477,7 +479,8 @@ class Outcome:
                 return Difference("value", f"{name}: {wrong}")
         for name, look in self.looks.items():
             (own, *rest), (strides, *others) = look, want.looks[name]
-            if rest != others or (want.dense[name] and own != strides):
+            contiguous = want.contiguous[name] and not self.contiguous[name]
+            if rest != others or contiguous or (want.dense[name] and own != strides):
                 words = "(strides, requires_grad, shares memory with)"
                 return Difference("looks", f"{name} {words}: {look} instead of {want.looks[name]}")
         return None
