@@ -70,9 +70,10 @@ def shake(x, noise, random, size=0.0):
     change = noise * eps(real) * random.uniform(-1, 1, x.shape)
     limits = ml_dtypes.finfo(real)
     with np.errstate(all="ignore"):
-        denormal = (x != 0) & (np.abs(x) < float(limits.smallest_normal))
+        small = x.size < 1 << 20
+        denormal = small and (x != 0) & (np.abs(x) < float(limits.smallest_normal))
         x *= (1 + change).astype(real)
-        if denormal.any():
+        if np.any(denormal):
             units = noise * random.uniform(-1, 1, x.shape) * denormal
             x += (units * float(limits.smallest_subnormal)).astype(real)
         if size:
