@@ -21,7 +21,7 @@ from rushlight.compiler.emit.frame import storing
 from rushlight.compiler.emit.microkernel import Tile
 from rushlight.compiler.emit.target import host
 from rushlight.compiler.emit.tiles import shifted_product
-from rushlight.ops.window import output_size
+from rushlight.ops.windows.window import output_size
 
 #: N, C, O, size, kernel, the rest
 SHAPES = {

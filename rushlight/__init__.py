@@ -27,10 +27,11 @@ from rushlight.dtype import (
     promote_types,
     set_default_dtype,
 )
-from rushlight.ops.contract import takes as _takes
-from rushlight.ops.definition import FUNCTIONS as _functions
-from rushlight.ops.guard import guarded as _guarded
-from rushlight.ops.layout import (
+from rushlight.ops.core.argument_kinds import takes as _takes
+from rushlight.ops.core.definition import FUNCTIONS as _functions
+from rushlight.ops.core.guard import guarded as _guarded
+from rushlight.ops.core.promotion import result_type
+from rushlight.ops.tensor.memory_format import (
     channels_last,
     channels_last_3d,
     contiguous_format,
@@ -39,7 +40,6 @@ from rushlight.ops.layout import (
     preserve_format,
     strided,
 )
-from rushlight.ops.promotion import result_type
 from rushlight.printing import set_printoptions
 from rushlight.random import (
     Generator,
@@ -146,4 +146,6 @@ def __dir__():
 
 
 if TYPE_CHECKING:
-    from rushlight.ops.data import tensor as tensor  # the function, not the module of that name
+    from rushlight.ops.create.from_data import (
+        tensor as tensor,  # the function, not the module of that name
+    )

@@ -5,11 +5,10 @@
 tensor([0.5000])
 """
 
-from rushlight.ops.activation import sigmoid as expit
-from rushlight.ops.exponential import exp2, expm1, log1p, logit, xlogy
-from rushlight.ops.rounding import round
-from rushlight.ops.softmax import log_softmax, logsumexp, softmax
-from rushlight.ops.special import (
+from rushlight.ops.elementwise.activation import sigmoid as expit
+from rushlight.ops.elementwise.exponential import exp2, expm1, log1p, logit, xlogy
+from rushlight.ops.elementwise.rounding import round
+from rushlight.ops.elementwise.special import (
     digamma,
     entr,
     erf,
@@ -27,12 +26,13 @@ from rushlight.ops.special import (
     xlog1py,
     zeta,
 )
-from rushlight.ops.special import digamma as psi
-from rushlight.ops.special import igamma as gammainc
-from rushlight.ops.special import igammac as gammaincc
-from rushlight.ops.special import lgamma as gammaln
-from rushlight.ops.special import mvlgamma as multigammaln
-from rushlight.ops.trigonometry import sinc
+from rushlight.ops.elementwise.special import digamma as psi
+from rushlight.ops.elementwise.special import igamma as gammainc
+from rushlight.ops.elementwise.special import igammac as gammaincc
+from rushlight.ops.elementwise.special import lgamma as gammaln
+from rushlight.ops.elementwise.special import mvlgamma as multigammaln
+from rushlight.ops.elementwise.trigonometry import sinc
+from rushlight.ops.reduce.softmax import log_softmax, logsumexp, softmax
 
 __all__ = [
     "digamma", "entr", "erf", "erfc", "erfcx", "erfinv", "exp2", "expit", "expm1", "gammainc",

@@ -134,7 +134,7 @@ class Tensor(metaclass=TensorMeta):
     @classmethod
     def __torch_function__(cls, func, types, args=(), kwargs=None):
         """What an operation on a subclass does: the operation, its results as ``cls``."""
-        from rushlight.ops.dispatch import keep_subclass
+        from rushlight.ops.core.dispatch import keep_subclass
 
         return keep_subclass(cls, func, args, kwargs or {})
 
@@ -149,7 +149,7 @@ class Tensor(metaclass=TensorMeta):
         def __getattr__(self, name: str) -> Any: ...
 
     def __new__(cls, *args, **kwargs):
-        from rushlight.ops.legacy import legacy_constructor
+        from rushlight.ops.create.legacy import legacy_constructor
 
         return legacy_constructor(cls, *args, **kwargs)
 
@@ -157,7 +157,7 @@ class Tensor(metaclass=TensorMeta):
         super().__init_subclass__(**kwargs)
         if cls.__torch_function__ is not disabled_torch_function:
             # While the class exists, every operation looks at its operands' classes.
-            from rushlight.ops.dispatch import ask
+            from rushlight.ops.core.dispatch import ask
 
             ask(cls)
             mode.add_intercept(1)
@@ -277,7 +277,7 @@ class Tensor(metaclass=TensorMeta):
     @property
     def layout(self):
         """How the elements are stored: ``torch.strided``."""
-        from rushlight.ops.layout import strided
+        from rushlight.ops.tensor.memory_format import strided
 
         return strided
 

@@ -6,7 +6,7 @@ from typing import IO
 
 from rushlight.device import device
 from rushlight.dtype import dtype
-from rushlight.ops.layout import layout
+from rushlight.ops.tensor.memory_format import layout
 from rushlight.storage import Storage
 from rushlight.tensor import Size, Tensor
 

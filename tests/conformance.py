@@ -8,7 +8,7 @@ import rushlight as torch
 from rushlight.autograd import mode
 from rushlight.compiler.compiled import Compiled
 from rushlight.compiler.program import Program
-from rushlight.ops import dispatch
+from rushlight.ops.core import dispatch
 from rushlight.tensor import Tensor
 
 __all__ = [

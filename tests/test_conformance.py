@@ -6,7 +6,7 @@ import pytest
 
 import rushlight as torch
 from rushlight.compiler.compiled import Compiled
-from rushlight.ops.definition import OPS
+from rushlight.ops.core.definition import OPS
 from tests import conformance as c
 from tests.samples import SAMPLES
 

@@ -10,7 +10,7 @@ import pytest
 
 import rushlight as torch
 from rushlight.autograd import mode
-from rushlight.ops.definition import FUNCTIONS, OPS
+from rushlight.ops.core.definition import FUNCTIONS, OPS
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "rushlight"
@@ -117,9 +117,10 @@ def test_modules_import_only_what_stands_below():
 
 #: What serves every operation, and so knows none by name.
 MECHANISM = (
-    "autograd/*.py backend/native.py nn/functional/__init__.py tensor.py ops/arguments.py "
-    "ops/autocast.py ops/closures.py ops/contract.py ops/definition.py ops/direct.py "
-    "ops/dispatch.py ops/guard.py ops/kinds.py ops/overwrite.py ops/promotion.py ops/result.py "
+    "autograd/*.py backend/native.py nn/functional/__init__.py tensor.py "
+    "ops/core/argument_kinds.py ops/core/arguments.py ops/core/autocast.py ops/core/closures.py "
+    "ops/core/definition.py ops/core/dispatch.py ops/core/fast_path.py ops/core/guard.py "
+    "ops/core/in_place.py ops/core/kinds.py ops/core/outputs.py ops/core/promotion.py "
     "compiler/*.py compiler/emit/*.py compiler/explanation/*.py"
 )
 #: What looks like lists of operations, and is none.

@@ -8,7 +8,7 @@ import warnings
 
 from rushlight.device import device as device_of
 from rushlight.dtype import bfloat16, float16, float64
-from rushlight.ops.autocast import POLICIES, local, set_policy
+from rushlight.ops.core.autocast import POLICIES, local, set_policy
 from rushlight.tensor import Tensor
 
 __all__ = [

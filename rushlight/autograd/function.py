@@ -293,7 +293,7 @@ def _attach(ctx, args, tensors, results):
         if OF[o.array.dtype].category > 1 and not constant:
             node = ctx if len(results) == 1 else output(ctx, i, len(results), o.array)
         if o.view_of is not None and any(o is d for d in ctx.dirty):
-            from rushlight.ops.patch import record_patch
+            from rushlight.ops.core.view_writes import record_patch
 
             written = detached(o)
             written.node = node

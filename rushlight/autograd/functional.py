@@ -255,7 +255,7 @@ def _check_strategy(strategy, vectorize, create_graph, strict):
 
 def _rows(out, inputs, create_graph, strict):
     """The Jacobian of one output with respect to each input."""
-    from rushlight.ops.join import stack
+    from rushlight.ops.shape.join import stack
 
     flat = out.reshape(-1)
     found: list[list] = [[] for _ in inputs]

@@ -49,7 +49,7 @@ def _one(out, create_graph, name):
             f"{out.dtype}"
         )
     if create_graph:
-        from rushlight.ops.create import ones_like
+        from rushlight.ops.create.filled import ones_like
 
         return ones_like(out)
     return np.ones(out.array.shape, out.array.dtype)

@@ -309,7 +309,7 @@ def _lead_straight(x, view):
 
     It may look at elements that the view in between does not have, whose gradient would be lost.
     """
-    from rushlight.ops.stride import as_strided, geometry
+    from rushlight.ops.shape.strided import as_strided, geometry
 
     with mode.inference_mode(False):  # history is history in every mode
         view.path = as_strided(view.root, *geometry(x)).view_of.path

@@ -177,7 +177,7 @@ def follow(x, value):
             node = _rebase(node, x, value)
         set_history(x, node)
     elif view.root.node is not None or value.node is not None:
-        from rushlight.ops.patch import record_patch
+        from rushlight.ops.core.view_writes import record_patch
 
         record_patch(view.root, value, view.path)
         derive(x)

@@ -18,7 +18,7 @@ import numpy as np
 
 from rushlight.compiler.guard import is_plain
 from rushlight.compiler.image import key_of
-from rushlight.ops.definition import Op
+from rushlight.ops.core.definition import Op
 from rushlight.tensor import Tensor
 
 __all__ = ["Audit", "Stale"]

@@ -90,7 +90,7 @@ def _path(key, create=False):
 def _sources():
     """The state of the files that machine code depends on: who edits them wants theirs to run."""
     package = Path(rushlight.__file__).parent
-    files = [*package.glob("compiler/**/*.py"), *package.glob("ops/*.py")]
+    files = [*package.glob("compiler/**/*.py"), *package.glob("ops/**/*.py")]
     return repr(sorted([(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in files]))
 
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from rushlight.ops.dispatch import compute
-from rushlight.ops.patch import lying
+from rushlight.ops.core.dispatch import compute
+from rushlight.ops.core.view_writes import lying
 
 __all__ = ["Call", "inputs_of"]
 

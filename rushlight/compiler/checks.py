@@ -4,7 +4,7 @@ from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.emit import support
 from rushlight.compiler.inference import infer
 from rushlight.compiler.trace import Equation
-from rushlight.ops.definition import OPS
+from rushlight.ops.core.definition import OPS
 
 __all__ = ["native_checks"]
 

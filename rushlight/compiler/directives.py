@@ -204,7 +204,7 @@ def wrap_numpy(fn):
 
 
 def _as_tensor(array):
-    from rushlight.ops.data import as_tensor
+    from rushlight.ops.create.from_data import as_tensor
 
     return as_tensor(np.ascontiguousarray(array).reshape(np.shape(array)))
 

@@ -12,7 +12,7 @@ from rushlight.compiler.emit import support
 from rushlight.compiler.emit.value import HALF
 from rushlight.compiler.simplify import operands
 from rushlight.compiler.trace import Equation
-from rushlight.ops.definition import OPS
+from rushlight.ops.core.definition import OPS
 
 __all__ = ["Graph", "View"]
 

@@ -13,8 +13,8 @@ import numpy as np
 from rushlight.compiler import cache
 from rushlight.compiler.abstract import Abstract, name_of
 from rushlight.dtype import dtype
-from rushlight.ops.definition import OPS, Op
-from rushlight.ops.layout import memory_format
+from rushlight.ops.core.definition import OPS, Op
+from rushlight.ops.tensor.memory_format import memory_format
 from rushlight.random import Generator
 
 __all__ = ["Image", "key_of", "read"]

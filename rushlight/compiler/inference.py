@@ -9,7 +9,7 @@ from rushlight import shapes
 from rushlight.backend import numpy as xp
 from rushlight.compiler.abstract import Abstract, user_line
 from rushlight.errors import TraceError
-from rushlight.ops.dispatch import compute, looks
+from rushlight.ops.core.dispatch import compute, looks
 from rushlight.strides import channels_order, dense_strides, result_strides
 
 __all__ = ["infer"]

@@ -310,13 +310,13 @@ def _collect(node, nodes):
 def cast(x, out):
     """The equation that makes ``out`` of ``x``, element by element."""
     from rushlight.compiler.trace import Equation
-    from rushlight.ops.definition import OPS
+    from rushlight.ops.core.definition import OPS
 
     return Equation(OPS["to_copy"], (x,), {"dtype": out.dtype}, (out,))
 
 
 def _plus_zero(x):
     from rushlight.compiler.trace import Equation
-    from rushlight.ops.definition import OPS
+    from rushlight.ops.core.definition import OPS
 
     return Equation(OPS["add"], (x, 0.0), {}, (x,))

@@ -21,9 +21,9 @@ from rushlight.compiler.simplify import operands
 from rushlight.compiler.trace import Recorder
 from rushlight.dtype import OF, float32
 from rushlight.errors import TraceError
-from rushlight.ops.definition import OPS
-from rushlight.ops.layout import contiguous_format
-from rushlight.ops.slice import placed
+from rushlight.ops.core.definition import OPS
+from rushlight.ops.index.slice import placed
+from rushlight.ops.tensor.memory_format import contiguous_format
 from rushlight.tensor import from_array
 
 __all__ = ["expand", "recording", "unfold"]

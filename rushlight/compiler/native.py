@@ -17,7 +17,7 @@ from rushlight.compiler.collection import paused
 from rushlight.compiler.emit.target import CHECKED, host
 from rushlight.compiler.program import Program, generators, marked, rewind
 from rushlight.compiler.python.handlers import is_of_handler
-from rushlight.ops.patch import lying
+from rushlight.ops.core.view_writes import lying
 
 __all__ = ["NativeProgram"]
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.simplify import operands
-from rushlight.ops.definition import OPS
+from rushlight.ops.core.definition import OPS
 
 __all__ = ["Sum", "sums"]
 

@@ -11,8 +11,8 @@ from rushlight.backend.native import llvm_works
 from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.python.handlers import is_of_handler
 from rushlight.compiler.simplify import alive
-from rushlight.ops.dispatch import compute
-from rushlight.ops.patch import laid_out, lying
+from rushlight.ops.core.dispatch import compute
+from rushlight.ops.core.view_writes import laid_out, lying
 
 __all__ = ["Program", "generators", "make_program", "marked", "rewind"]
 

@@ -16,7 +16,7 @@ from rushlight.compiler.guard import is_plain
 from rushlight.compiler.numbers import Number, without_numbers
 from rushlight.compiler.trace import Grad
 from rushlight.errors import TraceError
-from rushlight.ops.definition import Op
+from rushlight.ops.core.definition import Op
 from rushlight.tensor import Tensor, disabled_torch_function, from_array
 
 __all__ = ["Results", "refuse_twice"]

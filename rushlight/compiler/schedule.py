@@ -13,7 +13,7 @@ from rushlight.compiler.kernel import Kernel, Load, outside
 from rushlight.compiler.loops import nodes_of
 from rushlight.compiler.simplify import operands
 from rushlight.compiler.trace import Equation
-from rushlight.ops.definition import OPS
+from rushlight.ops.core.definition import OPS
 
 __all__ = ["ALIGNMENT", "Schedule"]
 

@@ -6,7 +6,7 @@ from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.affine import strides_of, view_map
 from rushlight.compiler.emit import support
 from rushlight.compiler.trace import Equation
-from rushlight.ops.definition import OPS
+from rushlight.ops.core.definition import OPS
 
 __all__ = ["alive", "operands", "simplify", "without"]
 

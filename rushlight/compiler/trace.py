@@ -23,12 +23,12 @@ from rushlight.compiler.numbers import Number, Numbers, without_numbers
 from rushlight.compiler.python.observer import Observer
 from rushlight.dtype import OF
 from rushlight.errors import TraceError
-from rushlight.ops.data import from_numpy
-from rushlight.ops.definition import OPS
-from rushlight.ops.dispatch import record as attach
-from rushlight.ops.dispatch import refuse
-from rushlight.ops.layout import contiguous_format
-from rushlight.ops.promotion import scalar_dtype
+from rushlight.ops.core.definition import OPS
+from rushlight.ops.core.dispatch import record as attach
+from rushlight.ops.core.dispatch import refuse
+from rushlight.ops.core.promotion import scalar_dtype
+from rushlight.ops.create.from_data import from_numpy
+from rushlight.ops.tensor.memory_format import contiguous_format
 from rushlight.storage import offset
 from rushlight.strides import visit_order
 from rushlight.tensor import Tensor, ViewOf, from_array

@@ -6,7 +6,7 @@ import rushlight
 from rushlight.distributions import constraints
 from rushlight.distributions.distribution import Distribution
 from rushlight.distributions.utils import broadcast_all, validated
-from rushlight.ops.special import xlog1py
+from rushlight.ops.elementwise.special import xlog1py
 
 __all__ = ["GeneralizedPareto"]
 

@@ -6,8 +6,8 @@ from rushlight.autograd.mode import no_grad
 from rushlight.distributions import constraints
 from rushlight.distributions.distribution import Distribution
 from rushlight.distributions.utils import broadcast_all, validated
-from rushlight.ops.sampling import angles
-from rushlight.ops.special import i0e, i1e
+from rushlight.ops.elementwise.special import i0e, i1e
+from rushlight.ops.random.distributions import angles
 
 __all__ = ["VonMises"]
 

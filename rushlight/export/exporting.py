@@ -21,7 +21,7 @@ from rushlight.export.signature import (
 )
 from rushlight.export.sizes import corners, same
 from rushlight.nn import Module
-from rushlight.ops.create import zeros
+from rushlight.ops.create.filled import zeros
 from rushlight.tensor import Tensor
 
 __all__ = ["Dim", "Exporter", "export"]

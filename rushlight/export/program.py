@@ -14,7 +14,7 @@ from rushlight.export.record import flatten, rebuilt
 from rushlight.export.signature import InputKind, OutputKind
 from rushlight.export.sizes import Size, Unknown
 from rushlight.nn import Module, Parameter
-from rushlight.ops.dispatch import apply
+from rushlight.ops.core.dispatch import apply
 from rushlight.tensor import Tensor
 
 __all__ = ["ExportedProgram"]

@@ -4,7 +4,7 @@ import numpy as np
 
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError
-from rushlight.ops.range import eye
+from rushlight.ops.create.range import eye
 from rushlight.tensor import Tensor
 
 __all__ = ["LinAlgError", "check_floats", "check_matrices", "check_square", "identity", "squares"]

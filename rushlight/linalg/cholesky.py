@@ -6,12 +6,12 @@ import rushlight
 from rushlight.linalg.checks import LinAlgError, check_square, squares
 from rushlight.linalg.columns import in_columns
 from rushlight.linalg.triangular import solve_triangular
-from rushlight.ops.autocast import SINGLE
-from rushlight.ops.kinds import kernel
-from rushlight.ops.limits import check_range
-from rushlight.ops.result import store
-from rushlight.ops.rules import conj
-from rushlight.ops.triangle import tril
+from rushlight.ops.core.autocast import SINGLE
+from rushlight.ops.core.kinds import kernel
+from rushlight.ops.core.outputs import store
+from rushlight.ops.core.range_checks import check_range
+from rushlight.ops.core.rules import conj
+from rushlight.ops.linear.triangle import tril
 from rushlight.return_types import result_type
 
 __all__ = ["cholesky", "cholesky_ex", "cholesky_inverse", "cholesky_solve"]

@@ -1,6 +1,6 @@
 """Matrices that lie column by column in memory, as LAPACK's results do."""
 
-from rushlight.ops.kinds import kernel
+from rushlight.ops.core.kinds import kernel
 
 
 @kernel(public=False, method=False, name="in_columns", widen=False, columns=(0,))

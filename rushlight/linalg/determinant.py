@@ -4,10 +4,10 @@ import numpy as np
 
 from rushlight.linalg.checks import squares
 from rushlight.linalg.solve import inverse
-from rushlight.ops.kinds import kernel
-from rushlight.ops.matmul import adjoint
-from rushlight.ops.result import store
-from rushlight.ops.rules import conj, is_complex
+from rushlight.ops.core.kinds import kernel
+from rushlight.ops.core.outputs import store
+from rushlight.ops.core.rules import conj, is_complex
+from rushlight.ops.linear.matmul import adjoint
 from rushlight.return_types import result_type
 
 __all__ = ["slogdet"]

@@ -3,11 +3,11 @@
 import numpy as np
 
 from rushlight.linalg.checks import check_square, identity
-from rushlight.ops.autocast import SINGLE
-from rushlight.ops.kinds import kernel
-from rushlight.ops.result import store
-from rushlight.ops.rules import conj
-from rushlight.ops.triangle import tril, triu
+from rushlight.ops.core.autocast import SINGLE
+from rushlight.ops.core.kinds import kernel
+from rushlight.ops.core.outputs import store
+from rushlight.ops.core.rules import conj
+from rushlight.ops.linear.triangle import tril, triu
 from rushlight.return_types import result_type
 
 __all__ = ["eigh", "eigvalsh"]

@@ -1,9 +1,9 @@
 """The exponential of a matrix."""
 
 from rushlight.linalg.checks import squares
-from rushlight.ops.join import cat
-from rushlight.ops.kinds import kernel
-from rushlight.ops.matmul import adjoint
+from rushlight.ops.core.kinds import kernel
+from rushlight.ops.linear.matmul import adjoint
+from rushlight.ops.shape.join import cat
 
 __all__ = ["matrix_exp"]
 

@@ -4,9 +4,9 @@ from rushlight import shapes
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.linalg.checks import check_floats, check_matrices
 from rushlight.linalg.svd import svdvals
-from rushlight.ops.result import store
-from rushlight.ops.vector_norm import INF
-from rushlight.ops.vector_norm import vector_norm as _vector_norm
+from rushlight.ops.core.outputs import store
+from rushlight.ops.reduce.vector_norm import INF
+from rushlight.ops.reduce.vector_norm import vector_norm as _vector_norm
 
 __all__ = ["matrix_norm", "norm", "vector_norm"]
 

@@ -7,12 +7,12 @@ from rushlight.errors import ShapeError
 from rushlight.linalg.checks import check_matrices
 from rushlight.linalg.columns import in_columns
 from rushlight.linalg.triangular import solve_triangular
-from rushlight.ops.autocast import SINGLE, autocasts
-from rushlight.ops.join import cat
-from rushlight.ops.kinds import kernel
-from rushlight.ops.matmul import adjoint
-from rushlight.ops.result import store
-from rushlight.ops.triangle import tril, triu
+from rushlight.ops.core.autocast import SINGLE, autocasts
+from rushlight.ops.core.kinds import kernel
+from rushlight.ops.core.outputs import store
+from rushlight.ops.linear.matmul import adjoint
+from rushlight.ops.linear.triangle import tril, triu
+from rushlight.ops.shape.join import cat
 from rushlight.return_types import result_type
 
 __all__ = ["geqrf", "householder_product", "qr"]

@@ -5,12 +5,12 @@ import numpy as np
 from rushlight.errors import ShapeError
 from rushlight.linalg.checks import LinAlgError, check_square, identity
 from rushlight.linalg.columns import in_columns
-from rushlight.ops.autocast import SINGLE
-from rushlight.ops.kinds import kernel
-from rushlight.ops.layout import contiguous_format
-from rushlight.ops.limits import check_range
-from rushlight.ops.matmul import adjoint, same_dtype
-from rushlight.ops.result import store
+from rushlight.ops.core.autocast import SINGLE
+from rushlight.ops.core.kinds import kernel
+from rushlight.ops.core.outputs import store
+from rushlight.ops.core.range_checks import check_range
+from rushlight.ops.linear.matmul import adjoint, same_dtype
+from rushlight.ops.tensor.memory_format import contiguous_format
 from rushlight.return_types import result_type
 
 __all__ = ["solve", "solve_ex"]

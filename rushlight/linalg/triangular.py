@@ -6,10 +6,10 @@ import numpy as np
 
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.linalg.checks import check_square
-from rushlight.ops.autocast import SINGLE
-from rushlight.ops.kinds import kernel
-from rushlight.ops.rules import conj
-from rushlight.ops.triangle import tril, triu
+from rushlight.ops.core.autocast import SINGLE
+from rushlight.ops.core.kinds import kernel
+from rushlight.ops.core.rules import conj
+from rushlight.ops.linear.triangle import tril, triu
 
 __all__ = ["solve_triangular"]
 

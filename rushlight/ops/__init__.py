@@ -3,13 +3,19 @@
 import importlib
 
 _MODULES = (
-    "activation", "affine", "arithmetic", "bilinear", "bounds", "cast", "compare", "complex",
-    "convert", "create", "cross", "data", "division", "dropout", "duplicate", "einsum", "exchange",
-    "exponential", "extrema", "fill", "gather", "index", "index_put", "join", "legacy", "logic",
-    "mask", "matmul", "memory", "operators", "order", "patch", "power", "product", "random",
-    "random_fill", "range", "rectifier", "reduce", "rnn", "rounding", "sampling", "scan",
-    "scatter", "scatter_reduce", "search", "shuffle", "softmax", "sort", "special", "split",
-    "stride", "tile", "triangle", "trigonometry", "variance", "vector_norm", "view",
+    "elementwise.activation", "linear.addmm", "elementwise.arithmetic", "linear.bilinear",
+    "elementwise.clamp", "tensor.cast", "elementwise.comparison", "elementwise.complex",
+    "tensor.conversion", "create.filled", "linear.cross", "create.from_data",
+    "elementwise.division", "random.dropout", "tensor.copying", "linear.einsum",
+    "tensor.interchange", "elementwise.exponential", "reduce.extrema", "create.fill",
+    "index.gather", "index.indexing", "index.index_put", "shape.join", "create.legacy",
+    "elementwise.logic", "index.mask", "linear.matmul", "tensor.storage", "tensor.operators",
+    "shape.permute", "core.view_writes", "elementwise.power", "reduce.product", "random.sampling",
+    "random.in_place", "create.range", "elementwise.rectifier", "reduce.sum", "sequence.rnn",
+    "elementwise.rounding", "random.distributions", "reduce.scan", "index.scatter",
+    "index.scatter_reduce", "reduce.search", "shape.pixel_shuffle", "reduce.softmax", "reduce.sort",
+    "elementwise.special", "shape.split", "shape.strided", "shape.repeat", "linear.triangle",
+    "elementwise.trigonometry", "reduce.variance", "reduce.vector_norm", "shape.view",
 )  # fmt: skip
 
 for _name in _MODULES:
@@ -18,8 +24,8 @@ importlib.import_module("rushlight.autograd.history")
 importlib.import_module("rushlight.autograd.gradient")
 
 # What is made of several operations is guarded by one check of its arguments.
-from rushlight.ops.definition import FUNCTIONS  # noqa: E402
-from rushlight.ops.guard import guard_all  # noqa: E402
+from rushlight.ops.core.definition import FUNCTIONS  # noqa: E402
+from rushlight.ops.core.guard import guard_all  # noqa: E402
 from rushlight.tensor import Tensor  # noqa: E402
 
 guard_all(FUNCTIONS, Tensor)

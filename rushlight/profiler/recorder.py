@@ -11,7 +11,7 @@ from types import FrameType
 from numpy import ndarray
 
 from rushlight.autograd import mode
-from rushlight.ops import dispatch
+from rushlight.ops.core import dispatch
 from rushlight.profiler.events import FunctionEvent
 from rushlight.tensor import Tensor
 

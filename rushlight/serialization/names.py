@@ -15,8 +15,8 @@ from rushlight.dtype import DTYPES, TENSOR_TYPES, uint8
 from rushlight.dtype import dtype as DType
 from rushlight.nn.modules import PARTS
 from rushlight.nn.parameter import Parameter
-from rushlight.ops.definition import FUNCTIONS
-from rushlight.ops.layout import strided as strided_layout
+from rushlight.ops.core.definition import FUNCTIONS
+from rushlight.ops.tensor.memory_format import strided as strided_layout
 from rushlight.serialization.guard import brief
 from rushlight.storage import Storage, reach, span, strided
 from rushlight.tensor import Size, Tensor, from_array

@@ -10,7 +10,7 @@ from typing import Any
 from rushlight.autograd.tape import refresh
 from rushlight.dtype import dtype
 from rushlight.nn.parameter import Parameter
-from rushlight.ops.layout import layout
+from rushlight.ops.tensor.memory_format import layout
 from rushlight.serialization import names
 from rushlight.serialization.guard import brief
 from rushlight.serialization.locations import location_tag, placement

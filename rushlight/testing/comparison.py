@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from rushlight.dtype import promote_types
-from rushlight.ops.data import as_tensor
+from rushlight.ops.create.from_data import as_tensor
 
 __all__ = ["assert_allclose", "assert_close"]
 

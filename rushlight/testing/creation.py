@@ -4,9 +4,9 @@ import math
 
 from rushlight.dtype import bool as bool_
 from rushlight.dtype import finfo, float32, float64, iinfo, int64
-from rushlight.ops.complex import view_as_real
-from rushlight.ops.create import empty
-from rushlight.ops.random import randint
+from rushlight.ops.create.filled import empty
+from rushlight.ops.elementwise.complex import view_as_real
+from rushlight.ops.random.sampling import randint
 from rushlight.shapes import sizes
 
 __all__ = ["make_tensor"]

@@ -9,7 +9,7 @@ from rushlight.autograd.function import Function
 from rushlight.autograd.recompute import forgetful, tensors_in
 from rushlight.errors import GraphError
 from rushlight.nn import Sequential
-from rushlight.ops.autocast import own_casts, using
+from rushlight.ops.core.autocast import own_casts, using
 from rushlight.random import default_generator, fork_rng
 from rushlight.tensor import Tensor
 

@@ -12,7 +12,7 @@ import rushlight as torch
 from rushlight.autograd import mode
 from rushlight.backend import native
 from rushlight.compiler import program
-from rushlight.ops.definition import OPS
+from rushlight.ops.core.definition import OPS
 
 pytest.importorskip("llvmlite")
 from rushlight.compiler import eager, threads

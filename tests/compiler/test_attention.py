@@ -12,7 +12,7 @@ from rushlight.compiler import native
 from rushlight.compiler.emit import attention
 from rushlight.compiler.emit.target import host
 from rushlight.nn import functional as F
-from rushlight.ops.attention import _attention, _attention_back
+from rushlight.ops.sequence.attention import _attention, _attention_back
 from tests.compiler.windows import computed, guarded
 
 INF = float("inf")

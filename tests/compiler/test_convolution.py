@@ -16,8 +16,8 @@ from rushlight.compiler.emit.frame import storing
 from rushlight.compiler.emit.target import host
 from rushlight.compiler.emit.value import constant, select
 from rushlight.dtype import bfloat16
-from rushlight.ops.conv import conv, conv_input, conv_weight
-from rushlight.ops.window import output_size
+from rushlight.ops.windows.conv import conv, conv_input, conv_weight
+from rushlight.ops.windows.window import output_size
 from tests.compiler.windows import computed, guarded
 
 OPS = {

@@ -12,7 +12,7 @@ from rushlight.compiler.compiled import Compiled
 from rushlight.compiler.lowering import expand
 from rushlight.compiler.program import Program
 from rushlight.nn import functional as F
-from rushlight.ops.definition import OPS
+from rushlight.ops.core.definition import OPS
 from tests import conformance as c
 from tests.test_conformance import by_operation, every
 

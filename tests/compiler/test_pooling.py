@@ -10,9 +10,9 @@ pytest.importorskip("llvmlite")
 import rushlight as torch
 import rushlight.nn.functional  # (defines the operations)
 from rushlight.compiler.emit import pooling
-from rushlight.ops.definition import OPS
-from rushlight.ops.pool import places_of
-from rushlight.ops.window import Windows
+from rushlight.ops.core.definition import OPS
+from rushlight.ops.windows.max_pool import places_of
+from rushlight.ops.windows.window import Windows
 from tests.compiler.windows import computed, guarded
 
 CASES = {

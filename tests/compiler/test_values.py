@@ -16,8 +16,8 @@ from rushlight.compiler.emit.elementwise import elementwise, supported
 from rushlight.compiler.emit.memory import load, memory_type, prefix_mask, reduce, store
 from rushlight.compiler.emit.target import host
 from rushlight.compiler.emit.value import Unsupported, constant, splat
-from rushlight.ops import dispatch
-from rushlight.ops.definition import OPS
+from rushlight.ops.core import dispatch
+from rushlight.ops.core.definition import OPS
 from tests.compiler.loops import Loops, loop
 
 DTYPES = [np.dtype(d) for d in ("f4", "f8", "i8", "i4", "u1", "?", np.float16, ml_dtypes.bfloat16)]

@@ -161,6 +161,6 @@ def _right_or_refused(sample):
 
 def test_rules_are_of_operations():
     from rushlight.onnx.rules import RULES
-    from rushlight.ops.definition import OPS
+    from rushlight.ops.core.definition import OPS
 
     assert set(RULES) <= set(OPS)

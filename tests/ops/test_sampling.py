@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import rushlight as torch
-from rushlight.ops.implicit import beta_slope, gamma_slope
+from rushlight.ops.random.reparametrization import beta_slope, gamma_slope
 
 SHAPES = np.array([1e-3, 0.02, 0.3, 0.9, 1.0, 2.5, 17.0, 200.0])
 QUANTILES = [0.003, 0.3, 0.5, 0.8, 0.999]

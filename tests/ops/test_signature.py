@@ -5,7 +5,7 @@ import inspect
 import pytest
 
 import rushlight as torch
-from rushlight.ops.definition import OPS
+from rushlight.ops.core.definition import OPS
 
 
 @pytest.mark.parametrize(

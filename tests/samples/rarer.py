@@ -5,7 +5,7 @@
 
 import numpy as np
 
-import rushlight.ops.activation as activation
+import rushlight.ops.elementwise.activation as activation
 from tests.samples.sample import floats, ints, sample
 
 

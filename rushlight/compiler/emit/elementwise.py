@@ -13,7 +13,7 @@ from rushlight.compiler.abstract import Abstract
 from rushlight.compiler.emit.namespace import Namespace
 from rushlight.compiler.emit.value import FLOAT, HALF, Unsupported, Value, computed, constant
 from rushlight.errors import DtypeError
-from rushlight.ops.promotion import as_in_half
+from rushlight.ops.core.promotion import as_in_half
 
 __all__ = ["FREE", "elementwise", "price", "supported"]
 

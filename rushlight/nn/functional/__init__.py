@@ -92,9 +92,30 @@ from rushlight.nn.functional.similarity import (
     pairwise_distance,
     pdist,
 )
-from rushlight.ops.arguments import admitted
-from rushlight.ops.attention import scaled_dot_product_attention
-from rushlight.ops.avg_pool import (
+from rushlight.ops.core.arguments import admitted
+from rushlight.ops.core.guard import guarded
+from rushlight.ops.index.embedding import embedding
+from rushlight.ops.linear.bilinear import bilinear
+from rushlight.ops.linear.linear import linear
+from rushlight.ops.loss.cross_entropy import cross_entropy, nll_loss
+from rushlight.ops.loss.ctc import ctc_loss
+from rushlight.ops.loss.probability import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    kl_div,
+)
+from rushlight.ops.loss.regression import huber_loss, l1_loss, mse_loss, smooth_l1_loss
+from rushlight.ops.norm.batch_norm import batch_norm
+from rushlight.ops.norm.instance_norm import instance_norm
+from rushlight.ops.norm.layer_norm import group_norm, layer_norm, rms_norm
+from rushlight.ops.sequence.attention import scaled_dot_product_attention
+from rushlight.ops.shape.pixel_shuffle import channel_shuffle, pixel_shuffle, pixel_unshuffle
+from rushlight.ops.windows.adaptive_max_pool import (
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    adaptive_max_pool3d,
+)
+from rushlight.ops.windows.avg_pool import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
     adaptive_avg_pool3d,
@@ -102,29 +123,16 @@ from rushlight.ops.avg_pool import (
     avg_pool2d,
     avg_pool3d,
 )
-from rushlight.ops.batch_norm import batch_norm
-from rushlight.ops.bilinear import bilinear
-from rushlight.ops.conv import conv1d, conv2d, conv3d
-from rushlight.ops.conv_transpose import conv_transpose1d, conv_transpose2d, conv_transpose3d
-from rushlight.ops.ctc import ctc_loss
-from rushlight.ops.divergence import (
-    binary_cross_entropy,
-    binary_cross_entropy_with_logits,
-    kl_div,
+from rushlight.ops.windows.conv import conv1d, conv2d, conv3d
+from rushlight.ops.windows.conv_transpose import (
+    conv_transpose1d,
+    conv_transpose2d,
+    conv_transpose3d,
 )
-from rushlight.ops.embedding import embedding
-from rushlight.ops.entropy import cross_entropy, nll_loss
-from rushlight.ops.guard import guarded
-from rushlight.ops.instance_norm import instance_norm
-from rushlight.ops.linear import linear
-from rushlight.ops.loss import huber_loss, l1_loss, mse_loss, smooth_l1_loss
-from rushlight.ops.norm import group_norm, layer_norm, rms_norm
-from rushlight.ops.pad import pad
-from rushlight.ops.patches import fold, unfold
-from rushlight.ops.pool import max_pool1d, max_pool2d, max_pool3d
-from rushlight.ops.region_pool import adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d
-from rushlight.ops.shuffle import channel_shuffle, pixel_shuffle, pixel_unshuffle
-from rushlight.ops.upsample import interpolate
+from rushlight.ops.windows.fold import fold, unfold
+from rushlight.ops.windows.interpolate import interpolate
+from rushlight.ops.windows.max_pool import max_pool1d, max_pool2d, max_pool3d
+from rushlight.ops.windows.pad import pad
 
 __all__ = [
     "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d",

@@ -3,14 +3,14 @@
 import warnings
 
 from rushlight.errors import ShapeError, UnsupportedDtypeError
-from rushlight.ops import activation
-from rushlight.ops import softmax as _softmax
-from rushlight.ops.activation import gelu, logsigmoid, softplus
-from rushlight.ops.half import rounded_once
-from rushlight.ops.rectifier import prelu
-from rushlight.ops.rectifier import rrelu as _rrelu
-from rushlight.ops.result import in_place
-from rushlight.ops.trigonometry import tanh as _tanh
+from rushlight.ops.core.half_precision import rounded_once
+from rushlight.ops.core.outputs import in_place
+from rushlight.ops.elementwise import activation
+from rushlight.ops.elementwise.activation import gelu, logsigmoid, softplus
+from rushlight.ops.elementwise.rectifier import prelu
+from rushlight.ops.elementwise.rectifier import rrelu as _rrelu
+from rushlight.ops.elementwise.trigonometry import tanh as _tanh
+from rushlight.ops.reduce import softmax as _softmax
 from rushlight.tensor import Tensor
 
 __all__ = [

@@ -8,10 +8,10 @@ import warnings
 
 from rushlight.dtype import bool as bool_
 from rushlight.nn.functional.dropout import dropout
-from rushlight.ops.attention import scaled_dot_product_attention
-from rushlight.ops.join import cat
-from rushlight.ops.linear import linear
-from rushlight.ops.softmax import softmax
+from rushlight.ops.linear.linear import linear
+from rushlight.ops.reduce.softmax import softmax
+from rushlight.ops.sequence.attention import scaled_dot_product_attention
+from rushlight.ops.shape.join import cat
 
 __all__ = ["canonical_mask", "multi_head_attention_forward"]
 

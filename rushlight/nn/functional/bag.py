@@ -5,11 +5,11 @@ import warnings
 from rushlight.dtype import bool as bool_
 from rushlight.dtype import int64
 from rushlight.errors import DtypeError, ShapeError
-from rushlight.ops.bag import bag_maxima
-from rushlight.ops.embedding import embedding
-from rushlight.ops.limits import check_range
-from rushlight.ops.range import arange
-from rushlight.ops.search import searchsorted
+from rushlight.ops.core.range_checks import check_range
+from rushlight.ops.create.range import arange
+from rushlight.ops.index.embedding import embedding
+from rushlight.ops.index.embedding_bag import bag_maxima
+from rushlight.ops.reduce.search import searchsorted
 
 __all__ = ["embedding_bag"]
 

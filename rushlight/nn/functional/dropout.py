@@ -3,8 +3,8 @@
 import warnings
 
 from rushlight.autograd.write import check_write, write
-from rushlight.ops import dropout as _dropout
-from rushlight.ops.contract import takes
+from rushlight.ops.core.argument_kinds import takes
+from rushlight.ops.random import dropout as _dropout
 
 __all__ = [
     "alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout",

@@ -9,12 +9,12 @@ from math import prod
 
 from rushlight.dtype import OF, int64
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
-from rushlight.ops.autocast import SINGLE, autocasts
-from rushlight.ops.create import ones, zeros
-from rushlight.ops.dispatch import refuse
-from rushlight.ops.grid import weighted_gather
-from rushlight.ops.join import stack
-from rushlight.ops.range import arange, linspace
+from rushlight.ops.core.autocast import SINGLE, autocasts
+from rushlight.ops.core.dispatch import refuse
+from rushlight.ops.create.filled import ones, zeros
+from rushlight.ops.create.range import arange, linspace
+from rushlight.ops.shape.join import stack
+from rushlight.ops.windows.grid_sample import weighted_gather
 from rushlight.tensor import Tensor
 
 __all__ = ["affine_grid", "grid_sample"]

@@ -4,12 +4,12 @@ import math
 
 from rushlight.autograd.mode import no_grad
 from rushlight.errors import ShapeError
-from rushlight.ops.autocast import SINGLE, autocasts
-from rushlight.ops.entropy import cross_entropy
-from rushlight.ops.limits import check_range
-from rushlight.ops.linear import linear
-from rushlight.ops.loss import reduced, reduction_of
-from rushlight.ops.view import tensor_array
+from rushlight.ops.core.autocast import SINGLE, autocasts
+from rushlight.ops.core.range_checks import check_range
+from rushlight.ops.linear.linear import linear
+from rushlight.ops.loss.cross_entropy import cross_entropy
+from rushlight.ops.loss.regression import reduced, reduction_of
+from rushlight.ops.shape.view import tensor_array
 from rushlight.tensor import Tensor
 
 __all__ = ["gaussian_nll_loss", "linear_cross_entropy", "poisson_nll_loss"]

@@ -2,12 +2,12 @@
 
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.nn.functional.similarity import pairwise_distance
-from rushlight.ops.activation import logsigmoid
-from rushlight.ops.autocast import SINGLE, autocasts
-from rushlight.ops.labels import hot
-from rushlight.ops.limits import check_range
-from rushlight.ops.loss import in_one_dtype, reduced, reduction_of
-from rushlight.ops.view import tensor_array
+from rushlight.ops.core.autocast import SINGLE, autocasts
+from rushlight.ops.core.range_checks import check_range
+from rushlight.ops.elementwise.activation import logsigmoid
+from rushlight.ops.loss.class_indices import hot
+from rushlight.ops.loss.regression import in_one_dtype, reduced, reduction_of
+from rushlight.ops.shape.view import tensor_array
 
 __all__ = [
     "cosine_embedding_loss", "hinge_embedding_loss", "margin_ranking_loss", "multi_margin_loss",

@@ -1,7 +1,7 @@
 """Normalisation by the channels around each channel."""
 
-from rushlight.ops.avg_pool import avg_pool2d
-from rushlight.ops.pad import pad
+from rushlight.ops.windows.avg_pool import avg_pool2d
+from rushlight.ops.windows.pad import pad
 
 __all__ = ["across_channels", "local_response_norm"]
 

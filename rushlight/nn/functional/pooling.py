@@ -1,9 +1,9 @@
 """Pooling that is made of other operations: fractional, by p-norms, and back (unpooling)."""
 
 from rushlight.errors import IndexRangeError
-from rushlight.ops import avg_pool, pool, region_pool
-from rushlight.ops.random import rand
-from rushlight.ops.window import per_dim
+from rushlight.ops.random.sampling import rand
+from rushlight.ops.windows import adaptive_max_pool, avg_pool, max_pool
+from rushlight.ops.windows.window import per_dim
 
 __all__ = [
     "adaptive_max_pool1d_with_indices", "adaptive_max_pool2d_with_indices",
@@ -21,36 +21,36 @@ def max_pool1d_with_indices(
     input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
 ):
     """``max_pool1d`` that always returns positions, too."""
-    return pool.max_pool1d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
+    return max_pool.max_pool1d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
 
 
 def max_pool2d_with_indices(
     input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
 ):
     """``max_pool2d`` that always returns positions, too."""
-    return pool.max_pool2d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
+    return max_pool.max_pool2d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
 
 
 def max_pool3d_with_indices(
     input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
 ):
     """``max_pool3d`` that always returns positions, too."""
-    return pool.max_pool3d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
+    return max_pool.max_pool3d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
 
 
 def adaptive_max_pool1d_with_indices(input, output_size, return_indices=False):
     """``adaptive_max_pool1d`` that always returns positions, too."""
-    return region_pool.adaptive_max_pool1d(input, output_size, True)
+    return adaptive_max_pool.adaptive_max_pool1d(input, output_size, True)
 
 
 def adaptive_max_pool2d_with_indices(input, output_size, return_indices=False):
     """``adaptive_max_pool2d`` that always returns positions, too."""
-    return region_pool.adaptive_max_pool2d(input, output_size, True)
+    return adaptive_max_pool.adaptive_max_pool2d(input, output_size, True)
 
 
 def adaptive_max_pool3d_with_indices(input, output_size, return_indices=False):
     """``adaptive_max_pool3d`` that always returns positions, too."""
-    return region_pool.adaptive_max_pool3d(input, output_size, True)
+    return adaptive_max_pool.adaptive_max_pool3d(input, output_size, True)
 
 
 def _check_dims(name, n, input):
@@ -75,7 +75,7 @@ def _fractional(n, input, kernel_size, output_size, output_ratio, samples):
     if samples is None:
         batch = 1 if input.dim() == n + 1 else input.shape[0]
         samples = rand(batch, input.shape[-n - 1], n, dtype=input.dtype)
-    return region_pool.fractional(name, n, input, kernel_size, output_size, samples)
+    return adaptive_max_pool.fractional(name, n, input, kernel_size, output_size, samples)
 
 
 def fractional_max_pool2d_with_indices(
@@ -202,7 +202,7 @@ def _unpooled(n, input, indices, kernel_size, stride, padding, output_size):
     ])  # fmt: skip
     if output_size is not None:
         size = _wanted(name, n, tuple(output_size), size, stride)
-    return region_pool.unpool(name, n, input, indices, size)
+    return adaptive_max_pool.unpool(name, n, input, indices, size)
 
 
 def _wanted(name, n, wanted, size, stride):

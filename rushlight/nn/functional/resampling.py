@@ -2,7 +2,7 @@
 
 import warnings
 
-from rushlight.ops.upsample import interpolate
+from rushlight.ops.windows.interpolate import interpolate
 
 __all__ = ["upsample", "upsample_bilinear", "upsample_nearest"]
 

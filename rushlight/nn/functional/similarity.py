@@ -5,12 +5,12 @@ import numpy as np
 from rushlight.autograd.mode import no_grad
 from rushlight.dtype import int64
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
-from rushlight.ops.data import from_numpy
-from rushlight.ops.embedding import one_hot as _one_hot
-from rushlight.ops.loss import in_one_dtype
-from rushlight.ops.result import store
-from rushlight.ops.stride import broadcast_tensors
-from rushlight.ops.vector_norm import norm
+from rushlight.ops.core.outputs import store
+from rushlight.ops.create.from_data import from_numpy
+from rushlight.ops.index.embedding import one_hot as _one_hot
+from rushlight.ops.loss.regression import in_one_dtype
+from rushlight.ops.reduce.vector_norm import norm
+from rushlight.ops.shape.strided import broadcast_tensors
 from rushlight.tensor import Tensor
 
 __all__ = ["cosine_similarity", "normalize", "one_hot", "pairwise_distance", "pdist"]

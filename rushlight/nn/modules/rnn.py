@@ -8,7 +8,7 @@ from rushlight.nn.modules.module import Module
 from rushlight.nn.modules.rnn_cell import reset_by_width
 from rushlight.nn.parameter import Parameter
 from rushlight.nn.utils.rnn import PackedSequence, sizes_of
-from rushlight.ops import rnn as ops
+from rushlight.ops.sequence import rnn as ops
 
 __all__ = ["GRU", "LSTM", "RNN", "RNNBase"]
 

@@ -6,7 +6,7 @@ import rushlight
 from rushlight.nn import init
 from rushlight.nn.modules.module import Module
 from rushlight.nn.parameter import Parameter
-from rushlight.ops import rnn as ops
+from rushlight.ops.sequence import rnn as ops
 
 __all__ = ["GRUCell", "LSTMCell", "RNNCell", "RNNCellBase"]
 

@@ -5,7 +5,7 @@ import warnings
 
 import rushlight
 from rushlight.autograd.mode import no_grad
-from rushlight.ops.limits import check_range
+from rushlight.ops.core.range_checks import check_range
 from rushlight.tensor import Tensor
 
 __all__ = [

@@ -8,7 +8,7 @@ from rushlight.nn.modules.module import Module
 from rushlight.nn.utils.parametrize import register_parametrization
 from rushlight.nn.utils.spectral_norm import rows_of
 from rushlight.nn.utils.weight_norm import norm_except_dim, scaled
-from rushlight.ops.rules import conj
+from rushlight.ops.core.rules import conj
 from rushlight.tensor import Tensor
 
 __all__ = ["orthogonal", "spectral_norm", "weight_norm"]

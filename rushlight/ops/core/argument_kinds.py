@@ -1,0 +1,352 @@
+"""What the arguments of public functions may be: the one place that knows.
+
+A parameter's name says what it takes, as PyTorch's names do: ``k`` an int, ``keepdim`` a bool.
+Where one name means different things, the parameter's default or the ``kinds`` of its function
+decide, and the ``forms`` of an overloaded one (``@takes``) say which calls there are::
+
+    @takes("input, dim: int, keepdim=", "input, other")
+
+A form lists parameters as Python does; ``=`` after one: it may be left out; ``?``: it may be None;
+``*``: what follows is given by name. Nothing here runs in a call that is known to be sound.
+"""
+
+import inspect
+from functools import cache
+from numbers import Number
+
+import numpy as np
+
+from rushlight.device import device
+from rushlight.dtype import dtype
+from rushlight.ops.tensor.memory_format import layout, memory_format
+from rushlight.tensor import Tensor
+
+__all__ = [
+    "Form",
+    "Parameter",
+    "decided_by_values",
+    "fits",
+    "forms_of",
+    "kind_of",
+    "takes",
+    "unfit",
+    "violation",
+]
+
+EMPTY = inspect.Parameter.empty
+
+#: What parameters of these names take. Names that are not here take what their default is.
+_NAMES = {
+    "Tensor": (
+        "input x y self tensor tensor1 tensor2 mat mat1 mat2 vec vec1 vec2 batch1 batch2 end "
+        "index mask condition source target boundaries sorted_sequence input1 input2 weight bias "
+        "weights src attn_mask"
+    ),
+    "operand": "other elements test_elements",
+    "Tensors": "tensors operands",
+    "int": (
+        "k n dim0 dim1 dim2 diagonal offset num_samples start_dim end_dim chunks dimension size1 "
+        "upscale_factor downscale_factor groups minlength steps num_classes length num_groups "
+        "padding_idx storage_offset step"
+    ),
+    "ints": "dims shifts size shape normalized_shape kernel_size stride",
+    "Number": "fill_value alpha beta lambd",
+    "float": "p eps momentum label_smoothing rtol atol nan posinf neginf mean std",
+    "bool": (
+        "keepdim descending stable largest sorted replacement unbiased accumulate right ceil_mode "
+        "return_indices return_inverse return_counts equal_nan requires_grad sparse_grad wrap "
+        "out_int32 log_target is_causal count_include_pad pin_memory train non_blocking "
+        "assume_unique invert"
+    ),
+    "str": "reduction approximate rounding_mode equation indexing",
+    "dtype": "dtype from_ to type1 type2",
+    "device": "device",
+    "layout": "layout",
+    "format": "memory_format",
+    "any": "out generator data obj args reduction inplace training padding",
+}
+KIND = {name: kind for kind, names in _NAMES.items() for name in names.split()}
+
+#: The words for what was wanted.
+_WORDS = {
+    "operand": "Tensor", "Tensor?": "Tensor", "Tensors": "tuple of Tensors",
+    "ints": "tuple of ints", "shape": "tuple of ints", "index": "int", "order": "Number",
+    "value": "Number or Tensor", "dtype": "torch.dtype", "layout": "torch.layout",
+    "format": "torch.memory_format",
+}  # fmt: skip
+#: What the elements of a list must be.
+_ONE = {"ints": "int", "shape": "int", "Tensors": "Tensor"}
+_DEVICES = (device, str, int)
+_NUMBERS = (float, int, bool, complex)
+
+
+class Parameter:
+    """A parameter: its ``name``, the ``kind`` of what it takes, and whether it may be left out."""
+
+    __slots__ = ("by_name", "kind", "name", "none", "required")
+
+    def __init__(self, name, kind, required=True, none=False, by_name=False):
+        self.name = name
+        self.kind = kind
+        self.required = required
+        self.none = none  # None is allowed
+        self.by_name = by_name
+
+
+class Form:
+    """One way to call a function: its parameters, and what it does with any others.
+
+    ``rest`` is the parameter that takes positional arguments beyond the others, as ``*size`` does;
+    ``open``: arguments by other names are not this form's to judge.
+    """
+
+    __slots__ = ("open", "parameters", "positional", "rest")
+
+    def __init__(self, parameters, rest=None, open=False):
+        self.parameters = {p.name: p for p in parameters}
+        self.positional = [p for p in parameters if not p.by_name]
+        self.rest = rest
+        self.open = open
+
+
+def takes(*forms, **judgement):
+    """State what a function takes; see the module. An overloaded one has several forms.
+
+    ``kinds``: what parameters take, where name and default don't tell. ``refusal``: the error for
+    what no form takes (TypeError). ``asks=False``: it makes tensors of other things, which are not
+    asked to take it over. ``strict``: a call of a function of ``nn.functional`` is judged before
+    it runs, not only where it failed: those that PyTorch leaves to one function in C.
+    """
+
+    def decorate(call):
+        if forms:
+            call.forms = forms
+        vars(call).update(judgement)
+        return call
+
+    return decorate
+
+
+# The values that a kind takes -------------------------------------------------------------
+
+
+def _is_int(x):
+    if isinstance(x, Tensor):
+        return not x.array.ndim and x.array.dtype.kind in "iu"
+    return isinstance(x, (int, np.integer)) and type(x) is not bool
+
+
+def _is_number(x):
+    if isinstance(x, Tensor):
+        return not x.array.ndim
+    return isinstance(x, (Number, np.generic))
+
+
+def _is_float(x):
+    if isinstance(x, Tensor):
+        return not x.array.ndim and x.array.dtype.kind != "c"
+    return _is_number(x) and not isinstance(x, (complex, np.complexfloating))
+
+
+def _are_ints(x):
+    return _is_int(x) or (isinstance(x, (tuple, list)) and all(map(_is_int, x)))
+
+
+def _are_tensors(x):
+    return isinstance(x, (tuple, list)) and all(isinstance(v, Tensor) for v in x)
+
+
+_FITS = {
+    "Tensor": lambda x: isinstance(x, Tensor),
+    "operand": lambda x: isinstance(x, (Tensor, Number, np.generic)),
+    "Tensor?": lambda x: x is None or isinstance(x, Tensor),
+    "Tensors": _are_tensors,
+    "int": _is_int,
+    "ints": _are_ints,
+    "shape": lambda x: _are_ints(x) and not isinstance(x, (int, np.integer)),
+    "float": _is_float,
+    "Number": _is_number,
+    "value": lambda x: isinstance(x, (Tensor, Number, np.generic)),
+    "bool": lambda x: type(x) is bool or isinstance(x, np.bool_),
+    "str": lambda x: isinstance(x, str),
+    "dtype": lambda x: isinstance(x, dtype) or any(x is t for t in _NUMBERS),
+    "device": lambda x: isinstance(x, _DEVICES) and type(x) is not bool,
+    "index": lambda x: isinstance(x, Tensor) or _is_int(x),
+    "order": lambda x: x is None or isinstance(x, str) or _is_number(x),
+    "layout": lambda x: isinstance(x, layout),
+    "format": lambda x: isinstance(x, memory_format),
+}
+
+
+def fits(kind, value):
+    """Whether a parameter of ``kind`` takes ``value``.
+
+    >>> fits("int", 2), fits("int", 2.0), fits("ints", (2, 3)), fits("bool", 1)
+    (True, False, True, False)
+    """
+    test = _FITS.get(kind)
+    return test is None or test(value)
+
+
+# Forms ------------------------------------------------------------------------------------
+
+
+def kind_of(name, default=EMPTY):
+    """The kind of what a parameter takes, by its name and else by its default."""
+    found = KIND.get(name)
+    if found is not None:
+        return "Number" if found == "int" and type(default) is float else found
+    if name == "dim":
+        return "int"
+    return {bool: "bool", float: "Number", str: "str"}.get(type(default), "any")
+
+
+def _parsed(text):
+    """The form that a text of ``takes`` states."""
+    parameters: list[Parameter] = []
+    rest, open, by_name = None, False, False
+    for word in text.split(","):
+        word = word.strip()
+        if word == "*":
+            by_name = True
+        elif word.startswith("**"):
+            open = True
+        else:
+            name, _, kind = word.rstrip("=?").partition(":")
+            name, kind = name.strip("*").strip(), kind.strip()
+            none = "?" in word
+            p = Parameter(name, kind or kind_of(name), word[-1] not in "=?", none, by_name)
+            if word.startswith("*"):
+                rest, by_name = p, True
+                p.required = False
+            parameters.append(p)
+    return Form(parameters, rest, open)
+
+
+def form_of(signature, kinds):
+    """The form of a Python signature; ``kinds`` are those that names and defaults don't tell."""
+    parameters: list[Parameter] = []
+    rest, open = None, False
+    for p in signature.parameters.values():
+        if p.kind is p.VAR_KEYWORD:
+            open = True
+            continue
+        kind = kinds.get(p.name) or (
+            p.annotation if isinstance(p.annotation, str) else kind_of(p.name, p.default)
+        )
+        made = Parameter(
+            p.name, kind, p.default is EMPTY, p.default is None, p.kind is p.KEYWORD_ONLY
+        )
+        if p.kind is p.VAR_POSITIONAL:
+            rest = made
+            made.required = False
+            made.kind = "any" if p.name in ("args", "older") else kind
+        parameters.append(made)
+    return Form(parameters, rest, open)
+
+
+@cache
+def forms_of(call):
+    """The forms in which the function ``call`` is called."""
+    stated = getattr(call, "forms", None)
+    if stated is not None:
+        return tuple([_parsed(text) for text in stated])
+    if (
+        "older" in inspect.unwrap(call).__code__.co_varnames
+    ):  # an order of arguments that ``legacy_arguments.py`` judges
+        return ()
+    return (form_of(inspect.signature(call), getattr(call, "kinds", {})),)
+
+
+# A call -----------------------------------------------------------------------------------
+
+
+def violation(name, forms, args, named):
+    """What is wrong with the arguments of a call, in words, if no form takes them; else None."""
+    found = None
+    for form in forms:
+        wrong = _against(name, form, args, named)
+        if wrong is None:
+            return None
+        if found is None or " must be " in wrong:  # it says more than a wrong number of arguments
+            found = wrong
+    return found
+
+
+def _against(name, form, args, named):
+    """What is wrong with a call by one form."""
+    positional = form.positional
+    if len(args) > len(positional) and form.rest is None:
+        return f"{name}() takes {len(positional)} positional arguments but {len(args)} were given"
+    for i, (p, value) in enumerate(zip(positional, args, strict=False), 1):
+        if p is form.rest:
+            break
+        if not ((value is None and p.none) or fits(p.kind, value)):
+            return unfit(name, p, i, value)
+    given = {p.name for p in positional[: len(args)]}
+    if form.rest is not None and len(args) >= len(positional):
+        found = _spread(name, form.rest, len(positional), args[len(positional) - 1 :])
+        if found is not None:
+            return found
+    for key, value in named.items():
+        p = form.parameters.get(key) or form.parameters.get(_OTHER_NAMES.get(key, key))
+        if p is None:
+            if form.open:
+                continue
+            return f"{name}() got an unexpected keyword argument '{key}'"
+        if p.name in given:
+            return f"{name}() got multiple values for argument '{key}'"
+        given.add(p.name)
+        if not ((value is None and p.none) or fits(p.kind, value)):
+            return unfit(name, p, None, value)
+    for p in form.parameters.values():
+        if p.required and p.name not in given:
+            return f"{name}() missing 1 required argument: '{p.name}'"
+    return None
+
+
+#: NumPy's names that PyTorch's functions take as well.
+_OTHER_NAMES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "self": "input"}
+
+
+def _spread(name, p, position, values):
+    """What is wrong with the values of ``*size``: one tuple, or ints."""
+    kind = p.kind
+    if kind == "any":
+        return None
+    if len(values) == 1 and fits(kind, values[0]):
+        return None
+    one = _ONE.get(kind, kind)
+    for value in values:
+        if not fits(one, value):
+            return unfit(name, p, position, value)
+    return None
+
+
+def unfit(name, p, position, value):
+    """The words for an argument that its parameter does not take."""
+    where = "" if position is None else f" (position {position})"
+    wanted = _WORDS.get(p.kind, p.kind)
+    one = _ONE.get(p.kind)
+    if one is not None and isinstance(value, (tuple, list)):
+        place, value = next(((i, v) for i, v in enumerate(value) if not fits(one, v)), (0, value))
+        wanted += f", but found element of type {type(value).__name__} at pos {place}"
+        return f"{name}(): argument '{p.name}'{where} must be {wanted}"
+    kind = type(value)
+    module = "" if kind.__module__ == "builtins" else kind.__module__ + "."
+    if isinstance(value, Tensor):
+        module = ""
+    return f"{name}(): argument '{p.name}'{where} must be {wanted}, not {module}{kind.__qualname__}"
+
+
+def decided_by_values(call, args, named):
+    """Whether a tensor stands for a number: then its dims and dtype decide, and not its type."""
+    for form in forms_of(call):
+        pairs = [*zip(form.positional, args, strict=False)]
+        pairs += [(form.parameters[k], v) for k, v in named.items() if k in form.parameters]
+        if any(isinstance(v, Tensor) and p.kind not in _OF_TENSORS for p, v in pairs):
+            return True
+    return False
+
+
+_OF_TENSORS = ("Tensor", "Tensor?", "operand", "any", "value")

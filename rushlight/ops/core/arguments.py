@@ -1,0 +1,127 @@
+"""The arguments of a call, sorted into the inputs and the parameters of its operation."""
+
+from rushlight.dtype import dtype
+from rushlight.ops.core.argument_kinds import Parameter, fits, kind_of, unfit
+from rushlight.ops.core.definition import REQUIRED
+from rushlight.tensor import Size
+
+__all__ = ["admitted", "bind", "judge", "refuse"]
+
+#: NumPy's spellings that PyTorch's functions take as well.
+_KEYWORDS = {"axis": "dim", "keepdims": "keepdim", "input": "x", "other": "y", "self": "x"}
+
+
+def bind(op, args, kwargs):
+    """(inputs, params) from a call's arguments."""
+    n = len(op.inputs)
+    inputs = args[:n]
+    rest = args[n:]
+    if not kwargs and not rest and len(inputs) == n:
+        params = op.defaults
+    else:
+        params = dict(op.defaults)
+        if op.varargs and (len(rest) > 1 or (rest and not isinstance(rest[0], (tuple, list)))):
+            rest = (rest,)
+        if len(rest) > len(op.params):
+            raise TypeError(
+                f"{op.name}() takes {n + len(op.params)} positional arguments but {len(args)} were "
+                "given"
+            )
+        given = dict(zip(op.params, rest, strict=False)) if rest else {}
+        named = {}
+        for name, value in kwargs.items():
+            key = name if name in params or name in op.inputs else _KEYWORDS.get(name, name)
+            if key in params:
+                if name in given:
+                    raise TypeError(f"{op.name}() got multiple values for argument '{key}'")
+                given[key] = value
+            elif key in op.inputs:
+                named[key] = value
+            else:
+                raise TypeError(f"{op.name}() got an unexpected keyword argument '{name}'")
+        params.update(given)
+        known = op.admitted
+        if known:
+            for key, value in given.items():
+                if key in known and type(value) not in known[key]:
+                    _admit(op, key, value)
+        if named or len(inputs) < n:
+            inputs = _named_inputs(op, inputs, named)
+    for name in op.required:
+        if params[name] is REQUIRED:
+            raise TypeError(f"{op.name}() missing 1 required argument: '{name}'")
+    return inputs, params
+
+
+def _named_inputs(op, given, named):
+    out = list(given)
+    for name in op.inputs[len(given) :]:
+        if name in named:
+            out.append(named.pop(name))
+        elif name in op.optional:
+            out.append(None)
+        else:
+            public = {"x": "input", "y": "other"}.get(name, name)
+            raise TypeError(f"{op.name}() missing 1 required argument: '{public}'")
+    if named:
+        raise TypeError(f"{op.name}() got multiple values for argument '{next(iter(named))}'")
+    return tuple(out)
+
+
+def refuse(op, i, x):
+    """TypeError: input ``i`` is no tensor."""
+    name = {"x": "input", "y": "other"}.get(op.inputs[i], op.inputs[i])
+    kind = type(x)
+    module = "" if kind.__module__ == "builtins" else kind.__module__ + "."
+    raise TypeError(
+        f"{op.name}(): argument '{name}' (position {i + 1}) must be Tensor, not "
+        f"{module}{kind.__qualname__}"
+    ) from None
+
+
+def judge(op, params):
+    """TypeError if a parameter is of a kind that it never takes: asked after a call has failed."""
+    if op.admitted:
+        for name, value in params.items():
+            if name in op.admitted:
+                _admit(op, name, value)
+
+
+#: The types of which every value is of the kind; where a list may hold others, only a failed call
+#: is looked at again.
+_AT_SIGHT: dict = {
+    "int": (int,),
+    "ints": (int, tuple, list, Size),
+    "bool": (bool,),
+    "float": (float, int),
+    "Number": (float, int, bool, complex),
+    "str": (str,),
+    "dtype": (dtype,),
+}
+
+
+def admitted(op):
+    """For each parameter that is judged by its kind, the types that are admitted at sight."""
+    found = {}
+    for name in op.params:
+        types = _AT_SIGHT.get(_kind(op, name))
+        if types is not None:
+            found[name] = frozenset((*types, type(op.defaults[name])))
+    return found
+
+
+def _kind(op, name):
+    if name in op.kinds:
+        return op.kinds[name]
+    if name == "dim" and op.kind == "reduction":
+        return "ints"
+    return kind_of(name, op.defaults[name])
+
+
+def _admit(op, name, value):
+    """TypeError if the parameter ``name`` does not take ``value``."""
+    kind, default = _kind(op, name), op.defaults[name]
+    if value is default or (value is None and default is None) or fits(kind, value):
+        return
+    position = len(op.inputs) + op.params.index(name) + 1
+    raise TypeError(unfit(op.name, Parameter(name, kind), position, value)) from None

@@ -1,0 +1,167 @@
+"""Automatic mixed precision: which floating dtype an operation's operands are cast to.
+
+In an autocast region products are computed in lower precision, what would lose too much by it in
+float32, and what takes several tensors of one dtype in the widest of theirs. What says none of
+these is computed in the dtype that it is given. Which one is PyTorch's choice for the CPU.
+
+An operation says ``autocast=LOWER`` in its definition, and is met in ``dispatch``; a function that
+is made of several, or that checks dtypes before it gets there, says ``@autocasts(LOWER)``. Outside
+of all regions neither costs a call: a region counts as a reason to leave the short paths
+(``mode.intercept``).
+"""
+
+import threading
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any
+
+from rushlight.autograd import mode
+from rushlight.dtype import bfloat16, float16, float32
+from rushlight.tensor import Tensor
+
+__all__ = [
+    "LOWER", "SINGLE", "WIDEST", "Policy", "autocasts", "local", "own_casts", "set_policy",
+    "suspended", "using",
+]  # fmt: skip
+
+LOWER, SINGLE, WIDEST = "lower", "single", "widest"
+_FLOATS = (float16, bfloat16, float32)  # float64 stays as it is
+
+
+class _Local(threading.local):
+    """What this thread has set: for each device type, and of the cache of casts."""
+
+    def __init__(self):
+        self.enabled: dict = {}
+        self.dtypes: dict = {"cpu": bfloat16}
+        self.nesting = 0
+        self.cache_enabled = True
+        self.cache: dict = {}  # (id, dtype, grad mode) → (leaf, the leaf in lower precision)
+
+
+local = _Local()
+
+
+class Policy:
+    """Casts to one lower precision. There is one for each dtype, so it is known by identity."""
+
+    def __init__(self, dtype):
+        self.dtype = dtype
+
+    def apply(self, op, args, params):
+        """``op`` on cast operands, or NotImplemented where it says none."""
+        if op.autocast is None:
+            return NotImplemented
+        from rushlight.ops.core.dispatch import apply
+
+        args = self.cast(op.autocast, args)
+        with suspended():
+            return apply(op, args, params)
+
+    def run(self, kind, function, args, named):
+        """``function`` on cast arguments."""
+        args, named = self.cast(kind, (args, named))
+        with suspended():
+            return function(*args, **named)
+
+    def cast(self, kind, values):
+        """``values``, tensors in tuples, lists and dicts, by the rule ``kind``."""
+        if kind == WIDEST:
+            return _cast(values, _widest(values))
+        return _cast(values, self.dtype if kind == LOWER else float32)
+
+
+POLICIES = {d: Policy(d) for d in (bfloat16, float16)}
+
+
+def _flat(values):
+    if isinstance(values, Tensor):
+        yield values
+    elif isinstance(values, (tuple, list, dict)):
+        for v in values.values() if isinstance(values, dict) else values:
+            yield from _flat(v)
+
+
+def _widest(values):
+    found = {t.dtype for t in _flat(values) if t.dtype in _FLOATS}
+    return found.pop() if len(found) == 1 else float32
+
+
+def _cast(value: Any, dtype) -> Any:
+    if isinstance(value, Tensor):
+        return _converted(value, dtype)
+    if isinstance(value, dict):
+        return {k: _cast(v, dtype) for k, v in value.items()}
+    if type(value) in (tuple, list):
+        return type(value)([_cast(v, dtype) for v in value])
+    return value
+
+
+def _converted(t, dtype):
+    """``t`` in ``dtype``; a weight is converted once in a region, as long as the region lasts."""
+    if t.dtype is dtype or t.dtype not in _FLOATS:
+        return t
+    kept = (
+        dtype is not float32 and t.dtype is float32 and t.requires_grad and t.is_leaf
+        and t.view_of is None and local.cache_enabled and mode.state.recorder is None
+    )  # fmt: skip
+    if not kept:
+        return t.to(dtype)
+    key = id(t), dtype, mode.records()  # what was cast under no_grad has no history
+    if key not in local.cache:
+        local.cache[key] = t, t.to(dtype)
+    return local.cache[key][1]
+
+
+def set_policy(policy):
+    """Cast by ``policy`` in this thread from here on; None: not at all."""
+    mode.exchange("autocast", policy)
+
+
+@contextmanager
+def using(policy):
+    """Context in which ``policy`` casts: that of an earlier call, when it is made again."""
+    was = mode.state.autocast, local.enabled, local.dtypes
+    local.enabled = was[1] | {"cpu": policy is not None}
+    local.dtypes = was[2] if policy is None else was[2] | {"cpu": policy.dtype}
+    set_policy(policy)
+    try:
+        yield
+    finally:
+        local.enabled, local.dtypes = was[1:]
+        set_policy(was[0])
+
+
+@contextmanager
+def own_casts():
+    """Context whose casts of weights are part of it: none comes from outside, none stays."""
+    outside, local.cache = local.cache, {}
+    try:
+        yield
+    finally:
+        local.cache = outside
+
+
+@contextmanager
+def suspended():
+    """Context in which nothing is cast: what an operation that was cast is made of."""
+    was, mode.state.autocast = mode.state.autocast, None
+    try:
+        yield
+    finally:
+        mode.state.autocast = was
+
+
+def autocasts(kind):
+    """Decorate a function whose arguments autocast casts by the rule ``kind``."""
+
+    def decorate(function):
+        @wraps(function)
+        def call(*args, **named):
+            if mode.intercept and mode.state.autocast is not None:
+                return mode.state.autocast.run(kind, function, args, named)
+            return function(*args, **named)
+
+        return call
+
+    return decorate

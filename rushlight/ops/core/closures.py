@@ -1,0 +1,410 @@
+"""The public functions of operations, each built for one operation when it is defined.
+
+For the common arities a closure goes straight from operands to NumPy, in float32 and float64 in
+the default mode; everything else takes ``dispatch.apply``. They are long because each call saved
+is a tenth of a small operation. ``specialise`` runs when the gradient rules are stated, and notes
+what they want saved.
+"""
+
+import operator as operators_of_python
+from functools import partial
+
+import numpy as np
+from numpy import ndarray
+
+from rushlight import shapes
+from rushlight.autograd import mode
+from rushlight.autograd.tape import refresh, tick
+from rushlight.backend import native
+from rushlight.backend import numpy as xp
+from rushlight.ops.core.argument_kinds import Parameter, fits, unfit
+from rushlight.ops.core.arguments import bind, judge
+from rushlight.ops.core.dispatch import apply
+from rushlight.ops.core.fast_path import viewed
+from rushlight.ops.core.outputs import refuse_gradients
+from rushlight.ops.core.promotion import scalar_dtype
+from rushlight.strides import in_order, is_odd, result_order, visited
+from rushlight.tensor import Tensor, from_array
+
+__all__ = [
+    "binary", "generic", "listed", "looking", "reducer", "slow", "slow_operator", "unary",
+    "with_out",
+]  # fmt: skip
+
+_new = object.__new__
+_asarray = np.asarray
+_f4 = np.dtype("f4")
+_f8 = np.dtype("f8")
+
+
+def generic(op):
+    """The public function of an operation with any signature."""
+    n = len(op.inputs)
+
+    def call(*args, out=None, **kwargs):
+        if kwargs or len(args) != n or op.params:
+            args, params = bind(op, args, kwargs)
+        else:
+            params = kwargs
+        try:
+            result = apply(op, args, params)
+        except (RuntimeError, ValueError, IndexError, AttributeError):
+            judge(op, params)
+            if out is not None:  # PyTorch looks at this first
+                refuse_gradients(op.name, (out, *(args[0] if op.variadic else args)))
+            raise
+        return result if out is None else op.store(out, result)
+
+    return call
+
+
+def listed(op, method):
+    """The function for a method that takes numbers one by one: it takes them in one tuple."""
+    n = len(op.inputs)
+    (name,) = op.params
+
+    def call(*args, **named):
+        if len(args) > n + 1:
+            raise TypeError(
+                f"{op.name}() takes {n + 1} positional arguments but {len(args)} were given"
+            )
+        given = args[n] if len(args) > n else named.get(name, ())
+        if type(given) is not tuple and not fits("shape", given):
+            raise TypeError(unfit(op.name, Parameter(name, "shape"), n + 1, given))
+        return method(*args, **named)
+
+    return call
+
+
+# Elementwise ------------------------------------------------------------------------------
+
+
+# A forward that is one of Python's operators is called as that operator, which saves a frame.
+_OPERATORS = {
+    (lambda xp, x, y: x + y).__code__.co_code: operators_of_python.add,
+    (lambda xp, x, y: x - y).__code__.co_code: operators_of_python.sub,
+    (lambda xp, x, y: x * y).__code__.co_code: operators_of_python.mul,
+}
+
+
+def _look(x):
+    """Bring ``x`` up to date; None if its elements lie in the order of its dims, else True.
+
+    What is no view and contiguous is marked, so that it needs no further look.
+    """
+    if x.view_of is not None:
+        refresh(x)
+    a = x.array
+    if a.flags.c_contiguous:
+        if is_odd(a):
+            return True
+        if x.view_of is None:
+            x.turned = None
+        return None
+    s = a.strides
+    if len(s) == 2:  # mostly a part of a matrix, whose rows have gaps between them
+        return None if s[0] > s[1] > 0 else True
+    return None if len(s) == 1 else True
+
+
+def _arranged_unary(forward, a):
+    """The forward of ``a``, with its dims in memory in PyTorch's order."""
+    found = result_order(a.itemsize, a.shape, a.strides)
+    return forward(xp, a) if found is None else visited(partial(forward, xp), (a,), found)
+
+
+def _arranged_binary(forward, a, b):
+    found = result_order(a.itemsize, a.shape, a.strides, b.shape, b.strides)
+    return forward(xp, a, b) if found is None else visited(partial(forward, xp), (a, b), found)
+
+
+def _arranged_by_first(forward, a, b):
+    found = result_order(a.itemsize, a.shape, a.strides)
+    return forward(xp, a, b) if found is None else visited(partial(forward, xp), (a, b), found)
+
+
+def unary(op, slow):
+    forward, least = op.forward, op.least
+    node_class = op.node
+    ruled = saves_x = saves_out = saves_none = False
+
+    def specialise():
+        nonlocal ruled, saves_x, saves_out, saves_none
+        ruled, saves_none = True, not op.saves
+        saves_x, saves_out = op.saves == ["x"], op.saves == ["out"]
+
+    def call(input, *, out=None):
+        try:
+            turned = input.turned
+            if turned:
+                turned = _look(input)
+            a = input.array
+            d = a.dtype
+            if (d is not _f4 and d is not _f8) or mode.intercept or out is not None:
+                return slow(op, (input,), out)
+            result = None
+            if least is not None and a.size >= least:
+                result = native.compute(op, (a,), {})
+            if result is None:
+                result = forward(xp, a) if turned is None else _arranged_unary(forward, a)
+        except (AttributeError, TypeError, RuntimeWarning):
+            return slow(op, (input,), out)
+        if type(result) is not ndarray:
+            result = _asarray(result)
+        o = _new(Tensor)
+        o.array = result
+        o.turned = turned
+        o._grad = o.view_of = o._cell = None
+        node = input.node
+        if mode.grad_off:
+            o._cell = mode.new_cell()
+            if not mode.state.grad:
+                node = None
+        if node is None or not ruled:
+            o.node = None
+            return o
+        saved: tuple
+        cells: tuple
+        if saves_x:
+            cell = input._cell or input.cell
+            saved, cells = (a,), (cell,)
+            if mode.inferred and len(cell) > 2:
+                return slow(op, (input,), None)
+        elif saves_out:
+            o._cell = cell = o._cell or [0, 0]
+            saved, cells = (result,), (cell,)
+        elif saves_none:
+            saved = cells = ()
+        else:
+            return slow(op, (input,), None)
+        o.node = n = node_class()
+        n.parents = (node,)
+        n.saved = saved
+        n.cells = cells
+        n.clock = tick()
+        n.hooks = None
+        n.shape = result.shape
+        n.dtype = d
+        return o
+
+    op.closures.append(specialise)
+    return call
+
+
+def binary(op, slow):
+    forward = op.forward
+    direct = _OPERATORS.get(forward.__code__.co_code)
+    numbers = op.inputs[1] not in op.tensors
+    arranged = _arranged_binary if op.keeps_order is True else _arranged_by_first
+    node_class = op.node
+    ruled = fast = saves_none = y_first = False  # fast: the rules want nothing but x and y
+    x_for_y = y_for_x = x_for_x = y_for_y = False
+
+    def specialise():
+        nonlocal ruled, fast, saves_none, y_first, x_for_y, y_for_x, x_for_x, y_for_y
+        ruled, saves_none = True, not op.saves
+        fast = sorted(op.saves) == ["x", "y"] and all(op.rules)
+        y_first = op.saves == ["y", "x"]
+        users = {name: who for name, _, who in op.plan}
+        x_for_x, x_for_y = 0 in users.get("x", ()), 1 in users.get("x", ())
+        y_for_x, y_for_y = 0 in users.get("y", ()), 1 in users.get("y", ())
+
+    def call(input, other):
+        try:
+            turned = input.turned
+            if turned:
+                turned = _look(input)
+            a = input.array
+            d = a.dtype
+            if (d is not _f4 and d is not _f8) or mode.intercept:
+                return slow(op, (input, other), None)
+            kind = type(other)
+            if kind is Tensor or (kind is not float and kind is not int) or not numbers:
+                if other.turned:
+                    turned = _look(other) or turned
+                b = other.array
+                if b.dtype is not d:
+                    return slow(op, (input, other), None)
+                py = other.node
+            else:
+                b = _asarray(other, d)  # NumPy is twice as fast with a 0-dim array as with a number
+                py = None
+            if turned:
+                result = arranged(forward, a, b)
+            else:
+                result = forward(xp, a, b) if direct is None else direct(a, b)
+        except (AttributeError, TypeError, ValueError, RuntimeWarning, OverflowError):
+            return slow(op, (input, other), None)
+        if type(result) is not ndarray:
+            result = _asarray(result)
+        o = _new(Tensor)
+        o.array = result
+        o.turned = turned
+        o._grad = o.view_of = o._cell = None
+        px = input.node
+        if mode.grad_off:
+            o._cell = mode.new_cell()
+            if not mode.state.grad:
+                px = py = None
+        if (px is None and py is None) or not ruled:
+            o.node = None
+            return o
+        saved: tuple
+        cells: tuple
+        if saves_none:
+            saved = cells = ()
+        elif not fast:
+            return slow(op, (input, other), None)
+        else:
+            keep_x = (x_for_x and px is not None) or (x_for_y and py is not None)
+            keep_y = (y_for_x and px is not None) or (y_for_y and py is not None)
+            cx = (input._cell or input.cell) if keep_x else None
+            numeric = kind is float or kind is int
+            cy = (other._cell or other.cell) if keep_y and not numeric else None
+            if mode.inferred and (len(cx or ()) > 2 or len(cy or ()) > 2):
+                return slow(op, (input, other), None)
+            saved = (a if keep_x else None, b if keep_y else None)
+            cells = (cx, cy)
+            if y_first:
+                saved, cells = saved[::-1], cells[::-1]
+        o.node = n = node_class()
+        n.parents = (px, py)
+        n.saved = saved
+        n.cells = cells
+        n.clock = tick()
+        n.hooks = None
+        n.shape = result.shape
+        n.dtype = d
+        return o
+
+    op.closures.append(specialise)
+    return call
+
+
+def with_out(op, operate):
+    """The function of a closure for two operands: the same with ``out=``."""
+
+    def call(input, other, *, out=None):
+        return operate(input, other) if out is None else slow(op, (input, other), out)
+
+    return call
+
+
+def slow(op, args, out):
+    result = apply(op, args, {})
+    return result if out is None else op.store(out, result)
+
+
+def slow_operator(op, args, out):
+    try:
+        return apply(op, args, {})
+    except TypeError:
+        for x in args:
+            if not isinstance(x, Tensor) and scalar_dtype(x) is None:
+                if op.arrays and type(x) is ndarray:
+                    return apply(op, (args[0], from_array(x)), {})
+                return NotImplemented
+        raise
+
+
+# Reductions and views ---------------------------------------------------------------------
+
+
+_ALL_DIMS = [tuple(range(n)) for n in range(65)]
+
+
+def reducer(op, whole, slow):
+    """The closure of a reduction whose only parameters are dim and keepdim."""
+    forward, node_class = op.forward, op.node
+    ruled = False
+
+    def specialise():
+        nonlocal ruled
+        ruled = True
+
+    def call(input, dim=op.defaults["dim"], keepdim=False, **named):
+        try:
+            turned = input.turned
+            if turned:
+                turned = _look(input)
+            a = input.array
+            d = a.dtype
+            if (
+                (d is not _f4 and d is not _f8)
+                or mode.intercept
+                or named
+                or (keepdim is not False and keepdim is not True)
+            ):
+                return slow((input, dim, keepdim), named)
+            axes = _ALL_DIMS[a.ndim] if dim is None else shapes.dims(dim, a.ndim, op.name)
+            result = forward(xp, a, dim=axes, keepdim=keepdim)
+            if dim is not None and result.ndim > 1 and (turned or not result.flags.c_contiguous):
+                result = in_order(result)
+        except (AttributeError, RuntimeWarning, ValueError):
+            return slow((input, dim, keepdim), named)
+        if type(result) is not ndarray:
+            result = _asarray(result)
+        o = _new(Tensor)
+        o.array = result
+        o._grad = o.view_of = o._cell = o.turned = None
+        node = input.node
+        if mode.grad_off:
+            o._cell = mode.new_cell()
+            if not mode.state.grad:
+                node = None
+        if node is None or not ruled:
+            o.node = None
+            return o
+        if mode.inferred and len(input.cell) > 2:
+            return slow((input, dim, keepdim), named)
+        o.node = n = (whole if dim is None else node_class)()
+        known = {
+            "x": a,
+            "out": result,
+            "x_shape": a.shape,
+            "x_dtype": d,
+            "dim": axes,
+            "keepdim": keepdim,
+        }
+        clocks = {"x": input.cell, "out": o.cell}
+        n.parents = (node,)
+        n.saved = tuple([known[name] for name in op.saves])
+        n.cells = tuple([clocks.get(name) for name in op.saves])
+        n.clock = tick()
+        n.hooks = None
+        n.shape = result.shape
+        n.dtype = result.dtype
+        return o
+
+    op.closures.append(specialise)
+    return call
+
+
+def looking(op):
+    """The public function of a view: the short way for a tensor and parameters by position."""
+    general = generic(op)
+    forward, prepare, names = op.forward, op.prepare, op.params
+    count = None if op.varargs or None in op.defaults.values() else len(names)
+
+    def call(input=None, *args, **named):
+        if named or mode.intercept or (len(args) != count and count is not None):
+            return general(input, *args, **named) if input is not None else general(*args, **named)
+        if count is None:
+            if len(args) > 1 or (args and not isinstance(args[0], (tuple, list))):
+                args = (args,)
+            if len(args) != len(names):
+                return general(input, *args)
+        try:
+            x = input.array
+            if input.view_of is not None:
+                refresh(input)
+                x = input.array
+            params = dict(zip(names, args, strict=True))
+            if prepare is not None:
+                params = prepare(x, **params)
+            array = forward(xp, x, **params)
+        except (AttributeError, ValueError, RuntimeError, IndexError):
+            return general(input, *args)
+        return viewed(op, input, array, params)
+
+    return call

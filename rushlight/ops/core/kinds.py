@@ -1,0 +1,204 @@
+"""The kinds of operation. A definition states what is particular; its kind owns the rest.
+
+::
+
+    @elementwise(dtype=to_float)
+    def exp(xp, x):
+        return xp.exp(x)
+
+    exp.grad(x=lambda g, out: g * out)
+
+Each decorator turns a forward on arrays into the public function and binds it to the ``torch``
+namespace and to Tensor. The function is one of the closures of ``closures.py``.
+"""
+
+from functools import cache, update_wrapper
+
+import numpy as np
+
+import rushlight.dtype as dtypes
+from rushlight import shapes
+from rushlight.errors import DtypeError
+from rushlight.ops.core.argument_kinds import fits
+from rushlight.ops.core.arguments import admitted, bind, judge, refuse
+from rushlight.ops.core.closures import (
+    binary,
+    generic,
+    listed,
+    looking,
+    reducer,
+    slow,
+    slow_operator,
+    unary,
+    with_out,
+)  # fmt: skip
+from rushlight.ops.core.definition import FUNCTIONS, Op, publish
+from rushlight.ops.core.dispatch import apply
+from rushlight.ops.core.promotion import promote
+from rushlight.ops.core.signature import Signed
+from rushlight.tensor import Tensor
+
+__all__ = ["elementwise", "kernel", "like_first", "reduction", "source", "view"]
+
+
+def _finish(op, call, publication):
+    """Make ``call`` the public function of ``op``."""
+    update_wrapper(call, op.forward)
+    call.__name__ = call.__qualname__ = op.name
+    call.__wrapped__ = Signed(op)
+    call.op = op
+    call.grad = op.grad
+    call.lower = op.lower
+    call.lower_check = op.lower_check
+    op.call = call
+    if publication.get("public", True) or publication.get("method", True):
+        op.admitted = admitted(op)
+    publish(call, op.name, **publication)
+    if op.varargs and publication.get("public", True):
+        FUNCTIONS[op.name] = update_wrapper(listed(op, call), call)
+    return call
+
+
+def _split(options):
+    names = ("public", "method", "inplace", "alias", "operator")
+    return {n: options.pop(n) for n in names if n in options}
+
+
+# Elementwise ------------------------------------------------------------------------------
+
+
+def elementwise(forward=None, *, dtype=promote, inplace=True, **options):
+    """An operation on each element, broadcasting its inputs.
+
+    ``dtype`` is a promotion rule: the dtype to compute in. What is made of one tensor in its dtype
+    goes into no other; ``casts`` where that is not so.
+    """
+    if forward is None:
+        return lambda f: elementwise(f, dtype=dtype, inplace=inplace, **options)
+    publication = _split(options)
+    options.setdefault("casts", forward.__code__.co_argcount > 2 or _makes_numbers(dtype))
+    op = Op("elementwise", forward, dtype=dtype, **options)
+    build = None if op.params or op.optional else {1: unary, 2: binary}.get(len(op.inputs))
+    build = build if op.keeps_order in (True, (0,)) else None
+    call = generic(op) if build is None else build(op, slow)
+    if build is binary:
+        call = with_out(op, call)
+    operators = publication.pop("operator", ())
+    call = _finish(op, call, {"inplace": inplace, **publication})
+    if operators:
+        _bind_operators(op, build, operators)
+    return call
+
+
+@cache
+def _makes_numbers(rule):
+    """Whether the promotion rule gives bool tensors, and so integers, another dtype."""
+    try:
+        return rule([np.zeros(1, bool)]) is not dtypes.bool
+    except DtypeError:
+        return False
+
+
+def _bind_operators(op, build, names):
+    """Python's operators: the function, but what it can't take is left to the operand's class."""
+    operator = build(op, slow_operator)
+    update_wrapper(operator, op.forward)
+    operator.op = op
+    for name in (names,) if type(names) is str else names:
+        setattr(Tensor, name, operator)
+
+
+# Reductions -------------------------------------------------------------------------------
+
+
+def reduction(forward=None, *, whole_name=None, takes_dtype=False, **options):
+    """An operation over some dims (None: all), which ``keepdim`` leaves as 1.
+
+    The forward and the rules get ``dim`` as a tuple of dims counted from the front.
+    ``whole_name`` is the node's name where no dim was given; ``takes_dtype``: the caller may
+    name a dtype, to which the input is converted first.
+    """
+    if forward is None:
+        return lambda f: reduction(f, whole_name=whole_name, takes_dtype=takes_dtype, **options)
+    publication = _split(options)
+    op = Op("reduction", forward, prepare=None, **options)
+    op.prepare = lambda x, *, dim, keepdim, **rest: {
+        "dim": shapes.dims(dim, x.ndim, op.name),
+        "keepdim": shapes.flag(keepdim, op.name),
+        **rest,
+    }
+    op.explain = lambda x, *, dim, keepdim, **_: shapes.reduced(x.shape, dim, keepdim, op.name)
+    whole = type(whole_name, (op.node,), {"__slots__": ()}) if whole_name else op.node
+
+    def full(args, kwargs):
+        out = kwargs.pop("out", None)
+        dtype = kwargs.pop("dtype", None)
+        if takes_dtype and dtype is None and isinstance(out, Tensor):
+            dtype = out.dtype  # computed in it, not only written into it
+        args, params = bind(op, args, kwargs)
+        if dtype is not None:
+            if not isinstance(args[0], Tensor):
+                refuse(op, 0, args[0])
+            if not fits("dtype", dtype):
+                raise TypeError(
+                    f"{op.name}(): argument 'dtype' must be torch.dtype, not {type(dtype).__name__}"
+                )
+            if not takes_dtype:
+                raise TypeError(f"{op.name}() got an unexpected keyword argument 'dtype'")
+            args = (args[0].to(dtype),)
+        try:
+            found = apply(op, args, params)
+        except (RuntimeError, ValueError, IndexError, AttributeError):
+            judge(op, params)
+            raise
+        if not isinstance(found, Tensor):  # what a class that overrides operations gave
+            return found
+        if dtype is not None and found.dtype is not dtype:  # integers were summed as int64
+            found = found.to(dtype)
+        if whole is not op.node and params["dim"] is None and type(found.node) is op.node:
+            found.node.__class__ = whole
+        return found if out is None else op.store(out, found)
+
+    plain = op.params == ("dim", "keepdim")
+    call = reducer(op, whole, full) if plain else lambda *args, **named: full(args, named)
+    return _finish(op, call, publication)
+
+
+# The rest ---------------------------------------------------------------------------------
+
+
+def view(forward=None, **options):
+    """A look at the same memory: the result shares ``x``'s elements and clock."""
+    if forward is None:
+        return lambda f: view(f, **options)
+    publication = _split(options)
+    op = Op("view", forward, widen=False, **options)
+    return _finish(op, looking(op), publication)
+
+
+def kernel(forward=None, **options):
+    """Any other computation on arrays.
+
+    ``shape`` states the result's shape, for traces, and writes the error where there is none;
+    ``widen`` (default) computes half precision in float32 and rounds once; False leaves arrays as
+    they are.
+    """
+    if forward is None:
+        return lambda f: kernel(f, **options)
+    publication = _split(options)
+    op = Op("kernel", forward, **options)
+    return _finish(op, generic(op), publication)
+
+
+def like_first(x, *_, **params):
+    """The ``shape`` of a kernel whose result is as large as its first input."""
+    return x.shape
+
+
+def source(forward=None, **options):
+    """A tensor from no tensor: creation and random numbers. The forward gets ``xp`` and params."""
+    if forward is None:
+        return lambda f: source(f, **options)
+    publication = {"method": False, **_split(options)}
+    op = Op("source", forward, widen=False, **options)
+    return _finish(op, generic(op), publication)

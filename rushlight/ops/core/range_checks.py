@@ -1,0 +1,53 @@
+"""Checks that indices and other values lie in range, on arrays and as operations of a program."""
+
+import numpy as np
+
+from rushlight.dtype import OF
+from rushlight.ops.core.kinds import kernel
+
+__all__ = ["check_index", "check_indices", "check_range", "require_range"]
+
+
+def check_index(name, index, *, shape=None):
+    """Raise unless ``index`` is an array of int32 or int64."""
+    if index.dtype.kind != "i" or index.dtype.itemsize < 4:
+        raise RuntimeError(
+            f"{name}(): Expected dtype int32/int64 for index, got {OF[index.dtype]}; use .long()"
+        )
+
+
+def _message(name, dim, n):
+    return f"{name}: index {{}} is out of bounds for dimension {dim} with size {n}"
+
+
+def require_range(name, index, n, dim, error=RuntimeError, low=0):
+    """Raise where an index is not in ``range(low, n)``."""
+    if not index.size:
+        return
+    # Negative numbers are large ones without a sign.
+    if index.dtype.itemsize == 8 and index.view(np.uint64).max() < n:
+        return
+    if index.min() < low or index.max() >= n:
+        bad = index[(index < low) | (index >= n)].flat[0]
+        raise error(_message(name, dim, n).format(bad))
+
+
+@kernel(public=False, method=False, widen=False, raises=True)
+def check_range(xp, x, *, low, high, error, message, ignored=None):
+    """Raise ``error`` where an element of x is not in [low, high], nor is ``ignored``.
+
+    The ``message`` is formatted with the first such element. The result tells nothing.
+    """
+    fine = (x >= low) & (x <= high)
+    if ignored is not None:
+        fine |= x == ignored
+    if not fine.all():
+        raise error(message.format(x[~fine].flat[0]))
+    return np.ones((), bool)
+
+
+def check_indices(name, x, index, dim, error=RuntimeError, negative=False):
+    """``require_range`` of tensors, for the dim ``dim`` of ``x``, as an operation."""
+    n = x.shape[dim] if x.shape else 1
+    low = -n if negative else 0
+    check_range(index, low=low, high=n - 1, error=error, message=_message(name, dim, n))

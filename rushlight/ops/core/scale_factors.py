@@ -1,0 +1,53 @@
+"""Numbers by which operations scale a tensor: ``alpha``, ``beta``, ``value``, ``weight``."""
+
+import rushlight.dtype as dtypes
+from rushlight.errors import DtypeError
+from rushlight.ops.core.promotion import promote, scalar_dtype
+from rushlight.ops.tensor.cast import as_scalar
+from rushlight.tensor import Tensor
+
+__all__ = ["check_category", "factor"]
+
+_F4, _F8 = dtypes.float32, dtypes.float64
+_LARGE = 3e38
+
+
+def factor(value, dtype, rounded=False):
+    """``value`` as a number of ``dtype``, in which the operation computes.
+
+    ``rounded``: PyTorch's kernel takes the number in half precision, not in float32.
+
+    Raises:
+        RuntimeError: ``dtype`` has no such number.
+    """
+    kind = type(value)
+    if kind is float or kind is int:  # most numbers need no more than a look
+        if dtype is _F4 and -_LARGE < value < _LARGE:
+            return value
+        if dtype is _F8 or (kind is int and 0 <= value < 128 and dtype is not dtypes.bool):
+            return value
+    if isinstance(value, Tensor):
+        return value
+    if dtype.category > 1 and kind not in (float, int, bool, complex):
+        return value  # a number of a program, which is not known yet
+    half = dtype.itemsize == 2 and dtype.category == 2
+    checked = as_scalar(value, (dtypes.float32 if half and not rounded else dtype).numpy)
+    exact = dtype.category == 2 and not half and kind is not complex
+    return value if exact else checked.item()
+
+
+def check_category(name, argument, value, result):
+    """Raise where ``value`` is of a kind of number that ``result``, a dtype, does not have."""
+    given = promote([value]) if isinstance(value, Tensor) else scalar_dtype(value)
+    if given is None:
+        raise TypeError(
+            f"{name}(): argument '{argument}' must be Number, not {type(value).__name__}"
+        )
+    if given is dtypes.bool and result is not dtypes.bool:
+        raise DtypeError(f"{name}: Boolean {argument} only supported for Boolean results.")
+    if given.category > max(result.category, 1):
+        kind = "floating point" if given.category == 2 else "complex"
+        need = "integral" if result.category < 2 else "non-complex"
+        raise DtypeError(
+            f"{name}: For {need} input tensors, argument {argument} must not be a {kind} number."
+        )

@@ -1,0 +1,157 @@
+"""Writes through views, as operations on the tensor that owns the memory."""
+
+from functools import partial
+from math import inf
+
+from numpy import ndarray
+
+from rushlight.autograd.hooks import move_retained
+from rushlight.backend import numpy as xp
+from rushlight.dtype import OF
+from rushlight.ops.core.dispatch import apply, record
+from rushlight.ops.core.kinds import kernel
+from rushlight.ops.core.rules import where
+from rushlight.ops.shape.strided import geometry, places
+from rushlight.storage import span, strided
+from rushlight.strides import overlaps
+from rushlight.tensor import from_array
+
+__all__ = ["laid_out", "lying", "patch", "record_patch", "seen"]
+
+
+def _look(array, path):
+    for op, args, params in path:
+        array = op.forward(xp, array, *args, **params)
+    return array
+
+
+def _opened(array, path, strides, steps):
+    """(a copy of ``array`` that lies by ``strides``, the part of it that ``path`` looks at)."""
+    if steps is None:
+        out = laid_out(array, strides)
+        return out, _look(out, path)
+    # The first view is of the storage: it may look between the array's elements, and beyond them.
+    (_, _, params), *rest = path
+    size, stride, start = params["size"], params["stride"], params["start"]
+    before = max(-start, 0)
+    length = before + max(span(array.shape, steps), start + span(size, stride))
+    memory = xp.zeros(length, array.dtype)
+    at = lambda shape, steps, first: strided(
+        memory[min(first, length) :], shape, [n * array.itemsize for n in steps]
+    )
+    out = at(array.shape, steps, before)
+    out[...] = array
+    return out, _look(at(size, stride, before + start), rest)
+
+
+def laid_out(array, strides):
+    """A copy of ``array`` whose dims lie in memory in the order of ``strides``."""
+    out = _empty(array.shape, strides, array.dtype)
+    out[...] = array
+    return out
+
+
+def lying(array, strides):
+    """A copy of ``array`` that lies by ``strides``, or where these leave gaps in their order."""
+    try:
+        out = ndarray(array.shape, array.dtype, None, 0, strides)
+    except ValueError:  # they reach beyond so many elements
+        return laid_out(array, strides)
+    out[...] = array
+    return out
+
+
+def _empty(shape, strides, dtype):
+    """An uninitialised array whose dims lie in memory in the order of ``strides``."""
+    # A step of 0 is one over all else, as expand makes it.
+    order = sorted(range(len(shape)), key=lambda i: -strides[i] or -inf)
+    out = xp.empty([shape[i] for i in order], dtype)
+    out = out.transpose(xp.argsort(order)) if order else out
+    if 1 not in shape or out.strides == strides:
+        return out
+    steps = zip(shape, strides, out.strides, strict=True)
+    return strided(out, shape, [given if n == 1 else own for n, given, own in steps])
+
+
+@kernel(public=False, method=False, grad_name="CopySlices", widen=False, primitive="patch",
+        keeps_order=True)  # fmt: skip
+def patch(xp, base, value, *, path, strides, steps=None):
+    """A copy of ``base`` with ``value`` in the part that the views of ``path`` look at.
+
+    ``strides`` are those of the memory that the views were made of: a ``view`` exists only there.
+    ``steps`` are the same in elements, where the first view is one of a storage; None elsewhere.
+    """
+    out, part = _opened(base, path, strides, steps)
+    part[...] = value
+    return out if steps is None else laid_out(out, strides)
+
+
+def _kept(g, path, strides, steps):
+    put = partial(patch.op.forward, xp) if isinstance(g, ndarray) else patch
+    return put(g, 0, path=path, strides=strides, steps=steps)
+
+
+@kernel(public=False, method=False, widen=False)
+def seen(xp, x, *, path, strides, steps=None):
+    """A copy of the part of ``x`` that the views of ``path`` look at."""
+    return _opened(x, path, strides, steps)[1].copy()
+
+
+def _unseen(g, x_shape, x_dtype, path, strides, steps):
+    raw = isinstance(g, ndarray)
+    own = g.dtype if raw else g.array.dtype
+    dtype = x_dtype if OF[x_dtype].is_complex else own  # g may be of real or imaginary parts
+    base = xp.zeros(x_shape, dtype) if raw else g.new_zeros(x_shape, dtype=OF[dtype])
+    put = partial(patch.op.forward, xp) if raw else patch
+    return put(base, g, path=path, strides=strides, steps=steps)
+
+
+@seen.lower
+def _seen_of_views(x, path, strides, steps):
+    if steps is not None or x.array.strides != tuple(strides):
+        return NotImplemented
+    for op, args, params in path:
+        x = apply(op, (x, *args), params)
+    return x
+
+
+seen.grad(x=_unseen)
+
+
+def _written(g, path, strides, steps):
+    raw = isinstance(g, ndarray)
+    like = g if raw else _empty(g.array.shape, strides, g.array.dtype)
+    part = _opened(like, path, strides, steps)[1]
+    found = part.copy() if raw else seen(g, path=path, strides=strides, steps=steps)
+    if not overlaps(part):
+        return found
+    stayed = _stayed(part)
+    return where(stayed if raw else from_array(stayed), found, 0)
+
+
+def _stayed(view):
+    """Which elements of a written view stayed, where several lie in one place."""
+    at = places(view.shape, view.strides)
+    at -= at.min()
+    order = xp.arange(at.size).reshape(at.shape)
+    last = xp.zeros(at.max() + 1, int)
+    last[at] = order
+    return last[at] == order
+
+
+patch.grad(base=_kept, value=_written)
+
+
+def record_patch(root, value, path):
+    """Note in ``root``'s history that ``value`` was written where ``path`` looks."""
+    arrays = [root.array, value.array]
+    params = {"path": path, "strides": root.array.strides, "steps": None}
+    if path and path[0][0].of_storage:
+        (op, args, view), *rest = path
+        _, params["steps"], first = geometry(root)
+        view = {**view, "start": view["start"] - first}  # counted from the root's first element
+        params["path"] = ((op, args, view), *rest)
+    before = root.node
+    record(patch.op, (root, value), arrays, [before, value.node], params, root)
+    if before is not None and before.hooks:
+        move_retained(root, before)

@@ -1,0 +1,107 @@
+"""Writing one value: fill_, zero_, fill_diagonal_."""
+
+from rushlight.ops.core.definition import function
+from rushlight.ops.core.in_place import overwrite
+from rushlight.ops.core.kinds import kernel
+from rushlight.ops.core.rules import zeros
+from rushlight.ops.index.along_dim import filled
+from rushlight.ops.tensor.cast import as_scalar
+from rushlight.tensor import Tensor, method, short
+
+
+def _checked(x, value):
+    if getattr(value, "ndim", 0):
+        raise RuntimeError(
+            f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} "
+            "dimensions."
+        )
+    return {}
+
+
+def _fill_into(out, value):
+    out.fill(as_scalar(value, out.dtype))
+
+
+@kernel(public=False, method=False, name="fill", widen=False, prepare=_checked)
+def _fill(xp, x, value):
+    """``value`` in the shape and dtype of ``x``."""
+    return xp.full_like(x, as_scalar(value, x.dtype))
+
+
+_fill.lower(lambda x, value: (
+    value.to(x.dtype).expand(x.shape)
+    if isinstance(value, Tensor)
+    else x.new_full(x.shape, filled(x, value))
+))  # fmt: skip
+_fill.grad(x=zeros, value=lambda g: g.sum())
+
+
+@function(method=False)
+def fill(input, value):
+    """``value`` (a number or a 0-dim tensor) in the shape and dtype of ``input``."""
+    return _fill(input, value)
+
+
+@method
+def fill_(self, value):
+    """Write ``value``, a number or a 0-dim tensor, into every element.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2).fill_(3)
+    tensor([3., 3.])
+    """
+    return overwrite(self, _fill, (value,), {}, _fill_into, uniform=True)
+
+
+@kernel(public=False, method=False, name="zero", widen=False)
+def zero(xp, x):
+    """Zeros in the shape and dtype of ``x``."""
+    return xp.zeros_like(x)
+
+
+zero.lower(lambda x: x.new_zeros(x.shape))
+zero.grad(x=zeros)
+
+
+def _zero_into(out):
+    out.fill(0)
+
+
+@short
+@method
+def zero_(self):
+    """Write zeros into every element.
+
+    >>> import rushlight as torch
+    >>> torch.ones(2).zero_()
+    tensor([0., 0.])
+    """
+    return overwrite(self, zero, (), {}, _zero_into, uniform=True)
+
+
+@method
+def fill_diagonal_(self, fill_value, wrap=False):
+    """Write ``fill_value`` into the main diagonal; ``wrap``: again below, in tall matrices.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2, 3).fill_diagonal_(5)
+    tensor([[5., 0., 0.],
+            [0., 5., 0.]])
+    """
+    shape = self.array.shape
+    if len(shape) < 2:
+        raise RuntimeError("fill_diagonal_: dimensions must larger than 1")
+    if len(shape) > 2 and len(set(shape)) > 1:
+        raise RuntimeError(
+            f"fill_diagonal_: all dimensions of input must be of equal length, not {tuple(shape)}"
+        )
+    strides = self.stride()
+    step = sum(strides)
+    self.as_strided((min(shape),), (step,)).fill_(fill_value)
+    if wrap and len(shape) == 2 and shape[0] > shape[1] + 1:
+        rows, columns = shape
+        start = columns + 1
+        while start < rows:
+            self[start:].as_strided((min(columns, rows - start),), (step,)).fill_(fill_value)
+            start += columns + 1
+    return self

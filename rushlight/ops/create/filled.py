@@ -1,0 +1,316 @@
+"""New tensors of a given shape: filled, uninitialised, and like another tensor."""
+
+import numpy as np
+
+import rushlight.dtype as dtypes
+from rushlight import shapes
+from rushlight.autograd import mode
+from rushlight.device import require
+from rushlight.errors import ShapeError
+from rushlight.ops.core.definition import OPS, function
+from rushlight.ops.core.kinds import source
+from rushlight.ops.core.outputs import store
+from rushlight.ops.core.promotion import scalar_dtype
+from rushlight.ops.create.from_data import check_dtype
+from rushlight.ops.tensor.cast import as_scalar
+from rushlight.ops.tensor.memory_format import (
+    channels_last,
+    channels_last_3d,
+    preserve_format,
+    strided,
+)
+from rushlight.storage import geometry, reach, settled, span
+from rushlight.strides import empty_like as dense_like
+from rushlight.strides import is_odd
+from rushlight.tensor import Tensor, disabled_torch_function, from_array
+
+
+@source(public=False, primitive="constant")
+def full_(xp, *, shape, value, dtype):
+    """An array of one value."""
+    if type(value) is int and not value:
+        return settled(xp.zeros(shape, dtype))
+    return settled(xp.full(shape, value, dtype))
+
+
+@source(public=False)
+def empty_(xp, *, shape, dtype):
+    """An array of whatever was in memory."""
+    return settled(xp.empty(shape, dtype))
+
+
+empty_.lower(lambda shape, dtype: full_(shape=shape, value=0, dtype=dtype))
+
+
+def options(dtype, layout, device, name):
+    """The dtype to create; the errors of options that cannot be had."""
+    require(device)
+    check_dtype(dtype, name)
+    if layout is not None and layout is not strided:
+        raise RuntimeError(
+            f"{name}: layout {layout} is not supported; rushlight's tensors are strided"
+        )
+    return dtypes.get_default_dtype() if dtype is None else dtype
+
+
+def dtype_of(out, name):
+    """The dtype of the tensor ``out`` that a result is to go into; None where none was given."""
+    if out is not None and not isinstance(out, Tensor):
+        raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")
+    return None if out is None else out.dtype
+
+
+def finished(t, requires_grad, out=None, name=None, casts=False, silent=True):
+    """``t``, written into ``out`` where that is given, and requiring grad where asked."""
+    if out is not None:
+        t = store(out, t, name, casts, silent)
+    return t.requires_grad_(True) if requires_grad else t
+
+
+def made(shape, value, d, name):
+    """A tensor of ``shape`` filled with ``value`` (None: uninitialised)."""
+    if shapes.numel(shape) * d.itemsize >= 2**63:
+        raise ShapeError(f"{name}: Storage size calculation overflowed with sizes={list(shape)}")
+    try:
+        if not mode.intercept:
+            return from_array(
+                empty_.op.forward(np, shape=shape, dtype=d.numpy)
+                if value is None
+                else full_.op.forward(np, shape=shape, value=value, dtype=d.numpy)
+            )
+        if value is None:
+            return empty_(shape=shape, dtype=d.numpy)
+        return full_(shape=shape, value=value, dtype=d.numpy)
+    except (MemoryError, ValueError) as error:
+        size = shapes.numel(shape) * d.itemsize
+        raise RuntimeError(
+            f"{name}: can't allocate memory: you tried to allocate {size} bytes for shape "
+            f"{tuple(shape)}: {error}"
+        ) from None
+
+
+def sized(size, name):
+    """A shape from ``(2, 3)`` or ``((2, 3),)``."""
+    plain = size[0] if len(size) == 1 and type(size[0]) is tuple else size
+    for n in plain:
+        if type(n) is not int or n < 0:
+            break
+    else:
+        if shapes.numel(plain) < 2**48:
+            return plain
+    if any(isinstance(n, (bool, float, str)) for n in size):
+        raise TypeError(
+            f"{name}(): argument 'size' (position 1) must be tuple of ints, not "
+            f"{type(size[0]).__name__}"
+        )
+    if len(size) > 1 and isinstance(size[0], (tuple, list)):
+        raise TypeError(f"{name}() takes 1 positional argument but {len(size)} were given")
+    return shapes.sizes(size, name)
+
+
+def _named_size(name, size, named):
+    named.pop("memory_format", None)
+    given = named.pop("size", None)
+    if named or (given is not None and size):
+        raise TypeError(
+            f"{name}() got an unexpected keyword argument '{next(iter(named), 'size')}'"
+        )
+    if given is None:
+        return size
+    return (given,) if isinstance(given, (tuple, list)) else ((given,),)
+
+
+# Filled -----------------------------------------------------------------------------------
+
+
+def _filler(name, value, example):
+    def make(
+        *size, out=None, dtype=None, layout=None, device=None, pin_memory=False,
+        requires_grad=False, **named,
+    ):  # fmt: skip
+        size = _named_size(name, size, named) if named else size
+        if not size:
+            raise TypeError(f'{name}() missing 1 required positional arguments: "size"')
+        dtype = dtype_of(out, name) if dtype is None else dtype
+        d = options(dtype, layout, device, name)
+        return finished(made(sized(size, name), value, d, name), requires_grad, out, name)
+
+    make.__name__ = make.__qualname__ = name
+    what = "uninitialised" if value is None else f"filled with {value}"
+    make.__doc__ = (
+        f"A tensor of the given size, {what}.\n\n    >>> import rushlight as torch\n{example}"
+    )
+    return function(make, name=name, method=False)
+
+
+zeros = _filler(
+    "zeros", 0, "    >>> torch.zeros(2, 3)\n    tensor([[0., 0., 0.],\n            [0., 0., 0.]])\n"
+)
+ones = _filler("ones", 1, "    >>> torch.ones(2)\n    tensor([1., 1.])\n")
+empty = _filler("empty", None, "    >>> torch.empty(2, 3).shape\n    torch.Size([2, 3])\n")
+
+
+@function(method=False, kinds={"size": "shape"})
+def full(
+    size, fill_value, *, out=None, dtype=None, layout=None, device=None, pin_memory=False,
+    requires_grad=False,
+):  # fmt: skip
+    """A tensor of the given size filled with one value, of that value's dtype.
+
+    >>> import rushlight as torch
+    >>> torch.full((2,), 3)
+    tensor([3, 3])
+    """
+    if not isinstance(size, (tuple, list)):
+        raise TypeError(
+            f"full(): argument 'size' (position 1) must be tuple of ints, not {type(size).__name__}"
+        )
+    if isinstance(fill_value, Tensor):
+        fill_value = fill_value.item()
+    if dtype is None:
+        dtype = dtype_of(out, "full") or scalar_dtype(fill_value)
+    d = options(dtype, layout, device, "full")
+    value = as_scalar(fill_value, d.numpy)[()]
+    return finished(made(sized((size,), "full"), value, d, "full"), requires_grad, out, "full")
+
+
+@function(method=False)
+def empty_strided(
+    size, stride, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False
+):
+    """An uninitialised tensor of the given size and strides, in elements.
+
+    >>> import rushlight as torch
+    >>> torch.empty_strided((2, 3), (1, 2)).stride()
+    (1, 2)
+    """
+    d = options(dtype, layout, device, "empty_strided")
+    shape = sized((size,), "empty_strided")
+    if len(shape) != len(stride):
+        raise ShapeError(
+            f"empty_strided: dimensionality of sizes ({len(shape)}) must match dimensionality of "
+            f"strides ({len(stride)})"
+        )
+    memory = np.empty(span(shape, stride), d.numpy)
+    return finished(from_array(reach(memory, shape, stride, 0, "empty_strided")), requires_grad)
+
+
+# Like another -----------------------------------------------------------------------------
+
+
+def _of_class(t, x):
+    """``t`` in the class of ``x``, where that is a subclass that operations keep."""
+    kind = type(x)
+    if kind is Tensor or kind.__torch_function__ is disabled_torch_function:
+        return t
+    return Tensor._make_subclass(kind, t, t.requires_grad)
+
+
+def _like(name, value):
+    def make(
+        input, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False,
+        memory_format=preserve_format,
+    ):  # fmt: skip
+        d = options(dtype or input.dtype, layout, device, name)
+        return _made_like(input, value, name, d, memory_format, requires_grad)
+
+    make.__name__ = make.__qualname__ = name
+    make.__doc__ = f"""``{name[:-5]}`` with the size and dtype of ``input``, laid out as that is.
+
+    >>> import rushlight as torch
+    >>> torch.{name}(torch.ones(2, 3)).shape
+    torch.Size([2, 3])
+    """
+    return function(make, name=name, method=False)
+
+
+def _made_like(input, value, name, d, form, requires_grad):
+    array = geometry(input.array)
+    plain = form is None or form is preserve_format
+    odd = array is input.array and is_odd(array)
+    if (plain and array.flags.c_contiguous and not odd) or (
+        not plain and form not in (channels_last, channels_last_3d)
+    ):  # fmt: skip
+        return _of_class(finished(made(tuple(array.shape), value, d, name), requires_grad), input)
+    if plain:
+        found = dense_like(array, d.numpy)
+    else:
+        from rushlight.ops.tensor.cast import laid_out
+
+        found = laid_out(np.empty(array.shape, d.numpy), form, name)
+    if mode.intercept and mode.state.recorder is not None:
+        t = made(tuple(array.shape), value, d, name)
+        t = OPS["patch"].call(t, t, path=(), strides=found.strides)
+        return _of_class(finished(t, requires_grad), input)
+    if value is not None:
+        found.fill(value)
+    return _of_class(finished(from_array(found), requires_grad), input)
+
+
+zeros_like = _like("zeros_like", 0)
+ones_like = _like("ones_like", 1)
+empty_like = _like("empty_like", None)
+
+
+@function(method=False)
+def full_like(
+    input, fill_value, *, dtype=None, layout=None, device=None, requires_grad=False,
+    pin_memory=False, memory_format=preserve_format,
+):  # fmt: skip
+    """``full`` with the size and dtype of ``input``.
+
+    >>> import rushlight as torch
+    >>> torch.full_like(torch.ones(2), 7.0)
+    tensor([7., 7.])
+    """
+    d = options(dtype or input.dtype, layout, device, "full_like")
+    value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
+    value = as_scalar(value, d.numpy)[()]
+    return _made_like(input, value, "full_like", d, memory_format, requires_grad)
+
+
+# In the dtype of another ------------------------------------------------------------------
+
+
+def _new_method(name, value):
+    def make(
+        self, *size, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False,
+        **named,
+    ):  # fmt: skip
+        size = _named_size(name, size, named) if named else size
+        d = options(dtype or self.dtype, layout, device, name)
+        return _of_class(finished(made(sized(size, name), value, d, name), requires_grad), self)
+
+    make.__name__ = make.__qualname__ = name
+    make.__doc__ = f"""``{name[4:]}`` of the given size, in this tensor's dtype.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([1, 2]).{name}(3, 4).dtype
+    torch.int64
+    """
+    setattr(Tensor, name, make)
+
+
+_new_method("new_zeros", 0)
+_new_method("new_ones", 1)
+_new_method("new_empty", None)
+
+
+def _new_full(
+    self, size, fill_value, *, dtype=None, device=None, requires_grad=False, layout=None,
+    pin_memory=False,
+):  # fmt: skip
+    """``full`` of the given size, in this tensor's dtype.
+
+    >>> import rushlight as torch
+    >>> torch.ones(2, dtype=torch.int64).new_full((3,), 7)
+    tensor([7, 7, 7])
+    """
+    return full(
+        size, fill_value, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad,
+        layout=layout,
+    )  # fmt: skip
+
+
+_new_full.__name__ = _new_full.__qualname__ = "new_full"
+Tensor.new_full = _new_full

@@ -1,0 +1,361 @@
+"""Tensors from data: numbers, nested sequences, arrays, buffers and other libraries' tensors."""
+
+import functools
+import warnings
+from collections.abc import Sequence
+from itertools import chain
+
+import numpy as np
+
+import rushlight.dtype as dtypes
+from rushlight.autograd import mode
+from rushlight.device import require
+from rushlight.dtype import dtype, of, promote_types
+from rushlight.ops.core.definition import function
+from rushlight.ops.tensor.cast import converted, holds
+from rushlight.storage import UntypedStorage, foreign
+from rushlight.tensor import Tensor, from_array, short
+
+# What data is -----------------------------------------------------------------------------
+
+_PYTHON = {bool: dtypes.bool, int: dtypes.int64}
+
+
+def _leaf_dtype(kind, leaves):
+    """The dtype that elements of the Python type ``kind`` ask for."""
+    if kind is float:
+        return dtypes.get_default_dtype()
+    if kind is complex:
+        return dtypes.get_default_dtype().to_complex()
+    if kind in _PYTHON:
+        return _PYTHON[kind]
+    if issubclass(kind, np.generic):
+        return of(np.dtype(kind))
+    if issubclass(kind, Tensor):
+        found = {x.dtype for x in leaves if isinstance(x, kind)}
+        common = found.pop()
+        for d in found:
+            common = promote_types(common, d)
+        return common
+    for python in (bool, int, float, complex):
+        if issubclass(kind, python):
+            return _leaf_dtype(python, leaves)
+    if issubclass(kind, (str, bytes)):
+        raise TypeError(f"new(): invalid data type '{kind.__name__}'")
+    raise RuntimeError(f"Could not infer dtype of {kind.__name__}")
+
+
+def _is_sequence(x):
+    kind = type(x)
+    if kind is list or kind is tuple:
+        return True
+    if kind in (float, int, bool, complex) or isinstance(x, (str, bytes, dict, np.generic)):
+        return False
+    if isinstance(x, Tensor):
+        return False
+    return isinstance(x, Sequence) or (
+        hasattr(x, "__len__") and hasattr(x, "__getitem__") and not isinstance(x, (set, dict))
+    )
+
+
+def _flattened(data):
+    """(shape, leaves) of nested sequences.
+
+    Raises:
+        ValueError: sequences at one depth differ in length.
+    """
+    shape, level = [len(data)], data
+    while len(level) and _is_sequence(level[0]):
+        n = len(level[0])
+        for item in level:
+            if not _is_sequence(item):
+                _leaf_dtype(type(item), [item])  # says so where it is no number at all
+                raise TypeError(f"not a sequence: {item!r} stands beside sequences of length {n}")
+            if len(item) != n:
+                raise ValueError(
+                    f"expected sequence of length {n} at dim {len(shape)} (got {len(item)}): the "
+                    "nested sequences are ragged; pad them to one length"
+                )
+        shape.append(n)
+        level = list(chain.from_iterable(level))
+    if len(level) and isinstance(level[0], str):
+        raise ValueError(f"too many dimensions 'str': {level[0]!r} is no number")
+    for item in level:
+        if isinstance(item, (list, tuple)):
+            raise TypeError(
+                f"'{type(item).__name__}' object cannot be interpreted as a number: it stands "
+                "beside numbers"
+            )
+    return tuple(shape), list(level)
+
+
+def _number(x):
+    if isinstance(x, Tensor) and x.array.size != 1:
+        raise ValueError(
+            f"only one element tensors can be converted to Python scalars, not {tuple(x.shape)}; "
+            "use torch.stack"
+        )
+    return x.item() if isinstance(x, (Tensor, np.generic)) else x
+
+
+def _from_leaves(shape, leaves, wanted):
+    kinds = set(map(type, leaves))
+    if not kinds:
+        return np.empty(shape, (wanted or dtypes.get_default_dtype()).numpy)
+    found = functools.reduce(promote_types, [_leaf_dtype(kind, leaves) for kind in kinds])
+    if not kinds <= {bool, int, float, complex}:
+        leaves = [_number(x) for x in leaves]
+    target = found if wanted is None else wanted
+    _check_leaves(leaves, found, target)
+    if target.category == 1 and found.category > 1:
+        leaves = [int(x) for x in leaves]
+    if target.category == 1 and not target.is_signed:
+        leaves = [x % (1 << 8 * target.itemsize) for x in map(int, leaves)]
+    # A half is rounded from a double by way of a float, as PyTorch does.
+    half = target.is_floating_point and target.itemsize == 2
+    array = np.array(leaves, "f8" if half else target.numpy).reshape(shape)
+    return converted(array, target.numpy) if half else array
+
+
+def _check_leaves(leaves, found, target):
+    """Raise where ``target`` has no place for a number."""
+    if target.category < found.category and found.is_complex:
+        kind = "an integer" if target.category == 1 else "a real number"
+        raise TypeError(f"tensor: a complex number cannot be interpreted as {kind}")
+    if target.category != 1:
+        return
+    low, high = min(leaves), max(leaves)
+    for x in (low, high):
+        if target is dtypes.int64 and isinstance(x, int) and not -(2**63) <= x < 2**63:
+            raise ValueError(f"Overflow when unpacking long long: {x} does not fit into int64")
+        if not holds(target.numpy, x):
+            raise RuntimeError(
+                f"value cannot be converted to type {target.name} without overflow: {x}"
+            )
+
+
+def _checked(array):
+    """``array`` as PyTorch can take it; the errors where it cannot."""
+    if not array.dtype.isnative:
+        raise ValueError(
+            "given numpy array has byte order different from the native byte order. Conversion "
+            "between byte orders is currently not supported; use array.astype(...)."
+        )
+    of(array.dtype)
+    if any(s < 0 for s in array.strides):
+        raise ValueError(
+            "At least one stride in the given numpy array is negative, and tensors with negative "
+            "strides are not currently supported. Make a copy of your array with array.copy()."
+        )
+    return array
+
+
+def array_of(data, wanted=None, copy=True):
+    """(array, shared) of what ``data`` holds, in the dtype ``wanted`` (None: its own)."""
+    if isinstance(data, Tensor):
+        found = data.array
+    elif isinstance(data, np.ndarray):
+        found = _checked(np.asarray(data))
+    elif isinstance(data, (bool, int, float, complex, np.generic)):
+        return _from_leaves((), [data], wanted), False
+    elif _is_sequence(data):
+        if not hasattr(data, "__array_interface__"):
+            if len(data) and isinstance(data[0], np.ndarray) and data[0].ndim:
+                warnings.warn(
+                    "Creating a tensor from a list of numpy.ndarrays is extremely slow. Please "
+                    "consider converting the list to a single numpy.ndarray with numpy.array() "
+                    "first.",
+                    stacklevel=4,
+                )
+            shape, leaves = _flattened(data)
+            return _from_leaves(shape, leaves, wanted), False
+        found = _checked(np.asarray(data))
+    elif hasattr(data, "__array__") or hasattr(data, "__array_interface__"):
+        found = _checked(np.asarray(data))
+    elif hasattr(data, "__dlpack__"):
+        from rushlight.ops.tensor.interchange import from_dlpack
+
+        found = from_dlpack(data).array
+    else:
+        _leaf_dtype(type(data), [data])
+        raise RuntimeError(f"Could not infer dtype of {type(data).__name__}")
+    if wanted is not None and wanted.numpy != found.dtype:
+        return converted(found, wanted.numpy), False
+    return (np.array(found, order="C"), False) if copy else (found, True)
+
+
+def new(array):
+    """A tensor of ``array``, which is nobody else's."""
+    t = from_array(array)
+    if mode.intercept and mode.state.recorder is not None:
+        return t.clone()  # the array is a constant of the trace; each run has a tensor of its own
+    return t
+
+
+def _live(data):
+    """``data``; in a trace, of an array that is read again at each run, the tensor over it."""
+    if mode.intercept and mode.state.recorder is not None:
+        return mode.state.recorder.live_array(data)
+    return data
+
+
+def check_dtype(d, name):
+    """TypeError unless ``d`` is a dtype or None."""
+    if d is not None and not isinstance(d, dtype):
+        raise TypeError(f"{name}(): argument 'dtype' must be torch.dtype, not {type(d).__name__}")
+
+
+# Copies -----------------------------------------------------------------------------------
+
+
+@short
+@function(method=False)
+def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=False):
+    """A new tensor that copies ``data`` (numbers, nested sequences, an array, a tensor).
+
+    Raises:
+        ValueError: nested sequences of different lengths; an integer beyond 64 bits.
+        TypeError: text, or an array of a type that has no numbers.
+        RuntimeError: something that is no number; a number beyond ``dtype``.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([[1, 2], [3, 4]])
+    tensor([[1, 2],
+            [3, 4]])
+    """
+    return copied(data, dtype, device, requires_grad, "torch.tensor(sourceTensor)", "tensor")
+
+
+def copied(data, dtype, device, requires_grad, instead, name):
+    """A tensor of a copy of ``data``; warns that ``instead`` is no way to copy a tensor."""
+    require(device)
+    check_dtype(dtype, name)
+    if isinstance(data, Tensor):
+        warnings.warn(
+            "To copy construct from a tensor, it is recommended to use "
+            "sourceTensor.detach().clone() or sourceTensor.detach().clone().requires_grad_(True), "
+            f"rather than {instead}.",
+            stacklevel=3,
+        )
+        if mode.state.recorder is not None:
+            t = data.detach().clone()
+            return t if dtype is None else t.to(dtype)
+    live = _live(data)
+    if live is not data:
+        t = live.clone() if dtype is None else live.clone().to(dtype)
+    else:
+        t = new(array_of(data, dtype)[0])
+    if requires_grad:
+        t.requires_grad = True
+    return t
+
+
+def _new_tensor(self, data, *, dtype=None, device=None, requires_grad=False, layout=None,
+                pin_memory=False):  # fmt: skip
+    """``torch.tensor`` with this tensor's dtype where none is given.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2, dtype=torch.float64).new_tensor([1, 2])
+    tensor([1., 2.], dtype=torch.float64)
+    """
+    dtype = self.dtype if dtype is None else dtype
+    return copied(
+        data, dtype, device, requires_grad, "tensor.new_tensor(sourceTensor)", "new_tensor"
+    )
+
+
+_new_tensor.__name__ = _new_tensor.__qualname__ = "new_tensor"
+Tensor.new_tensor = _new_tensor
+
+# Shared memory ----------------------------------------------------------------------------
+
+
+def _warn_if_read_only(array, stacklevel=3):
+    if not array.flags.writeable:
+        warnings.warn(
+            "The given NumPy array is not writable, and PyTorch does not support non-writable "
+            "tensors: writing to this tensor raises an error here. Copy the array, or make it "
+            "writable, before converting it to a tensor.",
+            stacklevel=stacklevel,
+        )
+
+
+@function(method=False, asks=False)
+def from_numpy(ndarray):
+    """A tensor over the memory of a NumPy array, shared both ways.
+
+    Raises:
+        TypeError: no ndarray, or of a type that PyTorch lacks.
+        ValueError: negative strides, or bytes in another order than the machine's.
+
+    >>> import numpy, rushlight as torch
+    >>> a = numpy.zeros(2)
+    >>> t = torch.from_numpy(a).add_(1)
+    >>> a
+    array([1., 1.])
+    """
+    if isinstance(live := _live(ndarray), Tensor):
+        return live
+    if not isinstance(ndarray, np.ndarray):
+        raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")
+    _checked(ndarray)
+    _warn_if_read_only(ndarray)
+    found = from_array(foreign(ndarray))
+    if mode.intercept and mode.state.recorder is not None:
+        mode.state.recorder.over_arrays[id(found)] = found
+    return found
+
+
+@function(method=False, asks=False)
+def as_tensor(data, dtype=None, device=None):
+    """``data`` as a tensor, sharing memory where it can (arrays and tensors of that dtype).
+
+    >>> import rushlight as torch
+    >>> torch.as_tensor([1.0, 2.0])
+    tensor([1., 2.])
+    """
+    require(device)
+    check_dtype(dtype, "as_tensor")
+    data = _live(data)
+    if isinstance(data, Tensor):
+        return data if dtype is None else data.to(dtype)
+    array, shared = array_of(data, dtype, copy=False)
+    if not shared:
+        return new(array)
+    _warn_if_read_only(array)
+    return from_array(foreign(array))
+
+
+@function(method=False, asks=False)
+def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=None):
+    """``obj`` as a tensor; ``copy`` True always copies, False never does, None where it must.
+
+    Raises:
+        ValueError: ``copy`` is False and only a copy would do.
+
+    >>> import rushlight as torch
+    >>> torch.asarray([1, 2])
+    tensor([1, 2])
+    """
+    require(device)
+    check_dtype(dtype, "asarray")
+    if isinstance(obj, UntypedStorage):
+        obj = obj.bytes
+    obj = _live(obj)
+    t = as_tensor(obj, dtype)
+    source = obj.array if isinstance(obj, Tensor) else obj if isinstance(obj, np.ndarray) else None
+    shared = source is not None and np.may_share_memory(t.array, source)
+    if copy is False and not shared:
+        what = (
+            "arbitrary sequence into a tensor"
+            if source is None
+            else (f"tensor with dtype '{source.dtype}' into dtype '{t.dtype}'")
+        )
+        raise ValueError(f"can't alias {what}.")
+    if copy and shared:
+        t = t.clone()
+    if requires_grad is None:
+        return t
+    if (t is obj and t.requires_grad != requires_grad) or (not requires_grad and t.requires_grad):
+        t = t.detach()
+    return t.requires_grad_(True) if requires_grad and not t.requires_grad else t

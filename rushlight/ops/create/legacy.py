@@ -1,0 +1,111 @@
+"""PyTorch's first constructors: ``torch.Tensor(2, 3)``, ``torch.FloatTensor``, ``x.new``."""
+
+import numbers
+
+import numpy as np
+
+import rushlight.dtype as dtypes
+from rushlight.device import device as to_device
+from rushlight.dtype import TENSOR_TYPES
+from rushlight.ops.core.definition import FUNCTIONS, function
+from rushlight.ops.create.filled import empty
+from rushlight.ops.create.from_data import array_of, new
+from rushlight.ops.tensor.memory_format import strided
+from rushlight.storage import Storage
+from rushlight.tensor import Size, Tensor
+
+__all__ = ["TensorType", "legacy_constructor"]
+
+
+def _constructed(d, args, device, any_dtype=False):
+    """A tensor of dtype ``d`` by the legacy rules: ints are sizes, a sequence is data."""
+    if device is not None and to_device(device).type != "cpu":
+        raise RuntimeError(
+            "legacy constructor expects device type: cpu but device type: "
+            f"{to_device(device).type} was passed"
+        )
+    if not args:
+        return empty(0, dtype=d)
+    first = args[0]
+    if len(args) == 1 and not isinstance(first, Size):
+        if isinstance(first, Tensor):
+            return _alias(first, d, any_dtype)
+        if isinstance(first, Storage):
+            return empty(0, dtype=d).set_(first)
+        if isinstance(first, (bool, float, complex)) and not isinstance(first, np.integer):
+            raise TypeError(f"new(): data must be a sequence (got {type(first).__name__})")
+        if not isinstance(first, numbers.Integral):
+            return new(array_of(first, d)[0])
+    if not all(isinstance(n, (numbers.Integral, Size)) for n in args):
+        given = ", ".join([type(a).__name__ for a in args])
+        raise TypeError(f"new() received an invalid combination of arguments - got ({given})")
+    return empty(*args, dtype=d)
+
+
+def _alias(x, d, any_dtype):
+    if x.dtype is not d and not any_dtype:
+        raise TypeError(
+            f"expected a tensor of {d} (got {x.dtype}): the legacy constructor shares memory; use "
+            f".to({d})"
+        )
+    return x.detach()
+
+
+def legacy_constructor(cls, *args, dtype=None, device=None):
+    """``torch.Tensor(2, 3)``, ``torch.Tensor([1, 2])`` and the constructors of subclasses."""
+    found = _constructed(dtype or dtypes.get_default_dtype(), args, device, any_dtype=True)
+    return found if cls is Tensor else Tensor._make_subclass(cls, found)
+
+
+def _new(self, *args, device=None):
+    """The legacy constructor of this tensor's dtype."""
+    return _constructed(self.dtype, args, device)
+
+
+_new.__name__ = _new.__qualname__ = "new"
+Tensor.new = _new
+
+
+class TensorType(type):
+    """The metaclass of ``torch.FloatTensor`` and its like: types that stand for one dtype."""
+
+    dtype: dtypes.dtype
+
+    def __instancecheck__(cls, instance):
+        return isinstance(instance, Tensor) and instance.dtype is cls.dtype
+
+    def __call__(cls, *args, device=None):
+        return _constructed(cls.dtype, args, device)
+
+
+for _name, _dtype in TENSOR_TYPES.items():
+    _short = _name.removeprefix("torch.")
+    FUNCTIONS[_short] = TensorType(
+        _short,
+        (),
+        {
+            "__module__": "torch",
+            "__doc__": f"""The legacy type of {_dtype} tensors.
+
+    >>> import rushlight as torch
+    >>> torch.{_short}([1, 0]).dtype
+    {_dtype}
+    """,
+            "dtype": _dtype,
+            "layout": strided,
+            "is_cuda": False,
+            "is_sparse": False,
+        },
+    )
+
+
+@function(method=False)
+def set_default_tensor_type(t):
+    """Set the default dtype by the legacy name or type of its tensors."""
+    if isinstance(t, str):
+        if t not in TENSOR_TYPES:
+            raise TypeError(f"invalid type object: {t!r} names no tensor type")
+        t = FUNCTIONS[t.removeprefix("torch.")]
+    if not isinstance(t, TensorType):
+        raise TypeError(f"invalid type object: {t!r} is no tensor type")
+    dtypes.set_default_dtype(t.dtype)

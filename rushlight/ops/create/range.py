@@ -1,0 +1,194 @@
+"""Evenly spaced numbers and the identity: arange, linspace, logspace, eye."""
+
+import math
+
+import numpy as np
+
+import rushlight.dtype as dtypes
+from rushlight import shapes
+from rushlight.autograd import mode
+from rushlight.ops.core.argument_kinds import takes
+from rushlight.ops.core.definition import function
+from rushlight.ops.core.kinds import source
+from rushlight.ops.core.promotion import scalar_dtype
+from rushlight.ops.create.filled import dtype_of, finished, options
+from rushlight.storage import settled
+from rushlight.tensor import Tensor, from_array
+
+
+def _number(value, name, what):
+    """A Python number from a number or a tensor of one element."""
+    if isinstance(value, Tensor):
+        value = value.item()
+    if scalar_dtype(value) is None or (isinstance(value, bool) and what == "steps"):
+        raise TypeError(f"{name}(): argument '{what}' must be Number, not {type(value).__name__}")
+    return value
+
+
+@source(public=False, name="arange_", primitive="constant")
+def _arange(xp, *, start, step, size, dtype):
+    """``size`` numbers from ``start``, ``step`` apart."""
+    if dtype.kind in "iu" or (isinstance(start, int) and isinstance(step, int)):
+        return (int(start) + int(step) * xp.arange(size)).astype(dtype)
+    return (start + step * xp.arange(size, dtype=xp.float64)).astype(dtype)
+
+
+_OPTIONS = "out?=, dtype?=, layout?=, device?=, requires_grad?=, pin_memory?="
+
+
+@function(method=False)
+@takes(f"end: Number, *, {_OPTIONS}", f"start: Number, end: Number, step: Number=, *, {_OPTIONS}")
+def arange(
+    start=0, end=None, step=1, *, out=None, dtype=None, layout=None, device=None,
+    requires_grad=False, pin_memory=False,
+):  # fmt: skip
+    """Numbers from ``start`` (0) up to but without ``end``, ``step`` apart.
+
+    Integers give int64, floats the default dtype.
+
+    >>> import rushlight as torch
+    >>> torch.arange(3), torch.arange(1, 2, 0.5)
+    (tensor([0, 1, 2]), tensor([1.0000, 1.5000]))
+    """
+    if end is None:
+        start, end = 0, start
+    plain = type(start) is type(end) is type(step) is int and step and dtype is out is None
+    plain = plain and layout is device is None and not requires_grad and not mode.intercept
+    if plain and (end - start) * step >= 0:
+        return from_array(settled(np.arange(start, end, step)))
+    bounds = [_number(v, "arange", n) for v, n in ((start, "start"), (end, "end"), (step, "step"))]
+    start, end, step = bounds
+    if dtype is None and out is None:
+        kinds = [scalar_dtype(v) for v in bounds]
+        dtype = dtypes.int64 if all(k.category < 2 for k in kinds) else None
+    dtype = dtype_of(out, "arange") if dtype is None else dtype
+    d = options(dtype, layout, device, "arange")
+    if step == 0 or (d.category < 2 and not int(step)):
+        raise RuntimeError(f"arange: step must be nonzero, not {step} in {d}")
+    if not all(map(math.isfinite, bounds)):
+        raise RuntimeError(f"arange: unsupported range: {start} -> {end}")
+    if (end - start) * step < 0:
+        raise RuntimeError(
+            f"arange: upper bound and lower bound inconsistent with step sign: from {start} to "
+            f"{end} by {step}"
+        )
+    if d is dtypes.int64:
+        start, end, step = int(start), int(end), int(step)
+    size = math.ceil((end - start) / step)
+    if d.category < 2:  # narrower integers are counted before they are cut
+        start, step = int(start), int(step)
+    if size >= 2**48:
+        raise RuntimeError(f"arange: {size} elements do not fit into memory")
+    made = _arange(start=start, step=step, size=size, dtype=d.numpy)
+    return finished(made, requires_grad, out, "arange", silent=False)
+
+
+def _spaced(xp, start, end, steps, dtype):
+    """``steps`` numbers from ``start`` to ``end``, counted from the nearer end, as PyTorch does."""
+    work = dtype if dtype.kind in "fc" and dtype.itemsize >= 4 else np.dtype("f4")
+    if dtype.kind in "iu":
+        work = np.dtype("f8")
+    low, high = work.type(start), work.type(end)
+    if steps == 1:
+        return np.full(1, low)
+    step = work.type((high - low) / work.type(steps - 1)) if steps else work.type(0)
+    i = xp.arange(steps)
+    wide = np.result_type(work, "f8")  # product and sum are rounded once, as where they are fused
+    up = low.astype(wide) + step.astype(wide) * i
+    down = high.astype(wide) - step.astype(wide) * (steps - 1 - i)
+    return xp.where(i < steps // 2, up, down).astype(work)
+
+
+@source(public=False, name="linspace_")
+def _linspace(xp, *, start, end, steps, dtype):
+    """``steps`` numbers from ``start`` to ``end``."""
+    return _spaced(xp, start, end, steps, dtype).astype(dtype)
+
+
+@source(public=False, name="logspace_")
+def _logspace(xp, *, start, end, steps, base, dtype):
+    """``base`` to the power of ``steps`` numbers from ``start`` to ``end``."""
+    return xp.power(base, _spaced(xp, start, end, steps, xp.dtype("f8"))).astype(dtype)
+
+
+def _steps(start, end, steps, name):
+    start, end = _number(start, name, "start"), _number(end, name, "end")
+    try:
+        steps = steps.__index__()
+    except AttributeError:
+        raise TypeError(
+            f"{name}(): argument 'steps' must be int, not {type(steps).__name__}"
+        ) from None
+    if steps < 0:
+        raise RuntimeError(f"{name}: number of steps must be non-negative, not {steps}")
+    return start, end, steps
+
+
+def _spaced_dtype(dtype, out, start, end):
+    if dtype is None and out is not None:
+        return dtype_of(out, "linspace")
+    if dtype is None and (isinstance(start, complex) or isinstance(end, complex)):
+        return dtypes.get_default_dtype().to_complex()
+    return dtype
+
+
+@function(method=False, kinds={"start": "operand", "end": "operand"})
+def linspace(
+    start, end, steps, *, out=None, dtype=None, layout=None, device=None, requires_grad=False,
+    pin_memory=False,
+):  # fmt: skip
+    """``steps`` evenly spaced numbers from ``start`` to ``end``, both included.
+
+    >>> import rushlight as torch
+    >>> torch.linspace(0, 1, 5)
+    tensor([0.0000, 0.2500, 0.5000, 0.7500, 1.0000])
+    """
+    start, end, steps = _steps(start, end, steps, "linspace")
+    d = options(_spaced_dtype(dtype, out, start, end), layout, device, "linspace")
+    made = _linspace(start=start, end=end, steps=steps, dtype=d.numpy)
+    return finished(made, requires_grad, out, "linspace")
+
+
+@function(method=False, kinds={"start": "operand", "end": "operand"})
+def logspace(
+    start, end, steps, base=10.0, *, out=None, dtype=None, layout=None, device=None,
+    requires_grad=False, pin_memory=False,
+):  # fmt: skip
+    """``base`` to the power of ``steps`` evenly spaced numbers from ``start`` to ``end``.
+
+    >>> import rushlight as torch
+    >>> torch.logspace(0, 2, 3)
+    tensor([  1.,  10., 100.])
+    """
+    start, end, steps = _steps(start, end, steps, "logspace")
+    d = options(_spaced_dtype(dtype, out, start, end), layout, device, "logspace")
+    made = _logspace(start=start, end=end, steps=steps, base=base, dtype=d.numpy)
+    return finished(made, requires_grad, out, "logspace")
+
+
+@source(public=False, name="eye_")
+def _eye(xp, *, n, m, dtype):
+    """Ones on the diagonal of an ``n`` by ``m`` matrix."""
+    return xp.eye(n, m, dtype=dtype)
+
+
+_eye.lower(lambda n, m, dtype: (arange(m) == arange(n).unsqueeze(1)).to(dtypes.OF[dtype]))
+
+
+@function(method=False)
+def eye(
+    n, m=None, *, out=None, dtype=None, layout=None, device=None, requires_grad=False,
+    pin_memory=False,
+):  # fmt: skip
+    """The identity matrix of ``n`` rows and ``m`` (``n``) columns.
+
+    >>> import rushlight as torch
+    >>> torch.eye(2)
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
+    m = n if m is None else m
+    n, m = shapes.sizes((n, m), "eye")
+    dtype = dtype_of(out, "eye") if dtype is None else dtype
+    d = options(dtype, layout, device, "eye")
+    return finished(_eye(n=n, m=m, dtype=d.numpy), requires_grad, out, "eye")

@@ -1,0 +1,301 @@
+"""Activation functions of neural networks, element by element."""
+
+from math import inf, pi, sqrt
+
+import numpy as np
+from numpy import ndarray
+
+from rushlight.backend.numpy import gated
+from rushlight.backend.sizes import large_from
+from rushlight.ops.core.kinds import elementwise
+from rushlight.ops.core.promotion import as_in_half, to_float
+from rushlight.ops.core.rules import conj, where
+from rushlight.ops.elementwise.division import real_numbers
+from rushlight.ops.elementwise.exponential import exp, floating, floats, inexact
+from rushlight.ops.elementwise.trigonometry import tanh
+from rushlight.tensor import Tensor
+
+__all__ = [
+    "elu", "gelu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "logsigmoid",
+    "mish", "relu", "sigmoid", "silu", "softplus", "softshrink", "threshold",
+]  # fmt: skip
+
+
+#: Zero as an array without dims.
+_ZERO = {d: np.zeros((), d) for d in (np.dtype("f4"), np.dtype("f8"))}
+#: Elements up to which a mask is written through faster than it is turned into bits.
+_FEW = large_from(64)
+
+
+@elementwise(dtype=real_numbers)
+def relu(xp, x):
+    """``input`` where it is positive, else 0.
+
+    >>> import rushlight as torch
+    >>> torch.relu(torch.tensor([-1.0, 2.0]))
+    tensor([0., 2.])
+    """
+    # NumPy takes as long to read a number as to do all else on a small array.
+    return xp.maximum(x, _ZERO.get(x.dtype, 0) if type(x) is ndarray else 0)
+
+
+def _relu_slope(g, out):
+    # The result is not negative, and nan lets the gradient pass.
+    zero = _ZERO.get(out.dtype) if type(out) is ndarray else None
+    if zero is not None and out.ndim and g.dtype is out.dtype:
+        if out.size > _FEW:
+            return gated(out != zero, g)
+        found = g.copy()
+        found[out == zero] = zero
+        return found
+    return where(out != 0, g, 0)
+
+
+relu.grad(x=_relu_slope)
+
+
+@elementwise(dtype=to_float, least=1 << 17)
+def sigmoid(xp, x):
+    """1 / (1 + e⁻ˣ).
+
+    >>> import rushlight as torch
+    >>> torch.sigmoid(torch.tensor([0.0, 2.0]))
+    tensor([0.5000, 0.8808])
+    """
+    return 1 / (1 + xp.exp(-x))
+
+
+sigmoid.grad(x=lambda g, out: g * conj((1 - out) * out))
+
+
+def _activation(forward=None, *, dtype=floating, **options):
+    """An operation that only ``nn.functional`` publishes."""
+    if forward is None:
+        return lambda f: _activation(f, dtype=dtype, **options)
+    return elementwise(forward, dtype=dtype, public=False, method=False, inplace=False, **options)
+
+
+# Around zero ------------------------------------------------------------------------------
+
+
+@_activation(least=1 << 16)
+def leaky_relu(xp, x, *, negative_slope=0.01):
+    """x where it is positive, else ``negative_slope · x``."""
+    return xp.where(x > 0, x, x * negative_slope)
+
+
+leaky_relu.grad(x=lambda g, x, negative_slope: where(x > 0, g, g * negative_slope))
+
+
+@_activation(least=1 << 16)
+def elu(xp, x, *, alpha=1.0, scale=1.0, input_scale=1.0):
+    """``scale · x`` where x is positive, else ``scale · alpha · (exp(input_scale · x) - 1)``."""
+    return xp.where(x > 0, x * scale, xp.expm1(x * input_scale) * (alpha * scale))
+
+
+def _elu_slope(g, x, alpha, scale, input_scale):
+    steep = input_scale * alpha * scale
+    slope = exp(x * input_scale) * steep
+    if isinstance(g, Tensor):  # PyTorch's own slope is 0 at 0
+        slope = where(x == 0, steep, slope)
+    return where(x > 0, g * scale, g * slope)
+
+
+elu.grad(x=_elu_slope)
+
+
+@_activation(dtype=real_numbers, casts=True)
+def threshold(xp, x, *, threshold, value):
+    """x where it is above the threshold, else ``value``."""
+    return xp.where(x <= threshold, x.dtype.type(value), x)
+
+
+threshold.grad(x=lambda g, x, threshold: where(x <= threshold, 0, g))
+
+
+def _compared(x, *, lambd):
+    return {"lambd": as_in_half(lambd, x.dtype)}
+
+
+@elementwise(dtype=floating, inplace=False, prepare=_compared, least=1 << 17)
+def hardshrink(xp, x, *, lambd=0.5):
+    """``input`` outside [-lambd, lambd], 0 inside.
+
+    Shape: input: any → the same.
+
+    >>> import rushlight as torch
+    >>> torch.hardshrink(torch.tensor([-0.4, 2.0]))
+    tensor([0., 2.])
+    """
+    return xp.where((x >= -lambd) & (x <= lambd), 0, x)
+
+
+hardshrink.grad(x=lambda g, x, lambd: where((x < -lambd) | (x > lambd), g, 0))
+
+
+def _not_negative(x, *, lambd):
+    if not 0 <= lambd < inf:
+        raise RuntimeError(f"softshrink: lambda must be in range [0, inf), but found {lambd}")
+    return {"lambd": lambd}
+
+
+@_activation(prepare=_not_negative, least=1 << 17)
+def softshrink(xp, x, *, lambd=0.5):
+    """x moved by ``lambd`` towards 0, where it stops.
+
+    Shape: input: any → the same.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.softshrink(torch.tensor([-1.0, 0.2, 1.0]))
+    tensor([-0.5000,  0.0000,  0.5000])
+    """
+    return xp.where(x > lambd, x - lambd, xp.where(x < -lambd, x + lambd, x * 0))
+
+
+softshrink.grad(x=lambda g, x, lambd: where((x < -lambd) | (x > lambd), g, 0))
+
+# Between bounds ---------------------------------------------------------------------------
+
+
+@_activation(dtype=real_numbers, keeps_order="like")
+def hardtanh(xp, x, *, min_val=-1.0, max_val=1.0):
+    """x between two numbers; integers between what is left of them without fractions."""
+    if x.dtype.kind in "iu":
+        min_val, max_val = int(min_val), int(max_val)
+        if x.dtype.kind == "u" and min_val < 0:
+            raise RuntimeError(f"hardtanh: min_val={min_val} is negative, {x.dtype} is unsigned")
+    return xp.minimum(xp.maximum(x, min_val), max_val)
+
+
+hardtanh.grad(x=lambda g, x, min_val, max_val: where((x > min_val) & (x < max_val), g, 0))
+
+
+@_activation(least=1 << 17)
+def hardsigmoid(xp, x):
+    """x / 6 + 1/2 between 0 and 1."""
+    return xp.minimum(xp.maximum(x + 3, 0), 6) / 6
+
+
+#: PyTorch's constant in every dtype.
+_SIXTH = float(np.float32(1 / 6))
+hardsigmoid.grad(x=lambda g, x: where((x > -3) & (x < 3), g * _SIXTH, 0))
+
+
+@_activation(least=1 << 17)
+def hardswish(xp, x):
+    """``x · hardsigmoid(x)``."""
+    return x * xp.minimum(xp.maximum(x + 3, 0), 6) / 6
+
+
+hardswish.grad(x=lambda g, x: where(x <= -3, 0, where(x < 3, g * (x / 3 + 0.5), g)))
+
+# Smooth -----------------------------------------------------------------------------------
+
+
+@_activation(dtype=inexact, least=1 << 17)
+def silu(xp, x):
+    """``x · sigmoid(x)``."""
+    return x / (1 + xp.exp(-x))
+
+
+def _silu_slope(g, x):
+    s = sigmoid(x)
+    return g * conj(s * (1 + x * (1 - s)))
+
+
+silu.grad(x=_silu_slope)
+
+
+@_activation(least=1 << 16)
+def mish(xp, x):
+    """``x · tanh(log(1 + exp(x)))``."""
+    return x * xp.tanh(xp.logaddexp(x, x.dtype.type(0)))
+
+
+def _mish_slope(g, x):
+    t = tanh(softplus(x))
+    return g * (t + x * sigmoid(x) * (1 - t * t))
+
+
+mish.grad(x=_mish_slope)
+
+
+@_activation(least=1 << 16)
+def softplus(xp, x, *, beta=1.0, threshold=20.0):
+    """log(1 + exp(beta · x)) / beta; x itself where ``beta · x`` is above the threshold.
+
+    Shape: input: any → the same.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.softplus(torch.tensor([-1.0, 0.0, 30.0]))
+    tensor([ 0.3133,  0.6931, 30.0000])
+    """
+    z = x * beta
+    return xp.where(z > threshold, x, xp.log1p(xp.exp(z)) / beta)
+
+
+softplus.grad(x=lambda g, x, beta, threshold: where(x * beta > threshold, g, g * sigmoid(x * beta)))
+
+
+@_activation(grad_name="LogSigmoidBackward0", least=1 << 16, keeps_order=False)
+def logsigmoid(xp, x):
+    """log(1 / (1 + exp(-x))).
+
+    Shape: input: any → the same.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.logsigmoid(torch.tensor([-1.0, 0.0, 1.0]))
+    tensor([-1.3133, -0.6931, -0.3133])
+    """
+    return xp.minimum(x, 0) - xp.log1p(xp.exp(-xp.abs(x)))
+
+
+logsigmoid.grad(x=lambda g, x: g * sigmoid(-x))
+
+_CUBE = 0.044715  # of the tanh form of gelu
+_BETA = sqrt(2 / pi)
+
+
+@_activation(least=1 << 16)
+def gelu(xp, x, *, approximate="none"):
+    """``x · Φ(x)`` with the normal distribution Φ; "tanh" approximates it.
+
+    Shape: input: any → the same.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.gelu(torch.tensor([-1.0, 0.0, 1.0]))
+    tensor([-0.1587,  0.0000,  0.8413])
+    """
+    if approximate not in ("none", "tanh"):
+        raise RuntimeError(f"gelu: approximate must be 'none' or 'tanh', not {approximate!r}")
+    if approximate == "tanh":
+        return 0.5 * x * (1 + xp.tanh(_BETA * (x + _CUBE * x * x * x)))
+    return 0.5 * x * (1 + xp.erf(x * sqrt(0.5)))
+
+
+def _gelu_slope(g, x, approximate):
+    if approximate == "tanh":
+        t = tanh(_BETA * (x + _CUBE * x * x * x))
+        inner = _BETA * (1 + 3 * _CUBE * x * x)
+        return g * (0.5 * (1 + t) + 0.5 * x * (1 - t * t) * inner)
+    density = exp(-0.5 * x * x) * (1 / sqrt(2 * pi))
+    return g * (0.5 * (1 + erf(x * sqrt(0.5))) + x * density)
+
+
+gelu.grad(x=_gelu_slope)
+
+# The error function -----------------------------------------------------------------------
+
+
+@elementwise(dtype=floats, least=1 << 16)
+def erf(xp, x):
+    """The error function.
+
+    >>> import rushlight as torch
+    >>> torch.erf(torch.tensor([0.0, 1.0]))
+    tensor([0.0000, 0.8427])
+    """
+    return xp.erf(x)
+
+
+erf.grad(x=lambda g, x: g * (exp(-x * x) * (2 / sqrt(pi))))

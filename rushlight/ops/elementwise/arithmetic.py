@@ -1,0 +1,358 @@
+"""Sums, products, quotients and remainders, element by element."""
+
+import numpy as np
+
+import rushlight.dtype as dtypes
+from rushlight.dtype import OF
+from rushlight.errors import DtypeError, UnsupportedDtypeError
+from rushlight.ops.core.definition import function
+from rushlight.ops.core.fast_path import FLOATS
+from rushlight.ops.core.kinds import elementwise
+from rushlight.ops.core.legacy_arguments import scaled_order, takes_older_order
+from rushlight.ops.core.promotion import promote, to_float
+from rushlight.ops.core.rules import conj
+from rushlight.ops.core.scale_factors import check_category, factor
+from rushlight.tensor import Tensor, short
+
+_F4, _F8 = FLOATS
+
+# Sums -------------------------------------------------------------------------------------
+
+
+def no_bool(operands):
+    """``promote`` where bool has no meaning: minus."""
+    for x in operands:
+        if x.dtype == np.bool_ if hasattr(x, "dtype") else isinstance(x, bool):
+            raise DtypeError(
+                "Subtraction, the `-` operator, is not supported with a bool tensor; use `^` or "
+                "`logical_xor()`, or `~` and `logical_not()` to invert a mask"
+            )
+    return promote(operands)
+
+
+@elementwise(public=False, method=False, inplace=False, name="add",
+             operator=("__add__", "__radd__"))  # fmt: skip
+def add_(xp, x, y):
+    """x + y."""
+    return x + y
+
+
+add_.grad(x=lambda g: g, y=lambda g: g)
+
+
+@elementwise(
+    public=False, method=False, inplace=False, operator="__sub__", name="sub", dtype=no_bool
+)
+def sub_(xp, x, y):
+    """x - y."""
+    return x - y
+
+
+sub_.grad(x=lambda g: g, y=lambda g: -g)
+
+
+@elementwise(public=False, method=False, inplace=False, operator="__rsub__", name="rsub",
+             dtype=no_bool, grad_name="RsubBackward1")  # fmt: skip
+def rsub_(xp, x, y):
+    """y - x."""
+    return y - x
+
+
+rsub_.grad(x=lambda g: -g, y=lambda g: g)
+
+
+def _first_two(rule):
+    return lambda operands: rule(operands[:2])
+
+
+@elementwise(public=False, method=False, inplace=False, dtype=_first_two(promote), exact=(2,),
+             grad_name="AddBackward0", tensors=("y",), keeps_order=(0, 1))  # fmt: skip
+def add_scaled(xp, x, y, alpha):
+    """x + alpha · y with a number for alpha."""
+    return x + alpha * y
+
+
+add_scaled.grad(x=lambda g: g, y=lambda g, alpha: g * conj(alpha))
+
+
+@elementwise(public=False, method=False, inplace=False, dtype=_first_two(no_bool), exact=(2,),
+             grad_name="SubBackward0", tensors=("y",), keeps_order=(0, 1))  # fmt: skip
+def sub_scaled(xp, x, y, alpha):
+    """x - alpha · y with a number for alpha."""
+    return x - alpha * y
+
+
+sub_scaled.grad(x=lambda g: g, y=lambda g, alpha: -g * conj(alpha))
+
+
+def _scaled(plain, scaled, x, y, alpha, out):
+    """``plain(x, alpha · y)``; ``scaled`` computes it in the dtype of the result."""
+    kind = type(alpha)
+    if kind is int and alpha == 1:
+        return plain(x, y, out=out)
+    if (kind is float or kind is int) and type(x) is Tensor is type(y):
+        d = x.array.dtype
+        if d is y.array.dtype and (d is _F4 or d is _F8):
+            y = mul(y, factor(alpha, OF[d]))
+            return plain(x, y) if out is None else plain(x, y, out=out)
+    name = plain.op.name
+    result = plain.op.dtype([x, y])
+    check_category(name, "alpha", alpha, result)
+    alpha = factor(alpha, result, rounded=True)
+    if not isinstance(y, Tensor):
+        return plain(x, y and alpha if result is dtypes.bool else y * alpha, out=out)
+    if y.array.dtype is result.numpy and result in (dtypes.float32, dtypes.float64):
+        return plain(x, mul(y, alpha), out=out)
+    return scaled(x, y, alpha, out=out)
+
+
+@short
+@function(inplace=True)
+@takes_older_order
+def add(input, other, *older, alpha=1, out=None):
+    """``input + alpha · other``, broadcast.
+
+    >>> import rushlight as torch
+    >>> torch.add(torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0]), alpha=10)
+    tensor([31., 42.])
+    """
+    if older:
+        other, alpha = scaled_order("add", "alpha", other, *older)
+    return _scaled(add_, add_scaled, input, other, alpha, out)
+
+
+@short
+@function(inplace=True, alias="subtract")
+@takes_older_order
+def sub(input, other, *older, alpha=1, out=None):
+    """``input - alpha · other``, broadcast.
+
+    >>> import rushlight as torch
+    >>> torch.sub(torch.tensor([3, 4]), 1)
+    tensor([2, 3])
+    """
+    if older:
+        other, alpha = scaled_order("sub", "alpha", other, *older)
+    return _scaled(sub_, sub_scaled, input, other, alpha, out)
+
+
+@function(method=False)
+def rsub(input, other, *, alpha=1):
+    """``other - alpha · input``, broadcast.
+
+    >>> import rushlight as torch
+    >>> torch.rsub(torch.tensor([3, 4]), 1)
+    tensor([-2, -3])
+    """
+    if type(alpha) is int and alpha == 1:
+        return sub_(other, input) if isinstance(other, Tensor) else rsub_(input, other)
+    return _scaled(sub_, sub_scaled, other, input, alpha, None)
+
+
+@elementwise(operator="__neg__", alias="negative", dtype=no_bool)
+def neg(xp, x):
+    """``-input``.
+
+    >>> import rushlight as torch
+    >>> torch.neg(torch.tensor([1.0, -2.0]))
+    tensor([-1.,  2.])
+    """
+    return -x
+
+
+neg.grad(x=lambda g: -g)
+
+
+@function
+def positive(input):
+    """``+input``: the tensor itself.
+
+    >>> import rushlight as torch
+    >>> torch.positive(torch.tensor([1, -2]))
+    tensor([ 1, -2])
+    """
+    if input.dtype is dtypes.bool:
+        raise DtypeError("positive: The `+` operator, on a bool tensor is not supported.")
+    return input
+
+
+# Products ---------------------------------------------------------------------------------
+
+
+@elementwise(alias="multiply", operator=("__mul__", "__rmul__"), exact=(1,))
+def mul(xp, x, y):
+    """The product of ``input`` and ``other``, broadcast.
+
+    >>> import rushlight as torch
+    >>> torch.mul(torch.tensor([1.0, 2.0]), 3)
+    tensor([3., 6.])
+    """
+    return x * y
+
+
+mul.grad(x=lambda g, y: g * conj(y), y=lambda g, x: g * conj(x))
+
+
+@function(inplace=True)
+@takes_older_order
+def addcmul(input, tensor1, tensor2, *older, value=1, out=None):
+    """``input + value · tensor1 · tensor2``, broadcast.
+
+    >>> import rushlight as torch
+    >>> torch.addcmul(torch.ones(2), torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0]), value=0.5)
+    tensor([2.5000, 5.0000])
+    """
+    if older:
+        tensor1, tensor2, value = scaled_order("addcmul", "value", tensor1, tensor2, *older)
+    return _addcmul(input, tensor1, tensor2, value=value, out=out)
+
+
+def _numbers(operands):
+    d = promote(operands)
+    if d is dtypes.bool:
+        raise UnsupportedDtypeError("not implemented for 'Bool'; convert with .int()")
+    return d
+
+
+def _value_of(rule):
+    """Arguments whose ``value`` is a number of the dtype that ``rule`` finds."""
+
+    def prepare(x, tensor1, tensor2, *, value):
+        d = x.dtype
+        of_one_float = d is tensor1.dtype is tensor2.dtype and (d is _F4 or d is _F8)
+        common = OF[d] if of_one_float else rule([x, tensor1, tensor2])
+        return {"value": factor(value, common)}
+
+    return prepare
+
+
+@elementwise(public=False, method=False, inplace=False, name="addcmul", dtype=_numbers,
+             prepare=_value_of(_numbers), tensors=("x", "tensor1", "tensor2"))  # fmt: skip
+def _addcmul(xp, x, tensor1, tensor2, *, value=1):
+    """x + value · tensor1 · tensor2."""
+    return x + value * tensor1 * tensor2
+
+
+_addcmul.grad(  # the gradient is scaled, since the other factor may be of narrow integers
+    x=lambda g: g,
+    tensor1=lambda g, tensor2, value: g * conj(value) * conj(tensor2),
+    tensor2=lambda g, tensor1, value: g * conj(value) * conj(tensor1),
+)
+
+
+@function(inplace=True)
+@takes_older_order
+def addcdiv(input, tensor1, tensor2, *older, value=1, out=None):
+    """``input + value · tensor1 / tensor2``, broadcast; floating point only.
+
+    >>> import rushlight as torch
+    >>> torch.addcdiv(torch.ones(2), torch.tensor([1.0, 2.0]), torch.tensor([2.0, 4.0]))
+    tensor([1.5000, 1.5000])
+    """
+    if older:
+        tensor1, tensor2, value = scaled_order("addcdiv", "value", tensor1, tensor2, *older)
+    return _addcdiv(input, tensor1, tensor2, value=value, out=out)
+
+
+def _no_integer_division(operands):
+    if promote(operands[1:]).category < 2:
+        raise DtypeError(
+            "Integer division with addcdiv is no longer supported; use "
+            "x + value * torch.trunc(tensor1 / tensor2), or convert to float"
+        )
+    return promote(operands)
+
+
+@elementwise(
+    public=False, method=False, inplace=False, name="addcdiv", dtype=_no_integer_division,
+    prepare=_value_of(_no_integer_division), tensors=("x", "tensor1", "tensor2"),
+)  # fmt: skip
+def _addcdiv(xp, x, tensor1, tensor2, *, value=1):
+    """x + value · tensor1 / tensor2."""
+    return x + value * tensor1 / tensor2
+
+
+_addcdiv.grad(
+    x=lambda g: g,
+    tensor1=lambda g, tensor2, value: g * conj(value / tensor2),
+    tensor2=lambda g, tensor1, tensor2, value: (
+        -g * conj(value) * conj(tensor1 / (tensor2 * tensor2))
+    ),
+)
+
+
+# Between two ------------------------------------------------------------------------------
+
+
+def _lerp_forward(xp, x, y, weight):
+    # From the nearer end, so that the ends are exact.
+    gap = y - x
+    return xp.where(xp.abs(weight) < 0.5, x + weight * gap, y - gap * (1 - weight))
+
+
+def _same_dtype(operands):
+    kinds = {x.dtype for x in operands if hasattr(x, "dtype")}
+    if len(kinds) > 1:
+        raise DtypeError(
+            f"expected one dtype for all tensors, not {', '.join(sorted(map(str, kinds)))}"
+        )
+    d = promote(operands)
+    if d.category < 2:
+        raise UnsupportedDtypeError(f"not implemented for {d}; convert with .float()")
+    return d
+
+
+@elementwise(public=False, method=False, inplace=False, name="lerp_number",
+             dtype=lambda operands: _same_dtype(operands[:2]), exact=(2,),
+             grad_name="LerpBackward0", tensors=("x", "end"), keeps_order=(0, 1))  # fmt: skip
+def _lerp_number(xp, x, end, weight):
+    """x + weight · (end - x) with a number for the weight."""
+    return _lerp_forward(xp, x, end, weight)
+
+
+@elementwise(public=False, method=False, inplace=False, name="lerp", dtype=_same_dtype,
+             grad_name="LerpBackward1", tensors=("x", "end"), casts=False)  # fmt: skip
+def _lerp(xp, x, end, weight):
+    """x + weight · (end - x)."""
+    return _lerp_forward(xp, x, end, weight)
+
+
+_lerp_number.grad(
+    x=lambda g, weight: g * (1 - conj(weight)),
+    end=lambda g, weight: g * conj(weight),
+)
+_lerp.grad(
+    x=lambda g, weight: g * conj(1 - weight),
+    end=lambda g, weight: g * conj(weight),
+    weight=lambda g, x, end: g * conj(end - x),
+)
+
+
+@function(inplace=True, kinds={"weight": "value"})
+def lerp(input, end, weight, *, out=None):
+    """``input + weight · (end - input)``: the point between both at ``weight``.
+
+    >>> import rushlight as torch
+    >>> torch.lerp(torch.tensor([0.0, 10.0]), torch.tensor([1.0, 20.0]), 0.5)
+    tensor([ 0.5000, 15.0000])
+    """
+    if isinstance(weight, Tensor):
+        return _lerp(input, end, weight, out=out)
+    if type(weight) is not float and isinstance(input, Tensor) and input.dtype.category > 1:
+        weight = factor(weight, input.dtype)
+    return _lerp_number(input, end, weight, out=out)
+
+
+# Quotients --------------------------------------------------------------------------------
+
+
+@elementwise(
+    public=False, method=False, inplace=False, operator="__truediv__", name="div", dtype=to_float,
+    exact=(1,),
+)  # fmt: skip
+def div_(xp, x, y):
+    """x / y."""
+    return xp.true_divide(x, y)
+
+
+div_.grad(x=lambda g, y: g / conj(y), y=lambda g, x, y: -g * conj(x / y / y))

@@ -1,0 +1,228 @@
+"""The larger and the smaller of two, and values held between bounds."""
+
+import numpy as np
+
+import rushlight.dtype as dtypes
+from rushlight.dtype import OF
+from rushlight.ops.core.definition import function
+from rushlight.ops.core.kinds import elementwise
+from rushlight.ops.core.promotion import as_in_half, real_only
+from rushlight.ops.core.rules import typed, where
+from rushlight.tensor import Tensor
+
+# Of two -----------------------------------------------------------------------------------
+
+
+@elementwise(dtype=real_only, inplace=False, tensors=("x", "y"))
+def maximum(xp, x, y):
+    """The larger of ``input`` and ``other``; nan where one of them is.
+
+    >>> import rushlight as torch
+    >>> torch.maximum(torch.tensor([1.0, 5.0]), torch.tensor([3.0, 2.0]))
+    tensor([3., 5.])
+    """
+    return xp.maximum(x, y)
+
+
+@elementwise(dtype=real_only, inplace=False, tensors=("x", "y"))
+def minimum(xp, x, y):
+    """The smaller of ``input`` and ``other``; nan where one of them is.
+
+    >>> import rushlight as torch
+    >>> torch.minimum(torch.tensor([1.0, 5.0]), torch.tensor([3.0, 2.0]))
+    tensor([1., 2.])
+    """
+    return xp.minimum(x, y)
+
+
+@elementwise(dtype=real_only, inplace=False, tensors=("x", "y"))
+def fmax(xp, x, y):
+    """The larger of ``input`` and ``other``; nan only where both are.
+
+    >>> import rushlight as torch
+    >>> torch.fmax(torch.tensor([1.0, torch.nan]), torch.tensor([3.0, 2.0]))
+    tensor([3., 2.])
+    """
+    return xp.fmax(x, y)
+
+
+@elementwise(dtype=real_only, inplace=False, tensors=("x", "y"))
+def fmin(xp, x, y):
+    """The smaller of ``input`` and ``other``; nan only where both are.
+
+    >>> import rushlight as torch
+    >>> torch.fmin(torch.tensor([1.0, torch.nan]), torch.tensor([3.0, 2.0]))
+    tensor([1., 2.])
+    """
+    return xp.fmin(x, y)
+
+
+# Equal elements share the gradient.
+maximum.grad(
+    x=lambda g, x, y: where(x < y, 0, where(x == y, g / 2, g)),
+    y=lambda g, x, y: where(x > y, 0, where(x == y, g / 2, g)),
+)
+minimum.grad(
+    x=lambda g, x, y: where(x > y, 0, where(x == y, g / 2, g)),
+    y=lambda g, x, y: where(x < y, 0, where(x == y, g / 2, g)),
+)
+fmax.grad(
+    x=lambda g, x, y: where((x >= y) | (y != y), g, 0),
+    y=lambda g, x, y: where((x >= y) | (y != y), 0, g),
+)
+fmin.grad(
+    x=lambda g, x, y: where((x <= y) | (y != y), g, 0),
+    y=lambda g, x, y: where((x <= y) | (y != y), 0, g),
+)
+
+# Between bounds ---------------------------------------------------------------------------
+
+
+def _clamped(xp, x, min, max):
+    if min is not None:
+        x = xp.maximum(x, min)
+    return x if max is None else xp.minimum(x, max)
+
+
+def _inside(x, min, max):
+    """Where neither bound has replaced x."""
+    if min is None:
+        return x <= max
+    return x >= min if max is None else (x >= min) & (x <= max)
+
+
+@elementwise(public=False, method=False, inplace=False, name="clamp", dtype=real_only,
+             grad_name="ClampBackward0", tensors=("x",))  # fmt: skip
+def clamp_(xp, x, min=None, max=None):
+    """x between the tensors min and max."""
+    return _clamped(xp, x, min, max)
+
+
+def _min_slope(g, x, min, max):
+    replaced = x < min
+    return where(replaced if max is None else replaced & (min < max), g, 0)
+
+
+def _max_slope(g, x, min, max):
+    replaced = x > max
+    return where(replaced if min is None else replaced | (max < min), g, 0)
+
+
+clamp_.grad(
+    x=lambda g, x, min, max: where(_inside(x, min, max), g, 0),
+    min=_min_slope,
+    max=_max_slope,
+)
+
+
+def _held(name, grad_name, bound):
+    """``clamp`` to numbers, under one of PyTorch's names for its gradient."""
+
+    def forward(xp, x, min=None, max=None):
+        return _clamped(xp, x, min, max)
+
+    forward.__doc__ = "x between two numbers."
+    op = elementwise(forward, name=name, public=False, method=False, inplace=False, dtype=real_only,
+                     grad_name=grad_name, tensors=("x",), casts=bound)  # fmt: skip
+    op.grad(x=lambda g, x, min, max: where(_inside(x, min, max), g, 0))
+    if bound:
+        op.grad(min=_min_slope, max=_max_slope)
+    return op
+
+
+_clamp_number = _held("clamp_number", "ClampBackward1", False)
+_clamp_min_number = _held("clamp_min_number", "ClampMinBackward0", False)
+_clamp_min_tensor = _held("clamp_min", "ClampMinBackward1", True)
+_clamp_max_number = _held("clamp_max_number", "ClampMaxBackward0", False)
+_clamp_max_tensor = _held("clamp_max", "ClampMaxBackward1", True)
+
+
+def _bound(number, x):
+    return as_in_half(number, x.array.dtype) if isinstance(x, Tensor) else number
+
+
+@function(inplace=True, alias="clip", kinds={"min": "operand", "max": "operand"})
+def clamp(input, min=None, max=None, *, out=None):
+    """``input`` between ``min`` and ``max``, each a number, a tensor or None.
+
+    Raises:
+        RuntimeError: neither bound is given.
+        TypeError: one bound is a tensor and the other a number.
+
+    >>> import rushlight as torch
+    >>> torch.clamp(torch.tensor([-1.0, 0.5, 2.0]), 0, 1)
+    tensor([0.0000, 0.5000, 1.0000])
+    """
+    if min is None and max is None:
+        raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
+    tensors = [isinstance(b, Tensor) for b in (min, max) if b is not None]
+    if tensors[0] is not tensors[-1]:
+        raise TypeError(
+            "clamp(): min and max must both be tensors or both be numbers, not "
+            f"{type(min).__name__} and {type(max).__name__}"
+        )
+    if tensors[0]:
+        return clamp_(input, min, max, out=out)
+    return _clamp_number(input, _bound(min, input), _bound(max, input), out=out)
+
+
+@function(inplace=True, kinds={"min": "operand"})
+def clamp_min(input, min, *, out=None):
+    """``input`` where it is above ``min``, else ``min``.
+
+    >>> import rushlight as torch
+    >>> torch.clamp_min(torch.tensor([-1.0, 2.0]), 0)
+    tensor([0., 2.])
+    """
+    if isinstance(min, Tensor):
+        return _clamp_min_tensor(input, min, out=out)
+    return _clamp_min_number(input, _bound(min, input), out=out)
+
+
+@function(inplace=True, kinds={"max": "operand"})
+def clamp_max(input, max, *, out=None):
+    """``input`` where it is below ``max``, else ``max``.
+
+    >>> import rushlight as torch
+    >>> torch.clamp_max(torch.tensor([-1.0, 2.0]), 0)
+    tensor([-1.,  0.])
+    """
+    if isinstance(max, Tensor):
+        return _clamp_max_tensor(input, None, max, out=out)
+    return _clamp_max_number(input, None, _bound(max, input), out=out)
+
+
+def _replacements(x, *, nan, posinf, neginf):
+    """The numbers to put in, by the limits of the dtype of x."""
+    d = OF[x.dtype].to_real()
+    limits = dtypes.finfo(d) if d.is_floating_point else None
+    largest, smallest = (limits.max, limits.min) if limits else (0, 0)
+    return {
+        "nan": 0.0 if nan is None else nan,
+        "posinf": largest if posinf is None else posinf,
+        "neginf": smallest if neginf is None else neginf,
+    }
+
+
+@elementwise(prepare=_replacements, keeps_order="like")
+def nan_to_num(xp, x, *, nan=None, posinf=None, neginf=None):
+    """``input`` with nan and infinities replaced: by 0 and the largest finite numbers if not given.
+
+    >>> import rushlight as torch
+    >>> torch.nan_to_num(torch.tensor([torch.nan, torch.inf, 1.0]), posinf=9.0)
+    tensor([0., 9., 1.])
+    """
+    if x.dtype.kind == "c":
+        parts = [
+            nan_to_num.op.forward(xp, p, nan=nan, posinf=posinf, neginf=neginf)
+            for p in (x.real, x.imag)
+        ]
+        return (parts[0] + 1j * parts[1]).astype(x.dtype)
+    if x.dtype.kind != "f":
+        return +x if x.dtype.kind != "b" else x
+    kind = x.dtype.type
+    x = xp.where(x == np.inf, kind(posinf), xp.where(x == -np.inf, kind(neginf), x))
+    return xp.where(x != x, kind(nan), x)
+
+
+nan_to_num.grad(x=lambda g, x: g * typed(x - x == 0, g))  # where x is finite

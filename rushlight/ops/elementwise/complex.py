@@ -1,0 +1,309 @@
+"""Complex numbers: their parts, and how they are put together."""
+
+import numpy as np
+
+from rushlight.autograd import mode
+from rushlight.dtype import OF
+from rushlight.errors import DtypeError, UnsupportedDtypeError
+from rushlight.ops.core.autocast import SINGLE
+from rushlight.ops.core.definition import FUNCTIONS, function
+from rushlight.ops.core.kinds import elementwise, kernel, view
+from rushlight.ops.elementwise.exponential import floating
+from rushlight.ops.elementwise.rounding import sgn
+from rushlight.ops.elementwise.trigonometry import cos, sin
+from rushlight.storage import offset, strided
+from rushlight.tensor import LazyViewOf, Tensor
+
+# Conjugates -------------------------------------------------------------------------------
+
+
+def _is_complex(x, name):
+    if not isinstance(x, Tensor):
+        raise TypeError(f"{name}(): argument 'input' must be Tensor, not {type(x).__name__}")
+    return OF[x.array.dtype].is_complex
+
+
+@elementwise(public=False, method=False, inplace=False, name="conj", grad_name="ConjBackward0",
+             keeps_order="like")  # fmt: skip
+def _conj(xp, x):
+    """The complex conjugate."""
+    return xp.conjugate(x)
+
+
+_conj.grad(x=lambda g: _conj(g) if isinstance(g, Tensor) else g.conj())
+
+
+@function
+def conj(input):
+    """The complex conjugate; real tensors as they are.
+
+    A view in PyTorch. Here its elements are computed, again whenever ``input`` was written; a write
+    to it raises.
+
+    >>> import rushlight as torch
+    >>> torch.conj(torch.tensor([1 + 2j]))
+    tensor([1.-2.j])
+    """
+    if not _is_complex(input, "conj"):
+        return input
+    view = input.view_of
+    if view is not None and view.path[-1][0] is _conj.op:  # the conjugate of a conjugate
+        return _along(view.root, view.path[:-1])
+    out = _conj(input)
+    if type(out) is Tensor:
+        root, path = (input, ()) if view is None else (view.root, view.path)
+        out.cell = input.cell
+        untracked = not mode.records()
+        out.view_of = LazyViewOf(root, (*path, (_conj.op, (), {})), input.cell[0], untracked)
+    return out
+
+
+def _along(root, path):
+    """The view of ``root`` along ``path``; of an empty one a view of the whole."""
+    if not path:
+        return root[...]
+    for op, args, params in path:
+        root = op.call(root, *args, **params)
+    return root
+
+
+@function(inplace=True)
+def conj_physical(input, *, out=None):
+    """The complex conjugate, computed at once; of a real tensor the tensor itself."""
+    if out is None and not input.dtype.is_complex:
+        return input
+    return _conj(input, out=out)
+
+
+@function
+def resolve_conj(input):
+    """``input``, or a copy of what ``conj`` made."""
+    return input.clone() if is_conj(input) else input
+
+
+@function
+def is_conj(input):
+    """Whether ``input`` is a complex tensor that ``conj`` made of another."""
+    return _is_complex(input, "is_conj") and _is_turned(input)
+
+
+@function
+def resolve_neg(input):
+    """``input``, or a copy of an imaginary part of what ``conj`` made."""
+    return input.clone() if is_neg(input) else input
+
+
+@function
+def is_neg(input):
+    """Whether ``input`` is an imaginary part of what ``conj`` made of another tensor."""
+    return (
+        not _is_complex(input, "is_neg")
+        and _is_turned(input)
+        and any(op is _imag.op for op, _, _ in input.view_of.path)
+    )
+
+
+def _is_turned(x):
+    """Whether an odd number of conjugates lies between ``x`` and the memory it looks at."""
+    path = () if x.view_of is None else x.view_of.path
+    return sum([op is _conj.op for op, _, _ in path]) % 2 == 1
+
+
+# Parts ------------------------------------------------------------------------------------
+
+
+@view(public=False, method=False, name="real", grad_name="SelectBackward0", primitive="memory")
+def _real(xp, x):
+    """The real part."""
+    return x.real
+
+
+_real.grad(x=lambda g: g)
+
+
+def _needs_imaginary(x):
+    if x.dtype.kind != "c":
+        raise RuntimeError(
+            f"imag is not implemented for tensors with non-complex dtypes: {OF[x.dtype]}"
+        )
+    return {}
+
+
+@view(public=False, method=False, name="imag", prepare=_needs_imaginary,
+      grad_name="SelectBackward0", primitive="memory")  # fmt: skip
+def _imag(xp, x):
+    """The imaginary part."""
+    return x.imag
+
+
+_imag.grad(x=lambda g: g * 1j)
+
+
+def real(input):
+    """The real part, as a view; real tensors as they are.
+
+    >>> import rushlight as torch
+    >>> torch.real(torch.tensor([1 + 2j]))
+    tensor([1.])
+    """
+    if not _is_complex(input, "real"):
+        return input
+    view = input.view_of
+    if view is not None and view.path[-1][0] is _conj.op:  # the same memory as of the number
+        input = conj(input)
+    return _real(input)
+
+
+def imag(input):
+    """The imaginary part, as a view.
+
+    >>> import rushlight as torch
+    >>> torch.imag(torch.tensor([1 + 2j]))
+    tensor([2.])
+    """
+    return _imag(input)
+
+
+def _write_part(part):
+    def write(self, value):
+        part(self).copy_(
+            value if isinstance(value, Tensor) else Tensor.new_tensor(self, value).real
+        )
+
+    return write
+
+
+FUNCTIONS["real"], FUNCTIONS["imag"] = real, imag
+Tensor.real = property(real, _write_part(real))
+Tensor.imag = property(imag, _write_part(imag))
+
+
+def _pairs(x):
+    if x.dtype.kind != "c":
+        raise RuntimeError(f"view_as_real is only supported for complex tensors, not {OF[x.dtype]}")
+    return {}
+
+
+@view(prepare=_pairs, method=False, primitive="memory")
+def view_as_real(xp, x):
+    """Complex numbers as pairs of real ones in a new last dim, as a view.
+
+    >>> import rushlight as torch
+    >>> torch.view_as_real(torch.tensor([1 + 2j]))
+    tensor([[1., 2.]])
+    """
+    dtype = x.real.dtype
+    return strided(x, (*x.shape, 2), (*x.strides, dtype.itemsize), dtype)
+
+
+view_as_real.grad(
+    x=lambda g: view_as_complex(g.contiguous()) if isinstance(g, Tensor) else _joined(g)
+)
+
+
+def _joined(x):
+    return x[..., 0] + 1j * x[..., 1]
+
+
+def _check_pairs(x):
+    if x.dtype.kind != "f" or x.dtype.itemsize < 4:
+        raise RuntimeError(
+            f"view_as_complex is only supported for floating point tensors, not {OF[x.dtype]}"
+        )
+    if not x.ndim or x.shape[-1] != 2:
+        raise RuntimeError(
+            f"Tensor must have a last dimension of size 2, but its shape is {tuple(x.shape)}"
+        )
+    steps = [s for n, s in zip(x.shape[:-1], x.strides, strict=False) if n > 1]
+    apart = x.strides[-1] != x.itemsize or any(s % (2 * x.itemsize) for s in steps)
+    if x.size and apart:
+        raise RuntimeError(
+            "Tensor must have a last dimension with stride 1 and others divisible by 2"
+        )
+    if isinstance(x, np.ndarray) and offset(x) % 2:
+        raise RuntimeError("Tensor must have a storage_offset divisible by 2")
+    return {}
+
+
+@view(prepare=_check_pairs, method=False, by_layout=True, autocast=SINGLE, primitive="memory")
+def view_as_complex(xp, x):
+    """Pairs of real numbers in the last dim as complex ones, as a view.
+
+    >>> import rushlight as torch
+    >>> torch.view_as_complex(torch.tensor([[1.0, 2.0]]))
+    tensor([1.+2.j])
+    """
+    kind = np.result_type(x.dtype, np.complex64)
+    first = np.lib.stride_tricks.as_strided(x, (*x.shape[:-1], 2), x.strides)
+    return first.view(kind)[..., 0]
+
+
+view_as_complex.grad(
+    x=lambda g: view_as_real(g) if isinstance(g, Tensor) else np.stack([g.real, g.imag], -1)
+)
+
+# Made of parts ----------------------------------------------------------------------------
+
+
+def _same(operands):
+    x, y = operands
+    if x.dtype != y.dtype:
+        raise DtypeError(
+            f"complex: expected {OF[x.dtype]} for the imaginary part, but got {OF[y.dtype]}"
+        )
+    if x.dtype.kind != "f":
+        raise UnsupportedDtypeError(
+            f"Expected both inputs to be Half, Float or Double tensors but got {OF[x.dtype]}"
+        )
+    return floating(operands)
+
+
+@kernel(public=False, method=False, name="complex", prepare=lambda x, y: _same((x, y)) and {},
+        keeps_order=(0, 1))  # fmt: skip
+def complex_(xp, x, y):
+    """x + iy."""
+    out = xp.asarray(xp.add(x, y, dtype=xp.result_type(x.dtype, xp.complex64)))
+    out.real, out.imag = x, y
+    return out
+
+
+complex_.grad(x=lambda g: g.real, y=lambda g: g.imag)
+
+
+def complex(real, imag, *, out=None):
+    """The complex numbers with the given parts.
+
+    >>> import rushlight as torch
+    >>> torch.complex(torch.tensor([1.0]), torch.tensor([2.0]))
+    tensor([1.+2.j])
+    """
+    return complex_(real, imag, out=out)
+
+
+FUNCTIONS["complex"] = complex
+
+
+@kernel(public=False, method=False, name="polar", prepare=lambda x, y: _same((x, y)) and {},
+        keeps_order=(0, 1))  # fmt: skip
+def polar_(xp, x, y):
+    """x (cos y + i sin y)."""
+    return complex_.op.forward(xp, x * xp.cos(y), x * xp.sin(y))
+
+
+polar_.lower(lambda x, y: complex_(x * cos(y), x * sin(y)))
+# PyTorch's: a negative modulus counts as the positive one at the opposite angle.
+polar_.grad(
+    x=lambda g, out: (g.conj() * sgn(out)).real,
+    y=lambda g, out: (g.conj() * (out * 1j)).real,
+)
+
+
+@function(method=False)
+def polar(abs, angle, *, out=None):
+    """The complex numbers of the given modulus and angle.
+
+    >>> import rushlight as torch
+    >>> torch.polar(torch.tensor([2.0]), torch.tensor([0.0]))
+    tensor([2.+0.j])
+    """
+    return polar_(abs, angle, out=out)

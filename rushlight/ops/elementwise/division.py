@@ -1,0 +1,206 @@
+"""Division that rounds, and what it leaves over."""
+
+import numpy as np
+
+import rushlight.dtype as dtypes
+from rushlight.errors import UnsupportedDtypeError
+from rushlight.ops.core.definition import function
+from rushlight.ops.core.kinds import elementwise
+from rushlight.ops.core.promotion import real_only
+from rushlight.ops.core.range_checks import check_range
+from rushlight.ops.core.rules import zeros
+from rushlight.ops.elementwise.arithmetic import div_
+from rushlight.tensor import Tensor, short
+
+_BY_ZERO = "ZeroDivisionError: an integer is divided by zero"
+
+
+def real_numbers(operands):
+    """``promote`` for integers and floats: neither bool nor complex."""
+    d = real_only(operands)
+    if d is dtypes.bool:
+        raise UnsupportedDtypeError("not implemented for 'Bool'; convert with .int() or .float()")
+    return d
+
+
+def _is_integer(x):
+    return x.dtype.kind in "iub" if hasattr(x, "dtype") else isinstance(x, int)
+
+
+def _is_bool(x):
+    return x.dtype.kind == "b" if hasattr(x, "dtype") else isinstance(x, bool)
+
+
+def refuse_zero(x, y):
+    """RuntimeError where integers would be divided by zero; floats give inf or nan."""
+    if not np.size(x):
+        return
+    if _is_integer(x) and _is_integer(y) and not np.all(y) and not (_is_bool(x) and _is_bool(y)):
+        raise RuntimeError(_BY_ZERO)
+
+
+@elementwise(public=False, method=False, inplace=False, name="div_floor", dtype=real_numbers,
+             grad_name="DivBackward2", check=refuse_zero, exact=(1,))  # fmt: skip
+def div_floor(xp, x, y):
+    """⌊x / y⌋."""
+    return xp.floor_divide(x, y)
+
+
+@elementwise(public=False, method=False, inplace=False, name="div_trunc", dtype=real_numbers,
+             grad_name="DivBackward2", check=refuse_zero, exact=(1,))  # fmt: skip
+def div_trunc(xp, x, y):
+    """x / y rounded towards zero."""
+    if x.dtype.kind == "f":
+        return xp.trunc(x / y)
+    quotient = xp.floor_divide(x, y)
+    return quotient + ((x - quotient * y != 0) & ((x < 0) != (y < 0)))
+
+
+for _op in (div_floor, div_trunc):
+    _op.grad(x=zeros, y=zeros)
+
+
+@short
+@function(inplace=True, alias="divide")
+def div(input, other, *, rounding_mode=None, out=None):
+    """``input / other``; ``rounding_mode`` may be "trunc" or "floor".
+
+    Raises:
+        RuntimeError: an integer is divided by zero with a rounding mode.
+
+    >>> import rushlight as torch
+    >>> torch.div(torch.tensor([7, -7]), 2, rounding_mode="floor")
+    tensor([ 3, -4])
+    """
+    if rounding_mode is None:
+        return div_(input, other, out=out)
+    if rounding_mode == "floor":
+        return div_floor(input, other, out=out)
+    if rounding_mode == "trunc":
+        return div_trunc(input, other, out=out)
+    raise RuntimeError(
+        "div expected rounding_mode to be one of None, 'trunc', or 'floor' "
+        f"but found '{rounding_mode}'"
+    )
+
+
+@short
+@function(inplace=True)
+def true_divide(input, other, *, out=None):
+    """``input / other``, always true division.
+
+    >>> import rushlight as torch
+    >>> torch.true_divide(torch.tensor([3, 4]), 2)
+    tensor([1.5000, 2.0000])
+    """
+    return div_(input, other, out=out)
+
+
+@elementwise(name="floor_divide", operator="__floordiv__", dtype=real_numbers,
+             check=refuse_zero, grad_name="NotImplemented", exact=(1,))  # fmt: skip
+def floor_divide(xp, x, y):
+    """``⌊input / other⌋``; it has no gradient.
+
+    Raises:
+        RuntimeError: an integer is divided by zero.
+
+    >>> import rushlight as torch
+    >>> torch.floor_divide(torch.tensor([7.0, -7.0]), 2)
+    tensor([ 3., -4.])
+    """
+    return xp.floor_divide(x, y)
+
+
+def _not_differentiable(g):
+    raise RuntimeError(
+        "derivative for floor_divide is not implemented; use div(..., rounding_mode='floor')"
+    )
+
+
+floor_divide.grad(x=_not_differentiable, y=_not_differentiable)
+
+
+# What is left over ------------------------------------------------------------------------
+
+
+@elementwise(public=False, method=False, inplace=False, name="remainder", dtype=real_numbers,
+             grad_name="RemainderBackward1", check=refuse_zero)  # fmt: skip
+def _remainder(xp, x, y):
+    """x - ⌊x / y⌋ · y."""
+    return xp.remainder(x, y)
+
+
+@elementwise(public=False, method=False, inplace=False, name="remainder_number", dtype=real_numbers,
+             grad_name="RemainderBackward0", check=refuse_zero)  # fmt: skip
+def _remainder_number(xp, x, y):
+    """``remainder`` with a number for y."""
+    return _remainder.op.forward(xp, x, y)
+
+
+@elementwise(public=False, method=False, inplace=False, name="fmod", dtype=real_numbers,
+             grad_name="FmodBackward1", check=refuse_zero, tensors=("x",))  # fmt: skip
+def _fmod(xp, x, y):
+    """x - trunc(x / y) · y."""
+    return xp.fmod(x, y)
+
+
+@elementwise(public=False, method=False, inplace=False, name="fmod_number", dtype=real_numbers,
+             grad_name="FmodBackward0", check=refuse_zero, tensors=("x",))  # fmt: skip
+def _fmod_number(xp, x, y):
+    """``fmod`` with a number for y."""
+    return _fmod.op.forward(xp, x, y)
+
+
+_remainder.grad(x=lambda g: g, y=lambda g, x, y: -g * div_floor(x, y))
+_remainder_number.grad(x=lambda g: g, y=zeros)
+_fmod.grad(x=lambda g: g, y=lambda g, x, y: -g * div_trunc(x, y))
+_fmod_number.grad(x=lambda g: g, y=zeros)
+
+
+@function(inplace=True, kinds={"input": "operand"})
+def remainder(input, other, *, out=None):
+    """What ``input`` leaves when divided by ``other``, with the sign of ``other``.
+
+    Raises:
+        RuntimeError: an integer is divided by zero.
+
+    >>> import rushlight as torch
+    >>> torch.remainder(torch.tensor([-7, 7]), 3)
+    tensor([2, 1])
+    """
+    if isinstance(other, Tensor):
+        return _remainder(input, other, out=out)
+    return _remainder_number(input, other, out=out)
+
+
+@function(inplace=True)
+def fmod(input, other, *, out=None):
+    """What ``input`` leaves when divided by ``other``, with the sign of ``input``.
+
+    Raises:
+        RuntimeError: an integer is divided by zero.
+
+    >>> import rushlight as torch
+    >>> torch.fmod(torch.tensor([-7, 7]), 3)
+    tensor([-1,  1])
+    """
+    if isinstance(other, Tensor):
+        return _fmod(input, other, out=out)
+    return _fmod_number(input, other, out=out)
+
+
+def _check_zero(x, y):
+    """``refuse_zero`` of tensors, as an operation."""
+    whole = [v.dtype.category < 2 if isinstance(v, Tensor) else isinstance(v, int) for v in (x, y)]
+    zero = y == 0
+    if isinstance(x, Tensor) and not x.numel():
+        return
+    if all(whole) and zero is not False:
+        zero = zero if isinstance(zero, Tensor) else x == x
+        check_range(zero, low=0, high=0, error=RuntimeError, message=_BY_ZERO)
+
+
+for _op in (
+    div_floor, div_trunc, floor_divide, _remainder, _remainder_number, _fmod, _fmod_number,
+):  # fmt: skip
+    _op.lower_check(_check_zero)

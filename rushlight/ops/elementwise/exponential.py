@@ -1,0 +1,254 @@
+"""Exponentials and logarithms, element by element."""
+
+from math import log as ln
+
+from rushlight.errors import UnsupportedDtypeError
+from rushlight.ops.core.definition import function
+from rushlight.ops.core.kinds import elementwise
+from rushlight.ops.core.promotion import as_in_half, promote, real_only, to_float
+from rushlight.ops.core.rules import conj, number, where
+from rushlight.tensor import Tensor
+
+LN2 = ln(2.0)
+LN10 = ln(10.0)
+
+
+def floating(operands):
+    """``promote`` for floating point only."""
+    d = promote(operands)
+    if not d.is_floating_point:
+        raise UnsupportedDtypeError(f"not implemented for {d}; convert with .float()")
+    return d
+
+
+def floats(operands):
+    """``to_float`` where complex numbers have no order."""
+    d = real_only(operands)
+    return d if d.category > 1 else to_float(operands)
+
+
+def inexact(operands):
+    """``promote`` for floating point and complex numbers."""
+    d = promote(operands)
+    if d.category < 2:
+        raise UnsupportedDtypeError(f"not implemented for {d}; convert with .float()")
+    return d
+
+
+# Exponentials -----------------------------------------------------------------------------
+
+
+@elementwise(dtype=to_float, least=1 << 19)
+def exp(xp, x):
+    """e to the ``input``.
+
+    >>> import rushlight as torch
+    >>> torch.exp(torch.tensor([0.0, 1.0]))
+    tensor([1.0000, 2.7183])
+    """
+    return xp.exp(x)
+
+
+exp.grad(x=lambda g, out: g * conj(out))
+
+
+@elementwise(dtype=to_float)
+def exp2(xp, x):
+    """2 to the ``input``.
+
+    >>> import rushlight as torch
+    >>> torch.exp2(torch.tensor([0.0, 3.0]))
+    tensor([1., 8.])
+    """
+    return xp.exp(x * LN2) if x.dtype.kind == "c" else xp.exp2(x)
+
+
+exp2.grad(x=lambda g, out: g * conj(out) * LN2)
+
+
+@elementwise(dtype=to_float)
+def expm1(xp, x):
+    """e to the ``input``, minus 1, precise near 0.
+
+    >>> import rushlight as torch
+    >>> torch.expm1(torch.tensor([0.0, 1.0]))
+    tensor([0.0000, 1.7183])
+    """
+    return xp.expm1(x)
+
+
+expm1.grad(x=lambda g, out: g * conj(out + 1))
+
+
+# Logarithms -------------------------------------------------------------------------------
+
+
+@elementwise(dtype=to_float)
+def log(xp, x):
+    """The natural logarithm.
+
+    >>> import rushlight as torch
+    >>> torch.log(torch.tensor([1.0, 2.0]))
+    tensor([0.0000, 0.6931])
+    """
+    return xp.log(x)
+
+
+log.grad(x=lambda g, x: g / conj(x))
+
+
+@elementwise(dtype=to_float)
+def log2(xp, x):
+    """The logarithm to base 2.
+
+    >>> import rushlight as torch
+    >>> torch.log2(torch.tensor([1.0, 8.0]))
+    tensor([0., 3.])
+    """
+    return xp.log2(x)
+
+
+log2.grad(x=lambda g, x: g / conj(x * LN2))
+
+
+@elementwise(dtype=to_float)
+def log10(xp, x):
+    """The logarithm to base 10.
+
+    >>> import rushlight as torch
+    >>> torch.log10(torch.tensor([1.0, 2.0]))
+    tensor([0.0000, 0.3010])
+    """
+    return xp.log10(x)
+
+
+log10.grad(x=lambda g, x: g / conj(x * LN10))
+
+
+@elementwise(dtype=to_float, grad_name="Log1PBackward0")
+def log1p(xp, x):
+    """The logarithm of 1 + ``input``, precise near 0.
+
+    >>> import rushlight as torch
+    >>> torch.log1p(torch.tensor([0.0, 1.0]))
+    tensor([0.0000, 0.6931])
+    """
+    return xp.log1p(x)
+
+
+log1p.grad(x=lambda g, x: g / conj(x + 1))
+
+
+@elementwise(dtype=inexact, inplace=False, tensors=("x", "y"))
+def logaddexp(xp, x, y):
+    """The logarithm of the sum of the exponentials of ``input`` and ``other``.
+
+    >>> import rushlight as torch
+    >>> torch.logaddexp(torch.tensor([0.0]), torch.tensor([0.0]))
+    tensor([0.6931])
+    """
+    if x.dtype.kind != "c":
+        return xp.logaddexp(x, y)
+    larger = xp.where(x.real >= y.real, x, y)
+    return larger + xp.log(xp.exp(x - larger) + xp.exp(y - larger))
+
+
+logaddexp.grad(
+    x=lambda g, x, y: g / conj(1 + exp(y - x)),
+    y=lambda g, x, y: g / conj(1 + exp(x - y)),
+)
+
+
+@elementwise(dtype=floating, inplace=False, tensors=("x", "y"))
+def logaddexp2(xp, x, y):
+    """``logaddexp`` to base 2.
+
+    >>> import rushlight as torch
+    >>> torch.logaddexp2(torch.tensor([0.0]), torch.tensor([0.0]))
+    tensor([1.])
+    """
+    return xp.logaddexp2(x, y)
+
+
+logaddexp2.grad(
+    x=lambda g, x, y: g / (1 + exp2(y - x)),
+    y=lambda g, x, y: g / (1 + exp2(x - y)),
+)
+
+
+# Products with logarithms -----------------------------------------------------------------
+
+
+def _xlogy_forward(xp, x, y):
+    y = x.dtype.type(y) if type(y) in (int, float) else y
+    return xp.where((x == 0) & (y == y), x * x, x * xp.log(y))
+
+
+@elementwise(public=False, method=False, inplace=False, name="xlogy", dtype=floats)
+def _xlogy(xp, x, y):
+    """x · log(y)."""
+    return _xlogy_forward(xp, x, y)
+
+
+@elementwise(public=False, method=False, inplace=False, name="number_xlogy", dtype=floats,
+             grad_name="XlogyBackward1")  # fmt: skip
+def _number_xlogy(xp, x, y):
+    """x · log(y) with a number for x."""
+    return _xlogy_forward(xp, x, y)
+
+
+@elementwise(public=False, method=False, inplace=False, name="xlogy_number", dtype=floats,
+             grad_name="XlogyBackward2", varies=True)  # fmt: skip
+def _xlogy_number(xp, x, y):
+    """x · log(y) with a number for y."""
+    return _xlogy_forward(xp, x, y)
+
+
+def _xlogy_slope(g, x, y):
+    return where((x == 0) & (y <= 0), 0, xlogy(g, y))
+
+
+def _xlogy_number_slope(g, x, y):
+    return g * ln(number(y)) if number(y) > 0 else where(x == 0, 0, xlogy(g, number(y)))
+
+
+_xlogy.grad(x=_xlogy_slope, y=lambda g, x, y: g * x / y)
+_number_xlogy.grad(y=lambda g, x, y: g * x / y)
+_xlogy_number.grad(x=_xlogy_number_slope)
+
+
+@function(inplace=True, kinds={"input": "operand"})
+def xlogy(input, other, *, out=None):
+    """``input · log(other)``, 0 where ``input`` is 0.
+
+    >>> import rushlight as torch
+    >>> torch.xlogy(torch.tensor([0.0, 2.0]), torch.tensor([0.0, 1.0]))
+    tensor([0., 0.])
+    """
+    if not isinstance(input, Tensor) and isinstance(other, Tensor):
+        return _number_xlogy(input, other, out=out)
+    if isinstance(input, Tensor) and not isinstance(other, Tensor):
+        return _xlogy_number(input, other, out=out)
+    return _xlogy(input, other, out=out)
+
+
+@elementwise(dtype=floats, prepare=lambda x, *, eps: {"eps": as_in_half(eps, x.dtype)})
+def logit(xp, x, *, eps=None):
+    """log(x / (1 - x)), with ``input`` clamped to [eps, 1 - eps] if ``eps`` is given.
+
+    >>> import rushlight as torch
+    >>> torch.logit(torch.tensor([0.5, 0.75]))
+    tensor([0.0000, 1.0986])
+    """
+    if eps is not None:
+        x = xp.minimum(xp.maximum(x, eps), 1 - eps)
+    return xp.log(x / (1 - x))
+
+
+def _logit_slope(g, x, eps):
+    slope = g / (x * (1 - x))
+    low, high, outside = (0, 1, float("nan")) if eps is None else (eps, 1 - eps, 0.0)
+    return where((x < low) | (x > high), outside, slope)
+
+
+logit.grad(x=_logit_slope)

@@ -1,0 +1,159 @@
+"""Logic on truth values and on bits, element by element."""
+
+from rushlight.errors import UnsupportedDtypeError
+from rushlight.ops.core.kinds import elementwise
+from rushlight.ops.core.promotion import integers
+
+# Truth ------------------------------------------------------------------------------------
+
+
+@elementwise(tensors=("x", "y"))
+def logical_and(xp, x, y):
+    """True where both are non-zero.
+
+    >>> import rushlight as torch
+    >>> torch.logical_and(torch.tensor([0, 1, 2]), torch.tensor([1, 0, 3]))
+    tensor([False, False,  True])
+    """
+    return xp.logical_and(x, y)
+
+
+@elementwise(tensors=("x", "y"))
+def logical_or(xp, x, y):
+    """True where one of both is non-zero.
+
+    >>> import rushlight as torch
+    >>> torch.logical_or(torch.tensor([0, 1]), torch.tensor([0, 0]))
+    tensor([False,  True])
+    """
+    return xp.logical_or(x, y)
+
+
+@elementwise(tensors=("x", "y"))
+def logical_xor(xp, x, y):
+    """True where exactly one of both is non-zero.
+
+    >>> import rushlight as torch
+    >>> torch.logical_xor(torch.tensor([0, 1]), torch.tensor([2, 3]))
+    tensor([ True, False])
+    """
+    return xp.logical_xor(x, y)
+
+
+@elementwise(casts=True)
+def logical_not(xp, x):
+    """True where ``input`` is zero.
+
+    >>> import rushlight as torch
+    >>> torch.logical_not(torch.tensor([0, 1]))
+    tensor([ True, False])
+    """
+    return xp.logical_not(x)
+
+
+# Bits -------------------------------------------------------------------------------------
+
+
+def _whole(operands):
+    d = integers(operands)
+    if d.category == 0:
+        raise UnsupportedDtypeError("not implemented for 'Bool'; convert with .int()")
+    return d
+
+
+@elementwise(dtype=integers)
+def bitwise_and(xp, x, y):
+    """The bits that both have; ``and`` of bools.
+
+    >>> import rushlight as torch
+    >>> torch.bitwise_and(torch.tensor([6]), 3)
+    tensor([2])
+    """
+    return x & y
+
+
+@elementwise(dtype=integers)
+def bitwise_or(xp, x, y):
+    """The bits that one of both has; ``or`` of bools.
+
+    >>> import rushlight as torch
+    >>> torch.bitwise_or(torch.tensor([6]), 3)
+    tensor([7])
+    """
+    return x | y
+
+
+@elementwise(dtype=integers)
+def bitwise_xor(xp, x, y):
+    """The bits in which both differ.
+
+    >>> import rushlight as torch
+    >>> torch.bitwise_xor(torch.tensor([6]), 3)
+    tensor([5])
+    """
+    return x ^ y
+
+
+@elementwise(dtype=integers)
+def bitwise_not(xp, x):
+    """Every bit turned; ``not`` of bools.
+
+    >>> import rushlight as torch
+    >>> torch.bitwise_not(torch.tensor([0, 5]))
+    tensor([-1, -6])
+    """
+    return ~x
+
+
+def _shift_count(xp, x, y):
+    """``y`` as a count that NumPy shifts by, and where it is no valid one."""
+    bits = x.dtype.itemsize * 8
+    outside = (y < 0) | (y >= bits)
+    return xp.where(outside, 0, y).astype(x.dtype), outside
+
+
+@elementwise(dtype=_whole)
+def bitwise_left_shift(xp, x, y):
+    """``input · 2^other``.
+
+    >>> import rushlight as torch
+    >>> torch.bitwise_left_shift(torch.tensor([1, 3]), 2)
+    tensor([ 4, 12])
+    """
+    count, outside = _shift_count(xp, x, y)
+    return xp.where(outside, x.dtype.type(0), x << count)
+
+
+@elementwise(dtype=_whole)
+def bitwise_right_shift(xp, x, y):
+    """``input / 2^other``, rounded down.
+
+    >>> import rushlight as torch
+    >>> torch.bitwise_right_shift(torch.tensor([8, -8]), 2)
+    tensor([ 2, -2])
+    """
+    count, outside = _shift_count(xp, x, y)
+    lost = x >> x.dtype.type(x.dtype.itemsize * 8 - 1) if x.dtype.kind == "i" else x.dtype.type(0)
+    return xp.where(outside, lost, x >> count)
+
+
+@elementwise(dtype=_whole, tensors=("x", "y"))
+def gcd(xp, x, y):
+    """The greatest common divisor.
+
+    >>> import rushlight as torch
+    >>> torch.gcd(torch.tensor([12]), torch.tensor([18]))
+    tensor([6])
+    """
+    return xp.gcd(x, y)
+
+
+@elementwise(dtype=_whole, tensors=("x", "y"))
+def lcm(xp, x, y):
+    """The least common multiple.
+
+    >>> import rushlight as torch
+    >>> torch.lcm(torch.tensor([4]), torch.tensor([6]))
+    tensor([12])
+    """
+    return xp.lcm(x, y)

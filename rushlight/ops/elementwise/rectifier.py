@@ -1,0 +1,138 @@
+"""Rectifiers with slopes of their own: learned ones, and random ones."""
+
+import math
+
+import numpy as np
+
+from rushlight import draw
+from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
+from rushlight.ops.core.autocast import LOWER, autocasts
+from rushlight.ops.core.definition import function
+from rushlight.ops.core.kinds import elementwise, kernel
+from rushlight.ops.core.rules import where
+from rushlight.ops.elementwise.activation import leaky_relu
+from rushlight.ops.elementwise.division import real_numbers
+from rushlight.ops.random.sampling import checked_generator
+from rushlight.ops.shape.view import tensor_array
+from rushlight.tensor import Tensor
+
+__all__ = ["prelu", "rrelu"]
+
+# Learned ------------------------------------------------------------------------------------
+
+
+@elementwise(public=False, method=False, inplace=False, dtype=real_numbers, name="prelu_kernel",
+             keeps_order="like")  # fmt: skip
+def _sloped(xp, x, weight):
+    """x where it is positive, else ``weight · x``."""
+    return xp.where(x > 0, x, weight * x)
+
+
+_sloped.grad(
+    x=lambda g, x, weight: where(x > 0, g, g * weight),
+    weight=lambda g, x: where(x > 0, 0, g * x),
+)
+
+
+@function
+@autocasts(LOWER)
+def prelu(input, weight):
+    """``input`` where it is positive, else ``weight · input``, with one weight or one a channel.
+
+    Shape: input (N, C, …) or (…); weight (C) or (1) → as input.
+
+    Raises:
+        RuntimeError: another number of weights than channels; the dtypes differ.
+
+    Source: He et al. 2015.
+
+    >>> import rushlight as torch
+    >>> torch.prelu(torch.tensor([-1.0, 2.0]), torch.tensor([0.25]))
+    tensor([-0.2500,  2.0000])
+    """
+    for position, (argument, t) in enumerate((("input", input), ("weight", weight)), 1):
+        if not isinstance(t, Tensor):
+            raise TypeError(
+                f"prelu(): argument '{argument}' (position {position}) must be Tensor, not "
+                f"{type(t).__name__}"
+            )
+    x, w = input.array, weight.array
+    if x.dtype != w.dtype:
+        raise DtypeError(
+            f"prelu: Type promoting not supported. Got {input.dtype} and {weight.dtype}"
+        )
+    if w.size != 1:
+        if x.ndim == 0:
+            raise ShapeError("prelu: Not allow zero-dim input tensor.")
+        channels = x.shape[1] if x.ndim > 1 else 1
+        if w.shape != (channels,):
+            raise ShapeError(
+                "prelu: Mismatch of parameter numbers and input channel size. Found parameter "
+                f"numbers = {w.size} and channel size = {channels}: input {tuple(x.shape)}, weight "
+                f"{tuple(w.shape)}"
+            )
+    if w.ndim > 1:
+        raise ShapeError(f"prelu: Expected weight to be a scalar or 1D tensor, but got {w.ndim}D")
+    if x.ndim == 0:
+        weight = weight.reshape(())
+    elif w.ndim and x.ndim != 2:
+        weight = weight.reshape(1, -1, *[1] * (x.ndim - 2)) if x.ndim > 1 else weight.reshape(1)
+    return _sloped(input, weight)
+
+
+# Random -------------------------------------------------------------------------------------
+
+
+@kernel(public=False, method=False, widen=False, draws=True, name="rrelu_slopes")
+def _slopes(xp, x, *, lower, upper, generator):
+    """A slope for each element: from [lower, upper) where it is not positive, else 1."""
+    slopes = xp.ones(x.shape, x.dtype)
+    if generator is not None:
+        place = x <= 0
+        count = int(np.count_nonzero(place))
+        slopes[place] = draw.uniform(generator, count, np.dtype("f8"), lower, upper)
+    return slopes
+
+
+@elementwise(
+    public=False, method=False, inplace=False, dtype=real_numbers, name="rrelu_with_noise",
+    keeps_order=False,
+)  # fmt: skip
+def _noisy(xp, x, noise):
+    """x times its slope."""
+    return x * noise
+
+
+_noisy.grad(x=lambda g, noise: g * noise)
+
+
+@function(method=False)
+def rrelu(input, lower=1 / 8, upper=1 / 3, training=False, generator=None):
+    """``input`` where it is positive, else times a slope: the middle one, or a random one.
+
+    In training each element has a slope of its own, drawn from [lower, upper).
+
+    Raises:
+        RuntimeError: bounds that are infinite, or ``lower`` above ``upper``.
+
+    Source: Xu et al. 2015.
+
+    >>> import rushlight as torch
+    >>> torch.rrelu(torch.tensor([-1.0, 2.0]), 0.1, 0.3)
+    tensor([-0.2000,  2.0000])
+    """
+    for name, bound in (("lower", lower), ("upper", upper)):
+        if not math.isfinite(bound):
+            raise RuntimeError(f"rrelu: {name} bound must be finite, got {bound}")
+    if lower > upper:
+        raise RuntimeError(
+            "rrelu: Lower bound should be less than or equal to the upper bound: "
+            f"lower={lower}, upper={upper}"
+        )
+    if not training:
+        return leaky_relu(input.contiguous(), negative_slope=(lower + upper) / 2)
+    tensor_array(input, "rrelu")
+    if not input.is_floating_point():
+        raise UnsupportedDtypeError(f"rrelu: not implemented for {input.dtype}")
+    generator = checked_generator(generator, "rrelu")
+    return _noisy(input, _slopes(input, lower=lower, upper=upper, generator=generator))

@@ -1,0 +1,249 @@
+"""Special functions, element by element: those of gamma, of the error function, of Bessel.
+
+SciPy computes them. Their derivatives are functions of the same families, so every order works.
+Those that PyTorch has in ``torch.special`` only are published there (``rushlight/special.py``).
+"""
+
+from math import inf, pi, sqrt
+from math import log as ln
+
+from rushlight.ops.core.definition import function
+from rushlight.ops.core.kinds import elementwise
+from rushlight.ops.core.rules import typed, where
+from rushlight.ops.elementwise.activation import erf
+from rushlight.ops.elementwise.exponential import exp, floating, floats, log
+from rushlight.ops.elementwise.unary import tabled
+
+__all__ = [
+    "digamma", "entr", "erf", "erfc", "erfcx", "erfinv", "i0", "i0e", "i1", "i1e", "igamma",
+    "igammac", "lgamma", "log_ndtr", "mvlgamma", "ndtr", "ndtri", "polygamma", "xlog1py", "zeta",
+]  # fmt: skip
+
+_SPECIAL_ONLY = {"public": False, "method": False, "inplace": False}
+
+
+def _unary(title, what, example, **options):
+    """A function of one number that SciPy has."""
+
+    def forward(xp, x):
+        return getattr(xp, title)(x)
+
+    return tabled(forward, title, what, example, dtype=floats, **options)
+
+
+def _special(title, what, example):
+    """The same in ``torch.special`` only."""
+    name = f"special_{title}"
+    return _unary(title, what, example, space="torch.special", name=name, **_SPECIAL_ONLY)
+
+
+# Gamma and its logarithmic derivatives ----------------------------------------------------
+
+
+def _log_gamma(xp, x):
+    return xp.gammaln(xp.where(x == -inf, inf, x))  # SciPy's is -inf there, C's and PyTorch's inf
+
+
+lgamma = tabled(
+    _log_gamma, "lgamma", "The logarithm of the absolute value of the gamma function",
+    ("[1.0, 4.0]", "[0.0000, 1.7918]"), dtype=floats,
+)  # fmt: skip
+digamma = _unary("digamma", "The derivative of ``lgamma``", ("[1.0, 2.0]", "[-0.5772,  0.4228]"))
+
+
+@elementwise(**_SPECIAL_ONLY, dtype=floats, name="polygamma")
+def _polygamma(xp, x, *, n):
+    return xp.polygamma(n, x).astype(x.dtype)
+
+
+@function(method=False)
+def polygamma(n, input, *, out=None):
+    """The derivative of order ``n`` of ``digamma``.
+
+    Raises:
+        RuntimeError: ``n`` is negative.
+        TypeError: ``n`` is no int.
+
+    >>> import rushlight as torch
+    >>> torch.polygamma(1, torch.tensor([1.0, 2.0]))
+    tensor([1.6449, 0.6449])
+    """
+    if type(n) is not int:
+        raise TypeError(f"polygamma(): argument 'n' must be int, not {type(n).__name__}")
+    if n < 0:
+        raise RuntimeError(f"polygamma: n={n} is negative; derivatives have orders from 0")
+    return _polygamma(input, n=n, out=out)
+
+
+@function(name="polygamma", public=False, inplace=True)
+def _polygamma_method(self, n):
+    """``torch.polygamma`` of this tensor."""
+    return polygamma(n, self)
+
+
+lgamma.grad(x=lambda g, x: g * digamma(x))
+digamma.grad(x=lambda g, x: g * _polygamma(x, n=1))
+_polygamma.grad(x=lambda g, x, n: g * _polygamma(x, n=n + 1))
+
+
+@function(inplace=True)
+def mvlgamma(input, p):
+    """The logarithm of the multivariate gamma function of dimension ``p``.
+
+    Raises:
+        RuntimeError: ``p`` is below 1.
+
+    >>> import rushlight as torch
+    >>> torch.mvlgamma(torch.tensor([3.0]), 2)
+    tensor([1.5502])
+    """
+    if p < 1:
+        raise RuntimeError(f"mvlgamma: p={p}, but p has to be greater than or equal to 1")
+    found = lgamma(input) + p * (p - 1) / 4 * ln(pi)
+    for k in range(1, p):
+        found = found + lgamma(input - k / 2)
+    return found.contiguous()
+
+
+def _no_gradient(g):
+    raise NotImplementedError("igamma, igammac, zeta: no derivative in the first argument")
+
+
+@elementwise(dtype=floating, tensors=("x", "y"))
+def igamma(xp, x, y):
+    """The lower incomplete gamma function of ``other``, regularised, with shape ``input``.
+
+    >>> import rushlight as torch
+    >>> torch.igamma(torch.tensor([1.0]), torch.tensor([2.0]))
+    tensor([0.8647])
+    """
+    return xp.gammainc(x, y)
+
+
+@elementwise(dtype=floating, tensors=("x", "y"))
+def igammac(xp, x, y):
+    """1 - ``igamma``, precise where that is small.
+
+    >>> import rushlight as torch
+    >>> torch.igammac(torch.tensor([1.0]), torch.tensor([2.0]))
+    tensor([0.1353])
+    """
+    return xp.gammaincc(x, y)
+
+
+def _gamma_density(x, y):
+    return exp(log(y) * (x - 1) - y - lgamma(x))
+
+
+igamma.grad(x=_no_gradient, y=lambda g, x, y: g * _gamma_density(x, y))
+igammac.grad(x=_no_gradient, y=lambda g, x, y: -g * _gamma_density(x, y))
+
+
+@elementwise(**_SPECIAL_ONLY, dtype=floats)
+def zeta(xp, x, y):
+    """The zeta function of Hurwitz: the sum of (k + ``other``) to the -``input`` over k ≥ 0.
+
+    >>> import rushlight as torch
+    >>> torch.special.zeta(torch.tensor([2.0]), 1.0)
+    tensor([1.6449])
+    """
+    return xp.zeta(x, y)
+
+
+zeta.grad(x=_no_gradient, y=lambda g, x, y: -g * x * zeta(x + 1, y))
+
+
+# The error function and the normal distribution -------------------------------------------
+
+
+erfc = _unary("erfc", "1 - ``erf``, precise where that is small",
+              ("[0.0, 1.0]", "[1.0000, 0.1573]"))  # fmt: skip
+erfinv = _unary("erfinv", "The number of which ``input`` is the error function",
+                ("[0.0, 0.5]", "[0.0000, 0.4769]"))  # fmt: skip
+erfcx = _special("erfcx", "``erfc`` times e to the square of ``input``",
+                 ("[0.0, 10.0]", "[1.0000, 0.0561]"))  # fmt: skip
+ndtr = _special("ndtr", "The standard normal distribution function",
+                ("[0.0, 2.0]", "[0.5000, 0.9772]"))  # fmt: skip
+ndtri = _special("ndtri", "The standard normal's quantile: of what ``input`` is ``ndtr``",
+                 ("[0.5, 0.9772]", "[0.0000, 1.9991]"))  # fmt: skip
+log_ndtr = _special("log_ndtr", "The logarithm of ``ndtr``, precise for very negative numbers",
+                    ("[-40.0, -30.0]", "[-804.6085, -454.3213]"))  # fmt: skip
+
+erfc.grad(x=lambda g, x: g * (exp(-x * x) * (-2 / sqrt(pi))))
+
+
+def _erfinv_slope(g, x):
+    # As PyTorch, of the input, so that the result may be written.
+    out = erfinv(x)
+    return g * (exp(out * out) * (sqrt(pi) / 2))
+
+
+erfinv.grad(x=_erfinv_slope)
+erfcx.grad(x=lambda g, x, out: g * (2 * x * out - 2 / sqrt(pi)))
+
+ndtr.grad(x=lambda g, x: g * (exp(x * x * -0.5) / sqrt(2 * pi)))
+ndtri.grad(x=lambda g, out: g * (exp(out * out * 0.5) * sqrt(2 * pi)))
+log_ndtr.grad(x=lambda g, x: g / erfcx(x * -sqrt(0.5)) * sqrt(2 / pi))
+
+
+# Bessel functions of an imaginary argument ------------------------------------------------
+
+
+i0 = _unary("i0", "The modified Bessel function of the first kind and order 0",
+            ("[0.0, 1.0]", "[1.0000, 1.2661]"))  # fmt: skip
+i0e = _special("i0e", "``i0`` divided by e to the absolute value of ``input``",
+               ("[0.0, 100.0]", "[1.0000, 0.0399]"))  # fmt: skip
+i1 = _special("i1", "The modified Bessel function of the first kind and order 1",
+              ("[0.0, 1.0]", "[0.0000, 0.5652]"))  # fmt: skip
+i1e = _special("i1e", "``i1`` divided by e to the absolute value of ``input``",
+               ("[0.0, 100.0]", "[0.0000, 0.0397]"))  # fmt: skip
+
+
+def _sign(x):
+    return typed(x > 0, x) - typed(x < 0, x)
+
+
+def _over(out, x):
+    """I1(x) / x, of which the limit at 0 is a half."""
+    zero = x == 0
+    return where(zero, 0.5, out / where(zero, 1.0, x))
+
+
+i0.grad(x=lambda g, x: g * i1(x))
+i0e.grad(x=lambda g, x, out: g * (i1e(x) - _sign(x) * out))
+i1.grad(x=lambda g, x, out: g * (i0(x) - _over(out, x)))
+i1e.grad(x=lambda g, x, out: g * (i0e(x) - _sign(x) * out - _over(out, x)))
+
+
+# Products with logarithms -----------------------------------------------------------------
+
+
+@elementwise(**_SPECIAL_ONLY, dtype=floats, name="special_xlog1py")
+def xlog1py(xp, x, y):
+    """``input · log(1 + other)``, 0 where ``input`` is 0.
+
+    >>> import rushlight as torch
+    >>> torch.special.xlog1py(torch.tensor([0.0, 2.0]), torch.tensor([-1.0, 0.0]))
+    tensor([0., 0.])
+    """
+    return xp.where((x == 0) & (y == y), x * x, x * xp.log1p(y))
+
+
+xlog1py.grad(
+    x=lambda g, x, y: where((x == 0) & (y <= -1), 0, xlog1py(g, typed(y, g))),
+    y=lambda g, x, y: g * x / (y + 1),
+)
+
+
+@elementwise(**_SPECIAL_ONLY, dtype=floats, name="special_entr")
+def entr(xp, x):
+    """``-input · log(input)``, 0 at 0 and -inf below.
+
+    >>> import rushlight as torch
+    >>> torch.special.entr(torch.tensor([0.0, 0.5]))
+    tensor([0.0000, 0.3466])
+    """
+    return xp.where(x == 0, x, xp.where(x < 0, -xp.inf, -x * xp.log(x)))
+
+
+entr.grad(x=lambda g, x: g * where(x < 0, float("nan"), -log(x) - 1))

@@ -1,0 +1,125 @@
+"""Reads and writes at indices as ``gather`` and ``scatter`` along one dim: what the compiler takes.
+
+Whole slices are read and written by an index that is repeated along them without a copy. Indices
+of several dims become one index of those dims merged.
+"""
+
+from math import prod
+from typing import Any
+
+from rushlight.dtype import bool as bool_
+from rushlight.dtype import int64
+from rushlight.ops.core.range_checks import check_range
+from rushlight.ops.tensor.cast import as_scalar
+from rushlight.shapes import broadcast
+
+__all__ = ["check_bounds", "filled", "positive", "read", "repeated", "slices", "write"]
+
+
+def positive(index, n):
+    """``index`` with negative numbers counted from the end of ``n``."""
+    return index.where(index >= 0, index + n)
+
+
+def repeated(index, dim, shape):
+    """A 1-D index of slices along ``dim``, repeated along the other dims of ``shape``."""
+    n, index = index.numel(), index.to(int64)
+    size = [n if d == dim else 1 for d in range(len(shape))]
+    return index.reshape(size).expand((*shape[:dim], n, *shape[dim + 1 :]))
+
+
+def slices(x, dim, index):
+    """The slices of ``x`` along ``dim`` at a 1-D index."""
+    return x.gather(dim, repeated(index, dim, x.shape))
+
+
+class _Merged:
+    """Indices of several dims as one.
+
+    Attributes:
+        order: The dims of x, those that are indexed side by side.
+        dim: Where the first of them comes in that order.
+        merged: The shape of x in that order with those dims as one.
+        index: The index of that dim, 1-D.
+        shape: The shape that the indices broadcast to.
+    """
+
+    def __init__(self, x_shape, dims, indices):
+        first, k = dims[0], len(dims)
+        rest = [d for d in range(len(x_shape)) if d not in dims]
+        if dims != tuple(range(first, first + k)):
+            first = 0  # NumPy's rule: dims of indices that lie apart come first
+        self.dim = first
+        self.order = (*rest[:first], *dims, *rest[first:])
+        self.before = tuple([x_shape[d] for d in rest[:first]])
+        self.after = tuple([x_shape[d] for d in rest[first:]])
+        self.merged = (*self.before, prod([x_shape[d] for d in dims]), *self.after)
+        self.shape = broadcast("index", *[tuple(i.shape) for i in indices])
+        sizes = [x_shape[d] for d in dims]
+        index: Any = 0
+        for n, i in zip(sizes, indices, strict=True):
+            index = index * n + positive(i.to(int64), n)
+        self.index = index.expand(self.shape).reshape(prod(self.shape))
+
+    def take(self, x):
+        """``x`` with its dims in order and merged."""
+        return x.permute(self.order).reshape(self.merged)
+
+
+def _indices(keys):
+    return [k for k in keys if k is not None]
+
+
+def read(x, dims, keys):
+    """``x`` indexed by tensors of ints at ``dims``."""
+    indices = _indices(keys)
+    if any(k.dtype is bool_ for k in indices):
+        return NotImplemented
+    m = _Merged(x.shape, dims, indices)
+    found = slices(m.take(x), m.dim, m.index)
+    return found.reshape((*m.before, *m.shape, *m.after))
+
+
+def write(x, values, dims, keys, accumulate):
+    """``x`` with ``values`` written, or added, where tensors of ints index ``dims``."""
+    indices = _indices(keys)
+    if any(k.dtype is bool_ for k in indices):
+        return _masked(x, values, dims, indices, accumulate)
+    m = _Merged(x.shape, dims, indices)
+    values = values.expand((*m.before, *m.shape, *m.after))
+    values = values.reshape((*m.before, m.index.numel(), *m.after))
+    base, index = m.take(x), repeated(m.index, m.dim, m.merged)
+    put = base.scatter_add if accumulate else base.scatter
+    found = put(m.dim, index, values).reshape([x.shape[d] for d in m.order])
+    return found.permute([m.order.index(d) for d in range(len(m.order))])
+
+
+def _masked(x, values, dims, indices, accumulate):
+    """``x`` with one value where a mask holds."""
+    if len(indices) > 1 or values.numel() != 1 or accumulate:
+        return NotImplemented
+    (mask,) = indices
+    after = x.array.ndim - dims[0] - mask.array.ndim
+    return x.masked_fill(mask.reshape((*mask.shape, *[1] * after)), values.reshape(()))
+
+
+def check_bounds(x, dims, keys):
+    """The check that indices, which may count from the end, lie in their dims.
+
+    Of a tensor without elements no element is asked for.
+    """
+    if 0 in x.shape:
+        return
+    for d, i in zip(dims, _indices(keys), strict=True):
+        n = x.shape[d]
+        if i.dtype is not bool_:
+            check_range(
+                i, low=-n, high=n - 1, error=IndexError,
+                message=f"index {{}} is out of bounds for dimension {d} with size {n} (the tensor "
+                f"is {tuple(x.shape)})",
+            )  # fmt: skip
+
+
+def filled(x, value):
+    """``value``, a number or a 0-dim tensor, as a number or tensor of the dtype of ``x``."""
+    return value.to(x.dtype) if hasattr(value, "array") else as_scalar(value, x.array.dtype).item()

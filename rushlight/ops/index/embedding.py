@@ -1,0 +1,232 @@
+"""Rows of a table looked up by index, and how often each index came."""
+
+import numpy as np
+
+from rushlight.autograd import mode
+from rushlight.autograd.write import write
+from rushlight.backend.accumulate import add_rows
+from rushlight.dtype import OF
+from rushlight.errors import DtypeError, IndexRangeError, ShapeError
+from rushlight.ops.core.dispatch import apply, refuse
+from rushlight.ops.core.kinds import kernel
+from rushlight.ops.core.range_checks import check_range
+from rushlight.ops.create.range import arange
+from rushlight.ops.index.along_dim import repeated, slices
+from rushlight.tensor import Tensor
+
+__all__ = ["embedding"]
+
+
+def _checked(indices, rows):
+    if indices.size and np.maximum.reduce(indices, axis=None) >= rows:
+        _refuse(indices, rows)
+    if indices.size and np.minimum.reduce(indices, axis=None) < 0:
+        _refuse(indices, rows)
+
+
+def _refuse(indices, rows):
+    bad = indices[(indices < 0) | (indices >= rows)][0]
+    error = IndexError if rows else IndexRangeError
+    raise error(
+        f"embedding: index out of range in self: {bad} is outside [0, {rows}), the rows of weight"
+    )
+
+
+@kernel(public=False, method=False, name="embedding", widen=False)
+def _embedding(xp, x, indices, *, padding_idx=-1, scale_grad_by_freq=False):
+    """The rows of x at ``indices``."""
+    _checked(indices, len(x))
+    return x.take(indices, 0)
+
+
+@_embedding.lower
+def _embedding_of_gather(x, indices):
+    found = slices(x, 0, indices.reshape(indices.numel()))
+    return found.reshape((*indices.shape, x.shape[1]))
+
+
+@_embedding.lower_check
+def _in_table(x, indices):
+    n = x.shape[0]
+    message = f"embedding: index out of range in self: {{}} is outside [0, {n}), the rows of weight"
+    check_range(indices, low=0, high=n - 1, error=IndexError, message=message)
+
+
+@kernel(
+    public=False, method=False, name="embedding_backward", widen=False,
+    shape=lambda g, indices, *, rows, **params: (rows, g.shape[-1]),
+)  # fmt: skip
+def _scatter(xp, g, indices, *, rows, padding_idx, scale_grad_by_freq):
+    """The sum of what ``g`` holds for each row; none for ``padding_idx``."""
+    flat = indices.reshape(-1)
+    values = g.reshape(len(flat), g.shape[-1])
+    wide = values.astype(np.float32) if g.dtype.itemsize == 2 else values
+    if scale_grad_by_freq:
+        wide = wide / np.bincount(flat, minlength=rows)[flat][:, None].astype(wide.dtype)
+    found = np.zeros((rows, g.shape[-1]), wide.dtype)
+    add_rows(found, flat, wide)
+    if padding_idx >= 0:
+        found[padding_idx] = 0
+    return found.astype(g.dtype, copy=False)
+
+
+def _shares(values, index, rows, padding_idx, scale_grad_by_freq):
+    """``values`` (n, features) of the rows ``index`` (n), as they count in a gradient."""
+    if scale_grad_by_freq:
+        count = values.new_zeros(rows).scatter_add(0, index, values.new_ones(index.numel()))
+        values = values / count.gather(0, index).unsqueeze(1)
+    if padding_idx >= 0:
+        values = values.masked_fill((index == padding_idx).unsqueeze(1), 0)
+    return values
+
+
+@_scatter.lower
+def _scatter_of_rows(g, indices, rows, padding_idx, scale_grad_by_freq):
+    index, width = indices.reshape(indices.numel()), g.shape[-1]
+    values = g.reshape(indices.numel(), width)
+    values = values.float() if g.dtype.itemsize == 2 else values
+    values = _shares(values, index, rows, padding_idx, scale_grad_by_freq)
+    found = values.new_zeros((rows, width))
+    return found.scatter_add(0, repeated(index, 0, found.shape), values).to(g.dtype)
+
+
+@kernel(public=False, method=False, name="embedding_double_backward", widen=False)
+def _gather(xp, h, indices, *, padding_idx, scale_grad_by_freq):
+    """What each place of ``_scatter``'s ``g`` gave to ``h``."""
+    found = h.take(indices, 0)
+    if scale_grad_by_freq:
+        found /= np.bincount(indices.reshape(-1))[indices][..., None].astype(h.dtype)
+    if padding_idx >= 0:
+        found[indices == padding_idx] = 0
+    return found
+
+
+@_gather.lower
+def _gather_of_rows(h, indices, padding_idx, scale_grad_by_freq):
+    index = indices.reshape(indices.numel())
+    found = _shares(slices(h, 0, index), index, h.shape[0], padding_idx, scale_grad_by_freq)
+    return found.reshape((*indices.shape, h.shape[1]))
+
+
+_embedding.grad(
+    x=lambda g, x_shape, indices, padding_idx, scale_grad_by_freq: _scatter(
+        g, indices, rows=x_shape[0], padding_idx=padding_idx, scale_grad_by_freq=scale_grad_by_freq
+    )
+)
+_scatter.grad(
+    g=lambda h, indices, padding_idx, scale_grad_by_freq: _gather(
+        h, indices, padding_idx=padding_idx, scale_grad_by_freq=scale_grad_by_freq
+    )
+)
+_gather.grad(
+    h=lambda h, h_shape, indices, padding_idx, scale_grad_by_freq: _scatter(
+        h, indices, rows=h_shape[0], padding_idx=padding_idx, scale_grad_by_freq=scale_grad_by_freq
+    )
+)
+
+
+@kernel(public=False, method=False, name="embedding_renorm")
+def _renormed(xp, x, indices, *, max_norm, norm_type):
+    """x, with the rows at ``indices`` scaled down to the norm ``max_norm``."""
+    _checked(indices, len(x))
+    rows = np.unique(indices)
+    found = x.copy()
+    norms = np.linalg.norm(x[rows], norm_type, axis=1)
+    long = norms > max_norm
+    scale = (max_norm / (norms[long] + 1e-7)).astype(x.dtype)
+    found[rows[long]] *= scale[:, None]
+    return found
+
+
+def embedding(
+    input, weight, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False,
+    sparse=False,
+):  # fmt: skip
+    """The rows of ``weight`` at the indices ``input``.
+
+    ``padding_idx``: a row that gets no gradient. ``max_norm``: rows longer than this are scaled
+    down, in place, before they are looked up. ``scale_grad_by_freq``: gradients are divided by how
+    often their row came. ``sparse`` is accepted; gradients are dense.
+
+    Shape: input (…), weight (rows, features) → (…, features).
+
+    Raises:
+        IndexError: an index outside [0, rows).
+        RuntimeError: indices that are not int32 or int64; weight without two dims.
+
+    >>> import rushlight as torch
+    >>> table = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    >>> torch.nn.functional.embedding(torch.tensor([1, 1, 0]), table)
+    tensor([[3., 4.],
+            [3., 4.],
+            [1., 2.]])
+    """
+    if not isinstance(weight, Tensor):
+        refuse(_embedding.op, 0, weight)
+    if not isinstance(input, Tensor):
+        raise TypeError(
+            "embedding(): argument 'indices' (position 2) must be Tensor, not "
+            f"{type(input).__name__}"
+        )
+    w, indices = weight.array, input.array
+    if w.ndim != 2:
+        raise ShapeError(f"embedding: 'weight' must be 2-D, but is {tuple(w.shape)}")
+    if indices.dtype.name not in ("int64", "int32"):
+        raise DtypeError(
+            "embedding: Expected tensor for argument #1 'indices' to have one of the following "
+            "scalar "
+            f"types: Long, Int; but got {OF[indices.dtype]}; convert with .long()"
+        )
+    if padding_idx is None:
+        padding_idx = -1
+    else:
+        if not -w.shape[0] <= padding_idx < w.shape[0]:
+            raise AssertionError(
+                f"embedding: Padding_idx must be within num_embeddings: {padding_idx} of "
+                f"{w.shape[0]}"
+            )
+        padding_idx %= w.shape[0]
+    if max_norm is not None:
+        _renorm(weight, input, max_norm, norm_type)
+    params = {"padding_idx": padding_idx, "scale_grad_by_freq": scale_grad_by_freq}
+    return apply(_embedding.op, (weight, input), params)
+
+
+def _renorm(weight, input, max_norm, norm_type):
+    was = mode.set_grad(False)
+    try:
+        found = _renormed(weight, input, max_norm=max_norm, norm_type=norm_type)
+        write(weight, found, "embedding_renorm_")
+    finally:
+        mode.set_grad(was)
+
+
+@kernel(public=False, method=False, name="one_hot", widen=False)
+def one_hot(xp, x, *, num_classes):
+    """A vector of zeros with a 1 at each index of x."""
+    if x.size and x.min() < 0:
+        raise RuntimeError(f"one_hot: Class values must be non-negative, but one is {x.min()}")
+    if x.size and x.max() >= num_classes:
+        raise RuntimeError(
+            f"one_hot: Class values must be smaller than num_classes={num_classes}, but one is "
+            f"{x.max()}"
+        )
+    found = np.zeros((x.size, num_classes), np.int64)
+    found[np.arange(x.size), x.reshape(-1)] = 1
+    return found.reshape(*x.shape, num_classes)
+
+
+@one_hot.lower
+def _one_hot_of_comparison(x, num_classes):
+    return (x.unsqueeze(-1) == arange(num_classes)).long()
+
+
+@one_hot.lower_check
+def _classes(x, num_classes):
+    most = np.iinfo(x.array.dtype).max
+    message = "one_hot: Class values must be non-negative, but one is {}"
+    check_range(x, low=0, high=most, error=RuntimeError, message=message)
+    message = (
+        f"one_hot: Class values must be smaller than num_classes={num_classes}, but one is {{}}"
+    )
+    check_range(x, low=0, high=num_classes - 1, error=RuntimeError, message=message)

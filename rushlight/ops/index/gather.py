@@ -1,0 +1,453 @@
+"""Reading elements at indices: indexing with tensors, index_select, gather, take."""
+
+import math
+
+import numpy as np
+from numpy import ndarray
+
+from rushlight import shapes
+from rushlight.autograd import mode
+from rushlight.backend.accumulate import add_at
+from rushlight.dtype import OF, int64
+from rushlight.errors import IndexRangeError, ShapeError
+from rushlight.ops.core import fast_path
+from rushlight.ops.core.definition import function
+from rushlight.ops.core.fast_path import plain, taped
+from rushlight.ops.core.kinds import kernel
+from rushlight.ops.core.range_checks import check_index, check_indices, check_range, require_range
+from rushlight.ops.index import along_dim
+from rushlight.ops.shape.view import view_strides
+from rushlight.strides import in_order, is_odd, result_strides
+from rushlight.tensor import Tensor
+
+# Indexing with tensors --------------------------------------------------------------------
+
+
+def key_of(ndim, dims, indices):
+    """The NumPy index with ``indices`` at ``dims`` and full slices between."""
+    key, d = [], 0
+    for dim, index in zip(dims, indices, strict=True):
+        key += [slice(None)] * (dim - d)
+        key.append(index)
+        d = dim + (index.ndim if index.dtype.kind == "b" else 1)
+    return tuple(key)
+
+
+def _given(*indices):
+    return [i for i in indices if i is not None]
+
+
+def explain_index(x, *inputs, dims, **_):
+    indices = _given(*inputs)
+    arrays = []
+    for dim, index in zip(dims, indices, strict=True):
+        if index.dtype.kind == "b":
+            arrays += index.nonzero()
+            continue
+        arrays.append(index)
+        n = x.shape[dim]
+        bad = index[(index < -n) | (index >= n)]
+        if bad.size:
+            raise IndexError(
+                f"index {bad[0]} is out of bounds for dimension {dim} with size {n} (the tensor is "
+                f"{tuple(x.shape)})"
+            )
+    try:
+        np.broadcast_shapes(*[a.shape for a in arrays])
+    except ValueError:
+        listed = ", ".join([str(list(a.shape)) for a in arrays])
+        raise IndexError(
+            f"shape mismatch: indexing tensors could not be broadcast together with shapes {listed}"
+        ) from None
+
+
+def _is_mask(key):
+    return key is not None and key.dtype.kind == "b"
+
+
+@kernel(
+    public=False, method=False, name="index", grad_name="IndexBackward0", widen=False,
+    explain=explain_index, keeps_order=True,
+    dynamic=lambda x, *keys, dims: any(_is_mask(k) for k in keys),
+)  # fmt: skip
+def index(xp, x, i0, i1=None, i2=None, i3=None, i4=None, i5=None, *, dims):
+    """``x`` indexed by arrays of ints or bool at ``dims``, full slices elsewhere."""
+    if not x.size:
+        return from_empty(x, dims, _given(i0, i1, i2, i3, i4, i5))
+    flat = x.flags.c_contiguous and i0.flags.c_contiguous and (1 not in x.shape or not is_odd(x))
+    if i1 is None and i0.dtype.kind == "i" and flat:
+        return x.take(i0, dims[0])
+    indices = _given(i0, i1, i2, i3, i4, i5)
+    found = x[key_of(x.ndim, dims, indices)]
+    strides = _strides(x, dims, indices, found.shape) if found.ndim > 1 else None
+    if strides is None:
+        return in_order(found)
+    out = ndarray(found.shape, found.dtype, None, 0, [s * found.itemsize for s in strides])
+    out[...] = found
+    return out
+
+
+def _strides(x, dims, indices, shape):
+    """The strides in elements of ``x[...]`` as PyTorch has them; None: in order.
+
+    PyTorch visits x and the indices as the operands of an elementwise operation: x is expanded
+    along the dims of the indices, and the indices along the other dims of x.
+    """
+    if all(a.flags.c_contiguous and not is_odd(a) for a in (x, *indices)):
+        return None
+    arrays: list = []
+    taken: list = []
+    for dim, index in zip(dims, indices, strict=True):
+        arrays += index.nonzero() if index.dtype.kind == "b" else [index]
+        taken += range(dim, dim + index.ndim) if index.dtype.kind == "b" else [dim]
+    inner = np.broadcast_shapes(*[a.shape for a in arrays])
+    if not inner:  # PyTorch takes a view instead, whose copy is contiguous
+        return None
+    together = taken[-1] - taken[0] == len(taken) - 1
+    before = taken[0] if together else 0
+    kept = [s // x.itemsize for d, s in enumerate(x.strides) if d not in taken]
+    operands = [(shape, (*kept[:before], *(0,) * len(inner), *kept[before:]))]
+    for a in arrays:
+        strides = [s // a.itemsize for s in np.broadcast_to(a, inner).strides]
+        own = (*(1,) * before, *inner, *(1,) * (len(kept) - before))
+        operands.append((own, view_strides(inner, strides, own)))
+    return result_strides(1, operands)
+
+
+def from_empty(x, dims, indices):
+    """``index`` of an empty ``x``: only shapes matter, and that no index asks for an element."""
+    places: list = []
+    arrays: list = []
+    for dim, i in zip(dims, indices, strict=True):
+        parts = i.nonzero() if i.dtype.kind == "b" else [i]
+        places += range(dim, dim + len(parts))
+        arrays += [np.zeros_like(part) for part in parts]
+    shape = [1 if d in places else n for d, n in enumerate(x.shape)]
+    out = np.empty(shape, x.dtype)[key_of(x.ndim, places, arrays)]
+    if math.prod(np.broadcast_shapes(*[a.shape for a in arrays])):
+        for d in places:
+            if not x.shape[d]:
+                raise IndexError(f"index is out of bounds for dimension {d} with size 0")
+    return out
+
+
+def _index_back(g, x_shape, i0, i1, i2, i3, i4, i5, dims):
+    if type(g) is ndarray:
+        out = np.zeros(x_shape, g.dtype)
+        add_at(out, key_of(len(x_shape), dims, _given(i0, i1, i2, i3, i4, i5)), g)
+        return out
+    from rushlight.ops.index.index_put import put
+
+    return put(g.new_zeros(x_shape), g, i0, i1, i2, i3, i4, i5, dims=dims, accumulate=True)
+
+
+index.grad(x=_index_back)
+index.lower(lambda x, i0, i1, i2, i3, i4, i5, dims: (
+    along_dim.read(x, dims, (i0, i1, i2, i3, i4, i5))
+))  # fmt: skip
+index.lower_check(lambda x, i0, i1, i2, i3, i4, i5, dims: (
+    along_dim.check_bounds(x, dims, (i0, i1, i2, i3, i4, i5))
+))  # fmt: skip
+
+
+def indexed(x, advanced):
+    """``x`` indexed by the tensors of ``advanced``: [(dim, tensor)]."""
+    if len(advanced) > 6:
+        raise IndexError(
+            f"index: at most 6 dims can be indexed by tensors at once, not {len(advanced)}"
+        )
+    dims = tuple([d for d, _ in advanced])
+    if not mode.intercept:
+        try:
+            keys = [plain(k) for _, k in advanced]
+            array = index.op.forward(np, plain(x), *keys, dims=dims)
+        except (IndexError, ValueError):
+            pass  # the long way says what was wrong
+        else:
+            return _taped_index(x, array, [k for _, k in advanced], keys, dims)
+    return index(x, *[t for _, t in advanced], dims=dims)
+
+
+def _taped_index(x, array, tensors, keys, dims):
+    if x.node is None:
+        return _maybe_turned(taped(index.op, array, (), (), ()))
+    n = len(index.op.inputs) - 1
+    saved = {"x_shape": x.array.shape, "dims": dims}
+    cells = {}
+    for i in range(n):
+        saved[f"i{i}"] = keys[i] if i < len(keys) else None
+        cells[f"i{i}"] = tensors[i].cell if i < len(keys) else None
+    names = index.op.saves
+    return _maybe_turned(taped(
+        index.op, array, (x.node, *(None,) * n), tuple([saved[s] for s in names]),
+        tuple([cells.get(s) for s in names]),
+    ))  # fmt: skip
+
+
+def _maybe_turned(x):
+    x.turned = True
+    return x
+
+
+@function
+def index_select(input, dim, index, *, out=None):
+    """The slices of ``input`` along ``dim`` that the 1-D ``index`` names.
+
+    Raises:
+        IndexError: an index is negative or too large.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([[1, 2], [3, 4]]).index_select(1, torch.tensor([1, 1]))
+    tensor([[2, 2],
+            [4, 4]])
+    """
+    if out is None and not mode.intercept and type(input) is type(index) is Tensor:
+        return fast_path.indexed(_index_select.op, input, index, {"dim": dim})
+    return _index_select(input, index, dim, out=out)
+
+
+def _selectable(x, index, *, dim):
+    check_index("index_select", index)
+    if index.ndim > 1:
+        raise IndexError(f"index_select(): Index is supposed to be a vector, not {index.shape}")
+    dim = shapes.dim(dim, x.ndim, "index_select")
+    if not x.ndim and index.size != 1:
+        raise RuntimeError(
+            f"index_select(): Index to scalar can have only 1 value, got {index.size} value(s)"
+        )
+    return {"dim": dim}
+
+
+def _in_range(x, index, *, dim):
+    require_range("index_select", index, x.shape[dim] if x.ndim else 1, dim, IndexRangeError)
+
+
+@kernel(
+    public=False, method=False, name="index_select", widen=False, prepare=_selectable,
+    check=_in_range,
+)  # fmt: skip
+def _index_select(xp, x, index, *, dim):
+    """The slices of ``x`` along ``dim`` at ``index``."""
+    if not x.ndim:
+        return x.copy()
+    if not index.ndim:
+        index = index.reshape(1)
+    return x.take(index, dim)
+
+
+_index_select.lower_check(lambda x, index, dim: (
+    check_indices("index_select", x, index, dim, IndexRangeError)
+))  # fmt: skip
+
+
+@_index_select.lower
+def _index_select_of_gather(x, index, dim):
+    return along_dim.slices(x, dim, index.reshape(index.numel())) if x.shape else x
+
+
+def _index_select_back(g, x_shape, index, dim):
+    if not x_shape:
+        return g
+    if type(g) is not ndarray:
+        return g.new_zeros(x_shape).index_add(dim, index, g)
+    out = np.zeros(x_shape, g.dtype)
+    add_at(out, (*[slice(None)] * dim, index.reshape(-1)), g)
+    return out
+
+
+_index_select.grad(x=_index_select_back)
+
+
+# gather -----------------------------------------------------------------------------------
+
+
+def check_along(name, x, index, dim):
+    """``dim`` checked and counted, for an ``index`` that fits inside ``x`` in all other dims.
+
+    PyTorch takes an empty index of any shape and dtype, because it asks for no element.
+    """
+    dim = shapes.dim(dim, x.ndim, name)
+    if not index.size:
+        return dim
+    check_index(name, index)
+    if max(1, x.ndim) != max(1, index.ndim):
+        raise ShapeError(
+            f"{name}: Index tensor must have the same number of dimensions as input tensor: index "
+            f"{index.shape}, input {x.shape}"
+        )
+    pairs = enumerate(zip(index.shape, x.shape, strict=False))
+    bad = next((d for d, (i, n) in pairs if i > n and d != dim), None)
+    if bad is not None:
+        raise ShapeError(
+            f"{name}: Size does not match at dimension {bad} expected index {list(index.shape)} to "
+            f"be no larger than self {list(x.shape)} apart from dimension {dim}"
+        )
+    return dim
+
+
+def check_along_range(x, index, *rest, dim, **params):
+    """Raise where ``index`` is not in the range of ``dim``."""
+    require_range("gather" if not rest else "scatter", index, x.shape[dim] if x.ndim else 1, dim)
+
+
+def along(index, dim):
+    """The NumPy index that takes ``index`` along ``dim``, and its own place in all other dims."""
+    n = index.ndim
+    key = [
+        index if d == dim else np.arange(size).reshape((-1, *[1] * (n - d - 1)))
+        for d, size in enumerate(index.shape)
+    ]
+    return tuple(key)
+
+
+def _gatherable(x, index, *, dim, **rest):
+    return {"dim": check_along("gather", x, index, dim), **rest}
+
+
+@kernel(
+    public=False, method=False, name="gather", widen=False, prepare=_gatherable,
+    check=check_along_range, primitive="gather",
+)  # fmt: skip
+def _gather(xp, x, index, *, dim):
+    """The elements of ``x`` at ``index`` along ``dim``."""
+    if not index.size:
+        return xp.empty(index.shape, x.dtype)
+    if not x.ndim:
+        return xp.full(index.shape, x)
+    if not index.ndim:
+        return x[index]
+    return xp.ascontiguousarray(x[along(index, dim)])
+
+
+_gather.lower_check(lambda x, index, dim: check_indices("gather", x, index, dim))
+
+
+@_gather.lower
+def _gathered(x, index, dim):
+    if not index.numel():
+        return x.new_zeros(index.shape)
+    return NotImplemented if index.dtype is int64 else _gather(x, index.to(int64), dim)
+
+
+def _gather_back(g, x_shape, index, dim):
+    if type(g) is not ndarray:
+        return g.new_zeros(x_shape).scatter_add(dim, index, g)
+    out = np.zeros(x_shape, g.dtype)
+    if not x_shape:
+        return g.sum(dtype=g.dtype)
+    if not index.size:
+        return out
+    index = index if index.ndim else index.reshape(1)
+    add_at(out, along(index, dim), g)
+    return out
+
+
+_gather.grad(x=_gather_back)
+
+
+@function
+def gather(input, dim, index, *, sparse_grad=False, out=None):
+    """``out[i][j] = input[index[i][j]][j]`` for ``dim`` 0, and so on for each dim.
+
+    Raises:
+        RuntimeError: an index is negative or too large; ``index`` does not fit.
+
+    >>> import rushlight as torch
+    >>> torch.gather(torch.tensor([[1, 2], [3, 4]]), 1, torch.tensor([[0], [1]]))
+    tensor([[1],
+            [4]])
+    """
+    if out is None and not mode.intercept and type(input) is type(index) is Tensor:
+        return fast_path.indexed(_gather.op, input, index, {"dim": dim})
+    return _gather(input, index, dim, out=out)
+
+
+@function
+def take_along_dim(input, indices, dim=None, *, out=None):
+    """``input`` at ``indices`` along ``dim``, both broadcast in the other dims.
+
+    >>> import rushlight as torch
+    >>> x = torch.tensor([[3, 1], [2, 4]])
+    >>> torch.take_along_dim(x, torch.tensor([[1], [0]]), dim=1)
+    tensor([[1],
+            [2]])
+    """
+    for argument, t in (("input", input), ("indices", indices)):
+        if not isinstance(t, Tensor):
+            raise TypeError(
+                f"take_along_dim(): argument '{argument}' must be Tensor, not {type(t).__name__}"
+            )
+    if dim is None:
+        return gather(input.reshape(-1), 0, indices.reshape(-1), out=out)
+    have, index = input.array.shape, indices.array.shape
+    if len(have) != len(index):
+        raise ShapeError(
+            "take_along_dim(): input and indices should have the same number of dimensions, but "
+            f"got {len(have)} dimensions for input, and {len(index)} dimensions for indices"
+        )
+    d = shapes.dim(dim, len(have), "take_along_dim")
+    rest = shapes.broadcast(
+        "take_along_dim", (*have[:d], 1, *have[d + 1 :]), (*index[:d], 1, *index[d + 1 :])
+    )
+    n = have[d]
+    indices = indices.remainder(n) if n else indices
+    return gather(
+        input.expand((*rest[:d], n, *rest[d + 1 :])),
+        d,
+        indices.expand((*rest[:d], index[d], *rest[d + 1 :])),
+        out=out,
+    )
+
+
+def _takeable(x, index):
+    if index.dtype.name != "int64":
+        raise RuntimeError(f"take(): Expected a long tensor for index, but got {OF[index.dtype]}")
+    return {}
+
+
+def _within(x, index):
+    n = x.size
+    if index.size and (index.min() < -n or index.max() >= n):
+        bad = index[(index < -n) | (index >= n)].flat[0]
+        raise IndexError(
+            f"take: out of range: tried to access index {bad} on a tensor of {n} elements."
+        )
+
+
+@kernel(widen=False, prepare=_takeable, check=_within, tensors=("x", "index"))
+def take(xp, x, index):
+    """The elements of ``input``, seen as flat, at ``index``.
+
+    >>> import rushlight as torch
+    >>> torch.take(torch.tensor([[4, 3], [5, 6]]), torch.tensor([0, 2]))
+    tensor([4, 5])
+    """
+    return x.take(index)
+
+
+@take.lower_check
+def _take_within(x, index):
+    n = x.numel()
+    check_range(
+        index, low=-n, high=n - 1, error=IndexError,
+        message=f"take: out of range: tried to access index {{}} on a tensor of {n} elements.",
+    )  # fmt: skip
+
+
+@take.lower
+def _take_of_gather(x, index):
+    n = x.numel()
+    at = along_dim.positive(index, n).reshape(index.numel())
+    return x.reshape(n).gather(0, at).reshape(index.shape)
+
+
+def _take_back(g, x_shape, index):
+    if type(g) is not ndarray:
+        flat = g.new_zeros(shapes.numel(x_shape)).index_put((index,), g, accumulate=True)
+        return flat.reshape(x_shape)
+    out = np.zeros(shapes.numel(x_shape), g.dtype)
+    add_at(out, (index,), g)
+    return out.reshape(x_shape)
+
+
+take.grad(x=_take_back)

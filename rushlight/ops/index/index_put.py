@@ -1,0 +1,443 @@
+"""Writing slices and elements at indices: index_put, index_add, index_copy, index_fill."""
+
+import numpy as np
+from numpy import ndarray
+
+import rushlight.dtype as dtypes
+from rushlight import shapes
+from rushlight.backend.accumulate import add_at
+from rushlight.dtype import OF
+from rushlight.errors import DtypeError, IndexRangeError, ShapeError
+from rushlight.ops.core.argument_kinds import takes
+from rushlight.ops.core.autocast import WIDEST
+from rushlight.ops.core.definition import function
+from rushlight.ops.core.in_place import overwrite
+from rushlight.ops.core.kinds import kernel
+from rushlight.ops.core.range_checks import check_index, check_indices, require_range
+from rushlight.ops.core.scale_factors import factor
+from rushlight.ops.index import along_dim
+from rushlight.ops.index.gather import explain_index, from_empty, index, key_of
+from rushlight.ops.index.subscript import check_mask, index_tensor
+from rushlight.ops.tensor.cast import as_scalar
+from rushlight.strides import preserved
+from rushlight.tensor import Tensor, method
+
+# index_put --------------------------------------------------------------------------------
+
+
+def _put_into(out, values, *indices, dims, accumulate=False):
+    given = [i for i in indices if i is not None]
+    key = key_of(out.ndim, dims, given)
+    try:
+        if accumulate:
+            add_at(out, key, values)
+        else:
+            out[key] = values
+    except IndexError:
+        if out.size:
+            raise
+        from_empty(out, dims, given)  # else nothing is written, and PyTorch looks at no index
+
+
+def _explain_put(x, values, *indices, dims, accumulate):
+    given = [i for i in indices if i is not None]
+    if x.size:
+        explain_index(x, *indices, dims=dims)
+        found = x[key_of(x.ndim, dims, given)].shape
+    else:
+        found = from_empty(x, dims, given).shape
+    raise ShapeError(
+        f"index_put: shape mismatch: value tensor of shape {list(values.shape)} cannot be "
+        f"broadcast to indexing result of shape {list(found)}"
+    )
+
+
+def _puttable(x, values, *indices, dims, accumulate):
+    if x.dtype != values.dtype:
+        raise DtypeError(
+            f"Index put requires the source and destination dtypes match, got {OF[x.dtype]} for "
+            f"the destination and {OF[values.dtype]} for the source."
+        )
+    return {"dims": dims, "accumulate": accumulate}
+
+
+@kernel(
+    public=False,
+    method=False,
+    grad_name="IndexPutBackward0",
+    explain=_explain_put,
+    prepare=_puttable,
+    keeps_order=True,
+)
+def put(xp, x, values, i0, i1=None, i2=None, i3=None, i4=None, i5=None, *, dims, accumulate=False):
+    """A copy of ``x`` with ``values`` written, or added, at the indices of ``dims``."""
+    out = preserved(x)
+    _put_into(out, values, i0, i1, i2, i3, i4, i5, dims=dims, accumulate=accumulate)
+    return out
+
+
+def _key_in(g, dims, *indices):
+    """The key of ``g``; in an empty one, where no index was looked at, of its first places."""
+    given = [i for i in indices if i is not None]
+    if not g.size:
+        given = [i if i.dtype.kind == "b" else i * 0 for i in given]
+    return key_of(g.ndim, dims, given)
+
+
+def _put_back_x(g, i0, i1, i2, i3, i4, i5, dims, accumulate):
+    if accumulate:
+        return g
+    if type(g) is ndarray:
+        out = g.copy()
+        out[_key_in(g, dims, i0, i1, i2, i3, i4, i5)] = 0
+        return out
+    return put(g, g.new_zeros(()), i0, i1, i2, i3, i4, i5, dims=dims)
+
+
+def _put_back_values(g, i0, i1, i2, i3, i4, i5, dims):
+    if type(g) is ndarray:
+        return g[_key_in(g, dims, i0, i1, i2, i3, i4, i5)]
+    return index(g, i0, i1, i2, i3, i4, i5, dims=dims)
+
+
+put.lower(lambda x, values, i0, i1, i2, i3, i4, i5, dims, accumulate: (
+    along_dim.write(x, values, dims, (i0, i1, i2, i3, i4, i5), accumulate)
+))  # fmt: skip
+put.lower_check(lambda x, i0, i1, i2, i3, i4, i5, dims: (
+    along_dim.check_bounds(x, dims, (i0, i1, i2, i3, i4, i5))
+))  # fmt: skip
+put.grad(x=_put_back_x, values=_put_back_values)
+
+
+def _put_arguments(x, indices, values, name):
+    if not isinstance(indices, (tuple, list)):
+        raise TypeError(
+            f"{name}(): argument 'indices' (position 1) must be tuple of Tensors, not "
+            f"{type(indices).__name__}"
+        )
+    if not isinstance(values, Tensor):
+        raise TypeError(
+            f"{name}(): argument 'values' (position 2) must be Tensor, not {type(values).__name__}"
+        )
+    dims, found, d = [], [], 0
+    for i, k in enumerate(indices):
+        if not isinstance(k, Tensor):
+            raise TypeError(
+                f"{name}(): expected Tensor as element {i} in argument 0, but got "
+                f"{type(k).__name__}"
+            )
+        k = index_tensor(k)
+        dims.append(d)
+        found.append(k)
+        d += k.array.ndim if k.array.dtype.kind == "b" else 1
+    if d > x.array.ndim:
+        raise IndexError(
+            f"{name}: too many indices for tensor of dimension {x.array.ndim} (got {d})"
+        )
+    if not 1 <= len(found) <= 6:
+        raise IndexError(f"{name}: takes 1 to 6 index tensors, not {len(found)}")
+    for dim, k in zip(dims, found, strict=True):
+        check_mask(k, dim, x.array.shape)
+    return (values, *found), tuple(dims)
+
+
+@function
+def index_put(input, indices, values, accumulate=False):
+    """A copy of ``input`` with ``values`` at ``indices``, as in ``input[indices] = values``.
+
+    With ``accumulate`` the values are added, also where an index comes twice.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(3).index_put((torch.tensor([0, 0]),), torch.ones(2), accumulate=True)
+    tensor([2., 0., 0.])
+    """
+    others, dims = _put_arguments(input, indices, values, "index_put")
+    return put(input, *others, dims=dims, accumulate=accumulate)
+
+
+@method
+def index_put_(self, indices, values, accumulate=False):
+    """In-place version of ``index_put``."""
+    others, dims = _put_arguments(self, indices, values, "index_put_")
+    params = {"dims": dims, "accumulate": accumulate}
+    return overwrite(self, put, others, params, _put_into, shared=True)
+
+
+# Slices along a dim -----------------------------------------------------------------------
+
+
+def _along(dim, index):
+    return (*[slice(None)] * dim, index.reshape(-1))
+
+
+def _rows(name, x, index, source, dim):
+    check_index(name, index)
+    if index.ndim > 1:
+        raise IndexError(f"{name}(): Index is supposed to be a vector, but got dim: {index.ndim}")
+    dim = shapes.dim(dim, x.ndim, name)
+    if source is not None:
+        if x.dtype != source.dtype:
+            raise DtypeError(
+                f"{name}(): self ({OF[x.dtype]}) and source ({OF[source.dtype]}) must have the "
+                "same scalar type"
+            )
+        copies = name == "index_copy"
+        checks = (_check_slices, _check_count) if copies else (_check_count, _check_slices)
+        for check in checks:
+            check(name, x, index, source, dim)
+    return dim
+
+
+def _check_count(name, x, index, source, dim):
+    n = source.shape[dim] if source.ndim else 1
+    if index.size != n:
+        error = ShapeError if source.ndim and name != "index_copy" else IndexError
+        raise error(
+            f"{name}(): Number of indices ({index.size}) should be equal to source.size(dim): "
+            f"({n}), for dim: {dim}"
+        )
+
+
+def _check_slices(name, x, index, source, dim):
+    rest = [s.shape[:dim] + s.shape[dim + 1 :] for s in (x, source)]
+    if rest[0] != rest[1] or (name != "index_copy" and x.ndim != source.ndim):
+        raise ShapeError(
+            f"{name}: source tensor shape must match self tensor shape, excluding the specified "
+            f"dimension. Got self.shape = {list(x.shape)} source.shape = {list(source.shape)}"
+        )
+
+
+def _row_check(name, error):
+    def check(x, index, *rest, dim, **params):
+        require_range(name, index, x.shape[dim] if x.ndim else 1, dim, error)
+
+    return check
+
+
+def _addable(x, index, source, *, dim, alpha):
+    alpha = factor(alpha, OF[x.dtype], rounded=True)
+    return {"dim": _rows("index_add", x, index, source, dim), "alpha": alpha}
+
+
+def _add_into(out, index, source, *, dim, alpha=1):
+    if alpha != 1:
+        source = (source * alpha).astype(out.dtype, copy=False)
+    if not out.ndim:
+        out += source.reshape(())
+    else:
+        add_at(out, _along(dim, index), source)
+
+
+@kernel(
+    public=False, method=False, name="index_add", prepare=_addable,
+    check=_row_check("index_add", IndexRangeError),
+)  # fmt: skip
+def _index_add(xp, x, index, source, *, dim, alpha=1):
+    """A copy of ``x`` with the slices of ``source`` added at ``index`` along ``dim``."""
+    out = x.copy()
+    _add_into(out, index, source, dim=dim, alpha=alpha)
+    return out
+
+
+@_index_add.lower
+def _added(x, index, source, dim, alpha):
+    if not x.shape:
+        return NotImplemented
+    source = source if alpha == 1 else (source * alpha).to(x.dtype)
+    return x.scatter_add(dim, _repeated(index, dim, x), source)
+
+
+def _repeated(index, dim, x):
+    return along_dim.repeated(index.reshape(index.numel()), dim, x.shape)
+
+
+_index_add.lower_check(lambda x, index, dim: check_indices("index_add", x, index, dim))
+
+
+def _rows_of(g, dim, index):
+    if not g.ndim:
+        return g.reshape(1) if index.ndim else g
+    if type(g) is ndarray:
+        return g.take(index.reshape(-1), dim)
+    return g.index_select(dim, index)
+
+
+def _rows_back(g, index, dim, source_shape, alpha=1):
+    found = _rows_of(g, dim, index)
+    return (found if alpha == 1 else found * alpha).reshape(source_shape)
+
+
+_index_add.grad(
+    x=lambda g: g,
+    # As in PyTorch the source is saved, so it must not be written before.
+    source=lambda g, index, dim, source, alpha: _rows_back(g, index, dim, source.shape, alpha),
+)
+
+
+@function
+def index_add(input, dim, index, source, *, alpha=1, out=None):
+    """A copy of ``input`` with ``alpha`` times each slice of ``source`` added at ``index``.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2).index_add(0, torch.tensor([1, 1]), torch.tensor([3.0, 4.0]))
+    tensor([0., 7.])
+    """
+    return _index_add(input, index, source, dim, alpha, out=out)
+
+
+@method
+def index_add_(self, dim, index, source, *, alpha=1):
+    """In-place version of ``index_add``."""
+    return overwrite(self, _index_add, (index, source), {"dim": dim, "alpha": alpha}, _add_into)
+
+
+def _copyable(x, index, source, *, dim):
+    return {"dim": _rows("index_copy", x, index, source, dim)}
+
+
+def _copy_into(out, index, source, *, dim):
+    if not out.ndim:
+        out[...] = source.reshape(())
+    else:
+        out[_along(dim, index)] = source
+
+
+@kernel(
+    public=False, method=False, name="index_copy", widen=False, prepare=_copyable,
+    check=_row_check("index_copy", IndexError), autocast=WIDEST,
+)  # fmt: skip
+def _index_copy(xp, x, index, source, *, dim):
+    """A copy of ``x`` with the slices of ``source`` at ``index`` along ``dim``."""
+    out = x.copy()
+    _copy_into(out, index, source, dim=dim)
+    return out
+
+
+@_index_copy.lower
+def _copied(x, index, source, dim):
+    if not x.shape:
+        return NotImplemented
+    return x.scatter(dim, _repeated(index, dim, x), source)
+
+
+_index_copy.lower_check(lambda x, index, dim: (
+    check_indices("index_copy", x, index, dim, IndexError)
+))  # fmt: skip
+
+
+def _rows_erased(g, index, dim):
+    if type(g) is not ndarray:
+        return g.index_fill(dim, index, 0)
+    out = g.copy()
+    _fill_into(out, index, 0, dim=dim)
+    return out
+
+
+_index_copy.grad(
+    x=_rows_erased,
+    source=lambda g, index, dim, source: _rows_back(g, index, dim, source.shape),
+)
+
+
+@function
+def index_copy(input, dim, index, source, *, out=None):
+    """A copy of ``input`` with the slices of ``source`` written at ``index`` along ``dim``.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(3).index_copy(0, torch.tensor([2, 0]), torch.tensor([5.0, 6.0]))
+    tensor([6., 0., 5.])
+    """
+    return _index_copy(input, index, source, dim, out=out)
+
+
+@method
+def index_copy_(self, dim, index, source):
+    """In-place version of ``index_copy``."""
+    return overwrite(self, _index_copy, (index, source), {"dim": dim}, _copy_into)
+
+
+def _fillable(x, index, value, *, dim):
+    zero_dim("index_fill_", value)
+    return {"dim": _rows("index_fill", x, index, None, dim)}
+
+
+def _wrapping(x, index, value, *, dim):
+    n = x.shape[dim] if x.ndim else 1
+    require_range("index_fill", index, n, dim, IndexError if n else IndexRangeError, low=-n)
+
+
+def zero_dim(name, value):
+    if getattr(value, "ndim", 0):
+        raise ShapeError(
+            f"{name} only supports a 0-dimensional value tensor, but got tensor with {value.ndim} "
+            "dimension(s)."
+        )
+
+
+def _fill_into(out, index, value, *, dim):
+    value = as_scalar(value, out.dtype)
+    if not out.ndim:
+        out[...] = value if index.size else out
+    else:
+        out[_along(dim, index)] = value
+
+
+@kernel(
+    public=False,
+    method=False,
+    name="index_fill",
+    widen=False,
+    prepare=_fillable,
+    check=_wrapping,
+    keeps_order=True,
+)
+def _index_fill(xp, x, index, value, *, dim):
+    """A copy of ``x`` with ``value`` in the slices at ``index`` along ``dim``."""
+    out = preserved(x)
+    _fill_into(out, index, value, dim=dim)
+    return out
+
+
+@_index_fill.lower
+def _filled(x, index, value, dim):
+    if not x.shape:
+        return NotImplemented
+    index = _repeated(along_dim.positive(index, x.shape[dim]), dim, x)
+    value = along_dim.filled(x, value)
+    return x.scatter(dim, index, value if type(value) is not Tensor else value.expand(index.shape))
+
+
+_index_fill.lower_check(lambda x, index, dim: (
+    check_indices("index_fill", x, index, dim, IndexError, negative=True)
+))  # fmt: skip
+
+
+def _filled_sum(g, index, dim):
+    """The sum of ``g`` where ``x`` was filled: a slice counts once, however often it was filled."""
+    if type(g) is not ndarray:
+        filled = g.new_zeros(g.shape, dtype=dtypes.bool).index_fill(dim, index, True)
+        return g.where(filled, 0).sum()
+    filled = np.zeros(g.shape, bool)
+    _fill_into(filled, index, True, dim=dim)
+    return g.sum(where=filled)
+
+
+_index_fill.grad(x=_rows_erased, value=_filled_sum)
+
+
+@function(kinds={"value": "value"})
+def index_fill(input, dim, index, value):
+    """A copy of ``input`` with ``value`` in the slices at ``index`` along ``dim``.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(3).index_fill(0, torch.tensor([2, 0]), 1)
+    tensor([1., 0., 1.])
+    """
+    return _index_fill(input, index, value, dim)
+
+
+@method
+@takes("input, dim, index, value: value")
+def index_fill_(self, dim, index, value):
+    """In-place version of ``index_fill``."""
+    return overwrite(self, _index_fill, (index, value), {"dim": dim}, _fill_into, shared=True)

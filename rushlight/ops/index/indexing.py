@@ -1,0 +1,174 @@
+"""Python's indexing, read and written: ``x[1:3, None, mask]``.
+
+As in PyTorch it has two stages. Ints, slices, None and Ellipsis give a view; then tensors,
+arrays and lists index full slices of that view.
+"""
+
+import numpy as np
+
+from rushlight.autograd import mode
+from rushlight.autograd.tape import refresh
+from rushlight.autograd.write import assign, check_overlap, check_write, stamp
+from rushlight.dtype import OF
+from rushlight.errors import DtypeError, ShapeError
+from rushlight.ops.core.dispatch import overridden
+from rushlight.ops.index.gather import explain_index, from_empty, indexed, key_of
+from rushlight.ops.index.index_put import put
+from rushlight.ops.index.slice import ALIAS, SELECT, SLICE, UNSQUEEZE, explain, look
+from rushlight.ops.index.subscript import index_tensor, parse
+from rushlight.ops.tensor.cast import as_scalar, converted, copy_, to
+from rushlight.tensor import Tensor, from_array, method, short
+
+# x[index] ---------------------------------------------------------------------------------
+
+
+@short
+@method
+def __getitem__(self, index):
+    kind = type(index)
+    if kind is int:
+        return look(self, SELECT, (index, ...))
+    if kind is slice and index.step is None:
+        try:
+            return look(self, SLICE, (index, ...))
+        except TypeError:
+            pass  # ends that are not plain ints: the long way
+    if kind is Tensor:
+        key, shape = index.array, self.array.shape
+        fits = key.dtype.kind == "i" or (key.dtype.kind == "b" and key.shape == shape[: key.ndim])
+        if fits and key.ndim and shape:
+            return indexed(self, [(0, index_tensor(index))])
+    if index is None:
+        return look(self, UNSQUEEZE, (None, ...))
+    try:
+        op, basic, advanced = parse(self, index)
+    except (IndexError, TypeError):
+        found = overridden(__getitem__, (self, index), {}, deep=True)
+        if found is NotImplemented:
+            raise
+        return found
+    if op is None and advanced:
+        return indexed(self, advanced)
+    seen = look(self, op or ALIAS, basic)
+    return indexed(seen, advanced) if advanced else seen
+
+
+# x[index] = value -------------------------------------------------------------------------
+
+
+def _as_value(x, value):
+    """``value`` as an array to write; TypeError for what PyTorch does not take."""
+    if isinstance(value, Tensor):
+        if value.view_of is not None:
+            refresh(value)
+        return value.array
+    if isinstance(value, (bool, int, float, complex, np.integer)):
+        return as_scalar(value, x.dtype)
+    raise TypeError(f"can't assign a {type(value).__name__} to a torch.{OF[x.dtype].name} tensor")
+
+
+@short
+@method
+def __setitem__(self, index, value):
+    try:
+        found = _as_value(self.array, value)
+    except TypeError:
+        if overridden(__setitem__, (self, index, value), {}) is NotImplemented:
+            raise
+        return
+    if type(index) is int:
+        op, basic, advanced = SELECT, (index, ...), ()
+    elif index is False:
+        return  # nothing is written, whatever the shape of the value
+    else:
+        try:
+            op, basic, advanced = parse(self, index)
+        except IndexError as error:
+            if "mask" in str(error):  # in PyTorch the write itself looks at their shapes
+                check_write(self, "__setitem__")
+            raise
+    if mode.state.recorder is not None or _tracked(self, value):
+        _write_recorded(self, op, basic, advanced, value, found)
+        return
+    check_write(self, "__setitem__")
+    try:
+        part = self.array[basic]
+    except IndexError:
+        explain(basic, self.array)
+        raise
+    if found.dtype != part.dtype:
+        if advanced and isinstance(value, Tensor):
+            _check_dtypes(self, value, advanced)
+            found = as_scalar(found.item(), part.dtype)
+        else:
+            found = converted(found, part.dtype)
+    if advanced:
+        while found.ndim and found.shape[0] == 1:
+            found = found[0]
+        key = key_of(part.ndim, [d for d, _ in advanced], [k.array for _, k in advanced])
+    else:
+        key = ...
+        if 0 in part.strides and part.size:
+            check_overlap(part, "__setitem__")
+    _put(part, key, found, advanced)
+    stamp(self)
+
+
+def _tracked(x, value):
+    """True where the write has to be seen by gradients."""
+    if mode.grad_off and not mode.state.grad:
+        return False
+    if x.view_of is not None:
+        refresh(x)
+        if x.view_of.root.node is not None:
+            return True
+    return x.node is not None or getattr(value, "node", None) is not None
+
+
+def _check_dtypes(x, value, advanced):
+    if len(advanced) == 1 and advanced[0][1].array.dtype.kind == "b" and value.array.size == 1:
+        return  # one value for a mask is converted, as masked_fill_ does
+    raise DtypeError(
+        f"Index put requires the source and destination dtypes match, got {x.dtype} for the "
+        f"destination and {value.dtype} for the source."
+    )
+
+
+def _put(part, key, value, advanced):
+    try:
+        part[key] = value
+    except (ValueError, TypeError) as error:
+        if not part.flags.writeable:
+            raise RuntimeError(f"index_put_: the tensor's memory is read-only: {error}") from None
+        raise ShapeError(
+            f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to "
+            f"indexing result of shape {list(part[key].shape)}"
+        ) from None
+    except IndexError:
+        dims, keys = [d for d, _ in advanced], [k.array for _, k in advanced]
+        if not part.size:
+            from_empty(part, dims, keys)
+            return  # nothing is written, and PyTorch looks at no index
+        explain_index(part, *keys, dims=dims)
+        raise
+
+
+def _write_recorded(x, op, basic, advanced, value, found):
+    """``x[index] = value`` through views and ``index_put``, so that gradients see it."""
+    part = x if op is None else look(x, op, basic)
+    if not isinstance(value, Tensor):
+        value = from_array(converted(found, x.array.dtype))
+    elif advanced and value.array.dtype != x.array.dtype:
+        _check_dtypes(x, value, advanced)
+        value = to(value, x.dtype)
+    lead = 0
+    while value.array.ndim - lead > 0 and value.array.shape[lead] == 1:
+        lead += 1
+    if lead:
+        value = value.reshape(value.array.shape[lead:])
+    if advanced:
+        check_write(part, "__setitem__", value.node is not None)
+        dims = tuple([d for d, _ in advanced])
+        assign(part, put(part, value, *[k for _, k in advanced], dims=dims))
+    else:
+        copy_(part, value)

@@ -1,0 +1,271 @@
+"""Elements chosen by a condition: where, nonzero, masked_select, masked_fill, masked_scatter."""
+
+import warnings
+
+import numpy as np
+from numpy import ndarray
+
+from rushlight import shapes
+from rushlight.dtype import OF
+from rushlight.errors import DtypeError, ShapeError
+from rushlight.ops.core.argument_kinds import takes
+from rushlight.ops.core.definition import function
+from rushlight.ops.core.in_place import overwrite
+from rushlight.ops.core.kinds import elementwise, kernel
+from rushlight.ops.core.promotion import promote
+from rushlight.ops.create.filled import full
+from rushlight.ops.index.along_dim import filled
+from rushlight.ops.index.index_put import zero_dim
+from rushlight.ops.index.slice import embed
+from rushlight.ops.tensor.cast import as_scalar
+from rushlight.tensor import Tensor, method
+
+
+def check_mask(name, mask):
+    """Raise unless ``mask`` is bool."""
+    if mask.dtype.kind != "b":
+        raise RuntimeError(f"{name}: expected BoolTensor for mask, got {OF[mask.dtype]}")
+
+
+def _selected(x, mask):
+    check_mask("masked_select", mask)
+    shapes.broadcast("masked_select", x.shape, mask.shape, names=("input", "mask"))
+    return {}
+
+
+@kernel(widen=False, prepare=_selected, dynamic=True)
+def masked_select(xp, x, mask):
+    """The elements where ``mask`` holds, in one dim; both are broadcast.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([1, 2, 3]).masked_select(torch.tensor([True, False, True]))
+    tensor([1, 3])
+    """
+    x, mask = xp.broadcast_arrays(x, mask)
+    return x[mask]
+
+
+def _masked_select_back(g, x_shape, mask):
+    shape = np.broadcast_shapes(x_shape, mask.shape)
+    if type(g) is not ndarray:
+        mask = mask.expand(shape)
+        return g.new_zeros(shape).masked_scatter(mask, g)
+    out = np.zeros(shape, g.dtype)
+    out[np.broadcast_to(mask, shape)] = g
+    return out
+
+
+masked_select.grad(x=_masked_select_back)
+
+
+@kernel(public=False, method=False, name="nonzero", widen=False, dynamic=True, keeps_order=True)
+def _nonzero(xp, x):
+    """The indices of all elements that are not zero, one a row."""
+    if not x.ndim:
+        return xp.empty((int(bool(x)), 0), xp.int64)
+    flat = xp.flatnonzero(x if x.dtype.kind == "b" else x != 0)
+    return xp.stack(xp.unravel_index(flat, x.shape)).astype(xp.int64, copy=False).T
+
+
+@function
+def nonzero(input, *, out=None, as_tuple=False):
+    """The indices of all elements that are not zero.
+
+    Shape: ``(number, input.ndim)``; with ``as_tuple`` a tuple of one index tensor for each dim.
+
+    >>> import rushlight as torch
+    >>> torch.nonzero(torch.tensor([0, 5, 6]))
+    tensor([[1],
+            [2]])
+    """
+    if not as_tuple:
+        return _nonzero(input, out=out)
+    if not input.ndim:
+        input = input.reshape(1)
+    return _nonzero(input).unbind(1)
+
+
+@function
+def argwhere(input):
+    """``nonzero(input)``: one row of indices for each element that is not zero."""
+    return _nonzero(input)
+
+
+@elementwise(public=False, method=False, inplace=False, name="where", casts=False)
+def _where(xp, condition, x, y):
+    """``x`` where the condition holds, ``y`` elsewhere."""
+    return xp.where(condition != 0, x, y)
+
+
+_where.grad(
+    x=lambda g, condition: choose(condition, g, 0),
+    y=lambda g, condition: choose(condition, 0, g),
+)
+
+
+def choose(condition, x, y):
+    """``where`` on arrays or tensors, one of ``x`` and ``y`` being the number 0."""
+    g = y if isinstance(x, int) else x
+    if type(g) is not ndarray and isinstance(g, Tensor):
+        return where(condition.bool(), x, y)
+    return np.where(np.asarray(condition) != 0, x, y).astype(g.dtype, copy=False)
+
+
+@function(method=False)
+@takes("condition", "condition, input: operand, other: operand, *, out?=")
+def where(condition, input=None, other=None, *, out=None):
+    """``input`` where ``condition`` holds, ``other`` elsewhere, broadcast; alone: ``nonzero``.
+
+    >>> import rushlight as torch
+    >>> x = torch.tensor([-1.0, 2.0])
+    >>> torch.where(x > 0, x, 0.0)
+    tensor([0., 2.])
+    """
+    if not isinstance(condition, Tensor) or (input is None) != (other is None):
+        given = ", ".join([type(v).__name__ for v in (condition, input, other) if v is not None])
+        raise TypeError(f"where() received an invalid combination of arguments - got ({given})")
+    if input is None:
+        return nonzero(condition, as_tuple=True)
+    d = condition.array.dtype
+    if d.kind != "b":
+        if d.name != "uint8":
+            raise RuntimeError(
+                "where expected condition to be a boolean tensor, but got a tensor with dtype "
+                f"{condition.dtype}"
+            )
+        warnings.warn(
+            "where received a uint8 condition tensor. This behavior is deprecated; use a boolean "
+            "condition instead.", stacklevel=2,
+        )  # fmt: skip
+        condition = condition.bool()
+    if not isinstance(input, Tensor) and not isinstance(other, Tensor):
+        dtype = promote((input, other))
+        input, other = full((), input, dtype=dtype), full((), other, dtype=dtype)
+    return _where(condition, input, other, out=out)
+
+
+def _where_method(self, condition, other):
+    """``self`` where ``condition`` holds, ``other`` elsewhere.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([1, 2]).where(torch.tensor([True, False]), torch.tensor([8, 9]))
+    tensor([1, 9])
+    """
+    return where(condition, self, other)
+
+
+Tensor.where = _where_method
+
+
+# Writing ----------------------------------------------------------------------------------
+
+
+def _maskable(x, mask, value):
+    if mask.dtype.kind != "b":
+        raise RuntimeError(
+            f"masked_fill only supports boolean masks, but got mask with dtype {OF[mask.dtype]}"
+        )
+    zero_dim("masked_fill", value)
+    shapes.broadcast("masked_fill", x.shape, mask.shape, names=("input", "mask"))
+    return {}
+
+
+def _mask_into(out, mask, value):
+    if np.broadcast_shapes(out.shape, mask.shape) != out.shape:
+        raise ShapeError(
+            f"masked_fill_: output with shape {list(out.shape)} doesn't match the broadcast shape "
+            f"of mask {list(mask.shape)}"
+        )
+    np.copyto(out, as_scalar(value, out.dtype), where=mask)
+
+
+@kernel(widen=False, prepare=_maskable, public=False, method=False, name="masked_fill")
+def _masked_fill(xp, x, mask, value):
+    """``x`` with ``value`` where ``mask`` holds."""
+    return xp.where(mask, as_scalar(value, x.dtype), x)
+
+
+_masked_fill.lower(lambda x, mask, value: where(mask, filled(x, value), x))
+_masked_fill.grad(
+    x=lambda g, mask: choose(mask, 0, g),
+    value=lambda g, mask: choose(mask, g, 0).sum(),
+)
+
+
+@function(kinds={"value": "value"})
+def masked_fill(input, mask, value):
+    """``input`` with ``value`` (a number or a 0-dim tensor) where ``mask`` holds, broadcast.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(3).masked_fill(torch.tensor([True, False, True]), 9.0)
+    tensor([9., 0., 9.])
+    """
+    return _masked_fill(input, mask, value)
+
+
+@method
+def masked_fill_(self, mask, value):
+    """In-place version of ``masked_fill``."""
+    return overwrite(self, _masked_fill, (mask, value), {}, _mask_into)
+
+
+def _masked_source(x, mask, source):
+    if x.dtype != source.dtype:
+        raise DtypeError(
+            f"masked_scatter: expected self and source to have same dtypes but got {OF[x.dtype]} "
+            f"and {OF[source.dtype]}"
+        )
+    if mask.dtype.kind != "b":
+        raise RuntimeError(f"masked_scatter: expects BoolTensor for mask, got {OF[mask.dtype]}")
+    shapes.broadcast("masked_scatter", x.shape, mask.shape, names=("input", "mask"))
+    return {}
+
+
+def _scatter_mask_into(out, mask, source):
+    mask = np.broadcast_to(mask, out.shape)
+    n = int(np.count_nonzero(mask))
+    if source.size < n:
+        raise ShapeError(
+            f"masked_scatter: Number of elements of source ({source.size}) < number of ones in "
+            f"mask ({n})"
+        )
+    out[mask] = source.reshape(-1)[:n]
+
+
+@kernel(public=False, method=False, name="masked_scatter", widen=False, prepare=_masked_source)
+def _masked_scatter(xp, x, mask, source):
+    """``x`` with the next element of ``source`` wherever ``mask`` holds."""
+    out = xp.broadcast_to(x, xp.broadcast_shapes(x.shape, mask.shape)).copy()
+    _scatter_mask_into(out, mask, source)
+    return out
+
+
+def _masked_source_back(g, mask, source_shape):
+    n = shapes.numel(source_shape)
+    if type(g) is ndarray:
+        taken = g[np.broadcast_to(mask, g.shape)]
+        out = np.zeros(n, g.dtype)
+        out[: taken.size] = taken
+        return out.reshape(source_shape)
+    taken = g.masked_select(mask)
+    return embed(taken, shape=(n,), index=(slice(taken.array.size),)).reshape(source_shape)
+
+
+_masked_scatter.grad(x=lambda g, mask: choose(mask, 0, g), source=_masked_source_back)
+
+
+@function
+def masked_scatter(input, mask, source):
+    """``input`` with the elements of ``source``, in order, where ``mask`` holds.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(3).masked_scatter(torch.tensor([True, False, True]), torch.tensor([1.0, 2.0]))
+    tensor([1., 0., 2.])
+    """
+    return _masked_scatter(input, mask, source)
+
+
+@method
+def masked_scatter_(self, mask, source):
+    """In-place version of ``masked_scatter``."""
+    return overwrite(self, _masked_scatter, (mask, source), {}, _scatter_mask_into)

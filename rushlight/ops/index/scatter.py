@@ -1,0 +1,255 @@
+"""Writing elements at an index along one dim: scatter, scatter_add."""
+
+import warnings
+
+import numpy as np
+from numpy import ndarray
+
+from rushlight.backend.accumulate import add_at
+from rushlight.dtype import OF, int64
+from rushlight.errors import DtypeError, ShapeError
+from rushlight.ops.core.argument_kinds import takes
+from rushlight.ops.core.definition import function
+from rushlight.ops.core.in_place import overwrite
+from rushlight.ops.core.kinds import kernel
+from rushlight.ops.core.range_checks import check_indices
+from rushlight.ops.create.range import arange
+from rushlight.ops.index.along_dim import filled
+from rushlight.ops.index.gather import along, check_along, check_along_range
+from rushlight.ops.index.slice import embed
+from rushlight.ops.tensor.cast import as_scalar
+from rushlight.tensor import Tensor, method
+
+
+def _same_dtype(name, x, src):
+    if x.dtype != src.dtype:
+        raise DtypeError(
+            f"{name}(): Expected self.dtype to be equal to src.dtype, but self is {OF[x.dtype]} "
+            f"and src is {OF[src.dtype]}"
+        )
+
+
+def _scatterable(name):
+    def prepare(x, index, src, *, dim, reduce=None):
+        dim = check_along(name, x, index, dim)
+        if hasattr(src, "strides"):
+            _same_dtype(name, x, src)
+            shape, places = src.shape or (1,), index.shape or (1,)
+            fits = len(shape) == len(places) and all(
+                i <= s for i, s in zip(places, shape, strict=True)
+            )
+            if not fits and index.size and index.ndim:
+                raise ShapeError(
+                    f"{name}: Expected index {list(index.shape)} to be no larger than self "
+                    f"{list(x.shape)} apart from dimension {dim} and to be no larger size than src "
+                    f"{list(src.shape)}"
+                )
+        if reduce not in (None, "add", "multiply"):
+            raise RuntimeError(
+                f"{name}: reduce argument must be either add or multiply, not {reduce!r}"
+            )
+        return {"dim": dim, "reduce": reduce}
+
+    return prepare
+
+
+def _scatter_into(out, index, src, *, dim, reduce=None):
+    if not index.size:
+        return
+    if not out.ndim or not index.ndim:
+        out, index = (a.reshape(-1) for a in (out, index))
+        src = src.reshape(-1) if isinstance(src, ndarray) else src
+    if isinstance(src, ndarray):
+        src = src[tuple([slice(n) for n in index.shape])] if src.ndim else src
+    else:
+        src = as_scalar(src, out.dtype)
+    key = along(index, dim)
+    if reduce is None:
+        out[key] = src
+    elif reduce == "multiply":
+        np.multiply.at(out, key, src)
+    else:
+        add_at(out, key, src)
+
+
+def _scatter(name, reduces, grad_name=None, primitive="scatter"):
+    def scatter(xp, x, index, src, *, dim, reduce=None):
+        """A copy of ``x`` with ``src`` written at ``index`` along ``dim``."""
+        out = x.copy()
+        _scatter_into(out, index, src, dim=dim, reduce=reduce)
+        return out
+
+    return kernel(
+        scatter, public=False, method=False, name=name, widen=reduces, prepare=_scatterable(name),
+        check=check_along_range, grad_name=grad_name, primitive=primitive,
+    )  # fmt: skip
+
+
+_scatter_write = _scatter("scatter", False)
+_scatter_value = _scatter("scatter_value", False, "ScatterBackward1", "")
+_scatter_reduce = _scatter("scatter_add", True)
+
+
+for _op in (_scatter_write, _scatter_value, _scatter_reduce):
+    _op.lower_check(lambda x, index, dim: check_indices("scatter", x, index, dim))
+
+
+def _lowered(op, joined):
+    """A lowering of ``op`` where its index needs it.
+
+    One place for each row is found by comparison: ``joined(x, src)`` is what comes there. Else
+    indices become int64, and sources that are larger than their index are cut.
+    """
+
+    def lowered(x, index, src, dim, reduce):
+        if not index.numel():
+            return x.clone()
+        if not x.shape or not index.shape:
+            return NotImplemented
+        fitted = src[tuple([slice(n) for n in index.shape])]
+        if tuple(index.shape) == (*x.shape[:dim], 1, *x.shape[dim + 1 :]):
+            places = arange(x.shape[dim]).reshape([-1 if d == dim else 1 for d in range(x.dim())])
+            return joined(x, fitted, reduce).where(places == index, x)
+        if index.dtype is int64 and index.shape == src.shape:
+            return NotImplemented
+        return op(x, index.to(int64), fitted, dim, reduce)
+
+    return lowered
+
+
+_scatter_write.lower(_lowered(_scatter_write, lambda x, src, reduce: src))
+_scatter_reduce.lower(_lowered(
+    _scatter_reduce, lambda x, src, reduce: x * src if reduce == "multiply" else x + src
+))  # fmt: skip
+
+
+@_scatter_value.lower
+def _scatter_of_numbers(x, index, src, dim):
+    if not index.numel():
+        return x.clone()
+    if not x.shape or not index.shape:
+        return NotImplemented
+    return x.scatter(dim, index, x.new_full((), filled(x, src)).expand(index.shape))
+
+
+def _scatter_back_x(g, index, dim):
+    if type(g) is not ndarray:
+        return g.scatter(dim, index, 0)
+    out = g.copy()
+    _scatter_into(out, index, 0, dim=dim)
+    return out
+
+
+def _scatter_back_src(g, index, dim, src_shape):
+    if src_shape and 0 in index.shape:
+        return np.zeros(src_shape, g.dtype) if type(g) is ndarray else g.new_zeros(src_shape)
+    if src_shape is None or src_shape == ():
+        found = g.gather(dim, index) if type(g) is not ndarray else _gathered(g, index, dim)
+        return found.sum()
+    if type(g) is ndarray:
+        found = _gathered(g, index, dim)
+        if found.shape == tuple(src_shape):
+            return found
+        out = np.zeros(src_shape, g.dtype)
+        out[tuple([slice(n) for n in found.shape])] = found
+        return out
+    found = g.gather(dim, index)
+    if tuple(found.shape) == tuple(src_shape):
+        return found
+    where = tuple([slice(n) for n in found.shape])
+    return embed(found, shape=tuple(src_shape), index=where)
+
+
+def _gathered(g, index, dim):
+    if not index.size or not g.ndim:
+        return np.full(index.shape, g if index.size else 0, g.dtype)
+    return g[along(index, dim)] if index.ndim else g[index]
+
+
+_scatter_write.grad(x=_scatter_back_x, src=_scatter_back_src)
+_scatter_value.grad(x=_scatter_back_x)
+
+
+def _only_added(reduce):
+    if reduce == "multiply":
+        raise RuntimeError("derivative for scatter with reduce='multiply' is not implemented")
+
+
+def _reduced_back_x(g, reduce):
+    _only_added(reduce)
+    return g
+
+
+def _reduced_back_src(g, index, dim, src_shape, reduce):
+    _only_added(reduce)
+    return _scatter_back_src(g, index, dim, src_shape)
+
+
+_scatter_reduce.grad(x=_reduced_back_x, src=_reduced_back_src)
+
+
+def _source(src, value, reduce):
+    if reduce is not None and isinstance(src, Tensor):
+        warnings.warn(
+            "The reduce argument of torch.scatter with Tensor src is deprecated; use scatter_add "
+            "for sums.", stacklevel=3,
+        )  # fmt: skip
+    found = value if src is None else src
+    if found is None:
+        raise TypeError("scatter() missing 1 required argument: 'src' or 'value'")
+    return found.item() if isinstance(found, Tensor) and value is not None else found
+
+
+_forms = takes(
+    "input, dim, index, src, *, reduce: str=, out?=",
+    "input, dim, index, value: Number, *, reduce: str=, out?=",
+)
+
+
+@function
+@_forms
+def scatter(input, dim, index, src=None, *, value=None, reduce=None, out=None):
+    """A copy of ``input`` with ``src`` (a tensor or a number) written at ``index`` along ``dim``.
+
+    ``out[index[i][j]][j] = src[i][j]`` for ``dim`` 0; ``reduce`` may be "add" or "multiply".
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2, 3).scatter(1, torch.tensor([[2], [0]]), 1.0)
+    tensor([[0., 0., 1.],
+            [1., 0., 0.]])
+    """
+    found = _source(src, value, reduce)
+    return _which(found, reduce)(input, index, found, dim, reduce, out=out)
+
+
+def _which(src, reduce):
+    if reduce is not None:
+        return _scatter_reduce
+    return _scatter_write if isinstance(src, Tensor) else _scatter_value
+
+
+@method
+@_forms
+def scatter_(self, dim, index, src=None, *, value=None, reduce=None):
+    """In-place version of ``scatter``."""
+    found = _source(src, value, reduce)
+    params = {"dim": dim, "reduce": reduce}
+    return overwrite(self, _which(found, reduce), (index, found), params, _scatter_into)
+
+
+@function
+def scatter_add(input, dim, index, src, *, out=None):
+    """A copy of ``input`` with ``src`` added at ``index`` along ``dim``; an index may come twice.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(3).scatter_add(0, torch.tensor([1, 1]), torch.tensor([2.0, 3.0]))
+    tensor([0., 5., 0.])
+    """
+    return _scatter_reduce(input, index, src, dim, "add", out=out)
+
+
+@method
+def scatter_add_(self, dim, index, src):
+    """In-place version of ``scatter_add``."""
+    params = {"dim": dim, "reduce": "add"}
+    return overwrite(self, _scatter_reduce, (index, src), params, _scatter_into)

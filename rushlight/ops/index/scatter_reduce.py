@@ -1,0 +1,164 @@
+"""Sums, means, products and extrema of what comes to each place along a dim: ``scatter_reduce``."""
+
+import numpy as np
+from numpy import ndarray
+
+from rushlight.dtype import OF
+from rushlight.errors import DtypeError, ShapeError
+from rushlight.ops.core.argument_kinds import takes
+from rushlight.ops.core.definition import function
+from rushlight.ops.core.kinds import kernel
+from rushlight.ops.core.range_checks import check_indices
+from rushlight.ops.create.range import arange
+from rushlight.ops.index.gather import along, check_along, check_along_range
+from rushlight.ops.index.mask import where
+from rushlight.tensor import from_array, method
+
+# Kernels ----------------------------------------------------------------------------------
+
+
+def _prepare(x, index, src, *, dim, name):
+    if x.dtype != src.dtype:
+        raise DtypeError(
+            f"scatter(): Expected self.dtype to be equal to src.dtype, but self is {OF[x.dtype]} "
+            f"and src is {OF[src.dtype]}"
+        )
+    dim = check_along("scatter", x, index, dim)
+    if src.shape != index.shape:
+        raise ShapeError(
+            f"scatter: Expected index {list(index.shape)} to be no larger size than src "
+            f"{list(src.shape)}"
+        )
+    return {"dim": dim, "name": name}
+
+
+_AT = {"amax": np.maximum, "amin": np.minimum, "prod": np.multiply}
+
+
+@kernel(public=False, method=False, prepare=_prepare, check=check_along_range)
+def scatter_reduced(xp, x, index, src, *, dim, name):
+    """A copy of ``x`` with the extremum or the product of what comes to each place."""
+    out = x.copy()
+    if index.size:
+        whole, index, src = [a.reshape(a.shape or (1,)) for a in (out, index, src)]
+        _AT[name].at(whole, along(index, dim), src)
+    return out
+
+
+scatter_reduced.lower_check(lambda x, index, dim: check_indices("scatter", x, index, dim))
+
+
+def _as_tensors(rule):
+    """A rule stated on tensors: of arrays it gives an array."""
+
+    def run(g, x, index, src, out, dim, name):
+        values = g, x, index, src, out
+        tensors = [from_array(v) if type(v) is ndarray else v for v in values]
+        found = rule(*tensors, dim, name)
+        return found.array if type(g) is ndarray else found
+
+    return run
+
+
+def _shares(g, x, index, src, out, dim):
+    """``g`` divided evenly among what equals the extremum: the share, and who has it.
+
+    Nothing equals nan, so a place of nan has nan shares, as in PyTorch.
+    """
+    own = (x == out).to(g.dtype)
+    met = (src == out.gather(dim, index)).to(g.dtype)
+    return g / own.scatter_add(dim, index, met), own, met
+
+
+def _slope_of_x(g, x, index, src, out, dim, name):
+    if name != "prod":
+        share, own, _ = _shares(g, x, index, src, out, dim)
+        return share * own
+    safe = where(x == 0, 1, x)
+    return g * scatter_reduced(safe, index, src, dim=dim, name=name) / safe
+
+
+def _slope_of_src(g, x, index, src, out, dim, name):
+    if name != "prod":
+        share, _, met = _shares(g, x, index, src, out, dim)
+        return share.gather(dim, index) * met
+    # Of one zero among the factors of a place the slope is the product of the others.
+    zero = src == 0
+    count = x.new_zeros(x.shape).scatter_add(dim, index, zero.to(x.dtype)).gather(dim, index)
+    single = zero & (count == 1)
+    others = scatter_reduced(x, index, where(single, 1, src), dim=dim, name=name)
+    rest = (g * out).gather(dim, index) / where(zero, 1, src)
+    return where(single, (g * others).gather(dim, index), rest)
+
+
+_of_x, _of_src = _as_tensors(_slope_of_x), _as_tensors(_slope_of_src)
+scatter_reduced.grad(
+    x=lambda g, x, index, src, out, dim, name: _of_x(g, x, index, src, out, dim, name),
+    src=lambda g, x, index, src, out, dim, name: _of_src(g, x, index, src, out, dim, name),
+)
+
+
+# Functions --------------------------------------------------------------------------------
+
+
+def _neutral(x, reduce):
+    """The number of which a reduction with others gives the others."""
+    if reduce in ("sum", "mean", "prod"):
+        return int(reduce == "prod")
+    dtype = x.array.dtype
+    if dtype.kind == "b":
+        return reduce == "amin"
+    if dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        return limits.min if reduce == "amax" else limits.max
+    return float("-inf") if reduce == "amax" else float("inf")
+
+
+def _mean(x, dim, index, src, include_self):
+    ones = x.new_ones(x.shape)
+    count = ones if include_self else ones.scatter(dim, index, 0)
+    count = count.scatter_add(dim, index, ones.new_ones(index.shape)).clamp(min=1)
+    rounding = None if x.is_floating_point() else "floor"
+    return x.scatter_add(dim, index, src).div(count, rounding_mode=rounding)
+
+
+_form = takes("input, dim, index, src, reduce: str, *, include_self: bool=, out?=")
+
+
+@function
+@_form
+def scatter_reduce(input, dim, index, src, reduce, *, include_self=True, out=None):
+    """``input`` with what ``src`` brings to each place of ``index`` along ``dim`` reduced there.
+
+    Reduce: "sum", "prod", "mean", "amax" or "amin". With ``include_self`` the element of
+    ``input`` counts as well; places to which nothing comes keep it in any case.
+
+    >>> import rushlight as torch
+    >>> src, index = torch.tensor([1.0, 2.0, 5.0]), torch.tensor([0, 0, 2])
+    >>> torch.zeros(3).scatter_reduce(0, index, src, "mean", include_self=False)
+    tensor([1.5000, 0.0000, 5.0000])
+    """
+    reduce = {"max": "amax", "min": "amin"}.get(reduce, reduce)
+    if reduce not in ("sum", "prod", "mean", "amax", "amin"):
+        raise RuntimeError(
+            f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}."
+        )
+    if not index.numel():  # of any shape: brought to one that fits
+        shape = (0,) * input.ndim or (0,)
+        index, src = arange(0).reshape(shape), src.reshape(-1)[:0].reshape(shape)
+    src = src[tuple([slice(n) for n in index.shape])]
+    x = input if include_self else input.scatter(dim, index, _neutral(input, reduce))
+    if reduce == "sum":
+        found = x.scatter_add(dim, index, src)
+    elif reduce == "mean":
+        found = _mean(x, dim, index, src, include_self)
+    else:
+        found = scatter_reduced(x, index, src, dim=dim, name=reduce)
+    return found if out is None else out.copy_(found)
+
+
+@method
+@_form
+def scatter_reduce_(self, dim, index, src, reduce, *, include_self=True):
+    """In-place version of ``scatter_reduce``."""
+    return self.copy_(scatter_reduce(self, dim, index, src, reduce, include_self=include_self))

@@ -1,0 +1,150 @@
+"""Basic indexing as views: ints, slices, None and Ellipsis, with PyTorch's strides."""
+
+import numpy as np
+from numpy import ndarray
+
+from rushlight.autograd import mode
+from rushlight.autograd.tape import refresh
+from rushlight.ops.core.definition import OPS
+from rushlight.ops.core.dispatch import apply
+from rushlight.ops.core.fast_path import viewed
+from rushlight.ops.core.kinds import kernel, view
+from rushlight.storage import contiguous_strides, offset, reach, strided, strides_of
+
+__all__ = [
+    "ALIAS",
+    "FULL",
+    "SELECT",
+    "SLICE",
+    "UNSQUEEZE",
+    "basic",
+    "embed",
+    "explain",
+    "look",
+    "placed",
+]
+
+FULL = slice(None)
+
+
+def look_at(xp, x, *, index):
+    """``x[index]`` for ints, slices, None and Ellipsis, with PyTorch's strides."""
+    out = x[index]
+    if None in index or not out.size:
+        return _exact(x, index)
+    return out
+
+
+def _exact(x, index):
+    """``x[index]``, its strides and offset computed as PyTorch does for None and empty slices."""
+    if x.flags.c_contiguous and x.size and 1 not in x.shape:
+        for k in index:
+            if k is not None and k is not Ellipsis:
+                break
+        else:
+            out = x[index]
+            return strided(out, out.shape, contiguous_strides(out.shape, x.itemsize))
+    size = x.itemsize
+    have = [s // size for s in strides_of(x)]
+    shape, strides, start, dim = [], [], offset(x), 0
+    for k in _filled(x.ndim, index):
+        if k is None:
+            shape.append(1)
+            strides.append(x.shape[dim] * have[dim] if dim < x.ndim else 1)
+            continue
+        if isinstance(k, slice):
+            first, last, step = k.indices(x.shape[dim])
+            shape.append(len(range(first, last, step)))
+            strides.append(have[dim] * step)
+            start += first * have[dim]
+        else:
+            start += (k % x.shape[dim]) * have[dim]
+        dim += 1
+    if start < 0:  # beyond the last element of a flipped value, which only programs have
+        return x[index]
+    return reach(x, shape, strides, start, "index")
+
+
+def _filled(ndim, index):
+    """``index`` with a full slice for each dim that Ellipsis stands for."""
+    missing = ndim - sum(k is not None and k is not Ellipsis for k in index)
+    at = index.index(Ellipsis) if Ellipsis in index else len(index)
+    return (*index[:at], *[FULL] * missing, *index[at + 1 :])
+
+
+@kernel(public=False, method=False, widen=False)
+def embed(xp, x, *, shape, index):
+    """Zeros of ``shape`` with ``x`` where the basic ``index`` looks."""
+    out = xp.zeros(shape, x.dtype)
+    out[index] = x
+    return out
+
+
+def placed(base, value, index):
+    """A copy of the tensor ``base`` with ``value`` where the basic ``index`` looks."""
+    path = ((SLICE, (), {"index": index}),)
+    return OPS["patch"].call(base, value, path=path, strides=base.array.strides)
+
+
+embed.lower(lambda x, shape, index: placed(x.new_zeros(shape), x, index))
+embed.grad(x=lambda g, index: g[index])
+
+
+def _embedded(g, x_shape, index):
+    if type(g) is ndarray:
+        return embed.op.forward(np, g, shape=x_shape, index=index)
+    return embed(g, shape=x_shape, index=index)
+
+
+def basic(name, grad_name, **options):
+    """An operation that gives the view ``x[index]`` under its own name."""
+    made = view(look_at, public=False, method=False, name=name, grad_name=grad_name, **options)
+    made.grad(x=_embedded)
+    return made.op
+
+
+# One operation by the names of PyTorch's single steps.
+SELECT = basic("select_index", "SelectBackward0")
+SLICE = basic("slice_index", "SliceBackward0")
+UNSQUEEZE = basic("unsqueeze_index", "UnsqueezeBackward0")
+ALIAS = basic("alias_index", "AliasBackward0")
+
+
+def look(x, op, index):
+    """The view ``x[index]``, recorded as ``op``; ``index`` is a tuple with ``...`` in it."""
+    if mode.intercept:
+        try:
+            return apply(op, (x,), {"index": index})
+        except IndexError:
+            explain(index, x.array)
+            raise
+    if x.view_of is not None:
+        refresh(x)
+    try:
+        array = x.array[index]
+    except IndexError:
+        explain(index, x.array)
+        raise
+    if None in index or not array.size:
+        array = _exact(x.array, index)
+    return viewed(op, x, array, {"index": index})
+
+
+def explain(index, array):
+    """Raise in PyTorch's words what is wrong with a basic index, which ``array`` refused."""
+    shape = tuple(array.shape)
+    used = [k for k in index if k is not None and k is not Ellipsis]
+    if not shape:
+        raise IndexError(
+            "invalid index of a 0-dim tensor. Use `tensor.item()` to convert a 0-dim tensor to a "
+            "number"
+        ) from None
+    if len(used) > len(shape):
+        raise IndexError(
+            f"too many indices for tensor of dimension {len(shape)} (shape {shape})"
+        ) from None
+    for d, k in enumerate(used):
+        if type(k) is int and not -shape[d] <= k < shape[d]:
+            raise IndexError(
+                f"index {k} is out of bounds for dimension {d} with size {shape[d]}"
+            ) from None

@@ -1,0 +1,187 @@
+"""Products of matrices and vectors added to a tensor: addmm and its kin."""
+
+import rushlight.dtype as dtypes
+from rushlight import shapes
+from rushlight.autograd import mode
+from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
+from rushlight.ops.core.autocast import LOWER, autocasts
+from rushlight.ops.core.definition import function
+from rushlight.ops.core.half_precision import rounded_once
+from rushlight.ops.core.kinds import kernel
+from rushlight.ops.core.legacy_arguments import affine_order, takes_older_order
+from rushlight.ops.core.outputs import store
+from rushlight.ops.core.promotion import promote
+from rushlight.ops.core.scale_factors import check_category, factor
+from rushlight.ops.index.mask import where
+from rushlight.ops.linear.matmul import (
+    adjoint,
+    bmm,
+    check_tensors,
+    mm,
+    mv,
+    of_one_dtype,
+    outer,
+    product,
+    ranked,
+    times,
+)  # fmt: skip
+
+
+def _affine(name, op, ranks):
+    def run(input, a, b, beta, alpha, out):
+        ranked(name, op, ranks, a=a, b=b)
+        return _axpby(op, a, b, input, alpha, beta, name, out)
+
+    return run
+
+
+def _axpby(op, a, b, input, alpha, beta, name, out, **how):
+    """``beta · input + alpha · op(a, b)``."""
+    check_tensors(name, input=input)
+    operand = getattr(a, "dtype", None)
+    summed = lambda a, b, input: _sum(op(a, b), input, alpha, beta, name, operand)
+    found = rounded_once(summed, a, b, input)
+    return found if out is None else store(out, found, name, **how)
+
+
+def _sum(product_, input, alpha, beta, name, operand):
+    """The sum; the factors are converted to ``operand``, the dtype that the function was given."""
+    dtype = product_.dtype
+    if input.dtype is not dtype:
+        raise DtypeError(
+            f"{name}: input tensors must have the same dtype, but got {input.dtype} and {dtype}"
+        )
+    if dtype is dtypes.bool:
+        raise UnsupportedDtypeError(f"{name}: not implemented for 'Bool'; convert with .int()")
+    rounded = name in ("addmv", "addr")
+    alpha, beta = factor(alpha, operand, rounded), factor(beta, operand, rounded)
+    found = product_ if alpha == 1 else product_ * alpha
+    if beta != 0:  # beta 0 drops input, nan and all
+        found = found + (input if beta == 1 else input * beta)
+    elif input.requires_grad and mode.records():
+        found = where(found.new_ones((), dtype=dtypes.bool), found, input)  # its gradient is 0
+    elif found.array.shape != input.array.shape:
+        found = found.expand(shapes.broadcast(name, found.array.shape, input.array.shape))
+    if found.array.shape != product_.array.shape:
+        raise ShapeError(
+            f"{name}: input {tuple(input.shape)} must be broadcastable to the product's shape "
+            f"{tuple(product_.shape)}"
+        )
+    return found
+
+
+@function(inplace=True)
+@autocasts(LOWER)
+@takes_older_order
+def addmm(input, mat1, mat2, *older, beta=1, alpha=1, out=None):
+    """``beta · input + alpha · (mat1 @ mat2)``.
+
+    >>> import rushlight as torch
+    >>> torch.addmm(torch.ones(2), torch.ones(1, 3), torch.ones(3, 2))
+    tensor([[4., 4.]])
+    """
+    if older:
+        input, mat1, mat2, beta, alpha = affine_order("addmm", input, mat1, mat2, *older)
+    if beta == alpha == 1 and out is None:
+        ranked("addmm", None, (2, 2), mat1=mat1, mat2=mat2)
+        return _addmm(input, mat1, mat2)
+    return _affine("addmm", mm, (2, 2))(input, mat1, mat2, beta, alpha, out)
+
+
+def _addmm_shape(input, mat1, mat2):
+    out = shapes.matmul(mat1.shape, mat2.shape, "addmm")
+    if len(input.shape) > 2 or shapes.broadcast("addmm", input.shape, out) != out:
+        raise ShapeError(
+            f"addmm: input {tuple(input.shape)} does not broadcast to the product's shape {out}"
+        )
+    return out
+
+
+@kernel(public=False, method=False, name="addmm", shape=_addmm_shape, prepare=of_one_dtype("addmm"))
+def _addmm(xp, input, mat1, mat2):
+    """input + mat1 @ mat2."""
+    out = product(xp, mat1, mat2)
+    if input.ndim > 2:
+        raise ShapeError(
+            f"addmm: input {input.shape} has more dims than the product's shape {out.shape}"
+        )
+    out += input
+    return out
+
+
+_addmm.lower(lambda input, mat1, mat2: mat1.mm(mat2) + input)
+_addmm.grad(
+    input=lambda g: g,
+    mat1=lambda g, mat2: times(g, adjoint(mat2)),
+    mat2=lambda g, mat1: times(adjoint(mat1), g),
+)
+
+
+@function(inplace=True)
+@takes_older_order
+def addmv(input, mat, vec, *older, beta=1, alpha=1, out=None):
+    """``beta · input + alpha · (mat @ vec)``.
+
+    >>> import rushlight as torch
+    >>> torch.addmv(torch.ones(2), torch.eye(2), torch.tensor([3.0, 4.0]), alpha=2)
+    tensor([7., 9.])
+    """
+    if older:
+        input, mat, vec, beta, alpha = affine_order("addmv", input, mat, vec, *older)
+    return _affine("addmv", mv, (2, 1))(input, mat, vec, beta, alpha, out)
+
+
+@function(inplace=True)
+@takes_older_order
+def addr(input, vec1, vec2, *older, beta=1, alpha=1, out=None):
+    """``beta · input + alpha · outer(vec1, vec2)``."""
+    if older:
+        input, vec1, vec2, beta, alpha = affine_order("addr", input, vec1, vec2, *older)
+    ranked("addr", None, (1, 1), vec1=vec1, vec2=vec2)
+    check_tensors("addr", input=input)
+    result = promote([input, vec1, vec2])
+    for argument, value in (("beta", beta), ("alpha", alpha)):
+        if type(value) is not int and (type(value) is bool or result.category < 2):
+            check_category("addr", argument, value, result)
+    vec1, vec2 = vec1.to(result), vec2.to(result)
+    if result is dtypes.bool:
+        found = (input & bool(beta)) | (outer(vec1, vec2) & bool(alpha))
+        return found if out is None else store(out, found, "addr", casts=True)
+    op = _outer_by_columns if _by_columns(input.array) else outer
+    return _axpby(op, vec1, vec2, input.to(result), alpha, beta, "addr", out, casts=True)
+
+
+def _by_columns(x):
+    """Whether ``x`` is a matrix whose columns lie in memory as rows usually do."""
+    return x.ndim == 2 and min(x.shape) > 1 and 0 < x.strides[0] < x.strides[1]
+
+
+def _outer_by_columns(a, b):
+    """The outer product laid in memory as such an ``input`` of ``addr``, whose layout is kept."""
+    return outer(b, a).t()
+
+
+@function(inplace=True)
+@autocasts(LOWER)
+@takes_older_order
+def baddbmm(input, batch1, batch2, *older, beta=1, alpha=1, out=None):
+    """``beta · input + alpha · (batch1 @ batch2)`` for batches of matrices.
+
+    >>> import rushlight as torch
+    >>> torch.baddbmm(torch.ones(5, 2, 4), torch.ones(5, 2, 3), torch.ones(5, 3, 4)).shape
+    torch.Size([5, 2, 4])
+    """
+    if older:
+        input, batch1, batch2, beta, alpha = affine_order("baddbmm", input, batch1, batch2, *older)
+    return _axpby(bmm, batch1, batch2, input, alpha, beta, "baddbmm", out)
+
+
+@function(inplace=True)
+@autocasts(LOWER)
+@takes_older_order
+def addbmm(input, batch1, batch2, *older, beta=1, alpha=1, out=None):
+    """``beta · input`` + ``alpha`` · the sum of the products of two batches of matrices."""
+    if older:
+        input, batch1, batch2, beta, alpha = affine_order("addbmm", input, batch1, batch2, *older)
+    op = lambda a, b: bmm(a, b).sum(0, dtype=a.dtype)
+    return _axpby(op, batch1, batch2, input, alpha, beta, "addbmm", out, silent=True)

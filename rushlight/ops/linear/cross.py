@@ -1,0 +1,42 @@
+"""The cross product."""
+
+import warnings
+
+from rushlight import shapes
+from rushlight.errors import DimError, ShapeError
+from rushlight.ops.core.definition import function
+from rushlight.ops.core.outputs import store
+
+__all__ = ["cross"]
+
+
+@function
+def cross(input, other, dim=None, *, out=None):
+    """The cross product over ``dim``, which has the length 3; by default over the first that has.
+
+    Shape: input and other (…, 3, …), of as many dims, broadcast.
+
+    Raises:
+        RuntimeError: the numbers of dims differ; no such dim of length 3.
+
+    >>> import rushlight as torch
+    >>> torch.cross(torch.tensor([1, 0, 0]), torch.tensor([0, 1, 0]), dim=0)
+    tensor([0, 0, 1])
+    """
+    x, y = tuple(input.shape), tuple(other.shape)
+    if len(x) != len(y):
+        raise ShapeError(
+            f"cross: inputs must have the same number of dimensions, but got {x} and {y}"
+        )
+    if dim is None:
+        warnings.warn("cross: leaving dim out is deprecated; give it", stacklevel=2)
+        if 3 not in x:
+            raise ShapeError(f"cross: no dimension of size 3 in input {x}")
+        dim = x.index(3)
+    if not x:
+        raise DimError(f"cross: Dimension specified as {dim} but tensor has no dimensions")
+    dim = shapes.dim(dim, len(x), "cross")
+    if x[dim] != 3 or y[dim] != 3:
+        raise ShapeError(f"cross: inputs dimension {dim} must have length 3. Got {x} and {y}")
+    found = input.roll(-1, dim) * other.roll(-2, dim) - input.roll(-2, dim) * other.roll(-1, dim)
+    return found.contiguous() if out is None else store(out, found, "cross")

@@ -1,0 +1,197 @@
+"""A linear layer as one operation: x @ weight.T + bias."""
+
+from math import prod
+
+import numpy as np
+from numpy import ndarray
+
+from rushlight.autograd import mode
+from rushlight.autograd.tape import refresh
+from rushlight.backend.numpy import matrix_product
+from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
+from rushlight.ops.core.autocast import LOWER, autocasts
+from rushlight.ops.core.dispatch import apply
+from rushlight.ops.core.fast_path import FLOATS, plain, recorded, taped
+from rushlight.ops.core.kinds import kernel
+from rushlight.ops.core.rules import conj
+from rushlight.ops.linear.matmul import product, times
+from rushlight.ops.reduce.summation import column_sums
+from rushlight.tensor import Tensor
+
+_F4, _F8 = FLOATS
+
+
+def _check(bias, x, weight):
+    """Raise what is wrong with the operands of a linear layer."""
+    shapes = f"x {tuple(x.shape)} and weight {tuple(weight.shape)}"
+    if weight.ndim != 2:
+        raise ShapeError(f"linear: weight must have 2 dims (out, in), but {shapes}")
+    if not x.ndim:
+        raise ShapeError(f"linear: both arguments need to be at least 1D, but {shapes}")
+    if x.dtype.kind == "b":
+        raise UnsupportedDtypeError("linear: not implemented for torch.bool; convert with .float()")
+    if x.shape[-1] != weight.shape[1]:
+        raise ShapeError(
+            f"linear: {shapes} disagree: x has {x.shape[-1]} features in its last dim, weight "
+            f"expects {weight.shape[1]} (mat1 and mat2 shapes cannot be multiplied)"
+        )
+    if x.dtype != weight.dtype or (bias is not None and bias.dtype != weight.dtype):
+        given = f"x {x.dtype}, weight {weight.dtype}" + (
+            "" if bias is None else f", bias {bias.dtype}"
+        )
+        raise DtypeError(
+            f"linear: mat1 and mat2 must have the same dtype, but got {given}; convert one with "
+            ".to()"
+        )
+    out = (*x.shape[:-1], weight.shape[0])
+    if bias is not None and (
+        bias.ndim > 2
+        or any(b not in (1, n) for b, n in zip(bias.shape[::-1], out[::-1], strict=False))
+    ):
+        raise ShapeError(
+            f"linear: bias {tuple(bias.shape)} does not fit the result {out}: it needs {out[-1:]}"
+        )
+    return out
+
+
+# Kernels ----------------------------------------------------------------------------------
+
+
+def _rows(x):
+    """``x``, an array or a tensor, as a matrix of its last dim."""
+    return x if len(x.shape) == 2 else x.reshape(prod(x.shape[:-1]), x.shape[-1])
+
+
+def _product(x, weight, bias=None):
+    if (
+        not x.dtype == weight.dtype == (weight if bias is None else bias).dtype
+        or x.dtype.kind == "b"
+    ):
+        _check(bias, x, weight)
+    out = product(np, _rows(x), weight.T)
+    if bias is not None:
+        out += bias
+    return out.reshape(*x.shape[:-1], len(weight))
+
+
+def _lowered(x, weight, bias=None):
+    """What the compiler makes of it: one product of matrices, whatever the rank of x."""
+    out = _rows(x).mm(weight.t())
+    out = out if bias is None else out + bias
+    return out if len(x.shape) == 2 else out.reshape(*x.shape[:-1], len(weight))
+
+
+def _x_slope(g, weight):
+    if type(g) is ndarray and g.ndim == 2 and g.dtype.kind == "f":
+        return matrix_product(g, weight)
+    found = times(_rows(g), conj(weight))
+    return found if len(g.shape) == 2 else found.reshape(*g.shape[:-1], weight.shape[1])
+
+
+def _weight_slope(g, x):
+    if type(g) is ndarray and g.ndim == 2 and g.dtype.kind == "f":
+        return matrix_product(g.T, x)
+    g = _rows(g)
+    return times(g.T if type(g) is ndarray else g.t(), conj(_rows(x)))
+
+
+def _bias_slope(g):
+    g = g if len(g.shape) == 2 else _rows(g)
+    return column_sums(g) if type(g) is ndarray else g.sum(0)
+
+
+def _kernels(rank, affine_name, product_name):
+    """The operations with and without bias, under PyTorch's names for their gradients."""
+    named = {"public": False, "method": False}
+
+    # The inputs lie in the order in which PyTorch's addmm takes them: its graph shows them so.
+    @kernel(name="linear" + rank, grad_name=affine_name, shape=_check, **named)
+    def affine(xp, bias, x, weight):
+        """x @ weight.T + bias."""
+        return _product(x, weight, bias)
+
+    @kernel(
+        name="linear_unbiased" + rank, grad_name=product_name,
+        shape=lambda x, weight: _check(None, x, weight), **named,
+    )  # fmt: skip
+    def unbiased(xp, x, weight):
+        """x @ weight.T."""
+        return _product(x, weight)
+
+    affine.lower(lambda bias, x, weight: _lowered(x, weight, bias))
+    unbiased.lower(lambda x, weight: _lowered(x, weight))
+    affine.grad(bias=_bias_slope, x=_x_slope, weight=_weight_slope)
+    unbiased.grad(x=_x_slope, weight=_weight_slope)
+    return affine.op, unbiased.op
+
+
+_AFFINE, _UNBIASED = _kernels("", "AddmmBackward0", "MmBackward0")
+_AFFINE_ND, _UNBIASED_ND = _kernels("_nd", "ViewBackward0", "UnsafeViewBackward0")
+
+# Function ---------------------------------------------------------------------------------
+
+
+def linear(input, weight, bias=None):
+    """``input @ weight.T + bias``.
+
+    Shape: input (…, in), weight (out, in), bias (out) → (…, out).
+
+    Raises:
+        RuntimeError: features or dtypes disagree.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.linear(torch.ones(2, 3), torch.ones(4, 3), torch.ones(4)).shape
+    torch.Size([2, 4])
+    """
+    try:
+        if input.view_of is not None:
+            refresh(input)
+        if weight.view_of is not None:
+            refresh(weight)
+        x, w = input.array, weight.array
+        d = x.dtype
+        if mode.intercept or w.ndim != 2 or w.dtype is not d or (d is not _F4 and d is not _F8):
+            return _general(input, weight, bias)
+        matrix = x.ndim == 2
+        out = matrix_product(x, w.T) if matrix else _product(x, w)
+        px, pw = input.node, weight.node
+        parents: tuple
+        if bias is None:
+            op, parents = _UNBIASED if matrix else _UNBIASED_ND, (px, pw)
+        else:
+            b = plain(bias)
+            if b.dtype is not d or b.ndim != 1:
+                return _general(input, weight, bias)
+            row = out[0] if len(out) == 1 and matrix else out
+            row += b  # arrays of one shape are added twice as fast as those that broadcast
+            op, parents = _AFFINE if matrix else _AFFINE_ND, (bias.node, px, pw)
+    except (AttributeError, ValueError, IndexError, RuntimeWarning):
+        return _general(input, weight, bias)
+    kept_w = cell_w = None
+    if px is not None:
+        kept_w, cell_w = w, weight._cell or weight.cell
+    if pw is None:
+        return taped(op, out, parents, (kept_w, None), (cell_w, None))
+    kept_x, cell_x = x, input._cell or input.cell
+    return recorded(op, out, parents, (kept_w, kept_x), (cell_w, cell_x))
+
+
+@autocasts(LOWER)
+def _general(input, weight, bias):
+    """``linear`` in any mode, of any dtype."""
+    operands = {"input": input, "weight": weight, "bias": bias}
+    for position, (name, t) in enumerate(operands.items(), 1):
+        if not isinstance(t, Tensor) and (t is not None or name != "bias"):
+            raise TypeError(
+                f"linear(): argument '{name}' (position {position}) must be Tensor, not "
+                f"{type(t).__name__}"
+            )
+    if weight.array.ndim == 1 and bias is None:
+        return input @ weight
+    _check(None if bias is None else bias.array, input.array, weight.array)
+    matrix = input.array.ndim == 2
+    if bias is None:
+        return apply(_UNBIASED if matrix else _UNBIASED_ND, (input, weight), {})
+    if bias.array.ndim != 1:
+        return _general(input, weight, None) + bias
+    return apply(_AFFINE if matrix else _AFFINE_ND, (bias, input, weight), {})

@@ -1,0 +1,414 @@
+"""Products of matrices and vectors, all of them one contraction."""
+
+from numpy import ndarray
+
+from rushlight import shapes
+from rushlight.autograd import mode
+from rushlight.autograd.tape import refresh
+from rushlight.backend.numpy import matrix_product, reshape_view
+from rushlight.errors import ArgumentError, DtypeError, ShapeError, UnsupportedDtypeError
+from rushlight.ops.core.autocast import LOWER, autocasts
+from rushlight.ops.core.definition import function
+from rushlight.ops.core.dispatch import overridden
+from rushlight.ops.core.fast_path import FLOATS, recorded
+from rushlight.ops.core.kinds import kernel
+from rushlight.ops.core.outputs import store
+from rushlight.ops.core.rules import conj
+from rushlight.storage import geometry
+from rushlight.tensor import Tensor, from_array, method, short
+
+_F4, _F8 = FLOATS
+
+
+def adjoint(x):
+    """The conjugate transpose of the last two dims, of an array or a tensor."""
+    return conj(x.mT)
+
+
+def same_dtype(name, *arrays):
+    kinds = {a.dtype for a in arrays if a is not None}
+    if len(kinds) > 1:
+        listed = " != ".join(str(a.dtype) for a in arrays if a is not None)
+        raise DtypeError(
+            f"{name}: expected all matrices to have the same dtype, but got: {listed}; convert one "
+            "with .to()"
+        )
+
+
+def of_one_dtype(name):
+    """What prepares a product: the error where dtypes differ, half precision not yet widened."""
+
+    def prepare(*inputs):
+        same_dtype(name, *inputs)
+        if inputs[0].dtype.kind == "b":
+            raise UnsupportedDtypeError(f"{name}: not implemented for 'Bool'; convert with .int()")
+        return {}
+
+    return prepare
+
+
+def product(xp, x, y):
+    """``x @ y`` on arrays of one dtype; integers wrap, as PyTorch's do."""
+    return times(x, y)
+
+
+def times(x, y):
+    """``x @ y`` for two arrays or two tensors, by the way that costs least on small matrices."""
+    if type(x) is ndarray and x.ndim == 2 == y.ndim:
+        return matrix_product(x, y)
+    return x @ y
+
+
+def _shape(name):
+    return lambda x, y: shapes.matmul(x.shape, y.shape, name)
+
+
+_PRODUCT = {"public": False, "method": False, "prepare": of_one_dtype("matmul")}
+
+
+@kernel(name="mm", primitive="product", shape=_shape("mm"), autocast=LOWER, **_PRODUCT)
+def _mm(xp, x, y):
+    """The product of two matrices."""
+    return product(xp, x, y)
+
+
+_mm.grad(x=lambda g, y: times(g, adjoint(y)), y=lambda g, x: times(adjoint(x), g))
+
+
+_MM = _mm.op
+
+
+@kernel(name="bmm", primitive="product", shape=_shape("bmm"), autocast=LOWER, **_PRODUCT)
+def _bmm(xp, x, y):
+    """Products of matrices whose leading dims broadcast."""
+    return product(xp, x, y)
+
+
+@_bmm.lower
+def _bmm_of_one_batch(x, y):
+    if x.shape[:-2] == y.shape[:-2]:
+        return NotImplemented
+    batch = shapes.matmul(tuple(x.shape), tuple(y.shape))[:-2]
+    return _bmm(*[t.expand((*batch, *t.shape[-2:])) for t in (x, y)])
+
+
+_bmm.grad(x=lambda g, y: times(g, adjoint(y)), y=lambda g, x: times(adjoint(x), g))
+
+
+@kernel(name="mv", shape=_shape("mv"), **_PRODUCT)
+def _mv(xp, x, y):
+    """A matrix times a vector."""
+    return product(xp, x, y)
+
+
+_mv.lower(lambda x, y: (x * y).sum(1) if _adds(x) else _mm(x, y.unsqueeze(1)).squeeze(1))
+_mv.grad(
+    x=lambda g, y: g[:, None] * conj(y)[None, :],
+    y=lambda g, x: adjoint(x) @ g,
+)
+
+
+@kernel(name="dot", shape=_shape("dot"), **_PRODUCT)
+def _dot(xp, x, y):
+    """The inner product of two vectors."""
+    return product(xp, x, y)
+
+
+_dot.lower(lambda x, y: (x * y).sum() if _adds(x) else _mv(x.unsqueeze(0), y).squeeze(0))
+_dot.grad(x=lambda g, y: g * conj(y), y=lambda g, x: g * conj(x))
+
+
+def _adds(x):
+    """Whether the sum of products is the product: integers would be added as int64."""
+    return x.dtype.category > 1
+
+
+def check_tensors(name, **given):
+    for position, (argument, t) in enumerate(given.items(), 1):
+        if not isinstance(t, Tensor):
+            raise TypeError(
+                f"{name}(): argument '{argument}' (position {position}) must be Tensor, not "
+                f"{type(t).__name__}"
+            )
+
+
+@short
+@function
+@autocasts(LOWER)
+def matmul(input, other, *, out=None):
+    """The product of matrices, vectors and batches of either.
+
+    Shape: (…, n, k) @ (…, k, m) → (…, n, m), leading dims broadcast; a vector is a matrix of one
+    row (left) or column (right) whose dim is then dropped.
+
+    Raises:
+        RuntimeError: the inner sizes differ, or the dtypes do.
+
+    >>> import rushlight as torch
+    >>> torch.matmul(torch.ones(2, 3), torch.ones(3))
+    tensor([3., 3.])
+    """
+    if out is None:
+        found = _short(input, other)
+        if found is not None:
+            return found
+    if not isinstance(input, Tensor) or not isinstance(other, Tensor):
+        found = overridden(matmul, (input, other), {} if out is None else {"out": out})
+        if found is not NotImplemented:
+            return found
+        check_tensors("matmul", input=input, other=other)
+    if input.array.ndim == 2 == other.array.ndim:
+        return _mm(input, other, out=out)
+    found = _by_rank(input, other)
+    return found if out is None else store(out, found, "matmul")
+
+
+def _short(input, other):
+    """The product of two matrices of floats by the short path; None where that does not serve."""
+    try:
+        if input.view_of is not None:
+            refresh(input)
+        if other.view_of is not None:
+            refresh(other)
+        x, y = input.array, other.array
+        d = x.dtype
+        if (
+            (d is not _F4 and d is not _F8)
+            or y.dtype is not d
+            or x.ndim != 2
+            or y.ndim != 2
+            or mode.intercept
+        ):
+            return None
+        found = matrix_product(x, y)
+    except (AttributeError, ValueError, RuntimeWarning):
+        return None
+    px, py = input.node, other.node
+    if px is None and py is None:
+        return from_array(found)
+    kept = (None if px is None else y, None if py is None else x)
+    cell_x = None if py is None else input._cell or input.cell
+    cell_y = None if px is None else other._cell or other.cell
+    return recorded(_MM, found, (px, py), kept, (cell_y, cell_x))
+
+
+def _by_rank(x, y):
+    """``x @ y`` by the operation for their numbers of dims."""
+    n, m = x.array.ndim, y.array.ndim
+    if n == 1 and m == 1:
+        return _dot(x, y)
+    if n == 2 and m == 1:
+        return _mv(x, y)
+    shapes.matmul(tuple(x.array.shape), tuple(y.array.shape))
+    if n == 3 == m and x.array.shape[0] != y.array.shape[0]:
+        if x.array.shape[0] == 1 and x.node is not None:
+            x, n = x.squeeze(0), 2
+        elif y.array.shape[0] == 1 and y.node is not None:
+            y, m = y.squeeze(0), 2
+    if n <= 2 < m and x.node is not None:
+        if (n == 1 or 1 in (x.array.shape[0], y.array.shape[-1])) and not mode.state.recorder:
+            return _of_columns(x, y)
+        if reshape_view(geometry(y.array).mT, (-1, y.array.shape[-2])) is None:
+            y = y.clone()  # PyTorch multiplies the columns of all batches as one matrix
+    if n == 1:
+        return _own(matmul(x.unsqueeze(0), y).squeeze(-2))
+    if m == 1:
+        return _own(matmul(x, y.unsqueeze(-1)).squeeze(-1))
+    if m == 2 and n > 2:
+        # One large product instead of a batch of small ones.
+        rows = x.reshape(-1, x.array.shape[-1])
+        return _own(_mm(rows, y).reshape(*x.array.shape[:-1], y.array.shape[-1]))
+    return _bmm(x, y)
+
+
+def _of_columns(x, y):
+    """A vector or matrix times batches of matrices: their columns as one large matrix."""
+    *batch, k, width = y.array.shape
+    columns = y.mT.reshape(shapes.numel((*batch, width)), k)
+    if x.array.ndim == 1:
+        return _own(_mv(columns, x).reshape(*batch, width))
+    found = _mm(columns, x.t()).reshape(*batch, width, x.array.shape[0])
+    return _own(found.mT.contiguous())
+
+
+def _own(view):
+    """A view of all of a product that nobody else has, as a tensor of its own."""
+    if mode.state.recorder is None:
+        view.view_of = None
+    return view
+
+
+@short
+@method
+def __matmul__(self, other):
+    found = _short(self, other)
+    if found is None:
+        if isinstance(other, Tensor):
+            return matmul(self, other)
+        return overridden(matmul, (self, other), {})
+    return found
+
+
+@short
+@method
+def __rmatmul__(self, other):
+    if isinstance(other, Tensor):
+        return matmul(other, self)
+    return overridden(matmul, (other, self), {})
+
+
+def ranked(name, op, ranks, **given):
+    check_tensors(name, **given)
+    for (argument, t), rank in zip(given.items(), ranks, strict=True):
+        if t.array.ndim != rank:
+            raise ShapeError(
+                f"{name}: {argument} must be a {rank}D tensor, but it is {t.array.ndim}D: "
+                f"{tuple(t.shape)}"
+            )
+    return op
+
+
+@function
+def mm(input, mat2, *, out=None):
+    """The product of two matrices: (n, k), (k, m) → (n, m).
+
+    >>> import rushlight as torch
+    >>> torch.mm(torch.ones(1, 3), torch.ones(3, 1))
+    tensor([[3.]])
+    """
+    return ranked("mm", _mm, (2, 2), input=input, mat2=mat2)(input, mat2, out=out)
+
+
+@function
+def bmm(input, mat2, *, out=None):
+    """Products of two batches of matrices: (b, n, k), (b, k, m) → (b, n, m).
+
+    >>> import rushlight as torch
+    >>> torch.bmm(torch.ones(5, 2, 3), torch.ones(5, 3, 4)).shape
+    torch.Size([5, 2, 4])
+    """
+    ranked("bmm", _bmm, (3, 3), input=input, mat2=mat2)
+    if input.array.shape[0] != mat2.array.shape[0]:
+        raise ShapeError(
+            f"bmm: batch1 {tuple(input.shape)} and batch2 {tuple(mat2.shape)} must have the same "
+            f"batch size: {input.array.shape[0]} and {mat2.array.shape[0]}"
+        )
+    return _bmm(input, mat2, out=out)
+
+
+@function
+def mv(input, vec, *, out=None):
+    """A matrix times a vector: (n, k), (k,) → (n,).
+
+    >>> import rushlight as torch
+    >>> torch.mv(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([1.0, 1.0]))
+    tensor([3., 7.])
+    """
+    return ranked("mv", _mv, (2, 1), input=input, vec=vec)(input, vec, out=out)
+
+
+@function
+def dot(input, tensor, *, out=None):
+    """The inner product of two vectors of one length.
+
+    >>> import rushlight as torch
+    >>> torch.dot(torch.tensor([2.0, 3.0]), torch.tensor([2.0, 1.0]))
+    tensor(7.)
+    """
+    return ranked("dot", _dot, (1, 1), input=input, tensor=tensor)(input, tensor, out=out)
+
+
+@function(alias="ger")
+def outer(input, vec2, *, out=None):
+    """Every element of one vector times every element of another: (n,), (m,) → (n, m).
+
+    >>> import rushlight as torch
+    >>> torch.outer(torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0, 5.0]))
+    tensor([[ 3.,  4.,  5.],
+            [ 6.,  8., 10.]])
+    """
+    from rushlight.ops.elementwise.arithmetic import mul
+
+    ranked("outer", None, (1, 1), input=input, vec2=vec2)
+    return mul(input.unsqueeze(1), vec2, out=out)
+
+
+@function
+def inner(input, other, *, out=None):
+    """The sum of products over the last dim of both: (…, k), (…, k) → (…, …).
+
+    >>> import rushlight as torch
+    >>> torch.inner(torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0]))
+    tensor(11.)
+    """
+    check_tensors("inner", input=input, other=other)
+    if not input.array.ndim or not other.array.ndim:
+        found = input * other
+        return found if out is None else store(out, found, "inner")
+    if input.array.shape[-1] != other.array.shape[-1]:
+        raise ShapeError(
+            f"inner: the last dims of {tuple(input.shape)} and {tuple(other.shape)} must match: "
+            f"{input.array.shape[-1]} and {other.array.shape[-1]}"
+        )
+    return tensordot(input, other, ([-1], [-1]), out=out)
+
+
+@function(method=False, kinds={"a": "Tensor", "b": "Tensor", "dims": "any"}, refusal=ArgumentError)
+def tensordot(a, b, dims=2, out=None):
+    """The sum of products over ``dims``: how many, or the lists of dims of each.
+
+    A dim of size 1 is broadcast: the other tensor is summed along its own.
+
+    >>> import rushlight as torch
+    >>> torch.tensordot(torch.ones(2, 3), torch.ones(3, 4), dims=1).shape
+    torch.Size([2, 4])
+    """
+    check_tensors("tensordot", a=a, b=b)
+    dims_a, dims_b = _contracted(a, b, dims)
+    for i, j in zip(dims_a, dims_b, strict=True):
+        if b.array.shape[j] == 1:
+            a = a.sum(i, keepdim=True, dtype=a.dtype)
+        elif a.array.shape[i] == 1:
+            b = b.sum(j, keepdim=True, dtype=b.dtype)
+    keep_a = [i for i in range(a.array.ndim) if i not in dims_a]
+    keep_b = [i for i in range(b.array.ndim) if i not in dims_b]
+    shape = [a.array.shape[i] for i in keep_a] + [b.array.shape[i] for i in keep_b]
+    k = shapes.numel(a.array.shape[i] for i in dims_a)
+    rows = a.permute([*keep_a, *dims_a]).reshape(
+        -1 if k else shapes.numel(a.array.shape[i] for i in keep_a), k
+    )
+    width = shapes.numel(b.array.shape[i] for i in keep_b)
+    columns = b.permute([*dims_b, *keep_b]).reshape(k, width)
+    found = _mm(rows, columns).reshape(shape)
+    return found if out is None else store(out, found, "tensordot")
+
+
+def _contracted(a, b, dims):
+    if isinstance(dims, Tensor):
+        dims = dims.tolist()
+    if isinstance(dims, int):
+        if dims < 0:
+            raise RuntimeError(f"tensordot expects dims >= 0, but got dims={dims}")
+        if dims > min(a.array.ndim, b.array.ndim):
+            raise RuntimeError(
+                f"tensordot expects dims < ndim_a or ndim_b, but got dims={dims} for "
+                f"{tuple(a.shape)} and {tuple(b.shape)}"
+            )
+        dims = range(a.array.ndim - dims, a.array.ndim), range(dims)
+    first, second = dims
+    first = [first] if isinstance(first, int) else list(first)
+    second = [second] if isinstance(second, int) else list(second)
+    if len(first) != len(second):
+        raise RuntimeError(
+            f"tensordot: both dimension lists should have same length, got {first} and {second}"
+        )
+    first = [shapes.dim(d, a.array.ndim, "tensordot") for d in first]
+    second = [shapes.dim(d, b.array.ndim, "tensordot") for d in second]
+    for i, j in zip(first, second, strict=True):
+        if a.array.shape[i] != b.array.shape[j] and 1 not in (a.array.shape[i], b.array.shape[j]):
+            raise ShapeError(
+                "tensordot: contracted dimensions need to match, but first has size "
+                f"{a.array.shape[i]} in dim {i} and second has size {b.array.shape[j]} in dim {j}: "
+                f"{tuple(a.shape)} and {tuple(b.shape)}"
+            )
+    return first, second

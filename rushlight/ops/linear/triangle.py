@@ -1,0 +1,127 @@
+"""Triangles and diagonals of matrices: tril, triu, diag."""
+
+import numpy as np
+from numpy import ndarray
+
+from rushlight import shapes
+from rushlight.ops.core.definition import OPS, function
+from rushlight.ops.core.kinds import kernel
+from rushlight.ops.create.range import arange
+from rushlight.ops.shape.join import cat
+from rushlight.ops.shape.view import tensor_array
+
+
+def _matrix(x, *, diagonal):
+    if x.ndim < 2:
+        raise RuntimeError(
+            f"tril/triu: input tensor must have at least 2 dimensions, got {x.shape}"
+        )
+    return {"diagonal": diagonal}
+
+
+@kernel(widen=False, prepare=_matrix, inplace=True)
+def tril(xp, x, *, diagonal=0):
+    """The lower triangle of each matrix, zeros above ``diagonal``.
+
+    >>> import rushlight as torch
+    >>> torch.ones(2, 2).tril()
+    tensor([[1., 0.],
+            [1., 1.]])
+    """
+    return xp.tril(x, diagonal)
+
+
+def _rise(x):
+    """By how much the column of each element of a matrix exceeds its row."""
+    rows, columns = x.shape[-2:]
+    return arange(columns) - arange(rows).unsqueeze(1)
+
+
+tril.lower(lambda x, diagonal: x.masked_fill(_rise(x) > diagonal, 0))
+tril.grad(x=lambda g, diagonal: np.tril(g, diagonal) if type(g) is ndarray else tril(g, diagonal))
+
+
+@kernel(widen=False, prepare=_matrix, inplace=True)
+def triu(xp, x, *, diagonal=0):
+    """The upper triangle of each matrix, zeros below ``diagonal``.
+
+    >>> import rushlight as torch
+    >>> torch.ones(2, 2).triu()
+    tensor([[1., 1.],
+            [0., 1.]])
+    """
+    return xp.triu(x, diagonal)
+
+
+triu.lower(lambda x, diagonal: x.masked_fill(_rise(x) < diagonal, 0))
+triu.grad(x=lambda g, diagonal: np.triu(g, diagonal) if type(g) is ndarray else triu(g, diagonal))
+
+
+@kernel(public=False, method=False, name="diag_embed", widen=False)
+def _diag_matrix(xp, x, *, diagonal):
+    """A matrix with the vector ``x`` on a diagonal."""
+    return xp.diag(x, diagonal)
+
+
+@_diag_matrix.lower
+def _diag_of_patch(x, diagonal):
+    n = x.shape[0] + abs(diagonal)
+    base = x.new_zeros((n, n))
+    path = ((OPS["diagonal"], (), {"offset": diagonal, "dim1": 0, "dim2": 1}),)
+    return OPS["patch"].call(base, x, path=path, strides=base.array.strides)
+
+
+_diag_matrix.grad(
+    x=lambda g, diagonal: (
+        g.diagonal(diagonal) if type(g) is not ndarray else np.diagonal(g, diagonal)
+    )
+)
+
+
+@function
+def diag(input, diagonal=0, *, out=None):
+    """The diagonal of a matrix, as a copy; of a vector the matrix that has it as its diagonal.
+
+    >>> import rushlight as torch
+    >>> torch.diag(torch.tensor([1, 2]))
+    tensor([[1, 0],
+            [0, 2]])
+    """
+    n = tensor_array(input, "diag").ndim
+    if n not in (1, 2):
+        raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {n}D")
+    if n == 1:
+        return _diag_matrix(input, diagonal, out=out)
+    found = input.diagonal(diagonal).clone()
+    if out is None:
+        return found
+    from rushlight.ops.core.outputs import store
+
+    return store(out, found, "diag")
+
+
+@function
+def diag_embed(input, offset=0, dim1=-2, dim2=-1):
+    """Matrices of zeros with the last dim of ``input`` on a diagonal.
+
+    Shape: (…, N) → (…, M, M) with M = N + |offset|, the dims of the matrices at dim1 and dim2.
+
+    >>> import rushlight as torch
+    >>> torch.diag_embed(torch.tensor([[1, 2]]))
+    tensor([[[1, 0],
+             [0, 2]]])
+    """
+    x = tensor_array(input, "diag_embed")
+    first, second = [shapes.dim(d, x.ndim + 1, "diag_embed") for d in (dim1, dim2)]
+    if first == second:
+        raise RuntimeError(f"diag_embed: dim1 and dim2 are the same dim: {dim1} and {dim2}")
+    rows = input
+    if offset:  # row i holds element i of what is padded so
+        gap = input.new_zeros((*x.shape[:-1], abs(offset)))
+        rows = cat((input, gap) if offset > 0 else (gap, input), -1)
+    n = rows.shape[-1]
+    matrices = rows.unsqueeze(-1).expand((*rows.shape, n))
+    found = matrices.masked_fill(_rise(matrices) != offset, 0)
+    if (first, second) == (x.ndim - 1, x.ndim):
+        return found
+    return found.movedim((-2, -1), (first, second)).contiguous()

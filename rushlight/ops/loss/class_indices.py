@@ -1,0 +1,133 @@
+"""What losses of class indices check, and how they are written out in tensors.
+
+The compiler and gradients of gradients use what is written out. There the place of a class is
+found by comparison with 0, 1, 2, …, so that nothing has to be scattered; the dim of the classes
+stays, as 1.
+"""
+
+from rushlight.dtype import OF, int64
+from rushlight.dtype import bool as bool_
+from rushlight.errors import DtypeError, ShapeError
+from rushlight.ops.core.range_checks import check_range
+from rushlight.ops.create.range import arange
+
+__all__ = [
+    "check_shapes",
+    "check_values",
+    "class_dim",
+    "hot",
+    "loss",
+    "picked",
+    "scale",
+]
+
+
+def class_dim(x_shape):
+    """The dim of the classes in the shape (N, C, …) or (C)."""
+    return 0 if len(x_shape) == 1 else 1
+
+
+def check_shapes(name, x, target, weight):
+    """Raise where log-probabilities (N, C, …) and class indices (N, …) do not fit."""
+    shapes = f"input {tuple(x.shape)} and target {tuple(target.shape)}"
+    if x.ndim == 0:
+        raise ValueError(f"{name}: Expected 1 or more dimensions (got 0)")
+    if x.ndim == 1:
+        if target.size != 1 or target.ndim > 1:
+            raise ValueError(f"{name}: For 1D input, 1D target must have size 1, but got {shapes}")
+    elif target.ndim == 0 or x.shape[0] != target.shape[0]:
+        got = target.shape[0] if target.ndim else "none"
+        raise ValueError(
+            f"{name}: Expected input batch_size ({x.shape[0]}) to match target batch_size "
+            f"({got}): {shapes}"
+        )
+    elif x.ndim == 2 and target.ndim != 1:
+        raise ShapeError(
+            f"{name}: 0D or 1D target tensor expected, multi-target not supported: {shapes}"
+        )
+    elif target.shape[1:] != x.shape[2:]:
+        want = [x.shape[0], *x.shape[2:]]
+        raise ShapeError(
+            f"{name}: Expected target size {want}, got {list(target.shape)}, for {shapes}"
+        )
+    if target.dtype.name not in ("int64", "uint8"):
+        raise DtypeError(
+            f"{name}: expected target dtype to be Long or Byte, but got {OF[target.dtype]}; "
+            "class indices are target.long()"
+        )
+    classes = x.shape[class_dim(x.shape)]
+    if weight is not None:
+        if tuple(weight.shape) != (classes,):
+            raise ShapeError(
+                f"{name}: weight tensor should be defined either for all {classes} classes or no "
+                f"classes but got weight tensor of shape: {list(weight.shape)}"
+            )
+        if weight.dtype != x.dtype:
+            raise DtypeError(
+                f"{name}: input is {x.dtype} but weight is {weight.dtype}; they must agree"
+            )
+
+
+def _indices(target, x_shape, ignore_index):
+    """(indices in range, where they count)."""
+    target = target.to(int64)
+    target = target.reshape(1) if len(x_shape) == 1 else target.unsqueeze(1)
+    keep = target != ignore_index
+    return target.where(keep, 0), keep
+
+
+def _weights(index, keep, weight):
+    """How much each position counts."""
+    if weight is None:
+        return keep
+    return weight.gather(0, index.reshape(-1)).reshape(index.shape).where(keep, 0)
+
+
+def _counting(share, x):
+    """``x`` times how much each position counts, and 0 where it does not."""
+    if share.dtype is bool_:
+        return x.where(share, 0)
+    return (x * share).masked_fill(share == 0, 0)
+
+
+def check_values(x, target, ignore_index):
+    """The check that targets are classes."""
+    classes = x.shape[class_dim(x.shape)]
+    check_range(
+        target, low=0, high=classes - 1, ignored=ignore_index, error=IndexError,
+        message=f"cross_entropy: Target {{}} is out of bounds: the classes are 0 to {classes - 1}",
+    )  # fmt: skip
+
+
+def picked(x, target, ignore_index):
+    """``x`` at its classes."""
+    index, _ = _indices(target, x.shape, ignore_index)
+    return x.gather(class_dim(x.shape), index)
+
+
+def loss(surprise, x_shape, target, weight, reduction, ignore_index):
+    """The loss of minus log-probabilities at the target classes."""
+    index, keep = _indices(target, x_shape, ignore_index)
+    share = _weights(index, keep, weight)
+    losses = _counting(share, surprise)
+    if reduction == "none":
+        return losses.squeeze(class_dim(x_shape))
+    return losses.sum() if reduction == "sum" else losses.sum() / share.sum()
+
+
+def scale(g, x_shape, target, weight, reduction, ignore_index):
+    """What the loss's gradient ``g`` is worth at each position."""
+    index, keep = _indices(target, x_shape, ignore_index)
+    share = _weights(index, keep, weight)
+    if reduction == "none":
+        g = g.unsqueeze(class_dim(x_shape))
+    elif reduction == "mean":
+        g = g / share.sum()
+    return _counting(share, g)
+
+
+def hot(target, x_shape, ignore_index):
+    """True at the target classes."""
+    index, _ = _indices(target, x_shape, ignore_index)
+    classes = arange(x_shape[class_dim(x_shape)])
+    return classes.reshape(-1, *[1] * (len(x_shape) - 1 - class_dim(x_shape))) == index

@@ -1,0 +1,380 @@
+"""Losses of classification: negative log-likelihood and cross entropy."""
+
+from functools import lru_cache, partial
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from rushlight.autograd import mode
+from rushlight.autograd.tape import refresh
+from rushlight.dtype import OF
+from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
+from rushlight.ops.core.autocast import SINGLE, autocasts
+from rushlight.ops.core.dispatch import apply, refuse
+from rushlight.ops.core.fast_path import FLOATS, taped
+from rushlight.ops.core.kinds import kernel
+from rushlight.ops.loss import class_indices, cross_entropy_arrays
+from rushlight.ops.loss.class_indices import class_dim
+from rushlight.ops.loss.regression import reduction_of
+from rushlight.ops.reduce.softmax import log_softmax, softmax
+from rushlight.tensor import Tensor
+
+__all__ = ["cross_entropy", "nll_loss"]
+
+_F4, _F8 = FLOATS
+_I8, _U8 = np.dtype("i8"), np.dtype("u8")
+_sum: Any = np.add.reduce
+
+# Class indices ----------------------------------------------------------------------------
+
+
+@lru_cache(64)
+def _rows(n):
+    """The indices of ``n`` rows."""
+    return np.arange(n)
+
+
+def _indexed(target, classes, ignore_index):
+    """(indices in range, where the position counts: None for everywhere)."""
+    target = target.astype(_I8, copy=False)
+    if not target.size or np.maximum.reduce(target.view(_U8), axis=None) < classes:
+        keep = target != ignore_index if 0 <= ignore_index < classes else None
+        return target, None if keep is None or keep.all() else keep
+    keep = target != ignore_index
+    wrong = target[keep & ((target < 0) | (target >= classes))]
+    if wrong.size:
+        raise IndexError(
+            f"cross_entropy: Target {wrong[0]} is out of bounds: the classes are 0 to {classes - 1}"
+        )
+    return np.where(keep, target, 0), keep
+
+
+def _shares(x, target, weight, ignore_index):
+    """(indices, how much each position counts: an array or 1)."""
+    if x.ndim == 1:
+        target = target.reshape(())
+    target, keep = _indexed(target, x.shape[class_dim(x.shape)], ignore_index)
+    if weight is None:
+        return target, 1 if keep is None else keep.astype(x.dtype)
+    share = weight[target]
+    return target, share if keep is None else np.where(keep, share, 0)
+
+
+def _pick(x, target):
+    """``x`` at its classes ``target``."""
+    if x.ndim == 1:
+        return x[target]
+    if x.ndim == 2:
+        return x[_rows(len(x)), target]
+    return np.take_along_axis(x, target[:, None], 1)[:, 0]
+
+
+def _place(shape, target, values):
+    """Zeros of ``shape`` with ``values`` at the classes ``target``."""
+    out = np.zeros(shape, values.dtype)
+    if out.ndim == 1:
+        out[target] = values
+    elif out.ndim == 2:
+        out[_rows(len(out)), target] = values
+    else:
+        values = values[:, None] if values.ndim else values
+        np.put_along_axis(out, target[:, None], values, 1)
+    return out
+
+
+def _loss(surprise, share, reduction):
+    """The loss of minus log-probabilities at the target classes."""
+    if type(share) is int:
+        losses, total = surprise, surprise.size
+    else:
+        losses, total = np.where(share == 0, surprise.dtype.type(0), surprise * share), None
+    if reduction == "none":
+        return losses
+    loss = np.add.reduce(losses, axis=None)
+    if reduction == "sum":
+        return loss
+    if total is None:
+        total = np.add.reduce(share, axis=None)
+    return np.true_divide(loss, total, dtype=surprise.dtype)
+
+
+def _scale(g, x, target, share, reduction):
+    """What the loss's gradient ``g`` is worth at each position."""
+    if reduction == "mean":
+        total = target.size if type(share) is int else np.add.reduce(share, axis=None)
+        g = np.true_divide(g, total, dtype=x.dtype)
+    # What does not count gets nothing, also where nothing counts and total is 0.
+    return g if type(share) is int else np.where(share == 0, g.dtype.type(0), g * share)
+
+
+def _prepared(x, target, weight, *, name, **params):
+    if x.dtype.kind != "f" and x.dtype.name != "bfloat16":
+        raise UnsupportedDtypeError(
+            f"{name}: not implemented for {OF[x.dtype]}; convert with .float()"
+        )
+    class_indices.check_shapes(name, x, target, weight)
+    return {"name": name, **params}
+
+
+# On the tape: nll_loss and cross_entropy of class indices ----------------------------------
+
+
+def _nll(xp, x, target, weight=None, *, reduction, ignore_index, name="nll_loss"):
+    """The mean, sum or each of -x at the target classes."""
+    target, share = _shares(x, target, weight, ignore_index)
+    return _loss(-_pick(x, target), share, reduction)
+
+
+def _nll_slope(g, x_shape, x_dtype, target, weight, reduction, ignore_index):
+    if type(g) is ndarray:
+        like = np.broadcast_to(np.zeros((), g.dtype), x_shape)
+        target, share = _shares(like, target, weight, ignore_index)
+        return _place(x_shape, target, -_scale(g, like, target, share, reduction))
+    return _nll_back(g, target, weight, x_shape, reduction, ignore_index)
+
+
+def _both_ranks(forward, name, rule, lowered):
+    """The operation under PyTorch's two names for its gradient: of x (N, C), and of more dims."""
+    found = []
+    for rank, grad_name in (("", "NllLossBackward0"), ("2d", "NllLoss2DBackward0")):
+        op = kernel(
+            forward, name=name + rank, grad_name=grad_name, public=False, method=False,
+            prepare=_prepared, autocast=SINGLE,
+        )  # fmt: skip
+        op.grad(x=rule)
+        op.lower(lowered)
+        op.lower_check(
+            lambda x, target, ignore_index: class_indices.check_values(x, target, ignore_index)
+        )
+        found.append(op.op)
+    return found
+
+
+def _nll_of_tensors(x, target, weight, reduction, ignore_index):
+    surprise = -class_indices.picked(x, target, ignore_index)
+    return class_indices.loss(surprise, x.shape, target, weight, reduction, ignore_index)
+
+
+_NLL = _both_ranks(_nll, "nll_loss", _nll_slope, _nll_of_tensors)
+
+
+@kernel(public=False, method=False, name="nll_loss_backward")
+def _nll_back(xp, g, target, weight=None, *, x_shape, reduction, ignore_index):
+    """The gradient of nll_loss."""
+    return _nll_slope(g, x_shape, g.dtype, target, weight, reduction, ignore_index)
+
+
+@_nll_back.lower
+def _nll_back_of_tensors(g, target, weight, x_shape, reduction, ignore_index):
+    scale = class_indices.scale(g, x_shape, target, weight, reduction, ignore_index)
+    return (-scale).where(class_indices.hot(target, x_shape, ignore_index), 0)
+
+
+_nll_back.grad(
+    g=lambda g, target, weight, x_shape, reduction, ignore_index: apply(
+        _NLL[len(x_shape) > 2],
+        (g, target, weight),
+        {"reduction": reduction, "ignore_index": ignore_index, "name": "nll_loss"},
+    )
+)
+
+
+def _cross_entropy(xp, x, target, weight=None, *, reduction, ignore_index, name, memo=None):
+    """nll_loss of log_softmax(x)."""
+    dim = class_dim(x.shape)
+    z = x - np.maximum.reduce(x, axis=dim, keepdims=True) if x.size else x
+    target, share = _shares(x, target, weight, ignore_index)
+    picked = _pick(z, target)
+    e = np.exp(z, out=z)
+    total = np.add.reduce(e, axis=dim, keepdims=True)
+    if memo is not None:
+        memo[:] = (e, total, target, share)
+    return _loss(np.log(total).reshape(picked.shape) - picked, share, reduction)
+
+
+def _memorised(x, target, weight, **params):
+    # The forward leaves what the gradient can use in a list; in a trace there is nothing to leave.
+    params = _prepared(x, target, weight, **params)
+    return {**params, "memo": [] if type(x) is ndarray else None}
+
+
+def _cross_entropy_slope(g, x, target, weight, reduction, ignore_index, name, memo):
+    if type(g) is ndarray and memo:
+        if type(memo) is partial:
+            return memo(g)
+        e, total, target, share = memo
+        scale = _scale(g, e, target, share, reduction)
+        found = e * ((scale.reshape(total.shape) if scale.ndim else scale) / total)
+        if e.ndim == 2:
+            found[_rows(len(e)), target] -= scale
+            return found
+        return found - _place(e.shape, target, scale)
+    scale = class_indices.scale(g, x.shape, target, weight, reduction, ignore_index)
+    hot = class_indices.hot(target, x.shape, ignore_index)
+    return softmax(x, class_dim(x.array.shape)) * scale - scale.where(hot, 0)
+
+
+def _cross_entropy_of_tensors(x, target, weight, reduction, ignore_index):
+    dim = class_dim(x.array.shape)
+    largest = x.amax(dim, keepdim=True)
+    total = (x - largest).exp().sum(dim, keepdim=True)
+    surprise = total.log() - (class_indices.picked(x, target, ignore_index) - largest)
+    return class_indices.loss(surprise, x.shape, target, weight, reduction, ignore_index)
+
+
+_CROSS_ENTROPY = _both_ranks(
+    _cross_entropy, "cross_entropy", _cross_entropy_slope, _cross_entropy_of_tensors
+)
+for _op in _CROSS_ENTROPY:
+    _op.prepare, _op.spared = _memorised, ("x",)
+
+# Functions --------------------------------------------------------------------------------
+
+
+def nll_loss(
+    input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"
+):
+    """Minus the log-probability that ``input`` gives to the class ``target``.
+
+    Shape: input (N, C, …) or (C), target (N, …) or (), weight (C) → () or, unreduced, as target.
+
+    Raises:
+        ValueError: the batch sizes differ; the reduction is unknown.
+        RuntimeError: shapes or dtypes do not fit.
+        IndexError: a class outside [0, C) that is not ``ignore_index``.
+
+    >>> import rushlight as torch
+    >>> log_p = torch.tensor([[0.5, 0.5], [0.1, 0.9]]).log()
+    >>> torch.nn.functional.nll_loss(log_p, torch.tensor([0, 1]))
+    tensor(0.3993)
+    """
+    params = {
+        "reduction": reduction_of(reduction, size_average, reduce),
+        "ignore_index": ignore_index, "name": "nll_loss",
+    }  # fmt: skip
+    if not isinstance(input, Tensor):
+        refuse(_NLL[0], 0, input)
+    return apply(_NLL[input.array.ndim > 2], (input, target, weight), params)
+
+
+def cross_entropy(
+    input, target, weight=None, size_average=None, ignore_index=-100, reduce=None,
+    reduction="mean", label_smoothing=0.0,
+):  # fmt: skip
+    """The cross entropy between ``target`` and the softmax of ``input``.
+
+    Shape: input (N, C, …) or (C); target class indices (N, …) or (), or probabilities of
+    input's shape → () or, unreduced, (N, …).
+
+    Raises:
+        ValueError: the batch sizes differ; the reduction is unknown.
+        RuntimeError: shapes or dtypes do not fit; label_smoothing outside [0, 1].
+        IndexError: a class outside [0, C) that is not ``ignore_index``.
+
+    >>> import rushlight as torch
+    >>> x = torch.tensor([[2.0, 0.0], [0.0, 1.0]])
+    >>> torch.nn.functional.cross_entropy(x, torch.tensor([0, 1]))
+    tensor(0.2201)
+    """
+    if reduction == "mean" and weight is size_average is reduce is None and not label_smoothing:
+        found = _short(input, target, ignore_index)
+        if found is not None:
+            return found
+    reduction = reduction_of(reduction, size_average, reduce)
+    if not isinstance(input, Tensor):
+        refuse(_CROSS_ENTROPY[0], 0, input)
+    if not isinstance(target, Tensor):
+        refuse(_CROSS_ENTROPY[0], 1, target)
+    if not 0 <= label_smoothing <= 1:
+        raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
+    if input.array.shape == target.array.shape:
+        return _of_probabilities(input, target, weight, reduction, label_smoothing)
+    if label_smoothing:
+        return _smoothed(input, target, weight, ignore_index, reduction, label_smoothing)
+    params = {"reduction": reduction, "ignore_index": ignore_index, "name": "cross_entropy"}
+    return apply(_CROSS_ENTROPY[input.array.ndim > 2], (input, target, weight), params)
+
+
+def _short(input, target, ignore_index):
+    """The mean cross_entropy of (N, C) by the short path; None where that does not serve."""
+    try:
+        if input.view_of is not None:
+            refresh(input)
+        if target.view_of is not None:
+            refresh(target)
+        x, t = input.array, target.array
+        d = x.dtype
+        if (
+            mode.intercept
+            or (d is not _F4 and d is not _F8)
+            or t.dtype is not _I8
+            or x.ndim != 2
+            or t.shape != x.shape[:1]
+            or ignore_index >= 0
+            or not x.size
+            or t.item(t.argmin()) < 0
+        ):
+            return None
+        loss, memo = cross_entropy_arrays.mean_surprise(x, t)
+    except (AttributeError, IndexError, RuntimeWarning):
+        return None
+    saved = (x, t, None, "mean", ignore_index, "cross_entropy", memo)
+    cells = (input._cell or input.cell, target._cell or target.cell)
+    return taped(_CROSS_ENTROPY[0], loss, (input.node, None, None), saved, cells)
+
+
+@autocasts(SINGLE)
+def _of_probabilities(input, target, weight, reduction, label_smoothing):
+    if target.array.dtype.kind in "iub":
+        raise DtypeError(
+            f"cross_entropy: Expected floating point type for target with class probabilities, got "
+            f"{target.dtype}: target has input's shape {tuple(input.shape)}; class indices have no "
+            "dim of classes"
+        )
+    dim = class_dim(input.array.shape)
+    classes = input.array.shape[dim]
+    if weight is not None and tuple(weight.shape) != (classes,):
+        raise ShapeError(
+            "cross_entropy: weight tensor should be defined either for all or no classes: input "
+            f"{tuple(input.shape)} has {classes}, weight is {tuple(weight.shape)}"
+        )
+    if label_smoothing:
+        target = target * (1 - label_smoothing) + _share(label_smoothing, classes)
+    terms = log_softmax(input, dim) * target
+    if weight is not None:
+        terms = terms * _per_class(weight, input)
+    losses = -terms.sum(dim)
+    if reduction == "mean":
+        return losses.sum() / (input.array.size // classes if classes else 0)
+    return losses.sum() if reduction == "sum" else losses
+
+
+def _share(label_smoothing, classes):
+    """Each class's part of ``label_smoothing``; infinite of no classes, as C divides."""
+    return label_smoothing / classes if classes else float("inf")
+
+
+def _per_class(weight, input):
+    """``weight`` (C) as it lies along the classes of ``input``."""
+    return weight.reshape(-1, *[1] * (input.array.ndim - 2)) if input.array.ndim > 2 else weight
+
+
+@autocasts(SINGLE)
+def _smoothed(input, target, weight, ignore_index, reduction, label_smoothing):
+    dim = class_dim(input.array.shape)
+    classes = input.array.shape[dim]
+    log_p = log_softmax(input, dim)
+    picked = nll_loss(log_p, target, weight, ignore_index=ignore_index, reduction=reduction)
+    each = -(log_p if weight is None else log_p * _per_class(weight, input)).sum(dim)
+    ignored = target == ignore_index
+    each = each.masked_fill(ignored.reshape(each.shape), 0)
+    if reduction == "mean":
+        if weight is None:
+            total = (~ignored).sum()
+        else:
+            total = weight[target.masked_fill(ignored, 0)].masked_fill(ignored, 0).sum()
+        each = each.sum() / total
+    elif reduction == "sum":
+        each = each.sum()
+    return picked * (1 - label_smoothing) + each * _share(label_smoothing, classes)

@@ -1,0 +1,269 @@
+"""Connectionist temporal classification: the loss of a labelling whose alignment is unknown.
+
+A labelling of S labels is aligned to T inputs along L = 2S + 1 states: the labels with a blank
+before, between and behind. From one input to the next a path stays, goes on by one state, or by two
+over a blank between labels that differ. ``log_alpha[t, n, s]`` is the log-probability of all paths
+that are in state s at time t; the whole batch takes one step at a time.
+
+Source: Graves et al. 2006, https://www.cs.toronto.edu/~graves/icml_2006.pdf, eq. 6 to 16.
+"""
+
+import numpy as np
+
+from rushlight.dtype import OF, int64
+from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
+from rushlight.ops.core.autocast import SINGLE
+from rushlight.ops.core.dispatch import apply
+from rushlight.ops.core.kinds import kernel
+from rushlight.ops.create.from_data import as_tensor
+from rushlight.ops.loss.regression import reduction_of
+from rushlight.ops.shape.view import tensor_array
+from rushlight.tensor import Tensor
+
+__all__ = ["ctc_loss"]
+
+# The lattice --------------------------------------------------------------------------------
+
+
+def _padded(targets, lengths):
+    """The labels (N, S) of targets that lie one after the other, or (N, S) already."""
+    if targets.ndim == 2:
+        return targets
+    starts = np.cumsum(lengths) - lengths
+    most = int(lengths.max(initial=0))
+    index = starts[:, None] + np.arange(most)
+    return targets.take(np.minimum(index, max(len(targets) - 1, 0))) if most else index
+
+
+def _states(targets, lengths, blank):
+    """(state's class, whether two states may be passed at once): (N, L) each."""
+    labels = _padded(targets, lengths)
+    n, most = labels.shape
+    inside = np.arange(most) < lengths[:, None]
+    classes = np.full((n, 2 * most + 1), blank, np.int64)
+    classes[:, 1::2] = np.where(inside, labels, blank)
+    skips = np.zeros(classes.shape, bool)
+    skips[:, 3::2] = labels[:, 1:] != labels[:, :-1]
+    return classes, skips
+
+
+def _added(x, y, z):
+    """log(exp x + exp y + exp z), where minus infinity is nothing."""
+    largest = np.maximum(np.maximum(x, y), z)
+    base = np.where(largest == -np.inf, x.dtype.type(0), largest)
+    total = np.exp(x - base)
+    total += np.exp(y - base)
+    total += np.exp(z - base)
+    return np.log(total) + base
+
+
+def _forward(emitted, skips, first):
+    """Log-probabilities (T, N, L) of the paths into each state, begun in ``first`` (N, L)."""
+    steps, n, states = emitted.shape
+    found = np.empty_like(emitted)
+    padded = np.full((n, states + 2), -np.inf, emitted.dtype)
+    now = np.where(first, emitted[0], -np.inf)
+    found[0] = now
+    for t in range(1, steps):
+        padded[:, 2:] = now
+        by_two = np.where(skips, padded[:, :-2], -np.inf)
+        now = _added(now, padded[:, 1:-1], by_two)
+        now += emitted[t]
+        found[t] = now
+    return found
+
+
+def _reversed_times(x, lengths):
+    """``x`` (T, N, …) with each sequence's own times turned round, what follows left behind."""
+    times = np.arange(len(x))[:, None]
+    index = np.where(times < lengths, lengths - 1 - times, times)
+    return x[index, np.arange(x.shape[1])]
+
+
+def _paths(log_p, targets, input_lengths, target_lengths, blank):
+    """(log_alpha, minus log-likelihoods, states' classes, which states may be jumped to)."""
+    classes, skips = _states(targets, target_lengths, blank)
+    times, n, _ = log_p.shape
+    emitted = np.take_along_axis(log_p, np.broadcast_to(classes, (times, *classes.shape)), 2)
+    states = np.arange(classes.shape[1])
+    alpha = _forward(emitted, skips, states < np.minimum(2, 2 * target_lengths[:, None] + 1))
+    last = alpha[np.maximum(input_lengths - 1, 0), np.arange(n)]
+    ends = (states == 2 * target_lengths[:, None]) | (states == 2 * target_lengths[:, None] - 1)
+    total = np.logaddexp.reduce(np.where(ends, last, -np.inf), axis=1)
+    # No input has one path, if there is no label.
+    none = np.where(target_lengths == 0, 0, -np.inf)
+    total = np.where(input_lengths == 0, none, total)
+    return alpha, (-total).astype(log_p.dtype), emitted, classes, skips
+
+
+# The operation ------------------------------------------------------------------------------
+
+
+def _prepared(log_probs, targets, input_lengths, target_lengths, *, blank, **params):
+    if log_probs.dtype.kind != "f" or log_probs.dtype.itemsize < 4:
+        raise UnsupportedDtypeError(f"ctc_loss: not implemented for {OF[log_probs.dtype]}")
+    for name, lengths in (("input", input_lengths), ("target", target_lengths)):
+        if lengths.shape != log_probs.shape[1:2]:
+            raise ShapeError(
+                f"ctc_loss: {name}_lengths must be of size batch_size: {lengths.shape} for "
+                f"log_probs {log_probs.shape}"
+            )
+    if not 0 <= blank < log_probs.shape[2]:
+        raise ShapeError(
+            f"ctc_loss: blank must be in label range: {blank} is not in [0, {log_probs.shape[2]})"
+        )
+    if not log_probs.size:
+        raise ShapeError(f"ctc_loss: log_probs tensor must not be empty: {log_probs.shape}")
+    memo: list | None = [] if type(log_probs) is np.ndarray else None
+    return {"blank": blank, **params, "memo": memo}
+
+
+def _checked(log_probs, targets, input_lengths, target_lengths, **params):
+    """Raise where lengths and labels are out of range."""
+    times, _, classes = log_probs.shape
+    for name, lengths, most in (
+        ("input", input_lengths, times),
+        ("target", target_lengths, targets.shape[1] if targets.ndim == 2 else None),
+    ):
+        if (lengths < 0).any() or (most is not None and (lengths > most).any()):
+            raise RuntimeError(
+                f"ctc_loss: Expected {name}_lengths to have values from 0 to {most}: "
+                f"{lengths.tolist()}"
+            )
+    # A trace asks for the shape with lengths of 0.
+    total = int(target_lengths.sum())
+    if targets.ndim == 1 and total != len(targets) and (total or input_lengths.any()):
+        raise ShapeError(
+            f"ctc_loss: targets must have size {total}, the sum of target_lengths, but have "
+            f"{len(targets)}"
+        )
+    used = targets if targets.ndim == 1 else targets[np.arange(targets.shape[1]) <
+                                                     target_lengths[:, None]]  # fmt: skip
+    if used.size and (used.min() < 0 or used.max() >= classes):
+        raise RuntimeError(f"ctc_loss: targets must be in [0, {classes}): {used.tolist()}")
+
+
+@kernel(
+    public=False, method=False, prepare=_prepared, check=_checked, name="ctc_loss", autocast=SINGLE
+)
+def _ctc(
+    xp, log_probs, targets, input_lengths, target_lengths, *, blank, zero_infinity, memo=None
+):  # fmt: skip
+    """Minus the log-likelihood of each labelling, (N)."""
+    found = _paths(log_probs, targets, input_lengths, target_lengths, blank)
+    if memo is not None:
+        memo[:] = found
+    losses = found[1].copy()  # the result may be written afterwards
+    if zero_infinity:
+        losses[losses == np.inf] = 0
+    return losses
+
+
+def _ctc_slope(g, log_probs, targets, input_lengths, target_lengths, blank, zero_infinity, memo):
+    return _back(
+        g, log_probs, targets, input_lengths, target_lengths, blank=blank,
+        zero_infinity=zero_infinity, memo=memo if type(g) is np.ndarray else None,
+    )  # fmt: skip
+
+
+@kernel(public=False, method=False, name="ctc_loss_backward")
+def _back(
+    xp, g, log_probs, targets, input_lengths, target_lengths, *, blank, zero_infinity, memo=None
+):  # fmt: skip
+    """(probability - the share of the paths that pass it) · g, the gradient behind a log_softmax.
+
+    As PyTorch's, it is not the derivative by ``log_probs``: the two differ by what the gradient of
+    log_softmax takes away again.
+    """
+    found = memo or _paths(log_probs, targets, input_lengths, target_lengths, blank)
+    alpha, losses, emitted, classes, skips = found
+    times, n, _ = log_probs.shape
+    states = np.arange(classes.shape[1])
+    # Backwards in time and along the states, the paths from each state on are the paths into it:
+    # states are turned so that the last of each labelling comes first.
+    turn = np.where(states <= 2 * target_lengths[:, None],
+                    2 * target_lengths[:, None] - states, states)  # fmt: skip
+    turned = np.take_along_axis(
+        _reversed_times(emitted, input_lengths), np.broadcast_to(turn, emitted.shape), 2
+    )
+    row = np.arange(n)[:, None]
+    passed = np.zeros(skips.shape, bool)
+    passed[:, 2:] = skips[row, turn][:, :-2]
+    passed &= states <= 2 * target_lengths[:, None]
+    first = states < np.minimum(2, 2 * target_lengths[:, None] + 1)
+    beta = _forward(turned, passed, first)
+    beta = _reversed_times(np.take_along_axis(beta, np.broadcast_to(turn, beta.shape), 2),
+                           input_lengths)  # fmt: skip
+    share = np.exp(alpha + beta - emitted + losses[:, None])
+    share[:, states > 2 * target_lengths[:, None]] = 0
+    found = np.exp(log_probs)
+    np.subtract.at(found, (np.arange(times)[:, None, None], row[None], classes[None]), share)
+    found = found * g[:, None]
+    found[:, losses == np.inf] = 0 if zero_infinity else np.nan
+    found[np.arange(times)[:, None] >= input_lengths] = 0
+    return found
+
+
+def _once(g):
+    raise RuntimeError("the derivative for 'ctc_loss_backward' is not implemented")
+
+
+_ctc.grad(log_probs=_ctc_slope)
+_back.grad(g=_once, log_probs=_once)
+
+# The function -------------------------------------------------------------------------------
+
+
+def _lengths(name, lengths):
+    if not isinstance(lengths, Tensor):
+        if not isinstance(lengths, (tuple, list)):
+            raise TypeError(f"ctc_loss(): {name} must be a tensor or a tuple of ints")
+        lengths = as_tensor(lengths, dtype=int64)
+    if lengths.dtype.category != 1:
+        raise TypeError(f"ctc_loss(): {name} must be integral, not {lengths.dtype}")
+    return lengths.to(int64).reshape(-1)
+
+
+def ctc_loss(
+    log_probs, targets, input_lengths, target_lengths, blank=0, reduction="mean",
+    zero_infinity=False,
+):  # fmt: skip
+    """Minus the log-likelihood of labellings over all their alignments to the inputs.
+
+    ``zero_infinity``: labellings too long for their inputs count nothing, instead of infinity.
+    The mean is that of the losses divided by their labellings' lengths.
+    Shape: log_probs (T, N, C) or (T, C); targets (N, S), or all labels in one dim; lengths (N)
+    → () or, unreduced, (N).
+
+    Raises:
+        RuntimeError: lengths, labels or shapes that do not fit.
+        ValueError: an unknown reduction.
+
+    Source: Graves et al. 2006, Connectionist temporal classification.
+
+    >>> import rushlight as torch
+    >>> log_p = torch.full((2, 1, 2), 0.5).log()
+    >>> torch.nn.functional.ctc_loss(log_p, torch.tensor([[1]]), [2], [1])
+    tensor(0.2877)
+    """
+    reduction = reduction_of(reduction)
+    tensor_array(log_probs, "ctc_loss", "log_probs")
+    batched = log_probs.ndim == 3
+    if log_probs.ndim not in (2, 3):
+        raise ShapeError(f"ctc_loss: log_probs must have 2 or 3 dims: {tuple(log_probs.shape)}")
+    if not targets.dtype.category == 1 and not targets.is_floating_point():
+        raise DtypeError(f"ctc_loss: targets must be integral, not {targets.dtype}")
+    targets = targets.to(int64)
+    input_lengths, target_lengths = (
+        _lengths("input_lengths", input_lengths),
+        _lengths("target_lengths", target_lengths),
+    )
+    operands = (
+        log_probs if batched else log_probs.unsqueeze(1), targets, input_lengths, target_lengths,
+    )  # fmt: skip
+    losses = apply(_ctc.op, operands, {"blank": blank, "zero_infinity": zero_infinity})
+    if reduction == "mean":
+        return (losses / target_lengths.clamp_min(1)).mean()
+    if reduction == "sum":
+        return losses.sum()
+    return losses if batched else losses.squeeze(0)

@@ -1,0 +1,236 @@
+"""Losses of probabilities: binary cross entropy, also of logits, and Kullback and Leibler's."""
+
+import warnings
+
+import numpy as np
+
+from rushlight.errors import DtypeError, UnsupportedDtypeError
+from rushlight.ops.core.argument_kinds import takes
+from rushlight.ops.core.autocast import SINGLE, autocasts
+from rushlight.ops.core.dispatch import apply
+from rushlight.ops.core.kinds import kernel
+from rushlight.ops.core.range_checks import check_range
+from rushlight.ops.core.rules import log
+from rushlight.ops.elementwise.activation import sigmoid
+from rushlight.ops.elementwise.exponential import xlogy
+from rushlight.ops.loss.regression import (
+    floating,
+    in_one_dtype,
+    reduced,
+    reduced_array,
+    reduction_of,
+    share,
+)
+from rushlight.ops.shape.view import tensor_array
+from rushlight.tensor import Tensor
+
+__all__ = ["binary_cross_entropy", "binary_cross_entropy_with_logits", "kl_div"]
+
+_LOWEST = -100  # log(0) counts as this, so that the loss stays finite
+
+_OUTSIDE = (
+    "binary_cross_entropy: all elements of input should be between 0 and 1; for logits use "
+    "binary_cross_entropy_with_logits"
+)
+
+# Probabilities ------------------------------------------------------------------------------
+
+
+@kernel(
+    public=False,
+    method=False,
+    name="binary_cross_entropy",
+    prepare=floating("binary_cross_entropy"),
+    autocast=SINGLE,
+    keeps_order=(0, 1),
+)
+def _bce(xp, x, y, weight=None, *, reduction):
+    """-(y log x + (1 - y) log(1 - x)), times weight."""
+    if x.size and not (
+        np.minimum.reduce(x, axis=None) >= 0 and np.maximum.reduce(x, axis=None) <= 1
+    ):
+        raise RuntimeError(_OUTSIDE)
+    losses = (y - 1) * np.maximum(np.log1p(-x), _LOWEST) - y * np.maximum(np.log(x), _LOWEST)
+    return reduced_array(losses if weight is None else losses * weight, reduction)
+
+
+@_bce.lower
+def _bce_of_tensors(x, y, weight, reduction):
+    losses = (y - 1) * (-x).log1p().clip(_LOWEST, None) - y * x.log().clip(_LOWEST, None)
+    return reduced(losses if weight is None else losses * weight, reduction)
+
+
+_bce.lower_check(lambda x: check_range(x, low=0, high=1, error=RuntimeError, message=_OUTSIDE))
+
+
+def _weighed(g, like, weight, reduction):
+    g = share(g, like, reduction)
+    return g if weight is None else g * weight
+
+
+def _bce_target_slope(g, x, weight, reduction):
+    odds = log(1 - x) - log(x)
+    return odds * _weighed(g, x, weight, reduction)
+
+
+_bce.grad(
+    x=lambda g, x, y, weight, reduction: (
+        (x - y) / ((1 - x) * x).clip(1e-12, None) * _weighed(g, x, weight, reduction)
+    ),
+    y=_bce_target_slope,
+)
+
+
+def binary_cross_entropy(
+    input, target, weight=None, size_average=None, reduce=None, reduction="mean"
+):
+    """-(target log(input) + (1 - target) log(1 - input)); mean, sum or each.
+
+    Shape: input and target the same → () or, unreduced, that shape; weight broadcasts to it.
+
+    Raises:
+        RuntimeError: an input outside [0, 1].
+        ValueError: the shapes differ; an unknown reduction.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.binary_cross_entropy(torch.tensor([0.5]), torch.tensor([1.0]))
+    tensor(0.6931)
+    """
+    reduction = reduction_of(reduction, size_average, reduce)
+    _same_shape("binary_cross_entropy", input, target)
+    if input.array.dtype != target.array.dtype:
+        raise DtypeError(
+            f"binary_cross_entropy: Found dtype {target.dtype} but expected {input.dtype}: both "
+            "must have one dtype; convert with .to()"
+        )
+    if weight is not None:
+        weight = weight.expand(target.shape)
+    return apply(_bce.op, (input, target, weight), {"reduction": reduction})
+
+
+def _same_shape(name, input, target):
+    for position, (argument, t) in enumerate((("input", input), ("target", target)), 1):
+        if not isinstance(t, Tensor):
+            raise TypeError(
+                f"{name}(): argument '{argument}' (position {position}) must be Tensor, not "
+                f"{type(t).__name__}"
+            )
+    if input.array.shape != target.array.shape:
+        raise ValueError(
+            f"{name}: target {tuple(target.shape)} must have the same size as input "
+            f"{tuple(input.shape)}; reshape one of them"
+        )
+
+
+# Logits --------------------------------------------------------------------------------------
+
+
+def _log_sigmoid(x):
+    return np.minimum(x, 0) - np.log1p(np.exp(-abs(x)))
+
+
+@kernel(
+    public=False, method=False, name="binary_cross_entropy_with_logits",
+    prepare=floating("binary_cross_entropy_with_logits"), autocast=SINGLE, keeps_order=(1,),
+)  # fmt: skip
+def _bce_logits(xp, x, y, weight=None, pos_weight=None, *, reduction):
+    """The cross entropy of sigmoid(x), also where that rounds to 0 or 1."""
+    scale = 1 if pos_weight is None else 1 + (pos_weight - 1) * y
+    losses = (1 - y) * x - scale * _log_sigmoid(x)
+    return reduced_array(losses if weight is None else losses * weight, reduction)
+
+
+@_bce_logits.lower
+def _bce_logits_of_tensors(x, y, weight, pos_weight, reduction):
+    scale = 1 if pos_weight is None else 1 + (pos_weight - 1) * y
+    log_sigmoid = x.clip(None, 0) - (-x.abs()).exp().log1p()
+    losses = (1 - y) * x - log_sigmoid * scale
+    return reduced(losses if weight is None else losses * weight, reduction)
+
+
+def _logits_slope(g, x, y, weight, pos_weight, reduction):
+    p = sigmoid(x)
+    slope = p - y if pos_weight is None else (1 + (pos_weight - 1) * y) * p - pos_weight * y
+    return slope * _weighed(g, slope, weight, reduction)
+
+
+def _logits_target_slope(g, x, weight, pos_weight, reduction):
+    slope = -x if pos_weight is None else -x - (pos_weight - 1) * log(sigmoid(x))
+    return slope * _weighed(g, slope, weight, reduction)
+
+
+_bce_logits.grad(x=_logits_slope, y=_logits_target_slope)
+
+
+def binary_cross_entropy_with_logits(
+    input, target, weight=None, size_average=None, reduce=None, reduction="mean", pos_weight=None
+):
+    """``binary_cross_entropy`` of sigmoid(input), precise for large inputs; mean, sum or each.
+
+    Shape: input and target the same → () or, unreduced, that shape; weight broadcasts to it, and
+    so does pos_weight, the weight of positive targets.
+
+    Raises:
+        ValueError: the shapes differ; an unknown reduction.
+
+    >>> import rushlight as torch
+    >>> x, y = torch.tensor([0.0, 100.0]), torch.tensor([1.0, 1.0])
+    >>> torch.nn.functional.binary_cross_entropy_with_logits(x, y)
+    tensor(0.3466)
+    """
+    reduction = reduction_of(reduction, size_average, reduce)
+    _same_shape("binary_cross_entropy_with_logits", input, target)
+    if not input.is_floating_point():
+        raise UnsupportedDtypeError(
+            f"binary_cross_entropy_with_logits: not implemented for {input.dtype}"
+        )
+    if not target.is_floating_point():
+        raise DtypeError(
+            f"binary_cross_entropy_with_logits: target must be of floats, but is {target.dtype}"
+        )
+    input, target = in_one_dtype(input, target)
+    operands = (input, target, weight, pos_weight)
+    return apply(_bce_logits.op, operands, {"reduction": reduction})
+
+
+# Kullback and Leibler ------------------------------------------------------------------------
+
+
+@takes(strict=True)
+@autocasts(SINGLE)
+def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_target=False):
+    """target (log(target) - input), where ``input`` is a log-probability; each, or reduced.
+
+    Shape: input, target: any that broadcast → (), or with ``reduction="none"`` what they give.
+
+    ``log_target``: target too is a log-probability. "batchmean" divides the sum by the size of
+    the first dim, as the definition of the divergence asks.
+
+    Raises:
+        ValueError: an unknown reduction.
+
+    >>> import rushlight as torch
+    >>> p = torch.tensor([[0.5, 0.5]])
+    >>> torch.nn.functional.kl_div(p.log(), torch.tensor([[0.25, 0.75]]), reduction="batchmean")
+    tensor(0.1308)
+    """
+    if reduction != "batchmean" or size_average is not None or reduce is not None:
+        reduction = reduction_of(reduction, size_average, reduce)
+    if reduction == "mean":
+        warnings.warn(
+            "kl_div: reduction='mean' divides by the number of elements; 'batchmean' divides by "
+            "the "
+            "batch size, as the divergence is defined",
+            stacklevel=2,
+        )
+    tensor_array(input, "kl_div")
+    if min(input.dtype.category, target.dtype.category) < 2:
+        raise DtypeError(
+            f"kl_div: Integral inputs not supported, but got {input.dtype} and {target.dtype}"
+        )
+    losses = (
+        target.exp() * (target - input) if log_target else xlogy(target, target) - target * input
+    )
+    if reduction == "batchmean":
+        return losses.sum() / input.array.shape[0] if input.array.ndim else losses.sum()
+    return reduced(losses, reduction)

@@ -1,0 +1,333 @@
+"""Losses that compare element by element."""
+
+import warnings
+from math import prod
+
+import numpy as np
+
+from rushlight.autograd import mode
+from rushlight.backend.sizes import large_from
+from rushlight.errors import UnsupportedDtypeError
+from rushlight.ops.core.autocast import SINGLE, autocasts
+from rushlight.ops.core.dispatch import apply
+from rushlight.ops.core.fast_path import FLOATS, plain, taped
+from rushlight.ops.core.kinds import kernel
+from rushlight.ops.core.promotion import promote, to_float
+from rushlight.ops.core.rules import where
+from rushlight.tensor import Tensor
+
+__all__ = [
+    "huber_loss", "l1_loss", "mse_loss", "reduced", "reduction_of", "smooth_l1_loss", "weighted",
+]  # fmt: skip
+
+_F4, _F8 = FLOATS
+_FEW = large_from(4096)  # up to here, a BLAS dot product is as precise as a pairwise sum
+
+# Reductions -------------------------------------------------------------------------------
+
+
+def reduction_of(reduction, size_average=None, reduce=None):
+    """``"none"``, ``"mean"`` or ``"sum"``, also from the two flags that came before it."""
+    if size_average is not None or reduce is not None:
+        each = reduce is not None and not reduce
+        total = size_average is not None and not size_average
+        reduction = "none" if each else "sum" if total else "mean"
+        warnings.warn(
+            f"size_average and reduce are deprecated; use reduction='{reduction}'", stacklevel=3
+        )
+    if reduction not in ("none", "mean", "sum"):
+        raise ValueError(f"{reduction} is not a valid value for reduction")
+    return reduction
+
+
+def reduced(losses, reduction):
+    """The tensor ``losses`` as its mean, its sum, or as it is."""
+    if reduction == "mean":
+        return losses.mean()
+    return losses.sum() if reduction == "sum" else losses
+
+
+def reduced_array(losses, reduction):
+    """``reduced`` for arrays."""
+    if reduction == "none":
+        return losses
+    total = np.add.reduce(losses, axis=None)
+    return total if reduction == "sum" else np.true_divide(total, losses.size, dtype=losses.dtype)
+
+
+def share(g, like, reduction):
+    """What the gradient ``g`` of a reduced loss is worth for each element of ``like``."""
+    return g / prod(like.shape) if reduction == "mean" else g
+
+
+def compared(name, input, target):
+    """Two operands of a loss in one dtype; warns where they only agree by broadcasting."""
+    for position, (argument, t) in enumerate((("input", input), ("target", target)), 1):
+        if not isinstance(t, Tensor):
+            raise TypeError(
+                f"{name}(): argument '{argument}' (position {position}) must be Tensor, not "
+                f"{type(t).__name__}"
+            )
+    if input.array.shape != target.array.shape:
+        warnings.warn(
+            f"{name}: target {tuple(target.shape)} is broadcast to input {tuple(input.shape)} (or "
+            "the other way round): this often is a mistake; give both the same shape",
+            stacklevel=3,
+        )
+    return in_one_dtype(input, target)
+
+
+def in_one_dtype(x, y):
+    """Both tensors in the dtype to which they promote."""
+    if x.array.dtype == y.array.dtype:
+        return x, y
+    common = promote([x, y])
+    return x.to(common), y.to(common)
+
+
+# Mean squared error -----------------------------------------------------------------------
+
+
+def floating(name):
+    """``prepare`` of a loss that takes floating-point numbers only."""
+
+    def prepare(x, y, *others, **params):
+        if to_float((x, y)).is_complex or (x.dtype.kind in "iub" and y.dtype.kind in "iub"):
+            raise UnsupportedDtypeError(
+                f"{name}: not implemented for {x.dtype}; convert with .float()"
+            )
+        return params
+
+    return prepare
+
+
+@kernel(public=False, method=False, name="mse_loss", prepare=floating("mse_loss"), autocast=SINGLE,
+        keeps_order=(0, 1))  # fmt: skip
+def _mse(xp, x, y, *, reduction):
+    """(x - y)², its mean or its sum."""
+    d = x - y
+    if reduction == "none":
+        return d * d
+    if d.size > _FEW:
+        return reduced_array(d * d, reduction)
+    flat = d.ravel()
+    total = flat.dot(flat)
+    return total if reduction == "sum" else np.true_divide(total, d.size, dtype=d.dtype)
+
+
+def _mse_slope(g, x, y, reduction):
+    d = x - y
+    scale = 2 / (prod(d.shape) or 1) if reduction == "mean" else 2  # of nothing, any
+    return d * (g * scale)
+
+
+@_mse.lower
+def _mse_of_tensors(x, y, reduction):
+    d = x - y
+    return reduced(d * d, reduction)
+
+
+_mse.grad(x=_mse_slope, y=lambda g, x, y, reduction: -_mse_slope(g, x, y, reduction))
+_mse_op = _mse.op
+
+
+def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
+    """The mean (or sum, or each) of (input - target)².
+
+    Shape: input and target the same → () or, unreduced, that shape.
+
+    Raises:
+        ValueError: an unknown reduction; a weight of another shape.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.mse_loss(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 4.0]))
+    tensor(2.)
+    """
+    if weight is None and size_average is None and reduce is None:
+        found = _short(input, target, reduction)
+        if found is not None:
+            return found
+    reduction = reduction_of(reduction, size_average, reduce)
+    input, target = compared("mse_loss", input, target)
+    if weight is None:
+        return apply(_mse_op, (input, target), {"reduction": reduction})
+    return weighted(
+        apply(_mse_op, (input, target), {"reduction": "none"}), input, weight, reduction
+    )
+
+
+def _short(input, target, reduction):
+    """mse_loss by the short path; None where that does not serve."""
+    try:
+        x, y = plain(input), plain(target)
+        d = x.dtype
+        if (
+            mode.intercept
+            or y.dtype is not d
+            or (d is not _F4 and d is not _F8)
+            or x.shape != y.shape
+            or reduction != "mean"
+        ):
+            return None
+        diff = x - y
+        n = diff.size
+        if n > _FEW:
+            loss = reduced_array(diff * diff, "mean")
+        else:
+            flat = diff.ravel()
+            loss = flat.dot(flat) / n
+    except (AttributeError, RuntimeWarning, ZeroDivisionError):
+        return None
+    return taped(
+        _mse_op, np.asarray(loss), (input.node, target.node), (x, y, reduction),
+        (input.cell, target.cell),
+    )  # fmt: skip
+
+
+def weighted(losses, input, weight, reduction):
+    """The mean (by weight), sum or each of ``losses · weight``."""
+    if weight.array.shape != input.array.shape:
+        raise ValueError(
+            f"Weights and input must have the same size, not {tuple(weight.shape)} and "
+            f"{tuple(input.shape)}"
+        )
+    losses = losses * weight
+    if reduction == "mean":
+        return losses.sum() / weight.sum()
+    return losses.sum() if reduction == "sum" else losses
+
+
+# Absolute error, and squared error that becomes absolute ------------------------------------
+
+
+@autocasts(SINGLE)
+def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
+    """The mean (or sum, or each) of |input - target|.
+
+    Shape: input and target the same → () or, unreduced, that shape.
+
+    Raises:
+        ValueError: an unknown reduction; a weight of another shape.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.l1_loss(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 4.0]))
+    tensor(1.)
+    """
+    reduction = reduction_of(reduction, size_average, reduce)
+    input, target = compared("l1_loss", input, target)
+    losses = (input - target).abs()
+    if weight is None:
+        return reduced(losses, reduction)
+    return weighted(losses, input, weight, reduction)
+
+
+@kernel(
+    public=False,
+    method=False,
+    name="smooth_l1_loss",
+    prepare=floating("smooth_l1_loss"),
+    autocast=SINGLE,
+    keeps_order=(0, 1),
+)
+def _smooth_l1(xp, x, y, *, reduction, beta):
+    """d² / 2 beta where |d| < beta, else |d| - beta / 2."""
+    d = abs(x - y)
+    return reduced_array(np.where(d < beta, d * d * (0.5 / beta), d - beta / 2), reduction)
+
+
+@_smooth_l1.lower
+def _smooth_l1_of_tensors(x, y, reduction, beta):
+    d = (x - y).abs()
+    return reduced(where(d < beta, d * d * (0.5 / beta), d - beta / 2), reduction)
+
+
+def _smooth_l1_slope(g, x, y, reduction, beta):
+    return ((x - y) / beta).clip(-1, 1) * share(g, x - y, reduction)
+
+
+_smooth_l1.grad(
+    x=_smooth_l1_slope,
+    y=lambda g, x, y, reduction, beta: -_smooth_l1_slope(g, x, y, reduction, beta),
+)
+
+
+def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mean", beta=1.0):
+    """d² / 2 beta where d = |input - target| < beta, else d - beta / 2; mean, sum or each.
+
+    Shape: input and target the same → () or, unreduced, that shape.
+
+    Raises:
+        RuntimeError: a negative ``beta``.
+        ValueError: an unknown reduction.
+
+    Source: Girshick 2015, Fast R-CNN, eq. 3.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.smooth_l1_loss(torch.tensor([0.0, 0.0]), torch.tensor([1.0, 3.0]))
+    tensor(1.5000)
+    """
+    reduction = reduction_of(reduction, size_average, reduce)
+    input, target = compared("smooth_l1_loss", input, target)
+    if beta < 0:
+        raise RuntimeError(f"smooth_l1_loss does not support negative values for beta: {beta}")
+    if beta == 0:
+        return l1_loss(input, target, reduction=reduction)
+    return apply(_smooth_l1.op, (input, target), {"reduction": reduction, "beta": beta})
+
+
+@kernel(
+    public=False,
+    method=False,
+    name="huber_loss",
+    prepare=floating("huber_loss"),
+    autocast=SINGLE,
+    keeps_order="like",
+)
+def _huber(xp, x, y, *, reduction, delta):
+    """d² / 2 where |d| <= delta, else delta (|d| - delta / 2)."""
+    d = abs(x - y)
+    return reduced_array(np.where(d <= delta, d * d * 0.5, (d - delta / 2) * delta), reduction)
+
+
+@_huber.lower
+def _huber_of_tensors(x, y, reduction, delta):
+    d = (x - y).abs()
+    return reduced(where(d <= delta, d * d * 0.5, (d - delta / 2) * delta), reduction)
+
+
+def _huber_slope(g, x, y, reduction, delta):
+    return (x - y).clip(-delta, delta) * share(g, x - y, reduction)
+
+
+_huber.grad(
+    x=_huber_slope,
+    y=lambda g, x, y, reduction, delta: -_huber_slope(g, x, y, reduction, delta),
+)
+
+
+def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
+    """d² / 2 where d = |input - target| <= delta, else delta (d - delta / 2); mean, sum or each.
+
+    Shape: input and target the same → () or, unreduced, that shape.
+
+    Raises:
+        RuntimeError: ``delta`` is not positive.
+        ValueError: an unknown reduction; a weight of another shape.
+
+    Source: Huber 1964.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.huber_loss(torch.zeros(2), torch.tensor([1.0, 3.0]), delta=2.0)
+    tensor(2.2500)
+    """
+    reduction = reduction_of(reduction)
+    of, (input, target) = input, compared("huber_loss", input, target)
+    if not of.is_floating_point():
+        raise UnsupportedDtypeError(f"huber_loss: not implemented for {of.dtype}")
+    if delta <= 0:
+        raise RuntimeError(f"huber_loss does not support non-positive values for delta: {delta}")
+    if weight is None:
+        return apply(_huber.op, (input, target), {"reduction": reduction, "delta": delta})
+    losses = apply(_huber.op, (input, target), {"reduction": "none", "delta": delta})
+    # Unlike those above, PyTorch divides this mean by the number of elements.
+    return reduced(weighted(losses, input, weight, "none"), reduction)

@@ -1,0 +1,342 @@
+"""Normalisation of each channel over a batch, with running statistics.
+
+Source: Ioffe and Szegedy 2015.
+"""
+
+from math import prod
+
+import numpy as np
+from numpy import ndarray
+
+from rushlight.autograd import mode
+from rushlight.autograd.write import write
+from rushlight.backend import native
+from rushlight.errors import ShapeError
+from rushlight.ops.core.argument_kinds import takes
+from rushlight.ops.core.dispatch import apply, refuse
+from rushlight.ops.core.fast_path import plain
+from rushlight.ops.core.kinds import kernel, like_first
+from rushlight.ops.core.rules import total
+from rushlight.ops.norm.layer_norm import check_floats
+from rushlight.ops.norm.standardize import blocks, inner, slope, standardized
+from rushlight.tensor import Tensor
+
+__all__ = ["batch_norm"]
+
+
+def _rows(x):
+    """(N, C, …) as (N, C, places), or (N, C); its dims but the channels'."""
+    if len(x.shape) == 2:
+        return x, (0,)
+    return x.reshape(x.shape[0], x.shape[1], prod(x.shape[2:])), (0, 2)
+
+
+def _along(v, x):
+    """A vector of one number a channel as it broadcasts over ``_rows``."""
+    return v if len(x.shape) == 2 else v.reshape(1, -1, 1)
+
+
+def _counted(x):
+    """The number of values in a channel of x."""
+    return prod(x.shape) // x.shape[1] if x.shape[1] else 0
+
+
+@kernel(
+    public=False, method=False, name="batch_statistics", widen=False,
+    shape=lambda x: [x.shape[1:2]] * 2 if x.dtype.itemsize > 2 else None,
+)  # fmt: skip
+def _statistics(xp, x):
+    """The mean and the (biased) variance of each channel, of half precision in float32."""
+    x, dims = _rows(x.astype(np.float32) if x.dtype.itemsize == 2 else x)
+    n = _counted(x)
+    mean = _plane_sums("sums", lambda x: x.sum(2), x)
+    mean = total(x, dims) / n if mean is None else _along(mean / n, x)
+    squares = _plane_sums("squares", _squares, x, mean[0])
+    if squares is not None:
+        return mean.reshape(-1), squares / n
+    squares = np.zeros_like(mean)
+    for block in blocks(x):
+        d = x[block] - mean
+        squares += inner(d, d, dims)
+    return mean.reshape(-1), (squares / n).reshape(-1)
+
+
+def _plane_sums(key, function, x, *others):
+    """The sum over x (N, C, places) of what ``function`` gives of its planes (N, C); or None."""
+    found = native.matrices(key, function, x, *others) if x.ndim == 3 else None
+    return None if found is None else np.add.reduce(found[0], axis=0)
+
+
+def _squares(x, mean):
+    d = x - mean
+    return (d * d).sum(2)
+
+
+def _move(average, value, momentum, scale):
+    """Move a running average towards ``scale · value``, in place; no version counts it."""
+    if average is None:
+        return
+    if mode.recorder() is not None:
+        write(average, average * (1 - momentum) + value * (scale * momentum), "batch_norm")
+        return
+    average = plain(average)
+    average *= 1 - momentum
+    average += value.array * (scale * momentum)
+
+
+@_statistics.lower
+def _statistics_of_tensors(x):
+    x, dims = _rows(x if x.dtype.itemsize > 2 else x.float())
+    n = _counted(x)
+    mean = total(x, dims) / n
+    d = x - mean
+    return mean.reshape(-1), (total(d * d, dims) / n).reshape(-1)
+
+
+# The statistics of the batch itself --------------------------------------------------------
+
+
+def _shared(x, *others, eps):
+    # The rules leave in the list what one of them found and another needs.
+    return {"eps": eps, "memo": [] if type(x) is ndarray else None}
+
+
+@kernel(
+    public=False, method=False, name="batch_norm", grad_name="NativeBatchNormBackward0",
+    prepare=_shared, shape=like_first, channels=1,
+)  # fmt: skip
+def _batch_norm(xp, x, mean, var, weight=None, bias=None, *, eps, memo=None):
+    """x normalised by its own mean and var: the gradient knows that they depend on x."""
+    return _normalized(x, mean, var, weight, bias, eps)
+
+
+def _normalized(x, mean, var, weight, bias, eps):
+    rows, _ = _rows(x)
+    scale = (var + eps) ** -0.5
+    if weight is not None:
+        scale = scale * weight
+    mean, scale = _along(mean, x), _along(scale, x)
+    found = _scaled(rows, mean, scale, None if bias is None else _along(bias, x))
+    if found is not None:
+        return found.reshape(x.shape)
+    out = np.empty_like(rows)
+    for block in blocks(rows):
+        into = np.subtract(rows[block], mean, out=out[block])
+        into *= scale
+        if bias is not None:
+            into += _along(bias, x)
+    return out.reshape(x.shape)
+
+
+def _scaled(x, *vectors):
+    """(x - mean) · scale + bias by a kernel, or None."""
+    given = [v if v is None or v.ndim == 1 else v[0] for v in vectors]
+    found = native.matrices("scaled", _scaled_tensors, x, *given)
+    return None if found is None else found[0]
+
+
+def _scaled_tensors(x, mean, scale, bias):
+    out = (x - mean) * scale
+    return out if bias is None else out + bias
+
+
+def _hat(x, mean, var, eps):
+    """(x normalised, 1 / √(var + eps)) of tensors, as ``_rows``."""
+    scale = _along((var + eps) ** -0.5, x)
+    return (_rows(x)[0] - _along(mean, x)) * scale, scale
+
+
+def _written_out(x, mean, var, weight, bias, eps):
+    """``_normalized`` of tensors."""
+    out, _ = _hat(x, mean, var, eps)
+    if weight is not None:
+        out = out * _along(weight, x)
+    return (out if bias is None else out + _along(bias, x)).reshape(x.shape)
+
+
+_batch_norm.lower(lambda x, mean, var, weight, bias, eps: (
+    _written_out(x, mean, var, weight, bias, eps)
+))  # fmt: skip
+
+
+def _sums(g, x, mean, memo):
+    """(Σ g, Σ g · (x - mean)) of each channel, of arrays."""
+    if memo and memo[0] is g:
+        return memo[1:]
+    (h, dims), (rows, _) = _rows(g), _rows(x)
+    mean = _along(mean, x)
+    products = None
+    if mean.size:
+        write = lambda x, h, mean: (h * (x - mean)).sum(2)
+        products = _plane_sums("products", write, rows, h, mean[0])
+    if products is not None:
+        sums = _plane_sums("sums", lambda x: x.sum(2), h)
+        memo[:] = (g, total(h, dims).reshape(-1) if sums is None else sums, products)
+        return memo[1:]
+    products = np.zeros_like(mean).reshape(-1)
+    for block in blocks(rows):
+        products += inner(h[block], rows[block] - mean, dims).reshape(-1)
+    memo[:] = (g, total(h, dims).reshape(-1), products)
+    return memo[1:]
+
+
+def _slope(g, x, mean, var, weight, eps, memo):
+    if type(g) is not ndarray or memo is None:
+        return _slope_of_tensors(g, x, mean, var, weight, eps)
+    scale, n = (var + eps) ** -0.5, _counted(x)
+    sum_g, sum_gd = _sums(g, x, mean, memo)
+    slant = _along(sum_gd * (scale * scale / n), x)
+    level = _along(sum_g / n, x)
+    scale = _along(scale if weight is None else scale * weight, x)
+    mean = _along(mean, x)
+    h, rows = _rows(g)[0], _rows(x)[0]
+    vectors = [v if v.ndim == 1 else v[0] for v in (mean, slant, level, scale)]
+    kernel = native.matrices("batch slope", _slope_of_rows, rows, h, *vectors)
+    if kernel is not None:
+        return kernel[0].reshape(x.shape)
+    found = np.empty_like(rows)
+    for block in blocks(rows):
+        into = np.subtract(rows[block], mean, out=found[block])
+        into *= slant
+        np.subtract(h[block], into, out=into)
+        into -= level
+        into *= scale
+    return found.reshape(x.shape)
+
+
+def _slope_of_rows(x, h, mean, slant, level, scale):
+    return (h - (x - mean) * slant - level) * scale
+
+
+def _standardized(x, mean, var, eps):
+    """(x normalised, its scale) of tensors."""
+    if mode.records():
+        # Of x alone: what the statistics owe to x is part of the gradient of the gradient.
+        rows, dims = _rows(x)
+        return standardized(rows, dims, eps)
+    return _hat(x, mean, var, eps)
+
+
+def _slope_of_tensors(g, x, mean, var, weight, eps):
+    h, dims = _rows(g)
+    hat, scale = _standardized(x, mean, var, eps)
+    if weight is not None:
+        scale = scale * _along(weight, x)
+    return slope(h, hat, scale, dims).reshape(tuple(x.shape))
+
+
+def _weight_slope(g, x, mean, var, eps, memo):
+    if type(g) is ndarray and memo is not None:
+        return _sums(g, x, mean, memo)[1] * (var + eps) ** -0.5
+    h, dims = _rows(g)
+    return inner(h, _standardized(x, mean, var, eps)[0], dims).reshape(-1)
+
+
+def _bias_slope(g):
+    return total(*_rows(g)).reshape(-1)
+
+
+_batch_norm.grad(
+    x=_slope,
+    weight=_weight_slope,
+    bias=lambda g, memo: memo[1] if memo and memo[0] is g else _bias_slope(g),
+)
+
+# Given statistics --------------------------------------------------------------------------
+
+
+@kernel(public=False, method=False, name="batch_norm_fixed", grad_name="NativeBatchNormBackward0",
+        channels=1)  # fmt: skip
+def _fixed(xp, x, mean, var, weight=None, bias=None, *, eps):
+    """x normalised by a mean and var that do not depend on it."""
+    return _normalized(x, mean, var, weight, bias, eps)
+
+
+_fixed.lower(lambda x, mean, var, weight, bias, eps: (
+    _written_out(x, mean, var, weight, bias, eps)
+))  # fmt: skip
+
+
+def _fixed_slope(g, var, weight, eps):
+    scale = (var + eps) ** -0.5
+    if weight is not None:
+        scale = scale * weight
+    return (_rows(g)[0] * _along(scale, g)).reshape(tuple(g.shape))
+
+
+def _fixed_weight_slope(g, x, mean, var, eps):
+    h, dims = _rows(g)
+    hat = (_rows(x)[0] - _along(mean, x)) * _along((var + eps) ** -0.5, x)
+    return inner(h, hat, dims).reshape(-1)
+
+
+_fixed.grad(x=_fixed_slope, weight=_fixed_weight_slope, bias=_bias_slope)
+
+# Function ----------------------------------------------------------------------------------
+
+
+def _check(x, training, **vectors):
+    if x.ndim < 2:
+        raise ShapeError(
+            f"batch_norm: expected input of at least 2 dims (N, C, …), but got {tuple(x.shape)}"
+        )
+    check_floats("batch_norm", x, *vectors.values())
+    for name, v in vectors.items():
+        if v is not None and (v.array.ndim != 1 or v.array.shape[0] != x.shape[1]):
+            raise ShapeError(
+                f"batch_norm: {name} should contain {x.shape[1]} elements not {v.array.size}: "
+                "input "
+                f"{tuple(x.shape)} has {x.shape[1]} channels in dim 1, {name} is {tuple(v.shape)}"
+            )
+    if not training and (vectors["running_mean"] is None or vectors["running_var"] is None):
+        raise RuntimeError(
+            "batch_norm: Expected running_mean and running_var to be defined when training=False"
+        )
+    if training and prod(x.shape[:1] + x.shape[2:]) == 1:
+        raise ValueError(
+            "batch_norm: Expected more than 1 value per channel when training, got input size "
+            f"{tuple(x.shape)}"
+        )
+
+
+@takes(
+    strict=True,
+    kinds={"training": "bool", "running_mean": "Tensor?", "running_var": "Tensor?"},
+)
+def batch_norm(
+    input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5
+):
+    """Each channel of ``input`` with mean 0 and variance 1, scaled and shifted.
+
+    With ``training`` by the batch's own statistics, which also move the running ones by
+    ``momentum`` (in place); without, by the running ones.
+
+    Shape: (N, C, …), all others (C) → (N, C, …).
+
+    Raises:
+        ValueError: one value a channel cannot be normalised in training.
+        RuntimeError: sizes or dtypes do not fit; no running statistics without ``training``.
+
+    >>> import rushlight as torch
+    >>> x = torch.tensor([[1.0, 10.0], [3.0, 30.0]])
+    >>> torch.nn.functional.batch_norm(x, None, None, training=True)
+    tensor([[-1.0000, -1.0000],
+            [ 1.0000,  1.0000]])
+    """
+    if not isinstance(input, Tensor):
+        refuse(_batch_norm.op, 0, input)
+    x = input.array
+    _check(
+        x, training, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
+    )
+    if not training:
+        return apply(_fixed.op, (input, running_mean, running_var, weight, bias), {"eps": eps})
+    was = mode.set_grad(False)
+    try:
+        mean, var = apply(_statistics.op, (input,), {})
+        n = _counted(x)
+        _move(running_mean, mean, momentum, 1)
+        _move(running_var, var, momentum, n / (n - 1) if n > 1 else 1)
+    finally:
+        mode.set_grad(was)
+    return apply(_batch_norm.op, (input, mean, var, weight, bias), {"eps": eps})

@@ -1,0 +1,296 @@
+"""Normalisation over some dims: of each sample (layer, RMS), of groups of channels.
+
+Source: Ba et al. 2016 (layer), Wu and He 2018 (group), Zhang and Sennrich 2019 (RMS).
+"""
+
+from math import prod
+
+import numpy as np
+from numpy import ndarray
+
+from rushlight.dtype import OF, finfo, float32, float64
+from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
+from rushlight.ops.core.dispatch import apply, refuse
+from rushlight.ops.core.kinds import kernel, like_first
+from rushlight.ops.core.rules import total
+from rushlight.ops.norm import standardize
+from rushlight.tensor import Tensor
+
+__all__ = ["group_norm", "layer_norm", "rms_norm"]
+
+
+def check_floats(name, x, *others):
+    if x.dtype.kind != "f" and x.dtype.name != "bfloat16":
+        raise UnsupportedDtypeError(
+            f"{name}: not implemented for {OF[x.dtype]}; convert with .float()"
+        )
+    fitting = (x.dtype, np.float32) if x.dtype.itemsize == 2 else (x.dtype,)
+    for t in others:
+        if t is not None and t.array.dtype not in fitting:
+            raise DtypeError(
+                f"{name}: mixed dtype: expected weight and bias in {OF[x.dtype]} as the input, or "
+                f"float32 for half precision, but got {t.dtype}; convert with .to()"
+            )
+
+
+def _noted(x, **params):
+    """The parameters with a list in which the forward leaves (mean, scale); none in a trace."""
+    return {**params, "memo": [] if type(x) is ndarray else None}
+
+
+# Layers and RMS -------------------------------------------------------------------------------
+
+
+def _check_shape(name, x, shape, weight, bias):
+    shape = tuple(shape)
+    if not shape:
+        raise RuntimeError(
+            f"{name}: Expected normalized_shape to be at least 1-dimensional, but got ()"
+        )
+    for what, t in (("weight", weight), ("bias", bias)):
+        if t is not None and tuple(t.shape) != shape:
+            raise ShapeError(
+                f"{name}: Expected {what} to be of same shape as normalized_shape, but got "
+                f"{what} of shape "
+                f"{list(t.shape)} and normalized_shape = {list(shape)}"
+            )
+    if tuple(x.shape[max(x.ndim - len(shape), 0) :]) != shape:
+        raise ShapeError(
+            f"{name}: Given normalized_shape={list(shape)}, expected input with shape "
+            f"[*, {', '.join(map(str, shape))}], but got input of size {list(x.shape)}"
+        )
+    check_floats(name, x, weight, bias)
+
+
+def _norm_kernel(name, grad_name, centred):
+    """The kernel of a normalisation over the last ``n`` dims."""
+
+    def forward(xp, x, weight=None, bias=None, *, n, eps, memo=None):
+        affine = [None if t is None else t.reshape(-1) for t in (weight, bias)]
+        out, *kept = standardize.normalized(_matrix(x, n), eps, centred, *affine)
+        if memo is not None:
+            memo[:] = kept
+        return out.reshape(x.shape)
+
+    def dx(g, x, weight, n, eps, memo):
+        if memo and type(g) is ndarray:
+            weight = None if weight is None else weight.reshape(-1)
+            mean, scale = memo[:2]
+            found, dw = standardize.row_slope(_matrix(g, n), _matrix(x, n), mean, scale, weight)
+            memo[2:] = (g, dw)
+            return found.reshape(x.shape)
+        dims = tuple(range(len(x.shape) - n, len(x.shape)))
+        hat, scale = standardize.standardized(x, dims, eps, centred)
+        return standardize.slope(g if weight is None else g * weight, hat, scale, dims, centred)
+
+    def dw(g, x, n, eps, memo):
+        if memo and type(g) is ndarray:
+            if len(memo) > 2 and memo[2] is g:  # dx needed it too
+                found = memo[3]
+            else:
+                found = standardize.weight_slope(_matrix(g, n), _matrix(x, n), *memo[:2])
+            return found.reshape(x.shape[x.ndim - n :])
+        dims = tuple(range(len(x.shape) - n, len(x.shape)))
+        return _over_samples(g * standardize.standardized(x, dims, eps, centred)[0], n)
+
+    forward.__doc__ = "x over its last n dims, normalised."
+    op = kernel(
+        forward, name=name, grad_name=grad_name, public=False, method=False, shape=like_first,
+        prepare=lambda x, weight, bias, **params: _noted(x, **params), channels=int(not centred),
+    )  # fmt: skip
+
+    @op.lower
+    def written_out(x, weight, bias, n, eps):
+        dims = tuple(range(len(x.shape) - n, len(x.shape)))
+        return _affine(standardize.standardized(x, dims, eps, centred)[0], weight, bias)
+
+    op.grad(x=dx, weight=dw, bias=lambda g, n: _over_samples(g, n))
+    return op.op
+
+
+def _affine(hat, weight, bias):
+    """hat · weight + bias, either of which may be None."""
+    if weight is not None:
+        hat = hat * weight
+    return hat if bias is None else hat + bias
+
+
+def _matrix(x, n):
+    """An array as a matrix whose rows are its last ``n`` dims."""
+    lead = x.ndim - n
+    return x.reshape(prod(x.shape[:lead]), prod(x.shape[lead:]))
+
+
+def _over_samples(g, n):
+    """The sum of ``g`` over all but its last ``n`` dims."""
+    lead = tuple(range(len(g.shape) - n))
+    return total(g, lead).reshape(tuple(g.shape[len(lead) :])) if lead else g
+
+
+_LAYER_NORM = _norm_kernel("layer_norm", "NativeLayerNormBackward0", True)
+_RMS_NORM = _norm_kernel("rms_norm", "MulBackward0", False)
+
+
+def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
+    """``input`` with mean 0 and variance 1 over its last dims, scaled and shifted.
+
+    Shape: (…, *normalized_shape), weight and bias normalized_shape → the same.
+
+    Raises:
+        RuntimeError: the shapes or dtypes do not fit.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.layer_norm(torch.tensor([[1.0, 3.0]]), (2,))
+    tensor([[-1.0000,  1.0000]])
+    """
+    if not isinstance(input, Tensor):
+        refuse(_LAYER_NORM, 0, input)
+    _check_shape("layer_norm", input.array, normalized_shape, weight, bias)
+    return apply(_LAYER_NORM, (input, weight, bias), {"n": len(normalized_shape), "eps": eps})
+
+
+def rms_norm(input, normalized_shape, weight=None, eps=None):
+    """``input`` with root mean square 1 over its last dims, scaled.
+
+    ``eps`` None is that of the dtype in which it is computed, float32 for half precision.
+
+    Shape: (…, *normalized_shape), weight normalized_shape → the same.
+
+    Raises:
+        RuntimeError: the shapes or dtypes do not fit.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.rms_norm(torch.tensor([[3.0, 4.0]]), (2,))
+    tensor([[0.8485, 1.1314]])
+    """
+    if not isinstance(input, Tensor):
+        refuse(_RMS_NORM, 0, input)
+    if input.array.ndim < len(normalized_shape):
+        raise ValueError(
+            f"rms_norm: input must have at least {len(normalized_shape)} dimensions, but is "
+            f"{tuple(input.shape)}"
+        )
+    if weight is not None and weight.dtype.itemsize < input.dtype.itemsize:
+        weight = weight.to(input.dtype)
+    _check_shape("rms_norm", input.array, normalized_shape, weight, None)
+    if eps is None:
+        # Half precision is computed in float32, and takes its eps.
+        eps = finfo(float64 if input.dtype is float64 else float32).eps
+    params = {"n": len(normalized_shape), "eps": eps}
+    fixed = weight is not None and weight.requires_grad and not input.requires_grad
+    if fixed and input.dtype.itemsize > 2:  # the result is saved, so the input may be written
+        return apply(_RMS_NORM, (input, None, None), params) * weight
+    return apply(_RMS_NORM, (input, weight, None), params)
+
+
+# Groups of channels ---------------------------------------------------------------------------
+
+_GROUP_DIMS = (2, 3)
+
+
+def _grouped(x, groups):
+    """(N, C, …) as (N, groups, C / groups, places)."""
+    n, c = x.shape[:2]
+    return x.reshape(n, groups, c // groups, prod(x.shape[2:]))
+
+
+def _per_group(weight, groups):
+    return weight.reshape(1, groups, -1, 1)
+
+
+def _group_rows(x, groups):
+    """An array (N, C, …) as a matrix whose rows are the groups of each image."""
+    return x.reshape(len(x) * groups, prod(x.shape[1:]) // groups)
+
+
+@kernel(
+    public=False, method=False, name="group_norm", grad_name="NativeGroupNormBackward0", channels=1,
+    shape=like_first,
+    prepare=lambda x, weight, bias, **params: _noted(x, **params),
+)  # fmt: skip
+def _group_norm(xp, x, weight=None, bias=None, *, groups, eps, memo=None):
+    """x (N, C, …), normalised over each group of channels."""
+    out, *kept = standardize.normalized(_group_rows(x, groups), eps, True)
+    if memo is not None:
+        memo[:] = kept
+    out = _grouped(out.reshape(x.shape), groups)
+    if weight is not None:
+        out *= _per_group(weight, groups)
+    if bias is not None:
+        out += _per_group(bias, groups)
+    return out.reshape(x.shape)
+
+
+@_group_norm.lower
+def _group_norm_of_rows(x, weight, bias, groups, eps):
+    hat, _ = standardize.standardized(_grouped(x, groups), _GROUP_DIMS, eps)
+    affine = [None if t is None else _per_group(t, groups) for t in (weight, bias)]
+    return _affine(hat, *affine).reshape(x.shape)
+
+
+def _group_slope(g, x, weight, groups, eps, memo):
+    h = _grouped(g, groups)
+    if weight is not None:
+        h = h * _per_group(weight, groups)
+    if memo and type(g) is ndarray:
+        found, _ = standardize.row_slope(_group_rows(h, groups), _group_rows(x, groups), *memo)
+    else:
+        hat, scale = standardize.standardized(_grouped(x, groups), _GROUP_DIMS, eps)
+        found = standardize.slope(h, hat, scale, _GROUP_DIMS)
+    return found.reshape(tuple(x.shape))
+
+
+def _group_weight_slope(g, x, groups, eps):
+    hat, _ = standardize.standardized(_grouped(x, groups), _GROUP_DIMS, eps)
+    return standardize.inner(_grouped(g, groups), hat, (0, 3)).reshape(-1)
+
+
+_group_norm.grad(
+    x=_group_slope,
+    weight=_group_weight_slope,
+    bias=lambda g, groups: total(_grouped(g, groups), (0, 3)).reshape(-1),
+)
+
+
+def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
+    """``input`` with mean 0 and variance 1 over each of ``num_groups`` groups of its channels.
+
+    Shape: (N, C, …), weight and bias (C) → the same.
+
+    Raises:
+        RuntimeError: C is not divisible; weight or bias do not fit.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.group_norm(torch.tensor([[1.0, 3.0, 5.0, 9.0]]), 2)
+    tensor([[-1.0000,  1.0000, -1.0000,  1.0000]])
+    """
+    if not isinstance(input, Tensor):
+        refuse(_group_norm.op, 0, input)
+    x = input.array
+    if x.ndim < 2:
+        raise ShapeError(
+            f"group_norm: Expected at least 2 dimensions for input tensor but received {x.ndim}: "
+            f"{tuple(x.shape)}"
+        )
+    channels = x.shape[1]
+    if num_groups < 1 or channels % num_groups:
+        raise ShapeError(
+            "group_norm: Expected number of channels in input to be divisible by num_groups, "
+            "but got input "
+            f"of shape {list(x.shape)} and num_groups={num_groups}"
+        )
+    for what, t in (("weight", weight), ("bias", bias)):
+        if t is not None and tuple(t.shape) != (channels,):
+            raise ShapeError(
+                f"group_norm: Expected {what} to be a vector of size equal to the number of "
+                "channels in "
+                f"input ({channels}), but got {what} of shape {list(t.shape)} and input of shape "
+                f"{list(x.shape)}"
+            )
+    check_floats("group_norm", x, weight, bias)
+    if prod(x.shape) // num_groups == 1:
+        raise ValueError(
+            "group_norm: Expected more than 1 value per channel when training, got input size "
+            f"{list(x.shape)}"
+        )
+    return apply(_group_norm.op, (input, weight, bias), {"groups": num_groups, "eps": eps})

@@ -1,0 +1,168 @@
+"""The arithmetic of normalisation: rows of a matrix, each with mean 0 and variance 1.
+
+x̂ = (x - mean) / √(var + eps) over some dims; with h, the gradient of x̂,
+
+    dx = (h - mean(h) - x̂ · mean(h · x̂)) / √(var + eps).
+
+Without a mean to subtract (RMS) the term mean(h) falls away. On arrays this is done in blocks of
+rows that stay in the cache, in place; for tensors (traces, gradients of gradients) the formulas
+are written out, over any dims.
+"""
+
+from math import prod
+
+import numpy as np
+from numpy import ndarray
+
+from rushlight.backend import native
+from rushlight.backend.numpy import matrix_product
+from rushlight.ops.core.rules import total
+from rushlight.ops.reduce.summation import summed
+
+__all__ = ["blocks", "inner", "normalized", "row_slope", "slope", "standardized", "weight_slope"]
+
+BLOCK = 1 << 16  # elements that are worked on at a time
+_PARTS = 32  # rows that a kernel adds up
+
+
+def blocks(x):
+    """Slices of the first dim of ``x`` of so many rows as stay in the cache."""
+    step = max(1, BLOCK // max(prod(x.shape[1:]), 1))
+    return [slice(i, i + step) for i in range(0, len(x), step)]
+
+
+# Arrays -----------------------------------------------------------------------------------
+
+
+def normalized(x, eps, centred, weight=None, bias=None):
+    """(x̂ · weight + bias, mean or None, 1 / √(var + eps)) of the rows of a matrix."""
+    found = native.matrices(
+        ("normalized", eps, centred),
+        lambda x, weight, bias: _normalized(x, weight, bias, eps, centred),
+        x, weight, bias,
+    )  # fmt: skip
+    if found is not None:
+        return found[0], found[2] if centred else None, found[1]
+    n = max(x.shape[1], 1)
+    mean = summed(x, (1,), True) / n if centred else None
+    out = np.empty_like(x)
+    scale = np.empty((len(x), 1), x.dtype)
+    for block in blocks(x):
+        part, into = x[block], out[block]
+        if mean is not None:
+            part = np.subtract(part, mean[block], out=into)
+        scale[block, 0] = (np.vecdot(part, part) / n + eps) ** -0.5
+        np.multiply(part, scale[block], out=into)
+        if weight is not None:
+            into *= weight
+        if bias is not None:
+            into += bias
+    return out, mean, scale
+
+
+def _hat(x, mean, scale):
+    """x̂ again, from what the forward kept."""
+    if mean is None:
+        return x * scale
+    x = x - mean
+    x *= scale
+    return x
+
+
+def row_slope(g, x, mean, scale, weight=None):
+    """(dx, dweight or None) from the gradient ``g`` of ``normalized``."""
+    found = native.matrices("row_slope", _row_slope, g, x, mean, scale, weight)
+    if found is not None:
+        return found[0], None if weight is None else weight_slope(g, x, mean, scale)
+    n = max(x.shape[1], 1)
+    dx = np.empty_like(x)
+    dw = None if weight is None else np.zeros_like(weight)
+    for block in blocks(x):
+        h, into = g[block], dx[block]
+        hat = _hat(x[block], None if mean is None else mean[block], scale[block])
+        if dw is None:
+            slant = np.vecdot(h, hat)
+            level = np.add.reduce(h, axis=1)
+        else:
+            met = np.multiply(h, hat, out=into)
+            dw += np.add.reduce(met, axis=0)
+            slant, level = matrix_product(met, weight), matrix_product(h, weight)
+            h = h * weight
+        hat *= slant[:, None] / n
+        np.subtract(h, hat, out=into)
+        if mean is not None:
+            into -= level[:, None] / n
+        into *= scale[block]
+    return dx, dw
+
+
+def weight_slope(g, x, mean, scale):
+    """The sum of g · x̂ over the rows."""
+    whole = len(x) // _PARTS * _PARTS
+    blocked = [None if a is None else a[:whole].reshape(whole // _PARTS, _PARTS, a.shape[1])
+               for a in (g, x, mean, scale)]  # fmt: skip
+    parts = native.matrices("weight_slope", _part_slope, *blocked)
+    if parts is not None:
+        rest = [None if a is None else a[whole:] for a in (g, x, mean, scale)]
+        return np.add.reduce(parts[0], axis=0) + _weight_slope(*rest)
+    return _weight_slope(g, x, mean, scale)
+
+
+def _weight_slope(g, x, mean, scale):
+    found = np.zeros(x.shape[1], x.dtype)
+    for block in blocks(x):
+        hat = _hat(x[block], None if mean is None else mean[block], scale[block])
+        hat *= g[block]
+        found += np.add.reduce(hat, axis=0)
+    return found
+
+
+def inner(x, y, dims):
+    """The sum of x · y over ``dims``, which stay as 1."""
+    if type(x) is not ndarray or dims[-1] != x.ndim - 1 or len(dims) == x.ndim:
+        return total(x * y, dims)
+    found = np.vecdot(x, y)[..., None]
+    rest = dims[:-1]
+    return total(found, rest) if rest else found
+
+
+# Tensors ----------------------------------------------------------------------------------
+
+
+def standardized(x, dims, eps, centred=True):
+    """(x̂, 1 / √(var + eps)) over ``dims``; not ``centred``: the mean is taken as 0."""
+    n = prod([x.shape[i] for i in dims])
+    d = x - total(x, dims) / n if centred else x
+    scale = (total(d * d, dims) / n + eps) ** -0.5
+    return d * scale, scale
+
+
+def slope(h, hat, scale, dims, centred=True):
+    """dx from the gradient ``h`` of x̂ = ``hat``."""
+    n = prod([hat.shape[d] for d in dims])
+    found = h - hat * (total(h * hat, dims) / n)
+    if centred:
+        found = found - total(h, dims) / n
+    return found * scale
+
+
+def _normalized(x, weight, bias, eps, centred):
+    """``normalized`` of tensors: (result, scale, mean if centred)."""
+    hat, scale = standardized(x, (1,), eps, centred)
+    out = hat if weight is None else hat * weight
+    out = out if bias is None else out + bias
+    return (out, scale, total(x, (1,)) / x.shape[1]) if centred else (out, scale)
+
+
+def _row_slope(g, x, mean, scale, weight):
+    h = g if weight is None else g * weight
+    return slope(h, _hat_of(x, mean, scale), scale, (1,), mean is not None)
+
+
+def _part_slope(g, x, mean, scale):
+    """The sums of g · x̂ over dim 1 of (blocks, rows, columns)."""
+    return (g * _hat_of(x, mean, scale)).sum(1)
+
+
+def _hat_of(x, mean, scale):
+    return (x if mean is None else x - mean) * scale

@@ -1,0 +1,159 @@
+"""Random numbers whose parameters come in tensors: gamma, Dirichlet, binomial and von Mises.
+
+Gamma and Dirichlet samples have gradients by implicit reparametrisation (``reparametrization.py``).
+"""
+
+import numpy as np
+
+from rushlight import draw
+from rushlight.errors import DtypeError
+from rushlight.ops.core.definition import FUNCTIONS, function
+from rushlight.ops.core.kinds import kernel
+from rushlight.ops.random.sampling import checked_generator
+from rushlight.random import default_generator
+from rushlight.tensor import Tensor
+
+__all__ = ["angles", "binomial"]
+
+
+def _slope_of(name):
+    def refuse(g):
+        raise NotImplementedError(f"the derivative for '{name}' is not implemented.")
+
+    return refuse
+
+
+# Gamma ------------------------------------------------------------------------------------
+
+
+@kernel(public=False, method=False, name="_standard_gamma_grad")
+def standard_gamma_grad(xp, x, output):
+    """How gamma numbers ``output`` move with their shapes ``x``."""
+    from rushlight.ops.random.reparametrization import gamma_slope
+
+    return gamma_slope(*np.broadcast_arrays(x, output)).astype(output.dtype)
+
+
+@kernel(public=False, method=False, name="standard_gamma", widen=False, draws=True)
+def _gamma(xp, x, *, generator):
+    """Gamma numbers of rate 1; nothing is drawn without a generator."""
+    return xp.zeros_like(x) if generator is None else draw.gamma(generator, x)
+
+
+standard_gamma_grad.grad(
+    x=_slope_of("_standard_gamma_grad"), output=_slope_of("_standard_gamma_grad")
+)
+_gamma.grad(x=lambda g, x, out: g * standard_gamma_grad(x, out))
+
+
+def standard_gamma(input, generator=None):
+    """Gamma numbers of the given shapes and of rate 1, differentiable by the shapes.
+
+    Raises:
+        NotImplementedError: shapes that are not float32 or float64.
+
+    >>> import rushlight as torch
+    >>> torch._standard_gamma(torch.ones(3)).shape
+    torch.Size([3])
+    """
+    return _gamma(input, generator=checked_generator(generator, "_standard_gamma"))
+
+
+# Dirichlet --------------------------------------------------------------------------------
+
+
+@kernel(public=False, method=False, name="_dirichlet_grad")
+def dirichlet_grad(xp, x, alpha, total):
+    """How a coordinate ``x`` of Dirichlet points moves with its parameter ``alpha``, over 1 - x.
+
+    ``total`` is the sum of all parameters: by itself the coordinate is a beta number.
+    """
+    from rushlight.ops.random.reparametrization import beta_slope
+
+    x, alpha, total = np.broadcast_arrays(x, alpha, total)
+    return beta_slope(x, alpha, total - alpha).astype(x.dtype)
+
+
+dirichlet_grad.grad(**dict.fromkeys(("x", "alpha", "total"), _slope_of("_dirichlet_grad")))
+
+
+@kernel(public=False, method=False, name="sample_dirichlet", widen=False, draws=True)
+def _dirichlet(xp, x, *, generator):
+    """Points of a Dirichlet distribution; nothing is drawn without a generator."""
+    return xp.zeros_like(x) if generator is None else draw.dirichlet(generator, x)
+
+
+def _dirichlet_slope(g, x, out):
+    total = x.sum(-1, keepdims=True)
+    moved = dirichlet_grad(out, x, total)
+    return moved * (g - (out * g).sum(-1, keepdims=True))
+
+
+_dirichlet.grad(x=_dirichlet_slope)
+
+
+def sample_dirichlet(input, generator=None):
+    """Points whose coordinates add up to 1, with the given concentrations (*, K).
+
+    Raises:
+        NotImplementedError: concentrations that are not float32 or float64.
+
+    >>> import rushlight as torch
+    >>> torch._sample_dirichlet(torch.ones(2, 3)).sum(-1).allclose(torch.ones(2))
+    True
+    """
+    return _dirichlet(input, generator=checked_generator(generator, "_sample_dirichlet"))
+
+
+FUNCTIONS["_standard_gamma"], FUNCTIONS["_sample_dirichlet"] = standard_gamma, sample_dirichlet
+FUNCTIONS["_standard_gamma_grad"] = standard_gamma_grad
+FUNCTIONS["_dirichlet_grad"] = dirichlet_grad
+
+
+# Binomial ---------------------------------------------------------------------------------
+
+
+@kernel(public=False, method=False, name="binomial", widen=False, draws=True, tensors=("x", "y"))
+def _binomial(xp, x, y, *, generator):
+    """Binomial numbers of ``x`` trials; nothing is drawn without a generator."""
+    if generator is None:
+        return xp.zeros(np.broadcast_shapes(x.shape, y.shape), x.dtype)
+    return draw.binomial(generator, x, y)
+
+
+_binomial.grad(x=_slope_of("binomial"), y=_slope_of("binomial"))
+
+
+@function(method=False)
+def binomial(count, prob, generator=None):
+    """How many of ``count`` trials succeed, each with probability ``prob``.
+
+    Raises:
+        ValueError: counts that are not floating point.
+        NotImplementedError: counts that are not float32 or float64.
+        RuntimeError: ``count`` and ``prob`` have different dtypes.
+
+    >>> import rushlight as torch
+    >>> torch.binomial(torch.tensor([3.0, 3.0]), torch.tensor([0.0, 1.0]))
+    tensor([0., 3.])
+    """
+    if isinstance(count, Tensor) and isinstance(prob, Tensor):
+        if not count.is_floating_point():
+            raise ValueError(f"binomial: count is {count.dtype}, not floating point")
+        if count.dtype is not prob.dtype:
+            raise DtypeError(f"binomial: count is {count.dtype}, but prob is {prob.dtype}")
+    return _binomial(count, prob, generator=checked_generator(generator, "binomial"))
+
+
+# Von Mises --------------------------------------------------------------------------------
+
+
+@kernel(public=False, method=False, name="von_mises", widen=False, draws=True)
+def _von_mises(xp, x, *, generator):
+    """Angles around 0 of the concentrations ``x``; nothing is drawn without a generator."""
+    return xp.zeros_like(x) if generator is None else draw.von_mises(generator, x)
+
+
+def angles(concentrations):
+    """Von Mises angles around 0, from [-π, π], of float64 concentrations."""
+    return _von_mises(concentrations, generator=default_generator)

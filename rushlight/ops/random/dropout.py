@@ -1,0 +1,119 @@
+"""Dropout of elements and of whole channels, and the one that keeps mean and variance (alpha).
+
+Source: Srivastava et al. 2014; Klambauer et al. 2017 for alpha dropout.
+"""
+
+from rushlight.errors import DtypeError, ShapeError
+from rushlight.ops.core.definition import function
+from rushlight.ops.random.sampling import drawn_, drawn_for
+from rushlight.ops.shape.view import tensor_array
+from rushlight.random import default_generator
+
+__all__ = ["alpha_dropout", "dropout", "dropout_", "feature_alpha_dropout", "feature_dropout"]
+
+_ALPHA = 1.7580993408473766  # of SELU: what alpha dropout sets elements to, with its sign turned
+
+
+def _check(p):
+    if not 0 <= p <= 1:
+        raise RuntimeError(f"dropout probability has to be between 0 and 1, but got {p}")
+
+
+@function(method=False)
+def dropout(input, p, train):
+    """``input`` with elements set to 0 with probability ``p`` and the others scaled by 1 / (1 - p).
+
+    Raises:
+        RuntimeError: ``p`` is outside [0, 1].
+
+    >>> import rushlight as torch
+    >>> torch.dropout(torch.ones(2), 0.0, True)
+    tensor([1., 1.])
+    """
+    noise = dropout_noise(input, p, train)
+    return input if noise is None else input * noise
+
+
+def dropout_noise(input, p, train):
+    """What dropout multiplies ``input`` by, drawn from the default generator; None for nothing."""
+    _check(p)
+    array = tensor_array(input, "dropout")
+    if p == 0 or not train or array.size == 0:
+        return None
+    return drawn_for(array, array.dtype, "dropout", (float(p),), default_generator)
+
+
+@function(name="dropout_", method=False)
+def dropout_(input, p, train):
+    """``dropout`` in place."""
+    noise = dropout_noise(input, p, train)
+    return input if noise is None else input.mul_(noise)
+
+
+def _channels(input):
+    """The shape of one number for each channel of ``input``."""
+    if input.ndim < 2:
+        raise ShapeError(
+            "Feature dropout requires at least 2 dimensions in the input, which is "
+            f"{tuple(input.shape)}"
+        )
+    return (*input.shape[:2], *[1] * (input.ndim - 2))
+
+
+def _kept(shape, dtype, p):
+    """Ones with probability 1 - p, else zeros."""
+    return drawn_(
+        shape=tuple(shape), dtype=dtype, distribution="bernoulli", parameters=(1 - p,),
+        generator=default_generator,
+    )  # fmt: skip
+
+
+def feature_dropout(input, p, train):
+    """``input`` with channels set to 0 with probability ``p``, the others scaled by 1 / (1 - p).
+
+    Raises:
+        RuntimeError: ``p`` is outside [0, 1]; ``input`` has fewer than two dims.
+    """
+    _check(p)
+    if p == 0 or not train or tensor_array(input, "feature_dropout").size == 0:
+        return input
+    shape = _channels(input)
+    if p == 1:
+        return input * input.new_zeros(())
+    return input * _kept(shape, input.array.dtype, p).div_(1 - p)
+
+
+def _alpha(input, p, shape):
+    """``input`` with what is dropped at SELU's lower limit, then mean and variance restored."""
+    if not input.is_floating_point():
+        raise DtypeError(f"alpha_dropout: the result would not be {input.dtype}; use .float()")
+    if p == 1:
+        return input * input.new_zeros(())
+    scale = 1 / ((_ALPHA**2 * p + 1) * (1 - p)) ** 0.5
+    kept = _kept(shape, input.array.dtype, p)
+    shift = (kept - 1) * (_ALPHA * scale) + _ALPHA * scale * p
+    return input * (kept * scale) + shift
+
+
+def alpha_dropout(input, p, train):
+    """``input`` with elements set to SELU's lower limit, then rescaled to keep mean and variance.
+
+    Raises:
+        RuntimeError: ``p`` is outside [0, 1].
+    """
+    _check(p)
+    if p == 0 or not train or tensor_array(input, "alpha_dropout").size == 0:
+        return input
+    return _alpha(input, p, input.shape)
+
+
+def feature_alpha_dropout(input, p, train):
+    """``alpha_dropout`` of whole channels.
+
+    Raises:
+        RuntimeError: ``p`` is outside [0, 1]; ``input`` has fewer than two dims.
+    """
+    _check(p)
+    if p == 0 or not train or tensor_array(input, "feature_alpha_dropout").size == 0:
+        return input
+    return _alpha(input, p, _channels(input))

@@ -1,0 +1,408 @@
+"""Random tensors: PyTorch's functions over the streams of ``rushlight.draw``.
+
+New numbers come from one source operation, ``random``, which draws at each run, so that a trace
+draws anew, and in the same order, whenever it is replayed. The in-place forms write what it drew.
+Where probabilities come in tensors the operations are kernels that draw; as long as a trace only
+asks for the shape of their result it passes ``generator=None``, and nothing is drawn.
+"""
+
+import numpy as np
+
+import rushlight.dtype as dtypes
+from rushlight import draw, shapes
+from rushlight.ops.core.argument_kinds import takes
+from rushlight.ops.core.definition import function
+from rushlight.ops.core.kinds import kernel, source
+from rushlight.ops.core.rules import zeros
+from rushlight.ops.create.filled import dtype_of, finished, options
+from rushlight.random import Generator, default_generator
+from rushlight.strides import fill, visit_order
+from rushlight.tensor import Tensor
+
+# The source -------------------------------------------------------------------------------
+
+
+@source(public=False, name="random", draws=True)
+def drawn_(xp, *, shape, dtype, distribution, parameters, generator, order=None):
+    """Numbers of a distribution; ``order`` is how dims lie in memory, None for C order."""
+    out = _empty(shape, dtype, order)
+    if distribution == "dropout":
+        return draw.dropout_noise(generator, out, *parameters)
+    if distribution == "normal":
+        parameters = (*(parameters or (0.0, 1.0)), order is None)
+    return fill(out, getattr(draw, distribution)(generator, out.size, dtype, *parameters))
+
+
+def checked_generator(generator, name):
+    """The generator to draw from: the given or the default one."""
+    if generator is None:
+        return default_generator
+    if not isinstance(generator, Generator):
+        raise TypeError(
+            f"{name}(): argument 'generator' must be torch.Generator, "
+            f"not {type(generator).__name__}"
+        )
+    return generator
+
+
+def _new(name, size, distribution, parameters, named, dtype=None):
+    """A new tensor of the given size, for ``rand`` and its like."""
+    generator = checked_generator(named.pop("generator", None), name)
+    out, requires_grad = named.pop("out", None), named.pop("requires_grad", False)
+    given = named.pop("dtype", None)
+    d = given or dtype or dtype_of(out, name)
+    d = options(d, named.pop("layout", None), named.pop("device", None), name)
+    named.pop("pin_memory", None)
+    if named:
+        raise TypeError(f"{name}() got an unexpected keyword argument '{next(iter(named))}'")
+    t = drawn_(
+        shape=shapes.sizes(size, name),
+        dtype=d.numpy,
+        distribution=distribution,
+        parameters=parameters,
+        generator=generator,
+    )
+    return finished(t, requires_grad, out, name)
+
+
+def _size(name, size, named):
+    if "size" in named:
+        if size:
+            raise TypeError(f"{name}() got multiple values for argument 'size'")
+        return (named.pop("size"),)
+    if not size:
+        raise TypeError(f"{name}() missing 1 required argument: 'size'")
+    return size
+
+
+# New tensors ------------------------------------------------------------------------------
+
+
+_OPTIONS = (
+    "generator?=, out?=, dtype?=, layout?=, device?=, pin_memory?=, requires_grad?=, "
+    "memory_format?="
+)
+
+
+@function(method=False)
+@takes(f"*size, {_OPTIONS}")
+def rand(*size, **named):
+    """Uniform numbers from [0, 1).
+
+    Keywords: ``generator, out, dtype, layout, device, requires_grad, pin_memory``.
+
+    >>> import rushlight as torch
+    >>> _ = torch.manual_seed(7)
+    >>> torch.rand(2)
+    tensor([0.5349, 0.1988])
+    """
+    return _new("rand", _size("rand", size, named), "uniform", (), named)
+
+
+@function(method=False)
+@takes(f"*size, {_OPTIONS}")
+def randn(*size, **named):
+    """Normal numbers of mean 0 and variance 1; keywords as ``rand``.
+
+    >>> import rushlight as torch
+    >>> _ = torch.manual_seed(7)
+    >>> torch.randn(2)
+    tensor([-0.1468,  0.7861])
+    """
+    return _new("randn", _size("randn", size, named), "normal", (), named)
+
+
+@function(method=False)
+@takes(f"high: int, size: shape, *, {_OPTIONS}", f"low: int, high: int, size: shape, *, {_OPTIONS}")
+def randint(*args, **named):
+    """``randint(low=0, high, size)``: integers from [low, high); keywords as ``rand``.
+
+    >>> import rushlight as torch
+    >>> _ = torch.manual_seed(7)
+    >>> torch.randint(10, (3,))
+    tensor([5, 2, 1])
+    """
+    low, high, size = _bounds("randint", args, named, "size")
+    if named.get("out") is None:
+        named["dtype"] = named.get("dtype") or dtypes.int64
+    return _new("randint", (size,), "integers", (low, high), named)
+
+
+def _bounds(name, args, named, *rest):
+    """(low, high, ...) where low may be missing."""
+    wanted = ("low", "high", *rest)
+    given = dict(zip(wanted if len(args) + sum(k in named for k in wanted) == len(wanted)
+                     else wanted[1:], args, strict=False))  # fmt: skip
+    if len(args) > len(wanted):
+        raise TypeError(
+            f"{name}() takes {len(wanted)} positional arguments but {len(args)} were given"
+        )
+    for key in wanted:
+        if key in named:
+            given[key] = named.pop(key)
+    for key in wanted[1:]:
+        if key not in given:
+            raise TypeError(f"{name}() missing 1 required argument: '{key}'")
+    for key in ("low", "high"):
+        value = given.get(key, 0)
+        if isinstance(value, float) or not hasattr(value, "__index__"):
+            raise TypeError(f"{name}(): argument '{key}' must be int, not {type(value).__name__}")
+    return given.get("low", 0), *[given[k] for k in wanted[1:]]
+
+
+@function(method=False)
+@takes(f"n, *, {_OPTIONS}")
+def randperm(n, **named):
+    """The numbers 0 … n-1 in a random order; keywords as ``rand``.
+
+    >>> import rushlight as torch
+    >>> _ = torch.manual_seed(7)
+    >>> torch.randperm(4)
+    tensor([3, 2, 0, 1])
+    """
+    if named.get("out") is None:
+        named["dtype"] = named.get("dtype") or dtypes.int64
+    return _new("randperm", (n,), "permutation", (), named)
+
+
+def _like(name, input, distribution, parameters, named):
+    if not isinstance(input, Tensor):
+        raise TypeError(
+            f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}"
+        )
+    named.pop("memory_format", None)
+    d = named.pop("dtype", None) or input.dtype
+    options(d, named.pop("layout", None), named.pop("device", None), name)
+    generator = checked_generator(named.pop("generator", None), name)
+    requires_grad = named.pop("requires_grad", False)
+    named.pop("pin_memory", None)
+    if named:
+        raise TypeError(f"{name}() got an unexpected keyword argument '{next(iter(named))}'")
+    array = input.array
+    order = memory_order(array) or ()
+    turned = [dim for dim in order if array.shape[dim] != 1]
+    if turned == sorted(turned):
+        order = None  # the new tensor has no gaps, also where ``input`` has
+    t = drawn_(
+        shape=tuple(array.shape),
+        dtype=d.numpy,
+        distribution=distribution,
+        parameters=parameters,
+        generator=generator,
+        order=order,
+    )
+    return finished(t, requires_grad)
+
+
+def drawn_for(array, dtype, distribution, parameters, generator):
+    """Numbers for an array: of its shape, and drawn in the order in which it lies in memory."""
+    return drawn_(
+        shape=tuple(array.shape),
+        dtype=dtype,
+        distribution=distribution,
+        parameters=parameters,
+        generator=generator,
+        order=memory_order(array),
+    )
+
+
+def memory_order(array):
+    """The dims of ``array`` as they lie in memory, slowest first; None for C order."""
+    return None if _is_contiguous(array) else tuple(visit_order(array.shape, array.strides))
+
+
+def _is_contiguous(array):
+    if isinstance(array, np.ndarray):
+        return array.flags.c_contiguous
+    run = array.dtype.itemsize
+    for n, stride in zip(reversed(array.shape), reversed(array.strides), strict=True):
+        if n != 1 and stride != run:
+            return False
+        run *= n
+    return True
+
+
+@function(method=False)
+@takes(f"input, *, {_OPTIONS}")
+def rand_like(input, **named):
+    """``rand`` with the size and dtype of ``input``.
+
+    >>> import rushlight as torch
+    >>> torch.rand_like(torch.zeros(2, 3)).shape
+    torch.Size([2, 3])
+    """
+    return _like("rand_like", input, "uniform", (), named)
+
+
+@function(method=False)
+@takes(f"input, *, {_OPTIONS}")
+def randn_like(input, **named):
+    """``randn`` with the size and dtype of ``input``.
+
+    >>> import rushlight as torch
+    >>> torch.randn_like(torch.zeros(2, 3)).shape
+    torch.Size([2, 3])
+    """
+    return _like("randn_like", input, "normal", (), named)
+
+
+@function(method=False)
+@takes(f"input, high: int, *, {_OPTIONS}", f"input, low: int, high: int, *, {_OPTIONS}")
+def randint_like(input, *args, **named):
+    """``randint(low=0, high)`` with the size and dtype of ``input``.
+
+    >>> import rushlight as torch
+    >>> torch.randint_like(torch.zeros(2, 3), 10).dtype
+    torch.float32
+    """
+    return _like("randint_like", input, "integers", _bounds("randint_like", args, named), named)
+
+
+# From parameters in tensors ---------------------------------------------------------------
+
+
+@kernel(public=False, method=False, name="normal", casts=True)
+def _normal(xp, mean, std, z):
+    """mean + std · z; what was drawn has no gradient."""
+    if xp.any(std < 0):
+        raise RuntimeError("normal expects all elements of std >= 0.0")
+    return z * std + mean
+
+
+_normal.grad(mean=zeros, std=zeros)
+
+
+@function(method=False)
+@takes(
+    "mean: Tensor, std=, *, generator?=, out?=",
+    "mean, std: Tensor, *, generator?=, out?=",
+    "mean: Tensor, std: Tensor, *, generator?=, out?=",
+    f"mean, std, size: shape, *, {_OPTIONS}",
+)
+def normal(mean, std=1.0, size=None, *, generator=None, out=None, **named):
+    """Normal numbers of the given ``mean`` and ``std``: tensors, or numbers with a ``size``.
+
+    >>> import rushlight as torch
+    >>> _ = torch.manual_seed(7)
+    >>> torch.normal(torch.tensor([0.0, 10.0]), 1.0)
+    tensor([-0.1468, 10.7861])
+    """
+    tensors = [t for t in (mean, std) if isinstance(t, Tensor)]
+    if size is not None:
+        if tensors:
+            raise TypeError(
+                "normal(): size is given together with a tensor; pass numbers for mean and std"
+            )
+        return _new(
+            "normal", (size,), "normal", (mean, std), {"generator": generator, "out": out, **named}
+        )
+    if not tensors or named:
+        raise TypeError(
+            "normal() takes (Tensor mean, std), (mean, Tensor std) or (mean, std, size)"
+        )
+    if not isinstance(std, Tensor) and not std >= 0:
+        raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
+    shape = shapes.broadcast(
+        "normal", *[tuple(t.array.shape) for t in tensors], names=("mean", "std")
+    )
+    z = drawn_(
+        shape=shape,
+        dtype=tensors[0].array.dtype,
+        distribution="normal",
+        parameters=(),
+        generator=checked_generator(generator, "normal"),
+    )
+    return _normal(mean, std, z, out=out)
+
+
+def _empty(shape, dtype, order):
+    """An uninitialised array whose dims lie in memory in ``order``; None for C order."""
+    if order is None:
+        return np.empty(shape, dtype)
+    return np.empty([shape[d] for d in order], dtype).transpose(np.argsort(order))
+
+
+@kernel(public=False, method=False, name="bernoulli", widen=False, draws=True)
+def _bernoulli(xp, probabilities, *, shape, dtype, generator, order=None):
+    """Ones with the given probabilities; nothing is drawn without a generator."""
+    out = _empty(shape, dtype, order)
+    return out if generator is None else draw.bernoulli_like(generator, out, probabilities)
+
+
+_bernoulli.grad(probabilities=zeros)
+
+
+def bernoulli_for(array, probabilities, generator, order=None):
+    shape = tuple(array.shape)
+    return _bernoulli(
+        probabilities, shape=shape, dtype=array.dtype, generator=generator, order=order
+    )
+
+
+@function
+def bernoulli(input, p=None, *, generator=None, out=None):
+    """Ones with the probabilities ``input`` (or ``p`` for all elements), else zeros.
+
+    Raises:
+        RuntimeError: a probability outside [0, 1].
+
+    >>> import rushlight as torch
+    >>> torch.bernoulli(torch.tensor([0.0, 1.0]))
+    tensor([0., 1.])
+    """
+    generator = checked_generator(generator, "bernoulli")
+    if p is None:
+        found = bernoulli_for(input.array, input, generator)
+    else:
+        found = drawn_(
+            shape=tuple(input.array.shape),
+            dtype=input.array.dtype,
+            distribution="bernoulli",
+            parameters=(float(p),),
+            generator=generator,
+        )
+    return finished(found, False, out, "bernoulli", casts=dtypes.DTYPES)
+
+
+@kernel(public=False, method=False, name="multinomial", widen=False, draws=True)
+def _multinomial(xp, weights, *, count, replacement, generator):
+    """Positions drawn by weight; nothing is drawn without a generator."""
+    if generator is None:
+        return xp.zeros((*weights.shape[:-1], count), xp.int64)
+    return draw.multinomial(generator, weights, count, replacement)
+
+
+@function
+def multinomial(input, num_samples, replacement=False, *, generator=None, out=None):
+    """``num_samples`` positions for each row of weights, as int64.
+
+    Raises:
+        RuntimeError: weights that are negative, infinite or nan, or too few of them.
+
+    >>> import rushlight as torch
+    >>> torch.multinomial(torch.tensor([0.0, 1.0, 0.0]), 2, replacement=True)
+    tensor([1, 1])
+    """
+    generator = checked_generator(generator, "multinomial")
+    found = _multinomial(input, count=num_samples, replacement=replacement, generator=generator)
+    return finished(found, False, out, "multinomial")
+
+
+@kernel(public=False, method=False, name="poisson", widen=False, draws=True)
+def _poisson(xp, rates, *, generator):
+    """Poisson numbers; nothing is drawn without a generator."""
+    return xp.zeros_like(rates) if generator is None else draw.poisson(generator, rates)
+
+
+_poisson.grad(rates=zeros)
+
+
+@function(method=False)
+def poisson(input, generator=None):
+    """Poisson numbers of the given rates.
+
+    >>> import rushlight as torch
+    >>> torch.poisson(torch.tensor([0.0, 0.0]))
+    tensor([0., 0.])
+    """
+    return _poisson(input, generator=checked_generator(generator, "poisson"))

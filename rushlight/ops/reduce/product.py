@@ -1,0 +1,195 @@
+"""Products along dims, running products, and the recurrences in their gradients.
+
+With zeros among the factors a product cannot be divided by one of them. The gradients are made of
+products of all factors before an element (``earlier``) and of the recurrence
+``y[j] = g[j] + a[j] · y[j-1]``; both differentiate into themselves, so that every order is exact.
+"""
+
+import numpy as np
+
+from rushlight import shapes
+from rushlight.ops.core.autocast import SINGLE
+from rushlight.ops.core.definition import function, numpy_names
+from rushlight.ops.core.kinds import kernel
+from rushlight.ops.core.rules import conj, kept
+from rushlight.ops.index.slice import placed
+from rushlight.ops.reduce.scan import accumulated, one_dim, reversed_sum, widened
+from rushlight.tensor import Tensor
+
+
+def _at(ndim, dim, part):
+    return (*(slice(None),) * dim, part, *(slice(None),) * (ndim - dim - 1))
+
+
+@kernel(public=False, method=False)
+def shifted(xp, x, *, dim, reverse):
+    """``x`` moved by one place along ``dim``, to the front if ``reverse``, with a 0 in the gap."""
+    out = xp.zeros_like(x)
+    ahead, behind = _at(x.ndim, dim, slice(1, None)), _at(x.ndim, dim, slice(None, -1))
+    if reverse:
+        out[behind] = x[ahead]
+    else:
+        out[ahead] = x[behind]
+    return out
+
+
+@shifted.lower
+def _shifted_of_slices(x, dim, reverse):
+    ahead, behind = _at(x.array.ndim, dim, slice(1, None)), _at(x.array.ndim, dim, slice(None, -1))
+    source, target = (ahead, behind) if reverse else (behind, ahead)
+    return placed(x.new_zeros(x.shape), x[source], target)
+
+
+shifted.grad(x=lambda g, dim, reverse: shifted(g, dim=dim, reverse=not reverse))
+
+
+@kernel(public=False, method=False)
+def recurrence(xp, x, a, *, dim, reverse):
+    """y[j] = x[j] + a[j] · y[j-1] along ``dim``; y[j+1] if ``reverse``."""
+    out = xp.empty(xp.broadcast_shapes(x.shape, a.shape), xp.result_type(x, a))
+    ahead, xs, factors = (xp.moveaxis(v, dim, 0) for v in (out, xp.broadcast_to(x, out.shape), a))
+    last = None
+    places = range(out.shape[dim])
+    for j in reversed(places) if reverse else places:
+        ahead[j] = xs[j] if last is None else xs[j] + factors[j] * last
+        last = ahead[j]
+    return out
+
+
+def _recurrence_back(g, a, dim, reverse):
+    following = conj(shifted(a, dim=dim, reverse=not reverse))
+    return recurrence(g, following, dim=dim, reverse=not reverse)
+
+
+recurrence.grad(
+    x=_recurrence_back,
+    a=lambda g, a, out, dim, reverse: (
+        _recurrence_back(g, a, dim, reverse) * conj(shifted(out, dim=dim, reverse=reverse))
+    ),
+)
+
+
+@kernel(public=False, method=False)
+def earlier(xp, x, *, dim, reverse):
+    """The product of all elements before each along ``dim``; of all after it if ``reverse``."""
+    x = xp.flip(x, dim) if reverse else x
+    out = xp.ones_like(x)
+    before, after = _at(x.ndim, dim, slice(None, -1)), _at(x.ndim, dim, slice(1, None))
+    xp.multiply.accumulate(x[before], axis=dim, out=out[after])
+    return xp.ascontiguousarray(xp.flip(out, dim)) if reverse else out
+
+
+def _earlier_slope(g, x, dim, reverse):
+    later = conj(shifted(x, dim=dim, reverse=not reverse))
+    rest = recurrence(shifted(g, dim=dim, reverse=not reverse), later, dim=dim, reverse=not reverse)
+    return conj(earlier(x, dim=dim, reverse=reverse)) * rest
+
+
+@earlier.lower
+def _earlier_of_cumprod(x, dim, reverse):
+    ndim = x.array.ndim
+    x = x.flip(dim) if reverse else x
+    product = cumprod_(x[_at(ndim, dim, slice(None, -1))], dim)
+    out = placed(x.new_ones(x.shape), product, _at(ndim, dim, slice(1, None)))
+    return out.flip(dim) if reverse else out
+
+
+earlier.grad(x=_earlier_slope)
+
+
+# Products ---------------------------------------------------------------------------------
+
+
+@kernel(public=False, method=False, name="prod_all", grad_name="ProdBackward0", autocast=SINGLE)
+def prod_all(xp, x):
+    """The product of all elements."""
+    return xp.multiply.reduce(x, axis=None, dtype=x.dtype)
+
+
+def _prod_dim(x, *, dim, keepdim):
+    return {"dim": shapes.dim(dim, x.ndim, "prod"), "keepdim": shapes.flag(keepdim, "prod")}
+
+
+@kernel(public=False, method=False, name="prod", grad_name="ProdBackward1", prepare=_prod_dim,
+        autocast=SINGLE, primitive="reduction mul")  # fmt: skip
+def prod_(xp, x, *, dim, keepdim=False):
+    """The product along one dim."""
+    return xp.multiply.reduce(x, axis=dim if x.ndim else (), keepdims=keepdim, dtype=x.dtype)
+
+
+prod_.lower(lambda x: NotImplemented if x.shape else x)
+
+
+def _others(x, dim):
+    """The product of all other elements along ``dim``."""
+    return earlier(x, dim=dim, reverse=False) * earlier(x, dim=dim, reverse=True)
+
+
+def _prod_slope(g, x, out, dim):
+    if not x.shape or x.shape[dim] == 1:  # also where x / x is no number
+        return g
+    if not isinstance(x, Tensor) and np.all(x):
+        return g * conj(out / x)
+    return g * conj(_others(x, dim))
+
+
+def _prod_all_slope(g, x, out):
+    return _prod_slope(g, x.reshape(-1), out, 0).reshape(x.shape)
+
+
+prod_all.lower(lambda x: prod_(x.reshape(x.numel()), 0))
+prod_all.grad(x=_prod_all_slope)
+prod_.grad(
+    x=lambda g, x, out, x_shape, dim, keepdim: _prod_slope(
+        kept(g, x_shape, (dim,), keepdim or not x_shape),
+        x,
+        kept(out, x_shape, (dim,), keepdim or not x_shape),
+        dim,
+    )
+)
+
+
+@function
+@numpy_names
+def prod(input, dim=None, keepdim=False, *, dtype=None, out=None):
+    """The product of all elements, or along one ``dim``; integers give int64.
+
+    >>> import rushlight as torch
+    >>> torch.prod(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), dim=1)
+    tensor([ 2., 12.])
+    """
+    input = widened(input, dtype, out)
+    if dim is None:
+        return prod_all(input, out=out)
+    return prod_(input, dim=dim, keepdim=keepdim, out=out)
+
+
+@kernel(public=False, method=False, name="cumprod", prepare=one_dim("cumprod"),
+        primitive="scan mul")  # fmt: skip
+def cumprod_(xp, x, *, dim):
+    """The running product."""
+    return accumulated(xp.multiply, x, dim)
+
+
+def _cumprod_slope(g, x, out, dim):
+    if not x.shape or x.shape[dim] == 1:
+        return g
+    if not isinstance(x, Tensor) and np.all(x):
+        return reversed_sum(g * conj(out), dim) / conj(x)
+    later = conj(shifted(x, dim=dim, reverse=True))
+    return conj(earlier(x, dim=dim, reverse=False)) * recurrence(g, later, dim=dim, reverse=True)
+
+
+cumprod_.grad(x=_cumprod_slope)
+
+
+@function(inplace=True)
+@numpy_names
+def cumprod(input, dim, *, dtype=None, out=None):
+    """The running product along ``dim``; integers give int64.
+
+    >>> import rushlight as torch
+    >>> torch.cumprod(torch.tensor([1, 2, 3, 4]), dim=0)
+    tensor([ 1,  2,  6, 24])
+    """
+    return cumprod_(widened(input, dtype, out), dim=dim, out=out)

@@ -1,0 +1,198 @@
+"""Running sums and extremes along a dim."""
+
+import numpy as np
+
+import rushlight.dtype as dtypes
+from rushlight import shapes
+from rushlight.errors import UnsupportedDtypeError
+from rushlight.ops.core.definition import function, numpy_names
+from rushlight.ops.core.kinds import kernel
+from rushlight.ops.core.rules import conj, is_complex, log, where
+from rushlight.ops.elementwise.exponential import logaddexp
+from rushlight.return_types import result_type
+from rushlight.tensor import Tensor
+
+
+def accumulated(ufunc, x, dim):
+    """``ufunc`` accumulated along ``dim``; float32 in double precision, as PyTorch does."""
+    if not x.ndim:
+        return x.copy()
+    if x.dtype == np.float32:
+        return ufunc.accumulate(x, axis=dim, dtype=np.float64).astype(np.float32)
+    if x.dtype == np.complex64:
+        return ufunc.accumulate(x, axis=dim, dtype=np.complex128).astype(np.complex64)
+    return ufunc.accumulate(x, axis=dim, dtype=x.dtype)
+
+
+def widened(input, dtype, out=None):
+    """``input`` in the dtype that a product or a running sum is computed in.
+
+    It is that of ``out``, where that is given; else int64 for integers.
+    """
+    if not isinstance(input, Tensor):
+        return input
+    if dtype is None and isinstance(out, Tensor):
+        dtype = out.dtype
+    if dtype is None and input.dtype.category < 2:
+        dtype = dtypes.int64
+    return input if dtype is None or dtype is input.dtype else input.to(dtype)
+
+
+def one_dim(name):
+    """The ``prepare`` of an operation along one dim."""
+    return lambda x, *, dim, **rest: {"dim": shapes.dim(dim, x.ndim, name), **rest}
+
+
+@kernel(public=False, method=False, name="cumsum", prepare=one_dim("cumsum"),
+        primitive="scan add")  # fmt: skip
+def cumsum_(xp, x, *, dim):
+    """The running sum."""
+    found = accumulated(xp.add, x, dim)
+    if x.ndim and x.dtype.kind in "fcV":
+        found += x.dtype.type(0)  # PyTorch begins with 0, so that no sum is -0
+    return found
+
+
+def reversed_sum(g, dim):
+    """The running sum from the end."""
+    if isinstance(g, Tensor):
+        return cumsum_(g.flip(dim), dim=dim).flip(dim) if g.ndim else g
+    return np.flip(accumulated(np.add, np.flip(g, dim), dim), dim).copy() if g.ndim else g
+
+
+cumsum_.grad(x=lambda g, dim: reversed_sum(g, dim))
+
+
+@function(inplace=True)
+@numpy_names
+def cumsum(input, dim, *, dtype=None, out=None):
+    """The running sum along ``dim``; integers give int64.
+
+    >>> import rushlight as torch
+    >>> torch.cumsum(torch.tensor([1, 2, 3, 4]), dim=0)
+    tensor([ 1,  3,  6, 10])
+    """
+    return cumsum_(widened(input, dtype, out), dim=dim, out=out)
+
+
+@kernel(prepare=one_dim("logcumsumexp"))
+def logcumsumexp(xp, x, *, dim):
+    """The logarithm of the running sum of exponentials along ``dim``.
+
+    >>> import rushlight as torch
+    >>> torch.logcumsumexp(torch.tensor([0.0, 0.0]), dim=0)
+    tensor([0.0000, 0.6931])
+    """
+    if x.dtype.kind in "iub":
+        raise UnsupportedDtypeError(
+            f"logcumsumexp: not implemented for {x.dtype}; convert with .float()"
+        )
+    if x.dtype.kind == "f":
+        return accumulated(xp.logaddexp, x, dim)
+    rows = xp.moveaxis(x, dim, 0).copy() if x.ndim else x[None]
+    for i in range(1, len(rows)):
+        rows[i] = logaddexp.op.forward(xp, rows[i - 1], rows[i])
+    return xp.moveaxis(rows, 0, dim) if x.ndim else x.copy()
+
+
+def _logcumsumexp_slope(g, x, out, dim):
+    if not x.shape:
+        return g
+    exp = (lambda v: v.exp()) if isinstance(x, Tensor) else np.exp
+    if is_complex(x):
+        return conj(exp(x)) * reversed_sum(g * conj(exp(-out)), dim)
+    # Σ g[j] exp(x[i] - out[j]) over j ≥ i, by logarithms, since exp(x) and exp(-out) overflow. The
+    # positive and the negative g are summed apart.
+    size = log(abs(g))
+    lowest = -float(np.finfo(np.float32).max)
+
+    def share(counts):
+        terms = where(counts, size, lowest) - out
+        return exp(_flipped(logcumsumexp(_flipped(terms, dim), dim), dim) + x)
+
+    return share(g > 0) - share(g < 0)
+
+
+def _flipped(x, dim):
+    if not x.ndim:
+        return x
+    return x.flip(dim) if isinstance(x, Tensor) else np.flip(x, dim)
+
+
+logcumsumexp.grad(x=_logcumsumexp_slope)
+
+
+# Running extremes -------------------------------------------------------------------------
+
+
+def _running(name):
+    """The ``prepare`` of running extremes: of nothing, PyTorch takes any dim."""
+    return lambda x, *, dim: {"dim": shapes.dim(dim, x.ndim, name) if x.size else 0}
+
+
+def _record(xp, ufunc, name, x, dim):
+    if x.dtype.kind == "c":
+        raise UnsupportedDtypeError(
+            f"{name}: not implemented for complex tensors: they have no order"
+        )
+    if not x.ndim:
+        return x.copy(), xp.zeros((), xp.int64)
+    values = ufunc.accumulate(x, axis=dim)
+    places = xp.arange(x.shape[dim]).reshape([-1 if i == dim else 1 for i in range(x.ndim)])
+    taken = xp.where((x == values) | (x != x), places, 0)
+    return values, xp.maximum.accumulate(taken, axis=dim)
+
+
+@kernel(public=False, method=False, name="cummax", prepare=_running("cummax"))
+def cummax_(xp, x, *, dim):
+    """The running maximum and where it is."""
+    return _record(xp, xp.maximum, "cummax", x, dim)
+
+
+@kernel(public=False, method=False, name="cummin", prepare=_running("cummin"))
+def cummin_(xp, x, *, dim):
+    """The running minimum and where it is."""
+    return _record(xp, xp.minimum, "cummin", x, dim)
+
+
+def _gathered_back(g, index, x_shape, dim):
+    g = g[0]
+    if g is None or not x_shape:
+        return g
+    if isinstance(g, Tensor):
+        return g.new_zeros(x_shape).scatter_add(dim, index, g)
+    out = np.zeros(x_shape, g.dtype)
+    at = list(np.indices(x_shape, sparse=True))
+    at[dim] = index
+    np.add.at(out, tuple(at), g)
+    return out
+
+
+cummax_.grad(x=_gathered_back)
+cummin_.grad(x=_gathered_back)
+_Cummax = result_type("cummax", "values", "indices")
+_Cummin = result_type("cummin", "values", "indices")
+
+
+@function
+@numpy_names
+def cummax(input, dim, *, out=None):
+    """The running maximum along ``dim`` and its indices.
+
+    >>> import rushlight as torch
+    >>> torch.cummax(torch.tensor([1.0, 3.0, 2.0]), dim=0).indices
+    tensor([0, 1, 1])
+    """
+    return _Cummax(cummax_(input, dim=dim, out=out))
+
+
+@function
+@numpy_names
+def cummin(input, dim, *, out=None):
+    """The running minimum along ``dim`` and its indices.
+
+    >>> import rushlight as torch
+    >>> torch.cummin(torch.tensor([2.0, 1.0, 3.0]), dim=0).indices
+    tensor([0, 1, 1])
+    """
+    return _Cummin(cummin_(input, dim=dim, out=out))

@@ -1,0 +1,309 @@
+"""Looking for values: distinct ones, their places, their numbers."""
+
+from math import prod
+
+import numpy as np
+
+from rushlight import shapes
+from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
+from rushlight.ops.core.definition import function
+from rushlight.ops.core.kinds import kernel
+from rushlight.ops.core.promotion import promote
+from rushlight.tensor import Tensor, from_array
+
+# Distinct values --------------------------------------------------------------------------
+
+
+@kernel(
+    public=False,
+    method=False,
+    name="unique",
+    dynamic=True,
+    widen=False,
+    keeps_order=True,
+    grad_name="Unique2Backward0",
+)
+def _unique(xp, x, *, dim):
+    """The distinct elements (or slices) in order, which of them each was, and their counts."""
+    if x.dtype.kind == "c":
+        raise UnsupportedDtypeError(
+            "unique: not implemented for complex tensors: they have no order"
+        )
+    if dim is None:
+        flat = _comparable(x).reshape(-1)
+        values, inverse, counts = np.unique(
+            flat, return_inverse=True, return_counts=True, equal_nan=False
+        )
+        return values.astype(x.dtype), inverse.reshape(x.shape), counts
+    if not x.shape[dim]:
+        empty = np.empty(0, np.int64)
+        if any(n == 0 for i, n in enumerate(x.shape) if i != dim):
+            raise ShapeError(
+                f"unique: There are 0 sized dimensions besides dim {dim}, so unique cannot be "
+                f"applied: shape {x.shape}"
+            )
+        return x, empty, empty
+    values, inverse, counts = np.unique(
+        _comparable(x), return_inverse=True, return_counts=True, axis=dim, equal_nan=False
+    )
+    return values.astype(x.dtype), inverse.reshape(-1), counts
+
+
+def _comparable(x):
+    """``x`` in a dtype that NumPy sorts."""
+    return x.astype(np.float32) if x.dtype.name == "bfloat16" else x
+
+
+def _no_gradient(g):
+    raise NotImplementedError("the derivative for 'unique' is not implemented.")
+
+
+_unique.grad(x=_no_gradient)
+
+
+def _packed(found, return_inverse, return_counts):
+    values, inverse, counts = found
+    found = (values, *([inverse] if return_inverse else []), *([counts] if return_counts else []))
+    return found if len(found) > 1 else values
+
+
+@function
+def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=None):
+    """The distinct elements in order, or distinct slices along ``dim``.
+
+    With ``return_inverse`` also the place of each element among them; with ``return_counts`` how
+    often each occurs.
+
+    >>> import rushlight as torch
+    >>> torch.unique(torch.tensor([3, 1, 3]), return_counts=True)
+    (tensor([1, 3]), tensor([1, 2]))
+    """
+    dim = None if dim is None else shapes.dim(dim, input.ndim, "unique")
+    return _packed(_unique(input, dim=dim), return_inverse, return_counts)
+
+
+@kernel(
+    public=False,
+    method=False,
+    name="unique_consecutive",
+    dynamic=True,
+    widen=False,
+    keeps_order=True,
+)
+def _runs(xp, x, *, dim):
+    """The first of each run of equal elements (or slices), the run of each, and their lengths."""
+    rows = x.reshape(-1, 1) if dim is None else np.moveaxis(x, dim, 0).reshape(x.shape[dim], -1)
+    starts = np.ones(len(rows), bool)
+    starts[1:] = (rows[1:] != rows[:-1]).any(axis=1)
+    first = np.flatnonzero(starts)
+    lengths = np.diff(np.append(first, len(rows)))
+    inverse = np.cumsum(starts) - 1
+    if dim is None:
+        return x.reshape(-1)[first], inverse.reshape(x.shape), lengths
+    # As in PyTorch the slices lie one after the other in memory.
+    return np.moveaxis(np.take(np.moveaxis(x, dim, 0), first, axis=0), 0, dim), inverse, lengths
+
+
+@function
+def unique_consecutive(input, return_inverse=False, return_counts=False, dim=None):
+    """The first element of each run of equal ones.
+
+    >>> import rushlight as torch
+    >>> torch.unique_consecutive(torch.tensor([1, 1, 2, 1]))
+    tensor([1, 2, 1])
+    """
+    dim = None if dim is None else shapes.dim(dim, input.ndim, "unique_consecutive")
+    return _packed(_runs(input, dim=dim), return_inverse, return_counts)
+
+
+@kernel(public=False, method=False, name="isin", widen=False)
+def _isin(xp, x, y):
+    """Whether each element of x is among those of y, which has its dtype."""
+    return np.isin(_comparable(x), _comparable(y))
+
+
+@_isin.lower
+def _isin_of_comparisons(x, y):
+    few = 32  # elements that are compared with each of x faster than sorted
+    return (x.unsqueeze(-1) == y.reshape(y.numel())).any(-1) if y.numel() <= few else NotImplemented
+
+
+@function(method=False)
+def isin(elements, test_elements, *, assume_unique=False, invert=False):
+    """True where an element of ``elements`` is among ``test_elements``.
+
+    >>> import rushlight as torch
+    >>> torch.isin(torch.tensor([1, 2, 3]), torch.tensor([2, 3]))
+    tensor([False,  True,  True])
+    """
+    given = elements, test_elements
+    tensors = [x if isinstance(x, Tensor) else from_array(np.asarray(x)) for x in given]
+    for t in tensors:
+        if t.dtype.category in (0, 3):  # bool and complex
+            raise DtypeError(f"isin(): Unsupported input type: {t.dtype}; convert it first")
+    common = promote(given)
+    found = _isin(*[t.to(common) for t in tensors])
+    return ~found if invert else found
+
+
+# Places in a sorted sequence --------------------------------------------------------------
+
+
+def _side(right, side, name):
+    if side is None:
+        return "right" if right else "left"
+    if side not in ("left", "right"):
+        raise RuntimeError(f"{name}(): side can only be 'left' or 'right' but got {side}")
+    if side == "left" and right:
+        raise RuntimeError(
+            f"{name}(): side and right can't be set to opposites, got side left and right True"
+        )
+    return side
+
+
+@kernel(public=False, method=False, name="searchsorted")
+def _searchsorted(xp, ordered, x, sorter=None, *, side, integer):
+    """Where the elements of x belong in the rows of ``ordered``, which has its dtype."""
+    if ordered.dtype.kind in "bc":
+        raise UnsupportedDtypeError(f"searchsorted: not implemented for {ordered.dtype}")
+    if sorter is not None:
+        ordered = np.take_along_axis(ordered, sorter, -1)
+    if ordered.ndim == 1:
+        return np.searchsorted(ordered, x, side).astype(integer)
+    count = prod(x.shape[:-1])
+    rows = zip(ordered.reshape(count, -1), x.reshape(count, -1), strict=True) if x.size else ()
+    found = [np.searchsorted(row, values, side) for row, values in rows]
+    return np.array(found, integer).reshape(x.shape)
+
+
+def _as_tensor(x):
+    return (
+        x
+        if isinstance(x, Tensor)
+        else from_array(np.asarray(x, np.float32 if isinstance(x, float) else None))
+    )
+
+
+@function(method=False, kinds={"input": "operand", "side": "str", "sorter": "Tensor"})
+def searchsorted(
+    sorted_sequence, input, *, out_int32=False, right=False, side=None, sorter=None, out=None
+):
+    """Where ``input`` belongs in ``sorted_sequence``, row by row if that has more than one dim.
+
+    ``right`` (or ``side="right"``): behind equal elements, not before them.
+
+    >>> import rushlight as torch
+    >>> torch.searchsorted(torch.tensor([1, 3, 5]), torch.tensor([3, 4]))
+    tensor([1, 2])
+    """
+    x = _as_tensor(input)
+    common = promote((sorted_sequence, input))
+    sorted_sequence, x = sorted_sequence.to(common), x.to(common)
+    lead, given = sorted_sequence.shape[:-1], x.shape[:-1]
+    if not sorted_sequence.ndim:
+        raise ShapeError(
+            "searchsorted(): boundaries tensor should have positive dimension, but got 0 dimension"
+        )
+    if sorted_sequence.ndim > 1 and lead != given:
+        raise ShapeError(
+            "searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions "
+            "of boundaries tensor and input value tensor must match, but got "
+            f"{tuple(sorted_sequence.shape)} and {tuple(x.shape)}"
+        )
+    if sorter is not None and sorter.shape != sorted_sequence.shape:
+        raise ShapeError(
+            "searchsorted(): boundary and sorter must have the same size, but got "
+            f"{tuple(sorted_sequence.shape)} and {tuple(sorter.shape)}"
+        )
+    integer = np.int32 if out_int32 else np.int64
+    side = _side(right, side, "searchsorted")
+    return _searchsorted(sorted_sequence, x, sorter, side=side, integer=integer, out=out)
+
+
+@function(method=False, kinds={"input": "operand"})
+def bucketize(input, boundaries, *, out_int32=False, right=False, out=None):
+    """The number of the interval between ``boundaries`` that each element is in.
+
+    >>> import rushlight as torch
+    >>> torch.bucketize(torch.tensor([0.5, 1.0, 4.0]), torch.tensor([1.0, 3.0]))
+    tensor([0, 0, 2])
+    """
+    if boundaries.ndim != 1:
+        raise ShapeError(
+            f"bucketize(): boundaries tensor must be 1 dimension, but got dim({boundaries.ndim})"
+        )
+    return searchsorted(boundaries, input, out_int32=out_int32, right=right, out=out)
+
+
+# Numbers of values ------------------------------------------------------------------------
+
+
+@kernel(public=False, method=False, name="bincount", dynamic=True)
+def _bincount(xp, x, weights=None, *, minlength=0):
+    """How often each non-negative integer occurs."""
+    if x.ndim != 1 or x.dtype.kind not in "iu":
+        raise UnsupportedDtypeError(
+            "bincount only supports 1-d non-negative integral inputs, "
+            f"not {x.dtype} of shape {x.shape}"
+        )
+    if x.size and x.min() < 0:
+        raise RuntimeError(
+            f"bincount only supports 1-d non-negative integral inputs; the smallest is {x.min()}"
+        )
+    if minlength < 0:
+        raise RuntimeError(f"minlength should be >= 0, not {minlength}")
+    if weights is not None and weights.shape != x.shape:
+        raise ShapeError(
+            "bincount: weights should be 1-d and have the same length as input: "
+            f"{weights.shape} and {x.shape}"
+        )
+    found = np.bincount(x.astype(np.int64), weights, minlength)
+    return found if weights is None or weights.dtype != np.float32 else found.astype(np.float32)
+
+
+@function
+def bincount(input, weights=None, minlength=0):
+    """How often each integer from 0 occurs, or the sum of its ``weights``.
+
+    Raises:
+        RuntimeError: negative or floating point numbers.
+
+    >>> import rushlight as torch
+    >>> torch.bincount(torch.tensor([0, 1, 1, 3]))
+    tensor([1, 2, 0, 1])
+    """
+    return _bincount(input, weights, minlength=minlength)
+
+
+@kernel(public=False, method=False, name="histc")
+def _histc(xp, x, *, bins, low, high):
+    """How many elements fall into each of so many equal bins."""
+    flat = x.reshape(-1)
+    if low == high and flat.size:
+        low, high = float(flat.min()), float(flat.max())
+    if low == high:
+        low, high = low - 1, high + 1
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise RuntimeError(f"torch.histc: range of [{low}, {high}] is not finite")
+    inside = flat[(flat >= low) & (flat <= high)]
+    place = ((inside - low) / (high - low) * bins).astype(np.int64)
+    return np.bincount(np.minimum(place, bins - 1), minlength=bins).astype(x.dtype)
+
+
+@function
+def histc(input, bins=100, min=0, max=0, *, out=None):
+    """How many elements fall into each of ``bins`` equal bins between ``min`` and ``max``.
+
+    >>> import rushlight as torch
+    >>> torch.histc(torch.tensor([1.0, 2.0, 1.0]), bins=4, min=0, max=3)
+    tensor([0., 2., 1., 0.])
+    """
+    if bins <= 0:
+        raise RuntimeError(f"torch.histc(): bins must be > 0, not {bins}")
+    if max < min:
+        raise RuntimeError("torch.histc: max must be larger than min")
+    if input.dtype.category != 2:
+        raise UnsupportedDtypeError(
+            f"torch.histc: not implemented for {input.dtype}; convert with .float()"
+        )
+    return _histc(input, bins=bins, low=min, high=max, out=out)

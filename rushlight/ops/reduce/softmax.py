@@ -1,0 +1,157 @@
+"""Softmax and its logarithm, and the logarithm of a sum of exponentials."""
+
+import numpy as np
+
+from rushlight import shapes
+from rushlight.autograd import mode
+from rushlight.backend import native
+from rushlight.backend import numpy as backend
+from rushlight.errors import UnsupportedDtypeError
+from rushlight.ops.core.definition import function, numpy_names
+from rushlight.ops.core.fast_path import FLOATS, plain, taped
+from rushlight.ops.core.kinds import kernel, like_first, reduction
+from rushlight.ops.core.rules import conj, kept, total
+from rushlight.ops.reduce.summation import extreme, summed
+from rushlight.strides import in_order
+
+
+def _dims(x, *, dim):
+    if x.dtype.kind != "f" and x.dtype.name != "bfloat16":
+        raise UnsupportedDtypeError(
+            f"softmax: not implemented for {x.dtype}; convert with .float()"
+        )
+    dim = shapes.dim(dim, x.ndim, "softmax")
+    return {"dim": (dim,) if x.ndim else ()}
+
+
+def _shifted(xp, x, dim):
+    """x minus its maximum over ``dim``, as a new array."""
+    return xp.asarray(x - extreme(xp.maximum, x, dim, True) if x.size else x.copy())
+
+
+@kernel(public=False, method=False, name="softmax", prepare=_dims, shape=like_first,
+        least=1 << 16, slopes=True)  # fmt: skip
+def softmax_(xp, x, *, dim):
+    """exp(x) / Σ exp(x)."""
+    e = _shifted(xp, x, dim)
+    xp.exp(e, out=e)
+    e /= summed(e, dim, True)
+    return e
+
+
+@softmax_.lower
+def _softmax_of_exp(x, dim):
+    e = (x - x.amax(dim, keepdim=True)).exp()
+    return e * total(e, dim).reciprocal()
+
+
+def _softmax_slope(g, out, dim):
+    weighted = g * out
+    return weighted - out * total(weighted, dim)
+
+
+softmax_.grad(x=_softmax_slope)
+
+
+@kernel(public=False, method=False, name="log_softmax", prepare=_dims, shape=like_first,
+        least=1 << 16, slopes=True)  # fmt: skip
+def log_softmax_(xp, x, *, dim):
+    """x - log(Σ exp(x))."""
+    z = _shifted(xp, x, dim)
+    z -= xp.log(summed(xp.exp(z), dim, True))
+    return z
+
+
+@log_softmax_.lower
+def _log_softmax_of_exp(x, dim):
+    z = x - x.amax(dim, keepdim=True)
+    return z - total(z.exp(), dim).log()
+
+
+log_softmax_.grad(x=lambda g, out, dim: g - _exp(out) * total(g, dim))
+
+
+def _exp(x):
+    return np.exp(x) if isinstance(x, np.ndarray | np.generic) else x.exp()
+
+
+def _recorded(op, x, dims, node):
+    """The result of ``op`` on the array ``x`` with what its rule wants."""
+    array = native.compute(op, (x,), {"dim": dims})
+    if array is None:
+        array = op.forward(backend, x, dim=dims)
+    found = taped(op, in_order(array), (node,), (None, dims), (None, None))
+    if found.node is not None:
+        found.node.saved = (found.array, dims)
+        found.node.cells = (found.cell, None)
+    return found
+
+
+def _short(operation, input, dim, dtype, out):
+    """``operation`` on ``input``; for plain floats without the general path."""
+    if dtype is None and out is None and not mode.intercept and type(dim) is int:
+        try:
+            x = plain(input)
+            if x.dtype in FLOATS and -x.ndim <= dim < x.ndim:
+                return _recorded(operation.op, x, (dim % x.ndim,), input.node)
+        except (AttributeError, RuntimeWarning):
+            pass  # no tensor, or the user made NumPy's warnings errors
+    return operation(input if dtype is None else input.to(dtype), dim=dim, out=out)
+
+
+@function
+@numpy_names
+def softmax(input, dim, dtype=None, *, out=None):
+    """exp(input) scaled to the sum 1 over ``dim``.
+
+    >>> import rushlight as torch
+    >>> torch.softmax(torch.tensor([0.0, 0.0]), dim=0)
+    tensor([0.5000, 0.5000])
+    """
+    return _short(softmax_, input, dim, dtype, out)
+
+
+@function
+@numpy_names
+def log_softmax(input, dim, dtype=None, *, out=None):
+    """The logarithm of ``softmax``, precise where that is tiny.
+
+    >>> import rushlight as torch
+    >>> torch.log_softmax(torch.tensor([0.0, 0.0]), dim=0)
+    tensor([-0.6931, -0.6931])
+    """
+    return _short(log_softmax_, input, dim, dtype, out)
+
+
+@reduction(casts=True)
+def logsumexp(xp, x, *, dim, keepdim=False):
+    """The logarithm of the sum of exponentials over ``dim``.
+
+    >>> import rushlight as torch
+    >>> torch.logsumexp(torch.tensor([0.0, 0.0]), dim=0)
+    tensor(0.6931)
+    """
+    if x.dtype.kind not in "fc":
+        x = x.astype(xp.float32)
+    if not x.size:
+        return xp.log(summed(x, dim, keepdim))
+    largest = extreme(xp.maximum, x.real, dim, True)
+    largest = xp.where(xp.isinf(largest), 0, largest).astype(x.dtype)
+    found = xp.log(summed(xp.exp(x - largest), dim, True)) + largest
+    return found if keepdim else found.reshape(shapes.reduced(x.shape, dim, False))
+
+
+@logsumexp.lower
+def _logsumexp_of_exp(x, dim, keepdim):
+    x = x if x.is_floating_point() else x.float()
+    largest = x.amax(dim, keepdim=True)
+    largest = largest.masked_fill(largest.isinf(), 0)
+    found = total((x - largest).exp(), dim).log() + largest
+    return found if keepdim else found.squeeze(dim)
+
+
+logsumexp.grad(
+    x=lambda g, x, out, x_shape, dim, keepdim: (
+        kept(g, x_shape, dim, keepdim) * conj(_exp(x - kept(out, x_shape, dim, keepdim)))
+    )
+)

@@ -1,0 +1,378 @@
+"""Sorting, the largest k, and elements of a given rank."""
+
+import numpy as np
+
+from rushlight import shapes
+from rushlight.errors import DimError, DtypeError, UnsupportedDtypeError
+from rushlight.ops.core.argument_kinds import takes
+from rushlight.ops.core.definition import function, numpy_names
+from rushlight.ops.core.kinds import kernel
+from rushlight.ops.core.outputs import store
+from rushlight.ops.core.rules import scattered, typed, where
+from rushlight.ops.reduce.extrema import selected
+from rushlight.return_types import result_type
+from rushlight.selection import SMALL, first, kth, order, settle
+from rushlight.strides import ordered_like
+
+_Sort = result_type("sort", "values", "indices")
+_Topk = result_type("topk", "values", "indices")
+_Kthvalue = result_type("kthvalue", "values", "indices")
+_Median = result_type("median", "values", "indices")
+_Nanmedian = result_type("nanmedian", "values", "indices")
+
+
+def _ordered(x, name):
+    if x.dtype.kind == "c":
+        kind = DtypeError if name in ("sort", "topk") else UnsupportedDtypeError
+        raise kind(f"{name}: does not support complex tensors: they have no order")
+
+
+def rank(x, dim, descending=False):
+    """The indices that sort ``x`` along ``dim``; equal ones keep their order, nan is largest."""
+    if not descending:
+        return np.argsort(x, axis=dim, kind="stable")
+    if x.dtype.kind == "f":
+        found = np.argsort(-x, axis=dim, kind="stable")
+        return found if not np.isnan(x).any() else _nan_first(x, dim)
+    return x.shape[dim] - 1 - np.flip(np.argsort(np.flip(x, dim), axis=dim, kind="stable"), dim)
+
+
+def _nan_first(x, dim):
+    return x.shape[dim] - 1 - np.flip(np.argsort(np.flip(x, dim), axis=dim, kind="stable"), dim)
+
+
+# Sorting ----------------------------------------------------------------------------------
+
+#: From so many elements on equals stay in order: PyTorch's order takes a microsecond an element.
+_MANY = 1024
+
+
+def _sorted(x, dim, descending, stable):
+    """The indices that sort ``x`` along ``dim``; if not ``stable``, equals in PyTorch's order."""
+    index = rank(x, dim, descending)
+    if stable or x.shape[dim] <= SMALL or x.size >= _MANY:
+        return index
+    rows = np.moveaxis(x, dim, -1).reshape(-1, x.shape[dim])
+    places = np.moveaxis(index, dim, -1).reshape(rows.shape)  # a copy unless dim is the last
+    arranged = np.take_along_axis(rows, places, 1)
+    equal = arranged[:, 1:] == arranged[:, :-1]
+    if x.dtype.kind == "f":
+        equal |= np.isnan(arranged[:, 1:]) & np.isnan(arranged[:, :-1])
+    unclear = np.flatnonzero(equal.any(axis=1))
+    if not len(unclear):
+        return index
+    for i in unclear:
+        places[i] = order(rows[i], descending)
+    shape = np.moveaxis(x, dim, -1).shape
+    return np.ascontiguousarray(np.moveaxis(places.reshape(shape), -1, dim))
+
+
+def _sort_dims(x, *, dim, **rest):
+    _ordered(x, "sort")
+    return {"dim": shapes.dim(dim, x.ndim, "sort"), **rest}
+
+
+@kernel(public=False, method=False, name="sort", prepare=_sort_dims, keeps_order=True)
+def sort_(xp, x, *, dim=-1, descending=False, stable=False):
+    """The elements in order, and where they were."""
+    if not x.ndim:
+        return x.copy(), xp.zeros((), xp.int64)
+    index = _sorted(x, dim, descending, stable)
+    return ordered_like(xp.take_along_axis(x, index, dim), x), ordered_like(index, x)
+
+
+def _scattered_back(g, index, x_shape, dim):
+    return None if g[0] is None else scattered(g[0], index, dim, x_shape)
+
+
+sort_.grad(x=_scattered_back)
+
+
+@function
+@takes("input, dim=, descending=, *, out?=", "input, *, stable?, dim=, descending=, out?=")
+@numpy_names
+def sort(input, dim=-1, descending=False, stable=False, *, out=None):
+    """The elements in order along ``dim``, and their indices.
+
+    Equal elements keep their order if ``stable``; else they come in no order that means anything,
+    which is PyTorch's for fewer than 1,024 elements.
+
+    >>> import rushlight as torch
+    >>> torch.sort(torch.tensor([3.0, 1.0, 2.0]))
+    torch.return_types.sort(
+    values=tensor([1., 2., 3.]),
+    indices=tensor([1, 2, 0]))
+    """
+    return _Sort(sort_(input, dim=dim, descending=descending, stable=bool(stable), out=out))
+
+
+@kernel(prepare=_sort_dims, keeps_order=True)
+def argsort(xp, x, *, dim=-1, descending=False, stable=False):
+    """The indices that sort ``input`` along ``dim``.
+
+    >>> import rushlight as torch
+    >>> torch.argsort(torch.tensor([3.0, 1.0, 2.0]))
+    tensor([1, 2, 0])
+    """
+    if not x.ndim:
+        return xp.zeros((), xp.int64)
+    return ordered_like(_sorted(x, dim, descending, stable), x)
+
+
+@function
+def msort(input, *, out=None):
+    """``input`` sorted along its first dim.
+
+    >>> import rushlight as torch
+    >>> torch.msort(torch.tensor([3.0, 1.0, 2.0]))
+    tensor([1., 2., 3.])
+    """
+    found = sort_(input, dim=0, descending=False)[0]
+    return found if out is None else store(out, found, "msort")
+
+
+# Some of the elements ---------------------------------------------------------------------
+
+
+def _topk_dims(x, *, k, dim, largest, sorted):
+    _ordered(x, "topk")
+    dim = shapes.dim(dim, x.ndim, "topk")
+    if x.dtype.kind == "b":
+        raise DtypeError("topk: does not support bool tensors; convert with .int()")
+    size = x.shape[dim] if x.ndim else 1
+    if not 0 <= k <= size:
+        raise RuntimeError(
+            f"topk: selected index k out of range: k={k}, dim {dim} of {x.shape} has {size}"
+        )
+    return {"k": k, "dim": dim, "largest": largest, "sorted": sorted}
+
+
+@kernel(public=False, method=False, name="topk", prepare=_topk_dims)
+def topk_(xp, x, *, k, dim=-1, largest=True, sorted=True):
+    """The k largest elements and where they are."""
+    if not x.ndim:
+        found = x.reshape(1)[:k].reshape(()) if k else x.reshape(1)[:0]
+        return found.copy(), xp.zeros(found.shape, xp.int64)
+    index = _of_k(x, min(k + 1, x.shape[dim]), dim, largest)
+    index = _settled(x, index, k, dim, largest)
+    return xp.take_along_axis(x, index, dim), index
+
+
+def _settled(x, index, k, dim, largest):
+    """The first ``k`` of the indices, equal elements in PyTorch's order."""
+    if not k or not 0 < x.size < _MANY:
+        return np.ascontiguousarray(index[(*(slice(None),) * dim, slice(k))])
+    rows = np.moveaxis(x, dim, -1)
+    lead = rows.shape[:-1]
+    rows = rows.reshape(-1, x.shape[dim])
+    found = np.moveaxis(index, dim, -1).reshape(len(rows), -1)
+    first = np.array(found[:, :k])
+    settle(rows, first, found[:, k:], largest)
+    return np.ascontiguousarray(np.moveaxis(first.reshape(*lead, k), -1, dim))
+
+
+def _of_k(x, k, dim, largest):
+    """The indices of the k largest (or smallest) elements, in order."""
+    n = x.shape[dim]
+    ahead = (*(slice(None),) * dim, slice(k))
+    if k * 4 >= n or n < 256:
+        return np.ascontiguousarray(rank(x, dim, largest)[ahead])
+    # Only a part is wanted: split it off, then sort it.
+    at = n - k if largest else k - 1
+    order = np.argpartition(x, max(at, 0), axis=dim)
+    part = order[(*(slice(None),) * dim, slice(n - k, None) if largest else slice(k))]
+    part = np.sort(part, axis=dim)  # equal elements in their order
+    return np.take_along_axis(part, rank(np.take_along_axis(x, part, dim), dim, largest), dim)
+
+
+topk_.grad(x=_scattered_back)
+
+
+@function
+@numpy_names
+def topk(input, k, dim=-1, largest=True, sorted=True, *, out=None):
+    """The ``k`` largest (or smallest) elements along ``dim`` in order, and their indices.
+
+    Raises:
+        RuntimeError: ``k`` is larger than the dim.
+
+    >>> import rushlight as torch
+    >>> torch.topk(torch.tensor([3.0, 1.0, 2.0]), 2)
+    torch.return_types.topk(
+    values=tensor([3., 2.]),
+    indices=tensor([0, 2]))
+    """
+    return _Topk(topk_(input, k=k, dim=dim, largest=largest, sorted=sorted, out=out))
+
+
+# Elements of a rank -----------------------------------------------------------------------
+
+
+def _rank_dims(name):
+    def prepare(x, *, dim, keepdim, **rest):
+        _ordered(x, name)
+        if x.dtype.kind == "b":
+            raise UnsupportedDtypeError(f"{name}: not implemented for bool")
+        dim = shapes.dim(dim, x.ndim, name)
+        size = x.shape[dim] if x.ndim else 1
+        if not size:
+            raise DimError(
+                f"{name}(): Expected reduction dim {dim} to have non-zero size: shape {x.shape}"
+            )
+        if not 1 <= rest.get("k", 1) <= size:
+            raise RuntimeError(
+                f"{name}(): selected number k out of range for dimension {dim}: "
+                f"k={rest['k']} of {size}"
+            )
+        return {"dim": dim, "keepdim": shapes.flag(keepdim, name), **rest}
+
+    return prepare
+
+
+def _of_rank(x, place, dim, keepdim):
+    """The element at each ``place`` (an int or an array with a 1 for ``dim``) of the order."""
+    if not x.ndim:
+        return x.copy(), np.zeros((), np.int64)
+    order = rank(x, dim)
+    shape = [1 if i == dim else n for i, n in enumerate(x.shape)]
+    index = np.take_along_axis(order, np.broadcast_to(np.asarray(place), shape), dim)
+    values = np.take_along_axis(x, index, dim)
+    return (values, index) if keepdim else (values.squeeze(dim), index.squeeze(dim))
+
+
+@kernel(public=False, method=False, name="kthvalue", prepare=_rank_dims("kthvalue"))
+def kthvalue_(xp, x, *, k, dim=-1, keepdim=False):
+    """The k-th smallest elements and where they are."""
+    values, index = _of_rank(x, k - 1, dim, True)
+    if x.ndim and x.size < _MANY:
+        equal = (x == values) | ((x != x) & (values != values))
+        unclear = (equal.sum(axis=dim) > 1).reshape(-1)
+        if unclear.any():
+            rows = np.moveaxis(x, dim, -1).reshape(-1, x.shape[dim])
+            places = index.reshape(-1).copy()
+            for i in np.flatnonzero(unclear):
+                places[i] = kth(rows[i], k - 1)
+            index = places.reshape(index.shape)
+    if x.ndim and not keepdim:
+        return values.squeeze(dim), index.squeeze(dim)
+    return values, index
+
+
+@function
+@numpy_names
+def kthvalue(input, k, dim=-1, keepdim=False, *, out=None):
+    """The ``k``-th smallest element along ``dim`` and its index.
+
+    >>> import rushlight as torch
+    >>> torch.kthvalue(torch.tensor([3.0, 1.0, 2.0]), 2).values
+    tensor(2.)
+    """
+    return _Kthvalue(kthvalue_(input, k=k, dim=dim, keepdim=keepdim, out=out))
+
+
+def _middle(x, dim, ignore_nan):
+    """The place of the lower median in the order, or of the first nan if there is one."""
+    n = x.shape[dim] if x.ndim else 1
+    if x.dtype.kind != "f":
+        return (n - 1) // 2
+    nans = np.isnan(x).sum(axis=dim, keepdims=True) if x.ndim else np.isnan(x).astype(np.int64)
+    if ignore_nan:
+        return np.maximum(n - nans - 1, 0) // 2
+    return np.where(nans > 0, n - nans, (n - 1) // 2)
+
+
+@kernel(
+    public=False,
+    method=False,
+    name="median_dim",
+    prepare=_rank_dims("median"),
+    grad_name="MedianBackward1",
+)
+def median_dim(xp, x, *, dim, keepdim=False):
+    """The lower medians along one dim and where they are."""
+    return _of_rank(x, _middle(x, dim, False), dim, keepdim)
+
+
+@kernel(public=False, method=False, name="nanmedian_dim", prepare=_rank_dims("nanmedian"),
+        grad_name="NanmedianBackward1")  # fmt: skip
+def nanmedian_dim(xp, x, *, dim, keepdim=False):
+    """The lower medians of the elements that are not nan, and where they are."""
+    values, index = _of_rank(x, _middle(x, dim, True), dim, keepdim)
+    if x.ndim and x.dtype.kind == "f" and x.size < _MANY:
+        index = np.where(np.isnan(values), first(x.shape[dim]), index)
+    return values, index
+
+
+for _op in (kthvalue_, median_dim, nanmedian_dim):
+    _op.grad(x=selected)
+
+
+#: What C makes of nan as an integer on x86; 0 for the other types.
+_NAN_AS_INTEGER = {"int32": -(1 << 31), "int64": -(1 << 63), "uint64": 1 << 63}
+
+
+def _of_all(x, name, ignore_nan):
+    _ordered(x, name)
+    if x.dtype.kind == "b":
+        raise UnsupportedDtypeError(f"{name}: not implemented for bool")
+    x = x.reshape(-1)
+    if not x.size:
+        if x.dtype.kind == "f":
+            return np.asarray(np.nan, x.dtype)
+        return np.asarray(_NAN_AS_INTEGER.get(x.dtype.name, 0), x.dtype)
+    if x.dtype.kind == "f":
+        nans = np.isnan(x)
+        if nans.any():
+            if not ignore_nan:
+                return np.asarray(np.nan, x.dtype)
+            x = x[~nans] if not nans.all() else x
+    return np.partition(x, (x.size - 1) // 2)[(x.size - 1) // 2]
+
+
+@kernel(public=False, method=False, name="median")
+def median_all(xp, x):
+    """The lower median of all elements."""
+    return _of_all(x, "median", False)
+
+
+@kernel(public=False, method=False, name="nanmedian")
+def nanmedian_all(xp, x):
+    """The lower median of all elements that are not nan."""
+    return _of_all(x, "nanmedian", True)
+
+
+def _median_slope(g, x, out):
+    mask = typed((x == out) | ((x != x) & (out != out)), g)
+    return where(mask != 0, g / mask.sum(), 0)
+
+
+for _op in (median_all, nanmedian_all):
+    _op.grad(x=_median_slope)
+
+
+@function
+@numpy_names
+def median(input, dim=None, keepdim=False, *, out=None):
+    """The lower median of all elements; with ``dim`` those along it and their indices.
+
+    >>> import rushlight as torch
+    >>> torch.median(torch.tensor([3.0, 1.0, 2.0, 4.0]))
+    tensor(2.)
+    """
+    if dim is None:
+        return median_all(input, out=out)
+    return _Median(median_dim(input, dim=dim, keepdim=keepdim, out=out))
+
+
+@function
+@numpy_names
+def nanmedian(input, dim=None, keepdim=False, *, out=None):
+    """``median`` without the elements that are nan.
+
+    >>> import rushlight as torch
+    >>> torch.nanmedian(torch.tensor([3.0, torch.nan, 1.0]))
+    tensor(1.)
+    """
+    if dim is None:
+        return nanmedian_all(input, out=out)
+    return _Nanmedian(nanmedian_dim(input, dim=dim, keepdim=keepdim, out=out))

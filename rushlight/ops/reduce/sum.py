@@ -1,0 +1,143 @@
+"""Sums, means and products over dims, and whether any or all elements hold."""
+
+import numpy as np
+
+import rushlight.dtype as dtypes
+from rushlight.errors import DtypeError
+from rushlight.ops.core.definition import function, numpy_names
+from rushlight.ops.core.kinds import reduction
+from rushlight.ops.core.rules import kept, spread
+from rushlight.ops.elementwise.arithmetic import div_
+from rushlight.ops.reduce.summation import summed
+
+# Sums -------------------------------------------------------------------------------------
+
+
+@reduction(takes_dtype=True, grad_name="SumBackward1", whole_name="SumBackward0",
+           primitive="reduction add")  # fmt: skip
+def sum(xp, x, *, dim=None, keepdim=False):
+    """The sum over ``dim`` (an int, a tuple; all dims if not given); integers give int64.
+
+    >>> import rushlight as torch
+    >>> torch.sum(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), dim=1)
+    tensor([3., 7.])
+    """
+    return summed(x, dim, keepdim)
+
+
+sum.grad(x=lambda g, x_shape, dim, keepdim: spread(g, x_shape, dim, keepdim))
+
+
+@reduction(takes_dtype=True, grad_name="NansumBackward0")
+def nansum(xp, x, *, dim=None, keepdim=False):
+    """``sum`` with nan as 0.
+
+    >>> import rushlight as torch
+    >>> torch.nansum(torch.tensor([1.0, torch.nan, 2.0]))
+    tensor(3.)
+    """
+    if x.dtype.kind == "c":
+        raise DtypeError("nansum does not support complex inputs")
+    return summed(xp.where(x == x, x, 0) if x.dtype.kind == "f" else x, dim, keepdim)
+
+
+@nansum.lower
+def _nansum_of_sum(x, dim, keepdim):
+    if x.dtype.category == 2:
+        x = x.where(x == x, 0)
+    return sum(x, dim, keepdim=keepdim)
+
+
+nansum.grad(x=lambda g, x, x_shape, dim, keepdim: kept(g, x_shape, dim, keepdim) * (x == x))
+
+
+def count(shape, dim):
+    """How many elements of ``shape`` one result over ``dim`` is made of."""
+    n = 1
+    for i in dim:
+        n *= shape[i]
+    return n
+
+
+@reduction(takes_dtype=True, grad_name="MeanBackward1", whole_name="MeanBackward0")
+def mean(xp, x, *, dim=None, keepdim=False):
+    """The mean over ``dim`` (an int, a tuple; all dims if not given).
+
+    Raises:
+        RuntimeError: integers; pass ``dtype=torch.float32``.
+
+    >>> import rushlight as torch
+    >>> torch.mean(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), dim=0)
+    tensor([2., 3.])
+    """
+    if x.dtype.kind not in "fc":
+        raise DtypeError(
+            "mean(): could not infer output dtype. Input dtype must be either a floating point or "
+            f"complex dtype. Got: {dtypes.of(x.dtype)}"
+        )
+    return np.true_divide(summed(x, dim, keepdim), count(x.shape, dim), dtype=x.dtype)
+
+
+mean.lower(lambda x, dim, keepdim: sum(x, dim, keepdim=keepdim) / count(x.shape, dim))
+mean.grad(x=lambda g, x_shape, dim, keepdim: spread(g / count(x_shape, dim), x_shape, dim, keepdim))
+
+
+# Truth ------------------------------------------------------------------------------------
+
+
+@reduction(casts=(dtypes.uint8,), primitive="reduction or")
+def any(xp, x, *, dim=None, keepdim=False):
+    """True where any element over ``dim`` is non-zero.
+
+    >>> import rushlight as torch
+    >>> torch.any(torch.tensor([[False, True], [False, False]]), dim=1)
+    tensor([ True, False])
+    """
+    found = xp.logical_or.reduce(x, axis=dim, keepdims=keepdim)
+    return found.astype(x.dtype) if x.dtype == xp.uint8 else found
+
+
+@reduction(casts=(dtypes.uint8,), primitive="reduction and")
+def all(xp, x, *, dim=None, keepdim=False):
+    """True where all elements over ``dim`` are non-zero.
+
+    >>> import rushlight as torch
+    >>> torch.all(torch.tensor([[True, True], [True, False]]), dim=1)
+    tensor([ True, False])
+    """
+    found = xp.logical_and.reduce(x, axis=dim, keepdims=keepdim)
+    return found.astype(x.dtype) if x.dtype == xp.uint8 else found
+
+
+# Counts -----------------------------------------------------------------------------------
+
+
+@reduction
+def count_nonzero(xp, x, *, dim=None, keepdim=False):
+    """How many elements over ``dim`` are not zero.
+
+    >>> import rushlight as torch
+    >>> torch.count_nonzero(torch.tensor([[0, 1], [2, 3]]), dim=0)
+    tensor([1, 2])
+    """
+    return xp.count_nonzero(x, axis=dim, keepdims=keepdim)
+
+
+count_nonzero.lower(lambda x, dim, keepdim: sum(x != 0, dim, keepdim=keepdim))
+
+
+@function(kinds={"dim": "ints"})
+@numpy_names
+def nanmean(input, dim=None, keepdim=False, *, dtype=None, out=None):
+    """``mean`` without the elements that are nan.
+
+    >>> import rushlight as torch
+    >>> torch.nanmean(torch.tensor([1.0, torch.nan, 2.0]))
+    tensor(1.5000)
+    """
+    if input.dtype.category < 2 or (dtype is not None and dtype.category < 2):
+        raise DtypeError(
+            f"nanmean(): expected a floating point or complex dtype but got {dtype or input.dtype}"
+        )
+    found = input.isnan().logical_not().sum(dim, keepdim)
+    return div_(nansum(input, dim, keepdim, dtype=dtype), found, out=out)

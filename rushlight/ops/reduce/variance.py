@@ -1,0 +1,218 @@
+"""Variance and standard deviation, alone or with the mean."""
+
+import warnings
+
+from rushlight import shapes
+from rushlight.errors import DtypeError
+from rushlight.ops.core.argument_kinds import takes
+from rushlight.ops.core.definition import function
+from rushlight.ops.core.kinds import kernel, reduction
+from rushlight.ops.core.rules import kept, spread, total, where
+from rushlight.ops.reduce.sum import count
+from rushlight.ops.reduce.summation import squared, summed
+from rushlight.tensor import Tensor
+
+
+def _moments(x, dim, keepdim, correction):
+    """(Σ|x - mean|² / (n - correction), mean) over the tuple ``dim``."""
+    n = count(x.shape, dim)
+    mean = summed(x, dim, True) / x.real.dtype.type(n)
+    squares = squared(x, mean, dim)
+    if squares is not None:
+        spread = squares / squares.dtype.type(max(n - correction, 0))
+        reduced = shapes.reduced(x.shape, dim, keepdim)
+        return spread.reshape(reduced), mean.reshape(reduced)
+    gap = x - mean
+    square = gap * gap if x.dtype.kind == "f" else gap.real * gap.real + gap.imag * gap.imag
+    spread = summed(square, dim, keepdim) / square.dtype.type(max(n - correction, 0))
+    return spread, mean if keepdim else mean.reshape(shapes.reduced(x.shape, dim, False))
+
+
+def _variance_slope(g, x, x_shape, dim, keepdim, correction):
+    n = count(x_shape, dim)
+    mean = total(x, dim) / n
+    freedom = n - correction
+    scale = 2 / freedom if freedom else float("inf")
+    return kept(g, x_shape, dim, keepdim) * ((x - mean) * scale)
+
+
+def _deviation_slope(g, x, out, x_shape, dim, keepdim, correction):
+    halved = where(out == 0, 0, g / (out * 2))
+    return _variance_slope(halved, x, x_shape, dim, keepdim, correction)
+
+
+@reduction(public=False, method=False, name="var", casts=True)
+def var_(xp, x, *, dim=None, keepdim=False, correction=1):
+    """The variance."""
+    return _moments(x, dim, keepdim, correction)[0]
+
+
+@reduction(public=False, method=False, name="std", casts=True)
+def std_(xp, x, *, dim=None, keepdim=False, correction=1):
+    """The standard deviation."""
+    return xp.sqrt(_moments(x, dim, keepdim, correction)[0])
+
+
+def _lowered(x, dim, keepdim, correction):
+    """``_moments`` of tensors."""
+    n = count(x.shape, dim)
+    mean = total(x, dim) / n
+    gap = x - mean
+    spread = (gap * gap).sum(dim, keepdim=keepdim) / max(n - correction, 0)
+    return spread, mean if keepdim else mean.squeeze(dim)
+
+
+def _rooted(x, dim, keepdim, correction):
+    spread, mean = _lowered(x, dim, keepdim, correction)
+    return spread.sqrt(), mean
+
+
+var_.lower(lambda x, dim, keepdim, correction: _lowered(x, dim, keepdim, correction)[0])
+std_.lower(lambda x, dim, keepdim, correction: _rooted(x, dim, keepdim, correction)[0])
+var_.grad(x=_variance_slope)
+std_.grad(x=_deviation_slope)
+
+
+def _all_dims(x, *, dim, keepdim, correction):
+    return {
+        "dim": shapes.dims(dim, x.ndim, "var_mean"),
+        "keepdim": keepdim,
+        "correction": correction,
+    }
+
+
+@kernel(public=False, method=False, name="var_mean", prepare=_all_dims)
+def var_mean_(xp, x, *, dim=None, keepdim=False, correction=1):
+    """The variance and the mean."""
+    return _moments(x, dim, keepdim, correction)
+
+
+@kernel(public=False, method=False, name="std_mean", prepare=_all_dims)
+def std_mean_(xp, x, *, dim=None, keepdim=False, correction=1):
+    """The standard deviation and the mean."""
+    variance, mean = _moments(x, dim, keepdim, correction)
+    return xp.sqrt(variance), mean
+
+
+var_mean_.lower(_lowered)
+std_mean_.lower(_rooted)
+
+
+def _with_mean(slope):
+    """The rule for (spread, mean) from the rule for the spread."""
+
+    def rule(g, x, out, x_shape, dim, keepdim, correction):
+        found = None
+        if g[0] is not None:
+            found = slope(g[0], x, out[0], x_shape, dim, keepdim, correction)
+        if g[1] is not None:
+            share = spread(g[1] / count(x_shape, dim), x_shape, dim, keepdim)
+            found = share if found is None else found + share
+        return found
+
+    return rule
+
+
+var_mean_.grad(
+    x=lambda g, x, x_shape, dim, keepdim, correction: _with_mean(
+        lambda g, x, out, *rest: _variance_slope(g, x, *rest)
+    )(g, x, (None, None), x_shape, dim, keepdim, correction)
+)
+
+
+def _std_mean_slope(g, x, x_shape, dim, keepdim, correction):
+    deviation = None if g[0] is None else std_(x, dim, keepdim, correction=correction)
+    return _with_mean(_deviation_slope)(g, x, (deviation, None), x_shape, dim, keepdim, correction)
+
+
+std_mean_.grad(x=_std_mean_slope)
+
+
+_overloads = takes(
+    "input, unbiased: bool=",
+    "input, dim: ints?, unbiased: bool=, keepdim=, *, out?=",
+    "input, dim: ints?=, *, correction: Number?=, keepdim=, out?=",
+)
+
+
+def _options(name, input, args, named):
+    """(dim, keepdim, correction) from any of the overloads; warns where n ≤ correction."""
+    if not isinstance(input, Tensor):
+        raise TypeError(
+            f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}"
+        )
+    if args and isinstance(args[0], bool):
+        named = {**named, "unbiased": args[0]}
+        args = args[1:]
+    given = dict(zip(("dim", "unbiased", "keepdim"), args, strict=False))
+    for key, value in named.items():
+        key = {"axis": "dim", "keepdims": "keepdim"}.get(key, key)
+        if key not in ("dim", "unbiased", "keepdim", "correction") or key in given:
+            raise TypeError(f"{name}() got an unexpected keyword argument '{key}'")
+        given[key] = value
+    if input.dtype.category < 2:
+        raise DtypeError(
+            f"{name} only supports floating point and complex dtypes, not {input.dtype}"
+        )
+    correction = given.get(
+        "correction", None if "unbiased" not in given else int(given["unbiased"])
+    )
+    correction = 1 if correction is None else correction
+    dim = given.get("dim")
+    n = count(input.array.shape, shapes.dims(dim, input.array.ndim, name))
+    if n <= correction:
+        warnings.warn(
+            f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the "
+            f"reduction factor (input numel divided by output numel): {n} elements, correction "
+            f"{correction}.",
+            stacklevel=3,
+        )
+    return {"dim": dim, "keepdim": given.get("keepdim", False), "correction": correction}
+
+
+@function
+@_overloads
+def var(input, *args, out=None, **named):
+    """The variance over ``dim``; ``correction`` (default 1) is taken off the number of elements.
+
+    >>> import rushlight as torch
+    >>> torch.var(torch.tensor([1.0, 2.0, 3.0]))
+    tensor(1.)
+    """
+    return var_(input, out=out, **_options("var", input, args, named))
+
+
+@function
+@_overloads
+def std(input, *args, out=None, **named):
+    """The standard deviation over ``dim``; ``correction`` as in ``var``.
+
+    >>> import rushlight as torch
+    >>> torch.std(torch.tensor([1.0, 2.0, 3.0]), dim=0, correction=1)
+    tensor(1.)
+    """
+    return std_(input, out=out, **_options("std", input, args, named))
+
+
+@function(method=False)
+@_overloads
+def var_mean(input, *args, out=None, **named):
+    """``var`` and ``mean`` as a pair.
+
+    >>> import rushlight as torch
+    >>> torch.var_mean(torch.tensor([1.0, 2.0, 3.0]))
+    (tensor(1.), tensor(2.))
+    """
+    return var_mean_(input, out=out, **_options("var_mean", input, args, named))
+
+
+@function(method=False)
+@_overloads
+def std_mean(input, *args, out=None, **named):
+    """``std`` and ``mean`` as a pair.
+
+    >>> import rushlight as torch
+    >>> torch.std_mean(torch.tensor([1.0, 2.0, 3.0]))
+    (tensor(1.), tensor(2.))
+    """
+    return std_mean_(input, out=out, **_options("std_mean", input, args, named))

@@ -1,0 +1,115 @@
+"""Vector norms over dims."""
+
+from rushlight.errors import ArgumentError, DtypeError
+from rushlight.ops.core.definition import function, numpy_names
+from rushlight.ops.core.kinds import reduction
+from rushlight.ops.core.rules import kept, total, typed, where
+from rushlight.ops.elementwise.rounding import abs, sgn
+from rushlight.ops.reduce.summation import summed
+from rushlight.tensor import Tensor
+
+INF = float("inf")
+
+
+def _order(x, dim, p):
+    """``p``, or 1 where a norm is of one number: its size, which has no power to overflow."""
+    return 1 if p and all(x.shape[d] == 1 for d in dim) else p
+
+
+@reduction(public=False, method=False, name="linalg_vector_norm")
+def vector_norm(xp, x, *, dim=None, keepdim=False, p=2):
+    """(Σ|x|^p)^(1/p) over ``dim``."""
+    p = _order(x, dim, p)
+    if p == 2 and x.dtype.kind == "f":
+        return xp.sqrt(summed(x * x, dim, keepdim))
+    size = xp.abs(x)
+    if p in (INF, -INF):
+        return _extreme(xp, size, dim, keepdim, p)
+    if p == 0:
+        return summed((size != 0).astype(size.dtype), dim, keepdim)
+    if p == 1:
+        return summed(size, dim, keepdim)
+    if p == 2:
+        return xp.sqrt(summed(size * size, dim, keepdim))
+    return xp.power(summed(xp.power(size, p), dim, keepdim), 1 / p)
+
+
+def _extreme(xp, size, dim, keepdim, p):
+    reduce = xp.maximum.reduce if p > 0 else xp.minimum.reduce
+    for d in dim:
+        if not size.shape[d]:
+            raise RuntimeError(
+                f"norm: cannot compute the {p} norm on an empty tensor of shape {size.shape}: "
+                "the operation does not have an identity"
+            )
+    return reduce(size, axis=dim, keepdims=keepdim)
+
+
+@vector_norm.lower
+def _norm_of_sum(x, dim, keepdim, p):
+    p = _order(x, dim, p)
+    if p == 2:
+        return (x * x).sum(dim, keepdim=keepdim).sqrt()
+    if p == 0:
+        return (x != 0).to(x.dtype).sum(dim, keepdim=keepdim)
+    size = abs(x)
+    if p in (INF, -INF):
+        return (size.amax if p > 0 else size.amin)(dim, keepdim=keepdim)
+    if p == 1:
+        return size.sum(dim, keepdim=keepdim)
+    return (size**p).sum(dim, keepdim=keepdim) ** (1 / p)
+
+
+def _slope(g, x, out, x_shape, dim, keepdim, p):
+    g, out = kept(g, x_shape, dim, keepdim), kept(out, x_shape, dim, keepdim)
+    if p == 0:
+        return None
+    if p == 1:
+        return sgn(x) * g
+    if p == 2:
+        return g * where(out == 0, 0, x / out)
+    if p in (INF, -INF):
+        size = abs(x)
+        mask = typed((size == out) | (size != size), g)
+        return sgn(x) * (mask * (g / total(mask, dim)))
+    if p < 1:
+        return where(x == 0, 0, sgn(x) * abs(x) ** (p - 1)) * (g * out ** (1 - p))
+    scale = where(out == 0, 0, g / out ** (p - 1))
+    return (sgn(x) * abs(x) ** (p - 1) if p < 2 else x * abs(x) ** (p - 2)) * scale
+
+
+vector_norm.grad(x=_slope)
+
+
+@function(kinds={"p": "order", "dim": "ints"}, refusal=ArgumentError)
+@numpy_names
+def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
+    """The p-norm over ``dim`` (an int, a tuple; all dims if not given); "fro" is the 2-norm.
+
+    >>> import rushlight as torch
+    >>> torch.norm(torch.tensor([3.0, 4.0]))
+    tensor(5.)
+    """
+    if not isinstance(input, Tensor):
+        raise TypeError(
+            f"norm(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}"
+        )
+    if isinstance(p, str):
+        if p == "nuc":
+            from rushlight.linalg import matrix_norm
+
+            dim = range(input.dim()) if dim is None else [dim] if isinstance(dim, int) else dim
+            return matrix_norm(input, p, tuple(dim), keepdim, dtype=dtype, out=out)
+        if p != "fro":
+            raise RuntimeError(
+                f"norm: only valid string values are 'fro' (default) and 'nuc', found: {p}"
+            )
+        p = 2
+    elif isinstance(p, Tensor):
+        p = p.item()
+    if input.dtype.category < 2:
+        raise DtypeError(
+            f"norm: Expected a floating point or complex tensor as input. Got {input.dtype}"
+        )
+    x = input if dtype is None else input.to(dtype)
+    return vector_norm(x, dim, keepdim, p=2 if p is None else p, out=out)

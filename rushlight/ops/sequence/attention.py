@@ -1,0 +1,245 @@
+"""Scaled dot-product attention.
+
+Source: Vaswani et al. 2017, eq. 1; Ainslie et al. 2023 for queries that share keys.
+"""
+
+import numpy as np
+from numpy import ndarray
+
+from rushlight.autograd import mode
+from rushlight.dtype import bool as bool_
+from rushlight.errors import DtypeError, ShapeError
+from rushlight.ops.core.argument_kinds import takes
+from rushlight.ops.core.autocast import LOWER, autocasts
+from rushlight.ops.core.half_precision import rounded_once
+from rushlight.ops.core.kinds import kernel
+from rushlight.ops.core.rules import total
+from rushlight.ops.create.range import arange
+from rushlight.ops.linear.matmul import matmul
+from rushlight.ops.random.dropout import dropout_noise
+from rushlight.ops.reduce.softmax import softmax
+from rushlight.shapes import broadcast
+from rushlight.strides import visit_order
+from rushlight.tensor import Tensor, from_array
+
+__all__ = ["scaled_dot_product_attention"]
+
+INF = float("inf")
+
+
+def _check(query, key, value, mask, dropout_p, is_causal):
+    name = "scaled_dot_product_attention"
+    listed = f"query {tuple(query.shape)}, key {tuple(key.shape)}, value {tuple(value.shape)}"
+    if min(query.ndim, key.ndim, value.ndim) < 2:
+        raise ShapeError(f"{name}: all inputs must be at least 2 dimensional, but got {listed}")
+    if len({query.dtype, key.dtype, value.dtype}) > 1:
+        raise DtypeError(
+            f"{name}: Expected query, key, and value to have the same dtype, but got "
+            f"{query.dtype}, "
+            f"{key.dtype} and {value.dtype}"
+        )
+    if query.shape[-1] != key.shape[-1]:
+        raise ShapeError(
+            f"{name}: query has {query.shape[-1]} features in its last dim, key has "
+            f"{key.shape[-1]}: {listed}"
+        )
+    if key.shape[-2] != value.shape[-2]:
+        raise ShapeError(
+            f"{name}: key has {key.shape[-2]} positions, value has {value.shape[-2]}: {listed}"
+        )
+    if is_causal and mask is not None:
+        raise RuntimeError(f"{name}: Explicit attn_mask should not be set when is_causal=True")
+    if mask is not None and mask.dtype is not bool_ and mask.dtype is not query.dtype:
+        raise DtypeError(
+            f"{name}: Expected attn_mask dtype to be bool or to match query dtype, but got "
+            f"{mask.dtype} and "
+            f"{query.dtype}"
+        )
+    if not 0 <= dropout_p <= 1:
+        raise RuntimeError(f"dropout probability has to be between 0 and 1, but got {dropout_p}")
+
+
+def _shared(query, key, value):
+    """key and value repeated so that each head of ``query`` has one."""
+    heads = query.shape[-3]
+    for what, t in (("key", key), ("value", value)):
+        if t.shape[-3] == 0 or heads % t.shape[-3]:
+            raise ShapeError(
+                "scaled_dot_product_attention: with enable_gqa the number of heads of query "
+                f"({heads}) must be divisible by that of {what} ({t.shape[-3]})"
+            )
+    return [t.repeat_interleave(heads // t.shape[-3], -3) for t in (key, value)]
+
+
+# Attention written out ---------------------------------------------------------------------
+
+
+def _weights(query, key, mask, scale, causal):
+    """softmax(query @ keyᵀ · scale + mask)."""
+    scores = matmul(query * scale, key.mT)
+    hidden = None
+    if causal:
+        hidden = arange(key.shape[-2]) > arange(query.shape[-2]).unsqueeze(1)
+    elif mask is not None and mask.dtype is bool_:
+        hidden = mask.logical_not()
+    elif mask is not None:
+        scores = scores + mask
+    if hidden is not None:
+        scores = scores.masked_fill(hidden, -INF)
+    if mask is None:
+        return softmax(scores, -1)
+    # A query that sees nothing attends to nothing. Its scores become 0 before the softmax, because
+    # the gradient through a softmax of infinities is nan.
+    blind = (scores == -INF).all(-1, keepdim=True)
+    return softmax(scores.masked_fill(blind, 0), -1).masked_fill(blind, 0)
+
+
+def _attended(query, key, value, mask, noise, scale, causal):
+    """The values, weighted; ``noise`` is what dropout multiplies the weights by."""
+    weights = _weights(query, key, mask, scale, causal)
+    return matmul(weights if noise is None else weights * noise, value)
+
+
+def _slopes(g, query, key, value, mask, noise, scale, causal):
+    """The gradients of query, key and value."""
+    weights = _weights(query, key, mask, scale, causal)
+    dropped = weights if noise is None else weights * noise
+    to_weights = matmul(g, value.mT)
+    met = (to_weights if noise is None else to_weights * noise) * weights
+    to_scores = (met - weights * total(met, (met.array.ndim - 1,))) * scale
+    return matmul(to_scores, key), matmul(to_scores.mT, query), matmul(dropped.mT, g)
+
+
+# As one operation of a trace ---------------------------------------------------------------
+#
+# A trace keeps attention whole, for a kernel that never holds all weights at once. Without one
+# it is lowered to what is written out above, which is also how eager calls compute it.
+
+
+def _on_arrays(written_out):
+    """The forward on arrays of what is written out in tensors."""
+
+    def forward(arrays, **params):
+        tensors = [None if a is None else from_array(a) for a in arrays]
+        with mode.suspended(), mode.no_grad():
+            found = written_out(*tensors, **params)
+        return tuple([t.array for t in found]) if type(found) is tuple else found.array
+
+    return forward
+
+
+def _shape(query, key, value, *_, **params):
+    return (*query.shape[:-1], value.shape[-1]) if _same_heads(query, key, value) else None
+
+
+def _slope_shapes(g, query, key, value, *_, **params):
+    same = _same_heads(query, key, value)
+    return [query.shape, key.shape, value.shape] if same else None
+
+
+def _same_heads(query, key, value):
+    return query.shape[:-2] == key.shape[:-2] == value.shape[:-2]
+
+
+@kernel(public=False, method=False, name="attention", shape=_shape,
+        primitive="attention result")  # fmt: skip
+def _attention(xp, query, key, value, mask=None, noise=None, *, scale, causal):
+    """softmax(query @ keyᵀ · scale + mask) · noise @ value."""
+    return _on_arrays(_attended)((query, key, value, mask, noise), scale=scale, causal=causal)
+
+
+@kernel(public=False, method=False, name="attention_backward", shape=_slope_shapes,
+        primitive="attention grad")  # fmt: skip
+def _attention_back(xp, g, query, key, value, mask=None, noise=None, *, scale, causal):
+    """The gradients of query, key and value from that of the result."""
+    operands = (g, query, key, value, mask, noise)
+    return _on_arrays(_slopes)(operands, scale=scale, causal=causal)
+
+
+_attention.lower(lambda query, key, value, mask, noise, scale, causal: (
+    _attended(query, key, value, mask, noise, scale, causal)
+))  # fmt: skip
+_attention_back.lower(lambda g, query, key, value, mask, noise, scale, causal: (
+    _slopes(g, query, key, value, mask, noise, scale, causal)
+))  # fmt: skip
+
+
+def _slope(i):
+    def rule(g, query, key, value, mask, noise, scale, causal):
+        if type(g) is not ndarray and mode.records():  # to be differentiated again
+            return _slopes(g, query, key, value, mask, noise, scale, causal)[i]
+        operands = (g, query, key, value, mask, noise)
+        return _attention_back(*operands, scale=scale, causal=causal)[i]
+
+    return rule
+
+
+_attention.grad(query=_slope(0), key=_slope(1), value=_slope(2))
+
+
+# Function ----------------------------------------------------------------------------------
+
+
+@takes(
+    strict=True,
+    kinds={"query": "Tensor", "key": "Tensor", "value": "Tensor", "scale": "float"},
+)
+@autocasts(LOWER)
+def scaled_dot_product_attention(
+    query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False
+):
+    """softmax(query @ keyᵀ · scale + mask) @ value; scale None is 1 / √(features).
+
+    ``attn_mask``: bool, where False hides a position, or floats that are added. ``is_causal``
+    hides positions after the query's own. ``enable_gqa``: several heads of query share one of key
+    and value.
+
+    Shape: query (…, L, E), key (…, S, E), value (…, S, F), mask broadcastable to (…, L, S) →
+    (…, L, F).
+
+    Raises:
+        RuntimeError: shapes or dtypes do not fit; both ``attn_mask`` and ``is_causal``.
+
+    >>> import rushlight as torch
+    >>> x = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    >>> torch.nn.functional.scaled_dot_product_attention(x, x, x, is_causal=True)
+    tensor([[1.0000, 0.0000],
+            [0.3302, 0.6698]])
+    """
+    for position, (what, t) in enumerate((("query", query), ("key", key), ("value", value)), 1):
+        if not isinstance(t, Tensor):
+            raise TypeError(
+                f"scaled_dot_product_attention(): argument '{what}' (position {position}) must "
+                "be Tensor, "
+                f"not {type(t).__name__}"
+            )
+    _check(query, key, value, attn_mask, dropout_p, is_causal)
+    if scale is None:
+        scale = query.shape[-1] ** -0.5 if query.shape[-1] else 1.0
+    noise = None
+    if dropout_p > 0:
+        batch = broadcast("attention", *[t.array.shape[:-2] for t in (query, key)])
+        shape = (*batch, query.shape[-2], key.shape[-2])
+        noise = dropout_noise(query.new_empty(shape), dropout_p, True)
+    whole = mode.recorder() is not None and (attn_mask is None or attn_mask.node is None)
+    if whole:
+        if enable_gqa:
+            key, value = _shared(query, key, value)
+        found = _attention(query, key, value, attn_mask, noise, scale=scale, causal=is_causal)
+        return _laid_as(query, found)
+
+    def written_out(query, key, value, mask, noise):
+        if enable_gqa:
+            key, value = _shared(query, key, value)
+        return _attended(query, key, value, mask, noise, scale, is_causal)
+
+    return _laid_as(query, rounded_once(written_out, query, key, value, attn_mask, noise))
+
+
+def _laid_as(query, found):
+    """``found`` with its dims in memory as those of ``query`` (batch, heads, L, E)."""
+    x = query.array
+    if x.ndim != 4 or x.strides[-1] != x.itemsize or query.is_contiguous():
+        return found
+    order = visit_order(x.shape, x.strides)
+    return found.permute(order).contiguous().permute(*np.argsort(order).tolist())

@@ -1,0 +1,303 @@
+"""Recurrent networks of several layers and directions, and their cells, as functions.
+
+The layers themselves are single operations: ``lstm.py``, ``gru.py`` and ``elman.py``.
+"""
+
+from rushlight.errors import DtypeError, ShapeError
+from rushlight.ops.core.autocast import LOWER, SINGLE, autocasts
+from rushlight.ops.core.definition import function
+from rushlight.ops.create.filled import empty_like
+from rushlight.ops.linear.linear import linear
+from rushlight.ops.random.dropout import dropout as _dropout
+from rushlight.ops.sequence.elman import rnn_layer
+from rushlight.ops.sequence.gru import gru_layer
+from rushlight.ops.sequence.lstm import lstm_layer
+from rushlight.ops.shape.join import cat, stack
+from rushlight.tensor import Tensor
+
+__all__ = [
+    "NETWORKS", "gru", "gru_cell", "lstm", "lstm_cell", "rnn_relu", "rnn_relu_cell", "rnn_tanh",
+    "rnn_tanh_cell",
+]  # fmt: skip
+
+
+def _lstm_direction(drive, states, weights, **params):
+    projection = weights[-1] if len(weights) in (3, 5) else None
+    bias = weights[3] if len(weights) > 3 else None
+    return lstm_layer(drive, *states, weights[1], bias, projection, **params)
+
+
+def _gru_direction(drive, states, weights, **params):
+    return gru_layer(drive, *states, *weights[1::2], **params)
+
+
+def _rnn_direction(relu):
+    return lambda drive, states, weights, **params: rnn_layer(
+        drive, *states, *weights[1::2], relu=relu, **params
+    )
+
+
+# Networks ---------------------------------------------------------------------------------
+
+
+def _grouped(name, params, has_biases, layers, bidirectional, projected=False):
+    """The flat list of weights, by direction and layer."""
+    each = 2 + 2 * bool(has_biases) + projected
+    params = tuple(params)
+    if len(params) != each * layers * (1 + bool(bidirectional)):
+        raise RuntimeError(
+            f"{name}: got {len(params)} weights where {layers} layers in "
+            f"{1 + bool(bidirectional)} directions have {each} each"
+        )
+    return [params[i : i + each] for i in range(0, len(params), each)]
+
+
+def _check(name, input, states, weight):
+    for t in (input, *states):
+        if not isinstance(t, Tensor):
+            raise TypeError(f"{name}(): input and states must be Tensors, not {type(t).__name__}")
+    for t in (*states, weight):
+        if t.dtype is not input.dtype:
+            raise DtypeError(
+                f"{name}: input is {input.dtype}, a state or weight is {t.dtype}; convert one with "
+                ".to()"
+            )
+
+
+class _Network:
+    """One of PyTorch's functions of a whole network, in both its forms.
+
+    Attributes:
+        run: One direction of a layer.
+        precision: The list of autocast that it is on.
+    """
+
+    def __init__(self, name, run, precision=LOWER):
+        self.name, self.run = name, run
+        cast = autocasts(precision)(self._layers)
+        self._cast_layers = cast if precision is LOWER else _in_dtype_of_state(cast)
+
+    def __call__(self, *args, **kwargs):
+        several = "batch_sizes" in kwargs or (len(args) > 3 and type(args[3]) in (tuple, list))
+        return (self.packed if several else self.batch)(*args, **kwargs)
+
+    def batch(
+        self, input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first
+    ):
+        """Sequences of one length: input (steps, batch, features), or the batch first."""
+        if input.ndim != 3:
+            raise ShapeError(f"{self.name}: input must have 3 dims, but is {tuple(input.shape)}")
+        if batch_first:
+            input = input.transpose(0, 1)
+        length, batch, features = input.array.shape
+        if not length:
+            raise RuntimeError(
+                f"{self.name}: Expected sequence length to be larger than 0 in RNN: input is "
+                f"{tuple(input.shape)}"
+            )
+        rows, ends = self._cast_layers(
+            input.reshape(length * batch, features), (batch,) * length, hx, params, has_biases,
+            num_layers, dropout, train, bidirectional,
+        )  # fmt: skip
+        out = rows.reshape(length, batch, rows.array.shape[1])
+        return out.transpose(0, 1) if batch_first else out, *ends
+
+    def packed(
+        self, data, batch_sizes, hx, params, has_biases, num_layers, dropout, train, bidirectional
+    ):
+        """Sequences of several lengths: data (rows, features), of each step ``batch_sizes``."""
+        sizes = batch_sizes if type(batch_sizes) is tuple else tuple(batch_sizes.tolist())
+        rows, ends = self._cast_layers(
+            data, sizes, hx, params, has_biases, num_layers, dropout, train, bidirectional
+        )
+        return rows, *ends
+
+    def _layers(
+        self, rows, sizes, hx, params, has_biases, num_layers, dropout, train, bidirectional
+    ):
+        states = (hx,) if isinstance(hx, Tensor) else tuple(hx)
+        projected = len(states) == 2 and states[0].shape[-1] != states[1].shape[-1]
+        weights = _grouped(self.name, params, has_biases, num_layers, bidirectional, projected)
+        _check(self.name, rows, states, weights[0][0])
+        ends: list = []
+        for layer in range(num_layers):
+            found = []
+            for reverse in (False, True)[: 1 + bool(bidirectional)]:
+                k = len(ends)
+                own = weights[k]
+                drive = linear(rows, own[0], own[2] if len(own) > 3 else None)
+                first = [s[k] for s in states]
+                out, *last = self.run(drive, first, own, sizes=sizes, reverse=reverse)
+                found.append(out)
+                ends.append(last)
+            rows = found[0] if len(found) == 1 else cat(found, 1)
+            if dropout and train and layer < num_layers - 1:
+                rows = _dropout(rows, dropout, True)
+        return rows, [stack(s) for s in zip(*ends, strict=True)]
+
+
+def _in_dtype_of_state(layers):
+    """``layers``, which autocast runs in float32, with results in the dtype of the first state."""
+
+    def call(rows, sizes, hx, *more):
+        out, ends = layers(rows, sizes, hx, *more)
+        if out.dtype is hx.dtype:
+            return out, ends
+        return out.to(hx.dtype), [s.to(hx.dtype) for s in ends]
+
+    return call
+
+
+#: By name, as the modes of ``nn.RNNBase`` in small letters.
+NETWORKS = {
+    "lstm": _Network("lstm", _lstm_direction),
+    "gru": _Network("gru", _gru_direction, SINGLE),
+    "rnn_tanh": _Network("rnn_tanh", _rnn_direction(False)),
+    "rnn_relu": _Network("rnn_relu", _rnn_direction(True)),
+}
+
+
+@function(method=False)
+def lstm(*args, **kwargs):
+    """A long short-term memory of several layers: (output, last h, last c).
+
+    ``lstm(input, (h, c), params, has_biases, num_layers, dropout, train, bidirectional,
+    batch_first)``, or ``lstm(data, batch_sizes, (h, c), params, has_biases, num_layers, dropout,
+    train, bidirectional)`` for packed sequences. See ``nn.LSTM``.
+
+    >>> import rushlight as torch
+    >>> weights = [torch.ones(4, 1), torch.ones(4, 1)]
+    >>> h = c = torch.zeros(1, 1, 1)
+    >>> torch.lstm(torch.ones(2, 1, 1), (h, c), weights, False, 1, 0.0, False, False, False)[1]
+    tensor([[[0.6505]]])
+    """
+    return NETWORKS["lstm"](*args, **kwargs)
+
+
+@function(method=False)
+def gru(*args, **kwargs):
+    """Gated recurrent units in several layers: (output, last h).
+
+    ``gru(input, h, params, has_biases, num_layers, dropout, train, bidirectional, batch_first)``,
+    or ``gru(data, batch_sizes, h, params, has_biases, num_layers, dropout, train,
+    bidirectional)`` for packed sequences. See ``nn.GRU``.
+
+    >>> import rushlight as torch
+    >>> weights = [torch.ones(3, 1), torch.ones(3, 1)]
+    >>> h = torch.zeros(1, 1, 1)
+    >>> torch.gru(torch.ones(1, 1, 1), h, weights, False, 1, 0.0, False, False, False)[1]
+    tensor([[[0.2048]]])
+    """
+    return NETWORKS["gru"](*args, **kwargs)
+
+
+@function(method=False)
+def rnn_tanh(*args, **kwargs):
+    """Plain recurrent layers with tanh: (output, last h); arguments are those of ``gru``.
+
+    >>> import rushlight as torch
+    >>> weights = [torch.ones(1, 1), torch.ones(1, 1)]
+    >>> h = torch.zeros(1, 1, 1)
+    >>> torch.rnn_tanh(torch.ones(1, 1, 1), h, weights, False, 1, 0.0, False, False, False)[1]
+    tensor([[[0.7616]]])
+    """
+    return NETWORKS["rnn_tanh"](*args, **kwargs)
+
+
+@function(method=False)
+def rnn_relu(*args, **kwargs):
+    """Plain recurrent layers with relu: (output, last h); arguments are those of ``gru``.
+
+    >>> import rushlight as torch
+    >>> weights = [torch.ones(1, 1), torch.ones(1, 1)]
+    >>> h = torch.zeros(1, 1, 1)
+    >>> torch.rnn_relu(torch.ones(2, 1, 1), h, weights, False, 1, 0.0, False, False, False)[1]
+    tensor([[[2.]]])
+    """
+    return NETWORKS["rnn_relu"](*args, **kwargs)
+
+
+# Cells ------------------------------------------------------------------------------------
+
+
+def _cell(name, run, input, states, w_ih, w_hh, b_ih, b_hh):
+    """One step of one layer: the states after it."""
+    _check(name, input, states, w_ih)
+    weights = (w_ih, w_hh) if b_ih is None else (w_ih, w_hh, b_ih, b_hh)
+    for s in states:
+        if tuple(s.shape) != (input.shape[0], w_hh.shape[1]):
+            raise ShapeError(
+                f"{name}: a state {tuple(s.shape)} does not fit the input {tuple(input.shape)}: it "
+                f"needs {(input.shape[0], w_hh.shape[1])}"
+            )
+    drive = linear(input, w_ih, b_ih)
+    _, *last = run(drive, states, weights, sizes=(input.shape[0],))
+    return last
+
+
+@function(method=False)
+@autocasts(SINGLE)
+def lstm_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
+    """One step of a long short-term memory: (h, c) from ``hx``, the pair before.
+
+    Shape: input (batch, features), each of hx (batch, hidden) → the same.
+
+    Raises:
+        RuntimeError: shapes or dtypes do not fit.
+
+    >>> import rushlight as torch
+    >>> h = c = torch.zeros(1, 1)
+    >>> torch.lstm_cell(torch.ones(1, 1), (h, c), torch.ones(4, 1), torch.ones(4, 1))[0]
+    tensor([[0.3696]])
+    """
+    return tuple(_cell("lstm_cell", _lstm_direction, input, hx, w_ih, w_hh, b_ih, b_hh))
+
+
+@function(method=False)
+@autocasts(SINGLE)
+def gru_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
+    """One step of gated recurrent units: the state after ``hx``.
+
+    Shape: input (batch, features), hx (batch, hidden) → (batch, hidden).
+
+    Raises:
+        RuntimeError: shapes or dtypes do not fit.
+
+    >>> import rushlight as torch
+    >>> torch.gru_cell(torch.ones(1, 1), torch.zeros(1, 1), torch.ones(3, 1), torch.ones(3, 1))
+    tensor([[0.2048]])
+    """
+    found = _cell("gru_cell", _gru_direction, input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]
+    return found if hx.is_contiguous() else empty_like(hx).copy_(found)
+
+
+@function(method=False)
+def rnn_tanh_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
+    """tanh(W_ih input + b_ih + W_hh hx + b_hh).
+
+    Shape: input (batch, features), hx (batch, hidden) → (batch, hidden).
+
+    Raises:
+        RuntimeError: shapes or dtypes do not fit.
+
+    >>> import rushlight as torch
+    >>> torch.rnn_tanh_cell(torch.ones(1, 1), torch.zeros(1, 1), torch.ones(1, 1), torch.ones(1, 1))
+    tensor([[0.7616]])
+    """
+    return _cell("rnn_tanh_cell", _rnn_direction(False), input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]
+
+
+@function(method=False)
+def rnn_relu_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
+    """relu(W_ih input + b_ih + W_hh hx + b_hh).
+
+    Shape: input (batch, features), hx (batch, hidden) → (batch, hidden).
+
+    Raises:
+        RuntimeError: shapes or dtypes do not fit.
+
+    >>> import rushlight as torch
+    >>> torch.rnn_relu_cell(torch.ones(1, 1), torch.ones(1, 1), torch.ones(1, 1), torch.ones(1, 1))
+    tensor([[2.]])
+    """
+    return _cell("rnn_relu_cell", _rnn_direction(True), input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]

@@ -1,0 +1,310 @@
+"""Tensors joined and taken apart: cat, stack, split, unbind, repeat, flip, roll, meshgrid."""
+
+import numpy as np
+from numpy import ndarray
+
+from rushlight import shapes
+from rushlight.autograd import mode
+from rushlight.dtype import OF, promote_types
+from rushlight.errors import ShapeError
+from rushlight.ops.core.autocast import WIDEST
+from rushlight.ops.core.definition import function
+from rushlight.ops.core.fast_path import plain, taped
+from rushlight.ops.core.kinds import kernel
+from rushlight.ops.create.range import arange
+from rushlight.ops.index.slice import placed
+from rushlight.ops.shape.view import tensor_array
+from rushlight.strides import channels_order, laid
+from rushlight.tensor import Tensor
+
+# Joining ----------------------------------------------------------------------------------
+
+
+def _joined(tensors, *, dim):
+    kept = [a for a in tensors if a.shape != (0,)]
+    if not kept:
+        return {"dim": 0}  # whatever it was, as in PyTorch
+    ndim = kept[0].ndim
+    if any(not a.ndim for a in tensors):
+        at = next(i for i, a in enumerate(tensors) if not a.ndim)
+        raise ShapeError(
+            f"cat: zero-dimensional tensor (at position {at}) cannot be concatenated; use stack"
+        )
+    dim = shapes.dim(dim, ndim, "cat")
+    for i, a in enumerate(tensors):
+        if a.shape == (0,):
+            continue
+        if a.ndim != ndim:
+            raise ShapeError(
+                f"cat: Tensors must have same number of dimensions: got {ndim} and {a.ndim} for "
+                f"tensor number {i} in the list"
+            )
+        for d, (have, want) in enumerate(zip(a.shape, kept[0].shape, strict=True)):
+            if have != want and d != dim:
+                raise ShapeError(
+                    f"cat: Sizes of tensors must match except in dimension {dim}. Expected size "
+                    f"{want} but got size {have} for tensor number {i} in the list (dimension {d} "
+                    f"of {tuple(a.shape)})"
+                )
+    return {"dim": dim}
+
+
+@kernel(public=False, method=False, name="cat", widen=False, prepare=_joined, casts=True,
+        autocast=WIDEST, keeps_order=True)  # fmt: skip
+def _cat(xp, tensors, *, dim):
+    """The tensors one after another along ``dim``."""
+    d = tensors[0].dtype
+    if any(a.dtype is not d and a.dtype != d for a in tensors):
+        common = OF[d]
+        for a in tensors[1:]:
+            common = promote_types(common, OF[a.dtype])
+        from rushlight.ops.tensor.cast import converted
+
+        tensors = [a if a.dtype == common.numpy else converted(a, common.numpy) for a in tensors]
+    kept = [a for a in tensors if a.shape != (0,)]
+    if not kept:
+        return xp.empty(0, tensors[0].dtype)
+    shape = list(kept[0].shape)
+    shape[dim] = sum([a.shape[dim] for a in kept])
+    found = xp.concatenate(kept, dim, xp.empty(shape, kept[0].dtype))
+    orders = [channels_order([a]) for a in kept]
+    return found if None in orders else laid(found, orders[0])
+
+
+@_cat.lower
+def _cat_of_patches(tensors, dim):
+    kept = [t for t in tensors if tuple(t.shape) != (0,)]
+    if not kept:
+        return NotImplemented
+    dtype = kept[0].dtype
+    for t in tensors:
+        dtype = promote_types(dtype, t.dtype)
+    shape = list(kept[0].shape)
+    shape[dim] = sum([t.shape[dim] for t in kept])
+    out, start = kept[0].new_zeros(shape, dtype=dtype), 0
+    for t in kept:
+        stop = start + t.shape[dim]
+        out = placed(out, t.to(dtype), (slice(None),) * dim + (slice(start, stop), ...))
+        start = stop
+    return out
+
+
+def _cat_back(g, tensors_shape, dim):
+    out, start = [], 0
+    for shape in tensors_shape:
+        if tuple(shape) == (0,):
+            out.append(g[(slice(None),) * dim + (slice(0, 0),)].reshape(-1)[:0])
+            continue
+        out.append(g[(slice(None),) * dim + (slice(start, start + shape[dim]),)])
+        start += shape[dim]
+    return out
+
+
+_cat.grad(tensors=_cat_back)
+
+
+def _listed(tensors, name):
+    if not isinstance(tensors, (tuple, list)):
+        raise TypeError(
+            f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, not "
+            f"{type(tensors).__name__}"
+        )
+    if not tensors:
+        kind = ValueError if name == "cat" else RuntimeError
+        raise kind(f"{name}: expected a non-empty list of Tensors")
+    for i, t in enumerate(tensors):
+        if not isinstance(t, (Tensor, ndarray)):
+            raise TypeError(
+                f"{name}(): expected Tensor as element {i} in argument 0, but got "
+                f"{type(t).__name__}"
+            )
+    return list(tensors)
+
+
+@function(method=False, alias=("concat", "concatenate"))
+def cat(tensors, dim=0, *, out=None, axis=None):
+    """The tensors one after another along ``dim``; their other sizes must agree.
+
+    Raises:
+        RuntimeError: sizes or numbers of dims disagree.
+
+    >>> import rushlight as torch
+    >>> torch.cat([torch.zeros(1, 2), torch.ones(1, 2)])
+    tensor([[0., 0.],
+            [1., 1.]])
+    """
+    dim = dim if axis is None else axis
+    if out is None and not mode.intercept and isinstance(tensors, (tuple, list)):
+        made = _joined_directly(tensors, dim)
+        if made is not None:
+            return made
+    return _cat(_listed(tensors, "cat"), dim, out=out)
+
+
+def _joined_directly(tensors, dim):
+    """``cat`` of tensors of one dtype; None where it takes the long way."""
+    try:
+        arrays = [plain(t) for t in tensors]
+        first = arrays[0]
+        if type(dim) is not int or not first.ndim or not -first.ndim <= dim < first.ndim:
+            return None
+        if any(a.dtype is not first.dtype for a in arrays):
+            return None
+        if first.ndim > 3 and first.shape[1] == 1 and channels_order([first]):
+            return None  # NumPy does not tell it from a contiguous one
+        array = np.concatenate(arrays, dim)
+    except (AttributeError, IndexError, TypeError, ValueError):
+        return None
+    if not array.flags.c_contiguous:
+        return None
+    nodes = tuple([t.node for t in tensors])
+    saved = {"tensors_shape": [a.shape for a in arrays], "dim": dim % first.ndim}
+    return taped(_cat.op, array, nodes, tuple([saved[s] for s in _cat.op.saves]), (None, None))
+
+
+@kernel(public=False, method=False, name="stack", widen=False, casts=True, autocast=WIDEST,
+        keeps_order=True)  # fmt: skip
+def _stack(xp, tensors, *, dim):
+    """Tensors of one shape and dtype along a new ``dim``."""
+    first = tensors[0].shape
+    part = (*first[:dim], 1, *first[dim:])
+    shape = (*first[:dim], len(tensors), *first[dim:])
+    out = xp.empty(shape, tensors[0].dtype)
+    found = xp.concatenate([a.reshape(part) for a in tensors], dim, out)
+    if dim == len(first) or len(first) not in (4, 5):
+        return found
+    orders = [channels_order([a]) for a in tensors]
+    if None in orders:
+        return found
+    # It lies as what cat makes of them does, of which ``dim`` is then split.
+    return laid(found, [d + (d > dim) + e for d in orders[0] for e in range(1 + (d == dim))])
+
+
+@_stack.lower
+def _stack_of_patches(tensors, dim):
+    first = tensors[0].shape
+    out = tensors[0].new_zeros((*first[:dim], len(tensors), *first[dim:]))
+    if not first:  # numbers go into their places in one pass, all at once
+        places = arange(len(tensors))
+        for i, t in enumerate(tensors):
+            out = t.where(places == i, out)
+        return out
+    for i, t in enumerate(tensors):
+        out = placed(out, t, (slice(None),) * dim + (i, ...))
+    return out
+
+
+_stack.grad(tensors=lambda g, tensors_shape, dim: [
+    g[(slice(None),) * dim + (i,)] for i in range(len(tensors_shape))
+])  # fmt: skip
+
+
+@function(method=False)
+def stack(tensors, dim=0, *, out=None, axis=None):
+    """Tensors of one shape along a new dim.
+
+    Raises:
+        RuntimeError: their shapes differ.
+
+    >>> import rushlight as torch
+    >>> torch.stack([torch.zeros(2), torch.ones(2)], dim=1)
+    tensor([[0., 1.],
+            [0., 1.]])
+    """
+    tensors = _listed(tensors, "stack")
+    dim = dim if axis is None else axis
+    arrays = [tensor_array(t, "stack") for t in tensors]
+    shape = arrays[0].shape
+    for i, a in enumerate(arrays):
+        if a.shape != shape:
+            raise ShapeError(
+                f"stack: stack expects each tensor to be equal size, but got {list(shape)} at "
+                f"entry 0 and {list(a.shape)} at entry {i}"
+            )
+    dim = shapes.dim(dim, len(shape) + 1, "stack")
+    if any(a.dtype != arrays[0].dtype for a in arrays):
+        return cat([t.unsqueeze(dim) for t in tensors], dim, out=out)
+    if out is None and not mode.intercept:
+        return _stacked_directly(tensors, dim)
+    return _stack(tensors, dim, out=out)
+
+
+def _stacked_directly(tensors, dim):
+    arrays = [plain(t) for t in tensors]
+    saved = {"tensors_shape": [a.shape for a in arrays], "dim": dim}
+    array = _stack.op.forward(np, arrays, dim=dim)
+    nodes = tuple([t.node for t in tensors])
+    return taped(_stack.op, array, nodes, tuple([saved[s] for s in _stack.op.saves]), (None, None))
+
+
+def _at_least(n, place):
+    def widened(*tensors):
+        if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
+            return tuple([widened(t) for t in tensors[0]])
+        found = tuple([place(t) if t.array.ndim < n else t for t in tensors])
+        return found[0] if len(found) == 1 else found
+
+    widened.__name__ = widened.__qualname__ = f"atleast_{n}d"
+    widened.__doc__ = f"""The tensors with at least {n} dims; several give a tuple.
+
+    >>> import rushlight as torch
+    >>> torch.atleast_{n}d(torch.tensor(5.0)).shape
+    torch.Size({[1] * n})
+    """
+    return function(widened, method=False)
+
+
+atleast_1d = _at_least(1, lambda t: t.reshape(1))
+atleast_2d = _at_least(2, lambda t: t.unsqueeze(0) if t.array.ndim else t.reshape(1, 1))
+
+
+def _raised_3d(t):
+    n = t.array.ndim
+    return (
+        t.reshape(1, 1, 1)
+        if n == 0
+        else t.unsqueeze(0).unsqueeze(-1)
+        if n == 1
+        else t.unsqueeze(-1)
+    )
+
+
+atleast_3d = _at_least(3, _raised_3d)
+
+
+@function(method=False)
+def hstack(tensors, *, out=None):
+    """The tensors side by side: along dim 1, or along dim 0 where they have one dim.
+
+    >>> import rushlight as torch
+    >>> torch.hstack([torch.zeros(2, 1), torch.ones(2, 1)])
+    tensor([[0., 1.],
+            [0., 1.]])
+    """
+    tensors = [atleast_1d(t) for t in _listed(tensors, "hstack")]
+    return cat(tensors, 0 if tensors[0].array.ndim == 1 else 1, out=out)
+
+
+@function(method=False, alias="row_stack")
+def vstack(tensors, *, out=None):
+    """The tensors one below another: along dim 0, at least 2-dim.
+
+    >>> import rushlight as torch
+    >>> torch.vstack([torch.zeros(2), torch.ones(2)])
+    tensor([[0., 0.],
+            [1., 1.]])
+    """
+    return cat([atleast_2d(t) for t in _listed(tensors, "vstack")], 0, out=out)
+
+
+@function(method=False)
+def dstack(tensors, *, out=None):
+    """The tensors behind one another: along dim 2, at least 3-dim."""
+    return cat([atleast_3d(t) for t in _listed(tensors, "dstack")], 2, out=out)
+
+
+@function(method=False)
+def column_stack(tensors, *, out=None):
+    """The tensors side by side, 1-dim ones as columns."""
+    tensors = _listed(tensors, "column_stack")
+    return hstack([t.reshape(-1, 1) if t.array.ndim < 2 else t for t in tensors], out=out)

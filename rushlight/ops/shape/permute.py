@@ -1,0 +1,223 @@
+"""The order of dims: transposes and permutations, all views."""
+
+import warnings
+
+from numpy import ndarray
+
+from rushlight import shapes
+from rushlight.errors import ShapeError
+from rushlight.ops.core.definition import function
+from rushlight.ops.core.kinds import view
+from rushlight.ops.index.slice import ALIAS, look
+from rushlight.ops.shape.view import tensor_array
+from rushlight.storage import strided, strides_of
+from rushlight.tensor import Tensor
+
+
+def _pair(x, *, dim0, dim1):
+    n = x.ndim
+    return {"dim0": shapes.dim(dim0, n, "transpose"), "dim1": shapes.dim(dim1, n, "transpose")}
+
+
+@view(prepare=_pair, alias=("swapaxes", "swapdims"))
+def transpose(xp, x, *, dim0, dim1):
+    """``input`` with two dims exchanged.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2, 3, 4).transpose(0, 2).shape
+    torch.Size([4, 3, 2])
+    """
+    if not x.size:
+        order = list(range(x.ndim))
+        order[dim0], order[dim1] = dim1, dim0
+        return _turned_empty(x, order)
+    return x.swapaxes(dim0, dim1) if x.ndim else x[...]
+
+
+def _turned_empty(x, order):
+    strides = strides_of(x)
+    return strided(x, [x.shape[d] for d in order], [strides[d] for d in order])
+
+
+transpose.grad(x=lambda g, dim0, dim1: swapped(g, dim0, dim1))
+
+
+def swapped(g, dim0, dim1):
+    """``g`` with two dims exchanged, an array or a tensor."""
+    return g.swapaxes(dim0, dim1) if g.ndim else g
+
+
+def _at_most_2d(x):
+    if x.ndim > 2:
+        raise ShapeError(
+            f"t: expects a tensor with <= 2 dimensions, but x {tuple(x.shape)} is {x.ndim}D; use "
+            ".mT, or transpose(dim0, dim1)"
+        )
+    return {}
+
+
+@view(prepare=_at_most_2d, grad_name="TBackward0")
+def t(xp, x):
+    """The transpose of a matrix; 0- and 1-dim tensors as they are.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2, 3).t().shape
+    torch.Size([3, 2])
+    """
+    return x.T if x.size else _turned_empty(x, range(x.ndim)[::-1])
+
+
+t.grad(x=lambda g: g.swapaxes(0, 1) if g.ndim == 2 else g)
+
+
+def _permutation(x, *, dims):
+    n = x.ndim
+    if len(dims) != n:
+        raise ShapeError(
+            f"permute: input {tuple(x.shape)} has {n} dims, but the order {tuple(dims)} names "
+            f"{len(dims)}; it must name each once"
+        )
+    return {"dims": shapes.dims(dims, n, "permute") if dims else ()}
+
+
+@view(prepare=_permutation, varargs=True)
+def permute(xp, x, *, dims):
+    """``input`` with its dims in the order ``dims``.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2, 3, 4).permute(2, 0, 1).shape
+    torch.Size([4, 2, 3])
+    """
+    return x.transpose(dims) if x.size else _turned_empty(x, dims)
+
+
+permute.grad(x=lambda g, dims: g.transpose(_inverse(dims)) if type(g) is ndarray else
+             permute(g, _inverse(dims)))  # fmt: skip
+
+
+def _inverse(dims):
+    back = [0] * len(dims)
+    for i, d in enumerate(dims):
+        back[d] = i
+    return tuple(back)
+
+
+@function(alias="moveaxis", kinds={"source": "ints", "destination": "ints"})
+def movedim(input, source, destination):
+    """``input`` with the dims ``source`` moved to ``destination``; the others keep their order.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2, 3, 4).movedim(0, -1).shape
+    torch.Size([3, 4, 2])
+    """
+    n = tensor_array(input, "movedim").ndim
+    source, destination = [
+        (d,) if not isinstance(d, (tuple, list)) else tuple(d) for d in (source, destination)
+    ]
+    if len(source) != len(destination):
+        raise ShapeError(
+            f"movedim: Invalid source or destination dims: source ({source} dims) should contain "
+            f"the same number of dims as destination ({destination} dims)"
+        )
+    for d in (*source, *destination):
+        shapes.dim(d, n, "movedim")
+    source = shapes.dims(source, n, "movedim") if source else ()
+    destination = shapes.dims(destination, n, "movedim") if destination else ()
+    if n == 0:
+        return look(input, ALIAS, (...,))
+    order = [d for d in range(n) if d not in source]
+    for to, d in sorted(zip(destination, source, strict=True)):
+        order.insert(to, d)
+    return permute(input, order)
+
+
+def _property(f):
+    setattr(Tensor, f.__name__, property(f))
+    return f
+
+
+@_property
+def T(self):
+    """A matrix transposed; ``mT`` transposes the last two dims of any tensor.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([[1, 2, 3]]).T
+    tensor([[1],
+            [2],
+            [3]])
+    """
+    n = self.array.ndim
+    if n == 2:
+        return permute(self, (1, 0))
+    warnings.warn(
+        f"T: The use of `x.T` on tensors of dimension other than 2 ({n} here) is deprecated; use "
+        "`x.mT` for batches of matrices, or `x.permute(*torch.arange(x.ndim - 1, -1, -1))`",
+        stacklevel=2,
+    )
+    return permute(self, tuple(range(n - 1, -1, -1)))
+
+
+def _matrices(x, name):
+    n = x.array.ndim
+    if n == 1:
+        raise ShapeError(
+            f"{name}: tensor.{name} is only supported on matrices or batches of matrices. Got "
+            f"{n}-D tensor."
+        )
+
+
+@_property
+def mT(self):
+    """Each matrix in the last two dims transposed.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(5, 2, 3).mT.shape
+    torch.Size([5, 3, 2])
+    """
+    _matrices(self, "mT")
+    return transpose(self, -2, -1) if self.array.ndim else self
+
+
+@_property
+def H(self):
+    """The conjugate transpose of a matrix.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([[1j, 2]]).H
+    tensor([[0.-1.j],
+            [2.-0.j]])
+    """
+    if self.array.ndim not in (0, 2):
+        raise ShapeError(
+            f"H: tensor.H is only supported on matrices (2-D tensors). Got {self.array.ndim}-D "
+            "tensor."
+        )
+    return _adjoint(self)
+
+
+@_property
+def mH(self):
+    """The conjugate transpose of each matrix in the last two dims."""
+    _matrices(self, "mH")
+    return _adjoint(self)
+
+
+@function
+def adjoint(input):
+    """The conjugate transpose of the matrices in the last two dims, as a view.
+
+    Raises:
+        RuntimeError: ``input`` is a vector.
+
+    >>> import rushlight as torch
+    >>> torch.adjoint(torch.tensor([[1j, 2]]))
+    tensor([[0.-1.j],
+            [2.-0.j]])
+    """
+    tensor_array(input, "adjoint")
+    return input.mH
+
+
+def _adjoint(x):
+    turned = transpose(x, -2, -1) if x.array.ndim else x
+    return turned.conj() if x.dtype.is_complex else turned

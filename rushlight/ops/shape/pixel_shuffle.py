@@ -1,0 +1,123 @@
+"""Channels in another order, and channels turned into pixels and back."""
+
+from rushlight.errors import ShapeError
+from rushlight.ops.core.definition import function
+from rushlight.ops.shape.view import tensor_array
+from rushlight.ops.tensor.memory_format import channels_last, channels_last_3d, contiguous_format
+from rushlight.strides import channels_order
+
+__all__ = ["channel_shuffle", "pixel_shuffle", "pixel_unshuffle"]
+
+
+def _as_image(x, input):
+    """``x`` in memory of its own, with the channels last as in ``input``, or else contiguous."""
+    order = channels_order([input.array])
+    if order is not None:
+        return x.clone(memory_format=channels_last if len(order) == 4 else channels_last_3d)
+    if x.view_of is None:
+        return x
+    return x.clone(memory_format=contiguous_format)
+
+
+def _factor(name, what, value, x):
+    """``value`` as the int by which sizes are multiplied; ``x`` must be an image."""
+    try:
+        factor = value.__index__()
+    except AttributeError:
+        raise TypeError(
+            f"{name}(): argument '{what}' (position 2) must be int, not {value!r}"
+        ) from None
+    if x.ndim < 3:
+        raise ShapeError(
+            f"{name} expects input to have at least 3 dimensions, but got {tuple(x.shape)}"
+        )
+    if factor <= 0:
+        raise RuntimeError(f"{name} expects a positive {what}, but got {factor}")
+    return factor
+
+
+@function(method=False)
+def pixel_shuffle(input, upscale_factor):
+    """r² channels as r x r pixels each, where r is ``upscale_factor``.
+
+    Shape: (…, C · r², H, W) → (…, C, H · r, W · r).
+
+    Raises:
+        RuntimeError: less than three dims; channels that r² does not divide.
+
+    Source: Shi et al. 2016, https://arxiv.org/abs/1609.05158
+
+    >>> import rushlight as torch
+    >>> torch.pixel_shuffle(torch.arange(4).reshape(4, 1, 1), 2)
+    tensor([[[0, 1],
+             [2, 3]]])
+    """
+    r = _factor(
+        "pixel_shuffle", "upscale_factor", upscale_factor, tensor_array(input, "pixel_shuffle")
+    )
+    *lead, c, h, w = input.shape
+    if c % r**2:
+        raise ShapeError(
+            f"pixel_shuffle: channels must be divisible by the square of upscale_factor={r}, but "
+            f"input {tuple(input.shape)} has {c} in dim -3"
+        )
+    n = len(lead)
+    apart = input.reshape(*lead, c // r**2, r, r, h, w)
+    turned = apart.permute(*range(n + 1), n + 3, n + 1, n + 4, n + 2)
+    return _as_image(turned.reshape(*lead, c // r**2, h * r, w * r), input)
+
+
+@function(method=False)
+def pixel_unshuffle(input, downscale_factor):
+    """The inverse of ``pixel_shuffle``: r x r pixels as r² channels.
+
+    Shape: (…, C, H · r, W · r) → (…, C · r², H, W).
+
+    Raises:
+        RuntimeError: less than three dims; sizes that r does not divide.
+
+    >>> import rushlight as torch
+    >>> torch.pixel_unshuffle(torch.arange(4).reshape(1, 2, 2), 2).flatten()
+    tensor([0, 1, 2, 3])
+    """
+    array = tensor_array(input, "pixel_unshuffle")
+    r = _factor("pixel_unshuffle", "downscale_factor", downscale_factor, array)
+    *lead, c, h, w = input.shape
+    for what, size, dim in (("height", h, -2), ("width", w, -1)):
+        if size % r:
+            raise ShapeError(
+                f"pixel_unshuffle expects {what} to be divisible by downscale_factor={r}, but "
+                f"input {tuple(input.shape)} has {size} in dim {dim}"
+            )
+    if not array.size:
+        return input.clone()  # in PyTorch's shape, which is the input's
+    n = len(lead)
+    apart = input.reshape(*lead, c, h // r, r, w // r, r)
+    turned = apart.permute(*range(n + 1), n + 2, n + 4, n + 1, n + 3)
+    return _as_image(turned.reshape(*lead, c * r**2, h // r, w // r), input)
+
+
+@function(method=False)
+def channel_shuffle(input, groups):
+    """The channels of ``groups`` groups taken in turn: the first of each, the second …
+
+    Shape: (N, C, …) → the same.
+
+    Raises:
+        RuntimeError: less than three dims; channels that ``groups`` does not divide.
+
+    Source: Zhang et al. 2017, https://arxiv.org/abs/1707.01083
+
+    >>> import rushlight as torch
+    >>> torch.channel_shuffle(torch.arange(4).reshape(1, 4, 1), 2).flatten()
+    tensor([0, 2, 1, 3])
+    """
+    groups = _factor("channel_shuffle", "groups", groups, tensor_array(input, "channel_shuffle"))
+    n, c, *size = input.shape
+    if c % groups:
+        raise ShapeError(
+            f"channel_shuffle: Number of channels must be divisible by groups. Got {c} channels "
+            f"and {groups} groups: {tuple(input.shape)}"
+        )
+    turned = input.reshape(n, groups, c // groups, *size).transpose(1, 2)
+    return _as_image(turned.reshape(input.shape), input)

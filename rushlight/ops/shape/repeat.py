@@ -1,0 +1,345 @@
+"""Elements repeated and reordered: repeat, tile, flip, roll, meshgrid."""
+
+import warnings
+
+import numpy as np
+from numpy import ndarray
+
+from rushlight import shapes
+from rushlight.dtype import OF
+from rushlight.errors import DimError, ShapeError
+from rushlight.ops.core.argument_kinds import takes
+from rushlight.ops.core.definition import OPS, function
+from rushlight.ops.core.dispatch import apply
+from rushlight.ops.core.kinds import kernel
+from rushlight.ops.create.range import arange
+from rushlight.ops.index.slice import FULL, SLICE
+from rushlight.ops.shape.join import cat
+from rushlight.ops.shape.view import tensor_array
+from rushlight.strides import in_order, ordered_like
+from rushlight.tensor import Tensor
+
+_BACK = slice(None, None, -1)
+
+# Repeating --------------------------------------------------------------------------------
+
+
+def _repeats(x, *, repeats):
+    repeats = shapes.sizes((repeats,) if isinstance(repeats, (tuple, list)) else repeats, "repeat")
+    if len(repeats) < x.ndim:
+        raise ShapeError(
+            "repeat: Number of dimensions of repeat dims can not be smaller than number of "
+            f"dimensions of tensor: repeats {repeats}, tensor {tuple(x.shape)}"
+        )
+    return {"repeats": repeats}
+
+
+@kernel(public=False, widen=False, varargs=True, prepare=_repeats)
+def repeat(xp, x, *, repeats):
+    """``input`` laid side by side, so often along each dim; more repeats than dims add dims.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([1, 2]).repeat(2, 2)
+    tensor([[1, 2, 1, 2],
+            [1, 2, 1, 2]])
+    """
+    return xp.tile(x, repeats)
+
+
+@repeat.lower
+def _repeat_of_expand(x, repeats):
+    if 0 in repeats:
+        return NotImplemented
+    shape = (*[1] * (len(repeats) - len(x.shape)), *x.shape)
+    ones = [n for size in shape for n in (1, size)]
+    many = [n for pair in zip(repeats, shape, strict=True) for n in pair]
+    return (
+        x.reshape(ones).expand(many).reshape([r * n for r, n in zip(repeats, shape, strict=True)])
+    )
+
+
+def _repeat_back(g, x_shape, repeats):
+    lead = len(repeats) - len(x_shape)
+    full = (*[1] * lead, *x_shape)
+    split = [n for pair in zip(repeats, full, strict=True) for n in pair]
+    if 0 in repeats:
+        return np.zeros(x_shape, g.dtype) if type(g) is ndarray else g.new_zeros(x_shape)
+    return g.reshape(split).sum(tuple(range(0, len(split), 2))).reshape(x_shape)
+
+
+repeat.grad(x=_repeat_back)
+
+
+@function
+def tile(input, *dims):
+    """``input`` repeated so often along its last dims.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([1, 2]).tile(2)
+    tensor([1, 2, 1, 2])
+    """
+    dims = tuple(dims[0]) if len(dims) == 1 and isinstance(dims[0], (tuple, list)) else dims
+    missing = tensor_array(input, "tile").ndim - len(dims)
+    return repeat(input, (1,) * missing + tuple(dims))
+
+
+def _times(x, repeats, *, dim, output_size):
+    n = x.shape[dim] if x.ndim else 1
+    if repeats.dtype.kind != "i" or repeats.dtype.itemsize < 4:
+        raise NotImplementedError(
+            f'"repeat_interleave_cpu" not implemented for {OF[repeats.dtype]}'
+        )
+    if repeats.ndim > 1:
+        raise RuntimeError("repeat_interleave: repeats must be 0-dim or 1-dim tensor")
+    if repeats.size not in (1, n):
+        raise ShapeError(
+            "repeat_interleave: repeats must have the same size as input along dim, but got "
+            f"repeats.size(0) = {repeats.size} and input.size({dim}) = {n}"
+        )
+    return {"dim": dim, "output_size": output_size}
+
+
+def _not_negative(x, repeats, *, dim, output_size):
+    if repeats.size and repeats.min() < 0:
+        raise RuntimeError("repeat_interleave: repeats can not be negative")
+    total = int(np.broadcast_to(repeats, (x.shape[dim],)).sum())
+    if output_size is not None and output_size != total:
+        raise RuntimeError(
+            "repeat_interleave: allocated size does not match required size: output_size is "
+            f"{output_size}, the repeats sum to {total}"
+        )
+
+
+@kernel(
+    public=False, method=False, name="repeat_interleave", widen=False, prepare=_times,
+    grad_name="IndexSelectBackward0", dynamic=True, check=_not_negative,
+)  # fmt: skip
+def _repeat_interleave(xp, x, repeats, *, dim, output_size=None):
+    """Each slice of ``x`` along ``dim`` repeated so often."""
+    return xp.repeat(x, repeats if repeats.ndim else int(repeats), dim)
+
+
+def _interleave_back(g, x_shape, repeats, dim):
+    counts = np.broadcast_to(getattr(repeats, "array", repeats), (x_shape[dim],))
+    rows = np.repeat(np.arange(x_shape[dim]), counts)
+    if type(g) is ndarray:
+        from rushlight.backend.accumulate import add_at
+
+        out = np.zeros(x_shape, g.dtype)
+        add_at(out, (*[slice(None)] * dim, rows), g)
+        return out
+    from rushlight.tensor import from_array
+
+    return g.new_zeros(x_shape).index_add(dim, from_array(rows), g)
+
+
+_repeat_interleave.grad(x=_interleave_back)
+
+
+@kernel(public=False, method=False, name="repeat_each", widen=False, grad_name="ViewBackward0")
+def _repeat_each(xp, x, *, dim, repeats):
+    """Each slice of ``x`` along ``dim`` repeated ``repeats`` times."""
+    return xp.repeat(x, repeats, dim)
+
+
+@_repeat_each.lower
+def _repeat_each_of_expand(x, dim, repeats):
+    before, after = x.shape[: dim + 1], x.shape[dim + 1 :]
+    many = x.unsqueeze(dim + 1).expand((*before, repeats, *after))
+    return many.reshape((*before[:-1], before[-1] * repeats, *after))
+
+
+def _repeat_each_back(g, x_shape, dim, repeats):
+    if not repeats:
+        return np.zeros(x_shape, g.dtype) if type(g) is ndarray else g.new_zeros(x_shape)
+    return g.reshape((*x_shape[: dim + 1], repeats, *x_shape[dim + 1 :])).sum(dim + 1)
+
+
+_repeat_each.grad(x=_repeat_each_back)
+
+
+@function
+@takes(
+    "input: Tensor, *, output_size?=",
+    "input, repeats: Tensor, dim?=, *, output_size?=",
+    "input, repeats: int, dim?=, *, output_size?=",
+)
+def repeat_interleave(input, repeats=None, dim=None, *, output_size=None, axis=None):
+    """Each element (each slice along ``dim``) repeated so often, one after another.
+
+    ``repeats`` is a number or a tensor of one number for each slice. With one argument: the
+    index of each slice, repeated.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([1, 2]).repeat_interleave(2), torch.repeat_interleave(torch.tensor([1, 2]))
+    (tensor([1, 1, 2, 2]), tensor([0, 1, 1]))
+    """
+    dim = dim if axis is None else axis
+    if repeats is None:
+        if input.array.ndim != 1:
+            raise RuntimeError("repeat_interleave: repeats must be 1-dim tensor")
+        return _repeat_interleave(arange(input.array.shape[0]), input, 0, output_size)
+    if dim is None:
+        input, dim = input.reshape(-1), 0
+    elif not input.array.ndim:
+        raise DimError(
+            f"repeat_interleave: Dimension specified as {dim} but tensor has no dimensions"
+        )
+    dim = shapes.dim(dim, input.array.ndim, "repeat_interleave")
+    if isinstance(repeats, Tensor):
+        return _repeat_interleave(input, repeats, dim, output_size)
+    if repeats < 0:
+        raise RuntimeError(f"repeat_interleave: Repeats must be non-negative, not {repeats}")
+    return _repeat_each(input, dim, repeats)
+
+
+# Reordering -------------------------------------------------------------------------------
+
+
+def _flippable(x, *, dims):
+    return {"dims": shapes.dims(dims, x.ndim, "flip") if isinstance(dims, int) or dims else ()}
+
+
+@kernel(widen=False, varargs=True, prepare=_flippable, keeps_order=True)
+def flip(xp, x, *, dims):
+    """``input`` with the order of its elements reversed along ``dims``; a copy.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([[1, 2], [3, 4]]).flip(0)
+    tensor([[3, 4],
+            [1, 2]])
+    """
+    return ordered_like(xp.flip(x, dims).copy(), x)
+
+
+@flip.lower
+def _flip_of_slice(x, dims):
+    index = tuple([_BACK if d in dims else FULL for d in range(x.array.ndim)])
+    return apply(SLICE, (x,), {"index": index})
+
+
+flip.grad(x=lambda g, dims: np.flip(g, dims).copy() if type(g) is ndarray else flip(g, dims))
+
+
+@function
+def fliplr(input):
+    """``flip`` along dim 1."""
+    if tensor_array(input, "fliplr").ndim < 2:
+        raise RuntimeError("fliplr: Input must be >= 2-d.")
+    return flip(input, (1,))
+
+
+@function
+def flipud(input):
+    """``flip`` along dim 0."""
+    if tensor_array(input, "flipud").ndim < 1:
+        raise RuntimeError("flipud: Input must be >= 1-d.")
+    return flip(input, (0,))
+
+
+def _rollable(x, *, shifts, dims):
+    shifts = tuple(shifts) if isinstance(shifts, (tuple, list)) else (shifts,)
+    dims = tuple(dims) if isinstance(dims, (tuple, list)) else (dims,)
+    if not shifts:
+        raise RuntimeError("roll: `shifts` required")
+    if len(shifts) != len(dims) and not (not dims and len(shifts) == 1):
+        raise RuntimeError(
+            f"roll: shifts and dimensions must align. shifts: {len(shifts)}, dims: {len(dims)}"
+        )
+    if not x.size:  # nothing moves, and PyTorch looks at no dim
+        return {"shifts": (0,), "dims": ()}
+    if dims and not x.ndim:
+        raise DimError(f"roll: Dimension specified as {dims[0]} but tensor has no dimensions")
+    return {"shifts": shifts, "dims": tuple([shapes.dim(d, x.ndim, "roll") for d in dims])}
+
+
+@kernel(widen=False, prepare=_rollable, keeps_order=True)
+def roll(xp, x, *, shifts, dims=()):
+    """``input`` with its elements moved along ``dims``, the last ones coming in first.
+
+    >>> import rushlight as torch
+    >>> torch.arange(4).roll(1)
+    tensor([3, 0, 1, 2])
+    """
+    if not dims:
+        return in_order(xp.roll(x, shifts[0]))
+    for shift, dim in zip(shifts, dims, strict=True):
+        cut = -shift % x.shape[dim]
+        ahead = (slice(None),) * dim
+        parts = [x[(*ahead, slice(cut, None))], x[(*ahead, slice(cut))]]
+        x = OPS["cat"].forward(xp, parts, dim=dim)
+    return x
+
+
+@roll.lower
+def _roll_of_cat(x, shifts, dims):
+    if not x.shape:
+        return x
+    if not dims:
+        return _rolled(x.reshape(x.numel()), shifts[0], 0).reshape(x.shape)
+    for shift, dim in zip(shifts, dims, strict=True):
+        x = _rolled(x, shift, dim)
+    return x
+
+
+def _rolled(x, shift, dim):
+    n = x.shape[dim]
+    cut = -shift % n
+    return cat([x.narrow(dim, cut, n - cut), x.narrow(dim, 0, cut)], dim) if cut else x
+
+
+def _roll_back(g, shifts, dims):
+    back = tuple([-s for s in shifts])
+    return (
+        roll.op.forward(np, g, shifts=back, dims=dims)
+        if type(g) is ndarray
+        else (roll(g, back, dims))
+    )
+
+
+roll.grad(x=_roll_back)
+
+
+@function(method=False)
+def meshgrid(*tensors, indexing=None):
+    """The coordinates of a grid: each 1-dim tensor expanded over the dims of the others.
+
+    >>> import rushlight as torch
+    >>> x, y = torch.meshgrid(torch.arange(2), torch.arange(3), indexing="ij")
+    >>> x.tolist(), y.tolist()
+    ([[0, 0, 0], [1, 1, 1]], [[0, 1, 2], [0, 1, 2]])
+    """
+    if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
+        tensors = tuple(tensors[0])
+    if not tensors:
+        raise RuntimeError("meshgrid expects a non-empty TensorList")
+    if indexing is None:
+        warnings.warn(
+            "torch.meshgrid: in an upcoming release, it will be required to pass the indexing "
+            "argument.",
+            stacklevel=2,
+        )
+        indexing = "ij"
+    if indexing not in ("ij", "xy"):
+        raise RuntimeError(
+            f'meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}'
+        )
+    if any(tensor_array(t, "meshgrid").ndim > 1 for t in tensors):
+        bad = next(t for t in tensors if t.array.ndim > 1)
+        raise RuntimeError(
+            f"meshgrid: Expected 0D or 1D tensor in the tensor list but got: {tuple(bad.shape)}"
+        )
+    if len({t.array.dtype for t in tensors}) > 1:
+        raise RuntimeError("meshgrid expects all tensors to have the same dtype")
+    n = len(tensors)
+    # "xy" exchanges the first two dims.
+    axes = [1, 0, *range(2, n)] if indexing == "xy" and n > 1 else range(n)
+    shape = [0] * n
+    for axis, t in zip(axes, tensors, strict=True):
+        shape[axis] = t.array.size
+    return tuple(
+        [
+            t.reshape([-1 if d == axis else 1 for d in range(n)]).expand(shape)
+            for axis, t in zip(axes, tensors, strict=True)
+        ]
+    )

@@ -1,0 +1,239 @@
+"""Tensors taken apart: split, chunk, unbind, select, narrow; all of it views."""
+
+import numpy as np
+from numpy import ndarray
+
+from rushlight import shapes
+from rushlight.autograd import mode
+from rushlight.errors import ArgumentError, ShapeError
+from rushlight.ops.core.definition import function
+from rushlight.ops.core.dispatch import apply
+from rushlight.ops.core.kinds import kernel
+from rushlight.ops.index.slice import SELECT, SLICE, basic, embed, look, look_at
+from rushlight.ops.shape.view import tensor_array
+from rushlight.tensor import Tensor, ViewOf
+
+# Taking apart -----------------------------------------------------------------------------
+
+
+def _parts(name, grad_name):
+    def parts(xp, x, *, shape, places):
+        """The views of ``x`` at each of ``places``, basic indices."""
+        return tuple([look_at(xp, x, index=place) for place in places])
+
+    made = kernel(
+        parts, public=False, method=False, name=name, grad_name=grad_name, widen=False, shares=True,
+        keeps_order=True,
+    )  # fmt: skip
+    made.grad(x=_parts_back)
+    return made.op
+
+
+def _parts_back(g, shape, places):
+    arrived = [(gi, place) for gi, place in zip(g, places, strict=True) if gi is not None]
+    if type(arrived[0][0]) is ndarray:
+        out = np.zeros(shape, arrived[0][0].dtype)
+        for gi, place in arrived:
+            out[place] = gi
+        return out
+    total = None
+    for gi, place in arrived:
+        part = embed(gi, shape=tuple(shape), index=place)
+        total = part if total is None else total + part
+    return total
+
+
+SPLIT = _parts("split_parts", "SplitBackward0")
+SPLIT_SIZES = _parts("split_sizes_parts", "SplitWithSizesBackward0")
+UNBIND = _parts("unbind_parts", "UnbindBackward0")
+# One result alone: what a view's path holds, and what runs where nothing is recorded.
+SPLIT_ONE = basic("split_part", "SplitBackward0", one_of_many=True)
+SPLIT_SIZES_ONE = basic("split_sizes_part", "SplitWithSizesBackward0", one_of_many=True)
+UNBIND_ONE = basic("unbind_part", "UnbindBackward0", one_of_many=True)
+
+
+def _taken_apart(x, op, single, places):
+    """The views of ``x`` at each of ``places``, recorded as one node with several outputs."""
+    grad = not mode.grad_off or mode.state.grad
+    traced = mode.intercept and mode.state.recorder is not None
+    if traced or x.node is None or not grad or not places:
+        return tuple([look(x, single, place) for place in places])
+    shape = tuple(x.array.shape)
+    outs = apply(op, (x,), {"shape": shape, "places": places})
+    view = x.view_of
+    root, path = (x, ()) if view is None else (view.root, view.path)
+    kind = ViewOf if view is None else type(view)
+    for out, place in zip(outs, places, strict=True):
+        out.cell = x.cell
+        out.view_of = kind(root, (*path, (single, (), {"index": place})), x.cell[0], False)
+    return outs
+
+
+@function
+def unbind(input, dim=0, *, axis=None):
+    """The slices along ``dim``, without that dim, as a tuple of views.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([[1, 2], [3, 4]]).unbind()
+    (tensor([1, 2]), tensor([3, 4]))
+    """
+    dim = dim if axis is None else axis
+    shape = tensor_array(input, "unbind").shape
+    if not shape:
+        raise IndexError("unbind: Dimension specified as 0 but tensor has no dimensions")
+    dim = shapes.dim(dim, len(shape), "unbind")
+    lead = (slice(None),) * dim
+    return _taken_apart(input, UNBIND, UNBIND_ONE, [(*lead, i, ...) for i in range(shape[dim])])
+
+
+@function(kinds={"split_size_or_sections": "ints"}, refusal=ArgumentError)
+def split(tensor, split_size_or_sections, dim=0):
+    """Views of ``tensor`` along ``dim``: of one size (the last may be smaller), or of given sizes.
+
+    Raises:
+        RuntimeError: the sizes do not sum to the size of ``dim``.
+
+    >>> import rushlight as torch
+    >>> torch.arange(5).split(2)
+    (tensor([0, 1]), tensor([2, 3]), tensor([4]))
+    """
+    shape = tensor_array(tensor, "split").shape
+    if not isinstance(split_size_or_sections, (tuple, list)) and not hasattr(
+        split_size_or_sections, "__index__"
+    ):
+        raise TypeError(
+            "split(): argument 'split_size_or_sections' must be int or list of ints, not "
+            f"{type(split_size_or_sections).__name__}"
+        )
+    if not shape:
+        raise RuntimeError("split: split expects at least a 1-dimensional tensor")
+    dim = shapes.dim(dim, len(shape), "split")
+    n = shape[dim]
+    op, one, sizes = SPLIT, SPLIT_ONE, split_size_or_sections
+    if isinstance(sizes, (tuple, list)):
+        op, one = SPLIT_SIZES, SPLIT_SIZES_ONE
+        if any(s < 0 for s in sizes) or sum(sizes) != n:
+            raise ShapeError(
+                f"split: split_with_sizes expects split_sizes to sum exactly to {n} (input "
+                f"tensor's size at dimension {dim}), non-negative, but got "
+                f"split_sizes={list(sizes)}"
+            )
+    else:
+        size = sizes.__index__()
+        if size < 0 or (size == 0 and n):
+            raise RuntimeError(
+                "split: split expects split_size be non-negative, and 0 only for an empty "
+                f"dimension, but got split_size={size} for dimension {dim} of size {n}"
+            )
+        sizes = [size] * (n // size) + [n % size] * (n % size > 0) if n else [0]
+    return _taken_apart(tensor, op, one, _ranges(dim, sizes))
+
+
+def _ranges(dim, sizes):
+    lead, places, start = (slice(None),) * dim, [], 0
+    for size in sizes:
+        places.append((*lead, slice(start, start + size), ...))
+        start += size
+    return places
+
+
+@function(kinds={"split_sizes": "ints"})
+def split_with_sizes(input, split_sizes, dim=0):
+    """``split`` with a list of sizes."""
+    return split(input, list(split_sizes), dim)
+
+
+@function
+def chunk(input, chunks, dim=0, *, axis=None):
+    """At most ``chunks`` views along ``dim``, of one size save the last.
+
+    >>> import rushlight as torch
+    >>> [c.tolist() for c in torch.arange(5).chunk(3)]
+    [[0, 1], [2, 3], [4]]
+    """
+    dim = dim if axis is None else axis
+    shape = tensor_array(input, "chunk").shape
+    if not shape:
+        raise RuntimeError("chunk: chunk expects at least a 1-dimensional tensor")
+    if chunks <= 0:
+        raise RuntimeError(f"chunk: chunk expects `chunks` to be greater than 0, got: {chunks}")
+    n = shape[shapes.dim(dim, len(shape), "chunk")]
+    if not n:
+        return split(input, [0] * chunks, dim)
+    return split(input, -(-n // chunks), dim)
+
+
+@function
+def tensor_split(input, indices_or_sections, dim=0, *, axis=None):
+    """Views along ``dim``: so many, as even as can be, or cut before each of the indices.
+
+    >>> import rushlight as torch
+    >>> [c.tolist() for c in torch.arange(7).tensor_split(3)]
+    [[0, 1, 2], [3, 4], [5, 6]]
+    """
+    dim = dim if axis is None else axis
+    if not tensor_array(input, "tensor_split").ndim:
+        raise RuntimeError("tensor_split: expected at least a 1-dimensional tensor, got 0 dims")
+    n = input.array.shape[shapes.dim(dim, input.ndim, "tensor_split")]
+    cuts = indices_or_sections
+    cuts = cuts.tolist() if isinstance(cuts, Tensor) else cuts
+    if isinstance(cuts, int):
+        if cuts <= 0:
+            raise RuntimeError(
+                f"tensor_split: number of sections must be larger than 0, got {cuts}"
+            )
+        size, extra = divmod(n, cuts)
+        cuts = [i * size + min(i, extra) for i in range(1, cuts)]
+    ends = [slice(a, b) for a, b in zip([0, *cuts], [*cuts, n], strict=True)]
+    lead = (slice(None),) * shapes.dim(dim, input.ndim, "tensor_split")
+    return tuple([look(input, SLICE, (*lead, s, ...)) for s in ends])
+
+
+# Parts by dim -----------------------------------------------------------------------------
+
+
+@function(kinds={"index": "int"})
+def select(input, dim, index):
+    """The slice ``index`` along ``dim``, without that dim: a view.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([[1, 2], [3, 4]]).select(1, 0)
+    tensor([1, 3])
+    """
+    shape = tensor_array(input, "select").shape
+    if not shape:
+        raise IndexError("select: select() cannot be applied to a 0-dim tensor.")
+    dim = shapes.dim(dim, len(shape), "select")
+    i = index.__index__()
+    if not -shape[dim] <= i < shape[dim]:
+        raise IndexError(
+            f"select(): index {i} out of range for tensor of size {list(shape)} at dimension {dim}"
+        )
+    return look(input, SELECT, ((slice(None),) * dim) + (i, ...))
+
+
+@function(kinds={"start": "index"})
+def narrow(input, dim, start, length):
+    """``length`` slices along ``dim`` from ``start``: a view.
+
+    >>> import rushlight as torch
+    >>> torch.arange(5).narrow(0, 1, 3)
+    tensor([1, 2, 3])
+    """
+    shape = tensor_array(input, "narrow").shape
+    if not shape:
+        raise RuntimeError("narrow: narrow() cannot be applied to a 0-dim tensor.")
+    dim = shapes.dim(dim, len(shape), "narrow")
+    start, n = start.__index__(), shape[dim]
+    if length < 0:
+        raise RuntimeError(f"narrow(): length must be non-negative, got {length}")
+    if not -n <= start <= n:
+        raise IndexError(
+            f"narrow: start out of range (expected to be in range of [{-n}, {n}], but got {start})"
+        )
+    start = start + n if start < 0 else start
+    if start + length > n:
+        raise RuntimeError(
+            f"narrow: start ({start}) + length ({length}) exceeds dimension size ({n})."
+        )
+    return look(input, SLICE, ((slice(None),) * dim) + (slice(start, start + length), ...))

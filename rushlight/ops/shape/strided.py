@@ -1,0 +1,339 @@
+"""Views with strides of their own: expanded, diagonal, sliding and arbitrary ones."""
+
+import math
+
+import numpy as np
+from numpy import ndarray
+
+from rushlight import shapes
+from rushlight.autograd import mode
+from rushlight.errors import ShapeError
+from rushlight.ops.core.definition import OPS, function
+from rushlight.ops.core.kinds import kernel, view
+from rushlight.ops.shape.view import tensor_array
+from rushlight.storage import offset, reach, strided, strides_of
+from rushlight.tensor import Size
+
+# Expanded ---------------------------------------------------------------------------------
+
+
+def _expanded(x, *, size):
+    size = tuple([n.__index__() for n in size]) if isinstance(size, (tuple, list)) else (size,)
+    lead = len(size) - x.ndim
+    if lead < 0:
+        raise ShapeError(
+            f"expand: the number of sizes provided ({len(size)}) must be greater or equal to the "
+            f"number of dimensions in the tensor ({x.ndim}): size {size}, x {tuple(x.shape)}"
+        )
+    out = []
+    for i, n in enumerate(size):
+        have = x.shape[i - lead] if i >= lead else None
+        if n == -1:
+            if have is None:
+                raise ShapeError(
+                    "expand: The expanded size of the tensor (-1) isn't allowed in a leading, "
+                    f"non-existing dimension {i} of size {size}"
+                )
+            n = have
+        if have is not None and have not in (1, n):
+            raise ShapeError(
+                f"expand: The expanded size of the tensor ({n}) must match the existing size "
+                f"({have}) at non-singleton dimension {i}. Target sizes: {list(size)}. Tensor "
+                f"sizes: {list(x.shape)}"
+            )
+        out.append(n)
+    return {"size": shapes.sizes((out,), "expand")}
+
+
+@view(public=False, varargs=True, prepare=_expanded)
+def expand(xp, x, *, size):
+    """``input`` with dims of size 1 repeated to ``size`` without a copy (stride 0).
+
+    >>> import rushlight as torch
+    >>> torch.tensor([[1], [2]]).expand(2, 3)
+    tensor([[1, 1, 1],
+            [2, 2, 2]])
+    """
+    shape, have = x.shape, strides_of(x)
+    lead = len(size) - len(shape)
+    strides = [0] * len(size)
+    for i in range(len(size) - 1, -1, -1):
+        if not shape:
+            break
+        if i >= lead:
+            strides[i] = have[i - lead] if shape[i - lead] == size[i] else 0
+        elif size[i] == 1:
+            strides[i] = size[i + 1] * strides[i + 1]
+    return strided(x, size, strides)
+
+
+expand.grad(x=lambda g: g)  # the engine sums g back to x's shape
+
+
+@function(public=False)
+def expand_as(self, other):
+    """``expand`` to the shape of ``other``.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([1, 2]).expand_as(torch.zeros(2, 2))
+    tensor([[1, 2],
+            [1, 2]])
+    """
+    return expand(self, tensor_array(other, "expand_as", "other").shape)
+
+
+@function(kinds={"size": "shape"})
+def broadcast_to(input, size):
+    """``input`` expanded to ``size``: see ``Tensor.expand``.
+
+    >>> import rushlight as torch
+    >>> torch.broadcast_to(torch.tensor([1, 2]), (2, 2))
+    tensor([[1, 2],
+            [1, 2]])
+    """
+    return expand(input, size)
+
+
+@function(method=False)
+def broadcast_shapes(*shapes):
+    """The shape that tensors of these shapes broadcast to.
+
+    >>> import rushlight as torch
+    >>> torch.broadcast_shapes((2, 1), (3,), 1)
+    torch.Size([2, 3])
+    """
+    from rushlight.shapes import broadcast
+
+    listed = [s if isinstance(s, (tuple, list)) else (s,) for s in shapes]
+    if any(n < 0 for s in listed for n in s):
+        raise RuntimeError(
+            f"broadcast_shapes: Trying to create tensor with negative dimension: {listed}"
+        )
+    names = [f"shape {i}" for i in range(len(listed))]
+    return Size(broadcast("broadcast_shapes", *map(tuple, listed), names=names))
+
+
+@function(method=False)
+def broadcast_tensors(*tensors):
+    """Views of the tensors, expanded to their common shape.
+
+    >>> import rushlight as torch
+    >>> x, y = torch.broadcast_tensors(torch.zeros(2, 1), torch.zeros(3))
+    >>> x.shape, y.shape
+    (torch.Size([2, 3]), torch.Size([2, 3]))
+    """
+    if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
+        tensors = tuple(tensors[0])
+    names = [f"tensor {i}" for i in range(len(tensors))]
+    shape = shapes.broadcast(
+        "broadcast_tensors",
+        *[tensor_array(t, "broadcast_tensors").shape for t in tensors],
+        names=names,
+    )
+    return tuple([t if t.array.shape == shape else expand(t, shape) for t in tensors])
+
+
+# The gradient of any strided view ---------------------------------------------------------
+
+
+@kernel(public=False, method=False, widen=False)
+def collect(xp, x, *, shape, index):
+    """Zeros of ``shape`` to which each element of ``x`` is added at its flat ``index``."""
+    kind = "c" if x.dtype.kind == "c" else "f"
+    if kind == "c":
+        real = xp.bincount(index.ravel(), x.real.ravel(), math.prod(shape))
+        imag = xp.bincount(index.ravel(), x.imag.ravel(), math.prod(shape))
+        return (real + 1j * imag).reshape(shape).astype(x.dtype)
+    total = xp.bincount(index.ravel(), x.ravel(), math.prod(shape))
+    return total.reshape(shape).astype(x.dtype)
+
+
+@kernel(public=False, method=False, widen=False)
+def pick(xp, x, *, index, shape):
+    """The elements of ``x`` at the flat ``index``."""
+    return xp.ascontiguousarray(x).reshape(-1).take(index)
+
+
+collect.grad(x=lambda g, index, x_shape: chosen(g, index, x_shape))
+pick.grad(x=lambda g, x_shape, index: collected(g, x_shape, index))
+
+
+def chosen(g, index, shape):
+    """``pick`` of an array or a tensor."""
+    if type(g) is ndarray:
+        return pick.op.forward(np, g, index=index, shape=shape)
+    return pick(g, index=index, shape=shape)
+
+
+def collected(g, shape, index):
+    """``collect`` of an array or a tensor."""
+    if type(g) is ndarray:
+        return collect.op.forward(np, g, shape=shape, index=index)
+    return collect(g, shape=shape, index=index)
+
+
+def _positions(shape):
+    return np.arange(math.prod(shape)).reshape(shape)
+
+
+# Diagonal ---------------------------------------------------------------------------------
+
+
+def _diagonal_dims(x, *, offset, dim1, dim2):
+    first = shapes.dim(dim1, x.ndim, "diagonal")
+    second = shapes.dim(dim2, x.ndim, "diagonal")
+    if first == second:
+        raise ShapeError(f"diagonal: diagonal dimensions cannot be identical {dim1}, {dim2}")
+    return {"offset": offset, "dim1": first, "dim2": second}
+
+
+@view(prepare=_diagonal_dims)
+def diagonal(xp, x, *, offset=0, dim1=0, dim2=1):
+    """The diagonal of the matrices in two dims, as the last dim; ``offset`` counts upwards.
+
+    >>> import rushlight as torch
+    >>> torch.arange(9).reshape(3, 3).diagonal(1)
+    tensor([1, 5])
+    """
+    strides = strides_of(x)
+    rows, columns = x.shape[dim1], x.shape[dim2]
+    n = max(0, min(rows + min(offset, 0), columns - max(offset, 0)))
+    rest = [d for d in range(x.ndim) if d not in (dim1, dim2)]
+    shape = (*[x.shape[d] for d in rest], n)
+    steps = (*[strides[d] for d in rest], strides[dim1] + strides[dim2])
+    if not x.size or not n:
+        return strided(x, shape, steps)
+    first = x[tuple([slice(s, None) for s in _starts(x.ndim, dim1, dim2, offset)])]
+    return strided(first, shape, steps)
+
+
+def _starts(ndim, dim1, dim2, offset):
+    starts = [0] * ndim
+    starts[dim1], starts[dim2] = max(-offset, 0), max(offset, 0)
+    return starts
+
+
+def _diagonal_back(g, x_shape, offset, dim1, dim2):
+    if type(g) is not ndarray:
+        base = g.new_zeros(x_shape)
+        path = ((diagonal.op, (), {"offset": offset, "dim1": dim1, "dim2": dim2}),)
+        return OPS["patch"].call(base, g, path=path, strides=base.array.strides)
+    return collected(g, x_shape, _positions(x_shape).diagonal(offset, dim1, dim2))
+
+
+diagonal.grad(x=_diagonal_back)
+
+
+# Windows ----------------------------------------------------------------------------------
+
+
+def _window(x, *, dimension, size, step):
+    dim = shapes.dim(dimension, x.ndim, "unfold")
+    n = x.shape[dim] if x.ndim else 1
+    if size < 0 or step <= 0:
+        raise ShapeError(
+            f"unfold: size {size} must be at least 0 and step is {step} but must be > 0"
+        )
+    if size > n:
+        raise ShapeError(
+            f"unfold: maximum size for tensor at dimension {dim} is {n} but size is {size}"
+        )
+    return {"dimension": dim, "size": size, "step": step}
+
+
+@view(public=False, prepare=_window)
+def unfold(xp, x, *, dimension, size, step):
+    """All windows of ``size`` along a dim, every ``step``, as a new last dim.
+
+    >>> import rushlight as torch
+    >>> torch.arange(5).unfold(0, 3, 2)
+    tensor([[0, 1, 2],
+            [2, 3, 4]])
+    """
+    shape, strides = x.shape or (1,), strides_of(x) or (x.itemsize,)
+    count = (shape[dimension] - size) // step + 1
+    new_shape = [*shape[:dimension], count, *shape[dimension + 1 :], size]
+    stride = strides[dimension]
+    new_strides = [*strides[:dimension], step * stride, *strides[dimension + 1 :], stride]
+    if not x.ndim:
+        new_shape, new_strides = [size], [x.itemsize]
+    return strided(x, new_shape, new_strides)
+
+
+def _unfold_back(g, x_shape, dimension, size, step):
+    index = unfold.op.forward(np, _positions(x_shape), dimension=dimension, size=size, step=step)
+    return collected(g, x_shape, index)
+
+
+unfold.grad(x=_unfold_back)
+
+
+# Any strides ------------------------------------------------------------------------------
+
+
+@view(public=False, method=False, name="as_strided", by_layout=True, of_storage=True,
+      primitive="memory")  # fmt: skip
+def _as_strided(xp, x, *, size, stride, start, geometry):
+    """Any view of the memory; ``geometry`` is (shape, strides, offset) that x had when called."""
+    return reach(x, size, stride, start, "as_strided")
+
+
+def _as_strided_back(g, x_shape, size, stride, start, geometry):
+    shape, strides, first = geometry
+    read = start + places(size, stride)
+    own = first + places(shape, strides)
+    total = max(int(read.max(initial=-1)), int(own.max(initial=-1))) + 1
+    memory = collected(g, (total,), read)
+    found = chosen(memory, own, shape)
+    shared = np.bincount(own.ravel(), minlength=total)[own]
+    if not (shared > 1).any():
+        return found
+    return found / (shared.astype(g.dtype) if type(g) is ndarray else g.new_tensor(shared))
+
+
+def places(shape, strides):
+    """Where each element of a view lies, counted from its first, in the unit of ``strides``."""
+    out = np.zeros(shape, np.int64)
+    for i, (n, s) in enumerate(zip(shape, strides, strict=True)):
+        out += (np.arange(n) * s).reshape([-1] + [1] * (len(shape) - i - 1))
+    return out
+
+
+_as_strided.grad(x=_as_strided_back)
+
+
+@function
+def as_strided(input, size, stride, storage_offset=None):
+    """A view of ``input``'s storage with any sizes and strides, in elements.
+
+    Raises:
+        RuntimeError: it would reach beyond the storage.
+
+    >>> import rushlight as torch
+    >>> torch.arange(6).as_strided((2, 2), (3, 1), 1)
+    tensor([[1, 2],
+            [4, 5]])
+    """
+    tensor_array(input, "as_strided")
+    size = shapes.sizes((size,), "as_strided")
+    stride = tuple([s.__index__() for s in stride])
+    if len(size) != len(stride):
+        raise ShapeError(
+            f"as_strided: mismatch in length of strides and shape: size {size}, stride {stride}"
+        )
+    if any(s < 0 for s in stride):
+        raise ShapeError(
+            "as_strided: Negative strides are not supported at the moment, got strides: "
+            f"{list(stride)}"
+        )
+    own = geometry(input)
+    start = own[-1] if storage_offset is None else storage_offset
+    return _as_strided(input, size=size, stride=stride, start=start, geometry=own)
+
+
+def geometry(x):
+    """(shape, strides, offset) of a tensor, in elements."""
+    array = x.array
+    recorder = mode.recorder() if mode.intercept else None
+    first = offset(array) if recorder is None else recorder.offset(x)
+    return array.shape, tuple([s // array.itemsize for s in array.strides]), first

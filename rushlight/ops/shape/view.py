@@ -1,0 +1,430 @@
+"""Views: other shapes of the same memory, and the copies that go with them."""
+
+from numpy import ndarray
+
+from rushlight import shapes
+from rushlight.autograd import mode
+from rushlight.autograd.tape import refresh
+from rushlight.autograd.write import detached
+from rushlight.backend import numpy as xp
+from rushlight.backend.numpy import reshape_view
+from rushlight.dtype import OF
+from rushlight.dtype import dtype as dtype_type
+from rushlight.errors import ShapeError
+from rushlight.ops.core.definition import function
+from rushlight.ops.core.dispatch import overridden
+from rushlight.ops.core.fast_path import viewed
+from rushlight.ops.core.kinds import kernel, view
+from rushlight.storage import geometry, offset, settled, strided, strides_of
+from rushlight.tensor import Tensor, short
+
+# Reshaping --------------------------------------------------------------------------------
+
+
+def infer_size(shape, numel, name="view"):
+    """``shape`` with its one -1 replaced so that it holds ``numel`` elements."""
+    if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
+        shape = shape[0]
+    known = shapes.numel(shape) if type(shape) is tuple else None
+    if type(known) is int:  # plain ints only
+        if known == numel and known > 0 and (not shape or min(shape) > 0):
+            return shape
+        if known < 0 and numel % known == 0 and min(shape) == -1 and shape.count(-1) == 1:
+            i = shape.index(-1)
+            return (*shape[:i], numel // -known, *shape[i + 1 :])
+    return _infer_size(shape, numel, name)
+
+
+def _infer_size(shape, numel, name):
+    try:
+        shape = tuple([n.__index__() for n in shape])
+    except (AttributeError, TypeError):
+        raise TypeError(f"{name}(): argument 'shape' must be tuple of ints, not {shape}") from None
+    if -1 not in shape:
+        if shapes.numel(shape) == numel and (not shape or min(shape) >= 0):
+            return shape
+    elif shape.count(-1) == 1 and min(shape) == -1:
+        i = shape.index(-1)
+        known = -shapes.numel(shape)
+        if known and numel % known == 0:
+            return (*shape[:i], numel // known, *shape[i + 1 :])
+    _refuse_size(shape, numel, name)
+
+
+def _refuse_size(shape, numel, name):
+    if shape.count(-1) > 1:
+        raise ShapeError(
+            f"{name}: only one dimension can be inferred, but {shape.count(-1)} in {shape} are -1"
+        )
+    if shape and min(shape) < -1:
+        raise ShapeError(f"{name}: invalid shape dimension {min(shape)} in {shape}")
+    if -1 in shape and 0 in shape:
+        raise ShapeError(
+            f"{name}: cannot reshape tensor of {numel} elements into shape {list(shape)} because "
+            "the unspecified dimension size -1 can be any value and is ambiguous"
+        )
+    known = abs(shapes.numel(shape))
+    need = f"a multiple of {known}" if -1 in shape else f"{known}"
+    raise ShapeError(
+        f"{name}: shape '{list(shape)}' is invalid for input of size {numel}: it needs {need}"
+    )
+
+
+def _sized(x, *, shape):
+    return {"shape": infer_size(shape, x.size)}
+
+
+@view(public=False, method=False, name="view", prepare=_sized, by_layout=True)
+def _view(xp, x, *, shape):
+    """The same elements in another shape, without a copy."""
+    if x.flags.c_contiguous and 1 not in x.shape:
+        return x.reshape(shape)
+    found = reshape_view(x, shape)
+    if found is None:
+        raise ValueError(
+            f"view size {list(shape)} is not compatible with input tensor's size {list(x.shape)} "
+            "and stride (at least one dimension spans across two contiguous subspaces). Use "
+            ".reshape(...) instead."
+        )
+    if 1 in x.shape and x.size:
+        # NumPy keeps what strides dims of size 1 had; PyTorch computes them anew.
+        strides = view_strides(x.shape, x.strides, shape)
+        return found if strides == found.strides else strided(x, shape, strides)
+    return found
+
+
+def view_strides(shape, strides, new_shape):
+    """The strides of a view as PyTorch chooses them; the view exists and has elements."""
+    out = [0] * len(new_shape)
+    at = len(new_shape) - 1
+    inner = strides[-1] if strides else 0
+    numel = seen = 1
+    for d in range(len(shape) - 1, -1, -1):
+        numel *= shape[d]
+        if d and (shape[d - 1] == 1 or strides[d - 1] == numel * inner):
+            continue
+        while at >= 0 and (seen < numel or new_shape[at] == 1):
+            out[at] = seen * inner
+            seen *= new_shape[at]
+            at -= 1
+        if d:
+            inner = strides[d - 1]
+            numel = seen = 1
+    return tuple(out)
+
+
+_view.grad(x=lambda g, x_shape: g.reshape(x_shape))
+_alias = view(
+    _view.op.forward, public=False, method=False, name="reshape_alias", prepare=_sized,
+    by_layout=True,
+)  # fmt: skip
+_alias.grad(x=lambda g, x_shape: g.reshape(x_shape))
+
+
+def _same_or_divisible(x, *, dtype):
+    have, want = x.itemsize, dtype.itemsize
+    if have == want:
+        return {"dtype": dtype}
+    names = f"{OF[x.dtype]} as {OF[dtype]} (different element sizes)"
+    if not x.ndim:
+        raise ShapeError(f"view: self.dim() cannot be 0 to view {names}")
+    last = strides_of(x)[-1] // have
+    if last != 1:
+        raise ShapeError(f"view: self.stride(-1) must be 1 to view {names}, but got {last}")
+    if want > have:
+        _check_ratio(x, want // have, names)
+    return {"dtype": dtype}
+
+
+def _check_ratio(x, ratio, names):
+    pairs = [("self.size(-1)", x.shape[-1])]
+    pairs += [(f"self.stride({d})", s // x.itemsize) for d, s in enumerate(strides_of(x)[:-1])]
+    if isinstance(x, ndarray):
+        pairs.append(("self.storage_offset()", offset(x)))
+    for what, n in pairs:
+        if n % ratio:
+            raise ShapeError(
+                f"view: {what} must be divisible by {ratio} to view {names}, but got {n}"
+            )
+
+
+@view(public=False, method=False, name="view_dtype", prepare=_same_or_divisible,
+      by_layout=True, primitive="memory")  # fmt: skip
+def _view_dtype(xp, x, *, dtype):
+    """The same bytes as elements of another dtype (a NumPy dtype)."""
+    return settled(x).view(dtype)
+
+
+def _bytes_as(x, dtype):
+    """``x.view(dtype)``: to gradients other numbers, whose writes are no part of x's history."""
+    found = _view_dtype(x, dtype)
+    if not found.view_of.lazy:
+        found.view_of = None
+    return found
+
+
+@short
+def view_method(self, *shape, dtype=None, size=None):
+    """The same memory in another shape; with a dtype: the same bytes as other elements.
+
+    Raises:
+        RuntimeError: only a copy could have that shape; ``reshape`` makes one where it must.
+
+    >>> import rushlight as torch
+    >>> x = torch.zeros(2, 3)
+    >>> x.view(3, -1).shape, x.view(torch.int32).dtype
+    (torch.Size([3, 2]), torch.int32)
+    """
+    if size is not None:
+        shape = (size,)
+    if dtype is None and len(shape) == 1 and isinstance(shape[0], dtype_type):
+        dtype, shape = shape[0], ()
+    if dtype is not None and not shape:
+        if not isinstance(dtype, dtype_type):
+            raise TypeError(
+                f"view() received an invalid combination of arguments - got ({dtype!r})"
+            )
+        # PyTorch takes no history along for the dtype that it has, either.
+        same = dtype.numpy == self.array.dtype
+        return detached(self) if same else _bytes_as(self, dtype.numpy)
+    if not shape:
+        raise TypeError("view() received an invalid combination of arguments - got ()")
+    return seen_as(self, infer_size(shape, self.array.size, "view"))
+
+
+view_method.__name__ = view_method.__qualname__ = "view"
+Tensor.view = view_method
+
+
+def _sized_copy(x, *, shape):
+    return {"shape": infer_size(shape, x.size, "reshape")}
+
+
+@kernel(
+    public=False, method=False, name="reshape", widen=False, grad_name="UnsafeViewBackward0",
+    prepare=_sized_copy, primitive="view",
+)  # fmt: skip
+def _reshape_copy(xp, x, *, shape):
+    """The same elements in another shape, copied."""
+    return xp.ascontiguousarray(x).reshape(shape)
+
+
+_reshape_copy.grad(x=lambda g, x_shape: g.reshape(x_shape))
+
+
+@short
+@function(method=False)
+def reshape(input, shape):
+    """``input`` in another shape: a view where that is possible, a copy where not.
+
+    Raises:
+        RuntimeError: the number of elements differs.
+
+    >>> import rushlight as torch
+    >>> torch.arange(6).reshape(2, -1)
+    tensor([[0, 1, 2],
+            [3, 4, 5]])
+    """
+    if not isinstance(input, Tensor):
+        found = overridden(reshape, (input, shape), {})
+        if found is not NotImplemented:
+            return found
+    array = tensor_array(input, "reshape")
+    shape = infer_size((shape,), array.size, "reshape")
+    array = geometry(array)
+    if array.flags.c_contiguous:
+        return seen_as(input, shape)
+    if reshape_view(array, shape) is None:
+        return _reshape_copy(input, shape)
+    return _alias(input, shape)
+
+
+def seen_as(x, shape):
+    """The view of ``x`` in ``shape``, which holds as many elements."""
+    if mode.intercept:
+        return _view(x, shape)
+    if x.view_of is not None:
+        refresh(x)
+    try:
+        array = _view.op.forward(xp, x.array, shape=shape)
+    except ValueError as error:
+        raise ShapeError(f"view: {error} (x {tuple(x.array.shape)})") from None
+    return viewed(_view.op, x, array, {"shape": shape})
+
+
+@short
+def _reshape_method(self, *shape, **named):
+    """``torch.reshape``; the sizes may be given one by one.
+
+    >>> import rushlight as torch
+    >>> torch.arange(6).reshape(2, -1).shape
+    torch.Size([2, 3])
+    """
+    if named:
+        shape = (named.pop("shape"),) if "shape" in named else shape
+    if not shape or named:
+        raise TypeError('reshape() missing 1 required positional arguments: "shape"')
+    return reshape(self, shape[0] if len(shape) == 1 else shape)
+
+
+_reshape_method.__name__ = _reshape_method.__qualname__ = "reshape"
+Tensor.reshape = _reshape_method
+
+
+def tensor_array(input, name, argument="input"):
+    """The array of a tensor; TypeError for anything else."""
+    if not isinstance(input, Tensor):
+        raise TypeError(
+            f"{name}(): argument '{argument}' must be Tensor, not {type(input).__name__}"
+        )
+    return input.array
+
+
+@function(public=False)
+def reshape_as(self, other):
+    """``reshape`` to the shape of ``other``.
+
+    >>> import rushlight as torch
+    >>> torch.arange(6).reshape_as(torch.zeros(2, 3)).shape
+    torch.Size([2, 3])
+    """
+    return reshape(self, tuple(tensor_array(other, "reshape_as", "other").shape))
+
+
+@function
+def ravel(input):
+    """All elements in one dim: a view of a contiguous tensor, else a copy.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2, 2).ravel()
+    tensor([0., 0., 0., 0.])
+    """
+    n = tensor_array(input, "ravel").size
+    return seen_as(input.contiguous(), (n,))
+
+
+@function
+def flatten(input, start_dim=0, end_dim=-1):
+    """The dims from ``start_dim`` to ``end_dim`` as one.
+
+    Shape: ``(..., a, b, ...)`` → ``(..., a·b, ...)``; a 0-dim tensor gets one dim.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2, 3, 4).flatten(1).shape
+    torch.Size([2, 12])
+    """
+    shape = tensor_array(input, "flatten").shape
+    first = shapes.dim(start_dim, len(shape), "flatten")
+    last = shapes.dim(end_dim, len(shape), "flatten")
+    if first > last:
+        raise ShapeError(
+            f"flatten: start_dim {start_dim} cannot come after end_dim {end_dim} in {tuple(shape)}"
+        )
+    if first == last and shape:
+        return input
+    merged = shapes.numel(shape[first : last + 1])
+    return reshape(input, (*shape[:first], merged, *shape[last + 1 :]))
+
+
+@function(kinds={"dim": "any", "sizes": "ints"})
+def unflatten(input, dim, sizes):
+    """``dim`` as several dims of ``sizes``, one of which may be -1.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2, 12).unflatten(1, (3, -1)).shape
+    torch.Size([2, 3, 4])
+    """
+    shape = tensor_array(input, "unflatten").shape
+    dim = shapes.dim(dim, len(shape), "unflatten")
+    if not shape:
+        raise RuntimeError("unflatten: Dimension specified as 0 but tensor has no dimensions")
+    sizes = (sizes,) if isinstance(sizes, int) else tuple(sizes)
+    if not sizes:
+        raise ShapeError("unflatten: sizes must be non-empty")
+    try:
+        sizes = infer_size(sizes, shape[dim], "unflatten")
+    except ShapeError as error:
+        raise ShapeError(
+            f"unflatten: sizes {list(sizes)} don't multiply up to the size of dim {dim} "
+            f"({shape[dim]}) in the input tensor: {error}"
+        ) from None
+    return _view(input, (*shape[:dim], *sizes, *shape[dim + 1 :]))
+
+
+@function(public=False)
+def view_as(self, other):
+    """``view`` to the shape of ``other``.
+
+    >>> import rushlight as torch
+    >>> torch.arange(6).view_as(torch.zeros(2, 3)).shape
+    torch.Size([2, 3])
+    """
+    return _view(self, tuple(tensor_array(other, "view_as", "other").shape))
+
+
+# Dims of size 1 ---------------------------------------------------------------------------
+
+
+def _new_dim(x, *, dim):
+    return {"dim": shapes.dim(dim, x.ndim + 1, "unsqueeze")}
+
+
+@view(prepare=_new_dim)
+def unsqueeze(xp, x, *, dim):
+    """``input`` with a new dim of size 1 before ``dim``.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(3).unsqueeze(0).shape
+    torch.Size([1, 3])
+    """
+    shape, strides = x.shape, strides_of(x)
+    step = shape[dim] * strides[dim] if dim < len(shape) else x.itemsize
+    return strided(x, (*shape[:dim], 1, *shape[dim:]), (*strides[:dim], step, *strides[dim:]))
+
+
+unsqueeze.grad(x=lambda g, x_shape: g.reshape(x_shape))
+
+
+@view(public=False, method=False, name="squeeze")
+def _squeeze_all(xp, x):
+    """Without all dims of size 1."""
+    return xp.squeeze(x)
+
+
+_squeeze_all.grad(x=lambda g, x_shape: g.reshape(x_shape))
+
+
+def _squeezable(x, *, dim):
+    chosen = shapes.dims(dim, x.ndim, "squeeze") if isinstance(dim, int) or dim else ()
+    return {"dim": tuple([d for d in chosen if x.shape[d] == 1])}
+
+
+def _squeezer(name, grad_name):
+    def squeeze_dims(xp, x, *, dim):
+        """Without those of the dims ``dim`` that have size 1."""
+        return xp.squeeze(x, dim)
+
+    made = view(
+        squeeze_dims, public=False, method=False, name=name, prepare=_squeezable,
+        grad_name=grad_name,
+    )  # fmt: skip
+    made.grad(x=lambda g, x_shape: g.reshape(x_shape))
+    return made
+
+
+_squeeze_dim = _squeezer("squeeze_dim", "SqueezeBackward1")
+_squeeze_dims = _squeezer("squeeze_dims", "SqueezeBackward2")
+
+
+@function(kinds={"dim": "ints"})
+def squeeze(input, dim=None, *, axis=None):
+    """``input`` without its dims of size 1, or without those of ``dim`` that have size 1.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(1, 3, 1).squeeze().shape, torch.zeros(1, 3, 1).squeeze(0).shape
+    (torch.Size([3]), torch.Size([3, 1]))
+    """
+    dim = dim if axis is None else axis
+    if dim is None:
+        return _squeeze_all(input)
+    return (_squeeze_dims if isinstance(dim, (tuple, list)) else _squeeze_dim)(input, dim)

@@ -1,0 +1,1 @@
+"""Tensors themselves: conversion, copies, storage, Python's operators."""

@@ -1,0 +1,422 @@
+"""Copies and conversions of dtype: clone, contiguous, to, float, type and their relatives."""
+
+import warnings
+
+import numpy as np
+
+import rushlight.dtype as dtypes
+from rushlight.autograd import mode
+from rushlight.autograd.tape import refresh
+from rushlight.autograd.write import assign, check_overlap, check_write, stamp
+from rushlight.device import device, require
+from rushlight.errors import ShapeError
+from rushlight.ops.core.argument_kinds import takes
+from rushlight.ops.core.definition import function
+from rushlight.ops.core.dispatch import overridden
+from rushlight.ops.core.kinds import kernel
+from rushlight.ops.core.rules import zeros
+from rushlight.ops.tensor.memory_format import (
+    channels_last,
+    channels_last_3d,
+    contiguous_format,
+    memory_format,
+)
+from rushlight.storage import geometry, strided, strides_of
+from rushlight.strides import empty_like, ordered_like, preserved
+from rushlight.tensor import Tensor, from_array, method, short
+
+# Copies -----------------------------------------------------------------------------------
+
+
+def laid_out(array, form, name):
+    """An uninitialised array like ``array`` in the memory format ``form``; None preserves."""
+    if form is None or form.name == "preserve_format":
+        return empty_like(array)
+    if form is contiguous_format:
+        return np.empty(array.shape, array.dtype)
+    n = {channels_last: 4, channels_last_3d: 5}[form]
+    if array.ndim != n:
+        raise ShapeError(
+            f"{name}: required rank {n} tensor to use {form.name} format, but got {array.ndim} dims"
+        )
+    shape = array.shape
+    return np.moveaxis(np.empty((shape[0], *shape[2:], shape[1]), array.dtype), -1, 1)
+
+
+@kernel(public=False, method=False, name="clone", widen=False, primitive="copy", keeps_order=True)
+def _clone(xp, x, *, memory_format=None):
+    """A copy."""
+    if memory_format is None and x.flags.c_contiguous:
+        out = x.copy()
+        return out if out.strides == x.strides else strided(out, x.shape, strides_of(x))
+    out = laid_out(x, memory_format, "clone")
+    out[...] = x
+    return out
+
+
+_clone.grad(x=lambda g: g)
+
+
+@short
+@function
+def clone(input, *, memory_format=None):
+    """A copy of ``input`` that passes gradients through.
+
+    >>> import rushlight as torch
+    >>> torch.ones(2).clone()
+    tensor([1., 1.])
+    """
+    return _clone(input, memory_format=memory_format)
+
+
+def _dense_in(array, form):
+    array = geometry(array)
+    if form is None or form is contiguous_format:
+        return array.flags.c_contiguous
+    if form not in (channels_last, channels_last_3d):
+        raise RuntimeError(
+            "contiguous: preserve memory format is unsupported by the contiguous operator"
+        )
+    n = 4 if form is channels_last else 5
+    return array.ndim == n and np.moveaxis(array, 1, -1).flags.c_contiguous
+
+
+@method
+def contiguous(self, memory_format=contiguous_format):
+    """The tensor itself where its elements lie in order in memory, else a copy in which they do.
+
+    >>> import rushlight as torch
+    >>> x = torch.zeros(2, 3)
+    >>> x.contiguous() is x, x.t().contiguous().stride()
+    (True, (2, 1))
+    """
+    if _dense_in(self.array, memory_format):
+        return self
+    return clone(self, memory_format=memory_format)
+
+
+@method
+def is_contiguous(self, memory_format=contiguous_format):
+    """True where the elements lie in order in memory, without gaps.
+
+    >>> import rushlight as torch
+    >>> x = torch.zeros(2, 3)
+    >>> x.is_contiguous(), x.t().is_contiguous()
+    (True, False)
+    """
+    return _dense_in(self.array, memory_format)
+
+
+# Dtypes -----------------------------------------------------------------------------------
+
+
+def converted(x, dtype):
+    """The array ``x`` in the NumPy dtype ``dtype``, as PyTorch converts; always a new array."""
+    have = x.dtype
+    if dtype.kind == "b":
+        return ordered_like(np.asarray(x != 0), x)
+    if have.kind == "c" and dtype.kind != "c":
+        warnings.warn("Casting complex values to real discards the imaginary part", stacklevel=2)
+        return ordered_like(converted(x.real, dtype), x)
+    if dtype.kind in "iu" and have.kind not in "iub":
+        return _to_integer(x, dtype)
+    if dtype.itemsize == 2 and dtype.kind not in "iu" and have.itemsize == 8:
+        x = preserved(x, np.float32)  # PyTorch rounds twice: through float32
+    return preserved(x, dtype)
+
+
+def _to_integer(x, dtype):
+    # As the processor does it for PyTorch: to int32 and narrower through int32, so that narrow
+    # integers wrap; NumPy's warning about numbers beyond is not PyTorch's.
+    with np.errstate(invalid="ignore"):
+        narrow = dtype.itemsize < 4 or dtype.name == "int32"
+        found = preserved(x, np.dtype(np.int32 if narrow else np.int64))
+    return found if found.dtype == dtype else preserved(found, dtype)
+
+
+def as_scalar(value, dtype):
+    """A Python number (or a 0-dim array) as a 0-dim array of the NumPy dtype ``dtype``.
+
+    Raises:
+        RuntimeError: the dtype cannot hold the number.
+    """
+    if isinstance(value, np.ndarray):
+        return converted(value, dtype) if value.dtype != dtype else value
+    if not holds(dtype, value):
+        raise RuntimeError(
+            f"value cannot be converted to type {dtypes.OF[dtype].name} without overflow: {value}"
+        )
+    if isinstance(value, complex) and dtype.kind != "c":
+        value = value.real if dtype.kind != "b" else value != 0
+    if dtype.kind in "iu":
+        value = int(value)
+        if value < 0 and dtype.kind == "u":
+            value += 1 << 8 * dtype.itemsize
+    return np.asarray(value, dtype)
+
+
+_LARGEST = {d.numpy: dtypes.finfo(d).max for d in dtypes.DTYPES if d.category == 2}
+_REAL = {d.numpy: d.to_real().numpy for d in dtypes.DTYPES}
+_BOUNDS = {
+    d.numpy: (int(i.min) or -int(i.max), int(i.max))
+    for d in dtypes.DTYPES
+    if d.category == 1
+    for i in [np.iinfo(d.numpy)]
+}
+
+
+def holds(dtype, value):
+    """True where the NumPy dtype has a number for ``value``; unsigned ones take -value too.
+
+    Only whole numbers are negated so: C gives no meaning to a negative float as an unsigned number.
+    """
+    kind = dtype.kind
+    if isinstance(value, complex):
+        if kind != "c" and kind != "b" and value.imag:
+            return False
+        return holds(_REAL[dtype], value.real) and (kind != "c" or holds(_REAL[dtype], value.imag))
+    if kind == "b":
+        return True
+    if dtype in _BOUNDS:
+        low, high = _BOUNDS[dtype]
+        low = 0 if kind == "u" and isinstance(value, float) else low
+        return value == value and low <= value <= high
+    return (
+        value != value or abs(value) in (0.0, float("inf")) or abs(value) <= _LARGEST[_REAL[dtype]]
+    )
+
+
+@kernel(public=False, method=False, name="to_copy", widen=False, primitive="copy", keeps_order=True)
+def cast(xp, x, *, dtype, memory_format=None):
+    """``x`` in another dtype (a NumPy dtype)."""
+    if memory_format is not None:
+        out = laid_out(x, memory_format, "to")
+        found = xp.empty_like(out, dtype=dtype)
+        found[...] = converted(x, dtype)
+        return found
+    return converted(x, dtype)
+
+
+cast.grad(x=lambda g: g)
+
+
+def _parsed(args, kwargs):
+    """(dtype, copy, memory_format) from the arguments of ``to``."""
+    dtype = kwargs.pop("dtype", None)
+    form = kwargs.pop("memory_format", None)
+    rest = list(args)
+    if "other" in kwargs:
+        rest.insert(0, kwargs.pop("other"))
+    if "device" in kwargs:
+        require(kwargs.pop("device"))
+    elif rest and isinstance(rest[0], (str, int, device)) and not isinstance(rest[0], bool):
+        require(rest.pop(0))
+    elif rest and isinstance(rest[0], Tensor):
+        dtype = rest.pop(0).dtype
+    elif rest and rest[0] is None:
+        rest.pop(0)
+    if rest and (isinstance(rest[0], dtypes.dtype) or rest[0] is None):
+        dtype = rest.pop(0) or dtype
+    flags = dict(zip(("non_blocking", "copy"), rest, strict=False))
+    flags.update(kwargs)
+    unknown = set(flags) - {"non_blocking", "copy"}
+    if unknown or len(rest) > 2 or not all(isinstance(v, bool) for v in flags.values()):
+        kinds = ", ".join([type(a).__name__ for a in args] + [f"{k}=" for k in kwargs])
+        raise TypeError(f"to() received an invalid combination of arguments - got ({kinds})")
+    return dtype, flags.get("copy", False), form
+
+
+_TO = "non_blocking=, copy: bool=, *, memory_format?="
+
+
+@method
+@takes(
+    f"input, dtype: dtype, {_TO}", f"input, other: Tensor, {_TO}",
+    f"input, device: device?=, dtype: dtype?=, {_TO}",
+)  # fmt: skip
+def to(self, *args, **kwargs):
+    """The tensor in another dtype or on another device; itself where nothing changes.
+
+    Takes ``to(dtype)``, ``to(device, dtype)`` and ``to(other)``, each with ``non_blocking``,
+    ``copy`` and ``memory_format``.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([1.7]).to(torch.int64), torch.ones(1).to("cpu", torch.float64)
+    (tensor([1]), tensor([1.], dtype=torch.float64))
+    """
+    if len(args) == 1 and not kwargs and isinstance(args[0], dtypes.dtype):
+        dtype, copy, form = args[0], False, None
+    else:
+        dtype, copy, form = _parsed(args, kwargs)
+    if form is not None and not isinstance(form, memory_format):
+        raise TypeError(f"to(): argument 'memory_format' must be torch.memory_format, not {form!r}")
+    if dtype is None or dtype.numpy == self.array.dtype:
+        if copy:
+            return clone(self, memory_format=form)
+        return (
+            self
+            if form is None or form.name == "preserve_format"
+            else self.contiguous(memory_format=form)
+        )
+    return cast(self, dtype=dtype.numpy, memory_format=form)
+
+
+def _converter(name, dtype):
+    def convert(self, memory_format=None):
+        return (
+            to(self, dtype)
+            if memory_format is None
+            else to(self, dtype, memory_format=memory_format)
+        )
+
+    convert.__name__ = convert.__qualname__ = name
+    convert.__doc__ = f"""``to(torch.{dtype.name})``.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([0, 1]).{name}().dtype
+    torch.{dtype.name}
+    """
+    setattr(Tensor, name, convert)
+
+
+for _name, _dtype in {
+    **dtypes.ALIASES, "bfloat16": dtypes.bfloat16, "bool": dtypes.bool, "byte": dtypes.uint8,
+    "char": dtypes.int8,
+}.items():  # fmt: skip
+    _converter(_name, _dtype)
+
+
+@method
+def cpu(self, memory_format=None):
+    """The tensor itself: it is on the CPU.
+
+    >>> import rushlight as torch
+    >>> x = torch.zeros(2)
+    >>> x.cpu() is x
+    True
+    """
+    return self if memory_format is None else to(self, memory_format=memory_format)
+
+
+@method
+def cuda(self, device=None, non_blocking=False, memory_format=None):
+    """Raises the error of a PyTorch without CUDA."""
+    require("cuda" if device is None else device)
+    return self
+
+
+@takes("input, dtype: any?=, non_blocking=")
+def _type(self, dtype=None, non_blocking=False):
+    """The legacy name of the type, ``"torch.FloatTensor"``; with ``dtype`` a conversion.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2).type()
+    'torch.FloatTensor'
+    >>> torch.zeros(2).type(torch.int64).dtype
+    torch.int64
+    """
+    if dtype is None:
+        return dtypes.TYPE_NAMES[self.dtype]
+    if isinstance(dtype, str):
+        if dtype not in dtypes.TENSOR_TYPES:
+            raise ValueError(f"invalid type: '{dtype}'")
+        dtype = dtypes.TENSOR_TYPES[dtype]
+    return to(self, getattr(dtype, "dtype", dtype))  # a legacy type knows its dtype
+
+
+_type.__name__ = _type.__qualname__ = "type"
+Tensor.type = _type
+
+
+@method
+@takes("input, other: Tensor")
+def type_as(self, other):
+    """``to(other.dtype)``.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([1.5]).type_as(torch.tensor([1]))
+    tensor([1])
+    """
+    return to(self, other.dtype)
+
+
+# Writes -----------------------------------------------------------------------------------
+
+
+@kernel(public=False, method=False, name="copy", widen=False, grad_name="CopyBackwards")
+def _overwritten(xp, x, src):
+    """``src`` in the shape and dtype of ``x``."""
+    src = src if src.dtype == x.dtype else converted(src, x.dtype)
+    return xp.broadcast_to(src, x.shape).copy()
+
+
+_overwritten.lower(lambda x, src: to(src, x.dtype).expand(x.shape))
+_overwritten.grad(x=zeros, src=lambda g: g)
+
+
+@short
+@method
+def copy_(self, src, non_blocking=False):
+    """Write ``src``, broadcast and converted, into this tensor.
+
+    Raises:
+        RuntimeError: ``src`` does not broadcast to this tensor's shape.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2, 2).copy_(torch.tensor([1.0, 2.0]))
+    tensor([[1., 2.],
+            [1., 2.]])
+    """
+    if not isinstance(src, Tensor) and isinstance(src, (bool, int, float, complex)):
+        if holds(self.array.dtype, src):
+            return self.fill_(src)
+        src = from_array(np.asarray(src))  # converted as tensors are
+    if not isinstance(src, Tensor):
+        found = overridden(copy_, (self, src), {})
+        if found is not NotImplemented:
+            return found
+        raise TypeError(
+            f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}"
+        )
+    check_write(self, "copy_", src.node is not None)
+    target = self.array.shape
+    if src.array.shape != target:
+        _check_stretch(src.array.shape, target)
+    if 0 in self.array.strides and self.array.size:
+        check_overlap(self.array, "copy_")
+    if watched(self, (src,)):
+        return assign(self, _overwritten(self, src))
+    refresh(src)
+    value = src.array
+    if value.dtype != self.array.dtype:
+        value = converted(value, self.array.dtype)
+    put(self.array, ..., value, "copy_")
+    stamp(self)
+    return self
+
+
+def _check_stretch(shape, target):
+    lead = len(target) - len(shape)
+    if lead < 0 or any(n not in (1, m) for n, m in zip(shape, target[lead:], strict=False)):
+        raise ShapeError(
+            f"copy_: output with shape {list(target)} doesn't match the broadcast shape of the "
+            f"source {list(shape)}"
+        )
+
+
+def watched(x, others):
+    """True where a trace or gradients have to see a write of ``others`` to ``x``."""
+    if mode.intercept:
+        return True
+    if mode.grad_off and not mode.state.grad:
+        return False
+    if x.view_of is not None and x.view_of.root.node is not None:
+        return True
+    return x.node is not None or any(getattr(t, "node", None) is not None for t in others)
+
+
+def put(array, key, value, name):
+    """``array[key] = value``; RuntimeError where the memory cannot be written so."""
+    if not array.flags.writeable:
+        raise RuntimeError(f"{name}: the tensor's memory is read-only; clone() it first")
+    array[key] = value

@@ -1,0 +1,325 @@
+"""Tensors to Python: what can be read, numbers, lists, operators of the language, printing."""
+
+import numpy as np
+
+import rushlight.dtype as dtypes
+from rushlight import shapes
+from rushlight.autograd import mode
+from rushlight.autograd.tape import Leaf, Output, refresh
+from rushlight.dtype import OF
+from rushlight.ops.core.definition import function
+from rushlight.ops.core.dispatch import overridden
+from rushlight.ops.core.fast_path import plain
+from rushlight.printing import format_tensor, set_printoptions
+from rushlight.storage import Storage, address, offset, strides_of
+from rushlight.tensor import Size, Tensor, method, reads_values, short
+
+# What an array tells ----------------------------------------------------------------------
+
+
+@short
+@method
+def dim(self):
+    """The number of dims.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2, 3).dim()
+    2
+    """
+    return self.array.ndim
+
+
+Tensor.ndimension = dim
+
+
+@function
+def numel(input):
+    """The number of elements.
+
+    >>> import rushlight as torch
+    >>> torch.numel(torch.zeros(2, 3))
+    6
+    """
+    if mode.intercept:
+        found = overridden(numel, (input,), {})
+        if found is not NotImplemented:
+            return found
+    if not isinstance(input, Tensor):
+        raise TypeError(f"numel(): argument 'input' must be Tensor, not {type(input).__name__}")
+    return input.array.size
+
+
+Tensor.nelement = numel
+
+
+@short
+@method
+def size(self, dim=None):
+    """The shape, or the size of ``dim``.
+
+    >>> import rushlight as torch
+    >>> x = torch.zeros(2, 3)
+    >>> x.size(), x.size(-1)
+    (torch.Size([2, 3]), 3)
+    """
+    shape = self.array.shape
+    if dim is None:
+        return Size(shape)
+    if not shape:
+        raise IndexError("size: Dimension specified as 0 but tensor has no dimensions")
+    return shape[shapes.dim(dim, len(shape), "size")]
+
+
+@method
+def stride(self, dim=None):
+    """Elements to skip to the next one along each dim, or along ``dim``.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2, 3).stride()
+    (3, 1)
+    """
+    array = self.array
+    step = array.itemsize
+    if dim is None:
+        return tuple([s // step for s in strides_of(array)])
+    if not array.ndim:
+        raise IndexError("stride: Dimension specified as 0 but tensor has no dimensions")
+    return strides_of(array)[shapes.dim(dim, array.ndim, "stride")] // step
+
+
+@method
+def storage_offset(self):
+    """The first element's place in the storage, in elements.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(4)[1:].storage_offset()
+    1
+    """
+    recorder = mode.recorder() if mode.intercept else None
+    return offset(self.array) if recorder is None else recorder.offset(self)
+
+
+@method
+def data_ptr(self):
+    """The address of the first element; 0 for an empty tensor.
+
+    >>> import rushlight as torch
+    >>> x = torch.zeros(4)
+    >>> x[1:].data_ptr() - x.data_ptr()
+    4
+    """
+    return address(self.array) if self.array.size else 0
+
+
+@method
+def element_size(self):
+    """Bytes of one element.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2, dtype=torch.float64).element_size()
+    8
+    """
+    return self.array.itemsize
+
+
+@method
+def get_device(self):
+    """-1: the tensor is on the CPU."""
+    return -1
+
+
+@method
+def untyped_storage(self):
+    """The memory behind the tensor, shared with its views.
+
+    >>> import rushlight as torch
+    >>> x = torch.zeros(4)
+    >>> x[1:].untyped_storage().nbytes()
+    16
+    """
+    return Storage(self.array)
+
+
+@method
+def is_set_to(self, tensor):
+    """True where both are the same elements of the same storage.
+
+    >>> import rushlight as torch
+    >>> x = torch.zeros(2)
+    >>> x.is_set_to(x.view(2)), x.is_set_to(x.clone())
+    (True, False)
+    """
+    a, b = self.array, tensor.array
+    return (
+        Storage(a) == Storage(b)
+        and address(a) == address(b)
+        and a.shape == b.shape
+        and a.strides == b.strides
+    )
+
+
+def _described(name, is_so, doc):
+    def ask(input):
+        if not isinstance(input, Tensor):
+            raise TypeError(
+                f"{name}(): argument 'input' must be Tensor, not {type(input).__name__}"
+            )
+        return is_so(OF[input.array.dtype])
+
+    ask.__name__ = ask.__qualname__ = name
+    ask.__doc__ = f"""{doc}
+
+    >>> import rushlight as torch
+    >>> torch.{name}(torch.tensor([1.0]))
+    {is_so(dtypes.float32)}
+    """
+    return function(ask)
+
+
+is_complex = _described("is_complex", lambda d: d.is_complex, "True for a complex dtype.")
+is_floating_point = _described(
+    "is_floating_point", lambda d: d.is_floating_point, "True for a real floating-point dtype."
+)
+is_signed = _described("is_signed", lambda d: d.is_signed, "True for a dtype with negative values.")
+
+
+@short
+@function(method=False)
+def is_tensor(obj):
+    """True for a Tensor.
+
+    >>> import rushlight as torch
+    >>> torch.is_tensor(torch.zeros(1)), torch.is_tensor([1])
+    (True, False)
+    """
+    return isinstance(obj, Tensor)
+
+
+function(set_printoptions, method=False)
+
+# Python values ----------------------------------------------------------------------------
+
+
+@short
+@reads_values
+def item(self):
+    """The one element as a Python number.
+
+    Raises:
+        RuntimeError: the tensor has more or fewer elements.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([2.5]).item()
+    2.5
+    """
+    array = plain(self)
+    if array.size != 1:
+        raise RuntimeError(
+            f"a Tensor with {array.size} elements cannot be converted to Scalar (its shape is "
+            f"{tuple(array.shape)}): index or reduce it first"
+        )
+    return array.item()
+
+
+@short
+@reads_values
+def tolist(self):
+    """The elements as nested lists of Python numbers.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([[1, 2], [3, 4]]).tolist()
+    [[1, 2], [3, 4]]
+    """
+    return plain(self).tolist()
+
+
+@reads_values
+def __bool__(self):
+    array = plain(self)
+    if array.size != 1:
+        many = "more than one value" if array.size else "no values"
+        raise RuntimeError(
+            f"Boolean value of Tensor with {many} is ambiguous (shape {tuple(array.shape)}): use "
+            ".any() or .all()"
+        )
+    return bool(array.item())
+
+
+def _scalar(x):
+    if x.array.size != 1:
+        raise ValueError(
+            "only one element tensors can be converted to Python scalars, not a tensor of shape "
+            f"{tuple(x.array.shape)}"
+        )
+    return plain(x).item()
+
+
+@reads_values
+def __int__(self):
+    return int(_scalar(self))
+
+
+@reads_values
+def __float__(self):
+    return float(_scalar(self))
+
+
+@reads_values
+def __complex__(self):
+    return complex(_scalar(self))
+
+
+@reads_values
+def __index__(self):
+    if OF[self.array.dtype].category > 1 or self.array.size != 1:
+        raise TypeError(
+            "only integer tensors of a single element can be converted to an index, not "
+            f"{self.dtype} of shape {tuple(self.array.shape)}"
+        )
+    return int(plain(self).item())
+
+
+@method
+def __contains__(self, element):
+    if isinstance(element, (Tensor, int, float, complex, np.number)):
+        return bool((self == element).any())
+    raise RuntimeError(
+        f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}."
+    )
+
+
+@method
+def __iter__(self):
+    if not self.array.ndim:
+        raise TypeError("iteration over a 0-d tensor")
+    return iter(self.unbind(0))
+
+
+@method
+def __reversed__(self):
+    return self.flip(0) if self.array.ndim else self
+
+
+@reads_values
+def __format__(self, spec):
+    if self.array.ndim or (type(self) is not Tensor and not spec):
+        return object.__format__(self, spec)
+    return format(item(self), spec)
+
+
+@reads_values
+def __repr__(self, *, tensor_contents=None):
+    refresh(self)
+    node = self.node
+    name = None
+    if node is not None and type(node) is not Leaf:
+        name = (node.source if type(node) is Output else node).name()
+    kind = type(self)
+    return format_tensor(
+        self.array,
+        self.dtype,
+        default_dtype=dtypes.get_default_dtype(),
+        requires_grad=node is not None,
+        grad_fn_name=name,
+        class_name="tensor" if kind is Tensor else vars(kind).get("_printed_name", kind.__name__),
+    )

@@ -1,0 +1,191 @@
+"""Memory shared with NumPy and other libraries, by NumPy's protocols, buffers and DLPack."""
+
+import warnings
+
+import numpy as np
+
+import rushlight.dtype as dtypes
+from rushlight.device import require
+from rushlight.ops.core.definition import function
+from rushlight.ops.create.from_data import check_dtype, from_numpy
+from rushlight.storage import foreign
+from rushlight.tensor import Tensor, from_array, method, reads_values
+
+
+@reads_values
+def numpy(self, *, force=False):
+    """The tensor's memory as a NumPy array, shared both ways.
+
+    ``force`` detaches first.
+
+    Raises:
+        RuntimeError: the tensor requires grad.
+        TypeError: its dtype is bfloat16, which NumPy lacks.
+
+    >>> import rushlight as torch
+    >>> torch.ones(2).numpy()
+    array([1., 1.], dtype=float32)
+    """
+    if self.requires_grad and not force:
+        raise RuntimeError(
+            "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
+        )
+    if self.array.dtype == dtypes.bfloat16.numpy:
+        raise TypeError("Got unsupported ScalarType BFloat16: NumPy has no such type; use .float()")
+    if self.view_of is not None and self.view_of.lazy:
+        if force:
+            return self.detach().clone().array
+        _refuse_lazy(self)
+    return self.array.view(np.ndarray)
+
+
+def _refuse_lazy(t):
+    """A conjugate has no memory that it could share."""
+    bit, resolve = ("conjugate", "conj") if t.array.dtype.kind == "c" else ("negative", "neg")
+    raise RuntimeError(
+        f"Can't call numpy() on Tensor that has {bit} bit set. Use "
+        f"tensor.resolve_{resolve}().numpy() instead."
+    )
+
+
+@reads_values
+def __array__(self, dtype=None, copy=None):
+    array = numpy(self)
+    if dtype is not None and np.dtype(dtype) != array.dtype:
+        if copy is False:
+            raise ValueError(f"__array__: a conversion from {array.dtype} to {dtype} needs a copy")
+        return array.astype(dtype)
+    return array.copy() if copy else array
+
+
+@method
+def __array_wrap__(self, array, context=None, return_scalar=False):
+    array = np.asarray(array)
+    return from_numpy(array.astype(np.uint8) if array.dtype == bool else array)
+
+
+@reads_values
+def __dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None):
+    """A DLPack capsule over the tensor's memory."""
+    if self.requires_grad:
+        raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+    if self.array.dtype == dtypes.bfloat16.numpy:
+        raise BufferError("bfloat16 cannot be exported: NumPy, which writes the capsule, lacks it")
+    if self.view_of is not None and self.view_of.lazy:
+        raise BufferError("Can't export tensors with the conjugate bit set")
+    options = {"max_version": max_version} if max_version is not None else {}
+    if dl_device is not None:
+        options["dl_device"] = tuple(dl_device)
+    if copy is not None:
+        options["copy"] = copy
+    return self.array.__dlpack__(**options)
+
+
+@method
+def __dlpack_device__(self):
+    """(1, 0): DLPack's CPU."""
+    return self.array.__dlpack_device__()
+
+
+@function(method=False, asks=False)
+def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
+    """A 1-dim tensor over the bytes of a Python buffer, shared.
+
+    >>> import rushlight as torch
+    >>> torch.frombuffer(bytearray([1, 0, 2, 0]), dtype=torch.int16)
+    tensor([1, 2], dtype=torch.int16)
+    """
+    check_dtype(dtype, "frombuffer")
+    memory = np.frombuffer(buffer, np.uint8)
+    if memory.size == 0 or count == 0:
+        raise ValueError(f"both buffer length ({memory.size}) and count ({count}) must not be 0")
+    rest = memory.size - offset
+    if not 0 <= offset < memory.size:
+        raise ValueError(
+            f"offset ({offset} bytes) must be non-negative and no greater than buffer length "
+            f"({memory.size} bytes) minus 1"
+        )
+    size = dtype.itemsize
+    if count < 0 and rest % size:
+        raise ValueError(
+            f"buffer length ({rest} bytes) after offset ({offset} bytes) must be a multiple of "
+            f"element size ({size})"
+        )
+    n = rest // size if count < 0 else count
+    if n * size > rest:
+        raise ValueError(
+            f"requested buffer length ({n} * {size} bytes) after offset ({offset} bytes) must not "
+            f"be greater than actual buffer length ({memory.size} bytes)"
+        )
+    if not memory.flags.writeable:
+        warnings.warn(
+            "The given buffer is not writable, and PyTorch does not support non-writable tensors.",
+            stacklevel=2,
+        )
+    t = from_array(foreign(memory[offset : offset + n * size].view(dtype.numpy)))
+    return t.requires_grad_(True) if requires_grad else t
+
+
+class _Capsule:
+    """What NumPy asks of an exporter, around a bare DLPack capsule."""
+
+    def __init__(self, capsule):
+        self.capsule = capsule
+
+    def __dlpack__(self, **kwargs):
+        return self.capsule
+
+    def __dlpack_device__(self):
+        return (1, 0)
+
+
+@function(method=False, asks=False)
+def from_dlpack(ext_tensor, *, device=None, copy=None):
+    """A tensor over the memory of another library's array (NumPy, PyTorch, JAX, CuPy on the CPU).
+
+    With ``copy=True`` it has memory of its own.
+
+    Raises:
+        RuntimeError: ``ext_tensor`` is neither an array nor a DLPack capsule, or was used already.
+
+    >>> import numpy, rushlight as torch
+    >>> torch.from_dlpack(numpy.ones(2))
+    tensor([1., 1.], dtype=torch.float64)
+    """
+    if device is not None:
+        require(device)
+    found = _from_dlpack(ext_tensor)
+    return found.clone() if copy else found
+
+
+def _from_dlpack(ext_tensor):
+    if isinstance(ext_tensor, Tensor):
+        if ext_tensor.requires_grad:
+            raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+        t = from_array(ext_tensor.array)
+        t.cell = ext_tensor.cell
+        return t
+    if not hasattr(ext_tensor, "__dlpack__"):
+        if type(ext_tensor).__name__ != "PyCapsule":
+            raise RuntimeError(
+                "from_dlpack: expected an array with __dlpack__, or a DLPack capsule, got "
+                f"{type(ext_tensor).__name__}"
+            )
+        ext_tensor = _Capsule(ext_tensor)
+    try:
+        array = np.from_dlpack(ext_tensor)
+    except ValueError as error:
+        raise RuntimeError(
+            f"from_dlpack: {error}; a DLPack capsule can be used only once"
+        ) from None
+    if not array.flags.writeable:
+        # DLPack has no way to say "read only" that all agree on; NumPy is careful, PyTorch is not.
+        array = _writable(array)
+    return from_array(foreign(array))
+
+
+def _writable(array):
+    interface = dict(array.__array_interface__)
+    interface["data"] = (interface["data"][0], False)
+    holder = type("Memory", (), {"__array_interface__": interface, "array": array})()
+    return np.asarray(holder)

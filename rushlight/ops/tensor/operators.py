@@ -1,0 +1,66 @@
+"""Python's operators of Tensor that are not an operation's own: reflected and in-place forms."""
+
+from rushlight.ops.core.promotion import scalar_dtype
+from rushlight.ops.elementwise import arithmetic, division, logic, power
+from rushlight.tensor import Tensor, method
+
+
+def _takes(x):
+    return isinstance(x, Tensor) or scalar_dtype(x) is not None
+
+
+def _bind(name, call, reflected=False):
+    """The operator ``name``; operands that are no tensor or number are left to their own class."""
+
+    def operate(self, other):
+        if not _takes(other):
+            return NotImplemented
+        return call(other, self) if reflected else call(self, other)
+
+    operate.__name__ = operate.__qualname__ = name
+    setattr(Tensor, name, operate)
+
+
+@method
+def __rtruediv__(self, other):
+    return self.reciprocal() * other  # an array too, by NumPy's own reflected product
+
+
+@method
+def __pow__(self, exponent):
+    if isinstance(exponent, Tensor):
+        return power.pow_(self, exponent)
+    return power.pow_number(self, exponent) if _takes(exponent) else NotImplemented
+
+
+@method
+def __pos__(self):
+    return arithmetic.positive(self)
+
+
+@method
+def __invert__(self):
+    if self.dtype.category > 1:
+        raise TypeError(
+            "~ (operator.invert) is only implemented on integer and Boolean-type tensors, "
+            f"not {self.dtype}"
+        )
+    return logic.bitwise_not(self)
+
+
+for _name, _call in {
+    "mod": division.remainder, "and": logic.bitwise_and, "or": logic.bitwise_or,
+    "xor": logic.bitwise_xor, "lshift": logic.bitwise_left_shift,
+    "rshift": logic.bitwise_right_shift,
+}.items():  # fmt: skip
+    _bind(f"__{_name}__", _call)
+    _bind(f"__r{_name}__", _call, reflected=True)
+_bind("__rpow__", power.pow, reflected=True)
+_bind("__rfloordiv__", division.floor_divide, reflected=True)
+
+for _name, _written in {
+    "add": "add_", "sub": "sub_", "mul": "mul_", "truediv": "div_", "floordiv": "floor_divide_",
+    "mod": "remainder_", "pow": "pow_", "and": "bitwise_and_", "or": "bitwise_or_",
+    "xor": "bitwise_xor_", "lshift": "bitwise_left_shift_", "rshift": "bitwise_right_shift_",
+}.items():  # fmt: skip
+    _bind(f"__i{_name}__", getattr(Tensor, _written))

@@ -1,0 +1,316 @@
+"""Changing what memory a tensor looks at: resize_, set_, and in-place changes of its dims."""
+
+import math
+import sys
+import weakref
+from functools import wraps
+
+import numpy as np
+
+from rushlight import shapes
+from rushlight.autograd import mode
+from rushlight.autograd.tape import Leaf, refresh, set_history, tick, turns
+from rushlight.autograd.write import check_write, stamp
+from rushlight.dtype import OF
+from rushlight.errors import DtypeError, ShapeError
+from rushlight.ops.core.argument_kinds import takes
+from rushlight.ops.shape.permute import t, transpose
+from rushlight.ops.shape.strided import as_strided, geometry
+from rushlight.ops.shape.view import squeeze, unsqueeze
+from rushlight.ops.tensor.memory_format import contiguous_format
+from rushlight.storage import (
+    Foreign,
+    Storage,
+    contiguous_strides,
+    flat,
+    offset,
+    owner,
+    reach,
+    span,
+)  # fmt: skip
+from rushlight.tensor import Tensor, method
+
+# Storage ----------------------------------------------------------------------------------
+
+
+def _refuse_outer(x):
+    """A program writes to the memory of a tensor from outside, but does not move or turn it."""
+    if mode.intercept and mode.recorder() is not None and mode.recorder().is_outer(x):
+        mode.recorder().refuse(
+            f"a tensor of shape {list(x.array.shape)} from outside is turned or moved in place "
+            "inside torch.compile; do that to a view of it, or outside"
+        )
+
+
+def _look_at(x, array, cell=None):
+    """Make ``array`` the elements of ``x``, in place."""
+    _refuse_outer(x)
+    x.array, x.turned = array, True
+    x.view_of = None
+    if cell is not None:
+        x.cell = cell
+    stamp(x)
+    return x
+
+
+@method
+def resize_(self, *sizes, memory_format=contiguous_format):
+    """Change the shape in place, keeping the storage where it is large enough.
+
+    Fewer elements stay in memory; more are uninitialised. Views made before keep the memory they
+    had when it grows.
+
+    Raises:
+        RuntimeError: the tensor requires grad; its memory belongs to a NumPy array and must grow.
+
+    >>> import rushlight as torch
+    >>> x = torch.tensor([[1, 2], [3, 4]])
+    >>> x.resize_(3)
+    tensor([1, 2, 3])
+    >>> x.resize_(2, 2)
+    tensor([[1, 2],
+            [3, 4]])
+    """
+    if self.requires_grad:
+        raise RuntimeError("resize_: cannot resize variables that require grad; detach() it first")
+    shape = shapes.sizes(sizes, "resize_")
+    array = self.array
+    if shape == array.shape:
+        return self
+    start, strides = offset(array), contiguous_strides(shape)
+    needed = (start + span(shape, strides)) * array.itemsize if math.prod(shape) else 0
+    memory = flat(array)
+    if needed > memory.size:
+        if type(owner(array).base) is Foreign:
+            raise RuntimeError(
+                f"resize_: Trying to resize storage that is not resizable: {tuple(array.shape)} to "
+                f"{shape} needs {needed} bytes, and the NumPy array has {memory.size}"
+            )
+        grown = np.empty(needed, np.uint8)
+        grown[: memory.size] = memory
+        return _look_at(self, np.ndarray(shape, array.dtype, grown, start * array.itemsize))
+    found = reach(array, shape, strides, start, "resize_")
+    view = self.view_of
+    _look_at(self, found)
+    self.view_of = view if view is not None and view.root.node is not None else None
+    return self
+
+
+@method
+@takes("input, other: Tensor, *, memory_format?=")
+def resize_as_(self, other, memory_format=None):
+    """``resize_`` to the shape of ``other``.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(6).resize_as_(torch.zeros(2, 3)).shape
+    torch.Size([2, 3])
+    """
+    return resize_(self, *other.array.shape) if other.array.ndim else resize_(self, ())
+
+
+@method
+def resize(self, *sizes):
+    """``resize_`` to ``sizes``, out of place where the tensor has as many elements: deprecated.
+
+    Raises:
+        RuntimeError: the tensor has another number of elements.
+
+    >>> import rushlight as torch
+    >>> import warnings
+    >>> with warnings.catch_warnings(action="ignore"):
+    ...     torch.zeros(6).resize(2, 3).shape
+    torch.Size([2, 3])
+    """
+    import warnings
+
+    warnings.warn("non-inplace resize is deprecated", stacklevel=2)
+    return self.view(*sizes)
+
+
+@method
+@takes("input, source: any?=, storage_offset=, size=, stride=")
+def set_(self, source=None, storage_offset=0, size=None, stride=None):
+    """Look at the memory of another tensor or of a storage.
+
+    >>> import rushlight as torch
+    >>> x = torch.arange(6)
+    >>> torch.tensor([0]).set_(x.untyped_storage(), 1, (2,), (3,))
+    tensor([1, 4])
+    """
+    check_write(self, "set_")
+    if mode.records() and any(getattr(t, "requires_grad", False) for t in (self, source)):
+        raise RuntimeError(
+            "derivative for set_ is not implemented: call it in no_grad(), or on and with tensors "
+            "that do not require grad, such as a detach()"
+        )
+    dtype = self.array.dtype
+    if source is None:
+        return _look_at(self, np.empty(0, dtype))
+    cell = None
+    if isinstance(source, Tensor):
+        if source.array.dtype != dtype:
+            raise DtypeError(
+                f"set_: Could not set tensor of type {source.dtype.name} to a tensor of type "
+                f"{self.dtype.name}"
+            )
+        if size is None:
+            return _look_at(self, source.array, source.cell)
+        memory, cell = source.array, source.cell
+    elif isinstance(source, Storage):
+        memory = source.bytes[: source.nbytes() // dtype.itemsize * dtype.itemsize].view(dtype)
+    else:
+        raise TypeError(f"set_(): argument 'source' must be Tensor or Storage, not {type(source)}")
+    if size is None:
+        return _look_at(self, memory)
+    size = shapes.sizes((size,), "set_")
+    stride = contiguous_strides(size) if stride is None else tuple(stride)
+    if len(size) != len(stride):
+        raise ShapeError(
+            f"set_: unequal size length ({len(size)}) and stride length ({len(stride)})"
+        )
+    return _look_at(self, reach(memory, size, stride, storage_offset, "set_"), cell)
+
+
+@method
+def share_memory_(self):
+    """Move the memory, in place, to where other processes can work on it too.
+
+    Processes that are forked afterwards, or that get the tensor by ``torch.multiprocessing``, share
+    it. Views that were made before keep the memory that they had.
+
+    >>> import rushlight as torch
+    >>> x = torch.ones(2)
+    >>> x.share_memory_() is x, x.is_shared()
+    (True, True)
+    """
+    from rushlight.multiprocessing.sharing import share
+
+    share(self)
+    return self
+
+
+@method
+def is_shared(self):
+    """True after ``share_memory_``, here or in the process that sent the tensor.
+
+    >>> import rushlight as torch
+    >>> torch.ones(2).is_shared()
+    False
+    """
+    sharing = sys.modules.get("rushlight.multiprocessing.sharing")
+    return sharing is not None and sharing.block_of(self.array) is not None
+
+
+@method
+def pin_memory(self, device=None):
+    """Raises RuntimeError: there is no accelerator to pin memory for.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2).pin_memory()
+    Traceback (most recent call last):
+    RuntimeError: pin_memory: Cannot access accelerator device when none is available.
+    """
+    raise RuntimeError("pin_memory: Cannot access accelerator device when none is available.")
+
+
+@method
+def is_pinned(self, device=None):
+    """False: no memory is pinned."""
+    return False
+
+
+# Element by element, in Python ------------------------------------------------------------
+
+
+def _plain(x, name):
+    _refuse_outer(x)
+    if x.requires_grad:
+        raise RuntimeError(
+            f"Can't call {name}() on Variable that requires grad. Use var.detach().{name}() "
+            "instead."
+        )
+
+
+@method
+def apply_(self, callable):
+    """Replace each element by ``callable(element)``; slow.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([1.0, 2.0]).apply_(lambda v: v + 1)
+    tensor([2., 3.])
+    """
+    _plain(self, "apply_")
+    array = self.array
+    for place in np.ndindex(array.shape):
+        array[place] = callable(array[place].item())
+    stamp(self)
+    return self
+
+
+@method
+def map_(self, tensor, callable):
+    """Replace each element by ``callable(element, element of tensor)``; slow.
+
+    >>> import rushlight as torch
+    >>> x = torch.tensor([1.0, 2.0])
+    >>> x.map_(torch.tensor([3.0, 5.0]), lambda a, b: a * b)
+    tensor([ 3., 10.])
+    """
+    _plain(self, "map_")
+    _plain(tensor, "map_")
+    array = self.array
+    if tensor.array.dtype != array.dtype:
+        raise TypeError(
+            f"map_: expected {OF[array.dtype]} for argument 'tensor' but got {tensor.dtype}"
+        )
+    other = tensor.expand(array.shape).array
+    for place in np.ndindex(array.shape):
+        array[place] = callable(array[place].item(), other[place].item())
+    stamp(self)
+    return self
+
+
+# In-place views ---------------------------------------------------------------------------
+
+
+def _note_turn(root):
+    """Have the views of ``root`` find their way after its dims change in place."""
+    if sys.getrefcount(root.cell) <= 2:  # nobody shares its clock, so it has no views
+        return
+    if id(root) not in turns:
+        weakref.finalize(root, turns.pop, id(root), None).atexit = False
+    turns.setdefault(id(root), []).append((tick(), geometry(root)))
+
+
+def _in_place_view(name, call):
+    @wraps(call)
+    def turned(self, *args, **kwargs):
+        check_write(self, name)
+        refresh(self)
+        _refuse_outer(self)
+        if name == "as_strided_" and self.node is not None:
+            mode.refuse_in_trace("as_strided_ changes what gradients the views of before get")
+        if self.view_of is None:
+            _note_turn(self)
+        with mode.inference_mode(False):
+            found = call(self, *args, **kwargs)
+        self.array, self.turned = found.array, True
+        if type(self.node) is Leaf:  # without gradients: it goes on as a leaf
+            self.node.shape = found.array.shape
+        else:
+            set_history(self, found.node)
+        if self.view_of is not None:
+            self.view_of = found.view_of
+        stamp(self)
+        return self
+
+    turned.__name__ = turned.__qualname__ = name
+    turned.__doc__ = f"In-place version of ``{name[:-1]}``: the tensor itself changes its dims."
+    setattr(Tensor, name, turned)
+
+
+for _name, _call in {
+    "t_": t, "transpose_": transpose, "swapaxes_": transpose, "swapdims_": transpose,
+    "squeeze_": squeeze, "unsqueeze_": unsqueeze, "as_strided_": as_strided,
+}.items():  # fmt: skip
+    _in_place_view(_name, _call)

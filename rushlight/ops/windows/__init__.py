@@ -1,0 +1,1 @@
+"""Operations on windows of images: convolution, pooling, padding and resampling."""

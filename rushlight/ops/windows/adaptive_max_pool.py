@@ -1,0 +1,392 @@
+"""Maxima of uneven windows (adaptive, fractional), and back: unpooling.
+
+Where the maxima lie is found first; values are then picked from there, and gradients put back.
+Positions are flat, in the last ``n`` dims. Shapes: x (…, *size), at and out (…, *places).
+"""
+
+from math import prod
+
+import numpy as np
+
+from rushlight.dtype import OF, int64
+from rushlight.errors import ShapeError, UnsupportedDtypeError
+from rushlight.ops.core.autocast import SINGLE
+from rushlight.ops.core.dispatch import apply, refuse
+from rushlight.ops.core.kinds import kernel
+from rushlight.ops.core.range_checks import check_range
+from rushlight.ops.create.filled import zeros
+from rushlight.ops.windows.avg_pool import places_of
+from rushlight.ops.windows.max_pool import MAX_POOL, as_input, max_positions, rows_first
+from rushlight.ops.windows.window import Windows, per_dim
+from rushlight.tensor import Tensor
+
+__all__ = [
+    "adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d", "fractional",
+    "unpool",
+]  # fmt: skip
+
+# Positions --------------------------------------------------------------------------------
+
+
+def _best(x, starts, ends):
+    """The flat position of the maximum of each window: the first, or the last nan.
+
+    ``starts`` and ``ends`` hold, for each of the last dims, an array (places) or (…, places).
+    """
+    n = len(starts)
+    best, at, step = x, None, 1
+    nans = bool((x != x).any())
+    for d in reversed(range(n)):
+        dim = x.ndim - n + d
+        start, end = (
+            a.reshape(*a.shape[:-1], *[1] * (dim - a.ndim + 1), a.shape[-1], *[1] * (n - 1 - d))
+            for a in (starts[d], ends[d])
+        )
+        best, where = _best_along(best, start, end, dim, nans)
+        at = where if at is None else np.take_along_axis(at, where, dim) + where * step
+        step *= x.shape[dim]
+    return at
+
+
+def _best_along(x, start, end, dim, nans):
+    """(maxima, where they lie) of windows along ``dim``."""
+    found = _taken(x, start, dim)
+    where = np.broadcast_to(start, found.shape).copy()
+    for t in range(1, int((end - start).max(initial=0))):
+        index = np.minimum(start + t, end - 1)
+        value = _taken(x, index, dim)
+        better = value > found
+        if nans:
+            better |= value != value
+        np.copyto(found, value, where=better)
+        np.copyto(where, index, where=better)
+    return found, where
+
+
+def _taken(x, index, dim):
+    if index.size == index.shape[dim]:
+        return x.take(index.reshape(-1), dim)
+    lead = np.broadcast_shapes(index.shape[:dim], x.shape[:dim])
+    full = np.broadcast_to(index, (*lead, index.shape[dim], *x.shape[dim + 1 :]))
+    return np.take_along_axis(x, full, dim)
+
+
+def _regions(size, places):
+    """(starts, ends) of ``places`` windows that cover ``size`` evenly, for each dim."""
+    counts = [np.arange(o) for o in places]
+    starts = [i * n // o for i, n, o in zip(counts, size, places, strict=True)]
+    ends = [-(-(i + 1) * n // o) for i, n, o in zip(counts, size, places, strict=True)]
+    return starts, ends
+
+
+@kernel(public=False, method=False, name="adaptive_max_positions", widen=False, keeps_order=True)
+def _adaptive_positions(xp, x, *, places):
+    """Where the maximum of each of ``places`` windows lies that cover x evenly."""
+    n = len(places)
+    if set(places) == {1} and x.dtype.kind == "f":
+        flat = _flat(x, n)
+        at = flat.argmax(-1, keepdims=True)
+        if not np.isnan(np.take_along_axis(flat, at, -1)).any():
+            return as_input(at.reshape(*at.shape[:-1], *places), x, n)
+    return as_input(_best(x, *_regions(x.shape[x.ndim - n :], places)), x, n)
+
+
+@kernel(public=False, method=False, name="fractional_max_positions", widen=False)
+def _fractional_positions(xp, x, samples, *, kernel_size, places):
+    """Where the maximum of each window lies; the windows' steps depend on ``samples`` (N, C, n).
+
+    Source: Graham 2014.
+    """
+    n = len(places)
+    lead = x.shape[: x.ndim - n]
+    samples = samples.reshape(*lead, n)
+    # In two dims the first sample is that of the width.
+    order = (1, 0) if n == 2 else (0, 1, 2)
+    starts = [
+        _steps(samples[..., order[d]], x.shape[x.ndim - n + d] - kernel_size[d], places[d])
+        for d in range(n)
+    ]
+    return _best(x, starts, [s + k for s, k in zip(starts, kernel_size, strict=True)])
+
+
+def _steps(sample, last, count):
+    """Starts of ``count`` windows, from 0 to ``last``, by one random number each."""
+    out = np.empty((*sample.shape, count), np.int64)
+    if count > 1:
+        alpha = sample.dtype.type(last) / sample.dtype.type(count - 1)
+        at = np.arange(count - 1).astype(sample.dtype) + sample[..., None]
+        out[..., :-1] = (at * alpha).astype(np.int64) - (sample * alpha).astype(np.int64)[..., None]
+    out[..., -1] = last
+    return out
+
+
+# Values -----------------------------------------------------------------------------------
+
+
+def _flat(x, n):
+    """``x`` with its last ``n`` dims as one."""
+    lead = tuple(x.shape[: len(x.shape) - n])
+    return x.reshape((*lead, prod(x.shape[len(lead) :])))
+
+
+def _picked(xp, x, at, *, n):
+    """The elements of x at the flat positions ``at``."""
+    return np.take_along_axis(_flat(x, n), _flat(at, n), -1).reshape(at.shape)
+
+
+def _picked_by_gather(x, at, n):
+    return _flat(x, n).gather(-1, _flat(at, n)).reshape(at.shape)
+
+
+@kernel(public=False, method=False, name="pool_spread", widen=False)
+def _spread(xp, g, at, *, size):
+    """Zeros of ``size`` to which ``g`` is added at the flat positions ``at``."""
+    n = len(size)
+    lead = g.shape[: g.ndim - n]
+    rows = np.arange(prod(lead))[:, None] * prod(size)
+    flat = (at.reshape(prod(lead), prod(at.shape[len(lead) :])) + rows).reshape(-1)
+    out = np.zeros(prod(lead) * prod(size), g.dtype)
+    np.add.at(out, flat, g.reshape(-1))
+    return out.reshape(*lead, *size)
+
+
+@_spread.lower
+def _spread_by_scatter(g, at, size):
+    n = len(size)
+    lead = tuple(g.shape[: len(g.shape) - n])
+    out = zeros((*lead, prod(size)), dtype=g.dtype)
+    return out.scatter_add(-1, _flat(at, n), _flat(g, n)).reshape((*lead, *size))
+
+
+def _pick_op(name, title, **options):
+    op = kernel(
+        _picked, public=False, method=False, name=name, widen=False, grad_name=f"{title}Backward0",
+        **options,
+    )  # fmt: skip
+    op.lower(lambda x, at, n: _picked_by_gather(x, at, n))
+    op.grad(x=lambda g, at, x_shape, n: _spread(g, at, size=tuple(x_shape[-n:])))
+    return op.op
+
+
+_pick = _pick_op("pool_pick", "PoolPick")
+_FRACTIONAL = {
+    n: _pick_op(f"fractional_max_pool{n}d", f"FractionalMaxPool{n}D", autocast=SINGLE)
+    for n in (2, 3)
+}
+_spread.grad(g=lambda h, at, size: apply(_pick, (h, at), {"n": len(size)}))
+
+# Adaptive ---------------------------------------------------------------------------------
+
+
+def _adaptive(xp, x, *, places):
+    """The maximum of each of ``places`` windows that cover x evenly."""
+    n = len(places)
+    if set(places) == {1}:
+        return _flat(x, n).max(-1).reshape(*x.shape[: x.ndim - n], *places)
+    starts, ends = _regions(x.shape[x.ndim - n :], places)
+    for d in range(n):
+        dim = x.ndim - n + d
+        out = x.take(starts[d], dim)
+        for t in range(1, int((ends[d] - starts[d]).max())):
+            np.maximum(out, x.take(np.minimum(starts[d] + t, ends[d] - 1), dim), out=out)
+        x = out
+    return x
+
+
+def _adaptive_slope(g, x, places):
+    at = _adaptive_positions(x, places=places)
+    return _spread(g, at, size=tuple(x.shape[len(x.shape) - len(places) :]))
+
+
+_ADAPTIVE = {}
+for _n in (1, 2, 3):
+    _op = kernel(
+        _adaptive, public=False, method=False, name=f"adaptive_max_pool{_n}d", widen=False,
+        channels=1, lines=(0,) if _n == 1 else (), autocast=SINGLE if _n == 3 else None,
+        grad_name="SqueezeBackward1" if _n == 1 else f"AdaptiveMaxPool{_n}DBackward0",
+    )  # fmt: skip
+    _op.grad(x=_adaptive_slope)
+    _ADAPTIVE[_n] = _op.op
+
+
+def _adapted(name, n, input, output_size, return_indices):
+    if not isinstance(input, Tensor):
+        refuse(_ADAPTIVE[2], 0, input)
+    x = input.array
+    given = places_of(name, n, x, output_size)
+    if x.ndim not in (n + 1, n + 2):
+        raise ShapeError(f"{name}: Expected {n + 1}D or {n + 2}D tensor, but got {list(x.shape)}")
+    if len(given) != n:
+        raise RuntimeError(f"{name}: output_size must be {n} numbers, but got {given}")
+    size = tuple(x.shape[-n:])
+    places = tuple([s if o is None else o for o, s in zip(given, size, strict=True)])
+    if 0 in x.shape[-n - 1 :]:
+        raise ShapeError(
+            f"{name}: Expected input to have non-zero size for non-batch dimensions, but input "
+            f"has sizes {list(x.shape)}"
+        )
+    if min(places) < 0:
+        raise RuntimeError(f"{name}: elements of output_size must not be negative, got {places}")
+    if x.dtype.kind not in "fV":
+        raise UnsupportedDtypeError(f"{name}: not implemented for {OF[x.dtype]}")
+    if n == 3:
+        input = rows_first(input, n)
+    even = all(o and s % o == 0 for s, o in zip(size, places, strict=True))
+    if even and set(places) != {1}:
+        return _even(n, input, size, places, return_indices)
+    found = apply(_ADAPTIVE[n], (input,), {"places": places})
+    return (found, _adaptive_positions(input, places=places)) if return_indices else found
+
+
+def _even(n, input, size, places, return_indices):
+    """The windows are all of one size and side by side: those of an ordinary pooling."""
+    k = tuple([s // o for s, o in zip(size, places, strict=True)])
+    windows = Windows(k, k, (0,) * n, (1,) * n, places)
+    found = apply(MAX_POOL[n], (input,), {"windows": windows})
+    return (found, max_positions(input, windows=windows)) if return_indices else found
+
+
+def adaptive_max_pool1d(input, output_size, return_indices=False):
+    """Maxima of as many windows, spread evenly, as ``output_size`` says.
+
+    Shape: (N, C, L) or (C, L) → (N, C, output_size).
+
+    Raises:
+        RuntimeError: the input has an empty dim; ``output_size`` does not fit.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.adaptive_max_pool1d(torch.arange(7.0).reshape(1, 1, 7), 2)
+    tensor([[[3., 6.]]])
+    """
+    return _adapted("adaptive_max_pool1d", 1, input, output_size, return_indices)
+
+
+def adaptive_max_pool2d(input, output_size, return_indices=False):
+    """Maxima of as many windows, spread evenly, as ``output_size`` (one, or two for H and W) says.
+
+    None in ``output_size`` keeps a dim's size; ``return_indices`` also gives flat positions.
+
+    Shape: (N, C, H, W) or (C, H, W) → (N, C, *output_size).
+
+    Raises:
+        RuntimeError: the input has an empty dim; ``output_size`` does not fit.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.adaptive_max_pool2d(torch.ones(1, 2, 5, 7), (2, None)).shape
+    torch.Size([1, 2, 2, 7])
+    """
+    return _adapted("adaptive_max_pool2d", 2, input, output_size, return_indices)
+
+
+def adaptive_max_pool3d(input, output_size, return_indices=False):
+    """Maxima of as many windows, spread evenly, as ``output_size`` (one, or three) says.
+
+    Shape: (N, C, D, H, W) or (C, D, H, W) → (N, C, *output_size).
+
+    Raises:
+        RuntimeError: the input has an empty dim; ``output_size`` does not fit.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.adaptive_max_pool3d(torch.ones(1, 2, 5, 5, 5), 2).shape
+    torch.Size([1, 2, 2, 2, 2])
+    """
+    return _adapted("adaptive_max_pool3d", 3, input, output_size, return_indices)
+
+
+# Fractional -------------------------------------------------------------------------------
+
+
+def fractional(name, n, input, kernel_size, output_size, samples):
+    """(maxima, positions) of a fractional pooling of ``n`` dims, checked."""
+    kernel_size = per_dim(kernel_size, n, name, "kernel_size")
+    places = per_dim(output_size, n, name, "output_size")
+    x = input.array
+    if x.ndim not in (n + 1, n + 2) or 0 in x.shape[-n:]:
+        raise ShapeError(
+            f"{name}: Expected {n + 1}D or {n + 2}D tensor without empty dims, but got "
+            f"{list(x.shape)}"
+        )
+    for size, k, o in zip(x.shape[-n:], kernel_size, places, strict=True):
+        if o + k - 1 > size - (n == 3):  # in three dims the last window must not end at the edge
+            raise ShapeError(
+                f"{name}: kernel size {k} and output size {o} are too large relative to the "
+                f"input {tuple(x.shape)}"
+            )
+    if x.dtype.kind not in "fV":
+        raise UnsupportedDtypeError(f"{name}: not implemented for {OF[x.dtype]}")
+    lead = x.shape[:-n] if x.ndim == n + 2 else (1, *x.shape[:-n])
+    if tuple(samples.shape) != (*lead, n):
+        raise ShapeError(
+            f"{name}: expected _random_samples of shape {(*lead, n)}, got {tuple(samples.shape)}"
+        )
+    at = _fractional_positions(input, samples, kernel_size=kernel_size, places=places)
+    return apply(_FRACTIONAL[n], (input, at), {"n": n}), at
+
+
+# Unpooling --------------------------------------------------------------------------------
+
+
+def _check_positions(x, at, *, size):
+    count = prod(size)
+    wrong = at[(at < 0) | (at >= count)]
+    if wrong.size:
+        raise RuntimeError(
+            f"max_unpool: found an invalid max index {wrong.flat[0]} for an output of size {size}"
+        )
+
+
+def _unpooled(xp, x, at, *, size):
+    """Zeros of ``size`` with x at the flat positions ``at``."""
+    n = len(size)
+    lead = x.shape[: x.ndim - n]
+    out = np.zeros((*lead, prod(size)), x.dtype)
+    np.put_along_axis(out, _flat(at, n), _flat(x, n), -1)
+    return out.reshape(*lead, *size)
+
+
+def _unpooled_by_scatter(x, at, size):
+    n = len(size)
+    lead = tuple(x.shape[: len(x.shape) - n])
+    out = zeros((*lead, prod(size)), dtype=x.dtype)
+    return out.scatter(-1, _flat(at, n), _flat(x, n)).reshape((*lead, *size))
+
+
+def _unpool_op(n):
+    op = kernel(
+        _unpooled, public=False, method=False, name=f"max_unpool{n}d", widen=False,
+        grad_name=f"MaxUnpool{n}DBackward0", check=_check_positions, autocast=SINGLE,
+        channels=int(n == 2),
+    )  # fmt: skip
+    op.lower(_unpooled_by_scatter)
+    op.lower_check(lambda at, size: check_range(
+        at, low=0, high=prod(size) - 1, error=RuntimeError,
+        message=f"max_unpool: found an invalid max index {{}} for an output of size {size}",
+    ))  # fmt: skip
+    op.grad(x=lambda g, at, size: apply(_pick, (g, at), {"n": len(size)}))
+    return op.op
+
+
+_UNPOOL = {n: _unpool_op(n) for n in (2, 3)}
+
+
+def unpool(name, n, input, indices, size):
+    """Zeros of ``size`` in the last ``n`` dims, with ``input`` at ``indices``; checked."""
+    for i, t in enumerate((input, indices)):
+        if not isinstance(t, Tensor):
+            refuse(_UNPOOL[max(n, 2)], i, t)
+    if indices.dtype is not int64:
+        raise RuntimeError(
+            f"{name}: elements in indices should be type int64 but got: {indices.dtype}"
+        )
+    if input.array.ndim not in (n + 1, n + 2):
+        raise ShapeError(
+            f"{name}: Expected {n + 1}D or {n + 2}D input, but got {list(input.shape)}"
+        )
+    if not input.is_floating_point():
+        raise UnsupportedDtypeError(f"{name}: not implemented for {input.dtype}")
+    if tuple(input.shape) != tuple(indices.shape):
+        raise ShapeError(
+            f"{name}: Expected shape of indices to be same as that of the input "
+            f"{tuple(input.shape)} but got {tuple(indices.shape)}"
+        )
+    return apply(_UNPOOL[max(n, 2)], (input, indices), {"size": tuple(size)})

@@ -1,0 +1,342 @@
+"""Means of windows: avg_pool of fixed windows, and of as many windows as the result has places."""
+
+import numpy as np
+
+from rushlight.autograd import mode
+from rushlight.dtype import OF
+from rushlight.errors import IndexRangeError, ShapeError, UnsupportedDtypeError
+from rushlight.ops.core.argument_kinds import takes
+from rushlight.ops.core.autocast import SINGLE
+from rushlight.ops.core.dispatch import apply, refuse
+from rushlight.ops.core.kinds import kernel
+from rushlight.ops.windows.max_pool import pool_geometry, pooled_shape
+from rushlight.ops.windows.window import inside, offsets, spaced
+from rushlight.strides import channels_order, laid
+from rushlight.tensor import Tensor
+
+__all__ = [
+    "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "avg_pool1d",
+    "avg_pool2d", "avg_pool3d", "places_of",
+]  # fmt: skip
+
+# Fixed windows ------------------------------------------------------------------------------
+
+
+def _divisor(size, w, include_pad, override):
+    """What each window's sum is divided by: a number, or an array of the places' shape."""
+    if override is not None:
+        return override
+    counts = np.ones((), np.int64)
+    for n, k, step, p, o in zip(size, w.kernel_size, w.stride, w.padding, w.places, strict=True):
+        start = np.arange(o) * step - p
+        end = np.minimum(start + k, n + p)
+        if not include_pad:
+            start, end = np.maximum(start, 0), np.minimum(end, n)
+        counts = np.multiply.outer(counts, end - start)
+    same = counts.size and (counts == counts.flat[0]).all()
+    return int(counts.flat[0]) if same else counts
+
+
+def _divided(total, divisor):
+    if total.dtype.kind in "iu":
+        # As C++ divides: towards zero.
+        return np.trunc(total / divisor).astype(total.dtype)
+    return np.true_divide(total, divisor, dtype=total.dtype)
+
+
+def _avg_pool(xp, x, *, windows, include_pad, override):
+    """The sum of each window, divided."""
+    w, n = windows, len(windows.places)
+    size = x.shape[-n:]
+    divisor = _divisor(size, w, include_pad, override)
+    if w.reach(size) != size:
+        wide = np.zeros((*x.shape[:-n], *w.reach(size)), x.dtype)
+        inside(wide, w.padding, size)[...] = x
+        x = wide
+    for d in range(n):
+        parts = [
+            spaced(x, x.ndim - n + d, k, w.stride[d], w.places[d]) for k in range(w.kernel_size[d])
+        ]
+        x = parts[0] if len(parts) == 1 else parts[0] + parts[1]
+        for part in parts[2:]:
+            x += part
+    return _divided(x, divisor)
+
+
+@kernel(
+    public=False, method=False, name="avg_pool_backward", least=1 << 17,
+    primitive="pooling mean_grad",
+    shape=lambda g, *, size, **params: (*g.shape[: -len(size)], *size),
+)  # fmt: skip
+def _avg_pool_grad(xp, g, *, size, windows, include_pad, override):
+    """The gradient of avg_pool: each element of a window gets its part of the window's."""
+    w = windows
+    share = _divided(g, _divisor(size, w, include_pad, override))
+    found = np.zeros((*g.shape[: -len(size)], *w.reach(size)), g.dtype)
+    for _, met in offsets(w.kernel_size, w.stride, w.dilation, w.places):
+        found[(..., *met)] += share
+    return np.ascontiguousarray(inside(found, w.padding, size))
+
+
+def _avg_pool_slope(g, x_shape, windows, include_pad, override):
+    size = tuple(x_shape[-len(windows.places) :])
+    return _avg_pool_grad(g, size=size, windows=windows, include_pad=include_pad, override=override)
+
+
+_AVG_POOL = {}
+for _n in (1, 2, 3):
+    _op = kernel(
+        _avg_pool, public=False, method=False, name=f"avg_pool{_n}d", shape=pooled_shape,
+        primitive="pooling mean", channels=int(_n < 3), lines=(0,) if _n == 1 else (),
+        least=1 << 17, autocast=SINGLE if _n == 3 else None,
+        grad_name="SqueezeBackward1" if _n == 1 else f"AvgPool{_n}DBackward0",
+    )  # fmt: skip
+    _op.grad(x=_avg_pool_slope)
+    _AVG_POOL[_n] = _op.op
+
+
+def _avg_pool_again(h, windows, include_pad, override):
+    params = {"windows": windows, "include_pad": include_pad, "override": override}
+    return apply(_AVG_POOL[len(windows.places)], (h,), params)
+
+
+_avg_pool_grad.grad(g=_avg_pool_again)
+
+
+def _pooled(name, n, input, kernel_size, stride, padding, ceil_mode, include_pad, override=None):
+    if not isinstance(input, Tensor):
+        refuse(_AVG_POOL[n], 0, input)
+    x = input.array
+    if x.ndim not in (n + 1, n + 2):
+        raise (IndexRangeError if x.ndim <= n else ShapeError)(
+            f"{name}: Expected {n + 1} to {n + 2} dimensions, but got a {x.ndim}-dimensional input "
+            f"{tuple(x.shape)}"
+        )
+    if x.dtype.kind == "b" or x.dtype.kind == "c":
+        raise UnsupportedDtypeError(f"{name}: not implemented for {OF[x.dtype]}")
+    if override == 0:
+        raise RuntimeError(f"{name}: divisor must be not zero")
+    windows = pool_geometry(name, n, x, kernel_size, stride, padding, 1, ceil_mode)
+    params = {"windows": windows, "include_pad": include_pad, "override": override}
+    return apply(_AVG_POOL[n], (input,), params)
+
+
+@takes(strict=True)
+def avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
+    """The mean of each window.
+
+    Shape: (N, C, L) or (C, L) → (N, C, L') with L' = (L + 2 padding - kernel_size) // stride + 1;
+    stride None is kernel_size.
+
+    Raises:
+        RuntimeError: windows do not fit the input; a parameter is out of range.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.avg_pool1d(torch.tensor([[[1.0, 3.0, 2.0, 0.0]]]), 2)
+    tensor([[[2., 1.]]])
+    """
+    return _pooled(
+        "avg_pool1d", 1, input, kernel_size, stride, padding, ceil_mode, count_include_pad
+    )
+
+
+@takes(strict=True)
+def avg_pool2d(
+    input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True,
+    divisor_override=None,
+):  # fmt: skip
+    """The mean of each window, or its sum divided by ``divisor_override``.
+
+    Shape: (N, C, H, W) or (C, H, W) → (N, C, H', W') with
+    H' = (H + 2 padding - kernel_size) // stride + 1; stride None is kernel_size.
+
+    Raises:
+        RuntimeError: windows do not fit the input; a parameter is out of range.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.avg_pool2d(torch.arange(16.0).reshape(1, 1, 4, 4), 2)
+    tensor([[[[ 2.5000,  4.5000],
+              [10.5000, 12.5000]]]])
+    """
+    return _pooled(
+        "avg_pool2d", 2, input, kernel_size, stride, padding, ceil_mode, count_include_pad,
+        divisor_override,
+    )  # fmt: skip
+
+
+def avg_pool3d(
+    input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True,
+    divisor_override=None,
+):  # fmt: skip
+    """The mean of each window, or its sum divided by ``divisor_override``.
+
+    Shape: (N, C, D, H, W) or (C, D, H, W) → (N, C, D', H', W').
+
+    Raises:
+        RuntimeError: windows do not fit the input; a parameter is out of range.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.avg_pool3d(torch.ones(1, 1, 4, 4, 4), 2).shape
+    torch.Size([1, 1, 2, 2, 2])
+    """
+    return _pooled(
+        "avg_pool3d", 3, input, kernel_size, stride, padding, ceil_mode, count_include_pad,
+        divisor_override,
+    )  # fmt: skip
+
+
+# As many windows as places -------------------------------------------------------------------
+
+
+def _spans(n, places):
+    """(start, end) of each window of a dim of size n."""
+    return [(i * n // places, -(-(i + 1) * n // places)) for i in range(places)]
+
+
+def _adaptive(xp, x, *, places):
+    """The mean of each of ``places`` windows that cover x evenly."""
+    n = len(places)
+    for d in range(x.ndim - n, x.ndim):
+        count = places[d - x.ndim + n]
+        lead = (slice(None),) * d
+        size = x.shape[d]
+        out = np.empty((*x.shape[:d], count, *x.shape[d + 1 :]), x.dtype)
+        for i, (start, end) in enumerate(_spans(size, count)):
+            total = np.add.reduce(x[(*lead, slice(start, end))], axis=d, keepdims=True)
+            part = (*lead, slice(i, i + 1))
+            out[part] = np.true_divide(total, end - start, dtype=x.dtype)
+        x = out
+    return x
+
+
+@kernel(public=False, method=False, name="adaptive_avg_pool_backward",
+        primitive="pooling mean_grad")  # fmt: skip
+def _adaptive_grad(xp, g, *, size):
+    """The gradient of adaptive_avg_pool."""
+    n = len(size)
+    for d in range(g.ndim - n, g.ndim):
+        length = size[d - g.ndim + n]
+        lead = (slice(None),) * d
+        out = np.zeros((*g.shape[:d], length, *g.shape[d + 1 :]), g.dtype)
+        for i, (start, end) in enumerate(_spans(length, g.shape[d])):
+            out[(*lead, slice(start, end))] += g[(*lead, slice(i, i + 1))] / (end - start)
+        g = out
+    return g
+
+
+_ADAPTIVE = {}
+for _n in (1, 2, 3):
+    _op = kernel(
+        _adaptive, public=False, method=False, name=f"adaptive_avg_pool{_n}d",
+        primitive="pooling mean", channels=int(_n < 3), lines=(0,) if _n == 1 else (),
+        autocast=SINGLE if _n == 3 else None,
+        grad_name="SqueezeBackward1" if _n == 1 else f"AdaptiveAvgPool{_n}DBackward0",
+    )  # fmt: skip
+    _op.grad(x=lambda g, x_shape, places: _adaptive_grad(g, size=tuple(x_shape[-len(places) :])))
+    _ADAPTIVE[_n] = _op.op
+_adaptive_grad.grad(
+    g=lambda h, g_shape, size: apply(
+        _ADAPTIVE[len(size)], (h,), {"places": tuple(g_shape[-len(size) :])}
+    )
+)
+
+
+def places_of(name, n, x, output_size):
+    """``output_size`` for each of the last ``n`` dims of ``x``.
+
+    Raises:
+        ValueError: there are several sizes, and ``x`` has no more dims than those.
+    """
+    if not isinstance(output_size, (tuple, list)):
+        return (output_size,) * n
+    if n > 1 and x.ndim <= len(output_size):
+        raise ValueError(
+            f"{name}: input should have more than {len(output_size)} dims, but is {tuple(x.shape)}"
+        )
+    return tuple(output_size)
+
+
+def _adapted(name, n, input, output_size):
+    if not isinstance(input, Tensor):
+        refuse(_ADAPTIVE[n], 0, input)
+    x = input.array
+    given = places_of(name, n, x, output_size)
+    if len(given) != n:
+        raise RuntimeError(f"{name}: output_size must be {n} numbers, but got {given}")
+    if x.ndim not in (n + 1, n + 2):
+        raise ShapeError(f"{name}: Expected {n + 1}D or {n + 2}D tensor, but got {list(x.shape)}")
+    places = tuple([size if o is None else o for o, size in zip(given, x.shape[-n:], strict=True)])
+    if min(places) < 0:
+        raise RuntimeError(
+            f"{name}: elements of output_size must be greater than or equal to 0 but received "
+            f"{places}"
+        )
+    if set(places) == {1} and not x.size:
+        return input.mean(tuple(range(-n, 0)), keepdim=True)  # nan of nothing, as in PyTorch
+    if set(places) == {1} and n > 1:
+        return _mean_of_all(n, input)
+    if 0 in (x.shape[1:] if n == 3 else x.shape[-n:]):
+        raise ShapeError(
+            f"{name}: Expected input to have non-zero size for non-batch dimensions, but input "
+            f"has sizes {list(x.shape)}"
+        )
+    if x.dtype.kind not in "fV":
+        raise UnsupportedDtypeError(f"{name}: not implemented for {OF[x.dtype]}")
+    return apply(_ADAPTIVE[n], (input,), {"places": places})
+
+
+def _mean_of_all(n, input):
+    """One mean a channel, its dims of size 1 as if the channels were last where they are."""
+    found = input.mean(tuple(range(-n, 0)), keepdim=True)
+    plain = mode.state.recorder is not None or input.array.ndim < n + 2
+    if not plain and channels_order([input.array]) is not None:
+        found.array = laid(found.array, (0, *range(2, n + 2), 1))
+        found.turned = True
+    return found
+
+
+def adaptive_avg_pool1d(input, output_size):
+    """Means of as many windows, spread evenly, as ``output_size`` says.
+
+    Shape: (N, C, L) or (C, L) → (N, C, output_size).
+
+    Raises:
+        RuntimeError: the input has an empty dim; ``output_size`` does not fit.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.adaptive_avg_pool1d(torch.arange(6.0).reshape(1, 1, 6), 2)
+    tensor([[[1., 4.]]])
+    """
+    return _adapted("adaptive_avg_pool1d", 1, input, output_size)
+
+
+def adaptive_avg_pool2d(input, output_size):
+    """Means of as many windows, spread evenly, as ``output_size`` (one, or two for H and W) says.
+
+    None in ``output_size`` keeps a dim's size.
+
+    Shape: (N, C, H, W) or (C, H, W) → (N, C, *output_size).
+
+    Raises:
+        RuntimeError: the input has an empty dim; ``output_size`` does not fit.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.adaptive_avg_pool2d(torch.ones(1, 2, 5, 7), (2, None)).shape
+    torch.Size([1, 2, 2, 7])
+    """
+    return _adapted("adaptive_avg_pool2d", 2, input, output_size)
+
+
+def adaptive_avg_pool3d(input, output_size):
+    """Means of as many windows, spread evenly, as ``output_size`` (one, or three) says.
+
+    Shape: (N, C, D, H, W) or (C, D, H, W) → (N, C, *output_size).
+
+    Raises:
+        RuntimeError: the input has an empty dim; ``output_size`` does not fit.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.adaptive_avg_pool3d(torch.ones(1, 2, 4, 4, 4), 2).shape
+    torch.Size([1, 2, 2, 2, 2])
+    """
+    return _adapted("adaptive_avg_pool3d", 3, input, output_size)

@@ -1,0 +1,336 @@
+"""Convolution in any number of dims, and its two gradients, which differentiate into each other.
+
+Shapes: x (N, C, *size), weight (O, C / groups, *kernel), out (N, O, *places).
+"""
+
+from math import prod
+
+import numpy as np
+
+from rushlight.backend.parallel import each, parts
+from rushlight.dtype import OF
+from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
+from rushlight.ops.core.autocast import LOWER
+from rushlight.ops.core.dispatch import apply, refuse
+from rushlight.ops.core.kinds import kernel
+from rushlight.ops.core.rules import conj, total
+from rushlight.ops.windows import im2col
+from rushlight.ops.windows.pad import constant_pad
+from rushlight.ops.windows.window import inside, output_size, padded, per_dim, span
+from rushlight.tensor import Tensor
+
+__all__ = ["conv", "conv1d", "conv2d", "conv3d", "conv_input", "conv_weight"]
+
+# Geometry ---------------------------------------------------------------------------------
+
+
+def geometry(name, x, weight, bias, stride, padding, dilation, groups):
+    """The parameters of a convolution as tuples of ints, checked."""
+    n = weight.ndim - 2
+    listed = f"x {tuple(x.shape)}; w {tuple(weight.shape)}"
+    stride = per_dim(stride, n, name, "stride")
+    padding = per_dim(padding, n, name, "padding")
+    dilation = per_dim(dilation, n, name, "dilation")
+    if min(stride) < 1:
+        raise RuntimeError(f"{name}: non-positive stride is not supported: {list(stride)}")
+    if min(padding) < 0:
+        raise RuntimeError(f"{name}: negative padding is not supported: {list(padding)}")
+    if min(dilation) < 1:
+        raise RuntimeError(
+            f"{name}: dilation should be greater than zero, but got {list(dilation)}"
+        )
+    if groups < 1:
+        raise RuntimeError(f"{name}: non-positive groups is not supported: {groups}")
+    if weight.shape[0] < 1 or weight.shape[0] % groups:
+        raise ShapeError(
+            f"{name}: expected weight to be divisible by groups={groups} at dimension 0, and not "
+            f"empty: {listed}"
+        )
+    if x.shape[1] != weight.shape[1] * groups:
+        raise ShapeError(
+            f"{name}: x {tuple(x.shape)} has {x.shape[1]} channels in dim 1; w "
+            f"{tuple(weight.shape)} "
+            f"with groups={groups} expects {weight.shape[1] * groups}"
+        )
+    if bias is not None and tuple(bias.shape) != (weight.shape[0],):
+        raise ShapeError(
+            f"{name}: w {tuple(weight.shape)} needs a bias of shape {(weight.shape[0],)}, one "
+            "for each "
+            f"of its {weight.shape[0]} outputs, but got {tuple(bias.shape)}"
+        )
+    _check_types(name, x, weight, bias)
+    if 0 in x.shape[2:] or 0 in weight.shape[2:]:
+        raise ShapeError(
+            f"{name}: Only zero batch or zero channel inputs are supported, but got {listed}"
+        )
+    size = [s + 2 * p for s, p in zip(x.shape[2:], padding, strict=True)]
+    if any(k > s for k, s in zip(span(weight.shape[2:], dilation), size, strict=True)):
+        raise ShapeError(
+            f"{name}: Kernel size can't be greater than actual input size: the padded input is "
+            f"{tuple(size)}, the kernel covers {span(weight.shape[2:], dilation)}: {listed}"
+        )
+    return {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+
+
+def _check_types(name, x, weight, bias):
+    if x.dtype != weight.dtype or (bias is not None and bias.dtype != x.dtype):
+        given = [str(OF[a.dtype]) for a in (x, weight, bias) if a is not None]
+        raise DtypeError(
+            f"{name}: input, weight and bias must have the same dtype, but are {', '.join(given)}; "
+            "convert with .to()"
+        )
+    if x.dtype.kind == "b":
+        raise UnsupportedDtypeError(f"{name}: not implemented for {OF[x.dtype]}")
+
+
+def _prepared(x, weight, bias, *, name="convolution", **params):
+    return {**geometry(name, x, weight, bias, **params), "name": name}
+
+
+# Kernels ----------------------------------------------------------------------------------
+
+#: Multiplications that are worth a program for their shapes alone; as NumPy takes so much longer
+#: for one where channels are on their own, fewer are.
+_MANY, _DEPTHWISE = 1 << 22, 16
+
+
+def _worth(multiplications, groups, each):
+    """Whether so many are work enough for a kernel; ``each``: the channels of a group."""
+    return multiplications * (_DEPTHWISE if groups > 1 == each else 1) >= _MANY
+
+
+def _shape(x, weight, bias=None, *, stride, padding, dilation, **params):
+    places = output_size(x.shape[2:], weight.shape[2:], stride, padding, dilation)
+    return (x.shape[0], weight.shape[0], *places)
+
+
+@kernel(
+    public=False, method=False, name="convolution", grad_name="ConvolutionBackward0",
+    prepare=_prepared, shape=_shape, least=1 << 12, autocast=LOWER,
+    primitive="convolution result", channels=2, lines=(0, 1),
+    worth=lambda x, weight, bias=None, *, groups, **windows: _worth(
+        prod(_shape(x, weight, **windows)) * weight[0].size, groups, weight.shape[1]
+    ),
+)  # fmt: skip
+def conv(xp, x, weight, bias=None, *, stride, padding, dilation, groups, name="convolution"):
+    """The sum over each window of x times weight, plus bias."""
+    kernel_size = weight.shape[2:]
+    places = output_size(x.shape[2:], kernel_size, stride, padding, dilation)
+    out = np.empty((len(x), len(weight), *places), x.dtype)
+    if not out.size:
+        return out
+    if bias is not None:
+        bias = bias.reshape(-1, *[1] * len(places))
+    x = padded(x, padding)
+
+    def work(part):
+        if _is_depthwise(weight, groups):
+            im2col.depthwise(x[part], weight, out[part], stride, dilation)
+            if bias is not None:
+                out[part] += bias
+        else:
+            im2col.convolve(x[part], weight, out[part], stride, dilation, groups, bias)
+
+    each(work, _parts(out, weight.shape))
+    return out
+
+
+@conv.lower
+def _conv_and_bias(x, weight, bias, stride, padding, dilation, groups):
+    if bias is None:
+        return NotImplemented
+    out = conv(
+        x, weight, stride=stride, padding=padding, dilation=dilation, groups=groups,
+    )  # fmt: skip
+    return out + bias.reshape(-1, *[1] * (out.array.ndim - 2))
+
+
+def _parts(out, weight_shape):
+    """Slices of the images, by the size of the columns of one."""
+    return parts(len(out), prod(out.shape[2:]) * prod(weight_shape[1:]) * out.itemsize)
+
+
+def _is_depthwise(weight, groups):
+    return weight.shape[1] == 1 and 1 < groups == len(weight)
+
+
+@kernel(
+    public=False, method=False, name="convolution_input_grad", least=1 << 12,
+    primitive="convolution input_grad",
+    worth=lambda g, weight, *, groups, **_: _worth(
+        g.size * weight[0].size, groups, weight.shape[1]
+    ),
+    shape=lambda g, weight, *, size, groups, **_: (g.shape[0], weight.shape[1] * groups, *size),
+)  # fmt: skip
+def conv_input(xp, g, weight, *, size, stride, padding, dilation, groups):
+    """The gradient of x: each window's elements get their share. Also a transposed convolution."""
+    full = [n + 2 * p for n, p in zip(size, padding, strict=True)]
+    found = np.zeros((len(g), weight.shape[1] * groups, *full), g.dtype)
+
+    def work(part):
+        if _is_depthwise(weight, groups):
+            im2col.spread_depthwise(found[part], g[part], weight, stride, dilation)
+        else:
+            im2col.spread(found[part], g[part], weight, stride, dilation, groups)
+
+    if g.size and weight.size:
+        each(work, _parts(g, weight.shape))
+    return np.ascontiguousarray(inside(found, padding, size))
+
+
+@kernel(
+    public=False, method=False, name="convolution_weight_grad", least=1 << 12,
+    primitive="convolution weight_grad",
+    worth=lambda g, x, *, kernel_size, groups, **_: _worth(
+        g.size * (x.shape[1] // groups) * prod(kernel_size), groups, x.shape[1] // groups
+    ),
+    shape=lambda g, x, *, kernel_size, groups, **_: (
+        g.shape[1], x.shape[1] // groups, *kernel_size
+    ),
+)  # fmt: skip
+def conv_weight(xp, g, x, *, kernel_size, stride, padding, dilation, groups):
+    """The gradient of weight: for each of its elements, g times what it met in x."""
+    if not g.size or not x.size:
+        return np.zeros((g.shape[1], x.shape[1] // groups, *kernel_size), g.dtype)
+    x = padded(x, padding)
+    found = each(
+        lambda part: im2col.correlate_weight(
+            g[part], x[part], kernel_size, stride, dilation, groups
+        ),
+        _parts(g, (g.shape[1], x.shape[1] // groups, *kernel_size)),
+    )
+    return np.ascontiguousarray(sum(found[1:], found[0]))
+
+
+# Gradients --------------------------------------------------------------------------------
+
+
+def _bias_slope(g):
+    return total(g.reshape(*g.shape[:2], prod(g.shape[2:])), (0, 2)).reshape(-1)
+
+
+conv.grad(
+    x=lambda g, x_shape, weight, stride, padding, dilation, groups: conv_input(
+        g, conj(weight), size=tuple(x_shape[2:]), stride=stride, padding=padding,
+        dilation=dilation, groups=groups,
+    ),
+    weight=lambda g, x, weight_shape, stride, padding, dilation, groups: conv_weight(
+        g, conj(x), kernel_size=tuple(weight_shape[2:]), stride=stride, padding=padding,
+        dilation=dilation, groups=groups,
+    ),
+    bias=_bias_slope,
+)  # fmt: skip
+# In what follows h is the incoming gradient, g the input of that name.
+conv_input.grad(
+    g=lambda h, weight, stride, padding, dilation, groups: conv(
+        h, conj(weight), stride=stride, padding=padding, dilation=dilation, groups=groups
+    ),
+    weight=lambda h, g, weight_shape, stride, padding, dilation, groups: conv_weight(
+        conj(g), h, kernel_size=tuple(weight_shape[2:]), stride=stride, padding=padding,
+        dilation=dilation, groups=groups,
+    ),
+)  # fmt: skip
+conv_weight.grad(
+    g=lambda h, x, stride, padding, dilation, groups: conv(
+        conj(x), h, stride=stride, padding=padding, dilation=dilation, groups=groups
+    ),
+    x=lambda h, g, x_shape, stride, padding, dilation, groups: conv_input(
+        conj(g), h, size=tuple(x_shape[2:]), stride=stride, padding=padding, dilation=dilation,
+        groups=groups,
+    ),
+)  # fmt: skip
+
+
+# Functions --------------------------------------------------------------------------------
+
+
+def _same(name, weight, stride, dilation):
+    """The padding of (left, right) in each dim that keeps the size."""
+    n = weight.ndim - 2
+    if any(s != 1 for s in per_dim(stride, n, name, "stride")):
+        raise RuntimeError(f"{name}: padding='same' is not supported for strided convolutions")
+    total = [s - 1 for s in span(weight.shape[2:], per_dim(dilation, n, name, "dilation"))]
+    return [(t // 2, t - t // 2) for t in total]
+
+
+def convolved(name, n, input, weight, bias, stride, padding, dilation, groups):
+    """The public convolution of ``n`` dims."""
+    for i, t in enumerate((input, weight)):
+        if not isinstance(t, Tensor):
+            refuse(conv.op, i, t)
+    x, w = input.array, weight.array
+    if x.ndim not in (n + 1, n + 2):
+        raise ShapeError(
+            f"{name}: Expected {n + 1}D (unbatched) or {n + 2}D (batched) input, but got "
+            f"{tuple(x.shape)}"
+        )
+    if w.ndim != n + 2:
+        raise ShapeError(
+            f"{name}: w must have {n + 2} dims (O, C / groups, *kernel), but is "
+            f"{tuple(w.shape)}; x is "
+            f"{tuple(x.shape)}"
+        )
+    if x.ndim == n + 1:
+        batch = input.unsqueeze(0)
+        return convolved(name, n, batch, weight, bias, stride, padding, dilation, groups).squeeze(0)
+    if isinstance(padding, str):
+        if padding not in ("same", "valid"):
+            raise RuntimeError(
+                f"{name}: Invalid padding string: {padding!r}; use 'same' or 'valid'"
+            )
+        pairs = _same(name, w, stride, dilation) if padding == "same" else [(0, 0)] * n
+        padding = tuple([low for low, _ in pairs])
+        if any(low != high for low, high in pairs):
+            extra = [v for low, high in reversed(pairs) for v in (0, high - low)]
+            input = constant_pad(input, tuple(extra))
+    params = {
+        "stride": stride, "padding": padding, "dilation": dilation, "groups": groups, "name": name,
+    }  # fmt: skip
+    return apply(conv.op, (input, weight, bias), params)
+
+
+def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    """Slide ``weight`` along ``input`` (cross-correlation).
+
+    Shape: input (N, C, L) or (C, L), weight (O, C / groups, K), bias (O) → (N, O, L').
+
+    Raises:
+        RuntimeError: channels, bias, dtypes or sizes do not fit.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.conv1d(torch.ones(1, 1, 4), torch.ones(1, 1, 2))
+    tensor([[[2., 2., 2.]]])
+    """
+    return convolved("conv1d", 1, input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    """Slide ``weight`` over ``input`` (cross-correlation).
+
+    Shape: input (N, C, H, W) or (C, H, W), weight (O, C / groups, kH, kW), bias (O) →
+    (N, O, H', W') with H' = (H + 2 padding - dilation (kH - 1) - 1) // stride + 1.
+
+    Raises:
+        RuntimeError: channels, bias, dtypes or sizes do not fit.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.conv2d(torch.ones(1, 3, 8, 8), torch.ones(4, 3, 3, 3)).shape
+    torch.Size([1, 4, 6, 6])
+    """
+    return convolved("conv2d", 2, input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    """Slide ``weight`` through ``input`` (cross-correlation).
+
+    Shape: input (N, C, D, H, W) or (C, D, H, W), weight (O, C / groups, kD, kH, kW), bias (O) →
+    (N, O, D', H', W').
+
+    Raises:
+        RuntimeError: channels, bias, dtypes or sizes do not fit.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.conv3d(torch.ones(1, 1, 4, 4, 4), torch.ones(2, 1, 3, 3, 3)).shape
+    torch.Size([1, 2, 2, 2, 2])
+    """
+    return convolved("conv3d", 3, input, weight, bias, stride, padding, dilation, groups)

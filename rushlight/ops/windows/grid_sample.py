@@ -1,0 +1,89 @@
+"""Weighted sums of elements that lie anywhere in an image, such as those around a point.
+
+Three operations, each among the others' gradients. Shapes: x (N, C, S), an image with its dims as
+one; index and weight (N, K, P): which K elements each of P points takes; g and results (N, C, P).
+"""
+
+import numpy as np
+
+from rushlight.backend.accumulate import add_rows
+from rushlight.ops.core.kinds import kernel
+
+__all__ = ["weighted_gather"]
+
+
+def _taken(x, index):
+    """The elements of the tensor ``x`` at ``index``: (N, C, K, P)."""
+    n, k, p = index.shape
+    c = x.shape[1]
+    flat = index.reshape(n, 1, k * p).expand(n, c, k * p)
+    return x.gather(2, flat).reshape(n, c, k, p)
+
+
+@kernel(public=False, method=False, tensors=("weight", "index"))
+def weighted_gather(xp, x, weight, index):
+    """Σₖ weight · x at ``index``."""
+    found = np.zeros((*x.shape[:2], index.shape[2]), x.dtype)
+    for sample, out, w, at in zip(x, found, weight, index, strict=True):
+        for k in range(len(at)):
+            part = sample.take(at[k], 1)
+            part *= w[k]
+            if not w[k].all():
+                part[:, w[k] == 0] = 0  # a point outside of the image takes nothing
+            out += part
+    return found
+
+
+@kernel(public=False, method=False, tensors=("weight", "index"))
+def weighted_scatter(xp, g, weight, index, *, size):
+    """Zeros (N, C, size) to which weight · g is added at ``index``."""
+    found = np.zeros((g.shape[0], size, g.shape[1]), g.dtype)
+    for part, out, w, at in zip(g, found, weight, index, strict=True):
+        shares = w[:, :, None] * part.T
+        if not w.all():
+            shares[w == 0] = 0
+        add_rows(out, at.reshape(-1), shares.reshape(at.size, part.shape[0]))
+    return np.ascontiguousarray(found.transpose(0, 2, 1))
+
+
+@kernel(public=False, method=False, tensors=("x", "index"))
+def gathered_dot(xp, g, x, index):
+    """Over the channels, the sum of g times x at ``index``: (N, K, P)."""
+    found = np.empty(index.shape, g.dtype)
+    for part, sample, out, at in zip(g, x, found, index, strict=True):
+        for k in range(len(at)):
+            np.einsum("cp,cp->p", part, sample.take(at[k], 1), out=out[k])
+    return found
+
+
+@weighted_gather.lower
+def _sum_of_shares(x, weight, index):
+    weight = weight.unsqueeze(1)
+    return (_taken(x, index) * weight).masked_fill(weight == 0, 0).sum(2)
+
+
+gathered_dot.lower(lambda g, x, index: (_taken(x, index) * g.unsqueeze(2)).sum(1))
+
+
+@weighted_scatter.lower
+def _scatter_of_shares(g, weight, index, size):
+    n, k, p = index.shape
+    c = g.shape[1]
+    weight = weight.unsqueeze(1)
+    shares = (g.unsqueeze(2) * weight).masked_fill(weight == 0, 0).reshape(n, c, k * p)
+    at = index.reshape(n, 1, k * p).expand(n, c, k * p)
+    return g.new_zeros((n, c, size)).scatter_add(2, at, shares)
+
+
+weighted_gather.grad(
+    x=lambda g, weight, index, x_shape: weighted_scatter(g, weight, index, size=x_shape[2]),
+    weight=lambda g, x, index: gathered_dot(g, x, index),
+)
+weighted_scatter.grad(
+    g=lambda h, weight, index: weighted_gather(h, weight, index),
+    weight=lambda h, g, index: gathered_dot(g, h, index),
+)
+gathered_dot.grad(
+    g=lambda h, x, index: weighted_gather(x, h, index),
+    x=lambda h, g, index, x_shape: weighted_scatter(g, h, index, size=x_shape[2]),
+)

@@ -1,0 +1,236 @@
+"""Convolution of arrays as products of matrices, whose columns hold windows' elements (im2col).
+
+Images are handled in blocks whose columns fit the cache, in the layout (batch, channels, *size,
+lanes). Large images lie one after the other, with one lane; of small ones each is a lane, so that
+runs of memory stay long. The product is BLAS's.
+
+Shapes: x (N, C, *size), weight (O, C / groups, *kernel), out and g (N, O, *places).
+"""
+
+from math import prod
+
+import numpy as np
+
+from rushlight.ops.windows.window import offsets
+from rushlight.storage import strided
+
+__all__ = ["convolve", "correlate_weight", "depthwise", "spread", "spread_depthwise"]
+
+BLOCK = 1 << 20  # bytes of columns that are packed at a time
+
+# Layout -----------------------------------------------------------------------------------
+
+
+def _blocks(images, bytes_each):
+    """Slices of so many images as fit into one block."""
+    step = max(1, min(images, BLOCK // max(bytes_each, 1)))
+    return [slice(i, min(i + step, images)) for i in range(0, images, step)]
+
+
+def _is_small(places, rows=0):
+    """True where images had better be lanes; the more rows the columns have, the more it saves."""
+    return prod(places) < (128 if rows >= 64 else 32)
+
+
+class _Scratch:
+    """Memory that the blocks use one after the other."""
+
+    def __init__(self, dtype):
+        self.memory = np.empty(0, dtype)
+        self.padded: tuple = ()
+
+    def zeros(self, shape):
+        """As ``array``, of zeros at first; as it was left where the shape is that of before."""
+        if shape != self.padded:
+            self.padded = shape
+            self.memory = np.zeros(prod(shape), self.memory.dtype)
+        return self.memory.reshape(shape)
+
+    def array(self, shape):
+        """An array of undefined contents, good until the next."""
+        size = prod(shape)
+        if self.memory.size < size:
+            self.memory = np.empty(size, self.memory.dtype)
+        return self.memory[:size].reshape(shape)
+
+
+def _laid_out(x, small):
+    """The images ``x`` as (batch, channels, *size, lanes)."""
+    return np.ascontiguousarray(np.moveaxis(x, 0, -1))[None] if small else x[..., None]
+
+
+def _images(x, small):
+    """(batch, channels, *size, lanes) as images again."""
+    return np.moveaxis(x[0], -1, 0) if small else x[..., 0]
+
+
+def _matrices(x, groups):
+    """A layout as (batch, groups, channels / groups, places · lanes)."""
+    return x.reshape(len(x), groups, x.shape[1] // groups, prod(x.shape[2:]))
+
+
+def _columns(x, kernel, stride, dilation, places, groups, scratch):
+    """The columns of a layout: (batch, groups, channels / groups · kernel, places · lanes)."""
+    n = len(kernel)
+    step = x.strides[2 : 2 + n]
+    view = strided(
+        x,
+        (*x.shape[:2], *kernel, *places, x.shape[-1]),
+        (
+            *x.strides[:2],
+            *[d * s for d, s in zip(dilation, step, strict=True)],
+            *[d * s for d, s in zip(stride, step, strict=True)],
+            x.strides[-1],
+        ),
+    )
+    packed = scratch.array(view.shape)
+    np.copyto(packed, view)
+    rows = x.shape[1] * prod(kernel) // groups
+    return packed.reshape(len(x), groups, rows, prod(places) * x.shape[-1])
+
+
+# Products ---------------------------------------------------------------------------------
+
+
+def convolve(x, weight, out, stride, dilation, groups, bias):
+    """The sum over each window of the padded ``x`` times weight, plus bias, into ``out``."""
+    kernel, places = weight.shape[2:], out.shape[2:]
+    matrices = weight.reshape(groups, len(weight) // groups, -1)
+    small = _is_small(places, matrices.shape[2])
+    scratch = _Scratch(x.dtype)
+    for block in _blocks(len(x), x.shape[1] * prod(kernel) * prod(places) * x.itemsize):
+        part = _laid_out(x[block], small)
+        if prod(kernel) == 1 == max(stride):
+            columns = _matrices(part, groups)
+        else:
+            columns = _columns(part, kernel, stride, dilation, places, groups, scratch)
+        if small:
+            found = np.matmul(matrices, columns)
+            out[block] = _images(found.reshape(1, len(weight), *places, -1), small)
+        else:
+            np.matmul(matrices, columns, out=_matrices(out[block], groups))
+        if bias is not None:  # here, while the block is in the cache
+            out[block] += bias
+
+
+def correlate_weight(g, x, kernel, stride, dilation, groups):
+    """For each element of the weight, ``g`` times what it met in the padded ``x``."""
+    places = g.shape[2:]
+    rows = x.shape[1] * prod(kernel) // groups
+    found = np.zeros((groups, rows, g.shape[1] // groups), g.dtype)
+    small = _is_small(places, rows)
+    scratch = _Scratch(x.dtype)
+    for block in _blocks(len(x), groups * rows * prod(places) * x.itemsize):
+        part = _laid_out(x[block], small)
+        columns = _columns(part, kernel, stride, dilation, places, groups, scratch)
+        slope = _matrices(_laid_out(g[block], small), groups)
+        found += np.matmul(columns, slope.mT).sum(0)
+    return found.mT.reshape(g.shape[1], x.shape[1] // groups, *kernel)
+
+
+def spread(found, g, weight, stride, dilation, groups):
+    """Add each window's share of ``g`` to its elements in the padded ``found``."""
+    kernel = weight.shape[2:]
+    grouped = weight.reshape(groups, len(weight) // groups, weight.shape[1], -1)
+    matrices = grouped.transpose(0, 3, 2, 1).reshape(groups, -1, len(weight) // groups)
+    small = _is_small(g.shape[2:])
+    flat = set(stride) == {1}
+    lengthened, scratch = _Scratch(g.dtype), _Scratch(g.dtype)
+    for block in _blocks(len(g), found.shape[1] * prod(kernel) * prod(g.shape[2:]) * g.itemsize):
+        slope = _laid_out(g[block], small)
+        into = _laid_out(found[block], small)
+        if flat:
+            slope = _lengthened(slope, found.shape[2:], lengthened)
+        shape = (len(into), groups, matrices.shape[1], prod(slope.shape[2:]))
+        shares = np.matmul(matrices, _matrices(slope, groups), out=scratch.array(shape))
+        shares = shares.reshape(len(into), groups, prod(kernel), weight.shape[1], *slope.shape[2:])
+        (_add_runs if flat else _add)(into, shares, kernel, stride, dilation, g.shape[2:])
+        if small:
+            found[block] = _images(into, small)
+
+
+def _add(into, shares, kernel, stride, dilation, places):
+    """Add the share of each element of the kernel to the places that it meets."""
+    into = into.reshape(len(into), shares.shape[1], shares.shape[3], *into.shape[2:])
+    for tap, (_, met) in enumerate(offsets(kernel, stride, dilation, places)):
+        part = into[(slice(None), slice(None), slice(None), *met)]
+        np.add(part, shares[:, :, tap], out=part)
+
+
+# Stride 1: with rows as long as those of the image, what one element of the kernel meets is one run
+
+
+def _lengthened(g, size, scratch):
+    """A layout whose rows (and planes) are as long as those of an image of ``size``."""
+    wide = scratch.zeros((*g.shape[:3], *size[1:], g.shape[-1]))
+    wide[(slice(None), slice(None), *[slice(n) for n in g.shape[2:-1]])] = g
+    return wide
+
+
+def _runs(kernel, dilation, size, places, lanes):
+    """(the length of a run, the start of each element of the kernel)."""
+    steps = [prod(size[i + 1 :]) * lanes for i in range(len(size))]
+    length = sum((n - 1) * s for n, s in zip(places, steps, strict=True)) + lanes
+    starts = [
+        sum(k * d * s for k, d, s in zip(at, dilation, steps, strict=True))
+        for at in np.ndindex(*kernel)
+    ]
+    return length, starts
+
+
+def _add_runs(into, shares, kernel, stride, dilation, places):
+    lanes, size = into.shape[-1], into.shape[2:-1]
+    length, starts = _runs(kernel, dilation, size, places, lanes)
+    into = into.reshape(len(into), shares.shape[1], shares.shape[3], prod(size) * lanes)
+    shares = shares.reshape(*shares.shape[:4], -1)
+    for tap, start in enumerate(starts):
+        part = into[..., start : start + length]
+        np.add(part, shares[:, :, tap, :, :length], out=part)
+
+
+# A kernel for each channel: no product of matrices, but a sum over the kernel ----------------
+
+
+def _taps(weight):
+    """The element of each channel's kernel, as a column, one after the other."""
+    return weight.reshape(len(weight), -1).T[:, :, None]
+
+
+def depthwise(x, weight, out, stride, dilation):
+    """``convolve`` where each channel of ``x`` has a kernel of its own."""
+    places = out.shape[2:]
+    if set(stride) == {1}:
+        length, starts = _runs(weight.shape[2:], dilation, x.shape[2:], places, 1)
+        steps = [x.itemsize * prod(x.shape[i + 1 :]) for i in range(2, x.ndim)]
+        for block in _blocks(len(x), x[0].nbytes):
+            part = x[block].reshape(*x[block].shape[:2], -1)
+            total = np.zeros((*part.shape[:2], length), x.dtype)
+            term = np.empty_like(total)
+            for w, start in zip(_taps(weight), starts, strict=True):
+                total += np.multiply(part[..., start : start + length], w, out=term)
+            out[block] = strided(total, (*total.shape[:2], *places), (*total.strides[:2], *steps))
+        return
+    out[...] = 0
+    for block in _blocks(len(x), out[0].nbytes):
+        for at, met in offsets(weight.shape[2:], stride, dilation, places):
+            w = weight[(slice(None), 0, *at)].reshape(-1, *[1] * len(met))
+            out[block] += x[(block, slice(None), *met)] * w
+
+
+def spread_depthwise(found, g, weight, stride, dilation):
+    """``spread`` where each channel has a kernel of its own."""
+    if set(stride) == {1}:
+        length, starts = _runs(weight.shape[2:], dilation, found.shape[2:], g.shape[2:], 1)
+        scratch = _Scratch(g.dtype)
+        for block in _blocks(len(g), found[0].nbytes):
+            slope = _lengthened(g[block][..., None], found.shape[2:], scratch)
+            slope = slope.reshape(*slope.shape[:2], -1)[..., :length]
+            into = found[block].reshape(*slope.shape[:2], -1)
+            term = np.empty_like(slope)
+            for w, start in zip(_taps(weight), starts, strict=True):
+                into[..., start : start + length] += np.multiply(slope, w, out=term)
+        return
+    for block in _blocks(len(g), found[0].nbytes):
+        for at, met in offsets(weight.shape[2:], stride, dilation, g.shape[2:]):
+            w = weight[(slice(None), 0, *at)].reshape(-1, *[1] * len(met))
+            found[(block, slice(None), *met)] += g[block] * w

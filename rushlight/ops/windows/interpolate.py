@@ -1,0 +1,244 @@
+"""Images at another size: nearest, linear, cubic and Lanczos interpolation, and means of areas."""
+
+import math
+
+import numpy as np
+
+from rushlight.dtype import OF
+from rushlight.errors import ShapeError, UnsupportedDtypeError
+from rushlight.ops.core.dispatch import apply, refuse
+from rushlight.ops.core.kinds import kernel
+from rushlight.ops.windows.avg_pool import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_avg_pool3d,
+)
+from rushlight.ops.windows.resample import apply_taps, apply_taps_to_bytes, taps, transposed
+from rushlight.tensor import Tensor
+
+__all__ = ["interpolate"]
+
+# Kernels ----------------------------------------------------------------------------------
+
+
+def _geometries(size, places, mode, align, factors, antialias, dtype):
+    kind = np.float64 if dtype in (np.float64, np.uint8) else np.float32
+    return [
+        (n, o, mode, align, factor, antialias, kind)
+        for n, o, factor in zip(size, places, factors, strict=True)
+    ]
+
+
+def _upsample(xp, x, *, places, mode, align=False, factors, antialias=False):
+    """x with its last dims resampled to ``places``."""
+    size = x.shape[x.ndim - len(places) :]
+    tables = _geometries(size, places, mode, align, factors, antialias, x.dtype)
+    if x.dtype == np.uint8 and not mode.startswith("nearest"):
+        return apply_taps_to_bytes(x, [taps(*g) for g in tables])
+    return apply_taps(x, [taps(*g) for g in tables])
+
+
+@kernel(public=False, method=False, name="upsample_backward")
+def _upsample_grad(xp, g, *, size, mode, align, factors, antialias):
+    """The gradient of a resampling of ``size``: each element gets its share of all it gave to."""
+    places = g.shape[g.ndim - len(size) :]
+    tables = _geometries(size, places, mode, align, factors, antialias, g.dtype)
+    return apply_taps(g, [transposed(*t) for t in tables])
+
+
+def _slope(g, x_shape, places, mode, align, factors, antialias):
+    size = tuple(x_shape[len(x_shape) - len(places) :])
+    return _upsample_grad(
+        g, size=size, mode=mode, align=align, factors=factors, antialias=antialias
+    )  # fmt: skip
+
+
+def _repeats(shape, size, places, mode, factors):
+    """(dims before, (n, r) for each dim, whose n elements come r times in a row).
+
+    None where the factors are not whole.
+    """
+    repeats = [(n, o // n) for n, o in zip(size, places, strict=True)]
+    regular = all(
+        o % n == 0 and factor in (None, r) and (mode == "nearest" or r % 2 or factor is None)
+        for (n, r), o, factor in zip(repeats, places, factors, strict=True)
+    )
+    if not mode.startswith("nearest") or not regular:
+        return None
+    return tuple(shape[: len(shape) - len(size)]), repeats
+
+
+def _repeated(x, places, mode, factors):
+    """Whole factors: each element comes several times in a row."""
+    found = _repeats(x.shape, x.shape[len(x.shape) - len(places) :], places, mode, factors)
+    if found is None:
+        return NotImplemented
+    lead, repeats = found
+    ones = [k for n, _ in repeats for k in (n, 1)]
+    many = [k for pair in repeats for k in pair]
+    return x.reshape((*lead, *ones)).expand((*lead, *many)).reshape((*lead, *places))
+
+
+@_upsample_grad.lower
+def _summed(g, size, mode, factors):
+    """Whole factors: what was repeated is summed."""
+    found = _repeats(g.shape, size, g.shape[len(g.shape) - len(size) :], mode, factors)
+    if found is None:
+        return NotImplemented
+    lead, repeats = found
+    dims = tuple([len(lead) + 2 * k + 1 for k in range(len(size))])
+    return g.reshape((*lead, *[n for pair in repeats for n in pair])).sum(dims)
+
+
+def _op(name, title, nearest):
+    op = kernel(
+        _upsample, public=False, method=False, name=f"upsample_{name}", widen=not nearest,
+        channels=1,
+        grad_name=f"Upsample{title}Backward0",
+    )  # fmt: skip
+    op.lower(_repeated)
+    op.grad(x=_slope)
+    return op.op
+
+
+_OPS = {}
+for _n in (1, 2, 3):
+    _OPS["nearest", False, _n] = _op(f"nearest{_n}d", f"Nearest{_n}D", True)
+    _OPS["nearest-exact", False, _n] = _op(f"nearest_exact{_n}d", f"NearestExact{_n}D", True)
+_OPS["linear", False, 1] = _op("linear1d", "Linear1D", False)
+_OPS["linear", False, 2] = _op("bilinear2d", "Bilinear2D", False)
+_OPS["linear", False, 3] = _op("trilinear3d", "Trilinear3D", False)
+_OPS["cubic", False, 2] = _op("bicubic2d", "Bicubic2D", False)
+_OPS["linear", True, 2] = _op("bilinear2d_aa", "Bilinear2DAa", False)
+_OPS["cubic", True, 2] = _op("bicubic2d_aa", "Bicubic2DAa", False)
+_OPS["lanczos", True, 2] = _op("lanczos2d_aa", "Lanczos2DAa", False)
+
+
+def _again(h, g_shape, size, mode, align, factors, antialias):
+    n = len(size)
+    params = {
+        "places": tuple(g_shape[len(g_shape) - n :]), "mode": mode, "align": align,
+        "factors": factors, "antialias": antialias,
+    }  # fmt: skip
+    return apply(_OPS[mode, antialias, n], (h,), params)
+
+
+_upsample_grad.grad(g=_again)
+
+# Function ---------------------------------------------------------------------------------
+
+_BY_NAME: dict[str, tuple[str, tuple]] = {
+    "nearest": ("nearest", (1, 2, 3)), "nearest-exact": ("nearest-exact", (1, 2, 3)),
+    "linear": ("linear", (1,)), "bilinear": ("linear", (2,)), "trilinear": ("linear", (3,)),
+    "bicubic": ("cubic", (2,)), "lanczos": ("lanczos", (2,)),
+}  # fmt: skip
+_AREA = {1: adaptive_avg_pool1d, 2: adaptive_avg_pool2d, 3: adaptive_avg_pool3d}
+
+
+def _factors(n, size, scale_factor):
+    """(sizes or None, factors or None) for each of ``n`` dims."""
+    if (size is None) == (scale_factor is None):
+        raise ValueError(
+            "interpolate: exactly one of size and scale_factor must be defined, but got "
+            f"size={size} and scale_factor={scale_factor}"
+        )
+    given = scale_factor if size is None else size
+    what = "scale_factor" if size is None else "size"
+    if isinstance(given, (tuple, list)):
+        if len(given) != n:
+            raise ValueError(
+                f"interpolate: Input and {what} must have the same number of spatial dimensions, "
+                f"but the input has {n} and {what} is {tuple(given)}"
+            )
+        given = tuple(given)
+    else:
+        given = (given,) * n
+    return (None, given) if size is None else (tuple([s.__index__() for s in given]), None)
+
+
+def _check_options(n, mode, align_corners, antialias, size, recompute_scale_factor):
+    if align_corners is not None and mode in ("nearest", "area", "nearest-exact"):
+        raise ValueError(
+            "interpolate: align_corners option can only be set with the interpolating modes: "
+            f"linear | bilinear | bicubic | trilinear, not {mode}"
+        )
+    if recompute_scale_factor and size is not None:
+        raise ValueError(
+            "interpolate: recompute_scale_factor is not meaningful with an explicit size"
+        )
+    if antialias and not (mode in ("bilinear", "bicubic", "lanczos") and n == 2):
+        raise ValueError(
+            "interpolate: Anti-alias option is restricted to bilinear, bicubic and lanczos modes "
+            "and requires a 4-D tensor as input"
+        )
+    if mode == "lanczos" and n == 2 and (align_corners or not antialias):
+        raise ValueError(
+            "interpolate: Lanczos mode requires antialias=True and does not support "
+            f"align_corners=True, but got antialias={antialias}, align_corners={align_corners}"
+        )
+
+
+def interpolate(
+    input, size=None, scale_factor=None, mode="nearest", align_corners=None,
+    recompute_scale_factor=None, antialias=False,
+):  # fmt: skip
+    """``input`` at another size, or at a multiple of its size.
+
+    Mode: "nearest", "nearest-exact", "area" for any input; "linear" for (N, C, L); "bilinear",
+    "bicubic" for (N, C, H, W), with ``antialias`` filtered before it shrinks, "lanczos" with
+    ``antialias`` only; "trilinear" for (N, C, D, H, W). With ``align_corners`` the centres of the
+    corners lie on each other, else the edges. Images of bytes stay so, rounded after each dim.
+
+    Shape: (N, C, *size) → (N, C, *size') with size' = ``size``, or ⌊size · scale_factor⌋.
+
+    Raises:
+        ValueError: options that do not go together.
+        NotImplementedError: the mode does not take such an input.
+        RuntimeError: the result, or an image, would be empty.
+
+    >>> import rushlight as torch
+    >>> x = torch.tensor([[[1.0, 2.0]]])
+    >>> torch.nn.functional.interpolate(x, scale_factor=2)
+    tensor([[[1., 1., 2., 2.]]])
+    >>> torch.nn.functional.interpolate(x, size=4, mode="linear")
+    tensor([[[1.0000, 1.2500, 1.7500, 2.0000]]])
+    """
+    if not isinstance(input, Tensor):
+        refuse(_OPS["nearest", False, 2], 0, input)
+    n = input.array.ndim - 2
+    _check_options(n, mode, align_corners, antialias, size, recompute_scale_factor)
+    places, factors = _factors(n, size, scale_factor)
+    shape = tuple(input.shape[2:])
+    if places is None:
+        places = tuple([math.floor(s * float(f)) for s, f in zip(shape, factors, strict=True)])
+        if recompute_scale_factor or mode == "area":
+            factors = None
+    if mode == "area" and n in _AREA:
+        return _AREA[n](input, places)
+    kind, dims = _BY_NAME.get(mode, ("", ()))
+    if n not in dims:
+        raise NotImplementedError(
+            f"interpolate: mode {mode!r} is not implemented for a {n + 2}D input "
+            f"{tuple(input.shape)}: 3D takes nearest, nearest-exact, linear and area; 4D "
+            "bilinear, bicubic and lanczos, 5D trilinear in place of linear"
+        )
+    _check_sizes(input.array, places, kind)
+    params = {
+        "places": places, "mode": kind, "align": bool(align_corners),
+        "factors": (None,) * n if factors is None else tuple(map(float, factors)),
+        "antialias": antialias,
+    }  # fmt: skip
+    return apply(_OPS[kind, antialias, n], (input,), params)
+
+
+def _check_sizes(x, places, kind):
+    if min(places) < 1 or 0 in x.shape[1:]:
+        raise ShapeError(
+            f"interpolate: Input and output sizes should be greater than 0, but got input "
+            f"{tuple(x.shape)} and output {places}"
+        )
+    is_bytes = x.dtype == np.uint8 and (kind.startswith("nearest") or len(places) == 2)
+    if x.dtype.kind not in "fV" and not is_bytes:
+        raise UnsupportedDtypeError(
+            f"interpolate: not implemented for {OF[x.dtype]}; convert with .float()"
+        )

@@ -1,0 +1,230 @@
+"""Maxima of windows: max_pool, its gradient and its positions, for any number of dims."""
+
+from math import prod
+
+import numpy as np
+
+from rushlight.autograd import mode
+from rushlight.dtype import OF
+from rushlight.errors import ShapeError, UnsupportedDtypeError
+from rushlight.ops.core.autocast import SINGLE
+from rushlight.ops.core.dispatch import apply, refuse
+from rushlight.ops.core.kinds import kernel
+from rushlight.ops.tensor.memory_format import contiguous_format
+from rushlight.ops.windows import window_maxima
+from rushlight.ops.windows.window import Windows, per_dim, span
+from rushlight.strides import channels_order, in_order, laid
+from rushlight.tensor import Tensor
+
+__all__ = [
+    "MAX_POOL", "as_input", "max_pool1d", "max_pool2d", "max_pool3d", "max_positions", "places_of",
+    "pool_geometry", "pooled_shape", "rows_first",
+]  # fmt: skip
+
+# Geometry ---------------------------------------------------------------------------------
+
+
+def places_of(size, kernel_size, stride, padding, dilation, ceil_mode):
+    """How many windows fit into each dim; with ``ceil_mode`` the last may stick out."""
+    found = []
+    for n, s, step, p in zip(size, span(kernel_size, dilation), stride, padding, strict=True):
+        room = n + 2 * p - s
+        k = (room + (step - 1 if ceil_mode else 0)) // step + 1
+        if ceil_mode and (k - 1) * step >= n + p:  # the last window must start inside
+            k -= 1
+        found.append(k)
+    return tuple(found)
+
+
+def pool_geometry(name, n, x, kernel_size, stride, padding, dilation, ceil_mode):
+    """The parameters of a pooling as tuples of ints, checked."""
+    kernel_size = per_dim(kernel_size, n, name, "kernel_size")
+    stride = (
+        kernel_size if stride is None or stride in ((), []) else per_dim(stride, n, name, "stride")
+    )
+    padding = per_dim(padding, n, name, "padding")
+    dilation = per_dim(dilation, n, name, "dilation")
+    if min(kernel_size) < 1 or min(stride) < 1:
+        raise RuntimeError(
+            f"{name}: kernel_size and stride must be greater than zero, but got {kernel_size} and "
+            f"{stride}: stride should not be zero"
+        )
+    if min(dilation) < 1:
+        raise RuntimeError(f"{name}: dilation must be greater than zero, but got {dilation}")
+    if min(padding) < 0:
+        raise RuntimeError(f"{name}: padding must be non-negative, but got pad: {padding}")
+    if any(p > s // 2 for p, s in zip(padding, span(kernel_size, dilation), strict=True)):
+        raise RuntimeError(
+            f"{name}: padding should be at most half of effective kernel size, but got "
+            f"pad={padding}, "
+            f"kernel_size={kernel_size} and dilation={dilation}"
+        )
+    size = x.shape[-n:]
+    if 0 in x.shape[-n - 1 :]:
+        raise ShapeError(
+            f"{name}: Expected a tensor whose dims are not empty, with optional 0 dim batch "
+            "size, but got: "
+            f"{list(x.shape)}"
+        )
+    places = places_of(size, kernel_size, stride, padding, dilation, ceil_mode)
+    if min(places) < 1:
+        raise ShapeError(
+            f"{name}: Output size is too small: input {tuple(x.shape)} with "
+            f"kernel_size={kernel_size}, "
+            f"padding={padding} and dilation={dilation} gives places {places}"
+        )
+    return Windows(kernel_size, stride, padding, dilation, places)
+
+
+# Maxima -----------------------------------------------------------------------------------
+
+
+def as_input(found, x, n):
+    """``found``, pooled over the last ``n`` dims of ``x``, with its channels last where x has."""
+    order = channels_order([x], (0,) if n == 1 else ()) if x.ndim == n + 2 else None
+    return in_order(found) if order is None else laid(found, order)
+
+
+def rows_first(input, n):
+    """``input``, or a contiguous copy where its channels are last in memory."""
+    order = channels_order([input.array], (0,) if n == 1 else ())
+    return input if order is None else input.clone(memory_format=contiguous_format)
+
+
+@kernel(public=False, method=False, name="max_pool_positions", widen=False, keeps_order=True,
+        primitive="pooling positions")  # fmt: skip
+def max_positions(xp, x, *, windows):
+    """Where each window's maximum lies, as a flat index into the last dims."""
+    return as_input(window_maxima.positions(x, windows), x, len(windows.places))
+
+
+def pooled_shape(x, *, windows, **params):
+    """The shape of what windows over the last dims of x give."""
+    return (*x.shape[: -len(windows.places)], *windows.places)
+
+
+def _max_pool(xp, x, *, windows):
+    """The maximum of each window."""
+    return window_maxima.maxima(x, windows)
+
+
+@kernel(
+    public=False, method=False, name="max_pool_backward", least=1 << 17,
+    primitive="pooling max_grad",
+    shape=lambda g, x, best, *, windows: x.shape,
+)  # fmt: skip
+def max_pool_grad(xp, g, x, best, *, windows):
+    """The gradient of max_pool: the place of each window's maximum ``best`` gets the window's."""
+    return window_maxima.slope(g, x, best, windows)
+
+
+@kernel(public=False, method=False, name="max_pool_pick", primitive="pooling pick")
+def max_pool_pick(xp, h, x, *, windows):
+    """What ``h`` has where ``x`` has each window's maximum."""
+    at = window_maxima.positions(x, windows)
+    lead = x.shape[: -len(windows.places)]
+    flat = h.reshape(*lead, prod(h.shape[len(lead) :]))
+    picked = np.take_along_axis(flat, at.reshape(*lead, prod(windows.places)), -1)
+    return picked.reshape(at.shape)
+
+
+MAX_POOL = {}
+for _n in (1, 2, 3):
+    _op = kernel(
+        _max_pool, public=False, method=False, name=f"max_pool{_n}d", widen=False,
+        primitive="pooling max", again=True, channels=1, lines=(0,) if _n == 1 else (),
+        shape=pooled_shape, least=1 << 17, autocast=SINGLE if _n == 3 else None,
+        grad_name="SqueezeBackward1" if _n == 1 else f"MaxPool{_n}DWithIndicesBackward0",
+    )  # fmt: skip
+    _op.grad(x=lambda g, x, out, windows: max_pool_grad(g, x, out, windows=windows))
+    MAX_POOL[_n] = _op.op
+
+
+def _pick_slope(g, x, windows):
+    best = apply(MAX_POOL[len(windows.places)], (x,), {"windows": windows})
+    return max_pool_grad(g, x, best, windows=windows)
+
+
+max_pool_grad.grad(g=lambda h, x, windows: max_pool_pick(h, x, windows=windows))
+max_pool_pick.grad(h=_pick_slope)
+
+# Functions --------------------------------------------------------------------------------
+
+
+def _pooled(name, n, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices):
+    if not isinstance(input, Tensor):
+        refuse(MAX_POOL[n], 0, input)
+    x = input.array
+    if x.ndim not in (n + 1, n + 2):
+        raise ShapeError(
+            f"{name}: Expected {n + 1}D or {n + 2}D (batch mode) tensor with optional 0 dim "
+            "batch size for "
+            f"input, but got: {list(x.shape)}"
+        )
+    if x.dtype.kind in "bc" or (n == 1 and x.dtype.kind in "iu"):
+        raise UnsupportedDtypeError(f"{name}: not implemented for {OF[x.dtype]}")
+    windows = pool_geometry(name, n, x, kernel_size, stride, padding, dilation, ceil_mode)
+    if n == 1 and not return_indices and not (input.requires_grad and mode.records()):
+        input = rows_first(input, n)  # PyTorch has a function of its own for this
+    found = apply(MAX_POOL[n], (input,), {"windows": windows})
+    return (found, max_positions(input, windows=windows)) if return_indices else found
+
+
+def max_pool1d(
+    input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
+):
+    """The maximum of each window.
+
+    Shape: (N, C, L) or (C, L) → (N, C, L') with
+    L' = (L + 2 padding - dilation (kernel_size - 1) - 1) // stride + 1; stride None is kernel_size.
+
+    Raises:
+        RuntimeError: windows do not fit the input; a parameter is out of range.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.max_pool1d(torch.tensor([[[1.0, 3.0, 2.0, 0.0]]]), 2)
+    tensor([[[3., 2.]]])
+    """
+    return _pooled(
+        "max_pool1d", 1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices
+    )
+
+
+def max_pool2d(
+    input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
+):
+    """The maximum of each window; with ``return_indices`` also its flat position in (H, W).
+
+    Shape: (N, C, H, W) or (C, H, W) → (N, C, H', W') with
+    H' = (H + 2 padding - dilation (kernel_size - 1) - 1) // stride + 1; stride None is kernel_size.
+
+    Raises:
+        RuntimeError: windows do not fit the input; a parameter is out of range.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.max_pool2d(torch.arange(16.0).reshape(1, 1, 4, 4), 2)
+    tensor([[[[ 5.,  7.],
+              [13., 15.]]]])
+    """
+    return _pooled(
+        "max_pool2d", 2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices
+    )
+
+
+def max_pool3d(
+    input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
+):
+    """The maximum of each window.
+
+    Shape: (N, C, D, H, W) or (C, D, H, W) → (N, C, D', H', W').
+
+    Raises:
+        RuntimeError: windows do not fit the input; a parameter is out of range.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.max_pool3d(torch.ones(1, 1, 4, 4, 4), 2).shape
+    torch.Size([1, 1, 2, 2, 2])
+    """
+    return _pooled(
+        "max_pool3d", 3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices
+    )

@@ -1,0 +1,202 @@
+"""Maxima of windows in arrays, where they lie, and how a gradient finds its way back to them.
+
+Shapes: x (…, *size), best and g (…, *places); ``w`` is a ``window.Windows``.
+"""
+
+import sys
+from math import prod
+
+import numpy as np
+
+from rushlight.backend import numpy as backend
+from rushlight.backend.parallel import each, parts
+from rushlight.ops.windows.window import inside, offsets, spaced
+
+__all__ = ["maxima", "positions", "slope"]
+
+BLOCK = 1 << 19  # bytes of elements that are masked at a time
+#: Moves the first byte of two to the place of the second.
+_TO_SECOND = np.left_shift if sys.byteorder == "little" else np.right_shift
+
+# Forward ---------------------------------------------------------------------------------
+
+
+def _lowest(dtype):
+    """The number that no element is below."""
+    return -np.inf if dtype.kind in "fV" else np.iinfo(dtype).min
+
+
+def _surrounded(x, w):
+    """``x`` with the lowest number around it, so that every window lies inside."""
+    size = x.shape[-len(w.places) :]
+    wide = w.reach(size)
+    if wide == size:
+        return x
+    out = np.full((*x.shape[: -len(size)], *wide), _lowest(x.dtype), x.dtype)
+    inside(out, w.padding, size)[...] = x
+    return out
+
+
+def _tiles(x, w):
+    """True where windows neither overlap nor skip, and all lie inside ``x``."""
+    return (
+        w.kernel_size == w.stride
+        and not any(w.padding)
+        and all(k == 1 or d == 1 for k, d in zip(w.kernel_size, w.dilation, strict=True))
+        and w.reach(x.shape[-len(w.places) :]) == x.shape[-len(w.places) :]
+    )
+
+
+def maxima(x, w):
+    """The maximum of each of the windows ``w``, one dim after the other."""
+    n = len(w.places)
+    if not x.size:
+        return np.zeros((*x.shape[:-n], *w.places), x.dtype)
+    x = _surrounded(x, w)
+    # From the first dim: when the last is reached, whose elements lie apart, less is left to do.
+    for d in range(n):
+        parts = [
+            spaced(x, x.ndim - n + d, k * w.dilation[d], w.stride[d], w.places[d])
+            for k in range(w.kernel_size[d])
+        ]
+        x = parts[0] if len(parts) == 1 else np.maximum(parts[0], parts[1])
+        for part in parts[2:]:
+            np.maximum(x, part, out=x)
+    return np.ascontiguousarray(x)
+
+
+def positions(x, w):
+    """The flat position in the last dims of each window's maximum: the first, or the last nan."""
+    n = len(w.places)
+    size = x.shape[-n:]
+    wide = _surrounded(x, w)
+    best = np.full((*x.shape[:-n], *w.places), _lowest(x.dtype), x.dtype)
+    # Where nothing is above the lowest number, it is the first element that is not padding.
+    outside = [
+        np.maximum(-(-(p - np.arange(o) * step) // d), 0)
+        for p, o, step, d in zip(w.padding, w.places, w.stride, w.dilation, strict=True)
+    ]
+    found = np.broadcast_to(_flat(w, size, outside), best.shape).copy()
+    for at, met in offsets(w.kernel_size, w.stride, w.dilation, w.places):
+        value = wide[(..., *met)]
+        better = (value > best) | (value != value)
+        np.copyto(best, value, where=better)
+        np.copyto(found, _flat(w, size, at), where=better)
+    return found
+
+
+def _flat(w, size, at):
+    """The flat position of each window's element ``at``: a number, or an array, for each dim."""
+    found = np.zeros((), np.int64)
+    for d, n in enumerate(size):
+        place = np.arange(w.places[d]) * w.stride[d] - w.padding[d] + at[d] * w.dilation[d]
+        found = np.add.outer(found * n, place)
+    return found
+
+
+# Backward --------------------------------------------------------------------------------
+
+
+def slope(g, x, best, w):
+    """``g`` at the place of each window's maximum ``best``, zeros elsewhere."""
+    n = len(w.places)
+    if not g.size:
+        return np.zeros(x.shape, g.dtype)
+    if n < 3 and _tiles(x, w) and not _has_nan(best):
+        return _tiled_slope(g, x, best, w)
+    if _finite(best):
+        return _overlapping_slope(g, x, best, w)
+    area = prod(x.shape[-n:])
+    planes = prod(x.shape[:-n])
+    flat = positions(x, w).reshape(planes, -1) + np.arange(planes)[:, None] * area
+    found = np.zeros(planes * area, g.dtype)
+    np.add.at(found, flat.ravel(), g.ravel())
+    return found.reshape(x.shape)
+
+
+def _finite(best):
+    """True where each maximum, not being nan or infinite, equals an element of its window only."""
+    return best.dtype.kind == "f" and bool(np.isfinite(np.add.reduce(best, axis=None)))
+
+
+def _overlapping_slope(g, x, best, w):
+    """The gradient in general: ``g`` at the first element of each window that equals ``best``."""
+    shape, size = x.shape, x.shape[-len(w.places) :]
+    wide = w.reach(size)
+    x = x.reshape(-1, *size)
+    g, best = g.reshape(-1, *w.places), best.reshape(-1, *w.places)
+    found = np.zeros((len(x), *wide), g.dtype)
+    step = max(1, BLOCK // (prod(wide) * g.dtype.itemsize))
+    for start in range(0, len(x), step):
+        block = slice(start, start + step)
+        part = _surrounded(x[block], w)
+        unmet = np.ones(best[block].shape, bool)  # windows whose maximum is still to be found
+        for _, met in offsets(w.kernel_size, w.stride, w.dilation, w.places):
+            hits = part[(slice(None), *met)] == best[block]
+            hits &= unmet
+            unmet ^= hits
+            found[(block, *met)] += backend.where(hits, g[block], 0)
+    return np.ascontiguousarray(inside(found, w.padding, size)).reshape(shape)
+
+
+def _has_nan(x):
+    total = np.add.reduce(x, axis=None)
+    return bool(total != total) and bool(np.isnan(x).any())
+
+
+def _tiled_slope(g, x, best, w):
+    """The gradient where windows tile the plane: g at the first element that equals ``best``."""
+    shape = x.shape
+    kh, kw = (1, *w.kernel_size)[-2:]
+    ph, pw = (1, *w.places)[-2:]
+    h, width = ph * kh, pw * kw
+    x = x.reshape(-1, *(x.shape[-2:] if len(w.places) == 2 else (1, x.shape[-1])))
+    g, best = g.reshape(-1, ph, pw), best.reshape(-1, ph, pw)
+    found = (np.empty if (h, width) == x.shape[1:] else np.zeros)(x.shape, g.dtype)
+    # Elements are masked by bits, which is exact for infinite g, in blocks that stay in the cache.
+    bits = np.dtype(f"i{g.dtype.itemsize}")
+    into = found.view(bits)[:, :h, :width].reshape(len(x), ph, kh, width)
+    x = x[:, :h, :width].reshape(len(x), ph, kh, width)
+    step = max(1, BLOCK // (h * width * g.dtype.itemsize))
+
+    def work(part):
+        for start in range(part.start, part.stop, step):
+            block = slice(start, min(start + step, part.stop))
+            hits = np.equal(x[block], _widened(best[block], kw), order="C")
+            if np.count_nonzero(hits) != best[block].size:
+                _keep_first(hits, kw)
+            mask = hits.astype(bits)
+            np.negative(mask, out=mask)  # 0, or all bits set
+            np.bitwise_and(mask, _widened(g[block], kw).view(bits), out=into[block])
+
+    each(work, parts(len(x), x[0].nbytes))
+    return found.reshape(shape)
+
+
+def _widened(x, kw):
+    """Each element ``kw`` times: (planes, rows, columns) → (planes, rows, 1, columns · kw)."""
+    wide = np.empty((*x.shape, kw), x.dtype)
+    for k in range(kw):
+        wide[..., k] = x
+    return wide.reshape(*x.shape[:2], 1, x.shape[2] * kw)
+
+
+def _keep_first(hits, kw):
+    """Clear all but the first hit of each window in ``hits`` (planes, rows, kh, columns · kw)."""
+    if kw == 2:
+        pairs = hits.view(np.uint16)
+        pairs &= ~_TO_SECOND(pairs, np.uint16(8))
+        earlier = pairs[:, :, 0] != 0
+        for i in range(1, hits.shape[2]):
+            pairs[:, :, i] *= ~earlier
+            earlier |= pairs[:, :, i] != 0
+        return
+    earlier = None
+    for i in range(hits.shape[2]):
+        for k in range(kw):
+            hit = hits[:, :, i, k::kw]
+            if earlier is None:
+                earlier = hit.copy()
+            else:
+                hit &= ~earlier
+                earlier |= hit
