@@ -1,7 +1,10 @@
 """Write docs/coverage.md: which of PyTorch's public names rushlight has.
 
-Run ``python tools/coverage_page.py``; with ``--check`` it only says whether the page is up to date.
-The names are listed in docs/surface.tsv: namespace, name, kind, area.
+Run ``python tools/coverage_page.py`` after a public name was added, renamed or removed. With
+``--check`` it writes nothing, and exits with 1 if the page is out of date; ``tests/test_house.py`` and
+``.ci/run`` do that.
+
+``docs/surface.tsv`` lists PyTorch's names in four columns: namespace, name, kind, area.
 """
 
 import argparse

@@ -1,12 +1,13 @@
-"""Where the compiler's polynomials come from: best approximations by Remez' exchange algorithm.
+"""Compute the compiler's polynomials for exp, log, sin, …, by Remez' exchange algorithm.
 
-``python tools/minimax.py`` writes ``rushlight/compiler/emit/math/coefficients.py`` and prints how
-far each polynomial is from its function, in bits. It needs mpmath.
+Run ``python tools/minimax.py`` after a change of a row below (a function, an interval, a number of
+terms). It writes ``rushlight/compiler/emit/math/coefficients.py``, and prints how far each polynomial
+is from its function, in bits. It needs mpmath, which is in the ``test`` extra.
 
-Each row says: the polynomial P stands for ``goal``, and its error counts as much as ``weight``
-says, which makes it the relative error of the whole function: sin(r) is evaluated as
-r + r³ P(z) with z = r², so P's goal is (sin(r) - r) / r³ and its weight r³ / sin(r). Where that
-is 0 within the interval, its largest value is taken throughout.
+Each row approximates its ``goal`` by a polynomial P. The row's ``weight`` turns the error of P into
+the relative error of the whole function. Example: sin(r) is evaluated as r + r³ P(z) with z = r², so
+the goal is (sin(r) - r) / r³ and the weight is r³ / sin(r). Where the weight is 0 within the
+interval, its largest value is taken throughout.
 """
 
 import pathlib

@@ -1,6 +1,7 @@
 """Run every notebook below a folder from top to bottom; a cell that fails is an error.
 
-``python tools/notebooks.py examples``
+Run ``python tools/notebooks.py examples`` after a change of a notebook, or of what notebooks show.
+``.ci/run`` does so for every change. The notebooks stay as they are: new output is not saved.
 """
 
 import sys

@@ -1,7 +1,10 @@
-"""The site's reference: a page for each namespace, from docs/surface.tsv and the docstrings.
+"""Write the site's reference: a page for each namespace, from docs/surface.tsv and the docstrings.
 
-Sphinx asks for them (docs/conf.py). Each name has a mark: it exists, exists but differs (a line of
-docs/differences.md names it), or is missing.
+This module is not run by hand. Each build of the site calls ``write``: ``python -m sphinx -W docs
+build/site`` runs ``docs/conf.py``, which calls ``site_pages.write``, which calls this one.
+
+Each name has one of three marks: it exists, it exists but differs (a line of docs/differences.md
+names it), or it is missing.
 """
 
 import inspect

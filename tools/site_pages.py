@@ -1,6 +1,8 @@
-"""The pages of the site that are made from other files: examples, introduction, reference.
+"""Write the pages of the site that are made from other files: examples, introduction, reference.
 
-``docs/conf.py`` calls ``write``; docs/generated is not committed.
+This module is not run by hand. Each build of the site calls ``write``: ``python -m sphinx -W docs
+build/site`` runs ``docs/conf.py``, which calls it. The pages go to docs/generated, which is not
+committed.
 """
 
 import ast

@@ -59,7 +59,7 @@ def geometry(name, x, weight, bias, stride, padding, dilation, groups):
             f"of its {weight.shape[0]} outputs, but got {tuple(bias.shape)}"
         )
     _check_types(name, x, weight, bias)
-    if 0 in x.shape[2:] or 0 in weight.shape[2:]:
+    if (x.shape[0] and 0 in x.shape[2:]) or 0 in weight.shape[2:]:
         raise ShapeError(
             f"{name}: Only zero batch or zero channel inputs are supported, but got {listed}"
         )
