@@ -15,11 +15,11 @@ from llvmlite import ir
 from threadpoolctl import threadpool_limits
 
 import rushlight
-from rushlight.compiler import code, threads
-from rushlight.compiler.emit.contraction import Contraction, Matrix, Storing, emit, plan
-from rushlight.compiler.emit.loop import lift, loop
-from rushlight.compiler.emit.microkernel import Tile, tile_function
-from rushlight.compiler.emit.target import host
+from rushlight.compiler.codegen.loop import lift, loop
+from rushlight.compiler.cpu.contraction import Contraction, Matrix, Storing, emit, plan
+from rushlight.compiler.cpu.microkernel import Tile, tile_function
+from rushlight.compiler.cpu.target import host
+from rushlight.compiler.run import loader, threads
 
 F4 = np.dtype(np.float32)
 KERNEL, ADDRESS, COUNT = ctypes.CFUNCTYPE, ctypes.c_void_p, ctypes.c_int64
@@ -95,7 +95,7 @@ class Compiled:
         sink = Storing(len(buffers) - 1, F4, tuple(s // 4 for s in out.strides))
         emit(module, steps, sink)
         _write_all(module, steps.kernels)
-        self.library = code.load(host().object_code(module))
+        self.library = loader.load(host().object_code(module))
         self.buffers = buffers
         args = (ADDRESS * len(buffers))(*[v.ctypes.data for v in buffers])
         threads.reserve(max(kernel.scratch for kernel in steps.kernels))
@@ -130,7 +130,7 @@ def innermost():
     with loop(b, 0, times):
         b.call(inner, [*function.args, lift(b, depth).v, ir.IntType(1)(0)])
     b.ret_void()
-    library = code.load(host().object_code(module))
+    library = loader.load(host().object_code(module))
     memory = [aligned(4 * n) for n in (tile.rows * (depth + 16), depth * width, tile.rows * width)]
     run = KERNEL(None, *[ADDRESS] * 3)(library.address("all"))
     places = [v.ctypes.data for v in memory]

@@ -15,12 +15,12 @@ from llvmlite import ir
 
 import rushlight
 from benchmarks.contraction import measured
-from rushlight.compiler import code, threads
-from rushlight.compiler.emit import convolution
-from rushlight.compiler.emit.frame import storing
-from rushlight.compiler.emit.microkernel import Tile
-from rushlight.compiler.emit.target import host
-from rushlight.compiler.emit.tiles import shifted_product
+from rushlight.compiler.codegen.frame import storing
+from rushlight.compiler.cpu import convolution
+from rushlight.compiler.cpu.convolution_tiles import shifted_product
+from rushlight.compiler.cpu.microkernel import Tile
+from rushlight.compiler.cpu.target import host
+from rushlight.compiler.run import loader, threads
 from rushlight.ops.windows.window import output_size
 
 #: N, C, O, size, kernel, the rest
@@ -55,7 +55,7 @@ class Compiled:
         module = ir.Module()
         strides = tuple(s // out.itemsize for s in out.strides)
         convolution.emit(module, steps, storing(len(buffers) - 1, out.dtype, strides))
-        self.library = code.load(host().object_code(module))
+        self.library = loader.load(host().object_code(module))
         self.args = (ctypes.c_void_p * len(buffers))(*[b.ctypes.data for b in buffers])
         self.keep = buffers
         self.steps = [(self.library.address(k.name), k.chunks) for k in steps.kernels]
@@ -108,7 +108,7 @@ def peak(cores=1, rounds=300):
     tile, module = Tile(rows, 3, target.lanes(dtype), dtype, target.fma), ir.Module()
     function = shifted_product(module, tile)
     function.linkage = "external"
-    library = code.load(target.object_code(module))
+    library = loader.load(target.object_code(module))
     kinds = [*[ctypes.c_void_p] * 3, *[ctypes.c_int64] * 3]
     kind = ctypes.CFUNCTYPE(None, *kinds, ctypes.c_void_p, ctypes.c_int64, ctypes.c_bool)
     run = kind(library.address(function.name))

@@ -17,7 +17,7 @@ _COLUMNS = ("times", "time", "share of step", "GFLOP/s", "GB/s", "share of limit
 def show(only):
     """Print the table of every step whose name contains ``only``."""
     import rushlight as torch
-    from rushlight.compiler.explanation.limits import limits
+    from rushlight.compiler.explanation.machine_peak import limits
 
     copies = limits().copies
     print(

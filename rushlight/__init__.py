@@ -53,7 +53,7 @@ from rushlight.random import (
 from rushlight.storage import UntypedStorage
 from rushlight.tensor import Size, Tensor
 
-__version__ = "0.1.0"
+__version__ = "0.6.0"
 newaxis = None
 
 __all__ = [
@@ -113,7 +113,7 @@ _LAZY_NAMES = {
          "set_autocast_enabled"), "rushlight.amp.autocast_mode",
     ),
     "get_num_threads": "rushlight.threads", "set_num_threads": "rushlight.threads",
-    "compile": "rushlight.compiler.compiled",
+    "compile": "rushlight.compiler.calls.compiled",
     "is_anomaly_check_nan_enabled": "rushlight.autograd.anomaly",
     "is_anomaly_enabled": "rushlight.autograd.anomaly",
     "geqrf": "rushlight.linalg.qr", "slogdet": "rushlight.linalg.determinant",

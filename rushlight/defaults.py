@@ -78,7 +78,7 @@ def set_flush_denormal(mode, /):
     refuse_in_trace("how the processor computes can only be set outside")
     if not llvm_works():
         return False
-    from rushlight.compiler import denormals
+    from rushlight.compiler.run import denormals
 
     return denormals.flush(mode)
 

@@ -67,7 +67,7 @@ def set_num_threads(n):
     for library in _blas():
         library.set_num_threads(n)
     _count = n
-    native = sys.modules.get("rushlight.compiler.threads")  # where programs run already
+    native = sys.modules.get("rushlight.compiler.run.threads")  # where programs run already
     if native is not None:
         native.resize(n)
 

@@ -6,8 +6,8 @@ import numpy as np
 
 import rushlight as torch
 from rushlight.autograd import mode
-from rushlight.compiler.compiled import Compiled
-from rushlight.compiler.program import Program
+from rushlight.compiler.calls.compiled import Compiled
+from rushlight.compiler.run.program import Program
 from rushlight.ops.core import dispatch
 from rushlight.tensor import Tensor
 

@@ -5,7 +5,7 @@ import re
 import pytest
 
 import rushlight as torch
-from rushlight.compiler.compiled import Compiled
+from rushlight.compiler.calls.compiled import Compiled
 from rushlight.ops.core.definition import OPS
 from tests import conformance as c
 from tests.samples import SAMPLES

@@ -121,14 +121,14 @@ MECHANISM = (
     "ops/core/argument_kinds.py ops/core/arguments.py ops/core/autocast.py ops/core/closures.py "
     "ops/core/definition.py ops/core/dispatch.py ops/core/fast_path.py ops/core/guard.py "
     "ops/core/in_place.py ops/core/kinds.py ops/core/outputs.py ops/core/promotion.py "
-    "compiler/*.py compiler/emit/*.py compiler/explanation/*.py"
+    "compiler/**/*.py"
 )
 #: What looks like lists of operations, and is none.
 ALLOWED = {
     "autograd/graph.py": "modes of a hook of several tensors",
-    "compiler/numbers.py": "methods of Python's numbers",
-    "compiler/emit/memory.py": "ways to combine two values",
-    "compiler/emit/namespace.py": "NumPy's functions, of which forwards are written",
+    "compiler/capture/symbolic_numbers.py": "methods of Python's numbers",
+    "compiler/codegen/memory.py": "ways to combine two values",
+    "compiler/codegen/namespace.py": "NumPy's functions, of which forwards are written",
 }
 
 

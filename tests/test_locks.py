@@ -109,7 +109,7 @@ def test_every_lock_that_another_thread_holds_is_free_in_the_child():
 #: What another thread does while the process forks, and what its child does then.
 WORK = {
     "first kernels": """
-        from rushlight.compiler import eager
+        from rushlight.compiler.run import eager_kernels as eager
         x = torch.ones(1 << 18)
         def work(k):
             eager._kernels.clear()

@@ -95,13 +95,13 @@ def test_compiled_programs_show_their_kernels(compiler, monkeypatch):
     assert torch.allclose(plain(), found)
     region = next(e for e in profiled.events() if e.name == "Torch-Compiled Region")
     kinds = {e.category for e in region.cpu_children}
-    from rushlight.compiler.program import native
+    from rushlight.compiler.run.program import native
 
     assert kinds == ({"kernel"} if native() else {"cpu_op"})
     assert any("mm" in e.name or "linear" in e.name for e in region.cpu_children)
-    from rushlight.compiler.program import Program
+    from rushlight.compiler.run.program import Program
 
-    assert Program.run.__module__ == "rushlight.compiler.program"
+    assert Program.run.__module__ == "rushlight.compiler.run.program"
     assert torch.allclose(plain(), compiled())
 
 

@@ -1,13 +1,13 @@
 """Compute the compiler's polynomials for exp, log, sin, …, by Remez' exchange algorithm.
 
 Run ``python tools/minimax.py`` after a change of a row below (a function, an interval, a number of
-terms). It writes ``rushlight/compiler/emit/math/coefficients.py``, and prints how far each polynomial
-is from its function, in bits. It needs mpmath, which is in the ``test`` extra.
+terms). It writes the compiler's ``coefficients.py`` (``TARGET`` below), and prints how far each
+polynomial is from its function, in bits. It needs mpmath, which is in the ``test`` extra.
 
 Each row approximates its ``goal`` by a polynomial P. The row's ``weight`` turns the error of P into
-the relative error of the whole function. Example: sin(r) is evaluated as r + r³ P(z) with z = r², so
-the goal is (sin(r) - r) / r³ and the weight is r³ / sin(r). Where the weight is 0 within the
-interval, its largest value is taken throughout.
+the relative error of the whole function. Example: sin(r) is evaluated as r + r³ P(z) with z = r²,
+so the goal is (sin(r) - r) / r³ and the weight is r³ / sin(r). Where that weight would be 0 within
+the interval, the row gives its largest value as the weight of the whole interval.
 """
 
 import pathlib
@@ -20,7 +20,7 @@ from mpmath import mp, mpf
 
 mp.prec = 300
 ROOT = pathlib.Path(__file__).parents[1]
-TARGET = ROOT / "rushlight/compiler/emit/math/coefficients.py"
+TARGET = ROOT / "rushlight/compiler/codegen/math/coefficients.py"
 
 
 # Remez -----------------------------------------------------------------------------------

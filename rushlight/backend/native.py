@@ -39,9 +39,9 @@ def _kernels():
         return None
     if _eager is None:
         if llvm_works():
-            from rushlight.compiler import eager
+            from rushlight.compiler.run import eager_kernels
 
-            _eager = eager
+            _eager = eager_kernels
         else:
             _eager = False
     return _eager or None

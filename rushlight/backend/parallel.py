@@ -65,7 +65,7 @@ def _on_threads(work, parts, count):
     libraries = [(library, library.get_num_threads()) for library in _blas()]
     # Each runs in a copy of this context, which holds NumPy's handling of floating-point errors,
     # and in the mode of this thread's processor, if that was ever changed.
-    denormals = sys.modules.get("rushlight.compiler.denormals")
+    denormals = sys.modules.get("rushlight.compiler.run.denormals")
     help_out = loop if denormals is None else denormals.carried(loop)
     helpers = [
         threading.Thread(target=copy_context().run, args=(help_out,), daemon=True)

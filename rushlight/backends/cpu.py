@@ -6,7 +6,7 @@ __all__ = ["get_cpu_capability"]
 def get_cpu_capability():
     """The vectors that compiled code uses: "AVX512", "AVX2", or "DEFAULT" for others and none."""
     try:
-        from rushlight.compiler.emit.target import host
+        from rushlight.compiler.cpu.target import host
 
         features = host().features
     except ImportError:

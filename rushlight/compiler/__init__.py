@@ -1,21 +1,22 @@
 """``torch.compile``: record a call once, then run it as one program.
 
-The way of a call: ``compiled.py`` chooses between the entries of a function; ``entry.py`` is one
-recorded call. To record, ``arguments.py`` takes the arguments apart, and the observer in
-``python/`` notes what the function reads besides, and takes back its writes; ``trace.py`` records
-operations on the values of ``abstract.py``, whose shapes ``inference.py`` finds. ``wrapper.py``
-writes from all this one Python function (``guard.py`` has its lines), which checks later calls,
-runs the program of ``program.py`` on arrays that ``held.py`` keeps in place, and makes the results:
-what comes back (``results.py``), what was left outside (``escape.py``), and the gradient that a
-backward from outside runs (``gradient.py``). ``explanation`` shows what became of it all.
+The rooms, in the order in which a call meets them:
+
+* ``calls/``: which of a function's programs a call gets, its checks, inputs and results.
+* ``python/``: what the function reads and writes of Python's objects, observed while it runs.
+* ``capture/``: operations as equations; ``ir/`` is what equations are made of.
+* ``plan/``: which equations are one kernel, in which order, and where values lie.
+* ``codegen/``: kernels as LLVM code; ``cpu/``: those that are made for processors.
+* ``run/``: machine code in memory and on disk, threads, programs that run.
+* ``explanation/``: ``torch.compiler.explain``, which shows what became of a call.
 """
 
 import importlib
 
 _HOMES = {
     "explanation.explain": ["explain"],
-    "compiled": ["compile", "disable", "is_compiling", "reset"],
-    "directives": [
+    "calls.compiled": ["compile", "disable", "is_compiling", "reset"],
+    "calls.directives": [
         "allow_in_graph", "assume_constant_result", "config", "cudagraph_mark_step_begin",
         "get_default_backend", "is_dynamo_compiling", "is_exporting", "list_backends",
         "nested_compile_region", "set_default_backend", "set_enable_guard_collectives",

@@ -4,8 +4,8 @@ import inspect
 from collections import OrderedDict
 from itertools import count
 
-from rushlight.compiler.simplify import alive
-from rushlight.compiler.trace import Equation
+from rushlight.compiler.capture.simplify import alive
+from rushlight.compiler.ir.equation import Equation
 from rushlight.dtype import OF
 from rushlight.errors import TraceError
 from rushlight.export.graph import Graph, Part, Value

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from rushlight.compiler.abstract import Abstract
+from rushlight.compiler.ir.abstract import Abstract
 from rushlight.dtype import OF
 from rushlight.nn import Module
 

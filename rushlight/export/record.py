@@ -1,9 +1,9 @@
 """Recording a call for export: equations, and the tensors that they read."""
 
-from rushlight.compiler.entry import recording_lock
-from rushlight.compiler.escape import assignments
-from rushlight.compiler.lowering import recording
-from rushlight.compiler.trace import Recorder
+from rushlight.compiler.calls.entry import recording_lock
+from rushlight.compiler.calls.escapes import assignments
+from rushlight.compiler.capture.lowering import recording
+from rushlight.compiler.capture.recorder import Recorder
 from rushlight.errors import TraceError
 from rushlight.tensor import Tensor
 

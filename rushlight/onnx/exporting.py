@@ -4,8 +4,8 @@ import os
 
 import numpy as np
 
-from rushlight.compiler.lowering import unfold
-from rushlight.compiler.simplify import operands
+from rushlight.compiler.capture.lowering import unfold
+from rushlight.compiler.capture.simplify import operands
 from rushlight.export import ExportedProgram
 from rushlight.export.exporting import Exporter
 from rushlight.export.record import flatten

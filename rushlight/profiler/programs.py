@@ -9,7 +9,7 @@ import copy
 import ctypes
 
 from rushlight.autograd import mode
-from rushlight.compiler.program import Program, native
+from rushlight.compiler.run.program import Program, native
 from rushlight.locks import new_lock
 
 __all__ = ["watch", "unwatch"]
@@ -28,8 +28,8 @@ def watch():
             return
         kinds: dict = {Program: _stepwise}
         if native():
-            from rushlight.compiler.explanation.limits import idle_kernel
-            from rushlight.compiler.native import NativeProgram
+            from rushlight.compiler.explanation.machine_peak import idle_kernel
+            from rushlight.compiler.run.native_program import NativeProgram
 
             idle_kernel(0)()  # what calls kernels one by one is compiled when first used
             kinds[NativeProgram] = _kernelwise
@@ -133,7 +133,7 @@ def _name(step):
 
 def _kernel(program, step, state):
     """A function that runs a kernel once."""
-    from rushlight.compiler.explanation.limits import call_kernel
+    from rushlight.compiler.explanation.machine_peak import call_kernel
 
     places = [program.assembly._place(*a) for a in step.args]
     addresses = [int(state.table[slot]) + offset for slot, offset in places]

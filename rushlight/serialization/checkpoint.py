@@ -23,7 +23,7 @@ def _is_path(f):
 
 def _refuse_in_a_trace(name):
     if mode.recorder() is not None:
-        from rushlight.compiler.abstract import ValueNeeded, user_line
+        from rushlight.compiler.ir.abstract import ValueNeeded, user_line
 
         raise ValueNeeded(
             f"{user_line()}: torch.{name} needs the values of tensors, which a trace does not "

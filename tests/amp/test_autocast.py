@@ -8,7 +8,7 @@ import pytest
 
 import rushlight as torch
 from rushlight.autograd import mode
-from rushlight.compiler.compiled import Compiled
+from rushlight.compiler.calls.compiled import Compiled
 from rushlight.utils.checkpoint import checkpoint
 from tests.amp.cases import CASES
 

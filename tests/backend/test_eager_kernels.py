@@ -11,11 +11,11 @@ import pytest
 import rushlight as torch
 from rushlight.autograd import mode
 from rushlight.backend import native
-from rushlight.compiler import program
+from rushlight.compiler.run import program
 from rushlight.ops.core.definition import OPS
 
 pytest.importorskip("llvmlite")
-from rushlight.compiler import eager, threads
+from rushlight.compiler.run import eager_kernels, threads
 
 F = torch.nn.functional
 
@@ -42,13 +42,13 @@ def on_numpy(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def none_compiled_before(monkeypatch):
-    monkeypatch.setattr(eager, "_kernels", OrderedDict())
+    monkeypatch.setattr(eager_kernels, "_kernels", OrderedDict())
     gc.collect()  # subclasses with overrides, in other tests, were reasons for the full path
     monkeypatch.setattr(mode, "intercept", 0)
 
 
 def kernels():
-    return {key: k for key, k in eager._kernels.items() if k is not None}
+    return {key: k for key, k in eager_kernels._kernels.items() if k is not None}
 
 
 def sample(n, dtype=torch.float32, low=-4.0, high=4.0):
@@ -236,11 +236,11 @@ def test_softmax_over_a_dim_in_between(on_numpy):
 
 def test_one_kernel_serves_every_length():
     F.mish(sample(1 << 16))
-    before = len(eager._kernels)
+    before = len(eager_kernels._kernels)
     for n in (70_000, 70_001, 131_071):
         x = sample(n)
         np.testing.assert_allclose(F.mish(x).numpy()[-5:], F.mish(x[-5:]).numpy(), rtol=1e-6)
-    assert len(eager._kernels) == before
+    assert len(eager_kernels._kernels) == before
 
 
 @pytest.mark.parametrize("lay_out", [lambda x: x.t(), lambda x: x[:, ::2], lambda x: x[1:, 1:]])
@@ -300,7 +300,7 @@ def test_without_kernels_numpy_computes(off, monkeypatch):
     else:
         monkeypatch.setattr(native, "_eager", None)
         monkeypatch.setattr(native, "llvm_works", lambda: False)
-    monkeypatch.setattr(eager, "compute", None)  # who calls it fails
+    monkeypatch.setattr(eager_kernels, "compute", None)  # who calls it fails
     assert not program.native() or off != "environment"
     x = sample(1 << 17)
     assert torch.equal(F.gelu(x)[:9], F.gelu(x[:9]))
@@ -310,9 +310,9 @@ _SMALL = """
 import sys, rushlight as torch
 x = torch.randn(100, 100, requires_grad=True)
 torch.nn.functional.gelu(x).softmax(1).sum().backward()
-assert not [m for m in sys.modules if m.startswith(("llvmlite", "rushlight.compiler.eager"))]
+assert not [m for m in sys.modules if m.startswith(("llvmlite", "rushlight.compiler.run.eager_kernels"))]
 torch.nn.functional.gelu(torch.randn(1 << 16))
-assert "rushlight.compiler.eager" in sys.modules
+assert "rushlight.compiler.run.eager_kernels" in sys.modules
 """
 
 

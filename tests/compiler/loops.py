@@ -5,11 +5,11 @@ import ctypes
 import numpy as np
 from llvmlite import ir
 
-from rushlight.compiler.code import load
-from rushlight.compiler.emit.memory import load as read
-from rushlight.compiler.emit.memory import memory_type, prefix_mask, store
-from rushlight.compiler.emit.target import host
-from rushlight.compiler.emit.value import splat
+from rushlight.compiler.codegen.memory import load as read
+from rushlight.compiler.codegen.memory import memory_type, prefix_mask, store
+from rushlight.compiler.codegen.value import splat
+from rushlight.compiler.cpu.target import host
+from rushlight.compiler.run.loader import load
 
 __all__ = ["Loops", "loop"]
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rushlight.compiler.affine import (
+from rushlight.compiler.ir.affine import (
     Affine,
     Var,
     composed,

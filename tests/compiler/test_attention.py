@@ -8,9 +8,9 @@ import pytest
 pytest.importorskip("llvmlite")
 
 import rushlight as torch
-from rushlight.compiler import native
-from rushlight.compiler.emit import attention
-from rushlight.compiler.emit.target import host
+from rushlight.compiler.cpu import attention
+from rushlight.compiler.cpu.target import host
+from rushlight.compiler.run import native_program
 from rushlight.nn import functional as F
 from rushlight.ops.sequence.attention import _attention, _attention_back
 from tests.compiler.windows import computed, guarded
@@ -172,13 +172,13 @@ def test_nan(op):
 def programs(monkeypatch):
     """The native programs that are made."""
     found = []
-    init = native.NativeProgram.__init__
+    init = native_program.NativeProgram.__init__
 
     def noted(self, *args):
         init(self, *args)
         found.append(self)
 
-    monkeypatch.setattr(native.NativeProgram, "__init__", noted)
+    monkeypatch.setattr(native_program.NativeProgram, "__init__", noted)
     return found
 
 

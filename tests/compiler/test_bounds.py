@@ -10,8 +10,8 @@ pytest.importorskip("llvmlite")
 
 SCRIPT = """
 import rushlight as torch
-from rushlight.compiler.emit import memory, nodes
-from rushlight.compiler.emit.target import host
+from rushlight.compiler.codegen import memory, nodes
+from rushlight.compiler.cpu.target import host
 
 assert host().key.endswith(" bounds")
 torch.set_num_threads({threads})

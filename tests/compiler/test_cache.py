@@ -9,12 +9,12 @@ import pytest
 pytest.importorskip("llvmlite")
 
 import rushlight as torch
-from rushlight.compiler import cache, image
-from rushlight.compiler.abstract import Abstract
-from rushlight.compiler.code import load
-from rushlight.compiler.emit.target import host
-from rushlight.compiler.lowering import recording
-from rushlight.compiler.trace import Recorder
+from rushlight.compiler.capture.lowering import recording
+from rushlight.compiler.capture.recorder import Recorder
+from rushlight.compiler.cpu.target import host
+from rushlight.compiler.ir.abstract import Abstract
+from rushlight.compiler.run import cache, manifest
+from rushlight.compiler.run.loader import load
 from rushlight.serialization import atomic
 from rushlight.tensor import from_array
 from tests import conformance as c
@@ -240,7 +240,7 @@ def test_every_operation_has_an_image():
         recorder = Recorder()
         with recording(recorder):
             s.call(torch, *map(from_array, abstract))
-        if image.key_of(recorder.equations, abstract, [], []) is None:
+        if manifest.key_of(recorder.equations, abstract, [], []) is None:
             strange.append(name)
     assert strange == []
 
@@ -262,7 +262,7 @@ def test_other_recordings_are_other_programs():
         (lambda x: x * -0.0, x), (lambda x: x * 0.0, x), (lambda x: (x * 2, x * 3), x),
         (lambda x: x.sum(0), x), (lambda x: x.sum(1), x),
     ]  # fmt: skip
-    keys = {image.key_of(*_compiled(f, x)[1].recorded) for f, x in calls}
+    keys = {manifest.key_of(*_compiled(f, x)[1].recorded) for f, x in calls}
     assert len(keys) == len(calls) and None not in keys
 
 

@@ -7,9 +7,9 @@ import pytest
 
 pytest.importorskip("llvmlite")
 
-from rushlight.compiler.code import load
-from rushlight.compiler.emit import target
-from rushlight.compiler.emit.target import host
+from rushlight.compiler.cpu import target
+from rushlight.compiler.cpu.target import host
+from rushlight.compiler.run.loader import load
 
 ADD = """
 declare i64 @more()

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import rushlight as torch
-from rushlight.compiler.entry import Entry
+from rushlight.compiler.calls.entry import Entry
 
 nn = pytest.importorskip("rushlight.nn")
 ROOT = Path(__file__).parents[2]
@@ -234,7 +234,7 @@ def test_results_keep_their_structure():
 
 
 def test_programs_are_bounded():
-    from rushlight.compiler import compiled as home
+    from rushlight.compiler.calls import compiled as home
 
     f = torch.compile(lambda x: x * 2)
     for n in range(home.LIMIT + 5):
@@ -246,7 +246,7 @@ def test_programs_are_bounded():
 def test_is_compiling_and_disable():
     import importlib
 
-    compiler = importlib.import_module("rushlight.compiler.compiled")
+    compiler = importlib.import_module("rushlight.compiler.calls.compiled")
     f = lambda x: x * 2 if compiler.is_compiling() else x
     assert (torch.compile(f)(torch.ones(1)).item(), f(torch.ones(1)).item()) == (2, 1)
 
@@ -315,7 +315,7 @@ def test_collection_waits_while_a_call_is_recorded(monkeypatch):
         seen.append((gc.isenabled(), gc.get_threshold()[0]))
         return Entry(*args, **options)
 
-    monkeypatch.setattr("rushlight.compiler.compiled.Entry", entry)
+    monkeypatch.setattr("rushlight.compiler.calls.compiled.Entry", entry)
     f = torch.compile(lambda x: x.reshape(2) * 2)
     f(torch.ones(2))
     with pytest.raises(RuntimeError):

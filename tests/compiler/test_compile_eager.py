@@ -207,7 +207,7 @@ def test_hooks_that_note_something_when_the_gradient_is_computed(kind):
 
 
 def test_numbers_that_always_change():
-    from rushlight.compiler import compiled as home
+    from rushlight.compiler.calls import compiled as home
 
     f = torch.compile(lambda x, k: x * k)
     with pytest.warns(UserWarning, match="recorded anew.*as tensors") as seen:

@@ -141,7 +141,7 @@ def test_groups_with_options_of_their_own():
 
 def test_only_scalars_are_wide():
     """float64 numbers, such as Adam's bias corrections, leave float32 arrays in float32."""
-    from rushlight.compiler import wrapper
+    from rushlight.compiler.calls import wrapper
 
     seen = []
     make = wrapper.make_program

@@ -13,14 +13,14 @@ pytest.importorskip("llvmlite")
 from llvmlite import ir
 
 import rushlight as torch
-from rushlight.compiler import code, threads
-from rushlight.compiler.emit.block import packing_chunks
-from rushlight.compiler.emit.contraction import Contraction, Matrix, Storing, emit, plan
-from rushlight.compiler.emit.loop import address
-from rushlight.compiler.emit.memory import load, store
-from rushlight.compiler.emit.plan import Kernel
-from rushlight.compiler.emit.target import host
-from rushlight.compiler.emit.value import INT, Value
+from rushlight.compiler.codegen.emission import Kernel
+from rushlight.compiler.codegen.loop import address
+from rushlight.compiler.codegen.memory import load, store
+from rushlight.compiler.codegen.value import INT, Value
+from rushlight.compiler.cpu.contraction import Contraction, Matrix, Storing, emit, plan
+from rushlight.compiler.cpu.contraction_kernels import packing_chunks
+from rushlight.compiler.cpu.target import host
+from rushlight.compiler.run import loader, threads
 
 F4, F8, BF16, F2 = (np.dtype(t) for t in ("f4", "f8", ml_dtypes.bfloat16, "f2"))
 KERNEL = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
@@ -68,7 +68,7 @@ def computed(contraction, x, y, target, orders=3):
 def compiled(steps, sink, target):
     module = ir.Module()
     emit(module, steps, sink)
-    return code.load(target.object_code(module))
+    return loader.load(target.object_code(module))
 
 
 def run(library, steps, buffers, seed=0):

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 pytest.importorskip("llvmlite")
 
 import rushlight  # noqa: F401  (defines the operations)
-from rushlight.compiler.emit import convolution
-from rushlight.compiler.emit.frame import storing
-from rushlight.compiler.emit.target import host
-from rushlight.compiler.emit.value import constant, select
+from rushlight.compiler.codegen.frame import storing
+from rushlight.compiler.codegen.value import constant, select
+from rushlight.compiler.cpu import convolution
+from rushlight.compiler.cpu.target import host
 from rushlight.dtype import bfloat16
 from rushlight.ops.windows.conv import conv, conv_input, conv_weight
 from rushlight.ops.windows.window import output_size

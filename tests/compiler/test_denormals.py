@@ -12,11 +12,11 @@ import llvmlite.binding as llvm
 
 import rushlight as torch
 from rushlight.backend.parallel import each
-from rushlight.compiler import denormals, threads
-from rushlight.compiler.code import load
-from rushlight.compiler.emit.float_mode import flush_bits, mode_module
-from rushlight.compiler.emit.pool import pool_module
-from rushlight.compiler.emit.target import host
+from rushlight.compiler.cpu.float_mode import flush_bits, mode_module
+from rushlight.compiler.cpu.target import host
+from rushlight.compiler.cpu.thread_pool import pool_module
+from rushlight.compiler.run import denormals, threads
+from rushlight.compiler.run.loader import load
 from tests.compiler.test_threads import python
 
 pytestmark = pytest.mark.skipif(

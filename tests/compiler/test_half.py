@@ -15,15 +15,15 @@ import llvmlite.binding as llvm
 from llvmlite import ir
 
 import rushlight as torch
-from rushlight.compiler import native
-from rushlight.compiler.assembly import assemble
-from rushlight.compiler.code import load as load_code
-from rushlight.compiler.emit import half
-from rushlight.compiler.emit.math import floats
-from rushlight.compiler.emit.memory import load, store
-from rushlight.compiler.emit.scope import kernel_function
-from rushlight.compiler.emit.target import CHECKED, host, processor
-from rushlight.compiler.program import Program
+from rushlight.compiler.codegen import half
+from rushlight.compiler.codegen.math import floats
+from rushlight.compiler.codegen.memory import load, store
+from rushlight.compiler.codegen.scope import kernel_function
+from rushlight.compiler.cpu.target import CHECKED, host, processor
+from rushlight.compiler.run import native_program
+from rushlight.compiler.run.assembly import assemble
+from rushlight.compiler.run.loader import load as load_code
+from rushlight.compiler.run.program import Program
 from tests.compiler import families
 
 llvm.initialize_all_targets()
@@ -127,7 +127,7 @@ def called(code):
 
 def check_names(name, dtype, monkeypatch):
     kept = []
-    monkeypatch.setattr(native, "NativeProgram", lambda *a: kept.append(a) or Program(*a))
+    monkeypatch.setattr(native_program, "NativeProgram", lambda *a: kept.append(a) or Program(*a))
     function, arguments = families.FAMILIES[name][1](33, dtype)
     torch.compile(function)(*arguments)
     for cpu in ("x86-64-v2", "haswell", "neoverse-n1"):

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 import rushlight as torch
-from rushlight.compiler import gradient, wrapper
-from rushlight.compiler.compiled import Compiled
-from rushlight.compiler.lowering import expand
-from rushlight.compiler.program import Program
+from rushlight.compiler.calls import gradient, wrapper
+from rushlight.compiler.calls.compiled import Compiled
+from rushlight.compiler.capture.lowering import expand
+from rushlight.compiler.run.program import Program
 from rushlight.nn import functional as F
 from rushlight.ops.core.definition import OPS
 from tests import conformance as c

@@ -12,7 +12,7 @@ pytest.importorskip("mpmath")
 
 import mpmath
 
-from rushlight.compiler.emit.math import (
+from rushlight.compiler.codegen.math import (
     coefficients,
     error,
     exponential,

@@ -8,8 +8,8 @@ import rushlight.nn.functional as F
 from rushlight import nn
 
 pytest.importorskip("llvmlite")
-from rushlight.compiler.call import Call
-from rushlight.compiler.native import NativeProgram
+from rushlight.compiler.run.native_program import NativeProgram
+from rushlight.compiler.run.numpy_call import Call
 
 
 def program(function, *args):
@@ -205,7 +205,7 @@ def test_a_fault_of_the_code_generator_is_told(monkeypatch):
     def fail(*args):
         raise ValueError("no such register")
 
-    monkeypatch.setattr("rushlight.compiler.native.NativeProgram", fail)
+    monkeypatch.setattr("rushlight.compiler.run.native_program.NativeProgram", fail)
     compiled = torch.compile(lambda x: x * 2)
     with pytest.warns(UserWarning, match="no native code, running on NumPy: .*no such register"):
         assert compiled(torch.tensor(2.0)) == 4

@@ -23,7 +23,7 @@ import pytest
 
 import rushlight as torch
 from rushlight import nn
-from rushlight.compiler import audit
+from rushlight.compiler.calls import audit
 from tests.search.observing import same, seen
 
 

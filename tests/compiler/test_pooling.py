@@ -9,7 +9,7 @@ pytest.importorskip("llvmlite")
 
 import rushlight as torch
 import rushlight.nn.functional  # (defines the operations)
-from rushlight.compiler.emit import pooling
+from rushlight.compiler.cpu import pooling
 from rushlight.ops.core.definition import OPS
 from rushlight.ops.windows.max_pool import places_of
 from rushlight.ops.windows.window import Windows

@@ -12,9 +12,9 @@ import pytest
 pytest.importorskip("llvmlite")
 
 import rushlight as torch
-from rushlight.compiler import eager, native, program
-from rushlight.compiler.emit.target import CHECKED, host
-from rushlight.compiler.entry import Entry
+from rushlight.compiler.calls.entry import Entry
+from rushlight.compiler.cpu.target import CHECKED, host
+from rushlight.compiler.run import eager_kernels, native_program, program
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers here")
 
@@ -234,7 +234,7 @@ def test_a_handler_s_exception_while_a_program_is_made_ends_the_call(late, monke
     """It is no fault of the code generator, for which NumPy would replay the program."""
     f, x = torch.compile(lambda x: (x * 3).exp()), torch.ones(3)
     with monkeypatch.context() as patch:
-        patch.setattr(native, "host", late.after(native.host))
+        patch.setattr(native_program, "host", late.after(native_program.host))
         with pytest.raises(TimeoutError):
             f(x)
     with warnings.catch_warnings():
@@ -245,14 +245,16 @@ def test_a_handler_s_exception_while_a_program_is_made_ends_the_call(late, monke
 
 def test_a_handler_s_exception_while_a_kernel_is_made_ends_the_operation(late, monkeypatch):
     x = torch.linspace(0, 1, 1 << 20) + 0.125
-    eager._kernels.clear()
+    eager_kernels._kernels.clear()
     with monkeypatch.context() as patch:
-        patch.setattr(eager, "Stream", late.after(eager.Stream))
+        patch.setattr(eager_kernels, "Stream", late.after(eager_kernels.Stream))
         with pytest.raises(TimeoutError):
             torch.erf(x)
     assert late.calls == 1
     torch.erf(x)
-    assert any(key[0][0] == "erf" and made is not None for key, made in eager._kernels.items())
+    assert any(
+        key[0][0] == "erf" and made is not None for key, made in eager_kernels._kernels.items()
+    )
 
 
 def test_a_handler_s_exception_while_a_call_is_recorded_ends_it(late, monkeypatch):

@@ -11,15 +11,15 @@ import llvmlite.binding as llvm
 from llvmlite import ir
 
 import rushlight as torch
-from rushlight.compiler import native
-from rushlight.compiler.assembly import assemble
-from rushlight.compiler.emit import half
-from rushlight.compiler.emit.math import floats
-from rushlight.compiler.emit.memory import load, memory_type, prefix_mask, store
-from rushlight.compiler.emit.scope import kernel_function
-from rushlight.compiler.emit.target import CHECKED, PROCESSORS, processor
-from rushlight.compiler.emit.value import computed, intrinsic, suffix
-from rushlight.compiler.program import Program
+from rushlight.compiler.codegen import half
+from rushlight.compiler.codegen.math import floats
+from rushlight.compiler.codegen.memory import load, memory_type, prefix_mask, store
+from rushlight.compiler.codegen.scope import kernel_function
+from rushlight.compiler.codegen.value import computed, intrinsic, suffix
+from rushlight.compiler.cpu.target import CHECKED, PROCESSORS, processor
+from rushlight.compiler.run import native_program
+from rushlight.compiler.run.assembly import assemble
+from rushlight.compiler.run.program import Program
 from rushlight.dtype import bfloat16
 from tests.compiler import families
 from tests.compiler.machine_code import excess, stores
@@ -128,7 +128,7 @@ def test_the_old_form_is_found():
 def recorded(name, width, dtype, monkeypatch):
     """What the family's program was recorded as; nothing is compiled."""
     kept = []
-    monkeypatch.setattr(native, "NativeProgram", lambda *a: kept.append(a) or Program(*a))
+    monkeypatch.setattr(native_program, "NativeProgram", lambda *a: kept.append(a) or Program(*a))
     function, arguments = families.FAMILIES[name][1](width, dtype)
     torch.compile(function)(*arguments)
     return kept[-1]

@@ -10,12 +10,12 @@ pytest.importorskip("llvmlite")
 
 from llvmlite import ir
 
-from rushlight.compiler import code
-from rushlight.compiler.abstract import Abstract
-from rushlight.compiler.emit.elementwise import elementwise, supported
-from rushlight.compiler.emit.memory import load, memory_type, prefix_mask, reduce, store
-from rushlight.compiler.emit.target import host
-from rushlight.compiler.emit.value import Unsupported, constant, splat
+from rushlight.compiler.codegen.elementwise import elementwise, supported
+from rushlight.compiler.codegen.memory import load, memory_type, prefix_mask, reduce, store
+from rushlight.compiler.codegen.value import Unsupported, constant, splat
+from rushlight.compiler.cpu.target import host
+from rushlight.compiler.ir.abstract import Abstract
+from rushlight.compiler.run import loader
 from rushlight.ops.core import dispatch
 from rushlight.ops.core.definition import OPS
 from tests.compiler.loops import Loops, loop
@@ -186,7 +186,7 @@ def run(body, *arrays):
     b = ir.IRBuilder(function.append_basic_block())
     body(b, *function.args)
     b.ret_void()
-    library = code.load(host().object_code(module))
+    library = loader.load(host().object_code(module))
     native = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * len(arrays))(library.address("once"))
     native(*[a.ctypes.data for a in arrays])
 

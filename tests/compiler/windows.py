@@ -7,9 +7,9 @@ import os
 import numpy as np
 from llvmlite import ir
 
-from rushlight.compiler import code
-from rushlight.compiler.emit.frame import storing
-from rushlight.compiler.emit.target import host
+from rushlight.compiler.codegen.frame import storing
+from rushlight.compiler.cpu.target import host
+from rushlight.compiler.run import loader
 
 KERNEL = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
 
@@ -49,7 +49,7 @@ def computed(emitter, description, arrays, dtype, orders=2, sink=None, target=No
     module = ir.Module()
     place = len(arrays) + len(steps.temporaries)
     emitter.emit(module, steps, (sink or storing)(place, dtype, strides))
-    library = code.load(target.object_code(module))
+    library = loader.load(target.object_code(module))
     results = []
     for seed in range(orders):
         buffers = [*arrays, *[aligned(n) for n in steps.temporaries], out]

@@ -5,7 +5,7 @@ import pytest
 
 import rushlight as torch
 from rushlight import nn
-from rushlight.compiler.compiled import Compiled
+from rushlight.compiler.calls.compiled import Compiled
 from rushlight.distributions import (
     Bernoulli,
     Binomial,

@@ -6,7 +6,7 @@ Errors relative to float64 are compared with PyTorch's, eager and compiled.
 import pytest
 
 import rushlight as torch
-from rushlight.compiler.compiled import Compiled
+from rushlight.compiler.calls.compiled import Compiled
 from tests.golden import halves as golden
 from tests.ops.halves import CASES, DTYPES, UNTRACED, allowed, errors
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import rushlight as torch
-from rushlight.compiler.compiled import Compiled
+from rushlight.compiler.calls.compiled import Compiled
 from rushlight.tensor import Tensor
 from tests.conformance import _seeded, flat
 from tests.golden import layouts as golden

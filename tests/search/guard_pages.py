@@ -97,18 +97,19 @@ def guard(memory):
     """Have programs allocate there, use arguments where they are, and cut their work small."""
     import numpy as np
 
-    from rushlight.compiler import assembly, loops, native, stream
-    from rushlight.compiler.emit import blocking, pooling, weight_gradient
+    from rushlight.compiler.cpu import contraction_tiling, pooling, weight_gradient
+    from rushlight.compiler.plan import loops
+    from rushlight.compiler.run import assembly, native_program, row_functions
     from rushlight.tensor import from_array
     from tests.compiler import families
 
-    native.np = stream.np = Arrays(np, memory)
-    native._aligned = lambda v: memory.array(
+    native_program.np = row_functions.np = Arrays(np, memory)
+    native_program._aligned = lambda v: memory.array(
         v.shape, v.dtype, None if 0 in v.shape else v.strides, 64
     )
-    native.SMALL = assembly.SMALL = 0
+    native_program.SMALL = assembly.SMALL = 0
     loops._PIECE, pooling._CHUNK = 50.0, 1 << 8
-    weight_gradient._CHUNK = blocking.CHUNK = 1 << 9
+    weight_gradient._CHUNK = contraction_tiling.CHUNK = 1 << 9
     families.placed = lambda x: from_array(memory.copy(x.array))
 
 
@@ -162,8 +163,8 @@ def _program(name, dtype, width):
 
 
 def _stream(name, dtype, width):
-    from rushlight.compiler.abstract import Abstract
-    from rushlight.compiler.stream import ROWS, Stream
+    from rushlight.compiler.ir.abstract import Abstract
+    from rushlight.compiler.run.row_functions import ROWS, Stream
     from tests.compiler.families import numbers
 
     arguments = [numbers(7, width, dtype=dtype).array, numbers(width, dtype=dtype).array]
@@ -225,7 +226,7 @@ def child(todo, plant):
 
 def _plant():
     """Have stores of a known tail write a lane too many."""
-    from rushlight.compiler.emit import memory
+    from rushlight.compiler.codegen import memory
 
     known = memory._store_known
     memory._store_known = lambda b, v, pointer, itemsize, count: known(
@@ -235,7 +236,7 @@ def _plant():
 
 def processors():
     """The processors whose code this machine runs, of each vector size: names, "" for its own."""
-    from rushlight.compiler.emit.target import PROCESSORS, host
+    from rushlight.compiler.cpu.target import PROCESSORS, host
 
     own = host()
     if not own.triple.startswith("x86_64"):

@@ -16,7 +16,7 @@ from tests.search.interrupts import at_instants, at_lines
 
 pytest.importorskip("llvmlite")
 
-from rushlight.compiler import eager, threads
+from rushlight.compiler.run import eager_kernels, threads
 
 # What interrupts a __del__ is lost, in every Python program.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -239,7 +239,7 @@ class Eager(Scene):
 
     def prepare(self):
         if self.anew:
-            eager._kernels.clear()
+            eager_kernels._kernels.clear()
 
     def _all(self):
         conv = F.conv2d(self.image, self.w)

@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip("llvmlite")
 
 import rushlight
-from rushlight.compiler import threads
+from rushlight.compiler.run import threads
 from tests.search.programs.generate import Generator
 from tests.search.programs.program import Input, Program, Step
 from tests.search.programs.scopes import torch
@@ -120,11 +120,11 @@ def test_a_wrong_gradient(monkeypatch):
 
 
 def test_a_wrong_compiled_program(monkeypatch):
-    from rushlight.compiler import native
+    from rushlight.compiler.run import native_program
 
-    run = native.NativeProgram.run
+    run = native_program.NativeProgram.run
     monkeypatch.setattr(
-        native.NativeProgram, "run", lambda self, *a: [x + 1 for x in run(self, *a)]
+        native_program.NativeProgram, "run", lambda self, *a: [x + 1 for x in run(self, *a)]
     )
     p = program("v0 = x0.exp()", outputs=("v0",), x0=((3,), (1,)))
     assert check(p).kind == "compiled value"

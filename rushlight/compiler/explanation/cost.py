@@ -8,9 +8,9 @@ from math import prod
 
 import numpy as np
 
-from rushlight.compiler.emit.elementwise import price
-from rushlight.compiler.emit.value import FLOAT, HALF
-from rushlight.compiler.kernel import Compute, Extremum, Indirect, Reduce, Root, Scan, Scatter
+from rushlight.compiler.codegen.elementwise import price
+from rushlight.compiler.codegen.value import FLOAT, HALF
+from rushlight.compiler.plan.kernel import Compute, Extremum, Indirect, Reduce, Root, Scan, Scatter
 
 __all__ = ["bytes_of", "cost", "itemsize"]
 

@@ -4,12 +4,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rushlight.autograd import mode
-from rushlight.compiler.compiled import Compiled, compile
+from rushlight.compiler.calls.compiled import Compiled, compile
+from rushlight.compiler.calls.gradient import CompiledNode
 from rushlight.compiler.explanation.conditions import conditions
 from rushlight.compiler.explanation.rehearsal import Watch, rehearse, rehearse_replay
 from rushlight.compiler.explanation.wording import Names, call_reason
-from rushlight.compiler.gradient import CompiledNode
-from rushlight.compiler.program import Program
+from rushlight.compiler.run.program import Program
 from rushlight.tensor import Tensor
 
 __all__ = ["Explanation", "KernelReport", "explain"]

@@ -3,12 +3,12 @@
 from dataclasses import dataclass, field
 from math import prod
 
+from rushlight.compiler.capture.simplify import operands
 from rushlight.compiler.explanation.cost import bytes_of, cost, itemsize
-from rushlight.compiler.explanation.limits import limits
+from rushlight.compiler.explanation.machine_peak import limits
 from rushlight.compiler.explanation.wording import call_reason
-from rushlight.compiler.kernel import Kernel
-from rushlight.compiler.loops import Loops, nodes_of
-from rushlight.compiler.simplify import operands
+from rushlight.compiler.plan.kernel import Kernel
+from rushlight.compiler.plan.loops import Loops, nodes_of
 
 __all__ = ["Inventory", "Memory", "loops_of", "memory_of"]
 

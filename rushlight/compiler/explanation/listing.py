@@ -1,6 +1,6 @@
 """The loops of a kernel as text: what is loaded, computed and stored, and at which addresses."""
 
-from rushlight.compiler.kernel import (
+from rushlight.compiler.plan.kernel import (
     Compute,
     Extremum,
     Indirect,

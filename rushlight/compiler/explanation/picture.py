@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
+from rushlight.compiler.explanation.drawing import Curve, Rectangle, Text, write
 from rushlight.compiler.explanation.layers import Layout
 from rushlight.compiler.explanation.report import duration
-from rushlight.compiler.explanation.shapes import Curve, Rectangle, Text, write
 
 __all__ = ["draw"]
 

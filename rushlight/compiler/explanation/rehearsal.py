@@ -97,8 +97,8 @@ def _copied(value, array):
 
 def rehearse(watch):
     """Of a native program: the seconds of each step, and of a whole run; medians of some runs."""
-    from rushlight.compiler.explanation.limits import idle_kernel
-    from rushlight.compiler.native import State
+    from rushlight.compiler.explanation.machine_peak import idle_kernel
+    from rushlight.compiler.run.native_program import State
 
     program = watch.program
     state = State(program, len(watch.arrays))
@@ -151,7 +151,7 @@ def _called_together(step):
 
 def _call(step, assembly, state):
     """A function that does one step."""
-    from rushlight.compiler.explanation.limits import call_kernel
+    from rushlight.compiler.explanation.machine_peak import call_kernel
 
     if not hasattr(step, "chunks"):
         return lambda: step.run(state)

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from rushlight.compiler.abstract import Abstract
-from rushlight.compiler.program import native as enabled
-from rushlight.compiler.simplify import operands
+from rushlight.compiler.capture.simplify import operands
+from rushlight.compiler.ir.abstract import Abstract
+from rushlight.compiler.run.program import native as enabled
 
 __all__ = ["Names", "call_reason"]
 

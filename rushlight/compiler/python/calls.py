@@ -12,10 +12,9 @@ import weakref
 import numpy as np
 
 from rushlight.autograd import mode
-from rushlight.compiler.arrays import Array
-from rushlight.compiler.guard import same_objects
-from rushlight.compiler.numbers import Number
-from rushlight.compiler.places import item, member_of
+from rushlight.compiler.calls.guard import same_objects
+from rushlight.compiler.capture.outer_arrays import Array
+from rushlight.compiler.capture.symbolic_numbers import Number
 from rushlight.compiler.python.frames import NULL
 from rushlight.compiler.python.handlers import is_of_handler
 from rushlight.compiler.python.known import (
@@ -28,6 +27,7 @@ from rushlight.compiler.python.known import (
     home_of,
     is_pure,
 )
+from rushlight.compiler.python.locations import item, member_of
 from rushlight.compiler.python.reads import attributes_of, is_users
 from rushlight.compiler.python.specials import (
     asked_by_function,

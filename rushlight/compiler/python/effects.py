@@ -8,8 +8,8 @@ from collections import OrderedDict, defaultdict, deque
 
 import numpy as np
 
-from rushlight.compiler.guard import equal, is_plain
-from rushlight.compiler.places import NOTHING, deleter, item, lying, setter
+from rushlight.compiler.calls.guard import equal, is_plain
+from rushlight.compiler.python.locations import NOTHING, deleter, item, lying, setter
 
 __all__ = ["Effects"]
 

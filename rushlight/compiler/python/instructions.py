@@ -18,10 +18,10 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 import numpy as np
 
 from rushlight.autograd import mode
-from rushlight.compiler.guard import is_plain
-from rushlight.compiler.places import item, member_of
+from rushlight.compiler.calls.guard import is_plain
 from rushlight.compiler.python.frames import NULL
 from rushlight.compiler.python.levels import LIBRARY, OURS, USERS, is_installed
+from rushlight.compiler.python.locations import item, member_of
 from rushlight.compiler.python.reads import is_users
 from rushlight.compiler.python.specials import asked_by_instruction, note_special
 from rushlight.tensor import Tensor

@@ -12,12 +12,12 @@ import types
 from typing import Any
 
 from rushlight.autograd import mode
-from rushlight.compiler.places import member_of
 from rushlight.compiler.python.calls import Calls
 from rushlight.compiler.python.effects import Effects
 from rushlight.compiler.python.frames import NULL, Code, Operands, available
 from rushlight.compiler.python.instructions import KINDS
 from rushlight.compiler.python.levels import LIBRARY, NOT, USERS, is_inside, level_of
+from rushlight.compiler.python.locations import member_of
 from rushlight.compiler.python.origins import Origins
 from rushlight.compiler.python.reads import Reads, has_options, is_users
 from rushlight.errors import TraceError

@@ -2,7 +2,7 @@
 
 A read of an object that the call made says nothing of other calls, and a write to it is nothing
 to take back. The garbage collector keeps new objects in a generation of their own. It is emptied
-before a call is recorded, and collection waits meanwhile (``collection.py``). What the collector
+before a call is recorded, and collection waits meanwhile (``gc_pause.py``). What the collector
 does not follow (NumPy's arrays, dicts of numbers) counts as made by the call, unless it was read
 from an object of before.
 """

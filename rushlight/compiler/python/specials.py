@@ -4,7 +4,7 @@ A method in Python that runs is noted where its frame begins. What is noted here
 object, and which methods it has or lacks: it may be given another class, and later other methods.
 """
 
-from rushlight.compiler.places import member_of
+from rushlight.compiler.python.locations import member_of
 from rushlight.compiler.python.reads import is_users
 
 __all__ = [

@@ -92,7 +92,7 @@ class Op:
             None until that was tried.
         role, form: What the compiler has for it, by option ``primitive``: the role of its equations
             and, where operations share one, its form, as in ``reduction add``; see
-            ``compiler/emit/support.py``. Elementwise operations are ``pointwise``, views ``view``.
+            ``compiler/codegen/roles.py``. Elementwise operations are ``pointwise``, views ``view``.
         least: From how many elements on a kernel of the compiler's takes its place, or None.
         worth: ``worth(*inputs, **params)``: whether there is also work enough for a kernel that is
             compiled for these very shapes, as those of contractions are; None: always.
@@ -235,7 +235,7 @@ class Op:
 
         The compiler calls the rule with what it names, inputs as tensors without elements, and
         puts the operations that it runs in this one's place. A rule that does not serve the shapes
-        or parameters it is given returns NotImplemented. See ``compiler/lowering.py``.
+        or parameters it is given returns NotImplemented. See ``compiler/capture/lowering.py``.
         """
         self.lowering = rule, self._named(rule)
         return rule

@@ -7,7 +7,7 @@ from math import prod
 import numpy as np
 
 import rushlight
-from rushlight.compiler import threads
+from rushlight.compiler.run import threads
 from rushlight.errors import TraceError
 from rushlight.strides import is_dense
 from tests.search.programs.comparing import (

@@ -1,0 +1,153 @@
+"""Audits: now and then a call that has a program is recorded again, and the recordings compared.
+
+The guards of a program check what was observed. An audit looks for what was not: the second call of
+a program is audited, and then so few that audits take less than 1 % of the time that is spent in
+the program. Where the new recording differs, something that the function reads escaped the
+observation: the program is dropped, a warning says so, and the call runs eagerly.
+"""
+
+import math
+import os
+import re
+import time
+from functools import partial
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+
+from rushlight.compiler.calls.guard import is_plain
+from rushlight.compiler.run.manifest import key_of
+from rushlight.ops.core.definition import Op
+from rushlight.tensor import Tensor
+
+__all__ = ["Audit", "Stale"]
+
+#: The share of the time spent in a program that its audits may take.
+_SHARE = 0.01
+#: An audit leaves the processor's caches cold. So many calls later, so many calls are timed.
+_WARM, _TIMED = 32, 3
+_SMALL = 1 << 16  # bytes
+_NAME = re.compile(r"\b[a-z]\d+\b")
+#: Where objects come from that a recording makes for itself; others lie outside.
+_RECORDINGS = ("rushlight", "builtins", "functools", "_thread", "numpy")
+
+
+class Stale(Exception):
+    """A program is not what its function would now record."""
+
+
+class Audit:
+    """The audits of one program.
+
+    Args:
+        record: ``record(args, kwargs)`` records the call again; returns its ``Wrapper``, or the
+            error because of which it has to run eagerly.
+        enabled: Whether there are any.
+
+    Attributes:
+        left: Calls until the next audit, or the next call that is timed.
+        began: When the call that is to be timed began, in seconds; 0.0 for other calls.
+    """
+
+    def __init__(self, record, enabled):
+        self._record: Any = record
+        self._kept: Any = None
+        often = os.environ.get("RUSHLIGHT_AUDIT")
+        self._always, enabled = often == "always", enabled and often != "never"
+        self.left = (1 if self._always else 2) if enabled else -1
+        self.began = 0.0
+        self._seconds = 0.0  # that the last audit took
+        self._spent = math.inf  # seconds of a call
+        self._times = 0  # calls still to be timed
+        self._every = 1  # calls between two audits
+
+    def keep(self, wrapper):
+        """Keep what is to be compared of a program's ``Wrapper``, and no argument of its call."""
+        self._kept = Kept(wrapper)
+
+    def pass_or_raise(self, args, kwargs):
+        """Record the call again; raise ``Stale`` where it is another program now.
+
+        Between audits some calls are only timed.
+        """
+        if self._times:
+            self.began = time.perf_counter()
+            return
+        begin = time.perf_counter()
+        again = self._record(args, kwargs)
+        difference = _difference(self._kept, again)
+        if difference is not None:
+            raise Stale(difference)
+        if self._always:
+            self.left = 1
+            return
+        self._seconds = time.perf_counter() - begin
+        self._times, self._spent, self.left = _TIMED, math.inf, _WARM
+
+    def end(self):
+        """A call that was timed ended: the shortest time says when the next audit may be."""
+        self._spent = min(self._spent, time.perf_counter() - self.began)
+        self.began = 0.0
+        self._times = max(self._times - 1, 0)
+        self.left = 1
+        if not self._times:
+            self._every = max(2 * self._every, math.ceil(self._seconds / (_SHARE * self._spent)))
+            self.left = self._every
+
+
+class Kept:
+    """What is compared of a recording: what was computed, and the lines after the program."""
+
+    def __init__(self, wrapper):
+        self.recordings, self.shares = wrapper.recordings, wrapper.shares
+        self._source, self._begun = wrapper.source, wrapper.begun
+
+    def lines(self):
+        """What a call's function does after its program, with objects in place of their names."""
+        shown = partial(_shown, self._source.names)
+        return [_NAME.sub(shown, line) for line in self._source.lines[self._begun :]]
+
+
+def _difference(kept, again):
+    """In words what two recordings of a call have different; None where they are the same."""
+    if isinstance(again, Exception):
+        return f"it has to run eagerly now: {again}"
+    again = Kept(again)
+    if kept.shares or again.shares:  # what is one input here may be two there
+        return None
+    for before, now in zip(kept.recordings, again.recordings, strict=False):
+        keys = key_of(*before), key_of(*now)
+        if None not in keys and keys[0] != keys[1]:
+            return "it computes something else"
+    if len(kept.recordings) != len(again.recordings):
+        return "its gradient is another one"
+    for before, now in zip(kept.lines(), again.lines(), strict=False):
+        if before != now:
+            return f"it gives or assigns something else ({now.strip()})"
+    return None
+
+
+def _shown(names, match):
+    name = match[0]
+    return _form(names[name]) if name in names else name
+
+
+def _form(value):
+    """A text that says what an object is, whichever recording holds it."""
+    if isinstance(value, tuple | list) and not is_plain(value):
+        return f"({', '.join(map(_form, value))})"
+    if is_plain(value):
+        return repr(value)
+    if isinstance(value, Op):
+        return value.name
+    kind = type(value)
+    if isinstance(value, Tensor) and isinstance(value.array, np.ndarray):
+        # Constants are made anew by each recording: they are known by their elements.
+        array = value.array
+        small = array.nbytes <= _SMALL
+        return f"Tensor {array.tobytes() if small else array.__array_interface__['data'][0]!r}"
+    home = value.__module__ if isinstance(value, FunctionType) else kind.__module__
+    if (home or "").split(".")[0] not in _RECORDINGS:
+        return f"{kind.__qualname__} {id(value)}"
+    return getattr(value, "__qualname__", kind.__qualname__)

@@ -1,0 +1,260 @@
+"""``torch.compile``: the programs of a function, and the guards that choose between them."""
+
+import contextlib
+import functools
+import sys
+import warnings
+import weakref
+from typing import Any
+
+from rushlight.autograd import mode
+from rushlight.compiler.calls.audit import Stale
+from rushlight.compiler.calls.entry import Entry
+from rushlight.compiler.calls.guard import MISS
+from rushlight.compiler.ir.abstract import user_line
+from rushlight.compiler.python.handlers import handlers_apart, is_of_handler
+from rushlight.compiler.run import denormals
+from rushlight.compiler.run.gc_pause import paused
+from rushlight.errors import TraceError
+from rushlight.locks import new_lock
+
+__all__ = ["compile", "disable", "is_compiling", "reset"]
+
+#: Programs kept for one function; the least recently used goes first.
+LIMIT = 32
+#: Calls in a row that may each record a program.
+PATIENCE = 16
+_MOVING = (
+    f"each of the last {PATIENCE} calls was recorded anew, since a shape, a number or an object "
+    "was another one each time. Pass numbers that change as tensors"
+)
+_all: weakref.WeakSet = weakref.WeakSet()
+#: See ``set_stance``; whether it is to run everything eagerly is asked at each call.
+_stance, _eager = "default", False
+
+
+def take_stance(stance):
+    """Change the stance; gives the one before."""
+    global _stance, _eager
+    before, _stance, _eager = _stance, stance, stance == "force_eager"
+    return before
+
+
+def is_compiling():
+    """True while a function is traced."""
+    return mode.state.recorder is not None
+
+
+def reset():
+    """Forget every compiled program."""
+    for compiled in _all:
+        compiled.entries.clear()
+        compiled.told.clear()
+
+
+def disable(fn=None, recursive=True, *, reason=None):
+    """Decorate a function that must not be compiled: a trace that meets it runs eagerly."""
+    if fn is None:
+        return lambda f: disable(f, recursive, reason=reason)
+
+    @functools.wraps(fn)
+    def wrapped(*args, **kwargs):
+        if is_compiling():
+            raise TraceError(
+                f"{fn.__qualname__} is marked with "
+                f"torch.compiler.disable{f': {reason}' if reason else ''}"
+            )
+        return fn(*args, **kwargs)
+
+    return wrapped
+
+
+def compile(
+    model=None,
+    *,
+    fullgraph=False,
+    dynamic=None,
+    backend="inductor",
+    mode=None,
+    options=None,
+    disable=False,
+):
+    """``model`` (a function or Module) that records its first call and then replays it.
+
+    The whole call is recorded as one program: forward, and also ``backward()`` and an optimizer's
+    step where the function does them. New shapes, dtypes, arguments or training flags record
+    another program. Where Python asks for a value (``.item()``, ``if tensor:``) the call runs
+    eagerly, with one warning; under ``fullgraph=True`` that raises.
+
+    Args:
+        model: A function or Module; None gives a decorator.
+        fullgraph: Raise where a call would run eagerly.
+        dynamic, backend, mode: Taken, and without effect: there is one backend.
+        options: A dict, of which ``{"audit": False}`` turns audits off: now and then a call that
+            has a program is recorded again, to see that the program is still what it does.
+        disable: Return ``model`` as it is.
+
+    Raises:
+        RuntimeError: under ``fullgraph=True``, code that depends on a value; the message names
+            the line.
+
+    >>> import rushlight as torch
+    >>> f = torch.compile(lambda x: (x * 2).sum())
+    >>> f(torch.ones(3))
+    tensor(6.)
+    """
+    if model is None:
+        return lambda m: compile(
+            m,
+            fullgraph=fullgraph,
+            dynamic=dynamic,
+            backend=backend,
+            mode=mode,
+            options=options,
+            disable=disable,
+        )
+    if mode is not None and options is not None:
+        raise RuntimeError(
+            "Either mode or options can be specified, but both can't be specified at the same time."
+        )
+    if not callable(model):
+        raise RuntimeError(
+            f"torch.compile: the model must be a function or a Module, not {type(model).__name__}"
+        )
+    if disable:
+        return model
+    audited = (options or {}).get("audit", True)
+    nn = sys.modules.get("rushlight.nn")  # no Module exists before it is imported
+    if nn is not None and isinstance(model, nn.Module):
+        from rushlight.compiler.calls.compiled_module import OptimizedModule
+
+        return OptimizedModule(model, fullgraph, audited)
+    compiled = Compiled(model, fullgraph, audited)
+    call = compiled.call
+
+    def run(*args, **kwargs):
+        return call(args, kwargs)
+
+    with contextlib.suppress(AttributeError):
+        functools.update_wrapper(run, model)
+
+    run.__dict__.update(_compiled=compiled, _torchdynamo_orig_callable=model)
+    return run
+
+
+# One function's programs ------------------------------------------------------------------
+
+
+class Compiled:
+    """A function with the programs recorded of it.
+
+    Attributes:
+        entries: One for each kind of call, the last used first.
+        count: How many were recorded.
+    """
+
+    def __init__(self, function, fullgraph=False, audited=True):
+        self.function = function
+        self.fullgraph = fullgraph
+        self.audited = audited
+        self.entries: list[Any] = []
+        self.count = 0
+        self.called = False  # under a stance by which the first call is another thing
+        self.missed = 0  # how many calls one after the other were like none before
+        self.told: set = set()  # the reasons for running eagerly that were warned of
+        self._lock = new_lock()
+        _all.add(self)
+
+    def __call__(self, *args, **kwargs):
+        return self.call(args, kwargs)
+
+    def call(self, args, kwargs):
+        """What the function gives for these arguments."""
+        if _eager or (mode.intercept and mode.state.recorder is not None):
+            return self.function(*args, **kwargs)
+        known = self.entries
+        for entry in known:
+            try:
+                found = entry.call(args, kwargs)
+            except Stale as stale:
+                return self._drop(entry, stale, args, kwargs)
+            if found is not MISS:
+                self.missed = 0
+                if entry is not known[0]:
+                    with self._lock:
+                        self._use(entry)
+                return found
+        if _stance != "default" and self._runs_eagerly():
+            return self.function(*args, **kwargs)
+        self.missed += 1
+        if self.missed > PATIENCE and not self.fullgraph:
+            self._tell(_MOVING, 4)
+            return self.function(*args, **kwargs)
+        with self._lock:
+            entry = self._record(args, kwargs) if self.entries is known else None
+        if isinstance(entry, Exception):
+            return self._raise_again(entry, args, kwargs)
+        if entry is None:  # another thread was faster
+            return self.call(args, kwargs)
+        found = entry.call(args, kwargs)
+        # Where recording itself changed what the function reads, the call is one of a kind.
+        return self.function(*args, **kwargs) if found is MISS else found
+
+    def _drop(self, entry, stale, args, kwargs):
+        """Run the call eagerly, whose program an audit found not to be the function's any more."""
+        with self._lock:
+            self.entries = [e for e in self.entries if e is not entry]
+        reason = f"its program is dropped, since something that it reads is not compared: {stale}"
+        self._tell(reason, 4)
+        return self.function(*args, **kwargs)
+
+    def _raise_again(self, error, args, kwargs):
+        """Run the function, whose recording raised: it raises with all that it leaves behind."""
+        found = self.function(*args, **kwargs)
+        if self.fullgraph:
+            raise error
+        self._tell(f"{type(error).__name__}, which the function itself does not raise: {error}", 5)
+        return found
+
+    def _runs_eagerly(self):
+        """Whether the stance has a call that no program is for run eagerly."""
+        if _stance == "fail_on_recompile":
+            name = getattr(self.function, "__qualname__", type(self.function).__qualname__)
+            raise RuntimeError(
+                f"{user_line()}: Detected recompile when torch.compile stance is "
+                f"'fail_on_recompile': no program of {name} is for this call"
+            )
+        first, self.called = not self.called, True
+        return _stance == "eager_on_recompile" or first
+
+    def _record(self, args, kwargs):
+        """The entry of this call, or what the function raised while it was recorded."""
+        try:
+            with paused(), handlers_apart(), denormals.kept():
+                entry = Entry(self.function, args, kwargs, self.entries, self.audited)
+        except TraceError:
+            raise
+        except Exception as error:  # its frames would hold the function's variables for long
+            if is_of_handler(error):
+                raise
+            return error if self.fullgraph else error.with_traceback(None)
+        if entry.refusal is not None:
+            if self.fullgraph:
+                raise entry.refusal
+            self._tell(entry.refusal, 5)
+        else:
+            self.count += 1
+        self._use(entry)
+        return entry
+
+    def _use(self, entry):
+        """Put ``entry`` first; the least recently used go."""
+        if self.entries:
+            self.entries[0].release()
+        self.entries = [entry, *[e for e in self.entries if e is not entry]][:LIMIT]
+
+    def _tell(self, reason, stacklevel):
+        """Warn, once, that this call and others like it run eagerly."""
+        if str(reason) not in self.told:
+            self.told.add(str(reason))
+            warnings.warn(f"torch.compile: running eagerly: {reason}", stacklevel=stacklevel)

@@ -1,0 +1,51 @@
+"""The compiled twin of a Module."""
+
+import functools
+
+from rushlight.compiler.calls.compiled import Compiled, compile
+from rushlight.compiler.calls.hooks import hook_functions
+from rushlight.nn import Module
+
+__all__ = ["OptimizedModule"]
+
+
+class OptimizedModule(Module):
+    """A Module that shares the state of another, and runs its programs."""
+
+    def __init__(self, module, fullgraph=False, audited=True):
+        super().__init__()
+        self._orig_mod = module
+        self.training = module.training
+        object.__setattr__(self, "_compiled", Compiled(module, fullgraph, audited))
+
+    def __call__(self, *args, **kwargs):
+        # Hooks of every module run for the one that is compiled, and not a second time for this.
+        if hook_functions(self):
+            return super().__call__(*args, **kwargs)
+        return self._compiled(*args, **kwargs)
+
+    def forward(self, *args, **kwargs):
+        """What the module gives."""
+        return self._compiled(*args, **kwargs)
+
+    def __reduce__(self):
+        # A copy, or what is unpickled, compiles anew.
+        options = {"audit": self._compiled.audited}
+        again = functools.partial(compile, fullgraph=self._compiled.fullgraph, options=options)
+        return again, (self._orig_mod,)
+
+    def __getattr__(self, name):
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(super().__getattr__("_orig_mod"), name)
+
+    def __setattr__(self, name, value):
+        own = self.__dict__
+        if "_compiled" in own and name not in own and name != "_orig_mod":
+            setattr(self._orig_mod, name, value)
+        else:
+            super().__setattr__(name, value)
+
+    def __delattr__(self, name):
+        delattr(self._orig_mod, name)

@@ -1,0 +1,116 @@
+"""Deferred calls: the steps of schedulers, which come before or after the program of a call.
+
+A step runs Python, so that a program cannot take it. The steps that the optimizer's step follows
+set options that the program reads, and come ahead of it; the others follow it.
+"""
+
+from rushlight.compiler.python.handlers import is_of_handler
+from rushlight.compiler.python.locations import in_words
+from rushlight.errors import TraceError
+from rushlight.tensor import Tensor
+
+__all__ = ["Deferred"]
+
+
+class Deferred:
+    """The calls that a recording put off.
+
+    Attributes:
+        first: The lines of those that come ahead of the program.
+        last: The lines of those that follow it.
+    """
+
+    def __init__(self, source, recorder, results):
+        calls, recorder.calls = recorder.calls, []
+        ahead = recorder.first_calls
+        if any(isinstance(v, Tensor) for _, args, named in calls[:ahead]
+               for v in (*args, *named.values())):  # fmt: skip
+            raise TraceError(
+                "inside torch.compile, a learning rate that depends on a tensor's value was set "
+                "before the optimizer's step that reads it"
+            )
+        lines = [_line(source, results, *call) for call in calls]
+        self.first, self.last = lines[:ahead], lines[ahead:]
+        schedulers = [args[0] for _, args, _ in calls]
+        self._ahead = schedulers[:ahead]
+        self._may_read = any(map(_runs_users_code, schedulers))
+
+    def add_first(self, source, held, eager):
+        """Lines that read the numbers of ``held``, and between them call what comes first.
+
+        Where a call fails all is taken back, and the call is ``eager``.
+        """
+        if not self.first:
+            held.number_lines(())
+            return
+        source.line(f"back = {source.name(_remember)}({source.name(self._ahead)})")
+        with source.block("try:"):
+            held.number_lines(self.first)
+        with source.block("except BaseException as error:"):
+            source.line("back()")
+            ends = source.name(is_of_handler)
+            source.line(f"if not isinstance(error, Exception) or {ends}(error): raise")
+            source.line(f"return {eager}")
+
+    def precede(self, effects, owner, target):
+        """Whether a place is written after all calls, which may read what lies there.
+
+        Raises:
+            TraceError: it is written between them, or before some that follow the program.
+        """
+        times = effects.written_at(owner, target)
+        if not self._may_read or times is None:
+            return False
+        first, count = len(self.first), len(self.first) + len(self.last)
+        if first == times[0] == times[1]:
+            return False
+        if times[0] < count:
+            raise TraceError(
+                f"the function changes {in_words(target)} and takes a scheduler's step, which may "
+                "read it and comes before or after the program; do one of them outside "
+                "torch.compile"
+            )
+        return True
+
+
+def _line(source, results, function, args, named):
+    given = [results.expression(v) for v in args]
+    given += [f"{key}={results.expression(v)}" for key, v in named.items()]
+    return f"{source.name(function)}({', '.join(given)})"
+
+
+def _remember(schedulers):
+    """A function that gives schedulers, and the options that they set, what they have now."""
+    owners: list = []
+    schedulers = [*schedulers]
+    for scheduler in schedulers:  # grows while it is gone through
+        owners += [vars(scheduler), *scheduler.optimizer.param_groups]
+        schedulers += vars(scheduler).get("_schedulers", ())
+    before = [(own, own.copy()) for own in owners]
+    rates = [own["lr"] for own in owners if isinstance(own.get("lr"), Tensor)]
+    arrays = [(rate.array, rate.array.copy()) for rate in rates]
+
+    def back():
+        for own, values in before:
+            own.clear()
+            own.update(values)
+        for array, values in arrays:
+            array[...] = values
+
+    return back
+
+
+def _runs_users_code(scheduler):
+    """Whether the steps of a scheduler call functions that are not ours, as LambdaLR's do."""
+    if _is_users(scheduler):
+        return True
+    for value in vars(scheduler).values():
+        for x in value if isinstance(value, list | tuple) else (value,):
+            inner = hasattr(x, "optimizer") and hasattr(x, "step")
+            if _runs_users_code(x) if inner else callable(x) and _is_users(x):
+                return True
+    return False
+
+
+def _is_users(x):
+    return (getattr(x, "__module__", None) or "").split(".")[0] != "rushlight"

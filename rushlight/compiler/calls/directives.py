@@ -1,0 +1,220 @@
+"""What programs tell the compiler: whether to compile, and marks on functions.
+
+Marks that change how PyTorch splits a function into graphs mean nothing here, where all Python is
+run by the trace; they are taken so that programs which have them run.
+"""
+
+import functools
+import types
+
+import numpy as np
+
+from rushlight.autograd import mode
+from rushlight.compiler.calls import compiled
+from rushlight.tensor import Tensor
+
+__all__ = [
+    "allow_in_graph", "assume_constant_result", "config", "cudagraph_mark_step_begin",
+    "get_default_backend", "is_dynamo_compiling", "is_exporting", "list_backends",
+    "nested_compile_region", "set_default_backend", "set_enable_guard_collectives", "set_stance",
+    "substitute_in_graph", "wrap_numpy",
+]  # fmt: skip
+
+#: Settings that programs make; nothing reads them.
+config = types.SimpleNamespace(
+    job_id=None, cache_key_tag="", dynamic_sources="", unbacked_sources="",
+    force_disable_caches=False,
+)  # fmt: skip
+_STANCES = (
+    "default", "force_eager", "eager_on_recompile", "fail_on_recompile", "eager_then_compile",
+    "aot_eager_then_compile",
+)  # fmt: skip
+
+
+class set_stance:
+    """Set what compiled functions do from here on; as a context or decorator, for its extent.
+
+    Args:
+        stance: ``"default"``; ``"force_eager"``: all run eagerly; ``"eager_on_recompile"``: calls
+            that no program is for run eagerly; ``"fail_on_recompile"``: they raise;
+            ``"eager_then_compile"`` and ``"aot_eager_then_compile"``: the first call of each
+            function runs eagerly.
+        skip_guard_eval_unsafe, force_backend: Accepted; there are all guards, and one backend.
+
+    Raises:
+        RuntimeError: an unknown stance, ``force_backend`` with another than the default, or a
+            stance set inside of a compiled function.
+
+    >>> import rushlight as torch
+    >>> f = torch.compile(lambda x: x + 1)
+    >>> with torch.compiler.set_stance("force_eager"):
+    ...     f(torch.ones(1))
+    tensor([2.])
+    """
+
+    def __init__(self, stance="default", *, skip_guard_eval_unsafe=False, force_backend=None):
+        if stance not in _STANCES:
+            raise RuntimeError(
+                f"invalid torch.compile stance {stance!r}; it is one of {', '.join(_STANCES)}"
+            )
+        if force_backend is not None and stance != "default":
+            raise RuntimeError("non-default stance cannot have force_backend set")
+        mode.refuse_in_trace("the compiler's stance can only be set outside")
+        self.stance = stance
+        self.before = compiled.take_stance(stance)
+
+    def __enter__(self):
+        compiled.take_stance(self.stance)
+
+    def __exit__(self, *exc):
+        compiled.take_stance(self.before)
+
+    def __call__(self, function):
+        compiled.take_stance(self.before)
+
+        @functools.wraps(function)
+        def run(*args, **kwargs):
+            with set_stance(self.stance):
+                return function(*args, **kwargs)
+
+        return run
+
+
+# What there is ----------------------------------------------------------------------------
+
+_default = "inductor"
+
+
+def list_backends(exclude_tags=("debug", "experimental")):
+    """The names of backends: the one that there is goes by the name of PyTorch's."""
+    return ["inductor"]
+
+
+def set_default_backend(backend):
+    """Note a backend for ``get_default_backend``; every one means the same."""
+    global _default
+    _default = "inductor" if backend is None else backend
+
+
+def get_default_backend():
+    """The backend that was noted last."""
+    return _default
+
+
+def is_dynamo_compiling():
+    """True while a function is traced."""
+    return compiled.is_compiling()
+
+
+def is_exporting():
+    """True while ``torch.export`` traces a function."""
+    return compiled.is_compiling() and mode.state.recorder.exporting
+
+
+def cudagraph_mark_step_begin():
+    """Nothing: results are never memory of a later run."""
+
+
+def set_enable_guard_collectives(enabled):
+    """Nothing: each process decides for itself. Returns False, what was set before."""
+    return False
+
+
+# Marks ------------------------------------------------------------------------------------
+
+
+def assume_constant_result(fn):
+    """``fn``, which a trace calls once: what it gives is a constant of the program.
+
+    >>> import rushlight as torch
+    >>> @torch.compiler.assume_constant_result
+    ... def scale():
+    ...     return torch.ones(3).sum().item()
+    >>> torch.compile(lambda x: x * scale(), fullgraph=True)(torch.ones(1))
+    tensor([3.])
+    """
+
+    @functools.wraps(fn)
+    def constant(*args, **kwargs):
+        recorder = mode.recorder()
+        if recorder is None:
+            return fn(*args, **kwargs)
+        with mode.suspended():
+            return recorder.constant(lambda: fn(*args, **kwargs))
+
+    constant.__dict__["_dynamo_marked_constant"] = True
+    return constant
+
+
+def allow_in_graph(fn):
+    """``fn``, or the list of functions: every function is traced."""
+    for f in fn if isinstance(fn, (list, tuple)) else (fn,):
+        if not callable(f):
+            raise AssertionError("allow_in_graph expects a callable")
+    return fn
+
+
+def substitute_in_graph(
+    original_fn, *, can_constant_fold_through=False, skip_signature_check=False
+):
+    """A decorator of a function that could be traced in the place of ``original_fn``.
+
+    A trace runs ``original_fn`` itself, so the function that it gives does that.
+    """
+    if not callable(original_fn) or isinstance(original_fn, type):
+        kind = original_fn if isinstance(original_fn, type) else type(original_fn)
+        raise TypeError(f"substitute_in_graph expects a function but got {kind!r}")
+
+    def decorate(traceable_fn):
+        if not callable(traceable_fn):
+            raise TypeError(
+                f"@substitute_in_graph(...) expects a function but got {type(traceable_fn)!r}"
+            )
+
+        @functools.wraps(original_fn)
+        def original(*args, **kwargs):
+            return original_fn(*args, **kwargs)
+
+        return original
+
+    return decorate
+
+
+def nested_compile_region(fn=None, *, options=None, max_reuse_entries=8, reuse_hash_fn=None):
+    """``fn``: a region is part of the program around it."""
+    return (lambda f: f) if fn is None else fn
+
+
+def wrap_numpy(fn):
+    """A function of tensors that calls ``fn`` with their arrays; its arrays are given as tensors.
+
+    Inside ``torch.compile`` it needs values, so calls of it run eagerly.
+
+    >>> import numpy, rushlight as torch
+    >>> torch.compiler.wrap_numpy(lambda a: numpy.flip(a))(torch.tensor([1, 2]))
+    tensor([2, 1])
+    """
+
+    @functools.wraps(fn)
+    def wrapped(*args, **kwargs):
+        args, kwargs = _each(args, Tensor, Tensor.numpy), _each(kwargs, Tensor, Tensor.numpy)
+        return _each(fn(*args, **kwargs), (np.ndarray, np.generic), _as_tensor)
+
+    return wrapped
+
+
+def _as_tensor(array):
+    from rushlight.ops.create.from_data import as_tensor
+
+    return as_tensor(np.ascontiguousarray(array).reshape(np.shape(array)))
+
+
+def _each(tree, kind, change):
+    """``tree`` with what is of a kind in its lists, tuples and dicts changed."""
+    if isinstance(tree, kind):
+        return change(tree)
+    if isinstance(tree, dict):
+        return {k: _each(v, kind, change) for k, v in tree.items()}
+    if type(tree) in (list, tuple):
+        return type(tree)([_each(v, kind, change) for v in tree])
+    return tree

@@ -1,0 +1,291 @@
+"""The gradient of a compiled forward inside an ordinary backward: a program too."""
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from rushlight.autograd import engine, mode
+from rushlight.autograd.tape import Leaf, Node, output, tick
+from rushlight.compiler.capture.simplify import alive, operands, without
+from rushlight.compiler.ir.abstract import Abstract
+from rushlight.compiler.python.handlers import handlers_apart
+from rushlight.compiler.run.program import make_program
+from rushlight.errors import GraphError, TraceError
+from rushlight.tensor import from_array
+
+__all__ = ["gradients"]
+
+
+class CompiledNode(Node):
+    """The tape node of a compiled forward."""
+
+    __slots__ = ("gradient", "reason")
+    is_plain = False
+    if TYPE_CHECKING:
+        gradient: Any  # the ``Gradient``, or None
+        reason: RuntimeError | None
+
+    def name(self):
+        return "CompiledFunctionBackward"
+
+    def check(self, symbolic=True, read=None):
+        """As a ``Node``'s; ``read`` are the saved values that matter, all if not given."""
+        if self.reason is not None:
+            raise type(self.reason)(*self.reason.args)
+        if self.saved is None:
+            super().check(symbolic)
+        for i in range(len(self.cells)) if read is None else read:
+            cell = self.cells[i]
+            if cell is not None and cell[0] > self.clock:
+                raise GraphError(
+                    "one of the variables needed for gradient computation has been modified by an "
+                    f"inplace operation: {self.name()} saved a value of shape "
+                    f"{tuple(self.saved[i].shape)}, which was written after the call and is now "
+                    f"at version {cell[1]}. Write to a clone()."
+                )
+
+    def backward(self, g, symbolic):
+        if symbolic:
+            raise GraphError(
+                "CompiledFunctionBackward: a compiled forward cannot be differentiated twice from "
+                "outside; put the gradient inside the compiled function, or run it eagerly"
+            )
+        self.check(read=())
+        gs = g if type(g) is list else [g]
+        given = tuple([i for i, g in enumerate(gs) if g is not None])
+        program, read = self.gradient.program(given)
+        self.check(read=read)
+        # Gradients often come spread out from a sum; native code wants them in order.
+        seeds = [gs[i] if gs[i].flags.c_contiguous else gs[i].copy() for i in given]
+        return program.run([*self.saved, *seeds])
+
+
+class Gradient:
+    """The program of the gradient of a traced call whose results require grad.
+
+    Attributes:
+        start: The number of equations of the forward.
+        outs: Positions of the results that require grad.
+        seeds: The abstract gradients of those results.
+        parents: The nodes at which the graph meets the outer one, with the argument of each.
+        grads: The abstract gradient that arrives at each parent.
+        equations: What was recorded, from ``saved`` and ``seeds`` to ``grads``, each with the
+            results, numbered like ``outs``, whose gradients pass the node that it belongs to.
+        saved: The values of the forward that the gradient needs.
+        reach: For each parent the results whose gradients arrive there.
+    """
+
+    def __init__(self, recorder, outs, wanted):
+        """``wanted``: position of a result → (nodes of the traced graph behind it, its ends)."""
+        self.outs = [*wanted]
+        roots = [outs[k][1] for k in self.outs]
+        ends = [*dict.fromkeys(end for _, found in wanted.values() for end in found)]
+        passing: dict = {}  # node → the results whose gradients pass it
+        for i, (inner, found) in enumerate(wanted.values()):
+            for node in (*inner, *found):
+                passing.setdefault(node, set()).add(i)
+        self.start = len(recorder.equations)
+        self.seeds = [Abstract(outs[k][2].shape, outs[k][2].dtype) for k in self.outs]
+        self.reach = [passing[end] for end in ends]
+        self.parents = [(node, _owner(recorder, node)) for node in ends]
+        seeds = [from_array(s) for s in self.seeds]
+        for seed in seeds:
+            recorder.note(seed)  # a hook may keep it
+        recorder.passed = []
+        was = mode.set_grad(False)
+        try:
+            # One end may lie upstream of another; that way is the outer graph's to go.
+            with recorder.observer:  # hooks run
+                arrived = engine.run(
+                    roots, seeds, True, True, {*map(id, ends)}, False, beyond=False
+                )
+        finally:
+            mode.set_grad(was)
+        self.grads = [recorder.value(arrived[id(n)]) if id(n) in arrived else None for n in ends]
+        self._programs: dict = {}  # results whose gradients there are → the program for these
+        self._take_apart(recorder, passing)
+
+    def _take_apart(self, recorder, passing):
+        """Find what was recorded after the forward, and what it needs of the forward.
+
+        Views are taken again in the gradient, of what they look into: they cost nothing there,
+        and the forward then keeps no copies for them.
+        """
+        equations, everything = recorder.equations[self.start :], {*range(len(self.outs))}
+        # One result may be there twice: then its gradients are added ahead of all nodes.
+        marks = [(self.start, None), *recorder.passed, (len(recorder.equations), None)]
+        passed = []
+        for (begin, node), (end, _) in pairwise(marks):
+            passed += [passing.get(node, everything)] * (end - begin)
+        made = {v.id for e in equations for v in e.outs} | {s.id for s in self.seeds}
+        saved = {v.id: v for v in _read(equations, self.grads) if v.id not in made}
+        for e in reversed(recorder.equations[: self.start]):
+            if e.op.kind == "view" and e.outs[0].id in saved:
+                del saved[e.outs[0].id]
+                saved.update({v.id: v for v in _read([e], ())})
+                equations.insert(0, e)
+                passed.insert(0, everything)
+        self.equations = [*zip(equations, passed, strict=True)]
+        self.saved = list(saved.values())
+
+    @property
+    def recording(self):
+        """What the program for the gradients of all results is made of."""
+        return [e for e, _ in self.equations], [*self.saved, *self.seeds], self.grads, ()
+
+    def program(self, given):
+        """The program for gradients of the results ``given``, and which of ``saved`` it reads.
+
+        It is made when first wanted. What only another result's gradient goes through takes no
+        part, as in eager mode: zeros from there would be nan where a slope is infinite.
+        """
+        if given not in self._programs:
+            seeds = [self.seeds[i] for i in given]
+            equations, _, grads, _ = self.recording
+            if len(given) < len(self.seeds):
+                runs = [(e, not passed.isdisjoint(given)) for e, passed in self.equations]
+                grads = [g if not reach.isdisjoint(given) else None
+                         for g, reach in zip(grads, self.reach, strict=True)]  # fmt: skip
+                absent = {s.id for i, s in enumerate(self.seeds) if i not in given}
+                equations, grads = without(runs, grads, absent, {s.id for s in seeds})
+            before = mode.snapshot()
+            try:
+                with handlers_apart():
+                    made = make_program(equations, [*self.saved, *seeds], grads)
+            finally:
+                mode.give_back(before)
+            used = {v.id for e in alive(equations, grads, checking=True) for v in operands(e)}
+            used |= {g.id for g in grads if isinstance(g, Abstract)}
+            self._programs[given] = made, [i for i, v in enumerate(self.saved) if v.id in used]
+        return self._programs[given]
+
+    def attach(self, outs, saved, cells, parents):
+        """Give the results of one run, those that require grad, the node that runs the gradient.
+
+        Args:
+            saved, cells: The arrays that the gradient needs, and their clocks, None for an array
+                that nobody else can write to.
+            parents: The nodes before the call.
+        """
+        node = _node(outs[0], tuple(parents), tuple(saved), tuple(cells))
+        node.gradient = self
+        if len(outs) == 1:
+            outs[0].node = node
+            return
+        for i, out in enumerate(outs):
+            out.node = output(node, i, len(outs), out.array)
+
+
+class Refused:
+    """A result at position ``out`` from which no gradient can be taken, as in eager mode.
+
+    The traced call went backward through its graph, or wrote to what its gradient needs: ``reason``
+    says so to those who go backward, to ``parents`` as of a ``Gradient``.
+    """
+
+    def __init__(self, out, reason, parents):
+        self.out, self.reason, self.parents = out, type(reason)(*reason.args), parents
+
+    def attach(self, out, parents):
+        """Give the result of one run a node through which nothing goes."""
+        out.node = _node(out, tuple(parents), (), ())
+        out.node.reason = self.reason
+
+
+def gradients(recorder, outs):
+    """The Gradient of ``outs``, each (name, node, array), or None; and those that are Refused."""
+    wanted: dict = {}
+    refused: list = []
+    refuse = lambda k, error, ends: refused.append(
+        Refused(k, error, [(end, _owner(recorder, end)) for end in ends])
+    )
+    for k, (_, node, _) in enumerate(outs):
+        if node is None:
+            continue
+        inner, ends = _behind(node)
+        error = _error_of(inner)
+        if error is None:
+            wanted[k] = inner, ends
+        else:
+            refuse(k, error, ends)
+    found = _recorded(recorder, outs, wanted)
+    if isinstance(found, RuntimeError):  # an operation has no derivative: behind which results?
+        for k, behind in [*wanted.items()]:
+            error = _recorded(recorder, outs, {k: behind})
+            if isinstance(error, RuntimeError):
+                refuse(k, error, wanted.pop(k)[1])
+        found = _recorded(recorder, outs, wanted)
+    return found, refused
+
+
+def _recorded(recorder, outs, wanted):
+    """The Gradient of the results in ``wanted``, None of none, or the error that it raises."""
+    if not wanted:
+        return None
+    start = len(recorder.equations)
+    try:
+        return Gradient(recorder, outs, wanted)
+    except TraceError:
+        raise
+    except RuntimeError as error:
+        del recorder.equations[start:]
+        return error
+
+
+def _node(out, parents, saved, cells):
+    node = object.__new__(CompiledNode)
+    node.parents, node.saved, node.cells = parents, saved, cells
+    node.clock = tick()
+    node.hooks = node.reason = node.gradient = None
+    node.shape, node.dtype = out.array.shape, out.array.dtype
+    return node
+
+
+def _read(equations, outputs):
+    """The abstract values that ``equations`` read, and those among ``outputs``."""
+    read = list(outputs)
+    for e in equations:
+        read += [*(e.ins[0] if e.op.variadic else e.ins), *e.params.values()]
+    return [v for v in read if isinstance(v, Abstract)]
+
+
+def _behind(root):
+    """The nodes that a gradient from ``root`` passes: of the traced graph, and where that ends."""
+    began = mode.state.recorder.began
+    found, stack, inner, ends = {root}, [root], [], []
+    while stack:
+        node = stack.pop()
+        if type(node) is Leaf or node.clock < began:
+            ends.append(node)
+            continue
+        inner.append(node)
+        rules = () if node.op is None else node.op.rules
+        known = len(rules) == len(node.parents)
+        for i, p in enumerate(node.parents):
+            if p is not None and p not in found and not (known and rules[i] is None):
+                found.add(p)
+                stack.append(p)
+    return inner, ends
+
+
+def _error_of(nodes):
+    """Why no gradient passes some of the nodes: what it needs was freed, or written. Or None."""
+    for node in nodes:
+        try:
+            node.check()
+        except GraphError as error:
+            return error
+    return None
+
+
+def _owner(recorder, node):
+    """The argument whose node this is, so that each run finds its own; None for outer state."""
+    for captured in recorder.captured.values():
+        tensor = captured.tensor
+        if isinstance(captured.get, int) and (tensor.node is node or _of(node) is tensor):
+            return tensor
+    return None
+
+
+def _of(node):
+    """The tensor of a leaf, which may not have required grad before the call."""
+    return node.variable if type(node) is Leaf else None

@@ -1,0 +1,257 @@
+"""The inputs that stay in place between runs: parameters, buffers, state, numbers, gradients.
+
+Their arrays are one tuple, the same object for as long as none of them changed, so that a program
+which knows the tuple knows where everything lies.
+
+An interrupt may come between any two lines. So the name ``settled`` in the call's function is false
+while names and arrays are changed, and a call that finds it false finds everything anew. Tensors
+are marked as written before the program runs, and gradients are given to the leaves after it.
+"""
+
+from sys import getrefcount
+from typing import Any
+
+import numpy as np
+
+from rushlight.autograd.tape import tick
+from rushlight.compiler.calls.guard import MISS, equal, is_plain, same_objects
+from rushlight.tensor import from_array
+
+__all__ = ["Held"]
+
+
+class Slot:
+    """The gradient of one leaf, in memory that is used again while nobody else looks at it."""
+
+    __slots__ = ("leaf", "tensor", "value")
+
+    def __init__(self, leaf, value):
+        self.leaf, self.value = leaf, value
+        self.tensor: Any = None
+        self.renew()
+
+    def renew(self):
+        """Take new memory; who holds the old keeps it."""
+        self.tensor = from_array(np.empty(self.value.shape, self.value.dtype))
+
+    @property
+    def array(self):
+        """The array of the gradient; None where its memory was released."""
+        return None if self.tensor is None else self.tensor.array
+
+    def references(self):
+        """How many hold the tensor, but for the leaf; how many hold its array."""
+        tensor = self.tensor
+        return getrefcount(tensor) - (self.leaf._grad is tensor), getrefcount(tensor.array)
+
+
+class Place:
+    """Conditions of things that may move, and the names that they have in the function."""
+
+    def __init__(self, find, source):
+        self.find = find
+        self.names = source.names
+        self.checks = []  # what may not change: the templates, and what is fixed
+        self.bound = []
+        self.conditions = []
+        for template, objects, value, fixed in find():
+            self.checks.append((template, fixed))
+            names = [source.bind("d", x) for x in objects]
+            now, expression = source.bind("v", value), f"({template.format(*names)})"
+            otherwise = f" or equal({expression}, {now})" if is_plain(value) else ""
+            self.conditions.append(f"({expression} is {now}{otherwise})")
+            self.bound.append((*names, now))
+
+    def follow(self):
+        """Bind the names to what is there now; False where that is another state of things."""
+        checks = self.find()
+        if len(checks) != len(self.checks):
+            return False
+        for (template, fixed), new in zip(self.checks, checks, strict=True):
+            same = fixed is new[3] or (is_plain(fixed) and equal(fixed, new[3]))
+            if template != new[0] or not same:
+                return False
+        for names, (_, objects, value, _) in zip(self.bound, checks, strict=True):
+            self.names.update(zip(names, (*objects, value), strict=True))
+        return True
+
+
+class Held:
+    """The held inputs of one program.
+
+    Args:
+        captured: What the trace captured, but for arguments and gradients.
+        lives: Numbers that are read again at each run.
+        grads: (leaf, abstract value) of the gradients that the program leaves.
+        places: Functions that tell where things are; see ``Recorder``.
+        source: The call's function, where arrays and numbers get names.
+
+    Attributes:
+        arrays: The arrays, in order: of captured tensors, of numbers, of gradients.
+        tensors: The captured tensors.
+        written: Positions of those that the program writes.
+        other_names: The name, or None, by which each tensor is returned or assigned.
+        owners: The ids of the arrays that own what is written.
+    """
+
+    def __init__(self, captured, lives, grads, places, source):
+        self.lives = lives
+        #: How each tensor is found again, and the value that it is in the program.
+        self.captured = [(c.get, c.value) for c in captured]
+        self.source, self.names = source, source.names
+        self.written: list = []
+        self.other_names: list = []
+        self.places = [Place(find, source) for find in places]
+        self.tensors = [c.tensor for c in captured]
+        self.tensor_names = [source.bind("p", t) for t in self.tensors]
+        self.array_names = [source.bind("h", t.array) for t in self.tensors]
+        self.numbers = [np.empty((), live.value.dtype) for live in lives]
+        self.number_names = [tuple([source.bind("n", x) for x in (None, None)]) for live in lives]
+        self.slots = [Slot(leaf, value) for leaf, value in grads]
+        for i in range(len(lives)):
+            self.set_number(i)
+        self.arrays: tuple = ()
+        self._gather()
+        self.names["settled"] = True
+        self.alone = self.slots[0].references() if self.slots else (0, 0)
+
+    def note_written(self, positions):
+        """Note which the program writes, once all lines that name tensors are known."""
+        self.written = positions
+        self.other_names = [self.source.name_of(t) for t in self.tensors]
+        self._gather()
+
+    @property
+    def conditions(self):
+        """The conditions that everything lies where it did; none where nothing can move."""
+        tensors = zip(self.tensor_names, self.array_names, strict=True)
+        found = [
+            *[condition for place in self.places for condition in place.conditions],
+            *[f"{tensor}.array is {array}" for tensor, array in tensors],
+        ]
+        return ["settled", *found] if found or self.slots else []
+
+    def number_lines(self, calls):
+        """Add the lines that read numbers again that have changed, and between them ``calls``."""
+        source, done = self.source, 0
+        set_number = source.name(self.set_number)
+        for i, (live, (owner, seen)) in enumerate(zip(self.lives, self.number_names, strict=True)):
+            for line in calls[done : live.after]:
+                source.line(line)
+            done = max(done, live.after)
+            if live.steady:
+                continue
+            if live.number is not None:
+                source.line(f"{source.name(self.numbers[i])}[()] = {live.number.name}")
+            elif live.place is None:
+                source.line(f"{set_number}({i})")
+            else:
+                key = live.place()[1]
+                source.line(f"if {owner}[{key!r}] is not {seen}: {set_number}({i})")
+        for line in calls[done:]:
+            source.line(line)
+
+    def set_number(self, i):
+        """Read number ``i`` again."""
+        live, (owner_name, seen_name) = self.lives[i], self.number_names[i]
+        self.names[seen_name] = MISS  # is nothing's value: until the end the number is not known
+        seen: tuple = ()
+        if live.place is not None:
+            owner, key = live.place()
+            seen = (owner_name, owner), (seen_name, owner[key])
+        self.numbers[i][()] = live.get()
+        self.names.update(seen)
+
+    def follow(self):
+        """Find everything where it now lies; False where it is not what the program is for."""
+        self.names["settled"] = False
+        for place in self.places:
+            if not place.follow():
+                return False
+        for i, (get, value) in enumerate(self.captured):
+            t = self.tensors[i] if get is None else get()
+            a = t.array
+            if (a.shape, a.strides, a.dtype) != (value.shape, value.strides, value.dtype):
+                return False
+            self.tensors[i] = t
+            for name in (self.tensor_names[i], self.other_names[i]):
+                if name is not None:
+                    self.names[name] = t
+        for i in range(len(self.lives)):
+            self.set_number(i)
+        self._gather()
+        self.names["settled"] = True
+        return True
+
+    def _gather(self):
+        """Take the arrays that the tensors now have, which are known to be what they were."""
+        arrays = [t.array for t in self.tensors]
+        self.names.update(zip(self.array_names, arrays, strict=True))
+        self._join([*arrays, *self.numbers])
+
+    def _join_gradients(self):
+        """Take the gradients' arrays; those of the tensors have to be looked at before."""
+        self._join(self.arrays[: len(self.tensors) + len(self.numbers)])
+
+    def _join(self, known):
+        arrays = [*known, *[s.array for s in self.slots]]
+        if not same_objects(arrays, self.arrays):
+            self.arrays = (*arrays,)
+        written = [self.arrays[i] for i in self.written]
+        self.owners = frozenset([id(a if a.base is None else a.base) for a in written])
+        self.clocks: Any = None  # of what is written, while it lies where it does
+
+    def begin(self):
+        """Before a run: mark the tensors that it writes, and have gradients' memory to itself.
+
+        Gradients that somebody else holds keep their memory.
+        """
+        if self.clocks is None:
+            written = [self.tensors[i] for i in self.written]
+            self.clocks = [t.cell for t in written], [t.view_of for t in written if t.view_of]
+        now = tick()
+        cells, views = self.clocks
+        for cell in cells:
+            cell[0] = now
+            cell[1] += 1
+        for view in views:
+            view.seen = now
+        (tensors, arrays), names = self.alone, self.names
+        for s in self.slots:
+            tensor = s.tensor
+            if (
+                getrefcount(tensor) - (s.leaf._grad is tensor) != tensors  # as for None, always
+                or tensor.node is not None
+                or getrefcount(tensor.array) != arrays
+            ):
+                names["settled"] = False
+                s.renew()
+        if not names["settled"]:
+            self._join_gradients()
+            names["settled"] = True
+
+    def fail(self, error):
+        """After ``begin``: ``error`` ended the run, before it wrote anything or in the middle.
+
+        Then gradients may be written in parts, and their leaves have none.
+        """
+        if getattr(error, "came_first", False):
+            for cell in self.clocks[0] if self.clocks else ():
+                cell[1] -= 1
+            return
+        for s in self.slots:
+            if s.leaf._grad is s.tensor:
+                s.leaf._grad = None
+
+    def finish(self):
+        """After a run: give the leaves their gradients."""
+        for s in self.slots:
+            s.leaf._grad = s.tensor
+
+    def release(self):
+        """Let go of the gradients' memory until the next run: another program takes over."""
+        settled, self.names["settled"] = self.names["settled"], False
+        for s in self.slots:
+            s.tensor = None
+        self._join_gradients()
+        self.names["settled"] = settled

@@ -1,0 +1,368 @@
+"""What a compiled call returns: new tensors from the program, and those that were there before."""
+
+import dataclasses
+import types
+import weakref
+from functools import partial
+
+from numpy import ndarray
+
+from rushlight.autograd import mode
+from rushlight.autograd.tape import Leaf, refresh
+from rushlight.autograd.write import detached
+from rushlight.compiler.calls.guard import is_plain
+from rushlight.compiler.capture.outer_arrays import Array
+from rushlight.compiler.capture.recorder import Grad
+from rushlight.compiler.capture.symbolic_numbers import Number, without_numbers
+from rushlight.compiler.ir.abstract import Abstract
+from rushlight.errors import TraceError
+from rushlight.ops.core.definition import Op
+from rushlight.tensor import Tensor, disabled_torch_function, from_array
+
+__all__ = ["Results", "refuse_twice"]
+
+
+class Results:
+    """The results of a traced call, as an expression that makes those of other calls.
+
+    In the lines of ``source`` the program's outputs are ``found``. A tensor that looks into the
+    memory of another one (an argument, a parameter, another result) is made of that one again, so
+    that they share memory as in eager.
+
+    Attributes:
+        values: The abstract values that the program must give, in the order of ``found``.
+        tensors: The traced tensor of each.
+        asked: The tensors that expressions named so far; ``settle`` writes their lines.
+        others: (name, node, array) of results with a history that look at memory of others.
+        names: The name of each in the lines.
+        new: The lines that make tensors of what the program gave.
+        shared: The lines that find or make the others, once the new ones have their history.
+    """
+
+    def __init__(self, source, arguments, recorder):
+        self.source = source
+        self.arguments = arguments
+        self.recorder = recorder
+        self.values: list = []
+        self.tensors: list = []
+        self.asked: list = []
+        self.others: list = []
+        self.new: list = []
+        self.shared: list = []
+        self._names: dict = {}  # id(tensor) → its name in the lines
+        self._grads = [  # (reference to it, its name) of gradients that are left in leaves
+            (weakref.ref(leaf._grad), f"{self.outer(leaf)}._grad")
+            for leaf, _ in recorder.grads.values()
+            if leaf._grad is not None and not arguments.expression(leaf)
+        ]
+        self._open: set = set()  # ids of objects that are taken apart
+        source.names.update(wrap=from_array, detached=detached)
+
+    @property
+    def names(self):
+        """The name of each of ``tensors``."""
+        return [self._names[id(t)] for t in self.tensors]
+
+    def expression(self, tree, apart=False):
+        """The expression that gives what ``tree`` is, after the lines ``new`` and ``shared``.
+
+        With ``apart`` the tensor ``tree`` gets memory that it shares with no result before it.
+        """
+        if type(tree) is Number:
+            return tree.name
+        if type(tree) is Array:
+            return self.source.name(tree.array)
+        if isinstance(tree, Tensor):
+            return self._new(tree) if apart else self._tensor(tree)
+        owner = self.arguments.owner(tree)
+        if owner is not None:
+            return owner
+        if self._is_known(tree):
+            return self.source.name(tree)
+        if type(tree) is slice:
+            return f"slice({self._list((tree.start, tree.stop, tree.step))})"
+        if isinstance(tree, tuple) and hasattr(tree, "_make"):  # a named tuple
+            return f"{self.source.name(type(tree)._make)}([{self._list(tree)}])"
+        if type(tree) in (tuple, list):
+            items = self._list(tree)
+            return f"[{items}]" if type(tree) is list else f"({items}{',' * (len(tree) == 1)})"
+        if type(tree) is dict:
+            items = [f"{self._key(k)}: {self.expression(v)}" for k, v in tree.items()]
+            return "{" + ", ".join(items) + "}"
+        if isinstance(tree, (tuple, list, dict)):
+            return self._container(tree)
+        if dataclasses.is_dataclass(tree) and not isinstance(tree, type):
+            return self._dataclass(tree)
+        tree = without_numbers(tree)
+        if type(tree) is set and all(map(is_plain, tree)):
+            return f"set({self._key(frozenset(tree))})"
+        if is_plain(tree):
+            return self._key(tree)
+        return self._made(tree)
+
+    def can_set(self, value):
+        """Whether each run can put ``value`` somewhere, and know it there by what is in it."""
+        if type(value) in (Number, Array) or is_plain(value) or isinstance(value, Tensor):
+            return True
+        if self._is_known(value):
+            return True
+        if isinstance(value, dict):
+            return all(map(is_plain, value)) and all(map(self.can_set, value.values()))
+        return isinstance(value, (tuple, list)) and all(map(self.can_set, value))
+
+    def is_outer(self, container):
+        """Whether a list or dict was there before the call."""
+        return self.arguments.owner(container) or self._is_known(container)
+
+    def _is_known(self, value):
+        """Whether the function found an object outside."""
+        return id(value) in self.recorder.observer.origins.outer
+
+    def _list(self, items):
+        return ", ".join([self.expression(item) for item in items])
+
+    def _key(self, value):
+        value = without_numbers(value)
+        return repr(value) if value is None or type(value) is bool else self.source.name(value)
+
+    def _container(self, tree):
+        """A subclass of list, tuple or dict, made as its copy is."""
+        make, args, *rest = tree.__reduce_ex__(4)
+        state, items, pairs = (*rest, None, None, None)[:3]
+        entries = [f"({self._key(k)}, {self.expression(v)})" for k, v in pairs or ()]
+        own = f"{self.expression(state or {})}, [{self._list(items or ())}], [{', '.join(entries)}]"
+        return f"{self.source.name(_copied)}({self.source.name(make)}, [{self._list(args)}], {own})"
+
+    def _dataclass(self, tree):
+        names = [field.name for field in dataclasses.fields(tree)]
+        return self._rebuilt(tree, {name: getattr(tree, name) for name in names})
+
+    def _made(self, tree):
+        """An object that the function made: each run makes one with the same attributes."""
+        function = isinstance(tree, types.FunctionType)
+        runs = hasattr(type(tree), "__next__") or isinstance(tree, (partial, types.MethodType))
+        whole = hasattr(tree, "_parameters") or (function and tree.__closure__)
+        if runs or whole or id(tree) in self._open:
+            raise TraceError(
+                f"the function returns a {type(tree).__name__} that it made, which a program "
+                "cannot do; return the tensors in it"
+            )
+        own = getattr(tree, "__dict__", None)
+        if function or isinstance(tree, type) or type(own) is not dict:
+            return self._key(tree)
+        self._open.add(id(tree))
+        return self._rebuilt(tree, own)
+
+    def _rebuilt(self, tree, fields):
+        items = ", ".join([f"{name!r}: {self.expression(v)}" for name, v in fields.items()])
+        return f"{self.source.name(_rebuilt)}({self.source.name(type(tree))}, {{{items}}})"
+
+    # Tensors ----------------------------------------------------------------------------
+
+    def _tensor(self, t):
+        if id(t) not in self._names:
+            refresh(t)  # the history of a view whose base was written since
+            self._names[id(t)] = f"o{len(self._names)}"
+            self.asked.append(t)
+        return self._names[id(t)]
+
+    def settle(self):
+        """Write the lines of all tensors that were asked for: now it is known what they share."""
+        found: dict = {}  # id of a memory → it, and the tensors that look at it
+        for t in self.asked:
+            there = self._existing(t)
+            if there is not None:
+                self._line(self.shared, t, there)
+                continue
+            memory = self.recorder.place(t).memory
+            found.setdefault(id(memory), (memory, []))[1].append(t)
+        for memory, tensors in found.values():
+            self._share(memory, tensors)
+        self.asked = []
+
+    def _line(self, lines, t, expression):
+        name, kind = self._names[id(t)], type(t)
+        lines.append(f"{name} = {expression}")
+        if kind is not Tensor and kind.__torch_function__ is not disabled_torch_function:
+            lines.append(f"{name}.__class__ = {self.source.name(kind)}")
+
+    def _existing(self, t):
+        """The expression of a tensor that is there without the program; None of another."""
+        for grad, name in self._grads:
+            if grad() is t:
+                return name
+        if type(t.array) is not ndarray:
+            return None
+        captured = self.recorder.captured[self.recorder.capture(t)]
+        if isinstance(captured.get, Grad) and self.recorder.is_outer(t):
+            return f"{self.outer(captured.get.leaf)}._grad"
+        if t is self.recorder.over_arrays.get(id(t)) and t is captured.tensor:
+            return f"wrap({self.source.name(t.array)})"  # another tensor in each call
+        outer = captured.tensor is t or self.recorder.is_outer(t) or self.arguments.expression(t)
+        return self.outer(t) if outer else None
+
+    def outer(self, t):
+        """The name of a tensor that exists outside."""
+        return self.arguments.expression(t) or self.source.name(t)
+
+    def _share(self, memory, tensors):
+        """Write the lines of ``tensors``, which look at one memory."""
+        base, name = self._there(memory)
+        if name is None:
+            if len(tensors) == 1:
+                return self._line(self.new, tensors[0], self._new(tensors[0]))
+            base = self._whole(memory, tensors)
+            name = self._names.setdefault(id(base), f"o{len(self._names)}")
+            self._line(self.new, base, self._new(base))
+        tensors = [t for t in tensors if t is not base]
+        for t in sorted(tensors, key=lambda t: t.view_of is not None):
+            self._derive(t, memory, base, name)
+        return None
+
+    def _there(self, memory):
+        """(tensor, its name) of memory that is there without the program; else twice None."""
+        for reference, name in self._grads:
+            grad = reference()
+            if grad is None or type(grad.array) is not Abstract:
+                continue
+            if self.recorder.place(grad).memory is memory:
+                return grad, name
+        if memory.key is None:
+            return None, None
+        captured = self.recorder.captured[memory.key]
+        if isinstance(captured.get, Grad):
+            return captured.tensor, f"{self.outer(captured.get.leaf)}._grad"
+        return captured.tensor, self.outer(captured.tensor)
+
+    def _whole(self, memory, tensors):
+        """The tensor of all of a memory that others can be made of, with a history if there is."""
+        roots = [t if t.view_of is None else t.view_of.root for t in tensors]
+        found = [t for t in roots if not self.recorder.place(t).path and t.view_of is None]
+        tracked = [t for t in found if t.node is not None]
+        return [*tracked, *found, from_array(memory.look)][0]
+
+    def _derive(self, t, memory, base, name):
+        """Write the line of ``t``, which looks at the memory of ``base``."""
+        view = t.view_of
+        known = None
+        if view is not None and self.recorder.is_outer(view.root):
+            known = self.outer(view.root)
+        elif view is not None:
+            place = self.recorder.place(view.root)
+            moved = place.memory is not memory or place.path
+            was_detached = view.root.node is None and t.node is not None
+            if not moved and not was_detached:
+                known = self._names.get(id(view.root))
+        if known is not None:
+            self._refuse_hooks(t)
+            if not all(isinstance(op, Op) for op, _, _ in view.path):
+                raise TraceError(
+                    "a view that a custom Function returned is returned from torch.compile; "
+                    "return a clone() from the Function"
+                )
+            return self._line(self.shared, t, self._seen(known, view.path, not view.untracked))
+        if base.cell is not t.cell:
+            name = f"{name}.data"
+        look = f"detached({name})"
+        path = self.recorder.place(t).path
+        if path:
+            look = self._seen(look, memory.from_storage(path), False)
+        if t.node is None:
+            return self._line(self.shared, t, look)
+        self._line(self.new, t, look)
+        self._refuse_leaf(t)
+        self.others.append((self._names[id(t)], t.node, t.array))
+        return None
+
+    def _seen(self, root, path, tracked):
+        path = self.source.name(tuple(path))
+        return f"{self.source.name(_along)}({root}, {path}, {tracked})"
+
+    def _refuse_hooks(self, t):
+        """Refuse hooks on ``t``, and between it and the tensor that it is made a view of."""
+        node, root = t.node, t.view_of.root.node
+        while node is not None and node is not root:
+            if node.hooks:
+                raise TraceError(
+                    "a view with a hook is returned beside the tensor that it is a view of; "
+                    "register the hook outside torch.compile, or return a clone of the view"
+                )
+            node = node.parents[0] if node.parents else None
+
+    def _refuse_leaf(self, t):
+        if type(t.node) is Leaf:
+            raise TraceError(
+                "a leaf that was made inside torch.compile is returned; have it require grad "
+                "outside, or return a clone of it"
+            )
+
+    def _new(self, t):
+        self._refuse_leaf(t)
+        self.values.append(self.recorder.value(t))
+        self.tensors.append(t)
+        found = f"found[{len(self.values) - 1}]"
+        if len(t.cell) > 2 and not mode.state.inference:
+            return f"{self.source.name(_inferred)}({found})"
+        return f"wrap({found})"
+
+
+def refuse_twice(trees, results):
+    """Raise TraceError where a list or dict that the function made is left in two places.
+
+    Each would get one of its own.
+    """
+    seen = set()
+    trees = [*trees]
+    for tree in trees:  # grows while it is gone through
+        if isinstance(tree, (list, dict)) and not results.is_outer(tree):
+            if id(tree) in seen:
+                raise TraceError(
+                    f"the function leaves one {type(tree).__name__} in two places, which a program "
+                    "cannot do; give each its own"
+                )
+            seen.add(id(tree))
+        if isinstance(tree, (list, tuple, dict)):
+            trees += tree.values() if isinstance(tree, dict) else tree
+
+
+def _along(tensor, path, tracked):
+    """The view of ``tensor`` that the operations of ``path`` give."""
+    with mode.set_grad_enabled(tracked):
+        for op, args, params in path:
+            tensor = op.call(tensor, *args, **params)
+    return tensor
+
+
+def _inferred(array):
+    """A tensor as it comes out of inference mode."""
+    with mode.inference_mode():
+        return from_array(array)
+
+
+def _copied(make, args, state, items, pairs):
+    """A container from what its ``__reduce_ex__`` says."""
+    found = make(*args)
+    if state and hasattr(found, "__setstate__"):
+        found.__setstate__(state)
+    else:  # attributes, and in a second dict those of __slots__
+        own, slots = state if type(state) is tuple else (state, None)
+        if own:
+            found.__dict__.update(own)
+        for name, value in (slots or {}).items():
+            setattr(found, name, value)
+    if items:
+        found.extend(items)
+    for key, value in pairs:
+        found[key] = value
+    return found
+
+
+def _rebuilt(kind, fields):
+    """An object with these fields, without running its ``__init__``."""
+    try:
+        made = object.__new__(kind)
+    except TypeError:  # a type in C, such as SimpleNamespace
+        made = kind.__new__(kind)
+    for name, value in fields.items():
+        object.__setattr__(made, name, value)
+    return made

@@ -1,0 +1,483 @@
+"""The Python function around a program: checks, the run, results and other effects of one call.
+
+It is written line by line while a recorded call is taken apart: it checks that a call is like the
+recorded one, gives the program its arrays, and makes of what it gives the results and the other
+effects that the call had.
+"""
+
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
+
+from numpy import ndarray
+
+from rushlight.autograd import mode
+from rushlight.autograd.tape import Leaf
+from rushlight.autograd.write import stamp
+from rushlight.compiler.calls.arguments import Arguments, check_array
+from rushlight.compiler.calls.deferred import Deferred
+from rushlight.compiler.calls.escapes import assignments
+from rushlight.compiler.calls.gradient import gradients
+from rushlight.compiler.calls.guard import GONE, MISS, Source, demand_modes, demand_there
+from rushlight.compiler.calls.hooks import hook_place
+from rushlight.compiler.calls.persistent_inputs import Held
+from rushlight.compiler.calls.results import Results, refuse_twice
+from rushlight.compiler.calls.shared_inputs import demand_apart, refuse_shared, shares
+from rushlight.compiler.capture.recorder import Grad, key_of
+from rushlight.compiler.capture.simplify import alive, operands
+from rushlight.compiler.capture.symbolic_numbers import Number
+from rushlight.compiler.ir.abstract import Abstract
+from rushlight.compiler.python.locations import NOTHING, getter, in_words
+from rushlight.compiler.run.program import make_program
+from rushlight.errors import TraceError
+from rushlight.locks import new_lock
+from rushlight.tensor import Tensor
+
+__all__ = ["Wrapper"]
+
+
+class Wrapper:
+    """The function of one recorded call while it is written.
+
+    Args:
+        function: What is called.
+        args, kwargs: Of the call.
+        moving: Python's floats among the arguments may be others at each call.
+
+    Attributes:
+        source: Its lines.
+        arguments: The call's arguments, taken apart.
+        program: What was recorded; None where the function runs the original.
+        held: The program's inputs that stay in place between runs.
+        recordings: What was recorded of the call, and of its gradient: what a program is made of.
+        shares: Whether two tensors from outside look at one memory, in this call.
+        begun: How many of the lines come before those that give results and do other effects.
+    """
+
+    def __init__(self, function, args, kwargs, moving=False, audit=None):
+        self._function = function
+        self.source = Source("def call(args, kwargs):")
+        self.arguments = Arguments(self.source, args, kwargs, moving)
+        self.program: Any = None
+        self.held: Any = None
+        self.recordings: list = []
+        self.begun = 0
+        self.shares = False
+        self._audit = audit
+        demand_modes(self.source)
+
+    def run_eagerly(self, recorder, refusal):
+        """Write a function that runs the original where what led to the refusal is the case."""
+        self._weak = recorder.observer.reads.weak
+        self._check([*recorder.observer.reads.conditions, *recorder.checks])
+        pair = getattr(refusal, "pair", None)
+        if pair is not None:
+            x, y = [self.arguments.expression(t) or self.source.name(t) for t in pair]
+            self.source.demand(f"{self.source.name(shares)}({x}.array, {y}.array)")
+        self.source.line(f"return {self._eager}")
+
+    def write(self, box, recorder, set_anew, late, grad):
+        """Write the function's lines, and make the program, of what was recorded.
+
+        Args:
+            box: What the function returned, in a list, which is emptied: nobody else is to hold
+                a tensor of the trace.
+            set_anew: (object, template, value) of what the function assigned; is emptied, too.
+            late: Gives, in this form, what has been assigned since.
+            grad: Whether the function left gradients to be recorded.
+        """
+        source = self.source
+        self._weak = recorder.observer.reads.weak
+        self._escaped: set = set()  # places where tensors lay that nothing is known of
+        places = {(template, id(owner)) for owner, template, _ in set_anew}
+        results = Results(source, self.arguments, recorder)
+        refuse_twice([*box, *[value for _, _, value in set_anew]], results)
+        gives = results.expression(box.pop())
+        calls = Deferred(source, recorder, results)
+        recorder.settle_moved()
+        grads, effects = self._gradients(recorder, results)
+        written, flags = self._histories(recorder)
+        recorder.restore()
+        early, late_effects = self._assignments(recorder, results, set_anew, calls)
+        effects += early
+        results.settle()
+        outs = [(n, t.node, t.array) for n, t in zip(results.names, results.tensors, strict=True)]
+        outs += results.others + written
+        backward, refused = gradients(recorder, outs)
+        if backward is not None:
+            self.recordings.append(backward.recording)
+        if backward is not None or refused:
+            collect = recorder.observer.origins.collect
+            self._refuse_late(late, lambda: assignments(recorder.made, results.tensors, collect))
+        self._tell_apart([*recorder.observer.reads.conditions, *recorder.checks])
+        self._check(self._movable(recorder, places))
+        self._numbers(recorder)
+        saved = self._make(recorder, results, grads, backward, calls)
+        for line in (*results.new, *flags):
+            source.line(line)
+        if backward is not None:
+            self._attach(backward, outs, saved)
+        for r in refused:
+            parents = self._parents(r)
+            source.line(f"{source.name(r.attach)}({outs[r.out][0]}, [{parents}])")
+        for line in (*results.shared, *effects, *calls.last, *late_effects):
+            source.line(line)
+        if grad is not mode.state.grad:
+            source.line(f"mode.set_grad({grad})")
+        source.line("if audit.began: audit.end()")
+        source.line(f"return {gives}")
+
+    def _make(self, recorder, results, grads, backward, calls):
+        """Make the program and write the lines that run it; returns what the gradient saves."""
+        source = self.source
+        equations = recorder.equations[: None if backward is None else backward.start]
+        changed = {recorder.captured[k].value.id: recorder.outer[k].value for k in recorder.written}
+        changed |= {place.id: value for _, place, value in grads}
+        saves = [] if backward is None else backward.saved
+        read = [*results.values, *saves, *changed.values()]
+        used = changed.keys() | {v.id for v in read if isinstance(v, Abstract)}
+        used |= {v.id for e in alive(equations, read, checking=True) for v in operands(e)}
+        fresh = self._fresh(recorder, used)
+        refuse_shared([c for c in recorder.captured.values() if c.value.id in used], changed)
+        # Tensors that are only given back, or assigned, are followed as well.
+        named = {c.value.id for c in recorder.captured.values() if source.name_of(c.tensor)}
+        kept = [c for c in recorder.captured.values() if c.value.id in used | named and _stays(c)]
+        lives = [live for live in recorder.lives if live.value.id in used]
+        slots = [(leaf, place) for leaf, place, _ in grads]
+        self._demand_no_hooks([leaf for leaf, _ in recorder.grads.values()])
+        tensors = [c.tensor for c in kept if c.get is None]
+        owners = [*recorder.modules.values(), *recorder.stepped]
+        recorder.places.append(hook_place(owners, tensors))
+        self.held = Held(kept, lives, slots, recorder.places, source)
+        self._follow(kept, recorder)
+        held = [i for i, c in enumerate(kept) if c.value.id in changed]
+        written = [name for name, c in fresh.items() if c.value.id in changed]
+        demand_apart(source, fresh, written, held)
+        inputs = [c.value for c in (*fresh.values(), *kept)]
+        inputs += [live.value for live in lives] + [place for _, place in slots]
+        names = self._tensor_names(fresh, kept)
+        saved, more = [], []
+        if backward is not None:
+            unwritten = {k: v for k, v in names.items() if k not in changed}
+            saved, more = self._saved(backward, results, unwritten)
+        writes = [(i, changed[v.id]) for i, v in enumerate(inputs) if v.id in changed]
+        self.shares = recorder.shares
+        self.recordings.insert(0, (equations, inputs, [*results.values, *more], writes))
+        if not recorder.auditing:
+            self.program = make_program(*self.recordings[0])
+        self._run(fresh, names, changed, calls)
+        return saved
+
+    def _demand_no_hooks(self, leaves):
+        """Lines that give up where an argument, whose gradient the call may leave, has hooks."""
+        for leaf in leaves:
+            name = self.arguments.expression(leaf)
+            if name is not None and leaf.node and leaf.node.hooks:
+                raise TraceError(
+                    "an argument has a hook for its gradient, which a program cannot run for the "
+                    "arguments of other calls; call backward() outside torch.compile"
+                )
+            if name is not None:
+                self.source.demand(f"not {name}.node or not {name}.node.hooks")
+
+    def _run(self, fresh, names, changed, calls):
+        source, held = self.source, self.held
+        source.names.update(program=self.program, held=held, stamp=stamp, audit=self._audit)
+        source.line("audit.left -= 1")
+        source.line("if not audit.left: audit.pass_or_raise(args, kwargs)")
+        written = [i for i, (_, v) in enumerate(held.captured) if v.id in changed]
+        with ExitStack() as blocks:
+            if any(live.number is not None for live in held.lives):
+                # Other threads may call with other numbers.
+                lock = source.name(new_lock())
+                blocks.enter_context(source.block(f"with {lock}:"))
+            calls.add_first(source, held, self._eager)
+            for c in fresh.values():
+                if c.value.id in changed:
+                    source.line(f"stamp({names[c.value.id][1]})")
+            if written or held.slots:
+                source.line("held.begin()")
+            with source.block("try:"):
+                source.line(f"found = program.run([{', '.join(fresh)}], held.arrays)")
+            with source.block("except BaseException as error:"):
+                if written or held.slots:
+                    source.line("held.fail(error)")
+                if calls.first:
+                    source.line("back()")
+                source.line("if not getattr(error, 'came_first', False): raise")
+                source.line("found = None")
+        # Nothing was written yet: eager mode raises where it does, and leaves what it leaves.
+        source.line(f"if found is None: return {self._eager}")
+        held.note_written(written)
+        if held.slots:
+            source.line("held.finish()")
+        self.begun = len(source.lines)
+
+    @property
+    def _eager(self):
+        return f"{self.source.name(self._function)}(*args, **kwargs)"
+
+    # Effects ----------------------------------------------------------------------------
+
+    def _gradients(self, recorder, results):
+        """(leaf, place, value) of gradients left in leaves outside; lines for other ones."""
+        grads, lines, given = [], [], set()
+        for leaf, before in recorder.grads.values():
+            now = leaf._grad
+            if now is before:
+                continue
+            owner = results.outer(leaf)
+            if now is None:
+                lines.append(f"{owner}._grad = None")
+            elif type(now.array) is ndarray or self.arguments.expression(leaf):
+                # One traced tensor may be the gradient of several leaves; each has its own.
+                shared = id(now) in given
+                lines.append(f"{owner}._grad = {results.expression(now, apart=shared)}")
+                given.add(id(now))
+            else:
+                place = Abstract(now.array.shape, now.array.dtype)
+                grads.append((leaf, place, recorder.value(now)))
+        return grads, lines
+
+    def _histories(self, recorder):
+        """(name, node, value) of the outer tensors whose history changed with what was written.
+
+        And lines that set whether a leaf requires grad, as the function did.
+        """
+        found, flags = [], []
+        for tensor, before in recorder.nodes.values():
+            now = tensor.node
+            views = [t for t in self.arguments.leaves if t.view_of and t.view_of.root is tensor]
+            if now is not before and views:
+                raise TraceError(
+                    "an argument that is a view of a tensor that requires grad, or gets to, is "
+                    "written inside torch.compile; give the whole tensor"
+                )
+            if now is before:
+                continue
+            if now is None and type(before) is not Leaf:
+                raise TraceError(
+                    "the function takes the history of a tensor from outside, which a program "
+                    "cannot do again; give it a detach()"
+                )
+            name = self.arguments.expression(tensor) or self.source.name(tensor)
+            if now is None or type(now) is Leaf:
+                flags.append(f"{name}.requires_grad_({now is not None})")
+            else:
+                found.append((name, tensor.node, tensor.array))
+        return found, flags
+
+    def _assignments(self, recorder, results, set_anew, calls):
+        """Lines that assign anew what the function left in attributes, dicts and closures.
+
+        Those that come before the deferred calls which follow the program, and those after these.
+        """
+        lines: list = []
+        late: list = []
+        collect = recorder.observer.origins.collect
+        while set_anew:  # nobody is to hold a tensor of the trace that the function does not
+            owner, target, value = set_anew.pop(0)
+            if not results.can_set(value):
+                what = f"changes {in_words(target)} to a {type(value).__name__}"
+                if value is NOTHING:
+                    what = f"deletes {in_words(target)}"
+                raise TraceError(
+                    f"the function {what}, which a program cannot do again; keep it in a tensor, "
+                    "or change it outside torch.compile"
+                )
+            after = calls.precede(recorder.observer.effects, owner, target)
+            line = f"{self._target(owner, target)} = {results.expression(value)}"
+            (late if after else lines).append(line)
+            del value
+        for owner, target, tensor in assignments(recorder.made, results.asked, collect):
+            lines.append(f"{self._target(owner, target)} = {results.expression(tensor)}")
+            self._escaped.add((id(owner), target))
+        return lines, late
+
+    def _refuse_late(self, *ways):
+        """Raise TraceError where hooks, which ran for the gradient, left something outside.
+
+        ``ways`` find what was left; what the function itself left lies in places that are known,
+        or was taken back.
+        """
+        for left in ways:
+            for owner, target, *_ in left():
+                if (id(owner), target) not in self._escaped:
+                    raise TraceError(
+                        f"a hook changes {in_words(target)} when the gradient is computed, which "
+                        "comes after the call; have backward() inside torch.compile too"
+                    )
+
+    def _target(self, owner, template):
+        return template.format(self.arguments.owner(owner) or self.source.name(owner))
+
+    # Guards -----------------------------------------------------------------------------
+
+    def _check(self, checks):
+        """Lines that give up where what the function reads outside is not as it was."""
+        source = self.source
+        conditions = {}
+        for template, objects, value in checks:
+            expression = f"({template.format(*map(self._named, objects))})"
+            if expression not in conditions:
+                argument = self.arguments.expression(value) or self.arguments.owner(value)
+                same = f"{expression} is {argument}" if argument else None
+                conditions[expression] = same or source.same(expression, value)
+        if conditions:
+            with source.block("try:"):
+                for condition in conditions.values():
+                    source.demand(condition)
+            source.line(f"except {GONE}: return MISS")
+
+    def _named(self, x):
+        """The name of an object in the lines: of this call's, if it is an argument."""
+        given = self.arguments.expression(x) or self.arguments.owner(x)
+        if given is None and id(x) in self._weak:
+            return f"{self.source.name(self._weak[id(x)])}()"
+        return given or self.source.name(x)
+
+    def _tell_apart(self, checks):
+        """Lines that give up where an argument is a tensor that the function finds outside."""
+        outer = {id(v): v for *_, v in checks if isinstance(v, Tensor)}
+        for v in outer.values():
+            if type(v.array) is not ndarray or self.arguments.expression(v):
+                continue
+            for i, t in enumerate(self.arguments.leaves[: self.arguments.given]):
+                if (v.array.shape, v.array.dtype) == (t.array.shape, t.array.dtype):
+                    self.source.demand(f"t{i} is not {self.source.name(v)}")
+
+    def _numbers(self, recorder):
+        """Lines that read the numbers that the function assigns anew, and compute with them."""
+        source, numbers = self.source, recorder.numbers
+        for key, number in recorder.observer.effects.stand_ins.items():
+            if type(number) is not Number:
+                continue
+            owner, template, value = recorder.observer.effects.places[key]
+            name = number.name
+            with source.block("try:"):
+                demand_there(source, self._target(owner, "{0}"), template, owner)
+                source.line(f"{name} = {self._target(owner, template)}")
+            source.line(f"except {GONE}: return MISS")
+            source.demand(f"type({name}) is {source.name(type(value))}")
+        numbers.add_lines(source)
+
+    def _movable(self, recorder, set_anew):
+        """Have tensors in attributes and closures be looked up again, whichever lie there then.
+
+        Where the function set a place anew before it read it, any tensor may have been there.
+        Returns the other checks.
+        """
+        fixed: list = []
+        first: dict = {}  # id of what was captured → the place where it is looked up
+        touched = recorder.grads.keys() | recorder.nodes.keys()
+        for check in [*recorder.observer.reads.conditions, *recorder.checks]:
+            template, objects, value = check
+            captured = None
+            if isinstance(value, Tensor) and not self.arguments.expression(value):
+                captured = recorder.captured.get(key_of(value.array))
+                unread = captured is None and id(value) not in touched
+                if unread and (template, id(objects[0])) in set_anew:
+                    check = (f"{{1}}({template}) == {{2}}", (*objects, _kind, _kind(value)), True)
+            if len(objects) > 1 or captured is None or captured.tensor is not value or value.node:
+                fixed.append(check)
+                continue
+            if id(captured) in first:  # it lies in two places, and has to in other calls
+                other, owners = first[id(captured)]
+                same = f"({template}) is ({other.replace('{0}', '{1}')})"
+                fixed.append((same, (*objects, *owners), True))
+                continue
+            first[id(captured)] = template, objects
+            get = getter(template)
+            if captured.get is None:
+                captured.get = partial(get, *objects)
+            recorder.places.append(partial(_placed, template, objects, get))
+        return fixed
+
+    def _follow(self, kept, recorder):
+        """A line that gives up where an input moved to where it cannot be used."""
+        source, held = self.source, self.held
+        conditions = "\n            and ".join(held.conditions)
+        if conditions:
+            with source.block("try:"):
+                source.line(f"stays = ({conditions})")
+            source.line(f"except {GONE}: stays = False")
+            source.line(f"if not stays and not {source.name(held.follow)}(): return MISS")
+        for c, name in zip(kept, held.tensor_names, strict=True):
+            if c.get is None and c.value.dtype.kind in "fcV":
+                source.demand(f"{name}.node is {source.name(c.tensor.node)}")
+
+    # The program ------------------------------------------------------------------------
+
+    def _fresh(self, recorder, used):
+        """Inputs to be fetched at each call, as {name of the array: captured tensor}."""
+        given = [c for c in recorder.captured.values() if type(c.get) is int]
+        # What lies where the function assigns is often not read.
+        n = self.arguments.given
+        found = {f"a{c.get}": c for c in given if c.get < n or c.value.id in used}
+        grads = [c for c in recorder.captured.values() if isinstance(c.get, Grad)]
+        for i, c in enumerate(grads):
+            leaf = c.get.leaf
+            owner = self.arguments.expression(leaf) or self.source.name(leaf)
+            self.source.line(f"g{i} = {owner}._grad")
+            self.source.line(f"b{i} = g{i}.array")
+            check_array(self.source, f"b{i}", c.tensor.array)
+            found[f"b{i}"] = c
+        return found
+
+    def _tensor_names(self, fresh, kept):
+        """value id → (name of its array, name of its tensor), of the inputs that are tensors."""
+        names = {c.value.id: (n, n.replace("a", "t").replace("b", "g")) for n, c in fresh.items()}
+        held = zip(self.held.array_names, self.held.tensor_names, strict=True)
+        return names | {c.value.id: pair for c, pair in zip(kept, held, strict=True)}
+
+    def _saved(self, backward, results, inputs):
+        """(array, cell) expressions of what the gradient saves, and what of it is computed."""
+        made = {v.id: k for k, v in reversed([*enumerate(results.values)])}
+        pairs: list = []
+        more: list = []
+        for v in backward.saved:
+            if v.id in inputs:
+                array, tensor = inputs[v.id]
+                pairs.append((array, f"{tensor}.cell"))
+            elif v.id in made:
+                pairs.append((f"found[{made[v.id]}]", f"{results.names[made[v.id]]}.cell"))
+            else:
+                pairs.append((f"found[{len(results.values) + len(more)}]", "None"))
+                more.append(v)
+        return pairs, more
+
+    def _attach(self, backward, outs, saved):
+        source = self.source
+        made = ", ".join([outs[k][0] for k in backward.outs])
+        arrays, cells = (", ".join([pair[i] for pair in saved]) for i in (0, 1))
+        attach, parents = source.name(backward.attach), self._parents(backward)
+        source.line(f"{attach}([{made}], [{arrays}], [{cells}], [{parents}])")
+
+    def _parents(self, gradient):
+        """The nodes before the call, in words; an entry keeps no argument alive."""
+        parents, gradient.parents = gradient.parents, []
+        return ", ".join([
+            f"{self.arguments.expression(t)}.node" if t is not None else self.source.name(node)
+            for node, t in parents
+        ])  # fmt: skip
+
+
+def _stays(captured):
+    """Whether an input stays in place between runs: it is no argument and no gradient."""
+    return type(captured.get) is not int and not isinstance(captured.get, Grad)
+
+
+def _kind(value):
+    """What Python sees of a tensor without its values."""
+    given = isinstance(value, Tensor)
+    return (type(value), *((value.shape, value.dtype, value.requires_grad) if given else ()))
+
+
+def _placed(template, objects, get):
+    """The conditions for a tensor that is looked up again: it lies there, and has no history."""
+    t = get(*objects)
+    if not isinstance(t, Tensor):
+        return [(template, objects, t, MISS)]
+    a = t.array
+    look = f"{type(t).__name__} {a.shape} {a.strides} {a.dtype.name}"
+    return [(template, objects, t, look), ("{0}.node", (t,), t.node, t.node)]

@@ -1,0 +1,140 @@
+"""Inference: the shapes and dtypes of an operation's results, without its work.
+
+Large operations state a rule in their block; what costs little is found by a dry run, on zeros.
+"""
+
+import numpy as np
+
+from rushlight import shapes
+from rushlight.backend import numpy as xp
+from rushlight.compiler.ir.abstract import Abstract, user_line
+from rushlight.errors import TraceError
+from rushlight.ops.core.dispatch import compute, looks
+from rushlight.strides import channels_order, dense_strides, result_strides
+
+__all__ = ["infer"]
+
+
+def infer(op, ins, params):
+    """The abstract results of ``op``."""
+    if op.kind == "elementwise":
+        return _elementwise(op, ins, params)
+    if op.kind == "source":
+        return _source(op, params)
+    if op.dynamic(*ins, **params) if callable(op.dynamic) else op.dynamic:
+        raise TraceError(
+            f"{user_line()}: {op.name} gives a tensor whose shape depends on values, inside "
+            "torch.compile. Move it out of the compiled function, or use a form of fixed shape "
+            "such as torch.where."
+        )
+    found = None if op.shape is None else op.shape(*ins, **params)
+    if found is not None:
+        found = found if type(found) is list else [found]
+        order = channels_order(ins[: op.channels], op.lines) if op.channels else None
+        return [
+            Abstract(shape, ins[0].dtype, _ordered(shape, ins[0].dtype, order)) for shape in found
+        ]
+    if op.kind == "reduction" and ins[0].size > 4096:
+        return _reduction(op, ins, params)
+    return _dry_run(op, ins, params)
+
+
+# By running it ----------------------------------------------------------------------------
+
+_DRY = xp.Dry()
+
+
+def _dry_run(op, ins, params):
+    fake = list(map(_stand_in, ins[0] if op.variadic else ins))
+    fake_params = {k: _stand_in(v) for k, v in params.items()}
+    if "generator" in fake_params:
+        fake_params["generator"] = None  # tell the shape, draw nothing
+    with np.errstate(all="ignore"):
+        found = compute(op, (fake,) if op.variadic else tuple(fake), fake_params, _DRY)
+    found = found if isinstance(found, tuple) else (found,)
+    return [Abstract(a.shape, a.dtype, a.strides) for a in found]
+
+
+def _stand_in(value):
+    return value.like() if isinstance(value, Abstract) else value
+
+
+def _reduction(op, ins, params):
+    """A reduction's dtype is that of a reduction of one element; its shape follows from its dims.
+
+    Some give several results, or take other operands: those are run as they are.
+    """
+    x, dims = ins[0], params.get("dim")
+    if len(ins) > 1 or type(dims) is not tuple:
+        return _dry_run(op, ins, params)
+    with np.errstate(all="ignore"):
+        found = compute(op, (np.zeros((1,) * x.ndim, x.dtype),), params, _DRY)
+    if type(found) is tuple:
+        return _dry_run(op, ins, params)
+    kept = 1 if params.get("keepdim") else None
+    sizes = [kept if d in dims else n for d, n in enumerate(x.shape)]
+    return [Abstract([n for n in sizes if n is not None], found.dtype)]
+
+
+# Elementwise ------------------------------------------------------------------------------
+
+_dtypes: dict = {}  # (operation, kinds of operands) → dtype of the result
+
+
+def _elementwise(op, ins, params):
+    operands = [*ins, *params.values()]
+    tensors = [v for v in operands if isinstance(v, Abstract)]
+    shape = shapes.broadcast(op.name, *[v.shape for v in tensors])
+    key = (op.name, *map(_kind, operands))
+    if key not in _dtypes:
+        with np.errstate(all="ignore"):
+            fake_params = {name: _one(v) for name, v in params.items()}
+            fake = compute(op, tuple(map(_one, ins)), fake_params, _DRY)
+        if not all(isinstance(v, (Abstract, float, int, type(None))) for v in operands):
+            return [Abstract(shape, fake.dtype, _order(op, ins, shape, fake.dtype))]
+        _dtypes[key] = fake.dtype
+    return [Abstract(shape, _dtypes[key], _order(op, ins, shape, _dtypes[key]))]
+
+
+def _order(op, ins, shape, dtype):
+    """The strides of an elementwise result, as ``dispatch.compute`` lays it."""
+    tensors = [v for v in ins if isinstance(v, Abstract)]
+    if not op.keeps_order or len(shape) < 2 or all(v.in_order for v in tensors):
+        return None
+    common = op.dtype(list(map(_one, ins))).numpy
+    own, like = looks(op, ins, common), op.keeps_order == "like"
+    step = np.dtype(dtype).itemsize
+    return tuple([s * step for s in result_strides(common.itemsize, own, like)])
+
+
+def _kind(value):
+    """What of an operand the dtype of the result depends on."""
+    if isinstance(value, Abstract):
+        return value.dtype, not value.shape
+    return type(value)
+
+
+def _one(value):
+    """One element like ``value``; no dims are another thing than some in promotion."""
+    if not isinstance(value, Abstract):
+        return value
+    return np.ones((1,) * min(len(value.shape), 1), value.dtype)
+
+
+# Sources ----------------------------------------------------------------------------------
+
+
+def _source(op, params):
+    if op.shape is not None:
+        shape, dtype = op.shape(**params)
+        return [Abstract(shape, dtype)]
+    if "shape" in params and "dtype" in params:
+        strides = _ordered(params["shape"], params["dtype"], params.get("order"))
+        return [Abstract(params["shape"], params["dtype"], strides)]
+    found = np.asarray(op.forward(xp, **params))
+    return [Abstract(found.shape, found.dtype)]
+
+
+def _ordered(shape, dtype, order):
+    """The strides of an array whose dims lie in memory in ``order``; None: as they come."""
+    return None if order is None else dense_strides(shape, order, np.dtype(dtype).itemsize)

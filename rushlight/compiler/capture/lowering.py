@@ -1,0 +1,190 @@
+"""Lowering: composite operations become primitive ones.
+
+An operation states what it is made of in its own block, by a rule like a gradient rule::
+
+    softmax.lower(lambda x, dim: ...)
+
+``expand`` runs the rule on tensors that have shapes but no elements, under a recorder of its own,
+and puts what was recorded in the operation's place; what the rule used is lowered in turn. Sums
+of slices' gradients become writes first (``slice_sums.py``). What is left is elementwise, a view,
+one of the operations that state a ``primitive`` of the compiler's (``codegen/roles.py``), or an
+opaque call of its NumPy forward.
+"""
+
+from contextlib import contextmanager
+
+from rushlight.autograd import mode
+from rushlight.compiler.capture.recorder import Recorder
+from rushlight.compiler.capture.simplify import operands
+from rushlight.compiler.capture.slice_sums import sums
+from rushlight.compiler.codegen.roles import attention
+from rushlight.compiler.ir.abstract import HALF, Abstract
+from rushlight.dtype import OF, float32
+from rushlight.errors import TraceError
+from rushlight.ops.core.definition import OPS
+from rushlight.ops.index.slice import placed
+from rushlight.ops.tensor.memory_format import contiguous_format
+from rushlight.tensor import from_array
+
+__all__ = ["expand", "recording", "unfold"]
+
+
+def expand(equations):
+    """``equations`` with composite operations replaced by what they are made of.
+
+    The values that come out are the same objects, so whatever refers to them stays valid. Checks
+    of values come just before the equation whose values they are.
+    """
+    parts = sums(equations)
+    found: list = []
+    for equation in equations:
+        found += _checks(equation)
+        part = parts.get(id(equation))
+        found += _lowered(equation) if part is None else _joined(equation, part)
+    return found
+
+
+def _joined(equation, part):
+    """The addition of a part as a write of that part."""
+    recorder = Recorder()
+    with recording(recorder):
+        whole, value = from_array(part.whole), from_array(part.part)
+        result = placed(whole, value if part.fresh else whole[part.place] + value, part.place)
+    _deliver(equation, (result,), recorder)
+    return recorder.equations
+
+
+def _checks(equation):
+    """The checks that the forward of ``equation`` makes, as equations."""
+    if equation.op.checking is None:
+        return []
+    recorder = Recorder()
+    _run(equation.op.checking, equation, recorder, widen=False)
+    return [e for made in recorder.equations for e in _lowered(made)]
+
+
+def unfold(equations, keep):
+    """``equations``, those that ``keep`` refuses as what they are made of, where that is known."""
+    found: list = []
+    for equation in equations:
+        made = None if keep(equation) else _made_of(equation)
+        found += [equation] if made is None else unfold(made, keep)
+    return found
+
+
+def _lowered(equation):
+    if attention(equation):
+        return _whole(equation)
+    made = _made_of(equation)
+    # A rule answers for the values it uses: what it recorded is not checked again.
+    return [equation] if made is None else [e for m in made for e in _lowered(m)]
+
+
+def _made_of(equation):
+    """What the lowering of ``equation`` records, ending in the same values; None without one."""
+    if equation.op.lowering is None or not _serves(equation):
+        return None
+    recorder = Recorder()
+    results = _run(equation.op.lowering, equation, recorder, equation.op.widen)
+    if results is NotImplemented:
+        return None
+    _deliver(equation, results if isinstance(results, (tuple, list)) else (results,), recorder)
+    return recorder.equations
+
+
+def _whole(equation):
+    """An equation with a kernel of its own, which computes half precision in float32."""
+    if equation.outs[0].dtype not in HALF:
+        return [equation]
+    recorder = Recorder()
+    with recording(recorder):
+        ins = [recorder.value(_operand(v, True)) for v in equation.ins]
+        results = recorder.emit(equation.op, tuple(ins), equation.params)
+    _deliver(equation, [from_array(v) for v in results], recorder)
+    return recorder.equations
+
+
+def _serves(equation):
+    """Whether there is anything to gain: there are elements, and numbers that kernels compute."""
+    values = (*operands(equation), *equation.outs)
+    return all(v.size and v.dtype.kind != "c" for v in values)
+
+
+# Running a rule ---------------------------------------------------------------------------
+
+
+def _run(lowering, equation, recorder, widen):
+    """The results of a rule on the operands of ``equation``, recorded by ``recorder``."""
+    rule, names = lowering
+    given = dict(zip(equation.op.inputs, equation.ins, strict=False)) | equation.params
+    with recording(recorder):
+        return rule(*[_operand(given.get(name), widen) for name in names])
+
+
+@contextmanager
+def recording(recorder):
+    """Context in which operations go to ``recorder``, whatever is recorded around it."""
+    state = mode.state
+    was, autocast, grad = state.recorder, state.autocast, state.grad
+    try:
+        mode.set_grad(False)
+        mode.exchange("autocast", None)
+        mode.exchange("recorder", recorder)
+        yield
+    finally:
+        mode.exchange("recorder", was)
+        mode.exchange("autocast", autocast)
+        mode.set_grad(grad)
+
+
+def _operand(value, widen):
+    """An operand as the rule gets it: values as tensors, half precision in float32."""
+    if isinstance(value, list):
+        return [_operand(v, widen) for v in value]
+    if not isinstance(value, Abstract):
+        return value
+    tensor = from_array(value)
+    return tensor.to(float32) if widen and value.dtype in HALF else tensor
+
+
+# Putting results in place -----------------------------------------------------------------
+
+
+def _deliver(equation, results, recorder):
+    """Have what was recorded end in the very values that ``equation`` gave."""
+    place: dict = {}
+    for wanted, result in zip(equation.outs, results, strict=True):
+        value = _fitted(equation, wanted, recorder.value(result), recorder)
+        made = any(v is value for e in recorder.equations for v in e.outs)
+        if not made or value.id in place or not _same_layout(value, wanted):
+            (value,) = recorder.emit(OPS["clone"], (value,), {"memory_format": contiguous_format})
+        place[value.id] = wanted
+    for e in recorder.equations:
+        e.outs = [place.get(v.id, v) for v in e.outs]
+        e.ins = tuple([_renamed(v, place) for v in e.ins])
+        e.params = {k: _renamed(v, place) for k, v in e.params.items()}
+
+
+def _renamed(value, place):
+    if isinstance(value, list):
+        return [_renamed(v, place) for v in value]
+    return place.get(value.id, value) if isinstance(value, Abstract) else value
+
+
+def _fitted(equation, wanted, value, recorder):
+    """``value`` in the dtype of ``wanted`` where that is half of what the rule computed in."""
+    if value.dtype == float32.numpy and wanted.dtype in HALF:
+        params = {"dtype": wanted.dtype, "memory_format": None}
+        (value,) = recorder.emit(OPS["to_copy"], (value,), params)
+    if value.shape != wanted.shape or value.dtype != wanted.dtype:
+        raise TraceError(
+            f"{equation.op.name}: its lowering gives {OF[value.dtype]} {list(value.shape)}, the "
+            f"operation itself {OF[wanted.dtype]} {list(wanted.shape)}: {equation!r}"
+        )
+    return value
+
+
+def _same_layout(value, wanted):
+    """Whether the strides agree, on which the views that follow were recorded."""
+    pairs = zip(value.shape, value.strides, wanted.strides, strict=True)
+    return all(have == want for n, have, want in pairs if n > 1)

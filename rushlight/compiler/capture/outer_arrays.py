@@ -1,0 +1,46 @@
+"""Large NumPy arrays that a traced function finds outside.
+
+To compare their bytes at each call would take longer than the call. So while it is recorded an
+``Array`` stands in the place of each, of which only a tensor can be made: that is an input of the
+program, over the array's own memory. Whatever else asks for elements has the call run eagerly.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from rushlight.autograd import mode
+from rushlight.compiler.capture.stand_in import methods
+
+__all__ = ["Array"]
+
+#: What of an array a call is recorded for, and may be asked for.
+_KNOWN = ("dtype", "itemsize", "nbytes", "ndim", "shape", "size", "strides")
+
+
+class Array:
+    """A stand-in for ``array``."""
+
+    __slots__ = ("array",)
+
+    def __init__(self, array):
+        self.array = array
+
+    __class__ = property(lambda self: np.ndarray)
+
+    def __len__(self):
+        return len(self.array)
+
+    def __getattr__(self, name):
+        return getattr(self.array, name) if name in _KNOWN else _refuse(self)
+
+
+def _refuse(self, *args, **kwargs) -> Any:
+    mode.refuse_in_trace(
+        f"a NumPy array of {self.array.nbytes} bytes is read, too many to be compared at each "
+        "call; make a tensor of it with torch.from_numpy, or pass what it needs as tensors"
+    )
+
+
+for _name in methods(Array, np.ndarray):
+    setattr(Array, _name, _refuse)

@@ -1,0 +1,621 @@
+"""Recording: operations on tensors become equations on abstract values.
+
+What a traced function touches outside itself (parameters, buffers, optimizer state, arguments)
+becomes an input at first touch. Writes to it land when the recorded program is run, after all
+has been computed; until then the state is as it was, so a program that fails can give way to an
+eager call, which raises and leaves what eager mode leaves.
+"""
+
+import weakref
+from functools import partial
+
+import numpy as np
+from numpy import ndarray
+
+from rushlight.autograd import mode
+from rushlight.autograd.tape import Leaf, output, refresh, tick
+from rushlight.autograd.write import follow, stamp
+from rushlight.compiler.capture.inference import infer
+from rushlight.compiler.capture.memory import Memory, Place, in_memory_order, lies_alike, overlaps
+from rushlight.compiler.capture.outer_arrays import Array
+from rushlight.compiler.capture.symbolic_numbers import Number, Numbers, without_numbers
+from rushlight.compiler.ir.abstract import HALF, Abstract, refuse_values, user_line
+from rushlight.compiler.ir.equation import Equation
+from rushlight.compiler.python.observer import Observer
+from rushlight.dtype import OF
+from rushlight.errors import TraceError
+from rushlight.ops.core.definition import OPS
+from rushlight.ops.core.dispatch import record as attach
+from rushlight.ops.core.dispatch import refuse
+from rushlight.ops.core.promotion import scalar_dtype
+from rushlight.ops.create.from_data import from_numpy
+from rushlight.ops.tensor.memory_format import contiguous_format
+from rushlight.storage import offset
+from rushlight.strides import visit_order
+from rushlight.tensor import Tensor, ViewOf, from_array
+
+__all__ = ["Recorder", "key_of"]
+
+
+def key_of(array):
+    """What identifies the memory of an array, however many tensors look at it."""
+    return array.__array_interface__["data"][0], array.shape, array.strides, array.dtype.num
+
+
+class Captured:
+    """A tensor from outside, an input of the program.
+
+    Attributes:
+        get: Finds the tensor again at each run: None for one that stays the same object, its
+            position for an argument, else a function. ``Grad`` is such a function.
+    """
+
+    __slots__ = ("get", "tensor", "value")
+
+    def __init__(self, tensor, get, value):
+        self.tensor, self.get, self.value = tensor, get, value
+
+
+class Grad:
+    """Finds the gradient that a leaf has at each run."""
+
+    __slots__ = ("leaf",)
+
+    def __init__(self, leaf):
+        self.leaf = leaf
+
+    def __call__(self):
+        return self.leaf._grad
+
+
+class Live:
+    """A number that is read again at each run, into an input of no dims.
+
+    Attributes:
+        place: None, or ``place()`` gives the (dict, key) under which it lies as it is, so that
+            an unchanged number is recognised without ``get``.
+        steady: One of the trace's ``places`` tells when the number changes.
+        after: How many of the deferred calls come before it is read.
+        number: None, or the ``Number`` that it is: the call's function computes it.
+    """
+
+    __slots__ = ("after", "get", "number", "place", "steady", "value")
+
+    def __init__(self, get, place, steady, after, value, number=None):
+        self.get, self.place, self.steady, self.after = get, place, steady, after
+        self.value, self.number = value, number
+
+
+class Recorder:
+    """The trace of one call.
+
+    Attributes:
+        observer: Notes what the function reads and writes of Python's objects.
+        checks: Conditions, each (template, objects, value), under which the program holds: the
+            expression that the template gives of the objects' names is what it was. Those of the
+            observer come ahead of them.
+        places: Functions that each tell such conditions for things that may move, together, to
+            other objects of equal values: an optimizer's state and options.
+        calls: (function, arguments, keywords) to be called at each run, the ``first_calls`` of
+            them ahead of the program.
+        passed: (how many equations there were, node) of each node that a gradient passed.
+    """
+
+    exporting = False  # to a graph of its own, by torch.export
+    auditing = False  # for a comparison with an earlier recording only: no program is made
+
+    def __init__(self, leaves=(), is_apart=lambda container: False):
+        self.began = tick()
+        self.leaves = leaves
+        self.equations: list = []
+        self.captured: dict = {}  # memory key → Captured
+        self.outer: dict = {}  # memory key → Memory, of memory from outside
+        self.written: dict = {}  # memory keys, in order
+        self.looks: dict = {}  # id of the array of a traced tensor → Place
+        self.moved: dict = {}  # id(tensor) → (tensor from outside, what it looks at now, its cell)
+        self.lives: list = []
+        self.grads: dict = {}  # id(leaf) → (leaf, its grad at entry)
+        self.nodes: dict = {}  # id(tensor) → (tensor, node at entry)
+        # Tensors made here that look at memory from outside.
+        self.aliases: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
+        self.over_arrays: dict = {}  # id → tensor made here over a NumPy array from outside
+        self.checks: list = []
+        self.places: list = []
+        self.calls: list = []
+        self.passed: list = []
+        self.first_calls = 0
+        self.hooks: dict = {}  # id → (hooks from outside, what they were)
+        self.modules: dict = {}  # id → Module, of those that were called
+        self.kept: list = []  # objects whose ids are keys above
+        self.made: list = []  # weak references to the tensors that were made
+        self.stepped: dict = {}  # optimizer → the states that its steps in this trace share
+        self.numbers = Numbers()
+        self._tensors: dict = {}  # the name of a number → the tensor that it is
+        self._over: dict = {}  # id of a stand-in → the tensor over its array
+        self.shares = False  # whether two tensors from outside look at one memory
+        self.constants: list = []  # results that the user says are always the same, in order
+        self.refused: TraceError | None = None
+        self.undo: list = []  # what takes back state that was made for the trace
+        self.observer = Observer(self, is_apart)
+        for i, t in enumerate(leaves):
+            self.captured[self.capture(t)].get = i
+
+    # Values -----------------------------------------------------------------------------
+
+    def capture(self, tensor, get=None):
+        """Make an outer tensor an input; ``get`` finds it again. Returns its memory's key."""
+        key = key_of(tensor.array)
+        known = self.captured.get(key)
+        if known is None:
+            value = Abstract(tensor.array.shape, tensor.array.dtype, tensor.array.strides)
+            self.captured[key] = Captured(tensor, get, value)
+            look = Abstract(value.shape, value.dtype, value.strides)
+            memory = self.outer[key] = Memory(look, value, key, tensor.array)
+            self.looks[look.id] = Place(memory, (), look, value, 0)
+            self.kept.append(tensor)
+        elif known.tensor is not tensor and self.is_outer(tensor):
+            # They are one input, for as long as they look at one memory.
+            template = "{0}({1}.array) == {0}({2}.array)"
+            if known.tensor.array is tensor.array:
+                template = "{1}.array is {2}.array"
+            self.checks.append((template, (key_of, known.tensor, tensor), True))
+            self.shares = True
+        return key
+
+    def place(self, x):
+        """Where the tensor ``x`` looks now."""
+        array = x.array
+        if id(x) in self.moved:
+            array = self.moved[id(x)][1]
+        if type(array) is Abstract:
+            found = self.looks.get(array.id)
+            if found is None:
+                memory = Memory(array, array)
+                found = self.looks[array.id] = Place(memory, (), array, array, 0)
+            return found
+        key = key_of(array)
+        if x.view_of is None or key in self.outer:
+            return self.looks[self.outer[self.capture(x)].look.id]
+        root = self.place(x.view_of.root)
+        look = Abstract(array.shape, array.dtype, array.strides)
+        return self._look(look, root.memory, (*root.path, *x.view_of.path))
+
+    def _look(self, look, memory, path, value=None):
+        """Note where the abstract array ``look`` looks; ``value`` is what is there now."""
+        version = memory.version if value is not None else -1
+        self.looks[look.id] = found = Place(memory, path, look, value, version)
+        return found
+
+    def value(self, x):
+        """The abstract value that ``x`` (a tensor or a constant) has now."""
+        if not isinstance(x, Tensor):
+            return x
+        refresh(x)  # the node of a view whose base was written since
+        array = x.array
+        if type(array) is Abstract and array.id not in self.looks:
+            return array
+        place = self.place(x)
+        memory = place.memory
+        if place.version != memory.version:
+            place.value, place.version = self._along(memory.value, place.path), memory.version
+        return place.value
+
+    def _saved(self, x):
+        """What a node saves of an operand: the memory it looks at, as in eager mode."""
+        return self.place(x).look if isinstance(x, Tensor) else x
+
+    def snapshot(self, x):
+        """An abstract array with the value that ``x`` has now, whatever is written to it later."""
+        (found,) = self.emit(OPS["clone"], (self.value(x),), {"memory_format": None})
+        return found
+
+    def _along(self, value, path):
+        for op, args, params in path:
+            value = self._ordered(value) if op.of_storage else value
+            (value,) = self.emit(op, (value, *args), params)
+        return value
+
+    def _ordered(self, value):
+        """``value`` with its dims in the order in which they lie in memory."""
+        dims = in_memory_order(value)
+        if dims == [*range(value.ndim)]:
+            return value
+        return self.emit(OPS["permute"], (value,), {"dims": tuple(dims)})[0]
+
+    def live(self, get, place=None, steady=False):
+        """A 0-dim tensor that holds ``get()`` at each run; see ``Live``."""
+        found = get()
+        if isinstance(found, Tensor):
+            return found
+        if type(found) is Number:
+            return self._live_number(found)
+        dtype = np.dtype(np.float64) if isinstance(found, float) else np.asarray(found).dtype
+        value = Abstract((), dtype)
+        # What is steady between runs may be changed by a call that comes before the program.
+        steady = steady and not self.first_calls
+        self.lives.append(Live(get, place, steady, self.first_calls, value))
+        return from_array(value)
+
+    def _live_number(self, number, dtype=None):
+        """The tensor of ``number``, in ``dtype`` if there is one; its value if it is too large."""
+        if number.name not in self._tensors:
+            if not self.numbers.fits(number):
+                return number.known()
+            value = Abstract((), type(number.value))
+            get = partial(getattr, number, "value")
+            self.lives.append(Live(get, None, False, 0, value, number))
+            self._tensors[number.name] = from_array(value)
+        found = self._tensors[number.name]
+        return found if dtype is None else found.to(OF[dtype])
+
+    def live_array(self, data):
+        """The tensor over the memory of a large array from outside; other ``data`` as it is."""
+        if type(data) is not Array:
+            return data
+        if id(data) not in self._over:
+            with mode.suspended():
+                self._over[id(data)] = from_numpy(data.array)
+        return self._over[id(data)]
+
+    def constant(self, compute):
+        """A result that is a constant of the program; an audit takes that of the recording."""
+        if not self.auditing:
+            self.constants.append(compute())
+            return self.constants[-1]
+        return self.constants.pop(0) if self.constants else compute()
+
+    def guard(self, get):
+        """Have the program refuse to run once ``get()`` no longer equals what it is now."""
+        self.checks.append(("{0}() == {1}", (get, get()), True))
+
+    def defer(self, function, *args, **kwargs):
+        """Have the function called at each run: Python that is no computation."""
+        self.calls.append((function, args, kwargs))
+
+    def settle_calls(self, optimizer):
+        """Have the deferred calls that set the rate of ``optimizer`` come ahead of the program.
+
+        They are schedulers' steps; numbers that are read from here on are those after them.
+        """
+        late = self.calls[self.first_calls :]
+        if any(getattr(args[0], "optimizer", optimizer) is optimizer for _, args, _ in late):
+            self.first_calls = len(self.calls)
+
+    def sets_option(self, group, key):
+        """Whether the function itself gave an option of an optimizer the value that it has."""
+        return self.observer.effects.has_assigned(group, key)
+
+    def touch_grad(self, tensor, read=True):
+        """Note the gradient that an outer tensor had before the trace changes or reads it."""
+        if id(tensor) not in self.grads and self.is_outer(tensor):
+            before = tensor._grad
+            self.grads[id(tensor)] = (tensor, before)
+            if read:
+                self.checks.append(("{0}._grad is None", (tensor,), before is None))
+                if before is not None:
+                    self.capture(before, Grad(tensor))
+
+    def accumulate(self, leaf, g):
+        """Add ``g`` to the gradient of ``leaf``, in memory of its own."""
+        before = leaf._grad
+        if before is None:
+            leaf._grad = from_array(self._laid_out(self.snapshot(g), leaf.array.strides))
+            self.note(leaf._grad)
+        else:
+            before.add_(g)
+
+    def refuse_values(self, tensor, name):
+        """A value was asked for: an outer tensor's of now is not that of the next run."""
+        try:
+            refuse_values(name, tensor.array.shape)
+        except TraceError as error:
+            self.refused = self.refused or error  # whoever catches it
+            raise
+
+    def refuse(self, reason):
+        """Raise the error that a program cannot do what the function does, now and at the end."""
+        error = TraceError(f"{user_line()}: {reason}")
+        self.refused = self.refused or error  # whoever catches it
+        raise error
+
+    def touch_module(self, module):
+        """Note a Module that is called: a program holds for its forward and its hooks only."""
+        if id(module) not in self.modules:
+            self.modules[id(module)] = module
+            self.observer.module(module)
+
+    def stand_in(self, numbers, arrays):
+        """Put a ``Number`` or an ``Array`` in the place of each, (template, owner, value)."""
+        effects = self.observer.effects
+        for template, owner, value in numbers:
+            effects.stand_in(owner, template, self.numbers.root(template, owner, value))
+        for template, owner, value in arrays:
+            effects.stand_in(owner, template, Array(value))
+
+    def note(self, tensor):
+        """Note a tensor that was made, in case it stays somewhere outside."""
+        if type(tensor.array) is Abstract:
+            self.made.append(weakref.ref(tensor))
+
+    def note_alias(self, tensor, source):
+        """Note a tensor that was made to look at the memory of ``source``, without its history."""
+        if id(source) in self.moved:
+            tensor.array = self.moved[id(source)][1]
+        self.note(tensor)
+        if type(tensor.array) is ndarray:
+            self.aliases[id(tensor)] = tensor
+            if source.view_of is None and self.is_outer(source):
+                self.capture(source)
+
+    def note_history(self, tensor):
+        """Note the node that an outer tensor had before the trace gives it another one."""
+        if id(tensor) not in self.nodes and self.is_outer(tensor):
+            self.nodes[id(tensor)] = (tensor, tensor.node)
+
+    def note_hooks(self, hooks):
+        """Note hooks of something outside before the trace changes them."""
+        self.hooks.setdefault(id(hooks), (hooks, dict(hooks)))
+
+    def settle_hooks(self):
+        """Refuse hooks that were added to something outside, or removed, and are not as before."""
+        if any([*hooks] != [*before] for hooks, before in self.hooks.values()):
+            self.refuse(
+                "the function adds a hook to something outside, or removes one, which a program "
+                "cannot do again; do it outside torch.compile"
+            )
+
+    def is_outer_node(self, node):
+        """Whether a node was there before the trace."""
+        if type(node) is Leaf:
+            tensor = node.variable
+            return tensor is None or self.is_outer(tensor)
+        return node.clock < self.began
+
+    def is_outer(self, tensor):
+        """Whether a tensor was there before the trace."""
+        return type(tensor.array) is ndarray and self.aliases.get(id(tensor)) is not tensor
+
+    # Operations ---------------------------------------------------------------------------
+
+    def emit(self, op, ins, params):
+        """Append an equation; returns its abstract results."""
+        outs = infer(op, ins, params)
+        self.equations.append(Equation(op, ins, params, outs))
+        return outs
+
+    def record(self, op, args, params):
+        """Run ``op`` on abstract values: the traced counterpart of ``dispatch.apply``."""
+        if self.numbers.roots:
+            args, params = self._without_numbers(op, args, params)
+        operands = args[0] if op.variadic else args
+        for i, x in enumerate(operands):
+            if not isinstance(x, Tensor) and x is not None and scalar_dtype(x) is None:
+                if isinstance(x, ndarray):
+                    raise TraceError(
+                        f"{op.name}: a NumPy array reached a trace at {user_line()}; make it a "
+                        "tensor"
+                    )
+                refuse(op, 0 if op.variadic else i, x)
+            elif op.tensors and op.inputs[i] in op.tensors and not isinstance(x, Tensor):
+                refuse(op, i, x)
+        if op.of_storage:
+            return self._view_of_storage(op, args[0], params)
+        values = [self.value(x) for x in operands]
+        if not op.inputs:
+            values = []
+        if op.prepare is not None:
+            params = op.prepare(*((values,) if op.variadic else values), **params)
+        params = {k: self._parameter(v) for k, v in params.items()}
+        results = self.emit(op, (values,) if op.variadic else tuple(values), params)
+        if op.kind == "view":
+            results = [self._view(op, args, values, params, results[0])]
+        outs = [from_array(r) for r in results]
+        for out in outs:
+            self.note(out)
+        if op.kind == "view":
+            self._link(outs[0], args, op, params)
+        self._attach(op, operands, params, outs)
+        return outs[0] if len(outs) == 1 else tuple(outs)
+
+    def _view(self, op, args, values, params, value):
+        """The array of a view, whose elements are ``value``."""
+        place = self.place(args[0])
+        look = value
+        if place.look.strides != values[0].strides:  # it was written with what lies without gaps
+            (look,) = infer(op, (place.look, *values[1:]), params)
+        self._look(look, place.memory, (*place.path, (op, args[1:], params)), value)
+        return look
+
+    def _view_of_storage(self, op, x, params):
+        """A view of all the memory behind ``x``, wherever in it ``x`` lies."""
+        refresh(x)
+        memory = self.place(x).memory
+        alike = x.array.dtype == memory.look.dtype
+        start = memory.within(**params) if alike else None
+        if start is None:
+            self.refuse(
+                f"{op.name} looks at memory beyond a tensor from outside, at one with gaps or at "
+                "numbers of another dtype, which a program cannot do; do it outside torch.compile"
+            )
+        self._note_offset(memory)
+        path = ((op, (), {**params, "start": start}),)
+        found = self._along(memory.value, path)
+        out = from_array(found)
+        self.note(out)
+        self._link(out, (x,), op, params)
+        self._look(found, memory, path, found)
+        self._attach(op, (x,), params, [out])
+        return out
+
+    def offset(self, x):
+        """Elements from the start of the storage to the first of ``x``, which a call is to have."""
+        place = self.place(x)
+        self._note_offset(place.memory)
+        return place.start()
+
+    def _note_offset(self, memory):
+        """Have each call look where in its storage a memory from outside lies."""
+        if memory.array is not None:
+            first = (offset, self.captured[memory.key].tensor)
+            self.checks.append(("{0}({1}.array)", first, offset(memory.array)))
+
+    def _without_numbers(self, op, args, params):
+        """``args`` and ``params`` with an input, or a known value, for each ``Number``.
+
+        Python's numbers decide less about the dtype of a result than tensors do, so a number is
+        an input only where that makes no difference.
+        """
+        params = {k: without_numbers(v) for k, v in params.items()}
+        if op.kind != "elementwise" or op.varies:
+            return [without_numbers(v) for v in args], params
+        arrays = [x.array for x in args if isinstance(x, Tensor)]
+        most = max([OF[a.dtype].category for a in arrays], default=0)
+        dtype = _alone([a for a in arrays if OF[a.dtype].category == most])
+        dtypes = {int: 1, float: 2}
+        found = [
+            self._live_number(x, dtype)
+            if type(x) is Number
+            and dtypes[type(x.value)] <= most
+            and name not in op.tensors
+            and dtype not in HALF
+            else without_numbers(x)
+            for x, name in zip(args, op.inputs, strict=True)
+        ]
+        return found, params
+
+    def _parameter(self, value):
+        if isinstance(value, Tensor):
+            return self.value(value)
+        return value
+
+    def _link(self, out, args, op, params):
+        x = args[0]
+        view = x.view_of
+        # An argument that is a view stands for itself: the next one may be of another tensor.
+        own = view is None or key_known(self, x)
+        root, path = (x, ()) if own else (view.root, view.path)
+        out.cell = x.cell
+        kind = ViewOf if own else type(view)
+        untracked = not mode.records() or (not own and view.untracked)
+        out.view_of = kind(root, (*path, (op, args[1:], params)), x.cell[0], untracked)
+
+    def _attach(self, op, operands, params, outs):
+        if not mode.records():
+            return
+        parents = [x.node if isinstance(x, Tensor) else None for x in operands]
+        if not any(p is not None for p in parents):
+            return
+        saved = [self._saved(x) for x in operands]
+        if len(outs) > 1:
+            node = attach(op, operands, saved, parents, params, outs[0], outs)
+            for i, o in enumerate(outs):
+                floating = node is not None and OF[o.array.dtype].category > 1
+                o.node = output(node, i, len(outs), o.array) if floating else None
+        elif OF[outs[0].array.dtype].category > 1:
+            attach(op, operands, saved, parents, params, outs[0])
+
+    # Writes -------------------------------------------------------------------------------
+
+    def write(self, x, value):
+        """``x[...] = value``: the memory that x looks at has a new value from here on."""
+        new = self._fitted(self.value(value), x)
+        place = self.place(x)
+        if overlaps(place.look):
+            self.refuse("elements that share memory are written; write to a clone() of the tensor")
+        if place.memory.look.dtype == bool != place.look.dtype:
+            self.refuse("bytes of bools are written, which may become other bytes than 0 and 1")
+        if place.look.size:
+            self._write(place.memory, new, place.path)
+        for t in (x,) if x.view_of is None else (x, x.view_of.root):
+            self.note_history(t)
+        stamp(x)
+        follow(x, value)
+        return x
+
+    def _write(self, memory, value, path):
+        """Put ``value`` where ``path`` looks into ``memory``, which goes on to lie as it does."""
+        if path or not isinstance(value, Abstract) or not lies_alike(value, memory.look):
+            params = {"path": path, "strides": memory.look.strides}
+            (value,) = self.emit(OPS["patch"], (memory.value, value), params)
+        memory.write(value)
+        if memory.key is not None:
+            self.written[memory.key] = None
+
+    def _laid_out(self, value, strides):
+        """``value`` with its dims in memory in the order of ``strides``."""
+        if value.strides == strides:
+            return value
+        order = visit_order(value.shape, strides)
+        if order == visit_order(value.shape, value.strides):
+            return value
+        (turned,) = self.emit(OPS["permute"], (value,), {"dims": tuple(order)})
+        (copy,) = self.emit(OPS["clone"], (turned,), {"memory_format": contiguous_format})
+        back = tuple(np.argsort(order).tolist())
+        return self.emit(OPS["permute"], (copy,), {"dims": back})[0]
+
+    def replace(self, x, value):
+        """``x.data = value``: x looks at the memory of ``value``."""
+        if type(x.array) is not ndarray or not self.is_outer(x):
+            x.array, x.cell, x.view_of = value.array, [*x.cell], None
+            self.note_alias(x, value)
+            if x.node is not None:
+                x.node.shape, x.node.dtype = value.array.shape, value.array.dtype
+            return
+        place = self.place(value)
+        now, new = x.array, place.look
+        alike = (now.shape, now.dtype, now.strides) == (new.shape, new.dtype, new.strides)
+        if not alike or place.memory.key is not None or place.path or x.view_of is not None:
+            self.refuse(
+                ".data of a tensor from outside can only be set to a new tensor of the same shape, "
+                "dtype and strides"
+            )
+        self.capture(x)
+        _, _, cell = self.moved.get(id(x), (None, None, x.cell))
+        self.moved[id(x)] = x, new, cell
+        x.cell = [*x.cell]
+
+    def settle_moved(self):
+        """Have what tensors from outside look at now be written to the memory they had."""
+        for x, look, _ in self.moved.values():
+            memory, old = self.looks[look.id].memory, self.outer[key_of(x.array)]
+            seen = [reference() for reference in self.made] + [*self.aliases.values()]
+            for t in seen:
+                if t is not None and self.place(t).memory in (memory, old):
+                    self.refuse("what .data of a tensor from outside was, or became, is used again")
+            # What was saved of the memory before, for a gradient, keeps its value, as in eager.
+            anew = self.outer[old.key] = Memory(old.look, old.value, old.key, old.array)
+            self._write(anew, memory.value, ())
+
+    def _fitted(self, value, x):
+        if not isinstance(value, Abstract):
+            return value
+        if value.dtype != x.array.dtype:
+            (value,) = self.emit(OPS["to_copy"], (value,), {"dtype": x.array.dtype})
+        if value.shape != tuple(x.array.shape):
+            (value,) = self.emit(OPS["expand"], (value,), {"size": tuple(x.array.shape)})
+        return value
+
+    def restore(self):
+        """Put back what tracing changed in the outer tensors themselves."""
+        for tensor, grad in self.grads.values():
+            tensor._grad = grad
+        for tensor, node in self.nodes.values():
+            tensor.node = node
+        for tensor, _, cell in self.moved.values():
+            tensor.cell = cell
+        for hooks, before in self.hooks.values():
+            if [*hooks] != [*before]:
+                hooks.clear()
+                hooks.update(before)
+
+
+def _alone(arrays):
+    """The dtype of a result that arrays without dims decide; None where one has dims."""
+    if not arrays or any(a.ndim for a in arrays):
+        return None
+    dtypes = {a.dtype for a in arrays}
+    return np.result_type(*dtypes) if len(dtypes) > 1 else arrays[0].dtype
+
+
+def key_known(recorder, x):
+    return type(x.array) is ndarray and key_of(x.array) in recorder.outer

@@ -1,0 +1,96 @@
+"""Sums of parts: gradients of slices are written into one memory, not added as whole tensors.
+
+The gradient of ``x[0:2]`` is zeros of x's shape with a part filled in (``embed``), and where x was
+sliced several times those are added. Of every ``whole + embed(part)`` only the part is work::
+
+    whole[index] = whole[index] + part
+
+and where the whole is known to be zero there, being made of other parts, ``whole[index] = part``.
+"""
+
+from collections import Counter
+from typing import NamedTuple
+
+from rushlight.compiler.capture.simplify import operands
+from rushlight.compiler.ir.abstract import Abstract
+from rushlight.ops.core.definition import OPS
+
+__all__ = ["Sum", "sums"]
+
+_EMBED, _ADD = OPS["embed"], OPS["add"]
+
+
+class Sum(NamedTuple):
+    """``whole + embed(part, place)``; ``fresh`` where the whole is zero at ``place``."""
+
+    whole: Abstract
+    part: Abstract
+    place: tuple
+    fresh: bool
+
+
+def sums(equations):
+    """id(equation) → Sum, for the additions of parts among ``equations``."""
+    uses = Counter([v.id for e in equations for v in operands(e)])
+    embeds: dict = {}  # value id → the equation that embeds it
+    filled: dict = {}  # value id → the boxes outside which it is zero
+    found: dict = {}
+    for e in equations:
+        if e.op is _EMBED:
+            box = _box(e.outs[0].shape, e.params["index"])
+            if box is not None:
+                embeds[e.outs[0].id] = e
+                filled[e.outs[0].id] = [box]
+        elif e.op is _ADD:
+            terms = _sum_of(e, embeds, uses)
+            if terms is None:
+                continue
+            whole, embed = terms
+            box = filled[embed.outs[0].id][0]
+            boxes = filled.get(whole.id)
+            fresh = boxes is not None and all(_apart(box, b) for b in boxes)
+            if boxes is not None:
+                filled[e.outs[0].id] = [*boxes, box]
+            found[id(e)] = Sum(whole, embed.ins[0], embed.params["index"], fresh)
+    return found
+
+
+def _sum_of(e, embeds, uses):
+    """(whole, the equation of the embedded part) of an addition; None where it is none of that."""
+    x, y = e.ins
+    out = e.outs[0]
+    for whole, part in ((x, y), (y, x)):
+        if not isinstance(whole, Abstract) or not isinstance(part, Abstract):
+            return None
+        alike = whole.shape == part.shape and whole.dtype == part.dtype == out.dtype
+        # The whole is written into, so nobody else may want it as it was.
+        if alike and part.id in embeds and uses[whole.id] == uses[part.id] == 1:
+            return whole, embeds[part.id]
+    return None
+
+
+# Boxes: for each dim the range that an index takes ---------------------------------------------
+
+
+def _box(shape, index):
+    """The ranges of a basic index without new dims; None for others."""
+    if any(k is None for k in index):
+        return None
+    missing = len(shape) - sum(k is not Ellipsis for k in index)
+    at = index.index(Ellipsis) if Ellipsis in index else len(index)
+    full = (*index[:at], *[slice(None)] * missing, *index[at + 1 :])
+    return [
+        range(n)[k] if isinstance(k, slice) else range(k % n, k % n + 1)
+        for n, k in zip(shape, full, strict=True)
+    ]
+
+
+def _apart(x, y):
+    """Whether two boxes share no element."""
+    return any(not _meet(a, b) for a, b in zip(x, y, strict=True))
+
+
+def _meet(a, b):
+    if not a or not b or a[-1] < b[0] or b[-1] < a[0]:
+        return False
+    return a.step != b.step or (a[0] - b[0]) % a.step == 0

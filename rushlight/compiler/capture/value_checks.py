@@ -1,0 +1,44 @@
+"""Checks of values in native programs: a flag that a kernel computes, an error if it is set."""
+
+from rushlight.compiler.capture.inference import infer
+from rushlight.compiler.codegen import roles
+from rushlight.compiler.ir.abstract import Abstract
+from rushlight.compiler.ir.equation import Equation
+from rushlight.ops.core.definition import OPS
+
+__all__ = ["native_checks"]
+
+
+def native_checks(equations):
+    """(equations, flags): checks as equations that compute whether they fail.
+
+    ``flags`` maps each flag to the check that it is of. A check whose dtype has no kernels stays.
+    """
+    found: list = []
+    flags: dict = {}
+    for e in equations:
+        if not e.op.raises or not roles.dtype(e.ins[0].dtype) or not e.ins[0].size:
+            found.append(e)
+            continue
+        flags[_flag(e, found)] = e
+    return found, flags
+
+
+def _flag(e, found):
+    """Append the equations of one check."""
+
+    def emit(name, *ins, **params):
+        op = OPS[name]
+        params = op.defaults | params
+        outs = infer(op, ins, params)
+        found.append(Equation(op, ins, params, outs))
+        return outs[0]
+
+    x: Abstract = e.ins[0]
+    low, high = emit("lt", x, e.params["low"]), emit("gt", x, e.params["high"])
+    wrong = emit("bitwise_or", low, high)
+    if x.dtype.kind == "f":
+        wrong = emit("bitwise_or", wrong, emit("ne", x, x))
+    if e.params["ignored"] is not None:
+        wrong = emit("bitwise_and", wrong, emit("ne", x, e.params["ignored"]))
+    return emit("any", wrong, dim=tuple(range(x.ndim)))

@@ -1,0 +1,121 @@
+"""Reductions, searches and scans while they run: variables on the stack, kept in registers."""
+
+import numpy as np
+
+from rushlight.compiler.codegen import memory
+from rushlight.compiler.codegen.memory import iota
+from rushlight.compiler.codegen.value import INT, Value, computed, constant, select, splat
+from rushlight.compiler.plan.kernel import Extremum, Reduce
+
+__all__ = ["Accumulator", "Search"]
+
+_NEUTRAL = {"add": 0, "mul": 1, "or": False, "and": True}
+
+
+def _identity(form, dtype):
+    """What changes nothing that it is combined with."""
+    if form in _NEUTRAL:
+        return _NEUTRAL[form]
+    if dtype.kind == "f":
+        return -np.inf if form == "max" else np.inf
+    if dtype.kind == "b":
+        return form == "min"
+    info = np.iinfo(dtype)
+    return info.min if form == "max" else info.max
+
+
+class Accumulator:
+    """A reduction while it runs: a variable on the stack, which LLVM keeps in registers."""
+
+    def __init__(self, node, nodes, entry):
+        self.node, self.nodes = node, nodes
+        self.dtype = np.dtype(bool) if node.op.form in ("or", "and") else node.dtype
+        if type(node) is Extremum:
+            self.dtype = node.operands[0].dtype
+        self.dtype = computed(self.dtype)
+        self.lanes = nodes.lanes
+        self.start = constant(entry, _identity(node.op.form, self.dtype), self.dtype, self.lanes)
+        self.slot = memory.stack(entry, self.start.v.type)
+        self.combine = memory.COMBINE[node.op.form]
+        # Long sums of floats are sums of short ones, or small terms would get lost.
+        long = type(node) is Reduce and node.op.form == "add" and self.dtype.kind == "f"
+        self.total = memory.stack(entry, self.start.v.type) if long else None
+
+    def clear(self, b):
+        b.store(self.start.v, self.slot)
+        if self.total is not None:
+            b.store(self.start.v, self.total)
+
+    def flush(self, b):
+        """Add the short sum to the long one."""
+        b.store(self.combine(self._read(b, self.total), self._read(b, self.slot)).v, self.total)
+        b.store(self.start.v, self.slot)
+
+    def _read(self, b, slot):
+        return Value(b, b.load(slot, typ=self.start.v.type), self.dtype)
+
+    def take(self):
+        """Combine with the operand at the current element."""
+        b = self.nodes.scopes[2].b
+        x = splat(self.nodes.value(self.node.operands[0]).astype(self.dtype), self.lanes)
+        mask, current = self.nodes.mask, self.current(b)
+        found = self.combine(x, current)  # in this order: whether x is nan, is known early
+        if mask is not None and not self.nodes.across:
+            found = select(Value(b, mask.v, mask.dtype), found, current)
+        b.store(found.v, self.slot)
+
+    def current(self, b):
+        return self._read(b, self.slot)
+
+    def result(self, b):
+        found = self.current(b)
+        if self.total is not None:
+            found = self.combine(self._read(b, self.total), found)
+        if not self.nodes.across:
+            found = memory.reduce(found, self.node.op.form)
+        return found.astype(self.node.dtype)
+
+
+class Search(Accumulator):
+    """An argmax or argmin while it runs: the best value so far and where it was."""
+
+    def __init__(self, node, nodes, entry):
+        super().__init__(node, nodes, entry)
+        self.none = constant(entry, 0, INT, self.lanes)
+        self.place = memory.stack(entry, self.none.v.type)
+
+    def clear(self, b):
+        super().clear(b)
+        b.store(self.none.v, self.place)
+
+    def take(self):
+        nodes = self.nodes
+        b = nodes.scopes[2].b
+        x = splat(nodes.value(self.node.operands[0]).astype(self.dtype), self.lanes)
+        at = Value(b, nodes.offset(self.node.address), INT)
+        step = self.node.address.terms.get(nodes.vector, 0)
+        at = splat(at, self.lanes)
+        if step:
+            at = at + iota(b, self.lanes) * step
+        better = self._better(x, self.current(b))
+        if nodes.mask is not None and not nodes.across:
+            better = better & Value(b, nodes.mask.v, nodes.mask.dtype)
+        where = Value(b, b.load(self.place, typ=self.none.v.type), INT)
+        b.store(select(better, x, self.current(b)).v, self.slot)
+        b.store(select(better, at, where).v, self.place)
+
+    def _better(self, x, best):
+        better = x > best if self.node.op.form == "max" else x < best
+        if self.dtype.kind == "f":
+            better = better | ((x != x) & (best == best))  # nan beats all but an earlier nan
+        return better
+
+    def result(self, b):
+        found = self.current(b), Value(b, b.load(self.place, typ=self.none.v.type), INT)
+        while not self.nodes.across and found[0].lanes > 1:
+            (x, y), (i, j) = memory.halves(found[0]), memory.halves(found[1])
+            better = self._better(y, x)
+            same = (x == y) | ((x != x) & (y != y)) if self.dtype.kind == "f" else x == y
+            better = better | (same & (j < i))
+            found = select(better, y, x), select(better, j, i)
+        return found[1].astype(self.node.dtype)

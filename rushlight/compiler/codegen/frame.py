@@ -1,0 +1,117 @@
+"""What kernels of windows share: their function, buffers, constant tables, offsets.
+
+Indices are Python's integers where they are known, else Values of int64.
+"""
+
+import hashlib
+
+import numpy as np
+from llvmlite import ir
+
+from rushlight.compiler.codegen.loop import address, lift
+from rushlight.compiler.codegen.memory import prefix_mask, store
+from rushlight.compiler.codegen.scope import constant_array, kernel_function
+from rushlight.compiler.codegen.value import INT, Value, intrinsic, select
+
+__all__ = [
+    "below", "digits", "entry", "kernel", "least", "lookup", "offset", "prefetch",
+    "quotient", "storing", "table", "tail",
+]  # fmt: skip
+
+_I64 = ir.IntType(64)
+_POINTER = ir.PointerType()
+
+
+def kernel(module, name):
+    """A new kernel: (builder, args, chunk, scratch); end it with ``b.ret_void()``."""
+    function, b = kernel_function(module, name)
+    args, chunk, scratch = function.args
+    return b, args, Value(b, chunk, INT), scratch
+
+
+def entry(b, args, position):
+    """The buffer at ``position`` of a kernel's ``args``."""
+    return b.load(address(b, args, position, 8), typ=_POINTER)
+
+
+def offset(indices, strides):
+    """The place of an element, counted in elements."""
+    return sum([i if s == 1 else i * s for i, s in zip(indices, strides, strict=True) if s], 0)
+
+
+def digits(index, counts):
+    """The indices of a Value that counts through all combinations of so many each.
+
+    Where there is but one, it is known to be 0.
+    """
+    found: list = []
+    for n in reversed(counts):
+        if n == 1:
+            found.append(0)
+        elif len(found) == len(counts) - 1:
+            found.append(index)
+        else:
+            rest = quotient(index.b, index, n)
+            found.append(index - rest * n)
+            index = rest
+    return found[::-1]
+
+
+def tail(b, count, lanes):
+    """The mask of the first ``count`` lanes."""
+    return prefix_mask(b, lift(b, count).v, lanes)
+
+
+def least(x, y):
+    """The smaller of two indices."""
+    if isinstance(x, int) and isinstance(y, int):
+        return min(x, y)
+    b = (x if isinstance(x, Value) else y).b
+    x, y = lift(b, x), lift(b, y)
+    return select(x < y, x, y)
+
+
+def below(b, index, size):
+    """Whether an index is one of a dim of that size: neither negative nor too large."""
+    index = lift(b, index)
+    v = b.icmp_unsigned("<", index.v, ir.Constant(index.v.type, size))
+    return Value(b, v, (index == 0).dtype)
+
+
+def quotient(b, index, n):
+    """An index that isn't negative, divided by a number."""
+    return Value(b, b.udiv(index.v, _I64(n)), INT)
+
+
+def prefetch(b, pointer, near=False, write=False):
+    """Bring the cache line at ``pointer``, any address, to the first- or second-level cache."""
+    i32 = ir.IntType(32)
+    args = [pointer, i32(int(write)), i32(3 if near else 2), i32(1)]  # 1: data
+    intrinsic(b, "llvm.prefetch.p0", ir.VoidType(), args)
+
+
+def table(module, numbers):
+    """A constant array of int64; equal ones are one."""
+    numbers = list(numbers)
+    digest = hashlib.sha256(np.array(numbers, np.int64).tobytes()).hexdigest()[:24]
+    name = f"table.{digest}"
+    return module.globals.get(name) or constant_array(module, name, _I64, numbers)
+
+
+def lookup(b, array, index):
+    """Element ``index`` of a table: a number if both are known."""
+    if isinstance(index, int):
+        return int(array.initializer.constant[index].constant)
+    return Value(b, b.load(address(b, array, index, 8), typ=_I64), INT)
+
+
+def storing(position, dtype, strides):
+    """The sink that stores results at ``args[position]`` with element ``strides``."""
+    dtype = np.dtype(dtype)
+
+    def sink(b, args, indices, value, mask):
+        place = offset([Value(b, i, INT) for i in indices], strides)
+        place = address(b, entry(b, args, position), place, dtype.itemsize)
+        store(b, value, place, dtype, mask, strides[-1])
+
+    return sink

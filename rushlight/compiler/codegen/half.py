@@ -1,0 +1,89 @@
+"""float16 and bfloat16, which exist in memory only: to float32 and back.
+
+Narrowing rounds to nearest, ties to even. A processor without instructions for float16 does it on
+the bits, as in Fabian Giesen's `float->half variants
+<https://gist.github.com/rygorous/2156668>`_: an addition of float32 rounds subnormal halves.
+"""
+
+import numpy as np
+from llvmlite import ir
+
+from rushlight.compiler.codegen.value import FLOAT, Value, constant, ir_type, select
+from rushlight.compiler.cpu.target import host
+from rushlight.dtype import float16
+
+__all__ = ["narrowed", "rounded", "widened"]
+
+_INT, _SHORT = np.dtype(np.int32), np.dtype(np.uint16)
+_SIGN, _INFINITE, _QUIET = -(1 << 31), 0x7F800000, 0x7FC00000  # bits of float32
+_BIAS = (127 - 15) << 23  # between the exponents of float32 and float16
+_LEAST = _BIAS + (1 << 23)  # the bits of 2⁻¹⁴, the least normal half
+_TOO_LARGE = _BIAS + (31 << 23)  # the bits of 65536
+_HALF = _BIAS + (14 << 23)  # the bits of ½: its last place counts 2⁻²⁴, the least half of all
+
+
+def widened(bits, dtype):
+    """The float32 that ``bits`` (Value of uint16) stand for in the half type ``dtype``."""
+    if dtype != float16.numpy:
+        return (bits.astype(np.uint32) << 16).bits(FLOAT)
+    if host().halves:
+        b, lanes = bits.b, bits.lanes
+        half = b.bitcast(bits.v, _half_type(lanes))
+        return Value(b, b.fpext(half, ir_type(FLOAT, lanes)), FLOAT)
+    bits = bits.astype(_INT)
+    magnitude = ((bits & 0x7FFF) << 13) + _BIAS
+    subnormal = ((magnitude + (1 << 23)).bits(FLOAT) - 2.0**-14).bits(_INT)
+    special = magnitude + _BIAS
+    special = select((bits & 0x3FF) != 0, special | _QUIET, special)
+    found = select(magnitude < _LEAST, subnormal, magnitude)
+    found = select(magnitude >= _TOO_LARGE, special, found)
+    return (found | ((bits & 0x8000) << 16)).bits(FLOAT)
+
+
+def rounded(value, dtype):
+    """``value`` rounded to the half type ``dtype``, as a float32."""
+    return widened(narrowed(value, dtype), dtype)
+
+
+def narrowed(value, dtype):
+    """The bits (Value of uint16) of ``value`` rounded to the half type ``dtype``."""
+    if dtype != float16.numpy:
+        return _upper(value.astype(FLOAT))
+    value = _to_odd(value) if value.dtype.itemsize == 8 else value.astype(FLOAT)
+    b, lanes = value.b, value.lanes
+    if host().halves:
+        half = b.fptrunc(value.v, _half_type(lanes))
+        return Value(b, b.bitcast(half, ir_type(_SHORT, lanes)), _SHORT)
+    bits = value.bits(_INT)
+    magnitude = bits & ~_SIGN
+    subnormal = (magnitude.bits(FLOAT) + 0.5).bits(_INT) - _HALF
+    normal = (magnitude - _BIAS + 0xFFF + ((magnitude >> 13) & 1)) >> 13
+    quiet = ((magnitude | _QUIET) >> 13) & 0x7FFF
+    special = select(magnitude > _INFINITE, quiet, constant(b, 0x7C00, _INT))
+    found = select(magnitude < _LEAST, subnormal, normal)
+    found = select(magnitude >= _TOO_LARGE, special, found)
+    return (found | ((bits >> 16) & 0x8000)).astype(_SHORT)
+
+
+def _half_type(lanes):
+    return ir.HalfType() if lanes == 1 else ir.VectorType(ir.HalfType(), lanes)
+
+
+def _upper(value):
+    """The upper halves of float32: bfloat16."""
+    bits = value.bits(np.uint32)
+    near = bits + (((bits >> 16) & 1) + 0x7FFF)
+    quiet = (bits & 0x80000000) | _QUIET
+    return (select(value != value, quiet, near) >> 16).astype(_SHORT)
+
+
+def _to_odd(value):
+    """A float64 as float32, rounded to odd so that rounding it once more rounds rightly."""
+    value = value.astype(np.float64)
+    near = value.astype(FLOAT)
+    wide, bits = near.astype(np.float64), near.bits(_INT)
+    inexact = (wide < value) | (wide > value)
+    down, up = (constant(value.b, n, bits.dtype, value.lanes) for n in (-1, 1))
+    step = select(abs(wide) > abs(value), down, up)
+    moved = select(inexact & ((bits & 1) == 0), bits + step, bits)
+    return moved.bits(FLOAT)

@@ -1,0 +1,139 @@
+"""What the mathematical functions are built from: the parts of a float, polynomials, selection."""
+
+from typing import NamedTuple
+
+import numpy as np
+from llvmlite import ir
+
+from rushlight.compiler.codegen.value import Value, aligned, constant, intrinsic, select
+from rushlight.compiler.cpu.target import host
+
+__all__ = [
+    "Format", "choose", "copysign", "fma", "format_of", "full", "polynomial", "power_of_two",
+    "scale", "shifted", "whole",
+]  # fmt: skip
+
+
+class Format(NamedTuple):
+    """The layout of a floating-point dtype.
+
+    Attributes:
+        integer: The signed integer dtype of the same size.
+        mantissa: How many bits the fraction has.
+        bias: What is added to the exponent.
+        tiny: The smallest normal number.
+        round: Adding it rounds to a whole number, which is then in the low bits.
+        round_bits: The bits of ``round``.
+    """
+
+    integer: np.dtype
+    mantissa: int
+    bias: int
+    tiny: float
+    round: float
+    round_bits: int
+
+
+FORMATS = {
+    np.dtype(np.float32): Format(np.dtype(np.int32), 23, 127, 2.0**-126, 1.5 * 2.0**23, 0x4B400000),
+    np.dtype(np.float64): Format(
+        np.dtype(np.int64), 52, 1023, 2.0**-1022, 1.5 * 2.0**52, 0x4338000000000000
+    ),
+}
+
+
+def format_of(x):
+    """The ``Format`` of a floating-point Value."""
+    return FORMATS[x.dtype]
+
+
+def fma(x, y, z):
+    """x · y + z, rounded once; Values or numbers, at least one a Value."""
+    first = next(v for v in (x, y, z) if isinstance(v, Value))
+    x, y, z = aligned(first.b, (x, y, z), first.dtype)
+    return x.call("llvm.fma", y, z)
+
+
+def choose(condition, x, y):
+    """``x`` where the condition holds, else ``y``; one of both may be a number."""
+    first = x if isinstance(x, Value) else y
+    return select(condition, *aligned(first.b, (x, y), first.dtype))
+
+
+def full(x, number):
+    """``number`` in the dtype and lanes of ``x``."""
+    return constant(x.b, number, x.dtype, x.lanes)
+
+
+def copysign(size, sign):
+    """|size| with the sign bit of ``sign``."""
+    size, sign = aligned(sign.b, (size, sign), sign.dtype)
+    return size.call("llvm.copysign", sign)
+
+
+def polynomial(x, coefficients):
+    """Σ coefficients[k] x^k.
+
+    Even and odd powers go side by side where there are many, to halve the chain of steps that
+    each wait for the one before.
+    """
+    if len(coefficients) < 8:
+        return _horner(x, coefficients)
+    square = x * x
+    return fma(_horner(square, coefficients[1::2]), x, _horner(square, coefficients[::2]))
+
+
+def _horner(x, coefficients):
+    *rest, found = coefficients
+    for c in reversed(rest):
+        found = fma(x, found, c)
+    return found
+
+
+def shifted(x):
+    """(t, n): the whole number n nearest to x, and t whose bits end in those of n."""
+    t = x + format_of(x).round
+    return t, t - format_of(x).round
+
+
+def whole(t):
+    """The whole number in the low bits of ``t``, as an integer Value: see ``shifted``."""
+    form = format_of(t)
+    return t.bits(form.integer) - form.round_bits
+
+
+def power_of_two(n, dtype):
+    """2^n for an integer Value whose result is a normal number."""
+    form = FORMATS[dtype]
+    return ((n + form.bias) << form.mantissa).bits(dtype)
+
+
+def scale(x, t):
+    """x · 2^n, with n in the low bits of ``t`` (see ``shifted``), to where it is 0 or infinite.
+
+    In two factors, as 2^n itself may be out of range; only the last product is rounded. AVX-512
+    has an instruction for it.
+    """
+    form = format_of(x)
+    size = 64 // x.dtype.itemsize
+    if x.lanes % size == 0 and "+avx512f" in host().features.split(","):
+        return Value(x.b, _scalef(x.b, x.v, (t - form.round).v, size, x.dtype), x.dtype)
+    n = whole(t)
+    half = n >> 1
+    return x * power_of_two(half, x.dtype) * power_of_two(n - half, x.dtype)
+
+
+def _scalef(b, x, n, size, dtype):
+    """The instruction for vectors of ``size`` lanes, one or several of them side by side."""
+    count = x.type.count
+    if count > size:
+        halves = [range(count // 2), range(count // 2, count)]
+        part = lambda v, half: b.shuffle_vector(v, v, _indices(half))
+        found = [_scalef(b, part(x, half), part(n, half), size, dtype) for half in halves]
+        return b.shuffle_vector(*found, _indices(range(count)))
+    name = f"llvm.x86.avx512.mask.scalef.{'ps' if dtype.itemsize == 4 else 'pd'}.512"
+    return intrinsic(b, name, x.type, [x, n, x, ir.IntType(size)(-1), ir.IntType(32)(4)])
+
+
+def _indices(numbers):
+    return ir.Constant(ir.VectorType(ir.IntType(32), len(numbers)), list(numbers))

@@ -1,0 +1,79 @@
+"""Reading rows of memory: equally spaced elements as a vector, zeros outside the row."""
+
+import numpy as np
+from llvmlite import ir
+
+from rushlight.compiler.codegen.loop import address, lift
+from rushlight.compiler.codegen.memory import iota, load
+from rushlight.compiler.codegen.value import INT, Value, constant, splat
+
+__all__ = ["spaced", "stretch", "stretched"]
+
+_I32 = np.dtype(np.int32)
+_FEW = 4  # vectors that are read whole to pick equally spaced elements from
+
+
+def spaced(b, row, dtype, lanes, first, step, size, stride, valid=None):
+    """(elements ``first``, ``first + step``, … of a row of ``size``, which of them exist).
+
+    The row lies at ``row`` with ``stride`` from element to element. Where the bool ``valid`` is
+    False there is no row.
+    """
+    if stride == 1 and 1 < step <= _FEW:
+        parts = [
+            spaced(b, row, dtype, lanes, first + i * lanes, 1, size, 1, valid)[0]
+            for i in range(step)
+        ]
+        return _picked(b, parts, step), _inside(b, lanes, first, step, size, valid)
+    mask = _inside(b, lanes, first, step, size, valid)
+    start = address(b, row, first * stride, dtype.itemsize)
+    step = step * stride or constant(b, 0, INT).v  # not a plain 0, which would ignore the mask
+    return load(b, start, dtype, lanes, mask, step), mask
+
+
+def _inside(b, lanes, first, step, size, valid):
+    first = lift(b, first).astype(_I32)
+    found = (splat(first, lanes) + iota(b, lanes, _I32) * step).bits(np.uint32) < size
+    return found if valid is None else found & splat(valid, lanes)
+
+
+def _picked(b, parts, step):
+    """Every ``step``-th element of the vectors, which follow one another."""
+    lanes = parts[0].lanes
+    found = parts[0].v
+    kept = [i * step if i * step < lanes else None for i in range(lanes)]
+    for number, part in enumerate(parts[1:], 1):
+        picks = []
+        for i in range(lanes):
+            place = i * step - number * lanes
+            picks.append(lanes + place if 0 <= place < lanes else kept[i] or 0)
+        kept = list(range(lanes))
+        picks = ir.Constant(_indices(lanes), picks)
+        found = b.shuffle_vector(found, part.v, picks)
+    return Value(b, found, parts[0].dtype)
+
+
+def stretched(b, row, dtype, lanes, first, regular, size, stride, valid=None):
+    """As ``spaced``, for a ``Regular`` whose elements come several times each.
+
+    ``first`` is the first lane's element; ``regular.times`` divides ``lanes``.
+    """
+    picks = stretch(regular, lanes)
+    # LLVM 22 picks (0, 0) for (0, 1, 1, …) of 512 bits where a store takes two lanes of 64 bits.
+    ahead = int(picks[:2] == [0, 1])
+    value, mask = spaced(b, row, dtype, lanes, first - ahead, 1, size, stride, valid)
+    picks = ir.Constant(_indices(lanes), [i + ahead for i in picks])
+    value, mask = [Value(b, b.shuffle_vector(x.v, x.v, picks), x.dtype) for x in (value, mask)]
+    read = [(i + regular.phase) % regular.times < regular.limit for i in range(lanes)]
+    if not all(read):
+        mask = mask & Value(b, ir.Constant(mask.v.type, read), mask.dtype)
+    return value, mask
+
+
+def stretch(regular, lanes):
+    """The element of each lane, counted from that of the first."""
+    return [(i + regular.phase) // regular.times for i in range(lanes)]
+
+
+def _indices(lanes):
+    return ir.VectorType(ir.IntType(32), lanes)

@@ -1,0 +1,14 @@
+"""Kernels for processors: tiles in registers, packed operands, convolutions, attention, threads.
+
+* Products: ``contraction.py``, cut by ``contraction_tiling.py``, computed by
+  ``contraction_kernels.py`` from copies by ``packing.py`` in the tiles of ``microkernel.py``.
+* Convolutions: ``convolution.py``; ``image_shifts.py``, ``convolution_tiling.py`` and
+  ``shifted_sum.py`` for results and input gradients, ``weight_gradient.py`` and
+  ``narrow_gradient.py`` for weights, with ``image_strips.py`` and ``convolution_tiles.py``.
+  Pooling: ``pooling.py``, ``pooling_forms.py``.
+* Attention: ``attention.py`` and the files whose names begin so.
+* ``row_stream.py``: loop kernels for any number of rows.
+* What runs kernels: ``kernel_sequence.py`` one after the other; ``thread_pool.py`` on threads, with
+  ``waiting.py``, ``signals.py`` and ``float_mode.py``; ``target.py`` makes machine code.
+  ``checked_access.py`` has a finished module's loads and stores check their addresses.
+"""

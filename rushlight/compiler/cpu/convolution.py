@@ -1,0 +1,114 @@
+"""Convolution and its two gradients: what they are, and which kernels compute them."""
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from rushlight.compiler.codegen.emission import Plan
+from rushlight.compiler.codegen.value import computed
+from rushlight.compiler.cpu import narrow_gradient, shifted_sum, weight_gradient
+from rushlight.compiler.cpu.image_strips import Images
+
+__all__ = ["Convolution", "describe", "emit", "plan"]
+
+# Descriptions -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """One of the three operations on convolutions, for operands laid out in any way.
+
+    Attributes:
+        form: ``result``, ``input_grad`` or ``weight_grad``.
+        dtype: NumPy's dtype of operands and result.
+        batch, channels, outputs: N, C of x, O.
+        size, places, kernel, stride, padding, dilation: For each of 1 to 3 dims.
+        strides: The element strides of each operand: those of the operation's signature, bias last.
+    """
+
+    form: str
+    dtype: np.dtype
+    batch: int
+    channels: int
+    outputs: int
+    size: tuple
+    places: tuple
+    kernel: tuple
+    stride: tuple
+    padding: tuple
+    dilation: tuple
+    groups: int
+    strides: tuple
+
+    @property
+    def compute(self):
+        """The dtype that sums are in."""
+        return computed(self.dtype)
+
+    @property
+    def flops(self):
+        """The floating-point operations that it takes."""
+        sums = self.batch * self.outputs * prod(self.places)
+        return 2 * sums * (self.channels // self.groups) * prod(self.kernel)
+
+    def images(self, operand=0):
+        """An operand (not the weight) as images in three dims."""
+        is_x = (self.form, operand) in (("result", 0), ("weight_grad", 1))
+        lead = (0,) * (3 - len(self.size))
+        strides = self.strides[operand]
+        strides = (*strides[:2], *lead, *strides[2:])
+        return Images(self.dtype, strides, self.batch, (self.size if is_x else self.places)[-1])
+
+    @property
+    def shape(self):
+        """The shape of the result, as the sink's indices count it."""
+        if self.form == "result":
+            return (self.batch, self.outputs, *self.places)
+        if self.form == "input_grad":
+            return (self.batch, self.channels, *self.size)
+        return (self.outputs, self.channels // self.groups * prod(self.kernel))
+
+
+def describe(form, ins, out_shape, params):
+    """The description of an equation: its operation's form, inputs, result's shape, params."""
+    ins = [x for x in ins if x is not None]
+    strides = tuple([tuple([s // x.dtype.itemsize for s in x.strides]) for x in ins])
+    first, second = ins[0].shape, ins[1].shape
+    if form == "result":
+        x, w, g = first, second, out_shape
+    elif form == "input_grad":
+        x, w, g = out_shape, second, first
+    else:
+        x, g = second, first  # of the result's shape the kernel makes a matrix
+        w = (g[1], x[1] // params["groups"], *params["kernel_size"])
+    windows = [tuple(params[k]) for k in ("stride", "padding", "dilation")]
+    return Convolution(
+        form, ins[0].dtype, x[0], x[1], w[0], tuple(x[2:]), tuple(g[2:]), tuple(w[2:]),
+        windows[0], windows[1], windows[2], params["groups"], strides,
+    )  # fmt: skip
+
+
+def plan(description, target, name="convolution"):
+    """The kernels that compute ``description``, named after ``name``."""
+    if not prod(description.shape):
+        return Plan(description, target, (), ())
+    return _emitter(description).plan(description, target, name)
+
+
+def emit(module, plan, sink):
+    """Add the plan's kernels to ``module``.
+
+    Their args are the operands, the temporaries, then what the sink uses. ``sink(b, args, indices,
+    value, mask)`` gets each vector of results once, its lanes along the result's last dim; the
+    indices (i64) are of its first lane. A weight gradient counts as a matrix (O, C / groups ·
+    kernel).
+    """
+    if plan.kernels:
+        _emitter(plan.description).emit(module, plan, sink)
+
+
+def _emitter(description):
+    if description.form != "weight_grad":
+        return shifted_sum
+    return narrow_gradient if narrow_gradient.fits(description) else weight_gradient

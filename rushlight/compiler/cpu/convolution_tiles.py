@@ -1,0 +1,188 @@
+"""The innermost loops of convolutions: tiles of sums that stay in registers."""
+
+from llvmlite import ir
+
+from rushlight.compiler.codegen.frame import lookup
+from rushlight.compiler.codegen.loop import address, carried
+from rushlight.compiler.codegen.memory import load, prefix_mask, store
+from rushlight.compiler.codegen.scope import internal_function
+from rushlight.compiler.codegen.value import BOOL, INT, Value, constant, select, splat
+from rushlight.compiler.cpu.microkernel import transposed
+
+__all__ = ["row_product", "shifted_product", "square", "weight_product"]
+
+_I1, _I64, _POINTER = ir.IntType(1), ir.IntType(64), ir.PointerType()
+
+
+def _sums(b, tile, into, rows, fresh):
+    """The places of a tile's sums, whose rows begin at ``rows``, and the sums: 0 if ``fresh``."""
+    lanes, dtype = tile.lanes, tile.dtype
+    places = [
+        address(b, into, row + j * lanes, dtype.itemsize)
+        for row in rows
+        for j in range(tile.columns)
+    ]
+    known = splat(~Value(b, fresh, BOOL), lanes)
+    return places, [load(b, place, dtype, lanes, known) for place in places]
+
+
+def shifted_product(module, tile):
+    """The function that adds products of a panel of weights and shifted vectors to a tile.
+
+    Its arguments: ``(weights, x, sums, channels, channel pitch, row pitch of sums, offsets, taps,
+    fresh)``. For each channel and tap, each row's weight times the vectors at the tap's offset in
+    ``x``; the weights lie in this order. ``fresh`` sums start from 0. There must be a channel and a
+    tap.
+    """
+    name = f"shifted_product_{tile.dtype.name}_{tile.rows}x{tile.columns}"
+    function, b = internal_function(
+        module, name, [*[_POINTER] * 3, *[_I64] * 3, _POINTER, _I64, _I1]
+    )
+    if b is None:
+        return function
+    _write_product(b, tile, *function.args)
+    b.ret_void()
+    return function
+
+
+def _write_product(b, tile, weights, x, into, channels, channel_pitch, row_pitch, offsets, taps,
+                   fresh):  # fmt: skip
+    channels, channel_pitch, row_pitch, taps = (
+        Value(b, v, INT) for v in (channels, channel_pitch, row_pitch, taps)
+    )
+    dtype, lanes, size = tile.dtype, tile.lanes, tile.dtype.itemsize
+    places, sums = _sums(b, tile, into, [row_pitch * i for i in range(tile.rows)], fresh)
+
+    def add_channel(c, sums):
+        panel = address(b, weights, c * taps * tile.rows, size)
+        plane = address(b, x, c * channel_pitch, size)
+
+        def add_tap(t, sums):
+            row = address(b, panel, t * tile.rows, size)
+            met = address(b, plane, lookup(b, offsets, t), size)
+            return tile.multiplied(
+                b, lambda i: load(b, address(b, row, i, size), dtype),
+                lambda j: load(b, address(b, met, j * lanes, size), dtype, lanes), sums,
+            )  # fmt: skip
+
+        return carried(b, constant(b, 0, INT), taps, sums, add_tap)
+
+    sums = carried(b, constant(b, 0, INT), channels, sums, add_channel)
+    for place, value in zip(places, sums, strict=True):
+        store(b, value, place, dtype)
+
+
+def weight_product(module, tile, rows):
+    """The function that adds products of elements of ``x`` and vectors of ``g`` to a tile.
+
+    Its arguments: ``(x, g, sums, rows, columns, row pitch of x, fresh)``. For each place of a strip
+    ``g`` has ``tile.columns`` vectors; row i of the tile meets the element ``rows[i][0]`` after
+    the place in ``x``, and is row ``rows[i][1]`` of ``sums``.
+    """
+    key = "_".join(f"{a}.{r}" for a, r in rows)
+    name = f"weight_product_{tile.dtype.name}_{tile.columns}_{key}".replace("-", "m")
+    function, b = internal_function(module, name, [*[_POINTER] * 3, *[_I64] * 3, _I1])
+    if b is None:
+        return function
+    x, g, into, count, width, pitch, fresh = function.args
+    dtype, lanes, size = tile.dtype, tile.lanes, tile.dtype.itemsize
+    count, width, pitch = (Value(b, v, INT) for v in (count, width, pitch))
+    panel = tile.columns * lanes
+    places, sums = _sums(b, tile, into, [row * panel for _, row in rows], fresh)
+
+    def add_row(y, sums):
+        line = address(b, x, y * pitch, size)
+        met = address(b, g, y * width * panel, size)
+
+        def add_place(i, sums):
+            at, vector = address(b, line, i, size), address(b, met, i * panel, size)
+            return tile.multiplied(
+                b, lambda r: load(b, address(b, at, rows[r][0], size), dtype),
+                lambda j: load(b, address(b, vector, j * lanes, size), dtype, lanes), sums,
+            )  # fmt: skip
+
+        return carried(b, constant(b, 0, INT), width, sums, add_place)
+
+    sums = carried(b, constant(b, 0, INT), count, sums, add_row)
+    for place, value in zip(places, sums, strict=True):
+        store(b, value, place, dtype)
+    b.ret_void()
+    return function
+
+
+def row_product(module, tile, dtype, strides, offsets, layout):
+    """The function that adds products of rows of ``g`` and shifted rows of ``x`` to a tile.
+
+    Its arguments: ``(g, x, sums, rows, columns, row pitch of sums, fresh)``. ``strides`` are
+    those of ``g`` (memory of ``dtype``) from channel to channel, row to row, column to column.
+    Row i of the tile is channel i of ``g``, column j meets ``offsets[j]`` after the place in ``x``.
+    """
+    key = "_".join(
+        map(str, (*strides, layout.columns, layout.whole, layout.pitch, *offsets))
+    ).replace("-", "m")
+    name = f"row_product_{dtype.name}_{tile.dtype.name}_{tile.rows}_{key}"
+    function, b = internal_function(module, name, [*[_POINTER] * 3, *[_I64] * 3, _I1])
+    if b is None:
+        return function
+    g, x, into, count, width, row_pitch, fresh = function.args
+    lanes, size = tile.lanes, tile.dtype.itemsize
+    count, width, row_pitch = (Value(b, v, INT) for v in (count, width, row_pitch))
+    places, sums = _sums(b, tile, into, [row_pitch * i for i in range(tile.rows)], fresh)
+    step = strides[2] or constant(b, 0, INT).v
+
+    def add_row(y, sums):
+        line, met = (
+            address(b, x, y * layout.pitch, size),
+            address(b, g, y * strides[1], dtype.itemsize),
+        )
+
+        def add_vector(i, sums, mask=None):
+            def of_g(channel):
+                place = address(b, met, i * strides[2] + channel * strides[0], dtype.itemsize)
+                return load(b, place, dtype, lanes, mask, step)
+
+            def of_x(j):
+                return load(b, address(b, line, i + offsets[j], size), tile.dtype, lanes, mask)
+
+            return tile.multiplied(b, of_g, of_x, sums)
+
+        # Masked, where what lies behind a row may be infinite.
+        if not layout.whole:
+            masked = lambda i, sums: add_vector(i, sums, prefix_mask(b, (width - i).v, lanes))
+            return carried(b, constant(b, 0, INT), width, sums, masked, lanes)
+        rest = layout.columns % lanes
+        sums = carried(b, 0, layout.columns - rest, sums, add_vector, lanes)
+        if rest:
+            sums = add_vector(layout.columns - rest, sums, prefix_mask(b, rest, lanes))
+        return sums
+
+    sums = carried(b, constant(b, 0, INT), count, sums, add_row)
+    for place, value in zip(places, sums, strict=True):
+        store(b, value, place, tile.dtype)
+    b.ret_void()
+    return function
+
+
+def square(module, g, dtype, lanes, pitch):
+    """The function that turns a square of ``g`` (Images) so that channels are in the lanes.
+
+    Its arguments: ``(g, into, last channel, columns)``. Where there are fewer channels than lanes
+    the last is repeated; columns beyond the last are zeros. ``pitch`` is from column to column.
+    """
+    key = f"{g.strides[1]}_{g.strides[4]}_{pitch}".replace("-", "m")
+    name = f"square_{g.dtype.name}_{dtype.name}_{key}"
+    function, b = internal_function(module, name, [_POINTER, _POINTER, _I64, _I64])
+    if b is None:
+        return function
+    x, into, last, count = function.args
+    last, mask = Value(b, last, INT), prefix_mask(b, count, lanes)
+    step = g.strides[4] or constant(b, 0, INT).v  # not a plain 0, which would ignore the mask
+    rows = []
+    for i in range(lanes):
+        channel = select(last < i, last, constant(b, i, INT))
+        place = address(b, x, channel * g.strides[1], g.dtype.itemsize)
+        rows.append(load(b, place, g.dtype, lanes, mask, step))
+    for i, column in enumerate(transposed(b, rows)):
+        store(b, column, address(b, into, i * pitch, dtype.itemsize), dtype)
+    b.ret_void()
+    return function

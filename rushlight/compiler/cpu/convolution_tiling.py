@@ -1,0 +1,176 @@
+"""How a sum of shifted images is cut up: tiles, blocks of channels, strips of rows, chunks.
+
+Sizes decide, by a count of cycles, and never the number of threads.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from math import ceil, prod
+
+from rushlight.backend.sizes import large_from
+from rushlight.compiler.cpu.image_shifts import Shifts, shifts_of
+from rushlight.compiler.cpu.image_strips import Layout, round_up
+from rushlight.compiler.cpu.microkernel import Tile
+
+__all__ = ["Cut", "cheapest"]
+
+_CHUNK = large_from(1 << 16)  # cycles that are worth handing to a thread
+_PACKED = large_from(1 << 14)  # elements that a chunk packs
+_BUSY = 8  # threads that a large convolution keeps busy
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The work of a convolution (or its input gradient) in pieces.
+
+    A unit of work is a strip: some rows of t of one image, or several whole images, and so many
+    panels of result channels. It takes the source in blocks of channels.
+    """
+
+    layout: Layout
+    groups: int
+    inputs: int  # channels that are summed over, of a group
+    results: int  # channels of the result, of a group
+    tile: Tile
+    panels: int  # tiles of rows of a unit
+    block: int  # channels that are laid out at a time
+    counts: tuple  # of units: image blocks, groups, blocks of panels, strips in three dims
+
+    @cached_property
+    def all_panels(self):
+        """The panels of a group."""
+        return ceil(self.results / self.tile.rows)
+
+    @cached_property
+    def panel(self):
+        """The elements of a packed panel."""
+        return self.inputs * self.layout.shifts.size * self.tile.rows
+
+    @cached_property
+    def packed_at_once(self):
+        """The panels that a chunk packs."""
+        return max(1, _PACKED // max(self.panel, 1))
+
+    @cached_property
+    def width(self):
+        """From one row of sums to the next."""
+        return round_up(self.layout.run, self.tile.columns * self.layout.lanes)
+
+    @cached_property
+    def columns(self):
+        """The tiles next to each other."""
+        return self.width // (self.tile.columns * self.layout.lanes)
+
+    @cached_property
+    def blocks(self):
+        """Of channels; one even if there are none."""
+        return max(1, ceil(self.inputs / self.block))
+
+    @cached_property
+    def source(self):
+        """The elements of scratch that the laid-out source takes."""
+        slack = (self.tile.columns + 2) * self.layout.lanes
+        return round_up(self.block * self.layout.channel + slack, self.layout.lanes)
+
+    @cached_property
+    def sums(self):
+        """The elements of scratch that the sums of one phase take."""
+        return self.panels * self.tile.rows * self.width
+
+    @cached_property
+    def per_chunk(self):
+        """The units of a chunk."""
+        units = prod(self.counts)
+        return max(1, ceil(units / (4 * _BUSY)), min(units, int(_CHUNK // self.cycles)))
+
+    @cached_property
+    def chunks(self):
+        """The chunks of the kernel."""
+        return ceil(prod(self.counts) / self.per_chunk)
+
+    @cached_property
+    def cycles(self):
+        """About how many a unit takes."""
+        shifts, tile, layout = self.layout.shifts, self.tile, self.layout
+        _, y, x = shifts.dims
+        # Two products and two loads a cycle; a vector that crosses cache lines is two loads.
+        sums = tile.rows * tile.columns
+        step = max(sums / 2, (tile.rows + 2 * tile.columns) / 2, 4)
+        tiles = self.panels * self.columns
+        cycles = tiles * step * shifts.size * self.inputs
+        cycles += tiles * len(shifts.phases) * self.blocks * (20 + 1.5 * sums)
+        copied = layout.images * layout.image_rows * ceil(layout.pitch / layout.lanes)
+        copied *= self.inputs * len(shifts.slices) * len(shifts.planes)
+        cycles += copied * (3 if x.step == 1 else 4 * x.step if x.step <= 4 else 30)
+        rows = self.panels * tile.rows * layout.images * layout.rows * y.spread
+        vectors = ceil(layout.columns * x.spread / layout.lanes)
+        cycles += rows * vectors * (4 if x.spread == 1 else 25)
+        return cycles
+
+    @cached_property
+    def cost(self):
+        """About what all units cost; it is worth something if there are enough for all threads."""
+        units = prod(self.counts)
+        return self.cycles * units * (ceil(units / _BUSY) * _BUSY / units) ** 0.5
+
+
+@lru_cache(maxsize=256)
+def cheapest(d, target):
+    """The best cut of a description for a target."""
+    channels, outputs = d.channels // d.groups, d.outputs // d.groups
+    inputs, results = (channels, outputs) if d.form == "result" else (outputs, channels)
+    cuts = [
+        _cut(d, target, inputs, results, layout, *tile)
+        for layout in _layouts(d, shifts_of(d), target.lanes(d.compute))
+        for tile in _tiles(target, results)
+    ]
+    most = target.l2 // 4 // d.compute.itemsize
+    return min(cuts, key=lambda cut: (cut.layout.channel > most, cut.cost))
+
+
+def _tiles(target, results):
+    """Rows and vectors of tiles that fit the registers, of nearly full panels."""
+    for vectors in range(1, 9):
+        most = (target.registers - 1 - vectors) // vectors
+        if most:
+            yield ceil(results / ceil(results / most)), vectors
+        elif results == 1 and vectors < target.registers:
+            yield 1, vectors
+
+
+def _layouts(d, shifts, lanes):
+    """Strips of a plane's rows, and blocks of images where they are small."""
+    z, y, x = shifts.dims
+    pieces = ceil(x.count / (64 * lanes))
+    columns = x.count if pieces < 3 else round_up(ceil(x.count / pieces), 12 * lanes)
+    for wide in (x, x.apart()) if x.reach else (x,):
+        for rows in sorted({ceil(y.count / n) for n in range(1, y.count + 1)}):
+            yield Layout(Shifts((z, y, wide)), 1, rows, columns, lanes)
+        for high in (y, y.apart()) if y.reach and wide is not x else (y,):
+            images = 2
+            while images <= d.batch and images * y.count * x.count <= 96 * lanes:
+                yield Layout(Shifts((z, high, wide)), images, y.count, x.count, lanes)
+                images *= 2
+
+
+def _cut(d, target, inputs, results, layout, rows, vectors):
+    """The work in tiles of ``rows`` and ``vectors``, in blocks that the caches hold."""
+    tile = Tile(rows, vectors, layout.lanes, d.compute, target.fma)
+    panels = ceil(results / rows)
+    width = round_up(layout.run, vectors * layout.lanes) * len(layout.shifts.phases)
+    part = max(1, min(panels, target.l2 // 4 // d.compute.itemsize // (width * rows)))
+    part = ceil(panels / ceil(panels / part))
+    counts = ceil(d.batch / layout.images), d.groups, ceil(panels / part), *layout.strips
+    block = _block(target, layout, tile, inputs)
+    return Cut(layout, d.groups, inputs, results, tile, part, block, counts)
+
+
+def _block(target, layout, tile, inputs):
+    """So many channels that what a tile meets and its panel stay in the first-level cache."""
+    shifts, size = layout.shifts, tile.dtype.itemsize
+    _, y, x = shifts.dims
+    vectors = (tile.columns + 1) * layout.lanes + x.reach
+    met = min((1 + y.reach) * vectors, vectors + y.reach * layout.pitch)
+    met = (met * len(shifts.slices) * len(shifts.planes) + shifts.size * tile.rows) * size
+    most = max(1, min(int(target.l1 * 0.7) // met, target.l2 // 4 // (layout.channel * size)))
+    return ceil(inputs / ceil(inputs / most)) if inputs else 1

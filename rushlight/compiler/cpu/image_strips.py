@@ -1,0 +1,225 @@
+"""Strips of images in scratch memory: padded, and parted into planes by stride."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from math import ceil, prod
+
+import numpy as np
+
+from rushlight.compiler.codegen.frame import (
+    below,
+    digits,
+    least,
+    lookup,
+    offset,
+    prefetch,
+    table,
+)  # fmt: skip
+from rushlight.compiler.codegen.loop import address, lift, loop
+from rushlight.compiler.codegen.memory import store
+from rushlight.compiler.codegen.row_reads import spaced
+from rushlight.compiler.codegen.value import constant
+from rushlight.compiler.cpu.image_shifts import Shifts
+
+__all__ = ["Images", "Layout", "fetch_ahead", "lay_out", "round_up"]
+
+
+_LINE = 64  # bytes that come together
+_UNROLLED = 8  # vectors of a row that are copied without a loop
+
+
+def round_up(n, multiple):
+    """The first multiple that is not below ``n``."""
+    return -(-n // multiple) * multiple
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Some rows of t of one image, or several whole images, with all that their taps meet.
+
+    Very long rows are cut in pieces of so many ``columns`` as well.
+
+    A plane is one run: rows of ``pitch`` elements, images of ``image_rows`` rows, where rows (and
+    images) may share their padding.
+    """
+
+    shifts: Shifts
+    images: int
+    rows: int
+    columns: int
+    lanes: int
+
+    @cached_property
+    def whole(self):
+        """Whether rows are in one piece."""
+        return self.columns == self.shifts.dims[2].count
+
+    @cached_property
+    def pitch(self):
+        x = self.shifts.dims[2]
+        return x.pitch if self.whole else self.columns + x.reach
+
+    @cached_property
+    def image_rows(self):
+        d = self.shifts.dims[1]
+        return self.rows + d.reach if self.images == 1 else d.pitch
+
+    @cached_property
+    def run(self):
+        """From the first t to behind the last: what is in between is computed, too."""
+        rows = (self.images - 1) * self.image_rows + self.rows
+        return (rows - 1) * self.pitch + self.columns
+
+    @cached_property
+    def filled(self):
+        """The elements of a plane that come from the source."""
+        return self.images * self.image_rows * self.pitch
+
+    @cached_property
+    def zeros(self):
+        """The elements after them that the last rows' taps meet, in whole vectors."""
+        _, y, x = self.shifts.dims
+        over = max(0, self.rows + y.reach - self.image_rows) * self.pitch
+        over += max(0, self.columns + x.reach - self.pitch)
+        return round_up(over, self.lanes)
+
+    @cached_property
+    def plane(self):
+        """From one plane to the next: an odd number of vectors, lest all lie in one cache set."""
+        room = max(self.zeros, self.lanes)  # a row's last vector may be longer than the row
+        return (round_up(self.filled + room, self.lanes) // self.lanes | 1) * self.lanes
+
+    @cached_property
+    def channel(self):
+        """From one channel to the next."""
+        return len(self.shifts.slices) * len(self.shifts.planes) * self.plane
+
+    @cached_property
+    def strips(self):
+        """How many there are: depths, blocks of rows, pieces of rows."""
+        z, y, x = [dim.count for dim in self.shifts.dims]
+        return z, ceil(y / self.rows), ceil(x / self.columns)
+
+    def start(self, strip):
+        """The first t of a strip: its depth, row and column."""
+        depth, row, column = strip
+        return depth, row * self.rows, 0 if self.whole else column * self.columns
+
+    def left(self, b, t):
+        """The columns of a strip; the last piece of a row may be shorter."""
+        if self.whole:
+            return self.columns
+        return least(self.shifts.dims[2].count - t[2], self.columns)
+
+    def met(self, t, images):
+        """(The first depth, row and column that the t from ``t`` on meet; rows, their length)."""
+        z, y, x = self.shifts.dims
+        rows = ((self.rows if self.images == 1 else y.count) + y.reach) * y.step
+        # Of several slices, all but the last were met before.
+        place = [t[0] * z.step + self.shifts.slices[-1], t[1] * y.step + y.base]
+        if self.whole:
+            return [*place, 0], (rows, images.width)
+        return [*place, t[2] * x.step + x.base], (rows, (self.columns + x.reach) * x.step)
+
+    def taps(self):
+        return self.shifts.taps(self.plane, self.pitch)
+
+
+@dataclass(frozen=True)
+class Images:
+    """The images that a layout is filled from: a buffer, its dtype, strides and number.
+
+    Strides are those of image, channel, depth, row, column.
+    """
+
+    dtype: np.dtype
+    strides: tuple
+    count: int
+    width: int  # elements of a row
+
+
+def lay_out(b, layout, images, x, into, dtype, first, channels, t):
+    """Copy from ``x`` what the t from ``t`` = (depth, row, column) on meet, as ``dtype``.
+
+    ``first`` is the first (image, channel) of so many ``channels``.
+    """
+    shifts, size = layout.shifts, dtype.itemsize
+    depth, height, width = shifts.dims
+    slices, planes = table(b.module, shifts.slices), table(b.module, height.planes)
+    counts = len(shifts.slices), len(height.planes)
+    with loop(b, 0, channels) as c, loop(b, 0, counts[0]) as s, loop(b, 0, counts[1]) as p:
+        plane = ((c * counts[0] + s) * counts[1] + p) * (len(width.planes) * layout.plane)
+        plane = address(b, into, plane, size)
+        z = t[0] * depth.step + lookup(b, slices, s)
+        top = t[1] * height.step + lookup(b, planes, p) + height.base
+        with loop(b, 0, layout.images) as i, loop(b, 0, layout.image_rows) as r:
+            y = top + r * height.step
+            valid = below(b, y, height.source) & below(b, z, depth.source)
+            valid = valid & below(b, first[0] + i, images.count)
+            line = offset((first[0] + i, first[1] + c, z, y), images.strides[:4])
+            line = address(b, x, line, images.dtype.itemsize)
+            row = address(b, plane, (i * layout.image_rows + r) * layout.pitch, size)
+            _copy_row(b, layout, images, line, row, dtype, t[2] * width.step + width.base, valid)
+        if layout.zeros:
+            _clear(b, layout, plane, dtype)
+
+
+def _copy_row(b, layout, images, x, into, dtype, first, valid):
+    """A row of each of the columns' planes: equally spaced elements, zeros outside the source."""
+    width, lanes = layout.shifts.dims[2], layout.lanes
+    columns = width.planes
+    # Where all is known, masks are constants.
+    few = len(columns) * ceil(layout.pitch / lanes) <= _UNROLLED
+    starts = range(0, layout.pitch, lanes)
+    table_of = None if few else table(b.module, columns)
+
+    def copy(p, j):
+        column = columns[p] if few else lookup(b, table_of, p)
+        value, _ = spaced(
+            b, x, images.dtype, lanes, j * width.step + column + first, width.step,
+            width.source, images.strides[4], valid,
+        )  # fmt: skip
+        store(b, value, address(b, into, p * layout.plane + j, dtype.itemsize), dtype)
+
+    if few:
+        for p, j in product(range(len(columns)), starts):
+            copy(p, j)
+        return
+    with loop(b, 0, len(columns)) as p, loop(b, 0, layout.pitch, lanes) as j:
+        copy(p, j)
+
+
+def _clear(b, layout, planes, dtype):
+    """Zeros behind the last row of each of the columns' planes."""
+    zero = constant(b, 0, dtype, layout.lanes)
+    first, last = layout.filled, layout.filled + layout.zeros
+    count = len(layout.shifts.dims[2].planes)
+    with loop(b, 0, count) as p, loop(b, first, last, layout.lanes) as j:
+        store(b, zero, address(b, planes, p * layout.plane + j, dtype.itemsize), dtype)
+
+
+# Fetching ahead ---------------------------------------------------------------------------
+
+
+def fetch_ahead(b, images, x, wanted, turn):
+    """Ask for what will be laid out later to be brought nearer, a part of it at each turn.
+
+    ``wanted`` is ((the first image, channel), the first (depth, row, column), (images, channels),
+    (rows, their length)); ``turn`` is (the number of this turn, how many there are).
+    """
+    (image, channel), place, shape, (rows, length) = wanted
+    size = images.dtype.itemsize
+    each = ceil(prod(shape) / turn[1])
+    start = turn[0] * each
+    row = images.strides[3]
+    if images.strides[4] != 1:
+        return  # channels lie between each other, and are in the cache together
+    if row == length:
+        rows, length = 1, rows * length
+    with loop(b, start, least(start + each, prod(shape))) as part:
+        i, c = digits(lift(b, part), shape)
+        line = offset((image + i, channel + c, *place), images.strides)
+        line = address(b, x, line, size)
+        with loop(b, 0, rows) as y, loop(b, 0, length * size, _LINE) as i:
+            prefetch(b, address(b, line, y * (row * size) + i))

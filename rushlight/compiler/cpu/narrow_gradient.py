@@ -1,0 +1,211 @@
+"""The gradient of a convolution's weight where a group has few output channels.
+
+There are too few channels to fill a vector, so lanes run along the windows of a row, of ``g`` and
+of ``x`` alike. Each lane of a sum is kept apart until all parts are added up.
+"""
+
+from dataclasses import dataclass
+from math import ceil, prod
+
+from rushlight.backend.sizes import large_from
+from rushlight.compiler.codegen.emission import Kernel, Plan
+from rushlight.compiler.codegen.frame import digits, entry, kernel, least, offset, tail
+from rushlight.compiler.codegen.loop import address, carried, lift, loop
+from rushlight.compiler.codegen.memory import load, reduce, store
+from rushlight.compiler.codegen.value import constant
+from rushlight.compiler.codegen.value import lift as as_value
+from rushlight.compiler.cpu.convolution_tiles import row_product
+from rushlight.compiler.cpu.image_shifts import shifts_of
+from rushlight.compiler.cpu.image_strips import Layout, fetch_ahead, lay_out
+from rushlight.compiler.cpu.microkernel import Tile
+from rushlight.compiler.cpu.weight_gradient import split
+
+__all__ = ["emit", "fits", "plan"]
+
+_FEW = 8  # output channels of a group
+_ADDED = 1 << 14  # partial sums that a chunk adds
+_CHUNK = large_from(1 << 19)  # multiplications that are worth handing to a thread
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """How the work is cut up."""
+
+    layout: Layout
+    groups: int
+    inputs: int  # channels of x, of a group
+    results: int  # channels of g, of a group
+    pieces: tuple  # of the taps: (first, last) of each tile
+    block: int  # channels of a unit
+    parts: int  # sums that are computed apart and then added
+    steps: int  # strips that a part consists of
+    counts: tuple  # of images, and strips in three dims
+
+    @property
+    def blocks(self):
+        return ceil(self.inputs / self.block)
+
+    @property
+    def columns(self):
+        """The elements of the weight of one output channel."""
+        return self.inputs * self.layout.shifts.size
+
+    @property
+    def units(self):
+        """Each is a part of the sums of a block of a group's channels."""
+        return self.parts * self.groups * self.blocks
+
+    @property
+    def per_chunk(self):
+        """The units of a chunk."""
+        places = prod(self.counts) * self.layout.rows * self.layout.columns
+        work = self.results * self.block * self.layout.shifts.size * places // self.parts
+        return max(1, min(self.units // 16, _CHUNK // 4 // work))
+
+    @property
+    def added_at_once(self):
+        """The output channels of a chunk of the second kernel."""
+        return max(1, _ADDED // (self.columns * max(self.parts, 1)))
+
+    @property
+    def partial(self):
+        """The elements of one part's sums: group, output channel, channel, tap, lane."""
+        return self.groups * self.results * self.columns * self.layout.lanes
+
+
+def fits(d):
+    """Whether this is the better way for a description."""
+    return d.outputs // d.groups <= _FEW
+
+
+def plan(d, target, name):
+    """As ``convolution.plan``."""
+    c, size = _choose(d, target), d.compute.itemsize
+    kernels = []
+    if c.parts:
+        scratch = (c.block * c.layout.channel + 2 * c.layout.lanes) * size
+        kernels.append(Kernel(f"{name}_parts", ceil(c.units / c.per_chunk), scratch))
+    kernels.append(Kernel(name, ceil(d.outputs / c.added_at_once), c.layout.lanes * size))
+    return Plan(d, target, tuple(kernels), (max(1, c.parts * c.partial) * size,), c)
+
+
+def _choose(d, target):
+    lanes, size = target.lanes(d.compute), d.compute.itemsize
+    shifts = shifts_of(d)
+    inputs, results = d.channels // d.groups, d.outputs // d.groups
+    most = max(1, (target.registers - 2) // (results + 1))
+    length = ceil(shifts.size / ceil(shifts.size / most))
+    pieces = tuple(
+        (first, min(first + length, shifts.size)) for first in range(0, shifts.size, length)
+    )
+    _, y, x = shifts.dims
+    cuts = ceil(x.count / (64 * lanes))
+    columns = x.count if cuts < 3 else ceil(x.count / cuts)
+    rows = max(1, target.l1 // 2 // (Layout(shifts, 1, 1, columns, lanes).channel * size))
+    layout = Layout(shifts, 1, ceil(y.count / ceil(y.count / rows)), columns, lanes)
+    block = max(1, min(inputs, target.l2 // 4 // (layout.channel * size)))
+    block = ceil(inputs / ceil(inputs / block))
+    counts = d.batch, *layout.strips
+    parts, steps = split(d, prod(counts), d.groups * ceil(inputs / block), _CHUNK, prod(counts))
+    return _Choice(layout, d.groups, inputs, results, pieces, block, parts, steps, counts)
+
+
+def emit(module, plan, sink):
+    """As ``convolution.emit``."""
+    if plan.choice.parts:
+        _emit_parts(module, plan)
+    _emit_total(module, plan, sink)
+
+
+def _emit_parts(module, plan):
+    """The sums over each part of the windows, lane by lane."""
+    c = plan.choice
+    b, args, chunk, scratch = kernel(module, plan.kernels[0].name)
+    first = chunk * c.per_chunk
+    with loop(b, first, least(first + c.per_chunk, c.units)) as unit:
+        where = digits(unit, (c.parts, c.groups, c.blocks))
+        _emit_part(b, plan, args, scratch, where)
+    b.ret_void()
+
+
+def _emit_part(b, plan, args, scratch, where):
+    """One part of the sums of a block of channels."""
+    d, c = plan.description, plan.choice
+    part, group, block = where
+    dtype, size, layout = d.compute, d.compute.itemsize, c.layout
+    g, x = d.images(0), d.images(1)
+    first = block * c.block
+    channels = least(c.inputs - first, c.block)
+    sums = (part * c.groups + group) * (c.results * c.columns) + first * layout.shifts.size
+    sums = address(b, entry(b, args, 2), sums * layout.lanes, size)
+    start = part * c.steps
+    with loop(b, start, least(start + c.steps, prod(c.counts))) as strip:
+        image, *place = digits(strip, c.counts)
+        t = layout.start(place)
+        source = (image, group * c.inputs + first)
+        lay_out(b, layout, x, entry(b, args, 1), scratch, dtype, source, channels, t)
+        met = offset((image, group * c.results, *t), g.strides)
+        met = address(b, entry(b, args, 0), met, d.dtype.itemsize)
+        shape = least(layout.shifts.dims[1].count - t[1], layout.rows), layout.left(b, t)
+        fresh = as_value(b, strip == start)
+        ahead = _ahead(c, strip + 1, x, group, first)
+        with loop(b, 0, channels) as channel:
+            turn = channel, c.block
+            fetch_ahead(b, x, entry(b, args, 1), ahead[0], turn)
+            fetch_ahead(b, g, entry(b, args, 0), ahead[1], turn)
+            source = address(b, scratch, channel * layout.channel, size)
+            into = address(b, sums, channel * (layout.shifts.size * layout.lanes), size)
+            _emit_tiles(b, plan, g, source, met, into, shape, fresh)
+
+
+def _ahead(c, strip, x, group, channel):
+    """Where the parts of x and of g that a later strip needs begin, and how large they are."""
+    image, *place = digits(strip, c.counts)
+    t = c.layout.start(place)
+    place, size = c.layout.met(t, x)
+    return (
+        ((image, group * c.inputs + channel), place, (1, c.block), size),
+        ((image, group * c.results), t, (1, c.results), (c.layout.rows, c.layout.columns)),
+    )
+
+
+def _emit_tiles(b, plan, g, x, met, sums, shape, fresh):
+    """All taps of a channel of x times all channels of g."""
+    c = plan.choice
+    (taps,) = c.layout.taps()
+    size, lanes = plan.description.compute.itemsize, c.layout.lanes
+    for first, last in c.pieces:
+        places = [place for _, place in taps[first:last]]
+        start = min(places)
+        tile = Tile(c.results, last - first, lanes, plan.description.compute, plan.target.fma)
+        function = row_product(
+            b.module, tile, g.dtype, (g.strides[1], g.strides[3], g.strides[4]),
+            [place - start for place in places], c.layout,
+        )  # fmt: skip
+        b.call(function, [
+            met, address(b, x, start, size), address(b, sums, first * lanes, size),
+            lift(b, shape[0]).v, lift(b, shape[1]).v, lift(b, c.columns * lanes).v, fresh.v,
+        ])  # fmt: skip
+
+
+def _emit_total(module, plan, sink):
+    """The parts added in order, then the lanes, for the sink."""
+    d, c = plan.description, plan.choice
+    lanes, dtype, size = c.layout.lanes, d.compute, d.compute.itemsize
+    b, args, chunk, scratch = kernel(module, plan.kernels[-1].name)
+    zero, first = constant(b, 0, dtype, lanes), chunk * c.added_at_once
+    last = least(first + c.added_at_once, d.outputs)
+    with loop(b, first, last) as output, loop(b, 0, c.columns, lanes) as j:
+        with loop(b, 0, least(c.columns - j, lanes)) as i:
+            place = (output * c.columns + j + i) * lanes
+            parts = address(b, entry(b, args, 2), place, size)
+
+            def add(part, sums, parts=parts):
+                return [sums[0] + load(b, address(b, parts, part * c.partial, size), dtype, lanes)]
+
+            (total,) = carried(b, 0, c.parts, [zero], add)
+            store(b, reduce(total, "add"), address(b, scratch, i, size), dtype)
+        mask = tail(b, c.columns - j, lanes)
+        value = load(b, scratch, dtype, lanes, mask)
+        sink(b, args, [output.v, lift(b, j).v], value, mask)
+    b.ret_void()

@@ -1,0 +1,202 @@
+"""Pooling as kernels: maxima and means of windows, where maxima lie, and the gradients.
+
+Each unit of work is a row of results, its lanes along the width. Gradients are sums, too: of what
+the windows that hold an element give it, so nothing is scattered. A maximum's gradient first notes
+where each window's maximum lies.
+"""
+
+from dataclasses import dataclass
+from math import ceil, prod
+from typing import Any
+
+import numpy as np
+
+from rushlight.backend.sizes import large_from
+from rushlight.compiler.codegen.emission import Kernel, Plan
+from rushlight.compiler.codegen.frame import digits, entry, kernel, least, offset, tail
+from rushlight.compiler.codegen.loop import address, lift, loop
+from rushlight.compiler.codegen.memory import store
+from rushlight.compiler.codegen.value import INT, Value, computed
+from rushlight.compiler.codegen.window_reads import of_spans, of_windows, spans, transposed
+from rushlight.compiler.cpu.pooling_forms import FORMS
+
+__all__ = ["Pooling", "describe", "emit", "plan"]
+
+_I32 = np.dtype(np.int32)
+_CHUNK = large_from(1 << 16)  # elements read that are worth handing to a thread
+
+# Descriptions -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Pooling:
+    """One pooling operation.
+
+    Attributes:
+        form: ``max``, ``positions``, ``pick``, ``max_grad``, ``mean`` or ``mean_grad``.
+        dtype: Of the first operand.
+        lead: The shape before the pooled dims.
+        size: The pooled dims of the image.
+        places: How many windows there are in each.
+        windows: (kernel size, stride, padding, dilation), or None for windows that cover evenly.
+        divisor: For each dim, what each place's sum is divided by; or one number.
+        strides: The element strides of each operand.
+    """
+
+    form: str
+    dtype: np.dtype
+    lead: tuple
+    size: tuple
+    places: tuple
+    windows: tuple | None
+    divisor: Any
+    strides: tuple
+
+    @property
+    def compute(self):
+        return computed(self.dtype)
+
+    @property
+    def shape(self):
+        """The shape of the result."""
+        return (*self.lead, *(self.size if self.form.endswith("grad") else self.places))
+
+    @property
+    def flops(self):
+        """The floating-point operations that it takes."""
+        images, places = prod(self.lead) * prod(self.size), prod(self.lead) * prod(self.places)
+        if self.windows is None:  # they cover the image evenly
+            return max(images, places)
+        return min(images, places) * prod(self.windows[0])
+
+    @property
+    def reads(self):
+        """For each pooled dim, what its windows read."""
+        if self.windows is None:
+            return [of_spans(n, o) for n, o in zip(self.size, self.places, strict=True)]
+        dims = zip(self.size, *self.windows, self.places, strict=True)
+        return [of_windows(*dim) for dim in dims]
+
+
+def describe(form, ins, out_shape, params):
+    """The description of an equation: its operation's form, inputs, result's shape, params."""
+    w = params.get("windows")
+    if w is not None:
+        n = len(w.places)
+    else:
+        n = len(params["size"] if "size" in params else params["places"])
+    image, places = ins[0].shape[-n:], tuple(out_shape[-n:])
+    if form == "mean_grad":
+        image, places = places, image
+    elif form in ("max_grad", "pick"):
+        image = ins[1].shape[-n:]
+    image, places = tuple(image), tuple(places if w is None else w.places)
+    windows = None if w is None else (w.kernel_size, w.stride, w.padding, w.dilation)
+    divisor = _divisor(image, places, w, params) if form.startswith("mean") else None
+    strides = tuple([tuple([s // x.dtype.itemsize for s in x.strides]) for x in ins])
+    return Pooling(form, ins[0].dtype, tuple(out_shape[:-n]), image, places, windows, divisor,
+                   strides)  # fmt: skip
+
+
+def _divisor(size, places, w, params):
+    """What sums are divided by: a number, or numbers for each dim."""
+    if params.get("override") is not None:
+        return params["override"]
+    counts = []
+    for d, (n, o) in enumerate(zip(size, places, strict=True)):
+        if w is None:
+            found = spans(n, o)
+        else:
+            starts = [i * w.stride[d] - w.padding[d] for i in range(o)]
+            found = [(s, min(s + w.kernel_size[d], n + w.padding[d])) for s in starts]
+            if not params["include_pad"]:
+                found = [(max(s, 0), min(e, n)) for s, e in found]
+        counts.append(tuple([e - s for s, e in found]))
+    return prod(c[0] for c in counts) if all(len(set(c)) == 1 for c in counts) else tuple(counts)
+
+
+# Plans ------------------------------------------------------------------------------------
+
+
+def plan(description, target, name="pooling"):
+    """The kernels that compute ``description``, named after ``name``."""
+    d = description
+    if not prod(d.shape):
+        return Plan(d, target, (), ())
+    if d.form != "max_grad":
+        return Plan(d, target, (Kernel(name, ceil(_rows(d) / _share(d)), 0),), ())
+    noting = _noting(d)
+    kernels = (
+        Kernel(f"{name}_positions", ceil(_rows(noting) / _share(noting)), 0),
+        Kernel(name, ceil(_rows(d) / _share(d)), 0),
+    )
+    return Plan(d, target, kernels, (max(4, 4 * prod(noting.shape)),))
+
+
+def _rows(d):
+    return prod(d.shape[:-1])
+
+
+def _share(d):
+    """Rows of a chunk."""
+    reads = [transposed(r) for r in d.reads] if d.form.endswith("grad") else d.reads
+    return max(1, _CHUNK // (d.shape[-1] * prod(len(r.table) for r in reads)))
+
+
+def _noting(d):
+    """The description of the positions that a maximum's gradient needs."""
+    return Pooling("positions", d.dtype, d.lead, d.size, d.places, d.windows, None, d.strides)
+
+
+def emit(module, plan, sink):
+    """Add the plan's kernels to ``module``.
+
+    Their args are the operands, the temporaries, then what the sink uses. ``sink(b, args, indices,
+    value, mask)`` gets each vector of results once, its lanes along the last dim; the indices (i64)
+    are of its first lane.
+    """
+    d, target = plan.description, plan.target
+    if not plan.kernels:
+        return
+    if d.form == "max_grad":
+        noting = FORMS["positions"](_noting(d), target, operand=1)
+        _emit_rows(module, plan.kernels[0].name, noting, _storing(d))
+    _emit_rows(module, plan.kernels[-1].name, FORMS[d.form](d, target), sink)
+
+
+def _storing(d):
+    """The sink that keeps positions in the temporary."""
+    shape = (*d.lead, *d.places)
+    strides = [prod(shape[i + 1 :]) for i in range(len(shape))]
+
+    def sink(b, args, indices, value, mask):
+        place = offset([Value(b, i, INT) for i in indices], strides)
+        at = address(b, entry(b, args, len(d.strides)), place, 4)
+        store(b, value.astype(_I32), at, _I32, mask)
+
+    return sink
+
+
+# Rows of results --------------------------------------------------------------------------
+
+
+def _emit_rows(module, name, form, sink):
+    """The kernel of one form: for each vector of a row, its taps one after the other."""
+    b, args, chunk, _ = kernel(module, name)
+    d = form.d
+    share = _share(d)
+    start = chunk * share
+    hidden = 3 - len(d.size)
+    shape = (*d.lead, *[1] * hidden, *d.shape[len(d.lead) : -1])
+    width = d.shape[-1]
+    with loop(b, start, least(start + share, _rows(d))) as row:
+        *lead, z, y = digits(row, shape)
+        with loop(b, 0, width, form.lanes) as x:
+            mask = None
+            if width % form.lanes:
+                mask = tail(b, width - x, form.lanes)
+            place = (z, y, x)
+            found = form.fold(b, args, lead, place)
+            value = form.result(b, args, lead, place, *found)
+            sink(b, args, [lift(b, i).v for i in (*lead, *place[hidden:])], value, mask)
+    b.ret_void()

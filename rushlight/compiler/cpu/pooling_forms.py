@@ -1,0 +1,319 @@
+"""The forms of pooling: what is kept while taps go by, and what becomes of it."""
+
+from itertools import pairwise
+from math import prod
+
+import numpy as np
+
+from rushlight.compiler.codegen.frame import entry, lookup, offset, quotient, table
+from rushlight.compiler.codegen.loop import address, carried, lift
+from rushlight.compiler.codegen.memory import gather, iota, load, maximum
+from rushlight.compiler.codegen.row_reads import spaced, stretch, stretched
+from rushlight.compiler.codegen.value import BOOL, INT, Value, constant, select, splat
+from rushlight.compiler.codegen.window_reads import Reads, transposed
+
+__all__ = ["FORMS", "Maximum", "MaximumGrad", "Mean", "MeanGrad", "Pick", "Positions"]
+
+_I32 = np.dtype(np.int32)
+_UNROLLED = 8  # taps of a row
+_ALONE = Reads(1, 1, ((0,),))
+
+
+class Tap:
+    """What one tap of a vector of results reads: a row, and elements of it."""
+
+    def __init__(self, b, form, row, valid, k, place):
+        self.b, self.form, self.row, self.valid, self.k = b, form, row, valid, k
+        self.place, self.x = place, place[2]
+        self.regular = form.regular(k)
+
+    def _first(self):
+        """The element that the first lane reads, if the tap is regular."""
+        x, times = self.x, self.regular.times
+        if times > 1:
+            x = x // times if isinstance(x, int) else quotient(self.b, x, times)
+        return x * self.regular.step + self.regular.first
+
+    def read(self, base, dtype, strides):
+        """(The elements of an image at ``base``, where there are any; where there are.)"""
+        form, b, regular = self.form, self.b, self.regular
+        line = address(b, base, offset(self.row, strides[:2]), dtype.itemsize)
+        rest = form.reads[2].size, strides[2], self.valid
+        if regular is None:
+            columns, mask = self._from_table()
+            return gather(b, line, columns.astype(INT) * strides[2], dtype, mask), mask
+        if regular.times > 1:
+            return stretched(b, line, dtype, form.lanes, self._first(), regular, *rest)
+        return spaced(b, line, dtype, form.lanes, self._first(), regular.step, *rest)
+
+    def columns(self):
+        """The index of each element in its row, as int32."""
+        form, b, regular = self.form, self.b, self.regular
+        if regular is None:
+            return self._from_table()[0]
+        first = splat(lift(b, self._first()).astype(_I32), form.lanes)
+        steps = stretch(regular, form.lanes)
+        return first + Value(b, first.v.type([i * regular.step for i in steps]), _I32)
+
+    def _from_table(self):
+        b, form = self.b, self.form
+        width = -(-form.reads[2].count // form.lanes) * form.lanes
+        found = load(b, address(b, form.table(b, 2), self.k * width + self.x, 8), INT, form.lanes)
+        found = found.astype(_I32)
+        return found, (found >= 0) & splat(self.valid, form.lanes)
+
+
+class Form:
+    """A form of pooling on vectors of results; subclasses say what is kept."""
+
+    def __init__(self, d, target, operand=0):
+        self.d, self.operand = d, operand
+        self.lanes = min(target.lanes(d.compute), target.lanes(_I32))
+        reads = [transposed(r) for r in d.reads] if d.form.endswith("grad") else d.reads
+        self.reads = [*[_ALONE] * (3 - len(reads)), *reads]
+
+    def start(self, b):
+        """What is kept before any tap."""
+        raise NotImplementedError
+
+    def take(self, b, args, lead, image, tap, state):
+        """What is kept after one more tap of the image at the address ``image``."""
+        raise NotImplementedError
+
+    def result(self, b, args, lead, place, *state):
+        """The results at a place, from what is kept in the end."""
+        raise NotImplementedError
+
+    def strides(self, operand):
+        """(Those of the lead dims, those of three pooled dims) of an operand."""
+        strides = self.d.strides[operand]
+        lead = len(self.d.lead)
+        return strides[:lead], (*[0] * (3 - len(self.d.size)), *strides[lead:])
+
+    def image(self, b, args, lead, operand):
+        """The address of the image of an operand that the indices ``lead`` choose."""
+        place = offset(lead, self.strides(operand)[0])
+        return address(b, entry(b, args, operand), place, self.d.dtype.itemsize)
+
+    def table(self, b, dim):
+        reads = self.reads[dim]
+        width = -(-reads.count // self.lanes) * self.lanes if dim == 2 else reads.count
+        numbers = [v for row in reads.table for v in (*row, *[-1] * (width - len(row)))]
+        return table(b.module, numbers)
+
+    def regular(self, k):
+        """What tap ``k`` of a row reads, if that is regular and so for any k that it may be."""
+        taps = self.reads[2].regular
+        if taps is None or self.lanes % taps[0].times:
+            return None
+        if isinstance(k, int):
+            return taps[k]
+        steps = {second.first - first.first for first, second in pairwise(taps)}
+        if taps[0].times > 1 or len(steps) > 1:
+            return None
+        return taps[0]._replace(first=k * steps.pop() + taps[0].first)
+
+    def fold(self, b, args, lead, place):
+        """What is kept when all taps have gone by."""
+        counts = [len(r.table) for r in self.reads]
+        image = self.image(b, args, lead, self.operand)
+
+        def over(dim, body):
+            """A loop over the taps of a dim, with the index that each reads."""
+            width = self.reads[dim].count
+
+            def step(k, state):
+                return body(lift(b, lookup(b, self.table(b, dim), k * width + place[dim])), state)
+
+            return lambda state: carried(b, 0, counts[dim], state, step)
+
+        def in_row(i, j, state):
+            valid = (i >= 0) & (j >= 0)
+
+            def take(k, state):
+                return self.take(b, args, lead, image, Tap(b, self, (i, j), valid, k, place), state)
+
+            if counts[2] > _UNROLLED:
+                return carried(b, 0, counts[2], state, take)
+            for k in range(counts[2]):
+                state = take(k, state)
+            return state
+
+        rows = lambda i, state: over(1, lambda j, state: in_row(i, j, state))(state)
+        return over(0, rows)(self.start(b))
+
+
+# Maxima -----------------------------------------------------------------------------------
+
+
+def _lowest(b, dtype, lanes):
+    """The number that no element is below."""
+    return constant(b, -np.inf if dtype.kind == "f" else np.iinfo(dtype).min, dtype, lanes)
+
+
+class Maximum(Form):
+    """The maximum of each window."""
+
+    def start(self, b):
+        return [_lowest(b, self.d.compute, self.lanes)]
+
+    def take(self, b, args, lead, image, tap, state):
+        (best,) = state
+        x, mask = tap.read(image, self.d.dtype, self.strides(self.operand)[1])
+        return [select(mask, maximum(best, x), best)]
+
+    def result(self, b, args, lead, place, best):
+        return best
+
+
+class Positions(Form):
+    """Where each window's maximum lies in the image: the first, or the last nan."""
+
+    def start(self, b):
+        lowest = _lowest(b, self.d.compute, self.lanes)
+        return [lowest, constant(b, -1, _I32, self.lanes)]
+
+    def steps(self):
+        """From one element of the image to the next, in the numbers that are found."""
+        return (*[0] * (3 - len(self.d.size)), *_contiguous(self.d.size))
+
+    def take(self, b, args, lead, image, tap, state):
+        best, at = state
+        x, mask = tap.read(image, self.d.dtype, self.strides(self.operand)[1])
+        *outer, step = self.steps()
+        here = lift(b, offset(tap.row, outer)).astype(_I32) + tap.columns() * step
+        if x.dtype.kind != "f":
+            better = mask & (x > best)
+        else:  # a nan is above all, and kept as inf, which only a nan is above
+            better = mask & Value(b, b.fcmp_unordered(">", x.v, best.v), BOOL)
+            inf = constant(b, np.inf, x.dtype, self.lanes)
+            x = select(x < inf, x, inf)
+        return [select(better, x, best), select(better, here, at)]
+
+    def result(self, b, args, lead, place, best, at):
+        # Where nothing is above the lowest number, the first element is as good as any.
+        *outer, step = self.steps()
+        rows = [
+            lookup(b, table(b.module, r.first), i)
+            for r, i in zip(self.reads, place[:2], strict=False)
+        ]
+        columns = self.reads[2].first
+        columns = table(b.module, (*columns, *[0] * (-len(columns) % self.lanes)))
+        columns = load(b, address(b, columns, place[2], 8), INT, self.lanes) * step
+        first = (columns + offset(rows, outer)).astype(_I32)
+        return select(at < 0, first, at).astype(INT)
+
+
+class Pick(Positions):
+    """What another image has where each window's maximum lies."""
+
+    def __init__(self, d, target):
+        super().__init__(d, target, operand=1)
+
+    def steps(self):
+        return self.strides(0)[1]
+
+    def result(self, b, args, lead, place, best, at):
+        at = super().result(b, args, lead, place, best, at)
+        mask = constant(b, True, BOOL, self.lanes)
+        mask = mask & (lift(b, place[2]) + iota(b, self.lanes) < self.d.places[-1])
+        return gather(b, self.image(b, args, lead, 0), at, self.d.dtype, mask)
+
+
+class MaximumGrad(Form):
+    """The sum of what the windows give to an element that is their maximum."""
+
+    def start(self, b):
+        return [constant(b, 0, self.d.compute, self.lanes)]
+
+    def take(self, b, args, lead, image, tap, state):
+        (total,) = state
+        d = self.d
+        strides = _contiguous((*d.lead, *d.places))
+        noted = entry(b, args, len(d.strides))
+        noted = address(b, noted, offset(lead, strides[: len(lead)]), _I32.itemsize)
+        hidden = [0] * (3 - len(d.size))
+        found, mask = tap.read(noted, _I32, (*hidden, *strides[len(lead) :]))
+        own = lift(b, offset(tap.place, (*hidden, *_contiguous(d.size)))).astype(_I32)
+        mine = mask & (found == splat(own, self.lanes) + iota(b, self.lanes, _I32))
+        g, _ = tap.read(image, d.dtype, self.strides(0)[1])
+        return [total + select(mine, g, constant(b, 0, g.dtype))]
+
+    def result(self, b, args, lead, place, total):
+        return total
+
+
+def _contiguous(shape):
+    return [prod(shape[i + 1 :]) for i in range(len(shape))]
+
+
+# Means ------------------------------------------------------------------------------------
+
+
+class Mean(Form):
+    """The sum of each window, divided."""
+
+    def start(self, b):
+        return [constant(b, 0, self.d.compute, self.lanes)]
+
+    def take(self, b, args, lead, image, tap, state):
+        x, _ = tap.read(image, self.d.dtype, self.strides(0)[1])
+        return [state[0] + x]
+
+    def result(self, b, args, lead, place, total):
+        return self.divided(b, total, place)
+
+    def divided(self, b, total, place, columns=None):
+        """``total`` by the divisor of a place; ``columns`` are the lanes' if not in a row."""
+        if isinstance(self.d.divisor, tuple):
+            *outer, last = [
+                table(b.module, counts)
+                for counts in (*[(1,)] * (3 - len(self.d.size)), *self._padded())
+            ]
+            divisor = lift(b, 1)
+            for counts, i in zip(outer, place[:2], strict=True):
+                divisor = divisor * lookup(b, counts, i)
+            if columns is None:
+                divisor = splat(divisor, self.lanes) * load(
+                    b, address(b, last, place[2], 8), INT, self.lanes
+                )
+            else:
+                mask = constant(b, True, BOOL, self.lanes)
+                divisor = splat(divisor, self.lanes) * gather(b, last, columns, INT, mask)
+        else:
+            divisor = lift(b, self.d.divisor)
+        if total.dtype.kind == "f":
+            return total / divisor.astype(total.dtype)
+        real = np.dtype(np.float64)  # towards zero, as C++ divides
+        return (total.astype(real) / divisor.astype(real)).astype(total.dtype)
+
+    def _padded(self):
+        """The divisors of each dim, the last filled up to whole vectors."""
+        *outer, last = self.d.divisor
+        return (*outer, (*last, *[1] * (-len(last) % self.lanes)))
+
+
+class MeanGrad(Mean):
+    """The sum of what the windows that hold an element give it."""
+
+    def take(self, b, args, lead, image, tap, state):
+        g, mask = tap.read(image, self.d.dtype, self.strides(0)[1])
+        columns = None
+        if isinstance(self.d.divisor, tuple):
+            none = constant(b, 0, _I32, self.lanes)
+            columns = select(mask, tap.columns(), none).astype(INT)
+        row = [self._existing(i) for i in tap.row]
+        share = self.divided(b, g, (*row, None), columns)
+        return [state[0] + select(mask, share, constant(b, 0, share.dtype))]
+
+    def _existing(self, i):
+        return select(i < 0, lift(i.b, 0), i)
+
+    def result(self, b, args, lead, place, total):
+        return total
+
+
+FORMS = {
+    "max": Maximum, "positions": Positions, "pick": Pick, "max_grad": MaximumGrad,
+    "mean": Mean, "mean_grad": MeanGrad,
+}  # fmt: skip

@@ -1,0 +1,256 @@
+"""Convolution and its input gradient as kernels: no columns, but products of shifted images.
+
+The weight is packed in panels of a few output channels. Each unit of work lays a strip of the
+source's rows out in scratch memory, padded and parted into planes (``shifts``), so that a tap's
+operand is a vector at an offset, whatever stride, padding and dilation are. ``shifted_product``
+sums over channels and taps; the sums go to the sink row by row.
+"""
+
+from contextlib import contextmanager, nullcontext
+from math import ceil, prod
+from typing import Any
+
+from rushlight.compiler.codegen.emission import Kernel, Plan
+from rushlight.compiler.codegen.frame import (
+    below,
+    digits,
+    entry,
+    kernel,
+    least,
+    lookup,
+    offset,
+    table,
+    tail,
+)  # fmt: skip
+from rushlight.compiler.codegen.loop import address, lift, loop
+from rushlight.compiler.codegen.memory import gather, load, store
+from rushlight.compiler.codegen.value import INT, constant, splat
+from rushlight.compiler.codegen.value import lift as as_value
+from rushlight.compiler.cpu.convolution_tiles import shifted_product
+from rushlight.compiler.cpu.convolution_tiling import cheapest
+from rushlight.compiler.cpu.image_strips import fetch_ahead, lay_out, round_up
+
+__all__ = ["emit", "plan"]
+
+# Plans ------------------------------------------------------------------------------------
+
+
+def plan(d, target, name):
+    """As ``convolution.plan``."""
+    cut, size = cheapest(d, target), d.compute.itemsize
+    panels = d.groups * cut.all_panels
+    scratch = (cut.source + cut.sums * len(cut.layout.shifts.phases)) * size
+    kernels = (
+        Kernel(f"{name}_pack", ceil(panels / cut.packed_at_once), 0),
+        Kernel(name, cut.chunks, scratch),
+    )
+    return Plan(d, target, kernels, (max(panels * cut.panel, 1) * size,), cut)
+
+
+# Packing ----------------------------------------------------------------------------------
+
+
+def _emit_pack(module, plan):
+    """The weight in the order of use: group, block of channels, panel, phase, channel, tap, row."""
+    d, c = plan.description, plan.choice
+    size = d.compute.itemsize
+    b, args, chunk, _ = kernel(module, plan.kernels[0].name)
+    strides, places = _weight_strides(d)
+    taps = c.layout.taps()
+    places = table(module, [places[index] for phase in taps for index, _ in phase])
+    firsts, counts = _phases(module, taps)
+    weight, packed = entry(b, args, 1), entry(b, args, len(d.strides))
+    first_panel = chunk * c.packed_at_once
+    last_panel = least(first_panel + c.packed_at_once, d.groups * c.all_panels)
+    with loop(b, first_panel, last_panel) as i, loop(b, 0, c.tile.rows) as row:
+        group, panel = digits(i, (d.groups, c.all_panels))
+        # Rows beyond the last repeat it; their sums are never stored.
+        result = least(panel * c.tile.rows + row, c.results - 1)
+        start = address(b, weight, offset((group, result), strides[:2]), d.dtype.itemsize)
+        with loop(b, 0, c.blocks) as k, loop(b, 0, len(taps)) as phase:
+            first, count = lookup(b, firsts, phase), lookup(b, counts, phase)
+            channels = _channels(b, c, k)
+            into = _packed(b, c, (group, k, panel), channels, first) + row
+            into = address(b, packed, into, size)
+            with loop(b, 0, channels) as channel, loop(b, 0, count) as t:
+                place = (k * c.block + channel) * strides[2] + lookup(b, places, first + t)
+                value = load(b, address(b, start, place, d.dtype.itemsize), d.dtype)
+                place = (channel * count + t) * c.tile.rows
+                store(b, value, address(b, into, place, size), d.compute)
+    b.ret_void()
+
+
+def _channels(b, c, block):
+    """The channels of a block."""
+    return least(c.inputs - block * c.block, c.block)
+
+
+def _packed(b, c, where, channels, first):
+    """Where the weights of a (group, block, panel) begin that follow ``first`` taps."""
+    group, block, panel = where
+    rows = c.layout.shifts.size * c.tile.rows
+    before = (group * c.inputs + block * c.block) * (c.all_panels * rows)
+    return before + channels * (panel * rows + first * c.tile.rows)
+
+
+def _phases(module, taps):
+    """Tables of each phase's first tap and of how many it has."""
+    firsts = [sum(map(len, taps[:i])) for i in range(len(taps))]
+    return table(module, firsts), table(module, map(len, taps))
+
+
+def _weight_strides(d):
+    """The weight's strides of (group, result channel, summed channel); its taps' places."""
+    outer, inner, *steps = d.strides[1]
+    places = [0]
+    for n, step in zip(d.kernel, steps, strict=True):
+        places = [place + k * step for place in places for k in range(n)]
+    group = d.outputs // d.groups * outer
+    strides = (group, outer, inner) if d.form == "result" else (group, inner, outer)
+    return strides, places
+
+
+# The product ------------------------------------------------------------------------------
+
+
+def emit(module, plan, sink):
+    """As ``convolution.emit``."""
+    _emit_pack(module, plan)
+    c = plan.choice
+    b, args, chunk, scratch = kernel(module, plan.kernels[1].name)
+    sums = address(b, scratch, c.source * plan.description.compute.itemsize)
+    start = chunk * c.per_chunk
+    end = least(start + c.per_chunk, prod(c.counts))
+    with loop(b, start * c.blocks, end * c.blocks) as step:
+        *where, block = digits(step, (*c.counts, c.blocks))
+        _emit_sums(b, plan, args, scratch, sums, step)
+        if c.blocks == 1:
+            _emit_results(b, plan, args, sums, where, sink)
+        else:
+            with b.if_then((block == c.blocks - 1).v):
+                _emit_results(b, plan, args, sums, where, sink)
+    b.ret_void()
+
+
+def _emit_sums(b, plan, args, scratch, sums, step):
+    """Add a block of channels to the sums of a unit, tile by tile."""
+    d, c = plan.description, plan.choice
+    dtype, layout, tile, size = d.compute, c.layout, c.tile, d.compute.itemsize
+    x, packed = entry(b, args, 0), entry(b, args, len(d.strides))
+    taps = layout.taps()
+    firsts, counts = _phases(b.module, taps)
+    offsets = table(b.module, [place for phase in taps for _, place in phase])
+    product = shifted_product(b.module, tile)
+    image, group, part, t, block = _source(c, step)
+    channels = _channels(b, c, block)
+    source = (image, group * c.inputs + block * c.block)
+    lay_out(b, layout, d.images(), x, scratch, dtype, source, channels, t)
+    panels = least(c.all_panels - part * c.panels, c.panels)
+    fresh = as_value(b, block == 0)
+    ahead = _ahead(c, step + 1, d.images())
+    with loop(b, 0, len(taps)) as phase:
+        first, count = lookup(b, firsts, phase), lookup(b, counts, phase)
+        with loop(b, 0, c.columns) as j, loop(b, 0, panels) as p:
+            turn = (phase * c.columns + j) * c.panels + p
+            fetch_ahead(b, d.images(), x, ahead, (turn, len(taps) * c.columns * c.panels))
+            weights = _packed(b, c, (group, block, part * c.panels + p), channels, first)
+            row, column = (phase * c.panels + p) * tile.rows, j * (tile.columns * layout.lanes)
+            into = address(b, sums, row * c.width + column, size)
+            with _unless_empty(b, c, taps, count, into):
+                b.call(product, [
+                    address(b, packed, weights, size), address(b, scratch, column, size), into,
+                    lift(b, channels).v, lift(b, layout.channel).v, lift(b, c.width).v,
+                    address(b, offsets, first, 8), lift(b, count).v, fresh.v,
+                ])  # fmt: skip
+
+
+@contextmanager
+def _unless_empty(b, c, taps, count, into):
+    """The block runs if there is something to sum; else the tile at ``into`` is cleared."""
+    if c.inputs and all(taps):
+        yield
+        return
+    something = lift(b, count) > 0 if c.inputs else as_value(b, False)
+    zero, tile = constant(b, 0, c.tile.dtype, c.tile.lanes), c.tile
+    with b.if_else(something.v) as (then, otherwise):
+        with then:
+            yield
+        with otherwise, loop(b, 0, tile.rows) as i, loop(b, 0, tile.columns) as j:
+            place = address(b, into, i * c.width + j * tile.lanes, tile.dtype.itemsize)
+            store(b, zero, place, tile.dtype)
+
+
+def _source(c, step):
+    """What a step needs: first image, group, block of panels, first t, block of channels."""
+    image, group, part, *strip, block = digits(step, (*c.counts, c.blocks))
+    return image * c.layout.images, group, part, c.layout.start(strip), block
+
+
+def _ahead(c, step, images):
+    """Where the source of a later step begins, and how much of it there is."""
+    image, group, _, t, block = _source(c, step)
+    place, size = c.layout.met(t, images)
+    return (image, group * c.inputs + block * c.block), place, (c.layout.images, c.block), size
+
+
+def _emit_results(b, plan, args, sums, where, sink):
+    """Give the results of a unit to the sink, row by row."""
+    d, c = plan.description, plan.choice
+    layout = c.layout
+    z, y, _ = layout.shifts.dims
+    image, group, part, *strip = where
+    depth, row, column = layout.start(strip)
+    first = part * (c.panels * c.tile.rows)
+    channels = least(c.results - first, c.panels * c.tile.rows)
+    images = least(d.batch - image * layout.images, layout.images)
+    steps = least(y.count - row, layout.rows)
+    with loop(b, 0, channels) as o:
+        channel = group * c.results + first + o
+        bias = _bias(b, d, args, channel)
+        with loop(b, 0, images) as i, loop(b, 0, z.spread) as pz:
+            row_z = depth * z.spread + pz
+            with loop(b, 0, steps) as t, loop(b, 0, y.spread) as py:
+                row_y = (row + t) * y.spread + py
+                line = ((pz * y.spread + py) * layout.shifts.dims[2].spread) * c.sums
+                line = line + o * c.width + (i * layout.image_rows + t) * layout.pitch
+                line = address(b, sums, line, d.compute.itemsize)
+                index = (image * layout.images + i, channel, row_z, row_y)
+                index = index[:2] + index[5 - len(d.size) :]
+                exists: Any = nullcontext()
+                if z.spread * y.spread > 1:  # some phases end earlier than others
+                    exists = below(b, row_z, z.result) & below(b, row_y, y.result)
+                    exists = b.if_then(exists.v)
+                with exists:
+                    _emit_row(b, plan, args, line, index, column, bias, sink)
+
+
+def _bias(b, d, args, channel):
+    if len(d.strides) < 3:
+        return None
+    place = channel * d.strides[2][0]
+    return load(b, address(b, entry(b, args, 2), place, d.dtype.itemsize), d.dtype)
+
+
+def _emit_row(b, plan, args, sums, index, column, bias, sink):
+    """Give the results from ``sums`` on to the sink, a vector at a time."""
+    d, c = plan.description, plan.choice
+    width, lanes, dtype = c.layout.shifts.dims[2], c.layout.lanes, d.compute
+    length = width.result if c.layout.whole else c.layout.columns * width.spread
+    places = None
+    if width.spread > 1:  # phases lie apart: a table says where each column is
+        columns = range(round_up(length, lanes))
+        places = [x % width.spread * c.sums + x // width.spread for x in columns]
+        places = table(b.module, places)
+    with loop(b, 0, length, lanes) as i:
+        x = column * width.spread + i
+        mask = None
+        if not c.layout.whole or length % lanes:
+            mask = tail(b, least(length - i, width.result - x), lanes)
+        if places is not None:
+            found = load(b, address(b, places, i, 8), INT, lanes)
+            value = gather(b, sums, found, dtype)
+        else:
+            value = load(b, address(b, sums, i, dtype.itemsize), dtype, lanes)
+        if bias is not None:
+            value = value + splat(bias, lanes)
+        sink(b, args, [lift(b, v).v for v in (*index, x)], value, mask)

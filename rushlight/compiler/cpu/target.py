@@ -1,0 +1,313 @@
+"""The machine that kernels are made for: vectors, registers, caches, and LLVM's code generator."""
+
+import ctypes
+import os
+import platform
+import sys
+import threading
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rushlight import locks
+from rushlight.backend.sizes import CHECKS
+from rushlight.compiler.run.gc_pause import paused
+
+__all__ = ["CHECKED", "PROCESSORS", "Target", "host", "processor"]
+
+#: Whether loads and stores look at their addresses first; see ``cpu/checked_access.py``.
+CHECKED = "bounds" in CHECKS
+
+_L1, _L2 = 32 << 10, 512 << 10  # bytes, where the machine doesn't say
+_AVX512 = ("avx512f", "avx512bw", "avx512dq", "avx512vl")  # the parts that kernels use
+#: Processors for which code can be asked for by name: LLVM's architecture, bytes of a vector.
+PROCESSORS = {
+    "x86-64-v2": ("x86_64", 16), "x86-64-v3": ("x86_64", 32), "haswell": ("x86_64", 32),
+    "x86-64-v4": ("x86_64", 64), "skylake-avx512": ("x86_64", 64),
+    "sapphirerapids": ("x86_64", 64), "znver4": ("x86_64", 64), "znver5": ("x86_64", 64),
+    "neoverse-n1": ("aarch64", 16), "apple-m1": ("aarch64", 16),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """A processor as the emitters see it.
+
+    Emitters write vectors of the full register width and address no narrower or wider ones, so
+    everything they must know is here.
+
+    Attributes:
+        streams: Whether stores past the caches are the fastest way to write much memory. On AMD's
+            processors they are; Intel's have too few buffers for them (measured: Zen 5, Cascade
+            Lake), and elsewhere nothing was measured.
+        halves: Whether there are instructions between float16 and float32. Elsewhere LLVM calls
+            functions for it, which are in no library of the process.
+    """
+
+    triple: str
+    cpu: str
+    features: str
+    vector_bytes: int
+    registers: int
+    fma: bool
+    l1: int
+    l2: int
+    streams: bool
+    halves: bool
+    key: str
+    _machines: dict[int, Any] = field(default_factory=dict, repr=False)
+
+    def lanes(self, dtype):
+        """How many elements of ``dtype`` fill one vector register.
+
+        >>> host().lanes("float32") == host().vector_bytes // 4
+        True
+        """
+        return self.vector_bytes // np.dtype(dtype).itemsize
+
+    def object_code(self, module, level=2):
+        """The machine code of ``module`` (an ``llvmlite.ir.Module`` or its text) as an object file.
+
+        ``level`` is how hard LLVM tries: 1, 2 or 3.
+
+        Raises:
+            RuntimeError: the module isn't valid LLVM IR.
+        """
+        return self._generate(module, level, "emit_object")
+
+    def assembly(self, module, level=2):
+        """The machine code of ``module`` for a reader."""
+        return self._generate(module, level, "emit_assembly")
+
+    def optimised(self, module, level=2):
+        """The LLVM IR of ``module`` that machine code is chosen for."""
+        return self._generate(module, level, None)
+
+    def _generate(self, module, level, form):
+        text = str(module)
+        return _apart(lambda: self._generated(text, level, form))
+
+    def _generated(self, text, level, form):
+        import llvmlite.binding as llvm
+
+        machine = self._machine(level)
+        # A context of its own frees the module's types and constants with it.
+        with llvm.create_context() as context:
+            parsed = llvm.parse_assembly(text, context)
+            try:
+                parsed.triple = self.triple
+                parsed.data_layout = str(machine.target_data)
+                parsed.verify()
+                _optimise(parsed, machine, level)
+                return str(parsed) if form is None else getattr(machine, form)(parsed)
+            finally:
+                parsed.close()
+
+    def _machine(self, level):
+        if level not in self._machines:
+            import llvmlite.binding as llvm
+
+            self._machines[level] = llvm.Target.from_triple(self.triple).create_target_machine(
+                cpu=self.cpu, features=self.features, opt=level, reloc="pic", codemodel="small"
+            )
+        return self._machines[level]
+
+
+@paused()  # what a collection would finalise in that thread may wait for a lock of this one
+def _apart(work):
+    """``work()`` in a thread of its own, where no signal's handler runs.
+
+    llvmlite takes and releases its lock in Python. Where a handler raises between two of these
+    lines, as Ctrl-C's does, the lock stays taken, and no other thread could ever compile again.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return work()
+    found: list = []
+
+    def run():
+        try:
+            found.append((work(), None))
+        except BaseException as error:
+            found.append((None, error))
+
+    thread = threading.Thread(target=run, name="rushlight code generation")
+    try:
+        thread.start()
+    except RuntimeError:  # the interpreter is ending, or has no threads
+        return work()
+    thread.join()
+    ((result, error),) = found
+    if error is not None:
+        raise error
+    return result
+
+
+def _optimise(module, machine, level):
+    """Inline what asks for it and clean up; most of the time goes into machine code anyway.
+
+    Kernels come with explicit vectors and with loops whose invariants stand outside, so LLVM's
+    standard passes gain them nothing (measured) and take as long as the machine code.
+    """
+    import llvmlite.binding as llvm
+
+    builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(level))
+    whole = llvm.create_new_module_pass_manager()
+    whole.add_always_inliner_pass()
+    whole.add_global_dead_code_eliminate_pass()
+    whole.add_post_order_function_attributes_pass()  # finds nounwind: no tables for exceptions
+    whole.run(module, builder)
+    passes = llvm.create_new_function_pass_manager()
+    passes.add_sroa_pass()
+    passes.add_simplify_cfg_pass()
+    if level > 2:
+        passes.add_instruction_combine_pass()
+    passes.add_new_gvn_pass()
+    passes.add_dead_code_elimination_pass()
+    for function in module.functions:
+        if not function.is_declaration:
+            passes.run(function, builder)
+
+
+@cache
+def host():
+    """The machine this process runs on; the processor that ``RUSHLIGHT_CPU`` names, if it is set.
+
+    Raises:
+        ImportError: llvmlite is missing.
+    """
+    return _apart(_this_machine)
+
+
+def _this_machine():
+    import llvmlite.binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    _adopt_lock(llvm)
+    named = os.environ.get("RUSHLIGHT_CPU")
+    if named:
+        return processor(named, llvm.get_process_triple())
+    triple = llvm.get_process_triple()
+    cpu = llvm.get_host_cpu_name()
+    has = _features(llvm)
+    vector_bytes, registers = _vectors(triple, has)
+    if vector_bytes == 64:
+        # Some processors' tuning prefers half registers; kernels are written for full ones.
+        has["prefer-256-bit"] = False
+    features = ",".join(("+" if on else "-") + name for name, on in sorted(has.items()))
+    fma = has.get("fma", False) or not _is_x86(triple)
+    halves = has.get("f16c", False) or _is_arm64(triple)
+    return _target(triple, cpu, features, vector_bytes, registers, fma, halves)
+
+
+def processor(name, triple=None):
+    """The target for a processor among ``PROCESSORS``; nobody asks whether this machine is one.
+
+    ``triple`` is the system that it runs, by default Linux.
+
+    Raises:
+        ValueError: there is no such processor, or not of the triple's architecture.
+    """
+    architecture, vector_bytes = PROCESSORS.get(name, (None, 0))
+    triple = triple or f"{architecture}-unknown-linux-gnu"
+    if architecture is None or _is_x86(triple) != (architecture == "x86_64"):
+        raise ValueError(f"no processor {name!r} for {triple}; there are {', '.join(PROCESSORS)}")
+    wide = ("avx2", "f16c", "fma")
+    has = {16: (), 32: wide, 64: (*wide, *_AVX512)}[vector_bytes]
+    features = ",".join("+" + feature for feature in has)
+    if vector_bytes == 64:
+        features += ",-prefer-256-bit"
+    registers = 32 if vector_bytes == 64 or architecture == "aarch64" else 16
+    more = bool(has) or architecture == "aarch64"
+    return _target(triple, name, features, vector_bytes, registers, fma=more, halves=more)
+
+
+def _target(triple, cpu, features, vector_bytes, registers, fma, halves):
+    import llvmlite.binding as llvm
+
+    version = ".".join(map(str, llvm.llvm_version_info))
+    l1, l2 = _caches()
+    return Target(
+        triple=triple,
+        cpu=cpu,
+        features=features,
+        vector_bytes=vector_bytes,
+        registers=registers,
+        fma=fma,
+        l1=l1,
+        l2=l2,
+        streams=cpu.startswith("znver"),
+        halves=halves,
+        key=f"llvm {version} {triple} {cpu} {features} {l1} {l2} {','.join(CHECKS)}",
+    )
+
+
+def _adopt_lock(llvm):
+    """Have a fork wait until no thread is inside LLVM, or the child could never compile."""
+    lock = getattr(getattr(llvm.ffi.lib, "_lock", None), "_lock", None)
+    if hasattr(lock, "_is_owned"):
+        locks.adopt(lock, awaited=True)
+
+
+def _features(llvm) -> dict[str, bool]:
+    try:
+        return dict(llvm.get_host_cpu_features())
+    except RuntimeError:  # LLVM can't ask this system
+        return {}
+
+
+def _is_x86(triple):
+    return triple.split("-")[0] in ("x86_64", "amd64", "i686", "i386")
+
+
+def _is_arm64(triple):
+    return triple.split("-")[0] in ("aarch64", "arm64")
+
+
+def _vectors(triple, has):
+    """The bytes of a vector register and how many registers there are."""
+    if not _is_x86(triple):
+        return 16, 32
+    if all(has.get(name) for name in _AVX512):
+        return 64, 32
+    if has.get("avx2") and has.get("fma"):
+        return 32, 16
+    return 16, 16
+
+
+def _caches():
+    """The bytes of a core's first-level data cache and of its second-level cache."""
+    try:
+        if sys.platform == "linux":
+            sizes = _linux_caches()
+        elif sys.platform == "darwin":
+            sizes = _darwin_caches()
+        else:
+            sizes = {}
+    except (OSError, ValueError, AttributeError):
+        sizes = {}
+    return sizes.get(1) or _L1, sizes.get(2) or _L2
+
+
+def _linux_caches():
+    sizes = {}
+    for index in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*"):
+        if (index / "type").read_text().strip() != "Instruction":
+            size = (index / "size").read_text().strip()
+            sizes[int((index / "level").read_text())] = int(size.rstrip("K")) << 10
+    return sizes
+
+
+def _darwin_caches():
+    ask = ctypes.CDLL(None).sysctlbyname
+    performance = "hw.perflevel0." if platform.machine() == "arm64" else "hw."
+    sizes = {}
+    for level, name in ((1, "l1dcachesize"), (2, "l2cachesize")):
+        value, length = ctypes.c_int64(0), ctypes.c_size_t(8)
+        if ask((performance + name).encode(), ctypes.byref(value), ctypes.byref(length), None, 0):
+            continue
+        sizes[level] = value.value
+    return sizes

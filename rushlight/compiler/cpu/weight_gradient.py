@@ -1,0 +1,319 @@
+"""The gradient of a convolution's weight as kernels: result gradients times shifted images.
+
+The summed index is the place of a window. Lanes run along the output channels: each unit of work
+turns a strip of ``g`` so that they are next to each other, and lays out the strip of ``x`` that it
+meets as for the convolution itself; a row of sums belongs to one channel and tap, whose factor is
+the element of ``x`` at the tap's offset. Units that share a result are summed in a fixed order.
+"""
+
+from dataclasses import dataclass
+from math import ceil, prod
+
+from rushlight.backend.sizes import large_from
+from rushlight.compiler.codegen.emission import Kernel, Plan
+from rushlight.compiler.codegen.frame import (
+    digits,
+    entry,
+    kernel,
+    least,
+    offset,
+    quotient,
+    tail,
+)  # fmt: skip
+from rushlight.compiler.codegen.loop import address, carried, lift, loop
+from rushlight.compiler.codegen.memory import load, store
+from rushlight.compiler.codegen.value import constant
+from rushlight.compiler.codegen.value import lift as as_value
+from rushlight.compiler.cpu.convolution_tiles import square, weight_product
+from rushlight.compiler.cpu.image_shifts import Shifts, shifts_of
+from rushlight.compiler.cpu.image_strips import Layout, fetch_ahead, lay_out, round_up
+from rushlight.compiler.cpu.microkernel import Tile
+
+__all__ = ["emit", "plan"]
+
+_BUSY = 8  # threads that a large convolution keeps busy
+_L1 = 1.2  # of the first-level cache for a strip of g
+_SHORT = 96  # windows of an image that is better taken with others
+_CHUNK = large_from(1 << 21)  # multiplications that are worth handing to a thread
+_PARTIAL = 1 << 24  # bytes of partial sums at most
+
+# Plans ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """How the work is cut up."""
+
+    layout: Layout
+    groups: int
+    inputs: int  # channels of x, of a group
+    results: int  # channels of g, of a group
+    vectors: int  # of a tile
+    together: int  # channels whose taps share a tile
+    pieces: tuple  # of the taps: (first, last) of each tile
+    block: int  # channels of a unit
+    parts: int  # sums that are computed apart and then added
+    steps: int  # strips that a part consists of
+    counts: tuple  # of blocks of images, and strips in three dims
+
+    @property
+    def panel(self):
+        """Output channels of a panel."""
+        return self.vectors * self.layout.lanes
+
+    @property
+    def panels(self):
+        return ceil(self.results / self.panel)
+
+    @property
+    def blocks(self):
+        return ceil(self.inputs / self.block)
+
+    @property
+    def rows(self):
+        """The rows of sums of a panel: channels, taps."""
+        return self.blocks * self.block * self.layout.shifts.size
+
+    @property
+    def places(self):
+        """The windows of a strip."""
+        return self.layout.images * self.layout.rows * self.layout.columns
+
+    @property
+    def source(self):
+        """The elements of scratch that the strip of x takes."""
+        return self.block * self.layout.channel + 2 * self.layout.lanes
+
+    @property
+    def turned(self):
+        """The elements of scratch that the strip of g takes."""
+        return (self.panels * self.places + self.layout.lanes) * self.panel
+
+    @property
+    def partial(self):
+        """The elements of one part's sums."""
+        return self.groups * self.panels * self.rows * self.panel
+
+
+def plan(d, target, name):
+    """As ``convolution.plan``."""
+    choice = _choose(d, target)
+    c, size = choice, d.compute.itemsize
+    kernels = []
+    if c.parts:
+        scratch = (c.source + c.turned) * size
+        kernels.append(Kernel(f"{name}_parts", c.parts * c.groups * c.blocks, scratch))
+    scratch = c.panel * c.layout.lanes * size
+    kernels.append(Kernel(name, c.groups * c.panels, scratch))
+    return Plan(d, target, tuple(kernels), (max(1, c.parts * c.partial) * size,), choice)
+
+
+def _choose(d, target):
+    lanes, size = target.lanes(d.compute), d.compute.itemsize
+    shifts = shifts_of(d)
+    inputs, results = d.channels // d.groups, d.outputs // d.groups
+    pieces = _pieces(d.kernel)
+    vectors, together = _tile(target, lanes, pieces, inputs, results)
+    layout = _layout(d, target, shifts, vectors, lanes)
+    counts = ceil(d.batch / layout.images), *layout.strips
+    fitting = min(target.l2 // 4 // (layout.channel * size), 64, inputs)
+    blocks = ceil(inputs / round_up(max(fitting, 1), together))
+    block = round_up(ceil(inputs / blocks), together)
+    most = _PARTIAL // (d.outputs * inputs * shifts.size * size)
+    parts, steps = split(d, prod(counts), d.groups * blocks, _CHUNK, max(most, 1))
+    return _Choice(layout, d.groups, inputs, results, vectors, together, pieces, block, parts,
+                   steps, counts)  # fmt: skip
+
+
+def split(d, strips, shares, chunk, most):
+    """(In how many parts to sum the strips, strips of a part).
+
+    ``shares`` chunks each do a share of a part; a chunk is worth ``chunk`` multiplications.
+    """
+    work = d.batch * prod(d.places) * d.outputs * (d.channels // d.groups) * prod(d.kernel)
+    parts = min(ceil(4 * _BUSY / shares), ceil(work / chunk / shares), strips, most)
+    steps = ceil(strips / max(parts, 1))
+    return (ceil(strips / steps), steps) if strips else (0, 1)
+
+
+def _tile(target, lanes, pieces, inputs, results):
+    """(Vectors of a tile, how many channels' taps it has): the fewest cycles a window."""
+    longest = max(last - first for first, last in pieces)
+    found = []
+    for vectors in range(1, 5):
+        most = (target.registers - 1 - vectors) // vectors
+        if longest > most:
+            break
+        together = max(1, min(inputs, most // longest))
+        rows = together * longest
+        step = max(rows * vectors / 2, (rows + vectors) / 2, 4)
+        cost = ceil(results / (vectors * lanes)) * ceil(inputs / together) * step
+        found.append((cost, vectors, together))
+    return min(found)[1:]
+
+
+def _pieces(kernel, most=13):
+    """The taps in runs that fit a tile: all of them, or parts of the last dim."""
+    if prod(kernel) <= most:
+        return ((0, prod(kernel)),)
+    width = kernel[-1]
+    length = ceil(width / ceil(width / most))
+    return tuple(
+        (row * width + first, row * width + min(first + length, width))
+        for row in range(prod(kernel[:-1]))
+        for first in range(0, width, length)
+    )
+
+
+def _layout(d, target, shifts, vectors, lanes):
+    """Strips whose part of g stays in the first-level cache, or several images if they are small.
+
+    Small images have planes of their own for each tap, so that one loop runs through all windows.
+    """
+    z, y, x = shifts.dims
+    most = max(1, int(target.l1 * _L1) // (vectors * lanes * d.compute.itemsize))
+    images = min(ceil(_SHORT / (y.count * x.count)), d.batch)
+    if images > 1:
+        return Layout(Shifts((z, y.apart(), x.apart())), images, y.count, x.count, lanes)
+    rows, pieces = max(1, most // x.count), ceil(x.count / most)
+    columns = x.count if pieces < 3 else ceil(x.count / pieces)
+    return Layout(shifts, 1, ceil(y.count / ceil(y.count / rows)), columns, lanes)
+
+
+# Parts ------------------------------------------------------------------------------------
+
+
+def emit(module, plan, sink):
+    """As ``convolution.emit``."""
+    if plan.choice.parts:
+        _emit_parts(module, plan)
+    _emit_total(module, plan, sink)
+
+
+def _emit_parts(module, plan):
+    """The sums over each part of the windows."""
+    d, c = plan.description, plan.choice
+    b, args, chunk, scratch = kernel(module, plan.kernels[0].name)
+    dtype, size, layout = d.compute, d.compute.itemsize, c.layout
+    part, group, block = digits(chunk, (c.parts, c.groups, c.blocks))
+    g, x = d.images(0), d.images(1)
+    turned = address(b, scratch, c.source * size)
+    channels = least(c.inputs - block * c.block, c.block)
+    tiles = quotient(b, lift(b, channels) + (c.together - 1), c.together)
+    sums = (part * c.groups + group) * c.panels * c.rows + block * (c.block * layout.shifts.size)
+    start = part * c.steps
+    with loop(b, start, least(start + c.steps, prod(c.counts))) as strip:
+        image, *place = digits(strip, c.counts)
+        image, t = image * layout.images, layout.start(place)
+        source = (image, group * c.inputs + block * c.block)
+        lay_out(b, layout, x, entry(b, args, 1), scratch, dtype, source, channels, t)
+        shape = (
+            least(d.batch - image, layout.images),
+            least(layout.shifts.dims[1].count - t[1], layout.rows),
+            layout.left(b, t),
+        )
+        first = (image, group * c.results, *t)
+        _turn(b, c, g, entry(b, args, 0), turned, dtype, first, shape)
+        fresh = as_value(b, strip == start)
+        ahead = _ahead(c, strip + 1, x, group, block)
+        turns = c.panels * (c.block // c.together)
+        with loop(b, 0, c.panels) as p, loop(b, 0, tiles) as t:
+            turn = p * (c.block // c.together) + t, turns
+            fetch_ahead(b, x, entry(b, args, 1), ahead[0], turn)
+            fetch_ahead(b, g, entry(b, args, 0), ahead[1], turn)
+            met = address(b, turned, p * (c.places * c.panel), size)
+            channel = t * c.together
+            source = address(b, scratch, channel * layout.channel, size)
+            into = (sums + p * c.rows + channel * layout.shifts.size) * c.panel
+            into = address(b, entry(b, args, 2), into, size)
+            _emit_tiles(b, plan, source, met, into, shape, fresh)
+    b.ret_void()
+
+
+def _ahead(c, strip, x, group, block):
+    """Where the parts of x and of g that a later strip needs begin, and how large they are."""
+    image, *place = digits(strip, c.counts)
+    image, t = image * c.layout.images, c.layout.start(place)
+    place, size = c.layout.met(t, x)
+    images = c.layout.images
+    return (
+        ((image, group * c.inputs + block * c.block), place, (images, c.block), size),
+        ((image, group * c.results), t, (images, c.results), (c.layout.rows, c.layout.columns)),
+    )
+
+
+def _emit_tiles(b, plan, x, g, sums, shape, fresh):
+    """All taps of some channels of x times a panel of g."""
+    c = plan.choice
+    count, width = lift(b, shape[0] * shape[1]), shape[2]
+    if c.layout.whole and c.layout.pitch == c.layout.columns:  # one run
+        count, width = lift(b, 1), count * width
+    (taps,) = c.layout.taps()
+    size = plan.description.compute.itemsize
+    for first, last in c.pieces:
+        places = [place for _, place in taps[first:last]]
+        start = min(places)
+        rows = [(i * c.layout.channel + place - start, i * c.layout.shifts.size + k)
+                for i in range(c.together) for k, place in enumerate(places)]  # fmt: skip
+        tile = Tile(len(rows), c.vectors, c.layout.lanes, plan.description.compute, plan.target.fma)
+        function = weight_product(b.module, tile, tuple(rows))
+        b.call(function, [
+            address(b, x, start, size), g, address(b, sums, first * c.panel, size), count.v,
+            lift(b, width).v, lift(b, c.layout.pitch).v, fresh.v,
+        ])  # fmt: skip
+
+
+def _turn(b, c, g, pointer, into, dtype, first, shape):
+    """Copy so many images' rows of g: panel, image, row, column, channel."""
+    lanes, size, width = c.layout.lanes, g.dtype.itemsize, shape[2]
+    start = address(b, pointer, offset(first, g.strides), size)
+    function = square(b.module, g, dtype, lanes, c.panel)
+    with loop(b, 0, c.panels) as p, loop(b, 0, c.vectors) as v:
+        channel = (p * c.vectors + v) * lanes
+        # Lanes beyond the last channel repeat it; their sums are never stored.
+        last = least(c.results - 1 - channel, lanes - 1)
+        with loop(b, 0, shape[0]) as i, loop(b, 0, shape[1]) as y, loop(b, 0, width, lanes) as x:
+            source = offset(
+                (i, channel, y, x), (g.strides[0], g.strides[1], g.strides[3], g.strides[4])
+            )
+            place = p * c.places + (i * c.layout.rows + y) * c.layout.columns + x
+            place = place * c.panel + v * lanes
+            b.call(function, [
+                address(b, start, source, size), address(b, into, place, dtype.itemsize),
+                lift(b, last).v, lift(b, width - x).v,
+            ])  # fmt: skip
+
+
+# The total --------------------------------------------------------------------------------
+
+
+def _emit_total(module, plan, sink):
+    """The parts added in order, with lanes along channels and taps, for the sink."""
+    d, c = plan.description, plan.choice
+    lanes, dtype, size = c.layout.lanes, d.compute, d.compute.itemsize
+    b, args, chunk, scratch = kernel(module, plan.kernels[-1].name)
+    group, panel = digits(chunk, (c.groups, c.panels))
+    columns = c.inputs * c.layout.shifts.size
+    outputs = least(c.results - panel * c.panel, c.panel)
+    with loop(b, 0, columns, lanes) as j:
+        with loop(b, 0, least(columns - j, lanes)) as i, loop(b, 0, c.vectors) as v:
+            place = (chunk * c.rows + j + i) * c.panel + v * lanes
+            total = _emit_sum(b, c, address(b, entry(b, args, 2), place, size), dtype)
+            store(b, total, address(b, scratch, i * c.panel + v * lanes, size), dtype)
+        mask = tail(b, columns - j, lanes)
+        with loop(b, 0, outputs) as o:
+            value = load(b, address(b, scratch, o, size), dtype, lanes, mask, c.panel)
+            index = (group * c.results + panel * c.panel + o, j)
+            sink(b, args, [lift(b, i).v for i in index], value, mask)
+    b.ret_void()
+
+
+def _emit_sum(b, c, pointer, dtype):
+    """The sum over the parts of the vectors at ``pointer``."""
+    zero = constant(b, 0, dtype, c.layout.lanes)
+
+    def add(part, sums):
+        place = address(b, pointer, part * c.partial, dtype.itemsize)
+        return [sums[0] + load(b, place, dtype, c.layout.lanes)]
+
+    return carried(b, 0, c.parts, [zero], add)[0]

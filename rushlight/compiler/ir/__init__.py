@@ -1,0 +1,5 @@
+"""What a recorded call consists of: equations on abstract values, and index arithmetic.
+
+``abstract.py`` is a value (shape, dtype and strides, but no elements), ``equation.py`` an operation
+on such values, ``affine.py`` the arithmetic of addresses: affine functions of loop variables.
+"""

@@ -1,0 +1,17 @@
+"""One step of a recorded call: an operation on abstract values."""
+
+__all__ = ["Equation"]
+
+
+class Equation:
+    """``outs = op(*ins, **params)``: ``ins`` are abstract values, numbers, None, or one list."""
+
+    __slots__ = ("ins", "op", "outs", "params")
+
+    def __init__(self, op, ins, params, outs):
+        self.op, self.ins, self.params, self.outs = op, ins, params, outs
+
+    def __repr__(self):
+        params = "".join([f", {k}={v!r}" for k, v in self.params.items()])
+        outs, ins = (", ".join(map(repr, values)) for values in (self.outs, self.ins))
+        return f"{outs} = {self.op.name}({ins}{params})"

@@ -1,0 +1,181 @@
+"""Contractions of a program: what the emitters are asked for, and the epilogue of each."""
+
+from typing import Any
+
+from rushlight.compiler.codegen.memory import store
+from rushlight.compiler.codegen.nodes import Nodes
+from rushlight.compiler.codegen.scope import I64, POINTER, Scope
+from rushlight.compiler.codegen.value import BOOL, Value, computed, splat
+from rushlight.compiler.cpu import attention, contraction, convolution, pooling
+from rushlight.compiler.cpu.contraction import Contraction, Matrix, Storing
+from rushlight.compiler.ir.abstract import Abstract
+from rushlight.compiler.plan.kernel import Root, Store
+from rushlight.compiler.plan.kernel_signature import described
+from rushlight.compiler.plan.loops import nodes_of
+
+__all__ = ["Product"]
+
+_EMITTERS = {
+    "product": contraction, "convolution": convolution, "pooling": pooling, "attention": attention,
+}  # fmt: skip
+
+
+class Product:
+    """A contraction with what is fused into its result.
+
+    Attributes:
+        operands: (owner, byte offset) of its operands.
+        key: What identifies its code.
+    """
+
+    def __init__(self, group, kernel, schedule, target):
+        self.group, self.kernel, self.target = group, kernel, target
+        self.equation = group.members[0]
+        self.layouts = [(v, schedule.layout(v)) for v in self.equation.ins if v is not None]
+        self.operands = [(o, offset * v.itemsize) for v, (o, offset, _) in self.layouts]
+        self.emitter: Any = _EMITTERS[self.equation.op.role]
+        self.description = self._describe()
+        self.nodes = nodes_of(kernel.stores)
+        names = {v: f"v{i}:{v.extent}" for i, v in enumerate(group.variables)}
+        root = [
+            (i.offset, sorted([(names[v], c) for v, c in i.terms.items()])) for i in self._root()
+        ]
+        self.key = repr((self.description, root, described(kernel.stores, self.nodes, names)))
+
+    def _describe(self):
+        e = self.equation
+        if self.emitter is not contraction:
+            ins = [
+                Abstract(v.shape, v.dtype, tuple([step * v.itemsize for step in strides]))
+                for v, (_, _, strides) in self.layouts
+            ]
+            return self.emitter.describe(e.op.form, ins, e.outs[0].shape, e.params)
+        (x, (_, _, xs)), (y, (_, _, ys)) = self.layouts
+        out = e.outs[0].shape
+        a = Matrix(x.dtype, tuple(xs[:-2]), xs[-2], xs[-1])
+        b = Matrix(y.dtype, tuple(ys[:-2]), ys[-2], ys[-1])
+        return Contraction(computed(x.dtype), tuple(out[:-2]), out[-2], out[-1], x.shape[-1], a, b)
+
+    @property
+    def nanoseconds(self):
+        """About how long it takes: at 50 multiplications a nanosecond."""
+        if self.emitter is attention:
+            return self.description.products / 50
+        ins = [v.size for v in self.equation.ins if v is not None]
+        out = self.equation.outs[0].size
+        depth = max(ins) * min(ins) / max(out, 1)
+        return out * max(1.0, depth**0.5) / 50
+
+    def plan(self, name):
+        return self.emitter.plan(self.description, self.target, name)
+
+    def emit(self, module, name):
+        plan = self.plan(name)
+        first = len(self.operands) + len(plan.temporaries)
+
+        def sink(b, args, *rest):
+            indices, value, mask = _flattened(rest)
+            _Epilogue(self, b, args, first).run(indices, value, mask)
+
+        plain = self._storing(first) if self.emitter is contraction else None
+        self.emitter.emit(module, plan, plain or sink)
+
+    def _storing(self, first):
+        """The sink where rows of the result are stored as they are; None for any other."""
+        s, *others = self.kernel.stores
+        index = self._root()
+        plain = type(s) is Store and type(s.node) is Root and not others
+        if not plain or any(i.offset or set(i.terms.values()) - {1} for i in index):
+            return None
+        if any(len(i.terms) > 1 for i in index):
+            return None
+        strides = [sum(s.address.terms.get(v, 0) for v in i.terms) for i in index]
+        if strides[-1] != 1:
+            return None
+        return Storing(first + s.arg, s.dtype, strides, s.address.offset)
+
+    def _root(self):
+        return self.group.index[self.equation.outs[0].id]
+
+
+def _flattened(rest):
+    """(indices, value, mask) of either form of a sink's arguments."""
+    if len(rest) == 5:
+        batch, m, n, value, mask = rest
+        return (*batch, m, n), value, mask
+    return rest
+
+
+class _Pointers:
+    """The arguments of an epilogue, loaded where they are used."""
+
+    def __init__(self, b, args, first):
+        self.b, self.args, self.first = b, args, first
+        self.found: dict = {}
+
+    def __getitem__(self, k):
+        if k not in self.found:
+            slot = self.b.gep(self.args, [I64(self.first + k)], source_etype=POINTER)
+            self.found[k] = self.b.load(slot, typ=POINTER, align=8)
+        return self.found[k]
+
+
+class _Lanes:
+    """What ``Nodes`` asks of a schedule: here the lanes run along the last dim of the result."""
+
+    across = False
+
+    def __init__(self, columns, vector, lanes):
+        self.columns, self.vector, self.lanes = columns, vector, lanes
+
+
+class _Epilogue:
+    """The members of a group on one vector of a contraction's results."""
+
+    def __init__(self, product, b, args, first):
+        self.product, self.b = product, b
+        self.pointers = _Pointers(b, args, first)
+
+    def run(self, indices, value, mask):
+        product, b = self.product, self.b
+        root = product._root()
+        vector = next(iter(root[-1].terms), None) if root else None
+        if vector is None and value.lanes > 1:
+            value = Value(b, b.extract_element(value.v, _first()), value.dtype)
+            mask = None
+        scope = Scope(b)
+        for affine, index in zip(root, indices, strict=True):
+            _split(b, affine, index, scope.variables)
+        lanes = _Lanes(product.group.variables, vector, value.lanes)
+        nodes = Nodes(self.pointers, [scope] * 3, lanes)
+        nodes.mask = mask if mask is None or isinstance(mask, Value) else Value(b, mask, BOOL)
+        for node in product.nodes:
+            if type(node) is Root:
+                nodes.results[id(node)] = value.astype(node.dtype)
+        for s in product.kernel.stores:
+            self._store(nodes, s)
+
+    def _store(self, nodes, s):
+        value = nodes.value(s.node)
+        step = s.address.terms.get(nodes.vector, 0)
+        pointer = nodes.pointer(s.arg, s.address, s.dtype)
+        if step:
+            store(self.b, splat(value, nodes.lanes), pointer, s.dtype, nodes.mask, step)
+        else:
+            store(self.b, value, pointer, s.dtype)
+
+
+def _first():
+    from llvmlite import ir
+
+    return ir.IntType(32)(0)
+
+
+def _split(b, affine, index, variables):
+    """Set the variables that make up one index of the result, from the outermost."""
+    rest = index
+    terms = sorted(affine.terms.items(), key=lambda item: -item[1])
+    for k, (v, step) in enumerate(terms):
+        last = k == len(terms) - 1
+        variables[v] = rest if last else b.udiv(rest, I64(step))
+        rest = rest if last else b.urem(rest, I64(step))

@@ -1,0 +1,241 @@
+"""The graph to be compiled: what each equation is to the code generator, and where values lie.
+
+Views cost nothing: a value that is a view is a map into the C order of the value that it views,
+``source``. What has no such map (a reshape of a transposed value, say) is a copy.
+"""
+
+from collections import Counter
+
+from rushlight.compiler.capture.simplify import operands
+from rushlight.compiler.codegen import roles
+from rushlight.compiler.codegen.value import HALF
+from rushlight.compiler.ir.abstract import Abstract
+from rushlight.compiler.ir.affine import composed, path_map, strides_of, view_map
+from rushlight.compiler.ir.equation import Equation
+from rushlight.ops.core.definition import OPS
+
+__all__ = ["Graph", "View"]
+
+#: Small products, by their rows, that turn a matrix again and again: from so many on it is once.
+_SMALL, _MANY = 64, 4
+#: Reductions of so many elements to a few are made of rows, so that threads can share them.
+_LARGE, _FEW = 1 << 17, 4
+_ROWS = (256, 192, 128, 96, 80, 64, 60, 50, 48, 40, 36, 32, 30, 25, 24, 20, 16, 12, 10, 8)
+
+
+class View:
+    """A value whose elements are those of ``source`` at ``offset + Σ index · strides``."""
+
+    __slots__ = ("offset", "source", "strides")
+
+    def __init__(self, source, offset, strides):
+        self.source, self.offset, self.strides = source, offset, strides
+
+
+class Graph:
+    """Equations in order, with the role of each.
+
+    Attributes:
+        roles: id(equation) → ``constant``, ``view``, ``pointwise``, ``gather``, ``reduction``,
+            ``extremum``, ``scan``, ``scatter``, ``contraction``, ``patch`` or ``call``.
+        makers: value id → the equation that makes it.
+        views: value id → View, of values that are views.
+        patches: value id → (value, offset, strides): it lies in the memory of another.
+        leaving: ids of results, which lie in memory as they do in eager mode.
+        checks: ids of the values that are flags of failed checks.
+        after: id(equation) → values that must lie in memory before it runs.
+    """
+
+    def __init__(self, equations, inputs):
+        self.uses = Counter([v.id for e in equations for v in operands(e)])
+        self.equations: list = []
+        self.inputs = {v.id: v for v in inputs}
+        self.roles: dict = {}
+        self.makers: dict = {}
+        self.views: dict = {}
+        self.patches: dict = {}
+        self.after: dict = {}
+        self.checks: set = set()
+        self.leaving: set = set()
+        self._copies: dict = {}
+        for e in equations:
+            role = self._role(e)
+            if role in ("call", "contraction", "gather", "scatter"):
+                e = self._in_memory(e)
+            if role in ("contraction", "reduction", "patch", "scatter"):
+                e = getattr(self, "_" + role)(e)
+            self._add(e, role)
+
+    def role(self, value):
+        """The role of the equation that makes ``value``; None for an input."""
+        maker = self.makers.get(value.id)
+        return None if maker is None else self.roles[id(maker)]
+
+    def source(self, value):
+        """The value in whose memory ``value`` lies."""
+        view = self.views.get(value.id)
+        return value if view is None else view.source
+
+    def strides(self, value):
+        """Strides in elements of a value that has memory of its own."""
+        if value.id in self.inputs or value.id in self.leaving:
+            return tuple([s // value.itemsize for s in value.strides])
+        return strides_of(value.shape)
+
+    def _add(self, e, role):
+        for v in e.outs:
+            self.makers[v.id] = e
+        self.roles[id(e)] = role
+        self.equations.append(e)
+
+    def _role(self, e):
+        if not all(roles.dtype(v.dtype) and v.size for v in (*operands(e), *e.outs)):
+            return "call"
+        role = roles.role(e)
+        return self._view(e) if role == "view" else role
+
+    def _view(self, e):
+        x, out = e.ins[0], e.outs[0]
+        shape = out.shape
+        offset, strides = view_map(e)
+        before = self.views.get(x.id)
+        if before is None and self.strides(x) == strides_of(x.shape):
+            self.views[out.id] = View(x, offset, strides)
+            return "view"
+        inner = (0, strides_of(x.shape)) if before is None else (before.offset, before.strides)
+        found = composed((offset, strides), shape, inner, x.shape)
+        source = x if before is None else before.source
+        if found is not None and before is None:
+            # Only inputs lie otherwise than in C order: can the map be followed in their memory?
+            found = (offset, strides)
+        if found is None:
+            self.views[out.id] = View(self._copy(x), offset, strides)
+        else:
+            self.views[out.id] = View(source, *found)
+        return "view"
+
+    def _in_memory(self, e):
+        """``e`` with its constant operands, which lie nowhere, as copies."""
+        swap = lambda v: (
+            self._copy(v)
+            if isinstance(v, Abstract) and self.role(self.source(v)) == "constant"
+            else v
+        )
+        ins = ([swap(v) for v in e.ins[0]],) if e.op.variadic else tuple(map(swap, e.ins))
+        return Equation(e.op, ins, {k: swap(v) for k, v in e.params.items()}, e.outs)
+
+    def _reduction(self, e):
+        """``e``, which reduces what another reduction leaves of each row, where there is much."""
+        x, out = e.ins[0], e.outs[0]
+        if x.size < _LARGE or out.size > _FEW or out.dtype in HALF:
+            return e
+        dims = sorted(e.params["dim"])
+        row = max(dims[:-1], key=lambda d: x.shape[d], default=0)
+        if row == dims[-1] or x.shape[row] < _ROWS[-1]:
+            row = dims[-1]
+        n = x.shape[row]
+        rows = next((k for k in _ROWS if n % k == 0), 0) if row == dims[-1] else n
+        if not rows:
+            return e
+        # The dim of the rows, and of what each of them has of it.
+        parts = self._viewed(x, (*x.shape[:row], rows, n // rows, *x.shape[row + 1 :]))
+        columns = tuple([d + (d > row) for d in dims if d != row] + [row + 1])
+        shape = [1 if d in columns else k for d, k in enumerate(parts.shape)]
+        found = Abstract(tuple(shape), out.dtype)
+        params = {**e.params, "dim": columns, "keepdim": True}
+        self._add(Equation(e.op, (parts,), params, [found]), "reduction")
+        del shape[row + 1]
+        return Equation(e.op, (self._viewed(found, tuple(shape)),), e.params, e.outs)
+
+    def _viewed(self, x, shape):
+        """The elements of ``x`` in another shape."""
+        found = Abstract(shape, x.dtype)
+        e = Equation(OPS["reshape"], (x,), {"shape": shape}, [found])
+        self._add(e, self._view(e))
+        return found
+
+    def _contraction(self, e):
+        """``e`` with one result, as its kernel gives it."""
+        if len(e.outs) > 1:
+            return self._joined(e)
+        if e.op.role == "product" and e.ins[0].ndim == 2:
+            return self._product(e)
+        if (e.op.role, e.op.form) == ("convolution", "weight_grad"):
+            return self._matrix(e)
+        return e
+
+    def _product(self, e):
+        """``e``, whose second factor is a copy where many products would each turn it."""
+        x, y = e.ins
+        view = self.views.get(y.id)
+        turned = view is not None and view.strides[-1] != 1
+        if turned and x.shape[0] <= _SMALL and self.uses[y.id] >= _MANY:
+            return Equation(e.op, (x, self._copy(y)), e.params, e.outs)
+        return e
+
+    def _patch(self, e):
+        """The writing of a value into a view of a base, as copies into one memory.
+
+        Where nobody else reads the base, its memory is taken over.
+        """
+        base, value = e.ins
+        out = e.outs[0]
+        offset, strides, shape = path_map(base.shape, e.params["path"])
+        if not isinstance(value, Abstract):
+            value = self._constant(value, shape, base.dtype)
+        if self.uses[base.id] > 1 or self.role(base) in (None, "constant", "view"):
+            start = Abstract(base.shape, base.dtype)
+            self._add(
+                Equation(OPS["clone"], (base,), {"memory_format": None}, [start]), "pointwise"
+            )
+            self.patches[start.id] = out, 0, strides_of(base.shape)
+        else:
+            start = base
+            self.patches[out.id] = base, 0, strides_of(base.shape)
+        part = Abstract(shape, value.dtype)
+        copy = Equation(OPS["clone"], (value,), {"memory_format": None}, [part])
+        self.after[id(copy)] = [start]
+        self._add(copy, "pointwise")
+        self.patches[part.id] = out, offset, strides
+        return Equation(e.op, (start, part), e.params, e.outs)
+
+    def _constant(self, number, shape, dtype):
+        found = Abstract(shape, dtype)
+        params = {"shape": shape, "value": number, "dtype": dtype}
+        self._add(Equation(OPS["full"], (), params, [found]), "constant")
+        return found
+
+    def _scatter(self, e):
+        """A scatter into a copy, which it takes the place of."""
+        base, *others = e.ins
+        out = e.outs[0]
+        start = Abstract(base.shape, base.dtype)
+        self._add(Equation(OPS["clone"], (base,), {"memory_format": None}, [start]), "pointwise")
+        self.patches[start.id] = out, 0, strides_of(base.shape)
+        found = Equation(e.op, (start, *others), e.params, e.outs)
+        self.after[id(found)] = [start]
+        return found
+
+    def _matrix(self, e):
+        """The gradient of a convolution's weight as what its kernel gives: a matrix (O, K)."""
+        out = e.outs[0]
+        n = out.shape[0]
+        matrix = Abstract((n, out.size // n), out.dtype)
+        self.views[out.id] = View(matrix, 0, strides_of(out.shape))
+        return Equation(e.op, e.ins, e.params, [matrix])
+
+    def _joined(self, e):
+        """Several results of one kernel as views of one result: they lie one after the other."""
+        whole = Abstract((sum([v.size for v in e.outs]),), e.outs[0].dtype)
+        offset = 0
+        for out in e.outs:
+            self.views[out.id] = View(whole, offset, strides_of(out.shape))
+            offset += out.size
+        return Equation(e.op, e.ins, e.params, [whole])
+
+    def _copy(self, x):
+        """A copy of the view ``x`` in C order, whose reshapes are views again."""
+        if x.id not in self._copies:
+            self._copies[x.id] = copy = Abstract(x.shape, x.dtype)
+            self._add(Equation(OPS["clone"], (x,), {"memory_format": None}, [copy]), "pointwise")
+        return self._copies[x.id]

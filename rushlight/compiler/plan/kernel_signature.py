@@ -1,0 +1,55 @@
+"""What makes two kernels the same: their loops, nodes and addresses, but not their memory."""
+
+from rushlight.compiler.ir.abstract import Abstract, name_of
+from rushlight.compiler.plan.kernel import Scatter
+
+__all__ = ["signature"]
+
+
+def signature(loops):
+    """A text that is equal for two loop kernels exactly where their code is."""
+    names: dict = {}
+    for v in (*loops.rows, *loops.columns):
+        names.setdefault(v, f"v{len(names)}:{v.extent}")
+    if loops.vector is not None:
+        names.setdefault(loops.vector, f"v{len(names)}:{loops.vector.extent}")
+    rows = [names[v] for v in loops.rows]
+    columns = [names[v] for v in loops.columns]
+    shape = (rows, columns, names.get(loops.vector), loops.across, loops.lanes, loops.pieces,
+             names.get(loops.tile), [loops.streamed.get(id(s)) for s in loops.stores])  # fmt: skip
+    return repr((shape, described(loops.stores, loops.nodes, names)))
+
+
+def described(stores, nodes, names):
+    """Nodes and stores as nested tuples of plain values; variables have their ``names``."""
+    number = {id(n): i for i, n in enumerate(nodes)}
+    lines = [(type(n).__name__, n.dtype.str, _own(n, names), [number[id(c)] for c in n.operands])
+             for n in nodes]  # fmt: skip
+    ends = [(s.arg, _address(s.address, names), number[id(s.node)], s.dtype.str, name_of(s.dtype),
+             (number[id(s.where)], s.stride, s.adds) if type(s) is Scatter else None)
+            for s in stores]  # fmt: skip
+    return lines, ends
+
+
+def _own(node, names):
+    """What a node states besides its operands."""
+    found = []
+    for name in type(node).__slots__:
+        value = getattr(node, name)
+        if name == "address":
+            found.append(_address(value, names))
+        elif name == "equation":
+            ins = value.ins[0] if value.op.variadic else value.ins
+            found.append((value.op.name, [_spec(v) for v in ins],
+                          [(k, _spec(v)) for k, v in value.params.items()]))  # fmt: skip
+        elif name not in ("operands", "dtype"):
+            found.append(repr(value))
+    return name_of(node.dtype), found
+
+
+def _spec(value):
+    return (name_of(value.dtype), value.shape == ()) if isinstance(value, Abstract) else repr(value)
+
+
+def _address(affine, names):
+    return affine.offset, sorted([(names[v], c) for v, c in affine.terms.items()])

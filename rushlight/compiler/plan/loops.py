@@ -1,0 +1,362 @@
+"""How the loops of a kernel run: which variable the lanes run along, in what passes, in how many
+pieces. Everything here is decided by sizes, so results do not depend on the number of threads.
+"""
+
+from math import gcd, prod
+from typing import Any
+
+from rushlight.backend.sizes import large_from
+from rushlight.compiler.codegen.elementwise import FREE, price
+from rushlight.compiler.ir.affine import Affine, Var
+from rushlight.compiler.plan.kernel import (
+    Compute,
+    Extremum,
+    Indirect,
+    Load,
+    Number,
+    Reduce,
+    Scan,
+    Scatter,
+    Store,
+)
+
+__all__ = ["LINE", "PIECE", "REDUCING", "TILE", "Loops", "collapse", "nodes_of"]
+
+REDUCING = (Reduce, Extremum)
+#: Bytes of a cache line; of the least part of one that is stored past the caches; and of a memory
+#: that would drive all else out of them.
+LINE, _PART, _MUCH = 64, 16, 1 << 24
+#: Bytes of a row, at most, of which lines are asked for ahead: they would drive out each other.
+_ASKED = 1 << 16
+#: Rows of a tile: the elements of a cache line.
+TILE = 16
+#: Elements of a row that hardly fill a vector.
+_SHORT = 16
+#: Instructions from which on an operation is heavy, as exp is. Heavy ones and divisions are dear:
+#: dearer than reading a value back from the cache.
+_LONG = 14
+#: Estimated nanoseconds: of one cheap operation on a vector, of a division, of a heavy one.
+_CHEAP, _DIVIDE, _HEAVY = 0.15, 1.5, 4.0
+#: Estimated nanoseconds to move a byte: within the caches of a core, and where all is more.
+_NEAR, _FAR, _CACHE = 0.008, 0.03, 1 << 22
+#: What a piece of work handed to a thread should take at least, in nanoseconds.
+PIECE = large_from(8000)
+_MOST_PIECES = 64
+
+
+def nodes_of(stores):
+    """All nodes that ``stores`` need, operands first."""
+    found: dict = {}
+
+    def visit(node):
+        if id(node) not in found:
+            for child in node.operands:
+                visit(child)
+            found[id(node)] = node
+
+    for s in stores:
+        visit(s.node)
+        if type(s) is Scatter:
+            visit(s.where)
+    return list(found.values())
+
+
+def accesses(stores, nodes):
+    """What has an address in memory: stores and loads."""
+    return [*stores, *[n for n in nodes if hasattr(n, "arg")]]
+
+
+# Collapsing variables ---------------------------------------------------------------------
+
+
+def collapse(variables, addressed):
+    """``variables`` with neighbours joined where every address moves through both evenly."""
+    found: list = []
+    for v in variables:
+        if found and _even(found[-1], v, addressed):
+            found[-1] = _join(found[-1], v, addressed)
+        else:
+            found.append(v)
+    return found
+
+
+def _even(outer, inner, addressed):
+    return all(
+        x.address.terms.get(outer, 0) == x.address.terms.get(inner, 0) * inner.extent
+        for x in addressed
+    )
+
+
+def _join(outer, inner, addressed):
+    joined = Var(outer.extent * inner.extent)
+    for x in addressed:
+        terms = {v: c for v, c in x.address.terms.items() if v is not outer and v is not inner}
+        step = x.address.terms.get(inner, 0)
+        x.address = Affine(x.address.offset, {**terms, joined: step} if step else terms)
+    return joined
+
+
+# The schedule -----------------------------------------------------------------------------
+
+
+class Loops:
+    """The schedule of one kernel.
+
+    Attributes:
+        rows, columns: The loop variables; ``columns`` are reduced, or are the inner loop of a
+            kernel without reductions.
+        vector: The variable along which the lanes run; None where there is none.
+        tile: The variable of which a few values are gone through for each vector, so that cache
+            lines along it are used whole; the last of the columns but one, or None.
+        across: The lanes run across rows, so that each lane reduces for itself.
+        lanes: Their number.
+        passes: For each pass over the columns, the stores and reductions that end in it.
+        spilled: Of nodes whose value is kept for later passes: the first pass, and the bytes.
+        streamed: The ids of stores that go past the caches, with what divides their addresses.
+        pieces: In how many pieces the rows are cut.
+        steps: How many steps (rows, or vectors of rows) there are to be cut.
+    """
+
+    def __init__(self, kernel, target):
+        self.stores = kernel.stores
+        self.nodes = nodes_of(self.stores)
+        addressed = [*self.stores, *[n for n in self.nodes if hasattr(n, "address")]]
+        self.rows = collapse(kernel.rows, addressed)
+        self.columns = collapse(kernel.columns, addressed)
+        self._orient()
+        self.full = _reached(self.nodes, set(self.columns))
+        self._widen(target)
+        self._stages()
+        self._spill()
+        self._cut()
+        self.streamed: dict = {}
+
+    def _orient(self):
+        """Choose the variable of the lanes: the one along which memory is contiguous."""
+        memory = accesses(self.stores, self.nodes)
+        self.vector: Any = None
+        self.tile: Any = None
+        self.across = False
+        # Where an element depends on those before it, lanes would have to wait for each other.
+        ordered = any(type(n) is Scan for n in self.nodes) or type(self.stores[0]) is Scatter
+        every = self.rows if ordered else [*self.rows, *self.columns]
+        if not every:
+            self.across = bool(self.columns)
+            return
+        score = lambda v: sum(_gain(x, v) for x in memory) * min(v.extent, 16)
+        # Of equals the last, so columns before rows and the innermost first.
+        self.vector = max(reversed(every), key=score)
+        if self._short() and not ordered:
+            self.vector = self.rows[-1]
+        if self.vector in self.columns:
+            self.columns.remove(self.vector)
+            self.columns.append(self.vector)
+            return
+        self.rows.remove(self.vector)
+        if self.columns or not self.rows:
+            self.across = True
+        else:
+            self.columns = [self.vector]
+            self._tile(memory)
+
+    def _short(self):
+        """Whether rows are short, and what is dear once a row would be done in one lane."""
+        if self.columns != [self.vector] or self.vector.extent > _SHORT or not self.rows:
+            return False
+        each = _reached(self.nodes, {self.vector})
+        dear = any(_heavy(n) and id(n) not in each for n in self.nodes)
+        return dear and self.rows[-1].extent >= _SHORT
+
+    def _tile(self, memory):
+        """Where some memory is contiguous along another variable, go through both in tiles."""
+        crossing = [x for x in memory if abs(x.address.terms.get(self.vector, 0)) > 1]
+        for v in self.rows:
+            if any(x.address.terms.get(v, 0) == 1 for x in crossing) and v.extent > 1:
+                self.rows.remove(v)
+                self.columns = [v, self.vector]
+                self.tile = v
+                return
+
+    def _widen(self, target):
+        """Choose the number of lanes: several registers' worth where the extent allows."""
+        if self.vector is None:
+            self.lanes = 1
+            return
+        n = self.vector.extent
+        sizes = [x.dtype.itemsize for x in (*self.stores, *self.nodes) if x.dtype.kind == "f"]
+        full = target.vector_bytes // max([4, *sizes])
+        dear = sum([_dear(n) for n in self.nodes if not self.columns or id(n) in self.full])
+        if n <= full or (n <= 4 * full and not dear):
+            self.lanes = 1 << (n - 1).bit_length()
+            return
+        # All that one function keeps finds room even fourfold, where nothing else is kept.
+        keeps = any(type(n) in (*REDUCING, Scan) for n in self.nodes)
+        alone = dear == 1 and target.registers >= 32 and not keeps
+        most = 1 if dear > 3 or self.tile is not None else 2 if dear and not alone else 4
+        while most > 1 and -n % (full * most) > n // 8:
+            most //= 2
+        self.lanes = full * most
+
+    @property
+    def masked(self):
+        """Whether the last vector has lanes beyond the end."""
+        return self.vector is not None and self.vector.extent % self.lanes != 0
+
+    @property
+    def straight(self):
+        """Whether one vector holds a whole row, so that there is no loop over columns."""
+        columns = [v for v in self.columns if v is not self.vector]
+        whole = self.vector is None or self.vector.extent <= self.lanes
+        return not columns and (self.across or whole)
+
+    def asked_for(self, now):
+        """The loads and stores of which a line is to be asked for in pass ``now``, in each step.
+
+        Only the first pass over a row waits for memory, which would rest in the others. So the
+        second pass asks for the next row, and each for the lines to which the pass after it
+        stores. Rows that stay in the caches need no asking.
+        """
+        if self.across or self.straight or len(self.passes) < 2 or not self.rows:
+            return []
+        roots = self.passes[now + 1] if now + 1 < len(self.passes) else []
+        stores = [s for s in roots if type(s) is Store and id(s) not in self.streamed]
+        loads = [n for n in self.nodes if type(n) is Load] if now == 1 else []
+        return [access for access in (*stores, *loads) if self._is_far(access)]
+
+    def _is_far(self, access):
+        """Whether an access goes along rows that come one after the other from memory."""
+        if access.address.terms.get(self.vector) != 1:
+            return False
+        row = access.address.terms.get(self.rows[-1], 0) * access.dtype.itemsize
+        return 0 < row <= _ASKED and row * self.steps >= _CACHE
+
+    def stream(self, places):
+        """Have stores of much memory go past the caches.
+
+        ``places``: for each store, the bytes of the memory and where in it address 0 lies, or None
+        where whole vectors may lie across cache lines.
+        """
+        for s, place in zip(self.stores, places, strict=True):
+            floats = s.dtype.kind == "f" and s.dtype.itemsize >= 4
+            if place is None or place[0] < _MUCH or type(s) is Scatter or not floats:
+                continue
+            steps = [c for v, c in s.address.terms.items() if v is not self.vector]
+            whole = [self.lanes, s.address.offset + place[1] // s.dtype.itemsize, *steps]
+            begin = gcd(LINE, *[n * s.dtype.itemsize for n in whole])
+            # What goes to scratch memory meanwhile would drive half a line out half written.
+            if s.address.terms.get(self.vector) == 1 and begin >= (LINE if self.spilled else _PART):
+                self.streamed[id(s)] = begin
+
+    # Passes ---------------------------------------------------------------------------------
+
+    def _stages(self):
+        """Sort what is to be computed into passes over the columns."""
+        ready: dict = {}
+        for node in self.nodes:
+            r = max([ready[id(c)] for c in node.operands], default=0)
+            ready[id(node)] = r + 1 if type(node) in REDUCING else r
+        self.ready = ready
+        stores = [s for s in self.stores if self._each_column(s)]
+        last = [ready[id(n)] - (type(n) in REDUCING) for n in self.nodes if self._in_pass(n)]
+        # A store goes over the columns even if what it stores is the same in all of them.
+        last += [ready[id(s.node)] for s in stores]
+        self.passes: list = [[] for _ in range(1 + max(last, default=0))]
+        for s in stores:
+            self.passes[ready[id(s.node)]].append(s)
+        for node in self.nodes:
+            if type(node) in REDUCING:
+                self.passes[ready[id(node)] - 1].append(node)
+
+    def _each_column(self, s):
+        moves = set(s.address.terms) & set(self.columns)
+        return type(s) is Scatter or id(s.node) in self.full or bool(moves)
+
+    def _in_pass(self, node):
+        return id(node) in self.full or type(node) in REDUCING
+
+    def _spill(self):
+        """Keep dear values that a later pass needs again."""
+        self.spilled: dict = {}
+        if self.straight:
+            return
+        first: dict = {}
+        for i, roots in enumerate(self.passes):
+            for root in roots:
+                self._visit(root.node if hasattr(root, "node") else root.operands[0], i, first)
+
+    def _visit(self, node, i, first):
+        if id(node) not in self.full or first.get(id(node)) == i:
+            return
+        earlier = first.setdefault(id(node), i)
+        if earlier < i and _dear(node):
+            size = prod([v.extent for v in self.columns if v is not self.vector])
+            width = self.lanes if self.across else -(-self.vector.extent // self.lanes) * self.lanes
+            self.spilled[id(node)] = earlier, size * width * max(4, node.dtype.itemsize)
+            return
+        for child in node.operands:
+            self._visit(child, i, first)
+
+    @property
+    def scratch(self):
+        """Bytes of scratch memory that the spilled values need."""
+        return sum(-(-size // 64) * 64 for _, size in self.spilled.values())
+
+    # Pieces ---------------------------------------------------------------------------------
+
+    def _cut(self):
+        outer = prod([v.extent for v in self.rows])
+        if self.tile is not None:
+            outer *= -(-self.tile.extent // TILE)
+        blocks = 1 if self.vector is None else -(-self.vector.extent // self.lanes)
+        self.steps = outer * (blocks if self.across else 1)
+        inner = prod([TILE if v is self.tile else v.extent for v in self.columns])
+        if self.vector is not None and not self.across:
+            inner = inner // self.vector.extent * -(-self.vector.extent // self.lanes)
+        registers = max(1, self.lanes / 16)
+        memory = sum(x.dtype.itemsize for x in accesses(self.stores, self.nodes)) * self.lanes
+        one = registers * sum(map(_nanoseconds, self.nodes))
+        vectors = self.steps * inner
+        one += memory * (_FAR if vectors * memory > _CACHE else _NEAR)
+        self.nanoseconds = vectors * one
+        wanted = max(1, min(self.steps, _MOST_PIECES, int(self.nanoseconds / PIECE)))
+        self.pieces = -(-self.steps // -(-self.steps // wanted))
+
+
+def _gain(access, variable):
+    step = access.address.terms.get(variable, 0)
+    if type(access) is Indirect and step == 0:
+        return -1
+    return 1 if step == 1 else 0 if step == 0 else -2
+
+
+def _nanoseconds(node):
+    return _HEAVY if _heavy(node) else _DIVIDE if _dear(node) else _CHEAP
+
+
+def _heavy(node):
+    return _price(node).instructions >= _LONG
+
+
+def _dear(node):
+    return _heavy(node) or _price(node).divisions > 0
+
+
+def _price(node):
+    e = node.equation if type(node) is Compute else None
+    if e is None or e.op.kind != "elementwise":  # it reads or copies
+        return FREE
+    return price(e.op, e.ins, e.params)
+
+
+def _reached(nodes, variables):
+    """Ids of the nodes whose value changes with ``variables``."""
+    found: set = set()
+    for node in nodes:
+        if type(node) in REDUCING or type(node) is Number:
+            continue
+        if type(node) is Scan:
+            found.add(id(node))
+        own = hasattr(node, "address") and any(v in variables for v in node.address.terms)
+        if own or any(id(c) in found for c in node.operands):
+            found.add(id(node))
+    return found

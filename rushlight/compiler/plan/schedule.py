@@ -1,0 +1,225 @@
+"""The order of the kernels, and where every value lies.
+
+Values that outlive their kernel lie in one arena; two share memory where one is dead before the
+other is born. What is written to an input is stored there by the kernel that computes it, if every
+reader of the old value has run by then, and everything that may fail.
+"""
+
+from rushlight.compiler.capture.simplify import operands
+from rushlight.compiler.ir.abstract import Abstract
+from rushlight.compiler.ir.affine import Affine, Var
+from rushlight.compiler.ir.equation import Equation
+from rushlight.compiler.plan.fusion import fuse
+from rushlight.compiler.plan.graph import Graph
+from rushlight.compiler.plan.kernel import Kernel, Load, outside
+from rushlight.compiler.plan.loops import nodes_of
+from rushlight.ops.core.definition import OPS
+
+__all__ = ["ALIGNMENT", "Schedule"]
+
+ALIGNMENT = 64
+
+
+class Schedule:
+    """Groups in order with the places of their values.
+
+    Args:
+        outputs: (value, recorded): each leaves in the order in which the recorded value lies.
+
+    Attributes:
+        groups: In the order in which they run.
+        results: The values that leave: copies of the outputs, then of what is written.
+        places: value id → (owner, offset, strides); owners are value ids.
+        offsets: owner → byte offset in the arena, of owners that lie there.
+        size: Bytes of the arena.
+    """
+
+    def __init__(self, equations, inputs, outputs, writes, flags):
+        self.inputs = inputs
+        self.flags = flags
+        self.targets: dict = {}  # id of a result → the input that it is written to
+        self.results = []
+        equations = list(equations)
+        for v, recorded in outputs:
+            self.results.append(self._leaving(v, equations, recorded))
+        self.outputs = list(self.results)
+        self.written = {inputs[position].id for position, _ in writes}
+        views = {e.outs[0].id for e in equations if e.op.kind == "view"}
+        for position, v in writes:
+            if v.id in views:  # maybe of the target: where its order is another, it is copied first
+                v = self._leaving(v, equations, v)
+            result = self._leaving(v, equations, v)
+            self.targets[result.id] = inputs[position]
+            self.results.append(result)
+        self.graph = Graph(equations, inputs)
+        self.graph.checks = {v.id for v in flags}
+        self.leaving = {v.id for v in (*self.results, *flags)}
+        self.graph.leaving = {v.id for v in self.results}
+        self.fused = fuse(self.graph)
+        self._settle_writes()
+        self.groups = self.fused.ordered()
+        self._find_users()
+        self._lay_out()
+
+    def _leaving(self, v, equations, like):
+        """A copy of ``v`` that is a result: the kernel that computes v will store it there.
+
+        It lies in the order in which ``like`` does.
+        """
+        result = Abstract(v.shape, v.dtype, like.strides if _dense(like) else None)
+        equations.append(Equation(OPS["clone"], (v,), {"memory_format": None}, [result]))
+        return result
+
+    # Places ---------------------------------------------------------------------------------
+
+    def place(self, value):
+        """(owner, offset, strides) of a value that has memory, in elements."""
+        target = self.targets.get(value.id)
+        if target is not None:
+            return target.id, 0, self.graph.strides(target)
+        patch = self.graph.patches.get(value.id)
+        if patch is not None:
+            base, offset, strides = patch
+            return self.owner(base), offset, strides
+        return value.id, 0, self.graph.strides(value)
+
+    def layout(self, value):
+        """(owner, offset, strides) of any value that lies in memory, or is a view of such."""
+        dims = [Var(n) for n in value.shape]
+        index = tuple([Affine(0, {v: 1}) for v in dims])
+        owner, address = outside(self.graph, self.place, value, index)
+        return owner, address.offset, tuple([address.terms.get(v, 0) for v in dims])
+
+    def owner(self, value):
+        return self.place(value)[0]
+
+    # Writes ---------------------------------------------------------------------------------
+
+    def _settle_writes(self):
+        """Let kernels store to inputs where they may; else a copy at the end does."""
+        fused = self.fused
+        self.readers = readers_of(fused.alive(), self.graph)
+        fallible = {g.number for g in fused.alive() if may_fail(g)}
+        for result in self.results:
+            target = self.targets.get(result.id)
+            if target is None:
+                continue
+            group = fused.groups[fused.of[result.id]]
+            first = (self.readers.get(target.id, set()) | fallible) - {group.number}
+            if self._in_place(group, target) and fused.require(group.number, first):
+                continue
+            copy = self.graph.makers[result.id]
+            alone = fused.eject(group, copy)
+            self.readers.setdefault(self.graph.source(copy.ins[0]).id, set()).add(alone.number)
+            if not fused.require(alone.number, (first | {group.number}) - {alone.number}):
+                raise AssertionError("a copy at the end cannot come before anything")
+
+    def _wanted(self, group):
+        """Ids of the members that others read, or that are results."""
+        return {
+            v.id for e in group.members for v in e.outs
+            if v.id in self.leaving or self.readers.get(v.id, set()) - {group.number}
+        }  # fmt: skip
+
+    def _in_place(self, group, target):
+        """Whether ``group`` reads ``target`` only where and when it writes it."""
+        if group.kind not in ("loops", "contraction") or group.checks:
+            return False
+        if group.kind == "contraction" and any(
+            self.graph.source(v).id == target.id for v in operands(group.members[0])
+        ):
+            return False
+        if group.number not in self.readers.get(target.id, ()):
+            return True
+        kernel = Kernel(group, self._wanted(group), self.place)
+        mine = lambda x: kernel.args[x.arg][0] == target.id
+        (store,) = [s for s in kernel.stores if mine(s)]
+        if group.columns and group.columns & set(store.address.terms):
+            return False  # a later pass would read what an earlier one wrote
+        reads = [n for n in nodes_of(kernel.stores) if hasattr(n, "arg") and mine(n)]
+        return all(
+            type(n) is Load and n.arg == store.arg and n.address == store.address for n in reads
+        )
+
+    # Lifetimes ------------------------------------------------------------------------------
+
+    def _find_users(self):
+        """What each group stores, and for each value in memory the last position that reads it."""
+        self.wanted = {g.number: self._wanted(g) for g in self.groups}
+        position = {g.number: i for i, g in enumerate(self.groups)}
+        self.last = {v: max(position[n] for n in numbers) for v, numbers in self.readers.items()}
+
+    def _lay_out(self):
+        spans: dict = {}  # owner → [born, last, bytes]
+        values = {v.id: v for g in self.groups for e in g.members for v in e.outs}
+        values |= {base.id: base for base, _, _ in self.graph.patches.values()}
+        inputs = {v.id for v in self.inputs}
+        for i, g in enumerate(self.groups):
+            for key in self.wanted[g.number]:
+                owner = self.owner(values[key])
+                if owner in inputs:
+                    continue
+                last = max(i, self.last.get(key, i))
+                span = spans.setdefault(owner, [i, last, 0])
+                span[0], span[1] = min(span[0], i), max(span[1], last)
+        results = {self.owner(v) for v in (*self.results, *self.flags)}
+        for owner, span in spans.items():
+            span[2] = values[owner].nbytes
+            if owner in results:
+                span[0], span[1] = 0, len(self.groups)
+        self.spans = spans
+        self.offsets, self.size = arrange(spans)
+
+
+def _dense(value):
+    """Whether the elements of ``value`` fill a piece of memory, in whatever order."""
+    step = value.itemsize
+    for s, n in sorted(zip(value.strides, value.shape, strict=True)):
+        if n > 1 and s != step:
+            return False
+        step *= n
+    return bool(value.size)
+
+
+def readers_of(groups, graph):
+    """value id → the numbers of the groups that read it."""
+    found: dict = {}
+    for g in groups:
+        for source in reads_of(g, graph):
+            found.setdefault(source, set()).add(g.number)
+    return found
+
+
+def reads_of(group, graph):
+    """Ids of the values in memory that a group reads."""
+    inside = {v.id for e in group.members for v in e.outs}
+    found = []
+    for e in group.members:
+        for v in operands(e):
+            source = graph.source(v)
+            if source.id not in inside and graph.role(source) != "constant":
+                found.append(source.id)
+    return found
+
+
+def may_fail(group):
+    return group.kind == "call" or group.checks
+
+
+def arrange(spans):
+    """Byte offsets at which values whose spans overlap do not: largest first, lowest gap."""
+    placed: list = []  # (offset, end, born, last)
+    offsets, top = {}, 0
+    for owner, (born, last, size) in sorted(spans.items(), key=lambda item: -item[1][2]):
+        size = -(-max(size, 1) // ALIGNMENT) * ALIGNMENT
+        at = 0
+        for offset, end, b, e in sorted(placed):
+            if b > last or e < born:
+                continue
+            if at + size <= offset:
+                break
+            at = max(at, end)
+        placed.append((at, at + size, born, last))
+        offsets[owner] = at
+        top = max(top, at + size)
+    return offsets, top

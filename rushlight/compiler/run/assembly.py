@@ -1,0 +1,269 @@
+"""From groups to machine code: one kernel per kind of work, one function per stretch of kernels.
+
+Kernels that differ in their addresses only are one kernel. A stretch is ``i64 run(ptr table)``: the
+table holds the address of ``parallel``, of the arena, of the inputs and of the large outputs; the
+result is 0, or the number of the check that failed, counted from 1.
+"""
+
+from hashlib import sha256
+from itertools import accumulate
+
+from llvmlite import ir
+
+from rushlight.backend.sizes import large_from
+from rushlight.compiler.capture.lowering import expand
+from rushlight.compiler.capture.simplify import alive, simplify
+from rushlight.compiler.capture.value_checks import native_checks
+from rushlight.compiler.codegen.loop_kernel import emit_loops
+from rushlight.compiler.codegen.scope import I64, POINTER, constant_array
+from rushlight.compiler.cpu.checked_access import instrument
+from rushlight.compiler.cpu.kernel_sequence import write_stretch
+from rushlight.compiler.cpu.target import CHECKED
+from rushlight.compiler.ir.abstract import Abstract
+from rushlight.compiler.plan.contractions import Product
+from rushlight.compiler.plan.kernel import Kernel
+from rushlight.compiler.plan.kernel_signature import signature
+from rushlight.compiler.plan.loops import Loops
+from rushlight.compiler.plan.schedule import ALIGNMENT, Schedule
+from rushlight.compiler.run.manifest import Image
+from rushlight.compiler.run.numpy_call import Call, inputs_of
+
+__all__ = ["Assembly", "Step", "assemble", "primitive"]
+
+#: Bytes up to which an output is copied out of the arena; above, it is computed where it stays.
+SMALL = 4096
+#: Nanoseconds of work up to which a function does not let other Python threads run.
+BRIEF = large_from(20_000)
+
+
+def primitive(equations, outputs, writes):
+    """What kernels and calls compute: (equations, results, flags of checks → the checks)."""
+    wanted = [*[v for v in outputs if isinstance(v, Abstract)], *[v for _, v in writes]]
+    # Unread equations first: their inputs need not be there.
+    equations, checks = native_checks(expand(alive(equations, wanted, checking=True)))
+    return (*simplify(equations, [*wanted, *checks]), checks)
+
+
+def assemble(equations, inputs, outputs, writes, target):
+    """The :class:`Assembly` of a recorded call."""
+    equations, found, checks = primitive(equations, outputs, writes)
+    n = len(found) - len(checks) - len(writes)
+    written = [(p, v) for (p, _), v in zip(writes, found[n:], strict=False)]
+    flags = found[n + len(writes) :]
+    recorded = [v for v in outputs if isinstance(v, Abstract)]
+    results = list(zip(found[:n], recorded, strict=True))
+    schedule = Schedule(equations, inputs, results, written, flags)
+    return Assembly(schedule, target, equations, list(checks.values()))
+
+
+class Step:
+    """A kernel with what it is called on.
+
+    Attributes:
+        name: Of the kernel.
+        chunks: In how many pieces it is to be called.
+        args: (owner, byte offset) of each argument.
+        scratch: Bytes of scratch memory.
+        group: The group that it computes.
+        nanoseconds: About how long it takes.
+    """
+
+    def __init__(self, name, chunks, args, scratch, group, nanoseconds):
+        self.name, self.chunks, self.args = name, chunks, args
+        self.scratch, self.group, self.nanoseconds = scratch, group, nanoseconds
+
+
+class Assembly:
+    """All code of a program.
+
+    Attributes:
+        segments: In order, names of functions and calls of NumPy forwards.
+        key: What identifies the code, for the cache.
+        slots: The length of the table.
+        arena: Bytes of the arena, temporaries included.
+        large: (result number, slot) of the outputs that have memory of their own.
+        scratch: Bytes of scratch memory that each thread needs.
+        checked: The equations of the checks that kernels make.
+    """
+
+    def __init__(self, schedule, target, equations, checked):
+        self.schedule, self.target, self.checked = schedule, target, checked
+        self.numbers = {e.outs[0].id: i for i, e in enumerate(equations) if e.outs}
+        self.kernels: dict = {}  # signature → (name, function that emits it)
+        self.plans: dict = {}
+        self.arena = schedule.size
+        self._find_slots()
+        self.steps = [s for g in schedule.groups for s in self._steps(g)]
+        self.scratch = max([s.scratch for s in self.steps if type(s) is Step], default=0)
+        self._cut()
+
+    def _find_slots(self):
+        schedule = self.schedule
+        self.slot = {v.id: 2 + i for i, v in enumerate(schedule.inputs)}
+        self.slots = 2 + len(self.slot)
+        self.large = []
+        for k, r in enumerate(schedule.outputs):
+            if r.nbytes > SMALL:
+                self.slot[schedule.owner(r)] = self.slots
+                self.large.append((k, self.slots))
+                self.slots += 1
+
+    # Steps ----------------------------------------------------------------------------------
+
+    def _steps(self, group):
+        if group.kind == "patch":
+            return []
+        if group.kind == "call":
+            return [self._call(group.members[0])]
+        schedule = self.schedule
+        kernel = Kernel(group, schedule.wanted[group.number], schedule.place)
+        if not kernel.stores:
+            return []
+        if group.kind == "contraction":
+            return self._product(group, kernel)
+        loops = Loops(kernel, self.target)
+        if self.target.streams:
+            loops.stream([self._aligned(*kernel.args[s.arg]) for s in loops.stores])
+        emit = lambda module, name: emit_loops(module, name, loops, len(kernel.args))
+        name = self._name(signature(loops), "loops", emit)
+        return [Step(name, loops.pieces, kernel.args, loops.scratch, group,
+                     loops.nanoseconds)]  # fmt: skip
+
+    def _call(self, equation):
+        place = lambda v: self.locate(v) if isinstance(v, Abstract) else None
+        params = {k: place(v) for k, v in equation.params.items()}
+        # What is in none of these places is read by nobody.
+        kept = self.schedule.spans.keys() | {v.id for v in self.schedule.inputs}
+        outs = [place(v) if self.schedule.owner(v) in kept else None for v in equation.outs]
+        return Call(equation, [place(v) for v in inputs_of(equation)], params, outs)
+
+    def locate(self, value):
+        """(slot, byte offset, strides) of a value in memory."""
+        owner, offset, strides = self.schedule.layout(value)
+        size = value.itemsize
+        return (*self._place(owner, offset * size), tuple([s * size for s in strides]))
+
+    def _product(self, group, kernel):
+        product = Product(group, kernel, self.schedule, self.target)
+        name = self._name(product.key, "product", product.emit)
+        if name not in self.plans:
+            self.plans[name] = product.plan(name)
+        plan = self.plans[name]
+        at = self.schedule.size
+        temporaries = []
+        for size in plan.temporaries:
+            temporaries.append((None, at))
+            at += -(-size // ALIGNMENT) * ALIGNMENT
+        self.arena = max(self.arena, at)
+        args = [*product.operands, *temporaries, *kernel.args]
+        return [
+            Step(k.name, k.chunks, args, k.scratch, group, product.nanoseconds)
+            for k in plan.kernels if k.chunks
+        ]  # fmt: skip
+
+    def _aligned(self, owner, offset):
+        """(bytes of the memory of ``owner``, offset in it), where it begins at a cache line."""
+        span = self.schedule.spans.get(owner)
+        return None if span is None else (span[2], offset)
+
+    def _name(self, key, stem, emit):
+        found = self.kernels.get(key)
+        if found is None:
+            found = self.kernels[key] = f"{stem}{len(self.kernels)}", emit
+        return found[0]
+
+    # Functions ------------------------------------------------------------------------------
+
+    def _cut(self):
+        """Join neighbouring kernels to functions; calls stand between them."""
+        self.segments: list = []
+        self.stretches: dict = {}
+        for step in self.steps:
+            if type(step) is not Step:
+                self.segments.append(step)
+                continue
+            if not self.segments or type(self.segments[-1]) is not str:
+                name = f"run{len(self.stretches)}"
+                self.segments.append(name)
+                self.stretches[name] = []
+            self.stretches[self.segments[-1]].append(step)
+
+    @property
+    def calls(self):
+        return [s for s in self.segments if type(s) is Call]
+
+    @property
+    def image(self):
+        """What a run needs to know beside the code."""
+        schedule = self.schedule
+        calls = self.calls
+        number = {id(call): i for i, call in enumerate(calls)}
+        return Image(
+            code=self.key, arena=self.arena, slots=self.slots, scratch=self.scratch,
+            large=self.large, results=[self.locate(r) for r in schedule.outputs],
+            written=[i for i, v in enumerate(schedule.inputs) if v.id in schedule.written],
+            segments=[
+                number[id(s)] if type(s) is Call
+                else (s, sum(step.nanoseconds for step in self.stretches[s]) < BRIEF)
+                for s in self.segments
+            ],
+            calls=[(self.numbers.get(c.equation.outs[0].id), *c.places) for c in calls],
+            checking=bool(self.checked),
+        )  # fmt: skip
+
+    @property
+    def key(self):
+        """The text that identifies all the code."""
+        layout = [
+            (name, [(s.name, s.chunks, self._places(s)) for s in steps])
+            for name, steps in self.stretches.items()
+        ]
+        flags = [self._flags(s) for steps in self.stretches.values() for s in steps]
+        text = repr((list(self.kernels), layout, flags))
+        return "program " + sha256(text.encode()).hexdigest()
+
+    def _places(self, step):
+        return [self._place(*a) for a in step.args]
+
+    def _place(self, owner, offset):
+        """(slot of the table, byte offset); temporaries, which nobody owns, lie in the arena."""
+        if owner is None:
+            return 1, offset
+        slot = self.slot.get(owner)
+        return (slot, offset) if slot is not None else (1, self.schedule.offsets[owner] + offset)
+
+    def _flags(self, step):
+        """Where in the arena are the flags that a step sets, with the numbers of their checks."""
+        made = {v.id for e in step.group.members for v in e.outs}
+        found = []
+        for number, flag in enumerate(self.schedule.flags):
+            if flag.id in made:
+                found.append((number, self._place(self.schedule.owner(flag), 0)))
+        return found
+
+    def module(self):
+        """The LLVM module with all kernels and functions."""
+        module = ir.Module("program")
+        for name, emit in self.kernels.values():
+            emit(module, name)
+        for name, steps in self.stretches.items():
+            self._write(module, name, steps)
+        return instrument(module, self.stretches) if CHECKED else module
+
+    def _write(self, module, name, steps):
+        """The function that runs ``steps``: a loop over tables, as there may be hundreds."""
+        places = [[*self._places(s), *[place for _, place in self._flags(s)]] for s in steps]
+        checks = [[number + 1 for number, _ in self._flags(s)] for s in steps]
+        table = lambda what, numbers: constant_array(
+            module, f"{name}.{what}", I64, [*map(I64, numbers)]
+        )
+        tables = {
+            "kernel": constant_array(module, f"{name}.kernel", POINTER,
+                                     [module.globals[s.name] for s in steps]),
+            "chunks": table("chunks", [s.chunks * (s.chunks > 1 or s.scratch > 0) for s in steps]),
+            "end": table("end", accumulate(map(len, places))),
+            "check": table("check", [c[0] if c else 0 for c in checks]),
+            "slot": table("slot", [slot for p in places for slot, _ in p]),
+            "offset": table("offset", [offset for p in places for _, offset in p]),
+        }  # fmt: skip
+        write_stretch(module, name, tables, len(steps), max(map(len, places)))

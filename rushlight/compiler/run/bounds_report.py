@@ -1,0 +1,105 @@
+"""``RUSHLIGHT_CHECK=bounds``: no kernel reads or writes outside of what it was given.
+
+The checks are in the machine code (``cpu/checked_access.py``). Here each run of it is told what
+memories there are, and an address that lies in none becomes an error.
+"""
+
+import ctypes
+
+import numpy as np
+
+from rushlight.compiler.cpu.checked_access import RECORD
+from rushlight.locks import new_lock
+
+__all__ = ["arrays", "checked", "imports", "watched"]
+
+_record = np.zeros(8, np.int64)
+_lock = new_lock()  # one run at a time: they share the record
+
+
+def imports():
+    """The addresses of the names that checked code uses."""
+    return {RECORD: _record.ctypes.data}
+
+
+def checked(program, function):
+    """``function(table)``, a stretch of kernels of a program, with its memories watched."""
+
+    def run(table):
+        return watched(_memories(program, table), lambda: function(table))
+
+    return run
+
+
+def arrays(given):
+    """Arrays in C order as memories."""
+    return [
+        (f"array {k} ({a.dtype}{list(a.shape)})", a.ctypes.data, a.ctypes.data + a.nbytes)
+        for k, a in enumerate(given)
+    ]
+
+
+def watched(memories, call):
+    """``call()``, which may touch ``memories``: (what it is, first address, one past the last).
+
+    Raises:
+        RuntimeError: a kernel touched something else.
+    """
+    memories = [*memories, *_scratch()]
+    spans = np.array([span for _, *span in memories], np.int64)
+    with _lock:
+        outer = _record.copy()  # of a run that a signal's handler broke into
+        _record[:] = 0
+        _record[5:7] = spans.ctypes.data, len(memories)
+        try:
+            found = call()
+            if _record[0]:
+                raise RuntimeError(_message(memories))
+            return found
+        finally:
+            _record[:] = outer
+
+
+def _scratch():
+    from rushlight.compiler.run import threads
+
+    pool = threads._pool
+    if pool is None or not pool.size:
+        return []
+    begin = pool.memory.ctypes.data
+    return [("scratch memory", begin, begin + pool.memory.nbytes)]
+
+
+def _memories(program, table):
+    """What the table of a run points to."""
+    image = program.image
+    addresses = np.ctypeslib.as_array((ctypes.c_int64 * image.slots).from_address(table)).tolist()
+    found = [("the arena", addresses[1], addresses[1] + image.arena)]
+    values = [(2 + i, f"input {i}", v, v.strides) for i, v in enumerate(program.inputs)]
+    computed = [v for v in program.outputs if hasattr(v, "is_abstract")]
+    for k, slot in image.large:
+        values.append((slot, f"output {k}", computed[k], image.results[k][2]))
+    for slot, name, value, strides in values:
+        low, high = _extent(value.shape, strides, value.itemsize)
+        name = f"{name} ({value.dtype}{list(value.shape)})"
+        found.append((name, addresses[slot] + low, addresses[slot] + high))
+    return found
+
+
+def _extent(shape, strides, itemsize):
+    """(first, one past the last) byte of an array, from the address of its first element."""
+    if 0 in shape:
+        return 0, 0
+    ends = [(n - 1) * s for n, s in zip(shape, strides, strict=True)]
+    return sum(e for e in ends if e < 0), sum(e for e in ends if e > 0) + itemsize
+
+
+def _message(memories):
+    address, size, name, kind = _record[1:5].tolist()
+    what = "stores" if kind & 1 else "loads"
+    text = f"{ctypes.string_at(name).decode()} {what} {size} bytes outside of its memory: "
+    near = min(memories, key=lambda m: max(m[1] - address, address + size - m[2]))
+    title, begin, end = near
+    if address < begin:
+        return text + f"{begin - address} bytes before {title}"
+    return text + f"up to {address + size - end} bytes behind {title} of {end - begin} bytes"

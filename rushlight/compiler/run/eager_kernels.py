@@ -1,0 +1,215 @@
+"""Kernels of single operations on large arrays: what ``backend/native.py`` asks for.
+
+An operation, or one of its gradient rules, becomes a ``Stream``: compiled at first use for the
+dtypes, the inner dims and the parameters it is used with, for any number of rows. Where all arrays
+have one shape, the rows are the elements.
+"""
+
+import atexit
+from collections import OrderedDict
+from math import prod
+
+from numpy import ndarray
+
+from rushlight.autograd import mode
+from rushlight.compiler.codegen import roles
+from rushlight.compiler.ir.abstract import Abstract
+from rushlight.compiler.python.handlers import handlers_apart, is_of_handler
+from rushlight.compiler.run.operation_program import Single
+from rushlight.compiler.run.row_functions import ROWS, Stream
+from rushlight.locks import new_lock
+from rushlight.tensor import Tensor, from_array
+
+__all__ = ["compute", "matrices", "slope", "update"]
+
+_MOST = 1024  # kernels; the longest unused is dropped
+#: Elements of one row up to which rows are worked on as a whole.
+_WIDEST = 1 << 18
+_kernels: OrderedDict = OrderedDict()  # signature → Stream, or None where there can be none
+_lock = new_lock()
+atexit.register(_kernels.clear)  # while LLVM can still free them
+
+
+def compute(op, inputs, params):
+    """The result of ``op`` on arrays, or None where NumPy must compute it."""
+
+    def recorded(*values):
+        given = [v.array if isinstance(v, Tensor) else v for v in values]
+        (found,) = mode.state.recorder.emit(op, tuple(given), params)
+        return from_array(found)
+
+    if op.role in roles.CONTRACTIONS:
+        return _fixed(op, inputs, params)
+    dim = params.get("dim")
+    if dim is None:
+        arranged = _elements(inputs)
+    else:
+        arranged = _lines(inputs, dim)
+        params = {**params, "dim": (1,)}
+    return _single(_run((op.name, repr(params)), recorded, arranged, inputs), arranged)
+
+
+def _fixed(op, inputs, params):
+    """The result by a program for these very shapes."""
+    arrays = [x for x in inputs if x is not None]
+    if op.worth is not None and not op.worth(*inputs, **params):
+        return None
+    if not all(map(_fits, arrays)):
+        return None
+    key = (op.name, repr(params), tuple([x if x is None else (x.shape, x.dtype) for x in inputs]))
+    found = _kernels.get(key, key)
+    if found is key:
+        found = _compiled(key, lambda: Single(op, inputs, params))
+    return None if found is None else found(arrays)
+
+
+def slope(op, name, rule, values):
+    """What a gradient rule gives on arrays, or None where NumPy must compute it."""
+    dims = [v for v in values if type(v) is tuple]
+    arranged = _lines(values, dims[0]) if dims else _elements(values)
+    values = [(1,) if type(v) is tuple else v for v in values]
+    return _single(_run((op.name, name), rule, arranged, values), arranged)
+
+
+def matrices(key, function, values):
+    """``function`` of arrays with rows, and of others with fewer dims: a list of results."""
+    rows, *inner = values[0].shape
+    if rows < 2 or not 2 <= prod(inner) <= _WIDEST:
+        return None
+    given = [x for x in values if x is not None]
+    shapes = [(ROWS, *x.shape[1:]) if x.ndim == values[0].ndim else x.shape for x in given]
+    return _run(key, function, (rows, shapes, None), values)
+
+
+def update(key, function, arrays, scalars):
+    """Change flat ``arrays`` in place by ``function(*arrays, *scalars)``; tells whether it did.
+
+    The function gives the first of the arrays and those from the third on: what it changed.
+    """
+    changed = [arrays[0], *arrays[2:]]
+    shapes = [*[(ROWS,)] * len(arrays), *[()] * len(scalars)]
+    values = [*arrays, *scalars]
+    return _run(key, function, (arrays[0].size, shapes, None), values, changed) is not None
+
+
+def _single(found, arranged):
+    return None if found is None else found[0].reshape(arranged[2])
+
+
+# How arrays lie ---------------------------------------------------------------------------
+
+
+def _elements(values):
+    """(rows, shape of each array, shape of the result): the arrays broadcast; None if not evenly.
+
+    An array may have the result's shape, its last dims, all but its last, or one element.
+    """
+    full = max([x for x in values if type(x) is ndarray], key=lambda x: x.size).shape
+    size = prod(full)
+    inner = 1
+    for x in values:
+        if type(x) is not ndarray or x.size in (1, size):
+            continue
+        width = full[-1] if x.shape == (*full[:-1], 1) else x.size
+        if inner not in (1, width):
+            return None
+        inner = width
+    if inner > _WIDEST or size % inner:
+        return None
+    rows = size // inner
+    whole = (ROWS,) if inner == 1 else (ROWS, inner)
+    shapes = []
+    for x in values:
+        if type(x) is not ndarray:
+            continue
+        if x.shape == full:
+            shapes.append(whole if any(x.strides) else (1,) * len(whole))
+        elif x.size == 1:
+            shapes.append((1,) * min(x.ndim, 1))
+        elif x.shape == (*full[:-1], 1):
+            shapes.append((ROWS, 1))
+        elif x.shape == (1,) * (x.ndim - _rank(x)) + full[len(full) - _rank(x) :]:
+            shapes.append((inner,))
+        else:
+            return None
+    return rows, shapes, full
+
+
+def _rank(x):
+    """The number of dims of ``x`` without leading ones of size 1."""
+    return x.ndim - next((d for d, n in enumerate(x.shape) if n != 1), x.ndim)
+
+
+def _lines(values, dim):
+    """As ``_elements``, for an operation over one dim of arrays of one shape: (rows, dim, rest)."""
+    full = next(x for x in values if type(x) is ndarray).shape
+    if len(dim) != 1:
+        return None
+    (dim,) = dim
+    rows, inner = prod(full[:dim]), full[dim:]
+    if rows < 2 or prod(inner) > _WIDEST:
+        return None
+    whole = (ROWS, inner[0], *([prod(inner[1:])] if inner[1:] else []))
+    shapes = []
+    for x in values:
+        if type(x) is ndarray:
+            if x.shape != full:
+                return None
+            shapes.append(whole if any(x.strides) else (1,) * len(whole))
+    return rows, shapes, full
+
+
+def _fits(x):
+    """Whether a kernel can read the array ``x``."""
+    plain = x.flags.c_contiguous or not any(x.strides)
+    return plain and x.flags.aligned and x.dtype.isnative and roles.dtype(x.dtype)
+
+
+# Kernels ----------------------------------------------------------------------------------
+
+
+def _run(key, function, arranged, values, outs=None):
+    """The results of ``function`` on ``values``, or None where there is no such kernel."""
+    arrays = [x for x in values if type(x) is ndarray]
+    if arranged is None or not all(map(_fits, arrays)):
+        return None
+    rows, shapes, _ = arranged
+    specs = [(x.dtype, shape) for x, shape in zip(arrays, shapes, strict=True)]
+    rest = [None if type(x) is ndarray else (type(x), repr(x)) for x in values]
+    key = (key, tuple(specs), tuple(rest))
+    stream = _kernels.get(key, key)
+    if stream is key:
+        abstract = lambda: [Abstract(shape, dtype) for dtype, shape in specs]
+        stream = _compiled(key, lambda: Stream(_closed(function, values), abstract()))
+    if stream is None:
+        return None
+    return stream(rows, *arrays, outs=outs)
+
+
+def _closed(function, values):
+    """``function`` of the arrays among ``values`` alone."""
+
+    def call(*tensors):
+        rest = iter(tensors)
+        return function(*[next(rest) if type(x) is ndarray else x for x in values])
+
+    return call
+
+
+def _compiled(key, make):
+    with _lock:
+        if key not in _kernels:
+            before = mode.snapshot()
+            try:
+                with handlers_apart():
+                    found = make()
+            except Exception as error:  # NumPy computes it, and says what is wrong
+                if is_of_handler(error):
+                    raise
+                found = None
+            finally:
+                mode.give_back(before)
+            _kernels[key] = found
+            if len(_kernels) > _MOST:
+                _kernels.popitem(last=False)
+        return _kernels[key]

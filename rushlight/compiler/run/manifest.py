@@ -1,0 +1,148 @@
+"""What a run needs to know of a program beside its code, kept on disk like the code.
+
+A program that was compiled before is known by its recording, as text: its image is read, and
+nothing is lowered, fused or laid out again.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+
+import numpy as np
+
+from rushlight.compiler.ir.abstract import Abstract, name_of
+from rushlight.compiler.run import cache
+from rushlight.dtype import dtype
+from rushlight.ops.core.definition import OPS, Op
+from rushlight.ops.tensor.memory_format import memory_format
+from rushlight.random import Generator
+
+__all__ = ["Image", "key_of", "read"]
+
+
+@dataclass
+class Image:
+    """A program's memory and calls. A place is (slot, byte offset, strides).
+
+    Slot 1 of the table of addresses is the arena, slot 2 + i input i; then come the large outputs.
+
+    Attributes:
+        code: The key of the machine code.
+        arena: Bytes of the arena.
+        slots: The length of the table.
+        scratch: Bytes of scratch memory that each thread needs.
+        large: (output, slot) of those that have memory of their own.
+        results: The place of each output.
+        written: Positions of the inputs that are written to.
+        segments: In order: (name of a function, whether it is brief), or the number of a call.
+        calls: (number of its equation, places of its inputs, parameters and results). The number
+            is None where the equation is of the schedule's making.
+        checking: Whether kernels check values.
+    """
+
+    code: str
+    arena: int
+    slots: int
+    scratch: int
+    large: list
+    results: list
+    written: list
+    segments: list
+    calls: list
+    checking: bool
+
+    def keep(self, key):
+        """Write it to the cache, unless it has a call of what is not in the recording."""
+        if key is not None and all(number is not None for number, *_ in self.calls):
+            cache.put(key, json.dumps(asdict(self)).encode())
+
+
+def read(key):
+    """The image kept under ``key``; None if there is none."""
+    kept = None if key is None else cache.get(key)
+    if kept is None:
+        return None
+    found = Image(**json.loads(kept))
+    found.results = [_place(p) for p in found.results]
+    found.calls = [
+        (
+            number,
+            [_place(p) for p in ins],
+            {k: _place(p) for k, p in params.items()},
+            [_place(p) for p in outs],
+        )
+        for number, ins, params, outs in found.calls
+    ]
+    return found
+
+
+def _place(kept):
+    """A place as it was before it was written."""
+    return kept and (kept[0], kept[1], tuple(kept[2]))
+
+
+def key_of(equations, inputs, outputs, writes):
+    """What identifies a recording, from process to process; None where that cannot be told."""
+    writer = _Writer()
+    try:
+        text = repr((
+            [writer.form(v) for v in inputs],
+            [
+                (writer.operation(e.op), writer.form(e.ins), writer.form(e.params),
+                 writer.form(e.outs))
+                for e in equations
+            ],
+            [writer.form(v) if isinstance(v, Abstract) else None for v in outputs],
+            [(position, writer.form(v)) for position, v in writes],
+        ))  # fmt: skip
+    except TypeError:
+        return None
+    return "image " + sha256(text.encode()).hexdigest()
+
+
+class _Writer:
+    """Forms of what equations hold that say all of it, with values numbered as they appear."""
+
+    _PLAIN = frozenset((int, bool, float, complex, str, type(None), type(Ellipsis)))
+
+    def __init__(self):
+        self.numbers: dict = {}  # value id → number
+
+    def form(self, x):
+        kind = type(x)
+        if kind in self._PLAIN:
+            return x
+        if kind is Abstract:
+            number = self.numbers.get(x.id)
+            if number is not None:
+                return "%", number
+            self.numbers[x.id] = len(self.numbers)
+            return "%", x.shape, x.strides, _kind(x.dtype)
+        if isinstance(x, tuple | list):
+            return kind.__name__, [self.form(v) for v in x]
+        if kind is dict:
+            return [(k, self.form(v)) for k, v in x.items()]
+        if kind is slice:
+            return "slice", x.start, x.stop, x.step
+        if kind is Op:
+            return self.operation(x)
+        if kind is dtype or kind is memory_format:
+            return repr(x)
+        if isinstance(x, np.dtype):
+            return "dtype", _kind(x)
+        if isinstance(x, np.generic | np.ndarray):
+            return "array", _kind(x.dtype), x.shape, x.tobytes()
+        if kind is type:  # of an error
+            return x.__module__, x.__qualname__
+        if kind is Generator:
+            return "generator"  # whichever it is: calls draw from it, kernels do not
+        raise TypeError(f"nothing is known of {kind}")
+
+    def operation(self, op):
+        if OPS[op.name] is not op:
+            raise TypeError(f"{op.name} is an operation of this process")
+        return op.name
+
+
+def _kind(dtype):
+    return name_of(dtype) + dtype.byteorder

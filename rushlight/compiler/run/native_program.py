@@ -1,0 +1,336 @@
+"""A program as machine code: kernels, the functions that call them in order, and their memory."""
+
+import ctypes
+import sys
+import time
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+
+from rushlight.backend.sizes import large_from
+from rushlight.compiler.cpu.target import CHECKED, host
+from rushlight.compiler.ir.abstract import Abstract
+from rushlight.compiler.python.handlers import is_of_handler
+from rushlight.compiler.run import bounds_report, cache, denormals, manifest, threads
+from rushlight.compiler.run.gc_pause import paused
+from rushlight.compiler.run.loader import load
+from rushlight.compiler.run.numpy_call import Call
+from rushlight.compiler.run.program import Program, generators, marked, rewind
+from rushlight.ops.core.view_writes import lying
+
+__all__ = ["NativeProgram"]
+
+#: Bytes up to which an input that is new at each run is copied: that is faster than its address.
+SMALL = large_from(4096)
+_PAGE, _LINE = 4096, 64
+
+
+class NativeProgram:
+    """Machine code for one recorded call; ``run`` is as that of ``Program``.
+
+    Attributes:
+        image: What a run needs to know.
+        seconds: What each phase of compilation took.
+    """
+
+    @paused()
+    @denormals.kept()
+    def __init__(self, equations, inputs, outputs, writes):
+        self.inputs, self.outputs = list(inputs), list(outputs)
+        self.recorded = equations, self.inputs, self.outputs, writes
+        self.target = host()
+        self.seconds: dict = {}
+        key = manifest.key_of(*self.recorded)
+        found = manifest.read(key)
+        if found is None:
+            begin = time.perf_counter()
+            found = self.assembly.image
+            self.seconds["scheduling"] = time.perf_counter() - begin
+            found.keep(key)
+        self.image = found
+        self.written = set(found.written)
+        self._link()
+        self.generators = generators(self.recorded[0]) if found.checking else []
+        self.states: list = []
+        self.fallback: Any = None
+
+    @cached_property
+    def assembly(self):
+        """What the code was made of; made anew where the image came from the cache."""
+        from rushlight.compiler.run.assembly import assemble
+
+        return assemble(*self.recorded, self.target)
+
+    @property
+    def schedule(self):
+        return self.assembly.schedule
+
+    def _link(self):
+        begin, found = time.perf_counter(), self.image
+        code = cache.get(found.code)
+        phase = "reading the cache"
+        if code is None:
+            begin, phase = time.perf_counter(), "writing machine code"
+            module = self.assembly.module()
+            code = self.target.object_code(module)
+            cache.put(found.code, code)
+        self.seconds[phase] = time.perf_counter() - begin
+        self.library = load(code)
+        threads.reserve(found.scratch)
+        calls = self._calls()
+        #: Functions with whether they are native ones.
+        self.segments = [
+            (calls[s].run, False) if isinstance(s, int) else (self._function(*s), True)
+            for s in found.segments
+        ]
+
+    def _function(self, name, brief):
+        """A stretch of kernels; the shortest keep Python's lock: to give it back takes longer."""
+        prototype = ctypes.PYFUNCTYPE if brief else ctypes.CFUNCTYPE
+        found = prototype(ctypes.c_int64, ctypes.c_void_p)(self.library.address(name))
+        return bounds_report.checked(self, found) if CHECKED else found
+
+    def _calls(self):
+        if not self.image.calls:
+            return []
+        if "assembly" in self.__dict__:
+            return self.assembly.calls
+        from rushlight.compiler.run.assembly import primitive
+
+        equations, *_ = primitive(self.recorded[0], *self.recorded[2:])
+        return [Call(equations[number], *places) for number, *places in self.image.calls]
+
+    # Running --------------------------------------------------------------------------------
+
+    def run(self, arrays, held=()):
+        """The arrays of the outputs, from those of the inputs; then the writes have landed.
+
+        A state goes back to the list only when it is whole: after an exception, which may be an
+        interrupt between any two of its lines, nobody uses it again.
+        """
+        try:
+            state = self.states.pop()
+        except IndexError:
+            state = State(self, len(arrays))
+        if (held is not state.held and not state.hold(held)) or not state.bind(arrays):
+            self.states.append(state)
+            return self._replay(arrays, held)
+        address, marks = state.address, marked(self.generators) if self.generators else ()
+        for segment, native in self.segments:
+            if not native:
+                segment(state)
+            elif end := segment(address):
+                return self._failed(end, arrays, held, marks)
+        found = [make() for make in state.makers]
+        self.states.append(state)
+        return found
+
+    def _replay(self, arrays, held):
+        """Run on NumPy: inputs lie otherwise than in the trace, or one is part of another."""
+        if self.fallback is None:
+            self.fallback = Program(*self.recorded)
+        return self.fallback.run(arrays, held)
+
+    def _failed(self, end, arrays, held, marks):
+        """Raise what a signal's handler raised, or the error of a check that failed.
+
+        The replay meets the latter before it writes.
+        """
+        if end < 0:
+            threads.raise_error()
+        rewind(marks)
+        try:
+            self._replay(arrays, held)
+        except Exception as error:
+            error.came_first = not is_of_handler(error)  # type: ignore[attr-defined]
+            raise
+        raise AssertionError(f"one of {self.assembly.checked!r} failed in native code only")
+
+
+class State:
+    """The memory of one run: the table of addresses, the arena, the arrays of large outputs.
+
+    Attributes:
+        held: The tuple of inputs whose addresses are in the table.
+        makers: For each output, what gives its array after a run.
+    """
+
+    def __init__(self, program, fresh):
+        self.program = program
+        image = program.image
+        self.arena = np.empty(image.arena + _PAGE, np.uint8)
+        base = -(-self.arena.ctypes.data // _PAGE) * _PAGE
+        self.start = base - self.arena.ctypes.data
+        self.table = np.zeros(image.slots, np.int64)
+        self.address = self.table.ctypes.data
+        self.table[0], self.table[1] = threads.parallel(), base
+        self.bound: list = [None] * fresh  # the arrays whose addresses are in the table
+        self.last: list = [None] * fresh  # the small arrays that were copied
+        self.views: dict = {}
+        self.held: Any = None
+        self.spans: list = []
+        self.copies = [self._copy(i) for i in range(fresh)]
+        self.large: dict = {k: [] for k, _ in image.large}
+        computed = [v for v in program.outputs if isinstance(v, Abstract)]
+        self.results = [
+            Abstract(v.shape, v.dtype, _of_trace(v, strides))
+            for v, (_, _, strides) in zip(computed, image.results, strict=True)
+        ]
+        results = iter(range(len(self.results)))
+        self.makers = [
+            self._maker(next(results)) if isinstance(v, Abstract) else (lambda v=v: v)
+            for v in program.outputs
+        ]
+
+    def _copy(self, i):
+        """Memory for a small input that is new at each run; None for other inputs."""
+        value = self.program.inputs[i]
+        if value.nbytes > SMALL or i in self.program.written or not value.size:
+            return None
+        copy = np.empty(value.shape, value.dtype)
+        return copy if copy.strides == value.strides else None
+
+    def forget(self):
+        """Keep no array of a call."""
+        self.bound = [None] * len(self.bound)
+        self.last = [None] * len(self.last)
+        for spare in self.large.values():
+            spare.clear()
+
+    def _maker(self, k):
+        if k not in self.large:
+            memory = self.array(self.results[k], self.program.image.results[k])
+            copy = memory.copy if memory.flags.c_contiguous else partial(memory.copy, "K")
+            strides = self.results[k].strides
+            return copy if copy().strides == strides else partial(lying, memory, strides)
+        return lambda: self.large[k][0]
+
+    def hold(self, held):
+        """Enter the addresses of the inputs that stay; False where one lies otherwise."""
+        first = len(self.copies)
+        self.bound = [None] * first  # to be compared with what is written now
+        self.held = None  # whose arrays nobody else may hold, or new memory is taken
+        for i, a in enumerate(held, first):
+            if not self._enter(i, a):
+                return False
+        written = self.program.written
+        spans = sorted([(*_span(a), i in written) for i, a in enumerate(held, first)])
+        if _written_overlap(spans):
+            return False
+        self.spans = [s for s in spans if s[2]]
+        self.held = held
+        return True
+
+    def bind(self, arrays):
+        """Enter the inputs that are new, and fresh arrays for large outputs."""
+        for i, a in enumerate(arrays):
+            if a is self.bound[i]:
+                continue
+            copy = self.copies[i]
+            if copy is not None and a is not self.last[i]:
+                copy[...] = a
+                self.last[i] = a
+                if self.bound[i] is not copy:
+                    self.bound[i] = copy
+                    self.table[2 + i] = copy.ctypes.data
+                continue
+            if not self._enter(i, a):
+                return False
+            self.bound[i] = a
+            if self.spans:
+                low, high = _span(a)
+                if any(low < end and begin < high for begin, end, _ in self.spans):
+                    self.bound[i] = None
+                    return False
+        for k, slot in self.program.image.large:
+            self.table[slot] = self._fresh(k).ctypes.data
+        return True
+
+    def _enter(self, i, a):
+        value = self.program.inputs[i]
+        if a.strides != value.strides and a.size > 1:
+            return False
+        if i in self.program.written and not a.flags.writeable:
+            return False
+        self.table[2 + i] = a.ctypes.data
+        return True
+
+    def _fresh(self, k):
+        """An array for the output ``k``: one of earlier runs that nobody holds any more, or new."""
+        spare = self.large[k]
+        for i in range(len(spare)):
+            if sys.getrefcount(spare[i]) == 2:  # the list and the argument
+                spare[0], spare[i] = spare[i], spare[0]
+                return spare[0]
+        a = _aligned(self.results[k])
+        spare.insert(0, a)
+        del spare[3:]
+        return a
+
+    def array(self, value, place):
+        """The array of a value that lies in the arena or in an input."""
+        slot, offset, strides = place
+        key = value.id, offset
+        found = self.views.get(key)
+        if found is not None:
+            return found
+        if slot == 1:
+            begin = self.start + offset
+            found = np.ndarray(value.shape, value.dtype, self.arena.data, begin, strides)
+            self.views[key] = found
+            return found
+        i = slot - 2
+        first = len(self.bound)
+        if i < first:
+            a = self.bound[i]
+        elif i < len(self.program.inputs):
+            a = self.held[i - first]
+        else:
+            a = next(self.large[k][0] for k, own in self.program.image.large if own == slot)
+        if not offset and a.shape == value.shape and a.strides == strides:
+            return a
+        if not value.size:
+            return np.empty(value.shape, value.dtype)
+        return _at(a.ctypes.data + offset, value, strides)
+
+
+def _span(a):
+    """The addresses between which an array lies."""
+    return np.lib.array_utils.byte_bounds(a)
+
+
+def _aligned(value):
+    """An uninitialised array for ``value`` that begins at a cache line."""
+    memory = np.empty(value.nbytes + _LINE, np.uint8)
+    begin = -memory.ctypes.data % _LINE
+    # Over what is no array, so that views of this array hold it, and its storage begins with it.
+    held: Any = (ctypes.c_char * memory.size).from_buffer(memory.data)
+    return np.ndarray(value.shape, value.dtype, held, begin, value.strides)
+
+
+def _of_trace(value, strides):
+    """``strides``, but for dims of size 1 those of the trace: kernels do not look at them."""
+    steps = zip(value.shape, strides, value.strides, strict=True)
+    return tuple([traced if n == 1 else s for n, s, traced in steps])
+
+
+def _written_overlap(spans):
+    """Whether something written lies between the ends of something else; spans are sorted."""
+    end = written_end = 0
+    for low, high, written in spans:
+        if low < written_end or (written and low < end):
+            return True
+        end = max(end, high)
+        if written:
+            written_end = max(written_end, high)
+    return False
+
+
+def _at(address, value, strides):
+    """An array at ``address``."""
+    span = [(n - 1) * step for n, step in zip(value.shape, strides, strict=True)]
+    below = -sum([s for s in span if s < 0])
+    size = below + sum([s for s in span if s > 0]) + value.itemsize
+    memory = (ctypes.c_char * size).from_address(address - below)
+    return np.ndarray(value.shape, value.dtype, memory, below, strides)

@@ -1,0 +1,41 @@
+"""Programs of one operation on arrays of fixed shapes, for eager's convolutions and pools.
+
+They are compiled for each shape, so they are used where one call is work enough.
+"""
+
+from rushlight.compiler.capture.inference import infer
+from rushlight.compiler.ir.abstract import Abstract
+from rushlight.compiler.ir.equation import Equation
+from rushlight.compiler.run.native_program import NativeProgram
+from rushlight.locks import new_lock
+
+__all__ = ["Single"]
+
+_LARGE = 32 << 20  # bytes of an arena that is not kept from one call to the next
+
+
+class Single(NativeProgram):
+    """One operation as machine code, which keeps no arrays of a call."""
+
+    def __init__(self, op, inputs, params):
+        """For ``inputs``, arrays or None; ``params`` are constants."""
+        ins = tuple([x if x is None else Abstract(x.shape, x.dtype) for x in inputs])
+        outs = infer(op, ins, params)
+        values = [v for v in ins if v is not None]
+        super().__init__([Equation(op, ins, params, outs)], values, outs, ())
+        if not all(native for _, native in self.segments):
+            raise NotImplementedError(f"{op.name} has no kernel for {ins}")
+        self._one = new_lock()
+
+    def __call__(self, arrays):
+        """The result; threads take turns."""
+        with self._one:
+            (found,) = self.run(arrays)
+            self._forget()
+        return found
+
+    def _forget(self):
+        if self.image.arena > _LARGE:
+            self.states.clear()
+        for state in self.states:
+            state.forget()

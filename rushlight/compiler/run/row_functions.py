@@ -1,0 +1,131 @@
+"""Functions of arrays as machine code, compiled once for any number of rows.
+
+The function is traced, lowered and fused like a program, with a stand-in for the number of rows:
+the first dim of those of its arrays that have rows. All of it must become one loop kernel whose
+outermost variable runs over the rows; that variable's extent is then left to the call.
+"""
+
+import ctypes
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+
+from rushlight.compiler.capture.lowering import expand, recording
+from rushlight.compiler.capture.recorder import Recorder
+from rushlight.compiler.capture.simplify import simplify
+from rushlight.compiler.cpu.checked_access import instrument
+from rushlight.compiler.cpu.row_stream import emit_stream
+from rushlight.compiler.cpu.target import CHECKED, host
+from rushlight.compiler.plan.kernel import Kernel
+from rushlight.compiler.plan.kernel_signature import signature
+from rushlight.compiler.plan.loops import PIECE, Loops
+from rushlight.compiler.plan.schedule import Schedule
+from rushlight.compiler.run import bounds_report, cache, denormals, threads
+from rushlight.compiler.run.loader import load
+from rushlight.tensor import from_array
+
+__all__ = ["ROWS", "Stream"]
+
+#: Stands for the number of rows: a prime, so that no other dim is taken for a part of it.
+ROWS = 8191
+_CHUNKS = 64  # at most
+
+
+class Stream:
+    """``function`` of tensors as a function of arrays.
+
+    Args:
+        function: Takes the tensors, returns one or several.
+        values: The abstract values of its arguments; those with rows have ``ROWS`` in dim 0.
+
+    Raises:
+        NotImplementedError: it does not become one kernel over rows.
+    """
+
+    @denormals.kept()
+    def __init__(self, function, values):
+        self.values = values
+        loops, order, schedule = _scheduled(function, values)
+        self.length = _outermost(loops)
+        self.results = schedule.results
+        places = [v.id for v in (*values, *self.results)]
+        self.order = [(places.index(owner), offset) for owner, offset in order]
+        self.factor = self.length.extent // ROWS
+        self.lanes = loops.lanes if self.length is loops.vector else None
+        self.steps = loops.steps // ROWS
+        self.nanoseconds = loops.nanoseconds / loops.steps
+        self.scratch = loops.scratch
+        self.library: Any = None
+        self._link(loops, f"stream {self.order}" + signature(loops))
+
+    def _link(self, loops, text):
+        def module():
+            made = ir.Module("stream")
+            emit_stream(made, "kernel", loops, len(self.order), self.length)
+            return instrument(made) if CHECKED else made
+
+        key = "stream " + sha256(text.encode()).hexdigest()
+        self.library = load(cache.object_code(key, module))
+        self.address = self.library.address("kernel")
+        threads.reserve(self.scratch)
+        self.parallel = threads.PARALLEL(threads.parallel())
+
+    def __call__(self, rows, *arrays, outs=None):
+        """The results for arrays in C order, those with rows of so many rows.
+
+        ``outs`` are what to write them to, which may be arguments where all is elementwise.
+        """
+        if outs is None:
+            outs = [
+                np.empty((rows, *r.shape[1:]) if r.shape[:1] == (ROWS,) else r.shape, r.dtype)
+                for r in self.results
+            ]
+        given = [*arrays, *outs]
+        if self.lanes is None:
+            steps = rows * self.steps
+        else:
+            steps = -(-rows * self.factor // self.lanes)
+        wanted = max(1, min(steps, _CHUNKS, int(steps * self.nanoseconds / PIECE)))
+        size = -(-steps // wanted)
+        table = [given[k].ctypes.data + offset for k, offset in self.order]
+        table += [rows * self.factor, steps, size]
+        args = (ctypes.c_int64 * len(table))(*table)
+        call = self.address, ctypes.addressof(args), -(-steps // size), None
+        if CHECKED:
+            broken = bounds_report.watched(
+                bounds_report.arrays(given), lambda: self.parallel(*call)
+            )
+        else:
+            broken = self.parallel(*call)
+        if broken:
+            threads.raise_error()
+        return outs
+
+
+def _scheduled(function, values):
+    """(loops, (id of a memory, byte offset) for each of the kernel's arguments, schedule)."""
+    recorder = Recorder()
+    with recording(recorder):
+        found = function(*[from_array(v) for v in values])
+        found = found if isinstance(found, tuple) else (found,)
+        outputs = [recorder.value(x) for x in found]
+    equations, outputs = simplify(expand(recorder.equations), outputs)
+    schedule = Schedule(equations, values, [(v, v) for v in outputs], [], [])
+    if len(schedule.groups) != 1 or schedule.groups[0].kind != "loops":
+        raise NotImplementedError(f"not one kernel, but {[g.kind for g in schedule.groups]}")
+    (group,) = schedule.groups
+    kernel = Kernel(group, schedule.wanted[group.number], schedule.place)
+    return Loops(kernel, host()), kernel.args, schedule
+
+
+def _outermost(loops):
+    """The variable that runs over the rows."""
+    found = loops.rows[0] if loops.rows else loops.vector if loops.across else None
+    inner = [v for v in (*loops.rows, *loops.columns) if v is not found]
+    if found is None or loops.tile is not None or found.extent % ROWS:
+        raise NotImplementedError("the rows are not the outermost variable")
+    if any(v.extent % ROWS == 0 for v in inner):
+        raise NotImplementedError("the rows are two variables")
+    return found
