@@ -1,8 +1,8 @@
 """Write docs/coverage.md: which of PyTorch's public names rushlight has.
 
 Run ``python tools/coverage_page.py`` after a public name was added, renamed or removed. With
-``--check`` it writes nothing, and exits with 1 if the page is out of date; ``tests/test_house.py`` and
-``.ci/run`` do that.
+``--check`` it writes nothing, and exits with 1 if the page is out of date. ``tests/test_house.py``
+and ``.ci/run`` run it so.
 
 ``docs/surface.tsv`` lists PyTorch's names in four columns: namespace, name, kind, area.
 """

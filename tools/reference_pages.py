@@ -1,7 +1,7 @@
 """Write the site's reference: a page for each namespace, from docs/surface.tsv and the docstrings.
 
-This module is not run by hand. Each build of the site calls ``write``: ``python -m sphinx -W docs
-build/site`` runs ``docs/conf.py``, which calls ``site_pages.write``, which calls this one.
+This module is not run by hand. ``site_pages.write`` calls ``write`` at each build of the site
+(``python -m sphinx -W docs build/site``).
 
 Each name has one of three marks: it exists, it exists but differs (a line of docs/differences.md
 names it), or it is missing.

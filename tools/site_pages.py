@@ -1,7 +1,7 @@
 """Write the pages of the site that are made from other files: examples, introduction, reference.
 
-This module is not run by hand. Each build of the site calls ``write``: ``python -m sphinx -W docs
-build/site`` runs ``docs/conf.py``, which calls it. The pages go to docs/generated, which is not
+This module is not run by hand. ``python -m sphinx -W docs build/site`` builds the site, and runs
+``docs/conf.py`` first, which calls ``write``. The pages go to docs/generated, which is not
 committed.
 """
 
