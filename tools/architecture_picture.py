@@ -1,0 +1,214 @@
+"""Draw docs/architecture.svg: the packages of rushlight in layers, and what each one imports.
+
+    python tools/architecture_picture.py
+
+Run it after a package came or went, or after a change of what packages import from each other.
+
+``BOXES`` says where each box stands and which modules it holds. The arrows come from the code: the
+script reads the imports at the top level of every file in ``rushlight/``. An arrow is left out if
+it follows from two others. Imports inside functions are left out, too, because they run at first
+use and may point upwards.
+
+The script stops with a message if a module is in no box, if a box imports one that stands higher,
+or if an arrow would cross a box. Then ``BOXES`` needs a change, or the import does.
+"""
+
+import ast
+from pathlib import Path
+from typing import NamedTuple
+
+import matplotlib
+
+matplotlib.use("svg")
+import matplotlib.pyplot as plt
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "rushlight"
+TARGET = ROOT / "docs" / "architecture.svg"
+
+GREY, BLUE, GREEN, ORANGE, VIOLET = "#eceff1", "#dbe9f8", "#ddf1df", "#fde8cf", "#ebe4f5"
+INK, PALE, LINE = "#1f2933", "#52606d", "#7b8794"
+
+WIDTH, HEIGHT = 8.6, 7.56  # inches of the picture; boxes are measured in columns and rows
+COLUMN, ROW = 1.42, 0.96  # inches from one column, or row, to the next
+GAP, BETWEEN = 0.12, 0.36  # inches between the boxes of a row, and between rows
+LEGEND = """An arrow points from a box
+to what it imports.
+
+Arrows that follow from
+others are left out."""
+
+
+class Box(NamedTuple):
+    """A box of the picture.
+
+    Attributes:
+        row: The row of its upper edge; row 0 is the lowest.
+        rows: How many rows it fills, downwards.
+        left, right: The columns where it begins and ends.
+        colour: Of its background.
+        title: Its first line.
+        text: What its modules do, in one or two lines.
+        modules: The modules under ``rushlight`` that it holds. If one box names a package and
+            another a module in it, the module belongs to the second.
+    """
+
+    row: int
+    rows: int
+    left: float
+    right: float
+    colour: str
+    title: str
+    text: str
+    modules: str
+
+    @property
+    def sides(self):
+        """Inches from the left edge of the picture to the box's left and right edge."""
+        return self.left * COLUMN + GAP / 2, self.right * COLUMN - GAP / 2
+
+    @property
+    def ends(self):
+        """Inches from the bottom of the picture to the box's lower and upper edge."""
+        return (self.row - self.rows + 1) * ROW, self.row * ROW + ROW - BETWEEN
+
+
+BOXES = [
+    Box(7, 1, 2, 3, VIOLET, "vision", "torchvision's\nnames", "vision"),
+    Box(7, 1, 3, 4, VIOLET, "demo, cli", "command line", "demo cli __main__"),
+    Box(6, 1, 0, 1, GREEN, "optim", "optimizers,\nschedulers", "optim"),
+    Box(6, 1, 1, 2.5, ORANGE, "export, onnx, profiler",
+        "a recorded call as a graph,\nand its times", "export onnx fx profiler autograd.profiler"),
+    Box(6, 1, 2.5, 3.5, VIOLET, "utils", "loaders, data sets,\ncheckpoints", "utils datasets hub"),
+    Box(6, 1, 3.5, 4.5, VIOLET, "programs", "rushlight run,\nrushlight check", "programs as_torch"),
+    Box(5, 1, 0, 2.5, ORANGE, "compiler",
+        "torch.compile: record a call, fuse, emit\nLLVM IR, run machine code",
+        "compiler _dynamo _inductor"),
+    Box(5, 1, 2.5, 4, VIOLET, "serialization", "save and load", "serialization"),
+    Box(5, 1, 4, 5, GREEN, "distributions", "probability\ndistributions", "distributions"),
+    Box(5, 1, 5, 6, VIOLET, "amp, jit, …", "other names\nthat scripts use",
+        "_C accelerator amp backends cpu cuda defaults determinism distributed func jit mps mtia "
+        "multiprocessing testing types xpu"),
+    Box(4, 1, 0, 6, GREEN, "nn", "modules, functions, initialisation", "nn"),
+    Box(3, 1, 0, 6, BLUE, "ops, linalg, special",
+        "every operation in one block: its forward, its gradient rules, its lowering",
+        "ops linalg special return_types"),
+    Box(2, 1, 0, 3, BLUE, "autograd", "tape, engine, hooks, in-place writes", "autograd"),
+    Box(2, 2, 3, 4.5, BLUE, "random, draw", "PyTorch's\nrandom numbers", "random draw"),
+    Box(2, 2, 4.5, 6, BLUE, "backend", "NumPy and SciPy, and\nthreads for large arrays", "backend"),
+    Box(1, 1, 0, 3, BLUE, "tensor", "the class Tensor: an array and its history", "tensor"),
+    Box(0, 1, 0, 6, GREY, "errors, dtype, device, shapes, strides, storage, locks, autograd.mode",
+        "small files that everything above uses",
+        "autograd.mode device dtype errors locks printing selection serialization.atomic shapes "
+        "storage strides threads torch_version version"),
+]  # fmt: skip
+HOMES = {module: box for box in BOXES for module in box.modules.split()}
+HOMES[""] = HOMES["ops"]  # rushlight/__init__.py, which publishes the operations
+
+
+def home(module):
+    """The box that holds ``module``, a name without ``rushlight.``."""
+    name = module
+    while name and name not in HOMES:
+        name = name.rpartition(".")[0]
+    if module and not name:
+        raise SystemExit(f"{module} is in no box: add it to BOXES")
+    return HOMES[name]
+
+
+def imported(path):
+    """The modules of rushlight that a file imports at its top level."""
+    for statement in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(statement, ast.Import):
+            names = [alias.name for alias in statement.names]
+        elif isinstance(statement, ast.ImportFrom):
+            names = [f"{statement.module}.{alias.name}" for alias in statement.names]
+        else:
+            continue
+        for name in names:
+            first, *parts = name.split(".")
+            if first == "rushlight":
+                yield ".".join(_existing(parts))
+
+
+def _existing(parts):
+    """``parts`` up to the last one that is a module, and not a name inside a module."""
+    while parts:
+        place = PACKAGE.joinpath(*parts)
+        if place.is_dir() or place.with_suffix(".py").exists():
+            return parts
+        parts = parts[:-1]
+    return parts
+
+
+def arrows():
+    """The pairs (box, box that it imports) which do not follow from other pairs."""
+    below: dict = {box: set() for box in BOXES}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        box = home(".".join(parts).removesuffix("__init__").removesuffix("."))
+        for module in imported(path):
+            other = home(module)
+            if other is box:
+                continue
+            if other.row >= box.row - box.rows + 1:
+                where = path.relative_to(ROOT)
+                raise SystemExit(f"{where} in {box.title!r} imports {module} in {other.title!r}")
+            below[box].add(other)
+    reach: dict = {}
+    for box in sorted(BOXES, key=lambda box: box.row):
+        reach[box] = below[box].union(*[reach[other] for other in below[box]])
+    for box in BOXES:
+        through = set().union(*[reach[other] for other in below[box]])
+        for other in sorted(below[box] - through, key=BOXES.index):
+            yield box, other
+
+
+def place(box, other):
+    """Inches from the left where a vertical arrow from ``box`` down to ``other`` is drawn."""
+    left, right = (f(box.sides[i], other.sides[i]) for i, f in enumerate((max, min)))
+    x = (left + right) / 2
+    crossed = [
+        b.title
+        for b in BOXES
+        if b not in (box, other)
+        and b.sides[0] - GAP < x < b.sides[1] + GAP
+        and other.ends[1] < b.ends[1] < box.ends[0]
+    ]
+    if left >= right or crossed:
+        raise SystemExit(f"no room for an arrow from {box.title!r} to {other.title!r}: {crossed}")
+    return x
+
+
+def draw():
+    """The picture of all boxes and arrows."""
+    figure = plt.figure(figsize=(WIDTH, HEIGHT), facecolor="white")
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(-0.04, WIDTH - 0.04), ylim=(-0.1, HEIGHT - 0.1))
+    axes.axis("off")
+    for box in BOXES:
+        (left, right), (low, high) = box.sides, box.ends
+        shape = FancyBboxPatch(
+            (left, low), right - left, high - low, boxstyle="round,pad=0,rounding_size=0.07"
+        )
+        shape.set(facecolor=box.colour, edgecolor=LINE, linewidth=0.8)
+        axes.add_patch(shape)
+        x, y = (left + right) / 2, (low + high) / 2
+        middle = {"ha": "center", "va": "center"}
+        above = 0.075 * (1 + box.text.count("\n"))
+        axes.text(x, y + above, box.title, size=10.5, weight="bold", color=INK, **middle)
+        axes.text(x, y - 0.1, box.text, size=9, linespacing=1.1, color=PALE, **middle)
+    for box, other in arrows():
+        x = place(box, other)
+        arrow = FancyArrowPatch((x, box.ends[0]), (x, other.ends[1]), shrinkA=0, shrinkB=0)
+        arrow.set(arrowstyle="-|>", mutation_scale=11, color=INK, linewidth=1.1)
+        axes.add_patch(arrow)
+    axes.text(4.5 * COLUMN + GAP / 2, 7 * ROW, LEGEND, size=9, color=PALE, va="center")
+    return figure
+
+
+if __name__ == "__main__":
+    plt.rcParams["svg.hashsalt"] = "rushlight"  # the same ids in every run
+    draw().savefig(TARGET, metadata={"Date": None})
+    print(f"{TARGET.relative_to(ROOT)}: {TARGET.stat().st_size // 1024} KiB")
