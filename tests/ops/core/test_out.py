@@ -5,7 +5,7 @@ import warnings
 import pytest
 
 import rushlight
-from tests.ops.test_wrong_arguments import names, sound
+from tests.ops.core.test_wrong_arguments import names, sound
 
 DTYPES = ("float16", "float32", "float64", "int64", "uint8", "bool", "complex64")
 SHAPES = ((0,), (7,), (1,))

@@ -6,6 +6,7 @@ import sys
 import textwrap
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -288,8 +289,7 @@ def test_several_callers_at_once_while_the_pool_changes(run):
 
 def python(code, **environment):
     """What a new interpreter prints."""
-    here = os.path.dirname(os.path.abspath(__file__))
-    root = os.path.dirname(os.path.dirname(here))
+    root = str(Path(__file__).resolve().parents[3])
     source = f"import sys; sys.path[:0] = [{root!r}]\n" + textwrap.dedent(code)
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", source],
@@ -303,9 +303,7 @@ def python(code, **environment):
     return done.stdout.split()
 
 
-IMPORT = (
-    "from tests.compiler.test_threads import Driver, counts, np, os, threading, threads, torch\n"
-)
+IMPORT = "from tests.compiler.run.test_threads import Driver, counts, np, os, threading, threads, torch\n"
 
 
 def test_no_thread_is_left_at_exit():

@@ -218,7 +218,7 @@ def test_lanes_do_not_matter(name):
 
 
 def test_coefficients_are_those_of_the_script():
-    path = pathlib.Path(__file__).parents[2] / "tools" / "minimax.py"
+    path = pathlib.Path(__file__).parents[3] / "tools" / "minimax.py"
     spec = importlib.util.spec_from_file_location("minimax", path)
     minimax = importlib.util.module_from_spec(spec)
     before = mpmath.mp.prec

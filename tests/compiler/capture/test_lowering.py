@@ -1,6 +1,6 @@
 """Lowered programs, replayed on NumPy, give what the operations give eagerly.
 
-``python -m tests.compiler.test_lowering`` lists what stays opaque, and why.
+``python -m tests.compiler.capture.test_lowering`` lists what stays opaque, and why.
 """
 
 import numpy as np

@@ -15,7 +15,7 @@ import pytest
 import rushlight as torch
 from rushlight import nn
 from tests.compiler import surroundings as outside
-from tests.compiler.test_assignments import beside_the_class, of_the_class
+from tests.compiler.calls.test_assignments import beside_the_class, of_the_class
 
 
 def one(k=1.0):

@@ -17,7 +17,7 @@ from rushlight.compiler.cpu.target import host
 from rushlight.compiler.cpu.thread_pool import pool_module
 from rushlight.compiler.run import denormals, threads
 from rushlight.compiler.run.loader import load
-from tests.compiler.test_threads import python
+from tests.compiler.run.test_threads import python
 
 pytestmark = pytest.mark.skipif(
     not flush_bits(host().triple), reason="nothing is known of this processor"

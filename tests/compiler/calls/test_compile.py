@@ -15,7 +15,7 @@ import rushlight as torch
 from rushlight.compiler.calls.entry import Entry
 
 nn = pytest.importorskip("rushlight.nn")
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def compiled_count(f):
