@@ -18,7 +18,7 @@ __all__ = ["HALF", "Abstract", "ValueNeeded", "name_of", "refuse_values", "user_
 
 #: NumPy's dtypes of half precision, which is computed in float32.
 HALF = (float16.numpy, bfloat16.numpy)
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _PYTHON = re.escape(sysconfig.get_path("stdlib") + os.sep)
 _PASSED_THROUGH = re.compile(rf"{re.escape(_PACKAGE)}|<frozen |{_PYTHON}(?!(site|dist)-packages)")
 
