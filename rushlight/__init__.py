@@ -12,6 +12,7 @@ from math import e, inf, nan, pi
 from typing import TYPE_CHECKING, Any
 
 from rushlight import backend as backend  # first, before NumPy
+from rushlight import late as late
 from rushlight import ops  # binds every operation
 from rushlight.autograd import enable_grad, inference_mode, no_grad, set_grad_enabled
 from rushlight.autograd.mode import is_grad_enabled, is_inference_mode_enabled
@@ -66,6 +67,9 @@ __all__ = [
     "seed", "set_default_dtype", "set_grad_enabled", "set_printoptions", "set_rng_state",
     "strided",
 ]  # fmt: skip
+
+late.framework = importlib.import_module(__name__)
+late.eager_kernels = lambda: importlib.import_module("rushlight.compiler.run.eager_kernels")
 
 can_cast, promote_types = [
     _guarded(_takes(asks=False)(_call), _call.__name__) for _call in (can_cast, promote_types)

@@ -10,6 +10,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 import rushlight.dtype as dtypes
+from rushlight import late
 from rushlight.autograd import mode
 from rushlight.device import CPU
 
@@ -134,9 +135,7 @@ class Tensor(metaclass=TensorMeta):
     @classmethod
     def __torch_function__(cls, func, types, args=(), kwargs=None):
         """What an operation on a subclass does: the operation, its results as ``cls``."""
-        from rushlight.ops.core.dispatch import keep_subclass
-
-        return keep_subclass(cls, func, args, kwargs or {})
+        return late.keep_subclass(cls, func, args, kwargs or {})
 
     if TYPE_CHECKING:
         array: Any
@@ -149,17 +148,13 @@ class Tensor(metaclass=TensorMeta):
         def __getattr__(self, name: str) -> Any: ...
 
     def __new__(cls, *args, **kwargs):
-        from rushlight.ops.create.legacy import legacy_constructor
-
-        return legacy_constructor(cls, *args, **kwargs)
+        return late.legacy_constructor(cls, *args, **kwargs)
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         if cls.__torch_function__ is not disabled_torch_function:
             # While the class exists, every operation looks at its operands' classes.
-            from rushlight.ops.core.dispatch import ask
-
-            ask(cls)
+            late.ask(cls)
             mode.add_intercept(1)
             weakref.finalize(cls, mode.add_intercept, -1).atexit = False
 
@@ -277,9 +272,7 @@ class Tensor(metaclass=TensorMeta):
     @property
     def layout(self):
         """How the elements are stored: ``torch.strided``."""
-        from rushlight.ops.tensor.memory_format import strided
-
-        return strided
+        return late.strided
 
     @short
     def __len__(self):

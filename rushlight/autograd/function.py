@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from rushlight import late
 from rushlight.autograd import mode
 from rushlight.autograd.saved import Packed
 from rushlight.autograd.tape import Node, derive, output, refresh, set_history, tick
@@ -293,11 +294,9 @@ def _attach(ctx, args, tensors, results):
         if OF[o.array.dtype].category > 1 and not constant:
             node = ctx if len(results) == 1 else output(ctx, i, len(results), o.array)
         if o.view_of is not None and any(o is d for d in ctx.dirty):
-            from rushlight.ops.core.view_writes import record_patch
-
             written = detached(o)
             written.node = node
-            record_patch(o.view_of.root, written, o.view_of.path)
+            late.record_patch(o.view_of.root, written, o.view_of.path)
             derive(o)
         else:
             set_history(o, node)

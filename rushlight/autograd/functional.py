@@ -4,6 +4,7 @@ All of it by backward. The product of the Jacobian with a vector on its right, J
 of vᵀ J with respect to v, since that is linear in v (the "double backward").
 """
 
+from rushlight import late
 from rushlight.autograd import mode
 from rushlight.autograd.gradient import grad
 from rushlight.tensor import Tensor
@@ -255,8 +256,6 @@ def _check_strategy(strategy, vectorize, create_graph, strict):
 
 def _rows(out, inputs, create_graph, strict):
     """The Jacobian of one output with respect to each input."""
-    from rushlight.ops.shape.join import stack
-
     flat = out.reshape(-1)
     found: list[list] = [[] for _ in inputs]
     for i in range(flat.numel()):
@@ -268,7 +267,7 @@ def _rows(out, inputs, create_graph, strict):
     shapes = [(*out.shape, *t.shape) for t in inputs]
     return tuple(
         [
-            stack(rows).reshape(shape) if rows else t.new_zeros(shape)
+            late.stack(rows).reshape(shape) if rows else t.new_zeros(shape)
             for rows, shape, t in zip(found, shapes, inputs, strict=True)
         ]
     )

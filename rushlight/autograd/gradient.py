@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 from numpy import ndarray
 
+from rushlight import late
 from rushlight.autograd import engine, mode
 from rushlight.autograd.tape import Node, refresh
 from rushlight.dtype import OF
@@ -49,9 +50,7 @@ def _one(out, create_graph, name):
             f"{out.dtype}"
         )
     if create_graph:
-        from rushlight.ops.create.filled import ones_like
-
-        return ones_like(out)
+        return late.ones_like(out)
     return np.ones(out.array.shape, out.array.dtype)
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy import ndarray
 
+from rushlight import late
 from rushlight.autograd import mode
 from rushlight.autograd.hooks import add_hook, move_retained
 from rushlight.errors import GraphError
@@ -309,10 +310,8 @@ def _lead_straight(x, view):
 
     It may look at elements that the view in between does not have, whose gradient would be lost.
     """
-    from rushlight.ops.shape.strided import as_strided, geometry
-
     with mode.inference_mode(False):  # history is history in every mode
-        view.path = as_strided(view.root, *geometry(x)).view_of.path
+        view.path = late.as_strided(view.root, *late.geometry(x)).view_of.path
 
 
 def derive(x):

@@ -7,6 +7,7 @@ that owns the memory; the other views derive theirs again when they are next use
 
 import numpy as np
 
+from rushlight import late
 from rushlight.autograd import mode
 from rushlight.autograd.tape import derive, refresh, set_history, tick
 from rushlight.dtype import OF
@@ -177,9 +178,7 @@ def follow(x, value):
             node = _rebase(node, x, value)
         set_history(x, node)
     elif view.root.node is not None or value.node is not None:
-        from rushlight.ops.core.view_writes import record_patch
-
-        record_patch(view.root, value, view.path)
+        late.record_patch(view.root, value, view.path)
         derive(x)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from numpy import ndarray
 
+from rushlight import late
 from rushlight.backend.sizes import large_from
 
 __all__ = ["compute", "llvm_works", "matrices", "slope", "update"]
@@ -38,12 +39,7 @@ def _kernels():
     if os.environ.get("RUSHLIGHT_COMPILER", "native") != "native":
         return None
     if _eager is None:
-        if llvm_works():
-            from rushlight.compiler.run import eager_kernels
-
-            _eager = eager_kernels
-        else:
-            _eager = False
+        _eager = late.eager_kernels() if llvm_works() else False
     return _eager or None
 
 
@@ -90,15 +86,13 @@ def update(rule, p, g, buffers, scalars, group):
     kernels = _kernels()
     if kernels is None:
         return False
-    import rushlight
-
     n = 2 + len(buffers)
     # What a rule asks of its options is whether they are there.
     options = [(k, type(v), bool(v)) for k, v in group.items() if isinstance(v, (int, float))]
 
     def function(*given):
         changed = [given[0], *given[2:n]]
-        rule(rushlight, given[0], given[1], changed[1:], given[n:], group)
+        rule(late.framework, given[0], given[1], changed[1:], given[n:], group)
         return tuple(changed)
 
     key = (rule.__qualname__, n, tuple(options))

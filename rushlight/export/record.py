@@ -4,6 +4,7 @@ from rushlight.compiler.calls.entry import recording_lock
 from rushlight.compiler.calls.escapes import assignments
 from rushlight.compiler.capture.lowering import recording
 from rushlight.compiler.capture.recorder import Recorder
+from rushlight.compiler.python.observer import Observer
 from rushlight.errors import TraceError
 from rushlight.tensor import Tensor
 
@@ -55,7 +56,7 @@ class Recording:
     def __init__(self, function, args, kwargs):
         leaves = flatten((args, kwargs))
         tensors = [x for x in leaves if isinstance(x, Tensor)]
-        recorder = Recorder(tensors)
+        recorder = Recorder(tensors, observe=Observer)
         recorder.exporting = True
         recorder.observer.lenient = True
         with recording_lock:

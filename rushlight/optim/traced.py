@@ -10,8 +10,8 @@ from operator import is_
 import numpy as np
 
 from rushlight.autograd import mode
-from rushlight.compiler.calls.guard import is_plain
 from rushlight.compiler.capture.symbolic_numbers import Number
+from rushlight.compiler.python.comparisons import is_plain
 from rushlight.dtype import float64
 from rushlight.errors import TraceError
 from rushlight.tensor import Tensor, from_array

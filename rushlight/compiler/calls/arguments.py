@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 
 from rushlight.autograd.tape import refresh
-from rushlight.compiler.calls.guard import GONE, demand_there, is_plain
+from rushlight.compiler.calls.guard import GONE, demand_there
+from rushlight.compiler.python.comparisons import is_plain
 from rushlight.errors import TraceError
 from rushlight.tensor import Tensor
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from rushlight.compiler.calls.guard import is_plain
+from rushlight.compiler.python.comparisons import is_plain
 from rushlight.compiler.run.manifest import key_of
 from rushlight.ops.core.definition import Op
 from rushlight.tensor import Tensor

@@ -12,10 +12,10 @@ from rushlight.compiler.calls.audit import Stale
 from rushlight.compiler.calls.entry import Entry
 from rushlight.compiler.calls.guard import MISS
 from rushlight.compiler.ir.abstract import user_line
-from rushlight.compiler.python.handlers import handlers_apart, is_of_handler
 from rushlight.compiler.run import denormals
-from rushlight.compiler.run.gc_pause import paused
+from rushlight.compiler.run.handlers import handlers_apart, is_of_handler
 from rushlight.errors import TraceError
+from rushlight.gc_pause import paused
 from rushlight.locks import new_lock
 
 __all__ = ["compile", "disable", "is_compiling", "reset"]

@@ -4,8 +4,8 @@ A step runs Python, so that a program cannot take it. The steps that the optimiz
 set options that the program reads, and come ahead of it; the others follow it.
 """
 
-from rushlight.compiler.python.handlers import is_of_handler
 from rushlight.compiler.python.locations import in_words
+from rushlight.compiler.run.handlers import is_of_handler
 from rushlight.errors import TraceError
 from rushlight.tensor import Tensor
 

@@ -14,11 +14,12 @@ from rushlight.compiler.calls.wrapper import Wrapper
 from rushlight.compiler.capture.recorder import Recorder
 from rushlight.compiler.capture.symbolic_numbers import Number
 from rushlight.compiler.python.calls import Unsuited
-from rushlight.compiler.python.handlers import handlers_apart, is_of_handler
 from rushlight.compiler.python.locations import getter, in_words, taken_apart
-from rushlight.compiler.run.gc_pause import paused
+from rushlight.compiler.python.observer import Observer
+from rushlight.compiler.run.handlers import handlers_apart, is_of_handler
 from rushlight.dtype import get_default_dtype, set_default_dtype
 from rushlight.errors import TraceError
+from rushlight.gc_pause import paused
 from rushlight.locks import new_lock
 
 __all__ = ["Entry", "recording_lock"]
@@ -185,7 +186,7 @@ class Entry:
         arguments = self.wrapper.arguments
         given = [*arguments.containers]
         arguments.add([(template, (owner,), value) for template, owner, value in apart.tensors])
-        recorder = Recorder(arguments.leaves, arguments.covers)
+        recorder = Recorder(arguments.leaves, arguments.covers, Observer)
         recorder.auditing = self._auditing
         if self._auditing:
             recorder.constants = [*self._constants]

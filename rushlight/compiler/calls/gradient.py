@@ -7,7 +7,7 @@ from rushlight.autograd import engine, mode
 from rushlight.autograd.tape import Leaf, Node, output, tick
 from rushlight.compiler.capture.simplify import alive, operands, without
 from rushlight.compiler.ir.abstract import Abstract
-from rushlight.compiler.python.handlers import handlers_apart
+from rushlight.compiler.run.handlers import handlers_apart
 from rushlight.compiler.run.program import make_program
 from rushlight.errors import GraphError, TraceError
 from rushlight.tensor import from_array

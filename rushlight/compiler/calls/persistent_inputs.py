@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from rushlight.autograd.tape import tick
-from rushlight.compiler.calls.guard import MISS, equal, is_plain, same_objects
+from rushlight.compiler.calls.guard import MISS
+from rushlight.compiler.python.comparisons import equal, is_plain, same_objects
 from rushlight.tensor import from_array
 
 __all__ = ["Held"]

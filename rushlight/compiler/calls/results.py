@@ -10,11 +10,11 @@ from numpy import ndarray
 from rushlight.autograd import mode
 from rushlight.autograd.tape import Leaf, refresh
 from rushlight.autograd.write import detached
-from rushlight.compiler.calls.guard import is_plain
 from rushlight.compiler.capture.outer_arrays import Array
 from rushlight.compiler.capture.recorder import Grad
 from rushlight.compiler.capture.symbolic_numbers import Number, without_numbers
 from rushlight.compiler.ir.abstract import Abstract
+from rushlight.compiler.python.comparisons import is_plain
 from rushlight.errors import TraceError
 from rushlight.ops.core.definition import Op
 from rushlight.tensor import Tensor, disabled_torch_function, from_array

@@ -8,6 +8,7 @@ eager call, which raises and leaves what eager mode leaves.
 
 import weakref
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy import ndarray
@@ -21,7 +22,6 @@ from rushlight.compiler.capture.outer_arrays import Array
 from rushlight.compiler.capture.symbolic_numbers import Number, Numbers, without_numbers
 from rushlight.compiler.ir.abstract import HALF, Abstract, refuse_values, user_line
 from rushlight.compiler.ir.equation import Equation
-from rushlight.compiler.python.observer import Observer
 from rushlight.dtype import OF
 from rushlight.errors import TraceError
 from rushlight.ops.core.definition import OPS
@@ -90,7 +90,8 @@ class Recorder:
     """The trace of one call.
 
     Attributes:
-        observer: Notes what the function reads and writes of Python's objects.
+        observer: Notes what the function reads and writes of Python's objects, made by ``observe``;
+            None where only operations are recorded.
         checks: Conditions, each (template, objects, value), under which the program holds: the
             expression that the template gives of the objects' names is what it was. Those of the
             observer come ahead of them.
@@ -104,7 +105,7 @@ class Recorder:
     exporting = False  # to a graph of its own, by torch.export
     auditing = False  # for a comparison with an earlier recording only: no program is made
 
-    def __init__(self, leaves=(), is_apart=lambda container: False):
+    def __init__(self, leaves=(), is_apart=lambda container: False, observe=None):
         self.began = tick()
         self.leaves = leaves
         self.equations: list = []
@@ -136,7 +137,7 @@ class Recorder:
         self.constants: list = []  # results that the user says are always the same, in order
         self.refused: TraceError | None = None
         self.undo: list = []  # what takes back state that was made for the trace
-        self.observer = Observer(self, is_apart)
+        self.observer: Any = None if observe is None else observe(self, is_apart)
         for i, t in enumerate(leaves):
             self.captured[self.capture(t)].get = i
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from rushlight import locks
 from rushlight.backend.sizes import CHECKS
-from rushlight.compiler.run.gc_pause import paused
+from rushlight.gc_pause import paused
 
 __all__ = ["CHECKED", "PROCESSORS", "Target", "host", "processor"]
 

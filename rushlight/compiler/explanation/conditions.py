@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-from rushlight.compiler.calls.guard import is_plain
+from rushlight.compiler.python.comparisons import is_plain
 from rushlight.tensor import Tensor
 
 __all__ = ["conditions"]

@@ -12,11 +12,10 @@ import weakref
 import numpy as np
 
 from rushlight.autograd import mode
-from rushlight.compiler.calls.guard import same_objects
 from rushlight.compiler.capture.outer_arrays import Array
 from rushlight.compiler.capture.symbolic_numbers import Number
+from rushlight.compiler.python.comparisons import same_objects
 from rushlight.compiler.python.frames import NULL
-from rushlight.compiler.python.handlers import is_of_handler
 from rushlight.compiler.python.known import (
     ADDING,
     MUTATORS,
@@ -34,6 +33,7 @@ from rushlight.compiler.python.specials import (
     note_making,
     note_special,
 )
+from rushlight.compiler.run.handlers import is_of_handler
 from rushlight.tensor import Tensor
 
 __all__ = ["Calls", "Unsuited"]

@@ -8,7 +8,7 @@ from collections import OrderedDict, defaultdict, deque
 
 import numpy as np
 
-from rushlight.compiler.calls.guard import equal, is_plain
+from rushlight.compiler.python.comparisons import equal, is_plain
 from rushlight.compiler.python.locations import NOTHING, deleter, item, lying, setter
 
 __all__ = ["Effects"]

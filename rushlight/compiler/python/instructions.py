@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 import numpy as np
 
 from rushlight.autograd import mode
-from rushlight.compiler.calls.guard import is_plain
+from rushlight.compiler.python.comparisons import is_plain
 from rushlight.compiler.python.frames import NULL
 from rushlight.compiler.python.levels import LIBRARY, OURS, USERS, is_installed
 from rushlight.compiler.python.locations import item, member_of

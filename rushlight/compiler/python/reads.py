@@ -17,8 +17,8 @@ from collections import ChainMap, UserDict, defaultdict, deque
 import numpy as np
 
 from rushlight.autograd import mode
-from rushlight.compiler.calls.guard import equal, is_plain, same_objects
 from rushlight.compiler.ir.abstract import Abstract
+from rushlight.compiler.python.comparisons import equal, is_plain, same_objects
 from rushlight.compiler.python.locations import item, member_of
 from rushlight.dtype import dtype
 from rushlight.errors import TraceError

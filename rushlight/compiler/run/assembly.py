@@ -17,10 +17,10 @@ from rushlight.compiler.capture.value_checks import native_checks
 from rushlight.compiler.codegen.loop_kernel import emit_loops
 from rushlight.compiler.codegen.scope import I64, POINTER, constant_array
 from rushlight.compiler.cpu.checked_access import instrument
+from rushlight.compiler.cpu.contractions import Product
 from rushlight.compiler.cpu.kernel_sequence import write_stretch
 from rushlight.compiler.cpu.target import CHECKED
 from rushlight.compiler.ir.abstract import Abstract
-from rushlight.compiler.plan.contractions import Product
 from rushlight.compiler.plan.kernel import Kernel
 from rushlight.compiler.plan.kernel_signature import signature
 from rushlight.compiler.plan.loops import Loops

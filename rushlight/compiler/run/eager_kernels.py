@@ -14,7 +14,7 @@ from numpy import ndarray
 from rushlight.autograd import mode
 from rushlight.compiler.codegen import roles
 from rushlight.compiler.ir.abstract import Abstract
-from rushlight.compiler.python.handlers import handlers_apart, is_of_handler
+from rushlight.compiler.run.handlers import handlers_apart, is_of_handler
 from rushlight.compiler.run.operation_program import Single
 from rushlight.compiler.run.row_functions import ROWS, Stream
 from rushlight.locks import new_lock

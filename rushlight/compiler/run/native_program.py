@@ -11,12 +11,12 @@ import numpy as np
 from rushlight.backend.sizes import large_from
 from rushlight.compiler.cpu.target import CHECKED, host
 from rushlight.compiler.ir.abstract import Abstract
-from rushlight.compiler.python.handlers import is_of_handler
 from rushlight.compiler.run import bounds_report, cache, denormals, manifest, threads
-from rushlight.compiler.run.gc_pause import paused
+from rushlight.compiler.run.handlers import is_of_handler
 from rushlight.compiler.run.loader import load
 from rushlight.compiler.run.numpy_call import Call
 from rushlight.compiler.run.program import Program, generators, marked, rewind
+from rushlight.gc_pause import paused
 from rushlight.ops.core.view_writes import lying
 
 __all__ = ["NativeProgram"]

@@ -12,6 +12,7 @@ import numpy as np
 from numpy import ndarray
 
 import rushlight.dtype as dtypes
+from rushlight import late
 from rushlight.autograd import mode
 from rushlight.autograd.saved import pack_results
 from rushlight.autograd.tape import output, recorded_at, refresh, tick
@@ -513,6 +514,9 @@ def ask(cls):
     for name, call in vars(Tensor).items():
         if hasattr(call, "is_short") and getattr(cls, name) is call:
             setattr(cls, name, _asking(call))
+
+
+late.ask, late.keep_subclass = ask, keep_subclass
 
 
 def _asking(function):

@@ -5,6 +5,7 @@ from math import inf
 
 from numpy import ndarray
 
+from rushlight import late
 from rushlight.autograd.hooks import move_retained
 from rushlight.backend import numpy as xp
 from rushlight.dtype import OF
@@ -155,3 +156,6 @@ def record_patch(root, value, path):
     record(patch.op, (root, value), arrays, [before, value.node], params, root)
     if before is not None and before.hooks:
         move_retained(root, before)
+
+
+late.record_patch = record_patch

@@ -3,7 +3,7 @@
 import numpy as np
 
 import rushlight.dtype as dtypes
-from rushlight import shapes
+from rushlight import late, shapes
 from rushlight.autograd import mode
 from rushlight.device import require
 from rushlight.errors import ShapeError
@@ -249,6 +249,11 @@ def _made_like(input, value, name, d, form, requires_grad):
 
 zeros_like = _like("zeros_like", 0)
 ones_like = _like("ones_like", 1)
+
+
+late.ones_like = ones_like
+
+
 empty_like = _like("empty_like", None)
 
 

@@ -5,6 +5,7 @@ import numbers
 import numpy as np
 
 import rushlight.dtype as dtypes
+from rushlight import late
 from rushlight.device import device as to_device
 from rushlight.dtype import TENSOR_TYPES
 from rushlight.ops.core.definition import FUNCTIONS, function
@@ -55,6 +56,9 @@ def legacy_constructor(cls, *args, dtype=None, device=None):
     """``torch.Tensor(2, 3)``, ``torch.Tensor([1, 2])`` and the constructors of subclasses."""
     found = _constructed(dtype or dtypes.get_default_dtype(), args, device, any_dtype=True)
     return found if cls is Tensor else Tensor._make_subclass(cls, found)
+
+
+late.legacy_constructor = legacy_constructor
 
 
 def _new(self, *args, device=None):

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy import ndarray
 
-from rushlight import shapes
+from rushlight import late, shapes
 from rushlight.autograd import mode
 from rushlight.dtype import OF, promote_types
 from rushlight.errors import ShapeError
@@ -227,6 +227,9 @@ def stack(tensors, dim=0, *, out=None, axis=None):
     if out is None and not mode.intercept:
         return _stacked_directly(tensors, dim)
     return _stack(tensors, dim, out=out)
+
+
+late.stack = stack
 
 
 def _stacked_directly(tensors, dim):

