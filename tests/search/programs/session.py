@@ -238,10 +238,10 @@ class Session:
             self.unsure.add(name)
             return "unstable"
         most = max([self.ours[n].numel() for n in step.uses if n in self.ours.values], default=0)
+        if self.copies_sign(step):
+            return "unstable"
         wrong = mismatch(found, want, noisy, digits=max(8, most // 30))
-        if wrong and (
-            self.shows_nan(name) or self.copies_sign(step) or overflows(step, want, found)
-        ):
+        if wrong and (self.shows_nan(name) or overflows(step, want, found)):
             return "unstable"
         if wrong and not self.equally_large(name, step):
             return Difference("value", f"is {wrong}")
@@ -361,8 +361,8 @@ def spoils(steps, found, want, again):
     # The gradient of sgn is a zero that stays one where it is multiplied by nan.
     if uses(".sgn()") and np.isnan(found).any():
         return True
-    # Its sign of a denormal complex number is infinite.
-    if uses("polar(") and not np.isfinite(want).all():
+    # Its sign of a denormal complex number is infinite, and its slope has few digits near 0.
+    if uses("polar(") and (again or not np.isfinite(want).all()):
         return True
     # Of equal operands its terms cancel to the last bit.
     if uses("atan2(") and np.allclose(found, want, rtol=1e-3, atol=1e-6):
@@ -384,7 +384,7 @@ def spoils(steps, found, want, again):
     if uses("lerp(") and want.dtype.itemsize == 2:
         return True
     # It rounds the slope to the dtype of another operand.
-    return want.dtype == "float64" and uses("T.addc")
+    return uses("T.addc") and np.allclose(found, want, 1e-2, 1e-2, equal_nan=True)
 
 
 def hides_writes(steps):
@@ -510,7 +510,8 @@ def compiled(program, noise, floor, kind=""):
             exactly = found is not first
             wrong = found.against(first if exactly else want, noise, floor, exactly)
             if any(
-                f"{name}Backward0 saved" in str(found.error) for name in ("Attention", "IndexPut")
+                f"{name}Backward0 saved" in str(found.error)
+                for name in ("Attention", "IndexPut", "NllLoss")
             ):
                 return None  # docs/differences.md says of what
             if wrong:
