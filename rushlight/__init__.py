@@ -7,6 +7,7 @@
 tensor([2., 4.])
 """
 
+import functools
 import importlib
 from math import e, inf, nan, pi
 from typing import TYPE_CHECKING, Any
@@ -69,6 +70,9 @@ __all__ = [
 ]  # fmt: skip
 
 late.framework = importlib.import_module(__name__)
+late.machine = functools.cache(
+    lambda: importlib.import_module("rushlight.compiler.cpu.machine").PROCESSOR
+)
 late.eager_kernels = lambda: importlib.import_module("rushlight.compiler.run.eager_kernels")
 
 can_cast, promote_types = [

@@ -11,6 +11,8 @@ from typing import Any
 framework: Any
 #: ``eager_kernels()`` imports the module with the kernels of large eager operations.
 eager_kernels: Callable[[], Any]
+#: ``machine()`` gives the machine that kernels are made for; see ``compiler/ir/machine.py``.
+machine: Callable[[], Any]
 #: From ``ops/core/dispatch.py``: what operations do for subclasses of Tensor.
 ask: Callable[..., Any]
 keep_subclass: Callable[..., Any]

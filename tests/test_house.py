@@ -78,17 +78,8 @@ LAYERS = [
     "compiler.codegen", "compiler.cpu", "compiler.run", "compiler.python", "compiler.calls",
     "compiler.explanation",
 ]  # fmt: skip
-#: Arrows that point upward. They are to become one interface between the planner and a machine.
+#: Arrows that point upward: an optimizer's step in a recorded call, of which there is none before.
 UPWARD = {
-    "compiler.capture.lowering imports compiler.codegen.roles",
-    "compiler.capture.simplify imports compiler.codegen.roles",
-    "compiler.capture.value_checks imports compiler.codegen.roles",
-    "compiler.plan.graph imports compiler.codegen.roles",
-    "compiler.plan.graph imports compiler.codegen.value",
-    "compiler.plan.loops imports compiler.codegen.elementwise",
-    "compiler.codegen.half imports compiler.cpu.target",
-    "compiler.codegen.math.floats imports compiler.cpu.target",
-    # An optimizer's step in a recorded call, which nothing imports before there is one.
     "optim.traced imports compiler.capture.symbolic_numbers",
     "optim.traced imports compiler.python.comparisons",
 }

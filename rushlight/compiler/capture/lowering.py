@@ -7,7 +7,7 @@ An operation states what it is made of in its own block, by a rule like a gradie
 ``expand`` runs the rule on tensors that have shapes but no elements, under a recorder of its own,
 and puts what was recorded in the operation's place; what the rule used is lowered in turn. Sums
 of slices' gradients become writes first (``slice_sums.py``). What is left is elementwise, a view,
-one of the operations that state a ``primitive`` of the compiler's (``codegen/roles.py``), or an
+one of the operations that state a ``primitive`` of the compiler's (``ir/roles.py``), or an
 opaque call of its NumPy forward.
 """
 
@@ -17,8 +17,8 @@ from rushlight.autograd import mode
 from rushlight.compiler.capture.recorder import Recorder
 from rushlight.compiler.capture.simplify import operands
 from rushlight.compiler.capture.slice_sums import sums
-from rushlight.compiler.codegen.roles import attention
 from rushlight.compiler.ir.abstract import HALF, Abstract
+from rushlight.compiler.ir.roles import attention
 from rushlight.dtype import OF, float32
 from rushlight.errors import TraceError
 from rushlight.ops.core.definition import OPS

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rushlight.compiler.codegen import roles
+from rushlight.compiler.ir import roles
 from rushlight.compiler.ir.abstract import Abstract
 from rushlight.compiler.ir.affine import strides_of, view_map
 from rushlight.compiler.ir.equation import Equation

@@ -1,7 +1,7 @@
 """Checks of values in native programs: a flag that a kernel computes, an error if it is set."""
 
 from rushlight.compiler.capture.inference import infer
-from rushlight.compiler.codegen import roles
+from rushlight.compiler.ir import roles
 from rushlight.compiler.ir.abstract import Abstract
 from rushlight.compiler.ir.equation import Equation
 from rushlight.ops.core.definition import OPS

@@ -4,7 +4,7 @@
   operators append instructions), ``memory.py``, ``half.py``, ``control.py``, ``loop.py``,
   ``scope.py``, ``frame.py``.
 * Operations on elements: ``elementwise.py`` runs an operation's own forward in the namespace of
-  ``namespace.py``, whose functions are in ``math/``; ``roles.py`` says which operations have code.
+  ``namespace.py``, whose functions are in ``math/``.
 * Kernels of loops: ``loop_kernel.py``, with ``nodes.py``, ``accumulators.py``, ``spills.py``.
   ``row_reads.py`` and ``window_reads.py`` say which elements rows and windows read.
 * ``emission.py`` is what an emitter of kernels promises its caller.

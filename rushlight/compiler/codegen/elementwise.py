@@ -4,18 +4,17 @@
 same forward, the same rounding of half precision.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 from llvmlite import ir
 
 from rushlight.compiler.codegen.namespace import Namespace
 from rushlight.compiler.codegen.value import FLOAT, HALF, Unsupported, Value, computed, constant
 from rushlight.compiler.ir.abstract import Abstract
+from rushlight.compiler.ir.machine import Price
 from rushlight.errors import DtypeError
 from rushlight.ops.core.promotion import as_in_half
 
-__all__ = ["FREE", "elementwise", "price", "supported"]
+__all__ = ["elementwise", "price"]
 
 
 def elementwise(op, ins, values, params, out_dtype):
@@ -75,30 +74,10 @@ def _number(x, dtype):
 # What can be emitted, and what it costs -----------------------------------------------------
 
 
-class Price(NamedTuple):
-    """What an operation on one element takes.
-
-    Attributes:
-        instructions: How many there are, in all branches.
-        divisions: Those of them that divide or take a root.
-        flops: Floating-point operations: a fused multiply-add is two.
-    """
-
-    instructions: int
-    divisions: int
-    flops: int
-
-
-FREE = Price(0, 0, 0)
 _prices: dict = {}  # operation with kinds of operands → Price, or None where it has no form
 _LANES = 4
 _ARITHMETIC = {"fadd", "fsub", "fmul", "fdiv", "frem"}
 _DIVIDING = {"fdiv", "frem", "sdiv", "srem", "udiv", "urem"}
-
-
-def supported(op, ins, params):
-    """Whether ``op`` on these inputs can be emitted."""
-    return price(op, ins, params) is not None
 
 
 def price(op, ins, params):

@@ -9,7 +9,7 @@ import numpy as np
 from llvmlite import ir
 
 from rushlight.compiler.codegen.value import FLOAT, Value, constant, ir_type, select
-from rushlight.compiler.cpu.target import host
+from rushlight.compiler.ir.machine import machine
 from rushlight.dtype import float16
 
 __all__ = ["narrowed", "rounded", "widened"]
@@ -26,7 +26,7 @@ def widened(bits, dtype):
     """The float32 that ``bits`` (Value of uint16) stand for in the half type ``dtype``."""
     if dtype != float16.numpy:
         return (bits.astype(np.uint32) << 16).bits(FLOAT)
-    if host().halves:
+    if machine().halves:
         b, lanes = bits.b, bits.lanes
         half = b.bitcast(bits.v, _half_type(lanes))
         return Value(b, b.fpext(half, ir_type(FLOAT, lanes)), FLOAT)
@@ -51,7 +51,7 @@ def narrowed(value, dtype):
         return _upper(value.astype(FLOAT))
     value = _to_odd(value) if value.dtype.itemsize == 8 else value.astype(FLOAT)
     b, lanes = value.b, value.lanes
-    if host().halves:
+    if machine().halves:
         half = b.fptrunc(value.v, _half_type(lanes))
         return Value(b, b.bitcast(half, ir_type(_SHORT, lanes)), _SHORT)
     bits = value.bits(_INT)

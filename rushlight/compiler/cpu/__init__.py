@@ -8,6 +8,7 @@
   Pooling: ``pooling.py``, ``pooling_forms.py``.
 * Attention: ``attention.py`` and the files whose names begin so.
 * ``row_stream.py``: loop kernels for any number of rows.
+* ``machine.py``: the processor as the other stages see it.
 * What runs kernels: ``kernel_sequence.py`` one after the other; ``thread_pool.py`` on threads, with
   ``waiting.py``, ``signals.py`` and ``float_mode.py``; ``target.py`` makes machine code.
   ``checked_access.py`` has a finished module's loads and stores check their addresses.

@@ -8,8 +8,8 @@ from math import prod
 
 import numpy as np
 
-from rushlight.compiler.codegen.elementwise import price
 from rushlight.compiler.codegen.value import FLOAT, HALF
+from rushlight.compiler.ir.machine import machine
 from rushlight.compiler.plan.kernel import Compute, Extremum, Indirect, Reduce, Root, Scan, Scatter
 
 __all__ = ["bytes_of", "cost", "itemsize"]
@@ -54,7 +54,8 @@ def _flops(node, reach, columns):
     if type(node) is Compute:
         e = node.equation
         if e.op.kind == "elementwise":
-            return price(e.op, e.ins, e.params).flops * _extent(reach[id(node)])
+            price = machine().price(e.op, e.ins, e.params)
+            return 0 if price is None else price.flops * _extent(reach[id(node)])
     if type(node) in (Reduce, Scan):
         return _extent(reach[id(node.operands[0])] | set(columns))
     return 0

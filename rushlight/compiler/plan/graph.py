@@ -7,9 +7,8 @@ Views cost nothing: a value that is a view is a map into the C order of the valu
 from collections import Counter
 
 from rushlight.compiler.capture.simplify import operands
-from rushlight.compiler.codegen import roles
-from rushlight.compiler.codegen.value import HALF
-from rushlight.compiler.ir.abstract import Abstract
+from rushlight.compiler.ir import roles
+from rushlight.compiler.ir.abstract import HALF, Abstract
 from rushlight.compiler.ir.affine import composed, path_map, strides_of, view_map
 from rushlight.compiler.ir.equation import Equation
 from rushlight.ops.core.definition import OPS

@@ -6,8 +6,8 @@ from math import gcd, prod
 from typing import Any
 
 from rushlight.backend.sizes import large_from
-from rushlight.compiler.codegen.elementwise import FREE, price
 from rushlight.compiler.ir.affine import Affine, Var
+from rushlight.compiler.ir.machine import FREE, machine
 from rushlight.compiler.plan.kernel import (
     Compute,
     Extremum,
@@ -345,7 +345,7 @@ def _price(node):
     e = node.equation if type(node) is Compute else None
     if e is None or e.op.kind != "elementwise":  # it reads or copies
         return FREE
-    return price(e.op, e.ins, e.params)
+    return machine().price(e.op, e.ins, e.params)
 
 
 def _reached(nodes, variables):

@@ -12,7 +12,7 @@ from math import prod
 from numpy import ndarray
 
 from rushlight.autograd import mode
-from rushlight.compiler.codegen import roles
+from rushlight.compiler.ir import roles
 from rushlight.compiler.ir.abstract import Abstract
 from rushlight.compiler.run.handlers import handlers_apart, is_of_handler
 from rushlight.compiler.run.operation_program import Single

@@ -92,7 +92,7 @@ class Op:
             None until that was tried.
         role, form: What the compiler has for it, by option ``primitive``: the role of its equations
             and, where operations share one, its form, as in ``reduction add``; see
-            ``compiler/codegen/roles.py``. Elementwise operations are ``pointwise``, views ``view``.
+            ``compiler/ir/roles.py``. Elementwise operations are ``pointwise``, views ``view``.
         least: From how many elements on a kernel of the compiler's takes its place, or None.
         worth: ``worth(*inputs, **params)``: whether there is also work enough for a kernel that is
             compiled for these very shapes, as those of contractions are; None: always.

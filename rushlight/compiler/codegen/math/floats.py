@@ -6,7 +6,7 @@ import numpy as np
 from llvmlite import ir
 
 from rushlight.compiler.codegen.value import Value, aligned, constant, intrinsic, select
-from rushlight.compiler.cpu.target import host
+from rushlight.compiler.ir.machine import machine
 
 __all__ = [
     "Format", "choose", "copysign", "fma", "format_of", "full", "polynomial", "power_of_two",
@@ -111,12 +111,12 @@ def power_of_two(n, dtype):
 def scale(x, t):
     """x · 2^n, with n in the low bits of ``t`` (see ``shifted``), to where it is 0 or infinite.
 
-    In two factors, as 2^n itself may be out of range; only the last product is rounded. AVX-512
-    has an instruction for it.
+    In two factors, as 2^n itself may be out of range; only the last product is rounded. Some
+    machines have an instruction for it.
     """
     form = format_of(x)
     size = 64 // x.dtype.itemsize
-    if x.lanes % size == 0 and "+avx512f" in host().features.split(","):
+    if x.lanes % size == 0 and machine().scales:
         return Value(x.b, _scalef(x.b, x.v, (t - form.round).v, size, x.dtype), x.dtype)
     n = whole(t)
     half = n >> 1

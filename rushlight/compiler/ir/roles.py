@@ -1,4 +1,4 @@
-"""The role of each equation to the code generator, by what its operation states as ``primitive``.
+"""The role of each equation to the planner, by what its operation states as ``primitive``.
 
 =============  ===================================================================================
 ``constant``   A number or an arange: it lies nowhere.
@@ -22,6 +22,7 @@ import numpy as np
 
 from rushlight.compiler.ir.abstract import HALF
 from rushlight.compiler.ir.affine import strides_of
+from rushlight.compiler.ir.machine import machine
 
 __all__ = ["CONTRACTIONS", "attention", "dtype", "role"]
 
@@ -48,9 +49,7 @@ def role(e):
 
 
 def elementwise(e):
-    from rushlight.compiler.codegen.elementwise import supported
-
-    return supported(e.op, e.ins, e.params)
+    return machine().price(e.op, e.ins, e.params) is not None
 
 
 def dimensioned(e):
