@@ -43,6 +43,7 @@ MISSING = (
 )
 # PyTorch's words where its gradient divides a number by integers in the dtype of these.
 MISSING_BACKWARD = (
+    "ZeroTensors are immutable",
     "stride divisible by 2",  # of a tensor without elements
     "result type Float can't be cast to the desired output type",
     "Number of groups to divide channels in must be positive",
