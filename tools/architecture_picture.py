@@ -100,8 +100,8 @@ BOXES = [
     Box(1, 1, 0, 3, BLUE, "tensor", "the class Tensor: an array and its history", "tensor"),
     Box(0, 1, 0, 6, GREY, "errors, dtype, device, shapes, strides, storage, locks, autograd.mode",
         "small files that everything above uses",
-        "autograd.mode device dtype errors late locks printing selection serialization.atomic shapes "
-        "storage strides threads torch_version version"),
+        "autograd.mode device dtype errors gc_pause late locks printing selection "
+        "serialization.atomic shapes storage strides threads torch_version version"),
 ]  # fmt: skip
 HOMES = {module: box for box in BOXES for module in box.modules.split()}
 HOMES[""] = HOMES["ops"]  # rushlight/__init__.py, which publishes the operations
