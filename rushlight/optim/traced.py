@@ -10,7 +10,7 @@ from operator import is_
 import numpy as np
 
 from rushlight.autograd import mode
-from rushlight.compiler.capture.symbolic_numbers import Number
+from rushlight.compiler.capture.symbolic_numbers import SymbolicNumber
 from rushlight.compiler.python.comparisons import is_plain
 from rushlight.dtype import float64
 from rushlight.errors import TraceError
@@ -158,7 +158,7 @@ class Options:
 
     def __getitem__(self, key):
         value = self.group[key]
-        if type(value) is Number:
+        if type(value) is SymbolicNumber:
             return self.recorder.live(lambda: value)
         if self.recorder.sets_option(self.group, key):
             return value

@@ -59,7 +59,7 @@ class Arguments:
         self.given = len(self.leaves)
 
     def with_numbers(self, numbers):
-        """(args, kwargs) with a ``Number`` for each number that may be another one."""
+        """(args, kwargs) with a ``SymbolicNumber`` for each number that may be another one."""
         args, kwargs = self._given
         found = {key: numbers.argument(*known) for key, known in self.numbers.items()}
         args = [found.get(i, value) for i, value in enumerate(args)]

@@ -12,7 +12,7 @@ from rushlight.autograd import mode
 from rushlight.compiler.calls.audit import Audit
 from rushlight.compiler.calls.wrapper import Wrapper
 from rushlight.compiler.capture.recorder import Recorder
-from rushlight.compiler.capture.symbolic_numbers import Number
+from rushlight.compiler.capture.symbolic_numbers import SymbolicNumber
 from rushlight.compiler.python.calls import Unsuited
 from rushlight.compiler.python.locations import getter, in_words, taken_apart
 from rushlight.compiler.python.observer import Observer
@@ -273,7 +273,9 @@ class Entry:
             root = numbers.roots.get((target, id(owner)))
             # A program for each value that a number takes is none for long.
             read = (target, id(owner)) in recorder.observer.reads.places
-            count = read and type(before) in (int, float) and type(now) in (int, float, Number)
+            count = (
+                read and type(before) in (int, float) and type(now) in (int, float, SymbolicNumber)
+            )
             if numbers.is_pinned(root) if root is not None else count:
                 raise TraceError(
                     f"the function changes {in_words(target)}, and what it does depends on the "

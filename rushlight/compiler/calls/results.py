@@ -12,7 +12,7 @@ from rushlight.autograd.tape import Leaf, refresh
 from rushlight.autograd.write import detached
 from rushlight.compiler.capture.outer_arrays import Array
 from rushlight.compiler.capture.recorder import Grad
-from rushlight.compiler.capture.symbolic_numbers import Number, without_numbers
+from rushlight.compiler.capture.symbolic_numbers import SymbolicNumber, without_numbers
 from rushlight.compiler.ir.abstract import Abstract
 from rushlight.compiler.python.comparisons import is_plain
 from rushlight.errors import TraceError
@@ -68,7 +68,7 @@ class Results:
 
         With ``apart`` the tensor ``tree`` gets memory that it shares with no result before it.
         """
-        if type(tree) is Number:
+        if type(tree) is SymbolicNumber:
             return tree.name
         if type(tree) is Array:
             return self.source.name(tree.array)
@@ -102,7 +102,7 @@ class Results:
 
     def can_set(self, value):
         """Whether each run can put ``value`` somewhere, and know it there by what is in it."""
-        if type(value) in (Number, Array) or is_plain(value) or isinstance(value, Tensor):
+        if type(value) in (SymbolicNumber, Array) or is_plain(value) or isinstance(value, Tensor):
             return True
         if self._is_known(value):
             return True

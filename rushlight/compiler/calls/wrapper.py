@@ -25,7 +25,7 @@ from rushlight.compiler.calls.results import Results, refuse_twice
 from rushlight.compiler.calls.shared_inputs import demand_apart, refuse_shared, shares
 from rushlight.compiler.capture.recorder import Grad, key_of
 from rushlight.compiler.capture.simplify import alive, operands
-from rushlight.compiler.capture.symbolic_numbers import Number
+from rushlight.compiler.capture.symbolic_numbers import SymbolicNumber
 from rushlight.compiler.ir.abstract import Abstract
 from rushlight.compiler.python.locations import NOTHING, getter, in_words
 from rushlight.compiler.run.program import make_program
@@ -350,7 +350,7 @@ class Wrapper:
         """Lines that read the numbers that the function assigns anew, and compute with them."""
         source, numbers = self.source, recorder.numbers
         for key, number in recorder.observer.effects.stand_ins.items():
-            if type(number) is not Number:
+            if type(number) is not SymbolicNumber:
                 continue
             owner, template, value = recorder.observer.effects.places[key]
             name = number.name

@@ -19,7 +19,7 @@ from rushlight.autograd.write import follow, stamp
 from rushlight.compiler.capture.inference import infer
 from rushlight.compiler.capture.memory import Memory, Place, in_memory_order, lies_alike, overlaps
 from rushlight.compiler.capture.outer_arrays import Array
-from rushlight.compiler.capture.symbolic_numbers import Number, Numbers, without_numbers
+from rushlight.compiler.capture.symbolic_numbers import Numbers, SymbolicNumber, without_numbers
 from rushlight.compiler.ir.abstract import HALF, Abstract, refuse_values, user_line
 from rushlight.compiler.ir.equation import Equation
 from rushlight.dtype import OF
@@ -76,7 +76,7 @@ class Live:
             an unchanged number is recognised without ``get``.
         steady: One of the trace's ``places`` tells when the number changes.
         after: How many of the deferred calls come before it is read.
-        number: None, or the ``Number`` that it is: the call's function computes it.
+        number: None, or the ``SymbolicNumber`` that it is: the call's function computes it.
     """
 
     __slots__ = ("after", "get", "number", "place", "steady", "value")
@@ -228,7 +228,7 @@ class Recorder:
         found = get()
         if isinstance(found, Tensor):
             return found
-        if type(found) is Number:
+        if type(found) is SymbolicNumber:
             return self._live_number(found)
         dtype = np.dtype(np.float64) if isinstance(found, float) else np.asarray(found).dtype
         value = Abstract((), dtype)
@@ -326,7 +326,7 @@ class Recorder:
             self.observer.module(module)
 
     def stand_in(self, numbers, arrays):
-        """Put a ``Number`` or an ``Array`` in the place of each, (template, owner, value)."""
+        """Put a symbolic number or an ``Array`` in the place of each, (template, owner, value)."""
         effects = self.observer.effects
         for template, owner, value in numbers:
             effects.stand_in(owner, template, self.numbers.root(template, owner, value))
@@ -461,7 +461,7 @@ class Recorder:
             self.checks.append(("{0}({1}.array)", first, offset(memory.array)))
 
     def _without_numbers(self, op, args, params):
-        """``args`` and ``params`` with an input, or a known value, for each ``Number``.
+        """``args`` and ``params`` with an input, or a known value, for each ``SymbolicNumber``.
 
         Python's numbers decide less about the dtype of a result than tensors do, so a number is
         an input only where that makes no difference.
@@ -475,7 +475,7 @@ class Recorder:
         dtypes = {int: 1, float: 2}
         found = [
             self._live_number(x, dtype)
-            if type(x) is Number
+            if type(x) is SymbolicNumber
             and dtypes[type(x.value)] <= most
             and name not in op.tensors
             and dtype not in HALF

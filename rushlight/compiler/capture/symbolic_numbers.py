@@ -1,9 +1,9 @@
 """Python's numbers in places that the function assigns to: counters, sums, rates.
 
 ``self.steps += 1`` is no operation on tensors, and finds another number at each call. So while a
-call is recorded a ``Number`` stands in that place, and notes what is computed of it. Each run reads
-the place and does that arithmetic again, in Python, ahead of the program; a result that meets a
-tensor is an input of the program, and one that was assigned is assigned after it.
+call is recorded a ``SymbolicNumber`` stands in that place, and notes what is computed of it. Each
+run reads the place and does that arithmetic again, in Python, ahead of the program; a result that
+meets a tensor is an input of the program, and one that was assigned is assigned after it.
 
 What the function decides by a number (``if self.steps % 100 == 0``) is a condition: the other way
 is another program. Whatever wants the number itself (an index, a text, a function of ``math``)
@@ -16,10 +16,10 @@ import numpy as np
 
 from rushlight.compiler.capture.stand_in import methods
 
-__all__ = ["Number", "Numbers", "without_numbers"]
+__all__ = ["SymbolicNumber", "Numbers", "without_numbers"]
 
 
-class Number:
+class SymbolicNumber:
     """A number of the trace: its value in this call, and its name in the lines of each."""
 
     __slots__ = ("name", "numbers", "value")
@@ -58,7 +58,7 @@ class Numbers:
     """The arithmetic on numbers in one trace.
 
     Attributes:
-        roots: (template, id of the owner) → the ``Number`` that stands in this place; of an
+        roots: (template, id of the owner) → the ``SymbolicNumber`` that stands in this place; of an
             argument (name in the lines, None).
         steps: What each run does, in order, as (name or None, text, operands, value): the text,
             with its operands' names, gives what gets the name; where there is none, it has to
@@ -72,13 +72,13 @@ class Numbers:
 
     def root(self, template, owner, value):
         """A stand-in for the number in a place."""
-        number = Number(self, f"i{len(self.roots)}", value)
+        number = SymbolicNumber(self, f"i{len(self.roots)}", value)
         self.roots[template, id(owner)] = number
         return number
 
     def argument(self, name, value):
         """A stand-in for a number that is an argument."""
-        number = self.roots[name, None] = Number(self, name, value)
+        number = self.roots[name, None] = SymbolicNumber(self, name, value)
         return number
 
     def compute(self, text, function, *operands):
@@ -89,7 +89,7 @@ class Numbers:
             found = None
         if type(found) not in (int, float):
             return function(*map(without_numbers, operands))
-        number = Number(self, f"j{len(self.steps)}", found)
+        number = SymbolicNumber(self, f"j{len(self.steps)}", found)
         self.steps.append((number.name, text, operands, None))
         if "**" in text:  # of which the type depends on the values
             self.steps.append((None, "type({0})", (number,), type(found)))
@@ -119,7 +119,7 @@ class Numbers:
         """Whether a condition holds for one value of ``root`` only, or of what depends on it."""
         depending = {root.name}
         for name, _, operands, _ in self.steps:
-            if any(type(x) is Number and x.name in depending for x in operands):
+            if any(type(x) is SymbolicNumber and x.name in depending for x in operands):
                 depending.add(name)
         return not depending.isdisjoint(self._pinned)
 
@@ -129,7 +129,7 @@ class Numbers:
             return
         with source.block("try:"):
             for name, text, operands, value in self.steps:
-                names = [x.name if type(x) is Number else source.name(x) for x in operands]
+                names = [x.name if type(x) is SymbolicNumber else source.name(x) for x in operands]
                 if name is not None:
                     source.line(f"{name} = {text.format(*names)}")
                 else:
@@ -138,8 +138,8 @@ class Numbers:
 
 
 def without_numbers(value):
-    """``value``, with the value of each ``Number`` in it, which other calls then have to have."""
-    if type(value) is Number:
+    """``value`` with the values of its symbolic numbers, which other calls then have to have."""
+    if type(value) is SymbolicNumber:
         return value.known()
     if type(value) in (tuple, list, set, frozenset):
         return type(value)(map(without_numbers, value))
@@ -147,7 +147,7 @@ def without_numbers(value):
 
 
 def _value(x):
-    return x.value if type(x) is Number else x
+    return x.value if type(x) is SymbolicNumber else x
 
 
 # Methods of numbers -----------------------------------------------------------------------
@@ -161,7 +161,7 @@ _SIGNS = {"neg": "-", "pos": "+", "abs": "abs"}
 
 def _binary(text, function, method):
     def run(self, other):
-        if type(other) not in (Number, int, float, bool):
+        if type(other) not in (SymbolicNumber, int, float, bool):
             return NotImplemented
         return getattr(self.numbers, method)(text, function, self, other)
 
@@ -181,17 +181,17 @@ def _of_value(name):
 
 
 def _give_methods():
-    for name in methods(Number, int, float):
-        setattr(Number, name, _of_value(name))
+    for name in methods(SymbolicNumber, int, float):
+        setattr(SymbolicNumber, name, _of_value(name))
     for name, sign in _ARITHMETIC.items():
         function = getattr(operator, name)
-        setattr(Number, f"__{name}__", _binary(f"{{0}} {sign} {{1}}", function, "compute"))
-        setattr(Number, f"__r{name}__", _reflected(f"{{1}} {sign} {{0}}", function))
+        setattr(SymbolicNumber, f"__{name}__", _binary(f"{{0}} {sign} {{1}}", function, "compute"))
+        setattr(SymbolicNumber, f"__r{name}__", _reflected(f"{{1}} {sign} {{0}}", function))
     for name, sign in _COMPARISONS.items():
         function = getattr(operator, name)
-        setattr(Number, f"__{name}__", _binary(f"{{0}} {sign} {{1}}", function, "decide"))
+        setattr(SymbolicNumber, f"__{name}__", _binary(f"{{0}} {sign} {{1}}", function, "decide"))
     for name, sign in _SIGNS.items():
-        setattr(Number, f"__{name}__", _unary(f"{sign}({{0}})", getattr(operator, name)))
+        setattr(SymbolicNumber, f"__{name}__", _unary(f"{sign}({{0}})", getattr(operator, name)))
 
 
 _give_methods()

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Kernel", "Plan"]
+__all__ = ["Launch", "Plan"]
 
 
 @dataclass(frozen=True)
-class Kernel:
+class Launch:
     """One function of a plan, to be run for all its chunks before the next one starts."""
 
     name: str
@@ -21,6 +21,6 @@ class Plan:
 
     description: Any
     target: Any
-    kernels: tuple[Kernel, ...]
+    kernels: tuple[Launch, ...]
     temporaries: tuple[int, ...]
     choice: Any = None  # the emitter's own: tiles, blocks, strips

@@ -129,7 +129,7 @@ class Nodes:
         return gather(b, base, where * node.stride + iota(b, self.lanes) * step,
                              node.dtype, self.mask_in(scope))  # fmt: skip
 
-    def _number(self, node, scope):
+    def _constant(self, node, scope):
         return constant(scope.b, node.value, node.dtype)
 
     def _position(self, node, scope):

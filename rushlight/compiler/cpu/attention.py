@@ -9,9 +9,9 @@ from math import ceil, prod
 import numpy as np
 
 from rushlight.backend.sizes import large_from
-from rushlight.compiler.codegen.emission import Kernel, Plan
+from rushlight.compiler.codegen.emission import Launch, Plan
 from rushlight.compiler.cpu import attention_backward, attention_forward
-from rushlight.compiler.cpu.attention_block import Cut
+from rushlight.compiler.cpu.attention_block import AttentionTiling
 
 __all__ = ["Attention", "describe", "emit", "plan"]
 
@@ -92,10 +92,10 @@ def plan(description, target, name="attention"):
     units = prod(d.batch) * (cut.parts if d.gradient else ceil(d.queries / cut.width))
     share = max(1, min(units, _CHUNK * units // max(1, d.products)))
     scratch = sum(_emitter(d).sizes(d, cut)) * d.dtype.itemsize
-    kernels, temporaries = [Kernel(name, ceil(units / share), scratch)], []
+    kernels, temporaries = [Launch(name, ceil(units / share), scratch)], []
     if cut.parts > 1:
         added = prod(d.batch) * attention_backward.pieces(d)
-        kernels = [replace(kernels[0], name=f"{name}_parts"), Kernel(name, added, 0)]
+        kernels = [replace(kernels[0], name=f"{name}_parts"), Launch(name, added, 0)]
         temporaries = [units * sum(attention_backward.sums(d, cut)) * d.dtype.itemsize]
     return Plan(d, target, tuple(kernels), tuple(temporaries), (cut, units, share))
 
@@ -108,7 +108,9 @@ def _cut(d, target):
     if d.gradient:
         parts = min(_UNITS // prod(d.batch), d.queries // (_BLOCKS * vectors * lanes))
     block = min(d.keys, _KEYS)
-    return Cut(d.dtype, lanes, target.registers, vectors, block, max(1, parts), target.fma)
+    return AttentionTiling(
+        d.dtype, lanes, target.registers, vectors, block, max(1, parts), target.fma
+    )
 
 
 def _pairs(d, width):

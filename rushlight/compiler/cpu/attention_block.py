@@ -17,14 +17,17 @@ from rushlight.compiler.codegen.value import constant, select, splat
 from rushlight.compiler.cpu.microkernel import Tile, tile_function, transposed
 from rushlight.compiler.cpu.packing import turn_panel
 
-__all__ = ["Block", "Cut", "Operand", "carve", "copied", "drain", "height", "multiply", "turned"]
+__all__ = [
+    "AttentionTiling", "Block", "Operand", "carve", "copied", "drain", "height", "multiply",
+    "turned",
+]  # fmt: skip
 
 INF = float("inf")
 _I32 = np.dtype(np.int32)
 
 
 @dataclass(frozen=True)
-class Cut:
+class AttentionTiling:
     """How the work is cut: ``vectors`` of queries by at most ``block`` keys.
 
     Attributes:

@@ -14,7 +14,7 @@ from math import prod
 import numpy as np
 
 from rushlight.backend.sizes import large_from
-from rushlight.compiler.codegen.emission import Kernel, Plan
+from rushlight.compiler.codegen.emission import Launch, Plan
 from rushlight.compiler.codegen.frame import entry, kernel, least
 from rushlight.compiler.codegen.loop import address, lift, loop, unravel
 from rushlight.compiler.codegen.memory import load, prefix_mask
@@ -60,20 +60,20 @@ class Contraction:
 def plan(contraction, target, name="contraction"):
     """The :class:`Plan` of a contraction on a :class:`Target`; its kernels' names start so."""
     if 0 in (contraction.m, contraction.n, *contraction.batch):
-        return Plan(contraction, target, (Kernel(name, 0, 0),), (), None)
+        return Plan(contraction, target, (Launch(name, 0, 0),), (), None)
     form = _folded(contraction)
     parts = _parts(form)
     split, last_depth = _split(form, parts)
     a, b = Operand.first(split.a), Operand.second(split.b)
     cut = blocking(a, b, form.dtype, split.batch, form.m, form.n, split.k, last_depth, target)
-    kernels = [Kernel(name, prod(cut.grid), sum(cut.scratch))]
+    kernels = [Launch(name, prod(cut.grid), sum(cut.scratch))]
     temporaries = [size for size in cut.ahead if size]
     if temporaries:
-        kernels.insert(0, Kernel(f"{name}.pack", sum(packing_chunks(cut)), 0))
+        kernels.insert(0, Launch(f"{name}.pack", sum(packing_chunks(cut)), 0))
     if parts > 1:
         rows = prod(form.batch) * form.m
         vectors = rows * -(-form.n // cut.tile.lanes)
-        kernels.append(Kernel(f"{name}.sum", -(-vectors // COMBINED), 0))
+        kernels.append(Launch(f"{name}.sum", -(-vectors // COMBINED), 0))
         temporaries.append(parts * rows * form.n * form.dtype.itemsize)
     return Plan(contraction, target, tuple(kernels), tuple(temporaries), (cut, parts))
 

@@ -12,7 +12,7 @@ from rushlight.compiler.cpu.image_shifts import Shifts, shifts_of
 from rushlight.compiler.cpu.image_strips import Layout, round_up
 from rushlight.compiler.cpu.microkernel import Tile
 
-__all__ = ["Cut", "cheapest"]
+__all__ = ["ConvolutionTiling", "cheapest"]
 
 _CHUNK = large_from(1 << 16)  # cycles that are worth handing to a thread
 _PACKED = large_from(1 << 14)  # elements that a chunk packs
@@ -20,7 +20,7 @@ _BUSY = 8  # threads that a large convolution keeps busy
 
 
 @dataclass(frozen=True)
-class Cut:
+class ConvolutionTiling:
     """The work of a convolution (or its input gradient) in pieces.
 
     A unit of work is a strip: some rows of t of one image, or several whole images, and so many
@@ -162,7 +162,7 @@ def _cut(d, target, inputs, results, layout, rows, vectors):
     part = ceil(panels / ceil(panels / part))
     counts = ceil(d.batch / layout.images), d.groups, ceil(panels / part), *layout.strips
     block = _block(target, layout, tile, inputs)
-    return Cut(layout, d.groups, inputs, results, tile, part, block, counts)
+    return ConvolutionTiling(layout, d.groups, inputs, results, tile, part, block, counts)
 
 
 def _block(target, layout, tile, inputs):

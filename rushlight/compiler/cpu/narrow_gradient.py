@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import ceil, prod
 
 from rushlight.backend.sizes import large_from
-from rushlight.compiler.codegen.emission import Kernel, Plan
+from rushlight.compiler.codegen.emission import Launch, Plan
 from rushlight.compiler.codegen.frame import digits, entry, kernel, least, offset, tail
 from rushlight.compiler.codegen.loop import address, carried, lift, loop
 from rushlight.compiler.codegen.memory import load, reduce, store
@@ -84,8 +84,8 @@ def plan(d, target, name):
     kernels = []
     if c.parts:
         scratch = (c.block * c.layout.channel + 2 * c.layout.lanes) * size
-        kernels.append(Kernel(f"{name}_parts", ceil(c.units / c.per_chunk), scratch))
-    kernels.append(Kernel(name, ceil(d.outputs / c.added_at_once), c.layout.lanes * size))
+        kernels.append(Launch(f"{name}_parts", ceil(c.units / c.per_chunk), scratch))
+    kernels.append(Launch(name, ceil(d.outputs / c.added_at_once), c.layout.lanes * size))
     return Plan(d, target, tuple(kernels), (max(1, c.parts * c.partial) * size,), c)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from rushlight.backend.sizes import large_from
-from rushlight.compiler.codegen.emission import Kernel, Plan
+from rushlight.compiler.codegen.emission import Launch, Plan
 from rushlight.compiler.codegen.frame import digits, entry, kernel, least, offset, tail
 from rushlight.compiler.codegen.loop import address, lift, loop
 from rushlight.compiler.codegen.memory import store
@@ -124,11 +124,11 @@ def plan(description, target, name="pooling"):
     if not prod(d.shape):
         return Plan(d, target, (), ())
     if d.form != "max_grad":
-        return Plan(d, target, (Kernel(name, ceil(_rows(d) / _share(d)), 0),), ())
+        return Plan(d, target, (Launch(name, ceil(_rows(d) / _share(d)), 0),), ())
     noting = _noting(d)
     kernels = (
-        Kernel(f"{name}_positions", ceil(_rows(noting) / _share(noting)), 0),
-        Kernel(name, ceil(_rows(d) / _share(d)), 0),
+        Launch(f"{name}_positions", ceil(_rows(noting) / _share(noting)), 0),
+        Launch(name, ceil(_rows(d) / _share(d)), 0),
     )
     return Plan(d, target, kernels, (max(4, 4 * prod(noting.shape)),))
 

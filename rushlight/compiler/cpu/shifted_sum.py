@@ -10,7 +10,7 @@ from contextlib import contextmanager, nullcontext
 from math import ceil, prod
 from typing import Any
 
-from rushlight.compiler.codegen.emission import Kernel, Plan
+from rushlight.compiler.codegen.emission import Launch, Plan
 from rushlight.compiler.codegen.frame import (
     below,
     digits,
@@ -41,8 +41,8 @@ def plan(d, target, name):
     panels = d.groups * cut.all_panels
     scratch = (cut.source + cut.sums * len(cut.layout.shifts.phases)) * size
     kernels = (
-        Kernel(f"{name}_pack", ceil(panels / cut.packed_at_once), 0),
-        Kernel(name, cut.chunks, scratch),
+        Launch(f"{name}_pack", ceil(panels / cut.packed_at_once), 0),
+        Launch(name, cut.chunks, scratch),
     )
     return Plan(d, target, kernels, (max(panels * cut.panel, 1) * size,), cut)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import ceil, prod
 
 from rushlight.backend.sizes import large_from
-from rushlight.compiler.codegen.emission import Kernel, Plan
+from rushlight.compiler.codegen.emission import Launch, Plan
 from rushlight.compiler.codegen.frame import (
     digits,
     entry,
@@ -102,9 +102,9 @@ def plan(d, target, name):
     kernels = []
     if c.parts:
         scratch = (c.source + c.turned) * size
-        kernels.append(Kernel(f"{name}_parts", c.parts * c.groups * c.blocks, scratch))
+        kernels.append(Launch(f"{name}_parts", c.parts * c.groups * c.blocks, scratch))
     scratch = c.panel * c.layout.lanes * size
-    kernels.append(Kernel(name, c.groups * c.panels, scratch))
+    kernels.append(Launch(name, c.groups * c.panels, scratch))
     return Plan(d, target, tuple(kernels), (max(1, c.parts * c.partial) * size,), choice)
 
 

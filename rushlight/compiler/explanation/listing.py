@@ -2,10 +2,10 @@
 
 from rushlight.compiler.plan.kernel import (
     Compute,
+    Constant,
     Extremum,
     Indirect,
     Load,
-    Number,
     Position,
     Reduce,
     Root,
@@ -57,7 +57,7 @@ class _Listing:
             return f"m{n.arg}[{self._address(n.address)}]"
         if type(n) is Indirect:
             return f"m{n.arg}[{self._address(n.address)} + {_term(n.stride, given[0])}]"
-        if type(n) is Number:
+        if type(n) is Constant:
             return str(n.value)
         if type(n) is Position:
             return f"{n.start} + {_term(n.step, f'({self._address(n.address)})')}"

@@ -12,7 +12,7 @@ from rushlight.compiler.ir.affine import Affine, Var, broadcast, flat, strides_o
 from rushlight.compiler.ir.equation import Equation
 
 __all__ = [
-    "Compute", "Extremum", "Indirect", "Kernel", "Load", "Number", "Position", "Reduce", "Root",
+    "Compute", "Extremum", "Indirect", "Kernel", "Load", "Constant", "Position", "Reduce", "Root",
     "Scan", "Scatter", "Store", "outside",
 ]  # fmt: skip
 
@@ -37,7 +37,7 @@ class Indirect:
         self.operands = (where,)
 
 
-class Number:
+class Constant:
     """A constant."""
 
     __slots__ = ("dtype", "value")
@@ -152,7 +152,7 @@ class Kernel:
         for s in self.stores:
             _collect(s.node, nodes)
         size = prod([v.extent for v in (*self.rows, *self.columns)])
-        return size * max(1, sum(type(n) is not Number for n in nodes))
+        return size * max(1, sum(type(n) is not Constant for n in nodes))
 
     def _arg(self, owner, address, dtype) -> tuple[int, Any]:
         """(argument, address in it): what is the same but for an offset is the same code."""
@@ -257,7 +257,7 @@ class Kernel:
     def _constant(self, source, view, index):
         params = self.graph.makers[source.id].params
         if "value" in params:
-            return Number(params["value"], source.dtype)
+            return Constant(params["value"], source.dtype)
         address = index[0] if view is None else flat(index, view.strides, view.offset)
         return Position(address, params["start"], params["step"], source.dtype)
 

@@ -10,10 +10,10 @@ from rushlight.compiler.ir.affine import Affine, Var
 from rushlight.compiler.ir.machine import FREE, machine
 from rushlight.compiler.plan.kernel import (
     Compute,
+    Constant,
     Extremum,
     Indirect,
     Load,
-    Number,
     Reduce,
     Scan,
     Scatter,
@@ -352,7 +352,7 @@ def _reached(nodes, variables):
     """Ids of the nodes whose value changes with ``variables``."""
     found: set = set()
     for node in nodes:
-        if type(node) in REDUCING or type(node) is Number:
+        if type(node) in REDUCING or type(node) is Constant:
             continue
         if type(node) is Scan:
             found.add(id(node))

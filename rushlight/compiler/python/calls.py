@@ -13,7 +13,7 @@ import numpy as np
 
 from rushlight.autograd import mode
 from rushlight.compiler.capture.outer_arrays import Array
-from rushlight.compiler.capture.symbolic_numbers import Number
+from rushlight.compiler.capture.symbolic_numbers import SymbolicNumber
 from rushlight.compiler.python.comparisons import same_objects
 from rushlight.compiler.python.frames import NULL
 from rushlight.compiler.python.known import (
@@ -186,7 +186,7 @@ class Calls:
             args = [bound, *args]
             if self.origins.is_outer(function):
                 self.origins.note_outer(bound)
-        if home in _NUMBERS and any(type(x) is Number for x in given):
+        if home in _NUMBERS and any(type(x) is SymbolicNumber for x in given):
             raise Unsuited
         if home == "builtins" and name in _ATTRIBUTES and not isinstance(function, type):
             return self._attribute_function(name, args)
@@ -328,7 +328,7 @@ class Calls:
             self.reads.note("{0}()", (token,), token())
 
     def _type(self, args):
-        if len(args) == 1 and type(args[0]) in (Array, Number):
+        if len(args) == 1 and type(args[0]) in (Array, SymbolicNumber):
             raise Unsuited
         self._look_into(args[1:], {})
         return self._made if len(args) > 1 else None

@@ -7,7 +7,7 @@ from types import NoneType
 
 import numpy as np
 
-from rushlight.compiler.capture.symbolic_numbers import Number
+from rushlight.compiler.capture.symbolic_numbers import SymbolicNumber
 from rushlight.device import device
 from rushlight.dtype import dtype
 from rushlight.tensor import Size
@@ -24,7 +24,7 @@ def is_plain(value):
     """Whether ``value`` is known by its value: a number, text, or a tuple of such."""
     if isinstance(value, (tuple, frozenset)):
         return type(value) in (tuple, frozenset, Size) and all(map(is_plain, value))
-    return isinstance(value, _PLAIN) and type(value) is not Number
+    return isinstance(value, _PLAIN) and type(value) is not SymbolicNumber
 
 
 def equal(x, y):

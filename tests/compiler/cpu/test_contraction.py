@@ -13,7 +13,7 @@ pytest.importorskip("llvmlite")
 from llvmlite import ir
 
 import rushlight as torch
-from rushlight.compiler.codegen.emission import Kernel
+from rushlight.compiler.codegen.emission import Launch
 from rushlight.compiler.codegen.loop import address
 from rushlight.compiler.codegen.memory import load, store
 from rushlight.compiler.codegen.value import INT, Value
@@ -249,10 +249,10 @@ def test_packed_rows(when, block, dtype):
     steps = plan(contraction, host())
     cut, parts = steps.choice
     cut = replace(cut, pack_left=when, depth_block=block, row_tiles=min(3, cut.tiles[0]))
-    kernels = [Kernel("c", int(np.prod(cut.grid)), sum(cut.scratch))]
+    kernels = [Launch("c", int(np.prod(cut.grid)), sum(cut.scratch))]
     ahead = tuple(size for size in cut.ahead if size)
     if ahead:
-        kernels.insert(0, Kernel("c.pack", sum(packing_chunks(cut)), 0))
+        kernels.insert(0, Launch("c.pack", sum(packing_chunks(cut)), 0))
     steps = replace(steps, kernels=tuple(kernels), temporaries=ahead, choice=(cut, parts))
     out = np.full((67, 50), np.nan, contraction.dtype)
     library = compiled(steps, Storing(2 + len(ahead), contraction.dtype, (50, 1)), host())
