@@ -1,7 +1,8 @@
 """Tensor: an array and its history.
 
-The class holds the slots and what can be read from them. Operations, gradients and conversions
-bind their methods to it where they are defined (``rushlight.ops``, ``rushlight.autograd``).
+The class has the slots and the properties that are read from the array. The modules that define
+operations, gradients and conversions bind those methods to it (``rushlight.ops``,
+``rushlight.autograd``).
 """
 
 import weakref
@@ -55,10 +56,13 @@ class Size(tuple):
 
 
 class ViewOf:
-    """How a view came from the tensor that owns its memory.
+    """How a view was made from the tensor that owns its memory.
 
-    ``path`` is the list of view operations from ``root``; ``seen`` is the root's clock when the
-    view's own history was last derived from the root's.
+    Attributes:
+        root: The tensor that owns the memory.
+        path: The view operations that lead from ``root`` to the view, each as (op, args, params).
+        seen: The root's clock when the view's history was last derived from the root's.
+        untracked: True if an operation of ``path`` ran while gradients were not recorded.
     """
 
     __slots__ = ("path", "root", "seen", "untracked")
@@ -72,9 +76,10 @@ class ViewOf:
 
 
 class LazyViewOf(ViewOf):
-    """How a tensor came from another by a path with a conjugate in it.
+    """How a tensor was made from ``root`` by a path that contains a conjugate (``conj``, ``mH``).
 
-    Its array has memory of its own, computed again on use where the other was written since.
+    PyTorch's conjugate is a view. NumPy has no such view, so the tensor's array has memory of its
+    own. The array is computed again on use if ``root`` was written since.
     """
 
     __slots__ = ()
@@ -82,15 +87,16 @@ class LazyViewOf(ViewOf):
 
 
 def disabled_torch_function(*args, **kwargs):
-    """As a subclass's ``__torch_function__``: operations treat it as a plain Tensor."""
+    """A ``__torch_function__`` for subclasses that operations should treat as plain tensors."""
     return NotImplemented
 
 
 def short(function):
-    """A function with a short way of its own, which a guard of its arguments would make longer.
+    """Mark a function that checks its arguments itself: the general guard is left out.
 
-    Goes above all other decorators. What overrides operations is asked where the function fails;
-    a class of tensors that does has methods that ask it, see ``dispatch.ask``.
+    The guard (``ops/core/guard.py``) would make a call slower. This decorator goes above all
+    others. Subclasses of Tensor that override operations are still asked: ``dispatch.ask`` replaces
+    the marked methods in such a class.
     """
     function.is_short = True
     return function
@@ -120,12 +126,13 @@ class Tensor(metaclass=TensorMeta):
     """
 
     # array    the elements: a NumPy array, or an abstract value inside a trace
-    # node     the history: a tape node, or None where no gradient is wanted
-    # grad     the accumulated gradient of a leaf
-    # view_of  a ViewOf where the memory belongs to another tensor's history
-    # _cell    the clock of the memory, shared with its views; None before anybody asked for it
-    # turned   None where the elements are known to lie in the order of the dims, else True
-    # _leaf    unset, or the leaf that a tensor without gradients had, for when it has them again
+    # node     the history: a node on the tape, or None if no gradient is wanted
+    # _grad    the accumulated gradient of a leaf
+    # view_of  a ViewOf if the tensor is a view of another one, else None
+    # _cell    the clock of the memory, shared with the views; None until it is first needed
+    # turned   None if the elements are known to lie in memory in the order of the dims, else True
+    # _leaf    unset, or the leaf node of a tensor whose requires_grad was turned off: the tensor
+    #          gets the same node again when requires_grad is turned on
     __slots__ = (
         "__dict__", "__weakref__", "_cell", "_grad", "_leaf", "array", "node", "turned", "view_of",
     )  # fmt: skip
@@ -134,7 +141,7 @@ class Tensor(metaclass=TensorMeta):
 
     @classmethod
     def __torch_function__(cls, func, types, args=(), kwargs=None):
-        """What an operation on a subclass does: the operation, its results as ``cls``."""
+        """Run ``func`` and give its results the class ``cls``; subclasses may override this."""
         return late.keep_subclass(cls, func, args, kwargs or {})
 
     if TYPE_CHECKING:
@@ -153,14 +160,15 @@ class Tensor(metaclass=TensorMeta):
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         if cls.__torch_function__ is not disabled_torch_function:
-            # While the class exists, every operation looks at its operands' classes.
+            # As long as the class exists, no operation takes the fast path, because the fast path
+            # does not look at the operands' classes.
             late.ask(cls)
             mode.add_intercept(1)
             weakref.finalize(cls, mode.add_intercept, -1).atexit = False
 
     @staticmethod
     def _make_subclass(cls, data, require_grad=False):
-        """A ``cls`` over the memory of ``data``, with no history."""
+        """A tensor of class ``cls`` over the memory of ``data``, without history."""
         self = _new(cls)
         self.array = data.array
         self._grad = None
@@ -220,7 +228,7 @@ class Tensor(metaclass=TensorMeta):
 
     @property
     def device(self):
-        """Where the elements live: ``device(type='cpu')``.
+        """Where the elements are: always ``device(type='cpu')``.
 
         >>> import rushlight as torch
         >>> torch.zeros(2).device
@@ -230,7 +238,7 @@ class Tensor(metaclass=TensorMeta):
 
     @property
     def itemsize(self):
-        """Bytes of one element.
+        """The number of bytes of one element.
 
         >>> import rushlight as torch
         >>> torch.zeros(2).itemsize
@@ -240,7 +248,7 @@ class Tensor(metaclass=TensorMeta):
 
     @property
     def nbytes(self):
-        """Bytes of all elements.
+        """The number of bytes of all elements.
 
         >>> import rushlight as torch
         >>> torch.zeros(2).nbytes
@@ -285,7 +293,10 @@ class Tensor(metaclass=TensorMeta):
 
 
 def from_array(array):
-    """A tensor over ``array``'s memory, with no history. ``array`` must be an ndarray."""
+    """A tensor over the memory of ``array``, without history.
+
+    ``array`` must be an ndarray, or an abstract value inside a trace.
+    """
     self = _new(Tensor)
     self.array = array
     self.node = self._grad = self.view_of = None
@@ -301,7 +312,11 @@ def method(function):
 
 
 def reads_values(function):
-    """A method that looks at elements: inside a trace it is refused, also for outer tensors."""
+    """Bind a method that reads the values of elements; inside a trace the method raises.
+
+    Tensors from outside the trace are refused as well, because the value at recording time would
+    be frozen into every later run.
+    """
 
     @wraps(function)
     def checked(self, *args, **kwargs):

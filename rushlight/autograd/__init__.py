@@ -1,4 +1,4 @@
-"""Gradients: the tape, custom functions, and the modes in which it records."""
+"""Gradients: the tape, custom functions, and the modes that turn recording on and off."""
 
 import importlib
 
@@ -9,7 +9,7 @@ __all__ = [
     "inference_mode", "no_grad", "set_detect_anomaly", "set_grad_enabled",
 ]  # fmt: skip
 
-# Imported when first used: these need Tensor, which needs this package's modes.
+# These modules are imported at first use: they need Tensor, and Tensor needs this package's modes.
 _HOMES = {
     "Function": "function", "FunctionCtx": "function", "once_differentiable": "function",
     "backward": "gradient", "grad": "gradient",

@@ -1,4 +1,4 @@
-"""``detect_anomaly``: a backward that fails, or gives nan, shows the line of its forward."""
+"""``detect_anomaly``: if a backward fails or gives nan, the error shows the line of the forward."""
 
 from rushlight.autograd import mode
 
@@ -8,13 +8,15 @@ __all__ = [
 
 
 def _set(check_nan):
-    """Turn detection on (a bool: whether nan counts) or off (None); returns what it was."""
-    # Operations leave their fast path, to note where they were called.
+    """Set ``check_nan`` (a bool), or turn detection off (None); returns the previous value."""
+    # ``exchange`` makes operations leave the fast path, which does not note where they were called.
     return mode.exchange("anomaly", check_nan)
 
 
 class detect_anomaly:
     """Context in which every operation remembers its line, and nan in a gradient is an error.
+
+    ``check_nan=False``: nan is no error; only the lines are remembered.
 
     >>> import rushlight as torch
     >>> x = torch.tensor(-1.0, requires_grad=True)
@@ -33,7 +35,7 @@ class detect_anomaly:
 
 
 class set_detect_anomaly:
-    """Turn anomaly detection on or off at once; as a context, for its extent."""
+    """Turn anomaly detection on or off at once; the end of a ``with`` block restores it."""
 
     def __init__(self, mode, check_nan=True):
         self.was = _set(bool(check_nan) if mode else None)
@@ -56,7 +58,7 @@ def is_anomaly_enabled():
 
 
 def is_anomaly_check_nan_enabled():
-    """True where nan in a gradient is an error; what is asked for outside ``detect_anomaly`` too.
+    """True if nan in a gradient is an error inside ``detect_anomaly``; outside always True.
 
     >>> import rushlight as torch
     >>> with torch.autograd.detect_anomaly(check_nan=False):

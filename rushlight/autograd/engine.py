@@ -1,4 +1,4 @@
-"""The engine: gradients sent from the results of a graph back to its leaves."""
+"""The engine sends gradients from the results of a graph back to its leaves."""
 
 import warnings
 from heapq import heappop, heappush
@@ -23,7 +23,7 @@ _f8 = np.dtype("f8")
 
 
 def sum_to(g, shape):
-    """``g`` summed down to ``shape``, from which it was broadcast."""
+    """Undo broadcasting: sum ``g`` over the dims in which ``shape`` was broadcast."""
     lead = g.ndim - len(shape)
     axes = tuple(range(lead)) + tuple(
         i for i, n in enumerate(shape, lead) if n == 1 and g.shape[i] != 1
@@ -34,40 +34,41 @@ def sum_to(g, shape):
 
 
 class _Targets:
-    """The nodes (by id) at which gradients are wanted, and the gradients that arrived there.
+    """The target nodes, at which gradients are wanted, and the gradients that arrived there.
 
-    Where ``beyond`` is False they end the graph: no path goes on past one, and none runs its hooks.
+    If ``beyond`` is False, the graph ends at the targets: no path goes past a target, and the
+    targets' hooks do not run.
     """
 
     def __init__(self, ids, roots, beyond):
         self.ids = ids
         self.beyond = beyond
         self.arrived: dict = {}
-        self.leading = set(ids)  # the nodes from which a path leads to one, and those themselves
+        self.leading = set(ids)  # ids of the targets and of all nodes with a path to a target
         found = set(roots)
         nodes = list(found)
-        for node in nodes:  # grows while it is gone through
+        for node in nodes:  # the list grows during the loop
             for parent in node.parents:
                 if parent is not None and parent not in found:
                     found.add(parent)
                     nodes.append(parent)
         nodes.sort(key=_clock)
-        for node in nodes:  # oldest first: parents come before children
+        for node in nodes:  # oldest first, so parents come before the nodes computed from them
             if any(id(p) in self.leading for p in node.parents):
                 self.leading.add(id(node))
 
     def concern(self, node, g):
-        """Whether ``node`` is to be visited at all; one that ends the graph is not."""
+        """Whether the run visits ``node``. A target that ends the graph only keeps ``g``."""
         if not self.beyond and id(node) in self.ids:
             self.arrived[id(node)] = g
             return False
         return id(node) in self.leading
 
     def lie_beyond(self, node, g, hooked, shared):
-        """Whether something wanted lies beyond ``node``, whose gradient is kept if wanted.
+        """Whether the run goes on past ``node``; the gradient of a target is kept.
 
-        Like PyTorch's, that gradient is ``hooked``, what the hooks on the result made of ``g``,
-        only where nothing wanted lies beyond.
+        As in PyTorch, the kept gradient is ``hooked`` (``g`` after the hooks on the result) if no
+        further target lies beyond ``node``, else ``g``.
         """
         if id(node) not in self.ids:
             return True
@@ -80,13 +81,22 @@ class _Targets:
 def run(roots, grads, retain, symbolic, targets=None, accumulate=True, beyond=True):
     """Send ``grads`` from ``roots`` back through the graph.
 
-    With ``targets`` (ids of nodes) only paths that lead to one are run, and the gradients that
-    arrive there are returned by id; else they are accumulated in the leaves. Where ``beyond`` is
-    False, targets end the graph: no path goes on past one, and none runs its hooks.
+    Args:
+        roots: The nodes to start from.
+        grads: The gradient of each root.
+        retain: Keep the saved values of the nodes, for another run.
+        symbolic: The rules compute with tensors, so that they can be recorded in turn.
+        targets: Ids of nodes: only paths that lead to a target are run. None: all paths.
+        accumulate: Add the gradients that arrive at leaves to the leaves' ``grad``.
+        beyond: If False, the graph ends at the targets: no path goes past a target, and the
+            targets' hooks do not run.
+
+    Returns:
+        The gradients that arrived at the targets, by id.
     """
-    pending: dict = {}  # the gradients that nodes are owed so far
-    queue: list = []  # a heap of (-clock, node) of those that are not leaves
-    shared: set = set()  # ids of arrays that more than one holder may have
+    pending: dict = {}  # node → the sum of the gradients that arrived so far
+    queue: list = []  # a heap of (-clock, node): the pending nodes that are no leaves
+    shared: set = set()  # ids of arrays that may have several holders, so that leaves copy them
     for node, g in zip(roots, grads):  # noqa: B905
         shared.add(id(g))
         _send(pending, queue, node, g)
@@ -95,7 +105,8 @@ def run(roots, grads, retain, symbolic, targets=None, accumulate=True, beyond=Tr
     general = symbolic or watched
     recorder = state.recorder if general else None
     wanted = None if targets is None else _Targets(targets, roots, beyond)
-    while queue:  # the newest first: what sends it something was newer still, and has run
+    # The newest node comes first. Nodes that send it a gradient are newer, so they have all run.
+    while queue:
         node = heappop(queue)[1]
         g = pending.pop(node)
         if recorder is not None:
@@ -124,7 +135,7 @@ def run(roots, grads, retain, symbolic, targets=None, accumulate=True, beyond=Tr
 
 
 def _arrive(node, g, shared, symbolic, wanted):
-    """``g`` after the hooks on the result of ``node``; None where it goes no further."""
+    """``g`` after the hooks on the result of ``node``; None if the run ends at this node."""
     if wanted is not None and not wanted.concern(node, g):
         return None
     hooked = g
@@ -135,7 +146,7 @@ def _arrive(node, g, shared, symbolic, wanted):
 
 
 def _plain_step(pending, queue, shared, node, g):
-    """One node of an ordinary backward: its rules on raw arrays. The hot loop."""
+    """Run the rules of one node on raw arrays in an ordinary backward. This is the hot loop."""
     saved = node.saved
     if saved is None:
         node.check()
@@ -155,7 +166,7 @@ def _plain_step(pending, queue, shared, node, g):
                 gi = rule(g, saved[wanted[0]])
             else:
                 gi = rule(g)
-        except RuntimeWarning:  # the user made warnings errors, also NumPy's about infinities
+        except RuntimeWarning:  # the user turned warnings into errors, NumPy's of infinities too
             with np.errstate(all="ignore"):
                 gi = rule(g, *[saved[k] for k in wanted])
         if gi is None:
@@ -173,7 +184,7 @@ def _plain_step(pending, queue, shared, node, g):
 
 
 def _step(pending, queue, shared, node, g, symbolic):
-    """One node of any kind, with its hooks."""
+    """Run one node of any kind, with its hooks."""
     recorder, was = mode.state.recorder, mode.state.grad
     if recorder is not None and node.clock < recorder.began:
         recorder.refuse(
@@ -181,7 +192,7 @@ def _step(pending, queue, shared, node, g, symbolic):
             "graph in each call; compute it inside torch.compile, or call backward() outside"
         )
     if not symbolic and was:
-        mode.set_grad(False)  # what a hook or a custom function computes is not recorded
+        mode.set_grad(False)  # the computations of hooks and custom functions are not recorded
     try:
         with np.errstate(all="ignore"):
             g, found = _step_quietly(node, g, symbolic)
@@ -214,7 +225,7 @@ def _step_quietly(node, g, symbolic):
 
 
 def _send(pending, queue, node, g):
-    """Add ``g`` to what ``node`` is owed."""
+    """Add ``g`` to the pending gradient of ``node``."""
     if type(g) is not ndarray or g.dtype is not node.dtype or g.shape != node.shape:
         g = _fitted(node, g)
     if node in pending:
@@ -224,14 +235,14 @@ def _send(pending, queue, node, g):
 
 
 def _owe(pending, queue, node, g):
-    """Note that ``node`` is owed ``g``, the first it gets."""
+    """Make ``g`` the pending gradient of ``node``, which has none yet, and queue the node."""
     pending[node] = g
     if node.clock:
         heappush(queue, (-node.clock, node))
 
 
 def _added(x, y):
-    """x + y; of 0-dim arrays too an array, where NumPy gives a scalar."""
+    """x + y as an array, even for 0-dim arrays, whose sum is a scalar in NumPy."""
     total = x + y
     return asarray(total) if isinstance(total, np.generic) else total
 
@@ -255,7 +266,7 @@ def _fitted(node, g):
 
 
 def _send_output(pending, queue, node, g):
-    """Add ``g`` to the list of gradients that a node with several outputs is owed."""
+    """Add ``g``, of one output, to the pending list of its node with several outputs."""
     source = node.source
     if source not in pending:
         _owe(pending, queue, source, [None] * node.count)
@@ -268,7 +279,7 @@ def _accumulate(node, g, shared):
     tensor = node.ref()
     if tensor is None:
         return
-    if tensor.node is None:  # it was frozen since
+    if tensor.node is None:  # requires_grad was turned off since the forward
         if node.hooks:
             hooking.tell_accumulated(node, tensor)
         return
@@ -277,7 +288,7 @@ def _accumulate(node, g, shared):
     before = tensor._grad
     if type(g) is ndarray:
         if before is None:
-            # Gradients nobody else holds are taken as they are.
+            # An array without other holders becomes the gradient without a copy.
             own = g.base is None and id(g) not in shared
             tensor._grad = from_array(_laid_out(g, tensor.array, own))
         elif before.node is not None:
@@ -289,15 +300,15 @@ def _accumulate(node, g, shared):
     elif mode.state.recorder is not None and not mode.state.grad:
         mode.state.recorder.accumulate(tensor, g)
     else:
-        tensor._grad = g.clone() if before is None else before + g  # it is this leaf's alone
+        tensor._grad = g.clone() if before is None else before + g  # memory of its own
     if node.hooks:
         hooking.tell_accumulated(node, tensor)
 
 
 def _laid_out(g, leaf, own):
-    """``g`` as the gradient of the array ``leaf``; a copy unless it is the leaf's ``own``.
+    """``g`` as the gradient of the array ``leaf``. ``own``: g has no other holder, no copy needed.
 
-    Like PyTorch's it has the leaf's strides where the leaf is dense, and else is contiguous.
+    As in PyTorch, the gradient has the leaf's strides if the leaf is dense; else it is contiguous.
     """
     if leaf.flags.c_contiguous:
         return g if own and g.flags.c_contiguous else g.copy()
@@ -308,7 +319,7 @@ def _laid_out(g, leaf, own):
 
 
 def _watched(node, g, symbolic, check_nan):
-    """``node.backward`` under detect_anomaly: a failure shows the forward line."""
+    """``node.backward`` under detect_anomaly: an error shows the line of the forward."""
     try:
         found = node.backward(g, symbolic)
         if check_nan:

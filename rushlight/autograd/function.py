@@ -1,4 +1,4 @@
-"""Custom operations: ``torch.autograd.Function``, a forward and a backward written by hand."""
+"""Custom operations: ``torch.autograd.Function``, whose forward and backward the user writes."""
 
 import weakref
 from functools import wraps
@@ -21,7 +21,10 @@ _new = object.__new__
 
 
 class _Saved:
-    """A saved tensor without a reference to it: an output must not hold its own node."""
+    """A saved tensor, kept without a reference to the tensor object.
+
+    If an output is saved, a reference to it would be a cycle, because the output holds its node.
+    """
 
     __slots__ = ("array", "cell", "clock", "index", "node")
 
@@ -49,7 +52,7 @@ class _Saved:
 
 
 class _PackedSaved:
-    """A saved tensor that hooks packed."""
+    """A saved tensor that ``saved_tensors_hooks`` packed."""
 
     __slots__ = ("node", "packed")
 
@@ -64,7 +67,7 @@ class _PackedSaved:
 
 
 class FunctionCtx(Node):
-    """What a Function's forward leaves for its backward: ``ctx``, and the node on the tape."""
+    """``ctx``: it keeps what forward saves for backward, and it is the node on the tape."""
 
     __slots__ = ("__dict__",)
     is_plain = False
@@ -77,7 +80,7 @@ class FunctionCtx(Node):
     output_nodes: list
     output_types: list
     arity: int  # how many arguments forward had
-    positions: list[int]  # of the tensors among them
+    positions: list[int]  # the indices of the tensors among these arguments
 
     def save_for_backward(self, *tensors):
         """Keep tensors for ``saved_tensors`` in backward; None is allowed."""
@@ -92,15 +95,15 @@ class FunctionCtx(Node):
     save_for_forward = save_for_backward
 
     def mark_dirty(self, *tensors):
-        """Say which inputs the forward wrote in place."""
+        """State which inputs the forward wrote in place."""
         self.dirty = tensors
 
     def mark_non_differentiable(self, *tensors):
-        """Say which outputs have no gradient."""
+        """State which outputs have no gradient."""
         self.non_differentiable = tensors
 
     def set_materialize_grads(self, value):
-        """False: backward gets None, not zeros, for outputs without a gradient."""
+        """With False, backward gets None for outputs without a gradient, instead of zeros."""
         self.materialize_grads = value
 
     @property
@@ -108,7 +111,7 @@ class FunctionCtx(Node):
         """The tensors given to ``save_for_backward``.
 
         Raises:
-            RuntimeError: they were freed, or written since.
+            RuntimeError: the tensors were freed, or written after they were saved.
         """
         if self.saved is None:
             Node.check(self)
@@ -120,7 +123,7 @@ class FunctionCtx(Node):
         return self.function.__name__ + "Backward"
 
     def check(self, symbolic=True):
-        pass  # a backward that asks for no saved tensors may run again; see ``saved_tensors``
+        pass  # a backward that reads no saved tensors may run again; ``saved_tensors`` checks
 
     def free(self):
         if self.saved:
@@ -150,7 +153,7 @@ class FunctionCtx(Node):
             if gi is not None and parent is not None:
                 self._check_shape(position, gi, parent)
             if gi is not None and not symbolic and isinstance(gi.array, np.ndarray):
-                gi = gi.array.copy()  # what the user returned may be held elsewhere
+                gi = gi.array.copy()  # the user may still hold the returned tensor
             out.append(gi)
         return out
 
@@ -181,10 +184,11 @@ class _FunctionMeta(type):
 
 
 class Function(metaclass=_FunctionMeta):
-    """Base of custom operations with static ``forward`` and ``backward``.
+    """The base class of custom operations, which define ``forward`` and ``backward``.
 
-    ``forward(ctx, *args)``, or ``forward(*args)`` with ``setup_context(ctx, inputs, output)``.
-    ``backward(ctx, *grads)`` returns one gradient (or None) for each argument of forward.
+    All methods are static. A subclass defines ``forward(ctx, *args)``, or ``forward(*args)`` and
+    ``setup_context(ctx, inputs, output)``. ``backward(ctx, *grads)`` returns one gradient (or None)
+    for each argument of forward.
 
     >>> import rushlight as torch
     >>> class Cube(torch.autograd.Function):
@@ -212,19 +216,19 @@ class Function(metaclass=_FunctionMeta):
 
     @staticmethod
     def forward(*args, **kwargs):
-        """Compute the outputs; to be defined by the subclass."""
+        """Compute the outputs. The subclass defines this method."""
         raise NotImplementedError(
             "You must implement the forward function for custom autograd.Function."
         )
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        """Fill ``ctx`` where ``forward`` takes none."""
+        """Fill ``ctx``, if ``forward`` does not take ``ctx``."""
         raise NotImplementedError("setup_context is not implemented.")
 
     @staticmethod
     def backward(ctx, *grad_outputs):
-        """The gradient of each argument of forward; to be defined by the subclass."""
+        """Compute the gradient of each argument of forward. The subclass defines this method."""
         raise NotImplementedError(
             "You must implement either the backward or vjp method for your custom "
             "autograd.Function to use it with backward mode AD."
@@ -232,7 +236,7 @@ class Function(metaclass=_FunctionMeta):
 
     @classmethod
     def apply(cls, *args):
-        """Run ``forward`` and record ``backward``."""
+        """Run ``forward``, and record the call so that ``backward`` gives its gradient."""
         ctx: FunctionCtx = _new(cls._ctx_class)
         ctx.saved = ctx.cells = ()
         ctx.hooks = None
@@ -271,7 +275,10 @@ class Function(metaclass=_FunctionMeta):
 
 
 def _own(o, args, ctx):
-    """An output with an identity of its own, where forward returned an input as it is."""
+    """``o``, or a new tensor over its memory if forward returned an input unchanged.
+
+    An input that forward wrote in place is returned as the same object.
+    """
     if isinstance(o, Tensor) and any(o is a for a in args) and not any(o is d for d in ctx.dirty):
         return detached(o)
     return o
@@ -307,7 +314,7 @@ def _attach(ctx, args, tensors, results):
 
 
 class _Seal:
-    """The step from the base of a view to what a custom Function made of it, which none repeats."""
+    """A view step that stands for a custom Function: it cannot be repeated after a write."""
 
     name = "a custom Function"
     one_of_many = True  # a write through the view is refused
@@ -324,7 +331,7 @@ _SEAL: tuple = ((_Seal, (), {}),)
 
 
 def _sealed(o, args):
-    """How ``o`` came from its base, where it is a view or an input as it was given; else None."""
+    """The ViewOf of an output that is a view, or that shares an input's memory; else None."""
     view = o.view_of
     if view is None:
         given = next((a for a in args if isinstance(a, Tensor) and a.cell is o.cell), None)
@@ -332,26 +339,29 @@ def _sealed(o, args):
             return None
         view, root = given.view_of, given
     root = root if view is None else view.root
-    if root.node is None:  # made in the forward itself
+    if root.node is None:  # the forward made the root itself, so it has no history
         root = detached(o)
         root.node = o.node
     return ViewOf(root, _SEAL, o.cell[0], False)
 
 
 def _kept(tensor, results, hooks):
-    """How a tensor is saved; an output never through hooks, as it would hold its own node."""
+    """``tensor`` in the form in which ctx keeps it.
+
+    Hooks never pack an output, because the packed output would hold its own node.
+    """
     if hooks is None or any(tensor is o for o in results):
         return _Saved(tensor, results)
     return _PackedSaved(tensor, hooks)
 
 
 def _weak(node):
-    """How the node finds the nodes of its outputs again without holding them."""
+    """A function that gives ``node`` as long as it exists, without holding it."""
     return (lambda: None) if node is None else weakref.ref(node)
 
 
 class _Twice(Function):
-    """Identity whose gradient says that there is none."""
+    """An identity whose backward raises, because a second derivative was not provided for."""
 
     @staticmethod
     def forward(ctx, *grads):
@@ -365,7 +375,7 @@ class _Twice(Function):
 
 
 def once_differentiable(backward):
-    """Decorate a ``backward`` that computes off the tape; differentiating it again is an error."""
+    """Decorate a ``backward`` that is not recorded: a second derivative through it is an error."""
 
     @wraps(backward)
     def wrapped(ctx, *grads):

@@ -1,7 +1,7 @@
-"""Derivatives of functions as a whole: ``torch.autograd.functional``.
+"""Jacobians, Hessians and their products with vectors: ``torch.autograd.functional``.
 
-All of it by backward. The product of the Jacobian with a vector on its right, J v, is the gradient
-of vᵀ J with respect to v, since that is linear in v (the "double backward").
+All functions use backward only. Backward computes vᵀ J. J v is the gradient of (uᵀ J) v with
+respect to u, because uᵀ J is linear in u (the "double backward").
 """
 
 from rushlight import late
@@ -16,7 +16,7 @@ __all__ = ["hessian", "hvp", "jacobian", "jvp", "vhp", "vjp"]
 
 
 def _tensors(given, what, name):
-    """(tensors, whether it was a tuple); TypeError for anything else."""
+    """(the tensors, whether ``given`` is a tuple); TypeError for anything but tensors."""
     found = given if isinstance(given, tuple) else (given,)
     for i, t in enumerate(found):
         if not isinstance(t, Tensor):
@@ -29,14 +29,17 @@ def _tensors(given, what, name):
 
 
 def _fresh(tensors, create_graph):
-    """The inputs as tensors that require grad and that nothing else sees."""
+    """New tensors over the inputs' values that require grad.
+
+    With ``create_graph`` they stay connected to the history of the inputs.
+    """
     if not create_graph:
         return tuple([t.detach().requires_grad_() for t in tensors])
     return tuple([t.view_as(t) if t.requires_grad else t.clone().requires_grad_() for t in tensors])
 
 
 def _run(func, inputs, create_graph, name):
-    """(inputs, whether a tuple, outputs, whether a tuple) of ``func(*inputs)``."""
+    """Run ``func``: (inputs, whether they are a tuple, outputs, whether they are a tuple)."""
     inputs, several = _tensors(inputs, "the inputs", name)
     inputs = _fresh(inputs, create_graph)
     outputs, many = _tensors(func(*inputs), "the outputs of the function", name)
@@ -44,7 +47,7 @@ def _run(func, inputs, create_graph, name):
 
 
 def _vector(v, like, name, several):
-    """``v`` as a tuple of tensors of the shapes of ``like``; None is 1 for a single number."""
+    """``v`` as a tuple of tensors with the shapes of ``like``; None means 1 for a single number."""
     if v is None:
         if len(like) != 1 or like[0].numel() != 1:
             raise RuntimeError(
@@ -80,7 +83,7 @@ def _scalar(outputs, many, name):
 
 
 def _gradients(outputs, inputs, vectors, create_graph):
-    """vᵀ J for each input; None where no output depends on it."""
+    """vᵀ J for each input; None for an input on which no output depends."""
     pairs = [(o, v) for o, v in zip(outputs, vectors, strict=True) if o.requires_grad]
     if not pairs:
         return (None,) * len(inputs)
@@ -90,7 +93,7 @@ def _gradients(outputs, inputs, vectors, create_graph):
 
 
 def _filled(found, like, strict, name, what="the output"):
-    """Zeros in the place of missing gradients; where ``strict``, an error."""
+    """Replace missing gradients (None) by zeros; with ``strict``, raise instead."""
     if strict:
         for i, g in enumerate(found):
             if g is None:
@@ -100,7 +103,7 @@ def _filled(found, like, strict, name, what="the output"):
 
 
 def _check_graph(found, strict, create_graph, name):
-    """With ``strict`` and ``create_graph``, what is returned must depend on the inputs."""
+    """With ``strict`` and ``create_graph``, raise if a result does not depend on the inputs."""
     if strict and create_graph:
         for i, g in enumerate(found):
             if not g.requires_grad:
@@ -113,7 +116,7 @@ def _result(found, create_graph, as_tuple):
 
 
 def _slope(func, inputs, create_graph, strict, name):
-    """(inputs, whether a tuple, outputs, the recorded gradient) of a function of one number."""
+    """(inputs, whether they are a tuple, outputs, the recorded gradient) of a scalar function."""
     inputs, several, outputs, many = _run(func, inputs, create_graph, name)
     out = _scalar(outputs, many, name)
     found = _gradients((out,), inputs, (out.new_ones(out.shape),), True)
@@ -129,7 +132,8 @@ def vjp(func, inputs, v=None, create_graph=False, strict=False):
     Shape: v: as the outputs (None for a single number); vᵀ J: as the inputs.
 
     Raises:
-        RuntimeError: ``v`` does not fit the outputs; ``strict``, and an input has no influence.
+        RuntimeError: ``v`` does not fit the outputs; or ``strict`` is set, and the outputs do not
+            depend on an input.
 
     >>> import rushlight as torch
     >>> x = torch.tensor([1.0, 2.0])
@@ -152,7 +156,8 @@ def jvp(func, inputs, v=None, create_graph=False, strict=False):
     Shape: v: as the inputs (None for a single number); J v: as the outputs.
 
     Raises:
-        RuntimeError: ``v`` does not fit the inputs; ``strict``, and an output depends on none.
+        RuntimeError: ``v`` does not fit the inputs; or ``strict`` is set, and the outputs do not
+            depend on an input.
 
     >>> import rushlight as torch
     >>> x = torch.tensor([1.0, 2.0])
@@ -191,7 +196,7 @@ def vhp(func, inputs, v=None, create_graph=False, strict=False):
 
 
 def hvp(func, inputs, v=None, create_graph=False, strict=False):
-    """``(func(*inputs), H v)``; ``vhp`` gives the same faster, as H is symmetric.
+    """``(func(*inputs), H v)``. ``vhp`` gives the same numbers faster, because H is symmetric.
 
     >>> import rushlight as torch
     >>> x = torch.tensor([1.0, 2.0])
@@ -218,12 +223,12 @@ def jacobian(
 ):
     """The Jacobian of ``func`` at ``inputs``, a row for each element of the outputs.
 
-    Shape: (*output, *input); a tuple over the inputs, or over the outputs, where there are several.
+    Shape: (*output, *input). Several inputs give a tuple, and so do several outputs.
 
-    ``vectorize`` and ``strategy`` are checked and change nothing.
+    ``vectorize`` and ``strategy`` are checked, but change nothing.
 
     Raises:
-        RuntimeError: ``strict``, and an output does not depend on an input.
+        RuntimeError: ``strict`` is set, and an output does not depend on an input.
         NotImplementedError: "forward-mode" without ``vectorize``, or with ``create_graph``.
 
     >>> import rushlight as torch
@@ -283,7 +288,7 @@ def hessian(
 ):
     """The Hessian of ``func``, which returns one number, at ``inputs``.
 
-    Shape: (*input, *input); for several inputs a tuple of tuples, one for each pair.
+    Shape: (*input, *input). Several inputs give a tuple of tuples, with a Hessian for each pair.
 
     Raises:
         RuntimeError: the function returns more than one number.

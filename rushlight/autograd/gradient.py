@@ -1,4 +1,4 @@
-"""``backward`` and ``grad``: what the engine starts from, and where gradients arrive."""
+"""``backward`` and ``grad``: they choose the engine's start, and where gradients arrive."""
 
 import warnings
 
@@ -14,14 +14,14 @@ from rushlight.tensor import Tensor, from_array, method, short
 
 __all__ = ["backward", "grad"]
 
-#: What backward starts from at a scalar; the engine never writes to it.
+#: The gradient from which backward starts at a scalar. The engine never writes to it.
 _ONE = {d: np.ones((), d) for d in (np.dtype("f4"), np.dtype("f8"))}
 for _array in _ONE.values():
     _array.flags.writeable = False
 
 
 def _seed(out, g, create_graph, name):
-    """The gradient to start from at ``out``, checked."""
+    """The gradient to start from at ``out``: ``g`` after checks, or 1 if ``g`` is None."""
     if g is None:
         found = None if create_graph or out.array.ndim else _ONE.get(out.array.dtype)
         return _one(out, create_graph, name) if found is None else found
@@ -62,7 +62,7 @@ def _tuple(x):
 
 
 class _AtEdge:
-    """A GradientEdge in the place of the tensor whose gradient enters the graph there."""
+    """Stands for the tensor whose gradient enters the graph at a GradientEdge."""
 
     __slots__ = ("_grad", "array", "node", "view_of")
 
@@ -75,11 +75,11 @@ class _AtEdge:
     dtype = property(lambda self: OF[self.array.dtype])
 
     def retain_grad(self):
-        """Nothing: there is no tensor to keep a gradient."""
+        """Do nothing, because there is no tensor that could keep a gradient."""
 
 
 def _at_edge(edge):
-    """What stands for the tensor of a GradientEdge."""
+    """The ``_AtEdge`` for a GradientEdge."""
     node = edge.node
     if isinstance(edge.ownership_token, Node):
         node = edge.ownership_token
@@ -126,10 +126,15 @@ def backward(
     grad_variables=None,
     inputs=None,
 ):
-    """Accumulate in the leaves the gradient of the sum of ``tensors``.
+    """Add the gradient of the sum of ``tensors`` to the ``grad`` of the leaves.
 
-    ``inputs``: accumulate only in these. ``create_graph`` records the backward itself, for
-    higher derivatives. The graph is freed unless ``retain_graph``.
+    Args:
+        tensors: A tensor, or several.
+        grad_tensors: The gradient of each tensor, None for 1. Default: 1 for all.
+        retain_graph: Keep the saved values, for another backward. Default: ``create_graph``.
+        create_graph: Record the backward itself, for higher derivatives.
+        grad_variables: Ignored.
+        inputs: Accumulate gradients in these tensors only.
 
     Raises:
         RuntimeError: a tensor isn't scalar and has no ``grad_tensors``; nothing requires grad;
@@ -159,7 +164,7 @@ def backward(
 
 @short
 def _backward_method(self, gradient=None, retain_graph=None, create_graph=False, inputs=None):
-    """Accumulate in the leaves the gradient of this tensor; see ``torch.autograd.backward``.
+    """Add the gradient of this tensor to the ``grad`` of the leaves; see ``autograd.backward``.
 
     >>> import rushlight as torch
     >>> x = torch.tensor(3.0, requires_grad=True)
@@ -189,6 +194,17 @@ def grad(
     materialize_grads=False,
 ):
     """The gradients of the sum of ``outputs`` with respect to each of ``inputs``, as a tuple.
+
+    Args:
+        outputs: A tensor, or several.
+        inputs: A tensor, or several.
+        grad_outputs: The gradient of each output, None for 1. Default: 1 for all.
+        retain_graph: Keep the saved values, for another backward. Default: ``create_graph``.
+        create_graph: Record the backward itself, for higher derivatives.
+        only_inputs: Deprecated; has no effect.
+        allow_unused: Give None for an input on which no output depends, instead of an error.
+        is_grads_batched: Only False is supported.
+        materialize_grads: Give zeros for an input on which no output depends.
 
     Raises:
         RuntimeError: an input was not used and ``allow_unused`` isn't set.

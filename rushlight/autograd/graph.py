@@ -1,4 +1,4 @@
-"""The graph of gradients seen from outside: ``torch.autograd.graph``."""
+"""Public access to the graph of gradients: ``torch.autograd.graph``."""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -20,15 +20,16 @@ __all__ = [
 
 
 class saved_tensors_hooks:
-    """Context in which what operations save for backward is kept as ``pack_hook`` leaves it.
+    """Context in which ``pack_hook`` decides how saved tensors are kept until backward.
 
-    ``pack_hook(tensor)`` returns anything; ``unpack_hook`` makes of that a tensor with the same
-    values when backward needs it. Of nested contexts the innermost counts. Shapes and numbers that
-    are saved are not packed. What a hook keeps is not checked for writes.
+    ``pack_hook(tensor)`` may return any object. When backward needs the tensor, ``unpack_hook``
+    gets this object and returns a tensor with the same values. The innermost of nested contexts
+    counts. Saved shapes and numbers are not packed. Backward detects a later write to a saved
+    tensor only if the hook kept that tensor itself.
 
     Raises:
-        RuntimeError: inside ``disable_saved_tensors_hooks``; the pack hook writes its tensor.
-        TypeError: in backward, where the unpack hook returns no tensor.
+        RuntimeError: inside ``disable_saved_tensors_hooks``; or the pack hook writes to its tensor.
+        TypeError: in backward, if the unpack hook returns no tensor.
 
     >>> import rushlight as torch
     >>> x = torch.tensor([2.0, 3.0], requires_grad=True)
@@ -51,7 +52,7 @@ class saved_tensors_hooks:
 
 
 class save_on_cpu(saved_tensors_hooks):
-    """Context in which saved tensors are kept on the CPU; here they are there already.
+    """Context in which saved tensors are kept on the CPU; in rushlight they always are.
 
     >>> import rushlight as torch
     >>> x = torch.tensor(3.0, requires_grad=True)
@@ -70,7 +71,7 @@ class disable_saved_tensors_hooks(mode._Decorator):
     """Context and decorator in which ``saved_tensors_hooks`` raises with ``error_message``.
 
     Raises:
-        RuntimeError: hooks are set already.
+        RuntimeError: hooks are already set.
 
     >>> import rushlight as torch
     >>> graph = torch.autograd.graph
@@ -99,9 +100,9 @@ class disable_saved_tensors_hooks(mode._Decorator):
 
 
 class GradientEdge(NamedTuple):
-    """Where a tensor's gradient enters the graph: the output ``output_nr`` of ``node``.
+    """The place where a tensor's gradient enters the graph: output ``output_nr`` of ``node``.
 
-    ``autograd.grad`` and ``backward`` take it in the place of the tensor.
+    ``autograd.grad`` and ``backward`` accept an edge in place of the tensor.
     """
 
     node: Node
@@ -110,7 +111,9 @@ class GradientEdge(NamedTuple):
 
 
 def get_gradient_edge(tensor):
-    """The edge at which the gradient of ``tensor`` enters the graph; it does not keep the tensor.
+    """The edge at which the gradient of ``tensor`` enters the graph.
+
+    The edge does not keep the tensor alive.
 
     Raises:
         RuntimeError: the tensor does not require grad.
@@ -136,7 +139,7 @@ def get_gradient_edge(tensor):
 
 
 def increment_version(tensor):
-    """Mark a tensor, or several, as written: nodes that saved it refuse to run.
+    """Mark a tensor, or several, as written: nodes that saved them refuse to run.
 
     >>> import rushlight as torch
     >>> x = torch.ones(2)
@@ -152,7 +155,7 @@ def increment_version(tensor):
 
 
 class _Handles(RemovableHandle):
-    """Takes the hooks of all tensors away."""
+    """The handle of one hook on several tensors; ``remove()`` removes all of them."""
 
     def __init__(self, handles):
         self.handles = handles
@@ -169,13 +172,13 @@ class _Handles(RemovableHandle):
 
 
 def register_multi_grad_hook(tensors, fn, *, mode="all"):
-    """Call ``fn`` in a backward once the gradients of ``tensors`` are there.
+    """Call ``fn`` in each backward when the gradients of ``tensors`` have been computed.
 
-    ``mode="all"``: ``fn(grads)`` when the last of those that get one has it, None for the others;
-    ``"any"``: ``fn(grad)`` with the first.
+    With ``mode="all"``, ``fn(grads)`` runs when the last gradient is there; tensors that get no
+    gradient in this backward have None. With ``"any"``, ``fn(grad)`` gets the first gradient.
 
     Raises:
-        ValueError: another mode.
+        ValueError: ``mode`` is another string.
         RuntimeError: a tensor does not require grad.
 
     >>> import rushlight as torch
@@ -193,7 +196,7 @@ def register_multi_grad_hook(tensors, fn, *, mode="all"):
 
 
 class _Arrived:
-    """The gradients of one backward, as they arrive."""
+    """Collects the gradients of one backward as they arrive, and then calls ``fn``."""
 
     def __init__(self, tensors, fn, all_of_them):
         self.fn = fn
@@ -221,7 +224,7 @@ class _Arrived:
 
 
 def _reached(roots: Iterable, wanted):
-    """Those of the nodes ``wanted`` to which a path leads from ``roots``, one for each time."""
+    """The nodes of ``wanted`` to which a path leads from ``roots``; duplicates are kept."""
     seen = set(roots)
     todo = list(seen)
     while todo:

@@ -1,4 +1,4 @@
-"""A tensor's own view of its history: requires_grad, grad, hooks, detach."""
+"""The properties and methods of Tensor for its history: requires_grad, grad, hooks, detach."""
 
 import warnings
 from functools import partial
@@ -44,7 +44,7 @@ def _set_requires_grad(self, value):
         _note_history(self)
         self.node = _leaf_again(self)
         if self.view_of is not None and self.view_of.root.node is None:
-            self.view_of = None  # views of it now have this leaf's history, not the base's none
+            self.view_of = None  # its views derive their history from this leaf, not from the base
     elif self.node is not None:
         if type(self.node) is not Leaf:
             raise RuntimeError(
@@ -58,7 +58,11 @@ def _set_requires_grad(self, value):
 
 
 def _keep_leaf(x):
-    """Keep the leaf of ``x``, to which graphs lead, or the hooks on what it was computed by."""
+    """Keep the leaf node of ``x`` in ``_leaf``, because graphs may still lead to this node.
+
+    If ``x`` was computed, keep a new leaf with the hooks on its node, but only if all of them are
+    hooks on the tensor.
+    """
     node = x.node
     if node is None:
         return
@@ -87,7 +91,7 @@ def _note_history(x):
 
 @_property("requires_grad", _set_requires_grad)
 def requires_grad(self):
-    """Whether operations on this tensor are recorded for gradients, or on what it looks into.
+    """Whether operations on this tensor, or on the base of this view, are recorded for gradients.
 
     >>> import rushlight as torch
     >>> x = torch.ones(2)
@@ -105,7 +109,7 @@ def requires_grad(self):
 @short
 @method
 def requires_grad_(self, requires_grad=True):
-    """Set ``requires_grad`` in place; returns the tensor.
+    """Set ``requires_grad`` in place, and return the tensor.
 
     >>> import rushlight as torch
     >>> torch.ones(2).requires_grad_()
@@ -120,7 +124,7 @@ def requires_grad_(self, requires_grad=True):
 
 @_property("is_leaf")
 def is_leaf(self):
-    """True where the tensor wasn't computed from one that requires grad.
+    """True if the tensor wasn't computed from a tensor that requires grad.
 
     >>> import rushlight as torch
     >>> x = torch.ones(2, requires_grad=True)
@@ -182,7 +186,7 @@ def _drop_grad(self):
 
 @_property("grad", _set_grad, _drop_grad)
 def grad_of(self):
-    """The gradient accumulated by ``backward``; None before.
+    """The gradient that ``backward`` accumulated; None before the first backward.
 
     >>> import rushlight as torch
     >>> x = torch.tensor(3.0, requires_grad=True)
@@ -213,7 +217,7 @@ def _set_data(self, value):
     if mode.intercept and mode.state.recorder is not None:
         mode.state.recorder.replace(self, value)
         return
-    if value.array is not self.array:  # other memory, with a clock of its own
+    if value.array is not self.array:  # other memory needs a clock of its own
         self.cell = [*self.cell]
     self.array, self.turned = value.array, True
     self.view_of = None
@@ -223,7 +227,7 @@ def _set_data(self, value):
 
 @_property("data", _set_data)
 def data(self):
-    """The same memory without history; writes through it go unseen by the tape.
+    """The same memory without history. The tape does not notice writes to the result.
 
     >>> import rushlight as torch
     >>> x = torch.ones(2, requires_grad=True)
@@ -245,7 +249,7 @@ def data(self):
 
 @_property("_version")
 def version(self):
-    """How often the memory was written in place."""
+    """The number of in-place writes to the memory."""
     if len(self.cell) > 2:
         raise RuntimeError("Inference tensors do not track version counter.")
     return self.cell[1]
@@ -253,7 +257,7 @@ def version(self):
 
 @_property("_base")
 def base(self):
-    """The tensor this is a view of; None where it is none."""
+    """The tensor of which this tensor is a view; None if it is no view."""
     return None if self.view_of is None else self.view_of.root
 
 
@@ -345,7 +349,7 @@ def retains_grad(self):
 
 @method
 def register_hook(self, hook):
-    """``hook(grad)`` runs when this tensor's gradient is computed; it may return another.
+    """Run ``hook(grad)`` when this tensor's gradient is computed; it may return another gradient.
 
     Raises:
         RuntimeError: the tensor doesn't require grad.
@@ -366,12 +370,12 @@ def register_hook(self, hook):
 
 @method
 def register_post_accumulate_grad_hook(self, hook):
-    """``hook(tensor)`` runs after ``grad`` of this leaf was accumulated."""
+    """Run ``hook(tensor)`` each time after a gradient was added to ``grad`` of this leaf."""
     if self.node is None:
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
     if type(self.node) is not Leaf:
         raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
-    self.node.ref = partial(_itself, self)  # the hook wants the tensor, whoever else holds it
+    self.node.ref = partial(_itself, self)  # the node now keeps the tensor alive for the hook
     return add_hook(self.node, "accumulated", hook)
 
 

@@ -1,4 +1,4 @@
-"""Hooks: functions that run where a gradient passes a node, and may replace it."""
+"""Hooks: functions that run when a gradient passes a node, and that may replace the gradient."""
 
 import itertools
 import weakref
@@ -23,9 +23,10 @@ __all__ = [
 
 
 class RemovableHandle:
-    """Takes a hook away again: ``handle.remove()``, or leave its ``with`` block.
+    """Removes a hook, by ``handle.remove()`` or at the end of a ``with`` block.
 
-    One that is copied or pickled with what it belongs to removes the hook of the copy.
+    If a handle is copied or pickled together with the object that has the hook, the new handle
+    removes the hook of the new object.
 
     >>> import rushlight as torch
     >>> layer = torch.nn.Identity()
@@ -37,7 +38,7 @@ class RemovableHandle:
     """
 
     _ids = itertools.count()
-    changes = 0  # how often a hook was added or removed, anywhere
+    changes = 0  # how many times hooks were added or removed, anywhere
 
     def __init__(self, hooks, *options):
         RemovableHandle.changes += 1
@@ -48,7 +49,7 @@ class RemovableHandle:
         self.id = next(RemovableHandle._ids)
 
     def remove(self):
-        """Take the hook away, if it is still there."""
+        """Remove the hook, if it is still there."""
         RemovableHandle.changes += 1
         for reference in (self.hooks, *self.options):
             found = reference()
@@ -69,23 +70,23 @@ class RemovableHandle:
         hooks, self.id, *rest = state
         self.hooks = weakref.ref(_Hooks() if hooks is None else hooks)
         self.options = tuple([weakref.ref(o) for o in (rest[0] if rest else ()) if o is not None])
-        # No later handle may have the same id.
+        # The ids of later handles must be larger than the restored id.
         later = max(next(RemovableHandle._ids), self.id + 1)
         RemovableHandle._ids = itertools.count(later)
 
 
 class _Hooks(dict):
-    """Hooks by handle id; a dict that can be referred to weakly.
+    """Handle id → hook. Unlike a plain dict, this class supports weak references.
 
     Attributes:
-        traced: They are on a node that a trace made.
+        traced: The hooks are on a node that a trace made.
     """
 
     __slots__ = ("__weakref__", "traced")
 
 
 def _note_change(hooks):
-    """Tell a trace that ``hooks``, which may be there before and after it, are changed."""
+    """Tell a trace that ``hooks`` change, unless they are on a node of the trace itself."""
     if mode.intercept and mode.state.recorder is not None and not getattr(hooks, "traced", False):
         mode.state.recorder.note_hooks(hooks)
 
@@ -102,7 +103,7 @@ def add_hook(node, kind, hook):
 
 
 class Retained:
-    """The hook that keeps the gradient of a tensor, for ``retain_grad``."""
+    """The hook of ``retain_grad``: it keeps the gradient of a tensor that is no leaf."""
 
     def __init__(self, tensor):
         self.ref = weakref.ref(tensor)
@@ -114,13 +115,16 @@ class Retained:
 
 
 def retained(x, node):
-    """{handle id: hook} of the hook on ``node`` that keeps the gradient of ``x``; empty without."""
+    """{handle id: (kind, hook)} of the hook on ``node`` that retains the gradient of ``x``.
+
+    Empty if there is no such hook.
+    """
     hooks = node.hooks if node is not None and node.hooks else {}
     return {k: h for k, h in hooks.items() if h[0] == "retain" and h[1].ref() is x}
 
 
 def move_retained(x, before):
-    """Have ``x`` retain the gradient of what it is now: its history was the node ``before``."""
+    """Move the hook of ``retain_grad`` from the old node ``before`` of ``x`` to its new node."""
     for k, (kind, hook) in retained(x, before).items():
         if x.node is not None:
             del before.hooks[k]
@@ -132,12 +136,12 @@ def _as_tensor(g):
 
 
 def _of_kind(node, kind):
-    """The hooks of one kind as they are now: a hook may remove itself."""
+    """The hooks of one kind, as a new list, because a hook may remove itself."""
     return [hook for k, hook in list(node.hooks.values()) if k == kind]
 
 
 def run_on_result(node, g, symbolic):
-    """``g`` after the hooks on the tensor; what they compute is recorded only if ``symbolic``."""
+    """``g`` after the hooks on the tensor. Their computations are recorded only if ``symbolic``."""
     was = mode.state.grad
     if not symbolic and was:
         mode.set_grad(False)
@@ -178,7 +182,7 @@ def run_before(node, g):
 
 
 def run_after(node, grads, g):
-    """``grads``, which the node made of ``g``, after the hooks that run after it."""
+    """``grads`` after the hooks that run after the node; the node computed them from ``g``."""
     for hook in _of_kind(node, "post"):
         found = hook(tuple(map(_as_tensor, grads)), (_as_tensor(g),))
         if found is not None:
@@ -188,7 +192,7 @@ def run_after(node, grads, g):
 
 
 def tell_accumulated(node, tensor):
-    """Run the hooks that wait for the leaf's gradient to be complete."""
+    """Run the hooks that were registered for the time after a leaf's gradient is accumulated."""
     with mode.no_grad():
         for hook in _of_kind(node, "accumulated"):
             hook(tensor)

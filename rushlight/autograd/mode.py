@@ -1,9 +1,9 @@
-"""What this thread is doing: recording gradients, inferring, tracing.
+"""The modes of each thread: recording of gradients, inference mode, tracing, and more.
 
-The default costs nothing. Operations look at two module-level counts: ``grad_off`` (threads in
-which gradients may not be recorded, or that infer) and ``intercept`` (reasons to leave the fast
-path: a trace, an autocast region, anomaly detection, a Tensor subclass that overrides operations).
-Only where a count is not zero do they ask for the thread's own state.
+The default mode costs operations almost nothing: they look at two module-level counts. ``grad_off``
+counts the threads that record no gradients or are in inference mode. ``intercept`` counts reasons
+to leave the fast path: a trace, an autocast region, anomaly detection, a subclass of Tensor that
+overrides operations. Only if a count is not zero do operations read the state of their thread.
 """
 
 import functools
@@ -20,29 +20,31 @@ __all__ = [
 
 grad_off = 0
 intercept = 0
-_shared = 0  # those that ``intercept`` counts and that are no single thread's
-#: Whether anybody was ever in inference mode: what is made there must not be saved for a gradient.
+_shared = 0  # the part of ``intercept`` that belongs to no single thread
+#: Whether inference mode was ever entered. If so, operations check for inference tensors, because
+#: these must not be saved for a gradient.
 inferred = False
 
 
 class _State(threading.local):
     grad = True  # operations record what gradients need
     inference = False
-    asked = False  # in inference mode, what set_grad_enabled was given: it has no effect there
+    asked = False  # the value of set_grad_enabled in inference mode, where it has no effect
     recorder: Any = None  # the trace that operations are recorded into
     anomaly = None  # None, or the check_nan of detect_anomaly
-    profiler: Any = None  # what notes operations, or None
-    in_rule = False  # a gradient rule is running: operations take raw arrays
-    selective = False  # a backward is running that goes to some tensors only
-    packing: Any = None  # (pack, unpack) of saved_tensors_hooks
-    packing_refused: Any = None  # why there may be none
-    roots: Any = None  # the nodes that the backward which runs now started from
-    autocast: Any = None  # what casts the operands of operations, in an autocast region
-    dispatch = True  # __torch_function__ of subclasses is honoured
-    reasons = 0  # of this thread, among those that ``intercept`` counts
+    profiler: Any = None  # the profiler that notes operations, or None
+    in_rule = False  # a gradient rule is running, so operations accept raw arrays
+    selective = False  # a backward is running that computes the gradients of some tensors only
+    packing: Any = None  # (pack, unpack) of saved_tensors_hooks, or None
+    packing_refused: Any = None  # the message of disable_saved_tensors_hooks, or None
+    roots: Any = None  # the nodes from which the running backward started
+    autocast: Any = None  # the Policy that casts operands in an autocast region, or None
+    dispatch = True  # __torch_function__ of subclasses is called
+    reasons = 0  # the part of ``intercept`` that belongs to this thread
     counted = False  # whether ``grad_off`` counts this thread
 
-    def __init__(self):  # in each thread: all in one dict, which can be given back in one step
+    # Runs in each thread. All values go into one dict, so that ``give_back`` is a single update.
+    def __init__(self):
         self.__dict__.update({k: v for k, v in vars(_State).items() if k[0] != "_"})
 
 
@@ -51,20 +53,21 @@ _lock = locks.new_lock(awaited=True)
 
 
 def add_intercept(n):
-    """Count ``n`` more (or fewer) reasons, of all threads, to leave the fast path."""
+    """Add ``n`` (or remove, if negative) reasons for all threads to leave the fast path."""
     global intercept, _shared
     with _lock:
-        _shared += min(n, 0)  # in the order of ``_count``
+        _shared += min(n, 0)  # see ``_count`` for the order
         intercept += n
         _shared += max(n, 0)
 
 
 def exchange(name, value):
-    """Set what this thread has as ``name``, a reason to leave the fast path unless it is None.
+    """Set this thread's state ``name`` to ``value``, and return the previous value.
 
-    Returns what it was. An interrupt may come between any two lines: the count is raised before
-    the value is there and lowered after it is gone, since a count too high only costs time. A
-    value is set in the line that returns, so that either the caller learns of it or it is not set.
+    A value other than None is a reason to leave the fast path. An interrupt (Ctrl-C) may come
+    between any two lines. So the count is raised before the value is set, and lowered after the
+    value is removed: a count that is too high only costs time. The line that sets a value also
+    returns, so either the caller learns the previous value, or nothing was set.
     """
     own = state.__dict__
     was = getattr(state, name)
@@ -78,10 +81,11 @@ def exchange(name, value):
 
 
 def _count(change):
-    """Raise or lower ``intercept`` and this thread's share of it.
+    """Add ``change`` to ``intercept`` and to this thread's share of it.
 
-    An interrupt may come between the two. The share is never the larger one, since a share that
-    nobody counts would be taken off twice: below 0, a trace would miss operations.
+    An interrupt may come between the two lines. The order ensures that the share never exceeds
+    what ``intercept`` counts. Otherwise ``intercept`` could later fall below the true number, and
+    a trace would miss operations.
     """
     global intercept
     with _lock:
@@ -96,33 +100,40 @@ def snapshot():
 
 
 def give_back(before):
-    """Have this thread's state, and what it counts for, be as ``snapshot`` found them.
+    """Restore this thread's state, and its share of the counts, from ``snapshot``.
 
-    An operation sets some reasons aside while it computes, which still count. So the counts are
-    those of before, not what the state now adds up to. They are raised first and lowered last, as
-    in ``exchange``.
+    An operation may set some values to None while it computes, and these still count. So the old
+    counts are restored, and not computed from the state. Counts are raised first and lowered last,
+    as in ``exchange``.
     """
     missing = before["reasons"] - state.reasons
     _count(max(missing, 0))
     _count_grad(before["counted"] or state.counted)
     modes = {k: v for k, v in before.items() if k not in ("reasons", "counted")}
-    state.__dict__.update(modes)  # in one step that no interrupt splits
+    state.__dict__.update(modes)  # a single step, which no interrupt can split
     _count(min(missing, 0))
     _count_grad(before["counted"])
 
 
 def _count_grad(off):
-    """Have ``grad_off`` count this thread: in inference mode tensors are marked, whatever else."""
+    """Set whether ``grad_off`` counts this thread.
+
+    It always counts a thread in inference mode, because new tensors must be marked there.
+    """
     global grad_off
     with _lock:
         change = off - state.counted
-        state.counted = off and state.counted  # in the order of ``_count``
+        state.counted = off and state.counted  # see ``_count`` for the order
         grad_off += change
         state.counted = off
 
 
 def set_grad(enabled):
-    """Turn recording on or off in this thread; returns what it was. See ``exchange``."""
+    """Turn recording on or off in this thread, and return the previous value.
+
+    In inference mode the value is only stored, and has no effect. ``exchange`` explains the order
+    of the lines.
+    """
     if state.inference:
         was = state.asked
         return state.__dict__.update(asked=enabled) or was
@@ -132,18 +143,18 @@ def set_grad(enabled):
     if enabled:
         state.grad = True
     _count_grad(not enabled or state.inference)
-    return state.__dict__.update(grad=enabled) or was  # in one line; see ``exchange``
+    return state.__dict__.update(grad=enabled) or was
 
 
 def gradient_modes():
-    """What ``set_gradient_modes`` takes: whether this thread records, was asked to, and infers."""
+    """The arguments of ``set_gradient_modes``: this thread's ``grad``, ``asked``, ``inference``."""
     return state.grad, state.asked, state.inference
 
 
 def set_gradient_modes(grad, asked, inference):
-    """Set all of them, whichever mode the thread is in."""
+    """Set all three gradient modes of this thread, whatever they are now."""
     off = not grad or inference
-    if off:  # a thread is never off and not counted; see ``exchange``
+    if off:  # count first, so that a thread whose mode is off is always counted
         _count_grad(True)
     state.__dict__.update(grad=grad, asked=asked, inference=inference)
     if not off:
@@ -151,7 +162,7 @@ def set_gradient_modes(grad, asked, inference):
 
 
 def _forget_other_threads():
-    """In a forked child: count this thread's reasons alone."""
+    """In a forked child, count only this thread, because the other threads do not exist there."""
     global grad_off, intercept
     grad_off = int(not state.grad or state.inference)
     intercept = _shared + state.reasons
@@ -161,7 +172,7 @@ locks.around_fork(in_child=_forget_other_threads)
 
 
 def is_grad_enabled():
-    """True where operations record what gradients need.
+    """True if operations record what gradients need.
 
     >>> import rushlight as torch
     >>> with torch.no_grad():
@@ -172,7 +183,10 @@ def is_grad_enabled():
 
 
 def records():
-    """Whether operations of this thread record what gradients need: never in inference mode."""
+    """Whether operations of this thread record gradients. In inference mode they never do.
+
+    ``is_grad_enabled`` gives the value of ``set_grad_enabled`` there, as PyTorch does.
+    """
     return not grad_off or state.grad
 
 
@@ -187,29 +201,29 @@ def recorder():
 
 
 def refuse_in_trace(reason):
-    """In a trace, raise the error that a program cannot do what was asked for."""
+    """In a trace, raise the error that a compiled program cannot do this, for ``reason``."""
     if intercept and state.recorder is not None:
         state.recorder.refuse(f"inside torch.compile, {reason}")
 
 
 def live(get):
-    """``get()`` now; in a trace, a 0-dim tensor that is read again by ``get()`` at each replay.
+    """``get()``; in a trace, a 0-dim tensor whose value is ``get()`` at each run of the program.
 
-    For hyper-parameters that change between calls, such as a learning rate.
+    This serves hyper-parameters that change between calls, such as a learning rate.
     """
     active = state.recorder
     return get() if active is None else active.live(get)
 
 
 def guard(get):
-    """In a trace: have the compiled program refuse to run once ``get()`` changes."""
+    """In a trace, add a condition: the compiled program runs only if ``get()`` is unchanged."""
     active = state.recorder
     if active is not None:
         active.guard(get)
 
 
 class suspended:
-    """Context outside the trace: what is made here outlives it, like new optimizer state."""
+    """Context outside the trace: tensors made here, such as optimizer state, outlive the trace."""
 
     def __enter__(self):
         self.was, state.recorder = state.recorder, None
@@ -221,8 +235,8 @@ class suspended:
 def new_cell():
     """The clock cell of a new tensor: [time of the last write, number of writes].
 
-    A third entry marks a tensor made in inference mode; any other gets its cell when it is first
-    written, looked at or saved: None until then.
+    A third entry marks a tensor made in inference mode. Other tensors have None, and get a cell
+    when the cell is first needed: for a write, a view, or a saved value.
     """
     return [0, 0, True] if state.inference else None
 
@@ -244,7 +258,7 @@ class _Decorator:
         return wrapped
 
     def _decorate_generator(self, function):
-        # The mode holds while the generator runs, not while its caller does.
+        # The mode holds while the generator's code runs, not while its caller's code runs.
         @functools.wraps(function)
         def wrapped(*args, **kwargs):
             generator = function(*args, **kwargs)
@@ -311,7 +325,7 @@ class enable_grad(_Decorator):
 
 
 class set_grad_enabled(_Decorator):
-    """Set recording on or off at once; as a context or decorator, for its extent.
+    """Turn recording on or off at once. A context or decorated function restores it at its end.
 
     >>> import rushlight as torch
     >>> with torch.set_grad_enabled(False):
@@ -324,7 +338,7 @@ class set_grad_enabled(_Decorator):
         self.was = set_grad(self.mode)
 
     def __call__(self, function):
-        set_grad(self.was)  # decorating sets nothing now
+        set_grad(self.was)  # a decorator changes the mode only in calls of the function
         return super().__call__(function)
 
     def __enter__(self):
@@ -362,7 +376,7 @@ class inference_mode(_Decorator):
         self.was = gradient_modes()
         try:
             set_gradient_modes(not self.mode, False, self.mode)
-        except BaseException:  # an interrupt: nobody will leave the region
+        except BaseException:  # after an interrupt here, Python would not call __exit__
             set_gradient_modes(*self.was)
             raise
 
@@ -374,7 +388,7 @@ class inference_mode(_Decorator):
 
 
 class set_multithreading_enabled(_Decorator):
-    """Allow several threads in a backward; here there is one, and nothing changes.
+    """Allow several threads in a backward. This has no effect, because rushlight uses one.
 
     >>> import rushlight as torch
     >>> with torch.autograd.set_multithreading_enabled(False):

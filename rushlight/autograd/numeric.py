@@ -1,4 +1,4 @@
-"""Analytic against numeric gradients, by central differences in double precision."""
+"""Compare analytic with numeric gradients, by central differences in double precision."""
 
 import warnings
 
@@ -34,7 +34,7 @@ def _inputs(inputs):
 
 
 def _outputs(found):
-    """The tensors of ``found`` that gradients flow to."""
+    """The tensors of ``found`` that require grad."""
     return [o for o in _numbers(found) if o.requires_grad]
 
 
@@ -48,7 +48,11 @@ def _double(a):
 
 
 def _numeric(function, inputs, x, eps, chosen=_outputs):
-    """The columns d(outputs)/d(x) by central differences: for each output (numel x, numel out)."""
+    """The derivatives of the outputs with respect to ``x``, by central differences.
+
+    ``result[i][s][k]`` is an array: the derivative of output k with respect to element i of x. The
+    step s is 0 for real steps, and 1 for imaginary steps, which only complex x have.
+    """
     steps = (eps, eps * 1j) if x.dtype.is_complex else (eps,)
     columns: list = []
     for index in np.ndindex(*x.array.shape):
@@ -88,12 +92,12 @@ def gradcheck(
     fast_mode=False,
     masked=None,
 ):
-    """True where the gradients of ``func`` agree with central differences.
+    """True if the gradients of ``func`` agree with central differences.
 
     ``inputs`` that require grad should be float64 or complex128.
 
     Raises:
-        GradcheckError: they do not agree, unless ``raise_exception`` is False.
+        GradcheckError: the gradients do not agree, and ``raise_exception`` is True.
 
     >>> import rushlight as torch
     >>> x = torch.tensor([0.5, 2.0], dtype=torch.float64, requires_grad=True)
@@ -117,7 +121,7 @@ def gradcheck(
 
 def _compare(func, inputs, x, eps, atol, rtol, nondet_tol):
     outputs = _outputs(func(*inputs))
-    if not outputs:  # they may not depend on x, then
+    if not outputs:  # then the numeric derivatives must be zero
         columns = _numeric(func, inputs, x, eps, _numbers)
         if any(np.any(c) for row in columns for step in row for c in step):
             raise GradcheckError("Numerical gradient for function expected to be zero")
@@ -145,7 +149,7 @@ def _compare(func, inputs, x, eps, atol, rtol, nondet_tol):
 
 
 def _expected(columns, k, index, seed, x):
-    """The gradient that the numeric columns give for one seed, by PyTorch's complex convention."""
+    """The numeric gradient of x for one ``seed``, in PyTorch's convention for complex numbers."""
     real = np.array([np.real(np.conj(seed) * row[0][k][index]) for row in columns])
     want = real.astype(x.array.dtype)
     if x.dtype.is_complex:
@@ -173,7 +177,7 @@ def gradgradcheck(
     fast_mode=False,
     masked=False,
 ):
-    """``gradcheck`` of the gradients of ``func``: its second derivatives.
+    """``gradcheck`` for the second derivatives of ``func``: it checks the gradients' gradients.
 
     >>> import rushlight as torch
     >>> x = torch.tensor([0.5, 2.0], dtype=torch.float64, requires_grad=True)

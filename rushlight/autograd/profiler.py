@@ -1,4 +1,4 @@
-"""torch.autograd.profiler: the older way to ask for a profile."""
+"""``torch.autograd.profiler``: the older interface of the profiler."""
 
 from rushlight.profiler import session
 from rushlight.profiler.events import EventList, FunctionEvent, FunctionEventAvg
@@ -8,7 +8,7 @@ __all__ = ["EventList", "FunctionEvent", "FunctionEventAvg", "profile", "record_
 
 
 class profile(session.profile):
-    """Context in which this thread's operations are timed; with ``enabled=False`` nothing is.
+    """Context in which this thread's operations are timed, unless ``enabled`` is False.
 
     >>> import rushlight as torch
     >>> with torch.autograd.profiler.profile() as profiled:
@@ -29,18 +29,18 @@ class profile(session.profile):
         self.enabled = enabled
 
     def start(self):
-        """Begin."""
+        """Start the profile, unless ``enabled`` is False."""
         if self.enabled:
             super().start()
 
     @property
     def function_events(self):
-        """The events."""
+        """All events of the profile."""
         return self.events()
 
     @property
     def self_cpu_time_total(self):
-        """The microseconds of all events, each without those within."""
+        """The sum of the events' times in microseconds, each without the events inside it."""
         return self.events().self_cpu_time_total
 
     def table(self, sort_by=None, **options):
@@ -48,7 +48,7 @@ class profile(session.profile):
         return self.events().table(sort_by, **options)
 
     def total_average(self):
-        """All events as one."""
+        """All events combined into one."""
         return self.events().total_average()
 
     def __str__(self):

@@ -1,9 +1,10 @@
-"""A stretch of the graph that is forgotten after the forward and computed again in backward.
+"""Checkpoints: a part of the graph is dropped after the forward, and computed again in backward.
 
-The function runs once on the tape. Then all nodes between its outputs and what was there before
-are let go, with what they saved, and one node stands in their place. It keeps how to run the
-function again, and its parents are the nodes at the border, so gradients of any order, ``grad``
-with inputs, and parameters that the function reads from outside work as without it.
+The function runs once on the tape. Then one new node replaces all nodes between the function's
+outputs and the nodes from before the call (the border), so their saved values are freed. The new
+node can run the function again, and its parents are the nodes of the border. So gradients of any
+order, ``grad`` with inputs, and parameters that the function reads from outside all work as they do
+without a checkpoint.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -29,13 +30,13 @@ def tensors_in(value):
 
 
 class Recomputed(Node):
-    """The node in the place of what a function recorded."""
+    """The node that replaces all nodes that a function recorded."""
 
     __slots__ = ("again", "which")
     is_plain = False
     if TYPE_CHECKING:
-        again: Any  # runs the function again; gives its result
-        which: list[int]  # of the tensors in the result those that are outputs of this node
+        again: Any  # runs the function again, and returns its result
+        which: list[int]  # the indices of this node's outputs among the tensors in the result
 
     def name(self):
         return "CheckpointBackward"
@@ -73,7 +74,7 @@ class Recomputed(Node):
 
 
 def forgetful(run, again):
-    """What ``run()`` gives, its history one node that calls ``again()`` in backward."""
+    """The result of ``run()``, with a single node as history: it calls ``again()`` in backward."""
     start = tick()
     result = run()
     found = tensors_in(result)
@@ -96,7 +97,7 @@ def forgetful(run, again):
 
 
 def _is_made(t, start):
-    """Whether ``t`` was recorded since ``start``, and is no view of what was there before."""
+    """Whether ``t`` was recorded after ``start``, and is no view of an earlier tensor."""
     if t.node is None or t.node.clock <= start:
         return False
     root = None if t.view_of is None else t.view_of.root.node
@@ -104,7 +105,7 @@ def _is_made(t, start):
 
 
 def _border(nodes, start):
-    """The nodes from before ``start`` that those in ``nodes`` come from."""
+    """The newest nodes from before ``start`` on all paths from ``nodes`` back to the leaves."""
     seen = dict.fromkeys(nodes)
     todo, border = list(seen), list[Node]()
     while todo:

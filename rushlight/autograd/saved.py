@@ -1,8 +1,8 @@
-"""What nodes save, in another form until backward: hooks that pack and unpack saved tensors.
+"""Hooks that pack tensors when a node saves them, and unpack them in backward.
 
-Where hooks are set, ``dispatch`` leaves each operation to ``pack_results``, which runs it and then
-puts a ``Packed`` in the place of each tensor that its node saved. The node becomes one whose
-``backward`` unpacks them first. In the default mode nothing here runs.
+If hooks are set, ``dispatch`` leaves each operation to ``pack_results``. This function runs the
+operation, and then replaces each tensor that the operation's node saved by a ``Packed``. The node
+gets a class whose ``backward`` first unpacks the tensors. In the default mode nothing here runs.
 """
 
 from functools import cache
@@ -19,7 +19,7 @@ __all__ = ["Packed", "SavedTensor", "pack", "pack_results", "set_disabled", "set
 
 
 class Packed:
-    """A saved tensor as ``pack`` left it, and the ``unpack`` that gives it back."""
+    """A saved tensor in packed form, with the ``unpack`` hook that restores it."""
 
     __slots__ = ("held", "unpack")
 
@@ -36,7 +36,7 @@ class Packed:
             )
 
     def tensor(self):
-        """The tensor again."""
+        """Unpack the tensor."""
         state = mode.state
         in_rule, state.in_rule = state.in_rule, False
         try:
@@ -53,7 +53,7 @@ class Packed:
 
 
 def _unpacked(value):
-    """A saved value as the rules take it: arrays for what was packed."""
+    """A saved value in the form that gradient rules take: packed tensors become arrays."""
     if type(value) is Packed:
         return value.tensor().array
     if type(value) in (list, tuple):
@@ -62,7 +62,7 @@ def _unpacked(value):
 
 
 class _PackedNode(Node):
-    """A node that unpacks what it saved when it is asked for it."""
+    """A node that unpacks its saved values when they are needed."""
 
     __slots__ = ()
     is_plain = False
@@ -82,19 +82,19 @@ class _PackedNode(Node):
 
 @cache
 def _packed_class(kind):
-    """``kind``, a class of nodes, with packed values."""
+    """The subclass of the node class ``kind`` for packed values."""
     return type(kind.__name__, (_PackedNode, kind), {"__slots__": ()})
 
 
 def pack(node, hooks, only=None):
-    """Pack the tensors that ``node`` saved, or the one at ``only``."""
+    """Pack the tensors that ``node`` saved, or only the tensor with the index ``only``."""
     saved, cells = list(node.saved), list(node.cells)
     for i, value in enumerate(saved):
         if node.op.origins[i] is None or (only is not None and i != only):
             continue
         saved[i] = _packed(value, cells[i], hooks)
         if not _is_itself(saved[i], value):
-            cells[i] = None  # what a hook keeps, does not change with the tensor
+            cells[i] = None  # a write to the tensor does not change what the hook keeps
             if node.op.origins[i] == -1:
                 del cells[len(saved) :]
     node.saved, node.cells = tuple(saved), tuple(cells)
@@ -115,12 +115,12 @@ def _packed(value, cell, hooks):
 
 
 def _is_itself(packed, value):
-    """Whether the hook kept the very tensor that it was given."""
+    """Whether the hook kept the memory of the tensor, not a copy."""
     return type(packed) is Packed and getattr(packed.held, "array", None) is value
 
 
 def pack_results(run, op, args, params):
-    """``run(op, args, params)``, whose node's saved tensors are packed by this thread's hooks."""
+    """``run(op, args, params)``; this thread's hooks pack the tensors that the new node saves."""
     state = mode.state
     hooks, state.packing = state.packing, None
     start = tick()
@@ -139,10 +139,10 @@ def pack_results(run, op, args, params):
 
 
 def set_hooks(hooks):
-    """Set this thread's (pack, unpack), or None; returns what they were.
+    """Set this thread's hooks (pack, unpack), or None; returns the previous hooks.
 
     Raises:
-        RuntimeError: they are disabled; the message that was given for it.
+        RuntimeError: ``disable_saved_tensors_hooks`` forbids hooks; the error has its message.
     """
     state = mode.state
     if hooks is not None and state.packing_refused is not None:
@@ -151,7 +151,10 @@ def set_hooks(hooks):
 
 
 def set_disabled(message):
-    """Refuse hooks in this thread with ``message``, or allow them (None); returns what it was."""
+    """Refuse hooks in this thread with ``message``, or allow them (None).
+
+    Returns the previous message, or None.
+    """
     state = mode.state
     if message is not None and state.packing is not None:
         raise RuntimeError(message)
@@ -160,7 +163,7 @@ def set_disabled(message):
 
 
 class SavedTensor:
-    """A tensor that a node saved, which hooks can still be set for: ``grad_fn._raw_saved_self``."""
+    """A tensor that a node saved, such as ``grad_fn._raw_saved_self``; it can still get hooks."""
 
     __slots__ = ("_at", "_node")
     if TYPE_CHECKING:
@@ -171,10 +174,10 @@ class SavedTensor:
         self._node, self._at = node, at
 
     def register_hooks(self, pack_hook, unpack_hook):
-        """Keep what ``pack_hook(tensor)`` returns until ``unpack_hook`` makes a tensor of it.
+        """Keep the result of ``pack_hook(tensor)``; ``unpack_hook`` turns it into a tensor again.
 
         Raises:
-            RuntimeError: it has hooks already, or was freed.
+            RuntimeError: the tensor already has hooks, or it was freed.
         """
         self._node.check()
         if type(self._node.saved[self._at]) is Packed:

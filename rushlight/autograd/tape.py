@@ -29,10 +29,11 @@ __all__ = [
 #: The one clock: every recorded node and every write takes its next value.
 tick = itertools.count(1).__next__
 _new = object.__new__
-#: The dtypes whose gradient rules are computed in float32.
+#: The half-precision dtypes: gradient rules compute with them in float32.
 _WIDE = {"float16", "bfloat16"}
-#: The roles of operations whose rules take several steps. A product's rule is one product, which
-#: rounds once by itself, and a view's moves elements.
+#: The roles of operations whose gradient rules round several times in half precision, so that rules
+#: on tensors compute in float32. The rule of a matrix product is one product, which rounds once by
+#: itself. The rule of a view only moves elements.
 _ROUNDING = {"", "pointwise", "reduction", "scan", "extremum"}
 
 
@@ -41,15 +42,15 @@ class Node:
 
     __slots__ = ("__weakref__", "cells", "clock", "dtype", "hooks", "parents", "saved", "shape")
     op: Any = None  # the Op, set by each operation's own subclass
-    is_plain = True  # its rules on arrays are all there is to it
-    holds = True  # it saves values of tensors, which are freed; else only shapes and parameters
+    is_plain = True  # a backward only needs to call the rules on arrays
+    holds = True  # it saves tensors' values, which must be freed; False: only shapes and parameters
 
-    # parents  the nodes of the inputs, None for one that wants no gradient
-    # saved    the values that the rules name; None once they were freed
-    # cells    the clock cell of each saved value, None for one that cannot be written; then those
-    #          of the results after the first, where the results are a saved value
-    # clock    when it was recorded; 0 for a leaf
-    # hooks    None, or the hooks by handle id
+    # parents  the nodes of the inputs; None for an input that wants no gradient
+    # saved    the values that the rules name; None after they were freed
+    # cells    the clock cell of each saved value; None for a value that cannot be written. If the
+    #          rules want several results, the cells of all results but the first follow.
+    # clock    the time at which the node was recorded; 0 for a leaf
+    # hooks    None, or {handle id: (kind, hook)}
     # shape, dtype  of the result
     if TYPE_CHECKING:
         parents: tuple
@@ -68,7 +69,7 @@ class Node:
         return f"<{self.name()} object at {id(self):#x}>"
 
     def check(self, symbolic=True):
-        """Raise unless every saved value is still there and as it was, or is not needed.
+        """Raise if the saved values were freed, or if a value that the rules need was written.
 
         ``symbolic``: the rules get tensors.
         """
@@ -85,7 +86,7 @@ class Node:
                 self._stale(i, symbolic)
 
     def _stale(self, i, symbolic):
-        """The saved value ``i`` was written: do without it, compute it again, or raise."""
+        """Handle the written value ``i``: skip it if unneeded, compute it again, or raise."""
         op, saves = self.op, self.op.saves
         i = i if i < len(saves) else saves.index("out")
         noted = "memo" not in saves or self.value(saves.index("memo"))
@@ -106,14 +107,14 @@ class Node:
         )
 
     def _wrote_inputs(self):
-        """Whether an input that was saved has been written since."""
+        """Whether a saved input has been written since it was saved."""
         return any(
             cell is not None and cell[0] > self.clock and origin is not None and origin >= 0
             for cell, origin in zip(self.cells, self.op.origins, strict=False)
         )
 
     def backward(self, g, symbolic):
-        """The gradient of each parent (None where there is none) from the result's."""
+        """The gradients of the parents (None for no gradient) from ``g``, the result's gradient."""
         self.check(symbolic)
         rules, parents = self.op.rules, self.parents
         if symbolic:
@@ -122,7 +123,7 @@ class Node:
             values = self.saved
         half = self.dtype.name in _WIDE
         if half and (type(g) is ndarray or (symbolic and self.op.role in _ROUNDING)):
-            # The rule is computed in float32; the engine rounds what it gives, once.
+            # The rule computes in float32, and the engine rounds its result once.
             g, values = _widen(g), [_widen(v) for v in values]
         return [
             None if parent is None or rule is None else rule[0](g, *[values[k] for k in rule[1]])
@@ -148,11 +149,11 @@ class Node:
         return _lifted(value, self.parents[origin])
 
     def value(self, i):
-        """The saved value ``i`` as rules take it."""
+        """The saved value ``i`` in the form that gradient rules take."""
         return self.saved[i]
 
     def free(self):
-        """Drop the values that were saved; then a later backward through here is an error."""
+        """Drop the saved values. A later backward through this node is then an error."""
         if self.saved and self.holds:
             self.saved = None
             self.cells = ()
@@ -171,15 +172,15 @@ class Node:
         return _metadata.setdefault(self, {})
 
     def register_hook(self, hook):
-        """``hook(grad_inputs, grad_outputs)`` runs after this node; it may replace the former."""
+        """Run ``hook(grad_inputs, grad_outputs)`` after this node; it may replace grad_inputs."""
         return add_hook(self, "post", hook)
 
     def register_prehook(self, hook):
-        """``hook(grad_outputs)`` runs before this node; it may replace them."""
+        """Run ``hook(grad_outputs)`` before this node; it may replace grad_outputs."""
         return add_hook(self, "pre", hook)
 
     def __getattr__(self, name):
-        # _saved_self, _saved_other, _saved_result as PyTorch names them.
+        # PyTorch's names for saved values: _saved_self, _saved_other, _saved_result.
         if name.startswith("_raw_saved_") and self.op is not None:
             wanted = _RULES.get(name[11:], name[11:])
             if wanted in self.op.saves:
@@ -195,13 +196,13 @@ class Node:
         raise AttributeError(f"{self.name()} has no attribute {name!r}")
 
 
-#: PyTorch's names of what rules name.
+#: PyTorch's name of a saved value → the name that gradient rules use.
 _RULES = {"self": "x", "other": "y", "result": "out"}
 _metadata: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
-#: id of a tensor whose dims were changed in place while it had views → (when, the size, stride and
-#: storage offset of before) of each change.
+#: id of a tensor whose dims were changed in place while it had views → for each change
+#: (clock, (size, stride and storage offset before the change)).
 turns: dict = {}
-#: node → the stack at which it was recorded, under detect_anomaly.
+#: node → the call stack when the node was recorded, as text; filled under detect_anomaly.
 recorded_at: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
@@ -214,7 +215,7 @@ def _lifted(value, node):
 
 
 def _widen(value):
-    """An array or tensor of half precision in float32; anything else as it is."""
+    """An array or tensor of half precision as float32; other values are returned unchanged."""
     if type(value) is ndarray:
         return value.astype(np.float32) if value.dtype.name in _WIDE else value
     if isinstance(value, Tensor) and value.array.dtype.name in _WIDE:
@@ -223,11 +224,11 @@ def _widen(value):
 
 
 class Leaf(Node):
-    """The end of a path: gives its tensor its gradient. PyTorch's AccumulateGrad."""
+    """The end of a path: the engine adds the gradient to its tensor. PyTorch's AccumulateGrad."""
 
     __slots__ = ("ref",)
     if TYPE_CHECKING:
-        ref: Any  # a weak reference to the tensor, or what gives it
+        ref: Any  # a function that returns the tensor or None: usually a weak reference
 
     def name(self):
         return "torch::autograd::AccumulateGrad"
@@ -241,7 +242,7 @@ class Leaf(Node):
 
 
 class Output(Node):
-    """One output of an operation that has several."""
+    """One output of an operation with several outputs; ``source`` is the operation's node."""
 
     __slots__ = ("count", "index", "source")
     is_plain = False
@@ -277,7 +278,7 @@ def leaf(tensor):
 
 
 def output(source, index, count, array):
-    """The node of output ``index`` of the ``count`` of ``source``."""
+    """The node of output number ``index`` of ``source``, which has ``count`` outputs."""
     node = _new(Output)
     node.parents = (source,)
     node.saved = node.cells = ()
@@ -292,23 +293,24 @@ def output(source, index, count, array):
 
 
 def set_history(x, node):
-    """Have ``x``, which was written, go on with the history ``node``."""
+    """Give ``x``, which was written, the new history ``node``; ``retain_grad`` moves along."""
     before, x.node = x.node, node
     if before is not None and before.hooks:
         move_retained(x, before)
 
 
 def refresh(x):
-    """Derive a view's history again where its base was written since."""
+    """Derive the history of ``x`` again if it is a view whose memory was written since."""
     view = x.view_of
     if view is not None and view.seen != x.cell[0]:
         derive(x)
 
 
 def _lead_straight(x, view):
-    """Have a view of a view's storage look at it from the root.
+    """Replace the path of ``x``, which has a view of a storage inside it, by a path from the root.
 
-    It may look at elements that the view in between does not have, whose gradient would be lost.
+    A view of the storage may contain elements that the view before it lacks. Along the old path
+    the gradients of these elements would be lost.
     """
     with mode.inference_mode(False):  # history is history in every mode
         view.path = late.as_strided(view.root, *late.geometry(x)).view_of.path
@@ -319,7 +321,7 @@ def derive(x):
     view = x.view_of
     root = view.root
     for clock, geometry in turns.get(id(root), ()):
-        if view.seen < clock:  # the path begins at what the root looked at before
+        if view.seen < clock:  # the path starts at the root's dims from before the change
             view.path = (*root.as_strided(*geometry).view_of.path, *view.path)
             break
     if any(op.of_storage for op, _, _ in view.path[1:]) and root.array.dtype == x.array.dtype:
@@ -332,7 +334,7 @@ def derive(x):
         recorder = mode.state.recorder if mode.intercept else None
         if recorder is not None and recorder.is_outer(x):
             recorder.note_history(x)
-        elif view.lazy:  # other views keep their memory, also where the root has left it
+        elif view.lazy:  # other views keep their memory, even if the root now has other memory
             x.array, x.turned = t.array, True
         set_history(x, t.node)
     view.seen = x.cell[0]

@@ -1,4 +1,4 @@
-"""Variable, the name of a tensor with a history in PyTorch before 0.4: programs still use it."""
+"""Variable: in PyTorch before 0.4, a tensor with a history. Programs still use the name."""
 
 import warnings
 
@@ -25,7 +25,7 @@ class _VariableMeta(type):
 
 
 class Variable(metaclass=_VariableMeta):
-    """A tensor over the memory of ``data``, with no history; every tensor is a Variable.
+    """A tensor over the memory of ``data``, without history; every tensor is a Variable.
 
     >>> import rushlight as torch
     >>> torch.autograd.Variable(torch.ones(2), requires_grad=True)

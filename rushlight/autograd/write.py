@@ -1,8 +1,8 @@
 """Writes: ``x[...] = value`` for any tensor, view or not, with PyTorch's rules.
 
-A write stamps the clock cell that a tensor shares with its views. A node that saved a value
-older than the stamp refuses to run. Writing through a view patches the history of the tensor
-that owns the memory; the other views derive theirs again when they are next used.
+A write stamps the clock cell that a tensor shares with its views. A node refuses to run if one of
+its saved values was written after the node was recorded. A write through a view adds a patch to the
+history of the tensor that owns the memory. The other views derive their history again at next use.
 """
 
 import numpy as np
@@ -20,19 +20,19 @@ __all__ = [
 
 
 def stamp(x):
-    """Mark that ``x``'s memory was written, after a raw NumPy write."""
+    """Mark the memory of ``x`` as written; to be called after a raw NumPy write."""
     cell = x.cell
     before, cell[0] = cell[0], tick()
     cell[1] += 1
     view = x.view_of
-    if view is not None and view.seen == before:  # else its history is still to be derived
+    if view is not None and view.seen == before:  # otherwise the view must still derive its history
         view.seen = cell[0]
 
 
 def check_write(x, name="an in-place operation", tracked=False):
-    """Raise where PyTorch forbids an in-place write to ``x``, and for a conjugate.
+    """Raise if PyTorch forbids an in-place write to ``x``, or if ``x`` is a conjugate.
 
-    ``tracked``: what is written requires grad.
+    ``tracked``: the value to be written requires grad.
     """
     if x.view_of is not None and x.view_of.lazy:
         _refuse_conjugate(name)
@@ -52,7 +52,7 @@ def check_write(x, name="an in-place operation", tracked=False):
             )
         return
     root = view.root.node
-    was_detached = root is None and x.node is not None  # it is a leaf, and the view has a history
+    was_detached = root is None and x.node is not None  # a detached root, but a view with history
     if was_detached or (root is not None and root.clock == 0):
         raise GraphError(
             f"{name}: a view of a leaf Variable that requires grad is being used in an in-place "
@@ -61,11 +61,11 @@ def check_write(x, name="an in-place operation", tracked=False):
     if root is not None or (tracked and OF[x.array.dtype].category > 1):
         _check_view(x, view, name)
         if any(op.of_storage for op, _, _ in view.path[1:]):
-            derive(x)  # straight from the root, so that no element's gradient is lost
+            derive(x)  # by a path from the root, so that no element's gradient is lost
 
 
 def _check_view(x, view, name):
-    """Raise where a write through a view could not be noted in the history of its root."""
+    """Raise if a write through the view ``x`` could not be recorded in its root's history."""
     if view.untracked:
         raise GraphError(
             f"{name}: A view was created in no_grad mode and is being modified inplace with "
@@ -88,7 +88,7 @@ def _check_view(x, view, name):
 
 
 def check_overlap(array, name):
-    """Raise where two elements of ``array`` share one place in memory (``expand``)."""
+    """Raise if elements of ``array`` share one place in memory, as after ``expand``."""
     if any(s == 0 and n > 1 for s, n in zip(array.strides, array.shape, strict=True)):
         raise RuntimeError(
             f"{name}: unsupported operation: more than one element of the written-to tensor refers "
@@ -113,7 +113,7 @@ def _refuse_conjugate(name):
 
 
 def check_result(x, value, name):
-    """Raise where ``value`` does not fit into ``x`` in shape or in dtype category."""
+    """Raise if ``value`` does not fit into ``x`` by its shape or its dtype category."""
     shape, target = value.array.shape, x.array.shape
     if shape != target:
         try:
@@ -133,9 +133,9 @@ def check_result(x, value, name):
 
 
 def write(x, value, name="copy_", uniform=False):
-    """``x[...] = value`` where x keeps its memory and takes on value's history; returns x.
+    """``x[...] = value``: x keeps its memory and gets the history of ``value``. Returns x.
 
-    ``uniform``: all elements get one value, so those that share memory may be written.
+    ``uniform``: all elements get the same value, so elements that share memory may be written.
     """
     check_write(x, name, value.node is not None)
     check_result(x, value, name)
@@ -145,14 +145,14 @@ def write(x, value, name="copy_", uniform=False):
 
 
 def assign(x, value):
-    """``write`` after its checks; any dtype is converted."""
+    """``write`` without its checks; ``value`` is converted from any dtype."""
     if x.view_of is not None and x.view_of.lazy:
         _refuse_conjugate("out=")
     active = mode.state.recorder
     if active is not None:
         return active.write(x, value)
     try:
-        # An overlap between value and x is NumPy's to care about.
+        # NumPy copies correctly even if value and x overlap in memory.
         np.copyto(x.array, value.array, casting="unsafe")
     except ValueError as error:
         if x.array.flags.writeable:
@@ -164,7 +164,7 @@ def assign(x, value):
 
 
 def follow(x, value):
-    """Give ``x``, just written with ``value``, value's history."""
+    """Give ``x``, which was just overwritten with ``value``, the history of ``value``."""
     if not mode.records():
         return
     view = x.view_of
@@ -183,11 +183,14 @@ def follow(x, value):
 
 
 def _rebase(node, x, value):
-    """What ``node`` saved of its own result is now x's memory."""
+    """Make ``node``, whose result ``value`` was copied into x, save x's memory instead of value's.
+
+    Returns the node for x: usually ``node`` itself.
+    """
     if node.clock == 0 or value.view_of is not None:
         return _copied(x, value) if node.clock == 0 else node
     if any(cell is x.cell for cell in node.cells):
-        return node  # it saved the value just overwritten: backward will refuse, as PyTorch does
+        return node  # it saved x's old values, now overwritten: backward raises, as in PyTorch
     if value.cell[0] <= node.clock and any(s is value.array for s in node.saved or ()):
         node.saved = tuple([x.array if s is value.array else s for s in node.saved])
         node.cells = tuple([x.cell if c is value.cell else c for c in node.cells])
@@ -196,12 +199,12 @@ def _rebase(node, x, value):
 
 
 def _copied(x, value):
-    """x := a leaf: x is a copy of it, not the leaf itself."""
+    """The node of x after a leaf was written to x: that of a copy, not the leaf's own node."""
     return value.clone().node
 
 
 def detached(x):
-    """``x`` without history, sharing its memory and clock."""
+    """A tensor without history that shares the memory and the clock of ``x``."""
     t = from_array(x.array)
     t.cell = x.cell
     view = x.view_of

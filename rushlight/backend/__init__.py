@@ -1,11 +1,15 @@
-"""What runs an operation on arrays, one module a device. Imported before NumPy is."""
+"""The computation of operations on arrays: NumPy, compiled kernels and threads.
+
+This package is imported before NumPy, so that it can still configure NumPy's BLAS library.
+"""
 
 import os
 import sys
 
 if "numpy" not in sys.modules:
-    # OpenBLAS's threads poll for work for 2²⁶ cycles after each product, and whatever else could
-    # use their cores waits. 2²⁰ (a third of a millisecond) still spans from one layer to the next.
+    # After each product, OpenBLAS's threads poll for work for 2²⁶ cycles. Other programs and
+    # threads cannot use these cores meanwhile. 2²⁰ cycles (a third of a millisecond) are enough to
+    # poll from one layer's product to the next one's.
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "20")
 
 if "RUSHLIGHT_NUM_THREADS" in os.environ:

@@ -1,4 +1,4 @@
-"""Adding values at indices, where an index may come more than once."""
+"""Add values at indices; an index may occur several times."""
 
 import math
 
@@ -8,7 +8,7 @@ from rushlight.backend.sizes import large_from
 
 __all__ = ["add_at", "add_rows"]
 
-# From this many values on, a sparse product is faster than np.add.at.
+# With at least this many values, a sparse matrix product is faster than np.add.at.
 _MANY = large_from(2048)
 
 
@@ -33,13 +33,13 @@ def add_rows(out, rows, values):
 
 
 def add_at(out, key, values):
-    """``out[key] += values`` where positions that come twice get both; ``key`` as NumPy takes it.
+    """``out[key] += values``; a position that occurs several times gets the sum of its values.
 
-    ``key`` is a tuple of arrays of integers or of bool, and full slices.
+    ``key`` is a NumPy index: a tuple of integer arrays, bool arrays and full slices.
     """
     arrays = [k for k in key if not isinstance(k, slice)]
     if all(a.dtype.kind == "b" for a in arrays):
-        out[key] += values  # a mask names each place once
+        out[key] += values  # a mask selects each position at most once
         return
     if len(key) == 1 and out.flags.c_contiguous and arrays[0].ndim == 1 and out.ndim:
         rows = arrays[0]
@@ -70,7 +70,7 @@ def add_at(out, key, values):
 
 
 def _integer_indices(key):
-    """(dims, integer index of each): masks as the indices of their True elements."""
+    """(dims, the integer index of each dim). A mask becomes the indices of its True elements."""
     dims, indices, d = [], [], 0
     for k in key:
         if isinstance(k, slice):
@@ -85,12 +85,12 @@ def _integer_indices(key):
 
 
 def _flattened(indices, sizes):
-    """One flat row number from an index for each dim of ``sizes``."""
+    """The flat row numbers of ``indices``, one index array for each dim of ``sizes``."""
     rows = np.zeros(indices[0].size, np.int64)
     for index, n in zip(indices, sizes, strict=True):
         flat = index.reshape(-1).astype(np.int64, copy=False)
         flat = np.where(flat < 0, flat + n, flat)
-        # Negative numbers are large ones without a sign.
+        # Read as unsigned, negative numbers are large: one comparison finds both kinds of error.
         if flat.size and flat.view(np.uint64).max() >= n:
             raise IndexError(f"an index is out of bounds for size {n}")
         rows = rows * n + flat

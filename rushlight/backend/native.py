@@ -1,8 +1,9 @@
-"""Large operations leave NumPy for the compiler's kernels, where those are faster.
+"""Run large eager operations as compiled kernels if a kernel is faster than NumPy.
 
-Whether one does follows from its sizes, dtypes and layouts alone, never from what ran before, so a
-program's numbers are the same in every run. An operation says by ``least`` from how many elements
-on a kernel takes less time than NumPy; the numbers are measured (``python -m benchmarks.large``).
+The choice depends only on the sizes, dtypes and layouts of the operands, never on earlier calls,
+so a program gives the same numbers in every run. The option ``least`` of an operation states from
+how many elements on a kernel is faster. These limits are measured
+(``python -m benchmarks.large``).
 """
 
 import functools
@@ -17,7 +18,8 @@ from rushlight.backend.sizes import large_from
 
 __all__ = ["compute", "llvm_works", "matrices", "slope", "update"]
 
-#: As many for normalisation, and for the step of an optimizer, its state included.
+#: The smallest number of elements for which ``matrices`` and ``update`` use a kernel. ``update``
+#: counts the elements of parameters, gradients and optimizer state together.
 LEAST_MATRIX, LEAST_UPDATE = large_from(1 << 16), large_from(1 << 19)
 
 _eager: Any = None
@@ -25,7 +27,7 @@ _eager: Any = None
 
 @functools.cache
 def llvm_works():
-    """Whether llvmlite is there and finds its library."""
+    """Whether llvmlite is installed and finds its library."""
     try:
         importlib.import_module("llvmlite.binding")
     except (ImportError, OSError):
@@ -34,7 +36,7 @@ def llvm_works():
 
 
 def _kernels():
-    """The module that has the kernels; None where there are none, or nobody wants them."""
+    """The module with the kernels; None without LLVM, or if ``RUSHLIGHT_COMPILER`` forbids them."""
     global _eager
     if os.environ.get("RUSHLIGHT_COMPILER", "native") != "native":
         return None
@@ -44,7 +46,7 @@ def _kernels():
 
 
 def compute(op, inputs, params):
-    """The result of ``op`` on raw ``inputs``, or None where NumPy should compute it."""
+    """The result of ``op`` on raw ``inputs``, or None if NumPy should compute the result."""
     if max([x.size for x in inputs if type(x) is ndarray], default=0) < op.least:
         return None
     kernels = _kernels()
@@ -52,7 +54,10 @@ def compute(op, inputs, params):
 
 
 def slope(op, name, rule):
-    """The gradient rule ``rule`` of the input ``name``; as a kernel for large arrays."""
+    """A gradient rule that runs as a kernel on large arrays, and as ``rule`` on small ones.
+
+    ``rule`` is the gradient rule of ``op`` for the input ``name``.
+    """
     least = op.least
 
     def large_or_small(g, *values):
@@ -67,11 +72,14 @@ def slope(op, name, rule):
 
 
 def matrices(key, function, *values):
-    """``function`` of tensors as a kernel on arrays, or None where NumPy should compute it.
+    """Run ``function``, written for tensors, as a kernel on the arrays ``values``.
 
-    The kernel is for any length of the first dim, which those of ``values`` have that have as many
-    dims as the first of them; None among them stays None. ``key`` tells functions apart. The
-    results are a list.
+    The kernel serves any number of rows. An array has rows (its first dim) if it has as many dims
+    as the first array of ``values``; other arrays have none. A None in ``values`` is passed on.
+    ``key`` identifies the function among the stored kernels.
+
+    Returns:
+        The list of results, or None if NumPy should compute them.
     """
     if values[0].size < LEAST_MATRIX:
         return None
@@ -80,14 +88,17 @@ def matrices(key, function, *values):
 
 
 def update(rule, p, g, buffers, scalars, group):
-    """The step of an optimizer on flat arrays, as a kernel; False where NumPy should take it."""
+    """Run the step of an optimizer on flat arrays as a kernel; the arrays are changed in place.
+
+    Returns False if NumPy should take the step.
+    """
     if p.size * (2 + len(buffers)) < LEAST_UPDATE:
         return False
     kernels = _kernels()
     if kernels is None:
         return False
     n = 2 + len(buffers)
-    # What a rule asks of its options is whether they are there.
+    # The key has no values of options, because a rule only tests whether an option is zero or not.
     options = [(k, type(v), bool(v)) for k, v in group.items() if isinstance(v, (int, float))]
 
     def function(*given):

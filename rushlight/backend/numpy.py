@@ -1,7 +1,7 @@
-"""NumPy as the namespace ``xp`` that an operation's forward computes with.
+"""NumPy as ``xp``, the namespace that an operation's forward computes with.
 
-A forward sees the arrays of one operation and this module: NumPy's functions by their own names,
-and SciPy's special functions, which are imported when one is first used.
+This module has NumPy's functions and SciPy's special functions under their own names. SciPy is
+imported when one of its functions is first used.
 """
 
 import importlib
@@ -11,9 +11,9 @@ from math import prod
 
 import numpy as np
 
-# NumPy warns of overflow, division by zero and invalid values where PyTorch returns inf or nan
-# in silence. A NumPy warning belongs to the module of the line that computed, so this silences
-# rushlight's own lines and leaves the user's as they are.
+# NumPy warns of overflow, division by zero and invalid values; PyTorch returns inf or nan without a
+# warning. Python attributes a warning to the module whose line computed, so this filter silences
+# rushlight's own lines only. The user's own NumPy code still warns.
 warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"rushlight\.")
 
 _SPECIAL = {
@@ -22,11 +22,14 @@ _SPECIAL = {
 }  # fmt: skip
 
 
-dry = False  # whether numbers matter
+dry = False  # True in ``Dry``, where only dtypes and shapes matter
 
 
 class Dry:
-    """This module where dtypes and shapes are asked for: no reason to import SciPy or compile."""
+    """This module for forwards that run only to find the dtype and shape of their result.
+
+    Special functions of one argument give ones, so SciPy is not imported. No kernel is compiled.
+    """
 
     dry = True
 
@@ -45,7 +48,7 @@ _OF_ONE = _SPECIAL - {
 
 
 def __getattr__(name):
-    # Asked once for each name: what is found stays in this module.
+    # Python calls this once for each name, because the function is then stored in this module.
     if name in _SPECIAL:
         found = getattr(importlib.import_module("scipy.special"), name)
     else:
@@ -55,7 +58,7 @@ def __getattr__(name):
 
 
 def reshape_view(x, shape):
-    """``x.reshape(shape)`` as a view; None where only a copy has that shape."""
+    """``x.reshape(shape)`` as a view; None if only a copy can have that shape."""
     try:
         return x.reshape(shape, copy=False)
     except ValueError:
@@ -69,23 +72,26 @@ _FLOATS = (np.dtype("f4"), np.dtype("f8"))
 
 
 def gated(condition, x):
-    """``x``, of floats, where ``condition`` holds, else 0: 0 or 1 times the bits, nan's as well."""
+    """``x`` where ``condition`` holds, else 0; ``x`` has a floating dtype.
+
+    The bits of x are multiplied by 0 or 1 as integers, so nan and inf become 0 as well.
+    """
     integer = _I4 if x.itemsize == 4 else _I8
     mask = condition.astype(integer)
     return np.multiply(mask, x.view(integer), mask).view(x.dtype)
 
 
 def matrix_product(x, y, out=None):
-    """``x.dot(y)``, which takes half of ``matmul``'s overhead for the same call of BLAS.
+    """``x @ y`` by ``x.dot(y)``: the same call of BLAS with half of ``matmul``'s overhead.
 
-    Of one element NumPy makes a scale for the other operand, and a scale of 0 leaves 0 where
-    0 · inf is nan.
+    If an operand has one element, ``dot`` scales the other operand by it, and a scale of 0 gives 0
+    even for inf. ``matmul`` gives nan there, so it computes these products.
     """
     return x.dot(y, out) if x.size > 1 < y.size else np.matmul(x, y, out)
 
 
 def where(condition, x, y):
-    """``np.where``; by masks of bits where that is faster: ten times on irregular conditions."""
+    """``np.where``, by bit masks if these are faster: ten times faster on irregular conditions."""
     if (
         (type(x) is type(condition) is np.ndarray and type(y) is int and y == 0)
         and (x.dtype in _FLOATS and condition.dtype is _BOOL)

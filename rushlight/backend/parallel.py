@@ -1,7 +1,8 @@
-"""Work on parts of arrays, several at a time where there are several threads.
+"""Split work on arrays into parts, and run the parts on several threads.
 
-NumPy lets other threads run while it works on an array. What is split, and how, never depends on
-the number of threads, and on several each part runs BLAS on one.
+NumPy releases the interpreter lock while it works on an array, so threads run at the same time.
+The split never depends on the number of threads. While several threads run, BLAS uses one thread
+for each part.
 """
 
 import sys
@@ -15,15 +16,15 @@ from rushlight.threads import _blas, get_num_threads
 
 __all__ = ["each", "parts"]
 
-PARTS = 16  # at most
-LARGE = large_from(1 << 22)  # bytes; less is not worth a thread
+PARTS = 16  # the largest number of parts
+LARGE = large_from(1 << 22)  # bytes; smaller arrays are not split
 
 _lock = new_lock()  # held by the call whose parts run on several threads
-_busy = False  # there is such a call
+_busy = False  # whether the parts of a call are running on several threads
 
 
 def parts(count, bytes_each):
-    """Slices of ``count`` things of so many bytes: one of all, or up to 16 where they are large."""
+    """Slices that split ``count`` items of ``bytes_each``: one slice up to 4 MiB, else up to 16."""
     total = count * bytes_each
     n = min(PARTS, count, 4 * total // LARGE) if total > LARGE else 1
     return [slice(count * i // n, count * (i + 1) // n) for i in range(n)]
@@ -63,8 +64,9 @@ def _on_threads(work, parts, count):
                 todo.clear()
 
     libraries = [(library, library.get_num_threads()) for library in _blas()]
-    # Each runs in a copy of this context, which holds NumPy's handling of floating-point errors,
-    # and in the mode of this thread's processor, if that was ever changed.
+    # Each helper runs in a copy of this context, because the context holds NumPy's handling of
+    # floating-point errors. It also takes over this thread's handling of denormal numbers, if a
+    # program has ever changed that.
     denormals = sys.modules.get("rushlight.compiler.run.denormals")
     help_out = loop if denormals is None else denormals.carried(loop)
     helpers = [
@@ -78,7 +80,7 @@ def _on_threads(work, parts, count):
         for helper in helpers:
             try:
                 helper.start()
-            except RuntimeError:  # no more threads are to be had: the others do its part
+            except RuntimeError:  # the system has no more threads: those that started do all parts
                 break
             started.append(helper)
         loop()
@@ -95,7 +97,10 @@ def _on_threads(work, parts, count):
 
 
 def _forget_call():
-    """In a forked child: the call whose parts ran on several threads is not there."""
+    """Reset ``_busy`` in a forked child, because the threads of the parent's call do not exist.
+
+    If the forking thread itself made the call, the call goes on in the child, and stays busy.
+    """
     global _busy
     _busy = _lock._is_owned()
 

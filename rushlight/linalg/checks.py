@@ -1,4 +1,4 @@
-"""What linear algebra asks of its arguments, its error, and the identity matrix."""
+"""Checks of the arguments of linear algebra, its error class, and the identity matrix."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ __all__ = ["LinAlgError", "check_floats", "check_matrices", "check_square", "ide
 
 
 class LinAlgError(RuntimeError):
-    """A matrix without the property that an operation needs."""
+    """A matrix lacks a property that an operation needs, such as an inverse."""
 
 
 def check_floats(name, x):
@@ -36,13 +36,13 @@ def check_square(name, x):
 
 
 def identity(x):
-    """The identity matrix with as many rows as the last dim of ``x``, in its dtype."""
+    """Return the identity matrix in the dtype of ``x``; its size is the last dim of ``x``."""
     n = x.shape[-1]
     return eye(n, dtype=x.dtype) if isinstance(x, Tensor) else np.eye(n, dtype=x.dtype)
 
 
 def squares(name):
-    """The ``prepare`` of an operation on square matrices alone."""
+    """Return the ``prepare`` function of an operation whose only input is square matrices."""
 
     def prepare(x):
         check_square(name, x)

@@ -1,4 +1,4 @@
-"""Cholesky factors: of a matrix, and what is computed with them."""
+"""Cholesky factors, and inverses and solutions that are computed from them."""
 
 import numpy as np
 
@@ -28,7 +28,10 @@ _Factored = result_type("linalg_cholesky_ex", "L", "info")
     columns=(0,),
 )
 def _factor(xp, A):
-    """(L, info): A = L·Lᴴ, and where there is no such L the order of the minor that is at fault."""
+    """Return (L, info) with A = L·Lᴴ.
+
+    info is 0, or if there is no such L, the order of the first leading minor that is not positive.
+    """
     try:
         return np.linalg.cholesky(A), np.zeros(A.shape[:-2], np.int32)
     except np.linalg.LinAlgError:
@@ -36,7 +39,7 @@ def _factor(xp, A):
 
 
 def _factor_each(A):
-    """``_factor`` of matrices some of which have no factor."""
+    """Do the work of ``_factor`` matrix by matrix, because some matrices have no factor."""
     from scipy.linalg.lapack import get_lapack_funcs
 
     (potrf,) = get_lapack_funcs(("potrf",), (A,))
@@ -51,7 +54,7 @@ def _slope(g, out):
     if g is None:
         return None
     LH = conj(L).mT
-    gap = LH @ g  # its lower triangle reads only that of g
+    gap = LH @ g  # the lower triangle of the product depends only on the lower triangle of g
     half = (tril(gap) + tril(gap, -1)) * 0.5
     right = solve_triangular(L, half, upper=False, left=False)
     found = solve_triangular(LH, right, upper=True)
@@ -62,7 +65,9 @@ _factor.grad(A=_slope)
 
 
 def cholesky_ex(A, *, upper=False, check_errors=False):
-    """``cholesky`` that does not raise: ``info`` is 0, or the order of the minor at fault.
+    """Compute ``cholesky`` without raising an error, unless ``check_errors`` is True.
+
+    ``info`` is 0, or the order of the first leading minor that is not positive-definite.
 
     Shape: A (…, N, N) → L (…, N, N), info (…).
 
@@ -81,14 +86,15 @@ def cholesky_ex(A, *, upper=False, check_errors=False):
 
 
 def cholesky(A, *, upper=False, out=None):
-    """The lower triangular L with A = L·Lᴴ, of symmetric (Hermitian) positive-definite matrices.
+    """Factor symmetric (Hermitian) positive-definite matrices: A = L·Lᴴ with lower triangular L.
 
-    Only the lower triangle of A is read; with ``upper`` the upper, and the result is Lᴴ.
+    Only the lower triangle of A is read. With ``upper``, only the upper triangle is read, and the
+    result is Lᴴ.
 
     Shape: A (…, N, N) → (…, N, N).
 
     Raises:
-        LinAlgError: a matrix is not positive-definite.
+        LinAlgError: A matrix is not positive-definite.
 
     >>> import rushlight as torch
     >>> torch.linalg.cholesky(torch.tensor([[4.0, 2.0], [2.0, 2.0]]))
@@ -100,7 +106,7 @@ def cholesky(A, *, upper=False, out=None):
 
 
 def cholesky_inverse(input, upper=False, *, out=None):
-    """The inverse of the matrix whose Cholesky factor is ``input``.
+    """Return the inverse of the matrix whose Cholesky factor is ``input``.
 
     Shape: (…, N, N) → (…, N, N).
 
@@ -115,7 +121,7 @@ def cholesky_inverse(input, upper=False, *, out=None):
 
 
 def cholesky_solve(input, L, upper=False, *, out=None):
-    """X with A·X = ``input``, where ``L`` is the Cholesky factor of A.
+    """Solve A·X = ``input`` for X, where ``L`` is the Cholesky factor of A.
 
     Shape: input (…, N, K), L (…, N, N) → (…, N, K).
 

@@ -1,11 +1,11 @@
-"""Matrices that lie column by column in memory, as LAPACK's results do."""
+"""Matrices that are stored column by column, like the results of LAPACK."""
 
 from rushlight.ops.core.kinds import kernel
 
 
 @kernel(public=False, method=False, name="in_columns", widen=False, columns=(0,))
 def in_columns(xp, x):
-    """A copy of ``x`` whose last two dims change places in memory."""
+    """Return a copy of ``x`` whose matrices, in the last two dims, are stored by columns."""
     return x.copy()
 
 

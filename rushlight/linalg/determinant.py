@@ -20,7 +20,7 @@ _Determinant = result_type("linalg_slogdet", "sign", "logabsdet")
     again=True,
 )  # fmt: skip
 def _slogdet(xp, A):
-    """(the determinant's sign, or for complex numbers its phase; the logarithm of its size)."""
+    """Return the determinant's sign (phase, if complex) and the logarithm of its absolute value."""
     sign, size = np.linalg.slogdet(A)
     return np.asarray(sign), np.asarray(size)
 
@@ -28,7 +28,7 @@ def _slogdet(xp, A):
 def _slope(g, A, out):
     slope_of_sign, slope = g
     if slope_of_sign is not None and is_complex(A):
-        turn = (conj(out[0]) * slope_of_sign).imag * 1j  # a phase changes only along its circle
+        turn = (conj(out[0]) * slope_of_sign).imag * 1j  # a phase stays on the unit circle
         slope = turn if slope is None else slope + turn
     return None if slope is None else slope[..., None, None] * adjoint(inverse(A))
 
@@ -37,12 +37,15 @@ _slogdet.grad(A=_slope)
 
 
 def slogdet(A, *, out=None):
-    """The determinants' signs (phases, if complex) and the logarithms of their sizes.
+    """Return the sign and the logarithm of the absolute value of each matrix's determinant.
 
-    Shape: A (…, N, N) → (…) and (…), real. A singular matrix gives 0 and -inf.
+    For complex matrices the sign is the phase, a number of absolute value 1. A singular matrix
+    gives 0 and -inf.
+
+    Shape: A (…, N, N) → (…) and (…), the second real.
 
     Raises:
-        RuntimeError: A is not square, or not of floating-point or complex numbers.
+        RuntimeError: A is not square, or not floating point or complex.
 
     >>> import rushlight as torch
     >>> torch.linalg.slogdet(torch.tensor([[0.0, 1.0], [1.0, 0.0]])).sign

@@ -25,7 +25,7 @@ def _check(A, *, UPLO):
 @kernel(public=False, method=False, name="linalg_eigh", prepare=_check, autocast=SINGLE,
         columns=(1,))  # fmt: skip
 def _eigh(xp, A, *, UPLO):
-    """(the eigenvalues, ascending; the eigenvectors, as columns)."""
+    """Return the eigenvalues in ascending order, and the eigenvectors as columns."""
     return tuple(np.linalg.eigh(A, UPLO))
 
 
@@ -35,7 +35,8 @@ def _slope(g, out):
     VH = conj(V).mT
     if slope_of_vectors is None:
         return V * slope_of_values[..., None, :] @ VH
-    # What changes only the length of vectors lies on the diagonal, where gaps are zero.
+    # Only elements off the diagonal are used, because the diagonal stands for changes of the
+    # vectors' lengths, which are fixed. The identity avoids divisions by 0 on the diagonal.
     gap = w[..., None, :] - w[..., :, None] + identity(w)
     found = VH @ slope_of_vectors / gap
     found = V @ (tril(found, -1) + triu(found, 1)) @ VH
@@ -46,11 +47,12 @@ _eigh.grad(A=_slope)
 
 
 def eigh(A, UPLO="L", *, out=None):
-    """The eigenvalues, ascending, and eigenvectors of symmetric (Hermitian) matrices.
+    """Return the eigenvalues, in ascending order, and eigenvectors of symmetric matrices.
 
-    ``UPLO`` tells which triangle of A is read.
+    Complex matrices must be Hermitian. Only one triangle of A is read: the lower with ``UPLO="L"``,
+    the upper with ``"U"``.
 
-    Shape: A (…, N, N) → (…, N) and (…, N, N), one eigenvector a column.
+    Shape: A (…, N, N) → (…, N) and (…, N, N). Each column of the second is an eigenvector.
 
     >>> import rushlight as torch
     >>> torch.linalg.eigh(torch.tensor([[2.0, 0.0], [0.0, 1.0]])).eigenvalues
@@ -61,7 +63,7 @@ def eigh(A, UPLO="L", *, out=None):
 
 
 def eigvalsh(A, UPLO="L", *, out=None):
-    """The eigenvalues of ``eigh`` alone.
+    """Return only the eigenvalues of ``eigh``.
 
     >>> import rushlight as torch
     >>> torch.linalg.eigvalsh(torch.tensor([[2.0, 0.0], [0.0, 1.0]]))

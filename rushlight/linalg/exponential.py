@@ -10,11 +10,11 @@ __all__ = ["matrix_exp"]
 
 @kernel(name="linalg_matrix_exp", public=False, method=False, prepare=squares("linalg.matrix_exp"))
 def matrix_exp(xp, x):
-    """The sum of xᵏ/k! over all k: what e to the x is for square matrices.
+    """Return the matrix exponential of square matrices: the sum of xᵏ/k! over all k ≥ 0.
 
     Shape: (…, N, N) → the same.
 
-    Source: Al-Mohy and Higham 2009, by way of SciPy.
+    Source: Al-Mohy and Higham 2009, in SciPy's implementation.
 
     >>> import rushlight as torch
     >>> torch.linalg.matrix_exp(torch.tensor([[0.0, 1.0], [0.0, 0.0]]))
@@ -27,7 +27,7 @@ def matrix_exp(xp, x):
 
 
 def _slope(g, x):
-    # exp [[xᴴ, g], [0, xᴴ]] has the derivative of exp at xᴴ along g in its upper right.
+    # The upper right block of exp([[xᴴ, g], [0, xᴴ]]) is the derivative of exp at xᴴ along g.
     n, xh = x.shape[-1], adjoint(x)
     block = cat([cat([xh, g], -1), cat([xh * 0, xh], -1)], -2)
     return matrix_exp(block)[..., :n, n:]

@@ -12,7 +12,7 @@ __all__ = ["matrix_norm", "norm", "vector_norm"]
 
 
 def _converted(name, x, dtype):
-    """``x`` in ``dtype``, which holds no less; None is its own."""
+    """Convert ``x`` to ``dtype``; None keeps its dtype. Raise if ``dtype`` is narrower."""
     check_floats(name, x)
     if dtype is None or dtype == x.dtype:
         return x
@@ -24,12 +24,13 @@ def _converted(name, x, dtype):
 
 
 def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None, out=None):
-    """(Σ|x|^ord)^(1/ord) over ``dim`` (an int, a tuple; all dims if None).
+    """Compute (Σ|x|^ord)^(1/ord) over ``dim``, an int or a tuple of ints. None means all dims.
 
-    ``ord`` inf is the largest of the sizes, -inf the smallest, 0 how many are not 0.
+    An ``ord`` of inf gives the largest absolute value, -inf the smallest, and 0 the number of
+    elements that are not 0.
 
     Raises:
-        RuntimeError: x or dtype is not of floating-point or complex numbers.
+        RuntimeError: ``x`` or ``dtype`` is not floating point or complex.
 
     >>> import rushlight as torch
     >>> torch.linalg.vector_norm(torch.tensor([3.0, 4.0]))
@@ -40,13 +41,15 @@ def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None, out=None):
 
 
 def _extreme(x, dim, ord, keepdim=False):
-    """The largest along ``dim``, for negative ``ord`` the smallest; 0 of none."""
+    """Return the maximum along ``dim``, or for negative ``ord`` the minimum; 0 for an empty dim."""
     reduce = x.sum if x.shape[dim] == 0 else x.amax if ord > 0 else x.amin
     return reduce(dim, keepdim=keepdim)
 
 
 def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None, out=None):
-    """The norms of the matrices that lie in the two dims ``dim``.
+    """Return the norms of the matrices in the two dims ``dim``.
+
+    ``ord`` chooses the norm. Sums of a row or a column are of absolute values.
 
     ==========  =============================  ==========  ================================
     ``"fro"``   root of the sum of squares     ``"nuc"``   sum of the singular values
@@ -55,10 +58,11 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None, out=No
     ``inf``     largest sum of a row           ``-inf``    smallest sum of a row
     ==========  =============================  ==========  ================================
 
-    Shape: A (…, M, N) → (…); with ``keepdim`` the two dims stay, as 1.
+    Shape: A (…, M, N) → (…); with ``keepdim`` the two dims stay, with size 1.
 
     Raises:
-        RuntimeError: another ``ord``; ``dim`` is not two different dims; A is no matrix.
+        RuntimeError: ``ord`` is unknown, ``dim`` is not two different dims, or A has fewer than
+            two dims.
 
     >>> import rushlight as torch
     >>> torch.linalg.matrix_norm(torch.tensor([[3.0, 0.0], [0.0, -4.0]]), "nuc")
@@ -87,13 +91,15 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None, out=No
 
 
 def norm(A, ord=None, dim=None, keepdim=False, *, out=None, dtype=None):
-    """``vector_norm`` or ``matrix_norm``, by what is asked.
+    """Return the norm of vectors or of matrices.
 
-    Without ``ord`` it is the 2-norm over ``dim``, or of all elements. With ``ord`` it is that
-    norm of vectors (one dim) or of matrices (two dims).
+    Without ``ord``, compute the 2-norm over ``dim``, or of all elements. With ``ord``, compute
+    ``vector_norm`` if there is one dim, and ``matrix_norm`` if there are two. Without ``dim``, all
+    dims of A count.
 
     Raises:
-        RuntimeError: ``ord`` without ``dim`` for other than one or two dims; more than two dims.
+        RuntimeError: ``dim`` has more than two dims, or ``ord`` is given without ``dim`` and A does
+            not have one or two dims.
 
     >>> import rushlight as torch
     >>> torch.linalg.norm(torch.eye(2), "nuc")

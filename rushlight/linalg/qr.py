@@ -1,4 +1,4 @@
-"""Orthogonal factors: QR, and the reflections that it is made of."""
+"""QR factorizations, and the Householder reflections of which Q is a product."""
 
 import numpy as np
 
@@ -29,7 +29,10 @@ def _prepared(A, *, mode):
 @kernel(public=False, method=False, name="linalg_qr", prepare=_prepared, autocast=SINGLE,
         columns=(0, 1))  # fmt: skip
 def _qr(xp, A, *, mode):
-    """(Q, R) of matrices with no more columns than rows, unless a mode without gradient."""
+    """Return (Q, R).
+
+    A must not have more columns than rows, except with mode "r", which has no gradient.
+    """
     if mode == "r":
         return np.empty(0, A.dtype), np.linalg.qr(A, "r")
     return tuple(np.linalg.qr(A, mode))
@@ -59,14 +62,14 @@ _qr.grad(A=_slope)
 
 
 def qr(A, mode="reduced", *, out=None):
-    """(Q, R): A = Q·R, Q's columns orthonormal, R upper triangular.
+    """Factor A = Q·R. The columns of Q are orthonormal, and R is upper triangular.
 
-    ``mode="complete"`` makes Q square, ``"r"`` leaves it out (it is empty).
+    With ``mode="complete"`` Q is square. With ``mode="r"`` Q is not computed and returned empty.
 
     Shape: A (…, M, N) → Q (…, M, K), R (…, K, N), K = min(M, N), or M if complete.
 
     Raises:
-        RuntimeError: another mode; A is no matrix.
+        RuntimeError: The mode is unknown, or A has fewer than two dims.
 
     >>> import rushlight as torch
     >>> A = torch.tensor([[3.0, 1.0], [4.0, 2.0]])
@@ -97,13 +100,15 @@ def _prepare_geqrf(x):
 
 @kernel(public=False, method=False, name="geqrf", prepare=_prepare_geqrf, columns=(0,))
 def _reflections(xp, x):
-    """(a, tau) of LAPACK's geqrf."""
+    """Return (a, tau) of LAPACK's geqrf."""
     h, tau = np.linalg.qr(x, "raw")
     return h.swapaxes(-1, -2), tau
 
 
 def geqrf(input, *, out=None):
-    """The reflections of a QR factorisation as LAPACK keeps them, for ``householder_product``.
+    """Return a QR factorization in LAPACK's form, as Householder reflections.
+
+    The upper triangle of ``a`` is R. ``householder_product`` computes Q from ``a`` and ``tau``.
 
     Shape: (…, M, N) → a (…, M, N), tau (…, min(M, N)).
 
@@ -121,14 +126,15 @@ def geqrf(input, *, out=None):
 
 @autocasts(SINGLE)
 def householder_product(A, tau, *, out=None):
-    """The first N columns of the product of reflections I − τ·v·vᴴ.
+    """Return the first N columns of the product of the Householder reflections I − τ·v·vᴴ.
 
-    The v are the columns of A below the diagonal, with 1 on it.
+    Each v is a column of A: below the diagonal its elements are those of A, on the diagonal it is
+    1, and above it is 0.
 
     Shape: A (…, M, N), M ≥ N; tau (…, K), K ≤ N → (…, M, N).
 
     Raises:
-        RuntimeError: the shapes disagree.
+        RuntimeError: The shapes do not fit.
 
     Source: Schreiber and Van Loan 1989: the product is I − V·T·Vᴴ with T upper triangular.
 

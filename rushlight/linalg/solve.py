@@ -32,7 +32,7 @@ def _check(A, B):
 @kernel(public=False, method=False, name="linalg_solve", prepare=_check, autocast=SINGLE,
         columns=(0,))  # fmt: skip
 def _solve(xp, A, B):
-    """(X, info) of matrices: A·X = B, and 0, or which pivot of A is 0."""
+    """Return (X, info) with A·X = B. info is 0, or the number of A's first pivot that is 0."""
     try:
         return np.linalg.solve(A, B), np.zeros(A.shape[:-2], np.int32)
     except np.linalg.LinAlgError:
@@ -40,7 +40,7 @@ def _solve(xp, A, B):
 
 
 def _solve_each(A, B):
-    """``_solve`` where some matrix is singular; X is not a number there."""
+    """Do the work of ``_solve`` if some matrices are singular. Their X is nan."""
     from scipy.linalg.lapack import get_lapack_funcs
 
     (getrf,) = get_lapack_funcs(("getrf",), (A,))
@@ -58,7 +58,7 @@ def _slope(g, A, out):
 
 
 def inverse(A):
-    """The inverses of matrices, in gradient rules; not a number where there is none."""
+    """Return the inverses of matrices, for gradient rules; nan for singular matrices."""
     return _solve(A, identity(A))[0]
 
 
@@ -66,9 +66,11 @@ _solve.grad(A=_slope, B=lambda g, A: None if g[0] is None else _solve(adjoint(A)
 
 
 def solve_ex(A, B, *, left=True, check_errors=False, out=None):
-    """``solve`` that does not raise: ``info`` is 0, or which pivot of A is 0.
+    """Compute ``solve`` without raising an error for a singular A, unless ``check_errors`` is True.
 
-    Shape: as ``solve``; info (…).
+    ``info`` is 0, or the number of A's first pivot that is 0.
+
+    Shape: as in ``solve``; info (…).
 
     >>> import rushlight as torch
     >>> torch.linalg.solve_ex(torch.zeros(1, 1), torch.ones(1)).info
@@ -84,7 +86,7 @@ def solve_ex(A, B, *, left=True, check_errors=False, out=None):
     if left:
         X, info = _solve(A, B.unsqueeze(-1) if vectors else B)
         X = X.squeeze(-1) if vectors else X
-        X = in_columns(X) if vectors and X.dim() > 1 else X  # PyTorch takes them for a matrix here
+        X = in_columns(X) if vectors and X.dim() > 1 else X  # as PyTorch stores vectors
     else:
         X, info = _solve(A.mT, B.mT)
         X = X.mT.clone(memory_format=contiguous_format)
@@ -100,14 +102,14 @@ def solve_ex(A, B, *, left=True, check_errors=False, out=None):
 
 
 def solve(A, B, *, left=True, out=None):
-    """X with A·X = B; with ``left=False``, X·A = B.
+    """Solve A·X = B for X; with ``left=False``, solve X·A = B.
 
-    Shape: A (…, N, N); B (…, N, K) or (…, N) → that of B. Leading dims broadcast; B holds vectors
-    where it is (N) or the shape of A without its last dim.
+    Shape: A (…, N, N); B (…, N, K) or (…, N) → as B. Leading dims broadcast. B is taken as vectors
+    if its shape is (N), or the shape of A without the last dim.
 
     Raises:
         LinAlgError: A is singular.
-        RuntimeError: A is not square, or the shapes disagree.
+        RuntimeError: A is not square, or the shapes do not fit.
 
     >>> import rushlight as torch
     >>> torch.linalg.solve(torch.tensor([[2.0, 0.0], [0.0, 4.0]]), torch.tensor([1.0, 1.0]))

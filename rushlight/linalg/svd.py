@@ -24,7 +24,7 @@ def _prepared(A, *, full_matrices):
 @kernel(public=False, method=False, name="linalg_svd", prepare=_prepared, autocast=SINGLE,
         columns=(0, 2))  # fmt: skip
 def _svd(xp, A, *, full_matrices):
-    """(U, S, Vᴴ), the values descending."""
+    """Return (U, S, Vᴴ), with S in descending order."""
     return tuple(np.linalg.svd(A, full_matrices))
 
 
@@ -42,7 +42,8 @@ def _slope(g, A, out, full_matrices):
     else:
         return (U[..., :k] * gS[..., None, :]) @ Vh[..., :k, :]
     row, column = S[..., None, :], S[..., :, None]
-    # What changes only the length of vectors lies on the diagonal, where gaps are zero.
+    # Only elements off the diagonal are divided by the gaps, because the diagonal stands for
+    # changes of the vectors' lengths, which are fixed. The identity avoids divisions by 0 there.
     gap = (row - column) * (row + column) + identity(S)
     inner, found = 0, 0
     if gU is not None:
@@ -74,14 +75,15 @@ _svd.grad(A=_slope)
 
 
 def svd(A, full_matrices=True, *, driver=None, out=None):
-    """(U, S, Vᴴ): A = U·diag(S)·Vᴴ, the columns of U and V orthonormal, S descending.
+    """Factor A = U·diag(S)·Vᴴ: the singular value decomposition.
 
-    With ``full_matrices`` U and Vᴴ are square. ``driver`` chooses a GPU library's routine.
+    The columns of U and V are orthonormal, and S is in descending order. With ``full_matrices`` U
+    and Vᴴ are square. ``driver`` must be None, because it chooses a routine on GPUs.
 
     Shape: A (…, M, N) → U (…, M, K), S (…, K), Vᴴ (…, K, N), K = min(M, N).
 
     Raises:
-        RuntimeError: A is no matrix of floating-point or complex numbers.
+        RuntimeError: A has fewer than two dims, or is not floating point or complex.
 
     >>> import rushlight as torch
     >>> torch.linalg.svd(torch.tensor([[0.0, 2.0], [1.0, 0.0]])).S
@@ -94,7 +96,7 @@ def svd(A, full_matrices=True, *, driver=None, out=None):
 
 
 def svdvals(A, *, driver=None, out=None):
-    """The singular values of ``svd`` alone.
+    """Return only the singular values of ``svd``.
 
     >>> import rushlight as torch
     >>> torch.linalg.svdvals(torch.tensor([[0.0, 2.0], [1.0, 0.0]]))

@@ -33,14 +33,16 @@ def _check(A, B, *, upper, left, unitriangular):
     tensors=("A", "B"), autocast=SINGLE, columns=(0,),
 )  # fmt: skip
 def solve_triangular(xp, A, B, *, upper, left=True, unitriangular=False):
-    """X with A·X = B (or X·A = B with ``left=False``), for triangular A.
+    """Solve A·X = B for X, with triangular A; with ``left=False``, solve X·A = B.
 
-    Only that triangle of A is read; with ``unitriangular`` not its diagonal, which counts as ones.
+    Only the upper triangle of A is read with ``upper``, and otherwise only the lower. With
+    ``unitriangular`` the diagonal is taken to be ones, and not read. A zero on the diagonal gives
+    infinities.
 
     Shape: A (…, N, N), B (…, N, K) or with ``left=False`` (…, K, N) → as B, broadcast.
 
     Raises:
-        RuntimeError: shapes or dtypes that do not fit. (A zero on the diagonal gives infinities.)
+        RuntimeError: Shapes or dtypes do not fit.
 
     >>> import rushlight as torch
     >>> A = torch.tensor([[2.0, 0.0], [1.0, 1.0]])
@@ -50,7 +52,8 @@ def solve_triangular(xp, A, B, *, upper, left=True, unitriangular=False):
     """
     batch = np.broadcast_shapes(A.shape[:-2], B.shape[:-2])
     X = np.broadcast_to(B, (*batch, *B.shape[-2:])).copy()
-    if prod(batch) <= 2 * A.shape[-1]:  # calls of BLAS are fewer than those of NumPy
+    # ``_solve_each`` calls BLAS once for each matrix; ``_solve`` makes about 2·N calls of NumPy.
+    if prod(batch) <= 2 * A.shape[-1]:
         _solve_each(np.broadcast_to(A, (*batch, *A.shape[-2:])), X, upper, left, unitriangular)
     elif left:
         _solve(A, X, upper, unitriangular)
@@ -65,12 +68,12 @@ def _solve_each(A, X, upper, left, unit):
 
     (trsm,) = get_blas_funcs(("trsm",), (A,))
     for i in np.ndindex(A.shape[:-2]):
-        # Its memory is columns first: it sees all matrices transposed.
+        # BLAS expects column-major memory, so it gets every matrix transposed.
         X[i] = trsm(1.0, A[i].T, X[i].T, side=left, lower=upper, diag=unit).T
 
 
 def _solve(A, X, upper, unit):
-    """Solve a batch in place, by halves: nearly all the work is matrix products."""
+    """Solve a batch in place, recursively by halves, so that nearly all work is matrix products."""
     n = A.shape[-1]
     if n == 1 and not unit:
         X /= A

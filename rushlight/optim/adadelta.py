@@ -7,20 +7,22 @@ __all__ = ["Adadelta"]
 
 
 class Adadelta(Elementwise):
-    """Adadelta: gradients times the ratio of the usual step to the usual gradient.
+    """Adadelta: each gradient is scaled by the ratio of typical steps to typical gradients.
+
+    Both are measured as the root of a running average of squares.
 
     Args:
         params: Tensors, ``(name, tensor)`` pairs, or dicts that give a group its own options.
         lr: Factor of the step.
         rho: Decay of the average squares of gradients and of steps.
-        eps: Added to both under the root.
-        weight_decay: Factor of the parameter that is added to the gradient.
-        maximize: Go up instead of down.
+        eps: Added to both average squares under the root.
+        weight_decay: This factor times the parameter is added to the gradient.
+        maximize: Maximize the objective instead of minimizing it.
         differentiable: Let gradients flow through the step itself.
-        foreach, capturable: Accepted; all parameters are always stepped together.
+        foreach, capturable: Accepted without effect; all parameters are always stepped together.
 
     Raises:
-        ValueError: a negative option, or ``rho`` outside [0, 1].
+        ValueError: An option is negative, or ``rho`` is outside [0, 1].
 
     Source: Zeiler, ADADELTA: an adaptive learning rate method, 2012, algorithm 1.
 

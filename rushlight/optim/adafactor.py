@@ -12,22 +12,26 @@ __all__ = ["Adafactor"]
 
 
 class Adafactor(Elementwise):
-    """Adafactor: Adam without momentum, its average squares kept by row and by column.
+    """Adafactor: Adam without momentum and with little memory.
+
+    For a matrix, only the averages of the squared gradients over rows and over columns are kept.
 
     Args:
         params: Tensors, ``(name, tensor)`` pairs, or dicts that give a group its own options.
-        lr: The largest learning rate, relative to the parameter's size; after n steps it is at
-            most ``n ** -0.5``.
-        beta2_decay: Step n takes the share ``n ** beta2_decay`` of the newest squares.
-        eps: What average squares are at least, None being the dtype's resolution; what the size
-            of a parameter is at least.
-        d: Steps whose root mean square is larger are scaled down to it.
+        lr: The largest learning rate. Step n uses ``min(lr, n ** -0.5)``, times the root mean
+            square of the parameter.
+        beta2_decay: In step n, the newest squared gradients enter the averages with the weight
+            ``n ** beta2_decay``.
+        eps: Two lower limits. The first is for the root of the average squares, and None means
+            the dtype's ``finfo.eps``. The second is for the root mean square of the parameter.
+        d: The largest root mean square of a step before it is multiplied with the learning rate.
+            Larger steps are scaled down.
         weight_decay: Each step first multiplies the parameters by ``1 - lr * weight_decay``.
-        maximize: Go up instead of down.
-        foreach: Accepted.
+        maximize: Maximize the objective instead of minimizing it.
+        foreach: Accepted without effect.
 
     Raises:
-        ValueError: a negative option, a positive ``beta2_decay``, or ``d`` below 1.
+        ValueError: An option is negative, ``beta2_decay`` is positive, or ``d`` is below 1.
 
     Source: Shazeer & Stern, Adafactor: adaptive learning rates with sublinear memory cost, 2018,
         algorithms 4 and 5.

@@ -7,21 +7,21 @@ __all__ = ["Adagrad"]
 
 
 class Adagrad(Elementwise):
-    """Adagrad: gradients divided by the root of the sum of all their squares so far.
+    """Adagrad: each gradient is divided by the root of the sum of all its squares so far.
 
     Args:
         params: Tensors, ``(name, tensor)`` pairs, or dicts that give a group its own options.
         lr: Learning rate.
         lr_decay: The learning rate of step n is ``lr / (1 + (n - 1) * lr_decay)``.
-        weight_decay: Factor of the parameter that is added to the gradient.
-        initial_accumulator_value: What the sum starts at.
+        weight_decay: This factor times the parameter is added to the gradient.
+        initial_accumulator_value: The value at which the sum starts.
         eps: Added to the root of the sum.
-        maximize: Go up instead of down.
+        maximize: Maximize the objective instead of minimizing it.
         differentiable: Let gradients flow through the step itself.
-        foreach, fused: Accepted; all parameters are always stepped together.
+        foreach, fused: Accepted without effect; all parameters are always stepped together.
 
     Raises:
-        ValueError: a negative option.
+        ValueError: An option is negative.
 
     Source: Duchi, Hazan & Singer, Adaptive subgradient methods for online learning and stochastic
         optimization, JMLR 2011.

@@ -8,22 +8,24 @@ __all__ = ["Adam"]
 
 
 class Adam(Elementwise):
-    """Adam: steps scaled by running averages of the gradient and of its square.
+    """Adam: steps along a running average of the gradient, scaled by that of its square.
 
     Args:
         params: Tensors, ``(name, tensor)`` pairs, or dicts that give a group its own options.
         lr: Learning rate.
-        betas: Decay of the average of the gradient, and of its square.
+        betas: Decay of the average gradient, and of the average squared gradient.
         eps: Added to the root of the average square.
-        weight_decay: Factor of the parameter that is added to the gradient.
-        amsgrad: Divide by the largest average square so far.
-        maximize: Go up instead of down.
+        weight_decay: This factor times the parameter is added to the gradient.
+        amsgrad: Divide by the root of the largest average square so far.
+        maximize: Maximize the objective instead of minimizing it.
         differentiable: Let gradients flow through the step itself.
-        decoupled_weight_decay: Shrink the parameter instead of changing the gradient: AdamW.
-        foreach, fused, capturable: Accepted; all parameters are always stepped together.
+        decoupled_weight_decay: Shrink the parameter instead of changing the gradient, as AdamW
+            does.
+        foreach, fused, capturable: Accepted without effect; all parameters are always stepped
+            together.
 
     Raises:
-        ValueError: a negative option, or a beta outside [0, 1).
+        ValueError: An option is negative, or a beta is outside [0, 1).
 
     Source: Kingma & Ba, Adam: a method for stochastic optimization, 2015, algorithm 1 in the
         order that the end of its section 2 gives; Reddi et al., On the convergence of Adam and
@@ -78,8 +80,8 @@ class Adam(Elementwise):
     def _scalars(group, step):
         lr, weight_decay = group["lr"], group["weight_decay"]
         beta1, beta2 = group["betas"]
-        # Both averages start at 0; what they lack is made up in the rate and in epsilon, two
-        # numbers, instead of in the averages.
+        # Both averages start at 0, so they are too small at first. The correction is applied to the
+        # learning rate and to epsilon, because these are two numbers and the averages are arrays.
         correction = (1 - beta2**step) ** 0.5
         rate = lr / (1 - beta1**step) * correction
         decay = 1 - lr * weight_decay if group["decoupled_weight_decay"] else weight_decay

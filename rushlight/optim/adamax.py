@@ -7,20 +7,20 @@ __all__ = ["Adamax"]
 
 
 class Adamax(Elementwise):
-    """Adamax: steps scaled by the largest gradient so far, forgotten with time.
+    """Adamax: Adam with a decaying maximum of absolute gradients in place of the average square.
 
     Args:
         params: Tensors, ``(name, tensor)`` pairs, or dicts that give a group its own options.
         lr: Learning rate.
-        betas: Decay of the average of the gradient, and of its largest absolute value.
+        betas: Decay of the average gradient, and of the largest absolute gradient.
         eps: Added to the absolute value of each gradient.
-        weight_decay: Factor of the parameter that is added to the gradient.
-        maximize: Go up instead of down.
+        weight_decay: This factor times the parameter is added to the gradient.
+        maximize: Maximize the objective instead of minimizing it.
         differentiable: Let gradients flow through the step itself.
-        foreach, capturable: Accepted; all parameters are always stepped together.
+        foreach, capturable: Accepted without effect; all parameters are always stepped together.
 
     Raises:
-        ValueError: a negative option, or a beta outside [0, 1).
+        ValueError: An option is negative, or a beta is outside [0, 1).
 
     Source: Kingma & Ba, Adam: a method for stochastic optimization, 2015, algorithm 2.
 

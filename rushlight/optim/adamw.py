@@ -6,7 +6,7 @@ __all__ = ["AdamW"]
 
 
 class AdamW(Adam):
-    """Adam that shrinks the parameters directly, instead of through the gradient.
+    """AdamW: Adam whose weight decay shrinks the parameters directly, not through the gradient.
 
     Args:
         params: Tensors, ``(name, tensor)`` pairs, or dicts that give a group its own options.
@@ -14,7 +14,7 @@ class AdamW(Adam):
         lr, betas, eps, amsgrad, maximize, foreach, capturable, differentiable, fused: As Adam's.
 
     Raises:
-        ValueError: a negative option, or a beta outside [0, 1).
+        ValueError: An option is negative, or a beta is outside [0, 1).
 
     Source: Loshchilov & Hutter, Decoupled weight decay regularization, 2019, algorithm 2.
 
@@ -40,4 +40,4 @@ class AdamW(Adam):
     def __setstate__(self, state):
         super().__setstate__(state)
         for group in self.param_groups:
-            group["decoupled_weight_decay"] = True  # also where Adam's state was loaded
+            group["decoupled_weight_decay"] = True  # also if the state was saved by Adam

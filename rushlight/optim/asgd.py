@@ -8,21 +8,23 @@ __all__ = ["ASGD"]
 
 
 class ASGD(Elementwise):
-    """Averaged stochastic gradient descent: the state ``"ax"`` is the mean of the parameter.
+    """Averaged stochastic gradient descent: the state ``"ax"`` is the parameter's mean over time.
 
     Args:
         params: Tensors, ``(name, tensor)`` pairs, or dicts that give a group its own options.
-        lr: Learning rate of the first step; after n it is ``lr / (1 + lambd * lr * n) ** alpha``.
-        lambd: Also the share by which each step shrinks the parameter, times the rate.
-        alpha: Power of the rate's decay.
-        t0: The step from which on the mean is taken; before, it is the parameter itself.
-        weight_decay: Factor of the parameter that is added to the gradient.
-        maximize: Go up instead of down.
+        lr: Learning rate of the first step. After n steps it is
+            ``lr / (1 + lambd * lr * n) ** alpha``.
+        lambd: Decay of the learning rate. Each step also multiplies the parameter by 1 minus
+            ``lambd`` times the present learning rate.
+        alpha: Exponent of the learning rate's decay.
+        t0: The step at which averaging begins. Before it, ``"ax"`` is the parameter itself.
+        weight_decay: This factor times the parameter is added to the gradient.
+        maximize: Maximize the objective instead of minimizing it.
         differentiable: Let gradients flow through the step itself.
-        foreach, capturable: Accepted; all parameters are always stepped together.
+        foreach, capturable: Accepted without effect; all parameters are always stepped together.
 
     Raises:
-        ValueError: a negative learning rate or weight decay.
+        ValueError: The learning rate or the weight decay is negative.
 
     Source: Polyak & Juditsky, Acceleration of stochastic approximation by averaging, 1992;
         Bottou, Stochastic gradient descent tricks, 2012, for the rate.

@@ -1,12 +1,12 @@
-"""Bundles: parameters that step together, worked on as one flat array.
+"""Bundles: parameters that an optimizer updates together, as one flat array.
 
-A step on a small parameter is all overhead, so the gradients of many small parameters are copied
-into one array, updated at once, and copied back. A large parameter is updated where it lies, in
-blocks that stay in the cache while every line of the rule passes over them. Both are the same
-loop over flat arrays; only where those lie differs.
+The step of a small parameter is almost only overhead. So many small parameters and their gradients
+are copied into flat arrays, updated at once, and copied back. A large parameter is updated in its
+own memory, in blocks that stay in the cache while all lines of the update rule are applied to
+them. Both cases are the same loop over flat arrays.
 
-The state of a bundle lies in flat arrays for good: each parameter's state tensors are views of
-them, so that reading, loading, copying and saving see ordinary tensors.
+The optimizer's state of a bundle stays in flat arrays. The state tensors of each parameter are
+views of these arrays, so code that reads, loads, copies or saves the state sees ordinary tensors.
 """
 
 import numpy as np
@@ -19,16 +19,20 @@ from rushlight.errors import ShapeError
 
 __all__ = ["CACHE", "SMALL", "Bundle", "bundles", "real_type"]
 
-#: Parameters of fewer elements are joined; measured, the gain is gone at twice as many.
+#: Parameters with fewer elements than this are joined. In measurements, joining was no faster from
+#: twice this size on.
 SMALL = large_from(8192)
-#: Bytes worked on at once, temporaries included: what fits into a usual L2 cache.
+#: Bytes that one block may take, temporaries included, so that it fits into a usual L2 cache.
 CACHE = 3 * 2**18
 
 _REAL = {np.dtype(t): np.dtype(r) for t, r in ("ff", "dd", "Ff", "Dd")}
 
 
 def real_type(p):
-    """The dtype that ``p`` is worked on in, or None where NumPy alone does not do it."""
+    """Return the real dtype in which ``p`` is updated; None if ``p`` cannot be in a bundle.
+
+    Bundles take float32 and float64, and complex numbers as pairs of these.
+    """
     array = p.array
     return _REAL.get(array.dtype) if type(array) is np.ndarray else None
 
@@ -38,8 +42,9 @@ def bundles(params, columns, counts, numbers):
 
     Args:
         columns: For each parameter, its state tensors other than the step.
-        counts: For each parameter, its tensor of the number of steps so far, or that number.
-        numbers: For each parameter, its tensors of other numbers, alike in a bundle.
+        counts: For each parameter, the number of steps so far, as a tensor or a float.
+        numbers: For each parameter, its state tensors of one number. The parameters of a bundle
+            have equal numbers.
     """
     kinds: dict = {}
     made = []
@@ -51,7 +56,8 @@ def bundles(params, columns, counts, numbers):
         if size >= SMALL:
             made.append([member])
         elif found is None or found[1] + size > 4 * SMALL or memory in found[2]:
-            # A bundle writes each memory once: parameters that share one are updated in turn.
+            # Parameters that share memory go into different bundles. In one bundle, the second
+            # parameter that is copied back would overwrite the first one's update.
             kinds[key] = [[member], size, {memory}]
             made.append(kinds[key][0])
         else:
@@ -65,11 +71,13 @@ class Bundle:
     """Parameters of one dtype that have taken the same number of steps.
 
     Attributes:
-        p, g, buffers: The parameters, gradients and state, each one flat real array.
-        steps: The number of steps of each parameter, memory of the tensors that show it; None
-            where no tensor does, and ``taken`` is that number.
-        numbers: For each other number of the state, that of each parameter.
-        block: How many elements are worked on at once.
+        p, g, buffers: The parameters, gradients and state tensors, as flat real arrays.
+        steps: An array of each parameter's number of steps, which is the memory of the state
+            tensors ``"step"``. None if the state has no such tensors.
+        taken: The number of steps, if ``steps`` is None.
+        numbers: For each state tensor of one number, an array of the parameters' values.
+        block: The number of elements that are updated at once.
+        direct: True if the bundle is one large contiguous parameter, updated in its own memory.
     """
 
     __slots__ = (
@@ -96,11 +104,11 @@ class Bundle:
         self.steps = None if isinstance(counts[0], float) else self._adopt_counts(counts)
         self.numbers = [*map(self._adopt_counts, zip(*numbers, strict=True))]
         self.known = None
-        # Parameter, gradient, state and a temporary.
+        # A block needs the parameter, the gradient, the state tensors and a temporary.
         self.block = CACHE // (self.p.itemsize * (3 + len(self.buffers)))
 
     def _adopt(self, tensors, real, size):
-        """One flat array with the values of ``tensors``, which become views of it."""
+        """Return a flat array with the values of ``tensors``; make the tensors views of it."""
         for t, array in zip(tensors, self.arrays, strict=True):
             if t.array.shape != array.shape:
                 raise ShapeError(
@@ -123,7 +131,10 @@ class Bundle:
         return steps
 
     def gather(self):
-        """Copy parameters and gradients in; False where one has no gradient, or other memory."""
+        """Copy the parameters and gradients into the flat arrays.
+
+        Return False if a parameter has no gradient, or if its memory was replaced.
+        """
         try:
             if self.direct:
                 (p,) = self.params
@@ -139,7 +150,7 @@ class Bundle:
         return True
 
     def count(self):
-        """The number of steps so far; None where the parameters' counts or numbers differ."""
+        """Return the number of steps so far; None if the parameters' counts or numbers differ."""
         if self.steps is None:
             return self.taken
         if any(len({*a.tolist()}) > 1 for a in self.numbers):
@@ -148,9 +159,9 @@ class Bundle:
         return counts[0] if counts.count(counts[0]) == len(counts) else None
 
     def load(self, scalars):
-        """Set the scalars of the rule.
+        """Write the scalars of the update rule into 0-dim arrays.
 
-        NumPy multiplies by an array of no dims in half the time that it needs for a float.
+        NumPy multiplies by a 0-dim array in half the time that it needs for a float.
         """
         if self.known is None:
             memory = np.empty(len(scalars), self.p.dtype)
@@ -158,7 +169,7 @@ class Bundle:
         self.scalars[0][...] = self.known = scalars
 
     def advance(self, update, scalars, count, group):
-        """Take the step after ``count``."""
+        """Take step number ``count + 1``."""
         if scalars != self.known:
             self.load(scalars)
         values = self.scalars[1]
@@ -179,7 +190,7 @@ class Bundle:
         self.scatter()
 
     def scatter(self):
-        """Copy the parameters back, and mark them written."""
+        """Copy the parameters back, and note the write for autograd."""
         for _, array, part, _ in self.members:
             array[...] = part
         now = tick()
@@ -193,7 +204,7 @@ class Bundle:
 
 
 def _parts(flat, arrays):
-    """The part of ``flat`` that each of ``arrays`` has, in its shape and dtype."""
+    """Yield, for each of ``arrays``, its part of ``flat`` as a view in its shape and dtype."""
     start = 0
     for array in arrays:
         stop = start + array.nbytes // flat.itemsize
@@ -202,5 +213,5 @@ def _parts(flat, arrays):
 
 
 def _plain(array, like):
-    """Whether ``array`` can be updated where it lies."""
+    """True if ``array`` can be updated in its own memory."""
     return array.flags.c_contiguous and array.flags.writeable and array.dtype == like.dtype

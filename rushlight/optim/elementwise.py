@@ -1,8 +1,9 @@
-"""Elementwise: what the optimizers share whose rule works element by element.
+"""Elementwise: the base class of optimizers that update each element by the same rule.
 
-A rule is one function, ``update(xp, p, g, buffers, scalars, group)``, in plain operators: ``p``,
-``g`` and ``buffers`` are flat arrays of many parameters where ``xp`` is NumPy, and tensors of one
-parameter where ``xp`` is rushlight: in a trace, under ``differentiable=True``, in half precision.
+A rule is one function, ``update(xp, p, g, buffers, scalars, group)``, written with plain operators.
+If ``xp`` is NumPy, ``p``, ``g`` and ``buffers`` are flat arrays of many parameters. If ``xp`` is
+rushlight, they are tensors of one parameter: in a trace, with ``differentiable=True``, and in half
+precision.
 """
 
 import contextvars
@@ -26,7 +27,14 @@ _array = attrgetter("array")
 
 
 class Plan:
-    """How the parameters of one group are stepped: in bundles, or tensor by tensor."""
+    """The way that the parameters of one group are updated: in bundles, or tensor by tensor.
+
+    Attributes:
+        bundles: The bundles.
+        idle: The parameters outside bundles: those without a gradient so far, and those that are
+            updated as tensors.
+        repeated: The ids of parameters that the group holds more than once.
+    """
 
     __slots__ = ("bundles", "group", "idle", "names", "params", "repeated")
 
@@ -35,12 +43,12 @@ class Plan:
         self.names = names
         self.params = list(group["params"])
         self.bundles = []
-        self.idle = self.params  # not in a bundle: no gradient so far, or stepped as a tensor
+        self.idle = self.params
         ids = [*map(id, self.params)]
         self.repeated = {i for i in ids if ids.count(i) > 1} if len({*ids}) < len(ids) else set()
 
     def holds(self, group, names):
-        """Whether this is still a plan for ``group``."""
+        """True if this plan is still valid for ``group``."""
         return (
             self.group is group
             and self.names == names
@@ -50,40 +58,41 @@ class Plan:
 
 
 class Elementwise(Optimizer):
-    """An optimizer given by a rule for one element.
+    """An optimizer that is defined by an update rule for one element.
 
-    A subclass defines ``_names``, ``_scalars`` and ``_update``; where it has no ``"step"`` in its
-    state it counts to two, the first step and the later ones.
+    A subclass defines ``_names``, ``_scalars`` and ``_update``. If its state has no ``"step"``, the
+    rule only distinguishes the first step, number 1, from the later ones.
     """
 
-    _counted = True
+    _counted = True  # the state has a "step"
     _traced = True
-    _joint = True  # the rule works on many parameters at once, as one flat array
-    _numbers: tuple = ()  # names of state that is one number, alike for all that are abreast
-    _structure: tuple = ()  # numbers among the options that say what is computed, not with what
-    _older: dict = {}  # values of options that old checkpoints lack
-    _counters: dict  # see _enrol
+    _joint = True  # the rule works on a flat array of many parameters
+    _numbers: tuple = ()  # names of state tensors that hold one number each
+    _structure: tuple = ()  # options whose numbers a compiled step holds as constants
+    _older: dict = {}  # defaults of options that old checkpoints lack
+    _counters: dict  # see _counter
 
     @staticmethod
     def _names(group):
-        """The names of the state tensors, apart from ``"step"``."""
+        """Return the names of the state tensors, apart from ``"step"``."""
         raise NotImplementedError
 
     def _names_of(self, p, names):
-        """Those of ``names`` that ``p`` has."""
+        """Return those of ``names`` that the state of ``p`` has."""
         return names
 
     @staticmethod
     def _scalars(group, step, *numbers):
-        """The numbers of the rule in this step, the first being 1.
+        """Return the scalars of the rule in step number ``step``, which counts from 1.
 
-        Where there are ``_numbers``, they come too: as they were, and as ``_follow`` left them.
+        If there are ``_numbers``, ``numbers`` are two lists: their values before the step, and the
+        values that ``_follow`` returned.
         """
         raise NotImplementedError
 
     @staticmethod
     def _follow(group, step, *numbers):
-        """What ``_numbers`` are after this step."""
+        """Return the values of ``_numbers`` after step number ``step``."""
         raise NotImplementedError
 
     @staticmethod
@@ -92,11 +101,11 @@ class Elementwise(Optimizer):
         raise NotImplementedError
 
     def _initial(self, p, name):
-        """What the state ``name`` of ``p`` is filled with, but for the step."""
+        """Return the initial value of the state ``name`` of ``p``; the step starts at 0."""
         return 0.0
 
     def _rate(self, p):
-        """The learning rate of ``p``, for the state that a first step makes."""
+        """Return the learning rate of ``p``, as the initial value of a state tensor."""
         recorder = mode.recorder() if mode.intercept else None
         if recorder is not None and recorder.first_calls:
             recorder.refuse(
@@ -127,8 +136,8 @@ class Elementwise(Optimizer):
         """Update the parameters from their gradients.
 
         Args:
-            closure: Called first, with gradients enabled: clears them, computes the loss, calls
-                ``backward`` and returns the loss, which ``step`` returns.
+            closure: A function that is called first, with grad mode on. It clears the gradients,
+                computes the loss and calls ``backward``. ``step`` returns its loss.
         """
         if (
             everywhere_before or everywhere_after
@@ -177,7 +186,7 @@ class Elementwise(Optimizer):
             self._remember()
 
     def _planned(self):
-        """Whether the groups are those of the plans."""
+        """True if the plans are still valid for the parameter groups."""
         plans, groups = self._plans, self.param_groups
         if len(plans) != len(groups):
             return False
@@ -186,7 +195,7 @@ class Elementwise(Optimizer):
         )
 
     def _remember(self):
-        """Note the state as it is, to see when somebody else puts other tensors into it."""
+        """Note the present state tensors, so that ``_undisturbed`` sees if others replaced them."""
         held = list(self.state.values())
         dicts = [s for s in held if type(s) is dict]
         values = [v for s in dicts for v in s.values()]
@@ -194,7 +203,7 @@ class Elementwise(Optimizer):
         self._known = held, dicts, values, tensors, [t.array for t in tensors]
 
     def _undisturbed(self):
-        """Whether the state holds the tensors, over the memory, that this optimizer left there."""
+        """True if the state still holds the same tensors, over the same memory."""
         if self._known is None:
             return False
         held, dicts, values, tensors, arrays = self._known
@@ -210,7 +219,7 @@ class Elementwise(Optimizer):
         )
 
     def _advance(self, group, bundle, count):
-        # Options may be tensors of one element.
+        # Scalars may be tensors of one element, because options may be.
         if bundle.numbers:
             scalars = self._turn(group, count + 1, bundle.numbers)
         else:
@@ -218,14 +227,17 @@ class Elementwise(Optimizer):
         bundle.advance(self._update, tuple(map(float, scalars)), count, group)
 
     def _turn(self, group, step, arrays):
-        """The scalars of a step, which the ``_numbers`` in ``arrays`` take too."""
-        before = [a.flat[0] for a in arrays]  # NumPy's, which keep their dtype
+        """Return the scalars of step number ``step``; advance the ``_numbers`` in ``arrays``."""
+        before = [a.flat[0] for a in arrays]  # NumPy scalars: _follow computes in their dtype
         for a, value in zip(arrays, self._follow(group, step, *before), strict=True):
             a.fill(value)
         return self._scalars(group, step, [*map(float, before)], [float(a.flat[0]) for a in arrays])
 
     def _dissolve(self, plan, bundle):
-        """Take apart a bundle that cannot step as one; the next ``_wake`` sorts its parameters."""
+        """Make the parameters of a bundle idle, because they cannot be updated together any more.
+
+        The next ``_wake`` puts them into new bundles.
+        """
         if all(p._grad is None for p in bundle.params):
             return  # nothing to do in this step
         plan.bundles = [b for b in plan.bundles if b is not bundle]
@@ -233,7 +245,7 @@ class Elementwise(Optimizer):
         plan.idle = [p for p in plan.params if id(p) in gone]
 
     def _wake(self, plan):
-        """Step the parameters outside bundles that have a gradient, bundling what can be."""
+        """Update the idle parameters that have a gradient; put them into bundles if possible."""
         ready = self._enrol(plan.idle, plan.names)
         if not ready:
             return
@@ -255,7 +267,7 @@ class Elementwise(Optimizer):
             self._step_tensors(plan.group, ready)
 
     def _enrol(self, params, names):
-        """(parameter, step count) of those with a gradient, their state made where it lacks."""
+        """Return (parameter, step count) for all ``params`` with a gradient; make missing state."""
         ready = []
         for p in params:
             if p._grad is None:
@@ -266,14 +278,18 @@ class Elementwise(Optimizer):
         return ready
 
     def _lacks(self, p, names):
-        """Whether state of ``p`` is missing, so that ``_complete`` would make it."""
+        """True if ``p`` lacks state that ``_complete`` would make."""
         own = self.state.get(p) or {}
         counts = ("step",) if self._counted else ()
         wanted = (*counts, *self._numbers, *self._names_of(p, names))
         return any(own.get(name) is None for name in wanted)
 
     def _complete(self, p, names):
-        """Make what is missing of ``p``'s state; returns its step count, a tensor if it has one."""
+        """Make the missing state of ``p``.
+
+        Return the state tensor ``"step"``. Without such a tensor, return 0.0 if state was made,
+        which means that this is the first step, and otherwise 1.0.
+        """
         count = 1.0
         if self._counted and "step" not in self.state[p]:
             self.state[p]["step"] = _scalar(0.0)
@@ -289,7 +305,7 @@ class Elementwise(Optimizer):
         return self.state[p]["step"] if self._counted else count
 
     def _made(self, p, name):
-        """A new state tensor for ``p``."""
+        """Return a new state tensor for ``p``."""
         fill = self._initial(p, name)
         if p.is_complex():
             fill = complex(fill, fill)
@@ -299,18 +315,18 @@ class Elementwise(Optimizer):
 
     @classmethod
     def _counts(cls, group):
-        """Whether the numbers of the rule depend on the step's."""
+        """True if the scalars of the rule depend on the step number."""
         return cls._counted
 
     def _counter(self, p, count):
-        """The tensor that counts the steps of ``p``, which have been ``count``."""
-        # Only a trace needs one where the state has none, so it is no part of the state.
+        """Return the tensor that counts the steps of ``p``; ``count`` is the present count."""
+        # If the state has no "step", only a trace needs the tensor, so it stays out of the state.
         return count if self._counted else self._counters.setdefault(p, _scalar(count))
 
     # On tensors --------------------------------------------------------------------------
 
     def _step_tensors(self, group, members):
-        shared: dict = {}  # parameters that have taken as many steps share their scalars
+        shared: dict = {}  # step count → scalars
         for p, count in members:
             key = count.array.item() if isinstance(count, Tensor) else count
             if isinstance(count, Tensor):
@@ -326,7 +342,7 @@ class Elementwise(Optimizer):
             self._step_one([p, *[self.state[p][name] for name in names]], scalars, group)
 
     def _step_one(self, tensors, scalars, group):
-        """Update one parameter and its state, ``tensors``."""
+        """Update one parameter and its state; ``tensors`` is the list of both."""
         if group.get("differentiable"):
             self._step_copies(tensors, scalars, group)
         else:
@@ -334,14 +350,14 @@ class Elementwise(Optimizer):
             self._update(rushlight, p, g, buffers, scalars, group)
 
     def _step_copies(self, tensors, scalars, group):
-        """Update copies and copy them back, so that no value saved for a gradient is lost."""
+        """Update copies and copy them back, so that no value is overwritten that backward needs."""
         p, *buffers = copies = [_real(t.clone()) for t in tensors]
         g, decay = _real(tensors[0].grad), group.get("weight_decay", 0.0)
         decoupled = group.get("decoupled_weight_decay", False)
         if decoupled:
             decay = decay * group["lr"]
         if isinstance(decay, Tensor) and decay.requires_grad:
-            # The product saves the parameter, and the rule would overwrite it.
+            # The product saves the parameter for backward, and the rule would overwrite it.
             penalty = _real(tensors[0].clone()) * decay
             if decoupled:
                 p = copies[0] = p - penalty
@@ -357,7 +373,10 @@ _hooked_step = hooked(Elementwise._step)
 
 
 class _Unwritten:
-    """The namespace of rules in ``_step_copies``: what a function saves is not written later."""
+    """The ``xp`` of rules in ``_step_copies``.
+
+    Its functions save copies for backward, because the rule writes to its buffers later.
+    """
 
     sqrt = staticmethod(lambda x: rushlight.sqrt(x))
     maximum = staticmethod(lambda x, y: rushlight.maximum(x.clone(), y))
@@ -377,9 +396,10 @@ _thread = _Thread()
 
 
 def _quiet():
-    """This thread's context in which NumPy does not warn of overflow, as PyTorch does not.
+    """Return this thread's context in which NumPy's floating-point warnings are off.
 
-    Entering a context costs a tenth of ``np.errstate``; no two threads may enter the same.
+    PyTorch does not warn either. Entering a context takes a tenth of the time of ``np.errstate``.
+    Each thread needs its own, because two threads cannot enter the same context.
     """
     if _thread.quiet is None:
         quiet = _thread.quiet = contextvars.copy_context()
@@ -388,7 +408,7 @@ def _quiet():
 
 
 def _scalar(value):
-    """A step count: 0-dim, and in float32 unless the default is float64."""
+    """Return a 0-dim state tensor: float64 if that is the default dtype, otherwise float32."""
     wide = rushlight.get_default_dtype() is float64
     return from_array(np.array(value, np.float64 if wide else np.float32))
 

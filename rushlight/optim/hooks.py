@@ -16,7 +16,7 @@ everywhere_after: OrderedDict = OrderedDict()
 
 
 def add_hook(hooks, hook, prepend=False):
-    """Put ``hook`` into ``hooks``; returns the handle that removes it."""
+    """Put ``hook`` into ``hooks``; return the handle that removes it."""
     handle = RemovableHandle(hooks)
     hooks[handle.id] = hook
     if prepend:
@@ -49,7 +49,10 @@ def register_optimizer_step_post_hook(hook):
 
 
 def hooked(step):
-    """``step`` with the global hooks and its optimizer's own around it, once however nested."""
+    """Wrap ``step`` so that the global hooks and the optimizer's own hooks run around it.
+
+    If a subclass's step calls ``super().step()``, the hooks run once, around the outer step.
+    """
 
     @functools.wraps(step)
     def wrapper(*args, **kwargs):

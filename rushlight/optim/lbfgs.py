@@ -11,27 +11,29 @@ from rushlight.tensor import Tensor, from_array
 
 __all__ = ["LBFGS"]
 
-# What the state keeps between two calls of step, in the order in which it shows them.
+# The entries of the state that last from one call of step to the next, in PyTorch's order.
 _KEPT = "d", "t", "old_dirs", "old_stps", "ro", "H_diag", "prev_flat_grad", "prev_loss"
 
 
 class LBFGS(Optimizer):
-    """L-BFGS: Newton's method with the curvature that the last steps showed.
+    """L-BFGS: Newton's method, with the curvature estimated from the last steps.
 
     Args:
-        params: Tensors or ``(name, tensor)`` pairs, all of one group.
-        lr: Learning rate: the length of a step, where no line search finds it.
-        max_iter: Iterations in one ``step``.
-        max_eval: Evaluations in one ``step``; 5/4 of ``max_iter`` by default.
-        tolerance_grad: Stop where no gradient is larger.
-        tolerance_change: Stop where neither parameters nor the loss change more.
-        history_size: How many steps are remembered.
+        params: Tensors or ``(name, tensor)`` pairs. They form one group.
+        lr: Learning rate: the factor of each step, or with a line search its first guess.
+        max_iter: The largest number of iterations in one ``step``.
+        max_eval: The largest number of evaluations of the closure in one ``step``. Default: 5/4 of
+            ``max_iter``.
+        tolerance_grad: Stop if the absolute value of no gradient element is larger than this.
+        tolerance_change: Stop if the largest change of a parameter is at most this, or the change
+            of the loss is smaller.
+        history_size: The number of steps from which the curvature is estimated.
         line_search_fn: None, or ``"strong_wolfe"``.
 
-    ``step`` needs a closure, which it calls several times.
+    ``step`` needs a closure and calls it several times.
 
     Raises:
-        ValueError: a negative learning rate, or more than one group.
+        ValueError: The learning rate is negative, or there is more than one group.
 
     Source: Nocedal & Wright, Numerical optimization, 2nd edition, algorithms 7.4 and 7.5.
 
@@ -69,18 +71,18 @@ class LBFGS(Optimizer):
         self._params = self.param_groups[0]["params"]
 
     def step(self, closure):  # type: ignore[override]
-        """Take up to ``max_iter`` iterations; returns the loss before them.
+        """Take up to ``max_iter`` iterations; return the loss before the first.
 
         Args:
-            closure: Called with gradients enabled: clears them, computes the loss, calls
-                ``backward`` and returns the loss.
+            closure: A function that clears the gradients, computes the loss, calls ``backward``
+                and returns the loss. It is called with grad mode on.
         """
         with mode.no_grad():
             return self._step(mode.enable_grad()(closure))
 
     def _step(self, closure):
         group = self.param_groups[0]
-        # The state is the first parameter's, so that loading casts it.
+        # All state is stored with the first parameter, so that loading casts it to that dtype.
         state = self.state[self._params[0]]
         state.setdefault("func_evals", 0)
         state.setdefault("n_iter", 0)
@@ -134,7 +136,7 @@ class LBFGS(Optimizer):
                 return
 
     def _direction(self, g, state, kept):
-        """The direction of the next step, after the last one's curvature was noted."""
+        """Record the curvature along the last step, and return the direction of the next."""
         if state["n_iter"] == 1:
             kept.update(old_dirs=[], old_stps=[], ro=[], H_diag=1)
             return -g
@@ -151,7 +153,8 @@ class LBFGS(Optimizer):
             inverses.append(1.0 / curvature)
             kept["H_diag"] = curvature / change.dot(change)
         shares = state.setdefault("al", [None] * size)
-        # On arrays, as these are two operations for all that is remembered, on few numbers each.
+        # The two loops over the remembered steps are on arrays, because their operations are small
+        # and a tensor operation costs more than an array operation.
         past = [
             (y.array, s.array, r.array) for y, s, r in zip(changes, steps, inverses, strict=True)
         ]
@@ -167,7 +170,7 @@ class LBFGS(Optimizer):
         return from_array(d)
 
     def _search(self, closure, start, t, d, most):
-        """(loss, gradient, step, evaluations) of a line search from ``start`` along ``d``."""
+        """Search along ``d`` from ``start``; return (loss, gradient, step, evaluations)."""
         if self.param_groups[0]["line_search_fn"] != "strong_wolfe":
             raise RuntimeError(
                 "LBFGS: only 'strong_wolfe' is supported as line_search_fn, but it is "
@@ -186,7 +189,7 @@ class LBFGS(Optimizer):
         return point.value, point.g, point.t, count
 
     def _gradient(self):
-        """All gradients as one vector, a complex number being two of its elements."""
+        """Return all gradients as one vector, in which a complex number takes two elements."""
         parts = []
         for p in self._params:
             g = rushlight.zeros_like(p) if p.grad is None else p.grad

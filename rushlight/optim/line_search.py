@@ -1,4 +1,4 @@
-"""The line search of LBFGS: a step at which the strong Wolfe conditions hold."""
+"""The line search of LBFGS: it looks for a step at which the strong Wolfe conditions hold."""
 
 from typing import Any, NamedTuple
 
@@ -6,7 +6,7 @@ __all__ = ["Point", "strong_wolfe"]
 
 
 class Point(NamedTuple):
-    """The objective ``value`` at step ``t``, its gradient, and its slope along the line."""
+    """The step ``t``, and the objective's value, gradient and slope along the line at that step."""
 
     t: Any
     value: Any
@@ -17,15 +17,16 @@ class Point(NamedTuple):
 def strong_wolfe(
     evaluate, start, t, *, length, most, tolerance_change=1e-9, descent=1e-4, curvature=0.9
 ):
-    """(the best point found, the number of evaluations) along a line from ``start``.
+    """Search along a line from ``start``; return (the best Point, the number of evaluations).
 
-    A bracket that contains such a step is grown, then made smaller: Nocedal & Wright, Numerical
-    optimization, 2nd edition, algorithms 3.5 and 3.6.
+    First a bracket is grown until it contains a step at which the strong Wolfe conditions hold.
+    Then the bracket is made smaller. Source: Nocedal & Wright, Numerical optimization, 2nd edition,
+    algorithms 3.5 and 3.6.
 
     Args:
-        evaluate: Makes the Point of a step.
+        evaluate: A function that returns the Point at a step.
         t: The first step to try.
-        length: The largest change of a parameter for each unit of the step.
+        length: The largest change of a parameter at step 1.
         most: The largest number of evaluations after the first.
         descent, curvature: The constants c₁ and c₂ of the conditions.
     """
@@ -52,7 +53,7 @@ def strong_wolfe(
 
 
 def _zoom(evaluate, bracket, low_enough, flat_enough, length, most, tolerance_change, count):
-    """(the best point, the number of evaluations) of making ``bracket`` smaller."""
+    """Make ``bracket`` smaller; return (the best Point, the number of evaluations)."""
     low = _lowest(bracket)
     near_end = False
     while count < most:
@@ -78,7 +79,10 @@ def _lowest(bracket):
 
 
 def _inside(t, bracket, again):
-    """``t``, moved inwards where it is near an end for the second time, or beyond one."""
+    """Return ``t``, and True if it is near an end of the bracket, which means within a tenth.
+
+    If ``t`` is near an end for the second time, or not inside, it is moved a tenth inwards.
+    """
     ends = [point.t for point in bracket]
     first, last = min(ends), max(ends)
     margin = 0.1 * (last - first)
@@ -90,7 +94,11 @@ def _inside(t, bracket, again):
 
 
 def _cubic_minimum(a, b, bounds=None):
-    """Where the cubic through two points with their slopes is least, within ``bounds``."""
+    """Return the step, within ``bounds``, at which a cubic is least.
+
+    The cubic has the values and slopes of ``a`` and ``b``. Without ``bounds`` the step lies between
+    the two points.
+    """
     if a.t > b.t:
         a, b = b, a
     least, most = (a.t, b.t) if bounds is None else bounds

@@ -14,23 +14,24 @@ _ADJUSTMENTS = {
 
 
 class Muon(Elementwise):
-    """Muon: momentum whose direction is made orthogonal, for the matrices inside a network.
+    """Muon: momentum that is made orthogonal before each step, for a network's inner matrices.
 
     Args:
         params: Matrices, ``(name, tensor)`` pairs, or dicts that give a group its own options.
         lr: Learning rate.
         weight_decay: Each step first multiplies the parameters by ``1 - lr * weight_decay``.
-        momentum: Decay of the average of the gradient.
-        nesterov: Look ahead along it.
-        ns_coefficients: Of x, x³ and x⁵ in the polynomial that each iteration applies to the
-            singular values.
-        eps: The least norm that the direction is divided by.
-        ns_steps: Number of iterations.
-        adjust_lr_fn: How the rate depends on the shape: ``"original"`` (also None) or
-            ``"match_rms_adamw"``.
+        momentum: Decay of the average gradient.
+        nesterov: Look ahead along the momentum (Nesterov's method).
+        ns_coefficients: The coefficients of x, x³ and x⁵ in the polynomial that each
+            Newton-Schulz iteration applies to the singular values.
+        eps: The direction is divided by its norm, or by ``eps`` if the norm is smaller.
+        ns_steps: Number of Newton-Schulz iterations.
+        adjust_lr_fn: How the learning rate depends on the matrix's shape: ``"original"``, which is
+            the default, or ``"match_rms_adamw"``.
 
     Raises:
-        ValueError: a negative option, a parameter that is no matrix, an unknown adjustment.
+        ValueError: An option is negative, a parameter is not a matrix, or ``adjust_lr_fn`` is
+            unknown.
 
     Source: Jordan et al., Muon: an optimizer for hidden layers in neural networks, 2024; Liu et
         al., Muon is scalable for LLM training, 2025, for the second adjustment.
@@ -103,7 +104,7 @@ class Muon(Elementwise):
 
 
 def _orthogonal(x, coefficients, steps, eps):
-    """Nearly U Vᵀ, where ``x`` is U S Vᵀ, by Newton and Schulz's iteration in bfloat16."""
+    """Return about U Vᵀ, where U S Vᵀ is the SVD of ``x``, by Newton-Schulz steps in bfloat16."""
     if steps >= 100:
         raise ValueError(f"Muon: ns_steps must be less than 100, but it is {steps}")
     if len(coefficients) != 3:

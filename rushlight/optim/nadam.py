@@ -7,22 +7,22 @@ __all__ = ["NAdam"]
 
 
 class NAdam(Elementwise):
-    """NAdam: Adam that looks ahead along its momentum, which grows from step to step.
+    """NAdam: Adam with Nesterov momentum, which grows from step to step.
 
     Args:
         params: Tensors, ``(name, tensor)`` pairs, or dicts that give a group its own options.
         lr: Learning rate.
-        betas: Decay of the average of the gradient, in the end, and of its square.
+        betas: Decay of the average gradient, and of the average squared gradient.
         eps: Added to the root of the average square.
-        weight_decay: Factor of the parameter that is added to the gradient.
-        momentum_decay: How fast the decay of the average grows to ``betas[0]`` from its half.
+        weight_decay: This factor times the parameter is added to the gradient.
+        momentum_decay: How fast the momentum of a step grows from half of ``betas[0]`` to all.
         decoupled_weight_decay: Shrink the parameter instead of changing the gradient.
-        maximize: Go up instead of down.
+        maximize: Maximize the objective instead of minimizing it.
         differentiable: Let gradients flow through the step itself.
-        foreach, capturable: Accepted; all parameters are always stepped together.
+        foreach, capturable: Accepted without effect; all parameters are always stepped together.
 
     Raises:
-        ValueError: a negative option, or a beta outside [0, 1).
+        ValueError: An option is negative, or a beta is outside [0, 1).
 
     Source: Dozat, Incorporating Nesterov momentum into Adam, ICLR workshop 2016, algorithm 2.
 

@@ -1,4 +1,7 @@
-"""Numbers of a rule, which are tensors in a trace and where an option is one."""
+"""Functions on the scalars of an update rule.
+
+A scalar is a tensor in a trace, or if an option is a tensor. Otherwise it is a Python number.
+"""
 
 import rushlight
 from rushlight.tensor import Tensor
@@ -7,17 +10,17 @@ __all__ = ["in_dtype", "largest", "least"]
 
 
 def in_dtype(x, dtype):
-    """``x`` in ``dtype``, if it has one."""
+    """Convert ``x`` to ``dtype`` if it is a tensor; return a number as it is."""
     return x.to(dtype) if isinstance(x, Tensor) else x
 
 
 def largest(x, y):
-    """The larger of two numbers."""
+    """Return the larger of two scalars."""
     return _chosen(max, rushlight.maximum, x, y)
 
 
 def least(x, y):
-    """The smaller of two numbers."""
+    """Return the smaller of two scalars."""
     return _chosen(min, rushlight.minimum, x, y)
 
 

@@ -21,7 +21,7 @@ __all__ = [
 
 
 class _Required:
-    """As a default: each parameter group must give its own value."""
+    """The default of an option for which each parameter group must give its own value."""
 
     def __repr__(self):
         return "<required parameter>"
@@ -31,17 +31,17 @@ required = _Required()
 
 
 class Optimizer:
-    """The base of all optimizers: parameters in groups, each with its options, and their state.
+    """The base class of all optimizers: groups of parameters with options, and their state.
 
     Args:
-        params: Tensors, ``(name, tensor)`` pairs, or dicts with a ``"params"`` of either and
-            options of the group's own.
-        defaults: The options of groups that don't give their own.
+        params: Tensors, ``(name, tensor)`` pairs, or dicts. A dict is a group: its ``"params"`` are
+            tensors or pairs, and its other entries are the group's options.
+        defaults: The options of groups that do not give their own.
 
     Raises:
-        TypeError: ``params`` is a tensor, or holds something that is none.
-        ValueError: no parameters, one that was computed from others, one in two groups, or
-            names for only some of them.
+        TypeError: ``params`` is a tensor, or holds an object that is not a tensor.
+        ValueError: There are no parameters, a parameter was computed from other tensors, a
+            parameter is in two groups, or only some parameters have names.
 
     >>> import rushlight as torch
     >>> class Descent(torch.optim.Optimizer):
@@ -58,9 +58,9 @@ class Optimizer:
     tensor([1.], requires_grad=True)
     """
 
-    _stepping = False  # inside step(), for hooks
-    _traced = False  # step() knows what to do in a trace
-    _opt_called = False  # step() was called, for schedulers
+    _stepping = False  # True inside step(), so that hooks run once
+    _traced = False  # True if step() records itself in a trace
+    _opt_called = False  # True after a step(); schedulers check it
 
     _optimizer_step_pre_hooks: OrderedDict
     _optimizer_step_post_hooks: OrderedDict
@@ -88,7 +88,7 @@ class Optimizer:
             self.add_param_group(group)
 
     def _prepare(self):
-        """What an instance has besides its defaults, state and groups."""
+        """Set the attributes that are not pickled: the hooks, and ``step`` with hooks around it."""
         for kind in ("step", "state_dict", "load_state_dict"):
             for when in ("pre", "post"):
                 self.__dict__.setdefault(f"_optimizer_{kind}_{when}_hooks", OrderedDict())
@@ -116,11 +116,11 @@ class Optimizer:
         return f"{type(self).__name__} ({''.join(groups)})"
 
     def step(self, closure=None):
-        """Update the parameters from their gradients; each optimizer defines it."""
+        """Update the parameters from their gradients. Each optimizer defines this method."""
         raise NotImplementedError
 
     def zero_grad(self, set_to_none=True):
-        """Forget the gradients of all parameters, or with ``set_to_none=False`` fill them with 0.
+        """Set the gradients of all parameters to None, or to 0 with ``set_to_none=False``.
 
         >>> import rushlight as torch
         >>> w = torch.ones(2, requires_grad=True)
@@ -136,7 +136,7 @@ class Optimizer:
                 continue
             for p in group["params"]:
                 if set_to_none:
-                    p.grad = None  # the setter tells a trace
+                    p.grad = None  # the property's setter is recorded by a trace
                 elif p.grad is not None:
                     if p.grad.grad_fn is not None:
                         p.grad.detach_()
@@ -147,7 +147,7 @@ class Optimizer:
     # Parameter groups --------------------------------------------------------------------
 
     def add_param_group(self, param_group):
-        """Add ``{"params": ..., option: value, ...}`` to what is optimized.
+        """Add the group ``{"params": ..., option: value, ...}``.
 
         >>> import rushlight as torch
         >>> optimizer = torch.optim.SGD([torch.ones(2)], lr=0.1)
@@ -185,7 +185,10 @@ class Optimizer:
             )
 
     def _check_apart(self, new):
-        """Raise where ``new`` shares parameters with a group, or differs in having names."""
+        """Raise if the group ``new`` shares parameters with another group.
+
+        Also raise if only one of the groups has names for its parameters.
+        """
         owner = type(self).__name__
         if len(set(new["params"])) < len(new["params"]):
             warnings.warn(
@@ -210,7 +213,9 @@ class Optimizer:
     # State dicts -------------------------------------------------------------------------
 
     def state_dict(self):
-        """The state by parameter index and the groups' options, sharing the state's memory.
+        """Return the state by parameter index, and the groups' options.
+
+        The tensors are not copied: they are those of the optimizer's state.
 
         >>> import rushlight as torch
         >>> torch.optim.SGD([torch.ones(2)], lr=0.1).state_dict()["param_groups"][0]["params"]
@@ -233,10 +238,10 @@ class Optimizer:
         return found
 
     def load_state_dict(self, state_dict):
-        """Take over a copy of what ``state_dict()`` returned, for parameters in the same order.
+        """Load a copy of a state dict. The parameters must be in the same order as when saved.
 
         Raises:
-            ValueError: the groups differ in number or in their numbers of parameters.
+            ValueError: The number of groups differs, or a group has another number of parameters.
 
         >>> import rushlight as torch
         >>> saved = torch.optim.SGD([torch.ones(2)], lr=0.5).state_dict()
@@ -290,7 +295,10 @@ class Optimizer:
     # Hooks -------------------------------------------------------------------------------
 
     def register_step_pre_hook(self, hook):
-        """Call ``hook(optimizer, args, kwargs)`` before ``step``; it may return new ones."""
+        """Call ``hook(optimizer, args, kwargs)`` before ``step``.
+
+        The hook may return a pair (args, kwargs), with which ``step`` is called instead.
+        """
         return add_hook(self._optimizer_step_pre_hooks, hook)
 
     def register_step_post_hook(self, hook):
@@ -302,11 +310,17 @@ class Optimizer:
         return add_hook(self._optimizer_state_dict_pre_hooks, hook, prepend)
 
     def register_state_dict_post_hook(self, hook, prepend=False):
-        """Call ``hook(optimizer, state_dict)`` after ``state_dict``; it may return another."""
+        """Call ``hook(optimizer, state_dict)`` after ``state_dict``.
+
+        The hook may return another state dict, which ``state_dict`` then returns.
+        """
         return add_hook(self._optimizer_state_dict_post_hooks, hook, prepend)
 
     def register_load_state_dict_pre_hook(self, hook, prepend=False):
-        """Call ``hook(optimizer, state_dict)`` before loading; it may return another."""
+        """Call ``hook(optimizer, state_dict)`` before loading.
+
+        The hook may return another state dict, which is then loaded.
+        """
         return add_hook(self._optimizer_load_state_dict_pre_hooks, hook, prepend)
 
     def register_load_state_dict_post_hook(self, hook, prepend=False):
@@ -315,7 +329,7 @@ class Optimizer:
 
 
 def _name_params(owner, group):
-    """Make ``group["params"]`` a list of tensors, their names apart in ``"param_names"``."""
+    """Make ``group["params"]`` a list of tensors; put their names into ``"param_names"``."""
     params = group["params"]
     if isinstance(params, Tensor):
         params = [params]
@@ -341,7 +355,7 @@ def _given(found, otherwise):
 
 
 def _fitted(value, p, group, key=None):
-    """A copy of a loaded ``value`` with its tensors in ``p``'s dtype, but for step counts."""
+    """Copy a loaded ``value``, with its tensors in the dtype of ``p``. Step counts keep theirs."""
     if isinstance(value, Tensor):
         if key == "step":
             single = group.get("capturable") or group.get("fused")

@@ -13,7 +13,7 @@ _LABELS = {
 
 
 def check_options(owner, **options):
-    """Raise ValueError for an option that is negative or not one element."""
+    """Raise ValueError if an option is negative, or a tensor of more than one element."""
     for name, value in options.items():
         if isinstance(value, Tensor) and value.numel() != 1:
             raise ValueError(
@@ -25,7 +25,7 @@ def check_options(owner, **options):
 
 
 def check_range(owner, label, value, *, closed=False):
-    """Raise ValueError for a value outside [0, 1), or [0, 1] where it is ``closed``."""
+    """Raise ValueError if ``value`` is outside [0, 1), or outside [0, 1] with ``closed``."""
     if not (0.0 <= value < 1.0 or (closed and value == 1.0)):
         raise ValueError(
             f"{owner}: Invalid {label}: {value}; it must be in [0, 1{']' if closed else ')'}"
@@ -33,13 +33,13 @@ def check_range(owner, label, value, *, closed=False):
 
 
 def check_betas(owner, betas):
-    """Raise ValueError for a decay outside [0, 1)."""
+    """Raise ValueError if a beta is outside [0, 1)."""
     for i, beta in enumerate(betas):
         check_range(owner, f"beta parameter at index {i}", beta)
 
 
 def check_fused(owner, fused, foreach, differentiable):
-    """Raise RuntimeError for implementations that exclude each other."""
+    """Raise RuntimeError if ``fused`` is combined with ``foreach`` or ``differentiable``."""
     if fused and differentiable:
         raise RuntimeError(f"{owner}: `fused` does not support `differentiable`")
     if fused and foreach:

@@ -7,21 +7,21 @@ __all__ = ["RAdam"]
 
 
 class RAdam(Elementwise):
-    """RAdam: Adam that does not scale its steps before their scale is known well enough.
+    """RAdam: Adam whose first steps are not scaled, until the average square is reliable.
 
     Args:
         params: Tensors, ``(name, tensor)`` pairs, or dicts that give a group its own options.
         lr: Learning rate.
-        betas: Decay of the average of the gradient, and of its square.
+        betas: Decay of the average gradient, and of the average squared gradient.
         eps: Added to the root of the average square.
-        weight_decay: Factor of the parameter that is added to the gradient.
+        weight_decay: This factor times the parameter is added to the gradient.
         decoupled_weight_decay: Shrink the parameter instead of changing the gradient.
-        maximize: Go up instead of down.
+        maximize: Maximize the objective instead of minimizing it.
         differentiable: Let gradients flow through the step itself.
-        foreach, capturable: Accepted; all parameters are always stepped together.
+        foreach, capturable: Accepted without effect; all parameters are always stepped together.
 
     Raises:
-        ValueError: a negative option, or a beta outside [0, 1).
+        ValueError: An option is negative, or a beta is outside [0, 1).
 
     Source: Liu et al., On the variance of the adaptive learning rate and beyond, ICLR 2020,
         algorithm 2.
@@ -87,5 +87,5 @@ class RAdam(Elementwise):
         mean += (g - mean) * gain1
         square *= beta2
         square += g * g * gain2
-        # Where the scale is not known, the denominator is 1.
+        # As long as the average square is not reliable, the denominator is 1.
         p -= mean / (xp.sqrt(square) * known + eps) * rate

@@ -7,25 +7,26 @@ __all__ = ["RMSprop"]
 
 
 class RMSprop(Elementwise):
-    """RMSprop: gradients divided by the root of their running mean square.
+    """RMSprop: each gradient is divided by the root of its running mean square.
 
     Args:
         params: Tensors, ``(name, tensor)`` pairs, or dicts that give a group its own options.
         lr: Learning rate.
         alpha: Decay of the mean square.
-        eps: Added to its root.
-        weight_decay: Factor of the parameter that is added to the gradient.
+        eps: Added to the root of the mean square.
+        weight_decay: This factor times the parameter is added to the gradient.
         momentum: Share of the last step's direction that is kept.
-        centered: Divide by the root of the variance instead, the mean square less the squared mean.
-        maximize: Go up instead of down.
+        centered: Divide by the root of the variance, which is the mean square minus the squared
+            mean.
+        maximize: Maximize the objective instead of minimizing it.
         differentiable: Let gradients flow through the step itself.
-        foreach, capturable: Accepted; all parameters are always stepped together.
+        foreach, capturable: Accepted without effect; all parameters are always stepped together.
 
     Raises:
-        ValueError: a negative option.
+        ValueError: An option is negative.
 
     Source: Hinton, Neural networks for machine learning, lecture 6e, 2012; Graves, Generating
-        sequences with recurrent neural networks, 2013, for the centered one.
+        sequences with recurrent neural networks, 2013, for the centered form.
 
     >>> import rushlight as torch
     >>> w = torch.tensor([1.0], requires_grad=True)

@@ -7,22 +7,24 @@ __all__ = ["Rprop"]
 
 
 class Rprop(Elementwise):
-    """Rprop: steps by the gradient's sign alone, longer while it stays, shorter when it turns.
+    """Rprop: steps in the direction of the gradient's sign, with a length of its own per element.
+
+    The length grows while the sign stays the same, and shrinks when the sign changes.
 
     Args:
         params: Tensors, ``(name, tensor)`` pairs, or dicts that give a group its own options.
         lr: Length of the first step.
-        etas: Factors of the length after the sign turned, and after it stayed.
+        etas: The factors of the length: if the sign changed, and if it stayed the same.
         step_sizes: The shortest and the longest step.
-        maximize: Go up instead of down.
+        maximize: Maximize the objective instead of minimizing it.
         differentiable: Let gradients flow through the step itself.
-        foreach, capturable: Accepted; all parameters are always stepped together.
+        foreach, capturable: Accepted without effect; all parameters are always stepped together.
 
     Raises:
-        ValueError: a negative learning rate, or ``etas`` that are not on both sides of 1.
+        ValueError: The learning rate is negative, or ``etas`` are not below and above 1.
 
     Source: Riedmiller & Braun, A direct adaptive method for faster backpropagation learning,
-        1993; where the sign turns, no step is taken.
+        1993. An element takes no step when its sign changes.
 
     >>> import rushlight as torch
     >>> w = torch.tensor([1.0], requires_grad=True)
@@ -62,7 +64,7 @@ class Rprop(Elementwise):
 
     @classmethod
     def _counts(cls, group):
-        return True  # nothing depends on the count, but the state shows it
+        return True  # no scalar depends on the count, but the state has a "step"
 
     @staticmethod
     def _scalars(group, step):

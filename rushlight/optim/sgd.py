@@ -7,24 +7,27 @@ __all__ = ["SGD"]
 
 
 class SGD(Elementwise):
-    """Stochastic gradient descent, with momentum where it is asked for.
+    """Stochastic gradient descent, optionally with momentum.
 
     Args:
         params: Tensors, ``(name, tensor)`` pairs, or dicts that give a group its own options.
         lr: Learning rate.
         momentum: Share of the last step's direction that is kept.
-        dampening: Share of the gradient that momentum leaves out, from the second step on.
-        weight_decay: Factor of the parameter that is added to the gradient.
+        dampening: From the second step on, the gradient enters the momentum with the factor
+            ``1 - dampening``.
+        weight_decay: This factor times the parameter is added to the gradient.
         nesterov: Look ahead along the momentum (Nesterov's method).
-        maximize: Go up instead of down.
+        maximize: Maximize the objective instead of minimizing it.
         differentiable: Let gradients flow through the step itself.
-        foreach, fused: Accepted; all parameters are always stepped together.
+        foreach, fused: Accepted without effect; all parameters are always stepped together.
 
     Raises:
-        ValueError: a negative option, or ``nesterov`` without momentum or with dampening.
+        ValueError: An option is negative, or ``nesterov`` is used without momentum or with
+            dampening.
 
     Source: Sutskever et al., On the importance of initialization and momentum in deep learning,
-        ICML 2013; the learning rate multiplies the whole velocity, not the gradient alone.
+        ICML 2013. Unlike there, the learning rate multiplies the whole velocity and not the
+        gradient alone.
 
     >>> import rushlight as torch
     >>> w = torch.tensor([1.0], requires_grad=True)
@@ -69,7 +72,7 @@ class SGD(Elementwise):
 
     @staticmethod
     def _scalars(group, step):
-        # The first gradient enters whole: a buffer of zeros then becomes the gradient.
+        # In the first step the factor is 1, so the buffer of zeros becomes the gradient.
         gain = 1 - group["dampening"] * (step > 1)
         return group["lr"], group["weight_decay"], group["momentum"], gain
 

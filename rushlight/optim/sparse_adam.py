@@ -8,15 +8,16 @@ __all__ = ["SparseAdam"]
 
 
 class SparseAdam(Optimizer):
-    """Adam for sparse gradients, of which rushlight has none: its step refuses dense ones.
+    """Adam for sparse gradients. rushlight has only dense gradients, and ``step`` refuses them.
 
     Args:
         params: Real tensors, ``(name, tensor)`` pairs, or dicts that give a group its own options.
         lr, betas, eps, maximize: As Adam's.
 
     Raises:
-        ValueError: an option that is not positive, a beta outside [0, 1), a complex parameter.
-        RuntimeError: at a step, where a parameter has a gradient.
+        ValueError: ``lr`` or ``eps`` is not positive, a beta is outside [0, 1), or a parameter is
+            complex.
+        RuntimeError: A parameter has a gradient when ``step`` is called.
 
     >>> import rushlight as torch
     >>> torch.optim.SparseAdam([torch.ones(2)]).param_groups[0]["betas"]
@@ -43,7 +44,7 @@ class SparseAdam(Optimizer):
             )
 
     def step(self, closure=None):
-        """Refuse the gradients, which are dense."""
+        """Raise RuntimeError if a parameter has a gradient, because all gradients are dense."""
         loss = None
         if closure is not None:
             with mode.enable_grad():

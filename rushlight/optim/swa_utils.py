@@ -1,4 +1,4 @@
-"""Averages of models, and what belongs to them: ``torch.optim.swa_utils``."""
+"""Averages of a model's weights over time, with their schedule: ``torch.optim.swa_utils``."""
 
 import math
 from copy import deepcopy
@@ -20,10 +20,12 @@ __all__ = [
 
 
 def get_ema_avg_fn(decay=0.999):
-    """The function of one parameter that keeps the share ``decay`` of its average.
+    """Return a function that updates the exponential moving average of one parameter.
+
+    The average keeps the share ``decay``, and the new value gets the rest.
 
     Raises:
-        ValueError: ``decay`` outside [0, 1].
+        ValueError: ``decay`` is outside [0, 1].
 
     >>> import rushlight as torch
     >>> average = torch.optim.swa_utils.get_ema_avg_fn(0.75)
@@ -40,7 +42,7 @@ def get_ema_avg_fn(decay=0.999):
 
 
 def get_swa_avg_fn():
-    """The function of one parameter that makes the plain average of all its values.
+    """Return a function that updates the plain average of all values of one parameter.
 
     >>> import rushlight as torch
     >>> torch.optim.swa_utils.get_swa_avg_fn()(torch.tensor(4.0), torch.tensor(8.0), 3)
@@ -55,10 +57,12 @@ def get_swa_avg_fn():
 
 
 def get_ema_multi_avg_fn(decay=0.999):
-    """As ``get_ema_avg_fn``, of lists of parameters, the averages written in place.
+    """Return the function of ``get_ema_avg_fn`` for lists of parameters.
+
+    The function writes the new averages into the old ones.
 
     Raises:
-        ValueError: ``decay`` outside [0, 1].
+        ValueError: ``decay`` is outside [0, 1].
 
     >>> import rushlight as torch
     >>> means = [torch.tensor(4.0)]
@@ -80,7 +84,9 @@ def get_ema_multi_avg_fn(decay=0.999):
 
 
 def get_swa_multi_avg_fn():
-    """As ``get_swa_avg_fn``, of lists of parameters, the averages written in place.
+    """Return the function of ``get_swa_avg_fn`` for lists of parameters.
+
+    The function writes the new averages into the old ones.
 
     >>> import rushlight as torch
     >>> means = [torch.tensor(4.0)]
@@ -109,18 +115,19 @@ def _check_decay(owner, decay):
 
 
 class AveragedModel(Module):
-    """A copy of ``model`` whose parameters become the average of the model's over time.
+    """A copy of ``model`` whose parameters are averages of the model's parameters over time.
 
     Args:
-        model: Copied as it is.
-        device: Where the copy lies.
-        avg_fn: Makes the new average from the average, the parameter and the number of models
-            averaged so far; the plain average by default.
-        multi_avg_fn: The same in place, from the list of averages and that of parameters.
-        use_buffers: Average buffers too, instead of copying the newest.
+        model: The model to copy.
+        device: The device of the copy.
+        avg_fn: A function that computes the new average from the old average, the parameter and the
+            number of models averaged so far. Default: the plain average.
+        multi_avg_fn: The same for a list of averages and a list of parameters. The function writes
+            into the averages.
+        use_buffers: Average the buffers too. Otherwise the newest buffers are copied.
 
     Raises:
-        AssertionError: both ``avg_fn`` and ``multi_avg_fn``.
+        AssertionError: Both ``avg_fn`` and ``multi_avg_fn`` are given.
 
     Source: Izmailov et al., Averaging weights leads to wider optima and better generalization,
         2018.
@@ -153,14 +160,14 @@ class AveragedModel(Module):
         return self.module(*args, **kwargs)
 
     def update_parameters(self, model):
-        """Take the parameters of ``model`` into the average; the first time, copy them."""
+        """Add the parameters of ``model`` to the average. The first call copies them."""
         pairs = [
             (mean.detach(), p.detach())
             for mean, p in zip(self._averaged(self.module), self._averaged(model), strict=False)
         ]
         first = self.n_averaged == 0
         if mode.intercept and mode.recorder() is not None:
-            # A program takes both roads and keeps the right value.
+            # A compiled program cannot branch on ``first``: it computes both results and keeps one.
             kept = [(mean, p.clone()) for mean, p in pairs]
             self._average(pairs)
             for mean, p in kept:
@@ -176,7 +183,7 @@ class AveragedModel(Module):
         self.n_averaged.add_(1)
 
     def _averaged(self, model):
-        """What of ``model`` is averaged."""
+        """Return the tensors of ``model`` that are averaged."""
         return chain(model.parameters(), model.buffers() if self.use_buffers else ())
 
     def _average(self, pairs):
@@ -191,11 +198,12 @@ class AveragedModel(Module):
 
 
 def update_bn(loader, model, device=None):
-    """Take the statistics of all batch normalizations of ``model`` anew, from ``loader``.
+    """Compute the running statistics of all batch norms of ``model`` anew from ``loader``.
 
     Args:
-        loader: Its batches are inputs, or lists and tuples that begin with one.
-        device: Where inputs are moved.
+        loader: An iterable of batches. A batch is an input, or a list or tuple that begins with an
+            input.
+        device: The device to which inputs are moved.
 
     >>> import rushlight as torch
     >>> model = torch.nn.BatchNorm1d(1)
@@ -224,15 +232,15 @@ def update_bn(loader, model, device=None):
 
 
 class SWALR(LRScheduler):
-    """From the rate of each group to ``swa_lr`` in ``anneal_epochs`` epochs, where it stays.
+    """Move each group's learning rate to ``swa_lr`` in ``anneal_epochs`` epochs, then keep it.
 
     Args:
-        swa_lr: The last rate, of all groups or of each.
-        anneal_epochs: How many epochs it takes.
-        anneal_strategy: ``"cos"`` or ``"linear"``.
+        swa_lr: The final learning rate, for all groups or a list with one for each.
+        anneal_epochs: The number of epochs that the change takes.
+        anneal_strategy: The curve of the change: ``"cos"`` or ``"linear"``.
 
     Raises:
-        ValueError: another strategy, or ``anneal_epochs`` that are no number of epochs.
+        ValueError: The strategy is unknown, or ``anneal_epochs`` is not an int of at least 0.
 
     >>> import rushlight as torch
     >>> optimizer = torch.optim.SGD([torch.ones(2)], lr=1.0)
@@ -263,7 +271,7 @@ class SWALR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def anneal_func(self, t):
-        """The share of the last rate after the part ``t`` of the epochs."""
+        """Return the weight of the final rate after the fraction ``t`` of the epochs."""
         return (1 - math.cos(math.pi * t)) / 2 if self._anneal_strategy == "cos" else t
 
     def get_lr(self):

@@ -1,7 +1,8 @@
-"""The step of an elementwise optimizer inside a trace.
+"""The step of an optimizer inside a trace.
 
-Its numbers are read again at each run. The counts of parameters that have taken as many steps lie
-in one array, so that a program counts, and computes what depends on the count, once for all.
+Each run of the compiled program reads the numbers among the options again. The step counts of
+parameters with equal counts are put into one array, so that the program increments them, and
+computes the scalars that depend on the count, once for all these parameters.
 """
 
 from functools import partial
@@ -20,10 +21,10 @@ __all__ = ["record_step"]
 
 
 def record_step(optimizer, recorder):
-    """Take a step of ``optimizer`` in the trace of ``recorder``."""
+    """Record a step of ``optimizer`` in the trace of ``recorder``."""
     recorder.settle_calls(optimizer)
     first = optimizer not in recorder.stepped
-    before = recorder.stepped.setdefault(optimizer, {})  # index of a group → its State
+    before = recorder.stepped.setdefault(optimizer, {})  # index of a group → the group's State
     if first:
         recorder.places.append(partial(_options, optimizer))
         _undone_by(recorder, optimizer.state)
@@ -47,7 +48,7 @@ def record_step(optimizer, recorder):
 
 
 def _step_again(state, params, recorder):
-    """Take a further step in one trace, of parameters that are counted together already."""
+    """Record a second or later step in one trace. Its parameters must be those of the first."""
     if [*map(id, params)] != [*map(id, state.params if state else ())]:
         recorder.refuse(
             "inside torch.compile, an optimizer's steps must all be of the same parameters: here "
@@ -58,7 +59,13 @@ def _step_again(state, params, recorder):
 
 
 def _options(optimizer):
-    """Where the options are, and which of them are on: numbers may change, but not to or from 0."""
+    """Return the conditions on the options under which a program can run.
+
+    Each condition is (expression, its objects, its present value, a fixed value). If the present
+    value changes, the program looks the options up again. If the fixed value changes, the program
+    cannot be used. For a number, only whether it is 0 is fixed, because 0 switches a part of the
+    rule off.
+    """
     groups = optimizer.param_groups
     found: list = [
         ("{0}.param_groups", (optimizer,), groups, None),
@@ -76,7 +83,7 @@ def _options(optimizer):
             if key != "lr" or isinstance(value, Tensor):
                 look = f"{{0}}[{key!r}]" if key in group else f"{{0}}.get({key!r})"
                 if type(value) is tuple and not any(isinstance(v, Tensor) for v in value):
-                    # Of numbers, of which none is a switch.
+                    # The tuple holds numbers, and no number of a tuple switches anything off.
                     found.append((f"type({look})", (group,), tuple, tuple))
                     continue
                 fixed = value if key in optimizer._structure or not number else bool(value)
@@ -85,9 +92,9 @@ def _options(optimizer):
 
 
 def record_foreign(optimizer, recorder, step):
-    """Take the ``step`` of an optimizer that knows of no traces.
+    """Record the ``step`` of an optimizer that does not record itself.
 
-    Its options are taken for constant, and so is what its state holds but for tensors.
+    The program holds the options as constants, and all state except tensors.
     """
     state = optimizer.state
     recorder.stepped.setdefault(optimizer, {})
@@ -110,7 +117,7 @@ def record_foreign(optimizer, recorder, step):
 
 
 def _undone_by(recorder, state):
-    """A copy of ``state``, which comes back should the trace fail."""
+    """Return a copy of ``state``; restore it if the trace fails."""
     before = {p: dict(own) if type(own) is dict else own for p, own in state.items()}
 
     def undo():
@@ -126,9 +133,9 @@ def _undone_by(recorder, state):
 
 
 def _arrays_of(optimizer):
-    """A function that gives the tensors of the state the arrays that they have now.
+    """Return a function that gives the state tensors their present arrays back.
 
-    A trace has counts of steps lie in one array; another program may hold where they lie.
+    A trace moves step counts into one array, while another program may rely on the present arrays.
     """
     found = [t for own in optimizer.state.values() if type(own) is dict for t in own.values()]
     tensors = [t for t in (*found, *optimizer._counters.values()) if isinstance(t, Tensor)]
@@ -142,12 +149,12 @@ def _arrays_of(optimizer):
 
 
 def _numbers(own):
-    """What of a parameter's state is no tensor, and the names of all."""
+    """Return a parameter's state with None in place of all values that are not plain constants."""
     return {key: value if is_plain(value) else None for key, value in own.items()}
 
 
 class Options:
-    """A group's options in a trace: numbers are read again at each run."""
+    """A group's options in a trace. Each run of the program reads their numbers again."""
 
     def __init__(self, optimizer, index, recorder):
         self.optimizer, self.index, self.recorder = optimizer, index, recorder
@@ -172,8 +179,9 @@ class Options:
     def _number(self, key, value, get, steady):
         if value is None or isinstance(value, (bool, Tensor)):
             return value
-        # An int now may be a float later. Of all but what schedulers move at every step, the rate
-        # and Adam's betas, ``_options`` tells when they change.
+        # All numbers become floats, because an int may be a float in a later run. Most numbers are
+        # ``steady``: they change rarely, and the conditions of ``_options`` tell when. The learning
+        # rate and Adam's betas are not, because schedulers change them at every step.
         place = partial(self._place, key)
         return self.recorder.live(lambda: float(get()), place, steady=steady)
 
@@ -182,10 +190,11 @@ class Options:
 
 
 class State:
-    """The state of the parameters of one group that are stepped.
+    """The state of those parameters of one group that take the step.
 
     Attributes:
-        counters: For each number of steps taken, its parameters and a tensor of their counts.
+        counters: One entry for each different step count: (the parameters with this count, their
+            count tensors, a tensor over the one array that holds all these counts).
     """
 
     def __init__(self, optimizer, index, params):
@@ -198,7 +207,7 @@ class State:
         self._join()
 
     def _join(self):
-        """Have the counts of parameters that are abreast lie in one array."""
+        """Put the counts of parameters with equal step counts into one array."""
         optimizer = self.optimizer
         found: dict = {}
         for p in self.params:
@@ -223,9 +232,9 @@ class State:
             self.counters.append((params, counts, tensor))
 
     def places(self):
-        """Conditions that the state is where it was, of parameters as far as they were."""
+        """Return conditions, as ``_options`` does, on the state's tensors and equal step counts."""
         if any(self.optimizer._lacks(p, self.names) for p in self.params):
-            return []  # to make state is the step's business, where the call gets to it
+            return []  # missing state is made when a step runs, not here
         self._join()
         optimizer, state = self.optimizer, self.optimizer.state
         found: list = [("{0}.state", (optimizer,), state, None)]
@@ -243,7 +252,7 @@ class State:
         return found
 
     def capture(self, recorder):
-        """Have the state be looked up at each run, since it may be loaded between them."""
+        """Make the state an input that is looked up at each run, because it may be loaded anew."""
         optimizer, state = self.optimizer, self.optimizer.state
         for p in self.params:
             for name in (*optimizer._numbers, *optimizer._names_of(p, self.names)):
@@ -254,7 +263,7 @@ class State:
             recorder.capture(tensor, lambda i=i: self.counters[i][2])
 
     def step(self, recorder):
-        """Update the parameters, with one set of scalars for all that are abreast."""
+        """Update the parameters, with one set of scalars for all of equal step count."""
         optimizer, group = self.optimizer, self.optimizer.param_groups[self.index]
         options = Options(optimizer, self.index, recorder)
         with mode.set_grad_enabled(bool(optimizer.defaults.get("differentiable"))):
@@ -267,7 +276,7 @@ class State:
                 else:
                     shared |= dict.fromkeys(map(id, params), optimizer._scalars(options, count))
             if not self.counters:
-                # Where nothing depends on the count, any step but the first will do.
+                # No scalar depends on the step count, so any number above 1 stands for it.
                 shared = dict.fromkeys(map(id, self.params), optimizer._scalars(options, 2.0))
             for p in self.params:
                 names = optimizer._names_of(p, self.names)
@@ -275,7 +284,7 @@ class State:
                 optimizer._step_one(tensors, shared[id(p)], group)
 
     def _turn(self, options, count, p):
-        """The scalars of a step of ``p``, whose other numbers take it too."""
+        """Return the scalars of a step of ``p``; advance the ``_numbers`` in its state."""
         optimizer = self.optimizer
         tensors = [optimizer.state[p][name] for name in optimizer._numbers]
         before = [t.clone().to(float64) for t in tensors]

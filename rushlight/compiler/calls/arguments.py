@@ -1,4 +1,4 @@
-"""The arguments of a call: their tensors, and the lines that take them out of other calls."""
+"""The arguments of a call: their tensors, and the lines that find these in later calls."""
 
 import dataclasses
 
@@ -14,7 +14,7 @@ __all__ = ["Arguments", "check_array"]
 
 
 def check_array(source, name, array):
-    """A line that gives up unless the array ``name`` lies in memory as ``array`` does."""
+    """Add a guard: the array ``name`` has the shape, strides and dtype of ``array``."""
     dtype = source.name(array.dtype)
     source.demand(
         f"{name}.shape == {array.shape!r} and {name}.strides == {array.strides!r} "
@@ -29,10 +29,11 @@ class Arguments:
 
     Attributes:
         leaves: The tensors, each once.
-        given: How many of them were given; others lie where the function assigns.
-        numbers: (name in the lines, value) of each number that may be another one in other
-            calls, under its position or keyword.
-        objects: What is known by its identity alone: modules, optimizers, the user's objects.
+        given: How many of ``leaves`` are in the call's arguments. The others lie outside, in
+            places that the function assigns.
+        numbers: position or keyword → (name in the lines, value) of a float that may differ in
+            other calls.
+        objects: Arguments that are compared by identity: modules, optimizers, the user's objects.
     """
 
     def __init__(self, source, args, kwargs, moving=False):
@@ -59,14 +60,17 @@ class Arguments:
         self.given = len(self.leaves)
 
     def with_numbers(self, numbers):
-        """(args, kwargs) with a ``SymbolicNumber`` for each number that may be another one."""
+        """(args, kwargs), where a ``SymbolicNumber`` replaces each number that may differ."""
         args, kwargs = self._given
         found = {key: numbers.argument(*known) for key, known in self.numbers.items()}
         args = [found.get(i, value) for i, value in enumerate(args)]
         return args, {key: found.get(key, value) for key, value in kwargs.items()}
 
     def add(self, places):
-        """Take apart what lies in ``places`` outside, (template, (object,), value), as well."""
+        """Treat the values at ``places`` outside like arguments.
+
+        Each place is (template, (object,), value).
+        """
         source = self.source
         if places:
             with source.block("try:"):
@@ -76,7 +80,7 @@ class Arguments:
             source.line(f"except {GONE}: return MISS")
 
     def expression(self, tensor):
-        """The name of ``tensor`` in the lines; None where it is no argument."""
+        """The name of ``tensor`` in the lines; None if it is no argument."""
         i = self._position.get(id(tensor))
         return None if i is None else f"t{i}"
 
@@ -127,11 +131,11 @@ class Arguments:
         return f"x{self._names}"
 
     def owner(self, container):
-        """The name of a list, dict or dataclass instance; None where it is no argument."""
+        """The name of a list, dict or dataclass instance; None if no argument contains it."""
         return self._owners.get(id(container))
 
     def covers(self, container):
-        """Whether the guards of the arguments compare what is in ``container``."""
+        """Whether the guards of the arguments compare the contents of ``container``."""
         return id(container) in self._owners or any(c is container for c, _ in self.containers)
 
     def _container(self, expression, value):
@@ -173,9 +177,9 @@ class Arguments:
             leaf = "not " if t.node.clock == 0 else ""
             source.demand(f"t{i}.node is not None and {leaf}t{i}.node.clock")
         for j, other in enumerate(self.leaves):
-            # Two arguments that could be one tensor must not have become it.
+            # Whether two arguments share their array must be as in the recorded call.
             if other.array.shape == t.array.shape and other.array.dtype == t.array.dtype:
-                one = other.array is t.array  # as that of a detach() is, which is another tensor
+                one = other.array is t.array  # a tensor and its detach(), for example
                 also = f" and t{i} is not t{j}" if one else ""
                 source.demand(f"a{i} is {'' if one else 'not '}a{j}{also}")
         self.leaves.append(t)

@@ -1,9 +1,9 @@
 """Audits: now and then a call that has a program is recorded again, and the recordings compared.
 
-The guards of a program check what was observed. An audit looks for what was not: the second call of
-a program is audited, and then so few that audits take less than 1 % of the time that is spent in
-the program. Where the new recording differs, something that the function reads escaped the
-observation: the program is dropped, a warning says so, and the call runs eagerly.
+The guards of a program check what the observer saw. An audit finds reads that the observer missed.
+The second call of a program is audited, and after it so few calls that audits take less than 1 % of
+the time that is spent in the program. If the new recording differs, something that the function
+reads escaped the observer. Then the program is dropped with a warning, and the call runs eagerly.
 """
 
 import math
@@ -25,29 +25,30 @@ __all__ = ["Audit", "Stale"]
 
 #: The share of the time spent in a program that its audits may take.
 _SHARE = 0.01
-#: An audit leaves the processor's caches cold. So many calls later, so many calls are timed.
+#: The calls after an audit that are not timed, because the processor's caches are cold, and the
+#: number of calls that are timed after them.
 _WARM, _TIMED = 32, 3
-_SMALL = 1 << 16  # bytes
+_SMALL = 1 << 16  # arrays of at most this many bytes are compared by their elements
 _NAME = re.compile(r"\b[a-z]\d+\b")
-#: Where objects come from that a recording makes for itself; others lie outside.
+#: Packages whose objects a recording makes anew; objects of other packages come from outside.
 _RECORDINGS = ("rushlight", "builtins", "functools", "_thread", "numpy")
 
 
 class Stale(Exception):
-    """A program is not what its function would now record."""
+    """Raised if a program differs from a new recording of its function."""
 
 
 class Audit:
     """The audits of one program.
 
     Args:
-        record: ``record(args, kwargs)`` records the call again; returns its ``Wrapper``, or the
-            error because of which it has to run eagerly.
-        enabled: Whether there are any.
+        record: ``record(args, kwargs)`` records the call again. It returns the new ``Wrapper``, or
+            an error if the call can no longer be recorded.
+        enabled: Whether the program is audited at all.
 
     Attributes:
-        left: Calls until the next audit, or the next call that is timed.
-        began: When the call that is to be timed began, in seconds; 0.0 for other calls.
+        left: The number of calls until the next audit or the next timed call; negative: never.
+        began: The time in seconds at which a timed call began; 0.0 for other calls.
     """
 
     def __init__(self, record, enabled):
@@ -57,19 +58,19 @@ class Audit:
         self._always, enabled = often == "always", enabled and often != "never"
         self.left = (1 if self._always else 2) if enabled else -1
         self.began = 0.0
-        self._seconds = 0.0  # that the last audit took
-        self._spent = math.inf  # seconds of a call
-        self._times = 0  # calls still to be timed
+        self._seconds = 0.0  # duration of the last audit
+        self._spent = math.inf  # the shortest duration of the timed calls, in seconds
+        self._times = 0  # how many calls are still to be timed
         self._every = 1  # calls between two audits
 
     def keep(self, wrapper):
-        """Keep what is to be compared of a program's ``Wrapper``, and no argument of its call."""
+        """Keep the parts of a program's ``Wrapper`` that audits compare, but no arguments."""
         self._kept = Kept(wrapper)
 
     def pass_or_raise(self, args, kwargs):
-        """Record the call again; raise ``Stale`` where it is another program now.
+        """Record the call again; raise ``Stale`` if the recording differs.
 
-        Between audits some calls are only timed.
+        A call that is due for timing is not recorded: only its start is noted.
         """
         if self._times:
             self.began = time.perf_counter()
@@ -86,7 +87,7 @@ class Audit:
         self._times, self._spent, self.left = _TIMED, math.inf, _WARM
 
     def end(self):
-        """A call that was timed ended: the shortest time says when the next audit may be."""
+        """Note the end of a timed call. The shortest time decides when the next audit comes."""
         self._spent = min(self._spent, time.perf_counter() - self.began)
         self.began = 0.0
         self._times = max(self._times - 1, 0)
@@ -97,24 +98,24 @@ class Audit:
 
 
 class Kept:
-    """What is compared of a recording: what was computed, and the lines after the program."""
+    """The parts of a recording that are compared: the equations and the lines after the program."""
 
     def __init__(self, wrapper):
         self.recordings, self.shares = wrapper.recordings, wrapper.shares
         self._source, self._begun = wrapper.source, wrapper.begun
 
     def lines(self):
-        """What a call's function does after its program, with objects in place of their names."""
+        """The lines of a call's function after its program; texts of objects replace names."""
         shown = partial(_shown, self._source.names)
         return [_NAME.sub(shown, line) for line in self._source.lines[self._begun :]]
 
 
 def _difference(kept, again):
-    """In words what two recordings of a call have different; None where they are the same."""
+    """The difference between two recordings of a call in words; None if there is none."""
     if isinstance(again, Exception):
         return f"it has to run eagerly now: {again}"
     again = Kept(again)
-    if kept.shares or again.shares:  # what is one input here may be two there
+    if kept.shares or again.shares:  # one input of a recording may be two in the other: no verdict
         return None
     for before, now in zip(kept.recordings, again.recordings, strict=False):
         keys = key_of(*before), key_of(*now)
@@ -134,7 +135,7 @@ def _shown(names, match):
 
 
 def _form(value):
-    """A text that says what an object is, whichever recording holds it."""
+    """A text for an object that is the same in all recordings of a call."""
     if isinstance(value, tuple | list) and not is_plain(value):
         return f"({', '.join(map(_form, value))})"
     if is_plain(value):
@@ -143,7 +144,7 @@ def _form(value):
         return value.name
     kind = type(value)
     if isinstance(value, Tensor) and isinstance(value.array, np.ndarray):
-        # Constants are made anew by each recording: they are known by their elements.
+        # Each recording makes its constants anew, so they are compared by their elements.
         array = value.array
         small = array.nbytes <= _SMALL
         return f"Tensor {array.tobytes() if small else array.__array_interface__['data'][0]!r}"

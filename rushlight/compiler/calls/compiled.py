@@ -20,21 +20,21 @@ from rushlight.locks import new_lock
 
 __all__ = ["compile", "disable", "is_compiling", "reset"]
 
-#: Programs kept for one function; the least recently used goes first.
+#: The number of programs that are kept for one function; the least recently used is dropped.
 LIMIT = 32
-#: Calls in a row that may each record a program.
+#: So many calls in a row may each record a program; further new calls run eagerly.
 PATIENCE = 16
 _MOVING = (
     f"each of the last {PATIENCE} calls was recorded anew, since a shape, a number or an object "
     "was another one each time. Pass numbers that change as tensors"
 )
 _all: weakref.WeakSet = weakref.WeakSet()
-#: See ``set_stance``; whether it is to run everything eagerly is asked at each call.
+#: The stance, see ``set_stance``, and whether it is "force_eager", which each call must test fast.
 _stance, _eager = "default", False
 
 
 def take_stance(stance):
-    """Change the stance; gives the one before."""
+    """Change the stance; returns the previous one."""
     global _stance, _eager
     before, _stance, _eager = _stance, stance, stance == "force_eager"
     return before
@@ -53,7 +53,7 @@ def reset():
 
 
 def disable(fn=None, recursive=True, *, reason=None):
-    """Decorate a function that must not be compiled: a trace that meets it runs eagerly."""
+    """Decorate a function that must not be compiled: a compiled call that uses it runs eagerly."""
     if fn is None:
         return lambda f: disable(f, recursive, reason=reason)
 
@@ -79,24 +79,27 @@ def compile(
     options=None,
     disable=False,
 ):
-    """``model`` (a function or Module) that records its first call and then replays it.
+    """Compile ``model``: its first call is recorded, and later calls run the recorded program.
 
-    The whole call is recorded as one program: forward, and also ``backward()`` and an optimizer's
-    step where the function does them. New shapes, dtypes, arguments or training flags record
-    another program. Where Python asks for a value (``.item()``, ``if tensor:``) the call runs
-    eagerly, with one warning; under ``fullgraph=True`` that raises.
+    The whole call is recorded as one program: the forward, and also ``backward()`` and an
+    optimizer's step if the function calls them. Calls with other shapes, dtypes, arguments or
+    training flags record another program. If Python code needs a tensor's value (``.item()``,
+    ``if tensor:``), the call runs eagerly with a warning; with ``fullgraph=True`` it raises.
 
     Args:
         model: A function or Module; None gives a decorator.
-        fullgraph: Raise where a call would run eagerly.
-        dynamic, backend, mode: Taken, and without effect: there is one backend.
-        options: A dict, of which ``{"audit": False}`` turns audits off: now and then a call that
-            has a program is recorded again, to see that the program is still what it does.
-        disable: Return ``model`` as it is.
+        fullgraph: Raise an error instead of running a call eagerly.
+        dynamic, backend, mode: Accepted without effect, because there is only one backend.
+        options: A dict. ``{"audit": False}`` turns audits off. An audit records a call that has a
+            program again, to check that the program still does what the function does.
+        disable: Return ``model`` unchanged.
+
+    Returns:
+        A function, or a Module that shares the state of ``model``.
 
     Raises:
-        RuntimeError: under ``fullgraph=True``, code that depends on a value; the message names
-            the line.
+        RuntimeError: under ``fullgraph=True``, for code that depends on a tensor's value; the
+            message names the line.
 
     >>> import rushlight as torch
     >>> f = torch.compile(lambda x: (x * 2).sum())
@@ -146,11 +149,11 @@ def compile(
 
 
 class Compiled:
-    """A function with the programs recorded of it.
+    """A function and the programs recorded of it.
 
     Attributes:
-        entries: One for each kind of call, the last used first.
-        count: How many were recorded.
+        entries: One ``Entry`` for each kind of call, the last used first.
+        count: The number of programs recorded so far.
     """
 
     def __init__(self, function, fullgraph=False, audited=True):
@@ -159,9 +162,9 @@ class Compiled:
         self.audited = audited
         self.entries: list[Any] = []
         self.count = 0
-        self.called = False  # under a stance by which the first call is another thing
-        self.missed = 0  # how many calls one after the other were like none before
-        self.told: set = set()  # the reasons for running eagerly that were warned of
+        self.called = False  # whether a new call came under another stance than the default
+        self.missed = 0  # the number of the last calls in a row for which no program served
+        self.told: set = set()  # the reasons for running eagerly for which there was a warning
         self._lock = new_lock()
         _all.add(self)
 
@@ -169,7 +172,7 @@ class Compiled:
         return self.call(args, kwargs)
 
     def call(self, args, kwargs):
-        """What the function gives for these arguments."""
+        """Return the function's result for these arguments, by a program if possible."""
         if _eager or (mode.intercept and mode.state.recorder is not None):
             return self.function(*args, **kwargs)
         known = self.entries
@@ -197,11 +200,11 @@ class Compiled:
         if entry is None:  # another thread was faster
             return self.call(args, kwargs)
         found = entry.call(args, kwargs)
-        # Where recording itself changed what the function reads, the call is one of a kind.
+        # The new program may not serve even its own call, if recording changed what it reads.
         return self.function(*args, **kwargs) if found is MISS else found
 
     def _drop(self, entry, stale, args, kwargs):
-        """Run the call eagerly, whose program an audit found not to be the function's any more."""
+        """Drop ``entry``, whose program an audit found to be stale, and run the call eagerly."""
         with self._lock:
             self.entries = [e for e in self.entries if e is not entry]
         reason = f"its program is dropped, since something that it reads is not compared: {stale}"
@@ -209,7 +212,10 @@ class Compiled:
         return self.function(*args, **kwargs)
 
     def _raise_again(self, error, args, kwargs):
-        """Run the function, whose recording raised: it raises with all that it leaves behind."""
+        """Run the function eagerly after its recording raised ``error``.
+
+        Normally the function raises the same error. If it does not, a warning says so.
+        """
         found = self.function(*args, **kwargs)
         if self.fullgraph:
             raise error
@@ -217,7 +223,7 @@ class Compiled:
         return found
 
     def _runs_eagerly(self):
-        """Whether the stance has a call that no program is for run eagerly."""
+        """Whether the stance demands that a call without a program runs eagerly."""
         if _stance == "fail_on_recompile":
             name = getattr(self.function, "__qualname__", type(self.function).__qualname__)
             raise RuntimeError(
@@ -228,13 +234,13 @@ class Compiled:
         return _stance == "eager_on_recompile" or first
 
     def _record(self, args, kwargs):
-        """The entry of this call, or what the function raised while it was recorded."""
+        """The entry of this call, or the exception that the function raised while recorded."""
         try:
             with paused(), handlers_apart(), denormals.kept():
                 entry = Entry(self.function, args, kwargs, self.entries, self.audited)
         except TraceError:
             raise
-        except Exception as error:  # its frames would hold the function's variables for long
+        except Exception as error:  # its traceback is removed: its frames keep variables alive
             if is_of_handler(error):
                 raise
             return error if self.fullgraph else error.with_traceback(None)
@@ -248,13 +254,13 @@ class Compiled:
         return entry
 
     def _use(self, entry):
-        """Put ``entry`` first; the least recently used go."""
+        """Put ``entry`` first; drop the least recently used entries beyond the limit."""
         if self.entries:
             self.entries[0].release()
         self.entries = [entry, *[e for e in self.entries if e is not entry]][:LIMIT]
 
     def _tell(self, reason, stacklevel):
-        """Warn, once, that this call and others like it run eagerly."""
+        """Warn that calls run eagerly, once for each reason."""
         if str(reason) not in self.told:
             self.told.add(str(reason))
             warnings.warn(f"torch.compile: running eagerly: {reason}", stacklevel=stacklevel)

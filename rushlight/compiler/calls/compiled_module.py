@@ -1,4 +1,4 @@
-"""The compiled twin of a Module."""
+"""``OptimizedModule``: the Module that ``torch.compile`` returns for a Module."""
 
 import functools
 
@@ -10,7 +10,7 @@ __all__ = ["OptimizedModule"]
 
 
 class OptimizedModule(Module):
-    """A Module that shares the state of another, and runs its programs."""
+    """A Module that shares the state of another Module, and runs its calls as programs."""
 
     def __init__(self, module, fullgraph=False, audited=True):
         super().__init__()
@@ -19,17 +19,17 @@ class OptimizedModule(Module):
         object.__setattr__(self, "_compiled", Compiled(module, fullgraph, audited))
 
     def __call__(self, *args, **kwargs):
-        # Hooks of every module run for the one that is compiled, and not a second time for this.
+        # Global hooks for all modules run for the original Module, so they must not run here.
         if hook_functions(self):
             return super().__call__(*args, **kwargs)
         return self._compiled(*args, **kwargs)
 
     def forward(self, *args, **kwargs):
-        """What the module gives."""
+        """Run the original Module's call as a program."""
         return self._compiled(*args, **kwargs)
 
     def __reduce__(self):
-        # A copy, or what is unpickled, compiles anew.
+        # Programs are neither copied nor pickled: a copy compiles anew.
         options = {"audit": self._compiled.audited}
         again = functools.partial(compile, fullgraph=self._compiled.fullgraph, options=options)
         return again, (self._orig_mod,)

@@ -1,7 +1,8 @@
-"""Deferred calls: the steps of schedulers, which come before or after the program of a call.
+"""Deferred calls: the steps of schedulers, which run before or after the program of a call.
 
-A step runs Python, so that a program cannot take it. The steps that the optimizer's step follows
-set options that the program reads, and come ahead of it; the others follow it.
+A scheduler's step runs Python code, so a program cannot contain it. A step that comes before the
+optimizer's step sets options that the program reads: such steps run before the program. The other
+steps run after it.
 """
 
 from rushlight.compiler.python.locations import in_words
@@ -13,11 +14,11 @@ __all__ = ["Deferred"]
 
 
 class Deferred:
-    """The calls that a recording put off.
+    """The calls that a recording deferred.
 
     Attributes:
-        first: The lines of those that come ahead of the program.
-        last: The lines of those that follow it.
+        first: The lines of the calls that run before the program.
+        last: The lines of the calls that run after it.
     """
 
     def __init__(self, source, recorder, results):
@@ -36,9 +37,9 @@ class Deferred:
         self._may_read = any(map(_runs_users_code, schedulers))
 
     def add_first(self, source, held, eager):
-        """Lines that read the numbers of ``held``, and between them call what comes first.
+        """Add the lines that read the numbers of ``held``, and between them make the first calls.
 
-        Where a call fails all is taken back, and the call is ``eager``.
+        If such a deferred call fails, its effects are taken back, and ``eager`` runs instead.
         """
         if not self.first:
             held.number_lines(())
@@ -53,10 +54,11 @@ class Deferred:
             source.line(f"return {eager}")
 
     def precede(self, effects, owner, target):
-        """Whether a place is written after all calls, which may read what lies there.
+        """Whether a place must be written after all deferred calls, which may read it.
 
         Raises:
-            TraceError: it is written between them, or before some that follow the program.
+            TraceError: the function writes the place between deferred calls, or before one that
+                runs after the program.
         """
         times = effects.written_at(owner, target)
         if not self._may_read or times is None:
@@ -80,10 +82,10 @@ def _line(source, results, function, args, named):
 
 
 def _remember(schedulers):
-    """A function that gives schedulers, and the options that they set, what they have now."""
+    """A function that restores the present state of schedulers and of the options they set."""
     owners: list = []
     schedulers = [*schedulers]
-    for scheduler in schedulers:  # grows while it is gone through
+    for scheduler in schedulers:  # the list grows during the loop
         owners += [vars(scheduler), *scheduler.optimizer.param_groups]
         schedulers += vars(scheduler).get("_schedulers", ())
     before = [(own, own.copy()) for own in owners]
@@ -101,7 +103,7 @@ def _remember(schedulers):
 
 
 def _runs_users_code(scheduler):
-    """Whether the steps of a scheduler call functions that are not ours, as LambdaLR's do."""
+    """Whether the steps of a scheduler call functions of the user, as those of LambdaLR do."""
     if _is_users(scheduler):
         return True
     for value in vars(scheduler).values():

@@ -1,7 +1,7 @@
-"""What programs tell the compiler: whether to compile, and marks on functions.
+"""``torch.compiler``: functions by which users direct the compiler, and marks on functions.
 
-Marks that change how PyTorch splits a function into graphs mean nothing here, where all Python is
-run by the trace; they are taken so that programs which have them run.
+Some marks of PyTorch change how a function is split into graphs. They have no effect here, because
+a recording runs all Python code. They are accepted so that existing programs run.
 """
 
 import functools
@@ -20,7 +20,7 @@ __all__ = [
     "substitute_in_graph", "wrap_numpy",
 ]  # fmt: skip
 
-#: Settings that programs make; nothing reads them.
+#: Settings that users may assign; nothing reads them.
 config = types.SimpleNamespace(
     job_id=None, cache_key_tag="", dynamic_sources="", unbacked_sources="",
     force_disable_caches=False,
@@ -32,18 +32,19 @@ _STANCES = (
 
 
 class set_stance:
-    """Set what compiled functions do from here on; as a context or decorator, for its extent.
+    """Set how compiled functions treat their calls; also a context manager and a decorator.
 
     Args:
-        stance: ``"default"``; ``"force_eager"``: all run eagerly; ``"eager_on_recompile"``: calls
-            that no program is for run eagerly; ``"fail_on_recompile"``: they raise;
-            ``"eager_then_compile"`` and ``"aot_eager_then_compile"``: the first call of each
-            function runs eagerly.
-        skip_guard_eval_unsafe, force_backend: Accepted; there are all guards, and one backend.
+        stance: ``"default"``: calls without a program are recorded. ``"force_eager"``: all calls
+            run eagerly. ``"eager_on_recompile"``: calls without a program run eagerly.
+            ``"fail_on_recompile"``: calls without a program raise. ``"eager_then_compile"`` and
+            ``"aot_eager_then_compile"``: the first call of each function runs eagerly.
+        skip_guard_eval_unsafe: Accepted without effect: all guards are checked.
+        force_backend: Accepted without effect: there is only one backend.
 
     Raises:
-        RuntimeError: an unknown stance, ``force_backend`` with another than the default, or a
-            stance set inside of a compiled function.
+        RuntimeError: ``stance`` is unknown, or not the default together with ``force_backend``, or
+            the stance is set inside of a compiled function.
 
     >>> import rushlight as torch
     >>> f = torch.compile(lambda x: x + 1)
@@ -80,24 +81,24 @@ class set_stance:
         return run
 
 
-# What there is ----------------------------------------------------------------------------
+# Backends and modes -----------------------------------------------------------------------
 
 _default = "inductor"
 
 
 def list_backends(exclude_tags=("debug", "experimental")):
-    """The names of backends: the one that there is goes by the name of PyTorch's."""
+    """The names of the backends: the only one has the name of PyTorch's default backend."""
     return ["inductor"]
 
 
 def set_default_backend(backend):
-    """Note a backend for ``get_default_backend``; every one means the same."""
+    """Note a backend for ``get_default_backend``; the choice has no other effect."""
     global _default
     _default = "inductor" if backend is None else backend
 
 
 def get_default_backend():
-    """The backend that was noted last."""
+    """The backend that ``set_default_backend`` noted last; default: ``"inductor"``."""
     return _default
 
 
@@ -112,11 +113,11 @@ def is_exporting():
 
 
 def cudagraph_mark_step_begin():
-    """Nothing: results are never memory of a later run."""
+    """Do nothing, because later runs never overwrite the memory of results."""
 
 
 def set_enable_guard_collectives(enabled):
-    """Nothing: each process decides for itself. Returns False, what was set before."""
+    """Do nothing, because each process decides by itself. Returns False, the previous setting."""
     return False
 
 
@@ -124,7 +125,9 @@ def set_enable_guard_collectives(enabled):
 
 
 def assume_constant_result(fn):
-    """``fn``, which a trace calls once: what it gives is a constant of the program.
+    """Decorate ``fn`` so that its result becomes a constant of the program.
+
+    ``fn`` runs eagerly while a compiled function is recorded; the recorded program does not run it.
 
     >>> import rushlight as torch
     >>> @torch.compiler.assume_constant_result
@@ -147,7 +150,7 @@ def assume_constant_result(fn):
 
 
 def allow_in_graph(fn):
-    """``fn``, or the list of functions: every function is traced."""
+    """Return ``fn``, a function or a list of functions, unchanged: all functions are traced."""
     for f in fn if isinstance(fn, (list, tuple)) else (fn,):
         if not callable(f):
             raise AssertionError("allow_in_graph expects a callable")
@@ -157,9 +160,9 @@ def allow_in_graph(fn):
 def substitute_in_graph(
     original_fn, *, can_constant_fold_through=False, skip_signature_check=False
 ):
-    """A decorator of a function that could be traced in the place of ``original_fn``.
+    """A decorator for a function that PyTorch would trace in place of ``original_fn``.
 
-    A trace runs ``original_fn`` itself, so the function that it gives does that.
+    Here a recording can run ``original_fn`` itself, so the decorated function calls it.
     """
     if not callable(original_fn) or isinstance(original_fn, type):
         kind = original_fn if isinstance(original_fn, type) else type(original_fn)
@@ -181,14 +184,14 @@ def substitute_in_graph(
 
 
 def nested_compile_region(fn=None, *, options=None, max_reuse_entries=8, reuse_hash_fn=None):
-    """``fn``: a region is part of the program around it."""
+    """Return ``fn`` unchanged: a region is part of the program around it."""
     return (lambda f: f) if fn is None else fn
 
 
 def wrap_numpy(fn):
-    """A function of tensors that calls ``fn`` with their arrays; its arrays are given as tensors.
+    """Turn ``fn``, a function of NumPy arrays, into a function of tensors.
 
-    Inside ``torch.compile`` it needs values, so calls of it run eagerly.
+    It needs tensors' values, so a compiled function that calls it runs eagerly.
 
     >>> import numpy, rushlight as torch
     >>> torch.compiler.wrap_numpy(lambda a: numpy.flip(a))(torch.tensor([1, 2]))
@@ -210,7 +213,7 @@ def _as_tensor(array):
 
 
 def _each(tree, kind, change):
-    """``tree`` with what is of a kind in its lists, tuples and dicts changed."""
+    """``tree``, nested lists, tuples and dicts, with ``change`` applied to objects of ``kind``."""
     if isinstance(tree, kind):
         return change(tree)
     if isinstance(tree, dict):

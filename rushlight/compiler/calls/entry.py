@@ -1,7 +1,8 @@
-"""One recorded call: its program, and the function that runs it for calls like it.
+"""One recorded call: its program, and the Python function that runs it for similar calls.
 
-To record it the function is run, on values without elements, and all that it did to Python's
-objects is taken back. ``wrapper.py`` writes from the recording what later calls run.
+To record a call, the user's function is run on values without elements. Then its changes to Python
+objects are taken back. ``wrapper.py`` writes the Python function for later calls from the
+recording.
 """
 
 import time
@@ -24,18 +25,18 @@ from rushlight.locks import new_lock
 
 __all__ = ["Entry", "recording_lock"]
 
-#: Only one call is recorded at a time: while it is, what it changes outside is not as it seems.
+#: Only one call is recorded at a time, because a recording changes objects outside for a while.
 recording_lock = new_lock(awaited=True)
-#: How often a call is recorded to find all that it reads and then assigns.
+#: A call is recorded at most so often to find all places that it reads and then assigns.
 _ATTEMPTS = 4
 
 
 @dataclass
 class Apart:
-    """Places that are read and then assigned, as (template, owner, value), and large arrays.
+    """Places that a call reads and then assigns, as (template, owner, value), and large arrays.
 
-    What lies there is likely another thing in the next call. Numbers and arrays have stand-ins
-    while the call is recorded; tensors are more arguments.
+    Such a place likely has another value in the next call. So numbers and arrays are replaced by
+    stand-ins while the call is recorded, and tensors are treated like arguments.
     """
 
     numbers: list = field(default_factory=list)
@@ -43,11 +44,11 @@ class Apart:
     arrays: list = field(default_factory=list)
 
     def places(self):
-        """The same without the values."""
+        """The same places without their values."""
         return self._each(lambda template, owner, value: (template, owner, None))
 
     def now(self):
-        """The same with what lies there now."""
+        """The same places with their present values."""
         return self._each(lambda template, owner, _: (template, owner, getter(template)(owner)))
 
     def _each(self, change):
@@ -61,7 +62,7 @@ class Apart:
 
 
 def _apart(observer, stand_ins, before):
-    """What of the places that an observed call read is to be set apart.
+    """The places that an observed call read and that must be set apart; see ``Apart``.
 
     ``before``: key of a place → the numbers that earlier recordings found there.
     """
@@ -85,20 +86,21 @@ def _is_number(value):
 
 
 class Entry:
-    """A call of one function, recorded.
+    """One recorded call of a function.
 
     Args:
-        earlier: Entries of other calls. Python's floats among the arguments, and numbers that
-            were others in these, are likely others in each call.
+        earlier: Entries of earlier calls. If there are any, floats among the arguments, and numbers
+            that differed in earlier recordings, are taken to differ in each call.
         audited: Whether later calls are now and then recorded again; see ``audit.py``.
 
     Attributes:
-        call: ``call(args, kwargs)`` gives what the function gives, or MISS for another call.
-        text: The lines of ``call``.
-        program: What was recorded; None where the call has to run eagerly.
-        refusal: The error that says why it has to.
+        call: ``call(args, kwargs)`` returns the function's result, or MISS if the program does not
+            serve this call.
+        text: The source of ``call``.
+        program: The recorded program; None if such calls must run eagerly.
+        refusal: The error that says why such calls must run eagerly, or None.
         numbers: key of a place → the number that was read there.
-        seconds: How long all this took, the making of the programs included.
+        seconds: The duration of recording and compiling.
     """
 
     refusal: TraceError | None = None
@@ -132,7 +134,10 @@ class Entry:
         del self.wrapper
 
     def _again(self, args, kwargs):
-        """Record a call that has this program once more; its ``Wrapper``, or what refuses it."""
+        """Record a call that has this program once more, for an audit.
+
+        Returns the new ``Wrapper``, or the error that prevents a recording.
+        """
         again = object.__new__(Entry)
         again._moving, again._before, again._auditing = self._moving, self._before, True
         again._audit, again._constants = None, self._constants
@@ -140,7 +145,7 @@ class Entry:
             try:
                 apart, stand_ins = self._apart.now(), self._stand_ins
                 recorder, _ = again._attempt(self._function, args, kwargs, apart, stand_ins, True)
-                again._take_back(recorder)  # an optimizer's state, too
+                again._take_back(recorder)  # undoes new optimizer state, too
                 recorder.observer.forget()
             except Exception as error:
                 if is_of_handler(error):
@@ -149,12 +154,15 @@ class Entry:
         return again.refusal or again.wrapper
 
     def release(self):
-        """Let go of memory that the next run makes again."""
+        """Free the memory that the next run can allocate again."""
         if self.held is not None:
             self.held.release()
 
     def _record(self, function, args, kwargs):
-        """Record the call, again where it reads places that it assigns; returns the recorder."""
+        """Record the call, several times if it reads places that it assigns.
+
+        Returns the last recorder.
+        """
         apart, stand_ins = Apart(), True
         for attempt in range(_ATTEMPTS):
             last = attempt == _ATTEMPTS - 1
@@ -165,7 +173,7 @@ class Entry:
                 other = apart.numbers or apart.arrays or numbers or type(error) is Unsuited
                 if last or not other or is_of_handler(error):
                     raise
-                # Code that knows a number or an array by its type takes no other for one.
+                # Some code tests the exact type of a number or an array: try without stand-ins.
                 apart, stand_ins = Apart([], apart.tensors, []), False
                 continue
             if more is None:
@@ -179,7 +187,7 @@ class Entry:
         return recorder
 
     def _attempt(self, function, args, kwargs, apart, stand_ins, last):
-        """The recorder, and what more is to be set apart in another attempt, or None."""
+        """Record once. Returns the recorder, and what to set apart in another attempt, or None."""
         self.refusal = None
         self._apart, self._stand_ins = apart.places(), stand_ins
         self.wrapper = Wrapper(function, args, kwargs, self._moving and stand_ins, self._audit)
@@ -205,7 +213,7 @@ class Entry:
             return recorder, None
         try:
             return recorder, self._run(function, recorder, apart, stand_ins, last)
-        except BaseException:  # an interrupt may have come while things were put back
+        except BaseException:  # an interrupt may have come while changes were taken back
             self._take_back(recorder)
             recorder.observer.forget()
             raise
@@ -218,7 +226,7 @@ class Entry:
             recorder.stand_in(apart.numbers, apart.arrays)
             args, kwargs = self.wrapper.arguments.with_numbers(recorder.numbers)
             with observer:
-                # In a list, so that nobody else holds what the function returned.
+                # In a list that is emptied later, so that no other reference to the result is left.
                 box = [function(*args, **kwargs)]
             if recorder.refused is not None:
                 raise recorder.refused
@@ -246,7 +254,7 @@ class Entry:
                     "in a tensor, or change it outside torch.compile"
                 )
         except TraceError as error:
-            # Its frames would hold the function's variables for as long as the program is there.
+            # The error is kept; its traceback would keep the variables of the function alive.
             self.refusal = error.with_traceback(None)
             self.refusal.__cause__ = self.refusal.__context__ = None
             self._take_back(recorder)
@@ -260,18 +268,18 @@ class Entry:
             recorder.restore()
 
     def _take_back(self, recorder):
-        """Leave things outside as they were before the trace."""
+        """Restore everything outside to the state before the recording."""
         recorder.restore()
         for undo in recorder.undo:
             undo()
         recorder.observer.effects.take_back()
 
     def _changes(self, recorder):
-        """(object, template, value) of what the function assigned, which is taken back."""
+        """(object, template, value) of each assignment that the function made outside."""
         found, numbers = [], recorder.numbers
         for owner, target, now, before in recorder.observer.effects.assigned(anew=True):
             root = numbers.roots.get((target, id(owner)))
-            # A program for each value that a number takes is none for long.
+            # A number that changes and is also a condition would need a new program at each call.
             read = (target, id(owner)) in recorder.observer.reads.places
             count = (
                 read and type(before) in (int, float) and type(now) in (int, float, SymbolicNumber)
@@ -286,7 +294,7 @@ class Entry:
 
 
 def _modes():
-    """What a function may leave otherwise than it found it, in its thread and for new tensors."""
+    """The modes that a function could leave changed: gradient modes, autocast, default dtype."""
     return *mode.gradient_modes(), mode.state.autocast, get_default_dtype()
 
 

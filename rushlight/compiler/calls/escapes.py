@@ -1,7 +1,7 @@
 """Tensors of a trace that the function left somewhere outside: in an attribute, a dict, a closure.
 
-A program repeats such assignments at each run. What it cannot repeat, like appending to a list,
-is refused.
+Each run repeats such an assignment after the program. A call is refused if it leaves a tensor in a
+way that cannot be repeated, such as appending to a list.
 """
 
 import gc
@@ -17,12 +17,12 @@ __all__ = ["assignments"]
 
 
 def assignments(made, results, collect=gc.collect):
-    """(object, how it is written to, tensor) of each place outside that holds a traced tensor.
+    """(object, template of the assignment, tensor) for each place outside with a traced tensor.
 
     Args:
         made: Weak references to the traced tensors.
-        results: Those that are held as results, a list.
-        collect: Frees cycles that nobody can reach.
+        results: The list of the traced tensors that are results.
+        collect: A function that frees unreachable reference cycles.
     """
     held = _held(made, results)
     if held:
@@ -33,7 +33,7 @@ def assignments(made, results, collect=gc.collect):
     found: list = []
     asked = tuple(held)
     ours.add(id(asked))
-    # In loops: a comprehension would put t into a cell, and that refers to it as well.
+    # No comprehension here: it would put t into a cell, which would count as another holder of t.
     for owner in gc.get_referrers(*asked) if held else ():
         if id(owner) in ours or isinstance(owner, (types.FrameType, ViewOf, Node)):
             continue
@@ -45,9 +45,9 @@ def assignments(made, results, collect=gc.collect):
 
 
 def _nodes(found):
-    """``found`` and all nodes before them."""
+    """The nodes in ``found`` and all nodes that they were computed from."""
     seen = set(found)
-    for node in found:  # grows while it is gone through
+    for node in found:  # the list grows during the loop
         for parent in node.parents:
             if parent is not None and parent not in seen:
                 seen.add(parent)
@@ -56,9 +56,9 @@ def _nodes(found):
 
 
 def _held(made, results):
-    """The tensors that somebody else than ``results`` and views of them holds."""
+    """The traced tensors that are referred to by other objects than ``results`` and their views."""
     ids = {id(t) for t in results}
-    views = {}  # id of a ViewOf → that of its root
+    views = {}  # id of a ViewOf → id of its root tensor
     for reference in made:
         t = reference()
         if t is not None and t.view_of is not None:
@@ -76,7 +76,7 @@ def _held(made, results):
 
 
 def _target(owner, t):
-    """The assignment to ``owner`` that put ``t`` there, as a template."""
+    """The place of ``t`` in ``owner``, as a template: an attribute, an entry or a cell."""
     if type(owner) is types.CellType:
         return "{0}.cell_contents"
     named = owner if type(owner) is dict else getattr(owner, "__dict__", None)

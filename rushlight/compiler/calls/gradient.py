@@ -1,4 +1,4 @@
-"""The gradient of a compiled forward inside an ordinary backward: a program too."""
+"""The gradient of a compiled forward for a backward outside: it is a program, too."""
 
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,7 @@ class CompiledNode(Node):
         return "CompiledFunctionBackward"
 
     def check(self, symbolic=True, read=None):
-        """As a ``Node``'s; ``read`` are the saved values that matter, all if not given."""
+        """As ``Node.check``. ``read``: positions of the saved values to check; None: all."""
         if self.reason is not None:
             raise type(self.reason)(*self.reason.args)
         if self.saved is None:
@@ -54,7 +54,7 @@ class CompiledNode(Node):
         given = tuple([i for i, g in enumerate(gs) if g is not None])
         program, read = self.gradient.program(given)
         self.check(read=read)
-        # Gradients often come spread out from a sum; native code wants them in order.
+        # The gradient of a sum is often an expanded array; native code needs contiguous ones.
         seeds = [gs[i] if gs[i].flags.c_contiguous else gs[i].copy() for i in given]
         return program.run([*self.saved, *seeds])
 
@@ -65,17 +65,22 @@ class Gradient:
     Attributes:
         start: The number of equations of the forward.
         outs: Positions of the results that require grad.
-        seeds: The abstract gradients of those results.
-        parents: The nodes at which the graph meets the outer one, with the argument of each.
+        seeds: The abstract gradients of these results.
+        parents: (node, argument or None): the nodes of the outer graph at which the traced graph
+            ends, and the arguments that they belong to.
         grads: The abstract gradient that arrives at each parent.
-        equations: What was recorded, from ``saved`` and ``seeds`` to ``grads``, each with the
-            results, numbered like ``outs``, whose gradients pass the node that it belongs to.
+        equations: The equations that compute ``grads`` from ``saved`` and ``seeds``, each as
+            (equation, results whose gradients pass the equation's node). Results are numbered by
+            their position in ``outs``.
         saved: The values of the forward that the gradient needs.
-        reach: For each parent the results whose gradients arrive there.
+        reach: For each parent, the results whose gradients arrive there.
     """
 
     def __init__(self, recorder, outs, wanted):
-        """``wanted``: position of a result → (nodes of the traced graph behind it, its ends)."""
+        """``wanted``: position of a result → (traced nodes that lead to it, parents).
+
+        ``outs`` are the results, each (name, node, array).
+        """
         self.outs = [*wanted]
         roots = [outs[k][1] for k in self.outs]
         ends = [*dict.fromkeys(end for _, found in wanted.values() for end in found)]
@@ -93,7 +98,8 @@ class Gradient:
         recorder.passed = []
         was = mode.set_grad(False)
         try:
-            # One end may lie upstream of another; that way is the outer graph's to go.
+            # One end may be an ancestor of another. The path between them belongs to the outer
+            # graph, so this run stops at every end.
             with recorder.observer:  # hooks run
                 arrived = engine.run(
                     roots, seeds, True, True, {*map(id, ends)}, False, beyond=False
@@ -101,17 +107,17 @@ class Gradient:
         finally:
             mode.set_grad(was)
         self.grads = [recorder.value(arrived[id(n)]) if id(n) in arrived else None for n in ends]
-        self._programs: dict = {}  # results whose gradients there are → the program for these
+        self._programs: dict = {}  # results with a gradient → (program, positions it reads)
         self._take_apart(recorder, passing)
 
     def _take_apart(self, recorder, passing):
-        """Find what was recorded after the forward, and what it needs of the forward.
+        """Set ``equations`` and ``saved``: the backward's equations, and the values they need.
 
-        Views are taken again in the gradient, of what they look into: they cost nothing there,
-        and the forward then keeps no copies for them.
+        The gradient does not save views of the forward: it saves the viewed value and repeats the
+        view, which costs nothing, so that the forward need not copy views.
         """
         equations, everything = recorder.equations[self.start :], {*range(len(self.outs))}
-        # One result may be there twice: then its gradients are added ahead of all nodes.
+        # A tensor may be two results: then its gradients are added before any node is passed.
         marks = [(self.start, None), *recorder.passed, (len(recorder.equations), None)]
         passed = []
         for (begin, node), (end, _) in pairwise(marks):
@@ -129,14 +135,14 @@ class Gradient:
 
     @property
     def recording(self):
-        """What the program for the gradients of all results is made of."""
+        """(equations, inputs, outputs, writes) of the program for the gradients of all results."""
         return [e for e, _ in self.equations], [*self.saved, *self.seeds], self.grads, ()
 
     def program(self, given):
-        """The program for gradients of the results ``given``, and which of ``saved`` it reads.
+        """The program if only the results ``given`` have gradients, and which ``saved`` it reads.
 
-        It is made when first wanted. What only another result's gradient goes through takes no
-        part, as in eager mode: zeros from there would be nan where a slope is infinite.
+        It is made when first needed. Nodes that only absent gradients would pass take no part, as
+        in eager mode: a gradient of zeros would become nan at an infinite derivative.
         """
         if given not in self._programs:
             seeds = [self.seeds[i] for i in given]
@@ -159,12 +165,14 @@ class Gradient:
         return self._programs[given]
 
     def attach(self, outs, saved, cells, parents):
-        """Give the results of one run, those that require grad, the node that runs the gradient.
+        """Give the results of one run a node that runs the gradient.
 
         Args:
-            saved, cells: The arrays that the gradient needs, and their clocks, None for an array
-                that nobody else can write to.
-            parents: The nodes before the call.
+            outs: The results that require grad.
+            saved: The arrays that the gradient needs.
+            cells: For each of ``saved`` the ``cell`` that tells when it was written; None for an
+                array that only this node holds.
+            parents: The nodes of the outer graph.
         """
         node = _node(outs[0], tuple(parents), tuple(saved), tuple(cells))
         node.gradient = self
@@ -176,23 +184,24 @@ class Gradient:
 
 
 class Refused:
-    """A result at position ``out`` from which no gradient can be taken, as in eager mode.
+    """A result, at position ``out``, through which no gradient can go; the same in eager mode.
 
-    The traced call went backward through its graph, or wrote to what its gradient needs: ``reason``
-    says so to those who go backward, to ``parents`` as of a ``Gradient``.
+    For example, the traced call already ran backward through its graph, or wrote to a value that
+    the gradient needs. A backward from outside raises ``reason``. ``parents`` are as in
+    ``Gradient``.
     """
 
     def __init__(self, out, reason, parents):
         self.out, self.reason, self.parents = out, type(reason)(*reason.args), parents
 
     def attach(self, out, parents):
-        """Give the result of one run a node through which nothing goes."""
+        """Give the result of one run a node that raises ``reason`` in a backward."""
         out.node = _node(out, tuple(parents), (), ())
         out.node.reason = self.reason
 
 
 def gradients(recorder, outs):
-    """The Gradient of ``outs``, each (name, node, array), or None; and those that are Refused."""
+    """(Gradient or None, list of Refused) for the results ``outs``, each (name, node, array)."""
     wanted: dict = {}
     refused: list = []
     refuse = lambda k, error, ends: refused.append(
@@ -208,7 +217,7 @@ def gradients(recorder, outs):
         else:
             refuse(k, error, ends)
     found = _recorded(recorder, outs, wanted)
-    if isinstance(found, RuntimeError):  # an operation has no derivative: behind which results?
+    if isinstance(found, RuntimeError):  # an operation has no derivative: find the results it is in
         for k, behind in [*wanted.items()]:
             error = _recorded(recorder, outs, {k: behind})
             if isinstance(error, RuntimeError):
@@ -218,7 +227,7 @@ def gradients(recorder, outs):
 
 
 def _recorded(recorder, outs, wanted):
-    """The Gradient of the results in ``wanted``, None of none, or the error that it raises."""
+    """The Gradient of the results in ``wanted``, or its error; None if ``wanted`` is empty."""
     if not wanted:
         return None
     start = len(recorder.equations)
@@ -241,7 +250,7 @@ def _node(out, parents, saved, cells):
 
 
 def _read(equations, outputs):
-    """The abstract values that ``equations`` read, and those among ``outputs``."""
+    """The abstract values that ``equations`` read, and the abstract values in ``outputs``."""
     read = list(outputs)
     for e in equations:
         read += [*(e.ins[0] if e.op.variadic else e.ins), *e.params.values()]
@@ -249,7 +258,7 @@ def _read(equations, outputs):
 
 
 def _behind(root):
-    """The nodes that a gradient from ``root`` passes: of the traced graph, and where that ends."""
+    """The nodes that a gradient from ``root`` passes: (traced nodes, outer nodes at the end)."""
     began = mode.state.recorder.began
     found, stack, inner, ends = {root}, [root], [], []
     while stack:
@@ -268,7 +277,10 @@ def _behind(root):
 
 
 def _error_of(nodes):
-    """Why no gradient passes some of the nodes: what it needs was freed, or written. Or None."""
+    """The error if a gradient cannot pass one of ``nodes``, or None.
+
+    It cannot if a saved value was freed, or was written later.
+    """
     for node in nodes:
         try:
             node.check()
@@ -278,7 +290,10 @@ def _error_of(nodes):
 
 
 def _owner(recorder, node):
-    """The argument whose node this is, so that each run finds its own; None for outer state."""
+    """The argument that ``node`` belongs to; None if it belongs to other outer tensors.
+
+    Each run takes the node of its own argument.
+    """
     for captured in recorder.captured.values():
         tensor = captured.tensor
         if isinstance(captured.get, int) and (tensor.node is node or _of(node) is tensor):
@@ -287,5 +302,5 @@ def _owner(recorder, node):
 
 
 def _of(node):
-    """The tensor of a leaf, which may not have required grad before the call."""
+    """The tensor of a leaf's node, even if it did not require grad before the call; else None."""
     return node.variable if type(node) is Leaf else None

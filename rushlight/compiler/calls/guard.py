@@ -1,8 +1,8 @@
-"""Guards: what a recorded call took for granted, checked by a function made for it.
+"""Guards: a function generated for a recorded call checks the conditions of the recording.
 
-The checks are lines of Python, written while a call is recorded and then compiled by Python
-itself, so that each costs one comparison. ``Source`` collects the lines and the objects that
-they name; its ``text`` shows what a compiled call does before and after its program.
+The checks are lines of Python source, compiled by Python itself, so that each costs about one
+comparison. ``Source`` collects the lines and the objects that they name; its ``text`` shows what a
+compiled call does before and after its program.
 """
 
 import importlib
@@ -14,14 +14,14 @@ from rushlight.compiler.python.locations import place_name
 
 __all__ = ["GONE", "MISS", "Source", "demand_modes", "demand_there"]
 
-#: The module; the name in the package is the class.
+#: The module ``rushlight/dtype.py``: the name ``rushlight.dtype`` itself is the class ``dtype``.
 _dtypes = importlib.import_module("rushlight.dtype")
-#: What a condition raises where what it looks for is no longer there.
+#: The errors that a condition raises if an attribute or entry that it reads no longer exists.
 GONE = "(KeyError, AttributeError, IndexError, TypeError)"
 
 
 class _Miss:
-    """What a call's function returns where the call is not the one that it was made for."""
+    """The class of ``MISS``, which a call's function returns if it does not serve the call."""
 
     def __repr__(self):
         return "MISS"
@@ -34,8 +34,8 @@ class Source:
     """A Python function under construction.
 
     Attributes:
-        names: What the names in its lines stand for: the function's global variables, which may
-            be bound anew as long as it is used.
+        names: The global variables of the function: name → object. They may be bound to other
+            objects later, while the function is in use.
     """
 
     def __init__(self, head):
@@ -46,7 +46,7 @@ class Source:
 
     @property
     def text(self):
-        """The function as Python would show it."""
+        """The source of the function."""
         return "\n".join(self.lines)
 
     def line(self, text):
@@ -55,30 +55,30 @@ class Source:
 
     @contextmanager
     def block(self, head):
-        """Context whose lines are those of a block: ``if …:`` or ``try:``."""
+        """Context that adds lines to a block with the line ``head``: ``if …:`` or ``try:``."""
         self.line(head)
         self._depth += 1
         yield
         self._depth -= 1
 
     def name(self, value):
-        """The name of an object that stays what it is."""
+        """The name of an object in the function; the name is never bound to another object."""
         if id(value) not in self._known:
             self._known[id(value)] = self.bind("k", value)
         return self._known[id(value)]
 
     def name_of(self, value):
-        """The name that an object has by now; None where it has none."""
+        """The name that ``name`` gave an object; None if it has none so far."""
         return self._known.get(id(value))
 
     def bind(self, stem, value):
-        """A name of its own for ``value``, which may later stand for something else."""
+        """A new name for ``value``; the name may later be bound to another object."""
         name = f"{stem}{len(self.names)}"
         self.names[name] = value
         return name
 
     def same(self, expression, value):
-        """The condition that ``expression`` is what ``value`` is."""
+        """The condition, as text, that ``expression`` is ``value``, or equals plain data."""
         if value is None or value is True or value is False:
             return f"{expression} is {value}"
         name = self.name(value)
@@ -87,23 +87,23 @@ class Source:
         return f"({expression} is {name} or equal({expression}, {name}))"
 
     def demand(self, condition, otherwise="return MISS"):
-        """A line that gives up unless ``condition``."""
+        """Add the line ``if not (condition): otherwise``."""
         self.line(f"if not ({condition}): {otherwise}")
 
     def function(self, name):
-        """The function, compiled."""
+        """Compile the source; returns the function ``name``."""
         exec(compile(self.text, f"<{name} of a compiled call>", "exec"), self.names)
         return self.names[name]
 
 
 def demand_there(source, name, template, owner):
-    """Have the function give up where an entry is gone that ``__missing__`` would make anew."""
+    """Add a guard that the entry of a dict exists, if the dict's ``__missing__`` would make it."""
     if hasattr(type(owner), "__missing__") and template.startswith("{0}["):
         source.demand(f"{place_name(template)!r} in {name}")
 
 
 def demand_modes(source):
-    """Have the function give up under other modes, or another default dtype, than now."""
+    """Add guards that the modes and the default dtype are the same as now."""
     source.names.update(mode=mode, state=mode.state, dtypes=_dtypes)
     source.demand(f"(not mode.grad_off or state.grad) is {mode.records()}")
     source.demand(f"state.inference is {mode.state.inference}")

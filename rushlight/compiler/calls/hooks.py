@@ -1,4 +1,4 @@
-"""Hooks of modules, optimizers and tensors: a call is recorded for those that there are."""
+"""Hooks of modules, optimizers and tensors: a recording holds only for the hooks that it ran."""
 
 import sys
 
@@ -18,7 +18,7 @@ def _hooks(owner):
 
 
 def hook_functions(owner):
-    """The functions that a module or optimizer calls besides."""
+    """The hooks of a module or optimizer, as a list of functions."""
     return [hook for hooks in _hooks(owner) for hook in hooks.values()]
 
 
@@ -33,9 +33,11 @@ def _hooks_everywhere():
 
 
 def hook_place(owners, tensors):
-    """A place of the hooks of ``owners``, modules and optimizers, of all such, and of ``tensors``.
+    """A function for ``Recorder.places``, which gives the condition that no relevant hook changed.
 
-    Any hook that comes or goes moves it; it stays usable where the hooks are the same.
+    Relevant are the hooks of ``owners`` (modules and optimizers), of ``tensors``, and the global
+    hooks. The condition fails if any hook anywhere is added or removed. The program still serves if
+    the relevant hooks are the same.
     """
 
     def find():

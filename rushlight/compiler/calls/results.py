@@ -1,4 +1,4 @@
-"""What a compiled call returns: new tensors from the program, and those that were there before."""
+"""The results of a compiled call: new tensors from the program, and tensors that existed before."""
 
 import dataclasses
 import types
@@ -23,20 +23,21 @@ __all__ = ["Results", "refuse_twice"]
 
 
 class Results:
-    """The results of a traced call, as an expression that makes those of other calls.
+    """The results of a traced call, as Python lines that make the results of later calls.
 
-    In the lines of ``source`` the program's outputs are ``found``. A tensor that looks into the
-    memory of another one (an argument, a parameter, another result) is made of that one again, so
-    that they share memory as in eager.
+    In the lines of ``source`` the list of the program's outputs is ``found``. If a result shares
+    memory with another tensor (an argument, a parameter, another result), the lines make it from
+    that tensor, so that the two share memory as in eager mode.
 
     Attributes:
-        values: The abstract values that the program must give, in the order of ``found``.
-        tensors: The traced tensor of each.
-        asked: The tensors that expressions named so far; ``settle`` writes their lines.
-        others: (name, node, array) of results with a history that look at memory of others.
-        names: The name of each in the lines.
-        new: The lines that make tensors of what the program gave.
-        shared: The lines that find or make the others, once the new ones have their history.
+        values: The abstract values that the program must compute, in the order of ``found``.
+        tensors: The traced tensor of each value.
+        asked: The tensors that expressions have named so far; ``settle`` writes their lines.
+        others: (name, node, array) of results with a history in the memory of another tensor.
+        names: The name of each of ``tensors`` in the lines.
+        new: The lines that make tensors from the program's outputs.
+        shared: The lines that find or make the other tensors. They run after ``new``, when the new
+            tensors have their history.
     """
 
     def __init__(self, source, arguments, recorder):
@@ -50,12 +51,12 @@ class Results:
         self.new: list = []
         self.shared: list = []
         self._names: dict = {}  # id(tensor) → its name in the lines
-        self._grads = [  # (reference to it, its name) of gradients that are left in leaves
+        self._grads = [  # (weak reference, name) of gradients that the call leaves in leaves
             (weakref.ref(leaf._grad), f"{self.outer(leaf)}._grad")
             for leaf, _ in recorder.grads.values()
             if leaf._grad is not None and not arguments.expression(leaf)
         ]
-        self._open: set = set()  # ids of objects that are taken apart
+        self._open: set = set()  # ids of objects whose attributes are being written, against cycles
         source.names.update(wrap=from_array, detached=detached)
 
     @property
@@ -64,9 +65,10 @@ class Results:
         return [self._names[id(t)] for t in self.tensors]
 
     def expression(self, tree, apart=False):
-        """The expression that gives what ``tree`` is, after the lines ``new`` and ``shared``.
+        """The expression that makes ``tree`` in later calls.
 
-        With ``apart`` the tensor ``tree`` gets memory that it shares with no result before it.
+        It stands after the lines ``new`` and ``shared``. With ``apart`` the tensor ``tree`` gets
+        memory of its own.
         """
         if type(tree) is SymbolicNumber:
             return tree.name
@@ -101,7 +103,7 @@ class Results:
         return self._made(tree)
 
     def can_set(self, value):
-        """Whether each run can put ``value`` somewhere, and know it there by what is in it."""
+        """Whether each run can assign ``value`` anew, and later calls can compare its content."""
         if type(value) in (SymbolicNumber, Array) or is_plain(value) or isinstance(value, Tensor):
             return True
         if self._is_known(value):
@@ -115,7 +117,7 @@ class Results:
         return self.arguments.owner(container) or self._is_known(container)
 
     def _is_known(self, value):
-        """Whether the function found an object outside."""
+        """Whether the object existed before the call."""
         return id(value) in self.recorder.observer.origins.outer
 
     def _list(self, items):
@@ -126,7 +128,7 @@ class Results:
         return repr(value) if value is None or type(value) is bool else self.source.name(value)
 
     def _container(self, tree):
-        """A subclass of list, tuple or dict, made as its copy is."""
+        """The expression for a subclass of list, tuple or dict: it is rebuilt as by ``copy``."""
         make, args, *rest = tree.__reduce_ex__(4)
         state, items, pairs = (*rest, None, None, None)[:3]
         entries = [f"({self._key(k)}, {self.expression(v)})" for k, v in pairs or ()]
@@ -138,7 +140,7 @@ class Results:
         return self._rebuilt(tree, {name: getattr(tree, name) for name in names})
 
     def _made(self, tree):
-        """An object that the function made: each run makes one with the same attributes."""
+        """The expression for an object that the function made, with the same attributes."""
         function = isinstance(tree, types.FunctionType)
         runs = hasattr(type(tree), "__next__") or isinstance(tree, (partial, types.MethodType))
         whole = hasattr(tree, "_parameters") or (function and tree.__closure__)
@@ -167,8 +169,8 @@ class Results:
         return self._names[id(t)]
 
     def settle(self):
-        """Write the lines of all tensors that were asked for: now it is known what they share."""
-        found: dict = {}  # id of a memory → it, and the tensors that look at it
+        """Write the lines of all tensors in ``asked``, once it is known which share memory."""
+        found: dict = {}  # id of a Memory → (the Memory, the tensors that look at it)
         for t in self.asked:
             there = self._existing(t)
             if there is not None:
@@ -187,7 +189,7 @@ class Results:
             lines.append(f"{name}.__class__ = {self.source.name(kind)}")
 
     def _existing(self, t):
-        """The expression of a tensor that is there without the program; None of another."""
+        """The expression of a tensor that exists without the program; None if it does not."""
         for grad, name in self._grads:
             if grad() is t:
                 return name
@@ -197,16 +199,16 @@ class Results:
         if isinstance(captured.get, Grad) and self.recorder.is_outer(t):
             return f"{self.outer(captured.get.leaf)}._grad"
         if t is self.recorder.over_arrays.get(id(t)) and t is captured.tensor:
-            return f"wrap({self.source.name(t.array)})"  # another tensor in each call
+            return f"wrap({self.source.name(t.array)})"  # a new tensor in each call, as from_numpy
         outer = captured.tensor is t or self.recorder.is_outer(t) or self.arguments.expression(t)
         return self.outer(t) if outer else None
 
     def outer(self, t):
-        """The name of a tensor that exists outside."""
+        """The name, in the lines, of a tensor from outside."""
         return self.arguments.expression(t) or self.source.name(t)
 
     def _share(self, memory, tensors):
-        """Write the lines of ``tensors``, which look at one memory."""
+        """Write the lines of ``tensors``, which all look at ``memory``."""
         base, name = self._there(memory)
         if name is None:
             if len(tensors) == 1:
@@ -220,7 +222,7 @@ class Results:
         return None
 
     def _there(self, memory):
-        """(tensor, its name) of memory that is there without the program; else twice None."""
+        """(tensor, its name) over ``memory`` that exists without the program, or (None, None)."""
         for reference, name in self._grads:
             grad = reference()
             if grad is None or type(grad.array) is not Abstract:
@@ -235,14 +237,17 @@ class Results:
         return captured.tensor, self.outer(captured.tensor)
 
     def _whole(self, memory, tensors):
-        """The tensor of all of a memory that others can be made of, with a history if there is."""
+        """A tensor over the whole memory, from which the others can be made.
+
+        One that has a history is preferred.
+        """
         roots = [t if t.view_of is None else t.view_of.root for t in tensors]
         found = [t for t in roots if not self.recorder.place(t).path and t.view_of is None]
         tracked = [t for t in found if t.node is not None]
         return [*tracked, *found, from_array(memory.look)][0]
 
     def _derive(self, t, memory, base, name):
-        """Write the line of ``t``, which looks at the memory of ``base``."""
+        """Write the line that makes ``t`` from ``base``, whose memory it looks at."""
         view = t.view_of
         known = None
         if view is not None and self.recorder.is_outer(view.root):
@@ -279,7 +284,7 @@ class Results:
         return f"{self.source.name(_along)}({root}, {path}, {tracked})"
 
     def _refuse_hooks(self, t):
-        """Refuse hooks on ``t``, and between it and the tensor that it is made a view of."""
+        """Refuse hooks on the view ``t``, and on nodes between it and its root tensor."""
         node, root = t.node, t.view_of.root.node
         while node is not None and node is not root:
             if node.hooks:
@@ -307,13 +312,13 @@ class Results:
 
 
 def refuse_twice(trees, results):
-    """Raise TraceError where a list or dict that the function made is left in two places.
+    """Raise TraceError if the function left one list or dict, which it made, in two places.
 
-    Each would get one of its own.
+    The lines would make a separate list or dict for each place.
     """
     seen = set()
     trees = [*trees]
-    for tree in trees:  # grows while it is gone through
+    for tree in trees:  # the list grows during the loop
         if isinstance(tree, (list, dict)) and not results.is_outer(tree):
             if id(tree) in seen:
                 raise TraceError(
@@ -326,7 +331,7 @@ def refuse_twice(trees, results):
 
 
 def _along(tensor, path, tracked):
-    """The view of ``tensor`` that the operations of ``path`` give."""
+    """The view of ``tensor`` that the operations of ``path`` lead to."""
     with mode.set_grad_enabled(tracked):
         for op, args, params in path:
             tensor = op.call(tensor, *args, **params)
@@ -334,17 +339,17 @@ def _along(tensor, path, tracked):
 
 
 def _inferred(array):
-    """A tensor as it comes out of inference mode."""
+    """An inference tensor over ``array``."""
     with mode.inference_mode():
         return from_array(array)
 
 
 def _copied(make, args, state, items, pairs):
-    """A container from what its ``__reduce_ex__`` says."""
+    """A container, built from the parts that its ``__reduce_ex__`` returned."""
     found = make(*args)
     if state and hasattr(found, "__setstate__"):
         found.__setstate__(state)
-    else:  # attributes, and in a second dict those of __slots__
+    else:  # a dict of attributes, and perhaps a second dict with the values of __slots__
         own, slots = state if type(state) is tuple else (state, None)
         if own:
             found.__dict__.update(own)
@@ -358,7 +363,7 @@ def _copied(make, args, state, items, pairs):
 
 
 def _rebuilt(kind, fields):
-    """An object with these fields, without running its ``__init__``."""
+    """An object of the class ``kind`` with these fields; its ``__init__`` is not run."""
     try:
         made = object.__new__(kind)
     except TypeError:  # a type in C, such as SimpleNamespace

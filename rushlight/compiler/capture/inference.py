@@ -1,6 +1,7 @@
-"""Inference: the shapes and dtypes of an operation's results, without its work.
+"""Inference: find the shapes and dtypes of an operation's results without computing them.
 
-Large operations state a rule in their block; what costs little is found by a dry run, on zeros.
+Costly operations state a shape rule in their block. Other operations are run on arrays of zeros (a
+dry run), or on arrays of one element if they are elementwise or reduce.
 """
 
 import numpy as np
@@ -48,7 +49,7 @@ def _dry_run(op, ins, params):
     fake = list(map(_stand_in, ins[0] if op.variadic else ins))
     fake_params = {k: _stand_in(v) for k, v in params.items()}
     if "generator" in fake_params:
-        fake_params["generator"] = None  # tell the shape, draw nothing
+        fake_params["generator"] = None  # draw no random numbers
     with np.errstate(all="ignore"):
         found = compute(op, (fake,) if op.variadic else tuple(fake), fake_params, _DRY)
     found = found if isinstance(found, tuple) else (found,)
@@ -60,9 +61,10 @@ def _stand_in(value):
 
 
 def _reduction(op, ins, params):
-    """A reduction's dtype is that of a reduction of one element; its shape follows from its dims.
+    """The result of a large reduction, found without reducing that many elements.
 
-    Some give several results, or take other operands: those are run as they are.
+    Its dtype is that of a reduction of one element; its shape follows from ``dim``. A dry run
+    serves reductions with several results or several operands.
     """
     x, dims = ins[0], params.get("dim")
     if len(ins) > 1 or type(dims) is not tuple:
@@ -97,7 +99,7 @@ def _elementwise(op, ins, params):
 
 
 def _order(op, ins, shape, dtype):
-    """The strides of an elementwise result, as ``dispatch.compute`` lays it."""
+    """The strides that ``dispatch.compute`` gives an elementwise result; None: contiguous."""
     tensors = [v for v in ins if isinstance(v, Abstract)]
     if not op.keeps_order or len(shape) < 2 or all(v.in_order for v in tensors):
         return None
@@ -108,14 +110,14 @@ def _order(op, ins, shape, dtype):
 
 
 def _kind(value):
-    """What of an operand the dtype of the result depends on."""
+    """The properties of an operand that the result's dtype depends on."""
     if isinstance(value, Abstract):
         return value.dtype, not value.shape
     return type(value)
 
 
 def _one(value):
-    """One element like ``value``; no dims are another thing than some in promotion."""
+    """An array of one element like ``value``. It is 0-dim if ``value`` is, for type promotion."""
     if not isinstance(value, Abstract):
         return value
     return np.ones((1,) * min(len(value.shape), 1), value.dtype)
@@ -136,5 +138,5 @@ def _source(op, params):
 
 
 def _ordered(shape, dtype, order):
-    """The strides of an array whose dims lie in memory in ``order``; None: as they come."""
+    """The strides of an array whose dims lie in memory in ``order``; None if that is None."""
     return None if order is None else dense_strides(shape, order, np.dtype(dtype).itemsize)

@@ -1,14 +1,14 @@
 """Lowering: composite operations become primitive ones.
 
-An operation states what it is made of in its own block, by a rule like a gradient rule::
+A composite operation states the operations that it consists of by a rule in its own block, like a
+gradient rule::
 
     softmax.lower(lambda x, dim: ...)
 
-``expand`` runs the rule on tensors that have shapes but no elements, under a recorder of its own,
-and puts what was recorded in the operation's place; what the rule used is lowered in turn. Sums
-of slices' gradients become writes first (``slice_sums.py``). What is left is elementwise, a view,
-one of the operations that state a ``primitive`` of the compiler's (``ir/roles.py``), or an
-opaque call of its NumPy forward.
+``expand`` runs the rule on tensors that have shapes but no elements, under a recorder of its own.
+The recorded equations replace the composite one, and are lowered in turn. Sums of slices' gradients
+become writes first (``slice_sums.py``). Each equation that remains is elementwise, a view, an
+operation with a ``primitive`` (``ir/roles.py``), or a call of its NumPy forward.
 """
 
 from contextlib import contextmanager
@@ -30,10 +30,10 @@ __all__ = ["expand", "recording", "unfold"]
 
 
 def expand(equations):
-    """``equations`` with composite operations replaced by what they are made of.
+    """``equations`` with composite operations replaced by the operations of their lowering.
 
-    The values that come out are the same objects, so whatever refers to them stays valid. Checks
-    of values come just before the equation whose values they are.
+    The results stay the same ``Abstract`` objects, so references to them stay valid. The checks of
+    an equation's operands come just before the equation.
     """
     parts = sums(equations)
     found: list = []
@@ -45,7 +45,7 @@ def expand(equations):
 
 
 def _joined(equation, part):
-    """The addition of a part as a write of that part."""
+    """The equations that write a part into the whole, in place of an addition; see ``sums``."""
     recorder = Recorder()
     with recording(recorder):
         whole, value = from_array(part.whole), from_array(part.part)
@@ -64,7 +64,10 @@ def _checks(equation):
 
 
 def unfold(equations, keep):
-    """``equations``, those that ``keep`` refuses as what they are made of, where that is known."""
+    """``equations``, with those lowered, recursively, for which ``keep(equation)`` is false.
+
+    Equations without a lowering are kept.
+    """
     found: list = []
     for equation in equations:
         made = None if keep(equation) else _made_of(equation)
@@ -76,12 +79,15 @@ def _lowered(equation):
     if attention(equation):
         return _whole(equation)
     made = _made_of(equation)
-    # A rule answers for the values it uses: what it recorded is not checked again.
+    # The checks of the composite operation suffice: the parts of a lowering are not checked again.
     return [equation] if made is None else [e for m in made for e in _lowered(m)]
 
 
 def _made_of(equation):
-    """What the lowering of ``equation`` records, ending in the same values; None without one."""
+    """The equations that the lowering of ``equation`` records; they give the same values.
+
+    None if the operation has no lowering, or the lowering does not serve this equation.
+    """
     if equation.op.lowering is None or not _serves(equation):
         return None
     recorder = Recorder()
@@ -93,7 +99,7 @@ def _made_of(equation):
 
 
 def _whole(equation):
-    """An equation with a kernel of its own, which computes half precision in float32."""
+    """``equation``, which has a kernel of its own; half precision is converted to float32."""
     if equation.outs[0].dtype not in HALF:
         return [equation]
     recorder = Recorder()
@@ -105,7 +111,7 @@ def _whole(equation):
 
 
 def _serves(equation):
-    """Whether there is anything to gain: there are elements, and numbers that kernels compute."""
+    """Whether lowering is of use: all values have elements, and none is complex."""
     values = (*operands(equation), *equation.outs)
     return all(v.size and v.dtype.kind != "c" for v in values)
 
@@ -114,7 +120,7 @@ def _serves(equation):
 
 
 def _run(lowering, equation, recorder, widen):
-    """The results of a rule on the operands of ``equation``, recorded by ``recorder``."""
+    """Run a rule on the operands of ``equation`` under ``recorder``; return its results."""
     rule, names = lowering
     given = dict(zip(equation.op.inputs, equation.ins, strict=False)) | equation.params
     with recording(recorder):
@@ -123,7 +129,7 @@ def _run(lowering, equation, recorder, widen):
 
 @contextmanager
 def recording(recorder):
-    """Context in which operations go to ``recorder``, whatever is recorded around it."""
+    """Context in which operations are recorded by ``recorder``, and not by an outer recorder."""
     state = mode.state
     was, autocast, grad = state.recorder, state.autocast, state.grad
     try:
@@ -138,7 +144,10 @@ def recording(recorder):
 
 
 def _operand(value, widen):
-    """An operand as the rule gets it: values as tensors, half precision in float32."""
+    """An operand as the rule gets it: a value becomes a tensor.
+
+    With ``widen``, half precision is converted to float32.
+    """
     if isinstance(value, list):
         return [_operand(v, widen) for v in value]
     if not isinstance(value, Abstract):
@@ -151,7 +160,7 @@ def _operand(value, widen):
 
 
 def _deliver(equation, results, recorder):
-    """Have what was recorded end in the very values that ``equation`` gave."""
+    """Rename the recorded results to the ``Abstract`` values of ``equation``."""
     place: dict = {}
     for wanted, result in zip(equation.outs, results, strict=True):
         value = _fitted(equation, wanted, recorder.value(result), recorder)
@@ -172,7 +181,7 @@ def _renamed(value, place):
 
 
 def _fitted(equation, wanted, value, recorder):
-    """``value`` in the dtype of ``wanted`` where that is half of what the rule computed in."""
+    """``value``, converted from float32 to the dtype of ``wanted`` if that is half precision."""
     if value.dtype == float32.numpy and wanted.dtype in HALF:
         params = {"dtype": wanted.dtype, "memory_format": None}
         (value,) = recorder.emit(OPS["to_copy"], (value,), params)
@@ -185,6 +194,6 @@ def _fitted(equation, wanted, value, recorder):
 
 
 def _same_layout(value, wanted):
-    """Whether the strides agree, on which the views that follow were recorded."""
+    """Whether the strides are equal: later views were recorded on the strides of ``wanted``."""
     pairs = zip(value.shape, value.strides, wanted.strides, strict=True)
     return all(have == want for n, have, want in pairs if n > 1)

@@ -1,8 +1,9 @@
 """The memory that tensors of a trace look at, as NumPy arrays look at memory in eager mode.
 
-A trace computes with values that never change. A tensor's array in a trace stands for memory, so
-that ``detach()``, ``.data`` and every view of a tensor see what is written through another: a
-``Memory`` holds the value that is in it now, and a ``Place`` says where an array looks into it.
+The values of a trace never change, but tensors can be written. So the array of a traced tensor
+stands for a piece of memory: a ``Memory`` holds its present value, and a ``Place`` says which part
+of the memory an array looks at. Thus a write through one tensor is seen by its views, by
+``detach()`` and by ``.data``.
 """
 
 from typing import Any
@@ -17,14 +18,14 @@ __all__ = ["Memory", "Place", "along", "in_memory_order", "lies_alike", "overlap
 
 
 class Memory:
-    """Memory and what is in it.
+    """A piece of memory and its present value.
 
     Attributes:
-        look: The abstract array over all of it.
-        value: The abstract value that is in it now.
-        version: How often it was written.
-        key: The key of memory from outside; None of memory that the trace made.
-        array: The array over memory from outside.
+        look: The abstract array over the whole memory.
+        value: The abstract value that is in the memory now.
+        version: The number of writes so far.
+        key: ``key_of(array)`` of memory from outside; None for memory that the trace made.
+        array: The NumPy array over memory from outside, or None.
     """
 
     __slots__ = ("array", "key", "look", "value", "version")
@@ -34,19 +35,19 @@ class Memory:
         self.version = 0
 
     def write(self, value):
-        """Put another value in."""
+        """Replace the value in the memory."""
         self.value = value
         self.version += 1
 
     @property
     def geometry(self):
-        """An array that lies as this memory does."""
+        """A NumPy array with the shape, dtype and strides of this memory."""
         return self.look.like() if self.array is None else self.array
 
     def within(self, size, stride, start, **_):
         """``start`` of a view of the storage, counted from the first element of this memory.
 
-        None where the view reaches beyond the memory, or the memory has gaps.
+        None if the view reaches beyond this memory, or if this memory has gaps.
 
         Raises:
             RuntimeError: the view reaches beyond the storage.
@@ -59,7 +60,7 @@ class Memory:
         return None if beyond or not is_dense(look.shape, look.strides, look.itemsize) else start
 
     def from_storage(self, path):
-        """``path`` for a tensor that looks at this memory, wherever in its storage that is."""
+        """``path`` with the ``start`` of views of the storage counted from the storage's start."""
         first = offset(self.geometry)
         return [
             (op, args, {**params, "start": params["start"] + first} if op.of_storage else params)
@@ -68,11 +69,11 @@ class Memory:
 
 
 class Place:
-    """Where an array looks: along the view operations of ``path`` into ``memory``.
+    """The part of ``memory`` that an array looks at: the view operations of ``path`` lead there.
 
     Attributes:
         look: The abstract array.
-        value: What is there in the ``version`` of the memory.
+        value: The value of this part when the memory had the version ``version``.
     """
 
     __slots__ = ("look", "memory", "path", "value", "version")
@@ -83,7 +84,7 @@ class Place:
         self.version = version
 
     def start(self):
-        """Elements from the start of the storage to the first of the array."""
+        """The number of elements from the start of the storage to the array's first element."""
         whole = self.memory.geometry
         found = along(whole, self.path)
         between = address(found) - address(whole)
@@ -91,19 +92,19 @@ class Place:
 
 
 def along(array, path):
-    """``array`` seen by way of view operations."""
+    """The view of ``array`` that the view operations of ``path`` lead to."""
     for op, args, params in path:
         array = op.forward(xp, array, *args, **params)
     return array
 
 
 def in_memory_order(look):
-    """The dims of an abstract array from the farthest apart to the nearest."""
+    """The dims of an abstract array, from the largest stride to the smallest."""
     return sorted(range(look.ndim), key=lambda d: -look.strides[d])
 
 
 def lies_alike(x, y):
-    """Whether the dims of two abstract arrays lie in memory in one order, those of size 1, too."""
+    """Whether the dims of two abstract arrays, even dims of size 1, have one order in memory."""
     order = lambda v: np.argsort([-s for s in v.strides], kind="stable").tolist()
     return x.strides == y.strides or (1 not in x.shape and order(x) == order(y))
 
@@ -111,7 +112,8 @@ def lies_alike(x, y):
 def overlaps(look):
     """Whether elements of an abstract array may share memory, other than by strides of 0.
 
-    Those of ``expand`` may be written with one value only, so that all get the same.
+    Strides of 0 come from ``expand``. They do not count, because a write through them may give the
+    shared element one value only.
     """
     reached = look.itemsize
     for s, n in sorted(zip(look.strides, look.shape, strict=True)):

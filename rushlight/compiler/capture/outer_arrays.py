@@ -1,8 +1,9 @@
 """Large NumPy arrays that a traced function finds outside.
 
-To compare their bytes at each call would take longer than the call. So while it is recorded an
-``Array`` stands in the place of each, of which only a tensor can be made: that is an input of the
-program, over the array's own memory. Whatever else asks for elements has the call run eagerly.
+A comparison of their bytes at each call would take longer than the call. So an ``Array`` replaces
+each of them while the call is recorded. The function can make a tensor of an ``Array``: this tensor
+is an input of the program, over the array's own memory. Any other access to the elements makes the
+call run eagerly.
 """
 
 from typing import Any
@@ -14,7 +15,7 @@ from rushlight.compiler.capture.stand_in import methods
 
 __all__ = ["Array"]
 
-#: What of an array a call is recorded for, and may be asked for.
+#: Attributes that the traced function may read: a program holds for their recorded values only.
 _KNOWN = ("dtype", "itemsize", "nbytes", "ndim", "shape", "size", "strides")
 
 

@@ -1,9 +1,9 @@
 """Recording: operations on tensors become equations on abstract values.
 
-What a traced function touches outside itself (parameters, buffers, optimizer state, arguments)
-becomes an input at first touch. Writes to it land when the recorded program is run, after all
-has been computed; until then the state is as it was, so a program that fails can give way to an
-eager call, which raises and leaves what eager mode leaves.
+A tensor from outside (an argument, a parameter, a buffer, optimizer state) becomes an input of the
+program when the traced function first touches it. The program carries out recorded writes to such
+tensors at the end, after everything has been computed. A program that fails earlier has therefore
+changed nothing: the call then runs eagerly, and eager mode raises the error.
 """
 
 import weakref
@@ -38,7 +38,7 @@ __all__ = ["Recorder", "key_of"]
 
 
 def key_of(array):
-    """What identifies the memory of an array, however many tensors look at it."""
+    """The key of the memory that an array looks at: its address, shape, strides and dtype."""
     return array.__array_interface__["data"][0], array.shape, array.strides, array.dtype.num
 
 
@@ -46,8 +46,8 @@ class Captured:
     """A tensor from outside, an input of the program.
 
     Attributes:
-        get: Finds the tensor again at each run: None for one that stays the same object, its
-            position for an argument, else a function. ``Grad`` is such a function.
+        get: How each run finds the tensor. None: it is always the same object. An integer: the
+            tensor is the argument at this position. A function: its result, as with ``Grad``.
     """
 
     __slots__ = ("get", "tensor", "value")
@@ -69,14 +69,16 @@ class Grad:
 
 
 class Live:
-    """A number that is read again at each run, into an input of no dims.
+    """A Python number that is read again at each run; it is a 0-dim input of the program.
 
     Attributes:
-        place: None, or ``place()`` gives the (dict, key) under which it lies as it is, so that
-            an unchanged number is recognised without ``get``.
-        steady: One of the trace's ``places`` tells when the number changes.
-        after: How many of the deferred calls come before it is read.
-        number: None, or the ``SymbolicNumber`` that it is: the call's function computes it.
+        get: ``get()`` gives the number.
+        place: None, or ``place()`` gives the (dict, key) where the number is stored. A run calls
+            ``get`` only if the object stored there is another one than before.
+        steady: True if the number changes only together with one of the recorder's ``places``.
+        after: How many of the deferred calls run before the number is read.
+        number: None, or the ``SymbolicNumber`` whose value this is; the call's function computes
+            it.
     """
 
     __slots__ = ("after", "get", "number", "place", "steady", "value")
@@ -90,20 +92,21 @@ class Recorder:
     """The trace of one call.
 
     Attributes:
-        observer: Notes what the function reads and writes of Python's objects, made by ``observe``;
-            None where only operations are recorded.
-        checks: Conditions, each (template, objects, value), under which the program holds: the
-            expression that the template gives of the objects' names is what it was. Those of the
-            observer come ahead of them.
-        places: Functions that each tell such conditions for things that may move, together, to
-            other objects of equal values: an optimizer's state and options.
-        calls: (function, arguments, keywords) to be called at each run, the ``first_calls`` of
-            them ahead of the program.
-        passed: (how many equations there were, node) of each node that a gradient passed.
+        observer: Notes which Python objects the function reads and writes; ``observe`` makes it.
+            None if only operations are recorded.
+        checks: Conditions under which the program holds, each (template, objects, value). The
+            template, filled with the objects' names, is an expression that must give the value.
+            The observer's conditions are checked before these.
+        places: Functions without arguments. Each gives conditions about objects that may be
+            replaced between calls, such as an optimizer's state. A condition here is (template,
+            objects, value, fixed): only the template and ``fixed`` must stay the same.
+        calls: Deferred calls, each (function, arguments, keywords), which every run makes. The
+            first ``first_calls`` of them run before the program, the others after it.
+        passed: (number of equations at that time, node) for each node that a gradient passed.
     """
 
-    exporting = False  # to a graph of its own, by torch.export
-    auditing = False  # for a comparison with an earlier recording only: no program is made
+    exporting = False  # True if torch.export records
+    auditing = False  # True if the recording is only compared with an earlier one: no program
 
     def __init__(self, leaves=(), is_apart=lambda container: False, observe=None):
         self.began = tick()
@@ -113,7 +116,7 @@ class Recorder:
         self.outer: dict = {}  # memory key → Memory, of memory from outside
         self.written: dict = {}  # memory keys, in order
         self.looks: dict = {}  # id of the array of a traced tensor → Place
-        self.moved: dict = {}  # id(tensor) → (tensor from outside, what it looks at now, its cell)
+        self.moved: dict = {}  # id(tensor) → (outer tensor, abstract array it looks at now, cell)
         self.lives: list = []
         self.grads: dict = {}  # id(leaf) → (leaf, its grad at entry)
         self.nodes: dict = {}  # id(tensor) → (tensor, node at entry)
@@ -125,18 +128,18 @@ class Recorder:
         self.calls: list = []
         self.passed: list = []
         self.first_calls = 0
-        self.hooks: dict = {}  # id → (hooks from outside, what they were)
-        self.modules: dict = {}  # id → Module, of those that were called
-        self.kept: list = []  # objects whose ids are keys above
-        self.made: list = []  # weak references to the tensors that were made
+        self.hooks: dict = {}  # id → (dict of hooks from outside, its copy from before the trace)
+        self.modules: dict = {}  # id → Module that was called
+        self.kept: list = []  # tensors that must stay alive, because their ids are keys
+        self.made: list = []  # weak references to the tensors that the trace made
         self.stepped: dict = {}  # optimizer → the states that its steps in this trace share
         self.numbers = Numbers()
-        self._tensors: dict = {}  # the name of a number → the tensor that it is
+        self._tensors: dict = {}  # name of a SymbolicNumber → its input tensor
         self._over: dict = {}  # id of a stand-in → the tensor over its array
         self.shares = False  # whether two tensors from outside look at one memory
-        self.constants: list = []  # results that the user says are always the same, in order
+        self.constants: list = []  # results of functions marked with assume_constant_result
         self.refused: TraceError | None = None
-        self.undo: list = []  # what takes back state that was made for the trace
+        self.undo: list = []  # functions that take back state made for the trace
         self.observer: Any = None if observe is None else observe(self, is_apart)
         for i, t in enumerate(leaves):
             self.captured[self.capture(t)].get = i
@@ -155,7 +158,7 @@ class Recorder:
             self.looks[look.id] = Place(memory, (), look, value, 0)
             self.kept.append(tensor)
         elif known.tensor is not tensor and self.is_outer(tensor):
-            # They are one input, for as long as they look at one memory.
+            # Two tensors over one memory are one input: later calls must have it so, too.
             template = "{0}({1}.array) == {0}({2}.array)"
             if known.tensor.array is tensor.array:
                 template = "{1}.array is {2}.array"
@@ -164,7 +167,7 @@ class Recorder:
         return key
 
     def place(self, x):
-        """Where the tensor ``x`` looks now."""
+        """The ``Place`` that the tensor ``x`` looks at now."""
         array = x.array
         if id(x) in self.moved:
             array = self.moved[id(x)][1]
@@ -182,7 +185,7 @@ class Recorder:
         return self._look(look, root.memory, (*root.path, *x.view_of.path))
 
     def _look(self, look, memory, path, value=None):
-        """Note where the abstract array ``look`` looks; ``value`` is what is there now."""
+        """Note the place of the abstract array ``look``; ``value`` is the value there now."""
         version = memory.version if value is not None else -1
         self.looks[look.id] = found = Place(memory, path, look, value, version)
         return found
@@ -202,11 +205,11 @@ class Recorder:
         return place.value
 
     def _saved(self, x):
-        """What a node saves of an operand: the memory it looks at, as in eager mode."""
+        """The array that a node saves for an operand. It looks at memory, as in eager mode."""
         return self.place(x).look if isinstance(x, Tensor) else x
 
     def snapshot(self, x):
-        """An abstract array with the value that ``x`` has now, whatever is written to it later."""
+        """A copy of the present value of ``x``. Later writes to ``x`` do not change the copy."""
         (found,) = self.emit(OPS["clone"], (self.value(x),), {"memory_format": None})
         return found
 
@@ -232,13 +235,16 @@ class Recorder:
             return self._live_number(found)
         dtype = np.dtype(np.float64) if isinstance(found, float) else np.asarray(found).dtype
         value = Abstract((), dtype)
-        # What is steady between runs may be changed by a call that comes before the program.
+        # A deferred call that runs before the program may change even a steady number.
         steady = steady and not self.first_calls
         self.lives.append(Live(get, place, steady, self.first_calls, value))
         return from_array(value)
 
     def _live_number(self, number, dtype=None):
-        """The tensor of ``number``, in ``dtype`` if there is one; its value if it is too large."""
+        """The input tensor of ``number``, converted to ``dtype`` if that is given.
+
+        An integer that does not fit into 64 bits is returned as a plain value.
+        """
         if number.name not in self._tensors:
             if not self.numbers.fits(number):
                 return number.known()
@@ -250,7 +256,7 @@ class Recorder:
         return found if dtype is None else found.to(OF[dtype])
 
     def live_array(self, data):
-        """The tensor over the memory of a large array from outside; other ``data`` as it is."""
+        """A tensor over the memory of ``data`` if it is a stand-in for an array; else ``data``."""
         if type(data) is not Array:
             return data
         if id(data) not in self._over:
@@ -259,35 +265,36 @@ class Recorder:
         return self._over[id(data)]
 
     def constant(self, compute):
-        """A result that is a constant of the program; an audit takes that of the recording."""
+        """``compute()`` as a constant of the program. An audit reuses the recorded constant."""
         if not self.auditing:
             self.constants.append(compute())
             return self.constants[-1]
         return self.constants.pop(0) if self.constants else compute()
 
     def guard(self, get):
-        """Have the program refuse to run once ``get()`` no longer equals what it is now."""
+        """Let the program serve later calls only if ``get()`` equals its present value."""
         self.checks.append(("{0}() == {1}", (get, get()), True))
 
     def defer(self, function, *args, **kwargs):
-        """Have the function called at each run: Python that is no computation."""
+        """Call the function at each run, outside the program, because it runs Python code."""
         self.calls.append((function, args, kwargs))
 
     def settle_calls(self, optimizer):
-        """Have the deferred calls that set the rate of ``optimizer`` come ahead of the program.
+        """Let deferred calls run before the program if one may set the rate of ``optimizer``.
 
-        They are schedulers' steps; numbers that are read from here on are those after them.
+        Such calls are schedulers' steps. Numbers that the trace reads from now on are read after
+        these calls.
         """
         late = self.calls[self.first_calls :]
         if any(getattr(args[0], "optimizer", optimizer) is optimizer for _, args, _ in late):
             self.first_calls = len(self.calls)
 
     def sets_option(self, group, key):
-        """Whether the function itself gave an option of an optimizer the value that it has."""
+        """Whether the traced function itself assigned the present value of an option."""
         return self.observer.effects.has_assigned(group, key)
 
     def touch_grad(self, tensor, read=True):
-        """Note the gradient that an outer tensor had before the trace changes or reads it."""
+        """Note an outer tensor's gradient before the trace reads or changes it."""
         if id(tensor) not in self.grads and self.is_outer(tensor):
             before = tensor._grad
             self.grads[id(tensor)] = (tensor, before)
@@ -297,7 +304,7 @@ class Recorder:
                     self.capture(before, Grad(tensor))
 
     def accumulate(self, leaf, g):
-        """Add ``g`` to the gradient of ``leaf``, in memory of its own."""
+        """Add ``g`` to the gradient of ``leaf``. A first gradient gets memory of its own."""
         before = leaf._grad
         if before is None:
             leaf._grad = from_array(self._laid_out(self.snapshot(g), leaf.array.strides))
@@ -306,27 +313,33 @@ class Recorder:
             before.add_(g)
 
     def refuse_values(self, tensor, name):
-        """A value was asked for: an outer tensor's of now is not that of the next run."""
+        """Refuse to read a tensor's value while recording.
+
+        The value at recording time would be frozen into every later run.
+        """
         try:
             refuse_values(name, tensor.array.shape)
         except TraceError as error:
-            self.refused = self.refused or error  # whoever catches it
+            self.refused = self.refused or error  # is raised at the end even if somebody catches it
             raise
 
     def refuse(self, reason):
-        """Raise the error that a program cannot do what the function does, now and at the end."""
+        """Raise a TraceError, because a program cannot repeat what the function does here."""
         error = TraceError(f"{user_line()}: {reason}")
-        self.refused = self.refused or error  # whoever catches it
+        self.refused = self.refused or error  # is raised at the end even if somebody catches it
         raise error
 
     def touch_module(self, module):
-        """Note a Module that is called: a program holds for its forward and its hooks only."""
+        """Note a called Module: the program holds only for its present forward and hooks."""
         if id(module) not in self.modules:
             self.modules[id(module)] = module
             self.observer.module(module)
 
     def stand_in(self, numbers, arrays):
-        """Put a symbolic number or an ``Array`` in the place of each, (template, owner, value)."""
+        """Replace numbers and arrays from outside by stand-ins.
+
+        Both lists have entries (template, owner, value).
+        """
         effects = self.observer.effects
         for template, owner, value in numbers:
             effects.stand_in(owner, template, self.numbers.root(template, owner, value))
@@ -334,12 +347,12 @@ class Recorder:
             effects.stand_in(owner, template, Array(value))
 
     def note(self, tensor):
-        """Note a tensor that was made, in case it stays somewhere outside."""
+        """Note a tensor that the trace made, in case the function keeps it somewhere outside."""
         if type(tensor.array) is Abstract:
             self.made.append(weakref.ref(tensor))
 
     def note_alias(self, tensor, source):
-        """Note a tensor that was made to look at the memory of ``source``, without its history."""
+        """Note a tensor that has the memory of ``source`` without its history, as ``detach()``."""
         if id(source) in self.moved:
             tensor.array = self.moved[id(source)][1]
         self.note(tensor)
@@ -354,11 +367,11 @@ class Recorder:
             self.nodes[id(tensor)] = (tensor, tensor.node)
 
     def note_hooks(self, hooks):
-        """Note hooks of something outside before the trace changes them."""
+        """Note the hooks of an outer object before the trace changes them."""
         self.hooks.setdefault(id(hooks), (hooks, dict(hooks)))
 
     def settle_hooks(self):
-        """Refuse hooks that were added to something outside, or removed, and are not as before."""
+        """Refuse the call if an outer object's hooks are not the same as before the trace."""
         if any([*hooks] != [*before] for hooks, before in self.hooks.values()):
             self.refuse(
                 "the function adds a hook to something outside, or removes one, which a program "
@@ -419,16 +432,16 @@ class Recorder:
         return outs[0] if len(outs) == 1 else tuple(outs)
 
     def _view(self, op, args, values, params, value):
-        """The array of a view, whose elements are ``value``."""
+        """The array of a view with the elements ``value``."""
         place = self.place(args[0])
         look = value
-        if place.look.strides != values[0].strides:  # it was written with what lies without gaps
+        if place.look.strides != values[0].strides:  # the value has not the memory's layout
             (look,) = infer(op, (place.look, *values[1:]), params)
         self._look(look, place.memory, (*place.path, (op, args[1:], params)), value)
         return look
 
     def _view_of_storage(self, op, x, params):
-        """A view of all the memory behind ``x``, wherever in it ``x`` lies."""
+        """A view of the whole storage of ``x``, not only of the part that ``x`` shows."""
         refresh(x)
         memory = self.place(x).memory
         alike = x.array.dtype == memory.look.dtype
@@ -449,22 +462,22 @@ class Recorder:
         return out
 
     def offset(self, x):
-        """Elements from the start of the storage to the first of ``x``, which a call is to have."""
+        """The storage offset of ``x`` in elements. Later calls must have the same offset."""
         place = self.place(x)
         self._note_offset(place.memory)
         return place.start()
 
     def _note_offset(self, memory):
-        """Have each call look where in its storage a memory from outside lies."""
+        """Make the storage offset of an outer memory a condition of the program."""
         if memory.array is not None:
             first = (offset, self.captured[memory.key].tensor)
             self.checks.append(("{0}({1}.array)", first, offset(memory.array)))
 
     def _without_numbers(self, op, args, params):
-        """``args`` and ``params`` with an input, or a known value, for each ``SymbolicNumber``.
+        """``args`` and ``params`` with each ``SymbolicNumber`` replaced by an input or its value.
 
-        Python's numbers decide less about the dtype of a result than tensors do, so a number is
-        an input only where that makes no difference.
+        In type promotion a Python number counts less than a tensor. So a number becomes an input
+        tensor only if the result's dtype stays the same. Otherwise its value becomes a condition.
         """
         params = {k: without_numbers(v) for k, v in params.items()}
         if op.kind != "elementwise" or op.varies:
@@ -492,7 +505,7 @@ class Recorder:
     def _link(self, out, args, op, params):
         x = args[0]
         view = x.view_of
-        # An argument that is a view stands for itself: the next one may be of another tensor.
+        # An argument that is a view counts as a base: other calls may pass views of other tensors.
         own = view is None or key_known(self, x)
         root, path = (x, ()) if own else (view.root, view.path)
         out.cell = x.cell
@@ -518,7 +531,7 @@ class Recorder:
     # Writes -------------------------------------------------------------------------------
 
     def write(self, x, value):
-        """``x[...] = value``: the memory that x looks at has a new value from here on."""
+        """``x[...] = value``: from here on the memory that ``x`` looks at has a new value."""
         new = self._fitted(self.value(value), x)
         place = self.place(x)
         if overlaps(place.look):
@@ -534,7 +547,7 @@ class Recorder:
         return x
 
     def _write(self, memory, value, path):
-        """Put ``value`` where ``path`` looks into ``memory``, which goes on to lie as it does."""
+        """Write ``value`` to the part of ``memory`` that ``path`` views. Its layout stays."""
         if path or not isinstance(value, Abstract) or not lies_alike(value, memory.look):
             params = {"path": path, "strides": memory.look.strides}
             (value,) = self.emit(OPS["patch"], (memory.value, value), params)
@@ -543,7 +556,7 @@ class Recorder:
             self.written[memory.key] = None
 
     def _laid_out(self, value, strides):
-        """``value`` with its dims in memory in the order of ``strides``."""
+        """``value`` with its dims laid out in memory in the order of ``strides``."""
         if value.strides == strides:
             return value
         order = visit_order(value.shape, strides)
@@ -555,7 +568,7 @@ class Recorder:
         return self.emit(OPS["permute"], (copy,), {"dims": back})[0]
 
     def replace(self, x, value):
-        """``x.data = value``: x looks at the memory of ``value``."""
+        """``x.data = value``: from here on ``x`` looks at the memory of ``value``."""
         if type(x.array) is not ndarray or not self.is_outer(x):
             x.array, x.cell, x.view_of = value.array, [*x.cell], None
             self.note_alias(x, value)
@@ -576,14 +589,14 @@ class Recorder:
         x.cell = [*x.cell]
 
     def settle_moved(self):
-        """Have what tensors from outside look at now be written to the memory they had."""
+        """Finish ``x.data = value``: the program writes each value into the old memory of ``x``."""
         for x, look, _ in self.moved.values():
             memory, old = self.looks[look.id].memory, self.outer[key_of(x.array)]
             seen = [reference() for reference in self.made] + [*self.aliases.values()]
             for t in seen:
                 if t is not None and self.place(t).memory in (memory, old):
                     self.refuse("what .data of a tensor from outside was, or became, is used again")
-            # What was saved of the memory before, for a gradient, keeps its value, as in eager.
+            # A new Memory, so that values saved for a gradient stay as they were, as in eager.
             anew = self.outer[old.key] = Memory(old.look, old.value, old.key, old.array)
             self._write(anew, memory.value, ())
 
@@ -597,7 +610,7 @@ class Recorder:
         return value
 
     def restore(self):
-        """Put back what tracing changed in the outer tensors themselves."""
+        """Undo what the recording changed in outer tensors and in their hooks."""
         for tensor, grad in self.grads.values():
             tensor._grad = grad
         for tensor, node in self.nodes.values():
@@ -611,7 +624,7 @@ class Recorder:
 
 
 def _alone(arrays):
-    """The dtype of a result that arrays without dims decide; None where one has dims."""
+    """The result dtype of 0-dim arrays. None if there is no array, or one of them has dims."""
     if not arrays or any(a.ndim for a in arrays):
         return None
     dtypes = {a.dtype for a in arrays}

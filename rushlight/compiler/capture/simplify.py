@@ -1,4 +1,4 @@
-"""Fewer equations with the same results: what repeats, what does nothing, what nobody reads."""
+"""Drop equations without changing the results: those that repeat, do nothing, or are not read."""
 
 import numpy as np
 
@@ -18,10 +18,10 @@ def operands(equation):
 
 
 def alive(equations, outputs, checking=False):
-    """The equations that ``outputs`` depend on, and those that draw or check.
+    """The equations that ``outputs`` depend on, and those that draw random numbers or only check.
 
-    With ``checking``, also those whose forward raises for some values: until the checks are
-    equations of their own.
+    With ``checking``, equations whose forward also checks values are kept, too. This is needed
+    until ``lowering.expand`` has made the checks equations of their own.
     """
     wanted = {v.id for v in outputs if isinstance(v, Abstract)}
     kept = []
@@ -40,12 +40,12 @@ def _checks(op):
 
 def simplify(equations, outputs):
     """(equations, outputs) without repeated, idle and unread equations."""
-    same: dict = {}  # id → the value that stands for it
-    known: dict = {}  # what an equation computes → its results
+    same: dict = {}  # id of a dropped value → the equal value that replaces it
+    known: dict = {}  # key of an equation, see _key → its results
     kept = []
     equations = [part for e in alive(equations, outputs) for part in _scans_of_one(e)]
-    # A view of memory finds its elements by how its operand lies, which a copy may have changed.
-    # So does a view that NumPy makes, for want of a kernel.
+    # Values whose layout in memory matters, because they are operands of a view that depends on
+    # the layout. Copies to such values are dropped only if the strides are equal.
     laid = {
         v.id for e in equations for v in operands(e)
         if e.op.role == "memory" or (e.op.by_layout and not roles.dtype(v.dtype))
@@ -68,7 +68,7 @@ def simplify(equations, outputs):
 
 
 def _scans_of_one(e):
-    """``e``, but a scan over a dim of size 1 as what it is: a copy, or for a sum 0.0 added."""
+    """``[e]``; for a scan over a dim of size 1 instead a copy, and 0.0 added if it is a sum."""
     if e.op.role != "scan" or (e.ins[0].ndim and e.ins[0].shape[e.params["dim"]] != 1):
         return [e]
     (x,), (out,) = e.ins, e.outs
@@ -96,15 +96,15 @@ def _renamed(e, same):
 
 
 def without(equations, grads, absent, present):
-    """(equations, grads) of a gradient without what is computed of gradients that there are not.
+    """(equations, grads) of a backward pass in which some results have no gradient.
 
     Args:
-        equations: Each with whether it belongs to a node that a gradient passes.
-        grads: What they compute; Abstract values or None.
-        absent, present: ids of the gradients that there are not, and of the others.
+        equations: (equation, whether a present gradient passes the node that it belongs to).
+        grads: The results of the equations; Abstract values or None.
+        absent, present: ids of the results' gradients that are absent, and of the present ones.
 
-    A sum of an absent and a present gradient is the latter. What a node that is passed computes of
-    an absent one it computes of zeros, and what other nodes compute is absent.
+    The sum of an absent and a present gradient is the present one. A node that a present gradient
+    passes reads zeros for absent gradients. The results of other nodes are absent.
     """
     absent, present = {*absent}, {*present}
     same: dict = {}  # id of a sum → its other addend
@@ -138,7 +138,7 @@ def _zeros(v):
 
 
 def _idle(e):
-    """Whether ``e`` gives what it got: values have no memory here, so a copy is no work."""
+    """Whether ``e`` returns its operand unchanged. A copy does, as values have no memory yet."""
     x, out = e.ins[0] if e.ins else None, e.outs[0]
     if not isinstance(x, Abstract) or not _alike(x, out):
         return False
@@ -148,7 +148,7 @@ def _idle(e):
 
 
 def _key(e):
-    """What ``e`` computes, hashable; None where it cannot be told."""
+    """A hashable key that is equal for equations with equal results; None if there is none."""
     try:
         key = (e.op.name, _frozen(e.ins), _frozen(tuple(sorted(e.params.items()))))
         hash(key)

@@ -1,11 +1,13 @@
 """Sums of parts: gradients of slices are written into one memory, not added as whole tensors.
 
-The gradient of ``x[0:2]`` is zeros of x's shape with a part filled in (``embed``), and where x was
-sliced several times those are added. Of every ``whole + embed(part)`` only the part is work::
+The gradient of ``x[0:2]`` is zeros of x's shape with one part filled in (the operation ``embed``).
+If x is sliced several times, such gradients are added. An addition ``whole + embed(part)`` changes
+only the part, so it is replaced by a write::
 
     whole[index] = whole[index] + part
 
-and where the whole is known to be zero there, being made of other parts, ``whole[index] = part``.
+If the whole is a sum of other parts that do not overlap this one, it is zero there. Then the write
+is ``whole[index] = part``.
 """
 
 from collections import Counter
@@ -21,7 +23,7 @@ _EMBED, _ADD = OPS["embed"], OPS["add"]
 
 
 class Sum(NamedTuple):
-    """``whole + embed(part, place)``; ``fresh`` where the whole is zero at ``place``."""
+    """``whole + embed(part, place)``; ``fresh``: the whole is known to be zero at ``place``."""
 
     whole: Abstract
     part: Abstract
@@ -30,7 +32,7 @@ class Sum(NamedTuple):
 
 
 def sums(equations):
-    """id(equation) → Sum, for the additions of parts among ``equations``."""
+    """id(equation) → Sum, for those ``equations`` that add an embedded part."""
     uses = Counter([v.id for e in equations for v in operands(e)])
     embeds: dict = {}  # value id → the equation that embeds it
     filled: dict = {}  # value id → the boxes outside which it is zero
@@ -56,24 +58,24 @@ def sums(equations):
 
 
 def _sum_of(e, embeds, uses):
-    """(whole, the equation of the embedded part) of an addition; None where it is none of that."""
+    """(whole, embed equation) of the addition ``e``; None if ``e`` adds no embedded part."""
     x, y = e.ins
     out = e.outs[0]
     for whole, part in ((x, y), (y, x)):
         if not isinstance(whole, Abstract) or not isinstance(part, Abstract):
             return None
         alike = whole.shape == part.shape and whole.dtype == part.dtype == out.dtype
-        # The whole is written into, so nobody else may want it as it was.
+        # The whole is written in place, so no other equation may read it.
         if alike and part.id in embeds and uses[whole.id] == uses[part.id] == 1:
             return whole, embeds[part.id]
     return None
 
 
-# Boxes: for each dim the range that an index takes ---------------------------------------------
+# Boxes: for each dim the range of positions that an index selects -----------------------------
 
 
 def _box(shape, index):
-    """The ranges of a basic index without new dims; None for others."""
+    """The ranges of a basic index; None if the index adds dims."""
     if any(k is None for k in index):
         return None
     missing = len(shape) - sum(k is not Ellipsis for k in index)

@@ -1,8 +1,8 @@
-"""What the stand-ins of a trace have in common: classes whose objects pass for others'."""
+"""What the stand-ins of a trace share. A stand-in's class pretends to be another class."""
 
 __all__ = ["methods"]
 
-#: What every object does in a way of its own.
+#: Special methods that a stand-in keeps from ``object``.
 _OF_OBJECTS = {
     "__new__", "__init__", "__class__", "__getattribute__", "__setattr__", "__delattr__", "__dir__",
     "__doc__", "__init_subclass__", "__subclasshook__", "__sizeof__",
@@ -10,6 +10,6 @@ _OF_OBJECTS = {
 
 
 def methods(stand_in, *kinds):
-    """Names of the methods that Python itself calls of ``kinds`` and the class lacks."""
+    """Names of the special methods of the classes ``kinds`` that ``stand_in`` does not define."""
     names = {name for kind in kinds for name in dir(kind) if name.startswith("__")}
     return names - _OF_OBJECTS - stand_in.__dict__.keys()

@@ -1,13 +1,14 @@
-"""Python's numbers in places that the function assigns to: counters, sums, rates.
+"""Python numbers that change from call to call, such as counters, sums and learning rates.
 
-``self.steps += 1`` is no operation on tensors, and finds another number at each call. So while a
-call is recorded a ``SymbolicNumber`` stands in that place, and notes what is computed of it. Each
-run reads the place and does that arithmetic again, in Python, ahead of the program; a result that
-meets a tensor is an input of the program, and one that was assigned is assigned after it.
+``self.steps += 1`` is no operation on tensors, and each call finds another number there. So while a
+call is recorded, a ``SymbolicNumber`` replaces the number, and notes the arithmetic on it. Each run
+reads the number and repeats the arithmetic in Python before the program. A result that is combined
+with a tensor becomes an input of the program; a result that was assigned is assigned after the
+program.
 
-What the function decides by a number (``if self.steps % 100 == 0``) is a condition: the other way
-is another program. Whatever wants the number itself (an index, a text, a function of ``math``)
-makes its value a condition.
+A decision by a number (``if self.steps % 100 == 0``) becomes a condition: the other branch is
+another program. If code needs the number itself (an index, a text, a function of ``math``), the
+number's value becomes a condition.
 """
 
 import operator
@@ -20,7 +21,7 @@ __all__ = ["SymbolicNumber", "Numbers", "without_numbers"]
 
 
 class SymbolicNumber:
-    """A number of the trace: its value in this call, and its name in the lines of each."""
+    """A number in a trace: its value in this call, and its name in the call's function."""
 
     __slots__ = ("name", "numbers", "value")
 
@@ -30,7 +31,7 @@ class SymbolicNumber:
     __class__ = property(lambda self: type(self.value))
 
     def known(self):
-        """The value, which other calls then have to have as well."""
+        """The value; it becomes a condition of the program."""
         self.numbers.pin(self)
         return self.value
 
@@ -40,7 +41,7 @@ class SymbolicNumber:
     def __bool__(self):
         return self.numbers.decide("{0} != 0", bool, self)
 
-    # NumPy would keep an object that it does not know as it is, in an array of objects.
+    # Without these methods NumPy would put the SymbolicNumber into an array of objects.
 
     def __array__(self, dtype=None, copy=None):
         return np.asarray(self.known(), dtype)
@@ -58,11 +59,11 @@ class Numbers:
     """The arithmetic on numbers in one trace.
 
     Attributes:
-        roots: (template, id of the owner) → the ``SymbolicNumber`` that stands in this place; of an
-            argument (name in the lines, None).
-        steps: What each run does, in order, as (name or None, text, operands, value): the text,
-            with its operands' names, gives what gets the name; where there is none, it has to
-            give the value.
+        roots: (template, id of the owner) → the ``SymbolicNumber`` that replaces this number. For
+            an argument the key is (name in the call's function, None).
+        steps: The steps of each run, in order, as (name or None, text, operands, value). The text
+            is a Python expression once the operands' names are filled in. With a name, the step
+            assigns the expression to it; without, the expression must give the value.
     """
 
     def __init__(self):
@@ -71,38 +72,38 @@ class Numbers:
         self._pinned: set = set()
 
     def root(self, template, owner, value):
-        """A stand-in for the number in a place."""
+        """A stand-in for the number ``value`` at the place (template, owner)."""
         number = SymbolicNumber(self, f"i{len(self.roots)}", value)
         self.roots[template, id(owner)] = number
         return number
 
     def argument(self, name, value):
-        """A stand-in for a number that is an argument."""
+        """A stand-in for the argument ``value``; ``name`` is its name in the call's function."""
         number = self.roots[name, None] = SymbolicNumber(self, name, value)
         return number
 
     def compute(self, text, function, *operands):
-        """What ``function`` gives of numbers; ``text`` says the same."""
+        """``function(*operands)`` as a new number; ``text`` is the same as a Python expression."""
         try:
             found = function(*map(_value, operands))
-        except ArithmeticError:  # which the function may catch
+        except ArithmeticError:  # is raised again below, with the values as conditions
             found = None
         if type(found) not in (int, float):
             return function(*map(without_numbers, operands))
         number = SymbolicNumber(self, f"j{len(self.steps)}", found)
         self.steps.append((number.name, text, operands, None))
-        if "**" in text:  # of which the type depends on the values
+        if "**" in text:  # the type of a power depends on the operands' values
             self.steps.append((None, "type({0})", (number,), type(found)))
         return number
 
     def decide(self, text, function, *operands):
-        """Whether something holds of numbers, which is then a condition."""
+        """``function(*operands)``, a truth value, which becomes a condition of the program."""
         found = function(*map(_value, operands))
         self.steps.append((None, text, operands, found))
         return found
 
     def fits(self, number):
-        """Whether ``number`` is a float, or an integer of 64 bits, which is then a condition."""
+        """Whether ``number`` is a float, or fits into 64 bits, which becomes a condition."""
         if type(number.value) is float:
             return True
         return self.decide(
@@ -116,7 +117,7 @@ class Numbers:
             self.steps.append((None, "equal({0}, {1})", (number, number.value), True))
 
     def is_pinned(self, root):
-        """Whether a condition holds for one value of ``root`` only, or of what depends on it."""
+        """Whether the value of ``root``, or of a number computed from it, is a condition."""
         depending = {root.name}
         for name, _, operands, _ in self.steps:
             if any(type(x) is SymbolicNumber and x.name in depending for x in operands):
@@ -124,7 +125,7 @@ class Numbers:
         return not depending.isdisjoint(self._pinned)
 
     def add_lines(self, source):
-        """Add the lines of the steps to those of a call."""
+        """Add the lines of the steps to the call's function."""
         if not self.steps:
             return
         with source.block("try:"):
@@ -138,7 +139,7 @@ class Numbers:
 
 
 def without_numbers(value):
-    """``value`` with the values of its symbolic numbers, which other calls then have to have."""
+    """``value`` with its symbolic numbers replaced by their values, which become conditions."""
     if type(value) is SymbolicNumber:
         return value.known()
     if type(value) in (tuple, list, set, frozenset):

@@ -1,4 +1,4 @@
-"""Checks of values in native programs: a flag that a kernel computes, an error if it is set."""
+"""Checks of values in native programs: a kernel computes a flag, and a set flag is an error."""
 
 from rushlight.compiler.capture.inference import infer
 from rushlight.compiler.ir import roles
@@ -10,9 +10,10 @@ __all__ = ["native_checks"]
 
 
 def native_checks(equations):
-    """(equations, flags): checks as equations that compute whether they fail.
+    """(equations, flags): each check is replaced by equations that compute its flag.
 
-    ``flags`` maps each flag to the check that it is of. A check whose dtype has no kernels stays.
+    ``flags`` maps each flag to its check. A flag is true if the check fails. A check stays as it is
+    if there are no kernels for its dtype, or if its operand has no elements.
     """
     found: list = []
     flags: dict = {}
@@ -25,7 +26,7 @@ def native_checks(equations):
 
 
 def _flag(e, found):
-    """Append the equations of one check."""
+    """Append the equations of the check ``e`` to ``found``; returns the flag."""
 
     def emit(name, *ins, **params):
         op = OPS[name]

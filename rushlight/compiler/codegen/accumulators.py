@@ -1,4 +1,4 @@
-"""Reductions, searches and scans while they run: variables on the stack, kept in registers."""
+"""The running state of reductions, searches and scans: variables that LLVM keeps in registers."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ _NEUTRAL = {"add": 0, "mul": 1, "or": False, "and": True}
 
 
 def _identity(form, dtype):
-    """What changes nothing that it is combined with."""
+    """The neutral element of a reduction: combining it with x gives x."""
     if form in _NEUTRAL:
         return _NEUTRAL[form]
     if dtype.kind == "f":
@@ -37,7 +37,7 @@ class Accumulator:
         self.start = constant(entry, _identity(node.op.form, self.dtype), self.dtype, self.lanes)
         self.slot = memory.stack(entry, self.start.v.type)
         self.combine = memory.COMBINE[node.op.form]
-        # Long sums of floats are sums of short ones, or small terms would get lost.
+        # A long sum of floats is a sum of short sums; otherwise rounding would lose small terms.
         long = type(node) is Reduce and node.op.form == "add" and self.dtype.kind == "f"
         self.total = memory.stack(entry, self.start.v.type) if long else None
 
@@ -47,7 +47,7 @@ class Accumulator:
             b.store(self.start.v, self.total)
 
     def flush(self, b):
-        """Add the short sum to the long one."""
+        """Add the short sum to the long one, and begin a new short sum."""
         b.store(self.combine(self._read(b, self.total), self._read(b, self.slot)).v, self.total)
         b.store(self.start.v, self.slot)
 
@@ -59,7 +59,7 @@ class Accumulator:
         b = self.nodes.scopes[2].b
         x = splat(self.nodes.value(self.node.operands[0]).astype(self.dtype), self.lanes)
         mask, current = self.nodes.mask, self.current(b)
-        found = self.combine(x, current)  # in this order: whether x is nan, is known early
+        found = self.combine(x, current)  # x first: its nan test need not wait for ``current``
         if mask is not None and not self.nodes.across:
             found = select(Value(b, mask.v, mask.dtype), found, current)
         b.store(found.v, self.slot)
@@ -77,7 +77,7 @@ class Accumulator:
 
 
 class Search(Accumulator):
-    """An argmax or argmin while it runs: the best value so far and where it was."""
+    """An argmax or argmin while it runs: the best value so far and its position."""
 
     def __init__(self, node, nodes, entry):
         super().__init__(node, nodes, entry)

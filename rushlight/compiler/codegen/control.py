@@ -1,6 +1,6 @@
-"""Control flow between Values: what a kernel does only where it is needed, or again and again.
+"""Control flow on Values: code that runs only if some lane needs it, and loops.
 
-Blocks are added to the function; the builder goes on in the last of them.
+These functions add basic blocks; afterwards the builder stands in the last of them.
 """
 
 from rushlight.compiler.codegen.memory import reduce
@@ -10,7 +10,7 @@ __all__ = ["repeat_while", "where_any"]
 
 
 def where_any(condition, values, change):
-    """``values``, or what ``change(*values)`` gives if the condition holds in any lane."""
+    """``values``; if the condition holds in any lane, ``change(*values)`` for all lanes."""
     b = condition.b
     before = b.block
     needed, after = b.append_basic_block("needed"), b.append_basic_block("after")
@@ -31,10 +31,10 @@ def _either(b, before, x, end, y):
 
 
 def repeat_while(condition, step, values):
-    """Values after as many of ``values = step(*values)`` as it takes.
+    """``values`` after a loop of ``values = step(*values)``.
 
-    It goes on while ``condition(*values)``, a bool Value, holds in any lane; ``step`` must leave
-    the other lanes as they are.
+    The loop runs while ``condition(*values)``, a bool Value, holds in any lane. ``step`` must leave
+    the other lanes unchanged.
     """
     b = values[0].b
     before = b.block

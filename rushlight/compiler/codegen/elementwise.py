@@ -21,7 +21,8 @@ def elementwise(op, ins, values, params, out_dtype):
     """The result of ``op`` on one element (or vector of elements) of each input.
 
     ``ins`` are the equation's inputs: abstract values, numbers, None; ``values`` are the same with
-    Values in place of abstract values. Blocks may be added: go on at ``b.block``.
+    Values in place of abstract values. The forward may add basic blocks; the builder then stands
+    in the last of them.
     """
     b = next(v.b for v in (*values, *params.values()) if isinstance(v, Value))
     common = _common_dtype(op, ins)
@@ -44,7 +45,10 @@ def _common_dtype(op, ins):
 
 
 def _rounded(op, i, x, value, half):
-    """Operand ``i`` in half precision, where it does not keep its own; see ``Op.exact``."""
+    """Operand ``i`` rounded to half precision, unless the operation takes it exactly.
+
+    See ``Op.exact``.
+    """
     if op.is_exact(i, x):
         return value
     return value.astype(half) if isinstance(value, Value) else as_in_half(value, half)
@@ -55,7 +59,7 @@ def _stand_in(x):
 
 
 def _cast(x, dtype):
-    """An operand in ``dtype``; a Python float stays one, as it does in eager mode."""
+    """An operand in ``dtype``; a Python float stays a Python float, as it does in eager mode."""
     if isinstance(x, Value):
         return x.astype(dtype)
     if x is None or (isinstance(x, float) and not isinstance(x, np.generic)):
@@ -66,7 +70,10 @@ def _cast(x, dtype):
 
 
 def _number(x, dtype):
-    """A parameter; one that is known only when the kernel runs counts like a Python number."""
+    """A parameter. A float that is known only when the kernel runs is cast to ``dtype``.
+
+    A Python number would take this dtype, too.
+    """
     weak = isinstance(x, Value) and dtype.kind == "f" == x.dtype.kind
     return x.astype(dtype) if weak else x
 
@@ -74,16 +81,16 @@ def _number(x, dtype):
 # What can be emitted, and what it costs -----------------------------------------------------
 
 
-_prices: dict = {}  # operation with kinds of operands → Price, or None where it has no form
+_prices: dict = {}  # (operation, kinds of operands) → Price, or None if it can't be emitted
 _LANES = 4
 _ARITHMETIC = {"fadd", "fsub", "fmul", "fdiv", "frem"}
 _DIVIDING = {"fdiv", "frem", "sdiv", "srem", "udiv", "urem"}
 
 
 def price(op, ins, params):
-    """The Price of ``op`` on these inputs; None where it can't be emitted.
+    """The Price of ``op`` on these inputs; None if it can't be emitted.
 
-    It is that of the instructions which the forward gives, found out by trying once.
+    The forward is run once on stand-ins for the inputs, and the instructions are counted.
     """
     key = op.name, tuple(map(_kind, ins)), tuple([(k, _kind(v)) for k, v in params.items()])
     if key not in _prices:
@@ -113,6 +120,6 @@ def _try(op, ins, params):
 
 
 def _name(instruction):
-    """The name of an instruction; of a call, that of the function without its type."""
+    """The name of an instruction; for a call, the name of the function without its type."""
     called = getattr(instruction, "callee", None)
     return instruction.opname if called is None else called.name.rpartition(".")[0]

@@ -1,4 +1,4 @@
-"""What an emitter promises: the kernels that it will write, and the memory between them."""
+"""What an emitter announces before it writes code: its kernels, and the memory between them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +8,7 @@ __all__ = ["Launch", "Plan"]
 
 @dataclass(frozen=True)
 class Launch:
-    """One function of a plan, to be run for all its chunks before the next one starts."""
+    """One function of a plan. All its chunks are run before the next function starts."""
 
     name: str
     chunks: int
@@ -17,10 +17,10 @@ class Launch:
 
 @dataclass(frozen=True)
 class Plan:
-    """The kernels of a description, in order, and the bytes of the temporaries between them."""
+    """The kernels of a description, in order, and the bytes of each temporary between them."""
 
     description: Any
     target: Any
     kernels: tuple[Launch, ...]
     temporaries: tuple[int, ...]
-    choice: Any = None  # the emitter's own: tiles, blocks, strips
+    choice: Any = None  # the emitter's own choices: tiles, blocks, strips

@@ -1,6 +1,6 @@
-"""What kernels of windows share: their function, buffers, constant tables, offsets.
+"""The parts that the kernels of ``cpu/`` share: function, buffers, constant tables, offsets.
 
-Indices are Python's integers where they are known, else Values of int64.
+Indices are Python integers if they are known when the code is written, else Values of int64.
 """
 
 import hashlib
@@ -30,19 +30,19 @@ def kernel(module, name):
 
 
 def entry(b, args, position):
-    """The buffer at ``position`` of a kernel's ``args``."""
+    """The address that lies at ``position`` in a kernel's ``args``."""
     return b.load(address(b, args, position, 8), typ=_POINTER)
 
 
 def offset(indices, strides):
-    """The place of an element, counted in elements."""
+    """The offset of an element, in elements."""
     return sum([i if s == 1 else i * s for i, s in zip(indices, strides, strict=True) if s], 0)
 
 
 def digits(index, counts):
-    """The indices of a Value that counts through all combinations of so many each.
+    """The indices of combination number ``index``, if index k counts from 0 to ``counts[k]`` - 1.
 
-    Where there is but one, it is known to be 0.
+    The last index runs fastest. An index whose count is 1 is the Python number 0.
     """
     found: list = []
     for n in reversed(counts):
@@ -72,26 +72,29 @@ def least(x, y):
 
 
 def below(b, index, size):
-    """Whether an index is one of a dim of that size: neither negative nor too large."""
+    """Whether an index is neither negative nor too large for a dim of that size."""
     index = lift(b, index)
     v = b.icmp_unsigned("<", index.v, ir.Constant(index.v.type, size))
     return Value(b, v, (index == 0).dtype)
 
 
 def quotient(b, index, n):
-    """An index that isn't negative, divided by a number."""
+    """A Value that isn't negative, divided by a Python number and rounded down."""
     return Value(b, b.udiv(index.v, _I64(n)), INT)
 
 
 def prefetch(b, pointer, near=False, write=False):
-    """Bring the cache line at ``pointer``, any address, to the first- or second-level cache."""
+    """Prefetch the cache line at ``pointer``, which may be any address.
+
+    It goes to the first-level cache if ``near``, else to the second-level cache.
+    """
     i32 = ir.IntType(32)
     args = [pointer, i32(int(write)), i32(3 if near else 2), i32(1)]  # 1: data
     intrinsic(b, "llvm.prefetch.p0", ir.VoidType(), args)
 
 
 def table(module, numbers):
-    """A constant array of int64; equal ones are one."""
+    """A constant array of int64; tables of equal numbers share one array."""
     numbers = list(numbers)
     digest = hashlib.sha256(np.array(numbers, np.int64).tobytes()).hexdigest()[:24]
     name = f"table.{digest}"
@@ -99,7 +102,7 @@ def table(module, numbers):
 
 
 def lookup(b, array, index):
-    """Element ``index`` of a table: a number if both are known."""
+    """Element ``index`` of a table; a Python number if ``index`` is one."""
     if isinstance(index, int):
         return int(array.initializer.constant[index].constant)
     return Value(b, b.load(address(b, array, index, 8), typ=_I64), INT)

@@ -1,8 +1,8 @@
-"""float16 and bfloat16, which exist in memory only: to float32 and back.
+"""Conversions of float16 and bfloat16, which exist in memory only, to float32 and back.
 
-Narrowing rounds to nearest, ties to even. A processor without instructions for float16 does it on
-the bits, as in Fabian Giesen's `float->half variants
-<https://gist.github.com/rygorous/2156668>`_: an addition of float32 rounds subnormal halves.
+Narrowing rounds to nearest, ties to even. If the processor has no instructions for float16, the
+bits are converted as in Fabian Giesen's `float->half variants
+<https://gist.github.com/rygorous/2156668>`_, where a float32 addition rounds subnormal halves.
 """
 
 import numpy as np
@@ -19,7 +19,7 @@ _SIGN, _INFINITE, _QUIET = -(1 << 31), 0x7F800000, 0x7FC00000  # bits of float32
 _BIAS = (127 - 15) << 23  # between the exponents of float32 and float16
 _LEAST = _BIAS + (1 << 23)  # the bits of 2⁻¹⁴, the least normal half
 _TOO_LARGE = _BIAS + (31 << 23)  # the bits of 65536
-_HALF = _BIAS + (14 << 23)  # the bits of ½: its last place counts 2⁻²⁴, the least half of all
+_HALF = _BIAS + (14 << 23)  # the bits of ½: its last bit is worth 2⁻²⁴, the least positive half
 
 
 def widened(bits, dtype):
@@ -70,7 +70,7 @@ def _half_type(lanes):
 
 
 def _upper(value):
-    """The upper halves of float32: bfloat16."""
+    """The bits of ``value`` rounded to bfloat16, which is the upper half of a float32."""
     bits = value.bits(np.uint32)
     near = bits + (((bits >> 16) & 1) + 0x7FFF)
     quiet = (bits & 0x80000000) | _QUIET
@@ -78,7 +78,7 @@ def _upper(value):
 
 
 def _to_odd(value):
-    """A float64 as float32, rounded to odd so that rounding it once more rounds rightly."""
+    """A float64 as float32, rounded to odd, so that a second rounding to half is correct."""
     value = value.astype(np.float64)
     near = value.astype(FLOAT)
     wide, bits = near.astype(np.float64), near.bits(_INT)

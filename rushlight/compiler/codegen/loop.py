@@ -18,9 +18,10 @@ def lift(b, index):
 
 @contextmanager
 def loop(b, start, stop, step=1):
-    """The ``with`` block runs for each index from ``start`` up to ``stop``.
+    """Write a loop: the ``with`` block's code runs for each index from ``start`` up to ``stop``.
 
-    The bounds are Python's integers or int64 Values. A loop known to run once is no loop.
+    ``stop`` itself is not included. The bounds are Python integers or int64 Values. If the loop is
+    known to run once, the block's code is written without a loop.
     """
     static = isinstance(start, int) and isinstance(stop, int)
     if static and start < stop <= start + step:
@@ -44,7 +45,8 @@ def loop(b, start, stop, step=1):
 def carried(b, start, stop, values, body, step=1):
     """``values`` after ``values = body(index, values)`` for each index, as in a fold.
 
-    The values stay in registers. ``stop - start`` must be at least 1 unless both are known.
+    The values stay in registers. ``stop - start`` must be at least 1 unless both are Python
+    integers.
     """
     if isinstance(start, int) and isinstance(stop, int):
         if start >= stop:
@@ -79,7 +81,7 @@ def address(b, pointer, offset, itemsize=1):
 
 
 def unravel(b, index, shape):
-    """The indices, one a dimension, of the element number ``index`` of an array of ``shape``."""
+    """The indices, one for each dim, of element number ``index`` in an array of ``shape``."""
     indices = []
     for n in reversed(shape[1:]):
         if isinstance(index, int):

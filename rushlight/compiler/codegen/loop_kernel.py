@@ -1,8 +1,8 @@
 """LLVM code of a loop kernel: rows, passes over the columns, vectors with a mask at the end.
 
-Three scopes nest: what depends on no variable is computed once, what depends on rows once a row,
-the rest in the loop over columns. Each has a builder of its own, so that a value is put into the
-outermost scope that can have it.
+Three scopes nest. Values that depend on no variable are computed once, values that depend on rows
+once for each row, and the rest in the loop over columns. Each scope has a builder of its own, so
+that a value is put into the outermost scope that can have it.
 """
 
 from llvmlite import ir
@@ -29,9 +29,9 @@ from rushlight.compiler.plan.loops import LINE, REDUCING, TILE
 
 __all__ = ["LoopEmitter", "emit_loops"]
 
-#: Terms of a short sum.
+#: The number of terms of a short sum.
 BLOCK = 32
-#: Bytes of a row of which several find room in the first-level cache.
+#: Several rows of up to this many bytes fit the first-level cache.
 NEAR = 1 << 13
 
 
@@ -53,7 +53,7 @@ class LoopEmitter:
 
     def emit(self):
         loops = self.loops
-        # Accumulators' slots come first, in a block that runs once.
+        # The accumulators' variables are allocated first, in a block that runs once.
         kinds = {Reduce: Accumulator, Scan: Accumulator, Extremum: Search}
         self.accumulators = self.nodes.accumulators = {
             id(n): kinds[type(n)](n, self.nodes, self.kernel.b)
@@ -65,7 +65,8 @@ class LoopEmitter:
         else:
             begin, end = self._piece()
             if loops.across and loops.masked and not loops.rows:
-                # Whole vectors first: beyond the cache, stores with a mask take ten times as long.
+                # Whole vectors come first, without masks: for memory beyond the cache, stores with
+                # a mask take ten times as long.
                 middle = self._least(end, self._whole())
                 self.masks = False
                 self._steps(begin, middle)
@@ -81,7 +82,7 @@ class LoopEmitter:
         loop.close()
 
     def _whole(self):
-        """How many vectors need no mask."""
+        """The number of vectors that need no mask."""
         return i64(self.loops.vector.extent // self.loops.lanes)
 
     def _least(self, x, y):
@@ -118,7 +119,7 @@ class LoopEmitter:
         self.nodes.scopes = [self.kernel, row, row]
 
     def _row_variables(self, row, step):
-        """The variables of the row ``step``, the last of them running fastest."""
+        """Set the loop variables of row number ``step``; the last variable runs fastest."""
         loops, b = self.loops, row.b
         rest = step
         order = list(loops.rows)
@@ -188,7 +189,7 @@ class LoopEmitter:
             loop.close()
 
     def _count(self, b, end, step, inside, body):
-        """The innermost loop; in blocks where long sums are to be made of short ones."""
+        """Write the innermost loop; it runs in blocks if long sums are made of short ones."""
         if self.sums and end > 2 * BLOCK * step:
             block = Loop(b, i64(0), i64(end), BLOCK * step)
             stop = block.b.add(block.i, i64(BLOCK * step))
@@ -220,7 +221,7 @@ class LoopEmitter:
             tile.close()
 
     def _along(self, row, b, variables, roots):
-        """The innermost loop, whose lanes run along the columns, and what is left at its end."""
+        """Write the innermost loop with lanes along the columns, and a masked vector at its end."""
         loops = self.loops
         whole = loops.vector.extent // loops.lanes * loops.lanes
         if whole:
@@ -241,9 +242,9 @@ class LoopEmitter:
                 self._store(root)
 
     def _ask_for(self, access):
-        """Have what a step stores, or what it loads in the next row, on its way from memory."""
+        """Prefetch the memory that a step stores to, or that it loads from in the next row."""
         size, loads = access.dtype.itemsize, type(access) is Load
-        row = access.address.terms[self.loops.rows[-1]]  # from one to the next, in elements
+        row = access.address.terms[self.loops.rows[-1]]  # elements from one row to the next
         for k in range(0, self.loops.lanes * size, LINE):
             address = access.address.plus(Affine(row * loads + k // size))
             place = self.nodes.pointer(access.arg, address, access.dtype)
@@ -266,12 +267,19 @@ class LoopEmitter:
             store(scope.b, value, pointer, s.dtype)
 
     def _stream(self, b, value, pointer, align):
-        """Write past the caches: they would read what is overwritten and keep what nobody reads."""
+        """Store past the caches.
+
+        An ordinary store would first read the line that is overwritten, and keep the line in the
+        cache although nobody reads it soon.
+        """
         written = b.store(value.v, pointer, align=align)
         written.set_metadata("nontemporal", b.module.add_metadata([ir.IntType(32)(1)]))
 
     def _scatter(self, s, value, pointer, step):
-        """Elements go one after the other: lanes lie in other places, whatever their indices."""
+        """Store at indexed places, one vector after the other.
+
+        The lanes of a vector always have different places, whatever the indices are.
+        """
         nodes, lanes = self.nodes, self.loops.lanes
         b = nodes.scopes[2].b
         where = nodes.value(s.where).astype(INT)

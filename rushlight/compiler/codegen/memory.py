@@ -1,11 +1,11 @@
-"""Between memory and Values: loads and stores, their masks and strides; reductions.
+"""Loads and stores of Values, with masks and strides; reductions.
 
-A mask is a Value of bools; lanes where it is False are neither read nor written, and read as 0.
-Strides count elements.
+A mask is a Value of bools. Memory is neither read nor written for lanes whose mask is False; a load
+gives 0 for them. Strides count elements.
 
-A store takes no mask but a ``Prefix``, and becomes plain stores of whole pieces. It never uses
-LLVM's masked store: where the lanes are truncated numbers and one of them is stored, LLVM 22 writes
-that lane before it is truncated, over what lies behind it.
+The mask of ``store`` must be a ``Prefix``, and the store is written as plain stores of whole
+pieces. LLVM's masked store is never used, because LLVM 22 has a bug: if the lanes are truncated
+numbers and only one lane is stored, that lane is written untruncated, over the memory behind it.
 """
 
 import numpy as np
@@ -42,9 +42,9 @@ def memory_type(dtype, lanes=1):
 
 
 def stack(b, typ):
-    """A variable on the stack, in a block ahead of all others that nobody else writes to.
+    """A variable on the stack, allocated in a block of its own ahead of all others.
 
-    Elsewhere, each round of a loop would take more of the stack.
+    An allocation inside a loop would take more of the stack in each iteration.
     """
     function = b.function
     body = function.entry_basic_block
@@ -88,7 +88,7 @@ def prefix_mask(b, count, lanes):
         return Prefix(b, ir.Constant(typ, [i < count for i in range(lanes)]), count)
     if lanes == 1:
         return Prefix(b, b.icmp_signed(">", count, _I64(0)), count)
-    # Clamped, the comparison is one of int32 lanes, half as wide.
+    # A clamped count fits int32, so the comparison can use int32 lanes, half as wide as int64.
     count = b.select(b.icmp_signed("<", count, _I64(lanes)), count, _I64(lanes))
     narrow = Value(b, b.trunc(count, _I32), np.dtype(np.int32))
     return Prefix(b, (iota(b, lanes, np.int32) < narrow).v, count)
@@ -113,7 +113,11 @@ def _spaced(b, pointer, dtype, lanes, stride):
 
 
 def load(b, pointer, dtype, lanes=1, mask=None, stride=1):
-    """``lanes`` elements from ``pointer`` on; with stride 0 the one there, as a 1-lane Value."""
+    """``lanes`` elements from ``pointer`` on.
+
+    With the Python number 0 as ``stride``, ``mask`` is ignored and the result is the single element
+    at ``pointer``, a 1-lane Value.
+    """
     dtype = np.dtype(dtype)
     if isinstance(stride, int) and stride == 0:
         return load(b, pointer, dtype)
@@ -139,7 +143,7 @@ def load_from(b, places, dtype, lanes, mask=None):
 def addresses(b, base, where, dtype):
     """The pointers to the elements ``where``, a Value of lanes of int64, after ``base``."""
     found = b.gep(base, [where.v], source_etype=memory_type(dtype))
-    found.type = ir.VectorType(base.type, where.lanes)  # llvmlite takes it for one pointer
+    found.type = ir.VectorType(base.type, where.lanes)  # llvmlite takes the result for one pointer
     return found
 
 
@@ -192,7 +196,7 @@ def store(b, value, pointer, dtype, mask=None, stride=1):
 
 
 def _store_known(b, v, pointer, itemsize, count):
-    """Write the first ``count`` lanes, a number, as one piece or as two that overlap."""
+    """Write the first ``count`` (a Python number) lanes as one piece or as two that overlap."""
     if not count:
         return
     size = 1 << count.bit_length() - 1
@@ -205,7 +209,10 @@ def _store_known(b, v, pointer, itemsize, count):
 
 
 def _store_some(b, v, pointer, itemsize, count):
-    """Write the first ``count`` lanes, an i64 below their number: a piece for each binary one."""
+    """Write the first ``count`` (an i64 below the number of lanes) lanes.
+
+    Each bit of ``count`` that is 1 stands for one piece, of as many lanes as the bit is worth.
+    """
     count = b.select(b.icmp_signed(">", count, _I64(0)), count, _I64(0))
     size = v.type.count // 2
     while size:
@@ -224,7 +231,7 @@ def _store_some(b, v, pointer, itemsize, count):
 
 
 def _piece(b, v, first, size):
-    """``size`` lanes of a vector; its only lane, if it has one."""
+    """``size`` lanes of a vector, from lane ``first`` on; one lane is a plain number."""
     if not isinstance(v.type, ir.VectorType) or v.type.count == size:
         return v
     if size == 1:
@@ -271,7 +278,7 @@ def _first(value):
 
 
 def reduce(value, operation):
-    """All lanes by ``add``, ``mul``, ``max``, ``min``, ``and`` or ``or``, always in one order.
+    """Combine all lanes by ``add``, ``mul``, ``max``, ``min``, ``and`` or ``or``, in fixed order.
 
     The upper half of the lanes is combined with the lower until one is left.
     """
@@ -291,7 +298,7 @@ COMBINE_BOOL = {"add": any, "or": any, "max": any, "mul": all, "and": all, "min"
 
 
 def _all_or_any(value, which):
-    """Whether all lanes of a mask are True, or any: one comparison of its bits."""
+    """Whether all lanes of a mask are True, or any lane: a single comparison of its bits."""
     b, typ = value.b, ir.IntType(value.lanes)
     if value.lanes == 1:
         return value

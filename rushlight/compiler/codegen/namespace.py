@@ -1,4 +1,4 @@
-"""The namespace ``xp`` of a kernel: NumPy's functions of Values, for the forwards of operations."""
+"""The namespace ``xp`` of a kernel: NumPy's functions on Values, for the forwards of operations."""
 
 import numpy as np
 
@@ -35,7 +35,10 @@ class Namespace:
         raise Unsupported(f"{name} has no form in a kernel")
 
     def any(self, x):
-        """True, as it may be: what is done for some elements is then done for all."""
+        """Always True, because the elements are unknown while the kernel is written.
+
+        The forward then does for all elements what it does if some element needs it.
+        """
         return True
 
     # Choice ---------------------------------------------------------------------------
@@ -148,7 +151,7 @@ def _dividing(function):
 
 
 def _rounding(name):
-    """A method for LLVM's ``name``; integers are whole as they are."""
+    """A method for LLVM's ``name``; integers are returned unchanged."""
 
     def method(self, x):
         x = lift(self.b, x)

@@ -1,4 +1,4 @@
-"""Nodes of a kernel as Values: loads, numbers, elementwise equations, each where it belongs."""
+"""Nodes of a kernel as Values: loads, numbers, elementwise equations, each in its scope."""
 
 from typing import Any
 
@@ -15,13 +15,13 @@ __all__ = ["Nodes"]
 
 
 class Nodes:
-    """Nodes of a kernel as Values, each in the scope where it belongs.
+    """Nodes of a kernel as Values, each computed once in the outermost scope that can have it.
 
     Attributes:
-        scopes: kernel, row, column; the last two may be the same object.
+        scopes: The scopes of kernel, row and column; several may be the same object.
         vector: The variable along which the lanes run.
-        lanes: Their number.
-        mask: A Value of bools, or None where all lanes are in use.
+        lanes: The number of lanes.
+        mask: A Value of bools, or None if all lanes are in use.
     """
 
     def __init__(self, pointers, scopes, loops):
@@ -55,7 +55,7 @@ class Nodes:
         return Value(scope.b, found.v, found.dtype)
 
     def level(self, node):
-        """0, 1 or 2: the scope of a node."""
+        """The scope of a node: 0 for the kernel, 1 for the row, 2 for the column."""
         found = self._levels.get(id(node))
         if found is None:
             if type(node) in REDUCING:
@@ -76,7 +76,10 @@ class Nodes:
     # Addresses ------------------------------------------------------------------------------
 
     def offset(self, affine, level=2):
-        """An affine function as an i64, of the first lane; parts of outer scopes stay there."""
+        """An affine function as an i64, for the first lane.
+
+        Terms of outer scopes' variables are computed in those scopes.
+        """
         scope = self.scopes[level]
         if level and scope is self.scopes[level - 1]:
             return self.offset(affine, level - 1)

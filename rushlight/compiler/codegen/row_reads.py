@@ -10,14 +10,14 @@ from rushlight.compiler.codegen.value import INT, Value, constant, splat
 __all__ = ["spaced", "stretch", "stretched"]
 
 _I32 = np.dtype(np.int32)
-_FEW = 4  # vectors that are read whole to pick equally spaced elements from
+_FEW = 4  # up to this step, whole vectors are read and the wanted elements are picked from them
 
 
 def spaced(b, row, dtype, lanes, first, step, size, stride, valid=None):
-    """(elements ``first``, ``first + step``, … of a row of ``size``, which of them exist).
+    """(elements ``first``, ``first + step``, … of a row of ``size``, the mask of those that exist).
 
-    The row lies at ``row`` with ``stride`` from element to element. Where the bool ``valid`` is
-    False there is no row.
+    The row lies at ``row``, and its elements lie ``stride`` apart. If the bool ``valid`` is False,
+    the row does not exist.
     """
     if stride == 1 and 1 < step <= _FEW:
         parts = [
@@ -27,7 +27,7 @@ def spaced(b, row, dtype, lanes, first, step, size, stride, valid=None):
         return _picked(b, parts, step), _inside(b, lanes, first, step, size, valid)
     mask = _inside(b, lanes, first, step, size, valid)
     start = address(b, row, first * stride, dtype.itemsize)
-    step = step * stride or constant(b, 0, INT).v  # not a plain 0, which would ignore the mask
+    step = step * stride or constant(b, 0, INT).v  # ``load`` ignores the mask for a Python 0
     return load(b, start, dtype, lanes, mask, step), mask
 
 
@@ -38,7 +38,7 @@ def _inside(b, lanes, first, step, size, valid):
 
 
 def _picked(b, parts, step):
-    """Every ``step``-th element of the vectors, which follow one another."""
+    """Every ``step``-th element of vectors that follow one another in memory."""
     lanes = parts[0].lanes
     found = parts[0].v
     kept = [i * step if i * step < lanes else None for i in range(lanes)]
@@ -54,12 +54,13 @@ def _picked(b, parts, step):
 
 
 def stretched(b, row, dtype, lanes, first, regular, size, stride, valid=None):
-    """As ``spaced``, for a ``Regular`` whose elements come several times each.
+    """As ``spaced``, for a ``Regular`` that reads each element several times.
 
     ``first`` is the first lane's element; ``regular.times`` divides ``lanes``.
     """
     picks = stretch(regular, lanes)
-    # LLVM 22 picks (0, 0) for (0, 1, 1, …) of 512 bits where a store takes two lanes of 64 bits.
+    # LLVM 22 has a bug: of 512 bits it picks (0, 0) instead of (0, 1, 1, …) if a store takes two
+    # lanes of 64 bits. Reading from one element earlier avoids these picks.
     ahead = int(picks[:2] == [0, 1])
     value, mask = spaced(b, row, dtype, lanes, first - ahead, 1, size, stride, valid)
     picks = ir.Constant(_indices(lanes), [i + ahead for i in picks])
@@ -71,7 +72,7 @@ def stretched(b, row, dtype, lanes, first, regular, size, stride, valid=None):
 
 
 def stretch(regular, lanes):
-    """The element of each lane, counted from that of the first."""
+    """The element that each lane reads, counted from the first lane's element."""
     return [(i + regular.phase) // regular.times for i in range(lanes)]
 
 

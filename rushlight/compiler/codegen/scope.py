@@ -1,4 +1,4 @@
-"""What every loop of a kernel is written with: functions, counted loops, scopes of values."""
+"""Functions, counted loops and scopes of values, with which all kernels are written."""
 
 from llvmlite import ir
 
@@ -23,7 +23,7 @@ def kernel_function(module, name):
 def internal_function(module, name, args):
     """A function that only ``module`` calls, and the builder of its first block.
 
-    The builder is None where the module has the function already.
+    The builder is None if the module already has the function.
     """
     if name in module.globals:
         return module.globals[name], None
@@ -45,7 +45,10 @@ def i64(n):
 
 
 class Loop:
-    """A counted loop that is open for instructions before it and in it at the same time."""
+    """A counted loop. Until ``close``, instructions can be added before it and inside it.
+
+    ``outer`` is the builder before the loop, ``b`` the builder inside it.
+    """
 
     def __init__(self, outer, begin, end, step=1):
         self.outer, self.begin, self.end, self.step = outer, begin, end, step
@@ -59,19 +62,19 @@ class Loop:
         self.b = ir.IRBuilder(body)
 
     def close(self):
-        """End both; the outer builder goes on after the loop."""
+        """End the loop; the outer builder goes on after it."""
         following = self.b.add(self.i, i64(self.step))
         self.b.branch(self.header)
         self.i.add_incoming(self.begin, self.outer.block)
         self.i.add_incoming(following, self.b.block)
-        # Others may have put variables at the end of this block.
+        # Other builders may have added variables at the end of this block.
         self.outer.position_at_end(self.outer.block)
         self.outer.branch(self.header)
         self.outer.position_at_end(self.exit)
 
 
 class Scope:
-    """A builder with what was computed by it: variables, offsets, nodes."""
+    """A builder, with the variables, offsets and nodes that it has computed so far."""
 
     def __init__(self, b):
         self.b = b

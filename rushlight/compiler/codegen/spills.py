@@ -12,7 +12,7 @@ __all__ = ["Spills"]
 
 
 class Spills:
-    """Values kept in this thread's scratch memory from one pass over a row to later ones."""
+    """Places in scratch memory for the values that ``loops.spilled`` lists."""
 
     def __init__(self, loops, scratch):
         self.loops, self.scratch = loops, scratch
@@ -36,7 +36,10 @@ class Spills:
         store(scope.b, value, place, computed(node.dtype))
 
     def _pointer(self, node, scope):
-        """Where the lanes of the current element lie: columns in order, padded to whole vectors."""
+        """The address of the current element's lanes.
+
+        The columns lie in order; the vector's variable is padded to whole vectors.
+        """
         loops, b = self.loops, scope.b
         at: Any = i64(0)
         for v in loops.columns:

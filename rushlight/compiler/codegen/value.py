@@ -1,8 +1,8 @@
 """Values of a kernel that is being written: Python's operators on them append LLVM instructions.
 
-A ``Value`` is one number or a vector of them (its *lanes*), of a NumPy dtype. bool is ``i1`` in
-registers and a byte in memory. float16 and bfloat16 exist in memory only: loading gives float32,
-storing rounds to nearest, halves to even.
+A ``Value`` is one number, or a vector of numbers (its *lanes*), of a NumPy dtype. bool is ``i1`` in
+registers and a byte in memory. float16 and bfloat16 exist in memory only: a load gives float32, and
+a store rounds to nearest, ties to even.
 """
 
 from typing import Any
@@ -23,12 +23,12 @@ INT = np.dtype(np.int64)
 
 
 def computed(dtype):
-    """The dtype in which kernels compute with ``dtype``: of half precision float32."""
+    """The dtype in which kernels compute with ``dtype``: float32 for half precision."""
     return FLOAT if dtype in HALF else dtype
 
 
 class Unsupported(TypeError):
-    """A forward asked of a Value what has no form in a kernel."""
+    """A forward used an operation that a kernel can't do on Values."""
 
 
 def ir_type(dtype, lanes=1):
@@ -83,7 +83,7 @@ def constant(b, number, dtype, lanes=1):
 
 
 def splat(value, lanes):
-    """A 1-lane value in all of ``lanes`` lanes; a vector of as many lanes as it is."""
+    """A 1-lane value repeated in ``lanes`` lanes; a vector of ``lanes`` lanes is left as it is."""
     if value.lanes == lanes:
         return value
     if value.lanes != 1:
@@ -103,7 +103,10 @@ def lift(b, x):
 
 
 def _weak(x):
-    """What decides the common dtype: Python's own numbers only raise the kind (NEP 50)."""
+    """The operand for ``np.result_type``: a dtype, or a Python number as it is.
+
+    Python's numbers only raise the kind of the common dtype (NEP 50).
+    """
     return x if type(x) in (bool, int, float) else x.dtype
 
 
@@ -113,7 +116,7 @@ def common(*operands):
         found = np.result_type(*[_weak(x) for x in operands])
     except (TypeError, AttributeError):
         raise Unsupported(f"no common dtype of {operands}") from None
-    ir_type(found)  # refuses what no kernel computes with
+    ir_type(found)  # raises for a dtype that no kernel computes with
     return found
 
 
@@ -135,7 +138,10 @@ def pair(b, x, y):
 
 
 def _arithmetic(floating, integer, logical=None):
-    """A binary operator from the names of its instructions; bool has its own, or none."""
+    """(operator, reflected operator) from the names of the builder's methods for each kind.
+
+    None: the operator is not defined for this kind.
+    """
 
     def operate(self, other):
         x, y = pair(self.b, self, other)
@@ -191,7 +197,7 @@ class Value:
     """
 
     __slots__ = ("b", "dtype", "v")
-    __array_ufunc__ = None  # NumPy's scalars leave their operators with a Value to it
+    __array_ufunc__ = None  # for an operator of a NumPy scalar and a Value, Value's is called
     __hash__ = None  # type: ignore[assignment]
 
     def __init__(self, b, v, dtype):
@@ -259,7 +265,7 @@ class Value:
         return Value(self.b, self.b.bitcast(self.v, ir_type(dtype, self.lanes)), dtype)
 
     def astype(self, dtype):
-        """This value in another dtype; rounded to a half type it stays a float32."""
+        """This value in another dtype; for a half type, a float32 with rounded numbers."""
         dtype = np.dtype(dtype)
         if dtype is self.dtype:
             return self
@@ -295,7 +301,7 @@ def _converted(b, v, source, target, typ):
 
 
 def _whole(b, v, target, typ):
-    """A float as an integer, as C compilers do it: narrow types by way of a wider one."""
+    """A float as an integer, as C compilers convert it: to narrow types through a wider one."""
     if target.itemsize == 8:
         return (b.fptosi if target.kind == "i" else b.fptoui)(v, typ)
     wide: Any = ir.IntType(64 if target.kind == "u" and target.itemsize == 4 else 32)

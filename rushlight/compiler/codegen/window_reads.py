@@ -1,8 +1,8 @@
 """Which elements each result of a window operation reads, dim by dim.
 
-Windows, their transpose (which windows hold an element), and the uneven windows of adaptive
-pooling are all the same here: a table, by tap and result, of the element that is read, or -1. Where
-what a tap reads is regular, vectors are read without the table.
+Windows, their transpose (which windows contain an element), and the uneven windows of adaptive
+pooling all have the same form here: a table, by tap and result, of the element that is read, or -1.
+If the elements that a tap reads follow a regular rule, vectors are read without the table.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ __all__ = ["Reads", "Regular", "of_spans", "of_windows", "spans", "transposed"]
 class Regular(NamedTuple):
     """Result i reads element ``first + step · ((i + phase) // times)``.
 
-    It reads it only where ``(i + phase) % times < limit``, and only if there is such an element.
+    The result reads the element only if ``(i + phase) % times < limit`` and the element exists.
     """
 
     first: int
@@ -24,18 +24,18 @@ class Regular(NamedTuple):
     limit: int = 1
 
     def at(self, i):
-        """The element, or None."""
+        """The element that result ``i`` reads, or None."""
         place, rest = divmod(i + self.phase, self.times)
         return self.first + self.step * place if rest < self.limit else None
 
 
 @dataclass(frozen=True)
 class Reads:
-    """What ``count`` results of one dim read of ``size`` elements: ``table[tap][result]``.
+    """The elements, of ``size``, that ``count`` results of one dim read: ``table[tap][result]``.
 
     Attributes:
         regular: A ``Regular`` for each tap, or None.
-        windows: What ``of_windows`` made it from, or None.
+        windows: (kernel, stride, padding, dilation) if ``of_windows`` made the reads, else None.
     """
 
     size: int
@@ -62,8 +62,8 @@ def _of_regular(size, count, taps, windows=None):
 
 
 def of_windows(size, kernel, stride, padding, dilation, places):
-    """The reads of windows at even distances."""
-    step = stride if places > 1 else 1  # lanes beyond the last result read what is near
+    """The reads of windows at equal distances."""
+    step = stride if places > 1 else 1  # for one result, the unused lanes read nearby elements
     taps = [Regular(k * dilation - padding, step) for k in range(kernel)]
     return _of_regular(size, places, taps, (kernel, stride, padding, dilation))
 
@@ -74,7 +74,7 @@ def spans(size, places):
 
 
 def of_spans(size, places):
-    """The reads of such windows."""
+    """The reads of the windows that ``spans`` gives."""
     found = spans(size, places)
     longest = max(end - start for start, end in found)
     table = [[s + k if s + k < end else -1 for s, end in found] for k in range(longest)]
@@ -82,10 +82,10 @@ def of_spans(size, places):
 
 
 def transposed(reads):
-    """For each element the results that read it, in order."""
+    """The transposed reads: for each element, the results that read it, in order."""
     if reads.windows is not None and reads.windows[3] == 1:
         kernel, stride, padding, _ = reads.windows
-        # The last window that starts at or before an element, and those before it.
+        # An element is read by the last window that starts at or before it, and by some before.
         taps = [
             Regular(padding // stride - k, 1, stride, padding % stride, kernel - stride * k)
             for k in reversed(range(-(-kernel // stride)))

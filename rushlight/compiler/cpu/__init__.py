@@ -6,10 +6,10 @@
   ``shifted_sum.py`` for results and input gradients, ``weight_gradient.py`` and
   ``narrow_gradient.py`` for weights, with ``image_strips.py`` and ``convolution_tiles.py``.
   Pooling: ``pooling.py``, ``pooling_forms.py``.
-* Attention: ``attention.py`` and the files whose names begin so.
+* Attention: ``attention.py`` and the files whose names begin with ``attention_``.
 * ``row_stream.py``: loop kernels for any number of rows.
 * ``machine.py``: the processor as the other stages see it.
-* What runs kernels: ``kernel_sequence.py`` one after the other; ``thread_pool.py`` on threads, with
-  ``waiting.py``, ``signals.py`` and ``float_mode.py``; ``target.py`` makes machine code.
-  ``checked_access.py`` has a finished module's loads and stores check their addresses.
+* Running kernels: ``kernel_sequence.py`` runs them one after the other, ``thread_pool.py`` on
+  threads, with ``waiting.py``, ``signals.py`` and ``float_mode.py``. ``target.py`` makes machine
+  code. ``checked_access.py`` makes a finished module's loads and stores check their addresses.
 """

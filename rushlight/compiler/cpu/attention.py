@@ -1,6 +1,7 @@
-"""Attention and its gradients without the matrix of weights: what they are, and their kernels.
+"""Attention and its gradients: their description, and the choice of their kernels.
 
-A block of queries at a time meets the keys; scores are gone before the next block's are computed.
+The kernels never store the whole matrix of attention weights. They compute the scores of one block
+of queries after the other, and each block overwrites the scores of the block before.
 """
 
 from dataclasses import dataclass, replace
@@ -15,11 +16,12 @@ from rushlight.compiler.cpu.attention_block import AttentionTiling
 
 __all__ = ["Attention", "describe", "emit", "plan"]
 
-_CHUNK = large_from(1 << 18)  # multiplications that are worth handing to a thread
-_UNITS = 16  # of the gradients, where a few heads are cut up
-_BLOCKS = 4  # of queries in a part of a head, at least
-_KEYS = 128  # keys of a block, at most
-_SLOWNESS = 1.35, 1.06, 1.05, 1.0  # of a score in blocks of 1, 2, … vectors of queries, measured
+_CHUNK = large_from(1 << 18)  # a chunk has about this many multiplications
+_UNITS = 16  # the gradients cut a few heads into parts, up to this many parts of all heads
+_BLOCKS = 4  # a part of a head has at least this many blocks of queries
+_KEYS = 128  # a block has at most this many keys
+# The measured cost of a score in blocks of 1, 2, 3, 4 vectors of queries; 4 vectors cost 1.
+_SLOWNESS = 1.35, 1.06, 1.05, 1.0
 
 
 @dataclass(frozen=True)
@@ -27,12 +29,14 @@ class Attention:
     """softmax(query @ keyᵀ · scale + mask) @ value, or its three gradients.
 
     Attributes:
-        gradient: Whether it is the gradients that are wanted.
-        batch: The dims that all operands share.
-        queries, keys: L and S.
-        features, outputs: Of a query or key, and of a value.
-        mask: The dtype of the mask: bool, ``dtype``, or None.
-        strides: Element strides of (gradient,) query, key, value (, mask), broadcast.
+        gradient: True for the three gradients, False for the result.
+        batch: The batch dims, which all operands share.
+        queries, keys: The numbers of queries and of keys (PyTorch's L and S).
+        features, outputs: The length of a query or key (E), and of a value (Ev).
+        mask: The dtype of the mask: bool, ``dtype``, or None if there is no mask.
+        strides: The element strides of each operand: the result's gradient (only if ``gradient``),
+            query, key, value, mask (if there is one). Dims along which the mask is broadcast have
+            stride 0.
     """
 
     gradient: bool
@@ -49,7 +53,10 @@ class Attention:
 
     @property
     def shape(self):
-        """The shape of the result; the gradients are one vector, of query, key, value in turn."""
+        """The shape of the result.
+
+        The gradients are one vector: the query's gradient, then the key's, then the value's.
+        """
         if not self.gradient:
             return (*self.batch, self.queries, self.outputs)
         one = (self.queries + self.keys) * self.features + self.keys * self.outputs
@@ -57,7 +64,7 @@ class Attention:
 
     @property
     def products(self):
-        """How many multiplications it takes."""
+        """The number of multiplications in the matrix products."""
         pairs = prod(self.batch) * self.queries * self.keys // (1 + self.causal)
         if self.gradient:
             return pairs * (3 * self.features + 2 * self.outputs)
@@ -65,12 +72,12 @@ class Attention:
 
     @property
     def flops(self):
-        """The floating-point operations that it takes, but those of softmax."""
+        """The number of floating-point operations in the matrix products; softmax is left out."""
         return 2 * self.products
 
 
 def describe(form, ins, _out_shape, params):
-    """The description of an equation: its operation's form, inputs, result's shape, params."""
+    """Return the description of an equation with this form, these inputs and parameters."""
     gradient = form == "grad"
     ins = [x for x in ins if x is not None]
     query, key, value, *mask = ins[1:] if gradient else ins
@@ -86,7 +93,7 @@ def describe(form, ins, _out_shape, params):
 
 
 def plan(description, target, name="attention"):
-    """The kernels that compute ``description``, named after ``name``."""
+    """The kernels that compute ``description``; their names start with ``name``."""
     d = description
     cut = _cut(d, target)
     units = prod(d.batch) * (cut.parts if d.gradient else ceil(d.queries / cut.width))
@@ -114,7 +121,10 @@ def _cut(d, target):
 
 
 def _pairs(d, width):
-    """The scores that blocks of ``width`` queries compute: hidden ones and idle lanes included."""
+    """The number of scores that blocks of ``width`` queries compute.
+
+    Hidden scores and the idle lanes of the last block count, too.
+    """
     ends = range(width, d.queries + width, width)
     return width * sum([min(end, d.keys) if d.causal else d.keys for end in ends])
 
@@ -122,9 +132,10 @@ def _pairs(d, width):
 def emit(module, plan, sink):
     """Add the plan's kernels to ``module``.
 
-    Their args are the operands, the temporaries, then what the sink uses. ``sink(b, args, indices,
-    value, mask)`` gets each vector of results once, its lanes along the result's last dim; the
-    indices (i64) are of its first lane.
+    The kernels' ``args`` are the addresses of the operands, of the temporaries, and of the memories
+    that the sink uses. The kernels pass each vector of results once to ``sink(b, args, indices,
+    value, mask)``. Its lanes run along the result's last dim; ``indices`` (i64) are those of its
+    first lane.
     """
     _emitter(plan.description).emit(module, plan, sink)
 

@@ -1,7 +1,8 @@
-"""The gradients of attention: a block of queries at a time has its weights for all keys.
+"""The gradients of attention, computed for one block of queries after the other.
 
-The gradients of keys and values are sums over queries. A chunk adds those of whole heads; where
-there are few, of parts of a head, which a second kernel adds up.
+For each block the kernel computes the attention weights of all keys. The gradients of keys and
+values are sums over the queries of a head. A unit of work sums a whole head. If there are few
+heads, it sums only a part of a head, and a second kernel adds up the parts.
 """
 
 from math import prod
@@ -24,14 +25,15 @@ from rushlight.compiler.cpu.attention_block import (
 
 __all__ = ["emit", "pieces", "sizes", "sums"]
 
-_ADDED = 256  # keys whose gradients a chunk adds up
+_ADDED = 256  # keys whose gradients a chunk of the second kernel adds up
 
 
 def sizes(d, cut):
-    """Elements of the panels.
+    """The numbers of elements of the panels in scratch memory.
 
-    They are: query and gradient by rows, both turned, the gradient of query turned; for all keys
-    slack, weights, slack, their slopes, the gradients of key and value.
+    The panels are, in this order: a block's queries and result gradients by rows; both transposed;
+    the transposed gradient of the queries; then, for all keys: slack, weights, slack, gradients of
+    the scores; the gradients of key and value. ``Block.dot`` may write into the slack.
     """
     features, outputs = cut.padded(d.features), cut.padded(d.outputs)
     slack, scores = cut.rows * cut.width, (cut.padded(d.keys) + cut.most) * cut.width
@@ -40,7 +42,7 @@ def sizes(d, cut):
 
 
 def sums(d, cut):
-    """Elements of the gradients of key and value, in whole vectors and tiles."""
+    """The numbers of elements of the gradients of key and value, in whole vectors and tiles."""
     return [(d.keys + cut.most) * cut.padded(n) for n in (d.features, d.outputs)]
 
 
@@ -65,7 +67,7 @@ def emit(module, plan, sink):
 
 
 def _add_parts(module, plan, sink):
-    """The kernel that adds up what the parts of each head gave."""
+    """Write the kernel that adds up the sums of each head's parts."""
     d, (cut, _, _) = plan.description, plan.choice
     size, whole = cut.dtype.itemsize, sum(sums(d, cut))
     b, args, chunk, _ = kernel(module, plan.kernels[1].name)
@@ -88,14 +90,15 @@ def _add_parts(module, plan, sink):
 
 
 def pieces(d):
-    """Chunks of a head's sums."""
+    """The number of chunks in which the second kernel adds up a head's sums."""
     return -(-d.keys // _ADDED)
 
 
 def _giving(b, d, args, sink, unit, which, first, factor=None):
-    """``give(i, j, value, mask)`` for rows from ``first`` on: of query's gradient, key's, value's.
+    """Return ``give(i, j, value, mask)``, which passes rows from ``first`` on to the sink.
 
-    They lie one after the other, each for all heads.
+    ``which`` is 0 for the query's gradient, 1 for the key's and 2 for the value's. The three
+    gradients lie one after the other, each for all heads.
     """
     shapes = [(d.queries, d.features), (d.keys, d.features), (d.keys, d.outputs)]
     start = prod(d.batch) * sum([prod(shape) for shape in shapes[:which]])
@@ -110,7 +113,7 @@ def _giving(b, d, args, sink, unit, which, first, factor=None):
 
 
 class _Head:
-    """Writes the computation of the gradients of one batch index."""
+    """Writes the computation of the gradients of one head, or of one part of it."""
 
     def __init__(self, b, d, cut, args, panels, unit):
         self.b, self.d, self.cut, self.args = b, d, cut, args
@@ -141,14 +144,14 @@ class _Head:
             self._meet(first, sink)
 
     def give_sums(self, sink):
-        """The gradients of keys and values, which are whole now."""
+        """Pass the finished gradients of keys and values to the sink."""
         b, d = self.b, self.d
         for which, panel in zip((1, 2), (self.to_key, self.to_value), strict=True):
             give = _giving(b, d, self.args, sink, self.unit, which, 0)
             drain(b, self.cut, panel, d.keys, (d.features, d.outputs)[which - 1], give)
 
     def _meet(self, first, sink):
-        """Take a block of queries into account."""
+        """Compute the gradients of the block of queries from ``first`` on, and add to the sums."""
         b, d, cut = self.b, self.d, self.cut
         keys = least(first + cut.width, d.keys) if d.causal else d.keys
         count = least(lift(b, d.queries) - first, cut.width)
@@ -168,7 +171,7 @@ class _Head:
         drain(b, cut, self.query_rows, count, d.features, give)
 
     def _weigh(self, first, keys):
-        """The weights of a block of queries, and the gradients of its scores."""
+        """Compute the weights of a block of queries, and the gradients of its scores."""
         b, cut = self.b, self.cut
         block = Block(b, self.d, cut, self.weights, first)
         block.dot(self.key, self.queries, self.weights, 0, keys)
@@ -190,7 +193,7 @@ class _Head:
                 weight = w * shares[j]
                 block.write(weight, self.weights, k, j)
                 block.write(weight * (s - means[j]), self.to_scores, k, j)
-        # Tiles go on past the last key: what they add there must be nothing.
+        # The last tile reaches past the last key. Its rows there are zeros, so they add nothing.
         end = lift(b, keys)
         block.filled(self.weights, end, end + cut.most, 0)
         block.filled(self.to_scores, end, end + cut.most, 0)

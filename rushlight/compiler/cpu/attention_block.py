@@ -1,7 +1,8 @@
-"""A block of queries and its scores, which lie turned: keys go down, queries fill the lanes.
+"""A block of queries and its scores, stored transposed: a row for each key, a lane for each query.
 
-So all that softmax does to a query is done in its lane, and the products read keys and values
-element by element, in place and with any strides. Only the queries themselves are copied.
+The whole softmax of a query is therefore computed in the query's lane. The products read keys and
+values element by element, so these stay in place and may have any strides. Only the queries are
+copied (and, for the gradients, the result's gradient).
 """
 
 from dataclasses import dataclass
@@ -28,10 +29,11 @@ _I32 = np.dtype(np.int32)
 
 @dataclass(frozen=True)
 class AttentionTiling:
-    """How the work is cut: ``vectors`` of queries by at most ``block`` keys.
+    """How the work is cut: blocks of ``vectors`` vectors of queries by at most ``block`` keys.
 
     Attributes:
-        parts: The queries of a head of which the gradients of keys and values are added apart.
+        parts: The number of parts into which the queries of a head are cut. Each part has its own
+            sums for the gradients of keys and values.
     """
 
     dtype: np.dtype
@@ -42,35 +44,35 @@ class AttentionTiling:
     parts: int
     fma: bool
 
-    #: Rows that any tile has at most, and vectors.
+    #: The most rows of a tile, and the most vectors in a row.
     most = 14
     widest = 4
 
     @property
     def width(self):
-        """The queries of a block."""
+        """The number of queries in a block."""
         return self.vectors * self.lanes
 
     @property
     def rows(self):
-        """The rows of a tile as wide as a block."""
+        """The most rows of a tile that is as wide as a block."""
         return self.tall(self.vectors)
 
     def tall(self, vectors):
-        """How many rows a tile of so many vectors has at most."""
+        """The most rows of a tile that is ``vectors`` vectors wide."""
         return min(self.most, (self.registers - 1 - vectors) // vectors)
 
     def tile(self, rows, vectors=None):
         return Tile(rows, vectors or self.vectors, self.lanes, self.dtype, self.fma)
 
     def padded(self, n):
-        """``n`` elements in whole vectors."""
+        """``n`` rounded up to whole vectors."""
         return -(-n // self.lanes) * self.lanes
 
 
 @dataclass(frozen=True)
 class Operand:
-    """One matrix of an operand: where it begins, its shape and element strides."""
+    """One matrix of an operand: its address, its shape, its element strides and its dtype."""
 
     pointer: Any
     rows: int
@@ -93,7 +95,7 @@ class Operand:
 
 
 def carve(b, scratch, sizes, itemsize):
-    """The addresses of panels of so many elements, one after the other."""
+    """The addresses of panels of these sizes (in elements), one after the other in ``scratch``."""
     found, at = [], 0
     for size in sizes:
         found.append(address(b, scratch, at, itemsize))
@@ -105,7 +107,10 @@ def carve(b, scratch, sizes, itemsize):
 
 
 def copied(b, cut, operand, first, to, factor=None):
-    """Copy a block's rows of ``operand``, each in whole vectors; none after the last is read."""
+    """Copy the block's rows of ``operand`` from row ``first`` on, times ``factor`` if given.
+
+    Each row is padded to whole vectors. Rows past the operand's last are copies of the last.
+    """
     lanes, pitch = cut.lanes, cut.padded(operand.columns)
     with loop(b, 0, cut.width) as i, loop(b, 0, pitch, lanes) as j:
         mask = tail(b, operand.columns - j, lanes) if operand.columns % lanes else None
@@ -116,16 +121,16 @@ def copied(b, cut, operand, first, to, factor=None):
 
 
 def turned(b, cut, panel, rows, columns, to):
-    """Copy ``panel`` with rows and columns, whole vectors of both, exchanged."""
+    """Copy the transpose of ``panel``; ``rows`` and ``columns`` are whole vectors."""
     place = lambda i, j: address(b, panel, i * columns + j, cut.dtype.itemsize)
     source = place, columns
     turn_panel(b, None, rows, columns, (None, None), source, to, rows, cut.tile(1))
 
 
 def drain(b, cut, panel, rows, columns, give, change=None):
-    """``give(i, j, value, mask)`` for each vector of the first ``rows`` rows of ``panel``.
+    """Call ``give(i, j, value, mask)`` for each vector of the first ``rows`` rows of ``panel``.
 
-    ``change(address, value)`` is given instead of the value, if there is one.
+    With ``change``, the value is replaced by ``change(address, value)``.
     """
     lanes, pitch = cut.lanes, cut.padded(columns)
     with loop(b, 0, rows) as i, loop(b, 0, columns, lanes) as j:
@@ -139,17 +144,21 @@ def drain(b, cut, panel, rows, columns, give, change=None):
 
 
 def height(rows, most):
-    """How high tiles are to be that cover so many rows: evenly, if that leaves them large."""
+    """The number of rows of a tile, at most ``most``, to cover ``rows`` rows.
+
+    A number above half of ``most`` that divides ``rows`` is preferred.
+    """
     even = [n for n in range(most, most // 2, -1) if rows % n == 0]
     return even[0] if even else min(rows, most)
 
 
 def multiply(b, tile, left, right, block, rows, depth, adding=False, last=None):
-    """block[i, j] = Σ_k left[i, k] · right[k, j]; with ``adding``, that is added to the block.
+    """Write block[i, j] = Σ_k left[i, k] · right[k, j]; with ``adding``, add to the block instead.
 
-    Operands are (address, strides); the left one has strides by row and by step. Where ``rows`` is
-    a number, the last tile is lower if need be. Else it starts no later than ``last``, or goes on
-    past the rows.
+    ``left`` is (address, stride by row, stride by step k), ``right`` is (address, stride by step)
+    and ``block`` is (address, stride by row). If ``rows`` is a Python integer, the last tile may
+    have fewer rows. If not, the last tile starts no later than ``last``; without ``last``, it
+    reaches past the rows.
     """
     size = tile.dtype.itemsize
     flag = constant(b, adding, np.dtype(bool)).v
@@ -173,10 +182,10 @@ def multiply(b, tile, left, right, block, rows, depth, adding=False, last=None):
 
 
 class Block:
-    """The scores of the queries from ``first`` on, while their kernel is written.
+    """Writes code for the scores of the block of queries from ``first`` on.
 
     Attributes:
-        scores: The address of the scores: a row of ``cut.width`` queries for each key.
+        scores: The address of the scores. Each key has a row of ``cut.width`` queries.
     """
 
     def __init__(self, b, d, cut, scores, first):
@@ -196,17 +205,17 @@ class Block:
         store(self.b, value, self.at(panel, row, j), self.cut.dtype)
 
     def filled(self, panel, start, stop, number):
-        """Set rows of a panel to a number."""
+        """Set the rows from ``start`` to ``stop`` of a panel to a number."""
         x = constant(self.b, number, self.cut.dtype, self.cut.lanes)
         with loop(self.b, start, stop) as row:
             for j in self.vectors:
                 self.write(x, panel, row, j)
 
     def dot(self, rows, queries, panel, start, count):
-        """panel[k, q] = row ``start + k`` of an operand · query q, for ``count`` rows.
+        """Write panel[k, q] = row ``start + k`` of ``rows`` · query q, for ``count`` rows.
 
-        The last tile is moved up to end with the last row, so up to a tile's rows before the
-        panel are overwritten.
+        The last tile is moved up so that it ends with the operand's last row. It may therefore
+        overwrite memory before the panel, up to a tile's rows.
         """
         b, cut = self.b, self.cut
         tile = cut.tile(min(cut.rows, rows.rows))
@@ -228,7 +237,7 @@ class Block:
             self._hide_each(mask, start, count)
 
     def _hide_later(self, start, count):
-        """Hide the keys after a query's own, if there are any."""
+        """Apply the causal mask: hide the keys that come after a query's own position."""
         b, lanes = self.b, self.cut.lanes
         hidden = constant(b, -INF, self.cut.dtype, lanes)
         with b.if_then((lift(b, start + count) > self.first + 1).v):
@@ -243,14 +252,14 @@ class Block:
                     )  # fmt: skip
 
     def _hide_alike(self, mask, start, count):
-        """Where all queries have the same mask."""
+        """Apply a mask that is the same for all queries."""
         with loop(self.b, 0, count) as k:
             x = self._bias(load(self.b, mask.place(self.b, 0, start + k), mask.dtype))
             for j in self.vectors:
                 self._change(k, j, splat(x, self.cut.lanes))
 
     def _hide_each(self, mask, start, count):
-        """Where each query has its own: square by square, which is turned."""
+        """Apply a mask that differs between queries, in transposed squares of lanes by lanes."""
         b, lanes = self.b, self.cut.lanes
         with loop(b, 0, count, lanes) as k, loop(b, 0, self.cut.vectors) as j:
             within = tail(b, lift(b, count) - k, lanes)
@@ -264,7 +273,7 @@ class Block:
                 self._change(k + r, j, x)
 
     def _bias(self, x):
-        """What is added to the score; -inf where a bool hides it."""
+        """The number that is added to the score; for a bool mask 0, or -inf to hide the key."""
         if x.dtype.kind != "b":
             return x
         shown, hidden = (constant(x.b, n, self.cut.dtype, x.lanes) for n in (0, -INF))
@@ -273,7 +282,7 @@ class Block:
     def _change(self, k, j, bias):
         score = self.read(self.scores, k, j)
         if self.d.mask.kind == "b":
-            score = select(bias < 0, bias, score)  # whatever it was, even nan
+            score = select(bias < 0, bias, score)  # even a hidden nan becomes -inf
         else:
             score = score + bias
         self.write(score, self.scores, k, j)
@@ -281,13 +290,13 @@ class Block:
     # Softmax ----------------------------------------------------------------------------------
 
     def largest(self, count, values):
-        """The largest scores of each query's, ``values`` included."""
+        """The largest score of each query; ``values`` are the largest so far."""
         over = lambda x, y: select(x > y, x, y)
         step = lambda k, kept: [over(self.read(self.scores, k, j), kept[j]) for j in self.vectors]
         return carried(self.b, 0, count, values, step)
 
     def weigh(self, count, values, sums):
-        """Make scores e^(score - value); the sums with these added."""
+        """Replace each score by its weight e^(score - value); return ``sums`` plus the weights."""
         shifts = [self.shift(x) for x in values]
 
         def step(k, sums):
@@ -301,12 +310,15 @@ class Block:
         return carried(self.b, 0, count, sums, step)
 
     def shift(self, largest):
-        """What is taken from a query's scores: 0 where all are hidden."""
+        """The number that is subtracted from a query's scores: the largest, or 0 if all are -inf.
+
+        Without the 0 a fully hidden query would compute -inf - -inf, which is nan.
+        """
         none = constant(self.b, 0, self.cut.dtype, self.cut.lanes)
         return select(largest == -INF, none, largest)
 
     def share(self, total):
-        """What weights are multiplied by; a query that sees nothing attends to nothing."""
+        """The factor 1 / ``total`` of the weights; 0 for a query whose keys are all hidden."""
         found = 1.0 / total
         if self.d.mask is None:
             return found

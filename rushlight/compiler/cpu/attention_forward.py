@@ -1,4 +1,4 @@
-"""Attention with a running softmax: a block of queries meets block after block of keys.
+"""Attention with a running softmax: each block of queries takes the keys in blocks.
 
 Source: Milakov and Gimelshein 2018, alg. 3; Dao et al. 2022, alg. 1.
 """
@@ -22,7 +22,11 @@ __all__ = ["emit", "sizes"]
 
 
 def sizes(d, cut):
-    """Elements of the panels: rows, queries, results, largest scores, sums, slack, scores."""
+    """The numbers of elements of the panels in scratch memory.
+
+    The panels are: rows, queries, results, largest scores, sums, slack, scores. ``Block.dot`` may
+    write into the slack.
+    """
     rows = cut.width * cut.padded(max(d.features, d.outputs))
     return (
         rows, cut.width * cut.padded(d.features), cut.width * cut.padded(d.outputs),
@@ -74,7 +78,7 @@ class _Forward:
         self._finish(sink)
 
     def _meet(self, start, count):
-        """Take a block of keys into account."""
+        """Update the running softmax and the results with ``count`` keys from ``start`` on."""
         b, cut, block = self.b, self.cut, self.block
         block.dot(self.key, self.queries, block.scores, start, count)
         block.hide(self.mask, start, count)

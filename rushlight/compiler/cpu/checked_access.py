@@ -1,9 +1,10 @@
-"""Loads and stores that look first whether what they touch is memory of this run.
+"""Loads and stores that check their address before they use it (``RUSHLIGHT_CHECK=bounds``).
 
-``instrument`` rewrites a finished module: each address outside of the stack, the module's constants
-and the kernel's own table of arguments goes through a function that compares it with a list of
-memories. A wrong one is noted for ``compiler/run/bounds_report.py`` to report, and replaced by that
-of a page where nothing is kept, so that the kernel comes to its end.
+``instrument`` rewrites a finished module. Each address goes through a function that compares it
+with the list of the run's memories. Addresses on the stack, in the module's constants and in the
+kernel's own table of arguments are not checked. The first wrong address is noted for
+``compiler/run/bounds_report.py``. Every wrong address is replaced by the address of an unused page,
+so that the kernel runs to its end.
 """
 
 from llvmlite import ir
@@ -13,15 +14,17 @@ from rushlight.compiler.codegen.value import intrinsic
 
 __all__ = ["RECORD", "instrument"]
 
-#: The record, a table of i64 that the process has once: whether a check failed; the address, the
-#: bytes, the name of the function and whether it stores; the list of memories and its length.
+#: The symbol of the record, a table of i64 that exists once in a process. Its entries: whether a
+#: check failed; the wrong address; its number of bytes; the function's name; the kind of access;
+#: the list of memories; the list's length.
 RECORD = "rushlight_bounds"
 _NAME = "bounds.checked"
 _BYTE = ir.IntType(8)
-#: Added to what a check is told, besides whether it is of a store: the stack is allowed.
+#: A check is told the kind of access: 0 for a load, 1 for a store, and this more if the address may
+#: also lie on the stack.
 _STACK = 2
 
-# A failed check is noted once, by the first thread that has one.
+# Only the first failed check is noted, even if several threads fail.
 _CHECKED = """
 define internal ptr @bounds.checked(ptr %p, i64 %size, ptr %name, i64 %kind) noinline {
 entry:
@@ -78,7 +81,7 @@ declare ptr @llvm.frameaddress.p0(i32)
 
 
 def instrument(module, but=()):
-    """The text of ``module`` with checks in all its functions but those named."""
+    """The text of ``module`` with checks in all its functions except those named in ``but``."""
     typ = ir.FunctionType(POINTER, [POINTER, I64, POINTER, I64])
     checked = ir.Function(module, typ, _NAME)
     for function in list(module.functions):
@@ -133,7 +136,7 @@ class _Checks:
             instruction.operands = operands
 
     def _masked(self, call):
-        """A masked load: from the first lane that is read to the last."""
+        """Check a masked load: the bytes from the first active lane to the last."""
         b, (pointer, _, mask, _) = self.b, call.args
         if self._ours(pointer):
             return
@@ -152,7 +155,7 @@ class _Checks:
         call.operands = [call.callee, moved, *call.args[1:]]
 
     def _lanes(self, call, k, typ, stores):
-        """A gather or scatter: the address of each lane in use."""
+        """Check a gather or scatter: the address of each active lane."""
         b, pointers, mask = self.b, call.args[k], call.args[k + 2]
         if self._ours(pointers):
             return
@@ -174,7 +177,10 @@ class _Checks:
 
 
 def _kinds(module, function, pointer):
-    """{True} for an address of the kernel's own, {False} for others; both where callers differ."""
+    """{True} if the address is in the kernel's own memory, else {False}; both if callers differ.
+
+    The kernel's own memory is the stack, the constants and the table of arguments.
+    """
     while isinstance(pointer, ir.GEPInstr | ir.CastInstr):
         pointer = pointer.operands[0]
     if isinstance(pointer, ir.AllocaInstr | ir.GlobalVariable):
@@ -188,7 +194,7 @@ def _kinds(module, function, pointer):
 
 
 def _calls(module, function):
-    """(the calling function, the call) wherever the module calls ``function``."""
+    """A list of (calling function, call), for each call of ``function`` in the module."""
     return [
         (caller, i)
         for caller in module.functions
@@ -199,7 +205,7 @@ def _calls(module, function):
 
 
 def _size(typ):
-    """The bytes of a value in memory."""
+    """The number of bytes of a value in memory."""
     if isinstance(typ, ir.VectorType):
         return -(-typ.count * _bits(typ.element) // 8)
     return -(-_bits(typ) // 8)

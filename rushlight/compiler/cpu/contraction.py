@@ -1,10 +1,11 @@
 """Products of matrices: ``c[batch, m, n] = Σ_k a[batch, m, k] · b[batch, k, n]``.
 
-A ``Contraction`` describes the product; ``plan`` decides, from shapes and strides alone, how it is
-done; ``emit`` writes the kernels. The structure is BLIS's: the result is cut into blocks, one or
-more a chunk (``blocking``); a block is computed tile by tile in registers (``microkernel``), from
-operands read in place where that is as fast, and else from copies in the order of reading
-(``packing``, ``block``). The result leaves through a *sink*, which may do more than store it.
+A ``Contraction`` describes the product. ``plan`` chooses the algorithm from shapes, strides and the
+target. ``emit`` writes the kernels. The structure is that of BLIS: the result is cut into blocks,
+and a chunk computes one or more blocks (``contraction_tiling``). A block is computed tile by tile
+in registers (``microkernel``). Operands are read in place if that is as fast; otherwise they are
+packed first, in the order in which the tiles read them (``packing``). Each finished vector of
+results goes to a *sink*, a function that writes the code to use or store it.
 """
 
 from dataclasses import dataclass, replace
@@ -30,7 +31,7 @@ from rushlight.compiler.cpu.packing import Matrix, Operand
 
 __all__ = ["Contraction", "Matrix", "Storing", "emit", "plan"]
 
-COMBINED = large_from(1 << 10)  # vectors of sums that a chunk makes of parts
+COMBINED = large_from(1 << 10)  # vectors of results for which a chunk adds up the parts of k
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,15 @@ class Contraction:
 
     @property
     def flops(self):
-        """The floating-point operations that it takes."""
+        """The number of floating-point operations."""
         return 2 * prod(self.batch) * self.m * self.n * self.k
 
 
 def plan(contraction, target, name="contraction"):
-    """The :class:`Plan` of a contraction on a :class:`Target`; its kernels' names start so."""
+    """The :class:`Plan` of a contraction on a :class:`Target`.
+
+    The names of its kernels start with ``name``.
+    """
     if 0 in (contraction.m, contraction.n, *contraction.batch):
         return Plan(contraction, target, (Launch(name, 0, 0),), (), None)
     form = _folded(contraction)
@@ -81,11 +85,11 @@ def plan(contraction, target, name="contraction"):
 def emit(module, plan, sink):
     """Add a plan's kernels to an ``llvmlite.ir.Module``.
 
-    Their ``args`` are the addresses of a, of b, of the plan's temporaries, and of whatever else
-    ``sink(b, args, batch, m, n, value, mask)`` uses. It is called where a vector of sums,
-    ``value``, is finished, for columns from ``n`` on, of which ``mask`` (or None) says which exist;
-    ``batch`` are indices, which like ``m`` and ``n`` are int64 LLVM values. With a :class:`Storing`
-    tiles go to where it stores them, if they can.
+    The kernels' ``args`` are the addresses of a, of b, of the plan's temporaries, and of the
+    memories that the sink uses. ``sink(b, args, batch, m, n, value, mask)`` is called for each
+    finished vector of sums. ``value`` has the sums of row ``m`` from column ``n`` on; ``mask`` (or
+    None) tells which columns exist. ``batch`` is a list of indices. All indices are int64 LLVM
+    values. If the sink is a :class:`Storing`, tiles are stored directly where possible.
     """
     names = [kernel.name for kernel in plan.kernels]
     if plan.choice is None:
@@ -113,7 +117,10 @@ def _strides(shape):
 
 
 def _folded(form):
-    """``form`` with its batch dims as more rows of ``a``, where all batches have the same ``b``."""
+    """``form`` with its batch dims as more rows of ``a``, if all batch indices share one ``b``.
+
+    ``form`` is returned unchanged if they do not, or if the rows would have no common stride.
+    """
     form = _plain(form)
     if not form.batch or any(form.b.batch) or form.b.fetch is not None:
         return form
@@ -128,7 +135,7 @@ def _folded(form):
 
 
 def _plain(form):
-    """``form`` with strides of 0 in dims of one element, where they mean nothing."""
+    """``form`` with stride 0 in all dims of one element, because their strides mean nothing."""
 
     def plain(x, row, column):
         batch = tuple([0 if n == 1 else s for n, s in zip(form.batch, x.batch, strict=True)])
@@ -140,7 +147,7 @@ def _plain(form):
 
 
 def _one_stride(shape, strides):
-    """The stride of several dims taken as one; None where they have none."""
+    """The stride of several dims merged into one; None if they can't be merged."""
     found = [(n, s) for n, s in zip(shape, strides, strict=True) if n > 1]
     for (_, outer), (n, inner) in pairwise(found):
         if outer != n * inner:
@@ -158,7 +165,7 @@ def _fetching_rows(form):
 
 
 def _unfolding(contraction, form, sink):
-    """``sink`` for the rows of the folded ``form``."""
+    """Return a sink for the rows of the folded ``form`` that passes them on to ``sink``."""
     if form.batch == contraction.batch:
         return sink
 
@@ -174,7 +181,7 @@ def _unfolding(contraction, form, sink):
 
 
 def _parts(form):
-    """In how many parts to sum k: more than one if the result alone makes too few chunks."""
+    """The number of parts into which k is cut; above 1 if the result alone makes too few chunks."""
     results = prod(form.batch) * form.m * form.n
     if form.k < 4096 or results > 1 << 14:
         return 1
@@ -206,7 +213,7 @@ def _fetching_part(fetch, depth, of_rows):
 
 
 def _write_sum(module, name, form, parts, lanes, place, sink):
-    """The kernel that adds up the parts at ``args[place]``, always in the same order."""
+    """Write the kernel that adds up the parts at ``args[place]``, always in the same order."""
     b, args, chunk, _ = kernel(module, name)
     vectors, rows = -(-form.n // lanes), prod(form.batch) * form.m
     size, itemsize = rows * form.n, form.dtype.itemsize

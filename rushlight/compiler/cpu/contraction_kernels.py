@@ -1,4 +1,7 @@
-"""The kernels of a cut contraction: one that packs operands, one that computes blocks of sums."""
+"""The kernels of a contraction: one packs operands ahead, the other computes blocks of sums.
+
+``contraction_tiling`` has decided before how the contraction is cut.
+"""
 
 from dataclasses import replace
 from math import prod
@@ -17,11 +20,14 @@ __all__ = ["Storing", "packing_chunks", "write_blocks", "write_packing"]
 
 PACKED = large_from(
     1 << 14
-)  # elements of the right operand that a chunk packs, where tiles are no larger
+)  # a chunk packs about this many elements of the right operand, but at least one tile
 
 
 class Storing:
-    """The sink that stores results at ``args[position]``: strides of batch dims, m and n."""
+    """A sink that stores results at ``args[position]``.
+
+    ``strides`` are the element strides of the batch dims, of m and of n.
+    """
 
     def __init__(self, position, dtype, strides, offset=0):
         self.position, self.dtype, self.strides = position, np.dtype(dtype), tuple(strides)
@@ -32,14 +38,14 @@ class Storing:
         store(b, value, at, self.dtype, mask, self.strides[-1])
 
     def place(self, b, args, indices):
-        """The address of a result."""
+        """The address of the result at ``indices``."""
         at = self.offset
         for index, stride in zip(indices, self.strides, strict=True):
             at = lift(b, index) * stride + at
         return address(b, entry(b, args, self.position), at, self.dtype.itemsize)
 
     def takes(self, cut):
-        """Whether tiles of the :class:`Blocking` can be stored as they are, whole."""
+        """Whether the tiles of ``cut``, a :class:`Blocking`, can be stored directly and whole."""
         tile = cut.tile
         whole = cut.columns % tile.lanes == 0 and (cut.overlapping or cut.rows % tile.rows == 0)
         plain = cut.method == "outer" and not cut.turned and cut.depth and cut.depth_blocks == 1
@@ -47,7 +53,7 @@ class Storing:
 
 
 class _Operands:
-    """Both operands at one batch index, and where their packed forms are."""
+    """Both operands at one batch index, and the addresses of their packed copies."""
 
     def __init__(self, b, cut, args, batch):
         self.b, self.cut, self.batch = b, cut, batch
@@ -94,7 +100,7 @@ class _Operands:
 
 
 def packing_chunks(cut):
-    """How many chunks pack the left operand, and how many the right one."""
+    """The number of chunks that pack the left operand, and of those that pack the right one."""
     each = prod(cut.batch) * cut.depth_blocks
     groups = -(-cut.tiles[1] // _packed_tiles(cut))
     return (
@@ -104,12 +110,15 @@ def packing_chunks(cut):
 
 
 def _packed_tiles(cut):
-    """How many tiles of the right operand a chunk packs."""
+    """The number of tiles of the right operand that a chunk packs."""
     return max(1, PACKED // (cut.width * cut.depth_block))
 
 
 def write_packing(module, name, cut):
-    """Add the kernel that packs operands ahead, as many rows or columns a chunk as a block has."""
+    """Add the kernel that packs operands ahead of the kernel that computes.
+
+    A chunk packs the rows of one block of the left operand, or some tiles of the right operand.
+    """
     b, args, chunk, _ = kernel(module, name)
     left, right = packing_chunks(cut)
     if left and right:
@@ -148,7 +157,7 @@ def _pack_columns(b, cut, args, chunk):
 
 
 def write_blocks(module, name, cut, sink):
-    """Add the kernel that computes a chunk of ``cut``, a :class:`Blocking`, and gives it away."""
+    """Add the kernel whose chunks compute blocks of ``cut``, a :class:`Blocking`, for ``sink``."""
     b, args, chunk, scratch = kernel(module, name)
     group, down, across = _numbers(b, chunk, cut.grid)
     direct = sink if isinstance(sink, Storing) and sink.takes(cut) else None
@@ -163,7 +172,11 @@ def write_blocks(module, name, cut, sink):
 
 
 class _Block:
-    """Writes the computation of one block of sums, in scratch memory or, ``direct``, in place."""
+    """Writes the computation of one block of sums.
+
+    The sums are kept in scratch memory. If ``direct``, a :class:`Storing`, is given, they go
+    straight to the result's memory.
+    """
 
     def __init__(self, b, cut, args, scratch, down, across, direct):
         self.b, self.cut, self.args, self.direct = b, cut, args, direct
@@ -208,7 +221,7 @@ class _Block:
         return least(column, last) if self.cut.method == "inner" else column
 
     def _place(self, row, column):
-        """Where the sum of a row and a column goes."""
+        """The address of the sum of a row and a column."""
         if self.direct is not None:
             return self.direct.place(self.b, self.args, (*self.operands.indices, row, column))
         offset = (row - self._row(0)) * self.cut.block[1] + (column - self._column(0))
@@ -256,7 +269,10 @@ class _Block:
                 self._call(tile, [left, right, place, lift(b, size).v, (lift(b, p) != 0).v])
 
     def _call(self, tile, args):
-        """Compute a tile by the function for its columns: the last may have fewer."""
+        """Call the function that computes a tile.
+
+        The last tile across may have fewer columns, so it may have a function of its own.
+        """
         b, cut = self.b, self.cut
         most, last = self._functions()
         if last is most:
@@ -287,7 +303,7 @@ class _Block:
     # The result ---------------------------------------------------------------------------
 
     def drain(self, sink, batch):
-        """Give the finished sums to ``sink``, vector by vector."""
+        """Pass the finished sums to ``sink``, vector by vector."""
         b, cut, lanes = self.b, self.cut, self.cut.tile.lanes
         rows = _span(self.first_row, self.row_tiles, cut.tile.rows, cut.rows)
         columns = _span(self.first_column, self.column_tiles, cut.width, cut.columns)
@@ -305,7 +321,7 @@ class _Block:
             sink(b, self.args, batch, lift(b, m).v, lift(b, n).v, value, mask)
 
     def _ragged(self):
-        """Whether some vectors of the result are not full."""
+        """Whether some vectors of the result are only partly filled."""
         cut, lanes = self.cut, self.cut.tile.lanes
         if cut.turned:
             total, size, chunks = cut.rows, cut.row_tiles * cut.tile.rows, cut.grid[1]
@@ -320,17 +336,20 @@ class _Block:
 
 
 def _numbers(b, chunk, counts):
-    """``unravel`` in which what there is one of is the number 0."""
+    """``unravel``, but with the Python number 0 for each count of 1."""
     found = iter(unravel(b, chunk, [n for n in counts if n > 1]))
     return [next(found) if n > 1 else 0 for n in counts]
 
 
 def _share(index, size, total):
-    """The first and the number of the ``index``-th ``size`` things of ``total``."""
+    """The first item and the number of items in group ``index``.
+
+    ``total`` items form groups of ``size``; the last group may be smaller.
+    """
     first = index * size
     return first, size if total % size == 0 else least(total - first, size)
 
 
 def _span(first, count, size, total):
-    """From the first row of the first tile to the last row of the last."""
+    """The start and end of the rows that ``count`` tiles from tile ``first`` on cover."""
     return first * size, least((first + count) * size, total)

@@ -1,8 +1,8 @@
-"""How a contraction is cut: which operand fills the lanes, tiles, copies, blocks and chunks.
+"""How a contraction is cut: the operand that fills the lanes, tiles, copies, blocks and chunks.
 
-Everything is decided from shapes, strides and the target, by counting cycles. The number of
-threads plays no part, so the order of all sums, and with it every bit of the result, is the same
-for any number of them.
+Everything is decided from shapes, strides and the target, by an estimate of cycles. The number of
+threads plays no part, so sums are added in the same order, and every bit of the result is the same,
+for any number of threads.
 """
 
 from dataclasses import dataclass, replace
@@ -15,33 +15,37 @@ from rushlight.compiler.cpu.packing import Operand
 
 __all__ = ["Blocking", "blocking"]
 
-CHUNK = large_from(1 << 18)  # products, at least, in a chunk of more: some microseconds
-DEPTH = 512  # steps whose packed panels stay in the caches
-COPY, TURN = 0.2, 0.35  # cycles an element to copy it, and to exchange rows and columns
-FETCH = 1.0  # cycles an element to compute it
-NEXT = 8  # cycles a step that finds nothing in a core's own caches
-STREAM = 32  # bytes a cycle from a core's second-level cache
-PAGE, PAGES = 4, 48  # cycles to find a page, and how many pages are known
-FAR = 0.06  # cycles an element to get it from the cache that all cores share
-LATE = 250  # cycles until memory brings what nobody saw coming: the start of a chunk's row of sums
-START, CHUNK_START = 4000, 300  # cycles to start a kernel on all threads, and a chunk
-CODE = 400  # cycles that more code must gain
-SHARE = 1 << 13  # cycles of work for a thread, times the number of threads
+CHUNK = large_from(1 << 18)  # the least products of a chunk if there are more: some microseconds
+DEPTH = 512  # the depth of a block whose packed panels stay in the caches
+COPY, TURN = 0.2, 0.35  # cycles to copy an element, and to transpose it
+FETCH = 1.0  # cycles to compute an element of an operand that is not in memory
+NEXT = 8  # cycles of a step whose elements are in none of the core's own caches
+STREAM = 32  # bytes that a core's second-level cache delivers in a cycle
+PAGE, PAGES = 4, 48  # cycles of a TLB miss, and the pages that the TLB holds
+FAR = 0.06  # cycles to get an element from the cache that all cores share
+LATE = 250  # cycles of a read from memory that was not prefetched: each row of a chunk's sums
+START, CHUNK_START = 4000, 300  # cycles to start a kernel on all threads, and to start a chunk
+CODE = 400  # a choice that needs more code must save this many cycles
+SHARE = 1 << 13  # n threads are worth it if each has n times this many cycles of work
 
 
 @dataclass(frozen=True)
 class Blocking:
     """The cut of ``rows`` by ``columns`` sums of ``depth`` products, for each batch index.
 
-    ``left`` supplies elements, ``right`` the lanes. If ``turned`` they are the contraction's second
-    and first operand, and its result is this one with rows and columns exchanged.
+    ``right`` fills the lanes, and single elements of ``left`` multiply whole vectors. If
+    ``turned``, ``left`` is the contraction's second operand and ``right`` its first; the
+    contraction's result is then the transpose of this one.
 
     Attributes:
-        last_depth: The depth for the last index of the first batch dim, where a long sum was split.
+        method: ``"outer"``, or ``"inner"``, where lanes run along the depth; see ``microkernel``.
+        last_depth: The depth at the last index of the first batch dim. It differs from ``depth`` if
+            a long sum was split into unequal parts.
         pack_left, pack_right: ``""`` (read in place), ``"chunk"`` (each chunk copies what it needs
             to its scratch memory) or ``"ahead"`` (a kernel before this one copies everything).
-        depth_block: Steps between which the sums go to memory and come back.
-        batches, row_tiles, column_tiles: What a chunk computes.
+        depth_block: The number of steps after which the sums are stored and loaded again.
+        batches, row_tiles, column_tiles: The batch indices, the tiles down and the tiles across
+            that a chunk computes.
     """
 
     left: Operand
@@ -63,17 +67,17 @@ class Blocking:
 
     @property
     def width(self):
-        """The columns of a tile."""
+        """The number of columns of a tile."""
         return self.tile.columns * (1 if self.method == "inner" else self.tile.lanes)
 
     @property
     def tiles(self):
-        """How many tiles there are down and across."""
+        """The number of tiles down, and across."""
         return -(-self.rows // self.tile.rows), -(-self.columns // self.width)
 
     @property
     def grid(self):
-        """Chunks by batch, by rows, by columns."""
+        """The number of chunks along the batch, along the rows and along the columns."""
         down, across = self.tiles
         batches = -(-prod(self.batch) // self.batches)
         return batches, -(-down // self.row_tiles), -(-across // self.column_tiles)
@@ -91,42 +95,49 @@ class Blocking:
 
     @property
     def left_pitch(self):
-        """From row to row of a packed tile that is read along its depth, else from step to step."""
+        """The elements from row to row of a packed tile whose vectors run along the depth.
+
+        If its vectors run along the rows, the elements from step to step.
+        """
         return self._odd(self.depth_block) if self.left.axis == "depth" else self.tile.rows
 
     @property
     def left_step(self):
-        """From tile to tile of the packed left operand."""
+        """The elements from tile to tile of the packed left operand."""
         if self.left.axis == "depth":
             return self.tile.rows * self.left_pitch
-        # A whole vector is stored for each step, and the next begins where its rows end.
+        # Each step stores a whole vector, and the next step overwrites what exceeds the tile's
+        # rows. After the last step there must be room for the excess.
         return self._odd(self.depth_block * self.tile.rows + self.tile.lanes)
 
     @property
     def left_size(self):
-        """The packed left operand of a chunk, for one block of the depth."""
+        """The elements of a chunk's packed left operand, for one block of the depth."""
         return self.row_tiles * self.left_step
 
     def _odd(self, size):
-        """An odd number of vectors: the lines of a tile don't all fall in one set of the cache."""
+        """``size`` rounded up to an odd number of vectors.
+
+        The cache lines of a tile then do not all fall into the same set of the cache.
+        """
         lanes = self.tile.lanes
         return (_up(size, lanes) // lanes | 1) * lanes
 
     @property
     def right_step(self):
-        """A packed tile of the right operand: rows of its width, for one block of the depth."""
+        """The elements of a packed tile of the right operand, for one block of the depth."""
         return _up(self.depth_block, self.tile.lanes) * self.width
 
     @property
     def block(self):
-        """The rows of a chunk's block of sums, and the pitch from row to row."""
+        """The rows of a chunk's block of sums, and the elements from row to row."""
         lanes = self.tile.lanes
         rows = _up(self.row_tiles * self.tile.rows, lanes)
         return rows, _up(self.column_tiles * self.width, lanes)
 
     @property
     def scratch(self):
-        """The bytes of what a chunk keeps: packed left and right, the block, the block turned."""
+        """The bytes of a chunk's packed left and right operand, its block, its transposed block."""
         left = self.left_size if self.pack_left == "chunk" else 0
         right = self.right_step if self.pack_right == "chunk" else 0
         block = prod(self.block)
@@ -134,7 +145,7 @@ class Blocking:
 
     @property
     def ahead(self):
-        """The bytes of the left and the right operand where they are packed ahead."""
+        """The bytes of the left and the right operand that are packed ahead; 0 if one is not."""
         each = prod(self.batch) * self.depth_blocks
         left = each * self.grid[1] * self.left_size if self.pack_left == "ahead" else 0
         right = each * self.tiles[1] * self.right_step if self.pack_right == "ahead" else 0
@@ -151,7 +162,7 @@ def _up(n, multiple):
 # Choosing ---------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=256)  # a product is planned before its code is written, and then again
+@lru_cache(maxsize=256)  # a product is planned twice: also when its code is written
 def blocking(a, b, dtype, batch, m, n, k, last_depth, target):
     """The cheapest :class:`Blocking` of a contraction of the :class:`Operand` s ``a`` and ``b``."""
     common = {"batch": batch, "depth": k, "depth_block": k, "last_depth": last_depth}
@@ -169,9 +180,9 @@ def blocking(a, b, dtype, batch, m, n, k, last_depth, target):
 
 
 def _cheapest(cycles, cut, target):
-    """The cost of ``cut`` in the best chunks, with the best copies, and what that is.
+    """Return (cost, ``cut`` with its cheapest chunks and copies).
 
-    The tiles of one batch index take ``cycles``.
+    ``cycles`` are those of the tiles of one batch index.
     """
     total = prod(cut.batch)
     tiles = total * prod(cut.tiles)
@@ -193,7 +204,7 @@ def _cheapest(cycles, cut, target):
         cost += CHUNK_START * chunks
         found.append((cost, batches, rows, columns, pack_left, pack_right))
     cost, batches, rows, columns, pack_left, pack_right = min(found)
-    # Sums that two tiles share could not be taken up again.
+    # If two tiles share rows, blocks of the depth would add to the shared sums twice.
     whole = cut.method == "outer" and (pack_left or cut.rows % cut.tile.rows == 0)
     blocks = max(1, -(-cut.depth // DEPTH)) if whole and cut.tiles[0] > 1 else 1
     return cost, replace(
@@ -203,14 +214,14 @@ def _cheapest(cycles, cut, target):
 
 
 def _priced(ways, times):
-    """The ways to read an operand with their cycles where ``times`` chunks need each element."""
+    """(cycles, way) for each way to read an operand, if ``times`` chunks need each element."""
     return [(once + times * each, when) for when, once, each in ways]
 
 
 def _ways(cut, target):
-    """For each operand the ways to read it: (when it is packed, cycles once, cycles a chunk).
+    """For each operand, the ways to read it: (when packed, cycles once, cycles of each chunk).
 
-    Cycles are those of one batch index.
+    The cycles are those of one batch index.
     """
     total, (down, across) = prod(cut.batch), cut.tiles
     found = []
@@ -235,9 +246,10 @@ def _ways(cut, target):
 
 
 def _streamed(cut, columns, target):
-    """Cycles to get the columns that each tile down needs anew from the second-level cache.
+    """Cycles to read all columns again from the second-level cache for each tile down.
 
-    Tiles with lanes along the depth read a chunk's columns in place, whole.
+    Only ``inner`` tiles need them: they read the whole columns of a chunk in place, and these may
+    not fit the first-level cache.
     """
     itemsize = cut.tile.dtype.itemsize
     if cut.method == "outer" or columns * cut.width * cut.depth * itemsize <= target.l1:
@@ -246,11 +258,11 @@ def _streamed(cut, columns, target):
 
 
 def _scatter(operand, cut, target):
-    """Cycles a step because the lines that a tile reads in place put each other out of the caches.
+    """Extra cycles of a step because cache lines that a tile reads in place evict each other.
 
-    A cache has sets of lines; lines whose distance is a multiple of a power of two share few. And
-    a core knows the places of few pages. Vectors of the right operand are asked for early enough
-    to lose less in the first cache.
+    A cache is divided into sets. Lines at a distance that is a multiple of a large power of two
+    fall into few sets. The TLB also holds few pages. The right operand loses less in the
+    first-level cache, because its vectors are requested early enough.
     """
     itemsize = cut.tile.dtype.itemsize
     along = operand.axis == "side"
@@ -269,13 +281,13 @@ def _scatter(operand, cut, target):
 
 
 def _held(step, sets, ways):
-    """How many lines ``step`` bytes apart a cache keeps, with some room for others."""
+    """The number of lines ``step`` bytes apart that a cache keeps; a quarter is for other data."""
     used = max(1, sets // max(1, gcd(step, 64 * sets) // 64))
     return inf if used == sets else used * ways * 3 // 4
 
 
 def _chunks(cut):
-    """Some ways to chunk: numbers of batch indices, of tiles down and of tiles across a chunk."""
+    """The candidates for a chunk: (batch indices, tiles down, tiles across)."""
     total, (down, across) = prod(cut.batch), cut.tiles
     products = cut.rows * cut.columns * max(cut.depth, 1)
     if products * total <= 2 * CHUNK or (total > 1 and products <= CHUNK):
@@ -291,16 +303,16 @@ def _chunks(cut):
 
 
 def _parts(count):
-    """Sizes of equal parts of ``count``, each smaller than the one before."""
+    """Candidate sizes of equal parts of ``count``, the largest first."""
     return sorted({-(-count // n) for n in (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64)}, reverse=True)
 
 
 def _imbalance(chunks, share, cycles):
-    """How much longer the busiest thread takes: the mean for reasonable numbers of them.
+    """How many times longer than ideal the busiest thread takes, averaged over numbers of threads.
 
-    ``share`` is a chunk's part of the work; the last ones may be smaller. Whoever ends first helps
-    the others, so nobody works alone for longer than a chunk. The more threads, the more work for
-    each must there be.
+    ``share`` is the fraction of the work in one chunk; the last chunks may be smaller. A thread
+    that has finished helps the others, so no thread works alone for longer than one chunk. A number
+    of threads counts if there is enough work for each thread; see ``SHARE``.
     """
     threads = [n for n in (1, 2, 4, 8, 16, 32, 64) if n <= 2 or cycles >= n * n * SHARE]
     busiest = lambda n: min(-(-chunks // n) * share, (1 - share) / n + share)

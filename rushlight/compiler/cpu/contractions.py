@@ -1,4 +1,8 @@
-"""Contractions of a program: what the emitters are asked for, and the epilogue of each."""
+"""A program's products, convolutions, poolings and attentions, each with its fused epilogue.
+
+A ``Product`` describes the operation to the emitter of its kind. The epilogue is the code for the
+operations that are fused into the result.
+"""
 
 from typing import Any
 
@@ -21,11 +25,11 @@ _EMITTERS = {
 
 
 class Product:
-    """A contraction with what is fused into its result.
+    """A contraction with the operations that are fused into its result.
 
     Attributes:
-        operands: (owner, byte offset) of its operands.
-        key: What identifies its code.
+        operands: (owner of the memory, byte offset) of each operand.
+        key: A string that identifies the code: equal keys mean equal code.
     """
 
     def __init__(self, group, kernel, schedule, target):
@@ -58,7 +62,7 @@ class Product:
 
     @property
     def nanoseconds(self):
-        """About how long it takes: at 50 multiplications a nanosecond."""
+        """The estimated time in nanoseconds, at 50 multiplications in a nanosecond."""
         if self.emitter is attention:
             return self.description.products / 50
         ins = [v.size for v in self.equation.ins if v is not None]
@@ -81,7 +85,7 @@ class Product:
         self.emitter.emit(module, plan, plain or sink)
 
     def _storing(self, first):
-        """The sink where rows of the result are stored as they are; None for any other."""
+        """A ``Storing`` if the epilogue only stores rows of the result unchanged, else None."""
         s, *others = self.kernel.stores
         index = self._root()
         plain = type(s) is Store and type(s.node) is Root and not others
@@ -99,7 +103,10 @@ class Product:
 
 
 def _flattened(rest):
-    """(indices, value, mask) of either form of a sink's arguments."""
+    """(indices, value, mask) from the arguments of a sink.
+
+    Contractions pass (batch, m, n, value, mask), the other emitters (indices, value, mask).
+    """
     if len(rest) == 5:
         batch, m, n, value, mask = rest
         return (*batch, m, n), value, mask
@@ -107,7 +114,7 @@ def _flattened(rest):
 
 
 class _Pointers:
-    """The arguments of an epilogue, loaded where they are used."""
+    """The addresses that an epilogue uses, each loaded where it is used first."""
 
     def __init__(self, b, args, first):
         self.b, self.args, self.first = b, args, first
@@ -121,7 +128,7 @@ class _Pointers:
 
 
 class _Lanes:
-    """What ``Nodes`` asks of a schedule: here the lanes run along the last dim of the result."""
+    """The schedule that ``Nodes`` needs, with lanes along the last dim of the result."""
 
     across = False
 
@@ -130,7 +137,7 @@ class _Lanes:
 
 
 class _Epilogue:
-    """The members of a group on one vector of a contraction's results."""
+    """Writes a group's fused operations for one vector of the contraction's results."""
 
     def __init__(self, product, b, args, first):
         self.product, self.b = product, b
@@ -172,7 +179,7 @@ def _first():
 
 
 def _split(b, affine, index, variables):
-    """Set the variables that make up one index of the result, from the outermost."""
+    """Set the loop variables that make up one index of the result, the outermost first."""
     rest = index
     terms = sorted(affine.terms.items(), key=lambda item: -item[1])
     for k, (v, step) in enumerate(terms):

@@ -1,4 +1,4 @@
-"""Convolution and its two gradients: what they are, and which kernels compute them."""
+"""Convolution and its two gradients: their description, and the choice of their kernels."""
 
 from dataclasses import dataclass
 from math import prod
@@ -17,14 +17,16 @@ __all__ = ["Convolution", "describe", "emit", "plan"]
 
 @dataclass(frozen=True)
 class Convolution:
-    """One of the three operations on convolutions, for operands laid out in any way.
+    """A convolution or one of its two gradients; operands may have any strides.
 
     Attributes:
         form: ``result``, ``input_grad`` or ``weight_grad``.
         dtype: NumPy's dtype of operands and result.
-        batch, channels, outputs: N, C of x, O.
-        size, places, kernel, stride, padding, dilation: For each of 1 to 3 dims.
-        strides: The element strides of each operand: those of the operation's signature, bias last.
+        batch, channels, outputs: The number of images, of x's channels and of output channels.
+        size, places: For each of 1 to 3 dims, the size of x and of the convolution's result.
+        kernel, stride, padding, dilation: For each dim, the parameters of the windows.
+        strides: The element strides of each operand, in the order of the operation's signature; the
+            bias is the last.
     """
 
     form: str
@@ -43,17 +45,17 @@ class Convolution:
 
     @property
     def compute(self):
-        """The dtype that sums are in."""
+        """The dtype in which sums are computed."""
         return computed(self.dtype)
 
     @property
     def flops(self):
-        """The floating-point operations that it takes."""
+        """The number of floating-point operations."""
         sums = self.batch * self.outputs * prod(self.places)
         return 2 * sums * (self.channels // self.groups) * prod(self.kernel)
 
     def images(self, operand=0):
-        """An operand (not the weight) as images in three dims."""
+        """An operand (not the weight) as images with three dims."""
         is_x = (self.form, operand) in (("result", 0), ("weight_grad", 1))
         lead = (0,) * (3 - len(self.size))
         strides = self.strides[operand]
@@ -62,7 +64,7 @@ class Convolution:
 
     @property
     def shape(self):
-        """The shape of the result, as the sink's indices count it."""
+        """The shape of the result as the sink's indices count it: a weight gradient is a matrix."""
         if self.form == "result":
             return (self.batch, self.outputs, *self.places)
         if self.form == "input_grad":
@@ -71,7 +73,7 @@ class Convolution:
 
 
 def describe(form, ins, out_shape, params):
-    """The description of an equation: its operation's form, inputs, result's shape, params."""
+    """Return the description of an equation: its form, inputs, result's shape and parameters."""
     ins = [x for x in ins if x is not None]
     strides = tuple([tuple([s // x.dtype.itemsize for s in x.strides]) for x in ins])
     first, second = ins[0].shape, ins[1].shape
@@ -80,7 +82,7 @@ def describe(form, ins, out_shape, params):
     elif form == "input_grad":
         x, w, g = out_shape, second, first
     else:
-        x, g = second, first  # of the result's shape the kernel makes a matrix
+        x, g = second, first  # the result is a matrix, so its shape does not tell the kernel's size
         w = (g[1], x[1] // params["groups"], *params["kernel_size"])
     windows = [tuple(params[k]) for k in ("stride", "padding", "dilation")]
     return Convolution(
@@ -90,7 +92,7 @@ def describe(form, ins, out_shape, params):
 
 
 def plan(description, target, name="convolution"):
-    """The kernels that compute ``description``, named after ``name``."""
+    """The kernels that compute ``description``; their names start with ``name``."""
     if not prod(description.shape):
         return Plan(description, target, (), ())
     return _emitter(description).plan(description, target, name)
@@ -99,10 +101,10 @@ def plan(description, target, name="convolution"):
 def emit(module, plan, sink):
     """Add the plan's kernels to ``module``.
 
-    Their args are the operands, the temporaries, then what the sink uses. ``sink(b, args, indices,
-    value, mask)`` gets each vector of results once, its lanes along the result's last dim; the
-    indices (i64) are of its first lane. A weight gradient counts as a matrix (O, C / groups ·
-    kernel).
+    The kernels' ``args`` are the addresses of the operands, of the temporaries, and of the memories
+    that the sink uses. The kernels pass each vector of results once to ``sink(b, args, indices,
+    value, mask)``. Its lanes run along the result's last dim; ``indices`` (i64) are those of its
+    first lane. A weight gradient counts as a matrix (O, C / groups · kernel).
     """
     if plan.kernels:
         _emitter(plan.description).emit(module, plan, sink)

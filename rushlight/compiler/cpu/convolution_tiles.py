@@ -15,7 +15,10 @@ _I1, _I64, _POINTER = ir.IntType(1), ir.IntType(64), ir.PointerType()
 
 
 def _sums(b, tile, into, rows, fresh):
-    """The places of a tile's sums, whose rows begin at ``rows``, and the sums: 0 if ``fresh``."""
+    """The addresses of a tile's sums, and the sums: 0 if ``fresh``, else loaded from there.
+
+    ``rows`` are the offsets at which the tile's rows begin.
+    """
     lanes, dtype = tile.lanes, tile.dtype
     places = [
         address(b, into, row + j * lanes, dtype.itemsize)
@@ -30,9 +33,9 @@ def shifted_product(module, tile):
     """The function that adds products of a panel of weights and shifted vectors to a tile.
 
     Its arguments: ``(weights, x, sums, channels, channel pitch, row pitch of sums, offsets, taps,
-    fresh)``. For each channel and tap, each row's weight times the vectors at the tap's offset in
-    ``x``; the weights lie in this order. ``fresh`` sums start from 0. There must be a channel and a
-    tap.
+    fresh)``. For each channel and tap, each row of the tile adds the row's weight times the vectors
+    at the tap's offset in ``x``. The weights lie in the order channel, tap, row. If ``fresh``, the
+    sums start from 0. There must be at least one channel and one tap.
     """
     name = f"shifted_product_{tile.dtype.name}_{tile.rows}x{tile.columns}"
     function, b = internal_function(
@@ -76,8 +79,8 @@ def weight_product(module, tile, rows):
     """The function that adds products of elements of ``x`` and vectors of ``g`` to a tile.
 
     Its arguments: ``(x, g, sums, rows, columns, row pitch of x, fresh)``. For each place of a strip
-    ``g`` has ``tile.columns`` vectors; row i of the tile meets the element ``rows[i][0]`` after
-    the place in ``x``, and is row ``rows[i][1]`` of ``sums``.
+    ``g`` has ``tile.columns`` vectors. Row i of the tile multiplies them by the element of ``x``
+    that lies ``rows[i][0]`` after the place. Row i of the tile is row ``rows[i][1]`` of ``sums``.
     """
     key = "_".join(f"{a}.{r}" for a, r in rows)
     name = f"weight_product_{tile.dtype.name}_{tile.columns}_{key}".replace("-", "m")
@@ -115,7 +118,8 @@ def row_product(module, tile, dtype, strides, offsets, layout):
 
     Its arguments: ``(g, x, sums, rows, columns, row pitch of sums, fresh)``. ``strides`` are
     those of ``g`` (memory of ``dtype``) from channel to channel, row to row, column to column.
-    Row i of the tile is channel i of ``g``, column j meets ``offsets[j]`` after the place in ``x``.
+    Lanes run along a row. Row i of the tile takes channel i of ``g``; column j of the tile takes
+    the elements of ``x`` that lie ``offsets[j]`` after those of ``g``.
     """
     key = "_".join(
         map(str, (*strides, layout.columns, layout.whole, layout.pitch, *offsets))
@@ -146,7 +150,7 @@ def row_product(module, tile, dtype, strides, offsets, layout):
 
             return tile.multiplied(b, of_g, of_x, sums)
 
-        # Masked, where what lies behind a row may be infinite.
+        # Loads are masked at the end of a row, because elements behind the row may be infinite.
         if not layout.whole:
             masked = lambda i, sums: add_vector(i, sums, prefix_mask(b, (width - i).v, lanes))
             return carried(b, constant(b, 0, INT), width, sums, masked, lanes)
@@ -164,10 +168,11 @@ def row_product(module, tile, dtype, strides, offsets, layout):
 
 
 def square(module, g, dtype, lanes, pitch):
-    """The function that turns a square of ``g`` (Images) so that channels are in the lanes.
+    """The function that transposes a square of ``g`` (Images), so that lanes are channels.
 
-    Its arguments: ``(g, into, last channel, columns)``. Where there are fewer channels than lanes
-    the last is repeated; columns beyond the last are zeros. ``pitch`` is from column to column.
+    Its arguments: ``(g, into, last channel, columns)``. If there are fewer channels than lanes, the
+    last channel is repeated. Columns from ``columns`` on become zeros. ``pitch`` is the number of
+    elements from column to column of the copy.
     """
     key = f"{g.strides[1]}_{g.strides[4]}_{pitch}".replace("-", "m")
     name = f"square_{g.dtype.name}_{dtype.name}_{key}"
@@ -176,7 +181,7 @@ def square(module, g, dtype, lanes, pitch):
         return function
     x, into, last, count = function.args
     last, mask = Value(b, last, INT), prefix_mask(b, count, lanes)
-    step = g.strides[4] or constant(b, 0, INT).v  # not a plain 0, which would ignore the mask
+    step = g.strides[4] or constant(b, 0, INT).v  # ``load`` ignores the mask for a Python 0
     rows = []
     for i in range(lanes):
         channel = select(last < i, last, constant(b, i, INT))

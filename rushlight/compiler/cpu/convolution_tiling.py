@@ -1,6 +1,7 @@
-"""How a sum of shifted images is cut up: tiles, blocks of channels, strips of rows, chunks.
+"""How a sum of shifted images is cut: tiles, blocks of channels, strips of rows, chunks.
 
-Sizes decide, by a count of cycles, and never the number of threads.
+The cut depends on the sizes and the target, by an estimate of cycles, and never on the number of
+threads.
 """
 
 from dataclasses import dataclass
@@ -14,56 +15,57 @@ from rushlight.compiler.cpu.microkernel import Tile
 
 __all__ = ["ConvolutionTiling", "cheapest"]
 
-_CHUNK = large_from(1 << 16)  # cycles that are worth handing to a thread
-_PACKED = large_from(1 << 14)  # elements that a chunk packs
-_BUSY = 8  # threads that a large convolution keeps busy
+_CHUNK = large_from(1 << 16)  # a chunk takes at least about this many cycles
+_PACKED = large_from(1 << 14)  # a chunk packs about this many elements of the weight
+_BUSY = 8  # a large convolution is cut so that this many threads are busy
 
 
 @dataclass(frozen=True)
 class ConvolutionTiling:
-    """The work of a convolution (or its input gradient) in pieces.
+    """How the work of a convolution (or of its input gradient) is cut.
 
-    A unit of work is a strip: some rows of t of one image, or several whole images, and so many
-    panels of result channels. It takes the source in blocks of channels.
+    A unit of work computes ``panels`` panels of result channels for one strip. A strip is some rows
+    of one image, or several whole images; see :class:`Layout`. A unit takes the source in blocks of
+    channels.
     """
 
     layout: Layout
     groups: int
-    inputs: int  # channels that are summed over, of a group
-    results: int  # channels of the result, of a group
+    inputs: int  # the channels of a group that are summed
+    results: int  # the channels of a group's result
     tile: Tile
-    panels: int  # tiles of rows of a unit
-    block: int  # channels that are laid out at a time
-    counts: tuple  # of units: image blocks, groups, blocks of panels, strips in three dims
+    panels: int  # the panels of a unit; a panel has a tile's rows, each a result channel
+    block: int  # the channels that are laid out in scratch memory at a time
+    counts: tuple  # units along: image blocks, groups, blocks of panels, strips in three dims
 
     @cached_property
     def all_panels(self):
-        """The panels of a group."""
+        """The number of panels of a group."""
         return ceil(self.results / self.tile.rows)
 
     @cached_property
     def panel(self):
-        """The elements of a packed panel."""
+        """The number of elements of a packed panel."""
         return self.inputs * self.layout.shifts.size * self.tile.rows
 
     @cached_property
     def packed_at_once(self):
-        """The panels that a chunk packs."""
+        """The number of panels that a chunk packs."""
         return max(1, _PACKED // max(self.panel, 1))
 
     @cached_property
     def width(self):
-        """From one row of sums to the next."""
+        """The elements from one row of sums to the next."""
         return round_up(self.layout.run, self.tile.columns * self.layout.lanes)
 
     @cached_property
     def columns(self):
-        """The tiles next to each other."""
+        """The number of tiles side by side in a row of sums."""
         return self.width // (self.tile.columns * self.layout.lanes)
 
     @cached_property
     def blocks(self):
-        """Of channels; one even if there are none."""
+        """The number of blocks of channels; 1 even if there are no channels."""
         return max(1, ceil(self.inputs / self.block))
 
     @cached_property
@@ -79,21 +81,22 @@ class ConvolutionTiling:
 
     @cached_property
     def per_chunk(self):
-        """The units of a chunk."""
+        """The number of units in a chunk."""
         units = prod(self.counts)
         return max(1, ceil(units / (4 * _BUSY)), min(units, int(_CHUNK // self.cycles)))
 
     @cached_property
     def chunks(self):
-        """The chunks of the kernel."""
+        """The number of chunks of the kernel."""
         return ceil(prod(self.counts) / self.per_chunk)
 
     @cached_property
     def cycles(self):
-        """About how many a unit takes."""
+        """The estimated cycles of a unit."""
         shifts, tile, layout = self.layout.shifts, self.tile, self.layout
         _, y, x = shifts.dims
-        # Two products and two loads a cycle; a vector that crosses cache lines is two loads.
+        # A core does two products and two loads in a cycle; a vector that crosses cache lines
+        # counts as two loads.
         sums = tile.rows * tile.columns
         step = max(sums / 2, (tile.rows + 2 * tile.columns) / 2, 4)
         tiles = self.panels * self.columns
@@ -109,14 +112,14 @@ class ConvolutionTiling:
 
     @cached_property
     def cost(self):
-        """About what all units cost; it is worth something if there are enough for all threads."""
+        """The estimated cost of all units; it is higher if some of ``_BUSY`` threads stay idle."""
         units = prod(self.counts)
         return self.cycles * units * (ceil(units / _BUSY) * _BUSY / units) ** 0.5
 
 
 @lru_cache(maxsize=256)
 def cheapest(d, target):
-    """The best cut of a description for a target."""
+    """The cut of a description with the lowest estimated cost on a target."""
     channels, outputs = d.channels // d.groups, d.outputs // d.groups
     inputs, results = (channels, outputs) if d.form == "result" else (outputs, channels)
     cuts = [
@@ -129,7 +132,10 @@ def cheapest(d, target):
 
 
 def _tiles(target, results):
-    """Rows and vectors of tiles that fit the registers, of nearly full panels."""
+    """Yield (rows, vectors) of tiles that fit the registers.
+
+    The results are divided evenly among panels, so that the last panel is nearly full.
+    """
     for vectors in range(1, 9):
         most = (target.registers - 1 - vectors) // vectors
         if most:
@@ -139,7 +145,7 @@ def _tiles(target, results):
 
 
 def _layouts(d, shifts, lanes):
-    """Strips of a plane's rows, and blocks of images where they are small."""
+    """Yield layouts: strips of a plane's rows, and blocks of several images if they are small."""
     z, y, x = shifts.dims
     pieces = ceil(x.count / (64 * lanes))
     columns = x.count if pieces < 3 else round_up(ceil(x.count / pieces), 12 * lanes)
@@ -154,7 +160,7 @@ def _layouts(d, shifts, lanes):
 
 
 def _cut(d, target, inputs, results, layout, rows, vectors):
-    """The work in tiles of ``rows`` and ``vectors``, in blocks that the caches hold."""
+    """The cut into tiles of ``rows`` by ``vectors``, with blocks that fit the caches."""
     tile = Tile(rows, vectors, layout.lanes, d.compute, target.fma)
     panels = ceil(results / rows)
     width = round_up(layout.run, vectors * layout.lanes) * len(layout.shifts.phases)
@@ -166,7 +172,11 @@ def _cut(d, target, inputs, results, layout, rows, vectors):
 
 
 def _block(target, layout, tile, inputs):
-    """So many channels that what a tile meets and its panel stay in the first-level cache."""
+    """The number of channels in a block.
+
+    The source elements that a tile reads, and the tile's panel of weights, must fit the first-level
+    cache together.
+    """
     shifts, size = layout.shifts, tile.dtype.itemsize
     _, y, x = shifts.dims
     vectors = (tile.columns + 1) * layout.lanes + x.reach

@@ -1,13 +1,13 @@
-"""The processor's word that says how it computes with floats, as LLVM IR: by processor.
+"""Reading and writing the processor's floating-point control register, as LLVM IR.
 
-On x86-64 that is MXCSR, on aarch64 FPCR. It belongs to a thread and holds the rounding, which
-errors trap, and whether *denormal* numbers (those too small for full precision, with which many
-processors compute slowly) are taken and given as zeros.
+The register is MXCSR on x86-64 and FPCR on aarch64. Each thread has its own. It holds the rounding
+mode, the errors that trap, and whether *denormal* numbers are read and written as zeros. Denormal
+numbers are too small for full precision, and many processors compute slowly with them.
 """
 
 __all__ = ["flush_bits", "mode_functions", "mode_module"]
 
-# ``mode`` leaves out which errors were met: a note of the past, other in each thread.
+# ``mode`` leaves out the error flags: they only record past errors and differ between threads.
 _PROCESSORS = {
     "x86_64": """
 declare void @llvm.x86.sse.stmxcsr(ptr)
@@ -74,8 +74,8 @@ define void @write(ptr %place) {
 """
 
 _FLUSH = {
-    "x86_64": 1 << 15 | 1 << 6,  # results (FTZ) and operands (DAZ)
-    "aarch64": 1 << 24,  # both (FZ)
+    "x86_64": 1 << 15 | 1 << 6,  # FTZ flushes results, DAZ flushes operands
+    "aarch64": 1 << 24,  # FZ flushes both
 }
 
 
@@ -84,7 +84,7 @@ def _processor(triple):
 
 
 def flush_bits(triple):
-    """The bits of the mode that make zeros of denormal numbers; 0 where none are known.
+    """The bits of the mode that turn denormal numbers into zeros; 0 for unknown processors.
 
     >>> hex(flush_bits("x86_64-unknown-linux-gnu"))
     '0x8040'
@@ -93,10 +93,13 @@ def flush_bits(triple):
 
 
 def mode_functions(triple):
-    """``i64 mode()`` and ``void set_mode(i64)``, of the calling thread."""
+    """LLVM IR of ``i64 mode()`` and ``void set_mode(i64)``, for the calling thread's mode."""
     return _PROCESSORS.get(_processor(triple), _OTHER)
 
 
 def mode_module(triple):
-    """A module of ``void read(ptr)`` and ``void write(ptr)``, for the mode at an address."""
+    """LLVM IR of ``void read(ptr)`` and ``void write(ptr)``.
+
+    ``read`` stores the calling thread's mode at an address, ``write`` takes the mode from there.
+    """
     return mode_functions(triple) + _PUBLIC

@@ -1,9 +1,10 @@
-"""Convolution and its input gradient as one form: a sum of shifted images.
+"""Convolution and its input gradient in one form: a sum of shifted images.
 
-In each dim, result element ``spread · t + phase`` is a sum over the taps of its phase of source
-element ``step · (t + shift) + plane + base``. A convolution has one phase of results, and
-as many planes of sources as its stride; its input gradient has it the other way round. Once the
-planes lie apart and padded, a tap is nothing but an offset.
+In each dim, result element ``spread · t + phase`` is a sum over the taps of its phase. Each tap
+takes source element ``step · (t + shift) + plane + base``. A convolution has one phase of results,
+and as many planes of the source as its stride. Its input gradient has one plane, and as many phases
+as the stride. Once each plane is copied to memory of its own, with its padding, a tap is only an
+offset.
 """
 
 from dataclasses import dataclass, replace
@@ -16,7 +17,10 @@ __all__ = ["Dim", "Tap", "Shifts", "shifts_of"]
 
 
 class Tap(NamedTuple):
-    """An element of the kernel in one dim: the results it is for, and what it meets."""
+    """An element of the kernel in one dim, the phase of its results, and its source elements.
+
+    ``plane`` and ``shift`` give the source elements; see the module.
+    """
 
     phase: int
     element: int
@@ -26,11 +30,14 @@ class Tap(NamedTuple):
 
 @dataclass(frozen=True)
 class Dim:
-    """One dim of a sum of shifted images; the module says what the fields mean."""
+    """One dim of a sum of shifted images; the module explains the fields.
+
+    ``source`` and ``result`` are the sizes of the source and of the result.
+    """
 
     source: int
     result: int
-    count: int  # of t
+    count: int  # the number of values of t
     step: int
     spread: int
     base: int
@@ -38,12 +45,12 @@ class Dim:
 
     @cached_property
     def reach(self):
-        """How far the shifts reach beyond the last t."""
+        """How far the largest shift reaches past the last t."""
         return max(tap.shift for tap in self.taps)
 
     @cached_property
     def planes(self):
-        """The planes of sources that some tap meets."""
+        """The planes of the source that some tap reads."""
         return tuple(sorted({tap.plane for tap in self.taps}))
 
     @cached_property
@@ -53,25 +60,31 @@ class Dim:
 
     @cached_property
     def pitch(self):
-        """From one row of a plane to the next: the padding of both may be the same elements."""
+        """The elements from one row of a plane to the next.
+
+        The padding after a row and the padding before the next row may be the same elements.
+        """
         last = self.count + self.reach
         end = (self.source - 1 - self.base - min(self.planes)) // self.step + 1
         return max(self.count, min(end, last), last - self.blank)
 
     def apart(self):
-        """This dim with a plane for each tap: more copies, but nothing between the rows' t."""
+        """This dim with a plane for each tap.
+
+        There are more copies then, but rows of t follow each other without a gap.
+        """
         taps = [tap._replace(plane=self.step * tap.shift + tap.plane, shift=0) for tap in self.taps]
         return replace(self, taps=tuple(taps))
 
 
 def forward(size, places, kernel, stride, padding, dilation):
-    """A dim of a convolution of ``size`` that has ``places``."""
+    """A dim of a convolution: ``size`` elements of x give ``places`` results."""
     taps = [Tap(0, k, dilation * k % stride, dilation * k // stride) for k in range(kernel)]
     return Dim(size, places, places, stride, 1, -padding, tuple(taps))
 
 
 def backward(size, places, kernel, stride, padding, dilation):
-    """A dim of the gradient of the input of such a convolution."""
+    """A dim of the input gradient of the convolution with these parameters."""
     taps = []
     for phase, k in product(range(stride), range(kernel)):
         shift, rest = divmod(phase + padding - dilation * k, stride)
@@ -89,13 +102,13 @@ class Shifts:
 
     @cached_property
     def slices(self):
-        """Where the slices lie that the taps meet, from the source's ``step · t`` on."""
+        """The depths of the slices that the taps read, relative to the source's ``step · t``."""
         d = self.dims[0]
         return tuple(sorted({d.step * tap.shift + tap.plane + d.base for tap in d.taps}))
 
     @cached_property
     def planes(self):
-        """The (row, column) planes that each slice is parted into."""
+        """The (row, column) planes into which each slice is divided."""
         return tuple(product(self.dims[1].planes, self.dims[2].planes))
 
     @cached_property
@@ -104,7 +117,7 @@ class Shifts:
         return tuple(product(*[range(d.spread) for d in self.dims]))
 
     def taps(self, plane_pitch, row_pitch):
-        """For each phase, [(position in the kernel, offset of what it meets)]."""
+        """For each phase, a list of (position in the kernel, offset of the source element)."""
         d = self.dims[0]
         slices, planes = self.slices, self.planes
         widths = [1 + max(tap.element for tap in dim.taps) for dim in self.dims]
@@ -119,14 +132,14 @@ class Shifts:
 
     @cached_property
     def size(self):
-        """How many elements the kernel has."""
+        """The number of elements of the kernel."""
         return prod(1 + max(tap.element for tap in d.taps) for d in self.dims)
 
 
 def shifts_of(d):
-    """The sum of shifted images that is a convolution, or the gradient of its input.
+    """The shifts of a convolution or of its input gradient.
 
-    The gradient of the weight meets the same elements as the convolution itself.
+    A weight gradient reads the same elements as the convolution itself, so it has the same shifts.
     """
     direction = backward if d.form == "input_grad" else forward
     lead = 3 - len(d.size)

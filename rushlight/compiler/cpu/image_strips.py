@@ -1,4 +1,7 @@
-"""Strips of images in scratch memory: padded, and parted into planes by stride."""
+"""Strips of images in scratch memory, padded and divided into planes by the stride.
+
+``image_shifts`` defines t, planes and taps.
+"""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,8 +28,8 @@ from rushlight.compiler.cpu.image_shifts import Shifts
 __all__ = ["Images", "Layout", "fetch_ahead", "lay_out", "round_up"]
 
 
-_LINE = 64  # bytes that come together
-_UNROLLED = 8  # vectors of a row that are copied without a loop
+_LINE = 64  # bytes of a cache line
+_UNROLLED = 8  # up to this many vectors of a row are copied without a loop
 
 
 def round_up(n, multiple):
@@ -36,12 +39,12 @@ def round_up(n, multiple):
 
 @dataclass(frozen=True)
 class Layout:
-    """Some rows of t of one image, or several whole images, with all that their taps meet.
+    """A strip: some rows of t of one image, or several whole images, with all that their taps read.
 
-    Very long rows are cut in pieces of so many ``columns`` as well.
+    Very long rows are also cut into pieces of ``columns`` elements.
 
-    A plane is one run: rows of ``pitch`` elements, images of ``image_rows`` rows, where rows (and
-    images) may share their padding.
+    A plane is one run of memory: rows of ``pitch`` elements form images of ``image_rows`` rows.
+    Neighbouring rows, and neighbouring images, may share their padding.
     """
 
     shifts: Shifts
@@ -67,18 +70,21 @@ class Layout:
 
     @cached_property
     def run(self):
-        """From the first t to behind the last: what is in between is computed, too."""
+        """The elements from the first t to the end of the last; gaps are computed, too."""
         rows = (self.images - 1) * self.image_rows + self.rows
         return (rows - 1) * self.pitch + self.columns
 
     @cached_property
     def filled(self):
-        """The elements of a plane that come from the source."""
+        """The number of elements of a plane that are copied from the source, padding included."""
         return self.images * self.image_rows * self.pitch
 
     @cached_property
     def zeros(self):
-        """The elements after them that the last rows' taps meet, in whole vectors."""
+        """The number of zeros, in whole vectors, after the filled elements of a plane.
+
+        The taps of the last rows read them.
+        """
         _, y, x = self.shifts.dims
         over = max(0, self.rows + y.reach - self.image_rows) * self.pitch
         over += max(0, self.columns + x.reach - self.pitch)
@@ -86,18 +92,21 @@ class Layout:
 
     @cached_property
     def plane(self):
-        """From one plane to the next: an odd number of vectors, lest all lie in one cache set."""
+        """The elements from one plane to the next.
+
+        They are an odd number of vectors, so that planes do not all lie in one set of the cache.
+        """
         room = max(self.zeros, self.lanes)  # a row's last vector may be longer than the row
         return (round_up(self.filled + room, self.lanes) // self.lanes | 1) * self.lanes
 
     @cached_property
     def channel(self):
-        """From one channel to the next."""
+        """The elements from one channel to the next."""
         return len(self.shifts.slices) * len(self.shifts.planes) * self.plane
 
     @cached_property
     def strips(self):
-        """How many there are: depths, blocks of rows, pieces of rows."""
+        """The number of strips along depths, blocks of rows and pieces of rows."""
         z, y, x = [dim.count for dim in self.shifts.dims]
         return z, ceil(y / self.rows), ceil(x / self.columns)
 
@@ -107,16 +116,19 @@ class Layout:
         return depth, row * self.rows, 0 if self.whole else column * self.columns
 
     def left(self, b, t):
-        """The columns of a strip; the last piece of a row may be shorter."""
+        """The number of columns of a strip; the last piece of a row may be shorter."""
         if self.whole:
             return self.columns
         return least(self.shifts.dims[2].count - t[2], self.columns)
 
     def met(self, t, images):
-        """(The first depth, row and column that the t from ``t`` on meet; rows, their length)."""
+        """The source elements that the strip from ``t`` on reads.
+
+        Returns ([depth, row, column] of the first, (number of rows, length of a row)).
+        """
         z, y, x = self.shifts.dims
         rows = ((self.rows if self.images == 1 else y.count) + y.reach) * y.step
-        # Of several slices, all but the last were met before.
+        # Of several slices only the last is new: strips at smaller depths have read the others.
         place = [t[0] * z.step + self.shifts.slices[-1], t[1] * y.step + y.base]
         if self.whole:
             return [*place, 0], (rows, images.width)
@@ -128,9 +140,9 @@ class Layout:
 
 @dataclass(frozen=True)
 class Images:
-    """The images that a layout is filled from: a buffer, its dtype, strides and number.
+    """The images from which a layout is filled: their dtype, strides and number.
 
-    Strides are those of image, channel, depth, row, column.
+    The strides are those of image, channel, depth, row and column.
     """
 
     dtype: np.dtype
@@ -140,9 +152,10 @@ class Images:
 
 
 def lay_out(b, layout, images, x, into, dtype, first, channels, t):
-    """Copy from ``x`` what the t from ``t`` = (depth, row, column) on meet, as ``dtype``.
+    """Copy the elements of ``x`` that the strip from ``t`` = (depth, row, column) on reads.
 
-    ``first`` is the first (image, channel) of so many ``channels``.
+    They are converted to ``dtype``. ``first`` is the first (image, channel); ``channels`` is the
+    number of channels.
     """
     shifts, size = layout.shifts, dtype.itemsize
     depth, height, width = shifts.dims
@@ -166,10 +179,10 @@ def lay_out(b, layout, images, x, into, dtype, first, channels, t):
 
 
 def _copy_row(b, layout, images, x, into, dtype, first, valid):
-    """A row of each of the columns' planes: equally spaced elements, zeros outside the source."""
+    """Copy a row to each column plane: equally spaced elements, and zeros outside the source."""
     width, lanes = layout.shifts.dims[2], layout.lanes
     columns = width.planes
-    # Where all is known, masks are constants.
+    # Without a loop the indices are known, so the masks can be constants.
     few = len(columns) * ceil(layout.pitch / lanes) <= _UNROLLED
     starts = range(0, layout.pitch, lanes)
     table_of = None if few else table(b.module, columns)
@@ -191,7 +204,7 @@ def _copy_row(b, layout, images, x, into, dtype, first, valid):
 
 
 def _clear(b, layout, planes, dtype):
-    """Zeros behind the last row of each of the columns' planes."""
+    """Write zeros behind the last row of each column plane."""
     zero = constant(b, 0, dtype, layout.lanes)
     first, last = layout.filled, layout.filled + layout.zeros
     count = len(layout.shifts.dims[2].planes)
@@ -203,10 +216,10 @@ def _clear(b, layout, planes, dtype):
 
 
 def fetch_ahead(b, images, x, wanted, turn):
-    """Ask for what will be laid out later to be brought nearer, a part of it at each turn.
+    """Prefetch the elements that a later strip reads, a part of them at each turn.
 
     ``wanted`` is ((the first image, channel), the first (depth, row, column), (images, channels),
-    (rows, their length)); ``turn`` is (the number of this turn, how many there are).
+    (rows, their length)). ``turn`` is (the number of this turn, the number of all turns).
     """
     (image, channel), place, shape, (rows, length) = wanted
     size = images.dtype.itemsize
@@ -214,7 +227,7 @@ def fetch_ahead(b, images, x, wanted, turn):
     start = turn[0] * each
     row = images.strides[3]
     if images.strides[4] != 1:
-        return  # channels lie between each other, and are in the cache together
+        return  # channels are interleaved in memory, so they come into the cache together
     if row == length:
         rows, length = 1, rows * length
     with loop(b, start, least(start + each, prod(shape))) as part:

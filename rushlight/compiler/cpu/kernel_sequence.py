@@ -1,11 +1,12 @@
 """The function that runs kernels one after the other: ``i64 run(ptr table)``.
 
-What it runs stands in constant tables: for each step the kernel, its number of chunks (0: a plain
-call), where its arguments end in the list of all arguments, and the number of the check that it
-makes (0: none). An argument is a slot of the caller's table, and an offset in bytes.
+Constant tables list the steps. Each step has its kernel, the kernel's number of chunks (0: a plain
+call), the end of its arguments in the list of all arguments, and the number of its check (0: none).
+An argument is a slot of the caller's table, and an offset in bytes. If a kernel sets the flag of
+its check, the function returns the check's number at once; at the end it returns 0.
 
-Rounds and, every so many steps, the function itself have Python's signals heeded: it ends with -1
-where a handler raised.
+Python's signal handlers can run during the thread pool's rounds, and every ``_STEPS`` steps. If a
+handler raises, the function returns -1.
 """
 
 from llvmlite import ir
@@ -14,14 +15,17 @@ from rushlight.compiler.codegen.scope import I64, KERNEL, POINTER, Loop, i64
 
 __all__ = ["write_stretch"]
 
-#: i64 parallel(kernel, args, chunks, time of the last look for signals): whether it was stopped
+#: i64 parallel(kernel, args, chunks, time of the last look for signals): 1 if a handler raised
 PARALLEL = ir.FunctionType(I64, [POINTER, POINTER, I64, POINTER])
-_STEPS = 64  # between two looks, a power of 2; a step that no threads share takes some 50 µs
+_STEPS = 64  # steps between two looks, a power of 2; a step on one thread takes about 50 µs
 _BYTE = ir.IntType(8)
 
 
 def write_stretch(module, name, tables, count, longest):
-    """Add the function; a step has at most ``longest`` arguments, the last its check's flag."""
+    """Add the function. A step has at most ``longest`` arguments.
+
+    If a step has a check, its last argument is the check's flag.
+    """
     function = ir.Function(module, ir.FunctionType(I64, [POINTER]), name)
     slots = function.args[0]
     b = ir.IRBuilder(function.append_basic_block())
@@ -48,7 +52,7 @@ def _read(b, array, i, typ=I64):
 
 
 def _end_before(steps, ends):
-    """Where the arguments of a step begin: where those of the one before end."""
+    """The index of a step's first argument: the end of the previous step's arguments."""
     b = steps.b
     first = b.icmp_signed("==", steps.i, i64(0))
     before = b.select(first, i64(0), b.sub(steps.i, i64(1)))
@@ -56,14 +60,14 @@ def _end_before(steps, ends):
 
 
 def _enter(b, slots, args, tables, k, begin):
-    """Put the address of one argument where the kernel finds it."""
+    """Write the address of argument ``k`` to its place in the kernel's ``args``."""
     base = _read(b, slots, _read(b, tables["slot"], k), POINTER)
     address = b.gep(base, [_read(b, tables["offset"], k)], source_etype=_BYTE)
     b.store(address, b.gep(args, [b.sub(k, begin)], source_etype=POINTER), align=8)
 
 
 def _look(steps, parallel, since):
-    """Have signals heeded now and then, though no step be shared by threads."""
+    """Look for signals every ``_STEPS`` steps, even if no step runs on several threads."""
     b, nothing = steps.b, ir.Constant(POINTER, None)
     last = b.and_(steps.i, i64(_STEPS - 1))
     with b.if_then(b.icmp_signed("==", last, i64(_STEPS - 1)), likely=False):
@@ -88,7 +92,7 @@ def _run(steps, args, tables, parallel, since):
 
 
 def _leave_if_wrong(steps, args, tables, begin, end):
-    """Return the number of a check whose flag was set."""
+    """Let the function return the number of the step's check if its flag is set."""
     b = steps.b
     check = _read(b, tables["check"], steps.i)
     with b.if_then(b.icmp_signed("!=", check, i64(0))):

@@ -1,11 +1,12 @@
 """Register tiles: the loops in which matrix products and convolutions spend their time.
 
 A tile of the result, some rows by some columns, stays in registers while the summed index runs.
-``outer`` adds a rank-1 update a step: its lanes are columns, and an element of the left operand
-multiplies whole vectors of the right one. ``inner`` has the summed index in its lanes: it is for
-operands that both lie along it, where turning one of them would cost more than it saves.
+``outer`` adds a rank-1 update in each step: lanes are columns, and an element of the left operand
+multiplies whole vectors of the right one. In ``inner``, lanes run along the summed index. It serves
+operands that are both contiguous along the summed index, if a transposed copy of one of them would
+cost more than it saves.
 
-Both are given callables that read an operand, so the same loops serve packed panels, matrices in
+The callers pass callables that read an operand, so the same loops serve packed panels, matrices in
 place, rows at addresses from a table, and operands that are computed as they are read.
 """
 
@@ -21,7 +22,7 @@ from rushlight.compiler.codegen.value import INT, Value, constant, splat
 
 __all__ = ["Tile", "best_inner", "inner", "outer", "outer_tiles", "tile_function", "transposed"]
 
-STREAMS = 10  # from memory that a core follows at a time
+STREAMS = 10  # streams from memory that a core's prefetcher can follow at a time
 
 _PTR, _I64, _I1, _VOID = ir.PointerType(), ir.IntType(64), ir.IntType(1), ir.VoidType()
 
@@ -37,11 +38,11 @@ class Tile:
     fma: bool
 
     def zeros(self, b):
-        """Sums before the first product, row by row."""
+        """The sums before the first product, row by row."""
         return [constant(b, 0, self.dtype, self.lanes)] * (self.rows * self.columns)
 
     def multiplied(self, b, left, right, sums):
-        """``sums[i, j] + left(i) · right(j)``; elements read by ``left`` fill all lanes."""
+        """``sums[i, j] + left(i) · right(j)``; a single element from ``left`` fills all lanes."""
         columns = [right(j) for j in range(self.columns)]
         found = []
         for i in range(self.rows):
@@ -53,19 +54,21 @@ class Tile:
 
 
 def outer(b, tile, depth, step, sums):
-    """Add the products of ``depth`` (≥ 1, or known) steps to ``sums``: Values, row by row.
+    """Return ``sums`` plus the products of ``depth`` steps, as a list of Values, row by row.
 
-    ``step(k)`` gives two callables: one reads element ``i`` of the left operand, one vector ``j``
-    of the right one.
+    ``depth`` is a Python integer, or a Value that is at least 1 when the kernel runs. ``step(k)``
+    returns two callables: the first reads element ``i`` of the left operand, the second reads
+    vector ``j`` of the right one.
     """
     return carried(b, 0, depth, sums, lambda k, sums: tile.multiplied(b, *step(k), sums))
 
 
 def inner(b, tile, depth, step):
-    """The sums over ``depth`` (at least a vector, or known) of products, row by row.
+    """Return the sums of products over ``depth`` steps as 1-lane Values, row by row.
 
-    They are 1-lane Values. ``step(k, mask)`` gives two callables that read vectors along the summed
-    index from ``k`` on: for row ``i`` of the left operand, and for column ``j`` of the right one.
+    ``depth`` is a Python integer, or a Value of at least ``tile.lanes`` when the kernel runs.
+    ``step(k, mask)`` returns two callables that read vectors along the summed index from ``k`` on:
+    the first for row ``i`` of the left operand, the second for column ``j`` of the right one.
     """
     whole = depth & -tile.lanes
     sums = carried(
@@ -82,9 +85,10 @@ def tile_function(module, tile, partial, left, right, pitch, resuming):
     """The function that computes a tile of the block; contractions of a module share it.
 
     ``void tile(ptr left, ptr right, ptr block, i64 depth, i1 resume)``: the left operand has
-    strides ``left`` by row and by step, the right one ``right`` by step, and rows of the block lie
-    ``pitch`` apart. Where ``resuming`` and ``resume``, the sums go on from those in the block. The
-    last vector of columns has ``partial`` lanes (0: all).
+    strides ``left`` by row and by step, the right one has stride ``right`` by step, and rows of the
+    block lie ``pitch`` apart. If ``resuming`` is true, code for ``resume`` is written: a call with
+    ``resume`` adds to the sums in the block. The last vector of columns has ``partial`` lanes (0:
+    all).
     """
     marks = (tile.dtype.char, tile.rows, tile.columns, partial, *left, right, pitch, int(resuming))
     name = "tile." + ".".join(map(str, marks))
@@ -116,7 +120,7 @@ def tile_function(module, tile, partial, left, right, pitch, resuming):
 
 
 def _resumed(b, resume, block, places, sums):
-    """The sums in the block where ``resume``, else ``sums``."""
+    """The sums in the block if ``resume``, else ``sums``."""
     before = b.block
     with b.if_then(resume):
         kept = [
@@ -137,18 +141,19 @@ def _resumed(b, resume, block, places, sums):
 
 
 def _cycles(rows, columns, vectors=0.0):
-    """Cycles of one step of a tile, where those to fetch its ``vectors`` are known.
+    """The estimated cycles of one step of a tile; ``vectors`` are those to fetch its vectors.
 
-    Two products or two loads take one; the sums that wait for each other take four, and a little.
+    A cycle does two products or two loads. A step takes at least 4 cycles and a little more,
+    because each sum waits for the sum of the step before.
     """
     loads = rows + columns
     return max(rows * columns / 2, loads / 2, 4.5, vectors) + loads / 64
 
 
 def _fitting(target):
-    """Tiles whose sums leave registers for the operands.
+    """Yield (rows, columns) of tiles whose sums leave registers for the operands.
 
-    A single row uses each of its vectors once, and so straight from memory.
+    A tile of a single row may be wider, because it uses each vector once, straight from memory.
     """
     for columns in range(1, target.registers - 1):
         rows = (target.registers - 1 - columns) // columns
@@ -156,9 +161,9 @@ def _fitting(target):
 
 
 def outer_tiles(target, dtype, rows, columns, depth):
-    """The best tiles for ``outer`` products: pairs of the cycles they take in all and the tile.
+    """The best three tiles for ``outer`` products: pairs of (cycles of all tiles, tile).
 
-    Equal tiles cover the rows, so that the last one is nearly full.
+    The rows are divided evenly among the tiles, so that the last tile is nearly full.
     """
     lanes = target.lanes(dtype)
     vectors = -(-columns // lanes)
@@ -168,8 +173,9 @@ def outer_tiles(target, dtype, rows, columns, depth):
             break
         tiles = -(-rows // most_rows)
         height = -(-rows // tiles)
-        # Vectors that don't stay in the nearest cache come from the next; those read once from
-        # memory, a row here and a row there.
+        # Vectors that do not stay in the first-level cache come from the second. If the right
+        # operand is read only once and exceeds the second-level cache, its vectors come from
+        # memory, and each step begins a new row there.
         far = tiles == 1 and depth * columns * dtype.itemsize > target.l2
         near = depth * width * target.vector_bytes < 0.6 * target.l1
         each, row = (2.0, 16) if far else (0.0, 0) if near else (2.2, 0)
@@ -177,19 +183,19 @@ def outer_tiles(target, dtype, rows, columns, depth):
         cycles = 0.0
         for count, part in ((whole, width), (1, rest)):
             if part:
-                # To start a tile and to write its sums takes its time, too.
+                # Starting a tile and writing its sums take cycles, too.
                 once = 20 + 2 * height * part
                 cycles += count * tiles * (depth * _cycles(height, part, each * part + row) + once)
-        # A second kind of tile is more code: it must pay.
+        # A narrower last tile is a second function, so it must save enough to pay for its code.
         cycles = cycles * 1.01 + 400 if rest else cycles
         found.append((cycles, Tile(height, width, lanes, dtype, target.fma)))
     return sorted(found, key=lambda pair: pair[0])[:3]
 
 
 def best_inner(target, dtype, rows, columns, depth):
-    """The cycles that ``inner`` products take in all, and their tile.
+    """(Cycles of all tiles, tile) for the best tile of ``inner`` products.
 
-    Each of its rows and columns is a stream from memory.
+    Each row and each column of a tile is a stream from memory, so ``STREAMS`` limits them.
     """
     lanes = target.lanes(dtype)
     steps = -(-depth // lanes)
@@ -209,10 +215,11 @@ def best_inner(target, dtype, rows, columns, depth):
 
 
 def transposed(b, rows):
-    """As many vectors as they have lanes, with rows and columns exchanged.
+    """Transpose a square: as many vectors as each vector has lanes.
 
-    Interleaving the first half of the rows with the second turns the number of a row and lane,
-    seen as bits, by one place; after log2(lanes) rounds rows and lanes have changed places.
+    Take the bits of an element's row and the bits of its lane as one number. Interleaving the first
+    half of the rows with the second rotates the bits of this number by one place. After log2(lanes)
+    rounds, rows and lanes have changed places.
     """
     lanes = len(rows)
     half = lanes // 2

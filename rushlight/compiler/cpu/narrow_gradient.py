@@ -1,7 +1,8 @@
-"""The gradient of a convolution's weight where a group has few output channels.
+"""The gradient of a convolution's weight if a group has few output channels.
 
-There are too few channels to fill a vector, so lanes run along the windows of a row, of ``g`` and
-of ``x`` alike. Each lane of a sum is kept apart until all parts are added up.
+There are too few channels to fill a vector, so lanes run along the windows of a row, in the
+result's gradient ``g`` and in ``x`` alike. The lanes of a sum are added together only after all
+parts are added up.
 """
 
 from dataclasses import dataclass
@@ -22,24 +23,24 @@ from rushlight.compiler.cpu.weight_gradient import split
 
 __all__ = ["emit", "fits", "plan"]
 
-_FEW = 8  # output channels of a group
-_ADDED = 1 << 14  # partial sums that a chunk adds
-_CHUNK = large_from(1 << 19)  # multiplications that are worth handing to a thread
+_FEW = 8  # the most output channels of a group
+_ADDED = 1 << 14  # a chunk of the second kernel adds about this many partial sums
+_CHUNK = large_from(1 << 19)  # multiplications that are worth a chunk; see ``split``
 
 
 @dataclass(frozen=True)
 class _Choice:
-    """How the work is cut up."""
+    """How the work is cut."""
 
     layout: Layout
     groups: int
-    inputs: int  # channels of x, of a group
-    results: int  # channels of g, of a group
-    pieces: tuple  # of the taps: (first, last) of each tile
+    inputs: int  # channels of x in a group
+    results: int  # channels of g in a group
+    pieces: tuple  # (first, end) of the taps of each tile
     block: int  # channels of a unit
-    parts: int  # sums that are computed apart and then added
-    steps: int  # strips that a part consists of
-    counts: tuple  # of images, and strips in three dims
+    parts: int  # partial sums of each result, which are computed apart and then added
+    steps: int  # strips of a part
+    counts: tuple  # the number of images, and of strips in three dims
 
     @property
     def blocks(self):
@@ -47,24 +48,24 @@ class _Choice:
 
     @property
     def columns(self):
-        """The elements of the weight of one output channel."""
+        """The number of elements of one output channel's weight."""
         return self.inputs * self.layout.shifts.size
 
     @property
     def units(self):
-        """Each is a part of the sums of a block of a group's channels."""
+        """The number of units of work: one for each part, group and block of channels."""
         return self.parts * self.groups * self.blocks
 
     @property
     def per_chunk(self):
-        """The units of a chunk."""
+        """The number of units in a chunk."""
         places = prod(self.counts) * self.layout.rows * self.layout.columns
         work = self.results * self.block * self.layout.shifts.size * places // self.parts
         return max(1, min(self.units // 16, _CHUNK // 4 // work))
 
     @property
     def added_at_once(self):
-        """The output channels of a chunk of the second kernel."""
+        """The number of output channels in a chunk of the second kernel."""
         return max(1, _ADDED // (self.columns * max(self.parts, 1)))
 
     @property
@@ -74,7 +75,7 @@ class _Choice:
 
 
 def fits(d):
-    """Whether this is the better way for a description."""
+    """Whether groups have few enough output channels for this algorithm."""
     return d.outputs // d.groups <= _FEW
 
 
@@ -118,7 +119,7 @@ def emit(module, plan, sink):
 
 
 def _emit_parts(module, plan):
-    """The sums over each part of the windows, lane by lane."""
+    """Write the kernel that sums over each part of the windows, each lane for itself."""
     c = plan.choice
     b, args, chunk, scratch = kernel(module, plan.kernels[0].name)
     first = chunk * c.per_chunk
@@ -129,7 +130,7 @@ def _emit_parts(module, plan):
 
 
 def _emit_part(b, plan, args, scratch, where):
-    """One part of the sums of a block of channels."""
+    """Compute one part of the sums of a block of channels."""
     d, c = plan.description, plan.choice
     part, group, block = where
     dtype, size, layout = d.compute, d.compute.itemsize, c.layout
@@ -170,7 +171,7 @@ def _ahead(c, strip, x, group, channel):
 
 
 def _emit_tiles(b, plan, g, x, met, sums, shape, fresh):
-    """All taps of a channel of x times all channels of g."""
+    """Multiply all taps of a channel of x by all channels of g."""
     c = plan.choice
     (taps,) = c.layout.taps()
     size, lanes = plan.description.compute.itemsize, c.layout.lanes
@@ -189,7 +190,7 @@ def _emit_tiles(b, plan, g, x, met, sums, shape, fresh):
 
 
 def _emit_total(module, plan, sink):
-    """The parts added in order, then the lanes, for the sink."""
+    """Write the kernel that adds the parts in order, then the lanes, and calls the sink."""
     d, c = plan.description, plan.choice
     lanes, dtype, size = c.layout.lanes, d.compute, d.compute.itemsize
     b, args, chunk, scratch = kernel(module, plan.kernels[-1].name)

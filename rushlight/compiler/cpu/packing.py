@@ -1,4 +1,4 @@
-"""Operands of a contraction, and copies of their blocks in the order that tiles read.
+"""Operands of a contraction, and packing: copies of their blocks in the order that tiles read.
 
 An element of an operand has two indices: its place on the *side* (the row of a left operand, the
 column of a right one) and its *depth*, the index that is summed.
@@ -19,17 +19,17 @@ from rushlight.compiler.cpu.microkernel import transposed
 
 __all__ = ["Matrix", "Operand", "Source", "pack_left", "pack_right", "turn_panel", "whole"]
 
-STEPS = 8  # copied at a time, so that a line of memory is written at once
+STEPS = 8  # steps that are copied at a time, so that a whole cache line is written at once
 
 _PTR, _I64 = ir.PointerType(), ir.IntType(64)
 
 
 @dataclass(frozen=True)
 class Matrix:
-    """How an operand lies in memory: element strides, any of them 0 or negative.
+    """How an operand lies in memory: its element strides, which may be 0 or negative.
 
-    With ``fetch(b, args, batch, row, column, lanes, mask)`` it is computed instead, as a Value of
-    ``lanes`` consecutive columns; indices are int64 LLVM values.
+    An operand with ``fetch`` is not in memory. ``fetch(b, args, batch, row, column, lanes, mask)``
+    computes ``lanes`` consecutive columns as a Value; the indices are int64 LLVM values.
     """
 
     dtype: np.dtype
@@ -44,7 +44,7 @@ class Operand:
     """A matrix in its role in a contraction: the strides of its side and of its depth.
 
     Attributes:
-        axis: ``"side"`` or ``"depth"``: along which its vectors are read.
+        axis: ``"side"`` or ``"depth"``: the direction of the vectors that are read.
     """
 
     matrix: Matrix
@@ -64,7 +64,7 @@ class Operand:
 
     @property
     def along_depth(self):
-        """Whether it lies in memory, and along its depth."""
+        """Whether the operand lies in memory and is contiguous along its depth."""
         return self.matrix.fetch is None and self.depth == 1
 
     @property
@@ -73,7 +73,7 @@ class Operand:
         return self.side if self.axis == "side" else self.depth
 
     def plain(self, dtype):
-        """Whether it lies in memory in ``dtype``, so that no copy is needed."""
+        """Whether the operand lies in memory in ``dtype``, so that no copy is needed."""
         return self.matrix.fetch is None and self.matrix.dtype == dtype
 
 
@@ -83,7 +83,7 @@ def _by_row(matrix):
 
 
 class Source:
-    """An operand while its kernel is written, at one batch index."""
+    """Writes the reads of an operand at one batch index."""
 
     def __init__(self, b, operand, dtype, args, pointer, batch):
         self.b, self.operand, self.dtype, self.args = b, operand, dtype, args
@@ -101,7 +101,7 @@ class Source:
         return address(self.b, self.pointer, offset, self.itemsize)
 
     def vector(self, side, depth, lanes, mask=None):
-        """``lanes`` elements along the operand's axis; those masked off are 0."""
+        """``lanes`` elements along the operand's axis; masked-off elements are 0."""
         b, operand = self.b, self.operand
         if operand.matrix.fetch is not None:
             return self._fetched(side, depth, lanes, mask)
@@ -130,10 +130,10 @@ def _zeroed(x, mask):
 
 
 def copy_panel(b, read, rows, columns, limit, to, pitch, like):
-    """Copy ``read(i, j, mask)``, vectors of consecutive j, to ``to`` in rows ``pitch`` apart.
+    """Copy vectors ``read(i, j, mask)`` of consecutive j to ``to``, in rows ``pitch`` apart.
 
-    From column ``limit`` on (None: everywhere) there is nothing to read, and zeros are written.
-    ``like`` is a :class:`Tile` whose lanes and dtype the panel has.
+    Columns from ``limit`` on cannot be read and become zeros; with None all can be read. ``like``
+    is a :class:`Tile` that gives the panel's lanes and dtype.
     """
     with loop(b, 0, rows) as i, loop(b, 0, columns, like.lanes) as j:
         at = address(b, to, i * pitch + j, like.dtype.itemsize)
@@ -141,18 +141,18 @@ def copy_panel(b, read, rows, columns, limit, to, pitch, like):
 
 
 def turn_panel(b, read, rows, columns, limits, source, to, pitch, like):
-    """Copy as :func:`copy_panel` does with rows and columns exchanged, square by square.
+    """Copy as :func:`copy_panel` does, but transposed, square by square.
 
-    A square has as many rows and columns as a vector has lanes. Those within the ``limits`` (None:
-    all), of rows and of columns, are turned straight from memory if ``source`` says where: the
-    address of a square by its row and column, and the elements from row to row. Of the others
-    ``read`` gives row by row.
+    A square has as many rows and columns as a vector has lanes. ``source`` is None or (function
+    from a square's row and column to its address, elements from row to row). With a ``source``,
+    squares within the ``limits`` of rows and of columns (None: no limit) are transposed straight
+    from memory. All other squares are read by ``read``, row by row.
     """
     lanes, size = like.lanes, like.dtype.itemsize
     turn = turn_function(b.module, like)
     with b.goto_entry_block():
         square = b.alloca(ir.ArrayType(ir_type(like.dtype, lanes), lanes))
-        square.type = _PTR  # llvmlite knows pointers of other types, too
+        square.type = _PTR  # llvmlite gave it a typed pointer, but functions take opaque ones
 
     def straight(i, j, at):
         place, step = source
@@ -179,9 +179,9 @@ def turn_panel(b, read, rows, columns, limits, source, to, pitch, like):
 
 
 def turn_function(module, like):
-    """``void turn(ptr from, i64 step, ptr to, i64 pitch)``: exchange rows and columns of a square.
+    """``void turn(ptr from, i64 step, ptr to, i64 pitch)``: write the transpose of a square.
 
-    Rows lie ``step`` elements apart where they come from, and ``pitch`` where they go.
+    Rows lie ``step`` elements apart in the source, and ``pitch`` elements in the copy.
     """
     name = f"turn.{like.dtype.char}.{like.lanes}"
     function, b = internal_function(module, name, [_PTR, _I64, _PTR, _I64])
@@ -213,10 +213,10 @@ def whole(size, lanes):
 
 
 def pack_left(source, cut, to, tile, count, start, size):
-    """Copy ``count`` tiles of the left operand, from number ``tile`` on, to ``to``.
+    """Pack ``count`` tiles of the left operand, from tile number ``tile`` on, to ``to``.
 
-    The steps are ``size`` many from ``start`` on; ``cut`` is the :class:`Blocking`. Rows after the
-    last are like the last, or 0: their sums go nowhere.
+    The tiles have ``size`` steps from ``start`` on. ``cut`` is the :class:`Blocking`. Rows after
+    the operand's last are copies of it or zeros; their sums are never used.
     """
     b, height, lanes = source.b, cut.tile.rows, cut.tile.lanes
     row = tile * height
@@ -235,9 +235,9 @@ def pack_left(source, cut, to, tile, count, start, size):
 
 
 def _interleave(source, cut, to, row, count, start, size):
-    """Copy tiles so that each has its rows of the first step, then those of the next, and so on.
+    """Copy tiles so that each has all its rows of the first step, then all of the next step, etc.
 
-    Vectors may hold more than a tile's rows; the next step's are stored over what is too much.
+    A vector may be longer than the tile's rows; the next step's vector then overwrites the excess.
     """
     b, tile = source.b, cut.tile
     height, itemsize, limit = tile.rows, tile.dtype.itemsize, cut.rows - row
@@ -262,7 +262,7 @@ def _interleave(source, cut, to, row, count, start, size):
             with loop(b, most, size) as k:
                 copy(k, 1, read)
         return
-    # What is computed is computed once, before tiles take their rows of it.
+    # An operand with ``fetch`` is computed once for each step; then all tiles copy their rows.
     with b.goto_entry_block():
         line = b.alloca(ir.ArrayType(ir_type(tile.dtype), cut.row_tiles * height + 2 * tile.lanes))
         line.type = _PTR
@@ -273,16 +273,16 @@ def _interleave(source, cut, to, row, count, start, size):
 
 
 def pack_right(source, cut, to, tile, start, size):
-    """Copy one tile of the right operand.
+    """Pack tile number ``tile`` of the right operand to ``to``.
 
-    Columns after the last, up to a whole vector, are like the last, or 0.
+    Columns after the operand's last, up to a whole vector, are copies of it or zeros.
     """
     b, lanes = source.b, cut.tile.lanes
     column = tile * cut.width
     every = cut.columns % cut.width == 0
     if cut.right.axis == "side":
         left = cut.columns - column
-        # The last tile is as many vectors wide as have columns: behind them memory may end.
+        # The last tile gets only as many vectors as have columns: memory may end behind them.
         width = cut.width if every else least(left, cut.width)
         limit = whole(cut.columns, lanes) and left
         read = lambda k, j, mask: source.vector(column + j, start + k, lanes, mask)

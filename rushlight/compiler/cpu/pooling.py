@@ -1,8 +1,8 @@
-"""Pooling as kernels: maxima and means of windows, where maxima lie, and the gradients.
+"""Kernels of pooling: maxima and means of windows, the positions of maxima, and the gradients.
 
-Each unit of work is a row of results, its lanes along the width. Gradients are sums, too: of what
-the windows that hold an element give it, so nothing is scattered. A maximum's gradient first notes
-where each window's maximum lies.
+A unit of work is a row of results, with lanes along the width. The gradient of an element is
+computed as a sum over the windows that contain the element, so nothing is scattered. The gradient
+of max pooling first stores the position of each window's maximum.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from rushlight.compiler.cpu.pooling_forms import FORMS
 __all__ = ["Pooling", "describe", "emit", "plan"]
 
 _I32 = np.dtype(np.int32)
-_CHUNK = large_from(1 << 16)  # elements read that are worth handing to a thread
+_CHUNK = large_from(1 << 16)  # a chunk reads about this many elements
 
 # Descriptions -----------------------------------------------------------------------------
 
@@ -34,12 +34,14 @@ class Pooling:
 
     Attributes:
         form: ``max``, ``positions``, ``pick``, ``max_grad``, ``mean`` or ``mean_grad``.
-        dtype: Of the first operand.
+        dtype: The dtype of the first operand.
         lead: The shape before the pooled dims.
-        size: The pooled dims of the image.
-        places: How many windows there are in each.
-        windows: (kernel size, stride, padding, dilation), or None for windows that cover evenly.
-        divisor: For each dim, what each place's sum is divided by; or one number.
+        size: The sizes of the image's pooled dims.
+        places: The number of windows in each pooled dim.
+        windows: (kernel size, stride, padding, dilation), or None for the windows of adaptive
+            pooling, which cover the image evenly.
+        divisor: The number by which each window's sum is divided. If windows differ, a tuple of
+            numbers for each dim, whose product is the divisor of a window.
         strides: The element strides of each operand.
     """
 
@@ -63,15 +65,15 @@ class Pooling:
 
     @property
     def flops(self):
-        """The floating-point operations that it takes."""
+        """The number of floating-point operations."""
         images, places = prod(self.lead) * prod(self.size), prod(self.lead) * prod(self.places)
-        if self.windows is None:  # they cover the image evenly
+        if self.windows is None:  # the windows of adaptive pooling cover the image evenly
             return max(images, places)
         return min(images, places) * prod(self.windows[0])
 
     @property
     def reads(self):
-        """For each pooled dim, what its windows read."""
+        """For each pooled dim, the elements that its windows read."""
         if self.windows is None:
             return [of_spans(n, o) for n, o in zip(self.size, self.places, strict=True)]
         dims = zip(self.size, *self.windows, self.places, strict=True)
@@ -79,7 +81,7 @@ class Pooling:
 
 
 def describe(form, ins, out_shape, params):
-    """The description of an equation: its operation's form, inputs, result's shape, params."""
+    """Return the description of an equation: its form, inputs, result's shape and parameters."""
     w = params.get("windows")
     if w is not None:
         n = len(w.places)
@@ -99,7 +101,7 @@ def describe(form, ins, out_shape, params):
 
 
 def _divisor(size, places, w, params):
-    """What sums are divided by: a number, or numbers for each dim."""
+    """The divisor of the windows' sums: a number, or numbers for each dim."""
     if params.get("override") is not None:
         return params["override"]
     counts = []
@@ -119,7 +121,7 @@ def _divisor(size, places, w, params):
 
 
 def plan(description, target, name="pooling"):
-    """The kernels that compute ``description``, named after ``name``."""
+    """The kernels that compute ``description``; their names start with ``name``."""
     d = description
     if not prod(d.shape):
         return Plan(d, target, (), ())
@@ -138,22 +140,23 @@ def _rows(d):
 
 
 def _share(d):
-    """Rows of a chunk."""
+    """The number of rows in a chunk."""
     reads = [transposed(r) for r in d.reads] if d.form.endswith("grad") else d.reads
     return max(1, _CHUNK // (d.shape[-1] * prod(len(r.table) for r in reads)))
 
 
 def _noting(d):
-    """The description of the positions that a maximum's gradient needs."""
+    """The description of the pooling that finds the positions for the gradient of max pooling."""
     return Pooling("positions", d.dtype, d.lead, d.size, d.places, d.windows, None, d.strides)
 
 
 def emit(module, plan, sink):
     """Add the plan's kernels to ``module``.
 
-    Their args are the operands, the temporaries, then what the sink uses. ``sink(b, args, indices,
-    value, mask)`` gets each vector of results once, its lanes along the last dim; the indices (i64)
-    are of its first lane.
+    The kernels' ``args`` are the addresses of the operands, of the temporaries, and of the memories
+    that the sink uses. The kernels pass each vector of results once to ``sink(b, args, indices,
+    value, mask)``. Its lanes run along the result's last dim; ``indices`` (i64) are those of its
+    first lane.
     """
     d, target = plan.description, plan.target
     if not plan.kernels:
@@ -165,7 +168,7 @@ def emit(module, plan, sink):
 
 
 def _storing(d):
-    """The sink that keeps positions in the temporary."""
+    """The sink that stores positions in the plan's temporary."""
     shape = (*d.lead, *d.places)
     strides = [prod(shape[i + 1 :]) for i in range(len(shape))]
 
@@ -181,7 +184,7 @@ def _storing(d):
 
 
 def _emit_rows(module, name, form, sink):
-    """The kernel of one form: for each vector of a row, its taps one after the other."""
+    """Write the kernel of one form: for each vector of a row, its taps one after the other."""
     b, args, chunk, _ = kernel(module, name)
     d = form.d
     share = _share(d)

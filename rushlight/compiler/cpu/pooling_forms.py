@@ -1,4 +1,7 @@
-"""The forms of pooling: what is kept while taps go by, and what becomes of it."""
+"""The forms of pooling. Each has a state, which every tap updates, and computes a result from it.
+
+A tap is an element of the window.
+"""
 
 from itertools import pairwise
 from math import prod
@@ -15,12 +18,12 @@ from rushlight.compiler.codegen.window_reads import Reads, transposed
 __all__ = ["FORMS", "Maximum", "MaximumGrad", "Mean", "MeanGrad", "Pick", "Positions"]
 
 _I32 = np.dtype(np.int32)
-_UNROLLED = 8  # taps of a row
+_UNROLLED = 8  # up to this many taps of a row are written without a loop
 _ALONE = Reads(1, 1, ((0,),))
 
 
 class Tap:
-    """What one tap of a vector of results reads: a row, and elements of it."""
+    """The reads of one tap for a vector of results: elements of one row of the image."""
 
     def __init__(self, b, form, row, valid, k, place):
         self.b, self.form, self.row, self.valid, self.k = b, form, row, valid, k
@@ -35,7 +38,7 @@ class Tap:
         return x * self.regular.step + self.regular.first
 
     def read(self, base, dtype, strides):
-        """(The elements of an image at ``base``, where there are any; where there are.)"""
+        """(The tap's elements of the image at ``base``, the mask of those that exist)."""
         form, b, regular = self.form, self.b, self.regular
         line = address(b, base, offset(self.row, strides[:2]), dtype.itemsize)
         rest = form.reads[2].size, strides[2], self.valid
@@ -64,7 +67,7 @@ class Tap:
 
 
 class Form:
-    """A form of pooling on vectors of results; subclasses say what is kept."""
+    """A form of pooling on vectors of results; subclasses define the state, a list of Values."""
 
     def __init__(self, d, target, operand=0):
         self.d, self.operand = d, operand
@@ -73,19 +76,19 @@ class Form:
         self.reads = [*[_ALONE] * (3 - len(reads)), *reads]
 
     def start(self, b):
-        """What is kept before any tap."""
+        """The state before the first tap."""
         raise NotImplementedError
 
     def take(self, b, args, lead, image, tap, state):
-        """What is kept after one more tap of the image at the address ``image``."""
+        """The state after one more tap of the image at the address ``image``."""
         raise NotImplementedError
 
     def result(self, b, args, lead, place, *state):
-        """The results at a place, from what is kept in the end."""
+        """The results at a place, from the final state."""
         raise NotImplementedError
 
     def strides(self, operand):
-        """(Those of the lead dims, those of three pooled dims) of an operand."""
+        """(Strides of the lead dims, strides of three pooled dims) of an operand."""
         strides = self.d.strides[operand]
         lead = len(self.d.lead)
         return strides[:lead], (*[0] * (3 - len(self.d.size)), *strides[lead:])
@@ -102,7 +105,10 @@ class Form:
         return table(b.module, numbers)
 
     def regular(self, k):
-        """What tap ``k`` of a row reads, if that is regular and so for any k that it may be."""
+        """The ``Regular`` by which tap ``k`` of a row reads; None if the tap needs the table.
+
+        If ``k`` is known only when the kernel runs, one rule must hold for all taps.
+        """
         taps = self.reads[2].regular
         if taps is None or self.lanes % taps[0].times:
             return None
@@ -114,12 +120,12 @@ class Form:
         return taps[0]._replace(first=k * steps.pop() + taps[0].first)
 
     def fold(self, b, args, lead, place):
-        """What is kept when all taps have gone by."""
+        """The state after all taps."""
         counts = [len(r.table) for r in self.reads]
         image = self.image(b, args, lead, self.operand)
 
         def over(dim, body):
-            """A loop over the taps of a dim, with the index that each reads."""
+            """A loop over the taps of a dim; ``body`` gets the index that each tap reads."""
             width = self.reads[dim].count
 
             def step(k, state):
@@ -147,7 +153,7 @@ class Form:
 
 
 def _lowest(b, dtype, lanes):
-    """The number that no element is below."""
+    """The lowest number of a dtype."""
     return constant(b, -np.inf if dtype.kind == "f" else np.iinfo(dtype).min, dtype, lanes)
 
 
@@ -167,14 +173,14 @@ class Maximum(Form):
 
 
 class Positions(Form):
-    """Where each window's maximum lies in the image: the first, or the last nan."""
+    """The position of each window's maximum in the image: of the first, or of the last nan."""
 
     def start(self, b):
         lowest = _lowest(b, self.d.compute, self.lanes)
         return [lowest, constant(b, -1, _I32, self.lanes)]
 
     def steps(self):
-        """From one element of the image to the next, in the numbers that are found."""
+        """For each pooled dim, how much a position grows from one element to the next."""
         return (*[0] * (3 - len(self.d.size)), *_contiguous(self.d.size))
 
     def take(self, b, args, lead, image, tap, state):
@@ -184,14 +190,14 @@ class Positions(Form):
         here = lift(b, offset(tap.row, outer)).astype(_I32) + tap.columns() * step
         if x.dtype.kind != "f":
             better = mask & (x > best)
-        else:  # a nan is above all, and kept as inf, which only a nan is above
+        else:  # nan counts as the largest; it is kept as inf, so only another nan replaces it
             better = mask & Value(b, b.fcmp_unordered(">", x.v, best.v), BOOL)
             inf = constant(b, np.inf, x.dtype, self.lanes)
             x = select(x < inf, x, inf)
         return [select(better, x, best), select(better, here, at)]
 
     def result(self, b, args, lead, place, best, at):
-        # Where nothing is above the lowest number, the first element is as good as any.
+        # If all elements are the lowest number, no tap was taken: the first element is the maximum.
         *outer, step = self.steps()
         rows = [
             lookup(b, table(b.module, r.first), i)
@@ -205,7 +211,7 @@ class Positions(Form):
 
 
 class Pick(Positions):
-    """What another image has where each window's maximum lies."""
+    """The elements of another image at the positions of each window's maximum."""
 
     def __init__(self, d, target):
         super().__init__(d, target, operand=1)
@@ -221,7 +227,7 @@ class Pick(Positions):
 
 
 class MaximumGrad(Form):
-    """The sum of what the windows give to an element that is their maximum."""
+    """The gradient of each element: the sum of ``g`` over the windows whose maximum it is."""
 
     def start(self, b):
         return [constant(b, 0, self.d.compute, self.lanes)]
@@ -251,7 +257,7 @@ def _contiguous(shape):
 
 
 class Mean(Form):
-    """The sum of each window, divided."""
+    """The sum of each window, divided by the window's divisor."""
 
     def start(self, b):
         return [constant(b, 0, self.d.compute, self.lanes)]
@@ -264,7 +270,11 @@ class Mean(Form):
         return self.divided(b, total, place)
 
     def divided(self, b, total, place, columns=None):
-        """``total`` by the divisor of a place; ``columns`` are the lanes' if not in a row."""
+        """``total`` divided by the divisors of the lanes' windows.
+
+        ``columns`` are the windows' indices in the last dim. Without them, the lanes' windows are
+        consecutive from ``place`` on.
+        """
         if isinstance(self.d.divisor, tuple):
             *outer, last = [
                 table(b.module, counts)
@@ -284,17 +294,17 @@ class Mean(Form):
             divisor = lift(b, self.d.divisor)
         if total.dtype.kind == "f":
             return total / divisor.astype(total.dtype)
-        real = np.dtype(np.float64)  # towards zero, as C++ divides
+        real = np.dtype(np.float64)  # integers are divided towards zero, as in C++
         return (total.astype(real) / divisor.astype(real)).astype(total.dtype)
 
     def _padded(self):
-        """The divisors of each dim, the last filled up to whole vectors."""
+        """The divisors of each dim; those of the last dim are padded to whole vectors."""
         *outer, last = self.d.divisor
         return (*outer, (*last, *[1] * (-len(last) % self.lanes)))
 
 
 class MeanGrad(Mean):
-    """The sum of what the windows that hold an element give it."""
+    """The gradient of each element: the sum of its shares of the windows that contain it."""
 
     def take(self, b, args, lead, image, tap, state):
         g, mask = tap.read(image, self.d.dtype, self.strides(0)[1])

@@ -1,7 +1,7 @@
-"""Loop kernels for any number of rows: how many there are is known only when they run.
+"""Loop kernels for any number of rows: the number is known only when the kernel runs.
 
-Behind the addresses of its memories, ``args`` of such a kernel holds three numbers: the extent of
-the outermost variable, how many steps there are, and how many of them make a chunk.
+After the addresses of its memories, the ``args`` of such a kernel hold three numbers: the extent of
+the outermost variable, the number of steps, and the number of steps in a chunk.
 """
 
 from rushlight.compiler.codegen.loop_kernel import LoopEmitter
@@ -11,7 +11,7 @@ __all__ = ["emit_stream"]
 
 
 class StreamEmitter(LoopEmitter):
-    """Writes one kernel whose outermost variable ``length`` has no extent yet."""
+    """Writes one kernel. The extent of its outermost variable ``length`` is an argument."""
 
     def __init__(self, module, name, loops, count, length):
         super().__init__(module, name, loops, count)

@@ -1,9 +1,9 @@
-"""Convolution and its input gradient as kernels: no columns, but products of shifted images.
+"""Kernels of convolution and of its input gradient: products of shifted images, without im2col.
 
-The weight is packed in panels of a few output channels. Each unit of work lays a strip of the
-source's rows out in scratch memory, padded and parted into planes (``shifts``), so that a tap's
-operand is a vector at an offset, whatever stride, padding and dilation are. ``shifted_product``
-sums over channels and taps; the sums go to the sink row by row.
+The weight is packed in panels of a few result channels. Each unit of work copies a strip of the
+source's rows to scratch memory, padded and divided into planes (``image_shifts``). For any stride,
+padding and dilation, a tap's operand is then a vector at a fixed offset. ``shifted_product`` sums
+over channels and taps. The sums go to the sink row by row.
 """
 
 from contextlib import contextmanager, nullcontext
@@ -51,7 +51,10 @@ def plan(d, target, name):
 
 
 def _emit_pack(module, plan):
-    """The weight in the order of use: group, block of channels, panel, phase, channel, tap, row."""
+    """Write the kernel that packs the weight in the order in which it is read.
+
+    The order is group, block of channels, panel, phase, channel, tap, row.
+    """
     d, c = plan.description, plan.choice
     size = d.compute.itemsize
     b, args, chunk, _ = kernel(module, plan.kernels[0].name)
@@ -64,7 +67,7 @@ def _emit_pack(module, plan):
     last_panel = least(first_panel + c.packed_at_once, d.groups * c.all_panels)
     with loop(b, first_panel, last_panel) as i, loop(b, 0, c.tile.rows) as row:
         group, panel = digits(i, (d.groups, c.all_panels))
-        # Rows beyond the last repeat it; their sums are never stored.
+        # Rows of a panel past the last channel repeat that channel; their sums are never stored.
         result = least(panel * c.tile.rows + row, c.results - 1)
         start = address(b, weight, offset((group, result), strides[:2]), d.dtype.itemsize)
         with loop(b, 0, c.blocks) as k, loop(b, 0, len(taps)) as phase:
@@ -81,12 +84,12 @@ def _emit_pack(module, plan):
 
 
 def _channels(b, c, block):
-    """The channels of a block."""
+    """The number of channels in a block; the last block may be smaller."""
     return least(c.inputs - block * c.block, c.block)
 
 
 def _packed(b, c, where, channels, first):
-    """Where the weights of a (group, block, panel) begin that follow ``first`` taps."""
+    """The offset of the packed weights of a (group, block, panel) from tap number ``first`` on."""
     group, block, panel = where
     rows = c.layout.shifts.size * c.tile.rows
     before = (group * c.inputs + block * c.block) * (c.all_panels * rows)
@@ -94,13 +97,13 @@ def _packed(b, c, where, channels, first):
 
 
 def _phases(module, taps):
-    """Tables of each phase's first tap and of how many it has."""
+    """Tables of each phase's first tap and of its number of taps."""
     firsts = [sum(map(len, taps[:i])) for i in range(len(taps))]
     return table(module, firsts), table(module, map(len, taps))
 
 
 def _weight_strides(d):
-    """The weight's strides of (group, result channel, summed channel); its taps' places."""
+    """(The weight's strides of group, result channel, summed channel; the offsets of its taps)."""
     outer, inner, *steps = d.strides[1]
     places = [0]
     for n, step in zip(d.kernel, steps, strict=True):
@@ -166,7 +169,10 @@ def _emit_sums(b, plan, args, scratch, sums, step):
 
 @contextmanager
 def _unless_empty(b, c, taps, count, into):
-    """The block runs if there is something to sum; else the tile at ``into`` is cleared."""
+    """The ``with`` block's code runs if there is something to sum.
+
+    Otherwise the tile at ``into`` is cleared.
+    """
     if c.inputs and all(taps):
         yield
         return
@@ -181,20 +187,23 @@ def _unless_empty(b, c, taps, count, into):
 
 
 def _source(c, step):
-    """What a step needs: first image, group, block of panels, first t, block of channels."""
+    """The parts of a step: first image, group, block of panels, first t, block of channels."""
     image, group, part, *strip, block = digits(step, (*c.counts, c.blocks))
     return image * c.layout.images, group, part, c.layout.start(strip), block
 
 
 def _ahead(c, step, images):
-    """Where the source of a later step begins, and how much of it there is."""
+    """The first element and the extent of the source that a later step reads.
+
+    They have the form of ``wanted`` in ``fetch_ahead``.
+    """
     image, group, _, t, block = _source(c, step)
     place, size = c.layout.met(t, images)
     return (image, group * c.inputs + block * c.block), place, (c.layout.images, c.block), size
 
 
 def _emit_results(b, plan, args, sums, where, sink):
-    """Give the results of a unit to the sink, row by row."""
+    """Pass the results of a unit to the sink, row by row."""
     d, c = plan.description, plan.choice
     layout = c.layout
     z, y, _ = layout.shifts.dims
@@ -217,7 +226,7 @@ def _emit_results(b, plan, args, sums, where, sink):
                 index = (image * layout.images + i, channel, row_z, row_y)
                 index = index[:2] + index[5 - len(d.size) :]
                 exists: Any = nullcontext()
-                if z.spread * y.spread > 1:  # some phases end earlier than others
+                if z.spread * y.spread > 1:  # some phases have fewer rows than others
                     exists = below(b, row_z, z.result) & below(b, row_y, y.result)
                     exists = b.if_then(exists.v)
                 with exists:
@@ -232,12 +241,12 @@ def _bias(b, d, args, channel):
 
 
 def _emit_row(b, plan, args, sums, index, column, bias, sink):
-    """Give the results from ``sums`` on to the sink, a vector at a time."""
+    """Pass the row of results at ``sums`` to the sink, a vector at a time."""
     d, c = plan.description, plan.choice
     width, lanes, dtype = c.layout.shifts.dims[2], c.layout.lanes, d.compute
     length = width.result if c.layout.whole else c.layout.columns * width.spread
     places = None
-    if width.spread > 1:  # phases lie apart: a table says where each column is
+    if width.spread > 1:  # phases lie apart, so a table has the place of each column
         columns = range(round_up(length, lanes))
         places = [x % width.spread * c.sums + x // width.spread for x in columns]
         places = table(b.module, places)

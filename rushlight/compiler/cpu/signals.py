@@ -1,13 +1,13 @@
-"""When the pool looks for Python's signals, and how it has their handlers run, as LLVM IR.
+"""How the thread pool lets Python's signal handlers run, as LLVM IR.
 
-The pool needs ``due`` (whether it is time to look, and this is Python's main thread, in which alone
-handlers run) and ``look`` (which has them run; whether one raised). ``look`` waits for Python's
-lock and handlers may do anything, so it is called outside a seat.
+``due`` tells whether it is time to look for signals and the thread is Python's main thread, because
+handlers run only there. ``look`` lets the handlers run and tells whether one raised. ``look`` waits
+for the GIL, and handlers may do anything, so the pool never calls it while it holds a seat.
 """
 
 __all__ = ["PYTHON", "signal_functions"]
 
-#: What the pool calls of Python's: the names in its code and in Python's.
+#: The functions of Python's C API that the pool calls: name in the pool's code → name in Python.
 PYTHON = {
     "this_thread": "PyThread_get_thread_ident",
     "take_lock": "PyGILState_Ensure",
@@ -70,5 +70,5 @@ done:
 
 
 def signal_functions(triple):
-    """Their definitions for a target."""
+    """The definitions of ``due`` and ``look`` for a target."""
     return _TEXT.replace("LONG", "i32" if "windows" in triple else "i64")

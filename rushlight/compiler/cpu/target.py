@@ -18,12 +18,12 @@ from rushlight.gc_pause import paused
 
 __all__ = ["CHECKED", "PROCESSORS", "Target", "host", "processor"]
 
-#: Whether loads and stores look at their addresses first; see ``cpu/checked_access.py``.
+#: Whether loads and stores check their addresses first; see ``cpu/checked_access.py``.
 CHECKED = "bounds" in CHECKS
 
-_L1, _L2 = 32 << 10, 512 << 10  # bytes, where the machine doesn't say
+_L1, _L2 = 32 << 10, 512 << 10  # assumed bytes, if the system does not tell the caches' sizes
 _AVX512 = ("avx512f", "avx512bw", "avx512dq", "avx512vl")  # the parts that kernels use
-#: Processors for which code can be asked for by name: LLVM's architecture, bytes of a vector.
+#: The processors that can be named: name → (LLVM's architecture, bytes of a vector register).
 PROCESSORS = {
     "x86-64-v2": ("x86_64", 16), "x86-64-v3": ("x86_64", 32), "haswell": ("x86_64", 32),
     "x86-64-v4": ("x86_64", 64), "skylake-avx512": ("x86_64", 64),
@@ -36,15 +36,16 @@ PROCESSORS = {
 class Target:
     """A processor as the emitters see it.
 
-    Emitters write vectors of the full register width and address no narrower or wider ones, so
-    everything they must know is here.
+    Emitters use vectors of the full register width only, so these fields are all that they need to
+    know.
 
     Attributes:
-        streams: Whether stores past the caches are the fastest way to write much memory. On AMD's
-            processors they are; Intel's have too few buffers for them (measured: Zen 5, Cascade
-            Lake), and elsewhere nothing was measured.
-        halves: Whether there are instructions between float16 and float32. Elsewhere LLVM calls
-            functions for it, which are in no library of the process.
+        streams: Whether stores past the caches are the fastest way to write much memory. They are
+            on AMD's processors; Intel's have too few buffers for them (measured on Zen 5 and
+            Cascade Lake). Other processors were not measured, and False is assumed.
+        halves: Whether the processor has instructions that convert between float16 and float32.
+            Without them LLVM calls functions that no library of the process contains.
+        key: A string of all that the machine code depends on besides the module.
     """
 
     triple: str
@@ -79,11 +80,11 @@ class Target:
         return self._generate(module, level, "emit_object")
 
     def assembly(self, module, level=2):
-        """The machine code of ``module`` for a reader."""
+        """The machine code of ``module`` as assembly text."""
         return self._generate(module, level, "emit_assembly")
 
     def optimised(self, module, level=2):
-        """The LLVM IR of ``module`` that machine code is chosen for."""
+        """The optimised LLVM IR of ``module``, from which the machine code is generated."""
         return self._generate(module, level, None)
 
     def _generate(self, module, level, form):
@@ -94,7 +95,7 @@ class Target:
         import llvmlite.binding as llvm
 
         machine = self._machine(level)
-        # A context of its own frees the module's types and constants with it.
+        # The module has a context of its own, so that its types and constants are freed with it.
         with llvm.create_context() as context:
             parsed = llvm.parse_assembly(text, context)
             try:
@@ -116,12 +117,12 @@ class Target:
         return self._machines[level]
 
 
-@paused()  # what a collection would finalise in that thread may wait for a lock of this one
+@paused()  # a finaliser that ran in the new thread could wait for a lock of this thread
 def _apart(work):
-    """``work()`` in a thread of its own, where no signal's handler runs.
+    """``work()``, run in a thread of its own, because signal handlers run in the main thread only.
 
-    llvmlite takes and releases its lock in Python. Where a handler raises between two of these
-    lines, as Ctrl-C's does, the lock stays taken, and no other thread could ever compile again.
+    llvmlite takes and releases its lock in Python. If a handler (Ctrl-C's, for example) raised
+    between these two lines, the lock would stay taken, and no thread could ever compile again.
     """
     if threading.current_thread() is not threading.main_thread():
         return work()
@@ -146,10 +147,11 @@ def _apart(work):
 
 
 def _optimise(module, machine, level):
-    """Inline what asks for it and clean up; most of the time goes into machine code anyway.
+    """Inline the functions that are marked ``alwaysinline``, and clean up.
 
-    Kernels come with explicit vectors and with loops whose invariants stand outside, so LLVM's
-    standard passes gain them nothing (measured) and take as long as the machine code.
+    Kernels already have explicit vectors, and loop invariants stand outside the loops. LLVM's
+    standard passes would therefore gain nothing (measured), and they take as long as generating the
+    machine code.
     """
     import llvmlite.binding as llvm
 
@@ -173,7 +175,7 @@ def _optimise(module, machine, level):
 
 @cache
 def host():
-    """The machine this process runs on; the processor that ``RUSHLIGHT_CPU`` names, if it is set.
+    """The machine that runs this process; if ``RUSHLIGHT_CPU`` is set, the processor it names.
 
     Raises:
         ImportError: llvmlite is missing.
@@ -195,7 +197,7 @@ def _this_machine():
     has = _features(llvm)
     vector_bytes, registers = _vectors(triple, has)
     if vector_bytes == 64:
-        # Some processors' tuning prefers half registers; kernels are written for full ones.
+        # LLVM prefers half-width registers for some processors; kernels use the full width.
         has["prefer-256-bit"] = False
     features = ",".join(("+" if on else "-") + name for name, on in sorted(has.items()))
     fma = has.get("fma", False) or not _is_x86(triple)
@@ -204,9 +206,10 @@ def _this_machine():
 
 
 def processor(name, triple=None):
-    """The target for a processor among ``PROCESSORS``; nobody asks whether this machine is one.
+    """The target for a processor among ``PROCESSORS``.
 
-    ``triple`` is the system that it runs, by default Linux.
+    Whether this machine can run its code is not checked. ``triple`` names the system; the default
+    is Linux.
 
     Raises:
         ValueError: there is no such processor, or not of the triple's architecture.
@@ -246,7 +249,10 @@ def _target(triple, cpu, features, vector_bytes, registers, fma, halves):
 
 
 def _adopt_lock(llvm):
-    """Have a fork wait until no thread is inside LLVM, or the child could never compile."""
+    """Make forks wait until no thread is inside LLVM.
+
+    Otherwise the child could get a taken lock and never compile.
+    """
     lock = getattr(getattr(llvm.ffi.lib, "_lock", None), "_lock", None)
     if hasattr(lock, "_is_owned"):
         locks.adopt(lock, awaited=True)

@@ -6,8 +6,9 @@ A *round* is one call of ``parallel``. Its state is a single word, the gate:
     bit 11      open: a worker may enter
     bits 12-31  the number of the round
 
-Chunks are cut into one share for each thread, the same in every round: it does its own first, so
-that it reads what it wrote before from its own cache, and then what is left of the others'.
+Chunks are divided into one share for each thread, and a thread has the same share in every round.
+It does its own share first, so that it finds in its own cache what it wrote in an earlier round,
+and then the chunks that are left in the others' shares.
 
 The caller opens the gate, takes chunks until none is left, closes the gate, and waits for the
 workers that had entered. One that never came (its core was busy) can't enter a closed gate, so
@@ -19,26 +20,28 @@ system call. The worker says so before it looks at the gate for the last time; t
 gate before it looks at ``asleep``: one of the two sees the other.
 
 A worker that wakes on the caller's own core moves to another: the two could only take turns, and
-the system may leave them so for many rounds. Where other processes want the cores, its help can
-cost more than it gives. It keeps away for a while where there is no other core, where it was woken
-several times and always came too late, and where it lost its core in the middle of a chunk and the
-caller has waited for it longer than it worked.
+the system may leave them so for many rounds. If other processes want the cores, a worker's help can
+cost more than it gives. A worker keeps away for a while in three cases: there is no other core; it
+was woken several times and always came too late; or it lost its core in the middle of a chunk, and
+the caller has waited for it longer than the caller worked.
 
 A caller holds one of a few *seats*, each with scratch memory. Only seat 0 leads workers: further
 threads that call at the same time run their chunks alone. Whoever waits for a seat may hold the
 GIL, so nothing that is done in a seat may need it.
 
-A round that lasts is broken off now and then in Python's main thread, so that signals are heeded
-(Ctrl-C above all): the caller takes all chunks that are left out of the shares, waits for its
-workers, leaves its seat, lets Python's handlers run, and goes on with the chunks that are left in a
-new round. Where a handler raises, ``parallel`` gives 1 instead of 0, and the exception waits in
-``raised``. ``since`` counts for a whole program: its caller keeps the time of the last look there,
-0 at first. No chunks at all make ``parallel`` no more than such a look.
+In Python's main thread a long round is interrupted now and then, so that signals are heeded (Ctrl-C
+above all). The caller takes all chunks that are left out of the shares, waits for its workers,
+leaves its seat, lets Python's handlers run, and goes on with the chunks that are left in a new
+round. If a handler raises, ``parallel`` returns 1 instead of 0, and the exception waits in
+``raised``. ``since`` points to the time of the last look for signals, 0 at first; a program uses
+the same one for all its rounds. With 0 chunks, ``parallel`` only looks for signals.
 
-A worker goes home when the shift that it came for is over: the setup says which shift it is.
+A worker is started for one *shift*, a number in the setup. It ends when the setup has another
+shift.
 
-A worker computes with floats in the caller's mode (``float_mode.py``), or results would depend on
-who did which chunk. It changes its own only where that is another one: that takes many cycles.
+A worker computes with floats in the caller's mode (``float_mode.py``). Otherwise results would
+depend on which thread did which chunk. It changes its mode only if the caller's is different,
+because the change takes many cycles.
 """
 
 from rushlight.compiler.cpu.float_mode import mode_functions
@@ -47,8 +50,8 @@ from rushlight.compiler.cpu.waiting import waiting_functions
 
 __all__ = ["SEATS", "pool_module"]
 
-SEATS = 8  # callers at the same time, each with a workspace; one more waits
-_SHARES = 64  # at most: where there are more threads, several begin with the same
+SEATS = 8  # callers at the same time, each with a workspace; a ninth caller waits
+_SHARES = 64  # the most shares; if there are more threads, several begin with the same share
 
 _COUNT, _OPEN, _ROUND = (1 << 11) - 1, 1 << 11, 1 << 12
 
@@ -555,7 +558,7 @@ done:
 
 
 def pool_module(triple, futex=True):
-    """The pool as text of LLVM IR; without ``futex``, its sleepers nap also where there is one."""
+    """The pool as text of LLVM IR; without ``futex``, idle threads nap even on Linux."""
     text = _STATE + _CALLER + _WORKER + _CONTROL
     for name, value in {
         "SEATS": SEATS,

@@ -1,8 +1,14 @@
-"""How threads wait and what they ask of the system, as LLVM IR: by system and processor.
+"""How threads wait, and what they ask of the system, as LLVM IR for each system and processor.
 
-The pool needs ``sleep`` (until ``wake``; for a nap where there is no such thing), ``nap`` (so many
-microseconds), ``pause`` (while it watches a word), ``clock``, ``core`` (where the thread runs),
-``cores`` (where it may run) and ``move`` (to any of these but one; whether that could be done).
+The thread pool needs these functions:
+
+* ``sleep`` waits for a ``wake`` of the same word; on systems without futexes it only naps.
+* ``nap`` waits for a number of microseconds.
+* ``pause`` is a processor's short pause between two looks at a word.
+* ``clock`` is the processor's clock, or always 0 if it has none that is known.
+* ``core`` is the core on which the thread runs, or a negative number.
+* ``cores`` is the set of cores on which the thread may run.
+* ``move`` lets the thread run on these cores except one, and tells whether that was possible.
 """
 
 __all__ = ["waiting_functions"]
@@ -100,7 +106,7 @@ define internal void @nap(i32 %microseconds) {
 }
 """
 
-# A pause, and a clock that a program may read, where the processor has them.
+# ``pause`` and ``clock``, by processor.
 _PROCESSORS = {
     "x86_64": """
 declare void @llvm.x86.sse2.pause()
@@ -145,7 +151,7 @@ _FUTEX_CALLS = {"x86_64": 202, "aarch64": 98, "riscv64": 98, "powerpc64le": 221,
 
 
 def waiting_functions(triple, futex):
-    """Their definitions for a target; without ``futex``, sleepers nap also where there is one."""
+    """The definitions of these functions for a target; without ``futex``, ``sleep`` naps."""
     processor = triple.split("-")[0].replace("arm64", "aarch64")
     number = _FUTEX_CALLS.get(processor) if futex and "linux" in triple else None
     sleep = _NAPS if number is None else _FUTEX.replace("FUTEX", str(number))

@@ -1,9 +1,10 @@
-"""The gradient of a convolution's weight as kernels: result gradients times shifted images.
+"""Kernels of the gradient of a convolution's weight: result gradients times shifted images.
 
-The summed index is the place of a window. Lanes run along the output channels: each unit of work
-turns a strip of ``g`` so that they are next to each other, and lays out the strip of ``x`` that it
-meets as for the convolution itself; a row of sums belongs to one channel and tap, whose factor is
-the element of ``x`` at the tap's offset. Units that share a result are summed in a fixed order.
+The sums run over the windows, and lanes run along the output channels. Each unit of work therefore
+transposes a strip of ``g``, the result's gradient, so that its channels are contiguous. It copies
+the strip of ``x`` to scratch memory as the convolution itself does (``image_strips``). A row of
+sums belongs to one channel of ``x`` and one tap; its factor is the element of ``x`` at the tap's
+offset. Partial sums of the same result are added in a fixed order.
 """
 
 from dataclasses import dataclass
@@ -31,34 +32,34 @@ from rushlight.compiler.cpu.microkernel import Tile
 
 __all__ = ["emit", "plan"]
 
-_BUSY = 8  # threads that a large convolution keeps busy
-_L1 = 1.2  # of the first-level cache for a strip of g
-_SHORT = 96  # windows of an image that is better taken with others
-_CHUNK = large_from(1 << 21)  # multiplications that are worth handing to a thread
-_PARTIAL = 1 << 24  # bytes of partial sums at most
+_BUSY = 8  # a large convolution is cut so that this many threads are busy
+_L1 = 1.2  # a strip of g may take this multiple of the first-level cache
+_SHORT = 96  # images with fewer windows than this form strips of several images
+_CHUNK = large_from(1 << 21)  # multiplications that are worth a chunk; see ``split``
+_PARTIAL = 1 << 24  # the most bytes of partial sums
 
 # Plans ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class _Choice:
-    """How the work is cut up."""
+    """How the work is cut."""
 
     layout: Layout
     groups: int
-    inputs: int  # channels of x, of a group
-    results: int  # channels of g, of a group
-    vectors: int  # of a tile
-    together: int  # channels whose taps share a tile
-    pieces: tuple  # of the taps: (first, last) of each tile
-    block: int  # channels of a unit
-    parts: int  # sums that are computed apart and then added
-    steps: int  # strips that a part consists of
-    counts: tuple  # of blocks of images, and strips in three dims
+    inputs: int  # channels of x in a group
+    results: int  # channels of g in a group
+    vectors: int  # vectors in a row of a tile
+    together: int  # channels of x whose taps share a tile
+    pieces: tuple  # (first, end) of the taps of each tile
+    block: int  # channels of x in a unit
+    parts: int  # partial sums of each result, which are computed apart and then added
+    steps: int  # strips of a part
+    counts: tuple  # the number of blocks of images, and of strips in three dims
 
     @property
     def panel(self):
-        """Output channels of a panel."""
+        """The number of output channels of a panel."""
         return self.vectors * self.layout.lanes
 
     @property
@@ -71,12 +72,12 @@ class _Choice:
 
     @property
     def rows(self):
-        """The rows of sums of a panel: channels, taps."""
+        """The number of rows of sums of a panel: one for each channel of x and each tap."""
         return self.blocks * self.block * self.layout.shifts.size
 
     @property
     def places(self):
-        """The windows of a strip."""
+        """The number of windows of a strip."""
         return self.layout.images * self.layout.rows * self.layout.columns
 
     @property
@@ -126,9 +127,10 @@ def _choose(d, target):
 
 
 def split(d, strips, shares, chunk, most):
-    """(In how many parts to sum the strips, strips of a part).
+    """(The number of parts in which the strips are summed, the strips of a part).
 
-    ``shares`` chunks each do a share of a part; a chunk is worth ``chunk`` multiplications.
+    A part is the work of ``shares`` chunks, each of about ``chunk`` multiplications or more. There
+    are at most ``most`` parts.
     """
     work = d.batch * prod(d.places) * d.outputs * (d.channels // d.groups) * prod(d.kernel)
     parts = min(ceil(4 * _BUSY / shares), ceil(work / chunk / shares), strips, most)
@@ -137,7 +139,7 @@ def split(d, strips, shares, chunk, most):
 
 
 def _tile(target, lanes, pieces, inputs, results):
-    """(Vectors of a tile, how many channels' taps it has): the fewest cycles a window."""
+    """(Vectors of a tile, number of channels whose taps share it) with the fewest cycles."""
     longest = max(last - first for first, last in pieces)
     found = []
     for vectors in range(1, 5):
@@ -153,7 +155,7 @@ def _tile(target, lanes, pieces, inputs, results):
 
 
 def _pieces(kernel, most=13):
-    """The taps in runs that fit a tile: all of them, or parts of the last dim."""
+    """The taps in runs that fit a tile: a single run of all taps, or parts of the last dim."""
     if prod(kernel) <= most:
         return ((0, prod(kernel)),)
     width = kernel[-1]
@@ -166,9 +168,9 @@ def _pieces(kernel, most=13):
 
 
 def _layout(d, target, shifts, vectors, lanes):
-    """Strips whose part of g stays in the first-level cache, or several images if they are small.
+    """Strips whose part of g fits the first-level cache, or strips of several small images.
 
-    Small images have planes of their own for each tap, so that one loop runs through all windows.
+    Small images have a plane for each tap, so that one loop runs through all windows.
     """
     z, y, x = shifts.dims
     most = max(1, int(target.l1 * _L1) // (vectors * lanes * d.compute.itemsize))
@@ -191,7 +193,7 @@ def emit(module, plan, sink):
 
 
 def _emit_parts(module, plan):
-    """The sums over each part of the windows."""
+    """Write the kernel that sums over each part of the windows."""
     d, c = plan.description, plan.choice
     b, args, chunk, scratch = kernel(module, plan.kernels[0].name)
     dtype, size, layout = d.compute, d.compute.itemsize, c.layout
@@ -243,10 +245,10 @@ def _ahead(c, strip, x, group, block):
 
 
 def _emit_tiles(b, plan, x, g, sums, shape, fresh):
-    """All taps of some channels of x times a panel of g."""
+    """Multiply all taps of ``c.together`` channels of x by a panel of g."""
     c = plan.choice
     count, width = lift(b, shape[0] * shape[1]), shape[2]
-    if c.layout.whole and c.layout.pitch == c.layout.columns:  # one run
+    if c.layout.whole and c.layout.pitch == c.layout.columns:  # all rows are one run of memory
         count, width = lift(b, 1), count * width
     (taps,) = c.layout.taps()
     size = plan.description.compute.itemsize
@@ -264,13 +266,16 @@ def _emit_tiles(b, plan, x, g, sums, shape, fresh):
 
 
 def _turn(b, c, g, pointer, into, dtype, first, shape):
-    """Copy so many images' rows of g: panel, image, row, column, channel."""
+    """Copy the strip of g that begins at ``first`` in the order panel, image, row, column, channel.
+
+    ``shape`` is its number of images, rows and columns.
+    """
     lanes, size, width = c.layout.lanes, g.dtype.itemsize, shape[2]
     start = address(b, pointer, offset(first, g.strides), size)
     function = square(b.module, g, dtype, lanes, c.panel)
     with loop(b, 0, c.panels) as p, loop(b, 0, c.vectors) as v:
         channel = (p * c.vectors + v) * lanes
-        # Lanes beyond the last channel repeat it; their sums are never stored.
+        # Lanes past the last channel repeat that channel; their sums are never stored.
         last = least(c.results - 1 - channel, lanes - 1)
         with loop(b, 0, shape[0]) as i, loop(b, 0, shape[1]) as y, loop(b, 0, width, lanes) as x:
             source = offset(
@@ -288,7 +293,10 @@ def _turn(b, c, g, pointer, into, dtype, first, shape):
 
 
 def _emit_total(module, plan, sink):
-    """The parts added in order, with lanes along channels and taps, for the sink."""
+    """Write the kernel that adds the parts in order and calls the sink.
+
+    The lanes that the sink gets run along channels of x and taps.
+    """
     d, c = plan.description, plan.choice
     lanes, dtype, size = c.layout.lanes, d.compute, d.compute.itemsize
     b, args, chunk, scratch = kernel(module, plan.kernels[-1].name)

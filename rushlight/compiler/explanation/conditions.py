@@ -18,7 +18,7 @@ _LONGEST = 60
 
 
 def conditions(entry):
-    """Each condition under which a call is like the recorded one, as a phrase."""
+    """The conditions under which a call counts as like the recorded one, each as a phrase."""
     words = _Words(entry.call.__globals__)
     for line in entry.text.splitlines():
         words.read(line.strip())
@@ -26,15 +26,15 @@ def conditions(entry):
 
 
 class _Words:
-    """Phrases, as the lines of a call's function are read."""
+    """Collects the phrases while the lines of the guard function are read."""
 
     def __init__(self, names):
         self.names = names
-        self.fetched: dict = {}  # name → what it is in the call
+        self.fetched: dict = {}  # name in the guard function → its expression, such as args[0]
         self.phrases: list = []
-        self.modules: dict = {}  # training → kinds of modules
-        self.same: list = []  # what must be the same object
-        self.moving = 0  # tensors and numbers that may change, but not move unseen
+        self.modules: dict = {}  # value of ``training`` → class names of modules
+        self.same: list = []  # names of the places that must hold the same object
+        self.moving = 0  # the number of conditions on the places of the state's tensors and numbers
         self._owners = self._known_owners()
 
     def read(self, line):
@@ -125,7 +125,7 @@ class _Words:
         return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
     def _known_owners(self):
-        """id of a dict → the name of the object whose attributes or parts are in it."""
+        """id of a dict → the class name of the object whose attributes, or registry, it is."""
         found: dict = {}
         todo = [v for v in self.names.values() if not isinstance(v, (Tensor, np.ndarray, type))]
         for value in todo:

@@ -1,7 +1,8 @@
-"""What a kernel has to do at least: its floating-point operations, and the bytes it moves.
+"""The least work of a kernel: its floating-point operations, and the bytes that it moves.
 
-An operation counts as often as its value is wanted, however often the kernel computes it; memory
-as often as it has elements that are read or written, however often the kernel reads them again.
+An operation counts once for each value that is needed, even if the kernel computes the value more
+often. Memory counts once for each element that is read or written, even if the kernel reads the
+element more often.
 """
 
 from math import prod
@@ -19,8 +20,8 @@ def cost(stores, nodes, columns, domain, sizes):
     """(flops, bytes) of the loops that compute ``stores``.
 
     Args:
-        nodes: All that the stores need, operands first.
-        columns: The variables that reductions reduce.
+        nodes: All nodes that the stores need, operands before their users.
+        columns: The variables over which reductions run.
         domain: All variables of the kernel.
         sizes: The bytes of each argument's memory.
     """
@@ -35,7 +36,7 @@ def _extent(variables):
 
 
 def _reach(nodes, columns, domain):
-    """id of a node → the variables with which its value changes."""
+    """id of a node → the variables on which its value depends."""
     found: dict = {}
     for n in nodes:
         own = set(n.address.terms) if hasattr(n, "address") else set()
@@ -62,7 +63,7 @@ def _flops(node, reach, columns):
 
 
 def _traffic(stores, nodes, reach, sizes):
-    """Bytes read and written; of one memory at most all of it each way."""
+    """The bytes read and written; for each memory at most its size, once read and once written."""
     moved: dict = {}
     accesses = [(s, True) for s in stores]
     accesses += [(n, False) for n in nodes if hasattr(n, "arg")]
@@ -77,11 +78,11 @@ def _traffic(stores, nodes, reach, sizes):
 
 
 def bytes_of(values):
-    """The bytes of the values, each once."""
+    """The bytes of the values; each value counts once."""
     return sum({v.id: v.nbytes for v in values}.values())
 
 
 def itemsize(equation):
-    """The bytes of the numbers that an equation computes with."""
+    """The bytes of a number in the dtype in which an equation computes: 8 for float64, else 4."""
     dtypes = [v.dtype for v in equation.outs]
     return 8 if any(d == np.float64 for d in dtypes) else FLOAT.itemsize

@@ -1,4 +1,4 @@
-"""Rectangles, texts and curves, as SVG or, by matplotlib, as PNG."""
+"""Rectangles, texts and curves, written as SVG, or as PNG by matplotlib."""
 
 from dataclasses import dataclass
 from html import escape
@@ -9,12 +9,12 @@ __all__ = ["Curve", "Rectangle", "Text", "write"]
 _FONT = "Inter, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif"
 _MONO = "'JetBrains Mono', Menlo, Consolas, 'DejaVu Sans Mono', monospace"
 
-_LARGEST = 30_000  # pixels of a PNG's side
+_LARGEST = 30_000  # the most pixels of a PNG's side
 
 
 @dataclass
 class Rectangle:
-    """A box; ``edge`` None for none; ``radius`` of its corners."""
+    """A box. ``edge`` is the colour of its outline, or None; ``radius`` is that of its corners."""
 
     x: float
     y: float
@@ -44,7 +44,8 @@ class Rectangle:
 class Text:
     """A line of text whose baseline is at ``y``.
 
-    ``anchor`` is start or end; ``halo`` the colour around letters that stand on lines, or None.
+    ``x`` is where the text begins if ``anchor`` is start, or ends if it is end. ``halo`` is the
+    colour around letters that stand on lines, or None.
     """
 
     x: float
@@ -83,7 +84,7 @@ class Text:
 
 @dataclass
 class Curve:
-    """A smooth line through points that goes straight down at each of them."""
+    """A smooth line through points; at each point its direction is straight down."""
 
     points: list
     colour: str

@@ -1,4 +1,4 @@
-"""``torch.compiler.explain``: what became of a function, and what each part of it costs."""
+"""``torch.compiler.explain``: what became of a function, and what each part costs."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,10 +16,10 @@ __all__ = ["Explanation", "KernelReport", "explain"]
 
 
 def explain(f):
-    """``explain(f)(*args)``: calls ``f`` once, compiled, and tells how the call was done.
+    """``explain(f)(*args)``: call ``f`` once, compiled, and explain how the call was executed.
 
-    ``f`` is a function, a Module, or either compiled already. Nothing happens but what one call
-    does: times are taken on copies. Print what it returns, an :class:`Explanation`.
+    ``f`` is a function or a Module, and may be compiled already. The effects are those of a single
+    call, because times are measured on copies. The result is an :class:`Explanation`; print it.
 
     Raises:
         TypeError: ``f`` cannot be called.
@@ -49,17 +49,17 @@ class KernelReport:
     """One kernel, or one call of a NumPy forward.
 
     Attributes:
-        name: Of the kernel: kernels of one name are one code.
-        kind: ``loops``, ``contraction`` or ``call``.
-        members: The equations that it computes, as text.
-        domain: How often its loops run, outermost first.
-        loops: How they run, in words: rows, columns, lanes, passes.
-        chunks: In how many pieces threads may share it.
-        reads, writes: The names of the values in memory that it reads and stores.
-        flops, bytes: What it has to compute and to move at least.
-        seconds: Measured, the median of some runs.
+        name: The kernel's name. Kernels of the same name share one machine code.
+        kind: ``loops``, ``contraction``, or ``call`` for a call of a NumPy forward.
+        members: The equations that the kernel computes, as text.
+        domain: The number of iterations of each loop, outermost first.
+        loops: How the loops run, in words: rows, columns, lanes, passes.
+        chunks: The number of pieces that threads may share.
+        reads, writes: The names of the values in memory that the kernel reads and stores.
+        flops, bytes: The least numbers of floating-point operations and of bytes moved.
+        seconds: The measured time, the median of several runs.
         least: The seconds that the machine needs at least for so many flops and bytes.
-        reason: Of a call: why it is one.
+        reason: For a call: why there is no kernel for it.
     """
 
     name: str
@@ -78,24 +78,24 @@ class KernelReport:
 
     @property
     def share(self):
-        """Of what the machine can do at most: 1.0 is no slower than it must be."""
+        """The reached fraction of the machine's limit: 1.0 is as fast as possible."""
         return self.least / self.seconds if self.seconds else 0.0
 
 
 @dataclass
 class Explanation:
-    """How one compiled call is done; ``print`` it.
+    """How one compiled call is executed; ``print`` shows it.
 
     Attributes:
-        name: Of the function.
-        refusal: Why the call runs eagerly; then there is nothing else. None where it doesn't.
+        name: The function's name.
+        refusal: Why the call runs eagerly, or None. If it runs eagerly, the rest is empty.
         recorded: The equations as they were recorded, as text.
-        equations: How many are left after lowering and simplification.
+        equations: The number of equations after lowering and simplification.
         kernels: A :class:`KernelReport` for each step, in order.
-        memory: Where values lie; None without native code.
-        guards: The conditions under which the call is done so, in words.
-        compiling: Seconds of each phase of compilation.
-        seconds: Of one run of all kernels.
+        memory: The places of values in memory; None without native code.
+        guards: The conditions under which a call is executed in this way, in words.
+        compiling: The seconds of each phase of compilation.
+        seconds: The measured seconds of one run of all kernels.
         backward: The Explanation of the gradient that ``backward()`` would run, or None.
     """
 
@@ -176,10 +176,10 @@ class Explanation:
         return self._program.target.assembly(self.llvm_of(name))
 
     def picture(self, path):
-        """Draw the kernels and what flows between them: SVG, or PNG where the name ends so.
+        """Draw the kernels and the values between them to an SVG or PNG file.
 
         Raises:
-            ValueError: the name ends otherwise.
+            ValueError: ``path`` ends in neither .svg nor .png, or the function runs eagerly.
         """
         from rushlight.compiler.explanation.picture import draw
 
@@ -226,7 +226,7 @@ def _explanation(compiled, watch, result):
 
 
 def _input_names(entry):
-    """value id → a name, of a program's inputs: arguments, state, numbers, gradients."""
+    """value id → name, for a program's inputs: arguments, state, numbers, gradients."""
     program, held = entry.program, entry.held
     known = _tensor_names(entry.call.__globals__.values())
     first = len(program.inputs) - len(held.captured) - len(held.lives) - len(held.slots)
@@ -245,7 +245,7 @@ def _number_name(live, i):
 
 
 def _tensor_names(objects):
-    """id → name, of the tensors in modules (``0.weight``) and optimizers (``0.weight.exp_avg``)."""
+    """id → name, for tensors in modules (``0.weight``) and optimizers (``0.weight.exp_avg``)."""
     found: dict = {}
     optimizers = [x for x in objects if type(getattr(x, "param_groups", None)) is list]
     for module in [x for x in objects if type(getattr(x, "_parameters", None)) is dict]:
@@ -260,7 +260,7 @@ def _tensor_names(objects):
 
 
 def _compiled_node(result):
-    """The tape node of a compiled forward that gave ``result``."""
+    """The tape node of the compiled forward that returned ``result``; None if there is none."""
     items = list(result.values()) if isinstance(result, dict) else result
     for x in items if isinstance(items, (tuple, list)) else [items]:
         node = x.node if isinstance(x, Tensor) else None

@@ -1,4 +1,4 @@
-"""What the steps of a native program do, and where its values lie, in a form to show."""
+"""A description of a native program: what its steps do, and where its values lie in memory."""
 
 from dataclasses import dataclass, field
 from math import prod
@@ -23,7 +23,7 @@ class Inventory:
         self.values = {v.id: v for v in (*program.inputs, *made)}
 
     def reports(self, make):
-        """A report, made by ``make(name, kind, members, …)``, of each step."""
+        """A report of each step, made by ``make(name, kind, members, …)``."""
         steps = self.program.assembly.steps
         return [(self._kernel if hasattr(s, "chunks") else self._call)(s, make) for s in steps]
 
@@ -48,7 +48,7 @@ class Inventory:
         )  # fmt: skip
 
     def _members(self, group):
-        """The equations as text, each after the views and constants that it reads."""
+        """The equations as text; views and constants stand before the equation that reads them."""
         lines: list = []
         graph = self.schedule.graph
 
@@ -65,7 +65,7 @@ class Inventory:
         return lines
 
     def _reads(self, members):
-        """Names of the values in memory that equations read, each once."""
+        """The names of the values in memory that equations read, each once."""
         graph = self.schedule.graph
         inside = {v.id for e in members for v in e.outs}
         sources = [graph.source(v) for e in members for v in operands(e)]
@@ -119,13 +119,13 @@ class Inventory:
 
 
 def loops_of(program, group):
-    """The loops of a group, as the assembly made them."""
+    """The loops of a group, the same as in the program's code."""
     schedule = program.schedule
     return Loops(Kernel(group, schedule.wanted[group.number], schedule.place), program.target)
 
 
 def _words(loops, reduces):
-    """How loops run: ``64 rows of 128, 16 lanes along each, 3 passes``."""
+    """How loops run, in words: ``64 rows of 128, 16 lanes along rows, 3 passes``."""
     lanes = f"{loops.lanes} lane{'' if loops.lanes == 1 else 's'}"
     if not reduces:
         return f"{lanes}, in tiles" if loops.tile is not None else lanes
@@ -139,7 +139,7 @@ def _words(loops, reduces):
 
 
 def _form(e):
-    """The product that a contraction is, in words."""
+    """A contraction in words, with its sizes if it is a product."""
     if e.op.role == "product":
         batch = "".join([f"{n} of " for n in e.outs[0].shape[:-2]])
         return (
@@ -156,14 +156,15 @@ class Memory:
     """Where the values of a program lie.
 
     Attributes:
-        arena: Bytes of the memory that temporaries share.
-        values: Bytes that they would take side by side.
+        arena: The bytes of the memory that temporaries share.
+        values: The bytes that the temporaries would take side by side.
         places: (offset, bytes, name, first step, last step) of each value in the arena; steps
             count from 0.
-        shared: Lists of names that lie at one offset, one after the other.
-        in_place: (input, kernel): the kernel stores to the input while it computes.
-        copied: (input, kernel): a copy at the end does.
-        outputs: Names of the outputs that have memory of their own.
+        shared: Lists of the names of values that lie at the same offset at different times.
+        in_place: (input, kernel) for each kernel that stores an input's new value while it
+            computes it.
+        copied: (input, kernel) for each kernel that only copies an input's new value to it.
+        outputs: The names of the outputs that have memory of their own.
     """
 
     arena: int
@@ -196,7 +197,7 @@ def memory_of(program, names):
 
 
 def _step_numbers(program):
-    """A function from the first and the last position of groups to numbers of steps."""
+    """A function from the positions of a first and a last group to the numbers of their steps."""
     groups = [s.group if hasattr(s, "chunks") else s.equation for s in program.assembly.steps]
     of = [g.members[0] if g.kind == "call" else g for g in program.schedule.groups]
     first = [sum(g in of[:i] for g in groups) for i in range(len(of) + 2)]
@@ -204,7 +205,7 @@ def _step_numbers(program):
 
 
 def _note_writes(memory, program, names):
-    """Sort what is written to inputs into what is stored in place and what is copied."""
+    """Divide the writes to inputs into stores in place and copies."""
     schedule = program.schedule
     steps = {s.group.number: s.name for s in program.assembly.steps if hasattr(s, "group")}
     for result in schedule.results:

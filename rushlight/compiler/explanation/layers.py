@@ -1,7 +1,8 @@
 """A graph drawn in layers: where boxes and the lines between them go.
 
-Boxes stand below all that they depend on. A line that passes a layer has a place of its own there,
-so that it goes around the boxes. Within a layer things are sorted by where their neighbours are.
+A box stands below all boxes that it depends on. A line that passes a layer has a place of its own
+there, so that it goes around the boxes. Within a layer, places are sorted by the positions of their
+neighbours in other layers.
 """
 
 from itertools import pairwise
@@ -9,11 +10,11 @@ from itertools import pairwise
 __all__ = ["Layout"]
 
 _SWEEPS = 12
-_GAP, _LANE = 36, 10  # between boxes; between passing lines
+_GAP, _LANE = 36, 10  # pixels between boxes, and between passing lines
 
 
 class Place:
-    """A box, or where a line passes a layer: ``box`` is None there. ``x`` is its middle."""
+    """A box, or the place where a line passes a layer (``box`` is None then); x is its middle."""
 
     def __init__(self, layer, width, height, box=None):
         self.layer, self.width, self.height, self.box = layer, width, height, box
@@ -27,15 +28,20 @@ class Layout:
     """Places of the boxes of a graph.
 
     Attributes:
-        places: One for each box, in order.
-        lines: For each edge (source, targets), the list of places that it passes for each target,
-            both ends included.
-        width, height: Of everything.
+        places: The place of each box, in order.
+        lines: For each edge (source, targets), a list for each target: the places on the way to the
+            target, with both ends.
+        width, height: The size of the whole picture.
     """
 
     def __init__(self, sizes, edges, gaps):
-        """``sizes``: (width, height) of boxes; ``edges``: (source, targets), by position;
-        ``gaps``: the room below each box."""
+        """Place all boxes.
+
+        Args:
+            sizes: The (width, height) of each box.
+            edges: (source, targets) of each edge, as positions in ``sizes``.
+            gaps: The room below each box.
+        """
         depth = _depths(len(sizes), edges)
         self.layers: list = [[] for _ in range(1 + max(depth, default=0))]
         self.places = []
@@ -52,7 +58,7 @@ class Layout:
         return place
 
     def _route(self, source, targets):
-        """The ways of one edge; they share their places as far as they go together."""
+        """The ways of one edge to its targets, which share the places of their common part."""
         way = [self.places[source]]
         found = []
         for target in sorted(targets, key=lambda t: self.places[t].layer):
@@ -80,7 +86,7 @@ class Layout:
                     place.x = k
 
     def _spread(self):
-        """Give everything its x: near its neighbours, and apart from who stands beside it."""
+        """Give every place its x: near its neighbours in other layers, and apart from its own."""
         for layer in self.layers:
             _apart(layer, [0.0] * len(layer))
         for sweep in range(2 * _SWEEPS):
@@ -88,7 +94,7 @@ class Layout:
                 wanted = []
                 for p in layer:
                     near = [*p.above, *p.below]
-                    # Boxes keep to boxes, and lines go straight.
+                    # Boxes are pulled more by boxes, and lines more by lines, to be straight.
                     weights = [4 if (q.box is None) == (p.box is None) else 1 for q in near]
                     pulls = sum(w * q.x for w, q in zip(weights, near, strict=True))
                     wanted.append(pulls / sum(weights) if near else p.x)
@@ -119,14 +125,14 @@ def _depths(count, edges):
                 for t in targets:
                     depth[t] = max(depth[t], depth[i] + 1)
     fed = {t for _, targets in edges for t in targets}
-    for i in set(range(count)) - fed:  # what depends on nothing stands where it is wanted
+    for i in set(range(count)) - fed:  # a box without sources stands just above its first reader
         readers = [depth[t] for source, targets in edges if source == i for t in targets]
         depth[i] = min(readers, default=1) - 1
     return depth
 
 
 def _apart(layer, wanted):
-    """Set x to what is wanted, moved as little as the widths ask for: blocks that touch, merge."""
+    """Set each place's x as near to the wanted x as the widths allow; touching blocks merge."""
     blocks: list = []  # (places with what they want, the x of the first)
     for place, x in zip(layer, wanted, strict=True):
         blocks.append(([(place, x)], x))
@@ -144,12 +150,12 @@ def _touch(left, right):
 
 
 def _distance(p, q):
-    """From the middle of a place to that of the next."""
+    """The distance from the middle of a place to the middle of the next."""
     return (p.width + q.width) / 2 + (_LANE if p.box is None and q.box is None else _GAP)
 
 
 def _offsets(items):
-    """The distances of places that stand side by side from the first of them."""
+    """The distances of places that stand side by side from the first place."""
     found = [0.0]
     for (p, _), (q, _) in pairwise(items):
         found.append(found[-1] + _distance(p, q))
@@ -157,7 +163,7 @@ def _offsets(items):
 
 
 def _middle(items):
-    """Where the first place stands so that all are on average where they are wanted."""
+    """The x of the first place for which all places are, on average, where they are wanted."""
     shifts = [x - o for (_, x), o in zip(items, _offsets(items), strict=True)]
     weights = [4 if p.box is None else 1 for p, _ in items]
     return sum(w * s for w, s in zip(weights, shifts, strict=True)) / sum(weights)

@@ -1,4 +1,4 @@
-"""The loops of a kernel as text: what is loaded, computed and stored, and at which addresses."""
+"""The loops of a kernel as text: its loads, operations and stores, with their addresses."""
 
 from rushlight.compiler.plan.kernel import (
     Compute,
@@ -70,7 +70,7 @@ class _Listing:
         return f"{n.op.name} of {given[0]} over {', '.join(columns)}"
 
     def _operands(self, e, given):
-        """The operands in the operation's order, numbers among them."""
+        """The operands in the operation's order, including numbers."""
         rest = iter(given)
         ins = e.ins[0] if e.op.variadic else e.ins
         found = [next(rest) if hasattr(v, "dtype") else str(v) for v in ins if v is not None]

@@ -1,7 +1,7 @@
 """What this machine can do at most: multiplications in registers, and copies of memory.
 
-Both are measured once a process, with as many threads as programs have: a kernel can be no faster
-than its arithmetic at the first rate, nor than its memory traffic at the second.
+Both rates are measured once in a process, with as many threads as programs have. A kernel can't be
+faster than its arithmetic at the first rate, or than its memory traffic at the second rate.
 """
 
 import atexit
@@ -25,10 +25,10 @@ from rushlight.threads import get_num_threads
 
 __all__ = ["Limits", "call_kernel", "idle_kernel", "limits"]
 
-_SUMS = 16  # of vectors, each waiting for itself only: more than the units have stages
+_SUMS = 16  # independent sums of vectors: more than the arithmetic units have pipeline stages
 _ROUNDS = 1 << 13
 _SIZES = [1 << n for n in range(14, 27, 2)]  # bytes of a copy's source: 16 KiB to 64 MiB
-_PARTS = 16  # chunks of a copy by all threads
+_PARTS = 16  # the number of chunks of a copy by all threads
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,11 @@ class Limits:
     copies: tuple
 
     def bandwidth(self, moved):
-        """Bytes per second of a copy that moves about as many bytes."""
+        """The bytes per second of a copy that moves about ``moved`` bytes."""
         return next((rate for size, rate in self.copies if size >= moved), self.copies[-1][1])
 
     def least(self, flops, moved, itemsize=4):
-        """The seconds that so much work takes at least."""
+        """The seconds that so many operations and bytes take at least."""
         return max(flops / self.flops * itemsize / 4, moved / self.bandwidth(moved))
 
 
@@ -64,9 +64,10 @@ def limits():
 
 
 def call_kernel(address, args, chunks, times=1):
-    """A function that runs a kernel: all its chunks on all threads, or alone where ``chunks`` is 0.
+    """A function that runs all chunks of a kernel on all threads.
 
-    Alone it can be run several ``times`` without Python in between.
+    If ``chunks`` is 0, it runs the kernel's first chunk on this thread, ``times`` times without
+    Python in between.
     """
     if not chunks:
         prototype = ctypes.PYFUNCTYPE(None, *[ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p])
@@ -77,12 +78,15 @@ def call_kernel(address, args, chunks, times=1):
 
 
 def idle_kernel(chunks):
-    """A function that calls a kernel that does nothing, as ``call_kernel`` does."""
+    """A function that calls an empty kernel in the way of ``call_kernel``."""
     return call_kernel(_library().address("nothing"), None, chunks)
 
 
 def best(run, seconds=0.02):
-    """The least seconds of a call, tried for so long: others may hold the cores for a while."""
+    """The least seconds of a call of ``run``, which is repeated for ``seconds``.
+
+    It is repeated because other processes may hold the cores for a while.
+    """
     found: list = []
     end = time.perf_counter_ns() + seconds * 1e9
     while len(found) < 5 or time.perf_counter_ns() < end:
@@ -101,7 +105,7 @@ def _arithmetic():
 
 
 def _copy(size):
-    """Bytes per second of the faster of one thread and all."""
+    """The bytes per second of a copy by one thread or by all threads, whichever is faster."""
     source, target = np.ones(size, np.uint8), np.zeros(size, np.uint8)
     kernel = _library().address("copy")
     times = max(1, _SIZES[3] // size)
@@ -125,9 +129,9 @@ atexit.register(_library.cache_clear)  # while there is still a linker to free i
 
 
 def _write_multiply(module):
-    """Sums of products that stay in registers; the result goes to the thread's workspace.
+    """Write a kernel of sums of products in registers; it stores them in its thread's workspace.
 
-    Each starts from memory of its own, or LLVM would see that all are one.
+    Each sum starts from a value in memory. Otherwise LLVM would see that all sums are equal.
     """
     b, args, _, scratch = kernel(module, "multiply")
     lanes, seed = host().lanes(FLOAT), entry(b, args, 0)
@@ -140,7 +144,7 @@ def _write_multiply(module):
 
 
 def _write_repeat(module):
-    """``void repeat(args, times, kernel)``: the kernel on its first chunk, so many times."""
+    """``void repeat(args, times, kernel)``: run the kernel's first chunk ``times`` times."""
     b, args, times, address = kernel(module, "repeat")
     signature = module.globals["repeat"].function_type
     called = b.inttoptr(b.ptrtoint(address, ir.IntType(64)), signature.as_pointer())
@@ -150,7 +154,7 @@ def _write_repeat(module):
 
 
 def _write_copy(module):
-    """Chunk after chunk by the system's own memcpy."""
+    """Write a kernel that copies one chunk by the system's memcpy."""
     b, args, chunk, _ = kernel(module, "copy")
     size = b.ptrtoint(entry(b, args, 2), ir.IntType(64))
     at = chunk * Value(b, size, chunk.dtype)

@@ -11,7 +11,7 @@ __all__ = ["draw"]
 _WIDTH, _LINE, _PAD = 300, 14, 10
 _HEAD, _FOOT = 24, 28
 _MARGIN, _TOP = 30, 80
-_MOST, _FEW, _MANY = 9, 4, 60  # members shown in a box; in one of many
+_MOST, _FEW, _MANY = 9, 4, 60  # a box shows 9 members, or 4 if there are more than 60 kernels
 _LETTER = 5.9  # the width of a letter in a box
 _INK, _MUTED, _PAPER = "#1d2430", "#69707d", "#fbfbf9"
 #: kind → (fill, edge, bar)
@@ -42,7 +42,7 @@ class Box:
 
 
 def draw(explanation, path):
-    """Write the picture to ``path``: SVG, or PNG where the name ends so."""
+    """Write the picture to ``path``, an SVG or PNG file."""
     if explanation.refusal is not None:
         raise ValueError(f"picture: {explanation.name} runs eagerly, so there is no graph to draw")
     boxes = _boxes(explanation.kernels)
@@ -77,7 +77,7 @@ def _boxes(kernels):
 
 
 def _shortened(text):
-    """A member without the shape of what it makes, as long as fits."""
+    """A member without its result's shape, cut to the width of a box."""
     name, rest = text.split(" = ", 1)
     text = f"{name.split(':')[0]} = {rest}"
     most = int((_WIDTH - 2 * _PAD) / _LETTER)
@@ -85,7 +85,7 @@ def _shortened(text):
 
 
 def _made(kernel):
-    """(name, kind) of the values that a kernel's members make."""
+    """Yield (name, dtype and shape) of the values that a kernel's members make."""
     for member in kernel.members:
         for part in member.split(" = ", 1)[0].split(", %"):
             name, _, shape = part.partition(": ")
@@ -93,14 +93,14 @@ def _made(kernel):
 
 
 def _connect(boxes):
-    """Note for each box who reads what it writes."""
+    """Note for each box which boxes read the values that it writes."""
     writers: dict = {}
     for i, box in enumerate(boxes):
         for name in box.reads:
             for w in writers.get(name, ()):
                 _note(boxes[w], name, i)
         for name in dict.fromkeys(box.writes):
-            # What replaces the value of an input is read by those after it alone.
+            # A new value of an input replaces the old one for all boxes after its writer.
             writers[name] = [*writers.get(name, []), i] if name.startswith("%") else [i]
 
 
@@ -148,7 +148,7 @@ def _lines(boxes, layout, kinds):
             for way in next(ways):
                 points = _points(start, bottom, way)
                 yield Curve(points[max(0, drawn - 1) :], colour)
-                drawn = 2 * len(way) - 3  # the way of the next one is the same as far as that
+                drawn = 2 * len(way) - 3  # the next way has these points in common, at least
             at = bottom + 14 + 13 * k
             label = f"{name} {kinds.get(name, '')}"
             labels.append(Text(start + 5, at, label, 9, _MUTED, halo=_PAPER))
@@ -156,7 +156,7 @@ def _lines(boxes, layout, kinds):
 
 
 def _points(x, y, way):
-    """The points of a line from a box's lower edge by the places of its way to a box's top."""
+    """The points of a line from a box's lower edge through the places of its way to a box's top."""
     points = [(x, y)]
     for place in way[1:]:
         points.append((place.x + _MARGIN, place.y + _TOP))

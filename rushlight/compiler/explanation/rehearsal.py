@@ -1,7 +1,7 @@
-"""Programs run on copies of what they would read and write, each part timed.
+"""Timing the parts of a program on copies of its inputs.
 
-What a call would change stays as it is: inputs are copies, the program's memory is its own, and
-generators of random numbers go back to where they were.
+The user's objects stay unchanged: inputs are copies, the program runs with memory of its own, and
+random generators get their states back.
 """
 
 import copy
@@ -18,20 +18,20 @@ from rushlight.random import default_generator
 __all__ = ["LEAST", "Watch", "rehearse", "rehearse_replay"]
 
 _SECONDS, _FEWEST, _MOST = 0.3, 3, 101
-#: Kernels that may take no longer, in nanoseconds, are run so often at a time.
+#: Kernels estimated at less than ``_BRIEF`` nanoseconds are run ``_TIMES`` times at a time.
 _BRIEF, _TIMES = 1_000, 16
-#: What a call itself takes is measured by so many of a kernel that does nothing.
+#: An empty kernel is called this many times in each round, to measure the time of a call itself.
 _IDLE = 6
-LEAST = 2e-9  # seconds of a call, which no kernel takes less than
+LEAST = 2e-9  # the least seconds that are reported for a kernel
 
 
 class Watch:
-    """Copies of what the programs of a compiled function were last run on.
+    """Copies of the inputs on which a compiled function's program last ran.
 
     Attributes:
-        program: The one that ran; None where none did.
+        program: The program that ran, or None.
         arrays, held: Copies of its inputs, laid out as they were in the trace.
-        seconds: How long the run took.
+        seconds: The duration of the run.
     """
 
     def __init__(self):
@@ -43,7 +43,7 @@ class Watch:
 
     @contextmanager
     def on(self, compiled):
-        """Context in which the runs of a ``Compiled`` are noted."""
+        """Context in which this Watch notes the runs of a ``Compiled`` in the present thread."""
         record = compiled._record
         watched: list = []
 
@@ -96,7 +96,7 @@ def _copied(value, array):
 
 
 def rehearse(watch):
-    """Of a native program: the seconds of each step, and of a whole run; medians of some runs."""
+    """(The seconds of each step, those of a whole run) of a native program, as medians."""
     from rushlight.compiler.explanation.machine_peak import idle_kernel
     from rushlight.compiler.run.native_program import State
 
@@ -136,7 +136,7 @@ def _times(step):
 
 
 def _whole(program, state):
-    """A function that does all steps as ``NativeProgram.run`` does."""
+    """A function that runs all steps in the way of ``NativeProgram.run``."""
 
     def run():
         for segment, native in program.segments:
@@ -150,7 +150,7 @@ def _called_together(step):
 
 
 def _call(step, assembly, state):
-    """A function that does one step."""
+    """A function that runs one step."""
     from rushlight.compiler.explanation.machine_peak import call_kernel
 
     if not hasattr(step, "chunks"):
@@ -163,7 +163,7 @@ def _call(step, assembly, state):
 
 
 def _timed(runs, restore):
-    """The median seconds of each of ``runs``, which are done one after the other, repeatedly."""
+    """The median seconds of each of ``runs``. All are called in turn, for several rounds."""
     times: list = [[] for _ in runs]
     clock = time.perf_counter_ns
     begin = time.perf_counter()
@@ -180,7 +180,7 @@ def _timed(runs, restore):
 
 @contextmanager
 def _kept_generators(equations):
-    """Context after which every generator that ``equations`` draw from is as it was."""
+    """Context that restores the state of every generator that ``equations`` draw from."""
     drawing = [e.params.get("generator") for e in equations if e.op.draws]
     generators = {id(g): g for g in [g or default_generator for g in drawing]}.values()
     states = [(g, g.get_state()) for g in generators]
@@ -195,7 +195,7 @@ def _kept_generators(equations):
 
 
 def rehearse_replay(watch):
-    """For each equation that a NumPy program runs, the median of its seconds over some runs."""
+    """For each equation of a NumPy program, the median of its seconds over several runs."""
     program = copy.copy(watch.program)
     times: list = [[] for _ in program.steps]
     program.steps = [

@@ -4,7 +4,7 @@ from rushlight.compiler.explanation.rehearsal import LEAST
 
 __all__ = ["amount", "duration", "report"]
 
-_MOST = 60  # values of the memory plan
+_MOST = 60  # the most values of the memory plan that are listed
 
 
 def report(explanation):
@@ -23,7 +23,7 @@ def report(explanation):
 
 
 def duration(seconds):
-    """``12.3 µs``."""
+    """A duration as text, like ``12.3 µs``."""
     for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
         if seconds >= size:
             return f"{seconds / size:.3g} {unit}"
@@ -31,7 +31,7 @@ def duration(seconds):
 
 
 def amount(size):
-    """``12.3 KiB``."""
+    """A number of bytes as text, like ``12.3 KiB``."""
     for unit, power in (("GiB", 30), ("MiB", 20), ("KiB", 10)):
         if size >= 1 << power:
             return f"{size / (1 << power):.3g} {unit}"
@@ -68,7 +68,7 @@ _COLUMNS = ("", "kernel", "kind", "time", "share", "GFLOP/s", "GB/s", "of the li
 
 
 def _table(x):
-    """One line a step."""
+    """A table with a line for each step."""
     total = sum(k.seconds for k in x.kernels) or 1.0
     rows = [_COLUMNS, *[_row(i, k, total) for i, k in enumerate(x.kernels, 1)]]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

@@ -1,4 +1,4 @@
-"""Equations as text, and in words why some of them are no kernels."""
+"""Equations as text, and the reasons, in words, why some of them are not kernels."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ _LONGEST = 32
 
 
 class Names:
-    """Names of values: those of inputs are given, others are numbered as they are met."""
+    """Names of values. Inputs have given names; other values are numbered in order of first use."""
 
     def __init__(self, inputs, given):
         self.given = {v.id: given.get(v.id, f"in{i}") for i, v in enumerate(inputs)}
@@ -53,7 +53,7 @@ class Names:
 
 
 def kind(value):
-    """``float32[3, 4]``."""
+    """The dtype and shape of a value as text, like ``float32[3, 4]``."""
     return f"{value.dtype.name}{list(value.shape)}"
 
 

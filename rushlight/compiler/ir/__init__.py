@@ -1,6 +1,7 @@
-"""What a recorded call consists of: equations on abstract values, and index arithmetic.
+"""The intermediate representation: equations on abstract values, and index arithmetic.
 
-``abstract.py`` is a value (shape, dtype and strides, but no elements), ``equation.py`` an operation
-on such values, ``affine.py`` the arithmetic of addresses: affine functions of loop variables.
-``roles.py`` says what the planner takes an equation for, ``machine.py`` what it asks of a machine.
+``abstract.py`` defines a value: shape, dtype and strides, but no elements. ``equation.py`` defines
+an operation on such values. ``affine.py`` is the arithmetic of addresses, which are affine
+functions of loop variables. ``roles.py`` assigns each equation its role in planning, and
+``machine.py`` lists what the planner must know about the machine.
 """

@@ -16,7 +16,7 @@ from rushlight.errors import TraceError
 
 __all__ = ["HALF", "Abstract", "ValueNeeded", "name_of", "refuse_values", "user_line"]
 
-#: NumPy's dtypes of half precision, which is computed in float32.
+#: NumPy's dtypes of half precision. The compiler computes with such values in float32.
 HALF = (float16.numpy, bfloat16.numpy)
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _PYTHON = re.escape(sysconfig.get_path("stdlib") + os.sep)
@@ -24,12 +24,12 @@ _PASSED_THROUGH = re.compile(rf"{re.escape(_PACKAGE)}|<frozen |{_PYTHON}(?!(site
 
 
 class ValueNeeded(TraceError, AttributeError):
-    """The value of a tensor was asked for where only its shape and dtype exist."""
+    """Raised where code asks for a tensor's elements while only shape and dtype are known."""
 
 
 @functools.cache
 def name_of(dtype):
-    """The name of a NumPy dtype, which NumPy puts together each time it is asked."""
+    """The name of a NumPy dtype. It is cached because NumPy builds the text at every request."""
     return dtype.name
 
 
@@ -42,7 +42,7 @@ def user_line():
 
 
 def refuse_values(name, shape):
-    """Raise the one error about a value that a trace does not have."""
+    """Raise the error for code that needs a tensor's elements while a trace is recorded."""
     raise ValueNeeded(
         f"{user_line()}: this line needs the values of a tensor (.{name} of shape {list(shape)}) "
         "inside torch.compile, where only shapes and dtypes are known. Move it out of the compiled "
@@ -51,7 +51,7 @@ def refuse_values(name, shape):
 
 
 class Abstract:
-    """One value of a trace. It answers what an array knows of itself without its elements."""
+    """One value of a trace: it stands for an array, with shape, dtype and strides only."""
 
     __slots__ = ("dtype", "id", "shape", "strides")
     _ids = itertools.count()
@@ -79,12 +79,12 @@ class Abstract:
 
     @property
     def is_contiguous(self):
-        """Whether the elements lie in order without gaps, whatever steps dims of size 1 have."""
+        """Whether the elements lie in C order without gaps; strides of dims of size 1 are free."""
         steps = zip(self.shape, self.strides, self._contiguous(), strict=True)
         return 0 in self.shape or all(n == 1 or have == want for n, have, want in steps)
 
     def like(self):
-        """Zeros of this shape, dtype and strides."""
+        """A NumPy array of zeros with this shape, dtype and strides."""
         if self.strides == self._contiguous():
             return np.zeros(self.shape, self.dtype)
         ends = [(n - 1) * s for n, s in zip(self.shape, self.strides, strict=True) if n]

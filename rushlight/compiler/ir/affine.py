@@ -60,7 +60,7 @@ class Affine:
         return low, high
 
     def replaced(self, old, new):
-        """``self`` with the affine function ``new`` for the variable ``old``."""
+        """``self`` with the affine function ``new`` substituted for the variable ``old``."""
         c = self.terms.get(old)
         if c is None:
             return self
@@ -72,7 +72,7 @@ ZERO = Affine()
 
 
 def strides_of(shape):
-    """Strides in elements of a contiguous array."""
+    """The strides, in elements, of a contiguous array of ``shape``."""
     strides, step = [], 1
     for n in reversed(shape):
         strides.append(step)
@@ -81,7 +81,7 @@ def strides_of(shape):
 
 
 def flat(index, strides, offset=0):
-    """The position of ``index`` in memory of these strides."""
+    """``offset + Σ index · stride``: the position in memory of the element at ``index``."""
     position = Affine(offset)
     for i, s in zip(index, strides, strict=True):
         position = position.plus(i, s)
@@ -89,7 +89,10 @@ def flat(index, strides, offset=0):
 
 
 def unravel(position, shape):
-    """The index in ``shape`` at a ``position`` in its C order; None where it is not affine."""
+    """The index of the element at ``position`` in the C order of ``shape``.
+
+    None if no affine index is found.
+    """
     index, offset = [], position.offset
     terms = {v: c for v, c in position.terms.items() if v.extent > 1}
     for n, stride in zip(shape, strides_of(shape), strict=True):
@@ -114,9 +117,13 @@ def unravel(position, shape):
 
 
 def composed(view, shape, before, before_shape):
-    """The (offset, strides) of a view of a view, ``view`` of ``before``; None where none has them.
+    """The (offset, strides) of a view of a view, or None if offset and strides cannot express it.
 
-    ``shape`` is that of the result, ``before_shape`` that of the value in between.
+    Args:
+        view: (offset, strides) of the result in the C order of the value in between.
+        shape: The shape of the result.
+        before: (offset, strides) of the value in between.
+        before_shape: The shape of the value in between.
     """
     variables = [Var(n) for n in shape]
     index = [Affine(0, {v: 1}) for v in variables]
@@ -128,13 +135,15 @@ def composed(view, shape, before, before_shape):
 
 
 def broadcast(index, shape):
-    """Where a value of ``shape`` is read when the result is at ``index``."""
+    """The index at which an operand of ``shape`` is read for the result's element at ``index``."""
     kept = index[len(index) - len(shape) :]
     return tuple([ZERO if n == 1 else i for n, i in zip(shape, kept, strict=True)])
 
 
 def refinement(extents, shape):
-    """The coarsest extents that divide both; None where they do not nest.
+    """The coarsest extents that can be joined to ``extents`` and also to ``shape``.
+
+    Neighbouring extents are joined by multiplication. None if the two do not nest.
 
     >>> refinement((8, 576), (8, 24, 24))
     (8, 24, 24)
@@ -160,17 +169,20 @@ def _cuts(extents):
 
 
 def view_map(equation):
-    """(offset, strides) of a view: where its elements lie in the C order of its input."""
+    """(offset, strides) of a view equation: where its elements lie in the C order of its input."""
     x, *others = equation.ins
     return path_map(x.shape, [(equation.op, others, equation.params)])[:2]
 
 
 def path_map(shape, path):
-    """(offset, strides, shape) in the C order of ``shape`` of a view by way of other views."""
+    """(offset, strides, shape) of the view that the view operations of ``path`` end in.
+
+    They start from a value of ``shape``. Offset and strides count elements in its C order.
+    """
     out = base = np.empty(shape, np.uint8)
     for op, args, params in path:
         out = op.forward(xp, out, *args, **params)
-    if not out.size or not shape:  # NumPy gives a copy of one element, not a view
+    if not out.size or not shape:  # a view of a single element may be a copy in NumPy
         return 0, (0,) * out.ndim, out.shape
     offset = out.__array_interface__["data"][0] - base.__array_interface__["data"][0]
     return offset, out.strides, out.shape

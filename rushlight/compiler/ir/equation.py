@@ -4,7 +4,11 @@ __all__ = ["Equation"]
 
 
 class Equation:
-    """``outs = op(*ins, **params)``: ``ins`` are abstract values, numbers, None, or one list."""
+    """``outs = op(*ins, **params)``.
+
+    Each of ``ins`` is an abstract value, a number or None. A variadic operation (such as ``cat``)
+    has a list of abstract values as its first input.
+    """
 
     __slots__ = ("ins", "op", "outs", "params")
 

@@ -1,7 +1,8 @@
-"""What the stages of the compiler ask of the machine that kernels are made for.
+"""What the planner must know about the machine that kernels are compiled for.
 
-A machine is a folder of its own, such as ``cpu/``, with an object that has the members of
-``Machine``. Nothing above the folder imports it.
+The code for a machine is a folder of its own, such as ``cpu/``. The folder has an object with the
+members of ``Machine``. The planner gets this object from ``machine()`` and does not import the
+folder.
 """
 
 from typing import NamedTuple, Protocol
@@ -12,12 +13,12 @@ __all__ = ["FREE", "Machine", "Price", "machine"]
 
 
 class Price(NamedTuple):
-    """What an operation on one element takes.
+    """The cost of an elementwise operation on one element.
 
     Attributes:
-        instructions: How many there are, in all branches.
-        divisions: Those of them that divide or take a root.
-        flops: Floating-point operations: a fused multiply-add is two.
+        instructions: The number of instructions, in all branches together.
+        divisions: The number of instructions that divide or take a square root.
+        flops: The number of floating-point operations. A fused multiply-add counts as two.
     """
 
     instructions: int
@@ -29,10 +30,10 @@ FREE = Price(0, 0, 0)
 
 
 class Machine(Protocol):
-    """A kind of machine.
+    """The properties of a machine that the planner uses.
 
     Attributes:
-        halves: True if instructions convert between float16 and float32.
+        halves: True if the machine has instructions that convert between float16 and float32.
         scales: True if one instruction multiplies a vector by powers of two.
     """
 
@@ -43,9 +44,9 @@ class Machine(Protocol):
     def scales(self) -> bool: ...
 
     def price(self, op, ins, params) -> Price | None:
-        """The Price of an elementwise operation on these inputs; None if it has no code."""
+        """The Price of an elementwise operation; None if no kernel can compute it."""
 
 
 def machine() -> Machine:
-    """The machine that kernels are made for."""
+    """The machine that kernels are compiled for."""
     return late.machine()

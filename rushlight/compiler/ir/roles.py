@@ -1,21 +1,21 @@
-"""The role of each equation to the planner, by what its operation states as ``primitive``.
+"""The role of each equation in planning; its operation states the role as ``primitive``.
 
 =============  ===================================================================================
-``constant``   A number or an arange: it lies nowhere.
-``view``       The elements of another value, counted otherwise.
-``copy``       The same elements, maybe in another dtype: a pointwise equation.
-``pointwise``  Each element from those at the same place, by the operation's own forward.
+``constant``   A number or an arange: it needs no memory.
+``view``       The elements of another value, addressed by another offset and other strides.
+``copy``       The same elements, maybe in another dtype: planned as a pointwise equation.
+``pointwise``  Each element is computed from the elements at the same place, by the op's forward.
 ``reduction``  Elements combined over dims by ``add``, ``mul``, ``max``, ``min``, ``or`` or ``and``.
-``scan``       Likewise, up to each place of a dim.
-``extremum``   Where the largest (``max``) or smallest (``min``) element of a dim is.
-``gather``     Elements by indices along a dim; ``scatter`` writes or adds them there.
-``patch``      A copy with a value in a part of it.
+``scan``       A running reduction: each element combines the elements up to its place in a dim.
+``extremum``   The position of the largest (``max``) or smallest (``min``) element of a dim.
+``gather``     Reads elements by indices along a dim; ``scatter`` writes or adds elements there.
+``patch``      A copy of a value, with one part replaced by another value.
 contractions   ``product`` of matrices; ``convolution``, ``pooling`` and ``attention`` in the forms
-               that the emitters of these names have.
+               for which the emitters of these names have code.
 =============  ===================================================================================
 
-A view that looks at memory rather than at elements says ``memory``. What has no primitive, or none
-for such operands, is a ``call`` of its NumPy forward.
+A view whose result depends on how its operand lies in memory states ``memory``. An operation
+becomes a ``call`` of its NumPy forward if it has no primitive, or if no kernel serves its operands.
 """
 
 import numpy as np
@@ -28,7 +28,7 @@ __all__ = ["CONTRACTIONS", "attention", "dtype", "role"]
 
 _KINDS = "biuf"
 CONTRACTIONS = {"product", "convolution", "pooling", "attention"}
-#: Queries and keys from which attention has kernels of its own: fewer leave lanes idle.
+#: Attention has a kernel of its own from this many queries and keys on: fewer leave lanes idle.
 _FEW = 32
 
 
@@ -38,7 +38,7 @@ def dtype(d):
 
 
 def role(e):
-    """What the code generator takes an equation for: one of the roles of ``Graph``."""
+    """The role of the equation ``e``: one of those that ``Graph.roles`` lists."""
     found = e.op.role
     fits = _FITS.get(found)
     if e.op.of_storage and e.ins[0].in_order:
@@ -83,7 +83,11 @@ def _floating(d):
 
 
 def attention(e):
-    """Whether attention, or its gradients, has a kernel, faster than what it is made of."""
+    """Whether ``e``, attention or its gradients, is computed by one kernel.
+
+    Otherwise it is lowered to simpler operations, because no kernel serves its operands or because
+    there are too few queries or keys.
+    """
     if e.op.role != "attention":
         return False
     ins = [v for v in e.ins if v is not None]
@@ -98,11 +102,11 @@ def attention(e):
 
 
 def alike(e):
-    """Whether all operands are of one floating dtype."""
+    """Whether all operands have the same floating dtype."""
     return _floating(e.ins[0].dtype) and len({v.dtype for v in e.ins if v is not None}) == 1
 
 
-#: What operands have to be, by the operation's role; others are served whatever they are.
+#: role → the condition on an equation's operands. Roles that are not listed have no condition.
 _FITS = {
     "pointwise": elementwise, "scan": dimensioned, "extremum": extremum, "gather": gather,
     "scatter": scatter, "patch": patch, "product": alike, "convolution": alike, "pooling": alike,

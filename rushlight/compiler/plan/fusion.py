@@ -1,10 +1,11 @@
 """Fusion: equations that run over the same elements become one kernel.
 
-A group has a *domain*, loop variables that run over the elements of its largest values, and for
-each member the index, affine in those variables, at which it is computed. An equation may join
-where all it reads from the group is read at the index at which the group has it. Reductions
-split the variables into *columns*, which they reduce, and *rows*: a softmax is one group, whose
-rows are passed over several times. What a contraction feeds joins it as its epilogue.
+A group has a *domain*: loop variables that run over the elements of its largest values. Each member
+has an index, affine in these variables, at which it is computed. An equation may join a group if
+it reads every value of the group at the index at which the group computes that value. Reductions
+split the variables into *columns*, which are reduced, and *rows*. A softmax is one group, which
+passes over each row several times. Equations that read the result of a contraction join its group
+as the epilogue.
 """
 
 from math import prod
@@ -26,9 +27,9 @@ from rushlight.compiler.plan.kernel import dims_of
 __all__ = ["Group", "fuse"]
 
 
-#: So many equations may follow one from another in a kernel: nodes are written by recursion.
+#: The longest chain of equations in a kernel. It is limited because nodes are emitted recursively.
 _DEPTH = 64
-#: Elements of a row of results that fill a vector.
+#: A row of results with at least this many elements fills vectors.
 _WIDE = 16
 
 
@@ -37,10 +38,11 @@ class Group:
 
     Attributes:
         kind: ``loops``, ``contraction``, ``patch`` or ``call``.
-        variables: Those of the domain, outermost first.
+        members: The equations.
+        variables: The loop variables of the domain, outermost first.
         columns: The variables that its reductions reduce; None before the first reduction.
-        index: value id → the index, affine in the variables, at which a member is computed.
-        depth: value id → how many members follow one from another up to there.
+        index: value id → the index, affine in the variables, at which the value is computed.
+        depth: value id → the length of the longest chain of members that ends in the value.
     """
 
     def __init__(self, graph, kind):
@@ -55,31 +57,31 @@ class Group:
 
     @property
     def checks(self):
-        """Whether it looks for values that are out of range."""
+        """Whether the group computes the flag of a check of values."""
         return any(v.id in self.graph.checks for e in self.members for v in e.outs)
 
     @property
     def wide(self):
-        """Whether it is a contraction whose rows fill vectors, so that others best join it."""
+        """Whether the group is a contraction whose rows fill vectors: equations join it first."""
         contraction = self.kind == "contraction" and bool(self.variables)
         return contraction and self.variables[-1].extent >= _WIDE
 
     @property
     def sizes(self):
-        """The numbers of elements that values in its loops may have."""
+        """The numbers of elements that values in the group's loops may have."""
         whole = prod([v.extent for v in self.variables])
         return (whole, self._rows()) if self.columns else (whole,)
 
     # Joining --------------------------------------------------------------------------------
 
     def add(self, e):
-        """Take ``e`` in if it fits; tells whether it did."""
+        """Take ``e`` in if it fits; returns whether it did."""
         role = self.graph.roles[id(e)]
         if not self.members:
             self._start(e, role)
             return True
         if role == "scatter" or self.graph.roles[id(self.members[0])] == "scatter":
-            return False  # what it writes is whole only when it has ended
+            return False  # a scatter's result is complete only when its kernel has ended
         if any(v.id in self.index for v in self.graph.after.get(id(e), ())):
             return False
         if self._depth(e) > _DEPTH:
@@ -141,7 +143,10 @@ class Group:
         return self._take(e, tuple(out))
 
     def express(self, shape):
-        """The index of ``shape`` that runs through its elements as the domain's do, or None."""
+        """The index in ``shape`` that visits its elements in the same order as the domain's.
+
+        The variables are split if ``shape`` needs finer ones. None if there is no affine index.
+        """
         extents = tuple([v.extent for v in self.variables])
         if prod(extents) != prod(shape):
             return None
@@ -150,7 +155,7 @@ class Group:
             return None
         if finer != extents:
             if self.kind == "contraction" and finer[-1] != extents[-1]:
-                return None  # the lanes of its results run along the last variable
+                return None  # a contraction's lanes run along the last variable: it must stay whole
             self._refine(finer)
         return unravel(flat(self._identity(), strides_of(finer)), shape)
 
@@ -188,7 +193,7 @@ class Group:
     # Reading --------------------------------------------------------------------------------
 
     def _reads(self, e, index):
-        """Whether all that ``e`` reads for its element at ``index`` is to be had."""
+        """Whether this kernel can read all operands of ``e`` for the element at ``index``."""
         if self.graph.roles[id(e)] == "gather":
             x, where = e.ins
             return self._outside(x) and self.reads(where, index)
@@ -198,7 +203,10 @@ class Group:
         return self.graph.source(value).id not in self.index
 
     def reads(self, value, index):
-        """Whether ``value`` at ``index`` is to be had in this kernel."""
+        """Whether this kernel can read the element at ``index`` of ``value``.
+
+        Memory can be read anywhere; a member only at the index at which it is computed.
+        """
         found = self.at(value, index)
         if found is None:
             return False
@@ -206,10 +214,10 @@ class Group:
         return source.id not in self.index or self.index[source.id] == index
 
     def at(self, value, index):
-        """(source, index) where the element ``index`` of ``value`` is; None if none is affine.
+        """(source, index in the source) of the element at ``index`` of ``value``.
 
-        A source outside the group is memory, in which any position can be read: its index is left
-        to the reader.
+        None if the index in the source is not affine. For a view whose source is outside the
+        group the index is None: memory can be read at any position.
         """
         view = self.graph.views.get(value.id)
         if view is None:
@@ -224,15 +232,15 @@ class Group:
 
 
 class Grouping:
-    """The groups of a graph while they grow, and which of them come before which."""
+    """The groups of a graph while they grow, and the order in which groups must run."""
 
     def __init__(self, graph):
         self.graph = graph
         self.order = {id(e): i for i, e in enumerate(graph.equations)}
         self.groups: list = []
-        self.before: list = []  # for each group, the groups it depends on, as bits
+        self.before: list = []  # for each group, all groups that must run before it, as bits
         self.of: dict = {}  # value id → number of its group
-        self._drawn: set = set()  # the last group that draws: draws keep their order
+        self._drawn: set = set()  # the last group that draws random numbers: draws keep their order
 
     def place(self, e):
         """Put ``e`` into a group."""
@@ -249,7 +257,11 @@ class Grouping:
         self._open(e, "loops" if fuses or role == "scatter" else role, needs)
 
     def _spreads(self, e):
-        """Whether ``e`` only spreads what is smaller: it is then for those who read it."""
+        """True if ``e`` only broadcasts a smaller value.
+
+        Such an equation does not join a group that it reads from. It opens a new group, so that
+        it can be computed inside its consumers: they join this group, or ``_merge`` it into theirs.
+        """
         sizes = [v.size for v in operands(e) if self.graph.role(self.graph.source(v)) != "constant"]
         return bool(sizes) and max(sizes) < e.outs[0].size
 
@@ -298,7 +310,7 @@ class Grouping:
         return True
 
     def _depend(self, number, others):
-        """Note that a group comes after ``others``, and all that came after it as well."""
+        """Note that a group, and all groups that come after it, must come after ``others``."""
         if not others & ~self.before[number]:
             return
         reach, bit = self.before[number] | others, 1 << number
@@ -308,7 +320,7 @@ class Grouping:
                 self.before[n] |= reach
 
     def _merge(self, number, needs):
-        """Draw the groups in ``needs`` that fit into the group that reads from them."""
+        """Join groups in ``needs`` to the group ``number``, which reads from them, if they fit."""
         for other in sorted(needs, reverse=True):
             a, b = self.groups[number], self.groups[other]
             if b is None or b.kind != "loops" or prod_of(b) not in a.sizes:
@@ -341,7 +353,7 @@ class Grouping:
         first = a.members[:1] if a.kind == "contraction" else []
         made = {v.id for e in b.members for v in e.outs}
         if any(self.graph.source(v).id in made for e in first for v in operands(e)):
-            return None  # what a contraction reads is there before it begins
+            return None  # a contraction's operands must be complete before its kernel begins
         rest = [e for e in [*a.members, *b.members] if e not in first]
         for e in [*first, *sorted(rest, key=lambda e: order[id(e)])]:
             if not merged.add(e):
@@ -354,14 +366,14 @@ class Grouping:
         return [g for g in self.groups if g is not None]
 
     def require(self, number, first):
-        """Have a group run after those in ``first``, if none of them depends on it."""
+        """Make a group run after the groups in ``first``; False if one of them depends on it."""
         if any(self.before[n] >> number & 1 for n in first):
             return False
         self._depend(number, self._closure(first))
         return True
 
     def eject(self, group, e):
-        """Take ``e`` out of ``group`` into one of its own."""
+        """Move ``e`` out of ``group`` into a group of its own; returns the group of ``e``."""
         if len(group.members) == 1:
             return group
         group.members.remove(e)
@@ -371,7 +383,10 @@ class Grouping:
         return self.groups[-1]
 
     def ordered(self):
-        """The groups in an order in which they can run: as recorded, where that is one."""
+        """The groups in an order in which they can run, as close to the recorded one as possible.
+
+        Each step takes the first group, in recorded order, whose predecessors have all run.
+        """
         order = self.order
         waiting = sorted(self.alive(), key=lambda g: min(order[id(e)] for e in g.members))
         done, found = 0, []
@@ -384,7 +399,7 @@ class Grouping:
 
 
 def _bits(number):
-    """The places of the ones in ``number``."""
+    """The positions of the bits of ``number`` that are 1."""
     while number:
         least = number & -number
         yield least.bit_length() - 1
@@ -396,7 +411,7 @@ def prod_of(group):
 
 
 def fuse(graph):
-    """The equations of ``graph`` in groups."""
+    """Put the equations of ``graph`` into groups; returns the ``Grouping``."""
     grouping = Grouping(graph)
     for e in graph.equations:
         grouping.place(e)

@@ -1,7 +1,8 @@
-"""The graph to be compiled: what each equation is to the code generator, and where values lie.
+"""The graph to be compiled: the role of each equation, and the views among the values.
 
-Views cost nothing: a value that is a view is a map into the C order of the value that it views,
-``source``. What has no such map (a reshape of a transposed value, say) is a copy.
+Views cost nothing. A value that is a view is described by an offset and strides into the C order of
+another value, its ``source``. If no offset and strides describe a view (such as the reshape of a
+transposed value), its operand is copied first.
 """
 
 from collections import Counter
@@ -15,10 +16,12 @@ from rushlight.ops.core.definition import OPS
 
 __all__ = ["Graph", "View"]
 
-#: Small products, by their rows, that turn a matrix again and again: from so many on it is once.
+#: A transposed factor that is read at least _MANY times is copied to C order once, for products
+#: whose other factor has at most _SMALL rows. Otherwise each product would transpose it anew.
 _SMALL, _MANY = 64, 4
-#: Reductions of so many elements to a few are made of rows, so that threads can share them.
+#: A reduction of at least _LARGE elements to at most _FEW is split in two; see _reduction.
 _LARGE, _FEW = 1 << 17, 4
+#: The numbers of rows that a dim may be cut into, in order of preference.
 _ROWS = (256, 192, 128, 96, 80, 64, 60, 50, 48, 40, 36, 32, 30, 25, 24, 20, 16, 12, 10, 8)
 
 
@@ -39,10 +42,10 @@ class Graph:
             ``extremum``, ``scan``, ``scatter``, ``contraction``, ``patch`` or ``call``.
         makers: value id → the equation that makes it.
         views: value id → View, of values that are views.
-        patches: value id → (value, offset, strides): it lies in the memory of another.
-        leaving: ids of results, which lie in memory as they do in eager mode.
+        patches: value id → (other value, offset, strides): the value lies in the other's memory.
+        leaving: ids of results. They have the same layout in memory as in eager mode.
         checks: ids of the values that are flags of failed checks.
-        after: id(equation) → values that must lie in memory before it runs.
+        after: id(equation) → values that must be in memory before the equation runs.
     """
 
     def __init__(self, equations, inputs):
@@ -105,7 +108,8 @@ class Graph:
         found = composed((offset, strides), shape, inner, x.shape)
         source = x if before is None else before.source
         if found is not None and before is None:
-            # Only inputs lie otherwise than in C order: can the map be followed in their memory?
+            # x is an input that is not in C order. ``composed`` only tells whether the view has
+            # an affine index in x. The View counts in C order; ``kernel.outside`` translates it.
             found = (offset, strides)
         if found is None:
             self.views[out.id] = View(self._copy(x), offset, strides)
@@ -114,7 +118,7 @@ class Graph:
         return "view"
 
     def _in_memory(self, e):
-        """``e`` with its constant operands, which lie nowhere, as copies."""
+        """``e`` with copies of its constant operands, because constants have no memory."""
         swap = lambda v: (
             self._copy(v)
             if isinstance(v, Abstract) and self.role(self.source(v)) == "constant"
@@ -124,7 +128,10 @@ class Graph:
         return Equation(e.op, ins, {k: swap(v) for k, v in e.params.items()}, e.outs)
 
     def _reduction(self, e):
-        """``e``, which reduces what another reduction leaves of each row, where there is much."""
+        """Split a large reduction in two: first along each row, then over the rows' results.
+
+        So threads share the work. Returns the second reduction, or ``e`` itself if it is small.
+        """
         x, out = e.ins[0], e.outs[0]
         if x.size < _LARGE or out.size > _FEW or out.dtype in HALF:
             return e
@@ -136,7 +143,7 @@ class Graph:
         rows = next((k for k in _ROWS if n % k == 0), 0) if row == dims[-1] else n
         if not rows:
             return e
-        # The dim of the rows, and of what each of them has of it.
+        # The dim ``row`` becomes two dims: the rows, and the elements of each row.
         parts = self._viewed(x, (*x.shape[:row], rows, n // rows, *x.shape[row + 1 :]))
         columns = tuple([d + (d > row) for d in dims if d != row] + [row + 1])
         shape = [1 if d in columns else k for d, k in enumerate(parts.shape)]
@@ -147,14 +154,14 @@ class Graph:
         return Equation(e.op, (self._viewed(found, tuple(shape)),), e.params, e.outs)
 
     def _viewed(self, x, shape):
-        """The elements of ``x`` in another shape."""
+        """``x`` reshaped to ``shape``."""
         found = Abstract(shape, x.dtype)
         e = Equation(OPS["reshape"], (x,), {"shape": shape}, [found])
         self._add(e, self._view(e))
         return found
 
     def _contraction(self, e):
-        """``e`` with one result, as its kernel gives it."""
+        """``e`` in the form that its kernel computes, with a single result."""
         if len(e.outs) > 1:
             return self._joined(e)
         if e.op.role == "product" and e.ins[0].ndim == 2:
@@ -164,7 +171,7 @@ class Graph:
         return e
 
     def _product(self, e):
-        """``e``, whose second factor is a copy where many products would each turn it."""
+        """``e``; its second factor is a copy if several products would each transpose it."""
         x, y = e.ins
         view = self.views.get(y.id)
         turned = view is not None and view.strides[-1] != 1
@@ -173,9 +180,9 @@ class Graph:
         return e
 
     def _patch(self, e):
-        """The writing of a value into a view of a base, as copies into one memory.
+        """A write of a value into a view of a base, as two copies into one memory.
 
-        Where nobody else reads the base, its memory is taken over.
+        If nothing else reads the base, the base is not copied: its memory is written.
         """
         base, value = e.ins
         out = e.outs[0]
@@ -205,7 +212,7 @@ class Graph:
         return found
 
     def _scatter(self, e):
-        """A scatter into a copy, which it takes the place of."""
+        """A scatter into a copy of its base; the result lies in the memory of the copy."""
         base, *others = e.ins
         out = e.outs[0]
         start = Abstract(base.shape, base.dtype)
@@ -216,7 +223,7 @@ class Graph:
         return found
 
     def _matrix(self, e):
-        """The gradient of a convolution's weight as what its kernel gives: a matrix (O, K)."""
+        """A convolution's weight gradient as its kernel computes it: a matrix (O, K)."""
         out = e.outs[0]
         n = out.shape[0]
         matrix = Abstract((n, out.size // n), out.dtype)
@@ -224,7 +231,7 @@ class Graph:
         return Equation(e.op, e.ins, e.params, [matrix])
 
     def _joined(self, e):
-        """Several results of one kernel as views of one result: they lie one after the other."""
+        """Several results of one kernel as views of one result, one after the other in memory."""
         whole = Abstract((sum([v.size for v in e.outs]),), e.outs[0].dtype)
         offset = 0
         for out in e.outs:
@@ -233,7 +240,7 @@ class Graph:
         return Equation(e.op, e.ins, e.params, [whole])
 
     def _copy(self, x):
-        """A copy of the view ``x`` in C order, whose reshapes are views again."""
+        """A copy of ``x`` in C order, made at most once; any reshape of the copy is a view."""
         if x.id not in self._copies:
             self._copies[x.id] = copy = Abstract(x.shape, x.dtype)
             self._add(Equation(OPS["clone"], (x,), {"memory_format": None}, [copy]), "pointwise")

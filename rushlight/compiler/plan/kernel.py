@@ -1,7 +1,7 @@
-"""The loops of one kernel: expressions over affine addresses, and what is stored where.
+"""One kernel as a small graph of nodes: loads at affine addresses, computations, and stores.
 
-A group of equations becomes a small graph of nodes. Its leaves are loads; what leaves the kernel
-are stores. All that the code generator must know of memory is in the addresses.
+A group of equations becomes such a graph. Its leaves are loads and constants, and its results are
+stored. The addresses are all that the code generator must know of memory.
 """
 
 from math import prod
@@ -28,7 +28,7 @@ class Load:
 
 
 class Indirect:
-    """The element at ``address + where · stride`` of argument ``arg``, ``where`` another node."""
+    """The element at ``address + where · stride`` of argument ``arg``; ``where`` is a node."""
 
     __slots__ = ("address", "arg", "dtype", "operands", "stride")
 
@@ -38,7 +38,7 @@ class Indirect:
 
 
 class Constant:
-    """A constant."""
+    """A node with the constant ``value``."""
 
     __slots__ = ("dtype", "value")
     operands = ()
@@ -58,7 +58,7 @@ class Position:
 
 
 class Compute:
-    """An elementwise equation on its operands, which are nodes."""
+    """An elementwise equation, computed on nodes."""
 
     __slots__ = ("dtype", "equation", "operands")
 
@@ -76,7 +76,7 @@ class Reduce:
 
 
 class Extremum:
-    """Where in the columns its operand is largest (``max``) or smallest: the first place."""
+    """The first position in the columns where its operand is largest (``max``) or smallest."""
 
     __slots__ = ("address", "dtype", "op", "operands")
 
@@ -85,7 +85,7 @@ class Extremum:
 
 
 class Scan:
-    """Its operand combined over the columns so far, this one included."""
+    """Its operand combined over the columns up to the current one, which is included."""
 
     __slots__ = ("dtype", "op", "operands")
 
@@ -94,7 +94,7 @@ class Scan:
 
 
 class Root:
-    """What the contraction whose epilogue this is gives."""
+    """The result of the contraction; the other nodes are its epilogue."""
 
     __slots__ = ("dtype",)
     operands = ()
@@ -104,7 +104,7 @@ class Root:
 
 
 class Store:
-    """``node`` goes to ``address`` of argument ``arg``."""
+    """``node`` is stored at ``address`` (in elements) of argument ``arg``."""
 
     __slots__ = ("address", "arg", "dtype", "node")
 
@@ -113,7 +113,7 @@ class Store:
 
 
 class Scatter(Store):
-    """``node`` goes to, or is added at, ``address + where · stride`` of argument ``arg``."""
+    """``node`` is stored, or added, at ``address + where · stride`` of argument ``arg``."""
 
     __slots__ = ("adds", "stride", "where")
 
@@ -123,15 +123,21 @@ class Scatter(Store):
 
 
 class Kernel:
-    """The stores of a group, with loops over ``rows`` and, in each row, ``columns``.
+    """The stores of a group, with loops over ``rows`` and, in each row, over ``columns``.
 
     Attributes:
-        args: (owner of the memory, byte offset) of what it reads and writes, in order.
-        stores: What it computes.
+        args: (owner of the memory, byte offset) of each argument: memory that is read or written.
+        stores: The results of the kernel.
     """
 
     def __init__(self, group, wanted, place):
-        """``wanted``: ids of members to be stored; ``place(value)``: (owner, offset, strides)."""
+        """Build the nodes.
+
+        Args:
+            group: The ``Group`` of equations.
+            wanted: ids of the values that are stored.
+            place: ``place(value)`` gives (owner, offset, strides) of a value in memory.
+        """
         self.group = group
         self.graph = group.graph
         self.place = place
@@ -147,7 +153,7 @@ class Kernel:
 
     @property
     def work(self):
-        """About how many operations on elements the kernel does."""
+        """An estimate of the number of operations on elements."""
         nodes: set = set()
         for s in self.stores:
             _collect(s.node, nodes)
@@ -155,7 +161,10 @@ class Kernel:
         return size * max(1, sum(type(n) is not Constant for n in nodes))
 
     def _arg(self, owner, address, dtype) -> tuple[int, Any]:
-        """(argument, address in it): what is the same but for an offset is the same code."""
+        """(argument, address in it). The offset belongs to the argument, not to the address.
+
+        So kernels that differ only in offsets have the same code.
+        """
         place = owner, address.offset * dtype.itemsize
         if place not in self.args:
             self.args.append(place)
@@ -173,7 +182,7 @@ class Kernel:
     # Nodes ----------------------------------------------------------------------------------
 
     def _member(self, value):
-        """The node of a member of the group, at the index at which it is computed."""
+        """The node of a value that the group computes, at the index at which it is computed."""
         found = self._nodes.get(value.id)
         if found is None:
             maker = self.graph.makers[value.id]
@@ -192,12 +201,12 @@ class Kernel:
         x = e.ins[0]
         operand = self._element(x, self.group.express(x.shape))
         if all(x.shape[d] == 1 for d in dims_of(e)):
-            if e.op.form in ("or", "and"):  # of uint8, whose numbers are not all 0 or 1
+            if e.op.form in ("or", "and"):  # a uint8 may be another number than 0 and 1
                 truth = Abstract(x.shape, bool)
                 operand = Compute(cast(x, truth), (operand,), truth.dtype)
                 x = truth
             found = Compute(cast(x, value), (operand,), value.dtype)
-            if e.op.form == "add" and value.dtype.kind not in "biu":  # -0.0 added to 0.0
+            if e.op.form == "add" and value.dtype.kind not in "biu":  # a sum turns -0.0 into 0.0
                 found = Compute(_plus_zero(value), (found,), value.dtype)
             return found
         return Reduce(e.op, operand, value.dtype)
@@ -227,7 +236,10 @@ class Kernel:
         return Scatter(*memory, node, value.dtype, place, stride, adds)
 
     def _along(self, value, index, dim):
-        """(owner, address, stride) of the elements of ``value`` along ``dim`` at an index."""
+        """(owner, address, stride) of the elements of ``value`` along ``dim``.
+
+        The address is that of position 0 in ``dim``; ``index`` gives the other dims.
+        """
         kept = list(index)
         kept[dim] = Affine()
         owner, address = self._outside(value, tuple(kept))
@@ -266,7 +278,7 @@ class Kernel:
 
 
 def outside(graph, place, value, index):
-    """(owner, address) of the element ``index`` of a value that lies in memory."""
+    """(owner, address) of the element at ``index`` of a value in memory."""
     view = graph.views.get(value.id)
     source = value if view is None else view.source
     owner, offset, strides = place(source)
@@ -279,7 +291,7 @@ def outside(graph, place, value, index):
 
 
 def dims_of(e):
-    """The dims that a reduction reduces, as a tuple."""
+    """The dims that the reduction ``e`` reduces, as a tuple."""
     dims = e.params["dim"]
     if dims is None or not e.ins[0].ndim:
         return tuple(range(e.ins[0].ndim))
@@ -287,7 +299,11 @@ def dims_of(e):
 
 
 def _followed(position, view, value, source, index):
-    """The index in ``source`` at a position in its C order, by way of the view's own dims."""
+    """The index in ``source`` of the element at ``position`` in its C order.
+
+    If ``position`` itself has no affine index, the index is found for the view's own dims, and
+    these are then replaced by ``index``.
+    """
     found = unravel(position, source.shape)
     if found is not None:
         return found
@@ -309,7 +325,7 @@ def _collect(node, nodes):
 
 
 def cast(x, out):
-    """The equation that makes ``out`` of ``x``, element by element."""
+    """The equation that converts ``x`` to the dtype of ``out``."""
     from rushlight.ops.core.definition import OPS
 
     return Equation(OPS["to_copy"], (x,), {"dtype": out.dtype}, (out,))

@@ -1,4 +1,7 @@
-"""What makes two kernels the same: their loops, nodes and addresses, but not their memory."""
+"""When two kernels have the same code: their loops, nodes and addresses must be equal.
+
+Which memory they work on does not matter.
+"""
 
 from rushlight.compiler.ir.abstract import Abstract, name_of
 from rushlight.compiler.plan.kernel import Scatter
@@ -7,7 +10,7 @@ __all__ = ["signature"]
 
 
 def signature(loops):
-    """A text that is equal for two loop kernels exactly where their code is."""
+    """A text that is equal for two loop kernels exactly if their code is equal."""
     names: dict = {}
     for v in (*loops.rows, *loops.columns):
         names.setdefault(v, f"v{len(names)}:{v.extent}")
@@ -21,7 +24,7 @@ def signature(loops):
 
 
 def described(stores, nodes, names):
-    """Nodes and stores as nested tuples of plain values; variables have their ``names``."""
+    """Nodes and stores as nested tuples of plain values. ``names`` maps variables to texts."""
     number = {id(n): i for i, n in enumerate(nodes)}
     lines = [(type(n).__name__, n.dtype.str, _own(n, names), [number[id(c)] for c in n.operands])
              for n in nodes]  # fmt: skip
@@ -32,7 +35,7 @@ def described(stores, nodes, names):
 
 
 def _own(node, names):
-    """What a node states besides its operands."""
+    """The attributes of a node except its operands, as plain values."""
     found = []
     for name in type(node).__slots__:
         value = getattr(node, name)

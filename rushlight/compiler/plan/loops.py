@@ -1,5 +1,6 @@
-"""How the loops of a kernel run: which variable the lanes run along, in what passes, in how many
-pieces. Everything here is decided by sizes, so results do not depend on the number of threads.
+"""How the loops of a kernel run: the variable that is vectorized, the passes, and the pieces.
+
+All is decided from sizes alone, so results do not depend on the number of threads.
 """
 
 from math import gcd, prod
@@ -23,29 +24,29 @@ from rushlight.compiler.plan.kernel import (
 __all__ = ["LINE", "PIECE", "REDUCING", "TILE", "Loops", "collapse", "nodes_of"]
 
 REDUCING = (Reduce, Extremum)
-#: Bytes of a cache line; of the least part of one that is stored past the caches; and of a memory
-#: that would drive all else out of them.
+#: Bytes of a cache line; of the smallest part of a line that is stored past the caches; and of a
+#: memory so large that its stores would evict all other data from the caches.
 LINE, _PART, _MUCH = 64, 16, 1 << 24
-#: Bytes of a row, at most, of which lines are asked for ahead: they would drive out each other.
+#: Lines are prefetched only for rows of at most this many bytes: longer rows evict their own lines.
 _ASKED = 1 << 16
 #: Rows of a tile: the elements of a cache line.
 TILE = 16
-#: Elements of a row that hardly fill a vector.
+#: A row of at most this many elements is short: it hardly fills a vector.
 _SHORT = 16
-#: Instructions from which on an operation is heavy, as exp is. Heavy ones and divisions are dear:
-#: dearer than reading a value back from the cache.
+#: An operation with at least this many instructions is heavy; ``exp`` is one. Heavy operations and
+#: divisions are dear: they cost more than reading a value back from the cache.
 _LONG = 14
-#: Estimated nanoseconds: of one cheap operation on a vector, of a division, of a heavy one.
+#: Estimated nanoseconds of one cheap operation on a vector, of a division, of a heavy operation.
 _CHEAP, _DIVIDE, _HEAVY = 0.15, 1.5, 4.0
-#: Estimated nanoseconds to move a byte: within the caches of a core, and where all is more.
+#: Estimated nanoseconds to move a byte: up to _CACHE bytes in the whole kernel, and above.
 _NEAR, _FAR, _CACHE = 0.008, 0.03, 1 << 22
-#: What a piece of work handed to a thread should take at least, in nanoseconds.
+#: A piece of work for a thread should take at least this many nanoseconds.
 PIECE = large_from(8000)
 _MOST_PIECES = 64
 
 
 def nodes_of(stores):
-    """All nodes that ``stores`` need, operands first."""
+    """All nodes that ``stores`` need; each comes after its operands."""
     found: dict = {}
 
     def visit(node):
@@ -62,7 +63,7 @@ def nodes_of(stores):
 
 
 def accesses(stores, nodes):
-    """What has an address in memory: stores and loads."""
+    """The stores, and the nodes that load from memory."""
     return [*stores, *[n for n in nodes if hasattr(n, "arg")]]
 
 
@@ -70,7 +71,7 @@ def accesses(stores, nodes):
 
 
 def collapse(variables, addressed):
-    """``variables`` with neighbours joined where every address moves through both evenly."""
+    """``variables``, with neighbours joined if every address steps evenly through both."""
     found: list = []
     for v in variables:
         if found and _even(found[-1], v, addressed):
@@ -103,18 +104,19 @@ class Loops:
     """The schedule of one kernel.
 
     Attributes:
-        rows, columns: The loop variables; ``columns`` are reduced, or are the inner loop of a
-            kernel without reductions.
-        vector: The variable along which the lanes run; None where there is none.
-        tile: The variable of which a few values are gone through for each vector, so that cache
-            lines along it are used whole; the last of the columns but one, or None.
-        across: The lanes run across rows, so that each lane reduces for itself.
-        lanes: Their number.
-        passes: For each pass over the columns, the stores and reductions that end in it.
-        spilled: Of nodes whose value is kept for later passes: the first pass, and the bytes.
-        streamed: The ids of stores that go past the caches, with what divides their addresses.
-        pieces: In how many pieces the rows are cut.
-        steps: How many steps (rows, or vectors of rows) there are to be cut.
+        rows, columns: The loop variables. ``columns`` are reduced; in a kernel without reductions
+            they are the inner loops.
+        vector: The variable along which the lanes of a vector run, or None.
+        tile: The variable that is cut into tiles of ``TILE`` values, so that whole cache lines
+            along it are used; the last but one of the columns, or None.
+        across: The lanes run across rows, so each lane reduces a row of its own.
+        lanes: The number of lanes.
+        passes: For each pass over the columns, the stores and reductions that are done in it.
+        spilled: id of a node whose value is kept in scratch memory for later passes → (pass that
+            computes it, bytes).
+        streamed: id of a store that goes past the caches → a divisor of its addresses in bytes.
+        pieces: The number of pieces that the rows are cut into.
+        steps: The number of steps (rows, or vectors of rows) in all pieces together.
     """
 
     def __init__(self, kernel, target):
@@ -137,14 +139,14 @@ class Loops:
         self.vector: Any = None
         self.tile: Any = None
         self.across = False
-        # Where an element depends on those before it, lanes would have to wait for each other.
+        # In scans and scatters an element depends on earlier columns, so the lanes run along rows.
         ordered = any(type(n) is Scan for n in self.nodes) or type(self.stores[0]) is Scatter
         every = self.rows if ordered else [*self.rows, *self.columns]
         if not every:
             self.across = bool(self.columns)
             return
         score = lambda v: sum(_gain(x, v) for x in memory) * min(v.extent, 16)
-        # Of equals the last, so columns before rows and the innermost first.
+        # Of equal scores the last wins: columns before rows, inner variables before outer ones.
         self.vector = max(reversed(every), key=score)
         if self._short() and not ordered:
             self.vector = self.rows[-1]
@@ -160,7 +162,10 @@ class Loops:
             self._tile(memory)
 
     def _short(self):
-        """Whether rows are short, and what is dear once a row would be done in one lane."""
+        """Whether rows are short, and a dear operation is done once a row, not once an element.
+
+        Then the lanes run across rows, so that this operation fills its vectors.
+        """
         if self.columns != [self.vector] or self.vector.extent > _SHORT or not self.rows:
             return False
         each = _reached(self.nodes, {self.vector})
@@ -168,7 +173,7 @@ class Loops:
         return dear and self.rows[-1].extent >= _SHORT
 
     def _tile(self, memory):
-        """Where some memory is contiguous along another variable, go through both in tiles."""
+        """Use tiles if some memory is contiguous along another variable than ``vector``."""
         crossing = [x for x in memory if abs(x.address.terms.get(self.vector, 0)) > 1]
         for v in self.rows:
             if any(x.address.terms.get(v, 0) == 1 for x in crossing) and v.extent > 1:
@@ -178,7 +183,7 @@ class Loops:
                 return
 
     def _widen(self, target):
-        """Choose the number of lanes: several registers' worth where the extent allows."""
+        """Choose the number of lanes: up to four vector registers, if the extent allows."""
         if self.vector is None:
             self.lanes = 1
             return
@@ -189,7 +194,8 @@ class Loops:
         if n <= full or (n <= 4 * full and not dear):
             self.lanes = 1 << (n - 1).bit_length()
             return
-        # All that one function keeps finds room even fourfold, where nothing else is kept.
+        # The temporaries of a single dear operation fit into 32 registers even for four vectors,
+        # if no reduction or scan keeps registers for itself.
         keeps = any(type(n) in (*REDUCING, Scan) for n in self.nodes)
         alone = dear == 1 and target.registers >= 32 and not keeps
         most = 1 if dear > 3 or self.tile is not None else 2 if dear and not alone else 4
@@ -199,7 +205,7 @@ class Loops:
 
     @property
     def masked(self):
-        """Whether the last vector has lanes beyond the end."""
+        """Whether the last vector has lanes beyond the end of the variable."""
         return self.vector is not None and self.vector.extent % self.lanes != 0
 
     @property
@@ -210,11 +216,11 @@ class Loops:
         return not columns and (self.across or whole)
 
     def asked_for(self, now):
-        """The loads and stores of which a line is to be asked for in pass ``now``, in each step.
+        """The loads and stores whose cache lines each step of pass ``now`` prefetches.
 
-        Only the first pass over a row waits for memory, which would rest in the others. So the
-        second pass asks for the next row, and each for the lines to which the pass after it
-        stores. Rows that stay in the caches need no asking.
+        Only the first pass over a row waits for memory; memory would be idle in the other passes.
+        So the second pass prefetches the next row, and every pass prefetches the lines that the
+        pass after it stores to. Rows that stay in the caches need no prefetch.
         """
         if self.across or self.straight or len(self.passes) < 2 or not self.rows:
             return []
@@ -224,17 +230,17 @@ class Loops:
         return [access for access in (*stores, *loads) if self._is_far(access)]
 
     def _is_far(self, access):
-        """Whether an access goes along rows that come one after the other from memory."""
+        """Whether an access is contiguous along rows, and all rows together exceed the caches."""
         if access.address.terms.get(self.vector) != 1:
             return False
         row = access.address.terms.get(self.rows[-1], 0) * access.dtype.itemsize
         return 0 < row <= _ASKED and row * self.steps >= _CACHE
 
     def stream(self, places):
-        """Have stores of much memory go past the caches.
+        """Let stores to large memories go past the caches.
 
-        ``places``: for each store, the bytes of the memory and where in it address 0 lies, or None
-        where whole vectors may lie across cache lines.
+        ``places``: for each store (bytes of the memory, byte offset of address 0 in it), or None
+        if the memory may not begin at a cache line.
         """
         for s, place in zip(self.stores, places, strict=True):
             floats = s.dtype.kind == "f" and s.dtype.itemsize >= 4
@@ -243,14 +249,15 @@ class Loops:
             steps = [c for v, c in s.address.terms.items() if v is not self.vector]
             whole = [self.lanes, s.address.offset + place[1] // s.dtype.itemsize, *steps]
             begin = gcd(LINE, *[n * s.dtype.itemsize for n in whole])
-            # What goes to scratch memory meanwhile would drive half a line out half written.
+            # With spilled values only whole lines are streamed: stores to scratch memory in
+            # between would push out a line that is half written.
             if s.address.terms.get(self.vector) == 1 and begin >= (LINE if self.spilled else _PART):
                 self.streamed[id(s)] = begin
 
     # Passes ---------------------------------------------------------------------------------
 
     def _stages(self):
-        """Sort what is to be computed into passes over the columns."""
+        """Assign stores and reductions to passes over the columns."""
         ready: dict = {}
         for node in self.nodes:
             r = max([ready[id(c)] for c in node.operands], default=0)
@@ -258,7 +265,7 @@ class Loops:
         self.ready = ready
         stores = [s for s in self.stores if self._each_column(s)]
         last = [ready[id(n)] - (type(n) in REDUCING) for n in self.nodes if self._in_pass(n)]
-        # A store goes over the columns even if what it stores is the same in all of them.
+        # A store with an address along the columns needs a pass, even if its value is constant.
         last += [ready[id(s.node)] for s in stores]
         self.passes: list = [[] for _ in range(1 + max(last, default=0))]
         for s in stores:
@@ -275,7 +282,7 @@ class Loops:
         return id(node) in self.full or type(node) in REDUCING
 
     def _spill(self):
-        """Keep dear values that a later pass needs again."""
+        """Note the dear values that a later pass needs again: they go to scratch memory."""
         self.spilled: dict = {}
         if self.straight:
             return
@@ -343,13 +350,13 @@ def _dear(node):
 
 def _price(node):
     e = node.equation if type(node) is Compute else None
-    if e is None or e.op.kind != "elementwise":  # it reads or copies
+    if e is None or e.op.kind != "elementwise":  # a load, a copy or a reduction
         return FREE
     return machine().price(e.op, e.ins, e.params)
 
 
 def _reached(nodes, variables):
-    """Ids of the nodes whose value changes with ``variables``."""
+    """ids of the nodes whose value changes with ``variables``."""
     found: set = set()
     for node in nodes:
         if type(node) in REDUCING or type(node) is Constant:

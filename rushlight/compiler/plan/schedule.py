@@ -1,8 +1,8 @@
-"""The order of the kernels, and where every value lies.
+"""The order of the kernels, and the memory of every value.
 
-Values that outlive their kernel lie in one arena; two share memory where one is dead before the
-other is born. What is written to an input is stored there by the kernel that computes it, if every
-reader of the old value has run by then, and everything that may fail.
+Values that outlive their kernel lie in one arena. Two values share memory if the last reader of
+one runs before the other is computed. A new value of an input is stored there by the kernel that
+computes it, provided that all readers of the old value and everything that may fail run before.
 """
 
 from rushlight.compiler.capture.simplify import operands
@@ -21,16 +21,20 @@ ALIGNMENT = 64
 
 
 class Schedule:
-    """Groups in order with the places of their values.
+    """The groups in order, and the places of their values.
+
+    A place is (owner, offset, strides). The owner is the id of a value that has memory; offset and
+    strides are in elements.
 
     Args:
-        outputs: (value, recorded): each leaves in the order in which the recorded value lies.
+        outputs: (value, recorded value). The output gets the layout of the recorded value.
+        writes: (position in ``inputs``, value): the value is written to this input.
+        flags: The values that are flags of checks.
 
     Attributes:
-        groups: In the order in which they run.
-        results: The values that leave: copies of the outputs, then of what is written.
-        places: value id → (owner, offset, strides); owners are value ids.
-        offsets: owner → byte offset in the arena, of owners that lie there.
+        groups: The groups in the order in which they run.
+        results: Copies of the outputs, then copies of the written values.
+        offsets: owner → byte offset in the arena, for owners that lie in the arena.
         size: Bytes of the arena.
     """
 
@@ -46,7 +50,7 @@ class Schedule:
         self.written = {inputs[position].id for position, _ in writes}
         views = {e.outs[0].id for e in equations if e.op.kind == "view"}
         for position, v in writes:
-            if v.id in views:  # maybe of the target: where its order is another, it is copied first
+            if v.id in views:  # perhaps a view of the target itself, so it is copied before
                 v = self._leaving(v, equations, v)
             result = self._leaving(v, equations, v)
             self.targets[result.id] = inputs[position]
@@ -62,9 +66,9 @@ class Schedule:
         self._lay_out()
 
     def _leaving(self, v, equations, like):
-        """A copy of ``v`` that is a result: the kernel that computes v will store it there.
+        """Append a copy of ``v`` with the layout of ``like``, and return it as a result.
 
-        It lies in the order in which ``like`` does.
+        The kernel that computes ``v`` will fuse the copy: it stores ``v`` there directly.
         """
         result = Abstract(v.shape, v.dtype, like.strides if _dense(like) else None)
         equations.append(Equation(OPS["clone"], (v,), {"memory_format": None}, [result]))
@@ -73,7 +77,7 @@ class Schedule:
     # Places ---------------------------------------------------------------------------------
 
     def place(self, value):
-        """(owner, offset, strides) of a value that has memory, in elements."""
+        """(owner, offset, strides) of a value that is no view."""
         target = self.targets.get(value.id)
         if target is not None:
             return target.id, 0, self.graph.strides(target)
@@ -84,7 +88,7 @@ class Schedule:
         return value.id, 0, self.graph.strides(value)
 
     def layout(self, value):
-        """(owner, offset, strides) of any value that lies in memory, or is a view of such."""
+        """(owner, offset, strides) of a value in memory, or of a view of one."""
         dims = [Var(n) for n in value.shape]
         index = tuple([Affine(0, {v: 1}) for v in dims])
         owner, address = outside(self.graph, self.place, value, index)
@@ -96,7 +100,7 @@ class Schedule:
     # Writes ---------------------------------------------------------------------------------
 
     def _settle_writes(self):
-        """Let kernels store to inputs where they may; else a copy at the end does."""
+        """Let kernels store to inputs directly where this is safe; otherwise copy at the end."""
         fused = self.fused
         self.readers = readers_of(fused.alive(), self.graph)
         fallible = {g.number for g in fused.alive() if may_fail(g)}
@@ -115,14 +119,18 @@ class Schedule:
                 raise AssertionError("a copy at the end cannot come before anything")
 
     def _wanted(self, group):
-        """Ids of the members that others read, or that are results."""
+        """ids of the values that other groups read, or that are results or flags."""
         return {
             v.id for e in group.members for v in e.outs
             if v.id in self.leaving or self.readers.get(v.id, set()) - {group.number}
         }  # fmt: skip
 
     def _in_place(self, group, target):
-        """Whether ``group`` reads ``target`` only where and when it writes it."""
+        """Whether ``group`` may write the input ``target`` while it runs.
+
+        If the group also reads ``target``, each element must be read only in the step that writes
+        the same element.
+        """
         if group.kind not in ("loops", "contraction") or group.checks:
             return False
         if group.kind == "contraction" and any(
@@ -144,7 +152,7 @@ class Schedule:
     # Lifetimes ------------------------------------------------------------------------------
 
     def _find_users(self):
-        """What each group stores, and for each value in memory the last position that reads it."""
+        """Find the values that each group stores, and the position of each value's last reader."""
         self.wanted = {g.number: self._wanted(g) for g in self.groups}
         position = {g.number: i for i, g in enumerate(self.groups)}
         self.last = {v: max(position[n] for n in numbers) for v, numbers in self.readers.items()}
@@ -172,7 +180,7 @@ class Schedule:
 
 
 def _dense(value):
-    """Whether the elements of ``value`` fill a piece of memory, in whatever order."""
+    """Whether the elements of ``value`` fill a piece of memory without gaps, in any dim order."""
     step = value.itemsize
     for s, n in sorted(zip(value.strides, value.shape, strict=True)):
         if n > 1 and s != step:
@@ -191,7 +199,7 @@ def readers_of(groups, graph):
 
 
 def reads_of(group, graph):
-    """Ids of the values in memory that a group reads."""
+    """ids of the values in memory that a group reads."""
     inside = {v.id for e in group.members for v in e.outs}
     found = []
     for e in group.members:
@@ -207,7 +215,11 @@ def may_fail(group):
 
 
 def arrange(spans):
-    """Byte offsets at which values whose spans overlap do not: largest first, lowest gap."""
+    """(owner → byte offset, size of the arena) for ``spans``: owner → (born, last, bytes).
+
+    Values that live at the same time do not overlap in memory. The largest value is placed first,
+    and each value goes into the lowest gap that is large enough.
+    """
     placed: list = []  # (offset, end, born, last)
     offsets, top = {}, 0
     for owner, (born, last, size) in sorted(spans.items(), key=lambda item: -item[1][2]):

@@ -1,8 +1,8 @@
-"""What a recorded call reads and writes of Python's objects, observed while it runs.
+"""The reads and writes of Python objects in a recorded call, observed while the call runs.
 
-``frames.py`` looks at the operands of the interpreter's instructions, ``observer.py`` has Python
-call it before each instruction of the user's code, ``instructions.py`` says what each kind of
-instruction reads or writes, ``calls.py`` what functions written in C do. What was read becomes
-conditions (``reads.py``); what was written is taken back, and done again by each run
-(``effects.py``).
+``observer.py`` makes Python call it before each bytecode instruction of the user's code.
+``frames.py`` reads the instruction's operands from the interpreter's stack. ``instructions.py``
+knows what each kind of instruction reads or writes, ``calls.py`` what functions written in C do.
+Each read becomes a condition (``reads.py``). Writes are undone after the recording, and each run of
+the program does them again (``effects.py``).
 """

@@ -1,4 +1,4 @@
-"""Calls from observed code: what is read and written by functions that are not observed."""
+"""Calls from observed code to functions that are not observed: their reads and writes."""
 
 import abc
 import array
@@ -38,25 +38,25 @@ from rushlight.tensor import Tensor
 
 __all__ = ["Calls", "Unsuited"]
 
-#: What was raised instead of a result.
+#: Builtin functions that read or write attributes, or ask for an object's type or identity.
 _ATTRIBUTES = {"getattr", "hasattr", "setattr", "delattr", "vars", "globals", "type", "id"}
 _METHODS_OF_ATTRIBUTES = {"__getattribute__", "__setattr__", "__delattr__"}
 _C_METHODS = (types.BuiltinFunctionType, types.MethodWrapperType)
 _DESCRIPTORS = (types.MethodDescriptorType, types.WrapperDescriptorType)
-_NUMBERS = (int, float, complex, bool)  # whose methods know a number by its type
+_NUMBERS = (int, float, complex, bool)  # their methods reject a stand-in for a number
 _BUFFERS = np.ndarray | bytearray | array.array
 _DICT_METHODS = {"get", "__getitem__", "__contains__", "pop", "setdefault", "__len__"}
 
 
 class Unsuited(Exception):
-    """The code tells a stand-in from what it stands for: record without."""
+    """The code can distinguish a stand-in from the real object: record again without stand-ins."""
 
 
 class Calls:
     """Notes what the calls of one recorded function read and write.
 
-    Each method returns None, or a function of the call's result that is to be told it; of ``NULL``
-    where the call raised.
+    The methods for calls return None, or a function that must be told the call's result (``NULL``
+    if the call raised).
     """
 
     def __init__(self, observer):
@@ -65,8 +65,8 @@ class Calls:
         self._is_argument = observer.is_argument
 
     def call(self, function, args, kwargs):
-        """``function`` is about to be called."""
-        while True:  # what only passes the call on
+        """Note that ``function`` is about to be called."""
+        while True:  # unwrap objects that only pass the call on
             if isinstance(function, types.MethodType):
                 function, args = function.__func__, [function.__self__, *args]
             elif isinstance(function, functools.partial):
@@ -89,7 +89,7 @@ class Calls:
         in_c = isinstance(function, (type, *_C_METHODS, *_DESCRIPTORS))
         if not in_c and isinstance(member_of(type(function), "__call__"), types.FunctionType):
             note_special(self.reads, function, ("__call__",))
-            return None  # Python's code, which is observed
+            return None  # the method is Python code, which is observed itself
         return self._in_c(function, args, kwargs)
 
     def _python(self, function, args, kwargs):
@@ -108,10 +108,10 @@ class Calls:
             self.look(x)
 
     def look(self, x):
-        """An operand was used in a way that may depend on all that is in it."""
+        """Note that an operand was used in a way that may depend on everything inside it."""
         if isinstance(x, Tensor) or x is NULL:
             own = getattr(x, "__dict__", None)
-            if own:  # what the user keeps there goes into copies
+            if own:  # attributes that the user set on a tensor are copied with the tensor
                 self.origins.note_outer(own)
                 self.reads.contents(own)
             return
@@ -127,7 +127,10 @@ class Calls:
         self.reads.contents(x)
 
     def _cached(self, function, args, kwargs):
-        """What a cache keeps is computed ahead of the recording, or it would keep no elements."""
+        """Call a function with an ``lru_cache`` before the recorded code calls it.
+
+        Otherwise the cache would keep abstract values, which have no elements.
+        """
         given = [*args, *kwargs.values()]
         if not self.origins.is_outer(function) or any(isinstance(x, Tensor) for x in given):
             return None
@@ -141,7 +144,7 @@ class Calls:
         now = function.cache_info()
         if now.currsize == before.currsize != now.maxsize and now.misses != before.misses:
             self.refuse(f"{function.__name__}(), which has a cache, raises an error")
-        # Asked for again, it runs at most as often as in eager calls.
+        # Each run asks the cache again; the function runs at most as often as in eager calls.
         return lambda result: result is NULL or self.reads.replay(function, args, result, kwargs)
 
     def _replayed(self, function, args):
@@ -156,7 +159,7 @@ class Calls:
         return lambda result: result is NULL or self.reads.replay(function, args, result)
 
     def _got(self, function, args):
-        """An ``attrgetter`` that the call made reads these attributes."""
+        """Note the attributes that an ``attrgetter`` reads, which the call itself made."""
         for path in function.__reduce__()[1]:
             owner = args[0]
             for name in path.split("."):
@@ -166,7 +169,7 @@ class Calls:
         return self._hold
 
     def _referred(self, reference, result):
-        """Whether the object is still there is compared; which one it is does not change."""
+        """Note whether the object of a weak reference is alive. It can't become another object."""
         self.reads.note("{0}() is None", (reference,), result is None)
         self.reads.weak[id(result)] = reference
         self._hold(result)
@@ -233,7 +236,7 @@ class Calls:
         return self._made if isinstance(function, type) or name in _MAKERS else None
 
     def _passed(self, x):
-        """A function in C was handed to another, which calls it where nobody observes the call."""
+        """Check a function in C that is passed to another one, which may call it unobserved."""
         if not isinstance(x, (*_C_METHODS, *_DESCRIPTORS, *REPLAYED_TYPES)):
             return
         home, name = home_of(x)
@@ -262,7 +265,10 @@ class Calls:
         )
 
     def _write(self, x):
-        """Memory was handed out, which may be written; what was written is seen afterwards."""
+        """Note that a function got ``x``, and may write to its memory.
+
+        A comparison after the recording tells whether it did.
+        """
         if isinstance(x, tuple):
             for part in x:
                 self._write(part)
@@ -270,7 +276,7 @@ class Calls:
             self._change(x)
 
     def _change(self, x, reads=True):
-        """A method is about to change ``x``, and may depend on what is in it."""
+        """Note that ``x`` is about to be changed; with ``reads``, depending on its contents."""
         base = getattr(x, "base", None) if isinstance(x, np.ndarray | np.flatiter) else None
         if isinstance(base, np.ndarray) and not self.origins.is_outer(x):
             self._change(base, reads)
@@ -319,12 +325,12 @@ class Calls:
             self.reads.absent(owner, key)
 
     def _is_instance(self, args):
-        """The class of an object was asked for, which may be given another."""
+        """Note the class of an object that was tested, because it may be assigned another class."""
         x, kinds = args if len(args) == 2 else (None, ())
         if not isinstance(x, type) and is_users(type(x)) and self.origins.is_outer(x):
             self.reads.note("type({0})", (x,), type(x))
         if any(isinstance(kind, abc.ABCMeta) for kind in _flat(kinds)):
-            token = abc.get_cache_token  # another one whenever any class is registered
+            token = abc.get_cache_token  # the token changes whenever a class is registered
             self.reads.note("{0}()", (token,), token())
 
     def _type(self, args):
@@ -372,20 +378,26 @@ class Calls:
             self.reads.missing(owner, key)
 
     def attribute(self, owner, name, default, result):
-        """An attribute was read; ``default``: ``result`` may be there in its place."""
+        """Note that an attribute was read.
+
+        With ``default``, ``result`` may be the default that ``getattr`` returns for a missing one.
+        """
         if result is NULL or (default and not hasattr(owner, name)):
             self.reads.missing(owner, name)
         else:
             self.reads.attribute(owner, name, result)
 
     def store_attribute(self, owner, name, direct=False):
-        """An attribute is about to be set or deleted; ``direct``: past the class's own method."""
+        """Note that an attribute is about to be set or deleted.
+
+        With ``direct``, the class's own ``__setattr__`` is bypassed.
+        """
         if not self.origins.is_outer(owner):
             return
         method = type(owner).__setattr__
         if isinstance(method, types.FunctionType) and not direct:
-            return  # Python's code, which is observed
-        if method is dict.__setitem__ and not direct:  # attributes that are entries
+            return  # the method is Python code, which is observed itself
+        if method is dict.__setitem__ and not direct:  # a dict whose attributes are its entries
             self.effects.will_assign(owner, item(name))
             return
         self._keep_settable(owner, name)
@@ -396,20 +408,23 @@ class Calls:
             self.effects.will_assign(*place)
 
     def _keep_settable(self, owner, name):
-        """Later calls set the attribute as this one does: no property comes between."""
+        """Note the class's member of this name.
+
+        If it stays, later calls set the attribute in the same way, without a new property.
+        """
         kind = type(owner)
         if is_users(kind):
             self.reads.class_member(kind, name, member_of(kind, name))
 
 
 def _decimal_context():
-    """What the results of decimal arithmetic depend on."""
+    """The settings on which the results of decimal arithmetic depend."""
     c = decimal.getcontext()
     return c.prec, c.rounding, c.Emin, c.Emax, c.capitals, c.clamp
 
 
 def _fields(text):
-    """What a text for ``format`` names; nothing where it cannot be read."""
+    """The parsed fields of a text for ``format``; none if the text can't be parsed."""
     try:
         return [*string.Formatter().parse(text)]
     except (TypeError, ValueError):
@@ -425,7 +440,7 @@ _OPERATORS_THAT_CHANGE = frozenset((
     "setitem", "delitem", "iadd", "iand", "iconcat", "ifloordiv", "ilshift", "imatmul", "imod",
     "imul", "ior", "ipow", "irshift", "isub", "itruediv", "ixor",
 ))  # fmt: skip
-#: Methods in C that give a new list, dict or the like.
+#: Methods in C that return a new list, dict or the like.
 _MAKERS = frozenset((
     "copy", "items", "keys", "values", "split", "__new__", "sorted", "union", "intersection",
     "difference", "__class_getitem__", "iter", "map", "zip", "enumerate", "fromkeys",
@@ -438,7 +453,7 @@ def is_module(value):
 
 
 def place_of(owner, name):
-    """(owner, template) of the place of an attribute; None where Python's code sets it."""
+    """(owner, template) of the place of an attribute; None if Python code sets the attribute."""
     member = member_of(type(owner), name)
     if isinstance(member, property) or hasattr(getattr(type(member), "__set__", None), "__code__"):
         return None

@@ -1,4 +1,4 @@
-"""Whether values that a recorded call found are the same in another call."""
+"""Comparison of the values that a recorded call found with those of another call."""
 
 import enum
 import math
@@ -21,14 +21,17 @@ _PLAIN = (
 
 
 def is_plain(value):
-    """Whether ``value`` is known by its value: a number, text, or a tuple of such."""
+    """Whether ``value`` is compared by value, not by identity: a number, a text, a tuple of these.
+
+    Other constants, such as dtypes, slices and enum members, count, too.
+    """
     if isinstance(value, (tuple, frozenset)):
         return type(value) in (tuple, frozenset, Size) and all(map(is_plain, value))
     return isinstance(value, _PLAIN) and type(value) is not SymbolicNumber
 
 
 def equal(x, y):
-    """Whether two plain values are the same: 1, 1.0 and True are not."""
+    """Whether two plain values are the same; 1, 1.0 and True are three different values."""
     if type(x) is not type(y):
         return False
     if type(x) is tuple:
@@ -39,5 +42,5 @@ def equal(x, y):
 
 
 def same_objects(items, before):
-    """Whether ``items`` are, one by one, the objects that they were: 20 ns for each."""
+    """Whether ``items`` are, one by one, the same objects as ``before``; 20 ns for each."""
     return len(items) == len(before) and all(map(operator.is_, items, before))

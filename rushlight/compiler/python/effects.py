@@ -1,7 +1,8 @@
-"""What a recorded function does to Python's objects, noted just before each write.
+"""The writes of a recorded function to Python's objects, noted just before each write.
 
-Afterwards all of it is taken back. What was assigned to attributes, variables and entries each run
-assigns anew; what no assignment can do again, like filling a list, has the call run eagerly.
+After the recording all writes are undone. Each run of the program repeats the assignments to
+attributes, variables and entries. If the function makes a change that no assignment can repeat,
+like appending to a list, its calls run eagerly.
 """
 
 from collections import OrderedDict, defaultdict, deque
@@ -13,21 +14,21 @@ from rushlight.compiler.python.locations import NOTHING, deleter, item, lying, s
 
 __all__ = ["Effects"]
 
-#: Whose items are set without further ado: not by a method of the user's.
+#: Containers whose items are set directly, and not by a method of a user's class.
 _SETTABLE = list, deque, dict, OrderedDict, defaultdict
 
 
 class Effects:
-    """What one call wrote to.
+    """The places and containers to which one call wrote.
 
     Attributes:
-        places: (template, id of the owner) → (owner, template, what lay there before).
-        containers: id → (container, how it was before).
-        known: Keys of places that were read before they were assigned: in each call that has the
-            program the same lies there.
-        stand_ins: (template, id of the owner) → what stands there for the recording.
-        times: Key of a place, or id of a container → how many calls were deferred when it was
-            first written, and last.
+        places: (template, id of the owner) → (owner, template, the value before the first write).
+        containers: id → (container, a copy from before the first change).
+        known: Keys of places that were read before they were assigned. A condition ensures that the
+            same value lies there in each call that runs the program.
+        stand_ins: (template, id of the owner) → the stand-in that lies there while recording.
+        times: Key of a place, or id of a container → the numbers of calls that were deferred
+            before its first write and before its last write.
     """
 
     def __init__(self, recorder):
@@ -39,14 +40,14 @@ class Effects:
         self.stand_ins: dict = {}
 
     def will_assign(self, owner, template):
-        """An attribute, variable or entry is about to be assigned or deleted."""
+        """Note that an attribute, variable or entry is about to be assigned or deleted."""
         key = template, id(owner)
         self._note_time(key)
         if key not in self.places and id(owner) not in self.containers:
             self.places[key] = owner, template, lying(template)(owner)
 
     def will_change(self, container):
-        """A list, dict, set or array is about to be changed in a way that may be any."""
+        """Note that a list, dict, set or array is about to be changed in an unknown way."""
         self._note_time(id(container))
         if id(container) not in self.containers:
             before = _copy(container)
@@ -60,25 +61,26 @@ class Effects:
         self.times[key] = self.times.get(key, (now,))[0], now
 
     def written_at(self, owner, template):
-        """The entry of ``times`` for a place; None where the function did not write there."""
+        """The entry of ``times`` for a place; None if the function did not write there."""
         return self.times.get((template, id(owner)), self.times.get(id(owner)))
 
     def stand_in(self, owner, template, stand_in):
-        """Put ``stand_in`` in a place, until all is taken back."""
+        """Put ``stand_in`` in a place until all writes are undone."""
         self.places[template, id(owner)] = owner, template, lying(template)(owner)
         self.stand_ins[template, id(owner)] = stand_in
         setter(template)(owner, stand_in)
 
     def assigned(self, anew=False):
-        """(owner, template, value, value before) of what was assigned, which is taken back.
+        """Undo the assignments; return (owner, template, value, value before) of each.
 
         Args:
-            anew: List also what was given the value that it had, which each run gives it again.
+            anew: List also places that were assigned the value that they already had, because each
+                run assigns it again.
         """
         found = []
         after = {key: lying(template)(owner) for key, (owner, template, _) in self.places.items()}
         for key, (owner, template, before) in reversed(self.places.items()):
-            if not _same(after[key], before):  # the last first: two places may be one
+            if not _same(after[key], before):  # in reverse order, as two keys may be one place
                 _put(owner, template, before)
         for key, (owner, template, before) in self.places.items():
             now = after[key]
@@ -92,18 +94,18 @@ class Effects:
         return found
 
     def take_back(self):
-        """Leave everything as it was; says what no assignment can do again, or None."""
+        """Undo all writes; return the name of a change that no assignment can repeat, or None."""
         self.assigned()
         found = [_refill(container, before) for container, before in self.containers.values()]
         return next((change for change in found if change is not None), None)
 
     def owners(self):
-        """What the function wrote to itself."""
+        """The objects to which the function itself wrote, without places of mere stand-ins."""
         assigned = [owner for key, (owner, *_) in self.places.items() if key in self.times]
         return [*assigned, *[container for container, _ in self.containers.values()]]
 
     def has_assigned(self, owner, key):
-        """Whether the function gave an entry the value that it has."""
+        """Whether the function assigned the entry ``owner[key]``."""
         return (item(key), id(owner)) in self.places
 
 
@@ -119,7 +121,7 @@ def _copy(container):
 
 
 def _set_entries(container, before):
-    """The entries of a list or dict that were set anew; they are given back what was in them."""
+    """Undo the assignments to entries of a list or dict; return them as ``assigned`` does."""
     known, now = _entries(before), _entries(container)
     grown = len(now) > len(known) and not isinstance(container, dict)
     if grown or [*now][: len(known)] != [*known]:

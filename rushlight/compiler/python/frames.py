@@ -1,11 +1,11 @@
 """The operands of the instruction that a Python frame is about to execute.
 
 CPython keeps a frame's local variables and, after them, its stack of operands in one array, which
-``frame`` objects point to. ``Operands`` reads this array and changes nothing. Where the array
-begins differs between versions of CPython, so ``_layout`` finds it in a frame whose variables are
-known. Where that fails (on another implementation of Python), ``available`` is False.
+``frame`` objects point to. ``Operands`` reads this array and changes nothing. The beginning of the
+array differs between versions of CPython, so ``_layout`` searches for it in a frame whose variables
+are known. If the search fails (on another implementation of Python), ``available`` is False.
 
-How deep the stack is at each instruction follows from the code alone: ``Code`` computes it once.
+The depth of the stack at each instruction follows from the code alone; ``Code`` computes it once.
 """
 
 import ctypes
@@ -23,9 +23,9 @@ _POINTER = 3
 #: From Python 3.14 on the lowest bits of a pointer say how its reference is counted.
 _ADDRESS = ~3
 _TAGGED_INTEGER = 3
-#: Later versions of Python may have other instructions.
+#: The first version of Python that is not supported, because its instructions may be different.
 _BEFORE = (3, 15)
-#: How many words of a frame are looked through.
+#: The number of words of a frame that are searched.
 _SEARCHED = 20
 #: An empty place on the stack.
 NULL: Any = type("NULL", (), {"__repr__": lambda self: "NULL"})()
@@ -40,7 +40,7 @@ def _frame_address(frame):
 
 
 def _layout():
-    """Words before the variables of a frame, and before its function; None where not found."""
+    """(Words before the variables of a frame, words before its function); None if not found."""
     if sys.implementation.name != "cpython":
         return None
     one, other = object(), object()
@@ -79,9 +79,9 @@ class Code:
     """A code object's instructions, by their offsets.
 
     Attributes:
-        instructions: offset → (kind, the instruction, operands on the stack before it). The kind
-            is what ``kinds`` has for the instruction's name, None for others.
-        variables: How many places for variables come before the stack.
+        instructions: offset → (kind, the instruction, number of operands on the stack before it).
+            The kind is the entry of ``kinds`` for the instruction's name, or None.
+        variables: The number of places for variables before the stack.
     """
 
     def __init__(self, code, kinds):
@@ -93,7 +93,7 @@ class Code:
         self.instructions: dict = {}
         following: Any = None
         for i in reversed(found):
-            if i.opname == "EXTENDED_ARG":  # Python reports it in place of what it belongs to
+            if i.opname == "EXTENDED_ARG":  # Python reports it instead of the next instruction
                 self.instructions[i.offset] = following
             else:
                 following = kinds.get(i.opname), i, depths.get(i.offset, 0)
@@ -101,10 +101,10 @@ class Code:
 
 
 def _depths(code, found):
-    """offset → operands on the stack before the instruction there."""
+    """offset → number of operands on the stack before the instruction there."""
     place = {instruction.offset: k for k, instruction in enumerate(found)}
     depths: dict = {}
-    # A handler finds the exception on the stack, and below it often the offset that raised it.
+    # When a handler begins, the exception is on the stack, often above the offset that raised it.
     todo = [(e.target, e.depth + 1 + e.lasti) for e in dis._parse_exception_table(code)]  # type: ignore[attr-defined]
     todo.append((0, 0))
     while todo:
@@ -125,11 +125,11 @@ def _depths(code, found):
 
 def _effect(instruction, number, jump):
     """How an instruction changes the depth of the stack."""
-    if instruction.opname == "PRECALL":  # Python 3.11 counts the operands of CALL here
+    if instruction.opname == "PRECALL":  # dis counts CALL's operands here in Python 3.11
         return 0
     if instruction.opname == "CALL":
         return -1 - number
-    if instruction.opname == "RETURN_GENERATOR":  # what is sent first lies there when it goes on
+    if instruction.opname == "RETURN_GENERATOR":  # the first sent value is on the resumed stack
         return 1
     return dis.stack_effect(instruction.opcode, number, jump=jump)
 
@@ -163,7 +163,7 @@ class Operands:
         return [_object(word) for word in words[end - count : end]]
 
     def variable(self, i):
-        """What lies in the place of variable ``i``: its value, or its cell."""
+        """The content of the place of variable ``i``: its value, or its cell."""
         return _object(self._read()[self._first + i])
 
     def function(self):

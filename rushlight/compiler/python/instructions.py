@@ -1,10 +1,10 @@
-"""What each kind of instruction of Python's interpreter reads and writes.
+"""What each kind of bytecode instruction reads and writes.
 
-``KINDS`` has, by the instruction's name, how many operands it is to be given, and a function of
-the frame, the instruction and these operands. The function notes what is read or written and
-returns None, or a function that is told the instruction's result at the next one (``NULL`` where
-it raised). Instructions that only move operands about are not listed. Names of Python 3.11 to 3.14
-stand side by side.
+``KINDS`` maps an instruction's name to (the number of operands, a function of the frame, the
+instruction and these operands). The function notes what is read or written. It returns None, or a
+function that is told the instruction's result when the next instruction begins (``NULL`` if the
+instruction raised). Instructions that only move operands are not listed. Names of Python 3.11 to
+3.14 stand side by side.
 """
 
 import sys
@@ -71,7 +71,7 @@ def _load_global(frame, instruction):
 
 
 def _is_state(value):
-    """Whether a global of a library may change: no function, class or module does."""
+    """Whether a global of a library may change; functions, classes and modules do not."""
     return not callable(value) and type(value).__name__ != "module"
 
 
@@ -101,7 +101,7 @@ def _store_global(frame, instruction):
 
 @_kind(0, "STORE_NAME", "DELETE_NAME")
 def _will_set_name(frame, instruction):
-    space = frame.frame.f_locals  # a dict given to exec, or one of a class that is made
+    space = frame.frame.f_locals  # the dict given to exec, or the namespace of a class statement
     if type(space) is dict and frame.observer.origins.is_outer(space):
         frame.observer.effects.will_assign(space, item(instruction.argval))
 
@@ -134,7 +134,7 @@ _OUR_NAMES = ("__dict__", "_parameters", "_buffers", "_modules")
 
 
 def _is_ours(owner, name):
-    """Whether what our code reads is not the user's to change."""
+    """Whether rushlight's code reads a thing that users do not change."""
     return isinstance(owner, type | ModuleType) or name in _OUR_NAMES
 
 
@@ -195,7 +195,7 @@ def _subscript(frame, instruction, container, key):
     return partial(_item_found, frame, container, key)
 
 
-#: Whose own code is not followed.
+#: Dicts of the module weakref, whose Python code is not followed.
 _WEAK = WeakKeyDictionary, WeakValueDictionary
 
 
@@ -213,7 +213,7 @@ def _item_found(frame, container, key, result):
 
 
 def _has_method(value, name):
-    """Whether Python's code does what an instruction asks for, which is observed itself."""
+    """Whether a method written in Python does the instruction's work; it is observed itself."""
     return hasattr(getattr(type(value), name, None), "__code__")
 
 
@@ -248,7 +248,10 @@ def _store_item(frame, instruction, value, container, key):
 
 
 def _is_cache(frame, container, value):
-    """Whether an installed package keeps an object of its making in a global of its own."""
+    """Whether a package stores an object in a container that is a global of its own: a cache.
+
+    Tensors and plain values are no cached objects.
+    """
     own = any(x is container for x in frame.frame.f_globals.values())
     return own and not is_plain(value) and not isinstance(value, Tensor)
 
@@ -322,7 +325,7 @@ def _format(frame, instruction, x, *spec):
     frame.observer.calls.look(x)
 
 
-@_kind(1, "BEFORE_WITH")  # from Python 3.14 on these are calls of their own
+@_kind(1, "BEFORE_WITH")  # Python 3.14 has CALL instructions for these methods instead
 def _begin_with(frame, instruction, manager):
     note_special(frame.observer.reads, manager, ("__enter__", "__exit__"))
     for name in ("__enter__", "__exit__"):
@@ -338,7 +341,7 @@ def _match_class(frame, instruction, x, cls, names):
 
 
 def _matched(frame, positional, x, cls, names, result):
-    """Of an object of the class the attributes were read, up to one that it lacks."""
+    """Note the attributes that a class pattern read, up to the first that the object lacks."""
     if result is NULL or (result is None and not isinstance(x, cls)):
         return
     calls = frame.observer.calls
@@ -356,7 +359,7 @@ _CHANGED_IN_PLACE = (list, dict, set, bytearray, deque, array, np.ndarray)
 
 @_kind(2, "BINARY_OP")
 def _binary(frame, instruction, x, y):
-    if "[" in instruction.argrepr:  # as of Python 3.14
+    if "[" in instruction.argrepr:  # BINARY_OP includes subscripts from Python 3.14 on
         return _subscript(frame, instruction, x, y)
     if instruction.argrepr.endswith("=") and isinstance(x, _CHANGED_IN_PLACE):
         frame.observer.calls._change(x)
@@ -390,7 +393,7 @@ def _count(instruction):
 @_kind(_count, "CALL")
 def _call(frame, instruction, *operands):
     function, *args = [x for x in operands[:2] if x is not NULL] + [*operands[2:]]
-    if function is id and frame.level == OURS:  # to meet each tensor once
+    if function is id and frame.level == OURS:  # our code asks only to visit each tensor once
         return None
     return frame.observer.calls.call(function, args, {})
 
@@ -405,7 +408,7 @@ def _call_with_names(frame, instruction, *operands):
 
 
 def _count_spread(instruction):
-    return 1 - stack_effect(instruction.opcode, instruction.arg)  # versions differ in it
+    return 1 - stack_effect(instruction.opcode, instruction.arg)  # Python versions differ here
 
 
 @_kind(_count_spread, "CALL_FUNCTION_EX")

@@ -1,7 +1,8 @@
-"""What is known of functions written in C, whose reads and writes cannot be observed.
+"""Lists of functions written in C, whose reads and writes cannot be observed.
 
-A call to a function that is neither listed here nor in ``calls.py`` runs eagerly. The lists are
-by the module or type that a function belongs to, as ``home_of`` gives it.
+If recorded code calls a function in C that is neither listed here nor handled in ``calls.py``, the
+recorded function runs eagerly. Functions are listed by the module or type that they belong to, as
+``home_of`` gives it.
 """
 
 import builtins
@@ -16,7 +17,7 @@ __all__ = [
     "MUTATORS", "OF_VALUES", "PURE_TYPES", "REPLAYED", "REPLAYED_OURS", "home_of", "is_pure",
 ]  # fmt: skip
 
-#: Modules whose functions and classes in C give what follows from their arguments alone.
+#: Modules whose functions and classes in C have results that depend only on their arguments.
 _PURE_MODULES = frozenset((
     "_abc", "_ast", "_bisect", "_blake2", "_collections", "_collections_abc", "_contextvars",
     "_csv", "_ctypes", "_datetime", "_decimal", "_functools", "_hashlib", "_json", "_md5",
@@ -27,7 +28,7 @@ _PURE_MODULES = frozenset((
     "numpy", "operator", "re", "rushlight", "scipy", "string", "struct", "types", "typing",
     "unicodedata", "zlib",
 ))  # fmt: skip
-#: What these modules have besides.
+#: The exceptions: functions of these modules that read or change something else.
 _IMPURE = frozenset((
     "_datetime.now", "_datetime.today", "_datetime.utcnow", "_decimal.setcontext",
     "_decimal.localcontext", "_contextvars.set", "_contextvars.reset", "_contextvars.run",
@@ -35,11 +36,11 @@ _IMPURE = frozenset((
     "numpy.memmap", "numpy.save", "numpy.tofile", "numpy.dump", "numpy.seterr",
     "numpy._get_extobj_dict",
 ))  # fmt: skip
-#: Python's own functions that do more than to compute.
+#: Builtin functions that do more than compute a result.
 _IMPURE_BUILTINS = frozenset((
     "breakpoint", "delattr", "input", "open", "print", "setattr",
 ))  # fmt: skip
-#: Functions of other modules, each by itself.
+#: Single functions of other modules that are treated alike.
 _PURE_FUNCTIONS = frozenset((
     "sys.intern", "sys.exc_info", "sys.exception", "sys._getframe", "sys.getsizeof",
     "sys._getframemodulename", "sys.audit", "_thread.allocate_lock", "_thread.acquire",
@@ -48,27 +49,27 @@ _PURE_FUNCTIONS = frozenset((
     "_weakref.proxy", "_weakref.getweakrefcount", "_imp.acquire_lock",
     "_imp.release_lock", "posix.fspath", "nt.fspath", "warnings._filters_mutated",
 ))  # fmt: skip
-#: Functions that read a state, and can be asked for it again at each call.
+#: Functions that read a state. Each later call calls them again and compares the result.
 REPLAYED = frozenset((
     "_contextvars.get", "_decimal.getcontext", "decimal.getcontext", "sys.getrecursionlimit",
     "sys.getdefaultencoding", "posix.getcwd", "nt.getcwd", "posix.getpid", "nt.getpid",
     "gc.isenabled", "sys.gettrace", "sys.getswitchinterval", "_thread.get_ident",
 ))  # fmt: skip
-#: Functions of this package that read a state, and change none.
+#: Functions of this package that read a state and change nothing; they are called again, too.
 REPLAYED_OURS = frozenset((
     "are_deterministic_algorithms_enabled", "get_float32_matmul_precision",
     "get_num_interop_threads", "get_num_threads", "initial_seed",
     "is_anomaly_check_nan_enabled", "is_anomaly_enabled",
     "is_deterministic_algorithms_warn_only_enabled",
 ))  # fmt: skip
-#: Functions of this package that tell something of a tensor's values, which the recorder answers.
+#: Functions of this package that depend on a tensor's elements; the recorder handles them.
 OF_VALUES = frozenset((
     "__bool__", "__contains__", "__float__", "__index__", "__int__", "allclose", "equal", "item",
     "tolist",
 ))  # fmt: skip
-#: Types whose objects, called, read a state that can be asked for again.
+#: Types of callable objects that read a state; they are called again, too.
 REPLAYED_TYPES = (weakref.ref, operator.attrgetter, operator.itemgetter)
-#: Types whose methods, and whose making, depend on what they are given alone.
+#: Types whose methods and construction depend only on their arguments.
 PURE_TYPES = (
     *[v for v in vars(builtins).values() if isinstance(v, type)], deque, defaultdict, OrderedDict,
     types.SimpleNamespace, types.MappingProxyType, types.MethodType, types.FunctionType,
@@ -86,7 +87,7 @@ MUTATORS = frozenset((
     "popitem", "popleft", "put", "remove", "resize", "reverse", "rotate", "setdefault", "setfield",
     "setflags", "sort", "symmetric_difference_update", "update",
 ))  # fmt: skip
-#: Those of them that don't look at what is there.
+#: The mutators whose effect does not depend on the present contents.
 ADDING = frozenset((
     "add", "append", "appendleft", "clear", "extend", "extendleft", "fill", "frombytes",
     "fromlist", "insert",
@@ -95,7 +96,7 @@ _BUILTINS = frozenset(("builtins", None))
 
 
 def home_of(function):
-    """(module or type, name) of a function in C: where it belongs."""
+    """(The module or type that a function in C belongs to, the function's name)."""
     owner = getattr(function, "__objclass__", None)
     if owner is None:
         owner = getattr(function, "__self__", None)
@@ -110,7 +111,7 @@ def home_of(function):
 
 
 def is_pure(function):
-    """Whether a function or class in C gives what follows from its arguments alone."""
+    """Whether the result of a function or class in C depends only on its arguments."""
     if isinstance(function, type):
         return _pure_class(function)
     home, name = home_of(function)
@@ -128,7 +129,10 @@ def is_pure(function):
 
 
 def _pure_class(cls):
-    """A class of Python's code is observed where it runs; what is below it has to be known."""
+    """Whether all C classes among ``cls`` and its bases are known to be pure.
+
+    Classes written in Python are observed when their code runs.
+    """
     for c in cls.__mro__:
         if c in PURE_TYPES or issubclass(c, BaseException):
             continue

@@ -1,4 +1,4 @@
-"""Whose code a frame runs, which says how far it is observed."""
+"""Levels of observation: how far a frame is observed depends on whose code it runs."""
 
 import os
 import sysconfig
@@ -8,13 +8,13 @@ __all__ = ["LIBRARY", "NOT", "OURS", "USERS", "is_inside", "is_installed", "leve
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep
 _STANDARD = tuple([sysconfig.get_paths()[kind] + os.sep for kind in ("stdlib", "platstdlib")])
 _SITES = tuple([sysconfig.get_paths()[kind] + os.sep for kind in ("purelib", "platlib")])
-#: Packages that this one computes with. They call nobody's code but that which they are given.
+#: Packages that rushlight computes with. They call no functions but those they are given.
 _NEEDED = tuple([
     site + part
     for site in _SITES
     for part in ("numpy" + os.sep, "scipy" + os.sep, "llvmlite" + os.sep, "threadpoolctl.py")
 ])  # fmt: skip
-#: Parts of the package that hold the user's state, and are followed as the user's own code is.
+#: Parts of rushlight that hold the user's state; they are followed like the user's own code.
 _FOLLOWED = tuple([
     _PACKAGE + part.replace("/", os.sep)
     for part in (
@@ -22,14 +22,15 @@ _FOLLOWED = tuple([
         "optim/lr_scheduler/", "optim/swa_utils",
     )
 ])  # fmt: skip
-#: Of these the parts that only pass a call on, or find what lies in a Module.
+#: Exceptions, which are not followed: they only pass a call on, or look things up in a Module.
 _PASSED = tuple([
     _PACKAGE + f"nn{os.sep}modules{os.sep}{name}.py"
     for name in ("call", "hooks", "backward", "registry")
 ])  # fmt: skip
 _UNOBSERVED = {"__getattr__": _PACKAGE + f"nn{os.sep}modules{os.sep}module.py"}
 
-#: Whose code it is: not followed; ours, with constants for globals; Python's; the user's.
+#: The levels: code that is not followed; rushlight's, whose globals count as constants; code of
+#: Python's library and of the packages that rushlight needs; the user's and all other code.
 NOT, OURS, LIBRARY, USERS = range(4)
 _levels: dict = {}
 
@@ -43,12 +44,12 @@ def level_of(code):
 
 
 def is_installed(code):
-    """Whether code is of a package that pip installed."""
+    """Whether the code belongs to a package that pip installed."""
     return code.co_filename.startswith(_SITES)
 
 
 def is_inside(code):
-    """Whether code is of this package."""
+    """Whether the code belongs to rushlight."""
     return code.co_filename.startswith(_PACKAGE)
 
 

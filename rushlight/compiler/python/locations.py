@@ -1,9 +1,9 @@
 """Places of Python's objects: attributes, variables of closures, entries of lists and dicts.
 
-A condition is (template, objects, value): the template, an expression of the objects' names, gives
-the value. It is a place where the template is an attribute or an entry of one object, so that it
-can be written to. What lies in places that a function assigns is likely another thing in its next
-call.
+A condition is (template, objects, value). The template is an expression with a placeholder for each
+object; it must evaluate to the value. A condition is a place if its template is an attribute or an
+entry of one object, because this can be assigned to. A place to which a function assigns probably
+holds another value in the function's next call.
 """
 
 import ast
@@ -19,17 +19,17 @@ __all__ = [
     "taken_apart",
 ]  # fmt: skip
 
-#: Templates of conditions that are places, which can be written to.
+#: Templates of conditions that are places.
 _PLACE = re.compile(r"\{0\}(\[.*\]|\.\w+)", re.DOTALL)
 _GONE = KeyError, AttributeError, IndexError, TypeError
-#: What was in a place where there was nothing.
+#: Stands for the content of an empty place.
 NOTHING = object()
-#: Lists and dicts of up to so many items are taken apart.
+#: Lists, tuples and dicts of up to this many items are taken apart.
 _ENTRIES = 64
 
 
 def member_of(cls, name):
-    """What a class has under a name, by inheritance too, as it lies there; None if nothing."""
+    """The member of a class under a name, own or inherited, unbound; None if there is none."""
     for c in cls.__mro__:
         if name in c.__dict__:
             return c.__dict__[name]
@@ -42,7 +42,7 @@ def is_place(template, objects):
 
 
 def place_name(template):
-    """The attribute or key of a condition that is a place; None of another."""
+    """The attribute's name or the key of a place; None for the template of another condition."""
     found = _PLACE.fullmatch(template)
     if found is None:
         return None
@@ -59,7 +59,7 @@ def in_words(template):
 
 @functools.cache
 def getter(template, nothing=None):
-    """The function of one object that a template is; ``nothing`` is what it gives of no place."""
+    """The function that evaluates a template on an object; ``nothing`` if the place is empty."""
     look = eval(f"lambda x: {template.format('x')}")
 
     def get(x):
@@ -73,7 +73,10 @@ def getter(template, nothing=None):
 
 @functools.cache
 def lying(template):
-    """Like ``getter``, of what lies in the place itself: not inherited, nor by ``__missing__``."""
+    """Like ``getter``, but without inherited values and without calls of ``__missing__``.
+
+    The function returns ``NOTHING`` if the place itself is empty.
+    """
     get, name = getter(template, NOTHING), place_name(template)
     entry = template.startswith("{0}[")
 
@@ -89,7 +92,7 @@ def lying(template):
 
 @functools.cache
 def setter(template):
-    """The function of an object and a value that writes to a place."""
+    """The function that writes a value to a place of an object."""
     found: dict = {}
     exec(f"def put(x, value): {template.format('x')} = value", found)
     return found["put"]
@@ -97,14 +100,14 @@ def setter(template):
 
 @functools.cache
 def deleter(template):
-    """The function of an object that empties a place."""
+    """The function that empties a place of an object."""
     found: dict = {}
     exec(f"def empty(x): del {template.format('x')}", found)
     return found["empty"]
 
 
 def item(key):
-    """The template of an entry; None for a key that cannot be written in a line of Python."""
+    """The template of the entry under ``key``; None if Python code can't express the key."""
     if not _is_writable(key):
         return None
     return f"{{0}}[{repr(key).replace('{', '{{').replace('}', '}}')}]"
@@ -119,10 +122,10 @@ def _is_writable(key):
 
 
 def taken_apart(assigned, conditions):
-    """Those of ``assigned`` where tensors are, and what of ``conditions`` is left without them.
+    """Return the assignable places that hold tensors, and the conditions that do not concern them.
 
-    They are known by the tensors in them, and not by their identity, if no list or dict of them
-    lies in another place too.
+    The content of such a place is recognised by the tensors in it and not by its identity, provided
+    that none of its lists and dicts lies in another place, too.
     """
     places = [c for c in assigned if _has_tensors(c[2]) and _is_alone(c[2], conditions)]
     inside = {i for c in places for i in _containers(c[2])}
@@ -132,13 +135,13 @@ def taken_apart(assigned, conditions):
 
 
 def _is_alone(value, conditions):
-    """Whether no list or dict in ``value`` lies in another place too."""
+    """Whether no list or dict in ``value`` lies in a second place outside of ``value``."""
     inside = {*_containers(value)}
     return sum(id(c[2]) in inside and id(c[1][0]) not in inside for c in conditions) <= 1
 
 
 def _has_tensors(value):
-    """Whether a value is known by the tensors in it, and not by its identity."""
+    """Whether a value is recognised by the tensors in it, and not by its identity."""
     if isinstance(value, Tensor):
         return type(value.node) is not Leaf  # a parameter stays where it is
     return bool(_containers(value)) and any(map(_has_tensors, _items(value)))
@@ -149,7 +152,7 @@ def _items(container):
 
 
 def _containers(value):
-    """The ids of a list, tuple or dict and of those in it; none of what is too large."""
+    """The ids of a list, tuple or dict and of those inside it; large ones are left out."""
     if not isinstance(value, (tuple, list, dict)) or len(value) > _ENTRIES:
         return []
     return [id(value), *[i for item in _items(value) for i in _containers(item)]]

@@ -1,10 +1,10 @@
 """Observing a function while it runs: Python calls the observer before each instruction.
 
-``sys.settrace`` reports every frame that begins. Frames of the user's code, and of libraries, are
-followed instruction by instruction: before one the operands are on the stack, and at the next one
-its result is. Frames of rushlight's operations are not followed: what they read of the user's
-objects they tell the recorder themselves. A tracer that was there before, a debugger's, say, is
-told what it was told before.
+``sys.settrace`` reports every frame that begins. Frames of the user's code and of libraries are
+followed instruction by instruction. Before an instruction its operands are on the stack; before the
+next instruction its result is there. Frames of rushlight's operations are not followed, because
+they tell the recorder what they read of the user's objects. A tracer that was set before (a
+debugger's, for example) still gets all its events.
 """
 
 import sys
@@ -32,20 +32,20 @@ class Observer:
     """What one recorded call reads and writes of Python's objects.
 
     Args:
-        recorder: The trace, which is told what no program can do.
+        recorder: The recorder of the call. It refuses what no program can do.
         is_apart: See ``Reads``.
 
     Attributes:
-        reads, effects: What was read, and what was written.
-        origins: Which objects were there before.
-        open: id → ``Frame``, of the frames that are followed and have not returned.
-        caches: The ids of what lies in globals of libraries: a dict there is a cache, whose
-            entries stay.
+        reads, effects: The noted reads, and the noted writes.
+        origins: Tells which objects were there before the call.
+        open: id → ``Frame``, for frames that are followed and have not returned.
+        caches: The ids of objects in globals of libraries. A dict among them is a cache, and what
+            is written to it stays there.
     """
 
     def __init__(self, recorder, is_apart):
         self._recorder = recorder
-        self.lenient = False  # for a recording that is run once, what is read does not matter
+        self.lenient = False  # True for a recording that runs only once: reads do not matter then
         self.origins = Origins()
         self.effects = Effects(recorder)
         self.reads = Reads(self.origins, self.effects, is_apart)
@@ -70,11 +70,11 @@ class Observer:
     def __exit__(self, *exception):
         self._active = False
         sys.settrace(self._before)
-        while self.open:  # where the observer raised, Python tells of no frame any more
+        while self.open:  # if the observer raised, Python reports no more frames
             self.open.popitem()[1].end()
 
     def forget(self):
-        """Let go of the objects that were met: the recording is over."""
+        """Drop the references to observed objects, because the recording is over."""
         reads, effects = self.reads, self.effects
         for kept in (reads.conditions, reads.places, reads.large, reads.weak):
             kept.clear()
@@ -82,16 +82,16 @@ class Observer:
             kept.clear()
 
     def refuse(self, reason):
-        """Raise the error that a program cannot do what the function is about to do."""
+        """Let the recorder raise the error that no program can do what the function does."""
         if not self.lenient:
             self._recorder.refuse(reason)
 
     def is_argument(self, tensor):
-        """Whether a tensor is given to the call, so that other calls have others."""
+        """Whether a tensor is an argument of the call, so that other calls get other tensors."""
         return any(tensor is t for t in self._recorder.leaves)
 
     def module(self, module):
-        """Note what a call of a Module reads by itself: which forward it has."""
+        """Note what a call of a Module reads without observed code: the Module's ``forward``."""
         own, cls = module.__dict__, type(module)
         if "forward" in own:
             self.reads.attribute(module, "forward", own["forward"])
@@ -105,7 +105,7 @@ class Observer:
             self.refuse(f"the first call of a {cls.__name__} makes its parameters")
 
     def settle(self, calls):
-        """See to what depends on the whole call: ``calls`` are those that it deferred."""
+        """Do the checks that need the whole call; ``calls`` are the calls that it deferred."""
         self.reads.settle_large()
         if calls and (self.reads.reads_options or any(map(has_options, self.effects.owners()))):
             raise TraceError(
@@ -132,7 +132,10 @@ class Observer:
         return follower.trace
 
     def _follows_from(self, caller, level):
-        """Whether a frame is followed: its caller is, or it is the user's and ours calls it."""
+        """Whether a frame is followed.
+
+        It is if its caller is followed, or if rushlight calls code that is not a library's.
+        """
         follower = getattr(caller.f_trace, "__self__", None)
         if type(follower) is Frame and follower.observer is self:
             return True
@@ -143,8 +146,8 @@ class Frame:
     """One frame that is followed.
 
     Attributes:
-        level: Whose code it is.
-        pending: What is to be told the result of the instruction that runs, or None.
+        level: Whose code the frame runs; see ``levels.py``.
+        pending: The function that must be told the result of the running instruction, or None.
     """
 
     __slots__ = (
@@ -164,7 +167,7 @@ class Frame:
         self.extended: Any = None  # the offset of an instruction whose argument began before it
 
     def begin(self):
-        """Note the function that runs, and the method of a class that it is."""
+        """Note the function that runs and, if it is a method, its place in the class."""
         function = self.operands.function()
         if not isinstance(function, types.FunctionType):
             return
@@ -173,7 +176,7 @@ class Frame:
             observer.reads.function(function)
         if code.co_argcount:
             owner = self.operands.variable(0)
-            if isinstance(owner, types.CellType):  # a function inside uses it
+            if isinstance(owner, types.CellType):  # an inner function uses the variable
                 owner = next(iter(_contents(owner)), NULL)
             if code.co_name == "__init__":
                 observer.origins.note_made(owner)
@@ -202,7 +205,7 @@ class Frame:
         if event == "opcode":
             kind, instruction, depth = self.code.instructions[frame.f_lasti]
             if self.extended == frame.f_lasti:
-                self.extended = None  # it was seen when its longer argument began
+                self.extended = None  # the instruction was handled at its EXTENDED_ARG
                 return self.trace
             self.extended = instruction.offset if instruction.offset != frame.f_lasti else None
             if self.pending is not None:
@@ -224,11 +227,11 @@ class Frame:
         return self.trace
 
     def end(self):
-        """Hold the frame, and with it the function's variables, no longer."""
+        """Drop the references to the frame, and with it to the function's variables."""
         self.frame = self.operands = self.pending = None
 
     def _result(self, depth):
-        """What the last instruction gave: of a method and its object, the method."""
+        """The result of the last instruction; the method, if it gave a method and its object."""
         if not depth:
             return NULL
         *below, last = self.operands.top(depth, 2 if self.pair else 1)
@@ -236,7 +239,7 @@ class Frame:
 
 
 def _gives_two(instruction):
-    """Whether an attribute that is called next lies beside its object, or beside nothing."""
+    """Whether the instruction gives two operands: an attribute, and its object or NULL."""
     if instruction.opname == "LOAD_METHOD":
         return True
     later = sys.version_info >= (3, 12)
@@ -244,7 +247,7 @@ def _gives_two(instruction):
 
 
 def _contents(cell):
-    """What a variable that functions inside use holds, if anything."""
+    """A list of the value in a cell; an empty list if the variable has no value yet."""
     try:
         return [cell.cell_contents]
     except ValueError:  # not yet

@@ -1,10 +1,10 @@
-"""Which objects were there before a call was recorded, and which were made by it.
+"""Which objects were there before a call was recorded, and which objects the call made.
 
-A read of an object that the call made says nothing of other calls, and a write to it is nothing
-to take back. The garbage collector keeps new objects in a generation of their own. It is emptied
-before a call is recorded, and collection waits meanwhile (``gc_pause.py``). What the collector
-does not follow (NumPy's arrays, dicts of numbers) counts as made by the call, unless it was read
-from an object of before.
+A read of an object that the call made is no condition for other calls, and a write to it need not
+be undone. Python's garbage collector tells such objects apart, because it keeps new objects in a
+generation of their own. This generation is emptied before a call is recorded, and collection is
+paused during the recording (``gc_pause.py``). Objects that the collector does not track (NumPy's
+arrays, dicts of numbers) count as made by the call, unless they were read from an older object.
 """
 
 import gc
@@ -13,10 +13,10 @@ __all__ = ["Origins"]
 
 
 class Origins:
-    """The objects met while one call is recorded; a context for the time of the recording.
+    """The objects that are met while one call is recorded; a context for the recording.
 
     Attributes:
-        outer: id → the object, of those that were there before.
+        outer: id → object, for objects that were there before the call.
     """
 
     def __init__(self):
@@ -31,10 +31,10 @@ class Origins:
 
     def __exit__(self, *exception):
         self._recording = False
-        self.outer.clear()  # nobody is to live longer for having been looked at
+        self.outer.clear()  # these references must not keep objects alive
 
     def collect(self):
-        """Free what the call made and nobody can reach."""
+        """Free the objects that the call made and nobody can reach any more."""
         self._find_new()
         gc.collect(0)
 
@@ -47,7 +47,7 @@ class Origins:
         self.outer[id(value)] = value
 
     def note_made(self, value):
-        """Note that the call made ``value``; nobody holds it for that."""
+        """Note that the call made ``value``, without keeping a reference to it."""
         if id(value) not in self.outer:
             self._made.add(id(value))
 

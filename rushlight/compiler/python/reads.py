@@ -1,10 +1,10 @@
-"""Conditions under which a function reads the same from Python's objects as it did.
+"""Conditions under which a function reads the same from Python's objects as in the recorded call.
 
-A condition is (template, objects, value): the template, an expression of the objects' names, gives
-the value. It repeats the read itself where that runs no Python code: ``{0}.rate``, ``{0}['rate']``.
-Numbers, texts and the like are compared by value, all else by identity; of lists, dicts and small
-arrays that were looked into, what is in them too. Objects that the recorded call made itself are
-no matter.
+A condition is (template, objects, value). The template is an expression with a placeholder for each
+object; it must evaluate to the value. The expression repeats the read itself if that runs no Python
+code: ``{0}.rate``, ``{0}['rate']``. Numbers, texts and the like are compared by value, all other
+objects by identity. The contents of lists, dicts and small arrays are compared, too, if the call
+looked into them. There are no conditions on objects that the recorded call made itself.
 """
 
 import enum
@@ -27,13 +27,13 @@ from rushlight.tensor import Tensor
 
 __all__ = ["Reads", "is_users"]
 
-#: Up to this many items or entries are looked at one by one, those of larger containers together.
+#: Up to this many items get a condition each; a larger container gets one condition for all.
 _ITEMS = 1 << 10
-#: Up to this many bytes of an array are compared at each call; of larger ones tensors are made.
+#: Arrays of up to this many bytes are compared at each call; larger arrays become tensors.
 _BYTES = 1 << 16
-#: Up to this many are compared where an array lies in no place of its own.
+#: Up to this many bytes are compared if an array can't become a tensor.
 _MOST_BYTES = 1 << 20
-#: What functions tell of a tensor that is none of its values.
+#: The types of facts about a tensor that do not depend on its elements.
 _FACTS = (bool, int, str, tuple, dtype, UntypedStorage)
 _DICTS = (dict, UserDict, ChainMap, types.MappingProxyType)
 _VIEWS: tuple = (type({}.keys()), type({}.values()), type({}.items()))
@@ -47,7 +47,7 @@ _METHODS = (
 
 
 def is_users(cls):
-    """Whether a class is neither Python's nor ours."""
+    """Whether a class is the user's: not Python's, rushlight's, NumPy's, SciPy's or PyTorch's."""
     return (getattr(cls, "__module__", None) or "").split(".")[0] not in _FOREIGN
 
 
@@ -56,9 +56,9 @@ def _own(owner):
 
 
 def attributes_of(owner):
-    """The dict of an object's attributes, read past its class's methods; None if it has none.
+    """The dict of an object's attributes, read without its class's methods; None if it has none.
 
-    A ``threading.local`` has one in each thread.
+    None also for a ``threading.local``, which has another dict in each thread.
     """
     if isinstance(owner, threading.local):
         return None
@@ -74,12 +74,12 @@ def _is_missing(owner, name):
 
 
 def has_options(owner):
-    """Whether schedulers move what lies in ``owner``: it is theirs, or an optimizer's group."""
+    """Whether schedulers change entries of ``owner``: a scheduler's dict, or a param group."""
     return type(owner) is dict and ("_last_lr" in owner or ("params" in owner and "lr" in owner))
 
 
 def _memory(tensor):
-    """The bytes of a tensor's storage, and which of them is its first."""
+    """(The bytes of a tensor's storage, the storage offset of its first element in elements)."""
     return tensor.untyped_storage().nbytes(), tensor.storage_offset()
 
 
@@ -89,7 +89,7 @@ def _is_recorded(value):
 
 
 def _array_of(tensor):
-    """A tensor's array; None of a lazy parameter, which has none yet."""
+    """A tensor's array; None for a lazy parameter, which has no array yet."""
     try:
         return _ARRAY.__get__(tensor)
     except AttributeError:
@@ -100,15 +100,16 @@ class Reads:
     """The conditions of one recorded call.
 
     Args:
-        is_apart: Whether a container is an argument, so that the call's guards cover it.
+        is_apart: A function that tells whether a container is an argument, so that the call's
+            guards cover it.
 
     Attributes:
-        conditions: Each once, in the order of the reads.
-        places: (template, id of the owner) → (template, owner, value) of what was read from an
+        conditions: The conditions, each once, in the order of the reads.
+        places: (template, id of the owner) → (template, owner, value), for each read of an
             attribute, variable or entry that can be assigned.
-        reads_options: Whether a number was read that schedulers move.
-        weak: id → reference, of objects that a program is not to keep alive.
-        large: id → array, of those whose elements are too many to compare at each call.
+        reads_options: Whether the call read an entry that schedulers change.
+        weak: id → weak reference, for objects that a program must not keep alive.
+        large: id → array, for arrays with too many elements to compare at each call.
     """
 
     def __init__(self, origins, effects, is_apart):
@@ -132,7 +133,7 @@ class Reads:
                 self.origins.note_outer(x)
 
     def _value(self, template, objects, value, owner, place):
-        """Note what was found in a place: that it lies there, or nothing if the call put it."""
+        """Add the condition that ``value`` lies in a place, unless the call itself put it there."""
         key = place, id(owner)
         self.reads_options |= has_options(owner)
         if key in self.effects.places or id(owner) in self.effects.containers:
@@ -147,15 +148,15 @@ class Reads:
         self.note(template, objects, value)
 
     def _hold(self, value):
-        """What lay in an object of before was there before as well."""
+        """Note that a value in an older object was there before the call, too."""
         if not is_plain(value):
             self.origins.note_outer(value)
 
     # Attributes -------------------------------------------------------------------------
 
     def attribute(self, owner, name, value):
-        """The attribute ``name`` of ``owner`` was read, and was ``value``."""
-        if isinstance(owner, enum.Enum):  # known by itself, but what it keeps may change
+        """Note that the attribute ``name`` of ``owner`` was read, with the result ``value``."""
+        if isinstance(owner, enum.Enum):  # compared by value, but its attributes may change
             self.origins.note_outer(owner)
         elif is_plain(owner) or not self.origins.is_outer(owner):
             return
@@ -175,7 +176,7 @@ class Reads:
         elif isinstance(owner, threading.local) and member is None:
             self._again(owner, name, value, is_place=True)
         elif isinstance(owner, Tensor):
-            if name == "__dict__":  # Python may make it only now
+            if name == "__dict__":  # Python may have made the dict for this read
                 self._hold(value)
             self.tensor(owner, f"{{0}}.{name}", value)
         elif member is None:
@@ -188,14 +189,14 @@ class Reads:
             self._again(owner, name, value, data)
 
     def tensor(self, tensor, template, value):
-        """Note what was asked about a tensor of before, which the program may have no part in."""
+        """Note a fact about an older tensor, which may be no input of the program."""
         recorder = mode.state.recorder
         known = is_plain(value) or isinstance(value, dtype)
         if known and recorder is not None and recorder.is_outer(tensor):
             self.note(template, (tensor,), value)
 
     def told(self, function, args, kwargs, result):
-        """A function of this package told ``result`` of a tensor of before: what it is like."""
+        """Note that a function of this package returned ``result``, a fact of an older tensor."""
         tensor, *others = args
         recorder = mode.state.recorder
         if recorder is None or not isinstance(result, _FACTS) or _array_of(tensor) is None:
@@ -220,7 +221,7 @@ class Reads:
             self._value(f"{{0}}.{name}", (cls,), value, cls, f"{{0}}.{name}")
 
     def _looked_up(self, owner, cls, own, name, value):
-        """What no place has was found by a method: a Module's looks into its registries."""
+        """Note an attribute that ``__getattr__`` found; a Module's looks into its registries."""
         if own is not None and own.keys() >= {*_REGISTRIES}:
             for registry in _REGISTRIES:
                 if own[registry].get(name) is value and name in own[registry]:
@@ -238,10 +239,10 @@ class Reads:
                 self.note("{1} not in {0}", (own, name), True)
 
     def _member(self, owner, cls, own, name, member):
-        """A method or property: Python runs its code, which is observed by itself."""
+        """Note a method or property that was read; its Python code is observed when it runs."""
         if not is_users(cls):
             kept = own is not None and not isinstance(member, types.FunctionType | property)
-            if kept and not hasattr(type(member), "__set__"):  # in an attribute, once computed
+            if kept and not hasattr(type(member), "__set__"):  # like a cached_property's result
                 self.note("{1} not in {0}", (own, name), True)
             return
         self.note("type({0})", (owner,), cls)
@@ -250,7 +251,7 @@ class Reads:
             self.note("{1} not in {0}", (own, name), True)
 
     def class_member(self, cls, name, member):
-        """The class has this member, of its own or by inheritance."""
+        """Note that the class has this member, own or inherited."""
         if isinstance(member, types.FunctionType | property):
             self.note(f"{{0}}.{name}", (cls,), member)
         elif isinstance(member, classmethod):
@@ -259,7 +260,7 @@ class Reads:
             self.note(f"{{1}}({{0}}, {name!r})", (cls, member_of), member)
 
     def _again(self, owner, name, value, is_place=False):
-        """Note the read itself, if it gives the same thing when it is done again."""
+        """Note the read itself as the condition, if a second read gives the same value."""
         try:
             again = getattr(owner, name)
         except AttributeError:
@@ -273,7 +274,7 @@ class Reads:
                 self.note(template, (owner,), value)
 
     def missing(self, owner, name):
-        """``owner`` has no attribute of this name."""
+        """Note that ``owner`` has no attribute of this name."""
         own = attributes_of(owner)
         key = (f"{{0}}.{name}", id(owner)) if own is None else (item(name), id(own))
         if self.origins.is_outer(owner) and key not in self.effects.places:
@@ -282,7 +283,7 @@ class Reads:
     # Containers -------------------------------------------------------------------------
 
     def entry(self, container, key, value):
-        """``container[key]`` was read, and was ``value``."""
+        """Note that ``container[key]`` was read, with the result ``value``."""
         if not self.origins.is_outer(container) or self.is_apart(container):
             return
         if self._is_changed(container):
@@ -310,29 +311,29 @@ class Reads:
             self.note("{0}[{1}]", (container, key), value)
 
     def weak_entry(self, container, key, value):
-        """A dict of the module weakref, whose own code is not followed, has this, or None."""
+        """Note the entry, or None, of a dict of the module weakref, whose code is not followed."""
         if self.is_open(container) and not _is_recorded(value):
             self.note("{0}.get({1})", (container, key), value)
 
     def absent(self, container, key):
-        """``container`` has no such key, or did not contain it."""
+        """Note that ``container`` does not have or contain ``key``."""
         if self.origins.is_outer(container) and not self.is_apart(container):
             changed = (item(key), id(container)) in self.effects.places
             if not changed and not self._is_changed(container):
                 self.note("{1} not in {0}", (container, key), True)
 
     def length(self, container, count):
-        """Only the length of a container was asked for."""
+        """Note that only the length of a container was read."""
         if not self._is_changed(container) and self.is_open(container):
             self.note("len({0})", (container,), count)
 
     def is_open(self, container):
-        """Whether something is to be noted of a container, or of a view of one."""
+        """Whether reads of a container, or of a view of one, need conditions."""
         known = id(container) in self.effects.containers or self.is_apart(container)
         return not known and self.origins.is_outer(container)
 
     def contents(self, value):
-        """All of ``value`` was looked at, and of the containers in it."""
+        """Note that all of ``value`` was read, with the containers in it."""
         if isinstance(value, _VIEWS):
             value = value.mapping
         if is_plain(value) or isinstance(value, Tensor):
@@ -351,7 +352,7 @@ class Reads:
         self._all_of(value, value)
 
     def _all_of(self, value, found):
-        """Note the contents of a container, which are those of ``found``."""
+        """Note the contents of a container. ``found`` has them: the container, or an older copy."""
         self._inside.add(id(value))
         if isinstance(value, _DICTS):
             self._dict(value, found)
@@ -365,7 +366,10 @@ class Reads:
             self._memory(value)
 
     def _is_changed(self, container):
-        """Whether the call changed a container before it was read: then all is noted of before."""
+        """Whether the call changed a container before it read it.
+
+        All former contents are then noted.
+        """
         if id(container) not in self.effects.containers or self.is_apart(container):
             return False
         if id(container) not in self._inside:
@@ -375,7 +379,7 @@ class Reads:
         return True
 
     def _memory(self, value):
-        """What lets others look at its memory: arrays of numbers, bytes, ctypes' objects, maps."""
+        """Note the bytes of an object that exposes its memory, such as a bytearray or an mmap."""
         try:
             known = bytes(memoryview(value))
         except (TypeError, ValueError):
@@ -383,7 +387,7 @@ class Reads:
         self.note("bytes({2}({0})) == {1}", (value, known, memoryview), True)
 
     def _in_made(self, value):
-        """A container that the call made may hold others of before."""
+        """Note the older containers in a container that the call made."""
         if id(value) in self._inside or not isinstance(value, list | dict | set | deque):
             return
         if not self.origins.is_outer(value):
@@ -401,13 +405,13 @@ class Reads:
             self._within(x)
 
     def _dict(self, value, found):
-        if isinstance(value, ChainMap | UserDict):  # Python's own: what counts lies in dicts
+        if isinstance(value, ChainMap | UserDict):  # their contents lie in other dicts
             name = "maps" if isinstance(value, ChainMap) else "data"
             inner = getattr(value, name)
             self._value(f"{{0}}.{name}", (value,), inner, value.__dict__, item(name))
             self._within(inner)
             return
-        if isinstance(value, defaultdict):  # a copy makes entries as well
+        if isinstance(value, defaultdict):  # a copy of it makes entries with the factory, too
             self.note("{0}.default_factory", (value,), value.default_factory)
         keys = [*found]
         if all(map(is_plain, keys)):
@@ -438,7 +442,7 @@ class Reads:
             self.note("{0}.tobytes() == {1}", (value, found.tobytes()), True)
 
     def settle_large(self):
-        """Compare large arrays after all; raise where one is too large for that."""
+        """Add conditions for the large arrays that are left; raise if an array is too large."""
         for array in self.large.values():
             if array.nbytes > _MOST_BYTES:
                 raise TraceError(
@@ -451,7 +455,7 @@ class Reads:
     # Functions --------------------------------------------------------------------------
 
     def function(self, function):
-        """A function of before ran: its code and the defaults of its parameters are the same."""
+        """Note that a function ran: its code and its parameters' defaults must be the same."""
         if not self.origins.is_outer(function):
             return
         self.note("{0}.__code__", (function,), function.__code__)
@@ -464,7 +468,7 @@ class Reads:
                     self._hold(x)
 
     def partial(self, function):
-        """A partial function of before passed a call on."""
+        """Note that a partial function passed a call on."""
         if self.origins.is_outer(function):
             for name in ("func", "args", "keywords"):
                 value = getattr(function, name)
@@ -472,13 +476,13 @@ class Reads:
                 self._within(value)
 
     def variable(self, cell, value):
-        """The variable of a function around was read."""
+        """Note that a variable of an enclosing function was read."""
         if self.origins.is_outer(cell):
             template = "{0}.cell_contents"
             self._value(template, (cell,), value, cell, template)
 
     def replay(self, function, args, value, kwargs=types.MappingProxyType({})):
-        """A function in C gave this of what lies outside, and can be asked again."""
+        """Note that a function returned ``value``; later calls call it again and compare."""
         names = [f"{{{i + 1}}}" for i in range(len(args))]
         names += [f"{name}={{{i + 1 + len(args)}}}" for i, name in enumerate(kwargs)]
         self._hold(value)

@@ -1,7 +1,8 @@
 """Special methods that Python looks up by itself: ``if x`` asks the class for ``__bool__``.
 
-A method in Python that runs is noted where its frame begins. What is noted here is the class of the
-object, and which methods it has or lacks: it may be given another class, and later other methods.
+A method written in Python is noted when its frame begins. This module notes the class of the
+object, and which methods the class has or lacks, because the object may be assigned another class,
+and the class other methods.
 """
 
 from rushlight.compiler.python.locations import member_of
@@ -22,7 +23,7 @@ _COMPARED = {
 }  # fmt: skip
 _ITERATED = "__iter__", "__getitem__"
 _TEXTS = "__format__", "__str__", "__repr__"
-#: By what the name of an instruction begins with.
+#: The beginning of an instruction's name → the methods that the instruction looks up.
 _INSTRUCTIONS = {
     "GET_ITER": _ITERATED, "GET_YIELD": _ITERATED, "UNPACK": _ITERATED, "LIST_EXTEND": _ITERATED,
     "SET_UPDATE": _ITERATED, "UNARY_NOT": ("__bool__", "__len__"), "FOR_ITER": ("__next__",),
@@ -30,7 +31,7 @@ _INSTRUCTIONS = {
     "JUMP_IF": ("__bool__", "__len__"), "FORMAT": _TEXTS, "CONVERT": _TEXTS,
     "GET_LEN": ("__len__",), "UNARY_NEGATIVE": ("__neg__",), "UNARY_INVERT": ("__invert__",),
 }  # fmt: skip
-#: What functions ask for besides the method of their name.
+#: A function's name → the methods that it looks up besides the method of its own name.
 _FUNCTIONS = {
     "bool": ("__len__",), "str": ("__repr__",), "format": _TEXTS, "callable": ("__call__",),
     "int": ("__index__",), "float": ("__index__",), "round": ("__round__",), "sum": _ITERATED,
@@ -57,7 +58,7 @@ def asked_by_function(name):
 
 
 def note_class(reads, x):
-    """Note which class an object of the user's has; returns it, or None for all others."""
+    """Note the class of an object and return it, if it is a user's class; else return None."""
     cls = type(x)
     if not is_users(cls) or not reads.origins.is_outer(cls):
         return None
@@ -67,14 +68,14 @@ def note_class(reads, x):
 
 
 def note_making(reads, cls):
-    """Note which methods make an object of a class of the user's."""
+    """Note which methods make an object, if ``cls`` is a user's class."""
     if is_users(cls) and reads.origins.is_outer(cls):
         for name in ("__new__", "__init__"):
             reads.class_member(cls, name, member_of(cls, name))
 
 
 def note_special(reads, x, names):
-    """Note which special methods the class of an object has, and lacks."""
+    """Note which of the special methods ``names`` the class of an object has or lacks."""
     cls = note_class(reads, x) if names else None
     if cls is not None:
         for name in names:

@@ -1,9 +1,11 @@
 """Programs that run: machine code and its cache, threads, and NumPy where there is no kernel.
 
-``program.py`` makes a program of what was recorded, on NumPy or as a ``native_program.py``, whose
-code ``assembly.py`` puts together, ``loader.py`` loads and ``cache.py`` keeps on disk, with the
-``manifest.py`` of what a run needs to know besides. ``numpy_call.py`` computes an operation without
-a kernel between two stretches of machine code. ``eager_kernels.py``, ``operation_program.py`` and
-``row_functions.py`` make kernels of single operations for eager mode. ``threads.py`` is the pool of
-native threads; ``denormals.py``, ``bounds_report.py`` and ``gc_pause.py`` surround a run.
+``program.py`` makes a program from a recording: a list of NumPy calls, or machine code
+(``native_program.py``). ``assembly.py`` generates this code, ``loader.py`` loads it and
+``cache.py`` keeps it on disk. ``manifest.py`` is the image of a program: the data besides the code
+that a run needs. ``numpy_call.py`` computes an operation without a kernel between two stretches of
+machine code. ``eager_kernels.py``, ``operation_program.py`` and ``row_functions.py`` make kernels
+of single operations for eager mode. ``threads.py`` is the pool of native threads.
+``denormals.py`` sets how the processor treats denormal numbers, ``handlers.py`` keeps signal
+handlers out of recordings, and ``bounds_report.py`` checks the memory that kernels touch.
 """

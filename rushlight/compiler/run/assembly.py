@@ -1,8 +1,9 @@
 """From groups to machine code: one kernel per kind of work, one function per stretch of kernels.
 
-Kernels that differ in their addresses only are one kernel. A stretch is ``i64 run(ptr table)``: the
-table holds the address of ``parallel``, of the arena, of the inputs and of the large outputs; the
-result is 0, or the number of the check that failed, counted from 1.
+Two kernels that differ only in the memory they work on share their code. A stretch is a function
+``i64 run(ptr table)``. The table holds the addresses of ``parallel``, of the arena, of the inputs
+and of the large outputs, in this order. The function returns 0, or the number of the check that
+failed, counted from 1.
 """
 
 from hashlib import sha256
@@ -30,16 +31,17 @@ from rushlight.compiler.run.numpy_call import Call, inputs_of
 
 __all__ = ["Assembly", "Step", "assemble", "primitive"]
 
-#: Bytes up to which an output is copied out of the arena; above, it is computed where it stays.
+#: An output of at most this many bytes is computed in the arena and then copied. A larger output
+#: is computed in an array of its own.
 SMALL = 4096
-#: Nanoseconds of work up to which a function does not let other Python threads run.
+#: A function that takes less than this many nanoseconds does not release the GIL.
 BRIEF = large_from(20_000)
 
 
 def primitive(equations, outputs, writes):
-    """What kernels and calls compute: (equations, results, flags of checks → the checks)."""
+    """The lowered and simplified recording: (equations, results, flags → the checks)."""
     wanted = [*[v for v in outputs if isinstance(v, Abstract)], *[v for _, v in writes]]
-    # Unread equations first: their inputs need not be there.
+    # Unread equations are dropped before lowering, because their inputs may be missing.
     equations, checks = native_checks(expand(alive(equations, wanted, checking=True)))
     return (*simplify(equations, [*wanted, *checks]), checks)
 
@@ -57,15 +59,15 @@ def assemble(equations, inputs, outputs, writes, target):
 
 
 class Step:
-    """A kernel with what it is called on.
+    """One call of a kernel.
 
     Attributes:
-        name: Of the kernel.
-        chunks: In how many pieces it is to be called.
+        name: The name of the kernel.
+        chunks: The number of chunks that the work is cut into.
         args: (owner, byte offset) of each argument.
-        scratch: Bytes of scratch memory.
-        group: The group that it computes.
-        nanoseconds: About how long it takes.
+        scratch: Bytes of scratch memory that a thread needs.
+        group: The group that the kernel computes.
+        nanoseconds: The estimated duration.
     """
 
     def __init__(self, name, chunks, args, scratch, group, nanoseconds):
@@ -77,11 +79,11 @@ class Assembly:
     """All code of a program.
 
     Attributes:
-        segments: In order, names of functions and calls of NumPy forwards.
-        key: What identifies the code, for the cache.
+        segments: In order: names of functions (stretches of kernels), and ``Call`` objects.
+        key: The text that identifies the code in the cache.
         slots: The length of the table.
         arena: Bytes of the arena, temporaries included.
-        large: (result number, slot) of the outputs that have memory of their own.
+        large: (number of the output, slot) for outputs that have memory of their own.
         scratch: Bytes of scratch memory that each thread needs.
         checked: The equations of the checks that kernels make.
     """
@@ -132,7 +134,7 @@ class Assembly:
     def _call(self, equation):
         place = lambda v: self.locate(v) if isinstance(v, Abstract) else None
         params = {k: place(v) for k, v in equation.params.items()}
-        # What is in none of these places is read by nobody.
+        # A result with an owner that is not among these is never read.
         kept = self.schedule.spans.keys() | {v.id for v in self.schedule.inputs}
         outs = [place(v) if self.schedule.owner(v) in kept else None for v in equation.outs]
         return Call(equation, [place(v) for v in inputs_of(equation)], params, outs)
@@ -162,7 +164,10 @@ class Assembly:
         ]  # fmt: skip
 
     def _aligned(self, owner, offset):
-        """(bytes of the memory of ``owner``, offset in it), where it begins at a cache line."""
+        """(bytes of the memory of ``owner``, byte offset in it); None if it may not be aligned.
+
+        Memory that the schedule allocates begins at a cache line.
+        """
         span = self.schedule.spans.get(owner)
         return None if span is None else (span[2], offset)
 
@@ -175,7 +180,7 @@ class Assembly:
     # Functions ------------------------------------------------------------------------------
 
     def _cut(self):
-        """Join neighbouring kernels to functions; calls stand between them."""
+        """Join neighbouring kernels to one function; NumPy calls separate the functions."""
         self.segments: list = []
         self.stretches: dict = {}
         for step in self.steps:
@@ -194,7 +199,7 @@ class Assembly:
 
     @property
     def image(self):
-        """What a run needs to know beside the code."""
+        """The data besides the code that a run needs."""
         schedule = self.schedule
         calls = self.calls
         number = {id(call): i for i, call in enumerate(calls)}
@@ -226,14 +231,14 @@ class Assembly:
         return [self._place(*a) for a in step.args]
 
     def _place(self, owner, offset):
-        """(slot of the table, byte offset); temporaries, which nobody owns, lie in the arena."""
+        """(slot of the table, byte offset). Temporaries have no owner and lie in the arena."""
         if owner is None:
             return 1, offset
         slot = self.slot.get(owner)
         return (slot, offset) if slot is not None else (1, self.schedule.offsets[owner] + offset)
 
     def _flags(self, step):
-        """Where in the arena are the flags that a step sets, with the numbers of their checks."""
+        """(number of the check, place of its flag) for each flag that a step sets."""
         made = {v.id for e in step.group.members for v in e.outs}
         found = []
         for number, flag in enumerate(self.schedule.flags):
@@ -251,7 +256,7 @@ class Assembly:
         return instrument(module, self.stretches) if CHECKED else module
 
     def _write(self, module, name, steps):
-        """The function that runs ``steps``: a loop over tables, as there may be hundreds."""
+        """Write the function that runs ``steps``: a loop over tables, as there may be hundreds."""
         places = [[*self._places(s), *[place for _, place in self._flags(s)]] for s in steps]
         checks = [[number + 1 for number, _ in self._flags(s)] for s in steps]
         table = lambda what, numbers: constant_array(

@@ -1,7 +1,7 @@
-"""``RUSHLIGHT_CHECK=bounds``: no kernel reads or writes outside of what it was given.
+"""``RUSHLIGHT_CHECK=bounds``: an error if a kernel reads or writes outside of its memories.
 
-The checks are in the machine code (``cpu/checked_access.py``). Here each run of it is told what
-memories there are, and an address that lies in none becomes an error.
+The machine code contains the checks (``cpu/checked_access.py``). This module tells each run which
+memories the kernels may touch, and raises an error if an address lies in none of them.
 """
 
 import ctypes
@@ -14,16 +14,16 @@ from rushlight.locks import new_lock
 __all__ = ["arrays", "checked", "imports", "watched"]
 
 _record = np.zeros(8, np.int64)
-_lock = new_lock()  # one run at a time: they share the record
+_lock = new_lock()  # only one run at a time, because all runs share the record
 
 
 def imports():
-    """The addresses of the names that checked code uses."""
+    """name → address, for the variables that checked code uses."""
     return {RECORD: _record.ctypes.data}
 
 
 def checked(program, function):
-    """``function(table)``, a stretch of kernels of a program, with its memories watched."""
+    """``function(table)``, which runs a stretch of kernels of ``program``, with bounds checks."""
 
     def run(table):
         return watched(_memories(program, table), lambda: function(table))
@@ -32,7 +32,7 @@ def checked(program, function):
 
 
 def arrays(given):
-    """Arrays in C order as memories."""
+    """The memories, in the form that ``watched`` takes, of arrays in C order."""
     return [
         (f"array {k} ({a.dtype}{list(a.shape)})", a.ctypes.data, a.ctypes.data + a.nbytes)
         for k, a in enumerate(given)
@@ -40,15 +40,17 @@ def arrays(given):
 
 
 def watched(memories, call):
-    """``call()``, which may touch ``memories``: (what it is, first address, one past the last).
+    """Return ``call()``; its kernels may touch only ``memories`` and the threads' scratch memory.
+
+    A memory is (description, first address, one past the last address).
 
     Raises:
-        RuntimeError: a kernel touched something else.
+        RuntimeError: a kernel touched another address.
     """
     memories = [*memories, *_scratch()]
     spans = np.array([span for _, *span in memories], np.int64)
     with _lock:
-        outer = _record.copy()  # of a run that a signal's handler broke into
+        outer = _record.copy()  # the record of a run that a signal's handler interrupted
         _record[:] = 0
         _record[5:7] = spans.ctypes.data, len(memories)
         try:
@@ -71,7 +73,7 @@ def _scratch():
 
 
 def _memories(program, table):
-    """What the table of a run points to."""
+    """The memories that the table of a run points to."""
     image = program.image
     addresses = np.ctypeslib.as_array((ctypes.c_int64 * image.slots).from_address(table)).tolist()
     found = [("the arena", addresses[1], addresses[1] + image.arena)]

@@ -1,7 +1,7 @@
 """Machine code on disk, so that a program's next start needn't compile again.
 
-An entry is a file that is believed only if its checksum holds and nobody else could have written
-it. Whatever is wrong with the folder or an entry, the answer is None and the caller compiles.
+An entry is a file. It is trusted only if its checksum is right and no other user could have written
+it. If anything is wrong with the folder or an entry, ``get`` returns None and the caller compiles.
 """
 
 import contextlib
@@ -21,14 +21,14 @@ __all__ = ["folder", "get", "object_code", "put"]
 _MAGIC = b"rushlight code 2\n"
 _DIGEST = hashlib.sha256().digest_size
 _LIMIT = 256 << 20  # bytes of all entries together
-_BETWEEN = 16 << 20  # bytes that are put between two looks at whether they are more
+_BETWEEN = 16 << 20  # after about this many new bytes the sizes of all entries are added up again
 
 
 def folder():
-    """The cache's folder; None where caching is off.
+    """The cache's folder; None if caching is off.
 
-    ``RUSHLIGHT_CACHE_DIR`` names it, and turns caching off if it is empty. Otherwise it is in the
-    place that the platform has for such files.
+    ``RUSHLIGHT_CACHE_DIR`` names the folder; an empty value turns caching off. By default the
+    folder is where the platform keeps caches.
     """
     named = os.environ.get("RUSHLIGHT_CACHE_DIR")
     if named is not None:
@@ -46,7 +46,7 @@ def folder():
 
 
 def get(key):
-    """The bytes that were put under ``key``; None if there are none that can be trusted."""
+    """The bytes that were put under ``key``; None if there is no entry that can be trusted."""
     try:
         path = _path(key)
         return None if path is None else _read(path)
@@ -55,7 +55,7 @@ def get(key):
 
 
 def object_code(key, module):
-    """The machine code kept under ``key``, or else that of ``module()``, which is kept then."""
+    """The machine code kept under ``key``. If there is none, compile ``module()`` and keep it."""
     code = get(key)
     if code is None:
         code = host().object_code(module())
@@ -88,14 +88,14 @@ def _path(key, create=False):
 
 @functools.cache
 def _sources():
-    """The state of the files that machine code depends on: who edits them wants theirs to run."""
+    """The state of the source files that machine code depends on, so that edits take effect."""
     package = Path(rushlight.__file__).parent
     files = [*package.glob("compiler/**/*.py"), *package.glob("ops/**/*.py")]
     return repr(sorted([(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in files]))
 
 
 def _private(status):
-    """Whether nobody but this user could have written a file or folder."""
+    """Whether only this user could have written a file or folder."""
     if not hasattr(os, "geteuid"):
         return True  # Windows: the user's folders are private by their access lists
     return status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
@@ -103,7 +103,7 @@ def _private(status):
 
 def _read(path):
     flags = os.O_RDONLY
-    for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"):  # no links; don't wait at a pipe
+    for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"):  # follow no link; don't wait for a pipe
         flags |= getattr(os, name, 0)
     with open(os.open(path, flags), "rb") as file:
         status = os.fstat(file.fileno())
@@ -114,20 +114,23 @@ def _read(path):
     payload = content[start:]
     if content[:start] != _head(path, payload):
         return None
-    os.utime(path)  # the least recently used go first
+    os.utime(path)  # the time of the last use: _evict deletes the least recently used entries
     return payload
 
 
 def _head(path, payload):
-    """What an entry begins with; of its name too, so that one for other code is not believed."""
+    """The first bytes of an entry: a checksum of its payload and name.
+
+    The name is included so that a renamed entry, for other code, is not trusted.
+    """
     return _MAGIC + hashlib.sha256(path.name.encode() + payload).digest()
 
 
 def _write(path, payload):
-    """All or nothing: the entry appears under its name when it is complete on disk.
+    """Write an entry. It appears under its name only when it is complete on disk.
 
-    Unfinished entries are in a folder of their own, so that those of killed processes are found
-    without a look at all entries.
+    Unfinished entries are in a folder of their own, so that the remains of killed processes are
+    found without a scan of all entries.
     """
     unfinished = path.parent / "new"
     unfinished.mkdir(mode=0o700, exist_ok=True)
@@ -137,16 +140,20 @@ def _write(path, payload):
 
 
 def _is_time(path, size):
-    """True about once in ``_BETWEEN`` bytes that all processes put together.
+    """Whether to scan all entries now: True about once for every ``_BETWEEN`` bytes put.
 
-    To look at all entries takes long where there are many. Names are hashes, so that they can
-    decide which entries are followed by a look: no process need know what others have put.
+    A scan of many entries takes long. Names are hashes, so they serve as random numbers: each entry
+    decides by its name and size whether a scan follows it. So processes need not know how much
+    others have put.
     """
     return int(path.name[:8], 16) * _BETWEEN < (size << 32)
 
 
 def _evict(place):
-    """Delete what was used least recently, beyond the limit. A file may vanish meanwhile."""
+    """Delete the least recently used entries until the others are below the limit.
+
+    Another process may delete a file at the same time, so errors are ignored.
+    """
     entries = []
     with os.scandir(place) as found:
         for entry in found:

@@ -1,8 +1,9 @@
-"""Whether the processor takes denormal numbers for zeros, in the calling thread.
+"""Whether the processor treats denormal numbers as zeros, in the calling thread.
 
-Eager code computes in its own thread and follows by itself; the pool's workers follow whom they
-work for (``cpu/thread_pool.py``). Code is always written with denormal numbers: a constant that was
-lost on the way would stay lost in the cache.
+The mode belongs to a thread. Eager code computes in the thread that set the mode. The pool's
+workers take over the mode of the thread that they work for (``cpu/thread_pool.py``). Code is always
+compiled with denormal numbers enabled: otherwise a denormal constant would become 0 in the cached
+code, too.
 """
 
 import contextlib
@@ -20,11 +21,11 @@ from rushlight.locks import new_lock
 __all__ = ["carried", "flush", "kept"]
 
 _lock = new_lock()
-_register: Any = None  # once a mode was set
+_register: Any = None  # a _Register from the first call of ``flush`` on
 
 
 class _Register:
-    """The calling thread's word for how floats are computed with."""
+    """The processor's floating-point control register, read and written in the calling thread."""
 
     def __init__(self):
         self.flush = flush_bits(host().triple)
@@ -44,11 +45,11 @@ class _Register:
 
 
 def flush(on):
-    """Have denormal numbers be zeros, or numbers again; whether the processor can be told to."""
+    """Treat denormal numbers as zeros if ``on``; returns whether the processor can do that."""
     global _register
     with _lock:
         if _register is None:
-            for kind in "efdgFDG":  # NumPy looks at them once, and warns where they are zeros
+            for kind in "efdgFDG":  # NumPy computes these once, and would warn in flush mode
                 np.finfo(kind)
             _register = _Register()
     others = _register.read() & ~_register.flush
@@ -58,7 +59,7 @@ def flush(on):
 
 @contextlib.contextmanager
 def kept():
-    """Denormal numbers are numbers within; decorates functions, too."""
+    """Context or decorator within which denormal numbers are not treated as zeros."""
     register = _register
     mode = register.read() if register else 0
     if not register or not mode & register.flush:
@@ -72,9 +73,10 @@ def kept():
 
 
 def carried(function):
-    """``function`` for another thread to call: there it computes as it would in this one.
+    """``function``, which another thread calls in the floating-point mode of this thread.
 
-    A new thread starts in the mode of the one that made it on Linux, elsewhere in the processor's.
+    On Linux a new thread inherits the mode of the thread that starts it; on other systems it starts
+    in the processor's default mode.
     """
     if _register is None:
         return function

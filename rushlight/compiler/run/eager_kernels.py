@@ -1,8 +1,8 @@
-"""Kernels of single operations on large arrays: what ``backend/native.py`` asks for.
+"""Kernels of single operations on large arrays; ``backend/native.py`` calls them.
 
-An operation, or one of its gradient rules, becomes a ``Stream``: compiled at first use for the
-dtypes, the inner dims and the parameters it is used with, for any number of rows. Where all arrays
-have one shape, the rows are the elements.
+An operation, or one of its gradient rules, becomes a ``Stream``. It is compiled at first use for
+the given dtypes, inner dims and parameters, and then serves any number of rows. If all arrays have
+the same shape, each element is a row.
 """
 
 import atexit
@@ -22,16 +22,16 @@ from rushlight.tensor import Tensor, from_array
 
 __all__ = ["compute", "matrices", "slope", "update"]
 
-_MOST = 1024  # kernels; the longest unused is dropped
-#: Elements of one row up to which rows are worked on as a whole.
+_MOST = 1024  # kernels that are kept; the oldest one is dropped first
+#: A row has at most this many elements; operations with longer rows are left to NumPy.
 _WIDEST = 1 << 18
-_kernels: OrderedDict = OrderedDict()  # signature → Stream, or None where there can be none
+_kernels: OrderedDict = OrderedDict()  # signature → Stream or Single; None if there is no kernel
 _lock = new_lock()
 atexit.register(_kernels.clear)  # while LLVM can still free them
 
 
 def compute(op, inputs, params):
-    """The result of ``op`` on arrays, or None where NumPy must compute it."""
+    """The result of ``op`` on arrays, or None if NumPy must compute it."""
 
     def recorded(*values):
         given = [v.array if isinstance(v, Tensor) else v for v in values]
@@ -50,7 +50,7 @@ def compute(op, inputs, params):
 
 
 def _fixed(op, inputs, params):
-    """The result by a program for these very shapes."""
+    """The result of a contraction, by a program for exactly these shapes; None: use NumPy."""
     arrays = [x for x in inputs if x is not None]
     if op.worth is not None and not op.worth(*inputs, **params):
         return None
@@ -64,7 +64,7 @@ def _fixed(op, inputs, params):
 
 
 def slope(op, name, rule, values):
-    """What a gradient rule gives on arrays, or None where NumPy must compute it."""
+    """The result of a gradient rule on arrays, or None if NumPy must compute it."""
     dims = [v for v in values if type(v) is tuple]
     arranged = _lines(values, dims[0]) if dims else _elements(values)
     values = [(1,) if type(v) is tuple else v for v in values]
@@ -72,7 +72,10 @@ def slope(op, name, rule, values):
 
 
 def matrices(key, function, values):
-    """``function`` of arrays with rows, and of others with fewer dims: a list of results."""
+    """The results of ``function``, in a list, or None if NumPy must compute them.
+
+    Arrays with as many dims as the first one have their rows in dim 0; the others have no rows.
+    """
     rows, *inner = values[0].shape
     if rows < 2 or not 2 <= prod(inner) <= _WIDEST:
         return None
@@ -82,9 +85,10 @@ def matrices(key, function, values):
 
 
 def update(key, function, arrays, scalars):
-    """Change flat ``arrays`` in place by ``function(*arrays, *scalars)``; tells whether it did.
+    """Change flat ``arrays`` in place by ``function(*arrays, *scalars)``; False: use NumPy.
 
-    The function gives the first of the arrays and those from the third on: what it changed.
+    The function returns the new values of the first array, and of those from the third on. The
+    second array (the gradient) is only read.
     """
     changed = [arrays[0], *arrays[2:]]
     shapes = [*[(ROWS,)] * len(arrays), *[()] * len(scalars)]
@@ -100,9 +104,10 @@ def _single(found, arranged):
 
 
 def _elements(values):
-    """(rows, shape of each array, shape of the result): the arrays broadcast; None if not evenly.
+    """(rows, shape of each array, shape of the result) for arrays that broadcast.
 
-    An array may have the result's shape, its last dims, all but its last, or one element.
+    Each array may have the shape of the result, only its last dims, all dims but the last, or one
+    element. None for other shapes, or if two arrays need rows of different lengths.
     """
     full = max([x for x in values if type(x) is ndarray], key=lambda x: x.size).shape
     size = prod(full)
@@ -141,7 +146,10 @@ def _rank(x):
 
 
 def _lines(values, dim):
-    """As ``_elements``, for an operation over one dim of arrays of one shape: (rows, dim, rest)."""
+    """As ``_elements``, for an operation over one dim of arrays that all have one shape.
+
+    The dims before it are joined to the rows, and the dims after it to one: (rows, dim, rest).
+    """
     full = next(x for x in values if type(x) is ndarray).shape
     if len(dim) != 1:
         return None
@@ -169,7 +177,7 @@ def _fits(x):
 
 
 def _run(key, function, arranged, values, outs=None):
-    """The results of ``function`` on ``values``, or None where there is no such kernel."""
+    """The results of ``function`` on ``values``, or None if no kernel can compute them."""
     arrays = [x for x in values if type(x) is ndarray]
     if arranged is None or not all(map(_fits, arrays)):
         return None
@@ -187,7 +195,7 @@ def _run(key, function, arranged, values, outs=None):
 
 
 def _closed(function, values):
-    """``function`` of the arrays among ``values`` alone."""
+    """``function`` with only the arrays among ``values`` as arguments; the others are fixed."""
 
     def call(*tensors):
         rest = iter(tensors)
@@ -203,7 +211,7 @@ def _compiled(key, make):
             try:
                 with handlers_apart():
                     found = make()
-            except Exception as error:  # NumPy computes it, and says what is wrong
+            except Exception as error:  # NumPy computes the operation, and raises if it is wrong
                 if is_of_handler(error):
                     raise
                 found = None

@@ -1,4 +1,4 @@
-"""Handlers of signals come between any two instructions, and have no part in a recording."""
+"""Signal handlers run between any two instructions; a recording must not contain their work."""
 
 import contextlib
 import functools
@@ -13,7 +13,7 @@ __all__ = ["handlers_apart", "is_of_handler"]
 
 @contextlib.contextmanager
 def handlers_apart():
-    """Within, handlers in Python run as if nothing were recorded."""
+    """Context within which signal handlers written in Python run with recording suspended."""
     wrapped = _wrapped() if threading.current_thread() is threading.main_thread() else {}
     try:
         for number, (_, wrapper) in wrapped.items():
@@ -21,12 +21,12 @@ def handlers_apart():
         yield
     finally:
         for number, (handler, wrapper) in wrapped.items():
-            if signal.getsignal(number) is wrapper:  # else somebody set another
+            if signal.getsignal(number) is wrapper:  # otherwise another handler was set meanwhile
                 signal.signal(number, handler)
 
 
 def _wrapped():
-    """Signal number → its handler, and what runs the handler apart."""
+    """Signal number → (its handler, a wrapper that runs the handler with recording suspended)."""
     found = {number: signal.getsignal(number) for number in signal.valid_signals()}
     return {
         number: (handler, functools.partial(_run, handler))
@@ -41,9 +41,10 @@ def _run(handler, number, frame):
 
 
 def is_of_handler(error):
-    """Whether a signal's handler raised ``error``: then it must end whatever is under way.
+    """Whether a signal's handler raised ``error``. Such an error must never be swallowed.
 
-    What catches an error to go on in another way would lose it, since nothing raises it again.
+    Code that catches an error and tries another way would lose it, because nothing raises the
+    handler's error a second time.
     """
     codes = {_run.__code__}
     codes |= {_code(signal.getsignal(number)) for number in signal.valid_signals()} - {None}
@@ -54,7 +55,7 @@ def is_of_handler(error):
 
 
 def _code(handler):
-    """The code of a handler in Python; None of others."""
+    """The code object of a handler written in Python; None for other handlers."""
     while isinstance(handler, functools.partial):
         handler = handler.func
     called = inspect.getattr_static(type(handler), "__call__", None)

@@ -1,4 +1,4 @@
-"""Machine code in memory: object files are loaded, and their functions have addresses."""
+"""Load object files into memory, and look up the addresses of their functions."""
 
 import ctypes
 import os
@@ -13,7 +13,8 @@ __all__ = ["Library", "load"]
 class Library:
     """The loaded code of one object file; it is freed when this object is dropped.
 
-    Each has a linker of its own (0.3 ms): a shared one never gives all its memory back.
+    Each Library has a linker of its own, which takes 0.3 ms to create. A shared linker would never
+    give all its memory back.
     """
 
     __slots__ = ("_addresses", "_linker", "_parts")
@@ -21,7 +22,7 @@ class Library:
     def __init__(self, object_code, imports):
         import llvmlite.binding as llvm
 
-        self._parts = []  # first: __del__ reads it, whatever fails
+        self._parts = []  # before anything can fail, because __del__ reads it
         host()  # sets LLVM up
         builder = llvm.JITLibraryBuilder().add_object_img(object_code).add_current_process()
         for name, address in imports.items():
@@ -36,7 +37,7 @@ class Library:
         """The address of the function or variable ``name``.
 
         Raises:
-            KeyError: the object file defines no such name, or needs one that nobody defines.
+            KeyError: the object file does not define ``name``, or uses a name that is not defined.
         """
         if name not in self._addresses:
             try:
@@ -48,10 +49,10 @@ class Library:
         return self._addresses[name]
 
     def function(self, name, brief=False):
-        """The native ``void name(ptr)`` as a function of one address, which keeps the code alive.
+        """The native ``void name(ptr)`` as a Python function of one address.
 
-        A call takes 0.11 µs and lets other Python threads run meanwhile; a ``brief`` one takes
-        0.08 µs and doesn't.
+        The function keeps the code alive. A call takes 0.11 µs and releases the GIL. A call of a
+        ``brief`` function takes 0.08 µs and keeps the GIL.
         """
         prototype = ctypes.PYFUNCTYPE if brief else ctypes.CFUNCTYPE
         # c_void_p takes an int twice as fast as the integer types do.
@@ -60,19 +61,22 @@ class Library:
         return function
 
     def __del__(self, ending=sys.is_finalizing):
-        if ending():  # llvmlite may be gone before, and the code goes with the process
+        if ending():  # llvmlite may be gone already; the code is freed with the process
             return
-        for part in reversed(getattr(self, "_parts", ())):  # there may have been an interrupt
+        for part in reversed(getattr(self, "_parts", ())):  # missing after an early interrupt
             part.close()
 
 
 def load(object_code, imports=None):
-    """Load an object file; ``imports`` gives addresses of names that it uses and doesn't define.
+    """Load an object file.
 
-    Names in neither are looked for in this process (memcpy and the like).
+    Args:
+        object_code: The bytes of the object file.
+        imports: name → address, of names that the file uses but does not define. Other undefined
+            names, such as memcpy, are looked up in this process.
 
     Raises:
-        RuntimeError: the bytes are no object file of this machine.
+        RuntimeError: the bytes are no object file for this machine.
     """
     if CHECKED:
         from rushlight.compiler.run.bounds_report import imports as checks

@@ -1,7 +1,7 @@
-"""What a run needs to know of a program beside its code, kept on disk like the code.
+"""The image of a program: the data besides its code that a run needs, kept on disk like the code.
 
-A program that was compiled before is known by its recording, as text: its image is read, and
-nothing is lowered, fused or laid out again.
+The key of an image is made from the text of the recording. If a recorded call was compiled before,
+its image is read, and nothing is lowered, fused or laid out again.
 """
 
 import json
@@ -22,21 +22,23 @@ __all__ = ["Image", "key_of", "read"]
 
 @dataclass
 class Image:
-    """A program's memory and calls. A place is (slot, byte offset, strides).
+    """A program's memory and calls.
 
-    Slot 1 of the table of addresses is the arena, slot 2 + i input i; then come the large outputs.
+    A place is (slot, byte offset, strides in bytes). Slots are positions in the table of addresses:
+    slot 1 is the arena, slot 2 + i is input i, and the large outputs follow.
 
     Attributes:
         code: The key of the machine code.
         arena: Bytes of the arena.
         slots: The length of the table.
         scratch: Bytes of scratch memory that each thread needs.
-        large: (output, slot) of those that have memory of their own.
+        large: (number of the output, slot) for outputs that have memory of their own.
         results: The place of each output.
         written: Positions of the inputs that are written to.
-        segments: In order: (name of a function, whether it is brief), or the number of a call.
-        calls: (number of its equation, places of its inputs, parameters and results). The number
-            is None where the equation is of the schedule's making.
+        segments: In order: (name of a function, whether it is brief) for a stretch of kernels, or
+            the number of a NumPy call in ``calls``.
+        calls: (number of the equation, places of its inputs, parameters and results). The number
+            is None if the schedule made the equation, so that the recording does not contain it.
         checking: Whether kernels check values.
     """
 
@@ -52,7 +54,7 @@ class Image:
     checking: bool
 
     def keep(self, key):
-        """Write it to the cache, unless it has a call of what is not in the recording."""
+        """Write the image to the cache, unless a call has no number of its equation."""
         if key is not None and all(number is not None for number, *_ in self.calls):
             cache.put(key, json.dumps(asdict(self)).encode())
 
@@ -77,12 +79,15 @@ def read(key):
 
 
 def _place(kept):
-    """A place as it was before it was written."""
+    """A place as read from JSON, with its strides as a tuple again; None stays None."""
     return kept and (kept[0], kept[1], tuple(kept[2]))
 
 
 def key_of(equations, inputs, outputs, writes):
-    """What identifies a recording, from process to process; None where that cannot be told."""
+    """A text that identifies a recording in any process.
+
+    None if the recording contains an object that has no such text.
+    """
     writer = _Writer()
     try:
         text = repr((
@@ -101,7 +106,7 @@ def key_of(equations, inputs, outputs, writes):
 
 
 class _Writer:
-    """Forms of what equations hold that say all of it, with values numbered as they appear."""
+    """Turns the contents of equations into plain data; values are numbered as they appear."""
 
     _PLAIN = frozenset((int, bool, float, complex, str, type(None), type(Ellipsis)))
 
@@ -132,10 +137,10 @@ class _Writer:
             return "dtype", _kind(x)
         if isinstance(x, np.generic | np.ndarray):
             return "array", _kind(x.dtype), x.shape, x.tobytes()
-        if kind is type:  # of an error
+        if kind is type:  # the class of an error
             return x.__module__, x.__qualname__
         if kind is Generator:
-            return "generator"  # whichever it is: calls draw from it, kernels do not
+            return "generator"  # any one: the code does not depend on the generator
         raise TypeError(f"nothing is known of {kind}")
 
     def operation(self, op):

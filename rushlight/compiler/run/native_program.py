@@ -21,17 +21,18 @@ from rushlight.ops.core.view_writes import lying
 
 __all__ = ["NativeProgram"]
 
-#: Bytes up to which an input that is new at each run is copied: that is faster than its address.
+#: An input that is new at each run is copied if it has at most this many bytes: a copy is faster
+#: than a request for the address of a NumPy array.
 SMALL = large_from(4096)
 _PAGE, _LINE = 4096, 64
 
 
 class NativeProgram:
-    """Machine code for one recorded call; ``run`` is as that of ``Program``.
+    """Machine code for one recorded call. ``run`` has the same meaning as ``Program.run``.
 
     Attributes:
-        image: What a run needs to know.
-        seconds: What each phase of compilation took.
+        image: The data besides the code that a run needs.
+        seconds: phase of compilation → the seconds that it took.
     """
 
     @paused()
@@ -57,7 +58,7 @@ class NativeProgram:
 
     @cached_property
     def assembly(self):
-        """What the code was made of; made anew where the image came from the cache."""
+        """The ``Assembly`` of the program; made when first used if the image was in the cache."""
         from rushlight.compiler.run.assembly import assemble
 
         return assemble(*self.recorded, self.target)
@@ -79,14 +80,17 @@ class NativeProgram:
         self.library = load(code)
         threads.reserve(found.scratch)
         calls = self._calls()
-        #: Functions with whether they are native ones.
+        #: (function, whether it is native), in the order in which they run.
         self.segments = [
             (calls[s].run, False) if isinstance(s, int) else (self._function(*s), True)
             for s in found.segments
         ]
 
     def _function(self, name, brief):
-        """A stretch of kernels; the shortest keep Python's lock: to give it back takes longer."""
+        """The function of a stretch of kernels. A ``brief`` one keeps the GIL.
+
+        Releasing the GIL would take longer than the stretch itself.
+        """
         prototype = ctypes.PYFUNCTYPE if brief else ctypes.CFUNCTYPE
         found = prototype(ctypes.c_int64, ctypes.c_void_p)(self.library.address(name))
         return bounds_report.checked(self, found) if CHECKED else found
@@ -104,10 +108,10 @@ class NativeProgram:
     # Running --------------------------------------------------------------------------------
 
     def run(self, arrays, held=()):
-        """The arrays of the outputs, from those of the inputs; then the writes have landed.
+        """Run on the inputs' arrays: carry out the writes, and return the arrays of the outputs.
 
-        A state goes back to the list only when it is whole: after an exception, which may be an
-        interrupt between any two of its lines, nobody uses it again.
+        A state goes back to the list only if it is complete. After an exception, which may be an
+        interrupt between any two lines, the state is not used again.
         """
         try:
             state = self.states.pop()
@@ -127,15 +131,15 @@ class NativeProgram:
         return found
 
     def _replay(self, arrays, held):
-        """Run on NumPy: inputs lie otherwise than in the trace, or one is part of another."""
+        """Run on NumPy, because inputs have other strides than in the trace, or share memory."""
         if self.fallback is None:
             self.fallback = Program(*self.recorded)
         return self.fallback.run(arrays, held)
 
     def _failed(self, end, arrays, held, marks):
-        """Raise what a signal's handler raised, or the error of a check that failed.
+        """Raise the error of a signal's handler or of a failed check.
 
-        The replay meets the latter before it writes.
+        The error of a check comes from a replay on NumPy, which fails before it writes anything.
         """
         if end < 0:
             threads.raise_error()
@@ -151,9 +155,12 @@ class NativeProgram:
 class State:
     """The memory of one run: the table of addresses, the arena, the arrays of large outputs.
 
+    Args:
+        fresh: The number of inputs that are passed anew at each run.
+
     Attributes:
-        held: The tuple of inputs whose addresses are in the table.
-        makers: For each output, what gives its array after a run.
+        held: The tuple of arrays of the inputs that stay; their addresses are in the table.
+        makers: For each output, a function that gives its array after a run.
     """
 
     def __init__(self, program, fresh):
@@ -192,7 +199,7 @@ class State:
         return copy if copy.strides == value.strides else None
 
     def forget(self):
-        """Keep no array of a call."""
+        """Drop the references to a call's arrays."""
         self.bound = [None] * len(self.bound)
         self.last = [None] * len(self.last)
         for spare in self.large.values():
@@ -207,10 +214,10 @@ class State:
         return lambda: self.large[k][0]
 
     def hold(self, held):
-        """Enter the addresses of the inputs that stay; False where one lies otherwise."""
+        """Enter the addresses of the inputs that stay; False if the code cannot use one."""
         first = len(self.copies)
-        self.bound = [None] * first  # to be compared with what is written now
-        self.held = None  # whose arrays nobody else may hold, or new memory is taken
+        self.bound = [None] * first  # so that bind compares all arrays with the new written ones
+        self.held = None  # a reference to old gradients would make ``Held`` take new memory
         for i, a in enumerate(held, first):
             if not self._enter(i, a):
                 return False
@@ -223,7 +230,10 @@ class State:
         return True
 
     def bind(self, arrays):
-        """Enter the inputs that are new, and fresh arrays for large outputs."""
+        """Enter the inputs that are new at each run, and arrays for large outputs.
+
+        Returns False if the code cannot use an input.
+        """
         for i, a in enumerate(arrays):
             if a is self.bound[i]:
                 continue
@@ -257,10 +267,10 @@ class State:
         return True
 
     def _fresh(self, k):
-        """An array for the output ``k``: one of earlier runs that nobody holds any more, or new."""
+        """An array for the output ``k``: one of an earlier run that is free again, or a new one."""
         spare = self.large[k]
         for i in range(len(spare)):
-            if sys.getrefcount(spare[i]) == 2:  # the list and the argument
+            if sys.getrefcount(spare[i]) == 2:  # only the list and getrefcount's argument hold it
                 spare[0], spare[i] = spare[i], spare[0]
                 return spare[0]
         a = _aligned(self.results[k])
@@ -269,7 +279,7 @@ class State:
         return a
 
     def array(self, value, place):
-        """The array of a value that lies in the arena or in an input."""
+        """The array of ``value``, which lies at ``place``: in the arena, an input or an output."""
         slot, offset, strides = place
         key = value.id, offset
         found = self.views.get(key)
@@ -296,7 +306,7 @@ class State:
 
 
 def _span(a):
-    """The addresses between which an array lies."""
+    """(first address, one past the last) of an array."""
     return np.lib.array_utils.byte_bounds(a)
 
 
@@ -304,19 +314,20 @@ def _aligned(value):
     """An uninitialised array for ``value`` that begins at a cache line."""
     memory = np.empty(value.nbytes + _LINE, np.uint8)
     begin = -memory.ctypes.data % _LINE
-    # Over what is no array, so that views of this array hold it, and its storage begins with it.
+    # The base is no array, so that views of this array hold the array itself (see _fresh), and
+    # its storage begins with its first element.
     held: Any = (ctypes.c_char * memory.size).from_buffer(memory.data)
     return np.ndarray(value.shape, value.dtype, held, begin, value.strides)
 
 
 def _of_trace(value, strides):
-    """``strides``, but for dims of size 1 those of the trace: kernels do not look at them."""
+    """``strides``, with the trace's strides for dims of size 1, which kernels ignore."""
     steps = zip(value.shape, strides, value.strides, strict=True)
     return tuple([traced if n == 1 else s for n, s, traced in steps])
 
 
 def _written_overlap(spans):
-    """Whether something written lies between the ends of something else; spans are sorted."""
+    """Whether a written array overlaps another array; ``spans`` are sorted (low, high, written)."""
     end = written_end = 0
     for low, high, written in spans:
         if low < written_end or (written and low < end):
@@ -328,7 +339,7 @@ def _written_overlap(spans):
 
 
 def _at(address, value, strides):
-    """An array at ``address``."""
+    """An array of the shape and dtype of ``value`` over the memory at ``address``."""
     span = [(n - 1) * step for n, step in zip(value.shape, strides, strict=True)]
     below = -sum([s for s in span if s < 0])
     size = below + sum([s for s in span if s > 0]) + value.itemsize

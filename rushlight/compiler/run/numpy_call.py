@@ -13,9 +13,9 @@ class Call:
 
     Attributes:
         equation: The equation.
-        ins, params: Where its values lie, None for constants; places are (slot, byte offset,
+        ins, params: The places of its values, None for constants. A place is (slot, byte offset,
             strides).
-        outs: Where each result is to be, None for one that nobody reads.
+        outs: The place of each result; None for a result that is never read.
     """
 
     def __init__(self, equation, ins, params, outs):
@@ -29,7 +29,7 @@ class Call:
         values = [v if p is None else state.array(v, p) for v, p in self.ins]
         params = {k: v if p is None else state.array(v, p) for k, (v, p) in self.params.items()}
         op = self.equation.op
-        if op.by_layout:  # as it lay in the trace
+        if op.by_layout:  # the view needs the operand's layout in the trace
             strides = self.equation.ins[0].strides
             if op.of_storage or values[0].strides != strides:
                 values[0] = lying(values[0], strides)
@@ -42,5 +42,5 @@ class Call:
 
 
 def inputs_of(equation):
-    """The inputs of an equation, in a flat list."""
+    """The inputs of an equation as a flat list."""
     return list(equation.ins[0] if equation.op.variadic else equation.ins)

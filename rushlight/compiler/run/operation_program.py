@@ -1,6 +1,6 @@
-"""Programs of one operation on arrays of fixed shapes, for eager's convolutions and pools.
+"""Programs of one operation on arrays of fixed shapes, for convolutions and pools in eager mode.
 
-They are compiled for each shape, so they are used where one call is work enough.
+Each shape needs a compilation, so such programs are used only if one call is enough work.
 """
 
 from rushlight.compiler.capture.inference import infer
@@ -11,14 +11,14 @@ from rushlight.locks import new_lock
 
 __all__ = ["Single"]
 
-_LARGE = 32 << 20  # bytes of an arena that is not kept from one call to the next
+_LARGE = 32 << 20  # an arena of more bytes is freed after each call
 
 
 class Single(NativeProgram):
     """One operation as machine code, which keeps no arrays of a call."""
 
     def __init__(self, op, inputs, params):
-        """For ``inputs``, arrays or None; ``params`` are constants."""
+        """Compile for the shapes and dtypes of ``inputs`` (arrays or None) and fixed ``params``."""
         ins = tuple([x if x is None else Abstract(x.shape, x.dtype) for x in inputs])
         outs = infer(op, ins, params)
         values = [v for v in ins if v is not None]
@@ -28,7 +28,7 @@ class Single(NativeProgram):
         self._one = new_lock()
 
     def __call__(self, arrays):
-        """The result; threads take turns."""
+        """The result for ``arrays``. Only one thread runs the program at a time."""
         with self._one:
             (found,) = self.run(arrays)
             self._forget()

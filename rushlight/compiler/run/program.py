@@ -1,4 +1,4 @@
-"""Replaying: a flat list of NumPy calls on numbered slots."""
+"""A program without machine code: a flat list of NumPy calls on numbered slots."""
 
 import os
 import warnings
@@ -23,22 +23,22 @@ def make_program(equations, inputs, outputs, writes=()):
     """The program that computes ``outputs`` from ``inputs`` and then writes to some inputs.
 
     Args:
-        equations: What was recorded, in order; what nothing wanted depends on is dropped, unless
-            it draws random numbers.
-        inputs: Abstract values; ``run(arrays, held)`` takes the arrays of the first of them in a
-            list, and those of the others in a tuple that is the same object for as long as all of
-            its arrays are.
-        outputs: Abstract values or constants; ``run`` returns their arrays in this order, none of
-            which shares memory with an input or with another output.
-        writes: (position in ``inputs``, value): the input's array takes the value on. Writes land
-            when all has been computed, so that a failure leaves every input as it was.
+        equations: The recorded equations, in order. Equations that no output and no write depends
+            on are dropped, unless they draw random numbers or check values.
+        inputs: Abstract values. ``run(arrays, held)`` takes the arrays of the first inputs in the
+            list ``arrays``, and the arrays of the others in the tuple ``held``. The tuple must be
+            the same object exactly as long as all of its arrays are the same objects.
+        outputs: Abstract values or constants. ``run`` returns their arrays in this order. No
+            returned array shares memory with an input or with another output.
+        writes: (position in ``inputs``, value): the value is written to the input's array. All
+            writes come after all computations, so that a failure leaves every input as it was.
     """
     if native():
         from rushlight.compiler.run.native_program import NativeProgram
 
         try:
             return NativeProgram(equations, inputs, outputs, writes)
-        except Exception as error:  # a fault of the code generator is no reason not to run
+        except Exception as error:  # after an error of the code generator NumPy can still run it
             if is_of_handler(error):
                 raise
             message = f"torch.compile: no native code, running on NumPy: {error!r}"
@@ -47,9 +47,9 @@ def make_program(equations, inputs, outputs, writes=()):
 
 
 def native():
-    """Whether programs become machine code: llvmlite works, and the environment says no else.
+    """Whether programs become machine code: llvmlite must work.
 
-    RUSHLIGHT_COMPILER=numpy has them replayed on NumPy.
+    With RUSHLIGHT_COMPILER=numpy in the environment, programs run on NumPy instead.
     """
     if os.environ.get("RUSHLIGHT_COMPILER", "native") != "native":
         return False
@@ -87,7 +87,7 @@ class Program:
         return [_call(e), ins, constants, params, outs, e.op.variadic, ()]
 
     def _free_early(self):
-        """After its last reader a slot is emptied, so that its memory can be used again."""
+        """Let each step empty the slots that no later step reads, so that memory is freed early."""
         kept = {slot for slot, _ in self.results} | {self.slots[v.id] for v in self.inputs}
         seen: set = set()
         for step in reversed(self.steps):
@@ -96,10 +96,10 @@ class Program:
             seen |= used
 
     def run(self, arrays, held=()):
-        """The arrays of the outputs, from those of the inputs; then the writes have landed.
+        """Run on the inputs' arrays: carry out the writes, and return the arrays of the outputs.
 
-        An exception that came ahead of the first write has an attribute ``came_first``, and what
-        was drawn until then is drawn again by the next. A signal's handler ends the run otherwise.
+        An exception before the first write gets the attribute ``came_first``, and the random
+        generators go back to where they were. This does not apply to a signal handler's exception.
         """
         arrays = [*arrays, *held]
         marks = marked(self.generators)
@@ -122,7 +122,7 @@ class Program:
         for target in targets:
             if not target.flags.writeable:
                 raise RuntimeError("write: the tensor's memory is read-only")
-        # A value that looks into memory about to be written is taken out first.
+        # A value that shares memory with a target is copied before any target is written.
         values = [
             v.copy() if any(np.may_share_memory(v, t) for t in targets) else v for v in values
         ]
@@ -154,24 +154,28 @@ def generators(equations):
 
 
 def marked(generators):
-    """The generators, each with the place of its stream."""
+    """(generator, present position of its stream) for each generator."""
     return [(g, g.mark()) for g in generators]
 
 
 def rewind(marks):
-    """Go back to these places, as if nothing had been drawn since."""
+    """Set the generators back to positions from ``marked``."""
     for generator, mark in marks:
         generator.rewind(mark)
 
 
 def _apart(outputs, inputs):
-    """``outputs``, copied where one shares memory with an input, an earlier one or itself."""
+    """``outputs``, of which those are copied that share memory with others.
+
+    An output is copied if it shares memory with an input or an earlier output, or if several of its
+    elements share memory (a stride is 0).
+    """
     taken: set = set()
     for a in inputs:
         taken |= {id(a), id(a.base)}
     taken.discard(id(None))
     for i, a in enumerate(outputs):
-        if a is None:  # a gradient that there is not
+        if a is None:  # a gradient that does not exist
             continue
         owner = a if a.base is None else a.base
         if id(owner) in taken or 0 in a.strides:
@@ -181,14 +185,14 @@ def _apart(outputs, inputs):
 
 
 def _as_traced(array, value):
-    """``array`` with its dims in memory in the order that they have in the trace."""
+    """``array``, copied if needed so that its dims have the trace's order in memory."""
     if not isinstance(value, Abstract) or array.strides == value.strides or not array.size:
         return array
     return laid_out(array, value.strides)
 
 
 def _call(e):
-    """How to run an equation: the bare forward where its dtypes need no care."""
+    """The function that runs an equation: the bare forward, if its dtypes need no conversion."""
     op = e.op
     forward = op.forward
     flat = e.ins[0] if op.variadic else e.ins
@@ -202,7 +206,7 @@ def _call(e):
     if not plain:
         return lambda values, params: compute(op, values, params)
     if op.by_layout:
-        strides = e.ins[0].strides  # as it lay in the trace
+        strides = e.ins[0].strides  # the view needs the operand's layout in the trace
 
         def look(values, params):
             (x,) = values

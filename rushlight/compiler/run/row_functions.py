@@ -1,8 +1,9 @@
 """Functions of arrays as machine code, compiled once for any number of rows.
 
-The function is traced, lowered and fused like a program, with a stand-in for the number of rows:
-the first dim of those of its arrays that have rows. All of it must become one loop kernel whose
-outermost variable runs over the rows; that variable's extent is then left to the call.
+The function is traced, lowered and fused like a program. The number of rows, which is dim 0 of the
+arrays with rows, is replaced by the constant ``ROWS``. The whole function must become one loop
+kernel whose outermost variable runs over the rows. Each call then chooses the extent of this
+variable.
 """
 
 import ctypes
@@ -28,20 +29,20 @@ from rushlight.tensor import from_array
 
 __all__ = ["ROWS", "Stream"]
 
-#: Stands for the number of rows: a prime, so that no other dim is taken for a part of it.
+#: Stands for the number of rows. It is prime, so that it is not split to fit another dim.
 ROWS = 8191
-_CHUNKS = 64  # at most
+_CHUNKS = 64  # the largest number of pieces that a call is cut into
 
 
 class Stream:
-    """``function`` of tensors as a function of arrays.
+    """A compiled function of arrays, made from a ``function`` of tensors.
 
     Args:
-        function: Takes the tensors, returns one or several.
-        values: The abstract values of its arguments; those with rows have ``ROWS`` in dim 0.
+        function: Takes tensors, and returns one tensor or a tuple of several.
+        values: The abstract values of its arguments. Dim 0 of arguments with rows is ``ROWS``.
 
     Raises:
-        NotImplementedError: it does not become one kernel over rows.
+        NotImplementedError: the function does not become one kernel over rows.
     """
 
     @denormals.kept()
@@ -73,9 +74,12 @@ class Stream:
         self.parallel = threads.PARALLEL(threads.parallel())
 
     def __call__(self, rows, *arrays, outs=None):
-        """The results for arrays in C order, those with rows of so many rows.
+        """The list of results for ``arrays`` in C order.
 
-        ``outs`` are what to write them to, which may be arguments where all is elementwise.
+        Args:
+            rows: The number of rows, in all arrays that have rows.
+            outs: Arrays to write the results to; None makes new ones. If the function is
+                elementwise, they may be arguments.
         """
         if outs is None:
             outs = [
@@ -105,7 +109,7 @@ class Stream:
 
 
 def _scheduled(function, values):
-    """(loops, (id of a memory, byte offset) for each of the kernel's arguments, schedule)."""
+    """(loops, (owner, byte offset) of each argument of the kernel, schedule)."""
     recorder = Recorder()
     with recording(recorder):
         found = function(*[from_array(v) for v in values])
@@ -121,7 +125,7 @@ def _scheduled(function, values):
 
 
 def _outermost(loops):
-    """The variable that runs over the rows."""
+    """The loop variable that runs over the rows."""
     found = loops.rows[0] if loops.rows else loops.vector if loops.across else None
     inner = [v for v in (*loops.rows, *loops.columns) if v is not found]
     if found is None or loops.tile is not None or found.extent % ROWS:

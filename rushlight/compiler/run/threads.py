@@ -1,8 +1,9 @@
 """The threads that native programs share: a pool of workers that never hold the GIL.
 
-A worker is a Python thread inside one native call (its code is in ``cpu/thread_pool.py``), so
-Python starts and joins it like any thread. Workers start at the first round that could use one. A
-fork sends them home before, and parent and child start their own after.
+A worker is a Python thread that stays inside one native call (its code is in
+``cpu/thread_pool.py``), so Python starts and joins it like any thread. Workers start at the first
+round that could use one. A *round* is one call of ``parallel``. Before a fork all workers end;
+after it, parent and child start workers of their own.
 """
 
 import atexit
@@ -24,10 +25,10 @@ from rushlight.threads import available_cores, get_num_threads
 
 __all__ = ["PARALLEL", "parallel", "raise_error", "reserve", "resize", "stop"]
 
-_PATIENCE = 50e-6  # seconds that an idle worker watches: the gap between two calls of a program
-_LOOK = 0.03  # seconds between two looks for signals in the main thread
+_PATIENCE = 50e-6  # seconds that an idle worker spins before it sleeps: the gap between two calls
+_LOOK = 0.03  # seconds between two checks for signals in the main thread
 _PAGE = 4096
-#: The type of what ``parallel`` gives the address of.
+#: The type of the native function whose address ``parallel()`` returns.
 PARALLEL = ctypes.CFUNCTYPE(
     ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p
 )
@@ -35,7 +36,14 @@ _restore = ctypes.PYFUNCTYPE(None, *[ctypes.c_void_p] * 3)(("PyErr_Restore", cty
 
 
 class Setup(ctypes.Structure):
-    """What native code knows of the pool: workspaces, their distance, workers, their shift."""
+    """The state of the pool as native code sees it.
+
+    Attributes:
+        scratch: The address of the first thread's workspace.
+        stride: Bytes from one workspace to the next.
+        workers: The number of workers.
+        shift: The number of the present shift; see ``Pool.shift``.
+    """
 
     _fields_ = [
         ("scratch", ctypes.c_void_p),
@@ -48,8 +56,9 @@ class Setup(ctypes.Structure):
 class Pool:
     """The loaded native code and its workers. Its methods are called under ``_lock``.
 
-    An interrupt may come between any two lines, so native code is never told of more than there is:
-    memory is there before and until after it is used, and what has no memory yet cannot start.
+    An interrupt may come between any two lines. So native code is never told of more memory or
+    workers than exist: memory is allocated before it is announced and freed after its last use, and
+    a worker cannot start before its memory exists.
     """
 
     def __init__(self, count, futex=True):
@@ -57,10 +66,10 @@ class Pool:
         python = {own: _python(name) for own, name in PYTHON.items()}
         self.library = load(cache.object_code(module, lambda: module), python)
         self.workers: list[threading.Thread] = []
-        self.shift = 0  # workers that came for another one go home
-        self.memories: list = [np.empty(_PAGE, np.uint8)]  # the last one, and those still in use
-        self.count, self.size = 1, 0  # threads, bytes of one workspace
-        self.error: Any = None  # what the start of the workers raised
+        self.shift = 0  # is raised to end all workers: a worker of an earlier shift leaves
+        self.memories: list = [np.empty(_PAGE, np.uint8)]  # older ones in use, then the present one
+        self.count, self.size = 1, 0  # the number of threads, and bytes of one workspace
+        self.error: Any = None  # the exception that the start of the workers raised
         self._starter = ctypes.CFUNCTYPE(ctypes.c_int32)(self._start)
         self._arrange = self.library.function("arrange")
         self._work = self.library.function("work")
@@ -74,7 +83,7 @@ class Pool:
         return self.memories[-1]
 
     def resize(self, count):
-        """Have ``count`` threads, the caller among them, from the next round on."""
+        """Use ``count`` threads, the caller included, from the next round on."""
         self.stop()
         self.count = 1
         self._variable("patience").value = self._patience(count)
@@ -87,23 +96,24 @@ class Pool:
             self._allocate(self.count, -(-size // _PAGE) * _PAGE)
 
     def stop(self):
-        """Send the workers home and wait until they are gone; none start by themselves."""
+        """End all workers and wait until they are gone. No new ones start by themselves."""
         self._variable("start").value = 0
         if self.workers:
             self.shift += 1
             self._set_up(self.memory, self.size, 0)
             for thread in self.workers:
-                # One whose start was interrupted may come later, and leaves: its shift is over.
+                # A thread whose start was interrupted cannot be joined. If it still starts, it
+                # leaves at once, because its shift is over.
                 with contextlib.suppress(RuntimeError):
                     thread.join()
             self.workers = []
 
     def forget_callers(self):
-        """In a forked child: the threads that sat in seats stayed behind in the parent."""
+        """In a forked child: free all seats, because their threads exist only in the parent."""
         ctypes.memset(self.library.address("seats"), 0, 4 * SEATS)
 
     def know_main_thread(self):
-        """Tell native code in which thread Python's signals are heeded."""
+        """Tell native code which thread is Python's main thread: it handles the signals."""
         self._variable("main").value = threading.main_thread().ident or 0
 
     def allow_start(self):
@@ -113,14 +123,14 @@ class Pool:
             self._variable("start").value = start.value
 
     def raise_error(self):
-        """Raise what stopped a round: a signal's handler, or the start of the workers."""
+        """Raise the error that stopped a round: of a signal's handler or of the workers' start."""
         error, self.error = self.error, None
         if error is not None:
             raise error
         words = (ctypes.c_void_p * 3).from_address(self.library.address("raised"))
         raised, words[:] = words[:], [None, None, None]
         _restore(*raised)
-        raise KeyboardInterrupt  # an interrupt of this function took the other one's place
+        raise KeyboardInterrupt  # an interrupt of this function replaced the other error
 
     def _variable(self, name, kind: Any = ctypes.c_int64) -> Any:
         return kind.from_address(self.library.address(name))
@@ -135,11 +145,11 @@ class Pool:
         memory = np.empty(threads * size + _PAGE, np.uint8)  # untouched pages cost nothing
         self.memories = [*self.memories, memory]
         self._set_up(memory, size, len(self.workers))
-        # The older memory is free now: no round uses it any more.
+        # No round uses the older memory any more, so it is dropped.
         self.count, self.size, self.memories = count, size, [memory]
 
     def _patience(self, count):
-        """How often an idle thread pauses before it sleeps; never where cores are too few."""
+        """How often an idle thread spins before it sleeps; 0 if threads outnumber the cores."""
         if count > available_cores():
             return 0
         spin, trials = self.library.function("spin"), []
@@ -150,7 +160,7 @@ class Pool:
         return int(_PATIENCE * 1000 / min(trials))
 
     def _interval(self):
-        """The ticks of the native clock between two looks; 0 where there is no such clock."""
+        """Ticks of the native clock between two checks for signals; 0 if there is no such clock."""
         ticks, word = self.library.function("ticks"), ctypes.c_int64()
         began = time.perf_counter()
         ticks(ctypes.addressof(word))
@@ -162,11 +172,11 @@ class Pool:
     def _start(self):
         """Start the workers; native code calls this at the first round that could use them.
 
-        Returns 1 where that raised, for a signal's handler, say.
+        Returns 1 if an exception was raised, for example by a signal's handler; otherwise 0.
         """
         try:
             with _lock:
-                if self._variable("start").value:  # else another thread did, or it is the end
+                if self._variable("start").value:  # else another thread started them, or stop() ran
                     self._variable("start").value = 0
                     self._start_workers()
         except BaseException as error:
@@ -180,17 +190,17 @@ class Pool:
             thread = threading.Thread(
                 target=self._work, args=(ticket,), name=f"rushlight-{i + 1}", daemon=True
             )
-            self.workers.append(thread)  # before it starts: it is waited for at the end
+            self.workers.append(thread)  # before the start, so that stop() waits for it surely
             try:
                 thread.start()
-            except RuntimeError:  # the system gives no more: fewer do the work
+            except RuntimeError:  # the system allows no more threads: use those that started
                 self.workers.pop()
                 break
         self._set_up(self.memory, self.size, len(self.workers))
 
 
 def _python(name):
-    """The address of a function of Python's."""
+    """The address of a function of Python's C API."""
     return ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value
 
 
@@ -208,9 +218,9 @@ def _ready():
 def parallel():
     """The address of ``i64 parallel(ptr kernel, ptr args, i64 chunks, ptr since)``.
 
-    It runs ``kernel(args, chunk, scratch)`` for every chunk, each once, on any thread. It gives 1
-    where it was stopped before the end (then call ``raise_error``), else 0. ``since`` is null, or
-    the place of a clock that starts at 0 and that the rounds of one program share.
+    The native function calls ``kernel(args, chunk, scratch)`` once for every chunk, on any thread.
+    It returns 0, or 1 if it was stopped before the end; then call ``raise_error``. ``since`` is
+    null, or the address of a clock that starts at 0 and is shared by the rounds of one program.
     """
     with _lock:
         return _ready().library.address("parallel")
@@ -223,19 +233,19 @@ def reserve(size):
 
 
 def resize(count):
-    """Have ``count`` threads from now on; the results of programs don't depend on it."""
+    """Use ``count`` threads from now on. The results of programs do not depend on the number."""
     with _lock:
         if _pool is not None and count != _pool.count:
             _pool.resize(count)
 
 
 def raise_error():
-    """Raise what stopped ``parallel`` in this thread."""
+    """Raise the error that stopped ``parallel`` in this thread."""
     _ready().raise_error()
 
 
 def stop():
-    """End the workers. Programs run on in their callers' threads."""
+    """End the workers. Programs that run go on in the threads that called them."""
     with _lock:
         if _pool is not None:
             _pool.stop()

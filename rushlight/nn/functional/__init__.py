@@ -162,13 +162,14 @@ __all__ = [
     "upsample_nearest",
 ]  # fmt: skip
 
-# Functions of several operations hand over to a class that overrides them; a call that failed is
-# held against what it was to take, and one of those that say ``strict`` before it runs.
+# Functions that are made of several operations get a guard. The guard lets a class with
+# ``__torch_function__`` take the call over. If a call fails, the guard checks the arguments and
+# raises PyTorch's error; for functions marked ``strict`` it checks them before the call.
 for _name in __all__:
     _call = globals()[_name]
     if hasattr(_call, "op"):
         _call.op.admitted = admitted(_call.op)
     elif not hasattr(_call, "is_guarded"):
         _call = guarded(_call, _name, strict=hasattr(_call, "strict"))
-        _call.__module__ = __name__  # where pickle finds it
+        _call.__module__ = __name__  # pickle looks the function up here
         globals()[_name] = _call

@@ -1,4 +1,4 @@
-"""Activation functions with ``inplace``, and softmax over a dim that may be left out."""
+"""Activation functions with an ``inplace`` option, and softmax with an optional dim."""
 
 import warnings
 
@@ -53,7 +53,7 @@ _mish_ = in_place(activation.mish, "mish_")
 
 
 def relu(input, inplace=False):
-    """``input`` where it is positive, else 0.
+    """Return ``input`` where it is positive, and 0 elsewhere.
 
     Shape: input: any → the same.
 
@@ -65,7 +65,7 @@ def relu(input, inplace=False):
 
 
 def relu6(input, inplace=False):
-    """``input`` between 0 and 6.
+    """Limit ``input`` to the range from 0 to 6.
 
     Shape: input: any → the same.
 
@@ -77,7 +77,7 @@ def relu6(input, inplace=False):
 
 
 def leaky_relu(input, negative_slope=0.01, inplace=False):
-    """``input`` where it is positive, else ``negative_slope · input``.
+    """Return ``input`` where it is positive, and ``negative_slope · input`` elsewhere.
 
     Shape: input: any → the same.
 
@@ -89,7 +89,7 @@ def leaky_relu(input, negative_slope=0.01, inplace=False):
 
 
 def elu(input, alpha=1.0, inplace=False):
-    """``input`` where it is positive, else alpha (exp(input) - 1).
+    """Return ``input`` where it is positive, and alpha (exp(input) - 1) elsewhere.
 
     Shape: input: any → the same.
 
@@ -101,7 +101,7 @@ def elu(input, alpha=1.0, inplace=False):
 
 
 def selu(input, inplace=False):
-    """ELU scaled so that, layer after layer, mean 0 and variance 1 are kept.
+    """Scale ``elu`` so that values keep mean 0 and variance 1 from layer to layer.
 
     Shape: input: any → the same.
 
@@ -115,7 +115,7 @@ def selu(input, inplace=False):
 
 
 def celu(input, alpha=1.0, inplace=False):
-    """``input`` where it is positive, else alpha (exp(input / alpha) - 1).
+    """Return ``input`` where it is positive, and alpha (exp(input / alpha) - 1) elsewhere.
 
     Shape: input: any → the same.
 
@@ -129,7 +129,10 @@ def celu(input, alpha=1.0, inplace=False):
 
 
 def rrelu(input, lower=1 / 8, upper=1 / 3, training=False, inplace=False):
-    """``input`` where it is positive, else times a slope between ``lower`` and ``upper``.
+    """Return ``input`` where it is positive, and ``input`` times a slope elsewhere.
+
+    In training the slope of each element is random, between ``lower`` and ``upper``. Otherwise it
+    is the middle of both.
 
     Shape: input: any → the same.
 
@@ -146,7 +149,7 @@ def rrelu(input, lower=1 / 8, upper=1 / 3, training=False, inplace=False):
 
 
 def threshold(input, threshold, value, inplace=False):
-    """``input`` where it is above ``threshold``, else ``value``.
+    """Return ``input`` where it is above ``threshold``, and ``value`` elsewhere.
 
     Shape: input: any → the same.
 
@@ -161,7 +164,7 @@ def threshold(input, threshold, value, inplace=False):
 
 
 def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
-    """``input`` between ``min_val`` and ``max_val``.
+    """Limit ``input`` to the range from ``min_val`` to ``max_val``.
 
     Shape: input: any → the same.
 
@@ -175,7 +178,7 @@ def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
 
 
 def sigmoid(input):
-    """1 / (1 + exp(-input)).
+    """Compute 1 / (1 + exp(-input)).
 
     Shape: input: any → the same.
 
@@ -187,7 +190,7 @@ def sigmoid(input):
 
 
 def tanh(input):
-    """The hyperbolic tangent of ``input``.
+    """Compute the hyperbolic tangent of ``input``.
 
     Shape: input: any → the same.
 
@@ -199,7 +202,7 @@ def tanh(input):
 
 
 def hardsigmoid(input, inplace=False):
-    """``input`` / 6 + 1 / 2, between 0 and 1.
+    """Compute ``input`` / 6 + 1 / 2, limited to the range from 0 to 1.
 
     Shape: input: any → the same.
 
@@ -211,7 +214,7 @@ def hardsigmoid(input, inplace=False):
 
 
 def hardswish(input, inplace=False):
-    """``input · hardsigmoid(input)``.
+    """Compute ``input · hardsigmoid(input)``.
 
     Shape: input: any → the same.
 
@@ -225,7 +228,7 @@ def hardswish(input, inplace=False):
 
 
 def silu(input, inplace=False):
-    """``input · sigmoid(input)``.
+    """Compute ``input · sigmoid(input)``.
 
     Shape: input: any → the same.
 
@@ -239,7 +242,7 @@ def silu(input, inplace=False):
 
 
 def mish(input, inplace=False):
-    """``input · tanh(softplus(input))``.
+    """Compute ``input · tanh(softplus(input))``.
 
     Shape: input: any → the same.
 
@@ -253,7 +256,7 @@ def mish(input, inplace=False):
 
 
 def softsign(input):
-    """``input`` / (1 + |input|).
+    """Compute ``input`` / (1 + |input|).
 
     Shape: input: any → the same.
 
@@ -265,7 +268,7 @@ def softsign(input):
 
 
 def tanhshrink(input):
-    """``input`` - tanh(input).
+    """Compute ``input`` - tanh(input).
 
     Shape: input: any → the same.
 
@@ -277,12 +280,12 @@ def tanhshrink(input):
 
 
 def glu(input, dim=-1):
-    """The first half of ``dim`` times the sigmoid of the second.
+    """Multiply the first half of ``input`` along ``dim`` with the sigmoid of the second half.
 
     Shape: input: (…, 2n, …) → (…, n, …), along ``dim``.
 
     Raises:
-        RuntimeError: the dim is odd.
+        RuntimeError: The size of ``dim`` is odd.
 
     Source: Dauphin et al. 2016.
 
@@ -318,7 +321,7 @@ def _dim(name, input, dim, stacklevel):
 
 
 def softmax(input, dim=None, _stacklevel=3, dtype=None):
-    """exp(input) scaled to the sum 1 over ``dim``.
+    """Compute exp(input), scaled so that the sum over ``dim`` is 1.
 
     Shape: input: any → the same.
 
@@ -330,7 +333,7 @@ def softmax(input, dim=None, _stacklevel=3, dtype=None):
 
 
 def softmin(input, dim=None, _stacklevel=3, dtype=None):
-    """``softmax`` of ``-input``.
+    """Compute ``softmax`` of ``-input``.
 
     Shape: input: any → the same.
 
@@ -342,7 +345,7 @@ def softmin(input, dim=None, _stacklevel=3, dtype=None):
 
 
 def log_softmax(input, dim=None, _stacklevel=3, dtype=None):
-    """The logarithm of ``softmax``, precise where that is tiny.
+    """Compute the logarithm of ``softmax``, precisely also where ``softmax`` is tiny.
 
     Shape: input: any → the same.
 
@@ -354,11 +357,12 @@ def log_softmax(input, dim=None, _stacklevel=3, dtype=None):
 
 
 def gumbel_softmax(logits, tau=1, hard=False, eps=1e-10, dim=-1):
-    """A draw of a class by ``logits``, softened by ``tau`` so that it has a gradient.
+    """Draw a class at random by ``logits``, as a soft one-hot vector that has a gradient.
+
+    The smaller ``tau`` is, the closer the vector is to one-hot. With ``hard`` the vector is exactly
+    one-hot, and its gradient is that of the soft vector.
 
     Shape: logits: any → the same.
-
-    ``hard``: the draw is a class, a 1 among zeros; the gradient is that of the soft draw.
 
     Source: Jang et al. 2016, https://arxiv.org/abs/1611.01144
 

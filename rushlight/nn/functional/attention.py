@@ -1,4 +1,4 @@
-"""Attention with several heads, from inputs to outputs, and the masks it takes.
+"""Multi-head attention with its projections and masks.
 
 Source: Vaswani et al. 2017.
 """
@@ -17,10 +17,10 @@ __all__ = ["canonical_mask", "multi_head_attention_forward"]
 
 
 def canonical_mask(mask, name, dtype, other=None, other_name=""):
-    """``mask`` as numbers to add: where a bool mask is True, minus infinity.
+    """Convert ``mask`` to numbers that are added to the scores: a bool True becomes -inf.
 
     Raises:
-        AssertionError: the mask holds integers.
+        AssertionError: The mask has an integer dtype.
     """
     if mask is None:
         return None
@@ -45,7 +45,7 @@ def _require(holds, message):
 
 
 def _check_dims(query, key, value, key_padding_mask, attn_mask, num_heads):
-    """Whether there is a batch; AssertionError where the numbers of dims do not fit together."""
+    """Return True if there is a batch dim; raise AssertionError if a number of dims is wrong."""
     dims = query.dim()
     _require(
         dims in (2, 3),
@@ -74,7 +74,7 @@ def _check_dims(query, key, value, key_padding_mask, attn_mask, num_heads):
 
 
 def _as_batch(query, key, value, batch_first):
-    """The three with a dim for the batch; those that are one tensor stay one."""
+    """Add a batch dim to query, key and value. If two are the same tensor, they stay the same."""
     made = {id(t): t.unsqueeze(0 if batch_first else 1) for t in (query, key, value)}
     return [made[id(t)] for t in (query, key, value)]
 
@@ -91,7 +91,7 @@ def _check_sizes(query, key, value, features, num_heads, apart):
 
 
 def _masks(key_padding_mask, attn_mask, is_causal, need_weights, dtype):
-    """Both masks as numbers to add, and whether the kernel itself is to hide later keys."""
+    """Return both masks as numbers to add, and True if the kernel itself must hide later keys."""
     key_padding_mask = canonical_mask(
         key_padding_mask, "key_padding_mask", dtype, attn_mask, "attn_mask"
     )
@@ -109,7 +109,7 @@ def _masks(key_padding_mask, attn_mask, is_causal, need_weights, dtype):
 
 
 def _projected(query, key, value, weight, bias):
-    """query, key and value times their thirds of one weight, in as few products as can be."""
+    """Project query, key and value by the thirds of one weight, in as few products as possible."""
     _require(weight is not None, "use_separate_proj_weight is False but in_proj_weight is None")
     if key is value and query is key:
         return linear(query, weight, bias).chunk(3, -1)
@@ -124,7 +124,7 @@ def _projected(query, key, value, weight, bias):
 
 
 def _projected_apart(given, weights, bias):
-    """query, key and value, each times a weight of its own."""
+    """Project query, key and value, each by a weight of its own."""
     _require(
         all(w is not None for w in weights),
         "use_separate_proj_weight is True but the weight of a projection is None",
@@ -134,7 +134,10 @@ def _projected_apart(given, weights, bias):
 
 
 def _to_heads(x, num_heads, batch_first):
-    """(steps, batch, features), or the batch first, as (batch, heads, steps, features a head)."""
+    """Reshape (steps, batch, features) to (batch, heads, steps, features of a head).
+
+    With ``batch_first`` the input is (batch, steps, features).
+    """
     x = x.reshape(*x.shape[:2], num_heads, x.shape[2] // num_heads)
     return x.transpose(1, 2) if batch_first else x.permute(1, 2, 0, 3)
 
@@ -147,7 +150,7 @@ def _from_heads(x, batch_first):
 
 
 def _mask_of_heads(attn_mask, batch, heads, rows, columns):
-    """``attn_mask`` as it broadcasts over (batch, heads, rows, columns)."""
+    """Return ``attn_mask`` in a shape that broadcasts to (batch, heads, rows, columns)."""
     shape = tuple(attn_mask.shape)
     if attn_mask.dim() == 2:
         if shape != (rows, columns):
@@ -165,12 +168,12 @@ def _mask_of_heads(attn_mask, batch, heads, rows, columns):
 
 
 def _with_column(mask):
-    """``mask`` with one more key, which is not hidden."""
+    """Return ``mask`` with a column for one more key, which is not hidden."""
     return mask if mask is None else cat([mask, mask.new_zeros((*mask.shape[:-1], 1))], -1)
 
 
 def _merged(attn_mask, key_padding_mask, batch, columns):
-    """Both masks as one that broadcasts over (batch, heads, rows, columns)."""
+    """Add both masks to one that broadcasts to (batch, heads, rows, columns)."""
     if key_padding_mask is None:
         return attn_mask
     for dim, expected in enumerate((batch, columns)):
@@ -183,7 +186,11 @@ def _merged(attn_mask, key_padding_mask, batch, columns):
 
 
 def _extended(x, bias, static, add_zero):
-    """``x`` (batch, heads, steps, features), or ``static`` in its place, with what is added."""
+    """Return ``x`` (batch, heads, steps, features) with up to two more steps.
+
+    The first further step is ``bias``, the second is zeros with ``add_zero``. If ``static`` is
+    given, it replaces ``x``.
+    """
     batch, heads, _, features = x.shape
     if bias is not None:
         _require(static is None, "bias cannot be added to static key or value")
@@ -200,7 +207,10 @@ def _extended(x, bias, static, add_zero):
 
 
 def _of_heads(q, k, v, mask, dropout_p, need_weights, is_causal):
-    """(attention of every head, its weights or None), of (batch, heads, steps, features)."""
+    """Return (the attention of all heads, its weights or None).
+
+    q, k and v have the shape (batch, heads, steps, features).
+    """
     if not need_weights:
         return scaled_dot_product_attention(q, k, v, mask, dropout_p, is_causal), None
     scores = (q * math.sqrt(1.0 / q.shape[-1])) @ k.transpose(-2, -1)
@@ -220,16 +230,17 @@ def multi_head_attention_forward(
     k_proj_weight=None, v_proj_weight=None, static_k=None, static_v=None,
     average_attn_weights=True, is_causal=False, *, batch_first=False,
 ):  # fmt: skip
-    """(the output of multi-head attention, its weights or None); see ``nn.MultiheadAttention``.
+    """Return (the output of multi-head attention, its weights or None).
 
-    ``static_k``, ``static_v``: (batch · heads, steps, features a head) in place of the projected
-    key and value. ``batch_first`` is rushlight's own.
+    ``nn.MultiheadAttention`` explains the arguments. ``static_k`` and ``static_v``, of shape
+    (batch · heads, steps, features of a head), replace the projected key and value.
+    ``batch_first`` is an addition of rushlight.
 
     Shape: query (L, batch, E), key and value (S, batch, …) → (L, batch, E), (batch, L, S).
 
     Raises:
-        AssertionError: shapes or dtypes do not fit.
-        RuntimeError: ``is_causal`` without a mask; a mask of another shape.
+        AssertionError: Shapes or dtypes do not fit.
+        RuntimeError: ``is_causal`` is given without ``attn_mask``, or a mask has a wrong shape.
 
     >>> import rushlight as torch
     >>> x, w = torch.ones(2, 1, 4), torch.eye(4)
@@ -265,7 +276,8 @@ def multi_head_attention_forward(
     found, weights = _of_heads(
         q, k, v, mask, dropout_p if training else 0.0, need_weights, is_causal
     )
-    # In training PyTorch's result lies step after step, and dropout draws in order of memory.
+    # In training, PyTorch's result is stored in the order of the steps. A dropout that follows
+    # draws numbers in the order of memory, so equal results need the same layout.
     by_batch = batch_first and not training
     out = linear(_from_heads(found, by_batch), out_proj_weight, out_proj_bias)
     if batch_first and training:

@@ -1,4 +1,4 @@
-"""Bags of embeddings: the sum, mean or maximum of the rows that each bag names."""
+"""Bags of embeddings: a bag is a group of indices, whose rows become one sum, mean or maximum."""
 
 import warnings
 
@@ -69,7 +69,10 @@ def _check_offsets(offsets, n):
 
 
 def _bags(input, offsets, include_last_offset):
-    """(how many bags there are, which each index is in, which indices are in any; None for all)."""
+    """Return (the number of bags, the bag of each index, a mask of the indices that are in a bag).
+
+    The mask is None if every index is in a bag.
+    """
     if input.ndim == 2:
         bags, n = input.shape
         return bags, arange(bags).unsqueeze(1).expand(bags, n).reshape(-1), None
@@ -86,12 +89,12 @@ def _added(rows, bag, bags):
 
 
 def _zeroed(rows, kept):
-    """``rows`` with zeros where they are left out; a product would make nan of infinity."""
+    """Return ``rows`` with zeros where ``kept`` is False. Infinity times 0 would be nan."""
     return rows if kept is None else rows.masked_fill(kept.logical_not().unsqueeze(1), 0)
 
 
 def _largest(rows, kept, bag, bags):
-    """The maximum of each bag by column; zeros where a bag keeps no row."""
+    """Return the maximum of each column in each bag; zeros for a bag without kept rows."""
     if not rows.shape[0]:
         return _added(rows, bag, bags)
     if kept is None:
@@ -105,18 +108,23 @@ def embedding_bag(
     input, weight, offsets=None, max_norm=None, norm_type=2, scale_grad_by_freq=False, mode="mean",
     sparse=False, per_sample_weights=None, include_last_offset=False, padding_idx=None,
 ):  # fmt: skip
-    """The sum, mean or maximum (``mode``) of the rows of ``weight`` at the indices of each bag.
-
-    A bag is a row of ``input`` or, where that has one dim, goes from one of the ``offsets`` to the
-    next; with ``include_last_offset`` the last of these ends the last bag. Rows count
-    ``per_sample_weights`` times in a sum; the row ``padding_idx`` counts nothing. ``max_norm``,
-    ``norm_type``, ``scale_grad_by_freq``, ``sparse``: as for ``embedding``.
+    """Return the sum, mean or maximum of the rows of ``weight`` at the indices of each bag.
 
     Shape: input (bags, n), or (n) with offsets (bags); weight (rows, features) → (bags, features).
 
+    Args:
+        input: Indices. If ``input`` has two dims, each row is a bag.
+        weight: The table of rows.
+        offsets: For an ``input`` with one dim, the position at which each bag begins.
+        mode: ``"sum"``, ``"mean"`` or ``"max"``.
+        per_sample_weights: Factors of the rows in a sum, in the shape of ``input``.
+        include_last_offset: The last offset is the end of the last bag.
+        padding_idx: A row that is left out of all bags.
+        max_norm, norm_type, scale_grad_by_freq, sparse: As for ``embedding``.
+
     Raises:
-        ValueError: shapes or options that do not go together.
-        RuntimeError: an index, offset or ``padding_idx`` out of range; wrong dtypes.
+        ValueError: Shapes or options do not go together.
+        RuntimeError: An index, an offset or ``padding_idx`` is out of range, or a dtype is wrong.
 
     >>> import rushlight as torch
     >>> table = torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])

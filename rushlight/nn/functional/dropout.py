@@ -27,7 +27,7 @@ def _run(drop, input, p, training, inplace):
 
 @takes(strict=True, kinds={"training": "bool", "p": "any"})
 def dropout(input, p=0.5, training=True, inplace=False):
-    """``input`` with elements set to 0 with probability ``p`` and the others scaled by 1 / (1 - p).
+    """Set each element to 0 with probability ``p``, and scale the others by 1 / (1 - p).
 
     Shape: input: any → the same.
 
@@ -45,13 +45,13 @@ def dropout(input, p=0.5, training=True, inplace=False):
 
 
 def dropout1d(input, p=0.5, training=True, inplace=False):
-    """``dropout`` of whole channels.
+    """Set whole channels to 0; see ``dropout``.
 
     Shape: (N, C, L) or (C, L) → the same.
 
     Raises:
         ValueError: ``p`` is outside [0, 1].
-        RuntimeError: another number of dims.
+        RuntimeError: ``input`` has neither 2 nor 3 dims.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.dropout1d(torch.ones(1, 2, 3), training=False).shape
@@ -66,7 +66,7 @@ def dropout1d(input, p=0.5, training=True, inplace=False):
 
 
 def _batched(input, dims, p, training, inplace):
-    """Feature dropout of ``dims`` dims, or without that of the batch."""
+    """Drop channels of ``input``, which lacks a batch dim if it does not have ``dims`` dims."""
     if input.ndim == dims:
         return _run(_dropout.feature_dropout, input, p, training, inplace)
     found = _run(_dropout.feature_dropout, input.unsqueeze(0), p, training, inplace)
@@ -74,7 +74,7 @@ def _batched(input, dims, p, training, inplace):
 
 
 def dropout2d(input, p=0.5, training=True, inplace=False):
-    """``dropout`` of whole channels.
+    """Set whole channels to 0; see ``dropout``.
 
     Shape: (N, C, H, W), or (N, C, L) → the same.
 
@@ -98,7 +98,7 @@ def dropout2d(input, p=0.5, training=True, inplace=False):
 
 
 def dropout3d(input, p=0.5, training=True, inplace=False):
-    """``dropout`` of whole channels.
+    """Set whole channels to 0; see ``dropout``.
 
     Shape: (N, C, D, H, W) or (C, D, H, W) → the same.
 
@@ -124,7 +124,7 @@ def _unusual(name, input, expected):
 
 
 def alpha_dropout(input, p=0.5, training=False, inplace=False):
-    """Dropout that keeps mean and variance of what SELU gives.
+    """Drop elements so that the mean and the variance of ``selu``'s results stay the same.
 
     Shape: input: any → the same.
 
@@ -141,7 +141,7 @@ def alpha_dropout(input, p=0.5, training=False, inplace=False):
 
 
 def feature_alpha_dropout(input, p=0.5, training=False, inplace=False):
-    """``alpha_dropout`` of whole channels.
+    """Apply ``alpha_dropout`` to whole channels.
 
     Shape: input: any → the same.
 

@@ -1,7 +1,8 @@
-"""Images read at any points: affine grids, and sampling at the points of a grid.
+"""Sampling of images at arbitrary points: ``affine_grid`` and ``grid_sample``.
 
-Points are read as weighted sums of the elements around them: along each dim a point has a few
-taps, each a place (N, taps, P) and a weight. The taps of all dims multiply to those of the point.
+The value at a point is a weighted sum of the pixels around it. Along each dim a point has a few
+taps: pixel positions with weights, both of shape (N, taps, P). Each combination of one tap per dim
+is a tap of the point, and its weight is the product of their weights.
 """
 
 import warnings
@@ -33,7 +34,10 @@ def _aligned(name, align_corners):
 
 
 def _line(n, align, dtype):
-    """The coordinates of ``n`` pixels: their centres, or from edge to edge, in [-1, 1]."""
+    """Return the coordinates of ``n`` pixel centres in [-1, 1].
+
+    With ``align`` the outermost centres are -1 and 1. Otherwise the outer edges are -1 and 1.
+    """
     if n <= 1:
         return zeros(n, dtype=dtype)
     line = linspace(-1, 1, n, dtype=dtype)
@@ -41,16 +45,17 @@ def _line(n, align, dtype):
 
 
 def affine_grid(theta, size, align_corners=None):
-    """The points that affine maps ``theta`` take the pixels of an image of ``size`` to.
+    """Apply the affine maps ``theta`` to the pixel coordinates of an image of ``size``.
 
-    The grid is for ``grid_sample``; its last dim is x, y (and z), each from -1 to 1.
+    The result is a grid for ``grid_sample``. Its last dim holds the coordinates x, y (and z). The
+    image covers the range from -1 to 1.
 
     Shape: theta (N, 2, 3) and size (N, C, H, W) → (N, H, W, 2); (N, 3, 4) and (N, C, D, H, W) →
     (N, D, H, W, 3).
 
     Raises:
-        ValueError: ``theta`` has another shape or no floats; a size is below 1.
-        NotImplementedError: ``size`` has other than 4 or 5 numbers.
+        ValueError: ``theta`` has a wrong shape or is not floating point, or a size is below 1.
+        NotImplementedError: ``size`` does not have 4 or 5 numbers.
 
     Source: Jaderberg et al. 2015, https://arxiv.org/abs/1506.02025
 
@@ -90,7 +95,7 @@ def affine_grid(theta, size, align_corners=None):
             stacklevel=2,
         )
     lines = []
-    for d in reversed(range(n)):  # x, the last dim, comes first
+    for d in reversed(range(n)):  # x comes first and belongs to the last dim
         line = _line(places[d], align, theta.dtype)
         lines.append(line.reshape([-1 if i == d else 1 for i in range(n)]).expand(places))
     points = stack([*lines, ones(places, dtype=theta.dtype)], -1).reshape(1, -1, n + 1)
@@ -101,23 +106,26 @@ def affine_grid(theta, size, align_corners=None):
 
 
 def _constant(x, value):
-    """``value`` at each place of ``x``, with a gradient of zero."""
+    """Return a tensor like ``x`` filled with ``value``; its gradient is zero."""
     return x.floor().clamp(value, value)
 
 
 def _pixels(x, n, align):
-    """Coordinates from -1 to 1 as pixels from 0 to ``n`` - 1."""
+    """Convert coordinates from -1 to 1 into pixel positions from 0 to ``n`` - 1."""
     return (x + 1) / 2 * (n - 1) if align else ((x + 1) * n - 1) / 2
 
 
 def _clipped(x, n):
-    """``x`` in [0, n - 1]; at the ends, too, the gradient is zero."""
+    """Limit ``x`` to [0, n - 1]; the gradient is zero outside and at the ends."""
     inside = (x > 0) & (x < n - 1)
     return x.where(inside, _constant(x, 0.0).where((x > 0).logical_not(), _constant(x, n - 1.0)))
 
 
 def _reflected(x, n, align):
-    """``x`` mirrored at the ends: at the centres of the pixels there, or at their edges."""
+    """Reflect ``x`` at the ends of the image, until it lies inside.
+
+    The ends are the centres of the outermost pixels with ``align``, and their edges otherwise.
+    """
     low, span = (0.0, n - 1.0) if align else (-0.5, float(n))
     if span <= 0:
         return _constant(x, 0.0)
@@ -128,7 +136,7 @@ def _reflected(x, n, align):
 
 
 def _within(x, n, align, padding_mode):
-    """``x`` moved into the image as the padding mode says; as it is for zeros."""
+    """Move ``x`` into the image by the padding mode; return it unchanged for "zeros"."""
     if padding_mode == "zeros":
         return x
     return _clipped(_reflected(x, n, align) if padding_mode == "reflection" else x, n)
@@ -138,7 +146,10 @@ def _within(x, n, align, padding_mode):
 
 
 def _cubic(t):
-    """The weights of four elements around a point, ``t`` behind the second (Keys, a = -0.75)."""
+    """Return the weights of the four pixels around a point, by Keys' cubic with a = -0.75.
+
+    The point lies ``t`` behind the second pixel.
+    """
     a = -0.75
     near = lambda d: ((a + 2) * d - (a + 3)) * d * d + 1
     far = lambda d: ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
@@ -146,12 +157,15 @@ def _cubic(t):
 
 
 def _taps(x, n, align, mode, padding_mode):
-    """(places, weights), (N, taps, P) each, of the coordinates ``x`` (N, P) along one dim."""
+    """Return (positions, weights) of the taps of the coordinates ``x`` (N, P) along one dim.
+
+    Both have the shape (N, taps, P).
+    """
     x = _pixels(x, n, align)
     if mode == "bicubic":
         first = x.floor()
         weight = stack(_cubic(x - first), 1)
-        # What lies outside is looked up inside, element by element.
+        # The padding mode applies to each of the four pixels, and not to the point.
         place = first.detach().unsqueeze(1) + arange(-1, 3, dtype=x.dtype).unsqueeze(1)
         return _within(place, n, align, padding_mode), weight
     x = _within(x, n, align, padding_mode)
@@ -163,16 +177,19 @@ def _taps(x, n, align, mode, padding_mode):
 
 
 def _inside(place, weight, n):
-    """Places as indices, their weights, and whether they lie inside."""
+    """Return the positions as indices, their weights, and a mask of those inside the image.
+
+    A position outside gets the index 0.
+    """
     is_in = (place >= 0) & (place < n)
     return place.where(is_in, 0).to(int64), weight, is_in
 
 
 def _combined(dims, sizes):
-    """The taps of points as flat indices and weights (N, taps, P), from those of each dim.
+    """Combine the taps of all dims to flat indices and weights of the points' taps (N, taps, P).
 
-    The weight of a tap outside is set to 0 at the end, so that its pixel, which may be infinite,
-    has no part in the gradient of any dim.
+    The weight of a tap outside the image is set to 0 after the product, so that the pixel at its
+    index, which may be infinite, has no part in any gradient.
     """
     index, weight, inside = dims[0]
     for (place, share, is_in), n in zip(dims[1:], sizes[1:], strict=True):
@@ -187,7 +204,7 @@ def _combined(dims, sizes):
 
 
 def _check(input, grid, mode):
-    """Raise what is wrong with the operands of ``grid_sample``."""
+    """Raise if the shapes or dtypes of ``grid_sample``'s operands do not fit."""
     n = input.ndim - 2
     given = f"input {tuple(input.shape)} and grid {tuple(grid.shape)}"
     if input.dtype is not grid.dtype:
@@ -211,19 +228,23 @@ def _check(input, grid, mode):
 
 @autocasts(SINGLE)
 def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corners=None):
-    """``input`` at the points of ``grid``, interpolated.
-
-    ``grid`` holds x, y (and z), which are -1 and 1 at the edges of the image, or, with
-    ``align_corners``, at the centres of the pixels there. ``mode``: "bilinear", "nearest" or
-    "bicubic". ``padding_mode``: beyond the edges are "zeros", the "border" pixel, or the image's
-    "reflection".
+    """Interpolate ``input`` at the points of ``grid``.
 
     Shape: input (N, C, H, W) and grid (N, H', W', 2) → (N, C, H', W'); input (N, C, D, H, W) and
     grid (N, D', H', W', 3) → (N, C, D', H', W').
 
+    Args:
+        input: Images or volumes.
+        grid: The points as coordinates x, y (and z).
+        mode: ``"bilinear"``, ``"nearest"`` or ``"bicubic"``.
+        padding_mode: The values beyond the edges: ``"zeros"``, the outermost pixel (``"border"``)
+            or the reflected image (``"reflection"``).
+        align_corners: True if the coordinates -1 and 1 mean the centres of the outermost pixels,
+            False if they mean their outer edges.
+
     Raises:
-        ValueError: an unknown mode.
-        RuntimeError: shapes or dtypes that do not fit; "bicubic" of a volume.
+        ValueError: A mode is unknown.
+        RuntimeError: Shapes or dtypes do not fit, or the mode is "bicubic" for a volume.
 
     Source: Jaderberg et al. 2015, https://arxiv.org/abs/1506.02025
 
@@ -251,7 +272,7 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
     size, places = tuple(input.shape[2:]), tuple(grid.shape[1:-1])
     points = grid.reshape(grid.shape[0], prod(places), len(size))
     if OF[input.array.dtype].itemsize < 4:
-        points = points.float()  # half precision cannot tell pixels apart
+        points = points.float()  # half precision has too few digits for pixel positions
     dims = []
     for d, n in enumerate(size):
         place, weight = _taps(points[..., -1 - d], n, align, mode, padding_mode)

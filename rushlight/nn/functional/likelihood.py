@@ -1,4 +1,4 @@
-"""Negative log-likelihoods: of counts, of normal numbers, of classes of a linear layer."""
+"""Negative log-likelihoods of Poisson counts, normal numbers, and a linear layer's classes."""
 
 import math
 
@@ -20,9 +20,12 @@ def poisson_nll_loss(
     input, target, log_input=True, full=False, size_average=None, eps=1e-8, reduce=None,
     reduction="mean",
 ):  # fmt: skip
-    """exp(input) - target · input: counts ``target`` under a rate whose logarithm is ``input``.
+    """Negative log-likelihood of counts ``target`` with a Poisson distribution.
 
-    Without ``log_input`` the rate is ``input`` itself; ``full`` adds Stirling's log(target!).
+    ``input`` is the logarithm of the rate, and the loss is exp(input) - target · input. With
+    ``log_input=False``, ``input`` is the rate itself. ``full`` adds Stirling's approximation of
+    log(target!).
+
     Shape: input and target broadcast → () or, unreduced, their shape.
 
     >>> import rushlight as torch
@@ -42,13 +45,16 @@ def poisson_nll_loss(
 
 
 def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"):
-    """(log var + (input - target)² / var) / 2, the variance at least ``eps``.
+    """Negative log-likelihood of ``target`` with a normal distribution.
 
-    ``full`` adds the constant log(2π) / 2.
-    Shape: input and target broadcast; var a number, as input, or one for each row.
+    ``input`` is the mean and ``var`` the variance, which is raised to at least ``eps``. The loss is
+    (log var + (input - target)² / var) / 2. ``full`` adds the constant log(2π) / 2.
+
+    Shape: input and target broadcast. var is a number, has the shape of input, or has one number
+    for each row.
 
     Raises:
-        ValueError: a negative variance; a shape of ``var`` that does not fit.
+        ValueError: A variance is negative, or the shape of ``var`` does not fit.
 
     Source: Nix and Weigend 1994, Estimating the mean and variance of the target probability
     distribution.
@@ -75,7 +81,7 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
         raise ValueError(f"gaussian_nll_loss: {reduction} is not valid")
     check_range(var < 0, low=False, high=False, error=ValueError, message=negative)
     var = var.clone()
-    with no_grad():  # PyTorch's gradient takes no notice of eps
+    with no_grad():  # as in PyTorch, the gradient is computed as if there were no eps
         var.clamp_min_(eps)
     losses = (var.log() + (input - target).square() / var) * 0.5
     if full:
@@ -87,15 +93,15 @@ def linear_cross_entropy(
     input, linear_weight, target, *, linear_bias=None, weight=None, reduction="mean",
     ignore_index=None, label_smoothing=0.0, options=None,
 ):  # fmt: skip
-    """``cross_entropy`` of a linear layer's results.
+    """Compute ``cross_entropy`` of a linear layer's results.
+
+    ``options`` are accepted without effect.
 
     Shape: input (N, in) or (in), linear_weight (C, …, in), linear_bias (C, …), target (N, …)
     classes or (N, C, …) probabilities → () or, unreduced, (N, …).
 
-    ``options`` are accepted: the results do not depend on them.
-
     Raises:
-        RuntimeError: shapes do not fit; ``ignore_index`` is given with probabilities.
+        RuntimeError: Shapes do not fit, or ``ignore_index`` is given with probabilities.
 
     >>> import rushlight as torch
     >>> x, w = torch.zeros(1, 3), torch.ones(2, 3)

@@ -1,4 +1,4 @@
-"""Losses that ask for a margin: between classes, pairs, triplets and labels."""
+"""Losses that demand a margin between the scores of pairs, triplets, classes or labels."""
 
 from rushlight.errors import DtypeError, ShapeError, UnsupportedDtypeError
 from rushlight.nn.functional.similarity import pairwise_distance
@@ -22,12 +22,15 @@ __all__ = [
 def cosine_embedding_loss(
     input1, input2, target, margin=0, size_average=None, reduce=None, reduction="mean"
 ):
-    """1 - cos(input1, input2) where ``target`` is 1; max(0, cos - margin) where it is -1.
+    """Loss of pairs of vectors that should be alike (``target`` 1) or not (``target`` -1).
+
+    With the cosine cos of both vectors, the loss is 1 - cos for ``target`` 1, and
+    max(0, cos - margin) for ``target`` -1.
 
     Shape: input1, input2 (N, D) or (D), target (N) or () → () or, unreduced, as target.
 
     Raises:
-        RuntimeError: the shapes do not fit.
+        RuntimeError: The shapes do not fit.
 
     >>> import rushlight as torch
     >>> x = torch.tensor([[3.0, 4.0]])
@@ -54,7 +57,7 @@ def cosine_embedding_loss(
 
 
 def _cosine(a, b, dim):
-    """The cosine of ``a`` and ``b``, with PyTorch's constant of this loss in both squared norms."""
+    """Return the cosine of ``a`` and ``b``. As in PyTorch, 1e-12 is added to the squared norms."""
     squares = [(x * x).sum(dim) + 1e-12 for x in (a, b)]
     return (a * b).sum(dim) / (squares[0] * squares[1]).sqrt()
 
@@ -63,7 +66,9 @@ def _cosine(a, b, dim):
 def hinge_embedding_loss(
     input, target, margin=1.0, size_average=None, reduce=None, reduction="mean"
 ):
-    """The distance ``input`` where ``target`` is 1; max(0, margin - input) where it is -1.
+    """Loss of distances ``input``, which should be small (``target`` 1) or large (``target`` -1).
+
+    The loss is ``input`` for ``target`` 1, and max(0, margin - input) for ``target`` -1.
 
     Shape: input and target broadcast → () or, unreduced, their shape.
 
@@ -81,12 +86,14 @@ def hinge_embedding_loss(
 def margin_ranking_loss(
     input1, input2, target, margin=0, size_average=None, reduce=None, reduction="mean"
 ):
-    """max(0, margin - target (input1 - input2)): 1 asks for the first to be larger, -1 smaller.
+    """Loss of pairs of scores, of which the first should be larger (``target`` 1) or smaller (-1).
 
-    Shape: three of as many dims, which broadcast → () or, unreduced, their shape.
+    The loss is max(0, margin - target (input1 - input2)).
+
+    Shape: all three have the same number of dims and broadcast → () or, unreduced, their shape.
 
     Raises:
-        RuntimeError: the numbers of dims differ.
+        RuntimeError: The numbers of dims differ.
 
     >>> import rushlight as torch
     >>> x, y = torch.tensor([1.0, 2.0]), torch.tensor([3.0, 1.0])
@@ -105,7 +112,7 @@ def margin_ranking_loss(
 
 @autocasts(SINGLE)
 def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
-    """log(1 + exp(-target · input)) with targets 1 and -1.
+    """Compute the loss log(1 + exp(-target · input)) for targets 1 and -1.
 
     Shape: input and target broadcast → () or, unreduced, their shape.
 
@@ -134,14 +141,16 @@ def triplet_margin_loss(
     anchor, positive, negative, margin=1.0, p=2, eps=1e-6, swap=False, size_average=None,
     reduce=None, reduction="mean",
 ):  # fmt: skip
-    """max(0, margin + ‖anchor - positive‖ - ‖anchor - negative‖) in the p-norm.
+    """Loss of triplets: the anchor should be closer to ``positive`` than to ``negative``.
 
-    ``swap``: the distance of positive and negative serves where it is the smaller one.
+    The loss is max(0, margin + ‖anchor - positive‖ - ‖anchor - negative‖) in the p-norm. With
+    ``swap``, the distance of positive and negative replaces the last distance if it is smaller.
+
     Shape: (N, D) or (D) each → () or, unreduced, (N) or ().
 
     Raises:
         ValueError: ``margin`` is not positive.
-        RuntimeError: the numbers of dims differ.
+        RuntimeError: The numbers of dims differ.
 
     Source: Balntas et al. 2016, Learning local feature descriptors with triplets.
 
@@ -177,9 +186,12 @@ def triplet_margin_with_distance_loss(
     anchor, positive, negative, *, distance_function=None, margin=1.0, swap=False,
     reduction="mean",
 ):  # fmt: skip
-    """``triplet_margin_loss`` by any distance; by default ``pairwise_distance``.
+    """Compute ``triplet_margin_loss`` with any distance function.
 
-    Shape: anchor, positive, negative: what ``distance_function`` takes, such as (N, D) → ().
+    The default is ``pairwise_distance``.
+
+    Shape: anchor, positive, negative: shapes that ``distance_function`` takes, such as (N, D)
+    → ().
 
     Raises:
         ValueError: ``margin`` is not positive.
@@ -211,13 +223,16 @@ def triplet_margin_with_distance_loss(
 def multi_margin_loss(
     input, target, p=1, margin=1.0, weight=None, size_average=None, reduce=None, reduction="mean"
 ):
-    """The mean over the other classes of max(0, margin - input[target] + input)ᵖ.
+    """Loss of class scores: the target's score should be larger than all others by ``margin``.
+
+    The loss is the sum over the other classes of max(0, margin - input[target] + input[other])ᵖ,
+    divided by the number C of all classes.
 
     Shape: input (N, C) or (C), target (N) or (), weight (C) → () or, unreduced, as target.
 
     Raises:
         ValueError: ``p`` is neither 1 nor 2.
-        RuntimeError: shapes that do not fit; a class out of range.
+        RuntimeError: Shapes do not fit, or a class is out of range.
 
     >>> import rushlight as torch
     >>> x = torch.tensor([[0.5, 0.0]])
@@ -252,14 +267,14 @@ def multi_margin_loss(
     counts = (gap > 0) & ~hot(target.reshape(n), rows.shape, -1)
     gap = gap.where(counts, 0)
     losses = gap if p == 1 else gap * gap
-    if weight is not None:  # which may be infinite
+    if weight is not None:  # a weight may be infinite, and infinity times 0 is nan
         losses = (losses * weight.take(index)).where(counts, 0)
     losses = losses.sum(1) / classes
     return reduced(losses.reshape(target.shape), reduction)
 
 
 def _rows(name, input):
-    """``input`` (N, C), (C) or () as rows of classes."""
+    """Return ``input`` of shape (N, C), (C) or () as rows of classes."""
     tensor_array(input, name)
     if not input.is_floating_point():
         raise UnsupportedDtypeError(f"{name}: not implemented for {input.dtype}")
@@ -273,13 +288,15 @@ def _rows(name, input):
 
 @autocasts(SINGLE)
 def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
-    """The sum of max(0, 1 - input[label] + input[other]) over labels and others, divided by C.
+    """Loss of class scores with several labels, whose scores should be larger than all others by 1.
 
-    Shape: input (N, C) or (C); target of the same shape holds the labels, up to the first -1
-    → () or, unreduced, (N) or ().
+    The loss is the sum of max(0, 1 - input[label] + input[other]) over all labels and all other
+    classes, divided by C. A row of ``target`` holds labels up to its first -1.
+
+    Shape: input (N, C) or (C), target the same → () or, unreduced, (N) or ().
 
     Raises:
-        RuntimeError: shapes that differ; a label out of range.
+        RuntimeError: The shapes differ, or a label is out of range.
 
     >>> import rushlight as torch
     >>> x, y = torch.tensor([0.0, 0.5, 1.0]), torch.tensor([2, -1, 0])
@@ -316,7 +333,7 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
 def multilabel_soft_margin_loss(
     input, target, weight=None, size_average=None, reduce=None, reduction="mean"
 ):
-    """The mean over classes of the binary cross entropy of each logit.
+    """Compute the mean over all classes of the binary cross entropy of each class's logit.
 
     Shape: input and target (N, C), weight (C) → () or, unreduced, (N).
 

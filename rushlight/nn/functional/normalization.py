@@ -1,4 +1,4 @@
-"""Normalisation by the channels around each channel."""
+"""Normalization of each channel by the channels around it."""
 
 from rushlight.ops.windows.avg_pool import avg_pool2d
 from rushlight.ops.windows.pad import pad
@@ -7,9 +7,10 @@ __all__ = ["across_channels", "local_response_norm"]
 
 
 def across_channels(input, before, after, alpha, beta, k):
-    """``input`` / (k + alpha · the mean of its squares in some channels) ^ beta.
+    """Divide ``input`` by (k + alpha · mean of squares) ^ beta.
 
-    The channels go from ``before`` ahead of each one to ``after`` behind it; beyond are zeros.
+    The mean is over the channel itself, ``before`` channels before it and ``after`` channels after
+    it. Channels that do not exist count as zeros.
     """
     n, c = input.shape[:2]
     squares = pad((input * input).reshape(n, 1, c, -1), (0, 0, before, after))
@@ -18,12 +19,14 @@ def across_channels(input, before, after, alpha, beta, k):
 
 
 def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
-    """``input`` / (k + alpha · the mean of its squares in ``size`` channels around) ^ beta.
+    """Divide ``input`` by (k + alpha · mean of squares) ^ beta.
+
+    The mean is over the ``size`` channels around each channel.
 
     Shape: (N, C, …) → the same.
 
     Raises:
-        ValueError: less than three dims.
+        ValueError: ``input`` has fewer than three dims.
         RuntimeError: ``size`` is below 1.
 
     Source: Krizhevsky et al. 2012, section 3.3.

@@ -1,4 +1,4 @@
-"""Pooling that is made of other operations: fractional, by p-norms, and back (unpooling)."""
+"""Fractional max pooling, pooling by p-norms, unpooling, and the names ``*_with_indices``."""
 
 from rushlight.errors import IndexRangeError
 from rushlight.ops.random.sampling import rand
@@ -20,36 +20,36 @@ __all__ = [
 def max_pool1d_with_indices(
     input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
 ):
-    """``max_pool1d`` that always returns positions, too."""
+    """Call ``max_pool1d``, and always return the indices too."""
     return max_pool.max_pool1d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
 
 
 def max_pool2d_with_indices(
     input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
 ):
-    """``max_pool2d`` that always returns positions, too."""
+    """Call ``max_pool2d``, and always return the indices too."""
     return max_pool.max_pool2d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
 
 
 def max_pool3d_with_indices(
     input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
 ):
-    """``max_pool3d`` that always returns positions, too."""
+    """Call ``max_pool3d``, and always return the indices too."""
     return max_pool.max_pool3d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
 
 
 def adaptive_max_pool1d_with_indices(input, output_size, return_indices=False):
-    """``adaptive_max_pool1d`` that always returns positions, too."""
+    """Call ``adaptive_max_pool1d``, and always return the indices too."""
     return adaptive_max_pool.adaptive_max_pool1d(input, output_size, True)
 
 
 def adaptive_max_pool2d_with_indices(input, output_size, return_indices=False):
-    """``adaptive_max_pool2d`` that always returns positions, too."""
+    """Call ``adaptive_max_pool2d``, and always return the indices too."""
     return adaptive_max_pool.adaptive_max_pool2d(input, output_size, True)
 
 
 def adaptive_max_pool3d_with_indices(input, output_size, return_indices=False):
-    """``adaptive_max_pool3d`` that always returns positions, too."""
+    """Call ``adaptive_max_pool3d``, and always return the indices too."""
     return adaptive_max_pool.adaptive_max_pool3d(input, output_size, True)
 
 
@@ -82,7 +82,7 @@ def fractional_max_pool2d_with_indices(
     input, kernel_size, output_size=None, output_ratio=None, return_indices=False,
     _random_samples=None,
 ):  # fmt: skip
-    """``fractional_max_pool2d`` that always returns positions, too."""
+    """Call ``fractional_max_pool2d``, and always return the indices too."""
     return _fractional(2, input, kernel_size, output_size, output_ratio, _random_samples)
 
 
@@ -90,7 +90,7 @@ def fractional_max_pool3d_with_indices(
     input, kernel_size, output_size=None, output_ratio=None, return_indices=False,
     _random_samples=None,
 ):  # fmt: skip
-    """``fractional_max_pool3d`` that always returns positions, too."""
+    """Call ``fractional_max_pool3d``, and always return the indices too."""
     return _fractional(3, input, kernel_size, output_size, output_ratio, _random_samples)
 
 
@@ -98,13 +98,13 @@ def fractional_max_pool2d(
     input, kernel_size, output_size=None, output_ratio=None, return_indices=False,
     _random_samples=None,
 ):  # fmt: skip
-    """The maximum of each window, with steps from window to window that are random.
+    """Return the maximum of each window. The distances between windows are random.
 
     Shape: (N, C, H, W) or (C, H, W) → (N, C, *output_size), or int(output_ratio · size).
 
     Raises:
-        ValueError: neither ``output_size`` nor ``output_ratio`` is given.
-        RuntimeError: the windows do not fit.
+        ValueError: Neither ``output_size`` nor ``output_ratio`` is given.
+        RuntimeError: The windows do not fit.
 
     Source: Graham 2014, https://arxiv.org/abs/1412.6071
 
@@ -120,13 +120,13 @@ def fractional_max_pool3d(
     input, kernel_size, output_size=None, output_ratio=None, return_indices=False,
     _random_samples=None,
 ):  # fmt: skip
-    """The maximum of each window, with steps from window to window that are random.
+    """Return the maximum of each window. The distances between windows are random.
 
     Shape: (N, C, D, H, W) or (C, D, H, W) → (N, C, *output_size), or int(output_ratio · size).
 
     Raises:
-        ValueError: neither ``output_size`` nor ``output_ratio`` is given.
-        RuntimeError: the windows do not fit.
+        ValueError: Neither ``output_size`` nor ``output_ratio`` is given.
+        RuntimeError: The windows do not fit.
 
     >>> import rushlight as torch
     >>> x = torch.ones(1, 1, 9, 9, 9)
@@ -141,12 +141,12 @@ def fractional_max_pool3d(
 
 
 def _lp(mean, norm_type, count):
-    """(Σ xᵖ) ^ (1 / p) from the mean of xᵖ over windows of ``count`` elements."""
+    """Compute (Σ xᵖ) ^ (1 / p) from the mean of xᵖ over windows of ``count`` elements."""
     return (mean.sign() * mean.abs().relu()).mul(count).pow(1.0 / norm_type)
 
 
 def lp_pool1d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
-    """(Σ xᵖ) ^ (1 / p) over each window, p being ``norm_type``.
+    """Compute (Σ xᵖ) ^ (1 / p) over each window, where p is ``norm_type``.
 
     Shape: (N, C, L) or (C, L) → (N, C, L').
 
@@ -159,7 +159,7 @@ def lp_pool1d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
 
 
 def lp_pool2d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
-    """(Σ xᵖ) ^ (1 / p) over each window, p being ``norm_type``.
+    """Compute (Σ xᵖ) ^ (1 / p) over each window, where p is ``norm_type``.
 
     Shape: (N, C, H, W) or (C, H, W) → (N, C, H', W').
 
@@ -174,7 +174,7 @@ def lp_pool2d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
 
 
 def lp_pool3d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
-    """(Σ xᵖ) ^ (1 / p) over each window, p being ``norm_type``.
+    """Compute (Σ xᵖ) ^ (1 / p) over each window, where p is ``norm_type``.
 
     Shape: (N, C, D, H, W) or (C, D, H, W) → (N, C, D', H', W').
 
@@ -187,7 +187,7 @@ def lp_pool3d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
     return _lp(mean, norm_type, d * h * w)
 
 
-# Back -------------------------------------------------------------------------------------
+# Unpooling --------------------------------------------------------------------------------
 
 
 def _unpooled(n, input, indices, kernel_size, stride, padding, output_size):
@@ -206,7 +206,10 @@ def _unpooled(n, input, indices, kernel_size, stride, padding, output_size):
 
 
 def _wanted(name, n, wanted, size, stride):
-    """The size that the caller wants, which must be less than a stride from the usual one."""
+    """Return the spatial part of ``output_size``.
+
+    Raise ValueError unless each dim differs from the usual size by less than a stride.
+    """
     given = wanted
     if len(wanted) == n + 2:
         wanted = wanted[2:]
@@ -223,13 +226,13 @@ def _wanted(name, n, wanted, size, stride):
 
 
 def max_unpool1d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
-    """What ``max_pool1d`` undoes: each maximum at its position in ``indices``, else zeros.
+    """Undo ``max_pool1d``: put each maximum at its position in ``indices``, and 0 elsewhere.
 
     Shape: (N, C, L) or (C, L) → (N, C, L'), L' = (L - 1) stride - 2 padding + kernel_size, or
     ``output_size``.
 
     Raises:
-        ValueError: an ``output_size`` that cannot be.
+        ValueError: ``output_size`` is impossible for these windows.
         RuntimeError: ``indices`` do not fit.
 
     >>> import rushlight as torch
@@ -241,12 +244,12 @@ def max_unpool1d(input, indices, kernel_size, stride=None, padding=0, output_siz
 
 
 def max_unpool2d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
-    """What ``max_pool2d`` undoes: each maximum at its position in ``indices``, else zeros.
+    """Undo ``max_pool2d``: put each maximum at its position in ``indices``, and 0 elsewhere.
 
     Shape: (N, C, H, W) or (C, H, W) → (N, C, H', W'), each as in ``max_unpool1d``.
 
     Raises:
-        ValueError: an ``output_size`` that cannot be.
+        ValueError: ``output_size`` is impossible for these windows.
         RuntimeError: ``indices`` do not fit.
 
     >>> import rushlight as torch
@@ -260,12 +263,12 @@ def max_unpool2d(input, indices, kernel_size, stride=None, padding=0, output_siz
 
 
 def max_unpool3d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
-    """What ``max_pool3d`` undoes: each maximum at its position in ``indices``, else zeros.
+    """Undo ``max_pool3d``: put each maximum at its position in ``indices``, and 0 elsewhere.
 
     Shape: (N, C, D, H, W) or (C, D, H, W) → (N, C, D', H', W'), each as in ``max_unpool1d``.
 
     Raises:
-        ValueError: an ``output_size`` that cannot be.
+        ValueError: ``output_size`` is impossible for these windows.
         RuntimeError: ``indices`` do not fit.
 
     >>> import rushlight as torch

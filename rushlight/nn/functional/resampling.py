@@ -14,7 +14,7 @@ def _warn(name):
 
 
 def upsample(input, size=None, scale_factor=None, mode="nearest", align_corners=None):
-    """``interpolate``, by its older name.
+    """Call ``interpolate``. This is its older name.
 
     Shape: as in ``interpolate``.
 
@@ -29,7 +29,7 @@ def upsample(input, size=None, scale_factor=None, mode="nearest", align_corners=
 
 
 def upsample_nearest(input, size=None, scale_factor=None):
-    """``interpolate`` to the nearest pixel.
+    """Call ``interpolate`` with the mode "nearest".
 
     Shape: as in ``interpolate``.
 
@@ -44,7 +44,7 @@ def upsample_nearest(input, size=None, scale_factor=None):
 
 
 def upsample_bilinear(input, size=None, scale_factor=None):
-    """``interpolate`` linearly, with the corners aligned.
+    """Call ``interpolate`` with the mode "bilinear" and ``align_corners=True``.
 
     Shape: as in ``interpolate``.
 

@@ -1,4 +1,4 @@
-"""Directions and distances of vectors, and indices as vectors."""
+"""Cosine similarity, normalization and distances of vectors, and one-hot vectors."""
 
 import numpy as np
 
@@ -17,12 +17,12 @@ __all__ = ["cosine_similarity", "normalize", "one_hot", "pairwise_distance", "pd
 
 
 def cosine_similarity(x1, x2, dim=1, eps=1e-8):
-    """x1 · x2 / (max(‖x1‖, eps) max(‖x2‖, eps)) over ``dim``.
+    """Compute x1 · x2 / (max(‖x1‖, eps) max(‖x2‖, eps)) over ``dim``.
 
     Shape: x1, x2: (…, n, …) that broadcast → (…, …), without ``dim``.
 
     Raises:
-        RuntimeError: the shapes do not broadcast.
+        RuntimeError: The shapes do not broadcast.
 
     >>> import rushlight as torch
     >>> x = torch.tensor([[3.0, 4.0]])
@@ -32,7 +32,7 @@ def cosine_similarity(x1, x2, dim=1, eps=1e-8):
     x1, x2 = in_one_dtype(*broadcast_tensors(x1, x2))
     if not x1.is_floating_point():
         raise DtypeError(f"cosine_similarity: expected floating point numbers, but got {x1.dtype}")
-    # PyTorch's gradient takes no notice of eps.
+    # As in PyTorch, the gradient is computed as if there were no eps.
     lengths = [x.norm(2, dim, keepdim=True).clone() for x in (x1, x2)]
     with no_grad():
         for length in lengths:
@@ -41,7 +41,7 @@ def cosine_similarity(x1, x2, dim=1, eps=1e-8):
 
 
 def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
-    """``input`` divided by its p-norm over ``dim``, or by ``eps`` where that is larger.
+    """Divide ``input`` by its p-norm over ``dim``, or by ``eps`` if the norm is smaller.
 
     Shape: input: any → the same.
 
@@ -54,12 +54,12 @@ def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
 
 
 def pairwise_distance(x1, x2, p=2.0, eps=1e-6, keepdim=False):
-    """The p-norm of ``x1 - x2 + eps`` over the last dim.
+    """Compute the p-norm of ``x1 - x2 + eps`` over the last dim.
 
-    Shape: (N, D) or (D) each, which broadcast → (N) or (); with ``keepdim`` (N, 1) or (1).
+    Shape: x1, x2: (N, D) or (D), which broadcast → (N) or (); with ``keepdim`` (N, 1) or (1).
 
     Raises:
-        RuntimeError: the shapes do not broadcast.
+        RuntimeError: The shapes do not broadcast.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.pairwise_distance(torch.zeros(1, 2), torch.tensor([[3.0, 4.0]]))
@@ -69,12 +69,14 @@ def pairwise_distance(x1, x2, p=2.0, eps=1e-6, keepdim=False):
 
 
 def pdist(input, p=2):
-    """The p-norm distances of every two rows: of the first to the others, of the second …
+    """Compute the p-norm distance of every pair of rows.
+
+    The distances of row 0 to all later rows come first, then those of row 1, and so on.
 
     Shape: (N, D) → (N (N - 1) / 2).
 
     Raises:
-        RuntimeError: ``input`` is not two-dimensional or not of floats; a negative ``p``.
+        RuntimeError: ``input`` is not 2-D or not floating point, or ``p`` is negative.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.pdist(torch.tensor([[0.0], [1.0], [3.0]]))
@@ -91,12 +93,14 @@ def pdist(input, p=2):
 
 
 def one_hot(tensor, num_classes=-1):
-    """For each class index a vector of zeros with a 1 at the index.
+    """Return, for each class index, a vector of zeros with a 1 at that index.
 
-    Shape: (…) → (…, num_classes); -1 takes as many classes as the largest index asks for.
+    If ``num_classes`` is -1, it is the largest index plus 1.
+
+    Shape: (…) → (…, num_classes).
 
     Raises:
-        RuntimeError: indices that are negative, too large, or not int64.
+        RuntimeError: An index is negative or too large, or the dtype is not int64.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.one_hot(torch.tensor([2, 0]))

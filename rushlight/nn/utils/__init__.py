@@ -1,4 +1,4 @@
-"""Functions on the parameters of a model."""
+"""Functions on the parameters of a model: ``torch.nn.utils``."""
 
 import importlib
 
@@ -33,7 +33,8 @@ __all__ = [
     "stateless", "vector_to_parameters", "weight_norm",
 ]  # fmt: skip
 
-# Imported when first used: these need the modules, some of which need this package.
+# These modules are imported at first use, because they import nn.modules, and nn.modules imports
+# this package.
 _LAZY = ("parametrizations", "parametrize", "prune")
 
 

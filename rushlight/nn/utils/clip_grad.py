@@ -1,4 +1,4 @@
-"""Limiting gradients, by their norm or by their values. Everything here can be traced."""
+"""Functions that limit gradients by their norm or by their values. All of them can be traced."""
 
 import types
 import warnings
@@ -24,10 +24,10 @@ def _grads(parameters):
 
 @no_grad()
 def get_total_norm(tensors, norm_type=2.0, error_if_nonfinite=False, foreach=None):
-    """The norm of all elements of ``tensors`` together, as a 0-dim tensor.
+    """Return the norm of all elements of ``tensors`` together, as a 0-dim tensor.
 
     Raises:
-        RuntimeError: it is nan or infinite, and ``error_if_nonfinite``.
+        RuntimeError: The norm is nan or infinite, and ``error_if_nonfinite`` is True.
 
     >>> import rushlight as torch
     >>> torch.nn.utils.get_total_norm([torch.tensor([3.0]), torch.tensor([[4.0]])])
@@ -50,7 +50,7 @@ def get_total_norm(tensors, norm_type=2.0, error_if_nonfinite=False, foreach=Non
 
 @no_grad()
 def clip_grads_with_norm_(parameters, max_norm, total_norm, foreach=None):
-    """Scale the gradients by ``max_norm / total_norm`` where that is less than 1.
+    """Scale the gradients by ``max_norm / total_norm`` if that is less than 1.
 
     >>> import rushlight as torch
     >>> p = torch.ones(1, requires_grad=True)
@@ -71,12 +71,12 @@ def clip_grads_with_norm_(parameters, max_norm, total_norm, foreach=None):
 def clip_grad_norm_(
     parameters, max_norm, norm_type=2.0, error_if_nonfinite=False, foreach=None
 ):  # fmt: skip
-    """Scale the gradients so that their norm, all together, is at most ``max_norm``.
+    """Scale the gradients so that the norm of all of them together is at most ``max_norm``.
 
-    Returns the norm from before, as a 0-dim tensor.
+    Return the norm before scaling, as a 0-dim tensor.
 
     Raises:
-        RuntimeError: it is nan or infinite, and ``error_if_nonfinite``.
+        RuntimeError: The norm is nan or infinite, and ``error_if_nonfinite`` is True.
 
     >>> import rushlight as torch
     >>> p = torch.ones(2, requires_grad=True)

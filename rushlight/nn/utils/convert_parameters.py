@@ -1,4 +1,4 @@
-"""Parameters as one vector, and back."""
+"""Conversion of parameters to one vector, and back."""
 
 import rushlight
 from rushlight.tensor import Tensor
@@ -7,7 +7,7 @@ __all__ = ["parameters_to_vector", "vector_to_parameters"]
 
 
 def parameters_to_vector(parameters):
-    """All elements of ``parameters``, one after the other.
+    """Return all elements of ``parameters``, one parameter after the other, as one vector.
 
     >>> import rushlight as torch
     >>> torch.nn.utils.parameters_to_vector([torch.ones(2), torch.zeros(1, 1)])
@@ -20,7 +20,7 @@ def vector_to_parameters(vec, parameters):
     """Make ``parameters`` views of consecutive parts of ``vec``.
 
     Raises:
-        TypeError: ``vec`` is no Tensor.
+        TypeError: ``vec`` is not a Tensor.
         RuntimeError: ``vec`` has too few elements.
 
     >>> import rushlight as torch

@@ -1,4 +1,4 @@
-"""A batch norm folded into the layer before it, for evaluation."""
+"""Functions that fold a batch norm into the layer before it, for evaluation."""
 
 import copy
 
@@ -11,12 +11,12 @@ __all__ = [
 
 
 def fuse_conv_bn_eval(conv, bn, transpose=False):
-    """A convolution that does what ``conv`` and then ``bn`` do in evaluation.
+    """Return one convolution that computes ``bn(conv(x))`` in evaluation mode.
 
-    ``transpose``: it is a transposed one.
+    Pass ``transpose=True`` if ``conv`` is a transposed convolution.
 
     Raises:
-        AssertionError: one is in training mode, or ``bn`` has no running statistics.
+        AssertionError: A layer is in training mode, or ``bn`` has no running statistics.
 
     >>> import rushlight as torch
     >>> conv, bn = torch.nn.Conv2d(3, 4, 1).eval(), torch.nn.BatchNorm2d(4).eval()
@@ -29,10 +29,11 @@ def fuse_conv_bn_eval(conv, bn, transpose=False):
 
 
 def fuse_linear_bn_eval(linear, bn):
-    """A linear layer that does what ``linear`` and then ``bn`` do in evaluation.
+    """Return one linear layer that computes ``bn(linear(x))`` in evaluation mode.
 
     Raises:
-        AssertionError: one is in training mode, or ``bn`` has another number of features.
+        AssertionError: A layer is in training mode, or ``bn`` has another number of features or no
+            running statistics.
 
     >>> import rushlight as torch
     >>> linear, bn = torch.nn.Linear(3, 4).eval(), torch.nn.BatchNorm1d(4).eval()
@@ -66,7 +67,7 @@ def _fused(layer, bn, fuse, **options):
 
 
 def fuse_conv_bn_weights(conv_w, conv_b, bn_rm, bn_rv, bn_eps, bn_w, bn_b, transpose=False):
-    """(weight, bias) of a convolution with a batch norm folded in.
+    """Return (weight, bias) of a convolution into which a batch norm is folded.
 
     >>> import rushlight as torch
     >>> w, b = torch.nn.utils.fuse_conv_bn_weights(
@@ -80,7 +81,7 @@ def fuse_conv_bn_weights(conv_w, conv_b, bn_rm, bn_rv, bn_eps, bn_w, bn_b, trans
 
 
 def fuse_linear_bn_weights(linear_w, linear_b, bn_rm, bn_rv, bn_eps, bn_w, bn_b):
-    """(weight, bias) of a linear layer with a batch norm folded in.
+    """Return (weight, bias) of a linear layer into which a batch norm is folded.
 
     >>> import rushlight as torch
     >>> w, b = torch.nn.utils.fuse_linear_bn_weights(

@@ -1,4 +1,4 @@
-"""Modules without first values."""
+"""``skip_init``: modules whose parameters are not initialized."""
 
 import inspect
 
@@ -9,10 +9,12 @@ __all__ = ["skip_init"]
 
 
 def skip_init(module_cls, *args, **kwargs):
-    """``module_cls(*args, **kwargs)`` with parameters of any value; it draws no random numbers.
+    """Make ``module_cls(*args, **kwargs)`` without initializing its parameters.
+
+    The random number generator keeps its state.
 
     Raises:
-        RuntimeError: ``module_cls`` is no Module class, or takes no ``device``.
+        RuntimeError: ``module_cls`` is not a Module class, or takes no ``device``.
 
     >>> import rushlight as torch
     >>> torch.nn.utils.skip_init(torch.nn.Linear, 5, 1).weight.shape
@@ -25,8 +27,8 @@ def skip_init(module_cls, *args, **kwargs):
             f"skip_init: {module_cls.__name__} must take a device argument to skip initialization"
         )
     module = module_cls.__new__(module_cls)
-    module.__dict__["reset_parameters"] = lambda: None  # in the place of the class's
-    with fork_rng():  # what the module draws elsewhere is not missing from the stream
+    module.__dict__["reset_parameters"] = lambda: None  # hides the class's method
+    with fork_rng():  # the constructor may draw random numbers outside reset_parameters
         module.__init__(*args, **kwargs)
     del module.__dict__["reset_parameters"]
     return module

@@ -1,10 +1,10 @@
-"""Memory formats of convolutions' weights."""
+"""Conversion of convolutions' weights to another memory format, which has no effect here."""
 
 __all__ = ["convert_conv2d_weight_memory_format", "convert_conv3d_weight_memory_format"]
 
 
 def convert_conv2d_weight_memory_format(module, memory_format):
-    """``module`` as it is: memory formats are accepted and mean nothing here.
+    """Return ``module`` unchanged: its weights keep their memory format.
 
     >>> import rushlight as torch
     >>> conv = torch.nn.Conv2d(1, 1, 1)
@@ -16,7 +16,7 @@ def convert_conv2d_weight_memory_format(module, memory_format):
 
 
 def convert_conv3d_weight_memory_format(module, memory_format):
-    """``module`` as it is: memory formats are accepted and mean nothing here.
+    """Return ``module`` unchanged: its weights keep their memory format.
 
     >>> import rushlight as torch
     >>> conv = torch.nn.Conv3d(1, 1, 1)

@@ -1,4 +1,4 @@
-"""Parametrizations that are ready: weight norm, spectral norm, orthogonal matrices."""
+"""Ready-made parametrizations: orthogonal matrices, weight norm and spectral norm."""
 
 import rushlight
 from rushlight import linalg
@@ -29,7 +29,7 @@ MAPS = ("matrix_exp", "cayley", "householder")
 
 
 class _Orthogonal(Module):
-    """From any matrix to one with orthonormal columns (rows, where it is wide)."""
+    """Maps any matrix to a matrix with orthonormal columns, or rows if it has fewer rows."""
 
     base: Tensor | None
 
@@ -49,7 +49,7 @@ class _Orthogonal(Module):
             A = X.tril(-1)
             tau = 2.0 / (1.0 + (A * A).sum(-2))
             Q = linalg.householder_product(A, tau)
-            # The signs of the columns, which the reflections cannot express.
+            # Reflections cannot express the signs of the columns, so the diagonal holds them.
             Q = Q * X.diagonal(dim1=-2, dim2=-1).int().unsqueeze(-2)
         else:
             Q = self._of_skew(X.tril())
@@ -58,7 +58,7 @@ class _Orthogonal(Module):
         return Q.mT if wide else Q
 
     def _of_skew(self, X):
-        """The map of the skew-symmetric matrix that has ``X`` in its lower triangle."""
+        """Apply the map to the skew-symmetric matrix whose lower triangle is ``X``."""
         n, k = X.size(-2), X.size(-1)
         if n != k:
             filling = X.new_zeros(n, n - k).expand(*X.shape[:-2], -1, -1)
@@ -89,12 +89,15 @@ class _Orthogonal(Module):
         A, tau = rushlight.geqrf(tall)
         diagonal = A.diagonal(dim1=-2, dim2=-1)
         diagonal.sign_()
-        # LAPACK leaves out a reflection where tau is 0, and with it the sign of the column.
+        # If tau is 0, LAPACK left out the reflection, and the column has the other sign.
         diagonal[tau == 0.0] *= -1
         return A.mT if wide else A
 
     def _rebase(self, Q, tall):
-        """Make ``tall`` the base; what stands for it is then −I below the diagonal: nothing."""
+        """Make ``tall`` the base, which the map is relative to, and return the new original.
+
+        The original is −I: its strict lower triangle is 0, so the map gives the base itself.
+        """
         n, k = tall.size(-2), tall.size(-1)
         if n == k:
             base = tall.clone() if _is_orthogonal(tall) else _make_orthogonal(tall)
@@ -114,21 +117,22 @@ def _is_orthogonal(Q):
 
 
 def _make_orthogonal(A):
-    """The orthogonal factor of A, of the R whose diagonal is positive."""
+    """Return Q of the QR factorization A = Q·R in which the diagonal of R is positive."""
     X, tau = rushlight.geqrf(A)
     Q = linalg.householder_product(X, tau)
     return Q * X.diagonal(dim1=-2, dim2=-1).sgn().unsqueeze(-2)
 
 
 def orthogonal(module, name="weight", orthogonal_map=None, *, use_trivialization=True):
-    """Keep a matrix of ``module`` orthogonal: its columns, or the rows of a wide one, orthonormal.
+    """Keep a matrix of ``module`` orthogonal.
 
-    ``orthogonal_map`` is ``"matrix_exp"`` (square matrices' default), ``"cayley"`` or
-    ``"householder"`` (the others'). With ``use_trivialization`` the map is taken around the value
-    last assigned, which helps training and allows any value.
+    The columns of the matrix stay orthonormal, or its rows if it has fewer rows than columns.
+    ``orthogonal_map`` is ``"matrix_exp"`` (the default of square and of complex matrices),
+    ``"cayley"`` or ``"householder"`` (the default of all others). With ``use_trivialization`` the
+    map is relative to the value that was last assigned, which helps training and allows any value.
 
     Raises:
-        ValueError: no such tensor, fewer than two dims, or another map.
+        ValueError: The tensor does not exist or has fewer than two dims, or the map is unknown.
 
     Source: Lezcano-Casado 2019, https://arxiv.org/abs/1909.09501
 
@@ -159,7 +163,7 @@ def orthogonal(module, name="weight", orthogonal_map=None, *, use_trivialization
 
 
 class _WeightNorm(Module):
-    """From lengths and directions to vectors."""
+    """Computes vectors from their lengths and directions."""
 
     def __init__(self, dim=0):
         super().__init__()
@@ -173,11 +177,11 @@ class _WeightNorm(Module):
 
 
 def weight_norm(module, name="weight", dim=0):
-    """Learn the lengths and the directions of a weight's parts apart.
+    """Learn the lengths and the directions of a weight's slices as separate parameters.
 
-    The weight is g·v/‖v‖, with a norm for each index of ``dim`` (None: one norm); g and v are
-    ``parametrizations.weight.original0`` and ``original1``. State dicts of the older
-    ``nn.utils.weight_norm`` load.
+    The weight is g·v/‖v‖. There is one length for each index of ``dim``, or a single length if
+    ``dim`` is None. g and v are ``parametrizations.weight.original0`` and ``original1``. State
+    dicts of the older ``nn.utils.weight_norm`` can be loaded.
 
     Source: Salimans and Kingma 2016, https://arxiv.org/abs/1602.07868
 
@@ -202,7 +206,7 @@ def weight_norm(module, name="weight", dim=0):
 
 
 class _SpectralNorm(Module):
-    """A weight divided by its largest singular value, which power iteration follows."""
+    """Divides a weight by its largest singular value, which power iteration estimates."""
 
     _u: Tensor
     _v: Tensor
@@ -247,7 +251,7 @@ class _SpectralNorm(Module):
         matrix = self._matrix(weight)
         if self.training:
             self._power_method(matrix, self.n_power_iterations)
-        # Copies, so that the next call's power iteration leaves what backward needs as it is.
+        # Backward needs these values, and the next call's power iteration overwrites the buffers.
         u, v = self._u.clone(), self._v.clone()
         return weight / conj(u).dot(matrix.mv(v))
 
@@ -258,11 +262,12 @@ class _SpectralNorm(Module):
 def spectral_norm(module, name="weight", n_power_iterations=1, eps=1e-12, dim=None):
     """Keep the largest singular value of a weight at 1.
 
-    In training each use of the weight takes ``n_power_iterations`` steps of power iteration.
-    ``dim`` is the dim that becomes the matrix's rows: 0, or 1 for transposed convolutions.
+    In training mode each use of the weight takes ``n_power_iterations`` steps of power iteration.
+    The weight is seen as a matrix with ``dim`` as its rows. Default: 0, or 1 for transposed
+    convolutions.
 
     Raises:
-        ValueError: no such tensor; no iterations.
+        ValueError: The tensor does not exist, or ``n_power_iterations`` is not positive.
         IndexError: ``dim`` is out of range.
 
     Source: Miyato et al. 2018, https://arxiv.org/abs/1802.05957

@@ -1,7 +1,7 @@
-"""Parametrizations: a parameter or buffer of a module as a function of others.
+"""Parametrizations: a parameter or buffer of a module that is computed from other tensors.
 
-``module.weight`` becomes a property: reading it runs the parametrization on what it is made from,
-which the module holds in ``module.parametrizations.weight``.
+``module.weight`` becomes a property. Reading the property runs the parametrization on the original
+tensors, which are kept in ``module.parametrizations.weight``.
 """
 
 import copy
@@ -19,13 +19,13 @@ __all__ = [
     "type_before_parametrizations",
 ]  # fmt: skip
 
-_cached: dict = {}  # (id of a module, name) → the tensor
-_caching = 0  # how many ``cached()`` are entered
+_cached: dict = {}  # (id of a module, name) → the computed tensor
+_caching = 0  # the number of ``cached()`` blocks around this point
 
 
 @contextmanager
 def cached():
-    """Inside ``with cached():`` every parametrized tensor is computed once.
+    """Compute every parametrized tensor only once inside ``with cached():``.
 
     >>> import rushlight as torch
     >>> P = torch.nn.utils.parametrize
@@ -45,18 +45,18 @@ def cached():
 
 
 class ParametrizationList(ModuleList):
-    """The parametrizations of one tensor, and the tensor or tensors it is made from.
+    """The parametrizations of one tensor, and the original tensors from which it is computed.
 
-    These are ``original``, or ``original0``, ``original1`` … where the last ``right_inverse``
-    gives several.
+    The attribute ``original`` is the original tensor. If ``right_inverse`` returned several
+    tensors, they are ``original0``, ``original1`` and so on.
 
     Args:
         modules: The parametrizations, in the order in which they run.
-        original: The Parameter or buffer.
-        unsafe: Whether the result may have another shape or dtype than ``original``.
+        original: The Parameter or buffer that is parametrized.
+        unsafe: True if the result may have another shape or dtype than ``original``.
 
     Raises:
-        ValueError: a parametrization does not give what it must.
+        ValueError: A parametrization returns no tensor, or a tensor of the wrong shape or dtype.
 
     >>> import rushlight as torch
     >>> layer = torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(2, 2))
@@ -95,7 +95,7 @@ class ParametrizationList(ModuleList):
 
     @no_grad()
     def _made_from(self, value):
-        """What the right inverses make of ``value``: a tensor, or a sequence of tensors."""
+        """Apply all right inverses to ``value``; return a tensor or a sequence of tensors."""
         for module in reversed(self):
             if hasattr(module, "right_inverse"):
                 try:
@@ -111,13 +111,13 @@ class ParametrizationList(ModuleList):
         return value
 
     def originals(self):
-        """What the tensor is made from, as a list."""
+        """Return the original tensors as a list."""
         if self.is_tensor:
             return [self.original]
         return [getattr(self, f"original{i}") for i in range(self.ntensors)]
 
     def forward(self):
-        """The tensor."""
+        """Compute the parametrized tensor."""
         first, *rest = self
         found = first(*self.originals())
         for module in rest:
@@ -126,11 +126,11 @@ class ParametrizationList(ModuleList):
 
     @no_grad()
     def right_inverse(self, value):
-        """Make the tensor ``value``: write what the parametrizations' right inverses give.
+        """Assign ``value`` to the tensor: write the results of the right inverses to the originals.
 
         Raises:
-            RuntimeError: a parametrization has no ``right_inverse``.
-            ValueError: it gives something that does not fit.
+            RuntimeError: A parametrization has no ``right_inverse``.
+            ValueError: The results differ from the originals in number or dtype.
         """
         for module in reversed(self):
             if not hasattr(module, "right_inverse"):
@@ -157,7 +157,10 @@ class ParametrizationList(ModuleList):
 
 
 def _take(tensor, value):
-    """Give ``tensor``, which optimizers may know, the values and the memory of ``value``."""
+    """Give ``tensor`` the values and the memory of ``value``.
+
+    ``tensor`` stays the same object, because optimizers may hold it.
+    """
     if tensor is not value:
         tensor.data = value.detach()
 
@@ -170,7 +173,7 @@ def _register(module, name, tensor):
 
 
 def _check(what, found, shape, dtype):
-    """ValueError unless ``found`` is a tensor of this shape and dtype."""
+    """Raise ValueError unless ``found`` is a tensor of the given shape and dtype."""
     if not isinstance(found, Tensor):
         raise ValueError(f"{what} must return a Tensor, got {type(found).__name__}")
     if found.dtype != dtype or found.shape != shape:
@@ -213,7 +216,10 @@ def _deepcopy(self, memo):
 
 
 def _dress(module):
-    """Give ``module`` a class with a property for each parametrized tensor."""
+    """Replace the class of ``module`` by a subclass with a property for each parametrized tensor.
+
+    If no tensor is parametrized any more, give the module its own class back.
+    """
     cls, names = type_before_parametrizations(module), list(module.parametrizations)
     if not names:
         del module.parametrizations
@@ -227,7 +233,7 @@ def _dress(module):
 
 
 def type_before_parametrizations(module):
-    """The class that ``module`` had before it was parametrized.
+    """Return the class that ``module`` had before it was parametrized.
 
     >>> import rushlight as torch
     >>> layer = torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(2, 2))
@@ -239,7 +245,7 @@ def type_before_parametrizations(module):
 
 
 def is_parametrized(module, tensor_name=None):
-    """Whether the tensor ``tensor_name`` of ``module`` is parametrized; None: whether any is.
+    """True if the tensor ``tensor_name`` of ``module`` is parametrized; for None, if any is.
 
     >>> import rushlight as torch
     >>> torch.nn.utils.parametrize.is_parametrized(torch.nn.Linear(2, 2), "weight")
@@ -255,15 +261,16 @@ def is_parametrized(module, tensor_name=None):
 
 
 def register_parametrization(module, tensor_name, parametrization, *, unsafe=False):
-    """Make ``module.<tensor_name>`` what the module ``parametrization`` computes from it.
+    """Parametrize ``module.<tensor_name>``: the module ``parametrization`` computes it from now on.
 
-    A ``right_inverse(tensor)`` of the parametrization says what the tensor's present value is made
-    from; it may return several tensors, and it allows assigning to the tensor. Registering again
-    puts another parametrization on top. Returns ``module``, whose class changes.
+    If the parametrization has a method ``right_inverse(tensor)``, the method computes the original
+    tensors from the present value. The method may return several tensors. With such a method the
+    parametrized tensor can also be assigned to. A second registration adds a parametrization that
+    runs after the first. Return ``module``, which gets a new class.
 
     Raises:
-        ValueError: there is no such parameter or buffer, or (unless ``unsafe``) the
-            parametrization changes its shape or dtype.
+        ValueError: There is no such parameter or buffer, or the parametrization changes its shape
+            or dtype and ``unsafe`` is False.
 
     >>> import rushlight as torch
     >>> class Symmetric(torch.nn.Module):
@@ -286,7 +293,7 @@ def register_parametrization(module, tensor_name, parametrization, *, unsafe=Fal
         delattr(module, tensor_name)
         if not is_parametrized(module):
             module.parametrizations = ModuleDict()
-        # Its property is there once the class is changed.
+        # ``_dress`` then adds the property.
         module.parametrizations[tensor_name] = made
         _dress(module)
     else:
@@ -299,7 +306,7 @@ def register_parametrization(module, tensor_name, parametrization, *, unsafe=Fal
 
 @no_grad()
 def _check_on_top(parametrization, value):
-    """Whether ``parametrization`` may take the tensor ``value``, and have made it."""
+    """Raise ValueError if ``parametrization``, or its right inverse, changes shape or dtype."""
     found = parametrization(value)
     _check("the parametrization", found, value.shape, value.dtype)
     if hasattr(parametrization, "right_inverse"):
@@ -311,14 +318,13 @@ def _check_on_top(parametrization, value):
 
 
 def remove_parametrizations(module, tensor_name, leave_parametrized=True):
-    """Make ``module.<tensor_name>`` a parameter or buffer again.
+    """Make ``module.<tensor_name>`` a parameter or buffer again, and return ``module``.
 
-    It has the value that was computed, or with ``leave_parametrized=False`` the one it was
-    computed from. Returns ``module``.
+    Its value is the computed tensor, or the original tensor with ``leave_parametrized=False``.
 
     Raises:
-        ValueError: it is not parametrized, or was computed from several tensors that cannot be
-            left.
+        ValueError: The tensor is not parametrized, or ``leave_parametrized`` is False and there are
+            several original tensors.
 
     >>> import rushlight as torch
     >>> layer = torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(2, 2))
@@ -354,9 +360,9 @@ def remove_parametrizations(module, tensor_name, leave_parametrized=True):
 
 
 def transfer_parametrizations_and_params(from_module, to_module, tensor_name=None):
-    """Parametrize ``to_module`` as ``from_module`` is, with the same tensors behind.
+    """Give ``to_module`` the parametrizations of ``from_module``, and the same original tensors.
 
-    ``tensor_name``: only that tensor. Returns ``to_module``.
+    With ``tensor_name``, only that tensor is parametrized. Return ``to_module``.
 
     >>> import rushlight as torch
     >>> P = torch.nn.utils.parametrize

@@ -1,7 +1,7 @@
-"""Pruning: parameters some of whose elements are held at zero by a mask.
+"""Pruning: a mask keeps some elements of a parameter at zero.
 
-A pruned module keeps the parameter as ``<name>_orig`` and the mask as the buffer ``<name>_mask``;
-a hook computes their product before each forward.
+A pruned module has the parameter as ``<name>_orig`` and the mask as the buffer ``<name>_mask``. A
+hook computes their product before each forward.
 """
 
 from abc import ABC, abstractmethod
@@ -20,11 +20,12 @@ __all__ = [
 
 
 class BasePruningMethod(ABC):
-    """What computes a mask, and the hook that applies it.
+    """A pruning method: it computes a mask, and is the hook that applies the mask.
 
-    A subclass defines ``compute_mask`` and states its ``PRUNING_TYPE``: where a module is pruned
-    already, ``"unstructured"`` sees the elements that are left, ``"structured"`` the slices along
-    its ``dim``, ``"global"`` everything.
+    A subclass defines ``compute_mask`` and its ``PRUNING_TYPE``. The type tells which part of an
+    already pruned parameter ``compute_mask`` receives: for ``"unstructured"`` the elements that are
+    not pruned, for ``"structured"`` the slices along its ``dim`` that are not wholly pruned, for
+    ``"global"`` everything.
     """
 
     PRUNING_TYPE: str
@@ -35,17 +36,17 @@ class BasePruningMethod(ABC):
 
     @abstractmethod
     def compute_mask(self, t, default_mask):
-        """The mask for the importances ``t``, within ``default_mask``."""
+        """Return the mask for the importance scores ``t``; ``default_mask`` is the mask so far."""
 
     def apply_mask(self, module):
-        """The parameter of ``module`` with its mask."""
+        """Return the parameter of ``module`` times its mask."""
         mask = getattr(module, self._tensor_name + "_mask")
         original = getattr(module, self._tensor_name + "_orig")
         return mask.to(dtype=original.dtype) * original
 
     @classmethod
     def apply(cls, module, name, *args, importance_scores=None, **kwargs):
-        """Prune ``module.<name>`` by ``cls(*args, **kwargs)``, on top of earlier prunings."""
+        """Prune ``module.<name>`` by ``cls(*args, **kwargs)``; earlier prunings stay in force."""
         method = cls(*args, **kwargs)
         method._tensor_name = name
         value = getattr(module, name)
@@ -75,7 +76,7 @@ class BasePruningMethod(ABC):
         return method
 
     def prune(self, t, default_mask=None, importance_scores=None):
-        """``t`` with the mask that this method computes for it."""
+        """Return ``t`` times the mask that this method computes for it."""
         scores = t if importance_scores is None else importance_scores
         if scores.shape != t.shape:
             raise AssertionError(
@@ -87,7 +88,7 @@ class BasePruningMethod(ABC):
         return t * self.compute_mask(scores, default_mask=default_mask)
 
     def remove(self, module):
-        """Make the pruned parameter an ordinary one, with its zeros."""
+        """Make the pruned parameter an ordinary parameter; its pruned elements stay 0."""
         name = self._tensor_name
         value = self.apply_mask(module)
         delattr(module, name)
@@ -98,7 +99,7 @@ class BasePruningMethod(ABC):
 
 
 def _find(module, name):
-    """The key of the hook that prunes ``module.<name>``, or None."""
+    """Return the key of the hook that prunes ``module.<name>``, or None."""
     for key, hook in module._forward_pre_hooks.items():
         if isinstance(hook, BasePruningMethod) and hook._tensor_name == name:
             return key
@@ -106,7 +107,7 @@ def _find(module, name):
 
 
 class PruningContainer(BasePruningMethod):
-    """Several prunings of one parameter, one after another.
+    """Several pruning methods of one parameter, applied one after the other.
 
     >>> import rushlight as torch
     >>> P = torch.nn.utils.prune
@@ -124,11 +125,11 @@ class PruningContainer(BasePruningMethod):
             self.add_pruning_method(method)
 
     def add_pruning_method(self, method):
-        """Put a pruning on top.
+        """Add a pruning method, to be applied last.
 
         Raises:
-            TypeError: ``method`` is no BasePruningMethod.
-            ValueError: it prunes another parameter.
+            TypeError: ``method`` is not a BasePruningMethod.
+            ValueError: ``method`` prunes another parameter.
         """
         if method is None:
             return
@@ -151,7 +152,7 @@ class PruningContainer(BasePruningMethod):
         return self._pruning_methods[index]
 
     def compute_mask(self, t, default_mask):
-        """``default_mask`` with the last method's mask where that method looks."""
+        """Return ``default_mask`` with the last method's mask in the part that the method sees."""
         method, mask = self._pruning_methods[-1], default_mask.to(dtype=t.dtype).clone()
         where = _looked_at(method, mask)
         mask[where] = method.compute_mask(t[where], default_mask=mask[where]).to(mask.dtype)
@@ -159,7 +160,7 @@ class PruningContainer(BasePruningMethod):
 
 
 def _looked_at(method, mask):
-    """Where ``method`` looks in a tensor pruned by ``mask``."""
+    """Return the index of the part of a tensor, pruned by ``mask``, that ``method`` sees."""
     if method.PRUNING_TYPE == "unstructured":
         return mask == 1
     if method.PRUNING_TYPE == "global":
@@ -190,7 +191,10 @@ def _validate_amount(amount):
 
 
 def _count(amount, size):
-    """How many of ``size`` things ``amount``, a number or a share, is."""
+    """Return how many of ``size`` elements or slices to prune.
+
+    ``amount`` is this number as an int, or a share of ``size`` as a float.
+    """
     if not isinstance(amount, Integral):
         return round(amount * size)
     if amount > size:
@@ -206,7 +210,7 @@ def _validate_dim(t, dim):
 
 
 def _channels(t, dim):
-    """The size of the dim along which slices are pruned."""
+    """Return the size of the dim along which slices are pruned."""
     if t.dim() <= 1:
         raise ValueError(
             "Structured pruning can only be applied to multidimensional tensors. Found tensor of "
@@ -217,7 +221,7 @@ def _channels(t, dim):
 
 
 def _only(t, dim, kept, default_mask):
-    """The mask that keeps the slices ``kept`` along ``dim``, within ``default_mask``."""
+    """Return ``default_mask`` with 0 in all slices along ``dim`` except the slices ``kept``."""
     mask = rushlight.zeros_like(t)
     mask[(slice(None),) * (dim % t.dim()) + (kept,)] = 1
     return mask * default_mask.to(dtype=mask.dtype)
@@ -227,7 +231,7 @@ def _only(t, dim, kept, default_mask):
 
 
 class Identity(BasePruningMethod):
-    """Prunes nothing, but has the module keep a mask.
+    """Prunes nothing, but gives the module a mask.
 
     >>> import rushlight as torch
     >>> P = torch.nn.utils.prune
@@ -266,7 +270,7 @@ class RandomUnstructured(BasePruningMethod):
 
 
 class L1Unstructured(BasePruningMethod):
-    """Prunes the elements that are smallest by their absolute value.
+    """Prunes the elements with the smallest absolute values.
 
     >>> import rushlight as torch
     >>> P = torch.nn.utils.prune
@@ -316,7 +320,7 @@ class RandomStructured(BasePruningMethod):
 
 
 class LnStructured(BasePruningMethod):
-    """Prunes the slices along a dim whose norm of order ``n`` is smallest.
+    """Prunes the slices along a dim with the smallest norms of order ``n``.
 
     >>> import rushlight as torch
     >>> P = torch.nn.utils.prune
@@ -371,7 +375,7 @@ class CustomFromMask(BasePruningMethod):
 
 
 def identity(module, name):
-    """Have ``module`` keep ``name`` with a mask that prunes nothing. Returns the module.
+    """Give the parameter ``name`` a mask that prunes nothing. Return the module.
 
     >>> import rushlight as torch
     >>> list(torch.nn.utils.prune.identity(torch.nn.Linear(2, 3), "weight").state_dict())
@@ -382,7 +386,7 @@ def identity(module, name):
 
 
 def random_unstructured(module, name, amount):
-    """Prune elements at random: ``amount`` of them, or that share. Returns the module.
+    """Prune elements at random: ``amount`` is their number or share. Return the module.
 
     >>> import rushlight as torch
     >>> layer = torch.nn.utils.prune.random_unstructured(torch.nn.Linear(2, 3), "weight", 1)
@@ -394,7 +398,7 @@ def random_unstructured(module, name, amount):
 
 
 def l1_unstructured(module, name, amount, importance_scores=None):
-    """Prune the elements of least absolute value, or of least score. Returns the module.
+    """Prune the elements with the smallest absolute values, or scores if given. Return the module.
 
     >>> import rushlight as torch
     >>> layer = torch.nn.utils.prune.l1_unstructured(torch.nn.Linear(2, 3), "weight", 0.5)
@@ -406,7 +410,7 @@ def l1_unstructured(module, name, amount, importance_scores=None):
 
 
 def random_structured(module, name, amount, dim):
-    """Prune slices along ``dim`` at random. Returns the module.
+    """Prune slices along ``dim`` at random. Return the module.
 
     >>> import rushlight as torch
     >>> layer = torch.nn.utils.prune.random_structured(torch.nn.Linear(2, 3), "weight", 1, 0)
@@ -418,7 +422,9 @@ def random_structured(module, name, amount, dim):
 
 
 def ln_structured(module, name, amount, n, dim, importance_scores=None):
-    """Prune the slices along ``dim`` of least norm, or of least scores. Returns the module.
+    """Prune the slices along ``dim`` with the smallest norms, of order ``n``. Return the module.
+
+    If ``importance_scores`` are given, the norms of the scores decide.
 
     >>> import rushlight as torch
     >>> layer = torch.nn.utils.prune.ln_structured(torch.nn.Conv2d(1, 4, 3), "weight", 2, 2, 0)
@@ -430,7 +436,7 @@ def ln_structured(module, name, amount, n, dim, importance_scores=None):
 
 
 def custom_from_mask(module, name, mask):
-    """Prune by ``mask``. Returns the module.
+    """Prune the elements where ``mask`` is 0. Return the module.
 
     >>> import rushlight as torch
     >>> mask = torch.tensor([0, 1, 1])
@@ -447,10 +453,11 @@ def global_unstructured(parameters, pruning_method, importance_scores=None, **kw
     Args:
         parameters: Pairs (module, name).
         pruning_method: The class of an unstructured method; ``kwargs`` are its arguments.
-        importance_scores: (module, name) → scores, in place of the parameters' own values.
+        importance_scores: A dict from (module, name) to scores, which replace the values of that
+            parameter.
 
     Raises:
-        TypeError: none of these.
+        TypeError: An argument has the wrong type, or the method is not unstructured.
 
     >>> import rushlight as torch
     >>> P = torch.nn.utils.prune
@@ -487,10 +494,10 @@ def global_unstructured(parameters, pruning_method, importance_scores=None, **kw
 
 
 def remove(module, name):
-    """Make a pruned parameter an ordinary one, its zeros included. Returns the module.
+    """Make a pruned parameter an ordinary parameter; its pruned elements stay 0. Return the module.
 
     Raises:
-        ValueError: it is not pruned.
+        ValueError: The parameter is not pruned.
 
     >>> import rushlight as torch
     >>> layer = torch.nn.utils.prune.l1_unstructured(torch.nn.Linear(2, 3), "weight", 0.5)
@@ -507,7 +514,7 @@ def remove(module, name):
 
 
 def is_pruned(module):
-    """Whether a parameter of the module, or of one below it, is pruned.
+    """True if a parameter of the module or of one of its submodules is pruned.
 
     >>> import rushlight as torch
     >>> torch.nn.utils.prune.is_pruned(torch.nn.Linear(2, 3))

@@ -1,4 +1,4 @@
-"""Sequences of several lengths: packed for recurrent networks, or padded to one length."""
+"""Sequences of different lengths, packed for recurrent networks or padded to one length."""
 
 from collections import namedtuple
 from itertools import pairwise
@@ -15,13 +15,14 @@ __all__ = [
 class PackedSequence(
     namedtuple("PackedSequence_", "data batch_sizes sorted_indices unsorted_indices")
 ):
-    """Sequences of several lengths, step after step, without padding.
+    """Sequences of different lengths, stored step by step without padding.
 
     Attributes:
         data: The elements (rows, …): the first of every sequence, then the second, and so on.
-        batch_sizes: For each step how many sequences have an element, int64.
-        sorted_indices: The order by length in which the sequences lie; None for their own.
-        unsorted_indices: What brings them back into their own order.
+        batch_sizes: For each step, how many sequences are at least that long, int64.
+        sorted_indices: The permutation that sorts the sequences by length, the longest first. None
+            if they were not sorted.
+        unsorted_indices: The inverse permutation, which restores the original order.
 
     >>> import rushlight as torch
     >>> rnn = torch.nn.utils.rnn
@@ -42,30 +43,30 @@ class PackedSequence(
         return super().__new__(cls, data, batch_sizes, sorted_indices, unsorted_indices)
 
     def with_data(self, data):
-        """The same sequences with other elements."""
+        """Return sequences of the same lengths with the elements ``data``."""
         found = PackedSequence(data, *self[1:])
         found.__dict__.update(self.__dict__)
         return found
 
     def pin_memory(self):
-        """The sequences themselves: memory of the CPU is never pinned here."""
+        """Raise the error of ``Tensor.pin_memory``: there is no memory to pin."""
         return self.with_data(self.data.pin_memory())
 
     def to(self, *args, **kwargs):
-        """The sequences with elements of another dtype or device, as ``Tensor.to``."""
+        """Return the sequences with elements of another dtype or device; see ``Tensor.to``."""
         data = self.data.to(*args, **kwargs)
         return self if data is self.data else self.with_data(data)
 
     def cuda(self, *args, **kwargs):
-        """The sequences on a CUDA device.
+        """Return the sequences on a CUDA device.
 
         Raises:
-            RuntimeError: there is none.
+            RuntimeError: There is no CUDA device.
         """
         return self.to(*args, **{"device": "cuda", **kwargs})
 
     def cpu(self, *args, **kwargs):
-        """The sequences on the CPU."""
+        """Return the sequences on the CPU."""
         return self.to(*args, **{"device": "cpu", **kwargs})
 
     def double(self):
@@ -94,22 +95,25 @@ class PackedSequence(
 
     @property
     def is_cuda(self):
-        """Whether the elements are on a CUDA device."""
+        """True if the elements are on a CUDA device."""
         return self.data.is_cuda
 
     def is_pinned(self):
-        """Whether the elements are in pinned memory."""
+        """True if the elements are in pinned memory."""
         return self.data.is_pinned()
 
 
 def sizes_of(packed):
-    """``batch_sizes`` as Python's own numbers, also in a trace of one that was packed there."""
+    """Return ``batch_sizes`` as a tuple of ints.
+
+    In a trace the values of a tensor cannot be read, so sequences packed there keep the tuple.
+    """
     sizes = packed.__dict__.get("sizes")
     return tuple(packed.batch_sizes.tolist()) if sizes is None else sizes
 
 
 def invert_permutation(permutation):
-    """The permutation that undoes ``permutation``; None of None.
+    """Return the inverse of ``permutation``; None if that is None.
 
     >>> import rushlight as torch
     >>> torch.nn.utils.rnn.invert_permutation(torch.tensor([2, 0, 1]))
@@ -125,15 +129,17 @@ def invert_permutation(permutation):
 
 
 def pack_padded_sequence(input, lengths, batch_first=False, enforce_sorted=True):
-    """Sequences packed that were padded to one length.
+    """Pack sequences that were padded to one length.
 
-    ``enforce_sorted``: they must come with the longest first; False sorts them.
+    With ``enforce_sorted`` the sequences must be sorted, the longest first. With False they are
+    sorted here.
 
     Shape: input (steps, batch, …), or (batch, steps, …) with ``batch_first``; lengths (batch), a
     list or a tensor.
 
     Raises:
-        RuntimeError: a length is 0 or more than there are steps; their order or number is wrong.
+        RuntimeError: A length is 0 or larger than the number of steps, the lengths are not sorted,
+            or their number is not the batch size.
 
     >>> import rushlight as torch
     >>> x = torch.tensor([[1, 2, 0], [3, 4, 5]])
@@ -185,12 +191,14 @@ def _check_lengths(input, ns):
 
 
 def pad_packed_sequence(sequence, batch_first=False, padding_value=0.0, total_length=None):
-    """(the sequences padded to one length, their lengths): the inverse of pack_padded_sequence.
+    """Undo ``pack_padded_sequence``: return (sequences padded to one length, their lengths).
+
+    With ``total_length`` the sequences are padded to that length instead of the longest one.
 
     Shape: → (steps, batch, …), or (batch, steps, …) with ``batch_first``; (batch).
 
     Raises:
-        ValueError: ``total_length`` is less than the longest.
+        ValueError: ``total_length`` is less than the longest length.
 
     >>> import rushlight as torch
     >>> rnn = torch.nn.utils.rnn
@@ -225,10 +233,11 @@ def pad_packed_sequence(sequence, batch_first=False, padding_value=0.0, total_le
 
 
 def pack_sequence(sequences, enforce_sorted=True):
-    """A list of sequences, each (length, …), packed.
+    """Pack a list of sequences, each of shape (length, …).
 
     Raises:
-        RuntimeError: they do not come with the longest first, and ``enforce_sorted`` is True.
+        RuntimeError: ``enforce_sorted`` is True, and the sequences are not sorted with the longest
+            first.
 
     >>> import rushlight as torch
     >>> torch.nn.utils.rnn.pack_sequence([torch.tensor([1, 2]), torch.tensor([3])]).batch_sizes
@@ -239,7 +248,7 @@ def pack_sequence(sequences, enforce_sorted=True):
 
 
 def unpack_sequence(packed_sequences):
-    """The list of the sequences in a PackedSequence.
+    """Return the sequences in a PackedSequence as a list of tensors.
 
     >>> import rushlight as torch
     >>> rnn = torch.nn.utils.rnn
@@ -254,13 +263,13 @@ def unpack_sequence(packed_sequences):
 
 
 def pad_sequence(sequences, batch_first=False, padding_value=0.0, padding_side="right"):
-    """Sequences of several lengths as one tensor, padded to the longest.
+    """Pad sequences to the length of the longest and stack them into one tensor.
 
     Shape: each (length, …) → (longest, batch, …), or (batch, longest, …) with ``batch_first``.
 
     Raises:
-        RuntimeError: other dims differ; ``sequences`` cannot be gone through; ``padding_side`` is
-            neither left nor right.
+        RuntimeError: The other dims differ, ``sequences`` is not iterable, or ``padding_side`` is
+            neither "left" nor "right".
 
     >>> import rushlight as torch
     >>> torch.nn.utils.rnn.pad_sequence([torch.tensor([1, 2]), torch.tensor([3])], True)
@@ -294,7 +303,7 @@ def _to_length(sequence, length, value, left):
 
 
 def unpad_sequence(padded_sequences, lengths, batch_first=False):
-    """The list of the sequences in a padded tensor: the inverse of pad_sequence.
+    """Undo ``pad_sequence``: return the sequences in a padded tensor as a list.
 
     Shape: padded_sequences (steps, batch, …), or (batch, steps, …) with ``batch_first``.
 

@@ -1,4 +1,4 @@
-"""Spectral norm, the older way: a hook computes the weight before each forward."""
+"""The older form of spectral norm, in which a hook computes the weight before each forward."""
 
 import rushlight
 from rushlight.autograd.mode import no_grad
@@ -13,9 +13,9 @@ __all__ = [
 
 
 class SpectralNorm:
-    """The hook of ``spectral_norm``."""
+    """The hook of ``spectral_norm``, which computes the weight."""
 
-    _version = 1  # 1 keeps v in the state as well
+    _version = 1  # of the state dict; since version 1, the vector v is in it
 
     def __init__(self, name="weight", n_power_iterations=1, dim=0, eps=1e-12):
         if n_power_iterations <= 0:
@@ -29,11 +29,11 @@ class SpectralNorm:
         self.eps = eps
 
     def reshape_weight_to_matrix(self, weight):
-        """The weight as a matrix whose rows are the indices of ``dim``."""
+        """Return the weight as a matrix whose rows are the slices along ``dim``."""
         return weight.movedim(self.dim, 0).flatten(1)
 
     def compute_weight(self, module, do_power_iteration):
-        """The weight divided by its largest singular value."""
+        """Return the weight divided by its largest singular value."""
         weight = getattr(module, self.name + "_orig")
         u, v = getattr(module, self.name + "_u"), getattr(module, self.name + "_v")
         matrix = self.reshape_weight_to_matrix(weight)
@@ -42,13 +42,13 @@ class SpectralNorm:
                 for _ in range(self.n_power_iterations):
                     v.copy_(F.normalize(matrix.t().mv(u), dim=0, eps=self.eps))
                     u.copy_(F.normalize(matrix.mv(v), dim=0, eps=self.eps))
-                # Copies, so that the next iteration leaves what backward needs as it is.
+                # Backward needs these values, and the next call overwrites the buffers.
                 u, v = u.clone(), v.clone()
         return weight / u.dot(matrix.mv(v))
 
     @staticmethod
     def apply(module, name, n_power_iterations, dim, eps):
-        """Put ``<name>_orig`` and the vectors of the iteration in the place of the weight."""
+        """Replace the weight by ``<name>_orig`` and the vectors of the power iteration."""
         for hook in module._forward_pre_hooks.values():
             if isinstance(hook, SpectralNorm) and hook.name == name:
                 raise RuntimeError(
@@ -63,7 +63,7 @@ class SpectralNorm:
         v = F.normalize(weight.new_empty(columns).normal_(0, 1), dim=0, eps=eps)
         del module._parameters[name]
         module.register_parameter(name + "_orig", weight)
-        # Something must bear the weight's name until the first forward; not a parameter.
+        # Until the first forward, code may read the weight by its name.
         setattr(module, name, weight.data)
         module.register_buffer(name + "_u", u.detach())
         module.register_buffer(name + "_v", v.detach())
@@ -73,7 +73,7 @@ class SpectralNorm:
         return hook
 
     def remove(self, module):
-        """Put the weight back."""
+        """Make the computed weight an ordinary parameter again."""
         with no_grad():
             weight = self.compute_weight(module, do_power_iteration=False)
         delattr(module, self.name)
@@ -87,7 +87,7 @@ class SpectralNorm:
 
 
 class SpectralNormStateDictHook:
-    """Says in a state dict's metadata in which form the norm is kept."""
+    """Writes the version of spectral norm's state into a state dict's metadata."""
 
     def __init__(self, fn):
         self.fn = fn
@@ -98,7 +98,7 @@ class SpectralNormStateDictHook:
 
 
 class SpectralNormLoadStateDictPreHook:
-    """Reads state dicts from before v was kept: v is such that u = W·v up to length."""
+    """Adds the vector v to old state dicts, which lack it, by solving u = W·v up to a factor."""
 
     def __init__(self, fn):
         self.fn = fn
@@ -124,18 +124,19 @@ class SpectralNormLoadStateDictPreHook:
 
 
 def rows_of(module):
-    """The dim of a weight that counts as its matrix's rows: that of the output channels."""
+    """Return the dim of the output channels in the weight of ``module``."""
     return 1 if getattr(module, "transposed", False) is True else 0
 
 
 def spectral_norm(module, name="weight", n_power_iterations=1, eps=1e-12, dim=None):
-    """Keep the largest singular value of a weight at 1; its state is ``weight_orig`` and vectors.
+    """Keep the largest singular value of a weight at 1.
 
-    The newer form is ``nn.utils.parametrizations.spectral_norm``.
+    The state is ``weight_orig`` and the two vectors of the power iteration. The newer form is
+    ``nn.utils.parametrizations.spectral_norm``.
 
     Raises:
-        ValueError: no iterations.
-        RuntimeError: the weight is normed already.
+        ValueError: ``n_power_iterations`` is not positive.
+        RuntimeError: The weight has a spectral norm already.
 
     >>> import rushlight as torch
     >>> list(torch.nn.utils.spectral_norm(torch.nn.Linear(20, 40)).state_dict())
@@ -151,7 +152,7 @@ def remove_spectral_norm(module, name="weight"):
     """Undo ``spectral_norm``.
 
     Raises:
-        ValueError: there is none.
+        ValueError: The weight has no spectral norm.
 
     >>> import rushlight as torch
     >>> layer = torch.nn.utils.spectral_norm(torch.nn.Linear(20, 40))

@@ -1,4 +1,4 @@
-"""Calling a module with other tensors than its own."""
+"""Calls of a module with other tensors in place of its parameters and buffers."""
 
 import warnings
 
@@ -11,9 +11,9 @@ __all__ = ["functional_call"]
 def functional_call(
     module, parameters_and_buffers, args=None, kwargs=None, *, tie_weights=True, strict=False
 ):
-    """``module(*args, **kwargs)`` with other parameters and buffers.
+    """Call ``module(*args, **kwargs)`` with other parameters and buffers.
 
-    The deprecated place of ``torch.func.functional_call``.
+    This is the deprecated name of ``torch.func.functional_call``.
 
     >>> import rushlight as torch, warnings
     >>> warnings.simplefilter("ignore")
@@ -30,14 +30,14 @@ def functional_call(
 
 
 def call_with(module, tensors, args, kwargs, tie_weights, strict):
-    """``module(*args, **kwargs)`` with ``tensors``, by name, in the place of its own."""
+    """Call ``module(*args, **kwargs)`` with ``tensors``, a dict by name, in place of its own."""
     args = () if args is None else args if isinstance(args, tuple) else (args,)
     with _Swapped(module, tensors, tie_weights, strict):
         return module(*args, **(kwargs or {}))
 
 
 class _Swapped:
-    """``with``: ``module`` holds other tensors."""
+    """A context manager, inside which ``module`` holds other tensors."""
 
     def __init__(self, module, tensors, tie_weights, strict):
         self.module = module
@@ -55,7 +55,7 @@ class _Swapped:
 
     def __enter__(self):
         if mode.recorder() is not None:
-            mode.recorder().touch_module(self.module)  # while it holds its own
+            mode.recorder().touch_module(self.module)  # before its tensors are replaced
         self.before = {}
         for name, (registry, key) in self.places.items():
             self.before[name] = registry.get(key, self)
@@ -63,7 +63,7 @@ class _Swapped:
 
     def __exit__(self, *exc):
         for name, (registry, key) in self.places.items():
-            if name in self.given:  # a buffer may be another tensor now
+            if name in self.given:  # the call may have replaced a buffer
                 self.given[name] = registry[key]
             if self.before[name] is self:
                 del registry[key]
@@ -72,7 +72,7 @@ class _Swapped:
 
 
 def _own(module):
-    """All parameters and buffers of a module by name, tied ones under each of their names."""
+    """Return all parameters and buffers by name. A tied tensor is under each of its names."""
     return {
         **dict(module.named_parameters(remove_duplicate=False)),
         **dict(module.named_buffers(remove_duplicate=False)),
@@ -80,7 +80,7 @@ def _own(module):
 
 
 def _tied(own, tensors):
-    """``tensors`` with those that are tied in the module under each of their names."""
+    """Return ``tensors`` with the tensor of a tied parameter under each of the tied names."""
     names: dict = {}
     for name, tensor in own.items():
         names.setdefault(id(tensor), []).append(name)
@@ -112,7 +112,7 @@ def _check_names(module, own, tensors):
 
 
 def _place(module, name):
-    """(the dict that holds the tensor ``name``, its key there)."""
+    """Return (the dict that holds the tensor ``name``, its key in the dict)."""
     path, _, key = name.rpartition(".")
     owner = module.get_submodule(path)
     if isinstance(getattr(type(owner), key, None), property):

@@ -1,4 +1,4 @@
-"""Weight norm, the older way: a hook computes the weight before each forward."""
+"""The older form of weight norm, in which a hook computes the weight before each forward."""
 
 import warnings
 
@@ -8,7 +8,10 @@ __all__ = ["WeightNorm", "remove_weight_norm", "weight_norm"]
 
 
 def norm_except_dim(v, dim):
-    """The norms of ``v`` for each index of ``dim``, whose other dims stay as 1; -1: one norm."""
+    """Return the norm of each slice of ``v`` along ``dim``; its other dims stay, with size 1.
+
+    If ``dim`` is -1, return one norm of all elements.
+    """
     if dim == -1:
         return v.norm()
     others = [d for d in range(v.dim()) if d != dim % v.dim()]
@@ -16,25 +19,25 @@ def norm_except_dim(v, dim):
 
 
 def scaled(v, g, dim):
-    """``v`` with the norms ``g``."""
+    """Return ``v`` scaled so that its norms are ``g``."""
     return v * (g / norm_except_dim(v, dim))
 
 
 class WeightNorm:
-    """The hook of ``weight_norm``."""
+    """The hook of ``weight_norm``, which computes the weight."""
 
     def __init__(self, name, dim):
         self.name = name
         self.dim = -1 if dim is None else dim
 
     def compute_weight(self, module):
-        """The weight, of its lengths and directions."""
+        """Compute the weight from its lengths and directions."""
         v, g = getattr(module, self.name + "_v"), getattr(module, self.name + "_g")
         return scaled(v, g, self.dim)
 
     @staticmethod
     def apply(module, name, dim):
-        """Put the lengths and directions in the place of the weight."""
+        """Replace the weight by its lengths and directions."""
         for hook in module._forward_pre_hooks.values():
             if isinstance(hook, WeightNorm) and hook.name == name:
                 raise RuntimeError(
@@ -51,7 +54,7 @@ class WeightNorm:
         return hook
 
     def remove(self, module):
-        """Put the weight back in the place of its lengths and directions."""
+        """Replace the lengths and directions by the weight."""
         weight = self.compute_weight(module).detach()
         delattr(module, self.name)
         for part in ("_g", "_v"):
@@ -63,12 +66,12 @@ class WeightNorm:
 
 
 def weight_norm(module, name="weight", dim=0):
-    """Learn the lengths ``weight_g`` and directions ``weight_v`` of a weight apart.
+    """Learn the lengths ``weight_g`` and directions ``weight_v`` of a weight separately.
 
     Deprecated in favour of ``nn.utils.parametrizations.weight_norm``.
 
     Raises:
-        RuntimeError: the weight is normed already.
+        RuntimeError: The weight has a weight norm already.
 
     >>> import rushlight as torch, warnings
     >>> warnings.simplefilter("ignore")
@@ -86,7 +89,7 @@ def weight_norm(module, name="weight", dim=0):
 
 
 def remove_hook(module, name, kind, called):
-    """Take the pre-hook of class ``kind`` for ``name`` away, after its ``remove(module)``."""
+    """Call ``remove(module)`` of the pre-hook of class ``kind`` for ``name``; remove the hook."""
     for key, hook in module._forward_pre_hooks.items():
         if isinstance(hook, kind) and hook.name == name:
             hook.remove(module)
@@ -99,7 +102,7 @@ def remove_weight_norm(module, name="weight"):
     """Undo ``weight_norm``.
 
     Raises:
-        ValueError: there is none.
+        ValueError: The weight has no weight norm.
 
     >>> import rushlight as torch, warnings
     >>> warnings.simplefilter("ignore")

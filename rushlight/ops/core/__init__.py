@@ -1,1 +1,1 @@
-"""The machinery of operations: what a definition holds, and how a call finds its way."""
+"""The machinery of operations: their definitions, and the path of a call."""

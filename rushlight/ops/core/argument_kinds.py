@@ -1,13 +1,14 @@
-"""What the arguments of public functions may be: the one place that knows.
+"""The types that arguments of public functions may have.
 
-A parameter's name says what it takes, as PyTorch's names do: ``k`` an int, ``keepdim`` a bool.
-Where one name means different things, the parameter's default or the ``kinds`` of its function
-decide, and the ``forms`` of an overloaded one (``@takes``) say which calls there are::
+A parameter's name determines its kind, as in PyTorch: ``k`` is an int, ``keepdim`` a bool. If one
+name has several meanings, the parameter's default or the ``kinds`` of its function decide. An
+overloaded function lists its forms, each of them one way to call it::
 
     @takes("input, dim: int, keepdim=", "input, other")
 
-A form lists parameters as Python does; ``=`` after one: it may be left out; ``?``: it may be None;
-``*``: what follows is given by name. Nothing here runs in a call that is known to be sound.
+A form lists parameters as Python does. A parameter with ``=`` may be left out, one with ``?`` may
+be None, and the parameters after ``*`` are given by name. Calls whose argument types are already
+known to be valid run none of this code.
 """
 
 import inspect
@@ -35,7 +36,7 @@ __all__ = [
 
 EMPTY = inspect.Parameter.empty
 
-#: What parameters of these names take. Names that are not here take what their default is.
+#: Kind → the names of its parameters. For other names the type of the default decides.
 _NAMES = {
     "Tensor": (
         "input x y self tensor tensor1 tensor2 mat mat1 mat2 vec vec1 vec2 batch1 batch2 end "
@@ -67,21 +68,24 @@ _NAMES = {
 }
 KIND = {name: kind for kind, names in _NAMES.items() for name in names.split()}
 
-#: The words for what was wanted.
+#: Kind → how an error message calls it, if not by the kind's own name.
 _WORDS = {
     "operand": "Tensor", "Tensor?": "Tensor", "Tensors": "tuple of Tensors",
     "ints": "tuple of ints", "shape": "tuple of ints", "index": "int", "order": "Number",
     "value": "Number or Tensor", "dtype": "torch.dtype", "layout": "torch.layout",
     "format": "torch.memory_format",
 }  # fmt: skip
-#: What the elements of a list must be.
+#: Kind of a list → the kind of its elements.
 _ONE = {"ints": "int", "shape": "int", "Tensors": "Tensor"}
 _DEVICES = (device, str, int)
 _NUMBERS = (float, int, bool, complex)
 
 
 class Parameter:
-    """A parameter: its ``name``, the ``kind`` of what it takes, and whether it may be left out."""
+    """A parameter: its ``name``, the ``kind`` of its values, and whether it is ``required``.
+
+    ``none``: the value may be None. ``by_name``: the argument must be given by name.
+    """
 
     __slots__ = ("by_name", "kind", "name", "none", "required")
 
@@ -89,15 +93,15 @@ class Parameter:
         self.name = name
         self.kind = kind
         self.required = required
-        self.none = none  # None is allowed
+        self.none = none
         self.by_name = by_name
 
 
 class Form:
-    """One way to call a function: its parameters, and what it does with any others.
+    """One way to call a function: its parameters, and whether it accepts further arguments.
 
-    ``rest`` is the parameter that takes positional arguments beyond the others, as ``*size`` does;
-    ``open``: arguments by other names are not this form's to judge.
+    ``rest`` is the parameter that takes all further positional arguments, as ``*size`` does.
+    ``open``: arguments with other names are accepted without a check.
     """
 
     __slots__ = ("open", "parameters", "positional", "rest")
@@ -110,12 +114,16 @@ class Form:
 
 
 def takes(*forms, **judgement):
-    """State what a function takes; see the module. An overloaded one has several forms.
+    """State the arguments of a function by ``forms``; an overloaded function has several forms.
 
-    ``kinds``: what parameters take, where name and default don't tell. ``refusal``: the error for
-    what no form takes (TypeError). ``asks=False``: it makes tensors of other things, which are not
-    asked to take it over. ``strict``: a call of a function of ``nn.functional`` is judged before
-    it runs, not only where it failed: those that PyTorch leaves to one function in C.
+    The module's docstring describes forms. The options in ``judgement``:
+
+    ``kinds``: {name: kind} of the parameters whose name and default don't determine the kind.
+    ``refusal``: the error if no form fits the call; default TypeError.
+    ``asks=False``: the arguments' classes cannot override the function, as in PyTorch's functions
+    that make tensors from other data.
+    ``strict``: a function of ``nn.functional`` checks its arguments before it runs, not only after
+    a failure. PyTorch's versions of such functions are single functions in C.
     """
 
     def decorate(call):
@@ -192,7 +200,7 @@ def fits(kind, value):
 
 
 def kind_of(name, default=EMPTY):
-    """The kind of what a parameter takes, by its name and else by its default."""
+    """The kind of a parameter, by its name, or else by its default."""
     found = KIND.get(name)
     if found is not None:
         return "Number" if found == "int" and type(default) is float else found
@@ -202,7 +210,7 @@ def kind_of(name, default=EMPTY):
 
 
 def _parsed(text):
-    """The form that a text of ``takes`` states."""
+    """Parse one form, as ``takes`` gets it."""
     parameters: list[Parameter] = []
     rest, open, by_name = None, False, False
     for word in text.split(","):
@@ -224,7 +232,7 @@ def _parsed(text):
 
 
 def form_of(signature, kinds):
-    """The form of a Python signature; ``kinds`` are those that names and defaults don't tell."""
+    """The form of a Python signature; ``kinds`` overrides the kinds of single parameters."""
     parameters: list[Parameter] = []
     rest, open = None, False
     for p in signature.parameters.values():
@@ -247,7 +255,7 @@ def form_of(signature, kinds):
 
 @cache
 def forms_of(call):
-    """The forms in which the function ``call`` is called."""
+    """The forms of the function ``call``: as stated by ``takes``, else by its signature."""
     stated = getattr(call, "forms", None)
     if stated is not None:
         return tuple([_parsed(text) for text in stated])
@@ -262,19 +270,19 @@ def forms_of(call):
 
 
 def violation(name, forms, args, named):
-    """What is wrong with the arguments of a call, in words, if no form takes them; else None."""
+    """The error message for a call that fits no form, or None if the call fits one."""
     found = None
     for form in forms:
         wrong = _against(name, form, args, named)
         if wrong is None:
             return None
-        if found is None or " must be " in wrong:  # it says more than a wrong number of arguments
+        if found is None or " must be " in wrong:  # a wrong type says more than a wrong number
             found = wrong
     return found
 
 
 def _against(name, form, args, named):
-    """What is wrong with a call by one form."""
+    """The error message for a call that does not fit ``form``, or None if it fits."""
     positional = form.positional
     if len(args) > len(positional) and form.rest is None:
         return f"{name}() takes {len(positional)} positional arguments but {len(args)} were given"
@@ -305,12 +313,15 @@ def _against(name, form, args, named):
     return None
 
 
-#: NumPy's names that PyTorch's functions take as well.
+#: Other names that PyTorch's functions accept for a parameter, for example NumPy's ``axis``.
 _OTHER_NAMES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "self": "input"}
 
 
 def _spread(name, p, position, values):
-    """What is wrong with the values of ``*size``: one tuple, or ints."""
+    """The error message for ``values`` of a parameter like ``*size``: one tuple, or several ints.
+
+    None if the values fit.
+    """
     kind = p.kind
     if kind == "any":
         return None
@@ -324,7 +335,7 @@ def _spread(name, p, position, values):
 
 
 def unfit(name, p, position, value):
-    """The words for an argument that its parameter does not take."""
+    """The error message for an argument of the wrong type."""
     where = "" if position is None else f" (position {position})"
     wanted = _WORDS.get(p.kind, p.kind)
     one = _ONE.get(p.kind)
@@ -340,7 +351,7 @@ def unfit(name, p, position, value):
 
 
 def decided_by_values(call, args, named):
-    """Whether a tensor stands for a number: then its dims and dtype decide, and not its type."""
+    """Whether a tensor is given for a number, so that its dims and dtype decide, not its type."""
     for form in forms_of(call):
         pairs = [*zip(form.positional, args, strict=False)]
         pairs += [(form.parameters[k], v) for k, v in named.items() if k in form.parameters]

@@ -1,4 +1,4 @@
-"""The arguments of a call, sorted into the inputs and the parameters of its operation."""
+"""Sort the arguments of a call into the inputs and the parameters of its operation."""
 
 from rushlight.dtype import dtype
 from rushlight.ops.core.argument_kinds import Parameter, fits, kind_of, unfit
@@ -7,12 +7,12 @@ from rushlight.tensor import Size
 
 __all__ = ["admitted", "bind", "judge", "refuse"]
 
-#: NumPy's spellings that PyTorch's functions take as well.
+#: Public name → the parameter's name in a forward; NumPy's ``axis`` and ``keepdims`` count as well.
 _KEYWORDS = {"axis": "dim", "keepdims": "keepdim", "input": "x", "other": "y", "self": "x"}
 
 
 def bind(op, args, kwargs):
-    """(inputs, params) from a call's arguments."""
+    """(inputs, params) from the arguments of a call."""
     n = len(op.inputs)
     inputs = args[:n]
     rest = args[n:]
@@ -69,7 +69,7 @@ def _named_inputs(op, given, named):
 
 
 def refuse(op, i, x):
-    """TypeError: input ``i`` is no tensor."""
+    """Raise the TypeError for input ``i``, which is no tensor."""
     name = {"x": "input", "y": "other"}.get(op.inputs[i], op.inputs[i])
     kind = type(x)
     module = "" if kind.__module__ == "builtins" else kind.__module__ + "."
@@ -80,15 +80,15 @@ def refuse(op, i, x):
 
 
 def judge(op, params):
-    """TypeError if a parameter is of a kind that it never takes: asked after a call has failed."""
+    """Raise TypeError if a parameter has a value of the wrong type; runs after a call failed."""
     if op.admitted:
         for name, value in params.items():
             if name in op.admitted:
                 _admit(op, name, value)
 
 
-#: The types of which every value is of the kind; where a list may hold others, only a failed call
-#: is looked at again.
+#: Kind → the types whose values are admitted without a closer look. The elements of a list are
+#: checked only after the call has failed.
 _AT_SIGHT: dict = {
     "int": (int,),
     "ints": (int, tuple, list, Size),
@@ -101,7 +101,7 @@ _AT_SIGHT: dict = {
 
 
 def admitted(op):
-    """For each parameter that is judged by its kind, the types that are admitted at sight."""
+    """Parameter name → the types that are admitted at sight, for the kinds in ``_AT_SIGHT``."""
     found = {}
     for name in op.params:
         types = _AT_SIGHT.get(_kind(op, name))
@@ -119,7 +119,7 @@ def _kind(op, name):
 
 
 def _admit(op, name, value):
-    """TypeError if the parameter ``name`` does not take ``value``."""
+    """Raise TypeError if the parameter ``name`` does not take ``value``."""
     kind, default = _kind(op, name), op.defaults[name]
     if value is default or (value is None and default is None) or fits(kind, value):
         return

@@ -1,13 +1,16 @@
-"""Automatic mixed precision: which floating dtype an operation's operands are cast to.
+"""Automatic mixed precision: the floating dtype to which an operation's operands are cast.
 
-In an autocast region products are computed in lower precision, what would lose too much by it in
-float32, and what takes several tensors of one dtype in the widest of theirs. What says none of
-these is computed in the dtype that it is given. Which one is PyTorch's choice for the CPU.
+In an autocast region, an operation follows one of four rules:
 
-An operation says ``autocast=LOWER`` in its definition, and is met in ``dispatch``; a function that
-is made of several, or that checks dtypes before it gets there, says ``@autocasts(LOWER)``. Outside
-of all regions neither costs a call: a region counts as a reason to leave the short paths
-(``mode.intercept``).
+* ``LOWER``: compute in the lower precision. Matrix products and convolutions do so.
+* ``SINGLE``: compute in float32, because the lower precision would lose too much.
+* ``WIDEST``: cast several tensors that must have one dtype to float32 if their dtypes differ.
+* No rule: compute in the dtype of the operands.
+
+The rule of each operation is PyTorch's for the CPU. An operation states the rule in its definition
+(``autocast=LOWER``), and ``dispatch`` applies it. A function that consists of several operations,
+or that checks dtypes itself, states the rule by ``@autocasts(LOWER)``. Outside autocast regions
+neither slows a call down, because only a region raises ``mode.intercept``.
 """
 
 import threading
@@ -29,7 +32,7 @@ _FLOATS = (float16, bfloat16, float32)  # float64 stays as it is
 
 
 class _Local(threading.local):
-    """What this thread has set: for each device type, and of the cache of casts."""
+    """This thread's settings for each device type, and its cache of casts."""
 
     def __init__(self):
         self.enabled: dict = {}
@@ -43,13 +46,13 @@ local = _Local()
 
 
 class Policy:
-    """Casts to one lower precision. There is one for each dtype, so it is known by identity."""
+    """The casts for one lower precision. ``POLICIES`` has the only Policy of each dtype."""
 
     def __init__(self, dtype):
         self.dtype = dtype
 
     def apply(self, op, args, params):
-        """``op`` on cast operands, or NotImplemented where it says none."""
+        """Run ``op`` on cast operands; NotImplemented if the operation has no rule."""
         if op.autocast is None:
             return NotImplemented
         from rushlight.ops.core.dispatch import apply
@@ -59,13 +62,13 @@ class Policy:
             return apply(op, args, params)
 
     def run(self, kind, function, args, named):
-        """``function`` on cast arguments."""
+        """Run ``function`` on arguments that are cast by the rule ``kind``."""
         args, named = self.cast(kind, (args, named))
         with suspended():
             return function(*args, **named)
 
     def cast(self, kind, values):
-        """``values``, tensors in tuples, lists and dicts, by the rule ``kind``."""
+        """Cast the tensors in ``values`` (nested tuples, lists and dicts) by the rule ``kind``."""
         if kind == WIDEST:
             return _cast(values, _widest(values))
         return _cast(values, self.dtype if kind == LOWER else float32)
@@ -98,7 +101,7 @@ def _cast(value: Any, dtype) -> Any:
 
 
 def _converted(t, dtype):
-    """``t`` in ``dtype``; a weight is converted once in a region, as long as the region lasts."""
+    """``t`` in ``dtype``. A weight is converted once in a region; the cache keeps the result."""
     if t.dtype is dtype or t.dtype not in _FLOATS:
         return t
     kept = (
@@ -107,20 +110,20 @@ def _converted(t, dtype):
     )  # fmt: skip
     if not kept:
         return t.to(dtype)
-    key = id(t), dtype, mode.records()  # what was cast under no_grad has no history
+    key = id(t), dtype, mode.records()  # a cast under no_grad has no history
     if key not in local.cache:
         local.cache[key] = t, t.to(dtype)
     return local.cache[key][1]
 
 
 def set_policy(policy):
-    """Cast by ``policy`` in this thread from here on; None: not at all."""
+    """From now on, cast by ``policy`` in this thread; None turns casts off."""
     mode.exchange("autocast", policy)
 
 
 @contextmanager
 def using(policy):
-    """Context in which ``policy`` casts: that of an earlier call, when it is made again."""
+    """Context in which ``policy`` casts: a checkpoint repeats its function under its old policy."""
     was = mode.state.autocast, local.enabled, local.dtypes
     local.enabled = was[1] | {"cpu": policy is not None}
     local.dtypes = was[2] if policy is None else was[2] | {"cpu": policy.dtype}
@@ -134,7 +137,7 @@ def using(policy):
 
 @contextmanager
 def own_casts():
-    """Context whose casts of weights are part of it: none comes from outside, none stays."""
+    """Context with a cache of cast weights of its own: empty at first, dropped at the end."""
     outside, local.cache = local.cache, {}
     try:
         yield
@@ -144,7 +147,7 @@ def own_casts():
 
 @contextmanager
 def suspended():
-    """Context in which nothing is cast: what an operation that was cast is made of."""
+    """Context without casts: the operands are already cast when an operation runs in it."""
     was, mode.state.autocast = mode.state.autocast, None
     try:
         yield

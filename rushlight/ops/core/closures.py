@@ -1,9 +1,9 @@
-"""The public functions of operations, each built for one operation when it is defined.
+"""Build the public function of each operation as a closure, when the operation is defined.
 
-For the common arities a closure goes straight from operands to NumPy, in float32 and float64 in
-the default mode; everything else takes ``dispatch.apply``. They are long because each call saved
-is a tenth of a small operation. ``specialise`` runs when the gradient rules are stated, and notes
-what they want saved.
+The closures for one and two operands go straight from the operands to NumPy, in the default mode
+and for float32 and float64. All other calls take ``dispatch.apply``. The closures are long because
+each Python call takes a tenth of the time of a small operation. A closure's ``specialise`` runs
+when the gradient rules are stated, and notes which values the rules want saved.
 """
 
 import operator as operators_of_python
@@ -50,7 +50,7 @@ def generic(op):
             result = apply(op, args, params)
         except (RuntimeError, ValueError, IndexError, AttributeError):
             judge(op, params)
-            if out is not None:  # PyTorch looks at this first
+            if out is not None:  # PyTorch checks this first, so its error comes first here, too
                 refuse_gradients(op.name, (out, *(args[0] if op.variadic else args)))
             raise
         return result if out is None else op.store(out, result)
@@ -59,7 +59,7 @@ def generic(op):
 
 
 def listed(op, method):
-    """The function for a method that takes numbers one by one: it takes them in one tuple."""
+    """The function of ``torch`` for a method that takes separate numbers: it takes one tuple."""
     n = len(op.inputs)
     (name,) = op.params
 
@@ -79,7 +79,8 @@ def listed(op, method):
 # Elementwise ------------------------------------------------------------------------------
 
 
-# A forward that is one of Python's operators is called as that operator, which saves a frame.
+# A forward that only applies a Python operator is replaced by ``operator.add`` and the like: a
+# function in C saves the call of a Python function.
 _OPERATORS = {
     (lambda xp, x, y: x + y).__code__.co_code: operators_of_python.add,
     (lambda xp, x, y: x - y).__code__.co_code: operators_of_python.sub,
@@ -90,7 +91,7 @@ _OPERATORS = {
 def _look(x):
     """Bring ``x`` up to date; None if its elements lie in the order of its dims, else True.
 
-    What is no view and contiguous is marked, so that it needs no further look.
+    A contiguous tensor that is no view is marked (``turned = None``), and not looked at again.
     """
     if x.view_of is not None:
         refresh(x)
@@ -102,13 +103,13 @@ def _look(x):
             x.turned = None
         return None
     s = a.strides
-    if len(s) == 2:  # mostly a part of a matrix, whose rows have gaps between them
+    if len(s) == 2:  # usually a part of a matrix, with gaps between its rows
         return None if s[0] > s[1] > 0 else True
     return None if len(s) == 1 else True
 
 
 def _arranged_unary(forward, a):
-    """The forward of ``a``, with its dims in memory in PyTorch's order."""
+    """``forward(xp, a)``; the result's dims lie in memory in PyTorch's order."""
     found = result_order(a.itemsize, a.shape, a.strides)
     return forward(xp, a) if found is None else visited(partial(forward, xp), (a,), found)
 
@@ -197,7 +198,7 @@ def binary(op, slow):
     numbers = op.inputs[1] not in op.tensors
     arranged = _arranged_binary if op.keeps_order is True else _arranged_by_first
     node_class = op.node
-    ruled = fast = saves_none = y_first = False  # fast: the rules want nothing but x and y
+    ruled = fast = saves_none = y_first = False  # fast: the rules want x and y, and nothing else
     x_for_y = y_for_x = x_for_x = y_for_y = False
 
     def specialise():
@@ -227,7 +228,7 @@ def binary(op, slow):
                     return slow(op, (input, other), None)
                 py = other.node
             else:
-                b = _asarray(other, d)  # NumPy is twice as fast with a 0-dim array as with a number
+                b = _asarray(other, d)  # NumPy is twice as fast on a 0-dim array as on a number
                 py = None
             if turned:
                 result = arranged(forward, a, b)
@@ -282,7 +283,7 @@ def binary(op, slow):
 
 
 def with_out(op, operate):
-    """The function of a closure for two operands: the same with ``out=``."""
+    """The closure ``operate`` for two operands, with an argument ``out=``."""
 
     def call(input, other, *, out=None):
         return operate(input, other) if out is None else slow(op, (input, other), out)
@@ -314,7 +315,10 @@ _ALL_DIMS = [tuple(range(n)) for n in range(65)]
 
 
 def reducer(op, whole, slow):
-    """The closure of a reduction whose only parameters are dim and keepdim."""
+    """The closure of a reduction whose only parameters are dim and keepdim.
+
+    ``whole`` is the class of the node if no dim is given, ``slow`` the full path.
+    """
     forward, node_class = op.forward, op.node
     ruled = False
 
@@ -381,7 +385,7 @@ def reducer(op, whole, slow):
 
 
 def looking(op):
-    """The public function of a view: the short way for a tensor and parameters by position."""
+    """The public function of a view: a fast path for a tensor and parameters by position."""
     general = generic(op)
     forward, prepare, names = op.forward, op.prepare, op.params
     count = None if op.varargs or None in op.defaults.values() else len(names)

@@ -1,4 +1,4 @@
-"""What a definition of an operation holds, and the registry of all of them."""
+"""The definition of an operation, and the registry of all operations."""
 
 from functools import partial, wraps
 from operator import itemgetter
@@ -15,7 +15,7 @@ from rushlight.tensor import Tensor, from_array
 
 __all__ = ["FUNCTIONS", "OPS", "REQUIRED", "Op", "function", "numpy_names", "publish"]
 
-#: Every operation by name: what the conformance suite goes through.
+#: Every operation by name. The conformance suite tests all of them.
 OPS: dict = {}
 #: Every public function of the ``torch`` namespace by name.
 FUNCTIONS: dict = {}
@@ -30,7 +30,7 @@ REQUIRED = _Required()
 
 
 class VariadicNode(Node):
-    """A node whose operation takes a list of tensors: one rule gives all their gradients."""
+    """The node of an operation on a list of tensors: one rule gives all their gradients."""
 
     __slots__ = ()
     is_plain = False
@@ -46,75 +46,83 @@ class VariadicNode(Node):
 
 
 class Op:
-    """One operation: its forward, its gradient rules, and what its kind needs to know.
+    """One operation: its forward, its gradient rules, and the options of its definition.
 
     Attributes:
-        name: Its public name.
+        name: The public name.
         kind: ``elementwise``, ``reduction``, ``view``, ``kernel`` or ``source``.
         forward: ``forward(xp, *inputs, **params)`` on raw arrays.
         inputs: Names of the inputs that may be tensors.
         params: Names of the other parameters, with their defaults in ``defaults``.
-        required: Names of those without a default.
-        variadic: The one input is a list of tensors.
-        rules: For each input None or (rule, indices into ``saves``, what takes several at once).
+        required: Names of the parameters without a default.
+        variadic: The only input is a list of tensors.
+        rules: For each input None, or (rule, indices into ``saves``, an itemgetter for these
+            indices if there are several).
         saves: Names that the rules want: an input, ``out``, a parameter, ``x_shape``, ``x_dtype``.
-        origins: For each of ``saves`` the index of the input it is, -1 for ``out``, -2 for
-            ``index`` (the last of several outputs, which holds integers), else None.
+        origins: For each name of ``saves``: the index of the input with this name, -1 for ``out``,
+            -2 for ``index`` (the last of several outputs, which holds integers), else None.
         prepare: ``prepare(*arrays, **params)`` checks shapes and dtypes, and returns the params
-            in one form.
-        shape: ``shape(*arrays, **params)`` gives the result's shape, or raises what is wrong with
-            the operands. A kernel's result has the dtype of its first input then; a list is the
-            shapes of several results, None that it does not know. A source's gives the dtype, too.
-        explain: What says why the forward failed: that rule, or another which asks for values.
-        check: ``check(*arrays, **params)`` raises where values are out of range; at each run, so a
-            replayed program checks as well.
-        dynamic: The result's shape depends on values, so it cannot be traced; or a function that
-            tells so from the arguments.
-        by_layout: A view that exists only of memory that lies in a certain way.
-        of_storage: A view of all the memory behind its input, wherever in it the input lies; its
-            parameters are ``size``, ``stride`` and ``start``.
-        in_order: Its results are always contiguous.
-        varies: It is another operation for some values of its number, so a trace needs to know it.
-        keeps_order: Its results may lie in memory in the order of an operand's dims, as those of
-            elementwise operations do; the results of other kernels and of reductions are made
-            contiguous, as PyTorch's are. A tuple: the forward works element by element, and
-            these inputs, the first of them before the next, decide how its result lies. "like":
-            it does so as well, and its result lies as one of ``empty_like`` does.
-        arranges: The result of elementwise work is laid in PyTorch's order.
-        channels: How many inputs decide whether the result has its channels last in memory, as
-            PyTorch's has where one of them does.
-        columns: Which results are matrices that lie column by column, as LAPACK writes them.
-        lines: Which inputs, signals (N, C, L), then count as images of height 1.
-        one_of_many: A view that is one result of an operation with several, such as split.
-        exact: Inputs that keep their precision where they are numbers, or tensors without dims, and
-            the result is of half precision. All others are rounded to it first, as in PyTorch.
-        keeps_floats: Operands that are all float32, or all float64, are computed with as they are;
-            None until that was tried.
-        role, form: What the compiler has for it, by option ``primitive``: the role of its equations
-            and, where operations share one, its form, as in ``reduction add``; see
-            ``compiler/ir/roles.py``. Elementwise operations are ``pointwise``, views ``view``.
-        least: From how many elements on a kernel of the compiler's takes its place, or None.
-        worth: ``worth(*inputs, **params)``: whether there is also work enough for a kernel that is
-            compiled for these very shapes, as those of contractions are; None: always.
-        slopes: From as many on the gradient rules become kernels, too.
-        shares: The results may lie in the memory of an input, as those of a view do.
-        again: The rules want the result, but PyTorch's do not: where it was written, it is
-            computed again from the inputs.
-        spared: Inputs that the rules on arrays do not read, as the forward leaves in ``memo``
-            what they want of them.
-        autocast: What autocast casts its operands to, see ``autocast.py``; None: nothing.
-        arrays: Its operator takes a NumPy array, as PyTorch's == does and no other.
-        tensors: Names of the inputs for which a Python number won't do.
-        kinds: What parameters take, where name and default don't tell; see ``contract.py``.
-        admitted: For each parameter of a public function that is judged by its kind: the types
-            that are admitted at sight.
-        draws: It takes from a random generator, so a program must keep it and its order.
-        raises: It raises where values are wrong, so a program must keep it; nothing is computed.
-        lowering: What it is made of: (rule, names that the rule wants); see ``lower``.
-        checking: What of its values must be checked: likewise; see ``lower_check``.
-        store: ``store(out, result)`` writes into what ``out=`` names; option ``casts`` says which
-            dtypes besides its own, see ``result.py``.
-        closures: What to run once the rules are stated: functions that note what rules want saved.
+            in one normalised form.
+        shape: ``shape(*arrays, **params)`` gives the result's shape, or raises an error that says
+            what is wrong with the operands. It may give a list of the shapes of several results,
+            or None for an unknown shape. The result of a kernel then has the dtype of its first
+            input. The rule of a source gives the dtype, too.
+        explain: Raises the error message after the forward failed. Default: ``shape``.
+        check: ``check(*arrays, **params)`` raises if values are out of range. The check is part of
+            every run, so a compiled program checks as well.
+        dynamic: The result's shape depends on values, so the operation cannot be traced. A function
+            decides it from the arguments.
+        by_layout: A view that exists only if the input's memory is laid out suitably.
+        of_storage: A view of the whole storage behind the input, wherever in the storage the input
+            lies. Its parameters are ``size``, ``stride`` and ``start``.
+        in_order: The results are always contiguous.
+        varies: The operation computes differently for some values of its number (a power of 2,
+            say), so a trace keeps the number as a constant.
+        keeps_order: True: the results may lie in memory in the order of an operand's dims. This is
+            the default, except for kernels and reductions: their results are made contiguous, as
+            PyTorch's are. A tuple: the forward works element by element, and the inputs with these
+            indices decide the order; an earlier input decides before a later one. "like": the
+            forward works element by element, and the result lies as one of ``empty_like`` does.
+        arranges: The forward works element by element, and its result gets PyTorch's order of dims.
+        channels: The first so many inputs decide whether the result is channels-last in memory: it
+            is if one of them is, as in PyTorch.
+        columns: Indices of the results that are column-major matrices, as LAPACK writes them.
+        lines: Indices of the inputs among ``channels`` that may be signals (N, C, L); these count
+            as images of height 1.
+        one_of_many: A view that is one of several results of an operation, such as split.
+        exact: Indices of the inputs that are not rounded to half precision if the result has half
+            precision, and if the input is a number or a 0-dim tensor. All other operands are
+            rounded first, as in PyTorch.
+        keeps_floats: The promotion rule leaves operands unchanged if all are float32, or all
+            float64. None until the first call finds out.
+        role, form: The option ``primitive`` tells the compiler the role of the operation's
+            equations and, if several operations share the role, its form, as in ``reduction add``;
+            see ``compiler/ir/roles.py``. Elementwise operations are ``pointwise``, views ``view``.
+        least: The number of elements of the largest operand from which on a compiled kernel
+            replaces NumPy. None: NumPy always computes the result.
+        worth: ``worth(*inputs, **params)`` tells whether a contraction has enough work for a kernel
+            that is compiled for its exact shapes. None: always.
+        slopes: The gradient rules also run as compiled kernels, from ``least`` elements on.
+            Default: True for elementwise operations only.
+        shares: The results may share the memory of an input, as views do.
+        again: The rules want the result, but PyTorch's rules don't. If the result was written
+            before backward, it is computed again from the inputs.
+        spared: Names of the inputs that the rules on arrays do not read, because the forward left
+            in ``memo`` what the rules need of them.
+        autocast: The rule for autocast, see ``autocast.py``; None: no casts.
+        arrays: The operator accepts a NumPy array as its other operand, as PyTorch's ``==`` does.
+        tensors: Names of the inputs that must not be a Python number.
+        kinds: {name: kind} of the parameters whose name and default don't determine the kind; see
+            ``argument_kinds.py``.
+        admitted: Name of a parameter → the types that are admitted at sight (``arguments.py``).
+        draws: The operation draws from a random generator, so a program keeps it, and its order.
+        raises: The operation computes nothing and raises if values are wrong, so a program keeps
+            it.
+        lowering: (rule, names that the rule wants): what the operation is made of; see ``lower``.
+        checking: (rule, names that the rule wants): the checks of values; see ``lower_check``.
+        store: ``store(out, result)`` writes the result into ``out``. The option ``casts`` says
+            which dtypes ``out`` may have besides the result's own; see ``outputs.py``.
+        closures: Functions that run once the rules are stated, and note what the rules want saved.
         call: The public function.
     """
 
@@ -191,14 +199,17 @@ class Op:
         OPS[self.name] = self
 
     def is_exact(self, i, x):
-        """Whether ``x``, the operand ``i``, is not rounded to half precision; see ``exact``."""
+        """Whether operand ``i``, which is ``x``, is exempt from rounding to half precision."""
         return x is None or (i in self.exact and not getattr(x, "ndim", 0))
 
     def __repr__(self):
         return f"<{self.kind} {self.name}>"
 
     def grad(self, **rules):
-        """State the gradient of each input: ``x=lambda g, y: g * y``. Rules get what they name."""
+        """State the gradient rules: ``x=lambda g, y: g * y`` gives the gradient of the input ``x``.
+
+        A rule receives the result's gradient ``g``, and then the values that its parameters name.
+        """
         users: dict = {}
         for name, rule in rules.items():
             i = self.inputs.index(name)
@@ -219,7 +230,7 @@ class Op:
             specialise()
 
     def result_of(self, saved):
-        """The result again, of the values that a node saved."""
+        """Compute the result again from the values that a node saved."""
         from rushlight.ops.core.dispatch import apply, compute
 
         values = dict(zip(self.saves, saved, strict=True))
@@ -233,15 +244,16 @@ class Op:
     def lower(self, rule):
         """State what the operation is made of: ``lambda x, dim: exp(x) / total(exp(x), dim)``.
 
-        The compiler calls the rule with what it names, inputs as tensors without elements, and
-        puts the operations that it runs in this one's place. A rule that does not serve the shapes
-        or parameters it is given returns NotImplemented. See ``compiler/capture/lowering.py``.
+        The compiler calls the rule with the inputs and params that it names; the inputs are tensors
+        without elements. The operations that the rule runs replace this operation. The rule returns
+        NotImplemented for shapes or params that it does not support. See
+        ``compiler/capture/lowering.py``.
         """
         self.lowering = rule, self._named(rule)
         return rule
 
     def lower_check(self, rule):
-        """State which values the forward refuses: a rule, as ``lower`` takes it, of check_range."""
+        """State which values the forward refuses: a rule as for ``lower``, made of check_range."""
         self.checking = rule, self._named(rule)
         return rule
 
@@ -273,7 +285,7 @@ def _camel(name):
 
 
 def publish(call, name, public=True, method=True, inplace=False, alias=(), operator=None):
-    """Make ``call`` known: a function of ``torch``, a method of Tensor, and their other names."""
+    """Publish ``call`` as a function of ``torch``, as a method of Tensor, and by its aliases."""
     names = (name, *((alias,) if isinstance(alias, str) else alias))
     for n in names:
         if public:
@@ -289,7 +301,7 @@ def publish(call, name, public=True, method=True, inplace=False, alias=(), opera
 
 
 def numpy_names(call):
-    """``call`` that takes NumPy's ``axis`` and ``keepdims`` for ``dim`` and ``keepdim`` as well."""
+    """Let ``call`` accept NumPy's names ``axis`` and ``keepdims`` for ``dim`` and ``keepdim``."""
 
     @wraps(call)
     def renamed(*args, **named):
@@ -305,9 +317,9 @@ def numpy_names(call):
 def function(
     call=None, *, name=None, public=True, method=True, inplace=False, alias=(), **judgement
 ):
-    """Publish a composite: a plain function of operations.
+    """Publish a composite: a plain Python function that calls several operations.
 
-    ``judgement``: how its arguments are judged, as ``takes`` of ``contract.py`` has it.
+    ``judgement``: options for the check of its arguments, see ``argument_kinds.takes``.
     """
     if call is None:
         return lambda f: function(

@@ -1,7 +1,7 @@
-"""The full path of an operation: any operands, any mode. The kinds' closures shorten it.
+"""The full path of an operation, for any operands in any mode. Closures shorten it (closures.py).
 
-The order is: modes that take the operation over (a subclass's override, autocast, a trace),
-checks and promotion by kind, the forward on arrays, and a node where a gradient is wanted.
+The steps are: modes that take the operation over (a subclass's override, autocast, a trace), checks
+and promotion by kind, the forward on arrays, and a node if a gradient is wanted.
 """
 
 import traceback
@@ -70,7 +70,7 @@ def apply(op, args, params):
     for i, x in enumerate(operands):
         kind = type(x)
         if (kind is float or kind is int) and not (op.variadic or op.inputs[i] in op.tensors):
-            # Not by the exception below, which would cost as much as the rest.
+            # Numbers have no ``array``; the exception below would cost as much as all the rest.
             arrays.append(x)
             parents.append(None)
             continue
@@ -129,7 +129,7 @@ def apply(op, args, params):
 
 
 def _refuse_numbers(op, operands):
-    """TypeError for a number where the operation wanted the attributes of a tensor."""
+    """Raise TypeError for the first operand that is no tensor."""
     for i, x in enumerate(operands):
         if x is not None and not isinstance(x, Tensor):
             refuse(op, 0 if op.variadic else i, x)
@@ -142,7 +142,7 @@ def _no_tensor(op, operands):
 
 
 def compute(op, inputs, params, xp=xp):
-    """The forward of ``op`` on raw ``inputs`` by its kind's rules; always arrays."""
+    """Run the forward of ``op`` on raw ``inputs`` by the rules of its kind; gives arrays."""
     if op.arranges:
         for a in inputs:
             if type(a) is ndarray and (not a.flags.c_contiguous or (1 in a.shape and is_odd(a))):
@@ -175,25 +175,28 @@ def _arranged(op, inputs, params, xp):
         )
         found = result_order(common.itemsize, *own, like=op.keeps_order == "like", others=others)
     except (DtypeError, ValueError):
-        pass  # _computed raises it with the operation's name
+        pass  # _computed raises the error again, with the operation's name
     if found is None:
         return _computed(op, inputs, params, xp)
     return visited(lambda *turned: _computed(op, turned, params, xp), inputs, found)
 
 
 def _deciding(op, inputs):
-    """The places of the operands that decide how an elementwise result lies."""
+    """The indices of the operands that decide the order of dims of an elementwise result."""
     return op.keeps_order if type(op.keeps_order) is tuple else range(len(inputs))
 
 
 def looks(op, inputs, common):
-    """The (shape, strides) of the operands, in the dtype ``common``, that decide how it lies."""
+    """The (shape, strides) of the operands that decide the order of the result's dims.
+
+    The strides are those of the operands after conversion to the dtype ``common``.
+    """
     found = []
     for i in _deciding(op, inputs):
         x = inputs[i]
         if hasattr(x, "strides"):
             found.append((x.shape, converted_strides(x, common)))
-        elif op.inputs[i] not in op.optional:  # a number is an operand without dims
+        elif op.inputs[i] not in op.optional:  # a number counts as an operand without dims
             found.append(((), ()))
     return found
 
@@ -212,7 +215,7 @@ def _computed(op, inputs, params, xp):
     try:
         result = op.forward(xp, *inputs, **params)
     except RuntimeWarning:
-        # The user made warnings errors; NumPy's about infinities are not PyTorch's.
+        # The user turned warnings into errors, but PyTorch does not warn of infinities.
         with np.errstate(all="ignore"):
             result = op.forward(xp, *inputs, **params)
     except (ValueError, TypeError, IndexError, np.exceptions.AxisError) as error:
@@ -232,7 +235,7 @@ def _computed(op, inputs, params, xp):
 
 
 def _owned(op, result, inputs):
-    """``result`` in writable memory of its own: only views share that of their input."""
+    """``result`` in writable memory of its own, because only views may share their input's."""
     if result.base is None:
         for a in inputs[0] if op.variadic else inputs:
             if result is a:
@@ -251,7 +254,7 @@ def _final(array, final):
 
 
 def _keeps_floats(rule, n):
-    """Whether the promotion rule leaves ``n`` floating arrays of one dtype as they are."""
+    """Whether the promotion rule leaves ``n`` arrays of float32, or of float64, unchanged."""
     try:
         return all(rule([np.ones(1, d)] * n).numpy is d for d in (_f4, _f8))
     except DtypeError:
@@ -259,7 +262,7 @@ def _keeps_floats(rule, n):
 
 
 def _of_one_float(inputs):
-    """Whether all are float32 arrays, or all float64, or Python's own numbers."""
+    """Whether all arrays are float32, or all float64, and the other operands Python numbers."""
     common = None
     for a in inputs:
         if type(a) is ndarray:
@@ -273,7 +276,10 @@ def _of_one_float(inputs):
 
 
 def _promoted(op, inputs):
-    """Operands in the dtype that the elementwise ``op`` computes in, and the result's if other."""
+    """(operands, final): the operands in the dtype in which the elementwise ``op`` computes.
+
+    ``final`` is the result's dtype if the computation has another dtype, else None.
+    """
     if op.keeps_floats is None:
         op.keeps_floats = _keeps_floats(op.dtype, len(op.inputs))
     if op.keeps_floats and _of_one_float(inputs):
@@ -299,7 +305,7 @@ def _promoted(op, inputs):
 
 
 def _in_half(op, inputs, half):
-    """Operands as float32, rounded to ``half`` before; see ``Op.exact``."""
+    """The operands as float32, after rounding to the dtype ``half``; see ``Op.exact``."""
     out: list[Any] = []
     for i, a in enumerate(inputs):
         if getattr(a, "dtype", None) is not half and not op.is_exact(i, a):
@@ -309,7 +315,7 @@ def _in_half(op, inputs, half):
 
 
 def _rounded(a, half):
-    """An array or a number in half precision; what is too large there is infinite."""
+    """An array or a number in half precision; values that are too large become infinite."""
     if type(a) is not ndarray:
         return as_in_half(a, half)
     with np.errstate(over="ignore"):
@@ -317,7 +323,7 @@ def _rounded(a, half):
 
 
 def _widened(op, inputs):
-    """Half-precision arrays as float32, and the half type to round the result to."""
+    """(inputs, final): half-precision arrays as float32, and the dtype to round the result to."""
     final = None
     out = []
     for a in inputs:
@@ -332,10 +338,10 @@ def _widened(op, inputs):
 
 
 def explain(op, inputs, params, error):
-    """Raise the message that names shapes, where the shape rule can tell what was wrong.
+    """Raise a better error for the failed forward, one that names the operands' shapes.
 
-    Returns where the error should go on as it is: a source has no shapes to disagree, a check
-    raised what it was told to.
+    Returns if the caller should raise ``error`` itself: a source has no shapes, and an operation
+    with ``raises`` raised the right error.
     """
     if op.kind == "source" or op.raises:
         return
@@ -360,7 +366,7 @@ def explain(op, inputs, params, error):
 
 
 def raw(op, args, params):
-    """``op`` on raw arrays: what a gradient rule computes in an ordinary backward."""
+    """Run ``op`` on raw arrays, for gradient rules in an ordinary backward."""
     if op.prepare is not None:
         params = op.prepare(*args, **params)
     result = native.compute(op, args, params) if op.least is not None else None
@@ -370,7 +376,7 @@ def raw(op, args, params):
 
 
 def _link(out, args, op, params, tracked):
-    """Make ``out`` a view of its first argument."""
+    """Make ``out`` a view of the first argument in ``args``."""
     x = args[0]
     view = x.view_of
     root, path, untracked = (
@@ -383,7 +389,7 @@ def _link(out, args, op, params, tracked):
 
 
 def _many(op, args, arrays, parents, params, results):
-    """Wrap several results; those with a floating dtype get a gradient."""
+    """Wrap several results as tensors. Floating and complex results get a node."""
     outs = [from_array(r) for r in results]
     if parents is not None:
         operands = args[0] if op.variadic else args
@@ -397,7 +403,7 @@ def _many(op, args, arrays, parents, params, results):
 
 
 def record(op, operands, arrays, parents, params, out, outs=None):
-    """Give ``out`` a node that remembers what the rules of ``op`` want."""
+    """Give ``out`` a node with the values that the gradient rules of ``op`` want."""
     if not any(op.rules):
         return None
     node = op.node()
@@ -474,15 +480,15 @@ def _intercept(op, args, params):
 
 
 def overrides(kind):
-    """Whether a class has functions of ``torch`` ask it before they run."""
+    """Whether the class ``kind`` overrides functions of ``torch`` (``__torch_function__``)."""
     override = None if kind is Tensor else getattr(kind, "__torch_function__", None)
     return override is not None and override is not disabled_torch_function
 
 
 def overridden(call, args, params, deep=False):
-    """The answer of the first operand whose class overrides operations, else NotImplemented.
+    """The result of the first operand's class that overrides ``call``, else NotImplemented.
 
-    ``deep``: also of the first that is in a list, as the tensors of ``cat`` are.
+    ``deep``: the operands inside lists and tuples are asked as well, as in ``cat``.
     """
     if not mode.state.dispatch:
         return NotImplemented
@@ -492,7 +498,7 @@ def overridden(call, args, params, deep=False):
             kind = type(item)
             if kind not in types and overrides(kind):
                 types.append(kind)
-    # A subclass comes before the class that it is of, else the left before the right.
+    # A subclass is asked before its base class; otherwise the left operand's class comes first.
     for kind in sorted(types, key=lambda t: -len(t.__mro__)):
         found = kind.__torch_function__(call, tuple(types), args, dict(params))
         if found is not NotImplemented:
@@ -510,7 +516,10 @@ def keep_subclass(cls, func, args, kwargs):
 
 
 def ask(cls):
-    """Have the methods of a class that overrides operations ask it, where Tensor's own don't."""
+    """Make the inherited ``@short`` methods of ``cls`` ask ``cls`` before they run.
+
+    ``cls`` is a subclass that overrides operations. Tensor's own short methods do not ask it.
+    """
     for name, call in vars(Tensor).items():
         if hasattr(call, "is_short") and getattr(cls, name) is call:
             setattr(cls, name, _asking(call))

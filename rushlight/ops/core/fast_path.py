@@ -1,7 +1,7 @@
-"""The short path of hot kernels: from plain operands to a result with its node.
+"""The fast path of kernels that are called often: from plain operands to a result with its node.
 
-A kernel whose overhead matters computes its result on arrays by itself, and calls ``taped``; for
-anything unusual (a trace, subclasses, half precision) it takes ``dispatch.apply``.
+Such a kernel computes its result on arrays itself and calls ``taped``. In unusual cases (a trace,
+subclasses, half precision) it calls ``dispatch.apply`` instead.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from rushlight.tensor import Tensor, ViewOf, from_array
 __all__ = ["FLOATS", "indexed", "plain", "recorded", "taped", "viewed"]
 
 _new = object.__new__
-#: The dtypes that take the short path.
+#: The dtypes that take the fast path.
 FLOATS = (np.dtype("f4"), np.dtype("f8"))
 
 
@@ -25,10 +25,9 @@ def plain(x):
 
 
 def taped(op, array, parents, saved, cells):
-    """``array`` as the result of ``op``.
+    """A tensor over ``array`` as the result of ``op``, with a node if a parent is a node.
 
-    ``parents`` are the nodes of the inputs; ``saved`` and ``cells`` lie in the order of
-    ``op.saves``.
+    ``parents`` are the nodes of the inputs. ``saved`` and ``cells`` have the order of ``op.saves``.
     """
     if any(parents):
         return recorded(op, array, parents, saved, cells)
@@ -38,7 +37,7 @@ def taped(op, array, parents, saved, cells):
 
 
 def recorded(op, array, parents, saved, cells):
-    """``taped`` where a parent is known to be there."""
+    """``taped`` for callers that know that a parent is a node."""
     o = _new(Tensor)
     o.array = array
     o._grad = o.view_of = o.node = o._cell = o.turned = None
@@ -69,7 +68,7 @@ def _check_saved(op, cells):
 
 
 def indexed(op, x, index, params):
-    """``op(x, index, **params)`` where only ``x`` has a gradient; the default mode is assumed."""
+    """``op(x, index, **params)`` for operations whose index has no gradient, in default mode."""
     a, i = plain(x), plain(index)
     params = op.prepare(a, i, **params)
     op.check(a, i, **params)
@@ -80,7 +79,7 @@ def indexed(op, x, index, params):
 
 
 def viewed(op, x, array, params):
-    """The view ``array`` of the up-to-date tensor ``x``, as the result of the operation ``op``."""
+    """A tensor over ``array``, which ``op`` made as a view of the up-to-date tensor ``x``."""
     o = _new(Tensor)
     o.array = array
     o.turned = True

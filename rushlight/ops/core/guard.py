@@ -1,9 +1,9 @@
 """The guard of public functions that are made of several operations.
 
-A call whose arguments are of types that were seen before goes straight on. Any other is held
-against the function's forms (``contract.py``), or handed to a class that overrides functions of
-``torch``; so is one that failed, whose error may only be a consequence of an argument of the wrong
-type.
+If the types of a call's arguments were seen before, the function runs at once. Otherwise a class
+that overrides functions of ``torch`` may take the call over, and else the arguments are checked
+against the function's forms (``argument_kinds.py``). The guard does the same after a call failed,
+because the error may be a mere consequence of an argument of the wrong type.
 """
 
 import inspect
@@ -16,16 +16,16 @@ from rushlight.ops.core.dispatch import overridden, overrides
 
 __all__ = ["guard_all", "guarded"]
 
-_MOST = 256  # combinations of types that a function remembers
+_MOST = 256  # the largest number of combinations of types that the guard of a function remembers
 
 
 def guarded(call, name, strict=True):
-    """``call`` under guard; not ``strict``: only a call that failed is held against its forms."""
+    """``call`` with a guard. Without ``strict`` the arguments are checked only after a failure."""
     seen: set = set()
     hand_over = overridden if getattr(call, "asks", True) else _nobody
 
     def failed(error, args, named):
-        """What a class gives instead; else an error of the right type, or that of the call."""
+        """Return a class's own result, or raise an error of the right type, or ``error``."""
         found = hand_over(checked, args, named, deep=True)
         if found is not NotImplemented:
             return found
@@ -33,7 +33,7 @@ def guarded(call, name, strict=True):
             _check(call, name, args, named, strict)
         elif isinstance(error, TypeError) and not isinstance(error, ArgumentError):
             text = str(error)
-            if "argument '" not in text:  # NumPy's own words
+            if "argument '" not in text:  # the message is NumPy's
                 text = violation(name, forms_of(call), args, named) or text
             raise ArgumentError(text) from error
         raise error
@@ -61,7 +61,7 @@ def guarded(call, name, strict=True):
 
         @wraps(call)
         def checked(*args, **named):
-            if mode.intercept:  # else no class of tensors overrides functions
+            if mode.intercept:  # otherwise no subclass of Tensor overrides functions
                 found = hand_over(checked, args, named, deep=True)
                 if found is not NotImplemented:
                     return found
@@ -75,7 +75,7 @@ def guarded(call, name, strict=True):
 
 
 def _decides(types, call, args, named):
-    """Whether a call with arguments of these types needs no further look."""
+    """Whether later calls with arguments of these types need no check, given a valid first one."""
     if any(isinstance(t, type) and overrides(t) for t in types):
         return False
     return not decided_by_values(call, args, named)
@@ -86,7 +86,7 @@ def _nobody(call, args, named, deep=False):
 
 
 def _check(call, name, args, named, strict=True):
-    """TypeError where no form takes the arguments."""
+    """Raise the function's error (default TypeError) if its arguments fit no form."""
     found = violation(name, forms_of(call), args, named)
     if found is not None:
         refusal = getattr(call, "refusal", TypeError) if strict else ArgumentError
@@ -94,7 +94,7 @@ def _check(call, name, args, named, strict=True):
 
 
 def guard_all(functions, cls):
-    """Put the functions, and the methods of ``cls``, that are no single operation under guard."""
+    """Guard all ``functions``, and all methods of ``cls``, that are no single operations."""
     made: dict = {}
     for owner, read in ((functions, functions.get), (cls, cls.__dict__.get)):
         for name in list(functions if owner is functions else cls.__dict__):
@@ -112,7 +112,7 @@ def guard_all(functions, cls):
 
 
 def _is_open(name, call, is_method):
-    """Whether a function is to be put under guard."""
+    """Whether a function needs a guard."""
     if name.startswith("__") or not inspect.isfunction(call):
         return False
     if hasattr(call, "op") or hasattr(call, "is_short"):

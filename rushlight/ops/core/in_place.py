@@ -1,8 +1,8 @@
-"""In-place writes by operations that know how to write into an array.
+"""In-place methods of operations that can write into an array themselves.
 
-Such an operation is a function ``into(out, ...)`` that writes into an array, and a kernel that
-writes into a copy. The in-place method writes into the tensor's own memory unless gradients or a
-trace have to see the write.
+Such an operation has a function ``into(out, ...)`` that writes into an array, and a kernel that
+applies it to a copy. The in-place method calls ``into`` on the tensor's own memory. If gradients or
+a trace must see the write, the method copies the kernel's result into the tensor instead.
 """
 
 from rushlight.autograd.tape import refresh
@@ -15,10 +15,10 @@ __all__ = ["overwrite"]
 
 
 def overwrite(x, call, others, params, into, uniform=False, shared=False):
-    """``x[...] = call(x, *others, **params)``, straight into x's memory where nothing watches.
+    """``x[...] = call(x, *others, **params)``, by ``into`` if no gradient or trace sees the write.
 
-    ``uniform``: all elements get one value, so those that share memory may be written; ``shared``:
-    PyTorch lets ``into`` write into such memory.
+    ``uniform``: all elements get the same value, so elements that share memory may be written.
+    ``shared``: elements that share memory may be written because PyTorch allows it here.
     """
     op = call.op
     check_write(x, op.name + "_")

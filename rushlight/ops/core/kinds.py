@@ -1,4 +1,4 @@
-"""The kinds of operation. A definition states what is particular; its kind owns the rest.
+"""The kinds of operations. A definition states what is special; its kind provides all the rest.
 
 ::
 
@@ -68,10 +68,11 @@ def _split(options):
 
 
 def elementwise(forward=None, *, dtype=promote, inplace=True, **options):
-    """An operation on each element, broadcasting its inputs.
+    """An operation on each element, whose inputs are broadcast.
 
-    ``dtype`` is a promotion rule: the dtype to compute in. What is made of one tensor in its dtype
-    goes into no other; ``casts`` where that is not so.
+    ``dtype`` is a promotion rule, which gives the dtype of the computation. The option ``casts``
+    lists the dtypes that ``out=`` may have besides the result's; True allows all to which the
+    result can be cast. Default: True for several inputs, or if the rule changes the dtype of bool.
     """
     if forward is None:
         return lambda f: elementwise(f, dtype=dtype, inplace=inplace, **options)
@@ -92,7 +93,7 @@ def elementwise(forward=None, *, dtype=promote, inplace=True, **options):
 
 @cache
 def _makes_numbers(rule):
-    """Whether the promotion rule gives bool tensors, and so integers, another dtype."""
+    """Whether the promotion rule gives bool tensors (and therefore integers) another dtype."""
     try:
         return rule([np.zeros(1, bool)]) is not dtypes.bool
     except DtypeError:
@@ -100,7 +101,10 @@ def _makes_numbers(rule):
 
 
 def _bind_operators(op, build, names):
-    """Python's operators: the function, but what it can't take is left to the operand's class."""
+    """Bind Python's operators ``names``. They return NotImplemented for operands of other classes.
+
+    Python then asks the class of the other operand.
+    """
     operator = build(op, slow_operator)
     update_wrapper(operator, op.forward)
     operator.op = op
@@ -112,11 +116,11 @@ def _bind_operators(op, build, names):
 
 
 def reduction(forward=None, *, whole_name=None, takes_dtype=False, **options):
-    """An operation over some dims (None: all), which ``keepdim`` leaves as 1.
+    """An operation over some dims, by default all; with ``keepdim`` these dims stay with size 1.
 
     The forward and the rules get ``dim`` as a tuple of dims counted from the front.
-    ``whole_name`` is the node's name where no dim was given; ``takes_dtype``: the caller may
-    name a dtype, to which the input is converted first.
+    ``whole_name`` is the node's name if no dim is given. ``takes_dtype``: the function has an
+    argument ``dtype=``, and the input is converted to it first.
     """
     if forward is None:
         return lambda f: reduction(f, whole_name=whole_name, takes_dtype=takes_dtype, **options)
@@ -134,7 +138,7 @@ def reduction(forward=None, *, whole_name=None, takes_dtype=False, **options):
         out = kwargs.pop("out", None)
         dtype = kwargs.pop("dtype", None)
         if takes_dtype and dtype is None and isinstance(out, Tensor):
-            dtype = out.dtype  # computed in it, not only written into it
+            dtype = out.dtype  # the reduction is computed in this dtype, too
         args, params = bind(op, args, kwargs)
         if dtype is not None:
             if not isinstance(args[0], Tensor):
@@ -151,7 +155,7 @@ def reduction(forward=None, *, whole_name=None, takes_dtype=False, **options):
         except (RuntimeError, ValueError, IndexError, AttributeError):
             judge(op, params)
             raise
-        if not isinstance(found, Tensor):  # what a class that overrides operations gave
+        if not isinstance(found, Tensor):  # the result of a class that overrides operations
             return found
         if dtype is not None and found.dtype is not dtype:  # integers were summed as int64
             found = found.to(dtype)
@@ -168,7 +172,7 @@ def reduction(forward=None, *, whole_name=None, takes_dtype=False, **options):
 
 
 def view(forward=None, **options):
-    """A look at the same memory: the result shares ``x``'s elements and clock."""
+    """An operation whose result is a view: it shares the memory and the clock of ``x``."""
     if forward is None:
         return lambda f: view(f, **options)
     publication = _split(options)
@@ -179,9 +183,9 @@ def view(forward=None, **options):
 def kernel(forward=None, **options):
     """Any other computation on arrays.
 
-    ``shape`` states the result's shape, for traces, and writes the error where there is none;
-    ``widen`` (default) computes half precision in float32 and rounds once; False leaves arrays as
-    they are.
+    ``shape`` states the result's shape for traces, or raises the error if the operands don't fit.
+    By default half precision is computed in float32 and rounded once; ``widen=False`` gives the
+    forward the arrays as they are.
     """
     if forward is None:
         return lambda f: kernel(f, **options)
@@ -191,12 +195,12 @@ def kernel(forward=None, **options):
 
 
 def like_first(x, *_, **params):
-    """The ``shape`` of a kernel whose result is as large as its first input."""
+    """The option ``shape`` of a kernel whose result has the shape of its first input."""
     return x.shape
 
 
 def source(forward=None, **options):
-    """A tensor from no tensor: creation and random numbers. The forward gets ``xp`` and params."""
+    """An operation without tensor inputs, such as creation: its forward gets ``xp`` and params."""
     if forward is None:
         return lambda f: source(f, **options)
     publication = {"method": False, **_split(options)}

@@ -1,4 +1,4 @@
-"""PyTorch's first order of arguments, numbers before the tensors that they scale."""
+"""PyTorch's deprecated order of arguments: each number stands before the tensor that it scales."""
 
 import inspect
 import warnings
@@ -11,7 +11,7 @@ __all__ = ["affine_order", "scaled_order", "takes_older_order"]
 
 
 def takes_older_order(call):
-    """``call`` with the signature that ``help`` should show: without ``*older``."""
+    """Give ``call`` the signature that ``help`` should show, without ``*older``."""
     signature = inspect.signature(call)
     kept = [p for p in signature.parameters.values() if p.kind is not p.VAR_POSITIONAL]
     call.__signature__ = signature.replace(parameters=kept)
@@ -31,9 +31,9 @@ def _count(name, args, most):
 
 
 def scaled_order(name, number, *args):
-    """The tensors that follow ``input`` and then the number: (value, a, b) is (a, b, value).
+    """Arguments after ``input`` in today's order: (value, a, b) becomes (a, b, value).
 
-    A sum takes a number in the place of its tensor too.
+    If the number is ``alpha``, the tensor may be a number, too.
     """
     most = 3 if number == "value" else 2
     _count(name, args, most)
@@ -48,9 +48,9 @@ def scaled_order(name, number, *args):
 
 
 def affine_order(name, *args):
-    """(input, a, b, beta, alpha) of (beta, input, alpha, a, b) or (input, beta, alpha, a, b).
+    """Arguments in today's order: (input, a, b, beta, alpha).
 
-    ``alpha`` may be missing.
+    ``args`` are (beta, input, alpha, a, b) or (input, beta, alpha, a, b). ``alpha`` may be missing.
     """
     _count(name, args, 5)
     first, second, *between, a, b = args

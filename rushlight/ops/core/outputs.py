@@ -1,4 +1,4 @@
-"""Results that go into given tensors: ``out=`` and in-place methods."""
+"""Write results into given tensors: ``out=`` and in-place methods."""
 
 import warnings
 from functools import wraps
@@ -14,18 +14,24 @@ __all__ = ["in_place", "refuse_gradients", "store"]
 
 
 def store(out, result, name, casts=False, silent=False, error=DtypeError):
-    """Write ``result`` into ``out`` as ``out=`` asks; returns ``out``.
+    """Write ``result`` into ``out``, the argument of the operation ``name``, and return ``out``.
 
-    Where ``out`` has another size it is resized, and lies as the result does.
+    If ``out`` has another shape, it is resized, and gets the result's strides if the result is
+    dense.
 
-    ``casts``: the dtypes besides its own that the operation called ``name`` writes into; True: all
-    to which its result can be cast, with ``error`` for others. ``silent``: it resizes ``out``
-    without a word.
+    Args:
+        out: The tensor to write into; a tuple of tensors for several results.
+        result: The result, or a tuple of results.
+        name: The name of the operation, for messages.
+        casts: The dtypes that ``out`` may have besides the result's. True allows all dtypes to
+            which the result can be cast. Default: none.
+        silent: Resize ``out`` without a warning.
+        error: The error if ``casts`` is True and the result cannot be cast.
 
     Raises:
-        TypeError: ``out`` is no tensor, or not as many as there are results.
-        RuntimeError: its dtype is none of these, it requires grad or an input does, or several of
-            its elements share a place in memory.
+        TypeError: ``out`` is no tensor, or has another number of tensors than there are results.
+        RuntimeError: The dtype of ``out`` is not allowed, ``out`` or an input requires grad, or
+            several elements of ``out`` share one place in memory.
     """
     if isinstance(result, tuple):
         if not isinstance(out, (tuple, list)) or len(out) != len(result):
@@ -55,7 +61,7 @@ def store(out, result, name, casts=False, silent=False, error=DtypeError):
 
 
 def refuse_gradients(name, tensors):
-    """Raise where one of ``tensors`` requires grad, since ``out=`` has no history."""
+    """Raise if one of ``tensors`` requires grad, because ``out=`` records no history."""
     if mode.records() and any(isinstance(t, Tensor) and t.requires_grad for t in tensors):
         raise RuntimeError(
             f"{name}(): functions with out=... arguments don't support automatic differentiation, "
@@ -87,7 +93,7 @@ def _warn_of_size(out, result, name):
 
 
 def _keep_overwritten(node, x):
-    """Give ``node`` a copy of its first input, whose memory is about to be written."""
+    """Give ``node`` a copy of its first input ``x``, whose memory is about to be overwritten."""
     recorder = mode.state.recorder
     for i, origin in enumerate(node.op.origins):
         if origin == 0 and (recorder is not None or node.saved[i] is x.array):
@@ -97,12 +103,12 @@ def _keep_overwritten(node, x):
 
 
 def _refuse_types(call, x, args, kwargs):
-    """Raise the TypeError of arguments that ``call`` takes in no case: PyTorch asks this first."""
+    """Raise the TypeError if ``call`` never takes these arguments; PyTorch checks this first."""
     try:
         call(detached(x), *args, **kwargs)
     except TypeError:
         raise
-    except Exception:  # the caller raises an error of its own
+    except Exception:  # the caller raises its own error
         return
 
 

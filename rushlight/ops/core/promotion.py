@@ -1,4 +1,4 @@
-"""Which dtype an operation computes in, by PyTorch's rules for tensors and Python scalars."""
+"""The dtype in which an operation computes, by PyTorch's rules for tensors and Python numbers."""
 
 import numbers
 
@@ -30,7 +30,8 @@ def scalar_dtype(x):
 
 
 def _combine(higher, lower):
-    # A tensor with dims decides; 0-dim tensors, then Python numbers, only raise its category.
+    # Tensors with dims decide the dtype. 0-dim tensors change it only if they have a higher
+    # category (bool, integer, floating, complex), and Python numbers likewise.
     if higher is None or lower is None:
         return higher or lower
     if higher.is_complex:
@@ -66,13 +67,16 @@ def promote(operands):
 
 
 def to_float(operands):
-    """``promote``, with integers and bool becoming the default dtype: exp, div, mean."""
+    """``promote``, but integers and bool become the default dtype, as in exp, div and mean."""
     d = promote(operands)
     return d if d.category > 1 else dtypes._default
 
 
 def as_in_half(number, dtype):
-    """A number that half precision is compared with, rounded to it; for other dtypes as it is."""
+    """``number`` rounded to ``dtype`` if that is a half precision, else unchanged.
+
+    Tensors of half precision are compared with rounded numbers.
+    """
     if number is None or dtype not in (dtypes.float16.numpy, dtypes.bfloat16.numpy):
         return number
     with np.errstate(over="ignore"):
@@ -80,7 +84,7 @@ def as_in_half(number, dtype):
 
 
 def real_only(operands):
-    """``promote`` where complex numbers have no order: maximum, clamp, floor."""
+    """``promote``; complex numbers are refused, because they have no order: maximum, floor."""
     d = promote(operands)
     if d.is_complex:
         raise UnsupportedDtypeError(
@@ -90,7 +94,7 @@ def real_only(operands):
 
 
 def integers(operands):
-    """``promote`` for bool and integers only: bitwise_and, shifts, gcd."""
+    """``promote``; only bool and integers are allowed, as in bitwise_and, shifts and gcd."""
     d = promote(operands)
     if d.category > 1:
         raise UnsupportedDtypeError(
@@ -100,12 +104,12 @@ def integers(operands):
 
 
 def arithmetic(operands):
-    """``promote`` where bool has no meaning: sub, neg."""
+    """The same as ``promote``."""
     return promote(operands)
 
 
 def result_type(tensor1, tensor2):
-    """The dtype of an operation on both, either of which may be a Python number.
+    """The dtype of the result of an operation on two operands; each may be a Python number.
 
     >>> import rushlight as torch
     >>> torch.result_type(torch.tensor([1, 2]), 1.0)

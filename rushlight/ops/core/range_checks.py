@@ -1,4 +1,4 @@
-"""Checks that indices and other values lie in range, on arrays and as operations of a program."""
+"""Checks that indices and other values are in range, on arrays and as operations in a trace."""
 
 import numpy as np
 
@@ -21,10 +21,10 @@ def _message(name, dim, n):
 
 
 def require_range(name, index, n, dim, error=RuntimeError, low=0):
-    """Raise where an index is not in ``range(low, n)``."""
+    """Raise ``error`` if an index is not in ``range(low, n)``."""
     if not index.size:
         return
-    # Negative numbers are large ones without a sign.
+    # Read as unsigned, negative numbers are large: one comparison shows that no index is wrong.
     if index.dtype.itemsize == 8 and index.view(np.uint64).max() < n:
         return
     if index.min() < low or index.max() >= n:
@@ -34,9 +34,9 @@ def require_range(name, index, n, dim, error=RuntimeError, low=0):
 
 @kernel(public=False, method=False, widen=False, raises=True)
 def check_range(xp, x, *, low, high, error, message, ignored=None):
-    """Raise ``error`` where an element of x is not in [low, high], nor is ``ignored``.
+    """Raise ``error`` if an element of x is neither in [low, high] nor equal to ``ignored``.
 
-    The ``message`` is formatted with the first such element. The result tells nothing.
+    The ``message`` is formatted with the first such element. The result has no meaning.
     """
     fine = (x >= low) & (x <= high)
     if ignored is not None:
@@ -47,7 +47,10 @@ def check_range(xp, x, *, low, high, error, message, ignored=None):
 
 
 def check_indices(name, x, index, dim, error=RuntimeError, negative=False):
-    """``require_range`` of tensors, for the dim ``dim`` of ``x``, as an operation."""
+    """Check that the tensor ``index`` is valid for dim ``dim`` of ``x``, by an operation.
+
+    An operation is recorded in a trace, so a compiled program checks at each run.
+    """
     n = x.shape[dim] if x.shape else 1
     low = -n if negative else 0
     check_range(index, low=low, high=n - 1, error=error, message=_message(name, dim, n))

@@ -1,4 +1,4 @@
-"""What gradient rules compute with, on raw arrays and on tensors alike."""
+"""Functions for gradient rules that take raw arrays as well as tensors."""
 
 import numpy as np
 
@@ -18,7 +18,7 @@ def is_complex(x):
 
 
 def conj(x):
-    """The complex conjugate; real values as they are."""
+    """The complex conjugate; real values are returned unchanged."""
     if type(x) is np.ndarray:
         return x.conj() if x.dtype.kind == "c" else x
     if is_complex(x):
@@ -27,26 +27,29 @@ def conj(x):
 
 
 def where(condition, x, y):
-    """``x`` where ``condition`` holds, else ``y``; with a tensor, one of x and y is a tensor."""
+    """``x`` where ``condition`` holds, else ``y``.
+
+    If ``condition`` is a tensor, at least one of x and y must be a tensor, too.
+    """
     if not isinstance(condition, Tensor):
         return backend.where(condition, x, y)
     return x.where(condition, y) if isinstance(x, Tensor) else y.where(condition.bitwise_not(), x)
 
 
 def zeros(g):
-    """Zeros like ``g``, also where that is infinite or nan."""
+    """Zeros like ``g``, even where g is infinite or nan (0 · g would be nan there)."""
     return g.new_zeros(g.shape) if isinstance(g, Tensor) else np.zeros_like(g)
 
 
 def log(x):
-    """The natural logarithm; of a Python number, a Python number."""
+    """The natural logarithm. The logarithm of a Python number is a Python number."""
     if isinstance(x, Tensor):
         return x.log()
     return np.log(x).item() if isinstance(x, int | float | complex) else np.log(x)
 
 
 def number(x):
-    """The Python number in a 0-dim array or tensor; numbers as they are."""
+    """The Python number in a 0-dim array or tensor; Python numbers are returned unchanged."""
     return getattr(x, "array", x).item() if hasattr(x, "item") else x
 
 
@@ -59,20 +62,23 @@ def typed(x, like):
 
 
 def kept(x, x_shape, dim, keepdim):
-    """The result or gradient ``x`` of a reduction with its dims back, as 1."""
+    """The result (or its gradient) ``x`` of a reduction, with the reduced dims as dims of size 1.
+
+    ``x_shape`` is the shape before the reduction over the dims ``dim``.
+    """
     if keepdim or not dim:
         return x
     return x.reshape([1 if i in dim else n for i, n in enumerate(x_shape)])
 
 
 def spread(x, x_shape, dim, keepdim):
-    """``kept``, then broadcast to the shape that was reduced."""
+    """``kept``, then broadcast to ``x_shape``, the shape before the reduction."""
     x = kept(x, x_shape, dim, keepdim)
     return x.expand(x_shape) if isinstance(x, Tensor) else np.broadcast_to(x, x_shape)
 
 
 def total(x, dim):
-    """The sum over the tuple ``dim``, whose dims stay as 1."""
+    """The sum over the dims in the tuple ``dim``; these dims stay with size 1."""
     if isinstance(x, Tensor):
         return x.sum(dim, keepdim=True) if dim else x
     from rushlight.ops.reduce.summation import summed

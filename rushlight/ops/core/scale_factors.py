@@ -13,15 +13,16 @@ _LARGE = 3e38
 
 
 def factor(value, dtype, rounded=False):
-    """``value`` as a number of ``dtype``, in which the operation computes.
+    """``value`` as a number of ``dtype``, the dtype in which the operation computes.
 
-    ``rounded``: PyTorch's kernel takes the number in half precision, not in float32.
+    ``rounded``: for a half precision ``dtype``, PyTorch's kernel rounds the number to ``dtype``.
+    By default it rounds the number to float32 there.
 
     Raises:
         RuntimeError: ``dtype`` has no such number.
     """
     kind = type(value)
-    if kind is float or kind is int:  # most numbers need no more than a look
+    if kind is float or kind is int:  # most numbers need no conversion
         if dtype is _F4 and -_LARGE < value < _LARGE:
             return value
         if dtype is _F8 or (kind is int and 0 <= value < 128 and dtype is not dtypes.bool):
@@ -29,7 +30,7 @@ def factor(value, dtype, rounded=False):
     if isinstance(value, Tensor):
         return value
     if dtype.category > 1 and kind not in (float, int, bool, complex):
-        return value  # a number of a program, which is not known yet
+        return value  # a symbolic number of a trace: its value is not known yet
     half = dtype.itemsize == 2 and dtype.category == 2
     checked = as_scalar(value, (dtypes.float32 if half and not rounded else dtype).numpy)
     exact = dtype.category == 2 and not half and kind is not complex
@@ -37,7 +38,10 @@ def factor(value, dtype, rounded=False):
 
 
 def check_category(name, argument, value, result):
-    """Raise where ``value`` is of a kind of number that ``result``, a dtype, does not have."""
+    """Raise if the kind of number of ``value`` does not fit the dtype ``result``.
+
+    For example, a float does not fit an integer result.
+    """
     given = promote([value]) if isinstance(value, Tensor) else scalar_dtype(value)
     if given is None:
         raise TypeError(

@@ -1,4 +1,4 @@
-"""What ``help`` and ``inspect.signature`` show of an operation's public function."""
+"""The signature that ``help`` and ``inspect.signature`` show for an operation's function."""
 
 from inspect import Parameter, Signature
 from typing import Any
@@ -11,9 +11,10 @@ _PUBLIC = {"x": "input", "y": "other"}
 
 
 class Signed:
-    """What a public function wraps: it has the signature, which is made when it is asked for.
+    """The ``__wrapped__`` of a public function; it builds the public signature on demand.
 
-    It stands between the function and the forward on arrays, whose first parameter is NumPy.
+    The function wraps this object, and this object wraps the forward. The forward's own signature
+    would be wrong for users, because its first parameter is ``xp``.
     """
 
     def __init__(self, op):
@@ -29,7 +30,7 @@ class Signed:
         previous = REQUIRED
         for name in (*op.inputs, *op.params):
             default = defaults[name]
-            if default is REQUIRED and previous is not REQUIRED:  # Python allows no such order
+            if default is REQUIRED and previous is not REQUIRED:  # Python forbids this order
                 kind = Parameter.KEYWORD_ONLY
             given = Parameter.empty if default is REQUIRED else default
             found.append(Parameter(_PUBLIC.get(name, name), kind, default=given))

@@ -1,4 +1,4 @@
-"""Writes through views, as operations on the tensor that owns the memory."""
+"""Writes through views, recorded as operations on the tensor that owns the memory (the root)."""
 
 from functools import partial
 from math import inf
@@ -27,11 +27,14 @@ def _look(array, path):
 
 
 def _opened(array, path, strides, steps):
-    """(a copy of ``array`` that lies by ``strides``, the part of it that ``path`` looks at)."""
+    """(a copy of ``array`` with the memory order of ``strides``, the view of it along ``path``).
+
+    ``steps``: the strides in elements if the first view is one of the storage, else None.
+    """
     if steps is None:
         out = laid_out(array, strides)
         return out, _look(out, path)
-    # The first view is of the storage: it may look between the array's elements, and beyond them.
+    # A view of the storage may contain memory between the array's elements, and beyond them.
     (_, _, params), *rest = path
     size, stride, start = params["size"], params["stride"], params["start"]
     before = max(-start, 0)
@@ -46,17 +49,17 @@ def _opened(array, path, strides, steps):
 
 
 def laid_out(array, strides):
-    """A copy of ``array`` whose dims lie in memory in the order of ``strides``."""
+    """A copy of ``array`` whose dims lie in memory in the order of ``strides``, without gaps."""
     out = _empty(array.shape, strides, array.dtype)
     out[...] = array
     return out
 
 
 def lying(array, strides):
-    """A copy of ``array`` that lies by ``strides``, or where these leave gaps in their order."""
+    """A copy of ``array`` with exactly these ``strides``, or by ``laid_out`` if they leave gaps."""
     try:
         out = ndarray(array.shape, array.dtype, None, 0, strides)
-    except ValueError:  # they reach beyond so many elements
+    except ValueError:  # the strides reach beyond the memory of so many elements
         return laid_out(array, strides)
     out[...] = array
     return out
@@ -64,7 +67,7 @@ def lying(array, strides):
 
 def _empty(shape, strides, dtype):
     """An uninitialised array whose dims lie in memory in the order of ``strides``."""
-    # A step of 0 is one over all else, as expand makes it.
+    # A dim with stride 0 comes first (-inf): such a dim was made by expand, outside all others.
     order = sorted(range(len(shape)), key=lambda i: -strides[i] or -inf)
     out = xp.empty([shape[i] for i in order], dtype)
     out = out.transpose(xp.argsort(order)) if order else out
@@ -77,10 +80,11 @@ def _empty(shape, strides, dtype):
 @kernel(public=False, method=False, grad_name="CopySlices", widen=False, primitive="patch",
         keeps_order=True)  # fmt: skip
 def patch(xp, base, value, *, path, strides, steps=None):
-    """A copy of ``base`` with ``value`` in the part that the views of ``path`` look at.
+    """A copy of ``base`` with ``value`` in the part that the view along ``path`` contains.
 
-    ``strides`` are those of the memory that the views were made of: a ``view`` exists only there.
-    ``steps`` are the same in elements, where the first view is one of a storage; None elsewhere.
+    ``strides`` are those of the tensor of which the views were made; a ``view`` may be impossible
+    in memory of another order. ``steps`` are the same strides in elements if the first view is one
+    of a storage, else None.
     """
     out, part = _opened(base, path, strides, steps)
     part[...] = value
@@ -94,14 +98,14 @@ def _kept(g, path, strides, steps):
 
 @kernel(public=False, method=False, widen=False)
 def seen(xp, x, *, path, strides, steps=None):
-    """A copy of the part of ``x`` that the views of ``path`` look at."""
+    """A copy of the part of ``x`` that the view along ``path`` contains."""
     return _opened(x, path, strides, steps)[1].copy()
 
 
 def _unseen(g, x_shape, x_dtype, path, strides, steps):
     raw = isinstance(g, ndarray)
     own = g.dtype if raw else g.array.dtype
-    dtype = x_dtype if OF[x_dtype].is_complex else own  # g may be of real or imaginary parts
+    dtype = x_dtype if OF[x_dtype].is_complex else own  # a view of real parts has a real g
     base = xp.zeros(x_shape, dtype) if raw else g.new_zeros(x_shape, dtype=OF[dtype])
     put = partial(patch.op.forward, xp) if raw else patch
     return put(base, g, path=path, strides=strides, steps=steps)
@@ -131,7 +135,10 @@ def _written(g, path, strides, steps):
 
 
 def _stayed(view):
-    """Which elements of a written view stayed, where several lie in one place."""
+    """A mask of the elements that were not overwritten by later elements of the same ``view``.
+
+    If several elements of the view share one place in memory, the last one's value stays.
+    """
     at = places(view.shape, view.strides)
     at -= at.min()
     order = xp.arange(at.size).reshape(at.shape)
@@ -144,7 +151,7 @@ patch.grad(base=_kept, value=_written)
 
 
 def record_patch(root, value, path):
-    """Note in ``root``'s history that ``value`` was written where ``path`` looks."""
+    """Record in the history of ``root`` that ``value`` was written to the view along ``path``."""
     arrays = [root.array, value.array]
     params = {"path": path, "strides": root.array.strides, "steps": None}
     if path and path[0][0].of_storage:

@@ -1,1 +1,1 @@
-"""New tensors."""
+"""Operations that create tensors."""

@@ -1,4 +1,4 @@
-"""Writing one value: fill_, zero_, fill_diagonal_."""
+"""Operations that write one value into many elements: fill_, zero_, fill_diagonal_."""
 
 from rushlight.ops.core.definition import function
 from rushlight.ops.core.in_place import overwrite
@@ -24,7 +24,7 @@ def _fill_into(out, value):
 
 @kernel(public=False, method=False, name="fill", widen=False, prepare=_checked)
 def _fill(xp, x, value):
-    """``value`` in the shape and dtype of ``x``."""
+    """Return an array with the shape and dtype of ``x``, filled with ``value``."""
     return xp.full_like(x, as_scalar(value, x.dtype))
 
 
@@ -38,7 +38,10 @@ _fill.grad(x=zeros, value=lambda g: g.sum())
 
 @function(method=False)
 def fill(input, value):
-    """``value`` (a number or a 0-dim tensor) in the shape and dtype of ``input``."""
+    """Return a tensor with the shape and dtype of ``input``, filled with ``value``.
+
+    ``value`` is a number or a 0-dim tensor.
+    """
     return _fill(input, value)
 
 
@@ -55,7 +58,7 @@ def fill_(self, value):
 
 @kernel(public=False, method=False, name="zero", widen=False)
 def zero(xp, x):
-    """Zeros in the shape and dtype of ``x``."""
+    """Return zeros with the shape and dtype of ``x``."""
     return xp.zeros_like(x)
 
 
@@ -70,7 +73,7 @@ def _zero_into(out):
 @short
 @method
 def zero_(self):
-    """Write zeros into every element.
+    """Set every element to 0.
 
     >>> import rushlight as torch
     >>> torch.ones(2).zero_()
@@ -81,7 +84,10 @@ def zero_(self):
 
 @method
 def fill_diagonal_(self, fill_value, wrap=False):
-    """Write ``fill_value`` into the main diagonal; ``wrap``: again below, in tall matrices.
+    """Write ``fill_value`` into the main diagonal.
+
+    With ``wrap``, a matrix with more rows than columns gets further diagonals below the first.
+    One row without a diagonal lies between them.
 
     >>> import rushlight as torch
     >>> torch.zeros(2, 3).fill_diagonal_(5)

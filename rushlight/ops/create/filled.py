@@ -1,4 +1,4 @@
-"""New tensors of a given shape: filled, uninitialised, and like another tensor."""
+"""New tensors of a given shape, or of another tensor's shape: filled or uninitialised."""
 
 import numpy as np
 
@@ -27,7 +27,7 @@ from rushlight.tensor import Tensor, disabled_torch_function, from_array
 
 @source(public=False, primitive="constant")
 def full_(xp, *, shape, value, dtype):
-    """An array of one value."""
+    """Return an array filled with one value."""
     if type(value) is int and not value:
         return settled(xp.zeros(shape, dtype))
     return settled(xp.full(shape, value, dtype))
@@ -35,7 +35,7 @@ def full_(xp, *, shape, value, dtype):
 
 @source(public=False)
 def empty_(xp, *, shape, dtype):
-    """An array of whatever was in memory."""
+    """Return an uninitialised array."""
     return settled(xp.empty(shape, dtype))
 
 
@@ -43,7 +43,7 @@ empty_.lower(lambda shape, dtype: full_(shape=shape, value=0, dtype=dtype))
 
 
 def options(dtype, layout, device, name):
-    """The dtype to create; the errors of options that cannot be had."""
+    """Return the dtype for a new tensor; raise if rushlight lacks the layout or the device."""
     require(device)
     check_dtype(dtype, name)
     if layout is not None and layout is not strided:
@@ -54,21 +54,21 @@ def options(dtype, layout, device, name):
 
 
 def dtype_of(out, name):
-    """The dtype of the tensor ``out`` that a result is to go into; None where none was given."""
+    """Return the dtype of the tensor ``out``, or None if no ``out`` is given."""
     if out is not None and not isinstance(out, Tensor):
         raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")
     return None if out is None else out.dtype
 
 
 def finished(t, requires_grad, out=None, name=None, casts=False, silent=True):
-    """``t``, written into ``out`` where that is given, and requiring grad where asked."""
+    """Write ``t`` into ``out`` if that is given; return the result, with ``requires_grad`` set."""
     if out is not None:
         t = store(out, t, name, casts, silent)
     return t.requires_grad_(True) if requires_grad else t
 
 
 def made(shape, value, d, name):
-    """A tensor of ``shape`` filled with ``value`` (None: uninitialised)."""
+    """Return a tensor of ``shape`` filled with ``value``, or uninitialised if that is None."""
     if shapes.numel(shape) * d.itemsize >= 2**63:
         raise ShapeError(f"{name}: Storage size calculation overflowed with sizes={list(shape)}")
     try:
@@ -90,7 +90,7 @@ def made(shape, value, d, name):
 
 
 def sized(size, name):
-    """A shape from ``(2, 3)`` or ``((2, 3),)``."""
+    """Return the shape that a function's positional sizes give: ``(2, 3)`` or ``((2, 3),)``."""
     plain = size[0] if len(size) == 1 and type(size[0]) is tuple else size
     for n in plain:
         if type(n) is not int or n < 0:
@@ -155,7 +155,9 @@ def full(
     size, fill_value, *, out=None, dtype=None, layout=None, device=None, pin_memory=False,
     requires_grad=False,
 ):  # fmt: skip
-    """A tensor of the given size filled with one value, of that value's dtype.
+    """Return a tensor of the given size filled with ``fill_value``.
+
+    Without ``dtype`` the tensor has the dtype that ``fill_value`` has.
 
     >>> import rushlight as torch
     >>> torch.full((2,), 3)
@@ -178,7 +180,7 @@ def full(
 def empty_strided(
     size, stride, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False
 ):
-    """An uninitialised tensor of the given size and strides, in elements.
+    """Return an uninitialised tensor of the given size and strides. Strides count elements.
 
     >>> import rushlight as torch
     >>> torch.empty_strided((2, 3), (1, 2)).stride()
@@ -199,7 +201,10 @@ def empty_strided(
 
 
 def _of_class(t, x):
-    """``t`` in the class of ``x``, where that is a subclass that operations keep."""
+    """Return ``t`` as an object of the class of ``x``.
+
+    ``t`` stays a plain tensor if that class turns off ``__torch_function__``.
+    """
     kind = type(x)
     if kind is Tensor or kind.__torch_function__ is disabled_torch_function:
         return t

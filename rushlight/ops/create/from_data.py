@@ -22,7 +22,7 @@ _PYTHON = {bool: dtypes.bool, int: dtypes.int64}
 
 
 def _leaf_dtype(kind, leaves):
-    """The dtype that elements of the Python type ``kind`` ask for."""
+    """Return the dtype that PyTorch gives to data of the Python type ``kind``."""
     if kind is float:
         return dtypes.get_default_dtype()
     if kind is complex:
@@ -59,17 +59,17 @@ def _is_sequence(x):
 
 
 def _flattened(data):
-    """(shape, leaves) of nested sequences.
+    """Return (shape, flat list of the numbers) of nested sequences.
 
     Raises:
-        ValueError: sequences at one depth differ in length.
+        ValueError: Sequences at one depth differ in length.
     """
     shape, level = [len(data)], data
     while len(level) and _is_sequence(level[0]):
         n = len(level[0])
         for item in level:
             if not _is_sequence(item):
-                _leaf_dtype(type(item), [item])  # says so where it is no number at all
+                _leaf_dtype(type(item), [item])  # raises if it is no number at all
                 raise TypeError(f"not a sequence: {item!r} stands beside sequences of length {n}")
             if len(item) != n:
                 raise ValueError(
@@ -111,14 +111,14 @@ def _from_leaves(shape, leaves, wanted):
         leaves = [int(x) for x in leaves]
     if target.category == 1 and not target.is_signed:
         leaves = [x % (1 << 8 * target.itemsize) for x in map(int, leaves)]
-    # A half is rounded from a double by way of a float, as PyTorch does.
+    # Half precision is rounded twice, from float64 to float32 and from there, as in PyTorch.
     half = target.is_floating_point and target.itemsize == 2
     array = np.array(leaves, "f8" if half else target.numpy).reshape(shape)
     return converted(array, target.numpy) if half else array
 
 
 def _check_leaves(leaves, found, target):
-    """Raise where ``target`` has no place for a number."""
+    """Raise if ``target`` cannot hold one of the numbers ``leaves``."""
     if target.category < found.category and found.is_complex:
         kind = "an integer" if target.category == 1 else "a real number"
         raise TypeError(f"tensor: a complex number cannot be interpreted as {kind}")
@@ -135,7 +135,7 @@ def _check_leaves(leaves, found, target):
 
 
 def _checked(array):
-    """``array`` as PyTorch can take it; the errors where it cannot."""
+    """Return ``array``, or raise PyTorch's error if no tensor can share its memory."""
     if not array.dtype.isnative:
         raise ValueError(
             "given numpy array has byte order different from the native byte order. Conversion "
@@ -151,7 +151,10 @@ def _checked(array):
 
 
 def array_of(data, wanted=None, copy=True):
-    """(array, shared) of what ``data`` holds, in the dtype ``wanted`` (None: its own)."""
+    """Return ``data`` as (array, True if the array shares the memory of ``data``).
+
+    ``wanted`` is the dtype of the array; None keeps the dtype of ``data``.
+    """
     if isinstance(data, Tensor):
         found = data.array
     elif isinstance(data, np.ndarray):
@@ -185,22 +188,25 @@ def array_of(data, wanted=None, copy=True):
 
 
 def new(array):
-    """A tensor of ``array``, which is nobody else's."""
+    """Return a tensor over ``array``, which nothing else uses."""
     t = from_array(array)
     if mode.intercept and mode.state.recorder is not None:
-        return t.clone()  # the array is a constant of the trace; each run has a tensor of its own
+        return t.clone()  # the array is a constant of the program; each run needs its own copy
     return t
 
 
 def _live(data):
-    """``data``; in a trace, of an array that is read again at each run, the tensor over it."""
+    """Return ``data``, or in a trace, for a large NumPy array from outside, the tensor over it.
+
+    Each run of the compiled program reads the elements of an outer array again.
+    """
     if mode.intercept and mode.state.recorder is not None:
         return mode.state.recorder.live_array(data)
     return data
 
 
 def check_dtype(d, name):
-    """TypeError unless ``d`` is a dtype or None."""
+    """Raise TypeError unless ``d`` is a dtype or None."""
     if d is not None and not isinstance(d, dtype):
         raise TypeError(f"{name}(): argument 'dtype' must be torch.dtype, not {type(d).__name__}")
 
@@ -211,12 +217,12 @@ def check_dtype(d, name):
 @short
 @function(method=False)
 def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=False):
-    """A new tensor that copies ``data`` (numbers, nested sequences, an array, a tensor).
+    """Make a new tensor with a copy of ``data``: a number, nested sequences, an array or a tensor.
 
     Raises:
-        ValueError: nested sequences of different lengths; an integer beyond 64 bits.
-        TypeError: text, or an array of a type that has no numbers.
-        RuntimeError: something that is no number; a number beyond ``dtype``.
+        ValueError: Nested sequences differ in length, or an integer has more than 64 bits.
+        TypeError: The data is text, or an array whose type is not numeric.
+        RuntimeError: An element is not a number, or ``dtype`` cannot hold a number.
 
     >>> import rushlight as torch
     >>> torch.tensor([[1, 2], [3, 4]])
@@ -227,7 +233,10 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
 
 
 def copied(data, dtype, device, requires_grad, instead, name):
-    """A tensor of a copy of ``data``; warns that ``instead`` is no way to copy a tensor."""
+    """Make a tensor from a copy of ``data``.
+
+    If ``data`` is a tensor, warn that the call ``instead`` is not the way to copy a tensor.
+    """
     require(device)
     check_dtype(dtype, name)
     if isinstance(data, Tensor):
@@ -252,7 +261,7 @@ def copied(data, dtype, device, requires_grad, instead, name):
 
 def _new_tensor(self, data, *, dtype=None, device=None, requires_grad=False, layout=None,
                 pin_memory=False):  # fmt: skip
-    """``torch.tensor`` with this tensor's dtype where none is given.
+    """Call ``torch.tensor``, with this tensor's dtype if ``dtype`` is not given.
 
     >>> import rushlight as torch
     >>> torch.zeros(2, dtype=torch.float64).new_tensor([1, 2])
@@ -282,11 +291,11 @@ def _warn_if_read_only(array, stacklevel=3):
 
 @function(method=False, asks=False)
 def from_numpy(ndarray):
-    """A tensor over the memory of a NumPy array, shared both ways.
+    """Make a tensor that shares the memory of a NumPy array: a write to one changes the other.
 
     Raises:
-        TypeError: no ndarray, or of a type that PyTorch lacks.
-        ValueError: negative strides, or bytes in another order than the machine's.
+        TypeError: ``ndarray`` is no NumPy array, or PyTorch has no such dtype.
+        ValueError: The array has negative strides, or another byte order than the machine.
 
     >>> import numpy, rushlight as torch
     >>> a = numpy.zeros(2)
@@ -308,7 +317,10 @@ def from_numpy(ndarray):
 
 @function(method=False, asks=False)
 def as_tensor(data, dtype=None, device=None):
-    """``data`` as a tensor, sharing memory where it can (arrays and tensors of that dtype).
+    """Return ``data`` as a tensor.
+
+    Arrays and tensors share their memory with the result if they have its dtype. All other data
+    is copied.
 
     >>> import rushlight as torch
     >>> torch.as_tensor([1.0, 2.0])
@@ -328,10 +340,13 @@ def as_tensor(data, dtype=None, device=None):
 
 @function(method=False, asks=False)
 def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=None):
-    """``obj`` as a tensor; ``copy`` True always copies, False never does, None where it must.
+    """Return ``obj`` as a tensor.
+
+    ``copy=True`` always copies, and ``copy=False`` never does. None copies only if the memory
+    cannot be shared.
 
     Raises:
-        ValueError: ``copy`` is False and only a copy would do.
+        ValueError: ``copy`` is False, and the memory of ``obj`` cannot be shared.
 
     >>> import rushlight as torch
     >>> torch.asarray([1, 2])

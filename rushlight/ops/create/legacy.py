@@ -19,7 +19,7 @@ __all__ = ["TensorType", "legacy_constructor"]
 
 
 def _constructed(d, args, device, any_dtype=False):
-    """A tensor of dtype ``d`` by the legacy rules: ints are sizes, a sequence is data."""
+    """Make a tensor of dtype ``d`` by the legacy rules: ints are sizes, a sequence is data."""
     if device is not None and to_device(device).type != "cpu":
         raise RuntimeError(
             "legacy constructor expects device type: cpu but device type: "
@@ -53,7 +53,7 @@ def _alias(x, d, any_dtype):
 
 
 def legacy_constructor(cls, *args, dtype=None, device=None):
-    """``torch.Tensor(2, 3)``, ``torch.Tensor([1, 2])`` and the constructors of subclasses."""
+    """Make the tensor of ``torch.Tensor(2, 3)`` or ``torch.Tensor([1, 2])``, or of a subclass."""
     found = _constructed(dtype or dtypes.get_default_dtype(), args, device, any_dtype=True)
     return found if cls is Tensor else Tensor._make_subclass(cls, found)
 
@@ -62,7 +62,7 @@ late.legacy_constructor = legacy_constructor
 
 
 def _new(self, *args, device=None):
-    """The legacy constructor of this tensor's dtype."""
+    """Call the legacy constructor of this tensor's dtype."""
     return _constructed(self.dtype, args, device)
 
 
@@ -71,7 +71,7 @@ Tensor.new = _new
 
 
 class TensorType(type):
-    """The metaclass of ``torch.FloatTensor`` and its like: types that stand for one dtype."""
+    """The metaclass of the legacy types, such as ``torch.FloatTensor``, each for one dtype."""
 
     dtype: dtypes.dtype
 
@@ -105,7 +105,7 @@ for _name, _dtype in TENSOR_TYPES.items():
 
 @function(method=False)
 def set_default_tensor_type(t):
-    """Set the default dtype by the legacy name or type of its tensors."""
+    """Set the default dtype by a legacy type, such as ``torch.DoubleTensor``, or by its name."""
     if isinstance(t, str):
         if t not in TENSOR_TYPES:
             raise TypeError(f"invalid type object: {t!r} names no tensor type")

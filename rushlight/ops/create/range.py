@@ -17,7 +17,7 @@ from rushlight.tensor import Tensor, from_array
 
 
 def _number(value, name, what):
-    """A Python number from a number or a tensor of one element."""
+    """Return a Python number from a number or a tensor of one element."""
     if isinstance(value, Tensor):
         value = value.item()
     if scalar_dtype(value) is None or (isinstance(value, bool) and what == "steps"):
@@ -27,7 +27,7 @@ def _number(value, name, what):
 
 @source(public=False, name="arange_", primitive="constant")
 def _arange(xp, *, start, step, size, dtype):
-    """``size`` numbers from ``start``, ``step`` apart."""
+    """Return ``size`` numbers from ``start`` on, ``step`` apart."""
     if dtype.kind in "iu" or (isinstance(start, int) and isinstance(step, int)):
         return (int(start) + int(step) * xp.arange(size)).astype(dtype)
     return (start + step * xp.arange(size, dtype=xp.float64)).astype(dtype)
@@ -42,9 +42,9 @@ def arange(
     start=0, end=None, step=1, *, out=None, dtype=None, layout=None, device=None,
     requires_grad=False, pin_memory=False,
 ):  # fmt: skip
-    """Numbers from ``start`` (0) up to but without ``end``, ``step`` apart.
+    """Return the numbers from ``start`` (default 0) to before ``end``, ``step`` apart.
 
-    Integers give int64, floats the default dtype.
+    Without ``dtype``, integer arguments give int64, and a float gives the default dtype.
 
     >>> import rushlight as torch
     >>> torch.arange(3), torch.arange(1, 2, 0.5)
@@ -75,7 +75,7 @@ def arange(
     if d is dtypes.int64:
         start, end, step = int(start), int(end), int(step)
     size = math.ceil((end - start) / step)
-    if d.category < 2:  # narrower integers are counted before they are cut
+    if d.category < 2:  # for narrow integers, PyTorch counts the size before it cuts fractions
         start, step = int(start), int(step)
     if size >= 2**48:
         raise RuntimeError(f"arange: {size} elements do not fit into memory")
@@ -84,7 +84,10 @@ def arange(
 
 
 def _spaced(xp, start, end, steps, dtype):
-    """``steps`` numbers from ``start`` to ``end``, counted from the nearer end, as PyTorch does."""
+    """Return ``steps`` numbers from ``start`` to ``end``.
+
+    As in PyTorch, the first half is counted up from ``start``, and the rest down from ``end``.
+    """
     work = dtype if dtype.kind in "fc" and dtype.itemsize >= 4 else np.dtype("f4")
     if dtype.kind in "iu":
         work = np.dtype("f8")
@@ -93,7 +96,8 @@ def _spaced(xp, start, end, steps, dtype):
         return np.full(1, low)
     step = work.type((high - low) / work.type(steps - 1)) if steps else work.type(0)
     i = xp.arange(steps)
-    wide = np.result_type(work, "f8")  # product and sum are rounded once, as where they are fused
+    # In float64, product and sum are rounded to ``work`` only once, as by a fused multiply-add.
+    wide = np.result_type(work, "f8")
     up = low.astype(wide) + step.astype(wide) * i
     down = high.astype(wide) - step.astype(wide) * (steps - 1 - i)
     return xp.where(i < steps // 2, up, down).astype(work)
@@ -101,13 +105,13 @@ def _spaced(xp, start, end, steps, dtype):
 
 @source(public=False, name="linspace_")
 def _linspace(xp, *, start, end, steps, dtype):
-    """``steps`` numbers from ``start`` to ``end``."""
+    """Return ``steps`` evenly spaced numbers from ``start`` to ``end``."""
     return _spaced(xp, start, end, steps, dtype).astype(dtype)
 
 
 @source(public=False, name="logspace_")
 def _logspace(xp, *, start, end, steps, base, dtype):
-    """``base`` to the power of ``steps`` numbers from ``start`` to ``end``."""
+    """Return ``base`` to the power of ``steps`` evenly spaced numbers."""
     return xp.power(base, _spaced(xp, start, end, steps, xp.dtype("f8"))).astype(dtype)
 
 
@@ -137,7 +141,7 @@ def linspace(
     start, end, steps, *, out=None, dtype=None, layout=None, device=None, requires_grad=False,
     pin_memory=False,
 ):  # fmt: skip
-    """``steps`` evenly spaced numbers from ``start`` to ``end``, both included.
+    """Return ``steps`` evenly spaced numbers from ``start`` to ``end``, both included.
 
     >>> import rushlight as torch
     >>> torch.linspace(0, 1, 5)
@@ -154,7 +158,7 @@ def logspace(
     start, end, steps, base=10.0, *, out=None, dtype=None, layout=None, device=None,
     requires_grad=False, pin_memory=False,
 ):  # fmt: skip
-    """``base`` to the power of ``steps`` evenly spaced numbers from ``start`` to ``end``.
+    """Return ``base`` to the power of ``steps`` evenly spaced numbers from ``start`` to ``end``.
 
     >>> import rushlight as torch
     >>> torch.logspace(0, 2, 3)
@@ -168,7 +172,7 @@ def logspace(
 
 @source(public=False, name="eye_")
 def _eye(xp, *, n, m, dtype):
-    """Ones on the diagonal of an ``n`` by ``m`` matrix."""
+    """Return an ``n`` by ``m`` matrix of zeros with ones on the diagonal."""
     return xp.eye(n, m, dtype=dtype)
 
 
@@ -180,7 +184,7 @@ def eye(
     n, m=None, *, out=None, dtype=None, layout=None, device=None, requires_grad=False,
     pin_memory=False,
 ):  # fmt: skip
-    """The identity matrix of ``n`` rows and ``m`` (``n``) columns.
+    """Return the identity matrix of ``n`` rows and ``m`` (default ``n``) columns.
 
     >>> import rushlight as torch
     >>> torch.eye(2)

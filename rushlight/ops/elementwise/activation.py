@@ -23,7 +23,7 @@ __all__ = [
 
 #: Zero as an array without dims.
 _ZERO = {d: np.zeros((), d) for d in (np.dtype("f4"), np.dtype("f8"))}
-#: Elements up to which a mask is written through faster than it is turned into bits.
+#: Up to this many elements, assigning zeros by a mask is faster than masking bits (``gated``).
 _FEW = large_from(64)
 
 
@@ -35,12 +35,13 @@ def relu(xp, x):
     >>> torch.relu(torch.tensor([-1.0, 2.0]))
     tensor([0., 2.])
     """
-    # NumPy takes as long to read a number as to do all else on a small array.
+    # Zero is an array, because converting a Python number takes NumPy as long as the whole rest of
+    # the work on a small array.
     return xp.maximum(x, _ZERO.get(x.dtype, 0) if type(x) is ndarray else 0)
 
 
 def _relu_slope(g, out):
-    # The result is not negative, and nan lets the gradient pass.
+    # The result is never negative. For nan, ``!= 0`` is true, so the gradient passes.
     zero = _ZERO.get(out.dtype) if type(out) is ndarray else None
     if zero is not None and out.ndim and g.dtype is out.dtype:
         if out.size > _FEW:
@@ -96,7 +97,7 @@ def elu(xp, x, *, alpha=1.0, scale=1.0, input_scale=1.0):
 def _elu_slope(g, x, alpha, scale, input_scale):
     steep = input_scale * alpha * scale
     slope = exp(x * input_scale) * steep
-    if isinstance(g, Tensor):  # PyTorch's own slope is 0 at 0
+    if isinstance(g, Tensor):  # as in PyTorch, the second derivative is 0 at x = 0
         slope = where(x == 0, steep, slope)
     return where(x > 0, g * scale, g * slope)
 
@@ -119,7 +120,7 @@ def _compared(x, *, lambd):
 
 @elementwise(dtype=floating, inplace=False, prepare=_compared, least=1 << 17)
 def hardshrink(xp, x, *, lambd=0.5):
-    """``input`` outside [-lambd, lambd], 0 inside.
+    """``input`` outside of [-lambd, lambd], else 0.
 
     Shape: input: any → the same.
 
@@ -141,7 +142,7 @@ def _not_negative(x, *, lambd):
 
 @_activation(prepare=_not_negative, least=1 << 17)
 def softshrink(xp, x, *, lambd=0.5):
-    """x moved by ``lambd`` towards 0, where it stops.
+    """x moved by ``lambd`` towards 0, but not beyond 0.
 
     Shape: input: any → the same.
 
@@ -159,7 +160,7 @@ softshrink.grad(x=lambda g, x, lambd: where((x < -lambd) | (x > lambd), g, 0))
 
 @_activation(dtype=real_numbers, keeps_order="like")
 def hardtanh(xp, x, *, min_val=-1.0, max_val=1.0):
-    """x between two numbers; integers between what is left of them without fractions."""
+    """x, limited to [min_val, max_val]. For integers the limits lose their fractional parts."""
     if x.dtype.kind in "iu":
         min_val, max_val = int(min_val), int(max_val)
         if x.dtype.kind == "u" and min_val < 0:
@@ -172,11 +173,11 @@ hardtanh.grad(x=lambda g, x, min_val, max_val: where((x > min_val) & (x < max_va
 
 @_activation(least=1 << 17)
 def hardsigmoid(xp, x):
-    """x / 6 + 1/2 between 0 and 1."""
+    """x / 6 + 1/2, limited to [0, 1]."""
     return xp.minimum(xp.maximum(x + 3, 0), 6) / 6
 
 
-#: PyTorch's constant in every dtype.
+#: PyTorch uses the float32 value of 1/6 in every dtype.
 _SIXTH = float(np.float32(1 / 6))
 hardsigmoid.grad(x=lambda g, x: where((x > -3) & (x < 3), g * _SIXTH, 0))
 
@@ -252,13 +253,13 @@ def logsigmoid(xp, x):
 
 logsigmoid.grad(x=lambda g, x: g * sigmoid(-x))
 
-_CUBE = 0.044715  # of the tanh form of gelu
+_CUBE = 0.044715  # the factor of x³ in the tanh approximation of gelu
 _BETA = sqrt(2 / pi)
 
 
 @_activation(least=1 << 16)
 def gelu(xp, x, *, approximate="none"):
-    """``x · Φ(x)`` with the normal distribution Φ; "tanh" approximates it.
+    """``x · Φ(x)`` with the standard normal distribution function Φ; "tanh" approximates it.
 
     Shape: input: any → the same.
 

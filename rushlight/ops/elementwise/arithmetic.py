@@ -1,4 +1,4 @@
-"""Sums, products, quotients and remainders, element by element."""
+"""Sums, products, quotients and linear interpolation, element by element."""
 
 import numpy as np
 
@@ -20,7 +20,7 @@ _F4, _F8 = FLOATS
 
 
 def no_bool(operands):
-    """``promote`` where bool has no meaning: minus."""
+    """``promote`` for subtraction and negation, which refuse bool."""
     for x in operands:
         if x.dtype == np.bool_ if hasattr(x, "dtype") else isinstance(x, bool):
             raise DtypeError(
@@ -86,7 +86,7 @@ sub_scaled.grad(x=lambda g: g, y=lambda g, alpha: -g * conj(alpha))
 
 
 def _scaled(plain, scaled, x, y, alpha, out):
-    """``plain(x, alpha · y)``; ``scaled`` computes it in the dtype of the result."""
+    """``plain(x, alpha · y)``. The operation ``scaled`` computes both in the result's dtype."""
     kind = type(alpha)
     if kind is int and alpha == 1:
         return plain(x, y, out=out)
@@ -215,7 +215,7 @@ def _numbers(operands):
 
 
 def _value_of(rule):
-    """Arguments whose ``value`` is a number of the dtype that ``rule`` finds."""
+    """A ``prepare`` function that converts ``value`` to the dtype that ``rule`` gives."""
 
     def prepare(x, tensor1, tensor2, *, value):
         d = x.dtype
@@ -233,7 +233,7 @@ def _addcmul(xp, x, tensor1, tensor2, *, value=1):
     return x + value * tensor1 * tensor2
 
 
-_addcmul.grad(  # the gradient is scaled, since the other factor may be of narrow integers
+_addcmul.grad(  # g is scaled, not the other factor, which may have a narrow integer dtype
     x=lambda g: g,
     tensor1=lambda g, tensor2, value: g * conj(value) * conj(tensor2),
     tensor2=lambda g, tensor1, value: g * conj(value) * conj(tensor1),
@@ -281,11 +281,11 @@ _addcdiv.grad(
 )
 
 
-# Between two ------------------------------------------------------------------------------
+# Linear interpolation ---------------------------------------------------------------------
 
 
 def _lerp_forward(xp, x, y, weight):
-    # From the nearer end, so that the ends are exact.
+    # Start at the nearer end, so that the weights 0 and 1 give the ends exactly.
     gap = y - x
     return xp.where(xp.abs(weight) < 0.5, x + weight * gap, y - gap * (1 - weight))
 

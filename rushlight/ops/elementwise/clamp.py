@@ -1,4 +1,4 @@
-"""The larger and the smaller of two, and values held between bounds."""
+"""The larger and the smaller of two elements, and limits for values."""
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from rushlight.tensor import Tensor
 
 @elementwise(dtype=real_only, inplace=False, tensors=("x", "y"))
 def maximum(xp, x, y):
-    """The larger of ``input`` and ``other``; nan where one of them is.
+    """The larger of ``input`` and ``other``; nan if one of them is nan.
 
     >>> import rushlight as torch
     >>> torch.maximum(torch.tensor([1.0, 5.0]), torch.tensor([3.0, 2.0]))
@@ -26,7 +26,7 @@ def maximum(xp, x, y):
 
 @elementwise(dtype=real_only, inplace=False, tensors=("x", "y"))
 def minimum(xp, x, y):
-    """The smaller of ``input`` and ``other``; nan where one of them is.
+    """The smaller of ``input`` and ``other``; nan if one of them is nan.
 
     >>> import rushlight as torch
     >>> torch.minimum(torch.tensor([1.0, 5.0]), torch.tensor([3.0, 2.0]))
@@ -37,7 +37,7 @@ def minimum(xp, x, y):
 
 @elementwise(dtype=real_only, inplace=False, tensors=("x", "y"))
 def fmax(xp, x, y):
-    """The larger of ``input`` and ``other``; nan only where both are.
+    """The larger of ``input`` and ``other``; nan only if both are nan.
 
     >>> import rushlight as torch
     >>> torch.fmax(torch.tensor([1.0, torch.nan]), torch.tensor([3.0, 2.0]))
@@ -48,7 +48,7 @@ def fmax(xp, x, y):
 
 @elementwise(dtype=real_only, inplace=False, tensors=("x", "y"))
 def fmin(xp, x, y):
-    """The smaller of ``input`` and ``other``; nan only where both are.
+    """The smaller of ``input`` and ``other``; nan only if both are nan.
 
     >>> import rushlight as torch
     >>> torch.fmin(torch.tensor([1.0, torch.nan]), torch.tensor([3.0, 2.0]))
@@ -57,7 +57,7 @@ def fmin(xp, x, y):
     return xp.fmin(x, y)
 
 
-# Equal elements share the gradient.
+# In maximum and minimum, two equal elements get half of the gradient each.
 maximum.grad(
     x=lambda g, x, y: where(x < y, 0, where(x == y, g / 2, g)),
     y=lambda g, x, y: where(x > y, 0, where(x == y, g / 2, g)),
@@ -85,7 +85,7 @@ def _clamped(xp, x, min, max):
 
 
 def _inside(x, min, max):
-    """Where neither bound has replaced x."""
+    """True where x was not replaced by a bound."""
     if min is None:
         return x <= max
     return x >= min if max is None else (x >= min) & (x <= max)
@@ -116,7 +116,10 @@ clamp_.grad(
 
 
 def _held(name, grad_name, bound):
-    """``clamp`` to numbers, under one of PyTorch's names for its gradient."""
+    """``clamp`` under one of PyTorch's names for its gradient.
+
+    With ``bound`` the bounds may be tensors, which get gradients.
+    """
 
     def forward(xp, x, min=None, max=None):
         return _clamped(xp, x, min, max)
@@ -143,7 +146,7 @@ def _bound(number, x):
 
 @function(inplace=True, alias="clip", kinds={"min": "operand", "max": "operand"})
 def clamp(input, min=None, max=None, *, out=None):
-    """``input`` between ``min`` and ``max``, each a number, a tensor or None.
+    """``input``, limited to [min, max]. Each bound is a number, a tensor or None.
 
     Raises:
         RuntimeError: neither bound is given.
@@ -168,7 +171,7 @@ def clamp(input, min=None, max=None, *, out=None):
 
 @function(inplace=True, kinds={"min": "operand"})
 def clamp_min(input, min, *, out=None):
-    """``input`` where it is above ``min``, else ``min``.
+    """The larger of ``input`` and the lower bound ``min``.
 
     >>> import rushlight as torch
     >>> torch.clamp_min(torch.tensor([-1.0, 2.0]), 0)
@@ -181,7 +184,7 @@ def clamp_min(input, min, *, out=None):
 
 @function(inplace=True, kinds={"max": "operand"})
 def clamp_max(input, max, *, out=None):
-    """``input`` where it is below ``max``, else ``max``.
+    """The smaller of ``input`` and the upper bound ``max``.
 
     >>> import rushlight as torch
     >>> torch.clamp_max(torch.tensor([-1.0, 2.0]), 0)
@@ -193,7 +196,7 @@ def clamp_max(input, max, *, out=None):
 
 
 def _replacements(x, *, nan, posinf, neginf):
-    """The numbers to put in, by the limits of the dtype of x."""
+    """The replacements; those that are not given follow from the limits of the dtype of x."""
     d = OF[x.dtype].to_real()
     limits = dtypes.finfo(d) if d.is_floating_point else None
     largest, smallest = (limits.max, limits.min) if limits else (0, 0)
@@ -206,7 +209,9 @@ def _replacements(x, *, nan, posinf, neginf):
 
 @elementwise(prepare=_replacements, keeps_order="like")
 def nan_to_num(xp, x, *, nan=None, posinf=None, neginf=None):
-    """``input`` with nan and infinities replaced: by 0 and the largest finite numbers if not given.
+    """Replace nan and infinities in ``input``.
+
+    The defaults are 0 for nan, and the largest and the lowest finite number for the infinities.
 
     >>> import rushlight as torch
     >>> torch.nan_to_num(torch.tensor([torch.nan, torch.inf, 1.0]), posinf=9.0)

@@ -1,4 +1,4 @@
-"""Comparisons and what kind of number an element is."""
+"""Comparisons, and tests for nan, infinite and real elements."""
 
 from rushlight.errors import DtypeError
 from rushlight.ops.core.definition import function
@@ -202,7 +202,7 @@ def allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
 
 @function
 def equal(input, other):
-    """True if both have one shape and the same elements.
+    """True if both tensors have the same shape and equal elements.
 
     >>> import rushlight as torch
     >>> torch.equal(torch.tensor([1, 2]), torch.tensor([1, 2]))

@@ -1,4 +1,4 @@
-"""Complex numbers: their parts, and how they are put together."""
+"""Complex numbers: conjugates, real and imaginary parts, and construction from parts."""
 
 import numpy as np
 
@@ -35,10 +35,10 @@ _conj.grad(x=lambda g: _conj(g) if isinstance(g, Tensor) else g.conj())
 
 @function
 def conj(input):
-    """The complex conjugate; real tensors as they are.
+    """The complex conjugate. A real tensor is returned unchanged.
 
-    A view in PyTorch. Here its elements are computed, again whenever ``input`` was written; a write
-    to it raises.
+    In PyTorch the result is a view. Here its elements are computed, and they are computed again
+    after ``input`` was written. A write to the result raises an error.
 
     >>> import rushlight as torch
     >>> torch.conj(torch.tensor([1 + 2j]))
@@ -59,7 +59,7 @@ def conj(input):
 
 
 def _along(root, path):
-    """The view of ``root`` along ``path``; of an empty one a view of the whole."""
+    """The view of ``root`` along ``path``. An empty path gives a view of all elements."""
     if not path:
         return root[...]
     for op, args, params in path:
@@ -69,7 +69,7 @@ def _along(root, path):
 
 @function(inplace=True)
 def conj_physical(input, *, out=None):
-    """The complex conjugate, computed at once; of a real tensor the tensor itself."""
+    """The complex conjugate, computed at once. A real tensor is returned unchanged."""
     if out is None and not input.dtype.is_complex:
         return input
     return _conj(input, out=out)
@@ -77,25 +77,25 @@ def conj_physical(input, *, out=None):
 
 @function
 def resolve_conj(input):
-    """``input``, or a copy of what ``conj`` made."""
+    """``input``, or a copy if ``input`` is a conjugate made by ``conj``."""
     return input.clone() if is_conj(input) else input
 
 
 @function
 def is_conj(input):
-    """Whether ``input`` is a complex tensor that ``conj`` made of another."""
+    """True if ``input`` is a complex tensor that ``conj`` made from another."""
     return _is_complex(input, "is_conj") and _is_turned(input)
 
 
 @function
 def resolve_neg(input):
-    """``input``, or a copy of an imaginary part of what ``conj`` made."""
+    """``input``, or a copy if ``input`` is the imaginary part of a conjugate made by ``conj``."""
     return input.clone() if is_neg(input) else input
 
 
 @function
 def is_neg(input):
-    """Whether ``input`` is an imaginary part of what ``conj`` made of another tensor."""
+    """True if ``input`` is the imaginary part of a conjugate that ``conj`` made."""
     return (
         not _is_complex(input, "is_neg")
         and _is_turned(input)
@@ -104,7 +104,7 @@ def is_neg(input):
 
 
 def _is_turned(x):
-    """Whether an odd number of conjugates lies between ``x`` and the memory it looks at."""
+    """True if ``x`` is a view whose path conjugates an odd number of times."""
     path = () if x.view_of is None else x.view_of.path
     return sum([op is _conj.op for op, _, _ in path]) % 2 == 1
 
@@ -140,7 +140,7 @@ _imag.grad(x=lambda g: g * 1j)
 
 
 def real(input):
-    """The real part, as a view; real tensors as they are.
+    """The real part, as a view. A real tensor is returned unchanged.
 
     >>> import rushlight as torch
     >>> torch.real(torch.tensor([1 + 2j]))
@@ -149,7 +149,8 @@ def real(input):
     if not _is_complex(input, "real"):
         return input
     view = input.view_of
-    if view is not None and view.path[-1][0] is _conj.op:  # the same memory as of the number
+    # A conjugate and its number have the same real part, so the view is of the number's memory.
+    if view is not None and view.path[-1][0] is _conj.op:
         input = conj(input)
     return _real(input)
 
@@ -186,7 +187,7 @@ def _pairs(x):
 
 @view(prepare=_pairs, method=False, primitive="memory")
 def view_as_real(xp, x):
-    """Complex numbers as pairs of real ones in a new last dim, as a view.
+    """A view of complex numbers as pairs of real numbers in a new last dim.
 
     >>> import rushlight as torch
     >>> torch.view_as_real(torch.tensor([1 + 2j]))
@@ -227,7 +228,7 @@ def _check_pairs(x):
 
 @view(prepare=_check_pairs, method=False, by_layout=True, autocast=SINGLE, primitive="memory")
 def view_as_complex(xp, x):
-    """Pairs of real numbers in the last dim as complex ones, as a view.
+    """A view of pairs of real numbers in the last dim as complex numbers.
 
     >>> import rushlight as torch
     >>> torch.view_as_complex(torch.tensor([[1.0, 2.0]]))
@@ -291,7 +292,7 @@ def polar_(xp, x, y):
 
 
 polar_.lower(lambda x, y: complex_(x * cos(y), x * sin(y)))
-# PyTorch's: a negative modulus counts as the positive one at the opposite angle.
+# As in PyTorch, a negative modulus counts as the positive modulus at the opposite angle.
 polar_.grad(
     x=lambda g, out: (g.conj() * sgn(out)).real,
     y=lambda g, out: (g.conj() * (out * 1j)).real,
@@ -300,7 +301,7 @@ polar_.grad(
 
 @function(method=False)
 def polar(abs, angle, *, out=None):
-    """The complex numbers of the given modulus and angle.
+    """The complex numbers with the given modulus and angle (in radians).
 
     >>> import rushlight as torch
     >>> torch.polar(torch.tensor([2.0]), torch.tensor([0.0]))

@@ -1,4 +1,4 @@
-"""Division that rounds, and what it leaves over."""
+"""Division with rounding, and remainders."""
 
 import numpy as np
 
@@ -32,7 +32,7 @@ def _is_bool(x):
 
 
 def refuse_zero(x, y):
-    """RuntimeError where integers would be divided by zero; floats give inf or nan."""
+    """Raise RuntimeError if integers would be divided by zero. Floats give inf or nan instead."""
     if not np.size(x):
         return
     if _is_integer(x) and _is_integer(y) and not np.all(y) and not (_is_bool(x) and _is_bool(y)):
@@ -120,7 +120,7 @@ def _not_differentiable(g):
 floor_divide.grad(x=_not_differentiable, y=_not_differentiable)
 
 
-# What is left over ------------------------------------------------------------------------
+# Remainders -------------------------------------------------------------------------------
 
 
 @elementwise(public=False, method=False, inplace=False, name="remainder", dtype=real_numbers,
@@ -159,7 +159,7 @@ _fmod_number.grad(x=lambda g: g, y=zeros)
 
 @function(inplace=True, kinds={"input": "operand"})
 def remainder(input, other, *, out=None):
-    """What ``input`` leaves when divided by ``other``, with the sign of ``other``.
+    """The remainder of ``input / other``, with the sign of ``other``.
 
     Raises:
         RuntimeError: an integer is divided by zero.
@@ -175,7 +175,7 @@ def remainder(input, other, *, out=None):
 
 @function(inplace=True)
 def fmod(input, other, *, out=None):
-    """What ``input`` leaves when divided by ``other``, with the sign of ``input``.
+    """The remainder of ``input / other``, with the sign of ``input``.
 
     Raises:
         RuntimeError: an integer is divided by zero.
@@ -190,7 +190,7 @@ def fmod(input, other, *, out=None):
 
 
 def _check_zero(x, y):
-    """``refuse_zero`` of tensors, as an operation."""
+    """``refuse_zero`` on tensors: a recorded check that runs with the trace."""
     whole = [v.dtype.category < 2 if isinstance(v, Tensor) else isinstance(v, int) for v in (x, y)]
     zero = y == 0
     if isinstance(x, Tensor) and not x.numel():

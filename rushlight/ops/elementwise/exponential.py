@@ -14,7 +14,7 @@ LN10 = ln(10.0)
 
 
 def floating(operands):
-    """``promote`` for floating point only."""
+    """``promote``, with an error unless the result is floating point."""
     d = promote(operands)
     if not d.is_floating_point:
         raise UnsupportedDtypeError(f"not implemented for {d}; convert with .float()")
@@ -22,13 +22,13 @@ def floating(operands):
 
 
 def floats(operands):
-    """``to_float`` where complex numbers have no order."""
+    """``to_float``, with an error for complex numbers."""
     d = real_only(operands)
     return d if d.category > 1 else to_float(operands)
 
 
 def inexact(operands):
-    """``promote`` for floating point and complex numbers."""
+    """``promote``, with an error unless the result is floating point or complex."""
     d = promote(operands)
     if d.category < 2:
         raise UnsupportedDtypeError(f"not implemented for {d}; convert with .float()")
@@ -219,7 +219,7 @@ _xlogy_number.grad(x=_xlogy_number_slope)
 
 @function(inplace=True, kinds={"input": "operand"})
 def xlogy(input, other, *, out=None):
-    """``input · log(other)``, 0 where ``input`` is 0.
+    """``input · log(other)``; 0 where ``input`` is 0, unless ``other`` is nan.
 
     >>> import rushlight as torch
     >>> torch.xlogy(torch.tensor([0.0, 2.0]), torch.tensor([0.0, 1.0]))

@@ -9,7 +9,7 @@ from rushlight.ops.core.promotion import integers
 
 @elementwise(tensors=("x", "y"))
 def logical_and(xp, x, y):
-    """True where both are non-zero.
+    """True where both inputs are non-zero.
 
     >>> import rushlight as torch
     >>> torch.logical_and(torch.tensor([0, 1, 2]), torch.tensor([1, 0, 3]))
@@ -20,7 +20,7 @@ def logical_and(xp, x, y):
 
 @elementwise(tensors=("x", "y"))
 def logical_or(xp, x, y):
-    """True where one of both is non-zero.
+    """True where at least one input is non-zero.
 
     >>> import rushlight as torch
     >>> torch.logical_or(torch.tensor([0, 1]), torch.tensor([0, 0]))
@@ -31,7 +31,7 @@ def logical_or(xp, x, y):
 
 @elementwise(tensors=("x", "y"))
 def logical_xor(xp, x, y):
-    """True where exactly one of both is non-zero.
+    """True where exactly one input is non-zero.
 
     >>> import rushlight as torch
     >>> torch.logical_xor(torch.tensor([0, 1]), torch.tensor([2, 3]))
@@ -63,7 +63,7 @@ def _whole(operands):
 
 @elementwise(dtype=integers)
 def bitwise_and(xp, x, y):
-    """The bits that both have; ``and`` of bools.
+    """The bits that both inputs have; ``and`` of bools.
 
     >>> import rushlight as torch
     >>> torch.bitwise_and(torch.tensor([6]), 3)
@@ -74,7 +74,7 @@ def bitwise_and(xp, x, y):
 
 @elementwise(dtype=integers)
 def bitwise_or(xp, x, y):
-    """The bits that one of both has; ``or`` of bools.
+    """The bits that at least one input has; ``or`` of bools.
 
     >>> import rushlight as torch
     >>> torch.bitwise_or(torch.tensor([6]), 3)
@@ -85,7 +85,7 @@ def bitwise_or(xp, x, y):
 
 @elementwise(dtype=integers)
 def bitwise_xor(xp, x, y):
-    """The bits in which both differ.
+    """The bits in which the inputs differ.
 
     >>> import rushlight as torch
     >>> torch.bitwise_xor(torch.tensor([6]), 3)
@@ -96,7 +96,7 @@ def bitwise_xor(xp, x, y):
 
 @elementwise(dtype=integers)
 def bitwise_not(xp, x):
-    """Every bit turned; ``not`` of bools.
+    """Every bit inverted; ``not`` of bools.
 
     >>> import rushlight as torch
     >>> torch.bitwise_not(torch.tensor([0, 5]))
@@ -106,7 +106,10 @@ def bitwise_not(xp, x):
 
 
 def _shift_count(xp, x, y):
-    """``y`` as a count that NumPy shifts by, and where it is no valid one."""
+    """(the counts ``y`` with 0 in place of invalid ones, True where a count is invalid).
+
+    A count is valid from 0 to the number of bits minus 1.
+    """
     bits = x.dtype.itemsize * 8
     outside = (y < 0) | (y >= bits)
     return xp.where(outside, 0, y).astype(x.dtype), outside

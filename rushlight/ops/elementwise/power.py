@@ -13,7 +13,7 @@ from rushlight.ops.core.rules import conj, is_complex, log, number, typed, where
 from rushlight.ops.elementwise.exponential import floating
 from rushlight.tensor import Tensor, method
 
-# Exponents for which a power is a product or a root, as PyTorch computes them.
+# Powers with these exponents are computed as products or roots, as in PyTorch.
 _SHORT = {
     2: lambda xp, x: x * x,
     3: lambda xp, x: x * x * x,
@@ -84,7 +84,7 @@ def _integer_power(xp, x, y):
     negative = y < 0
     if not xp.any(negative):
         return xp.power(x, y)
-    # 1 / x^|y| rounded towards zero: only 1 and -1 leave anything.
+    # For a negative y the result is 1 / x^|y| rounded towards zero: 0, unless x is 1 or -1.
     sign = xp.where(y % 2 == 0, 1, x).astype(x.dtype)
     inverse = xp.where(xp.abs(x) == 1, sign, 0).astype(x.dtype)
     return xp.where(negative, inverse, xp.power(x, xp.where(negative, 0, y)))
@@ -113,10 +113,10 @@ _number_pow.grad(y=_exponent_slope)
 
 @function(inplace=True, kinds={"input": "operand", "exponent": "operand"})
 def pow(input, exponent, *, out=None):
-    """``input`` to the power ``exponent``; one of them may be a number.
+    """``input`` to the power ``exponent``. One of them may be a number.
 
     Raises:
-        RuntimeError: integers to the power of a negative number.
+        RuntimeError: ``input`` has integers and ``exponent`` is a negative number.
 
     >>> import rushlight as torch
     >>> torch.pow(torch.tensor([1.0, 2.0, 3.0]), 2)
@@ -146,7 +146,7 @@ def float_power(input, exponent, *, out=None):
 
 
 def target_number(x, d):
-    """The number ``x`` in the category of ``d``."""
+    """The number ``x`` as a complex if ``d`` is complex, else as a float."""
     return complex(x) if d.is_complex else float(x)
 
 
@@ -227,7 +227,7 @@ reciprocal.grad(x=lambda g, out: -g * conj(out * out))
 
 @elementwise(dtype=floating, tensors=("x", "y"))
 def hypot(xp, x, y):
-    """√(input² + other²) without overflow on the way.
+    """√(input² + other²), without overflow of the squares.
 
     >>> import rushlight as torch
     >>> torch.hypot(torch.tensor([3.0]), torch.tensor([4.0]))

@@ -1,4 +1,4 @@
-"""Rectifiers with slopes of their own: learned ones, and random ones."""
+"""Rectifiers whose slope for negative inputs is learned (prelu) or random (rrelu)."""
 
 import math
 
@@ -37,12 +37,14 @@ _sloped.grad(
 @function
 @autocasts(LOWER)
 def prelu(input, weight):
-    """``input`` where it is positive, else ``weight · input``, with one weight or one a channel.
+    """``input`` where it is positive, else ``weight · input``.
+
+    There is one weight for all elements, or one for each channel.
 
     Shape: input (N, C, …) or (…); weight (C) or (1) → as input.
 
     Raises:
-        RuntimeError: another number of weights than channels; the dtypes differ.
+        RuntimeError: the number of weights is neither 1 nor C; the dtypes differ.
 
     Source: He et al. 2015.
 
@@ -85,7 +87,7 @@ def prelu(input, weight):
 
 @kernel(public=False, method=False, widen=False, draws=True, name="rrelu_slopes")
 def _slopes(xp, x, *, lower, upper, generator):
-    """A slope for each element: from [lower, upper) where it is not positive, else 1."""
+    """A slope for each element of x: 1 if it is positive, else random from [lower, upper)."""
     slopes = xp.ones(x.shape, x.dtype)
     if generator is not None:
         place = x <= 0
@@ -108,12 +110,13 @@ _noisy.grad(x=lambda g, noise: g * noise)
 
 @function(method=False)
 def rrelu(input, lower=1 / 8, upper=1 / 3, training=False, generator=None):
-    """``input`` where it is positive, else times a slope: the middle one, or a random one.
+    """``input`` where it is positive, else ``slope · input``.
 
-    In training each element has a slope of its own, drawn from [lower, upper).
+    In training a slope is drawn from [lower, upper) for each element. Otherwise the slope is the
+    mean of ``lower`` and ``upper``.
 
     Raises:
-        RuntimeError: bounds that are infinite, or ``lower`` above ``upper``.
+        RuntimeError: a bound is not finite, or ``lower`` is above ``upper``.
 
     Source: Xu et al. 2015.
 

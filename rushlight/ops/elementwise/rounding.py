@@ -1,4 +1,4 @@
-"""Signs, magnitudes and whole parts, element by element."""
+"""Rounding, signs, magnitudes and angles, element by element."""
 
 from math import pi
 
@@ -62,14 +62,14 @@ def frac(xp, x):
 
 @elementwise(public=False, method=False, inplace=False, name="round", dtype=real_numbers)
 def _round(xp, x):
-    """x to the nearest whole number, halves to even."""
+    """x rounded to the nearest whole number, halves to the even one."""
     return xp.rint(x) if x.dtype.kind == "f" else +x
 
 
 @elementwise(public=False, method=False, inplace=False, name="round_decimals", dtype=real_numbers,
              grad_name="RoundBackward1")  # fmt: skip
 def _round_decimals(xp, x, *, decimals):
-    """x to so many decimals."""
+    """x rounded to ``decimals`` decimals."""
     if x.dtype.kind != "f":
         raise UnsupportedDtypeError("round: integers have no decimals; convert with .float()")
     ten = 10.0 ** max(decimals, -decimals)
@@ -83,7 +83,7 @@ frac.grad(x=lambda g: g)
 
 @function(inplace=True)
 def round(input, *, decimals=0, out=None):
-    """``input`` to the nearest whole number or to so many decimals, halves to the even one.
+    """Round ``input`` to the nearest whole number, or to ``decimals`` decimals. Halves go to even.
 
     >>> import rushlight as torch
     >>> torch.round(torch.tensor([0.5, 1.5, -2.7]))
@@ -106,7 +106,7 @@ def _magnitude(operands):
 
 @elementwise(alias="absolute", operator="__abs__", dtype=_magnitude, inplace=False)
 def abs(xp, x):
-    """The absolute value; the modulus of complex numbers.
+    """The absolute value, which for complex numbers is the modulus.
 
     >>> import rushlight as torch
     >>> torch.abs(torch.tensor([-1.0, 2.0]))
@@ -131,7 +131,7 @@ for _name in ("abs_", "absolute_"):
 
 @elementwise(dtype=real_only)
 def sign(xp, x):
-    """-1, 0 or 1.
+    """The sign of ``input``: -1, 0 or 1.
 
     >>> import rushlight as torch
     >>> torch.sign(torch.tensor([-3.0, 0.0, 2.0]))
@@ -158,7 +158,7 @@ def sgn(xp, x):
     size = xp.abs(x)
     size = xp.where(size == 0, 1, size)
     out = xp.empty_like(x)
-    out.real, out.imag = x.real / size, x.imag / size  # x / size overflows where size is tiny
+    out.real, out.imag = x.real / size, x.imag / size  # x / size overflows if size is tiny
     return out
 
 
@@ -246,7 +246,7 @@ _angle_of_reals, _angle_of_complex = _angle_op("angle"), _angle_op("angle_z", ke
 
 @function
 def angle(input, *, out=None):
-    """The angle in radians of complex numbers; π for negative ones, 0 for others.
+    """The angle of complex numbers in radians. Negative real numbers give π, other ones 0.
 
     >>> import rushlight as torch
     >>> torch.angle(torch.tensor([-1.0, 1.0]))

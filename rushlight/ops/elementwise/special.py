@@ -1,7 +1,8 @@
-"""Special functions, element by element: those of gamma, of the error function, of Bessel.
+"""Special functions, element by element: gamma, error and Bessel functions.
 
-SciPy computes them. Their derivatives are functions of the same families, so every order works.
-Those that PyTorch has in ``torch.special`` only are published there (``rushlight/special.py``).
+SciPy computes them. Their derivatives consist of functions of the same families, so gradients of
+every order work. Functions that PyTorch has only in ``torch.special`` are published only there
+(``rushlight/special.py``).
 """
 
 from math import inf, pi, sqrt
@@ -23,7 +24,7 @@ _SPECIAL_ONLY = {"public": False, "method": False, "inplace": False}
 
 
 def _unary(title, what, example, **options):
-    """A function of one number that SciPy has."""
+    """An operation for SciPy's function ``title`` of one number."""
 
     def forward(xp, x):
         return getattr(xp, title)(x)
@@ -32,7 +33,7 @@ def _unary(title, what, example, **options):
 
 
 def _special(title, what, example):
-    """The same in ``torch.special`` only."""
+    """``_unary`` for a function that is published in ``torch.special`` only."""
     name = f"special_{title}"
     return _unary(title, what, example, space="torch.special", name=name, **_SPECIAL_ONLY)
 
@@ -41,7 +42,7 @@ def _special(title, what, example):
 
 
 def _log_gamma(xp, x):
-    return xp.gammaln(xp.where(x == -inf, inf, x))  # SciPy's is -inf there, C's and PyTorch's inf
+    return xp.gammaln(xp.where(x == -inf, inf, x))  # at -inf SciPy gives -inf, C and PyTorch inf
 
 
 lgamma = tabled(
@@ -122,7 +123,7 @@ def igamma(xp, x, y):
 
 @elementwise(dtype=floating, tensors=("x", "y"))
 def igammac(xp, x, y):
-    """1 - ``igamma``, precise where that is small.
+    """1 - ``igamma``, precise even if the result is small.
 
     >>> import rushlight as torch
     >>> torch.igammac(torch.tensor([1.0]), torch.tensor([2.0]))
@@ -141,7 +142,7 @@ igammac.grad(x=_no_gradient, y=lambda g, x, y: -g * _gamma_density(x, y))
 
 @elementwise(**_SPECIAL_ONLY, dtype=floats)
 def zeta(xp, x, y):
-    """The zeta function of Hurwitz: the sum of (k + ``other``) to the -``input`` over k ≥ 0.
+    """The Hurwitz zeta function: the sum over k ≥ 0 of (k + ``other``) to the power -``input``.
 
     >>> import rushlight as torch
     >>> torch.special.zeta(torch.tensor([2.0]), 1.0)
@@ -173,7 +174,7 @@ erfc.grad(x=lambda g, x: g * (exp(-x * x) * (-2 / sqrt(pi))))
 
 
 def _erfinv_slope(g, x):
-    # As PyTorch, of the input, so that the result may be written.
+    # As in PyTorch, the rule uses the input, so that the result may be overwritten.
     out = erfinv(x)
     return g * (exp(out * out) * (sqrt(pi) / 2))
 
@@ -186,7 +187,7 @@ ndtri.grad(x=lambda g, out: g * (exp(out * out * 0.5) * sqrt(2 * pi)))
 log_ndtr.grad(x=lambda g, x: g / erfcx(x * -sqrt(0.5)) * sqrt(2 / pi))
 
 
-# Bessel functions of an imaginary argument ------------------------------------------------
+# Modified Bessel functions ----------------------------------------------------------------
 
 
 i0 = _unary("i0", "The modified Bessel function of the first kind and order 0",
@@ -204,7 +205,7 @@ def _sign(x):
 
 
 def _over(out, x):
-    """I1(x) / x, of which the limit at 0 is a half."""
+    """I1(x) / x from ``out`` = I1(x), or its limit 1/2 at 0."""
     zero = x == 0
     return where(zero, 0.5, out / where(zero, 1.0, x))
 
@@ -220,7 +221,7 @@ i1e.grad(x=lambda g, x, out: g * (i0e(x) - _sign(x) * out - _over(out, x)))
 
 @elementwise(**_SPECIAL_ONLY, dtype=floats, name="special_xlog1py")
 def xlog1py(xp, x, y):
-    """``input · log(1 + other)``, 0 where ``input`` is 0.
+    """``input · log(1 + other)``; 0 where ``input`` is 0, unless ``other`` is nan.
 
     >>> import rushlight as torch
     >>> torch.special.xlog1py(torch.tensor([0.0, 2.0]), torch.tensor([-1.0, 0.0]))
@@ -237,7 +238,7 @@ xlog1py.grad(
 
 @elementwise(**_SPECIAL_ONLY, dtype=floats, name="special_entr")
 def entr(xp, x):
-    """``-input · log(input)``, 0 at 0 and -inf below.
+    """``-input · log(input)``; 0 at 0, and -inf for negative numbers.
 
     >>> import rushlight as torch
     >>> torch.special.entr(torch.tensor([0.0, 0.5]))

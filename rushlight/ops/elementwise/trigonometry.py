@@ -11,7 +11,7 @@ from rushlight.ops.elementwise.unary import tabled
 
 
 def _unary(name, what, example, numpy_name=None, alias=(), **options):
-    """One function of an angle or of a ratio that NumPy has."""
+    """An operation for NumPy's function ``numpy_name`` (default: ``name``) of one number."""
     numpy_name = numpy_name or name
 
     def forward(xp, x):
@@ -50,7 +50,8 @@ cosh.grad(x=lambda g, x: g * conj(sinh(x)))
 tanh.grad(x=lambda g, out: g * conj(1 - out * out))
 asinh.grad(x=lambda g, x: g * conj((x * x + 1) ** -0.5))
 acosh.grad(
-    # PyTorch has a slope below -1 too; complex numbers need the branch of the two roots.
+    # As in PyTorch, real numbers below -1 have a gradient, too. For complex numbers only the
+    # product of two roots is on the right branch.
     x=lambda g, x: g * (
         conj((x - 1) ** -0.5 * (x + 1) ** -0.5) if is_complex(x) else (x * x - 1) ** -0.5
     )
@@ -102,7 +103,7 @@ sinc.grad(x=_sinc_slope)
 
 @elementwise(dtype=floats, grad_name="Deg2RadBackward0", keeps_order="like")
 def deg2rad(xp, x):
-    """Degrees as radians.
+    """Convert degrees to radians.
 
     >>> import rushlight as torch
     >>> torch.deg2rad(torch.tensor([180.0]))
@@ -116,7 +117,7 @@ deg2rad.grad(x=lambda g: g * (pi / 180))
 
 @elementwise(dtype=floats, grad_name="Rad2DegBackward0", keeps_order="like")
 def rad2deg(xp, x):
-    """Radians as degrees.
+    """Convert radians to degrees.
 
     >>> import rushlight as torch
     >>> torch.rad2deg(torch.tensor([3.14159265]))

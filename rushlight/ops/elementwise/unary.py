@@ -1,4 +1,4 @@
-"""Functions of one number that NumPy or SciPy has: a line of a table each, instead of a block."""
+"""Unary functions of NumPy and SciPy as operations, each defined by one line of a table."""
 
 from rushlight.ops.core.kinds import elementwise
 
@@ -6,10 +6,11 @@ __all__ = ["tabled"]
 
 
 def tabled(forward, title, what, example, *, space="torch", **options):
-    """The elementwise operation ``title`` of ``forward``, documented by ``what`` and ``example``.
+    """The elementwise operation ``title`` with the forward ``forward``.
 
-    ``example`` is a list and what ``space.title`` of it prints, as texts. The caller defines
-    ``forward``, so that the example is run with the others of its module.
+    Its docstring consists of ``what`` and ``example``: a pair of strings, with the input's elements
+    and the printed result's. The caller defines ``forward``, so that the example is tested with the
+    others of the caller's module.
     """
     given, printed = example
     forward.__name__ = title

@@ -1,7 +1,8 @@
-"""Reads and writes at indices as ``gather`` and ``scatter`` along one dim: what the compiler takes.
+"""Reads and writes at index tensors, expressed as ``gather`` and ``scatter`` along one dim.
 
-Whole slices are read and written by an index that is repeated along them without a copy. Indices
-of several dims become one index of those dims merged.
+The compiler has kernels for ``gather`` and ``scatter`` only. To read or write whole slices, the
+index is expanded along the slices, without a copy. If several dims are indexed, they are merged
+into one dim first, and their indices into one index.
 """
 
 from math import prod
@@ -17,38 +18,41 @@ __all__ = ["check_bounds", "filled", "positive", "read", "repeated", "slices", "
 
 
 def positive(index, n):
-    """``index`` with negative numbers counted from the end of ``n``."""
+    """Add ``n``, the size of the dim, to the negative numbers in ``index``."""
     return index.where(index >= 0, index + n)
 
 
 def repeated(index, dim, shape):
-    """A 1-D index of slices along ``dim``, repeated along the other dims of ``shape``."""
+    """Expand a 1-D index along ``dim`` over the other dims of ``shape``, as ``gather`` needs it."""
     n, index = index.numel(), index.to(int64)
     size = [n if d == dim else 1 for d in range(len(shape))]
     return index.reshape(size).expand((*shape[:dim], n, *shape[dim + 1 :]))
 
 
 def slices(x, dim, index):
-    """The slices of ``x`` along ``dim`` at a 1-D index."""
+    """Return the slices of ``x`` along ``dim`` at a 1-D index."""
     return x.gather(dim, repeated(index, dim, x.shape))
 
 
 class _Merged:
-    """Indices of several dims as one.
+    """The indices of several dims, merged into one index of one dim.
 
     Attributes:
-        order: The dims of x, those that are indexed side by side.
-        dim: Where the first of them comes in that order.
-        merged: The shape of x in that order with those dims as one.
-        index: The index of that dim, 1-D.
-        shape: The shape that the indices broadcast to.
+        order: All dims of x, permuted so that the indexed dims lie side by side.
+        dim: The position of the first indexed dim in ``order``.
+        before: The sizes of the dims before ``dim`` in ``order``.
+        after: The sizes of the dims after the indexed dims in ``order``.
+        merged: The shape of x after the permutation, with the indexed dims merged into one.
+        index: The 1-D index of the merged dim.
+        shape: The shape to which the indices broadcast.
     """
 
     def __init__(self, x_shape, dims, indices):
         first, k = dims[0], len(dims)
         rest = [d for d in range(len(x_shape)) if d not in dims]
         if dims != tuple(range(first, first + k)):
-            first = 0  # NumPy's rule: dims of indices that lie apart come first
+            # NumPy's rule: if the indexed dims are not adjacent, their result dims come first.
+            first = 0
         self.dim = first
         self.order = (*rest[:first], *dims, *rest[first:])
         self.before = tuple([x_shape[d] for d in rest[:first]])
@@ -62,7 +66,7 @@ class _Merged:
         self.index = index.expand(self.shape).reshape(prod(self.shape))
 
     def take(self, x):
-        """``x`` with its dims in order and merged."""
+        """Return ``x`` permuted to ``order``, with the indexed dims merged."""
         return x.permute(self.order).reshape(self.merged)
 
 
@@ -71,7 +75,7 @@ def _indices(keys):
 
 
 def read(x, dims, keys):
-    """``x`` indexed by tensors of ints at ``dims``."""
+    """Return ``x`` indexed at ``dims`` by the int tensors ``keys``."""
     indices = _indices(keys)
     if any(k.dtype is bool_ for k in indices):
         return NotImplemented
@@ -81,7 +85,7 @@ def read(x, dims, keys):
 
 
 def write(x, values, dims, keys, accumulate):
-    """``x`` with ``values`` written, or added, where tensors of ints index ``dims``."""
+    """Return a copy of ``x`` with ``values`` written, or added, where ``keys`` index ``dims``."""
     indices = _indices(keys)
     if any(k.dtype is bool_ for k in indices):
         return _masked(x, values, dims, indices, accumulate)
@@ -95,7 +99,7 @@ def write(x, values, dims, keys, accumulate):
 
 
 def _masked(x, values, dims, indices, accumulate):
-    """``x`` with one value where a mask holds."""
+    """Return a copy of ``x`` with one value written where a mask is True."""
     if len(indices) > 1 or values.numel() != 1 or accumulate:
         return NotImplemented
     (mask,) = indices
@@ -104,9 +108,9 @@ def _masked(x, values, dims, indices, accumulate):
 
 
 def check_bounds(x, dims, keys):
-    """The check that indices, which may count from the end, lie in their dims.
+    """Record the check that each index lies in its dim; negative indices count from the end.
 
-    Of a tensor without elements no element is asked for.
+    A tensor without elements needs no check.
     """
     if 0 in x.shape:
         return
@@ -121,5 +125,5 @@ def check_bounds(x, dims, keys):
 
 
 def filled(x, value):
-    """``value``, a number or a 0-dim tensor, as a number or tensor of the dtype of ``x``."""
+    """Convert ``value``, a number or a 0-dim tensor, to the dtype of ``x``."""
     return value.to(x.dtype) if hasattr(value, "array") else as_scalar(value, x.array.dtype).item()

@@ -1,4 +1,4 @@
-"""Rows of a table looked up by index, and how often each index came."""
+"""Rows of a table looked up by index (``embedding``), and ``one_hot``."""
 
 import numpy as np
 
@@ -34,7 +34,7 @@ def _refuse(indices, rows):
 
 @kernel(public=False, method=False, name="embedding", widen=False)
 def _embedding(xp, x, indices, *, padding_idx=-1, scale_grad_by_freq=False):
-    """The rows of x at ``indices``."""
+    """Return the rows of x at ``indices``."""
     _checked(indices, len(x))
     return x.take(indices, 0)
 
@@ -57,7 +57,10 @@ def _in_table(x, indices):
     shape=lambda g, indices, *, rows, **params: (rows, g.shape[-1]),
 )  # fmt: skip
 def _scatter(xp, g, indices, *, rows, padding_idx, scale_grad_by_freq):
-    """The sum of what ``g`` holds for each row; none for ``padding_idx``."""
+    """Return the gradient of the table: for each row, the sum of the entries of ``g`` for it.
+
+    The row ``padding_idx`` gets 0.
+    """
     flat = indices.reshape(-1)
     values = g.reshape(len(flat), g.shape[-1])
     wide = values.astype(np.float32) if g.dtype.itemsize == 2 else values
@@ -71,7 +74,11 @@ def _scatter(xp, g, indices, *, rows, padding_idx, scale_grad_by_freq):
 
 
 def _shares(values, index, rows, padding_idx, scale_grad_by_freq):
-    """``values`` (n, features) of the rows ``index`` (n), as they count in a gradient."""
+    """Return ``values`` (n, features) scaled as in the gradient of the rows ``index`` (n).
+
+    ``scale_grad_by_freq`` divides each value by the count of its row, and ``padding_idx`` masks a
+    row.
+    """
     if scale_grad_by_freq:
         count = values.new_zeros(rows).scatter_add(0, index, values.new_ones(index.numel()))
         values = values / count.gather(0, index).unsqueeze(1)
@@ -92,7 +99,10 @@ def _scatter_of_rows(g, indices, rows, padding_idx, scale_grad_by_freq):
 
 @kernel(public=False, method=False, name="embedding_double_backward", widen=False)
 def _gather(xp, h, indices, *, padding_idx, scale_grad_by_freq):
-    """What each place of ``_scatter``'s ``g`` gave to ``h``."""
+    """Return the gradient of ``_scatter`` with respect to its ``g``.
+
+    ``h`` is the gradient of the result of ``_scatter``.
+    """
     found = h.take(indices, 0)
     if scale_grad_by_freq:
         found /= np.bincount(indices.reshape(-1))[indices][..., None].astype(h.dtype)
@@ -127,7 +137,7 @@ _gather.grad(
 
 @kernel(public=False, method=False, name="embedding_renorm")
 def _renormed(xp, x, indices, *, max_norm, norm_type):
-    """x, with the rows at ``indices`` scaled down to the norm ``max_norm``."""
+    """Return a copy of x with the rows at ``indices`` scaled down to at most norm ``max_norm``."""
     _checked(indices, len(x))
     rows = np.unique(indices)
     found = x.copy()
@@ -142,17 +152,22 @@ def embedding(
     input, weight, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False,
     sparse=False,
 ):  # fmt: skip
-    """The rows of ``weight`` at the indices ``input``.
-
-    ``padding_idx``: a row that gets no gradient. ``max_norm``: rows longer than this are scaled
-    down, in place, before they are looked up. ``scale_grad_by_freq``: gradients are divided by how
-    often their row came. ``sparse`` is accepted; gradients are dense.
+    """Return the rows of ``weight`` at the indices ``input``.
 
     Shape: input (…), weight (rows, features) → (…, features).
 
+    Args:
+        input: Indices, int32 or int64.
+        weight: The table of rows.
+        padding_idx: A row that gets no gradient.
+        max_norm: Rows with a larger norm are scaled down to it, in place, before the lookup.
+        norm_type: The p of the p-norm that ``max_norm`` limits.
+        scale_grad_by_freq: Divide the gradient of each row by how often ``input`` names the row.
+        sparse: Accepted, but gradients are always dense.
+
     Raises:
-        IndexError: an index outside [0, rows).
-        RuntimeError: indices that are not int32 or int64; weight without two dims.
+        IndexError: An index is outside [0, rows).
+        RuntimeError: The indices are not int32 or int64, or ``weight`` does not have two dims.
 
     >>> import rushlight as torch
     >>> table = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
@@ -203,7 +218,7 @@ def _renorm(weight, input, max_norm, norm_type):
 
 @kernel(public=False, method=False, name="one_hot", widen=False)
 def one_hot(xp, x, *, num_classes):
-    """A vector of zeros with a 1 at each index of x."""
+    """Return, for each index in x, a vector of zeros with a 1 at that index."""
     if x.size and x.min() < 0:
         raise RuntimeError(f"one_hot: Class values must be non-negative, but one is {x.min()}")
     if x.size and x.max() >= num_classes:

@@ -1,6 +1,6 @@
-"""Sums, means and maxima of bags of rows.
+"""The maxima of ``embedding_bag``: groups of rows, called bags, reduced to one row each.
 
-Rows (n, D) lie bag after bag; ``bag`` (n) says which of the bags each row is in.
+The rows (n, D) are sorted by bag, and ``bag`` (n) has the number of each row's bag.
 """
 
 import numpy as np
@@ -12,10 +12,11 @@ __all__ = ["bag_maxima"]
 
 @kernel(public=False, method=False, name="bag_maxima", widen=False)
 def bag_maxima(xp, x, bag, kept, *, bags):
-    """The row in which each column of a bag has its maximum, the first of equals: (bags, D).
+    """Return (bags, D): for each bag and column, the row that holds the column's maximum.
 
-    Rows that are not ``kept`` (n) take no part, and a bag without rows gets row 0. A nan is the
-    maximum if it comes first and is passed over otherwise, because nothing is greater than it.
+    Of equal maxima the first row counts. Rows where ``kept`` (n) is False take no part, and a bag
+    without rows gets row 0. A nan is the maximum if it is in the bag's first row, and is ignored
+    elsewhere, because no comparison with nan is true.
     """
     found = np.zeros((bags, x.shape[1]), np.int64)
     places = np.flatnonzero(kept)

@@ -1,4 +1,4 @@
-"""Reading elements at indices: indexing with tensors, index_select, gather, take."""
+"""Operations that read elements at indices: indexing with tensors, index_select, gather, take."""
 
 import math
 
@@ -24,7 +24,7 @@ from rushlight.tensor import Tensor
 
 
 def key_of(ndim, dims, indices):
-    """The NumPy index with ``indices`` at ``dims`` and full slices between."""
+    """Return the NumPy index that has ``indices`` at ``dims`` and full slices between them."""
     key, d = [], 0
     for dim, index in zip(dims, indices, strict=True):
         key += [slice(None)] * (dim - d)
@@ -71,7 +71,7 @@ def _is_mask(key):
     dynamic=lambda x, *keys, dims: any(_is_mask(k) for k in keys),
 )  # fmt: skip
 def index(xp, x, i0, i1=None, i2=None, i3=None, i4=None, i5=None, *, dims):
-    """``x`` indexed by arrays of ints or bool at ``dims``, full slices elsewhere."""
+    """Return ``x`` indexed at ``dims`` by arrays of ints or bools, with full slices elsewhere."""
     if not x.size:
         return from_empty(x, dims, _given(i0, i1, i2, i3, i4, i5))
     flat = x.flags.c_contiguous and i0.flags.c_contiguous and (1 not in x.shape or not is_odd(x))
@@ -88,9 +88,9 @@ def index(xp, x, i0, i1=None, i2=None, i3=None, i4=None, i5=None, *, dims):
 
 
 def _strides(x, dims, indices, shape):
-    """The strides in elements of ``x[...]`` as PyTorch has them; None: in order.
+    """Return the strides, in elements, that PyTorch gives to ``x[...]``; None if contiguous.
 
-    PyTorch visits x and the indices as the operands of an elementwise operation: x is expanded
+    PyTorch treats x and the indices as the operands of an elementwise operation: x is expanded
     along the dims of the indices, and the indices along the other dims of x.
     """
     if all(a.flags.c_contiguous and not is_odd(a) for a in (x, *indices)):
@@ -101,7 +101,7 @@ def _strides(x, dims, indices, shape):
         arrays += index.nonzero() if index.dtype.kind == "b" else [index]
         taken += range(dim, dim + index.ndim) if index.dtype.kind == "b" else [dim]
     inner = np.broadcast_shapes(*[a.shape for a in arrays])
-    if not inner:  # PyTorch takes a view instead, whose copy is contiguous
+    if not inner:  # PyTorch copies a view in this case, and the copy is contiguous
         return None
     together = taken[-1] - taken[0] == len(taken) - 1
     before = taken[0] if together else 0
@@ -115,7 +115,11 @@ def _strides(x, dims, indices, shape):
 
 
 def from_empty(x, dims, indices):
-    """``index`` of an empty ``x``: only shapes matter, and that no index asks for an element."""
+    """Return the result of ``index`` for an empty ``x``.
+
+    Raises:
+        IndexError: An index names an element of a dim of size 0.
+    """
     places: list = []
     arrays: list = []
     for dim, i in zip(dims, indices, strict=True):
@@ -151,7 +155,7 @@ index.lower_check(lambda x, i0, i1, i2, i3, i4, i5, dims: (
 
 
 def indexed(x, advanced):
-    """``x`` indexed by the tensors of ``advanced``: [(dim, tensor)]."""
+    """Return ``x`` indexed by the tensors in ``advanced``, a list of (dim, tensor)."""
     if len(advanced) > 6:
         raise IndexError(
             f"index: at most 6 dims can be indexed by tensors at once, not {len(advanced)}"
@@ -162,7 +166,7 @@ def indexed(x, advanced):
             keys = [plain(k) for _, k in advanced]
             array = index.op.forward(np, plain(x), *keys, dims=dims)
         except (IndexError, ValueError):
-            pass  # the long way says what was wrong
+            pass  # the call of ``index`` below raises the error that explains what is wrong
         else:
             return _taped_index(x, array, [k for _, k in advanced], keys, dims)
     return index(x, *[t for _, t in advanced], dims=dims)
@@ -191,10 +195,10 @@ def _maybe_turned(x):
 
 @function
 def index_select(input, dim, index, *, out=None):
-    """The slices of ``input`` along ``dim`` that the 1-D ``index`` names.
+    """Return a copy of the slices of ``input`` along ``dim`` at the 1-D ``index``.
 
     Raises:
-        IndexError: an index is negative or too large.
+        IndexError: An index is negative or too large.
 
     >>> import rushlight as torch
     >>> torch.tensor([[1, 2], [3, 4]]).index_select(1, torch.tensor([1, 1]))
@@ -227,7 +231,7 @@ def _in_range(x, index, *, dim):
     check=_in_range,
 )  # fmt: skip
 def _index_select(xp, x, index, *, dim):
-    """The slices of ``x`` along ``dim`` at ``index``."""
+    """Return the slices of ``x`` along ``dim`` at ``index``."""
     if not x.ndim:
         return x.copy()
     if not index.ndim:
@@ -262,9 +266,10 @@ _index_select.grad(x=_index_select_back)
 
 
 def check_along(name, x, index, dim):
-    """``dim`` checked and counted, for an ``index`` that fits inside ``x`` in all other dims.
+    """Return ``dim`` as a non-negative number; raise if ``index`` does not fit ``x``.
 
-    PyTorch takes an empty index of any shape and dtype, because it asks for no element.
+    In all dims except ``dim``, the index must not be larger than x. As in PyTorch, an empty index
+    may have any shape and dtype.
     """
     dim = shapes.dim(dim, x.ndim, name)
     if not index.size:
@@ -286,12 +291,16 @@ def check_along(name, x, index, dim):
 
 
 def check_along_range(x, index, *rest, dim, **params):
-    """Raise where ``index`` is not in the range of ``dim``."""
+    """Raise if an element of ``index`` is outside the range of ``dim``."""
     require_range("gather" if not rest else "scatter", index, x.shape[dim] if x.ndim else 1, dim)
 
 
 def along(index, dim):
-    """The NumPy index that takes ``index`` along ``dim``, and its own place in all other dims."""
+    """Return the NumPy index for ``gather`` and ``scatter``.
+
+    The key has ``index`` at ``dim``. At every other dim the key has the positions of ``index``'s
+    own elements.
+    """
     n = index.ndim
     key = [
         index if d == dim else np.arange(size).reshape((-1, *[1] * (n - d - 1)))
@@ -309,7 +318,7 @@ def _gatherable(x, index, *, dim, **rest):
     check=check_along_range, primitive="gather",
 )  # fmt: skip
 def _gather(xp, x, index, *, dim):
-    """The elements of ``x`` at ``index`` along ``dim``."""
+    """Return the elements of ``x`` at ``index`` along ``dim``."""
     if not index.size:
         return xp.empty(index.shape, x.dtype)
     if not x.ndim:
@@ -347,10 +356,14 @@ _gather.grad(x=_gather_back)
 
 @function
 def gather(input, dim, index, *, sparse_grad=False, out=None):
-    """``out[i][j] = input[index[i][j]][j]`` for ``dim`` 0, and so on for each dim.
+    """Read elements along ``dim`` at the positions in ``index``.
+
+    The result has the shape of ``index``. For 2-D tensors and ``dim=0``,
+    ``out[i][j] = input[index[i][j]][j]``.
 
     Raises:
-        RuntimeError: an index is negative or too large; ``index`` does not fit.
+        RuntimeError: An index is negative or too large, or ``index`` does not have ``input``'s
+            number of dims, or is larger than ``input`` in a dim other than ``dim``.
 
     >>> import rushlight as torch
     >>> torch.gather(torch.tensor([[1, 2], [3, 4]]), 1, torch.tensor([[0], [1]]))
@@ -364,7 +377,9 @@ def gather(input, dim, index, *, sparse_grad=False, out=None):
 
 @function
 def take_along_dim(input, indices, dim=None, *, out=None):
-    """``input`` at ``indices`` along ``dim``, both broadcast in the other dims.
+    """Call ``gather`` with ``input`` and ``indices`` broadcast to each other in all other dims.
+
+    Without ``dim``, both are flattened first.
 
     >>> import rushlight as torch
     >>> x = torch.tensor([[3, 1], [2, 4]])
@@ -416,7 +431,7 @@ def _within(x, index):
 
 @kernel(widen=False, prepare=_takeable, check=_within, tensors=("x", "index"))
 def take(xp, x, index):
-    """The elements of ``input``, seen as flat, at ``index``.
+    """Return the elements of the flattened ``input`` at ``index``, in the shape of ``index``.
 
     >>> import rushlight as torch
     >>> torch.take(torch.tensor([[4, 3], [5, 6]]), torch.tensor([0, 2]))

@@ -1,4 +1,4 @@
-"""Writing slices and elements at indices: index_put, index_add, index_copy, index_fill."""
+"""Operations that write at indices: index_put, index_add, index_copy, index_fill."""
 
 import numpy as np
 from numpy import ndarray
@@ -36,7 +36,8 @@ def _put_into(out, values, *indices, dims, accumulate=False):
     except IndexError:
         if out.size:
             raise
-        from_empty(out, dims, given)  # else nothing is written, and PyTorch looks at no index
+        # For an empty tensor, PyTorch only refuses indices into a dim of size 0.
+        from_empty(out, dims, given)
 
 
 def _explain_put(x, values, *indices, dims, accumulate):
@@ -70,14 +71,17 @@ def _puttable(x, values, *indices, dims, accumulate):
     keeps_order=True,
 )
 def put(xp, x, values, i0, i1=None, i2=None, i3=None, i4=None, i5=None, *, dims, accumulate=False):
-    """A copy of ``x`` with ``values`` written, or added, at the indices of ``dims``."""
+    """Return a copy of ``x`` with ``values`` written, or added, at the indices of ``dims``."""
     out = preserved(x)
     _put_into(out, values, i0, i1, i2, i3, i4, i5, dims=dims, accumulate=accumulate)
     return out
 
 
 def _key_in(g, dims, *indices):
-    """The key of ``g``; in an empty one, where no index was looked at, of its first places."""
+    """Return the NumPy index of ``g``.
+
+    If ``g`` is empty, its int indices were never checked, so zeros stand in for them.
+    """
     given = [i for i in indices if i is not None]
     if not g.size:
         given = [i if i.dtype.kind == "b" else i * 0 for i in given]
@@ -143,9 +147,10 @@ def _put_arguments(x, indices, values, name):
 
 @function
 def index_put(input, indices, values, accumulate=False):
-    """A copy of ``input`` with ``values`` at ``indices``, as in ``input[indices] = values``.
+    """Return a copy of ``input`` with ``values`` written at ``indices``, a tuple of index tensors.
 
-    With ``accumulate`` the values are added, also where an index comes twice.
+    The assignment is ``input[indices] = values``. With ``accumulate`` the values are added, and
+    all values of an index that occurs several times count.
 
     >>> import rushlight as torch
     >>> torch.zeros(3).index_put((torch.tensor([0, 0]),), torch.ones(2), accumulate=True)
@@ -233,7 +238,7 @@ def _add_into(out, index, source, *, dim, alpha=1):
     check=_row_check("index_add", IndexRangeError),
 )  # fmt: skip
 def _index_add(xp, x, index, source, *, dim, alpha=1):
-    """A copy of ``x`` with the slices of ``source`` added at ``index`` along ``dim``."""
+    """Return a copy of ``x`` with the slices of ``source`` added at ``index`` along ``dim``."""
     out = x.copy()
     _add_into(out, index, source, dim=dim, alpha=alpha)
     return out
@@ -269,14 +274,16 @@ def _rows_back(g, index, dim, source_shape, alpha=1):
 
 _index_add.grad(
     x=lambda g: g,
-    # As in PyTorch the source is saved, so it must not be written before.
+    # As in PyTorch the source is saved, so backward raises if the source was written to since.
     source=lambda g, index, dim, source, alpha: _rows_back(g, index, dim, source.shape, alpha),
 )
 
 
 @function
 def index_add(input, dim, index, source, *, alpha=1, out=None):
-    """A copy of ``input`` with ``alpha`` times each slice of ``source`` added at ``index``.
+    """Return a copy of ``input`` with ``alpha`` times ``source`` added at ``index``.
+
+    Slice ``i`` of ``source`` along ``dim`` is added to slice ``index[i]`` of the copy.
 
     >>> import rushlight as torch
     >>> torch.zeros(2).index_add(0, torch.tensor([1, 1]), torch.tensor([3.0, 4.0]))
@@ -307,7 +314,7 @@ def _copy_into(out, index, source, *, dim):
     check=_row_check("index_copy", IndexError), autocast=WIDEST,
 )  # fmt: skip
 def _index_copy(xp, x, index, source, *, dim):
-    """A copy of ``x`` with the slices of ``source`` at ``index`` along ``dim``."""
+    """Return a copy of ``x`` with the slices of ``source`` written at ``index`` along ``dim``."""
     out = x.copy()
     _copy_into(out, index, source, dim=dim)
     return out
@@ -341,7 +348,7 @@ _index_copy.grad(
 
 @function
 def index_copy(input, dim, index, source, *, out=None):
-    """A copy of ``input`` with the slices of ``source`` written at ``index`` along ``dim``.
+    """Return a copy of ``input`` with ``source``'s slices written at ``index`` along ``dim``.
 
     >>> import rushlight as torch
     >>> torch.zeros(3).index_copy(0, torch.tensor([2, 0]), torch.tensor([5.0, 6.0]))
@@ -392,7 +399,7 @@ def _fill_into(out, index, value, *, dim):
     keeps_order=True,
 )
 def _index_fill(xp, x, index, value, *, dim):
-    """A copy of ``x`` with ``value`` in the slices at ``index`` along ``dim``."""
+    """Return a copy of ``x`` with ``value`` in all slices at ``index`` along ``dim``."""
     out = preserved(x)
     _fill_into(out, index, value, dim=dim)
     return out
@@ -413,7 +420,10 @@ _index_fill.lower_check(lambda x, index, dim: (
 
 
 def _filled_sum(g, index, dim):
-    """The sum of ``g`` where ``x`` was filled: a slice counts once, however often it was filled."""
+    """Return the sum of ``g`` over the filled slices.
+
+    A slice counts once, even if its index occurs several times.
+    """
     if type(g) is not ndarray:
         filled = g.new_zeros(g.shape, dtype=dtypes.bool).index_fill(dim, index, True)
         return g.where(filled, 0).sum()
@@ -427,7 +437,7 @@ _index_fill.grad(x=_rows_erased, value=_filled_sum)
 
 @function(kinds={"value": "value"})
 def index_fill(input, dim, index, value):
-    """A copy of ``input`` with ``value`` in the slices at ``index`` along ``dim``.
+    """Return a copy of ``input`` with ``value`` in all slices at ``index`` along ``dim``.
 
     >>> import rushlight as torch
     >>> torch.zeros(3).index_fill(0, torch.tensor([2, 0]), 1)

@@ -1,7 +1,7 @@
-"""Python's indexing, read and written: ``x[1:3, None, mask]``.
+"""Python's indexing, to read and to write: ``x[1:3, None, mask]``.
 
-As in PyTorch it has two stages. Ints, slices, None and Ellipsis give a view; then tensors,
-arrays and lists index full slices of that view.
+As in PyTorch, indexing has two stages. First the ints, slices, None and Ellipsis of the index
+give a view. Then the tensors, arrays and lists of the index select elements of that view.
 """
 
 import numpy as np
@@ -32,7 +32,7 @@ def __getitem__(self, index):
         try:
             return look(self, SLICE, (index, ...))
         except TypeError:
-            pass  # ends that are not plain ints: the long way
+            pass  # the slice's ends are not plain ints: ``parse`` below converts them
     if kind is Tensor:
         key, shape = index.array, self.array.shape
         fits = key.dtype.kind == "i" or (key.dtype.kind == "b" and key.shape == shape[: key.ndim])
@@ -57,7 +57,7 @@ def __getitem__(self, index):
 
 
 def _as_value(x, value):
-    """``value`` as an array to write; TypeError for what PyTorch does not take."""
+    """Return ``value`` as an array to write; raise TypeError for types that PyTorch refuses."""
     if isinstance(value, Tensor):
         if value.view_of is not None:
             refresh(value)
@@ -79,12 +79,12 @@ def __setitem__(self, index, value):
     if type(index) is int:
         op, basic, advanced = SELECT, (index, ...), ()
     elif index is False:
-        return  # nothing is written, whatever the shape of the value
+        return  # ``x[False]`` selects nothing, so a value of any shape is accepted
     else:
         try:
             op, basic, advanced = parse(self, index)
         except IndexError as error:
-            if "mask" in str(error):  # in PyTorch the write itself looks at their shapes
+            if "mask" in str(error):  # PyTorch checks the write before the masks' shapes
                 check_write(self, "__setitem__")
             raise
     if mode.state.recorder is not None or _tracked(self, value):
@@ -115,7 +115,7 @@ def __setitem__(self, index, value):
 
 
 def _tracked(x, value):
-    """True where the write has to be seen by gradients."""
+    """True if gradients flow through the write of ``value`` to ``x``, so it must be recorded."""
     if mode.grad_off and not mode.state.grad:
         return False
     if x.view_of is not None:
@@ -127,7 +127,7 @@ def _tracked(x, value):
 
 def _check_dtypes(x, value, advanced):
     if len(advanced) == 1 and advanced[0][1].array.dtype.kind == "b" and value.array.size == 1:
-        return  # one value for a mask is converted, as masked_fill_ does
+        return  # a single value for a mask is converted, as in masked_fill_
     raise DtypeError(
         f"Index put requires the source and destination dtypes match, got {x.dtype} for the "
         f"destination and {value.dtype} for the source."
@@ -148,13 +148,13 @@ def _put(part, key, value, advanced):
         dims, keys = [d for d, _ in advanced], [k.array for _, k in advanced]
         if not part.size:
             from_empty(part, dims, keys)
-            return  # nothing is written, and PyTorch looks at no index
+            return  # nothing is written, and PyTorch does not check the indices either
         explain_index(part, *keys, dims=dims)
         raise
 
 
 def _write_recorded(x, op, basic, advanced, value, found):
-    """``x[index] = value`` through views and ``index_put``, so that gradients see it."""
+    """Do ``x[index] = value`` by recorded operations, for gradients and traces."""
     part = x if op is None else look(x, op, basic)
     if not isinstance(value, Tensor):
         value = from_array(converted(found, x.array.dtype))

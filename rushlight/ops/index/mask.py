@@ -1,4 +1,4 @@
-"""Elements chosen by a condition: where, nonzero, masked_select, masked_fill, masked_scatter."""
+"""Operations on the elements that a condition selects: where, nonzero, masked_select, …"""
 
 import warnings
 
@@ -35,7 +35,9 @@ def _selected(x, mask):
 
 @kernel(widen=False, prepare=_selected, dynamic=True)
 def masked_select(xp, x, mask):
-    """The elements where ``mask`` holds, in one dim; both are broadcast.
+    """Return the elements of ``input`` where ``mask`` is True, as a 1-dim tensor.
+
+    ``input`` and ``mask`` are broadcast to each other first.
 
     >>> import rushlight as torch
     >>> torch.tensor([1, 2, 3]).masked_select(torch.tensor([True, False, True]))
@@ -60,7 +62,7 @@ masked_select.grad(x=_masked_select_back)
 
 @kernel(public=False, method=False, name="nonzero", widen=False, dynamic=True, keeps_order=True)
 def _nonzero(xp, x):
-    """The indices of all elements that are not zero, one a row."""
+    """Return the indices of all elements that are not zero, one row for each element."""
     if not x.ndim:
         return xp.empty((int(bool(x)), 0), xp.int64)
     flat = xp.flatnonzero(x if x.dtype.kind == "b" else x != 0)
@@ -69,9 +71,10 @@ def _nonzero(xp, x):
 
 @function
 def nonzero(input, *, out=None, as_tuple=False):
-    """The indices of all elements that are not zero.
+    """Return the indices of all elements that are not zero.
 
-    Shape: ``(number, input.ndim)``; with ``as_tuple`` a tuple of one index tensor for each dim.
+    The result has one row for each such element and one column for each dim of ``input``. With
+    ``as_tuple`` the columns are returned as a tuple of 1-dim tensors.
 
     >>> import rushlight as torch
     >>> torch.nonzero(torch.tensor([0, 5, 6]))
@@ -87,13 +90,13 @@ def nonzero(input, *, out=None, as_tuple=False):
 
 @function
 def argwhere(input):
-    """``nonzero(input)``: one row of indices for each element that is not zero."""
+    """Return ``nonzero(input)``: one row of indices for each element that is not zero."""
     return _nonzero(input)
 
 
 @elementwise(public=False, method=False, inplace=False, name="where", casts=False)
 def _where(xp, condition, x, y):
-    """``x`` where the condition holds, ``y`` elsewhere."""
+    """Return ``x`` where the condition is not 0, and ``y`` elsewhere."""
     return xp.where(condition != 0, x, y)
 
 
@@ -104,7 +107,7 @@ _where.grad(
 
 
 def choose(condition, x, y):
-    """``where`` on arrays or tensors, one of ``x`` and ``y`` being the number 0."""
+    """Call ``where`` on arrays or tensors. Either ``x`` or ``y`` is the number 0."""
     g = y if isinstance(x, int) else x
     if type(g) is not ndarray and isinstance(g, Tensor):
         return where(condition.bool(), x, y)
@@ -114,7 +117,10 @@ def choose(condition, x, y):
 @function(method=False)
 @takes("condition", "condition, input: operand, other: operand, *, out?=")
 def where(condition, input=None, other=None, *, out=None):
-    """``input`` where ``condition`` holds, ``other`` elsewhere, broadcast; alone: ``nonzero``.
+    """Return ``input`` where ``condition`` is True, and ``other`` elsewhere.
+
+    All three are broadcast to one shape. With ``condition`` alone, return
+    ``nonzero(condition, as_tuple=True)``.
 
     >>> import rushlight as torch
     >>> x = torch.tensor([-1.0, 2.0])
@@ -145,7 +151,7 @@ def where(condition, input=None, other=None, *, out=None):
 
 
 def _where_method(self, condition, other):
-    """``self`` where ``condition`` holds, ``other`` elsewhere.
+    """Return ``self`` where ``condition`` is True, and ``other`` elsewhere.
 
     >>> import rushlight as torch
     >>> torch.tensor([1, 2]).where(torch.tensor([True, False]), torch.tensor([8, 9]))
@@ -181,7 +187,7 @@ def _mask_into(out, mask, value):
 
 @kernel(widen=False, prepare=_maskable, public=False, method=False, name="masked_fill")
 def _masked_fill(xp, x, mask, value):
-    """``x`` with ``value`` where ``mask`` holds."""
+    """Return a copy of ``x`` with ``value`` where ``mask`` is True."""
     return xp.where(mask, as_scalar(value, x.dtype), x)
 
 
@@ -194,7 +200,9 @@ _masked_fill.grad(
 
 @function(kinds={"value": "value"})
 def masked_fill(input, mask, value):
-    """``input`` with ``value`` (a number or a 0-dim tensor) where ``mask`` holds, broadcast.
+    """Return a copy of ``input`` with ``value`` where ``mask`` is True.
+
+    ``value`` is a number or a 0-dim tensor. ``input`` and ``mask`` are broadcast to each other.
 
     >>> import rushlight as torch
     >>> torch.zeros(3).masked_fill(torch.tensor([True, False, True]), 9.0)
@@ -234,7 +242,7 @@ def _scatter_mask_into(out, mask, source):
 
 @kernel(public=False, method=False, name="masked_scatter", widen=False, prepare=_masked_source)
 def _masked_scatter(xp, x, mask, source):
-    """``x`` with the next element of ``source`` wherever ``mask`` holds."""
+    """Return a copy of ``x`` with the elements of ``source``, in order, where ``mask`` is True."""
     out = xp.broadcast_to(x, xp.broadcast_shapes(x.shape, mask.shape)).copy()
     _scatter_mask_into(out, mask, source)
     return out
@@ -256,7 +264,7 @@ _masked_scatter.grad(x=lambda g, mask: choose(mask, 0, g), source=_masked_source
 
 @function
 def masked_scatter(input, mask, source):
-    """``input`` with the elements of ``source``, in order, where ``mask`` holds.
+    """Return a copy of ``input`` with ``source``'s elements, in order, where ``mask`` is True.
 
     >>> import rushlight as torch
     >>> torch.zeros(3).masked_scatter(torch.tensor([True, False, True]), torch.tensor([1.0, 2.0]))

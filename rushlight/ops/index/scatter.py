@@ -1,4 +1,4 @@
-"""Writing elements at an index along one dim: scatter, scatter_add."""
+"""Operations that write elements at an index along one dim: scatter, scatter_add."""
 
 import warnings
 
@@ -74,7 +74,7 @@ def _scatter_into(out, index, src, *, dim, reduce=None):
 
 def _scatter(name, reduces, grad_name=None, primitive="scatter"):
     def scatter(xp, x, index, src, *, dim, reduce=None):
-        """A copy of ``x`` with ``src`` written at ``index`` along ``dim``."""
+        """Return a copy of ``x`` with ``src`` written at ``index`` along ``dim``."""
         out = x.copy()
         _scatter_into(out, index, src, dim=dim, reduce=reduce)
         return out
@@ -95,10 +95,11 @@ for _op in (_scatter_write, _scatter_value, _scatter_reduce):
 
 
 def _lowered(op, joined):
-    """A lowering of ``op`` where its index needs it.
+    """Return the lowering of ``op``, one of the kernels above.
 
-    One place for each row is found by comparison: ``joined(x, src)`` is what comes there. Else
-    indices become int64, and sources that are larger than their index are cut.
+    An index of size 1 along ``dim`` is compared with all positions along ``dim``: where they are
+    equal, the result is ``joined(x, src, reduce)``. Any other index is converted to int64, and
+    ``src`` is cut to the size of the index.
     """
 
     def lowered(x, index, src, dim, reduce):
@@ -209,9 +210,11 @@ _forms = takes(
 @function
 @_forms
 def scatter(input, dim, index, src=None, *, value=None, reduce=None, out=None):
-    """A copy of ``input`` with ``src`` (a tensor or a number) written at ``index`` along ``dim``.
+    """Return a copy of ``input`` with ``src`` written at ``index`` along ``dim``.
 
-    ``out[index[i][j]][j] = src[i][j]`` for ``dim`` 0; ``reduce`` may be "add" or "multiply".
+    ``src`` is a tensor or a number. For 2-D tensors and ``dim=0``,
+    ``out[index[i][j]][j] = src[i][j]``. With ``reduce`` "add" or "multiply", ``src`` is added to
+    the element or multiplied with it, instead of written over it.
 
     >>> import rushlight as torch
     >>> torch.zeros(2, 3).scatter(1, torch.tensor([[2], [0]]), 1.0)
@@ -239,7 +242,9 @@ def scatter_(self, dim, index, src=None, *, value=None, reduce=None):
 
 @function
 def scatter_add(input, dim, index, src, *, out=None):
-    """A copy of ``input`` with ``src`` added at ``index`` along ``dim``; an index may come twice.
+    """Return a copy of ``input`` with ``src`` added at ``index`` along ``dim``.
+
+    If an index occurs several times, all its elements of ``src`` are added.
 
     >>> import rushlight as torch
     >>> torch.zeros(3).scatter_add(0, torch.tensor([1, 1]), torch.tensor([2.0, 3.0]))

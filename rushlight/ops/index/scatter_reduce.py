@@ -1,4 +1,4 @@
-"""Sums, means, products and extrema of what comes to each place along a dim: ``scatter_reduce``."""
+"""``scatter_reduce``: a sum, mean, product or extremum of the source elements for each index."""
 
 import numpy as np
 from numpy import ndarray
@@ -37,7 +37,10 @@ _AT = {"amax": np.maximum, "amin": np.minimum, "prod": np.multiply}
 
 @kernel(public=False, method=False, prepare=_prepare, check=check_along_range)
 def scatter_reduced(xp, x, index, src, *, dim, name):
-    """A copy of ``x`` with the extremum or the product of what comes to each place."""
+    """Return a copy of ``x`` with each element reduced with the elements of ``src`` for its index.
+
+    ``name`` is the reduction: "amax", "amin" or "prod".
+    """
     out = x.copy()
     if index.size:
         whole, index, src = [a.reshape(a.shape or (1,)) for a in (out, index, src)]
@@ -49,7 +52,7 @@ scatter_reduced.lower_check(lambda x, index, dim: check_indices("scatter", x, in
 
 
 def _as_tensors(rule):
-    """A rule stated on tensors: of arrays it gives an array."""
+    """Wrap a gradient rule on tensors so that it also takes arrays, and then returns an array."""
 
     def run(g, x, index, src, out, dim, name):
         values = g, x, index, src, out
@@ -61,9 +64,11 @@ def _as_tensors(rule):
 
 
 def _shares(g, x, index, src, out, dim):
-    """``g`` divided evenly among what equals the extremum: the share, and who has it.
+    """Divide ``g`` evenly among the elements that equal the extremum.
 
-    Nothing equals nan, so a place of nan has nan shares, as in PyTorch.
+    Return the share of one such element, a 0/1 mask of the elements of ``x`` that get a share,
+    and a 0/1 mask of the elements of ``src`` that get a share. If the extremum is nan, nothing
+    equals it, and its share is nan, as in PyTorch.
     """
     own = (x == out).to(g.dtype)
     met = (src == out.gather(dim, index)).to(g.dtype)
@@ -82,7 +87,7 @@ def _slope_of_src(g, x, index, src, out, dim, name):
     if name != "prod":
         share, _, met = _shares(g, x, index, src, out, dim)
         return share.gather(dim, index) * met
-    # Of one zero among the factors of a place the slope is the product of the others.
+    # If exactly one factor of a product is 0, its derivative is the product of the other factors.
     zero = src == 0
     count = x.new_zeros(x.shape).scatter_add(dim, index, zero.to(x.dtype)).gather(dim, index)
     single = zero & (count == 1)
@@ -102,7 +107,7 @@ scatter_reduced.grad(
 
 
 def _neutral(x, reduce):
-    """The number of which a reduction with others gives the others."""
+    """Return the neutral element of the reduction in the dtype of ``x``, such as 0 for a sum."""
     if reduce in ("sum", "mean", "prod"):
         return int(reduce == "prod")
     dtype = x.array.dtype
@@ -128,10 +133,11 @@ _form = takes("input, dim, index, src, reduce: str, *, include_self: bool=, out?
 @function
 @_form
 def scatter_reduce(input, dim, index, src, reduce, *, include_self=True, out=None):
-    """``input`` with what ``src`` brings to each place of ``index`` along ``dim`` reduced there.
+    """Return a copy of ``input`` with the elements of ``src`` reduced at ``index`` along ``dim``.
 
-    Reduce: "sum", "prod", "mean", "amax" or "amin". With ``include_self`` the element of
-    ``input`` counts as well; places to which nothing comes keep it in any case.
+    All elements of ``src`` with the same target are reduced to one number. ``reduce`` is "sum",
+    "prod", "mean", "amax" or "amin". With ``include_self`` the target's element of ``input`` takes
+    part in the reduction. Elements that are no target keep their value.
 
     >>> import rushlight as torch
     >>> src, index = torch.tensor([1.0, 2.0, 5.0]), torch.tensor([0, 0, 2])
@@ -143,7 +149,7 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True, out=Non
         raise RuntimeError(
             f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}."
         )
-    if not index.numel():  # of any shape: brought to one that fits
+    if not index.numel():  # an empty index may have any shape: use one that fits ``input``
         shape = (0,) * input.ndim or (0,)
         index, src = arange(0).reshape(shape), src.reshape(-1)[:0].reshape(shape)
     src = src[tuple([slice(n) for n in index.shape])]

@@ -28,7 +28,7 @@ FULL = slice(None)
 
 
 def look_at(xp, x, *, index):
-    """``x[index]`` for ints, slices, None and Ellipsis, with PyTorch's strides."""
+    """Return the view ``x[index]`` for ints, slices, None and Ellipsis, with PyTorch's strides."""
     out = x[index]
     if None in index or not out.size:
         return _exact(x, index)
@@ -36,7 +36,10 @@ def look_at(xp, x, *, index):
 
 
 def _exact(x, index):
-    """``x[index]``, its strides and offset computed as PyTorch does for None and empty slices."""
+    """Return ``x[index]`` with PyTorch's strides and offset.
+
+    NumPy chooses others if the index has None, or if the result is empty.
+    """
     if x.flags.c_contiguous and x.size and 1 not in x.shape:
         for k in index:
             if k is not None and k is not Ellipsis:
@@ -60,13 +63,13 @@ def _exact(x, index):
         else:
             start += (k % x.shape[dim]) * have[dim]
         dim += 1
-    if start < 0:  # beyond the last element of a flipped value, which only programs have
+    if start < 0:  # an empty slice of a flipped view; only compiled programs have flipped views
         return x[index]
     return reach(x, shape, strides, start, "index")
 
 
 def _filled(ndim, index):
-    """``index`` with a full slice for each dim that Ellipsis stands for."""
+    """Replace the Ellipsis in ``index`` by a full slice for each dim that it stands for."""
     missing = ndim - sum(k is not None and k is not Ellipsis for k in index)
     at = index.index(Ellipsis) if Ellipsis in index else len(index)
     return (*index[:at], *[FULL] * missing, *index[at + 1 :])
@@ -74,14 +77,14 @@ def _filled(ndim, index):
 
 @kernel(public=False, method=False, widen=False)
 def embed(xp, x, *, shape, index):
-    """Zeros of ``shape`` with ``x`` where the basic ``index`` looks."""
+    """Return zeros of ``shape`` with ``x`` written at the basic ``index``."""
     out = xp.zeros(shape, x.dtype)
     out[index] = x
     return out
 
 
 def placed(base, value, index):
-    """A copy of the tensor ``base`` with ``value`` where the basic ``index`` looks."""
+    """Return a copy of the tensor ``base`` with ``value`` written at the basic ``index``."""
     path = ((SLICE, (), {"index": index}),)
     return OPS["patch"].call(base, value, path=path, strides=base.array.strides)
 
@@ -97,13 +100,13 @@ def _embedded(g, x_shape, index):
 
 
 def basic(name, grad_name, **options):
-    """An operation that gives the view ``x[index]`` under its own name."""
+    """Define an operation called ``name`` that returns the view ``x[index]``."""
     made = view(look_at, public=False, method=False, name=name, grad_name=grad_name, **options)
     made.grad(x=_embedded)
     return made.op
 
 
-# One operation by the names of PyTorch's single steps.
+# These are the same operation. Their names, and the names of their nodes, are as in PyTorch.
 SELECT = basic("select_index", "SelectBackward0")
 SLICE = basic("slice_index", "SliceBackward0")
 UNSQUEEZE = basic("unsqueeze_index", "UnsqueezeBackward0")
@@ -111,7 +114,7 @@ ALIAS = basic("alias_index", "AliasBackward0")
 
 
 def look(x, op, index):
-    """The view ``x[index]``, recorded as ``op``; ``index`` is a tuple with ``...`` in it."""
+    """Return the view ``x[index]``, recorded as ``op``. ``index`` is a tuple that has a ``...``."""
     if mode.intercept:
         try:
             return apply(op, (x,), {"index": index})
@@ -131,7 +134,7 @@ def look(x, op, index):
 
 
 def explain(index, array):
-    """Raise in PyTorch's words what is wrong with a basic index, which ``array`` refused."""
+    """Raise PyTorch's IndexError for a basic ``index`` at which NumPy's ``array[index]`` failed."""
     shape = tuple(array.shape)
     used = [k for k in index if k is not None and k is not Ellipsis]
     if not shape:

@@ -1,4 +1,7 @@
-"""What an index in square brackets means: a basic index, and index tensors on its full slices."""
+"""The index in square brackets, taken apart.
+
+The parts are a basic index, which gives a view, and index tensors at full slices of that view.
+"""
 
 import operator
 import warnings
@@ -16,7 +19,7 @@ __all__ = ["check_mask", "index_tensor", "parse"]
 
 
 def _integer_slice(s):
-    """``s`` with plain ints and a positive step."""
+    """Return the slice ``s`` with plain ints or None as ends, and with a positive int as step."""
     step = 1 if s.step is None else operator.index(s.step)
     if step <= 0:
         if step == 0:
@@ -38,7 +41,7 @@ _INDICES = (
 
 
 def index_tensor(k):
-    """A tensor of ints or bool from an index that is a tensor, an array or a sequence."""
+    """Convert an index that is a tensor, an array or a sequence to a tensor of ints or bools."""
     if isinstance(k, Tensor):
         d = k.array.dtype
         if d.kind == "b" or (d.kind == "i" and d.itemsize >= 4):
@@ -69,7 +72,11 @@ def index_tensor(k):
 
 
 def _as_tuple(index):
-    """The items of an index; a list that holds slices, None or sequences stands for a tuple."""
+    """Return the items of an index as a tuple.
+
+    As in PyTorch, a list of fewer than 32 items that holds a slice, None, an Ellipsis or a sequence
+    means the same as a tuple.
+    """
     if type(index) is tuple:
         return index
     if isinstance(index, list) and len(index) < 32 and any(
@@ -81,7 +88,7 @@ def _as_tuple(index):
 
 
 def _simplified(k):
-    """An item of an index as int, slice, None, Ellipsis, Python bool or an index tensor."""
+    """Convert an item of an index to an int, slice, None, Ellipsis, bool or index tensor."""
     if k is None or k is Ellipsis or type(k) is int or type(k) is bool:
         return k
     if isinstance(k, slice):
@@ -92,12 +99,12 @@ def _simplified(k):
         return operator.index(k)
     k = index_tensor(k if not isinstance(k, ndarray) or k.ndim else from_array(k))
     if k.array.ndim == 0 and mode.state.recorder is None:
-        return k.array.item()  # an int selects, a bool adds a dim, as Python's do
+        return k.array.item()  # 0-dim tensors mean the same as Python's ints and bools
     return k
 
 
 def _consumed(k):
-    """Dims of the tensor that an item of an index uses up."""
+    """Return how many dims of the tensor an item of an index uses up."""
     if k is None or k is Ellipsis or k is True or k is False:
         return 0
     if isinstance(k, Tensor) and k.array.dtype.kind == "b":
@@ -110,7 +117,11 @@ def _is_full(k, n):
 
 
 def parse(x, index):
-    """(op, basic index, [(dim, index tensor)]) that ``x[index]`` stands for."""
+    """Take the index of ``x[index]`` apart into (op, basic index, [(dim, index tensor)]).
+
+    ``op`` is the operation that records the view; None if the basic index changes nothing. The dims
+    are those of the view.
+    """
     items = [_simplified(k) for k in _as_tuple(index)]
     shape = x.array.shape
     used = sum(map(_consumed, items))
@@ -121,7 +132,7 @@ def parse(x, index):
     op, dim, at = None, 0, 0
     for k in items:
         if _consumed(k) and at >= len(shape):
-            _too_many(items, len(shape))  # after a second Ellipsis
+            _too_many(items, len(shape))  # an index with two Ellipsis comes here
         if k is Ellipsis:
             missing = len(shape) - used
             basic += [FULL] * (missing if at + missing <= len(shape) else 0)
@@ -174,7 +185,7 @@ def _check_bounds(k, dim, shape):
 
 
 def check_mask(k, dim, shape):
-    """IndexError for a mask ``k`` that does not lie on a tensor of ``shape`` from ``dim`` on."""
+    """Raise IndexError if ``k`` is a mask whose shape differs from ``shape``, from ``dim`` on."""
     array = k.array
     if array.dtype.kind == "b" and array.shape != shape[dim : dim + array.ndim]:
         at = next((i for i in range(array.ndim) if array.shape[i] != shape[dim + i]), 0)

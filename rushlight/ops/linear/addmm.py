@@ -1,4 +1,4 @@
-"""Products of matrices and vectors added to a tensor: addmm and its kin."""
+"""Products of matrices and vectors, added to a tensor: addmm and similar functions."""
 
 import rushlight.dtype as dtypes
 from rushlight import shapes
@@ -45,7 +45,10 @@ def _axpby(op, a, b, input, alpha, beta, name, out, **how):
 
 
 def _sum(product_, input, alpha, beta, name, operand):
-    """The sum; the factors are converted to ``operand``, the dtype that the function was given."""
+    """``beta · input + alpha · product_``.
+
+    The factors are converted to ``operand``, the dtype of the function's first matrix or vector.
+    """
     dtype = product_.dtype
     if input.dtype is not dtype:
         raise DtypeError(
@@ -56,7 +59,7 @@ def _sum(product_, input, alpha, beta, name, operand):
     rounded = name in ("addmv", "addr")
     alpha, beta = factor(alpha, operand, rounded), factor(beta, operand, rounded)
     found = product_ if alpha == 1 else product_ * alpha
-    if beta != 0:  # beta 0 drops input, nan and all
+    if beta != 0:  # with beta 0 the input does not count, even if it has nan
         found = found + (input if beta == 1 else input * beta)
     elif input.requires_grad and mode.records():
         found = where(found.new_ones((), dtype=dtypes.bool), found, input)  # its gradient is 0
@@ -152,12 +155,12 @@ def addr(input, vec1, vec2, *older, beta=1, alpha=1, out=None):
 
 
 def _by_columns(x):
-    """Whether ``x`` is a matrix whose columns lie in memory as rows usually do."""
+    """True if ``x`` is a matrix in column-major order."""
     return x.ndim == 2 and min(x.shape) > 1 and 0 < x.strides[0] < x.strides[1]
 
 
 def _outer_by_columns(a, b):
-    """The outer product laid in memory as such an ``input`` of ``addr``, whose layout is kept."""
+    """The outer product in column-major order, because ``addr`` keeps the order of its input."""
     return outer(b, a).t()
 
 
@@ -180,7 +183,7 @@ def baddbmm(input, batch1, batch2, *older, beta=1, alpha=1, out=None):
 @autocasts(LOWER)
 @takes_older_order
 def addbmm(input, batch1, batch2, *older, beta=1, alpha=1, out=None):
-    """``beta · input`` + ``alpha`` · the sum of the products of two batches of matrices."""
+    """``beta · input`` + ``alpha`` · the sum over the batch of the products ``batch1 @ batch2``."""
     if older:
         input, batch1, batch2, beta, alpha = affine_order("addbmm", input, batch1, batch2, *older)
     op = lambda a, b: bmm(a, b).sum(0, dtype=a.dtype)

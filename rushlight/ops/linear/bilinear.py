@@ -9,7 +9,7 @@ __all__ = ["bilinear"]
 
 
 def _check(x1, x2, weight, bias):
-    """Raise what is wrong with the operands."""
+    """Raise an error if the operands do not fit."""
     shapes = f"input1 {tuple(x1.shape)}, input2 {tuple(x2.shape)}, weight {tuple(weight.shape)}"
     dtypes = {t.dtype for t in (x1, x2, weight, bias) if t is not None}
     if len(dtypes) > 1:
@@ -34,7 +34,7 @@ def bilinear(input1, input2, weight, bias=None):
     Shape: input1 (…, in1), input2 (…, in2), weight (out, in1, in2), bias (out) → (…, out).
 
     Raises:
-        RuntimeError: shapes or dtypes that do not fit.
+        RuntimeError: shapes or dtypes do not fit.
 
     >>> import rushlight as torch
     >>> x, y = torch.tensor([1.0, 2.0]), torch.tensor([3.0])

@@ -12,12 +12,12 @@ __all__ = ["cross"]
 
 @function
 def cross(input, other, dim=None, *, out=None):
-    """The cross product over ``dim``, which has the length 3; by default over the first that has.
+    """The cross product over ``dim``, which has size 3. Default: the first dim of size 3.
 
-    Shape: input and other (…, 3, …), of as many dims, broadcast.
+    Shape: input and other (…, 3, …), with the same number of dims, broadcast.
 
     Raises:
-        RuntimeError: the numbers of dims differ; no such dim of length 3.
+        RuntimeError: the numbers of dims differ; ``dim`` does not have size 3 in both.
 
     >>> import rushlight as torch
     >>> torch.cross(torch.tensor([1, 0, 0]), torch.tensor([0, 1, 0]), dim=0)

@@ -1,4 +1,4 @@
-"""Einstein summation: sums of products spelled with a letter for each dim."""
+"""Einstein summation: sums of products, written with a letter for each dim."""
 
 import string
 
@@ -12,10 +12,11 @@ __all__ = ["einsum"]
 
 @function(method=False)
 def einsum(equation, *operands):
-    """The sum of products that ``equation`` spells, for example ``"bij,bjk->bik"``.
+    """The sum of products that ``equation`` describes, for example ``"bij,bjk->bik"``.
 
-    Each letter names a dim; letters left out of the result are summed; ``...`` stands for
-    leading dims that broadcast. Also ``einsum(x, [0, 1], y, [1, 2], [0, 2])``.
+    Each letter names a dim. Dims whose letter is missing in the result are summed. ``...`` stands
+    for dims that broadcast. Lists of numbers may replace the letters:
+    ``einsum(x, [0, 1], y, [1, 2], [0, 2])``.
 
     Raises:
         RuntimeError: letters and dims do not agree.
@@ -66,7 +67,10 @@ def _from_lists(arguments):
 
 
 def _parse(equation, operands):
-    """Lists of letters for each operand and the result; ``...`` stands for letters of its own."""
+    """(a list of letters for each operand, the list for the result).
+
+    ``...`` becomes the letters ·0, ·1 and so on.
+    """
     left, arrow, right = equation.replace(" ", "").partition("->")
     inputs = left.split(",")
     if len(inputs) != len(operands):
@@ -93,7 +97,7 @@ def _parse(equation, operands):
 
 
 def _letters(equation, k, text, t, dots):
-    """The letters of operand ``k``, spelled ``text``; ``dots``: what ``...`` stands for."""
+    """The letters of operand ``k``, written as ``text``. ``dots``: the letters for ``...``."""
     head, ellipsis, tail = text.partition("...")
     have = t.ndim - len(head) - len(tail)
     if have < 0 or (have and not ellipsis):
@@ -106,7 +110,7 @@ def _letters(equation, k, text, t, dots):
 
 
 def _result(equation, text, terms, dots):
-    """The letters of the result as ``text`` spells them."""
+    """The letters of the result, written as ``text``."""
     head, ellipsis, tail = text.partition("...")
     result = [*head, *(dots if ellipsis else ()), *tail]
     unknown = [c for c in head + tail if not any(c in term for term in terms)]
@@ -119,7 +123,7 @@ def _result(equation, text, terms, dots):
 
 
 def _once(terms, dots):
-    """The letters of the result where the equation doesn't say: those that occur once, sorted."""
+    """The result's letters if the equation has no ``->``: all that occur once, sorted."""
     flat = [c for term in terms for c in term]
     return dots + sorted({c for c in flat if flat.count(c) == 1 and c not in dots})
 
@@ -140,7 +144,7 @@ def _letter_sizes(equation, terms, operands):
 
 
 def _diagonals(t, letters):
-    """Repeated letters of one operand become one, along their diagonal."""
+    """Replace the dims of a repeated letter by their diagonal, so that each letter occurs once."""
     letters = list(letters)
     for c in dict.fromkeys(letters):
         while letters.count(c) > 1:
@@ -152,12 +156,12 @@ def _diagonals(t, letters):
 
 
 def _second_leads(lx, ly, order):
-    """Whether the first letter of ``order`` that only one operand has is the second operand's."""
+    """True if the first letter of ``order`` in only one operand belongs to the second operand."""
     return next((c in ly for c in order if (c in lx) != (c in ly)), False)
 
 
 def _product(x, lx, y, ly, order):
-    """The product of two operands that share no letter to sum over, its dims in ``order``."""
+    """The product of two operands without shared letters to sum over. Its dims are in ``order``."""
     letters = [c for c in order if c in lx or c in ly]
     laid = []
     for t, own in ((x, lx), (y, ly)):
@@ -169,9 +173,11 @@ def _product(x, lx, y, ly, order):
 
 
 def _pair(x, lx, y, ly, order, sizes):
-    """Contract two operands as one batched matrix product; ``order`` has the letters to keep.
+    """Contract two operands as one batched matrix product. ``order`` has the letters to keep.
 
-    The result's dims lie in that order where one product can give it, so that it is contiguous.
+    The result's dims are the letters in both operands, then those in the first only, then those in
+    the second only, each group in the order of ``order``. If no letter is summed, all dims are in
+    the order of ``order``.
     """
     single = [
         c for t, letters in ((x, lx), (y, ly))
@@ -204,7 +210,10 @@ def _pair(x, lx, y, ly, order, sizes):
 
 
 def _without(t, letters, gone):
-    """``t`` without letters of which an operand has one element: a sum is all they need."""
+    """``t`` without the letters ``gone``, whose dims are summed or, at size 1, dropped.
+
+    One operand has size 1 in these dims, so the other can be summed before the product.
+    """
     for c in gone:
         if c in letters:
             i = letters.index(c)

@@ -22,7 +22,7 @@ _F4, _F8 = FLOATS
 
 
 def _check(bias, x, weight):
-    """Raise what is wrong with the operands of a linear layer."""
+    """The shape of the result; raise an error if the operands do not fit."""
     shapes = f"x {tuple(x.shape)} and weight {tuple(weight.shape)}"
     if weight.ndim != 2:
         raise ShapeError(f"linear: weight must have 2 dims (out, in), but {shapes}")
@@ -58,7 +58,7 @@ def _check(bias, x, weight):
 
 
 def _rows(x):
-    """``x``, an array or a tensor, as a matrix of its last dim."""
+    """``x``, an array or a tensor, as a matrix whose rows hold the last dim."""
     return x if len(x.shape) == 2 else x.reshape(prod(x.shape[:-1]), x.shape[-1])
 
 
@@ -75,7 +75,7 @@ def _product(x, weight, bias=None):
 
 
 def _lowered(x, weight, bias=None):
-    """What the compiler makes of it: one product of matrices, whatever the rank of x."""
+    """The lowering for the compiler: one product of matrices, whatever the rank of x."""
     out = _rows(x).mm(weight.t())
     out = out if bias is None else out + bias
     return out if len(x.shape) == 2 else out.reshape(*x.shape[:-1], len(weight))
@@ -101,10 +101,10 @@ def _bias_slope(g):
 
 
 def _kernels(rank, affine_name, product_name):
-    """The operations with and without bias, under PyTorch's names for their gradients."""
+    """The operations with and without bias. Their gradients have PyTorch's names."""
     named = {"public": False, "method": False}
 
-    # The inputs lie in the order in which PyTorch's addmm takes them: its graph shows them so.
+    # The inputs are in the order of PyTorch's addmm, because the autograd graph shows this order.
     @kernel(name="linear" + rank, grad_name=affine_name, shape=_check, **named)
     def affine(xp, bias, x, weight):
         """x @ weight.T + bias."""
@@ -163,7 +163,7 @@ def linear(input, weight, bias=None):
             if b.dtype is not d or b.ndim != 1:
                 return _general(input, weight, bias)
             row = out[0] if len(out) == 1 and matrix else out
-            row += b  # arrays of one shape are added twice as fast as those that broadcast
+            row += b  # adding arrays of equal shape is twice as fast as broadcasting
             op, parents = _AFFINE if matrix else _AFFINE_ND, (bias.node, px, pw)
     except (AttributeError, ValueError, IndexError, RuntimeWarning):
         return _general(input, weight, bias)

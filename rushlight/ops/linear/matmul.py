@@ -1,4 +1,4 @@
-"""Products of matrices and vectors, all of them one contraction."""
+"""Products of matrices and vectors, each a sum over one or several shared dims."""
 
 from numpy import ndarray
 
@@ -36,7 +36,10 @@ def same_dtype(name, *arrays):
 
 
 def of_one_dtype(name):
-    """What prepares a product: the error where dtypes differ, half precision not yet widened."""
+    """The ``prepare`` function of a product: raise if dtypes differ or are bool.
+
+    ``prepare`` sees the dtypes before half precision is widened.
+    """
 
     def prepare(*inputs):
         same_dtype(name, *inputs)
@@ -48,12 +51,12 @@ def of_one_dtype(name):
 
 
 def product(xp, x, y):
-    """``x @ y`` on arrays of one dtype; integers wrap, as PyTorch's do."""
+    """``x @ y`` on arrays of one dtype. Integers wrap around on overflow, as in PyTorch."""
     return times(x, y)
 
 
 def times(x, y):
-    """``x @ y`` for two arrays or two tensors, by the way that costs least on small matrices."""
+    """``x @ y`` for two arrays or two tensors. Two matrices take the path with least overhead."""
     if type(x) is ndarray and x.ndim == 2 == y.ndim:
         return matrix_product(x, y)
     return x @ y
@@ -119,7 +122,7 @@ _dot.grad(x=lambda g, y: g * conj(y), y=lambda g, x: g * conj(x))
 
 
 def _adds(x):
-    """Whether the sum of products is the product: integers would be added as int64."""
+    """True if ``(x * y).sum()`` has the dtype of ``x``; for integers the sum is int64."""
     return x.dtype.category > 1
 
 
@@ -136,10 +139,10 @@ def check_tensors(name, **given):
 @function
 @autocasts(LOWER)
 def matmul(input, other, *, out=None):
-    """The product of matrices, vectors and batches of either.
+    """The product of matrices, vectors, or batches of matrices.
 
-    Shape: (…, n, k) @ (…, k, m) → (…, n, m), leading dims broadcast; a vector is a matrix of one
-    row (left) or column (right) whose dim is then dropped.
+    Shape: (…, n, k) @ (…, k, m) → (…, n, m), leading dims broadcast. A vector counts as a matrix
+    of one row (left) or one column (right), and the result does not have this dim.
 
     Raises:
         RuntimeError: the inner sizes differ, or the dtypes do.
@@ -164,7 +167,7 @@ def matmul(input, other, *, out=None):
 
 
 def _short(input, other):
-    """The product of two matrices of floats by the short path; None where that does not serve."""
+    """The product of two float matrices by the short path, or None if the full path is needed."""
     try:
         if input.view_of is not None:
             refresh(input)
@@ -193,7 +196,7 @@ def _short(input, other):
 
 
 def _by_rank(x, y):
-    """``x @ y`` by the operation for their numbers of dims."""
+    """``x @ y`` by the operation for the operands' numbers of dims."""
     n, m = x.array.ndim, y.array.ndim
     if n == 1 and m == 1:
         return _dot(x, y)
@@ -222,7 +225,7 @@ def _by_rank(x, y):
 
 
 def _of_columns(x, y):
-    """A vector or matrix times batches of matrices: their columns as one large matrix."""
+    """A vector or matrix ``x`` times a batch ``y``, whose columns form one large matrix."""
     *batch, k, width = y.array.shape
     columns = y.mT.reshape(shapes.numel((*batch, width)), k)
     if x.array.ndim == 1:
@@ -232,7 +235,10 @@ def _of_columns(x, y):
 
 
 def _own(view):
-    """A view of all of a product that nobody else has, as a tensor of its own."""
+    """``view`` as a tensor that is no view.
+
+    It shows all elements of a product that nobody else refers to.
+    """
     if mode.state.recorder is None:
         view.view_of = None
     return view
@@ -309,7 +315,7 @@ def mv(input, vec, *, out=None):
 
 @function
 def dot(input, tensor, *, out=None):
-    """The inner product of two vectors of one length.
+    """The inner product of two vectors of equal length.
 
     >>> import rushlight as torch
     >>> torch.dot(torch.tensor([2.0, 3.0]), torch.tensor([2.0, 1.0]))
@@ -355,9 +361,11 @@ def inner(input, other, *, out=None):
 
 @function(method=False, kinds={"a": "Tensor", "b": "Tensor", "dims": "any"}, refusal=ArgumentError)
 def tensordot(a, b, dims=2, out=None):
-    """The sum of products over ``dims``: how many, or the lists of dims of each.
+    """The sum of products over ``dims`` of both tensors.
 
-    A dim of size 1 is broadcast: the other tensor is summed along its own.
+    ``dims`` is a pair of lists, with the dims of ``a`` and of ``b``. A number n stands for the last
+    n dims of ``a`` and the first n of ``b``. A dim of size 1 is broadcast: the other tensor is
+    summed along the matching dim.
 
     >>> import rushlight as torch
     >>> torch.tensordot(torch.ones(2, 3), torch.ones(3, 4), dims=1).shape

@@ -32,7 +32,7 @@ def tril(xp, x, *, diagonal=0):
 
 
 def _rise(x):
-    """By how much the column of each element of a matrix exceeds its row."""
+    """The column minus the row of each element of a matrix."""
     rows, columns = x.shape[-2:]
     return arange(columns) - arange(rows).unsqueeze(1)
 
@@ -80,7 +80,7 @@ _diag_matrix.grad(
 
 @function
 def diag(input, diagonal=0, *, out=None):
-    """The diagonal of a matrix, as a copy; of a vector the matrix that has it as its diagonal.
+    """A copy of a matrix's diagonal, or the matrix that has the vector ``input`` as its diagonal.
 
     >>> import rushlight as torch
     >>> torch.diag(torch.tensor([1, 2]))
@@ -116,7 +116,7 @@ def diag_embed(input, offset=0, dim1=-2, dim2=-1):
     if first == second:
         raise RuntimeError(f"diag_embed: dim1 and dim2 are the same dim: {dim1} and {dim2}")
     rows = input
-    if offset:  # row i holds element i of what is padded so
+    if offset:  # pad with zeros, so that row i of the result has element i of ``rows``
         gap = input.new_zeros((*x.shape[:-1], abs(offset)))
         rows = cat((input, gap) if offset > 0 else (gap, input), -1)
     n = rows.shape[-1]

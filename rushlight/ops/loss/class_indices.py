@@ -1,8 +1,8 @@
-"""What losses of class indices check, and how they are written out in tensors.
+"""Losses with class indices as targets: their checks, and their formulas on tensors.
 
-The compiler and gradients of gradients use what is written out. There the place of a class is
-found by comparison with 0, 1, 2, …, so that nothing has to be scattered; the dim of the classes
-stays, as 1.
+The compiler and gradients of gradients use the formulas. The formulas find a class's place by
+comparison with 0, 1, 2, …, so that no values need to be scattered. They keep the dim of the classes
+with size 1.
 """
 
 from rushlight.dtype import OF, int64
@@ -23,12 +23,12 @@ __all__ = [
 
 
 def class_dim(x_shape):
-    """The dim of the classes in the shape (N, C, …) or (C)."""
+    """The index of the dim C in the shape (N, C, …) or (C)."""
     return 0 if len(x_shape) == 1 else 1
 
 
 def check_shapes(name, x, target, weight):
-    """Raise where log-probabilities (N, C, …) and class indices (N, …) do not fit."""
+    """Raise if log-probabilities (N, C, …) and class indices (N, …) do not fit."""
     shapes = f"input {tuple(x.shape)} and target {tuple(target.shape)}"
     if x.ndim == 0:
         raise ValueError(f"{name}: Expected 1 or more dimensions (got 0)")
@@ -69,7 +69,7 @@ def check_shapes(name, x, target, weight):
 
 
 def _indices(target, x_shape, ignore_index):
-    """(indices in range, where they count)."""
+    """(the class indices with 0 in place of ignored ones, True where a target is not ignored)."""
     target = target.to(int64)
     target = target.reshape(1) if len(x_shape) == 1 else target.unsqueeze(1)
     keep = target != ignore_index
@@ -77,21 +77,21 @@ def _indices(target, x_shape, ignore_index):
 
 
 def _weights(index, keep, weight):
-    """How much each position counts."""
+    """The weight of each position: 0 if ignored, else the weight of its class (True for 1)."""
     if weight is None:
         return keep
     return weight.gather(0, index.reshape(-1)).reshape(index.shape).where(keep, 0)
 
 
 def _counting(share, x):
-    """``x`` times how much each position counts, and 0 where it does not."""
+    """``x`` times ``share``, the weight of each position; 0 at weight 0, even if x is infinite."""
     if share.dtype is bool_:
         return x.where(share, 0)
     return (x * share).masked_fill(share == 0, 0)
 
 
 def check_values(x, target, ignore_index):
-    """The check that targets are classes."""
+    """Check that each target is a class or ignored."""
     classes = x.shape[class_dim(x.shape)]
     check_range(
         target, low=0, high=classes - 1, ignored=ignore_index, error=IndexError,
@@ -100,13 +100,13 @@ def check_values(x, target, ignore_index):
 
 
 def picked(x, target, ignore_index):
-    """``x`` at its classes."""
+    """The elements of ``x`` at the target classes."""
     index, _ = _indices(target, x.shape, ignore_index)
     return x.gather(class_dim(x.shape), index)
 
 
 def loss(surprise, x_shape, target, weight, reduction, ignore_index):
-    """The loss of minus log-probabilities at the target classes."""
+    """The loss from ``surprise``, the negative log-probabilities of the target classes."""
     index, keep = _indices(target, x_shape, ignore_index)
     share = _weights(index, keep, weight)
     losses = _counting(share, surprise)
@@ -116,7 +116,7 @@ def loss(surprise, x_shape, target, weight, reduction, ignore_index):
 
 
 def scale(g, x_shape, target, weight, reduction, ignore_index):
-    """What the loss's gradient ``g`` is worth at each position."""
+    """The gradient of each position's loss, from the gradient ``g`` of the whole loss."""
     index, keep = _indices(target, x_shape, ignore_index)
     share = _weights(index, keep, weight)
     if reduction == "none":
@@ -127,7 +127,7 @@ def scale(g, x_shape, target, weight, reduction, ignore_index):
 
 
 def hot(target, x_shape, ignore_index):
-    """True at the target classes."""
+    """A bool tensor of shape ``x_shape``, True at the target classes."""
     index, _ = _indices(target, x_shape, ignore_index)
     classes = arange(x_shape[class_dim(x_shape)])
     return classes.reshape(-1, *[1] * (len(x_shape) - 1 - class_dim(x_shape))) == index

@@ -36,7 +36,10 @@ def _rows(n):
 
 
 def _indexed(target, classes, ignore_index):
-    """(indices in range, where the position counts: None for everywhere)."""
+    """(the class indices with 0 in place of ignored ones, True where a target is not ignored).
+
+    The second is None if no target is ignored.
+    """
     target = target.astype(_I8, copy=False)
     if not target.size or np.maximum.reduce(target.view(_U8), axis=None) < classes:
         keep = target != ignore_index if 0 <= ignore_index < classes else None
@@ -51,7 +54,7 @@ def _indexed(target, classes, ignore_index):
 
 
 def _shares(x, target, weight, ignore_index):
-    """(indices, how much each position counts: an array or 1)."""
+    """(class indices, the weight of each position: an array, or 1 for all)."""
     if x.ndim == 1:
         target = target.reshape(())
     target, keep = _indexed(target, x.shape[class_dim(x.shape)], ignore_index)
@@ -62,7 +65,7 @@ def _shares(x, target, weight, ignore_index):
 
 
 def _pick(x, target):
-    """``x`` at its classes ``target``."""
+    """The elements of ``x`` at the classes ``target``."""
     if x.ndim == 1:
         return x[target]
     if x.ndim == 2:
@@ -84,7 +87,7 @@ def _place(shape, target, values):
 
 
 def _loss(surprise, share, reduction):
-    """The loss of minus log-probabilities at the target classes."""
+    """The loss from ``surprise``, the negative log-probabilities of the target classes."""
     if type(share) is int:
         losses, total = surprise, surprise.size
     else:
@@ -100,11 +103,11 @@ def _loss(surprise, share, reduction):
 
 
 def _scale(g, x, target, share, reduction):
-    """What the loss's gradient ``g`` is worth at each position."""
+    """The gradient of each position's loss, from the gradient ``g`` of the whole loss."""
     if reduction == "mean":
         total = target.size if type(share) is int else np.add.reduce(share, axis=None)
         g = np.true_divide(g, total, dtype=x.dtype)
-    # What does not count gets nothing, also where nothing counts and total is 0.
+    # Positions of weight 0 get 0, even if all weights are 0 and g / total is not finite.
     return g if type(share) is int else np.where(share == 0, g.dtype.type(0), g * share)
 
 
@@ -117,11 +120,11 @@ def _prepared(x, target, weight, *, name, **params):
     return {"name": name, **params}
 
 
-# On the tape: nll_loss and cross_entropy of class indices ----------------------------------
+# The operations nll_loss and cross_entropy, for class indices ------------------------------
 
 
 def _nll(xp, x, target, weight=None, *, reduction, ignore_index, name="nll_loss"):
-    """The mean, sum or each of -x at the target classes."""
+    """-x at the target classes, as its mean, its sum or each element."""
     target, share = _shares(x, target, weight, ignore_index)
     return _loss(-_pick(x, target), share, reduction)
 
@@ -135,7 +138,7 @@ def _nll_slope(g, x_shape, x_dtype, target, weight, reduction, ignore_index):
 
 
 def _both_ranks(forward, name, rule, lowered):
-    """The operation under PyTorch's two names for its gradient: of x (N, C), and of more dims."""
+    """The operation twice, with PyTorch's gradient names: for x of up to 2 dims, and of more."""
     found = []
     for rank, grad_name in (("", "NllLossBackward0"), ("2d", "NllLoss2DBackward0")):
         op = kernel(
@@ -194,7 +197,7 @@ def _cross_entropy(xp, x, target, weight=None, *, reduction, ignore_index, name,
 
 
 def _memorised(x, target, weight, **params):
-    # The forward leaves what the gradient can use in a list; in a trace there is nothing to leave.
+    # ``memo`` is a list in which the forward leaves values for the gradient. It is None in a trace.
     params = _prepared(x, target, weight, **params)
     return {**params, "memo": [] if type(x) is ndarray else None}
 
@@ -235,14 +238,16 @@ for _op in _CROSS_ENTROPY:
 def nll_loss(
     input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"
 ):
-    """Minus the log-probability that ``input`` gives to the class ``target``.
+    """The negative of the log-probability that ``input`` gives to the class ``target``.
+
+    ``weight`` has a factor for each class. Targets equal to ``ignore_index`` do not count.
 
     Shape: input (N, C, …) or (C), target (N, …) or (), weight (C) → () or, unreduced, as target.
 
     Raises:
         ValueError: the batch sizes differ; the reduction is unknown.
         RuntimeError: shapes or dtypes do not fit.
-        IndexError: a class outside [0, C) that is not ``ignore_index``.
+        IndexError: a target is outside [0, C) and not ``ignore_index``.
 
     >>> import rushlight as torch
     >>> log_p = torch.tensor([[0.5, 0.5], [0.1, 0.9]]).log()
@@ -269,8 +274,8 @@ def cross_entropy(
 
     Raises:
         ValueError: the batch sizes differ; the reduction is unknown.
-        RuntimeError: shapes or dtypes do not fit; label_smoothing outside [0, 1].
-        IndexError: a class outside [0, C) that is not ``ignore_index``.
+        RuntimeError: shapes or dtypes do not fit; label_smoothing is outside [0, 1].
+        IndexError: a target is outside [0, C) and not ``ignore_index``.
 
     >>> import rushlight as torch
     >>> x = torch.tensor([[2.0, 0.0], [0.0, 1.0]])
@@ -297,7 +302,7 @@ def cross_entropy(
 
 
 def _short(input, target, ignore_index):
-    """The mean cross_entropy of (N, C) by the short path; None where that does not serve."""
+    """The mean cross_entropy of (N, C) by the short path, or None if the full path is needed."""
     try:
         if input.view_of is not None:
             refresh(input)
@@ -351,12 +356,12 @@ def _of_probabilities(input, target, weight, reduction, label_smoothing):
 
 
 def _share(label_smoothing, classes):
-    """Each class's part of ``label_smoothing``; infinite of no classes, as C divides."""
+    """Each class's part of ``label_smoothing``, or infinity for 0 classes, as C divides floats."""
     return label_smoothing / classes if classes else float("inf")
 
 
 def _per_class(weight, input):
-    """``weight`` (C) as it lies along the classes of ``input``."""
+    """``weight`` (C), reshaped to broadcast along the classes of ``input``."""
     return weight.reshape(-1, *[1] * (input.array.ndim - 2)) if input.array.ndim > 2 else weight
 
 

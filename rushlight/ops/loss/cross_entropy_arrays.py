@@ -1,7 +1,7 @@
 """The mean cross entropy of logits (N, C) on arrays: the common case, in few NumPy calls.
 
-A reduction and a broadcast each cost as much as three other calls on small arrays, so sums are
-products with ones here, and maxima are looked up where argmax says.
+On small arrays a reduction or a broadcast costs as much as three other NumPy calls. So small sums
+are products with ones, and the rows' maxima are read at the positions that argmax gives.
 """
 
 from functools import lru_cache, partial
@@ -16,21 +16,22 @@ from rushlight.backend.sizes import large_from
 
 __all__ = ["mean_surprise"]
 
-#: Classes up to which a single row is done in Python's own numbers: at two, five times as fast.
+#: A single row of up to this many classes is computed in Python floats: five times as fast as NumPy
+#: for two classes.
 FEW = 16
-#: Elements up to which BLAS sums: with more, it might on several threads.
+#: Up to this many elements BLAS computes the sums. For larger arrays it might use several threads.
 SMALL = large_from(8192)
-LARGE = large_from(1 << 16)  # elements from which on a kernel may be worth it
+LARGE = large_from(1 << 16)  # from so many elements on, a compiled kernel may be faster
 _sum: Any = np.add.reduce
 
 
 def mean_surprise(x, target):
-    """(the mean cross entropy, its gradient as a function of the loss's).
+    """(the mean cross entropy, a function from the loss's gradient to the gradient of ``x``).
 
-    Shape: x (N, C), target (N) of int64 that are not negative.
+    Shape: x (N, C), target (N) of int64 without negative numbers.
 
     Raises:
-        IndexError: a class is not below C.
+        IndexError: a target is not below C.
     """
     return (_of_row if len(x) == 1 and x.size <= FEW else _of_rows)(x, target)
 
@@ -54,7 +55,7 @@ def _row_slope(e, total, k, g):
 
 @lru_cache(64)
 def _starts(n, classes):
-    """Where each of ``n`` rows starts in the memory of a matrix."""
+    """The flat index of the first element of each of ``n`` rows."""
     return np.arange(n) * classes
 
 
@@ -87,7 +88,7 @@ def _of_rows(x, target):
 
 
 def _powers(x):
-    """(e to the x, each row's largest being 1, their sums, the largest x) of a tensor."""
+    """(e to the x - largest, the sum of each row, the largest x of each row), of a tensor x."""
     largest = x.amax(1, keepdim=True)
     e = (x - largest).exp()
     return e, e.sum(1, keepdim=True), largest
@@ -98,5 +99,5 @@ def _rows_slope(e, total, places, g):
     factors = (scale / total)[:, None]
     products = native.matrices("scaled rows", mul, e, factors) if e.size >= LARGE else None
     found = e * factors if products is None else products[0]
-    found.put(places, found.take(places) - scale)  # by place, whatever the strides
+    found.put(places, found.take(places) - scale)  # flat positions in C order, for any strides
     return found

@@ -1,9 +1,10 @@
 """Connectionist temporal classification: the loss of a labelling whose alignment is unknown.
 
-A labelling of S labels is aligned to T inputs along L = 2S + 1 states: the labels with a blank
-before, between and behind. From one input to the next a path stays, goes on by one state, or by two
-over a blank between labels that differ. ``log_alpha[t, n, s]`` is the log-probability of all paths
-that are in state s at time t; the whole batch takes one step at a time.
+A labelling of S labels is aligned to T inputs along L = 2S + 1 states: the labels, with a blank
+before, between and behind them. From one input to the next, a path stays in its state or moves on
+by one state. It may also move on by two states, if it skips a blank between different labels.
+``alpha[t, n, s]`` is the log-probability of all paths that are in state s at time t. The whole
+batch takes one step at a time.
 
 Source: Graves et al. 2006, https://www.cs.toronto.edu/~graves/icml_2006.pdf, eq. 6 to 16.
 """
@@ -26,7 +27,7 @@ __all__ = ["ctc_loss"]
 
 
 def _padded(targets, lengths):
-    """The labels (N, S) of targets that lie one after the other, or (N, S) already."""
+    """The labels as (N, S), from ``targets`` (N, S) or from one dim with all sequences in a row."""
     if targets.ndim == 2:
         return targets
     starts = np.cumsum(lengths) - lengths
@@ -36,7 +37,7 @@ def _padded(targets, lengths):
 
 
 def _states(targets, lengths, blank):
-    """(state's class, whether two states may be passed at once): (N, L) each."""
+    """(each state's class, True if a path may enter it from two states before): (N, L) each."""
     labels = _padded(targets, lengths)
     n, most = labels.shape
     inside = np.arange(most) < lengths[:, None]
@@ -48,7 +49,7 @@ def _states(targets, lengths, blank):
 
 
 def _added(x, y, z):
-    """log(exp x + exp y + exp z), where minus infinity is nothing."""
+    """log(exp x + exp y + exp z), without nan if all three are -inf."""
     largest = np.maximum(np.maximum(x, y), z)
     base = np.where(largest == -np.inf, x.dtype.type(0), largest)
     total = np.exp(x - base)
@@ -58,7 +59,10 @@ def _added(x, y, z):
 
 
 def _forward(emitted, skips, first):
-    """Log-probabilities (T, N, L) of the paths into each state, begun in ``first`` (N, L)."""
+    """Log-probabilities (T, N, L) of all paths into each state. Paths start in ``first`` (N, L).
+
+    ``emitted`` (T, N, L) has the log-probability of each state's class at each time.
+    """
     steps, n, states = emitted.shape
     found = np.empty_like(emitted)
     padded = np.full((n, states + 2), -np.inf, emitted.dtype)
@@ -74,14 +78,14 @@ def _forward(emitted, skips, first):
 
 
 def _reversed_times(x, lengths):
-    """``x`` (T, N, …) with each sequence's own times turned round, what follows left behind."""
+    """Reverse each sequence of ``x`` (T, N, …) within its length. Later times stay in place."""
     times = np.arange(len(x))[:, None]
     index = np.where(times < lengths, lengths - 1 - times, times)
     return x[index, np.arange(x.shape[1])]
 
 
 def _paths(log_p, targets, input_lengths, target_lengths, blank):
-    """(log_alpha, minus log-likelihoods, states' classes, which states may be jumped to)."""
+    """(alpha, negative log-likelihoods, emitted, classes, skips), as ``_forward`` has them."""
     classes, skips = _states(targets, target_lengths, blank)
     times, n, _ = log_p.shape
     emitted = np.take_along_axis(log_p, np.broadcast_to(classes, (times, *classes.shape)), 2)
@@ -90,7 +94,7 @@ def _paths(log_p, targets, input_lengths, target_lengths, blank):
     last = alpha[np.maximum(input_lengths - 1, 0), np.arange(n)]
     ends = (states == 2 * target_lengths[:, None]) | (states == 2 * target_lengths[:, None] - 1)
     total = np.logaddexp.reduce(np.where(ends, last, -np.inf), axis=1)
-    # No input has one path, if there is no label.
+    # An empty input has one path if there is no label, and none otherwise.
     none = np.where(target_lengths == 0, 0, -np.inf)
     total = np.where(input_lengths == 0, none, total)
     return alpha, (-total).astype(log_p.dtype), emitted, classes, skips
@@ -119,7 +123,7 @@ def _prepared(log_probs, targets, input_lengths, target_lengths, *, blank, **par
 
 
 def _checked(log_probs, targets, input_lengths, target_lengths, **params):
-    """Raise where lengths and labels are out of range."""
+    """Raise if lengths or labels are out of range."""
     times, _, classes = log_probs.shape
     for name, lengths, most in (
         ("input", input_lengths, times),
@@ -130,7 +134,7 @@ def _checked(log_probs, targets, input_lengths, target_lengths, **params):
                 f"ctc_loss: Expected {name}_lengths to have values from 0 to {most}: "
                 f"{lengths.tolist()}"
             )
-    # A trace asks for the shape with lengths of 0.
+    # A trace infers the shape of the result with lengths of 0, which must not raise.
     total = int(target_lengths.sum())
     if targets.ndim == 1 and total != len(targets) and (total or input_lengths.any()):
         raise ShapeError(
@@ -149,11 +153,11 @@ def _checked(log_probs, targets, input_lengths, target_lengths, **params):
 def _ctc(
     xp, log_probs, targets, input_lengths, target_lengths, *, blank, zero_infinity, memo=None
 ):  # fmt: skip
-    """Minus the log-likelihood of each labelling, (N)."""
+    """The negative log-likelihood of each labelling, (N)."""
     found = _paths(log_probs, targets, input_lengths, target_lengths, blank)
     if memo is not None:
         memo[:] = found
-    losses = found[1].copy()  # the result may be written afterwards
+    losses = found[1].copy()  # because the result may be written in place later
     if zero_infinity:
         losses[losses == np.inf] = 0
     return losses
@@ -170,17 +174,18 @@ def _ctc_slope(g, log_probs, targets, input_lengths, target_lengths, blank, zero
 def _back(
     xp, g, log_probs, targets, input_lengths, target_lengths, *, blank, zero_infinity, memo=None
 ):  # fmt: skip
-    """(probability - the share of the paths that pass it) · g, the gradient behind a log_softmax.
+    """(probability - the share of the paths that emit the class) · g, for each time and class.
 
-    As PyTorch's, it is not the derivative by ``log_probs``: the two differ by what the gradient of
-    log_softmax takes away again.
+    As in PyTorch, this is the gradient of the logits whose log_softmax is ``log_probs``, and not
+    the derivative by ``log_probs`` itself. The gradient of log_softmax leaves it unchanged.
     """
     found = memo or _paths(log_probs, targets, input_lengths, target_lengths, blank)
     alpha, losses, emitted, classes, skips = found
     times, n, _ = log_probs.shape
     states = np.arange(classes.shape[1])
-    # Backwards in time and along the states, the paths from each state on are the paths into it:
-    # states are turned so that the last of each labelling comes first.
+    # beta is the log-probability of the paths from each state to the end. If times and states are
+    # reversed, these are paths into the state, which ``_forward`` computes. ``turn`` reverses the
+    # states of each labelling.
     turn = np.where(states <= 2 * target_lengths[:, None],
                     2 * target_lengths[:, None] - states, states)  # fmt: skip
     turned = np.take_along_axis(
@@ -228,16 +233,16 @@ def ctc_loss(
     log_probs, targets, input_lengths, target_lengths, blank=0, reduction="mean",
     zero_infinity=False,
 ):  # fmt: skip
-    """Minus the log-likelihood of labellings over all their alignments to the inputs.
+    """The negative log-likelihood of labellings, summed over all their alignments to the inputs.
 
-    ``zero_infinity``: labellings too long for their inputs count nothing, instead of infinity.
-    The mean is that of the losses divided by their labellings' lengths.
+    With ``zero_infinity`` the loss of a labelling that is too long for its input is 0 instead of
+    infinity. For the mean, each loss is first divided by the length of its labelling.
     Shape: log_probs (T, N, C) or (T, C); targets (N, S), or all labels in one dim; lengths (N)
     → () or, unreduced, (N).
 
     Raises:
-        RuntimeError: lengths, labels or shapes that do not fit.
-        ValueError: an unknown reduction.
+        RuntimeError: lengths, labels or shapes do not fit.
+        ValueError: the reduction is unknown.
 
     Source: Graves et al. 2006, Connectionist temporal classification.
 

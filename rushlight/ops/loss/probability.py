@@ -1,4 +1,4 @@
-"""Losses of probabilities: binary cross entropy, also of logits, and Kullback and Leibler's."""
+"""Losses of probabilities: binary cross entropy, also of logits, and the KL divergence."""
 
 import warnings
 
@@ -26,7 +26,7 @@ from rushlight.tensor import Tensor
 
 __all__ = ["binary_cross_entropy", "binary_cross_entropy_with_logits", "kl_div"]
 
-_LOWEST = -100  # log(0) counts as this, so that the loss stays finite
+_LOWEST = -100  # the lower limit of logarithms, so that the loss stays finite
 
 _OUTSIDE = (
     "binary_cross_entropy: all elements of input should be between 0 and 1; for logits use "
@@ -84,13 +84,15 @@ _bce.grad(
 def binary_cross_entropy(
     input, target, weight=None, size_average=None, reduce=None, reduction="mean"
 ):
-    """-(target log(input) + (1 - target) log(1 - input)); mean, sum or each.
+    """-(target log(input) + (1 - target) log(1 - input)) for each element.
+
+    The elements are reduced to the mean or sum, or stay as they are for "none".
 
     Shape: input and target the same → () or, unreduced, that shape; weight broadcasts to it.
 
     Raises:
-        RuntimeError: an input outside [0, 1].
-        ValueError: the shapes differ; an unknown reduction.
+        RuntimeError: an element of ``input`` is outside [0, 1].
+        ValueError: the shapes differ; the reduction is unknown.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.binary_cross_entropy(torch.tensor([0.5]), torch.tensor([1.0]))
@@ -134,7 +136,7 @@ def _log_sigmoid(x):
     prepare=floating("binary_cross_entropy_with_logits"), autocast=SINGLE, keeps_order=(1,),
 )  # fmt: skip
 def _bce_logits(xp, x, y, weight=None, pos_weight=None, *, reduction):
-    """The cross entropy of sigmoid(x), also where that rounds to 0 or 1."""
+    """The cross entropy of sigmoid(x), precise even if sigmoid(x) rounds to 0 or 1."""
     scale = 1 if pos_weight is None else 1 + (pos_weight - 1) * y
     losses = (1 - y) * x - scale * _log_sigmoid(x)
     return reduced_array(losses if weight is None else losses * weight, reduction)
@@ -165,13 +167,13 @@ _bce_logits.grad(x=_logits_slope, y=_logits_target_slope)
 def binary_cross_entropy_with_logits(
     input, target, weight=None, size_average=None, reduce=None, reduction="mean", pos_weight=None
 ):
-    """``binary_cross_entropy`` of sigmoid(input), precise for large inputs; mean, sum or each.
+    """``binary_cross_entropy`` of sigmoid(input), precise for large inputs, too.
 
     Shape: input and target the same → () or, unreduced, that shape; weight broadcasts to it, and
     so does pos_weight, the weight of positive targets.
 
     Raises:
-        ValueError: the shapes differ; an unknown reduction.
+        ValueError: the shapes differ; the reduction is unknown.
 
     >>> import rushlight as torch
     >>> x, y = torch.tensor([0.0, 100.0]), torch.tensor([1.0, 1.0])
@@ -193,21 +195,21 @@ def binary_cross_entropy_with_logits(
     return apply(_bce_logits.op, operands, {"reduction": reduction})
 
 
-# Kullback and Leibler ------------------------------------------------------------------------
+# Kullback-Leibler divergence ------------------------------------------------------------------
 
 
 @takes(strict=True)
 @autocasts(SINGLE)
 def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_target=False):
-    """target (log(target) - input), where ``input`` is a log-probability; each, or reduced.
+    """target (log(target) - input) for each element, where ``input`` is a log-probability.
 
-    Shape: input, target: any that broadcast → (), or with ``reduction="none"`` what they give.
+    Shape: input and target broadcast → (), or with ``reduction="none"`` the broadcast shape.
 
-    ``log_target``: target too is a log-probability. "batchmean" divides the sum by the size of
-    the first dim, as the definition of the divergence asks.
+    With ``log_target`` the target is a log-probability, too. The reduction "batchmean" divides the
+    sum by the size of the first dim, as the divergence is defined.
 
     Raises:
-        ValueError: an unknown reduction.
+        ValueError: the reduction is unknown.
 
     >>> import rushlight as torch
     >>> p = torch.tensor([[0.5, 0.5]])

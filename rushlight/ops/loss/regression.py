@@ -1,4 +1,4 @@
-"""Losses that compare element by element."""
+"""Losses that compare input and target element by element."""
 
 import warnings
 from math import prod
@@ -21,13 +21,13 @@ __all__ = [
 ]  # fmt: skip
 
 _F4, _F8 = FLOATS
-_FEW = large_from(4096)  # up to here, a BLAS dot product is as precise as a pairwise sum
+_FEW = large_from(4096)  # up to so many elements, a BLAS product is as precise as a pairwise sum
 
 # Reductions -------------------------------------------------------------------------------
 
 
 def reduction_of(reduction, size_average=None, reduce=None):
-    """``"none"``, ``"mean"`` or ``"sum"``, also from the two flags that came before it."""
+    """``reduction``, checked, or its value by the two deprecated flags if one is given."""
     if size_average is not None or reduce is not None:
         each = reduce is not None and not reduce
         total = size_average is not None and not size_average
@@ -41,7 +41,7 @@ def reduction_of(reduction, size_average=None, reduce=None):
 
 
 def reduced(losses, reduction):
-    """The tensor ``losses`` as its mean, its sum, or as it is."""
+    """The mean or the sum of the tensor ``losses``, or ``losses`` itself for "none"."""
     if reduction == "mean":
         return losses.mean()
     return losses.sum() if reduction == "sum" else losses
@@ -56,12 +56,15 @@ def reduced_array(losses, reduction):
 
 
 def share(g, like, reduction):
-    """What the gradient ``g`` of a reduced loss is worth for each element of ``like``."""
+    """The gradient of each element's loss, from the gradient ``g`` of the reduced loss.
+
+    ``like`` has the shape of the losses.
+    """
     return g / prod(like.shape) if reduction == "mean" else g
 
 
 def compared(name, input, target):
-    """Two operands of a loss in one dtype; warns where they only agree by broadcasting."""
+    """The two operands of a loss in one dtype, with a warning if their shapes differ."""
     for position, (argument, t) in enumerate((("input", input), ("target", target)), 1):
         if not isinstance(t, Tensor):
             raise TypeError(
@@ -78,7 +81,7 @@ def compared(name, input, target):
 
 
 def in_one_dtype(x, y):
-    """Both tensors in the dtype to which they promote."""
+    """Both tensors, converted to their common dtype."""
     if x.array.dtype == y.array.dtype:
         return x, y
     common = promote([x, y])
@@ -89,7 +92,7 @@ def in_one_dtype(x, y):
 
 
 def floating(name):
-    """``prepare`` of a loss that takes floating-point numbers only."""
+    """The ``prepare`` function of a loss that takes floating-point numbers only."""
 
     def prepare(x, y, *others, **params):
         if to_float((x, y)).is_complex or (x.dtype.kind in "iub" and y.dtype.kind in "iub"):
@@ -117,7 +120,7 @@ def _mse(xp, x, y, *, reduction):
 
 def _mse_slope(g, x, y, reduction):
     d = x - y
-    scale = 2 / (prod(d.shape) or 1) if reduction == "mean" else 2  # of nothing, any
+    scale = 2 / (prod(d.shape) or 1) if reduction == "mean" else 2  # 1: any, for an empty d
     return d * (g * scale)
 
 
@@ -132,12 +135,14 @@ _mse_op = _mse.op
 
 
 def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
-    """The mean (or sum, or each) of (input - target)².
+    """(input - target)² for each element.
+
+    The elements are reduced to the mean or sum, or stay as they are for "none".
 
     Shape: input and target the same → () or, unreduced, that shape.
 
     Raises:
-        ValueError: an unknown reduction; a weight of another shape.
+        ValueError: the reduction is unknown; ``weight`` does not have input's shape.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.mse_loss(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 4.0]))
@@ -157,7 +162,7 @@ def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", we
 
 
 def _short(input, target, reduction):
-    """mse_loss by the short path; None where that does not serve."""
+    """The mean mse_loss by the short path, or None if the full path is needed."""
     try:
         x, y = plain(input), plain(target)
         d = x.dtype
@@ -185,7 +190,7 @@ def _short(input, target, reduction):
 
 
 def weighted(losses, input, weight, reduction):
-    """The mean (by weight), sum or each of ``losses · weight``."""
+    """The weighted mean of ``losses``, or the sum or each element of ``losses · weight``."""
     if weight.array.shape != input.array.shape:
         raise ValueError(
             f"Weights and input must have the same size, not {tuple(weight.shape)} and "
@@ -197,17 +202,19 @@ def weighted(losses, input, weight, reduction):
     return losses.sum() if reduction == "sum" else losses
 
 
-# Absolute error, and squared error that becomes absolute ------------------------------------
+# Absolute error, and losses that are squared near 0 and absolute further out -----------------
 
 
 @autocasts(SINGLE)
 def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
-    """The mean (or sum, or each) of |input - target|.
+    """|input - target| for each element.
+
+    The elements are reduced to the mean or sum, or stay as they are for "none".
 
     Shape: input and target the same → () or, unreduced, that shape.
 
     Raises:
-        ValueError: an unknown reduction; a weight of another shape.
+        ValueError: the reduction is unknown; ``weight`` does not have input's shape.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.l1_loss(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 4.0]))
@@ -230,7 +237,7 @@ def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", wei
     keeps_order=(0, 1),
 )
 def _smooth_l1(xp, x, y, *, reduction, beta):
-    """d² / 2 beta where |d| < beta, else |d| - beta / 2."""
+    """d² / (2 beta) where |d| < beta, else |d| - beta / 2, for d = x - y."""
     d = abs(x - y)
     return reduced_array(np.where(d < beta, d * d * (0.5 / beta), d - beta / 2), reduction)
 
@@ -252,13 +259,15 @@ _smooth_l1.grad(
 
 
 def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mean", beta=1.0):
-    """d² / 2 beta where d = |input - target| < beta, else d - beta / 2; mean, sum or each.
+    """d² / (2 beta) where d = |input - target| < beta, else d - beta / 2.
+
+    The elements are reduced to the mean or sum, or stay as they are for "none".
 
     Shape: input and target the same → () or, unreduced, that shape.
 
     Raises:
-        RuntimeError: a negative ``beta``.
-        ValueError: an unknown reduction.
+        RuntimeError: ``beta`` is negative.
+        ValueError: the reduction is unknown.
 
     Source: Girshick 2015, Fast R-CNN, eq. 3.
 
@@ -284,7 +293,7 @@ def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mea
     keeps_order="like",
 )
 def _huber(xp, x, y, *, reduction, delta):
-    """d² / 2 where |d| <= delta, else delta (|d| - delta / 2)."""
+    """d² / 2 where |d| <= delta, else delta (|d| - delta / 2), for d = x - y."""
     d = abs(x - y)
     return reduced_array(np.where(d <= delta, d * d * 0.5, (d - delta / 2) * delta), reduction)
 
@@ -306,13 +315,15 @@ _huber.grad(
 
 
 def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
-    """d² / 2 where d = |input - target| <= delta, else delta (d - delta / 2); mean, sum or each.
+    """d² / 2 where d = |input - target| <= delta, else delta (d - delta / 2).
+
+    The elements are reduced to the mean or sum, or stay as they are for "none".
 
     Shape: input and target the same → () or, unreduced, that shape.
 
     Raises:
         RuntimeError: ``delta`` is not positive.
-        ValueError: an unknown reduction; a weight of another shape.
+        ValueError: the reduction is unknown; ``weight`` does not have input's shape.
 
     Source: Huber 1964.
 
@@ -329,5 +340,5 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
     if weight is None:
         return apply(_huber.op, (input, target), {"reduction": reduction, "delta": delta})
     losses = apply(_huber.op, (input, target), {"reduction": "none", "delta": delta})
-    # Unlike those above, PyTorch divides this mean by the number of elements.
+    # Unlike in mse_loss and l1_loss, PyTorch divides by the number of elements, not by the weights.
     return reduced(weighted(losses, input, weight, "none"), reduction)

@@ -1,4 +1,4 @@
-"""Normalisation of each channel over a batch, with running statistics.
+"""Batch normalisation: each channel is normalised over the batch, with running statistics.
 
 Source: Ioffe and Szegedy 2015.
 """
@@ -25,14 +25,14 @@ __all__ = ["batch_norm"]
 
 
 def _rows(x):
-    """(N, C, …) as (N, C, places), or (N, C); its dims but the channels'."""
+    """(x as (N, C, places) or (N, C), all its dims except the channels')."""
     if len(x.shape) == 2:
         return x, (0,)
     return x.reshape(x.shape[0], x.shape[1], prod(x.shape[2:])), (0, 2)
 
 
 def _along(v, x):
-    """A vector of one number a channel as it broadcasts over ``_rows``."""
+    """Reshape ``v``, which has one number for each channel, to broadcast over ``_rows(x)``."""
     return v if len(x.shape) == 2 else v.reshape(1, -1, 1)
 
 
@@ -46,7 +46,7 @@ def _counted(x):
     shape=lambda x: [x.shape[1:2]] * 2 if x.dtype.itemsize > 2 else None,
 )  # fmt: skip
 def _statistics(xp, x):
-    """The mean and the (biased) variance of each channel, of half precision in float32."""
+    """The mean and the biased variance of each channel. Half precision is computed in float32."""
     x, dims = _rows(x.astype(np.float32) if x.dtype.itemsize == 2 else x)
     n = _counted(x)
     mean = _plane_sums("sums", lambda x: x.sum(2), x)
@@ -62,7 +62,10 @@ def _statistics(xp, x):
 
 
 def _plane_sums(key, function, x, *others):
-    """The sum over x (N, C, places) of what ``function`` gives of its planes (N, C); or None."""
+    """Sum the results (N, C) that ``function`` gives for x (N, C, places) over N, by a kernel.
+
+    The result is None if NumPy should compute the sum.
+    """
     found = native.matrices(key, function, x, *others) if x.ndim == 3 else None
     return None if found is None else np.add.reduce(found[0], axis=0)
 
@@ -73,7 +76,10 @@ def _squares(x, mean):
 
 
 def _move(average, value, momentum, scale):
-    """Move a running average towards ``scale · value``, in place; no version counts it."""
+    """Move a running average towards ``scale · value`` in place, without a new version.
+
+    In a trace, ``average`` is written by a recorded operation instead.
+    """
     if average is None:
         return
     if mode.recorder() is not None:
@@ -93,11 +99,11 @@ def _statistics_of_tensors(x):
     return mean.reshape(-1), (total(d * d, dims) / n).reshape(-1)
 
 
-# The statistics of the batch itself --------------------------------------------------------
+# With the statistics of the batch ----------------------------------------------------------
 
 
 def _shared(x, *others, eps):
-    # The rules leave in the list what one of them found and another needs.
+    # ``memo`` is a list in which one gradient rule leaves sums that another rule needs, too.
     return {"eps": eps, "memo": [] if type(x) is ndarray else None}
 
 
@@ -106,7 +112,7 @@ def _shared(x, *others, eps):
     prepare=_shared, shape=like_first, channels=1,
 )  # fmt: skip
 def _batch_norm(xp, x, mean, var, weight=None, bias=None, *, eps, memo=None):
-    """x normalised by its own mean and var: the gradient knows that they depend on x."""
+    """Normalise x by its own mean and var. The gradient includes that both depend on x."""
     return _normalized(x, mean, var, weight, bias, eps)
 
 
@@ -129,7 +135,7 @@ def _normalized(x, mean, var, weight, bias, eps):
 
 
 def _scaled(x, *vectors):
-    """(x - mean) · scale + bias by a kernel, or None."""
+    """(x - mean) · scale + bias by a compiled kernel, or None if NumPy should compute it."""
     given = [v if v is None or v.ndim == 1 else v[0] for v in vectors]
     found = native.matrices("scaled", _scaled_tensors, x, *given)
     return None if found is None else found[0]
@@ -141,7 +147,7 @@ def _scaled_tensors(x, mean, scale, bias):
 
 
 def _hat(x, mean, var, eps):
-    """(x normalised, 1 / √(var + eps)) of tensors, as ``_rows``."""
+    """(x normalised, 1 / √(var + eps)) of tensors, shaped like ``_rows(x)``."""
     scale = _along((var + eps) ** -0.5, x)
     return (_rows(x)[0] - _along(mean, x)) * scale, scale
 
@@ -211,7 +217,8 @@ def _slope_of_rows(x, h, mean, slant, level, scale):
 def _standardized(x, mean, var, eps):
     """(x normalised, its scale) of tensors."""
     if mode.records():
-        # Of x alone: what the statistics owe to x is part of the gradient of the gradient.
+        # Compute the statistics from x again, because the second derivative includes their
+        # dependence on x.
         rows, dims = _rows(x)
         return standardized(rows, dims, eps)
     return _hat(x, mean, var, eps)
@@ -242,13 +249,13 @@ _batch_norm.grad(
     bias=lambda g, memo: memo[1] if memo and memo[0] is g else _bias_slope(g),
 )
 
-# Given statistics --------------------------------------------------------------------------
+# With given statistics ---------------------------------------------------------------------
 
 
 @kernel(public=False, method=False, name="batch_norm_fixed", grad_name="NativeBatchNormBackward0",
         channels=1)  # fmt: skip
 def _fixed(xp, x, mean, var, weight=None, bias=None, *, eps):
-    """x normalised by a mean and var that do not depend on it."""
+    """Normalise x by a mean and var that do not depend on x."""
     return _normalized(x, mean, var, weight, bias, eps)
 
 
@@ -306,16 +313,17 @@ def _check(x, training, **vectors):
 def batch_norm(
     input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5
 ):
-    """Each channel of ``input`` with mean 0 and variance 1, scaled and shifted.
+    """Normalise each channel of ``input`` to mean 0 and variance 1, then scale and shift it.
 
-    With ``training`` by the batch's own statistics, which also move the running ones by
-    ``momentum`` (in place); without, by the running ones.
+    With ``training`` the mean and variance are the batch's, and the running statistics move
+    towards them by ``momentum``, in place. Without, they are the running statistics.
 
     Shape: (N, C, …), all others (C) → (N, C, …).
 
     Raises:
-        ValueError: one value a channel cannot be normalised in training.
-        RuntimeError: sizes or dtypes do not fit; no running statistics without ``training``.
+        ValueError: a channel has only one value in training.
+        RuntimeError: sizes or dtypes do not fit; running statistics are missing without
+            ``training``.
 
     >>> import rushlight as torch
     >>> x = torch.tensor([[1.0, 10.0], [3.0, 30.0]])

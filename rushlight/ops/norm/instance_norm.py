@@ -1,4 +1,4 @@
-"""Normalisation of each channel of each sample by itself.
+"""Instance normalisation: each channel of each sample is normalised on its own.
 
 Source: Ulyanov et al. 2016.
 """
@@ -18,15 +18,16 @@ def instance_norm(
     input, running_mean=None, running_var=None, weight=None, bias=None, use_input_stats=True,
     momentum=0.1, eps=1e-5,
 ):  # fmt: skip
-    """Each channel of each sample with mean 0 and variance 1, scaled and shifted.
+    """Normalise each channel of each sample to mean 0 and variance 1, then scale and shift it.
 
-    Without ``use_input_stats`` by the running statistics, which it moves by ``momentum`` with.
+    With ``use_input_stats`` the mean and variance are the input's, and the running statistics, if
+    given, move towards them by ``momentum``. Without, they are the running statistics.
 
     Shape: (N, C, …), all others (C) → (N, C, …).
 
     Raises:
-        ValueError: one value a channel cannot be normalised.
-        RuntimeError: sizes or dtypes do not fit; no running statistics where they are needed.
+        ValueError: a channel of a sample has only one value.
+        RuntimeError: sizes or dtypes do not fit; running statistics are needed and missing.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.instance_norm(torch.tensor([[[1.0, 3.0], [10.0, 30.0]]]))
@@ -41,7 +42,7 @@ def instance_norm(
         )
     if len(shape) < 2:
         raise ShapeError(f"instance_norm: expected input of at least 2 dims, but got {shape}")
-    input = input.contiguous()  # as the result is in PyTorch
+    input = input.contiguous()  # so that the result is contiguous, as in PyTorch
     if not use_input_stats:
         if running_mean is None or running_var is None:
             raise RuntimeError(
@@ -55,7 +56,11 @@ def instance_norm(
 
 
 def _by_batch_norm(input, running_mean, running_var, weight, bias, momentum, eps):
-    """The channels of all samples side by side: each moves statistics of its own."""
+    """Batch normalisation of N · C channels in one sample, for running statistics.
+
+    Each of these channels gets its own copy of the running statistics. The copies are averaged
+    over the samples afterwards.
+    """
     n, channels = input.shape[:2]
     side = (1, n * channels, *input.shape[2:])
     mean, var, weight, bias = (

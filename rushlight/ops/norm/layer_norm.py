@@ -1,4 +1,4 @@
-"""Normalisation over some dims: of each sample (layer, RMS), of groups of channels.
+"""Normalisation over the last dims (layer, RMS) and over groups of channels.
 
 Source: Ba et al. 2016 (layer), Wu and He 2018 (group), Zhang and Sennrich 2019 (RMS).
 """
@@ -34,7 +34,7 @@ def check_floats(name, x, *others):
 
 
 def _noted(x, **params):
-    """The parameters with a list in which the forward leaves (mean, scale); none in a trace."""
+    """The parameters with ``memo``: a list for the forward's (mean, scale), or None in a trace."""
     return {**params, "memo": [] if type(x) is ndarray else None}
 
 
@@ -63,7 +63,7 @@ def _check_shape(name, x, shape, weight, bias):
 
 
 def _norm_kernel(name, grad_name, centred):
-    """The kernel of a normalisation over the last ``n`` dims."""
+    """The operation ``name``: a normalisation over the last ``n`` dims."""
 
     def forward(xp, x, weight=None, bias=None, *, n, eps, memo=None):
         affine = [None if t is None else t.reshape(-1) for t in (weight, bias)]
@@ -85,7 +85,7 @@ def _norm_kernel(name, grad_name, centred):
 
     def dw(g, x, n, eps, memo):
         if memo and type(g) is ndarray:
-            if len(memo) > 2 and memo[2] is g:  # dx needed it too
+            if len(memo) > 2 and memo[2] is g:  # dx has computed this gradient already
                 found = memo[3]
             else:
                 found = standardize.weight_slope(_matrix(g, n), _matrix(x, n), *memo[:2])
@@ -109,14 +109,14 @@ def _norm_kernel(name, grad_name, centred):
 
 
 def _affine(hat, weight, bias):
-    """hat · weight + bias, either of which may be None."""
+    """hat · weight + bias; ``weight`` and ``bias`` may be None."""
     if weight is not None:
         hat = hat * weight
     return hat if bias is None else hat + bias
 
 
 def _matrix(x, n):
-    """An array as a matrix whose rows are its last ``n`` dims."""
+    """Reshape an array to a matrix whose rows hold the last ``n`` dims."""
     lead = x.ndim - n
     return x.reshape(prod(x.shape[:lead]), prod(x.shape[lead:]))
 
@@ -132,9 +132,9 @@ _RMS_NORM = _norm_kernel("rms_norm", "MulBackward0", False)
 
 
 def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
-    """``input`` with mean 0 and variance 1 over its last dims, scaled and shifted.
+    """Normalise ``input`` over its last dims to mean 0 and variance 1, then scale and shift it.
 
-    Shape: (…, *normalized_shape), weight and bias normalized_shape → the same.
+    Shape: input (…, *normalized_shape), weight and bias normalized_shape → input's shape.
 
     Raises:
         RuntimeError: the shapes or dtypes do not fit.
@@ -150,11 +150,12 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
 
 
 def rms_norm(input, normalized_shape, weight=None, eps=None):
-    """``input`` with root mean square 1 over its last dims, scaled.
+    """Normalise ``input`` over its last dims to root mean square 1, then scale it.
 
-    ``eps`` None is that of the dtype in which it is computed, float32 for half precision.
+    If ``eps`` is None, it is the machine epsilon of the dtype of the computation, which is float32
+    for half precision.
 
-    Shape: (…, *normalized_shape), weight normalized_shape → the same.
+    Shape: input (…, *normalized_shape), weight normalized_shape → input's shape.
 
     Raises:
         RuntimeError: the shapes or dtypes do not fit.
@@ -174,11 +175,13 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
         weight = weight.to(input.dtype)
     _check_shape("rms_norm", input.array, normalized_shape, weight, None)
     if eps is None:
-        # Half precision is computed in float32, and takes its eps.
+        # Half precision is computed in float32, so eps is float32's.
         eps = finfo(float64 if input.dtype is float64 else float32).eps
     params = {"n": len(normalized_shape), "eps": eps}
     fixed = weight is not None and weight.requires_grad and not input.requires_grad
-    if fixed and input.dtype.itemsize > 2:  # the result is saved, so the input may be written
+    # The product saves the normalised result for the gradient of weight, so the input itself may
+    # be overwritten.
+    if fixed and input.dtype.itemsize > 2:
         return apply(_RMS_NORM, (input, None, None), params) * weight
     return apply(_RMS_NORM, (input, weight, None), params)
 
@@ -189,7 +192,7 @@ _GROUP_DIMS = (2, 3)
 
 
 def _grouped(x, groups):
-    """(N, C, …) as (N, groups, C / groups, places)."""
+    """Reshape (N, C, …) to (N, groups, C / groups, places)."""
     n, c = x.shape[:2]
     return x.reshape(n, groups, c // groups, prod(x.shape[2:]))
 
@@ -199,7 +202,7 @@ def _per_group(weight, groups):
 
 
 def _group_rows(x, groups):
-    """An array (N, C, …) as a matrix whose rows are the groups of each image."""
+    """Reshape an array (N, C, …) to a matrix with a row for each group of each image."""
     return x.reshape(len(x) * groups, prod(x.shape[1:]) // groups)
 
 
@@ -253,12 +256,14 @@ _group_norm.grad(
 
 
 def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
-    """``input`` with mean 0 and variance 1 over each of ``num_groups`` groups of its channels.
+    """Normalise each of ``num_groups`` groups of channels to mean 0 and variance 1.
 
-    Shape: (N, C, …), weight and bias (C) → the same.
+    Each channel is then scaled and shifted.
+
+    Shape: input (N, C, …), weight and bias (C) → input's shape.
 
     Raises:
-        RuntimeError: C is not divisible; weight or bias do not fit.
+        RuntimeError: ``num_groups`` does not divide C; weight or bias do not fit.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.group_norm(torch.tensor([[1.0, 3.0, 5.0, 9.0]]), 2)

@@ -1,12 +1,13 @@
-"""The arithmetic of normalisation: rows of a matrix, each with mean 0 and variance 1.
+"""The arithmetic of normalisation to mean 0 and variance 1, with its gradient.
 
-x̂ = (x - mean) / √(var + eps) over some dims; with h, the gradient of x̂,
+The normalised values over some dims are x̂ = (x - mean) / √(var + eps). If h is the gradient of x̂,
+the gradient of x is
 
     dx = (h - mean(h) - x̂ · mean(h · x̂)) / √(var + eps).
 
-Without a mean to subtract (RMS) the term mean(h) falls away. On arrays this is done in blocks of
-rows that stay in the cache, in place; for tensors (traces, gradients of gradients) the formulas
-are written out, over any dims.
+RMS normalisation (not ``centred``) subtracts no mean, and its gradient has no term mean(h). The
+functions for arrays take a matrix and work in place on blocks of rows that stay in the cache. The
+functions for tensors (in traces and gradients of gradients) write out the formulas, over any dims.
 """
 
 from math import prod
@@ -22,11 +23,11 @@ from rushlight.ops.reduce.summation import summed
 __all__ = ["blocks", "inner", "normalized", "row_slope", "slope", "standardized", "weight_slope"]
 
 BLOCK = 1 << 16  # elements that are worked on at a time
-_PARTS = 32  # rows that a kernel adds up
+_PARTS = 32  # rows that one call of the weight_slope kernel adds up
 
 
 def blocks(x):
-    """Slices of the first dim of ``x`` of so many rows as stay in the cache."""
+    """Slices of the first dim of ``x``, each with as many rows as stay in the cache."""
     step = max(1, BLOCK // max(prod(x.shape[1:]), 1))
     return [slice(i, i + step) for i in range(0, len(x), step)]
 
@@ -35,7 +36,7 @@ def blocks(x):
 
 
 def normalized(x, eps, centred, weight=None, bias=None):
-    """(x̂ · weight + bias, mean or None, 1 / √(var + eps)) of the rows of a matrix."""
+    """(x̂ · weight + bias, mean, 1 / √(var + eps)) of a matrix's rows; mean is None for RMS."""
     found = native.matrices(
         ("normalized", eps, centred),
         lambda x, weight, bias: _normalized(x, weight, bias, eps, centred),
@@ -61,7 +62,7 @@ def normalized(x, eps, centred, weight=None, bias=None):
 
 
 def _hat(x, mean, scale):
-    """x̂ again, from what the forward kept."""
+    """Compute x̂ again from the mean and scale that the forward kept."""
     if mean is None:
         return x * scale
     x = x - mean
@@ -70,7 +71,7 @@ def _hat(x, mean, scale):
 
 
 def row_slope(g, x, mean, scale, weight=None):
-    """(dx, dweight or None) from the gradient ``g`` of ``normalized``."""
+    """(dx, the gradient of weight or None) from the gradient ``g`` of the normalised result."""
     found = native.matrices("row_slope", _row_slope, g, x, mean, scale, weight)
     if found is not None:
         return found[0], None if weight is None else weight_slope(g, x, mean, scale)
@@ -118,7 +119,7 @@ def _weight_slope(g, x, mean, scale):
 
 
 def inner(x, y, dims):
-    """The sum of x · y over ``dims``, which stay as 1."""
+    """The sum of x · y over ``dims``. The result keeps these dims with size 1."""
     if type(x) is not ndarray or dims[-1] != x.ndim - 1 or len(dims) == x.ndim:
         return total(x * y, dims)
     found = np.vecdot(x, y)[..., None]
@@ -130,7 +131,7 @@ def inner(x, y, dims):
 
 
 def standardized(x, dims, eps, centred=True):
-    """(x̂, 1 / √(var + eps)) over ``dims``; not ``centred``: the mean is taken as 0."""
+    """(x̂, 1 / √(var + eps)) over ``dims``. If not ``centred``, the mean is taken as 0."""
     n = prod([x.shape[i] for i in dims])
     d = x - total(x, dims) / n if centred else x
     scale = (total(d * d, dims) / n + eps) ** -0.5

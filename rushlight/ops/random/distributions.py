@@ -1,6 +1,7 @@
-"""Random numbers whose parameters come in tensors: gamma, Dirichlet, binomial and von Mises.
+"""Random numbers with parameters in tensors: gamma, Dirichlet, binomial and von Mises.
 
 Gamma and Dirichlet samples have gradients by implicit reparametrisation (``reparametrization.py``).
+While a trace infers the shape of a result, ``generator`` is None and nothing is drawn.
 """
 
 import numpy as np
@@ -28,7 +29,7 @@ def _slope_of(name):
 
 @kernel(public=False, method=False, name="_standard_gamma_grad")
 def standard_gamma_grad(xp, x, output):
-    """How gamma numbers ``output`` move with their shapes ``x``."""
+    """The derivative of gamma samples ``output`` by their shape parameters ``x``."""
     from rushlight.ops.random.reparametrization import gamma_slope
 
     return gamma_slope(*np.broadcast_arrays(x, output)).astype(output.dtype)
@@ -36,7 +37,7 @@ def standard_gamma_grad(xp, x, output):
 
 @kernel(public=False, method=False, name="standard_gamma", widen=False, draws=True)
 def _gamma(xp, x, *, generator):
-    """Gamma numbers of rate 1; nothing is drawn without a generator."""
+    """Gamma samples with shape parameters ``x`` and rate 1, or zeros without a generator."""
     return xp.zeros_like(x) if generator is None else draw.gamma(generator, x)
 
 
@@ -47,10 +48,10 @@ _gamma.grad(x=lambda g, x, out: g * standard_gamma_grad(x, out))
 
 
 def standard_gamma(input, generator=None):
-    """Gamma numbers of the given shapes and of rate 1, differentiable by the shapes.
+    """Draw gamma samples with rate 1. ``input`` has the shape parameters, which get gradients.
 
     Raises:
-        NotImplementedError: shapes that are not float32 or float64.
+        NotImplementedError: ``input`` is not float32 or float64.
 
     >>> import rushlight as torch
     >>> torch._standard_gamma(torch.ones(3)).shape
@@ -64,9 +65,10 @@ def standard_gamma(input, generator=None):
 
 @kernel(public=False, method=False, name="_dirichlet_grad")
 def dirichlet_grad(xp, x, alpha, total):
-    """How a coordinate ``x`` of Dirichlet points moves with its parameter ``alpha``, over 1 - x.
+    """The derivative of a Dirichlet coordinate ``x`` by its parameter ``alpha``, over 1 - x.
 
-    ``total`` is the sum of all parameters: by itself the coordinate is a beta number.
+    ``total`` is the sum of all parameters. The coordinate alone has a beta distribution with the
+    parameters ``alpha`` and ``total - alpha``.
     """
     from rushlight.ops.random.reparametrization import beta_slope
 
@@ -79,7 +81,7 @@ dirichlet_grad.grad(**dict.fromkeys(("x", "alpha", "total"), _slope_of("_dirichl
 
 @kernel(public=False, method=False, name="sample_dirichlet", widen=False, draws=True)
 def _dirichlet(xp, x, *, generator):
-    """Points of a Dirichlet distribution; nothing is drawn without a generator."""
+    """Points of a Dirichlet distribution, or zeros without a generator."""
     return xp.zeros_like(x) if generator is None else draw.dirichlet(generator, x)
 
 
@@ -93,10 +95,10 @@ _dirichlet.grad(x=_dirichlet_slope)
 
 
 def sample_dirichlet(input, generator=None):
-    """Points whose coordinates add up to 1, with the given concentrations (*, K).
+    """Draw Dirichlet points, whose coordinates sum to 1. ``input`` has the concentrations (*, K).
 
     Raises:
-        NotImplementedError: concentrations that are not float32 or float64.
+        NotImplementedError: ``input`` is not float32 or float64.
 
     >>> import rushlight as torch
     >>> torch._sample_dirichlet(torch.ones(2, 3)).sum(-1).allclose(torch.ones(2))
@@ -115,7 +117,7 @@ FUNCTIONS["_dirichlet_grad"] = dirichlet_grad
 
 @kernel(public=False, method=False, name="binomial", widen=False, draws=True, tensors=("x", "y"))
 def _binomial(xp, x, y, *, generator):
-    """Binomial numbers of ``x`` trials; nothing is drawn without a generator."""
+    """Binomial samples of ``x`` trials with probability ``y``, or zeros without a generator."""
     if generator is None:
         return xp.zeros(np.broadcast_shapes(x.shape, y.shape), x.dtype)
     return draw.binomial(generator, x, y)
@@ -126,11 +128,11 @@ _binomial.grad(x=_slope_of("binomial"), y=_slope_of("binomial"))
 
 @function(method=False)
 def binomial(count, prob, generator=None):
-    """How many of ``count`` trials succeed, each with probability ``prob``.
+    """Draw the number of successes in ``count`` trials, each with probability ``prob``.
 
     Raises:
-        ValueError: counts that are not floating point.
-        NotImplementedError: counts that are not float32 or float64.
+        ValueError: ``count`` is not floating point.
+        NotImplementedError: ``count`` is not float32 or float64.
         RuntimeError: ``count`` and ``prob`` have different dtypes.
 
     >>> import rushlight as torch
@@ -150,10 +152,10 @@ def binomial(count, prob, generator=None):
 
 @kernel(public=False, method=False, name="von_mises", widen=False, draws=True)
 def _von_mises(xp, x, *, generator):
-    """Angles around 0 of the concentrations ``x``; nothing is drawn without a generator."""
+    """Von Mises angles with mean 0 and concentrations ``x``, or zeros without a generator."""
     return xp.zeros_like(x) if generator is None else draw.von_mises(generator, x)
 
 
 def angles(concentrations):
-    """Von Mises angles around 0, from [-π, π], of float64 concentrations."""
+    """Draw von Mises angles in [-π, π] with mean 0 and the given float64 ``concentrations``."""
     return _von_mises(concentrations, generator=default_generator)

@@ -1,4 +1,4 @@
-"""Dropout of elements and of whole channels, and the one that keeps mean and variance (alpha).
+"""Dropout and alpha dropout (which keeps mean and variance), of elements and of whole channels.
 
 Source: Srivastava et al. 2014; Klambauer et al. 2017 for alpha dropout.
 """
@@ -11,7 +11,7 @@ from rushlight.random import default_generator
 
 __all__ = ["alpha_dropout", "dropout", "dropout_", "feature_alpha_dropout", "feature_dropout"]
 
-_ALPHA = 1.7580993408473766  # of SELU: what alpha dropout sets elements to, with its sign turned
+_ALPHA = 1.7580993408473766  # alpha dropout sets elements to -_ALPHA, the lower limit of SELU
 
 
 def _check(p):
@@ -21,7 +21,7 @@ def _check(p):
 
 @function(method=False)
 def dropout(input, p, train):
-    """``input`` with elements set to 0 with probability ``p`` and the others scaled by 1 / (1 - p).
+    """Set each element to 0 with probability ``p``, and scale the others by 1 / (1 - p).
 
     Raises:
         RuntimeError: ``p`` is outside [0, 1].
@@ -35,7 +35,10 @@ def dropout(input, p, train):
 
 
 def dropout_noise(input, p, train):
-    """What dropout multiplies ``input`` by, drawn from the default generator; None for nothing."""
+    """The factors by which dropout multiplies ``input``, or None if ``input`` stays as it is.
+
+    The default generator draws them.
+    """
     _check(p)
     array = tensor_array(input, "dropout")
     if p == 0 or not train or array.size == 0:
@@ -51,7 +54,7 @@ def dropout_(input, p, train):
 
 
 def _channels(input):
-    """The shape of one number for each channel of ``input``."""
+    """The shape of a tensor with one number for each channel, broadcastable to ``input``."""
     if input.ndim < 2:
         raise ShapeError(
             "Feature dropout requires at least 2 dimensions in the input, which is "
@@ -61,7 +64,7 @@ def _channels(input):
 
 
 def _kept(shape, dtype, p):
-    """Ones with probability 1 - p, else zeros."""
+    """Draw ones with probability 1 - p, and zeros otherwise."""
     return drawn_(
         shape=tuple(shape), dtype=dtype, distribution="bernoulli", parameters=(1 - p,),
         generator=default_generator,
@@ -69,7 +72,7 @@ def _kept(shape, dtype, p):
 
 
 def feature_dropout(input, p, train):
-    """``input`` with channels set to 0 with probability ``p``, the others scaled by 1 / (1 - p).
+    """Set each channel to 0 with probability ``p``, and scale the others by 1 / (1 - p).
 
     Raises:
         RuntimeError: ``p`` is outside [0, 1]; ``input`` has fewer than two dims.
@@ -84,7 +87,10 @@ def feature_dropout(input, p, train):
 
 
 def _alpha(input, p, shape):
-    """``input`` with what is dropped at SELU's lower limit, then mean and variance restored."""
+    """Set dropped elements to SELU's lower limit, then rescale to keep mean and variance.
+
+    One number is drawn for each element of ``shape``, which broadcasts to ``input``.
+    """
     if not input.is_floating_point():
         raise DtypeError(f"alpha_dropout: the result would not be {input.dtype}; use .float()")
     if p == 1:
@@ -96,7 +102,9 @@ def _alpha(input, p, shape):
 
 
 def alpha_dropout(input, p, train):
-    """``input`` with elements set to SELU's lower limit, then rescaled to keep mean and variance.
+    """Set elements with probability ``p`` to SELU's lower limit, then restore mean and variance.
+
+    The scale and shift assume an ``input`` with mean 0 and variance 1, as SELU gives.
 
     Raises:
         RuntimeError: ``p`` is outside [0, 1].

@@ -19,7 +19,7 @@ def _fill(self, name, distribution, parameters, generator):
 
 
 def _write(self, value, name):
-    """``write``; a tensor with a history keeps it, and passes on a gradient of zeros."""
+    """Write ``value``. A tensor with a history keeps it, and passes back a gradient of zeros."""
     node, before = None, self.node
     if self.node is not None and self.view_of is None and mode.records():
         node = zero(self).node
@@ -33,7 +33,7 @@ def _write(self, value, name):
 
 @cache
 def _node_class(name):
-    """The node of an in-place draw: zero's, under PyTorch's name."""
+    """The node class of an in-place draw: that of ``zero``, under PyTorch's name for ``name``."""
     number = {"bernoulli_": 2, "random_": 1}.get(name, 0)
     title = "".join([part.capitalize() for part in name.split("_")])
     return type(f"{title}Backward{number}", (zero.op.node,), {"__slots__": ()})
@@ -52,7 +52,10 @@ def normal_(self, mean=0, std=1, *, generator=None):
 
 
 def _from_to(name, args, named, defaults):
-    """The bounds called ``from`` and ``to``, which Python's own parameters can't be called."""
+    """The bounds ``from`` and ``to``, from ``args`` or ``named``.
+
+    They cannot be ordinary parameters, because ``from`` is a keyword of Python.
+    """
     given = dict(zip(("from", "to"), args, strict=False))
     for key, value in named.items():
         if key not in ("from", "to") or key in given:
@@ -86,7 +89,9 @@ def uniform_(self, *args, generator=None, **named):
     "input, from: int, to: int?, *, generator?=",
 )
 def random_(self, *args, generator=None, **named):
-    """``random_(from=0, to)``: fill the tensor with integers from [from, to), of all if not given.
+    """``random_(from=0, to)``: fill the tensor with integers from [from, to).
+
+    Without bounds, the integers are from the dtype's full range.
 
     >>> import rushlight as torch
     >>> _ = torch.manual_seed(7)
@@ -104,7 +109,7 @@ def random_(self, *args, generator=None, **named):
 @method
 @takes("input, p: operand=, *, generator?=")
 def bernoulli_(self, p=0.5, *, generator=None):
-    """Fill the tensor with ones with probability ``p`` (a number or a tensor), else zeros.
+    """Fill the tensor with ones with probability ``p`` (a number or a tensor), and zeros otherwise.
 
     >>> import rushlight as torch
     >>> torch.empty(2).bernoulli_(1.0)
@@ -131,7 +136,7 @@ def exponential_(self, lambd=1, *, generator=None):
 
 @method
 def geometric_(self, p, *, generator=None):
-    """Fill the tensor with the trials up to the first success, of probability ``p`` each."""
+    """Fill the tensor with numbers of trials up to the first success of probability ``p``."""
     return _fill(self, "geometric_", "geometric", (float(p),), generator)
 
 

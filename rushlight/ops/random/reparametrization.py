@@ -1,12 +1,13 @@
-"""How samples move with the parameters of their distribution, by implicit reparametrisation.
+"""Derivatives of samples by their distribution's parameters, by implicit reparametrisation.
 
-A sample keeps its quantile F(x) when a parameter changes, so dx/dα = -(∂F/∂α) / (∂F/∂x). With a
-variable z of x in which the density is e^h(z), h concave, and with h(z) = α A(z) + ..., that is
+A sample x keeps its quantile F(x) when a parameter α changes, so dx/dα = -(∂F/∂α) / (∂F/∂x). Let z
+be a variable of x whose density is proportional to e^h(z), with a concave h(z) = α A(z) + .... Then
 
     dz/dα = -∫ (A(t) - E[A]) exp(h(t) - h(z)) dt  over t from -∞ to z
 
-or the same with the other sign from z to ∞. Of the two the one is taken along which h falls: its
-integrand is 1 at z and smooth, and Gauss's rule gives ten digits on a range where it has gone.
+or the same with the other sign over t from z to ∞. The code integrates on the side on which h
+falls, because the exponential is 1 at z there, smooth, and falls to 0. Gauss-Legendre quadrature
+over the range in which the exponential falls to e^-40 gives ten digits.
 
 Source: Figurnov, Mohamed and Mnih, Implicit reparameterization gradients, NeurIPS 2018.
 """
@@ -15,15 +16,18 @@ import numpy as np
 
 __all__ = ["beta_slope", "gamma_slope"]
 
-DROP = 40.0  # how far h falls over the range of integration at least: e^-40 is nothing
+DROP = 40.0  # h falls at least so far over the range of integration; e^-40 is negligible
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(64)
-# For the integral over [0, 1] in u of 2u f(u²): close to z the nodes are dense.
+# The integral of f over [0, 1] is that of 2u f(u²), so that the nodes u² are dense close to z.
 PLACES, WEIGHTS = ((1 + NODES) / 2) ** 2, (1 + NODES) / 2 * WEIGHTS
-CHUNK = 1 << 12  # samples at a time
+CHUNK = 1 << 12  # samples that are computed at a time
 
 
 def _slope(score, fall, side):
-    """dz/dα, where ``score(s)`` is A - E[A] and ``fall(s)`` what h has fallen, s from z."""
+    """dz/dα of samples z, integrated in direction ``side`` (-1 or 1).
+
+    At the distance s from z, ``score(s)`` is A - E[A], and ``fall(s)`` is the fall of h since z.
+    """
     reach = np.ones_like(side)
     while (far := fall(reach) > DROP).any() and reach[far].min() > 1e-300:
         reach[far] /= 2
@@ -34,9 +38,9 @@ def _slope(score, fall, side):
 
 
 def gamma_slope(shape, x):
-    """dx/dα of a gamma number ``x`` of rate 1 and the given ``shape`` α: arrays of one shape.
+    """dx/dα of gamma samples ``x`` with rate 1 and the shape parameters α = ``shape``.
 
-    With z = log x, h(z) = αz - e^z and A(z) = z.
+    Both arrays have the same shape. With z = log x, h(z) = αz - e^z and A(z) = z.
     """
     from scipy.special import digamma
 
@@ -52,20 +56,21 @@ def gamma_slope(shape, x):
 
 
 def beta_slope(x, alpha, beta):
-    """dx/dα / (1 - x) of a beta number ``x`` of parameters α and β: arrays of one shape.
+    """dx/dα / (1 - x) of beta samples ``x`` with parameters α and β.
 
-    With z = log(x / (1 - x)), h(z) = α log x + β log(1 - x) and A(z) = log x.
+    The arrays have the same shape. With z = log(x / (1 - x)), h(z) = α log x + β log(1 - x) and
+    A(z) = log x.
     """
     from scipy.special import digamma
 
     def slope(x, a, b):
         rest = 1 - x
-        falling = x * b < a * rest  # from z down
+        falling = x * b < a * rest  # h falls from z downwards, else upwards
         side = np.where(falling, -1.0, 1.0)
         mean = np.log(x) - digamma(a) + digamma(a + b)
 
         def total(s):
-            """log(x e^±s + 1 - x): what log(1 - x) loses on the way from z to z ± s."""
+            """log(x e^±s + 1 - x): the decrease of log(1 - x) from z to z ± s."""
             return np.log1p(np.where(falling, x, rest) * np.expm1(-s)) + np.where(falling, 0, s)
 
         found = _slope(

@@ -1,9 +1,9 @@
-"""Random tensors: PyTorch's functions over the streams of ``rushlight.draw``.
+"""Random tensors: PyTorch's functions, drawing from the streams of ``rushlight.draw``.
 
-New numbers come from one source operation, ``random``, which draws at each run, so that a trace
-draws anew, and in the same order, whenever it is replayed. The in-place forms write what it drew.
-Where probabilities come in tensors the operations are kernels that draw; as long as a trace only
-asks for the shape of their result it passes ``generator=None``, and nothing is drawn.
+New numbers come from one source operation, ``random``. It draws at each run, so a trace draws new
+numbers, in the same order, whenever it is replayed. The in-place methods write its numbers into
+their tensor. Operations whose probabilities come in tensors are kernels that draw. A trace that
+only infers the shape of their result passes ``generator=None``, and nothing is drawn.
 """
 
 import numpy as np
@@ -24,7 +24,7 @@ from rushlight.tensor import Tensor
 
 @source(public=False, name="random", draws=True)
 def drawn_(xp, *, shape, dtype, distribution, parameters, generator, order=None):
-    """Numbers of a distribution; ``order`` is how dims lie in memory, None for C order."""
+    """Draw numbers of a distribution. ``order``: the dims' order in memory, None for C order."""
     out = _empty(shape, dtype, order)
     if distribution == "dropout":
         return draw.dropout_noise(generator, out, *parameters)
@@ -34,7 +34,7 @@ def drawn_(xp, *, shape, dtype, distribution, parameters, generator, order=None)
 
 
 def checked_generator(generator, name):
-    """The generator to draw from: the given or the default one."""
+    """``generator``, or the default generator for None."""
     if generator is None:
         return default_generator
     if not isinstance(generator, Generator):
@@ -46,7 +46,7 @@ def checked_generator(generator, name):
 
 
 def _new(name, size, distribution, parameters, named, dtype=None):
-    """A new tensor of the given size, for ``rand`` and its like."""
+    """A new random tensor of the given size, for ``rand`` and similar functions."""
     generator = checked_generator(named.pop("generator", None), name)
     out, requires_grad = named.pop("out", None), named.pop("requires_grad", False)
     given = named.pop("dtype", None)
@@ -102,7 +102,7 @@ def rand(*size, **named):
 @function(method=False)
 @takes(f"*size, {_OPTIONS}")
 def randn(*size, **named):
-    """Normal numbers of mean 0 and variance 1; keywords as ``rand``.
+    """Normal numbers with mean 0 and variance 1. The keywords are those of ``rand``.
 
     >>> import rushlight as torch
     >>> _ = torch.manual_seed(7)
@@ -115,7 +115,7 @@ def randn(*size, **named):
 @function(method=False)
 @takes(f"high: int, size: shape, *, {_OPTIONS}", f"low: int, high: int, size: shape, *, {_OPTIONS}")
 def randint(*args, **named):
-    """``randint(low=0, high, size)``: integers from [low, high); keywords as ``rand``.
+    """``randint(low=0, high, size)``: integers from [low, high), with the keywords of ``rand``.
 
     >>> import rushlight as torch
     >>> _ = torch.manual_seed(7)
@@ -129,7 +129,7 @@ def randint(*args, **named):
 
 
 def _bounds(name, args, named, *rest):
-    """(low, high, ...) where low may be missing."""
+    """(low, high, ...) from ``args`` and ``named``, which may lack low."""
     wanted = ("low", "high", *rest)
     given = dict(zip(wanted if len(args) + sum(k in named for k in wanted) == len(wanted)
                      else wanted[1:], args, strict=False))  # fmt: skip
@@ -153,7 +153,7 @@ def _bounds(name, args, named, *rest):
 @function(method=False)
 @takes(f"n, *, {_OPTIONS}")
 def randperm(n, **named):
-    """The numbers 0 … n-1 in a random order; keywords as ``rand``.
+    """The numbers 0 … n-1 in a random order. The keywords are those of ``rand``.
 
     >>> import rushlight as torch
     >>> _ = torch.manual_seed(7)
@@ -182,7 +182,7 @@ def _like(name, input, distribution, parameters, named):
     order = memory_order(array) or ()
     turned = [dim for dim in order if array.shape[dim] != 1]
     if turned == sorted(turned):
-        order = None  # the new tensor has no gaps, also where ``input`` has
+        order = None  # the new tensor is contiguous even if ``input`` has gaps in memory
     t = drawn_(
         shape=tuple(array.shape),
         dtype=d.numpy,
@@ -195,7 +195,7 @@ def _like(name, input, distribution, parameters, named):
 
 
 def drawn_for(array, dtype, distribution, parameters, generator):
-    """Numbers for an array: of its shape, and drawn in the order in which it lies in memory."""
+    """Draw numbers in the shape of ``array``, in the order of its elements in memory."""
     return drawn_(
         shape=tuple(array.shape),
         dtype=dtype,
@@ -207,7 +207,10 @@ def drawn_for(array, dtype, distribution, parameters, generator):
 
 
 def memory_order(array):
-    """The dims of ``array`` as they lie in memory, slowest first; None for C order."""
+    """The dims of ``array`` in memory order, the one with the largest stride first.
+
+    The result is None for C order.
+    """
     return None if _is_contiguous(array) else tuple(visit_order(array.shape, array.strides))
 
 
@@ -263,7 +266,7 @@ def randint_like(input, *args, **named):
 
 @kernel(public=False, method=False, name="normal", casts=True)
 def _normal(xp, mean, std, z):
-    """mean + std · z; what was drawn has no gradient."""
+    """mean + std · z. The gradients are 0, as in PyTorch."""
     if xp.any(std < 0):
         raise RuntimeError("normal expects all elements of std >= 0.0")
     return z * std + mean
@@ -280,7 +283,7 @@ _normal.grad(mean=zeros, std=zeros)
     f"mean, std, size: shape, *, {_OPTIONS}",
 )
 def normal(mean, std=1.0, size=None, *, generator=None, out=None, **named):
-    """Normal numbers of the given ``mean`` and ``std``: tensors, or numbers with a ``size``.
+    """Normal numbers with the given ``mean`` and ``std``: tensors, or two numbers with a ``size``.
 
     >>> import rushlight as torch
     >>> _ = torch.manual_seed(7)
@@ -324,7 +327,7 @@ def _empty(shape, dtype, order):
 
 @kernel(public=False, method=False, name="bernoulli", widen=False, draws=True)
 def _bernoulli(xp, probabilities, *, shape, dtype, generator, order=None):
-    """Ones with the given probabilities; nothing is drawn without a generator."""
+    """Ones with the given probabilities, zeros otherwise. Without a generator nothing is drawn."""
     out = _empty(shape, dtype, order)
     return out if generator is None else draw.bernoulli_like(generator, out, probabilities)
 
@@ -341,10 +344,10 @@ def bernoulli_for(array, probabilities, generator, order=None):
 
 @function
 def bernoulli(input, p=None, *, generator=None, out=None):
-    """Ones with the probabilities ``input`` (or ``p`` for all elements), else zeros.
+    """Draw ones with the probabilities ``input`` (or ``p`` for all elements), and zeros otherwise.
 
     Raises:
-        RuntimeError: a probability outside [0, 1].
+        RuntimeError: a probability is outside [0, 1].
 
     >>> import rushlight as torch
     >>> torch.bernoulli(torch.tensor([0.0, 1.0]))
@@ -366,7 +369,7 @@ def bernoulli(input, p=None, *, generator=None, out=None):
 
 @kernel(public=False, method=False, name="multinomial", widen=False, draws=True)
 def _multinomial(xp, weights, *, count, replacement, generator):
-    """Positions drawn by weight; nothing is drawn without a generator."""
+    """Positions drawn in proportion to ``weights``, or zeros without a generator."""
     if generator is None:
         return xp.zeros((*weights.shape[:-1], count), xp.int64)
     return draw.multinomial(generator, weights, count, replacement)
@@ -374,10 +377,10 @@ def _multinomial(xp, weights, *, count, replacement, generator):
 
 @function
 def multinomial(input, num_samples, replacement=False, *, generator=None, out=None):
-    """``num_samples`` positions for each row of weights, as int64.
+    """Draw ``num_samples`` positions from each row of weights, as int64.
 
     Raises:
-        RuntimeError: weights that are negative, infinite or nan, or too few of them.
+        RuntimeError: weights are negative, infinite or nan, or too few of them are positive.
 
     >>> import rushlight as torch
     >>> torch.multinomial(torch.tensor([0.0, 1.0, 0.0]), 2, replacement=True)
@@ -390,7 +393,7 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
 
 @kernel(public=False, method=False, name="poisson", widen=False, draws=True)
 def _poisson(xp, rates, *, generator):
-    """Poisson numbers; nothing is drawn without a generator."""
+    """Poisson samples, or zeros without a generator."""
     return xp.zeros_like(rates) if generator is None else draw.poisson(generator, rates)
 
 
@@ -399,7 +402,7 @@ _poisson.grad(rates=zeros)
 
 @function(method=False)
 def poisson(input, generator=None):
-    """Poisson numbers of the given rates.
+    """Draw Poisson samples with the rates ``input``.
 
     >>> import rushlight as torch
     >>> torch.poisson(torch.tensor([0.0, 0.0]))

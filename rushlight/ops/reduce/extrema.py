@@ -1,4 +1,4 @@
-"""The largest and the smallest elements over dims, and where they are."""
+"""The largest and the smallest elements over dims, and their indices."""
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from rushlight.tensor import Tensor
 
 
 def _check(name, x, dim, given=False):
-    """Raise where the extremum over the tuple ``dim`` has no order or no elements.
+    """Raise if ``x`` is complex, or if it has no elements over the tuple ``dim``.
 
     ``given``: the caller named the dim.
     """
@@ -28,7 +28,7 @@ def _check(name, x, dim, given=False):
     if x.size:
         return
     if len(dim) == x.ndim and not given:
-        raise IndexRangeError(  # PyTorch's is an IndexError only where the dim was given
+        raise IndexRangeError(  # PyTorch raises an IndexError only if dim was given; this is both
             f"{name}(): Expected reduction dim to be specified for input.numel() == 0: "
             f"shape {x.shape}. Specify the reduction dim with the 'dim' argument."
         )
@@ -40,21 +40,21 @@ def _check(name, x, dim, given=False):
 
 
 def _shared(g, x, out, x_shape, dim, keepdim):
-    """``g`` divided evenly among the elements that equal the extremum; nan where that is nan."""
+    """Divide ``g`` evenly among the elements equal to the extremum. A nan extremum gives nan."""
     g, out = kept(g, x_shape, dim, keepdim), kept(out, x_shape, dim, keepdim)
     mask = typed(x == out, g)
     return mask * (g / total(mask, dim))
 
 
 def _shared_by_all(g, x, out, x_shape, dim):
-    """``g`` divided evenly among all elements that equal the extremum, or are nan as it is."""
+    """Divide ``g`` evenly among the elements equal to the extremum. Here nan equals nan."""
     mask = (x == out) | ((x != x) & (out != out))
     return where(mask, g / total(typed(mask, g), dim), 0)
 
 
 @reduction(primitive="reduction max")
 def amax(xp, x, *, dim=None, keepdim=False):
-    """The largest element over ``dim`` (an int, a tuple; all dims if not given).
+    """The largest element over ``dim`` (an int or a tuple; default: all dims).
 
     >>> import rushlight as torch
     >>> torch.amax(torch.tensor([[1.0, 5.0], [3.0, 2.0]]), dim=1)
@@ -66,7 +66,7 @@ def amax(xp, x, *, dim=None, keepdim=False):
 
 @reduction(primitive="reduction min")
 def amin(xp, x, *, dim=None, keepdim=False):
-    """The smallest element over ``dim`` (an int, a tuple; all dims if not given).
+    """The smallest element over ``dim`` (an int or a tuple; default: all dims).
 
     >>> import rushlight as torch
     >>> torch.amin(torch.tensor([[1.0, 5.0], [3.0, 2.0]]), dim=1)
@@ -129,7 +129,7 @@ def min_dim(xp, x, *, dim, keepdim=False):
 
 
 def selected(g, index, x_shape, dim, keepdim):
-    """The gradient of picking one element along ``dim`` by ``index``."""
+    """The gradient of picking one element along ``dim`` by ``index``, from the values' ``g[0]``."""
     g = g[0]
     if g is None:
         return None
@@ -144,7 +144,7 @@ for _op in (max_dim, min_dim):
 
 
 def _ordered(x):
-    """``x`` as argmax and argmin take it."""
+    """``x``, with bool as uint8, because argmax and argmin refuse bool."""
     return x.byte() if x.dtype is bool_ else x
 
 
@@ -161,7 +161,7 @@ _Aminmax = result_type("aminmax", "min", "max")
 
 
 def _extremum(name, whole, along, pairwise, pack, input, args, out, named):
-    """The three forms: of all elements, along a dim, of two tensors."""
+    """``max`` and ``min`` along a dim (``along``) or of two tensors (``pairwise``)."""
     given = dict(zip(("dim", "keepdim"), args, strict=False))
     for key, value in named.items():
         key = {"axis": "dim", "keepdims": "keepdim"}.get(key, key)
@@ -184,9 +184,9 @@ def _extremum(name, whole, along, pairwise, pack, input, args, out, named):
 @function
 @takes("input, *, out?=", "input, dim: int, keepdim=, *, out?=", "input, other: Tensor, *, out?=")
 def max(input, *args, out=None, **named):
-    """The largest element; with ``dim`` (and ``keepdim``) those along it and their indices.
+    """The largest element. With ``dim`` the largest elements along it, and their indices.
 
-    ``max(input, other)`` is ``maximum``.
+    ``max(input, other)`` is ``maximum(input, other)``.
 
     >>> import rushlight as torch
     >>> torch.max(torch.tensor([[1.0, 5.0], [3.0, 2.0]]))
@@ -206,9 +206,9 @@ def max(input, *args, out=None, **named):
 @function
 @takes("input, *, out?=", "input, dim: int, keepdim=, *, out?=", "input, other: Tensor, *, out?=")
 def min(input, *args, out=None, **named):
-    """The smallest element; with ``dim`` (and ``keepdim``) those along it and their indices.
+    """The smallest element. With ``dim`` the smallest elements along it, and their indices.
 
-    ``min(input, other)`` is ``minimum``.
+    ``min(input, other)`` is ``minimum(input, other)``.
 
     >>> import rushlight as torch
     >>> torch.min(torch.tensor([[1.0, 5.0], [3.0, 2.0]]))
@@ -224,7 +224,7 @@ def min(input, *args, out=None, **named):
 @function
 @numpy_names
 def aminmax(input, *, dim=None, keepdim=False, out=None):
-    """The smallest and the largest element over one dim or all.
+    """The smallest and the largest element over one ``dim`` or over all dims.
 
     >>> import rushlight as torch
     >>> torch.aminmax(torch.tensor([3.0, 1.0, 2.0]))
@@ -267,7 +267,7 @@ def _aminmax_slope(g, x, out, x_shape, dim, keepdim):
 _aminmax.grad(x=_aminmax_slope)
 
 
-# Only their indices -----------------------------------------------------------------------
+# Indices alone ----------------------------------------------------------------------------
 
 
 def _arg_dim(name):
@@ -296,7 +296,7 @@ def _arg(locate, x, dim, keepdim):
 
 @kernel(prepare=_arg_dim("argmax"), primitive="extremum max")
 def argmax(xp, x, *, dim=None, keepdim=False):
-    """The index of the largest element along ``dim``, in the flattened tensor if not given.
+    """The index of the largest element along ``dim``; without ``dim``, in the flattened tensor.
 
     >>> import rushlight as torch
     >>> torch.argmax(torch.tensor([[1.0, 5.0], [3.0, 2.0]]), dim=1)
@@ -307,7 +307,7 @@ def argmax(xp, x, *, dim=None, keepdim=False):
 
 @kernel(prepare=_arg_dim("argmin"), primitive="extremum min")
 def argmin(xp, x, *, dim=None, keepdim=False):
-    """The index of the smallest element along ``dim``, in the flattened tensor if not given.
+    """The index of the smallest element along ``dim``; without ``dim``, in the flattened tensor.
 
     >>> import rushlight as torch
     >>> torch.argmin(torch.tensor([[1.0, 5.0], [3.0, 2.0]]), dim=1)
@@ -317,7 +317,7 @@ def argmin(xp, x, *, dim=None, keepdim=False):
 
 
 def _whole(op):
-    """The lowering without a dim: that of all elements, in one dim."""
+    """The lowering of ``op`` without a dim: ``op`` along the only dim of the flattened tensor."""
 
     def lowered(x, dim, keepdim):
         if not x.shape:

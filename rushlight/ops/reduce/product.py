@@ -1,8 +1,9 @@
 """Products along dims, running products, and the recurrences in their gradients.
 
-With zeros among the factors a product cannot be divided by one of them. The gradients are made of
-products of all factors before an element (``earlier``) and of the recurrence
-``y[j] = g[j] + a[j] · y[j-1]``; both differentiate into themselves, so that every order is exact.
+The gradient of a factor is the product of all other factors. If a factor may be zero, the whole
+product cannot be divided by it. So the gradients are made of two operations: ``earlier``, the
+product of all factors before an element, and ``recurrence``, ``y[j] = x[j] + a[j] · y[j-1]``. The
+gradients of both are made of these operations and shifts, so gradients of every order are exact.
 """
 
 import numpy as np
@@ -23,7 +24,10 @@ def _at(ndim, dim, part):
 
 @kernel(public=False, method=False)
 def shifted(xp, x, *, dim, reverse):
-    """``x`` moved by one place along ``dim``, to the front if ``reverse``, with a 0 in the gap."""
+    """Move ``x`` by one place along ``dim``, and put 0 in the gap.
+
+    The elements move to the end, with ``reverse`` to the front.
+    """
     out = xp.zeros_like(x)
     ahead, behind = _at(x.ndim, dim, slice(1, None)), _at(x.ndim, dim, slice(None, -1))
     if reverse:
@@ -45,7 +49,7 @@ shifted.grad(x=lambda g, dim, reverse: shifted(g, dim=dim, reverse=not reverse))
 
 @kernel(public=False, method=False)
 def recurrence(xp, x, a, *, dim, reverse):
-    """y[j] = x[j] + a[j] · y[j-1] along ``dim``; y[j+1] if ``reverse``."""
+    """y[j] = x[j] + a[j] · y[j-1] along ``dim``; with ``reverse`` y[j+1] instead of y[j-1]."""
     out = xp.empty(xp.broadcast_shapes(x.shape, a.shape), xp.result_type(x, a))
     ahead, xs, factors = (xp.moveaxis(v, dim, 0) for v in (out, xp.broadcast_to(x, out.shape), a))
     last = None
@@ -71,7 +75,10 @@ recurrence.grad(
 
 @kernel(public=False, method=False)
 def earlier(xp, x, *, dim, reverse):
-    """The product of all elements before each along ``dim``; of all after it if ``reverse``."""
+    """For each element, the product of all elements before it along ``dim``.
+
+    With ``reverse`` it is the product of all elements after it.
+    """
     x = xp.flip(x, dim) if reverse else x
     out = xp.ones_like(x)
     before, after = _at(x.ndim, dim, slice(None, -1)), _at(x.ndim, dim, slice(1, None))
@@ -121,12 +128,12 @@ prod_.lower(lambda x: NotImplemented if x.shape else x)
 
 
 def _others(x, dim):
-    """The product of all other elements along ``dim``."""
+    """For each element, the product of all other elements along ``dim``."""
     return earlier(x, dim=dim, reverse=False) * earlier(x, dim=dim, reverse=True)
 
 
 def _prod_slope(g, x, out, dim):
-    if not x.shape or x.shape[dim] == 1:  # also where x / x is no number
+    if not x.shape or x.shape[dim] == 1:  # one factor has gradient g, even if x / x is nan
         return g
     if not isinstance(x, Tensor) and np.all(x):
         return g * conj(out / x)
@@ -152,7 +159,7 @@ prod_.grad(
 @function
 @numpy_names
 def prod(input, dim=None, keepdim=False, *, dtype=None, out=None):
-    """The product of all elements, or along one ``dim``; integers give int64.
+    """The product of all elements, or along one ``dim``. Integers give int64.
 
     >>> import rushlight as torch
     >>> torch.prod(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), dim=1)
@@ -186,7 +193,7 @@ cumprod_.grad(x=_cumprod_slope)
 @function(inplace=True)
 @numpy_names
 def cumprod(input, dim, *, dtype=None, out=None):
-    """The running product along ``dim``; integers give int64.
+    """The running product along ``dim``. Integers give int64.
 
     >>> import rushlight as torch
     >>> torch.cumprod(torch.tensor([1, 2, 3, 4]), dim=0)

@@ -14,7 +14,7 @@ from rushlight.tensor import Tensor
 
 
 def accumulated(ufunc, x, dim):
-    """``ufunc`` accumulated along ``dim``; float32 in double precision, as PyTorch does."""
+    """``ufunc`` accumulated along ``dim``; single precision in double, as PyTorch does."""
     if not x.ndim:
         return x.copy()
     if x.dtype == np.float32:
@@ -25,9 +25,9 @@ def accumulated(ufunc, x, dim):
 
 
 def widened(input, dtype, out=None):
-    """``input`` in the dtype that a product or a running sum is computed in.
+    """``input`` in the dtype of the computation of a product or running sum.
 
-    It is that of ``out``, where that is given; else int64 for integers.
+    This is ``dtype``, else the dtype of ``out``, else int64 for integers and bools.
     """
     if not isinstance(input, Tensor):
         return input
@@ -39,7 +39,7 @@ def widened(input, dtype, out=None):
 
 
 def one_dim(name):
-    """The ``prepare`` of an operation along one dim."""
+    """The ``prepare`` function of an operation along one dim."""
     return lambda x, *, dim, **rest: {"dim": shapes.dim(dim, x.ndim, name), **rest}
 
 
@@ -49,7 +49,7 @@ def cumsum_(xp, x, *, dim):
     """The running sum."""
     found = accumulated(xp.add, x, dim)
     if x.ndim and x.dtype.kind in "fcV":
-        found += x.dtype.type(0)  # PyTorch begins with 0, so that no sum is -0
+        found += x.dtype.type(0)  # PyTorch's sums start with 0, so no sum is -0
     return found
 
 
@@ -66,7 +66,7 @@ cumsum_.grad(x=lambda g, dim: reversed_sum(g, dim))
 @function(inplace=True)
 @numpy_names
 def cumsum(input, dim, *, dtype=None, out=None):
-    """The running sum along ``dim``; integers give int64.
+    """The running sum along ``dim``. Integers give int64.
 
     >>> import rushlight as torch
     >>> torch.cumsum(torch.tensor([1, 2, 3, 4]), dim=0)
@@ -101,8 +101,8 @@ def _logcumsumexp_slope(g, x, out, dim):
     exp = (lambda v: v.exp()) if isinstance(x, Tensor) else np.exp
     if is_complex(x):
         return conj(exp(x)) * reversed_sum(g * conj(exp(-out)), dim)
-    # Σ g[j] exp(x[i] - out[j]) over j ≥ i, by logarithms, since exp(x) and exp(-out) overflow. The
-    # positive and the negative g are summed apart.
+    # The gradient is Σ g[j] exp(x[i] - out[j]) over j ≥ i. It is computed with logarithms, because
+    # exp(x) and exp(-out) may overflow. Positive and negative g are summed separately.
     size = log(abs(g))
     lowest = -float(np.finfo(np.float32).max)
 
@@ -126,7 +126,7 @@ logcumsumexp.grad(x=_logcumsumexp_slope)
 
 
 def _running(name):
-    """The ``prepare`` of running extremes: of nothing, PyTorch takes any dim."""
+    """The ``prepare`` function of running extremes. Empty tensors take any dim, as in PyTorch."""
     return lambda x, *, dim: {"dim": shapes.dim(dim, x.ndim, name) if x.size else 0}
 
 
@@ -145,13 +145,13 @@ def _record(xp, ufunc, name, x, dim):
 
 @kernel(public=False, method=False, name="cummax", prepare=_running("cummax"))
 def cummax_(xp, x, *, dim):
-    """The running maximum and where it is."""
+    """The running maximum and its index."""
     return _record(xp, xp.maximum, "cummax", x, dim)
 
 
 @kernel(public=False, method=False, name="cummin", prepare=_running("cummin"))
 def cummin_(xp, x, *, dim):
-    """The running minimum and where it is."""
+    """The running minimum and its index."""
     return _record(xp, xp.minimum, "cummin", x, dim)
 
 

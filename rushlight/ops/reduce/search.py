@@ -1,4 +1,4 @@
-"""Looking for values: distinct ones, their places, their numbers."""
+"""Search: distinct values, places in sorted sequences, and counts of values."""
 
 from math import prod
 
@@ -24,7 +24,7 @@ from rushlight.tensor import Tensor, from_array
     grad_name="Unique2Backward0",
 )
 def _unique(xp, x, *, dim):
-    """The distinct elements (or slices) in order, which of them each was, and their counts."""
+    """(the distinct elements or slices in order, the index among them of each, their counts)."""
     if x.dtype.kind == "c":
         raise UnsupportedDtypeError(
             "unique: not implemented for complex tensors: they have no order"
@@ -50,7 +50,7 @@ def _unique(xp, x, *, dim):
 
 
 def _comparable(x):
-    """``x`` in a dtype that NumPy sorts."""
+    """``x`` in a dtype that NumPy can sort: bfloat16 becomes float32."""
     return x.astype(np.float32) if x.dtype.name == "bfloat16" else x
 
 
@@ -69,10 +69,10 @@ def _packed(found, return_inverse, return_counts):
 
 @function
 def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=None):
-    """The distinct elements in order, or distinct slices along ``dim``.
+    """The distinct elements in order, or the distinct slices along ``dim``.
 
-    With ``return_inverse`` also the place of each element among them; with ``return_counts`` how
-    often each occurs.
+    With ``return_inverse`` the result also has the index of each element among them. With
+    ``return_counts`` it also has the number of occurrences of each distinct element.
 
     >>> import rushlight as torch
     >>> torch.unique(torch.tensor([3, 1, 3]), return_counts=True)
@@ -91,7 +91,7 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=No
     keeps_order=True,
 )
 def _runs(xp, x, *, dim):
-    """The first of each run of equal elements (or slices), the run of each, and their lengths."""
+    """(the first of each run of equal elements or slices, the run of each, the runs' lengths)."""
     rows = x.reshape(-1, 1) if dim is None else np.moveaxis(x, dim, 0).reshape(x.shape[dim], -1)
     starts = np.ones(len(rows), bool)
     starts[1:] = (rows[1:] != rows[:-1]).any(axis=1)
@@ -100,13 +100,13 @@ def _runs(xp, x, *, dim):
     inverse = np.cumsum(starts) - 1
     if dim is None:
         return x.reshape(-1)[first], inverse.reshape(x.shape), lengths
-    # As in PyTorch the slices lie one after the other in memory.
+    # In the result, the slices lie one after the other in memory, as in PyTorch.
     return np.moveaxis(np.take(np.moveaxis(x, dim, 0), first, axis=0), 0, dim), inverse, lengths
 
 
 @function
 def unique_consecutive(input, return_inverse=False, return_counts=False, dim=None):
-    """The first element of each run of equal ones.
+    """The first element of each run of equal elements.
 
     >>> import rushlight as torch
     >>> torch.unique_consecutive(torch.tensor([1, 1, 2, 1]))
@@ -118,13 +118,13 @@ def unique_consecutive(input, return_inverse=False, return_counts=False, dim=Non
 
 @kernel(public=False, method=False, name="isin", widen=False)
 def _isin(xp, x, y):
-    """Whether each element of x is among those of y, which has its dtype."""
+    """True for each element of x that is among the elements of y. Both have one dtype."""
     return np.isin(_comparable(x), _comparable(y))
 
 
 @_isin.lower
 def _isin_of_comparisons(x, y):
-    few = 32  # elements that are compared with each of x faster than sorted
+    few = 32  # up to so many elements of y, comparing each pair is faster than sorting
     return (x.unsqueeze(-1) == y.reshape(y.numel())).any(-1) if y.numel() <= few else NotImplemented
 
 
@@ -146,7 +146,7 @@ def isin(elements, test_elements, *, assume_unique=False, invert=False):
     return ~found if invert else found
 
 
-# Places in a sorted sequence --------------------------------------------------------------
+# Places in sorted sequences ---------------------------------------------------------------
 
 
 def _side(right, side, name):
@@ -163,7 +163,10 @@ def _side(right, side, name):
 
 @kernel(public=False, method=False, name="searchsorted")
 def _searchsorted(xp, ordered, x, sorter=None, *, side, integer):
-    """Where the elements of x belong in the rows of ``ordered``, which has its dtype."""
+    """The indices at which the elements of x belong into the rows of ``ordered``.
+
+    Both have one dtype.
+    """
     if ordered.dtype.kind in "bc":
         raise UnsupportedDtypeError(f"searchsorted: not implemented for {ordered.dtype}")
     if sorter is not None:
@@ -188,9 +191,10 @@ def _as_tensor(x):
 def searchsorted(
     sorted_sequence, input, *, out_int32=False, right=False, side=None, sorter=None, out=None
 ):
-    """Where ``input`` belongs in ``sorted_sequence``, row by row if that has more than one dim.
+    """The indices at which ``input`` belongs into ``sorted_sequence``.
 
-    ``right`` (or ``side="right"``): behind equal elements, not before them.
+    If ``sorted_sequence`` has several dims, each of its rows serves one row of ``input``. With
+    ``right`` (or ``side="right"``) an index is behind equal elements, otherwise before them.
 
     >>> import rushlight as torch
     >>> torch.searchsorted(torch.tensor([1, 3, 5]), torch.tensor([3, 4]))
@@ -222,7 +226,7 @@ def searchsorted(
 
 @function(method=False, kinds={"input": "operand"})
 def bucketize(input, boundaries, *, out_int32=False, right=False, out=None):
-    """The number of the interval between ``boundaries`` that each element is in.
+    """For each element, the index of the interval between ``boundaries`` that contains it.
 
     >>> import rushlight as torch
     >>> torch.bucketize(torch.tensor([0.5, 1.0, 4.0]), torch.tensor([1.0, 3.0]))
@@ -235,12 +239,12 @@ def bucketize(input, boundaries, *, out_int32=False, right=False, out=None):
     return searchsorted(boundaries, input, out_int32=out_int32, right=right, out=out)
 
 
-# Numbers of values ------------------------------------------------------------------------
+# Counts of values -------------------------------------------------------------------------
 
 
 @kernel(public=False, method=False, name="bincount", dynamic=True)
 def _bincount(xp, x, weights=None, *, minlength=0):
-    """How often each non-negative integer occurs."""
+    """The number of occurrences of each non-negative integer, or the sum of its weights."""
     if x.ndim != 1 or x.dtype.kind not in "iu":
         raise UnsupportedDtypeError(
             "bincount only supports 1-d non-negative integral inputs, "
@@ -263,10 +267,10 @@ def _bincount(xp, x, weights=None, *, minlength=0):
 
 @function
 def bincount(input, weights=None, minlength=0):
-    """How often each integer from 0 occurs, or the sum of its ``weights``.
+    """The number of occurrences of each integer from 0 on, or the sum of its ``weights``.
 
     Raises:
-        RuntimeError: negative or floating point numbers.
+        RuntimeError: ``input`` has negative or floating-point numbers.
 
     >>> import rushlight as torch
     >>> torch.bincount(torch.tensor([0, 1, 1, 3]))
@@ -277,7 +281,7 @@ def bincount(input, weights=None, minlength=0):
 
 @kernel(public=False, method=False, name="histc")
 def _histc(xp, x, *, bins, low, high):
-    """How many elements fall into each of so many equal bins."""
+    """The number of elements in each of ``bins`` equal bins from ``low`` to ``high``."""
     flat = x.reshape(-1)
     if low == high and flat.size:
         low, high = float(flat.min()), float(flat.max())
@@ -292,7 +296,9 @@ def _histc(xp, x, *, bins, low, high):
 
 @function
 def histc(input, bins=100, min=0, max=0, *, out=None):
-    """How many elements fall into each of ``bins`` equal bins between ``min`` and ``max``.
+    """The number of elements in each of ``bins`` equal bins between ``min`` and ``max``.
+
+    If both are equal, the bins are between the smallest and the largest element.
 
     >>> import rushlight as torch
     >>> torch.histc(torch.tensor([1.0, 2.0, 1.0]), bins=4, min=0, max=3)

@@ -76,7 +76,7 @@ def _exp(x):
 
 
 def _recorded(op, x, dims, node):
-    """The result of ``op`` on the array ``x`` with what its rule wants."""
+    """The result of ``op`` on the array ``x``, with a node that saves what the gradient needs."""
     array = native.compute(op, (x,), {"dim": dims})
     if array is None:
         array = op.forward(backend, x, dim=dims)
@@ -88,21 +88,37 @@ def _recorded(op, x, dims, node):
 
 
 def _short(operation, input, dim, dtype, out):
-    """``operation`` on ``input``; for plain floats without the general path."""
+    """``operation`` on ``input``, by the short path for plain floats and one dim."""
     if dtype is None and out is None and not mode.intercept and type(dim) is int:
         try:
             x = plain(input)
             if x.dtype in FLOATS and -x.ndim <= dim < x.ndim:
                 return _recorded(operation.op, x, (dim % x.ndim,), input.node)
         except (AttributeError, RuntimeWarning):
-            pass  # no tensor, or the user made NumPy's warnings errors
+            pass  # ``input`` is no tensor, or the user turned NumPy's warnings into errors
     return operation(input if dtype is None else input.to(dtype), dim=dim, out=out)
 
 
 @function
 @numpy_names
 def softmax(input, dim, dtype=None, *, out=None):
-    """exp(input) scaled to the sum 1 over ``dim``.
+    """Scale the exponentials along ``dim`` so that they sum to 1.
+
+    Computes ``exp(x_i - max x) / Σ_j exp(x_j - max x)``. The maximum is subtracted first, so large
+    inputs do not overflow.
+
+    Args:
+        input: Tensor of any shape ``(*)``, floating point.
+        dim: The dim along which the result sums to 1. Negative dims count from the end.
+        dtype: Convert ``input`` to this dtype before the computation. Default: keep its dtype.
+        out: Tensor that receives the result; it must have the result's dtype.
+
+    Returns:
+        Tensor of ``input``'s shape, with values in [0, 1].
+
+    Raises:
+        IndexError: ``dim`` is out of range.
+        RuntimeError: ``input`` is not floating point and no ``dtype`` is given.
 
     >>> import rushlight as torch
     >>> torch.softmax(torch.tensor([0.0, 0.0]), dim=0)
@@ -114,7 +130,7 @@ def softmax(input, dim, dtype=None, *, out=None):
 @function
 @numpy_names
 def log_softmax(input, dim, dtype=None, *, out=None):
-    """The logarithm of ``softmax``, precise where that is tiny.
+    """The logarithm of ``softmax``, precise even if the softmax is tiny.
 
     >>> import rushlight as torch
     >>> torch.log_softmax(torch.tensor([0.0, 0.0]), dim=0)

@@ -1,4 +1,4 @@
-"""Sorting, the largest k, and elements of a given rank."""
+"""Sorting, the k largest elements, and elements of a given rank such as the median."""
 
 import numpy as np
 
@@ -28,7 +28,10 @@ def _ordered(x, name):
 
 
 def rank(x, dim, descending=False):
-    """The indices that sort ``x`` along ``dim``; equal ones keep their order, nan is largest."""
+    """The indices that sort ``x`` along ``dim``. Equal elements keep their order.
+
+    nan counts as the largest number.
+    """
     if not descending:
         return np.argsort(x, axis=dim, kind="stable")
     if x.dtype.kind == "f":
@@ -43,12 +46,16 @@ def _nan_first(x, dim):
 
 # Sorting ----------------------------------------------------------------------------------
 
-#: From so many elements on equals stay in order: PyTorch's order takes a microsecond an element.
+#: From this many elements on, equal elements keep their order. Below, they come in PyTorch's order,
+#: which takes a microsecond for each element.
 _MANY = 1024
 
 
 def _sorted(x, dim, descending, stable):
-    """The indices that sort ``x`` along ``dim``; if not ``stable``, equals in PyTorch's order."""
+    """The indices that sort ``x`` along ``dim``.
+
+    If not ``stable``, equal elements come in PyTorch's order in tensors below ``_MANY`` elements.
+    """
     index = rank(x, dim, descending)
     if stable or x.shape[dim] <= SMALL or x.size >= _MANY:
         return index
@@ -74,7 +81,7 @@ def _sort_dims(x, *, dim, **rest):
 
 @kernel(public=False, method=False, name="sort", prepare=_sort_dims, keeps_order=True)
 def sort_(xp, x, *, dim=-1, descending=False, stable=False):
-    """The elements in order, and where they were."""
+    """The sorted elements, and their indices in x."""
     if not x.ndim:
         return x.copy(), xp.zeros((), xp.int64)
     index = _sorted(x, dim, descending, stable)
@@ -94,8 +101,8 @@ sort_.grad(x=_scattered_back)
 def sort(input, dim=-1, descending=False, stable=False, *, out=None):
     """The elements in order along ``dim``, and their indices.
 
-    Equal elements keep their order if ``stable``; else they come in no order that means anything,
-    which is PyTorch's for fewer than 1,024 elements.
+    With ``stable`` equal elements keep their order. Otherwise their order is undefined. In tensors
+    of fewer than 1,024 elements it is then the same as PyTorch's.
 
     >>> import rushlight as torch
     >>> torch.sort(torch.tensor([3.0, 1.0, 2.0]))
@@ -149,7 +156,7 @@ def _topk_dims(x, *, k, dim, largest, sorted):
 
 @kernel(public=False, method=False, name="topk", prepare=_topk_dims)
 def topk_(xp, x, *, k, dim=-1, largest=True, sorted=True):
-    """The k largest elements and where they are."""
+    """The k largest (or smallest) elements and their indices."""
     if not x.ndim:
         found = x.reshape(1)[:k].reshape(()) if k else x.reshape(1)[:0]
         return found.copy(), xp.zeros(found.shape, xp.int64)
@@ -159,7 +166,7 @@ def topk_(xp, x, *, k, dim=-1, largest=True, sorted=True):
 
 
 def _settled(x, index, k, dim, largest):
-    """The first ``k`` of the indices, equal elements in PyTorch's order."""
+    """The first ``k`` of the indices. In small tensors, equal elements are in PyTorch's order."""
     if not k or not 0 < x.size < _MANY:
         return np.ascontiguousarray(index[(*(slice(None),) * dim, slice(k))])
     rows = np.moveaxis(x, dim, -1)
@@ -177,11 +184,11 @@ def _of_k(x, k, dim, largest):
     ahead = (*(slice(None),) * dim, slice(k))
     if k * 4 >= n or n < 256:
         return np.ascontiguousarray(rank(x, dim, largest)[ahead])
-    # Only a part is wanted: split it off, then sort it.
+    # Few elements are wanted, so they are split off first, and then sorted.
     at = n - k if largest else k - 1
     order = np.argpartition(x, max(at, 0), axis=dim)
     part = order[(*(slice(None),) * dim, slice(n - k, None) if largest else slice(k))]
-    part = np.sort(part, axis=dim)  # equal elements in their order
+    part = np.sort(part, axis=dim)  # sort the indices, so that equal elements keep their order
     return np.take_along_axis(part, rank(np.take_along_axis(x, part, dim), dim, largest), dim)
 
 
@@ -230,7 +237,10 @@ def _rank_dims(name):
 
 
 def _of_rank(x, place, dim, keepdim):
-    """The element at each ``place`` (an int or an array with a 1 for ``dim``) of the order."""
+    """(the elements at ``place`` in sorted order along ``dim``, their indices).
+
+    ``place`` is an int, or an array of size 1 in ``dim``.
+    """
     if not x.ndim:
         return x.copy(), np.zeros((), np.int64)
     order = rank(x, dim)
@@ -242,7 +252,7 @@ def _of_rank(x, place, dim, keepdim):
 
 @kernel(public=False, method=False, name="kthvalue", prepare=_rank_dims("kthvalue"))
 def kthvalue_(xp, x, *, k, dim=-1, keepdim=False):
-    """The k-th smallest elements and where they are."""
+    """The k-th smallest elements and their indices."""
     values, index = _of_rank(x, k - 1, dim, True)
     if x.ndim and x.size < _MANY:
         equal = (x == values) | ((x != x) & (values != values))
@@ -271,7 +281,11 @@ def kthvalue(input, k, dim=-1, keepdim=False, *, out=None):
 
 
 def _middle(x, dim, ignore_nan):
-    """The place of the lower median in the order, or of the first nan if there is one."""
+    """The place of the lower median in sorted order.
+
+    If there is a nan, it is the place of the first nan, or with ``ignore_nan`` of the lower median
+    of the other elements.
+    """
     n = x.shape[dim] if x.ndim else 1
     if x.dtype.kind != "f":
         return (n - 1) // 2
@@ -289,14 +303,14 @@ def _middle(x, dim, ignore_nan):
     grad_name="MedianBackward1",
 )
 def median_dim(xp, x, *, dim, keepdim=False):
-    """The lower medians along one dim and where they are."""
+    """The lower medians along one dim and their indices."""
     return _of_rank(x, _middle(x, dim, False), dim, keepdim)
 
 
 @kernel(public=False, method=False, name="nanmedian_dim", prepare=_rank_dims("nanmedian"),
         grad_name="NanmedianBackward1")  # fmt: skip
 def nanmedian_dim(xp, x, *, dim, keepdim=False):
-    """The lower medians of the elements that are not nan, and where they are."""
+    """The lower medians of the elements that are not nan, and their indices."""
     values, index = _of_rank(x, _middle(x, dim, True), dim, keepdim)
     if x.ndim and x.dtype.kind == "f" and x.size < _MANY:
         index = np.where(np.isnan(values), first(x.shape[dim]), index)
@@ -307,7 +321,7 @@ for _op in (kthvalue_, median_dim, nanmedian_dim):
     _op.grad(x=selected)
 
 
-#: What C makes of nan as an integer on x86; 0 for the other types.
+#: The integer to which C converts nan on x86. It is 0 for the other integer dtypes.
 _NAN_AS_INTEGER = {"int32": -(1 << 31), "int64": -(1 << 63), "uint64": 1 << 63}
 
 
@@ -353,7 +367,7 @@ for _op in (median_all, nanmedian_all):
 @function
 @numpy_names
 def median(input, dim=None, keepdim=False, *, out=None):
-    """The lower median of all elements; with ``dim`` those along it and their indices.
+    """The lower median of all elements. With ``dim`` the medians along it, and their indices.
 
     >>> import rushlight as torch
     >>> torch.median(torch.tensor([3.0, 1.0, 2.0, 4.0]))
@@ -367,7 +381,7 @@ def median(input, dim=None, keepdim=False, *, out=None):
 @function
 @numpy_names
 def nanmedian(input, dim=None, keepdim=False, *, out=None):
-    """``median`` without the elements that are nan.
+    """``median`` of the elements that are not nan.
 
     >>> import rushlight as torch
     >>> torch.nanmedian(torch.tensor([3.0, torch.nan, 1.0]))

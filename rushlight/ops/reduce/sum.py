@@ -1,4 +1,4 @@
-"""Sums, means and products over dims, and whether any or all elements hold."""
+"""Sums, means and counts over dims, and tests for any or all non-zero elements."""
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from rushlight.ops.reduce.summation import summed
 @reduction(takes_dtype=True, grad_name="SumBackward1", whole_name="SumBackward0",
            primitive="reduction add")  # fmt: skip
 def sum(xp, x, *, dim=None, keepdim=False):
-    """The sum over ``dim`` (an int, a tuple; all dims if not given); integers give int64.
+    """The sum over ``dim`` (an int or a tuple; default: all dims). Integers give int64.
 
     >>> import rushlight as torch
     >>> torch.sum(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), dim=1)
@@ -30,7 +30,7 @@ sum.grad(x=lambda g, x_shape, dim, keepdim: spread(g, x_shape, dim, keepdim))
 
 @reduction(takes_dtype=True, grad_name="NansumBackward0")
 def nansum(xp, x, *, dim=None, keepdim=False):
-    """``sum`` with nan as 0.
+    """``sum`` in which nan counts as 0.
 
     >>> import rushlight as torch
     >>> torch.nansum(torch.tensor([1.0, torch.nan, 2.0]))
@@ -52,7 +52,7 @@ nansum.grad(x=lambda g, x, x_shape, dim, keepdim: kept(g, x_shape, dim, keepdim)
 
 
 def count(shape, dim):
-    """How many elements of ``shape`` one result over ``dim`` is made of."""
+    """The number of elements that a reduction of ``shape`` over ``dim`` puts into one result."""
     n = 1
     for i in dim:
         n *= shape[i]
@@ -61,10 +61,11 @@ def count(shape, dim):
 
 @reduction(takes_dtype=True, grad_name="MeanBackward1", whole_name="MeanBackward0")
 def mean(xp, x, *, dim=None, keepdim=False):
-    """The mean over ``dim`` (an int, a tuple; all dims if not given).
+    """The mean over ``dim`` (an int or a tuple; default: all dims).
 
     Raises:
-        RuntimeError: integers; pass ``dtype=torch.float32``.
+        RuntimeError: ``input`` has integers and no ``dtype`` is given; pass
+            ``dtype=torch.float32``.
 
     >>> import rushlight as torch
     >>> torch.mean(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), dim=0)
@@ -114,7 +115,7 @@ def all(xp, x, *, dim=None, keepdim=False):
 
 @reduction
 def count_nonzero(xp, x, *, dim=None, keepdim=False):
-    """How many elements over ``dim`` are not zero.
+    """The number of elements over ``dim`` that are not zero.
 
     >>> import rushlight as torch
     >>> torch.count_nonzero(torch.tensor([[0, 1], [2, 3]]), dim=0)
@@ -129,7 +130,7 @@ count_nonzero.lower(lambda x, dim, keepdim: sum(x != 0, dim, keepdim=keepdim))
 @function(kinds={"dim": "ints"})
 @numpy_names
 def nanmean(input, dim=None, keepdim=False, *, dtype=None, out=None):
-    """``mean`` without the elements that are nan.
+    """``mean`` of the elements that are not nan.
 
     >>> import rushlight as torch
     >>> torch.nanmean(torch.tensor([1.0, torch.nan, 2.0]))

@@ -1,9 +1,10 @@
 """Sums and extremes of arrays over any axes: as precise as pairwise summation, and fast.
 
-NumPy adds along the last axis pairwise, but along any other one row after the other, so that the
-error grows with the number of rows; and it is slow where the rows are short. Here adjacent axes are
-merged, and what is left is done from the last axis to the first: rows are summed in blocks, columns
-in blocks of rows, several rows at a time where they are short.
+NumPy sums pairwise only along the last axis. Along other axes it adds one row after the other, so
+the error grows with the number of rows. It is also slow if the rows are short. The functions here
+merge adjacent axes and then reduce from the last axis to the first. Sums along rows are made in
+blocks of elements, and sums along columns in blocks of rows. Short rows are added several at a
+time.
 """
 
 from functools import lru_cache
@@ -16,18 +17,18 @@ from rushlight.backend.sizes import large_from
 
 __all__ = ["column_sums", "extreme", "folded", "squared", "summed"]
 
-SMALL = large_from(2048)  # elements up to which NumPy's own reduction is fastest
-ROW = 256  # elements of a row that are summed at once
-ROWS = 16  # rows that are added one after the other
-WIDE = 512  # shorter rows are added several at a time
-LARGE = large_from(1 << 18)  # elements from which on the rows may be worth a kernel
-PIECE = 4096  # elements of a single row that a kernel takes as one
-FEW = 8  # rows up to this length are summed column by column
+SMALL = large_from(2048)  # up to so many elements, NumPy's own reduction is fastest
+ROW = 256  # so many elements of a row are summed in one block
+ROWS = 16  # so many rows are added one after the other in one block
+WIDE = 512  # rows with fewer elements are added several at a time
+LARGE = large_from(1 << 18)  # from so many elements on, a compiled kernel may be faster
+PIECE = 4096  # a kernel splits a single long row into rows of so many elements
+FEW = 8  # rows of up to so many elements are summed column by column
 _FLOATS = (np.dtype("f4"), np.dtype("f8"))
 
 
 def summed(x, axes, keepdims=False):
-    """The sum of ``x`` over the tuple ``axes``; integers give int64."""
+    """The sum of ``x`` over the tuple ``axes``. Integers give int64."""
     if x.size > SMALL and x.dtype in _FLOATS:
         return folded(np.add, x, axes, keepdims)
     if x.dtype.kind in "iub":
@@ -48,7 +49,7 @@ def column_sums(x):
     if n == 1:
         return x[0].copy()
     if n <= ROWS * 4 and x.size <= 4 * SMALL and x.dtype in _FLOATS:
-        return _ones(n, x.dtype).dot(x)  # BLAS, on one thread: a fifth of a reduction's overhead
+        return _ones(n, x.dtype).dot(x)  # BLAS on one thread has a fifth of a reduction's overhead
     return summed(x, (0,))
 
 
@@ -79,7 +80,7 @@ def folded(ufunc, x, axes, keepdims=False):
 
 
 def _groups(ufunc, x, axes):
-    """``folded`` for a contiguous array, the kept axes merged."""
+    """``folded`` for a contiguous array. The caller restores the shape of the kept axes."""
     sizes: list[int] = []
     gone: list[bool] = []
     for i, n in enumerate(x.shape):
@@ -90,7 +91,7 @@ def _groups(ufunc, x, axes):
         else:
             sizes.append(n)
             gone.append(i in axes)
-    if True not in gone:  # all of these axes are of size 1
+    if True not in gone:  # all axes to reduce have size 1
         return x.copy()
     while True in gone:
         i = len(gone) - 1 - gone[::-1].index(True)
@@ -105,7 +106,7 @@ def _groups(ufunc, x, axes):
 
 
 def _rows(ufunc, x):
-    """(R, n) → (R,)"""
+    """Reduce each row: (R, n) → (R,)."""
     n = x.shape[1]
     found = _by_kernel(ufunc, x)
     if found is not None:
@@ -134,7 +135,7 @@ _KERNELS: dict = {
 
 
 def _by_kernel(ufunc, x):
-    """``_rows`` of a large array by a kernel, or None."""
+    """``_rows`` of a large array by a compiled kernel, or None if NumPy should compute it."""
     if x.size < LARGE or x.dtype not in _FLOATS:
         return None
     if len(x) > 1:
@@ -151,7 +152,10 @@ def _by_kernel(ufunc, x):
 
 
 def squared(x, mean, axes):
-    """The sums of (x - mean)² over the last dims ``axes`` of a large array, or None."""
+    """The sums of (x - mean)² over ``axes`` by a compiled kernel, or None.
+
+    A kernel needs a large contiguous array and its last axes.
+    """
     n = prod([x.shape[i] for i in axes])
     last = tuple(range(x.ndim - len(axes), x.ndim))
     if x.size < LARGE or x.dtype not in _FLOATS or axes != last or not x.flags.c_contiguous:
@@ -175,7 +179,7 @@ def _squares(x, mean):
 
 
 def _columns(ufunc, x):
-    """(A, n, W) → (A, W)"""
+    """Reduce over the rows: (A, n, W) → (A, W)."""
     n, width = x.shape[1:]
     together = 16 * -(-WIDE // (16 * width))
     if width < WIDE and n >= 2 * together:

@@ -1,4 +1,4 @@
-"""Variance and standard deviation, alone or with the mean."""
+"""Variance and standard deviation, each alone or with the mean."""
 
 import warnings
 
@@ -99,7 +99,10 @@ std_mean_.lower(_rooted)
 
 
 def _with_mean(slope):
-    """The rule for (spread, mean) from the rule for the spread."""
+    """The gradient rule for (spread, mean), from ``slope``, the rule for the spread alone.
+
+    The spread is the variance or the standard deviation.
+    """
 
     def rule(g, x, out, x_shape, dim, keepdim, correction):
         found = None
@@ -136,7 +139,10 @@ _overloads = takes(
 
 
 def _options(name, input, args, named):
-    """(dim, keepdim, correction) from any of the overloads; warns where n ≤ correction."""
+    """dim, keepdim and correction from the arguments of any overload.
+
+    A warning is given if a result has no more elements than ``correction``.
+    """
     if not isinstance(input, Tensor):
         raise TypeError(
             f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}"
@@ -173,7 +179,9 @@ def _options(name, input, args, named):
 @function
 @_overloads
 def var(input, *args, out=None, **named):
-    """The variance over ``dim``; ``correction`` (default 1) is taken off the number of elements.
+    """The variance over ``dim``: the sum of squared distances from the mean, over n - correction.
+
+    ``correction`` is 1 by default; n is the number of elements. ``unbiased=False`` means 0.
 
     >>> import rushlight as torch
     >>> torch.var(torch.tensor([1.0, 2.0, 3.0]))
@@ -185,7 +193,7 @@ def var(input, *args, out=None, **named):
 @function
 @_overloads
 def std(input, *args, out=None, **named):
-    """The standard deviation over ``dim``; ``correction`` as in ``var``.
+    """The standard deviation over ``dim``. ``correction`` is that of ``var``.
 
     >>> import rushlight as torch
     >>> torch.std(torch.tensor([1.0, 2.0, 3.0]), dim=0, correction=1)

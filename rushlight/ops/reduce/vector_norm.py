@@ -12,7 +12,10 @@ INF = float("inf")
 
 
 def _order(x, dim, p):
-    """``p``, or 1 where a norm is of one number: its size, which has no power to overflow."""
+    """``p``, or 1 if each norm has one element, so that no power can overflow.
+
+    The norm is then the element's absolute value for every ``p`` except 0.
+    """
     return 1 if p and all(x.shape[d] == 1 for d in dim) else p
 
 
@@ -84,7 +87,7 @@ vector_norm.grad(x=_slope)
 @function(kinds={"p": "order", "dim": "ints"}, refusal=ArgumentError)
 @numpy_names
 def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
-    """The p-norm over ``dim`` (an int, a tuple; all dims if not given); "fro" is the 2-norm.
+    """The p-norm over ``dim`` (an int or a tuple; default: all dims). "fro" is the 2-norm.
 
     >>> import rushlight as torch
     >>> torch.norm(torch.tensor([3.0, 4.0]))

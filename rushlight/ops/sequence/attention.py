@@ -1,6 +1,6 @@
 """Scaled dot-product attention.
 
-Source: Vaswani et al. 2017, eq. 1; Ainslie et al. 2023 for queries that share keys.
+Source: Vaswani et al. 2017, eq. 1; Ainslie et al. 2023 for grouped-query attention.
 """
 
 import numpy as np
@@ -60,7 +60,7 @@ def _check(query, key, value, mask, dropout_p, is_causal):
 
 
 def _shared(query, key, value):
-    """key and value repeated so that each head of ``query`` has one."""
+    """``key`` and ``value`` with their heads repeated, so that each head of ``query`` has one."""
     heads = query.shape[-3]
     for what, t in (("key", key), ("value", value)):
         if t.shape[-3] == 0 or heads % t.shape[-3]:
@@ -88,14 +88,14 @@ def _weights(query, key, mask, scale, causal):
         scores = scores.masked_fill(hidden, -INF)
     if mask is None:
         return softmax(scores, -1)
-    # A query that sees nothing attends to nothing. Its scores become 0 before the softmax, because
-    # the gradient through a softmax of infinities is nan.
+    # A query whose keys are all hidden gets weights 0. Its scores become 0 before the softmax,
+    # because the gradient through a softmax of infinities is nan.
     blind = (scores == -INF).all(-1, keepdim=True)
     return softmax(scores.masked_fill(blind, 0), -1).masked_fill(blind, 0)
 
 
 def _attended(query, key, value, mask, noise, scale, causal):
-    """The values, weighted; ``noise`` is what dropout multiplies the weights by."""
+    """The weighted sums of the values. ``noise`` is dropout's factor for each weight, or None."""
     weights = _weights(query, key, mask, scale, causal)
     return matmul(weights if noise is None else weights * noise, value)
 
@@ -112,12 +112,13 @@ def _slopes(g, query, key, value, mask, noise, scale, causal):
 
 # As one operation of a trace ---------------------------------------------------------------
 #
-# A trace keeps attention whole, for a kernel that never holds all weights at once. Without one
-# it is lowered to what is written out above, which is also how eager calls compute it.
+# A trace records attention as one operation, so that the compiler can use a kernel that never
+# holds all weights at once. Without this kernel the operation is lowered to the functions above.
+# Eager calls use those functions, too.
 
 
 def _on_arrays(written_out):
-    """The forward on arrays of what is written out in tensors."""
+    """A forward on arrays that calls ``written_out``, a function on tensors."""
 
     def forward(arrays, **params):
         tensors = [None if a is None else from_array(a) for a in arrays]
@@ -151,7 +152,7 @@ def _attention(xp, query, key, value, mask=None, noise=None, *, scale, causal):
 @kernel(public=False, method=False, name="attention_backward", shape=_slope_shapes,
         primitive="attention grad")  # fmt: skip
 def _attention_back(xp, g, query, key, value, mask=None, noise=None, *, scale, causal):
-    """The gradients of query, key and value from that of the result."""
+    """The gradients of query, key and value from the gradient of the result."""
     operands = (g, query, key, value, mask, noise)
     return _on_arrays(_slopes)(operands, scale=scale, causal=causal)
 
@@ -190,15 +191,16 @@ def scaled_dot_product_attention(
 ):
     """softmax(query @ keyᵀ · scale + mask) @ value; scale None is 1 / √(features).
 
-    ``attn_mask``: bool, where False hides a position, or floats that are added. ``is_causal``
-    hides positions after the query's own. ``enable_gqa``: several heads of query share one of key
-    and value.
+    ``attn_mask`` is bool, where False hides a position, or floats that are added to the scores.
+    ``is_causal`` hides the positions after the query's own. With ``enable_gqa`` several heads of
+    query share one head of key and value. ``dropout_p`` is the probability that a weight is
+    dropped.
 
     Shape: query (…, L, E), key (…, S, E), value (…, S, F), mask broadcastable to (…, L, S) →
     (…, L, F).
 
     Raises:
-        RuntimeError: shapes or dtypes do not fit; both ``attn_mask`` and ``is_causal``.
+        RuntimeError: shapes or dtypes do not fit; both ``attn_mask`` and ``is_causal`` are given.
 
     >>> import rushlight as torch
     >>> x = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
@@ -237,7 +239,7 @@ def scaled_dot_product_attention(
 
 
 def _laid_as(query, found):
-    """``found`` with its dims in memory as those of ``query`` (batch, heads, L, E)."""
+    """``found`` with its dims in the memory order of ``query`` (batch, heads, L, E)."""
     x = query.array
     if x.ndim != 4 or x.strides[-1] != x.itemsize or query.is_contiguous():
         return found

@@ -26,7 +26,9 @@ __all__ = ["rnn_layer"]
 
 @kernel(public=False, method=False, again=True, spared=("bias",))
 def rnn_layer(xp, drive, h, weight, bias=None, *, relu, sizes, reverse=False):
-    """(h of all steps, the last h) from the first ``h`` (batch, hidden); f is tanh or ``relu``.
+    """(h of all steps, the last h) from the first ``h`` (batch, hidden).
+
+    The activation f is relu with ``relu``, else tanh.
 
     Shape: drive (rows, hidden), weight (hidden, hidden), bias (hidden) → (rows, hidden),
     (batch, hidden).
@@ -51,7 +53,7 @@ def _slopes(g, h, weight, bias, out, relu, sizes, reverse):
     for start, count in back:
         s = slope[start : start + count]
         owed = state.of(count) + g_out[start : start + count]
-        if relu:  # selected, since 0 · inf is nan
+        if relu:  # selected instead of multiplied, because 0 · inf is nan
             s[...] = np.where(out[start : start + count] <= 0, 0, owed)
         else:
             s *= owed
@@ -80,7 +82,7 @@ def _run(drive, h, weight, bias, relu, sizes, reverse):
 
 
 def _slopes_of_tensors(g, drive, h, weight, bias, relu, sizes, reverse):
-    """``_slopes`` on tensors, from the inputs alone."""
+    """``_slopes`` on tensors. The forward is computed again from the inputs."""
     _, found = _run(drive, h, weight, bias, relu, sizes, reverse)
     g_out, g_h = g
     back = steps(sizes, not reverse)
@@ -98,7 +100,7 @@ def _slopes_of_tensors(g, drive, h, weight, bias, relu, sizes, reverse):
 
 @kernel(public=False, method=False)
 def rnn_layer_backward(xp, g_out, g_h, drive, h, weight, bias=None, *, relu, sizes, reverse):
-    """The gradients of the inputs of ``rnn_layer`` from those of its results."""
+    """The gradients of ``rnn_layer``'s inputs from the gradients of its results."""
     out, _ = rnn_layer.op.forward(
         xp, drive, h, weight, bias, relu=relu, sizes=sizes, reverse=reverse
     )

@@ -1,4 +1,4 @@
-"""The layer of gated recurrent units, over a whole sequence in one direction.
+"""The gated recurrent unit (GRU): one layer over a whole sequence, in one direction.
 
 Source: Cho et al. 2014, in the variant whose reset gate acts on the product with the state.
 """
@@ -29,7 +29,8 @@ __all__ = ["gru_layer"]
 def gru_layer(xp, drive, h, weight, bias=None, *, sizes, reverse=False, memo=None):
     """(h of all steps, the last h) from the first ``h`` (batch, hidden).
 
-    Gates are r, z and the new value n: h = (1 - z) · n + z · h.
+    The columns of ``drive`` belong to the gates r and z and to the new value n. A step computes
+    h = (1 - z) · n + z · h.
 
     Shape: drive (rows, 3 · hidden), weight (3 · hidden, hidden), bias (3 · hidden) →
     (rows, hidden), (batch, hidden).
@@ -39,7 +40,7 @@ def gru_layer(xp, drive, h, weight, bias=None, *, sizes, reverse=False, memo=Non
     gates[:, : 2 * n] *= 0.5  # σ(z) = ½ tanh(½ z) + ½
     matrix = weight.T.copy()
     matrix[:, : 2 * n] *= 0.5
-    heard = xp.empty((len(drive), n), drive.dtype)  # what the reset gate lets through or not
+    heard = xp.empty((len(drive), n), drive.dtype)  # the state's part of n before the reset gate
     if bias is not None:
         gates[:, : 2 * n] += bias[: 2 * n] * 0.5
     out = xp.empty_like(heard)
@@ -77,7 +78,7 @@ def _slopes(g, memo, h, weight, bias, out, sizes, reverse):
     g_out, g_h = g
     last = before(out, h, sizes, reverse)
     r, z, new = gates[:, :n], gates[:, n : 2 * n], gates[:, 2 * n :]
-    slope = gates.copy()  # of the arguments of the gates, as the product with the state sees them
+    slope = gates.copy()  # first d h / d (h weightᵀ + bias), times dh in the loop
     to_new = (1 - z) * (1 - new * new)
     slope[:, :n] = to_new * heard * r * (1 - r)
     slope[:, n : 2 * n] = (last - new) * z * (1 - z)
@@ -103,7 +104,7 @@ def _slopes(g, memo, h, weight, bias, out, sizes, reverse):
 
 
 def _run(drive, h, weight, bias, sizes, reverse):
-    """(results, what each step found: r, z, the new value, what was heard, and the last h)."""
+    """(results, a tuple for each step: r, z, the new value, ``heard``, the h before the step)."""
     n = h.shape[1]
     matrix = weight.t()
     order = steps(sizes, reverse)
@@ -125,7 +126,7 @@ def _run(drive, h, weight, bias, sizes, reverse):
 
 
 def _slopes_of_tensors(g, drive, h, weight, bias, sizes, reverse):
-    """``_slopes`` on tensors, from the inputs alone."""
+    """``_slopes`` on tensors. The forward is computed again from the inputs."""
     _, found = _run(drive, h, weight, bias, sizes, reverse)
     g_out, g_h = g
     back = steps(sizes, not reverse)
@@ -148,7 +149,7 @@ def _slopes_of_tensors(g, drive, h, weight, bias, sizes, reverse):
 
 @kernel(public=False, method=False)
 def gru_layer_backward(xp, g_out, g_h, drive, h, weight, bias=None, *, sizes, reverse):
-    """The gradients of the inputs of ``gru_layer`` from those of its results."""
+    """The gradients of ``gru_layer``'s inputs from the gradients of its results."""
     memo: list = []
     out, _ = gru_layer.op.forward(
         xp, drive, h, weight, bias, sizes=sizes, reverse=reverse, memo=memo

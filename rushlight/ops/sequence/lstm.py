@@ -1,4 +1,4 @@
-"""The layer of a long short-term memory, over a whole sequence in one direction.
+"""The long short-term memory (LSTM): one layer over a whole sequence, in one direction.
 
 Source: Hochreiter and Schmidhuber 1997; Sak et al. 2014 for the projection.
 """
@@ -25,14 +25,15 @@ __all__ = ["lstm_layer"]
 
 
 def _quarters(z, n):
-    """The gates i, f, g, o in the columns of ``z``."""
+    """The four parts of ``z``'s columns: the gates i, f, g and o."""
     return z[:, :n], z[:, n : 2 * n], z[:, 2 * n : 3 * n], z[:, 3 * n :]
 
 
 def _scales(rows, n, dtype):
-    """½ for the gates i, f and o, 1 for g, in each of ``rows`` rows; and the same, 0 for g.
+    """(scale, shift) such that tanh(scale · z) · scale + shift gives all four gates at once.
 
-    With them tanh gives all four gates at once: σ(z) = ½ tanh(½ z) + ½.
+    For the gates i, f and o both are ½, because σ(z) = ½ tanh(½ z) + ½. For g, which is tanh(z),
+    scale is 1 and shift is 0. Both arrays have ``rows`` equal rows.
     """
     scale = np.full((rows, 4 * n), 0.5, dtype)
     shift = scale.copy()
@@ -90,7 +91,7 @@ def _slopes(g, memo, h, c, weight, bias, projection, out, sizes, reverse):
     g_out, g_h, g_c = g
     i, f, u, o = _quarters(gates, n)
     to_cell = o * (1 - bounded * bounded)
-    slope = np.empty_like(gates)  # of each gate's argument to c, or for o to the output
+    slope = np.empty_like(gates)  # first the derivative of c (for o: of h) by each gate's argument
     si, sf, su, so = _quarters(slope, n)
     np.multiply(u, i * (1 - i), si)
     np.multiply(before(cells, c, sizes, reverse), f * (1 - f), sf)
@@ -124,7 +125,7 @@ def _slopes(g, memo, h, c, weight, bias, projection, out, sizes, reverse):
 
 
 def _run(drive, h, c, weight, bias, projection, sizes, reverse):
-    """(results, what each step found: gates, the states before it, tanh(c) and o · tanh(c))."""
+    """(results, a tuple for each step: i, f, g, o, the h and c before, tanh(c), o · tanh(c))."""
     n = c.shape[1]
     drive = drive if bias is None else drive + bias
     matrix = weight.t()
@@ -146,7 +147,7 @@ def _run(drive, h, c, weight, bias, projection, sizes, reverse):
 
 
 def _slopes_of_tensors(g, drive, h, c, weight, bias, projection, sizes, reverse):
-    """``_slopes`` on tensors, from the inputs alone."""
+    """``_slopes`` on tensors. The forward is computed again from the inputs."""
     _, found = _run(drive, h, c, weight, bias, projection, sizes, reverse)
     g_out, g_h, g_c = g
     back = steps(sizes, not reverse)
@@ -179,7 +180,7 @@ def _slopes_of_tensors(g, drive, h, c, weight, bias, projection, sizes, reverse)
 def lstm_layer_backward(
     xp, g_out, g_h, g_c, drive, h, c, weight, bias=None, projection=None, *, sizes, reverse
 ):
-    """The gradients of the inputs of ``lstm_layer`` from those of its results."""
+    """The gradients of ``lstm_layer``'s inputs from the gradients of its results."""
     memo: list = []
     operands = (h, c, weight, bias, projection)
     out, *_ = lstm_layer.op.forward(xp, drive, *operands, sizes=sizes, reverse=reverse, memo=memo)

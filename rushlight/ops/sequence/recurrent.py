@@ -1,9 +1,10 @@
-"""What the recurrent layers share: the order of steps, the states between them, their node.
+"""Shared parts of the recurrent layers: the order of steps, the states between them, the node.
 
-A layer is one operation over a whole sequence, in one direction. Its first input, ``drive``
-(rows, gates), is what the inputs of all steps contribute, computed beforehand by one product. The
-rows lie step after step, of step t the first ``sizes[t]`` sequences of the batch: sequences that
-end earlier come last, so ``sizes`` never grows. All of this serves arrays and tensors alike.
+A layer is one operation over a whole sequence, in one direction. Its first input is ``drive``
+(rows, gates): the product of all steps' inputs with the input weights, computed beforehand. The
+rows lie step after step, and step t has one row for each of the first ``sizes[t]`` sequences of the
+batch. Sequences that end earlier come later in the batch, so ``sizes`` never grows. The functions
+take arrays as well as tensors.
 """
 
 from functools import lru_cache
@@ -18,7 +19,7 @@ __all__ = [
     "UNROLLED", "State", "arrivals", "before", "define", "filled", "joined", "memorised", "steps",
 ]  # fmt: skip
 
-#: The steps up to which the compiler writes a layer out: more would take it too long.
+#: The compiler unrolls layers of up to this many steps. Longer ones would take too long to compile.
 UNROLLED = 128
 
 
@@ -31,24 +32,26 @@ def steps(sizes, reverse):
 
 
 def joined(parts):
-    """The rows of all ``parts``."""
+    """The rows of all ``parts``, concatenated."""
     if len(parts) == 1:
         return parts[0]
     return np.concatenate(parts) if type(parts[0]) is ndarray else cat(parts)
 
 
 def arrivals(found, reverse):
-    """What the steps found, in the order in which they ran, as rows in order of time."""
+    """Concatenate the steps' results ``found``, given in the order of execution, in time order."""
     return joined(found[::-1] if reverse else found)
 
 
 class State:
-    """A state of the sequences that are under way, carried from step to step.
+    """The state of the sequences that a step works on, carried from step to step.
 
-    Sequences come in with their rows of ``source`` and leave with what the state then is.
+    A sequence enters with its row of ``source``, the first states of all sequences. When it ends,
+    its state is kept for ``final``.
 
     Attributes:
-        now: The state of the first sequences, (n, features).
+        now: The state of the first n sequences, (n, features).
+        ended: The last states of the sequences that have ended.
     """
 
     __slots__ = ("ended", "now", "source")
@@ -59,7 +62,7 @@ class State:
         self.ended: list = []
 
     def of(self, n):
-        """The state of the first ``n`` sequences, which are those under way from here on."""
+        """The state of the first ``n`` sequences. Other sequences end here, or new ones enter."""
         have = self.now.shape[0]
         if n < have:
             self.ended.append(self.now[n:])
@@ -74,7 +77,10 @@ class State:
 
 
 def before(found, first, sizes, reverse):
-    """What each step found in the state: rows like those of ``found``, one step earlier."""
+    """The state before each step, as rows in time order.
+
+    ``found`` has the states after each step, and ``first`` the states before the first.
+    """
     order = steps(sizes, reverse)
     state = State(first, order[0][1])
     parts = []
@@ -88,7 +94,7 @@ def before(found, first, sizes, reverse):
 
 
 class _Whole(Node):
-    """A node whose one rule gives the gradients of all inputs, from those of all results."""
+    """A node with one rule for all inputs: from all results' gradients to all inputs' gradients."""
 
     __slots__ = ()
     is_plain = False
@@ -107,29 +113,29 @@ class _Whole(Node):
 
 
 def _wide(value):
-    """Half precision in float32, as the forward computed."""
+    """``value`` in float32 if it is an array of half precision: the forward computed in float32."""
     half = type(value) is ndarray and value.dtype.itemsize == 2
     return value.astype(np.float32) if half else value
 
 
 def memorised(*arrays, sizes, reverse=False, memo=None):
-    """The parameters, with a list in which the forward leaves what the gradient can use.
+    """The parameters with ``memo``: a list for values that the forward leaves for the gradient.
 
-    In a trace there is nothing to leave.
+    ``memo`` is None in a trace.
     """
     memo = [] if type(arrays[0]) is ndarray else None
     return {"sizes": sizes, "reverse": reverse, "memo": memo}
 
 
 def define(layer, rule):
-    """State the gradient of ``layer``: one rule that gives those of all inputs."""
+    """Define the gradient of ``layer`` by ``rule``, which gives the gradients of all inputs."""
     op = layer.op
     op.node = type(op.node.__name__, (_Whole,), {"__slots__": (), "op": op})
     op.grad(**dict.fromkeys(op.inputs, rule))
 
 
 def filled(g, out, like):
-    """The gradients ``g`` of the results ``out``, with zeros for those that did not come."""
+    """The gradients ``g`` of the results ``out``, with zeros in place of None."""
     zeros = np.zeros if type(like) is ndarray else like.new_zeros
     return [
         zeros(tuple(o.shape), dtype=like.dtype) if gi is None else gi

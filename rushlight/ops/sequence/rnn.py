@@ -1,6 +1,6 @@
 """Recurrent networks of several layers and directions, and their cells, as functions.
 
-The layers themselves are single operations: ``lstm.py``, ``gru.py`` and ``elman.py``.
+Each layer is one operation, defined in ``lstm.py``, ``gru.py`` or ``elman.py``.
 """
 
 from rushlight.errors import DtypeError, ShapeError
@@ -41,7 +41,7 @@ def _rnn_direction(relu):
 
 
 def _grouped(name, params, has_biases, layers, bidirectional, projected=False):
-    """The flat list of weights, by direction and layer."""
+    """Split the flat list of weights into one list for each layer and direction."""
     each = 2 + 2 * bool(has_biases) + projected
     params = tuple(params)
     if len(params) != each * layers * (1 + bool(bidirectional)):
@@ -65,11 +65,11 @@ def _check(name, input, states, weight):
 
 
 class _Network:
-    """One of PyTorch's functions of a whole network, in both its forms.
+    """One of PyTorch's functions for a whole network, for padded and for packed sequences.
 
     Attributes:
-        run: One direction of a layer.
-        precision: The list of autocast that it is on.
+        run: The function of one direction of a layer.
+        precision: The autocast list of the function (an argument, which is not stored).
     """
 
     def __init__(self, name, run, precision=LOWER):
@@ -84,7 +84,7 @@ class _Network:
     def batch(
         self, input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first
     ):
-        """Sequences of one length: input (steps, batch, features), or the batch first."""
+        """Run sequences of equal length. Input: (steps, batch, features), or ``batch_first``."""
         if input.ndim != 3:
             raise ShapeError(f"{self.name}: input must have 3 dims, but is {tuple(input.shape)}")
         if batch_first:
@@ -105,7 +105,7 @@ class _Network:
     def packed(
         self, data, batch_sizes, hx, params, has_biases, num_layers, dropout, train, bidirectional
     ):
-        """Sequences of several lengths: data (rows, features), of each step ``batch_sizes``."""
+        """Run packed sequences. Step t has the next ``batch_sizes[t]`` rows of data."""
         sizes = batch_sizes if type(batch_sizes) is tuple else tuple(batch_sizes.tolist())
         rows, ends = self._cast_layers(
             data, sizes, hx, params, has_biases, num_layers, dropout, train, bidirectional
@@ -137,7 +137,10 @@ class _Network:
 
 
 def _in_dtype_of_state(layers):
-    """``layers``, which autocast runs in float32, with results in the dtype of the first state."""
+    """Wrap ``layers`` so that the results have the dtype of the first state, also under autocast.
+
+    Autocast runs ``layers`` in float32.
+    """
 
     def call(rows, sizes, hx, *more):
         out, ends = layers(rows, sizes, hx, *more)
@@ -148,7 +151,7 @@ def _in_dtype_of_state(layers):
     return call
 
 
-#: By name, as the modes of ``nn.RNNBase`` in small letters.
+#: The networks by name. A name is a mode of ``nn.RNNBase`` in lower case.
 NETWORKS = {
     "lstm": _Network("lstm", _lstm_direction),
     "gru": _Network("gru", _gru_direction, SINGLE),
@@ -159,7 +162,7 @@ NETWORKS = {
 
 @function(method=False)
 def lstm(*args, **kwargs):
-    """A long short-term memory of several layers: (output, last h, last c).
+    """Run a long short-term memory (LSTM) of several layers: (output, last h, last c).
 
     ``lstm(input, (h, c), params, has_biases, num_layers, dropout, train, bidirectional,
     batch_first)``, or ``lstm(data, batch_sizes, (h, c), params, has_biases, num_layers, dropout,
@@ -176,7 +179,7 @@ def lstm(*args, **kwargs):
 
 @function(method=False)
 def gru(*args, **kwargs):
-    """Gated recurrent units in several layers: (output, last h).
+    """Run gated recurrent units (GRU) in several layers: (output, last h).
 
     ``gru(input, h, params, has_biases, num_layers, dropout, train, bidirectional, batch_first)``,
     or ``gru(data, batch_sizes, h, params, has_biases, num_layers, dropout, train,
@@ -193,7 +196,7 @@ def gru(*args, **kwargs):
 
 @function(method=False)
 def rnn_tanh(*args, **kwargs):
-    """Plain recurrent layers with tanh: (output, last h); arguments are those of ``gru``.
+    """Run plain recurrent layers with tanh: (output, last h). The arguments are those of ``gru``.
 
     >>> import rushlight as torch
     >>> weights = [torch.ones(1, 1), torch.ones(1, 1)]
@@ -206,7 +209,7 @@ def rnn_tanh(*args, **kwargs):
 
 @function(method=False)
 def rnn_relu(*args, **kwargs):
-    """Plain recurrent layers with relu: (output, last h); arguments are those of ``gru``.
+    """Run plain recurrent layers with relu: (output, last h). The arguments are those of ``gru``.
 
     >>> import rushlight as torch
     >>> weights = [torch.ones(1, 1), torch.ones(1, 1)]
@@ -221,7 +224,7 @@ def rnn_relu(*args, **kwargs):
 
 
 def _cell(name, run, input, states, w_ih, w_hh, b_ih, b_hh):
-    """One step of one layer: the states after it."""
+    """The states after one step of one layer."""
     _check(name, input, states, w_ih)
     weights = (w_ih, w_hh) if b_ih is None else (w_ih, w_hh, b_ih, b_hh)
     for s in states:
@@ -238,9 +241,9 @@ def _cell(name, run, input, states, w_ih, w_hh, b_ih, b_hh):
 @function(method=False)
 @autocasts(SINGLE)
 def lstm_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
-    """One step of a long short-term memory: (h, c) from ``hx``, the pair before.
+    """One step of a long short-term memory: (h, c) from ``hx``, the pair (h, c) before the step.
 
-    Shape: input (batch, features), each of hx (batch, hidden) → the same.
+    Shape: input (batch, features), both tensors of hx (batch, hidden) → twice (batch, hidden).
 
     Raises:
         RuntimeError: shapes or dtypes do not fit.

@@ -1,1 +1,1 @@
-"""Views, and other arrangements of the same elements."""
+"""Operations that rearrange elements: views, joins, splits, repeats."""

@@ -1,4 +1,4 @@
-"""Tensors joined and taken apart: cat, stack, split, unbind, repeat, flip, roll, meshgrid."""
+"""Operations that join tensors: cat, stack, hstack, vstack, dstack, column_stack."""
 
 import numpy as np
 from numpy import ndarray
@@ -23,7 +23,7 @@ from rushlight.tensor import Tensor
 def _joined(tensors, *, dim):
     kept = [a for a in tensors if a.shape != (0,)]
     if not kept:
-        return {"dim": 0}  # whatever it was, as in PyTorch
+        return {"dim": 0}  # as in PyTorch, any ``dim`` is valid if all shapes are (0,)
     ndim = kept[0].ndim
     if any(not a.ndim for a in tensors):
         at = next(i for i, a in enumerate(tensors) if not a.ndim)
@@ -52,7 +52,7 @@ def _joined(tensors, *, dim):
 @kernel(public=False, method=False, name="cat", widen=False, prepare=_joined, casts=True,
         autocast=WIDEST, keeps_order=True)  # fmt: skip
 def _cat(xp, tensors, *, dim):
-    """The tensors one after another along ``dim``."""
+    """Concatenate the tensors along ``dim``."""
     d = tensors[0].dtype
     if any(a.dtype is not d and a.dtype != d for a in tensors):
         common = OF[d]
@@ -123,10 +123,10 @@ def _listed(tensors, name):
 
 @function(method=False, alias=("concat", "concatenate"))
 def cat(tensors, dim=0, *, out=None, axis=None):
-    """The tensors one after another along ``dim``; their other sizes must agree.
+    """Concatenate the tensors along ``dim``. Their sizes in all other dims must be equal.
 
     Raises:
-        RuntimeError: sizes or numbers of dims disagree.
+        RuntimeError: Sizes or numbers of dims differ.
 
     >>> import rushlight as torch
     >>> torch.cat([torch.zeros(1, 2), torch.ones(1, 2)])
@@ -142,7 +142,7 @@ def cat(tensors, dim=0, *, out=None, axis=None):
 
 
 def _joined_directly(tensors, dim):
-    """``cat`` of tensors of one dtype; None where it takes the long way."""
+    """Return ``cat`` of tensors of one dtype on the fast path, or None if ``_cat`` must do it."""
     try:
         arrays = [plain(t) for t in tensors]
         first = arrays[0]
@@ -151,7 +151,7 @@ def _joined_directly(tensors, dim):
         if any(a.dtype is not first.dtype for a in arrays):
             return None
         if first.ndim > 3 and first.shape[1] == 1 and channels_order([first]):
-            return None  # NumPy does not tell it from a contiguous one
+            return None  # NumPy sees such a channels-last array as contiguous
         array = np.concatenate(arrays, dim)
     except (AttributeError, IndexError, TypeError, ValueError):
         return None
@@ -165,7 +165,7 @@ def _joined_directly(tensors, dim):
 @kernel(public=False, method=False, name="stack", widen=False, casts=True, autocast=WIDEST,
         keeps_order=True)  # fmt: skip
 def _stack(xp, tensors, *, dim):
-    """Tensors of one shape and dtype along a new ``dim``."""
+    """Stack tensors of one shape and dtype along a new ``dim``."""
     first = tensors[0].shape
     part = (*first[:dim], 1, *first[dim:])
     shape = (*first[:dim], len(tensors), *first[dim:])
@@ -176,7 +176,8 @@ def _stack(xp, tensors, *, dim):
     orders = [channels_order([a]) for a in tensors]
     if None in orders:
         return found
-    # It lies as what cat makes of them does, of which ``dim`` is then split.
+    # PyTorch concatenates along ``dim`` and then splits ``dim``, so the result has the memory order
+    # of the concatenation.
     return laid(found, [d + (d > dim) + e for d in orders[0] for e in range(1 + (d == dim))])
 
 
@@ -184,7 +185,7 @@ def _stack(xp, tensors, *, dim):
 def _stack_of_patches(tensors, dim):
     first = tensors[0].shape
     out = tensors[0].new_zeros((*first[:dim], len(tensors), *first[dim:]))
-    if not first:  # numbers go into their places in one pass, all at once
+    if not first:  # 0-dim tensors: one elementwise kernel writes all of them
         places = arange(len(tensors))
         for i, t in enumerate(tensors):
             out = t.where(places == i, out)
@@ -201,10 +202,10 @@ _stack.grad(tensors=lambda g, tensors_shape, dim: [
 
 @function(method=False)
 def stack(tensors, dim=0, *, out=None, axis=None):
-    """Tensors of one shape along a new dim.
+    """Join tensors of one shape along a new dim.
 
     Raises:
-        RuntimeError: their shapes differ.
+        RuntimeError: The shapes differ.
 
     >>> import rushlight as torch
     >>> torch.stack([torch.zeros(2), torch.ones(2)], dim=1)
@@ -277,7 +278,7 @@ atleast_3d = _at_least(3, _raised_3d)
 
 @function(method=False)
 def hstack(tensors, *, out=None):
-    """The tensors side by side: along dim 1, or along dim 0 where they have one dim.
+    """Concatenate the tensors along dim 1, or along dim 0 if they are 1-dim.
 
     >>> import rushlight as torch
     >>> torch.hstack([torch.zeros(2, 1), torch.ones(2, 1)])
@@ -290,7 +291,7 @@ def hstack(tensors, *, out=None):
 
 @function(method=False, alias="row_stack")
 def vstack(tensors, *, out=None):
-    """The tensors one below another: along dim 0, at least 2-dim.
+    """Concatenate the tensors along dim 0. Tensors of fewer than 2 dims become rows first.
 
     >>> import rushlight as torch
     >>> torch.vstack([torch.zeros(2), torch.ones(2)])
@@ -302,12 +303,12 @@ def vstack(tensors, *, out=None):
 
 @function(method=False)
 def dstack(tensors, *, out=None):
-    """The tensors behind one another: along dim 2, at least 3-dim."""
+    """Concatenate the tensors along dim 2, after ``atleast_3d``."""
     return cat([atleast_3d(t) for t in _listed(tensors, "dstack")], 2, out=out)
 
 
 @function(method=False)
 def column_stack(tensors, *, out=None):
-    """The tensors side by side, 1-dim ones as columns."""
+    """Concatenate the tensors along dim 1. Tensors of fewer than 2 dims become columns first."""
     tensors = _listed(tensors, "column_stack")
     return hstack([t.reshape(-1, 1) if t.array.ndim < 2 else t for t in tensors], out=out)

@@ -1,4 +1,4 @@
-"""The order of dims: transposes and permutations, all views."""
+"""Operations that change the order of dims: transposes and permutations. All return views."""
 
 import warnings
 
@@ -21,7 +21,7 @@ def _pair(x, *, dim0, dim1):
 
 @view(prepare=_pair, alias=("swapaxes", "swapdims"))
 def transpose(xp, x, *, dim0, dim1):
-    """``input`` with two dims exchanged.
+    """Return a view of ``input`` with the dims ``dim0`` and ``dim1`` exchanged.
 
     >>> import rushlight as torch
     >>> torch.zeros(2, 3, 4).transpose(0, 2).shape
@@ -43,7 +43,7 @@ transpose.grad(x=lambda g, dim0, dim1: swapped(g, dim0, dim1))
 
 
 def swapped(g, dim0, dim1):
-    """``g`` with two dims exchanged, an array or a tensor."""
+    """Exchange two dims of ``g``, which is an array or a tensor."""
     return g.swapaxes(dim0, dim1) if g.ndim else g
 
 
@@ -58,7 +58,7 @@ def _at_most_2d(x):
 
 @view(prepare=_at_most_2d, grad_name="TBackward0")
 def t(xp, x):
-    """The transpose of a matrix; 0- and 1-dim tensors as they are.
+    """Return a matrix transposed. Tensors of 0 or 1 dims are returned as they are.
 
     >>> import rushlight as torch
     >>> torch.zeros(2, 3).t().shape
@@ -82,7 +82,7 @@ def _permutation(x, *, dims):
 
 @view(prepare=_permutation, varargs=True)
 def permute(xp, x, *, dims):
-    """``input`` with its dims in the order ``dims``.
+    """Return a view of ``input`` with its dims in the order ``dims``.
 
     >>> import rushlight as torch
     >>> torch.zeros(2, 3, 4).permute(2, 0, 1).shape
@@ -104,7 +104,9 @@ def _inverse(dims):
 
 @function(alias="moveaxis", kinds={"source": "ints", "destination": "ints"})
 def movedim(input, source, destination):
-    """``input`` with the dims ``source`` moved to ``destination``; the others keep their order.
+    """Move the dims ``source`` to the positions ``destination``.
+
+    The other dims keep their order. The result is a view.
 
     >>> import rushlight as torch
     >>> torch.zeros(2, 3, 4).movedim(0, -1).shape
@@ -138,7 +140,7 @@ def _property(f):
 
 @_property
 def T(self):
-    """A matrix transposed; ``mT`` transposes the last two dims of any tensor.
+    """The transpose of a matrix. For batches of matrices use ``mT``.
 
     >>> import rushlight as torch
     >>> torch.tensor([[1, 2, 3]]).T
@@ -168,7 +170,7 @@ def _matrices(x, name):
 
 @_property
 def mT(self):
-    """Each matrix in the last two dims transposed.
+    """The tensor with its last two dims exchanged: each matrix of a batch is transposed.
 
     >>> import rushlight as torch
     >>> torch.zeros(5, 2, 3).mT.shape
@@ -197,17 +199,17 @@ def H(self):
 
 @_property
 def mH(self):
-    """The conjugate transpose of each matrix in the last two dims."""
+    """The conjugate transpose of each matrix in a batch; the matrices are in the last two dims."""
     _matrices(self, "mH")
     return _adjoint(self)
 
 
 @function
 def adjoint(input):
-    """The conjugate transpose of the matrices in the last two dims, as a view.
+    """Return the conjugate transpose of each matrix in the last two dims, as a view.
 
     Raises:
-        RuntimeError: ``input`` is a vector.
+        RuntimeError: ``input`` has only one dim.
 
     >>> import rushlight as torch
     >>> torch.adjoint(torch.tensor([[1j, 2]]))

@@ -1,4 +1,4 @@
-"""Channels in another order, and channels turned into pixels and back."""
+"""Operations on image channels: channel_shuffle, pixel_shuffle and pixel_unshuffle."""
 
 from rushlight.errors import ShapeError
 from rushlight.ops.core.definition import function
@@ -10,7 +10,7 @@ __all__ = ["channel_shuffle", "pixel_shuffle", "pixel_unshuffle"]
 
 
 def _as_image(x, input):
-    """``x`` in memory of its own, with the channels last as in ``input``, or else contiguous."""
+    """Return ``x`` in memory of its own: channels last if ``input`` is so, otherwise contiguous."""
     order = channels_order([input.array])
     if order is not None:
         return x.clone(memory_format=channels_last if len(order) == 4 else channels_last_3d)
@@ -20,7 +20,10 @@ def _as_image(x, input):
 
 
 def _factor(name, what, value, x):
-    """``value`` as the int by which sizes are multiplied; ``x`` must be an image."""
+    """Return the argument ``value``, called ``what``, as a positive int.
+
+    Raise if ``x`` has fewer than 3 dims.
+    """
     try:
         factor = value.__index__()
     except AttributeError:
@@ -38,12 +41,14 @@ def _factor(name, what, value, x):
 
 @function(method=False)
 def pixel_shuffle(input, upscale_factor):
-    """r² channels as r x r pixels each, where r is ``upscale_factor``.
+    """Turn each group of r² channels into one channel of r times the height and width.
+
+    r is ``upscale_factor``. Each pixel of the r² channels becomes a square of r x r pixels.
 
     Shape: (…, C · r², H, W) → (…, C, H · r, W · r).
 
     Raises:
-        RuntimeError: less than three dims; channels that r² does not divide.
+        RuntimeError: ``input`` has fewer than 3 dims, or r² does not divide the channels.
 
     Source: Shi et al. 2016, https://arxiv.org/abs/1609.05158
 
@@ -69,12 +74,14 @@ def pixel_shuffle(input, upscale_factor):
 
 @function(method=False)
 def pixel_unshuffle(input, downscale_factor):
-    """The inverse of ``pixel_shuffle``: r x r pixels as r² channels.
+    """Turn each square of r x r pixels into r² channels: the inverse of ``pixel_shuffle``.
+
+    r is ``downscale_factor``.
 
     Shape: (…, C, H · r, W · r) → (…, C · r², H, W).
 
     Raises:
-        RuntimeError: less than three dims; sizes that r does not divide.
+        RuntimeError: ``input`` has fewer than 3 dims, or r does not divide height and width.
 
     >>> import rushlight as torch
     >>> torch.pixel_unshuffle(torch.arange(4).reshape(1, 2, 2), 2).flatten()
@@ -90,7 +97,7 @@ def pixel_unshuffle(input, downscale_factor):
                 f"input {tuple(input.shape)} has {size} in dim {dim}"
             )
     if not array.size:
-        return input.clone()  # in PyTorch's shape, which is the input's
+        return input.clone()  # as in PyTorch, the shape stays the input's
     n = len(lead)
     apart = input.reshape(*lead, c, h // r, r, w // r, r)
     turned = apart.permute(*range(n + 1), n + 2, n + 4, n + 1, n + 3)
@@ -99,12 +106,14 @@ def pixel_unshuffle(input, downscale_factor):
 
 @function(method=False)
 def channel_shuffle(input, groups):
-    """The channels of ``groups`` groups taken in turn: the first of each, the second …
+    """Divide the channels into ``groups`` groups and interleave the groups.
+
+    The first channel of each group comes first, then the second channel of each group, and so on.
 
     Shape: (N, C, …) → the same.
 
     Raises:
-        RuntimeError: less than three dims; channels that ``groups`` does not divide.
+        RuntimeError: ``input`` has fewer than 3 dims, or ``groups`` does not divide the channels.
 
     Source: Zhang et al. 2017, https://arxiv.org/abs/1707.01083
 

@@ -1,4 +1,4 @@
-"""Elements repeated and reordered: repeat, tile, flip, roll, meshgrid."""
+"""Operations that repeat or reorder elements: repeat, tile, flip, roll, meshgrid."""
 
 import warnings
 
@@ -36,7 +36,9 @@ def _repeats(x, *, repeats):
 
 @kernel(public=False, widen=False, varargs=True, prepare=_repeats)
 def repeat(xp, x, *, repeats):
-    """``input`` laid side by side, so often along each dim; more repeats than dims add dims.
+    """Repeat the tensor along each dim as often as ``repeats`` says, in a copy.
+
+    If ``repeats`` has more numbers than the tensor has dims, the result gets new leading dims.
 
     >>> import rushlight as torch
     >>> torch.tensor([1, 2]).repeat(2, 2)
@@ -72,7 +74,7 @@ repeat.grad(x=_repeat_back)
 
 @function
 def tile(input, *dims):
-    """``input`` repeated so often along its last dims.
+    """Repeat ``input`` along its last dims, as often as ``dims`` says for each of them.
 
     >>> import rushlight as torch
     >>> torch.tensor([1, 2]).tile(2)
@@ -115,7 +117,7 @@ def _not_negative(x, repeats, *, dim, output_size):
     grad_name="IndexSelectBackward0", dynamic=True, check=_not_negative,
 )  # fmt: skip
 def _repeat_interleave(xp, x, repeats, *, dim, output_size=None):
-    """Each slice of ``x`` along ``dim`` repeated so often."""
+    """Repeat each slice of ``x`` along ``dim`` as often as ``repeats`` says."""
     return xp.repeat(x, repeats if repeats.ndim else int(repeats), dim)
 
 
@@ -138,7 +140,7 @@ _repeat_interleave.grad(x=_interleave_back)
 
 @kernel(public=False, method=False, name="repeat_each", widen=False, grad_name="ViewBackward0")
 def _repeat_each(xp, x, *, dim, repeats):
-    """Each slice of ``x`` along ``dim`` repeated ``repeats`` times."""
+    """Repeat each slice of ``x`` along ``dim`` ``repeats`` times."""
     return xp.repeat(x, repeats, dim)
 
 
@@ -165,10 +167,11 @@ _repeat_each.grad(x=_repeat_each_back)
     "input, repeats: int, dim?=, *, output_size?=",
 )
 def repeat_interleave(input, repeats=None, dim=None, *, output_size=None, axis=None):
-    """Each element (each slice along ``dim``) repeated so often, one after another.
+    """Repeat each slice along ``dim``, or each element if no ``dim`` is given.
 
-    ``repeats`` is a number or a tensor of one number for each slice. With one argument: the
-    index of each slice, repeated.
+    The copies of a slice follow each other. ``repeats`` is a number, or a tensor with one number
+    for each slice. If a tensor of repeats is the only argument, the indices 0, 1, 2, … are
+    repeated.
 
     >>> import rushlight as torch
     >>> torch.tensor([1, 2]).repeat_interleave(2), torch.repeat_interleave(torch.tensor([1, 2]))
@@ -202,7 +205,7 @@ def _flippable(x, *, dims):
 
 @kernel(widen=False, varargs=True, prepare=_flippable, keeps_order=True)
 def flip(xp, x, *, dims):
-    """``input`` with the order of its elements reversed along ``dims``; a copy.
+    """Return a copy of ``input`` with the order of elements reversed along ``dims``.
 
     >>> import rushlight as torch
     >>> torch.tensor([[1, 2], [3, 4]]).flip(0)
@@ -223,7 +226,7 @@ flip.grad(x=lambda g, dims: np.flip(g, dims).copy() if type(g) is ndarray else f
 
 @function
 def fliplr(input):
-    """``flip`` along dim 1."""
+    """Call ``flip`` along dim 1."""
     if tensor_array(input, "fliplr").ndim < 2:
         raise RuntimeError("fliplr: Input must be >= 2-d.")
     return flip(input, (1,))
@@ -231,7 +234,7 @@ def fliplr(input):
 
 @function
 def flipud(input):
-    """``flip`` along dim 0."""
+    """Call ``flip`` along dim 0."""
     if tensor_array(input, "flipud").ndim < 1:
         raise RuntimeError("flipud: Input must be >= 1-d.")
     return flip(input, (0,))
@@ -246,7 +249,7 @@ def _rollable(x, *, shifts, dims):
         raise RuntimeError(
             f"roll: shifts and dimensions must align. shifts: {len(shifts)}, dims: {len(dims)}"
         )
-    if not x.size:  # nothing moves, and PyTorch looks at no dim
+    if not x.size:  # like PyTorch, do not check the dims of an empty tensor
         return {"shifts": (0,), "dims": ()}
     if dims and not x.ndim:
         raise DimError(f"roll: Dimension specified as {dims[0]} but tensor has no dimensions")
@@ -255,7 +258,10 @@ def _rollable(x, *, shifts, dims):
 
 @kernel(widen=False, prepare=_rollable, keeps_order=True)
 def roll(xp, x, *, shifts, dims=()):
-    """``input`` with its elements moved along ``dims``, the last ones coming in first.
+    """Move the elements along ``dims`` by ``shifts`` positions, in a copy.
+
+    Elements that move past the end come in at the beginning. Without ``dims`` the tensor is
+    flattened for the shift.
 
     >>> import rushlight as torch
     >>> torch.arange(4).roll(1)
@@ -302,7 +308,9 @@ roll.grad(x=_roll_back)
 
 @function(method=False)
 def meshgrid(*tensors, indexing=None):
-    """The coordinates of a grid: each 1-dim tensor expanded over the dims of the others.
+    """Return the coordinates of a grid: one tensor of the grid's shape for each axis.
+
+    Each 1-dim argument is expanded, as a view, along the dims of the others.
 
     >>> import rushlight as torch
     >>> x, y = torch.meshgrid(torch.arange(2), torch.arange(3), indexing="ij")
@@ -332,7 +340,7 @@ def meshgrid(*tensors, indexing=None):
     if len({t.array.dtype for t in tensors}) > 1:
         raise RuntimeError("meshgrid expects all tensors to have the same dtype")
     n = len(tensors)
-    # "xy" exchanges the first two dims.
+    # With "xy", the first tensor varies along dim 1 and the second along dim 0.
     axes = [1, 0, *range(2, n)] if indexing == "xy" and n > 1 else range(n)
     shape = [0] * n
     for axis, t in zip(axes, tensors, strict=True):

@@ -1,4 +1,4 @@
-"""Tensors taken apart: split, chunk, unbind, select, narrow; all of it views."""
+"""Operations that take tensors apart: split, chunk, unbind, select, narrow. All return views."""
 
 import numpy as np
 from numpy import ndarray
@@ -18,7 +18,7 @@ from rushlight.tensor import Tensor, ViewOf
 
 def _parts(name, grad_name):
     def parts(xp, x, *, shape, places):
-        """The views of ``x`` at each of ``places``, basic indices."""
+        """Return one view of ``x`` for each of ``places``, a list of basic indices."""
         return tuple([look_at(xp, x, index=place) for place in places])
 
     made = kernel(
@@ -46,14 +46,15 @@ def _parts_back(g, shape, places):
 SPLIT = _parts("split_parts", "SplitBackward0")
 SPLIT_SIZES = _parts("split_sizes_parts", "SplitWithSizesBackward0")
 UNBIND = _parts("unbind_parts", "UnbindBackward0")
-# One result alone: what a view's path holds, and what runs where nothing is recorded.
+# Each of these operations returns a single part. They are the steps in ``ViewOf.path``, and they
+# run if no gradient is wanted.
 SPLIT_ONE = basic("split_part", "SplitBackward0", one_of_many=True)
 SPLIT_SIZES_ONE = basic("split_sizes_part", "SplitWithSizesBackward0", one_of_many=True)
 UNBIND_ONE = basic("unbind_part", "UnbindBackward0", one_of_many=True)
 
 
 def _taken_apart(x, op, single, places):
-    """The views of ``x`` at each of ``places``, recorded as one node with several outputs."""
+    """Return one view of ``x`` for each of ``places``; record one node with several outputs."""
     grad = not mode.grad_off or mode.state.grad
     traced = mode.intercept and mode.state.recorder is not None
     if traced or x.node is None or not grad or not places:
@@ -71,7 +72,7 @@ def _taken_apart(x, op, single, places):
 
 @function
 def unbind(input, dim=0, *, axis=None):
-    """The slices along ``dim``, without that dim, as a tuple of views.
+    """Return all slices along ``dim`` as a tuple of views without that dim.
 
     >>> import rushlight as torch
     >>> torch.tensor([[1, 2], [3, 4]]).unbind()
@@ -88,10 +89,13 @@ def unbind(input, dim=0, *, axis=None):
 
 @function(kinds={"split_size_or_sections": "ints"}, refusal=ArgumentError)
 def split(tensor, split_size_or_sections, dim=0):
-    """Views of ``tensor`` along ``dim``: of one size (the last may be smaller), or of given sizes.
+    """Split ``tensor`` along ``dim`` into a tuple of views.
+
+    ``split_size_or_sections`` is the size of each part (the last may be smaller), or a list of
+    sizes.
 
     Raises:
-        RuntimeError: the sizes do not sum to the size of ``dim``.
+        RuntimeError: The sizes do not sum to the size of ``dim``.
 
     >>> import rushlight as torch
     >>> torch.arange(5).split(2)
@@ -139,13 +143,15 @@ def _ranges(dim, sizes):
 
 @function(kinds={"split_sizes": "ints"})
 def split_with_sizes(input, split_sizes, dim=0):
-    """``split`` with a list of sizes."""
+    """Call ``split`` with a list of sizes."""
     return split(input, list(split_sizes), dim)
 
 
 @function
 def chunk(input, chunks, dim=0, *, axis=None):
-    """At most ``chunks`` views along ``dim``, of one size save the last.
+    """Split ``input`` along ``dim`` into at most ``chunks`` views of equal size.
+
+    The last view is smaller if ``chunks`` does not divide the size of ``dim``.
 
     >>> import rushlight as torch
     >>> [c.tolist() for c in torch.arange(5).chunk(3)]
@@ -165,7 +171,10 @@ def chunk(input, chunks, dim=0, *, axis=None):
 
 @function
 def tensor_split(input, indices_or_sections, dim=0, *, axis=None):
-    """Views along ``dim``: so many, as even as can be, or cut before each of the indices.
+    """Split ``input`` along ``dim`` into a tuple of views.
+
+    ``indices_or_sections`` is the number of views, whose sizes differ by at most 1, or the
+    indices before which to cut.
 
     >>> import rushlight as torch
     >>> [c.tolist() for c in torch.arange(7).tensor_split(3)]
@@ -194,7 +203,7 @@ def tensor_split(input, indices_or_sections, dim=0, *, axis=None):
 
 @function(kinds={"index": "int"})
 def select(input, dim, index):
-    """The slice ``index`` along ``dim``, without that dim: a view.
+    """Return the slice ``index`` along ``dim`` as a view without that dim.
 
     >>> import rushlight as torch
     >>> torch.tensor([[1, 2], [3, 4]]).select(1, 0)
@@ -214,7 +223,7 @@ def select(input, dim, index):
 
 @function(kinds={"start": "index"})
 def narrow(input, dim, start, length):
-    """``length`` slices along ``dim`` from ``start``: a view.
+    """Return a view of ``length`` slices along ``dim``, beginning at ``start``.
 
     >>> import rushlight as torch
     >>> torch.arange(5).narrow(0, 1, 3)

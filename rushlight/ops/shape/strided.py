@@ -1,4 +1,4 @@
-"""Views with strides of their own: expanded, diagonal, sliding and arbitrary ones."""
+"""Views with unusual strides: expand, diagonal, unfold and as_strided."""
 
 import math
 
@@ -47,7 +47,9 @@ def _expanded(x, *, size):
 
 @view(public=False, varargs=True, prepare=_expanded)
 def expand(xp, x, *, size):
-    """``input`` with dims of size 1 repeated to ``size`` without a copy (stride 0).
+    """Return a view of ``size``, in which dims of size 1 are repeated by stride 0, without a copy.
+
+    A size of -1 keeps the dim's size. Sizes beyond the tensor's dims add leading dims.
 
     >>> import rushlight as torch
     >>> torch.tensor([[1], [2]]).expand(2, 3)
@@ -72,7 +74,7 @@ expand.grad(x=lambda g: g)  # the engine sums g back to x's shape
 
 @function(public=False)
 def expand_as(self, other):
-    """``expand`` to the shape of ``other``.
+    """Call ``expand`` with the shape of ``other``.
 
     >>> import rushlight as torch
     >>> torch.tensor([1, 2]).expand_as(torch.zeros(2, 2))
@@ -84,7 +86,7 @@ def expand_as(self, other):
 
 @function(kinds={"size": "shape"})
 def broadcast_to(input, size):
-    """``input`` expanded to ``size``: see ``Tensor.expand``.
+    """Return ``input`` expanded to ``size``: see ``Tensor.expand``.
 
     >>> import rushlight as torch
     >>> torch.broadcast_to(torch.tensor([1, 2]), (2, 2))
@@ -96,7 +98,7 @@ def broadcast_to(input, size):
 
 @function(method=False)
 def broadcast_shapes(*shapes):
-    """The shape that tensors of these shapes broadcast to.
+    """Return the shape to which tensors of the given shapes broadcast.
 
     >>> import rushlight as torch
     >>> torch.broadcast_shapes((2, 1), (3,), 1)
@@ -115,7 +117,7 @@ def broadcast_shapes(*shapes):
 
 @function(method=False)
 def broadcast_tensors(*tensors):
-    """Views of the tensors, expanded to their common shape.
+    """Return the tensors as views that are expanded to their common shape.
 
     >>> import rushlight as torch
     >>> x, y = torch.broadcast_tensors(torch.zeros(2, 1), torch.zeros(3))
@@ -138,7 +140,7 @@ def broadcast_tensors(*tensors):
 
 @kernel(public=False, method=False, widen=False)
 def collect(xp, x, *, shape, index):
-    """Zeros of ``shape`` to which each element of ``x`` is added at its flat ``index``."""
+    """Return zeros of ``shape`` with each element of ``x`` added at its flat ``index``."""
     kind = "c" if x.dtype.kind == "c" else "f"
     if kind == "c":
         real = xp.bincount(index.ravel(), x.real.ravel(), math.prod(shape))
@@ -150,7 +152,7 @@ def collect(xp, x, *, shape, index):
 
 @kernel(public=False, method=False, widen=False)
 def pick(xp, x, *, index, shape):
-    """The elements of ``x`` at the flat ``index``."""
+    """Return the elements of ``x`` at the flat ``index``."""
     return xp.ascontiguousarray(x).reshape(-1).take(index)
 
 
@@ -159,14 +161,14 @@ pick.grad(x=lambda g, x_shape, index: collected(g, x_shape, index))
 
 
 def chosen(g, index, shape):
-    """``pick`` of an array or a tensor."""
+    """Call ``pick`` on an array or a tensor."""
     if type(g) is ndarray:
         return pick.op.forward(np, g, index=index, shape=shape)
     return pick(g, index=index, shape=shape)
 
 
 def collected(g, shape, index):
-    """``collect`` of an array or a tensor."""
+    """Call ``collect`` on an array or a tensor."""
     if type(g) is ndarray:
         return collect.op.forward(np, g, shape=shape, index=index)
     return collect(g, shape=shape, index=index)
@@ -189,7 +191,9 @@ def _diagonal_dims(x, *, offset, dim1, dim2):
 
 @view(prepare=_diagonal_dims)
 def diagonal(xp, x, *, offset=0, dim1=0, dim2=1):
-    """The diagonal of the matrices in two dims, as the last dim; ``offset`` counts upwards.
+    """Return the diagonal of the matrices in ``dim1`` and ``dim2``, as a view with a new last dim.
+
+    A positive ``offset`` selects a diagonal above the main one, a negative ``offset`` one below.
 
     >>> import rushlight as torch
     >>> torch.arange(9).reshape(3, 3).diagonal(1)
@@ -243,7 +247,9 @@ def _window(x, *, dimension, size, step):
 
 @view(public=False, prepare=_window)
 def unfold(xp, x, *, dimension, size, step):
-    """All windows of ``size`` along a dim, every ``step``, as a new last dim.
+    """Return all windows of length ``size`` along a dim, ``step`` apart, as a view.
+
+    The elements of a window are in a new last dim.
 
     >>> import rushlight as torch
     >>> torch.arange(5).unfold(0, 3, 2)
@@ -274,7 +280,10 @@ unfold.grad(x=_unfold_back)
 @view(public=False, method=False, name="as_strided", by_layout=True, of_storage=True,
       primitive="memory")  # fmt: skip
 def _as_strided(xp, x, *, size, stride, start, geometry):
-    """Any view of the memory; ``geometry`` is (shape, strides, offset) that x had when called."""
+    """Return the view of x's storage with the given sizes, strides and offset, in elements.
+
+    ``geometry`` is the (shape, strides, offset) of x at the time of the call.
+    """
     return reach(x, size, stride, start, "as_strided")
 
 
@@ -292,7 +301,7 @@ def _as_strided_back(g, x_shape, size, stride, start, geometry):
 
 
 def places(shape, strides):
-    """Where each element of a view lies, counted from its first, in the unit of ``strides``."""
+    """Return each element's distance from the first in memory, in the unit of ``strides``."""
     out = np.zeros(shape, np.int64)
     for i, (n, s) in enumerate(zip(shape, strides, strict=True)):
         out += (np.arange(n) * s).reshape([-1] + [1] * (len(shape) - i - 1))
@@ -304,10 +313,12 @@ _as_strided.grad(x=_as_strided_back)
 
 @function
 def as_strided(input, size, stride, storage_offset=None):
-    """A view of ``input``'s storage with any sizes and strides, in elements.
+    """Return a view of ``input``'s storage with the given sizes and strides, in elements.
+
+    Without ``storage_offset`` the view begins at the first element of ``input``.
 
     Raises:
-        RuntimeError: it would reach beyond the storage.
+        RuntimeError: The view would reach beyond the storage.
 
     >>> import rushlight as torch
     >>> torch.arange(6).as_strided((2, 2), (3, 1), 1)
@@ -332,7 +343,7 @@ def as_strided(input, size, stride, storage_offset=None):
 
 
 def geometry(x):
-    """(shape, strides, offset) of a tensor, in elements."""
+    """Return (shape, strides, offset) of a tensor, in elements."""
     array = x.array
     recorder = mode.recorder() if mode.intercept else None
     first = offset(array) if recorder is None else recorder.offset(x)

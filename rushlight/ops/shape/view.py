@@ -1,4 +1,7 @@
-"""Views: other shapes of the same memory, and the copies that go with them."""
+"""Operations that change a tensor's shape: view, reshape, flatten, squeeze, unsqueeze.
+
+They return views of the same memory where the strides allow one; ``reshape`` otherwise copies.
+"""
 
 from numpy import ndarray
 
@@ -22,7 +25,7 @@ from rushlight.tensor import Tensor, short
 
 
 def infer_size(shape, numel, name="view"):
-    """``shape`` with its one -1 replaced so that it holds ``numel`` elements."""
+    """Return ``shape`` with its -1, if any, replaced so that the shape has ``numel`` elements."""
     if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
         shape = shape[0]
     known = shapes.numel(shape) if type(shape) is tuple else None
@@ -76,7 +79,7 @@ def _sized(x, *, shape):
 
 @view(public=False, method=False, name="view", prepare=_sized, by_layout=True)
 def _view(xp, x, *, shape):
-    """The same elements in another shape, without a copy."""
+    """Return the same elements in another shape, without a copy."""
     if x.flags.c_contiguous and 1 not in x.shape:
         return x.reshape(shape)
     found = reshape_view(x, shape)
@@ -87,14 +90,17 @@ def _view(xp, x, *, shape):
             ".reshape(...) instead."
         )
     if 1 in x.shape and x.size:
-        # NumPy keeps what strides dims of size 1 had; PyTorch computes them anew.
+        # NumPy keeps the old strides of dims of size 1, while PyTorch computes new ones.
         strides = view_strides(x.shape, x.strides, shape)
         return found if strides == found.strides else strided(x, shape, strides)
     return found
 
 
 def view_strides(shape, strides, new_shape):
-    """The strides of a view as PyTorch chooses them; the view exists and has elements."""
+    """Return the strides that PyTorch gives to a view in ``new_shape``.
+
+    The view must be possible without a copy, and must have elements.
+    """
     out = [0] * len(new_shape)
     at = len(new_shape) - 1
     inner = strides[-1] if strides else 0
@@ -151,12 +157,16 @@ def _check_ratio(x, ratio, names):
 @view(public=False, method=False, name="view_dtype", prepare=_same_or_divisible,
       by_layout=True, primitive="memory")  # fmt: skip
 def _view_dtype(xp, x, *, dtype):
-    """The same bytes as elements of another dtype (a NumPy dtype)."""
+    """Return the same bytes as elements of ``dtype``, which is a NumPy dtype."""
     return settled(x).view(dtype)
 
 
 def _bytes_as(x, dtype):
-    """``x.view(dtype)``: to gradients other numbers, whose writes are no part of x's history."""
+    """Return ``x.view(dtype)``.
+
+    For autograd, the result is a new tensor and no view of x: a write to it is not recorded in
+    the history of x.
+    """
     found = _view_dtype(x, dtype)
     if not found.view_of.lazy:
         found.view_of = None
@@ -165,10 +175,12 @@ def _bytes_as(x, dtype):
 
 @short
 def view_method(self, *shape, dtype=None, size=None):
-    """The same memory in another shape; with a dtype: the same bytes as other elements.
+    """Return a view of the tensor's memory in another shape.
+
+    With a dtype instead of a shape, return a view of the same bytes as elements of that dtype.
 
     Raises:
-        RuntimeError: only a copy could have that shape; ``reshape`` makes one where it must.
+        RuntimeError: Only a copy can have the shape. ``reshape`` copies in this case.
 
     >>> import rushlight as torch
     >>> x = torch.zeros(2, 3)
@@ -184,7 +196,7 @@ def view_method(self, *shape, dtype=None, size=None):
             raise TypeError(
                 f"view() received an invalid combination of arguments - got ({dtype!r})"
             )
-        # PyTorch takes no history along for the dtype that it has, either.
+        # As in PyTorch, the result is detached from the history even if the dtype is the same.
         same = dtype.numpy == self.array.dtype
         return detached(self) if same else _bytes_as(self, dtype.numpy)
     if not shape:
@@ -205,7 +217,7 @@ def _sized_copy(x, *, shape):
     prepare=_sized_copy, primitive="view",
 )  # fmt: skip
 def _reshape_copy(xp, x, *, shape):
-    """The same elements in another shape, copied."""
+    """Return a copy of the elements in another shape."""
     return xp.ascontiguousarray(x).reshape(shape)
 
 
@@ -215,10 +227,12 @@ _reshape_copy.grad(x=lambda g, x_shape: g.reshape(x_shape))
 @short
 @function(method=False)
 def reshape(input, shape):
-    """``input`` in another shape: a view where that is possible, a copy where not.
+    """Return ``input`` in another shape: a view if the strides allow one, otherwise a copy.
+
+    One size may be -1: it is computed from the others.
 
     Raises:
-        RuntimeError: the number of elements differs.
+        RuntimeError: The shape has another number of elements.
 
     >>> import rushlight as torch
     >>> torch.arange(6).reshape(2, -1)
@@ -240,7 +254,7 @@ def reshape(input, shape):
 
 
 def seen_as(x, shape):
-    """The view of ``x`` in ``shape``, which holds as many elements."""
+    """Return the view of ``x`` in ``shape``, which must have the same number of elements."""
     if mode.intercept:
         return _view(x, shape)
     if x.view_of is not None:
@@ -254,7 +268,7 @@ def seen_as(x, shape):
 
 @short
 def _reshape_method(self, *shape, **named):
-    """``torch.reshape``; the sizes may be given one by one.
+    """Call ``torch.reshape``. The sizes may be given as one tuple or as several arguments.
 
     >>> import rushlight as torch
     >>> torch.arange(6).reshape(2, -1).shape
@@ -272,7 +286,7 @@ Tensor.reshape = _reshape_method
 
 
 def tensor_array(input, name, argument="input"):
-    """The array of a tensor; TypeError for anything else."""
+    """Return the array of a tensor; raise TypeError if ``input`` is not a tensor."""
     if not isinstance(input, Tensor):
         raise TypeError(
             f"{name}(): argument '{argument}' must be Tensor, not {type(input).__name__}"
@@ -282,7 +296,7 @@ def tensor_array(input, name, argument="input"):
 
 @function(public=False)
 def reshape_as(self, other):
-    """``reshape`` to the shape of ``other``.
+    """Call ``reshape`` with the shape of ``other``.
 
     >>> import rushlight as torch
     >>> torch.arange(6).reshape_as(torch.zeros(2, 3)).shape
@@ -293,7 +307,7 @@ def reshape_as(self, other):
 
 @function
 def ravel(input):
-    """All elements in one dim: a view of a contiguous tensor, else a copy.
+    """Return all elements in one dim: a view if the tensor is contiguous, otherwise a copy.
 
     >>> import rushlight as torch
     >>> torch.zeros(2, 2).ravel()
@@ -305,9 +319,9 @@ def ravel(input):
 
 @function
 def flatten(input, start_dim=0, end_dim=-1):
-    """The dims from ``start_dim`` to ``end_dim`` as one.
+    """Merge the dims from ``start_dim`` to ``end_dim``, both included, into one.
 
-    Shape: ``(..., a, b, ...)`` → ``(..., a·b, ...)``; a 0-dim tensor gets one dim.
+    Shape: ``(..., a, b, ...)`` → ``(..., a·b, ...)``. A 0-dim tensor becomes 1-dim.
 
     >>> import rushlight as torch
     >>> torch.zeros(2, 3, 4).flatten(1).shape
@@ -328,7 +342,7 @@ def flatten(input, start_dim=0, end_dim=-1):
 
 @function(kinds={"dim": "any", "sizes": "ints"})
 def unflatten(input, dim, sizes):
-    """``dim`` as several dims of ``sizes``, one of which may be -1.
+    """Split ``dim`` into several dims with the given ``sizes``. One size may be -1.
 
     >>> import rushlight as torch
     >>> torch.zeros(2, 12).unflatten(1, (3, -1)).shape
@@ -353,7 +367,7 @@ def unflatten(input, dim, sizes):
 
 @function(public=False)
 def view_as(self, other):
-    """``view`` to the shape of ``other``.
+    """Call ``view`` with the shape of ``other``.
 
     >>> import rushlight as torch
     >>> torch.arange(6).view_as(torch.zeros(2, 3)).shape
@@ -371,7 +385,7 @@ def _new_dim(x, *, dim):
 
 @view(prepare=_new_dim)
 def unsqueeze(xp, x, *, dim):
-    """``input`` with a new dim of size 1 before ``dim``.
+    """Return a view of ``input`` with a new dim of size 1 at position ``dim``.
 
     >>> import rushlight as torch
     >>> torch.zeros(3).unsqueeze(0).shape
@@ -387,7 +401,7 @@ unsqueeze.grad(x=lambda g, x_shape: g.reshape(x_shape))
 
 @view(public=False, method=False, name="squeeze")
 def _squeeze_all(xp, x):
-    """Without all dims of size 1."""
+    """Return x without its dims of size 1."""
     return xp.squeeze(x)
 
 
@@ -401,7 +415,7 @@ def _squeezable(x, *, dim):
 
 def _squeezer(name, grad_name):
     def squeeze_dims(xp, x, *, dim):
-        """Without those of the dims ``dim`` that have size 1."""
+        """Return x without the dims ``dim``, which all have size 1."""
         return xp.squeeze(x, dim)
 
     made = view(
@@ -418,7 +432,9 @@ _squeeze_dims = _squeezer("squeeze_dims", "SqueezeBackward2")
 
 @function(kinds={"dim": "ints"})
 def squeeze(input, dim=None, *, axis=None):
-    """``input`` without its dims of size 1, or without those of ``dim`` that have size 1.
+    """Return a view of ``input`` without its dims of size 1.
+
+    With ``dim``, only the dims that it names are removed, and only if they have size 1.
 
     >>> import rushlight as torch
     >>> torch.zeros(1, 3, 1).squeeze().shape, torch.zeros(1, 3, 1).squeeze(0).shape

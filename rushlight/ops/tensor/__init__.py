@@ -1,1 +1,1 @@
-"""Tensors themselves: conversion, copies, storage, Python's operators."""
+"""Operations on tensor objects: conversion, copies, storage and Python's operators."""

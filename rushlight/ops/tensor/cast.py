@@ -29,7 +29,10 @@ from rushlight.tensor import Tensor, from_array, method, short
 
 
 def laid_out(array, form, name):
-    """An uninitialised array like ``array`` in the memory format ``form``; None preserves."""
+    """Return an uninitialised array with the shape and dtype of ``array``.
+
+    The new array is laid out in the memory format ``form``; None means preserve_format.
+    """
     if form is None or form.name == "preserve_format":
         return empty_like(array)
     if form is contiguous_format:
@@ -60,7 +63,7 @@ _clone.grad(x=lambda g: g)
 @short
 @function
 def clone(input, *, memory_format=None):
-    """A copy of ``input`` that passes gradients through.
+    """Return a copy of ``input``. Gradients flow through the copy.
 
     >>> import rushlight as torch
     >>> torch.ones(2).clone()
@@ -83,7 +86,10 @@ def _dense_in(array, form):
 
 @method
 def contiguous(self, memory_format=contiguous_format):
-    """The tensor itself where its elements lie in order in memory, else a copy in which they do.
+    """Return the tensor itself if it is contiguous, and a contiguous copy if it is not.
+
+    A tensor is contiguous if its elements lie in memory without gaps, in the order of its dims
+    or in the order that ``memory_format`` names.
 
     >>> import rushlight as torch
     >>> x = torch.zeros(2, 3)
@@ -97,7 +103,7 @@ def contiguous(self, memory_format=contiguous_format):
 
 @method
 def is_contiguous(self, memory_format=contiguous_format):
-    """True where the elements lie in order in memory, without gaps.
+    """True if the elements lie in memory in the order of the dims, without gaps.
 
     >>> import rushlight as torch
     >>> x = torch.zeros(2, 3)
@@ -111,7 +117,7 @@ def is_contiguous(self, memory_format=contiguous_format):
 
 
 def converted(x, dtype):
-    """The array ``x`` in the NumPy dtype ``dtype``, as PyTorch converts; always a new array."""
+    """Return a new array: ``x`` converted to the NumPy dtype ``dtype`` by PyTorch's rules."""
     have = x.dtype
     if dtype.kind == "b":
         return ordered_like(np.asarray(x != 0), x)
@@ -121,13 +127,13 @@ def converted(x, dtype):
     if dtype.kind in "iu" and have.kind not in "iub":
         return _to_integer(x, dtype)
     if dtype.itemsize == 2 and dtype.kind not in "iu" and have.itemsize == 8:
-        x = preserved(x, np.float32)  # PyTorch rounds twice: through float32
+        x = preserved(x, np.float32)  # PyTorch rounds twice: to float32 first
     return preserved(x, dtype)
 
 
 def _to_integer(x, dtype):
-    # As the processor does it for PyTorch: to int32 and narrower through int32, so that narrow
-    # integers wrap; NumPy's warning about numbers beyond is not PyTorch's.
+    # PyTorch's code converts through int32 for integers of up to 32 bits, so narrow integers
+    # wrap around. PyTorch does not warn about numbers out of range, so NumPy's warning is off.
     with np.errstate(invalid="ignore"):
         narrow = dtype.itemsize < 4 or dtype.name == "int32"
         found = preserved(x, np.dtype(np.int32 if narrow else np.int64))
@@ -135,10 +141,10 @@ def _to_integer(x, dtype):
 
 
 def as_scalar(value, dtype):
-    """A Python number (or a 0-dim array) as a 0-dim array of the NumPy dtype ``dtype``.
+    """Convert a Python number or a 0-dim array to a 0-dim array of the NumPy dtype ``dtype``.
 
     Raises:
-        RuntimeError: the dtype cannot hold the number.
+        RuntimeError: The dtype cannot hold the number.
     """
     if isinstance(value, np.ndarray):
         return converted(value, dtype) if value.dtype != dtype else value
@@ -166,9 +172,10 @@ _BOUNDS = {
 
 
 def holds(dtype, value):
-    """True where the NumPy dtype has a number for ``value``; unsigned ones take -value too.
+    """True if PyTorch converts the Python number ``value`` to the NumPy dtype without overflow.
 
-    Only whole numbers are negated so: C gives no meaning to a negative float as an unsigned number.
+    An unsigned dtype accepts a negative int and wraps it around. It refuses a negative float,
+    because C does not define the conversion of a negative float to an unsigned integer.
     """
     kind = dtype.kind
     if isinstance(value, complex):
@@ -188,7 +195,7 @@ def holds(dtype, value):
 
 @kernel(public=False, method=False, name="to_copy", widen=False, primitive="copy", keeps_order=True)
 def cast(xp, x, *, dtype, memory_format=None):
-    """``x`` in another dtype (a NumPy dtype)."""
+    """Convert ``x`` to ``dtype``, which is a NumPy dtype."""
     if memory_format is not None:
         out = laid_out(x, memory_format, "to")
         found = xp.empty_like(out, dtype=dtype)
@@ -201,7 +208,7 @@ cast.grad(x=lambda g: g)
 
 
 def _parsed(args, kwargs):
-    """(dtype, copy, memory_format) from the arguments of ``to``."""
+    """Return (dtype, copy, memory_format) from the arguments of ``to``."""
     dtype = kwargs.pop("dtype", None)
     form = kwargs.pop("memory_format", None)
     rest = list(args)
@@ -235,10 +242,10 @@ _TO = "non_blocking=, copy: bool=, *, memory_format?="
     f"input, device: device?=, dtype: dtype?=, {_TO}",
 )  # fmt: skip
 def to(self, *args, **kwargs):
-    """The tensor in another dtype or on another device; itself where nothing changes.
+    """Convert the tensor to another dtype or device; return the tensor itself if nothing changes.
 
-    Takes ``to(dtype)``, ``to(device, dtype)`` and ``to(other)``, each with ``non_blocking``,
-    ``copy`` and ``memory_format``.
+    The forms are ``to(dtype)``, ``to(device, dtype)`` and ``to(other)``. Each form also takes
+    ``non_blocking``, ``copy`` and ``memory_format``.
 
     >>> import rushlight as torch
     >>> torch.tensor([1.7]).to(torch.int64), torch.ones(1).to("cpu", torch.float64)
@@ -288,7 +295,7 @@ for _name, _dtype in {
 
 @method
 def cpu(self, memory_format=None):
-    """The tensor itself: it is on the CPU.
+    """Return the tensor itself, because every tensor is on the CPU.
 
     >>> import rushlight as torch
     >>> x = torch.zeros(2)
@@ -300,14 +307,16 @@ def cpu(self, memory_format=None):
 
 @method
 def cuda(self, device=None, non_blocking=False, memory_format=None):
-    """Raises the error of a PyTorch without CUDA."""
+    """Raise the error that PyTorch raises without CUDA."""
     require("cuda" if device is None else device)
     return self
 
 
 @takes("input, dtype: any?=, non_blocking=")
 def _type(self, dtype=None, non_blocking=False):
-    """The legacy name of the type, ``"torch.FloatTensor"``; with ``dtype`` a conversion.
+    """Return the legacy name of the type, such as ``"torch.FloatTensor"``.
+
+    With ``dtype``, return the tensor converted to that dtype.
 
     >>> import rushlight as torch
     >>> torch.zeros(2).type()
@@ -345,7 +354,7 @@ def type_as(self, other):
 
 @kernel(public=False, method=False, name="copy", widen=False, grad_name="CopyBackwards")
 def _overwritten(xp, x, src):
-    """``src`` in the shape and dtype of ``x``."""
+    """Return ``src`` broadcast to the shape of ``x`` and converted to its dtype."""
     src = src if src.dtype == x.dtype else converted(src, x.dtype)
     return xp.broadcast_to(src, x.shape).copy()
 
@@ -357,7 +366,7 @@ _overwritten.grad(x=zeros, src=lambda g: g)
 @short
 @method
 def copy_(self, src, non_blocking=False):
-    """Write ``src``, broadcast and converted, into this tensor.
+    """Write ``src`` into this tensor, broadcast to its shape and converted to its dtype.
 
     Raises:
         RuntimeError: ``src`` does not broadcast to this tensor's shape.
@@ -370,7 +379,7 @@ def copy_(self, src, non_blocking=False):
     if not isinstance(src, Tensor) and isinstance(src, (bool, int, float, complex)):
         if holds(self.array.dtype, src):
             return self.fill_(src)
-        src = from_array(np.asarray(src))  # converted as tensors are
+        src = from_array(np.asarray(src))  # fill_ refuses the number, a tensor's wraps around
     if not isinstance(src, Tensor):
         found = overridden(copy_, (self, src), {})
         if found is not NotImplemented:
@@ -405,7 +414,7 @@ def _check_stretch(shape, target):
 
 
 def watched(x, others):
-    """True where a trace or gradients have to see a write of ``others`` to ``x``."""
+    """True if a write of ``others`` into ``x`` must be recorded, by a trace or for gradients."""
     if mode.intercept:
         return True
     if mode.grad_off and not mode.state.grad:
@@ -416,7 +425,7 @@ def watched(x, others):
 
 
 def put(array, key, value, name):
-    """``array[key] = value``; RuntimeError where the memory cannot be written so."""
+    """Assign ``array[key] = value``; raise RuntimeError if the memory is read-only."""
     if not array.flags.writeable:
         raise RuntimeError(f"{name}: the tensor's memory is read-only; clone() it first")
     array[key] = value

@@ -1,4 +1,4 @@
-"""Tensors to Python: what can be read, numbers, lists, operators of the language, printing."""
+"""Tensors as Python values: sizes and addresses, numbers, lists, iteration, printing."""
 
 import numpy as np
 
@@ -55,7 +55,7 @@ Tensor.nelement = numel
 @short
 @method
 def size(self, dim=None):
-    """The shape, or the size of ``dim``.
+    """Return the shape, or the size of ``dim`` if ``dim`` is given.
 
     >>> import rushlight as torch
     >>> x = torch.zeros(2, 3)
@@ -72,7 +72,9 @@ def size(self, dim=None):
 
 @method
 def stride(self, dim=None):
-    """Elements to skip to the next one along each dim, or along ``dim``.
+    """Return how many elements apart in memory two neighbours along a dim are.
+
+    The result is a tuple of one number for each dim, or the number of ``dim`` if it is given.
 
     >>> import rushlight as torch
     >>> torch.zeros(2, 3).stride()
@@ -89,7 +91,7 @@ def stride(self, dim=None):
 
 @method
 def storage_offset(self):
-    """The first element's place in the storage, in elements.
+    """Return the position of the first element in the storage, in elements.
 
     >>> import rushlight as torch
     >>> torch.zeros(4)[1:].storage_offset()
@@ -101,7 +103,7 @@ def storage_offset(self):
 
 @method
 def data_ptr(self):
-    """The address of the first element; 0 for an empty tensor.
+    """Return the memory address of the first element; 0 for an empty tensor.
 
     >>> import rushlight as torch
     >>> x = torch.zeros(4)
@@ -113,7 +115,7 @@ def data_ptr(self):
 
 @method
 def element_size(self):
-    """Bytes of one element.
+    """Return the size of one element in bytes.
 
     >>> import rushlight as torch
     >>> torch.zeros(2, dtype=torch.float64).element_size()
@@ -124,13 +126,13 @@ def element_size(self):
 
 @method
 def get_device(self):
-    """-1: the tensor is on the CPU."""
+    """Return -1, because every tensor is on the CPU."""
     return -1
 
 
 @method
 def untyped_storage(self):
-    """The memory behind the tensor, shared with its views.
+    """Return the memory behind the tensor. A tensor and its views share one storage.
 
     >>> import rushlight as torch
     >>> x = torch.zeros(4)
@@ -142,7 +144,7 @@ def untyped_storage(self):
 
 @method
 def is_set_to(self, tensor):
-    """True where both are the same elements of the same storage.
+    """True if both tensors show the same elements of the same storage, with the same strides.
 
     >>> import rushlight as torch
     >>> x = torch.zeros(2)
@@ -203,10 +205,10 @@ function(set_printoptions, method=False)
 @short
 @reads_values
 def item(self):
-    """The one element as a Python number.
+    """Return the only element as a Python number.
 
     Raises:
-        RuntimeError: the tensor has more or fewer elements.
+        RuntimeError: The tensor does not have exactly one element.
 
     >>> import rushlight as torch
     >>> torch.tensor([2.5]).item()
@@ -224,7 +226,7 @@ def item(self):
 @short
 @reads_values
 def tolist(self):
-    """The elements as nested lists of Python numbers.
+    """Return the elements as nested lists of Python numbers.
 
     >>> import rushlight as torch
     >>> torch.tensor([[1, 2], [3, 4]]).tolist()

@@ -1,4 +1,4 @@
-"""Copies of tensor objects: copy, deepcopy and pickle, with memory shared as it was."""
+"""Copies of tensor objects: copy, deepcopy and pickle. Shared memory is shared in the copy too."""
 
 import copy
 
@@ -10,17 +10,17 @@ from rushlight.tensor import Tensor, from_array, method, reads_values
 
 
 def _memory(array):
-    """(array that owns the memory, shape, strides and offset in it in elements)."""
+    """Return (the array that owns the memory, shape, strides, offset), counted in elements."""
     root = owner(array)
     dense = root.flags.c_contiguous or root.flags.f_contiguous
-    if not dense:  # gaps in foreign memory are not ours to copy
+    if not dense:  # the bytes in the gaps belong to someone else and must not be copied
         root = array = np.ascontiguousarray(array)
     size = array.itemsize
     return root, array.shape, tuple([s // size for s in array.strides]), offset(array)
 
 
 def rebuild(memory, dtype, shape, strides, start, requires_grad=False):
-    """A tensor that looks at the array ``memory``: what a pickle holds."""
+    """Make a tensor over the array ``memory``. Pickles of tensors call this function."""
     if memory.dtype != dtype.numpy:
         memory = memory.reshape(-1).view(dtype.numpy)
     t = from_array(reach(memory, shape, strides, start, "rebuild"))
@@ -28,7 +28,7 @@ def rebuild(memory, dtype, shape, strides, start, requires_grad=False):
 
 
 def rebuild_as(cls, args, state):
-    """``rebuild`` as an object of ``cls`` with the attributes ``state``."""
+    """Call ``rebuild``, and make the tensor an object of ``cls`` with the attributes ``state``."""
     t = rebuild(*args)
     if cls is not Tensor:
         t = Tensor._make_subclass(cls, t, t.requires_grad)
@@ -84,9 +84,9 @@ def __deepcopy__(self, memo):
 
 
 def _copied(memory, memo):
-    """A copy of the array, made once in each deepcopy."""
+    """Copy the array, once in each deepcopy, so that its tensors share the copy too."""
     key = id(memory)
     if key not in memo:
         memo[key] = memory.copy(order="K")
-        memo.setdefault(id(memo), []).append(memory)  # keeps the id taken
+        memo.setdefault(id(memo), []).append(memory)  # keep the array alive: its id stays unique
     return memo[key]

@@ -1,4 +1,4 @@
-"""Memory shared with NumPy and other libraries, by NumPy's protocols, buffers and DLPack."""
+"""Memory shared with NumPy and other libraries, through NumPy's protocols, buffers and DLPack."""
 
 import warnings
 
@@ -14,13 +14,13 @@ from rushlight.tensor import Tensor, from_array, method, reads_values
 
 @reads_values
 def numpy(self, *, force=False):
-    """The tensor's memory as a NumPy array, shared both ways.
+    """Return a NumPy array that shares the tensor's memory: a write to one changes the other.
 
-    ``force`` detaches first.
+    ``force=True`` accepts any tensor except bfloat16; the array of a conjugate view is then a copy.
 
     Raises:
-        RuntimeError: the tensor requires grad.
-        TypeError: its dtype is bfloat16, which NumPy lacks.
+        RuntimeError: The tensor requires grad or is a conjugate view, and ``force`` is False.
+        TypeError: The dtype is bfloat16, because NumPy has no such dtype.
 
     >>> import rushlight as torch
     >>> torch.ones(2).numpy()
@@ -40,7 +40,7 @@ def numpy(self, *, force=False):
 
 
 def _refuse_lazy(t):
-    """A conjugate has no memory that it could share."""
+    """Raise PyTorch's error for a lazy conjugate: its array is a copy of the shared memory."""
     bit, resolve = ("conjugate", "conj") if t.array.dtype.kind == "c" else ("negative", "neg")
     raise RuntimeError(
         f"Can't call numpy() on Tensor that has {bit} bit set. Use "
@@ -66,7 +66,7 @@ def __array_wrap__(self, array, context=None, return_scalar=False):
 
 @reads_values
 def __dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None):
-    """A DLPack capsule over the tensor's memory."""
+    """Return a DLPack capsule over the tensor's memory."""
     if self.requires_grad:
         raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
     if self.array.dtype == dtypes.bfloat16.numpy:
@@ -83,13 +83,16 @@ def __dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None
 
 @method
 def __dlpack_device__(self):
-    """(1, 0): DLPack's CPU."""
+    """Return (1, 0), which is DLPack's name for the CPU."""
     return self.array.__dlpack_device__()
 
 
 @function(method=False, asks=False)
 def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
-    """A 1-dim tensor over the bytes of a Python buffer, shared.
+    """Make a 1-dim tensor that shares the memory of a Python buffer.
+
+    ``count`` is the number of elements, -1 for all. ``offset`` is where the first element
+    begins, in bytes.
 
     >>> import rushlight as torch
     >>> torch.frombuffer(bytearray([1, 0, 2, 0]), dtype=torch.int16)
@@ -127,7 +130,7 @@ def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
 
 
 class _Capsule:
-    """What NumPy asks of an exporter, around a bare DLPack capsule."""
+    """A bare DLPack capsule in an object with the methods that ``np.from_dlpack`` calls."""
 
     def __init__(self, capsule):
         self.capsule = capsule
@@ -141,12 +144,14 @@ class _Capsule:
 
 @function(method=False, asks=False)
 def from_dlpack(ext_tensor, *, device=None, copy=None):
-    """A tensor over the memory of another library's array (NumPy, PyTorch, JAX, CuPy on the CPU).
+    """Make a tensor that shares the memory of another library's array on the CPU.
 
-    With ``copy=True`` it has memory of its own.
+    The array can come from NumPy, PyTorch, JAX or any other library with DLPack. With
+    ``copy=True`` the tensor has memory of its own.
 
     Raises:
-        RuntimeError: ``ext_tensor`` is neither an array nor a DLPack capsule, or was used already.
+        RuntimeError: ``ext_tensor`` is neither an array nor a DLPack capsule, or the capsule was
+            used before.
 
     >>> import numpy, rushlight as torch
     >>> torch.from_dlpack(numpy.ones(2))
@@ -179,7 +184,8 @@ def _from_dlpack(ext_tensor):
             f"from_dlpack: {error}; a DLPack capsule can be used only once"
         ) from None
     if not array.flags.writeable:
-        # DLPack has no way to say "read only" that all agree on; NumPy is careful, PyTorch is not.
+        # Not all libraries use DLPack's flag for read-only memory, so NumPy makes the array
+        # read-only in case of doubt. PyTorch makes it writable.
         array = _writable(array)
     return from_array(foreign(array))
 

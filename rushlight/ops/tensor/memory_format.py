@@ -1,4 +1,4 @@
-"""Memory layouts and memory formats: names that PyTorch's functions take."""
+"""Memory layouts and memory formats: constants that PyTorch's functions take as arguments."""
 
 from rushlight import late
 
@@ -9,7 +9,7 @@ __all__ = [
 
 
 class memory_format:
-    """How dims are ordered in memory. Accepted everywhere; see docs/differences.md.
+    """The order of a tensor's dims in memory, as an argument of ``clone``, ``to`` and others.
 
     >>> import rushlight as torch
     >>> torch.channels_last
@@ -31,7 +31,7 @@ class memory_format:
 
 
 class layout:
-    """How a tensor's elements are stored: rushlight has ``torch.strided``."""
+    """The way that a tensor's elements are stored. ``torch.strided`` is the only layout here."""
 
     __slots__ = ("name",)
 

@@ -1,4 +1,4 @@
-"""Python's operators of Tensor that are not an operation's own: reflected and in-place forms."""
+"""Operators of Tensor that no operation defines itself: the reflected and the in-place forms."""
 
 from rushlight.ops.core.promotion import scalar_dtype
 from rushlight.ops.elementwise import arithmetic, division, logic, power
@@ -10,7 +10,11 @@ def _takes(x):
 
 
 def _bind(name, call, reflected=False):
-    """The operator ``name``; operands that are no tensor or number are left to their own class."""
+    """Define the operator ``name`` of Tensor by ``call``.
+
+    If the other operand is neither a tensor nor a number, the operator returns NotImplemented, and
+    Python asks the operand's class.
+    """
 
     def operate(self, other):
         if not _takes(other):
@@ -23,7 +27,7 @@ def _bind(name, call, reflected=False):
 
 @method
 def __rtruediv__(self, other):
-    return self.reciprocal() * other  # an array too, by NumPy's own reflected product
+    return self.reciprocal() * other  # if ``other`` is an ndarray, NumPy multiplies
 
 
 @method

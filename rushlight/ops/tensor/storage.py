@@ -1,4 +1,4 @@
-"""Changing what memory a tensor looks at: resize_, set_, and in-place changes of its dims."""
+"""Operations that change a tensor's memory or dims in place: resize_, set_, transpose_, …"""
 
 import math
 import sys
@@ -34,7 +34,10 @@ from rushlight.tensor import Tensor, method
 
 
 def _refuse_outer(x):
-    """A program writes to the memory of a tensor from outside, but does not move or turn it."""
+    """Refuse to change the dims or the memory of a tensor that was there before the trace.
+
+    A compiled program can write to the elements of an outer tensor, but cannot change its dims.
+    """
     if mode.intercept and mode.recorder() is not None and mode.recorder().is_outer(x):
         mode.recorder().refuse(
             f"a tensor of shape {list(x.array.shape)} from outside is turned or moved in place "
@@ -43,7 +46,7 @@ def _refuse_outer(x):
 
 
 def _look_at(x, array, cell=None):
-    """Make ``array`` the elements of ``x``, in place."""
+    """Make ``array`` the memory of the tensor ``x``, in place."""
     _refuse_outer(x)
     x.array, x.turned = array, True
     x.view_of = None
@@ -55,13 +58,15 @@ def _look_at(x, array, cell=None):
 
 @method
 def resize_(self, *sizes, memory_format=contiguous_format):
-    """Change the shape in place, keeping the storage where it is large enough.
+    """Change the shape in place.
 
-    Fewer elements stay in memory; more are uninitialised. Views made before keep the memory they
-    had when it grows.
+    The tensor keeps its storage if the storage is large enough, and elements beyond a smaller shape
+    stay in it. A larger storage is new memory: its further elements are uninitialised, and views
+    made before keep the old memory.
 
     Raises:
-        RuntimeError: the tensor requires grad; its memory belongs to a NumPy array and must grow.
+        RuntimeError: The tensor requires grad, or its memory would have to grow and belongs to a
+            NumPy array.
 
     >>> import rushlight as torch
     >>> x = torch.tensor([[1, 2], [3, 4]])
@@ -110,10 +115,10 @@ def resize_as_(self, other, memory_format=None):
 
 @method
 def resize(self, *sizes):
-    """``resize_`` to ``sizes``, out of place where the tensor has as many elements: deprecated.
+    """Return a view with the given sizes. Deprecated: use ``view``.
 
     Raises:
-        RuntimeError: the tensor has another number of elements.
+        RuntimeError: The tensor has another number of elements.
 
     >>> import rushlight as torch
     >>> import warnings
@@ -130,7 +135,9 @@ def resize(self, *sizes):
 @method
 @takes("input, source: any?=, storage_offset=, size=, stride=")
 def set_(self, source=None, storage_offset=0, size=None, stride=None):
-    """Look at the memory of another tensor or of a storage.
+    """Make this tensor show the memory of another tensor or of a storage, in place.
+
+    Without ``source`` the tensor becomes empty. ``storage_offset`` and ``stride`` count elements.
 
     >>> import rushlight as torch
     >>> x = torch.arange(6)
@@ -173,10 +180,10 @@ def set_(self, source=None, storage_offset=0, size=None, stride=None):
 
 @method
 def share_memory_(self):
-    """Move the memory, in place, to where other processes can work on it too.
+    """Move the tensor's elements, in place, into memory that other processes can share.
 
-    Processes that are forked afterwards, or that get the tensor by ``torch.multiprocessing``, share
-    it. Views that were made before keep the memory that they had.
+    A process shares the memory if it is forked afterwards, or if it receives the tensor through
+    ``torch.multiprocessing``. Views made before keep the old memory.
 
     >>> import rushlight as torch
     >>> x = torch.ones(2)
@@ -191,7 +198,7 @@ def share_memory_(self):
 
 @method
 def is_shared(self):
-    """True after ``share_memory_``, here or in the process that sent the tensor.
+    """True if ``share_memory_`` was called, in this process or in the one that sent the tensor.
 
     >>> import rushlight as torch
     >>> torch.ones(2).is_shared()
@@ -203,7 +210,7 @@ def is_shared(self):
 
 @method
 def pin_memory(self, device=None):
-    """Raises RuntimeError: there is no accelerator to pin memory for.
+    """Raise RuntimeError, because there is no accelerator to pin memory for.
 
     >>> import rushlight as torch
     >>> torch.zeros(2).pin_memory()
@@ -215,7 +222,7 @@ def pin_memory(self, device=None):
 
 @method
 def is_pinned(self, device=None):
-    """False: no memory is pinned."""
+    """Return False, because no memory is ever pinned."""
     return False
 
 
@@ -233,7 +240,7 @@ def _plain(x, name):
 
 @method
 def apply_(self, callable):
-    """Replace each element by ``callable(element)``; slow.
+    """Replace each element by ``callable(element)``. The calls run in Python, so they are slow.
 
     >>> import rushlight as torch
     >>> torch.tensor([1.0, 2.0]).apply_(lambda v: v + 1)
@@ -249,7 +256,7 @@ def apply_(self, callable):
 
 @method
 def map_(self, tensor, callable):
-    """Replace each element by ``callable(element, element of tensor)``; slow.
+    """Replace each element by ``callable(element, element of tensor)``, slowly, in Python.
 
     >>> import rushlight as torch
     >>> x = torch.tensor([1.0, 2.0])
@@ -274,8 +281,11 @@ def map_(self, tensor, callable):
 
 
 def _note_turn(root):
-    """Have the views of ``root`` find their way after its dims change in place."""
-    if sys.getrefcount(root.cell) <= 2:  # nobody shares its clock, so it has no views
+    """Record the present dims of ``root``, which is about to change them in place.
+
+    Views made before the change need the old dims when they are computed again.
+    """
+    if sys.getrefcount(root.cell) <= 2:  # no view shares the cell, so there is none
         return
     if id(root) not in turns:
         weakref.finalize(root, turns.pop, id(root), None).atexit = False
@@ -295,7 +305,7 @@ def _in_place_view(name, call):
         with mode.inference_mode(False):
             found = call(self, *args, **kwargs)
         self.array, self.turned = found.array, True
-        if type(self.node) is Leaf:  # without gradients: it goes on as a leaf
+        if type(self.node) is Leaf:  # grad mode is off, so the tensor stays a leaf
             self.node.shape = found.array.shape
         else:
             set_history(self, found.node)

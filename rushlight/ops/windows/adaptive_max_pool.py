@@ -1,7 +1,8 @@
-"""Maxima of uneven windows (adaptive, fractional), and back: unpooling.
+"""Max pooling with windows of unequal size (adaptive, fractional), and max unpooling.
 
-Where the maxima lie is found first; values are then picked from there, and gradients put back.
-Positions are flat, in the last ``n`` dims. Shapes: x (…, *size), at and out (…, *places).
+The positions of the maxima are found first. Values are then picked at these positions, and
+gradients are added there. A position is a flat index into the last ``n`` dims. Shapes:
+x (…, *size), at and out (…, *places).
 """
 
 from math import prod
@@ -29,9 +30,10 @@ __all__ = [
 
 
 def _best(x, starts, ends):
-    """The flat position of the maximum of each window: the first, or the last nan.
+    """The flat position of each window's first maximum, or of its last nan.
 
-    ``starts`` and ``ends`` hold, for each of the last dims, an array (places) or (…, places).
+    ``starts`` and ``ends`` have an array for each pooled dim: the first element of each window,
+    and the element after its last. An array's shape is (places) or (…, places).
     """
     n = len(starts)
     best, at, step = x, None, 1
@@ -49,7 +51,7 @@ def _best(x, starts, ends):
 
 
 def _best_along(x, start, end, dim, nans):
-    """(maxima, where they lie) of windows along ``dim``."""
+    """(maxima, their positions) of the windows along ``dim``."""
     found = _taken(x, start, dim)
     where = np.broadcast_to(start, found.shape).copy()
     for t in range(1, int((end - start).max(initial=0))):
@@ -72,7 +74,7 @@ def _taken(x, index, dim):
 
 
 def _regions(size, places):
-    """(starts, ends) of ``places`` windows that cover ``size`` evenly, for each dim."""
+    """(starts, ends) of the windows of each dim: ``places`` windows that cover ``size`` evenly."""
     counts = [np.arange(o) for o in places]
     starts = [i * n // o for i, n, o in zip(counts, size, places, strict=True)]
     ends = [-(-(i + 1) * n // o) for i, n, o in zip(counts, size, places, strict=True)]
@@ -81,7 +83,7 @@ def _regions(size, places):
 
 @kernel(public=False, method=False, name="adaptive_max_positions", widen=False, keeps_order=True)
 def _adaptive_positions(xp, x, *, places):
-    """Where the maximum of each of ``places`` windows lies that cover x evenly."""
+    """The positions of the maxima of ``places`` windows that cover x evenly."""
     n = len(places)
     if set(places) == {1} and x.dtype.kind == "f":
         flat = _flat(x, n)
@@ -93,14 +95,14 @@ def _adaptive_positions(xp, x, *, places):
 
 @kernel(public=False, method=False, name="fractional_max_positions", widen=False)
 def _fractional_positions(xp, x, samples, *, kernel_size, places):
-    """Where the maximum of each window lies; the windows' steps depend on ``samples`` (N, C, n).
+    """The position of each window's maximum; ``samples`` (N, C, n) determine the windows' starts.
 
     Source: Graham 2014.
     """
     n = len(places)
     lead = x.shape[: x.ndim - n]
     samples = samples.reshape(*lead, n)
-    # In two dims the first sample is that of the width.
+    # With two dims, the first sample belongs to the width, as in PyTorch.
     order = (1, 0) if n == 2 else (0, 1, 2)
     starts = [
         _steps(samples[..., order[d]], x.shape[x.ndim - n + d] - kernel_size[d], places[d])
@@ -110,7 +112,7 @@ def _fractional_positions(xp, x, samples, *, kernel_size, places):
 
 
 def _steps(sample, last, count):
-    """Starts of ``count`` windows, from 0 to ``last``, by one random number each."""
+    """Starts of ``count`` windows, from 0 to ``last``, for each random number in ``sample``."""
     out = np.empty((*sample.shape, count), np.int64)
     if count > 1:
         alpha = sample.dtype.type(last) / sample.dtype.type(count - 1)
@@ -124,7 +126,7 @@ def _steps(sample, last, count):
 
 
 def _flat(x, n):
-    """``x`` with its last ``n`` dims as one."""
+    """``x`` with its last ``n`` dims flattened into one."""
     lead = tuple(x.shape[: len(x.shape) - n])
     return x.reshape((*lead, prod(x.shape[len(lead) :])))
 
@@ -239,7 +241,7 @@ def _adapted(name, n, input, output_size, return_indices):
 
 
 def _even(n, input, size, places, return_indices):
-    """The windows are all of one size and side by side: those of an ordinary pooling."""
+    """Ordinary max pooling, for windows that have equal sizes and lie side by side."""
     k = tuple([s // o for s, o in zip(size, places, strict=True)])
     windows = Windows(k, k, (0,) * n, (1,) * n, places)
     found = apply(MAX_POOL[n], (input,), {"windows": windows})
@@ -247,7 +249,7 @@ def _even(n, input, size, places, return_indices):
 
 
 def adaptive_max_pool1d(input, output_size, return_indices=False):
-    """Maxima of as many windows, spread evenly, as ``output_size`` says.
+    """The maxima of ``output_size`` windows that cover the last dim evenly.
 
     Shape: (N, C, L) or (C, L) → (N, C, output_size).
 
@@ -262,9 +264,10 @@ def adaptive_max_pool1d(input, output_size, return_indices=False):
 
 
 def adaptive_max_pool2d(input, output_size, return_indices=False):
-    """Maxima of as many windows, spread evenly, as ``output_size`` (one, or two for H and W) says.
+    """The maxima of ``output_size`` windows that cover the last two dims evenly.
 
-    None in ``output_size`` keeps a dim's size; ``return_indices`` also gives flat positions.
+    ``output_size`` is one number for both dims, or one each for H and W; None keeps a dim's size.
+    With ``return_indices`` the result is a pair: the maxima, and their flat positions in (H, W).
 
     Shape: (N, C, H, W) or (C, H, W) → (N, C, *output_size).
 
@@ -279,7 +282,7 @@ def adaptive_max_pool2d(input, output_size, return_indices=False):
 
 
 def adaptive_max_pool3d(input, output_size, return_indices=False):
-    """Maxima of as many windows, spread evenly, as ``output_size`` (one, or three) says.
+    """The maxima of ``output_size`` windows (one number, or three) that cover the last dims evenly.
 
     Shape: (N, C, D, H, W) or (C, D, H, W) → (N, C, *output_size).
 
@@ -297,7 +300,7 @@ def adaptive_max_pool3d(input, output_size, return_indices=False):
 
 
 def fractional(name, n, input, kernel_size, output_size, samples):
-    """(maxima, positions) of a fractional pooling of ``n`` dims, checked."""
+    """Check the arguments, and return (maxima, positions) of fractional pooling over ``n`` dims."""
     kernel_size = per_dim(kernel_size, n, name, "kernel_size")
     places = per_dim(output_size, n, name, "output_size")
     x = input.array
@@ -370,7 +373,10 @@ _UNPOOL = {n: _unpool_op(n) for n in (2, 3)}
 
 
 def unpool(name, n, input, indices, size):
-    """Zeros of ``size`` in the last ``n`` dims, with ``input`` at ``indices``; checked."""
+    """Check the arguments, and put ``input`` at ``indices`` into zeros of ``size``.
+
+    ``size`` is the size of the last ``n`` dims.
+    """
     for i, t in enumerate((input, indices)):
         if not isinstance(t, Tensor):
             refuse(_UNPOOL[max(n, 2)], i, t)

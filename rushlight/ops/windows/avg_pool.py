@@ -1,4 +1,4 @@
-"""Means of windows: avg_pool of fixed windows, and of as many windows as the result has places."""
+"""Average pooling with windows of a fixed size, and adaptive average pooling."""
 
 import numpy as np
 
@@ -23,7 +23,7 @@ __all__ = [
 
 
 def _divisor(size, w, include_pad, override):
-    """What each window's sum is divided by: a number, or an array of the places' shape."""
+    """The divisor of each window's sum: one number, or an array with a number for each window."""
     if override is not None:
         return override
     counts = np.ones((), np.int64)
@@ -39,7 +39,7 @@ def _divisor(size, w, include_pad, override):
 
 def _divided(total, divisor):
     if total.dtype.kind in "iu":
-        # As C++ divides: towards zero.
+        # The integer quotient is rounded towards zero, as in C++.
         return np.trunc(total / divisor).astype(total.dtype)
     return np.true_divide(total, divisor, dtype=total.dtype)
 
@@ -69,7 +69,7 @@ def _avg_pool(xp, x, *, windows, include_pad, override):
     shape=lambda g, *, size, **params: (*g.shape[: -len(size)], *size),
 )  # fmt: skip
 def _avg_pool_grad(xp, g, *, size, windows, include_pad, override):
-    """The gradient of avg_pool: each element of a window gets its part of the window's."""
+    """The gradient of avg_pool: each window adds ``g``, divided, to all its elements."""
     w = windows
     share = _divided(g, _divisor(size, w, include_pad, override))
     found = np.zeros((*g.shape[: -len(size)], *w.reach(size)), g.dtype)
@@ -185,11 +185,11 @@ def avg_pool3d(
     )  # fmt: skip
 
 
-# As many windows as places -------------------------------------------------------------------
+# Adaptive windows ----------------------------------------------------------------------------
 
 
 def _spans(n, places):
-    """(start, end) of each window of a dim of size n."""
+    """(start, end) of each of ``places`` windows that cover a dim of size n evenly."""
     return [(i * n // places, -(-(i + 1) * n // places)) for i in range(places)]
 
 
@@ -245,7 +245,7 @@ def places_of(name, n, x, output_size):
     """``output_size`` for each of the last ``n`` dims of ``x``.
 
     Raises:
-        ValueError: there are several sizes, and ``x`` has no more dims than those.
+        ValueError: ``output_size`` is a sequence, and ``x`` does not have more dims than it.
     """
     if not isinstance(output_size, (tuple, list)):
         return (output_size,) * n
@@ -272,7 +272,7 @@ def _adapted(name, n, input, output_size):
             f"{places}"
         )
     if set(places) == {1} and not x.size:
-        return input.mean(tuple(range(-n, 0)), keepdim=True)  # nan of nothing, as in PyTorch
+        return input.mean(tuple(range(-n, 0)), keepdim=True)  # nan if a mean has no elements
     if set(places) == {1} and n > 1:
         return _mean_of_all(n, input)
     if 0 in (x.shape[1:] if n == 3 else x.shape[-n:]):
@@ -286,7 +286,7 @@ def _adapted(name, n, input, output_size):
 
 
 def _mean_of_all(n, input):
-    """One mean a channel, its dims of size 1 as if the channels were last where they are."""
+    """The mean of each channel. The result is channels-last in memory if ``input`` is."""
     found = input.mean(tuple(range(-n, 0)), keepdim=True)
     plain = mode.state.recorder is not None or input.array.ndim < n + 2
     if not plain and channels_order([input.array]) is not None:
@@ -296,7 +296,7 @@ def _mean_of_all(n, input):
 
 
 def adaptive_avg_pool1d(input, output_size):
-    """Means of as many windows, spread evenly, as ``output_size`` says.
+    """The means of ``output_size`` windows that cover the last dim evenly.
 
     Shape: (N, C, L) or (C, L) → (N, C, output_size).
 
@@ -311,9 +311,9 @@ def adaptive_avg_pool1d(input, output_size):
 
 
 def adaptive_avg_pool2d(input, output_size):
-    """Means of as many windows, spread evenly, as ``output_size`` (one, or two for H and W) says.
+    """The means of ``output_size`` windows that cover the last two dims evenly.
 
-    None in ``output_size`` keeps a dim's size.
+    ``output_size`` is one number for both dims, or one each for H and W; None keeps a dim's size.
 
     Shape: (N, C, H, W) or (C, H, W) → (N, C, *output_size).
 
@@ -328,7 +328,7 @@ def adaptive_avg_pool2d(input, output_size):
 
 
 def adaptive_avg_pool3d(input, output_size):
-    """Means of as many windows, spread evenly, as ``output_size`` (one, or three) says.
+    """The means of ``output_size`` windows (one number, or three) that cover the last dims evenly.
 
     Shape: (N, C, D, H, W) or (C, D, H, W) → (N, C, *output_size).
 

@@ -1,4 +1,6 @@
-"""Convolution in any number of dims, and its two gradients, which differentiate into each other.
+"""Convolution in any number of dims, and its two gradients.
+
+The gradient of each of the three operations is made of the other two.
 
 Shapes: x (N, C, *size), weight (O, C / groups, *kernel), out (N, O, *places).
 """
@@ -25,7 +27,7 @@ __all__ = ["conv", "conv1d", "conv2d", "conv3d", "conv_input", "conv_weight"]
 
 
 def geometry(name, x, weight, bias, stride, padding, dilation, groups):
-    """The parameters of a convolution as tuples of ints, checked."""
+    """Check a convolution's arguments, and return its parameters as tuples of ints."""
     n = weight.ndim - 2
     listed = f"x {tuple(x.shape)}; w {tuple(weight.shape)}"
     stride = per_dim(stride, n, name, "stride")
@@ -89,13 +91,14 @@ def _prepared(x, weight, bias, *, name="convolution", **params):
 
 # Kernels ----------------------------------------------------------------------------------
 
-#: Multiplications that are worth a program for their shapes alone; as NumPy takes so much longer
-#: for one where channels are on their own, fewer are.
+#: A convolution with at least ``_MANY`` multiplications gets a kernel compiled for its exact shape.
+#: The limit is lower by the factor ``_DEPTHWISE`` for depthwise convolutions, because NumPy is
+#: slower there.
 _MANY, _DEPTHWISE = 1 << 22, 16
 
 
 def _worth(multiplications, groups, each):
-    """Whether so many are work enough for a kernel; ``each``: the channels of a group."""
+    """True if so many multiplications justify a kernel. ``each``: input channels of a group."""
     return multiplications * (_DEPTHWISE if groups > 1 == each else 1) >= _MANY
 
 
@@ -146,7 +149,7 @@ def _conv_and_bias(x, weight, bias, stride, padding, dilation, groups):
 
 
 def _parts(out, weight_shape):
-    """Slices of the images, by the size of the columns of one."""
+    """Slices of the images for the threads. An image's cost is the bytes of its im2col columns."""
     return parts(len(out), prod(out.shape[2:]) * prod(weight_shape[1:]) * out.itemsize)
 
 
@@ -163,7 +166,10 @@ def _is_depthwise(weight, groups):
     shape=lambda g, weight, *, size, groups, **_: (g.shape[0], weight.shape[1] * groups, *size),
 )  # fmt: skip
 def conv_input(xp, g, weight, *, size, stride, padding, dilation, groups):
-    """The gradient of x: each window's elements get their share. Also a transposed convolution."""
+    """The gradient of x, which is also the transposed convolution of g.
+
+    Each window adds g times weight to its elements.
+    """
     full = [n + 2 * p for n, p in zip(size, padding, strict=True)]
     found = np.zeros((len(g), weight.shape[1] * groups, *full), g.dtype)
 
@@ -189,7 +195,7 @@ def conv_input(xp, g, weight, *, size, stride, padding, dilation, groups):
     ),
 )  # fmt: skip
 def conv_weight(xp, g, x, *, kernel_size, stride, padding, dilation, groups):
-    """The gradient of weight: for each of its elements, g times what it met in x."""
+    """The gradient of weight: for each weight, the sum of g times the elements of x it met."""
     if not g.size or not x.size:
         return np.zeros((g.shape[1], x.shape[1] // groups, *kernel_size), g.dtype)
     x = padded(x, padding)
@@ -220,7 +226,7 @@ conv.grad(
     ),
     bias=_bias_slope,
 )  # fmt: skip
-# In what follows h is the incoming gradient, g the input of that name.
+# In the following rules h is the incoming gradient, and g is the operation's input named g.
 conv_input.grad(
     g=lambda h, weight, stride, padding, dilation, groups: conv(
         h, conj(weight), stride=stride, padding=padding, dilation=dilation, groups=groups
@@ -245,7 +251,7 @@ conv_weight.grad(
 
 
 def _same(name, weight, stride, dilation):
-    """The padding of (left, right) in each dim that keeps the size."""
+    """(left, right) for each dim: the padding with which the result keeps the input's size."""
     n = weight.ndim - 2
     if any(s != 1 for s in per_dim(stride, n, name, "stride")):
         raise RuntimeError(f"{name}: padding='same' is not supported for strided convolutions")
@@ -254,7 +260,7 @@ def _same(name, weight, stride, dilation):
 
 
 def convolved(name, n, input, weight, bias, stride, padding, dilation, groups):
-    """The public convolution of ``n`` dims."""
+    """The public function ``name``, a convolution of ``n`` dims."""
     for i, t in enumerate((input, weight)):
         if not isinstance(t, Tensor):
             refuse(conv.op, i, t)

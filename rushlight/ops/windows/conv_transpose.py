@@ -1,4 +1,4 @@
-"""Transposed convolution: what carries a convolution's output back to the size of its input.
+"""Transposed convolution: it maps a tensor of a convolution's output size to the input's size.
 
 Shapes: x (N, C, *places), weight (C, O / groups, *kernel), out (N, O, *size).
 """
@@ -22,7 +22,7 @@ __all__ = ["conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
 
 
 def _geometry(x, weight, bias, *, name, stride, padding, output_padding, dilation, groups):
-    """The parameters as tuples of ints, checked."""
+    """Check the arguments, and return the parameters as tuples of ints."""
     n = weight.ndim - 2
     stride = per_dim(stride, n, name, "stride")
     padding = per_dim(padding, n, name, "padding")
@@ -88,7 +88,7 @@ def _check_channels(name, x, weight, bias, groups):
 
 
 def _reach(x, weight, stride, dilation):
-    """What all windows cover together, before padding cuts it off."""
+    """The size that all windows cover together, before the padding is cut off."""
     return tuple([
         (n - 1) * step + s
         for n, step, s in zip(x.shape[2:], stride, span(weight.shape[2:], dilation), strict=True)
@@ -111,7 +111,7 @@ def _size(x, weight, stride, padding, output_padding, dilation):
 def conv_transpose(
     xp, x, weight, bias=None, *, stride, padding, output_padding, dilation, groups, name=None
 ):  # fmt: skip
-    """Each element of x times weight, added where its window lies, plus bias."""
+    """The sum of each element of x times weight at the element's window, plus bias."""
     out = conv_input.op.forward(
         xp, x, weight, size=_size(x, weight, stride, padding, output_padding, dilation),
         stride=stride, padding=padding, dilation=dilation, groups=groups,
@@ -131,7 +131,11 @@ def _spread_and_bias(x, weight, bias, stride, padding, output_padding, dilation,
 
 
 def _met(g, x, weight, stride, padding, output_padding, dilation):
-    """(the gradient ``g`` with just what the windows met, the padding that is left to do)."""
+    """(``g`` with exactly the elements that the windows cover, the padding still to apply).
+
+    If every output_padding is smaller than its stride, ``g`` remains as it is, because a
+    convolution ignores the few elements at the end that are too many.
+    """
     if all(o < s for o, s in zip(output_padding, stride, strict=True)):
         return g, padding
     reach = _reach(x, weight, stride, dilation)
@@ -193,7 +197,7 @@ def _transposed(
 def conv_transpose1d(
     input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1
 ):  # fmt: skip
-    """Put ``weight`` times each element of ``input`` where its window lies, and add up.
+    """Add each element of ``input`` times ``weight`` to the result, at the element's window.
 
     Shape: input (N, C, L) or (C, L), weight (C, O / groups, K), bias (O) → (N, O, L') with
     L' = (L - 1) stride - 2 padding + dilation (K - 1) + output_padding + 1.
@@ -214,7 +218,7 @@ def conv_transpose1d(
 def conv_transpose2d(
     input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1
 ):  # fmt: skip
-    """Put ``weight`` times each element of ``input`` where its window lies, and add up.
+    """Add each element of ``input`` times ``weight`` to the result, at the element's window.
 
     Shape: input (N, C, H, W) or (C, H, W), weight (C, O / groups, kH, kW), bias (O) →
     (N, O, H', W'), each as in ``conv_transpose1d``.
@@ -236,7 +240,7 @@ def conv_transpose2d(
 def conv_transpose3d(
     input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1
 ):  # fmt: skip
-    """Put ``weight`` times each element of ``input`` where its window lies, and add up.
+    """Add each element of ``input`` times ``weight`` to the result, at the element's window.
 
     Shape: input (N, C, D, H, W) or (C, D, H, W), weight (C, O / groups, kD, kH, kW), bias (O) →
     (N, O, D', H', W'), each as in ``conv_transpose1d``.

@@ -1,7 +1,7 @@
-"""Patches of images as columns, and columns added up to images again: each other's gradient.
+"""``unfold`` writes image patches as columns, and ``fold`` sums columns into images.
 
-Shapes: image (N, C, *size), columns (N, C · kernel, places), with the windows of a
-``window.Windows``.
+Each is the other's gradient. Shapes: image (N, C, *size), columns (N, C · kernel, places). ``w``
+is a ``window.Windows``.
 """
 
 from math import prod
@@ -24,7 +24,7 @@ __all__ = ["fold", "unfold"]
 
 
 def _as_columns(x, w):
-    """Windows (N, C, *places, *kernel), an array or a tensor, as columns."""
+    """Reshape windows (N, C, *places, *kernel), an array or a tensor, to columns."""
     n = len(w.places)
     dims = range(2, 2 + n)
     turned = x.permute if isinstance(x, Tensor) else x.transpose
@@ -33,7 +33,7 @@ def _as_columns(x, w):
 
 
 def _dilated(x, w):
-    """Windows without what lies between the elements of a dilated one."""
+    """Keep only the elements that a dilated window selects."""
     return x[(..., *[slice(None, None, d) for d in w.dilation])]
 
 
@@ -60,20 +60,21 @@ def _columns_of_views(x, windows):
 
 
 def _apart(columns, w):
-    """Columns, an array or a tensor, as (N, C, *kernel, *places)."""
+    """Reshape columns, an array or a tensor, to (N, C, *kernel, *places)."""
     n, rows, _ = columns.shape
     return columns.reshape((n, rows // prod(w.kernel_size), *w.kernel_size, *w.places))
 
 
 def _added(x, w, size, zeros, add):
-    """The padded image of columns ``x``, one dim after the other.
+    """Sum the columns ``x`` into a padded image, one dim after the other.
 
-    ``zeros(shape)`` makes an image, ``add(image, place, part)`` gives it with ``part`` added.
+    ``zeros(shape)`` makes an image. ``add(image, place, part)`` returns the image with ``part``
+    added at ``place``.
     """
     x = _apart(x, w)
     for d, wide in enumerate(w.reach(size)):
-        # x is (N, C, the kernel from dim d on, the image before d, the places from d on).
-        at = len(size) + 1  # the dim of the places of d, once that of its kernel is gone
+        # x is (N, C, kernel dims from d on, image dims before d, places of the dims from d on).
+        at = len(size) + 1  # where d's places are once d's kernel dim is removed
         shape = [*x.shape[:2], *x.shape[3:]]
         shape[at] = wide
         found = zeros(shape)
@@ -92,7 +93,7 @@ def _add_to(image, place, part):
 
 @kernel(public=False, method=False, name="col2im", grad_name="Col2ImBackward0")
 def _image(xp, x, *, windows, size):
-    """The sum of columns in an image of ``size``."""
+    """The image of ``size`` in which the columns are summed."""
     whole = _added(x, windows, size, lambda shape: np.zeros(shape, x.dtype), _add_to)
     return np.ascontiguousarray(inside(whole, windows.padding, size))
 
@@ -112,7 +113,7 @@ _image.grad(x=lambda g, windows: _columns(g, windows=windows))
 
 
 def _pair(name, what, value, least):
-    """``value`` for both dims, each at least ``least``."""
+    """``value`` as a pair of ints; raise unless both are at least ``least``."""
     given = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
     if len(given) != 2:
         raise RuntimeError(f"{name}: {what} must be an int or two, but got {len(given)}: {value}")
@@ -141,7 +142,11 @@ def _windows(name, size, kernel_size, dilation, padding, stride):
 
 
 def _checked(op, name, input, dims, expected):
-    """Whether ``input`` has a batch; raise unless it has ``dims`` dims, or one less, of a float."""
+    """True if ``input`` has a batch dim.
+
+    Raise unless it has ``dims`` dims (batched) or one less, none of them empty but the batch's,
+    and no integer dtype.
+    """
     if not isinstance(input, Tensor):
         refuse(op, 0, input)
     x = input.array
@@ -156,12 +161,12 @@ def _checked(op, name, input, dims, expected):
 
 
 def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
-    """All patches of an image, each as a column.
+    """Write each patch of an image as a column. A column has one channel after the other.
 
-    Shape: (N, C, H, W) or (C, H, W) → (N, C · kernel, places), channel by channel.
+    Shape: (N, C, H, W) or (C, H, W) → (N, C · kernel, places).
 
     Raises:
-        RuntimeError: another number of dims; no window fits.
+        RuntimeError: ``input`` does not have 3 or 4 dims; no window fits.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.unfold(torch.arange(9.0).reshape(1, 1, 3, 3), 2)
@@ -178,12 +183,12 @@ def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
 
 
 def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
-    """The image in which the columns ``input`` lie as patches; where they overlap, their sum.
+    """Put the columns of ``input`` as patches into an image. Overlapping patches are summed.
 
     Shape: (N, C · kernel, places) or (C · kernel, places) → (N, C, *output_size).
 
     Raises:
-        RuntimeError: another number of dims; rows or columns that do not fit.
+        RuntimeError: ``input`` does not have 2 or 3 dims; its rows or columns do not fit.
 
     >>> import rushlight as torch
     >>> columns = torch.nn.functional.unfold(torch.ones(1, 1, 3, 3), 2)

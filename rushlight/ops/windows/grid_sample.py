@@ -1,7 +1,8 @@
-"""Weighted sums of elements that lie anywhere in an image, such as those around a point.
+"""Weighted sums of image elements at arbitrary places, for example those around a point.
 
-Three operations, each among the others' gradients. Shapes: x (N, C, S), an image with its dims as
-one; index and weight (N, K, P): which K elements each of P points takes; g and results (N, C, P).
+The gradient of each of the three operations is made of the other two. Shapes: x (N, C, S), an image
+with its spatial dims flattened; index and weight (N, K, P), the K elements that each of P points
+takes, and their weights; g and results (N, C, P).
 """
 
 import numpy as np
@@ -22,21 +23,21 @@ def _taken(x, index):
 
 @kernel(public=False, method=False, tensors=("weight", "index"))
 def weighted_gather(xp, x, weight, index):
-    """Σₖ weight · x at ``index``."""
+    """For each point, the sum over its K elements of weight times x at ``index``."""
     found = np.zeros((*x.shape[:2], index.shape[2]), x.dtype)
     for sample, out, w, at in zip(x, found, weight, index, strict=True):
         for k in range(len(at)):
             part = sample.take(at[k], 1)
             part *= w[k]
             if not w[k].all():
-                part[:, w[k] == 0] = 0  # a point outside of the image takes nothing
+                part[:, w[k] == 0] = 0  # weight 0 (outside of the image) times inf would be nan
             out += part
     return found
 
 
 @kernel(public=False, method=False, tensors=("weight", "index"))
 def weighted_scatter(xp, g, weight, index, *, size):
-    """Zeros (N, C, size) to which weight · g is added at ``index``."""
+    """Add weight times g at ``index`` to zeros (N, C, size)."""
     found = np.zeros((g.shape[0], size, g.shape[1]), g.dtype)
     for part, out, w, at in zip(g, found, weight, index, strict=True):
         shares = w[:, :, None] * part.T
@@ -48,7 +49,7 @@ def weighted_scatter(xp, g, weight, index, *, size):
 
 @kernel(public=False, method=False, tensors=("x", "index"))
 def gathered_dot(xp, g, x, index):
-    """Over the channels, the sum of g times x at ``index``: (N, K, P)."""
+    """The sum over the channels of g times x at ``index``, as (N, K, P)."""
     found = np.empty(index.shape, g.dtype)
     for part, sample, out, at in zip(g, x, found, index, strict=True):
         for k in range(len(at)):

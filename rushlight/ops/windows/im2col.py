@@ -1,8 +1,8 @@
-"""Convolution of arrays as products of matrices, whose columns hold windows' elements (im2col).
+"""Convolution of arrays as matrix products (im2col): each column has the elements of one window.
 
-Images are handled in blocks whose columns fit the cache, in the layout (batch, channels, *size,
-lanes). Large images lie one after the other, with one lane; of small ones each is a lane, so that
-runs of memory stay long. The product is BLAS's.
+Images are processed in blocks whose columns fit the cache. A block's layout is (batch, channels,
+*size, lanes). Large images form the batch, with one lane each. Small images form the lanes, with
+batch 1, so that contiguous runs of memory stay long. BLAS computes the products.
 
 Shapes: x (N, C, *size), weight (O, C / groups, *kernel), out and g (N, O, *places).
 """
@@ -22,32 +22,32 @@ BLOCK = 1 << 20  # bytes of columns that are packed at a time
 
 
 def _blocks(images, bytes_each):
-    """Slices of so many images as fit into one block."""
+    """Slices of the images, each with as many images as fit into one block."""
     step = max(1, min(images, BLOCK // max(bytes_each, 1)))
     return [slice(i, min(i + step, images)) for i in range(0, images, step)]
 
 
 def _is_small(places, rows=0):
-    """True where images had better be lanes; the more rows the columns have, the more it saves."""
+    """True if images become lanes. The more rows the columns have, the more this layout saves."""
     return prod(places) < (128 if rows >= 64 else 32)
 
 
 class _Scratch:
-    """Memory that the blocks use one after the other."""
+    """Memory that is reused from block to block."""
 
     def __init__(self, dtype):
         self.memory = np.empty(0, dtype)
         self.padded: tuple = ()
 
     def zeros(self, shape):
-        """As ``array``, of zeros at first; as it was left where the shape is that of before."""
+        """An array of zeros, or the previous call's array unchanged if it has the same shape."""
         if shape != self.padded:
             self.padded = shape
             self.memory = np.zeros(prod(shape), self.memory.dtype)
         return self.memory.reshape(shape)
 
     def array(self, shape):
-        """An array of undefined contents, good until the next."""
+        """An array with undefined contents, valid until the next call."""
         size = prod(shape)
         if self.memory.size < size:
             self.memory = np.empty(size, self.memory.dtype)
@@ -60,7 +60,7 @@ def _laid_out(x, small):
 
 
 def _images(x, small):
-    """(batch, channels, *size, lanes) as images again."""
+    """The images of a layout (batch, channels, *size, lanes): the inverse of ``_laid_out``."""
     return np.moveaxis(x[0], -1, 0) if small else x[..., 0]
 
 
@@ -93,7 +93,7 @@ def _columns(x, kernel, stride, dilation, places, groups, scratch):
 
 
 def convolve(x, weight, out, stride, dilation, groups, bias):
-    """The sum over each window of the padded ``x`` times weight, plus bias, into ``out``."""
+    """Write the convolution of the padded ``x`` with weight, plus bias, into ``out``."""
     kernel, places = weight.shape[2:], out.shape[2:]
     matrices = weight.reshape(groups, len(weight) // groups, -1)
     small = _is_small(places, matrices.shape[2])
@@ -109,12 +109,15 @@ def convolve(x, weight, out, stride, dilation, groups, bias):
             out[block] = _images(found.reshape(1, len(weight), *places, -1), small)
         else:
             np.matmul(matrices, columns, out=_matrices(out[block], groups))
-        if bias is not None:  # here, while the block is in the cache
+        if bias is not None:  # added here because the block is still in the cache
             out[block] += bias
 
 
 def correlate_weight(g, x, kernel, stride, dilation, groups):
-    """For each element of the weight, ``g`` times what it met in the padded ``x``."""
+    """The weight's gradient: for each weight, the sum of ``g`` times the elements of x it met.
+
+    ``x`` is padded.
+    """
     places = g.shape[2:]
     rows = x.shape[1] * prod(kernel) // groups
     found = np.zeros((groups, rows, g.shape[1] // groups), g.dtype)
@@ -129,7 +132,7 @@ def correlate_weight(g, x, kernel, stride, dilation, groups):
 
 
 def spread(found, g, weight, stride, dilation, groups):
-    """Add each window's share of ``g`` to its elements in the padded ``found``."""
+    """Add the gradient of x to the padded ``found``: ``g`` times weight, at each window's place."""
     kernel = weight.shape[2:]
     grouped = weight.reshape(groups, len(weight) // groups, weight.shape[1], -1)
     matrices = grouped.transpose(0, 3, 2, 1).reshape(groups, -1, len(weight) // groups)
@@ -150,25 +153,28 @@ def spread(found, g, weight, stride, dilation, groups):
 
 
 def _add(into, shares, kernel, stride, dilation, places):
-    """Add the share of each element of the kernel to the places that it meets."""
+    """Add the share of each kernel element to the image elements that it meets."""
     into = into.reshape(len(into), shares.shape[1], shares.shape[3], *into.shape[2:])
     for tap, (_, met) in enumerate(offsets(kernel, stride, dilation, places)):
         part = into[(slice(None), slice(None), slice(None), *met)]
         np.add(part, shares[:, :, tap], out=part)
 
 
-# Stride 1: with rows as long as those of the image, what one element of the kernel meets is one run
+# Stride 1: if the rows of g are as long as the image's, a kernel element meets one contiguous run
 
 
 def _lengthened(g, size, scratch):
-    """A layout whose rows (and planes) are as long as those of an image of ``size``."""
+    """``g`` with zeros appended, so that its rows and planes are as long as an image's of ``size``.
+
+    The first dim of the size is not lengthened.
+    """
     wide = scratch.zeros((*g.shape[:3], *size[1:], g.shape[-1]))
     wide[(slice(None), slice(None), *[slice(n) for n in g.shape[2:-1]])] = g
     return wide
 
 
 def _runs(kernel, dilation, size, places, lanes):
-    """(the length of a run, the start of each element of the kernel)."""
+    """(the length of a run, the start of each kernel element's run in a flat image)."""
     steps = [prod(size[i + 1 :]) * lanes for i in range(len(size))]
     length = sum((n - 1) * s for n, s in zip(places, steps, strict=True)) + lanes
     starts = [
@@ -188,16 +194,16 @@ def _add_runs(into, shares, kernel, stride, dilation, places):
         np.add(part, shares[:, :, tap, :, :length], out=part)
 
 
-# A kernel for each channel: no product of matrices, but a sum over the kernel ----------------
+# Depthwise: a sum over the kernel elements instead of a matrix product ----------------------
 
 
 def _taps(weight):
-    """The element of each channel's kernel, as a column, one after the other."""
+    """The kernels as (elements of a kernel, channels, 1)."""
     return weight.reshape(len(weight), -1).T[:, :, None]
 
 
 def depthwise(x, weight, out, stride, dilation):
-    """``convolve`` where each channel of ``x`` has a kernel of its own."""
+    """``convolve`` if each channel of ``x`` has its own kernel."""
     places = out.shape[2:]
     if set(stride) == {1}:
         length, starts = _runs(weight.shape[2:], dilation, x.shape[2:], places, 1)
@@ -218,7 +224,7 @@ def depthwise(x, weight, out, stride, dilation):
 
 
 def spread_depthwise(found, g, weight, stride, dilation):
-    """``spread`` where each channel has a kernel of its own."""
+    """``spread`` if each channel has its own kernel."""
     if set(stride) == {1}:
         length, starts = _runs(weight.shape[2:], dilation, found.shape[2:], g.shape[2:], 1)
         scratch = _Scratch(g.dtype)

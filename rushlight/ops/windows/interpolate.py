@@ -1,4 +1,4 @@
-"""Images at another size: nearest, linear, cubic and Lanczos interpolation, and means of areas."""
+"""Resizing of images: nearest, linear, cubic and Lanczos interpolation, and means of areas."""
 
 import math
 
@@ -40,7 +40,7 @@ def _upsample(xp, x, *, places, mode, align=False, factors, antialias=False):
 
 @kernel(public=False, method=False, name="upsample_backward")
 def _upsample_grad(xp, g, *, size, mode, align, factors, antialias):
-    """The gradient of a resampling of ``size``: each element gets its share of all it gave to."""
+    """The gradient of resampling an image of ``size``: the transpose of the taps, applied to g."""
     places = g.shape[g.ndim - len(size) :]
     tables = _geometries(size, places, mode, align, factors, antialias, g.dtype)
     return apply_taps(g, [transposed(*t) for t in tables])
@@ -54,9 +54,11 @@ def _slope(g, x_shape, places, mode, align, factors, antialias):
 
 
 def _repeats(shape, size, places, mode, factors):
-    """(dims before, (n, r) for each dim, whose n elements come r times in a row).
+    """(the sizes of the leading dims, a pair (n, r) for each dim that is resampled).
 
-    None where the factors are not whole.
+    The n elements of such a dim are each repeated r times. The result is None unless the mode is
+    "nearest" or "nearest-exact" and all factors are whole. A factor given for "nearest-exact" must
+    be odd, too.
     """
     repeats = [(n, o // n) for n, o in zip(size, places, strict=True)]
     regular = all(
@@ -69,7 +71,7 @@ def _repeats(shape, size, places, mode, factors):
 
 
 def _repeated(x, places, mode, factors):
-    """Whole factors: each element comes several times in a row."""
+    """The lowering for whole factors: each element is repeated."""
     found = _repeats(x.shape, x.shape[len(x.shape) - len(places) :], places, mode, factors)
     if found is None:
         return NotImplemented
@@ -81,7 +83,7 @@ def _repeated(x, places, mode, factors):
 
 @_upsample_grad.lower
 def _summed(g, size, mode, factors):
-    """Whole factors: what was repeated is summed."""
+    """The lowering for whole factors: the gradients of an element's repetitions are summed."""
     found = _repeats(g.shape, size, g.shape[len(g.shape) - len(size) :], mode, factors)
     if found is None:
         return NotImplemented
@@ -136,7 +138,7 @@ _AREA = {1: adaptive_avg_pool1d, 2: adaptive_avg_pool2d, 3: adaptive_avg_pool3d}
 
 
 def _factors(n, size, scale_factor):
-    """(sizes or None, factors or None) for each of ``n`` dims."""
+    """(sizes, None) or (None, factors), each with one number for each of ``n`` dims."""
     if (size is None) == (scale_factor is None):
         raise ValueError(
             "interpolate: exactly one of size and scale_factor must be defined, but got "
@@ -182,17 +184,19 @@ def interpolate(
     input, size=None, scale_factor=None, mode="nearest", align_corners=None,
     recompute_scale_factor=None, antialias=False,
 ):  # fmt: skip
-    """``input`` at another size, or at a multiple of its size.
+    """Resize ``input`` to ``size``, or by ``scale_factor``. Exactly one of both must be given.
 
-    Mode: "nearest", "nearest-exact", "area" for any input; "linear" for (N, C, L); "bilinear",
-    "bicubic" for (N, C, H, W), with ``antialias`` filtered before it shrinks, "lanczos" with
-    ``antialias`` only; "trilinear" for (N, C, D, H, W). With ``align_corners`` the centres of the
-    corners lie on each other, else the edges. Images of bytes stay so, rounded after each dim.
+    The modes "nearest", "nearest-exact" and "area" take any input, "linear" takes (N, C, L),
+    "bilinear", "bicubic" and "lanczos" take (N, C, H, W), and "trilinear" takes (N, C, D, H, W).
+    ``antialias`` filters the image before it shrinks. It is possible for "bilinear" and "bicubic",
+    and required for "lanczos". With ``align_corners`` the centres of the corner elements of
+    ``input`` and result coincide. Without, their outer edges do. Images of uint8 give images of
+    uint8, which are rounded after each dim.
 
     Shape: (N, C, *size) → (N, C, *size') with size' = ``size``, or ⌊size · scale_factor⌋.
 
     Raises:
-        ValueError: options that do not go together.
+        ValueError: the options do not go together.
         NotImplementedError: the mode does not take such an input.
         RuntimeError: the result, or an image, would be empty.
 

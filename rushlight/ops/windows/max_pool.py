@@ -1,4 +1,4 @@
-"""Maxima of windows: max_pool, its gradient and its positions, for any number of dims."""
+"""Max pooling in one, two or three dims: the maxima, their positions, and the gradient."""
 
 from math import prod
 
@@ -25,19 +25,23 @@ __all__ = [
 
 
 def places_of(size, kernel_size, stride, padding, dilation, ceil_mode):
-    """How many windows fit into each dim; with ``ceil_mode`` the last may stick out."""
+    """The number of windows that fit into each dim.
+
+    With ``ceil_mode`` the last window may stick out, but it must start inside the input or the
+    padding before it.
+    """
     found = []
     for n, s, step, p in zip(size, span(kernel_size, dilation), stride, padding, strict=True):
         room = n + 2 * p - s
         k = (room + (step - 1 if ceil_mode else 0)) // step + 1
-        if ceil_mode and (k - 1) * step >= n + p:  # the last window must start inside
+        if ceil_mode and (k - 1) * step >= n + p:  # the last window starts in the padding after x
             k -= 1
         found.append(k)
     return tuple(found)
 
 
 def pool_geometry(name, n, x, kernel_size, stride, padding, dilation, ceil_mode):
-    """The parameters of a pooling as tuples of ints, checked."""
+    """Check the parameters of a pooling and return its ``Windows``."""
     kernel_size = per_dim(kernel_size, n, name, "kernel_size")
     stride = (
         kernel_size if stride is None or stride in ((), []) else per_dim(stride, n, name, "stride")
@@ -80,13 +84,16 @@ def pool_geometry(name, n, x, kernel_size, stride, padding, dilation, ceil_mode)
 
 
 def as_input(found, x, n):
-    """``found``, pooled over the last ``n`` dims of ``x``, with its channels last where x has."""
+    """``found``, which was pooled over the last ``n`` dims of ``x``, in the memory format of ``x``.
+
+    The format is channels-last or contiguous.
+    """
     order = channels_order([x], (0,) if n == 1 else ()) if x.ndim == n + 2 else None
     return in_order(found) if order is None else laid(found, order)
 
 
 def rows_first(input, n):
-    """``input``, or a contiguous copy where its channels are last in memory."""
+    """``input``, or a contiguous copy if ``input`` is channels-last in memory."""
     order = channels_order([input.array], (0,) if n == 1 else ())
     return input if order is None else input.clone(memory_format=contiguous_format)
 
@@ -94,12 +101,12 @@ def rows_first(input, n):
 @kernel(public=False, method=False, name="max_pool_positions", widen=False, keeps_order=True,
         primitive="pooling positions")  # fmt: skip
 def max_positions(xp, x, *, windows):
-    """Where each window's maximum lies, as a flat index into the last dims."""
+    """The position of each window's maximum, as a flat index into the last dims."""
     return as_input(window_maxima.positions(x, windows), x, len(windows.places))
 
 
 def pooled_shape(x, *, windows, **params):
-    """The shape of what windows over the last dims of x give."""
+    """The shape of the result if each window over the last dims of x gives one value."""
     return (*x.shape[: -len(windows.places)], *windows.places)
 
 
@@ -114,13 +121,13 @@ def _max_pool(xp, x, *, windows):
     shape=lambda g, x, best, *, windows: x.shape,
 )  # fmt: skip
 def max_pool_grad(xp, g, x, best, *, windows):
-    """The gradient of max_pool: the place of each window's maximum ``best`` gets the window's."""
+    """The gradient of max_pool: each window's ``g`` is added at the place of its maximum."""
     return window_maxima.slope(g, x, best, windows)
 
 
 @kernel(public=False, method=False, name="max_pool_pick", primitive="pooling pick")
 def max_pool_pick(xp, h, x, *, windows):
-    """What ``h`` has where ``x`` has each window's maximum."""
+    """The elements of ``h`` at the places where ``x`` has its windows' maxima."""
     at = window_maxima.positions(x, windows)
     lead = x.shape[: -len(windows.places)]
     flat = h.reshape(*lead, prod(h.shape[len(lead) :]))
@@ -165,7 +172,8 @@ def _pooled(name, n, input, kernel_size, stride, padding, dilation, ceil_mode, r
         raise UnsupportedDtypeError(f"{name}: not implemented for {OF[x.dtype]}")
     windows = pool_geometry(name, n, x, kernel_size, stride, padding, dilation, ceil_mode)
     if n == 1 and not return_indices and not (input.requires_grad and mode.records()):
-        input = rows_first(input, n)  # PyTorch has a function of its own for this
+        # PyTorch computes this case by another function, whose result is always contiguous.
+        input = rows_first(input, n)
     found = apply(MAX_POOL[n], (input,), {"windows": windows})
     return (found, max_positions(input, windows=windows)) if return_indices else found
 

@@ -1,4 +1,4 @@
-"""Padding: with a constant, or with the image itself: reflected, its edge repeated, or wrapped."""
+"""Padding with a constant, or with elements of the input: reflected, repeated or wrapped."""
 
 import numpy as np
 
@@ -18,7 +18,7 @@ __all__ = ["constant_pad", "pad"]
 
 
 def _pairs(pad, ndim, name):
-    """[(before, after)] of each dim from PyTorch's list, which begins at the last dim."""
+    """(before, after) for each dim, from PyTorch's flat list, which begins with the last dim."""
     pad = [n.__index__() for n in pad]
     if len(pad) % 2:
         raise RuntimeError(
@@ -49,7 +49,7 @@ def _constant_shape(x, *, pad, value=0):
 
 @kernel(public=False, method=False, name="constant_pad_nd", widen=False, keeps_order=True)
 def constant_pad(xp, x, *, pad, value=0):
-    """x with ``value`` around it; negative numbers in ``pad`` cut off."""
+    """x with ``value`` around it. Negative numbers in ``pad`` cut elements off."""
     shape = _constant_shape(x, pad=pad)
     target, source = _overlap(x.shape, _pairs(pad, x.ndim, "constant_pad_nd"))
     if max(pad, default=0) <= 0:
@@ -61,7 +61,7 @@ def constant_pad(xp, x, *, pad, value=0):
 
 
 def _overlap(shape, pairs):
-    """Where x goes in the padded result, and what part of x that is."""
+    """(slices of the padded result that x fills, slices of x that fill them)."""
     source, target = [], []
     for n, (a, b) in zip(shape, pairs, strict=True):
         source.append(slice(max(-a, 0), max(n + min(b, 0), 0)))
@@ -79,12 +79,12 @@ def _constant_pad_of_patch(x, pad, value):
 constant_pad.grad(x=lambda g, pad: constant_pad(g, pad=tuple([-n for n in pad])))
 
 
-# With the image itself --------------------------------------------------------------------
+# With elements of the input ---------------------------------------------------------------
 
 
 def _positions(n, before, after, mode):
-    """The element of a dim of ``n`` that lies at each place of the padded dim."""
-    if mode == "circular":  # what is cut off is not there to be wrapped
+    """For each place of the padded dim, the index of its element in the dim of size ``n``."""
+    if mode == "circular":  # elements are cut off first, and only the rest is wrapped
         left, right = max(-before, 0), n - max(-after, 0)
         return left + np.arange(-max(before, 0), right - left + max(after, 0)) % (right - left)
     at = np.arange(-before, n + after)
@@ -95,7 +95,7 @@ def _positions(n, before, after, mode):
 
 
 def _extended(xp, x, *, pad, mode):
-    """x with its own elements around it."""
+    """x padded with its own elements."""
     for dim, (a, b) in enumerate(_pairs(pad, x.ndim, "pad")):
         if a or b:
             x = x.take(_positions(x.shape[dim], a, b, mode), dim)
@@ -103,7 +103,7 @@ def _extended(xp, x, *, pad, mode):
 
 
 def _extended_tensor(x, pad, mode):
-    """``_extended`` of tensors: the parts around are slices, joined."""
+    """``_extended`` of tensors: slices of x, joined before and after x."""
     for dim, (a, b) in enumerate(_pairs(pad, len(x.shape), "pad")):
         if mode == "circular":
             x = _cropped(x, dim, a, b)
@@ -115,13 +115,13 @@ def _extended_tensor(x, pad, mode):
 
 
 def _cropped(x, dim, a, b):
-    """``x`` without what negative numbers cut off."""
+    """``x`` without the elements that negative padding cuts off."""
     first = max(-a, 0)
     return x.narrow(dim, first, x.shape[dim] - max(-b, 0) - first)
 
 
 def _around(x, dim, k, mode, before):
-    """The ``k`` places before (or after) x along ``dim``."""
+    """The ``k`` elements of padding before (or after) x along ``dim``."""
     n = x.shape[dim]
     k = max(k, 0)
     if mode == "circular":
@@ -135,7 +135,7 @@ def _around(x, dim, k, mode, before):
 
 @kernel(public=False, method=False, name="pad_backward")
 def _folded(xp, g, *, shape, pad, mode):
-    """The gradient of a padding: what lies around is added to where it came from."""
+    """The gradient of ``_extended``: each element's gradient is added to the element it copied."""
     for dim, (a, b) in enumerate(_pairs(pad, g.ndim, "pad")):
         if a or b:
             out = np.zeros((*g.shape[:dim], shape[dim], *g.shape[dim + 1 :]), g.dtype)
@@ -150,7 +150,8 @@ def _folded_of_slices(g, shape, pad, mode):
     for dim, (a, b) in enumerate(_pairs(pad, len(g.shape), "pad")):
         n = shape[dim]
         if a or b:
-            lost = (a, b) if mode == "circular" else (0, 0)  # cut off before it was wrapped
+            # Circular padding cut elements off before it wrapped the rest.
+            lost = (a, b) if mode == "circular" else (0, 0)
             kept = n + min(lost[0], 0) + min(lost[1], 0)
             if mode != "circular":
                 g = _restored(g, dim, a, b)
@@ -162,7 +163,7 @@ def _folded_of_slices(g, shape, pad, mode):
 
 
 def _restored(g, dim, a, b):
-    """``g`` with zeros where negative numbers cut off."""
+    """``g`` with zeros in place of the elements that negative padding cut off."""
     if a >= 0 and b >= 0:
         return g
     pad = [0, 0] * (len(g.shape) - 1 - dim) + [max(-a, 0), max(-b, 0)]
@@ -170,7 +171,7 @@ def _restored(g, dim, a, b):
 
 
 def _added(found, dim, part, mode, before):
-    """``found`` plus the gradient ``part`` of what lay before (or after) it."""
+    """``found`` plus ``part``, the gradient of the padding before (or after) it."""
     n, k = found.shape[dim], part.shape[dim]
     if not k:
         return found
@@ -211,16 +212,17 @@ _folded.grad(
 
 
 def pad(input, pad, mode="constant", value=None):
-    """``input`` with more elements around its last dims.
+    """Add elements around the last dims of ``input``.
 
-    Shape: input: (…) → each dim that ``pad`` reaches longer by what it adds on both sides.
+    Shape: (…) → (…), where each padded dim grows by the sum of its two numbers.
 
-    ``pad`` = (left, right, top, bottom, …) begins with the last dim. Mode: "constant" (``value``,
-    0 if None), "reflect", "replicate" (the edge) or "circular".
+    ``pad`` = (left, right, top, bottom, …) begins with the last dim. Negative numbers cut elements
+    off. The mode is "constant" (``value``, or 0 if None), "reflect", "replicate" (the element at
+    the edge) or "circular".
 
     Raises:
         RuntimeError: ``pad`` does not fit the input.
-        NotImplementedError: an unknown mode, or one that does not take so many dims.
+        NotImplementedError: the mode is unknown, or does not take so many dims.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.pad(torch.tensor([[1.0, 2.0, 3.0]]), (1, 1), mode="reflect")
@@ -230,7 +232,7 @@ def pad(input, pad, mode="constant", value=None):
         refuse(constant_pad.op, 0, input)
     pad = tuple([n.__index__() for n in pad])
     if mode == "constant":
-        value = float(value) if type(value) is int and value else value or 0  # PyTorch's type
+        value = float(value) if type(value) is int and value else value or 0  # as in PyTorch
         return constant_pad(input, pad=pad, value=value)
     if value:
         raise ValueError(f'pad: padding mode "{mode}" takes no value, but got {value}')

@@ -1,8 +1,8 @@
-"""Resampling along a dim as taps: each element of the result is a weighted sum of a few of x.
+"""Resampling along a dim by taps: each result is a weighted sum of a few elements of x.
 
-A table is (index (K, places), weight (K, places) or None for one tap of weight 1). Where an element
-has fewer than K taps, the others have index -1. A table is made once for the geometry of a dim, as
-is its transpose, which carries a gradient back.
+A table holds the taps: (index, weight), both of shape (K, places). ``weight`` is None if each
+result has one tap of weight 1. If a result has fewer than K taps, the others have index -1. The
+table of a geometry is cached, as is its transpose, which computes gradients.
 """
 
 from functools import lru_cache
@@ -15,7 +15,7 @@ __all__ = ["apply_taps", "apply_taps_to_bytes", "taps", "transposed"]
 
 
 def _scale(n, places, align, factor, kind):
-    """How far apart in x neighbours of the result lie."""
+    """The distance in x between the points of two neighbouring results."""
     if align:
         return kind(n - 1) / kind(places - 1) if places > 1 else kind(0)
     return kind(1 / factor) if factor else kind(n) / kind(places)
@@ -42,11 +42,11 @@ def _cubic(x, a):
 
 
 def _lanczos(x):
-    """A sinc, made to end at 3 by a wider sinc."""
+    """Lanczos' kernel: a sinc times a sinc three times as wide, cut off at ±3."""
     return np.where(np.abs(x) < 3, np.sinc(x) * np.sinc(x / 3), 0)
 
 
-#: The filters of ``antialias``, and how far each reaches.
+#: The filters of ``antialias``: (function, the largest |x| at which it is not 0).
 _FILTERS = {
     "linear": (_triangle, 1),
     "cubic": (lambda x: _cubic(x, -0.5), 2),
@@ -55,7 +55,7 @@ _FILTERS = {
 
 
 def _points(n, places, align, factor, kind, mode):
-    """Taps that go through the points of x: two (linear) or four (cubic)."""
+    """The taps of interpolation between neighbours in x: two (linear) or four (cubic)."""
     scale = _scale(n, places, align, factor, kind)
     out = np.arange(places).astype(kind)
     at = out * scale if align else scale * (out + kind(0.5)) - kind(0.5)
@@ -71,7 +71,7 @@ def _points(n, places, align, factor, kind, mode):
 
 
 def _antialiased(n, places, align, factor, kind, mode):
-    """Taps of a filter that is as wide as the step in x, so that nothing is skipped."""
+    """The taps of a filter that widens with the step in x, so that no element is skipped."""
     scale = _scale(n, places, align, factor, kind)
     weigh, reach = _FILTERS[mode]
     support = reach * max(scale, kind(1))
@@ -87,10 +87,11 @@ def _antialiased(n, places, align, factor, kind, mode):
 
 @lru_cache(256)
 def taps(n, places, mode, align, factor, antialias, kind):
-    """The table that resamples a dim of ``n`` to ``places``, computed in the dtype ``kind``."""
+    """The table that resamples a dim from size ``n`` to ``places``, computed in dtype ``kind``."""
     if mode.startswith("nearest"):
         return _nearest(n, places, factor, mode == "nearest-exact", kind)[None], None
-    if n == places and (antialias or mode == "linear"):  # also where ``factor`` is not quite 1
+    # A dim that keeps its size is copied, even if ``factor`` is not exactly 1.
+    if n == places and (antialias or mode == "linear"):
         return np.arange(n)[None], np.ones((1, n), kind)
     rule = _antialiased if antialias else _points
     index, weight = rule(n, places, align, factor, kind, mode)
@@ -99,10 +100,11 @@ def taps(n, places, mode, align, factor, antialias, kind):
 
 @lru_cache(256)
 def transposed(n, *geometry):
-    """The table of the transpose: from ``places`` back to ``n``."""
+    """The table of the transposed resampling, from ``places`` back to ``n``."""
     index, weight = taps(n, *geometry)
     there = index >= 0
-    if weight is not None and n == geometry[0]:  # a gradient of the same size is copied
+    # If both sizes are equal, taps of weight 0 are dropped, so that a gradient is just copied.
+    if weight is not None and n == geometry[0]:
         there &= weight != 0
     to = index[there]
     order = np.argsort(to, kind="stable")
@@ -129,7 +131,7 @@ def _along(x, dim, table):
     for i, w in zip(index, weight, strict=True):
         part = x.take(i, dim)
         part *= w.reshape(shape)
-        if i.size and i.min() < 0:  # 0 times an infinite element would be nan
+        if i.size and i.min() < 0:  # missing taps: weight 0 times an infinite element is nan
             part[(slice(None),) * dim + (i < 0,)] = 0
         out = part if out is None else np.add(out, part, out)
     return out
@@ -138,7 +140,7 @@ def _along(x, dim, table):
 def apply_taps(x, tables):
     """``x`` resampled along its last dims, each by its table."""
     dims = range(x.ndim - len(tables), x.ndim)
-    # What shrinks most comes first, so that less is left to do.
+    # The dim that shrinks most comes first, so that the others have fewer elements to process.
     order = sorted(
         zip(dims, tables, strict=True),
         key=lambda pair: (pair[1][0].shape[1] / x.shape[pair[0]], -pair[0]),
@@ -149,9 +151,9 @@ def apply_taps(x, tables):
 
 
 def _integers(index, weight):
-    """The weights as integers below 2¹⁵, and the number of bits by which they are too large."""
+    """The weights in fixed point: (integers below 2¹⁵, the number of fraction bits)."""
     weight = weight.copy()
-    for k in range(1, len(weight)):  # what lies beyond an end counts as one weight of that end
+    for k in range(1, len(weight)):  # taps beyond an end share its index; their weights are summed
         same = index[k] == index[k - 1]
         weight[k] += weight[k - 1] * same
         weight[k - 1] *= ~same
@@ -164,19 +166,22 @@ def _integers(index, weight):
 
 def _along_bytes(x, dim, table):
     index, weight = table
-    if index.shape == (1, x.shape[dim]):  # the dim as it is
+    if index.shape == (1, x.shape[dim]):  # the dim keeps its size
         return x
     weight, bits = _integers(index, weight)
     shape = [1] * (x.ndim - dim)
     shape[0] = -1
-    out = np.int32(1 << bits - 1)  # so that the shift rounds to the nearest
+    out = np.int32(1 << bits - 1)  # one half, so that the shift rounds to the nearest
     for i, w in zip(index, weight, strict=True):
         out = out + x.take(i, dim) * w.reshape(shape)
     return np.clip(out >> bits, 0, 255).astype(np.uint8)
 
 
 def apply_taps_to_bytes(x, tables):
-    """As ``apply_taps`` for bytes: in integers, rounded to bytes after each dim, the last first."""
+    """``apply_taps`` for uint8 in integer arithmetic.
+
+    The last dim comes first, and the values are rounded to uint8 after each dim.
+    """
     for dim, table in reversed(list(enumerate(tables, x.ndim - len(tables)))):
         x = _along_bytes(x, dim, table)
     return x

@@ -1,4 +1,4 @@
-"""Windows that slide over an image: their geometry, and what each of their elements meets."""
+"""Windows that slide over an image: their geometry, and the image elements under them."""
 
 import itertools
 from typing import NamedTuple
@@ -9,7 +9,10 @@ __all__ = ["Windows", "inside", "offsets", "output_size", "padded", "per_dim", "
 
 
 class Windows(NamedTuple):
-    """Where windows lie: their size, their step and how many there are, for each dim."""
+    """The geometry of sliding windows. Each field has one number for each spatial dim.
+
+    ``places`` is the number of windows along each dim.
+    """
 
     kernel_size: tuple
     stride: tuple
@@ -18,7 +21,7 @@ class Windows(NamedTuple):
     places: tuple
 
     def reach(self, size):
-        """The size of a padded image of ``size`` in which every window lies."""
+        """The smallest padded size that holds every window and the whole image of ``size``."""
         ends = [
             (o - 1) * step + s
             for o, step, s in zip(
@@ -30,7 +33,7 @@ class Windows(NamedTuple):
 
 
 def per_dim(value, ndim, name, what):
-    """``value`` for each of ``ndim`` dims: from one int, or a sequence of one or ``ndim`` ints."""
+    """A tuple of ``ndim`` ints from ``value``: an int, or a sequence of one or ``ndim`` ints."""
     try:
         if isinstance(value, (tuple, list)):
             found = tuple([n.__index__() for n in value])
@@ -51,12 +54,12 @@ def per_dim(value, ndim, name, what):
 
 
 def span(kernel, dilation):
-    """What a window covers in each dim, from its first element to its last."""
+    """The length that a window covers in each dim, from its first element to its last."""
     return tuple([d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)])
 
 
 def output_size(size, kernel, stride, padding, dilation):
-    """How many whole windows fit into each dim."""
+    """The number of whole windows that fit into each dim."""
     return tuple([
         (n + 2 * p - s) // step + 1
         for n, s, step, p in zip(size, span(kernel, dilation), stride, padding, strict=True)
@@ -75,18 +78,21 @@ def padded(x, padding, value=0):
 
 
 def inside(x, padding, size):
-    """The view of ``x`` that its padding surrounds."""
+    """The view of the padded ``x`` without its padding: the inner part of ``size``."""
     return x[(..., *[slice(p, p + n) for p, n in zip(padding, size, strict=True)])]
 
 
 def spaced(x, dim, start, step, count):
-    """``count`` elements of ``dim``, ``step`` apart, from ``start``."""
+    """The view of ``count`` elements along ``dim``, ``step`` apart, from ``start`` on."""
     end = start + step * (count - 1) + 1
     return x[(*[slice(None)] * dim, slice(start, end, step))]
 
 
 def offsets(kernel, stride, dilation, out):
-    """(position in the kernel, slices of the places that it meets) for each element of a window."""
+    """For each kernel element, yield its position and the slices of the image it meets.
+
+    The slices select the image elements that the kernel element meets in all ``out`` windows.
+    """
     for at in itertools.product(*map(range, kernel)):
         yield at, tuple([
             slice(k * d, k * d + step * (n - 1) + 1, step)

@@ -1,6 +1,7 @@
-"""Maxima of windows in arrays, where they lie, and how a gradient finds its way back to them.
+"""Max pooling on arrays: the maxima of windows, their positions, and the gradient.
 
-Shapes: x (…, *size), best and g (…, *places); ``w`` is a ``window.Windows``.
+Shapes: x (…, *size), best and g (…, *places). ``best`` holds the maxima, and ``w`` is a
+``window.Windows``.
 """
 
 import sys
@@ -14,20 +15,20 @@ from rushlight.ops.windows.window import inside, offsets, spaced
 
 __all__ = ["maxima", "positions", "slope"]
 
-BLOCK = 1 << 19  # bytes of elements that are masked at a time
-#: Moves the first byte of two to the place of the second.
+BLOCK = 1 << 19  # bytes of the gradient that are computed at a time
+#: Shifts the first of two bytes in memory to the place of the second.
 _TO_SECOND = np.left_shift if sys.byteorder == "little" else np.right_shift
 
 # Forward ---------------------------------------------------------------------------------
 
 
 def _lowest(dtype):
-    """The number that no element is below."""
+    """The lowest number of ``dtype``: no element is smaller."""
     return -np.inf if dtype.kind in "fV" else np.iinfo(dtype).min
 
 
 def _surrounded(x, w):
-    """``x`` with the lowest number around it, so that every window lies inside."""
+    """``x`` padded with the lowest number, so that every window lies inside."""
     size = x.shape[-len(w.places) :]
     wide = w.reach(size)
     if wide == size:
@@ -38,7 +39,7 @@ def _surrounded(x, w):
 
 
 def _tiles(x, w):
-    """True where windows neither overlap nor skip, and all lie inside ``x``."""
+    """True if windows lie side by side without overlap or gaps, and all lie inside ``x``."""
     return (
         w.kernel_size == w.stride
         and not any(w.padding)
@@ -48,12 +49,13 @@ def _tiles(x, w):
 
 
 def maxima(x, w):
-    """The maximum of each of the windows ``w``, one dim after the other."""
+    """The maximum of each of the windows ``w``, reduced one dim after the other."""
     n = len(w.places)
     if not x.size:
         return np.zeros((*x.shape[:-n], *w.places), x.dtype)
     x = _surrounded(x, w)
-    # From the first dim: when the last is reached, whose elements lie apart, less is left to do.
+    # The last dim is the slowest to reduce, because its slices skip elements in memory. It comes
+    # last, when the other dims have already shrunk.
     for d in range(n):
         parts = [
             spaced(x, x.ndim - n + d, k * w.dilation[d], w.stride[d], w.places[d])
@@ -66,12 +68,13 @@ def maxima(x, w):
 
 
 def positions(x, w):
-    """The flat position in the last dims of each window's maximum: the first, or the last nan."""
+    """The flat position in the last dims of each window's first maximum, or of its last nan."""
     n = len(w.places)
     size = x.shape[-n:]
     wide = _surrounded(x, w)
     best = np.full((*x.shape[:-n], *w.places), _lowest(x.dtype), x.dtype)
-    # Where nothing is above the lowest number, it is the first element that is not padding.
+    # If no element of a window exceeds the lowest number, the position is that of the window's
+    # first element that is not padding.
     outside = [
         np.maximum(-(-(p - np.arange(o) * step) // d), 0)
         for p, o, step, d in zip(w.padding, w.places, w.stride, w.dilation, strict=True)
@@ -86,7 +89,10 @@ def positions(x, w):
 
 
 def _flat(w, size, at):
-    """The flat position of each window's element ``at``: a number, or an array, for each dim."""
+    """The flat position in the image of each window's element ``at``.
+
+    ``at`` has one entry for each dim: a number, or an array with a number for each window.
+    """
     found = np.zeros((), np.int64)
     for d, n in enumerate(size):
         place = np.arange(w.places[d]) * w.stride[d] - w.padding[d] + at[d] * w.dilation[d]
@@ -98,7 +104,7 @@ def _flat(w, size, at):
 
 
 def slope(g, x, best, w):
-    """``g`` at the place of each window's maximum ``best``, zeros elsewhere."""
+    """The gradient of x: each window's ``g`` is added at its maximum ``best``, zeros elsewhere."""
     n = len(w.places)
     if not g.size:
         return np.zeros(x.shape, g.dtype)
@@ -115,12 +121,12 @@ def slope(g, x, best, w):
 
 
 def _finite(best):
-    """True where each maximum, not being nan or infinite, equals an element of its window only."""
+    """True if no maximum is nan or infinite, so that none equals the padding, which is -inf."""
     return best.dtype.kind == "f" and bool(np.isfinite(np.add.reduce(best, axis=None)))
 
 
 def _overlapping_slope(g, x, best, w):
-    """The gradient in general: ``g`` at the first element of each window that equals ``best``."""
+    """The gradient for any windows: ``g`` at each window's first element equal to ``best``."""
     shape, size = x.shape, x.shape[-len(w.places) :]
     wide = w.reach(size)
     x = x.reshape(-1, *size)
@@ -145,7 +151,7 @@ def _has_nan(x):
 
 
 def _tiled_slope(g, x, best, w):
-    """The gradient where windows tile the plane: g at the first element that equals ``best``."""
+    """The gradient if windows tile the plane: ``g`` at the first element equal to ``best``."""
     shape = x.shape
     kh, kw = (1, *w.kernel_size)[-2:]
     ph, pw = (1, *w.places)[-2:]
@@ -153,7 +159,8 @@ def _tiled_slope(g, x, best, w):
     x = x.reshape(-1, *(x.shape[-2:] if len(w.places) == 2 else (1, x.shape[-1])))
     g, best = g.reshape(-1, ph, pw), best.reshape(-1, ph, pw)
     found = (np.empty if (h, width) == x.shape[1:] else np.zeros)(x.shape, g.dtype)
-    # Elements are masked by bits, which is exact for infinite g, in blocks that stay in the cache.
+    # The gradient's bits are masked instead of multiplied by 0 or 1, because 0 · inf is nan. The
+    # blocks are small enough to stay in the cache.
     bits = np.dtype(f"i{g.dtype.itemsize}")
     into = found.view(bits)[:, :h, :width].reshape(len(x), ph, kh, width)
     x = x[:, :h, :width].reshape(len(x), ph, kh, width)
@@ -174,7 +181,10 @@ def _tiled_slope(g, x, best, w):
 
 
 def _widened(x, kw):
-    """Each element ``kw`` times: (planes, rows, columns) → (planes, rows, 1, columns · kw)."""
+    """Repeat each element ``kw`` times in a row.
+
+    Shape: (planes, rows, columns) → (planes, rows, 1, columns · kw).
+    """
     wide = np.empty((*x.shape, kw), x.dtype)
     for k in range(kw):
         wide[..., k] = x

@@ -23,5 +23,5 @@ __all__ = [
     "StepLR",
 ]  # fmt: skip
 
-#: The name that older programs import.
+#: The old name of LRScheduler, which older programs import.
 _LRScheduler = LRScheduler

@@ -1,4 +1,4 @@
-"""Schedulers made of schedulers: one after the other, or all at once."""
+"""Schedulers made of other schedulers, which run one after the other or all at once."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ __all__ = ["ChainedScheduler", "SequentialLR"]
 
 
 class _Composed(LRScheduler):
-    """A scheduler that has others in ``_schedulers``."""
+    """A scheduler that holds other schedulers in ``_schedulers``."""
 
     _schedulers: Sequence[LRScheduler]
 
@@ -35,14 +35,14 @@ class _Composed(LRScheduler):
                 )
 
     def state_dict(self):
-        """The scheduler's variables, with the state dicts of its schedulers."""
+        """Return the scheduler's attributes, with state dicts in place of its schedulers."""
         found = super().state_dict()
         del found["_schedulers"]
         found["_schedulers"] = [scheduler.state_dict() for scheduler in self._schedulers]
         return found
 
     def load_state_dict(self, state_dict):
-        """Take over what ``state_dict()`` returned."""
+        """Load a state dict that ``state_dict()`` returned."""
         rest = dict(state_dict)
         saved = rest.pop("_schedulers")
         self.__dict__.update(rest)
@@ -51,15 +51,15 @@ class _Composed(LRScheduler):
 
 
 class SequentialLR(_Composed):
-    """One scheduler after the other, each starting anew at its milestone.
+    """Run several schedulers one after the other. Each starts at epoch 0 at its milestone.
 
     Args:
-        schedulers: In order, all of ``optimizer``.
-        milestones: The steps at which the second and later ones start.
+        schedulers: The schedulers in order. All must belong to ``optimizer``.
+        milestones: The steps at which the second and later schedulers start.
 
     Raises:
-        ValueError: no schedulers, one of another optimizer, a ReduceLROnPlateau, or not one
-            milestone fewer than schedulers.
+        ValueError: There are no schedulers, one belongs to another optimizer or is a
+            ReduceLROnPlateau, or there is not one milestone fewer than schedulers.
 
     >>> import rushlight as torch
     >>> optimizer = torch.optim.SGD([torch.ones(2)], lr=1.0)
@@ -91,7 +91,8 @@ class SequentialLR(_Composed):
         self._milestones = milestones
         self.last_epoch = last_epoch + 1
         self.optimizer = optimizer
-        # Each scheduler set its first rate when it was made: undo that, and start with the first.
+        # The constructor of each scheduler took its first step. Take these steps back, and then
+        # repeat the step of the first scheduler.
         for group in optimizer.param_groups:
             set_option(group, "lr", group["initial_lr"])
         self.recursive_undo()
@@ -109,7 +110,7 @@ class SequentialLR(_Composed):
             top.last_epoch -= 1
 
     def step(self):
-        """Step the scheduler whose turn it is."""
+        """Take a step of the scheduler that is active at this epoch."""
         self.last_epoch += 1
         i = bisect_right(self._milestones, self.last_epoch)
         scheduler = self._schedulers[i]
@@ -121,10 +122,11 @@ class SequentialLR(_Composed):
 
 
 class ChainedScheduler(_Composed):
-    """Several schedulers at once, each changing what the one before made of the rate.
+    """Run several schedulers at once: each changes the learning rate that the one before set.
 
     Raises:
-        ValueError: no schedulers, one of another optimizer, or a ReduceLROnPlateau.
+        ValueError: There are no schedulers, or one belongs to another optimizer or is a
+            ReduceLROnPlateau.
 
     >>> import rushlight as torch
     >>> optimizer = torch.optim.SGD([torch.ones(2)], lr=1.0)
@@ -151,7 +153,7 @@ class ChainedScheduler(_Composed):
         self._last_lr = options(optimizer, "lr")
 
     def step(self):
-        """Step all of the schedulers in order."""
+        """Take a step of each scheduler, in order."""
         for scheduler in self._schedulers:
             scheduler.step()
         self._last_lr = options(self.optimizer, "lr")

@@ -1,4 +1,4 @@
-"""Schedules along a cosine."""
+"""Schedulers whose learning rates follow a cosine."""
 
 from math import cos, floor, log, pi
 
@@ -8,9 +8,10 @@ __all__ = ["CosineAnnealingLR", "CosineAnnealingWarmRestarts"]
 
 
 class CosineAnnealingLR(LRScheduler):
-    """From the initial rate to ``eta_min`` along half a cosine of ``T_max`` epochs, and back.
+    """Move the learning rate to ``eta_min`` along half a cosine of ``T_max`` epochs, and back.
 
-    It goes from step to step, so that a rate changed by others is taken up.
+    Each step computes the new learning rate from the present one, so a change by other code has
+    a lasting effect.
 
     Source: Loshchilov & Hutter, SGDR: stochastic gradient descent with warm restarts, 2017,
         equation 5, without the restarts.
@@ -40,7 +41,7 @@ class CosineAnnealingLR(LRScheduler):
                 least + (lr - least) * (1 + cos(epoch * pi / period)) / 2 for lr in self.base_lrs
             ]
         if (epoch - 1 - period) % (2 * period) == 0:
-            # The last rate was the least: no factor leads away from there.
+            # The present rate is ``eta_min``, so its distance from ``eta_min`` cannot be scaled.
             return [
                 group["lr"] + (lr - least) * (1 - cos(pi / period)) / 2
                 for lr, group in zip(self.base_lrs, groups, strict=True)
@@ -54,17 +55,17 @@ class CosineAnnealingLR(LRScheduler):
 
 
 class CosineAnnealingWarmRestarts(LRScheduler):
-    """Half cosines from the initial rate to ``eta_min``, each starting at the top.
+    """Lower the learning rate to ``eta_min`` along half a cosine, and restart at the initial rate.
 
     Args:
-        T_0: Epochs of the first.
-        T_mult: How many times longer each is than the one before.
-        eta_min: The least rate.
+        T_0: The number of epochs before the first restart.
+        T_mult: How many times longer each period is than the one before.
+        eta_min: The smallest learning rate.
 
-    ``step`` also takes a fraction of an epoch.
+    The ``epoch`` of ``step`` may be a fraction.
 
     Raises:
-        ValueError: ``T_0`` or ``T_mult`` not a positive integer, or ``eta_min`` not a number.
+        ValueError: ``T_0`` or ``T_mult`` is not a positive int, or ``eta_min`` is not a number.
 
     Source: Loshchilov & Hutter, SGDR: stochastic gradient descent with warm restarts, 2017,
         equation 5.
@@ -105,7 +106,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         return [self.eta_min + (lr - self.eta_min) * factor / 2 for lr in self.base_lrs]
 
     def step(self, epoch=None):
-        """Set the rates of the next epoch, or of ``epoch``, which may be a fraction."""
+        """Set the learning rates of the next epoch, or of ``epoch``, which may be a fraction."""
         if epoch is None and self.last_epoch < 0:
             epoch = 0
         if epoch is None:

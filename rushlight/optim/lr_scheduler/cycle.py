@@ -1,4 +1,4 @@
-"""Schedules in cycles, in which momentum goes down while the rate goes up."""
+"""Schedulers in cycles, in which the momentum falls while the learning rate rises."""
 
 import types
 from functools import partial
@@ -15,10 +15,13 @@ __all__ = ["CyclicLR", "OneCycleLR"]
 
 
 class _Cycle(LRScheduler):
-    """A scheduler that may move momentum too, or Adam's first beta."""
+    """A scheduler that can also change the momentum, or the first beta of Adam."""
 
     def _start_momentum(self, optimizer, base_momentum, max_momentum, last_epoch):
-        """Set the groups' momenta to their largest; returns the (least, largest) lists."""
+        """Set each group's momentum to its largest value.
+
+        Return two lists with one number for each group: the least and the largest momenta.
+        """
         owner = type(self).__name__
         if "momentum" not in optimizer.defaults and "betas" not in optimizer.defaults:
             raise ValueError(
@@ -43,20 +46,23 @@ class _Cycle(LRScheduler):
 
 
 class CyclicLR(_Cycle):
-    """From ``base_lr`` to ``max_lr`` and back, again and again, along straight lines.
+    """Move the learning rate between ``base_lr`` and ``max_lr``, up and down along straight lines.
 
     Args:
-        base_lr, max_lr: One number, or one for each group.
-        step_size_up, step_size_down: Steps up, and down (as many where it is None).
-        mode: ``"triangular"``, ``"triangular2"`` (each cycle half as high) or ``"exp_range"``
-            (times ``gamma ** step``).
-        scale_fn, scale_mode: A function of one's own in place of the mode: of the number of the
-            cycle (``"cycle"``) or of the step (``"iterations"``).
-        cycle_momentum, base_momentum, max_momentum: Momentum goes the other way.
+        base_lr, max_lr: One number, or a list with one for each group.
+        step_size_up, step_size_down: The number of steps up, and down. None for down means as many
+            as up.
+        mode: How the height of the cycles changes: ``"triangular"`` (not at all),
+            ``"triangular2"`` (each cycle is half as high) or ``"exp_range"`` (the height of each
+            step is scaled by ``gamma ** step``).
+        scale_fn, scale_mode: A function that replaces ``mode``. It maps the number of the cycle
+            (``"cycle"``) or of the step (``"iterations"``) to the height.
+        cycle_momentum, base_momentum, max_momentum: Move the momentum between these limits, down
+            while the learning rate goes up.
 
     Raises:
-        ValueError: an unknown mode without ``scale_fn``, lists of the wrong length, or an
-            optimizer without momentum.
+        ValueError: The mode is unknown and there is no ``scale_fn``, a list has the wrong length,
+            or the optimizer has no momentum.
 
     Source: Smith, Cyclical learning rates for training neural networks, 2017.
 
@@ -109,12 +115,12 @@ class CyclicLR(_Cycle):
         self._scale_fn_ref = shapes[self.mode]
 
     def scale_fn(self, x):
-        """How high cycle, or step, ``x`` goes."""
+        """Return the relative height of the cycle, or of the step, ``x``."""
         custom = self._scale_fn_custom
         return self._scale_fn_ref(x) if custom is None else custom(x)
 
     def get_lr(self):
-        """The new rates; sets the momenta too."""
+        """Return the new learning rates; set the momenta."""
         self._only_in_step()
         cycle = floor(1 + self.last_epoch / self.total_size)
         x = 1.0 + self.last_epoch / self.total_size - cycle
@@ -131,7 +137,10 @@ class CyclicLR(_Cycle):
         return [low + (high - low) * height * scale for low, high in ranges]
 
     def state_dict(self):
-        """The scheduler's variables; of a callable object as ``scale_fn``, what it holds."""
+        """Return the scheduler's attributes.
+
+        If ``scale_fn`` is a callable object, its attributes are included; a function is left out.
+        """
         found = super().state_dict()
         found.pop("_scale_fn_ref", None)
         custom = found.pop("_scale_fn_custom")
@@ -140,7 +149,7 @@ class CyclicLR(_Cycle):
         return found
 
     def load_state_dict(self, state_dict):
-        """Take over what ``state_dict()`` returned."""
+        """Load a state dict that ``state_dict()`` returned."""
         rest = dict(state_dict)
         held = rest.pop("_scale_fn_custom")
         super().load_state_dict(rest)
@@ -170,21 +179,26 @@ def _along_line(start, end, part):
 
 
 class OneCycleLR(_Cycle):
-    """One rise to ``max_lr`` and one fall far below the start, over the whole training.
+    """Raise the learning rate to ``max_lr`` once, and then lower it far below its first value.
+
+    The cycle covers the whole training.
 
     Args:
-        max_lr: One number, or one for each group.
-        total_steps: Steps of the cycle; or ``epochs`` times ``steps_per_epoch``.
-        pct_start: The share of them that rises.
-        anneal_strategy: ``"cos"`` or ``"linear"``.
-        cycle_momentum, base_momentum, max_momentum: Momentum goes the other way.
-        div_factor: The first rate is ``max_lr / div_factor``.
-        final_div_factor: The last is the first divided by this.
-        three_phase: Fall as fast as it rose, and then further.
+        max_lr: One number, or a list with one for each group.
+        total_steps: The number of steps of the cycle.
+        epochs, steps_per_epoch: Their product replaces ``total_steps``.
+        pct_start: The share of the steps in which the learning rate rises, from 0 to 1.
+        anneal_strategy: The curve of rise and fall: ``"cos"`` or ``"linear"``.
+        cycle_momentum, base_momentum, max_momentum: Move the momentum between these limits, down
+            while the learning rate goes up.
+        div_factor: The first learning rate is ``max_lr / div_factor``.
+        final_div_factor: The last learning rate is the first divided by this.
+        three_phase: First fall to the first learning rate, in as many steps as the rise, and then
+            to the last one.
 
     Raises:
-        ValueError: no number of steps or one that is not positive, ``pct_start`` outside [0, 1],
-            an unknown strategy, an optimizer without momentum, or more steps than were given.
+        ValueError: The number of steps is missing or not positive, ``pct_start`` is outside [0, 1],
+            the strategy is unknown, the optimizer has no momentum, or ``step`` is called too often.
 
     Source: Smith & Topin, Super-convergence: very fast training of neural networks using large
         learning rates, 2018.
@@ -230,7 +244,7 @@ class OneCycleLR(_Cycle):
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self):
-        """The new rates; sets the momenta too."""
+        """Return the new learning rates; set the momenta."""
         self._only_in_step()
         if self.last_epoch > self.total_steps:
             raise ValueError(
@@ -248,7 +262,7 @@ class OneCycleLR(_Cycle):
         return rates
 
     def _position(self):
-        """The phase that this step is in, and the part of it that has passed."""
+        """Return the phase of the present step, and the fraction of the phase that has passed."""
         start = 0.0
         for phase in self._schedule_phases:
             end = phase["end_step"]
@@ -277,7 +291,11 @@ def _total_steps(total_steps, epochs, steps_per_epoch):
 
 
 def _phases(total_steps, pct_start, three_phase):
-    """The cycle in parts: where each ends, and the options that it starts from and goes to."""
+    """Return the phases of the cycle.
+
+    A phase has the step at which it ends, and the names of the options from which and to which
+    the learning rate and the momentum move.
+    """
     top = float(pct_start * total_steps) - 1
     down = [(total_steps - 1, "max_lr", "min_lr", "base_momentum", "max_momentum")]
     if three_phase:

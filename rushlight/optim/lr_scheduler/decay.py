@@ -1,4 +1,4 @@
-"""Schedules that multiply: by a function, by steps, along a line, a power or an exponential."""
+"""Schedulers that multiply the learning rate with a factor that depends on the epoch."""
 
 import types
 from bisect import bisect_right
@@ -33,7 +33,11 @@ class _Lambdas(LRScheduler):
         pass
 
     def state_dict(self):
-        """The scheduler's variables; of the functions, what the callable objects hold."""
+        """Return the scheduler's attributes.
+
+        Callable objects among the functions are replaced by their attributes, and plain functions
+        by None.
+        """
         found = super().state_dict()
         del found["lr_lambdas"]
         found["lr_lambdas"] = [
@@ -43,7 +47,7 @@ class _Lambdas(LRScheduler):
         return found
 
     def load_state_dict(self, state_dict):
-        """Take over what ``state_dict()`` returned."""
+        """Load a state dict that ``state_dict()`` returned."""
         rest = dict(state_dict)
         saved = rest.pop("lr_lambdas")
         self.__dict__.update(rest)
@@ -53,7 +57,9 @@ class _Lambdas(LRScheduler):
 
 
 class LambdaLR(_Lambdas):
-    """The initial rate times a function of the epoch, or a list of one for each group.
+    """Set the learning rate to the initial rate times a function of the epoch.
+
+    ``lr_lambda`` is the function, or a list with one function for each group.
 
     >>> import rushlight as torch
     >>> optimizer = torch.optim.SGD([torch.ones(2)], lr=1.0)
@@ -72,10 +78,12 @@ class LambdaLR(_Lambdas):
 
 
 class MultiplicativeLR(_Lambdas):
-    """At each step, the rate times a function of the epoch, or a list of one for each group.
+    """Multiply the learning rate, at each step, with a function of the epoch.
+
+    ``lr_lambda`` is the function, or a list with one function for each group.
 
     Raises:
-        TypeError: one of them cannot be called.
+        TypeError: One of the functions is not callable.
 
     >>> import rushlight as torch
     >>> optimizer = torch.optim.SGD([torch.ones(2)], lr=1.0)
@@ -105,7 +113,7 @@ class MultiplicativeLR(_Lambdas):
 
 
 class StepLR(LRScheduler):
-    """The rate times ``gamma`` every ``step_size`` epochs.
+    """Multiply the learning rate with ``gamma`` every ``step_size`` epochs.
 
     >>> import rushlight as torch
     >>> optimizer = torch.optim.SGD([torch.ones(2)], lr=1.0)
@@ -137,7 +145,7 @@ class StepLR(LRScheduler):
 
 
 class MultiStepLR(LRScheduler):
-    """The rate times ``gamma`` at each of the epochs ``milestones``.
+    """Multiply the learning rate with ``gamma`` at each of the epochs ``milestones``.
 
     >>> import rushlight as torch
     >>> optimizer = torch.optim.SGD([torch.ones(2)], lr=1.0)
@@ -169,10 +177,10 @@ class MultiStepLR(LRScheduler):
 
 
 class ConstantLR(LRScheduler):
-    """The rate times ``factor`` for the first ``total_iters`` epochs.
+    """Multiply the learning rate with ``factor`` for the first ``total_iters`` epochs.
 
     Raises:
-        ValueError: ``factor`` outside [0, 1].
+        ValueError: ``factor`` is outside [0, 1].
 
     >>> import rushlight as torch
     >>> optimizer = torch.optim.SGD([torch.ones(2)], lr=1.0)
@@ -204,10 +212,12 @@ class ConstantLR(LRScheduler):
 
 
 class LinearLR(LRScheduler):
-    """The rate times a factor that goes from ``start_factor`` to ``end_factor`` along a line.
+    """Multiply the learning rate with a factor that changes linearly.
+
+    The factor goes from ``start_factor`` to ``end_factor`` in ``total_iters`` epochs.
 
     Raises:
-        ValueError: ``start_factor`` outside (0, 1], or ``end_factor`` outside [0, 1].
+        ValueError: ``start_factor`` is outside (0, 1], or ``end_factor`` is outside [0, 1].
 
     >>> import rushlight as torch
     >>> optimizer = torch.optim.SGD([torch.ones(2)], lr=1.0)
@@ -256,7 +266,7 @@ class LinearLR(LRScheduler):
 
 
 class ExponentialLR(LRScheduler):
-    """The rate times ``gamma`` every epoch.
+    """Multiply the learning rate with ``gamma`` every epoch.
 
     >>> import rushlight as torch
     >>> optimizer = torch.optim.SGD([torch.ones(2)], lr=1.0)
@@ -280,7 +290,9 @@ class ExponentialLR(LRScheduler):
 
 
 class PolynomialLR(LRScheduler):
-    """The rate times ``(1 - epoch / total_iters) ** power``, down to 0 at ``total_iters``.
+    """Set the rate to the initial rate times ``(1 - epoch / total_iters) ** power``.
+
+    The learning rate is 0 from epoch ``total_iters`` on.
 
     >>> import rushlight as torch
     >>> optimizer = torch.optim.SGD([torch.ones(2)], lr=1.0)

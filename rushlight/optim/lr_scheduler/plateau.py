@@ -15,22 +15,22 @@ __all__ = ["ReduceLROnPlateau"]
 
 
 class ReduceLROnPlateau(LRScheduler):
-    """The rate times ``factor`` when a metric has not improved for ``patience`` epochs.
+    """Multiply the learning rate with ``factor`` when a metric has stopped improving.
+
+    ``step`` takes the metric of each epoch.
 
     Args:
-        mode: ``"min"``, the metric should fall, or ``"max"``, it should rise.
-        factor: Below 1.
-        patience: Epochs without improvement that are let pass.
-        threshold, threshold_mode: What counts as improvement: a share of the best value
+        mode: ``"min"`` if the metric should fall, ``"max"`` if it should rise.
+        factor: The factor, below 1.
+        patience: The rate is reduced after more than this many epochs without improvement.
+        threshold, threshold_mode: The least improvement that counts: a share of the best value
             (``"rel"``) or an amount (``"abs"``).
-        cooldown: Epochs after a reduction in which none are counted.
-        min_lr: No rate goes below; one number, or one for each group.
-        eps: Smaller changes are not made.
-
-    ``step`` takes the metric.
+        cooldown: The number of epochs after a reduction that are not counted.
+        min_lr: The smallest learning rate: one number, or a list with one for each group.
+        eps: The learning rate is only changed if the change is larger than this.
 
     Raises:
-        ValueError: ``factor >= 1``, an unknown mode, or a ``min_lr`` of the wrong length.
+        ValueError: ``factor`` is 1 or more, a mode is unknown, or ``min_lr`` has the wrong length.
 
     >>> import rushlight as torch
     >>> optimizer = torch.optim.SGD([torch.ones(2)], lr=1.0)
@@ -70,7 +70,7 @@ class ReduceLROnPlateau(LRScheduler):
         self.num_bad_epochs = 0
 
     def step(self, metrics, epoch=None):
-        """Take note of this epoch's metric, a number or a tensor of one."""
+        """Take the metric of this epoch, a number or a tensor of one element."""
         current = float(metrics)
         if epoch is not None:
             warnings.warn(EPOCH_DEPRECATION_WARNING, UserWarning, stacklevel=2)
@@ -91,7 +91,7 @@ class ReduceLROnPlateau(LRScheduler):
 
     @property
     def in_cooldown(self):
-        """Whether a reduction was so recent that epochs are not counted."""
+        """True if a reduction was at most ``cooldown`` epochs ago, so that epochs do not count."""
         return self.cooldown_counter > 0
 
     def _reduce_lr(self):
@@ -132,6 +132,6 @@ class ReduceLROnPlateau(LRScheduler):
         self.threshold_mode = threshold_mode
 
     def load_state_dict(self, state_dict):
-        """Take over what ``state_dict()`` returned."""
+        """Load a state dict that ``state_dict()`` returned."""
         self.__dict__.update(state_dict)
         self._set_mode(self.mode, self.threshold, self.threshold_mode)

@@ -1,4 +1,4 @@
-"""LRScheduler: what all schedulers share."""
+"""LRScheduler: the base class of all learning-rate schedulers."""
 
 import functools
 import types
@@ -26,7 +26,11 @@ OVERRIDDEN_WARNING = (
 
 
 def replayed(step):
-    """``step`` that a trace has called at each run of its program: it computes with numbers."""
+    """Wrap a scheduler's ``step`` so that a trace does not run it.
+
+    The step is called in Python at each run of the compiled program, because it computes with
+    numbers and not with tensors.
+    """
 
     @functools.wraps(step)
     def wrapper(self, *args, **kwargs):
@@ -40,18 +44,19 @@ def replayed(step):
 
 
 class LRScheduler:
-    """The base of schedulers: sets the learning rate of each parameter group, step by step.
+    """The base class of schedulers. Each ``step`` sets the learning rates of all parameter groups.
 
-    A subclass defines ``get_lr``, the new rates. Creating a scheduler sets the first of them.
+    A subclass defines ``get_lr``, which returns the new learning rates. The constructor sets the
+    first ones.
 
     Args:
-        optimizer: Its groups' ``"lr"`` are kept as their ``"initial_lr"``.
-        last_epoch: The index of the last epoch when training is resumed; the groups must then
-            have an ``"initial_lr"``.
+        optimizer: The optimizer. Each group's ``"lr"`` is kept as its ``"initial_lr"``.
+        last_epoch: The index of the last epoch if training is resumed, otherwise -1. For a resumed
+            training the groups must have an ``"initial_lr"``.
 
     Raises:
-        TypeError: ``optimizer`` is none.
-        KeyError: resumed with a group that has no ``"initial_lr"``.
+        TypeError: ``optimizer`` is not an Optimizer.
+        KeyError: Training is resumed, and a group has no ``"initial_lr"``.
 
     >>> import rushlight as torch
     >>> class Halving(torch.optim.lr_scheduler.LRScheduler):
@@ -99,15 +104,15 @@ class LRScheduler:
             cls.step = replayed(cls.step)  # type: ignore[method-assign]
 
     def state_dict(self):
-        """All of the scheduler's variables but the optimizer."""
+        """Return all attributes of the scheduler except the optimizer."""
         return {key: value for key, value in self.__dict__.items() if key != "optimizer"}
 
     def load_state_dict(self, state_dict):
-        """Take over what ``state_dict()`` returned."""
+        """Load a state dict that ``state_dict()`` returned."""
         self.__dict__.update(state_dict)
 
     def get_last_lr(self):
-        """The learning rate of each group as this scheduler last set it."""
+        """Return the learning rate of each group after this scheduler's last step."""
         mode.refuse_in_trace(
             "a scheduler has no rate to tell, since its steps come after the program; ask for it "
             "outside"
@@ -115,12 +120,12 @@ class LRScheduler:
         return self._last_lr
 
     def get_lr(self):
-        """The new learning rate of each group, for ``step``."""
+        """Return the new learning rate of each group. ``step`` calls this method."""
         raise NotImplementedError
 
     @replayed
     def step(self, epoch=None):
-        """Set the next learning rates; called after the optimizer's ``step``."""
+        """Set the next learning rates. Call this after the optimizer's ``step``."""
         if self._step_count == 1:
             if not hasattr(self.optimizer.step, "hooked"):
                 warnings.warn(OVERRIDDEN_WARNING, UserWarning, stacklevel=2)
@@ -141,7 +146,7 @@ class LRScheduler:
         self._set(get_lr)
 
     def _set(self, get_lr):
-        """Set the rates that ``get_lr`` gives."""
+        """Set the learning rates that the function ``get_lr`` returns."""
         self._get_lr_called_within_step = True
         try:
             rates = get_lr()
@@ -154,7 +159,7 @@ class LRScheduler:
     # For get_lr --------------------------------------------------------------------------
 
     def _only_in_step(self):
-        """Warn where the user calls ``get_lr``, which is for ``step`` alone."""
+        """Warn if ``get_lr`` is called by the user and not by ``step``."""
         if not self._get_lr_called_within_step:
             warnings.warn(
                 "To get the last learning rate computed by the scheduler, please use "
@@ -164,43 +169,43 @@ class LRScheduler:
             )
 
     def _kept(self):
-        """The learning rates as they are."""
+        """Return the present learning rates."""
         return options(self.optimizer, "lr")
 
     def _scaled(self, factor):
-        """The learning rates times ``factor``."""
+        """Return the present learning rates times ``factor``."""
         return [group["lr"] * factor for group in self.optimizer.param_groups]
 
 
 def watch(optimizer):
-    """Have ``optimizer`` note from now on whether ``step`` was called."""
+    """Make ``optimizer`` note, from now on, that its ``step`` was called."""
     if "_watched" in optimizer.__dict__:
         return
     optimizer._watched = True
     optimizer._opt_called = False
-    if not hasattr(optimizer.step, "hooked"):  # the user's own, on this instance
+    if not hasattr(optimizer.step, "hooked"):  # the user assigned a step to this instance
         step = hooked(optimizer.step.__func__)
         optimizer.step = types.MethodType(step, optimizer)
 
 
 def check_optimizer(owner, optimizer):
-    """Raise TypeError where ``optimizer`` is none."""
+    """Raise TypeError if ``optimizer`` is not an Optimizer."""
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"{owner}: {type(optimizer).__name__} is not an Optimizer")
 
 
 def copied(value):
-    """``value``, which nobody else can write to."""
+    """Return ``value``, as a copy if it is a tensor, so that nothing else can write to it."""
     return value.clone() if isinstance(value, Tensor) else value
 
 
 def options(optimizer, key):
-    """``group[key]`` of each group."""
+    """Return a list of ``group[key]`` for all groups; tensors are copied."""
     return [copied(group[key]) for group in optimizer.param_groups]
 
 
 def set_option(group, key, value):
-    """``group[key] = value``, in place where it is a tensor."""
+    """Set ``group[key]`` to ``value``. If the present option is a tensor, write into the tensor."""
     if isinstance(group[key], Tensor):
         group[key].fill_(value.reshape(()) if isinstance(value, Tensor) else value)
     else:
@@ -208,7 +213,7 @@ def set_option(group, key, value):
 
 
 def per_group(owner, optimizer, name, value):
-    """``value`` as a list with one entry for each parameter group."""
+    """Return ``value`` as a list with one entry for each parameter group."""
     n = len(optimizer.param_groups)
     if not isinstance(value, (list, tuple)):
         return [copied(value) for _ in range(n)]

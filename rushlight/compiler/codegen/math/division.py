@@ -16,22 +16,22 @@ DOUBLE = np.dtype(np.float64)
 
 
 def _quotient(x, y):
-    """x / y towards 0, of integers: 0 where y is; the smallest by -1 is itself."""
-    if x.dtype.itemsize < 8:  # exact in float64, and in vectors
+    """Integers x / y, rounded towards 0; 0 if y is 0. The smallest number / -1 is itself."""
+    if x.dtype.itemsize < 8:  # float64 is exact here, and processors divide vectors of it
         wide = (x.astype(DOUBLE) / y.astype(DOUBLE)).call("llvm.trunc")
         return choose(y == 0, 0, choose(y == 0, 0.0, wide).astype(np.int64).astype(x.dtype))
     b = x.b
     if x.dtype.kind == "u":
         safe = choose(y == 0, 1, y)
         return choose(y == 0, 0, Value(b, b.udiv(x.v, safe.v), x.dtype))
-    # What would trap: 0, and -1 with the smallest number.
+    # The processor would trap for 0, and for the smallest number by -1.
     safe = choose((y == 0) | (y == -1), 1, y)
     found = Value(b, b.sdiv(x.v, safe.v), x.dtype)
     return choose(y == 0, 0, choose(y == -1, -x, found))
 
 
 def _rest(x, y):
-    """(x modulo y with the sign of x, the quotient); 0 where y is."""
+    """(x modulo y with the sign of x, the quotient); both are 0 if y is 0."""
     quotient = _quotient(x, y)
     return choose(y == 0, 0, x - quotient * y), quotient
 
@@ -48,11 +48,11 @@ def fmod(x, y):
 
 
 def _float_rest(x, d):
-    """x modulo d, of non-negative float64; anything where it is not defined.
+    """x modulo d of non-negative float64; the result is arbitrary if the modulus is not defined.
 
-    The rest of a division, r - trunc(r / d) · d, is exact however the quotient was rounded; it may
-    be negative then. Each step takes 52 bits off the quotient. One that is out of range is brought
-    back by dividing by a multiple of d.
+    The remainder of a division, r - trunc(r / d) · d, is exact even if the quotient was rounded,
+    but may then be negative. Each step removes 52 bits of the quotient. If the quotient would be
+    out of range, the step divides by a multiple of d instead.
     """
 
     def step(r):
@@ -99,6 +99,6 @@ def gcd(x, y):
 
 
 def lcm(x, y):
-    """The least common multiple of integers; 0 where one of them is."""
+    """The least common multiple of integers; 0 if one of them is 0."""
     x, y = abs(x), abs(y)
     return _quotient(x, gcd(x, y)) * y

@@ -11,8 +11,8 @@ _SATURATED = {4: 4.0, 8: 6.0}  # erf is 1 from here on
 def erf(x):
     """2/√π times the integral of e^-t² from 0 to x.
 
-    Beyond 1¼ it is 1 less the eighth power of a polynomial: that falls as fast as e^-x² does, for
-    the price of three products.
+    Above 1¼ it is computed as 1 minus the eighth power of a polynomial. This power falls about as
+    fast as e^-x² and costs only three multiplications.
     """
     size = abs(x)
     small = fma(x, polynomial(x * x, ERF[x.dtype]), x)

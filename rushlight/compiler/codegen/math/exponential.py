@@ -28,14 +28,14 @@ __all__ = [
 ]  # fmt: skip
 
 INF, NAN = float("inf"), float("nan")
-# Below, exp is 0 and expm1 is -1; above, both are infinite.
+# Bytes of a float → (low, high): exp is 0 and expm1 is -1 below low; both are infinite above high.
 _EXP_RANGE = {4: (-104.0, 89.0), 8: (-746.0, 710.0)}
 _EXPM1_RANGE = {4: (-20.0, 89.0), 8: (-40.0, 710.0)}
 _EXP2_RANGE = {4: (-151.0, 129.0), 8: (-1076.0, 1025.0)}
 
 
 def _within(x, ranges):
-    """x, no further out than the range of its dtype; nan stays."""
+    """x clamped to the range of its dtype; nan stays nan."""
     low, high = ranges[x.dtype.itemsize]
     x = choose(x > high, high, x)
     return choose(x < low, low, x)
@@ -134,7 +134,10 @@ def log(x):
 
 
 def _scaled_logarithm(n, f, factor, unit):
-    """(n ln 2 + log(1 + f)) · factor, where ``unit`` = ln 2 · factor; both in parts."""
+    """(n ln 2 + log(1 + f)) · factor, where ``unit`` = ln 2 · factor, or None if that is 1.
+
+    Both are given in parts that add up to them.
+    """
     tail = _tail(f)
     rounded = f + tail
     rest = (f - rounded) + tail
@@ -160,8 +163,8 @@ def log10(x):
 def log1p(x):
     """log(1 + x).
 
-    1 + x = 2^n (1 + f) gives f = 2^-n x + (2^-n - 1), whose one rounding is relative to f. Where
-    2^n is large the 1 is lost in x anyway.
+    From 1 + x = 2^n (1 + f) follows f = 2^-n x + (2^-n - 1), which is rounded once, relative to f.
+    If 2^n is large, the 1 is lost beside x anyway.
     """
     form = format_of(x)
     u = x + 1
@@ -184,5 +187,5 @@ def logaddexp2(x, y):
 
 def _sum_of_powers(x, y, more):
     larger, smaller = choose(x >= y, x, y), choose(x >= y, y, x)
-    gap = choose(x == y, 0.0, smaller - larger)  # also of equal infinities
+    gap = choose(x == y, 0.0, smaller - larger)  # equal infinities would give nan
     return larger + more(gap)

@@ -1,4 +1,4 @@
-"""What the mathematical functions are built from: the parts of a float, polynomials, selection."""
+"""The building blocks of the mathematical functions: parts of a float, polynomials, selection."""
 
 from typing import NamedTuple
 
@@ -19,10 +19,10 @@ class Format(NamedTuple):
 
     Attributes:
         integer: The signed integer dtype of the same size.
-        mantissa: How many bits the fraction has.
-        bias: What is added to the exponent.
+        mantissa: The number of bits of the fraction.
+        bias: The number that is added to the exponent.
         tiny: The smallest normal number.
-        round: Adding it rounds to a whole number, which is then in the low bits.
+        round: Adding this number rounds x to a whole number, whose bits are the sum's low bits.
         round_bits: The bits of ``round``.
     """
 
@@ -55,7 +55,7 @@ def fma(x, y, z):
 
 
 def choose(condition, x, y):
-    """``x`` where the condition holds, else ``y``; one of both may be a number."""
+    """``x`` where the condition holds, else ``y``; one of the two may be a Python number."""
     first = x if isinstance(x, Value) else y
     return select(condition, *aligned(first.b, (x, y), first.dtype))
 
@@ -74,8 +74,8 @@ def copysign(size, sign):
 def polynomial(x, coefficients):
     """Σ coefficients[k] x^k.
 
-    Even and odd powers go side by side where there are many, to halve the chain of steps that
-    each wait for the one before.
+    With 8 coefficients or more, even and odd powers are summed side by side. That halves the chain
+    of steps in which each waits for the step before.
     """
     if len(coefficients) < 8:
         return _horner(x, coefficients)
@@ -91,7 +91,7 @@ def _horner(x, coefficients):
 
 
 def shifted(x):
-    """(t, n): the whole number n nearest to x, and t whose bits end in those of n."""
+    """(t, n): n is the whole number nearest to x, and the low bits of t are those of n."""
     t = x + format_of(x).round
     return t, t - format_of(x).round
 
@@ -109,10 +109,10 @@ def power_of_two(n, dtype):
 
 
 def scale(x, t):
-    """x · 2^n, with n in the low bits of ``t`` (see ``shifted``), to where it is 0 or infinite.
+    """x · 2^n with n in the low bits of ``t`` (see ``shifted``); the result may be 0 or infinite.
 
-    In two factors, as 2^n itself may be out of range; only the last product is rounded. Some
-    machines have an instruction for it.
+    2^n itself may be out of range, so x is multiplied by two factors; only the last product is
+    rounded. Some processors have an instruction for this.
     """
     form = format_of(x)
     size = 64 // x.dtype.itemsize
@@ -124,7 +124,7 @@ def scale(x, t):
 
 
 def _scalef(b, x, n, size, dtype):
-    """The instruction for vectors of ``size`` lanes, one or several of them side by side."""
+    """AVX-512's scalef instruction for vectors of ``size`` lanes; longer vectors are halved."""
     count = x.type.count
     if count > size:
         halves = [range(count // 2), range(count // 2, count)]

@@ -17,7 +17,7 @@ __all__ = ["acosh", "asinh", "atanh", "cosh", "sinh", "tanh"]
 
 _OVERFLOW = {4: 90.0, 8: 711.0}
 _SATURATED = {4: 10.0, 8: 20.0}  # tanh is 1 from here on
-_LARGE = {4: 2.0**40, 8: 2.0**200}  # acosh and asinh are log(2x) from long before here on
+_LARGE = {4: 2.0**40, 8: 2.0**200}  # long before here, acosh and asinh are equal to log(2x)
 NAN = float("nan")
 
 
@@ -69,7 +69,7 @@ def acosh(x):
     t = x - 1
     root = fma(t, t, t + t).call("llvm.sqrt")
     u = t + root
-    lost = ((root - u) + t) / (1 + u)  # by rounding u
+    lost = ((root - u) + t) / (1 + u)  # what the rounding of u takes off the logarithm
     found = log1p(choose(far, x, u)) + choose(far, LN2[x.dtype][0], lost)
     return choose(x >= 1, found, NAN)
 

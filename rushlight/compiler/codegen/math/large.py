@@ -1,8 +1,9 @@
-"""Angles too large for arithmetic on floats: x modulo π/2 by whole numbers (Payne and Hanek).
+"""Angles too large for float arithmetic: x modulo π/2 with integers (Payne and Hanek).
 
-x = X · 2^e with a whole X. Of the bits of 2/π only 192 matter: those further up give multiples of
-4 quarter turns, those further down are too small. X times these 192 bits, modulo 2^192, is the
-position in the circle. It is rare, so all lanes go through one function, one after the other.
+Write x = X · 2^e with an integer X. Only 192 bits of 2/π matter, because higher bits contribute
+multiples of 4 quarter turns, and lower bits are too small. X times these 192 bits, modulo 2^192, is
+the position in the circle. Such angles are rare, so one function handles all lanes, one after the
+other.
 """
 
 import numpy as np
@@ -20,7 +21,7 @@ __all__ = ["reduce_large"]
 DOUBLE = np.dtype(np.float64)
 _RESULTS = (INT, DOUBLE, DOUBLE)
 _I64, _I128 = ir.IntType(64), ir.IntType(128)
-_BITS = 1168  # of 2/π: enough for the largest double
+_BITS = 1168  # the known bits of 2/π: enough for the largest double
 
 
 def reduce_large(x):
@@ -68,13 +69,15 @@ def _reduced(b, x):
     bits = x.bits(INT)
     exponent = ((bits >> 52) & 0x7FF) - 1075
     significand = (bits & 0xFFFFFFFFFFFFF) | (1 << 52)
-    # The window begins at a whole byte; the bits it begins too early go to the significand.
+    # The window of 192 bits begins at a whole byte. The significand is shifted by the bits between
+    # the window's ideal beginning and this byte.
     first = (_BITS - 190) - exponent
     byte = (first + 7) >> 3
     significand = significand << ((byte << 3) - first)
     place = b.gep(_table(b.module), [byte.v], source_etype=ir.IntType(8))
     upper, middle, lower = _product(b, significand, place)
-    # The upper two bits count quarters. To the nearest one, the rest is a signed part of it.
+    # The upper two bits count quarter turns. They are rounded to the nearest quarter, so the rest
+    # is a signed fraction of a quarter.
     q = (((upper >> 61) & 7) + 1) >> 1
     upper, middle = (upper << 2) | _shifted_down(middle, 62), (middle << 2) | lower
     r, rest = _angle(upper, middle)
@@ -83,7 +86,7 @@ def _reduced(b, x):
 
 
 def _product(b, x, place):
-    """x times the 192-bit number at ``place``, modulo 2^192: 64 bits, 64 bits, the next 2 bits."""
+    """x times the 192-bit number at ``place``, modulo 2^192: its upper 64, next 64, next 2 bits."""
     words = [b.gep(place, [_I64(i)], source_etype=_I64) for i in range(3)]
     words = [b.load(word, typ=_I64, align=1) for word in words]
     wide = b.zext(x.v, _I128)
@@ -100,7 +103,7 @@ def _shifted_down(x, count):
 
 
 def _angle(upper, middle):
-    """The signed part of a quarter turn with these 128 bits in radians: the sum of two floats."""
+    """In radians, as a sum of two floats: the signed fraction of a quarter turn with these bits."""
     # Pieces of at most 48 bits are exact as floats.
     first = (upper >> 16).astype(DOUBLE) * 2.0**-48
     second = ((upper & 0xFFFF) << 32 | _shifted_down(middle, 32)).astype(DOUBLE) * 2.0**-96
@@ -113,6 +116,6 @@ def _angle(upper, middle):
 
 
 def _two_sum(large, small):
-    """Their sum and what rounding took off it."""
+    """(The rounded sum, its rounding error)."""
     total = large + small
     return total, small - (total - large)

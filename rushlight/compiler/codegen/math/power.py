@@ -27,7 +27,7 @@ def power(x, y):
     """x to the power y, of floating-point Values."""
     size = abs(x)
     found = _magnitude(size, y)
-    found = choose((size == 1) & (y == y), 1.0, found)  # also to the power of infinity
+    found = choose((size == 1) & (y == y), 1.0, found)  # even if y is infinite
     half = y * 0.5
     is_whole = y.call("llvm.trunc") == y
     is_odd = is_whole & (half.call("llvm.trunc") != half)
@@ -37,7 +37,11 @@ def power(x, y):
 
 
 def _magnitude(size, y):
-    """size^y as 2^(y log2 size), with an exponent precise beyond the bits before its point."""
+    """size^y as 2^(y log2 size).
+
+    The exponent is the sum of two floats, because the bits before its point would otherwise be
+    missing after the point.
+    """
     high, low = _precise_log2(size)
     high = choose(size == 0, -INF, choose(size < INF, high, size))
     product = y * high
@@ -52,8 +56,8 @@ def _magnitude(size, y):
 def _precise_log2(x):
     """log2 of a positive number as the sum of two.
 
-    x = 2^n (1 + f), and with s = f / (2 + f) it is n + 2/ln 2 · s · (1 + s²/3 + s⁴ P(s²)). All but
-    the small last term is found in two parts, ``high`` and what rounding took off it.
+    With x = 2^n (1 + f) and s = f / (2 + f), it is n + 2/ln 2 · s · (1 + s²/3 + s⁴ P(s²)). All but
+    the small last term is computed as the sum of a rounded number and its rounding error.
     """
     n, f = log_parts(x)
     bottom = f + 2
@@ -93,7 +97,7 @@ def integer_power(x, y):
 
 
 def hypot(x, y):
-    """√(x² + y²), finite wherever the result is."""
+    """√(x² + y²), computed without overflow of the squares."""
     if x.dtype.itemsize == 4:
         a, b = x.astype(DOUBLE), y.astype(DOUBLE)
         found = fma(a, a, b * b).call("llvm.sqrt").astype(x.dtype)

@@ -19,7 +19,7 @@ from rushlight.compiler.codegen.math.large import reduce_large
 __all__ = ["acos", "asin", "atan", "atan2", "cos", "sin", "sinc", "tan"]
 
 INF, NAN = float("inf"), float("nan")
-# Up to here n · π/2 with π/2 in three parts is precise enough.
+# Up to here, subtracting n · π/2 with π/2 in three parts is precise enough.
 _NEAR = {4: 1e5, 8: 1e9}
 
 
@@ -27,7 +27,7 @@ _NEAR = {4: 1e5, 8: 1e9}
 
 
 def _reduced(x):
-    """(q, r, rest): x = q · π/2 + r + rest with |r| ≤ π/4; the low two bits of q count."""
+    """(q, r, rest): x = q · π/2 + r + rest with |r| ≤ π/4; only the low two bits of q matter."""
     first, second, third = HALF_PI[x.dtype]
     t = fma(x, 2 / pi, format_of(x).round)
     n = t - format_of(x).round
@@ -45,7 +45,7 @@ def _reduced(x):
 def _far(x, far, near):
     q, r, rest = reduce_large(x)
     found = (q.astype(near[0].dtype), r.astype(x.dtype), None)
-    # What rounding r to the dtype lost belongs to the rest.
+    # The error of rounding r to the dtype is added to the rest.
     rest = ((r - found[1].astype(np.float64)) + rest).astype(x.dtype)
     return [choose(far, new, old) for new, old in zip((*found[:2], rest), near, strict=True)]
 
@@ -91,7 +91,7 @@ def sinc(x):
 def _arcsine(x):
     """(far, s): asin(|x|) is s, or π/2 - 2s where ``far``."""
     size = abs(x)
-    far = size > 0.5405  # here s is just below 1/2, and 2s as precise as can be
+    far = size > 0.5405  # at this limit s is just below 1/2, so 2s is as precise as possible
     z = choose(far, (1 - size) * 0.5, size * size)
     s = choose(far, z.call("llvm.sqrt"), size)
     return far, s, fma(s * z, polynomial(z, ASIN[x.dtype]), s)
@@ -114,7 +114,7 @@ def acos(x):
 
 
 def _ratio(y, x, high, low):
-    """atan(y / x) for y, x ≥ 0, by way of an angle whose tangent is a quotient up to 1/2."""
+    """atan(y / x) for y, x ≥ 0, from an angle whose tangent is at most 1/2 in size."""
     steep = y > x * 2
     flat = y <= x * 0.5
     top = choose(flat, y, choose(steep, -x, y - x))
