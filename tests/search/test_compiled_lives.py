@@ -31,11 +31,14 @@ FIRST = table("""
 r = a * 2 | r = a | r = (a * b).abs() | r = b.exp(); r[0] = 0. | r = a.abs(); r.mul_(b) | c.add_(a.detach()); r = a + c
 r = (a - a).abs() | r = a.view(3, 1).squeeze(1) * b | c.copy_(b.detach()); r = a | r = (a * b).clamp(min=0.0)
 a.mul_(2); r = a | r = a * a.detach().sum() | with T.no_grad(): r = a * b
+c.mul_(2); r = a * (c + k[0]) | c.mul_(k[1]); r = a + c | c.add_(k[0].exp()); r = a * k[0] | c.add_(1); r = a + k[1].detach() * c | k.add_(1); r = a * c | k[0].mul_(2); r = a + c
+k[1].copy_(c); r = a + k[0] | c[0] = 5.; r = a * k.sum(0) | k.data[0, 1] = 3.; r = a + c
 """)
 CALLS = table("""
 y, m, n = f(x * 1, w, c) | y, m, n = f(x * 1, w, c) | y, m, n = f(x + 0, w + 0, c) | y, m, n = f(w * 1, x, c)
 y, m, n = f(x.detach(), w, c) | y, m, n = f(x * 1, x * 1, c) | y, m, n = f(z * 1, w, c) | y, m, n = f(x * 1, w.detach(), c)
 with T.no_grad(): y, m, n = f(x * 1, w, c) | y, m, n = f(x * 1, w, c.clone())
+y, m, n = f(x * 1, w, k[0]) | y, m, n = f(x * 1, w, k.view(6)[1:4]) | y, m, n = f(x * 1, w, k[1]) | y, m, n = f(x * 1, k[0], k[1])
 """)
 USES = table("""
 y.sum().backward(retain_graph=True) | m.sum().backward(retain_graph=True) | n.sum().backward(retain_graph=True)
@@ -56,24 +59,28 @@ def start(source, compiled):
     names = {"T": rushlight, "seen": []}
     exec(source, names)
     if compiled:
-        names["f"] = rushlight.compile(names["f"])
+        # An audit would find at the second call what the guards do not know.
+        names["f"] = rushlight.compile(names["f"], options={"audit": False})
     names["x"] = rushlight.tensor([1.0, -2.0, 0.0], requires_grad=True)
     names["w"] = rushlight.tensor([2.0, 3.0, -1.0], requires_grad=True)
     names["c"] = rushlight.tensor([0.5, 0.0, 1.0])
+    names["k"] = rushlight.tensor(
+        [[1.0, 2.0, 0.5], [0.0, -1.0, 3.0]]
+    )  # the function reads it outside
     names["y"] = names["m"] = names["n"] = names["z"] = names["x"] * 3
     return names
 
 
 def look(names):
     found = []
-    for t in [names[n] for n in "xwcymnz"]:
+    for t in [names[n] for n in "xwcymnzk"]:
         grad = t.grad if t.is_leaf or t.retains_grad else None
         flags = t.requires_grad, t.is_leaf, str(t.dtype), tuple(t.shape), t.is_contiguous()
         grad = None if grad is None else grad.detach().double().tolist()
         found.append((flags, t.detach().double().tolist(), grad))
     plain = lambda g: g.tolist() if isinstance(g, rushlight.Tensor) else g
     found += [[plain(g) for g in item] for item in names["seen"]]
-    places = [names[n].data_ptr() for n in "xwcymnz"]
+    places = [names[n].data_ptr() for n in "xwcymnzk"]
     return found, [places.index(p) for p in places]
 
 

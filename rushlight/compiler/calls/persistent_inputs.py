@@ -1,11 +1,11 @@
 """The inputs that stay in place between runs: parameters, buffers, state, numbers, gradients.
 
-Their arrays are one tuple, the same object for as long as none of them changed, so that a program
-which knows the tuple knows where everything lies.
+Their arrays form one tuple. It is the same object as long as none of the arrays is replaced, so a
+program that has seen the tuple knows all addresses.
 
-An interrupt may come between any two lines. So the name ``settled`` in the call's function is false
-while names and arrays are changed, and a call that finds it false finds everything anew. Tensors
-are marked as written before the program runs, and gradients are given to the leaves after it.
+An interrupt may come between any two lines. So the variable ``settled`` of the call's function is
+false while names and arrays are changed, and a call that sees it false looks everything up again.
+Tensors are marked as written before the program runs, and leaves get their gradients after it.
 """
 
 from sys import getrefcount
@@ -22,7 +22,7 @@ __all__ = ["Held"]
 
 
 class Slot:
-    """The gradient of one leaf, in memory that is used again while nobody else looks at it."""
+    """The gradient of one leaf. The next run reuses its memory if nothing else refers to it."""
 
     __slots__ = ("leaf", "tensor", "value")
 
@@ -32,29 +32,34 @@ class Slot:
         self.renew()
 
     def renew(self):
-        """Take new memory; who holds the old keeps it."""
+        """Take new memory, because other objects refer to the old memory."""
         self.tensor = from_array(np.empty(self.value.shape, self.value.dtype))
 
     @property
     def array(self):
-        """The array of the gradient; None where its memory was released."""
+        """The array of the gradient; None if its memory was released."""
         return None if self.tensor is None else self.tensor.array
 
     def references(self):
-        """How many hold the tensor, but for the leaf; how many hold its array."""
+        """(references to the tensor, without the leaf's; references to its array)."""
         tensor = self.tensor
         return getrefcount(tensor) - (self.leaf._grad is tensor), getrefcount(tensor.array)
 
 
 class Place:
-    """Conditions of things that may move, and the names that they have in the function."""
+    """Conditions about objects that may be replaced between calls, and their names in the function.
+
+    Args:
+        find: A function of ``Recorder.places``, which gives the conditions.
+        source: The call's function.
+    """
 
     def __init__(self, find, source):
         self.find = find
         self.names = source.names
-        self.checks = []  # what may not change: the templates, and what is fixed
-        self.bound = []
-        self.conditions = []
+        self.checks = []  # (template, fixed) of each condition: both must stay the same
+        self.bound = []  # the names of each condition's objects and value
+        self.conditions = []  # the conditions as lines of Python
         for template, objects, value, fixed in find():
             self.checks.append((template, fixed))
             names = [source.bind("d", x) for x in objects]
@@ -64,7 +69,7 @@ class Place:
             self.bound.append((*names, now))
 
     def follow(self):
-        """Bind the names to what is there now; False where that is another state of things."""
+        """Bind the names to the present objects; False if the program does not serve these."""
         checks = self.find()
         if len(checks) != len(self.checks):
             return False
@@ -81,23 +86,25 @@ class Held:
     """The held inputs of one program.
 
     Args:
-        captured: What the trace captured, but for arguments and gradients.
-        lives: Numbers that are read again at each run.
+        captured: The ``Captured`` tensors that are neither arguments nor gradients.
+        lives: The ``Live`` numbers, which each run reads again.
         grads: (leaf, abstract value) of the gradients that the program leaves.
-        places: Functions that tell where things are; see ``Recorder``.
-        source: The call's function, where arrays and numbers get names.
+        places: Functions that give conditions; see ``Recorder.places``.
+        source: The call's function, in which arrays and numbers get names.
 
     Attributes:
-        arrays: The arrays, in order: of captured tensors, of numbers, of gradients.
+        arrays: The arrays: first of captured tensors, then of numbers, then of gradients.
         tensors: The captured tensors.
-        written: Positions of those that the program writes.
-        other_names: The name, or None, by which each tensor is returned or assigned.
-        owners: The ids of the arrays that own what is written.
+        written: Positions in ``tensors`` of those that the program writes.
+        other_names: For each tensor the name by which it is returned or assigned, or None.
+        owners: The ids of the arrays that own the written memory.
+        memory: The ids of the arrays that own the memory of all tensors, if ``watch`` asks for it.
     """
 
     def __init__(self, captured, lives, grads, places, source):
         self.lives = lives
-        #: How each tensor is found again, and the value that it is in the program.
+        self._watched = False
+        #: For each tensor: how it is found again (``Captured.get``), and its abstract value.
         self.captured = [(c.get, c.value) for c in captured]
         self.source, self.names = source, source.names
         self.written: list = []
@@ -117,14 +124,14 @@ class Held:
         self.alone = self.slots[0].references() if self.slots else (0, 0)
 
     def note_written(self, positions):
-        """Note which the program writes, once all lines that name tensors are known."""
+        """Note the positions that the program writes, once all lines that name tensors exist."""
         self.written = positions
         self.other_names = [self.source.name_of(t) for t in self.tensors]
         self._gather()
 
     @property
     def conditions(self):
-        """The conditions that everything lies where it did; none where nothing can move."""
+        """The conditions that nothing was replaced; an empty list if nothing can be replaced."""
         tensors = zip(self.tensor_names, self.array_names, strict=True)
         found = [
             *[condition for place in self.places for condition in place.conditions],
@@ -133,7 +140,7 @@ class Held:
         return ["settled", *found] if found or self.slots else []
 
     def number_lines(self, calls):
-        """Add the lines that read numbers again that have changed, and between them ``calls``."""
+        """Add the lines that update changed numbers, and between them the deferred ``calls``."""
         source, done = self.source, 0
         set_number = source.name(self.set_number)
         for i, (live, (owner, seen)) in enumerate(zip(self.lives, self.number_names, strict=True)):
@@ -153,9 +160,9 @@ class Held:
             source.line(line)
 
     def set_number(self, i):
-        """Read number ``i`` again."""
+        """Read number ``i`` again, and note the object that was read."""
         live, (owner_name, seen_name) = self.lives[i], self.number_names[i]
-        self.names[seen_name] = MISS  # is nothing's value: until the end the number is not known
+        self.names[seen_name] = MISS  # no number is MISS: after an interrupt it is read again
         seen: tuple = ()
         if live.place is not None:
             owner, key = live.place()
@@ -164,7 +171,7 @@ class Held:
         self.names.update(seen)
 
     def follow(self):
-        """Find everything where it now lies; False where it is not what the program is for."""
+        """Look everything up again; False if the program does not serve the present objects."""
         self.names["settled"] = False
         for place in self.places:
             if not place.follow():
@@ -185,13 +192,13 @@ class Held:
         return True
 
     def _gather(self):
-        """Take the arrays that the tensors now have, which are known to be what they were."""
+        """Take the tensors' present arrays; their shapes, strides and dtypes are known to fit."""
         arrays = [t.array for t in self.tensors]
         self.names.update(zip(self.array_names, arrays, strict=True))
         self._join([*arrays, *self.numbers])
 
     def _join_gradients(self):
-        """Take the gradients' arrays; those of the tensors have to be looked at before."""
+        """Take the gradients' arrays anew, and keep the other arrays."""
         self._join(self.arrays[: len(self.tensors) + len(self.numbers)])
 
     def _join(self, known):
@@ -199,13 +206,20 @@ class Held:
         if not same_objects(arrays, self.arrays):
             self.arrays = (*arrays,)
         written = [self.arrays[i] for i in self.written]
-        self.owners = frozenset([id(a if a.base is None else a.base) for a in written])
-        self.clocks: Any = None  # of what is written, while it lies where it does
+        self.owners = _owners(written)
+        self.memory = _owners(self.arrays[: len(self.tensors)]) if self._watched else frozenset()
+        self.clocks: Any = None  # (cells, views) of the written tensors, which begin() fills in
+
+    def watch(self, watched):
+        """Know in ``memory`` to whom the tensors' memory belongs, because an argument is written."""
+        self._watched = watched
+        self._join_gradients()
 
     def begin(self):
-        """Before a run: mark the tensors that it writes, and have gradients' memory to itself.
+        """Before a run: mark the tensors that it writes, and make sure of the gradients' memory.
 
-        Gradients that somebody else holds keep their memory.
+        If other objects refer to a gradient of an earlier run, the gradient keeps its memory, and
+        the slot takes new memory.
         """
         if self.clocks is None:
             written = [self.tensors[i] for i in self.written]
@@ -221,7 +235,7 @@ class Held:
         for s in self.slots:
             tensor = s.tensor
             if (
-                getrefcount(tensor) - (s.leaf._grad is tensor) != tensors  # as for None, always
+                getrefcount(tensor) - (s.leaf._grad is tensor) != tensors  # also if it is None
                 or tensor.node is not None
                 or getrefcount(tensor.array) != arrays
             ):
@@ -232,9 +246,10 @@ class Held:
             names["settled"] = True
 
     def fail(self, error):
-        """After ``begin``: ``error`` ended the run, before it wrote anything or in the middle.
+        """After ``begin``: ``error`` ended the run.
 
-        Then gradients may be written in parts, and their leaves have none.
+        If it came before the first write, the marks are taken back. Otherwise gradients may be
+        partly written, so their leaves lose them.
         """
         if getattr(error, "came_first", False):
             for cell in self.clocks[0] if self.clocks else ():
@@ -250,9 +265,14 @@ class Held:
             s.leaf._grad = s.tensor
 
     def release(self):
-        """Let go of the gradients' memory until the next run: another program takes over."""
+        """Free the gradients' memory until the next run, because another program is used now."""
         settled, self.names["settled"] = self.names["settled"], False
         for s in self.slots:
             s.tensor = None
         self._join_gradients()
         self.names["settled"] = settled
+
+
+def _owners(arrays):
+    """The ids of the arrays that own the memory of ``arrays``."""
+    return frozenset([id(a if a.base is None else a.base) for a in arrays])

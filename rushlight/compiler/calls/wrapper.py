@@ -1,8 +1,8 @@
 """The Python function around a program: checks, the run, results and other effects of one call.
 
-It is written line by line while a recorded call is taken apart: it checks that a call is like the
-recorded one, gives the program its arrays, and makes of what it gives the results and the other
-effects that the call had.
+The function is written line by line from a recorded call. It checks that a call is like the
+recorded one, runs the program on the call's arrays, makes the results from the program's outputs,
+and repeats the other effects of the recorded call.
 """
 
 from contextlib import ExitStack
@@ -37,21 +37,22 @@ __all__ = ["Wrapper"]
 
 
 class Wrapper:
-    """The function of one recorded call while it is written.
+    """The Python function for one recorded call, while it is written.
 
     Args:
-        function: What is called.
-        args, kwargs: Of the call.
-        moving: Python's floats among the arguments may be others at each call.
+        function: The user's function.
+        args, kwargs: The arguments of the recorded call.
+        moving: Whether floats among the arguments may differ in each call.
+        audit: The ``Audit`` of the program, or None.
 
     Attributes:
-        source: Its lines.
-        arguments: The call's arguments, taken apart.
-        program: What was recorded; None where the function runs the original.
+        source: The lines of the function.
+        arguments: The ``Arguments`` of the call.
+        program: The recorded program; None if the written function calls the user's function.
         held: The program's inputs that stay in place between runs.
-        recordings: What was recorded of the call, and of its gradient: what a program is made of.
-        shares: Whether two tensors from outside look at one memory, in this call.
-        begun: How many of the lines come before those that give results and do other effects.
+        recordings: (equations, inputs, outputs, writes) of the call, and then of its gradient.
+        shares: Whether, in this call, two tensors from outside look at one memory.
+        begun: The number of lines before those that make results and repeat other effects.
     """
 
     def __init__(self, function, args, kwargs, moving=False, audit=None):
@@ -67,7 +68,7 @@ class Wrapper:
         demand_modes(self.source)
 
     def run_eagerly(self, recorder, refusal):
-        """Write a function that runs the original where what led to the refusal is the case."""
+        """Write a function that calls the user's function, for calls that lead to ``refusal``."""
         self._weak = recorder.observer.reads.weak
         self._check([*recorder.observer.reads.conditions, *recorder.checks])
         pair = getattr(refusal, "pair", None)
@@ -77,18 +78,19 @@ class Wrapper:
         self.source.line(f"return {self._eager}")
 
     def write(self, box, recorder, set_anew, late, grad):
-        """Write the function's lines, and make the program, of what was recorded.
+        """Write the function's lines, and make the program, from the recording.
 
         Args:
-            box: What the function returned, in a list, which is emptied: nobody else is to hold
-                a tensor of the trace.
-            set_anew: (object, template, value) of what the function assigned; is emptied, too.
-            late: Gives, in this form, what has been assigned since.
-            grad: Whether the function left gradients to be recorded.
+            box: A list with the function's result. The list is emptied, so that no other reference
+                to a tensor of the trace is left.
+            recorder: The recorder of the call.
+            set_anew: (object, template, value) of the function's assignments; is emptied, too.
+            late: A function that gives, in this form, the assignments made since then.
+            grad: Whether grad mode was on when the function returned.
         """
         source = self.source
         self._weak = recorder.observer.reads.weak
-        self._escaped: set = set()  # places where tensors lay that nothing is known of
+        self._escaped: set = set()  # places where ``escapes.assignments`` found tensors
         places = {(template, id(owner)) for owner, template, _ in set_anew}
         results = Results(source, self.arguments, recorder)
         refuse_twice([*box, *[value for _, _, value in set_anew]], results)
@@ -128,7 +130,10 @@ class Wrapper:
         source.line(f"return {gives}")
 
     def _make(self, recorder, results, grads, backward, calls):
-        """Make the program and write the lines that run it; returns what the gradient saves."""
+        """Make the program and write the lines that run it.
+
+        Returns (array, cell) expressions of the values that the gradient saves.
+        """
         source = self.source
         equations = recorder.equations[: None if backward is None else backward.start]
         changed = {recorder.captured[k].value.id: recorder.outer[k].value for k in recorder.written}
@@ -139,7 +144,7 @@ class Wrapper:
         used |= {v.id for e in alive(equations, read, checking=True) for v in operands(e)}
         fresh = self._fresh(recorder, used)
         refuse_shared([c for c in recorder.captured.values() if c.value.id in used], changed)
-        # Tensors that are only given back, or assigned, are followed as well.
+        # Tensors that are only returned or assigned can be replaced, too, so they are kept.
         named = {c.value.id for c in recorder.captured.values() if source.name_of(c.tensor)}
         kept = [c for c in recorder.captured.values() if c.value.id in used | named and _stays(c)]
         lives = [live for live in recorder.lives if live.value.id in used]
@@ -152,7 +157,8 @@ class Wrapper:
         self._follow(kept, recorder)
         held = [i for i, c in enumerate(kept) if c.value.id in changed]
         written = [name for name, c in fresh.items() if c.value.id in changed]
-        demand_apart(source, fresh, written, held)
+        demand_apart(source, fresh, written, held, len(kept))
+        self.held.watch(bool(written))
         inputs = [c.value for c in (*fresh.values(), *kept)]
         inputs += [live.value for live in lives] + [place for _, place in slots]
         names = self._tensor_names(fresh, kept)
@@ -169,7 +175,7 @@ class Wrapper:
         return saved
 
     def _demand_no_hooks(self, leaves):
-        """Lines that give up where an argument, whose gradient the call may leave, has hooks."""
+        """Add guards that no argument among ``leaves`` has hooks for its gradient."""
         for leaf in leaves:
             name = self.arguments.expression(leaf)
             if name is not None and leaf.node and leaf.node.hooks:
@@ -188,7 +194,7 @@ class Wrapper:
         written = [i for i, (_, v) in enumerate(held.captured) if v.id in changed]
         with ExitStack() as blocks:
             if any(live.number is not None for live in held.lives):
-                # Other threads may call with other numbers.
+                # The numbers' arrays are shared, and other threads may call with other numbers.
                 lock = source.name(new_lock())
                 blocks.enter_context(source.block(f"with {lock}:"))
             calls.add_first(source, held, self._eager)
@@ -206,7 +212,7 @@ class Wrapper:
                     source.line("back()")
                 source.line("if not getattr(error, 'came_first', False): raise")
                 source.line("found = None")
-        # Nothing was written yet: eager mode raises where it does, and leaves what it leaves.
+        # The program failed before its first write, so the user's function can run eagerly.
         source.line(f"if found is None: return {self._eager}")
         held.note_written(written)
         if held.slots:
@@ -220,7 +226,11 @@ class Wrapper:
     # Effects ----------------------------------------------------------------------------
 
     def _gradients(self, recorder, results):
-        """(leaf, place, value) of gradients left in leaves outside; lines for other ones."""
+        """The gradients that the call leaves in leaves outside.
+
+        Returns (leaf, place, value) of gradients that the program keeps in place (``Slot``), and
+        lines that assign the others.
+        """
         grads, lines, given = [], [], set()
         for leaf, before in recorder.grads.values():
             now = leaf._grad
@@ -230,7 +240,7 @@ class Wrapper:
             if now is None:
                 lines.append(f"{owner}._grad = None")
             elif type(now.array) is ndarray or self.arguments.expression(leaf):
-                # One traced tensor may be the gradient of several leaves; each has its own.
+                # One traced tensor may be the gradient of several leaves: each leaf gets a copy.
                 shared = id(now) in given
                 lines.append(f"{owner}._grad = {results.expression(now, apart=shared)}")
                 given.add(id(now))
@@ -240,9 +250,10 @@ class Wrapper:
         return grads, lines
 
     def _histories(self, recorder):
-        """(name, node, value) of the outer tensors whose history changed with what was written.
+        """The outer tensors whose history the function changed.
 
-        And lines that set whether a leaf requires grad, as the function did.
+        Returns (name, node, array) of tensors with a new history, and lines that set
+        ``requires_grad`` of leaves as the function did.
         """
         found, flags = [], []
         for tensor, before in recorder.nodes.values():
@@ -268,14 +279,14 @@ class Wrapper:
         return found, flags
 
     def _assignments(self, recorder, results, set_anew, calls):
-        """Lines that assign anew what the function left in attributes, dicts and closures.
+        """The lines that repeat the function's assignments to attributes, dicts and closures.
 
-        Those that come before the deferred calls which follow the program, and those after these.
+        Returns (lines before the deferred calls that follow the program, lines after these calls).
         """
         lines: list = []
         late: list = []
         collect = recorder.observer.origins.collect
-        while set_anew:  # nobody is to hold a tensor of the trace that the function does not
+        while set_anew:  # emptied step by step, so that the list keeps no tensor of the trace alive
             owner, target, value = set_anew.pop(0)
             if not results.can_set(value):
                 what = f"changes {in_words(target)} to a {type(value).__name__}"
@@ -295,10 +306,10 @@ class Wrapper:
         return lines, late
 
     def _refuse_late(self, *ways):
-        """Raise TraceError where hooks, which ran for the gradient, left something outside.
+        """Raise TraceError if hooks that ran for the gradient left something outside.
 
-        ``ways`` find what was left; what the function itself left lies in places that are known,
-        or was taken back.
+        ``ways`` are functions that find what was left. Assignments of the function itself do not
+        count: their places are in ``_escaped``, or they have been taken back.
         """
         for left in ways:
             for owner, target, *_ in left():
@@ -314,7 +325,7 @@ class Wrapper:
     # Guards -----------------------------------------------------------------------------
 
     def _check(self, checks):
-        """Lines that give up where what the function reads outside is not as it was."""
+        """Add guards that all values that the function read outside are the same."""
         source = self.source
         conditions = {}
         for template, objects, value in checks:
@@ -330,14 +341,14 @@ class Wrapper:
             source.line(f"except {GONE}: return MISS")
 
     def _named(self, x):
-        """The name of an object in the lines: of this call's, if it is an argument."""
+        """The name of an object in the lines. An argument is named as an argument of each call."""
         given = self.arguments.expression(x) or self.arguments.owner(x)
         if given is None and id(x) in self._weak:
             return f"{self.source.name(self._weak[id(x)])}()"
         return given or self.source.name(x)
 
     def _tell_apart(self, checks):
-        """Lines that give up where an argument is a tensor that the function finds outside."""
+        """Add guards that no argument is a tensor that the function also finds outside."""
         outer = {id(v): v for *_, v in checks if isinstance(v, Tensor)}
         for v in outer.values():
             if type(v.array) is not ndarray or self.arguments.expression(v):
@@ -347,7 +358,7 @@ class Wrapper:
                     self.source.demand(f"t{i} is not {self.source.name(v)}")
 
     def _numbers(self, recorder):
-        """Lines that read the numbers that the function assigns anew, and compute with them."""
+        """Add the lines that read the numbers that change, and compute with them in Python."""
         source, numbers = self.source, recorder.numbers
         for key, number in recorder.observer.effects.stand_ins.items():
             if type(number) is not SymbolicNumber:
@@ -362,10 +373,11 @@ class Wrapper:
         numbers.add_lines(source)
 
     def _movable(self, recorder, set_anew):
-        """Have tensors in attributes and closures be looked up again, whichever lie there then.
+        """Let tensors in attributes and closures be looked up again if they are replaced.
 
-        Where the function set a place anew before it read it, any tensor may have been there.
-        Returns the other checks.
+        Such a tensor becomes a place of the recorder, and is not a fixed condition. If the function
+        did not use the tensor at a place that it assigns, any tensor of the same kind may be there.
+        Returns the other conditions.
         """
         fixed: list = []
         first: dict = {}  # id of what was captured → the place where it is looked up
@@ -381,7 +393,7 @@ class Wrapper:
             if len(objects) > 1 or captured is None or captured.tensor is not value or value.node:
                 fixed.append(check)
                 continue
-            if id(captured) in first:  # it lies in two places, and has to in other calls
+            if id(captured) in first:  # found in two places: later calls need one tensor in both
                 other, owners = first[id(captured)]
                 same = f"({template}) is ({other.replace('{0}', '{1}')})"
                 fixed.append((same, (*objects, *owners), True))
@@ -394,7 +406,7 @@ class Wrapper:
         return fixed
 
     def _follow(self, kept, recorder):
-        """A line that gives up where an input moved to where it cannot be used."""
+        """Add the lines that look inputs up again after a change, and guard that they still fit."""
         source, held = self.source, self.held
         conditions = "\n            and ".join(held.conditions)
         if conditions:
@@ -409,9 +421,12 @@ class Wrapper:
     # The program ------------------------------------------------------------------------
 
     def _fresh(self, recorder, used):
-        """Inputs to be fetched at each call, as {name of the array: captured tensor}."""
+        """The inputs that each call fetches anew: name of the array → ``Captured``.
+
+        These are the arguments, and the gradients that leaves have before the call.
+        """
         given = [c for c in recorder.captured.values() if type(c.get) is int]
-        # What lies where the function assigns is often not read.
+        # A tensor at a place that the function assigns is often never read, so it is left out.
         n = self.arguments.given
         found = {f"a{c.get}": c for c in given if c.get < n or c.value.id in used}
         grads = [c for c in recorder.captured.values() if isinstance(c.get, Grad)]
@@ -425,13 +440,17 @@ class Wrapper:
         return found
 
     def _tensor_names(self, fresh, kept):
-        """value id → (name of its array, name of its tensor), of the inputs that are tensors."""
+        """value id → (name of its array, name of its tensor), for inputs that are tensors."""
         names = {c.value.id: (n, n.replace("a", "t").replace("b", "g")) for n, c in fresh.items()}
         held = zip(self.held.array_names, self.held.tensor_names, strict=True)
         return names | {c.value.id: pair for c, pair in zip(kept, held, strict=True)}
 
     def _saved(self, backward, results, inputs):
-        """(array, cell) expressions of what the gradient saves, and what of it is computed."""
+        """Where the values come from that the gradient saves.
+
+        Returns (array, cell) expressions of all saved values, and the values that the program must
+        compute in addition to the results.
+        """
         made = {v.id: k for k, v in reversed([*enumerate(results.values)])}
         pairs: list = []
         more: list = []
@@ -454,7 +473,10 @@ class Wrapper:
         source.line(f"{attach}([{made}], [{arrays}], [{cells}], [{parents}])")
 
     def _parents(self, gradient):
-        """The nodes before the call, in words; an entry keeps no argument alive."""
+        """The expressions of a gradient's parents, as one text.
+
+        ``gradient.parents`` is emptied, so that an entry keeps no argument alive.
+        """
         parents, gradient.parents = gradient.parents, []
         return ", ".join([
             f"{self.arguments.expression(t)}.node" if t is not None else self.source.name(node)
@@ -463,18 +485,18 @@ class Wrapper:
 
 
 def _stays(captured):
-    """Whether an input stays in place between runs: it is no argument and no gradient."""
+    """Whether an input stays in place between runs: it is neither an argument nor a gradient."""
     return type(captured.get) is not int and not isinstance(captured.get, Grad)
 
 
 def _kind(value):
-    """What Python sees of a tensor without its values."""
+    """The properties of a tensor that Python code can test without its values."""
     given = isinstance(value, Tensor)
     return (type(value), *((value.shape, value.dtype, value.requires_grad) if given else ()))
 
 
 def _placed(template, objects, get):
-    """The conditions for a tensor that is looked up again: it lies there, and has no history."""
+    """The conditions, for ``Recorder.places``, of a tensor that is looked up again."""
     t = get(*objects)
     if not isinstance(t, Tensor):
         return [(template, objects, t, MISS)]

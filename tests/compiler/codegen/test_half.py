@@ -15,10 +15,9 @@ import llvmlite.binding as llvm
 from llvmlite import ir
 
 import rushlight as torch
-from rushlight.compiler.codegen import half
-from rushlight.compiler.codegen.math import floats
 from rushlight.compiler.codegen.memory import load, store
 from rushlight.compiler.codegen.scope import kernel_function
+from rushlight.compiler.cpu import machine
 from rushlight.compiler.cpu.target import CHECKED, host, processor
 from rushlight.compiler.run import native_program
 from rushlight.compiler.run.assembly import assemble
@@ -40,7 +39,7 @@ class Bare:
 @pytest.fixture(params=["instructions", "bits"])
 def conversion(request, monkeypatch):
     if request.param == "bits":
-        monkeypatch.setattr(half, "host", Bare)
+        monkeypatch.setattr(machine, "host", Bare)
     elif not host().halves:
         pytest.skip("this processor has no instructions for float16")
 
@@ -132,8 +131,7 @@ def check_names(name, dtype, monkeypatch):
     torch.compile(function)(*arguments)
     for cpu in ("x86-64-v2", "haswell", "neoverse-n1"):
         target = processor(cpu)
-        for module in (floats, half):
-            monkeypatch.setattr(module, "host", lambda target=target: target)
+        monkeypatch.setattr(machine, "host", lambda target=target: target)
         names = called(target.assembly(assemble(*kept[-1], target).module()))
         assert names <= _KNOWN, (name, dtype, cpu)
 

@@ -11,11 +11,10 @@ import llvmlite.binding as llvm
 from llvmlite import ir
 
 import rushlight as torch
-from rushlight.compiler.codegen import half
-from rushlight.compiler.codegen.math import floats
 from rushlight.compiler.codegen.memory import load, memory_type, prefix_mask, store
 from rushlight.compiler.codegen.scope import kernel_function
 from rushlight.compiler.codegen.value import computed, intrinsic, suffix
+from rushlight.compiler.cpu import machine
 from rushlight.compiler.cpu.target import CHECKED, PROCESSORS, processor
 from rushlight.compiler.run import native_program
 from rushlight.compiler.run.assembly import assemble
@@ -138,8 +137,7 @@ def check(name, width, dtype, processors, monkeypatch):
     program = recorded(name, width, dtype, monkeypatch)
     for cpu in processors:
         target = processor(cpu)
-        for asking in (floats, half):
-            monkeypatch.setattr(asking, "host", lambda target=target: target)
+        monkeypatch.setattr(machine, "host", lambda target=target: target)
         module = assemble(*program, target).module()
         text = target.optimised(module)
         assert "llvm.masked.store" not in text
