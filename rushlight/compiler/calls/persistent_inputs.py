@@ -211,7 +211,7 @@ class Held:
         self.clocks: Any = None  # (cells, views) of the written tensors, which begin() fills in
 
     def watch(self, watched):
-        """Know in ``memory`` to whom the tensors' memory belongs, because an argument is written."""
+        """Fill ``memory`` if ``watched``: the program writes to an argument."""
         self._watched = watched
         self._join_gradients()
 
