@@ -86,7 +86,7 @@ class Place:
     def start(self):
         """The number of elements from the start of the storage to the array's first element."""
         whole = self.memory.geometry
-        found = along(whole, self.path)
+        found = along(whole, self.memory.from_storage(self.path))
         between = address(found) - address(whole)
         return (offset(whole) * whole.itemsize + between) // found.itemsize
 

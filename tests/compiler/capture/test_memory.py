@@ -373,3 +373,16 @@ def test_strides_of_dims_of_size_1():
     found = torch.compile(steps)(x)
     assert want[2] == found[2] == (6, 1, 1, 3)
     assert [t.stride() for t in found[:2]] == [t.stride() for t in want[:2]]
+
+
+def test_a_view_of_the_storage_behind_a_view_of_an_argument_with_an_offset():
+    def written(x, y):
+        found = x[None].as_strided((3,), (2,), 4)
+        x.copy_(y)
+        return found
+
+    results = []
+    for f in (written, torch.compile(written)):
+        x = torch.arange(12.0).as_strided((2, 5), (1, 2), 1).detach()
+        results.append(f(x, torch.arange(10.0).reshape(2, 5)).tolist())
+    assert results[0] == results[1]

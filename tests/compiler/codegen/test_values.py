@@ -249,5 +249,5 @@ def test_what_a_value_refuses():
     for wrong in (lambda: bool(x), lambda: ~x, lambda: x << 1, lambda: x + "a", lambda: x + 1j):
         with pytest.raises(Unsupported):
             wrong()
-    assert price(OPS["exp"], [Abstract((3,) == None, np.complex64)], {})
-    assert price(OPS["bitwise_and"], [Abstract((3,) == None, np.float32)] * 2, {})
+    assert price(OPS["exp"], [Abstract((3,), np.complex64)], {}) is None
+    assert price(OPS["bitwise_and"], [Abstract((3,), np.float32)] * 2, {}) is None
