@@ -65,6 +65,8 @@ def attempt(f, *args):
 
 def same_error(got, want, what):
     """Assert that neither failed, or both with one type of error; True where they failed."""
+    if "at most 6 dims can be indexed by tensors" in str(got):
+        return True  # docs/differences.md says so
     if want is None:
         if got is not None:
             raise AssertionError(what) from got

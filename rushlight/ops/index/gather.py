@@ -154,12 +154,18 @@ index.lower_check(lambda x, i0, i1, i2, i3, i4, i5, dims: (
 ))  # fmt: skip
 
 
-def indexed(x, advanced):
-    """Return ``x`` indexed by the tensors in ``advanced``, a list of (dim, tensor)."""
+def check_count(advanced):
+    """Raise IndexError if more than 6 dims are indexed by tensors."""
     if len(advanced) > 6:
         raise IndexError(
-            f"index: at most 6 dims can be indexed by tensors at once, not {len(advanced)}"
+            f"index: at most 6 dims can be indexed by tensors at once, not {len(advanced)}; "
+            "index in two steps"
         )
+
+
+def indexed(x, advanced):
+    """Return ``x`` indexed by the tensors in ``advanced``, a list of (dim, tensor)."""
+    check_count(advanced)
     dims = tuple([d for d, _ in advanced])
     if not mode.intercept:
         try:

@@ -12,7 +12,7 @@ from rushlight.autograd.write import assign, check_overlap, check_write, stamp
 from rushlight.dtype import OF
 from rushlight.errors import DtypeError, ShapeError
 from rushlight.ops.core.dispatch import overridden
-from rushlight.ops.index.gather import explain_index, from_empty, indexed, key_of
+from rushlight.ops.index.gather import check_count, explain_index, from_empty, indexed, key_of
 from rushlight.ops.index.index_put import put
 from rushlight.ops.index.slice import ALIAS, SELECT, SLICE, UNSQUEEZE, explain, look
 from rushlight.ops.index.subscript import index_tensor, parse
@@ -167,6 +167,7 @@ def _write_recorded(x, op, basic, advanced, value, found):
     if lead:
         value = value.reshape(value.array.shape[lead:])
     if advanced:
+        check_count(advanced)
         check_write(part, "__setitem__", value.node is not None)
         dims = tuple([d for d, _ in advanced])
         assign(part, put(part, value, *[k for _, k in advanced], dims=dims))
